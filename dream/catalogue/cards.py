@@ -1,0 +1,50 @@
+"""What is known about a model or an upscaler before it is loaded."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, kw_only=True)
+class PreviewMap:
+    """A linear look at latents: rgb in -1..1 = latents @ matrix + bias."""
+
+    matrix: tuple[tuple[float, float, float], ...]
+    """One row of three for each latent channel (four for Stable Diffusion)."""
+    bias: tuple[float, float, float]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelCard:
+    """A model on disk, and the values it wants where a line leaves them open."""
+
+    name: str
+    path: Path
+    """A folder in diffusers layout."""
+    description: str = ""
+    family: str = "sd1"
+    width: int = 512
+    height: int = 512
+    """Home size in pixels."""
+    multiple: int = 8
+    """Sizes are floored to multiples of this."""
+    steps: int = 30
+    sampler: str = "dpmpp_2m_karras"
+    cfg_scale: float = 7.5
+    upscaler: str = "realesr-general-x4v3"
+    preview: PreviewMap | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class UpscalerCard:
+    """An upscaler, on disk or at its official address."""
+
+    name: str
+    path: Path
+    """Where the file is, or will be once fetched."""
+    url: str = ""
+    sha256: str = ""
+    """64 hex digits, where the project publishes them."""
+    size: int = 0
+    """Bytes, where known; 0 otherwise."""

@@ -1,0 +1,48 @@
+"""What the studio asks of an engine: the one seam between the house and torch.
+
+Implementations: `engine.diffusers.DiffusersEngine` (the real one, in this process),
+`worker.client.WorkerEngine` (the same in a process of its own), and the fake of the shell's tests.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+from dream.events import Loading, Note, Preview
+from dream.picture import Picture
+from dream.request import Recipe
+
+
+@dataclass(frozen=True)
+class Progress:
+    """One step done."""
+
+    stage: str
+    """"render" or "upscale"."""
+    step: int
+    """1 to steps."""
+    steps: int
+    preview: Preview | None = None
+
+
+Happening = Progress | Note | Loading | Picture
+"""What an engine yields on the way; a `Picture` comes last, once."""
+
+
+class Engine(Protocol):
+    """Turns recipes into pictures. Both methods are generators: closing one cancels the work
+    within a step, and leaves the engine ready for the next."""
+
+    def render(self, recipe: Recipe) -> Iterator[Happening]:
+        """The picture before any finishing. Raises ModelError, EngineError, OutOfMemory."""
+
+    def upscale(self, picture: Picture) -> Iterator[Happening]:
+        """The picture enlarged as its recipe says. Raises FinishError, ModelError, FetchError."""
+
+    def warm(self, model: str) -> None:
+        """Begin to load a model, without waiting for it. Never raises; render will."""
+
+    def close(self) -> None:
+        """Let go of models and processes. The engine is of no use afterwards."""

@@ -1,0 +1,176 @@
+"""What happens while pictures are made. `Studio.make` yields these; every front door shows them.
+
+In the order of one line: `Loading?  Queued  (Step* Made Saved+)*  Grid?`, with a `Note` wherever
+something should be said, and `Refused`, `Failed` or `Cancelled` where it ends early.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any, ClassVar
+
+from dream.errors import DreamError
+from dream.request import Recipe, Request, as_json
+
+
+@dataclass(frozen=True)
+class Preview:
+    """A rough look at a picture in the making."""
+
+    width: int
+    height: int
+    rgb: bytes
+    """width * height * 3 bytes, row by row from the top left."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Event:
+    """Something happened. `name` is its "event" in JSON."""
+
+    name: ClassVar[str] = ""
+
+    def as_json(self) -> dict[str, Any]:
+        """The event as one JSON object, keys in a stable order."""
+        said = {f.name: _plain(getattr(self, f.name)) for f in fields(self) if f.repr}
+        return {
+            "event": self.name,
+            **{key: value for key, value in said.items() if value is not None},
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
+class Loading(Event):
+    """A model is being loaded; pictures wait."""
+
+    name: ClassVar[str] = "loading"
+    model: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Queued(Event):
+    """A line was understood and settled into `count` pictures."""
+
+    name: ClassVar[str] = "queued"
+    count: int
+    line: str
+    request: Request
+
+
+@dataclass(frozen=True, kw_only=True)
+class Planned(Event):
+    """A picture that would be made (--dry_run)."""
+
+    name: ClassVar[str] = "planned"
+    line: str
+    request: Request
+
+
+@dataclass(frozen=True, kw_only=True)
+class Step(Event):
+    """One denoising step, or one tile of upscaling, of picture `picture` of `pictures` is done."""
+
+    name: ClassVar[str] = "step"
+    stage: str = "render"
+    """"render" or "upscale"."""
+    step: int
+    """1 to steps."""
+    steps: int
+    picture: int
+    pictures: int
+    preview: Preview | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Made(Event):
+    """A picture is finished, in memory."""
+
+    name: ClassVar[str] = "made"
+    picture: int
+    pictures: int
+    seconds: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Saved(Event):
+    """A picture and its log line are on disk."""
+
+    name: ClassVar[str] = "saved"
+    path: Path
+    line: str
+    """The line that makes it again."""
+    sha256: str
+    """Of the RGB bytes, 64 hex digits."""
+    request: Request
+
+
+@dataclass(frozen=True, kw_only=True)
+class Grid(Event):
+    """The sheet of a line's pictures is on disk."""
+
+    name: ClassVar[str] = "grid"
+    path: Path
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verified(Event):
+    """A logged picture was rendered again and compared with its record."""
+
+    name: ClassVar[str] = "verified"
+    path: str
+    line: str
+    same: bool
+    differs: Mapping[str, str] = field(default_factory=dict)
+    """What is not as recorded, e.g. {"threads": "2, was 1"}; "picture" when the pixels differ."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Note(Event):
+    """Something worth one line: a size was floored, memory was short, a worker was replaced."""
+
+    name: ClassVar[str] = "note"
+    text: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Refused(Event):
+    """A line that cannot be read or settled; nothing was rendered."""
+
+    name: ClassVar[str] = "refused"
+    error: DreamError
+    line: str = ""
+    number: int = 0
+    """Of the line in its file, from 1; 0 when typed."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Failed(Event):
+    """A picture that could not be rendered, upscaled or kept; the next one goes on."""
+
+    name: ClassVar[str] = "failed"
+    error: DreamError
+    line: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cancelled(Event):
+    """The rest of a line was given up; what is finished is kept."""
+
+    name: ClassVar[str] = "cancelled"
+    finished: int
+    count: int
+
+
+def _plain(value: Any) -> Any:
+    match value:
+        case Request():
+            return as_json(value)
+        case Recipe():
+            return as_json(value.as_request())
+        case DreamError() | Path():
+            return str(value)
+        case Mapping():
+            return dict(value)
+        case _:
+            return value

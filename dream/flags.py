@@ -1,0 +1,192 @@
+"""What a flag is: its names, the kind of value it takes, and one line of help.
+
+A table of flags is a frozen dataclass: one field per flag, made by `flag(…)`. The reader, the
+writer, `--help`, completion, highlighting, the README's table and dream.toml are loops over
+`flags_of(Table)`; nothing else names a flag.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import Field, dataclass, field, fields
+from functools import cache
+from types import MappingProxyType
+from typing import Any, Generic, NamedTuple, TypeVar
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Kind(Generic[T]):
+    """A kind of value: read from words, written back as words, completed while half typed.
+
+    `read(write(value)) == value` holds for every value of the kind; a test walks them all.
+    """
+
+    metavar: str
+    """How --help names the value, e.g. `N` or `X [STRENGTH]`; empty for a switch."""
+    means: str
+    """What a good value is, in words that complete “-s takes …”."""
+    read: Callable[[Sequence[str]], T]
+    """Words to value. Raises ValueError for words that are no such value."""
+    write: Callable[[T], list[str]]
+    takes: tuple[int, int] = (1, 1)
+    """Fewest and most words."""
+    choices: tuple[str, ...] = ()
+    """The names to offer, when there is a fixed set of them."""
+    completes: str = ""
+    """What the front door may offer: "file", "folder", "model", "upscaler", "seed" or nothing."""
+
+
+@dataclass(frozen=True)
+class Flag:
+    """One row of a table."""
+
+    names: tuple[str, ...]
+    """Every spelling, the written one first. `--cfg-scale` is read wherever `--cfg_scale` is."""
+    kind: Kind[Any]
+    help: str
+    section: str
+    default: Any
+    always: bool = False
+    """Written even when it equals the default, so that old logs survive new defaults."""
+    logged: bool = True
+    """Part of what makes the picture; False for where it is kept and how many are made."""
+
+    @property
+    def long(self) -> str:
+        """The long spelling without dashes, e.g. `cfg_scale`."""
+        return next(name for name in self.names if name.startswith("--"))[2:]
+
+
+def flag(
+    *names: str,
+    kind: Kind[Any],
+    help: str,
+    section: str = "picture",
+    default: Any = None,
+    always: bool = False,
+    logged: bool = True,
+) -> Any:
+    """A dataclass field that is a flag. The field's name is its key in JSON and in dream.toml."""
+    row = Flag(names, kind, help, section, default, always, logged)
+    return field(default=default, metadata={"flag": row})
+
+
+@cache
+def flags_of(table: type[Any]) -> Mapping[str, Flag]:
+    """The rows of a table, by field name, in the order they are written."""
+    rows: Iterable[Field[Any]] = fields(table)
+    return MappingProxyType({f.name: f.metadata["flag"] for f in rows if "flag" in f.metadata})
+
+
+# ── kinds ──────────────────────────────────────────────────────────────────────────────────────
+
+
+def plain(value: float) -> str:
+    """The shortest text that reads back as the same number: 7.0 → 7, 0.1 → 0.1."""
+    text = f"{value:g}"
+    return text if float(text) == value else repr(value)
+
+
+def whole(low: int, high: int) -> Kind[int]:
+    """A whole number from low to high, both included."""
+
+    def read(words: Sequence[str]) -> int:
+        value = int(words[0])
+        if not low <= value <= high:
+            raise ValueError
+        return value
+
+    return Kind("N", f"a whole number from {low} to {high}", read, lambda value: [str(value)])
+
+
+def number(low: float, high: float = math.inf) -> Kind[float]:
+    """A finite number from low to high, both included."""
+    means = f"a number from {plain(low)} to {plain(high)}"
+    if math.isinf(high):
+        means = f"a number of at least {plain(low)}"
+
+    def read(words: Sequence[str]) -> float:
+        value = float(words[0])
+        if not (math.isfinite(value) and low <= value <= high):
+            raise ValueError
+        return value
+
+    return Kind("X", means, read, lambda value: [plain(value)])
+
+
+def choice(
+    *names: str, metavar: str = "NAME", aliases: Mapping[str, str] | None = None
+) -> Kind[str]:
+    """One of a fixed set of names; aliases are read, never written."""
+    known = {name: name for name in names} | dict(aliases or {})
+
+    def read(words: Sequence[str]) -> str:
+        if words[0] not in known:
+            raise ValueError
+        return known[words[0]]
+
+    return Kind(metavar, "one of " + " ".join(names), read, lambda value: [value], choices=names)
+
+
+def text(metavar: str, means: str, completes: str = "") -> Kind[str]:
+    """Any words but none at all."""
+
+    def read(words: Sequence[str]) -> str:
+        if not words[0]:
+            raise ValueError
+        return words[0]
+
+    return Kind(metavar, means, read, lambda value: [value], completes=completes)
+
+
+def _no_words(words: Sequence[str]) -> bool:
+    return True
+
+
+SWITCH: Kind[bool] = Kind("", "no value", _no_words, lambda value: [], takes=(0, 0))
+
+MAX_SEED = 2**32 - 1
+
+
+def _read_seed(words: Sequence[str]) -> int:
+    value = int(words[0])
+    if value > MAX_SEED:
+        raise ValueError
+    return value
+
+
+SEED: Kind[int] = Kind(
+    "N",
+    f"a whole number from 0 to {MAX_SEED}, or -1 for the last picture's, -2 the one before",
+    _read_seed,
+    lambda value: [str(value)],
+    completes="seed",
+)
+
+
+class Upscale(NamedTuple):
+    """How much larger, and how much of the network's picture against a plain resize."""
+
+    factor: float
+    """1 to 8."""
+    strength: float = 0.75
+    """0 (only the resized original) to 1 (only the network's picture)."""
+
+
+def _read_upscale(words: Sequence[str]) -> Upscale:
+    value = Upscale(*map(float, words))
+    if not (1 <= value.factor <= 8 and 0 <= value.strength <= 1):
+        raise ValueError
+    return value
+
+
+UPSCALE: Kind[Upscale] = Kind(
+    "X [STRENGTH]",
+    "a factor from 1 to 8 and, if you like, a strength from 0 to 1",
+    _read_upscale,
+    lambda value: [plain(value.factor), plain(value.strength)],
+    takes=(1, 2),
+)

@@ -1,0 +1,83 @@
+"""The second table: what is said once, when `dream` starts. The flags of `Request` are accepted
+there too, and become every line's defaults."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from dream.flags import SWITCH, choice, flag, flags_of, text
+
+_RUN = "what to do"
+_MACHINE = "machine"
+
+PRECISIONS = ("auto", "float32", "bfloat16", "float16")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Launch:
+    """How this run of `dream` goes. Frozen, like everything."""
+
+    from_file: str | None = flag(
+        "--from_file",
+        kind=text("FILE", "a file of lines, or - for standard input", completes="file"),
+        section=_RUN,
+        help="make every line of a list of prompts or a dream_log.txt, and leave; - is stdin",
+    )
+    verify: str | None = flag(
+        "--verify",
+        kind=text("LOG", "a dream_log.txt", completes="file"),
+        section=_RUN,
+        help="render a log again, without saving, and compare with its record",
+    )
+    dry_run: bool = flag(
+        "--dry_run",
+        kind=SWITCH,
+        default=False,
+        section=_RUN,
+        help="print the lines that would be made",
+    )
+    json: bool = flag(
+        "--json",
+        kind=SWITCH,
+        default=False,
+        section=_RUN,
+        help="one JSON object per event on stdout",
+    )
+    doctor: bool = flag(
+        "--doctor",
+        kind=SWITCH,
+        default=False,
+        section=_RUN,
+        help="look at this installation and say how it is",
+    )
+    version: bool = flag(
+        "--version", kind=SWITCH, default=False, section=_RUN, help="print the version"
+    )
+    help: bool = flag(
+        "-h", "--help", kind=SWITCH, default=False, section=_RUN, help="print this page"
+    )
+    models_dir: str | None = flag(
+        "--models_dir",
+        kind=text("FOLDER", "a folder", completes="folder"),
+        section=_MACHINE,
+        help="where models lie, besides the shipped ones",
+    )
+    device: str = flag(
+        "--device",
+        "-d",
+        kind=text("DEVICE", "auto, cpu, cuda, cuda:N or mps"),
+        default="auto",
+        section=_MACHINE,
+        help="auto, cpu, cuda, cuda:N or mps",
+    )
+    precision: str = flag(
+        "--precision",
+        kind=choice(*PRECISIONS, metavar="TYPE"),
+        default="auto",
+        section=_MACHINE,
+        help="the number type of the weights: " + ", ".join(PRECISIONS),
+    )
+
+
+LAUNCH_FLAGS = flags_of(Launch)
+"""The rows of the table, by field name."""

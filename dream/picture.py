@@ -1,0 +1,28 @@
+"""A picture in memory: its pixels, the recipe that made it, and the circumstances."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from PIL import Image
+
+from dream.request import Recipe
+
+
+@dataclass(frozen=True)
+class Picture:
+    """Pixels and where they come from. `image` is RGB and is never changed in place."""
+
+    image: Image.Image
+    recipe: Recipe
+    facts: Mapping[str, str] = field(default_factory=dict)
+    """What the pixels depend on besides the recipe: `weights` (sha256 of the model's files),
+    `upscaler_weights`, `device`, `precision`, `threads`, and the versions `dream`, `torch`,
+    `diffusers`, `transformers`. Written to the PNG; compared by --verify."""
+
+    @property
+    def sha256(self) -> str:
+        """Of the RGB bytes: the picture's identity, whatever the file format does to it."""
+        return hashlib.sha256(self.image.tobytes()).hexdigest()

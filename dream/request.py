@@ -1,0 +1,206 @@
+"""THE TABLE: `Request`, what one line asks for; and `Recipe`, the same with nothing left open.
+
+One field of `Request` is one flag: its name is the attribute, the key in JSON and in dream.toml,
+and InvokeAI's long switch. `None` means: you choose. To add a flag, add a field here and use it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import Any
+
+from dream.flags import (
+    SEED,
+    SWITCH,
+    UPSCALE,
+    Flag,
+    Upscale,
+    choice,
+    flag,
+    flags_of,
+    number,
+    text,
+    whole,
+)
+from dream.samplers import ALIASES, SAMPLERS
+
+_KEEPING = "where it is kept"
+_AFTER = "afterwards"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """What one line asks for. Frozen: a change is `dataclasses.replace`."""
+
+    prompt: str = flag(
+        "--prompt",
+        kind=text("WORDS", "the words to paint"),
+        default="",
+        help="the words to paint; normally simply typed, before the switches",
+    )
+    negative: str = flag(
+        "--negative",
+        "--negative_prompt",
+        kind=text("WORDS", "the words to avoid"),
+        default="",
+        help="words to steer away from; [words in brackets] inside the prompt are added to them",
+    )
+    steps: int | None = flag(
+        "-s", "--steps", kind=whole(1, 1000), always=True, help="denoising steps: more is slower"
+    )
+    seed: int | None = flag(
+        "-S",
+        "--seed",
+        kind=SEED,
+        always=True,
+        help="where the noise starts: same seed, same picture",
+    )
+    width: int | None = flag(
+        "-W", "--width", kind=whole(64, 4096), always=True, help="width in pixels"
+    )
+    height: int | None = flag(
+        "-H", "--height", kind=whole(64, 4096), always=True, help="height in pixels"
+    )
+    cfg_scale: float | None = flag(
+        "-C",
+        "--cfg_scale",
+        kind=number(1),
+        always=True,
+        help="guidance: how strictly to follow the words; 1 is none",
+    )
+    sampler: str | None = flag(
+        "-A",
+        "-m",
+        "--sampler",
+        kind=choice(*SAMPLERS, aliases=ALIASES),
+        always=True,
+        help="the sampler that walks from noise to picture",
+    )
+    model: str | None = flag(
+        "--model",
+        kind=text("NAME", "a model's name or folder", completes="model"),
+        always=True,
+        help="the model that paints: a name in the models folder, or a path",
+    )
+    upscale: Upscale | None = flag(
+        "-U",
+        "--upscale",
+        kind=UPSCALE,
+        section=_AFTER,
+        help="enlarge the finished picture by Real-ESRGAN; strength blends with a plain resize",
+    )
+    upscaler: str | None = flag(
+        "--upscaler",
+        kind=text("NAME", "an upscaler's name or file", completes="upscaler"),
+        section=_AFTER,
+        help="the network that enlarges",
+    )
+    upscale_tile: int = flag(
+        "--upscale_tile",
+        "--esrgan_bg_tile",
+        kind=whole(0, 8192),
+        default=400,
+        section=_AFTER,
+        help="enlarge in tiles of this many pixels, to save memory; 0 is the whole at once",
+    )
+    iterations: int = flag(
+        "-n",
+        "--iterations",
+        kind=whole(1, 9999),
+        default=1,
+        logged=False,
+        help="how many pictures; -S fixes the first seed, and the others follow from it",
+    )
+    grid: bool = flag(
+        "-g",
+        "--grid",
+        kind=SWITCH,
+        default=False,
+        logged=False,
+        section=_KEEPING,
+        help="also keep one sheet with all the pictures of the line",
+    )
+    save_original: bool = flag(
+        "-save_orig",
+        "--save_original",
+        "--save_orig",
+        kind=SWITCH,
+        default=False,
+        logged=False,
+        section=_KEEPING,
+        help="keep the picture from before -U too",
+    )
+    outdir: str | None = flag(
+        "-o",
+        "--outdir",
+        kind=text("FOLDER", "a folder", completes="folder"),
+        logged=False,
+        section=_KEEPING,
+        help="where pictures and dream_log.txt go",
+    )
+    prompt_as_dir: bool = flag(
+        "-p",
+        "--prompt_as_dir",
+        kind=SWITCH,
+        default=False,
+        logged=False,
+        section=_KEEPING,
+        help="a folder of its own inside the outdir for each prompt",
+    )
+    fnformat: str | None = flag(
+        "--fnformat",
+        kind=text("TEMPLATE", "a file name such as {prefix}.{seed}.png"),
+        logged=False,
+        section=_KEEPING,
+        help="how files are named, with {prefix} {seed} {prompt} {steps} … filled in",
+    )
+    png_compression: int = flag(
+        "-z",
+        "--png_compression",
+        kind=whole(0, 9),
+        default=6,
+        logged=False,
+        section=_KEEPING,
+        help="0 is fast and large, 9 slow and small; the pixels are the same",
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """One picture with nothing left open. Only `Studio.settle` makes these."""
+
+    prompt: str
+    negative: str
+    steps: int
+    seed: int
+    """0 to 2**32 - 1; noise is drawn on the CPU, in float32, from a generator with this seed."""
+    width: int
+    height: int
+    """Pixels; multiples of what the model asks for."""
+    cfg_scale: float
+    sampler: str
+    model: str
+    upscale: Upscale | None = None
+    upscaler: str | None = None
+    upscale_tile: int = 400
+
+    def as_request(self) -> Request:
+        """Every choice written down: what the log writes. Settling it gives this recipe again."""
+        return Request(**{f.name: getattr(self, f.name) for f in fields(self)})
+
+
+FLAGS = flags_of(Request)
+"""The rows of the table, by field name."""
+
+
+def as_json(request: Request) -> dict[str, Any]:
+    """The table's values by name, ready for json.dumps; what was not asked is left out."""
+    said = {name: getattr(request, name) for name in FLAGS}
+    return {
+        name: list(value) if isinstance(value, tuple) else value
+        for name, value in said.items()
+        if value != FLAGS[name].default
+    }
+
+
+__all__ = ["FLAGS", "Flag", "Recipe", "Request", "Upscale", "as_json"]
