@@ -6,10 +6,10 @@ something should be said, and `Refused`, `Failed` or `Cancelled` where it ends e
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 from dream.errors import DreamError
 from dream.request import Recipe, Request, as_json
@@ -160,6 +160,12 @@ class Cancelled(Event):
     name: ClassVar[str] = "cancelled"
     finished: int
     count: int
+
+
+T = TypeVar("T")
+
+Events = Generator[Event, None, T]
+"""Events on the way, and a result at the end."""
 
 
 def _plain(value: Any) -> Any:

@@ -6,7 +6,7 @@ Implementations: `engine.diffusers.DiffusersEngine` (the real one, in this proce
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -30,15 +30,17 @@ class Progress:
 Happening = Progress | Note | Loading | Picture
 """What an engine yields on the way; a `Picture` comes last, once."""
 
+Happenings = Generator[Happening, None, None]
+
 
 class Engine(Protocol):
     """Turns recipes into pictures. Both methods are generators: closing one cancels the work
     within a step, and leaves the engine ready for the next."""
 
-    def render(self, recipe: Recipe) -> Iterator[Happening]:
+    def render(self, recipe: Recipe) -> Happenings:
         """The picture before any finishing. Raises ModelError, EngineError, OutOfMemory."""
 
-    def upscale(self, picture: Picture) -> Iterator[Happening]:
+    def upscale(self, picture: Picture) -> Happenings:
         """The picture enlarged as its recipe says. Raises FinishError, ModelError, FetchError."""
 
     def warm(self, model: str) -> None:

@@ -1,0 +1,7 @@
+"""python -m dream"""
+
+import sys
+
+from dream.app import main
+
+sys.exit(main())

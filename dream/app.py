@@ -1,0 +1,81 @@
+"""The shell command: launch options → Studio → a front door."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import dream
+from dream import batch
+from dream.catalogue import Shelf, default_models_dirs
+from dream.engine import open_engine
+from dream.errors import BadLine, BadSetting, DreamError, GalleryError
+from dream.gallery import read_log
+from dream.launch import Launch
+from dream.line import help_page, read_argv
+from dream.request import Request
+from dream.settings import read_settings, settings_files
+from dream.studio import Studio
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run `dream` with these words; the exit status: 0 all made, 1 some failed, 2 a line or option
+    was wrong, 130 interrupted."""
+    try:
+        return _run(sys.argv[1:] if argv is None else argv)
+    except DreamError as error:
+        print(f"dream: {error}", file=sys.stderr)
+        wrong = isinstance(error, BadSetting | BadLine | GalleryError)
+        return batch.WRONG_LINE if wrong else batch.SOME_FAILED
+    except KeyboardInterrupt:
+        return batch.INTERRUPTED
+
+
+def _run(argv: Sequence[str]) -> int:
+    plain, _, _ = read_argv(argv)
+    if plain.help:
+        print(help_page())
+        return batch.ALL_MADE
+    if plain.version:
+        print(f"dream {dream.__version__}")
+        return batch.ALL_MADE
+    launch, base, prompt = read_argv(argv, *read_settings(settings_files()))
+    if launch.doctor:
+        from dream.doctor import report
+
+        page, sound = report(launch, base)
+        print(page)
+        return batch.ALL_MADE if sound else batch.SOME_FAILED
+    lines = _lines(launch, prompt)
+    with open_studio(launch, base) as studio:
+        if lines is None and launch.verify is None:
+            from dream.terminal.prompt import run
+
+            studio.warm()
+            return run(studio)
+        voice = batch.Voice(as_json=launch.json, out=sys.stdout, err=sys.stderr)
+        events = (
+            studio.verify(Path(launch.verify))
+            if launch.verify is not None
+            else studio.make_all(lines or iter(()), dry_run=launch.dry_run)
+        )
+        return batch.run(events, voice)
+
+
+def open_studio(launch: Launch, base: Request) -> Studio:
+    """The studio these launch options ask for. Its worker process starts at once."""
+    shelf = Shelf(default_models_dirs(launch.models_dir))
+    engine = open_engine(shelf, device=launch.device, precision=launch.precision)
+    return Studio(engine, shelf, base)
+
+
+def _lines(launch: Launch, prompt: str | None) -> Iterator[tuple[int, str]] | None:
+    """Where lines come from, numbered when from a file; None means: from a person."""
+    if prompt is not None:
+        return iter([(0, prompt)])
+    if launch.from_file is not None and launch.from_file != "-":
+        return read_log(Path(launch.from_file).expanduser())
+    if launch.from_file == "-" or not sys.stdin.isatty():
+        return ((n, line.rstrip("\r\n")) for n, line in enumerate(sys.stdin, 1))
+    return None

@@ -1,0 +1,80 @@
+"""The front door without a prompt: lines from the shell, a file or a pipe.
+
+Standard output carries what a script wants: with --json every event, one object a line; when it is
+no terminal, the finished pictures' paths, one a line. All else goes to standard error.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable
+from typing import TextIO
+
+from dream.events import Cancelled, Event, Failed, Planned, Refused, Saved, Verified
+from dream.say import Pace, say
+
+ALL_MADE, SOME_FAILED, WRONG_LINE, INTERRUPTED = 0, 1, 2, 130
+
+
+class Voice:
+    """Shows events, and remembers what the exit status should be."""
+
+    def __init__(self, *, as_json: bool, out: TextIO, err: TextIO) -> None:
+        self._json, self._out, self._err = as_json, out, err
+        self._pace = Pace()
+        self._bar = False
+        self.status = ALL_MADE
+
+    def show(self, event: Event) -> None:
+        """One event, to where it belongs."""
+        self.status = max(self.status, _status(event))
+        if self._json:
+            print(json.dumps(event.as_json(), ensure_ascii=False), file=self._out, flush=True)
+            return
+        if self._err.isatty():
+            self._draw(self._pace.of(event))
+        if isinstance(event, Saved) and not self._out.isatty():
+            print(event.path.as_posix(), file=self._out, flush=True)
+        elif isinstance(event, Planned):
+            print(event.line, file=self._out, flush=True)
+        elif (text := say(event)) is not None:
+            wanted = self._out if isinstance(event, Saved | Verified) else self._err
+            print(text, file=wanted, flush=True)
+
+    def _draw(self, bar: str | None) -> None:
+        """The progress line, rewritten in place; None wipes it."""
+        if self._bar:
+            print("\r\x1b[K", end="", file=self._err)
+        if bar is not None:
+            print(bar, end="", file=self._err, flush=True)
+        self._bar = bar is not None
+
+
+def _status(event: Event) -> int:
+    match event:
+        case Cancelled():
+            return INTERRUPTED
+        case Refused():
+            return WRONG_LINE
+        case Failed() | Verified(same=False):
+            return SOME_FAILED
+        case _:
+            return ALL_MADE
+
+
+def run(events: Iterable[Event], voice: Voice) -> int:
+    """Show all that happens; the exit status. Ctrl-C keeps what is finished."""
+    try:
+        for event in events:
+            voice.show(event)
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:
+        # Whoever read our output has gone (`dream … | head -1`); what was made is kept.
+        sys.stderr.close()
+        return SOME_FAILED
+    return voice.status
+
+
+__all__ = ["Voice", "run"]

@@ -1,0 +1,89 @@
+"""An event in one human line. Every front door speaks with this voice."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from dream.events import (
+    Cancelled,
+    Event,
+    Failed,
+    Grid,
+    Loading,
+    Note,
+    Planned,
+    Queued,
+    Refused,
+    Saved,
+    Step,
+    Verified,
+)
+
+
+def say(event: Event) -> str | None:
+    """The line for an event, or None for those that go without saying."""
+    match event:
+        case Loading(model=model):
+            return f"loading {model} …"
+        case Planned(line=line):
+            return line
+        case Saved(path=path, request=request):
+            return f"{path.as_posix()}  (-S{request.seed})"
+        case Grid(path=path):
+            return f"{path.as_posix()}  (grid)"
+        case Note(text=text):
+            return f"· {text}"
+        case Refused(error=error, number=number):
+            return f"line {number}: {error}" if number else str(error)
+        case Failed(error=error):
+            return f"failed: {error}"
+        case Cancelled(finished=finished, count=count):
+            return f"cancelled; {finished} of {count} made" if count > 1 else "cancelled"
+        case Verified(path=path, line=line, same=same, differs=differs):
+            what = "; ".join(f"{name} {how}" for name, how in differs.items())
+            verdict = "same" if same else "DIFFERS"
+            return f"{verdict}  {path or line}" + (f"  ({what})" if what else "")
+        case _:
+            return None
+
+
+class Pace:
+    """How fast steps come and how long they will still take, measured over the running stage."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._stage: tuple[str, int] | None = None
+        self._began = 0.0
+        self._first = 0
+
+    def of(self, event: Event) -> str | None:
+        """A progress line for a Step; None for other events, which only move the clock."""
+        if isinstance(event, Queued):
+            self._stage = None
+        if not isinstance(event, Step):
+            return None
+        now = self._clock()
+        if self._stage != (event.stage, event.picture):
+            # The first step has already happened when we hear of it: time the ones after it.
+            self._stage, self._began, self._first = (event.stage, event.picture), now, event.step
+        done, elapsed = event.step - self._first, now - self._began
+        rate = done / elapsed if done and elapsed > 0 else 0.0
+        words = [f"{event.stage} {event.step}/{event.steps}"]
+        if event.pictures > 1:
+            words.insert(0, f"picture {event.picture}/{event.pictures}")
+        if rate:
+            words.append(f"{rate:.2f} it/s" if rate >= 1 else f"{1 / rate:.2f} s/it")
+            left = (event.steps - event.step) / rate
+            if event.stage == "render":
+                left += (event.pictures - event.picture) * event.steps / rate
+            words.append(f"{duration(left)} left")
+        return "  ".join(words)
+
+
+def duration(seconds: float) -> str:
+    """0:07, 12:30, 1:02:03."""
+    whole = round(seconds)
+    hours, minutes = divmod(whole // 60, 60)
+    clock = f"{minutes}:{whole % 60:02d}"
+    return f"{hours}:{minutes:02d}:{whole % 60:02d}" if hours else clock

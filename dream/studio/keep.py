@@ -1,0 +1,94 @@
+"""Where a line's pictures go: the folder, the names, the records; all through the gallery."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from dream.errors import DreamError
+from dream.events import Events, Failed, Grid, Note, Saved
+from dream.finish.grid import sheet
+from dream.gallery import Claim, Gallery, file_name, prompt_folder
+from dream.line import write
+from dream.picture import Picture
+from dream.request import Request, as_json
+
+
+class Keeper:
+    """The galleries of this session, one for each folder; each is mended when first opened."""
+
+    def __init__(self) -> None:
+        self._galleries: dict[Path, Gallery] = {}
+
+    @contextmanager
+    def album(self, request: Request, outdir: Path) -> Iterator[Album]:
+        """A numbered place for the pictures of one line. Raises GalleryError."""
+        folder = Path(request.outdir).expanduser() if request.outdir else outdir
+        if request.prompt_as_dir:
+            folder /= prompt_folder(request.prompt)
+        notes: tuple[str, ...] = ()
+        if folder not in self._galleries:
+            gallery = Gallery(folder)
+            notes = gallery.recover()
+            self._galleries[folder] = gallery
+        gallery = self._galleries[folder]
+        with gallery.claim() as claim:
+            yield Album(gallery, claim, request, notes)
+
+
+@dataclass
+class Album:
+    """The pictures of one line, under one number."""
+
+    gallery: Gallery
+    claim: Claim
+    request: Request
+    notes: tuple[str, ...] = ()
+    paths: list[Path] = field(default_factory=list)
+
+    @property
+    def save_original(self) -> bool:
+        """Whether the picture from before upscaling is kept beside the upscaled one."""
+        return self.request.save_original
+
+    def keep(self, picture: Picture, *, upscaled: bool = False) -> Events[None]:
+        """Write picture and log line. Raises GalleryError."""
+        recipe = picture.recipe
+        said = recipe.as_request()
+        line = write(said)
+        name, warning = file_name(
+            self.request.fnformat,
+            prefix=self.claim.prefix,
+            seed=recipe.seed,
+            fields=as_json(said),
+        )
+        if warning:
+            yield Note(text=warning)
+        if upscaled and self.save_original:
+            name = f"{name.removesuffix('.png')}.upscaled.png"
+        entry = self.gallery.keep(
+            picture,
+            line=line,
+            claim=self.claim,
+            name=name,
+            record=_record(picture, said),
+            compression=self.request.png_compression,
+        )
+        self.paths.append(entry.path)
+        yield Saved(path=entry.path, line=line, sha256=entry.sha256, request=said)
+
+    def grid(self, line: str) -> Events[None]:
+        """Write the sheet of all pictures kept so far, if there is any."""
+        if not self.paths:
+            return
+        try:
+            yield Grid(path=self.gallery.keep_grid(sheet(self.paths), claim=self.claim, line=line))
+        except DreamError as error:
+            yield Failed(error=error, line=line)
+
+
+def _record(picture: Picture, said: Request) -> dict[str, Any]:
+    return {"request": as_json(said), "sha256": picture.sha256, **picture.facts}

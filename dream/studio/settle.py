@@ -1,0 +1,90 @@
+"""Asked → settled: a Request becomes Recipes with nothing left open."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from dream.catalogue.cards import ModelCard
+from dream.errors import BadLine
+from dream.flags import MAX_SEED
+from dream.request import FLAGS, Recipe, Request
+
+FindModel = Callable[[str | None], ModelCard]
+"""A name, or None for the default, to its card. Raises ModelError."""
+
+
+@dataclass(frozen=True)
+class Settled:
+    """What a line comes to: one recipe for each picture, and what should be said about it."""
+
+    recipes: tuple[Recipe, ...]
+    notes: tuple[str, ...] = ()
+
+
+def settle(
+    request: Request, find: FindModel, past: Sequence[int], draw: Callable[[], int]
+) -> Settled:
+    """Close every open choice: what the line left open, the model's card decides.
+
+    `past` holds the seeds of this session's pictures, for `-S-1`; `draw` gives a fresh seed.
+    Raises BadLine for a value out of range or a seed that does not exist, ModelError for a model
+    that does not.
+    """
+    check(request)
+    card = find(request.model)
+    width, wide = _floored("width", request.width or card.width, card.multiple)
+    height, high = _floored("height", request.height or card.height, card.multiple)
+    first = Recipe(
+        prompt=request.prompt,
+        negative=request.negative,
+        steps=request.steps or card.steps,
+        seed=draw() if request.seed is None else _seed(request.seed, past),
+        width=width,
+        height=height,
+        cfg_scale=request.cfg_scale or card.cfg_scale,
+        sampler=request.sampler or card.sampler,
+        model=card.name,
+        upscale=request.upscale,
+        upscaler=(request.upscaler or card.upscaler) if request.upscale else None,
+        upscale_tile=request.upscale_tile,
+    )
+    recipes = tuple(replace(first, seed=seed) for seed in series(first.seed, request.iterations))
+    return Settled(recipes, wide + high)
+
+
+def series(first: int, count: int) -> list[int]:
+    """`count` seeds: the first, then what a generator seeded with it draws; so -n5 -S42 repeats."""
+    rng = random.Random(first)
+    return [first, *(rng.randint(0, MAX_SEED) for _ in range(count - 1))]
+
+
+def check(request: Request) -> None:
+    """Hold a Request made in Python to the same ranges as a typed one. Raises BadLine."""
+    for name, flag in FLAGS.items():
+        value = getattr(request, name)
+        if value == flag.default:
+            continue
+        try:
+            known = flag.kind.read(flag.kind.write(value)) == value
+        except (TypeError, ValueError, AttributeError):
+            known = False
+        if not known:
+            raise BadLine(f"{name} takes {flag.kind.means}, not {value!r}")
+
+
+def _seed(asked: int, past: Sequence[int]) -> int:
+    if asked >= 0:
+        return asked
+    if -asked > len(past):
+        made = f"{len(past)} so far" if past else "none so far"
+        raise BadLine(f"-S{asked} asks for a picture of this session that is not there ({made})")
+    return past[asked]
+
+
+def _floored(what: str, asked: int, multiple: int) -> tuple[int, tuple[str, ...]]:
+    size = max(multiple, asked // multiple * multiple)
+    if size == asked:
+        return size, ()
+    return size, (f"{what} {asked} becomes {size}: the model paints in multiples of {multiple}",)

@@ -1,0 +1,262 @@
+"""One line through the house: settle → render → finish → keep; and what happened, as events."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Iterable, Sequence
+from contextlib import closing, suppress
+from dataclasses import replace
+from pathlib import Path
+from types import TracebackType
+
+from dream.catalogue import Shelf
+from dream.catalogue.cards import ModelCard
+from dream.engine.base import Engine, Happenings, Progress
+from dream.errors import DreamError, EngineError
+from dream.events import (
+    Cancelled,
+    Events,
+    Failed,
+    Made,
+    Note,
+    Planned,
+    Queued,
+    Refused,
+    Step,
+)
+from dream.flags import MAX_SEED
+from dream.gallery import read_log
+from dream.line import is_skipped, read, read_log_line, write
+from dream.picture import Picture
+from dream.request import FLAGS, Recipe, Request
+from dream.studio.keep import Album, Keeper
+from dream.studio.settle import Settled, settle
+from dream.studio.verify import verify_log
+
+OUTDIR = Path("outputs/img-samples")
+
+_PER_LINE = ("iterations", "grid", "save_original")
+
+
+class Studio:
+    """Lines in, events out. Holds the engine, the shelf of models, and this session's memory.
+
+    Used as a context manager it lets go of the engine at the end. Every method that yields events
+    says what went wrong as `Refused` or `Failed` events and raises no DreamError. A
+    KeyboardInterrupt while a picture is made ends the line with `Cancelled`; closing the generator
+    cancels it silently. What is finished is kept either way.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        shelf: Shelf,
+        base: Request | None = None,
+        *,
+        rng: random.Random | None = None,
+    ) -> None:
+        self.engine = engine
+        self.shelf = shelf
+        self.base = base or Request()
+        """The defaults of every line."""
+        self.past: list[int] = []
+        """Seeds of the pictures made in this session, oldest first; a picture counts once."""
+        self._rng = rng or random.SystemRandom()
+        self._keeper = Keeper()
+
+    def __enter__(self) -> Studio:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the engine: its models, its process."""
+        self.engine.close()
+
+    @property
+    def outdir(self) -> Path:
+        """Where pictures go when a line does not say."""
+        return Path(self.base.outdir).expanduser() if self.base.outdir else OUTDIR
+
+    def warm(self) -> None:
+        """Begin to load the default model; lines can be given at once and wait their turn."""
+        with suppress(DreamError):  # the first line will say it, with the name that was asked for
+            self.engine.warm(self._find(self.base.model).name)
+
+    def read(self, line: str) -> Request:
+        """A line as a Request. A logged line says all about its picture itself, so this session's
+        defaults only decide where that is kept. Raises BadLine."""
+        base = self.base
+        if read_log_line(line).path is not None:
+            open_ = {name: flag.default for name, flag in FLAGS.items() if _logged_line_says(name)}
+            base = replace(base, **open_)
+        return read(line, base)
+
+    def settle(self, request: Request) -> Settled:
+        """Close every open choice. Raises BadLine, ModelError."""
+        return settle(request, self._find, self.past, lambda: self._rng.randint(0, MAX_SEED))
+
+    def make(self, asked: str | Request, number: int = 0) -> Events[bool]:
+        """Make the pictures of one line, keep them, and say what happens on the way.
+
+        `number` is the line's in its file, from 1. The generator's result is True when the line
+        was cancelled, so that a caller with more lines can stop.
+        """
+        settled = yield from self._settled(asked, number)
+        if settled is None:
+            return False
+        request, recipes = settled
+        line = asked if isinstance(asked, str) else write(request)
+        yield Queued(count=len(recipes), line=line, request=request)
+        try:
+            with self._keeper.album(request, self.outdir) as album:
+                yield from (Note(text=text) for text in album.notes)
+                cancelled = yield from self._pictures(recipes, album)
+                if request.grid:
+                    yield from album.grid(write(request))
+                return cancelled
+        except DreamError as error:
+            yield Failed(error=error, line=line)
+        return False
+
+    def plan(self, asked: str | Request, number: int = 0) -> Events[None]:
+        """What `make` would make, without loading a model or writing anything."""
+        settled = yield from self._settled(asked, number)
+        if settled is None:
+            return
+        _, recipes = settled
+        for recipe in recipes:
+            request = recipe.as_request()
+            yield Planned(line=write(request), request=request)
+
+    def replay(self, file: Path) -> Events[None]:
+        """Make every line of a log of any era, or of a plain list of prompts."""
+        try:
+            yield from self.make_all(read_log(file))
+        except DreamError as error:
+            yield Refused(error=error)
+
+    def make_all(self, lines: Iterable[tuple[int, str]], *, dry_run: bool = False) -> Events[None]:
+        """Make, or with `dry_run` only plan, numbered lines in their order; blank lines and
+        comments are passed over. Cancelling one ends them all."""
+        for number, line in lines:
+            if is_skipped(line):
+                continue
+            if dry_run:
+                yield from self.plan(line, number)
+            elif (yield from self.make(line, number)):
+                return
+
+    def verify(self, log: Path) -> Events[None]:
+        """Render every line of a log again, save nothing, and compare with its record."""
+        try:
+            yield from verify_log(self, log)
+        except DreamError as error:
+            yield Refused(error=error)
+
+    def render(self, recipe: Recipe, picture: int = 1, pictures: int = 1) -> Events[Picture]:
+        """One picture, unfinished and unkept. Raises what the engine raises."""
+        return (yield from _told(self.engine.render(recipe), picture, pictures))
+
+    def upscale(self, raw: Picture, picture: int = 1, pictures: int = 1) -> Events[Picture]:
+        """A picture enlarged as its recipe says. Raises what the engine raises."""
+        return (yield from _told(self.engine.upscale(raw), picture, pictures))
+
+    # ── the route of one line ──────────────────────────────────────────────────────────────────
+
+    def _pictures(self, recipes: Sequence[Recipe], album: Album) -> Events[bool]:
+        """Each picture in turn; True when Ctrl-C ended them."""
+        finished = 0
+        try:
+            for index, recipe in enumerate(recipes, 1):
+                finished += yield from self._picture(recipe, index, len(recipes), album)
+        except KeyboardInterrupt:
+            yield Cancelled(finished=finished, count=len(recipes))
+            return True
+        return False
+
+    def _settled(
+        self, asked: str | Request, number: int
+    ) -> Events[tuple[Request, Sequence[Recipe]] | None]:
+        try:
+            request = self.read(asked) if isinstance(asked, str) else asked
+            settled = self.settle(request)
+        except DreamError as error:
+            line = asked if isinstance(asked, str) else ""
+            yield Refused(error=error, line=line, number=number)
+            return None
+        yield from (Note(text=text) for text in settled.notes)
+        return request, settled.recipes
+
+    def _picture(self, recipe: Recipe, picture: int, pictures: int, album: Album) -> Events[bool]:
+        """Render, finish and keep one picture; True when it came to be. What fails is said, and
+        the next picture goes on."""
+        began = time.monotonic()
+        try:
+            raw = yield from self.render(recipe, picture, pictures)
+            self.past.append(recipe.seed)
+            if recipe.upscale is not None:
+                raw = yield from self._upscaled(raw, picture, pictures, album)
+            yield Made(picture=picture, pictures=pictures, seconds=time.monotonic() - began)
+            yield from album.keep(raw)
+            return True
+        except DreamError as error:
+            yield Failed(error=error, line=write(recipe.as_request()))
+            return False
+
+    def _upscaled(self, raw: Picture, picture: int, pictures: int, album: Album) -> Events[Picture]:
+        """The picture upscaled; the raw one where that fails, for rendering took long and is done.
+        Interrupted, the raw one is kept on the way out."""
+        plain = replace(raw, recipe=replace(raw.recipe, upscale=None, upscaler=None))
+        if album.save_original:
+            yield from album.keep(plain)
+        try:
+            return (yield from self.upscale(raw, picture, pictures))
+        except DreamError as error:
+            yield Failed(error=error, line=write(raw.recipe.as_request()))
+            return plain
+        except KeyboardInterrupt:
+            if not album.save_original:
+                yield from album.keep(plain)
+            raise
+
+    def _find(self, name: str | None) -> ModelCard:
+        return self.shelf.model(name or self.shelf.default())
+
+
+def _logged_line_says(name: str) -> bool:
+    """A field that a log line always decides, by holding it or by leaving it out. The `always`
+    fields are left to the defaults: our lines hold them all, and older ones mean the session's."""
+    return name in _PER_LINE or (FLAGS[name].logged and not FLAGS[name].always)
+
+
+def _told(happenings: Happenings, picture: int, pictures: int) -> Events[Picture]:
+    """The engine's happenings as events; its picture as the result."""
+    made: Picture | None = None
+    # Closing the generator is what cancels the engine's work, so close it on every way out.
+    with closing(happenings):
+        for happening in happenings:
+            match happening:
+                case Picture():
+                    made = happening
+                case Progress(stage, step, steps, preview):
+                    yield Step(
+                        stage=stage,
+                        step=step,
+                        steps=steps,
+                        picture=picture,
+                        pictures=pictures,
+                        preview=preview,
+                    )
+                case _:
+                    yield happening
+    if made is None:
+        raise EngineError("the engine made no picture", "this is a bug in dream")
+    return made

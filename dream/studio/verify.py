@@ -1,0 +1,79 @@
+"""Law 2, held against a log: render every line again and compare with what it recorded."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from dream.errors import DreamError
+from dream.events import Cancelled, Events, Note, Refused, Verified
+from dream.gallery import read_log, read_record
+from dream.line import facts, is_skipped, read_log_line
+from dream.picture import Picture
+
+if TYPE_CHECKING:
+    from dream.studio.studio import Studio
+
+_SHOWN = 16  # hex digits of the sha256 that a log line carries
+
+
+def verify_log(studio: Studio, log: Path) -> Events[None]:
+    """One Verified for each picture line, and a Note that sums up. Raises GalleryError."""
+    same = differ = 0
+    try:
+        for number, line in read_log(log):
+            if is_skipped(line):
+                continue
+            verdict = yield from _verify_line(studio, line, number)
+            same += verdict is True
+            differ += verdict is False
+    except KeyboardInterrupt:
+        yield Cancelled(finished=same + differ, count=same + differ + 1)
+    yield Note(text=f"{same} same, {differ} different, in {log.as_posix()}")
+
+
+def _verify_line(studio: Studio, line: str, number: int) -> Events[bool | None]:
+    """True when the pixels are those recorded, None when nothing was recorded to compare with."""
+    logged = read_log_line(line)
+    recorded = _recorded(logged.path, facts(logged.comment))
+    if "sha256" not in recorded:
+        yield Note(text=f"line {number}: no record to compare with")
+        return None
+    try:
+        request = studio.read(line)
+        recipe = studio.settle(request).recipes[0]
+        picture = yield from studio.render(recipe)
+        if recipe.upscale is not None:
+            picture = yield from studio.upscale(picture)
+    except DreamError as error:
+        yield Refused(error=error, line=line, number=number)
+        return False
+    same = picture.sha256.startswith(recorded["sha256"][:_SHOWN])
+    differs = {} if same else {"picture": "is not the one recorded"} | _changed(recorded, picture)
+    yield Verified(path=logged.path or "", line=logged.line, same=same, differs=differs)
+    return same
+
+
+def _recorded(path: str | None, comment: Mapping[str, str]) -> dict[str, str]:
+    """What is known of the logged picture: its PNG's full record when it is still there and is
+    the one the line speaks of, else the line's comment."""
+    if path is None:
+        return dict(comment)
+    try:
+        record = read_record(Path(path))
+    except DreamError:
+        return dict(comment)
+    if not record.sha256.startswith(comment.get("sha256", "")):
+        return dict(comment)
+    full = {name: value for name, value in record.record.items() if isinstance(value, str)}
+    return full | ({"sha256": record.sha256} if record.sha256 else {})
+
+
+def _changed(recorded: Mapping[str, str], picture: Picture) -> dict[str, str]:
+    """The recorded circumstances that are others today, named."""
+    return {
+        name: f"{now}, was {was}"
+        for name, now in picture.facts.items()
+        if (was := recorded.get(name)) is not None and not now.startswith(was)
+    }
