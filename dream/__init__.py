@@ -1,3 +1,46 @@
-"""dream: make pictures from words, at a prompt, on your own machine."""
+"""dream: make pictures from words, at a prompt, on your own machine.
+
+import dream
+
+with dream.open(model="tiny", outdir="pictures") as studio:
+    for event in studio.make("a red circle on a blue background -S42"):
+        print(event)
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from dream.studio import Studio
 
 __version__ = "0.1.0"
+
+
+def open(
+    model: str | None = None,
+    *,
+    models_dir: str | None = None,
+    device: str = "auto",
+    precision: str = "auto",
+    **defaults: Any,
+) -> Studio:
+    """A studio: the model in memory in a process of its own, lines in, events out.
+
+    `defaults` are fields of `dream.request.Request` (steps, seed, width, outdir, upscale …) and
+    stand for every line that does not say otherwise; dream.toml is not read. Close the studio, or
+    use it in a `with`. Raises BadLine for a default that is out of range and TypeError for one
+    that does not exist; what goes wrong later arrives as Refused and Failed events.
+    """
+    # Imported here so that `import dream` costs nothing, and every room can import the package.
+    from dream.app import open_studio
+    from dream.launch import Launch
+    from dream.request import Request
+    from dream.studio import check
+
+    base = Request(model=model, **defaults)
+    check(base)
+    return open_studio(Launch(models_dir=models_dir, device=device, precision=precision), base)
+
+
+__all__ = ["__version__", "open"]

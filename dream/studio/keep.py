@@ -54,7 +54,7 @@ class Album:
         """Whether the picture from before upscaling is kept beside the upscaled one."""
         return self.request.save_original
 
-    def keep(self, picture: Picture, *, upscaled: bool = False) -> Events[None]:
+    def keep(self, picture: Picture) -> Events[None]:
         """Write picture and log line. Raises GalleryError."""
         recipe = picture.recipe
         said = recipe.as_request()
@@ -67,7 +67,7 @@ class Album:
         )
         if warning:
             yield Note(text=warning)
-        if upscaled and self.save_original:
+        if recipe.upscale is not None and self.save_original:
             name = f"{name.removesuffix('.png')}.upscaled.png"
         entry = self.gallery.keep(
             picture,

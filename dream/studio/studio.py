@@ -202,18 +202,22 @@ class Studio:
         try:
             raw = yield from self.render(recipe, picture, pictures)
             self.past.append(recipe.seed)
-            if recipe.upscale is not None:
-                raw = yield from self._upscaled(raw, picture, pictures, album)
-            yield Made(picture=picture, pictures=pictures, seconds=time.monotonic() - began)
-            yield from album.keep(raw)
+            made = yield from self._finished(raw, picture, pictures, album)
+            if made is not None:
+                yield Made(picture=picture, pictures=pictures, seconds=time.monotonic() - began)
+                yield from album.keep(made)
             return True
         except DreamError as error:
             yield Failed(error=error, line=write(recipe.as_request()))
             return False
 
-    def _upscaled(self, raw: Picture, picture: int, pictures: int, album: Album) -> Events[Picture]:
-        """The picture upscaled; the raw one where that fails, for rendering took long and is done.
-        Interrupted, the raw one is kept on the way out."""
+    def _finished(
+        self, raw: Picture, picture: int, pictures: int, album: Album
+    ) -> Events[Picture | None]:
+        """The picture as its recipe wants it. Where upscaling fails or is interrupted the raw one
+        takes its place, for rendering took long and is done; None when that is kept already."""
+        if raw.recipe.upscale is None:
+            return raw
         plain = replace(raw, recipe=replace(raw.recipe, upscale=None, upscaler=None))
         if album.save_original:
             yield from album.keep(plain)
@@ -221,7 +225,7 @@ class Studio:
             return (yield from self.upscale(raw, picture, pictures))
         except DreamError as error:
             yield Failed(error=error, line=write(raw.recipe.as_request()))
-            return plain
+            return None if album.save_original else plain
         except KeyboardInterrupt:
             if not album.save_original:
                 yield from album.keep(plain)
