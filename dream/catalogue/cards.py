@@ -20,10 +20,13 @@ class ModelCard:
     """A model on disk, and the values it wants where a line leaves them open."""
 
     name: str
+    """What `--model` and the log call it: the folder's name, or its absolute path when it lies
+    outside the models folders. `Shelf.model(card.name)` finds it again."""
     path: Path
     """A folder in diffusers layout."""
     description: str = ""
     family: str = "sd1"
+    """"sd1", "sd2", "sdxl", "sd3", "flux", or "other"."""
     width: int = 512
     height: int = 512
     """Home size in pixels."""
@@ -41,10 +44,18 @@ class UpscalerCard:
     """An upscaler, on disk or at its official address."""
 
     name: str
+    """What `--upscaler` and the log call it; a path outside the models folders is its own name."""
     path: Path
     """Where the file is, or will be once fetched."""
+    description: str = ""
     url: str = ""
+    """Where it is fetched from; empty when there is no such place."""
     sha256: str = ""
-    """64 hex digits, where the project publishes them."""
+    """64 hex digits, where published."""
     size: int = 0
     """Bytes, where known; 0 otherwise."""
+
+    @property
+    def here(self) -> bool:
+        """Whether the file is on disk already."""
+        return self.path.is_file()

@@ -1,0 +1,91 @@
+"""models.toml: hand-written words about models, which go before what their folders say.
+
+    [models.tiny]
+    steps = 20
+    default = true
+
+The file may stand in every models folder; for one model, the first folder's word wins, key by key.
+A broken entry is complained about and left out; the rest is used.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from dream.flags import Kind, text, whole
+from dream.request import FLAGS
+
+Complain = Callable[[str], None]
+"""Told, in one line, what is wrong with an entry, and where."""
+
+FILE_NAME = "models.toml"
+
+_SAME_AS_ON_A_LINE = ("width", "height", "steps", "sampler", "cfg_scale", "upscaler")
+VALUES: Mapping[str, Kind[Any]] = {
+    "description": text("WORDS", "a few words"),
+    "family": text("NAME", "a family of models, such as sd1"),
+    "multiple": whole(1, 256),
+    **{name: FLAGS[name].kind for name in _SAME_AS_ON_A_LINE},
+}
+"""The keys that card.toml and models.toml share, and what each takes."""
+
+
+def read_toml(path: Path, complain: Complain) -> dict[str, Any]:
+    """A TOML file's table; empty when there is none, or none that can be read."""
+    try:
+        return tomllib.loads(path.read_text("utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        complain(f"{path}: {error}")
+        return {}
+
+
+def checked(table: Mapping[str, Any], where: str, complain: Complain) -> dict[str, Any]:
+    """The entries of `table` that are among VALUES and in range."""
+    good: dict[str, Any] = {}
+    for key, value in table.items():
+        if key not in VALUES:
+            complain(f"{where}: {key} is not a key here; the keys are {' '.join(VALUES)}")
+            continue
+        try:
+            good[key] = VALUES[key].read([str(value)])
+        except ValueError:
+            complain(f"{where}: {key} = {value!r}, but it takes {VALUES[key].means}")
+    return good
+
+
+def read_entries(dirs: Sequence[Path], complain: Complain) -> dict[str, dict[str, Any]]:
+    """What the models.toml files say: model name → checked values, and maybe `default`: True."""
+    entries: dict[str, dict[str, Any]] = {}
+    for folder in dirs:
+        path = folder / FILE_NAME
+        tables = read_toml(path, complain).get("models", {})
+        if not isinstance(tables, dict):
+            complain(f"{path}: models is not a table; write [models.NAME]")
+            continue
+        said = {
+            name: _entry(table, f"{path}: [models.{name}]", complain)
+            for name, table in tables.items()
+        }
+        defaults = [name for name in said if "default" in said[name]]
+        if len(defaults) > 1:
+            complain(f"{path}: {' and '.join(defaults)} are the default; the first one is")
+        for name in said:
+            entries[name] = said[name] | entries.get(name, {})
+    return entries
+
+
+def _entry(table: object, where: str, complain: Complain) -> dict[str, Any]:
+    if not isinstance(table, dict):
+        complain(f"{where} is not a table")
+        return {}
+    default = table.get("default", False)
+    if not isinstance(default, bool):
+        complain(f"{where}: default = {default!r}, but it takes true or false")
+        default = False
+    values = {key: value for key, value in table.items() if key != "default"}
+    return checked(values, where, complain) | ({"default": True} if default else {})

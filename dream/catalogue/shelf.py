@@ -1,0 +1,167 @@
+"""The shelf: which models and upscalers there are, and where. The disk is read at each question,
+so that a model put there a moment ago is found."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from dream.catalogue.cards import ModelCard, UpscalerCard
+from dream.catalogue.entries import FILE_NAME, Complain, read_entries
+from dream.catalogue.folders import INDEX, read_folder
+from dream.catalogue.upscalers import SUFFIXES, find_upscalers, outside
+from dream.errors import ModelError
+
+SHIPPED = "tiny"
+"""The model that comes with dream."""
+
+
+@dataclass(frozen=True)
+class Shelf:
+    """The models folders, the first ones first. See `places.default_models_dirs`."""
+
+    models_dirs: Sequence[Path]
+
+    def model(self, name_or_path: str) -> ModelCard:
+        """The model of that name, or in the folder at that path (`~` is expanded).
+
+        Raises ModelError, with near names and where it looked.
+        """
+        folders = self._folders()
+        if name_or_path in folders:
+            return self._card(name_or_path, folders[name_or_path], _ignore)
+        path = _as_path(name_or_path)
+        if name_or_path and _is_file(path / INDEX):
+            return self._card(self._name_of(path, folders), path, _ignore)
+        raise self._no_model(name_or_path, path, folders)
+
+    def models(self) -> tuple[ModelCard, ...]:
+        """Every model that can be read, by name."""
+        return tuple(self._readable(_ignore))
+
+    def default(self) -> str:
+        """The model for lines that name none: the one models.toml says is the default, else the
+        shipped one, else the first there is. Raises ModelError when there is none at all."""
+        folders = self._folders()
+        entries = read_entries(self.models_dirs, _ignore)
+        chosen = [name for name in entries if "default" in entries[name] and name in folders]
+        for name in (*chosen, SHIPPED, *sorted(folders)):
+            if name in folders:
+                return name
+        raise ModelError(
+            f"there is no model in {_listed(self.models_dirs)}",
+            f"put a folder in diffusers layout, with {INDEX}, into one of them",
+        )
+
+    def upscaler(self, name_or_path: str) -> UpscalerCard:
+        """The upscaler of that name, on disk or still to be fetched, or the file at that path.
+
+        Raises ModelError, with near names and where it looked.
+        """
+        cards = find_upscalers(self.models_dirs)
+        card = cards.get(name_or_path)
+        path = _as_path(name_or_path)
+        if card is None and path.suffix in SUFFIXES and _is_file(path):
+            inside = [card for card in cards.values() if card.path == path]
+            card = inside[0] if inside else outside(path)
+        if card is None:
+            raise ModelError(
+                f'there is no upscaler "{name_or_path}" in {_listed(self.models_dirs)}',
+                _did_you_mean(name_or_path, cards),
+            )
+        if not (card.here or card.url):
+            raise ModelError(
+                f"{card.name} comes with dream, but is not in {_listed(self.models_dirs)}",
+                "install dream again",
+            )
+        return card
+
+    def upscalers(self) -> tuple[UpscalerCard, ...]:
+        """Every upscaler on disk or known by name, the ones on disk first."""
+        cards = find_upscalers(self.models_dirs).values()
+        return tuple(sorted((c for c in cards if c.here or c.url), key=lambda c: not c.here))
+
+    def complaints(self) -> tuple[str, ...]:
+        """What is wrong with the catalogue's files, one line each; the rest is used."""
+        heard: list[str] = []
+        named = {card.name for card in self._readable(heard.append)}
+        entries = read_entries(self.models_dirs, heard.append)
+        heard += [
+            f"{FILE_NAME}: [models.{name}], but no models folder has such a model"
+            for name in entries
+            if name not in named
+        ]
+        return tuple(dict.fromkeys(heard))
+
+    def _card(self, name: str, folder: Path, complain: Complain) -> ModelCard:
+        card = read_folder(name, folder, complain)
+        said = read_entries(self.models_dirs, _ignore).get(name, {})
+        return replace(card, **{key: said[key] for key in said if key != "default"})
+
+    def _readable(self, complain: Complain) -> Iterator[ModelCard]:
+        for name, folder in sorted(self._folders().items()):
+            try:
+                yield self._card(name, folder, complain)
+            except ModelError as error:
+                complain(str(error))
+
+    def _folders(self) -> dict[str, Path]:
+        """Every model's folder, by name; of two with one name, the first folder's."""
+        found: dict[str, Path] = {}
+        for models in self.models_dirs:
+            for index in sorted(models.glob(f"*/{INDEX}")):
+                found.setdefault(index.parent.name, index.parent)
+        return found
+
+    def _name_of(self, path: Path, folders: dict[str, Path]) -> str:
+        there = folders.get(path.name)
+        return path.name if there is not None and there.samefile(path) else str(path)
+
+    def _no_model(self, name: str, path: Path, folders: dict[str, Path]) -> ModelError:
+        if name and _is_file(path):
+            return ModelError(f"{path} is a file", f"a model is a folder with {INDEX}")
+        if name and _is_folder(path):
+            return ModelError(f"{path} is no model in diffusers layout: it has no {INDEX}")
+        return ModelError(
+            f'there is no model "{name}" in {_listed(self.models_dirs)}',
+            _did_you_mean(name, folders),
+        )
+
+
+def _as_path(text: str) -> Path:
+    try:
+        return Path(text).expanduser().absolute()
+    except RuntimeError:  # ~somebody who is not known here
+        return Path(text).absolute()
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # words that are no path at all: too long, or a folder we may not enter
+        return False
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except OSError:
+        return False
+
+
+def _did_you_mean(name: str, known: Iterable[str]) -> str:
+    names = {candidate.casefold(): candidate for candidate in known}
+    near = difflib.get_close_matches(name.casefold(), names, n=3, cutoff=0.5)
+    if near:
+        return f"did you mean {' or '.join(names[n] for n in near)}?"
+    return f"there is {', '.join(sorted(names.values()))}" if names else ""
+
+
+def _listed(things: Iterable[object]) -> str:
+    return ", ".join(map(str, things))
+
+
+def _ignore(complaint: str) -> None:
+    """Complaints are asked for in `Shelf.complaints`; a picture does not wait for them."""

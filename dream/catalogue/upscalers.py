@@ -1,0 +1,106 @@
+"""The upscalers that are known by name, one row each, and the files that hold others."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from dream.catalogue.cards import UpscalerCard
+from dream.catalogue.places import writable_dir
+
+FOLDER = "upscalers"
+"""Inside a models folder: where files are put, and every file is found by its name."""
+
+SUFFIXES = (".pth", ".safetensors")
+
+_RELEASES = "https://github.com/xinntao/Real-ESRGAN/releases/download"
+
+
+@dataclass(frozen=True)
+class Known:
+    """One row. The project publishes no checksums beside its files; these are the ones that
+    independent packagers of the same release files agree on."""
+
+    name: str
+    description: str
+    release: str = ""
+    sha256: str = ""
+    size: int = 0
+    """Bytes."""
+
+    def at(self, path: Path) -> UpscalerCard:
+        """The card of this upscaler, when its file is or will be at `path`."""
+        return UpscalerCard(
+            name=self.name,
+            path=path,
+            description=self.description,
+            url=f"{_RELEASES}/{self.release}/{self.name}.pth" if self.release else "",
+            sha256=self.sha256,
+            size=self.size,
+        )
+
+
+KNOWN = (
+    Known("tiny-x4", "comes with dream, for the pictures of its own model"),
+    Known(
+        "realesr-general-x4v3",
+        "Real-ESRGAN, small and quick, for pictures of every kind",
+        "v0.2.5.0",
+        "8dc7edb9ac80ccdc30c3a5dca6616509367f05fbc184ad95b731f05bece96292",
+        4_885_111,
+    ),
+    Known(
+        "RealESRGAN_x4plus",
+        "Real-ESRGAN, large and slow, for photographs",
+        "v0.1.0",
+        "4fa0d38905f75ac06eb49a7951b426670021be3018265fd191d2125df9d682f1",
+        67_040_989,
+    ),
+    Known(
+        "RealESRGAN_x2plus",
+        "Real-ESRGAN, large, for twice the size",
+        "v0.2.1",
+        "49fafd45f8fd7aa8d31ab2a22d14d91b536c34494a5cfe31eb5d89c2fa266abb",
+        67_061_725,
+    ),
+    Known(
+        "RealESRGAN_x4plus_anime_6B",
+        "Real-ESRGAN for drawings",
+        "v0.2.2.4",
+        "f872d837d3c90ed2e05227bed711af5671a6fd1c9f7d7e91c911a61f155e99da",
+        17_938_799,
+    ),
+)
+
+
+def find_upscalers(dirs: Sequence[Path]) -> dict[str, UpscalerCard]:
+    """Every upscaler on disk or known by name; of two files with one name, the first folder's."""
+    known = {row.name: row for row in KNOWN}
+    cards: dict[str, UpscalerCard] = {}
+    for path in _files(dirs):
+        row = known.get(path.stem)
+        cards.setdefault(path.stem, row.at(path) if row else from_file(path))
+    target = writable_dir(dirs) / FOLDER
+    for row in KNOWN:
+        cards.setdefault(row.name, row.at(target / f"{row.name}.pth"))
+    return cards
+
+
+def from_file(path: Path) -> UpscalerCard:
+    """The card of a file that is known by nothing but its name."""
+    return UpscalerCard(name=path.stem, path=path)
+
+
+def outside(path: Path) -> UpscalerCard:
+    """The card of a file that lies in no models folder; its path is its name."""
+    return replace(from_file(path), name=str(path))
+
+
+def _files(dirs: Sequence[Path]) -> Iterator[Path]:
+    """In `upscalers/`, or in a folder of the file's own name, as the shipped one is."""
+    for folder in dirs:
+        for path in sorted(folder.glob("*/*")):
+            expected = path.parent.name in (FOLDER, path.stem)
+            if expected and path.suffix in SUFFIXES and path.is_file():
+                yield path
