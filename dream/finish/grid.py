@@ -1,0 +1,72 @@
+"""A sheet of pictures, side by side, as near to a square as their number allows."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from PIL import Image
+
+from dream.errors import FinishError
+
+MAX_SIDE = 8192
+"""Pixels: no sheet is wider or higher, however many pictures are on it."""
+
+
+def sheet(pictures: Sequence[Image.Image | Path], columns: int | None = None) -> Image.Image:
+    """The pictures in rows, from the top left, without gaps, as RGB.
+
+    A cell is as large as the largest picture; a smaller or differently shaped one is fitted into
+    its cell, whole and centred on black. Where the sheet would pass MAX_SIDE, all cells shrink
+    alike. Without `columns` the sheet is near-square: as many columns as rows, or one more.
+    Files are read one at a time, so that thousands of pictures need no memory.
+
+    Raises ValueError when there are no pictures, FinishError for a file that is none.
+    """
+    if not pictures:
+        raise ValueError("a sheet needs a picture")
+    across = min(columns or math.ceil(math.sqrt(len(pictures))), len(pictures))
+    down = math.ceil(len(pictures) / across)
+    cell = _cell(pictures, across, down)
+    page = Image.new("RGB", (across * cell[0], down * cell[1]))
+    for index, picture in enumerate(pictures):
+        with _opened(picture) as image:
+            fitted = _fitted(image, cell)
+        left = index % across * cell[0] + (cell[0] - fitted.width) // 2
+        top = index // across * cell[1] + (cell[1] - fitted.height) // 2
+        page.paste(fitted, (left, top))
+    return page
+
+
+def _cell(pictures: Sequence[Image.Image | Path], across: int, down: int) -> tuple[int, int]:
+    width = height = 1
+    for picture in pictures:
+        with _opened(picture) as image:
+            width, height = max(width, image.width), max(height, image.height)
+    shrink = min(1.0, MAX_SIDE / (across * width), MAX_SIDE / (down * height))
+    return max(1, int(width * shrink)), max(1, int(height * shrink))
+
+
+def _fitted(image: Image.Image, cell: tuple[int, int]) -> Image.Image:
+    """`image` with its own proportions, touching the cell's border."""
+    plain = image.convert("RGB")
+    if plain.size == cell:
+        return plain
+    scale = min(cell[0] / plain.width, cell[1] / plain.height)
+    width, height = round(plain.width * scale), round(plain.height * scale)
+    size = (min(max(1, width), cell[0]), min(max(1, height), cell[1]))
+    return plain.resize(size, Image.Resampling.LANCZOS, reducing_gap=3)
+
+
+@contextmanager
+def _opened(picture: Image.Image | Path) -> Iterator[Image.Image]:
+    if isinstance(picture, Image.Image):
+        yield picture
+        return
+    try:
+        with Image.open(picture) as image:
+            yield image
+    except (OSError, SyntaxError, ValueError) as error:  # what Pillow raises for broken files
+        raise FinishError(f"{picture} cannot be put on the sheet: {error}") from error
