@@ -1,0 +1,127 @@
+"""Looking over the painter's shoulder while it learns: a contact sheet, and a sharper number.
+
+The loss hardly moves while everything happens. What tells is how much the loss grows when the
+caption names the wrong object, colour or place: 0 means that the words are not heard at all.
+"""
+
+import random
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from diffusers import AutoencoderKL, StableDiffusionPipeline, UNet2DConditionModel
+from PIL import Image, ImageDraw
+from torch import Tensor
+from transformers import CLIPTextModel, CLIPTokenizer
+
+from dream.tiny.captions import plainly
+from dream.tiny.denoiser import Noise, scheduler
+from dream.tiny.objects import KINDS
+from dream.tiny.palette import NAMES, alike
+from dream.tiny.pictures import PLACES, Still, Thing, held_out, render
+from dream.tiny.text import tokenize
+from dream.tiny.vae import SCALING
+
+PROMPTS = (
+    "a red circle on a blue background",
+    "a yellow star on a black background",
+    "a green heart on a white background",
+    "a big orange cat on a purple background",
+    "a blue fish on a yellow background",
+    "a white moon on a blue background",
+    "a red house on a green background",
+    "a cyan ring on a brown background",
+    "a purple triangle in the top left on a yellow background",
+    "a black cross on an orange background",
+    "a pink flower on a gray background",
+    "a red mushroom on a cyan background",
+    "a yellow smiley face on a green background",
+    "a blue boat on a white background",
+    "a small pink diamond in the bottom right on a black background",
+    "a green tree on a pink background",
+    "two green squares on a pink background",
+    "three yellow stars on a blue background",
+    "a red balloon to the left of a blue diamond on a white background",
+    "an orange sunset over the sea",
+    "mountains under a night sky with a moon",
+    "a red house in a green field under a blue sky",
+    "蓝色背景上的红色圆形",
+    "黑色背景上的一只橙色猫",
+)
+
+
+def pipeline(tokenizer: CLIPTokenizer, text: CLIPTextModel, unet: UNet2DConditionModel,
+             vae: AutoencoderKL) -> StableDiffusionPipeline:
+    pipe = StableDiffusionPipeline(
+        vae=vae, text_encoder=text, tokenizer=tokenizer, unet=unet, scheduler=scheduler(),
+        safety_checker=None, feature_extractor=None, requires_safety_checker=False)
+    pipe.set_progress_bar_config(disable=True)
+    return pipe
+
+
+def contact_sheet(pipe: StableDiffusionPipeline, path: Path, prompts: tuple[str, ...] = PROMPTS,
+                  columns: int = 8, steps: int = 12, guidance: float = 4.0, side: int = 256) -> None:
+    """One picture of each prompt, seeds 0, 1, 2 …, with its words below."""
+    cell, line = 160, 24
+    rows = -(-len(prompts) // columns)
+    sheet = Image.new("RGB", (columns * cell, rows * (cell + line)), "white")
+    pen = ImageDraw.Draw(sheet)
+    for start in range(0, len(prompts), 8):
+        some = prompts[start:start + 8]
+        noise = [torch.Generator("cpu").manual_seed(start + i) for i in range(len(some))]
+        made = pipe(list(some), num_inference_steps=steps, guidance_scale=guidance,
+                    width=side, height=side, generator=noise).images
+        for i, image in enumerate(made, start):
+            x, y = i % columns * cell, i // columns * (cell + line)
+            sheet.paste(image.resize((cell - 4, cell - 4)), (x, y))
+            words = prompts[i].encode("ascii", "replace").decode()
+            pen.text((x + 2, y + cell - 3), words[:26] + "\n" + words[26:52], fill="black")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    sheet.save(path)
+
+
+class Probe:
+    """A fixed set of pictures never trained on, each with its caption and three wrong ones."""
+
+    def __init__(self, tokenizer: CLIPTokenizer, vae: AutoencoderKL, count: int = 48,
+                 side: int = 192, seed: int = 5) -> None:
+        rng = random.Random(seed)
+        self.captions: dict[str, list[str]] = {k: [] for k in ("right", "kind", "colour", "place")}
+        pixels = []
+        while len(pixels) < count:
+            kind, colour, ground = rng.choice(KINDS), rng.choice(NAMES), rng.choice(NAMES)
+            if alike(colour, ground) or not held_out(kind, colour, ground):
+                continue
+            true = Still((Thing(kind, colour, "", rng.choice(tuple(PLACES)[:5])),), ground)
+            pixels.append(np.asarray(render(true, side, side, rng.getrandbits(32)).image))
+            for name, thing in _wrongly(rng, true.things[0], ground).items():
+                self.captions[name].append(plainly(replace(true, things=(thing,))))
+        self.ids = {name: tokenize(tokenizer, texts) for name, texts in self.captions.items()}
+        batch = torch.from_numpy(np.stack(pixels)).permute(0, 3, 1, 2).float() / 127.5 - 1
+        with torch.no_grad():
+            self.latents = vae.encode(batch).latent_dist.mode() * SCALING
+
+    @torch.no_grad()
+    def __call__(self, text: CLIPTextModel, unet: UNet2DConditionModel, level: int = 800) -> str:
+        device = unet.device
+        noise = torch.randn(self.latents.shape, generator=torch.Generator().manual_seed(1))
+        seen, wanted = Noise.schedule().mixed(
+            self.latents, noise, torch.full((len(noise),), level))
+        errors: dict[str, float] = {}
+        for name, ids in self.ids.items():
+            hidden = text(ids.to(device)).last_hidden_state
+            answer: Tensor = unet(seen.to(device), level, hidden).sample
+            errors[name] = (answer.float().cpu() - wanted).square().mean().item()
+        right = errors.pop("right")
+        told = "  ".join(f"wrong {name} {e / right - 1:+.1%}" for name, e in errors.items())
+        return f"loss at {level}: {right:.4f}  {told}"
+
+
+def _wrongly(rng: random.Random, thing: Thing, ground: str) -> dict[str, Thing]:
+    kinds = [k for k in KINDS if k != thing.kind]
+    colours = [c for c in NAMES if c not in (thing.colour, ground)]
+    places = [p for p in PLACES if p != thing.place]
+    return {"right": thing, "kind": replace(thing, kind=rng.choice(kinds)),
+            "colour": replace(thing, colour=rng.choice(colours)),
+            "place": replace(thing, place=rng.choice(places))}
