@@ -1,0 +1,20 @@
+"""Pictures at rest: their names, their PNGs, their log, and what happens after a crash."""
+
+from dream.gallery.claims import Claim
+from dream.gallery.gallery import Entry, Gallery
+from dream.gallery.log import LOG_NAME, read_log
+from dream.gallery.naming import Name, file_name, prompt_folder
+from dream.gallery.png import Record, read_record
+
+__all__ = [
+    "LOG_NAME",
+    "Claim",
+    "Entry",
+    "Gallery",
+    "Name",
+    "Record",
+    "file_name",
+    "prompt_folder",
+    "read_log",
+    "read_record",
+]

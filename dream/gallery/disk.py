@@ -1,0 +1,184 @@
+"""What a disk must be told so that nothing is lost, torn or overwritten.
+
+Whoever is at work on a file holds a lock on it; the system lets go of the lock when its holder
+dies, however it dies. So a file nobody holds was left behind by the dead, and may be swept. Where
+there are no such locks, age decides.
+"""
+
+from __future__ import annotations
+
+import errno
+import itertools
+import os
+import re
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from dream.errors import GalleryError
+from dream.gallery.folder import names_in
+
+if sys.platform != "win32":
+    import fcntl
+
+A_DAY = 24 * 60 * 60
+PATIENCE = 10.0
+"""Seconds to wait for another program's lock: it holds one for milliseconds, unless suspended."""
+
+BINARY = getattr(os, "O_BINARY", 0)
+LEFTOVER = re.compile(r"\.(dream-[0-9a-f]{16}\.tmp|[0-9]{6,}\.claim)")
+NO_LINKS = frozenset({errno.EPERM, errno.EACCES, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP})
+
+_ELSEWHERE = "choose another folder with -o FOLDER"
+_WHY = {
+    errno.ENOSPC: ("no space is left", f"free some, or {_ELSEWHERE}"),
+    errno.EDQUOT: ("your disk quota is used up", f"free some, or {_ELSEWHERE}"),
+    errno.EFBIG: ("the file would be larger than is allowed here", "see ulimit -f"),
+    errno.EROFS: ("the disk is read-only", _ELSEWHERE),
+    errno.EACCES: ("permission denied", _ELSEWHERE),
+    errno.EPERM: ("permission denied", _ELSEWHERE),
+    errno.ENOTDIR: ("a file is in the folder's place", _ELSEWHERE),
+    errno.EEXIST: ("a file is in the folder's place", _ELSEWHERE),
+    errno.ENAMETOOLONG: ("the name is too long", "shorten --fnformat, or the folder's name"),
+}
+
+
+def why(error: OSError) -> tuple[str, str]:
+    """What went wrong and what to do next, in a user's words."""
+    return _WHY.get(error.errno or 0, (error.strerror or str(error), _ELSEWHERE))
+
+
+@contextmanager
+def explained(folder: Path) -> Iterator[None]:
+    """Raises GalleryError in place of the OSError a full or closed disk answers with."""
+    try:
+        yield
+    except OSError as error:
+        reason, hint = why(error)
+        raise GalleryError(f"cannot write to {folder}: {reason}", hint) from error
+
+
+@contextmanager
+def held(path: Path) -> Iterator[int]:
+    """A new file, open for writing, held until the block ends, and then removed.
+
+    Raises FileExistsError when there is one already.
+    """
+    while True:
+        file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | BINARY, 0o666)
+        try:
+            lock(file)
+            if _is_at(file, path):  # else it was swept before we held it
+                yield file
+                return
+        finally:
+            _let_go(file, path)
+
+
+def _let_go(file: int, path: Path) -> None:
+    if sys.platform == "win32":  # where an open file cannot be removed
+        os.close(file)
+    with suppress(OSError):
+        if sys.platform == "win32" or _is_at(file, path):
+            path.unlink()
+    if sys.platform != "win32":  # where the name, once let go, may be another's at once
+        os.close(file)
+
+
+def _is_at(file: int, path: Path) -> bool:
+    """Whether the open file still is the one at this path."""
+    try:
+        return os.path.samestat(os.fstat(file), path.stat())
+    except FileNotFoundError:
+        return False
+
+
+def lock(file: int, patience: float = PATIENCE) -> bool:
+    """Waits for the lock of an open file. False where there are no locks, or patience ran out."""
+    if sys.platform == "win32":
+        return False
+    give_up = time.monotonic() + patience
+    while True:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return True
+        except BlockingIOError:
+            if time.monotonic() > give_up:
+                return False
+            time.sleep(0.002)
+        except OSError:
+            return False
+
+
+def sweep(folder: Path) -> None:
+    """Removes what dead programs left behind: temporary files and claims nobody holds."""
+    for name in names_in(folder):
+        if LEFTOVER.fullmatch(name):
+            with suppress(OSError):
+                _remove_if_left(folder / name)
+
+
+def _remove_if_left(path: Path) -> None:
+    if sys.platform == "win32":  # which refuses while someone has the file open
+        path.unlink()
+        return
+    file = os.open(path, os.O_RDWR)
+    try:
+        if _nobody_holds(file) and _is_at(file, path):
+            path.unlink()
+    finally:
+        os.close(file)
+
+
+def _nobody_holds(file: int) -> bool:
+    if sys.platform == "win32":
+        return True
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:
+        return time.time() - os.fstat(file).st_mtime > A_DAY
+    return True
+
+
+def give_name(temporary: Path, folder: Path, name: str) -> Path:
+    """Gives a finished file its name, or the first free one of name.01.png, name.02.png …
+
+    Nothing is ever overwritten, whoever else writes to the folder.
+    """
+    stem = name.removesuffix(".png")
+    for count in itertools.count():
+        path = folder / (f"{stem}.{count:02}.png" if count else name)
+        with suppress(FileExistsError):
+            _link(temporary, path)
+            sync_folder(folder)
+            return path
+    raise AssertionError("counting ended")
+
+
+def _link(temporary: Path, path: Path) -> None:
+    try:
+        os.link(temporary, path)
+    except OSError as error:
+        if error.errno not in NO_LINKS:
+            raise
+        # No hard links on this disk: an empty file holds the name, then the picture replaces it.
+        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
+        try:
+            temporary.replace(path)
+        except OSError:
+            path.unlink()
+            raise
+
+
+def sync_folder(folder: Path) -> None:
+    """Makes new names in a folder survive a power cut, where the system can."""
+    with suppress(OSError):
+        file = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(file)
+        finally:
+            os.close(file)

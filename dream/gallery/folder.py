@@ -1,0 +1,24 @@
+"""What is in a folder."""
+
+from __future__ import annotations
+
+import os
+from difflib import get_close_matches
+from itertools import islice
+from pathlib import Path
+
+
+def names_in(folder: Path) -> list[str]:
+    """The names in a folder, in no order. Raises OSError."""
+    with os.scandir(folder) as entries:
+        return [entry.name for entry in entries]
+
+
+def near_names(path: Path) -> str:
+    """A hint for a file that is not there: `did you mean a.txt or b.txt?`, or an empty one."""
+    try:
+        names = names_in(path.parent)
+    except OSError:
+        return ""
+    near = get_close_matches(path.name, islice(names, 10_000))
+    return f"did you mean {' or '.join(near)}?" if near else ""

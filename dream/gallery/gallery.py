@@ -1,0 +1,151 @@
+"""A folder of pictures and its log: numbers are claimed, pictures kept, crashes mended."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import secrets
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from PIL.Image import Image
+
+from dream.errors import GalleryError
+from dream.gallery.claims import Claim, claimed
+from dream.gallery.disk import explained, give_name, held, sweep, why
+from dream.gallery.log import LOG_NAME, appending, grid_line, log_line, one_line, shown
+from dream.gallery.naming import safe_name
+from dream.gallery.png import grid_chunks, picture_chunks, write_png
+from dream.gallery.recovery import log_the_unlogged
+from dream.picture import Picture
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A picture that is on disk and in the log."""
+
+    path: Path
+    """As the outdir was given: relative stays relative."""
+    line: str
+    """The line that makes it again."""
+    sha256: str
+    """Of the RGB bytes, 64 hex digits."""
+    log_line: str
+
+
+class Gallery:
+    """A folder of pictures. Any number of programs may share one.
+
+    The folder is made when first needed. Whatever cannot be written raises GalleryError.
+    """
+
+    def __init__(self, outdir: Path) -> None:
+        self.outdir = Path(outdir)
+        self._next = 1
+
+    @property
+    def log_path(self) -> Path:
+        """`dream_log.txt`, in the folder."""
+        return self.outdir / LOG_NAME
+
+    @contextmanager
+    def claim(self) -> Iterator[Claim]:
+        """A command's number: one above the highest, no other command's while the block lasts."""
+        with ExitStack() as stack:
+            with explained(self.outdir):
+                self.outdir.mkdir(parents=True, exist_ok=True)
+                claim = stack.enter_context(claimed(self.outdir, self._next))
+            yield claim
+
+    def keep(
+        self,
+        picture: Picture,
+        *,
+        line: str,
+        claim: Claim,
+        name: str | None = None,
+        record: Mapping[str, object] | None = None,
+        compression: int = 6,
+    ) -> Entry:
+        """Writes the picture and then its log line, each durably and never over anything.
+
+        `line` is what makes the picture again. `name` is from `file_name`, and is followed by
+        .01, .02 … when taken; without one it is the number and the seed. `record` adds to the
+        PNG's JSON, which holds the request, the picture's facts and its sha256. `compression` is
+        0 to 9. When the log cannot be written the picture stays, and the error says so.
+        """
+        line = one_line(line)
+        sha256 = picture.sha256
+        weights = picture.facts.get("weights", "")
+        path, logged = self._write(
+            picture.image,
+            safe_name(name or "") or f"{claim.prefix}.{picture.recipe.seed}.png",
+            picture_chunks(picture, line, sha256, record or {}),
+            compression,
+            lambda where: log_line(where, line, sha256, weights),
+        )
+        self._next = claim.number + 1
+        return Entry(path, line, sha256, logged)
+
+    def keep_grid(self, sheet: Image, *, claim: Claim, line: str, compression: int = 6) -> Entry:
+        """Writes a sheet of the command's pictures as `000042.grid.png`.
+
+        Its log line is a comment, `# path: line`, for it can be made from the others.
+        """
+        line = one_line(line)
+        path, logged = self._write(
+            sheet,
+            f"{claim.prefix}.grid.png",
+            grid_chunks(line),
+            compression,
+            lambda where: grid_line(where, line),
+        )
+        return Entry(path, line, hashlib.sha256(sheet.tobytes()).hexdigest(), logged)
+
+    def recover(self) -> tuple[str, ...]:
+        """Mends what a crash left: for every start.
+
+        What dead programs were writing is removed; a picture of ours that never got its log line
+        gets it, from its own PNG. Returns the lines added.
+        """
+        if not self.outdir.is_dir():
+            return ()
+        with explained(self.outdir):
+            sweep(self.outdir)
+            return log_the_unlogged(self.outdir)
+
+    def _write(
+        self,
+        image: Image,
+        name: str,
+        chunks: Mapping[str, str],
+        compression: int,
+        line_at: Callable[[str], str],
+    ) -> tuple[Path, str]:
+        """The file's path and its log line, which `line_at` makes from the shown path."""
+        with explained(self.outdir):
+            self.outdir.mkdir(parents=True, exist_ok=True)
+            temporary = self.outdir / f".dream-{secrets.token_hex(8)}.tmp"
+            with held(temporary) as file:
+                with os.fdopen(file, "wb", closefd=False) as out:
+                    write_png(out, image, chunks, compression)
+                os.fsync(file)
+                return self._publish(temporary, name, line_at)
+
+    def _publish(
+        self, temporary: Path, name: str, line_at: Callable[[str], str]
+    ) -> tuple[Path, str]:
+        path = None
+        try:
+            with appending(self.log_path) as tail:
+                path = give_name(temporary, self.outdir, name)
+                line = line_at(shown(path))
+                tail.append(line)
+        except OSError as error:
+            # Where not even the log can be opened, the picture matters more.
+            path = path or give_name(temporary, self.outdir, name)
+            message = f"{path} is kept, but could not be added to {self.log_path}: {why(error)[0]}"
+            raise GalleryError(message, "its line is added at the next start") from error
+        return path, line

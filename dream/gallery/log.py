@@ -1,0 +1,173 @@
+"""dream_log.txt: one line per picture, and each makes its picture again.
+
+    outputs/img-samples/000042.1234567.png: "a red circle" -s20 … # sha256:0123456789abcdef
+
+A line is appended in one write while the log is locked, and is whole or absent: what a full disk
+cut short is taken back, what a power cut tore is finished or ended before the next line begins.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from dream.errors import GalleryError
+from dream.gallery.disk import BINARY, lock
+from dream.gallery.folder import near_names
+
+LOG_NAME = "dream_log.txt"
+
+_UNSAFE = re.compile(r"""^[#!\["'\s-]|^//|: |[\x00-\x1f\x7f-\x9f\u2028\u2029]""")
+_LONGEST = 1 << 20
+"""Bytes to look back for the beginning of a torn line."""
+
+
+# ── what a line looks like ─────────────────────────────────────────────────────────────────────
+
+
+def one_line(line: str) -> str:
+    """The line without line breaks: the log keeps one picture a line, whatever it is handed."""
+    return line.replace("\n", " ")
+
+
+def shown(path: Path) -> str:
+    """How a log line begins: the path as given, with forward slashes.
+
+    A path that could be misread there (as a comment, a command, or for its own `: `) is given by
+    the file's name alone, which is enough beside the log.
+    """
+    text = path.as_posix()
+    return path.name if _UNSAFE.search(text) else text
+
+
+def log_line(where: str, line: str, sha256: str, weights: str) -> str:
+    """A picture's line; `where` is its shown path, `weights` the hash of the model's files."""
+    comment = f"# sha256:{sha256[:16]}" + (f" weights:{weights[:8]}" if weights else "")
+    return f"{where}: {line} {comment}"
+
+
+def grid_line(where: str, comment: str) -> str:
+    """A grid's line, which is a comment: a grid is made from pictures that have their own."""
+    return f"# {where}: {comment}"
+
+
+def logged_name(line: str) -> str:
+    """The file name of the picture that a log line, of any era, is about; or ""."""
+    head, mark, _ = line.partition(".png: ")
+    if not mark:
+        return ""
+    return head.removeprefix("# ").replace("\\", "/").rpartition("/")[2] + ".png"
+
+
+# ── reading ────────────────────────────────────────────────────────────────────────────────────
+
+
+def read_log(path: Path) -> Iterator[tuple[int, str]]:
+    """The lines of a log or of a list of prompts, numbered from 1.
+
+    Lines end at \\n alone, for a prompt may hold any other separator. Text is UTF-8, with or
+    without a mark; Windows-1252 line by line where it is not; or UTF-16 with a mark. Raises
+    GalleryError when there is no such file, or it is no text.
+    """
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError as error:
+        raise GalleryError(f"there is no {path}", near_names(path)) from error
+    except IsADirectoryError as error:
+        hint = f"its log is {path / LOG_NAME}" if (path / LOG_NAME).exists() else ""
+        raise GalleryError(f"{path} is a folder, not a log", hint) from error
+    except OSError as error:
+        raise GalleryError(f"cannot read {path}: {error.strerror or error}") from error
+    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
+        lines = data.decode("utf-16", "replace").split("\n")
+    elif b"\0" in data.partition(b"\n")[0].strip(b"\0"):
+        raise GalleryError(f"{path} is not a text file", "a log or a list of prompts is wanted")
+    else:
+        lines = [_text(line) for line in data.removeprefix(b"\xef\xbb\xbf").split(b"\n")]
+    if lines[-1] == "":
+        lines.pop()
+    # A power cut can leave zeros where a line was to be.
+    return ((n, line.strip("\0").removesuffix("\r")) for n, line in enumerate(lines, 1))
+
+
+def _text(line: bytes) -> str:
+    for encoding in ("utf-8", "cp1252"):
+        with suppress(UnicodeDecodeError):
+            return line.decode(encoding)
+    return line.decode("latin-1")
+
+
+def logged_names(path: Path) -> set[str]:
+    """The names of all pictures with a whole line in the log; none when there is no log."""
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        return set()
+    whole = data[: data.rfind(b"\n") + 1].decode(errors="surrogateescape")
+    return {name for line in whole.split("\n") if (name := logged_name(line))}
+
+
+# ── writing ────────────────────────────────────────────────────────────────────────────────────
+
+
+class Tail:
+    """The end of an open, locked log."""
+
+    def __init__(self, file: int) -> None:
+        self._file = file
+
+    def torn(self) -> str:
+        """The last line's text when it does not end, which is what a power cut leaves; or ""."""
+        return self._torn().decode(errors="surrogateescape")
+
+    def append(self, line: str) -> None:
+        """Adds a line, durably, or nothing at all. A torn last line is finished when this is the
+        line it was going to be, and ended otherwise. Raises OSError."""
+        data = _bytes(line) + b"\n"
+        if torn := self._torn():
+            data = data[len(torn) :] if data.startswith(torn) else b"\n" + data
+        self._write(data)
+
+    def _torn(self) -> bytes:
+        size = os.lseek(self._file, 0, os.SEEK_END)
+        if size == 0 or self._read(size - 1) == b"\n":
+            return b""
+        return self._read(max(0, size - _LONGEST)).rpartition(b"\n")[2]
+
+    def _read(self, start: int) -> bytes:
+        os.lseek(self._file, start, os.SEEK_SET)
+        return os.read(self._file, _LONGEST)
+
+    def _write(self, data: bytes) -> None:
+        before = os.fstat(self._file).st_size
+        done = 0
+        try:
+            while done < len(data):  # once, unless the disk is full
+                done += os.write(self._file, data[done:])
+            os.fsync(self._file)
+        except OSError:
+            with suppress(OSError):
+                if os.fstat(self._file).st_size == before + done:  # nobody wrote after us
+                    os.ftruncate(self._file, before)
+            raise
+
+
+@contextmanager
+def appending(path: Path) -> Iterator[Tail]:
+    """The log's end, locked against other programs until the block ends. Raises OSError."""
+    file = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | BINARY, 0o666)
+    try:
+        lock(file)
+        yield Tail(file)
+    finally:
+        os.close(file)
+
+
+def _bytes(line: str) -> bytes:
+    try:
+        return line.encode(errors="surrogateescape")
+    except UnicodeEncodeError:  # half a character that no file can hold
+        return line.encode(errors="replace")

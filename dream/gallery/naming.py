@@ -1,0 +1,115 @@
+"""What a picture's file, and a prompt's folder, are called.
+
+`--fnformat` is Python's format language over the fields of a request, as it was in InvokeAI:
+`{prefix}.{seed}.png`, `{prompt:0.40}_{steps}_{cfg_scale}.png`. Only plain names may stand between
+the braces: what a template can reach is the table and nothing behind it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from string import Formatter
+from typing import Any, NamedTuple
+
+from dream.flags import plain
+from dream.request import FLAGS
+
+NAME_BYTES = 255
+"""The longest name common file systems take."""
+
+CLASH_ROOM = len(".999")
+"""Kept free for what `disk.give_name` adds."""
+
+_ROOM = CLASH_ROOM + len(".upscaled")
+_FORBIDDEN = re.compile(r'[<>:"/\\|?*\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]')
+_LEADING = re.compile(r"^[\s.#!\[-]+")
+"""A hidden file, or, at the start of a log line, a comment, a command or a switch."""
+_RESERVED = re.compile(r"(con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³])(\..*)?", re.I | re.S)
+_HUGE = re.compile(r"[0-9]{4}")
+
+
+class Name(NamedTuple):
+    """A file name, and what to tell the user when it is not the one asked for."""
+
+    text: str
+    warning: str | None = None
+
+
+def file_name(
+    template: str | None, *, prefix: str, seed: int, fields: Mapping[str, object]
+) -> Name:
+    """The name of a picture's file: one name inside the folder, whatever the template says.
+
+    `fields` are the request's by name, those at their default may be missing; `prefix`, `seed`,
+    and `model_id` for the model are added.
+    A template that cannot be filled in gives the default name and a warning.
+    """
+    default = Name(f"{prefix}.{seed}.png")
+    if template is None:
+        return default
+    unsaid = {field: row.default for field, row in FLAGS.items()}
+    known = {**unsaid, **fields, "prefix": prefix, "seed": seed}
+    known.setdefault("model_id", known["model"])
+    try:
+        filled = _PlainFormatter().vformat(template, (), known)
+    except (LookupError, ValueError, TypeError) as error:
+        reason = str(error.args[0]) if error.args else type(error).__name__
+        return default._replace(warning=f"--fnformat {template}: {reason}; using {default.text}")
+    name = safe_name(filled, _ROOM)
+    if not name:
+        return default._replace(warning=f"--fnformat {template}: no name; using {default.text}")
+    return Name(name)
+
+
+def safe_name(text: str, room: int = CLASH_ROOM) -> str:
+    """The nearest name of a PNG any system takes, `room` bytes short of the limit; or ""."""
+    stem = text[:-4] if text[-4:].lower() == ".png" else text
+    stem = _LEADING.sub("_", _FORBIDDEN.sub("_", stem))
+    stem = _unreserved(cut(stem, NAME_BYTES - len("_.png") - room).rstrip(" "))
+    return f"{stem}.png" if stem.strip("_ ") else ""
+
+
+def prompt_folder(prompt: str) -> str:
+    """The folder of a prompt's pictures (--prompt_as_dir): one name, never empty."""
+    text = cut(_FORBIDDEN.sub("_", prompt).lstrip(), NAME_BYTES - len("_"))
+    return _unreserved(text.rstrip(" .")) or "_"
+
+
+def cut(text: str, limit: int) -> str:
+    """The longest beginning of at most `limit` bytes in UTF-8, no character halved."""
+    return text.encode()[:limit].decode(errors="ignore")
+
+
+def _unreserved(name: str) -> str:
+    return f"_{name}" if _RESERVED.fullmatch(name) else name
+
+
+class _PlainFormatter(Formatter):
+    """str.format without its doors into objects: no attributes, no indices, no positions."""
+
+    def get_field(
+        self, field_name: str, args: Sequence[Any], kwargs: Mapping[str, Any]
+    ) -> tuple[Any, str]:
+        if field_name not in kwargs:
+            known = " ".join(sorted(kwargs))
+            raise LookupError(f"{{{field_name}}} is none of {known}")
+        return _printable(kwargs[field_name]), field_name
+
+    def format_field(self, value: Any, format_spec: str) -> str:
+        if _HUGE.search(format_spec):
+            raise ValueError(f"{format_spec} is too wide")
+        return str(super().format_field(value, format_spec))
+
+
+def _printable(value: object) -> object:
+    match value:
+        case None:
+            return ""
+        case bool():
+            return str(value)
+        case int() | float():
+            return value
+        case tuple() | list():
+            return "-".join(plain(part) for part in value)
+    return str(value)

@@ -1,0 +1,108 @@
+"""A picture's own record, in its PNG: text chunk `Dream` is the line that makes it again, as it has
+been since 2022; text chunk `dream` is JSON with the request, the circumstances, and the sha256."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Any
+
+from PIL.Image import Image
+from PIL.PngImagePlugin import PngImageFile, PngInfo
+
+from dream.errors import GalleryError
+from dream.gallery.folder import near_names
+from dream.picture import Picture
+from dream.request import as_json
+
+
+@dataclass(frozen=True)
+class Record:
+    """What a PNG tells of how it was made. A line alone, when an older program made it."""
+
+    line: str
+    request: Mapping[str, Any] = field(default_factory=dict)
+    facts: Mapping[str, str] = field(default_factory=dict)
+    sha256: str = ""
+    """Of the RGB bytes, 64 hex digits; or empty."""
+
+
+def picture_chunks(
+    picture: Picture, line: str, sha256: str, record: Mapping[str, object]
+) -> dict[str, str]:
+    """The text chunks of a picture; `record` adds to the JSON what the caller wants remembered."""
+    said: dict[str, object] = {
+        "request": as_json(picture.recipe.as_request()),
+        "facts": dict(picture.facts),
+        **record,
+        "sha256": sha256,
+    }
+    readable = line.encode(errors="replace").decode()
+    if readable != line:  # a lone surrogate: JSON can hold it, a text chunk cannot
+        said["line"] = line
+    return {"Dream": readable, "dream": json.dumps(said)}
+
+
+def grid_chunks(line: str) -> dict[str, str]:
+    """The text chunk of a grid, which is no picture of its own and has no line."""
+    return {"dream": json.dumps({"grid": line})}
+
+
+def write_png(file: IO[bytes], image: Image, chunks: Mapping[str, str], compression: int) -> None:
+    """Writes a PNG; texts beyond Latin-1 become iTXt. `compression` is 0 to 9."""
+    info = PngInfo()
+    for key, text in chunks.items():
+        info.add_text(key, text)
+    image.save(file, "PNG", pnginfo=info, compress_level=compression)
+
+
+def read_chunks(path: Path) -> dict[str, str]:
+    """The text chunks of a PNG, without its pixels. Raises OSError, or ValueError for no PNG."""
+    with path.open("rb") as file:
+        try:
+            # Not Image.open: its guard against huge pictures would refuse our own, upscaled
+            # eightfold, and no pixel is decoded here.
+            info = PngImageFile(file).info
+        except (SyntaxError, EOFError) as error:
+            raise ValueError(str(error)) from error
+    return {str(key): str(text) for key, text in info.items() if isinstance(text, str)}
+
+
+def read_record(path: Path) -> Record:
+    """What a PNG tells of how it was made. Raises GalleryError: no such file, no PNG, no record."""
+    try:
+        chunks = read_chunks(path)
+    except FileNotFoundError as error:
+        raise GalleryError(f"there is no {path}", near_names(path)) from error
+    except OSError as error:
+        raise GalleryError(f"cannot read {path}: {error.strerror or error}") from error
+    except ValueError as error:
+        hint = "a picture's record is in its PNG"
+        raise GalleryError(f"{path} is no whole PNG", hint) from error
+    if "Dream" not in chunks:
+        raise GalleryError(f"{path} does not say how it was made", "it has no Dream text chunk")
+    return as_record(chunks)
+
+
+def as_record(chunks: Mapping[str, str]) -> Record:
+    """The record in a PNG's text chunks, whoever wrote them."""
+    said = json_of(chunks)
+    facts = said.get("facts")
+    request = said.get("request")
+    return Record(
+        line=str(said.get("line", chunks.get("Dream", ""))),
+        request=request if isinstance(request, dict) else {},
+        facts={str(k): str(v) for k, v in facts.items()} if isinstance(facts, dict) else {},
+        sha256=str(said.get("sha256", "")),
+    )
+
+
+def json_of(chunks: Mapping[str, str]) -> dict[str, Any]:
+    """The `dream` chunk as an object; empty when there is none, or none we can read."""
+    try:
+        said = json.loads(chunks.get("dream", "{}"))
+    except ValueError:
+        return {}
+    return said if isinstance(said, dict) else {}
