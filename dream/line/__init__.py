@@ -1,0 +1,32 @@
+"""The language of the line: text in, text out. Standard library only.
+
+    read(write(request, base), base) == request        for every request and base
+
+A line is a prompt, then switches, as InvokeAI had them; `words` says what a word is, `names` what
+a switch may be called, `formerly` what old lines hold that is not here (yet).
+"""
+
+from dream.line.argv import read_argv, read_setting
+from dream.line.help import flag_table, help_page
+from dream.line.logged import LogLine, facts, is_skipped, read_log_line
+from dream.line.negative import positive_negative
+from dream.line.read import read
+from dream.line.words import Word, quote, words
+from dream.line.write import write
+
+__all__ = [
+    "LogLine",
+    "Word",
+    "facts",
+    "flag_table",
+    "help_page",
+    "is_skipped",
+    "positive_negative",
+    "quote",
+    "read",
+    "read_argv",
+    "read_log_line",
+    "read_setting",
+    "words",
+    "write",
+]

@@ -1,0 +1,121 @@
+"""The shell's words become launch options, every line's defaults, and perhaps a prompt."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from dream.errors import BadLine, BadSetting
+from dream.flags import SWITCH, Flag
+from dream.launch import LAUNCH_FLAGS, Launch
+from dream.line.formerly import Former
+from dream.line.names import SHELL, near
+from dream.line.switches import Taken, take
+from dream.line.words import SWITCH_LIKE, Word, quote
+from dream.request import FLAGS, Request
+
+_OTHERWISE = "put -- before a prompt that begins with a dash"
+
+
+def read_argv(
+    argv: Sequence[str],
+    launch: Launch = Launch(),  # noqa: B008 - frozen
+    base: Request = Request(),  # noqa: B008 - frozen
+) -> tuple[Launch, Request, str | None]:
+    """How this run goes, every line's defaults, and the line of the prompt if there is one.
+
+    `launch` and `base` are what was known before, from dream.toml. Switches may stand before and
+    behind the words of the prompt; after `--` all is prompt. A shell's word that holds spaces was
+    in quotes there: it is text, whatever it holds, unless it is `--name=a value`.
+
+    Raises BadSetting.
+    """
+    cut = argv.index("--") if "--" in argv else len(argv)
+    words = [_word(text) for text in argv[:cut]]
+    tables: dict[type[Any], dict[str, Any]] = {Launch: {}, Request: {}}
+    prompt: list[str] = []
+    at = 0
+    while at < len(words):
+        if not words[at].switch:
+            prompt.append(words[at].text)
+            at += 1
+            continue
+        try:
+            taken = take(words, at, SHELL, otherwise=_OTHERWISE, text_follows=True)
+        except BadLine as error:
+            raise BadSetting(error.message, error.hint) from None
+        if setting := _setting(taken):
+            table, field, value = setting
+            tables[table][field] = value
+        at = taken.next
+    prompt += argv[cut + 1 :]
+    said = tables[Request]
+    text = " ".join(prompt) or said.pop("prompt", "")
+    return (
+        replace(launch, **tables[Launch]),
+        replace(base, **said),
+        quote(text) if text else None,
+    )
+
+
+def read_setting(name: str, value: object) -> tuple[str, Any]:
+    """A key of dream.toml and its value, as a field of `Launch` or `Request` and what to set.
+
+    Raises BadSetting, which says what is allowed; the caller knows file and key.
+    """
+    flags = {**LAUNCH_FLAGS, **FLAGS}
+    field = _field(name, flags)
+    kind = flags[field].kind
+    if kind is SWITCH:
+        if isinstance(value, bool):
+            return field, value
+        raise BadSetting(f"{name} is true or false, not {value!r}")
+    words = [str(word) for word in (value if isinstance(value, list) else [value])]
+    if kind.takes[1] > 1 and isinstance(value, str):
+        words = value.replace(",", " ").split()
+    plain = all(_is_plain(word) for word in (value if isinstance(value, list) else [value]))
+    if plain and kind.takes[0] <= len(words) <= kind.takes[1]:
+        try:
+            return field, kind.read(words)
+        except ValueError:
+            pass
+    meant = near(words[0], kind.choices) if words else ""
+    hint = f"did you mean {meant}?" if meant else ""
+    raise BadSetting(f"{name} takes {kind.means}, not {value!r}", hint)
+
+
+def _field(name: str, flags: Mapping[str, Flag]) -> str:
+    key = name.replace("-", "_")
+    for field, flag in flags.items():
+        if key == field or f"--{key}" in flag.names:
+            return field
+    meant = near(key, flags)
+    raise BadSetting(f"“{name}” is no setting", f"did you mean {meant}?" if meant else "")
+
+
+def _is_plain(value: object) -> bool:
+    return isinstance(value, str | int | float) and not isinstance(value, bool)
+
+
+def _word(text: str) -> Word:
+    switch = SWITCH_LIKE.match(text) is not None
+    if switch and any(map(str.isspace, text.partition("=")[0])):
+        if text[2:3] and not text[1:].startswith("-") and text[:2] in SHELL[0]:
+            # -o"my pictures" or "-old men in boats": the shell has taken the difference away.
+            raise BadSetting(f"“{text}” may be a prompt, or {text[:2]} and its value", _OTHERWISE)
+        switch = False
+    return Word(text, 0, len(text), True, switch)
+
+
+def _setting(taken: Taken) -> tuple[type[Any], str, Any] | None:
+    """Table, field and value of an option. InvokeAI's old ones are translated, dropped where
+    they change nothing, or refused."""
+    known, value = taken.known, taken.value
+    if known.table is not Former:
+        return known.table, known.field, value
+    if known.field == "full_precision":
+        return Launch, "precision", "float32"
+    if known.undo or value == known.flag.default:
+        return None
+    raise BadSetting(f"{taken.name} ({known.flag.help}) is not in this version")

@@ -1,0 +1,112 @@
+"""The switches of InvokeAI that this version does not have (yet).
+
+Old lines hold them. A row's default is the value that changes nothing: a switch said with it is
+read and dropped, any other value is refused by name. A row that comes to life moves to `Request`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from dream.flags import SWITCH, Kind, flag, flags_of, number, text, whole
+
+_SHARE = number(0, 1)
+_FILE = text("FILE", "a picture's file", completes="file")
+_WORDS = text("WORDS", "words")
+_MANY: Kind[tuple[str, ...]] = Kind("…", "one or more words", tuple, list, takes=(1, 64))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Former:
+    """One field a switch, named as InvokeAI's long one; `help` says what it did."""
+
+    # Said or not, the picture is the same here.
+    batch_size: int = flag(
+        "-b", "--batch_size", kind=whole(1, 999), default=1, help="several pictures of one seed"
+    )
+    full_precision: bool = flag("-F", "--full_precision", kind=SWITCH, default=True, help="float32")
+    log_tokenization: bool = flag(
+        "-t", "--log_tokenization", kind=SWITCH, default=True, help="the tokens on the screen"
+    )
+    skip_normalize: bool = flag(
+        "-x",
+        "--skip_normalize",
+        "--skip_normalization",
+        kind=SWITCH,
+        default=True,
+        help="weights of subprompts as they are",
+    )
+    use_mps_noise: bool = flag(
+        "--use_mps_noise", kind=SWITCH, default=True, help="noise from the CPU"
+    )
+    # Faces.
+    facetool_strength: float = flag(
+        "-G",
+        "--facetool_strength",
+        "--gfpgan_strength",
+        kind=_SHARE,
+        default=0,
+        help="face restoration",
+    )
+    facetool: str = flag("-ft", "--facetool", kind=_WORDS, help="the face restorer")
+    codeformer_fidelity: float = flag(
+        "-cf", "--codeformer_fidelity", kind=_SHARE, help="CodeFormer's fidelity"
+    )
+    # From a picture.
+    init_img: str = flag("-I", "--init_img", kind=_FILE, help="starting from a picture")
+    init_mask: str = flag("-M", "--init_mask", kind=_FILE, help="painting inside a mask")
+    invert_mask: bool = flag(
+        "--invert_mask", kind=SWITCH, default=False, help="painting outside a mask"
+    )
+    text_mask: tuple[str, ...] = flag(
+        "-tm", "--text_mask", kind=_MANY, help="a mask found by words"
+    )
+    init_color: str = flag("--init_color", kind=_FILE, help="colours of another picture")
+    strength: float = flag(
+        "-f", "--strength", kind=_SHARE, help="how far to leave the starting picture"
+    )
+    fit: bool = flag(
+        "-T", "-fit", "--fit", kind=SWITCH, default=False, help="fitting the starting picture"
+    )
+    inpaint_replace: float = flag(
+        "-r", "--inpaint_replace", kind=_SHARE, default=0, help="forgetting what a mask covers"
+    )
+    # Beyond the frame.
+    outcrop: tuple[str, ...] = flag("-c", "--outcrop", kind=_MANY, help="outcropping")
+    out_direction: tuple[str, ...] = flag("-D", "--out_direction", kind=_MANY, help="outpainting")
+    force_outpaint: bool = flag("--force_outpaint", kind=SWITCH, default=False, help="outpainting")
+    seam_size: int = flag("--seam_size", kind=whole(0, 9999), help="outpainting's seam")
+    seam_blur: int = flag("--seam_blur", kind=whole(0, 9999), help="outpainting's seam")
+    seam_strength: float = flag("--seam_strength", kind=_SHARE, help="outpainting's seam")
+    seam_steps: int = flag("--seam_steps", kind=whole(0, 9999), help="outpainting's seam")
+    tile_size: int = flag("--tile_size", kind=whole(1, 9999), help="outpainting's tiles")
+    embiggen: tuple[str, ...] = flag("-embiggen", "--embiggen", kind=_MANY, help="embiggen")
+    embiggen_tiles: tuple[str, ...] = flag(
+        "-embiggen_tiles", "--embiggen_tiles", kind=_MANY, help="embiggen"
+    )
+    embiggen_strength: float = flag(
+        "-embiggen_strength", "--embiggen_strength", kind=_SHARE, help="embiggen"
+    )
+    # Variations and effects.
+    variation_amount: float = flag(
+        "-v", "--variation_amount", kind=number(0), default=0, help="variations of a seed"
+    )
+    with_variations: str = flag("-V", "--with_variations", kind=_WORDS, help="variations of a seed")
+    threshold: float = flag("--threshold", kind=number(0), default=0, help="clamped latents")
+    perlin: float = flag("--perlin", kind=_SHARE, default=0, help="Perlin noise")
+    seamless: bool = flag("--seamless", kind=SWITCH, default=False, help="edges that tile")
+    seamless_axes: str = flag("--seamless_axes", kind=_WORDS, help="edges that tile")
+    hires_fix: bool = flag(
+        "--hires_fix", kind=SWITCH, default=False, help="two passes, small first"
+    )
+    h_symmetry_time_pct: float = flag("--h_symmetry_time_pct", kind=_SHARE, help="mirrored latents")
+    v_symmetry_time_pct: float = flag("--v_symmetry_time_pct", kind=_SHARE, help="mirrored latents")
+    karras_max: int = flag("--karras_max", kind=whole(0, 9999), help="the limit of Karras sigmas")
+    save_intermediates: int = flag(
+        "--save_intermediates", kind=whole(0, 9999), default=0, help="pictures of the steps between"
+    )
+    new_prompt: str = flag("--new_prompt", kind=_WORDS, help="another prompt for !fix")
+
+
+FORMER_FLAGS = flags_of(Former)
+"""The rows, by InvokeAI's long name."""

@@ -1,0 +1,55 @@
+"""`[words]` inside a prompt are words to steer away from."""
+
+from __future__ import annotations
+
+import re
+
+_BRACKET = re.compile(r"\\?[\[\]]")
+
+
+def positive_negative(prompt: str, negative: str) -> tuple[str, str]:
+    """The words to paint and the words to avoid, as the text encoder gets them.
+
+    Parts in balanced square brackets leave the prompt and join the negative, by commas. `\\[` and
+    `\\]` are brackets to be painted; so is a bracket without its partner.
+
+    >>> positive_negative("a cat [blurry], on a mat [red]", "dark")
+    ('a cat, on a mat', 'dark, blurry, red')
+    """
+    positive, avoided, at = "", [negative.strip()], 0
+    for start, end in _balanced(prompt):
+        positive = _seam(positive, prompt[at:start])
+        inside = re.sub(r"(?<!\\)[\[\]]", "", prompt[start + 1 : end - 1])
+        avoided.append(inside.strip())
+        at = end
+    positive = _seam(positive, prompt[at:]) if at else prompt
+    return _literal(positive), _literal(", ".join(filter(None, avoided)))
+
+
+def _balanced(prompt: str) -> list[tuple[int, int]]:
+    """Start and end of the outermost bracketed parts, in order."""
+    spans: list[tuple[int, int]] = []
+    opened: list[int] = []
+    for bracket in _BRACKET.finditer(prompt):
+        if bracket[0] == "[":
+            opened.append(bracket.start())
+        elif bracket[0] == "]" and opened:
+            start = opened.pop()
+            while spans and spans[-1][0] > start:
+                spans.pop()
+            spans.append((start, bracket.end()))
+    return spans
+
+
+def _seam(left: str, right: str) -> str:
+    """Join what stood on both sides of a bracket, as if nothing had been between."""
+    left, right = left.rstrip(), right.lstrip()
+    if left.endswith(",") or not left:
+        right = right.removeprefix(",").lstrip()
+    if not (left and right):
+        return left or right
+    return left + right if right[0] in ",.;:!?)" else f"{left} {right}"
+
+
+def _literal(text: str) -> str:
+    return text.replace("\\[", "[").replace("\\]", "]")

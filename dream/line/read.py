@@ -1,0 +1,83 @@
+"""A line becomes a Request."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+from dream.errors import BadLine
+from dream.line.formerly import Former
+from dream.line.logged import is_skipped, read_log_line
+from dream.line.names import LINE, shown
+from dream.line.switches import Taken, take, unclosed_quote
+from dream.line.words import Parts, split, unclosed
+from dream.request import Request
+
+
+def read(line: str, base: Request = Request()) -> Request:  # noqa: B008 - frozen
+    """What a line asks for: a prompt, then switches; what it leaves open is as in `base`.
+
+    Whole lines of logs of every era are read too, with the path in front and the comment behind.
+    A line that `is_skipped` asks for nothing and gives `base`.
+
+    Raises BadLine, with the column, for anything that is not understood; nothing is guessed.
+    """
+    if is_skipped(line):
+        return base
+    log = read_log_line(line)
+    try:
+        return replace(base, **dict(_said(log.line)))
+    except BadLine as error:
+        translated = not line.startswith(log.line, log.start)
+        column = log.start + (1 if translated else error.column)
+        raise BadLine(error.message, column, error.hint) from None
+
+
+def _said(line: str) -> Iterator[tuple[str, Any]]:
+    """Field and value of all that a line says, in its order."""
+    if line.startswith("!") and line[1:2].isalpha():
+        command = line.split(maxsplit=1)[0]
+        raise BadLine(f"{shown(command)} is a command; only pictures' lines are read here", 1)
+    parts = split(line)
+    if parts.prompt:
+        if unclosed(line, parts.prompt):
+            raise unclosed_quote(parts.prompt)
+        yield "prompt", parts.prompt.text
+    quoted = parts.prompt is not None and parts.prompt.quoted
+    otherwise = "" if quoted else "if it belongs to the prompt, put the prompt in quotes"
+    at = 0
+    while at < len(parts.switches):
+        if not parts.switches[at].switch:
+            raise _stray(line, parts, at)
+        taken = take(parts.switches, at, LINE, otherwise=otherwise)
+        column = parts.switches[at].start + 1
+        at = taken.next
+        if taken.known.table is Request:
+            yield taken.known.field, taken.value
+        else:
+            _refuse_unless_harmless(taken, column)
+
+
+def _stray(line: str, parts: Parts, at: int) -> BadLine:
+    word = parts.switches[at]
+    if unclosed(line, word):
+        return unclosed_quote(word)
+    after_prompt = at == 0
+    return BadLine(
+        f"“{shown(word.text)}” stands after "
+        + ("the quoted prompt" if after_prompt else "the switches"),
+        word.start + 1,
+        'quote the whole prompt, and write \\" for a quote inside it'
+        if after_prompt
+        else "the prompt comes first; a value with spaces wants quotes",
+    )
+
+
+def _refuse_unless_harmless(taken: Taken, column: int) -> None:
+    """A switch that is not a line's: InvokeAI's are dropped where they change nothing."""
+    known = taken.known
+    if known.table is not Former:
+        raise BadLine(f"{taken.name} is said when dream starts, not in a line", column)
+    if not known.undo and taken.value != known.flag.default:
+        raise BadLine(f"{taken.name} ({known.flag.help}) is not in this version", column)

@@ -1,0 +1,98 @@
+"""One switch and its values, taken from a row of words."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from dream.errors import BadLine
+from dream.flags import Kind
+from dream.line.names import Found, Known, Names, find, near, shown, unknown
+from dream.line.words import Word
+
+
+class Taken(NamedTuple):
+    """A switch that was read."""
+
+    known: Known
+    name: str
+    value: Any
+    next: int
+    """The index of the first word that does not belong to it."""
+
+
+def take(
+    words: Sequence[Word], at: int, names: Names, *, otherwise: str = "", text_follows: bool = False
+) -> Taken:
+    """Read the switch at words[at] and as many values as it takes.
+
+    `otherwise` is the hint for a word not meant as a switch. Where text may follow (in the shell,
+    `-U 2 some words`), a word the switch cannot use is left; in a line it is an error.
+    Raises BadLine.
+    """
+    word = words[at]
+    found = find(word, names, otherwise)
+    flag, undo = found.known.flag, found.known.undo
+    low, high = (0, 0) if undo else flag.kind.takes
+    if found.value is not None and not high:
+        raise BadLine(f"{found.name} takes no value", word.start + 1)
+    values = [] if found.value is None else [word._replace(text=found.value)]
+    at += 1
+    while len(values) < high and at < len(words) and not words[at].switch:
+        values.append(words[at])
+        at += 1
+    if len(values) < low:
+        raise BadLine(f"{found.name} takes {flag.kind.means}, but nothing follows", word.start + 1)
+    for value in values:
+        if value.text.startswith('"') and not value.quoted:
+            raise unclosed_quote(value)
+    if undo:
+        return Taken(found.known, found.name, flag.default, at)
+    fewest = low if text_follows else len(values)
+    for count in range(len(values), fewest - 1, -1):
+        try:
+            read = _read(flag.kind, [value.text for value in values[:count]])
+        except ValueError:
+            continue
+        return Taken(found.known, found.name, read, at - len(values) + count)
+    raise _refusal(word, found, values, names, otherwise)
+
+
+def unclosed_quote(word: Word) -> BadLine:
+    """The error for a quote that opens and never closes."""
+    hint = 'put a " at the end'
+    if "\\" in word.text:
+        hint += '; inside quotes \\" is a quote mark and \\\\ a backslash'
+    return BadLine("this quote is never closed", _column(word), hint)
+
+
+def _column(value: Word) -> int:
+    """Where a value is, the rest of whose word may be its switch's name."""
+    return 1 + (value.start if value.quoted else value.end - len(value.text))
+
+
+def _read(kind: Kind[Any], words: list[str]) -> Any:
+    try:
+        return kind.read(words)
+    except ValueError:
+        apart = [part for word in words for part in word.split(",")]
+        if not len(words) < len(apart) <= kind.takes[1]:
+            raise
+        return kind.read(apart)
+
+
+def _refusal(
+    word: Word, found: Found, values: Sequence[Word], names: Names, otherwise: str
+) -> BadLine:
+    """What to say about values that a switch does not take."""
+    kind = found.known.flag.kind
+    if found.value and found.value[0].isalpha() and not kind.choices and "=" not in word.text:
+        # `-small`: rather a word of the prompt, or another switch, than -s with a value.
+        return unknown(word, names, otherwise)
+    said = " ".join(value.text for value in values)
+    meant = near(said, kind.choices)
+    return BadLine(
+        f"{found.name} takes {kind.means}, not “{shown(said)}”",
+        _column(values[0]),
+        f"did you mean {meant}?" if meant else "",
+    )
