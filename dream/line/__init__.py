@@ -7,6 +7,7 @@ a switch may be called, `formerly` what old lines hold that is not here (yet).
 """
 
 from dream.line.argv import read_argv, read_setting
+from dream.line.complete import Suggestion, complete, lookup, switch_names
 from dream.line.help import flag_table, help_page
 from dream.line.logged import LogLine, facts, is_skipped, read_log_line
 from dream.line.negative import positive_negative
@@ -16,17 +17,21 @@ from dream.line.write import write
 
 __all__ = [
     "LogLine",
+    "Suggestion",
     "Word",
+    "complete",
     "facts",
     "flag_table",
     "help_page",
     "is_skipped",
+    "lookup",
     "positive_negative",
     "quote",
     "read",
     "read_argv",
     "read_log_line",
     "read_setting",
+    "switch_names",
     "words",
     "write",
 ]

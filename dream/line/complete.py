@@ -1,0 +1,135 @@
+"""What may come next in a half-typed line. A pure function of the line and the cursor."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import NamedTuple
+
+from dream.errors import BadLine
+from dream.flags import Flag
+from dream.line.logged import read_log_line
+from dream.line.names import LINE, Found, find
+from dream.line.words import Parts, Word, spell, spell_apart, split
+from dream.request import FLAGS, Request
+
+_DASH = re.compile(r"(?<!\S)-{1,2}\Z")
+_OPEN_QUOTE = re.compile(r'(?:-{1,2}[A-Za-z][A-Za-z0-9_-]*+=?)?"')
+
+
+class Suggestion(NamedTuple):
+    """One way on: `text` may take the place of line[start:cursor]."""
+
+    text: str
+    start: int
+    display: str
+    meta: str
+    """One line of help; may be empty."""
+
+
+Values = Callable[[str, str], Iterable[tuple[str, str]]]
+"""From `Kind.completes` ("file", "model", "seed" …) and what is typed of the value to whole
+values, each with a line of help. What lies in folders and sessions is the front door's to know."""
+
+
+def no_values(completes: str, typed: str) -> Iterable[tuple[str, str]]:
+    """Knows no folders, no models, no seeds."""
+    return ()
+
+
+def switch_names() -> tuple[str, ...]:
+    """Every name of every switch of a line, in the table's order."""
+    return tuple(name for flag in FLAGS.values() for name in flag.names)
+
+
+def lookup(name: str) -> Flag | None:
+    """The row of `Request` that a typed word means (`-s50`, `--cfg-scale=7`), if it means one."""
+    found = _find(name)
+    return found.known.flag if found and found.known.table is Request else None
+
+
+def complete(line: str, cursor: int, values: Values = no_values) -> list[Suggestion]:
+    """What could be typed at the cursor: names of switches, or the values they take.
+
+    Inside the prompt nothing is suggested until a dash begins to end it.
+    """
+    typed = line[:cursor]
+    start = read_log_line(typed).start
+    parts = split(typed, start)
+    if parts.comment < len(typed) or typed.startswith("!", start):
+        return []
+    cut = _cut(typed, parts)
+    if cut is None:
+        return []
+    done, at = cut
+    text = typed[at:]
+    if text.startswith("-"):
+        return list(_from_dash(text, at, cursor, values))
+    if flag := _awaiting(done):
+        return list(_values(flag, text, cursor, values, spell_apart))
+    return [] if text else list(_switches("", at))
+
+
+def _cut(typed: str, parts: Parts) -> tuple[Sequence[Word], int] | None:
+    """The finished words, and where the half-typed one begins; None where nothing is wanted."""
+    words = parts.switches
+    for index, word in enumerate(words):
+        if not word.quoted and _OPEN_QUOTE.match(typed, word.start):
+            return words[:index], word.start
+    if words and words[-1].end == len(typed):
+        return None if words[-1].quoted else (words[:-1], words[-1].start)
+    if not words and (dash := _DASH.search(typed)):
+        return (), dash.start()
+    if words or (parts.prompt and parts.prompt.quoted and parts.prompt.end < len(typed)):
+        return words, len(typed)
+    return None
+
+
+def _awaiting(done: Sequence[Word]) -> Flag | None:
+    """The switch that still wants a value."""
+    last = max((index for index, word in enumerate(done) if word.switch), default=None)
+    if last is None or not (found := _find(done[last].text)) or found.known.undo:
+        return None
+    has = len(done) - 1 - last + (found.value is not None)
+    return found.known.flag if has < found.known.flag.kind.takes[0] else None
+
+
+def _from_dash(text: str, at: int, cursor: int, values: Values) -> Iterator[Suggestion]:
+    found = _find(text)
+    if found and not found.known.undo:
+        flag = found.known.flag
+        if found.value is not None:
+            yield from _values(flag, found.value, cursor, values, spell)
+            return
+        if text in flag.names and not text.startswith("--") and flag.kind.takes[0]:
+            yield from _values(flag, "", cursor, values, spell)
+    yield from _switches(text, at)
+
+
+def _switches(typed: str, start: int) -> Iterator[Suggestion]:
+    undoing = "--no-" if typed.startswith("--no") else ""
+    wanted = typed.replace("_", "-")
+    for flag in FLAGS.values():
+        names = [undoing + flag.long] if undoing else flag.names
+        for name in names:
+            if name.replace("_", "-").startswith(wanted):
+                metavar = "" if undoing else flag.kind.metavar
+                yield Suggestion(name, start, f"{name} {metavar}".rstrip(), flag.help)
+                break
+
+
+def _values(
+    flag: Flag, typed: str, cursor: int, values: Values, spelled: Callable[[str], str]
+) -> Iterator[Suggestion]:
+    start = cursor - len(typed)
+    typed = typed.removeprefix('"')
+    known = ((name, "") for name in flag.kind.choices if name.startswith(typed))
+    for value, meta in known if flag.kind.choices else values(flag.kind.completes, typed):
+        yield Suggestion(spelled(value), start, value, meta)
+
+
+def _find(text: str) -> Found | None:
+    try:
+        return find(Word(text, 0, len(text), False, True), LINE)
+    except BadLine:
+        return None
