@@ -1,0 +1,32 @@
+"""Pictures from recipes. torch and diffusers are known in this room only.
+
+Importing `dream.engine` loads neither; `open_painter` does. The house's front doors do not open
+the painter themselves: `dream.worker.open_engine` does it for them, in a process of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from dream.catalogue.cards import ModelCard
+
+if TYPE_CHECKING:
+    from dream.engine.painter import Painter
+
+
+def open_painter(
+    find_model: Callable[[str], ModelCard], *, device: str = "auto", precision: str = "auto"
+) -> Painter:
+    """The one lazy door to torch and diffusers: a painter in this process, without a model yet.
+
+    Raises SetupError when they cannot be imported, and BadSetting for a device that is not here.
+    """
+    from dream.engine.setup import explained
+
+    with explained():
+        from dream.engine.painter import Painter
+    return Painter(find_model, device=device, precision=precision)
+
+
+__all__ = ["open_painter"]

@@ -1,12 +1,13 @@
 """What the studio asks of an engine: the one seam between the house and torch.
 
-Implementations: `engine.diffusers.DiffusersEngine` (the real one, in this process),
-`worker.client.WorkerEngine` (the same in a process of its own), and the fake of the shell's tests.
+Implementations: `worker.client.WorkerEngine` (the real one, in a process of its own),
+`worker.inprocess.InProcessEngine` (the same in this process), and the fake of the shell's tests.
+Both open over `engine.painter.Painter`, which works through callbacks: see `Tell`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -31,6 +32,13 @@ Happening = Progress | Note | Loading | Picture
 """What an engine yields on the way; a `Picture` comes last, once."""
 
 Happenings = Generator[Happening, None, None]
+
+Tell = Callable[[Progress | Note | Loading], None]
+"""How the work reports while it goes on. It raises `Stopped` to give the picture up."""
+
+
+class Stopped(Exception):
+    """The picture is no longer wanted. Raised by a `Tell`, and caught by whoever handed it in."""
 
 
 class Engine(Protocol):

@@ -1,0 +1,28 @@
+"""What the pixels depend on besides the recipe: written into the PNG, compared by --verify."""
+
+from __future__ import annotations
+
+import diffusers
+import torch
+import transformers
+
+import dream
+from dream.engine.device import processor
+from dream.engine.pipelines import Loaded
+
+
+def facts(loaded: Loaded, thrifty: bool) -> dict[str, str]:
+    """Every value is text; keys as in `dream.picture.Picture.facts`."""
+    placement = loaded.placement
+    said = {
+        "weights": loaded.digest.result(),
+        "device": placement.device,
+        "precision": placement.precision,
+        "threads": str(torch.get_num_threads()),
+        "processor": processor(placement.device),
+        "dream": dream.__version__,
+        "torch": torch.__version__,
+        "diffusers": diffusers.__version__,
+        "transformers": transformers.__version__,
+    }
+    return said | ({"memory": "sliced and tiled"} if thrifty else {})

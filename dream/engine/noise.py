@@ -1,0 +1,26 @@
+"""Where a picture starts: noise drawn on the CPU in float32, the same on every device."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+
+def generator(seed: int) -> torch.Generator:
+    """The picture's one source of chance, on the CPU. seed: 0 to 2**32 - 1."""
+    return torch.Generator("cpu").manual_seed(seed)
+
+
+def latents(pipe: Any, source: torch.Generator, width: int, height: int) -> torch.Tensor | None:
+    """The first noise (1, C, height/f, width/f) in float32; width and height in pixels.
+
+    None for pipelines without a UNet, whose latents have shapes of their own: those draw it
+    themselves, from the same CPU generator. They draw it in the network's number type, which on
+    the CPU is the float32 draw rounded.
+    """
+    if getattr(pipe, "unet", None) is None:
+        return None
+    factor = pipe.vae_scale_factor
+    shape = (1, pipe.unet.config.in_channels, height // factor, width // factor)
+    return torch.randn(shape, generator=source, device="cpu", dtype=torch.float32)

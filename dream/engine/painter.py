@@ -1,0 +1,180 @@
+"""A recipe through a diffusers pipeline, in numbered steps."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from inspect import signature
+from typing import Any
+
+import torch
+
+from dream.catalogue.cards import ModelCard
+from dream.engine import memory, noise
+from dream.engine.base import Progress, Tell
+from dream.engine.device import choose
+from dream.engine.facts import facts
+from dream.engine.pipelines import Loaded, load
+from dream.engine.preview import look, preview_map
+from dream.engine.quiet import quiet
+from dream.engine.samplers import clean_estimate, make_scheduler, obeys_table
+from dream.engine.words import unheard
+from dream.errors import OutOfMemory
+from dream.events import Loading, Note, Preview
+from dream.line import positive_negative
+from dream.picture import Picture
+from dream.request import Recipe
+
+PREVIEWS = 10
+"""About so many looks at a picture in the making, whatever its number of steps."""
+
+SMALLER = "try smaller -W and -H, or --precision float16 or bfloat16"
+
+
+class Painter:
+    """Holds one model in memory, and paints with it: one picture for each forward pass, so that
+    the pixels do not depend on what else is made."""
+
+    def __init__(
+        self, find_model: Callable[[str], ModelCard], *, device: str, precision: str
+    ) -> None:
+        """Raises BadSetting for a device that is not here."""
+        self._find_model = find_model
+        self._device = device
+        self._precision = precision
+        self._loaded: Loaded | None = None
+        self.placement = choose(device, precision)
+
+    def paint(self, recipe: Recipe, tell: Tell) -> Picture:
+        """The picture before any finishing; each step is told on the way.
+
+        Raises ModelError, OutOfMemory, and whatever `tell` raises, within a step.
+        """
+        with quiet():
+            loaded = self.load(recipe.model, tell)
+            try:
+                return self._paint(loaded, recipe, tell)
+            except Exception as error:
+                if not memory.is_out_of_memory(error):
+                    raise
+            # Outside of the except: its traceback holds on to every tensor of the first try.
+            memory.give_back_memory()
+            tell(Note(text="memory ran out; once again, with attention and VAE in slices"))
+            try:
+                with memory.thrifty(loaded.pipe):
+                    return self._paint(loaded, recipe, tell, thrifty=True)
+            except Exception as error:
+                if not memory.is_out_of_memory(error):
+                    raise
+            memory.give_back_memory()
+            raise OutOfMemory(
+                f"no memory for {recipe.width}x{recipe.height} pixels on {self.placement.device}, "
+                "not even in slices",
+                SMALLER,
+            )
+
+    def load(self, model: str, tell: Tell) -> Loaded:
+        """The model in memory; the former one leaves before another comes.
+
+        Raises ModelError, BadSetting, OutOfMemory.
+        """
+        card = self._find_model(model)
+        if self._loaded is not None and self._loaded.card.path == card.path:
+            return self._loaded
+        tell(Loading(model=model))
+        self.unload()
+        try:
+            with quiet():
+                self._loaded = load(card, self._device, self._precision)
+        except Exception as error:
+            if not memory.is_out_of_memory(error):
+                raise
+            raise OutOfMemory(
+                f"no memory for the model {card.name}", "try --precision float16 or bfloat16"
+            ) from None
+        self.placement = self._loaded.placement
+        return self._loaded
+
+    def unload(self) -> None:
+        """Forget the model, and give its memory back."""
+        if self._loaded is not None:
+            self._loaded = None
+            memory.give_back_memory()
+
+    def _paint(
+        self, loaded: Loaded, recipe: Recipe, tell: Tell, *, thrifty: bool = False
+    ) -> Picture:
+        pipe = loaded.pipe
+        own = pipe.scheduler
+        takes = signature(pipe.__call__).parameters
+        words = _words(pipe, takes, recipe, tell)
+        scheduler = _scheduler(loaded, recipe, tell)
+        source = noise.generator(recipe.seed)
+        start = noise.latents(pipe, source, recipe.width, recipe.height)
+        try:
+            pipe.scheduler = scheduler
+            made = pipe(
+                **words,
+                **({} if start is None else {"latents": start}),
+                width=recipe.width,
+                height=recipe.height,
+                num_inference_steps=recipe.steps,
+                guidance_scale=recipe.cfg_scale,
+                generator=source,
+                output_type="pil",
+                callback_on_step_end=_Steps(loaded, recipe, tell),
+            )
+        finally:
+            pipe.scheduler = own
+        return Picture(made.images[0].convert("RGB"), recipe, facts(loaded, thrifty))
+
+
+class _Steps:
+    """The pipeline's callback: tells each step, with a look at the picture every so often."""
+
+    def __init__(self, loaded: Loaded, recipe: Recipe, tell: Tell) -> None:
+        self._map = preview_map(loaded.card)
+        self._dtype = loaded.placement.dtype
+        self._steps = recipe.steps
+        self._tell = tell
+        self._told = 0
+
+    def __call__(
+        self, pipe: Any, index: int, timestep: Any, tensors: Mapping[str, torch.Tensor]
+    ) -> dict[str, torch.Tensor]:
+        # Heun and other second-order samplers call twice for one step, PNDM once too often.
+        calls = pipe.num_timesteps
+        step = min(self._steps, (index + 1) * self._steps // calls)
+        if step > self._told:
+            self._told = step
+            self._tell(Progress("render", step, self._steps, self._preview(pipe, step)))
+        latents = tensors["latents"]
+        return {"latents": latents.to(self._dtype) if index + 1 == calls else latents}
+
+    def _preview(self, pipe: Any, step: int) -> Preview | None:
+        if self._map is None or (step % max(1, self._steps // PREVIEWS) and step < self._steps):
+            return None
+        estimate = clean_estimate(pipe.scheduler)
+        return None if estimate is None else look(estimate, self._map)
+
+
+def _words(
+    pipe: Any, takes: Mapping[str, object], recipe: Recipe, tell: Tell
+) -> dict[str, str | None]:
+    positive, negative = positive_negative(recipe.prompt, recipe.negative)
+    for text in filter(None, (positive, negative)):
+        if lost := unheard(pipe, text):
+            tell(Note(text=f"too long for this model; it does not hear: {lost}"))
+    if "negative_prompt" not in takes:
+        if negative:
+            tell(Note(text=f"{recipe.model} has no ear for negative words: {negative}"))
+        return {"prompt": positive}
+    return {"prompt": positive, "negative_prompt": negative or None}
+
+
+def _scheduler(loaded: Loaded, recipe: Recipe, tell: Tell) -> Any:
+    own = loaded.pipe.scheduler
+    if obeys_table(own.config):
+        return make_scheduler(recipe.sampler, own.config, recipe.steps, loaded.placement.dtype)
+    name = type(own).__name__
+    tell(Note(text=f"{recipe.model} paints with its own {name}; {recipe.sampler} is not for it"))
+    return own

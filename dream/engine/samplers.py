@@ -1,0 +1,90 @@
+"""A row of the table of samplers, made into a scheduler for one picture of one model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache, wraps
+from typing import Any
+
+import diffusers
+import torch
+
+from dream.samplers import SAMPLERS
+
+
+def obeys_table(config: Mapping[str, Any]) -> bool:
+    """Whether a model with this scheduler configuration can take the samplers of the table: those
+    walk a discrete schedule of betas. Flow matching (SD 3, Flux) and EDM models do not have one."""
+    return "beta_schedule" in config and config.get("prediction_type") != "flow_prediction"
+
+
+def make_scheduler(sampler: str, config: Mapping[str, Any], steps: int, dtype: torch.dtype) -> Any:
+    """A fresh scheduler: the model's own configuration with the row's settings laid over it.
+
+    `dtype` is the network's. Latents stay float32 between steps, see `_in_float32`.
+    """
+    row = SAMPLERS[sampler]
+    settings = dict(row.settings)
+    if row.scheduler == "LCMScheduler":
+        # It picks its steps out of this many, and refuses more of them.
+        settings["original_inference_steps"] = max(50, steps)
+    scheduler = _in_float32(row.scheduler).from_config(config, **settings)
+    scheduler.network_dtype = dtype
+    return scheduler
+
+
+def clean_estimate(scheduler: Any) -> torch.Tensor | None:
+    """The clean latents (1, C, h, w) that the last step aimed at; None before the first one, or
+    with a scheduler that is not ours.
+
+    Every scheduler scales its input to the variance-preserving form x = √ᾱ·x₀ + √(1−ᾱ)·ε, so one
+    formula serves them all. For v see Salimans and Ho 2022, arXiv:2202.00512, appendix D.
+    """
+    if getattr(scheduler, "last", None) is None:
+        return None
+    x: torch.Tensor
+    output: torch.Tensor
+    x, output, timestep = scheduler.last
+    # Sigmas between the training steps (Karras') have timesteps between whole numbers.
+    kept: torch.Tensor = scheduler.alphas_cumprod[round(float(timestep))]
+    signal = kept.to(x.device, torch.float32).sqrt()
+    noise = (1 - signal**2).sqrt()
+    match scheduler.config.prediction_type:
+        case "v_prediction":
+            return signal * x - noise * output.float()
+        case "sample":
+            return output.float()
+        case _:
+            return (x - noise * output.float()) / signal.clamp(min=1e-4)
+
+
+@cache
+def _in_float32(scheduler: str) -> Any:
+    """The scheduler class, keeping the latents in float32 between steps.
+
+    The network may compute in bfloat16, whose eight bits would round the latents at every step: at
+    sigma 14 by up to 0.03. Drawn in float32 too is the noise of ancestral and stochastic samplers,
+    from the picture's CPU generator, so that it is the same on every device.
+    """
+    base: Any = getattr(diffusers, scheduler)
+
+    class InFloat32(base):  # type: ignore[misc]
+        network_dtype: torch.dtype = torch.float32
+        network_input: torch.Tensor
+        last: tuple[torch.Tensor, torch.Tensor, float] | None = None
+
+        # The pipeline asks the signature of `step` whether it takes a generator; wraps keeps it.
+        @wraps(base.scale_model_input)
+        def scale_model_input(self, sample: torch.Tensor, *args: Any, **kwargs: Any) -> Any:
+            scaled = super().scale_model_input(sample, *args, **kwargs)
+            self.network_input = scaled[:1]
+            return scaled.to(self.network_dtype)
+
+        @wraps(base.step)
+        def step(
+            self, model_output: torch.Tensor, timestep: Any, sample: torch.Tensor, **kwargs: Any
+        ) -> Any:
+            self.last = (self.network_input, model_output, timestep)
+            return super().step(model_output.float(), timestep, sample.float(), **kwargs)
+
+    return InFloat32

@@ -1,0 +1,140 @@
+"""The engine as the prompt sees it: an Engine whose hands are in another process."""
+
+from __future__ import annotations
+
+import time
+from contextlib import suppress
+from itertools import count
+
+from dream.catalogue import Shelf
+from dream.engine.base import Engine, Happenings
+from dream.errors import EngineError, WorkerDied
+from dream.events import Loading, Note
+from dream.picture import Picture
+from dream.request import Recipe
+from dream.worker.process import Died, Process
+from dream.worker.wire import Begun, Cancel, Do, Done, Failed, Open, Told, Warm
+
+AGAIN = 2
+"""How often a picture is begun again after the worker died on it."""
+
+PATIENCE = 60.0
+"""Seconds a cancelled picture may go on before its worker is replaced. Steps of a large model on a
+small machine take half of that."""
+
+
+def open_engine(shelf: Shelf, *, device: str = "auto", precision: str = "auto") -> Engine:
+    """The engine every front door uses. Its process starts at once and imports torch while the
+    first line is typed; no setting is looked at before the first picture."""
+    return WorkerEngine(shelf, device=device, precision=precision)
+
+
+class WorkerEngine:
+    """Renders and upscales in a worker process, and outlives it.
+
+    One picture at a time. Closing a generator cancels its picture within a step and does not wait
+    for it; the next picture does.
+    """
+
+    def __init__(self, shelf: Shelf, *, device: str = "auto", precision: str = "auto") -> None:
+        self._opening = Open(shelf, device, precision)
+        self._jobs = count(1)
+        self._closed = False
+        self._cancelled_at: float | None = None
+        self._worker: Process | None = Process(self._opening)
+
+    def render(self, recipe: Recipe) -> Happenings:
+        """See `dream.engine.base.Engine`. Raises SetupError and WorkerDied too."""
+        return self._do(recipe)
+
+    def upscale(self, picture: Picture) -> Happenings:
+        """See `dream.engine.base.Engine`. Raises SetupError and WorkerDied too."""
+        return self._do(picture)
+
+    def warm(self, model: str) -> None:
+        """Begin to load a model, without waiting for it."""
+        if self._worker is not None:
+            with suppress(Died):
+                self._worker.send(Warm(model))
+
+    def close(self) -> None:
+        """End the worker. A picture it is at is given up."""
+        self._closed = True
+        self._bury()
+
+    def _do(self, task: Recipe | Picture) -> Happenings:
+        for attempt in range(AGAIN + 1):
+            if self._closed:
+                raise EngineError("the engine is closed")
+            worker = self._worker or self._fresh()
+            try:
+                yield from self._attempt(worker, task)
+                return
+            except Died as death:
+                self._bury()
+                if attempt == AGAIN:
+                    raise WorkerDied(
+                        f"the worker died {AGAIN + 1} times on this picture, at last by {death}",
+                        "the next line gets a fresh one",
+                    ) from None
+                again = "rendering" if isinstance(task, Recipe) else "upscaling"
+                yield Note(
+                    text=f"the worker died ({death}); starting another, {again} this picture again"
+                )
+            finally:
+                if worker.broken:
+                    self._bury()  # the next line tries a fresh one: it may have been mended
+
+    def _attempt(self, worker: Process, task: Recipe | Picture) -> Happenings:
+        """The task, by this worker. Raises Died, and what the task raises."""
+        job = next(self._jobs)
+        loading = None
+        worker.send(Do(job, task))
+        over = False
+        try:
+            if isinstance(task, Recipe) and worker.ready != task.model:
+                loading = task.model
+                yield Loading(model=loading)
+            self._await_turn(worker, job)
+            while not over:
+                match worker.receive():
+                    case Told(_, Loading(model=model)) if model == loading:
+                        pass
+                    case Told(number, happening) if number == job:
+                        yield happening
+                    case Done(number, picture) if number == job:
+                        over = True
+                        yield picture
+                    case Failed(number, error) if number == job:
+                        over = True
+                        raise error
+        finally:
+            if not over:
+                self._cancelled_at = time.monotonic()
+                with suppress(Died):
+                    worker.send(Cancel(job))
+
+    def _await_turn(self, worker: Process, job: int) -> None:
+        """Until the worker begins with the job: it may be importing, loading, or still at a
+        picture that was cancelled, which it is given `PATIENCE` to leave."""
+        while True:
+            left = None
+            if self._cancelled_at is not None:
+                left = max(0.0, self._cancelled_at + PATIENCE - time.monotonic())
+            try:
+                answer = worker.receive(left)
+            except TimeoutError:
+                raise Died("it would not leave the cancelled one") from None
+            if answer == Begun(job):
+                self._cancelled_at = None
+                return
+
+    def _fresh(self) -> Process:
+        self._cancelled_at = None
+        self._worker = Process(self._opening)
+        return self._worker
+
+    def _bury(self) -> None:
+        if self._worker is not None:
+            self._worker.kill()
+            self._worker = None

@@ -1,0 +1,120 @@
+"""The worker's own side: `python -c "…host.main()" FD`, started by `dream.worker.process`.
+
+The main thread works. A second one listens: it takes orders while the first imports torch, marks
+what was cancelled, and ends the process when the other side is gone, so that none is left behind.
+"""
+
+from __future__ import annotations
+
+import faulthandler
+import os
+import signal
+import sys
+import threading
+from contextlib import suppress
+from multiprocessing.connection import Connection
+from pathlib import Path
+from queue import SimpleQueue
+
+from dream.engine.base import Progress, Stopped, Tell
+from dream.events import Loading, Note
+from dream.worker.crash import as_dream_error
+from dream.worker.wire import (
+    Answer,
+    Begun,
+    Broken,
+    Cancel,
+    Do,
+    Done,
+    Failed,
+    Open,
+    Order,
+    Ready,
+    Told,
+    Warm,
+)
+from dream.worker.workshop import Workshop
+
+
+def main() -> None:
+    """Work for the process at the other end of file descriptor argv[1], until it is gone."""
+    handle = int(sys.argv[1])
+    os.set_inheritable(handle, False)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the prompt's; it sends Cancel
+    faulthandler.enable()
+    _offer_to_the_oom_killer()
+    Host(Connection(handle)).serve()
+
+
+class Host:
+    """Takes orders, one at a time, and answers."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._orders: SimpleQueue[Open | Order] = SimpleQueue()
+        self._cancelled = 0  # every job up to this number
+        threading.Thread(target=self._listen, name="listen", daemon=True).start()
+
+    def serve(self) -> None:
+        """Never returns: the listening thread ends the process."""
+        opening = self._orders.get()
+        assert isinstance(opening, Open)
+        try:
+            workshop = Workshop(opening.shelf, opening.device, opening.precision)
+        except Exception as error:
+            self._answer(Broken(as_dream_error(error)))
+            return
+        advice = workshop.advice
+        while True:
+            match self._orders.get():
+                case Warm(model):
+                    self._warm(workshop, model)
+                case Do() as order:
+                    self._do(workshop, order, advice)
+                    advice = ""
+
+    def _warm(self, workshop: Workshop, model: str) -> None:
+        # Whatever is wrong will be said when a picture is asked of this model.
+        with suppress(Exception):
+            workshop.load(model, lambda happening: None)
+            self._answer(Ready(model))
+
+    def _do(self, workshop: Workshop, order: Do, advice: str) -> None:
+        self._answer(Begun(order.job))
+        tell = self._tell(order.job)
+        try:
+            if advice:
+                tell(Note(text=advice))
+            self._answer(Done(order.job, workshop.do(order.task, tell)))
+        except Stopped:
+            pass
+        except Exception as error:
+            self._answer(Failed(order.job, as_dream_error(error)))
+
+    def _tell(self, job: int) -> Tell:
+        def tell(happening: Progress | Note | Loading) -> None:
+            if job <= self._cancelled:
+                raise Stopped
+            self._answer(Told(job, happening))
+
+        return tell
+
+    def _answer(self, answer: Answer) -> None:
+        self._connection.send(answer)
+
+    def _listen(self) -> None:
+        try:
+            while True:
+                match self._connection.recv():
+                    case Cancel(job):
+                        self._cancelled = job
+                    case order:
+                        self._orders.put(order)
+        except (EOFError, OSError):
+            os._exit(0)  # the prompt is gone; there is nothing here to put in order
+
+
+def _offer_to_the_oom_killer() -> None:
+    """Where memory runs out, Linux shall take the worker, not the prompt: it is replaced."""
+    with suppress(OSError):
+        Path("/proc/self/oom_score_adj").write_text("500")

@@ -1,0 +1,138 @@
+"""One worker process, seen from outside: started, spoken to, outlived."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+from contextlib import suppress
+from multiprocessing.connection import Connection
+from pathlib import Path
+from queue import Empty, SimpleQueue
+from signal import SIGKILL
+
+import dream
+from dream.errors import DreamError
+from dream.worker.wire import Answer, Broken, Cancel, Open, Order, Ready
+
+START = "import sys; sys.path.append(sys.argv[2]); from dream.worker.host import main; main()"
+"""Appended, for an installed dream is on the path already, and a checkout's may not be."""
+
+ENVIRONMENT = {
+    # Models are on disk. Whatever a library would like to look up, it shall not.
+    "HF_HUB_OFFLINE": "1",
+    "HF_HUB_DISABLE_TELEMETRY": "1",
+    "TRANSFORMERS_OFFLINE": "1",
+    # Weights are numbers: no pickle may run code, whatever a library or the user's shell says.
+    "TORCH_FORCE_WEIGHTS_ONLY_LOAD": "1",
+    "TOKENIZERS_PARALLELISM": "false",
+    "PYTORCH_ENABLE_MPS_FALLBACK": "1",
+}
+FORBIDDEN = ("TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD", "PYTHONWARNINGS")
+
+
+class Died(Exception):
+    """The worker is no more; the text says how."""
+
+
+class Process:
+    """A worker process. `send` and `receive` raise Died once it is gone, or the DreamError for
+    which it left."""
+
+    def __init__(self, opening: Open) -> None:
+        """Start it. It imports torch by itself, and takes messages from the first moment."""
+        self.ready: str | None = None
+        """The model it has in memory."""
+        self.broken: DreamError | None = None
+        """Why it cannot work on this machine."""
+        ours, theirs = socket.socketpair()
+        self._output = tempfile.TemporaryFile()  # noqa: SIM115  # closed in kill()
+        with theirs:
+            self._process = subprocess.Popen(
+                [sys.executable, "-P", "-c", START, str(theirs.fileno()), _package_root()],
+                pass_fds=(theirs.fileno(),),
+                stdin=subprocess.DEVNULL,
+                stdout=self._output,
+                stderr=self._output,
+                env=_environment(),
+                start_new_session=True,  # a Ctrl-C in the terminal is not meant for it
+            )
+        self._connection = Connection(ours.detach())
+        self._sending = threading.Lock()
+        self._inbox: SimpleQueue[Answer | None] = SimpleQueue()
+        # A thread of its own, for a Ctrl-C in the middle of a message would lose its other half.
+        self._listener = threading.Thread(target=self._listen, name="worker-inbox", daemon=True)
+        self._listener.start()
+        with suppress(Died):  # said at the first job
+            self.send(opening)
+
+    def send(self, message: Open | Order | Cancel) -> None:
+        """Hand a message over."""
+        try:
+            with self._sending:
+                self._connection.send(message)
+        except OSError as error:
+            raise self._end() from error
+        except BaseException:
+            self.kill()  # interrupted half-way: what it would hear next has no beginning
+            raise
+
+    def receive(self, seconds: float | None = None) -> Answer:
+        """The next message. Raises TimeoutError after so many seconds."""
+        try:
+            answer = self._inbox.get(timeout=seconds)
+        except Empty:
+            raise TimeoutError from None
+        if answer is None:
+            self._inbox.put(None)  # it stays dead
+            raise self._end()
+        return answer
+
+    def _end(self) -> Died | DreamError:
+        self._listener.join(timeout=5)  # it may still be reading the last words
+        return self.broken or Died(self._epitaph())
+
+    def _epitaph(self) -> str:
+        """How it ended: the signal or status, and its last words if it had any."""
+        try:
+            status = self._process.wait(timeout=5)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            return "it no longer answered"
+        how = f"signal {-status}" if status < 0 else f"exit status {status}"
+        with suppress(OSError, ValueError):
+            self._output.seek(0)
+            last = self._output.read().decode(errors="replace").strip().splitlines()[-1:]
+            how = ": ".join([how, *last])
+        return how
+
+    def kill(self) -> None:
+        """End it, at once and whatever it does."""
+        with suppress(ProcessLookupError):
+            os.kill(self._process.pid, SIGKILL)
+        self._process.wait()
+
+    def _listen(self) -> None:
+        try:
+            while True:
+                match self._connection.recv():
+                    case Ready(model):
+                        self.ready = model
+                    case Broken(error):
+                        self.broken = error
+                    case answer:
+                        self._inbox.put(answer)
+        except (EOFError, OSError):
+            self._inbox.put(None)
+
+
+def _package_root() -> str:
+    return str(Path(dream.__file__).resolve().parents[1])
+
+
+def _environment() -> dict[str, str]:
+    kept = {name: value for name, value in os.environ.items() if name not in FORBIDDEN}
+    return kept | ENVIRONMENT

@@ -1,0 +1,103 @@
+"""What the prompt's process and its worker say to each other.
+
+Pickled, over a socket pair that only these two hold: there is no address, and nobody else to
+believe. Every picture is a job with a number, so that late words about a cancelled one are known
+for what they are.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from dream.catalogue import Shelf
+from dream.engine.base import Progress
+from dream.errors import DreamError
+from dream.events import Loading, Note
+from dream.picture import Picture
+from dream.request import Recipe
+
+# ── to the worker ──────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True)
+class Open:
+    """The first message: what to work with."""
+
+    shelf: Shelf
+    device: str
+    precision: str
+
+
+@dataclass(frozen=True)
+class Warm:
+    """Load this model when there is nothing else to do."""
+
+    model: str
+
+
+@dataclass(frozen=True)
+class Do:
+    """Render the recipe, or upscale the picture."""
+
+    job: int
+    task: Recipe | Picture
+
+
+@dataclass(frozen=True)
+class Cancel:
+    """Give the job up, begun or not."""
+
+    job: int
+
+
+# ── from the worker ────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True)
+class Broken:
+    """The worker cannot work here, and leaves."""
+
+    error: DreamError
+
+
+@dataclass(frozen=True)
+class Ready:
+    """This model is in memory now."""
+
+    model: str
+
+
+@dataclass(frozen=True)
+class Begun:
+    """The job's turn has come; what was before it is over."""
+
+    job: int
+
+
+@dataclass(frozen=True)
+class Told:
+    """Something happened on the way."""
+
+    job: int
+    happening: Progress | Note | Loading
+
+
+@dataclass(frozen=True)
+class Done:
+    """The job's picture."""
+
+    job: int
+    picture: Picture
+
+
+@dataclass(frozen=True)
+class Failed:
+    """The job ended without a picture."""
+
+    job: int
+    error: DreamError
+
+
+Order = Warm | Do
+"""What the worker does, one after the other."""
+Answer = Broken | Ready | Begun | Told | Done | Failed

@@ -1,0 +1,65 @@
+"""Rendering and upscaling under one roof; imports torch when it opens."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from dream.catalogue import Shelf
+from dream.engine import open_painter
+from dream.engine.base import Progress, Tell
+from dream.engine.setup import explained
+from dream.events import Note
+from dream.picture import Picture
+from dream.request import Recipe
+
+if TYPE_CHECKING:
+    from dream.finish.upscale import Upscaler
+
+
+class Workshop:
+    """What a worker works with, through callbacks: see `dream.engine.base.Tell`."""
+
+    def __init__(self, shelf: Shelf, device: str, precision: str) -> None:
+        """Raises SetupError and BadSetting."""
+        self._painter = open_painter(shelf.model, device=device, precision=precision)
+        self._shelf = shelf
+        self._upscaler: Upscaler | None = None
+
+    @property
+    def advice(self) -> str:
+        """What would make it faster here, e.g. another build of torch; mostly empty."""
+        return self._painter.placement.advice
+
+    def load(self, model: str, tell: Tell) -> None:
+        """Have the model in memory. Raises ModelError, OutOfMemory."""
+        self._painter.load(model, tell)
+
+    def do(self, task: Recipe | Picture, tell: Tell) -> Picture:
+        """A recipe rendered, or a picture upscaled as its recipe says.
+
+        Raises DreamErrors, and what `tell` raises.
+        """
+        if isinstance(task, Recipe):
+            return self._painter.paint(task, tell)
+        return self._upscale(task, tell)
+
+    def close(self) -> None:
+        """Give the models' memory back."""
+        self._painter.unload()
+        self._upscaler = None
+
+    def _upscale(self, picture: Picture, tell: Tell) -> Picture:
+        if self._upscaler is None:
+            self._upscaler = _upscaler(self._shelf, self._painter.placement.device)
+        return self._upscaler.upscale(
+            picture,
+            on_tile=lambda tile, tiles: tell(Progress("upscale", tile, tiles)),
+            on_note=lambda text: tell(Note(text=text)),
+        )
+
+
+def _upscaler(shelf: Shelf, device: str) -> Upscaler:
+    # Imported with the first -U: OpenCV and basicsr take seconds.
+    with explained():
+        from dream.finish.upscale import Upscaler
+    return Upscaler(shelf, device)
