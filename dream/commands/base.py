@@ -1,0 +1,80 @@
+"""What a command is: one row of a table, which dispatch, !help and completion read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+from dream.errors import BadLine
+from dream.events import Event, Events
+from dream.line import words
+from dream.studio import Studio
+
+
+@dataclass(frozen=True, kw_only=True)
+class Edit(Event):
+    """Text to be put into the edit line, for the person to change and enter."""
+
+    name: ClassVar[str] = "edit"
+    text: str
+
+
+Line = str | tuple[str, str]
+"""A line as it is; or a term and what it means, to be set in two columns."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Page(Event):
+    """An answer of several lines."""
+
+    name: ClassVar[str] = "page"
+    lines: tuple[Line, ...]
+
+
+@dataclass(frozen=True)
+class Context:
+    """What a command may use."""
+
+    studio: Studio
+    history: Callable[[], Sequence[str]]
+    """Every line ever entered, oldest first; the first is number 1. May read a file."""
+    commands: Sequence[Command]
+    """The table itself, for !help."""
+
+
+Run = Callable[[Context, str], Events[None]]
+"""What a command does: the words after its name in, events out. May raise DreamError."""
+
+
+@dataclass(frozen=True)
+class Command:
+    """One row of the table."""
+
+    name: str
+    """With its `!`."""
+    usage: str
+    """What follows the name, as in `FILE` or `[N]`."""
+    help: str
+    """One line, as in “make every line of a log”."""
+    run: Run
+    completes: str = ""
+    """What its first word is: "file", "picture", "topic" (a switch or a command), or nothing."""
+
+
+def file_named(context: Context, argument: str, command: str) -> Path:
+    """The file an argument names; quotes round a name with spaces are optional. A name that is
+    not found here is looked for among the pictures. Raises BadLine when nothing is named."""
+    said = tuple(words(argument))
+    if not said:
+        raise BadLine(f"{command} takes a file, but nothing follows")
+    text = said[0].text if len(said) == 1 else argument.strip()
+    if text[0] == text[-1] == "'" and len(text) > 2:  # as a terminal pastes a dropped file
+        text = text[1:-1]
+    try:
+        path = Path(text).expanduser()
+    except RuntimeError:  # ~somebody who is not known here
+        path = Path(text)
+    beside = context.studio.outdir / path
+    return beside if not path.exists() and beside.exists() else path

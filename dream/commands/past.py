@@ -1,0 +1,55 @@
+"""Commands about what was typed before."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from dream.commands.base import Context, Edit, Line, Page
+from dream.errors import BadLine
+from dream.events import Events
+
+_SHOWN = 20
+"""Lines of the past shown at once, unless more are asked for."""
+
+
+def history(context: Context, argument: str) -> Events[None]:
+    """!history [N]: the last N lines, numbered for !NN."""
+    if argument and not (_is_number(argument) and int(argument)):
+        raise BadLine(f"!history takes how many lines to show, not “{argument}”")
+    yield _numbered(list(enumerate(context.history(), 1)), int(argument or _SHOWN))
+
+
+def search(context: Context, argument: str) -> Events[None]:
+    """!search WORDS: the lines that hold all the words, in any order, large or small."""
+    wanted = argument.casefold().split()
+    if not wanted:
+        raise BadLine("!search takes words to look for, but nothing follows")
+    found = [
+        (number, line)
+        for number, line in enumerate(context.history(), 1)
+        if all(word in line.casefold() for word in wanted)
+    ]
+    yield _numbered(found, _SHOWN)
+
+
+def recall(context: Context, argument: str) -> Events[None]:
+    """!NN: line NN of the history, into the edit line."""
+    lines = context.history()
+    if not _is_number(argument) or not 0 < int(argument) <= len(lines):
+        reach = f"1 to {len(lines)}" if lines else "none so far"
+        raise BadLine(f"there is no line !{argument} (lines are {reach})", 0, "!history lists them")
+    yield Edit(text=lines[int(argument) - 1])
+
+
+def _numbered(lines: Sequence[tuple[int, str]], most: int) -> Page:
+    left_out = len(lines) - most
+    page: list[Line] = [f"{number:5}  {line}" for number, line in lines[-most:]]
+    if not page:
+        page = ["nothing found"]
+    elif left_out > 0:
+        page.insert(0, f"       … and {left_out} before these")
+    return Page(lines=tuple(page))
+
+
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdigit() and len(text) < 10

@@ -1,0 +1,106 @@
+"""Completion of the edit line: the line's own suggestions, with what this session knows of
+folders, models and seeds; and commands with their files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from prompt_toolkit.application.current import get_app
+from prompt_toolkit.completion import CompleteEvent, Completer, Completion
+from prompt_toolkit.document import Document
+from prompt_toolkit.filters import Condition
+
+from dream.commands import Context, is_command, topics
+from dream.errors import DreamError
+from dream.line import complete, quote, words
+from dream.terminal.paths import matching
+
+
+class LineCompleter(Completer):
+    """Offers what may come next at the cursor."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+
+    def get_completions(
+        self, document: Document, complete_event: CompleteEvent
+    ) -> Iterator[Completion]:
+        """prompt_toolkit's interface; called in a thread."""
+        before = document.text_before_cursor
+        if is_command(before):
+            yield from _for_command(before, self._context)
+            return
+        for offer in complete(document.text, document.cursor_position, self._values):
+            yield Completion(
+                offer.text,
+                offer.start - document.cursor_position,
+                display=offer.display,
+                display_meta=offer.meta,
+            )
+
+    def _values(self, completes: str, typed: str) -> Iterable[tuple[str, str]]:
+        studio = self._context.studio
+        try:
+            match completes:
+                case "seed":
+                    return [s for s in _seeds(studio.past) if s[0].startswith(typed)]
+                case "model":
+                    cards = [(card.name, card.description) for card in studio.shelf.models()]
+                    return [card for card in cards if card[0].startswith(typed)]
+                case "upscaler":
+                    names = [card.name for card in studio.shelf.upscalers()]
+                    return [(name, "") for name in names if name.startswith(typed)]
+                case "file":
+                    return [(path, "") for path, _ in matching(typed)]
+                case "folder":
+                    return [(path, "") for path, _ in matching(typed, files=False)]
+        except DreamError:
+            pass  # a broken shelf is said when a line asks for it
+        return []
+
+
+def _seeds(past: Iterable[int]) -> Iterator[tuple[str, str]]:
+    """The session's seeds, the last picture's first, with the index that means the same."""
+    newest_first = dict.fromkeys(reversed(list(past)))
+    for back, seed in enumerate(newest_first, 1):
+        yield str(seed), "the last picture's" if back == 1 else ""
+
+
+def _for_command(before: str, context: Context) -> Iterator[Completion]:
+    name, space, argument = before.partition(" ")
+    if not space:
+        for command in context.commands:
+            if command.name.startswith(name):
+                shown = f"{command.name} {command.usage}".rstrip()
+                yield Completion(command.name, -len(name), shown, command.help)
+        return
+    completes = {command.name: command.completes for command in context.commands}.get(name)
+    argument = argument.lstrip()
+    if completes == "topic":
+        for topic in topics(context.commands):
+            if topic.startswith(argument):
+                yield Completion(topic, -len(argument))
+    elif completes in ("file", "picture"):
+        endings = (".png",) if completes == "picture" else ()
+        yield from _files(argument, str(context.studio.outdir), endings)
+
+
+def _files(typed: str, outdir: str, endings: tuple[str, ...]) -> Iterator[Completion]:
+    """Files here; and those among the pictures, which commands find without their folder."""
+    said = list(words(typed))
+    path = said[0].text if len(said) == 1 and said[0].quoted else typed.removeprefix('"')
+    found = [*matching(path, endings=endings), *matching(path, within=outdir, endings=endings)]
+    for text, shown in dict.fromkeys(found):
+        if " " in text or typed.startswith('"'):
+            # A folder's quote stays open, for its files to follow.
+            text = quote(text).removesuffix('"') if text.endswith("/") else quote(text)
+        yield Completion(text, -len(typed), shown)
+
+
+@Condition
+def asks_for_menu() -> bool:
+    """Whether to offer without being asked: after a dash or a `!`, never amid a prompt's words."""
+    before = get_app().current_buffer.document.text_before_cursor
+    if before.startswith("!"):
+        return " " not in before
+    return before[before.rfind(" ") + 1 :].startswith("-")

@@ -1,0 +1,113 @@
+"""Colours in the line as it is typed: what will be read as switch, value, negative or error."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Collection, Iterator, Sequence
+
+from prompt_toolkit.document import Document
+from prompt_toolkit.formatted_text import StyleAndTextTuples
+from prompt_toolkit.lexers import Lexer
+
+from dream.commands import find, is_command
+from dream.commands.base import Command
+from dream.errors import BadLine
+from dream.line import is_skipped, read_log_line
+from dream.line.names import LINE
+from dream.line.switches import take
+from dream.line.words import Word, split
+
+Span = tuple[int, int, str]
+"""line[start:end] and what it is."""
+
+_NEGATIVE = re.compile(r"\[[^\[\]]*\]")
+
+
+class LineLexer(Lexer):
+    """Styles the edit line through the reader's own eyes."""
+
+    def __init__(self, commands: Collection[Command]) -> None:
+        self._commands = commands
+
+    def lex_document(self, document: Document) -> Callable[[int], StyleAndTextTuples]:
+        """prompt_toolkit's interface: a row's number to its styled text."""
+        return lambda row: styled(document.lines[row], self._commands)
+
+
+def styled(line: str, commands: Collection[Command]) -> StyleAndTextTuples:
+    """The line in pieces, each with its style; together they are the line."""
+    pieces: StyleAndTextTuples = []
+    done = 0
+    for start, end, what in spans(line, commands):
+        pieces += [("", line[done:start]), (f"class:line.{what}", line[start:end])]
+        done = end
+    return [*pieces, ("", line[done:])]
+
+
+def spans(line: str, commands: Collection[Command]) -> Iterator[Span]:
+    """What stands out in a line, from left to right, without overlaps."""
+    typed = line.strip()
+    if is_skipped(typed):
+        yield 0, len(line), "aside"
+    elif is_command(typed):
+        yield _command(line, typed.split(maxsplit=1)[0], commands)
+    else:
+        yield from _picture(line)
+
+
+def _command(line: str, name: str, commands: Collection[Command]) -> Span:
+    start = line.index(name)
+    try:
+        find(commands, name)
+    except BadLine:
+        begun = line.endswith(name) and any(c.name.startswith(name) for c in commands)
+        return start, start + len(name), "command" if begun else "error"
+    return start, start + len(name), "command"
+
+
+def _picture(line: str) -> Iterator[Span]:
+    logged = read_log_line(line)
+    if not line.startswith(logged.line, logged.start):
+        return  # translated from another tool's words: the reader's columns are not the line's
+    if logged.start:
+        yield 0, logged.start, "aside"
+    parts = split(line, logged.start)
+    if parts.prompt:
+        inside = _NEGATIVE.finditer(line, parts.prompt.start, parts.prompt.end)
+        yield from ((match.start(), match.end(), "negative") for match in inside)
+    at = 0
+    while at < len(parts.switches):
+        word = parts.switches[at]
+        try:
+            taken = take(parts.switches, at, LINE)
+        except BadLine as error:
+            end = _values_end(parts.switches, at)
+            yield from _wrong(parts.switches[at:end], error.column - 1, len(line))
+            at = end
+            continue
+        name_end = word.start + len(taken.name)
+        yield word.start, name_end, "switch"
+        value_end = parts.switches[taken.next - 1].end
+        if value_end > name_end:
+            yield name_end, value_end, "value"
+        at = taken.next
+    if parts.comment < len(line):
+        yield parts.comment, len(line), "aside"
+
+
+def _values_end(words: Sequence[Word], at: int) -> int:
+    """The index after the words that follow a switch and are none themselves."""
+    at += 1
+    while at < len(words) and not words[at].switch:
+        at += 1
+    return at
+
+
+def _wrong(words: Sequence[Word], fault: int, end: int) -> Iterator[Span]:
+    """A switch with its values, one of which cannot be read. What is still being typed, at the
+    line's end, is not called wrong yet."""
+    for word in words:
+        if word.start == fault and word.end < end:
+            yield word.start, word.end, "error"
+        elif word.switch:
+            yield word.start, word.end, "switch"

@@ -1,0 +1,89 @@
+"""What was typed, line by line, in a file that parallel sessions share."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Callable, Container, Iterable, Sequence
+from pathlib import Path
+
+from prompt_toolkit.history import History
+
+FILE_NAME = ".dream_history"
+
+_RECENT = 1 << 20
+"""Bytes from the end of the file that the arrow keys go back to; `lines` reads all of it."""
+
+
+class LineHistory(History):
+    """One line of the file is one entered line, oldest first.
+
+    Each is appended in a single write the moment it is entered, so a crash loses none and two
+    sessions never tear each other's. A file that cannot be written is reported once to `complain`;
+    history then lasts as long as the session. Blank lines and the words in `unkept` are not kept.
+    """
+
+    def __init__(
+        self, path: Path, complain: Callable[[str], None], unkept: Container[str] = ()
+    ) -> None:
+        super().__init__()
+        self._path = path
+        self._complain = complain
+        self._unkept = unkept
+        self._kept: list[str] | None = None
+        """This session's lines, once the file refuses them."""
+
+    def lines(self) -> Sequence[str]:
+        """Every line, other sessions' of this very moment included; `!7` is the seventh."""
+        return [*_read(self._path), *(self._kept or ())]
+
+    def append_string(self, string: str) -> None:
+        """Remember a line that was entered."""
+        if string.strip() and string.strip() not in self._unkept:
+            super().append_string(string)
+
+    def load_history_strings(self) -> Iterable[str]:
+        """The recent lines, newest first."""
+        return reversed(_read(self._path, _RECENT))
+
+    def store_string(self, string: str) -> None:
+        """Append one line to the file, or say once why that cannot be."""
+        line = string.replace("\n", "\\n")
+        if self._kept is None:
+            try:
+                return _append(self._path, line)
+            except OSError as error:
+                self._kept = []
+                self._complain(f"history is not kept: {self._path}: {error.strerror}")
+        self._kept.append(line)
+
+
+def _append(path: Path, line: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    data = f"{line}\n".encode(errors="replace")
+    # Prompts are private: as with a shell's history, only their author reads this file.
+    file = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o600)
+    try:
+        if os.fstat(file).st_size:
+            os.lseek(file, -1, os.SEEK_END)
+            if os.read(file, 1) != b"\n":
+                data = b"\n" + data  # a full disk cut a line off: do not join it
+        if os.write(file, data) < len(data):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    finally:
+        os.close(file)
+
+
+def _read(path: Path, last: int | None = None) -> list[str]:
+    """The file's lines, oldest first, of at most its `last` bytes; none when it cannot be read."""
+    try:
+        with path.open("rb") as file:
+            size = file.seek(0, os.SEEK_END)
+            start = max(0, size - last) if last is not None else 0
+            file.seek(start)
+            data = file.read()
+    except OSError:
+        return []
+    if start:
+        data = data.partition(b"\n")[2]
+    return [line for line in data.decode(errors="replace").split("\n") if line]

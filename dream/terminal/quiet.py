@@ -1,0 +1,28 @@
+"""Keys pressed while pictures are made: kept for the next prompt, not printed into the progress."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+if sys.platform != "win32":
+    import termios
+
+
+@contextmanager
+def unechoed() -> Iterator[None]:
+    """Keys are neither shown nor edited by the system until the block ends; Ctrl-C still
+    interrupts. Does nothing where standard input is no terminal."""
+    if sys.platform == "win32" or not sys.stdin.isatty():
+        yield
+        return
+    file = sys.stdin.fileno()
+    former = termios.tcgetattr(file)
+    quiet = termios.tcgetattr(file)
+    quiet[3] &= ~(termios.ECHO | termios.ICANON)
+    termios.tcsetattr(file, termios.TCSANOW, quiet)
+    try:
+        yield
+    finally:
+        termios.tcsetattr(file, termios.TCSANOW, former)

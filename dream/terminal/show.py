@@ -1,0 +1,174 @@
+"""Events to the screen: lines that stay, and one progress line that is rewritten in place."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Callable, Iterator, Sequence
+from typing import TextIO
+
+from prompt_toolkit.utils import get_cwidth
+
+from dream.commands import Line, Page
+from dream.errors import BadLine, DreamError
+from dream.events import Cancelled, Event, Failed, Loading, Note, Queued, Refused, Saved, Verified
+from dream.say import Pace, say
+
+MESSAGE = "dream> "
+
+_ERASE = "\r\x1b[K"
+_TERM = 26
+"""Cells for the terms of a page; longer ones stand on a line of their own."""
+_RED, _YELLOW, _DIM = "31", "33", "2"
+
+
+class Screen:
+    """A terminal that events are shown on.
+
+    `columns` is asked before each line that must fit. Without `rewrite` (a dumb terminal, a file)
+    there is no progress line, and without `colour` no colour. `paths` gets the finished pictures'
+    paths besides, one a line.
+    """
+
+    def __init__(
+        self,
+        out: TextIO,
+        *,
+        columns: Callable[[], int],
+        rewrite: bool,
+        colour: bool,
+        paths: TextIO | None = None,
+    ) -> None:
+        self._out, self._columns, self._paths = out, columns, paths
+        self._rewrite, self._colour = rewrite, colour
+        self._pace = Pace()
+        self._drawn = False
+        self._above = ""
+
+    def typed(self, line: str) -> None:
+        """Know what stands on the row above, after the prompt."""
+        self._above = line
+
+    def show(self, event: Event) -> None:
+        """One event, as one line or as the progress line."""
+        if isinstance(event, Saved) and self._paths is not None:
+            print(event.path.as_posix(), file=self._paths, flush=True)
+        bar = self._pace.of(event)
+        match event:
+            case Page(lines=lines):
+                for line in set_out(lines, self._columns() - 1):
+                    self.say(line)
+            case Refused(error=BadLine(column=column) as error, line=line) if column and line:
+                self._point(line, column)
+                self.say(_told(error, event.number), _RED)
+            case Loading() | Queued() if self._rewrite:
+                self._draw(say(event) or "waiting for the model …")
+            case _ if bar is not None:
+                self._draw(bar)
+            case _ if (text := say(event)) is not None:
+                self.say(text, _colour_of(event))
+
+    def say(self, text: str, colour: str = "") -> None:
+        """One line that stays."""
+        self._write(self._wiped(self._painted(printable(text), colour)) + "\n")
+        self._above = ""
+
+    def wipe(self) -> None:
+        """Take the progress line away."""
+        self._write(self._wiped(""))
+
+    def _draw(self, bar: str) -> None:
+        """The progress line. Its last column stays free, where some terminals would wrap."""
+        if self._rewrite:
+            self._write(self._wiped(clip(printable(bar), self._columns() - 1)))
+            self._drawn = True
+
+    def _point(self, line: str, column: int) -> None:
+        """A caret below a character of the line: the one just typed, if it fitted on its row,
+        else as much of it as fits, shown again."""
+        room = self._columns() - 1
+        line = printable(line)
+        if line != self._above or get_cwidth(MESSAGE + line) > room:
+            line, indent = excerpt(line, column, room - 2)
+            self.say(f"  {line}")
+            column, before = 1, "  " + " " * indent
+        else:
+            before = " " * get_cwidth(MESSAGE + line[: column - 1])
+        self.say(before + "^", _RED)
+
+    def _wiped(self, text: str) -> str:
+        erase, self._drawn = (_ERASE if self._drawn else ""), False
+        return erase + text
+
+    def _painted(self, text: str, colour: str) -> str:
+        return f"\x1b[{colour}m{text}\x1b[0m" if colour and self._colour else text
+
+    def _write(self, text: str) -> None:
+        # A terminal of another encoding shows question marks; it does not end the session.
+        encoding = self._out.encoding or "utf-8"
+        self._out.write(text.encode(encoding, "replace").decode(encoding))
+        self._out.flush()
+
+
+def _told(error: DreamError, number: int) -> str:
+    """An error whose column is pointed at, in words."""
+    where = f"line {number}: " if number else ""
+    return where + (f"{error.message} ({error.hint})" if error.hint else error.message)
+
+
+def _colour_of(event: Event) -> str:
+    match event:
+        case Refused() | Failed() | Verified(same=False):
+            return _RED
+        case Cancelled():
+            return _YELLOW
+        case Note() | Loading():
+            return _DIM
+        case _:
+            return ""
+
+
+def printable(text: str) -> str:
+    """Text that moves no cursor and changes no colours: controls are shown as �, one for one."""
+    return "".join(c if c.isprintable() or c in "\u200d\ufe0f" else "�" for c in text)
+
+
+def set_out(lines: Sequence[Line], cells: int) -> Iterator[str]:
+    """A page's lines. Terms and meanings stand side by side where there is room for both."""
+    terms = [line[0] for line in lines if isinstance(line, tuple)]
+    indent = min(max(map(len, terms), default=0), _TERM) + 2
+    narrow = cells < 2 * indent
+    for line in lines:
+        if isinstance(line, str):
+            yield line
+            continue
+        term, meaning = line
+        told = textwrap.wrap(meaning, max(cells - (6 if narrow else indent), 10)) or [""]
+        if narrow or len(term) > _TERM:
+            yield from [term] if term else []
+        else:
+            yield f"{term:{indent}}{told.pop(0)}"
+        yield from (" " * (6 if narrow else indent) + part for part in told)
+
+
+def clip(text: str, cells: int) -> str:
+    """As much of the beginning of a text as fits; a Chinese character takes two cells."""
+    if get_cwidth(text) <= cells:
+        return text
+    width = 0
+    for index, char in enumerate(text):
+        width += get_cwidth(char)
+        if width > cells:
+            return text[:index]
+    return text
+
+
+def excerpt(line: str, column: int, cells: int) -> tuple[str, int]:
+    """The surroundings of a character of the line (columns count from 1) that fit into so many
+    cells, and how many cells stand before that character."""
+    before, after = line[: column - 1], line[column - 1 :]
+    if get_cwidth(line) > cells:
+        room = max(cells // 2, cells - get_cwidth(after)) - 1
+        if get_cwidth(before) > room:
+            before = "…" + clip(before[::-1], room)[::-1]
+        after = clip(after, cells - get_cwidth(before))
+    return before + after, get_cwidth(before)

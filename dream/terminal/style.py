@@ -1,0 +1,33 @@
+"""Colours: few, the terminal's own, and none where NO_COLOR asks for none."""
+
+from __future__ import annotations
+
+import os
+from typing import TextIO
+
+from prompt_toolkit.styles import Style
+
+STYLE = Style.from_dict(
+    {
+        "prompt": "bold",
+        "line.switch": "ansicyan",
+        "line.value": "ansigreen",
+        "line.command": "ansicyan",
+        "line.negative": "ansimagenta",
+        "line.aside": "ansibrightblack",
+        "line.error": "ansired underline",
+        "completion-menu": "bg:default default",
+        "completion-menu.completion.current": "reverse",
+        "completion-menu.meta.completion": "bg:default ansibrightblack",
+        "completion-menu.meta.completion.current": "bg:default default",
+        "scrollbar.background": "bg:default",
+        "scrollbar.button": "reverse",
+    }
+)
+"""Classes of the edit line (`line.…`, see highlight) and of prompt_toolkit's menu."""
+
+
+def wants_colour(out: TextIO) -> bool:
+    """Whether to colour what is written there. https://no-color.org"""
+    dumb = os.environ.get("TERM", "").lower() in ("dumb", "unknown")
+    return out.isatty() and not dumb and not os.environ.get("NO_COLOR")

@@ -1,0 +1,110 @@
+"""What stands in for torch in the shell's tests: an engine that paints one colour from the seed."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import random
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from PIL import Image
+
+from dream.catalogue import Shelf
+from dream.engine.base import Happenings, Progress
+from dream.errors import DreamError
+from dream.events import Note
+from dream.picture import Picture
+from dream.request import Recipe, Request
+from dream.studio import Studio
+
+
+def never(recipe: Recipe) -> DreamError | None:
+    """No picture fails."""
+    return None
+
+
+@dataclass
+class FakeEngine:
+    """An Engine without a model: every picture is one colour that its recipe decides."""
+
+    pause: float = 0.0
+    """Seconds each step takes."""
+    fails: Callable[[Recipe], DreamError | None] = never
+    """What rendering a recipe raises, after its first step; `upscale_fails` likewise."""
+    upscale_fails: Callable[[Recipe], DreamError | None] = never
+    on_step: Callable[[Progress], None] = field(default=lambda progress: None)
+    """Called before each step is told: where a test presses keys, or dies."""
+    note: str = ""
+    """Said before the first step, when not empty."""
+    rendered: list[Recipe] = field(default_factory=list)
+    """The recipes that were begun."""
+    given_up: list[Recipe] = field(default_factory=list)
+    """The recipes that were closed or interrupted before their picture was made."""
+    warmed: list[str] = field(default_factory=list)
+    closed: bool = False
+
+    def render(self, recipe: Recipe) -> Happenings:
+        """A picture of the recipe's size, after its number of steps."""
+        self.rendered.append(recipe)
+        if self.note:
+            yield Note(text=self.note)
+        try:
+            yield from self._steps("render", recipe.steps, self.fails(recipe))
+        except (GeneratorExit, KeyboardInterrupt):
+            self.given_up.append(recipe)
+            raise
+        image = Image.new("RGB", (recipe.width, recipe.height), colour(recipe))
+        yield Picture(image, recipe, {"device": "fake", "precision": "float32", "threads": "1"})
+
+    def upscale(self, picture: Picture) -> Happenings:
+        """The picture with its sides multiplied, after two steps."""
+        recipe = picture.recipe
+        assert recipe.upscale is not None, "only pictures that ask for it are upscaled"
+        yield from self._steps("upscale", 2, self.upscale_fails(recipe))
+        width, height = (round(side * recipe.upscale.factor) for side in picture.image.size)
+        yield Picture(picture.image.resize((width, height)), recipe, picture.facts)
+
+    def warm(self, model: str) -> None:
+        """Remember that it was asked for."""
+        self.warmed.append(model)
+
+    def close(self) -> None:
+        """Remember that it was asked for."""
+        self.closed = True
+
+    def _steps(self, stage: str, steps: int, error: DreamError | None) -> Happenings:
+        for step in range(1, steps + 1):
+            time.sleep(self.pause)
+            progress = Progress(stage, step, steps)
+            self.on_step(progress)
+            yield progress
+            if error is not None:
+                raise error
+
+
+def colour(recipe: Recipe) -> tuple[int, int, int]:
+    """The colour a recipe paints: another one for every change of words, seed or numbers."""
+    said = (recipe.prompt, recipe.negative, recipe.seed, recipe.steps, recipe.cfg_scale)
+    red, green, blue = hashlib.sha256(repr((*said, recipe.sampler)).encode()).digest()[:3]
+    return red, green, blue
+
+
+def fake_shelf(folder: Path, *names: str) -> Shelf:
+    """A shelf of models of 64x64 pixels that only the fake engine can paint with; `tiny` at
+    least. Their folders are made in `folder`."""
+    for name in names or ("tiny",):
+        (folder / name).mkdir(parents=True, exist_ok=True)
+        index = {"_class_name": "StableDiffusionPipeline"}
+        (folder / name / "model_index.json").write_text(json.dumps(index))
+        (folder / name / "card.toml").write_text("width = 64\nheight = 64\nsteps = 3\n")
+    return Shelf((folder,))
+
+
+def fake_studio(folder: Path, engine: FakeEngine | None = None, *models: str) -> Studio:
+    """A studio over the fake engine; models and pictures lie in `folder`. Its seeds repeat."""
+    base = Request(outdir=str(folder / "outputs"))
+    shelf = fake_shelf(folder / "models", *models)
+    return Studio(engine or FakeEngine(), shelf, base, rng=random.Random(0))
