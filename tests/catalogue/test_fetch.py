@@ -1,0 +1,269 @@
+from __future__ import annotations
+
+import hashlib
+import os
+import random
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import dream
+from dream.catalogue.fetch import fetch
+from dream.errors import FetchError
+from tests.catalogue.server import Release, serving
+
+BODY = random.Random(0).randbytes(1_000_000)
+SHA256 = hashlib.sha256(BODY).hexdigest()
+
+
+@pytest.fixture
+def release(monkeypatch: pytest.MonkeyPatch) -> Iterator[Release]:
+    monkeypatch.setenv("no_proxy", "*")
+    with serving(Release(BODY)) as release:
+        yield release
+
+
+@pytest.fixture
+def target(tmp_path: Path) -> Path:
+    return tmp_path / "upscalers" / "net.pth"
+
+
+def visible(target: Path) -> list[str]:
+    return sorted(p.name for p in target.parent.iterdir() if not p.name.startswith("."))
+
+
+def get(release: Release, target: Path) -> list[tuple[int, int]]:
+    """Fetch with everything known, and what progress was told."""
+    told: list[tuple[int, int]] = []
+    fetch(
+        release.url,
+        target,
+        size=len(BODY),
+        sha256=SHA256,
+        on_progress=lambda *at: told.append(at),
+        timeout=5,
+    )
+    return told
+
+
+def test_a_file_arrives_whole_and_leaves_nothing_beside_it(release: Release, target: Path) -> None:
+    told = get(release, target)
+    assert target.read_bytes() == BODY
+    assert visible(target) == ["net.pth"]
+    assert told[0] == (0, len(BODY)) and told[-1] == (len(BODY), len(BODY))
+    assert told == sorted(told)
+
+
+def test_a_file_that_is_there_is_not_asked_for(release: Release, target: Path) -> None:
+    target.parent.mkdir()
+    target.write_bytes(b"mine")
+    assert get(release, target) == []
+    assert release.asked == [] and target.read_bytes() == b"mine"
+
+
+@pytest.mark.parametrize("length", [True, False])
+def test_nothing_need_be_known_of_a_file(release: Release, target: Path, length: bool) -> None:
+    release.length = length
+    fetch(release.url, target)
+    assert target.read_bytes() == BODY
+
+
+def test_a_cut_download_says_so_and_is_resumed(release: Release, target: Path) -> None:
+    release.cut_after = 300_000
+    with pytest.raises(FetchError) as caught:
+        get(release, target)
+    said = str(caught.value)
+    assert "cut after 300,000 of 1,000,000 bytes; asked again, it goes on from there" in said
+    assert f"put it there by hand: {release.url} as {target}" in said
+    assert "\n" not in said
+    assert not target.exists()
+
+    release.cut_after = None
+    assert get(release, target)[0] == (300_000, len(BODY))
+    assert target.read_bytes() == BODY
+    assert release.asked == [("", ""), ("bytes=300000-", '"one"')]
+    assert visible(target) == ["net.pth"]
+
+
+def test_a_server_without_ranges_is_asked_for_all_of_it(release: Release, target: Path) -> None:
+    release.cut_after, release.ranges = 300_000, False
+    with pytest.raises(FetchError):
+        get(release, target)
+    release.cut_after = None
+    assert get(release, target)[0] == (0, len(BODY))
+    assert target.read_bytes() == BODY
+
+
+def test_a_new_version_on_the_server_is_begun_anew(release: Release, target: Path) -> None:
+    release.body, release.cut_after = bytes(len(BODY)), 300_000
+    with pytest.raises(FetchError):
+        get(release, target)
+    release.body, release.cut_after, release.etag = BODY, None, '"two"'
+    assert get(release, target)[0] == (0, len(BODY))
+    assert target.read_bytes() == BODY
+
+
+def test_without_a_version_or_checksum_nothing_is_resumed(release: Release, target: Path) -> None:
+    release.etag, release.cut_after = 'W/"weak"', 300_000
+    with pytest.raises(FetchError):
+        fetch(release.url, target)
+    release.cut_after = None
+    fetch(release.url, target)
+    assert release.asked == [("", ""), ("", "")]
+    assert target.read_bytes() == BODY
+
+
+def test_a_part_longer_than_the_file_is_thrown_away(release: Release, target: Path) -> None:
+    target.parent.mkdir()
+    target.with_name("net.pth.part").write_bytes(BODY + b"more")
+    get(release, target)
+    assert target.read_bytes() == BODY
+
+
+def test_a_whole_part_is_checked_and_kept_without_asking(release: Release, target: Path) -> None:
+    target.parent.mkdir()
+    target.with_name("net.pth.part").write_bytes(BODY)
+    get(release, target)
+    assert release.asked == [] and target.read_bytes() == BODY
+
+
+def test_a_wrong_hash_removes_what_came_and_names_both(release: Release, target: Path) -> None:
+    release.body = BODY[::-1]
+    with pytest.raises(FetchError) as caught:
+        get(release, target)
+    assert SHA256 in str(caught.value)
+    assert hashlib.sha256(release.body).hexdigest() in str(caught.value)
+    assert visible(target) == []
+
+
+def test_a_wrong_length_is_seen_before_it_is_fetched(release: Release, target: Path) -> None:
+    release.body = b"<html>please sign in</html>"
+    with pytest.raises(FetchError, match="sends another file: 27 bytes"):
+        get(release, target)
+    assert visible(target) == []
+
+
+def test_not_found_is_said_with_the_place_for_the_file(release: Release, target: Path) -> None:
+    release.status = 404
+    with pytest.raises(FetchError, match=r"answers 404 Not Found .*put it there by hand"):
+        get(release, target)
+
+
+def test_no_server_and_no_network_are_one_line(
+    target: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("no_proxy", "*")
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        port = unused.getsockname()[1]
+        with pytest.raises(FetchError, match="cannot be reached: Connection refused"):
+            fetch(f"http://127.0.0.1:{port}/net.pth", target)
+
+    def unknown(*args: object, **kwargs: object) -> list[object]:
+        raise socket.gaierror(-3, "Temporary failure in name resolution")
+
+    monkeypatch.setattr(socket, "getaddrinfo", unknown)
+    with pytest.raises(FetchError, match=r"there is no network, or it does not know github\.com"):
+        fetch("https://github.com/net.pth", target)
+
+
+def test_a_server_that_falls_silent_is_given_up(target: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as deaf:
+        url = f"http://127.0.0.1:{deaf.getsockname()[1]}/net.pth"
+        with pytest.raises(FetchError, match="does not answer"):
+            fetch(url, target, timeout=0.2)
+
+
+@pytest.mark.parametrize(
+    "url", ["http://example.com/x", "ftp://example.com/x", "file:///etc/passwd", "x", "http:///x"]
+)
+def test_only_https_is_asked(target: Path, url: str) -> None:
+    with pytest.raises(FetchError, match="its address is not https"):
+        fetch(url, target)
+    assert not target.parent.exists()
+
+
+@pytest.mark.parametrize("location", ["http://example.com/x", "ftp://example.com/x"])
+def test_only_https_is_followed(release: Release, target: Path, location: str) -> None:
+    release.location = location
+    with pytest.raises(FetchError, match="it leads to an address that is not https"):
+        get(release, target)
+    assert visible(target) == []
+
+
+def test_a_redirect_is_followed_with_its_range(release: Release, target: Path) -> None:
+    release.cut_after = 300_000
+    with pytest.raises(FetchError):
+        get(release, target)
+    release.cut_after = None
+    with serving(Release(b"", location=release.url)) as front:
+        get(front, target)
+    assert release.asked[-1] == ("bytes=300000-", '"one"')
+    assert target.read_bytes() == BODY
+
+
+def test_a_cancelled_download_keeps_what_has_arrived(release: Release, target: Path) -> None:
+    def cancel(arrived: int, of: int) -> None:
+        if arrived:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        fetch(release.url, target, sha256=SHA256, on_progress=cancel)
+    assert get(release, target)[0][0] > 0
+    assert target.read_bytes() == BODY
+
+
+def test_a_full_disk_is_said_and_resumed_from(release: Release, target: Path) -> None:
+    program = (
+        "import resource, signal, sys\n"
+        "from pathlib import Path\n"
+        "import dream
+from dream.catalogue.fetch import fetch\n"
+        "from dream.errors import FetchError\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (400_000, 400_000))\n"
+        "try:\n"
+        f"    fetch(sys.argv[1], Path(sys.argv[2]), size={len(BODY)}, sha256={SHA256!r})\n"
+        "except FetchError as error:\n"
+        "    print(error)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, release.url, str(target)],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**os.environ, "PYTHONPATH": str(Path(dream.__file__).parents[1])},
+    )
+    assert f"File too large, in {target.parent}, after 400,000 bytes" in done.stdout
+    assert not target.exists()
+    assert get(release, target)[0] == (400_000, len(BODY))
+    assert target.read_bytes() == BODY
+
+
+def test_a_folder_that_cannot_be_made_is_said(release: Release, tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    with pytest.raises(FetchError, match=r"could not be fetched: .* in "):
+        get(release, tmp_path / "file" / "net.pth")
+
+
+def test_programs_that_want_the_same_file_take_turns(release: Release, target: Path) -> None:
+    failures: list[BaseException] = []
+
+    def one() -> None:
+        try:
+            get(release, target)
+        except BaseException as error:
+            failures.append(error)
+
+    threads = [threading.Thread(target=one) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failures == []
+    assert target.read_bytes() == BODY
+    assert len(release.asked) == 1

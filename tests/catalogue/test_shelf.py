@@ -1,0 +1,316 @@
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from dream.catalogue import PreviewMap, Shelf, default_models_dirs
+from dream.catalogue.places import shipped_models, writable_dir
+from dream.catalogue.upscalers import KNOWN
+from dream.errors import BadSetting, ModelError
+from tests.catalogue.conftest import MakeModel
+
+CARD = """
+description = "shapes"
+width = 256
+height = 192
+steps = 20
+sampler = "k_dpmpp_2m"
+cfg_scale = 4
+multiple = 16
+upscaler = "tiny-x4"
+[preview]
+matrix = [[1, 0, 0], [0, 1, 0], [0, 0, 1], [0.5, 0.5, 0.5]]
+bias = [0, 0.25, 0]
+"""
+
+# ── models ─────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("pipeline", "unet", "family", "side", "cfg_scale"),
+    [
+        ("StableDiffusionPipeline", {}, "sd1", 512, 7.5),
+        (
+            "StableDiffusionPipeline",
+            {"sample_size": 96, "cross_attention_dim": 1024},
+            "sd2",
+            768,
+            7.5,
+        ),
+        (
+            "StableDiffusionXLPipeline",
+            {"sample_size": 128, "cross_attention_dim": 2048},
+            "sdxl",
+            1024,
+            5.0,
+        ),
+        ("StableDiffusionXLPipeline", {"sample_size": None}, "sdxl", 1024, 5.0),
+        ("WuerstchenPipeline", {}, "other", 512, 7.5),
+    ],
+)
+def test_a_folder_without_a_card_is_described_by_its_configuration(
+    tmp_path: Path,
+    make_model: MakeModel,
+    pipeline: str,
+    unet: dict[str, object],
+    family: str,
+    side: int,
+    cfg_scale: float,
+) -> None:
+    make_model(tmp_path / "some", pipeline, unet)
+    card = Shelf((tmp_path,)).model("some")
+    assert (card.family, card.width, card.height, card.cfg_scale) == (family, side, side, cfg_scale)
+    assert (card.multiple, card.upscaler) == (8, "realesr-general-x4v3")
+
+
+def test_home_size_follows_the_vae_and_may_be_oblong(tmp_path: Path, make_model: MakeModel) -> None:
+    make_model(
+        tmp_path / "some", unet={"sample_size": [32, 48]}, vae={"block_out_channels": [8, 8, 8]}
+    )
+    card = Shelf((tmp_path,)).model("some")
+    assert (card.height, card.width, card.multiple) == (128, 192, 4)
+
+
+def test_a_card_goes_before_the_configuration(tmp_path: Path, make_model: MakeModel) -> None:
+    make_model(tmp_path / "some", card=CARD)
+    shelf = Shelf((tmp_path,))
+    card = shelf.model("some")
+    assert (card.description, card.width, card.height) == ("shapes", 256, 192)
+    assert (card.steps, card.cfg_scale, card.multiple, card.upscaler) == (20, 4.0, 16, "tiny-x4")
+    assert card.sampler == "dpmpp_2m"  # an alias, read as on a line
+    assert card.preview == PreviewMap(
+        matrix=((1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0), (0.5, 0.5, 0.5)),
+        bias=(0.0, 0.25, 0.0),
+    )
+    assert shelf.complaints() == ()
+
+
+def test_models_toml_goes_before_the_card_key_by_key(tmp_path: Path, make_model: MakeModel) -> None:
+    near, far = tmp_path / "near", tmp_path / "far"
+    make_model(far / "some", card=CARD)
+    near.mkdir()
+    (near / "models.toml").write_text("[models.some]\nsteps = 5\n", "utf-8")
+    (far / "models.toml").write_text("[models.some]\nsteps = 9\ncfg_scale = 2\n", "utf-8")
+    card = Shelf((near, far)).model("some")
+    assert (card.steps, card.cfg_scale, card.width) == (5, 2.0, 256)
+
+
+def test_broken_entries_are_complained_about_and_the_rest_is_used(
+    tmp_path: Path, make_model: MakeModel
+) -> None:
+    make_model(tmp_path / "some", card="steps = 0\nwidth = 320\n[preview]\nmatrix = [[1, 2]]\n")
+    make_model(tmp_path / "torn")
+    (tmp_path / "torn" / "model_index.json").write_text("{", "utf-8")
+    (tmp_path / "models.toml").write_text(
+        '[models.some]\nsampler = "best"\nspeed = 3\nsteps = true\nheight = 640\n'
+        "[models.gone]\nsteps = 3\n[models.odd]\ndefault = 1\n",
+        "utf-8",
+    )
+    shelf = Shelf((tmp_path,))
+    assert [card.name for card in shelf.models()] == ["some"]
+    card = shelf.model("some")
+    assert (card.steps, card.width, card.height, card.preview) == (30, 320, 640, None)
+    complaints = "\n".join(shelf.complaints())
+    for part in (
+        "card.toml: steps = 0, but it takes a whole number from 1 to 1000",
+        "card.toml: [preview] takes matrix",
+        "[models.some]: sampler = 'best', but it takes one of",
+        "[models.some]: speed is not a key here; the keys are",
+        "[models.some]: steps = True, but it takes",
+        "[models.gone], but no models folder has such a model",
+        "[models.odd]: default = 1, but it takes true or false",
+        "torn/model_index.json cannot be read",
+    ):
+        assert part in complaints
+    with pytest.raises(ModelError, match=r"model_index\.json cannot be read"):
+        shelf.model("torn")
+
+
+@pytest.mark.parametrize("text", ["models = 3", "[models]\nsome = 3", "[models.some", "\x00"])
+def test_a_models_toml_of_any_shape_never_stops_the_shelf(
+    tmp_path: Path, make_model: MakeModel, text: str
+) -> None:
+    make_model(tmp_path / "some")
+    (tmp_path / "models.toml").write_text(text, "utf-8")
+    shelf = Shelf((tmp_path,))
+    assert shelf.model("some").steps == 30
+    assert len(shelf.complaints()) == 1 and "models.toml" in shelf.complaints()[0]
+
+
+def test_the_first_folder_wins(tmp_path: Path, make_model: MakeModel) -> None:
+    make_model(tmp_path / "a" / "some")
+    make_model(tmp_path / "b" / "some", card=CARD)
+    assert Shelf((tmp_path / "a", tmp_path / "b")).model("some").width == 512
+    assert Shelf((tmp_path / "b", tmp_path / "a")).model("some").width == 256
+
+
+def test_a_path_is_as_good_as_a_name(
+    tmp_path: Path, make_model: MakeModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_model(tmp_path / "models" / "some")
+    make_model(tmp_path / "elsewhere" / "other")
+    shelf = Shelf((tmp_path / "models",))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert shelf.model("models/some").name == "some"
+    for spelling in ("elsewhere/other", "~/elsewhere/other", str(tmp_path / "elsewhere/other")):
+        card = shelf.model(spelling)
+        assert card.name == str(tmp_path / "elsewhere" / "other")
+        assert shelf.model(card.name) == card
+
+
+def test_a_model_that_is_not_there_is_answered_with_near_names_and_places(
+    tmp_path: Path, make_model: MakeModel
+) -> None:
+    make_model(tmp_path / "tiny")
+    with pytest.raises(ModelError) as caught:
+        Shelf((tmp_path,)).model("Tinny")
+    said = str(caught.value)
+    assert said == f'there is no model "Tinny" in {tmp_path} (did you mean tiny?)'
+
+
+@pytest.mark.parametrize("name", ["", ".", "..", "x" * 5000, "a\x00b", "~nobody-here/x", "/"])
+def test_words_that_are_no_model_are_a_model_error(tmp_path: Path, name: str) -> None:
+    with pytest.raises(ModelError):
+        Shelf((tmp_path,)).model(name)
+    with pytest.raises(ModelError):
+        Shelf((tmp_path,)).upscaler(name)
+
+
+def test_a_file_or_another_folder_is_said_to_be_no_model(tmp_path: Path) -> None:
+    (tmp_path / "v1.ckpt").write_bytes(b"")
+    (tmp_path / "empty").mkdir()
+    shelf = Shelf((tmp_path,))
+    with pytest.raises(ModelError, match="is a file"):
+        shelf.model(str(tmp_path / "v1.ckpt"))
+    with pytest.raises(ModelError, match=r"it has no model_index\.json"):
+        shelf.model(str(tmp_path / "empty"))
+
+
+def test_the_default_is_what_models_toml_says_else_tiny_else_what_there_is(
+    tmp_path: Path, make_model: MakeModel
+) -> None:
+    shelf = Shelf((tmp_path,))
+    with pytest.raises(ModelError, match="there is no model in"):
+        shelf.default()
+    make_model(tmp_path / "some")
+    assert shelf.default() == "some"
+    make_model(tmp_path / "tiny")
+    assert shelf.default() == "tiny"
+    (tmp_path / "models.toml").write_text(
+        "[models.gone]\ndefault = true\n[models.some]\ndefault = true\n", "utf-8"
+    )
+    assert shelf.default() == "some"
+    assert any("gone and some are the default" in line for line in shelf.complaints())
+
+
+# ── upscalers ──────────────────────────────────────────────────────────────────────────────────
+
+
+def test_known_upscalers_have_official_addresses_and_published_checksums() -> None:
+    cards = [row.at(Path("x")) for row in KNOWN]
+    assert (cards[0].name, cards[0].url) == ("tiny-x4", "")
+    for card in cards[1:]:
+        assert card.url.startswith("https://github.com/xinntao/Real-ESRGAN/releases/download/v0.")
+        assert card.url.endswith(f"/{card.name}.pth")
+        assert len(bytes.fromhex(card.sha256)) == 32
+        assert card.size > 4_000_000
+
+
+def test_a_known_upscaler_is_promised_in_the_first_writable_folder(tmp_path: Path) -> None:
+    shelf = Shelf((tmp_path / "later",))
+    card = shelf.upscaler("RealESRGAN_x4plus")
+    assert card.path == tmp_path / "later" / "upscalers" / "RealESRGAN_x4plus.pth"
+    assert not card.here
+    assert "tiny-x4" not in [card.name for card in shelf.upscalers()]
+    with pytest.raises(ModelError, match="tiny-x4 comes with dream, but is not in"):
+        shelf.upscaler("tiny-x4")
+
+
+def test_files_on_disk_are_found_by_name(tmp_path: Path) -> None:
+    for place in (
+        "upscalers/mine.safetensors",
+        "upscalers/RealESRGAN_x4plus.pth",
+        "tiny-x4/tiny-x4.pth",
+    ):
+        (tmp_path / place).parent.mkdir(exist_ok=True)
+        (tmp_path / place).write_bytes(b"")
+    (tmp_path / "upscalers" / "half.pth.part").write_bytes(b"")
+    (tmp_path / "tiny-x4" / "other.pth").write_bytes(b"")
+    shelf = Shelf((tmp_path,))
+    assert [card.name for card in shelf.upscalers()][:3] == ["tiny-x4", "RealESRGAN_x4plus", "mine"]
+    assert [card.here for card in shelf.upscalers()] == [True, True, True, False, False, False]
+    assert shelf.upscaler("mine").path == tmp_path / "upscalers" / "mine.safetensors"
+    assert shelf.upscaler("RealESRGAN_x4plus").here
+    assert shelf.upscaler(str(tmp_path / "tiny-x4" / "tiny-x4.pth")).name == "tiny-x4"
+    outside = tmp_path / "tiny-x4" / "other.pth"
+    assert shelf.upscaler(str(outside)).name == str(outside)
+
+
+def test_an_unknown_upscaler_is_answered_with_near_names(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match=r"did you mean RealESRGAN_x4plus"):
+        Shelf((tmp_path,)).upscaler("realesrgan_x4")
+
+
+# ── places ─────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_the_places_in_their_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+    monkeypatch.chdir(tmp_path)
+    shipped = shipped_models()
+    assert default_models_dirs() == (*_data(tmp_path), shipped)
+    (tmp_path / "models").mkdir()
+    (tmp_path / "mine").mkdir()
+    assert default_models_dirs("mine") == (
+        tmp_path / "mine",
+        tmp_path / "models",
+        *_data(tmp_path),
+        shipped,
+    )
+    assert default_models_dirs("models")[:1] == (tmp_path / "models",)
+    assert len(default_models_dirs("models")) == 3
+    with pytest.raises(BadSetting, match="--models_dir: there is no folder nowhere"):
+        default_models_dirs("nowhere")
+
+
+def _data(tmp_path: Path) -> tuple[Path, ...]:
+    from platformdirs import user_data_path
+
+    return (user_data_path("dream", appauthor=False) / "models",)
+
+
+def test_the_shipped_folder_of_a_checkout_is_at_its_top() -> None:
+    assert (shipped_models() / "models.toml").is_file()
+
+
+def test_a_shipped_models_toml_has_no_complaints(tmp_path: Path, make_model: MakeModel) -> None:
+    make_model(tmp_path / "tiny")
+    text = (shipped_models() / "models.toml").read_text("utf-8")
+    (tmp_path / "models.toml").write_text(text, "utf-8")
+    assert Shelf((tmp_path,)).complaints() == ()
+    examples = [line[2:] for line in text.splitlines() if " = " in line and line.startswith("# ")]
+    uncommented = "[models.tiny]\n" + "\n".join(line.split("   ")[0] for line in examples)
+    (tmp_path / "models.toml").write_text(uncommented, "utf-8")
+    assert Shelf((tmp_path,)).complaints() == ()
+    assert Shelf((tmp_path,)).default() == "tiny"
+
+
+def test_a_folder_that_cannot_be_written_is_passed_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    locked, free = tmp_path / "locked", tmp_path / "free"
+    for folder in (locked, free):
+        folder.mkdir()
+    # As the system would answer; root, whom nothing is forbidden, may be running this.
+    monkeypatch.setattr(os, "access", lambda path, mode: Path(path) != locked)
+    assert writable_dir((locked / "deeper", free)) == free
+    assert writable_dir((locked,)) == locked
+
+
+def test_a_file_is_no_place_to_put_things(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text(json.dumps(None))
+    assert writable_dir((tmp_path / "file" / "models", tmp_path / "free")) == tmp_path / "free"
