@@ -222,8 +222,7 @@ def test_a_full_disk_is_said_and_resumed_from(release: Release, target: Path) ->
     program = (
         "import resource, signal, sys\n"
         "from pathlib import Path\n"
-        "import dream
-from dream.catalogue.fetch import fetch\n"
+        "from dream.catalogue.fetch import fetch\n"
         "from dream.errors import FetchError\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (400_000, 400_000))\n"
         "try:\n"
