@@ -9,7 +9,6 @@ from pathlib import Path
 import dream
 from dream import batch
 from dream.catalogue import Shelf, default_models_dirs
-from dream.engine import open_engine
 from dream.errors import BadLine, BadSetting, DreamError, GalleryError
 from dream.gallery import read_log
 from dream.launch import Launch
@@ -17,6 +16,7 @@ from dream.line import help_page, read_argv
 from dream.request import Request
 from dream.settings import read_settings, settings_files
 from dream.studio import Studio
+from dream.worker import open_engine
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -143,6 +143,11 @@ class Refused(Event):
     number: int = 0
     """Of the line in its file, from 1; 0 when typed."""
 
+    def as_json(self) -> dict[str, Any]:
+        """With the column of the fault, for whoever wants to point at it."""
+        column = getattr(self.error, "column", 0)
+        return super().as_json() | ({"column": column} if column else {})
+
 
 @dataclass(frozen=True, kw_only=True)
 class Failed(Event):

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from dream.errors import DreamError
 from dream.events import Events, Failed, Grid, Note, Saved
@@ -29,14 +28,20 @@ class Keeper:
         folder = Path(request.outdir).expanduser() if request.outdir else outdir
         if request.prompt_as_dir:
             folder /= prompt_folder(request.prompt)
-        notes: tuple[str, ...] = ()
-        if folder not in self._galleries:
-            gallery = Gallery(folder)
-            notes = gallery.recover()
-            self._galleries[folder] = gallery
+        mended = () if folder in self._galleries else self.open(folder)
         gallery = self._galleries[folder]
         with gallery.claim() as claim:
-            yield Album(gallery, claim, request, notes)
+            yield Album(gallery, claim, request, mended)
+
+    def open(self, folder: Path) -> tuple[str, ...]:
+        """Mend a folder after whatever died in it, and say what was mended. Raises GalleryError."""
+        gallery = Gallery(folder)
+        found = gallery.recover()
+        self._galleries[folder] = gallery
+        if not found:
+            return ()
+        pictures = "a picture" if len(found) == 1 else f"{len(found)} pictures"
+        return (f"{pictures} had no line in {gallery.log_path.as_posix()}; added",)
 
 
 @dataclass
@@ -74,7 +79,6 @@ class Album:
             line=line,
             claim=self.claim,
             name=name,
-            record=_record(picture, said),
             compression=self.request.png_compression,
         )
         self.paths.append(entry.path)
@@ -85,10 +89,7 @@ class Album:
         if not self.paths:
             return
         try:
-            yield Grid(path=self.gallery.keep_grid(sheet(self.paths), claim=self.claim, line=line))
+            entry = self.gallery.keep_grid(sheet(self.paths), claim=self.claim, line=line)
+            yield Grid(path=entry.path)
         except DreamError as error:
             yield Failed(error=error, line=line)
-
-
-def _record(picture: Picture, said: Request) -> dict[str, Any]:
-    return {"request": as_json(said), "sha256": picture.sha256, **picture.facts}

@@ -66,8 +66,7 @@ def _recorded(path: str | None, comment: Mapping[str, str]) -> dict[str, str]:
         return dict(comment)
     if not record.sha256.startswith(comment.get("sha256", "")):
         return dict(comment)
-    full = {name: value for name, value in record.record.items() if isinstance(value, str)}
-    return full | ({"sha256": record.sha256} if record.sha256 else {})
+    return {**record.facts, **({"sha256": record.sha256} if record.sha256 else {})}
 
 
 def _changed(recorded: Mapping[str, str], picture: Picture) -> dict[str, str]:

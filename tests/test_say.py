@@ -1,0 +1,60 @@
+"""Events in one human line."""
+
+from pathlib import Path
+
+import pytest
+
+from dream.errors import BadLine
+from dream.events import Cancelled, Failed, Note, Queued, Refused, Saved, Step, Verified
+from dream.request import Request
+from dream.say import Pace, duration, say
+
+
+def step(step: int, picture: int = 1, stage: str = "render") -> Step:
+    return Step(stage=stage, step=step, steps=10, picture=picture, pictures=2)
+
+
+def test_every_event_is_one_line() -> None:
+    path = Path("outputs/000001.7.png")
+    events = [
+        Saved(path=path, line='"x" -S7', sha256="0" * 64, request=Request(seed=7)),
+        Note(text="width 100 becomes 96"),
+        Refused(error=BadLine("“-q” is not a switch", 3, "did you mean -s?"), number=4),
+        Failed(error=BadLine("no")),
+        Cancelled(finished=1, count=3),
+        Verified(path="a.png", line="", same=False, differs={"threads": "2, was 1"}),
+    ]
+    said = [say(event) for event in events]
+    assert all(text and "\n" not in text for text in said)
+    assert said[0] == "outputs/000001.7.png  (-S7)"
+    assert said[2] == "line 4: column 3: “-q” is not a switch (did you mean -s?)"
+    assert said[4] == "cancelled; 1 of 3 made"
+    assert "threads 2, was 1" in (said[5] or "")
+
+
+def test_steps_go_without_saying_but_have_a_pace() -> None:
+    now = [100.0]
+    pace = Pace(lambda: now[0])
+    assert say(step(1)) is None
+    assert pace.of(step(1)) == "picture 1/2  render 1/10"
+    now[0] += 1.0
+    assert pace.of(step(5)) == "picture 1/2  render 5/10  4.00 it/s  0:04 left"
+    now[0] += 8.0
+    assert pace.of(step(6)) == "picture 1/2  render 6/10  1.80 s/it  0:25 left"
+
+
+def test_a_new_picture_or_stage_starts_a_new_pace() -> None:
+    now = [0.0]
+    pace = Pace(lambda: now[0])
+    pace.of(step(1))
+    now[0] = 50.0
+    assert pace.of(step(1, picture=2)) == "picture 2/2  render 1/10"
+    assert pace.of(step(1, picture=2, stage="upscale")) == "picture 2/2  upscale 1/10"
+    assert pace.of(Queued(count=1, line="", request=Request())) is None
+
+
+@pytest.mark.parametrize(
+    ("seconds", "clock"), [(0, "0:00"), (7.4, "0:07"), (59.6, "1:00"), (750, "12:30"), (3723, "1:02:03")]
+)
+def test_duration(seconds: float, clock: str) -> None:
+    assert duration(seconds) == clock
