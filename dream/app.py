@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -22,6 +23,10 @@ from dream.worker import open_engine
 def main(argv: Sequence[str] | None = None) -> int:
     """Run `dream` with these words; the exit status: 0 all made, 1 some failed, 2 a line or option
     was wrong, 130 interrupted."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # Whatever a prompt holds can be said, on the narrowest of terminals.
+            stream.reconfigure(errors="backslashreplace")
     try:
         return _run(sys.argv[1:] if argv is None else argv)
     except DreamError as error:

@@ -7,7 +7,7 @@ no terminal, the finished pictures' paths, one a line. All else goes to standard
 from __future__ import annotations
 
 import json
-import sys
+import os
 from collections.abc import Iterable
 from typing import TextIO
 
@@ -21,7 +21,7 @@ class Voice:
     """Shows events, and remembers what the exit status should be."""
 
     def __init__(self, *, as_json: bool, out: TextIO, err: TextIO) -> None:
-        self._json, self._out, self._err = as_json, out, err
+        self._json, self.out, self._err = as_json, out, err
         self._pace = Pace()
         self._bar = False
         self.status = ALL_MADE
@@ -30,16 +30,16 @@ class Voice:
         """One event, to where it belongs."""
         self.status = max(self.status, _status(event))
         if self._json:
-            print(json.dumps(event.as_json(), ensure_ascii=False), file=self._out, flush=True)
+            print(json.dumps(event.as_json(), ensure_ascii=False), file=self.out, flush=True)
             return
         if self._err.isatty():
             self._draw(self._pace.of(event))
-        if isinstance(event, Saved) and not self._out.isatty():
-            print(event.path.as_posix(), file=self._out, flush=True)
+        if isinstance(event, Saved) and not self.out.isatty():
+            print(event.path.as_posix(), file=self.out, flush=True)
         elif isinstance(event, Planned):
-            print(event.line, file=self._out, flush=True)
+            print(event.line, file=self.out, flush=True)
         elif (text := say(event)) is not None:
-            wanted = self._out if isinstance(event, Saved | Verified) else self._err
+            wanted = self.out if isinstance(event, Saved | Verified) else self._err
             print(text, file=wanted, flush=True)
 
     def _draw(self, bar: str | None) -> None:
@@ -71,8 +71,9 @@ def run(events: Iterable[Event], voice: Voice) -> int:
     except KeyboardInterrupt:
         return INTERRUPTED
     except BrokenPipeError:
-        # Whoever read our output has gone (`dream … | head -1`); what was made is kept.
-        sys.stderr.close()
+        # Whoever read our output has gone (`dream … | head -1`); what was made is kept. Python
+        # would flush the broken pipe once more at exit, and complain: give it another end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), voice.out.fileno())
         return SOME_FAILED
     return voice.status
 

@@ -54,7 +54,8 @@ def test_a_new_picture_or_stage_starts_a_new_pace() -> None:
 
 
 @pytest.mark.parametrize(
-    ("seconds", "clock"), [(0, "0:00"), (7.4, "0:07"), (59.6, "1:00"), (750, "12:30"), (3723, "1:02:03")]
+    ("seconds", "clock"),
+    [(0, "0:00"), (7.4, "0:07"), (59.6, "1:00"), (750, "12:30"), (3723, "1:02:03")],
 )
 def test_duration(seconds: float, clock: str) -> None:
     assert duration(seconds) == clock

@@ -1,0 +1,203 @@
+"""The shell command, driven as a shell would, with the fake engine behind it."""
+
+import io
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import dream
+from dream import app
+from dream.gallery import LOG_NAME
+from tests.fakes import FakeEngine, fake_shelf
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch, capsys):
+    """Runs `dream` in an empty folder; (status, stdout, stderr)."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    shelf = fake_shelf(tmp_path / "shelf", "tiny", "other")
+    monkeypatch.setattr(app, "Shelf", lambda dirs: shelf)
+    engine = FakeEngine()
+    monkeypatch.setattr(app, "open_engine", lambda shelf, **options: engine)
+
+    def run(*argv: str, stdin: str = "", terminal: bool = False):
+        monkeypatch.setattr(sys, "stdin", (Terminal if terminal else io.StringIO)(stdin))
+        status = app.main(argv)
+        said = capsys.readouterr()
+        return status, said.out, said.err
+
+    run.engine = engine
+    return run
+
+
+def test_words_make_pictures_and_paths(run) -> None:
+    status, out, _ = run("a", "red", "circle", "-n2", "-S42")
+    assert status == 0
+    assert [Path(line).is_file() for line in out.splitlines()] == [True, True]
+    assert out.splitlines()[0] == "outputs/img-samples/000001.42.png"
+
+
+def test_a_piped_line_and_from_file_alike(run, tmp_path: Path) -> None:
+    lines = "a cat -S1\n# no\n\na dog -S2\n"
+    (tmp_path / "lines.txt").write_text(lines)
+    _, piped, _ = run(stdin=lines)
+    _, dashed, _ = run("--from_file", "-", stdin=lines)
+    _, filed, _ = run("--from_file=lines.txt")
+    assert [name[-6:] for name in piped.split()] == [".1.png", ".2.png"]
+    assert [name[-6:] for name in dashed.split()] == [name[-6:] for name in filed.split()]
+    assert len(run.engine.rendered) == 6
+
+
+def test_nothing_piped_is_nothing_made(run) -> None:
+    assert run(stdin="")[:2] == (0, "")
+
+
+def test_launch_switches_are_every_lines_defaults(run) -> None:
+    run("-s2", "-A", "ddim", "--from_file", "-", stdin="a\nb -s1\n")
+    assert [(r.steps, r.sampler) for r in run.engine.rendered] == [(2, "ddim"), (1, "ddim")]
+
+
+def test_settings_files_stand_below_launch_switches(run, tmp_path: Path) -> None:
+    (tmp_path / "config" / "dream").mkdir(parents=True)
+    (tmp_path / "config" / "dream" / "dream.toml").write_text("steps = 7\ncfg_scale = 3\n")
+    (tmp_path / "dream.toml").write_text("steps = 5\nupscale = [2, 0.5]\n")
+    run("a cat")
+    run("a cat", "-s1")
+    assert [(r.steps, r.cfg_scale) for r in run.engine.rendered] == [(5, 3.0), (1, 3.0)]
+
+
+@pytest.mark.parametrize(
+    ("toml", "says"),
+    [
+        ("steps = 0", ["dream.toml", "steps", "1 to 1000"]),
+        ("stpes = 3", ["dream.toml", "stpes", "steps"]),
+        ("sampler = 'x'", ["dream.toml", "sampler", "k_euler"]),
+        ("grid = 'yes'", ["dream.toml", "grid", "true or false"]),
+        ("from_file = 'x'", ["dream.toml", "from_file"]),
+        ("steps = ", ["dream.toml", "Invalid value"]),
+    ],
+)
+def test_a_wrong_setting_names_file_key_and_what_is_allowed(run, tmp_path, toml, says) -> None:
+    (tmp_path / "dream.toml").write_text(toml)
+    status, out, err = run("a cat")
+    assert (status, out) == (2, "")
+    assert all(word in err for word in says), err
+    assert len(err.splitlines()) == 1
+    assert run("--help")[0] == 0, "help is there when settings are broken"
+
+
+def test_json_events(run) -> None:
+    status, out, err = run("a cat", "-n2", "--json", "-S5", "-s2")
+    events = [json.loads(line) for line in out.splitlines()]
+    assert (status, err) == (0, "")
+    assert [event["event"] for event in events] == [
+        "queued",
+        *["step", "step", "made", "saved"] * 2,
+    ]
+    last = events[-1]
+    assert set(last) == {"event", "path", "line", "sha256", "request"}
+    assert Path(last["path"]).is_file()
+    assert last["request"]["prompt"] == "a cat"
+    assert last["request"]["steps"] == 2
+
+
+def test_dry_run_plans_without_an_engine(run) -> None:
+    status, out, _ = run("a cat", "-n2", "-S5", "--dry_run")
+    assert status == 0
+    assert out.splitlines()[0].startswith('"a cat" -s3 -S5 -W64')
+    _, planned, _ = run("a cat", "-n2", "-S5", "--dry_run", "--json")
+    assert [json.loads(line)["event"] for line in planned.splitlines()] == ["planned", "planned"]
+    assert not run.engine.rendered
+
+
+def test_a_wrong_line_is_2_and_the_others_are_made(run) -> None:
+    status, out, err = run("--from_file", "-", stdin="a cat -s0\na dog\n")
+    assert status == 2
+    assert len(out.splitlines()) == 1
+    assert err.startswith("line 1: column 9: ")
+
+
+def test_a_wrong_option_is_2(run) -> None:
+    status, out, err = run("--stpes", "3", "a cat")
+    assert (status, out) == (2, "")
+    assert "--steps" in err
+
+
+def test_a_missing_file_is_2(run) -> None:
+    assert run("--from_file", "missing.txt")[0] == 2
+    assert run("--verify", "missing.txt")[0] == 2
+
+
+def test_verify(run, tmp_path: Path) -> None:
+    run("a cat", "-n2")
+    log = tmp_path / "outputs" / "img-samples" / LOG_NAME
+    status, out, _ = run("--verify", str(log))
+    assert status == 0
+    assert [line.split()[0] for line in out.splitlines()] == ["same", "same"]
+    log.write_text(log.read_text().replace("sha256:", "sha256:0", 1))
+    assert run("--verify", str(log))[0] == 1
+
+
+def test_ctrl_c_is_130_and_keeps_what_is_made(run) -> None:
+    steps = iter(range(100))
+
+    def press(progress) -> None:
+        if next(steps) == 4:
+            raise KeyboardInterrupt
+
+    run.engine.on_step = press
+    status, out, err = run("a cat", "-n5", "-s3")
+    assert status == 130
+    assert len(out.splitlines()) == 1
+    assert "cancelled; 1 of 5 made" in err
+
+
+def test_a_reader_who_leaves_is_no_traceback(run, monkeypatch) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    with os.fdopen(writer, "w") as gone:
+        monkeypatch.setattr(sys, "stdout", gone)
+        assert app.main(["a cat", "-n9"]) == 1
+    assert len(run.engine.rendered) == 1, "nobody listens: the rest is not made"
+
+
+def test_version_and_help(run) -> None:
+    assert run("--version")[:2] == (0, f"dream {dream.__version__}\n")
+    page = run("-h")[1]
+    assert "--steps" in page
+    assert "--precision" in page
+
+
+def test_the_engine_is_let_go(run) -> None:
+    run("a cat")
+    assert run.engine.closed
+
+
+def test_python_api(tmp_path: Path, monkeypatch) -> None:
+    engine = FakeEngine()
+    monkeypatch.setattr(app, "Shelf", lambda dirs: fake_shelf(tmp_path / "shelf"))
+    monkeypatch.setattr(app, "open_engine", lambda shelf, **options: engine)
+    with dream.open(model="tiny", outdir=str(tmp_path / "out"), steps=2) as studio:
+        events = list(studio.make("a red circle -S42"))
+    assert (tmp_path / "out" / "000001.42.png").is_file()
+    assert len(events) == 5
+    assert engine.closed
+    with pytest.raises(dream.errors.BadLine):
+        dream.open(steps=0)
+
+
+def test_the_front_door_is_light() -> None:
+    heavy = ("torch", "diffusers", "transformers", "numpy", "prompt_toolkit", "cv2")
+    code = f"import sys, dream.app; print([m for m in {heavy} if m in sys.modules])"
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert said.stdout.strip() == "[]"
