@@ -63,6 +63,11 @@ def processor(device: str) -> str:
     return f"{_cpu_name()} {torch.backends.cpu.get_cpu_capability()}"
 
 
+def memory(device: str) -> tuple[int, int] | None:
+    """Free and all bytes of a CUDA device's own memory; None for devices that share the host's."""
+    return torch.cuda.mem_get_info(device) if device.startswith("cuda") else None
+
+
 def _device(device: str) -> tuple[str, str]:
     """The device and why it is that one."""
     match re.fullmatch(r"(auto|cpu|mps|cuda)(?::(\d+))?", device):

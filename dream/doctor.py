@@ -1,0 +1,157 @@
+"""`dream --doctor`: one page about this installation, and what to do where it is broken.
+
+Nothing heavy is imported here; versions are read from the packages' metadata, and what has to be
+tried is tried in a process of its own.
+"""
+
+from __future__ import annotations
+
+import platform
+import tempfile
+from collections.abc import Iterator
+from importlib import metadata
+from pathlib import Path
+
+import platformdirs
+import psutil
+
+import dream
+from dream.catalogue import Shelf, default_models_dirs
+from dream.errors import DreamError
+from dream.launch import Launch
+from dream.request import Request
+from dream.settings import settings_files
+from dream.studio import OUTDIR
+from dream.worker.checkup import Checkup, check
+
+PACKAGES = (
+    "torch",
+    "torchvision",
+    "diffusers",
+    "transformers",
+    "accelerate",
+    "safetensors",
+    "realesrgan",
+    "basicsr",
+    "numpy",
+    "scipy",
+    "pillow",
+    "prompt_toolkit",
+)
+"""What `dream` needs, by distribution name."""
+
+OPENCV = ("opencv-python-headless", "opencv-python", "opencv-contrib-python")
+"""Any of them will do."""
+
+_GIB = 2**30
+_WIDE = 16
+
+
+def report(launch: Launch, base: Request) -> tuple[str, bool]:
+    """The page, and whether all is well."""
+    broken: list[str] = []
+    checkup = check(launch.device, launch.precision)
+    sections = {
+        "versions": [*_versions(broken)],
+        "machine": [*_machine(checkup)],
+        **_shelf(launch, broken),
+        "folders": [*_folders(base, broken)],
+    }
+    broken += checkup.broken
+    page = [f"dream {dream.__version__}"]
+    for title, lines in sections.items():
+        page += ["", title, *(f"  {line}" for line in lines)]
+    page += ["", "broken" if broken else "all is well", *(f"  {line}" for line in broken)]
+    return "\n".join(page), not broken
+
+
+def _versions(broken: list[str]) -> Iterator[str]:
+    yield _row("python", f"{platform.python_version()}, {platform.platform()}")
+    for package in PACKAGES:
+        version = _version(package)
+        yield _row(package, version or "missing")
+        if not version:
+            broken.append(f"{package} is not installed: pip install {package}")
+    found = {package: version for package in OPENCV if (version := _version(package))}
+    yield _row("opencv", ", ".join(f"{version} ({name})" for name, version in found.items()))
+    if not found:
+        broken.append(f"OpenCV is not installed: pip install {OPENCV[0]}")
+
+
+def _version(package: str) -> str | None:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def _machine(checkup: Checkup) -> Iterator[str]:
+    memory = psutil.virtual_memory()
+    yield _row("memory", _of(memory.available, memory.total))
+    yield _row("device", checkup.device or "unknown")
+    if checkup.memory:
+        yield _row("its memory", _of(*checkup.memory))
+    if checkup.small == checkup.large:
+        yield _row("because", checkup.small or "torch does not start, see below")
+    else:
+        yield _row("small models", checkup.small)
+        yield _row("large models", checkup.large)
+
+
+def _of(free: int, total: int) -> str:
+    return f"{total / _GIB:.1f} GiB, {free / _GIB:.1f} available"
+
+
+def _shelf(launch: Launch, broken: list[str]) -> dict[str, list[str]]:
+    """The sections about models, upscalers, and the folders they lie in."""
+    try:
+        shelf = Shelf(default_models_dirs(launch.models_dir))
+        default = shelf.default()
+    except DreamError as error:
+        broken.append(str(error))
+        return {"models": ["none"]}
+    broken += shelf.complaints()
+    return {
+        "models": [
+            _row(card.name, f"{card.width} x {card.height}  {card.path}")
+            + ("  (the default)" if card.name == default else "")
+            for card in shelf.models()
+        ],
+        "upscalers": [
+            _row(card.name, str(card.path) if card.here else "fetched when it is first asked for")
+            for card in shelf.upscalers()
+        ],
+        "models are looked for in": list(map(str, shelf.models_dirs)),
+    }
+
+
+def _folders(base: Request, broken: list[str]) -> Iterator[str]:
+    folders = {
+        "pictures": Path(base.outdir).expanduser() if base.outdir else OUTDIR,
+        "your models": platformdirs.user_data_path("dream", appauthor=False),
+        "cache": platformdirs.user_cache_path("dream", appauthor=False),
+    }
+    for name, folder in folders.items():
+        refusal = _refusal(folder)
+        yield _row(name, f"{folder.absolute()}  ({refusal or 'can be written'})")
+        if refusal:
+            broken.append(f"{folder.absolute()} cannot be written: {refusal}")
+    for file in settings_files():
+        yield _row("settings", f"{file.absolute()}  ({'read' if file.is_file() else 'not there'})")
+
+
+def _refusal(folder: Path) -> str:
+    """Why nothing can be written into a folder, or into what it would be made in; or nothing."""
+    standing = next(place for place in (folder, *folder.absolute().parents) if place.exists())
+    try:
+        with tempfile.TemporaryFile(dir=standing):
+            return ""
+    except OSError as error:
+        return error.strerror or str(error)
+
+
+def _row(name: str, what: str) -> str:
+    return f"{name:{_WIDE}}{what}"
+
+
+__all__ = ["report"]
