@@ -68,10 +68,8 @@ def is_skipped(line: str) -> bool:
 def read_log_line(line: str) -> LogLine:
     """Take a line of any log, or of none, apart. Nothing is raised: a `!fix` line, too, is its
     path and its rest, and what is wrong with the rest is for `read` to say."""
-    opening = _OPENING.match(line)
-    start = opening.end() if opening else 0
-    path, start = _path(line, start)
-    if path and line.startswith("{", start) and (translated := _from_web(line[start:])):
+    path, start = front(line)
+    if path and (translated := from_web(line[start:])):
         return LogLine(path, translated, "", start)
     cut = split(line, start).comment
     return LogLine(path, line[start:cut].rstrip(), line[cut + 1 :].strip(), start)
@@ -82,8 +80,10 @@ def facts(comment: str) -> Mapping[str, str]:
     return dict(_FACT.findall(comment))
 
 
-def _path(line: str, start: int) -> tuple[str | None, int]:
-    """The path before a logged line, if it is one, and where the rest begins."""
+def front(line: str) -> tuple[str | None, int]:
+    """The path before a logged line, if it is one, and where the line itself begins."""
+    opening = _OPENING.match(line)
+    start = opening.end() if opening else 0
     if line.startswith('"', start):
         return None, start
     number = _NUMBER.match(line, start)
@@ -96,8 +96,10 @@ def _path(line: str, start: int) -> tuple[str | None, int]:
     return None, start
 
 
-def _from_web(text: str) -> str | None:
-    """A line of dream_web_log.txt as the line one would type; None if it is no such JSON."""
+def from_web(text: str) -> str | None:
+    """The JSON of dream_web_log.txt as the line one would type; None if it is something else."""
+    if not text.startswith("{"):
+        return None
     try:
         said = json.loads(text)
     except (ValueError, RecursionError):

@@ -8,7 +8,7 @@ from typing import Any
 
 from dream.errors import BadLine
 from dream.line.formerly import Former
-from dream.line.logged import is_skipped, read_log_line
+from dream.line.logged import from_web, front, is_skipped
 from dream.line.names import LINE, shown
 from dream.line.switches import Taken, take, unclosed_quote
 from dream.line.words import Parts, split, unclosed
@@ -25,21 +25,21 @@ def read(line: str, base: Request = Request()) -> Request:  # noqa: B008 - froze
     """
     if is_skipped(line):
         return base
-    log = read_log_line(line)
-    try:
-        return replace(base, **dict(_said(log.line)))
-    except BadLine as error:
-        translated = not line.startswith(log.line, log.start)
-        column = log.start + (1 if translated else error.column)
-        raise BadLine(error.message, column, error.hint) from None
+    path, start = front(line)
+    if path and (translated := from_web(line[start:])):
+        try:
+            return replace(base, **dict(_said(translated, 0)))
+        except BadLine as error:
+            raise BadLine(error.message, start + 1, error.hint) from None
+    return replace(base, **dict(_said(line, start)))
 
 
-def _said(line: str) -> Iterator[tuple[str, Any]]:
-    """Field and value of all that a line says, in its order."""
-    if line.startswith("!") and line[1:2].isalpha():
-        command = line.split(maxsplit=1)[0]
-        raise BadLine(f"{shown(command)} is a command; only pictures' lines are read here", 1)
-    parts = split(line)
+def _said(line: str, start: int) -> Iterator[tuple[str, Any]]:
+    """Field and value of all that a line says from a place in it on, in its order."""
+    if line.startswith("!", start) and line[start + 1 : start + 2].isalpha():
+        command = shown(line[start:].split(maxsplit=1)[0])
+        raise BadLine(f"{command} is a command; only pictures' lines are read here", start + 1)
+    parts = split(line, start)
     if parts.prompt:
         if unclosed(line, parts.prompt):
             raise unclosed_quote(parts.prompt)

@@ -1,0 +1,192 @@
+"""`read` and `write` are each other's inverse, and `read` never fails in an unexplained way."""
+
+from __future__ import annotations
+
+import contextlib
+import random
+import re
+import time
+from typing import Any, get_type_hints
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from dream.errors import BadLine
+from dream.flags import SWITCH, Kind, Upscale
+from dream.line import is_skipped, read, read_log_line, write
+from dream.request import FLAGS, Request
+from tests.line.eras import LOGGED, TYPED, WRONG
+
+# What the language gives a meaning to, in any company, and what it has to keep from a line.
+_MEANING = st.text(
+    st.sampled_from(
+        list("\"\\'-=#:!,.[]{}() \t\n\r\x00\x1b\x85\u2028\u2029\ufeff\ud83d\ude00u5snS")
+    ),
+    max_size=12,
+)
+_PHRASES = st.sampled_from(
+    [
+        " -s5",
+        "--steps",
+        " # ",
+        "a.png: ",
+        '"',
+        '\\"',
+        "\\",
+        "\\u{a}",
+        "C:\\new",
+        "\\\\nas\\a b",
+        "utdir",
+        "=here",
+        "!dream ",
+        "[12] ",
+        "一只猫",
+        "🐈‍⬛",
+        "\u202eabc",
+        "//",
+        "-",
+        "--",
+        "''",
+    ]
+)
+_TEXT = st.one_of(
+    st.text(st.characters(exclude_categories=[]), max_size=20),
+    st.lists(st.one_of(_MEANING, _PHRASES), max_size=6).map("".join),
+)
+_NUMBERS = [0, 1, 2, 3, 6, 9, 64, 100, 400, 512, 1000, 4096, 9999, 2**32 - 1, -1, -77]
+
+
+def _takes(kind: Kind[Any], value: Any) -> bool:
+    try:
+        return bool(kind.read(kind.write(value)) == value)
+    except ValueError:
+        return False
+
+
+def _values(field: str, hint: Any) -> st.SearchStrategy[Any]:
+    """Any value a field may have, whatever fields the table will have one day."""
+    flag = FLAGS[field]
+    if field == "prompt":
+        return _TEXT
+    if flag.kind is SWITCH:
+        return st.booleans()
+    if flag.kind.choices:
+        values: st.SearchStrategy[Any] = st.sampled_from(flag.kind.choices)
+    elif Upscale in getattr(hint, "__args__", ()):
+        values = st.builds(Upscale, st.floats(1, 8), st.floats(0, 1))
+    elif str in (hint, *getattr(hint, "__args__", ())):
+        values = _TEXT.filter(bool)
+    elif float in (hint, *getattr(hint, "__args__", ())):
+        values = st.one_of(st.floats(1, 30), st.floats(1))
+    else:
+        values = st.sampled_from([n for n in _NUMBERS if _takes(flag.kind, n)])
+    return st.one_of(st.just(flag.default), values.filter(lambda value: _takes(flag.kind, value)))
+
+
+_REQUESTS = st.builds(
+    Request, **{field: _values(field, get_type_hints(Request)[field]) for field in FLAGS}
+)
+
+
+@settings(max_examples=400, deadline=None)
+@given(_REQUESTS, _REQUESTS)
+@example(Request(prompt='"a" -s5 # \\'), Request(prompt="b", grid=True, negative="c"))
+@example(Request(outdir="utdir"), Request())
+@example(Request(outdir="-S"), Request(outdir="=here"))
+def test_what_is_written_is_read_again(request_: Request, base: Request) -> None:
+    line = write(request_, base)
+    assert read(line, base) == request_
+    assert len(line.splitlines()) == 1 and line == line.strip()
+    assert line.encode("utf-8").decode("utf-8") == line
+    assert not is_skipped(line)
+    assert read_log_line(line).path is None
+
+
+@settings(max_examples=200, deadline=None)
+@given(_REQUESTS, st.sampled_from(["a.png", "my pictures\\a.png", "out/0.1/x 'y' \"z\".png"]))
+def test_what_is_logged_is_read_again(request_: Request, path: str) -> None:
+    logged = read_log_line(f"{path}: {write(request_)} # sha256:0123456789abcdef")
+    assert (logged.path, logged.comment) == (path, "sha256:0123456789abcdef")
+    assert read(logged.line) == request_
+
+
+@settings(max_examples=300, deadline=None)
+@given(_TEXT)
+def test_text_without_switches_or_quotes_is_a_prompt_as_it_stands(text: str) -> None:
+    text = text.strip()
+    plain = not re.search(r'(?:^|\s)-{1,2}[A-Za-z]|^[\ufeff"!]|\.png:', text)
+    if plain and not is_skipped(text):
+        assert read(text).prompt == text
+
+
+def _mutations(count: int) -> list[str]:
+    """Lines of all eras, cut, doubled, shuffled and sprinkled; and noise."""
+    chance = random.Random(42)
+    lines = [case.line for case in [*LOGGED, *TYPED, *WRONG]]
+    letters = '""\'\\\\-- -s=#{}[]:,!.5\t\n\x00\ud800é猫🐈 -U -o --no- .png: '
+    mutants = []
+    for _ in range(count):
+        line = chance.choice(lines)
+        for _ in range(chance.randrange(4)):
+            a, b = sorted(chance.randrange(len(line) + 1) for _ in range(2))
+            other = chance.choice(lines)
+            noise = "".join(chance.choices(letters, k=chance.randrange(8)))
+            line = chance.choice(
+                [
+                    line[:a] + line[b:],
+                    line[:a] + noise + line[b:],
+                    line[:b] + line[a:],
+                    line[:a] + other[a:],
+                    " ".join(chance.sample(line.split(" "), line.count(" ") + 1)),
+                ]
+            )
+        mutants.append(line)
+    return mutants
+
+
+def test_twenty_thousand_lines_are_read_or_refused_with_a_column() -> None:
+    refused = 0
+    for line in _mutations(20_000):
+        try:
+            request = read(line)
+        except BadLine as error:
+            refused += 1
+            assert 0 <= error.column <= len(line) + 1
+            assert len(str(error).splitlines()) == 1
+            str(error).encode()
+        else:
+            assert read(write(request)) == request
+    assert 2_000 < refused < 18_000
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        '"' * 100_000,
+        '"\\' * 50_000,
+        ' "a' * 30_000,
+        ' \\"' * 30_000,
+        '"a" ' * 25_000,
+        "-" * 100_000,
+        "a " * 50_000,
+        "x -s" + "5" * 100_000,
+        "x -" + "a" * 100_000,
+        ".png: " * 16_000,
+        "x -s5 " * 16_000,
+        "x " + "-S " * 30_000,
+        ".png: -S " * 11_000,
+        "a.png: " + '{"a":' * 20_000,
+        'a.png: {"a":' * 9_000,
+        "x --" + "no-" * 33_000,
+        '"' + "\\\\" * 50_000,
+        '-a="' * 25_000,
+    ],
+    ids=lambda line: line[:12],
+)
+def test_no_line_takes_long(line: str) -> None:
+    start = time.perf_counter()
+    with contextlib.suppress(BadLine):
+        read(line)
+    # A hundredth of a second each on an idle machine; quadratic time would be minutes.
+    assert time.perf_counter() - start < 1
