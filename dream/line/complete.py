@@ -10,7 +10,7 @@ from dream.errors import BadLine
 from dream.flags import Flag
 from dream.line.logged import read_log_line
 from dream.line.names import LINE, Found, find
-from dream.line.words import Parts, Word, spell, spell_apart, split
+from dream.line.words import Parts, Word, spell, spell_apart, split, unclosed
 from dream.request import FLAGS, Request
 
 _DASH = re.compile(r"(?<!\S)-{1,2}\Z")
@@ -73,6 +73,8 @@ def complete(line: str, cursor: int, values: Values = no_values) -> list[Suggest
 def _cut(typed: str, parts: Parts) -> tuple[Sequence[Word], int] | None:
     """The finished words, and where the half-typed one begins; None where nothing is wanted."""
     words = parts.switches
+    if parts.prompt and unclosed(typed, parts.prompt):
+        return None
     for index, word in enumerate(words):
         if not word.quoted and _OPEN_QUOTE.match(typed, word.start):
             return words[:index], word.start
@@ -100,8 +102,7 @@ def _from_dash(text: str, at: int, cursor: int, values: Values) -> Iterator[Sugg
         flag = found.known.flag
         if found.value is not None:
             yield from _values(flag, found.value, cursor, values, spell)
-            return
-        if text in flag.names and not text.startswith("--") and flag.kind.takes[0]:
+        elif text in flag.names and not text.startswith("--") and flag.kind.takes[0]:
             yield from _values(flag, "", cursor, values, spell)
     yield from _switches(text, at)
 

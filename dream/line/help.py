@@ -24,11 +24,12 @@ Examples:
   dream> "there's a fly in my soup" -S42 -W512 -H384 --negative="spoon, hair"
   dream> outputs/img-samples/000012.42.png: "a red circle" -s20 -S42
 
-A switch takes its value glued (-s20), apart (-s 20) or after = (--steps=20). Long
-names may be shortened while unambiguous, and - and _ are alike in them. --no-NAME
-goes back to NAME's built-in default. Switches given when dream starts become the
-defaults of every line. Quotes around a prompt are needed only if a word of it
-begins with a dash and a letter. What follows a # behind the switches is a comment.
+A switch takes its value glued (-s20), apart (-s 20) or after = (--steps=20).
+Long names may be shortened while unambiguous; - and _ are alike in them.
+--no-NAME goes back to NAME's built-in default. Switches given when dream starts
+become the defaults of every line. A prompt needs quotes only if a word of it
+begins with a dash and a letter. What follows a # behind the switches is a
+comment.
 """
 
 

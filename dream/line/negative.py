@@ -22,7 +22,10 @@ def positive_negative(prompt: str, negative: str) -> tuple[str, str]:
         inside = re.sub(r"(?<!\\)[\[\]]", "", prompt[start + 1 : end - 1])
         avoided.append(inside.strip())
         at = end
-    positive = _seam(positive, prompt[at:]) if at else prompt
+    if at:
+        positive = _seam(positive, prompt[at:]) if prompt[at:].strip() else positive.rstrip(" ,")
+    else:
+        positive = prompt
     return _literal(positive), _literal(", ".join(filter(None, avoided)))
 
 
@@ -48,7 +51,8 @@ def _seam(left: str, right: str) -> str:
         right = right.removeprefix(",").lstrip()
     if not (left and right):
         return left or right
-    return left + right if right[0] in ",.;:!?)" else f"{left} {right}"
+    close = right[0] in ",.;:!?)" or left[-1] == "("
+    return left + right if close else f"{left} {right}"
 
 
 def _literal(text: str) -> str:

@@ -1,0 +1,140 @@
+"""The shell's words, over both tables; and the keys of dream.toml."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dream.errors import BadSetting
+from dream.launch import LAUNCH_FLAGS, Launch
+from dream.line import read, read_argv, read_setting
+from dream.request import FLAGS, Request, Upscale
+
+
+@pytest.mark.parametrize(
+    ("argv", "launch", "base", "prompt"),
+    [
+        ([], {}, {}, None),
+        (["some", "words", "-n2", "-s20"], {}, {"iterations": 2, "steps": 20}, "some words"),
+        (["-n2", "-s", "20", "some", "words"], {}, {"iterations": 2, "steps": 20}, "some words"),
+        (["some", "-n2", "words"], {}, {"iterations": 2}, "some words"),
+        (["some -s words", "-n2"], {}, {"iterations": 2}, "some -s words"),
+        (["say \"hi\" 'there'"], {}, {}, "say \"hi\" 'there'"),
+        (["--outdir=x", "--from_file", "p.txt"], {"from_file": "p.txt"}, {"outdir": "x"}, None),
+        (["--outdir=my pictures"], {}, {"outdir": "my pictures"}, None),
+        (["-o", "my pictures", "a cat"], {}, {"outdir": "my pictures"}, "a cat"),
+        (["--from_file", "-"], {"from_file": "-"}, {}, None),
+        (["--", "-weird", "prompt"], {}, {}, "-weird prompt"),
+        (["-g", "--", "-s5", "--"], {}, {"grid": True}, "-s5 --"),
+        (["-old men in boats"], {}, {"outdir": None}, BadSetting),
+        (["-a man-in-the-moon", "x"], {}, {}, "-a man-in-the-moon x"),
+        (["-U", "2", "7", "dwarfs"], {}, {"upscale": Upscale(2)}, "7 dwarfs"),
+        (["-U", "2", "0.5", "x"], {}, {"upscale": Upscale(2, 0.5)}, "x"),
+        (["-U2", "some", "words"], {}, {"upscale": Upscale(2)}, "some words"),
+        (["-S", "-1", "x"], {}, {"seed": -1}, "x"),
+        (["--device", "cpu", "--json"], {"device": "cpu", "json": True}, {}, None),
+        (["--device=cuda:1", "-h"], {"device": "cuda:1", "help": True}, {}, None),
+        (["--dry-run", "--models-dir=m"], {"dry_run": True, "models_dir": "m"}, {}, None),
+        (["--precision", "bfloat16"], {"precision": "bfloat16"}, {}, None),
+        (["--full_precision", "-b1"], {"precision": "float32"}, {}, None),
+        (["--prompt", "a -s cat"], {}, {}, "a -s cat"),
+        (["--stpes", "5"], {}, {}, BadSetting),
+        (["-s0"], {}, {}, BadSetting),
+        (["-n"], {}, {}, BadSetting),
+        (["--mod", "x"], {}, {}, BadSetting),
+        (["-G1"], {}, {}, BadSetting),
+        (["--precision", "half"], {}, {}, BadSetting),
+    ],
+    ids=lambda case: " ".join(case) if isinstance(case, list) else None,
+)
+def test_words_of_the_shell(
+    argv: list[str], launch: dict[str, Any], base: dict[str, Any], prompt: Any
+) -> None:
+    if prompt is BadSetting:
+        with pytest.raises(BadSetting):
+            read_argv(argv)
+        return
+    got_launch, got_base, line = read_argv(argv)
+    assert got_launch == Launch(**launch)
+    assert got_base == Request(**base)
+    assert (line and read(line).prompt) == prompt
+
+
+def test_what_was_known_before_stays() -> None:
+    launch, base, _ = read_argv(
+        ["-s5", "--no-grid"], Launch(device="cpu"), Request(grid=True, outdir="x")
+    )
+    assert launch.device == "cpu"
+    assert base == Request(outdir="x", steps=5)
+
+
+def test_an_option_that_is_none_is_named_with_its_nearest() -> None:
+    with pytest.raises(
+        BadSetting, match=r"“--prescision” is not a switch \(did you mean --precision\?"
+    ):
+        read_argv(["--prescision", "auto"])
+
+
+@given(st.lists(st.text(max_size=8), max_size=5))
+def test_any_words_of_a_shell_are_read_or_refused(argv: list[str]) -> None:
+    try:
+        _, _, line = read_argv(argv)
+    except BadSetting as error:
+        assert len(str(error).splitlines()) == 1
+    else:
+        assert line is None or read(line).prompt
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "field", "read_as"),
+    [
+        ("steps", 20, "steps", 20),
+        ("cfg_scale", 7, "cfg_scale", 7.0),
+        ("cfg-scale", 7.5, "cfg_scale", 7.5),
+        ("sampler", "klms", "sampler", "k_lms"),
+        ("outdir", "my pictures", "outdir", "my pictures"),
+        ("outdir", "C:\\new", "outdir", "C:\\new"),
+        ("grid", True, "grid", True),
+        ("grid", False, "grid", False),
+        ("upscale", 2, "upscale", Upscale(2)),
+        ("upscale", [2, 0.5], "upscale", Upscale(2, 0.5)),
+        ("upscale", "2 0.5", "upscale", Upscale(2, 0.5)),
+        ("negative_prompt", "red", "negative", "red"),
+        ("device", "cpu", "device", "cpu"),
+        ("precision", "float16", "precision", "float16"),
+    ],
+)
+def test_settings(name: str, value: object, field: str, read_as: object) -> None:
+    assert read_setting(name, value) == (field, read_as)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "why"),
+    [
+        ("stpes", 20, "“stpes” is no setting .did you mean steps?"),
+        ("steps", 0, "steps takes a whole number from 1 to 1000, not 0"),
+        ("steps", "many", "steps takes a whole number"),
+        ("steps", 2.5, "steps takes a whole number"),
+        ("steps", True, "steps takes a whole number"),
+        ("steps", [1, 2], "steps takes a whole number"),
+        ("steps", {"a": 1}, "steps takes a whole number"),
+        ("sampler", "k_lmz", "did you mean k_lms"),
+        ("grid", "yes", "grid is true or false"),
+        ("upscale", [], "upscale takes a factor"),
+        ("upscale", [2, [1]], "upscale takes a factor"),
+        ("outdir", "", "outdir takes a folder"),
+        ("precision", "half", "one of auto float32"),
+    ],
+)
+def test_settings_that_are_wrong(name: str, value: object, why: str) -> None:
+    with pytest.raises(BadSetting, match=why):
+        read_setting(name, value)
+
+
+def test_the_two_tables_share_no_name() -> None:
+    names = [n for flag in [*FLAGS.values(), *LAUNCH_FLAGS.values()] for n in flag.names]
+    assert len(names) == len(set(names))
+    assert not FLAGS.keys() & LAUNCH_FLAGS.keys()
