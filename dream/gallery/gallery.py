@@ -57,6 +57,7 @@ class Gallery:
             with explained(self.outdir):
                 self.outdir.mkdir(parents=True, exist_ok=True)
                 claim = stack.enter_context(claimed(self.outdir, self._next))
+            self._next = claim.number
             yield claim
 
     def keep(

@@ -123,10 +123,10 @@ class Tail:
         """The last line's text when it does not end, which is what a power cut leaves; or ""."""
         return self._torn().decode(errors="surrogateescape")
 
-    def append(self, line: str) -> None:
-        """Adds a line, durably, or nothing at all. A torn last line is finished when this is the
-        line it was going to be, and ended otherwise. Raises OSError."""
-        data = _bytes(line) + b"\n"
+    def append(self, *lines: str) -> None:
+        """Adds lines, durably, or nothing at all. A torn last line is finished when the first is
+        the line it was going to be, and ended otherwise. Raises OSError."""
+        data = b"".join(_bytes(line) + b"\n" for line in lines)
         if torn := self._torn():
             data = data[len(torn) :] if data.startswith(torn) else b"\n" + data
         self._write(data)

@@ -23,7 +23,7 @@ CLASH_ROOM = len(".999")
 
 _ROOM = CLASH_ROOM + len(".upscaled")
 _FORBIDDEN = re.compile(r'[<>:"/\\|?*\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]')
-_LEADING = re.compile(r"^[\s.#!\[-]+")
+_LEADING = re.compile(r"^[\s.#!'\[-]+")
 """A hidden file, or, at the start of a log line, a comment, a command or a switch."""
 _RESERVED = re.compile(r"(con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³])(\..*)?", re.I | re.S)
 _HUGE = re.compile(r"[0-9]{4}")

@@ -65,7 +65,9 @@ def read_chunks(path: Path) -> dict[str, str]:
             # Not Image.open: its guard against huge pictures would refuse our own, upscaled
             # eightfold, and no pixel is decoded here.
             info = PngImageFile(file).info
-        except (SyntaxError, EOFError) as error:
+        except (SyntaxError, EOFError, OSError) as error:
+            if isinstance(error, OSError) and error.errno is not None:
+                raise  # the disk's, not Pillow's word for a file cut short
             raise ValueError(str(error)) from error
     return {str(key): str(text) for key, text in info.items() if isinstance(text, str)}
 
@@ -103,6 +105,6 @@ def json_of(chunks: Mapping[str, str]) -> dict[str, Any]:
     """The `dream` chunk as an object; empty when there is none, or none we can read."""
     try:
         said = json.loads(chunks.get("dream", "{}"))
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return said if isinstance(said, dict) else {}

@@ -34,17 +34,33 @@ def log_the_unlogged(folder: Path) -> tuple[str, ...]:
         found = {name: _line(folder / name, torn) for name in names}
         # The line that finishes the torn one comes first; the rest keep their order.
         lines = sorted(filter(None, found.values()), key=lambda line: not line.startswith(torn))
-        for line in lines:
-            tail.append(line)
+        if lines:
+            tail.append(*lines)
     _remember_foreign(folder, [name for name, line in found.items() if line == ""])
     return tuple(lines)
 
 
 def _unlogged(folder: Path) -> list[str]:
     """The names of PNGs that have no line in the log and are not known to be somebody else's."""
-    known = {_normal(name) for name in logged_names(folder / LOG_NAME) | _foreign(folder)}
-    present = (name for name in names_in(folder) if name.endswith(".png") and name[0] != ".")
-    return sorted(name for name in present if _normal(name) not in known)
+    known = logged_names(folder / LOG_NAME) | _foreign(folder)
+    lost = [name for name in {*names_in(folder)} - known if _ours(name)]
+    if any(not name.isascii() for name in lost):  # some disks store accents apart from letters
+        known = {unicodedata.normalize("NFC", name) for name in known}
+        lost = [name for name in lost if unicodedata.normalize("NFC", name) not in known]
+    return sorted(lost, key=lambda name: (_written(folder / name), name))
+
+
+def _ours(name: str) -> bool:
+    """Whether we could have given the name: one that a log line can begin with."""
+    return name[0] != "." and "\n" not in name and logged_name(f"{name}: ") == name
+
+
+def _written(path: Path) -> int:
+    """When, in nanoseconds, so that lines come in the order the pictures did."""
+    try:
+        return path.stat().st_mtime_ns
+    except OSError:
+        return 0
 
 
 def _line(path: Path, torn: str) -> str | None:
@@ -58,9 +74,10 @@ def _line(path: Path, torn: str) -> str | None:
         return None
     except ValueError:
         return ""
-    if logged_name(torn) == path.name:  # begin as it does, though it was written from elsewhere
-        return _line_of(chunks, torn.removeprefix("# ").partition(".png: ")[0] + ".png")
-    return _line_of(chunks, shown(path))
+    # Begin where the torn line does, that it may be finished, though another path leads here now.
+    folder, slash, _ = torn.removeprefix("# ").partition(".png:")[0].rpartition("/")
+    finishing = _line_of(chunks, f"{folder}{slash}{path.name}")
+    return finishing if torn and finishing.startswith(torn) else _line_of(chunks, shown(path))
 
 
 def _line_of(chunks: Mapping[str, str], where: str) -> str:
@@ -89,8 +106,3 @@ def _remember_foreign(folder: Path, names: Iterable[str]) -> None:
         text = "\n".join(sorted(_foreign(folder) | new))
         with suppress(OSError):
             (folder / FOREIGN_NAME).write_text(text, "utf-8", "surrogateescape")
-
-
-def _normal(name: str) -> str:
-    """One spelling of accents: some disks store them apart from their letters."""
-    return name if name.isascii() else unicodedata.normalize("NFC", name)

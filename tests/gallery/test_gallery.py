@@ -1,0 +1,251 @@
+from __future__ import annotations
+
+import errno
+import os
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from dream.errors import GalleryError
+from dream.gallery import Gallery, read_record
+from dream.gallery.folder import names_in
+from tests.gallery.writer import noise, write
+
+
+@pytest.fixture
+def gallery(tmp_path: Path) -> Gallery:
+    return Gallery(tmp_path / "outputs" / "img-samples")
+
+
+def keep(gallery: Gallery, seed: int, name: str | None = None) -> str:
+    with gallery.claim() as claim:
+        return gallery.keep(noise(seed), line="a -s1", claim=claim, name=name).path.name
+
+
+def lines(gallery: Gallery) -> list[str]:
+    return gallery.log_path.read_text().splitlines()
+
+
+# ── numbers ────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("present", "number"),
+    [
+        ([], "000001"),
+        (["000041.7.png"], "000042"),
+        (["000009.7.png", "000010.7.png"], "000011"),
+        (["00009.png"], "000010"),
+        (["000041.png", "000040.7.grid.png", "000050.txt"], "000051"),
+        (["999999.7.png"], "1000000"),
+        (["999999.7.png", "1000000.7.png"], "1000001"),
+        (["1234567.png", "4294967295.png"], "000001"),  # made by --fnformat {seed}.png
+        (["000041.7.png", "99999999999999.png"], "000042"),
+        (["000041.7.png", "99999999999999.7.png"], "000042"),
+        (["999999999.7.png", "1000000000.7.png"], "1000000001"),
+        (["holiday.png", "x000050.7.png", "٠٠٠٠٥٠.7.png", "000007"], "000001"),
+    ],
+)
+def test_a_command_is_one_above_the_highest(
+    gallery: Gallery, present: list[str], number: str
+) -> None:
+    gallery.outdir.mkdir(parents=True)
+    for name in present:
+        (gallery.outdir / name).touch()
+    with gallery.claim() as claim:
+        assert claim.prefix == number
+        assert claim.number == int(number)
+    with gallery.claim() as claim:
+        assert claim.prefix == number, "nothing was made with it"
+
+
+def test_numbers_go_on_from_what_others_made(gallery: Gallery) -> None:
+    assert keep(gallery, 7) == "000001.7.png"
+    assert keep(Gallery(gallery.outdir), 8) == "000002.8.png"
+    assert keep(gallery, 9) == "000003.9.png"
+
+
+def test_no_number_is_claimed_twice_at_a_time(gallery: Gallery) -> None:
+    with ExitStack() as stack:
+        galleries = [Gallery(gallery.outdir) for _ in range(5)]
+        numbers = [stack.enter_context(each.claim()).number for each in galleries]
+        assert numbers == [1, 2, 3, 4, 5]
+        assert len(list(gallery.outdir.glob(".*.claim"))) == 5
+        gallery.recover()
+        assert len(list(gallery.outdir.glob(".*.claim"))) == 5, "held by the living"
+    assert names_in(gallery.outdir) == []
+
+
+def test_threads_share_a_folder(gallery: Gallery) -> None:
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda seed: write(gallery.outdir, 3, 2, seed), range(0, 4000, 1000)))
+    names = [path.name for path in gallery.outdir.glob("*.*.png")]
+    assert len(names) == len(set(names)) == 36
+    assert {name.partition(".")[0] for name in names} == {f"{n:06}" for n in range(1, 13)}
+    assert len(lines(gallery)) == 36
+
+
+# ── pictures ───────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_picture_and_its_line(gallery: Gallery, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(gallery.outdir.parents[1])
+    gallery = Gallery(Path("outputs/img-samples"))
+    picture = noise(7, weights="fedcba9876543210")
+    with gallery.claim() as claim:
+        entry = gallery.keep(picture, line='"a red circle" -s1 -S7', claim=claim, compression=9)
+    assert entry.path == Path("outputs/img-samples/000001.7.png")
+    assert entry.line == '"a red circle" -s1 -S7'
+    assert entry.sha256 == picture.sha256
+    assert entry.log_line == (
+        'outputs/img-samples/000001.7.png: "a red circle" -s1 -S7'
+        f" # sha256:{picture.sha256[:16]} weights:fedcba98"
+    )
+    assert gallery.log_path.read_bytes() == entry.log_line.encode() + b"\n"
+    with Image.open(entry.path) as image:
+        assert image.tobytes() == picture.image.tobytes()
+    assert sorted(names_in(gallery.outdir)) == ["000001.7.png", "dream_log.txt"]
+
+
+@pytest.mark.parametrize("links", [True, False])
+def test_nothing_is_overwritten(
+    gallery: Gallery, monkeypatch: pytest.MonkeyPatch, links: bool
+) -> None:
+    if not links:
+        monkeypatch.setattr(os, "link", no_link)
+    with gallery.claim() as claim:
+        kept = [gallery.keep(noise(7), line=str(n), claim=claim) for n in range(3)]
+    assert [entry.path.name for entry in kept] == [
+        "000001.7.png",
+        "000001.7.01.png",
+        "000001.7.02.png",
+    ]
+    assert [read_record(entry.path).line for entry in kept] == ["0", "1", "2"]
+    assert keep(gallery, 8, "000001.7.png") == "000001.7.03.png"
+    assert keep(gallery, 8, "same.upscaled.png") == "same.upscaled.png"
+    assert keep(gallery, 8, "same.upscaled.png") == "same.upscaled.01.png"
+    assert len(lines(gallery)) == 6
+    assert len(names_in(gallery.outdir)) == 7
+
+
+def test_a_name_never_leaves_the_folder(gallery: Gallery, tmp_path: Path) -> None:
+    assert keep(gallery, 7, "../../escaped") == "__.._escaped.png"
+    assert keep(gallery, 7, "/") == "000002.7.png"
+    assert keep(gallery, 7, "x" * 400).endswith("x.png")
+    assert keep(gallery, 7, "x" * 400).endswith("x.01.png")
+    assert names_in(tmp_path) == ["outputs"]
+
+
+def test_a_line_break_cannot_tear_the_log(gallery: Gallery) -> None:
+    with gallery.claim() as claim:
+        entry = gallery.keep(noise(7), line='"a\nb" -s1', claim=claim)
+    assert entry.line == '"a b" -s1'
+    assert lines(gallery) == [entry.log_line]
+
+
+def test_a_grid_is_a_comment(gallery: Gallery) -> None:
+    sheet = Image.new("RGB", (64, 32))
+    with gallery.claim() as claim:
+        entry = gallery.keep_grid(sheet, claim=claim, line='"a" -n2 -S7 -g')
+    assert entry.path.name == "000001.grid.png"
+    assert lines(gallery) == [f'# {entry.path}: "a" -n2 -S7 -g']
+    with pytest.raises(GalleryError, match="does not say"):
+        read_record(entry.path)
+    with gallery.claim() as claim:
+        assert claim.number == 2
+
+
+# ── where it cannot be written ─────────────────────────────────────────────────────────────────
+
+
+def test_a_file_in_the_folders_place_is_said(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    for outdir in (tmp_path / "file", tmp_path / "file" / "deeper"):
+        said = f"cannot write to {outdir}: a file is in the folder's place .choose another folder"
+        with pytest.raises(GalleryError, match=said), Gallery(outdir).claim():
+            pass
+
+
+def test_an_error_of_the_work_itself_passes_through(gallery: Gallery) -> None:
+    with pytest.raises(FileNotFoundError), gallery.claim():
+        raise FileNotFoundError("the model's")
+    assert names_in(gallery.outdir) == []
+
+
+def test_a_picture_without_a_line_is_kept_and_gets_it_later(gallery: Gallery) -> None:
+    gallery.log_path.mkdir(parents=True)
+    with gallery.claim() as claim:
+        with pytest.raises(GalleryError, match=r"000001\.7\.png is kept, but .*at the next start"):
+            gallery.keep(noise(7), line="a -s1", claim=claim)
+        with pytest.raises(GalleryError, match=r"000001\.7\.01\.png is kept"):
+            gallery.keep(noise(7), line="b -s1", claim=claim)
+    gallery.log_path.rmdir()
+    recovered = gallery.recover()
+    assert len(recovered) == 2
+    assert lines(gallery) == list(recovered)
+
+
+# ── after a crash ──────────────────────────────────────────────────────────────────────────────
+
+
+def test_there_is_nothing_to_mend_where_there_is_nothing(gallery: Gallery) -> None:
+    assert gallery.recover() == ()
+    assert not gallery.outdir.exists()
+
+
+def test_a_lost_log_comes_back_as_it_was(gallery: Gallery) -> None:
+    write(gallery.outdir, 3, 3, 0)
+    before = lines(gallery)
+    assert gallery.recover() == ()
+    gallery.log_path.unlink()
+    assert gallery.recover() == tuple(before)
+    assert lines(gallery) == before
+
+
+@pytest.mark.parametrize("torn", [1, 2, 20, 40, 44])
+@pytest.mark.parametrize("moved", [False, True])
+def test_a_torn_line_is_finished(
+    gallery: Gallery, monkeypatch: pytest.MonkeyPatch, torn: int, moved: bool
+) -> None:
+    keep(gallery, 7)
+    keep(gallery, 8)
+    whole = gallery.log_path.read_bytes()
+    gallery.log_path.write_bytes(whole[:-torn])
+    if moved:
+        monkeypatch.chdir(gallery.outdir)
+        gallery = Gallery(Path())
+    gallery.recover()
+    assert gallery.log_path.read_bytes() == whole
+
+
+def test_others_pictures_are_left_alone_and_opened_once(
+    gallery: Gallery, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keep(gallery, 7)
+    holiday = gallery.outdir / "holiday.png"
+    Image.new("RGB", (8, 8)).save(holiday)
+    (gallery.outdir / "page.png").write_text("<html>")
+    (gallery.outdir / "never_came.png").touch()
+    assert gallery.recover() == ()
+    assert not (gallery.outdir / "never_came.png").exists()
+    opened: list[Path] = []
+    monkeypatch.setattr("dream.gallery.recovery.read_chunks", opened.append)
+    assert gallery.recover() == ()
+    assert opened == []
+    assert len(lines(gallery)) == 1
+
+
+def test_what_the_dead_left_is_swept(gallery: Gallery) -> None:
+    keep(gallery, 7)
+    for name in (".dream-0123456789abcdef.tmp", ".000002.claim", ".1000000.claim"):
+        (gallery.outdir / name).write_text("4711 elsewhere\n")
+    (gallery.outdir / ".profile").touch()
+    gallery.recover()
+    assert sorted(names_in(gallery.outdir)) == [".profile", "000001.7.png", "dream_log.txt"]
+
+
+def no_link(source: Path, target: Path) -> None:
+    raise OSError(errno.EPERM, "Operation not permitted")

@@ -1,0 +1,113 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from dream.errors import GalleryError
+from dream.gallery import read_log
+from dream.gallery.log import appending, log_line, logged_name, logged_names, shown
+
+
+@pytest.mark.parametrize(
+    ("data", "lines"),
+    [
+        (b"", []),
+        (b"one\ntwo\n", ["one", "two"]),
+        (b"one\n\ntwo", ["one", "", "two"]),
+        (b"\xef\xbb\xbfone\r\ntwo\r\n", ["one", "two"]),
+        ("a\u2028b\x0bc\x85d\re\n".encode(), ["a\u2028b\x0bc\x85d\re"]),
+        ("猫 🐱\n".encode(), ["猫 🐱"]),
+        (b"caf\xe9 \x93quoted\x94\nna\xc3\xafve\n", ["café “quoted”", "naïve"]),
+        (b"\x81\n", ["\x81"]),
+        ("müde\r\n猫\r\n".encode("utf-16"), ["müde", "猫"]),
+        (b"\xfe\xff" + "a\nb".encode("utf-16-be"), ["a", "b"]),
+        (b"whole\n\0\0\0\0\0", ["whole", ""]),
+    ],
+)
+def test_lines_of_every_era_are_read(tmp_path: Path, data: bytes, lines: list[str]) -> None:
+    path = tmp_path / "dream_log.txt"
+    path.write_bytes(data)
+    assert list(read_log(path)) == list(enumerate(lines, 1))
+
+
+def test_what_cannot_be_read_is_said_at_once_with_the_nearest_name(tmp_path: Path) -> None:
+    (tmp_path / "dream_log.txt").touch()
+    (tmp_path / "picture.png").write_bytes(b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR")
+    (tmp_path / "noise.bin").write_bytes(b"\x01\0\x02\0")
+    with pytest.raises(GalleryError, match=r"did you mean dream_log\.txt\?"):
+        read_log(tmp_path / "dream_lgo.txt")
+    with pytest.raises(GalleryError, match=r"there is no .*nowhere"):
+        read_log(tmp_path / "nowhere" / "dream_log.txt")
+    with pytest.raises(
+        GalleryError, match=r"is a folder, not a log \(its log is .*dream_log.txt\)"
+    ):
+        read_log(tmp_path)
+    with pytest.raises(GalleryError, match="not a text file"):
+        read_log(tmp_path / "noise.bin")
+
+
+@pytest.mark.parametrize(
+    ("line", "name"),
+    [
+        ('    outputs/img-samples/00009.png: "ashley judd riding a camel" -n2', "00009.png"),
+        ('outputs/img-samples\\000413.3128109951.png: "young" -s50', "000413.3128109951.png"),
+        ('[12] outputs/x/000001.2.png: "a.png: b" -s2', "000001.2.png"),
+        ("# outputs/000042.grid.png: -g", "000042.grid.png"),
+        ('000042.7.png: "a"', "000042.7.png"),
+        ("a red circle", ""),
+        ("", ""),
+    ],
+)
+def test_a_line_names_its_picture(line: str, name: str) -> None:
+    assert logged_name(line) == name
+
+
+@pytest.mark.parametrize(
+    ("path", "start"),
+    [
+        ("outputs/img-samples/000042.7.png", "outputs/img-samples/000042.7.png"),
+        ("./here/000042.7.png", "here/000042.7.png"),
+        ("with space/a b.png", "with space/a b.png"),
+        ("/absolute/000042.7.png", "/absolute/000042.7.png"),
+        ("strange: folder/000042.7.png", "000042.7.png"),
+        ("a\nb/000042.7.png", "000042.7.png"),
+        ("#1/000042.7.png", "000042.7.png"),
+        ("//server/share/000042.7.png", "000042.7.png"),
+        ("-o/000042.7.png", "000042.7.png"),
+    ],
+)
+def test_a_line_begins_with_a_path_that_cannot_be_misread(path: str, start: str) -> None:
+    assert shown(Path(path)) == start
+
+
+def test_a_line_ends_with_what_the_pixels_depend_on() -> None:
+    line = log_line("a.png", '"a" -s2', "0123456789abcdef" * 4, "fedcba9876543210")
+    assert line == 'a.png: "a" -s2 # sha256:0123456789abcdef weights:fedcba98'
+    assert log_line("a.png", "a", "f" * 64, "").endswith(" # sha256:ffffffffffffffff")
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (b"", b"x.png: new\n"),
+        (b"old\n", b"old\nx.png: new\n"),
+        (b"old", b"old\nx.png: new\n"),
+        (b"old\nx.png: n", b"old\nx.png: new\n"),
+        (b"old\nx.png: new", b"old\nx.png: new\n"),
+        (b"old\nx.png: \0\0\0", b"old\nx.png: \0\0\0\nx.png: new\n"),
+    ],
+)
+def test_a_torn_line_never_fuses_with_the_next(tmp_path: Path, before: bytes, after: bytes) -> None:
+    path = tmp_path / "dream_log.txt"
+    path.write_bytes(before)
+    with appending(path) as tail:
+        tail.append("x.png: new")
+    assert path.read_bytes() == after
+
+
+def test_only_whole_lines_count(tmp_path: Path) -> None:
+    path = tmp_path / "dream_log.txt"
+    path.write_bytes(b'a.png: "x"\nb.png: "y"')
+    assert logged_names(path) == {"a.png"}
+    assert logged_names(tmp_path / "none.txt") == set()
