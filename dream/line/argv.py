@@ -10,7 +10,7 @@ from dream.errors import BadLine, BadSetting
 from dream.flags import SWITCH, Flag
 from dream.launch import LAUNCH_FLAGS, Launch
 from dream.line.formerly import Former
-from dream.line.names import SHELL, near
+from dream.line.names import SHELL, near, shown
 from dream.line.switches import Taken, take
 from dream.line.words import SWITCH_LIKE, Word, quote
 from dream.request import FLAGS, Request
@@ -71,11 +71,11 @@ def read_setting(name: str, value: object) -> tuple[str, Any]:
         if isinstance(value, bool):
             return field, value
         raise BadSetting(f"{name} is true or false, not {value!r}")
-    words = [str(word) for word in (value if isinstance(value, list) else [value])]
+    parts = value if isinstance(value, list) else [value]
+    words = [str(part) for part in parts]
     if kind.takes[1] > 1 and isinstance(value, str):
         words = value.replace(",", " ").split()
-    plain = all(_is_plain(word) for word in (value if isinstance(value, list) else [value]))
-    if plain and kind.takes[0] <= len(words) <= kind.takes[1]:
+    if all(map(_is_plain, parts)) and kind.takes[0] <= len(words) <= kind.takes[1]:
         try:
             return field, kind.read(words)
         except ValueError:
@@ -91,7 +91,7 @@ def _field(name: str, flags: Mapping[str, Flag]) -> str:
         if key == field or f"--{key}" in flag.names:
             return field
     meant = near(key, flags)
-    raise BadSetting(f"“{name}” is no setting", f"did you mean {meant}?" if meant else "")
+    raise BadSetting(f"“{shown(name)}” is no setting", f"did you mean {meant}?" if meant else "")
 
 
 def _is_plain(value: object) -> bool:
@@ -103,7 +103,9 @@ def _word(text: str) -> Word:
     if switch and any(map(str.isspace, text.partition("=")[0])):
         if text[2:3] and not text[1:].startswith("-") and text[:2] in SHELL[0]:
             # -o"my pictures" or "-old men in boats": the shell has taken the difference away.
-            raise BadSetting(f"“{text}” may be a prompt, or {text[:2]} and its value", _OTHERWISE)
+            raise BadSetting(
+                f"“{shown(text)}” may be a prompt, or {text[:2]} and its value", _OTHERWISE
+            )
         switch = False
     return Word(text, 0, len(text), True, switch)
 
@@ -114,7 +116,7 @@ def _setting(taken: Taken) -> tuple[type[Any], str, Any] | None:
     known, value = taken.known, taken.value
     if known.table is not Former:
         return known.table, known.field, value
-    if known.field == "full_precision":
+    if known.field == "full_precision" and not known.undo:
         return Launch, "precision", "float32"
     if known.undo or value == known.flag.default:
         return None

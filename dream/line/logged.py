@@ -108,7 +108,7 @@ def from_web(text: str) -> str | None:
         return None
     line = [quote(said["prompt"])]
     for key, name in _WEB_KEYS.items():
-        value = str(said.get(key, "") or "")
+        value = "" if said.get(key) is None else str(said[key])
         # The page meant "any" by a seed of -1, not the last one.
         if value and not (key == "seed" and value.startswith("-")):
             line.append(f"--{name}={spell(value)}")

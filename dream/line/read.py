@@ -50,34 +50,33 @@ def _said(line: str, start: int) -> Iterator[tuple[str, Any]]:
     while at < len(parts.switches):
         if not parts.switches[at].switch:
             raise _stray(line, parts, at)
+        word = parts.switches[at]
         taken = take(parts.switches, at, LINE, otherwise=otherwise)
-        column = parts.switches[at].start + 1
         at = taken.next
         if taken.known.table is Request:
             yield taken.known.field, taken.value
         else:
-            _refuse_unless_harmless(taken, column)
+            # `-Igor`: -I is there, but most likely was not meant.
+            glued = word.text.removeprefix(taken.name)[:1].isalpha()
+            _refuse_unless_harmless(taken, word.start + 1, otherwise if glued else "")
 
 
 def _stray(line: str, parts: Parts, at: int) -> BadLine:
     word = parts.switches[at]
     if unclosed(line, word):
         return unclosed_quote(word)
-    after_prompt = at == 0
-    return BadLine(
-        f"“{shown(word.text)}” stands after "
-        + ("the quoted prompt" if after_prompt else "the switches"),
-        word.start + 1,
-        'quote the whole prompt, and write \\" for a quote inside it'
-        if after_prompt
-        else "the prompt comes first; a value with spaces wants quotes",
-    )
+    text, column = shown(word.text), word.start + 1
+    if at == 0:
+        hint = 'quote the whole prompt, and write \\" for a quote inside it'
+        return BadLine(f"“{text}” stands after the quoted prompt", column, hint)
+    hint = "the prompt comes first; a value with spaces wants quotes"
+    return BadLine(f"“{text}” stands after the switches", column, hint)
 
 
-def _refuse_unless_harmless(taken: Taken, column: int) -> None:
+def _refuse_unless_harmless(taken: Taken, column: int, hint: str) -> None:
     """A switch that is not a line's: InvokeAI's are dropped where they change nothing."""
     known = taken.known
     if known.table is not Former:
-        raise BadLine(f"{taken.name} is said when dream starts, not in a line", column)
+        raise BadLine(f"{taken.name} is said when dream starts, not in a line", column, hint)
     if not known.undo and taken.value != known.flag.default:
-        raise BadLine(f"{taken.name} ({known.flag.help}) is not in this version", column)
+        raise BadLine(f"{taken.name} ({known.flag.help}) is not in this version", column, hint)

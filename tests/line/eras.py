@@ -326,6 +326,7 @@ WRONG = [
     Bad("a piece of cake -I /path/to/breakfast.png -tm bagel 0.6", 17, "-I"),
     Bad("a forest -embiggen 2.5 0.75 0.25", 10, "-embiggen (embiggen)"),
     Bad("waterfall -I./vacation-photo.png -W640 --fit", 11, "-I"),
+    Bad("x -Igor", 3, "quotes"),
     Bad("x -fit", 3, "-fit"),
     Bad("x -tm bagel 0.6", 3, "-tm"),
     Bad("x --hires_fix", 3, "--hires_fix"),

@@ -40,6 +40,7 @@ from dream.request import FLAGS, Request, Upscale
         (["--dry-run", "--models-dir=m"], {"dry_run": True, "models_dir": "m"}, {}, None),
         (["--precision", "bfloat16"], {"precision": "bfloat16"}, {}, None),
         (["--full_precision", "-b1"], {"precision": "float32"}, {}, None),
+        (["--no-full_precision"], {}, {}, None),
         (["--prompt", "a -s cat"], {}, {}, "a -s cat"),
         (["--stpes", "5"], {}, {}, BadSetting),
         (["-s0"], {}, {}, BadSetting),

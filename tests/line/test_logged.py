@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from dream.line import LogLine, facts, is_skipped, read, read_log_line
-from dream.request import Request
+from dream.request import Request, Upscale
 
 
 @pytest.mark.parametrize(
@@ -36,8 +36,15 @@ def test_a_log_line_comes_apart(line: str, path: str | None, inner: str, comment
 
 
 def test_the_web_pages_json_becomes_a_line() -> None:
-    log = read_log_line('a.png: {"prompt": "a \\"b\\"", "steps": "5", "seed": "7", "initimg": ""}')
+    log = read_log_line(
+        'a.png: {"prompt": "a \\"b\\"", "steps": "5", "seed": "7", "initimg": null}'
+    )
     assert log == LogLine("a.png", '"a \\"b\\"" --steps=5 --seed=7', "", 7)
+
+
+def test_the_web_pages_numbers_may_be_numbers() -> None:
+    line = 'a.png: {"prompt": "b", "seed": 0, "steps": 5, "upscale_level": 2, "seamless": null}'
+    assert read(line) == Request(prompt="b", seed=0, steps=5, upscale=Upscale(2))
 
 
 @pytest.mark.parametrize("rest", ["{", "{}", '{"prompt": 5}', "[]", '{"steps": 5}'])
