@@ -52,6 +52,8 @@ def _explained(error: Exception) -> SetupError:
 try:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
+        import cv2  # noqa: F401 (the likeliest to fail, and the quickest to say so)
+
         _lend_functional_tensor()
         from basicsr.archs.rrdbnet_arch import RRDBNet
         from realesrgan import RealESRGANer
