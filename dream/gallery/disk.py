@@ -8,7 +8,6 @@ there are no such locks, age decides.
 from __future__ import annotations
 
 import errno
-import itertools
 import os
 import re
 import sys
@@ -29,7 +28,10 @@ PATIENCE = 10.0
 
 BINARY = getattr(os, "O_BINARY", 0)
 LEFTOVER = re.compile(r"\.(dream-[0-9a-f]{16}\.tmp|[0-9]{6,}\.claim)")
-NO_LINKS = frozenset({errno.EPERM, errno.EACCES, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP})
+NO_LINKS = frozenset(
+    {errno.EPERM, errno.EACCES, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP}
+)
+"""What systems answer where a file can have one name only, as on a memory stick."""
 
 _ELSEWHERE = "choose another folder with -o FOLDER"
 _WHY = {
@@ -149,29 +151,39 @@ def give_name(temporary: Path, folder: Path, name: str) -> Path:
 
     Nothing is ever overwritten, whoever else writes to the folder.
     """
-    stem = name.removesuffix(".png")
-    for count in itertools.count():
-        path = folder / (f"{stem}.{count:02}.png" if count else name)
-        with suppress(FileExistsError):
-            _link(temporary, path)
-            sync_folder(folder)
-            return path
-    raise AssertionError("counting ended")
+    path, count = folder / name, 0
+    while not _named(temporary, path):
+        count += 1
+        path = folder / f"{name.removesuffix('.png')}.{count:02}.png"
+    sync_folder(folder)
+    return path
 
 
-def _link(temporary: Path, path: Path) -> None:
+def _named(temporary: Path, path: Path) -> bool:
+    """Names the file; False when the name is taken."""
     try:
         os.link(temporary, path)
+    except FileExistsError:
+        return False
     except OSError as error:
         if error.errno not in NO_LINKS:
             raise
-        # No hard links on this disk: an empty file holds the name, then the picture replaces it.
+        return _named_without_links(temporary, path)
+    return True
+
+
+def _named_without_links(temporary: Path, path: Path) -> bool:
+    """The same where a file has one name only: an empty file holds it, then is replaced."""
+    try:
         os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
-        try:
-            temporary.replace(path)
-        except OSError:
-            path.unlink()
-            raise
+    except FileExistsError:
+        return False
+    try:
+        temporary.replace(path)
+    except BaseException:
+        path.unlink()
+        raise
+    return True
 
 
 def sync_folder(folder: Path) -> None:

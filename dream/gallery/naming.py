@@ -26,7 +26,7 @@ _FORBIDDEN = re.compile(r'[<>:"/\\|?*\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff
 _LEADING = re.compile(r"^[\s.#!'\[-]+")
 """A hidden file, or, at the start of a log line, a comment, a command or a switch."""
 _RESERVED = re.compile(r"(con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³])(\..*)?", re.I | re.S)
-_HUGE = re.compile(r"[0-9]{4}")
+_HUGE = re.compile(r"\d{4}")  # in any script, as the format language reads them
 
 
 class Name(NamedTuple):
@@ -42,8 +42,8 @@ def file_name(
     """The name of a picture's file: one name inside the folder, whatever the template says.
 
     `fields` are the request's by name, those at their default may be missing; `prefix`, `seed`,
-    and `model_id` for the model are added.
-    A template that cannot be filled in gives the default name and a warning.
+    and `model_id` for the model are added. A template that cannot be filled in gives the default
+    name and a warning.
     """
     default = Name(f"{prefix}.{seed}.png")
     if template is None:
@@ -53,7 +53,7 @@ def file_name(
     known.setdefault("model_id", known["model"])
     try:
         filled = _PlainFormatter().vformat(template, (), known)
-    except (LookupError, ValueError, TypeError) as error:
+    except (LookupError, ValueError, TypeError, OverflowError) as error:
         reason = str(error.args[0]) if error.args else type(error).__name__
         return default._replace(warning=f"--fnformat {template}: {reason}; using {default.text}")
     name = safe_name(filled, _ROOM)

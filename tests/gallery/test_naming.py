@@ -13,6 +13,7 @@ FIELDS = {
     "cfg_scale": 7.5,
     "model": "tiny",
     "upscale": [2.0, 0.75],
+    "big": 2**32 - 1,
 }
 
 ANY = st.text() | st.text("{}:.!/\\prompt0123456789", max_size=40)
@@ -61,6 +62,8 @@ def test_a_template_is_filled_in(template: str | None, name: str) -> None:
         ("{prompt[0]}", "{prompt[0]} is none of"),
         ("{seed:99999999}", "99999999 is too wide"),
         ("{seed:{steps}{steps}}", "2020 is too wide"),
+        ("{seed:٩٩٩٩٩٩٩٩}", "is too wide"),
+        ("{big:c}", "%c arg not in range"),
         ("{width:04d}", "Unknown format code"),
         ("???", "no name"),
         ("", "no name"),
