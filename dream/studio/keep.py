@@ -73,7 +73,8 @@ class Album:
         if warning:
             yield Note(text=warning)
         if recipe.upscale is not None and self.save_original:
-            name = f"{name.removesuffix('.png')}.upscaled.png"
+            # Beside its original, which was kept a moment ago, perhaps under a name with a number.
+            name = f"{self.paths[-1].stem}.upscaled.png"
         entry = self.gallery.keep(
             picture,
             line=line,
