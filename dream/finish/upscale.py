@@ -65,52 +65,59 @@ class Upscaler:
         4 times); from there to the factor asked for, up or down, is an antialiased resize, as in
         Real-ESRGAN itself. A strength below 1 blends with the resized original; at 0 no network
         is loaded at all. The facts gain `upscaler_weights`, the sha256 of the network's file.
+        Where memory was too short for `upscale_tile`, the recipe has the one that it sufficed for.
 
         The callbacks may raise to cancel: `on_tile` between tiles, `on_fetch(arrived, of)` between
         chunks of a download. Raises FinishError, ModelError, FetchError.
         """
-        asked, name = picture.recipe.upscale, picture.recipe.upscaler
-        if asked is None or name is None:
-            return picture
-        plain = settle_mode(picture.image)
-        size = enlarged(plain.size, asked.factor)
-        resized = plain.resize(size, _RESIZE)
-        if asked.strength == 0:
-            return replace(picture, image=resized)
-        loaded = self._load(self._shelf.upscaler(name), on_note, on_fetch)
         try:
-            made = self._run(loaded.enlarger, plain, picture.recipe.upscale_tile, on_tile, on_note)
-            image = blend(resized, made.resize(size, _RESIZE), asked.strength)
-        except MemoryError as error:
-            raise FinishError(f"there is no memory for {size[0]}x{size[1]} pixels") from error
-        facts = {**picture.facts, "upscaler_weights": loaded.sha256}
-        return replace(picture, image=image, facts=facts)
-
-    def _run(
-        self, enlarger: Enlarger, image: Image.Image, tile: int, on_tile: OnTile, on_note: OnNote
-    ) -> Image.Image:
-        """The picture at the network's scale; with smaller tiles once, if memory is short."""
-        planes = to_planes(image)
-        try:
-            return from_planes(_enlarge(enlarger, planes, tile, on_tile), image.mode)
-        except (RuntimeError, MemoryError) as error:
-            if not is_out_of_memory(error):
-                raise
-        self._free()
-        smaller = max(LEAST_TILE, min(tile or max(image.size), max(image.size)) // 2)
-        on_note(f"too little memory to enlarge the picture so; trying --upscale_tile {smaller}")
-        try:
-            return from_planes(_enlarge(enlarger, planes, smaller, on_tile), image.mode)
+            return self._upscaled(picture, on_tile, on_note, on_fetch)
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error):
                 raise
             raise FinishError(
-                f"there is no memory to enlarge {image.width}x{image.height} pixels,"
-                f" even in tiles of {smaller}",
-                "try a smaller --upscale_tile",
+                f"there is no memory to enlarge {picture.image.width}x{picture.image.height}"
+                " pixels that much",
+                "try a smaller -U or --upscale_tile",
             ) from error
         finally:
             self._free()
+
+    def _upscaled(
+        self, picture: Picture, on_tile: OnTile, on_note: OnNote, on_fetch: OnProgress
+    ) -> Picture:
+        recipe, plain = picture.recipe, settle_mode(picture.image)
+        if recipe.upscale is None or recipe.upscaler is None:
+            return picture
+        size = enlarged(plain.size, recipe.upscale.factor)
+        resized = plain.resize(size, _RESIZE)
+        if recipe.upscale.strength == 0:
+            return replace(picture, image=resized)
+        loaded = self._load(self._shelf.upscaler(recipe.upscaler), on_note, on_fetch)
+        made, tile = self._run(loaded.enlarger, plain, recipe.upscale_tile, on_tile, on_note)
+        return replace(
+            picture,
+            image=blend(resized, made.resize(size, _RESIZE), recipe.upscale.strength),
+            recipe=replace(recipe, upscale_tile=tile),
+            facts={**picture.facts, "upscaler_weights": loaded.sha256},
+        )
+
+    def _run(
+        self, enlarger: Enlarger, image: Image.Image, tile: int, on_tile: OnTile, on_note: OnNote
+    ) -> tuple[Image.Image, int]:
+        """The picture at the network's scale, and the size of the tiles it was made in: the one
+        asked for or, if memory is short, once more in smaller ones."""
+        planes = to_planes(image)
+        try:
+            return from_planes(_enlarge(enlarger, planes, tile, on_tile), image.mode), tile
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
+        self._free()  # only here, when the error and what it holds are gone
+        side = max(image.size)
+        smaller = max(LEAST_TILE, min(tile or side, side) // 2)
+        on_note(f"too little memory to enlarge the picture so; trying --upscale_tile {smaller}")
+        return from_planes(_enlarge(enlarger, planes, smaller, on_tile), image.mode), smaller
 
     def _free(self) -> None:
         if self._device.type == "cuda":
@@ -127,12 +134,15 @@ class Upscaler:
         loaded = self._loaded
         if loaded is None or (loaded.path, loaded.stamp) != (card.path, stamp):
             self._loaded = None  # before the next one: never two in memory
-            with card.path.open("rb") as file:
-                sha256 = hashlib.file_digest(file, "sha256").hexdigest()
-            network = load_network(card.path)
+            network, sha256 = load_network(card.path), _sha256(card.path)
             enlarger = Enlarger(network, self._device, half=self._device.type == "cuda")
             loaded = self._loaded = _Loaded(card.path, stamp, sha256, enlarger)
         return loaded
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def enlarged(size: tuple[int, int], factor: float) -> tuple[int, int]:
