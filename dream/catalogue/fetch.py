@@ -148,7 +148,7 @@ def _asked(errand: _Errand, timeout: float) -> http.client.HTTPResponse:
 def _pour(response: http.client.HTTPResponse, errand: _Errand, on_progress: OnProgress) -> None:
     """Write the answer to the disk. Raises FetchError when it ends early, or the disk is full."""
     start, total = _extent(response)
-    if start != (errand.arrived() if start else 0) or 0 < errand.size != total > 0:
+    if start not in (0, errand.arrived()) or (errand.size and total and total != errand.size):
         errand.forget()
         raise errand.error(
             f"{_host(errand.url)} sends another file: {total:,} bytes from {start:,}"

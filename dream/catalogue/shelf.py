@@ -156,7 +156,7 @@ def _did_you_mean(name: str, known: Iterable[str]) -> str:
     near = difflib.get_close_matches(name.casefold(), names, n=3, cutoff=0.5)
     if near:
         return f"did you mean {' or '.join(names[n] for n in near)}?"
-    return f"there is {', '.join(sorted(names.values()))}" if names else ""
+    return f"there are: {', '.join(sorted(names.values()))}" if names else ""
 
 
 def _listed(things: Iterable[object]) -> str:
