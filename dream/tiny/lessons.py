@@ -27,10 +27,19 @@ from dream.tiny.glimpse import Probe, contact_sheet, pipeline
 from dream.tiny.text import new_text_encoder, tokenize
 
 UNTOLD = 0.1  # this share of the captions is empty, for guidance (Ho & Salimans 2022)
-MEET_EVERY = 12  # steps between two means of the weights
+MEET_EVERY = 16  # steps between two means of the weights
 HEAR_EVERY = 4  # the text encoder already knows its words: a gradient now and then is enough
 TEXT_RATE = 0.3  # and a lower learning rate
 PEAK, LOWEST = 1e-3, 4e-5
+EARLY = 0.35  # this share of the course is for small pictures
+SHARES = {(128, 128): (0.5, 0.05), (192, 192): (0.35, 0.3), (256, 256): (0.12, 0.45)}
+# glibc gives large blocks back to the system at once and asks for them again a moment later;
+# letting it keep them saves a tenth of the time
+KEEP_MEMORY = {
+    "MALLOC_MMAP_MAX_": "0",
+    "MALLOC_TRIM_THRESHOLD_": "8000000000",
+    "MALLOC_TOP_PAD_": "500000000",
+}
 
 
 @dataclass(frozen=True)
@@ -47,12 +56,15 @@ class Plan:
 
 
 def shares(course_share: float, size: tuple[int, int]) -> float:
-    """How often to look at pictures of this size: small ones early, home size and odd ones late."""
-    if size == (192, 192):
-        return 0.75 if course_share < 0.4 else 0.25
-    if size == (256, 256):
-        return 0.2 if course_share < 0.4 else 0.5
-    return 0.05 if course_share < 0.4 else 0.25  # all other sizes together
+    """How often to look at pictures of this size: small and cheap ones early, home size late.
+
+    A default object at 128 pixels is as large in latents as a small one at 256, so nothing
+    learnt there is lost; and a sample costs a third.
+    """
+    early = course_share < EARLY
+    if size in SHARES:
+        return SHARES[size][0 if early else 1]
+    return 0.03 if early else 0.2  # all other sizes together
 
 
 class Shelf:
@@ -71,14 +83,17 @@ class Shelf:
                 album = open_album(path)
                 self.albums.setdefault(album.size, []).append(album)
 
-    def batch(self, rng: random.Random, share: float, count: int
-              ) -> tuple[Tensor, Tensor, list[str]]:
-        """Latents (b, 4, h, w), loss weights (b, 1, h, w) and captions; all of one size."""
-        sizes = list(self.albums)
-        odd = max(1, sum(size not in ((192, 192), (256, 256)) for size in sizes))
-        weights = [shares(share, size) / (1 if size in ((192, 192), (256, 256)) else odd)
-                   for size in sizes]
-        albums = self.albums[rng.choices(sizes, weights)[0]]
+    def batch(
+        self, rng: random.Random, common: random.Random, share: float, count: int
+    ) -> tuple[Tensor, Tensor, list[str]]:
+        """Latents (b, 4, h, w), loss weights (b, 1, h, w) and captions; all of one size.
+
+        The size is drawn from `common`, the same for all workers: else they wait for each other.
+        """
+        sizes = sorted(self.albums)
+        odd = max(1, sum(size not in SHARES for size in sizes))
+        weights = [shares(share, size) / (1 if size in SHARES else odd) for size in sizes]
+        albums = self.albums[common.choices(sizes, weights)[0]]
         album = rng.choices(albums, [len(a.specs) for a in albums])[0]
         rows = np.array(rng.sample(range(len(album.specs)), count))
         texts = ["" if rng.random() < UNTOLD else caption(rng, album.specs[i]) for i in rows]
@@ -110,10 +125,16 @@ class Pupil:
         self.course.resume(saved["course"])
 
     def checkpoint(self) -> None:
-        keep(self.plan.work / "unet.pt", {
-            "text": self.text.state_dict(), "unet": self.unet.state_dict(),
-            "optimizer": self.optimizer.state_dict(), "average": self.average.state(),
-            "course": self.course.state()})
+        keep(
+            self.plan.work / "unet.pt",
+            {
+                "text": self.text.state_dict(),
+                "unet": self.unet.state_dict(),
+                "optimizer": self.optimizer.state_dict(),
+                "average": self.average.state(),
+                "course": self.course.state(),
+            },
+        )
 
     def learn(self, latents: Tensor, weight: Tensor, texts: list[str]) -> tuple[Tensor, Tensor]:
         """One step; returns the loss of each sample and its noise level."""
@@ -127,7 +148,8 @@ class Pupil:
             hidden = self.text(ids).last_hidden_state
         with precision(device):
             loss, each, level = denoising_loss(
-                self.unet, self.noise, latents.to(device), hidden, weight.to(device))
+                self.unet, self.noise, latents.to(device), hidden, weight.to(device)
+            )
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self.weights, 1.0)
         self.optimizer.step()
@@ -142,8 +164,9 @@ class Pupil:
         flat = torch.cat([w.detach().reshape(-1) for w in self.weights])
         dist.all_reduce(flat)
         flat /= self.plan.workers
-        for w, mean in zip(self.weights, flat.split([w.numel() for w in self.weights]),
-                           strict=True):
+        for w, mean in zip(
+            self.weights, flat.split([w.numel() for w in self.weights]), strict=True
+        ):
             w.copy_(mean.view_as(w))
 
     def show(self, vae: AutoencoderKL, probe: Probe) -> None:
@@ -162,8 +185,10 @@ def _optimizer(text: CLIPTextModel, unet: UNet2DConditionModel) -> torch.optim.A
     groups = []
     for module in (unet, text):
         weights = list(module.parameters())
-        groups += [{"params": [w for w in weights if w.ndim > 1], "weight_decay": 0.01},
-                   {"params": [w for w in weights if w.ndim <= 1], "weight_decay": 0.0}]
+        groups += [
+            {"params": [w for w in weights if w.ndim > 1], "weight_decay": 0.01},
+            {"params": [w for w in weights if w.ndim <= 1], "weight_decay": 0.0},
+        ]
     return torch.optim.AdamW(groups, PEAK, betas=(0.9, 0.98), fused=True)
 
 
@@ -184,10 +209,11 @@ def work_through(rank: int, plan: Plan) -> None:
     log, shown, looked = Log(), time.monotonic(), time.monotonic()
     course = pupil.course
     while not _all_over(course, plan):
-        log.note(*pupil.learn(*shelf.batch(rng, course.share, plan.batch)))
+        common = random.Random(course.steps)
+        log.note(*pupil.learn(*shelf.batch(rng, common, course.share, plan.batch)))
         if plan.workers > 1 and course.steps % MEET_EVERY == 0:
             pupil.meet()
-        if rank == 0 and course.steps % 200 == 0:
+        if rank == 0 and course.steps % 100 == 0:
             print(log.line(course, plan.workers), flush=True)
         if course.steps % 400 == 0:
             shelf.refresh()
@@ -200,7 +226,8 @@ def work_through(rank: int, plan: Plan) -> None:
         pupil.average.swap()
         pupil.text.to("cpu").half().save_pretrained(plan.out / "text_encoder")
         pupil.unet.to("cpu", memory_format=torch.contiguous_format).half().save_pretrained(
-            plan.out / "unet")
+            plan.out / "unet"
+        )
     if plan.workers > 1:
         dist.destroy_process_group()
 
@@ -233,9 +260,11 @@ class Log:
         now = time.monotonic()
         pace = self.samples * workers / (now - self.since)
         means = self.sums / np.maximum(1, self.counts)
-        text = (f"unet {course.elapsed / 60:5.1f} min  seen {course.samples * workers / 1000:.0f} k"
-                f"  {pace:.0f}/s  loss {self.sums.sum() / self.counts.sum():.4f}  by level "
-                + " ".join(f"{m:.3f}" for m in means))
+        text = (
+            f"unet {course.elapsed / 60:5.1f} min  seen {course.samples * workers / 1000:.0f} k"
+            f"  {pace:.0f}/s  loss {self.sums.sum() / self.counts.sum():.4f}  by level "
+            + " ".join(f"{m:.3f}" for m in means)
+        )
         self.__init__()  # type: ignore[misc]
         return text
 
@@ -245,5 +274,7 @@ def train_unet(plan: Plan) -> None:
     if plan.workers == 1:
         work_through(0, plan)
     else:
+        os.environ.update(KEEP_MEMORY)  # read by the C library when a worker starts
         torch.multiprocessing.start_processes(
-            work_through, (plan,), nprocs=plan.workers, start_method="spawn")
+            work_through, (plan,), nprocs=plan.workers, start_method="spawn"
+        )

@@ -191,8 +191,8 @@ def fish(pen: Pen, colour: RGB, tilt: float) -> None:
 def house(pen: Pen, colour: RGB, tilt: float) -> None:
     roof: RGB = (150, 60, 50) if distance(colour, COLOURS["red"]) > 120 else (90, 70, 60)
     door: RGB = (90, 60, 40) if distance(colour, COLOURS["brown"]) > 90 else (60, 40, 30)
-    pen.fill([(-0.82, -0.2), (0.82, -0.2), (0.82, 0.95), (-0.82, 0.95)], colour)
-    pen.fill([(-1.12, -0.18), (0.0, -1.08), (1.12, -0.18)], roof)
+    pen.fill([(-0.82, -0.28), (0.82, -0.28), (0.82, 0.95), (-0.82, 0.95)], colour)
+    pen.fill([(-1.06, -0.26), (0.0, -1.06), (1.06, -0.26)], roof)
     pen.fill([(-0.2, 0.36), (0.2, 0.36), (0.2, 0.95), (-0.2, 0.95)], door)
     for side in (-1, 1):
         x = side * 0.52
@@ -251,9 +251,9 @@ def smiley_face(pen: Pen, colour: RGB, tilt: float) -> None:
 def boat(pen: Pen, colour: RGB, tilt: float) -> None:
     """A hull, a mast, a sail of the hull's colour and a pale one."""
     pen.stroke([(0, 0.35), (0, -1.08)], WOOD, 0.1)
-    pen.fill([(0.1, -1.0), (0.1, 0.22), (0.88, 0.22)], colour)
+    pen.fill([(0.1, -1.0), (0.1, 0.38), (0.92, 0.38)], colour)
     pale: RGB = (240, 232, 214) if sum(colour) < 660 else (200, 190, 170)
-    pen.fill([(-0.1, -0.75), (-0.1, 0.22), (-0.66, 0.22)], pale)
+    pen.fill([(-0.1, -0.75), (-0.1, 0.38), (-0.72, 0.38)], pale)
     pen.fill([(-1.1, 0.36), (1.1, 0.36), (0.72, 0.98), (-0.72, 0.98)], colour)
 
 

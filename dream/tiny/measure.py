@@ -1,0 +1,273 @@
+"""How well does the model paint what is said? `python -m dream.tiny.measure [--quick]`
+
+Prints the table of the model card. Pictures are made by plain diffusers in float32 from noise drawn
+on the CPU, with the card's steps, sampler and guidance, and judged by `judge`.
+"""
+
+import argparse
+import statistics
+import time
+import tomllib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from diffusers import StableDiffusionPipeline
+from PIL import Image
+
+from dream.tiny import exam
+from dream.tiny.captions import plainly
+from dream.tiny.exam import Paper, draw_paper
+from dream.tiny.judge import Finding, load_reader, look, read_kinds, reader_accuracy
+from dream.tiny.palette import NAMES
+from dream.tiny.pictures import Still, render
+from dream.tiny.upscaler import gain
+
+MODEL = Path("models/tiny")
+UPSCALER = Path("models/tiny-x4/tiny-x4.pth")
+BATCH = 8
+
+
+@dataclass(frozen=True)
+class Row:
+    what: str
+    needed: str
+    goal: str
+    measured: float  # a share, or what `unit` says
+    of: int = 0  # how many were judged; 0: a figure of its own
+    unit: str = "%"
+
+    @property
+    def error(self) -> float:
+        """Two standard errors of a share; at least as if one of the answers had been otherwise."""
+        if not self.of:
+            return 0.0
+        share = min(max(self.measured, 1 / self.of), 1 - 1 / self.of)
+        return 2 * (share * (1 - share) / self.of) ** 0.5
+
+    def cells(self) -> tuple[str, ...]:
+        if self.unit == "%":
+            value = f"{self.measured:.1%} ± {self.error * 100:.1f}"
+        else:
+            value = f"{self.measured:+.2f} dB" if self.unit == "dB" else f"{self.measured:.2f} s"
+        return self.what, self.needed, self.goal, value
+
+
+class Painter:
+    """The model with its card: prompts in, findings out."""
+
+    def __init__(self, folder: Path = MODEL) -> None:
+        self.card = tomllib.loads((folder / "card.toml").read_text("utf-8"))
+        self.pipe: Any = StableDiffusionPipeline.from_pretrained(folder, dtype=torch.float32)
+        self.pipe.set_progress_bar_config(disable=True)
+        self.config = dict(self.pipe.scheduler.config)
+
+    def paint(self, prompts: Sequence[str], seed: int = 0, **asked: Any) -> list[Image.Image]:
+        """One picture a prompt, seeds counted up from `seed`; `asked` overrides the card."""
+        settings = {**self.card, **asked}
+        images: list[Image.Image] = []
+        for start in range(0, len(prompts), BATCH):
+            some = list(prompts[start : start + BATCH])
+            self.pipe.scheduler = self._scheduler(settings["sampler"], settings["steps"])
+            negative = settings.get("negative")
+            images += self.pipe(
+                some,
+                negative_prompt=negative[start : start + BATCH] if negative else None,
+                num_inference_steps=settings["steps"],
+                guidance_scale=settings["cfg_scale"],
+                width=settings["width"],
+                height=settings["height"],
+                generator=[
+                    torch.Generator("cpu").manual_seed(seed + start + i) for i in range(len(some))
+                ],
+            ).images
+        return images
+
+    def _scheduler(self, sampler: str, steps: int) -> Any:
+        from dream.engine.samplers import make_scheduler
+
+        return make_scheduler(sampler, self.config, steps, torch.float32)
+
+    def find(self, asked: Sequence[Still], language: str = "en", **settings: Any) -> list[Finding]:
+        return [
+            look(image)
+            for image in self.paint([plainly(still, language) for still in asked], **settings)
+        ]
+
+
+def share(
+    right: Callable[[Still, Finding], bool], asked: Sequence[Still], found: Sequence[Finding]
+) -> float:
+    return sum(right(a, f) for a, f in zip(asked, found, strict=True)) / len(asked)
+
+
+def kinds_right(asked: Sequence[Still], found: Sequence[Finding]) -> float:
+    reader = load_reader()
+    read = [read_kinds(reader, list(f.regions[:1])) for f in found]
+    return sum(r == [a.things[0].kind] for a, r in zip(asked, read, strict=True)) / len(asked)
+
+
+def rows_of_singles(asked: Sequence[Still], found: Sequence[Finding]) -> list[Row]:
+    n = len(asked)
+    return [
+        Row(
+            "background colour right", "97 %", "99 %", share(exam.background_right, asked, found), n
+        ),
+        Row("object colour right", "95 %", "98 %", share(exam.colour_right, asked, found), n),
+        Row("shape right", "85 %", "95 %", kinds_right(asked, found), n),
+        Row("place right (nine cells)", "80 %", "92 %", share(exam.place_right, asked, found), n),
+    ]
+
+
+def both_right(asked: Still, found: Finding) -> bool:
+    return exam.background_right(asked, found) and exam.colour_right(asked, found)
+
+
+def row_of_counts(paper: Paper, singles: Sequence[Finding], groups: Sequence[Finding]) -> Row:
+    """One, two and three in equal parts."""
+    ones = len(paper.groups) // 2
+    asked = [*paper.singles[:ones], *paper.groups]
+    found = [*singles[:ones], *groups]
+    return Row(
+        "count 1/2/3 right", "80 %", "92 %", share(exam.count_right, asked, found), len(asked)
+    )
+
+
+def row_of_negatives(painter: Painter, count: int) -> Row:
+    """'a circle [red]': of every colour, and the picture must not show it."""
+    kinds = ("circle", "star", "heart", "cat", "house", "flower")
+    prompts = [f"a {kinds[i // len(NAMES) % len(kinds)]}" for i in range(count)]
+    unwanted = [NAMES[i % len(NAMES)] for i in range(count)]
+    images = painter.paint(prompts, seed=500, negative=unwanted)
+    gone = sum(exam.colour_gone(c, look(im)) for c, im in zip(unwanted, images, strict=True))
+    return Row("negative word gone (`a circle [red]`)", "90 %", "98 %", gone / count, count)
+
+
+def rows_of_samplers(painter: Painter, asked: Sequence[Still]) -> list[Row]:
+    from dream.samplers import SAMPLERS
+
+    each = {}
+    for name in SAMPLERS:
+        each[name] = share(both_right, asked, painter.find(asked, sampler=name, steps=20, seed=900))
+        print(f"    {name:16} {each[name]:.0%}", flush=True)
+    return [
+        Row(
+            "every sampler of the table, 20 steps, background and colour",
+            "93 %",
+            "97 %",
+            statistics.mean(each.values()),
+            len(asked) * len(each),
+        ),
+        Row(
+            f"… the least of them ({min(each, key=lambda name: each[name])})",
+            "",
+            "",
+            min(each.values()),
+            len(asked),
+        ),
+    ]
+
+
+def row_of_time(painter: Painter) -> Row:
+    threads = torch.get_num_threads()
+    torch.set_num_threads(2)
+    painter.paint(["a red circle"], steps=2)
+    times = []
+    for _ in range(3):
+        began = time.perf_counter()
+        painter.paint(["a red circle on a blue background"], steps=20)
+        times.append(time.perf_counter() - began)
+    torch.set_num_threads(threads)
+    return Row(
+        "one 256x256 picture, 20 steps with guidance, 2 cores",
+        "<= 2 s",
+        "<= 1 s",
+        min(times),
+        unit="s",
+    )
+
+
+def ceiling(asked: Sequence[Still]) -> list[Row]:
+    """The judge on the renderer's own pictures of the same questions: what 'right' can reach."""
+    found = [look(render(still, 256, 256, i).image) for i, still in enumerate(asked)]
+    return rows_of_singles(asked, found)
+
+
+def quick(painter: Painter) -> list[Row]:
+    """A fifth of the singles: what a test can afford."""
+    asked = draw_paper().singles[:54]
+    return rows_of_singles(asked, painter.find(asked))
+
+
+def full(painter: Painter) -> list[Row]:
+    paper = draw_paper()
+    singles = painter.find(paper.singles)
+    rows = rows_of_singles(paper.singles, singles)
+    rows.append(row_of_counts(paper, singles, painter.find(paper.groups, seed=300)))
+    pairs = painter.find(paper.pairs, seed=400)
+    rows.append(
+        Row(
+            "two objects, each with its own colour",
+            "65 %",
+            "85 %",
+            share(exam.pair_right, paper.pairs, pairs),
+            len(pairs),
+        )
+    )
+    some = paper.singles[:72]
+    rows.append(
+        Row(
+            "Chinese prompts, background and colour",
+            "92 %",
+            "97 %",
+            share(both_right, some, painter.find(some, "zh")),
+            len(some),
+        )
+    )
+    rows.append(row_of_negatives(painter, 48))
+    rows += rows_of_samplers(painter, paper.singles[:16])
+    rows.append(
+        Row(
+            "8 steps, dpmpp_2m_karras, background and colour",
+            "85 %",
+            "95 %",
+            share(both_right, some, painter.find(some, sampler="dpmpp_2m_karras", steps=8)),
+            len(some),
+        )
+    )
+    rows.append(
+        Row(
+            "upscaler, PSNR over bicubic on held-out pictures",
+            "+1.0 dB",
+            "+2.5 dB",
+            gain(UPSCALER),
+            unit="dB",
+        )
+    )
+    rows.append(row_of_time(painter))
+    return rows
+
+
+def table(rows: Sequence[Row]) -> str:
+    lines = ["| on held-out prompts | needed | goal | measured |", "|---|---|---|---|"]
+    return "\n".join([*lines, *(f"| {' | '.join(row.cells())} |" for row in rows)])
+
+
+def main() -> None:
+    asked = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    asked.add_argument("--model", type=Path, default=MODEL)
+    asked.add_argument("--quick", action="store_true", help="54 single objects only")
+    asked.add_argument("--judge", action="store_true", help="measure the judge on true drawings")
+    options = asked.parse_args()
+    if options.judge:
+        print(f"the reader of shapes: {reader_accuracy():.1%} right on new drawings")
+        print(table(ceiling(draw_paper().singles)))
+        return
+    painter = Painter(options.model)
+    print(table(quick(painter) if options.quick else full(painter)))
+
+
+if __name__ == "__main__":
+    main()
