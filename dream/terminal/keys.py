@@ -35,6 +35,7 @@ def key_bindings(desk: Desk) -> KeyBindings:
     something_typed = Condition(lambda: bool(get_app().current_buffer.text))
 
     @bindings.add("c-c", filter=typing & something_typed)
+    @bindings.add("<sigint>", filter=typing & something_typed)
     def clear(event: KeyPressEvent) -> None:
         buffer = event.current_buffer
         buffer.save_to_undo_stack()

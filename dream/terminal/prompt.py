@@ -22,7 +22,7 @@ from dream.terminal.history import FILE_NAME, LineHistory
 from dream.terminal.interrupt import Interrupts
 from dream.terminal.keys import Desk, key_bindings
 from dream.terminal.plain import PlainPrompt
-from dream.terminal.quiet import unechoed
+from dream.terminal.quiet import forget_keys, unechoed
 from dream.terminal.show import MESSAGE, Screen
 from dream.terminal.style import STYLE, wants_colour
 
@@ -64,9 +64,9 @@ def converse(studio: Studio, screen: Screen) -> int:
         for line in entered(ask, desk, history, screen):
             with unechoed():
                 interrupts.follow(act(context, line), show)
-            if interrupts.twice() and desk.waiting:
-                screen.say(f"and {len(desk.waiting)} waiting lines given up")
-                desk.waiting.clear()
+            if interrupts.twice():
+                forget_keys()
+                give_up_waiting(desk, screen)
     return 0
 
 
@@ -101,6 +101,14 @@ def _next(ask: Ask, desk: Desk, history: LineHistory, screen: Screen) -> str:
     line, *others = line.split("\n")
     desk.waiting.extendleft(reversed(others))
     return line
+
+
+def give_up_waiting(desk: Desk, screen: Screen) -> None:
+    """Let go of the lines that were pasted and not begun."""
+    if desk.waiting:
+        count = len(desk.waiting)
+        screen.say(f"and {count} waiting line{'s' if count > 1 else ''} given up")
+        desk.waiting.clear()
 
 
 def edit_line(context: Context, history: LineHistory, desk: Desk) -> Ask:

@@ -21,8 +21,15 @@ def unechoed() -> Iterator[None]:
     former = termios.tcgetattr(file)
     quiet = termios.tcgetattr(file)
     quiet[3] &= ~(termios.ECHO | termios.ICANON)
+    quiet[3] |= termios.NOFLSH  # Ctrl-C ends a picture, not the lines typed meanwhile
     termios.tcsetattr(file, termios.TCSANOW, quiet)
     try:
         yield
     finally:
         termios.tcsetattr(file, termios.TCSANOW, former)
+
+
+def forget_keys() -> None:
+    """Drop the keys that were pressed meanwhile."""
+    if sys.platform != "win32" and sys.stdin.isatty():
+        termios.tcflush(sys.stdin.fileno(), termios.TCIFLUSH)

@@ -1,0 +1,176 @@
+"""The real prompt and the real studio; keys through a pipe, colours instead of a model."""
+
+from __future__ import annotations
+
+import io
+import signal
+import sys
+
+import pytest
+
+from dream.engine.base import Progress
+from dream.errors import EngineError
+from dream.request import Recipe
+from dream.studio import Studio
+from dream.terminal.history import FILE_NAME
+from dream.terminal.prompt import converse, screen_on
+from tests.fakes import FakeEngine
+from tests.terminal.conftest import Typed
+
+CTRL_C, CTRL_D, ENTER = "\x03", "\x04", "\r"
+
+
+def paste(text: str) -> str:
+    return f"\x1b[200~{text}\x1b[201~"
+
+
+def prompts(studio: Studio) -> list[str]:
+    assert isinstance(studio.engine, FakeEngine)
+    return [recipe.prompt for recipe in studio.engine.rendered]
+
+
+def kept(studio: Studio) -> list[str]:
+    file = studio.outdir / FILE_NAME
+    return file.read_text().splitlines() if file.exists() else []
+
+
+def test_a_line_becomes_a_picture_and_its_path_is_shown(studio: Studio, typed: Typed) -> None:
+    shown = typed(studio, "a red circle -S42\r")
+    (picture,) = studio.outdir.glob("*.png")
+    assert shown == f"{picture.as_posix()}  (-S42)\n"
+
+
+@pytest.mark.parametrize("leave", ["q", "quit", "exit", "  q ", CTRL_D])
+def test_ways_to_leave(studio: Studio, typed: Typed, leave: str) -> None:
+    end = "" if leave == CTRL_D else ENTER
+    assert typed(studio, leave + end + "never made\r") == ""
+    assert prompts(studio) == []
+
+
+def test_lines_that_say_nothing_are_passed_over(studio: Studio, typed: Typed) -> None:
+    assert typed(studio, "\r   \r# a comment\r// another\r") == ""
+    assert prompts(studio) == []
+
+
+def test_a_wrong_line_is_pointed_at_and_the_prompt_lives_on(studio: Studio, typed: Typed) -> None:
+    shown = typed(studio, "a cat -stpes 20\ra dog -S1\r").splitlines()
+    assert shown[0] == " " * len("dream> a cat ") + "^"
+    assert shown[1].startswith("“-stpes” is not a switch (did you mean --steps?")
+    assert prompts(studio) == ["a dog"]
+
+
+def test_a_picture_that_fails_is_said_and_the_prompt_lives_on(studio: Studio, typed: Typed) -> None:
+    def fails(recipe: Recipe) -> EngineError | None:
+        return EngineError("it went dark") if recipe.prompt == "a cat" else None
+
+    assert isinstance(studio.engine, FakeEngine)
+    studio.engine.fails = fails
+    shown = typed(studio, "a cat\ra dog -S7\r")
+    assert "failed: it went dark" in shown
+    assert "-S7" in shown
+
+
+def test_each_pasted_line_is_a_line_of_its_own(studio: Studio, typed: Typed) -> None:
+    shown = typed(studio, "a " + paste("cat -S1\r\nb -S2\nc -S3\nd -") + "S4\r")
+    assert prompts(studio) == ["a cat", "b", "c", "d"]
+    assert "dream> b -S2\n" in shown
+    assert kept(studio) == ["a cat -S1", "b -S2", "c -S3", "d -S4"]
+
+
+def test_forty_pasted_lines_are_all_made_in_order(studio: Studio, typed: Typed) -> None:
+    lines = [f"picture {n} -s1 -S{n} -W64 -H64" for n in range(40)]
+    typed(studio, paste("\n".join(lines) + "\n"))
+    assert prompts(studio) == [f"picture {n}" for n in range(40)]
+
+
+def test_lines_typed_in_one_burst_are_all_made(studio: Studio, typed: Typed) -> None:
+    typed(studio, "a\rb\nc\r")
+    assert prompts(studio) == ["a", "b", "c"]
+
+
+def test_a_typed_line_break_ends_a_line_too(studio: Studio, typed: Typed) -> None:
+    typed(studio, "a\x11\nb\r")  # Ctrl-Q: the next key as it is
+    assert prompts(studio) == ["a", "b"]
+
+
+def test_ctrl_c_on_an_empty_line_says_how_to_leave(studio: Studio, typed: Typed) -> None:
+    assert typed(studio, CTRL_C + "a\r").startswith("to leave, type q or press Ctrl-D\n")
+    assert prompts(studio) == ["a"]
+
+
+def test_ctrl_c_clears_what_is_typed_and_undo_brings_it_back(studio: Studio, typed: Typed) -> None:
+    typed(studio, "a cat" + CTRL_C + "a dog\r" + "a cow" + CTRL_C + "\x1f" + ENTER)
+    assert prompts(studio) == ["a dog", "a cow"]
+
+
+def test_ctrl_c_ends_the_line_being_made_and_keeps_what_is_finished(
+    studio: Studio, typed: Typed
+) -> None:
+    engine = studio.engine
+    assert isinstance(engine, FakeEngine)
+
+    def press(progress: Progress) -> None:
+        if len(engine.rendered) == 2 and progress.step == 2:
+            signal.raise_signal(signal.SIGINT)
+
+    engine.on_step = press
+    shown = typed(studio, "a cat -n5\ra dog -S1\r")
+    assert "cancelled; 1 of 5 made" in shown
+    assert prompts(studio) == ["a cat", "a cat", "a dog"]
+    assert len(engine.given_up) == 1
+    assert len(list(studio.outdir.glob("*.png"))) == 2
+
+
+def test_ctrl_c_twice_gives_up_the_waiting_lines(studio: Studio, typed: Typed) -> None:
+    engine = studio.engine
+    assert isinstance(engine, FakeEngine)
+
+    def press(progress: Progress) -> None:
+        signal.raise_signal(signal.SIGINT)
+
+    engine.on_step = press
+    shown = typed(studio, paste("a\nb\nc\nd\n"))
+    assert "and 2 waiting lines given up" in shown
+    assert prompts(studio) == ["a", "b"]
+
+
+def test_leaving_is_not_kept_but_wrong_lines_are(studio: Studio, typed: Typed) -> None:
+    typed(studio, "a cat -stpes\r\r")
+    assert kept(studio) == ["a cat -stpes"]
+
+
+def test_commands_put_text_into_the_edit_line(studio: Studio, typed: Typed) -> None:
+    typed(studio, "a cat -S5\r!1\r -W128\r")
+    assert isinstance(studio.engine, FakeEngine)
+    assert [(r.prompt, r.seed, r.width) for r in studio.engine.rendered] == [
+        ("a cat", 5, 64),
+        ("a cat", 5, 128),
+    ]
+
+
+def test_bytes_that_are_no_text_do_not_end_the_session(studio: Studio, typed: Typed) -> None:
+    typed(
+        studio, "a \udcff cat -S1\ra dog -S2\r".encode(errors="surrogateescape").decode("latin-1")
+    )
+    assert prompts(studio)[-1] == "a dog"
+
+
+def test_a_folder_that_cannot_be_written_is_said_once(studio: Studio, typed: Typed) -> None:
+    studio.outdir.parent.mkdir(exist_ok=True)
+    studio.outdir.write_text("a file in the folder's place")
+    shown = typed(studio, "# one\r# two\r!history\r")
+    assert shown.count("history is not kept") == 1
+    assert "1  # one\n    2  # two\n" in shown
+
+
+def test_a_dumb_terminal_gets_a_plain_prompt(
+    studio: Studio, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("TERM", "dumb")
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"a cat -S1\n!1\na dog -S2\n")))
+    assert converse(studio, screen_on(sys.stdout)) == 0
+    shown = capsys.readouterr().out
+    assert "\x1b" not in shown
+    assert shown.count("dream> ") == 4
+    assert prompts(studio) == ["a cat", "a dog"]
+    assert kept(studio) == ["a cat -S1", "!1", "a dog -S2"]
