@@ -70,6 +70,8 @@ def file_named(context: Context, argument: str, command: str) -> Path:
     if not said:
         raise BadLine(f"{command} takes a file, but nothing follows")
     text = said[0].text if len(said) == 1 else argument.strip()
+    if "\0" in text:
+        raise BadLine("no file's name holds a zero byte")
     if text[0] == text[-1] == "'" and len(text) > 2:  # as a terminal pastes a dropped file
         text = text[1:-1]
     try:
@@ -77,4 +79,11 @@ def file_named(context: Context, argument: str, command: str) -> Path:
     except RuntimeError:  # ~somebody who is not known here
         path = Path(text)
     beside = context.studio.outdir / path
-    return beside if not path.exists() and beside.exists() else path
+    return beside if not _exists(path) and _exists(beside) else path
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError:  # too long for a path, or in a folder we may not enter
+        return False

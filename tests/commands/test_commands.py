@@ -1,0 +1,193 @@
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from dream.commands import COMMANDS, Context, Edit, Page, act
+from dream.events import Cancelled, Event, Note, Queued, Refused, Saved, Step, Verified
+from dream.request import FLAGS
+from dream.studio import Studio
+from tests.fakes import FakeEngine, fake_studio
+
+
+@pytest.fixture
+def studio(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Studio:
+    monkeypatch.chdir(tmp_path)
+    return fake_studio(tmp_path)
+
+
+def happened(studio: Studio, line: str, history: Sequence[str] = ()) -> list[Event]:
+    return list(act(Context(studio, lambda: history, COMMANDS), line))
+
+
+def page(studio: Studio, line: str, history: Sequence[str] = ()) -> str:
+    (event,) = happened(studio, line, history)
+    assert isinstance(event, Page)
+    return "\n".join(" ".join(row) if isinstance(row, tuple) else row for row in event.lines)
+
+
+def refusal(studio: Studio, line: str, history: Sequence[str] = ()) -> str:
+    (event,) = happened(studio, line, history)
+    assert isinstance(event, Refused)
+    return str(event.error)
+
+
+def seeds(studio: Studio) -> list[int]:
+    assert isinstance(studio.engine, FakeEngine)
+    return [recipe.seed for recipe in studio.engine.rendered]
+
+
+def test_every_row_of_the_table_says_what_it_is() -> None:
+    assert len({command.name for command in COMMANDS}) == len(COMMANDS)
+    for command in COMMANDS:
+        assert command.name.startswith("!")
+        assert command.help
+        assert not command.help.endswith(".")
+
+
+def test_anything_else_is_made(studio: Studio) -> None:
+    for line in ("a cat -S1", "!dream a cat -S2", '"help" -S3', "helping hands -S4"):
+        happened(studio, line)
+    assert seeds(studio) == [1, 2, 3, 4]
+
+
+@pytest.mark.parametrize("line", ["", "  ", "# so", "// so"])
+def test_lines_that_say_nothing_do_nothing(studio: Studio, line: str) -> None:
+    assert happened(studio, line) == []
+
+
+@pytest.mark.parametrize("line", ["!hlep", "!Help", "!replya x.txt"])
+def test_an_unknown_command_names_the_nearest(studio: Studio, line: str) -> None:
+    assert "is not a command (did you mean !" in refusal(studio, line)
+
+
+def test_a_command_like_nothing_says_how_to_make_it_a_prompt(studio: Studio) -> None:
+    assert "quotes make it a prompt" in refusal(studio, "!!!wow!!!")
+    happened(studio, '"!!!wow!!!" -S9')
+    assert seeds(studio) == [9]
+
+
+# ── !help ──────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("line", ["!help", "help", "-h", "--help", "?", " help "])
+def test_help_names_every_switch_and_command(studio: Studio, line: str) -> None:
+    text = page(studio, line)
+    for flag in FLAGS.values():
+        assert flag.help in text
+    for command in COMMANDS:
+        assert f"{command.name} {command.usage}".strip() in text
+
+
+@pytest.mark.parametrize("topic", ["-s", "--steps", "steps", "s"])
+def test_help_explains_a_switch(studio: Studio, topic: str) -> None:
+    text = page(studio, f"!help {topic}")
+    assert text.startswith("-s, --steps N\n")
+    assert "a whole number from 1 to 1000" in text
+
+
+def test_help_knows_every_name(studio: Studio) -> None:
+    for flag in FLAGS.values():
+        for name in flag.names:
+            assert flag.help in page(studio, f"!help {name}")
+            assert flag.help in page(studio, f"!help {name.replace('_', '-')}")
+    for command in COMMANDS:
+        assert command.help in page(studio, f"!help {command.name}")
+
+
+def test_help_about_nothing_names_the_nearest(studio: Studio) -> None:
+    assert "did you mean -s?" in refusal(studio, "!help stepps")
+
+
+# ── files ──────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("file", ["list.txt", '"list.txt"', "'list.txt'", "  list.txt  "])
+def test_replay_makes_every_line(studio: Studio, tmp_path: Path, file: str) -> None:
+    (tmp_path / "list.txt").write_text("a cat -S1\n# no\n\na dog -S2\n")
+    happened(studio, f"!replay {file}")
+    assert seeds(studio) == [1, 2]
+
+
+@pytest.mark.parametrize("file", ["my lists/a.txt", '"my lists/a.txt"', "'my lists/a.txt'"])
+def test_names_with_spaces_need_no_quotes_and_take_them(
+    studio: Studio, tmp_path: Path, file: str
+) -> None:
+    (tmp_path / "my lists").mkdir()
+    (tmp_path / "my lists" / "a.txt").write_text("a cat -S1\n")
+    happened(studio, f"!replay {file}")
+    assert seeds(studio) == [1]
+
+
+def test_a_log_replays_and_verifies_by_its_bare_name(studio: Studio) -> None:
+    happened(studio, "a cat -S1 -n2")
+    assert not Path("dream_log.txt").exists(), "it lies in the outdir"
+    replayed = happened(studio, "!replay dream_log.txt")
+    assert [type(event) for event in replayed].count(Saved) == 2
+    verified = happened(studio, "!verify dream_log.txt")
+    assert all(event.same for event in verified if isinstance(event, Verified))
+    assert isinstance(verified[-1], Note)
+    assert len(seeds(studio)) == 8
+
+
+@pytest.mark.parametrize("command", ["!replay", "!verify", "!fetch"])
+@pytest.mark.parametrize("file", ["no such file", "/", "~nobody/x", "\0", "x" * 5000])
+def test_what_is_no_file_is_refused(studio: Studio, command: str, file: str) -> None:
+    assert refusal(studio, f"{command} {file}")
+    assert "takes a file" in refusal(studio, f"{command} ")
+
+
+def test_fetch_gives_the_line_that_makes_the_picture_again(studio: Studio) -> None:
+    made = happened(studio, '"a \\"big\\" cat\'s -s [dark]" -S1 -s4')
+    (saved,) = (event for event in made if isinstance(event, Saved))
+    for file in (str(saved.path), saved.path.name):
+        (event,) = happened(studio, f"!fetch {file}")
+        assert event == Edit(text=saved.line)
+    again = happened(studio, saved.line)
+    assert [event.sha256 for event in again if isinstance(event, Saved)] == [saved.sha256]
+
+
+# ── the past ───────────────────────────────────────────────────────────────────────────────────
+
+PAST = [f"line {n}" for n in range(1, 31)]
+
+
+def test_history_shows_the_last_lines_numbered(studio: Studio) -> None:
+    text = page(studio, "!history", PAST)
+    assert "… and 10 before these" in text
+    assert text.endswith("   30  line 30")
+    assert page(studio, "!history 2", PAST).splitlines()[1:] == ["   29  line 29", "   30  line 30"]
+    assert "before" not in page(studio, "!history 99", PAST)
+    assert page(studio, "!history") == "nothing found"
+
+
+@pytest.mark.parametrize("count", ["0", "-1", "x", "1 2", "²", "9" * 20])
+def test_history_wants_a_count(studio: Studio, count: str) -> None:
+    assert "how many lines" in refusal(studio, f"!history {count}", PAST)
+
+
+def test_search_finds_all_words_in_any_order_and_case(studio: Studio) -> None:
+    past = ["A red Circle", "a circle", "circle, reddish"]
+    assert page(studio, "!search circle RED", past) == "    1  A red Circle\n    3  circle, reddish"
+    assert page(studio, "!search cow", past) == "nothing found"
+    assert "takes words" in refusal(studio, "!search", past)
+
+
+def test_a_number_puts_its_line_into_the_edit_line(studio: Studio) -> None:
+    assert happened(studio, "!7", PAST) == [Edit(text="line 7")]
+
+
+@pytest.mark.parametrize("number", ["!0", "!31", "!7x", "!99999999999999999999"])
+def test_a_number_without_a_line_is_refused(studio: Studio, number: str) -> None:
+    assert "lines are 1 to 30" in refusal(studio, number, PAST)
+
+
+def test_commands_that_render_stop_at_ctrl_c(studio: Studio, tmp_path: Path) -> None:
+    (tmp_path / "list.txt").write_text("a cat -S1\na dog -S2\n")
+    events = act(Context(studio, list, COMMANDS), "!replay list.txt")
+    assert [type(next(events)) for _ in range(2)] == [Queued, Step]
+    assert isinstance(events.throw(KeyboardInterrupt()), Cancelled)
+    assert list(events) == []
+    assert seeds(studio) == [1]

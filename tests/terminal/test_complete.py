@@ -1,0 +1,105 @@
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from prompt_toolkit.completion import CompleteEvent
+from prompt_toolkit.document import Document
+
+from dream.commands import COMMANDS, Context
+from dream.samplers import SAMPLERS
+from dream.studio import Studio
+from dream.terminal.complete import LineCompleter
+from dream.terminal.paths import matching
+from tests.fakes import FakeEngine, fake_studio
+
+
+@pytest.fixture
+def studio(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Studio:
+    (tmp_path / "here" / "my pictures").mkdir(parents=True)
+    (tmp_path / "here" / "my pictures" / "a log.txt").touch()
+    (tmp_path / "here" / ".hidden").mkdir()
+    (tmp_path / "outputs").mkdir()
+    (tmp_path / "outputs" / "000001.42.png").touch()
+    (tmp_path / "outputs" / "dream_log.txt").touch()
+    monkeypatch.chdir(tmp_path / "here")
+    return fake_studio(tmp_path, FakeEngine(), "tiny", "two words")
+
+
+def completed(studio: Studio, line: str) -> list[str]:
+    """The whole lines that TAB at the end of this one offers."""
+    completer = LineCompleter(Context(studio, list, COMMANDS))
+    offers = completer.get_completions(Document(line), CompleteEvent())
+    return [line[: len(line) + offer.start_position] + offer.text for offer in offers]
+
+
+def test_a_prompt_is_left_alone(studio: Studio) -> None:
+    assert completed(studio, "a red ci") == []
+
+
+def test_switches_come_with_their_help(studio: Studio) -> None:
+    completer = LineCompleter(Context(studio, list, COMMANDS))
+    (offer,) = completer.get_completions(Document("a cat --ste"), CompleteEvent())
+    assert (offer.text, offer.display_text) == ("--steps", "--steps N")
+    assert "denoising" in offer.display_meta_text
+
+
+@pytest.mark.parametrize("line", ["a cat -A k_eu", "a cat --sampler=k_eu", "a cat -Ak_eu"])
+def test_values_of_a_choice(studio: Studio, line: str) -> None:
+    start = line.removesuffix("k_eu")
+    wanted = [start + name for name in SAMPLERS if name.startswith("k_eu")]
+    assert completed(studio, line) == wanted
+
+
+def test_models_from_the_shelf_quoted_where_they_need_it(studio: Studio) -> None:
+    assert completed(studio, "a cat --model t") == [
+        "a cat --model tiny",
+        'a cat --model "two words"',
+    ]
+
+
+def test_upscalers_from_the_shelf(studio: Studio) -> None:
+    assert "a cat -U2 --upscaler realesr-general-x4v3" in completed(
+        studio, "a cat -U2 --upscaler realesr-g"
+    )
+
+
+def test_seeds_of_this_session_the_last_first(studio: Studio) -> None:
+    studio.past += [7, 42, 7, 421]
+    assert completed(studio, "a cat -S ") == ["a cat -S 421", "a cat -S 7", "a cat -S 42"]
+    assert completed(studio, "a cat -S4") == ["a cat -S421", "a cat -S42"]
+
+
+def test_folders_with_spaces_are_quoted_and_hidden_ones_wait_for_their_dot(
+    studio: Studio,
+) -> None:
+    assert completed(studio, "a cat -o ") == ['a cat -o "my pictures/"']
+    assert completed(studio, "a cat -o .h") == ["a cat -o .hidden/"]
+
+
+def test_commands_and_their_files(studio: Studio) -> None:
+    assert completed(studio, "!re") == ["!replay"]
+    assert completed(studio, "!replay m") == ['!replay "my pictures/']
+    assert completed(studio, '!replay "my pictures/') == ['!replay "my pictures/a log.txt"']
+    assert completed(studio, "!verify dre") == ["!verify dream_log.txt"]
+    assert completed(studio, "!fetch 0") == ["!fetch 000001.42.png"]
+    assert completed(studio, "!help verif") == ["!help verify"]
+    assert completed(studio, "!nothing x") == []
+
+
+def test_nothing_to_offer_is_no_error(studio: Studio) -> None:
+    for line in ("!replay /no/such/folder/", "!replay ~nobody/", "a -o \0", "a --model "):
+        completed(studio, line)
+
+
+def test_a_folder_of_many_files_is_given_up_in_time(tmp_path: Path) -> None:
+    for n in range(300):
+        (tmp_path / f"file{n}").touch()
+    ticks: Iterator[float] = (n * 0.001 for n in range(10_000))
+    offered = matching(f"{tmp_path}/", clock=lambda: next(ticks))
+    assert 40 <= len(offered) <= 50, "50 ms, at 1 ms a file"
+    began = time.monotonic()
+    matching(f"{tmp_path}/none")
+    assert time.monotonic() - began < 5

@@ -1,0 +1,52 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from dream.commands import COMMANDS
+from dream.terminal.highlight import spans, styled
+
+
+def coloured(line: str) -> list[tuple[str, str]]:
+    return [(line[start:end], what) for start, end, what in spans(line, COMMANDS)]
+
+
+@pytest.mark.parametrize(
+    ("line", "pieces"),
+    [
+        ("a red circle", []),
+        ("a cat -s20", [("-s", "switch"), ("20", "value")]),
+        ("a cat -s 20 -g", [("-s", "switch"), (" 20", "value"), ("-g", "switch")]),
+        ("a [dark] cat", [("[dark]", "negative")]),
+        ("a cat -s20 # so", [("-s", "switch"), ("20", "value"), ("# so", "aside")]),
+        ('a.png: "x" -S1', [("a.png: ", "aside"), ("-S", "switch"), ("1", "value")]),
+        ("# all of it", [("# all of it", "aside")]),
+        ("a -stpes 20 -g", [("-stpes", "error"), ("-g", "switch")]),
+        ("a -s 5000 -g", [("-s", "switch"), ("5000", "error"), ("-g", "switch")]),
+        ("a -s 5000", [("-s", "switch")]),
+        ("a -stp", [("-stp", "switch")]),
+        ("!replay x.txt", [("!replay", "command")]),
+        ("!rep", [("!rep", "command")]),
+        ("!rep x.txt", [("!rep", "error")]),
+        ("!12", [("!12", "command")]),
+    ],
+)
+def test_what_stands_out(line: str, pieces: list[tuple[str, str]]) -> None:
+    assert coloured(line) == pieces
+
+
+LINES = st.lists(
+    st.one_of(
+        st.sampled_from(
+            ["-s", "20", "-U2", '"', "a b", "--model=", "#", "!x", "[no]", "\\", "x.png:"]
+        ),
+        st.text(max_size=5),
+    )
+).map(" ".join)
+
+
+@settings(max_examples=300, deadline=None)
+@given(LINES)
+def test_the_pieces_are_the_line(line: str) -> None:
+    assert "".join(piece[1] for piece in styled(line, COMMANDS)) == line

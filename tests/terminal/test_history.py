@@ -1,0 +1,85 @@
+from __future__ import annotations
+
+import multiprocessing
+import stat
+from pathlib import Path
+
+import pytest
+
+from dream.terminal.history import LineHistory
+
+
+def history(path: Path, complaints: list[str] | None = None) -> LineHistory:
+    return LineHistory(path, (complaints if complaints is not None else []).append, unkept=("q",))
+
+
+def test_each_line_is_on_disk_the_moment_it_is_entered(tmp_path: Path) -> None:
+    path = tmp_path / "new" / "folder" / ".dream_history"
+    entered = history(path)
+    for line in ("a cat", "猫 🐈 -s20", "", "  ", "q", "C:\\new\\folder", "two\nlines"):
+        entered.append_string(line)
+    assert path.read_text() == "a cat\n猫 🐈 -s20\nC:\\new\\folder\ntwo\\nlines\n"
+    assert stat.S_IMODE(path.stat().st_mode) & 0o077 == 0, "prompts are private"
+
+
+def test_the_newest_line_comes_first_for_the_arrow_key(tmp_path: Path) -> None:
+    path = tmp_path / "history"
+    path.write_text("one\n\ntwo\r\nthree\n")
+    assert list(history(path).load_history_strings()) == ["three", "two\r", "one"]
+
+
+def test_of_a_huge_file_the_arrow_key_sees_the_end_and_numbers_count_from_the_start(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "history"
+    path.write_text("".join(f"line {n} {'x' * 1000}\n" for n in range(1, 3001)))
+    loaded = list(history(path).load_history_strings())
+    assert 1000 < len(loaded) < 1100
+    assert loaded[0].startswith("line 3000 ")
+    assert all(line.startswith("line ") for line in loaded), "no line is cut in two"
+    assert history(path).lines()[6].startswith("line 7 ")
+
+
+def test_a_line_cut_off_by_a_full_disk_is_not_joined(tmp_path: Path) -> None:
+    path = tmp_path / "history"
+    path.write_text("whole\ncut o")
+    history(path).append_string("next")
+    assert history(path).lines() == ["whole", "cut o", "next"]
+
+
+def test_text_that_is_not_utf8_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "history"
+    path.write_bytes(b"caf\xe9\nnext\n")
+    assert history(path).lines() == ["caf\N{REPLACEMENT CHARACTER}", "next"]
+
+
+@pytest.mark.parametrize("place", ["a folder", "inside a file"])
+def test_without_a_file_it_lasts_as_long_as_the_session(tmp_path: Path, place: str) -> None:
+    (tmp_path / "file").touch()
+    path = tmp_path if place == "a folder" else tmp_path / "file" / "history"
+    complaints: list[str] = []
+    entered = history(path, complaints)
+    entered.append_string("one")
+    entered.append_string("two")
+    assert entered.lines() == ["one", "two"]
+    assert entered.get_strings() == ["one", "two"]
+    assert len(complaints) == 1
+    assert str(path) in complaints[0]
+
+
+def enter_many(path: Path, who: str) -> None:
+    entered = history(path)
+    for n in range(100):
+        entered.append_string(f"{who}{n} " + who * 500)
+
+
+def test_two_sessions_never_tear_each_others_lines(tmp_path: Path) -> None:
+    path = tmp_path / "history"
+    context = multiprocessing.get_context("spawn")
+    both = [context.Process(target=enter_many, args=(path, who)) for who in "ab"]
+    for one in both:
+        one.start()
+    for one in both:
+        one.join(60)
+    lines = history(path).lines()
+    assert sorted(lines) == sorted(f"{who}{n} " + who * 500 for who in "ab" for n in range(100))
