@@ -25,6 +25,9 @@ def open_painter(
     from dream.engine.setup import explained
 
     with explained():
+        from dream.engine.device import choose
+
+        choose(device, precision)  # before the long import, for it may be all there is to say
         from dream.engine.painter import Painter
     return Painter(find_model, device=device, precision=precision)
 

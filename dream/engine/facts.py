@@ -11,10 +11,10 @@ from dream.engine.device import processor
 from dream.engine.pipelines import Loaded
 
 
-def facts(loaded: Loaded, thrifty: bool) -> dict[str, str]:
+def facts(loaded: Loaded) -> dict[str, str]:
     """Every value is text; keys as in `dream.picture.Picture.facts`."""
     placement = loaded.placement
-    said = {
+    return {
         "weights": loaded.digest.result(),
         "device": placement.device,
         "precision": placement.precision,
@@ -25,4 +25,3 @@ def facts(loaded: Loaded, thrifty: bool) -> dict[str, str]:
         "diffusers": diffusers.__version__,
         "transformers": transformers.__version__,
     }
-    return said | ({"memory": "sliced and tiled"} if thrifty else {})

@@ -5,12 +5,29 @@ from __future__ import annotations
 import gc
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 
+T = TypeVar("T")
+
 SIGNS = ("not enough memory", "can't allocate memory", "out of memory")
 """In the words of torch's allocators for CPU (Linux, Windows), Apple's GPU and CUDA."""
+
+
+def attempt(work: Callable[[], T]) -> T | None:
+    """What the work makes; None when memory ran out. Other errors pass.
+
+    Only after the `except` are the traceback and every tensor it holds let go of, and their memory
+    can be given back.
+    """
+    try:
+        return work()
+    except Exception as error:
+        if not is_out_of_memory(error):
+            raise
+    give_back_memory()
+    return None
 
 
 def is_out_of_memory(error: BaseException) -> bool:

@@ -23,4 +23,8 @@ def latents(pipe: Any, source: torch.Generator, width: int, height: int) -> torc
         return None
     factor = pipe.vae_scale_factor
     shape = (1, pipe.unet.config.in_channels, height // factor, width // factor)
-    return torch.randn(shape, generator=source, device="cpu", dtype=torch.float32)
+    drawn = torch.randn(shape, generator=source, device="cpu", dtype=torch.float32)
+    if pipe.unet.config.time_cond_proj_dim is None:
+        return drawn
+    # A consistency model hears the guidance scale too, and takes its number type from the latents.
+    return drawn.to(pipe.unet.dtype)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from inspect import signature
 from typing import Any
 
@@ -27,7 +28,8 @@ from dream.request import Recipe
 PREVIEWS = 10
 """About so many looks at a picture in the making, whatever its number of steps."""
 
-SMALLER = "try smaller -W and -H, or --precision float16 or bfloat16"
+Words = Mapping[str, str | None]
+"""The texts, by the names of a pipeline's arguments."""
 
 
 class Painter:
@@ -51,26 +53,19 @@ class Painter:
         """
         with quiet():
             loaded = self.load(recipe.model, tell)
-            try:
-                return self._paint(loaded, recipe, tell)
-            except Exception as error:
-                if not memory.is_out_of_memory(error):
-                    raise
-            # Outside of the except: its traceback holds on to every tensor of the first try.
-            memory.give_back_memory()
-            tell(Note(text="memory ran out; once again, with attention and VAE in slices"))
-            try:
+            words = _words(loaded, recipe, tell)
+            made = memory.attempt(lambda: self._paint(loaded, recipe, words, tell))
+            if made is None:
+                tell(Note(text="memory ran out; once again, with attention and VAE in slices"))
                 with memory.thrifty(loaded.pipe):
-                    return self._paint(loaded, recipe, tell, thrifty=True)
-            except Exception as error:
-                if not memory.is_out_of_memory(error):
-                    raise
-            memory.give_back_memory()
-            raise OutOfMemory(
-                f"no memory for {recipe.width}x{recipe.height} pixels on {self.placement.device}, "
-                "not even in slices",
-                SMALLER,
-            )
+                    made = memory.attempt(lambda: self._paint(loaded, recipe, words, tell))
+                if made is None:
+                    raise OutOfMemory(
+                        f"no memory for {recipe.width}x{recipe.height} pixels, not even in slices",
+                        "try smaller -W and -H, or --precision float16 or bfloat16",
+                    )
+                made = replace(made, facts={**made.facts, "memory": "sliced and tiled"})
+            return made
 
     def load(self, model: str, tell: Tell) -> Loaded:
         """The model in memory; the former one leaves before another comes.
@@ -82,17 +77,14 @@ class Painter:
             return self._loaded
         tell(Loading(model=model))
         self.unload()
-        try:
-            with quiet():
-                self._loaded = load(card, self._device, self._precision)
-        except Exception as error:
-            if not memory.is_out_of_memory(error):
-                raise
+        with quiet():
+            loaded = memory.attempt(lambda: load(card, self._device, self._precision))
+        if loaded is None:
             raise OutOfMemory(
                 f"no memory for the model {card.name}", "try --precision float16 or bfloat16"
-            ) from None
-        self.placement = self._loaded.placement
-        return self._loaded
+            )
+        self._loaded, self.placement = loaded, loaded.placement
+        return loaded
 
     def unload(self) -> None:
         """Forget the model, and give its memory back."""
@@ -100,32 +92,27 @@ class Painter:
             self._loaded = None
             memory.give_back_memory()
 
-    def _paint(
-        self, loaded: Loaded, recipe: Recipe, tell: Tell, *, thrifty: bool = False
-    ) -> Picture:
+    def _paint(self, loaded: Loaded, recipe: Recipe, words: Words, tell: Tell) -> Picture:
         pipe = loaded.pipe
         own = pipe.scheduler
-        takes = signature(pipe.__call__).parameters
-        words = _words(pipe, takes, recipe, tell)
-        scheduler = _scheduler(loaded, recipe, tell)
         source = noise.generator(recipe.seed)
-        start = noise.latents(pipe, source, recipe.width, recipe.height)
+        asked = {
+            **words,
+            "latents": noise.latents(pipe, source, recipe.width, recipe.height),
+            "width": recipe.width,
+            "height": recipe.height,
+            "num_inference_steps": recipe.steps,
+            "guidance_scale": recipe.cfg_scale,
+            "generator": source,
+            "callback_on_step_end": _Steps(loaded, recipe, tell),
+        }
+        takes = signature(pipe.__call__).parameters
         try:
-            pipe.scheduler = scheduler
-            made = pipe(
-                **words,
-                **({} if start is None else {"latents": start}),
-                width=recipe.width,
-                height=recipe.height,
-                num_inference_steps=recipe.steps,
-                guidance_scale=recipe.cfg_scale,
-                generator=source,
-                output_type="pil",
-                callback_on_step_end=_Steps(loaded, recipe, tell),
-            )
+            pipe.scheduler = _scheduler(loaded, recipe)
+            made = pipe(**{name: value for name, value in asked.items() if name in takes})
         finally:
             pipe.scheduler = own
-        return Picture(made.images[0].convert("RGB"), recipe, facts(loaded, thrifty))
+        return Picture(made.images[0].convert("RGB"), recipe, facts(loaded))
 
 
 class _Steps:
@@ -142,7 +129,7 @@ class _Steps:
         self, pipe: Any, index: int, timestep: Any, tensors: Mapping[str, torch.Tensor]
     ) -> dict[str, torch.Tensor]:
         # Heun and other second-order samplers call twice for one step, PNDM once too often.
-        calls = pipe.num_timesteps
+        calls = getattr(pipe, "num_timesteps", self._steps)
         step = min(self._steps, (index + 1) * self._steps // calls)
         if step > self._told:
             self._told = step
@@ -157,24 +144,23 @@ class _Steps:
         return None if estimate is None else look(estimate, self._map)
 
 
-def _words(
-    pipe: Any, takes: Mapping[str, object], recipe: Recipe, tell: Tell
-) -> dict[str, str | None]:
+def _words(loaded: Loaded, recipe: Recipe, tell: Tell) -> Words:
+    """The two texts for the pipeline; what it will not hear, and what it will not do, is told."""
+    pipe, model = loaded.pipe, loaded.card.name
     positive, negative = positive_negative(recipe.prompt, recipe.negative)
     for text in filter(None, (positive, negative)):
         if lost := unheard(pipe, text):
-            tell(Note(text=f"too long for this model; it does not hear: {lost}"))
-    if "negative_prompt" not in takes:
-        if negative:
-            tell(Note(text=f"{recipe.model} has no ear for negative words: {negative}"))
-        return {"prompt": positive}
+            tell(Note(text=f"too long for {model}, which does not hear: {lost}"))
+    if negative and "negative_prompt" not in signature(pipe.__call__).parameters:
+        tell(Note(text=f"{model} has no ear for negative words: {negative}"))
+    if not obeys_table(pipe.scheduler.config):
+        name = type(pipe.scheduler).__name__
+        tell(Note(text=f"{model} paints with its own {name}, not with {recipe.sampler}"))
     return {"prompt": positive, "negative_prompt": negative or None}
 
 
-def _scheduler(loaded: Loaded, recipe: Recipe, tell: Tell) -> Any:
+def _scheduler(loaded: Loaded, recipe: Recipe) -> Any:
     own = loaded.pipe.scheduler
-    if obeys_table(own.config):
-        return make_scheduler(recipe.sampler, own.config, recipe.steps, loaded.placement.dtype)
-    name = type(own).__name__
-    tell(Note(text=f"{recipe.model} paints with its own {name}; {recipe.sampler} is not for it"))
-    return own
+    if not obeys_table(own.config):
+        return own
+    return make_scheduler(recipe.sampler, own.config, recipe.steps, loaded.placement.dtype)

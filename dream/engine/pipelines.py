@@ -40,7 +40,7 @@ def load(card: ModelCard, device: str, precision: str) -> Loaded:
     """Read a model into memory. Raises ModelError for a folder that is broken or of another kind,
     BadSetting for a device that is not here, and torch's own error when memory runs out."""
     index = _read_index(card.path)
-    weights = find_weights(card.path, [name for name, _ in index.parts])
+    weights = find_weights(card.path, index.parts)
     placement = choose(device, precision, count_parameters(weights))
     try:
         pipe = _from_pretrained(card.path, index, weights, placement)
@@ -55,37 +55,49 @@ class _Index:
     """What model_index.json says."""
 
     pipeline: str
-    parts: tuple[tuple[str, str], ...]
-    """Name and class of each component that is there and wanted."""
-    optional: tuple[str, ...]
-    """Components the file names and we do without."""
+    parts: tuple[str, ...]
+    """The components that are there and wanted."""
+    absent: tuple[str, ...]
+    """Components it names that it does not have, or that we do without."""
 
 
 def _read_index(folder: Path) -> _Index:
     try:
         said = json.loads((folder / "model_index.json").read_text(encoding="utf-8"))
         pipeline = said["_class_name"]
-        rows = {name: row for name, row in said.items() if isinstance(row, list) and row[0]}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        rows = {name: row for name, row in said.items() if isinstance(row, list)}
+        absent = {name for name, row in rows.items() if row[0] is None or name in NOT_WANTED}
+    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
         raise ModelError(
             f"{folder / 'model_index.json'} cannot be read",
             "a model is a folder in diffusers layout",
         ) from error
-    wanted = {name: row for name, row in rows.items() if name not in NOT_WANTED}
-    for name, (library, *_) in wanted.items():
-        if library not in LIBRARIES:
+    wanted = [name for name in rows if name not in absent]
+    for name in wanted:
+        if (library := rows[name][0]) not in LIBRARIES:
             raise ModelError(
                 f"{folder}: its {name} would run code from {library}, which is refused"
             )
     if not isinstance(pipeline, str) or not hasattr(diffusers, pipeline):
         raise ModelError(f"{folder} is for a {pipeline}, which this diffusers does not have")
-    parts = tuple((name, str(row[-1])) for name, row in wanted.items())
-    return _Index(pipeline, parts, tuple(name for name in NOT_WANTED if name in said))
+    for name in wanted:
+        _check_part(folder, name)
+    return _Index(pipeline, tuple(wanted), tuple(absent))
+
+
+def _check_part(folder: Path, name: str) -> None:
+    """A tokenizer without its vocabulary would load, and understand nothing."""
+    part = folder / name
+    vocabularies = ("tokenizer.json", "vocab.json", "vocab.txt", "*.model")
+    if not part.is_dir():
+        raise ModelError(f"{folder} lacks its {name}", "copy the whole folder again")
+    if name.startswith("tokenizer") and not any(any(part.glob(v)) for v in vocabularies):
+        raise ModelError(f"{part} has no vocabulary", "copy the whole folder again")
 
 
 def _from_pretrained(folder: Path, index: _Index, weights: Weights, placement: Placement) -> Any:
-    without: dict[str, Any] = dict.fromkeys(index.optional)
-    pipe = _pipeline_class(index.pipeline).from_pretrained(
+    without: dict[str, Any] = dict.fromkeys(index.absent)
+    return _pipeline_class(index.pipeline).from_pretrained(
         folder,
         dtype=placement.dtype,
         variant=weights.variant,
@@ -93,7 +105,6 @@ def _from_pretrained(folder: Path, index: _Index, weights: Weights, placement: P
         local_files_only=True,
         **without,
     )
-    return pipe
 
 
 def _pipeline_class(name: str) -> Any:

@@ -18,6 +18,7 @@ from queue import SimpleQueue
 
 from dream.engine.base import Progress, Stopped, Tell
 from dream.events import Loading, Note
+from dream.request import Recipe
 from dream.worker.crash import as_dream_error
 from dream.worker.wire import (
     Answer,
@@ -85,6 +86,9 @@ class Host:
         try:
             if advice:
                 tell(Note(text=advice))
+            if isinstance(order.task, Recipe):
+                workshop.load(order.task.model, tell)
+                self._answer(Ready(order.task.model))
             self._answer(Done(order.job, workshop.do(order.task, tell)))
         except Stopped:
             pass

@@ -1,0 +1,233 @@
+"""Recipes through a real pipeline, with random weights: everything but meaning."""
+
+from __future__ import annotations
+
+import logging
+import socket
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from diffusers import DDIMScheduler, StableDiffusionPipeline
+
+from dream.catalogue import Shelf
+from dream.engine import open_painter
+from dream.engine.base import Progress, Stopped
+from dream.engine.painter import Painter
+from dream.errors import BadSetting, OutOfMemory
+from dream.events import Loading, Note
+from dream.picture import Picture
+from dream.samplers import SAMPLERS
+from tests.recipes import recipe
+
+
+def paint(painter: Painter, **changes: Any) -> tuple[Picture, list[Any]]:
+    told: list[Any] = []
+    return painter.paint(recipe(**changes), told.append), told
+
+
+@pytest.mark.parametrize("model", ["random", "random-v"])  # loaded once each
+@pytest.mark.parametrize("sampler", SAMPLERS)
+def test_every_sampler_paints_sanely_and_again(painter: Painter, sampler: str, model: str) -> None:
+    first, told = paint(painter, sampler=sampler, model=model)
+    again, _ = paint(painter, sampler=sampler, model=model)
+    assert first.sha256 == again.sha256
+    assert first.image.size == (64, 64)
+    assert 10 < np.asarray(first.image).std() < 120, "neither flat nor all black and white"
+    assert [h.step for h in told if isinstance(h, Progress)] == [1, 2, 3]
+
+
+def test_another_seed_is_another_picture(painter: Painter) -> None:
+    assert len({paint(painter, seed=seed)[0].sha256 for seed in (0, 1, 2**32 - 1)}) == 3
+
+
+@pytest.mark.parametrize("sampler", SAMPLERS)
+def test_every_sampler_takes_a_single_step(painter: Painter, sampler: str) -> None:
+    picture, told = paint(painter, sampler=sampler, steps=1)
+    assert np.asarray(picture.image).std() > 10
+    assert [h.step for h in told if isinstance(h, Progress)] == [1]
+
+
+@pytest.mark.parametrize("sampler", ["lcm", "k_heun", "plms", "unipc"])
+def test_steps_are_counted_as_asked(painter: Painter, sampler: str) -> None:
+    _, told = paint(painter, sampler=sampler, steps=55)
+    assert [h.step for h in told if isinstance(h, Progress)] == [*range(1, 56)]
+
+
+def test_it_is_what_diffusers_makes_of_the_same_noise(
+    painter: Painter, random_models: Path
+) -> None:
+    ours, _ = paint(painter, negative="blue", steps=5)
+    pipe = StableDiffusionPipeline.from_pretrained(random_models / "random", safety_checker=None)
+    pipe.to(memory_format=torch.channels_last)
+    pipe.scheduler = DDIMScheduler.from_config(pipe.scheduler.config, clip_sample=False)
+    pipe.set_progress_bar_config(disable=True)
+    noise = torch.randn(1, 4, 8, 8, generator=torch.Generator().manual_seed(42))
+    theirs = pipe(
+        "a red circle",
+        negative_prompt="blue",
+        latents=noise,
+        width=64,
+        height=64,
+        num_inference_steps=5,
+        guidance_scale=5.0,
+    ).images[0]
+    difference = np.asarray(ours.image, int) - np.asarray(theirs, int)
+    assert abs(difference).max() <= 1
+
+
+def test_words_negative_words_and_guidance_matter(painter: Painter) -> None:
+    pictures = [
+        paint(painter, **changes)[0].sha256
+        for changes in (
+            {},
+            {"prompt": "a blue house"},
+            {"negative": "blue"},
+            {"prompt": "a red circle [blue]"},
+            {"cfg_scale": 1.0},
+        )
+    ]
+    assert pictures[2] == pictures[3], "[words] in the prompt are negative words"
+    assert len(set(pictures)) == 4
+    unguided = paint(painter, cfg_scale=1.0, negative="blue")[0]
+    assert unguided.sha256 == pictures[4], "without guidance negative words are not heard"
+
+
+def test_other_sizes(painter: Painter) -> None:
+    picture, _ = paint(painter, width=96, height=72)
+    assert picture.image.size == (96, 72)
+
+
+def test_the_facts_name_what_the_pixels_depend_on(painter: Painter) -> None:
+    facts = paint(painter)[0].facts
+    assert {"weights", "device", "precision", "threads", "dream", "torch", "diffusers"} <= {*facts}
+    assert (facts["device"], facts["precision"], facts["threads"]) == ("cpu", "float32", "1")
+    assert len(facts["weights"]) == 64
+    assert all(isinstance(value, str) for value in facts.values())
+
+
+def test_a_model_is_loaded_once_and_another_takes_its_place(random_models: Path) -> None:
+    painter = open_painter(Shelf([random_models]).model)
+    loads = [
+        [h.model for h in paint(painter, model=model)[1] if isinstance(h, Loading)]
+        for model in ("random", "random", "random-v", "random")
+    ]
+    assert loads == [["random"], [], ["random-v"], ["random"]]
+
+
+def test_the_end_of_a_long_prompt_is_named(painter: Painter) -> None:
+    heard = "x" * 75  # one token a letter, and two for the ends
+    _, told = paint(painter, prompt=heard)
+    assert not [h for h in told if isinstance(h, Note)]
+    _, told = paint(painter, prompt=f"{heard} and on a hill", negative=f"{heard}y!")
+    notes = [h.text for h in told if isinstance(h, Note)]
+    assert [text.partition(": ")[2] for text in notes] == ["and on a hill", "y!"]
+
+
+def test_previews_come_as_large_as_the_latents(painter: Painter) -> None:
+    _, told = paint(painter, steps=20, width=96)
+    previews = [h.preview for h in told if isinstance(h, Progress) and h.preview]
+    assert 8 <= len(previews) <= 12
+    assert {(p.width, p.height, len(p.rgb)) for p in previews} == {(12, 8, 12 * 8 * 3)}
+
+
+def test_a_tell_that_raises_stops_within_a_step(painter: Painter) -> None:
+    told: list[Any] = []
+
+    def tell(happening: Any) -> None:
+        told.append(happening)
+        if getattr(happening, "step", 0) == 2:
+            raise Stopped
+
+    with pytest.raises(Stopped):
+        painter.paint(recipe(steps=30), tell)
+    assert told[-1].step == 2
+    assert paint(painter)[0].sha256 == paint(painter)[0].sha256
+
+
+class Hungry:
+    """Makes the UNet run out of memory so many times."""
+
+    def __init__(self, painter: Painter, times: int, error: Exception) -> None:
+        unet = painter.load("random", lambda happening: None).pipe.unet
+        self._handle = unet.register_forward_pre_hook(self._fail)
+        self._left = times
+        self._error = error
+
+    def _fail(self, *_: object) -> None:
+        if self._left:
+            self._left -= 1
+            raise self._error
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(self, *_: object) -> None:
+        self._handle.remove()
+
+
+MEMORY_ERRORS = [
+    torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB"),
+    RuntimeError("[enforce fail at alloc_cpu.cpp] DefaultCPUAllocator: can't allocate memory"),
+    MemoryError(),
+]
+
+
+@pytest.mark.parametrize("error", MEMORY_ERRORS, ids=lambda e: type(e).__name__)
+def test_out_of_memory_is_tried_again_in_slices(painter: Painter, error: Exception) -> None:
+    before, _ = paint(painter)
+    with Hungry(painter, 1, error):
+        picture, told = paint(painter)
+    assert [h.text for h in told if isinstance(h, Note)] == [
+        "memory ran out; once again, with attention and VAE in slices"
+    ]
+    assert picture.facts["memory"] == "sliced and tiled"
+    after, _ = paint(painter)
+    assert after.sha256 == before.sha256, "thrift is undone"
+    assert after.facts == before.facts
+
+
+def test_out_of_memory_twice_says_what_to_try_and_lives_on(painter: Painter) -> None:
+    with Hungry(painter, 99, MEMORY_ERRORS[0]), pytest.raises(OutOfMemory) as caught:
+        paint(painter)
+    assert "64x64" in str(caught.value)
+    assert "-W" in caught.value.hint and "--precision" in caught.value.hint
+    assert paint(painter)[0].image.size == (64, 64)
+
+
+def test_other_errors_are_not_taken_for_memory(painter: Painter) -> None:
+    with Hungry(painter, 1, RuntimeError("mat1 and mat2 shapes")), pytest.raises(RuntimeError):
+        paint(painter)
+
+
+def test_half_precision_keeps_its_composition(painter: Painter, random_models: Path) -> None:
+    exact, _ = paint(painter, sampler="k_euler_a", steps=8)
+    half = open_painter(Shelf([random_models]).model, precision="bfloat16")
+    rough, _ = paint(half, sampler="k_euler_a", steps=8)
+    assert rough.facts["precision"] == "bfloat16"
+    difference = np.asarray(exact.image, int) - np.asarray(rough.image, int)
+    assert 0 < abs(difference).mean() < 3, "the same noise at every step, rounded differently"
+
+
+def test_a_device_that_is_not_here_is_refused_at_once(random_models: Path) -> None:
+    with pytest.raises(BadSetting, match="cuda:7"):
+        open_painter(Shelf([random_models]).model, device="cuda:7")
+
+
+def test_nothing_is_looked_up_or_said(
+    random_models: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def refuse(*_: object) -> None:
+        raise AssertionError("a connection was attempted")
+
+    monkeypatch.setattr(socket.socket, "connect", refuse)
+    with warnings.catch_warnings(record=True) as warned, caplog.at_level(logging.DEBUG):
+        paint(open_painter(Shelf([random_models]).model), prompt="long " * 99, sampler="unipc")
+    assert capfd.readouterr() == ("", "")
+    assert not warned
+    assert not [r for r in caplog.records if r.levelno >= logging.WARNING]

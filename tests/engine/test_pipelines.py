@@ -1,0 +1,120 @@
+"""Folders that are not what they seem."""
+
+from __future__ import annotations
+
+import json
+import pickle
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from dream.catalogue.cards import ModelCard
+from dream.engine.pipelines import load
+from dream.errors import ModelError
+
+
+@pytest.fixture
+def copy(random_models: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(random_models / "random", tmp_path / "copy"))
+
+
+def opened(folder: Path) -> Any:
+    return load(ModelCard(name="copy", path=folder), "cpu", "auto")
+
+
+def edit_index(folder: Path, edit: Callable[[dict[str, Any]], None]) -> None:
+    path = folder / "model_index.json"
+    said = json.loads(path.read_text())
+    edit(said)
+    path.write_text(json.dumps(said))
+
+
+def as_pickles(folder: Path) -> None:
+    for path in [*folder.glob("*/*.safetensors")]:
+        stem = "pytorch_model" if path.parent.name == "text_encoder" else path.stem
+        torch.save(load_file(path), path.with_name(f"{stem}.bin"))
+        path.unlink()
+
+
+def test_the_digest_is_of_the_weights_alone(copy: Path, random_models: Path) -> None:
+    before = opened(random_models / "random").digest.result()
+    (copy / "README.md").write_text("changed")
+    assert opened(copy).digest.result() == before
+    path = copy / "unet" / "diffusion_pytorch_model.safetensors"
+    data = bytearray(path.read_bytes())
+    data[-1] ^= 1
+    path.write_bytes(data)
+    assert opened(copy).digest.result() != before
+
+
+def test_fp16_files_and_pickles_load_too(copy: Path) -> None:
+    as_pickles(copy)
+    assert opened(copy).pipe.unet.dtype == torch.float32
+    for path in [*copy.glob("*/*.bin")]:
+        path.rename(path.with_name(f"{path.stem}.fp16.bin"))
+    assert opened(copy).pipe.unet.dtype == torch.float32
+
+
+class Trap:
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (Path.touch, (Path("trapped"),))
+
+
+@pytest.mark.parametrize("force", [False, True])
+def test_no_pickle_runs_code(
+    copy: Path, force: bool, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    if force:
+        monkeypatch.setenv("TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD", "1")
+    monkeypatch.chdir(tmp_path)
+    as_pickles(copy)
+    (copy / "unet" / "diffusion_pytorch_model.bin").write_bytes(pickle.dumps(Trap()))
+    with pytest.raises(ModelError, match="cannot be loaded"):
+        opened(copy)
+    assert not Path("trapped").exists()
+
+
+def test_no_library_of_the_folders_choice_is_imported(copy: Path) -> None:
+    edit_index(copy, lambda said: said.update(unet=["antigravity", "UNet2DConditionModel"]))
+    with pytest.raises(ModelError, match="code from antigravity, which is refused"):
+        opened(copy)
+
+
+def test_a_pipeline_nobody_knows(copy: Path) -> None:
+    edit_index(copy, lambda said: said.update(_class_name="TelepathyPipeline"))
+    with pytest.raises(ModelError, match="TelepathyPipeline"):
+        opened(copy)
+
+
+def test_a_model_from_pictures_paints_from_words_too(copy: Path) -> None:
+    edit_index(copy, lambda said: said.update(_class_name="StableDiffusionImg2ImgPipeline"))
+    assert type(opened(copy).pipe).__name__ == "StableDiffusionPipeline"
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda f: (f / "model_index.json").write_text("<html>"),
+        lambda f: (f / "unet/config.json").unlink(),
+        lambda f: (f / "unet/diffusion_pytorch_model.safetensors").write_text("<html>no</html>"),
+        lambda f: (f / "vae/diffusion_pytorch_model.safetensors").unlink(),
+        lambda f: shutil.rmtree(f / "tokenizer"),
+        lambda f: (f / "tokenizer/tokenizer.json").unlink(),
+        lambda f: _cut(f / "unet/diffusion_pytorch_model.safetensors"),
+    ],
+)
+def test_a_broken_folder_is_one_line(copy: Path, damage: Callable[[Path], object]) -> None:
+    damage(copy)
+    with pytest.raises(ModelError) as caught:
+        opened(copy)
+    assert "\n" not in str(caught.value)
+    assert str(copy) in str(caught.value)
+
+
+def _cut(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-1000])

@@ -1,0 +1,91 @@
+"""The client against workers that die, hang, or cannot work: `tests.worker.fake_host`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from dream.catalogue import Shelf
+from dream.engine.base import Happening, Progress
+from dream.errors import SetupError, WorkerDied
+from dream.events import Note
+from dream.picture import Picture
+from dream.worker import WorkerEngine, client, process
+from tests.recipes import recipe
+from tests.worker.fake_host import START
+
+
+@pytest.fixture
+def engine(monkeypatch: pytest.MonkeyPatch) -> Iterator[WorkerEngine]:
+    monkeypatch.setattr(process, "START", START)
+    engine = WorkerEngine(Shelf([Path()]))
+    yield engine
+    engine.close()
+
+
+def is_made(happenings: Iterator[Happening]) -> bool:
+    return isinstance([*happenings][-1], Picture)
+
+
+def until_it_fails(happenings: Iterator[Happening]) -> tuple[list[str], str]:
+    """The notes on the way, and what was raised."""
+    notes: list[str] = []
+    with pytest.raises(WorkerDied) as caught:
+        for happening in happenings:
+            if isinstance(happening, Note):
+                notes.append(happening.text)
+    return notes, str(caught.value)
+
+
+def test_three_deaths_give_the_picture_up_and_the_next_line_goes_on(engine: WorkerEngine) -> None:
+    notes, error = until_it_fails(engine.render(recipe(prompt="die")))
+    assert notes == 2 * [
+        "the worker died (signal 9); starting another, rendering this picture again"
+    ]
+    assert "died 3 times on this picture, at last by signal 9" in error
+    assert is_made(engine.render(recipe()))
+
+
+def test_its_last_words_are_passed_on(engine: WorkerEngine) -> None:
+    notes, error = until_it_fails(engine.render(recipe(prompt="leave")))
+    assert all("(exit status 7: my last words)" in note for note in notes)
+    assert "exit status 7: my last words" in error
+
+
+def test_a_worker_that_died_while_idle_is_replaced(engine: WorkerEngine) -> None:
+    assert is_made(engine.render(recipe()))
+    assert engine._worker is not None
+    engine._worker._process.kill()
+    engine._worker._process.wait()
+    engine.warm("random")  # says nothing, for nobody listens
+    happenings = [*engine.render(recipe())]
+    assert [h.text for h in happenings if isinstance(h, Note)] == [
+        "the worker died (signal 9); starting another, rendering this picture again"
+    ]
+    assert is_made(iter(happenings))
+
+
+def test_one_that_does_not_let_go_of_a_cancelled_picture_is_replaced(
+    engine: WorkerEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(client, "PATIENCE", 0.1)
+    running = engine.render(recipe(prompt="hang"))
+    next(h for h in running if isinstance(h, Progress))
+    running.close()
+    happenings = [*engine.render(recipe())]
+    (note,) = [h for h in happenings if isinstance(h, Note)]
+    assert "would not leave the cancelled one" in note.text
+    assert is_made(iter(happenings))
+
+
+def test_what_is_broken_is_said_for_each_line_until_it_is_mended(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(process, "START", START)
+    engine = WorkerEngine(Shelf([Path()]), device="broken")
+    for _ in range(2):
+        with pytest.raises(SetupError, match="half of it is not installed"):
+            [*engine.render(recipe())]
+    engine.close()

@@ -1,0 +1,173 @@
+"""A real worker process: cancelled, killed, broken, and always a picture in the end."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from signal import SIGKILL
+
+import pytest
+
+from dream.catalogue import Shelf
+from dream.engine.base import Happening, Progress
+from dream.errors import EngineError, ModelError
+from dream.events import Loading, Note
+from dream.flags import Upscale
+from dream.picture import Picture
+from dream.worker import InProcessEngine, WorkerEngine
+from dream.worker.process import Process
+from tests.recipes import recipe
+
+LONG = recipe(steps=400, sampler="k_euler_a")
+
+
+def process(engine: WorkerEngine) -> Process:
+    assert engine._worker is not None
+    return engine._worker
+
+
+def pid(engine: WorkerEngine) -> int:
+    return process(engine)._process.pid
+
+
+def picture(happenings: Iterator[Happening]) -> Picture:
+    *_, last = happenings
+    assert isinstance(last, Picture)
+    return last
+
+
+def alive(number: int) -> bool:
+    """Whether the process runs; one that has ended and waits to be buried does not."""
+    try:
+        return ") Z " not in Path(f"/proc/{number}/stat").read_text()
+    except FileNotFoundError:
+        return False
+
+
+def until(what: object, seconds: float = 60.0) -> None:
+    """Wait until the callable is true."""
+    assert callable(what)
+    deadline = time.monotonic() + seconds
+    while not what():
+        assert time.monotonic() < deadline, "it took too long"
+        time.sleep(0.02)
+
+
+def test_a_picture_with_its_steps_in_order(engine: WorkerEngine) -> None:
+    happenings = [*engine.render(recipe(steps=5))]
+    assert isinstance(happenings[0], Loading) and happenings[0].model == "random"
+    assert [h.step for h in happenings if isinstance(h, Progress)] == [1, 2, 3, 4, 5]
+    assert isinstance(happenings[-1], Picture)
+    again = [*engine.render(recipe(steps=5))]
+    assert not [h for h in again if isinstance(h, Loading)], "it is in memory now"
+    assert again[-1] == replace(happenings[-1], image=again[-1].image)  # type: ignore[union-attr]
+    assert picture(iter(again)).sha256 == picture(iter(happenings)).sha256
+
+
+def test_the_same_bits_as_in_this_process(engine: WorkerEngine, shelf: Shelf) -> None:
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    here = InProcessEngine(shelf)
+    try:
+        for sampler in ("k_euler_a", "dpmpp_2m_karras"):
+            asked = recipe(sampler=sampler, steps=6)
+            mine, its = picture(here.render(asked)), picture(engine.render(asked))
+            assert mine.sha256 == its.sha256
+            assert mine.facts == its.facts
+        stopped = here.render(LONG)
+        next(h for h in stopped if isinstance(h, Progress))
+        stopped.close()
+        assert picture(here.render(recipe())).sha256 == picture(engine.render(recipe())).sha256
+    finally:
+        here.close()
+        torch.set_num_threads(threads)
+
+
+def test_cancelling_returns_at_once_and_the_next_picture_is_made(engine: WorkerEngine) -> None:
+    expected = picture(engine.render(recipe())).sha256
+    worker = pid(engine)
+    for _ in range(3):
+        running = engine.render(LONG)
+        next(h for h in running if isinstance(h, Progress) and h.step == 2)
+        began = time.monotonic()
+        running.close()
+        assert time.monotonic() - began < 0.5
+    after = [*engine.render(recipe())]
+    assert picture(iter(after)).sha256 == expected
+    assert [h.steps for h in after if isinstance(h, Progress)] == [3, 3, 3], "none of the others'"
+    assert pid(engine) == worker
+
+
+def test_upscaling_in_the_worker(engine: WorkerEngine) -> None:
+    asked = recipe(upscale=Upscale(2.0, 1.0), upscaler="tiny-x4", upscale_tile=40)
+    raw = picture(engine.render(asked))
+    happenings = [*engine.upscale(raw)]
+    tiles = [h for h in happenings if isinstance(h, Progress)]
+    assert {h.stage for h in tiles} == {"upscale"}
+    assert tiles[-1].step == tiles[-1].steps == len(tiles) > 1
+    large = picture(iter(happenings))
+    assert large.image.size == (128, 128)
+    assert large.facts.items() > raw.facts.items()
+
+
+def test_a_killed_worker_is_replaced_and_the_picture_is_the_same(engine: WorkerEngine) -> None:
+    asked = recipe(steps=40, sampler="k_euler_a")
+    expected = picture(engine.render(asked)).sha256
+    happenings = engine.render(asked)
+    next(h for h in happenings if isinstance(h, Progress) and h.step == 5)
+    os.kill(pid(engine), SIGKILL)
+    began = time.monotonic()
+    said = next(h for h in happenings if isinstance(h, Note))
+    assert time.monotonic() - began < 1
+    assert said.text == (
+        "the worker died (signal 9); starting another, rendering this picture again"
+    )
+    assert picture(happenings).sha256 == expected
+
+
+def test_unforeseen_errors_are_one_line_and_a_crash_file(engine: WorkerEngine) -> None:
+    with pytest.raises(EngineError) as caught:
+        [*engine.render(recipe(width=4))]  # the studio never asks for this
+    assert "\n" not in str(caught.value)
+    path = Path(caught.value.hint.split(" in ")[-1])
+    assert "Traceback" in path.read_text()
+    assert picture(engine.render(recipe())).image.size == (64, 64)
+
+
+def test_errors_we_can_explain_arrive_as_they_are(engine: WorkerEngine) -> None:
+    with pytest.raises(ModelError, match=r'there is no model "randon".*did you mean') as caught:
+        [*engine.render(recipe(model="randon"))]
+    assert caught.value.hint.startswith("did you mean")
+
+
+def test_no_worker_outlives_its_prompt(shelf: Shelf, tmp_path: Path) -> None:
+    script = (
+        "import sys, time; from pathlib import Path\n"
+        "from dream.catalogue import Shelf; from dream.worker import WorkerEngine\n"
+        f"engine = WorkerEngine(Shelf([Path({str(shelf.models_dirs[0])!r})]))\n"
+        "assert 'torch' not in sys.modules and 'numpy' not in sys.modules\n"
+        "print(engine._worker._process.pid, flush=True); time.sleep(600)\n"
+    )
+    with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE) as prompt:
+        assert prompt.stdout is not None
+        worker = int(prompt.stdout.readline())
+        assert alive(worker)
+        prompt.kill()
+    until(lambda: not alive(worker))
+
+
+def test_closing_ends_the_process(shelf: Shelf) -> None:
+    engine = WorkerEngine(shelf)
+    worker = pid(engine)
+    engine.warm("no such model")
+    engine.close()
+    assert not alive(worker)
+    with pytest.raises(EngineError, match="closed"):
+        [*engine.render(recipe())]
