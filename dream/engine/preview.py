@@ -44,4 +44,4 @@ def look(latents: torch.Tensor, through: PreviewMap) -> Preview | None:
     matrix = torch.tensor(through.matrix)
     rgb = latents[0].float().cpu().permute(1, 2, 0) @ matrix + torch.tensor(through.bias)
     pixels = rgb.add(1).mul(127.5).round().clamp(0, 255).to(torch.uint8)
-    return Preview(width, height, bytes(pixels.flatten().tolist()))
+    return Preview(width, height, pixels.numpy().tobytes())

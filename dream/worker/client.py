@@ -8,7 +8,7 @@ from itertools import count
 
 from dream.catalogue import Shelf
 from dream.engine.base import Engine, Happenings
-from dream.errors import EngineError, WorkerDied
+from dream.errors import DreamError, EngineError, WorkerDied
 from dream.events import Loading, Note
 from dream.picture import Picture
 from dream.request import Recipe
@@ -40,7 +40,8 @@ class WorkerEngine:
         self._opening = Open(shelf, device, precision)
         self._jobs = count(1)
         self._closed = False
-        self._cancelled_at: float | None = None
+        self._cancelled = 0
+        self._cancelled_at = 0.0
         self._worker: Process | None = Process(self._opening)
 
     def render(self, recipe: Recipe) -> Happenings:
@@ -54,7 +55,7 @@ class WorkerEngine:
     def warm(self, model: str) -> None:
         """Begin to load a model, without waiting for it."""
         if self._worker is not None:
-            with suppress(Died):
+            with suppress(Died, DreamError):
                 self._worker.send(Warm(model))
 
     def close(self) -> None:
@@ -110,8 +111,8 @@ class WorkerEngine:
                         raise error
         finally:
             if not over:
-                self._cancelled_at = time.monotonic()
-                with suppress(Died):
+                self._cancelled, self._cancelled_at = job, time.monotonic()
+                with suppress(Died, DreamError):
                     worker.send(Cancel(job))
 
     def _await_turn(self, worker: Process, job: int) -> None:
@@ -119,22 +120,21 @@ class WorkerEngine:
         picture that was cancelled, which it is given `PATIENCE` to leave."""
         while True:
             left = None
-            if self._cancelled_at is not None:
-                left = max(0.0, self._cancelled_at + PATIENCE - time.monotonic())
+            if worker.over < self._cancelled:
+                left = self._cancelled_at + PATIENCE - time.monotonic()
             try:
-                answer = worker.receive(left)
+                if worker.receive(left if left is None else max(0.0, left)) == Begun(job):
+                    return
             except TimeoutError:
-                raise Died("it would not leave the cancelled one") from None
-            if answer == Begun(job):
-                self._cancelled_at = None
-                return
+                if worker.over < self._cancelled:
+                    raise Died("it would not leave the cancelled one") from None
 
     def _fresh(self) -> Process:
-        self._cancelled_at = None
+        self._cancelled = 0
         self._worker = Process(self._opening)
         return self._worker
 
     def _bury(self) -> None:
-        if self._worker is not None:
-            self._worker.kill()
-            self._worker = None
+        worker, self._worker = self._worker, None
+        if worker is not None:
+            worker.kill()

@@ -28,6 +28,7 @@ from dream.worker.wire import (
     Do,
     Done,
     Failed,
+    Left,
     Open,
     Order,
     Ready,
@@ -84,6 +85,8 @@ class Host:
         self._answer(Begun(order.job))
         tell = self._tell(order.job)
         try:
+            if order.job <= self._cancelled:
+                raise Stopped
             if advice:
                 tell(Note(text=advice))
             if isinstance(order.task, Recipe):
@@ -91,7 +94,7 @@ class Host:
                 self._answer(Ready(order.task.model))
             self._answer(Done(order.job, workshop.do(order.task, tell)))
         except Stopped:
-            pass
+            self._answer(Left(order.job))
         except Exception as error:
             self._answer(Failed(order.job, as_dream_error(error)))
 

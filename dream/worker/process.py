@@ -15,7 +15,7 @@ from queue import Empty, SimpleQueue
 
 import dream
 from dream.errors import DreamError
-from dream.worker.wire import Answer, Broken, Cancel, Open, Order, Ready
+from dream.worker.wire import Answer, Broken, Cancel, Done, Failed, Left, Open, Order, Ready
 
 START = "import sys; sys.path.append(sys.argv[2]); from dream.worker.host import main; main()"
 """Appended, for an installed dream is on the path already, and a checkout's may not be."""
@@ -52,6 +52,8 @@ class Process:
         """Start it. It imports torch by itself, and takes messages from the first moment."""
         self.ready: str | None = None
         """The model it has in memory."""
+        self.over = 0
+        """The number of the last job that has ended in any way."""
         self.broken: DreamError | None = None
         """Why it cannot work on this machine."""
         ours, theirs = socket.socketpair()
@@ -72,7 +74,7 @@ class Process:
         # A thread of its own, for a Ctrl-C in the middle of a message would lose its other half.
         self._listener = threading.Thread(target=self._listen, name="worker-inbox", daemon=True)
         self._listener.start()
-        with suppress(Died):  # said at the first job
+        with suppress(Died, DreamError):  # said at the first job
             self.send(opening)
 
     def send(self, message: Open | Order | Cancel) -> None:
@@ -134,7 +136,11 @@ class Process:
                         self.ready = model
                     case Broken(error):
                         self.broken = error
+                    case Left(job):
+                        self.over = job
                     case answer:
+                        if isinstance(answer, Done | Failed):
+                            self.over = answer.job
                         self._inbox.put(answer)
         except (EOFError, OSError):
             self._connection.close()

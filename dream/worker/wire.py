@@ -98,6 +98,13 @@ class Failed:
     error: DreamError
 
 
+@dataclass(frozen=True)
+class Left:
+    """The job was cancelled, and is over."""
+
+    job: int
+
+
 Order = Warm | Do
 """What the worker does, one after the other."""
-Answer = Broken | Ready | Begun | Told | Done | Failed
+Answer = Broken | Ready | Begun | Told | Done | Failed | Left

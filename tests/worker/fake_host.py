@@ -14,7 +14,7 @@ from dream.engine.base import Progress
 from dream.errors import SetupError
 from dream.picture import Picture
 from dream.request import Recipe
-from dream.worker.wire import Begun, Broken, Do, Done, Open, Told
+from dream.worker.wire import Begun, Broken, Cancel, Do, Done, Left, Open, Told
 
 START = "import sys; sys.path.append(sys.argv[2]); from tests.worker.fake_host import main; main()"
 """In place of `dream.worker.process.START`."""
@@ -34,6 +34,9 @@ def main() -> None:
                 connection.send(Begun(job))
                 connection.send(Told(job, Progress("render", 1, 2)))
                 _behave(recipe.prompt)
+                if recipe.prompt == "wait" and connection.recv() == Cancel(job):
+                    connection.send(Left(job))
+                    continue
                 connection.send(Done(job, Picture(Image.new("RGB", (8, 8)), recipe)))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -78,6 +79,22 @@ def test_one_that_does_not_let_go_of_a_cancelled_picture_is_replaced(
     (note,) = [h for h in happenings if isinstance(h, Note)]
     assert "would not leave the cancelled one" in note.text
     assert is_made(iter(happenings))
+
+
+def test_one_that_let_go_is_not_hurried_however_late_the_next_line(
+    engine: WorkerEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(client, "PATIENCE", 0.0)
+    running = engine.render(recipe(prompt="wait"))
+    next(h for h in running if isinstance(h, Progress))
+    running.close()
+    worker = engine._worker
+    assert worker is not None
+    while worker.over < 1:
+        time.sleep(0.01)
+    happenings = [*engine.render(recipe())]
+    assert not [h for h in happenings if isinstance(h, Note)]
+    assert is_made(iter(happenings)) and engine._worker is worker
 
 
 def test_what_is_broken_is_said_for_each_line_until_it_is_mended(
