@@ -22,7 +22,7 @@ def _tokenizers(pipe: Any) -> Iterator[Any]:
 
 def _dropped(tokenizer: Any, text: str) -> str:
     limit = tokenizer.model_max_length
-    if limit > ENDLESS or len(text) < limit - 2:  # a token is at least one character
+    if limit > ENDLESS or len(text.encode()) < limit - 2:  # a token is at least one byte
         return ""
     coded = tokenizer(text, truncation=False, return_offsets_mapping=True, verbose=False)
     # The last place within the limit belongs to the end token, so the words end one before it.

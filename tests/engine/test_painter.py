@@ -125,6 +125,8 @@ def test_the_end_of_a_long_prompt_is_named(painter: Painter) -> None:
     _, told = paint(painter, prompt=f"{heard} and on a hill", negative=f"{heard}y!")
     notes = [h.text for h in told if isinstance(h, Note)]
     assert [text.partition(": ")[2] for text in notes] == ["and on a hill", "y!"]
+    _, told = paint(painter, prompt="月" * 26)  # three bytes each: 78 tokens
+    assert [h.text[-3:] for h in told if isinstance(h, Note)] == [": 月"]
 
 
 def test_previews_come_as_large_as_the_latents(painter: Painter) -> None:

@@ -8,6 +8,7 @@ import torch
 
 from dream.catalogue.cards import ModelCard, PreviewMap
 from dream.engine.preview import look, preview_map
+from dream.engine.quiet import quiet
 from dream.engine.samplers import clean_estimate, make_scheduler
 from dream.samplers import SAMPLERS
 
@@ -51,9 +52,12 @@ def test_the_clean_estimate_of_every_sampler_finds_the_picture() -> None:
     clean, noise = torch.randn(2, 1, 4, 8, 8, generator=source)
     for name in SAMPLERS:
         for kind in ("epsilon", "v_prediction"):
-            scheduler = make_scheduler(name, {**config, "prediction_type": kind}, 10, torch.float32)
-            assert clean_estimate(scheduler) is None
-            scheduler.set_timesteps(10)
+            with quiet():
+                scheduler = make_scheduler(
+                    name, {**config, "prediction_type": kind}, 10, torch.float32
+                )
+                assert clean_estimate(scheduler) is None
+                scheduler.set_timesteps(10)
             at = scheduler.timesteps[4]
             level = scheduler.alphas_cumprod[round(float(at))]
             scheduler.network_input = level.sqrt() * clean + (1 - level).sqrt() * noise
