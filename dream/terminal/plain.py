@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import sys
+from collections.abc import Callable
 
 from prompt_toolkit.history import History
 
@@ -11,10 +12,11 @@ from dream.terminal.show import MESSAGE
 
 
 class PlainPrompt:
-    """Asks for lines on standard input and output. History is kept, though no key recalls it."""
+    """Asks for lines on standard input, through `write`. History is kept, though no key recalls
+    it."""
 
-    def __init__(self, history: History) -> None:
-        self._history = history
+    def __init__(self, history: History, write: Callable[[str], None]) -> None:
+        self._history, self._write = history, write
 
     def __call__(self, text: str) -> str:
         """One line. Text to begin with cannot be edited here; it is shown, to be copied.
@@ -23,16 +25,15 @@ class PlainPrompt:
         """
         former = signal.signal(signal.SIGINT, signal.default_int_handler)
         try:
-            sys.stdout.write(f"{text}\n{MESSAGE}" if text else MESSAGE)
-            sys.stdout.flush()
+            self._write(f"{text}\n{MESSAGE}" if text else MESSAGE)
             line = sys.stdin.buffer.readline().decode(errors="replace")
         except KeyboardInterrupt:
-            sys.stdout.write("\n")
+            self._write("\n")
             raise
         finally:
             signal.signal(signal.SIGINT, former)
         if not line:
-            sys.stdout.write("\n")
+            self._write("\n")
             raise EOFError
         if line.strip():
             self._history.append_string(line.rstrip("\r\n"))

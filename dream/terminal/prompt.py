@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from typing import TextIO
 
 from prompt_toolkit import PromptSession
@@ -50,7 +51,8 @@ def converse(studio: Studio, screen: Screen) -> int:
     desk = Desk()
     history = LineHistory(studio.outdir / FILE_NAME, desk.notes.append, unkept=LEAVE)
     context = Context(studio, history.lines, COMMANDS)
-    ask = PlainPrompt(history) if is_dumb_terminal() else edit_line(context, history, desk)
+    plain = is_dumb_terminal()
+    ask = PlainPrompt(history, screen.write) if plain else edit_line(context, history, desk)
 
     def show(event: Event) -> None:
         if isinstance(event, Edit):
@@ -60,10 +62,10 @@ def converse(studio: Studio, screen: Screen) -> int:
 
     for line in greeting(studio):
         screen.say(line)
-    with Interrupts() as interrupts:
+    with Interrupts() as interrupts, nullcontext() if plain else unechoed():
         for line in entered(ask, desk, history, screen):
-            with unechoed():
-                interrupts.follow(act(context, line), show)
+            interrupts.follow(act(context, line), show)
+            screen.wipe()
             if interrupts.twice():
                 forget_keys()
                 give_up_waiting(desk, screen)
@@ -137,7 +139,7 @@ def greeting(studio: Studio) -> tuple[str, str]:
     except DreamError as error:
         model = str(error)
     return (
-        f"{model}; pictures go to {studio.outdir}",
+        f"model {model}; pictures go to {studio.outdir}",
         "type what you want to see; !help explains, q leaves",
     )
 

@@ -1,4 +1,5 @@
-"""Keys pressed while pictures are made: kept for the next prompt, not printed into the progress."""
+"""Keys pressed while no prompt is there to read them: kept for the next, not printed into the
+progress."""
 
 from __future__ import annotations
 
@@ -12,8 +13,8 @@ if sys.platform != "win32":
 
 @contextmanager
 def unechoed() -> Iterator[None]:
-    """Keys are neither shown nor edited by the system until the block ends; Ctrl-C still
-    interrupts. Does nothing where standard input is no terminal."""
+    """Until the block ends, the system neither shows nor edits keys; Ctrl-C still interrupts. A
+    prompt in between does as it likes. Does nothing where standard input is no terminal."""
     if sys.platform == "win32" or not sys.stdin.isatty():
         yield
         return

@@ -61,7 +61,7 @@ class Screen:
                 self._point(line, column)
                 self.say(_told(error, event.number), _RED)
             case Loading() | Queued() if self._rewrite:
-                self._draw(say(event) or "waiting for the model …")
+                self._draw(say(event) or "starting …")
             case _ if bar is not None:
                 self._draw(bar)
             case _ if (text := say(event)) is not None:
@@ -69,17 +69,24 @@ class Screen:
 
     def say(self, text: str, colour: str = "") -> None:
         """One line that stays."""
-        self._write(self._wiped(self._painted(printable(text), colour)) + "\n")
+        self.write(self._wiped(self._painted(printable(text), colour)) + "\n")
         self._above = ""
 
     def wipe(self) -> None:
         """Take the progress line away."""
-        self._write(self._wiped(""))
+        self.write(self._wiped(""))
+
+    def write(self, text: str) -> None:
+        """Text as it is; the cursor stays behind it."""
+        # A terminal of another encoding shows question marks; it does not end the session.
+        encoding = self._out.encoding or "utf-8"
+        self._out.write(text.encode(encoding, "replace").decode(encoding))
+        self._out.flush()
 
     def _draw(self, bar: str) -> None:
         """The progress line. Its last column stays free, where some terminals would wrap."""
         if self._rewrite:
-            self._write(self._wiped(clip(printable(bar), self._columns() - 1)))
+            self.write(self._wiped(clip(printable(bar), self._columns() - 1)))
             self._drawn = True
 
     def _point(self, line: str, column: int) -> None:
@@ -101,12 +108,6 @@ class Screen:
 
     def _painted(self, text: str, colour: str) -> str:
         return f"\x1b[{colour}m{text}\x1b[0m" if colour and self._colour else text
-
-    def _write(self, text: str) -> None:
-        # A terminal of another encoding shows question marks; it does not end the session.
-        encoding = self._out.encoding or "utf-8"
-        self._out.write(text.encode(encoding, "replace").decode(encoding))
-        self._out.flush()
 
 
 def _told(error: DreamError, number: int) -> str:
