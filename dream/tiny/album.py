@@ -15,7 +15,8 @@ from diffusers import AutoencoderKL
 from torch import Tensor
 
 from dream.tiny.course import precision
-from dream.tiny.pictures import Mix, Spec, pick, render
+from dream.tiny.drawing import render
+from dream.tiny.pictures import Mix, Spec, pick
 from dream.tiny.vae import SCALING
 
 MOST_SPOTS = 3
@@ -51,15 +52,24 @@ def seeds_of(count: int, seed: int) -> list[int]:
 
 
 @torch.no_grad()
-def make_album(path: Path, vae: AutoencoderKL, mix: Mix, count: int, width: int, height: int,
-               seed: int, device: str = "cpu") -> None:
+def make_album(
+    path: Path,
+    vae: AutoencoderKL,
+    mix: Mix,
+    count: int,
+    width: int,
+    height: int,
+    seed: int,
+    device: str = "cpu",
+) -> None:
     """Draw, encode and write `count` pictures."""
     seeds = seeds_of(count, seed)
     latents = np.empty((count, 4, height // 8, width // 8), np.float16)
     spots = np.zeros((count, MOST_SPOTS, 3), np.float32)
     for start, stop in _chunks(count, 16 if device == "cpu" else 256):
-        drawings = [render(pick(random.Random(s), mix), width, height, s)
-                    for s in seeds[start:stop]]
+        drawings = [
+            render(pick(random.Random(s), mix), width, height, s) for s in seeds[start:stop]
+        ]
         for row, drawing in enumerate(drawings, start):
             for i, spot in enumerate(drawing.spots):
                 spots[row, i] = spot.x / 8, spot.y / 8, spot.radius / 8
@@ -71,8 +81,13 @@ def make_album(path: Path, vae: AutoencoderKL, mix: Mix, count: int, width: int,
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_suffix(".new")
     with beside.open("wb") as file:
-        np.savez(file, latents=latents, spots=spots, seeds=np.array(seeds, np.int64),
-                 mix=np.array(list(asdict(mix).values())))
+        np.savez(
+            file,
+            latents=latents,
+            spots=spots,
+            seeds=np.array(seeds, np.int64),
+            mix=np.array(list(asdict(mix).values())),
+        )
     beside.replace(path)
 
 

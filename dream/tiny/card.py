@@ -11,7 +11,8 @@ from diffusers import AutoencoderKL
 from torch import Tensor
 
 from dream.tiny.denoiser import scheduler
-from dream.tiny.pictures import FULL, pick, render
+from dream.tiny.drawing import render
+from dream.tiny.pictures import FULL, pick
 from dream.tiny.vae import SCALING
 
 INDEX = {

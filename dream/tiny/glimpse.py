@@ -17,9 +17,10 @@ from transformers import CLIPTextModel, CLIPTokenizer
 
 from dream.tiny.captions import plainly
 from dream.tiny.denoiser import Noise, scheduler
+from dream.tiny.drawing import render
 from dream.tiny.objects import KINDS
 from dream.tiny.palette import NAMES, alike
-from dream.tiny.pictures import PLACES, Still, Thing, held_out, render
+from dream.tiny.pictures import PLACES, Still, Thing, held_out
 from dream.tiny.text import tokenize
 from dream.tiny.vae import SCALING
 
@@ -51,27 +52,48 @@ PROMPTS = (
 )
 
 
-def pipeline(tokenizer: CLIPTokenizer, text: CLIPTextModel, unet: UNet2DConditionModel,
-             vae: AutoencoderKL) -> StableDiffusionPipeline:
+def pipeline(
+    tokenizer: CLIPTokenizer, text: CLIPTextModel, unet: UNet2DConditionModel, vae: AutoencoderKL
+) -> StableDiffusionPipeline:
     pipe = StableDiffusionPipeline(
-        vae=vae, text_encoder=text, tokenizer=tokenizer, unet=unet, scheduler=scheduler(),
-        safety_checker=None, feature_extractor=None, requires_safety_checker=False)
+        vae=vae,
+        text_encoder=text,
+        tokenizer=tokenizer,
+        unet=unet,
+        scheduler=scheduler(),
+        safety_checker=None,
+        feature_extractor=None,
+        requires_safety_checker=False,
+    )
     pipe.set_progress_bar_config(disable=True)
     return pipe
 
 
-def contact_sheet(pipe: StableDiffusionPipeline, path: Path, prompts: tuple[str, ...] = PROMPTS,
-                  columns: int = 8, steps: int = 12, guidance: float = 4.0, side: int = 256) -> None:
+def contact_sheet(
+    pipe: StableDiffusionPipeline,
+    path: Path,
+    prompts: tuple[str, ...] = PROMPTS,
+    columns: int = 8,
+    steps: int = 12,
+    guidance: float = 4.0,
+    side: int = 256,
+) -> None:
     """One picture of each prompt, seeds 0, 1, 2 …, with its words below."""
     cell, line = 160, 24
     rows = -(-len(prompts) // columns)
     sheet = Image.new("RGB", (columns * cell, rows * (cell + line)), "white")
     pen = ImageDraw.Draw(sheet)
     for start in range(0, len(prompts), 8):
-        some = prompts[start:start + 8]
+        some = prompts[start : start + 8]
         noise = [torch.Generator("cpu").manual_seed(start + i) for i in range(len(some))]
-        made = pipe(list(some), num_inference_steps=steps, guidance_scale=guidance,
-                    width=side, height=side, generator=noise).images
+        made = pipe(
+            list(some),
+            num_inference_steps=steps,
+            guidance_scale=guidance,
+            width=side,
+            height=side,
+            generator=noise,
+        ).images
         for i, image in enumerate(made, start):
             x, y = i % columns * cell, i // columns * (cell + line)
             sheet.paste(image.resize((cell - 4, cell - 4)), (x, y))
@@ -84,8 +106,14 @@ def contact_sheet(pipe: StableDiffusionPipeline, path: Path, prompts: tuple[str,
 class Probe:
     """A fixed set of pictures never trained on, each with its caption and three wrong ones."""
 
-    def __init__(self, tokenizer: CLIPTokenizer, vae: AutoencoderKL, count: int = 48,
-                 side: int = 192, seed: int = 5) -> None:
+    def __init__(
+        self,
+        tokenizer: CLIPTokenizer,
+        vae: AutoencoderKL,
+        count: int = 48,
+        side: int = 192,
+        seed: int = 5,
+    ) -> None:
         rng = random.Random(seed)
         self.captions: dict[str, list[str]] = {k: [] for k in ("right", "kind", "colour", "place")}
         pixels = []
@@ -106,8 +134,7 @@ class Probe:
     def __call__(self, text: CLIPTextModel, unet: UNet2DConditionModel, level: int = 800) -> str:
         device = unet.device
         noise = torch.randn(self.latents.shape, generator=torch.Generator().manual_seed(1))
-        seen, wanted = Noise.schedule().mixed(
-            self.latents, noise, torch.full((len(noise),), level))
+        seen, wanted = Noise.schedule().mixed(self.latents, noise, torch.full((len(noise),), level))
         errors: dict[str, float] = {}
         for name, ids in self.ids.items():
             hidden = text(ids.to(device)).last_hidden_state
@@ -122,6 +149,9 @@ def _wrongly(rng: random.Random, thing: Thing, ground: str) -> dict[str, Thing]:
     kinds = [k for k in KINDS if k != thing.kind]
     colours = [c for c in NAMES if c not in (thing.colour, ground)]
     places = [p for p in PLACES if p != thing.place]
-    return {"right": thing, "kind": replace(thing, kind=rng.choice(kinds)),
-            "colour": replace(thing, colour=rng.choice(colours)),
-            "place": replace(thing, place=rng.choice(places))}
+    return {
+        "right": thing,
+        "kind": replace(thing, kind=rng.choice(kinds)),
+        "colour": replace(thing, colour=rng.choice(colours)),
+        "place": replace(thing, place=rng.choice(places)),
+    }

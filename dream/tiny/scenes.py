@@ -7,8 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image, ImageDraw
 
-from dream.tiny.objects import Pen, draw_object, moon_points, turned
+from dream.tiny.objects import draw_object, moon_points
 from dream.tiny.palette import COLOURS, RGB, jitter, mix
+from dream.tiny.pen import Pen, turned
 
 SKIES: dict[str, tuple[RGB, RGB]] = {  # at the top, at the horizon
     "blue": ((70, 140, 230), (190, 225, 250)),

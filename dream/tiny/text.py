@@ -33,9 +33,16 @@ QUESTIONS: dict[str, tuple[str, ...]] = {
     "second": ("", *NAMES),
     "relation": RELATIONS,
     "count": ("0", "1", "2", "3"),
-    **{f"{q}{i}": answers for i in (0, 1) for q, answers in (
-        ("kind", ("", *KINDS)), ("colour", ("", *NAMES)),
-        ("size", SIZES), ("place", ("", *PLACES)))},
+    **{
+        f"{q}{i}": answers
+        for i in (0, 1)
+        for q, answers in (
+            ("kind", ("", *KINDS)),
+            ("colour", ("", *NAMES)),
+            ("size", SIZES),
+            ("place", ("", *PLACES)),
+        )
+    },
     "sky": ("", *SKIES),
     "light": LIGHTS,
     "land": ("", *LANDS),
@@ -45,23 +52,46 @@ QUESTIONS: dict[str, tuple[str, ...]] = {
 def answers(spec: Spec) -> list[int]:
     """The true answer to each question, as an index."""
     if isinstance(spec, Scene):
-        given = {"style": spec.style, "sky": spec.sky, "light": spec.light, "land": spec.land,
-                 "kind0": spec.item, "colour0": spec.item_colour, "count": "0"}
+        given = {
+            "style": spec.style,
+            "sky": spec.sky,
+            "light": spec.light,
+            "land": spec.land,
+            "kind0": spec.item,
+            "colour0": spec.item_colour,
+            "count": "0",
+        }
     else:
-        given = {"style": spec.style, "pattern": spec.pattern, "background": spec.background,
-                 "second": spec.second, "relation": spec.relation, "count": str(spec.count)}
+        given = {
+            "style": spec.style,
+            "pattern": spec.pattern,
+            "background": spec.background,
+            "second": spec.second,
+            "relation": spec.relation,
+            "count": str(spec.count),
+        }
         for i, thing in enumerate(spec.things):
-            given |= {f"kind{i}": thing.kind, f"colour{i}": thing.colour,
-                      f"size{i}": thing.size, f"place{i}": thing.place}
+            given |= {
+                f"kind{i}": thing.kind,
+                f"colour{i}": thing.colour,
+                f"size{i}": thing.size,
+                f"place{i}": thing.place,
+            }
     return [choices.index(given[q]) if q in given else 0 for q, choices in QUESTIONS.items()]
 
 
 def new_text_encoder(tokenizer: CLIPTokenizer) -> CLIPTextModel:
     config = CLIPTextConfig(
-        vocab_size=len(tokenizer), hidden_size=WIDTH, intermediate_size=2 * WIDTH,
-        num_hidden_layers=3, num_attention_heads=4, max_position_embeddings=LENGTH,
-        projection_dim=WIDTH, hidden_act="quick_gelu",
-        bos_token_id=tokenizer.bos_token_id, eos_token_id=tokenizer.eos_token_id,
+        vocab_size=len(tokenizer),
+        hidden_size=WIDTH,
+        intermediate_size=2 * WIDTH,
+        num_hidden_layers=3,
+        num_attention_heads=4,
+        max_position_embeddings=LENGTH,
+        projection_dim=WIDTH,
+        hidden_act="quick_gelu",
+        bos_token_id=tokenizer.bos_token_id,
+        eos_token_id=tokenizer.eos_token_id,
         pad_token_id=tokenizer.pad_token_id,
         attn_implementation="eager",  # on a CPU twice as fast to train as the fused one
     )
@@ -95,8 +125,15 @@ class Examiner(nn.Module):
         return torch.stack(losses).mean(), torch.stack(right)
 
 
-def train_text(out: Path, work: Path, minutes: float, tokenizer: CLIPTokenizer,
-               device: str = "cpu", seed: int = 0, batch: int = 96) -> None:
+def train_text(
+    out: Path,
+    work: Path,
+    minutes: float,
+    tokenizer: CLIPTokenizer,
+    device: str = "cpu",
+    seed: int = 0,
+    batch: int = 96,
+) -> None:
     """Train for so many minutes and leave the encoder in `work`/text.pt for the denoiser."""
     torch.manual_seed(seed)
     encoder, examiner = new_text_encoder(tokenizer).to(device), Examiner().to(device)
@@ -120,7 +157,9 @@ def train_text(out: Path, work: Path, minutes: float, tokenizer: CLIPTokenizer,
         with precision(device):
             hidden = encoder(ids).last_hidden_state  # (n, length, 128)
         end = (ids == tokenizer.eos_token_id).int().argmax(1)
-        later = (end + (torch.rand(batch, device=device) * (length - end)).long()).clamp(max=length - 1)
+        later = (end + (torch.rand(batch, device=device) * (length - end)).long()).clamp(
+            max=length - 1
+        )
         rows = torch.arange(batch, device=device)
         loss_end, _ = examiner(hidden[rows, end], truth)
         loss_later, score = examiner(hidden[rows, later], truth)
@@ -134,7 +173,16 @@ def train_text(out: Path, work: Path, minutes: float, tokenizer: CLIPTokenizer,
             shares = torch.stack(right[-100:]).mean(0).tolist()
             names = ("background", "kind0", "colour0", "kind1", "place0", "land")
             told = "  ".join(f"{q} {shares[list(QUESTIONS).index(q)]:.3f}" for q in names)
-            print(f"text {course.elapsed:5.0f} s  {course.samples / course.elapsed:.0f}/s  {told}  "
-                  f"mean {np.mean(shares):.4f}", flush=True)
-    keep(work / "text.pt", {"encoder": encoder.state_dict(), "examiner": examiner.state_dict(),
-                            "course": course.state()})
+            print(
+                f"text {course.elapsed:5.0f} s  {course.samples / course.elapsed:.0f}/s  {told}  "
+                f"mean {np.mean(shares):.4f}",
+                flush=True,
+            )
+    keep(
+        work / "text.pt",
+        {
+            "encoder": encoder.state_dict(),
+            "examiner": examiner.state_dict(),
+            "course": course.state(),
+        },
+    )

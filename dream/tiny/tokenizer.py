@@ -6,6 +6,7 @@ one "word" to CLIP, so every Chinese word is taught twice, within a run and at i
 bytes of one character merge before anything else, so that no token straddles two words.
 """
 
+import itertools
 import json
 import random
 import re
@@ -50,7 +51,7 @@ def learn_merges(counts: Counter[Symbols]) -> tuple[list[Pair], Counter[Symbols]
     while True:
         pairs: Counter[Pair] = Counter()
         for word, count in counts.items():
-            for pair in zip(word, word[1:], strict=False):
+            for pair in itertools.pairwise(word):
                 pairs[pair] += count
         if not pairs:
             return merges, counts
@@ -78,7 +79,13 @@ def _join(word: Symbols, pair: Pair) -> Symbols:
 
 def chinese_words() -> set[str]:
     """Every run of Chinese characters in the tables of words."""
-    found: set[str] = set("的上下在和与有是一个到里前左右面边") | {"背景", "上的", "下的", "渐变", "天空"}
+    found: set[str] = set("的上下在和与有是一个到里前左右面边") | {
+        "背景",
+        "上的",
+        "下的",
+        "渐变",
+        "天空",
+    }
     for name in dir(words):
         if name.endswith("_ZH"):
             found.update(re.findall(r"[\u4e00-\u9fff]+", repr(getattr(words, name))))
@@ -115,8 +122,13 @@ def build() -> tuple[dict[str, int], list[Pair]]:
     more, _ = learn_merges(counts)
     merges += more
 
-    tokens = [*table, *(t + END for t in table), *(a + b for a, b in merges),
-              "<|startoftext|>", "<|endoftext|>"]
+    tokens = [
+        *table,
+        *(t + END for t in table),
+        *(a + b for a, b in merges),
+        "<|startoftext|>",
+        "<|endoftext|>",
+    ]
     return {token: i for i, token in enumerate(dict.fromkeys(tokens))}, merges
 
 
@@ -127,7 +139,8 @@ def write(folder: Path) -> CLIPTokenizer:
     (folder / "vocab.json").write_text(json.dumps(vocabulary, ensure_ascii=False), "utf-8")
     lines = ["#version: 0.2", *(f"{a} {b}" for a, b in merges)]
     (folder / "merges.txt").write_text("\n".join(lines) + "\n", "utf-8")
-    tokenizer = CLIPTokenizer(vocab=str(folder / "vocab.json"), merges=str(folder / "merges.txt"),
-                              model_max_length=LENGTH)
+    tokenizer = CLIPTokenizer(
+        vocab=str(folder / "vocab.json"), merges=str(folder / "merges.txt"), model_max_length=LENGTH
+    )
     tokenizer.save_pretrained(folder)
     return CLIPTokenizer.from_pretrained(folder)

@@ -27,8 +27,9 @@ from transformers import CLIPTokenizer
 from dream.tiny import tokenizer
 from dream.tiny.album import make_album
 from dream.tiny.card import write_card, write_index
-from dream.tiny.lessons import Plan, train_unet
+from dream.tiny.lessons import Plan
 from dream.tiny.pictures import FULL, PLAIN, Mix
+from dream.tiny.team import train_unet
 from dream.tiny.text import train_text
 from dream.tiny.upscaler import train_upscaler
 from dream.tiny.vae import train_vae

@@ -16,7 +16,8 @@ from PIL import Image, ImageFilter
 from torch import Tensor, nn
 
 from dream.tiny.course import Course, keep, precision, recall, set_rate
-from dream.tiny.pictures import Mix, pick, render
+from dream.tiny.drawing import render
+from dream.tiny.pictures import Mix, pick
 
 VARIED = Mix(scene=0.3, pair=0.1, several=0.2, empty=0.0, pattern=0.3, style=0.3)
 SCALE = 4
@@ -51,7 +52,8 @@ def shrunk(rng: random.Random, image: Image.Image) -> Image.Image:
     small = image.resize((image.width // SCALE, image.height // SCALE), way)
     if rng.random() < 0.35:
         noise = np.random.RandomState(rng.getrandbits(31)).normal(
-            0, rng.uniform(0.5, 5), (small.height, small.width, 3))
+            0, rng.uniform(0.5, 5), (small.height, small.width, 3)
+        )
         small = Image.fromarray((np.asarray(small) + noise).clip(0, 255).astype(np.uint8))
     if rng.random() < 0.35:
         squeezed = io.BytesIO()
@@ -74,8 +76,9 @@ def pairs(rng: random.Random, count: int) -> tuple[Tensor, Tensor]:
             x, y = rng.randint(0, 256 - CROP), rng.randint(0, 256 - CROP)
             piece = picture.crop((x, y, x + CROP, y + CROP))
             if rng.random() < 0.5:
-                piece = piece.transpose(rng.choice((Image.Transpose.FLIP_LEFT_RIGHT,
-                                                    Image.Transpose.TRANSPOSE)))
+                piece = piece.transpose(
+                    rng.choice((Image.Transpose.FLIP_LEFT_RIGHT, Image.Transpose.TRANSPOSE))
+                )
             if rng.random() < 0.3:
                 piece = Image.merge("RGB", rng.sample(piece.split(), 3))
             large.append(as_tensor(piece))
@@ -88,8 +91,9 @@ def charbonnier(made: Tensor, wanted: Tensor, softness: float) -> Tensor:
     return ((made - wanted).square() + softness**2).sqrt().mean()
 
 
-def train_upscaler(out: Path, work: Path, minutes: float, device: str = "cpu",
-                   seed: int = 0) -> None:
+def train_upscaler(
+    out: Path, work: Path, minutes: float, device: str = "cpu", seed: int = 0
+) -> None:
     """Train for so many minutes and write `out` (a .pth in Real-ESRGAN's format)."""
     torch.manual_seed(seed)
     net = SRVGGNetCompact().to(device, memory_format=torch.channels_last)
@@ -116,10 +120,19 @@ def train_upscaler(out: Path, work: Path, minutes: float, device: str = "cpu",
         course.step(len(large))
         losses.append(F.l1_loss(made.detach().float(), large).item())
         if course.steps % 200 == 0:
-            print(f"upscaler {course.elapsed:4.0f} s  step {course.steps}  L1 "
-                  f"{np.mean(losses[-200:]):.4f}", flush=True)
-            keep(work / "upscaler.pt", {"net": net.state_dict(), "course": course.state(),
-                                        "optimizer": optimizer.state_dict()})
+            print(
+                f"upscaler {course.elapsed:4.0f} s  step {course.steps}  L1 "
+                f"{np.mean(losses[-200:]):.4f}",
+                flush=True,
+            )
+            keep(
+                work / "upscaler.pt",
+                {
+                    "net": net.state_dict(),
+                    "course": course.state(),
+                    "optimizer": optimizer.state_dict(),
+                },
+            )
     out.parent.mkdir(parents=True, exist_ok=True)
     params = {name: w.detach().cpu().contiguous() for name, w in net.state_dict().items()}
     torch.save({"params": params}, out)

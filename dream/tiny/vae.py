@@ -19,7 +19,8 @@ from diffusers.models.resnet import ResnetBlock2D
 from torch import Tensor
 
 from dream.tiny.course import Average, Course, keep, precision, recall, set_rate
-from dream.tiny.pictures import Mix, pick, render
+from dream.tiny.drawing import render
+from dream.tiny.pictures import Mix, pick
 
 SCALING = 0.18215  # Stable Diffusion's; the quant convolutions undo it, so that it is also ours
 VARIED = Mix(scene=0.3, pair=0.1, several=0.2, empty=0.0, pattern=0.3, style=0.3)
@@ -30,10 +31,17 @@ BATCH = 8
 
 def new_vae() -> AutoencoderKL:
     vae = AutoencoderKL(
-        in_channels=3, out_channels=3, latent_channels=4, sample_size=256,
-        block_out_channels=(16, 32, 64, 64), layers_per_block=1, norm_num_groups=2,
-        down_block_types=("DownEncoderBlock2D",) * 4, up_block_types=("UpDecoderBlock2D",) * 4,
-        mid_block_add_attention=False, scaling_factor=SCALING,
+        in_channels=3,
+        out_channels=3,
+        latent_channels=4,
+        sample_size=256,
+        block_out_channels=(16, 32, 64, 64),
+        layers_per_block=1,
+        norm_num_groups=2,
+        down_block_types=("DownEncoderBlock2D",) * 4,
+        up_block_types=("UpDecoderBlock2D",) * 4,
+        mid_block_add_attention=False,
+        scaling_factor=SCALING,
     )
     _start_like_identity(vae)
     return vae.to(memory_format=torch.channels_last)
@@ -115,7 +123,7 @@ def crops(rng: random.Random, count: int = BATCH, side: int = CROP) -> Tensor:
             pixels = pixels[..., rng.sample(range(3), 3)]  # colours beyond the palette
         for _ in range(2):
             x, y = rng.randint(0, w - side), rng.randint(0, h - side)
-            piece = pixels[y:y + side, x:x + side]
+            piece = pixels[y : y + side, x : x + side]
             cut.append(piece[:, ::-1] if rng.random() < 0.5 else piece)
     batch = torch.from_numpy(np.stack(cut[:count])).permute(0, 3, 1, 2)
     return batch.float() / 127.5 - 1
@@ -154,15 +162,23 @@ def train_vae(out: Path, work: Path, minutes: float, device: str = "cpu", seed: 
         vae.load_state_dict(saved["vae"])
         optimizer.load_state_dict(saved["optimizer"])
         average.resume(saved["average"])
-        whitening.mean, whitening.covariance = (saved["whitening"][k] for k in
-                                                ("mean", "covariance"))
+        whitening.mean, whitening.covariance = (
+            saved["whitening"][k] for k in ("mean", "covariance")
+        )
         whitening.steps = course.steps or 1000
         course.resume(saved["course"])
 
     def checkpoint() -> None:
-        keep(work / "vae.pt", {
-            "vae": vae.state_dict(), "optimizer": optimizer.state_dict(),
-            "average": average.state(), "whitening": whitening.state(), "course": course.state()})
+        keep(
+            work / "vae.pt",
+            {
+                "vae": vae.state_dict(),
+                "optimizer": optimizer.state_dict(),
+                "average": average.state(),
+                "whitening": whitening.state(),
+                "course": course.state(),
+            },
+        )
 
     rng = random.Random(seed * 1_000_003 + course.steps)
     losses: list[float] = []
@@ -180,8 +196,11 @@ def train_vae(out: Path, work: Path, minutes: float, device: str = "cpu", seed: 
         losses.append(loss.item())
         if course.steps % 200 == 0:
             pace = course.samples / course.elapsed
-            print(f"vae {course.elapsed:5.0f} s  step {course.steps}  loss "
-                  f"{np.mean(losses[-200:]):.4f}  {pace:.0f} crops/s", flush=True)
+            print(
+                f"vae {course.elapsed:5.0f} s  step {course.steps}  loss "
+                f"{np.mean(losses[-200:]):.4f}  {pace:.0f} crops/s",
+                flush=True,
+            )
         if course.steps % 1000 == 0:
             checkpoint()
     checkpoint()

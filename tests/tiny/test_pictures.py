@@ -6,11 +6,12 @@ import random
 import pytest
 
 from dream.tiny.captions import caption, plainly
+from dream.tiny.drawing import render
 from dream.tiny.exam import background_right, colour_right, count_right, place_right
 from dream.tiny.judge import look
 from dream.tiny.objects import KINDS
 from dream.tiny.palette import NAMES
-from dream.tiny.pictures import FULL, PLACES, Still, Thing, held_out, pick, render
+from dream.tiny.pictures import FULL, PLACES, Still, Thing, held_out, pick
 from dream.tiny.scenes import Scene
 
 
