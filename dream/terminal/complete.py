@@ -60,7 +60,7 @@ class LineCompleter(Completer):
 
 
 def _seeds(past: Iterable[int]) -> Iterator[tuple[str, str]]:
-    """The session's seeds, the last picture's first, with the index that means the same."""
+    """The session's seeds, the last picture's first."""
     newest_first = dict.fromkeys(reversed(list(past)))
     for back, seed in enumerate(newest_first, 1):
         yield str(seed), "the last picture's" if back == 1 else ""
