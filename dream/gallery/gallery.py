@@ -9,8 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-
-from PIL.Image import Image
+from typing import TYPE_CHECKING
 
 from dream.errors import GalleryError
 from dream.gallery.claims import Claim, claimed
@@ -20,6 +19,9 @@ from dream.gallery.naming import safe_name
 from dream.gallery.png import grid_chunks, picture_chunks, write_png
 from dream.gallery.recovery import log_the_unlogged
 from dream.picture import Picture
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
 
 
 @dataclass(frozen=True)

@@ -79,8 +79,9 @@ def read_log(path: Path) -> Iterator[tuple[int, str]]:
     except IsADirectoryError as error:
         hint = f"its log is {path / LOG_NAME}" if (path / LOG_NAME).exists() else ""
         raise GalleryError(f"{path} is a folder, not a log", hint) from error
-    except OSError as error:
-        raise GalleryError(f"cannot read {path}: {error.strerror or error}") from error
+    except (OSError, ValueError) as error:  # ValueError: a name no file can have
+        why = getattr(error, "strerror", None) or error
+        raise GalleryError(f"cannot read {path}: {why}") from error
     if data.startswith((b"\xff\xfe", b"\xfe\xff")):
         lines = data.decode("utf-16", "replace").split("\n")
     elif b"\0" in data.partition(b"\n")[0].strip(b"\0"):

@@ -7,15 +7,15 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any
-
-from PIL.Image import Image
-from PIL.PngImagePlugin import PngImageFile, PngInfo
+from typing import IO, TYPE_CHECKING, Any
 
 from dream.errors import GalleryError
 from dream.gallery.folder import near_names
 from dream.picture import Picture
 from dream.request import as_json
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
 
 
 @dataclass(frozen=True)
@@ -52,6 +52,8 @@ def grid_chunks(line: str) -> dict[str, str]:
 
 def write_png(file: IO[bytes], image: Image, chunks: Mapping[str, str], compression: int) -> None:
     """Writes a PNG; texts beyond Latin-1 become iTXt. `compression` is 0 to 9."""
+    from PIL.PngImagePlugin import PngInfo  # Pillow comes with the first picture, not the prompt
+
     info = PngInfo()
     for key, text in chunks.items():
         info.add_text(key, text)
@@ -60,6 +62,8 @@ def write_png(file: IO[bytes], image: Image, chunks: Mapping[str, str], compress
 
 def read_chunks(path: Path) -> dict[str, str]:
     """The text chunks of a PNG, without its pixels. Raises OSError, or ValueError for no PNG."""
+    from PIL.PngImagePlugin import PngImageFile
+
     with path.open("rb") as file:
         try:
             # Not Image.open: its guard against huge pictures would refuse our own, upscaled

@@ -9,7 +9,6 @@ from pathlib import Path
 
 from dream.errors import DreamError
 from dream.events import Events, Failed, Grid, Note, Saved
-from dream.finish.grid import sheet
 from dream.gallery import Claim, Gallery, file_name, prompt_folder
 from dream.line import write
 from dream.picture import Picture
@@ -89,6 +88,8 @@ class Album:
         """Write the sheet of all pictures kept so far, if there is any."""
         if not self.paths:
             return
+        from dream.finish.grid import sheet  # Pillow comes with the first picture, not the prompt
+
         try:
             entry = self.gallery.keep_grid(sheet(self.paths), claim=self.claim, line=line)
             yield Grid(path=entry.path)

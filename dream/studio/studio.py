@@ -114,8 +114,8 @@ class Studio:
             return False
         request, recipes = settled
         line = asked if isinstance(asked, str) else write(request)
-        yield Queued(count=len(recipes), line=line, request=request)
         try:
+            yield Queued(count=len(recipes), line=line, request=request)
             with self._keeper.album(request, self.outdir) as album:
                 yield from (Note(text=text) for text in album.notes)
                 cancelled = yield from self._pictures(recipes, album)
@@ -124,6 +124,9 @@ class Studio:
                 return cancelled
         except DreamError as error:
             yield Failed(error=error, line=line)
+        except KeyboardInterrupt:  # before the first picture was begun, or behind the last
+            yield Cancelled(finished=0, count=len(recipes))
+            return True
         return False
 
     def plan(self, asked: str | Request, number: int = 0) -> Events[None]:

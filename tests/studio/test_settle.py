@@ -4,7 +4,7 @@ from dataclasses import fields, replace
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dream.catalogue.cards import ModelCard
@@ -106,6 +106,7 @@ def test_a_request_from_python_keeps_to_the_ranges(wrong: Request) -> None:
         check(wrong)
 
 
+@settings(deadline=None)
 @given(
     st.builds(
         Request,

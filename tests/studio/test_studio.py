@@ -63,7 +63,9 @@ def test_png_log_and_event_agree(tmp_path: Path) -> None:
     assert line.startswith(f"{event.path.as_posix()}: {event.line} # sha256:{event.sha256[:16]}")
 
 
-@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(prompt=st.text(max_size=60), steps=st.integers(1, 3), seed=st.integers(0, 2**32 - 1))
 def test_law_2_a_logged_line_is_the_same_recipe(
     tmp_path: Path, prompt: str, steps: int, seed: int
@@ -302,3 +304,11 @@ def test_an_engine_without_a_picture_is_a_bug_we_name(tmp_path: Path) -> None:
 
     (event,) = [e for e in fake_studio(tmp_path, Empty()).make("x") if isinstance(e, Failed)]
     assert isinstance(event.error, EngineError)
+
+
+def test_ctrl_c_before_the_first_picture(tmp_path: Path) -> None:
+    engine = FakeEngine()
+    events = fake_studio(tmp_path, engine).make("x -n2")
+    assert isinstance(next(events), Queued)
+    assert events.throw(KeyboardInterrupt()) == Cancelled(finished=0, count=2)
+    assert not engine.rendered
