@@ -90,6 +90,7 @@ class Made(Event):
     picture: int
     pictures: int
     seconds: float
+    """Since it was begun, waiting for the model included."""
 
 
 @dataclass(frozen=True, kw_only=True)
