@@ -69,14 +69,16 @@ class Planned(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class Step(Event):
-    """One denoising step, or one tile of upscaling, of picture `picture` of `pictures` is done."""
+    """One denoising step, or one tile of upscaling, of picture `picture` of `pictures` is done; or
+    `step` of `steps` bytes of an upscaler have arrived."""
 
     name: ClassVar[str] = "step"
     stage: str = "render"
-    """"render" or "upscale"."""
+    """"render", "upscale" or "fetch"."""
     step: int
     """1 to steps."""
     steps: int
+    """0 where it is not known."""
     picture: int
     pictures: int
     preview: Preview | None = field(default=None, repr=False)

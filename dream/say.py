@@ -69,6 +69,8 @@ class Pace:
             self._stage, self._began, self._first = (event.stage, event.picture), now, event.step
         done, elapsed = event.step - self._first, now - self._began
         rate = done / elapsed if done and elapsed > 0 else 0.0
+        if event.stage == "fetch":
+            return _fetched(event.step, event.steps, now - self._began, event.step - self._first)
         words = [f"{event.stage} {event.step}/{event.steps}"]
         if event.pictures > 1:
             words.insert(0, f"picture {event.picture}/{event.pictures}")
@@ -79,6 +81,16 @@ class Pace:
                 left += (event.pictures - event.picture) * event.steps / rate
             words.append(f"{duration(left)} left")
         return "  ".join(words)
+
+
+def _fetched(arrived: int, of: int, seconds: float, since: int) -> str:
+    """Bytes that have arrived, of so many (0: unknown); `since` of them within these seconds."""
+    words = [f"fetching {arrived / 1e6:.1f}" + (f" of {of / 1e6:.1f} MB" if of else " MB")]
+    if since and seconds > 0:
+        words.append(f"{since / seconds / 1e6:.1f} MB/s")
+        if of:
+            words.append(f"{duration((of - arrived) * seconds / since)} left")
+    return "  ".join(words)
 
 
 def duration(seconds: float) -> str:

@@ -53,6 +53,19 @@ def test_a_new_picture_or_stage_starts_a_new_pace() -> None:
     assert pace.of(Queued(count=1, line="", request=Request())) is None
 
 
+def test_what_is_fetched_is_told_in_megabytes() -> None:
+    now = [0.0]
+    pace = Pace(lambda: now[0])
+
+    def arrived(count: int, of: int = 60_000_000) -> str | None:
+        return pace.of(Step(stage="fetch", step=count, steps=of, picture=1, pictures=1))
+
+    assert arrived(1_000_000) == "fetching 1.0 of 60.0 MB"
+    now[0] = 2.0
+    assert arrived(11_000_000) == "fetching 11.0 of 60.0 MB  5.0 MB/s  0:10 left"
+    assert arrived(11_000_000, of=0) == "fetching 11.0 MB  5.0 MB/s"
+
+
 @pytest.mark.parametrize(
     ("seconds", "clock"),
     [(0, "0:00"), (7.4, "0:07"), (59.6, "1:00"), (750, "12:30"), (3723, "1:02:03")],

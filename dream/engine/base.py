@@ -18,10 +18,10 @@ from dream.request import Recipe
 
 @dataclass(frozen=True)
 class Progress:
-    """One step done."""
+    """One step done; or, while something is fetched, so many bytes of so many."""
 
     stage: str
-    """"render" or "upscale"."""
+    """"render", "upscale" or "fetch"."""
     step: int
     """1 to steps."""
     steps: int

@@ -24,8 +24,8 @@ small machine take half of that."""
 
 
 def open_engine(shelf: Shelf, *, device: str = "auto", precision: str = "auto") -> Engine:
-    """The engine every front door uses. Its process starts at once and imports torch while the
-    first line is typed; no setting is looked at before the first picture."""
+    """The engine every front door uses. Nothing starts before it is warmed or asked for a picture,
+    and no setting is looked at before that: a dry run costs no torch."""
     return WorkerEngine(shelf, device=device, precision=precision)
 
 
@@ -42,7 +42,7 @@ class WorkerEngine:
         self._closed = False
         self._cancelled = 0
         self._cancelled_at = 0.0
-        self._worker: Process | None = Process(self._opening)
+        self._worker: Process | None = None
 
     def render(self, recipe: Recipe) -> Happenings:
         """See `dream.engine.base.Engine`. Raises SetupError and WorkerDied too."""
@@ -54,9 +54,8 @@ class WorkerEngine:
 
     def warm(self, model: str) -> None:
         """Begin to load a model, without waiting for it."""
-        if self._worker is not None:
-            with suppress(Died, DreamError):
-                self._worker.send(Warm(model))
+        with suppress(Died, DreamError):
+            (self._worker or self._fresh()).send(Warm(model))
 
     def close(self) -> None:
         """End the worker. A picture it is at is given up."""

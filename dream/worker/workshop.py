@@ -55,6 +55,7 @@ class Workshop:
             picture,
             on_tile=lambda tile, tiles: tell(Progress("upscale", tile, tiles)),
             on_note=lambda text: tell(Note(text=text)),
+            on_fetch=lambda arrived, of: tell(Progress("fetch", arrived, of)),
         )
 
 

@@ -29,5 +29,6 @@ def shelf(random_models: Path) -> Shelf:
 def engine(shelf: Shelf) -> Iterator[WorkerEngine]:
     """One worker for the whole module, for starting one takes ten seconds."""
     engine = WorkerEngine(shelf)
+    engine.warm("random")
     yield engine
     engine.close()

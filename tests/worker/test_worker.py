@@ -152,6 +152,7 @@ def test_no_worker_outlives_its_prompt(shelf: Shelf, tmp_path: Path) -> None:
         "import sys, time; from pathlib import Path\n"
         "from dream.catalogue import Shelf; from dream.worker import WorkerEngine\n"
         f"engine = WorkerEngine(Shelf([Path({str(shelf.models_dirs[0])!r})]))\n"
+        "engine.warm('random')\n"
         "assert 'torch' not in sys.modules and 'numpy' not in sys.modules\n"
         "print(engine._worker._process.pid, flush=True); time.sleep(600)\n"
     )
@@ -165,8 +166,9 @@ def test_no_worker_outlives_its_prompt(shelf: Shelf, tmp_path: Path) -> None:
 
 def test_closing_ends_the_process(shelf: Shelf) -> None:
     engine = WorkerEngine(shelf)
-    worker = pid(engine)
+    assert engine._worker is None, "a dry run costs no process"
     engine.warm("no such model")
+    worker = pid(engine)
     engine.close()
     assert not alive(worker)
     with pytest.raises(EngineError, match="closed"):
