@@ -2,7 +2,7 @@
 
     python -m benchmarks.startup [ROUNDS]
 
-Both are started on a terminal (a pty) and watched until `dream> ` stands on it.
+Both are started on a terminal (a pty) and watched until `dream>` stands on it.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ BARE = ["-c", "from prompt_toolkit import PromptSession; PromptSession().prompt(
 ROOT = Path(__file__).resolve().parents[1]
 
 _ESCAPE = re.compile(rb"\x1b(\[[0-9;?]*[ -/]*[@-~]|\][^\x07]*\x07|[()][0-9A-B]|[=>78DM])|\r")
-_PROMPT = re.compile(rb"^dream> ", re.MULTILINE)
+_PROMPT = re.compile(rb"^dream>", re.MULTILINE)
 
 
 def until_prompt(arguments: list[str], folder: str) -> float:
