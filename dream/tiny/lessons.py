@@ -28,8 +28,10 @@ UNTOLD = 0.1  # this share of the captions is empty, for guidance (Ho & Salimans
 HEAR_EVERY = 4  # the text encoder already knows its words: a gradient now and then is enough
 TEXT_RATE = 0.3  # and a lower learning rate
 PEAK, LOWEST = 1e-3, 4e-5
-EARLY = 0.35  # this share of the course is for small pictures
+# shares of the pictures by size, at first and in the end; in between, from here to there
 SHARES = {(128, 128): (0.5, 0.05), (192, 192): (0.35, 0.3), (256, 256): (0.12, 0.45)}
+OTHER_SIZES = (0.03, 0.2)  # all together
+TURN = (0.3, 0.75)  # shares of the course
 
 
 @dataclass(frozen=True)
@@ -51,10 +53,10 @@ def shares(course_share: float, size: tuple[int, int]) -> float:
     A default object at 128 pixels is as large in latents as a small one at 256, so nothing
     learnt there is lost; and a sample costs a third.
     """
-    early = course_share < EARLY
-    if size in SHARES:
-        return SHARES[size][0 if early else 1]
-    return 0.03 if early else 0.2  # all other sizes together
+    start, end = TURN
+    turned = min(1.0, max(0.0, (course_share - start) / (end - start)))
+    early, late = SHARES.get(size, OTHER_SIZES)
+    return early + (late - early) * turned
 
 
 class Shelf:

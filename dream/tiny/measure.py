@@ -23,6 +23,7 @@ from dream.tiny.pictures import Still
 from dream.tiny.reader import load_reader, read_kinds, reader_accuracy
 from dream.tiny.upscaler import gain
 
+BEGIN, END = "<!-- measured -->", "<!-- /measured -->"
 UPSCALER = Path("models/tiny-x4/tiny-x4.pth")
 
 
@@ -209,18 +210,40 @@ def table(rows: Sequence[Row]) -> str:
     return "\n".join([*lines, *(f"| {' | '.join(row.cells())} |" for row in rows)])
 
 
+def write_into(readme: Path, rows: Sequence[Row]) -> None:
+    """Replace the table of the model card by this one."""
+    text = readme.read_text("utf-8")
+    before, rest = text.split(BEGIN)
+    after = rest.split(END)[1]
+    readme.write_text(f"{before}{BEGIN}\n{table(rows)}\n{END}{after}", "utf-8")
+
+
+def read_from(readme: Path) -> dict[str, float]:
+    """The shares that the model card states, by what they are about."""
+    stated = {}
+    for line in readme.read_text("utf-8").splitlines():
+        cells = [cell.strip() for cell in line.strip("|").split("|")]
+        if len(cells) == 4 and "%" in cells[3]:
+            stated[cells[0]] = float(cells[3].split("%")[0]) / 100
+    return stated
+
+
 def main() -> None:
     asked = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     asked.add_argument("--model", type=Path, default=MODEL)
     asked.add_argument("--quick", action="store_true", help="54 single objects only")
     asked.add_argument("--judge", action="store_true", help="measure the judge on true drawings")
+    asked.add_argument("--write", action="store_true", help="put the table into the model card")
     options = asked.parse_args()
     if options.judge:
         print(f"the reader of shapes: {reader_accuracy():.1%} right on new drawings")
         print(table(ceiling(draw_paper().singles)))
         return
     painter = Painter(options.model)
-    print(table(quick(painter) if options.quick else full(painter)))
+    rows = quick(painter) if options.quick else full(painter)
+    print(table(rows))
+    if options.write:
+        write_into(options.model / "README.md", rows)
 
 
 if __name__ == "__main__":

@@ -49,6 +49,7 @@ def work_through(rank: int, plan: Plan) -> None:
             pupil.meet()
         if rank == 0 and course.steps % 100 == 0:
             print(log.line(course, plan.workers), flush=True)
+            log = Log()
         if course.steps % 400 == 0:
             shelf.refresh()
         if probe and time.monotonic() - shown > plan.look_every:
@@ -56,11 +57,6 @@ def work_through(rank: int, plan: Plan) -> None:
             pupil.show(vae, probe)
     if probe:
         pupil.show(vae, probe)
-        pupil.average.swap()
-        pupil.text.to("cpu").half().save_pretrained(plan.out / "text_encoder")
-        pupil.unet.to("cpu", memory_format=torch.contiguous_format).half().save_pretrained(
-            plan.out / "unet"
-        )
     if plan.workers > 1:
         dist.destroy_process_group()
 
@@ -93,13 +89,11 @@ class Log:
         now = time.monotonic()
         pace = self.samples * workers / (now - self.since)
         means = self.sums / np.maximum(1, self.counts)
-        text = (
+        return (
             f"unet {course.elapsed / 60:5.1f} min  seen {course.samples * workers / 1000:.0f} k"
             f"  {pace:.0f}/s  loss {self.sums.sum() / self.counts.sum():.4f}  by level "
             + " ".join(f"{m:.3f}" for m in means)
         )
-        self.__init__()  # type: ignore[misc]
-        return text
 
 
 def train_unet(plan: Plan) -> None:

@@ -3,15 +3,16 @@
 The stages, in order, and their share of the minutes:
 
     tokenizer   a vocabulary from the captions                      seconds
-    vae         the eye and hand, on crops of fresh pictures        0.12
+    vae         the eye and hand, on crops of fresh pictures        0.11
     text        the ear, on captions alone                          0.05
     albums      pictures looked at once and kept as latents         as long as they take
-    unet        text encoder and UNet together                      0.80
+    unet        text encoder and UNet together                      0.75
+    hand        the decoder on its own once more                    0.06
     upscaler    the magnifying glass                                0.03
     card        what the house reads: card.toml, model_index.json   seconds
 
 Each stage keeps a checkpoint under --work and goes on from it, so the same command after an
-interruption continues, and with more --minutes learns longer. A finished stage is not repeated.
+interruption continues, and with more --minutes the UNet, the decoder and the upscaler learn longer.
 """
 
 import argparse
@@ -27,6 +28,7 @@ from transformers import CLIPTokenizer
 from dream.tiny import tokenizer
 from dream.tiny.album import make_album
 from dream.tiny.card import write_card, write_index
+from dream.tiny.hand import train_decoder
 from dream.tiny.lessons import Plan
 from dream.tiny.pictures import FULL, PLAIN, Mix
 from dream.tiny.team import train_unet
@@ -34,7 +36,7 @@ from dream.tiny.text import train_text
 from dream.tiny.upscaler import train_upscaler
 from dream.tiny.vae import train_vae
 
-MINUTES = {"vae": 0.12, "text": 0.05, "unet": 0.80, "upscaler": 0.03}
+MINUTES = {"vae": 0.11, "text": 0.05, "unet": 0.75, "hand": 0.06, "upscaler": 0.03}
 
 # which albums there are: mix, width, height, share of all pictures
 ALBUMS: tuple[tuple[Mix, int, int, float], ...] = (
@@ -79,10 +81,14 @@ def make_tokenizer(shop: Workshop) -> None:
 
 
 def make_vae(shop: Workshop) -> None:
+    if (shop.work / "albums").exists():
+        return  # what is in the albums was seen with this eye; it must not change any more
     train_vae(shop.out, shop.work, shop.share("vae"), shop.device)
 
 
 def make_text(shop: Workshop) -> None:
+    if (shop.work / "unet.pt").exists():
+        return  # it learns on together with the UNet
     train_text(shop.out, shop.work, shop.share("text"), shop.tokenizer, shop.device)
 
 
@@ -110,6 +116,10 @@ def make_unet(shop: Workshop) -> None:
     train_unet(plan)
 
 
+def make_hand(shop: Workshop) -> None:
+    train_decoder(shop.out, shop.work, shop.share("hand"), shop.device)
+
+
 def make_upscaler(shop: Workshop) -> None:
     train_upscaler(shop.upscaler, shop.work, shop.share("upscaler"), shop.device)
 
@@ -127,6 +137,7 @@ STAGES: dict[str, Callable[[Workshop], None]] = {
     "text": make_text,
     "albums": make_albums,
     "unet": make_unet,
+    "hand": make_hand,
     "upscaler": make_upscaler,
     "card": make_card,
 }
