@@ -25,7 +25,7 @@ def caption(rng: random.Random, spec: Spec) -> str:
 def plainly(spec: Spec, language: str = "en") -> str:
     """The first wording of everything, nothing unsaid, no ornament."""
     first = _First()
-    return (english if language == "en" else chinese).describe(first, spec)
+    return english.describe(first, spec) if language == "en" else chinese.describe(first, spec)
 
 
 class _First(random.Random):

@@ -48,10 +48,11 @@ def render(spec: Spec, width: int, height: int, seed: int) -> Drawing:
     rng = random.Random(seed)
     size = (width * SUPERSAMPLING, height * SUPERSAMPLING)
     if isinstance(spec, Scene):
-        image, spots = draw_scene(rng, spec, *size), ()
+        image = draw_scene(rng, spec, *size)
+        spots: tuple[Spot, ...] = ()
     else:
         image, spots = _draw_still(rng, spec, *size)
-    return Drawing(STYLE[spec.style](rng, image, width, height), tuple(spots))
+    return Drawing(STYLE[spec.style](rng, image, width, height), spots)
 
 
 def _draw_still(

@@ -116,7 +116,7 @@ class Probe:
     ) -> None:
         rng = random.Random(seed)
         self.captions: dict[str, list[str]] = {k: [] for k in ("right", "kind", "colour", "place")}
-        pixels = []
+        pixels: list[np.ndarray] = []
         while len(pixels) < count:
             kind, colour, ground = rng.choice(KINDS), rng.choice(NAMES), rng.choice(NAMES)
             if alike(colour, ground) or not held_out(kind, colour, ground):

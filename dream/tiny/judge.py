@@ -71,7 +71,8 @@ PALETTE = lab(np.array([COLOURS[name] for name in NAMES]))  # (12, 3)
 
 def nearest(colours: np.ndarray) -> np.ndarray:
     """(n, 3) Lab → (n,) number of the nearest palette colour."""
-    return ((colours[:, None] - PALETTE) ** 2).sum(-1).argmin(1)
+    numbers: np.ndarray = ((colours[:, None] - PALETTE) ** 2).sum(-1).argmin(1)
+    return numbers
 
 
 def look(image: Image.Image) -> Finding:
@@ -128,13 +129,17 @@ def components(mask: np.ndarray, least: int) -> list[np.ndarray]:
 
 def _sweep(label: np.ndarray, mask: np.ndarray) -> np.ndarray:
     """Carry the numbers along each row and column in both directions, for speed."""
-    for turn in (lambda a: a, lambda a: a[::-1], lambda a: a.T, lambda a: a.T[::-1]):
-        turned, allowed = turn(label), turn(mask)
+    down, along = (label, mask), (label.T, mask.T)
+    for turned, allowed in (down, _upside(*down), along, _upside(*along)):
         for i in range(1, len(turned)):
             turned[i] = (
                 np.maximum(turned[i], np.where(allowed[i - 1], turned[i - 1], 0)) * allowed[i]
             )
     return label
+
+
+def _upside(label: np.ndarray, mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    return label[::-1], mask[::-1]
 
 
 def _region(mask: np.ndarray, colours: np.ndarray, difference: np.ndarray) -> Region:

@@ -5,6 +5,7 @@ on the CPU, with the card's steps, sampler and guidance, and judged by `judge`.
 """
 
 import argparse
+import math
 import statistics
 import time
 from collections.abc import Callable, Sequence
@@ -42,7 +43,7 @@ class Row:
         if not self.of:
             return 0.0
         share = min(max(self.measured, 1 / self.of), 1 - 1 / self.of)
-        return 2 * (share * (1 - share) / self.of) ** 0.5
+        return 2 * math.sqrt(share * (1 - share) / self.of)
 
     def cells(self) -> tuple[str, ...]:
         if self.unit == "%":

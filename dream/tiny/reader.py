@@ -83,7 +83,8 @@ def train_reader(count: int = 9000, epochs: int = 14, seed: int = 3) -> float:
 @torch.no_grad()
 def reader_accuracy(count: int = 1000, seed: int = 77) -> float:
     x, y = views(random.Random(seed), count)
-    return (load_reader()(x).argmax(1) == y).float().mean().item()
+    right: Tensor = load_reader()(x).argmax(1) == y
+    return float(right.float().mean())
 
 
 def load_reader() -> nn.Sequential:

@@ -4,12 +4,13 @@ import os
 import random
 import time
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import torch
 import torch.distributed as dist
 from diffusers import AutoencoderKL
-from torch import Tensor
+from torch import Tensor, multiprocessing
 from transformers import CLIPTokenizer
 
 from dream.tiny.course import Course
@@ -102,9 +103,8 @@ def train_unet(plan: Plan) -> None:
         work_through(0, plan)
     else:
         os.environ.update(KEEP_MEMORY)  # read by the C library when a worker starts
-        torch.multiprocessing.start_processes(
-            work_through, (plan,), nprocs=plan.workers, start_method="spawn"
-        )
+        processes: Any = multiprocessing  # torch does not say what it takes
+        processes.spawn(work_through, (plan,), nprocs=plan.workers)
     export(plan)
 
 

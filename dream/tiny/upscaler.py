@@ -41,7 +41,8 @@ class SRVGGNetCompact(nn.Module):
         x = small
         for layer in self.body:
             x = layer(x)
-        return self.upsampler(x) + F.interpolate(small, scale_factor=SCALE, mode="nearest")
+        sharp: Tensor = self.upsampler(x)
+        return sharp + F.interpolate(small, scale_factor=SCALE, mode="nearest")
 
 
 def shrunk(rng: random.Random, image: Image.Image) -> Image.Image:
@@ -69,7 +70,8 @@ def as_tensor(image: Image.Image) -> Tensor:
 
 def pairs(rng: random.Random, count: int) -> tuple[Tensor, Tensor]:
     """(count, 3, 24, 24) and (count, 3, 96, 96)."""
-    small, large = [], []
+    small: list[Tensor] = []
+    large: list[Tensor] = []
     while len(large) < count:
         picture = render(pick(rng, VARIED), 256, 256, rng.getrandbits(32)).image
         for _ in range(3):
@@ -96,9 +98,9 @@ def train_upscaler(
 ) -> None:
     """Train for so many minutes and write `out` (a .pth in Real-ESRGAN's format)."""
     torch.manual_seed(seed)
-    net = SRVGGNetCompact().to(device, memory_format=torch.channels_last)
+    net = SRVGGNetCompact().to(device)
     with torch.no_grad():
-        net.body[-1].weight.mul_(0.3)  # type: ignore[operator]
+        next(net.body[-1].parameters()).mul_(0.3)  # the last layer's weight
     optimizer = torch.optim.AdamW(net.parameters(), 2e-3, betas=(0.9, 0.99), weight_decay=0)
     course = Course(minutes * 60)
     if saved := recall(work / "upscaler.pt", device):

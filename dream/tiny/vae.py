@@ -92,7 +92,8 @@ class Whitening:
         """The inverse of the Cholesky factor: covariance = L Lᵀ, so L⁻¹ x has covariance 1."""
         eye = torch.eye(4, device=self.covariance.device)
         steady = self.covariance + 1e-5 * self.covariance.diagonal().mean() * eye
-        return torch.linalg.inv(torch.linalg.cholesky(steady))
+        inverse: Tensor = torch.linalg.inv(torch.linalg.cholesky(steady))
+        return inverse
 
     def __call__(self, latents: Tensor) -> Tensor:
         centred = latents - self.mean[None, :, None, None]
@@ -139,7 +140,7 @@ def reconstruct(vae: AutoencoderKL, whitening: Whitening, pixels: Tensor, device
     noise = torch.rand(len(latents), 1, 1, 1, device=latents.device) * 0.12
     latents = latents + noise * torch.randn_like(latents)
     with precision(device):
-        pixels_again = vae.decoder(vae.post_quant_conv(latents))
+        pixels_again: Tensor = vae.decoder(vae.post_quant_conv(latents))
     return pixels_again.float()
 
 
