@@ -45,6 +45,7 @@ class Plan:
     seed: int = 0
     look_every: float = 300.0  # seconds between two checkpoints with contact sheet
     steps: int = 10**9
+    onward: bool = False  # without a checkpoint, begin with the weights in `out`
 
 
 def shares(course_share: float, size: tuple[int, int]) -> float:
@@ -101,6 +102,8 @@ class Pupil:
         if known := recall(plan.work / "text.pt", plan.device):
             self.text.load_state_dict(known["encoder"])
         self.unet = new_unet().to(plan.device)
+        if plan.onward:
+            self._begin_with(plan.out)
         self.weights = [*self.text.parameters(), *self.unet.parameters()]
         self.optimizer = _optimizer(self.text, self.unet)
         self.average = Average(self.weights, 0.998)
@@ -108,6 +111,13 @@ class Pupil:
         self.noise = Noise.schedule(plan.device)
         if saved := recall(plan.work / "unet.pt", plan.device):
             self._resume(saved)
+
+    def _begin_with(self, out: Path) -> None:
+        """What was written in float16 is nearly what was learnt; the optimizer starts anew."""
+        text = CLIPTextModel.from_pretrained(out / "text_encoder")
+        unet = UNet2DConditionModel.from_pretrained(out / "unet")
+        self.text.load_state_dict(text.float().state_dict())
+        self.unet.load_state_dict(unet.float().state_dict())
 
     def _resume(self, saved: dict[str, Any]) -> None:
         self.text.load_state_dict(saved["text"])

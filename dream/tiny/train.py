@@ -13,6 +13,7 @@ The stages, in order, and their share of the minutes:
 
 Each stage keeps a checkpoint under --work and goes on from it, so the same command after an
 interruption continues, and with more --minutes the UNet, the decoder and the upscaler learn longer.
+Where the checkpoints are lost, --onward begins with the model that --out holds instead of nothing.
 """
 
 import argparse
@@ -65,6 +66,7 @@ class Workshop:
     minutes: float
     device: str
     pictures: int
+    onward: bool = False
 
     def share(self, stage: str) -> float:
         return self.minutes * MINUTES[stage]
@@ -81,13 +83,13 @@ def make_tokenizer(shop: Workshop) -> None:
 
 
 def make_vae(shop: Workshop) -> None:
-    if (shop.work / "albums").exists():
+    if shop.onward or (shop.work / "albums").exists():
         return  # what is in the albums was seen with this eye; it must not change any more
     train_vae(shop.out, shop.work, shop.share("vae"), shop.device)
 
 
 def make_text(shop: Workshop) -> None:
-    if (shop.work / "unet.pt").exists():
+    if shop.onward or (shop.work / "unet.pt").exists():
         return  # it learns on together with the UNet
     train_text(shop.out, shop.work, shop.share("text"), shop.tokenizer, shop.device)
 
@@ -108,7 +110,7 @@ def make_albums(shop: Workshop) -> None:
 
 
 def make_unet(shop: Workshop) -> None:
-    plan = Plan(shop.out, shop.work, shop.share("unet"), shop.device)
+    plan = Plan(shop.out, shop.work, shop.share("unet"), shop.device, onward=shop.onward)
     if shop.device == "cpu":
         plan = replace(plan, workers=min(2, os.cpu_count() or 1))
     else:
@@ -154,6 +156,7 @@ def main() -> None:
     asked.add_argument("--device", default="cpu")
     asked.add_argument("--pictures", type=int, default=25_000)
     asked.add_argument("--stage", choices=[*STAGES, "all"], default="all")
+    asked.add_argument("--onward", action="store_true", help="begin with the model in --out")
     options = asked.parse_args()
     shop = Workshop(
         options.out,
@@ -162,6 +165,7 @@ def main() -> None:
         options.minutes,
         options.device,
         options.pictures,
+        options.onward,
     )
     for name, stage in STAGES.items():
         if options.stage in (name, "all"):

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 from diffusers import AutoencoderKL
+from safetensors.torch import load_file
 from transformers import CLIPTokenizer
 
 from dream.tiny.album import make_album, open_album
@@ -37,6 +38,19 @@ def test_the_denoiser_learns_and_goes_on_from_its_checkpoint(tmp_path: Path) -> 
     assert again.course.steps == pupil.course.steps
     for mine, theirs in zip(again.weights, pupil.weights, strict=True):
         assert torch.equal(mine, theirs)
+
+
+def test_without_a_checkpoint_it_can_go_on_from_the_model_itself(tmp_path: Path) -> None:
+    tokenizer = CLIPTokenizer.from_pretrained(MODEL / "tokenizer")
+    nothing = Pupil(Plan(MODEL, tmp_path, minutes=1), tokenizer)
+    onward = Pupil(Plan(MODEL, tmp_path, minutes=1, onward=True), tokenizer)
+    shipped = load_file(MODEL / "unet" / "diffusion_pytorch_model.safetensors")
+    name = "conv_in.weight"
+    assert torch.equal(onward.unet.state_dict()[name], shipped[name].float())
+    assert not torch.equal(nothing.unet.state_dict()[name], shipped[name].float())
+    assert onward.course.steps == 0
+    for slow, weight in zip(onward.average.slow, onward.weights, strict=True):
+        assert torch.equal(slow, weight)
 
 
 def test_an_album_remembers_what_is_in_its_pictures(tmp_path: Path) -> None:
