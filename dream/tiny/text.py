@@ -170,14 +170,7 @@ def train_text(
         course.step(batch)
         right.append(score)
         if course.steps % 100 == 0:
-            shares = torch.stack(right[-100:]).mean(0).tolist()
-            names = ("background", "kind0", "colour0", "kind1", "place0", "land")
-            told = "  ".join(f"{q} {shares[list(QUESTIONS).index(q)]:.3f}" for q in names)
-            print(
-                f"text {course.elapsed:5.0f} s  {course.samples / course.elapsed:.0f}/s  {told}  "
-                f"mean {np.mean(shares):.4f}",
-                flush=True,
-            )
+            print(_told(course, torch.stack(right[-100:]).mean(0).tolist()), flush=True)
     keep(
         work / "text.pt",
         {
@@ -186,3 +179,11 @@ def train_text(
             "course": course.state(),
         },
     )
+
+
+def _told(course: Course, shares: list[float]) -> str:
+    """How it goes: the share of right answers, to some questions and to all."""
+    names = ("background", "kind0", "colour0", "kind1", "place0", "land")
+    told = "  ".join(f"{q} {shares[list(QUESTIONS).index(q)]:.3f}" for q in names)
+    pace = course.samples / course.elapsed
+    return f"text {course.elapsed:5.0f} s  {pace:.0f}/s  {told}  mean {np.mean(shares):.4f}"
