@@ -68,7 +68,7 @@ def write_index(out: Path) -> None:
     (out / "model_index.json").write_text(json.dumps(INDEX, indent=2) + "\n", "utf-8")
 
 
-def write_card(out: Path, guidance: float = 4.0) -> None:
+def write_card(out: Path, guidance: float = 3.0) -> None:
     vae = AutoencoderKL.from_pretrained(out / "vae").float().eval()
     matrix, bias = fit_preview(vae)
     rows = "\n".join("    [" + ", ".join(f"{v:.4f}" for v in row) + "]," for row in matrix.tolist())

@@ -172,7 +172,7 @@ def full(painter: Painter) -> list[Row]:
             len(pairs),
         )
     )
-    some = paper.singles[:72]
+    some = paper.singles[:54]
     rows.append(
         Row(
             "Chinese prompts, background and colour",
@@ -182,8 +182,8 @@ def full(painter: Painter) -> list[Row]:
             len(some),
         )
     )
-    rows.append(row_of_negatives(painter, 48))
-    rows += rows_of_samplers(painter, paper.singles[:16])
+    rows.append(row_of_negatives(painter, 36))
+    rows += rows_of_samplers(painter, paper.singles[:12])
     rows.append(
         Row(
             "8 steps, dpmpp_2m_karras, background and colour",
