@@ -13,6 +13,9 @@ from dream.tiny.pictures import held_out
 
 CARD = Path("models/tiny/README.md")
 
+# diffusers' schedulers hand torch tensors to numpy the old way
+pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+
 
 def test_the_figures_of_the_model_card_are_those_of_a_quick_measuring() -> None:
     stated = read_from(CARD)

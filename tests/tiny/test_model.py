@@ -16,6 +16,9 @@ from dream.tiny.judge import look
 
 MODEL = Path("models/tiny")
 
+# diffusers' schedulers hand torch tensors to numpy the old way
+pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+
 PAINT = """
 import hashlib, torch
 from diffusers import StableDiffusionPipeline
