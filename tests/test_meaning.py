@@ -112,14 +112,14 @@ def test_upscaling_doubles_the_sides_and_sharpens(studio: Studio) -> None:
     small, large = (opened(make(studio, text)[0]) for text in (line, f"{line} -U 2 1"))
     bicubic = small.resize((512, 512), Image.Resampling.BICUBIC)
     assert large.size == bicubic.size
-    assert edges(large) > 1.05 * edges(bicubic)
+    assert edges(large) > 1.1 * edges(bicubic)
     assert abs(np.asarray(large, float) - np.asarray(bicubic, float)).mean() < 8, "same picture"
 
 
 def edges(image: Image.Image) -> float:
-    """How steep the steepest slopes are: the 99th percentile of the gradient."""
+    """How steep the outline is: among the pixels, about one in a thousand lies on it."""
     grey = np.asarray(image.convert("L"), np.float32)
-    return float(np.percentile(np.hypot(*np.gradient(grey)), 99))
+    return float(np.percentile(np.hypot(*np.gradient(grey)), 99.9))
 
 
 def test_a_series_repeats(studio: Studio) -> None:
