@@ -3,7 +3,7 @@
     python -m benchmarks.session [--rounds N] [--small-rounds N] [--model FOLDER]
 
 The same work on both sides: words in, a PNG on disk, the same scheduler, number type, seeds and
-threads; the pixels are compared. Once with the shipped model, where the overhead shows most, and
+threads; the pictures are compared. Once with the shipped model, where the overhead shows most, and
 once with a random Stable Diffusion of full size at 256 x 256 pixels and 3 steps; there also our
 default number type over float32.
 """
@@ -20,7 +20,7 @@ from typing import Any
 
 import torch
 from diffusers import DDIMScheduler, StableDiffusionPipeline
-from PIL import Image
+from PIL import Image, ImageChops, ImageStat
 
 import dream
 from benchmarks.abab import HEAD, Comparison, compare, seconds
@@ -33,6 +33,9 @@ from dream.studio import Studio
 PROMPT = "a red circle on a blue background"
 SMALL_GOAL, LARGE_GOAL = 1.05, 1.01
 LARGE_PARAMETERS = 860_000_000
+SAME = 2.0
+"""Grey levels, on average. Ours has its weights channels last and keeps its latents in float32, so
+that low bits differ."""
 
 
 def session(studio: Studio, line: str) -> Callable[[], float]:
@@ -93,8 +96,9 @@ def over_pipeline(
             found = compare(name, session(studio, PROMPT), plain, rounds, goal)
         for ours in (folder / "ours-auto").glob("*.png"):
             theirs = folder / f"{ours.name.split('.')[1]}.png"
-            same = Image.open(ours).tobytes() == Image.open(theirs).tobytes()
-            assert same, f"{ours.name}: not the same picture"
+            apart = ImageChops.difference(Image.open(ours), Image.open(theirs))
+            mean = sum(ImageStat.Stat(apart).mean) / 3
+            assert mean < SAME, f"{ours.name}: not the same picture, {mean:.2f} grey levels apart"
     return found
 
 
