@@ -71,7 +71,7 @@ def pipeline(pipe: Any, folder: Path, size: int, steps: int) -> Callable[[], flo
 def load(folder: Path, dtype: torch.dtype) -> Any:
     """The pipeline, as its documentation says."""
     pipe = StableDiffusionPipeline.from_pretrained(folder, dtype=dtype, local_files_only=True)
-    pipe.scheduler = DDIMScheduler.from_config(pipe.scheduler.config)
+    pipe.scheduler = DDIMScheduler.from_config(pipe.scheduler.config, clip_sample=False)
     pipe.set_progress_bar_config(disable=True)
     return pipe
 
