@@ -104,34 +104,54 @@ def contact_sheet(
 
 
 class Probe:
-    """A fixed set of pictures never trained on, each with its caption and three wrong ones."""
+    """A fixed set of pictures never trained on, each with its caption and wrong ones.
+
+    Half of them show two objects: "swapped" names both colours, each for the other object.
+    """
 
     def __init__(
         self,
         tokenizer: CLIPTokenizer,
         vae: AutoencoderKL,
-        count: int = 48,
+        count: int = 32,
         side: int = 192,
         seed: int = 5,
     ) -> None:
         rng = random.Random(seed)
-        self.captions: dict[str, list[str]] = {k: [] for k in ("right", "kind", "colour", "place")}
-        pixels: list[np.ndarray] = []
-        while len(pixels) < count:
-            kind, colour, ground = rng.choice(KINDS), rng.choice(NAMES), rng.choice(NAMES)
-            if alike(colour, ground) or not held_out(kind, colour, ground):
-                continue
-            true = Still((Thing(kind, colour, "", rng.choice(tuple(PLACES)[:5])),), ground)
-            pixels.append(np.asarray(render(true, side, side, rng.getrandbits(32)).image))
-            for name, thing in _wrongly(rng, true.things[0], ground).items():
-                self.captions[name].append(plainly(replace(true, things=(thing,))))
-        self.ids = {name: tokenize(tokenizer, texts) for name, texts in self.captions.items()}
+        self.sets = [
+            _Set([_single(rng) for _ in range(count)], side, rng, tokenizer, vae),
+            _Set([_pair(rng) for _ in range(count)], side, rng, tokenizer, vae),
+        ]
+
+    def __call__(self, text: CLIPTextModel, unet: UNet2DConditionModel, level: int = 800) -> str:
+        return "  ".join(each(text, unet, level) for each in self.sets)
+
+
+class _Set:
+    """Pictures as latents, and for each kind of mistake a list of captions."""
+
+    def __init__(
+        self,
+        captions: list[dict[str, Still]],
+        side: int,
+        rng: random.Random,
+        tokenizer: CLIPTokenizer,
+        vae: AutoencoderKL,
+    ) -> None:
+        self.ids = {
+            name: tokenize(tokenizer, [plainly(each[name]) for each in captions])
+            for name in captions[0]
+        }
+        pixels = [
+            np.asarray(render(each["right"], side, side, rng.getrandbits(32)).image)
+            for each in captions
+        ]
         batch = torch.from_numpy(np.stack(pixels)).permute(0, 3, 1, 2).float() / 127.5 - 1
         with torch.no_grad():
             self.latents = vae.encode(batch).latent_dist.mode() * SCALING
 
     @torch.no_grad()
-    def __call__(self, text: CLIPTextModel, unet: UNet2DConditionModel, level: int = 800) -> str:
+    def __call__(self, text: CLIPTextModel, unet: UNet2DConditionModel, level: int) -> str:
         device = unet.device
         noise = torch.randn(self.latents.shape, generator=torch.Generator().manual_seed(1))
         seen, wanted = Noise.schedule().mixed(self.latents, noise, torch.full((len(noise),), level))
@@ -145,13 +165,46 @@ class Probe:
         return f"loss at {level}: {right:.4f}  {told}"
 
 
-def _wrongly(rng: random.Random, thing: Thing, ground: str) -> dict[str, Thing]:
+def _unseen(rng: random.Random) -> tuple[Thing, str]:
+    while True:
+        kind, colour, ground = rng.choice(KINDS), rng.choice(NAMES), rng.choice(NAMES)
+        if held_out(kind, colour, ground) and not alike(colour, ground):
+            return Thing(kind, colour), ground
+
+
+def _single(rng: random.Random) -> dict[str, Still]:
+    """The true caption and three wrong ones."""
+    thing, ground = _unseen(rng)
+    thing = replace(thing, place=rng.choice(tuple(PLACES)[:5]))
     kinds = [k for k in KINDS if k != thing.kind]
     colours = [c for c in NAMES if c not in (thing.colour, ground)]
     places = [p for p in PLACES if p != thing.place]
-    return {
+    told = {
         "right": thing,
         "kind": replace(thing, kind=rng.choice(kinds)),
         "colour": replace(thing, colour=rng.choice(colours)),
         "place": replace(thing, place=rng.choice(places)),
+    }
+    return {name: Still((each,), ground) for name, each in told.items()}
+
+
+def _pair(rng: random.Random) -> dict[str, Still]:
+    """The true caption, one with the colours swapped and one with the objects swapped."""
+    one, ground = _unseen(rng)
+    colour = rng.choice([c for c in NAMES if not alike(c, one.colour) and not alike(c, ground)])
+    other = Thing(rng.choice([k for k in KINDS if k != one.kind]), colour)
+    told = {
+        "right": (one, other),
+        "colours swapped": (replace(one, colour=colour), replace(other, colour=one.colour)),
+        "kinds swapped": (replace(one, kind=other.kind), replace(other, kind=one.kind)),
+    }
+    places = ("left", "right")
+    return {
+        name: Still(
+            tuple(replace(t, place=p) for t, p in zip(things, places, strict=True)),
+            ground,
+            relation="left of",
+            count=2,
+        )
+        for name, things in told.items()
     }

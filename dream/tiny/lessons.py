@@ -29,8 +29,8 @@ HEAR_EVERY = 4  # the text encoder already knows its words: a gradient now and t
 TEXT_RATE = 0.3  # and a lower learning rate
 PEAK, LOWEST = 1e-3, 4e-5
 # shares of the pictures by size, at first and in the end; in between, from here to there
-SHARES = {(128, 128): (0.5, 0.05), (192, 192): (0.35, 0.3), (256, 256): (0.12, 0.45)}
-OTHER_SIZES = (0.03, 0.2)  # all together
+SHARES = {(128, 128): (0.5, 0.2), (192, 192): (0.35, 0.35), (256, 256): (0.12, 0.35)}
+OTHER_SIZES = (0.03, 0.1)  # all together
 TURN = (0.3, 0.75)  # shares of the course
 
 

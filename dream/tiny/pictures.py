@@ -67,6 +67,8 @@ class Mix:
 
 PLAIN = Mix(scene=0.10, pair=0.10, several=0.08, empty=0.02, pattern=0.10, style=0.05)
 FULL = Mix(scene=0.18, pair=0.15, several=0.10, empty=0.02, pattern=0.18, style=0.14)
+# Whose colour is whose is the last thing learnt, and it is learnt from nothing else.
+PAIRS = Mix(scene=0.04, pair=0.66, several=0.10, empty=0.0, pattern=0.08, style=0.04)
 
 
 def held_out(kind: str, colour: str, background: str) -> bool:

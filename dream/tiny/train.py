@@ -31,7 +31,7 @@ from dream.tiny.album import make_album
 from dream.tiny.card import write_card, write_index
 from dream.tiny.hand import train_decoder
 from dream.tiny.lessons import Plan
-from dream.tiny.pictures import FULL, PLAIN, Mix
+from dream.tiny.pictures import FULL, PAIRS, PLAIN, Mix
 from dream.tiny.team import train_unet
 from dream.tiny.text import train_text
 from dream.tiny.upscaler import train_upscaler
@@ -41,9 +41,12 @@ MINUTES = {"vae": 0.11, "text": 0.05, "unet": 0.75, "hand": 0.06, "upscaler": 0.
 
 # which albums there are: mix, width, height, share of all pictures
 ALBUMS: tuple[tuple[Mix, int, int, float], ...] = (
-    (PLAIN, 128, 128, 0.24),
-    (PLAIN, 192, 192, 0.2),
-    (PLAIN, 256, 256, 0.1),
+    (PLAIN, 128, 128, 0.2),
+    (PLAIN, 192, 192, 0.16),
+    (PLAIN, 256, 256, 0.08),
+    (PAIRS, 128, 128, 0.24),
+    (PAIRS, 192, 192, 0.18),
+    (PAIRS, 256, 256, 0.12),
     (FULL, 192, 192, 0.1),
     (FULL, 256, 256, 0.2),
     (FULL, 256, 192, 0.04),
