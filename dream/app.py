@@ -10,6 +10,7 @@ from pathlib import Path
 import dream
 from dream import batch
 from dream.catalogue import Shelf, default_models_dirs
+from dream.engine.base import Machine
 from dream.errors import BadLine, BadSetting, DreamError, GalleryError
 from dream.gallery import read_log
 from dream.launch import Launch
@@ -57,7 +58,6 @@ def _run(argv: Sequence[str]) -> int:
         if lines is None and launch.verify is None:
             from dream.terminal.prompt import run
 
-            studio.warm()
             return run(studio)
         voice = batch.Voice(as_json=launch.json, out=sys.stdout, err=sys.stderr)
         events = (
@@ -69,9 +69,15 @@ def _run(argv: Sequence[str]) -> int:
 
 
 def open_studio(launch: Launch, base: Request) -> Studio:
-    """The studio these launch options ask for. Its worker process starts at once."""
+    """The studio these launch options ask for. Its worker process starts when it is wanted."""
     shelf = Shelf(default_models_dirs(launch.models_dir))
-    engine = open_engine(shelf, device=launch.device, precision=launch.precision)
+    machine = Machine(
+        device=launch.device,
+        precision=launch.precision,
+        max_loaded_models=launch.max_loaded_models,
+        max_memory=launch.max_memory,
+    )
+    engine = open_engine(shelf, machine=machine)
     return Studio(engine, shelf, base)
 
 

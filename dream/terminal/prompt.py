@@ -9,7 +9,7 @@ from contextlib import nullcontext
 from typing import TextIO
 
 from prompt_toolkit import PromptSession
-from prompt_toolkit.application import create_app_session
+from prompt_toolkit.application import Application, create_app_session
 from prompt_toolkit.output import create_output
 from prompt_toolkit.utils import is_dumb_terminal
 
@@ -53,6 +53,8 @@ def converse(studio: Studio, screen: Screen) -> int:
     context = Context(studio, history.lines, COMMANDS)
     plain = is_dumb_terminal()
     ask = PlainPrompt(history, screen.write) if plain else edit_line(context, history, desk)
+    if plain:
+        studio.warm()
 
     def show(event: Event) -> None:
         if isinstance(event, Edit):
@@ -129,6 +131,13 @@ def edit_line(context: Context, history: LineHistory, desk: Desk) -> Ask:
     )
     # A terminal that does not say where its cursor is works well enough; no need to warn of it.
     session.app.renderer.cpr_not_supported_callback = None
+
+    def warm(app: Application[str]) -> None:
+        # The worker is started once the prompt stands there: nobody waits for it meanwhile.
+        app.after_render -= warm
+        context.studio.warm()
+
+    session.app.after_render += warm
     return lambda text: session.prompt(default=text)
 
 
