@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from dream.flags import SWITCH, choice, flag, flags_of, text
+from dream.flags import SWITCH, choice, flag, flags_of, number, text, whole
 
 _RUN = "what to do"
 _MACHINE = "machine"
@@ -76,6 +76,19 @@ class Launch:
         default="auto",
         section=_MACHINE,
         help="the number type of the weights: " + ", ".join(PRECISIONS),
+    )
+    max_loaded_models: int = flag(
+        "--max_loaded_models",
+        kind=whole(1, 99),
+        default=2,
+        section=_MACHINE,
+        help="models kept in memory; the ones used least recently leave first",
+    )
+    max_memory: float | None = flag(
+        "--max_memory",
+        kind=number(0.1),
+        section=_MACHINE,
+        help="GiB of memory for all models together; otherwise what is free",
     )
 
 

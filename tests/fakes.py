@@ -13,9 +13,9 @@ from pathlib import Path
 from PIL import Image
 
 from dream.catalogue import Shelf
-from dream.engine.base import Happenings, Progress
+from dream.engine.base import Happenings, Loadings, Progress
 from dream.errors import DreamError
-from dream.events import Note
+from dream.events import Loading, Note
 from dream.picture import Picture
 from dream.request import Recipe, Request
 from dream.studio import Studio
@@ -44,6 +44,11 @@ class FakeEngine:
     given_up: list[Recipe] = field(default_factory=list)
     """The recipes that were closed or interrupted before their picture was made."""
     warmed: list[str] = field(default_factory=list)
+    ready: list[str] = field(default_factory=list)
+    """The models in memory."""
+    weights: str = "c0ffee" * 10
+    """Of every model."""
+    load_fails: Callable[[str], DreamError | None] = lambda model: None
     closed: bool = False
 
     def render(self, recipe: Recipe) -> Happenings:
@@ -66,6 +71,20 @@ class FakeEngine:
         yield from self._steps("upscale", 2, self.upscale_fails(recipe))
         width, height = (round(side * recipe.upscale.factor) for side in picture.image.size)
         yield Picture(picture.image.resize((width, height)), recipe, picture.facts)
+
+    def load(self, model: str, weights: str = "") -> Loadings:
+        """As a real engine, without a model."""
+        if model not in self.ready:
+            yield Loading(model=model)
+        if error := self.load_fails(model):
+            raise error
+        self.ready.append(model)
+        if not self.weights.startswith(weights):
+            yield Note(text=f"{model} has changed since")
+
+    def loaded(self) -> list[str]:
+        """The models that were loaded."""
+        return self.ready
 
     def warm(self, model: str) -> None:
         """Remember that it was asked for."""

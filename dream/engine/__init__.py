@@ -10,13 +10,15 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from dream.catalogue.cards import ModelCard
+from dream.engine.base import Machine
 
 if TYPE_CHECKING:
     from dream.engine.painter import Painter
 
 
 def open_painter(
-    find_model: Callable[[str], ModelCard], *, device: str = "auto", precision: str = "auto"
+    find_model: Callable[[str], ModelCard],
+    machine: Machine = Machine(),  # noqa: B008 - frozen
 ) -> Painter:
     """The one lazy door to torch and diffusers: a painter in this process, without a model yet.
 
@@ -27,9 +29,11 @@ def open_painter(
     with explained():
         from dream.engine.device import choose
 
-        choose(device, precision)  # before the long import, for it may be all there is to say
+        choose(
+            machine.device, machine.precision
+        )  # before the long import, for it may be all there is to say
         from dream.engine.painter import Painter
-    return Painter(find_model, device=device, precision=precision)
+    return Painter(find_model, machine)
 
 
 __all__ = ["open_painter"]

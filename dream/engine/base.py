@@ -7,13 +7,24 @@ Both open over `engine.painter.Painter`, which works through callbacks: see `Tel
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from dream.events import Loading, Note, Preview
 from dream.picture import Picture
 from dream.request import Recipe
+
+
+@dataclass(frozen=True, kw_only=True)
+class Machine:
+    """How an engine may use this machine: the launch options of the same names."""
+
+    device: str = "auto"
+    precision: str = "auto"
+    max_loaded_models: int = 2
+    max_memory: float | None = None
+    """GiB for all models together; None is what the machine has."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +44,9 @@ Happening = Progress | Note | Loading | Picture
 
 Happenings = Generator[Happening, None, None]
 
+Loadings = Generator[Progress | Note | Loading, None, None]
+"""What an engine yields while it loads a model."""
+
 Tell = Callable[[Progress | Note | Loading], None]
 """How the work reports while it goes on. It raises `Stopped` to give the picture up."""
 
@@ -42,7 +56,7 @@ class Stopped(Exception):
 
 
 class Engine(Protocol):
-    """Turns recipes into pictures. Both methods are generators: closing one cancels the work
+    """Turns recipes into pictures. Three methods are generators: closing one cancels the work
     within a step, and leaves the engine ready for the next."""
 
     def render(self, recipe: Recipe) -> Happenings:
@@ -50,6 +64,14 @@ class Engine(Protocol):
 
     def upscale(self, picture: Picture) -> Happenings:
         """The picture enlarged as its recipe says. Raises FinishError, ModelError, FetchError."""
+
+    def load(self, model: str, weights: str = "") -> Loadings:
+        """Have a model in memory. `weights`, where given, is the beginning of the SHA-256 that a
+        picture was made with; a Note says so when the model's is another. Raises ModelError,
+        OutOfMemory."""
+
+    def loaded(self) -> Sequence[str]:
+        """The names of the models in memory, the one used last at the end."""
 
     def warm(self, model: str) -> None:
         """Begin to load a model, without waiting for it. Never raises; render will."""

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
 from typing import Any, TypeVar
 
+import psutil
 import torch
+
+from dream.engine.device import memory as device_memory
 
 T = TypeVar("T")
 
@@ -35,6 +39,24 @@ def is_out_of_memory(error: BaseException) -> bool:
     if isinstance(error, MemoryError | torch.OutOfMemoryError):
         return True
     return isinstance(error, RuntimeError) and any(sign in str(error) for sign in SIGNS)
+
+
+def free(device: str) -> int:
+    """Bytes that may still be taken: of the GPU's own memory, or else of the host's, as far as
+    this process's control group lets it."""
+    if (own := device_memory(device)) is not None:
+        return own[0]
+    return min([psutil.virtual_memory().available, *_left_by_cgroup()])
+
+
+def _left_by_cgroup(root: Path = Path("/sys/fs/cgroup")) -> Iterator[int]:
+    """Bytes left under the limit of a container (control groups, version 2); nothing where there
+    is none. Files in memory count as used there, but are given up when memory is wanted."""
+    with suppress(OSError, ValueError, KeyError):
+        limit = int((root / "memory.max").read_text())  # or "max"
+        used = int((root / "memory.current").read_text())
+        stat = dict(line.split() for line in (root / "memory.stat").read_text().splitlines())
+        yield max(0, limit - used + int(stat["inactive_file"]))
 
 
 def give_back_memory() -> None:

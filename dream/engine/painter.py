@@ -11,7 +11,8 @@ import torch
 
 from dream.catalogue.cards import ModelCard
 from dream.engine import memory, noise
-from dream.engine.base import Progress, Tell
+from dream.engine.base import Machine, Progress, Tell
+from dream.engine.cache import Cache, weigh
 from dream.engine.device import choose
 from dream.engine.facts import facts
 from dream.engine.pipelines import Loaded, load
@@ -33,18 +34,15 @@ Words = Mapping[str, str | None]
 
 
 class Painter:
-    """Holds one model in memory, and paints with it: one picture for each forward pass, so that
+    """Holds models in memory, and paints with them: one picture for each forward pass, so that
     the pixels do not depend on what else is made."""
 
-    def __init__(
-        self, find_model: Callable[[str], ModelCard], *, device: str, precision: str
-    ) -> None:
+    def __init__(self, find_model: Callable[[str], ModelCard], machine: Machine) -> None:
         """Raises BadSetting for a device that is not here."""
         self._find_model = find_model
-        self._device = device
-        self._precision = precision
-        self._loaded: Loaded | None = None
-        self.placement = choose(device, precision)
+        self._machine = machine
+        self._cache = Cache(machine.max_loaded_models, machine.max_memory)
+        self.placement = choose(machine.device, machine.precision)
 
     def paint(self, recipe: Recipe, tell: Tell) -> Picture:
         """The picture before any finishing; each step is told on the way.
@@ -68,29 +66,42 @@ class Painter:
             return made
 
     def load(self, model: str, tell: Tell) -> Loaded:
-        """The model in memory; the former one leaves before another comes.
+        """The model in memory. Where there is no room beside the others, those that were used
+        least recently leave before it comes.
 
         Raises ModelError, BadSetting, OutOfMemory.
         """
         card = self._find_model(model)
-        if self._loaded is not None and self._loaded.card.path == card.path:
-            return self._loaded
-        tell(Loading(model=model))
-        self.unload()
+        loaded = self._cache.get(card)
+        if loaded is None:
+            tell(Loading(model=model))
+            loaded = self._load(card)
+        self.placement = loaded.placement
+        return loaded
+
+    def loaded(self) -> tuple[str, ...]:
+        """The names of the models in memory, the one used last at the end."""
+        return self._cache.names()
+
+    def unload(self) -> None:
+        """Forget the models, and give their memory back."""
+        self._cache.clear()
+
+    def _load(self, card: ModelCard) -> Loaded:
+        machine = self._machine
+        weight = weigh(card, machine.device, machine.precision)
+        self._cache.make_room(card.name, weight)
         with quiet():
-            loaded = memory.attempt(lambda: load(card, self._device, self._precision))
+            loaded = memory.attempt(lambda: load(card, machine.device, machine.precision))
+            if loaded is None and self._cache.names():
+                self._cache.clear()
+                loaded = memory.attempt(lambda: load(card, machine.device, machine.precision))
         if loaded is None:
             raise OutOfMemory(
                 f"no memory for the model {card.name}", "try --precision float16 or bfloat16"
             )
-        self._loaded, self.placement = loaded, loaded.placement
+        self._cache.keep(loaded, weight)
         return loaded
-
-    def unload(self) -> None:
-        """Forget the model, and give its memory back."""
-        if self._loaded is not None:
-            self._loaded = None
-            memory.give_back_memory()
 
     def _paint(self, loaded: Loaded, recipe: Recipe, words: Words, tell: Tell) -> Picture:
         pipe = loaded.pipe

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Generator
 from contextlib import suppress
 from itertools import count
 
 from dream.catalogue import Shelf
-from dream.engine.base import Engine, Happenings
+from dream.engine.base import Engine, Happenings, Loadings, Machine, Progress
 from dream.errors import DreamError, EngineError, WorkerDied
 from dream.events import Loading, Note
 from dream.picture import Picture
 from dream.request import Recipe
 from dream.worker.process import Died, Process
-from dream.worker.wire import Begun, Cancel, Do, Done, Failed, Open, Told, Warm
+from dream.worker.wire import Begun, Cancel, Do, Done, Failed, Load, Open, Task, Told, Warm
 
 AGAIN = 2
 """How often a picture is begun again after the worker died on it."""
@@ -23,10 +24,17 @@ PATIENCE = 60.0
 small machine take half of that."""
 
 
-def open_engine(shelf: Shelf, *, device: str = "auto", precision: str = "auto") -> Engine:
+_Doing = Generator[Progress | Note | Loading, None, Picture | None]
+_DOING = {Recipe: "rendering", Picture: "upscaling", Load: "loading"}
+
+
+def open_engine(
+    shelf: Shelf,
+    machine: Machine = Machine(),  # noqa: B008 - frozen
+) -> Engine:
     """The engine every front door uses. Nothing starts before it is warmed or asked for a picture,
     and no setting is looked at before that: a dry run costs no torch."""
-    return WorkerEngine(shelf, device=device, precision=precision)
+    return WorkerEngine(shelf, machine)
 
 
 class WorkerEngine:
@@ -36,8 +44,12 @@ class WorkerEngine:
     for it; the next picture does.
     """
 
-    def __init__(self, shelf: Shelf, *, device: str = "auto", precision: str = "auto") -> None:
-        self._opening = Open(shelf, device, precision)
+    def __init__(
+        self,
+        shelf: Shelf,
+        machine: Machine = Machine(),  # noqa: B008 - frozen
+    ) -> None:
+        self._opening = Open(shelf, machine)
         self._jobs = count(1)
         self._closed = False
         self._cancelled = 0
@@ -46,11 +58,19 @@ class WorkerEngine:
 
     def render(self, recipe: Recipe) -> Happenings:
         """See `dream.engine.base.Engine`. Raises SetupError and WorkerDied too."""
-        return self._do(recipe)
+        return self._pictures(recipe)
 
     def upscale(self, picture: Picture) -> Happenings:
         """See `dream.engine.base.Engine`. Raises SetupError and WorkerDied too."""
-        return self._do(picture)
+        return self._pictures(picture)
+
+    def load(self, model: str, weights: str = "") -> Loadings:
+        """See `dream.engine.base.Engine`. Raises SetupError and WorkerDied too."""
+        yield from self._do(Load(model, weights))
+
+    def loaded(self) -> tuple[str, ...]:
+        """See `dream.engine.base.Engine`."""
+        return self._worker.ready if self._worker else ()
 
     def warm(self, model: str) -> None:
         """Begin to load a model, without waiting for it."""
@@ -62,41 +82,46 @@ class WorkerEngine:
         self._closed = True
         self._bury()
 
-    def _do(self, task: Recipe | Picture) -> Happenings:
-        for attempt in range(AGAIN + 1):
+    def _pictures(self, task: Recipe | Picture) -> Happenings:
+        """A task that makes a picture."""
+        made = yield from self._do(task)
+        assert made is not None
+        yield made
+
+    def _do(self, task: Task) -> _Doing:
+        deaths = 0
+        while True:
             if self._closed:
                 raise EngineError("the engine is closed")
             worker = self._worker or self._fresh()
             try:
-                yield from self._attempt(worker, task)
-                return
+                return (yield from self._attempt(worker, task))
             except Died as death:
                 self._bury()
-                if attempt == AGAIN:
+                deaths += 1
+                if deaths > AGAIN:
                     raise WorkerDied(
-                        f"the worker died {AGAIN + 1} times on this picture, at last by {death}",
+                        f"the worker died {deaths} times on {_what(task)}, at last by {death}",
                         "the next line gets a fresh one",
                     ) from None
-                again = "rendering" if isinstance(task, Recipe) else "upscaling"
-                yield Note(
-                    text=f"the worker died ({death}); starting another, {again} this picture again"
-                )
+                again = f"{_DOING[type(task)]} {_what(task)} again"
+                yield Note(text=f"the worker died ({death}); starting another, {again}")
             finally:
                 if worker.broken:
                     self._bury()  # the next line tries a fresh one: it may have been mended
 
-    def _attempt(self, worker: Process, task: Recipe | Picture) -> Happenings:
+    def _attempt(self, worker: Process, task: Task) -> _Doing:
         """The task, by this worker. Raises Died, and what the task raises."""
         job = next(self._jobs)
         loading = None
         worker.send(Do(job, task))
         over = False
         try:
-            if isinstance(task, Recipe) and worker.ready != task.model:
+            if isinstance(task, Recipe | Load) and task.model not in worker.ready:
                 loading = task.model
                 yield Loading(model=loading)
             self._await_turn(worker, job)
-            while not over:
+            while True:
                 match worker.receive():
                     case Told(_, Loading(model=model)) if model == loading:
                         pass
@@ -104,7 +129,7 @@ class WorkerEngine:
                         yield happening
                     case Done(number, picture) if number == job:
                         over = True
-                        yield picture
+                        return picture
                     case Failed(number, error) if number == job:
                         over = True
                         raise error
@@ -137,3 +162,7 @@ class WorkerEngine:
         worker, self._worker = self._worker, None
         if worker is not None:
             worker.kill()
+
+
+def _what(task: Task) -> str:
+    return task.model if isinstance(task, Load) else "this picture"

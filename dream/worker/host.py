@@ -29,6 +29,7 @@ from dream.worker.wire import (
     Done,
     Failed,
     Left,
+    Load,
     Open,
     Order,
     Ready,
@@ -62,7 +63,7 @@ class Host:
         opening = self._orders.get()
         assert isinstance(opening, Open)
         try:
-            workshop = Workshop(opening.shelf, opening.device, opening.precision)
+            workshop = Workshop(opening.shelf, opening.machine)
         except Exception as error:
             self._answer(Broken(as_dream_error(error)))
             return
@@ -78,8 +79,13 @@ class Host:
     def _warm(self, workshop: Workshop, model: str) -> None:
         # Whatever is wrong will be said when a picture is asked of this model.
         with suppress(Exception):
-            workshop.load(model, lambda happening: None)
-            self._answer(Ready(model))
+            self._load(workshop, Load(model), lambda happening: None)
+
+    def _load(self, workshop: Workshop, task: Load, tell: Tell) -> None:
+        try:
+            workshop.load(task.model, tell, task.weights)
+        finally:  # others may have left for one that did not come
+            self._answer(Ready(workshop.loaded()))
 
     def _do(self, workshop: Workshop, order: Do, advice: str) -> None:
         self._answer(Begun(order.job))
@@ -89,10 +95,16 @@ class Host:
                 raise Stopped
             if advice:
                 tell(Note(text=advice))
-            if isinstance(order.task, Recipe):
-                workshop.load(order.task.model, tell)
-                self._answer(Ready(order.task.model))
-            self._answer(Done(order.job, workshop.do(order.task, tell)))
+            match order.task:
+                case Load() as task:
+                    self._load(workshop, task, tell)
+                    made = None
+                case Recipe(model=model) as task:
+                    self._load(workshop, Load(model), tell)
+                    made = workshop.do(task, tell)
+                case task:
+                    made = workshop.do(task, tell)
+            self._answer(Done(order.job, made))
         except Stopped:
             self._answer(Left(order.job))
         except Exception as error:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from contextlib import suppress
 from dataclasses import dataclass
 from queue import SimpleQueue
 from threading import Event, Thread
+from typing import Generic, TypeVar
 
 from dream.catalogue import Shelf
-from dream.engine.base import Happening, Happenings, Progress, Stopped, Tell
+from dream.engine.base import Happenings, Loadings, Machine, Progress, Stopped, Tell
 from dream.events import Loading, Note
 from dream.picture import Picture
 from dream.request import Recipe
@@ -19,17 +20,29 @@ from dream.worker.workshop import Workshop
 class InProcessEngine:
     """The same pictures as `WorkerEngine`, bit for bit. What crashes it crashes you."""
 
-    def __init__(self, shelf: Shelf, *, device: str = "auto", precision: str = "auto") -> None:
+    def __init__(
+        self,
+        shelf: Shelf,
+        machine: Machine = Machine(),  # noqa: B008 - frozen
+    ) -> None:
         """Imports torch. Raises SetupError and BadSetting."""
-        self._workshop = Workshop(shelf, device, precision)
+        self._workshop = Workshop(shelf, machine)
 
     def render(self, recipe: Recipe) -> Happenings:
         """See `dream.engine.base.Engine`."""
-        return _stream(lambda tell: self._workshop.do(recipe, tell))
+        yield (yield from _stream(lambda tell: self._workshop.do(recipe, tell)))
 
     def upscale(self, picture: Picture) -> Happenings:
         """See `dream.engine.base.Engine`."""
-        return _stream(lambda tell: self._workshop.do(picture, tell))
+        yield (yield from _stream(lambda tell: self._workshop.do(picture, tell)))
+
+    def load(self, model: str, weights: str = "") -> Loadings:
+        """See `dream.engine.base.Engine`."""
+        yield from _stream(lambda tell: self._workshop.load(model, tell, weights))
+
+    def loaded(self) -> tuple[str, ...]:
+        """See `dream.engine.base.Engine`."""
+        return self._workshop.loaded()
 
     def warm(self, model: str) -> None:
         """Load a model now: here there is nobody to do it meanwhile."""
@@ -41,14 +54,23 @@ class InProcessEngine:
         self._workshop.close()
 
 
+T = TypeVar("T")
+
+
 @dataclass(frozen=True)
 class _Raised:
     error: BaseException
 
 
-def _stream(work: Callable[[Tell], Picture]) -> Happenings:
-    """Work that calls back, as a generator. Closing it waits until the work has stopped."""
-    told: SimpleQueue[Happening | _Raised] = SimpleQueue()
+@dataclass(frozen=True)
+class _Result(Generic[T]):
+    value: T
+
+
+def _stream(work: Callable[[Tell], T]) -> Generator[Progress | Note | Loading, None, T]:
+    """Work that calls back, as a generator with the work's result. Closing it waits until the
+    work has stopped."""
+    told: SimpleQueue[Progress | Note | Loading | _Result[T] | _Raised] = SimpleQueue()
     closed = Event()
 
     def tell(happening: Progress | Note | Loading) -> None:
@@ -58,7 +80,7 @@ def _stream(work: Callable[[Tell], Picture]) -> Happenings:
 
     def run() -> None:
         try:
-            told.put(work(tell))
+            told.put(_Result(work(tell)))
         except BaseException as error:
             told.put(_Raised(error))
 
@@ -66,12 +88,13 @@ def _stream(work: Callable[[Tell], Picture]) -> Happenings:
     thread.start()
     try:
         while True:
-            happening = told.get()
-            if isinstance(happening, _Raised):
-                raise happening.error
-            yield happening
-            if isinstance(happening, Picture):
-                return
+            match told.get():
+                case _Raised(error):
+                    raise error
+                case _Result(value):
+                    return value
+                case happening:
+                    yield happening
     finally:
         closed.set()
         thread.join()

@@ -52,8 +52,8 @@ class Process:
 
     def __init__(self, opening: Open) -> None:
         """Start it. It imports torch by itself, and takes messages from the first moment."""
-        self.ready: str | None = None
-        """The model it has in memory."""
+        self.ready: tuple[str, ...] = ()
+        """The models it has in memory, the one used last at the end."""
         self.over = 0
         """The number of the last job that has ended in any way."""
         self.broken: DreamError | None = None
@@ -134,8 +134,8 @@ class Process:
         try:
             while True:
                 match self._connection.recv():
-                    case Ready(model):
-                        self.ready = model
+                    case Ready(models):
+                        self.ready = models
                     case Broken(error):
                         self.broken = error
                     case Left(job):

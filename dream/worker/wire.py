@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from dream.catalogue import Shelf
-from dream.engine.base import Progress
+from dream.engine.base import Machine, Progress
 from dream.errors import DreamError
 from dream.events import Loading, Note
 from dream.picture import Picture
@@ -24,8 +24,7 @@ class Open:
     """The first message: what to work with."""
 
     shelf: Shelf
-    device: str
-    precision: str
+    machine: Machine
 
 
 @dataclass(frozen=True)
@@ -36,11 +35,22 @@ class Warm:
 
 
 @dataclass(frozen=True)
+class Load:
+    """A task: have the model in memory, and say when its weights are not those."""
+
+    model: str
+    weights: str = ""
+
+
+Task = Recipe | Picture | Load
+
+
+@dataclass(frozen=True)
 class Do:
-    """Render the recipe, or upscale the picture."""
+    """Render the recipe, upscale the picture, or load the model."""
 
     job: int
-    task: Recipe | Picture
+    task: Task
 
 
 @dataclass(frozen=True)
@@ -62,9 +72,9 @@ class Broken:
 
 @dataclass(frozen=True)
 class Ready:
-    """This model is in memory now."""
+    """These models are in memory now, the one used last at the end."""
 
-    model: str
+    models: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -84,10 +94,10 @@ class Told:
 
 @dataclass(frozen=True)
 class Done:
-    """The job's picture."""
+    """The job's picture; None when it was to load a model."""
 
     job: int
-    picture: Picture
+    picture: Picture | None
 
 
 @dataclass(frozen=True)

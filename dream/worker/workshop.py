@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from dream.catalogue import Shelf
 from dream.engine import open_painter
-from dream.engine.base import Progress, Tell
+from dream.engine.base import Machine, Progress, Tell
 from dream.engine.setup import explained
 from dream.events import Note
 from dream.picture import Picture
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 class Workshop:
     """What a worker works with, through callbacks: see `dream.engine.base.Tell`."""
 
-    def __init__(self, shelf: Shelf, device: str, precision: str) -> None:
+    def __init__(self, shelf: Shelf, machine: Machine) -> None:
         """Raises SetupError and BadSetting."""
-        self._painter = open_painter(shelf.model, device=device, precision=precision)
+        self._painter = open_painter(shelf.model, machine)
         self._shelf = shelf
         self._upscaler: Upscaler | None = None
 
@@ -30,9 +30,17 @@ class Workshop:
         """What would make it faster here, e.g. another build of torch; mostly empty."""
         return self._painter.placement.advice
 
-    def load(self, model: str, tell: Tell) -> None:
-        """Have the model in memory. Raises ModelError, OutOfMemory."""
-        self._painter.load(model, tell)
+    def load(self, model: str, tell: Tell, weights: str = "") -> None:
+        """Have the model in memory, and tell when its weights' SHA-256 does not begin with
+        `weights`. Raises ModelError, OutOfMemory."""
+        loaded = self._painter.load(model, tell)
+        if weights and not (found := loaded.digest.result()).startswith(weights):
+            is_now = f"its weights are {found[: len(weights)]}, not {weights}"
+            tell(Note(text=f"{model} has changed since: {is_now}; the picture will be another"))
+
+    def loaded(self) -> tuple[str, ...]:
+        """The names of the models in memory, the one used last at the end."""
+        return self._painter.loaded()
 
     def do(self, task: Recipe | Picture, tell: Tell) -> Picture:
         """A recipe rendered, or a picture upscaled as its recipe says.

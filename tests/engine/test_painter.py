@@ -15,7 +15,7 @@ from diffusers import DDIMScheduler, StableDiffusionPipeline
 
 from dream.catalogue import Shelf
 from dream.engine import open_painter
-from dream.engine.base import Progress, Stopped
+from dream.engine.base import Machine, Progress, Stopped
 from dream.engine.painter import Painter
 from dream.errors import BadSetting, OutOfMemory
 from dream.events import Loading, Note
@@ -206,7 +206,7 @@ def test_other_errors_are_not_taken_for_memory(painter: Painter) -> None:
 
 def test_half_precision_keeps_its_composition(painter: Painter, random_models: Path) -> None:
     exact, _ = paint(painter, sampler="k_euler_a", steps=8)
-    half = open_painter(Shelf([random_models]).model, precision="bfloat16")
+    half = open_painter(Shelf([random_models]).model, Machine(precision="bfloat16"))
     rough, _ = paint(half, sampler="k_euler_a", steps=8)
     assert rough.facts["precision"] == "bfloat16"
     difference = np.asarray(exact.image, int) - np.asarray(rough.image, int)
@@ -215,7 +215,7 @@ def test_half_precision_keeps_its_composition(painter: Painter, random_models: P
 
 def test_a_device_that_is_not_here_is_refused_at_once(random_models: Path) -> None:
     with pytest.raises(BadSetting, match="cuda:7"):
-        open_painter(Shelf([random_models]).model, device="cuda:7")
+        open_painter(Shelf([random_models]).model, Machine(device="cuda:7"))
 
 
 def test_nothing_is_looked_up_or_said(

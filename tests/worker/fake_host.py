@@ -25,7 +25,7 @@ def main() -> None:
     connection = Connection(int(sys.argv[1]))
     opening = connection.recv()
     assert isinstance(opening, Open)
-    if opening.device == "broken":
+    if opening.machine.device == "broken":
         connection.send(Broken(SetupError("half of it is not installed")))
         return
     while True:

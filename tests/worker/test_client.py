@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from dream.catalogue import Shelf
-from dream.engine.base import Happening, Progress
+from dream.engine.base import Happening, Machine, Progress
 from dream.errors import SetupError, WorkerDied
 from dream.events import Note
 from dream.picture import Picture
@@ -101,7 +101,7 @@ def test_what_is_broken_is_said_for_each_line_until_it_is_mended(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(process, "START", START)
-    engine = WorkerEngine(Shelf([Path()]), device="broken")
+    engine = WorkerEngine(Shelf([Path()]), Machine(device="broken"))
     for _ in range(2):
         with pytest.raises(SetupError, match="half of it is not installed"):
             [*engine.render(recipe())]

@@ -1,0 +1,130 @@
+"""Models in memory: which stay, which leave, and whether another fits at all."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from dream.catalogue.cards import ModelCard
+from dream.engine import memory
+from dream.engine.device import Placement, choose
+from dream.engine.pipelines import NOT_WANTED, Loaded
+from dream.engine.weights import Weights, count_parameters, find_weights
+from dream.errors import ModelError, OutOfMemory
+
+WORK = 512 * 2**20
+"""Bytes for painting a picture of usual size; a small model's are as small as its weights."""
+
+_GIB = 2**30
+_WIDTH = {"float32": 4, "bfloat16": 2, "float16": 2}
+"""Bytes of a number."""
+
+
+@dataclass(frozen=True)
+class Weight:
+    """What a model will take, from its files' headers, before it is loaded."""
+
+    placement: Placement
+    weights: int
+    """Bytes it stays with."""
+    passing: int = 0
+    """Bytes it needs besides while it is read: a pickle is unpacked whole."""
+
+    @property
+    def need(self) -> int:
+        """Bytes that must be free: the weights, and room to work with them."""
+        return self.weights + max(self.passing, min(self.weights, WORK))
+
+
+def weigh(card: ModelCard, device: str, precision: str) -> Weight:
+    """Estimate a model. Raises BadSetting for a device that is not here. A model whose files
+    cannot be read weighs nothing: what is wrong with them is said when it is loaded."""
+    try:
+        files = _files(card)
+        parameters = count_parameters(files)
+    except (ModelError, OSError):
+        return Weight(choose(device, precision), 0)
+    placement = choose(device, precision, parameters)
+    unpacked = sum(path.stat().st_size for path in files.files if path.suffix != ".safetensors")
+    return Weight(placement, parameters * _WIDTH[placement.precision], unpacked)
+
+
+def _files(card: ModelCard) -> Weights:
+    if card.path.is_file():
+        return Weights((card.path,))
+    parts = [path.name for path in card.path.iterdir() if path.is_dir()]
+    return find_weights(card.path, [name for name in parts if name not in NOT_WANTED])
+
+
+class Cache:
+    """The models in memory, the one used last at the end."""
+
+    def __init__(self, most: int, max_memory: float | None) -> None:
+        """So many models at most, and so many GiB for all of them; None is what is free."""
+        self._most = most
+        self._max_bytes = None if max_memory is None else int(max_memory * _GIB)
+        self._kept: list[tuple[Loaded, Weight]] = []
+
+    def names(self) -> tuple[str, ...]:
+        """Of the models, as their cards have them."""
+        return tuple(loaded.card.name for loaded, _ in self._kept)
+
+    def get(self, card: ModelCard) -> Loaded | None:
+        """The model, if it is here; it is now the one used last."""
+        for kept in self._kept:
+            if kept[0].card.path == card.path:
+                self._kept.remove(kept)
+                self._kept.append(kept)
+                return kept[0]
+        return None
+
+    def keep(self, loaded: Loaded, weight: Weight) -> None:
+        """Hold a model that room was made for."""
+        self._kept.append((loaded, weight))
+
+    def clear(self) -> None:
+        """Let go of all models, and give their memory back."""
+        if self._kept:
+            self._kept.clear()
+            memory.give_back_memory()
+
+    def make_room(self, name: str, weight: Weight) -> None:
+        """Let go of the models used least recently until one of this weight fits.
+
+        Raises OutOfMemory, with numbers, when it would not fit even alone; then all stay.
+        """
+        free = memory.free(weight.placement.device)
+        mine = sum(kept.weights for _, kept in self._kept)
+        if self._max_bytes is not None and weight.weights > self._max_bytes:
+            raise _too_large(name, weight, f"--max_memory is {_gib(self._max_bytes)}")
+        if weight.need > free + mine:
+            raise _too_large(name, weight, f"{_gib(free + mine)} are free on {_where(weight)}")
+        while self._kept and not self._fits(weight):
+            del self._kept[0]
+            memory.give_back_memory()
+        if weight.need > (free := memory.free(weight.placement.device)):
+            raise _too_large(name, weight, f"{_gib(free)} are free on {_where(weight)}")
+
+    def _fits(self, weight: Weight) -> bool:
+        together = weight.weights + sum(kept.weights for _, kept in self._kept)
+        return (
+            len(self._kept) < self._most
+            and (self._max_bytes is None or together <= self._max_bytes)
+            and weight.need <= memory.free(weight.placement.device)
+        )
+
+
+def _too_large(name: str, weight: Weight, there_is: str) -> OutOfMemory:
+    precision = weight.placement.precision
+    smaller = "--precision float16 or bfloat16 halves it" if precision == "float32" else ""
+    return OutOfMemory(
+        f"{name} needs {_gib(weight.need)} in {precision}, but {there_is}",
+        smaller or "close other programs, or choose a smaller model",
+    )
+
+
+def _where(weight: Weight) -> str:
+    return "this machine" if weight.placement.device in ("cpu", "mps") else weight.placement.device
+
+
+def _gib(size: int) -> str:
+    return f"{size / _GIB:.1f} GiB"
