@@ -1,0 +1,129 @@
+"""The header of a file of weights: names, shapes and number types, and what else it says."""
+
+from __future__ import annotations
+
+import json
+import struct
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from math import prod
+from pathlib import Path
+from typing import Any
+
+from dream.catalogue.recognise.pickles import Walk, read_legacy, read_zip
+from dream.catalogue.recognise.tensors import Tensor
+from dream.errors import ModelError
+
+__all__ = ["Header", "Tensor", "read_header"]
+
+HEADER_LIMIT = 100_000_000
+"""Bytes; safetensors itself refuses longer headers."""
+
+_LEGACY = b"\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19"
+"""How files of torch before 1.6 begin: torch's magic number, pickled."""
+
+_NOT_WEIGHTS = (
+    (b"<", "is a page of a web site, not a model", "it may need a login; download it again"),
+    (b"version https://git-lfs", "is a pointer of Git LFS, not the file itself", "git lfs pull"),
+    (b"GGUF", "is a GGUF file, which diffusers' pipelines do not read", "get it as .safetensors"),
+    (b"\x1f\x8b", "is compressed", "unpack it first"),
+    (b"7z\xbc\xaf", "is compressed", "unpack it first"),
+    (b"Rar!", "is compressed", "unpack it first"),
+)
+"""First bytes of files that are often saved under a model's name."""
+
+_AGAIN = "copy or download it again"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Header:
+    """What can be known of a file of weights without reading them."""
+
+    path: Path
+    format: str
+    """"safetensors", "zip" (torch's pickle today) or "legacy" (torch's before 1.6)."""
+    tensors: Mapping[str, Tensor]
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    """safetensors' `__metadata__`."""
+    names: frozenset[str] = frozenset()
+    """Of a pickle: the outermost dictionary's keys."""
+    code: tuple[str, ...] = ()
+    """Of a pickle: the functions and classes it would use that a file of weights has no need of."""
+
+
+def read_header(path: Path) -> Header:
+    """The header of a .safetensors, .ckpt, .pt, .pth or .bin file, whatever its suffix says.
+
+    A pickle is walked with inert stand-ins in place of everything it names; nothing is imported
+    and nothing runs. Raises ModelError for a file that is cut short, or no file of weights.
+    """
+    try:
+        with path.open("rb") as file:
+            start = file.read(64)
+        size = path.stat().st_size
+        if not start:
+            raise ModelError(f"{path} is empty", _AGAIN)
+        for first, what, hint in _NOT_WEIGHTS:
+            if start.lstrip().startswith(first):
+                raise ModelError(f"{path} {what}", hint)
+        if start[8:].lstrip()[:1] == b"{":
+            return _safetensors(path, size)
+        if start.startswith(b"PK\x03\x04"):
+            return _pickle(path, "zip", read_zip(path))
+        if start.startswith(_LEGACY):
+            return _pickle(path, "legacy", read_legacy(path))
+    except zipfile.BadZipFile as error:
+        raise ModelError(f"{path} is cut short, or no file of weights: {error}", _AGAIN) from error
+    except OSError as error:
+        raise ModelError(f"{path} cannot be read: {error.strerror or error}") from error
+    if start[0] == 0x80:
+        raise ModelError(
+            f"{path} is a pickle, but none that torch wrote, and is not opened",
+            "get it as .safetensors",
+        )
+    raise ModelError(f"{path} is no file of weights, neither safetensors nor torch's", _AGAIN)
+
+
+def _safetensors(path: Path, size: int) -> Header:
+    """Format: 8 bytes, little-endian length of the JSON; the JSON; the numbers."""
+    try:
+        with path.open("rb") as file:
+            (length,) = struct.unpack("<Q", file.read(8))
+            if length > HEADER_LIMIT:
+                raise ValueError("its header would be too long")
+            text = file.read(length)
+        if len(text) < length:
+            raise _cut(path, size, 8 + length)
+        said: dict[str, Any] = json.loads(text)
+        metadata = said.pop("__metadata__", None) or {}
+        tensors = {
+            name: Tensor(row["dtype"], tuple(map(int, row["shape"]))) for name, row in said.items()
+        }
+        end = max((int(row["data_offsets"][1]) for row in said.values()), default=0)
+    except (struct.error, ValueError, LookupError, TypeError, AttributeError) as error:
+        raise ModelError(f"{path} is not a safetensors file, or is cut short", _AGAIN) from error
+    if size < 8 + length + end:
+        raise _cut(path, size, 8 + length + end)
+    return Header(
+        path=path,
+        format="safetensors",
+        tensors=tensors,
+        metadata={str(key): str(value) for key, value in metadata.items()},
+    )
+
+
+def _pickle(path: Path, form: str, walk: Walk) -> Header:
+    if walk.failed and not walk.code:
+        raise ModelError(f"{path} is cut short, or no file of weights: {walk.failed}", _AGAIN)
+    size = path.stat().st_size
+    least = sum(prod(tensor.shape) * tensor.bytes for tensor in walk.storages.values())
+    if size < least:
+        raise _cut(path, size, least)
+    return Header(
+        path=path, format=form, tensors=walk.tensors, names=walk.names, code=tuple(walk.code)
+    )
+
+
+def _cut(path: Path, size: int, whole: int) -> ModelError:
+    return ModelError(f"{path} is cut short: {size:,} of at least {whole:,} bytes", _AGAIN)

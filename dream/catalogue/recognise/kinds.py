@@ -1,0 +1,216 @@
+"""What a file is: which kind, of which family, how it paints. By the names of its tensors."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from math import prod
+from pathlib import Path
+
+from dream.catalogue.recognise.headers import Header, read_header
+from dream.catalogue.recognise.prediction import prediction_type
+from dream.catalogue.recognise.tensors import Tensor
+from dream.errors import ModelError
+
+UNET = "model.diffusion_model."
+"""What the denoiser's names begin with, in files of CompVis' and Stability's layout."""
+
+_VARIANTS = {4: "", 5: "depth", 9: "inpainting", 8: "instruct-pix2pix", 7: "x4-upscaler"}
+"""By how many channels the denoiser takes."""
+
+_KINDS: tuple[tuple[str, str], ...] = (
+    ("controlnet", r"control_model\.|controlnet_cond_embedding\.|controlnet_blocks\."),
+    ("model", r"model\.diffusion_model\."),
+    ("lora", r".*(lora_(up|down|A|B|linear_layer)\b|lora\.(up|down)\.|\.hada_w|\.lokr_w)"),
+    ("ip-adapter", r"ip_adapter\.|image_proj\."),
+    ("embedding", r"string_to_param\.|emb_params$|clip_[lg]$|<.*>$"),
+    ("vae", r"(first_stage_model\.|vae\.)?(decoder|encoder)\.conv_in\."),
+    (
+        "upscaler",
+        r"conv_first\.|body\.0\.(rdb1\.|weight$)|model\.0\.weight$|layers\.0\.resid",
+    ),
+    ("model", r"(double_blocks|joint_blocks)\.0\."),
+    ("unet", r"down_blocks\.\d+\.(resnets|attentions)\.|(single_)?transformer_blocks\.0\."),
+    ("text encoder", r"(text_model|encoder)\.(embeddings|encoder|block)\.|shared\.weight$"),
+)
+"""The first row of which a name in the file begins like the pattern."""
+
+_PLACES = {
+    "lora": "it goes on top of a model: into a folder loras/ beside the models",
+    "vae": "it takes the place of a model's own: --vae, or a folder VAE/ beside the models",
+    "embedding": "it is a word for the prompt: into a folder embeddings/",
+    "upscaler": "it enlarges pictures: --upscaler, or the folder upscalers/ beside the models",
+    "controlnet": "it guides a model, and paints nothing alone",
+    "ip-adapter": "it guides a model, and paints nothing alone",
+    "unet": "it is one part of a model in diffusers layout: name the whole folder",
+    "text encoder": "it is one part of a model: name the whole model",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recognised:
+    """A file of weights, recognised by its header."""
+
+    path: Path
+    kind: str
+    """"model", "lora", "vae", "embedding", "upscaler", "controlnet", "ip-adapter", "unet",
+    "text encoder" or "unknown"."""
+    family: str = "other"
+    """Of models: "sd1", "sd2", "sdxl", "sd3", "flux" or "other"."""
+    variant: str = ""
+    """Of models: "", "inpainting", "depth", "refiner", "instruct-pix2pix", "x4-upscaler" or
+    "edm"."""
+    prediction_type: str = "epsilon"
+    """"epsilon" or "v_prediction"; see `prediction.prediction_type` for where it is read."""
+    zero_snr: bool = False
+    """Whether it was trained down to pure noise: Lin et al. 2023, arXiv:2305.08891."""
+    size: tuple[int, int] = (512, 512)
+    """Home width and height in pixels."""
+    precision: str = "float32"
+    """Number type of most of its weights: "float32", "float16", "bfloat16", "float8" …"""
+    parameters: int = 0
+    """Numbers in it, without the running averages of its training."""
+    ema: bool = False
+    """Whether it holds such averages too (`model_ema.`), which are not loaded."""
+    format: str = "safetensors"
+    """"safetensors", "zip" or "legacy"; the latter two are pickles."""
+    code: tuple[str, ...] = ()
+    """Of a pickle: what it would run. Such a file is never loaded."""
+
+    @property
+    def inpainting(self) -> bool:
+        """Whether its denoiser takes a mask and a masked picture too (9 channels)."""
+        return self.variant == "inpainting"
+
+
+def recognise(path: Path) -> Recognised:
+    """What the file at `path` is; a symlink is followed. A few milliseconds, whatever its size.
+
+    Raises ModelError for a file that cannot be read, is cut short, or is no file of weights. A
+    pickle that would run code is recognised, but see `Recognised.code`.
+    """
+    return judge(read_header(path))
+
+
+def wanted_model(path: Path) -> Recognised:
+    """The same, for a file that must be a model dream can load. Raises ModelError that says what
+    it is instead, and where it belongs; and for a pickle that would run code."""
+    found = recognise(path)
+    if found.code:
+        raise ModelError(
+            f"{path} is refused: it would run {found.code[0]} while it is loaded",
+            "weights need no code; get it as .safetensors, or convert it on a machine you can lose",
+        )
+    if found.kind != "model":
+        raise ModelError(f"{path} is no model but {_named(found.kind)}", place_of(found.kind))
+    if found.family not in ("sd1", "sd2", "sdxl"):
+        raise ModelError(
+            f"{path} holds only the denoiser of {_of_family(found.family)}",
+            "load it from its folder in diffusers layout, or by its hub id",
+        )
+    if found.variant in ("instruct-pix2pix", "x4-upscaler"):
+        raise ModelError(f"{path} is a model for {found.variant}, which starts from a picture")
+    if found.variant == "edm":
+        raise ModelError(
+            f"{path} is trained in EDM's way, which a single file does not tell enough of",
+            "load it from its folder in diffusers layout, or by its hub id",
+        )
+    return found
+
+
+def place_of(kind: str) -> str:
+    """Where a file of that kind belongs, in words; empty for models and for the unknown."""
+    return _PLACES.get(kind, "")
+
+
+def judge(header: Header) -> Recognised:
+    """What a header tells."""
+    kind = _kind(header)
+    tensors = header.tensors
+    weights = {name: row for name, row in tensors.items() if not name.startswith("model_ema.")}
+    common = Recognised(
+        path=header.path,
+        kind=kind,
+        precision=_precision(weights),
+        parameters=sum(prod(row.shape) for row in weights.values()),
+        ema=len(weights) < len(tensors),
+        format=header.format,
+        code=header.code,
+    )
+    return _model(common, header) if kind == "model" else common
+
+
+def _model(common: Recognised, header: Header) -> Recognised:
+    family, variant = _family(header.tensors), _variant(header.tensors)
+    prediction, zero_snr = prediction_type(header, family, variant)
+    return replace(
+        common,
+        family=family,
+        variant=variant,
+        prediction_type=prediction,
+        zero_snr=zero_snr,
+        size=_size(header.metadata, family, prediction),
+    )
+
+
+def _kind(header: Header) -> str:
+    names = header.tensors
+    for kind, pattern in _KINDS:
+        if any(map(re.compile(pattern).match, names)):
+            return kind
+    if len(names) == 1 and len(next(iter(names.values())).shape) in (1, 2):
+        return "embedding"
+    return "unknown"
+
+
+def _family(tensors: Mapping[str, Tensor]) -> str:
+    """By where the words come in, which holds for models of every width."""
+    rows = (
+        ("sdxl", "conditioner.embedders."),
+        ("sd2", "cond_stage_model.model."),
+        ("sd1", "cond_stage_model.transformer."),
+    )
+    for family, start in rows:
+        if any(name.startswith(start) for name in tensors):
+            return family
+    if any("joint_blocks.0." in name for name in tensors):
+        return "sd3"
+    return "flux" if any("double_blocks.0." in name for name in tensors) else "other"
+
+
+def _variant(tensors: Mapping[str, Tensor]) -> str:
+    if "edm_mean" in tensors or "edm_vpred.sigma_max" in tensors:
+        return "edm"
+    first = tensors.get(UNET + "input_blocks.0.0.weight")
+    variant = _VARIANTS.get(first.shape[1], "") if first and len(first.shape) == 4 else ""
+    refiner = "conditioner.embedders.0.model.token_embedding.weight" in tensors
+    return variant or ("refiner" if refiner else "")
+
+
+def _size(metadata: Mapping[str, str], family: str, prediction: str) -> tuple[int, int]:
+    """modelspec's resolution where the file has one, else the family's home."""
+    said = re.fullmatch(r"(\d{2,4})(?:x(\d{2,4}))?", metadata.get("modelspec.resolution", ""))
+    if said:
+        return int(said[1]), int(said[2] or said[1])
+    if family == "sd2" and prediction == "v_prediction":
+        return 768, 768
+    return (1024, 1024) if family in ("sdxl", "sd3", "flux") else (512, 512)
+
+
+def _precision(tensors: Mapping[str, Tensor]) -> str:
+    count: Counter[str] = Counter()
+    for row in tensors.values():
+        count[row.precision] += prod(row.shape)
+    return count.most_common(1)[0][0] if count else "float32"
+
+
+def _named(kind: str) -> str:
+    known = {"lora": "a LoRA", "vae": "a VAE", "controlnet": "a ControlNet"}
+    article = "an" if kind[0] in "aeiou" else "a"
+    return known.get(kind, "something unknown" if kind == "unknown" else f"{article} {kind}")
+
+
+def _of_family(family: str) -> str:
+    return {"sd3": "Stable Diffusion 3", "flux": "Flux"}.get(family, "a model")
