@@ -37,6 +37,8 @@ class Kind(Generic[T]):
     """The names to offer, when there is a fixed set of them."""
     completes: str = ""
     """What the front door may offer: "file", "folder", "model", "upscaler", "seed" or nothing."""
+    ranges: bool = False
+    """Whether its values can be counted from one to another, `10..50:10`."""
 
 
 @dataclass(frozen=True)
@@ -58,6 +60,11 @@ class Flag:
     def long(self) -> str:
         """The long spelling without dashes, e.g. `cfg_scale`."""
         return next(name for name in self.names if name.startswith("--"))[2:]
+
+    @property
+    def sweeps(self) -> bool:
+        """Whether a line may give it several values, `5,7.5,10`, for a picture of each."""
+        return self.logged and (self.kind.ranges or bool(self.kind.choices))
 
 
 def flag(
@@ -99,7 +106,8 @@ def whole(low: int, high: int) -> Kind[int]:
             raise ValueError
         return value
 
-    return Kind("N", f"a whole number from {low} to {high}", read, lambda value: [str(value)])
+    means = f"a whole number from {low} to {high}"
+    return Kind("N", means, read, lambda value: [str(value)], ranges=True)
 
 
 def number(low: float, high: float = math.inf) -> Kind[float]:
@@ -114,7 +122,7 @@ def number(low: float, high: float = math.inf) -> Kind[float]:
             raise ValueError
         return value
 
-    return Kind("X", means, read, lambda value: [plain(value)])
+    return Kind("X", means, read, lambda value: [plain(value)], ranges=True)
 
 
 def choice(
@@ -164,6 +172,7 @@ SEED: Kind[int] = Kind(
     _read_seed,
     lambda value: [str(value)],
     completes="seed",
+    ranges=True,
 )
 
 

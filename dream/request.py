@@ -120,6 +120,14 @@ class Request:
         section=_KEEPING,
         help="also keep one sheet with all the pictures of the line",
     )
+    sheet: bool = flag(
+        "--sheet",
+        kind=SWITCH,
+        default=False,
+        logged=False,
+        section=_KEEPING,
+        help="also keep one sheet with a label below each picture: what is its own in a sweep",
+    )
     save_original: bool = flag(
         "-save_orig",
         "--save_original",
@@ -129,6 +137,13 @@ class Request:
         logged=False,
         section=_KEEPING,
         help="keep the picture from before -U too",
+    )
+    yes: bool = flag(
+        "--yes",
+        kind=SWITCH,
+        default=False,
+        logged=False,
+        help="make more than 100 pictures without being asked first, at the prompt",
     )
     outdir: str | None = flag(
         "-o",

@@ -29,27 +29,28 @@ def sheet(pictures: Sequence[Image.Image | Path], columns: int | None = None) ->
         raise ValueError("a sheet needs a picture")
     across = min(columns or math.ceil(math.sqrt(len(pictures))), len(pictures))
     down = math.ceil(len(pictures) / across)
-    cell = _cell(pictures, across, down)
+    cell = common_cell(pictures, across, down)
     page = Image.new("RGB", (across * cell[0], down * cell[1]))
     for index, picture in enumerate(pictures):
-        with _opened(picture) as image:
-            fitted = _fitted(image, cell)
-        left = index % across * cell[0] + (cell[0] - fitted.width) // 2
-        top = index // across * cell[1] + (cell[1] - fitted.height) // 2
-        page.paste(fitted, (left, top))
+        with opened(picture) as image:
+            small = fitted(image, cell)
+        left = index % across * cell[0] + (cell[0] - small.width) // 2
+        top = index // across * cell[1] + (cell[1] - small.height) // 2
+        page.paste(small, (left, top))
     return page
 
 
-def _cell(pictures: Sequence[Image.Image | Path], across: int, down: int) -> tuple[int, int]:
+def common_cell(pictures: Sequence[Image.Image | Path], across: int, down: int) -> tuple[int, int]:
+    """Width and height for the largest picture, less where so many cells would pass MAX_SIDE."""
     width = height = 1
     for picture in pictures:
-        with _opened(picture) as image:
+        with opened(picture) as image:
             width, height = max(width, image.width), max(height, image.height)
     shrink = min(1.0, MAX_SIDE / (across * width), MAX_SIDE / (down * height))
     return max(1, int(width * shrink)), max(1, int(height * shrink))
 
 
-def _fitted(image: Image.Image, cell: tuple[int, int]) -> Image.Image:
+def fitted(image: Image.Image, cell: tuple[int, int]) -> Image.Image:
     """`image` with its own proportions, touching the cell's border."""
     plain = image.convert("RGB")
     if plain.size == cell:
@@ -61,7 +62,8 @@ def _fitted(image: Image.Image, cell: tuple[int, int]) -> Image.Image:
 
 
 @contextmanager
-def _opened(picture: Image.Image | Path) -> Iterator[Image.Image]:
+def opened(picture: Image.Image | Path) -> Iterator[Image.Image]:
+    """The picture, read from its file if it is one. Raises FinishError for a file that is none."""
     if isinstance(picture, Image.Image):
         yield picture
         return

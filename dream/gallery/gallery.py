@@ -92,15 +92,17 @@ class Gallery:
         self._next = claim.number + 1
         return Entry(path, line, sha256, logged)
 
-    def keep_grid(self, sheet: Image, *, claim: Claim, line: str, compression: int = 6) -> Entry:
-        """Writes a sheet of the command's pictures as `000042.grid.png`.
+    def keep_grid(
+        self, sheet: Image, *, claim: Claim, line: str, name: str = "grid", compression: int = 6
+    ) -> Entry:
+        """Writes a sheet of the command's pictures as `000042.grid.png`, or with another name.
 
         Its log line is a comment, `# path: line`, for it can be made from the others.
         """
         line = one_line(line)
         path, logged = self._write(
             sheet,
-            f"{claim.prefix}.grid.png",
+            f"{claim.prefix}.{name}.png",
             grid_chunks(line),
             compression,
             lambda where: grid_line(where, line),

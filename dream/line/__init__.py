@@ -12,12 +12,15 @@ from dream.line.help import flag_table, help_page
 from dream.line.logged import LogLine, facts, is_skipped, read_log_line
 from dream.line.negative import positive_negative
 from dream.line.read import read
+from dream.line.sweep import Axis, Sweep, read_sweep, write_sweep
 from dream.line.words import Word, quote, words
-from dream.line.write import write
+from dream.line.write import write, write_fields
 
 __all__ = [
+    "Axis",
     "LogLine",
     "Suggestion",
+    "Sweep",
     "Word",
     "complete",
     "facts",
@@ -31,7 +34,10 @@ __all__ = [
     "read_argv",
     "read_log_line",
     "read_setting",
+    "read_sweep",
     "switch_names",
     "words",
     "write",
+    "write_fields",
+    "write_sweep",
 ]

@@ -10,6 +10,7 @@ from dream.errors import BadLine, BadSetting
 from dream.flags import SWITCH, Flag
 from dream.launch import LAUNCH_FLAGS, Launch
 from dream.line.formerly import Former
+from dream.line.lists import Several
 from dream.line.names import SHELL, near, shown
 from dream.line.switches import Taken, take
 from dream.line.words import SWITCH_LIKE, Word, quote
@@ -27,7 +28,8 @@ def read_argv(
 
     `launch` and `base` are what was known before, from dream.toml. Switches may stand before and
     behind the words of the prompt; after `--` all is prompt. A shell's word that holds spaces was
-    in quotes there: it is text, whatever it holds, unless it is `--name=a value`.
+    in quotes there: it is text, whatever it holds, unless it is `--name=a value`. Lists of values
+    go into the line of the prompt, for a default has one value.
 
     Raises BadSetting.
     """
@@ -35,6 +37,7 @@ def read_argv(
     words = [_word(text) for text in argv[:cut]]
     tables: dict[type[Any], dict[str, Any]] = {Launch: {}, Request: {}}
     prompt: list[str] = []
+    lists: dict[str, str] = {}
     at = 0
     while at < len(words):
         if not words[at].switch:
@@ -42,20 +45,26 @@ def read_argv(
             at += 1
             continue
         try:
-            taken = take(words, at, SHELL, otherwise=_OTHERWISE, text_follows=True)
+            taken = take(words, at, SHELL, otherwise=_OTHERWISE, text_follows=True, sweeps=True)
         except BadLine as error:
             raise BadSetting(error.message, error.hint) from None
-        if setting := _setting(taken):
+        lists.pop(taken.known.field, None)
+        if isinstance(taken.value, Several):
+            items = (taken.known.flag.kind.write(value)[0] for value in taken.value.values)
+            lists[taken.known.field] = f"{taken.known.flag.names[0]} {','.join(items)}"
+        elif setting := _setting(taken):
             table, field, value = setting
             tables[table][field] = value
         at = taken.next
     prompt += argv[cut + 1 :]
     said = tables[Request]
     text = " ".join(prompt) or said.pop("prompt", "")
+    if lists and not text:
+        raise BadSetting(f"{next(iter(lists.values()))} wants a prompt: a default has one value")
     return (
         replace(launch, **tables[Launch]),
         replace(base, **said),
-        quote(text) if text else None,
+        " ".join([quote(text), *lists.values()]) if text else None,
     )
 
 

@@ -23,19 +23,28 @@ def read(line: str, base: Request = Request()) -> Request:  # noqa: B008 - froze
 
     Raises BadLine, with the column, for anything that is not understood; nothing is guessed.
     """
+    changes = dict(said(line))
+    return replace(base, **changes) if changes else base
+
+
+def said(line: str, *, sweeps: bool = False) -> Iterator[tuple[str, Any]]:
+    """Field and value of all that a line says, in its order; the last of a field counts.
+
+    With `sweeps`, a list of values is read as `Several`; else it is an error. Raises BadLine.
+    """
     if is_skipped(line):
-        return base
+        return
     path, start = front(line)
     if path and (translated := from_web(line[start:])):
         try:
-            return replace(base, **dict(_said(translated, 0)))
+            yield from _said(translated, 0, sweeps=False)
         except BadLine as error:
             raise BadLine(error.message, start + 1, error.hint) from None
-    return replace(base, **dict(_said(line, start)))
+    else:
+        yield from _said(line, start, sweeps)
 
 
-def _said(line: str, start: int) -> Iterator[tuple[str, Any]]:
-    """Field and value of all that a line says from a place in it on, in its order."""
+def _said(line: str, start: int, sweeps: bool) -> Iterator[tuple[str, Any]]:
     if line.startswith("!", start) and line[start + 1 : start + 2].isalpha():
         command = shown(line[start:].split(maxsplit=1)[0])
         raise BadLine(f"{command} is a command; only pictures' lines are read here", start + 1)
@@ -51,7 +60,7 @@ def _said(line: str, start: int) -> Iterator[tuple[str, Any]]:
         if not parts.switches[at].switch:
             raise _stray(line, parts, at)
         word = parts.switches[at]
-        taken = take(parts.switches, at, LINE, otherwise=otherwise)
+        taken = take(parts.switches, at, LINE, otherwise=otherwise, sweeps=sweeps)
         at = taken.next
         if taken.known.table is Request:
             yield taken.known.field, taken.value

@@ -7,8 +7,10 @@ from typing import Any, NamedTuple
 
 from dream.errors import BadLine
 from dream.flags import Kind
+from dream.line.lists import read_list
 from dream.line.names import Found, Known, Names, find, near, shown, unknown
 from dream.line.words import Word
+from dream.request import Request
 
 
 class Taken(NamedTuple):
@@ -17,18 +19,25 @@ class Taken(NamedTuple):
     known: Known
     name: str
     value: Any
+    """A `Several` where a sweep was read."""
     next: int
     """The index of the first word that does not belong to it."""
 
 
 def take(
-    words: Sequence[Word], at: int, names: Names, *, otherwise: str = "", text_follows: bool = False
+    words: Sequence[Word],
+    at: int,
+    names: Names,
+    *,
+    otherwise: str = "",
+    text_follows: bool = False,
+    sweeps: bool = False,
 ) -> Taken:
     """Read the switch at words[at] and as many values as it takes.
 
     `otherwise` is the hint for a word not meant as a switch. Where text may follow (in the shell,
-    `-U 2 some words`), a word the switch cannot use is left; in a line it is an error.
-    Raises BadLine.
+    `-U 2 some words`), a word the switch cannot use is left; in a line it is an error. With
+    `sweeps`, a switch that takes one value may have a list of them. Raises BadLine.
     """
     word = words[at]
     found = find(word, names, otherwise)
@@ -55,7 +64,17 @@ def take(
         except ValueError:
             continue
         return Taken(found.known, found.name, read, at - len(values) + count)
+    if sweeps and _is_list(found, values[0].text):
+        value = values[0]
+        listed = read_list(found.name, flag.kind, value.text, _column(value) + value.quoted)
+        return Taken(found.known, found.name, listed, at)
     raise _refusal(word, found, values, names, otherwise)
+
+
+def _is_list(found: Found, text: str) -> bool:
+    known = found.known
+    ranged = known.flag.kind.ranges and ".." in text
+    return known.table is Request and known.flag.sweeps and ("," in text or ranged)
 
 
 def unclosed_quote(word: Word) -> BadLine:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from dream.errors import BadLine
@@ -17,11 +18,27 @@ def write(request: Request, base: Request = Request()) -> str:  # noqa: B008 - f
     Always one line of valid UTF-8, the prompt in quotes; of the switches those that differ from
     the base, and the load-bearing ones (`Flag.always`) whenever they are set.
     """
+    return write_with_lists(request, base, {})
+
+
+def write_with_lists(request: Request, base: Request, several: Mapping[str, Sequence[Any]]) -> str:
+    """The same where some fields have several values, each a list with commas."""
     line = [quote(request.prompt)]
     for field, flag in FLAGS.items():
-        if field != "prompt":
+        if field in several:
+            items = (flag.kind.write(value)[0] for value in several[field])
+            line.append(_joined(flag, ",".join(items)))
+        elif field != "prompt":
             line += _switch(flag, getattr(request, field), getattr(base, field))
     return " ".join(line)
+
+
+def write_fields(request: Request, fields: Iterable[str]) -> str:
+    """Some fields alone, as switches: `-C7.5 -Ak_euler`."""
+    words: list[str] = []
+    for field in fields:
+        words += _switch(FLAGS[field], getattr(request, field), None)
+    return " ".join(words)
 
 
 def _switch(flag: Flag, value: Any, inherited: Any) -> list[str]:

@@ -1,6 +1,6 @@
 """One line through the house: settle → render → finish → keep, told as events."""
 
-from dream.studio.settle import Settled, check, series, settle
+from dream.studio.settle import Settled, check, series, settle, settle_sweep
 from dream.studio.studio import OUTDIR, Studio
 
-__all__ = ["OUTDIR", "Settled", "Studio", "check", "series", "settle"]
+__all__ = ["OUTDIR", "Settled", "Studio", "check", "series", "settle", "settle_sweep"]

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from math import prod
 from pathlib import Path
 
 from dream.errors import DreamError
 from dream.events import Events, Failed, Grid, Note, Saved
 from dream.gallery import Claim, Gallery, file_name, prompt_folder
-from dream.line import write
+from dream.line import Sweep, write, write_fields, write_sweep
 from dream.picture import Picture
-from dream.request import Request, as_json
+from dream.request import Recipe, Request, as_json
 
 
 class Keeper:
@@ -52,14 +53,15 @@ class Album:
     request: Request
     notes: tuple[str, ...] = ()
     paths: list[Path] = field(default_factory=list)
+    by_recipe: dict[Recipe, Path] = field(default_factory=dict)
 
     @property
     def save_original(self) -> bool:
         """Whether the picture from before upscaling is kept beside the upscaled one."""
         return self.request.save_original
 
-    def keep(self, picture: Picture) -> Events[None]:
-        """Write picture and log line. Raises GalleryError."""
+    def keep(self, picture: Picture) -> Events[Saved]:
+        """Write picture and log line; the event is the result too. Raises GalleryError."""
         recipe = picture.recipe
         said = recipe.as_request()
         line = write(said)
@@ -82,7 +84,10 @@ class Album:
             compression=self.request.png_compression,
         )
         self.paths.append(entry.path)
-        yield Saved(path=entry.path, line=line, sha256=entry.sha256, request=said)
+        self.by_recipe[recipe] = entry.path
+        saved = Saved(path=entry.path, line=line, sha256=entry.sha256, request=said)
+        yield saved
+        return saved
 
     def grid(self, line: str) -> Events[None]:
         """Write the sheet of all pictures kept so far, if there is any."""
@@ -95,3 +100,36 @@ class Album:
             yield Grid(path=entry.path)
         except DreamError as error:
             yield Failed(error=error, line=line)
+
+    def sheet(self, sweep: Sweep, recipes: Sequence[Recipe]) -> Events[None]:
+        """Write the labelled sheet of a line, if there is any picture to be on it; a gap stays
+        where one did not come to be."""
+        kept = self.by_recipe
+        paths = [kept.get(recipe) or kept.get(plain(recipe)) for recipe in recipes]
+        if not any(paths):
+            return
+        from dream.finish.contact import contact_sheet
+
+        fields = [axis.field for axis in sweep.axes]
+        if "seed" not in fields and (sweep.first.iterations > 1 or not fields):
+            fields.append("seed")
+        labels = [write_fields(recipe.as_request(), fields) for recipe in recipes]
+        line = write_sweep(sweep)
+        try:
+            page = contact_sheet(paths, labels, _columns(sweep))
+            entry = self.gallery.keep_grid(page, claim=self.claim, line=line, name="sheet")
+            yield Grid(path=entry.path)
+        except DreamError as error:
+            yield Failed(error=error, line=line)
+
+
+def _columns(sweep: Sweep) -> int | None:
+    """Rows of a sheet begin where a slower axis changes: so that it is as near to a square as
+    that allows."""
+    ways = (prod(sweep.shape[cut:]) for cut in range(1, len(sweep.shape)))
+    return min(ways, key=lambda across: abs(across**2 - sweep.count), default=None)
+
+
+def plain(recipe: Recipe) -> Recipe:
+    """The recipe of the picture from before upscaling, as it is kept."""
+    return replace(recipe, upscale=None, upscaler=None)

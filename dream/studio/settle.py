@@ -5,10 +5,12 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 
 from dream.catalogue.cards import ModelCard
 from dream.errors import BadLine
 from dream.flags import MAX_SEED
+from dream.line import Sweep
 from dream.request import FLAGS, Recipe, Request
 
 FindModel = Callable[[str | None], ModelCard]
@@ -52,6 +54,18 @@ def settle(
     )
     recipes = tuple(replace(first, seed=seed) for seed in series(first.seed, request.iterations))
     return Settled(recipes, wide + high)
+
+
+def settle_sweep(
+    sweep: Sweep, find: FindModel, past: Sequence[int], draw: Callable[[], int]
+) -> Settled:
+    """Every Request of a sweep settled, in its order. A seed that the line leaves open is drawn
+    once: the pictures differ in what was swept, and in nothing else. Raises as `settle`."""
+    find, draw = cache(find), cache(draw)
+    settled = [settle(request, find, past, draw) for request in sweep]
+    said = (str(sweep),) if sweep.axes else ()
+    notes = dict.fromkeys(note for one in settled for note in one.notes)
+    return Settled(tuple(recipe for one in settled for recipe in one.recipes), (*said, *notes))
 
 
 def series(first: int, count: int) -> list[int]:

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Iterable, Sequence
-from contextlib import closing, suppress
+from collections import deque
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 from dream.catalogue import Shelf
 from dream.catalogue.cards import ModelCard
-from dream.engine.base import Engine, Happenings, Progress
-from dream.errors import DreamError, EngineError
+from dream.engine.base import Engine
+from dream.errors import DreamError
 from dream.events import (
     Cancelled,
     Events,
@@ -23,20 +25,22 @@ from dream.events import (
     Planned,
     Queued,
     Refused,
-    Step,
+    Saved,
 )
 from dream.flags import MAX_SEED
 from dream.gallery import read_log
-from dream.line import is_skipped, read, read_log_line, write
+from dream.line import Sweep, is_skipped, read, read_log_line, read_sweep, write, write_sweep
 from dream.picture import Picture
 from dream.request import FLAGS, Recipe, Request
-from dream.studio.keep import Album, Keeper
-from dream.studio.settle import Settled, settle
+from dream.studio.keep import Album, Keeper, plain
+from dream.studio.settle import Settled, settle, settle_sweep
+from dream.studio.told import told
 from dream.studio.verify import verify_log
 
 OUTDIR = Path("outputs/img-samples")
 
-_PER_LINE = ("iterations", "grid", "save_original")
+_PER_LINE = ("iterations", "grid", "sheet", "save_original")
+_REMEMBERED = 1000
 
 
 class Studio:
@@ -59,9 +63,15 @@ class Studio:
         self.engine = engine
         self.shelf = shelf
         self.base = base or Request()
-        """The defaults of every line."""
+        """The defaults of every line; replaced by !set."""
+        self.at_start = self.base
+        """The same as the session began."""
         self.past: list[int] = []
         """Seeds of the pictures made in this session, oldest first; a picture counts once."""
+        self.kept: deque[Saved] = deque(maxlen=_REMEMBERED)
+        """The pictures that this session put on disk, the latest last."""
+        self.last: Sweep | None = None
+        """What the last line asked for, its first seed filled in."""
         self._rng = rng or random.SystemRandom()
         self._keeper = Keeper()
 
@@ -85,23 +95,32 @@ class Studio:
         """Where pictures go when a line does not say."""
         return Path(self.base.outdir).expanduser() if self.base.outdir else OUTDIR
 
+    @property
+    def changed(self) -> Mapping[str, Any]:
+        """The defaults that are others than at the start, by field."""
+        return {
+            name: getattr(self.base, name)
+            for name in FLAGS
+            if getattr(self.base, name) != getattr(self.at_start, name)
+        }
+
     def warm(self) -> None:
         """Begin to load the default model; lines can be given at once and wait their turn."""
         with suppress(DreamError):  # the first line will say it, with the name that was asked for
             self.engine.warm(self._find(self.base.model).name)
 
     def read(self, line: str) -> Request:
-        """A line as a Request. A logged line says all about its picture itself, so this session's
-        defaults only decide where that is kept. Raises BadLine."""
-        base = self.base
-        if read_log_line(line).path is not None:
-            open_ = {name: flag.default for name, flag in FLAGS.items() if _logged_line_says(name)}
-            base = replace(base, **open_)
-        return read(line, base)
+        """A line as one Request. A logged line says all about its picture itself, so this
+        session's defaults only decide where that is kept. Raises BadLine."""
+        return read(line, self._base_of(line))
+
+    def read_sweep(self, line: str) -> Sweep:
+        """The same of a line that may list several values for a switch. Raises BadLine."""
+        return read_sweep(line, self._base_of(line))
 
     def settle(self, request: Request) -> Settled:
         """Close every open choice. Raises BadLine, ModelError."""
-        return settle(request, self._find, self.past, lambda: self._rng.randint(0, MAX_SEED))
+        return settle(request, self._find, self.past, self._draw)
 
     def make(self, asked: str | Request, number: int = 0) -> Events[bool]:
         """Make the pictures of one line, keep them, and say what happens on the way.
@@ -112,7 +131,9 @@ class Studio:
         settled = yield from self._settled(asked, number)
         if settled is None:
             return False
-        request, recipes = settled
+        sweep, recipes = settled
+        request = sweep.first
+        self.last = replace(sweep, first=replace(request, seed=recipes[0].seed))
         line = asked if isinstance(asked, str) else write(request)
         try:
             yield Queued(count=len(recipes), line=line, request=request)
@@ -120,7 +141,9 @@ class Studio:
                 yield from (Note(text=text) for text in album.notes)
                 cancelled = yield from self._pictures(recipes, album)
                 if request.grid:
-                    yield from album.grid(write(request))
+                    yield from album.grid(write_sweep(sweep))
+                if request.sheet:
+                    yield from album.sheet(sweep, recipes)
                 return cancelled
         except DreamError as error:
             yield Failed(error=error, line=line)
@@ -166,11 +189,11 @@ class Studio:
 
     def render(self, recipe: Recipe, picture: int = 1, pictures: int = 1) -> Events[Picture]:
         """One picture, unfinished and unkept. Raises what the engine raises."""
-        return (yield from _told(self.engine.render(recipe), picture, pictures))
+        return (yield from told(self.engine.render(recipe), picture, pictures))
 
     def upscale(self, raw: Picture, picture: int = 1, pictures: int = 1) -> Events[Picture]:
         """A picture enlarged as its recipe says. Raises what the engine raises."""
-        return (yield from _told(self.engine.upscale(raw), picture, pictures))
+        return (yield from told(self.engine.upscale(raw), picture, pictures))
 
     # ── the route of one line ──────────────────────────────────────────────────────────────────
 
@@ -187,16 +210,16 @@ class Studio:
 
     def _settled(
         self, asked: str | Request, number: int
-    ) -> Events[tuple[Request, Sequence[Recipe]] | None]:
+    ) -> Events[tuple[Sweep, Sequence[Recipe]] | None]:
         try:
-            request = self.read(asked) if isinstance(asked, str) else asked
-            settled = self.settle(request)
+            sweep = self.read_sweep(asked) if isinstance(asked, str) else Sweep(asked)
+            settled = settle_sweep(sweep, self._find, self.past, self._draw)
         except DreamError as error:
             line = asked if isinstance(asked, str) else ""
             yield Refused(error=error, line=line, number=number)
             return None
         yield from (Note(text=text) for text in settled.notes)
-        return request, settled.recipes
+        return sweep, settled.recipes
 
     def _picture(self, recipe: Recipe, picture: int, pictures: int, album: Album) -> Events[bool]:
         """Render, finish and keep one picture; True when it came to be. What fails is said, and
@@ -208,7 +231,7 @@ class Studio:
             made = yield from self._finished(raw, picture, pictures, album)
             if made is not None:
                 yield Made(picture=picture, pictures=pictures, seconds=time.monotonic() - began)
-                yield from album.keep(made)
+                self.kept.append((yield from album.keep(made)))
             return True
         except DreamError as error:
             yield Failed(error=error, line=write(recipe.as_request()))
@@ -221,18 +244,27 @@ class Studio:
         takes its place, for rendering took long and is done; None when that is kept already."""
         if raw.recipe.upscale is None:
             return raw
-        plain = replace(raw, recipe=replace(raw.recipe, upscale=None, upscaler=None))
+        before = replace(raw, recipe=plain(raw.recipe))
         if album.save_original:
-            yield from album.keep(plain)
+            yield from album.keep(before)
         try:
             return (yield from self.upscale(raw, picture, pictures))
         except DreamError as error:
             yield Failed(error=error, line=write(raw.recipe.as_request()))
-            return None if album.save_original else plain
+            return None if album.save_original else before
         except KeyboardInterrupt:
             if not album.save_original:
-                yield from album.keep(plain)
+                yield from album.keep(before)
             raise
+
+    def _base_of(self, line: str) -> Request:
+        if read_log_line(line).path is None:
+            return self.base
+        open_ = {name: flag.default for name, flag in FLAGS.items() if _logged_line_says(name)}
+        return replace(self.base, **open_)
+
+    def _draw(self) -> int:
+        return self._rng.randint(0, MAX_SEED)
 
     def _find(self, name: str | None) -> ModelCard:
         return self.shelf.model(name or self.shelf.default())
@@ -242,28 +274,3 @@ def _logged_line_says(name: str) -> bool:
     """A field that a log line always decides, by holding it or by leaving it out. The `always`
     fields are left to the defaults: our lines hold them all, and older ones mean the session's."""
     return name in _PER_LINE or (FLAGS[name].logged and not FLAGS[name].always)
-
-
-def _told(happenings: Happenings, picture: int, pictures: int) -> Events[Picture]:
-    """The engine's happenings as events; its picture as the result."""
-    made: Picture | None = None
-    # Closing the generator is what cancels the engine's work, so close it on every way out.
-    with closing(happenings):
-        for happening in happenings:
-            match happening:
-                case Picture():
-                    made = happening
-                case Progress(stage, step, steps, preview):
-                    yield Step(
-                        stage=stage,
-                        step=step,
-                        steps=steps,
-                        picture=picture,
-                        pictures=pictures,
-                        preview=preview,
-                    )
-                case _:
-                    yield happening
-    if made is None:
-        raise EngineError("the engine made no picture", "this is a bug in dream")
-    return made

@@ -1,0 +1,83 @@
+"""A line that asks for every combination of several values.
+
+    a cat -C 5,7.5,10 -A k_euler,ddim        six pictures, each with a log line of its own
+
+A `Request` has one value a field, always; a `Sweep` is the Requests that one line asks for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from itertools import product
+from math import prod
+from typing import Any, NamedTuple
+
+from dream.errors import BadLine
+from dream.line.lists import MOST, Several
+from dream.line.read import said
+from dream.line.write import write_with_lists
+from dream.request import FLAGS, Request
+
+
+class Axis(NamedTuple):
+    """A swept field and its values, two or more."""
+
+    field: str
+    values: tuple[Any, ...]
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """What a line asks for: `first`, and with axes every combination besides; the last axis
+    changes with each Request, the first one slowest. Iterating gives the Requests."""
+
+    first: Request
+    axes: tuple[Axis, ...] = ()
+
+    def __iter__(self) -> Iterator[Request]:
+        fields = [axis.field for axis in self.axes]
+        for values in product(*(axis.values for axis in self.axes)):
+            yield replace(self.first, **dict(zip(fields, values, strict=True)))
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """How many values each axis has; last of all how many pictures each Request asks for,
+        where that is more than one."""
+        often = (self.first.iterations,) if self.first.iterations > 1 else ()
+        return (*(len(axis.values) for axis in self.axes), *often)
+
+    @property
+    def count(self) -> int:
+        """How many pictures."""
+        return prod(self.shape)
+
+    def __str__(self) -> str:
+        names = [FLAGS[axis.field].names[0] for axis in self.axes] + ["-n"]
+        factors = [f"{many} × {name}" for many, name in zip(self.shape, names, strict=False)]
+        return f"{self.count:,} pictures: " + ", ".join(factors)
+
+
+def read_sweep(line: str, base: Request = Request()) -> Sweep:  # noqa: B008 - frozen
+    """What a line asks for, lists and ranges of values included; else as `read`.
+
+    Raises BadLine, with the column of the item that is wrong.
+    """
+    one: dict[str, Any] = {}
+    several: dict[str, tuple[Any, ...]] = {}
+    for field, value in said(line, sweeps=True):
+        several.pop(field, None)  # said again, it is only the last that counts
+        if isinstance(value, Several):
+            several[field] = value.values
+            value = value.values[0]
+        one[field] = value
+    sweep = Sweep(replace(base, **one), tuple(Axis(*axis) for axis in several.items()))
+    if sweep.count > MOST:
+        raise BadLine(f"this line asks for {sweep}; {MOST:,} are the most")
+    return sweep
+
+
+def write_sweep(sweep: Sweep, base: Request = Request()) -> str:  # noqa: B008 - frozen
+    """The line that asks for this: `set(read_sweep(write_sweep(s, b), b)) == set(s)`; its axes
+    stand in the table's order."""
+    return write_with_lists(sweep.first, base, dict(sweep.axes))

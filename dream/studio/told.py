@@ -1,0 +1,35 @@
+"""What the engine does, told as events."""
+
+from __future__ import annotations
+
+from contextlib import closing
+
+from dream.engine.base import Happenings, Progress
+from dream.errors import EngineError
+from dream.events import Events, Step
+from dream.picture import Picture
+
+
+def told(happenings: Happenings, picture: int, pictures: int) -> Events[Picture]:
+    """The engine's happenings as events; its picture as the result."""
+    made: Picture | None = None
+    # Closing the generator is what cancels the engine's work, so close it on every way out.
+    with closing(happenings):
+        for happening in happenings:
+            match happening:
+                case Picture():
+                    made = happening
+                case Progress(stage, step, steps, preview):
+                    yield Step(
+                        stage=stage,
+                        step=step,
+                        steps=steps,
+                        picture=picture,
+                        pictures=pictures,
+                        preview=preview,
+                    )
+                case _:
+                    yield happening
+    if made is None:
+        raise EngineError("the engine made no picture", "this is a bug in dream")
+    return made
