@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import io
 import sys
 from collections.abc import Iterator, Sequence
@@ -58,7 +59,9 @@ def _run(argv: Sequence[str]) -> int:
         if lines is None and launch.verify is None:
             from dream.terminal.prompt import run
 
+            _all_imported()
             return run(studio)
+        _all_imported()
         voice = batch.Voice(as_json=launch.json, out=sys.stdout, err=sys.stderr)
         events = (
             studio.verify(Path(launch.verify))
@@ -66,6 +69,12 @@ def _run(argv: Sequence[str]) -> int:
             else studio.make_all(lines or iter(()), dry_run=launch.dry_run)
         )
         return batch.run(events, voice)
+
+
+def _all_imported() -> None:
+    """From here on garbage is looked for, and never again among what was imported."""
+    gc.freeze()
+    gc.enable()
 
 
 def open_studio(launch: Launch, base: Request) -> Studio:
