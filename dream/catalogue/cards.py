@@ -23,10 +23,12 @@ class ModelCard:
     """What `--model` and the log call it: the folder's name, or its absolute path when it lies
     outside the models folders. `Shelf.model(card.name)` finds it again."""
     path: Path
-    """A folder in diffusers layout."""
+    """A folder in diffusers layout, or a single file in the original one."""
     description: str = ""
     family: str = "sd1"
     """"sd1", "sd2", "sdxl", "sd3", "flux", or "other"."""
+    prediction: str = ""
+    """"epsilon" or "v_prediction"; empty: what the model says of itself."""
     width: int = 512
     height: int = 512
     """Home size in pixels."""
@@ -36,6 +38,8 @@ class ModelCard:
     sampler: str = "dpmpp_2m_karras"
     cfg_scale: float = 7.5
     upscaler: str = "realesr-general-x4v3"
+    vae: str = ""
+    """The VAE in place of the model's own: a name in a VAE folder, or a path; empty for its own."""
     preview: PreviewMap | None = None
 
 

@@ -5,7 +5,8 @@
     default = true
 
 The file may stand in every models folder; for one model, the first folder's word wins, key by key.
-A broken entry is complained about and left out; the rest is used.
+A model that lies elsewhere is named by its `path`, which is relative to the file's folder. A broken
+entry is complained about and left out; the rest is used.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from dream.flags import Kind, text, whole
+from dream.flags import Kind, choice, text, whole
 from dream.request import FLAGS
 
 Complain = Callable[[str], None]
@@ -28,9 +29,14 @@ VALUES: Mapping[str, Kind[Any]] = {
     "description": text("WORDS", "a few words"),
     "family": text("NAME", "a family of models, such as sd1"),
     "multiple": whole(1, 256),
+    "prediction": choice("epsilon", "v_prediction"),
+    "vae": text("NAME", "the name or path of a VAE"),
     **{name: FLAGS[name].kind for name in _SAME_AS_ON_A_LINE},
 }
 """The keys that card.toml and models.toml share, and what each takes."""
+
+BESIDES = ("path", "default")
+"""The keys of models.toml alone."""
 
 
 def read_toml(path: Path, complain: Complain) -> dict[str, Any]:
@@ -59,7 +65,8 @@ def checked(table: Mapping[str, Any], where: str, complain: Complain) -> dict[st
 
 
 def read_entries(dirs: Sequence[Path], complain: Complain) -> dict[str, dict[str, Any]]:
-    """What the models.toml files say: model name → checked values, and maybe `default`: True."""
+    """What the models.toml files say: model name → checked values, and maybe `default`: True and
+    `path`: where the model lies, a Path."""
     entries: dict[str, dict[str, Any]] = {}
     for folder in dirs:
         path = folder / FILE_NAME
@@ -68,7 +75,7 @@ def read_entries(dirs: Sequence[Path], complain: Complain) -> dict[str, dict[str
             complain(f"{path}: models is not a table; write [models.NAME]")
             continue
         said = {
-            name: _entry(table, f"{path}: [models.{name}]", complain)
+            name: _entry(table, folder, f"{path}: [models.{name}]", complain)
             for name, table in tables.items()
         }
         defaults = [name for name in said if "default" in said[name]]
@@ -79,7 +86,7 @@ def read_entries(dirs: Sequence[Path], complain: Complain) -> dict[str, dict[str
     return entries
 
 
-def _entry(table: object, where: str, complain: Complain) -> dict[str, Any]:
+def _entry(table: object, folder: Path, where: str, complain: Complain) -> dict[str, Any]:
     if not isinstance(table, dict):
         complain(f"{where} is not a table")
         return {}
@@ -87,5 +94,19 @@ def _entry(table: object, where: str, complain: Complain) -> dict[str, Any]:
     if not isinstance(default, bool):
         complain(f"{where}: default = {default!r}, but it takes true or false")
         default = False
-    values = {key: value for key, value in table.items() if key != "default"}
-    return checked(values, where, complain) | ({"default": True} if default else {})
+    values = {key: value for key, value in table.items() if key not in BESIDES}
+    entry = checked(values, where, complain) | ({"default": True} if default else {})
+    if "path" in table and (path := _path(table["path"], folder, where, complain)):
+        entry["path"] = path
+    return entry
+
+
+def _path(said: object, folder: Path, where: str, complain: Complain) -> Path | None:
+    try:
+        path = folder.absolute() / Path(str(said)).expanduser()
+        if path.exists():
+            return path
+    except (OSError, ValueError, RuntimeError):  # no path at all, or ~somebody unknown
+        pass
+    complain(f"{where}: path = {said!r}, but nothing lies there")
+    return None

@@ -1,4 +1,5 @@
-"""A model's folder, in diffusers layout: what its configuration and its card.toml say of it."""
+"""A model's folder, in diffusers layout: what its configuration and its card.toml say of it. And
+a single file, which says it by its header."""
 
 from __future__ import annotations
 
@@ -10,10 +11,9 @@ from typing import Any
 
 from dream.catalogue.cards import ModelCard, PreviewMap
 from dream.catalogue.entries import Complain, checked, read_toml
+from dream.catalogue.found import INDEX
+from dream.catalogue.recognise import wanted_model
 from dream.errors import ModelError
-
-INDEX = "model_index.json"
-"""The file that makes a folder a model."""
 
 _FAMILIES = {
     "StableDiffusionXL": "sdxl",
@@ -29,6 +29,26 @@ _FACTOR = 8
 _HOME = {"sdxl": 1024, "sd3": 1024, "flux": 1024}
 _GUIDANCE = {"sdxl": 5.0, "sd3": 7.0, "flux": 3.5}
 """diffusers' own defaults, where they are not Stable Diffusion 1's 7.5."""
+
+
+def read_model(name: str, path: Path, complain: Complain) -> ModelCard:
+    """The card of the model in a folder or a single file. Raises ModelError when it is none."""
+    return read_file(name, path) if path.is_file() else read_folder(name, path, complain)
+
+
+def read_file(name: str, path: Path) -> ModelCard:
+    """The card of a single file, from its header. Raises ModelError, which says what it is
+    instead, and where that belongs."""
+    found = wanted_model(path)
+    width, height = found.size
+    return ModelCard(
+        name=name,
+        path=path,
+        family=found.family,
+        width=width,
+        height=height,
+        cfg_scale=_GUIDANCE.get(found.family, ModelCard.cfg_scale),
+    )
 
 
 def read_folder(name: str, folder: Path, complain: Complain) -> ModelCard:

@@ -9,8 +9,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from dream.catalogue.cards import ModelCard, UpscalerCard
-from dream.catalogue.entries import FILE_NAME, Complain, read_entries
-from dream.catalogue.folders import INDEX, read_folder
+from dream.catalogue.entries import BESIDES, FILE_NAME, Complain, read_entries
+from dream.catalogue.folders import read_model
+from dream.catalogue.found import INDEX, find_models, find_vaes
 from dream.catalogue.upscalers import SUFFIXES, find_upscalers, outside
 from dream.errors import ModelError
 
@@ -23,32 +24,58 @@ class Shelf:
     """The models folders, the first ones first. See `places.default_models_dirs`."""
 
     models_dirs: Sequence[Path]
+    offline: bool = False
+    """Nothing may be fetched: --offline."""
 
     def model(self, name_or_path: str) -> ModelCard:
-        """The model of that name, or in the folder at that path (`~` is expanded).
+        """The model of that name, or the folder or file at that path (`~` is expanded).
 
-        Raises ModelError, with near names and where it looked.
+        Raises ModelError, with near names and where it looked; or what a file is instead.
         """
-        folders = self._folders()
-        if name_or_path in folders:
-            return self._card(name_or_path, folders[name_or_path], _ignore)
+        places = self.places()
+        if name_or_path in places:
+            return self._card(name_or_path, places[name_or_path], _ignore)
         path = _as_path(name_or_path)
-        if name_or_path and _is_file(path / INDEX):
-            return self._card(self._name_of(path, folders), path, _ignore)
-        raise self._no_model(name_or_path, path, folders)
+        if name_or_path and (_is_file(path / INDEX) or _is_file(path)):
+            return self._card(self._name_of(path, places), path, _ignore)
+        raise self._no_model(name_or_path, path, places)
 
     def models(self) -> tuple[ModelCard, ...]:
         """Every model that can be read, by name."""
         return tuple(self._readable(_ignore))
 
+    def places(self) -> dict[str, Path]:
+        """Where every model lies, by name; whether it can be read is not looked at. What
+        models.toml names goes before what is merely found."""
+        entries = read_entries(self.models_dirs, _ignore)
+        listed = {name: entry["path"] for name, entry in entries.items() if "path" in entry}
+        return {**find_models(self.models_dirs), **listed}
+
+    def vae(self, name_or_path: str) -> Path:
+        """The VAE of that name, or at that path. Raises ModelError, with near names."""
+        found = find_vaes(self.models_dirs)
+        path = _as_path(name_or_path)
+        if name_or_path not in found and name_or_path and _exists(path):
+            return path
+        if name_or_path not in found:
+            raise ModelError(
+                f'there is no VAE "{name_or_path}" in {_listed(self.models_dirs)}',
+                _did_you_mean(name_or_path, found) or "they lie in a folder VAE there",
+            )
+        return found[name_or_path]
+
+    def vaes(self) -> tuple[str, ...]:
+        """The names of all VAEs in the models folders."""
+        return tuple(sorted(find_vaes(self.models_dirs)))
+
     def default(self) -> str:
         """The model for lines that name none: the one models.toml says is the default, else the
         shipped one, else the first there is. Raises ModelError when there is none at all."""
-        folders = self._folders()
+        places = self.places()
         entries = read_entries(self.models_dirs, _ignore)
-        chosen = [name for name in entries if "default" in entries[name] and name in folders]
-        for name in (*chosen, SHIPPED, *sorted(folders)):
-            if name in folders:
+        chosen = [name for name in entries if "default" in entries[name] and name in places]
+        for name in (*chosen, SHIPPED, *sorted(places)):
+            if name in places:
                 return name
         raise ModelError(
             f"there is no model in {_listed(self.models_dirs)}",
@@ -76,6 +103,11 @@ class Shelf:
                 f"{card.name} comes with dream, but is not in {_listed(self.models_dirs)}",
                 "install dream again",
             )
+        if self.offline and not card.here:
+            raise ModelError(
+                f"{card.name} is not on this machine, and --offline forbids to fetch it",
+                f"put it there by hand: {card.url} as {card.path}",
+            )
         return card
 
     def upscalers(self) -> tuple[UpscalerCard, ...]:
@@ -95,38 +127,28 @@ class Shelf:
         ]
         return tuple(dict.fromkeys(heard))
 
-    def _card(self, name: str, folder: Path, complain: Complain) -> ModelCard:
-        card = read_folder(name, folder, complain)
+    def _card(self, name: str, path: Path, complain: Complain) -> ModelCard:
+        card = read_model(name, path, complain)
         said = read_entries(self.models_dirs, _ignore).get(name, {})
-        return replace(card, **{key: said[key] for key in said if key != "default"})
+        return replace(card, **{key: said[key] for key in said if key not in BESIDES})
 
     def _readable(self, complain: Complain) -> Iterator[ModelCard]:
-        for name, folder in sorted(self._folders().items()):
+        for name, path in sorted(self.places().items()):
             try:
-                yield self._card(name, folder, complain)
+                yield self._card(name, path, complain)
             except ModelError as error:
                 complain(str(error))
 
-    def _folders(self) -> dict[str, Path]:
-        """Every model's folder, by name; of two with one name, the first folder's."""
-        found: dict[str, Path] = {}
-        for models in self.models_dirs:
-            for index in sorted(models.glob(f"*/{INDEX}")):
-                found.setdefault(index.parent.name, index.parent)
-        return found
+    def _name_of(self, path: Path, places: dict[str, Path]) -> str:
+        same = (name for name, there in places.items() if there.samefile(path))
+        return next(same, str(path))
 
-    def _name_of(self, path: Path, folders: dict[str, Path]) -> str:
-        there = folders.get(path.name)
-        return path.name if there is not None and there.samefile(path) else str(path)
-
-    def _no_model(self, name: str, path: Path, folders: dict[str, Path]) -> ModelError:
-        if name and _is_file(path):
-            return ModelError(f"{path} is a file", f"a model is a folder with {INDEX}")
+    def _no_model(self, name: str, path: Path, places: dict[str, Path]) -> ModelError:
         if name and _is_folder(path):
             return ModelError(f"{path} is no model in diffusers layout: it has no {INDEX}")
         return ModelError(
             f'there is no model "{name}" in {_listed(self.models_dirs)}',
-            _did_you_mean(name, folders),
+            _did_you_mean(name, places),
         )
 
 
@@ -142,6 +164,10 @@ def _is_file(path: Path) -> bool:
         return path.is_file()
     except OSError:  # words that are no path at all: too long, or a folder we may not enter
         return False
+
+
+def _exists(path: Path) -> bool:
+    return _is_file(path) or _is_folder(path)
 
 
 def _is_folder(path: Path) -> bool:

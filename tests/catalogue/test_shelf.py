@@ -184,7 +184,7 @@ def test_a_file_or_another_folder_is_said_to_be_no_model(tmp_path: Path) -> None
     (tmp_path / "v1.ckpt").write_bytes(b"")
     (tmp_path / "empty").mkdir()
     shelf = Shelf((tmp_path,))
-    with pytest.raises(ModelError, match="is a file"):
+    with pytest.raises(ModelError, match=r"v1\.ckpt"):
         shelf.model(str(tmp_path / "v1.ckpt"))
     with pytest.raises(ModelError, match=r"it has no model_index\.json"):
         shelf.model(str(tmp_path / "empty"))

@@ -1,0 +1,113 @@
+"""models.toml, changed as a careful person would: what else stands in it, comments too, stays."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dream.catalogue.entries import FILE_NAME
+from dream.catalogue.places import writable_dir
+from dream.errors import ModelError
+
+if TYPE_CHECKING:
+    from tomlkit import TOMLDocument
+
+
+def say(dirs: Sequence[Path], name: str, values: Mapping[str, Any]) -> Path:
+    """Write values into a model's entry, which is made if there is none; None takes one out. Of
+    several files, the first that has the entry is changed, or else the first that can be. Its path.
+
+    `path` is kept relative when it lies below the file's folder. A model that becomes the default
+    takes that from the others in the file. Raises ModelError for a file that cannot be read or
+    written.
+    """
+    file = _file_of(dirs, name)
+    document = _read(file)
+    models = _table(document, "models", file)
+    entry = _table(models, name, file)
+    if values.get("default"):
+        for other in models.values():
+            if isinstance(other, dict):
+                other.pop("default", None)
+    for key, value in values.items():
+        if value is None:
+            entry.pop(key, None)
+        else:
+            entry[key] = _short(value, file.parent) if isinstance(value, Path) else value
+    _write(file, document)
+    return file
+
+
+def forget(dirs: Sequence[Path], name: str) -> bool:
+    """Take a model's entries out of all files; whether there was one. Raises ModelError."""
+    found = False
+    for file in (folder / FILE_NAME for folder in dirs):
+        if not _has(file, name):
+            continue
+        document = _read(file)
+        del document["models"][name]
+        _write(file, document)
+        found = True
+    return found
+
+
+def _table(parent: Any, name: str, file: Path) -> Any:
+    """The table of that name, made if there is none. Raises ModelError for another thing."""
+    import tomlkit
+
+    table = parent.setdefault(name, tomlkit.table(is_super_table=name == "models"))
+    if not isinstance(table, dict):
+        raise ModelError(f"{file}: {name} is not a table", "write [models.NAME]")
+    return table
+
+
+def _file_of(dirs: Sequence[Path], name: str) -> Path:
+    having = (folder for folder in dirs if _has(folder / FILE_NAME, name))
+    return next(having, writable_dir(dirs)) / FILE_NAME
+
+
+def _has(file: Path, name: str) -> bool:
+    if not file.is_file():
+        return False
+    models = _read(file).get("models")
+    return isinstance(models, dict) and name in models
+
+
+def _read(file: Path) -> TOMLDocument:
+    # Late, for only a command that edits needs it.
+    import tomlkit
+    from tomlkit.exceptions import TOMLKitError
+
+    try:
+        return tomlkit.parse(file.read_text("utf-8")) if file.is_file() else tomlkit.document()
+    except (OSError, UnicodeDecodeError, TOMLKitError) as error:
+        raise ModelError(f"{file} cannot be read: {error}", "mend it, or move it away") from error
+
+
+def _write(file: Path, document: TOMLDocument) -> None:
+    """Beside its place, and renamed: nobody reads half of it."""
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        handle, aside = tempfile.mkstemp(prefix=f".{file.name}.", dir=file.parent)
+        try:
+            with os.fdopen(handle, "w", encoding="utf-8") as out:
+                out.write(document.as_string())
+                out.flush()
+                os.fsync(out.fileno())
+            Path(aside).chmod(file.stat().st_mode & 0o777 if file.exists() else 0o644)
+            Path(aside).replace(file)
+        except BaseException:
+            with suppress(OSError):
+                Path(aside).unlink()
+            raise
+    except OSError as error:
+        raise ModelError(f"{file} cannot be written: {error.strerror or error}") from error
+
+
+def _short(path: Path, folder: Path) -> str:
+    inside = path.is_relative_to(folder)
+    return (path.relative_to(folder) if inside else path).as_posix()

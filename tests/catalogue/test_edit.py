@@ -1,0 +1,116 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from dream.catalogue import Shelf
+from dream.catalogue.edit import forget, say
+from dream.errors import ModelError
+from tests.catalogue.conftest import MakeModel
+
+BY_HAND = """\
+# mine, all mine
+[models.some]   # the good one
+steps = 5       # quick
+default = true
+
+[models.other]
+cfg_scale = 4.0
+"""
+
+
+def test_what_a_person_wrote_stays_but_for_what_is_changed(tmp_path: Path) -> None:
+    file = tmp_path / "models.toml"
+    file.write_text(BY_HAND, "utf-8")
+    file.chmod(0o640)
+    assert say((tmp_path,), "some", {"steps": 9, "description": 'a "new" 月'}) == file
+    changed = BY_HAND.replace("steps = 5 ", "steps = 9 ").replace(
+        "default = true\n", 'default = true\ndescription = "a \\"new\\" 月"\n'
+    )
+    assert file.read_text("utf-8") == changed
+    assert file.stat().st_mode & 0o777 == 0o640
+    assert [path.name for path in tmp_path.iterdir()] == ["models.toml"], "no litter"
+
+
+def test_one_model_is_the_default(tmp_path: Path) -> None:
+    file = tmp_path / "models.toml"
+    file.write_text(BY_HAND, "utf-8")
+    say((tmp_path,), "other", {"default": True})
+    text = file.read_text("utf-8")
+    assert text.count("default") == 1 and text.endswith("default = true\n")
+    assert "# the good one" in text
+    say((tmp_path,), "other", {"default": None, "cfg_scale": None})
+    assert file.read_text("utf-8").endswith("[models.other]\n")
+
+
+def test_a_new_entry_names_its_model_wherever_it_lies(
+    tmp_path: Path, make_model: MakeModel
+) -> None:
+    models = tmp_path / "models"
+    inside = make_model(models / "deep" / "some")
+    outside = make_model(tmp_path / "else where" / "other")
+    say((models,), "in", {"path": inside})
+    say((models,), "out.1", {"path": outside, "steps": 7})
+    assert 'path = "deep/some"' in (models / "models.toml").read_text("utf-8")
+    shelf = Shelf((models,))
+    assert shelf.model("in").path == inside
+    assert (shelf.model("out.1").path, shelf.model("out.1").steps) == (outside, 7)
+    assert shelf.model(str(outside)).name == "out.1"
+    assert [card.name for card in shelf.models()] == ["in", "out.1"]
+    assert shelf.complaints() == ()
+    assert forget((models,), "in") and not forget((models,), "in")
+    assert [card.name for card in shelf.models()] == ["out.1"]
+
+
+def test_the_file_that_speaks_of_a_model_is_the_one_changed(tmp_path: Path) -> None:
+    near, far = tmp_path / "near", tmp_path / "far"
+    far.mkdir()
+    (far / "models.toml").write_text("[models.some]\nsteps = 5\n", "utf-8")
+    assert say((near, far), "some", {"steps": 6}).parent == far
+    assert say((near, far), "new", {"steps": 6}).parent == near
+
+
+@pytest.mark.parametrize("text", ["[models.some", "models = 3\nmodels = 4"])
+def test_a_broken_file_is_not_written_over(tmp_path: Path, text: str) -> None:
+    (tmp_path / "models.toml").write_text(text, "utf-8")
+    with pytest.raises(ModelError, match="cannot be read"):
+        say((tmp_path,), "some", {"steps": 6})
+    assert (tmp_path / "models.toml").read_text("utf-8") == text
+
+
+@pytest.mark.parametrize("text", ["models = 3", "[models]\nsome = 3"])
+def test_a_file_of_another_shape_is_refused(tmp_path: Path, text: str) -> None:
+    (tmp_path / "models.toml").write_text(text, "utf-8")
+    with pytest.raises(ModelError, match="is not a table"):
+        say((tmp_path,), "some", {"steps": 6})
+    assert (tmp_path / "models.toml").read_text("utf-8") == text
+
+
+def test_a_path_where_nothing_lies_is_complained_about(tmp_path: Path) -> None:
+    (tmp_path / "models.toml").write_text('[models.some]\npath = "nowhere"\n', "utf-8")
+    assert "path = 'nowhere', but nothing lies there" in Shelf((tmp_path,)).complaints()[0]
+
+
+def test_files_are_found_where_others_keep_them(tmp_path: Path) -> None:
+    for place in (
+        "top.safetensors",
+        "Stable-diffusion/a1.ckpt",
+        "models/Stable-diffusion/deep/a2.safetensors",
+        "ldm/stable-diffusion-v1/model.ckpt",
+        "VAE/soft.vae.pt",
+        "models/VAE/sharp.safetensors",
+        "models/Lora/style.safetensors",
+        "upscalers/up.safetensors",
+        "embeddings/word.pt",
+    ):
+        (tmp_path / place).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / place).write_bytes(b"")
+    shelf = Shelf((tmp_path,))
+    assert sorted(shelf.places()) == ["a1", "a2", "stable-diffusion-v1", "top"]
+    assert shelf.vaes() == ("sharp", "soft")
+    assert shelf.vae("soft") == tmp_path / "VAE" / "soft.vae.pt"
+    assert shelf.vae(str(tmp_path / "top.safetensors")) == tmp_path / "top.safetensors"
+    with pytest.raises(ModelError, match="did you mean soft"):
+        shelf.vae("sofd")
+    assert shelf.models() == () and len(shelf.complaints()) == 4, "none of them holds anything"

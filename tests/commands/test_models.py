@@ -1,0 +1,151 @@
+"""The commands about models, over the fake engine; models.toml is real."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from dream.commands import COMMANDS, Context, Edit, Page, act
+from dream.errors import DreamError, ModelError
+from dream.events import Event, Loading, Note, Refused
+from dream.studio import Studio
+from tests.fakes import FakeEngine, fake_studio
+
+
+@pytest.fixture
+def studio(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Studio:
+    monkeypatch.chdir(tmp_path)
+    return fake_studio(tmp_path, None, "tiny", "large")
+
+
+def engine(studio: Studio) -> FakeEngine:
+    assert isinstance(studio.engine, FakeEngine)
+    return studio.engine
+
+
+def happened(studio: Studio, line: str) -> list[Event]:
+    return list(act(Context(studio, list, COMMANDS), line))
+
+
+def notes(studio: Studio, line: str) -> str:
+    return "\n".join(event.text for event in happened(studio, line) if isinstance(event, Note))
+
+
+def refusal(studio: Studio, line: str) -> str:
+    return str(next(event.error for event in happened(studio, line) if isinstance(event, Refused)))
+
+
+def table(studio: Studio) -> dict[str, str]:
+    (page,) = happened(studio, "!models")
+    assert isinstance(page, Page)
+    return dict(row for row in page.lines if isinstance(row, tuple))
+
+
+def toml(tmp_path: Path) -> str:
+    return (tmp_path / "models" / "models.toml").read_text("utf-8")
+
+
+def test_models_says_what_is_where(studio: Studio, tmp_path: Path) -> None:
+    assert list(table(studio)) == ["  large", "* tiny"]
+    assert table(studio)["* tiny"].startswith("active, not loaded  sd1  0.0 MB")
+    happened(studio, "!switch large")
+    happened(studio, '!edit_model large description "paints large"')
+    assert table(studio) == {
+        "* large": "active  sd1  0.0 MB  paints large",
+        "  tiny": "not loaded  sd1  0.0 MB",
+    }
+    (tmp_path / "models" / "models.toml").write_text("[models.large]\nspeed = 3\n")
+    (page,) = happened(studio, "!models")
+    assert isinstance(page, Page)
+    assert "speed is not a key here" in str(page.lines[-1])
+
+
+def test_switch_loads_and_stays(studio: Studio) -> None:
+    events = happened(studio, "!switch large")
+    assert isinstance(events[0], Loading)
+    happened(studio, "a cat -S1")
+    happened(studio, "a dog -S2 --model tiny")
+    happened(studio, "a cow -S3")
+    assert [recipe.model for recipe in engine(studio).rendered] == ["large", "tiny", "large"]
+
+
+def test_what_cannot_be_loaded_leaves_the_former_one(studio: Studio) -> None:
+    happened(studio, "!switch large")
+    broken: DreamError = ModelError("it is torn")
+    engine(studio).load_fails = lambda model: broken
+    events = happened(studio, "!switch tiny")
+    assert [type(event) for event in events[1:]] == [Refused, Note]
+    assert "large goes on painting" in str(events[-1])
+    assert engine(studio).warmed[-1] == "large"
+    assert studio.base.model == "large"
+
+
+def test_switch_names_the_nearest(studio: Studio) -> None:
+    assert "did you mean large" in refusal(studio, "!switch larg")
+    assert "takes the name of a model" in refusal(studio, "!switch")
+    assert studio.base.model is None
+
+
+@pytest.mark.parametrize(
+    ("edit", "line"),
+    [
+        ("steps 7", "steps = 7"),
+        ("sampler k_dpmpp_2m", 'sampler = "dpmpp_2m"'),
+        ("cfg_scale 4.5", "cfg_scale = 4.5"),
+        ("default true", "default = true"),
+        ("description two words", 'description = "two words"'),
+    ],
+)
+def test_edit_writes_models_toml(studio: Studio, tmp_path: Path, edit: str, line: str) -> None:
+    assert "large's" in notes(studio, f"!edit_model large {edit}")
+    assert toml(tmp_path) == f"[models.large]\n{line}\n"
+    assert studio.shelf.complaints() == ()
+    notes(studio, f"!edit_model large {edit.split()[0]} none")
+    assert toml(tmp_path) == "[models.large]\n"
+
+
+@pytest.mark.parametrize(
+    ("edit", "why"),
+    [
+        ("large steps", "takes NAME FIELD VALUE"),
+        ("large speed 3", "“speed” is not said of a model; the fields are description"),
+        ("large steps many", "steps takes a whole number"),
+        ("large default maybe", "true or false"),
+        ("large path nowhere", "nothing lies at"),
+        ("larg steps 3", "did you mean large"),
+    ],
+)
+def test_edit_refuses_what_would_not_be_read(studio: Studio, edit: str, why: str) -> None:
+    assert why in refusal(studio, f"!edit_model {edit}")
+
+
+def test_deleting_files_is_asked_first(studio: Studio, tmp_path: Path) -> None:
+    happened(studio, "!edit_model large steps 7")
+    events = happened(studio, "!del_model large")
+    assert events[-1] == Edit(text="!del_model large --files")
+    assert toml(tmp_path).strip() in ("", "[models]")
+    assert (tmp_path / "models" / "large").is_dir()
+    happened(studio, "!del_model large --files")
+    assert not (tmp_path / "models" / "large").exists()
+    assert list(table(studio)) == ["* tiny"]
+
+
+def test_files_outside_the_models_folders_are_never_deleted(studio: Studio, tmp_path: Path) -> None:
+    outside = tmp_path / "elsewhere" / "mine"
+    outside.mkdir(parents=True)
+    index = outside / "model_index.json"
+    index.write_text(json.dumps({"_class_name": "StableDiffusionPipeline"}))
+    (tmp_path / "models" / "linked").symlink_to(outside)
+    (tmp_path / "models" / "models.toml").write_text(f'[models.listed]\npath = "{outside}"\n')
+    assert "is left alone" in refusal(studio, "!del_model listed --files")
+    happened(studio, "!del_model listed")
+    happened(studio, "!del_model linked --files")
+    assert index.is_file()
+    assert list(table(studio)) == ["  large", "* tiny"]
+
+
+def test_the_model_that_paints_is_not_deleted(studio: Studio) -> None:
+    assert "!switch to another one first" in refusal(studio, "!del_model tiny --files")
+    assert "did you mean" in refusal(studio, "!del_model larg")
