@@ -23,13 +23,15 @@ def open(
     models_dir: str | None = None,
     device: str = "auto",
     precision: str = "auto",
+    previews: bool = False,
     **defaults: Any,
 ) -> Studio:
     """A studio: the model in memory in a process of its own, lines in, events out.
 
     `defaults` are fields of `dream.request.Request` (steps, seed, width, outdir, upscale …) and
     stand for every line that does not say otherwise; dream.toml is not read. Close the studio, or
-    use it in a `with`. Raises BadLine for a default that is out of range and TypeError for one
+    use it in a `with`. With `previews` some of the Step events carry a rough look at the picture.
+    Raises BadLine for a default that is out of range and TypeError for one
     that does not exist; what goes wrong later arrives as Refused and Failed events.
     """
     # Imported here so that `import dream` costs nothing, and every room can import the package.
@@ -40,7 +42,8 @@ def open(
 
     base = Request(model=model, **defaults)
     check(base)
-    return open_studio(Launch(models_dir=models_dir, device=device, precision=precision), base)
+    launch = Launch(models_dir=models_dir, device=device, precision=precision)
+    return open_studio(launch, base, previews=previews)
 
 
 __all__ = ["__version__", "open"]

@@ -77,14 +77,16 @@ def _all_imported() -> None:
     gc.enable()
 
 
-def open_studio(launch: Launch, base: Request) -> Studio:
-    """The studio these launch options ask for. Its worker process starts when it is wanted."""
+def open_studio(launch: Launch, base: Request, *, previews: bool = False) -> Studio:
+    """The studio these launch options ask for. Its worker process starts when it is wanted; with
+    `previews` it looks at pictures in the making."""
     shelf = Shelf(default_models_dirs(launch.models_dir))
     machine = Machine(
         device=launch.device,
         precision=launch.precision,
         max_loaded_models=launch.max_loaded_models,
         max_memory=launch.max_memory,
+        previews=previews,
     )
     engine = open_engine(shelf, machine=machine)
     return Studio(engine, shelf, base)

@@ -7,6 +7,7 @@ the painter themselves: `dream.worker.open_engine` does it for them, in a proces
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dream.catalogue.cards import ModelCard
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 def open_painter(
     find_model: Callable[[str], ModelCard],
     machine: Machine = Machine(),  # noqa: B008 - frozen
+    find_decoder: Callable[[str], Path | None] = lambda family: None,
 ) -> Painter:
     """The one lazy door to torch and diffusers: a painter in this process, without a model yet.
 
@@ -33,7 +35,7 @@ def open_painter(
             machine.device, machine.precision
         )  # before the long import, for it may be all there is to say
         from dream.engine.painter import Painter
-    return Painter(find_model, machine)
+    return Painter(find_model, machine, find_decoder)
 
 
 __all__ = ["open_painter"]

@@ -25,6 +25,8 @@ class Machine:
     max_loaded_models: int = 2
     max_memory: float | None = None
     """GiB for all models together; None is what the machine has."""
+    previews: bool = False
+    """Whether to look at pictures in the making; it costs time, if little."""
 
 
 @dataclass(frozen=True)
@@ -75,6 +77,10 @@ class Engine(Protocol):
 
     def warm(self, model: str) -> None:
         """Begin to load a model, without waiting for it. Never raises; render will."""
+
+    def interrupt(self) -> None:
+        """From another thread: whoever waits for a picture has KeyboardInterrupt raised there.
+        Nothing happens where nobody waits. Returns at once."""
 
     def close(self) -> None:
         """Let go of models and processes. The engine is of no use afterwards."""

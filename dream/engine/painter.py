@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from inspect import signature
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -16,18 +17,15 @@ from dream.engine.cache import Cache, weigh
 from dream.engine.device import choose
 from dream.engine.facts import facts
 from dream.engine.pipelines import Loaded, load
-from dream.engine.preview import look, preview_map
+from dream.engine.preview import Glances, Looks
 from dream.engine.quiet import quiet
-from dream.engine.samplers import clean_estimate, make_scheduler, obeys_table
+from dream.engine.samplers import make_scheduler, obeys_table
 from dream.engine.words import unheard
 from dream.errors import OutOfMemory
-from dream.events import Loading, Note, Preview
+from dream.events import Loading, Note
 from dream.line import positive_negative
 from dream.picture import Picture
 from dream.request import Recipe
-
-PREVIEWS = 10
-"""About so many looks at a picture in the making, whatever its number of steps."""
 
 Words = Mapping[str, str | None]
 """The texts, by the names of a pipeline's arguments."""
@@ -37,11 +35,17 @@ class Painter:
     """Holds models in memory, and paints with them: one picture for each forward pass, so that
     the pixels do not depend on what else is made."""
 
-    def __init__(self, find_model: Callable[[str], ModelCard], machine: Machine) -> None:
+    def __init__(
+        self,
+        find_model: Callable[[str], ModelCard],
+        machine: Machine,
+        find_decoder: Callable[[str], Path | None] = lambda family: None,
+    ) -> None:
         """Raises BadSetting for a device that is not here."""
         self._find_model = find_model
         self._machine = machine
         self._cache = Cache(machine.max_loaded_models, machine.max_memory)
+        self._looks = Looks(find_decoder) if machine.previews else None
         self.placement = choose(machine.device, machine.precision)
 
     def paint(self, recipe: Recipe, tell: Tell) -> Picture:
@@ -115,7 +119,9 @@ class Painter:
             "num_inference_steps": recipe.steps,
             "guidance_scale": recipe.cfg_scale,
             "generator": source,
-            "callback_on_step_end": _Steps(loaded, recipe, tell),
+            "callback_on_step_end": _Steps(
+                loaded, recipe, tell, self._glances(loaded, recipe, tell)
+            ),
         }
         takes = signature(pipe.__call__).parameters
         try:
@@ -125,12 +131,19 @@ class Painter:
             pipe.scheduler = own
         return Picture(made.images[0].convert("RGB"), recipe, facts(loaded))
 
+    def _glances(self, loaded: Loaded, recipe: Recipe, tell: Tell) -> Glances | None:
+        """How to look at this picture in the making; None where nobody wants to, or can."""
+        if self._looks is None:
+            return None
+        look = self._looks.at(loaded.card, loaded.placement.device, tell)
+        return None if look is None else Glances(look, recipe.width, recipe.height)
+
 
 class _Steps:
-    """The pipeline's callback: tells each step, with a look at the picture every so often."""
+    """The pipeline's callback: tells each step, with a look at the picture now and then."""
 
-    def __init__(self, loaded: Loaded, recipe: Recipe, tell: Tell) -> None:
-        self._map = preview_map(loaded.card)
+    def __init__(self, loaded: Loaded, recipe: Recipe, tell: Tell, glances: Glances | None) -> None:
+        self._glances = glances
         self._dtype = loaded.placement.dtype
         self._steps = recipe.steps
         self._tell = tell
@@ -142,17 +155,12 @@ class _Steps:
         # Heun and other second-order samplers call twice for one step, PNDM once too often.
         calls = getattr(pipe, "num_timesteps", self._steps)
         step = min(self._steps, (index + 1) * self._steps // calls)
+        latents = tensors["latents"]
         if step > self._told:
             self._told = step
-            self._tell(Progress("render", step, self._steps, self._preview(pipe, step)))
-        latents = tensors["latents"]
+            preview = None if self._glances is None else self._glances.after_step(pipe, latents)
+            self._tell(Progress("render", step, self._steps, preview))
         return {"latents": latents.to(self._dtype) if index + 1 == calls else latents}
-
-    def _preview(self, pipe: Any, step: int) -> Preview | None:
-        if self._map is None or (step % max(1, self._steps // PREVIEWS) and step < self._steps):
-            return None
-        estimate = clean_estimate(pipe.scheduler)
-        return None if estimate is None else look(estimate, self._map)
 
 
 def _words(loaded: Loaded, recipe: Recipe, tell: Tell) -> Words:

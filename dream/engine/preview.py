@@ -1,34 +1,87 @@
-"""A rough look at latents: one matrix, no network, well under a millisecond."""
+"""A rough look at a picture in the making: one matrix over its latents, or a tiny decoder."""
 
 from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import torch
 
 from dream.catalogue.cards import ModelCard, PreviewMap
-from dream.events import Preview
+from dream.engine.base import Tell
+from dream.engine.preview_maps import PUBLISHED
+from dream.engine.samplers import clean_estimate
+from dream.events import Note, Preview
 
-PUBLISHED = {
-    "sd1": PreviewMap(
-        matrix=(
-            (0.298, 0.207, 0.208),
-            (0.187, 0.286, 0.173),
-            (-0.158, 0.189, 0.264),
-            (-0.184, -0.271, -0.473),
-        ),
-        bias=(0.0, 0.0, 0.0),
-    ),
-    "sdxl": PreviewMap(
-        matrix=(
-            (0.3651, 0.4232, 0.4341),
-            (-0.2533, -0.0042, 0.1068),
-            (0.1076, 0.1111, -0.0362),
-            (-0.3165, -0.2492, -0.2188),
-        ),
-        bias=(0.1084, -0.0175, -0.0011),
-    ),
-}
-"""Fitted by others and in common use: for SD 1.x by K. Turner, for SDXL in ComfyUI."""
-PUBLISHED["sd2"] = PUBLISHED["sd1"]
+EVERY = 0.3
+"""Seconds between two looks, at least."""
+
+SHARE = 0.01
+"""Of the time, at most, goes into looking."""
+
+SIDE = 128
+"""Pixels of a decoded preview, at most; a terminal shows no more."""
+
+Look = Callable[[torch.Tensor], Preview | None]
+"""Clean latents (1, C, h, w), as the network sees them, to a picture; None where they do not
+fit."""
+
+
+class Glances:
+    """Looks at a picture in the making, now and then: after the first step, and then no sooner
+    than `EVERY` seconds later, and never for more than `SHARE` of the time."""
+
+    def __init__(
+        self, look: Look, width: int, height: int, clock: Callable[[], float] = time.perf_counter
+    ) -> None:
+        """`width` and `height` are the picture's, in pixels."""
+        self._look, self._clock = look, clock
+        self._size = (height, width)
+        self._next = float("-inf")
+
+    def after_step(self, pipe: Any, latents: torch.Tensor) -> Preview | None:
+        """A look, if it is time for one. `latents` are the pipeline's after this step."""
+        if self._clock() < self._next:
+            return None
+        _wait_for(latents.device)  # its work is not ours, and shall not count as such
+        began = self._clock()
+        estimate = clean_estimate(pipe.scheduler)
+        # Flow matching has no table of samplers, and no estimate: its latents clear up by and by.
+        preview = self._look(self._unpacked(pipe, latents) if estimate is None else estimate)
+        self._next = began + max(EVERY, (self._clock() - began) / SHARE)
+        return preview
+
+    def _unpacked(self, pipe: Any, latents: torch.Tensor) -> torch.Tensor:
+        """(1, C, h, w), of Flux's (1, h * w / 4, 4 * C)."""
+        if latents.ndim != 3:
+            return latents
+        unpacked: torch.Tensor = pipe._unpack_latents(latents, *self._size, pipe.vae_scale_factor)
+        return unpacked
+
+
+class Looks:
+    """How to look at the latents of each model: through its family's tiny decoder where there is
+    one, else through a map. A decoder is loaded once."""
+
+    def __init__(self, find_decoder: Callable[[str], Path | None]) -> None:
+        """`find_decoder` gives a family's folder: see `catalogue.decoders`."""
+        self._find_decoder = find_decoder
+        self._decoders: dict[Path, Look] = {}
+
+    def at(self, card: ModelCard, device: str, tell: Tell) -> Look | None:
+        """How to look at this model's; None where nobody knows."""
+        folder = self._find_decoder(card.family)
+        if folder is not None and card.preview is None:
+            try:
+                if folder not in self._decoders:
+                    self._decoders[folder] = decoded(folder, device)
+                return self._decoders[folder]
+            except (OSError, ValueError, RuntimeError) as error:
+                tell(Note(text=f"no previews through {folder}: {str(error).splitlines()[0]}"))
+        through = preview_map(card)
+        return None if through is None else mapped(through)
 
 
 def preview_map(card: ModelCard) -> PreviewMap | None:
@@ -36,12 +89,51 @@ def preview_map(card: ModelCard) -> PreviewMap | None:
     return card.preview or PUBLISHED.get(card.family)
 
 
-def look(latents: torch.Tensor, through: PreviewMap) -> Preview | None:
-    """Clean latents (1, C, h, w) as a picture of w x h pixels; None where the map does not fit."""
-    _, channels, height, width = latents.shape
-    if channels != len(through.matrix):
-        return None
-    matrix = torch.tensor(through.matrix)
-    rgb = latents[0].float().cpu().permute(1, 2, 0) @ matrix + torch.tensor(through.bias)
+def mapped(through: PreviewMap) -> Look:
+    """One matrix, no network, well under a millisecond: a pixel for each latent."""
+    matrix, bias = torch.tensor(through.matrix), torch.tensor(through.bias)
+
+    def look(latents: torch.Tensor) -> Preview | None:
+        if latents.shape[1] != len(matrix):
+            return None
+        return _as_preview(latents[0].float().cpu().permute(1, 2, 0) @ matrix + bias)
+
+    return look
+
+
+def decoded(folder: Path, device: str) -> Look:
+    """A tiny decoder (TAESD, by O. Boer Bohan) in diffusers' layout: sharper, and dearer.
+
+    Raises OSError, ValueError for a folder that holds none.
+    """
+    from diffusers import AutoencoderTiny
+
+    decoder = AutoencoderTiny.from_pretrained(
+        folder, local_files_only=True, use_safetensors=True, torch_dtype=torch.float32
+    ).to(device)
+    channels = decoder.config.latent_channels
+
+    @torch.inference_mode()
+    def look(latents: torch.Tensor) -> Preview | None:
+        if latents.shape[1] != channels:
+            return None
+        image = decoder.decode(latents[:1].float()).sample  # (1, 3, H, W), -1..1
+        shrink = max(1, -(-max(image.shape[2:]) // SIDE))
+        small = torch.nn.functional.avg_pool2d(image, shrink)
+        return _as_preview(small[0].cpu().permute(1, 2, 0))
+
+    return look
+
+
+def _as_preview(rgb: torch.Tensor) -> Preview:
+    """(h, w, 3) in -1..1."""
+    height, width, _ = rgb.shape
     pixels = rgb.add(1).mul(127.5).round().clamp(0, 255).to(torch.uint8)
     return Preview(width, height, pixels.numpy().tobytes())
+
+
+def _wait_for(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    elif device.type == "mps":
+        torch.mps.synchronize()

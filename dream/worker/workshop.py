@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from dream.catalogue import Shelf
+from dream.catalogue.decoders import find_decoder
 from dream.engine import open_painter
 from dream.engine.base import Machine, Progress, Tell
 from dream.engine.setup import explained
@@ -21,7 +22,9 @@ class Workshop:
 
     def __init__(self, shelf: Shelf, machine: Machine) -> None:
         """Raises SetupError and BadSetting."""
-        self._painter = open_painter(shelf.model, machine)
+        self._painter = open_painter(
+            shelf.model, machine, lambda family: find_decoder(family, shelf.models_dirs)
+        )
         self._shelf = shelf
         self._upscaler: Upscaler | None = None
 

@@ -18,7 +18,7 @@ from dream.engine import open_painter
 from dream.engine.base import Machine, Progress, Stopped
 from dream.engine.painter import Painter
 from dream.errors import BadSetting, OutOfMemory
-from dream.events import Loading, Note
+from dream.events import Loading, Note, Preview
 from dream.picture import Picture
 from dream.samplers import SAMPLERS
 from tests.recipes import recipe
@@ -129,11 +129,17 @@ def test_the_end_of_a_long_prompt_is_named(painter: Painter) -> None:
     assert [h.text[-3:] for h in told if isinstance(h, Note)] == [": 月"]
 
 
-def test_previews_come_as_large_as_the_latents(painter: Painter) -> None:
-    _, told = paint(painter, steps=20, width=96)
-    previews = [h.preview for h in told if isinstance(h, Progress) and h.preview]
-    assert 8 <= len(previews) <= 12
-    assert {(p.width, p.height, len(p.rgb)) for p in previews} == {(12, 8, 12 * 8 * 3)}
+def test_previews_come_as_large_as_the_latents_and_only_when_asked_for(
+    painter: Painter, random_models: Path
+) -> None:
+    def previews(painter: Painter) -> list[Preview]:
+        _, told = paint(painter, steps=20, width=96)
+        return [h.preview for h in told if isinstance(h, Progress) and h.preview]
+
+    looked = previews(open_painter(Shelf([random_models]).model, Machine(previews=True)))
+    assert looked
+    assert {(p.width, p.height, len(p.rgb)) for p in looked} == {(12, 8, 12 * 8 * 3)}
+    assert previews(painter) == []
 
 
 def test_a_tell_that_raises_stops_within_a_step(painter: Painter) -> None:

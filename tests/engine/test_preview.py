@@ -1,15 +1,22 @@
-"""A look at latents without a network."""
+"""Looks at pictures in the making."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
+import pytest
 import torch
+from diffusers import AutoencoderTiny, FluxPipeline
 
 from dream.catalogue.cards import ModelCard, PreviewMap
-from dream.engine.preview import look, preview_map
+from dream.catalogue.decoders import find_decoder
+from dream.engine.preview import Glances, Looks, mapped, preview_map
+from dream.engine.preview_maps import PUBLISHED
 from dream.engine.quiet import quiet
 from dream.engine.samplers import clean_estimate, make_scheduler
+from dream.events import Preview
 from dream.samplers import SAMPLERS
 
 RED_GREEN_BLUE = PreviewMap(
@@ -22,7 +29,7 @@ def test_each_latent_becomes_its_colour() -> None:
     latents = torch.zeros(1, 4, 2, 3)
     latents[0, 0, 0, 0] = 1.0  # red, top left
     latents[0, 1, 1, 2] = -9.0  # as little green as there is, bottom right
-    preview = look(latents, RED_GREEN_BLUE)
+    preview = mapped(RED_GREEN_BLUE)(latents)
     assert preview is not None
     assert (preview.width, preview.height) == (3, 2)
     assert preview.rgb[:6] == bytes([255, 128, 0, 128, 128, 0])
@@ -30,14 +37,105 @@ def test_each_latent_becomes_its_colour() -> None:
 
 
 def test_latents_of_another_kind_are_not_shown() -> None:
-    assert look(torch.zeros(1, 16, 2, 2), RED_GREEN_BLUE) is None
+    assert mapped(RED_GREEN_BLUE)(torch.zeros(1, 16, 2, 2)) is None
 
 
 def test_a_models_own_map_goes_before_its_familys() -> None:
     card = ModelCard(name="m", path=Path(), preview=RED_GREEN_BLUE)
     assert preview_map(card) is RED_GREEN_BLUE
-    assert preview_map(ModelCard(name="m", path=Path(), family="sd1")) is not None
-    assert preview_map(ModelCard(name="m", path=Path(), family="flux")) is None
+    assert preview_map(ModelCard(name="m", path=Path(), family="other")) is None
+
+
+@pytest.mark.parametrize("family", PUBLISHED)
+def test_every_familys_map_fits_its_latents(family: str) -> None:
+    through = preview_map(ModelCard(name="m", path=Path(), family=family))
+    assert through is not None
+    channels = 16 if family in ("sd3", "flux") else 4
+    assert mapped(through)(torch.zeros(1, channels, 2, 2)) is not None
+
+
+@dataclass
+class Clock:
+    """Time goes on when it is told to."""
+
+    now: float = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@dataclass(frozen=True)
+class Pipe:
+    """What a look needs of a pipeline."""
+
+    scheduler: object = None
+    vae_scale_factor: int = 8
+    _unpack_latents = staticmethod(FluxPipeline._unpack_latents)
+
+
+def test_at_most_a_hundredth_of_the_time_goes_into_looking() -> None:
+    clock, looked = Clock(), list[float]()
+
+    def look(latents: torch.Tensor) -> Preview:
+        looked.append(clock.now)
+        clock.now += 0.02
+        return Preview(1, 1, b"   ")
+
+    glances = Glances(look, 8, 8, clock)
+    while clock.now < 10:
+        glances.after_step(Pipe(), torch.zeros(1, 4, 1, 1))
+        clock.now += 0.05
+    assert looked[0] == 0.0
+    assert all(later - earlier >= 2.0 for earlier, later in pairwise(looked))
+    assert len(looked) >= 4
+
+
+def test_a_quick_look_is_taken_a_few_times_a_second() -> None:
+    clock = Clock()
+    glances = Glances(mapped(RED_GREEN_BLUE), 8, 8, clock)
+    seen = []
+    for _ in range(100):
+        clock.now += 0.01
+        seen.append(glances.after_step(Pipe(), torch.zeros(1, 4, 1, 1)))
+    assert [*filter(None, seen)] == [Preview(1, 1, b"\x80\x80\x00")] * 4
+
+
+def test_the_packed_latents_of_flux_are_unpacked() -> None:
+    through = mapped(PUBLISHED["flux"])
+    preview = Glances(through, 48, 32).after_step(Pipe(), torch.zeros(1, 6, 64))
+    assert preview is not None
+    assert (preview.width, preview.height) == (6, 4)
+
+
+def test_a_tiny_decoder_among_the_models_is_used(tmp_path: Path) -> None:
+    one = (4,) * 2
+    decoder = AutoencoderTiny(
+        encoder_block_out_channels=one,
+        decoder_block_out_channels=one,
+        num_encoder_blocks=(1, 1),
+        num_decoder_blocks=(1, 1),
+    )
+    decoder.save_pretrained(tmp_path / "taesd")
+    card = ModelCard(name="m", path=Path(), family="sd2")
+    notes: list[object] = []
+    looks = Looks(lambda family: find_decoder(family, [tmp_path / "none", tmp_path]))
+    look = looks.at(card, "cpu", notes.append)
+    assert look is looks.at(card, "cpu", notes.append)
+    assert look is not None
+    latents = torch.randn(1, 4, 40, 100)
+    preview = look(latents)
+    assert preview is not None
+    assert (preview.width, preview.height) == (100, 40)
+    preview = look(torch.randn(1, 4, 80, 200))
+    assert preview is not None
+    assert (preview.width, preview.height) == (100, 40)
+    (tmp_path / "taesd" / "config.json").write_text("{")
+    look = Looks(lambda family: tmp_path / "taesd").at(card, "cpu", notes.append)
+    assert len(notes) == 1
+    assert look is not None
+    preview = look(latents)
+    assert preview is not None
+    assert preview.rgb == mapped(PUBLISHED["sd2"])(latents).rgb  # type: ignore[union-attr]
 
 
 def test_the_clean_estimate_of_every_sampler_finds_the_picture() -> None:
