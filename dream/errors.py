@@ -72,6 +72,9 @@ class ModelError(DreamError):
 class FetchError(DreamError):
     """A download that did not arrive whole; what has arrived is kept and resumed."""
 
+    status: int = 0
+    """What the server answered in HTTP's numbers, where that was the reason."""
+
 
 class EngineError(DreamError):
     """A picture that could not be rendered."""

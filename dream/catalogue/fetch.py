@@ -10,9 +10,9 @@ import socket
 import ssl
 import urllib.error
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from ipaddress import ip_address
 from pathlib import Path
 from typing import IO, Protocol
@@ -52,6 +52,7 @@ class _Errand:
     target: Path
     size: int
     sha256: str
+    headers: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def part(self) -> Path:
@@ -84,6 +85,7 @@ def fetch(
     sha256: str = "",
     on_progress: OnProgress = silent,
     timeout: float = 30,
+    headers: Mapping[str, str] | None = None,
 ) -> None:
     """Put the file at `url` at `target`, unless it is there already.
 
@@ -93,9 +95,10 @@ def fetch(
     the second finds it there. Addresses are https only; http is for this machine itself.
 
     Raises FetchError, which says how much has arrived, and how to put the file there by hand.
-    `timeout` is how many seconds of silence end it.
+    `timeout` is how many seconds of silence end it. `headers` are for the server at `url` alone,
+    and not for those it leads to: there may be a secret in them.
     """
-    errand = _Errand(url, target, size, sha256)
+    errand = _Errand(url, target, size, sha256, headers or {})
     if not _is_safe(url):
         raise errand.error("its address is not https")
     try:
@@ -132,6 +135,8 @@ def _asked(errand: _Errand, timeout: float) -> http.client.HTTPResponse:
     if resuming and version:
         headers["If-Range"] = version
     request = urllib.request.Request(errand.url, headers=headers)
+    for name, value in errand.headers.items():
+        request.add_unredirected_header(name, value)
     try:
         answer: http.client.HTTPResponse = _opener().open(request, timeout=timeout)
         return answer
@@ -140,7 +145,9 @@ def _asked(errand: _Errand, timeout: float) -> http.client.HTTPResponse:
         if resuming and error.code == http.client.REQUESTED_RANGE_NOT_SATISFIABLE:
             errand.forget()
             return _asked(errand, timeout)
-        raise errand.error(f"{_host(errand.url)} answers {error.code} {error.reason}") from error
+        refusal = errand.error(f"{_host(errand.url)} answers {error.code} {error.reason}")
+        refusal.status = error.code
+        raise refusal from error
     except (OSError, http.client.HTTPException) as error:
         raise errand.error(_why(error, _host(errand.url))) from error
 

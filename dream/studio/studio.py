@@ -33,6 +33,7 @@ from dream.line import Sweep, is_skipped, read, read_log_line, read_sweep, write
 from dream.picture import Picture
 from dream.request import FLAGS, Recipe, Request
 from dream.studio.keep import Album, Keeper, plain
+from dream.studio.recall import with_its_weights
 from dream.studio.settle import Settled, settle, settle_sweep
 from dream.studio.told import told
 from dream.studio.verify import verify_log
@@ -139,6 +140,7 @@ class Studio:
             yield Queued(count=len(recipes), line=line, request=request)
             with self._keeper.album(request, self.outdir) as album:
                 yield from (Note(text=text) for text in album.notes)
+                yield from with_its_weights(self.engine, line, recipes[0].model)
                 cancelled = yield from self._pictures(recipes, album)
                 if request.grid:
                     yield from album.grid(write_sweep(sweep))

@@ -1,0 +1,72 @@
+"""InvokeAI's models.yaml (versions 1.14 to 2.3), read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from dream.catalogue.entries import checked
+from dream.errors import ModelError
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One model of the file."""
+
+    name: str
+    values: dict[str, Any] = field(default_factory=dict)
+    """For models.toml; with `path`, a Path, unless `why_not`."""
+    why_not: str = ""
+    """Why it cannot be taken over, and what to do; mostly empty."""
+
+
+def read_models_yaml(file: Path) -> Iterator[Entry]:
+    """Every model in the file. Raises ModelError for a file that cannot be read."""
+    import yaml  # late, for one command
+
+    try:
+        table = yaml.safe_load(file.read_text("utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        said = " ".join(str(error).split())
+        raise ModelError(f"{file} cannot be read: {said}") from error
+    if not isinstance(table, dict):
+        raise ModelError(f"{file} is no models.yaml", "InvokeAI kept it in configs/models.yaml")
+    for name, row in table.items():
+        if isinstance(row, dict):
+            yield _entry(str(name), row, file)
+
+
+def _entry(name: str, row: dict[str, Any], file: Path) -> Entry:
+    place = row.get("weights") or row.get("path")
+    if not place and row.get("repo_id"):
+        return Entry(name, why_not=f"!import_model {row['repo_id']} --name {name} fetches it")
+    path = _find(str(place), file) if place else None
+    if path is None:
+        return Entry(name, why_not=f"nothing lies at {place}" if place else "it says no place")
+    said = {key: row[key] for key in ("description", "width", "height") if row.get(key)}
+    values = {**checked(said, name, _ignore), "path": path}
+    if (vae := _vae(row.get("vae"), file)) is not None:
+        values["vae"] = str(vae)
+    if row.get("default") is True:
+        values["default"] = True
+    return Entry(name, values)
+
+
+def _vae(said: object, file: Path) -> Path | None:
+    place = said.get("path") if isinstance(said, dict) else said
+    return _find(place, file) if isinstance(place, str) else None
+
+
+def _find(place: str, file: Path) -> Path | None:
+    """Places are relative to InvokeAI's root, in whose `configs` the file lies."""
+    said = Path(place).expanduser()
+    for root in (file.absolute().parent.parent, file.absolute().parent, Path.cwd()):
+        if (root / said).exists():
+            return root / said
+    return None
+
+
+def _ignore(complaint: str) -> None:
+    """A value out of range is left out."""
