@@ -6,16 +6,18 @@ dream.toml of the current folder, the one in the user's config folder, the model
 
 from __future__ import annotations
 
+import secrets
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import platformdirs
 
 from dream.errors import BadSetting
+from dream.flags import Upscale
 from dream.launch import LAUNCH_FLAGS, Launch
-from dream.line import read_setting
+from dream.line import read_setting, setting_named
 from dream.request import FLAGS, Request
 
 FILE = "dream.toml"
@@ -58,3 +60,62 @@ def _read(file: Path) -> Mapping[str, Any]:
             raise BadSetting(f"{file}: {name} is said at launch, not in {FILE}")
         said[name] = meant
     return said
+
+
+def save_settings(
+    base: Request, files: Sequence[Path] | None = None
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Have the last of the files, by default the current folder's dream.toml, say what is needed
+    for `read_settings` to give this base; comments and keys of others stay as they are.
+
+    The names of the fields that were changed in it; and of those that a weaker file sets and no
+    file can unset. Raises BadSetting for a file that cannot be read or written.
+    """
+    files = settings_files() if files is None else files
+    changed = _apart(read_settings(files)[1], base)
+    if changed:
+        _write(files[-1], {name: getattr(base, name) for name in changed})
+    left = _apart(read_settings(files)[1], base)
+    return tuple(name for name in changed if name not in left), left
+
+
+def _apart(one: Request, other: Request) -> tuple[str, ...]:
+    names = (name for name in FLAGS if name not in _SAID_AT_LAUNCH)
+    return tuple(name for name in names if getattr(one, name) != getattr(other, name))
+
+
+def _write(file: Path, changes: Mapping[str, Any]) -> None:
+    """Replace the file by one with these values; None takes a key out."""
+    import tomlkit  # no start waits for it
+
+    temporary = file.with_name(f".{file.name}-{secrets.token_hex(4)}")
+    try:
+        document = tomlkit.parse(file.read_text(encoding="utf-8") if file.is_file() else "")
+        for field, value in changes.items():
+            keys = [key for key in document if _means(key, field)] or [field]
+            for key in keys[1:] if value not in (None, "") else keys:
+                document.pop(key, None)
+            if value not in (None, ""):
+                document[keys[0]] = _as_toml(value)
+        temporary.write_text(tomlkit.dumps(document), encoding="utf-8")
+        temporary.replace(file)
+    except (OSError, UnicodeDecodeError, tomlkit.exceptions.TOMLKitError) as error:
+        temporary.unlink(missing_ok=True)
+        raise BadSetting(f"{file}: {error}", "mend or move the file") from None
+
+
+def _means(key: str, field: str) -> bool:
+    try:
+        return setting_named(key) == field
+    except BadSetting:
+        return False
+
+
+def _as_toml(value: Any) -> Any:
+    match value:
+        case Upscale():
+            return [_as_toml(part) for part in value]
+        case float() if value.is_integer():
+            return int(value)
+        case _:
+            return value

@@ -3,24 +3,62 @@
 A new command is a function in the file of its family and a row here.
 """
 
-from dream.commands.act import RECALL, act, find, is_command
+from dream.commands.act import RECALL, act, find, is_command, takes_turn
 from dream.commands.base import Command, Context, Edit, Line, Page
 from dream.commands.explain import explain, topics
 from dream.commands.files import fetch, replay, verify
-from dream.commands.past import history, recall, search
+from dream.commands.past import clear, history, last, recall, search
+from dream.commands.settings import save, set_, unset
 
 COMMANDS = (
     Command(
         "!help", "[TOPIC]", "what there is; or all about a switch or command", explain, "topic"
     ),
-    Command("!replay", "FILE", "make every line of a log or of a list of prompts", replay, "file"),
-    Command("!verify", "LOG", "render a log again and compare with its record", verify, "file"),
     Command(
-        "!fetch", "FILE", "put the line that made a picture into the edit line", fetch, "picture"
+        "!replay",
+        "FILE",
+        "make every line of a log or of a list of prompts",
+        replay,
+        "file",
+        waits=True,
     ),
+    Command(
+        "!verify",
+        "LOG",
+        "render a log again and compare with its record",
+        verify,
+        "file",
+        waits=True,
+    ),
+    Command("!queue", "", "the line being made, and those that wait", show),
+    Command(
+        "!cancel", "[N|all]", "give up the line being made, line N of the queue, or all", cancel
+    ),
+    Command("!next", "N", "line N of the queue comes next", move_up),
+    Command("!pause", "", "begin no further line; the one being made goes on", pause),
+    Command("!resume", "", "go on with the waiting lines", resume),
+    Command(
+        "!fetch",
+        "FILE|-1|PATTERN OUT",
+        "the line that made a picture, into the edit line; or those of many, into a file",
+        fetch,
+        "picture",
+    ),
+    Command("!last", "", "put the last line into the edit line, with its seed", last),
     Command("!history", "[N]", "the last N lines that were entered, numbered", history),
     Command("!search", "WORDS", "the lines entered before that hold all these words", search),
     Command(RECALL, "", "put line NN of the history into the edit line", recall),
+    Command("!clear", "", "forget the history, after asking", clear),
+    Command(
+        "!set",
+        "[NAME VALUE]",
+        "a default for all lines that follow, or what was set",
+        set_,
+        "setting",
+        waits=True,
+    ),
+    Command("!unset", "NAME", "the default as it was at the start", unset, "setting", waits=True),
+    Command("!save_settings", "", "write these defaults into dream.toml", save),
 )
 """Every command, in the order of !help."""
 
@@ -35,5 +73,6 @@ __all__ = [
     "act",
     "find",
     "is_command",
+    "takes_turn",
     "topics",
 ]

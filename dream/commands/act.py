@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Collection
 
-from dream.commands.base import Command, Context
+from dream.commands.base import Command, Context, Edit
 from dream.errors import BadLine, DreamError
-from dream.events import Events, Refused
-from dream.line import is_skipped
+from dream.events import Events, Note, Refused
+from dream.line import is_skipped, read_log_line
+from dream.line.names import near
+from dream.line.words import split
 
 HELP_WORDS = ("-h", "--help", "help", "?")
 """Typed alone these ask for help; in quotes they are prompts."""
 
 RECALL = "!NN"
 """The name of the row that stands for !1, !2, …"""
+
+MANY = 100
+"""Pictures of one line that are made without asking."""
 
 
 def act(context: Context, line: str) -> Events[None]:
@@ -25,7 +29,8 @@ def act(context: Context, line: str) -> Events[None]:
     if typed in HELP_WORDS:
         typed = "!help"
     if not is_command(typed):
-        yield from context.studio.make(line)
+        if not (yield from ask_first(context, line)):
+            yield from context.studio.make(line)
         return
     name, _, argument = typed.partition(" ")
     try:
@@ -35,6 +40,37 @@ def act(context: Context, line: str) -> Events[None]:
         yield from command.run(context, argument.strip())
     except DreamError as error:
         yield Refused(error=error, line=line)
+
+
+def takes_turn(context: Context, line: str) -> bool:
+    """Whether a line waits for those before it. One that only looks something up, or that will be
+    refused or asked about, is done at once."""
+    typed = line.strip()
+    if is_skipped(typed) or typed in HELP_WORDS:
+        return False
+    try:
+        if is_command(typed):
+            name, _, argument = typed.partition(" ")
+            return find(context.commands, name).waits and bool(argument.strip())
+        sweep = context.studio.read_sweep(line)
+    except DreamError:
+        return False
+    return sweep.count <= MANY or sweep.first.yes
+
+
+def ask_first(context: Context, line: str) -> Events[bool]:
+    """Whether a line asks for so many pictures that its person should say so twice. Then their
+    count is told, and the line put back with the switch that says it."""
+    try:
+        sweep = context.studio.read_sweep(line)
+    except DreamError:
+        return False  # what is wrong is said by whoever makes it
+    if sweep.count <= MANY or sweep.first.yes:
+        return False
+    end = split(line, read_log_line(line).start).comment
+    yield Note(text=f"{sweep}; Enter makes them")
+    yield Edit(text=f"{line[:end].rstrip()} --yes")
+    return True
 
 
 def is_command(typed: str) -> bool:
@@ -50,6 +86,6 @@ def find(commands: Collection[Command], name: str) -> Command:
         return table[RECALL]
     if name in table:
         return table[name]
-    near = difflib.get_close_matches(name, table, 1, 0.6)
-    hint = f"did you mean {near[0]}?" if near else "!help lists them; quotes make it a prompt"
+    meant = near(name, table)
+    hint = f"did you mean {meant}?" if meant else "!help lists them; quotes make it a prompt"
     raise BadLine(f"“{name}” is not a command", 1, hint)

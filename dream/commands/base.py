@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,8 @@ from dream.errors import BadLine
 from dream.events import Event, Events
 from dream.line import words
 from dream.studio import Studio
+
+_BACK = re.compile(r"-[1-9][0-9]{0,8}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,6 +45,8 @@ class Context:
     """Every line ever entered, oldest first; the first is number 1. May read a file."""
     commands: Sequence[Command]
     """The table itself, for !help."""
+    forget: Callable[[], None] = lambda: None
+    """Clears that history, on disk too. Raises GalleryError."""
 
 
 Run = Callable[[Context, str], Events[None]]
@@ -60,16 +65,23 @@ class Command:
     """One line, as in “make every line of a log”."""
     run: Run
     completes: str = ""
-    """What its first word is: "file", "picture", "topic" (a switch or a command), or nothing."""
+    """What its first word is: "file", "picture", "topic" (a switch or a command), "setting" (a
+    switch's name, then its value), or nothing."""
+    waits: bool = False
+    """Whether it takes its turn among the pictures: it makes some, or decides about the later
+    ones. The others are done at once, whatever is being made."""
 
 
 def file_named(context: Context, argument: str, command: str) -> Path:
     """The file an argument names; quotes round a name with spaces are optional. A name that is
-    not found here is looked for among the pictures. Raises BadLine when nothing is named."""
+    not found here is looked for among the pictures; -1 is the last picture that was made, -2 the
+    one before. Raises BadLine when nothing is named, or no such picture was made."""
     said = tuple(words(argument))
     if not said:
         raise BadLine(f"{command} takes a file, but nothing follows")
     text = said[0].text if len(said) == 1 else argument.strip()
+    if _BACK.fullmatch(text) and not exists(Path(text)):
+        return _kept(context, int(text))
     if "\0" in text:
         raise BadLine("no file's name holds a zero byte")
     if text[0] == text[-1] == "'" and len(text) > 2:  # as a terminal pastes a dropped file
@@ -79,10 +91,19 @@ def file_named(context: Context, argument: str, command: str) -> Path:
     except RuntimeError:  # ~somebody who is not known here
         path = Path(text)
     beside = context.studio.outdir / path
-    return beside if not _exists(path) and _exists(beside) else path
+    return beside if not exists(path) and exists(beside) else path
 
 
-def _exists(path: Path) -> bool:
+def _kept(context: Context, back: int) -> Path:
+    kept = context.studio.kept
+    if -back > len(kept):
+        made = f"{len(kept)} so far" if kept else "none so far"
+        raise BadLine(f"{back} is a picture of this session that is not there ({made})")
+    return kept[back].path
+
+
+def exists(path: Path) -> bool:
+    """Whether there is such a file or folder; text that is no path is none."""
     try:
         return path.exists()
     except OSError:  # too long for a path, or in a folder we may not enter

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterator, Mapping, Sequence
 
 from dream.commands.base import Command, Context, Line, Page
 from dream.errors import BadLine
 from dream.events import Events
+from dream.line.names import near
 from dream.request import FLAGS, Flag, Request
 
 _WAYS_OUT = ("q, Ctrl-D", "leave")
@@ -21,8 +21,8 @@ def explain(context: Context, argument: str) -> Events[None]:
     known = topics(context.commands)
     key = _bare(argument)
     if key not in known:
-        near = difflib.get_close_matches(key, known, 1, 0.6)
-        hint = f"did you mean {_name(known[near[0]])}?" if near else "!help lists all there is"
+        meant = near(key, known)
+        hint = f"did you mean {_name(known[meant])}?" if meant else "!help lists all there is"
         raise BadLine(f"there is no help about “{argument}”", 0, hint)
     topic = known[key]
     yield Page(
@@ -52,7 +52,17 @@ def _everything(context: Context) -> Iterator[Line]:
     yield from ((f"  {command.name} {command.usage}", command.help) for command in context.commands)
     yield (f"  {_WAYS_OUT[0]}", _WAYS_OUT[1])
     yield ""
-    yield "!help -U explains one switch or command; TAB completes names, files and seeds"
+    yield "!help -U explains one switch or command; TAB completes, → takes what is shown in gray"
+    yield "several values make a picture of each:  -C 5,7.5,10  -A k_euler,ddim  -s 10..50:10"
+
+
+def command_table(commands: Sequence[Command]) -> str:
+    """The commands as Markdown, for the README."""
+    rows = ["| command | what it does |", "|---|---|"]
+    for command in commands:
+        typed = f"{command.name} {command.usage}".rstrip().replace("|", "&#124;")
+        rows.append(f"| `{typed}` | {command.help} |")
+    return "\n".join(rows) + "\n"
 
 
 def _about_command(command: Command) -> Iterator[Line]:
@@ -64,6 +74,8 @@ def _about_switch(flag: Flag, context: Context) -> Iterator[Line]:
     yield f"{', '.join(flag.names)} {flag.kind.metavar}".rstrip()
     yield ("", flag.help)
     yield ("", f"takes {flag.kind.means}")
+    if flag.sweeps:
+        yield ("", f"a list makes a picture of each: {_example(flag)}")
     now = _default(flag, context.studio.base)
     if now:
         yield ("", f"when a line does not say: {now}")
@@ -75,6 +87,13 @@ def _default(flag: Flag, base: Request) -> str:
     if value in (None, False, ""):
         return "what the model's card says" if flag.always and name not in ("seed", "model") else ""
     return " ".join(flag.kind.write(value)) or "on"
+
+
+def _example(flag: Flag) -> str:
+    name = flag.names[0]
+    if flag.kind.choices:
+        return f"{name} {','.join(flag.kind.choices[:2])}"
+    return f"{name} 64,128 or {name} 64..256:64"
 
 
 def _usage(flag: Flag) -> str:

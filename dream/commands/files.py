@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
-from dream.commands.base import Context, Edit, file_named
-from dream.errors import GalleryError
-from dream.events import Events
-from dream.gallery import read_record
+import re
+from collections.abc import Iterator
+from itertools import count
+from pathlib import Path
+from typing import IO
+
+from dream.commands.base import Context, Edit, exists, file_named
+from dream.errors import BadLine, GalleryError
+from dream.events import Events, Note
+from dream.gallery import log_line_of, read_record
+from dream.line import words
+
+_PATTERN = re.compile(r"[*?[]")
 
 
 def replay(context: Context, argument: str) -> Events[None]:
@@ -19,9 +28,58 @@ def verify(context: Context, argument: str) -> Events[None]:
 
 
 def fetch(context: Context, argument: str) -> Events[None]:
-    """!fetch FILE: the line that made a picture, into the edit line."""
+    """!fetch FILE: the line that made a picture, into the edit line. !fetch PATTERN OUT: the lines
+    of many, into a file for !replay."""
     path = file_named(context, argument, "!fetch")
+    said = [word.text for word in words(argument)]
+    if _PATTERN.search(said[0]) and not exists(path):
+        if len(said) != 2:
+            raise BadLine("!fetch takes one pattern and a file to write: !fetch *.png lines.txt")
+        yield from _fetch_all(_matching(context, said[0]), Path(said[1]).expanduser())
+        return
     record = read_record(path)
     if not record.line:
         raise GalleryError(f"{path} does not say how it was made")
     yield Edit(text=record.line)
+
+
+def _matching(context: Context, pattern: str) -> list[Path]:
+    """The files that a pattern means, by name: here, or else among the pictures."""
+    wanted = Path(pattern).expanduser()
+    for path in (wanted, context.studio.outdir / wanted):
+        root = Path(path.anchor)
+        if found := sorted(root.glob(str(path.relative_to(root)))):
+            return found
+    raise GalleryError(f"nothing is called {pattern}")
+
+
+def _fetch_all(pictures: list[Path], wanted: Path) -> Events[None]:
+    """Write a line for each picture that knows its own, as its log had it."""
+    silent = 0
+    try:
+        with _new_file(wanted) as out:
+            for picture in pictures:
+                try:
+                    print(log_line_of(picture), file=out)
+                except GalleryError:
+                    silent += 1
+    except OSError as error:
+        raise GalleryError(f"cannot write {wanted}: {error.strerror}") from error
+    others = f"; {silent} did not say how they were made" if silent else ""
+    yield Note(text=f"{len(pictures) - silent} lines are in {Path(out.name).as_posix()}{others}")
+
+
+def _new_file(wanted: Path) -> IO[str]:
+    """A file of that name, or the first free one of name.01, name.02 … Raises OSError."""
+    for path in _names(wanted):
+        try:
+            return path.open("x", encoding="utf-8", newline="\n")
+        except FileExistsError:
+            continue
+    raise AssertionError("there is always another number")
+
+
+def _names(wanted: Path) -> Iterator[Path]:
+    yield wanted
+    for number in count(1):
+        yield wanted.with_name(f"{wanted.stem}.{number:02}{wanted.suffix}")

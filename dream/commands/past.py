@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 from dream.commands.base import Context, Edit, Line, Page
 from dream.errors import BadLine
-from dream.events import Events
+from dream.events import Events, Note
+from dream.line import write_sweep
 
 _SHOWN = 20
 """Lines of the past shown at once, unless more are asked for."""
@@ -39,6 +40,25 @@ def recall(context: Context, argument: str) -> Events[None]:
         reach = f"1 to {len(lines)}" if lines else "none so far"
         raise BadLine(f"there is no line !{argument} (lines are {reach})", 0, "!history lists them")
     yield Edit(text=lines[int(argument) - 1])
+
+
+def last(context: Context, argument: str) -> Events[None]:
+    """!last: the line whose pictures were made last, into the edit line, with their seed."""
+    if context.studio.last is None:
+        raise BadLine("no line was made yet in this session", 0, "!history has those before it")
+    yield Edit(text=write_sweep(context.studio.last, context.studio.base))
+
+
+def clear(context: Context, argument: str) -> Events[None]:
+    """!clear: forget the history; asked first, as it cannot be undone."""
+    count = len(context.history())
+    lines = f"{count:,} line{'s' if count != 1 else ''}"
+    if argument == "yes":
+        context.forget()
+        yield Note(text=f"{lines} forgotten; pictures and their log are as they were")
+    else:
+        yield Note(text=f"the history has {lines}, this session's and all others'; Enter clears it")
+        yield Edit(text="!clear yes")
 
 
 def _numbered(lines: Sequence[tuple[int, str]], most: int) -> Page:

@@ -4,7 +4,7 @@ from dream.gallery.claims import Claim
 from dream.gallery.gallery import Entry, Gallery
 from dream.gallery.log import LOG_NAME, read_log
 from dream.gallery.naming import Name, file_name, prompt_folder
-from dream.gallery.png import Record, read_record
+from dream.gallery.png import Record, log_line_of, read_record
 
 __all__ = [
     "LOG_NAME",
@@ -14,6 +14,7 @@ __all__ = [
     "Name",
     "Record",
     "file_name",
+    "log_line_of",
     "prompt_folder",
     "read_log",
     "read_record",

@@ -11,6 +11,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 from dream.errors import GalleryError
 from dream.gallery.folder import near_names
+from dream.gallery.log import log_line, one_line, shown
 from dream.picture import Picture
 from dream.request import as_json
 
@@ -90,6 +91,15 @@ def read_record(path: Path) -> Record:
     if "Dream" not in chunks:
         raise GalleryError(f"{path} does not say how it was made", "it has no Dream text chunk")
     return as_record(chunks)
+
+
+def log_line_of(path: Path) -> str:
+    """The line a picture would have in a log, by its own record. Raises GalleryError."""
+    record = read_record(path)
+    where, line = shown(path), one_line(record.line)
+    if not record.sha256:
+        return f"{where}: {line}"
+    return log_line(where, line, record.sha256, record.facts.get("weights", ""))
 
 
 def as_record(chunks: Mapping[str, str]) -> Record:

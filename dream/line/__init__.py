@@ -6,7 +6,7 @@ A line is a prompt, then switches, as InvokeAI had them; `words` says what a wor
 a switch may be called, `formerly` what old lines hold that is not here (yet).
 """
 
-from dream.line.argv import read_argv, read_setting
+from dream.line.argv import read_argv, read_setting, setting_named
 from dream.line.complete import Suggestion, complete, lookup, switch_names
 from dream.line.help import flag_table, help_page
 from dream.line.logged import LogLine, facts, is_skipped, read_log_line
@@ -35,6 +35,7 @@ __all__ = [
     "read_log_line",
     "read_setting",
     "read_sweep",
+    "setting_named",
     "switch_names",
     "words",
     "write",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from types import MappingProxyType
 from typing import Any
 
 from dream.errors import BadLine, BadSetting
@@ -16,6 +17,7 @@ from dream.line.switches import Taken, take
 from dream.line.words import SWITCH_LIKE, Word, quote
 from dream.request import FLAGS, Request
 
+_SETTINGS: Mapping[str, Flag] = MappingProxyType({**LAUNCH_FLAGS, **FLAGS})
 _OTHERWISE = "put -- before a prompt that begins with a dash"
 
 
@@ -73,9 +75,8 @@ def read_setting(name: str, value: object) -> tuple[str, Any]:
 
     Raises BadSetting, which says what is allowed; the caller knows file and key.
     """
-    flags = {**LAUNCH_FLAGS, **FLAGS}
-    field = _field(name, flags)
-    kind = flags[field].kind
+    field = setting_named(name)
+    kind = _SETTINGS[field].kind
     if kind is SWITCH:
         if isinstance(value, bool):
             return field, value
@@ -94,12 +95,13 @@ def read_setting(name: str, value: object) -> tuple[str, Any]:
     raise BadSetting(f"{name} takes {kind.means}, not {value!r}", hint)
 
 
-def _field(name: str, flags: Mapping[str, Flag]) -> str:
+def setting_named(name: str) -> str:
+    """The field of `Launch` or `Request` that a key of dream.toml means. Raises BadSetting."""
     key = name.replace("-", "_")
-    for field, flag in flags.items():
+    for field, flag in _SETTINGS.items():
         if key == field or f"--{key}" in flag.names:
             return field
-    meant = near(key, flags)
+    meant = near(key, _SETTINGS)
     raise BadSetting(f"“{shown(name)}” is no setting", f"did you mean {meant}?" if meant else "")
 
 

@@ -10,10 +10,12 @@ from dream.errors import BadLine
 from dream.flags import Flag
 from dream.line.logged import read_log_line
 from dream.line.names import LINE, Found, find
-from dream.line.words import Parts, Word, spell, spell_apart, split, unclosed
+from dream.line.read import read
+from dream.line.words import Parts, Word, quote, spell, spell_apart, split, unclosed
 from dream.request import FLAGS, Request
 
 _DASH = re.compile(r"(?<!\S)-{1,2}\Z")
+_HALF_WORD = re.compile(r"\w[\w'’-]*\Z")
 _OPEN_QUOTE = re.compile(r'(?:-{1,2}[A-Za-z][A-Za-z0-9_-]*+=?)?"')
 
 
@@ -28,8 +30,9 @@ class Suggestion(NamedTuple):
 
 
 Values = Callable[[str, str], Iterable[tuple[str, str]]]
-"""From `Kind.completes` ("file", "model", "seed" …) and what is typed of the value to whole
-values, each with a line of help. What lies in folders and sessions is the front door's to know."""
+"""From `Kind.completes` ("file", "model", "seed" …), or "prompt" or "word", and what is typed of
+it to whole values, each with a line of help. What lies in folders and sessions, and what was typed
+before, is the front door's to know."""
 
 
 def no_values(completes: str, typed: str) -> Iterable[tuple[str, str]]:
@@ -49,10 +52,8 @@ def lookup(name: str) -> Flag | None:
 
 
 def complete(line: str, cursor: int, values: Values = no_values) -> list[Suggestion]:
-    """What could be typed at the cursor: names of switches, or the values they take.
-
-    Inside the prompt nothing is suggested until a dash begins to end it.
-    """
+    """What could be typed at the cursor: names of switches, or the values they take; inside the
+    prompt whole prompts, or the word that is half typed."""
     typed = line[:cursor]
     start = read_log_line(typed).start
     parts = split(typed, start)
@@ -60,7 +61,7 @@ def complete(line: str, cursor: int, values: Values = no_values) -> list[Suggest
         return []
     cut = _cut(typed, parts)
     if cut is None:
-        return []
+        return list(_in_prompt(typed, parts, values))
     done, at = cut
     text = typed[at:]
     if text.startswith("-"):
@@ -85,6 +86,26 @@ def _cut(typed: str, parts: Parts) -> tuple[Sequence[Word], int] | None:
     if words or (parts.prompt and parts.prompt.quoted and parts.prompt.end < len(typed)):
         return words, len(typed)
     return None
+
+
+def _in_prompt(typed: str, parts: Parts, values: Values) -> Iterator[Suggestion]:
+    if parts.prompt is None or parts.prompt.quoted or parts.switches:
+        return
+    start = parts.prompt.start
+    if not typed.startswith('"', start):
+        for prompt, meta in values("prompt", typed[start:]):
+            yield Suggestion(_as_prompt(prompt), start, prompt, meta)
+    if half := _HALF_WORD.search(typed, start):
+        for word, meta in values("word", half[0]):
+            yield Suggestion(word, half.start(), word, meta)
+
+
+def _as_prompt(text: str) -> str:
+    """A prompt in quotes only if it would not be read as itself without."""
+    try:
+        return text if read(text).prompt == text else quote(text)
+    except BadLine:
+        return quote(text)
 
 
 def _awaiting(done: Sequence[Word]) -> Flag | None:
@@ -122,6 +143,8 @@ def _switches(typed: str, start: int) -> Iterator[Suggestion]:
 def _values(
     flag: Flag, typed: str, cursor: int, values: Values, spelled: Callable[[str], str]
 ) -> Iterator[Suggestion]:
+    if flag.sweeps:
+        typed = typed.rpartition(",")[2]
     start = cursor - len(typed)
     typed = typed.removeprefix('"')
     known = ((name, "") for name in flag.kind.choices if name.startswith(typed))

@@ -4,6 +4,7 @@ folders, models and seeds; and commands with their files."""
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from itertools import islice
 
 from prompt_toolkit.application.current import get_app
 from prompt_toolkit.completion import CompleteEvent, Completer, Completion
@@ -13,7 +14,14 @@ from prompt_toolkit.filters import Condition
 from dream.commands import Context, is_command, topics
 from dream.errors import DreamError
 from dream.line import complete, quote, words
+from dream.line.complete import Values
+from dream.request import FLAGS
+from dream.studio import Studio
+from dream.terminal.hints import past_prompts, past_words
 from dream.terminal.paths import matching
+
+_MOST = 50
+"""Prompts or words that are offered at once."""
 
 
 class LineCompleter(Completer):
@@ -28,7 +36,7 @@ class LineCompleter(Completer):
         """prompt_toolkit's interface; called in a thread."""
         before = document.text_before_cursor
         if is_command(before):
-            yield from _for_command(before, self._context)
+            yield from _for_command(before, self._context, self._values)
             return
         for offer in complete(document.text, document.cursor_position, self._values):
             yield Completion(
@@ -39,11 +47,15 @@ class LineCompleter(Completer):
             )
 
     def _values(self, completes: str, typed: str) -> Iterable[tuple[str, str]]:
-        studio = self._context.studio
+        studio, past = self._context.studio, self._context.history
         try:
             match completes:
+                case "prompt":
+                    return [(prompt, "") for prompt in islice(past_prompts(past(), typed), _MOST)]
+                case "word":
+                    return [(word, "") for word in islice(past_words(past(), typed), _MOST)]
                 case "seed":
-                    return [s for s in _seeds(studio.past) if s[0].startswith(typed)]
+                    return [s for s in _seeds(studio) if s[0].startswith(typed)]
                 case "model":
                     cards = [(card.name, card.description) for card in studio.shelf.models()]
                     return [card for card in cards if card[0].startswith(typed)]
@@ -59,14 +71,14 @@ class LineCompleter(Completer):
         return []
 
 
-def _seeds(past: Iterable[int]) -> Iterator[tuple[str, str]]:
-    """The session's seeds, the last picture's first."""
-    newest_first = dict.fromkeys(reversed(list(past)))
-    for back, seed in enumerate(newest_first, 1):
-        yield str(seed), "the last picture's" if back == 1 else ""
+def _seeds(studio: Studio) -> Iterator[tuple[str, str]]:
+    """The session's seeds, the last picture's first, each with the prompt it was for."""
+    prompts = {saved.request.seed: saved.request.prompt for saved in studio.kept}
+    for seed in dict.fromkeys(reversed(studio.past)):
+        yield str(seed), prompts.get(seed, "")
 
 
-def _for_command(before: str, context: Context) -> Iterator[Completion]:
+def _for_command(before: str, context: Context, values: Values) -> Iterator[Completion]:
     name, space, argument = before.partition(" ")
     if not space:
         for command in context.commands:
@@ -80,9 +92,24 @@ def _for_command(before: str, context: Context) -> Iterator[Completion]:
         for topic in topics(context.commands):
             if topic.startswith(argument):
                 yield Completion(topic, -len(argument))
+    elif completes == "setting":
+        yield from _settings(argument, values)
     elif completes in ("file", "picture"):
         endings = (".png",) if completes == "picture" else ()
         yield from _files(argument, str(context.studio.outdir), endings)
+
+
+def _settings(typed: str, values: Values) -> Iterator[Completion]:
+    """Names of defaults; then their values, as a line would have them."""
+    name, space, value = typed.partition(" ")
+    if not space:
+        for field, flag in FLAGS.items():
+            if field.startswith(name.replace("-", "_")):
+                yield Completion(field, -len(name), display_meta=flag.help)
+    elif name in FLAGS:
+        line = f"x --{FLAGS[name].long} {value}"
+        for offer in complete(line, len(line), values):
+            yield Completion(offer.text, offer.start - len(line), offer.display)
 
 
 def _files(typed: str, outdir: str, endings: tuple[str, ...]) -> Iterator[Completion]:

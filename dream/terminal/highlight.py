@@ -79,7 +79,7 @@ def _picture(line: str) -> Iterator[Span]:
     while at < len(parts.switches):
         word = parts.switches[at]
         try:
-            taken = take(parts.switches, at, LINE)
+            taken = take(parts.switches, at, LINE, sweeps=True)
         except BadLine as error:
             end = _values_end(parts.switches, at)
             yield from _wrong(parts.switches[at:end], error.column - 1, len(line))
@@ -89,7 +89,7 @@ def _picture(line: str) -> Iterator[Span]:
         yield word.start, name_end, "switch"
         value_end = parts.switches[taken.next - 1].end
         if value_end > name_end:
-            yield name_end, value_end, "value"
+            yield name_end, value_end, "negative" if taken.known.field == "negative" else "value"
         at = taken.next
     if parts.comment < len(line):
         yield parts.comment, len(line), "aside"

@@ -9,6 +9,8 @@ from pathlib import Path
 
 from prompt_toolkit.history import History
 
+from dream.errors import GalleryError
+
 FILE_NAME = ".dream_history"
 
 _RECENT = 1 << 20
@@ -36,6 +38,17 @@ class LineHistory(History):
     def lines(self) -> Sequence[str]:
         """Every line, other sessions' of this very moment included; `!7` is the seventh."""
         return [*_read(self._path), *(self._kept or ())]
+
+    def clear(self) -> None:
+        """Forget every line, other sessions' too. Raises GalleryError when the file cannot be
+        emptied."""
+        try:
+            if self._path.exists():
+                os.truncate(self._path, 0)
+        except OSError as error:
+            raise GalleryError(f"cannot clear {self._path}: {error.strerror}") from error
+        self._kept = None if self._kept is None else []
+        self._loaded_strings = []
 
     def append_string(self, string: str) -> None:
         """Remember a line that was entered."""

@@ -19,6 +19,7 @@ from dream.events import Event
 from dream.studio import Studio
 from dream.terminal.complete import LineCompleter, asks_for_menu
 from dream.terminal.highlight import LineLexer
+from dream.terminal.hints import Hints
 from dream.terminal.history import FILE_NAME, LineHistory
 from dream.terminal.interrupt import Interrupts
 from dream.terminal.keys import Desk, key_bindings
@@ -50,7 +51,7 @@ def converse(studio: Studio, screen: Screen) -> int:
     """The loop: for each line that is entered, do it and show what happens."""
     desk = Desk()
     history = LineHistory(studio.outdir / FILE_NAME, desk.notes.append, unkept=LEAVE)
-    context = Context(studio, history.lines, COMMANDS)
+    context = Context(studio, history.lines, COMMANDS, history.clear)
     plain = is_dumb_terminal()
     ask = PlainPrompt(history, screen.write) if plain else edit_line(context, history, desk)
     if plain:
@@ -121,6 +122,7 @@ def edit_line(context: Context, history: LineHistory, desk: Desk) -> Ask:
         [("class:prompt", MESSAGE)],
         history=history,
         completer=LineCompleter(context),
+        auto_suggest=Hints(),
         complete_in_thread=True,
         complete_while_typing=asks_for_menu,
         lexer=LineLexer(context.commands),

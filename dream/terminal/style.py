@@ -16,6 +16,7 @@ STYLE = Style.from_dict(
         "line.negative": "ansimagenta",
         "line.aside": "ansibrightblack",
         "line.error": "ansired underline",
+        "auto-suggestion": "ansibrightblack",
         "completion-menu": "bg:default default",
         "completion-menu.completion.current": "reverse",
         "completion-menu.meta.completion": "bg:default ansibrightblack",

@@ -149,6 +149,61 @@ def test_fetch_gives_the_line_that_makes_the_picture_again(studio: Studio) -> No
     assert [event.sha256 for event in again if isinstance(event, Saved)] == [saved.sha256]
 
 
+def test_fetch_counts_back_from_the_last_picture(studio: Studio) -> None:
+    assert "(none so far)" in refusal(studio, "!fetch -1")
+    happened(studio, "a cat -S1")
+    happened(studio, "a dog -S2 -U2 -save_orig")
+    for back, seed in (("-1", "-S2"), ("-2", "-S1")):
+        (event,) = happened(studio, f"!fetch {back}")
+        assert isinstance(event, Edit) and seed in event.text
+    assert "(2 so far)" in refusal(studio, "!fetch -3")
+
+
+def test_fetch_writes_a_script_that_replays_and_verifies(studio: Studio, tmp_path: Path) -> None:
+    happened(studio, "a cat -S 3..1 --sheet")
+    (tmp_path / "outputs" / "foreign.png").write_bytes(b"no picture")
+    (note,) = happened(studio, "!fetch *.png lines.txt")
+    assert note == Note(text="3 lines are in lines.txt; 2 did not say how they were made")
+    log = (tmp_path / "outputs" / "dream_log.txt").read_text().splitlines()[:3]
+    assert sorted(Path("lines.txt").read_text().splitlines()) == sorted(log)
+    verified = happened(studio, "!verify lines.txt")
+    assert [event.same for event in verified if isinstance(event, Verified)] == [True] * 3
+
+
+def test_fetch_never_writes_over_a_file(studio: Studio, tmp_path: Path) -> None:
+    happened(studio, "a cat -S1")
+    Path("my lines.txt").write_text("mine")
+    for name in ("my lines.01.txt", "my lines.02.txt"):
+        (note,) = happened(studio, '!fetch outputs/*.png "my lines.txt"')
+        assert note == Note(text=f"1 lines are in {name}")
+    assert Path("my lines.txt").read_text() == "mine"
+
+
+def test_a_pattern_wants_a_file_to_write(studio: Studio) -> None:
+    happened(studio, "a cat -S1")
+    assert "a file to write" in refusal(studio, "!fetch *.png")
+    assert "nothing is called no*.png" in refusal(studio, "!fetch no*.png lines.txt")
+    assert "cannot write /no/such" in refusal(studio, "!fetch *.png /no/such/folder/lines.txt")
+
+
+# ── many pictures ──────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("line", ["a cat -S1..101", "a cat -n101 # note", "x.png: a cat -S1..101"])
+def test_more_than_a_hundred_pictures_are_asked_about_first(studio: Studio, line: str) -> None:
+    note, edit = happened(studio, line)
+    assert isinstance(note, Note) and note.text.startswith("101 pictures: 101 × -")
+    assert isinstance(edit, Edit) and edit.text == line.removesuffix(" # note") + " --yes"
+    assert seeds(studio) == []
+    happened(studio, edit.text + " -s1")
+    assert len(seeds(studio)) == 101
+
+
+def test_a_hundred_are_made_at_once(studio: Studio) -> None:
+    happened(studio, "a cat -S1..50 -n2 -s1")
+    assert len(seeds(studio)) == 100
+
+
 # ── the past ───────────────────────────────────────────────────────────────────────────────────
 
 PAST = [f"line {n}" for n in range(1, 31)]
@@ -191,3 +246,30 @@ def test_commands_that_render_stop_at_ctrl_c(studio: Studio, tmp_path: Path) -> 
     assert isinstance(events.throw(KeyboardInterrupt()), Cancelled)
     assert list(events) == []
     assert seeds(studio) == [1]
+
+
+def test_last_puts_the_line_back_with_its_seed(studio: Studio) -> None:
+    assert "no line was made yet" in refusal(studio, "!last")
+    made = happened(studio, 'a "big" cat -n2 -C 5,7')
+    (edit,) = happened(studio, "!last")
+    assert isinstance(edit, Edit)
+    assert edit.text == f'"a \\"big\\" cat" -S{seeds(studio)[0]} -C5,7 -n2'
+    again = happened(studio, edit.text)
+    pixels = [[e.sha256 for e in events if isinstance(e, Saved)] for events in (made, again)]
+    assert pixels[0] == pixels[1]
+
+
+def test_clear_asks_and_then_forgets(studio: Studio) -> None:
+    forgotten: list[str] = []
+    context = Context(studio, lambda: PAST, COMMANDS, lambda: forgotten.append("all"))
+    note, edit = act(context, "!clear")
+    assert isinstance(note, Note) and "30 lines" in note.text
+    assert edit == Edit(text="!clear yes")
+    assert forgotten == []
+    list(act(context, "!clear yes"))
+    assert forgotten == ["all"]
+
+
+def test_help_says_what_can_be_swept(studio: Studio) -> None:
+    assert "-A ddim,plms" in page(studio, "!help -A")
+    assert "a picture of each" not in page(studio, "!help -n")

@@ -1,4 +1,4 @@
-"""Several values for one switch: what a list and a range come to, and what is said of wrong ones."""
+"""Several values for one switch: what lists and ranges come to, what is said of wrong ones."""
 
 from __future__ import annotations
 

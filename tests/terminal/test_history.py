@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from dream.errors import GalleryError
 from dream.terminal.history import LineHistory
 
 
@@ -83,3 +84,20 @@ def test_two_sessions_never_tear_each_others_lines(tmp_path: Path) -> None:
         one.join(60)
     lines = history(path).lines()
     assert sorted(lines) == sorted(f"{who}{n} " + who * 500 for who in "ab" for n in range(100))
+
+
+def test_a_cleared_history_is_empty_and_goes_on(tmp_path: Path) -> None:
+    path = tmp_path / "history"
+    one, other = history(path), history(path)
+    one.append_string("secret")
+    other.append_string("too")
+    one.clear()
+    assert path.read_text() == ""
+    assert one.get_strings() == one.lines() == []
+    other.append_string("next")
+    assert one.lines() == ["next"]
+    path.unlink()
+    one.clear()
+    (tmp_path / "file").touch()
+    with pytest.raises(GalleryError, match="cannot clear"):
+        history(tmp_path).clear()

@@ -1,0 +1,152 @@
+"""!set, !unset, !save_settings: what lines mean where they do not say."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import platformdirs
+import pytest
+
+from dream.commands import COMMANDS, Context, Page, act
+from dream.events import Event, Note, Refused
+from dream.flags import Upscale
+from dream.settings import FILE, read_settings, save_settings, settings_files
+from dream.studio import Studio
+from tests.fakes import FakeEngine, fake_studio
+
+
+@pytest.fixture
+def studio(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Studio:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(platformdirs, "user_config_path", lambda name: tmp_path / "config")
+    (tmp_path / "config").mkdir()
+    return fake_studio(tmp_path)
+
+
+def happened(studio: Studio, line: str) -> Event:
+    (event,) = act(Context(studio, list, COMMANDS), line)
+    return event
+
+
+def note(studio: Studio, line: str) -> str:
+    event = happened(studio, line)
+    assert isinstance(event, Note), event
+    return event.text
+
+
+def refusal(studio: Studio, line: str) -> str:
+    event = happened(studio, line)
+    assert isinstance(event, Refused), event
+    return str(event.error)
+
+
+@pytest.mark.parametrize(
+    ("line", "field", "value", "said"),
+    [
+        ("!set steps 30", "steps", 30, "-s30"),
+        ("!set steps=30", "steps", 30, "-s30"),
+        ("!set -s30", "steps", 30, "-s30"),
+        ("!set --cfg-scale 7.5", "cfg_scale", 7.5, "-C7.5"),
+        ("!set sampler euler", "sampler", "k_euler", "-Ak_euler"),
+        ("!set upscale 2 0.5", "upscale", Upscale(2, 0.5), "-U 2 0.5"),
+        ("!set grid", "grid", True, "-g"),
+        ("!set grid on", "grid", True, "-g"),
+        ("!set negative blurry, dark", "negative", "blurry, dark", '--negative="blurry, dark"'),
+        ('!set outdir "my pictures"', "outdir", "my pictures", '--outdir="my pictures"'),
+    ],
+)
+def test_a_default_is_set(studio: Studio, line: str, field: str, value: object, said: str) -> None:
+    assert note(studio, line) == f"from now on {said}"
+    assert getattr(studio.base, field) == value
+    assert studio.changed == {field: value}
+
+
+def test_what_was_set_is_what_lines_mean_and_is_shown(studio: Studio) -> None:
+    note(studio, "!set -s2 -C9")
+    list(studio.make("a cat -C3"))
+    assert isinstance(studio.engine, FakeEngine)
+    (recipe,) = studio.engine.rendered
+    assert (recipe.steps, recipe.cfg_scale) == (2, 3)
+    event = happened(studio, "!set")
+    assert isinstance(event, Page)
+    assert event.lines == (("steps", "2  (was open)"), ("cfg_scale", "9  (was open)"))
+
+
+def test_nothing_set_says_how(studio: Studio) -> None:
+    event = happened(studio, "!set")
+    assert isinstance(event, Page)
+    assert "!set steps 30" in event.lines[0][1]
+
+
+def test_unset_is_as_at_the_start(studio: Studio) -> None:
+    before = studio.base
+    note(studio, "!set -s2 -g")
+    note(studio, "!set grid off")
+    assert studio.changed == {"steps": 2}
+    assert note(studio, "!unset steps outdir").startswith("as at the start again: steps: open; ")
+    assert studio.base == before
+
+
+@pytest.mark.parametrize(
+    ("line", "why"),
+    [
+        ("!set stepps 5", "did you mean --steps?"),
+        ("!set steps many", "a whole number from 1 to 1000"),
+        ("!set steps", "nothing follows"),
+        ("!set steps 5 6", "not “5 6”"),
+        ("!set cfg_scale 5,7", "at least 1"),
+        ("!set sampler ddimm", "did you mean ddim?"),
+        ("!set prompt a cat", "a prompt is no setting"),
+        ("!set device cpu", "when dream starts"),
+        ("!unset", "takes the names"),
+        ("!unset stepps", "did you mean steps?"),
+        ("!save_settings there", "takes no value"),
+    ],
+)
+def test_what_cannot_be_set_is_said(studio: Studio, line: str, why: str) -> None:
+    before = studio.base
+    assert why in refusal(studio, line)
+    assert studio.base is before
+
+
+def test_saved_settings_are_read_at_the_next_start(studio: Studio) -> None:
+    note(studio, "!set -s2 -C7.5 -U2 -g -Aeuler")
+    said = note(studio, "!save_settings")
+    assert said == f"{FILE}: steps, cfg_scale, sampler, upscale, grid, outdir"
+    assert read_settings(settings_files())[1] == studio.base
+    assert note(studio, "!save_settings") == f"{FILE}: nothing new"
+    assert list(Path().glob(".dream.toml*")) == [], "no temporary file stays"
+
+
+def test_comments_order_and_other_keys_stay(tmp_path: Path) -> None:
+    file = tmp_path / FILE
+    file.write_text("# mine\nsteps = 20  # quick\ncfg-scale = 5\n\ndevice = 'cpu'\ngrid = true\n")
+    base = read_settings([file])[1]
+    changed = type(base)(**{**vars(base), "steps": 30, "cfg_scale": 6.5, "seed": 1, "grid": False})
+    assert save_settings(changed, [file]) == (("steps", "seed", "cfg_scale", "grid"), ())
+    assert file.read_text() == (
+        "# mine\nsteps = 30  # quick\ncfg-scale = 6.5\n\ndevice = 'cpu'\ngrid = false\nseed = 1\n"
+    )
+
+
+def test_what_is_unset_leaves_the_file(tmp_path: Path) -> None:
+    file = tmp_path / FILE
+    file.write_text("steps = 20 # quick\nmodel = 'tiny'\n")
+    base = read_settings([file])[1]
+    save_settings(type(base)(**{**vars(base), "steps": None}), [file])
+    assert file.read_text() == "model = 'tiny'\n"
+
+
+def test_what_another_file_sets_cannot_be_unset(studio: Studio, tmp_path: Path) -> None:
+    (tmp_path / "config" / FILE).write_text("steps = 20\n")
+    events = list(act(Context(studio, list, COMMANDS), "!save_settings"))
+    assert [event.text for event in events if isinstance(event, Note)] == [
+        f"{FILE}: outdir",
+        f"another {FILE} still sets steps; take it out there",
+    ]
+
+
+def test_a_broken_file_is_left_alone(studio: Studio) -> None:
+    Path(FILE).write_text("steps = \n")
+    assert FILE in refusal(studio, "!save_settings")
+    assert Path(FILE).read_text() == "steps = \n"

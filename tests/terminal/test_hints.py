@@ -1,0 +1,123 @@
+"""The gray text behind the cursor, and words of the past in the menu."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+from prompt_toolkit import PromptSession
+from prompt_toolkit.buffer import Buffer
+from prompt_toolkit.completion import CompleteEvent
+from prompt_toolkit.document import Document
+from prompt_toolkit.history import InMemoryHistory
+from prompt_toolkit.input import create_pipe_input
+from prompt_toolkit.output import DummyOutput
+
+from dream.commands import COMMANDS, Context
+from dream.studio import Studio
+from dream.terminal.complete import LineCompleter
+from dream.terminal.hints import Hints
+from tests.fakes import FakeEngine, fake_studio
+
+PAST = [
+    "a red circle -s20 -S42",
+    "a blue elephant on the moon",
+    '"a -dashed thing" -s5',
+    "!replay elephants.txt",
+    "a red square [blurry] -s10",
+]
+
+
+def hinted(typed: str) -> str:
+    """The line with what is shown in gray."""
+    history = InMemoryHistory()
+    for line in PAST:
+        history.append_string(line)
+    buffer = Buffer(history=history)
+    suggestion = Hints().get_suggestion(buffer, Document(typed))
+    return typed + (suggestion.text if suggestion else "")
+
+
+@pytest.mark.parametrize(
+    ("typed", "line"),
+    [
+        ("a red", "a red square [blurry] -s10"),
+        ("a red c", "a red circle -s20 -S42"),
+        ("!re", "!replay elephants.txt"),
+        ("two ele", "two elephant"),
+        ("two, ele", "two, elephant"),
+        ("some squ", "some square"),
+        ("two e", "two e"),
+        ("two elephant", "two elephant"),
+        ("two -ele", "two -ele"),
+        ("two -s5 ele", "two -s5 ele"),
+        ("!ele", "!ele"),
+        ("", ""),
+        ("  ", "  "),
+    ],
+)
+def test_the_latest_line_that_goes_on_or_a_word_of_the_past(typed: str, line: str) -> None:
+    assert hinted(typed) == line
+
+
+async def arrow(typed: str) -> str:
+    """The line that is entered after typing this and → at a real prompt."""
+    with create_pipe_input() as pipe:
+        session: PromptSession[str] = PromptSession(
+            history=InMemoryHistory(PAST), auto_suggest=Hints(), input=pipe, output=DummyOutput()
+        )
+        entering = asyncio.create_task(session.prompt_async())
+        pipe.send_text(typed)
+        while session.default_buffer.suggestion is None:
+            await asyncio.sleep(0.01)
+        pipe.send_text("\x1b[C\r")
+        return await entering
+
+
+def test_the_arrow_takes_the_gray_text() -> None:
+    assert asyncio.run(arrow("a red c")) == "a red circle -s20 -S42"
+
+
+def completed(studio: Studio, line: str) -> list[str]:
+    completer = LineCompleter(Context(studio, lambda: PAST, COMMANDS))
+    offers = completer.get_completions(Document(line), CompleteEvent())
+    return [line[: len(line) + offer.start_position] + offer.text for offer in offers]
+
+
+def test_tab_offers_whole_prompts_and_words_of_the_past(tmp_path: Path) -> None:
+    studio = fake_studio(tmp_path)
+    assert completed(studio, "a red ") == ["a red square [blurry]", "a red circle"]
+    assert completed(studio, "a -d") == []
+    assert completed(studio, "a bl") == ["a blue elephant on the moon", "a blurry", "a blue"]
+    assert completed(studio, '"two ele') == ['"two elephant']
+    assert '"a -dashed thing"' in completed(studio, "a")
+
+
+def test_seeds_come_with_the_prompt_they_made(tmp_path: Path) -> None:
+    studio = fake_studio(tmp_path)
+    list(studio.make("a red circle -S42"))
+    list(studio.make("a cat -S421"))
+    completer = LineCompleter(Context(studio, list, COMMANDS))
+    offers = completer.get_completions(Document("a cat -S 4"), CompleteEvent())
+    assert [(offer.text, offer.display_meta_text) for offer in offers] == [
+        ("421", "a cat"),
+        ("42", "a red circle"),
+    ]
+
+
+def test_settings_are_completed_with_their_values(tmp_path: Path) -> None:
+    studio = fake_studio(tmp_path, FakeEngine(), "tiny", "two words")
+    assert completed(studio, "!set up") == ["!set upscale", "!set upscaler", "!set upscale_tile"]
+    assert completed(studio, "!set sampler k_eu") == [
+        "!set sampler k_euler",
+        "!set sampler k_euler_a",
+    ]
+    assert completed(studio, "!set model tw") == ['!set model "two words"']
+    assert completed(studio, "!unset ste") == ["!unset steps"]
+
+
+def test_the_last_item_of_a_list_is_completed(tmp_path: Path) -> None:
+    studio = fake_studio(tmp_path)
+    assert completed(studio, "a cat -A ddim,lc") == ["a cat -A ddim,lcm"]
+    assert completed(studio, "a cat -Addim,lc") == ["a cat -Addim,lcm"]
