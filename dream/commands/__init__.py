@@ -30,13 +30,6 @@ COMMANDS = (
         "file",
         waits=True,
     ),
-    Command("!queue", "", "the line being made, and those that wait", show),
-    Command(
-        "!cancel", "[N|all]", "give up the line being made, line N of the queue, or all", cancel
-    ),
-    Command("!next", "N", "line N of the queue comes next", move_up),
-    Command("!pause", "", "begin no further line; the one being made goes on", pause),
-    Command("!resume", "", "go on with the waiting lines", resume),
     Command(
         "!fetch",
         "FILE|-1|PATTERN OUT",
