@@ -7,6 +7,7 @@ from dream.commands.act import RECALL, act, find, is_command, takes_turn
 from dream.commands.base import Command, Context, Edit, Line, Page
 from dream.commands.explain import explain, topics
 from dream.commands.files import fetch, replay, verify
+from dream.commands.models import del_model, edit_model, models, switch
 from dream.commands.past import clear, history, last, recall, search
 from dream.commands.settings import save, set_, unset
 
@@ -38,6 +39,29 @@ COMMANDS = (
         "picture",
     ),
     Command("!last", "", "put the last line into the edit line, with its seed", last),
+    Command("!models", "", "the models there are, which paints, and which are in memory", models),
+    Command(
+        "!switch",
+        "NAME",
+        "load a model, and paint with it from now on",
+        switch,
+        "model",
+        waits=True,
+    ),
+    Command(
+        "!edit_model",
+        "NAME FIELD VALUE",
+        "say something of a model in models.toml: its steps, its description …",
+        edit_model,
+        "model",
+    ),
+    Command(
+        "!del_model",
+        "NAME [--files]",
+        "take a model out of models.toml; with --files, delete it from its models folder",
+        del_model,
+        "model",
+    ),
     Command("!history", "[N]", "the last N lines that were entered, numbered", history),
     Command("!search", "WORDS", "the lines entered before that hold all these words", search),
     Command(RECALL, "", "put line NN of the history into the edit line", recall),
