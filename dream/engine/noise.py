@@ -6,6 +6,8 @@ from typing import Any
 
 import torch
 
+from dream.engine.blank import latent_channels
+
 
 def generator(seed: int) -> torch.Generator:
     """The picture's one source of chance, on the CPU. seed: 0 to 2**32 - 1."""
@@ -22,7 +24,7 @@ def latents(pipe: Any, source: torch.Generator, width: int, height: int) -> torc
     if getattr(pipe, "unet", None) is None:
         return None
     factor = pipe.vae_scale_factor
-    shape = (1, pipe.unet.config.in_channels, height // factor, width // factor)
+    shape = (1, latent_channels(pipe), height // factor, width // factor)
     drawn = torch.randn(shape, generator=source, device="cpu", dtype=torch.float32)
     if pipe.unet.config.time_cond_proj_dim is None:
         return drawn

@@ -1,4 +1,4 @@
-"""A folder in diffusers layout, loaded: nothing from the network, no code from the folder."""
+"""A model on disk, folder or single file, loaded: nothing from the network, no code from it."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ import diffusers
 import torch
 
 from dream.catalogue.cards import ModelCard
+from dream.catalogue.recognise import recognise
+from dream.engine.blank import fill_blanks
 from dream.engine.device import Placement, choose
 from dream.engine.weights import Weights, count_parameters, digest, find_weights
 from dream.errors import ModelError
@@ -20,7 +22,7 @@ from dream.errors import ModelError
 LIBRARIES = ("diffusers", "transformers")
 """Whose classes a model may be made of. Any other name in model_index.json would be imported."""
 
-NOT_WANTED = ("safety_checker", "image_encoder", "feature_extractor")
+NOT_WANTED = ("safety_checker", "image_encoder", "feature_extractor", "depth_estimator")
 """Optional components that take memory and have no part in painting from words."""
 
 
@@ -37,17 +39,31 @@ class Loaded:
 
 
 def load(card: ModelCard, device: str, precision: str) -> Loaded:
-    """Read a model into memory. Raises ModelError for a folder that is broken or of another kind,
+    """Read a model into memory. Raises ModelError for one that is broken or of another kind,
     BadSetting for a device that is not here, and torch's own error when memory runs out."""
+    if card.path.is_file():
+        return _load_file(card, device, precision)
     index = _read_index(card.path)
     weights = find_weights(card.path, index.parts)
     placement = choose(device, precision, count_parameters(weights))
     try:
         pipe = _from_pretrained(card.path, index, weights, placement)
-        _settle(pipe, placement)
+        _settle(card, pipe, placement)
     except (OSError, ValueError, KeyError, TypeError, AttributeError, ImportError) as error:
         raise _broken(card, error) from error
     return Loaded(card, pipe, placement, _in_background(weights))
+
+
+def _load_file(card: ModelCard, device: str, precision: str) -> Loaded:
+    from dream.engine.single_file import load_file  # brings much with it that folders do not need
+
+    placement = choose(device, precision, recognise(card.path).parameters)
+    try:
+        pipe = load_file(card.path, placement)
+        _settle(card, pipe, placement)
+    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
+        raise _broken(card, error) from error
+    return Loaded(card, pipe, placement, _in_background(Weights((card.path,))))
 
 
 @dataclass(frozen=True)
@@ -59,6 +75,8 @@ class _Index:
     """The components that are there and wanted."""
     absent: tuple[str, ...]
     """Components it names that it does not have, or that we do without."""
+    refines: bool = False
+    """Whether it is SDXL's refiner."""
 
 
 def _read_index(folder: Path) -> _Index:
@@ -82,7 +100,8 @@ def _read_index(folder: Path) -> _Index:
         raise ModelError(f"{folder} is for a {pipeline}, which this diffusers does not have")
     for name in wanted:
         _check_part(folder, name)
-    return _Index(pipeline, tuple(wanted), tuple(absent))
+    refines = bool(said.get("requires_aesthetics_score"))
+    return _Index(pipeline, tuple(wanted), tuple(absent), refines)
 
 
 def _check_part(folder: Path, name: str) -> None:
@@ -96,8 +115,10 @@ def _check_part(folder: Path, name: str) -> None:
 
 
 def _from_pretrained(folder: Path, index: _Index, weights: Weights, placement: Placement) -> Any:
-    without: dict[str, Any] = dict.fromkeys(index.absent)
-    return _pipeline_class(index.pipeline).from_pretrained(
+    kind = _pipeline_class(index)
+    known = signature(kind.__init__).parameters
+    without: dict[str, Any] = dict.fromkeys(name for name in index.absent if name in known)
+    return kind.from_pretrained(
         folder,
         dtype=placement.dtype,
         variant=weights.variant,
@@ -107,20 +128,29 @@ def _from_pretrained(folder: Path, index: _Index, weights: Weights, placement: P
     )
 
 
-def _pipeline_class(name: str) -> Any:
+def _pipeline_class(index: _Index) -> Any:
     """The class that paints from words alone.
 
     The import of AutoPipelineForText2Image brings all of diffusers with it, so the class named in
     the model is taken where it will do; image-to-image models go the long way.
     """
-    named = getattr(diffusers, name)
+    if index.refines:
+        from dream.engine.refiner import RefinerPipeline
+
+        return RefinerPipeline
+    if index.pipeline == "StableDiffusionDepth2ImgPipeline":  # which the auto pipeline leaves out
+        return diffusers.StableDiffusionPipeline
+    named = getattr(diffusers, index.pipeline)
     takes = signature(named.__call__).parameters
     if "prompt" in takes and "image" not in takes:
         return named
     return diffusers.AutoPipelineForText2Image
 
 
-def _settle(pipe: Any, placement: Placement) -> None:
+def _settle(card: ModelCard, pipe: Any, placement: Placement) -> None:
+    if card.prediction and "prediction_type" in pipe.scheduler.config:
+        pipe.scheduler.register_to_config(prediction_type=card.prediction)
+    fill_blanks(pipe)
     pipe.to(placement.device)
     pipe.set_progress_bar_config(disable=True)
     if placement.device.startswith("cuda"):

@@ -1,0 +1,107 @@
+"""A single file of weights, opened: its tensors stay on the disk until they are copied."""
+
+from __future__ import annotations
+
+import json
+import pickle
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+
+from dream.catalogue.recognise import Recognised, read_header, wanted_model
+from dream.catalogue.recognise.pickles import BYSTANDERS, Inert
+from dream.errors import ModelError
+
+CARRIED = "dream."
+"""What metadata begins with that carries what the layout cannot say, as JSON: `dream.unet`,
+`dream.vae`, `dream.text_encoder`, `dream.scheduler` (configurations in diffusers' words) and
+`dream.tokenizer` (its files, by their names)."""
+
+_CLIP = "cond_stage_model.transformer."
+_BEFORE_2023 = tuple(_CLIP + name for name in ("embeddings.", "encoder.", "final_layer_norm."))
+_EMA = "model_ema."
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A model's file, recognised and open."""
+
+    found: Recognised
+    tensors: Mapping[str, torch.Tensor]
+    """On the CPU, in the file's number types, backed by the file where its format allows."""
+    carried: Mapping[str, Mapping[str, Any]]
+    """What the metadata carries, by part."""
+
+    def part(self, prefix: str) -> dict[str, torch.Tensor]:
+        """The tensors whose names begin so, under the rest of their names."""
+        return {
+            name.removeprefix(prefix): tensor
+            for name, tensor in self.tensors.items()
+            if name.startswith(prefix)
+        }
+
+
+def open_checkpoint(path: Path) -> Checkpoint:
+    """Open a model's file. Running averages (`model_ema.`) are left out: the weights proper are
+    what other programs paint with. Raises ModelError, see `recognise.wanted_model`."""
+    found = wanted_model(path)
+    tensors = open_tensors(path, found.format)
+    header = read_header(path)
+    return Checkpoint(
+        found,
+        {_modern(name): tensors[name] for name in tensors if not name.startswith(_EMA)},
+        _carried(path, header.metadata),
+    )
+
+
+def open_tensors(path: Path, form: str) -> dict[str, torch.Tensor]:
+    """Every tensor of a file; form: "safetensors", "zip" or "legacy". Raises ModelError."""
+    try:
+        if form == "safetensors":
+            with safe_open(path, framework="pt") as file:
+                return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        return _unpickled(path, form)
+    except (SafetensorError, RuntimeError, OSError, ValueError, EOFError, LookupError) as error:
+        said = (str(error) or type(error).__name__).splitlines()[0]
+        raise ModelError(f"{path} cannot be read: {said}", "copy or download it again") from error
+
+
+def _unpickled(path: Path, form: str) -> dict[str, torch.Tensor]:
+    """Only what weights_only permits; the notes of a training beside the weights become nothing."""
+    nothing: list[Any] = [(Inert, name) for name in BYSTANDERS]
+    try:
+        with torch.serialization.safe_globals(nothing):
+            whole = torch.load(path, map_location="cpu", weights_only=True, mmap=form == "zip")
+    except pickle.UnpicklingError as error:
+        raise ModelError(
+            f"{path} is refused: it would run code while it is loaded, or is cut short",
+            "get it as .safetensors, or convert it on a machine you can lose",
+        ) from error
+    while isinstance(whole, dict) and isinstance(whole.get("state_dict"), dict):
+        whole = whole["state_dict"]
+    if not isinstance(whole, dict):
+        raise ModelError(f"{path} holds no dictionary of weights")
+    return {str(k): v for k, v in whole.items() if isinstance(v, torch.Tensor)}
+
+
+def _modern(name: str) -> str:
+    """Files from before transformers 4.2x lack `text_model.` in the names of CLIP's weights."""
+    return f"{_CLIP}text_model.{name[len(_CLIP) :]}" if name.startswith(_BEFORE_2023) else name
+
+
+def _carried(path: Path, metadata: Mapping[str, str]) -> dict[str, dict[str, Any]]:
+    carried: dict[str, dict[str, Any]] = {}
+    for key, text in metadata.items():
+        if not key.startswith(CARRIED):
+            continue
+        try:
+            said = json.loads(text)
+        except ValueError as error:
+            raise ModelError(f"{path}: its metadata {key} is broken", "export it again") from error
+        if isinstance(said, dict):
+            carried[key.removeprefix(CARRIED)] = said
+    return carried

@@ -1,0 +1,225 @@
+"""A single file in CompVis' and Stability's layout, as a pipeline of diffusers; offline.
+
+The configuration is read from the shapes (`blueprints`), the words are CLIP's (`clip_words`), the
+names are put into diffusers' by its own functions. A weight that lacks, is left over or has
+another shape is an error: nothing is ever half loaded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import diffusers
+import torch
+from accelerate import init_empty_weights
+from diffusers.loaders.single_file_utils import (
+    convert_ldm_clip_checkpoint,
+    convert_ldm_unet_checkpoint,
+    convert_ldm_vae_checkpoint,
+    convert_open_clip_checkpoint,
+)
+from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
+
+from dream.catalogue.recognise import Recognised, recognise
+from dream.catalogue.recognise.kinds import UNET
+from dream.engine import blueprints
+from dream.engine.blueprints import Text
+from dream.engine.checkpoint import Checkpoint, open_checkpoint, open_tensors
+from dream.engine.clip_words import VOCABULARY, carried_tokenizer, clip_tokenizer
+from dream.engine.device import Placement
+from dream.engine.refiner import RefinerPipeline
+from dream.errors import ModelError
+
+Tensors = dict[str, torch.Tensor]
+
+_VAE = "first_stage_model."
+_NO_PART = ("loss.", "model_ema.")
+"""What a VAE's file keeps of its training."""
+
+
+def load_file(path: Path, placement: Placement) -> Any:
+    """The pipeline of the model in a file.
+
+    Raises ModelError for a file of another kind, one that would run code, and one whose weights
+    are not all there.
+    """
+    file = open_checkpoint(path)
+    found = file.found
+    try:
+        encoders = {
+            text.part: _text(file, found, text, placement) for text in blueprints.texts(found)
+        }
+        pooled = [e.config.projection_dim for e in encoders.values()][-1]
+        parts = {
+            **encoders,
+            **_tokenizers(file, found),
+            "unet": _unet(file, found, pooled, placement),
+            "vae": _vae(file, found, placement),
+            "scheduler": _scheduler(file, found),
+        }
+    except KeyError as error:
+        raise _lacking(path, str(error.args[0])) from error
+    return _pipeline(found, parts)
+
+
+def load_vae(path: Path, placement: Placement, family: str = "sd1") -> Any:
+    """A VAE alone, from a file of one or from a whole model's; for a model of that family.
+
+    Raises ModelError for a file of another kind, or one whose weights are not all there.
+    """
+    found = recognise(path)
+    if found.kind not in ("vae", "model") or found.code:
+        raise ModelError(f"{path} is no VAE", "a VAE is a .safetensors file, or a folder")
+    tensors = open_tensors(path, found.format)
+    prefix = next((p for p in (_VAE, "vae.") if any(n.startswith(p) for n in tensors)), "")
+    own = {n.removeprefix(prefix): t for n, t in tensors.items() if n.startswith(prefix)}
+    try:
+        return _decoder(path, own, {}, replace(found, family=family), placement)
+    except KeyError as error:
+        raise _lacking(path, str(error.args[0])) from error
+
+
+def _unet(file: Checkpoint, found: Recognised, pooled: int, placement: Placement) -> Any:
+    own = file.part(UNET)
+    config = file.carried.get("unet") or blueprints.unet(own, found, pooled)
+    with init_empty_weights():
+        model = diffusers.UNet2DConditionModel.from_config(config)
+    converted = convert_ldm_unet_checkpoint({UNET + n: t for n, t in own.items()}, model.config)
+    return _filled(model, _complete(found.path, own, converted, model), found.path, placement)
+
+
+def _vae(file: Checkpoint, found: Recognised, placement: Placement) -> Any:
+    own = file.part(_VAE)
+    if not own:
+        raise ModelError(f"{found.path} has no VAE", "get the file that has one")
+    return _decoder(found.path, own, file.carried.get("vae", {}), found, placement)
+
+
+def _decoder(
+    path: Path, own: Tensors, carried: Mapping[str, Any], found: Recognised, placement: Placement
+) -> Any:
+    own = {name: tensor for name, tensor in own.items() if not name.startswith(_NO_PART)}
+    with init_empty_weights():
+        model = diffusers.AutoencoderKL.from_config(carried or blueprints.vae(own, found))
+    converted = convert_ldm_vae_checkpoint({_VAE + n: t for n, t in own.items()}, model.config)
+    return _filled(model, _complete(path, own, converted, model), path, placement)
+
+
+def _text(file: Checkpoint, found: Recognised, text: Text, placement: Placement) -> Any:
+    own = file.part(text.prefix)
+    blocks = blueprints.open_clip_blocks(own, found.family)
+    config = file.carried.get(text.part) or (
+        blueprints.open_clip_text(own, blocks) if text.open_clip else blueprints.clip_text(own)
+    )
+    if config["vocab_size"] != VOCABULARY and "tokenizer" not in file.carried:
+        raise ModelError(
+            f"{found.path} knows {config['vocab_size']:,} words, where CLIP has {VOCABULARY:,}",
+            "load it from its folder in diffusers layout, which has its own tokenizer",
+        )
+    last = VOCABULARY - 1
+    marks = {"bos_token_id": last - 1, "eos_token_id": last, "pad_token_id": last}
+    kind = CLIPTextModelWithProjection if text.projected else CLIPTextModel
+    with init_empty_weights():
+        model = kind(CLIPTextConfig(**{**marks, **config}))
+    named = {text.prefix + name: tensor for name, tensor in own.items()}
+    if text.open_clip:
+        unheard = f"{text.prefix}transformer.resblocks.{blocks}."
+        heard = {name: named[name] for name in named if not name.startswith(unheard)}
+        converted = convert_open_clip_checkpoint(model, heard, prefix=text.prefix)
+    else:
+        converted = convert_ldm_clip_checkpoint(named)
+    converted.pop("text_model.embeddings.position_ids", None)
+    if not text.projected:
+        converted.pop("text_projection.weight", None)
+    if not any(name.startswith("text_model.") for name in model.state_dict()):
+        converted = {name.removeprefix("text_model."): t for name, t in converted.items()}
+    return _filled(model, converted, found.path, placement)
+
+
+def _tokenizers(file: Checkpoint, found: Recognised) -> dict[str, Any]:
+    if files := file.carried.get("tokenizer"):
+        try:
+            return {"tokenizer": carried_tokenizer(files)}
+        except (ValueError, OSError, TypeError) as error:
+            raise ModelError(f"{found.path}: its own tokenizer is broken: {error}") from error
+    pads = {True: "!", False: "<|endoftext|>"}
+    return {
+        text.part.replace("text_encoder", "tokenizer"): clip_tokenizer(pads[text.open_clip])
+        for text in blueprints.texts(found)
+    }
+
+
+def _scheduler(file: Checkpoint, found: Recognised) -> Any:
+    kind = diffusers.EulerDiscreteScheduler if found.family == "sdxl" else diffusers.DDIMScheduler
+    carried = file.carried.get("scheduler", {})
+    if named := getattr(diffusers, str(carried.get("_class_name", "")), None):
+        kind = named
+    return kind.from_config({**blueprints.scheduler(found), **carried})
+
+
+def _pipeline(found: Recognised, parts: dict[str, Any]) -> Any:
+    if found.variant == "refiner":
+        return RefinerPipeline(
+            text_encoder=None,
+            tokenizer=None,
+            force_zeros_for_empty_prompt=False,
+            add_watermarker=False,
+            **parts,
+        )
+    if found.family == "sdxl":
+        return diffusers.StableDiffusionXLPipeline(add_watermarker=False, **parts)
+    return diffusers.StableDiffusionPipeline(
+        safety_checker=None, feature_extractor=None, requires_safety_checker=False, **parts
+    )
+
+
+def _complete(path: Path, own: Tensors, converted: Tensors, model: Any) -> Tensors:
+    """What was converted, and what was in diffusers' names already, for the layout has none.
+
+    Raises ModelError when something is left over.
+    """
+    already = {
+        name: own[name] for name in own if name in model.state_dict() and name not in converted
+    }
+    over = len(own) - len(converted) - len(already)
+    if over > 0:
+        raise ModelError(
+            f"{path} has {over} weights that {type(model).__name__} has no place for",
+            "it is built in a way dream does not know",
+        )
+    return converted | already
+
+
+def _filled(model: Any, weights: Tensors, path: Path, placement: Placement) -> Any:
+    """The model with these weights, copied to their device in their number type, and no other."""
+    places = model.state_dict()
+    kind = type(model).__name__
+    if lacking := sorted(places.keys() - weights.keys()):
+        raise _lacking(path, f"{lacking[0]} of {kind}", len(lacking))
+    if over := sorted(weights.keys() - places.keys()):
+        raise ModelError(f"{path}: {kind} has no place for its {over[0]}")
+    for name, place in places.items():
+        if weights[name].shape != place.shape:
+            raise ModelError(
+                f"{path}: {name} of {kind} is {_sides(weights[name])}, not {_sides(place)}"
+            )
+    copied = {name: _copied(weights[name], placement) for name in places}
+    model.load_state_dict(copied, strict=True, assign=True)
+    return model.eval()
+
+
+def _copied(tensor: torch.Tensor, placement: Placement) -> torch.Tensor:
+    """A copy, so that a file which is changed later changes nothing here."""
+    return tensor.to(placement.device, placement.dtype, copy=True)
+
+
+def _sides(tensor: torch.Tensor) -> str:
+    return " x ".join(map(str, tensor.shape))
+
+
+def _lacking(path: Path, what: str, many: int = 1) -> ModelError:
+    others = f" and {many - 1} more" if many > 1 else ""
+    return ModelError(f"{path} lacks {what}{others}", "it is cut short or pruned too far")

@@ -1,0 +1,133 @@
+"""Small models that have learnt nothing, each built as the originals are: 32 groups, 8 heads or
+heads of 64, CLIP's own vocabulary. What is small is the width and the number of levels."""
+
+from __future__ import annotations
+
+from typing import Any
+
+WIDE = 32
+"""Of a text encoder."""
+
+LAYOUTS = ("sd1", "sd2-v", "sdxl", "refiner", "sd1-inpainting", "sd2-depth")
+
+
+def make_layout(layout: str, seed: int = 0) -> Any:
+    """A pipeline of diffusers with random weights, float32; layout: one of LAYOUTS."""
+    import torch
+    from diffusers import (
+        DDIMScheduler,
+        EulerDiscreteScheduler,
+        StableDiffusionPipeline,
+        StableDiffusionXLPipeline,
+    )
+
+    from dream.engine.clip_words import clip_tokenizer
+    from dream.engine.refiner import RefinerPipeline
+
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        unet, vae = _unet(layout), _vae(0.13025 if layout in ("sdxl", "refiner") else 0.18215)
+        old, new = _text(False, layout), _text(True, layout)
+    noise = {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear"}
+    noise |= {"steps_offset": 1, "timestep_spacing": "leading"}
+    if layout in ("sdxl", "refiner"):
+        kind = RefinerPipeline if layout == "refiner" else StableDiffusionXLPipeline
+        return kind(
+            vae=vae,
+            unet=unet,
+            text_encoder=None if layout == "refiner" else old,
+            tokenizer=None if layout == "refiner" else clip_tokenizer(),
+            text_encoder_2=new,
+            tokenizer_2=clip_tokenizer("!"),
+            scheduler=EulerDiscreteScheduler(**noise),
+            force_zeros_for_empty_prompt=layout == "sdxl",
+        )
+    return StableDiffusionPipeline(
+        vae=vae,
+        unet=unet,
+        text_encoder=new if layout.startswith("sd2") else old,
+        tokenizer=clip_tokenizer("!") if layout.startswith("sd2") else clip_tokenizer(),
+        scheduler=DDIMScheduler(
+            **noise,
+            clip_sample=False,
+            set_alpha_to_one=False,
+            prediction_type="v_prediction" if layout == "sd2-v" else "epsilon",
+        ),
+        safety_checker=None,
+        feature_extractor=None,
+        requires_safety_checker=False,
+    )
+
+
+def _unet(layout: str) -> Any:
+    from diffusers import UNet2DConditionModel
+
+    common: dict[str, Any] = {
+        "sample_size": 8,
+        "in_channels": {"sd1-inpainting": 9, "sd2-depth": 5}.get(layout, 4),
+        "layers_per_block": 1,
+        "cross_attention_dim": 2 * WIDE if layout == "sdxl" else WIDE,
+    }
+    if layout.startswith("sd1"):
+        return UNet2DConditionModel(
+            block_out_channels=(32, 64),
+            down_block_types=("CrossAttnDownBlock2D", "DownBlock2D"),
+            up_block_types=("UpBlock2D", "CrossAttnUpBlock2D"),
+            attention_head_dim=8,
+            **common,
+        )
+    if layout.startswith("sd2"):
+        return UNet2DConditionModel(
+            block_out_channels=(64, 128),
+            down_block_types=("CrossAttnDownBlock2D", "DownBlock2D"),
+            up_block_types=("UpBlock2D", "CrossAttnUpBlock2D"),
+            attention_head_dim=(1, 2),
+            use_linear_projection=True,
+            upcast_attention=True,
+            **common,
+        )
+    return UNet2DConditionModel(
+        block_out_channels=(64, 128),
+        down_block_types=("DownBlock2D", "CrossAttnDownBlock2D"),
+        up_block_types=("CrossAttnUpBlock2D", "UpBlock2D"),
+        attention_head_dim=(1, 2),
+        transformer_layers_per_block=(1, 2),
+        use_linear_projection=True,
+        addition_embed_type="text_time",
+        addition_time_embed_dim=16,
+        projection_class_embeddings_input_dim=WIDE + 16 * (5 if layout == "refiner" else 6),
+        **common,
+    )
+
+
+def _vae(scaling: float) -> Any:
+    from diffusers import AutoencoderKL
+
+    return AutoencoderKL(
+        block_out_channels=(32, 32, 32, 64),
+        down_block_types=("DownEncoderBlock2D",) * 4,
+        up_block_types=("UpDecoderBlock2D",) * 4,
+        layers_per_block=1,
+        latent_channels=4,
+        sample_size=64,
+        scaling_factor=scaling,
+    )
+
+
+def _text(open_clip: bool, layout: str) -> Any:
+    from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
+
+    config = CLIPTextConfig(
+        vocab_size=49408,
+        hidden_size=WIDE,
+        intermediate_size=2 * WIDE,
+        num_hidden_layers=2,
+        num_attention_heads=1,
+        projection_dim=WIDE,
+        hidden_act="gelu" if open_clip else "quick_gelu",
+        bos_token_id=49406,
+        eos_token_id=49407,
+        pad_token_id=49407,
+    )
+    pooled = open_clip and not layout.startswith("sd2")
+    return (CLIPTextModelWithProjection if pooled else CLIPTextModel)(config)
