@@ -93,6 +93,8 @@ class Made(Event):
     pictures: int
     seconds: float
     """Since it was begun, waiting for the model included."""
+    facts: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """Under which circumstances: "device", "precision" …, as the PNG keeps them."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import random
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -49,6 +50,8 @@ class FakeEngine:
     weights: str = "c0ffee" * 10
     """Of every model."""
     load_fails: Callable[[str], DreamError | None] = lambda model: None
+    interrupted: threading.Event = field(default_factory=threading.Event)
+    """Set when `interrupt` was called."""
     closed: bool = False
 
     def render(self, recipe: Recipe) -> Happenings:
@@ -89,6 +92,10 @@ class FakeEngine:
     def warm(self, model: str) -> None:
         """Remember that it was asked for."""
         self.warmed.append(model)
+
+    def interrupt(self) -> None:
+        """Nobody is woken; the next step is soon enough."""
+        self.interrupted.set()
 
     def close(self) -> None:
         """Remember that it was asked for."""

@@ -9,6 +9,7 @@ from dream.commands.explain import explain, topics
 from dream.commands.files import fetch, replay, verify
 from dream.commands.models import del_model, edit_model, models, switch
 from dream.commands.past import clear, history, last, recall, search
+from dream.commands.queue import cancel, move_up, pause, resume, show
 from dream.commands.settings import save, set_, unset
 
 COMMANDS = (
@@ -31,6 +32,13 @@ COMMANDS = (
         "file",
         waits=True,
     ),
+    Command("!queue", "", "the line being made, and those that wait", show),
+    Command(
+        "!cancel", "[N|all]", "give up the line being made, line N of the queue, or all", cancel
+    ),
+    Command("!next", "N", "line N of the queue comes next", move_up),
+    Command("!pause", "", "begin no further line; the one being made goes on", pause),
+    Command("!resume", "", "go on with the waiting lines", resume),
     Command(
         "!fetch",
         "FILE|-1|PATTERN OUT",

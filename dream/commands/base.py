@@ -11,6 +11,7 @@ from typing import ClassVar
 from dream.errors import BadLine
 from dream.events import Event, Events
 from dream.line import words
+from dream.queue import Queue
 from dream.studio import Studio
 
 _BACK = re.compile(r"-[1-9][0-9]{0,8}")
@@ -47,6 +48,8 @@ class Context:
     """The table itself, for !help."""
     forget: Callable[[], None] = lambda: None
     """Clears that history, on disk too. Raises GalleryError."""
+    queue: Queue | None = None
+    """Where lines wait for their turn; None where each is made when it is entered."""
 
 
 Run = Callable[[Context, str], Events[None]]

@@ -1,6 +1,17 @@
 """One line through the house: settle → render → finish → keep, told as events."""
 
+from dream.studio.outlook import Outlook, outlook
 from dream.studio.settle import Settled, check, series, settle, settle_sweep
 from dream.studio.studio import OUTDIR, Studio
 
-__all__ = ["OUTDIR", "Settled", "Studio", "check", "series", "settle", "settle_sweep"]
+__all__ = [
+    "OUTDIR",
+    "Outlook",
+    "Settled",
+    "Studio",
+    "check",
+    "outlook",
+    "series",
+    "settle",
+    "settle_sweep",
+]

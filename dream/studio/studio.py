@@ -232,7 +232,12 @@ class Studio:
             self.past.append(recipe.seed)
             made = yield from self._finished(raw, picture, pictures, album)
             if made is not None:
-                yield Made(picture=picture, pictures=pictures, seconds=time.monotonic() - began)
+                yield Made(
+                    picture=picture,
+                    pictures=pictures,
+                    seconds=time.monotonic() - began,
+                    facts=made.facts,
+                )
                 self.kept.append((yield from album.keep(made)))
             return True
         except DreamError as error:

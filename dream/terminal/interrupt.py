@@ -1,4 +1,4 @@
-"""Ctrl-C, answered in one place.
+"""Ctrl-C at the plain prompt, answered in one place.
 
 While lines are made, Ctrl-C is raised as KeyboardInterrupt inside the generator of events, and
 nowhere else: not while a line is drawn, not between two prompts, not in prompt_toolkit's own
@@ -8,25 +8,19 @@ handling of the terminal. Pressed at such a moment it is remembered, and thrown 
 from __future__ import annotations
 
 import signal
-import time
 from collections.abc import Callable
 from inspect import GEN_RUNNING, getgeneratorstate
 from types import FrameType, TracebackType
 
 from dream.events import Cancelled, Event, Events
 
-_TWICE = 1.0
-"""Seconds within which a second Ctrl-C means: and the waiting lines too."""
-
 
 class Interrupts:
     """Used as a context manager, it holds SIGINT for as long as the program runs."""
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self._clock = clock
+    def __init__(self) -> None:
         self._events: Events[None] | None = None
         self._pressed = False
-        self._last = self._before_last = float("-inf")
 
     def __enter__(self) -> Interrupts:
         self._former = signal.signal(signal.SIGINT, self._press)
@@ -61,12 +55,7 @@ class Interrupts:
         finally:
             self._events, self._pressed = None, False
 
-    def twice(self) -> bool:
-        """Whether Ctrl-C was pressed twice in a row just now."""
-        return self._last - self._before_last < _TWICE and self._clock() - self._last < _TWICE
-
     def _press(self, number: int, frame: FrameType | None) -> None:
-        self._before_last, self._last = self._last, self._clock()
         if self._events is not None and getgeneratorstate(self._events) == GEN_RUNNING:
             self._events = None
             raise KeyboardInterrupt

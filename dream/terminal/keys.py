@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from prompt_toolkit.application.current import get_app
 from prompt_toolkit.enums import DEFAULT_BUFFER
-from prompt_toolkit.filters import Condition, has_focus
+from prompt_toolkit.filters import has_focus
 from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
 from prompt_toolkit.keys import Keys
 
@@ -17,7 +17,7 @@ class Desk:
     """What lies ready for the prompt."""
 
     waiting: deque[str] = field(default_factory=deque)
-    """Whole lines, to be entered one after the other."""
+    """Whole lines that were pasted behind the one that is being entered."""
     text: str = ""
     """What the next edit line begins with."""
     notes: list[str] = field(default_factory=list)
@@ -28,18 +28,14 @@ class Desk:
         self.text = f"{text} {self.text}" if self.text else text
 
 
-def key_bindings(desk: Desk) -> KeyBindings:
-    """Ctrl-C clears a line that is not empty; each line of a paste is a line of its own."""
+def key_bindings(desk: Desk, interrupt: Callable[[], None]) -> KeyBindings:
+    """Ctrl-C is `interrupt`'s to answer; each line of a paste is a line of its own."""
     bindings = KeyBindings()
     typing = has_focus(DEFAULT_BUFFER)
-    something_typed = Condition(lambda: bool(get_app().current_buffer.text))
 
-    @bindings.add("c-c", filter=typing & something_typed)
-    @bindings.add("<sigint>", filter=typing & something_typed)
-    def clear(event: KeyPressEvent) -> None:
-        buffer = event.current_buffer
-        buffer.save_to_undo_stack()
-        buffer.text = ""
+    @bindings.add("c-c", filter=typing)
+    def ctrl_c(event: KeyPressEvent) -> None:
+        interrupt()
 
     @bindings.add(Keys.BracketedPaste, filter=typing)
     def paste(event: KeyPressEvent) -> None:

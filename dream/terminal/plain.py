@@ -1,14 +1,60 @@
-"""The prompt of a terminal that can only print: no colours, no menus; the system edits the line."""
+"""The prompt of a terminal that can only print: no colours, no menus, nothing below the line. The
+system edits it, and each line is made before the next is asked for."""
 
 from __future__ import annotations
 
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from prompt_toolkit.history import History
 
-from dream.terminal.show import MESSAGE
+from dream.commands import COMMANDS, Context, Edit, act
+from dream.events import Event
+from dream.studio import Studio
+from dream.terminal.history import FILE_NAME, LineHistory
+from dream.terminal.interrupt import Interrupts
+from dream.terminal.show import MESSAGE, Screen
+
+LEAVE = ("q", "quit", "exit")
+
+
+def converse_plainly(studio: Studio, screen: Screen) -> int:
+    """The loop: for each line that is entered, do it and show what happens."""
+    notes: list[str] = []
+    history = LineHistory(studio.outdir / FILE_NAME, notes.append, unkept=LEAVE)
+    context = Context(studio, history.lines, COMMANDS, history.clear)
+    ask = PlainPrompt(history, screen.write)
+
+    def show(event: Event) -> None:
+        if isinstance(event, Edit):
+            ask.text = event.text
+        else:
+            screen.show(event)
+
+    with Interrupts() as interrupts:
+        studio.warm()
+        for line in _entered(ask, screen):
+            while notes:
+                screen.say(notes.pop())
+            interrupts.follow(act(context, line), show)
+    return 0
+
+
+def _entered(ask: PlainPrompt, screen: Screen) -> Iterator[str]:
+    """Each line that is typed, until the person leaves."""
+    while True:
+        try:
+            line = ask()
+        except KeyboardInterrupt:
+            screen.say("to leave, type q or press Ctrl-D")
+            continue
+        except EOFError:
+            return
+        if line.strip() in LEAVE:
+            return
+        screen.typed(line)
+        yield line
 
 
 class PlainPrompt:
@@ -17,15 +63,16 @@ class PlainPrompt:
 
     def __init__(self, history: History, write: Callable[[str], None]) -> None:
         self._history, self._write = history, write
+        self.text = ""
+        """What the next line should begin with. It cannot be edited here; it is shown, to be
+        copied."""
 
-    def __call__(self, text: str) -> str:
-        """One line. Text to begin with cannot be edited here; it is shown, to be copied.
-
-        Raises EOFError at the end of input and KeyboardInterrupt on Ctrl-C.
-        """
+    def __call__(self) -> str:
+        """One line. Raises EOFError at the end of input and KeyboardInterrupt on Ctrl-C."""
         former = signal.signal(signal.SIGINT, signal.default_int_handler)
         try:
-            self._write(f"{text}\n{MESSAGE}" if text else MESSAGE)
+            self._write(f"{self.text}\n{MESSAGE}" if self.text else MESSAGE)
+            self.text = ""
             line = sys.stdin.buffer.readline().decode(errors="replace")
         except KeyboardInterrupt:
             self._write("\n")

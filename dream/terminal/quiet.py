@@ -1,11 +1,10 @@
-"""Keys pressed while no prompt is there to read them: kept for the next, not printed into the
-progress."""
+"""Keys pressed between two prompts: kept for the next, not printed into what is being said."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 if sys.platform != "win32":
     import termios
@@ -27,10 +26,5 @@ def unechoed() -> Iterator[None]:
     try:
         yield
     finally:
-        termios.tcsetattr(file, termios.TCSANOW, former)
-
-
-def forget_keys() -> None:
-    """Drop the keys that were pressed meanwhile."""
-    if sys.platform != "win32" and sys.stdin.isatty():
-        termios.tcflush(sys.stdin.fileno(), termios.TCIFLUSH)
+        with suppress(termios.error):  # it may be gone
+            termios.tcsetattr(file, termios.TCSANOW, former)

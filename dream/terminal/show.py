@@ -4,13 +4,27 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Callable, Iterator, Sequence
-from typing import TextIO
+from pathlib import Path
+from typing import Protocol, TextIO
 
+from prompt_toolkit.formatted_text import StyleAndTextTuples
 from prompt_toolkit.utils import get_cwidth
 
 from dream.commands import Line, Page
 from dream.errors import BadLine, DreamError
-from dream.events import Cancelled, Event, Failed, Loading, Note, Queued, Refused, Saved, Verified
+from dream.events import (
+    Cancelled,
+    Event,
+    Failed,
+    Loading,
+    Note,
+    Preview,
+    Queued,
+    Refused,
+    Saved,
+    Step,
+    Verified,
+)
 from dream.say import Pace, say
 
 MESSAGE = "dream> "
@@ -19,6 +33,37 @@ _ERASE = "\r\x1b[K"
 _TERM = 26
 """Cells for the terms of a page; longer ones stand on a line of their own."""
 _RED, _YELLOW, _DIM = "31", "33", "2"
+
+
+class Writable(Protocol):
+    """What is asked of a terminal's stream."""
+
+    @property
+    def encoding(self) -> str: ...
+    def write(self, text: str, /) -> int: ...
+    def flush(self) -> None: ...
+
+
+class Pictures(Protocol):
+    """How pictures are shown in this terminal."""
+
+    def live(self, preview: Preview) -> StyleAndTextTuples:
+        """A rough picture as rows for above the edit line; nothing where none is shown."""
+
+    def final(self, path: Path) -> str:
+        """A finished picture as text to print as it is; empty where none is shown."""
+
+
+class NoPictures:
+    """Shows none."""
+
+    def live(self, preview: Preview) -> StyleAndTextTuples:
+        """No rows."""
+        return []
+
+    def final(self, path: Path) -> str:
+        """No text."""
+        return ""
 
 
 class Screen:
@@ -31,14 +76,17 @@ class Screen:
 
     def __init__(
         self,
-        out: TextIO,
+        out: Writable,
         *,
         columns: Callable[[], int],
         rewrite: bool,
         colour: bool,
         paths: TextIO | None = None,
+        pictures: Pictures = NoPictures(),  # noqa: B008 - it knows nothing
     ) -> None:
-        self._out, self._columns, self._paths = out, columns, paths
+        self._out, self.columns, self._paths = out, columns, paths
+        self._pictures = pictures
+        self._live: StyleAndTextTuples = []
         self._rewrite, self._colour = rewrite, colour
         self._pace = Pace()
         self._drawn = False
@@ -48,14 +96,30 @@ class Screen:
         """Know what stands on the row above, after the prompt."""
         self._above = line
 
+    def begin(self, line: str) -> None:
+        """Say which line is begun, unless it is the one on the row above."""
+        if line != self._above:
+            self.say(MESSAGE + line)
+            self._above = line
+
+    def over(self) -> None:
+        """Know that nothing is being made."""
+        self._live = []
+
+    def live(self) -> StyleAndTextTuples:
+        """The picture being made, as rows; none when there is nothing to see."""
+        return self._live
+
     def show(self, event: Event) -> None:
         """One event, as one line or as the progress line."""
         if isinstance(event, Saved) and self._paths is not None:
             print(event.path.as_posix(), file=self._paths, flush=True)
+        if isinstance(event, Step) and event.preview is not None:
+            self._live = self._pictures.live(event.preview)
         bar = self._pace.of(event)
         match event:
             case Page(lines=lines):
-                for line in set_out(lines, self._columns() - 1):
+                for line in set_out(lines, self.columns() - 1):
                     self.say(line)
             case Refused(error=BadLine(column=column) as error, line=line) if column and line:
                 self._point(line, column)
@@ -66,6 +130,9 @@ class Screen:
                 self._draw(bar)
             case _ if (text := say(event)) is not None:
                 self.say(text, _colour_of(event))
+        if isinstance(event, Saved) and (picture := self._pictures.final(event.path)):
+            self._live = []
+            self.write(f"{picture}\n")
 
     def say(self, text: str, colour: str = "") -> None:
         """One line that stays."""
@@ -86,13 +153,13 @@ class Screen:
     def _draw(self, bar: str) -> None:
         """The progress line. Its last column stays free, where some terminals would wrap."""
         if self._rewrite:
-            self.write(self._wiped(clip(printable(bar), self._columns() - 1)))
+            self.write(self._wiped(clip(printable(bar), self.columns() - 1)))
             self._drawn = True
 
     def _point(self, line: str, column: int) -> None:
         """A caret below a character of the line: the one just typed, if it fitted on its row,
         else as much of it as fits, shown again."""
-        room = self._columns() - 1
+        room = self.columns() - 1
         line = printable(line)
         if line != self._above or get_cwidth(MESSAGE + line) > room:
             line, indent = excerpt(line, column, room - 2)

@@ -17,6 +17,9 @@ STYLE = Style.from_dict(
         "line.aside": "ansibrightblack",
         "line.error": "ansired underline",
         "auto-suggestion": "ansibrightblack",
+        "toolbar": "ansibrightblack",
+        "toolbar.outlook": "ansicyan",
+        "toolbar.wrong": "ansired",
         "completion-menu": "bg:default default",
         "completion-menu.completion.current": "reverse",
         "completion-menu.meta.completion": "bg:default ansibrightblack",
@@ -25,7 +28,8 @@ STYLE = Style.from_dict(
         "scrollbar.button": "reverse",
     }
 )
-"""Classes of the edit line (`line.…`, see highlight) and of prompt_toolkit's menu."""
+"""Classes of the edit line (`line.…`, see highlight), of the rows below it (`toolbar`), and of
+prompt_toolkit's menu."""
 
 
 def wants_colour(out: TextIO) -> bool:

@@ -13,7 +13,7 @@ from dream.errors import DreamError, EngineError, WorkerDied
 from dream.events import Loading, Note
 from dream.picture import Picture
 from dream.request import Recipe
-from dream.worker.process import Died, Process
+from dream.worker.process import Died, Process, Unwanted
 from dream.worker.wire import Begun, Cancel, Do, Done, Failed, Load, Open, Task, Told, Warm
 
 AGAIN = 2
@@ -51,6 +51,7 @@ class WorkerEngine:
     ) -> None:
         self._opening = Open(shelf, machine)
         self._jobs = count(1)
+        self._job = 0  # the one that is waited for
         self._closed = False
         self._cancelled = 0
         self._cancelled_at = 0.0
@@ -76,6 +77,12 @@ class WorkerEngine:
         """Begin to load a model, without waiting for it."""
         with suppress(Died, DreamError):
             (self._worker or self._fresh()).send(Warm(model))
+
+    def interrupt(self) -> None:
+        """See `dream.engine.base.Engine`."""
+        worker, job = self._worker, self._job
+        if worker is not None and job:
+            worker.wake(job)
 
     def close(self) -> None:
         """End the worker. A picture it is at is given up."""
@@ -112,7 +119,7 @@ class WorkerEngine:
 
     def _attempt(self, worker: Process, task: Task) -> _Doing:
         """The task, by this worker. Raises Died, and what the task raises."""
-        job = next(self._jobs)
+        job = self._job = next(self._jobs)
         loading = None
         worker.send(Do(job, task))
         over = False
@@ -133,7 +140,10 @@ class WorkerEngine:
                     case Failed(number, error) if number == job:
                         over = True
                         raise error
+                    case Unwanted(number) if number == job:
+                        raise KeyboardInterrupt
         finally:
+            self._job = 0
             if not over:
                 self._cancelled, self._cancelled_at = job, time.monotonic()
                 with suppress(Died, DreamError):
@@ -147,8 +157,11 @@ class WorkerEngine:
             if worker.over < self._cancelled:
                 left = self._cancelled_at + PATIENCE - time.monotonic()
             try:
-                if worker.receive(left if left is None else max(0.0, left)) == Begun(job):
+                answer = worker.receive(left if left is None else max(0.0, left))
+                if answer == Begun(job):
                     return
+                if answer == Unwanted(job):
+                    raise KeyboardInterrupt
             except TimeoutError:
                 if worker.over < self._cancelled:
                     raise Died("it would not leave the cancelled one") from None

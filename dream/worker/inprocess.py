@@ -49,6 +49,9 @@ class InProcessEngine:
         with suppress(Exception):
             self._workshop.load(model, lambda happening: None)
 
+    def interrupt(self) -> None:
+        """Does nothing: here each step is told, and the next one is soon enough."""
+
     def close(self) -> None:
         """Give the model's memory back."""
         self._workshop.close()

@@ -9,6 +9,7 @@ import sys
 import tempfile
 import threading
 from contextlib import suppress
+from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
 from queue import Empty, SimpleQueue
@@ -46,6 +47,13 @@ class Died(Exception):
     """The worker is no more; the text says how."""
 
 
+@dataclass(frozen=True)
+class Unwanted:
+    """Said on this side of the wire, by whoever gave the job up to whoever waits for it."""
+
+    job: int
+
+
 class Process:
     """A worker process. `send` and `receive` raise Died once it is gone, or the DreamError for
     which it left."""
@@ -72,7 +80,7 @@ class Process:
             )
         self._connection = Connection(ours.detach())
         self._sending = threading.Lock()
-        self._inbox: SimpleQueue[Answer | None] = SimpleQueue()
+        self._inbox: SimpleQueue[Answer | Unwanted | None] = SimpleQueue()
         # A thread of its own, for a Ctrl-C in the middle of a message would lose its other half.
         self._listener = threading.Thread(target=self._listen, name="worker-inbox", daemon=True)
         self._listener.start()
@@ -90,7 +98,11 @@ class Process:
             self.kill()  # interrupted half-way: what it would hear next has no beginning
             raise
 
-    def receive(self, seconds: float | None = None) -> Answer:
+    def wake(self, job: int) -> None:
+        """Have `receive` answer that a job is unwanted. For any thread."""
+        self._inbox.put(Unwanted(job))
+
+    def receive(self, seconds: float | None = None) -> Answer | Unwanted:
         """The next message. Raises TimeoutError after so many seconds."""
         try:
             answer = self._inbox.get(timeout=seconds)

@@ -24,14 +24,14 @@ def studio(tmp_path: Path) -> Studio:
 
 @pytest.fixture
 def typed(monkeypatch: pytest.MonkeyPatch) -> Typed:
-    """Type these keys at the real prompt, then q; what the screen showed, greeting left out."""
+    """Type these keys at the real prompt, then leave when all is made; what the screen showed, greeting left out."""
     monkeypatch.setenv("TERM", "xterm")
 
     def type_keys(studio: Studio, keys: str, columns: int = 80) -> str:
         out = io.StringIO()
         screen = Screen(out, columns=lambda: columns, rewrite=False, colour=False)
         with create_pipe_input() as pipe, create_app_session(input=pipe, output=DummyOutput()):
-            pipe.send_text(f"{keys}q\r")
+            pipe.send_text(f"{keys}q\rw")  # w: when all is made, if anything is left
             assert converse(studio, screen) == 0
         return out.getvalue().split("\n", 2)[2]
 

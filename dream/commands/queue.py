@@ -1,0 +1,79 @@
+"""Commands about the queue: lines that were entered and wait for their turn."""
+
+from __future__ import annotations
+
+from dream.commands.base import Context, Line, Page
+from dream.errors import BadLine
+from dream.events import Events, Note
+from dream.queue import Entry, Queue
+
+_SHOWN = 20
+"""Waiting lines shown at once."""
+
+
+def show(context: Context, argument: str) -> Events[None]:
+    """!queue: the line being made and those that wait."""
+    queue = _queue(context)
+    waiting = queue.waiting
+    page: list[Line] = [_row(entry, "now") for entry in [queue.current] if entry]
+    page += [_row(entry, "") for entry in waiting[:_SHOWN]]
+    if len(waiting) > _SHOWN:
+        page.append(f"           … and {len(waiting) - _SHOWN} more")
+    if queue.paused:
+        page.append("paused; !resume goes on")
+    yield Page(lines=tuple(page) or ("nothing waits",))
+
+
+def cancel(context: Context, argument: str) -> Events[None]:
+    """!cancel [N|all]: give up the line being made, line N of the queue, or all."""
+    queue = _queue(context)
+    if argument == "all":
+        count = queue.cancel_all()
+        if count or queue.current is None:
+            yield Note(text=f"{_lines(count)} given up")
+    elif argument:
+        entry = queue.cancel(_number(argument, "!cancel takes a line's number or all, not"))
+        if entry != queue.current:
+            yield Note(text=f"given up: {entry.line}")
+    elif queue.cancel_current() is None:
+        yield Note(text="nothing is being made")
+
+
+def move_up(context: Context, argument: str) -> Events[None]:
+    """!next N: line N of the queue comes next."""
+    entry = _queue(context).move_up(_number(argument, "!next takes a line's number, not"))
+    yield Note(text=f"next: {entry.line}")
+
+
+def pause(context: Context, argument: str) -> Events[None]:
+    """!pause: begin no further line; the one being made goes on."""
+    queue = _queue(context)
+    queue.pause()
+    yield Note(text="paused; what is being made goes on, !resume begins the next")
+
+
+def resume(context: Context, argument: str) -> Events[None]:
+    """!resume: go on with the waiting lines."""
+    queue = _queue(context)
+    queue.resume()
+    yield Note(text=f"going on; {_lines(len(queue.waiting))} in the queue")
+
+
+def _queue(context: Context) -> Queue:
+    if context.queue is None:
+        raise BadLine("there is no queue here: each line is made when it is entered")
+    return context.queue
+
+
+def _row(entry: Entry, when: str) -> str:
+    return f"  {when:3}{entry.number:5}  {entry.line}"
+
+
+def _number(argument: str, otherwise: str) -> int:
+    if not (argument.isascii() and argument.isdigit() and len(argument) < 10):
+        raise BadLine(f"{otherwise} “{argument}”", 0, "!queue shows them")
+    return int(argument)
+
+
+def _lines(count: int) -> str:
+    return "1 line" if count == 1 else f"{count} lines"

@@ -1,0 +1,30 @@
+"""One line's events, and how it is given up."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from dream.events import Cancelled, Event, Events, Made
+
+
+def follow(
+    events: Events[None], given_up: Callable[[], bool], show: Callable[[Event], None]
+) -> None:
+    """Show all events. Once the line is `given_up`, KeyboardInterrupt is raised inside the events,
+    once, and how they end is theirs to say; a picture that is made is kept first."""
+    told = False
+    try:
+        event = next(events)
+        while True:
+            show(event)
+            told = told or isinstance(event, Cancelled)  # they were woken before we could say it
+            if told or not given_up() or isinstance(event, Made):
+                event = next(events)
+            else:
+                told = True
+                event = events.throw(KeyboardInterrupt())
+    except StopIteration:
+        pass
+    except KeyboardInterrupt:
+        # They had no answer of their own, as a command that only looks something up.
+        show(Cancelled(finished=0, count=1))

@@ -1,0 +1,167 @@
+"""The queue: who is being made, who waits, in which order."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+from dream.errors import BadLine
+
+Keep = Callable[[Sequence[str]], None]
+"""Takes down all lines that are not done, the one being made first."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A line in the queue."""
+
+    number: int
+    """From 1, in the order they were entered; no two lines of a session share one."""
+    line: str
+
+
+class Queue:
+    """Lines in, one at a time out. Every method may be called from any thread.
+
+    One thread takes a line, makes it and says `finish`; all others put, look, move and cancel.
+    """
+
+    def __init__(
+        self,
+        keep: Keep = lambda lines: None,
+        interrupt: Callable[[], None] = lambda: None,
+    ) -> None:
+        """`keep` is called with each change. `interrupt` is called when the line being made is
+        given up, to wake whoever waits for its picture; it must return at once."""
+        self._keep, self._interrupt = keep, interrupt
+        self._changed = threading.Condition()
+        self._waiting: list[Entry] = []
+        self._current: Entry | None = None
+        self._numbers = 0
+        self._given_up = self._paused = self._closed = False
+
+    # ── for the one who makes them ─────────────────────────────────────────────────────────────
+
+    def take(self) -> Entry | None:
+        """The next line, when there is one and nothing is paused; None once the queue is closed."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._closed or (self._waiting and not self._paused))
+            if self._closed:
+                return None
+            self._current, self._given_up = self._waiting.pop(0), False
+            return self._current
+
+    def finish(self) -> None:
+        """The line that was taken is over, made or not. In a closed queue it counts as not made,
+        and stays kept."""
+        with self._changed:
+            self._current = None
+            self._save()
+
+    def given_up(self) -> bool:
+        """Whether the line being made is no longer wanted."""
+        return self._given_up
+
+    # ── for everyone else ──────────────────────────────────────────────────────────────────────
+
+    @property
+    def current(self) -> Entry | None:
+        """The line being made."""
+        return self._current
+
+    @property
+    def waiting(self) -> tuple[Entry, ...]:
+        """The lines after it, the next one first."""
+        with self._changed:
+            return tuple(self._waiting)
+
+    @property
+    def paused(self) -> bool:
+        """Whether no further line is begun."""
+        return self._paused
+
+    @property
+    def idle(self) -> bool:
+        """Whether there is nothing to do: no line is being made and none waits."""
+        with self._changed:
+            return self._current is None and not self._waiting
+
+    def put(self, lines: Iterable[str]) -> None:
+        """Have these lines made after all others."""
+        with self._changed:
+            for line in lines:
+                self._numbers += 1
+                self._waiting.append(Entry(self._numbers, line))
+            self._save()
+
+    def move_up(self, number: int) -> Entry:
+        """Have a waiting line be the next. Raises BadLine when there is none of that number."""
+        with self._changed:
+            entry = self._waiting.pop(self._index(number))
+            self._waiting.insert(0, entry)
+            self._save()
+            return entry
+
+    def cancel(self, number: int) -> Entry:
+        """Give a line up, waiting or being made. Raises BadLine when there is none of that
+        number."""
+        with self._changed:
+            if self._current is not None and self._current.number == number:
+                self._give_up()
+                return self._current
+            entry = self._waiting.pop(self._index(number))
+            self._save()
+            return entry
+
+    def cancel_current(self) -> Entry | None:
+        """Give up the line being made, if there is one."""
+        with self._changed:
+            self._give_up()
+            return self._current
+
+    def cancel_all(self) -> int:
+        """Give up every line; how many of them were waiting."""
+        with self._changed:
+            count = len(self._waiting)
+            self._waiting.clear()
+            self._save()
+            self._give_up()
+            return count
+
+    def pause(self) -> None:
+        """Begin no further line. The one being made goes on."""
+        self._paused = True
+
+    def resume(self) -> None:
+        """Go on with the waiting lines."""
+        with self._changed:
+            self._paused = False
+            self._changed.notify_all()
+
+    def close(self) -> None:
+        """Give up the line being made and begin no other. What was not done stays kept as it is:
+        nothing changes that any more."""
+        with self._changed:
+            self._closed = True
+            self._give_up()
+            self._changed.notify_all()
+
+    # ── with the lock held ─────────────────────────────────────────────────────────────────────
+
+    def _give_up(self) -> None:
+        if self._current is not None:
+            self._given_up = True
+            self._interrupt()
+
+    def _index(self, number: int) -> int:
+        for index, entry in enumerate(self._waiting):
+            if entry.number == number:
+                return index
+        raise BadLine(f"no line {number} is waiting", 0, "!queue shows their numbers")
+
+    def _save(self) -> None:
+        if not self._closed:
+            current = [self._current.line] if self._current else []
+            self._keep([*current, *(entry.line for entry in self._waiting)])
+        self._changed.notify_all()

@@ -1,0 +1,82 @@
+"""The line being typed, judged before Enter: what it would make, or what is wrong with it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from prompt_toolkit.buffer import Buffer
+
+from dream.commands import Context, find, is_command
+from dream.errors import BadLine, DreamError
+from dream.line import is_skipped
+from dream.studio import outlook
+
+_PAUSE = 0.2
+"""Seconds without a key before a line is looked at."""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What to say about a line."""
+
+    text: str
+    wrong: bool = False
+
+
+class Judge:
+    """Looks at the edit line in a thread of its own, a moment after it was changed; never holds
+    up a key, however slow the disk with the models is."""
+
+    def __init__(self, context: Context, show: Callable[[Verdict | None], None]) -> None:
+        self._context, self._show = context, show
+        self._soon: asyncio.TimerHandle | None = None
+
+    def changed(self, buffer: Buffer) -> None:
+        """The line was changed. For a Buffer's `on_text_changed`."""
+        if self._soon is not None:
+            self._soon.cancel()
+        if not buffer.text.strip():
+            self._show(None)
+            return
+        self._soon = asyncio.get_running_loop().call_later(_PAUSE, self._look, buffer)
+
+    def _look(self, buffer: Buffer) -> None:
+        text = buffer.text
+
+        def done(looked: asyncio.Future[Verdict | None]) -> None:
+            if not looked.cancelled() and buffer.text == text:
+                self._show(looked.result())
+
+        loop = asyncio.get_running_loop()
+        loop.run_in_executor(None, judge, self._context, text).add_done_callback(done)
+
+
+def judge(context: Context, line: str) -> Verdict | None:
+    """What a line would make or do, or why it cannot; None when there is nothing to say."""
+    typed = line.strip()
+    if is_skipped(typed):
+        return None
+    if is_command(typed):
+        return _command(context, typed.split()[0])
+    try:
+        return Verdict(str(outlook(context.studio, line)))
+    except DreamError as error:
+        column = getattr(error, "column", 0)
+        # The word at the end is still being typed: what it lacks is told, but not blamed.
+        unfinished = not line[-1].isspace() and column > line.rfind(" ")
+        return Verdict(_told(error), wrong=not unfinished)
+
+
+def _command(context: Context, name: str) -> Verdict | None:
+    try:
+        command = find(context.commands, name)
+    except BadLine as error:
+        begun = any(command.name.startswith(name) for command in context.commands)
+        return None if begun else Verdict(_told(error), wrong=True)
+    return Verdict(f"{command.name} {command.usage}".rstrip() + f": {command.help}")
+
+
+def _told(error: DreamError) -> str:
+    return f"{error.message} ({error.hint})" if error.hint else error.message

@@ -1,0 +1,272 @@
+"""The living prompt: a line is typed while another is made.
+
+One thread makes the lines of the queue, one after the other. This one reads keys and shows what
+happens, and is never waited for: events come to it through the event loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from functools import partial
+from threading import Thread
+from typing import Any
+
+from prompt_toolkit.application import Application
+from prompt_toolkit.application.current import get_app_session
+
+from dream.commands import COMMANDS, Context, Edit, act, takes_turn
+from dream.events import Event, Loading
+from dream.line import is_skipped
+from dream.queue import Entry, KeptLines, Queue, follow
+from dream.studio import Studio
+from dream.terminal.ask import ask
+from dream.terminal.edit import edit_line
+from dream.terminal.history import FILE_NAME, LineHistory
+from dream.terminal.judge import Judge, Verdict
+from dream.terminal.keys import Desk, key_bindings
+from dream.terminal.plain import LEAVE
+from dream.terminal.quiet import unechoed
+from dream.terminal.show import Screen
+from dream.terminal.signals import Ended, handled
+from dream.terminal.toolbar import Toolbar
+
+_TWICE = 1.0
+"""Seconds within which a second Ctrl-C means: and the waiting lines too."""
+_PATIENCE = 10.0
+"""Seconds that the picture being made is given to be given up, when the session ends."""
+
+
+class Conversation:
+    """One session at the prompt. `run` is all there is to it."""
+
+    def __init__(self, studio: Studio, screen: Screen) -> None:
+        self._studio, self._screen = studio, screen
+        self._desk = Desk()
+        self._kept = KeptLines(studio.outdir, self._desk.notes.append)
+        self._queue = Queue(self._kept.write, studio.engine.interrupt)
+        self._history = LineHistory(
+            studio.outdir / FILE_NAME, self._desk.notes.append, unkept=LEAVE
+        )
+        self._context = Context(
+            studio, self._history.lines, COMMANDS, self._history.clear, self._queue
+        )
+        self._toolbar = Toolbar(self._context, self._queue, screen.columns)
+        self._edit = edit_line(
+            self._context,
+            self._history,
+            key_bindings(self._desk, self._interrupt),
+            above=screen.live,
+            below=self._toolbar,
+        )
+        self._edit.default_buffer.on_text_changed += Judge(self._context, self._judged).changed
+        self._edit.app.after_render += self._first_painted
+        self._maker = Thread(target=self._make, name="maker", daemon=True)
+        self._apps = get_app_session()
+        self._over: BaseException | None = None
+        self._cancelled_at = float("-inf")
+
+    def run(self) -> int:
+        """Until the person leaves or the terminal does; the exit status. What was not made is kept
+        on disk."""
+        with unechoed():
+            return asyncio.run(self._converse())
+
+    # ── lines in ───────────────────────────────────────────────────────────────────────────────
+
+    async def _converse(self) -> int:
+        self._loop = asyncio.get_running_loop()
+        ended: Ended | None = None
+        with handled(self._loop, self._interrupt, self._end):
+            try:
+                await self._offer(self._kept.take_over())
+                while not await self._enter(await self._lines()):
+                    pass
+            except Ended as end:
+                ended = end
+            except (EOFError, OSError):  # the terminal may be gone before its signal comes
+                ended = self._over if isinstance(self._over, Ended) else None
+                if ended is None:
+                    raise
+            finally:
+                await self._close()
+        return ended.status if ended else 0
+
+    async def _lines(self) -> Sequence[str]:
+        """What is entered next: a line, with those that were pasted behind it."""
+        if self._over is not None:
+            raise self._over
+        text, self._desk.text = self._desk.text, ""
+        try:
+            line = await self._edit.prompt_async(default=text, handle_sigint=False)
+        except EOFError:
+            return LEAVE[:1]
+        # What cannot be UTF-8 (bytes of another encoding, pasted) is shown as such, once and for
+        # all. A line break can be typed, with Ctrl-V or as a key of the editor; it ends a line.
+        first, *others = line.encode(errors="replace").decode().split("\n")
+        others += self._desk.waiting
+        self._desk.waiting.clear()
+        for other in others:
+            self._history.append_string(other)
+        self._screen.typed(first)
+        self._say_notes()
+        return [first, *others]
+
+    async def _enter(self, lines: Sequence[str]) -> bool:
+        """Queue what takes its turn, do the rest at once; True to leave."""
+        turns: list[str] = []
+        for index, line in enumerate(lines):
+            if line.strip() in LEAVE:
+                self._queue.put(turns)
+                return await self._may_leave()
+            if takes_turn(self._context, line):
+                turns.append(line)
+                continue
+            self._queue.put(turns)
+            turns = []
+            if index and not is_skipped(line):
+                self._screen.begin(line)
+            for event in act(self._context, line):
+                self._show(event)
+        self._queue.put(turns)
+        self._say_notes()
+        return False
+
+    async def _may_leave(self) -> bool:
+        """Whether to leave now, with lines that are not made."""
+        if self._queue.idle:
+            return True
+        count = len(self._queue.waiting) + (self._queue.current is not None)
+        question = f"{_lines(count)} not made; y: leave and keep, w: leave when made, n: stay"
+        try:
+            answer = await ask(question, "ywn")
+        except EOFError:
+            answer = "y"
+        self._toolbar.leaving = answer == "w"
+        return answer == "y" or (answer == "w" and self._queue.idle)
+
+    async def _offer(self, left: Sequence[str]) -> None:
+        """Ask about the lines a session before this one left."""
+        if not left:
+            return
+        for line in left[:5]:
+            self._screen.say(f"  {line}")
+        more = f", of {_lines(len(left))}" if len(left) > 5 else ""
+        try:
+            answer = await ask(f"not made when dream ended{more}: make now?", "yn")
+        except EOFError:
+            raise Ended(0) from None  # they stay where they are
+        self._queue.put(left if answer == "y" else ())
+
+    # ── what happens ───────────────────────────────────────────────────────────────────────────
+
+    def _show(self, event: Event) -> None:
+        self._toolbar.note(event)
+        if isinstance(event, Edit):
+            self._put(event.text)
+        elif not isinstance(event, Loading):  # which the toolbar tells
+            self._screen.show(event)
+        self._edit.app.invalidate()
+
+    def _put(self, text: str) -> None:
+        """Text into the edit line, or into the next one if somebody is typing."""
+        buffer = self._edit.default_buffer
+        if self._edit.app.is_running and not buffer.text:
+            buffer.text, buffer.cursor_position = text, len(text)
+        else:
+            self._desk.put(text)
+
+    def _begun(self, entry: Entry) -> None:
+        self._screen.begin(entry.line)
+
+    def _ended(self) -> None:
+        self._toolbar.idle()
+        self._screen.over()
+        self._edit.app.invalidate()
+        if self._toolbar.leaving and self._queue.idle:
+            self._leave(EOFError())
+
+    def _judged(self, verdict: Verdict | None) -> None:
+        self._toolbar.verdict = verdict
+        self._edit.app.invalidate()
+
+    def _say_notes(self) -> None:
+        while self._desk.notes:
+            self._screen.say(self._desk.notes.pop())
+
+    # ── the other thread ───────────────────────────────────────────────────────────────────────
+
+    def _first_painted(self, app: Application[str]) -> None:
+        # Nobody waits for what takes long to start: by now the prompt stands there.
+        app.after_render -= self._first_painted
+        self._maker.start()
+
+    def _make(self) -> None:
+        try:
+            self._studio.warm()
+            while (entry := self._queue.take()) is not None:
+                self._post(self._begun, entry)
+                events = act(self._context, entry.line)
+                follow(events, self._queue.given_up, partial(self._post, self._show))
+                self._queue.finish()
+                self._post(self._ended)
+        except BaseException as error:  # a bug; it ends the session, and is shown where all end
+            self._post(self._leave, error)
+
+    def _post(self, do: Callable[..., None], *values: Any) -> None:
+        """Have this thread's affairs done in the other one."""
+
+        def safely() -> None:
+            try:
+                do(*values)
+            except BaseException as error:
+                self._leave(error)
+
+        with suppress(RuntimeError):  # the loop is closed: nobody is there to see it
+            self._loop.call_soon_threadsafe(safely)
+
+    # ── ways out ───────────────────────────────────────────────────────────────────────────────
+
+    def _interrupt(self) -> None:
+        """Ctrl-C: at work, give up the line being made, and soon again all others; else as a shell
+        does. What is being typed is cleared only where nothing else was meant."""
+        now = time.monotonic()
+        buffer = self._edit.default_buffer
+        if now - self._cancelled_at < _TWICE:
+            if count := self._queue.cancel_all():
+                self._screen.say(f"and {count} waiting line{'s' if count > 1 else ''} given up")
+        elif self._queue.cancel_current() is not None:
+            self._cancelled_at = now
+        elif buffer.text:
+            buffer.save_to_undo_stack()
+            buffer.text = ""
+        else:
+            self._screen.say("to leave, type q or press Ctrl-D")
+
+    def _end(self, ended: Ended) -> None:
+        self._leave(ended)
+
+    def _leave(self, error: BaseException) -> None:
+        """End the edit line or the question that stands there, or the next one."""
+        app = self._apps.app
+        if not isinstance(error, EOFError):
+            self._over = self._over or error
+        if app is not None and app.is_running and app.future and not app.future.done():
+            app.exit(exception=error)
+
+    async def _close(self) -> None:
+        kept = len(self._queue.waiting) + (self._queue.current is not None)
+        self._queue.close()
+        if self._maker.is_alive():
+            await asyncio.to_thread(self._maker.join, _PATIENCE)
+        await asyncio.sleep(0)  # its last words
+        if kept:
+            with suppress(OSError):
+                self._screen.say(f"{_lines(kept)} kept for the next session here")
+        self._kept.close()
+
+
+def _lines(count: int) -> str:
+    return "1 line" if count == 1 else f"{count} lines"

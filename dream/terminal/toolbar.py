@@ -1,0 +1,102 @@
+"""The rows below the edit line: what is being made, what waits, what the typed line is worth."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from prompt_toolkit.formatted_text import StyleAndTextTuples
+from prompt_toolkit.utils import get_cwidth
+
+from dream.commands import Context
+from dream.errors import DreamError
+from dream.events import Event, Loading, Made, Queued, Step
+from dream.queue import Queue
+from dream.request import FLAGS
+from dream.say import Pace, say
+from dream.terminal.judge import Verdict
+from dream.terminal.show import clip, printable
+
+_BETWEEN = "  ·  "
+
+
+class Toolbar:
+    """Called, it gives its rows, as narrow as the terminal is; what matters most stands first and
+    what does not fit is left out."""
+
+    def __init__(self, context: Context, queue: Queue, columns: Callable[[], int]) -> None:
+        self.verdict: Verdict | None = None
+        """On the line being typed."""
+        self.leaving = False
+        """Whether the session ends when all is made."""
+        self._context, self._queue, self._columns = context, queue, columns
+        self._pace = Pace()
+        self._doing = ""
+        self._device = ""
+        self._default = ""
+
+    def note(self, event: Event) -> None:
+        """Something happened."""
+        bar = self._pace.of(event)
+        match event:
+            case Loading() | Queued():
+                self._doing = say(event) or "starting …"
+            case Step():
+                self._doing = bar or ""
+            case Made(facts=facts):
+                self._device = " ".join(facts[k] for k in ("device", "precision") if k in facts)
+
+    def idle(self) -> None:
+        """The line that was being made is over."""
+        self._doing = ""
+
+    def __call__(self) -> StyleAndTextTuples:
+        """The rows, styled."""
+        room = self._columns() - 1
+        rows: StyleAndTextTuples = []
+        if self.verdict is not None:
+            style = "class:toolbar.wrong" if self.verdict.wrong else "class:toolbar.outlook"
+            rows.append((style, f"{clip(printable(self.verdict.text), room)}\n"))
+        rows.append(("class:toolbar", _fitted(self._parts(), room)))
+        return rows
+
+    def _parts(self) -> Iterator[str]:
+        """What there is to say, the most important first."""
+        if self._queue.current is not None:
+            yield self._doing or "starting …"
+        if waiting := len(self._queue.waiting):
+            yield f"{waiting} waiting"
+        if self._queue.paused:
+            yield "paused"
+        if self.leaving:
+            yield "leaving when all is made"
+        yield self._model()
+        if self._device:
+            yield self._device
+        changed = self._context.studio.changed
+        yield from (
+            " ".join((FLAGS[name].names[0], *FLAGS[name].kind.write(value)))
+            for name, value in changed.items()
+            if value is not None and name != "model"
+        )
+
+    def _model(self) -> str:
+        studio = self._context.studio
+        if studio.base.model:
+            return studio.base.model
+        if not self._default:
+            try:
+                self._default = studio.shelf.default()
+            except DreamError:
+                self._default = "no model"  # the greeting said it in full
+        return self._default
+
+
+def _fitted(parts: Iterator[str], room: int) -> str:
+    """As many parts as fit, the first of them in any case."""
+    text = ""
+    for part in map(printable, parts):
+        longer = f"{text}{_BETWEEN}{part}" if text else part
+        if text and get_cwidth(longer) > room:
+            break
+        text = clip(longer, room)
+    return text
