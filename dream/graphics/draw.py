@@ -1,0 +1,106 @@
+"""Pixels to terminal text, through chafa.
+
+chafa.py finds and loads the library; the calls are made here, since its own classes (1.2) never
+free what they make, half a megabyte for each picture. https://hpjansson.org/chafa/ref/
+"""
+
+from __future__ import annotations
+
+import ctypes
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+from dream.errors import DreamError
+from dream.graphics.terminal import Terminal
+
+_RGB8 = 8
+_MODES = {"symbols": 0, "sixel": 1, "kitty": 2, "iterm2": 3}
+_CANVASES = {"all": 0, "256": 2, "16": 3, "none": 5}
+_TMUX = 2
+_SPACE, _BLOCK, _BORDER, _QUAD, _HALF, _ASCII = 1 << 0, 1 << 3, 1 << 4, 1 << 7, 3 << 8, 1 << 14
+_SYMBOLS = _SPACE | _BLOCK | _BORDER | _QUAD | _HALF
+
+_Pointer, _Int = ctypes.c_void_p, ctypes.c_int
+
+
+class NoGraphics(DreamError):
+    """chafa is not here, or does not work."""
+
+
+class _Text(ctypes.Structure):
+    """GLib's GString."""
+
+    _fields_ = (("text", _Pointer), ("length", ctypes.c_size_t), ("room", ctypes.c_size_t))
+
+
+def draw(
+    rgb: bytes,
+    size: tuple[int, int],
+    cells: tuple[int, int],
+    terminal: Terminal,
+    *,
+    ascii_only: bool = False,
+) -> str:
+    """Text that shows a picture from the cursor on, so many cells wide and high.
+
+    `rgb` has three bytes for each pixel of `size` (width, height). Raises NoGraphics.
+    """
+    if len(rgb) != size[0] * size[1] * 3 or min(*size, *cells) < 1:
+        # The library would read on beyond the pixels, or end the process.
+        raise ValueError(f"{len(rgb)} bytes are no {size[0]} x {size[1]} pixels in {cells} cells")
+    call, free_text = _library()
+    with ExitStack() as owned:
+        config = owned.enter_context(_own(call, "canvas_config"))
+        call("canvas_config_set_geometry", None, config, *cells)
+        call("canvas_config_set_cell_geometry", None, config, *terminal.cell)
+        call("canvas_config_set_pixel_mode", None, config, _MODES[terminal.protocol])
+        call("canvas_config_set_canvas_mode", None, config, _CANVASES[terminal.colours])
+        if terminal.through_tmux:
+            call("canvas_config_set_passthrough", None, config, _TMUX)
+        symbols = owned.enter_context(_own(call, "symbol_map"))
+        call("symbol_map_add_by_tags", None, symbols, _ASCII if ascii_only else _SYMBOLS)
+        call("canvas_config_set_symbol_map", None, config, symbols)
+        canvas = owned.enter_context(_own(call, "canvas", config))
+        frame = owned.enter_context(_own(call, "frame", rgb, _RGB8, *size, size[0] * 3))
+        image = owned.enter_context(_own(call, "image"))
+        call("image_set_frame", None, image, frame)
+        # Through tmux a picture goes by a number, of 24 bits; the next one needs another.
+        named = zlib.crc32(rgb) % 0xFFFFFF + 1 if terminal.through_tmux else -1
+        placed = owned.enter_context(_own(call, "placement", image, named))
+        call("canvas_set_placement", None, canvas, placed)
+        info = call("term_db_get_fallback_info", _Pointer, call("term_db_get_default", _Pointer))
+        owned.callback(call, "term_info_unref", None, _Pointer(info))
+        made = call("canvas_print", _Pointer, canvas, _Pointer(info))
+        owned.callback(free_text, _Pointer(made), 1)
+        text = _Text.from_address(made)
+        return ctypes.string_at(text.text, text.length).decode()
+
+
+@contextmanager
+def _own(call: Callable[..., Any], kind: str, *arguments: object) -> Iterator[ctypes.c_void_p]:
+    """A new object of the library, let go of at the end."""
+    made = _Pointer(call(f"{kind}_new", _Pointer, *arguments))
+    try:
+        yield made
+    finally:
+        call(f"{kind}_unref", None, made)
+
+
+def _library() -> tuple[Callable[..., Any], Callable[..., Any]]:
+    """How to call chafa: a function's name without its prefix, its result's type, its arguments;
+    and GLib's g_string_free. Raises NoGraphics."""
+    try:
+        from chafa import libraries
+
+        chafa, glib = libraries._Chafa, ctypes.CDLL(libraries._lib_glib)
+    except (ImportError, OSError, AttributeError) as error:
+        raise NoGraphics(f"no pictures in the terminal: {error}", "pip install chafa.py") from error
+
+    def call(name: str, result: Any, *arguments: object) -> Any:
+        function = getattr(chafa, f"chafa_{name}")
+        function.argtypes, function.restype = None, result
+        return function(*arguments)
+
+    return call, glib.g_string_free

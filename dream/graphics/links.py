@@ -1,0 +1,25 @@
+"""Files' names that a terminal opens when they are clicked (OSC 8)."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TextIO
+from urllib.parse import quote
+
+from dream.graphics.terminal import is_dumb
+
+
+def wants_links(out: TextIO, environment: Mapping[str, str]) -> bool:
+    """Whether links can be written there. A terminal that does not know them shows their text;
+    screen and the Linux console are said to show more than that."""
+    console = environment.get("TERM", "") == "linux" or bool(environment.get("STY"))
+    return out.isatty() and not is_dumb(environment) and not console
+
+
+def links_to(text: str, path: Path) -> str:
+    """The text as a link to a file. The host is named, so that over SSH nothing of the same name
+    opens here instead. https://gist.github.com/egmontkob/eb114294efbcd5adb1944c9f3cb5feda"""
+    where = quote(path.absolute().as_posix(), errors="surrogateescape")
+    return f"\x1b]8;;file://{quote(socket.gethostname())}{where}\x1b\\{text}\x1b]8;;\x1b\\"
