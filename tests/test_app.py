@@ -47,6 +47,17 @@ def test_words_make_pictures_and_paths(run) -> None:
     assert out.splitlines()[0] == "outputs/img-samples/000001.42.png"
 
 
+def test_a_sweep_in_the_shell(run, tmp_path: Path) -> None:
+    status, out, err = run("a", "cat", "-C", "5,7.5", "-s", "1..3", "-S1", "--sheet")
+    assert status == 0
+    assert len(out.splitlines()) == 6
+    assert "6 pictures: 2 × -C, 3 × -s" in err
+    _, planned, _ = run("--dry_run", "a cat", "-C", "5,7.5", "-S1")
+    assert [line.partition("-C")[2].split()[0] for line in planned.splitlines()] == ["5", "7.5"]
+    status, _, err = run("-C", "5,7.5", "--from_file=-", stdin="a cat\n")
+    assert (status, "wants a prompt" in err) == (2, True)
+
+
 def test_a_piped_line_and_from_file_alike(run, tmp_path: Path) -> None:
     lines = "a cat -S1\n# no\n\na dog -S2\n"
     (tmp_path / "lines.txt").write_text(lines)

@@ -2,7 +2,7 @@
 
 from dream.gallery.claims import Claim
 from dream.gallery.gallery import Entry, Gallery
-from dream.gallery.log import LOG_NAME, read_log
+from dream.gallery.log import LOG_NAME, last_lines, read_log
 from dream.gallery.naming import Name, file_name, prompt_folder
 from dream.gallery.png import Record, log_line_of, read_record
 
@@ -14,6 +14,7 @@ __all__ = [
     "Name",
     "Record",
     "file_name",
+    "last_lines",
     "log_line_of",
     "prompt_folder",
     "read_log",

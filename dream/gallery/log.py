@@ -94,6 +94,20 @@ def read_log(path: Path) -> Iterator[tuple[int, str]]:
     return ((n, line.strip("\0").removesuffix("\r")) for n, line in enumerate(lines, 1))
 
 
+def last_lines(path: Path, size: int = 1 << 16) -> list[str]:
+    """The log's last whole lines, oldest first, of at most so many bytes; none where there are
+    none to be read."""
+    try:
+        with path.open("rb") as file:
+            start = max(0, file.seek(0, os.SEEK_END) - size)
+            file.seek(start)
+            data = file.read(size)
+    except OSError:
+        return []
+    lines = data.split(b"\n")
+    return [_text(line) for line in lines[bool(start) :] if line]
+
+
 def _text(line: bytes) -> str:
     for encoding in ("utf-8", "cp1252"):
         with suppress(UnicodeDecodeError):

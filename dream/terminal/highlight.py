@@ -107,7 +107,9 @@ def _wrong(words: Sequence[Word], fault: int, end: int) -> Iterator[Span]:
     """A switch with its values, one of which cannot be read. What is still being typed, at the
     line's end, is not called wrong yet."""
     for word in words:
-        if word.start == fault and word.end < end:
-            yield word.start, word.end, "error"
+        if word.start <= fault < word.end < end:
+            if word.start < fault and word.switch:
+                yield word.start, fault, "switch"
+            yield fault, word.end, "error"
         elif word.switch:
             yield word.start, word.end, "switch"

@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-_PATIENCE = 0.05
-"""Seconds for one folder; what was found by then is offered."""
+PATIENCE = 0.05
+"""Seconds; what was found by then is offered."""
 _MOST = 500
 
 
@@ -28,6 +28,7 @@ def matching(
     within: str = "",
     files: bool = True,
     endings: tuple[str, ...] = (),
+    patience: float = PATIENCE,
     clock: Callable[[], float] = time.monotonic,
 ) -> list[Found]:
     """What goes on from `typed`, by name: folders and, of files, those with one of the endings
@@ -36,7 +37,7 @@ def matching(
     head += slash
     found: list[Found] = []
     try:
-        for entry in _until(clock() + _PATIENCE, Path(within, Path(head).expanduser()), clock):
+        for entry in _until(clock() + patience, Path(within, Path(head).expanduser()), clock):
             name = entry.name
             if not name.startswith(start) or (name.startswith(".") and not start):
                 continue

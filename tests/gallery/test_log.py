@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from dream.errors import GalleryError
-from dream.gallery import read_log
+from dream.gallery import LOG_NAME, last_lines, read_log
 from dream.gallery.log import appending, log_line, logged_name, logged_names, shown
 
 
@@ -29,6 +29,14 @@ def test_lines_of_every_era_are_read(tmp_path: Path, data: bytes, lines: list[st
     path = tmp_path / "dream_log.txt"
     path.write_bytes(data)
     assert list(read_log(path)) == list(enumerate(lines, 1))
+
+
+def test_the_last_lines_are_whole(tmp_path: Path) -> None:
+    log = tmp_path / LOG_NAME
+    assert last_lines(log) == []
+    log.write_text("".join(f"line {n}\n" for n in range(100)))
+    assert last_lines(log) == [f"line {n}" for n in range(100)]
+    assert last_lines(log, 20) == ["line 98", "line 99"]
 
 
 def test_what_cannot_be_read_is_said_at_once_with_the_nearest_name(tmp_path: Path) -> None:

@@ -80,7 +80,7 @@ def test_folders_with_spaces_are_quoted_and_hidden_ones_wait_for_their_dot(
 
 
 def test_commands_and_their_files(studio: Studio) -> None:
-    assert completed(studio, "!re") == ["!replay"]
+    assert completed(studio, "!rep") == ["!replay"]
     assert completed(studio, "!replay m") == ['!replay "my pictures/']
     assert completed(studio, '!replay "my pictures/') == ['!replay "my pictures/a log.txt"']
     assert completed(studio, "!verify dre") == ["!verify dream_log.txt"]

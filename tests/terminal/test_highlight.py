@@ -25,6 +25,13 @@ def coloured(line: str) -> list[tuple[str, str]]:
         ("a -stpes 20 -g", [("-stpes", "error"), ("-g", "switch")]),
         ("a -s 5000 -g", [("-s", "switch"), ("5000", "error"), ("-g", "switch")]),
         ("a -s 5000", [("-s", "switch")]),
+        ("a -s5000 -g", [("-s", "switch"), ("5000", "error"), ("-g", "switch")]),
+        ("a -C 5,x -g", [("-C", "switch"), ("x", "error"), ("-g", "switch")]),
+        (
+            "a -C5,7 -S 1..3",
+            [("-C", "switch"), ("5,7", "value"), ("-S", "switch"), (" 1..3", "value")],
+        ),
+        ("a --negative b", [("--negative", "switch"), (" b", "negative")]),
         ("a -stp", [("-stp", "switch")]),
         ("!replay x.txt", [("!replay", "command")]),
         ("!rep", [("!rep", "command")]),

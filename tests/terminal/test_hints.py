@@ -104,6 +104,15 @@ def test_seeds_come_with_the_prompt_they_made(tmp_path: Path) -> None:
         ("421", "a cat"),
         ("42", "a red circle"),
     ]
+    again = fake_studio(tmp_path)
+    list(again.make("a dog -S43"))
+    completer = LineCompleter(Context(again, list, COMMANDS))
+    offers = completer.get_completions(Document("a cat -S 4"), CompleteEvent())
+    assert [(offer.text, offer.display_meta_text) for offer in offers] == [
+        ("43", "a dog"),
+        ("421", "a cat"),
+        ("42", "a red circle"),
+    ]
 
 
 def test_settings_are_completed_with_their_values(tmp_path: Path) -> None:

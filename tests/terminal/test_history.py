@@ -5,6 +5,9 @@ import stat
 from pathlib import Path
 
 import pytest
+from prompt_toolkit import PromptSession
+from prompt_toolkit.input import create_pipe_input
+from prompt_toolkit.output import DummyOutput
 
 from dream.errors import GalleryError
 from dream.terminal.history import LineHistory
@@ -101,3 +104,14 @@ def test_a_cleared_history_is_empty_and_goes_on(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(GalleryError, match="cannot clear"):
         history(tmp_path).clear()
+
+
+def test_ctrl_r_finds_a_line_of_another_session(tmp_path: Path) -> None:
+    path = tmp_path / "history"
+    path.write_text("a red circle -S1\na blue square -S2\na green ring -S3\n")
+    with create_pipe_input() as pipe:
+        session: PromptSession[str] = PromptSession(
+            history=history(path), input=pipe, output=DummyOutput()
+        )
+        pipe.send_text("\x12blue\r\r")
+        assert session.prompt() == "a blue square -S2"
