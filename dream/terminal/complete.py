@@ -4,6 +4,7 @@ folders, models and seeds; and commands with their files."""
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from itertools import islice
 
 from prompt_toolkit.application.current import get_app
@@ -12,16 +13,17 @@ from prompt_toolkit.document import Document
 from prompt_toolkit.filters import Condition
 
 from dream.commands import Context, is_command, topics
-from dream.errors import DreamError
+from dream.errors import BadLine, DreamError
+from dream.gallery import LOG_NAME, last_lines
 from dream.line import complete, quote, words
 from dream.line.complete import Values
 from dream.request import FLAGS
 from dream.studio import Studio
 from dream.terminal.hints import past_prompts, past_words
-from dream.terminal.paths import matching
+from dream.terminal.paths import PATIENCE, matching
 
 _MOST = 50
-"""Prompts or words that are offered at once."""
+"""Prompts or words that are offered at once, and lines of the log that are looked at."""
 
 
 class LineCompleter(Completer):
@@ -72,10 +74,18 @@ class LineCompleter(Completer):
 
 
 def _seeds(studio: Studio) -> Iterator[tuple[str, str]]:
-    """The session's seeds, the last picture's first, each with the prompt it was for."""
+    """Seeds, the last picture's first, each once with the prompt it was for: this session's, and
+    then those at the end of the log."""
     prompts = {saved.request.seed: saved.request.prompt for saved in studio.kept}
-    for seed in dict.fromkeys(reversed(studio.past)):
+    seen = dict.fromkeys(reversed(studio.past))
+    for seed in seen:
         yield str(seed), prompts.get(seed, "")
+    for line in reversed(last_lines(studio.outdir / LOG_NAME)[-_MOST:]):
+        with suppress(BadLine):
+            request = studio.read(line)
+            if request.seed is not None and request.seed not in seen:
+                seen[request.seed] = None
+                yield str(request.seed), request.prompt
 
 
 def _for_command(before: str, context: Context, values: Values) -> Iterator[Completion]:
@@ -94,6 +104,9 @@ def _for_command(before: str, context: Context, values: Values) -> Iterator[Comp
                 yield Completion(topic, -len(argument))
     elif completes == "setting":
         yield from _settings(argument, values)
+    elif completes == "model":
+        for value, meta in values(completes, argument):
+            yield Completion(value, -len(argument), display_meta=meta)
     elif completes in ("file", "picture"):
         endings = (".png",) if completes == "picture" else ()
         yield from _files(argument, str(context.studio.outdir), endings)
@@ -116,8 +129,12 @@ def _files(typed: str, outdir: str, endings: tuple[str, ...]) -> Iterator[Comple
     """Files here; and those among the pictures, which commands find without their folder."""
     said = list(words(typed))
     path = said[0].text if len(said) == 1 and said[0].quoted else typed.removeprefix('"')
-    found = [*matching(path, endings=endings), *matching(path, within=outdir, endings=endings)]
-    for text, shown in dict.fromkeys(found):
+    found = dict.fromkeys(
+        file
+        for folder in ("", outdir)
+        for file in matching(path, within=folder, endings=endings, patience=PATIENCE / 2)
+    )
+    for text, shown in found:
         if " " in text or typed.startswith('"'):
             # A folder's quote stays open, for its files to follow.
             text = quote(text).removesuffix('"') if text.endswith("/") else quote(text)
