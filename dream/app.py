@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import io
+import os
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -20,6 +21,9 @@ from dream.request import Request
 from dream.settings import read_settings, settings_files
 from dream.studio import Studio
 from dream.worker import open_engine
+
+_YES = ("1", "ON", "YES", "TRUE")
+"""What huggingface_hub takes for a yes in its environment variables."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -80,7 +84,8 @@ def _all_imported() -> None:
 def open_studio(launch: Launch, base: Request, *, previews: bool = False) -> Studio:
     """The studio these launch options ask for. Its worker process starts when it is wanted; with
     `previews` it looks at pictures in the making."""
-    shelf = Shelf(default_models_dirs(launch.models_dir))
+    offline = launch.offline or os.environ.get("HF_HUB_OFFLINE", "").upper() in _YES
+    shelf = Shelf(default_models_dirs(launch.models_dir), offline)
     machine = Machine(
         device=launch.device,
         precision=launch.precision,

@@ -63,6 +63,13 @@ class Launch:
         help="where models lie, besides the shipped ones",
     )
     device: str = flag(
+    offline: bool = flag(
+        "--offline",
+        kind=SWITCH,
+        default=False,
+        section=_MACHINE,
+        help="fetch nothing, whatever is asked for; so does HF_HUB_OFFLINE=1",
+    )
         "--device",
         "-d",
         kind=text("DEVICE", "auto, cpu, cuda, cuda:N or mps"),

@@ -24,6 +24,9 @@ from dream.flags import (
 )
 from dream.samplers import ALIASES, SAMPLERS
 
+NO_VAE = "none"
+"""As a `vae`: the model's own, whatever its card says."""
+
 _KEEPING = "where it is kept"
 _AFTER = "afterwards"
 
@@ -81,6 +84,11 @@ class Request:
         kind=text("NAME", "a model's name or folder", completes="model"),
         always=True,
         help="the model that paints: a name in the models folder, or a path",
+    )
+    vae: str | None = flag(
+        "--vae",
+        kind=text("NAME", "a VAE's name or file, or none", completes="vae"),
+        help="the VAE in place of the model's own; none is its own",
     )
     upscale: Upscale | None = flag(
         "-U",
@@ -195,6 +203,8 @@ class Recipe:
     cfg_scale: float
     sampler: str
     model: str
+    vae: str | None = None
+    """In place of the model's own; NO_VAE only where its card names another."""
     upscale: Upscale | None = None
     upscaler: str | None = None
     upscale_tile: int = 400
@@ -218,4 +228,4 @@ def as_json(request: Request) -> dict[str, Any]:
     }
 
 
-__all__ = ["FLAGS", "Flag", "Recipe", "Request", "Upscale", "as_json"]
+__all__ = ["FLAGS", "NO_VAE", "Flag", "Recipe", "Request", "Upscale", "as_json"]

@@ -1,4 +1,4 @@
-"""A model from Hugging Face's hub, into a models folder. Nothing else of dream goes there."""
+"""A model from Hugging Face's hub, into a models folder. No other part of dream asks the hub."""
 
 from __future__ import annotations
 

@@ -4,10 +4,11 @@ A new command is a function in the file of its family and a row here.
 """
 
 from dream.commands.act import RECALL, act, find, is_command, takes_turn
+from dream.commands.arrivals import import_model, import_models_yaml
 from dream.commands.base import Command, Context, Edit, Line, Page
 from dream.commands.explain import explain, topics
 from dream.commands.files import fetch, replay, verify
-from dream.commands.models import del_model, edit_model, models, switch
+from dream.commands.models import del_model, edit_model, models, switch, vae
 from dream.commands.past import clear, history, last, recall, search
 from dream.commands.queue import cancel, move_up, pause, resume, show
 from dream.commands.settings import save, set_, unset
@@ -55,6 +56,24 @@ COMMANDS = (
         switch,
         "model",
         waits=True,
+    ),
+    Command(
+        "!vae", "[NAME|none]", "the VAE of all lines that follow, or which there are", vae, "vae"
+    ),
+    Command(
+        "!import_model",
+        "WHAT [--name N] [--description “…”]",
+        "a model from a file, a folder, a URL or owner/name on the hub, into models.toml",
+        import_model,
+        "file",
+        waits=True,
+    ),
+    Command(
+        "!import_models_yaml",
+        "FILE",
+        "the models of InvokeAI's models.yaml, into models.toml",
+        import_models_yaml,
+        "file",
     ),
     Command(
         "!edit_model",

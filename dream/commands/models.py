@@ -18,9 +18,10 @@ from dream.errors import BadLine, DreamError, ModelError
 from dream.events import Events, Loading, Note, Refused
 from dream.line import words
 from dream.line.words import spell
+from dream.request import NO_VAE
 from dream.studio import Studio
 
-NOTHING = "none"
+NOTHING = NO_VAE
 """What takes a value away."""
 
 
@@ -59,6 +60,21 @@ def switch(context: Context, argument: str) -> Events[None]:
         return
     studio.base = replace(studio.base, model=card.name)
     yield Note(text=f"{card.name} paints from now on; {card.width}x{card.height}, {card.family}")
+
+
+def vae(context: Context, argument: str) -> Events[None]:
+    """!vae NAME|none: the VAE for all lines that follow, in place of the model's own."""
+    studio = context.studio
+    if not argument.strip():
+        names = studio.shelf.vaes()
+        now = studio.base.vae or "what the model's card says, or its own"
+        yield Page(lines=(f"now: {now}", *(f"  {name}" for name in names)))
+        return
+    name = one_name(argument, "!vae")
+    if name != NOTHING:
+        studio.shelf.vae(name)
+    studio.base = replace(studio.base, vae=name)
+    yield Note(text=f"{name if name != NOTHING else 'each model with its own VAE'} from now on")
 
 
 def edit_model(context: Context, argument: str) -> Events[None]:

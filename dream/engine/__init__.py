@@ -21,6 +21,7 @@ def open_painter(
     find_model: Callable[[str], ModelCard],
     machine: Machine = Machine(),  # noqa: B008 - frozen
     find_decoder: Callable[[str], Path | None] = lambda family: None,
+    find_vae: Callable[[str], Path] = Path,
 ) -> Painter:
     """The one lazy door to torch and diffusers: a painter in this process, without a model yet.
 
@@ -35,7 +36,7 @@ def open_painter(
             machine.device, machine.precision
         )  # before the long import, for it may be all there is to say
         from dream.engine.painter import Painter
-    return Painter(find_model, machine, find_decoder)
+    return Painter(find_model, machine, find_decoder, find_vae)
 
 
 __all__ = ["open_painter"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from dream.catalogue.cards import ModelCard
+from dream.catalogue.recognise import recognise
 from dream.engine import memory
 from dream.engine.device import Placement, choose
 from dream.engine.pipelines import NOT_WANTED, Loaded
@@ -40,7 +41,7 @@ def weigh(card: ModelCard, device: str, precision: str) -> Weight:
     cannot be read weighs nothing: what is wrong with them is said when it is loaded."""
     try:
         files = _files(card)
-        parameters = count_parameters(files)
+        parameters = _parameters(card, files)
     except (ModelError, OSError):
         return Weight(choose(device, precision), 0)
     placement = choose(device, precision, parameters)
@@ -53,6 +54,11 @@ def _files(card: ModelCard) -> Weights:
         return Weights((card.path,))
     parts = [path.name for path in card.path.iterdir() if path.is_dir()]
     return find_weights(card.path, [name for name in parts if name not in NOT_WANTED])
+
+
+def _parameters(card: ModelCard, files: Weights) -> int:
+    """Of a single file, without the averages of its training, which are not loaded."""
+    return recognise(card.path).parameters if card.path.is_file() else count_parameters(files)
 
 
 class Cache:

@@ -20,12 +20,13 @@ from dream.engine.pipelines import Loaded, load
 from dream.engine.preview import Glances, Looks
 from dream.engine.quiet import quiet
 from dream.engine.samplers import make_scheduler, obeys_table
+from dream.engine.vae import Vae, in_place, open_vae
 from dream.engine.words import unheard
 from dream.errors import OutOfMemory
 from dream.events import Loading, Note
 from dream.line import positive_negative
 from dream.picture import Picture
-from dream.request import Recipe
+from dream.request import NO_VAE, Recipe
 
 Words = Mapping[str, str | None]
 """The texts, by the names of a pipeline's arguments."""
@@ -40,9 +41,12 @@ class Painter:
         find_model: Callable[[str], ModelCard],
         machine: Machine,
         find_decoder: Callable[[str], Path | None] = lambda family: None,
+        find_vae: Callable[[str], Path] = Path,
     ) -> None:
         """Raises BadSetting for a device that is not here."""
         self._find_model = find_model
+        self._find_vae = find_vae
+        self._vae: Vae | None = None
         self._machine = machine
         self._cache = Cache(machine.max_loaded_models, machine.max_memory)
         self._looks = Looks(find_decoder) if machine.previews else None
@@ -55,19 +59,25 @@ class Painter:
         """
         with quiet():
             loaded = self.load(recipe.model, tell)
-            words = _words(loaded, recipe, tell)
-            made = memory.attempt(lambda: self._paint(loaded, recipe, words, tell))
+            with in_place(loaded.pipe, vae := self._vae_of(recipe, loaded)):
+                made = self._attempt(loaded, recipe, tell)
+            return made if vae is None else replace(made, facts={**made.facts, "vae": vae.digest})
+
+    def _attempt(self, loaded: Loaded, recipe: Recipe, tell: Tell) -> Picture:
+        """Paint; and where memory runs out once again, with less of it."""
+        words = _words(loaded, recipe, tell)
+        made = memory.attempt(lambda: self._paint(loaded, recipe, words, tell))
+        if made is None:
+            tell(Note(text="memory ran out; once again, with attention and VAE in slices"))
+            with memory.thrifty(loaded.pipe):
+                made = memory.attempt(lambda: self._paint(loaded, recipe, words, tell))
             if made is None:
-                tell(Note(text="memory ran out; once again, with attention and VAE in slices"))
-                with memory.thrifty(loaded.pipe):
-                    made = memory.attempt(lambda: self._paint(loaded, recipe, words, tell))
-                if made is None:
-                    raise OutOfMemory(
-                        f"no memory for {recipe.width}x{recipe.height} pixels, not even in slices",
-                        "try smaller -W and -H, or --precision float16 or bfloat16",
-                    )
-                made = replace(made, facts={**made.facts, "memory": "sliced and tiled"})
-            return made
+                raise OutOfMemory(
+                    f"no memory for {recipe.width}x{recipe.height} pixels, not even in slices",
+                    "try smaller -W and -H, or --precision float16 or bfloat16",
+                )
+            made = replace(made, facts={**made.facts, "memory": "sliced and tiled"})
+        return made
 
     def load(self, model: str, tell: Tell) -> Loaded:
         """The model in memory. Where there is no room beside the others, those that were used
@@ -89,7 +99,17 @@ class Painter:
 
     def unload(self) -> None:
         """Forget the models, and give their memory back."""
+        self._vae = None
         self._cache.clear()
+
+    def _vae_of(self, recipe: Recipe, loaded: Loaded) -> Vae | None:
+        """What paints in place of the model's own; the last one stays in memory."""
+        if recipe.vae is None or recipe.vae == NO_VAE:
+            return None
+        path, vae = self._find_vae(recipe.vae), self._vae
+        if vae is None or (vae.path, vae.placement) != (path, loaded.placement):
+            vae = self._vae = open_vae(path, loaded)
+        return vae
 
     def _load(self, card: ModelCard) -> Loaded:
         machine = self._machine

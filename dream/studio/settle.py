@@ -11,7 +11,7 @@ from dream.catalogue.cards import ModelCard
 from dream.errors import BadLine
 from dream.flags import MAX_SEED
 from dream.line import Sweep
-from dream.request import FLAGS, Recipe, Request
+from dream.request import FLAGS, NO_VAE, Recipe, Request
 
 FindModel = Callable[[str | None], ModelCard]
 """A name, or None for the default, to its card. Raises ModelError."""
@@ -48,6 +48,7 @@ def settle(
         cfg_scale=request.cfg_scale or card.cfg_scale,
         sampler=request.sampler or card.sampler,
         model=card.name,
+        vae=_vae(request.vae or card.vae, card),
         upscale=request.upscale,
         upscaler=(request.upscaler or card.upscaler) if request.upscale else None,
         upscale_tile=request.upscale_tile,
@@ -86,6 +87,11 @@ def check(request: Request) -> None:
             known = False
         if not known:
             raise BadLine(f"{name} takes {flag.kind.means}, not {value!r}")
+
+
+def _vae(asked: str, card: ModelCard) -> str | None:
+    """What takes the place of the model's own VAE; that it is none is said only against a card."""
+    return None if not asked or (asked == NO_VAE and not card.vae) else asked
 
 
 def _seed(asked: int, past: Sequence[int]) -> int:

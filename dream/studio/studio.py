@@ -31,7 +31,7 @@ from dream.flags import MAX_SEED
 from dream.gallery import read_log
 from dream.line import Sweep, is_skipped, read, read_log_line, read_sweep, write, write_sweep
 from dream.picture import Picture
-from dream.request import FLAGS, Recipe, Request
+from dream.request import FLAGS, NO_VAE, Recipe, Request
 from dream.studio.keep import Album, Keeper, plain
 from dream.studio.recall import with_its_weights
 from dream.studio.settle import Settled, settle, settle_sweep
@@ -268,7 +268,7 @@ class Studio:
         if read_log_line(line).path is None:
             return self.base
         open_ = {name: flag.default for name, flag in FLAGS.items() if _logged_line_says(name)}
-        return replace(self.base, **open_)
+        return replace(self.base, **(open_ | {"vae": NO_VAE}))
 
     def _draw(self) -> int:
         return self._rng.randint(0, MAX_SEED)

@@ -17,7 +17,7 @@ from dream.errors import BadLine, DreamError
 from dream.gallery import LOG_NAME, last_lines
 from dream.line import complete, quote, words
 from dream.line.complete import Values
-from dream.request import FLAGS
+from dream.request import FLAGS, NO_VAE
 from dream.studio import Studio
 from dream.terminal.hints import past_prompts, past_words
 from dream.terminal.paths import PATIENCE, matching
@@ -61,6 +61,9 @@ class LineCompleter(Completer):
                 case "model":
                     cards = [(card.name, card.description) for card in studio.shelf.models()]
                     return [card for card in cards if card[0].startswith(typed)]
+                case "vae":
+                    vaes = (NO_VAE, *studio.shelf.vaes())
+                    return [(name, "") for name in vaes if name.startswith(typed)]
                 case "upscaler":
                     names = [card.name for card in studio.shelf.upscalers()]
                     return [(name, "") for name in names if name.startswith(typed)]
@@ -104,7 +107,7 @@ def _for_command(before: str, context: Context, values: Values) -> Iterator[Comp
                 yield Completion(topic, -len(argument))
     elif completes == "setting":
         yield from _settings(argument, values)
-    elif completes == "model":
+    elif completes in ("model", "vae"):
         for value, meta in values(completes, argument):
             yield Completion(value, -len(argument), display_meta=meta)
     elif completes in ("file", "picture"):

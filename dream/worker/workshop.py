@@ -23,7 +23,10 @@ class Workshop:
     def __init__(self, shelf: Shelf, machine: Machine) -> None:
         """Raises SetupError and BadSetting."""
         self._painter = open_painter(
-            shelf.model, machine, lambda family: find_decoder(family, shelf.models_dirs)
+            shelf.model,
+            machine,
+            lambda family: find_decoder(family, shelf.models_dirs),
+            shelf.vae,
         )
         self._shelf = shelf
         self._upscaler: Upscaler | None = None

@@ -1,0 +1,81 @@
+"""A VAE in place of a model's own: its decoder makes the pixels, so colours and edges change."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import diffusers
+import torch
+
+from dream.engine.device import Placement
+from dream.engine.pipelines import Loaded
+from dream.engine.weights import Weights, digest, find_weights
+from dream.errors import ModelError
+
+
+@dataclass(frozen=True)
+class Vae:
+    """A VAE in memory."""
+
+    path: Path
+    placement: Placement
+    network: Any
+    digest: str
+    """SHA-256 of its weights."""
+
+
+def open_vae(path: Path, loaded: Loaded) -> Vae:
+    """The VAE in a file, or in a folder in diffusers layout, for a model that is in memory.
+
+    Raises ModelError for what is none, or one for latents of another kind.
+    """
+    placement = loaded.placement
+    files = find_weights(path.parent, [path.name]) if path.is_dir() else Weights((path,))
+    try:
+        network = _read(path, files, loaded)
+    except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
+        said = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise ModelError(f"{path} cannot be loaded as a VAE: {said}") from error
+    own = loaded.pipe.vae.config.latent_channels
+    if (its := network.config.latent_channels) != own:
+        raise ModelError(
+            f"{path} is for latents of {its} channels; {loaded.card.name} has {own}",
+            "choose a VAE for this family of models",
+        )
+    network.to(placement.device)
+    if placement.device == "cpu":
+        network.to(memory_format=torch.channels_last)
+    return Vae(path, placement, network.eval(), digest(files))
+
+
+def _read(path: Path, files: Weights, loaded: Loaded) -> Any:
+    dtype = loaded.placement.dtype
+    if path.is_dir():
+        return diffusers.AutoencoderKL.from_pretrained(
+            path,
+            torch_dtype=dtype,
+            variant=files.variant,
+            use_safetensors=files.safe or None,
+            local_files_only=True,
+        )
+    from dream.engine.single_file import load_vae  # brings much with it that folders do not need
+
+    return load_vae(path, loaded.placement, loaded.card.family)
+
+
+@contextmanager
+def in_place(pipe: Any, vae: Vae | None) -> Iterator[None]:
+    """The pipeline with that VAE, if any; its own comes back at the end."""
+    if vae is None:
+        yield
+        return
+    own = pipe.vae
+    pipe.vae = vae.network
+    try:
+        yield
+    finally:
+        pipe.vae = own

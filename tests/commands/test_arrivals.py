@@ -1,0 +1,234 @@
+"""Models arrive: from the disk, from an address, from the hub (a stub of it on this machine)."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from dream.commands import COMMANDS, Context, Edit, Page, act
+from dream.events import Event, Note, Refused, Step
+from dream.studio import Studio
+from tests.catalogue.hub_stub import Hub, hub_at_home
+from tests.catalogue.server import Release, serving
+from tests.fakes import fake_shelf, fake_studio
+
+INDEX = json.dumps({"_class_name": "StableDiffusionPipeline"}).encode()
+FILES = {
+    "README.md": b"words",
+    "model_index.json": INDEX,
+    "unet/config.json": b'{"sample_size": 64}',
+    "unet/diffusion_pytorch_model.safetensors": b"full" * 1000,
+    "unet/diffusion_pytorch_model.fp16.safetensors": b"half" * 500,
+    "unet/diffusion_pytorch_model.bin": b"pickle",
+    "vae/diffusion_pytorch_model.safetensors": b"only",
+    "safety_checker/model.safetensors": b"no",
+    "model.ckpt": b"no",
+}
+
+
+@pytest.fixture
+def studio(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Studio:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "hf"))
+    monkeypatch.delenv("HF_TOKEN", raising=False)
+    monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
+    return fake_studio(tmp_path)
+
+
+@pytest.fixture
+def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
+    with hub_at_home(Hub("some/model", FILES)) as hub:
+        monkeypatch.setenv("HF_ENDPOINT", hub.url)
+        yield hub
+
+
+def happened(studio: Studio, line: str) -> list[Event]:
+    return list(act(Context(studio, list, COMMANDS), line))
+
+
+def said(studio: Studio, line: str) -> str:
+    return "\n".join(event.text for event in happened(studio, line) if isinstance(event, Note))
+
+
+def refusal(studio: Studio, line: str) -> str:
+    (error,) = (e.error for e in happened(studio, line) if isinstance(e, Refused))
+    return str(error)
+
+
+def toml(tmp_path: Path) -> str:
+    return (tmp_path / "models" / "models.toml").read_text("utf-8")
+
+
+# ── from the disk ──────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_folder_elsewhere_stays_there_and_is_listed(studio: Studio, tmp_path: Path) -> None:
+    fake_shelf(tmp_path / "my things", "mine")
+    note = said(studio, '!import_model "my things/mine" --name=good --description "the good one"')
+    assert note.startswith("good is here: sd1, 64x64") and "!switch good" in note
+    card = studio.shelf.model("good")
+    assert (card.path, card.description) == (tmp_path / "my things" / "mine", "the good one")
+    assert "already" in refusal(studio, '!import_model "my things/mine" --name tiny')
+
+
+def test_a_folder_of_models_offers_them(studio: Studio, tmp_path: Path) -> None:
+    fake_shelf(tmp_path / "many", "one", "two")
+    page, edit = happened(studio, "!import_model many")
+    assert isinstance(page, Page) and [row[0].strip() for row in page.lines] == ["one", "two"]
+    assert edit == Edit(text=f"!import_model {tmp_path / 'many'} --all")
+    happened(studio, edit.text)
+    assert [card.name for card in studio.shelf.models()] == ["one", "tiny", "two"]
+
+
+@pytest.mark.parametrize(
+    ("what", "why"),
+    [
+        ("", "takes a file, a folder, a URL"),
+        ("nowhere.ckpt", "nothing lies at nowhere.ckpt"),
+        ("page.safetensors", "page.safetensors is a page of a web site"),
+        ("empty", "holds no model"),
+        ("x --size 3", "has no --size"),
+        ("x --name", "--name takes words"),
+        ("https://example.org/readme.html", "does not end in the name of"),
+    ],
+)
+def test_what_is_no_model_is_refused_and_not_listed(
+    studio: Studio, tmp_path: Path, what: str, why: str
+) -> None:
+    (tmp_path / "page.safetensors").write_text("<html>")
+    (tmp_path / "empty").mkdir()
+    assert why in refusal(studio, f"!import_model {what}")
+    assert not (tmp_path / "models" / "models.toml").exists()
+
+
+def test_invokeai_s_list_is_taken_over(studio: Studio, tmp_path: Path) -> None:
+    fake_shelf(tmp_path / "invokeai" / "models", "folder")
+    (tmp_path / "invokeai" / "configs").mkdir()
+    (tmp_path / "invokeai" / "models" / "v1.ckpt").write_bytes(b"")
+    file = tmp_path / "invokeai" / "configs" / "models.yaml"
+    file.write_text(
+        "sd-1.5:\n  description: the old one\n  weights: models/v1.ckpt\n  width: 512\n"
+        "  config: configs/v1.yaml\n  default: true\n"
+        "folder:\n  format: diffusers\n  path: models/folder\n"
+        "hub:\n  format: diffusers\n  repo_id: some/model\n"
+        "gone:\n  weights: models/gone.ckpt\n"
+    )
+    notes = said(studio, "!import_models_yaml invokeai/configs/models.yaml")
+    assert "left out hub: !import_model some/model --name hub fetches it" in notes
+    assert "left out gone: nothing lies at models/gone.ckpt" in notes
+    assert studio.shelf.places()["sd-1.5"].name == "v1.ckpt"
+    assert studio.shelf.model("folder").width == 64
+    assert 'description = "the old one"' in toml(tmp_path) and "default = true" in toml(tmp_path)
+    file.write_text("!!python/object/apply:os.system [exit]")
+    assert "cannot be read" in refusal(studio, f"!import_models_yaml {file}")
+
+
+# ── from an address ────────────────────────────────────────────────────────────────────────────
+
+
+def test_an_address_is_fetched_and_what_came_is_looked_at(studio: Studio, tmp_path: Path) -> None:
+    with serving(Release(b"<html>login</html>")) as release:
+        url = release.url.replace("net.pth", "v1.safetensors")
+        events = happened(studio, f"!import_model {url}")
+    steps = [event for event in events if isinstance(event, Step)]
+    assert (steps[-1].stage, steps[-1].step) == ("fetch", len(release.body))
+    assert "page of a web site" in str(events[-1])
+
+
+# ── from the hub ───────────────────────────────────────────────────────────────────────────────
+
+
+def test_the_hub_gives_what_the_model_needs_and_no_more(
+    studio: Studio, hub: Hub, tmp_path: Path
+) -> None:
+    events = happened(studio, "!import_model some/model")
+    folder = tmp_path / "models" / "model"
+    there = {p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.name[0] != "."}
+    assert {name for name in there if (folder / name).is_file()} == {
+        "model_index.json",
+        "unet/config.json",
+        "unet/diffusion_pytorch_model.safetensors",
+        "vae/diffusion_pytorch_model.safetensors",
+    }
+    steps = [event for event in events if isinstance(event, Step)]
+    assert (
+        steps[-1].step
+        == steps[-1].steps
+        == sum((folder / name).stat().st_size for name in there if (folder / name).is_file())
+    )
+    assert hub.asked[-1].endswith("model_index.json"), "half a model is not taken for one"
+    assert studio.shelf.model("model").width == 64 * 8
+    asked = len(hub.asked)
+    happened(studio, "!import_model some/model")
+    assert hub.asked[asked:] == ["/api/models/some/model"], "what is here is not fetched again"
+
+
+def test_a_revision_and_a_variant(studio: Studio, hub: Hub, tmp_path: Path) -> None:
+    happened(studio, "!import_model some/model@v2:fp16 --name half")
+    assert "/api/models/some/model/revision/v2" in hub.asked
+    weights = sorted((tmp_path / "models" / "half").glob("*/*.safetensors"))
+    assert [path.name for path in weights] == [
+        "diffusion_pytorch_model.fp16.safetensors",
+        "diffusion_pytorch_model.safetensors",
+    ]
+
+
+def test_a_download_that_was_cut_goes_on(studio: Studio, hub: Hub, tmp_path: Path) -> None:
+    hub.cut = True
+    assert "goes on from there" in refusal(studio, "!import_model some/model")
+    for _ in FILES:
+        happened(studio, "!import_model some/model")
+    weights = tmp_path / "models" / "model" / "unet" / "diffusion_pytorch_model.safetensors"
+    assert weights.read_bytes() == FILES["unet/diffusion_pytorch_model.safetensors"]
+    assert "model" in studio.shelf.places()
+
+
+def test_a_gated_model_says_where_to_accept_its_licence(
+    studio: Studio, hub: Hub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hub.gated, hub.token = True, "hf_secret"
+    why = refusal(studio, "!import_model some/model")
+    assert "is gated" in why and f"{hub.url}/some/model" in why and "hf auth login" in why
+    monkeypatch.setenv("HF_TOKEN", "hf_secret")
+    assert "model is here" in said(studio, "!import_model some/model")
+
+
+def test_what_the_hub_has_not(studio: Studio, hub: Hub) -> None:
+    assert "has no other/model" in refusal(studio, "!import_model other/model")
+    hub.files = {"v1.safetensors": b"", "README.md": b""}
+    why = refusal(studio, "!import_model some/model")
+    assert "no model in diffusers layout (it has v1.safetensors: name one by its URL)" in why
+
+
+def test_nothing_is_asked_where_it_is_forbidden(studio: Studio, hub: Hub) -> None:
+    studio.shelf = replace(studio.shelf, offline=True)
+    for what in ("some/model", f"{hub.url}/v1.safetensors"):
+        assert "--offline forbids to fetch it" in refusal(studio, f"!import_model {what}")
+    assert "--offline forbids" in refusal_of_upscaler(studio)
+    assert hub.asked == []
+    assert os.environ["HF_ENDPOINT"] == hub.url
+
+
+def refusal_of_upscaler(studio: Studio) -> str:
+    with pytest.raises(Exception, match="offline") as caught:
+        studio.shelf.upscaler("RealESRGAN_x4plus")
+    return str(caught.value)
+
+
+def test_ctrl_c_ends_a_download_and_keeps_what_came(
+    studio: Studio, hub: Hub, tmp_path: Path
+) -> None:
+    hub.files = {**FILES, "unet/diffusion_pytorch_model.safetensors": b"x" * 3_000_000}
+    events = act(Context(studio, list, COMMANDS), "!import_model some/model")
+    while not isinstance(next(events), Step):
+        pass
+    with pytest.raises(KeyboardInterrupt):
+        events.throw(KeyboardInterrupt())
+    assert "model" not in studio.shelf.places()
+    happened(studio, "!import_model some/model")
+    assert "model" in studio.shelf.places()
