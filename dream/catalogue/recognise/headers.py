@@ -64,9 +64,6 @@ def read_header(path: Path) -> Header:
         size = path.stat().st_size
         if not start:
             raise ModelError(f"{path} is empty", _AGAIN)
-        for first, what, hint in _NOT_WEIGHTS:
-            if start.lstrip().startswith(first):
-                raise ModelError(f"{path} {what}", hint)
         if start[8:].lstrip()[:1] == b"{":
             return _safetensors(path, size)
         if start.startswith(b"PK\x03\x04"):
@@ -77,6 +74,9 @@ def read_header(path: Path) -> Header:
         raise ModelError(f"{path} is cut short, or no file of weights: {error}", _AGAIN) from error
     except OSError as error:
         raise ModelError(f"{path} cannot be read: {error.strerror or error}") from error
+    for first, what, hint in _NOT_WEIGHTS:  # last, for a length may begin like any of them
+        if start.lstrip().startswith(first):
+            raise ModelError(f"{path} {what}", hint)
     if start[0] == 0x80:
         raise ModelError(
             f"{path} is a pickle, but none that torch wrote, and is not opened",

@@ -1,0 +1,262 @@
+"""What a file is, from its header alone; and that nothing in it is run."""
+
+from __future__ import annotations
+
+import json
+import os
+import pickle
+import struct
+from collections.abc import Callable
+from math import prod
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import pytest
+import torch
+
+from dream.catalogue.recognise import read_header, recognise, wanted_model
+from dream.errors import ModelError
+
+UNET = "model.diffusion_model."
+FIRST = UNET + "input_blocks.0.0.weight"
+Shapes = dict[str, tuple[int, ...]]
+
+
+def write(
+    path: Path, shapes: Shapes, *, dtype: str = "F16", metadata: dict[str, str] | None = None
+) -> Path:
+    """A safetensors file of zeros, which take no room on the disk."""
+    header: dict[str, Any] = {"__metadata__": metadata} if metadata else {}
+    end = 0
+    for name, shape in shapes.items():
+        start, end = end, end + prod(shape) * {"F32": 4, "F16": 2}[dtype]
+        header[name] = {"dtype": dtype, "shape": shape, "data_offsets": [start, end]}
+    text = json.dumps(header).encode()
+    path.write_bytes(struct.pack("<Q", len(text)) + text)
+    with path.open("r+b") as file:
+        file.truncate(8 + len(text) + end)
+    return path
+
+
+def model(words: str, channels: int = 4) -> Shapes:
+    return {FIRST: (320, channels, 3, 3), words: (8, 8), "first_stage_model.x": (2,)}
+
+
+SD1 = model("cond_stage_model.transformer.text_model.final_layer_norm.weight")
+SD2 = model("cond_stage_model.model.ln_final.weight")
+XL = model("conditioner.embedders.1.model.ln_final.weight")
+REFINER = model("conditioner.embedders.0.model.token_embedding.weight")
+
+
+@pytest.mark.parametrize(
+    ("shapes", "family", "variant", "prediction", "side"),
+    [
+        (SD1, "sd1", "", "epsilon", 512),
+        (SD2, "sd2", "", "v_prediction", 768),
+        (XL, "sdxl", "", "epsilon", 1024),
+        (REFINER, "sdxl", "refiner", "epsilon", 1024),
+        (SD1 | {FIRST: (320, 9, 3, 3)}, "sd1", "inpainting", "epsilon", 512),
+        (SD2 | {FIRST: (320, 9, 3, 3)}, "sd2", "inpainting", "epsilon", 512),
+        (SD2 | {FIRST: (320, 5, 3, 3)}, "sd2", "depth", "epsilon", 512),
+        (XL | {"v_pred": (), "ztsnr": ()}, "sdxl", "", "v_prediction", 1024),
+    ],
+)
+def test_models(
+    tmp_path: Path, shapes: Shapes, family: str, variant: str, prediction: str, side: int
+) -> None:
+    found = wanted_model(write(tmp_path / "model.safetensors", shapes))
+    assert (found.kind, found.family, found.variant) == ("model", family, variant)
+    assert (found.prediction_type, found.size) == (prediction, (side, side))
+    assert (found.precision, found.format, found.ema) == ("float16", "safetensors", False)
+    assert found.inpainting == (variant == "inpainting")
+    assert found.zero_snr == ("ztsnr" in shapes)
+
+
+@pytest.mark.parametrize(
+    ("name", "metadata", "prediction"),
+    [
+        ("v2-1_768-ema-pruned", {}, "v_prediction"),
+        ("v2-1_512-ema-pruned", {}, "epsilon"),
+        ("768-v-ema", {}, "v_prediction"),
+        ("512-base-ema", {}, "epsilon"),
+        ("mine-eps", {}, "epsilon"),
+        ("mine", {"modelspec.prediction_type": "epsilon"}, "epsilon"),
+        ("512-base-ema", {"modelspec.prediction_type": "v"}, "v_prediction"),
+        ("mine", {"ss_v_parameterization": "False"}, "epsilon"),
+    ],
+)
+def test_what_a_stable_diffusion_2_predicts_is_said_beside_its_weights(
+    tmp_path: Path, name: str, metadata: dict[str, str], prediction: str
+) -> None:
+    path = write(tmp_path / f"{name}.safetensors", SD2, metadata=metadata)
+    assert recognise(path).prediction_type == prediction
+
+
+def test_a_yaml_of_stabilitys_beside_it_is_heard(tmp_path: Path) -> None:
+    path = write(tmp_path / "mine.safetensors", SD1)
+    beside = tmp_path / "mine.yaml"
+    beside.write_text('model:\n  params:\n    parameterization: "v"\n    linear_start: 0.00085\n')
+    assert recognise(path).prediction_type == "v_prediction"
+    beside.write_text("notes: mine\n")
+    assert recognise(path).prediction_type == "epsilon"
+
+
+def test_averages_sizes_and_number_types(tmp_path: Path) -> None:
+    shapes = SD1 | {"model_ema.decay": (), "model_ema.x": (1000,)}
+    path = write(
+        tmp_path / "m.safetensors",
+        shapes,
+        dtype="F32",
+        metadata={"modelspec.resolution": "640x448"},
+    )
+    found = recognise(path)
+    assert found.ema and found.precision == "float32"
+    assert found.parameters == 320 * 4 * 9 + 64 + 2
+    assert found.size == (640, 448)
+
+
+@pytest.mark.parametrize(
+    ("shapes", "kind", "place"),
+    [
+        ({"lora_unet_mid_block_x.lora_down.weight": (4, 8)}, "a LoRA", "loras/"),
+        ({"unet.mid_block.x.lora.up.weight": (4, 8)}, "a LoRA", "loras/"),
+        ({"first_stage_model.decoder.conv_in.weight": (4,)}, "a VAE", "--vae"),
+        ({"decoder.conv_in.weight": (4,), "encoder.conv_in.weight": (4,)}, "a VAE", "--vae"),
+        ({"emb_params": (2, 768)}, "an embedding", "embeddings/"),
+        ({"clip_l": (2, 768), "clip_g": (2, 1280)}, "an embedding", "embeddings/"),
+        ({"conv_first.weight": (64, 3, 3, 3)}, "an upscaler", "--upscaler"),
+        ({"control_model.x": (1,), FIRST: (320, 4, 3, 3)}, "a ControlNet", "guides"),
+        ({"down_blocks.0.resnets.0.norm1.weight": (4,)}, "an unet", "the whole folder"),
+        ({"text_model.encoder.layers.0.x": (4,)}, "a text encoder", "the whole model"),
+        ({"something": (4, 4, 4)}, "something unknown", ""),
+        ({UNET + "joint_blocks.0.x": (4,)}, "Stable Diffusion 3", "diffusers layout"),
+        (SD1 | {FIRST: (320, 8, 3, 3)}, "instruct-pix2pix", ""),
+        (XL | {"edm_mean": (4,)}, "EDM", "diffusers layout"),
+    ],
+)
+def test_what_is_no_model_is_told_where_it_belongs(
+    tmp_path: Path, shapes: Shapes, kind: str, place: str
+) -> None:
+    path = write(tmp_path / "it.safetensors", shapes)
+    with pytest.raises(ModelError) as caught:
+        wanted_model(path)
+    assert kind in str(caught.value) and place in str(caught.value) and str(path) in str(caught)
+
+
+def test_embeddings_and_upscalers_of_torch(tmp_path: Path) -> None:
+    path = tmp_path / "it.pt"
+    torch.save({"string_to_token": {"*": 265}, "string_to_param": {"*": torch.zeros(2, 768)}}, path)
+    assert recognise(path).kind == "embedding"
+    torch.save({"params_ema": {"conv_first.weight": torch.zeros(4, 3, 3, 3)}}, path)
+    assert recognise(path).kind == "upscaler"
+
+
+def test_a_file_of_two_gigabytes_is_recognised_at_once(tmp_path: Path) -> None:
+    shapes = SD1 | {f"{UNET}output_blocks.{n}.weight": (1024, 1024) for n in range(1000)}
+    path = write(tmp_path / "large.safetensors", shapes)
+    assert path.stat().st_size > 2_000_000_000
+    times = []
+    for _ in range(10):
+        start = perf_counter()
+        recognise(path)
+        times.append(perf_counter() - start)
+    assert min(times) < 0.02
+
+
+# ── pickles ────────────────────────────────────────────────────────────────────────────────────
+
+
+class Trap:
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (os.mkdir, ("trapped",))
+
+
+def pickled(path: Path, *, legacy: bool = False, **besides: Any) -> Path:
+    weights = {name: torch.zeros(shape, dtype=torch.float16) for name, shape in SD1.items()}
+    whole = {"state_dict": weights, "global_step": 3, **besides}
+    torch.save(whole, path, _use_new_zipfile_serialization=not legacy)
+    return path
+
+
+@pytest.mark.parametrize("legacy", [False, True])
+def test_a_pickle_is_recognised_like_safetensors(tmp_path: Path, legacy: bool) -> None:
+    found = wanted_model(pickled(tmp_path / "model.ckpt", legacy=legacy))
+    assert (found.family, found.precision, found.code) == ("sd1", "float16", ())
+    assert found.format == ("legacy" if legacy else "zip")
+    shapes = {name: row.shape for name, row in read_header(found.path).tensors.items()}
+    assert shapes == SD1
+    (tmp_path / "link.safetensors").symlink_to(found.path)
+    assert wanted_model(tmp_path / "link.safetensors").family == "sd1"
+
+
+@pytest.mark.parametrize("legacy", [False, True])
+def test_a_pickle_that_would_run_code_is_refused_by_name(
+    tmp_path: Path, legacy: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    path = pickled(tmp_path / "model.ckpt", legacy=legacy, optimizer=Trap())
+    assert recognise(path).code == (f"{os.name}.mkdir",)
+    with pytest.raises(
+        ModelError, match=r"would run \w+\.mkdir while it is loaded .*as \.safetensors"
+    ):
+        wanted_model(path)
+    assert not Path("trapped").exists()
+
+
+def _bare(path: Path) -> None:
+    path.write_bytes(pickle.dumps(Trap()))
+
+
+def _cut(path: Path) -> None:
+    path.write_bytes(write(path, SD1).read_bytes()[:-10])
+
+
+def _cut_header(path: Path) -> None:
+    path.write_bytes(write(path, SD1).read_bytes()[:40])
+
+
+def _cut_zip(path: Path) -> None:
+    path.write_bytes(pickled(path).read_bytes()[:-1000])
+
+
+def _cut_legacy(path: Path) -> None:
+    data = pickled(path, legacy=True).read_bytes()
+    path.write_bytes(data[: len(data) - 20_000])
+
+
+def _cut_in_pickle(path: Path) -> None:
+    path.write_bytes(pickled(path, legacy=True).read_bytes()[:300])
+
+
+@pytest.mark.parametrize(
+    ("make", "says"),
+    [
+        (lambda p: p.write_bytes(b""), "is empty"),
+        (lambda p: p.write_text("\n<!DOCTYPE html><html>Sign in</html>"), "page of a web site"),
+        (lambda p: p.write_text("version https://git-lfs.github.com/spec/v1\n"), "Git LFS"),
+        (lambda p: p.write_bytes(b"\x89PNG\r\n" + bytes(100)), "no file of weights"),
+        (lambda p: p.write_bytes(b"\x20" + bytes(7) + b'{"a": {"dtype": 3}}' + b" " * 99), "not a"),
+        (lambda p: p.write_bytes(b"\xff" * 8 + b"{}"), "not a safetensors file"),
+        (lambda p: p.write_bytes(b"PK\x03\x04" + bytes(100)), "cut short"),
+        (_bare, "none that torch wrote"),
+        (_cut, "cut short"),
+        (_cut_header, "cut short"),
+        (_cut_zip, "cut short"),
+        (_cut_legacy, "cut short"),
+        (_cut_in_pickle, "cut short"),
+        (lambda p: p.mkdir(), "cannot be read"),
+        (lambda p: None, "cannot be read: No such file"),
+    ],
+)
+def test_what_is_broken_is_one_line(
+    tmp_path: Path, make: Callable[[Path], object], says: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    path = tmp_path / "model.safetensors"
+    make(path)
+    with pytest.raises(ModelError) as caught:
+        recognise(path)
+    assert says in str(caught.value)
+    assert str(path) in str(caught.value) and "\n" not in str(caught.value)
+    assert not Path("trapped").exists()
