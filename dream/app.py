@@ -15,6 +15,7 @@ from dream.catalogue import Shelf, default_models_dirs
 from dream.engine.base import Machine
 from dream.errors import BadLine, BadSetting, DreamError, GalleryError
 from dream.gallery import read_log
+from dream.graphics import wants_live
 from dream.launch import Launch
 from dream.line import help_page, read_argv
 from dream.request import Request
@@ -59,12 +60,14 @@ def _run(argv: Sequence[str]) -> int:
         print(page)
         return batch.ALL_MADE if sound else batch.SOME_FAILED
     lines = _lines(launch, prompt)
-    with open_studio(launch, base) as studio:
-        if lines is None and launch.verify is None:
+    at_prompt = lines is None and launch.verify is None
+    looks = at_prompt and wants_live(sys.stdout, launch.preview)
+    with open_studio(launch, base, previews=looks) as studio:
+        if at_prompt:
             from dream.terminal.prompt import run
 
             _all_imported()
-            return run(studio)
+            return run(studio, launch)
         _all_imported()
         voice = batch.Voice(as_json=launch.json, out=sys.stdout, err=sys.stderr)
         events = (

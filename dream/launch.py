@@ -9,6 +9,7 @@ from dream.flags import SWITCH, choice, flag, flags_of, number, text, whole
 
 _RUN = "what to do"
 _MACHINE = "machine"
+_PICTURES = "pictures in the terminal"
 
 PRECISIONS = ("auto", "float32", "bfloat16", "float16")
 
@@ -62,7 +63,6 @@ class Launch:
         section=_MACHINE,
         help="where models lie, besides the shipped ones",
     )
-    device: str = flag(
     offline: bool = flag(
         "--offline",
         kind=SWITCH,
@@ -70,6 +70,7 @@ class Launch:
         section=_MACHINE,
         help="fetch nothing, whatever is asked for; so does HF_HUB_OFFLINE=1",
     )
+    device: str = flag(
         "--device",
         "-d",
         kind=text("DEVICE", "auto, cpu, cuda, cuda:N or mps"),
@@ -96,6 +97,27 @@ class Launch:
         kind=number(0.1),
         section=_MACHINE,
         help="GiB of memory for all models together; otherwise what is free",
+    )
+    preview: str = flag(
+        "--preview",
+        kind=choice("auto", "off", "final", "live", metavar="WHICH"),
+        default="auto",
+        section=_PICTURES,
+        help="auto shows the picture while it is made and when it is finished; or one, or neither",
+    )
+    preview_protocol: str = flag(
+        "--preview_protocol",
+        kind=choice("auto", "kitty", "iterm2", "sixel", "symbols", metavar="HOW"),
+        default="auto",
+        section=_PICTURES,
+        help="auto asks the terminal; or kitty, iterm2, sixel, symbols (any terminal has those)",
+    )
+    preview_size: int = flag(
+        "--preview_size",
+        kind=whole(4, 400),
+        default=32,
+        section=_PICTURES,
+        help="columns of a picture in the terminal, at most",
     )
 
 

@@ -5,13 +5,14 @@ A new command is a function in the file of its family and a row here.
 
 from dream.commands.act import RECALL, act, find, is_command, takes_turn
 from dream.commands.arrivals import import_model, import_models_yaml
-from dream.commands.base import Command, Context, Edit, Line, Page
+from dream.commands.base import Command, Context, Edit, Line, Look, Page
 from dream.commands.explain import explain, topics
 from dream.commands.files import fetch, replay, verify
 from dream.commands.models import del_model, edit_model, models, switch, vae
 from dream.commands.past import clear, history, last, recall, search
 from dream.commands.queue import cancel, move_up, pause, resume, show
 from dream.commands.settings import save, set_, unset
+from dream.commands.show import open_picture, show_picture, tell
 
 COMMANDS = (
     Command(
@@ -47,6 +48,9 @@ COMMANDS = (
         fetch,
         "picture",
     ),
+    Command("!show", "FILE|-1", "a picture, in the terminal", show_picture, "picture"),
+    Command("!open", "FILE|-1", "a picture, in the desktop's viewer", open_picture, "picture"),
+    Command("!info", "FILE|-1", "all that a picture tells of how it was made", tell, "picture"),
     Command("!last", "", "put the last line into the edit line, with its seed", last),
     Command("!models", "", "the models there are, which paints, and which are in memory", models),
     Command(
@@ -113,6 +117,7 @@ __all__ = [
     "Context",
     "Edit",
     "Line",
+    "Look",
     "Page",
     "act",
     "find",

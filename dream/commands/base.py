@@ -30,6 +30,14 @@ Line = str | tuple[str, str]
 
 
 @dataclass(frozen=True, kw_only=True)
+class Look(Event):
+    """A picture to be shown in the terminal."""
+
+    name: ClassVar[str] = "look"
+    path: Path
+
+
+@dataclass(frozen=True, kw_only=True)
 class Page(Event):
     """An answer of several lines."""
 

@@ -10,7 +10,6 @@ import asyncio
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from functools import partial
 from threading import Thread
 from typing import Any
 
@@ -29,7 +28,7 @@ from dream.terminal.judge import Judge, Verdict
 from dream.terminal.keys import Desk, key_bindings
 from dream.terminal.plain import LEAVE
 from dream.terminal.quiet import unechoed
-from dream.terminal.show import Screen
+from dream.terminal.show import Drawn, Screen
 from dream.terminal.signals import Ended, handled
 from dream.terminal.toolbar import Toolbar
 
@@ -162,12 +161,12 @@ class Conversation:
 
     # ── what happens ───────────────────────────────────────────────────────────────────────────
 
-    def _show(self, event: Event) -> None:
+    def _show(self, event: Event, drawn: Drawn | None = None) -> None:
         self._toolbar.note(event)
         if isinstance(event, Edit):
             self._put(event.text)
         elif not isinstance(event, Loading):  # which the toolbar tells
-            self._screen.show(event)
+            self._screen.show(event, drawn)
         self._edit.app.invalidate()
 
     def _put(self, text: str) -> None:
@@ -209,11 +208,15 @@ class Conversation:
             while (entry := self._queue.take()) is not None:
                 self._post(self._begun, entry)
                 events = act(self._context, entry.line)
-                follow(events, self._queue.given_up, partial(self._post, self._show))
+                follow(events, self._queue.given_up, self._tell)
                 self._queue.finish()
                 self._post(self._ended)
         except BaseException as error:  # a bug; it ends the session, and is shown where all end
             self._post(self._leave, error)
+
+    def _tell(self, event: Event) -> None:
+        # Drawn here, for it takes longer than a key may wait.
+        self._post(self._show, event, self._screen.drawn(event))
 
     def _post(self, do: Callable[..., None], *values: Any) -> None:
         """Have this thread's affairs done in the other one."""

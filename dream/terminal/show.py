@@ -10,7 +10,7 @@ from typing import Protocol, TextIO
 from prompt_toolkit.formatted_text import StyleAndTextTuples
 from prompt_toolkit.utils import get_cwidth
 
-from dream.commands import Line, Page
+from dream.commands import Line, Look, Page
 from dream.errors import BadLine, DreamError
 from dream.events import (
     Cancelled,
@@ -25,6 +25,7 @@ from dream.events import (
     Step,
     Verified,
 )
+from dream.graphics import links_to
 from dream.say import Pace, say
 
 MESSAGE = "dream> "
@@ -45,13 +46,16 @@ class Writable(Protocol):
 
 
 class Pictures(Protocol):
-    """How pictures are shown in this terminal."""
+    """How pictures are shown in this terminal. Any thread may ask."""
 
     def live(self, preview: Preview) -> StyleAndTextTuples:
         """A rough picture as rows for above the edit line; nothing where none is shown."""
 
     def final(self, path: Path) -> str:
         """A finished picture as text to print as it is; empty where none is shown."""
+
+    def asked(self, path: Path) -> str:
+        """A picture's file likewise, for somebody who asked to see it. Raises DreamError."""
 
 
 class NoPictures:
@@ -65,13 +69,21 @@ class NoPictures:
         """No text."""
         return ""
 
+    def asked(self, path: Path) -> str:
+        """No text."""
+        return ""
+
+
+Drawn = StyleAndTextTuples | str
+"""What is to be seen of an event besides its words: rows above the edit line, or text to print."""
+
 
 class Screen:
     """A terminal that events are shown on.
 
     `columns` is asked before each line that must fit. Without `rewrite` (a dumb terminal, a file)
     there is no progress line, and without `colour` no colour. `paths` gets the finished pictures'
-    paths besides, one a line.
+    paths besides, one a line; with `links` they can be clicked.
     """
 
     def __init__(
@@ -83,9 +95,10 @@ class Screen:
         colour: bool,
         paths: TextIO | None = None,
         pictures: Pictures = NoPictures(),  # noqa: B008 - it knows nothing
+        links: bool = False,
     ) -> None:
         self._out, self.columns, self._paths = out, columns, paths
-        self._pictures = pictures
+        self._pictures, self._links = pictures, links
         self._live: StyleAndTextTuples = []
         self._rewrite, self._colour = rewrite, colour
         self._pace = Pace()
@@ -110,17 +123,30 @@ class Screen:
         """The picture being made, as rows; none when there is nothing to see."""
         return self._live
 
-    def show(self, event: Event) -> None:
-        """One event, as one line or as the progress line."""
+    def drawn(self, event: Event) -> Drawn | None:
+        """What `show` will want of an event. It takes a while; so any other thread may do it."""
+        match event:
+            case Step(preview=Preview() as preview):
+                return self._pictures.live(preview)
+            case Saved(path=path):
+                return self._pictures.final(path)
+            case _:
+                return None
+
+    def show(self, event: Event, drawn: Drawn | None = None) -> None:
+        """One event, as one line or as the progress line; and what was `drawn` of it before."""
         if isinstance(event, Saved) and self._paths is not None:
             print(event.path.as_posix(), file=self._paths, flush=True)
-        if isinstance(event, Step) and event.preview is not None:
-            self._live = self._pictures.live(event.preview)
+        seen = self.drawn(event) if drawn is None else drawn
+        if isinstance(event, Step) and event.preview is not None and not isinstance(seen, str):
+            self._live = seen or []
         bar = self._pace.of(event)
         match event:
             case Page(lines=lines):
                 for line in set_out(lines, self.columns() - 1):
                     self.say(line)
+            case Look(path=path):
+                self._look(path)
             case Refused(error=BadLine(column=column) as error, line=line) if column and line:
                 self._point(line, column)
                 self.say(_told(error, event.number), _RED)
@@ -129,14 +155,19 @@ class Screen:
             case _ if bar is not None:
                 self._draw(bar)
             case _ if (text := say(event)) is not None:
-                self.say(text, _colour_of(event))
-        if isinstance(event, Saved) and (picture := self._pictures.final(event.path)):
+                self.say(text, _colour_of(event), getattr(event, "path", None))
+        if isinstance(event, Saved):
             self._live = []
-            self.write(f"{picture}\n")
+            if isinstance(seen, str) and seen:
+                self.write(f"{seen}\n")
 
-    def say(self, text: str, colour: str = "") -> None:
-        """One line that stays."""
-        self.write(self._wiped(self._painted(printable(text), colour)) + "\n")
+    def say(self, text: str, colour: str = "", path: object = None) -> None:
+        """One line that stays. Where it names this path, it links to it."""
+        shown = self._painted(printable(text), colour)
+        if self._links and isinstance(path, Path):
+            name = printable(path.as_posix())
+            shown = shown.replace(name, links_to(name, path), 1)
+        self.write(self._wiped(shown) + "\n")
         self._above = ""
 
     def wipe(self) -> None:
@@ -149,6 +180,19 @@ class Screen:
         encoding = self._out.encoding or "utf-8"
         self._out.write(text.encode(encoding, "replace").decode(encoding))
         self._out.flush()
+
+    def _look(self, path: Path) -> None:
+        """A picture that somebody asked to see, or why it cannot be seen."""
+        try:
+            picture = self._pictures.asked(path)
+        except DreamError as error:
+            self.say(str(error), _RED)
+            return
+        if picture:
+            self.write(self._wiped(f"{picture}\n"))
+            self._above = ""
+        else:
+            self.say("there is no room for pictures here, or no colours; !open shows it", _RED)
 
     def _draw(self, bar: str) -> None:
         """The progress line. Its last column stays free, where some terminals would wrap."""

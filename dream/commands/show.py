@@ -1,0 +1,92 @@
+"""Commands that look at pictures: in the terminal, on the desktop, and at what they tell."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from threading import Thread
+
+from dream.commands.base import Context, Line, Look, Page, exists, file_named
+from dream.errors import GalleryError
+from dream.events import Events, Note
+from dream.gallery.told import Told, tell_all
+
+_LONG = 2000
+"""Characters of another tool's text that are shown; its graphs can be a book."""
+
+
+def show_picture(context: Context, argument: str) -> Events[None]:
+    """!show FILE: a picture, in the terminal."""
+    yield Look(path=_there(context, argument, "!show"))
+
+
+def open_picture(context: Context, argument: str) -> Events[None]:
+    """!open FILE: a picture, in the desktop's viewer."""
+    path = _there(context, argument, "!open")
+    _open_on_desktop(path.absolute())
+    yield Note(text=f"opening {path.as_posix()}")
+
+
+def tell(context: Context, argument: str) -> Events[None]:
+    """!info FILE: all that a picture tells of itself."""
+    path = file_named(context, argument, "!info")
+    yield Page(lines=tuple(_rows(path, tell_all(path))))
+
+
+def _there(context: Context, argument: str, command: str) -> Path:
+    path = file_named(context, argument, command)
+    if not exists(path):
+        raise GalleryError(f"there is no {path}")
+    return path
+
+
+def _rows(path: Path, told: Told) -> Iterator[Line]:
+    yield path.as_posix()
+    yield ("  size", f"{told.width} x {told.height} pixels, {told.size:,} bytes")
+    if told.record.line:
+        yield ("  line", told.record.line)
+    if told.record.sha256:
+        yield ("  sha256", told.record.sha256)
+    yield from _table("request", told.record.request)
+    yield from _table("facts", told.record.facts)
+    for name, text in told.others.items():
+        left_out = len(text) - _LONG
+        yield ""
+        yield f"{name}:"
+        yield from (f"  {row}" for row in text[:_LONG].splitlines())
+        if left_out > 0:
+            yield f"  … and {left_out} characters more"
+    if not (told.record.line or told.others):
+        yield "  it does not say how it was made"
+
+
+def _table(title: str, values: Mapping[str, object]) -> Iterator[Line]:
+    if values:
+        yield ""
+        yield f"{title}:"
+    for name, value in values.items():
+        shown = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+        yield (f"  {name}", shown)
+
+
+def _open_on_desktop(path: Path) -> None:
+    """Hand a file to the program its owner likes for it, and do not wait. Raises GalleryError."""
+    if sys.platform == "win32":
+        os.startfile(path)
+        return
+    opener = "open" if sys.platform == "darwin" else "xdg-open"
+    desktop = (
+        sys.platform == "darwin" or os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
+    )
+    if not desktop or shutil.which(opener) is None:
+        raise GalleryError(f"there is no desktop here to open {path} on", "!show shows it here")
+    nothing = subprocess.DEVNULL
+    viewer = subprocess.Popen(
+        [opener, str(path)], stdin=nothing, stdout=nothing, stderr=nothing, start_new_session=True
+    )
+    Thread(target=viewer.wait, name="viewer", daemon=True).start()  # so that no zombie stays

@@ -1,0 +1,103 @@
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
+
+from dream.commands import COMMANDS, Context, Look, Page, act
+from dream.events import Event, Note, Refused, Saved
+from dream.studio import Studio
+from tests.fakes import fake_studio
+
+
+@pytest.fixture
+def studio(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Studio:
+    monkeypatch.chdir(tmp_path)
+    return fake_studio(tmp_path)
+
+
+def happened(studio: Studio, line: str) -> list[Event]:
+    return list(act(Context(studio, list, COMMANDS), line))
+
+
+def made(studio: Studio, line: str) -> Path:
+    (saved,) = (event for event in happened(studio, line) if isinstance(event, Saved))
+    return saved.path
+
+
+def refusal(studio: Studio, line: str) -> str:
+    (event,) = happened(studio, line)
+    assert isinstance(event, Refused)
+    return str(event.error)
+
+
+def test_show_finds_the_last_pictures_and_files(studio: Studio) -> None:
+    first, second = made(studio, "a cat -S1"), made(studio, "a dog -S2")
+    assert happened(studio, "!show -1") == [Look(path=second)]
+    assert happened(studio, "!show -2") == [Look(path=first)]
+    assert happened(studio, f"!show {first.name}") == [Look(path=first)]
+    assert "not there" in refusal(studio, "!show -3")
+    assert "there is no" in refusal(studio, "!show nothing.png")
+    assert "takes a file" in refusal(studio, "!show")
+
+
+def test_info_tells_all(studio: Studio) -> None:
+    path = made(studio, "a cat -S1 -s4")
+    (page,) = happened(studio, "!info -1")
+    assert isinstance(page, Page)
+    told = {row[0].strip(): row[1] for row in page.lines if isinstance(row, tuple)}
+    assert page.lines[0] == path.as_posix()
+    assert told["size"] == f"64 x 64 pixels, {path.stat().st_size:,} bytes"
+    assert told["line"].startswith('"a cat" -s4 -S1')
+    assert len(told["sha256"]) == 64
+    assert (told["seed"], told["steps"], told["device"]) == ("1", "4", "fake")
+
+
+def test_info_shows_other_programs_texts_as_they_are(studio: Studio, tmp_path: Path) -> None:
+    info = PngInfo()
+    info.add_text("parameters", "a cat\nNegative prompt: dark\nSteps: 20")
+    info.add_text("workflow", "x" * 5000)
+    Image.new("RGB", (5, 3)).save(tmp_path / "theirs.png", pnginfo=info)
+    (page,) = happened(studio, "!info theirs.png")
+    assert isinstance(page, Page)
+    assert ("  size", f"5 x 3 pixels, {Path('theirs.png').stat().st_size:,} bytes") in page.lines
+    assert "  Negative prompt: dark" in page.lines
+    assert page.lines[-1] == "  … and 3000 characters more"
+    Image.new("RGB", (5, 3)).save(tmp_path / "silent.png")
+    (page,) = happened(studio, "!info silent.png")
+    assert isinstance(page, Page)
+    assert page.lines[-1] == "  it does not say how it was made"
+
+
+@pytest.mark.parametrize("content", [b"", b"text", b"\x89PNG\r\n\x1a\n"])
+def test_info_of_what_is_no_picture(studio: Studio, tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "a.png").write_bytes(content)
+    assert "cannot read a.png: it is no whole PNG" in refusal(studio, "!info a.png")
+    assert "there is no b.png" in refusal(studio, "!info b.png")
+
+
+def test_open_hands_the_picture_to_the_desktop(
+    studio: Studio, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "platform", "linux")
+    path = made(studio, "a cat -S1")
+    for name in ("DISPLAY", "WAYLAND_DISPLAY"):
+        monkeypatch.delenv(name, raising=False)
+    assert "there is no desktop here" in refusal(studio, "!open -1")
+    monkeypatch.setenv("DISPLAY", ":0")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert "there is no desktop here" in refusal(studio, "!open -1")
+    opener = tmp_path / "xdg-open"
+    done = tmp_path / "opened"
+    opener.write_text(f'#!/bin/sh\necho "$1" > {done}.tmp\n/bin/mv {done}.tmp {done}\n')
+    opener.chmod(0o755)
+    (note,) = happened(studio, "!open -1")
+    assert note == Note(text=f"opening {path.as_posix()}")
+    give_up = time.monotonic() + 30
+    while not done.exists() and time.monotonic() < give_up:
+        time.sleep(0.01)
+    assert done.read_text() == f"{path.absolute()}\n"

@@ -1,0 +1,95 @@
+from __future__ import annotations
+
+import io
+import sys
+from pathlib import Path
+
+import pytest
+from PIL import Image
+from prompt_toolkit.formatted_text import fragment_list_to_text
+
+from dream.commands import Look
+from dream.events import Preview, Saved, Step
+from dream.graphics import Pictures, Terminal
+from dream.request import Request
+from dream.terminal.show import NoPictures, Screen
+from dream.terminal.shown import Shown
+
+STEP = Step(step=1, steps=9, picture=1, pictures=1, preview=Preview(8, 8, b"\x10\x80\xff" * 64))
+
+
+def shown(**settings: bool) -> Shown:
+    return Shown(Pictures(terminal=Terminal(), screen=lambda: (80, 24), size=8, **settings))
+
+
+@pytest.fixture
+def saved(tmp_path: Path) -> Saved:
+    path = tmp_path / "a.png"
+    Image.new("RGB", (64, 64), "red").save(path)
+    return Saved(path=path, line="a", sha256="", request=Request(seed=7))
+
+
+def screen(pictures: Shown | NoPictures, links: bool = False) -> tuple[Screen, io.StringIO]:
+    out = io.StringIO()
+    here = Screen(
+        out, columns=lambda: 500, rewrite=False, colour=False, pictures=pictures, links=links
+    )
+    return here, out
+
+
+def test_a_picture_lives_above_the_line_until_it_is_finished(saved: Saved) -> None:
+    here, out = screen(shown())
+    here.show(STEP)
+    assert len(fragment_list_to_text(here.live()).split("\n")) == 4
+    here.show(Step(step=2, steps=9, picture=1, pictures=1))
+    assert here.live(), "the last look stands until there is another"
+    here.show(saved)
+    assert here.live() == []
+    name, *picture = out.getvalue().rstrip("\n").split("\n")
+    assert name == f"{saved.path.as_posix()}  (-S7)"
+    assert len(picture) == 4
+
+
+def test_what_was_drawn_elsewhere_is_not_drawn_again(saved: Saved) -> None:
+    here, out = screen(shown())
+    drawn = here.drawn(saved)
+    saved.path.unlink()
+    here.show(saved, drawn)
+    assert "\x1b[" in out.getvalue()
+
+
+def test_only_what_is_wanted_is_shown(saved: Saved) -> None:
+    here, out = screen(shown(finished=False))
+    here.show(saved)
+    assert out.getvalue().count("\n") == 1
+    here, _ = screen(shown(making=False))
+    here.show(STEP)
+    assert here.live() == []
+
+
+def test_whoever_asks_sees_a_picture_nevertheless(saved: Saved) -> None:
+    here, out = screen(shown(finished=False, making=False))
+    here.show(Look(path=saved.path))
+    assert out.getvalue().count("\n") == 4
+    here.show(Look(path=saved.path.with_name("b.png")))
+    assert out.getvalue().endswith("b.png\n")
+    here, out = screen(NoPictures())
+    here.show(Look(path=saved.path))
+    assert "!open shows it" in out.getvalue()
+
+
+def test_without_chafa_it_is_said_once(saved: Saved, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "chafa", None)
+    here, out = screen(shown())
+    for _ in range(3):
+        here.show(STEP)
+        here.show(saved)
+    assert out.getvalue().count("pip install chafa.py") == 1
+    assert out.getvalue().count("a.png") == 3
+
+
+def test_paths_are_links_where_that_is_wanted(saved: Saved) -> None:
+    here, out = screen(NoPictures(), links=True)
+    here.show(saved)
+    name = saved.path.as_posix()
+    assert f"\x1b\\{name}\x1b]8;;\x1b\\  (-S7)\n" in out.getvalue()
