@@ -1,0 +1,160 @@
+"""Models: loaded, switched, recognised; over diffusers where it does the same.
+
+    python -m benchmarks.models [--rounds N] [--small | --model FOLDER]
+
+With a random Stable Diffusion of full size; --small takes the shipped model, and shows only that
+everything runs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+import statistics
+import struct
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from diffusers import StableDiffusionPipeline
+
+from benchmarks.abab import HEAD, Comparison, compare, seconds
+from benchmarks.random_sd15 import make_random_sd15
+from dream.catalogue import Shelf
+from dream.catalogue.places import shipped_models
+from dream.catalogue.recognise import recognise
+from dream.engine import open_painter
+from dream.engine.base import Progress
+from dream.engine.cache import weigh
+from dream.engine.memory import give_back_memory
+from dream.request import Recipe
+from dream.worker import WorkerEngine
+
+LOAD_GOAL, MEMORY_GOAL = 1.0, 1.1
+SWITCH_GOAL, RECOGNISE_GOAL = 50.0, 20.0
+"""Milliseconds."""
+OVERHEAD = 0.6 * 2**30
+"""Bytes that the goal for memory allows besides the weights."""
+LARGE_FILE = 2_000_000_000
+
+_PEAK = """
+import re, sys; from pathlib import Path
+from dream.catalogue import Shelf; from dream.engine import open_painter
+status = lambda key: int(re.search(key + r":\\s+(\\d+)", Path("/proc/self/status").read_text())[1])
+painter = open_painter(Shelf([Path(sys.argv[1])]).model)
+before = status("VmRSS"); painter.load(sys.argv[2], print); print(status("VmHWM") - before)
+"""
+
+
+def load(shelf: Shelf, model: str, rounds: int) -> Comparison:
+    """A folder into memory by the house, over diffusers alone; both from the page cache."""
+    card = shelf.model(model)
+    painter = open_painter(shelf.model)
+    dtype = weigh(card, "auto", "auto").placement.dtype
+
+    def ours() -> float:
+        painter.unload()
+        return seconds(lambda: painter.load(model, lambda happening: None))
+
+    def plain() -> float:
+        give_back_memory()
+        return seconds(lambda: StableDiffusionPipeline.from_pretrained(card.path, dtype=dtype))
+
+    return compare("a folder, over from_pretrained", ours, plain, rounds, LOAD_GOAL)
+
+
+def peak(shelf: Shelf, model: str) -> str:
+    """Most memory while a process of its own loads the model, over the weights."""
+    argv = [sys.executable, "-c", _PEAK, str(shelf.models_dirs[0]), model]
+    done = subprocess.run(argv, capture_output=True, text=True, check=True)
+    most = int(done.stdout.split()[-1]) * 1024
+    weights = weigh(shelf.model(model), "auto", "auto").weights
+    verdict = "ok" if most <= MEMORY_GOAL * weights + OVERHEAD else "NOT MET"
+    return f"peak while loading: {most / 2**30:.2f} GiB; weights {weights / 2**30:.2f}  {verdict}"
+
+
+def switch(shelf: Shelf, one: str, other: str, rounds: int) -> str:
+    """From asking for a picture to its first step, by a model in memory: another one than the last
+    picture's, less the same one."""
+    engine = WorkerEngine(shelf)
+
+    def to_first_step(model: str) -> float:
+        recipe = Recipe(
+            prompt="a red circle",
+            negative="",
+            steps=1,
+            seed=1,
+            width=64,
+            height=64,
+            cfg_scale=1.0,
+            sampler="ddim",
+            model=model,
+        )
+        began = time.perf_counter()
+        found = 0.0
+        for happening in engine.render(recipe):
+            if isinstance(happening, Progress):
+                found = time.perf_counter() - began
+        return found
+
+    try:
+        for model in (one, other, one, other):
+            to_first_step(model)
+        switched = [to_first_step(model) for _ in range(rounds) for model in (one, other)]
+        stayed = [to_first_step(other) for _ in range(2 * rounds)]
+    finally:
+        engine.close()
+    took = 1000 * (statistics.median(switched) - statistics.median(stayed))
+    return f"switching costs {took:.1f} ms  {'ok' if took <= SWITCH_GOAL else 'NOT MET'}"
+
+
+def recognised(folder: Path, rounds: int) -> str:
+    """A file of 2 GB: its header is real, the weights are a hole."""
+    path = folder / "large.safetensors"
+    names = [f"model.diffusion_model.input_blocks.{n}.weight" for n in range(1000)]
+    each = LARGE_FILE // 2 // len(names)
+    places = [[2 * each * n, 2 * each * (n + 1)] for n in range(len(names))]
+    rows = [{"dtype": "F16", "shape": [each], "data_offsets": place} for place in places]
+    header = json.dumps(dict(zip(names, rows, strict=True))).encode()
+    with path.open("wb") as file:
+        file.write(struct.pack("<Q", len(header)) + header)
+        file.truncate(8 + len(header) + 2 * each * len(names))
+    took = 1000 * statistics.median(_seconds(lambda: recognise(path), 10 * rounds))
+    path.unlink()
+    verdict = "ok" if took <= RECOGNISE_GOAL else "NOT MET"
+    return f"recognising 2 GB takes {took:.1f} ms  {verdict}"
+
+
+def _seconds(work: Callable[[], object], times: int) -> list[float]:
+    return [seconds(work) for _ in range(times)]
+
+
+def main() -> None:
+    """Measure, and print."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--small", action="store_true", help="the shipped model: does it run?")
+    parser.add_argument("--model", type=Path, help="a Stable Diffusion 1.5 that is there already")
+    said = parser.parse_args()
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place)
+        if said.small:
+            shutil.copytree(shipped_models() / "tiny", folder / "one")
+        elif said.model:
+            (folder / "one").symlink_to(said.model.absolute())
+        else:
+            make_random_sd15(folder / "one")
+        (folder / "other").symlink_to(folder / "one")
+        shelf = Shelf([folder])
+        print(HEAD, load(shelf, "one", said.rounds), sep="\n", flush=True)
+        print(peak(shelf, "one"), flush=True)
+        print(switch(shelf, "one", "other", said.rounds), flush=True)
+        print(recognised(folder, said.rounds))
+
+
+if __name__ == "__main__":
+    main()

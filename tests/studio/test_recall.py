@@ -1,0 +1,68 @@
+"""Logs that mix models and VAEs, made again: each line with its own."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from dream.events import Event, Refused, Saved, Step
+from dream.line import read_log_line
+from tests.fakes import FakeEngine, fake_studio
+
+LINE = 'a.png: "a cat" -s3 -S1 -W64 -H64 -C7.5 -Addim --model=large'
+
+
+def test_a_line_may_name_another_model_and_the_session_keeps_its_own(tmp_path: Path) -> None:
+    engine = FakeEngine()
+    studio = fake_studio(tmp_path, engine, "tiny", "large")
+    made: list[Event] = []
+    for line in ("a cat", "a cat --model=large", "a cat"):
+        made += studio.make(line)
+    lines = [event.line for event in made if isinstance(event, Saved)]
+    assert [line.partition("--model=")[2] for line in lines] == ["tiny", "large", "tiny"]
+    engine.rendered.clear()
+    studio.base = replace(studio.base, model="large")
+    list(studio.replay(studio.outdir / "dream_log.txt"))
+    assert [recipe.model for recipe in engine.rendered] == ["tiny", "large", "tiny"]
+
+
+@pytest.mark.parametrize(("weights", "same"), [("c0ffee", True), ("deadbeef", False)])
+def test_other_weights_are_said_before_the_picture(
+    tmp_path: Path, weights: str, same: bool
+) -> None:
+    studio = fake_studio(tmp_path, FakeEngine(), "tiny", "large")
+    events = list(studio.make(f"{LINE} # sha256:0123 weights:{weights}"))
+    said = [n for n, event in enumerate(events) if "has changed since" in str(event)]
+    assert bool(said) is not same
+    assert all(place < [isinstance(e, Step) for e in events].index(True) for place in said)
+    assert any(isinstance(event, Saved) for event in events)
+
+
+def test_a_model_that_is_gone_is_said_and_nothing_is_rendered(tmp_path: Path) -> None:
+    engine = FakeEngine()
+    (refused,) = fake_studio(tmp_path, engine).make(f"{LINE} # weights:c0ffee")
+    assert isinstance(refused, Refused) and 'there is no model "large"' in str(refused.error)
+    assert engine.rendered == []
+
+
+def test_the_vae_is_the_line_s_the_session_s_the_card_s_or_none(tmp_path: Path) -> None:
+    engine = FakeEngine()
+    studio = fake_studio(tmp_path, engine, "tiny", "large")
+    card = tmp_path / "models" / "large" / "card.toml"
+    card.write_text(card.read_text() + 'vae = "soft"\n')
+    lines = ["x", "x --vae=sharp", "x --model=large", "x --model=large --vae=none"]
+    made: list[Event] = []
+    for line in lines:
+        made += studio.make(line)
+    assert [recipe.vae for recipe in engine.rendered] == [None, "sharp", "soft", "none"]
+    before = list(engine.rendered)
+    # A log is older than whatever the session or a card has come to say since.
+    studio.base = replace(studio.base, vae="other")
+    (tmp_path / "models" / "tiny" / "card.toml").write_text('width = 64\nheight = 64\nvae = "x"\n')
+    engine.rendered.clear()
+    for line in [event for event in made if isinstance(event, Saved)]:
+        list(studio.make(f"{line.path.name}: {read_log_line(line.line).line}"))
+    assert [recipe.vae for recipe in engine.rendered] == ["none", "sharp", "soft", "none"]
+    assert [replace(r, vae=None) for r in engine.rendered] == [replace(r, vae=None) for r in before]
