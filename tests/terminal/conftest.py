@@ -24,7 +24,8 @@ def studio(tmp_path: Path) -> Studio:
 
 @pytest.fixture
 def typed(monkeypatch: pytest.MonkeyPatch) -> Typed:
-    """Type these keys at the real prompt, then leave when all is made; what the screen showed, greeting left out."""
+    """Type these keys at the real prompt, then leave when all is made; what the screen showed,
+    greeting left out."""
     monkeypatch.setenv("TERM", "xterm")
 
     def type_keys(studio: Studio, keys: str, columns: int = 80) -> str:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pexpect
 import pyte
 
-PATIENCE = 90.0
+PATIENCE = 60.0
 """Seconds; a slow machine is no failure."""
 
 ROOT = Path(__file__).resolve().parents[2]

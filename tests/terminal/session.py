@@ -5,9 +5,18 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+from dream.request import Recipe
 from dream.terminal.prompt import run
 from tests.fakes import FakeEngine, fake_studio
 
+
+def fails(recipe: Recipe) -> None:
+    """A picture of a bug is a bug."""
+    if recipe.prompt == "a bug":
+        raise ZeroDivisionError("of the engine")
+
+
 if __name__ == "__main__":
-    with fake_studio(Path(sys.argv[1]), FakeEngine(pause=float(sys.argv[2])), "tiny", "twin") as it:
-        sys.exit(run(it))
+    engine = FakeEngine(pause=float(sys.argv[2]), fails=fails)
+    with fake_studio(Path(sys.argv[1]), engine, "tiny", "twin") as studio:
+        sys.exit(run(studio))

@@ -1,76 +1,21 @@
-"""The program on a real pseudo-terminal, as a person has it before them."""
+"""The program on a real pseudo-terminal, as a person has it before them; colours instead of a
+model."""
 
 from __future__ import annotations
 
 import os
 import re
-import select
 import signal
-import subprocess
-import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-pty = pytest.importorskip("pty", reason="there are no pseudo-terminals on Windows")
-termios = pytest.importorskip("termios", reason="there are no pseudo-terminals on Windows")
+pytest.importorskip("pty", reason="there are no pseudo-terminals on Windows")
 
-_PATIENCE = 60.0
-"""Seconds; a slow machine is no failure."""
-_ESCAPES = re.compile(r"\x1b\[[0-9;?]*[a-zA-Z]")
+from tests.terminal.pseudo import Terminal
 
-
-class Terminal:
-    """A child at a pseudo-terminal: `send` presses keys, `see` waits for what appears."""
-
-    def __init__(self, folder: Path, pause: float, **environment: str) -> None:
-        self.master, self.slave = pty.openpty()
-        self.before = termios.tcgetattr(self.slave)
-        termios.tcsetwinsize(self.slave, (24, int(environment.pop("COLS", "80"))))
-        self.child = subprocess.Popen(
-            [sys.executable, "-m", "tests.terminal.session", str(folder), str(pause)],
-            stdin=self.slave,
-            stdout=self.slave,
-            stderr=self.slave,
-            env=os.environ | {"TERM": "xterm-256color"} | environment,
-            start_new_session=True,
-            preexec_fn=lambda: os.close(os.open(os.ttyname(0), os.O_RDWR)),  # our own terminal
-        )
-        self.raw = ""
-        self._seen = 0
-
-    def send(self, keys: str) -> None:
-        os.write(self.master, keys.encode())
-
-    def see(self, text: str) -> None:
-        """Wait for a text to appear after the one that was seen last."""
-        give_up = time.monotonic() + _PATIENCE
-        while (at := self.plain.find(text, self._seen)) < 0:
-            assert time.monotonic() < give_up, f"no “{text}” in: {self.plain[self._seen :]!r}"
-            if select.select([self.master], [], [], 0.2)[0]:
-                data = os.read(self.master, 65536).decode(errors="replace")
-                self.raw += data
-                if "\x1b[6n" in data:
-                    self.send("\x1b[3;1R")  # as a terminal says where its cursor is
-        self._seen = at + len(text)
-
-    @property
-    def plain(self) -> str:
-        return _ESCAPES.sub("", self.raw)
-
-    def leave(self) -> int:
-        """Press Ctrl-D; the exit status."""
-        self.send("\x04")
-        return self.child.wait(_PATIENCE)
-
-    def close(self) -> None:
-        self.child.kill()
-        self.child.wait()
-        os.close(self.master)
-        os.close(self.slave)
-
+CTRL_C, CTRL_D, CTRL_R = "\x03", "\x04", "\x12"
 
 Open = Callable[..., Terminal]
 
@@ -79,9 +24,11 @@ Open = Callable[..., Terminal]
 def terminal(tmp_path: Path) -> Iterator[Open]:
     opened: list[Terminal] = []
 
-    def open_terminal(pause: float = 0.0, **environment: str) -> Terminal:
-        opened.append(Terminal(tmp_path, pause, **environment))
-        opened[-1].see("dream>")
+    def open_terminal(
+        pause: float = 0.0, *, rows: int = 24, columns: int = 80, **env: str
+    ) -> Terminal:
+        arguments = ("-m", "tests.terminal.session", str(tmp_path), str(pause))
+        opened.append(Terminal(*arguments, rows=rows, columns=columns, **env))
         return opened[-1]
 
     yield open_terminal
@@ -89,63 +36,247 @@ def terminal(tmp_path: Path) -> Iterator[Open]:
         one.close()
 
 
+def is_as_before(terminal: Terminal) -> bool:
+    """Whether the terminal works for who comes after: settings, cursor, screen, pasting."""
+    switched = {
+        mode: re.findall(rb"\x1b\[\?%b([hl])" % mode, terminal.raw)[-1:]
+        for mode in (b"25", b"2004", b"1049", b"1000")
+    }
+    assert switched[b"25"] in ([], [b"h"])
+    assert switched[b"2004"] in ([], [b"l"])
+    assert switched[b"1049"] == switched[b"1000"] == []
+    return terminal.state() == terminal.before
+
+
+def pictures(folder: Path) -> int:
+    return len(list((folder / "outputs").glob("*.png")))
+
+
+def kept(folder: Path) -> list[str]:
+    file = folder / "outputs" / ".dream_queue"
+    return file.read_text().splitlines() if file.exists() else []
+
+
 def test_a_session(terminal: Open, tmp_path: Path) -> None:
     here = terminal()
+    here.see_line("")
     here.send("a cat -S42\r")
     here.see("(-S42)")
-    here.see("dream>")
     here.send("\x1b[A")
-    here.see("a cat -S42")
+    here.see_line("a cat -S42")
     here.send("\x7f3\r")
     here.see("(-S43)")
-    here.see("dream>")
-    here.send("\x12S42")
-    here.see("cat -S")
+    here.send(CTRL_R + "S42")
+    here.see("cat -S42")
     here.send("\r\r")
-    here.see("(-S42)")
-    here.see("dream>")
+    here.until(lambda: pictures(tmp_path) == 3, "third picture")
     here.send("--samp\t")
-    here.see("--sampler")
-    here.send("\x03\x03")
+    here.see("--sampler NAME")
+    here.send(CTRL_C)
+    here.see_line("")
+    here.send(CTRL_C)
     here.see("press Ctrl-D")
-    assert here.leave() == 0
-    assert termios.tcgetattr(here.slave) == here.before
-    assert len(list((tmp_path / "outputs").glob("*.png"))) == 3
+    here.send(CTRL_D)
+    assert here.end() == 0
+    assert is_as_before(here)
+    assert not (tmp_path / "outputs" / ".dream_queue").exists()
 
 
-def test_ctrl_c_at_a_picture_and_keys_pressed_meanwhile(terminal: Open, tmp_path: Path) -> None:
-    here = terminal(pause=0.2)
-    here.send("a cat -s500 -S1\r")
-    here.see("2/500")
-    here.send("a dog -s1 -S2\r")
-    here.see("4/500")
-    assert "dog" not in here.plain
-    here.send("\x03")
+def test_a_line_is_typed_while_another_is_made(terminal: Open, tmp_path: Path) -> None:
+    here = terminal(pause=0.1)
+    here.see_line("")
+    here.send("a cat -s60 -S1\r")
+    here.see("render ")
+    here.send("a dog -s1 -S2 -n2 -U2")
+    here.see_line("a dog -s1 -S2 -n2 -U2")
+    here.see("2 pictures, 64×64 → 128×128, 1 steps")
+    here.send("x")
+    here.see("-U takes")
+    here.send("\x7f\r!queue\r")
+    here.see("now    1  a cat -s60 -S1")
+    here.see("2  a dog -s1 -S2 -n2 -U2")
+    here.see("1 waiting")
+    here.send("half a thought")
+    here.see("(-S1)")
+    here.see("(-S2)")
+    here.see_line("half a thought")
+    here.until(lambda: pictures(tmp_path) == 3, "third picture")
+    here.send("\x15q\r")
+    assert here.end() == 0
+
+
+def test_ctrl_c_gives_up_the_picture_and_keeps_the_rest(terminal: Open, tmp_path: Path) -> None:
+    here = terminal(pause=0.1)
+    here.see_line("")
+    here.send("a cat -s500 -S1\ra dog -s30 -S2\ra cow -s500 -S3\ra hen -s500\ra pig\rhalf")
+    here.see("render ")
+    here.send(CTRL_C)
     here.see("cancelled")
     here.see("(-S2)")
-    here.see("dream>")
-    here.send("half")
-    here.see("half")
-    os.kill(here.child.pid, signal.SIGINT)
-    here.send("a bird -s1 -S3\r")
-    here.see("(-S3)")
-    here.see("dream>")
-    assert here.leave() == 0
-    assert termios.tcgetattr(here.slave) == here.before
+    here.see("dream> a cow")
+    here.send(CTRL_C)
+    here.see("dream> a hen -s500")
+    here.send(CTRL_C)
+    here.see("and 1 waiting line given up")
+    here.see_line("half")
+    here.until(lambda: "render" not in here.rows()[-1] and kept(tmp_path) == [], "idle queue")
+    assert pictures(tmp_path) == 1
+    os.kill(here.child.pid, signal.SIGINT)  # as `kill -INT` does, and a terminal between prompts
+    here.send("a hen -s1 -S5\r")
+    here.see("(-S5)")
+    here.send(CTRL_D)
+    assert here.end() == 0
+    assert is_as_before(here)
+
+
+def test_two_hundred_pasted_lines_are_two_hundred_requests(terminal: Open, tmp_path: Path) -> None:
+    here = terminal(pause=0.2)
+    here.see_line("")
+    here.paste("".join(f"picture {n} -s9 -S{n}\n" for n in range(200)))
+    here.see("199 waiting")
+    assert len(kept(tmp_path)) == 200
+    here.send("!next 200\r!pause\r!cancel\r")
+    here.see("paused; what is being made goes on")
+    here.see("cancelled")
+    here.see("199 waiting")
+    here.send("!resume\r")
+    here.see("dream> picture 199 -s9 -S199")
+    here.send("!cancel all\r")
+    here.see("198 lines given up")
+    here.until(lambda: kept(tmp_path) == [], "idle queue")
+    here.send("q\r")
+    assert here.end() == 0
+
+
+@pytest.mark.parametrize("columns", [40, 20])
+def test_it_is_resized_while_it_works(terminal: Open, columns: int) -> None:
+    here = terminal(pause=0.05)
+    here.see_line("")
+    here.send("a cat -s99 -S1\rwords")
+    here.see("render ")
+    here.resize(12, columns)
+    here.send(" more")
+    here.see("words more")
+    here.resize(30, 100)
+    here.see_line("words more")
+    here.see("(-S1)")
+    here.send("\x15q\r")
+    assert here.end() == 0
+
+
+def test_what_was_not_made_is_offered_after_a_kill(terminal: Open, tmp_path: Path) -> None:
+    here = terminal(pause=0.1)
+    here.see_line("")
+    here.send("a cat -s300 -S1\ra 猫 -S2\ra cow -S3\r")
+    here.see("2 waiting")
+    os.kill(here.child.pid, signal.SIGKILL)
+    here.end()
+    again = terminal()
+    again.see("a 猫 -S2")
+    again.send("y")
+    again.see("(-S3)")
+    again.send("q\r")
+    assert again.end() == 0
+    assert pictures(tmp_path) == 3
+    assert not (tmp_path / "outputs" / ".dream_queue").exists()
+
+
+def test_leaving_with_lines_not_made_is_asked_about(terminal: Open, tmp_path: Path) -> None:
+    here = terminal(pause=0.1)
+    here.see_line("")
+    here.send("a cat -s300 -S1\ra dog -S2\r")
+    here.see("1 waiting")
+    here.send(CTRL_D)
+    here.see("2 lines not made")
+    here.send("n")
+    here.see_line("")
+    here.send("q\r")
+    here.see("2 lines not made; y: leave")
+    here.send("y")
+    assert here.end() == 0
+    assert is_as_before(here)
+    assert kept(tmp_path) == ["a cat -s300 -S1", "a dog -S2"]
+    again = terminal()
+    again.see("make now?")
+    again.send("n")
+    again.see_line("")
+    again.send("q\r")
+    assert again.end() == 0
+    assert pictures(tmp_path) == 0
+    assert not (tmp_path / "outputs" / ".dream_queue").exists()
+
+
+def test_two_sessions_in_one_folder_keep_their_own_lines(terminal: Open, tmp_path: Path) -> None:
+    first, second = terminal(pause=0.1), terminal(pause=0.1)
+    for here, line in ((first, "a cat -s300"), (second, "a dog -s300")):
+        here.see_line("")
+        here.send(f"{line}\r")
+        here.see("render ")
+    files = (tmp_path / "outputs").glob(".dream_queue*")
+    assert sorted(file.read_text() for file in files) == ["a cat -s300\n", "a dog -s300\n"]
 
 
 @pytest.mark.parametrize(
-    "environment", [{"TERM": "dumb"}, {"NO_COLOR": "1"}, {"COLS": "20"}, {"LC_ALL": "C"}], ids=str
+    ("end", "status"),
+    [(signal.SIGTERM, 128 + signal.SIGTERM), (signal.SIGHUP, 128 + signal.SIGHUP)],
 )
-def test_poorer_terminals(terminal: Open, environment: dict[str, str]) -> None:
-    here = terminal(**environment)
+@pytest.mark.parametrize("busy", [True, False])
+def test_a_signal_ends_it_and_the_terminal_is_as_before(
+    terminal: Open, tmp_path: Path, end: int, status: int, busy: bool
+) -> None:
+    here = terminal(pause=0.05)
+    here.see_line("")
+    if busy:
+        here.send("a cat -s300\r")
+        here.see("render ")
+    here.send("half")
+    here.see_line("half")
+    os.kill(here.child.pid, end)
+    assert here.end() == status
+    assert is_as_before(here)
+    assert kept(tmp_path) == (["a cat -s300"] if busy else [])
+
+
+def test_a_storm_of_ctrl_c_ends_nothing(terminal: Open, tmp_path: Path) -> None:
+    here = terminal(pause=0.05)
+    here.see_line("")
+    here.send("a cat -s300\ra dog -s300\r")
+    here.see("render ")
+    for _ in range(20):
+        here.send(CTRL_C)
+        os.kill(here.child.pid, signal.SIGINT)
+    here.until(lambda: kept(tmp_path) == [], "idle queue")
+    here.send("a hen -s1 -S7\r")
+    here.see("(-S7)")
+    here.send("q\r")
+    assert here.end() == 0
+    assert is_as_before(here)
+
+
+def test_a_bug_ends_it_with_a_traceback_and_the_terminal_is_as_before(terminal: Open) -> None:
+    here = terminal()
+    here.see_line("")
+    here.send("a bug\r")
+    assert here.end() == 1
+    assert b"ZeroDivisionError: of the engine" in here.raw
+    assert is_as_before(here)
+
+
+@pytest.mark.parametrize(
+    "env", [{"TERM": "dumb"}, {"NO_COLOR": "1"}, {"COLS": "40"}, {"LC_ALL": "C"}], ids=str
+)
+def test_poorer_terminals(terminal: Open, env: dict[str, str]) -> None:
+    columns = int(env.get("COLS", 80))
+    here = terminal(columns=columns, **env)
+    here.see("dream>")
     here.send("猫 and a cat -S42\r")
-    here.see("S42)")
+    here.see("S42)" if columns == 80 else "42)")
     here.send("a cat -stpes\r")
     here.see("^")
-    here.see("dream>")
-    assert here.leave() == 0
-    if "TERM" in environment:
-        assert "\x1b" not in here.raw
-    if "NO_COLOR" in environment:
-        assert not re.search(r"\x1b\[[0-9;]*\b(3[0-7]|9[0-7])m", here.raw)
+    here.send("q\r")
+    assert here.end() == 0
+    assert is_as_before(here)
+    if "TERM" in env:
+        assert b"\x1b" not in here.raw
+    if "NO_COLOR" in env:
+        assert not re.search(rb"\x1b\[[0-9;]*\b(3[0-7]|9[0-7])m", here.raw)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from threading import Timer
 
 import pytest
 
@@ -66,6 +67,19 @@ def test_a_worker_that_died_while_idle_is_replaced(engine: WorkerEngine) -> None
         "the worker died (signal 9); starting another, rendering this picture again"
     ]
     assert is_made(iter(happenings))
+
+
+def test_whoever_waits_for_a_picture_is_woken_and_the_next_one_is_made(
+    engine: WorkerEngine,
+) -> None:
+    engine.interrupt()  # nobody waits
+    running = engine.render(recipe(prompt="wait"))
+    next(h for h in running if isinstance(h, Progress))
+    Timer(0.2, engine.interrupt).start()
+    with pytest.raises(KeyboardInterrupt):
+        next(running)
+    engine.interrupt()
+    assert is_made(engine.render(recipe()))
 
 
 def test_one_that_does_not_let_go_of_a_cancelled_picture_is_replaced(

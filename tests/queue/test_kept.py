@@ -1,0 +1,78 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+from dream.queue import FILE_NAME, KeptLines
+
+KILLED = """
+import os, sys
+from pathlib import Path
+from dream.queue import KeptLines
+kept = KeptLines(Path(sys.argv[1]), print)
+for count in range(1, 50):
+    kept.write([f"line {n}" for n in range(count)])
+os.kill(os.getpid(), 9)
+"""
+
+
+def quiet(text: str) -> None:
+    raise AssertionError(text)
+
+
+def left(folder: Path) -> tuple[str, ...]:
+    """What a new session finds."""
+    kept = KeptLines(folder, quiet)
+    lines = kept.take_over()
+    kept.close()
+    return lines
+
+
+def test_a_folder_without_a_queue_stays_as_it_is(tmp_path: Path) -> None:
+    kept = KeptLines(tmp_path / "outputs", quiet)
+    assert kept.take_over() == ()
+    kept.write([])
+    kept.close()
+    assert not (tmp_path / "outputs").exists()
+
+
+def test_a_killed_session_s_lines_are_found(tmp_path: Path) -> None:
+    subprocess.run([sys.executable, "-c", KILLED, str(tmp_path)], check=False)
+    kept = KeptLines(tmp_path, quiet)
+    assert kept.take_over() == tuple(f"line {n}" for n in range(49))
+    assert (tmp_path / FILE_NAME).exists(), "they stay until they are made or refused"
+    kept.write(["a\nb", "猫 \udcff"])
+    kept.close()
+    assert left(tmp_path) == ("a b", "猫 ?")
+
+
+def test_only_their_author_reads_them_and_an_empty_file_is_removed(tmp_path: Path) -> None:
+    kept = KeptLines(tmp_path, quiet)
+    kept.write(["a"])
+    assert (tmp_path / FILE_NAME).stat().st_mode & 0o777 == 0o600
+    kept.write([])
+    kept.close()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_sessions_at_the_same_time_do_not_touch_each_other_s(tmp_path: Path) -> None:
+    first, second = KeptLines(tmp_path, quiet), KeptLines(tmp_path, quiet)
+    first.write(["a"])
+    second.write(["b"])
+    second.write(["b", "c"])
+    assert left(tmp_path) == (), "both are held"
+    second.close()
+    assert left(tmp_path) == ("b", "c")
+    assert (tmp_path / FILE_NAME).read_text() == "a\n"
+    first.close()
+
+
+def test_a_folder_that_cannot_be_written_is_said_once(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    heard: list[str] = []
+    kept = KeptLines(tmp_path / "file", heard.append)
+    assert kept.take_over() == ()
+    kept.write(["a"])
+    kept.write(["a", "b"])
+    assert len(heard) == 1 and "waiting lines are not kept" in heard[0]

@@ -1,0 +1,91 @@
+from __future__ import annotations
+
+import threading
+
+import pytest
+
+from dream.errors import BadLine
+from dream.queue import Entry, Queue
+
+
+def lines(queue: Queue) -> list[str]:
+    return [entry.line for entry in queue.waiting]
+
+
+def test_lines_come_out_in_their_order_with_numbers_of_their_own() -> None:
+    queue = Queue()
+    queue.put(["a", "b"])
+    assert queue.take() == queue.current == Entry(1, "a")
+    queue.finish()
+    queue.put(["c"])
+    assert queue.waiting == (Entry(2, "b"), Entry(3, "c"))
+    assert not queue.idle
+
+
+def test_taking_waits_for_a_line_and_for_the_end_of_a_pause() -> None:
+    queue = Queue()
+    queue.pause()
+    taken: list[Entry | None] = []
+    maker = threading.Thread(target=lambda: taken.append(queue.take()))
+    maker.start()
+    queue.put(["a"])
+    maker.join(0.1)
+    assert maker.is_alive()
+    queue.resume()
+    maker.join(10)
+    assert taken == [Entry(1, "a")]
+
+
+def test_a_line_is_moved_up_and_another_given_up() -> None:
+    queue = Queue()
+    queue.put("abcd")
+    queue.take()
+    assert queue.move_up(4).line == "d"
+    assert queue.cancel(2).line == "b"
+    assert lines(queue) == ["d", "c"]
+    for change in (queue.move_up, queue.cancel):
+        with pytest.raises(BadLine, match="no line 7 is waiting"):
+            change(7)
+
+
+def test_the_line_being_made_is_given_up_and_its_maker_woken() -> None:
+    woken: list[bool] = []
+    queue = Queue(interrupt=lambda: woken.append(True))
+    assert queue.cancel_current() is None
+    queue.put("ab")
+    queue.take()
+    queue.cancel(1)
+    assert queue.given_up() and woken == [True]
+    queue.finish()
+    queue.take()
+    assert not queue.given_up(), "the next one is wanted"
+
+
+def test_all_are_given_up() -> None:
+    queue = Queue()
+    queue.put("abc")
+    queue.take()
+    assert queue.cancel_all() == 2
+    assert queue.given_up() and not queue.waiting
+    queue.finish()
+    assert queue.idle
+
+
+def test_what_is_not_done_is_kept_and_a_closed_queue_changes_nothing() -> None:
+    kept: list[str] = []
+
+    def keep(lines: object) -> None:
+        assert isinstance(lines, list)
+        kept[:] = lines
+
+    queue = Queue(keep)
+    queue.put("abc")
+    queue.take()
+    assert kept == ["a", "b", "c"]
+    queue.finish()
+    queue.take()
+    assert kept == ["b", "c"]
+    queue.close()
+    queue.finish()
+    assert kept == ["b", "c"]
+    assert queue.take() is None
