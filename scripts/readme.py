@@ -1,14 +1,17 @@
-"""Writes the table of switches into the README, between its markers: python -m scripts.readme"""
+"""Writes the tables of switches and commands into the README: python -m scripts.readme"""
 
 from __future__ import annotations
 
 import re
 from pathlib import Path
 
+from dream.commands import COMMANDS as ROWS
+from dream.commands.explain import command_table
 from dream.line import flag_table
 
 README = Path(__file__).resolve().parents[1] / "README.md"
-FLAGS = "flags"
+FLAGS, COMMANDS = "flags", "commands"
+"""The names of the markers."""
 
 
 def between(text: str, name: str) -> str:
@@ -30,6 +33,7 @@ def _found(text: str, name: str) -> re.Match[str]:
 
 
 if __name__ == "__main__":
-    README.write_text(
-        replaced(README.read_text(encoding="utf-8"), FLAGS, flag_table()), encoding="utf-8"
-    )
+    text = README.read_text(encoding="utf-8")
+    for name, table in ((FLAGS, flag_table()), (COMMANDS, command_table(ROWS))):
+        text = replaced(text, name, table)
+    README.write_text(text, encoding="utf-8")

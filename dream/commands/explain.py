@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 
 from dream.commands.base import Command, Context, Line, Page
 from dream.errors import BadLine
@@ -18,24 +18,36 @@ def explain(context: Context, argument: str) -> Events[None]:
     if not argument:
         yield Page(lines=tuple(_everything(context)))
         return
-    known = topics(context.commands)
+    switches, commands = _switches(), _commands(context.commands)
+    # With its dash or its `!` a name says which it means, where there are both.
+    tables = [switches] if argument[0] == "-" else [commands] if argument[0] == "!" else []
     key = _bare(argument)
-    if key not in known:
+    found = [table[key] for table in tables or (commands, switches) if key in table]
+    if not found:
+        known = {**switches, **commands}
         meant = near(key, known)
         hint = f"did you mean {_name(known[meant])}?" if meant else "!help lists all there is"
         raise BadLine(f"there is no help about “{argument}”", 0, hint)
-    topic = known[key]
-    yield Page(
-        lines=tuple(
-            _about_command(topic) if isinstance(topic, Command) else _about_switch(topic, context)
-        )
-    )
+    yield Page(lines=tuple(line for topic in found for line in _about(topic, context)))
 
 
-def topics(commands: Sequence[Command]) -> Mapping[str, Flag | Command]:
+def topics(commands: Sequence[Command]) -> Sequence[str]:
     """What can be asked about, by name without dashes or `!`."""
-    switches = {_bare(name): flag for flag in FLAGS.values() for name in flag.names}
-    return {_bare(command.name): command for command in commands} | switches
+    return tuple(_commands(commands) | _switches())
+
+
+def _switches() -> dict[str, Flag | Command]:
+    return {_bare(name): flag for flag in FLAGS.values() for name in flag.names}
+
+
+def _commands(commands: Sequence[Command]) -> dict[str, Flag | Command]:
+    return {_bare(command.name): command for command in commands}
+
+
+def _about(topic: Flag | Command, context: Context) -> Iterator[Line]:
+    if isinstance(topic, Command):
+        return _about_command(topic)
+    return _about_switch(topic, context)
 
 
 def _everything(context: Context) -> Iterator[Line]:
@@ -60,7 +72,7 @@ def command_table(commands: Sequence[Command]) -> str:
     """The commands as Markdown, for the README."""
     rows = ["| command | what it does |", "|---|---|"]
     for command in commands:
-        typed = f"{command.name} {command.usage}".rstrip().replace("|", "&#124;")
+        typed = f"{command.name} {command.usage}".rstrip().replace("|", r"\|")
         rows.append(f"| `{typed}` | {command.help} |")
     return "\n".join(rows) + "\n"
 

@@ -65,8 +65,10 @@ def _fetch_all(pictures: list[Path], wanted: Path) -> Events[None]:
                     silent += 1
     except OSError as error:
         raise GalleryError(f"cannot write {wanted}: {error.strerror}") from error
-    others = f"; {silent} did not say how they were made" if silent else ""
-    yield Note(text=f"{len(pictures) - silent} lines are in {Path(out.name).as_posix()}{others}")
+    told = len(pictures) - silent
+    lines = "1 line is" if told == 1 else f"{told} lines are"
+    others = f"; of {silent} it is not known how they were made" if silent else ""
+    yield Note(text=f"{lines} in {Path(out.name).as_posix()}{others}")
 
 
 def _new_file(wanted: Path) -> IO[str]:

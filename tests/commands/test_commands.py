@@ -6,9 +6,12 @@ from pathlib import Path
 import pytest
 
 from dream.commands import COMMANDS, Context, Edit, Page, act
+from dream.commands.explain import command_table
 from dream.events import Cancelled, Event, Note, Queued, Refused, Saved, Step, Verified
 from dream.request import FLAGS
 from dream.studio import Studio
+from scripts import readme as readme_tables
+from scripts.readme import between
 from tests.fakes import FakeEngine, fake_studio
 
 
@@ -163,7 +166,7 @@ def test_fetch_writes_a_script_that_replays_and_verifies(studio: Studio, tmp_pat
     happened(studio, "a cat -S 3..1 --sheet")
     (tmp_path / "outputs" / "foreign.png").write_bytes(b"no picture")
     (note,) = happened(studio, "!fetch *.png lines.txt")
-    assert note == Note(text="3 lines are in lines.txt; 2 did not say how they were made")
+    assert note == Note(text="3 lines are in lines.txt; of 2 it is not known how they were made")
     log = (tmp_path / "outputs" / "dream_log.txt").read_text().splitlines()[:3]
     assert sorted(Path("lines.txt").read_text().splitlines()) == sorted(log)
     verified = happened(studio, "!verify lines.txt")
@@ -175,7 +178,7 @@ def test_fetch_never_writes_over_a_file(studio: Studio, tmp_path: Path) -> None:
     Path("my lines.txt").write_text("mine")
     for name in ("my lines.01.txt", "my lines.02.txt"):
         (note,) = happened(studio, '!fetch outputs/*.png "my lines.txt"')
-        assert note == Note(text=f"1 lines are in {name}")
+        assert note == Note(text=f"1 line is in {name}")
     assert Path("my lines.txt").read_text() == "mine"
 
 
@@ -273,3 +276,9 @@ def test_clear_asks_and_then_forgets(studio: Studio) -> None:
 def test_help_says_what_can_be_swept(studio: Studio) -> None:
     assert "-A ddim,plms" in page(studio, "!help -A")
     assert "a picture of each" not in page(studio, "!help -n")
+
+
+def test_the_readme_has_the_tables_commands() -> None:
+    readme = Path(__file__).parents[2] / "README.md"
+    said = between(readme.read_text(encoding="utf-8"), readme_tables.COMMANDS)
+    assert said.strip() == command_table(COMMANDS).strip(), "run scripts/readme.py"
