@@ -21,6 +21,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from diffusers import StableDiffusionPipeline
+from diffusers.utils.logging import disable_progress_bar
 
 from benchmarks.abab import HEAD, Comparison, compare, seconds
 from benchmarks.random_sd15 import make_random_sd15
@@ -140,6 +141,7 @@ def main() -> None:
     parser.add_argument("--small", action="store_true", help="the shipped model: does it run?")
     parser.add_argument("--model", type=Path, help="a Stable Diffusion 1.5 that is there already")
     said = parser.parse_args()
+    disable_progress_bar()
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
         if said.small:

@@ -85,6 +85,11 @@ class FakeEngine:
         if not self.weights.startswith(weights):
             yield Note(text=f"{model} has changed since")
 
+    def convert(self, model: str, folder: Path) -> Loadings:
+        """A folder that only this engine can paint with."""
+        yield Loading(model=model)
+        fake_shelf(folder.parent, folder.name)
+
     def loaded(self) -> list[str]:
         """The models that were loaded."""
         return self.ready

@@ -8,7 +8,14 @@ from dream.commands.arrivals import import_model, import_models_yaml
 from dream.commands.base import Command, Context, Edit, Line, Look, Page
 from dream.commands.explain import explain, topics
 from dream.commands.files import fetch, replay, verify
-from dream.commands.models import del_model, edit_model, models, switch, vae
+from dream.commands.models import (
+    del_model,
+    edit_model,
+    models,
+    optimize_model,
+    switch,
+    vae,
+)
 from dream.commands.past import clear, history, last, recall, search
 from dream.commands.queue import cancel, move_up, pause, resume, show
 from dream.commands.settings import save, set_, unset
@@ -70,6 +77,14 @@ COMMANDS = (
         "a model from a file, a folder, a URL or owner/name on the hub, into models.toml",
         import_model,
         "file",
+        waits=True,
+    ),
+    Command(
+        "!optimize_model",
+        "NAME",
+        "a single file once more, as a folder in diffusers layout",
+        optimize_model,
+        "model",
         waits=True,
     ),
     Command(

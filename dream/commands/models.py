@@ -12,7 +12,7 @@ from dream.catalogue import Shelf
 from dream.catalogue.cards import ModelCard
 from dream.catalogue.edit import forget, say
 from dream.catalogue.entries import BESIDES, VALUES
-from dream.catalogue.places import shipped_models
+from dream.catalogue.places import shipped_models, writable_dir
 from dream.commands.base import Context, Edit, Line, Page
 from dream.errors import BadLine, DreamError, ModelError
 from dream.events import Events, Loading, Note, Refused
@@ -159,6 +159,24 @@ def _delete(name: str, path: Path, inside: bool) -> None:
             path.unlink()
     except OSError as error:
         raise ModelError(f"{path} cannot be deleted: {error.strerror or error}") from error
+
+
+def optimize_model(context: Context, argument: str) -> Events[None]:
+    """!optimize_model NAME: a single file, written once more as a folder in diffusers layout.
+    The file stays, and what was made with it can be made again."""
+    studio, shelf = context.studio, context.studio.shelf
+    card = shelf.model(one_name(argument, "!optimize_model"))
+    if card.path.is_dir():
+        raise ModelError(f"{card.name} is a folder in diffusers layout already")
+    folder = writable_dir(shelf.models_dirs) / f"{card.path.stem}-diffusers"
+    if folder.exists():
+        raise ModelError(f"{folder} is there already", f"!switch {spell(folder.name)}")
+    with closing(studio.engine.convert(card.name, folder)) as happenings:
+        for happening in happenings:
+            if isinstance(happening, Note | Loading):
+                yield happening
+    size = size_of(bytes_on_disk(folder))
+    yield Note(text=f"{folder.name} is {card.name} as a folder ({size}); the file stays")
 
 
 # ── what several of them need ──────────────────────────────────────────────────────────────────

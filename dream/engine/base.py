@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 from dream.events import Loading, Note, Preview
@@ -70,6 +71,10 @@ class Engine(Protocol):
     def load(self, model: str, weights: str = "") -> Loadings:
         """Have a model in memory. `weights`, where given, is the beginning of the SHA-256 that a
         picture was made with; a Note says so when the model's is another. Raises ModelError,
+        OutOfMemory."""
+
+    def convert(self, model: str, folder: Path) -> Loadings:
+        """Write a model's single file as a folder in diffusers layout. Raises ModelError,
         OutOfMemory."""
 
     def loaded(self) -> Sequence[str]:

@@ -16,6 +16,10 @@ LARGE = 100_000_000
 """Parameters. Below this a CPU renders in float32: the gain is small, and float32 is exact."""
 
 
+PRECISIONS = ("float32", "bfloat16", "float16")
+"""The number types a model can be in."""
+
+
 @dataclass(frozen=True)
 class Placement:
     """A device, a number type, and the reason in words for `--doctor` and the toolbar."""
@@ -45,7 +49,7 @@ def choose(device: str = "auto", precision: str = "auto", parameters: int = 0) -
     place, reason = _device(device)
     advice = _advice() if device == "auto" and place == "cpu" else ""
     if precision != "auto":
-        if precision not in ("float32", "bfloat16", "float16"):
+        if precision not in PRECISIONS:
             raise BadSetting(
                 f"--precision {precision}: there is auto, float32, bfloat16 and float16"
             )

@@ -14,6 +14,7 @@ from dream.catalogue.cards import ModelCard
 from dream.engine import memory, noise
 from dream.engine.base import Machine, Progress, Tell
 from dream.engine.cache import Cache, weigh
+from dream.engine.convert import to_folder
 from dream.engine.device import choose
 from dream.engine.facts import facts
 from dream.engine.pipelines import Loaded, load
@@ -96,6 +97,14 @@ class Painter:
     def loaded(self) -> tuple[str, ...]:
         """The names of the models in memory, the one used last at the end."""
         return self._cache.names()
+
+    def convert(self, model: str, folder: Path, tell: Tell) -> None:
+        """Write a model's single file as a folder in diffusers layout. Raises ModelError."""
+        card = self._find_model(model)
+        weight = weigh(card, "cpu", "float32")
+        self._cache.make_room(card.name, weight)
+        tell(Loading(model=model))
+        to_folder(card, folder)
 
     def unload(self) -> None:
         """Forget the models, and give their memory back."""

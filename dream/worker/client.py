@@ -6,6 +6,7 @@ import time
 from collections.abc import Generator
 from contextlib import suppress
 from itertools import count
+from pathlib import Path
 
 from dream.catalogue import Shelf
 from dream.engine.base import Engine, Happenings, Loadings, Machine, Progress
@@ -14,7 +15,7 @@ from dream.events import Loading, Note
 from dream.picture import Picture
 from dream.request import Recipe
 from dream.worker.process import Died, Process, Unwanted
-from dream.worker.wire import Begun, Cancel, Do, Done, Failed, Load, Open, Task, Told, Warm
+from dream.worker.wire import Begun, Cancel, Convert, Do, Done, Failed, Load, Open, Task, Told, Warm
 
 AGAIN = 2
 """How often a picture is begun again after the worker died on it."""
@@ -25,7 +26,7 @@ small machine take half of that."""
 
 
 _Doing = Generator[Progress | Note | Loading, None, Picture | None]
-_DOING = {Recipe: "rendering", Picture: "upscaling", Load: "loading"}
+_DOING = {Recipe: "rendering", Picture: "upscaling", Load: "loading", Convert: "converting"}
 
 
 def open_engine(
@@ -68,6 +69,10 @@ class WorkerEngine:
     def load(self, model: str, weights: str = "") -> Loadings:
         """See `dream.engine.base.Engine`. Raises SetupError and WorkerDied too."""
         yield from self._do(Load(model, weights))
+
+    def convert(self, model: str, folder: Path) -> Loadings:
+        """See `dream.engine.base.Engine`. Raises SetupError and WorkerDied too."""
+        yield from self._do(Convert(model, folder))
 
     def loaded(self) -> tuple[str, ...]:
         """See `dream.engine.base.Engine`."""
@@ -178,4 +183,4 @@ class WorkerEngine:
 
 
 def _what(task: Task) -> str:
-    return task.model if isinstance(task, Load) else "this picture"
+    return task.model if isinstance(task, Load | Convert) else "this picture"

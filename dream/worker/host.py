@@ -25,6 +25,7 @@ from dream.worker.wire import (
     Begun,
     Broken,
     Cancel,
+    Convert,
     Do,
     Done,
     Failed,
@@ -98,6 +99,10 @@ class Host:
             match order.task:
                 case Load() as task:
                     self._load(workshop, task, tell)
+                    made = None
+                case Convert(model, folder):
+                    workshop.convert(model, folder, tell)
+                    self._answer(Ready(workshop.loaded()))
                     made = None
                 case Recipe(model=model) as task:
                     self._load(workshop, Load(model), tell)

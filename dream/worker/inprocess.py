@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Generator
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from queue import SimpleQueue
 from threading import Event, Thread
 from typing import Generic, TypeVar
@@ -39,6 +40,10 @@ class InProcessEngine:
     def load(self, model: str, weights: str = "") -> Loadings:
         """See `dream.engine.base.Engine`."""
         yield from _stream(lambda tell: self._workshop.load(model, tell, weights))
+
+    def convert(self, model: str, folder: Path) -> Loadings:
+        """See `dream.engine.base.Engine`."""
+        yield from _stream(lambda tell: self._workshop.convert(model, folder, tell))
 
     def loaded(self) -> tuple[str, ...]:
         """See `dream.engine.base.Engine`."""

@@ -8,6 +8,7 @@ for what they are.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from dream.catalogue import Shelf
 from dream.engine.base import Machine, Progress
@@ -42,7 +43,15 @@ class Load:
     weights: str = ""
 
 
-Task = Recipe | Picture | Load
+@dataclass(frozen=True)
+class Convert:
+    """A task: write the model's single file as a folder in diffusers layout."""
+
+    model: str
+    folder: Path
+
+
+Task = Recipe | Picture | Load | Convert
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dream.catalogue import Shelf
@@ -43,6 +44,10 @@ class Workshop:
         if weights and not (found := loaded.digest.result()).startswith(weights):
             is_now = f"its weights are {found[: len(weights)]}, not {weights}"
             tell(Note(text=f"{model} has changed since: {is_now}; the picture will be another"))
+
+    def convert(self, model: str, folder: Path, tell: Tell) -> None:
+        """Write a model's single file as a folder. Raises ModelError, OutOfMemory."""
+        self._painter.convert(model, folder, tell)
 
     def loaded(self) -> tuple[str, ...]:
         """The names of the models in memory, the one used last at the end."""

@@ -149,3 +149,18 @@ def test_files_outside_the_models_folders_are_never_deleted(studio: Studio, tmp_
 def test_the_model_that_paints_is_not_deleted(studio: Studio) -> None:
     assert "!switch to another one first" in refusal(studio, "!del_model tiny --files")
     assert "did you mean" in refusal(studio, "!del_model larg")
+
+
+def test_only_a_single_file_is_optimized(studio: Studio) -> None:
+    assert "is a folder in diffusers layout already" in refusal(studio, "!optimize_model large")
+
+
+def test_a_vae_for_all_lines(studio: Studio, tmp_path: Path) -> None:
+    (tmp_path / "models" / "VAE").mkdir()
+    (tmp_path / "models" / "VAE" / "soft.safetensors").write_bytes(b"")
+    assert "did you mean soft" in refusal(studio, "!vae sofd")
+    (page,) = happened(studio, "!vae")
+    assert isinstance(page, Page) and "  soft" in page.lines
+    for line in ("!vae soft", "a cat -S1", "a cat -S1 --vae=none", "!vae none", "a cat -S1"):
+        happened(studio, line)
+    assert [recipe.vae for recipe in engine(studio).rendered] == ["soft", None, None]
