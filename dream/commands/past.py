@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from dream.commands.base import Context, Edit, Line, Page
 from dream.errors import BadLine
 from dream.events import Events, Note
-from dream.line import write_sweep
+from dream.gallery import LOG_NAME, last_lines
+from dream.line import is_skipped, read_log_line, write_sweep
 
 _SHOWN = 20
 """Lines of the past shown at once, unless more are asked for."""
@@ -43,10 +44,16 @@ def recall(context: Context, argument: str) -> Events[None]:
 
 
 def last(context: Context, argument: str) -> Events[None]:
-    """!last: the line whose pictures were made last, into the edit line, with their seed."""
-    if context.studio.last is None:
-        raise BadLine("no line was made yet in this session", 0, "!history has those before it")
-    yield Edit(text=write_sweep(context.studio.last, context.studio.base))
+    """!last: the line whose pictures were made last, into the edit line, with their seed; in a
+    new session the log's last line."""
+    studio = context.studio
+    if studio.last is not None:
+        yield Edit(text=write_sweep(studio.last, studio.base))
+        return
+    logged = [line for line in last_lines(studio.outdir / LOG_NAME) if not is_skipped(line)]
+    if not logged:
+        raise BadLine("no line was made yet", 0, "!history has those that were typed")
+    yield Edit(text=read_log_line(logged[-1]).line)
 
 
 def clear(context: Context, argument: str) -> Events[None]:

@@ -262,6 +262,11 @@ def test_last_puts_the_line_back_with_its_seed(studio: Studio) -> None:
     assert pixels[0] == pixels[1]
 
 
+def test_last_in_a_new_session_is_the_logs_last(studio: Studio, tmp_path: Path) -> None:
+    (*_, saved) = (e for e in happened(studio, "a cat -n2 --sheet") if isinstance(e, Saved))
+    assert happened(fake_studio(tmp_path), "!last") == [Edit(text=saved.line)]
+
+
 def test_clear_asks_and_then_forgets(studio: Studio) -> None:
     forgotten: list[str] = []
     context = Context(studio, lambda: PAST, COMMANDS, lambda: forgotten.append("all"))

@@ -86,6 +86,11 @@ def test_the_sheet_is_kept_with_the_whole_line(studio: Studio) -> None:
     assert read_sweep(line).axes == read_sweep("x -s 1..3 -C 5,7.5").axes
 
 
+@pytest.mark.parametrize("line", ["a cat --sheet", "a cat -n3 --sheet", "a cat -S1..3 --sheet"])
+def test_a_sheet_needs_no_sweep(studio: Studio, line: str) -> None:
+    assert len(of(Grid, list(studio.make(line)))) == 1
+
+
 def test_a_sheet_has_gaps_where_pictures_failed_or_were_cancelled(tmp_path: Path) -> None:
     def fails(recipe: Recipe) -> EngineError | None:
         return EngineError("dark") if recipe.steps == 2 else None
