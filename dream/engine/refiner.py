@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from diffusers import StableDiffusionXLPipeline
+from diffusers import StableDiffusionXLImg2ImgPipeline, StableDiffusionXLPipeline
 
 SCORE = 6.0
 """Of 10: what diffusers' own refining pipeline asks for."""
@@ -27,3 +27,12 @@ class RefinerPipeline(StableDiffusionXLPipeline):  # type: ignore[misc]
     ) -> Any:
         numbers = [*original_size, *crops_coords_top_left, SCORE]
         return torch.tensor([numbers], dtype=dtype)
+
+    def save_pretrained(self, save_directory: Any, **kwargs: Any) -> None:
+        """Written as what a refiner is elsewhere, so that every program of diffusers loads it."""
+        StableDiffusionXLImg2ImgPipeline(
+            **self.components,
+            requires_aesthetics_score=True,
+            force_zeros_for_empty_prompt=False,
+            add_watermarker=False,
+        ).save_pretrained(save_directory, **kwargs)

@@ -153,11 +153,11 @@ def _tokenizers(file: Checkpoint, found: Recognised) -> dict[str, Any]:
 
 
 def _scheduler(file: Checkpoint, found: Recognised) -> Any:
+    carried = file.carried.get("scheduler")
+    if carried and (named := getattr(diffusers, str(carried.get("_class_name")), None)):
+        return named.from_config(carried)
     kind = diffusers.EulerDiscreteScheduler if found.family == "sdxl" else diffusers.DDIMScheduler
-    carried = file.carried.get("scheduler", {})
-    if named := getattr(diffusers, str(carried.get("_class_name", "")), None):
-        kind = named
-    return kind.from_config({**blueprints.scheduler(found), **carried})
+    return kind.from_config(blueprints.scheduler(found))
 
 
 def _pipeline(found: Recognised, parts: dict[str, Any]) -> Any:
@@ -181,9 +181,8 @@ def _complete(path: Path, own: Tensors, converted: Tensors, model: Any) -> Tenso
 
     Raises ModelError when something is left over.
     """
-    already = {
-        name: own[name] for name in own if name in model.state_dict() and name not in converted
-    }
+    places = model.state_dict().keys() - converted.keys()
+    already = {name: own[name] for name in own if name in places}
     over = len(own) - len(converted) - len(already)
     if over > 0:
         raise ModelError(

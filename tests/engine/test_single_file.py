@@ -1,23 +1,37 @@
-"""The same weights, as a folder and as a single file, give the same pixels."""
+"""The same weights, as a folder and as a single file, give the same pixels; nothing half loads."""
 
 from __future__ import annotations
 
+import hashlib
 import json
+import os
 import shutil
-from collections.abc import Iterator
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
+from dream.catalogue import Shelf
 from dream.catalogue.cards import ModelCard
-from dream.engine.painter import Painter
+from dream.catalogue.places import shipped_models
+from dream.engine import open_painter
+from dream.engine.checkpoint import open_tensors
+from dream.engine.device import choose
+from dream.engine.pipelines import load
+from dream.engine.single_file import load_vae
+from dream.errors import ModelError
 from tests import single_files
 from tests.random_layouts import LAYOUTS, make_layout
 from tests.recipes import recipe
 
-Pixels = np.ndarray
+Tensors = dict[str, torch.Tensor]
+UNET = "model.diffusion_model."
+VAE = "first_stage_model."
 
 
 @pytest.fixture(scope="module")
@@ -27,28 +41,183 @@ def places(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     shutil.rmtree(folder)
 
 
-def paint(path: Path, **changes: Any) -> Pixels:
-    from dream.engine import open_painter
+@pytest.fixture(scope="module")
+def sd1() -> Any:
+    return make_layout("sd1")
 
-    painter: Painter = open_painter(lambda name: ModelCard(name=name, path=path))
-    asked = recipe(model=path.name, steps=2, **changes)
-    return np.asarray(painter.paint(asked, lambda happening: None).image)
+
+@pytest.fixture(scope="module")
+def weights(sd1: Any) -> Tensors:
+    return single_files.original(sd1)
+
+
+@pytest.fixture(scope="module")
+def painted(sd1: Any, places: Path) -> np.ndarray:
+    """By the folder of Stable Diffusion 1."""
+    sd1.save_pretrained(places / "folder")
+    return paint(places / "folder")
+
+
+def paint(path: Path, **card: Any) -> np.ndarray:
+    painter = open_painter(lambda name: ModelCard(name=name, path=path, **card))
+    return np.asarray(painter.paint(recipe(model=path.name, steps=2), lambda happening: None).image)
+
+
+# ── layouts ────────────────────────────────────────────────────────────────────────────────────
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_each_layout_paints_as_its_folder_does(places: Path, layout: str) -> None:
     pipe = make_layout(layout)
     pipe.save_pretrained(places / layout)
-    weights = single_files.with_ema(single_files.original(pipe))
-    file = single_files.save(weights, places / f"{layout}.safetensors")
-    if layout == "refiner":
-        index = places / layout / "model_index.json"
-        said = json.loads(index.read_text())
-        said |= {
-            "_class_name": "StableDiffusionXLImg2ImgPipeline",
-            "requires_aesthetics_score": True,
-        }
-        index.write_text(json.dumps(said))
+    if layout in FROM_PICTURES:
+        edit_index(places / layout, FROM_PICTURES[layout])
+    file = single_files.save(single_files.original(pipe), places / f"{layout}.safetensors")
     by_folder = paint(places / layout)
     assert np.array_equal(paint(file), by_folder)
     assert by_folder.std() > 1, "it paints something"
+    file.unlink()
+
+
+FROM_PICTURES = {
+    "sd1-inpainting": {"_class_name": "StableDiffusionInpaintPipeline"},
+    "sd2-depth": {
+        "_class_name": "StableDiffusionDepth2ImgPipeline",
+        "depth_estimator": ["transformers", "DPTForDepthEstimation"],
+    },
+}
+"""What the folders of these say in earnest: they are made to start from pictures."""
+
+
+def edit_index(folder: Path, said: dict[str, Any]) -> None:
+    path = folder / "model_index.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | said))
+
+
+# ── formats ────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_averages_and_the_notes_of_a_training_change_nothing(
+    places: Path, weights: Tensors, painted: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A .ckpt as of 2022: running averages, names without text_model, what a trainer noted."""
+    name = "pytorch_lightning.callbacks.model_checkpoint"
+    noted = type("ModelCheckpoint", (), {"__module__": name})
+    modules = [".".join(name.split(".")[: n + 1]) for n in range(3)]
+    for module in modules:
+        monkeypatch.setitem(sys.modules, module, ModuleType(module))
+    sys.modules[name].ModelCheckpoint = noted  # type: ignore[attr-defined]
+    notes = {noted: {"best_model_score": np.float64(0.5)}}
+    old = {key.replace("text_model.", ""): value for key, value in weights.items()}
+    path = places / "v1.ckpt"
+    torch.save({"state_dict": single_files.with_ema(old), "callbacks": notes}, path)
+    for module in modules:
+        monkeypatch.delitem(sys.modules, module)
+    link = places / "model.ckpt"
+    link.symlink_to(path)
+    assert np.array_equal(paint(link), painted)
+
+
+def test_a_file_of_torch_before_1_6(places: Path, weights: Tensors, painted: np.ndarray) -> None:
+    path = places / "legacy.ckpt"
+    whole = {name: tensor.contiguous() for name, tensor in weights.items()}
+    torch.save({"state_dict": whole}, path, _use_new_zipfile_serialization=False)
+    assert np.array_equal(paint(path), painted)
+
+
+def test_half_precision_is_the_same_by_both_roads(places: Path) -> None:
+    half = make_layout("sd1").to(torch.float16)
+    half.save_pretrained(places / "half")
+    weights = single_files.original(half)
+    by_folder = paint(places / "half")
+    for name in ("half.safetensors", "half.ckpt"):
+        assert np.array_equal(paint(single_files.save(weights, places / name)), by_folder)
+
+
+def test_the_shipped_model_goes_into_a_file_and_comes_back(places: Path) -> None:
+    """Its words and its ear for the whole text have no place in the layout; metadata carries it."""
+    card = Shelf([shipped_models()]).model("tiny")
+    pipe = load(card, "cpu", "auto").pipe
+    metadata = single_files.carried(pipe, card.path / "tokenizer")
+    path = places / "exported.safetensors"
+    single_files.save(single_files.original(pipe), path, metadata=metadata)
+    assert np.array_equal(paint(path), paint(card.path))
+
+
+def test_a_card_says_what_is_predicted_and_the_digest_is_the_files_own(
+    places: Path, weights: Tensors
+) -> None:
+    path = single_files.save(weights, places / "which.safetensors")
+    loaded = load(ModelCard(name="it", path=path, prediction="v_prediction"), "cpu", "float32")
+    assert loaded.pipe.scheduler.config.prediction_type == "v_prediction"
+    assert loaded.digest.result() == hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def test_a_vae_alone_and_out_of_a_whole_model(places: Path, sd1: Any, weights: Tensors) -> None:
+    place = choose("cpu", "float32")
+    alone = {n.removeprefix(VAE): t for n, t in weights.items() if n.startswith(VAE)}
+    notes = {"loss.logvar": torch.zeros(1), "model_ema.decay": torch.zeros(1)}
+    for name, tensors in (
+        ("alone.safetensors", alone),
+        ("alone.ckpt", alone | notes),
+        ("whole.safetensors", weights),
+    ):
+        vae = load_vae(single_files.save(tensors, places / name), place)
+        same = sd1.vae.state_dict()
+        assert all(torch.equal(t, same[n]) for n, t in vae.state_dict().items())
+    with pytest.raises(ModelError, match="is no VAE"):
+        load_vae(single_files.save({"emb_params": torch.zeros(2, 2)}, places / "e.pt"), place)
+
+
+# ── broken ─────────────────────────────────────────────────────────────────────────────────────
+
+LAST = f"{VAE}decoder.norm_out.weight"
+WORDS = "cond_stage_model.transformer.text_model.embeddings.token_embedding.weight"
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (lambda w: w.pop(f"{UNET}out.2.bias"), "lacks conv_out.bias of UNet2DConditionModel"),
+        (lambda w: w.pop(f"{UNET}time_embed.0.weight"), "lacks time_embed.0.weight"),
+        (lambda w: w.pop(LAST), "lacks decoder.conv_norm_out.weight of AutoencoderKL"),
+        (lambda w: w.update({f"{UNET}more": torch.zeros(1)}), "1 weights that UNet2D"),
+        (lambda w: w.update({f"{VAE}more": torch.zeros(1)}), "1 weights that AutoencoderKL"),
+        (lambda w: w.update({LAST: torch.zeros(7)}), "of AutoencoderKL is 7, not 32"),
+        (lambda w: w.update({WORDS: torch.zeros(9, 32)}), "knows 9 words, where CLIP has 49,408"),
+        (lambda w: [w.pop(name) for name in [*w] if name.startswith(VAE)], "has no VAE"),
+        (lambda w: [w.pop(name) for name in [*w] if "text_model" in name], "only the denoiser"),
+    ],
+)
+def test_nothing_is_half_loaded(
+    tmp_path: Path, weights: Tensors, change: Callable[[Tensors], object], says: str
+) -> None:
+    changed = dict(weights)
+    change(changed)
+    path = single_files.save(changed, tmp_path / "broken.safetensors")
+    with pytest.raises(ModelError) as caught:
+        load(ModelCard(name="broken", path=path), "cpu", "float32")
+    assert says in str(caught.value) and str(path) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+class Trap:
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (os.mkdir, ("trapped",))
+
+
+@pytest.mark.parametrize("form", ["zip", "legacy"])
+@pytest.mark.parametrize("force", [False, True])
+def test_a_pickle_runs_nothing_even_where_it_is_not_recognised_first(
+    tmp_path: Path, form: str, force: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if force:
+        monkeypatch.setenv("TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD", "1")
+    monkeypatch.chdir(tmp_path)
+    path = tmp_path / "hostile.ckpt"
+    torch.save({"x": Trap()}, path, _use_new_zipfile_serialization=form == "zip")
+    with pytest.raises(ModelError, match="is refused: it would run code"):
+        open_tensors(path, form)
+    with pytest.raises(ModelError, match=r"is refused: it would run \w+\.mkdir"):
+        load(ModelCard(name="hostile", path=path), "cpu", "float32")
+    assert not Path("trapped").exists()
