@@ -57,6 +57,8 @@ def _watch(terminal: int, began: float) -> None:
         new = os.read(terminal, 4096)
         if b"\x1b[6n" in new:
             os.write(terminal, b"\x1b[1;1R")  # a terminal tells where its cursor is
+        if b"\x1b[c" in new:
+            os.write(terminal, b"\x1b[?62;22c")  # and what it can show
         screen += new
 
 
