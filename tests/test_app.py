@@ -26,7 +26,7 @@ def run(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
     shelf = fake_shelf(tmp_path / "shelf", "tiny", "other")
-    monkeypatch.setattr(app, "Shelf", lambda dirs: shelf)
+    monkeypatch.setattr(app, "Shelf", lambda *where: shelf)
     engine = FakeEngine()
     monkeypatch.setattr(app, "open_engine", lambda shelf, **options: engine)
 
@@ -196,7 +196,7 @@ def test_the_engine_is_let_go(run) -> None:
 
 def test_python_api(tmp_path: Path, monkeypatch) -> None:
     engine = FakeEngine()
-    monkeypatch.setattr(app, "Shelf", lambda dirs: fake_shelf(tmp_path / "shelf"))
+    monkeypatch.setattr(app, "Shelf", lambda *where: fake_shelf(tmp_path / "shelf"))
     monkeypatch.setattr(app, "open_engine", lambda shelf, **options: engine)
     with dream.open(model="tiny", outdir=str(tmp_path / "out"), steps=2) as studio:
         events = list(studio.make("a red circle -S42"))
