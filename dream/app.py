@@ -6,7 +6,7 @@ import gc
 import io
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import dream
@@ -17,7 +17,7 @@ from dream.errors import BadLine, BadSetting, DreamError, GalleryError
 from dream.gallery import read_log
 from dream.graphics import wants_live
 from dream.launch import Launch
-from dream.line import help_page, read_argv
+from dream.line import help_page, is_skipped, read_argv
 from dream.request import Request
 from dream.settings import read_settings, settings_files
 from dream.studio import Studio
@@ -100,12 +100,13 @@ def open_studio(launch: Launch, base: Request, *, previews: bool = False) -> Stu
     return Studio(engine, shelf, base)
 
 
-def _lines(launch: Launch, prompt: str | None) -> Iterator[tuple[int, str]] | None:
+def _lines(launch: Launch, prompt: str | None) -> Iterable[tuple[int, str]] | None:
     """Where lines come from, numbered when from a file; None means: from a person."""
     if prompt is not None:
         return iter([(0, prompt)])
     if launch.from_file is not None and launch.from_file != "-":
-        return read_log(Path(launch.from_file).expanduser())
+        log = read_log(Path(launch.from_file).expanduser())
+        return [(number, line) for number, line in log if not is_skipped(line)]
     if launch.from_file == "-" or not sys.stdin.isatty():
         return ((n, line.rstrip("\r\n")) for n, line in enumerate(sys.stdin, 1))
     return None

@@ -56,6 +56,9 @@ class Queued(Event):
     count: int
     line: str
     request: Request
+    turn: int | None = None
+    """Which line it is of the `turns` lines of a file, from 1; None where that is not known."""
+    turns: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

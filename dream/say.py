@@ -56,11 +56,15 @@ class Pace:
         self._stage: tuple[str, int] | None = None
         self._began = 0.0
         self._first = 0
+        self._turn: tuple[int, int] | None = None
+        self._line_began = self._lines_began = 0.0
+        self._first_line = 0
 
     def of(self, event: Event) -> str | None:
         """A progress line for a Step; None for other events, which only move the clock."""
         if isinstance(event, Queued):
             self._stage = None
+            self._turns(event)
         if not isinstance(event, Step):
             return None
         now = self._clock()
@@ -74,13 +78,33 @@ class Pace:
         words = [f"{event.stage} {event.step}/{event.steps}"]
         if event.pictures > 1:
             words.insert(0, f"picture {event.picture}/{event.pictures}")
+        if self._turn is not None:
+            words.insert(0, f"line {self._turn[0]}/{self._turn[1]}")
         if rate:
             words.append(f"{rate:.2f} it/s" if rate >= 1 else f"{1 / rate:.2f} s/it")
             left = (event.steps - event.step) / rate
             if event.stage == "render":
                 left += (event.pictures - event.picture) * event.steps / rate
-            words.append(f"{duration(left)} left")
+            words.append(f"{duration(left + self._lines_left())} left")
         return "  ".join(words)
+
+    def _turns(self, event: Queued) -> None:
+        """Take down which line of how many has begun."""
+        if event.turn is None or event.turns is None or event.turns < 2:
+            self._turn = None
+            return
+        self._line_began = self._clock()
+        if self._turn is None or event.turn < self._turn[0]:
+            self._first_line, self._lines_began = event.turn, self._line_began
+        self._turn = (event.turn, event.turns)
+
+    def _lines_left(self) -> float:
+        """Seconds for the lines after this one, by those before it; 0 while there were none."""
+        if self._turn is None or self._turn[0] == self._first_line:
+            return 0.0
+        line, lines = self._turn
+        before = self._line_began - self._lines_began
+        return (lines - line) * before / (line - self._first_line)
 
 
 def _fetched(arrived: int, of: int, seconds: float, since: int) -> str:

@@ -72,3 +72,20 @@ def test_what_is_fetched_is_told_in_megabytes() -> None:
 )
 def test_duration(seconds: float, clock: str) -> None:
     assert duration(seconds) == clock
+
+
+def test_the_lines_of_a_file_are_one_progress() -> None:
+    now = [0.0]
+    pace = Pace(lambda: now[0])
+
+    def line(turn: int) -> str | None:
+        pace.of(Queued(count=1, line="", request=Request(), turn=turn, turns=10))
+        for number in (1, 2, 3, 4):
+            now[0] += 1
+            told = pace.of(Step(step=number, steps=4, picture=1, pictures=1))
+        return told
+
+    assert line(1) == "line 1/10  render 4/4  1.00 it/s  0:00 left"
+    assert line(2) == "line 2/10  render 4/4  1.00 it/s  0:32 left"
+    pace.of(Queued(count=1, line="", request=Request()))
+    assert pace.of(Step(step=1, steps=4, picture=1, pictures=1)) == "render 1/4"

@@ -123,10 +123,17 @@ class Studio:
         """Close every open choice. Raises BadLine, ModelError."""
         return settle(request, self._find, self.past, self._draw)
 
-    def make(self, asked: str | Request, number: int = 0) -> Events[bool]:
+    def make(
+        self,
+        asked: str | Request,
+        number: int = 0,
+        turn: int | None = None,
+        turns: int | None = None,
+    ) -> Events[bool]:
         """Make the pictures of one line, keep them, and say what happens on the way.
 
-        `number` is the line's in its file, from 1. The generator's result is True when the line
+        `number` is the line's in its file, from 1, and `turn` of `turns` its place among those
+        that are made. The generator's result is True when the line
         was cancelled, so that a caller with more lines can stop.
         """
         settled = yield from self._settled(asked, number)
@@ -137,7 +144,7 @@ class Studio:
         self.last = replace(sweep, first=replace(request, seed=recipes[0].seed))
         line = asked if isinstance(asked, str) else write(request)
         try:
-            yield Queued(count=len(recipes), line=line, request=request)
+            yield Queued(count=len(recipes), line=line, request=request, turn=turn, turns=turns)
             with self._keeper.album(request, self.outdir) as album:
                 yield from (Note(text=text) for text in album.notes)
                 yield from with_its_weights(self.engine, line, recipes[0].model)
@@ -167,19 +174,22 @@ class Studio:
     def replay(self, file: Path) -> Events[None]:
         """Make every line of a log of any era, or of a plain list of prompts."""
         try:
-            yield from self.make_all(read_log(file))
+            lines = [(number, line) for number, line in read_log(file) if not is_skipped(line)]
+            yield from self.make_all(lines)
         except DreamError as error:
             yield Refused(error=error)
 
     def make_all(self, lines: Iterable[tuple[int, str]], *, dry_run: bool = False) -> Events[None]:
         """Make, or with `dry_run` only plan, numbered lines in their order; blank lines and
-        comments are passed over. Cancelling one ends them all."""
-        for number, line in lines:
+        comments are passed over. Cancelling one ends them all. Where `lines` has a length, its end
+        is foreseen."""
+        turns = len(lines) if isinstance(lines, Sequence) else None
+        for turn, (number, line) in enumerate(lines, 1):
             if is_skipped(line):
                 continue
             if dry_run:
                 yield from self.plan(line, number)
-            elif (yield from self.make(line, number)):
+            elif (yield from self.make(line, number, turns and turn, turns)):
                 return
 
     def verify(self, log: Path) -> Events[None]:

@@ -1,0 +1,116 @@
+"""How long a key takes to stand on the screen while a picture is made on all cores.
+
+    python -m benchmarks.echo [KEYS] [--model NAME]
+
+`dream` runs on a pseudo-terminal. Each key is pressed when the one before has appeared (a closed
+loop), at moments that no tick of ours decides; the letter is looked for in what is drawn. Besides,
+the growth of the prompt's memory over 2,000 queued pictures of a fake engine:
+
+    python -m benchmarks.echo --memory [PICTURES]
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+import sys
+import tempfile
+import time
+from itertools import cycle
+from pathlib import Path
+
+from tests.terminal.pseudo import PATIENCE, Terminal
+
+GOAL = 0.030
+"""Seconds, for 99 keys of 100."""
+GROWTH = 10.0
+"""MiB."""
+PAGE = 4096
+
+_LINE = "a large picture that takes long -s1000 -W512 -H512\r"
+_LETTERS = cycle("qwertzuiopasdfghjklyxcvbnm")
+
+
+def echoes(keys: int, model: str) -> list[float]:
+    """Seconds from each key to its letter on the terminal, while a picture is made."""
+    with tempfile.TemporaryDirectory() as folder:
+        here = Terminal("-m", "dream", "-o", folder, "--model", model, columns=100)
+        try:
+            here.see_line("")
+            here.send(_LINE)
+            give_up = time.monotonic() + 10 * PATIENCE
+            while not any("render" in row for row in here.rows()):
+                assert time.monotonic() < give_up, "the picture was not begun"
+                here.read(1.0)
+            return [_echo(here) for _ in range(keys)]
+        finally:
+            here.close()
+
+
+def _echo(here: Terminal) -> float:
+    for _ in range(random.randint(0, 5)):  # progress goes on meanwhile
+        here.read(0.02)
+    letter = next(_LETTERS)
+    wanted = f"dream> {letter}"
+    pressed = time.perf_counter()
+    here.send(letter)
+    while here.line()[: len(wanted)] != wanted:
+        here.read(1.0)
+        assert time.perf_counter() - pressed < PATIENCE, "the key was lost"
+    seconds = time.perf_counter() - pressed
+    here.send("\x7f")
+    here.see_line("")
+    return seconds
+
+
+def growth(pictures: int) -> float:
+    """MiB that the prompt's process grows by over so many pictures, after the first hundred."""
+    with tempfile.TemporaryDirectory() as folder:
+        here = Terminal("-m", "tests.terminal.session", folder, "0")
+        try:
+            here.see_line("")
+            _make(here, Path(folder), 0, 100)
+            before = _resident(here)
+            _make(here, Path(folder), 100, pictures)
+            return (_resident(here) - before) / 2**20
+        finally:
+            here.close()
+
+
+def _make(here: Terminal, folder: Path, start: int, count: int) -> None:
+    for first in range(start, start + count, 200):
+        last = min(first + 200, start + count)
+        here.paste("".join(f"picture {n} -s1 -S{n}\n" for n in range(first, last)))
+        outputs = folder / "outputs"
+        while (made := len(list(outputs.glob("*.png")))) < last:
+            here.read(0.5)
+        assert made == last
+        here.see_line("")
+
+
+def _resident(here: Terminal) -> int:
+    return int(Path(f"/proc/{here.child.pid}/statm").read_text().split()[1]) * PAGE
+
+
+def main() -> None:
+    """Measure, and print one line; exit status 1 where the goal is missed."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("count", nargs="?", type=int)
+    parser.add_argument("--model", default="tiny")
+    parser.add_argument("--memory", action="store_true")
+    said = parser.parse_args()
+    if said.memory:
+        grown = growth(said.count or 2000)
+        print(f"{said.count or 2000} pictures: {grown:+.1f} MiB, goal {GROWTH:.0f}")
+        sys.exit(grown > GROWTH)
+    found = sorted(echoes(said.count or 500, said.model))
+    p50, p99 = found[len(found) // 2], found[min(len(found) - 1, len(found) * 99 // 100)]
+    print(
+        f"{len(found)} keys: p50 {1e3 * p50:.1f} ms, p99 {1e3 * p99:.1f} ms, "
+        f"most {1e3 * found[-1]:.1f} ms, goal {1e3 * GOAL:.0f}"
+    )
+    sys.exit(p99 > GOAL)
+
+
+if __name__ == "__main__":
+    main()
