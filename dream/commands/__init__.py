@@ -17,7 +17,7 @@ from dream.commands.models import (
     vae,
 )
 from dream.commands.past import clear, history, last, recall, search
-from dream.commands.queue import cancel, move_up, pause, resume, show
+from dream.commands.queue import cancel, list_queue, move_up, pause, resume
 from dream.commands.settings import save, set_, unset
 from dream.commands.show import open_picture, show_picture, tell
 
@@ -41,7 +41,7 @@ COMMANDS = (
         "file",
         waits=True,
     ),
-    Command("!queue", "", "the line being made, and those that wait", show),
+    Command("!queue", "", "the line being made, and those that wait", list_queue),
     Command(
         "!cancel", "[N|all]", "give up the line being made, line N of the queue, or all", cancel
     ),

@@ -11,7 +11,7 @@ _SHOWN = 20
 """Waiting lines shown at once."""
 
 
-def show(context: Context, argument: str) -> Events[None]:
+def list_queue(context: Context, argument: str) -> Events[None]:
     """!queue: the line being made and those that wait."""
     queue = _queue(context)
     waiting = queue.waiting
