@@ -21,8 +21,10 @@ class LookingEngine(FakeEngine):
         """As the other's, with the picture's colour in every preview."""
         look = Preview(8, 8, bytes(colour(recipe)) * 64)
         for happening in super().render(recipe):
-            seen = isinstance(happening, Progress)
-            yield replace(happening, preview=look) if seen else happening  # type: ignore[type-var]
+            if isinstance(happening, Progress):
+                yield replace(happening, preview=look)
+            else:
+                yield happening
 
 
 if __name__ == "__main__":

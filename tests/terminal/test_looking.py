@@ -23,9 +23,9 @@ def terminal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Open]:
         monkeypatch.delenv(name, raising=False)
     opened: list[Terminal] = []
 
-    def open_terminal(answers: str, pause: float, keys: str = "", **env: str) -> Terminal:
+    def open_terminal(answers: str, pause: float, keys: str = "") -> Terminal:
         session = ("-m", "tests.terminal.looking", str(tmp_path), str(pause))
-        here = Terminal(*session, columns=40, **env)
+        here = Terminal(*session, columns=40, COLORTERM="truecolor")
         opened.append(here)
         here.until(lambda: b"\x1b[c" in here.raw, "question")
         here.send(keys[: len(keys) // 2] + answers + keys[len(keys) // 2 :])
@@ -38,7 +38,7 @@ def terminal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Open]:
 
 
 def test_a_picture_lives_above_the_line_that_is_typed(terminal: Open) -> None:
-    here = terminal(PLAIN, 0.2, COLORTERM="truecolor")
+    here = terminal(PLAIN, 0.2)
     here.send("a cat -s50 -S1\r")
     here.until(lambda: b"48;2;" in here.raw, "colours")
     here.send("a dog")
