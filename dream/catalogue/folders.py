@@ -12,7 +12,6 @@ from typing import Any
 from dream.catalogue.cards import ModelCard, PreviewMap
 from dream.catalogue.entries import Complain, checked, read_toml
 from dream.catalogue.found import INDEX
-from dream.catalogue.recognise import wanted_model
 from dream.errors import ModelError
 
 _FAMILIES = {
@@ -39,6 +38,9 @@ def read_model(name: str, path: Path, complain: Complain) -> ModelCard:
 def read_file(name: str, path: Path) -> ModelCard:
     """The card of a single file, from its header. Raises ModelError, which says what it is
     instead, and where that belongs."""
+    # A shelf of folders alone, as most have at first, does without.
+    from dream.catalogue.recognise import wanted_model
+
     found = wanted_model(path)
     width, height = found.size
     return ModelCard(

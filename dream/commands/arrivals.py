@@ -7,15 +7,13 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from queue import SimpleQueue
 from threading import Event, Thread
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
 from dream.catalogue import Shelf
 from dream.catalogue.edit import say
-from dream.catalogue.fetch import OnProgress, fetch
 from dream.catalogue.folders import read_model
 from dream.catalogue.found import FILES, INDEX, find_models
-from dream.catalogue.hub import download, hub_id
 from dream.catalogue.invokeai import read_models_yaml
 from dream.catalogue.places import writable_dir
 from dream.commands.base import Context, Edit, Page, file_named
@@ -24,6 +22,11 @@ from dream.errors import BadLine, DreamError, ModelError
 from dream.events import Events, Note, Step
 from dream.line import words
 from dream.line.words import spell
+
+if TYPE_CHECKING:
+    from dream.catalogue.fetch import OnProgress
+
+# What goes on a network comes with the first download, not with the prompt.
 
 _OPTIONS = ("--name", "--description")
 _ALL = "--all"
@@ -80,6 +83,8 @@ def _listed(shelf: Shelf, path: Path, name: str, description: str | None) -> Not
 
 
 def _from_address(url: str, shelf: Shelf) -> Events[Path]:
+    from dream.catalogue.fetch import fetch
+
     name = unquote(urlsplit(url).path.rpartition("/")[2])
     if Path(name).suffix not in FILES or name != Path(name).name:
         raise BadLine(f"{url} does not end in the name of a {' or '.join(FILES)} file")
@@ -92,6 +97,8 @@ def _from_address(url: str, shelf: Shelf) -> Events[Path]:
 
 
 def _from_hub(what: str, name: str, shelf: Shelf) -> Events[Path]:
+    from dream.catalogue.hub import download, hub_id
+
     wanted = hub_id(what)
     if wanted is None:
         raise ModelError(
