@@ -37,6 +37,7 @@ PACKAGES = (
     "scipy",
     "pillow",
     "prompt_toolkit",
+    "chafa.py",
 )
 """What `dream` needs, by distribution name."""
 
