@@ -26,7 +26,7 @@ NEEDS = {
     for need in map(Requirement, PROJECT["project"]["dependencies"])
 }
 GROUP = {canonicalize_name(Requirement(need).name) for need in PROJECT["dependency-groups"]["dev"]}
-NAMED_OTHERWISE = {"PIL": "pillow", "cv2": "basicsr"}
+NAMED_OTHERWISE = {"PIL": "pillow", "cv2": "basicsr", "chafa": "chafa.py", "yaml": "pyyaml"}
 """OpenCV comes with basicsr, in the one or the other of its builds."""
 
 
