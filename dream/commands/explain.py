@@ -105,7 +105,8 @@ def _example(flag: Flag) -> str:
     name = flag.names[0]
     if flag.kind.choices:
         return f"{name} {','.join(flag.kind.choices[:2])}"
-    return f"{name} 64,128 or {name} 64..256:64"
+    few, many = ("2.5,5", "2.5..10:2.5") if flag.kind.metavar == "X" else ("64,128", "64..256:64")
+    return f"{name} {few} or {name} {many}"
 
 
 def _usage(flag: Flag) -> str:

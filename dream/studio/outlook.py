@@ -27,7 +27,8 @@ class Outlook:
         size = f"{self.width}×{self.height}"
         if self.factor != 1:
             size += f" → {round(self.width * self.factor)}×{round(self.height * self.factor)}"
-        return f"{often}, {size}, {self.steps} steps"
+        steps = "1 step" if self.steps == 1 else f"{self.steps} steps"
+        return f"{often}, {size}, {steps}"
 
 
 def outlook(studio: Studio, line: str) -> Outlook:
