@@ -94,6 +94,10 @@ class FakeEngine:
         """The models that were loaded."""
         return self.ready
 
+    def memory(self) -> int:
+        """One and a half GiB."""
+        return 3 << 29
+
     def warm(self, model: str) -> None:
         """Remember that it was asked for."""
         self.warmed.append(model)

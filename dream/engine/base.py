@@ -80,6 +80,9 @@ class Engine(Protocol):
     def loaded(self) -> Sequence[str]:
         """The names of the models in memory, the one used last at the end."""
 
+    def memory(self) -> int:
+        """Bytes of main memory the process with the models takes; 0 where that is not known."""
+
     def warm(self, model: str) -> None:
         """Begin to load a model, without waiting for it. Never raises; render will."""
 

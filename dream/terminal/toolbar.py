@@ -72,6 +72,8 @@ class Toolbar:
         yield self._model()
         if self._device:
             yield self._device
+        if memory := self._context.studio.engine.memory():
+            yield f"{memory / 2**30:.1f} GiB"
         changed = self._context.studio.changed
         yield from (
             " ".join((FLAGS[name].names[0], *FLAGS[name].kind.write(value)))

@@ -88,7 +88,7 @@ class Shelf:
         weights = [shares(share, size) / (1 if size in SHARES else odd) for size in sizes]
         albums = self.albums[common.choices(sizes, weights)[0]]
         album = rng.choices(albums, [len(a.specs) for a in albums])[0]
-        rows = np.array(rng.sample(range(len(album.specs)), count))
+        rows = np.array(rng.choices(range(len(album.specs)), k=count))
         texts = ["" if rng.random() < UNTOLD else caption(rng, album.specs[i]) for i in rows]
         return torch.from_numpy(album.latents[rows]).float(), album.weights(rows), texts
 

@@ -14,7 +14,7 @@ from dream.errors import DreamError, EngineError, WorkerDied
 from dream.events import Loading, Note
 from dream.picture import Picture
 from dream.request import Recipe
-from dream.worker.process import Died, Process, Unwanted
+from dream.worker.process import Died, Process, Unwanted, resident
 from dream.worker.wire import Begun, Cancel, Convert, Do, Done, Failed, Load, Open, Task, Told, Warm
 
 AGAIN = 2
@@ -77,6 +77,11 @@ class WorkerEngine:
     def loaded(self) -> tuple[str, ...]:
         """See `dream.engine.base.Engine`."""
         return self._worker.ready if self._worker else ()
+
+    def memory(self) -> int:
+        """See `dream.engine.base.Engine`."""
+        worker = self._worker
+        return resident(worker.pid) if worker else 0
 
     def warm(self, model: str) -> None:
         """Begin to load a model, without waiting for it."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Generator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from dream.engine.base import Happenings, Loadings, Machine, Progress, Stopped, 
 from dream.events import Loading, Note
 from dream.picture import Picture
 from dream.request import Recipe
+from dream.worker.process import resident
 from dream.worker.workshop import Workshop
 
 
@@ -48,6 +50,10 @@ class InProcessEngine:
     def loaded(self) -> tuple[str, ...]:
         """See `dream.engine.base.Engine`."""
         return self._workshop.loaded()
+
+    def memory(self) -> int:
+        """See `dream.engine.base.Engine`."""
+        return resident(os.getpid())
 
     def warm(self, model: str) -> None:
         """Load a model now: here there is nobody to do it meanwhile."""

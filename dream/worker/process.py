@@ -87,6 +87,11 @@ class Process:
         with suppress(Died, DreamError):  # said at the first job
             self.send(opening)
 
+    @property
+    def pid(self) -> int:
+        """The system's number for it."""
+        return self._process.pid
+
     def send(self, message: Open | Order | Cancel) -> None:
         """Hand a message over."""
         try:
@@ -159,6 +164,14 @@ class Process:
         except (EOFError, OSError):
             self._connection.close()
             self._inbox.put(None)
+
+
+def resident(pid: int) -> int:
+    """Bytes of main memory a process takes now; 0 where the system has no /proc, or it is gone."""
+    with suppress(OSError, ValueError, IndexError):
+        pages = Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()[1]
+        return int(pages) * os.sysconf("SC_PAGE_SIZE")
+    return 0
 
 
 def _package_root() -> str:

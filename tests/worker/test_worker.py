@@ -63,6 +63,7 @@ def test_a_picture_with_its_steps_in_order(engine: WorkerEngine) -> None:
     assert isinstance(happenings[0], Loading) and happenings[0].model == "random"
     assert [h.step for h in happenings if isinstance(h, Progress)] == [1, 2, 3, 4, 5]
     assert isinstance(happenings[-1], Picture)
+    assert engine.memory() > 100 << 20, "torch alone takes more"
     again = [*engine.render(recipe(steps=5))]
     assert not [h for h in again if isinstance(h, Loading)], "it is in memory now"
     assert again[-1] == replace(happenings[-1], image=again[-1].image)  # type: ignore[union-attr]
