@@ -32,7 +32,6 @@ class Terminal:
             dimensions=(rows, columns),
             echo=True,
         )
-        self.child.delaybeforesend = None  # its twentieth of a second would be measured too
         self.before = self.state()
 
     def state(self) -> list[object]:
