@@ -32,7 +32,7 @@ from dream.engine import open_painter
 from dream.engine.base import Progress
 from dream.engine.cache import weigh
 from dream.engine.memory import give_back_memory
-from dream.request import Recipe
+from dream.recipe import Recipe
 from dream.worker import WorkerEngine
 
 LOAD_GOAL, MEMORY_GOAL = 1.0, 1.1

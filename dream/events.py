@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
 from dream.errors import DreamError
-from dream.request import Recipe, Request, as_json
+from dream.recipe import Recipe
+from dream.request import Request, as_json
 
 
 @dataclass(frozen=True)

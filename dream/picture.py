@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from dream.request import Recipe
+from dream.recipe import Recipe
 
 if TYPE_CHECKING:
     from PIL import Image

@@ -1,4 +1,4 @@
-"""THE TABLE: `Request`, what one line asks for; and `Recipe`, the same with nothing left open.
+"""THE TABLE: `Request`, what one line asks for.
 
 One field of `Request` is one flag: its name is the attribute, the key in JSON and in dream.toml,
 and InvokeAI's long switch. `None` means: you choose. To add a flag, add a field here and use it.
@@ -6,7 +6,7 @@ and InvokeAI's long switch. `None` means: you choose. To add a flag, add a field
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any
 
 from dream.flags import (
@@ -188,32 +188,6 @@ class Request:
     )
 
 
-@dataclass(frozen=True, kw_only=True)
-class Recipe:
-    """One picture with nothing left open. Only `Studio.settle` makes these."""
-
-    prompt: str
-    negative: str
-    steps: int
-    seed: int
-    """0 to 2**32 - 1; noise is drawn on the CPU, in float32, from a generator with this seed."""
-    width: int
-    height: int
-    """Pixels; multiples of what the model asks for."""
-    cfg_scale: float
-    sampler: str
-    model: str
-    vae: str | None = None
-    """In place of the model's own; NO_VAE only where its card names another."""
-    upscale: Upscale | None = None
-    upscaler: str | None = None
-    upscale_tile: int = 400
-
-    def as_request(self) -> Request:
-        """Every choice written down: what the log writes. Settling it gives this recipe again."""
-        return Request(**{f.name: getattr(self, f.name) for f in fields(self)})
-
-
 FLAGS = flags_of(Request)
 """The rows of the table, by field name."""
 
@@ -228,4 +202,4 @@ def as_json(request: Request) -> dict[str, Any]:
     }
 
 
-__all__ = ["FLAGS", "NO_VAE", "Flag", "Recipe", "Request", "Upscale", "as_json"]
+__all__ = ["FLAGS", "NO_VAE", "Flag", "Request", "Upscale", "as_json"]

@@ -18,7 +18,8 @@ from dream.engine.base import Happenings, Loadings, Progress
 from dream.errors import DreamError
 from dream.events import Loading, Note
 from dream.picture import Picture
-from dream.request import Recipe, Request
+from dream.recipe import Recipe
+from dream.request import Request
 from dream.studio import Studio
 
 

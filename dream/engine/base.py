@@ -14,7 +14,7 @@ from typing import Protocol
 
 from dream.events import Loading, Note, Preview
 from dream.picture import Picture
-from dream.request import Recipe
+from dream.recipe import Recipe
 
 
 @dataclass(frozen=True, kw_only=True)

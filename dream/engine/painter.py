@@ -27,7 +27,8 @@ from dream.errors import OutOfMemory
 from dream.events import Loading, Note
 from dream.line import positive_negative
 from dream.picture import Picture
-from dream.request import NO_VAE, Recipe
+from dream.recipe import Recipe
+from dream.request import NO_VAE
 
 Words = Mapping[str, str | None]
 """The texts, by the names of a pipeline's arguments."""

@@ -13,7 +13,8 @@ from dream.events import Events, Failed, Grid, Note, Saved
 from dream.gallery import Claim, Gallery, file_name, prompt_folder
 from dream.line import Sweep, write, write_fields, write_sweep
 from dream.picture import Picture
-from dream.request import Recipe, Request, as_json
+from dream.recipe import Recipe
+from dream.request import Request, as_json
 
 
 class Keeper:

@@ -11,7 +11,8 @@ from dream.catalogue.cards import ModelCard
 from dream.errors import BadLine
 from dream.flags import MAX_SEED
 from dream.line import Sweep
-from dream.request import FLAGS, NO_VAE, Recipe, Request
+from dream.recipe import Recipe
+from dream.request import FLAGS, NO_VAE, Request
 
 FindModel = Callable[[str | None], ModelCard]
 """A name, or None for the default, to its card. Raises ModelError."""

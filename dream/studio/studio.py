@@ -31,7 +31,8 @@ from dream.flags import MAX_SEED
 from dream.gallery import read_log
 from dream.line import Sweep, is_skipped, read, read_log_line, read_sweep, write, write_sweep
 from dream.picture import Picture
-from dream.request import FLAGS, NO_VAE, Recipe, Request
+from dream.recipe import Recipe
+from dream.request import FLAGS, NO_VAE, Request
 from dream.studio.keep import Album, Keeper, plain
 from dream.studio.recall import with_its_weights
 from dream.studio.settle import Settled, settle, settle_sweep

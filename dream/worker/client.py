@@ -13,7 +13,7 @@ from dream.engine.base import Engine, Happenings, Loadings, Machine, Progress
 from dream.errors import DreamError, EngineError, WorkerDied
 from dream.events import Loading, Note
 from dream.picture import Picture
-from dream.request import Recipe
+from dream.recipe import Recipe
 from dream.worker.process import Died, Process, Unwanted, resident
 from dream.worker.wire import Begun, Cancel, Convert, Do, Done, Failed, Load, Open, Task, Told, Warm
 

@@ -18,7 +18,7 @@ from queue import SimpleQueue
 
 from dream.engine.base import Progress, Stopped, Tell
 from dream.events import Loading, Note
-from dream.request import Recipe
+from dream.recipe import Recipe
 from dream.worker.crash import as_dream_error
 from dream.worker.wire import (
     Answer,

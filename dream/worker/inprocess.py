@@ -15,7 +15,7 @@ from dream.catalogue import Shelf
 from dream.engine.base import Happenings, Loadings, Machine, Progress, Stopped, Tell
 from dream.events import Loading, Note
 from dream.picture import Picture
-from dream.request import Recipe
+from dream.recipe import Recipe
 from dream.worker.process import resident
 from dream.worker.workshop import Workshop
 

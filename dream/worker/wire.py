@@ -15,7 +15,7 @@ from dream.engine.base import Machine, Progress
 from dream.errors import DreamError
 from dream.events import Loading, Note
 from dream.picture import Picture
-from dream.request import Recipe
+from dream.recipe import Recipe
 
 # ── to the worker ──────────────────────────────────────────────────────────────────────────────
 

@@ -12,7 +12,7 @@ from dream.engine.base import Machine, Progress, Tell
 from dream.engine.setup import explained
 from dream.events import Note
 from dream.picture import Picture
-from dream.request import Recipe
+from dream.recipe import Recipe
 
 if TYPE_CHECKING:
     from dream.finish.upscale import Upscaler

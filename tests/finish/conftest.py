@@ -15,7 +15,7 @@ from dream.finish.shim import RRDBNet, SRVGGNetCompact
 from dream.finish.upscale import Upscaler
 from dream.flags import Upscale
 from dream.picture import Picture
-from dream.request import Recipe
+from dream.recipe import Recipe
 
 
 def compact(features: int = 8, depth: int = 2, scale: int = 4, seed: int = 0) -> nn.Module:

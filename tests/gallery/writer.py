@@ -11,7 +11,7 @@ from PIL import Image
 from dream.errors import GalleryError
 from dream.gallery import Gallery
 from dream.picture import Picture
-from dream.request import Recipe
+from dream.recipe import Recipe
 
 
 def noise(seed: int, size: int = 16, **facts: str) -> Picture:

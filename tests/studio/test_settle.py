@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from dream.catalogue.cards import ModelCard
 from dream.errors import BadLine
 from dream.flags import MAX_SEED, Upscale
-from dream.request import Recipe, Request
+from dream.recipe import Recipe
+from dream.request import Request
 from dream.studio import check, series, settle
 
 CARD = ModelCard(

@@ -10,7 +10,7 @@ from dream.errors import EngineError
 from dream.events import Cancelled, Event, Failed, Grid, Note, Planned, Queued, Refused, Saved
 from dream.gallery import LOG_NAME
 from dream.line import Sweep, read, read_log_line, read_sweep
-from dream.request import Recipe
+from dream.recipe import Recipe
 from dream.studio import Studio, series
 from tests.fakes import FakeEngine, fake_studio
 

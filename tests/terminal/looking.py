@@ -9,7 +9,7 @@ from pathlib import Path
 from dream.engine.base import Happenings, Progress
 from dream.events import Preview
 from dream.launch import Launch
-from dream.request import Recipe
+from dream.recipe import Recipe
 from dream.terminal.prompt import run
 from tests.fakes import FakeEngine, colour, fake_studio
 

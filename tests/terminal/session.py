@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from dream.request import Recipe
+from dream.recipe import Recipe
 from dream.terminal.prompt import run
 from tests.fakes import FakeEngine, fake_studio
 

@@ -10,7 +10,7 @@ import pytest
 
 from dream.engine.base import Progress
 from dream.errors import EngineError
-from dream.request import Recipe
+from dream.recipe import Recipe
 from dream.studio import Studio
 from dream.terminal.history import FILE_NAME
 from dream.terminal.prompt import converse, screen_on

@@ -13,7 +13,7 @@ from PIL import Image
 from dream.engine.base import Progress
 from dream.errors import SetupError
 from dream.picture import Picture
-from dream.request import Recipe
+from dream.recipe import Recipe
 from dream.worker.wire import Begun, Broken, Cancel, Do, Done, Left, Open, Told
 
 START = "import sys; sys.path.append(sys.argv[2]); from tests.worker.fake_host import main; main()"

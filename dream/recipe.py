@@ -1,0 +1,34 @@
+"""`Recipe`: one picture with nothing left open."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+from dream.flags import Upscale
+from dream.request import Request
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """What a `Request` comes to, for one picture. Only `Studio.settle` makes these."""
+
+    prompt: str
+    negative: str
+    steps: int
+    seed: int
+    """0 to 2**32 - 1; noise is drawn on the CPU, in float32, from a generator with this seed."""
+    width: int
+    height: int
+    """Pixels; multiples of what the model asks for."""
+    cfg_scale: float
+    sampler: str
+    model: str
+    vae: str | None = None
+    """In place of the model's own; NO_VAE only where its card names another."""
+    upscale: Upscale | None = None
+    upscaler: str | None = None
+    upscale_tile: int = 400
+
+    def as_request(self) -> Request:
+        """Every choice written down: what the log writes. Settling it gives this recipe again."""
+        return Request(**{f.name: getattr(self, f.name) for f in fields(self)})
