@@ -21,9 +21,9 @@ class Picture:
     recipe: Recipe
     facts: Mapping[str, str] = field(default_factory=dict)
     """What the pixels depend on besides the recipe: `weights` (sha256 of the model's files),
-    `upscaler_weights`, `device`, `precision`, `threads`, `processor`, `memory` (only when it was
-    short), and the versions `dream`, `torch`, `diffusers`, `transformers`. Written to the PNG;
-    compared by --verify."""
+    `ema` (only of a file's running averages), `upscaler_weights`, `device`, `precision`,
+    `threads`, `processor`, `memory` (only when it was short), and the versions `dream`, `torch`,
+    `diffusers`, `transformers`. Written to the PNG; compared by --verify."""
 
     @property
     def sha256(self) -> str:

@@ -69,14 +69,17 @@ def original(pipe: Any) -> Tensors:
     return names | _prefixed("cond_stage_model.model.", whole)
 
 
-def with_ema(weights: Tensors) -> Tensors:
-    """The same with the running averages that trainings keep, which are other weights."""
-    unet = {name: weights[name] for name in weights if name.startswith("model.diffusion_model.")}
-    averages = {
-        "model_ema." + name.removeprefix("model.").replace(".", ""): tensor + 1
-        for name, tensor in unet.items()
+def with_ema(weights: Tensors, averages: Tensors | None = None) -> Tensors:
+    """The same with the running averages that trainings keep, which are other weights: these, by
+    the names of those they are of."""
+    unet = {
+        name: weights[name] + 1 for name in weights if name.startswith("model.diffusion_model.")
     }
-    return {**weights, **averages, "model_ema.decay": torch.tensor(0.9999)}
+    flat = {
+        "model_ema." + name.removeprefix("model.").replace(".", ""): tensor
+        for name, tensor in (averages or unet).items()
+    }
+    return {**weights, **flat, "model_ema.decay": torch.tensor(0.9999)}
 
 
 def save(weights: Tensors, path: Path, *, metadata: dict[str, str] | None = None) -> Path:

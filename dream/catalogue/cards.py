@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from dream.catalogue.found import INDEX
+
 
 @dataclass(frozen=True, kw_only=True)
 class PreviewMap:
@@ -40,6 +42,11 @@ class ModelCard:
     upscaler: str = "realesr-general-x4v3"
     vae: str = ""
     """The VAE in place of the model's own: a name in a VAE folder, or a path; empty for its own."""
+    averages: bool = False
+    """Whether it is a file that holds the running averages of its training too (`model_ema.`)."""
+    ema: bool = False
+    """Whether it paints with those averages. The weights proper are what CompVis' own
+    configuration (`use_ema: False`) and other programs paint with."""
     preview: PreviewMap | None = None
 
 
@@ -50,10 +57,13 @@ class UpscalerCard:
     name: str
     """What `--upscaler` and the log call it; a path outside the models folders is its own name."""
     path: Path
-    """Where the file is, or will be once fetched."""
+    """Where the file is, or will be once fetched; of a diffusion upscaler, the folder."""
+    diffusion: bool = False
+    """Whether it denoises (a StableDiffusionUpscalePipeline), and is no network that runs once."""
     description: str = ""
     url: str = ""
-    """Where it is fetched from; empty when there is no such place."""
+    """Where it is fetched from, a file by its address and a folder by its id on the hub; empty when
+    there is no such place."""
     sha256: str = ""
     """64 hex digits, where published."""
     size: int = 0
@@ -61,5 +71,5 @@ class UpscalerCard:
 
     @property
     def here(self) -> bool:
-        """Whether the file is on disk already."""
-        return self.path.is_file()
+        """Whether it is on disk already."""
+        return (self.path / INDEX if self.diffusion else self.path).is_file()

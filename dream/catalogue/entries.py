@@ -24,6 +24,24 @@ Complain = Callable[[str], None]
 
 FILE_NAME = "models.toml"
 
+_TRUTHS = {"true": True, "false": False}
+
+
+def _read_truth(words: Sequence[str]) -> bool:
+    if words[0].lower() not in _TRUTHS:
+        raise ValueError
+    return _TRUTHS[words[0].lower()]
+
+
+TRUTH: Kind[bool] = Kind(
+    "true|false",
+    "true or false",
+    _read_truth,
+    lambda value: [str(value).lower()],
+    choices=(*_TRUTHS,),
+)
+"""As TOML has it."""
+
 _SAME_AS_ON_A_LINE = ("width", "height", "steps", "sampler", "cfg_scale", "upscaler")
 VALUES: Mapping[str, Kind[Any]] = {
     "description": text("WORDS", "a few words"),
@@ -31,6 +49,7 @@ VALUES: Mapping[str, Kind[Any]] = {
     "multiple": whole(1, 256),
     "prediction": choice("epsilon", "v_prediction"),
     "vae": text("NAME", "the name or path of a VAE"),
+    "ema": TRUTH,
     **{name: FLAGS[name].kind for name in _SAME_AS_ON_A_LINE},
 }
 """The keys that card.toml and models.toml share, and what each takes."""

@@ -11,7 +11,7 @@ from typing import Any
 
 from dream.catalogue.cards import ModelCard, PreviewMap
 from dream.catalogue.entries import Complain, checked, read_toml
-from dream.catalogue.found import INDEX
+from dream.catalogue.found import INDEX, UPSCALER
 from dream.errors import ModelError
 
 _FAMILIES = {
@@ -50,6 +50,7 @@ def read_file(name: str, path: Path) -> ModelCard:
         width=width,
         height=height,
         cfg_scale=_GUIDANCE.get(found.family, ModelCard.cfg_scale),
+        averages=found.ema,
     )
 
 
@@ -65,6 +66,8 @@ def read_folder(name: str, folder: Path, complain: Complain) -> ModelCard:
 
 def _derived(name: str, folder: Path) -> ModelCard:
     index = _read_json(folder / INDEX)
+    if index.get("_class_name") == UPSCALER:
+        raise ModelError(f"{folder} does not paint: it enlarges pictures", "-U4 --upscaler names it")
     net = _read_json(folder / "unet" / "config.json", folder / "transformer" / "config.json")
     vae = _read_json(folder / "vae" / "config.json")
     family = _family(str(index.get("_class_name", "")), net)

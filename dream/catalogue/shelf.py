@@ -4,7 +4,7 @@ so that a model put there a moment ago is found."""
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from dream.catalogue.cards import ModelCard, UpscalerCard
 from dream.catalogue.entries import BESIDES, FILE_NAME, Complain, read_entries
 from dream.catalogue.folders import read_model
 from dream.catalogue.found import INDEX, find_models, find_vaes
-from dream.catalogue.upscalers import SUFFIXES, find_upscalers, outside
+from dream.catalogue.upscalers import find_upscalers, is_upscaler, outside
 from dream.errors import ModelError
 
 SHIPPED = "tiny"
@@ -83,14 +83,14 @@ class Shelf:
         )
 
     def upscaler(self, name_or_path: str) -> UpscalerCard:
-        """The upscaler of that name, on disk or still to be fetched, or the file at that path.
+        """The upscaler of that name, on disk or still to be fetched, or the one at that path.
 
         Raises ModelError, with near names and where it looked.
         """
         cards = find_upscalers(self.models_dirs)
         card = cards.get(name_or_path)
         path = _as_path(name_or_path)
-        if card is None and path.suffix in SUFFIXES and _is_file(path):
+        if card is None and name_or_path and _holds(is_upscaler, path):
             inside = [card for card in cards.values() if card.path == path]
             card = inside[0] if inside else outside(path)
         if card is None:
@@ -130,7 +130,11 @@ class Shelf:
     def _card(self, name: str, path: Path, complain: Complain) -> ModelCard:
         card = read_model(name, path, complain)
         said = read_entries(self.models_dirs, _ignore).get(name, {})
-        return replace(card, **{key: said[key] for key in said if key not in BESIDES})
+        card = replace(card, **{key: said[key] for key in said if key not in BESIDES})
+        if card.ema and not card.averages:
+            complain(f"{FILE_NAME}: [models.{name}]: ema = true, but {path} holds no averages")
+            return replace(card, ema=False)
+        return card
 
     def _readable(self, complain: Complain) -> Iterator[ModelCard]:
         for name, path in sorted(self.places().items()):
@@ -159,11 +163,15 @@ def _as_path(text: str) -> Path:
         return Path(text).absolute()
 
 
-def _is_file(path: Path) -> bool:
+def _holds(question: Callable[[Path], bool], path: Path) -> bool:
     try:
-        return path.is_file()
+        return question(path)
     except OSError:  # words that are no path at all: too long, or a folder we may not enter
         return False
+
+
+def _is_file(path: Path) -> bool:
+    return _holds(Path.is_file, path)
 
 
 def _exists(path: Path) -> bool:
@@ -171,10 +179,7 @@ def _exists(path: Path) -> bool:
 
 
 def _is_folder(path: Path) -> bool:
-    try:
-        return path.is_dir()
-    except OSError:
-        return False
+    return _holds(Path.is_dir, path)
 
 
 def _did_you_mean(name: str, known: Iterable[str]) -> str:

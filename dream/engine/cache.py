@@ -77,7 +77,7 @@ class Cache:
     def get(self, card: ModelCard) -> Loaded | None:
         """The model, if it is here; it is now the one used last."""
         for kept in self._kept:
-            if kept[0].card.path == card.path:
+            if _read_from(kept[0].card) == _read_from(card):
                 self._kept.remove(kept)
                 self._kept.append(kept)
                 return kept[0]
@@ -118,6 +118,11 @@ class Cache:
             and (self._max_bytes is None or together <= self._max_bytes)
             and weight.need <= memory.free(weight.placement.device)
         )
+
+
+def _read_from(card: ModelCard) -> tuple[object, ...]:
+    """What a model in memory was made of: cards that share it share the model."""
+    return card.path, card.ema, card.prediction
 
 
 def _too_large(name: str, weight: Weight, there_is: str) -> OutOfMemory:

@@ -13,6 +13,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 
 from dream.catalogue.recognise import Recognised, read_header, wanted_model
+from dream.catalogue.recognise.kinds import UNET
 from dream.catalogue.recognise.pickles import BYSTANDERS, Inert
 from dream.errors import ModelError
 
@@ -45,11 +46,14 @@ class Checkpoint:
         }
 
 
-def open_checkpoint(path: Path) -> Checkpoint:
-    """Open a model's file. Running averages (`model_ema.`) are left out: the weights proper are
-    what other programs paint with. Raises ModelError, see `recognise.wanted_model`."""
+def open_checkpoint(path: Path, ema: bool = False) -> Checkpoint:
+    """Open a model's file. Running averages (`model_ema.`) are left out, for the weights proper
+    are what other programs paint with; with `ema` they are the denoiser's weights. Raises
+    ModelError, see `recognise.wanted_model`, and for averages that are not all there."""
     found = wanted_model(path)
     tensors = open_tensors(path, found.format)
+    if ema:
+        tensors = _averaged(path, tensors)
     header = read_header(path)
     return Checkpoint(
         found,
@@ -86,6 +90,22 @@ def _unpickled(path: Path, form: str) -> dict[str, torch.Tensor]:
     if not isinstance(whole, dict):
         raise ModelError(f"{path} holds no dictionary of weights")
     return {str(k): v for k, v in whole.items() if isinstance(v, torch.Tensor)}
+
+
+def _averaged(path: Path, tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """The averages under the names of the weights they are of. The trainer (LitEma) kept them by
+    the weights' names without dots."""
+    averages = {
+        name: f"{_EMA}{name.removeprefix('model.').replace('.', '')}"
+        for name in tensors
+        if name.startswith(UNET)
+    }
+    lacking = [old for old in averages.values() if old not in tensors]
+    if lacking:
+        none = len(lacking) == len(averages)
+        what = f"no running averages ({_EMA})" if none else f"no {lacking[0]}"
+        raise ModelError(f"{path} holds {what}", "paint with its weights proper, without ema")
+    return {name: tensors[averages.get(name, name)] for name in tensors}
 
 
 def _modern(name: str) -> str:

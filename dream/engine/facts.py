@@ -16,6 +16,7 @@ def facts(loaded: Loaded) -> dict[str, str]:
     placement = loaded.placement
     return {
         "weights": _digest(loaded),
+        **({"ema": "the running averages in the model's file"} if loaded.card.ema else {}),
         "device": placement.device,
         "precision": placement.precision,
         "threads": str(torch.get_num_threads()),

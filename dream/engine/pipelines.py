@@ -59,11 +59,11 @@ def _load_file(card: ModelCard, device: str, precision: str) -> Loaded:
 
     placement = choose(device, precision, recognise(card.path).parameters)
     try:
-        pipe = load_file(card.path, placement)
+        pipe = load_file(card.path, placement, ema=card.ema)
         _settle(card, pipe, placement)
     except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
         raise _broken(card, error) from error
-    return Loaded(card, pipe, placement, _in_background(Weights((card.path,))))
+    return Loaded(card, pipe, placement, _in_background(Weights((card.path,), ema=card.ema)))
 
 
 @dataclass(frozen=True)

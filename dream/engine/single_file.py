@@ -40,13 +40,13 @@ _NO_PART = ("loss.", "model_ema.")
 """What a VAE's file keeps of its training."""
 
 
-def load_file(path: Path, placement: Placement) -> Any:
-    """The pipeline of the model in a file.
+def load_file(path: Path, placement: Placement, *, ema: bool = False) -> Any:
+    """The pipeline of the model in a file; with `ema`, of the running averages it holds.
 
     Raises ModelError for a file of another kind, one that would run code, and one whose weights
     are not all there.
     """
-    file = open_checkpoint(path)
+    file = open_checkpoint(path, ema)
     found = file.found
     try:
         encoders = {

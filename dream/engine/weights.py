@@ -28,6 +28,8 @@ class Weights:
     files: tuple[Path, ...]
     variant: str | None = None
     """The word in `model.fp16.safetensors`, when there is no file without one."""
+    ema: bool = False
+    """Whether of a single file the running averages are read, and not the weights proper."""
 
     @property
     def safe(self) -> bool:
@@ -69,11 +71,17 @@ def count_parameters(weights: Weights) -> int:
 
 
 def digest(weights: Weights) -> str:
-    """SHA-256 over the contents of the files, 64 hex digits: which weights painted a picture.
+    """SHA-256 over the contents of the files, 64 hex digits: which weights painted a picture. Of a
+    file's running averages, whose file is the same, the SHA-256 of "model_ema:" and that.
 
     Remembered in the user's cache folder by path, size and time of change, for two gigabytes take
     seconds. A cache that cannot be written is done without.
     """
+    whole = _digest_of_files(weights)
+    return hashlib.sha256(f"model_ema:{whole}".encode()).hexdigest() if weights.ema else whole
+
+
+def _digest_of_files(weights: Weights) -> str:
     memory = _memory(weights)
     with suppress(OSError):
         if len(known := memory.read_text()) == 64:

@@ -114,3 +114,14 @@ def test_files_are_found_where_others_keep_them(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="did you mean soft"):
         shelf.vae("sofd")
     assert shelf.models() == () and len(shelf.complaints()) == 4, "none of them holds anything"
+
+
+def test_averages_are_asked_for_only_where_a_file_has_them(
+    tmp_path: Path, make_model: MakeModel
+) -> None:
+    make_model(tmp_path / "some")
+    shelf, file = Shelf((tmp_path,)), tmp_path / "models.toml"
+    file.write_text("[models.some]\nema = true\n", "utf-8")
+    assert "ema = true, but" in shelf.complaints()[0] and not shelf.model("some").ema
+    file.write_text("[models.some]\nema = 1\n", "utf-8")
+    assert shelf.complaints()[0].endswith("ema = 1, but it takes true or false")

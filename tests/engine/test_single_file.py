@@ -118,6 +118,38 @@ def test_averages_and_the_notes_of_a_training_change_nothing(
     assert np.array_equal(paint(link), painted)
 
 
+@pytest.mark.parametrize("name", ["both.safetensors", "both.ckpt"])
+def test_the_running_averages_paint_where_they_are_asked_for(
+    places: Path, weights: Tensors, painted: np.ndarray, name: str
+) -> None:
+    """As the folder does whose UNet they are; the two sets of one file are two models."""
+    pipe = make_layout("sd1")
+    pipe.unet.load_state_dict({n: t * 1.5 for n, t in pipe.unet.state_dict().items()})
+    pipe.save_pretrained(places / "averages")
+    averages = {n: t * 1.5 for n, t in weights.items() if n.startswith(UNET)}
+    path = single_files.save(single_files.with_ema(weights, averages), places / name)
+    proper, ema = (ModelCard(name="it", path=path, ema=ema) for ema in (False, True))
+    cards = {"proper": proper, "ema": ema}
+    painter = open_painter(lambda name: cards[name])
+    by_set = {
+        name: painter.paint(recipe(model=name, steps=2), lambda happening: None) for name in cards
+    }
+    assert np.array_equal(np.asarray(by_set["proper"].image), painted)
+    assert np.array_equal(np.asarray(by_set["ema"].image), paint(places / "averages"))
+    assert by_set["proper"].facts["weights"] != by_set["ema"].facts["weights"]
+    assert "ema" in by_set["ema"].facts and "ema" not in by_set["proper"].facts
+
+
+def test_averages_that_are_not_all_there_paint_nothing(places: Path, weights: Tensors) -> None:
+    both = single_files.with_ema(weights)
+    last = "model_ema.diffusion_modelout2bias"
+    for kept, says in ((weights, "no running averages"), (both, f"holds no {last}")):
+        few = {name: tensor for name, tensor in kept.items() if name != last}
+        path = single_files.save(few, places / "few.safetensors")
+        with pytest.raises(ModelError, match=says):
+            load(ModelCard(name="few", path=path, ema=True), "cpu", "float32")
+
+
 def test_a_file_of_torch_before_1_6(places: Path, weights: Tensors, painted: np.ndarray) -> None:
     path = places / "legacy.ckpt"
     whole = {name: tensor.contiguous() for name, tensor in weights.items()}
