@@ -8,11 +8,9 @@ from inspect import signature
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from dream.catalogue.cards import ModelCard
 from dream.engine import memory, noise
-from dream.engine.base import Machine, Progress, Tell
+from dream.engine.base import Machine, Tell
 from dream.engine.cache import Cache, weigh
 from dream.engine.convert import to_folder
 from dream.engine.device import choose
@@ -21,6 +19,8 @@ from dream.engine.pipelines import Loaded, load
 from dream.engine.preview import Glances, Looks
 from dream.engine.quiet import quiet
 from dream.engine.samplers import make_scheduler, obeys_table
+from dream.engine.steps import Steps
+from dream.engine.tasks import Given, task_for
 from dream.engine.vae import Vae, in_place, open_vae
 from dream.engine.words import unheard
 from dream.errors import OutOfMemory
@@ -54,7 +54,12 @@ class Painter:
         self._looks = Looks(find_decoder) if machine.previews else None
         self.placement = choose(machine.device, machine.precision)
 
-    def paint(self, recipe: Recipe, tell: Tell) -> Picture:
+    def paint(
+        self,
+        recipe: Recipe,
+        tell: Tell,
+        given: Given = Given(),  # noqa: B008 - frozen
+    ) -> Picture:
         """The picture before any finishing; each step is told on the way.
 
         Raises ModelError, OutOfMemory, and whatever `tell` raises, within a step.
@@ -62,17 +67,17 @@ class Painter:
         with quiet():
             loaded = self.load(recipe.model, tell)
             with in_place(loaded.pipe, vae := self._vae_of(recipe, loaded)):
-                made = self._attempt(loaded, recipe, tell)
+                made = self._attempt(loaded, recipe, given, tell)
             return made if vae is None else replace(made, facts={**made.facts, "vae": vae.digest})
 
-    def _attempt(self, loaded: Loaded, recipe: Recipe, tell: Tell) -> Picture:
+    def _attempt(self, loaded: Loaded, recipe: Recipe, given: Given, tell: Tell) -> Picture:
         """Paint; and where memory runs out once again, with less of it."""
         words = _words(loaded, recipe, tell)
-        made = memory.attempt(lambda: self._paint(loaded, recipe, words, tell))
+        made = memory.attempt(lambda: self._paint(loaded, recipe, given, words, tell))
         if made is None:
             tell(Note(text="memory ran out; once again, with attention and VAE in slices"))
             with memory.thrifty(loaded.pipe):
-                made = memory.attempt(lambda: self._paint(loaded, recipe, words, tell))
+                made = memory.attempt(lambda: self._paint(loaded, recipe, given, words, tell))
             if made is None:
                 raise OutOfMemory(
                     f"no memory for {recipe.width}x{recipe.height} pixels, not even in slices",
@@ -137,29 +142,28 @@ class Painter:
         self._cache.keep(loaded, weight)
         return loaded
 
-    def _paint(self, loaded: Loaded, recipe: Recipe, words: Words, tell: Tell) -> Picture:
-        pipe = loaded.pipe
-        own = pipe.scheduler
+    def _paint(
+        self, loaded: Loaded, recipe: Recipe, given: Given, words: Words, tell: Tell
+    ) -> Picture:
         source = noise.generator(recipe.seed)
+        job = task_for(recipe, given).job(loaded, recipe, given, source)
+        glances = self._glances(loaded, recipe, tell)
         asked = {
             **words,
-            "latents": noise.latents(pipe, source, recipe.width, recipe.height),
-            "width": recipe.width,
-            "height": recipe.height,
-            "num_inference_steps": recipe.steps,
+            **job.arguments,
             "guidance_scale": recipe.cfg_scale,
             "generator": source,
-            "callback_on_step_end": _Steps(
-                loaded, recipe, tell, self._glances(loaded, recipe, tell)
-            ),
+            "callback_on_step_end": Steps(job.steps, loaded.placement.dtype, tell, glances),
         }
-        takes = signature(pipe.__call__).parameters
+        pipe, takes = job.pipe, signature(job.pipe.__call__).parameters
+        own = pipe.scheduler
         try:
             pipe.scheduler = _scheduler(loaded, recipe)
             made = pipe(**{name: value for name, value in asked.items() if name in takes})
         finally:
             pipe.scheduler = own
-        return Picture(made.images[0].convert("RGB"), recipe, facts(loaded))
+        image = job.finish(made.images[0].convert("RGB"))
+        return Picture(image, recipe, {**facts(loaded), **given.facts})
 
     def _glances(self, loaded: Loaded, recipe: Recipe, tell: Tell) -> Glances | None:
         """How to look at this picture in the making; None where nobody wants to, or can."""
@@ -167,30 +171,6 @@ class Painter:
             return None
         look = self._looks.at(loaded.card, loaded.placement.device, tell)
         return None if look is None else Glances(look, recipe.width, recipe.height)
-
-
-class _Steps:
-    """The pipeline's callback: tells each step, with a look at the picture now and then."""
-
-    def __init__(self, loaded: Loaded, recipe: Recipe, tell: Tell, glances: Glances | None) -> None:
-        self._glances = glances
-        self._dtype = loaded.placement.dtype
-        self._steps = recipe.steps
-        self._tell = tell
-        self._told = 0
-
-    def __call__(
-        self, pipe: Any, index: int, timestep: Any, tensors: Mapping[str, torch.Tensor]
-    ) -> dict[str, torch.Tensor]:
-        # Heun and other second-order samplers call twice for one step, PNDM once too often.
-        calls = getattr(pipe, "num_timesteps", self._steps)
-        step = min(self._steps, (index + 1) * self._steps // calls)
-        latents = tensors["latents"]
-        if step > self._told:
-            self._told = step
-            preview = None if self._glances is None else self._glances.after_step(pipe, latents)
-            self._tell(Progress("render", step, self._steps, preview))
-        return {"latents": latents.to(self._dtype) if index + 1 == calls else latents}
 
 
 def _words(loaded: Loaded, recipe: Recipe, tell: Tell) -> Words:

@@ -1,0 +1,112 @@
+"""Pictures that tile: convolutions that see, beyond an edge, the opposite one (`--seamless`)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from dream.errors import ModelError
+from dream.recipe import Recipe
+
+MARGIN = 16
+"""Latents that are decoded on each side besides, where a large picture is decoded in tiles: more
+than the overlap of two tiles, so that what is kept has not seen the outer edge."""
+
+
+@contextmanager
+def seamless(pipe: Any, recipe: Recipe) -> Iterator[None]:
+    """The pipeline's UNet and VAE, wrapped around along the recipe's axes; undone at the end,
+    whatever ends it. Raises ModelError for a pipeline without a UNet."""
+    if not recipe.seamless:
+        yield
+        return
+    if getattr(pipe, "unet", None) is None:
+        raise ModelError(
+            f"{recipe.model} knows each place in its picture, and cannot paint it seamless",
+            "that takes a model with a UNet",
+        )
+    axes = recipe.seamless_axes or "xy"
+    vae = getattr(pipe, "vae", None)
+    with ExitStack() as undo:
+        for network in filter(None, (pipe.unet, vae)):
+            _wrap_around(network, axes, undo)
+        if hasattr(vae, "tiled_decode"):
+            _replace(vae, "tiled_decode", _with_margin(vae, axes), undo)
+        yield
+
+
+def _replace(part: Any, name: str, value: Any, undo: ExitStack) -> None:
+    """Set an attribute of this one object, over its class's; taken away again at the end."""
+    vars(part)[name] = value
+    undo.callback(vars(part).pop, name)
+
+
+def _wrap_around(network: nn.Module, axes: str, undo: ExitStack) -> None:
+    for layer in network.modules():
+        if isinstance(layer, nn.Conv2d) and layer.padding_mode == "zeros" and any(_padding(layer)):
+            _replace(layer, "_conv_forward", partial(_circular, layer, axes), undo)
+
+
+def _padding(layer: nn.Conv2d) -> tuple[int, int]:
+    """Pixels on each side, vertically and horizontally."""
+    if isinstance(layer.padding, str):  # "same" or "valid", which no model here says
+        return (0, 0)
+    down, across = layer.padding
+    return down, across
+
+
+def _circular(layer: nn.Conv2d, axes: str, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    """`Conv2d._conv_forward`, but for what is seen beyond the edges of these axes."""
+    down, across = _padding(layer)
+    # A side shorter than the padding cannot wrap around once.
+    round_x = across if "x" in axes and across <= x.shape[-1] else 0
+    round_y = down if "y" in axes and down <= x.shape[-2] else 0
+    x = functional.pad(x, (round_x, round_x, round_y, round_y), mode="circular")
+    rest = (down - round_y, across - round_x)
+    return functional.conv2d(x, weight, bias, layer.stride, rest, layer.dilation, layer.groups)
+
+
+def _with_margin(vae: Any, axes: str) -> Callable[..., Any]:
+    """`tiled_decode` for latents that go on beyond the edges.
+
+    A tile does not wrap around into itself, so its convolutions see zeros outside, as ever.
+    """
+    decode = vae.tiled_decode
+
+    def tiled_decode(latents: Tensor, return_dict: bool = True) -> Any:
+        height, width = latents.shape[-2:]
+        x = min(MARGIN, width) if "x" in axes else 0
+        y = min(MARGIN, height) if "y" in axes else 0
+        wide = functional.pad(latents, (x, x, y, y), mode="circular")
+        with _as_ever(vae):
+            decoded = decode(wide, return_dict=False)[0]
+        factor = decoded.shape[-1] // wide.shape[-1]
+        rows = slice(y * factor, (y + height) * factor)
+        kept = decoded[..., rows, x * factor : (x + width) * factor]
+        if not return_dict:
+            return (kept,)
+        from diffusers.models.autoencoders.vae import DecoderOutput
+
+        return DecoderOutput(sample=kept)
+
+    return tiled_decode
+
+
+@contextmanager
+def _as_ever(network: nn.Module) -> Iterator[None]:
+    """The network's convolutions without what this module put over them."""
+    found = [(layer, vars(layer).get("_conv_forward")) for layer in network.modules()]
+    wrapped = [(layer, around) for layer, around in found if around is not None]
+    try:
+        for layer, _ in wrapped:
+            del vars(layer)["_conv_forward"]
+        yield
+    finally:
+        for layer, around in wrapped:
+            vars(layer)["_conv_forward"] = around

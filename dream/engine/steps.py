@@ -1,0 +1,39 @@
+"""What happens after each denoising step of a pipeline: it is told, and looked at now and then."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+
+from dream.engine.base import Progress, Tell
+from dream.engine.preview import Glances
+
+
+class Steps:
+    """A pipeline's `callback_on_step_end`: tells each step, with a look at the picture."""
+
+    def __init__(
+        self, steps: int, dtype: torch.dtype, tell: Tell, glances: Glances | None = None
+    ) -> None:
+        """`steps` are those that will be walked; `dtype` is what the VAE decodes from."""
+        self._glances = glances
+        self._dtype = dtype
+        self._steps = steps
+        self._tell = tell
+        self._told = 0
+
+    def __call__(
+        self, pipe: Any, index: int, timestep: Any, tensors: Mapping[str, torch.Tensor]
+    ) -> dict[str, torch.Tensor]:
+        """The latents to go on with."""
+        # Heun and other second-order samplers call twice for one step, PNDM once too often.
+        calls = getattr(pipe, "num_timesteps", self._steps)
+        step = min(self._steps, (index + 1) * self._steps // calls)
+        latents = tensors["latents"]
+        if step > self._told:
+            self._told = step
+            preview = None if self._glances is None else self._glances.after_step(pipe, latents)
+            self._tell(Progress("render", step, self._steps, preview))
+        return {"latents": latents.to(self._dtype) if index + 1 == calls else latents}

@@ -1,0 +1,19 @@
+"""What can be painted, and from what: each task is a file.
+
+A task shares the loaded model's weights, whatever pipeline it needs: there is no second copy.
+"""
+
+from dream.engine.tasks import text_to_image
+from dream.engine.tasks.base import Given, Job, Task
+from dream.recipe import Recipe
+
+TASKS: tuple[Task, ...] = (text_to_image,)
+"""In the order they are asked."""
+
+
+def task_for(recipe: Recipe, given: Given) -> Task:
+    """The task that makes this picture."""
+    return next(task for task in TASKS if task.takes(recipe, given))
+
+
+__all__ = ["TASKS", "Given", "Job", "Task", "task_for"]

@@ -1,0 +1,59 @@
+"""What a task is: it says which recipes it takes, and what it feeds the pipeline for one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import torch
+from PIL import Image
+
+from dream.engine.pipelines import Loaded
+from dream.recipe import Recipe
+
+
+@dataclass(frozen=True, kw_only=True)
+class Given:
+    """What a picture starts from besides words and noise, in memory."""
+
+    image: Image.Image | None = None
+    """RGB, of the recipe's size."""
+    mask: Image.Image | None = None
+    """L, of the same size: 255 is painted, 0 is kept."""
+    facts: Mapping[str, str] = field(default_factory=dict)
+    """SHA-256 of the files they come from, by the recipe's field."""
+
+
+def as_it_is(image: Image.Image) -> Image.Image:
+    """Nothing is left to do."""
+    return image
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """One picture of one task, ready for the pipeline."""
+
+    pipe: Any
+    """A pipeline of diffusers; it shares the loaded model's weights."""
+    arguments: Mapping[str, Any]
+    """For the pipeline, besides the words; those that it does not know are left out."""
+    steps: int
+    """Denoising steps that will be walked."""
+    noise: torch.Tensor | None = None
+    """(1, C, h, w) in float32: takes the place of what the pipeline draws to start from."""
+    finish: Callable[[Image.Image], Image.Image] = as_it_is
+    """What is done to the pipeline's picture, in pixels."""
+
+
+class Task(Protocol):
+    """A module of this folder."""
+
+    def takes(self, recipe: Recipe, given: Given) -> bool:
+        """Whether this is the task for such a recipe. The first in TASKS that says yes does it."""
+
+    def job(self, loaded: Loaded, recipe: Recipe, given: Given, source: torch.Generator) -> Job:
+        """What the pipeline is fed. `source` is the picture's one source of chance, untouched.
+
+        Raises ModelError where the model cannot do this.
+        """
