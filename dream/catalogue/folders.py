@@ -67,7 +67,7 @@ def read_folder(name: str, folder: Path, complain: Complain) -> ModelCard:
 def _derived(name: str, folder: Path) -> ModelCard:
     index = _read_json(folder / INDEX)
     if index.get("_class_name") == UPSCALER:
-        raise ModelError(f"{folder} does not paint: it enlarges pictures", "-U4 --upscaler names it")
+        raise ModelError(f"{folder} enlarges pictures, and paints none", "-U4 --upscaler names it")
     net = _read_json(folder / "unet" / "config.json", folder / "transformer" / "config.json")
     vae = _read_json(folder / "vae" / "config.json")
     family = _family(str(index.get("_class_name", "")), net)

@@ -1,4 +1,5 @@
-"""Models and VAEs that lie in the models folders, listed or not; only names are looked at here.
+"""Models and VAEs that lie in the models folders, listed or not; only names are looked at here,
+and of folders in diffusers layout what they are for.
 
 Besides dream's own layout, a folder of the AUTOMATIC1111 web UI may be given (or the `models` in
 it), and the one that tutorials of 2022 linked `model.ckpt` into.
@@ -6,11 +7,15 @@ it), and the one that tutorials of 2022 linked `model.ckpt` into.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 INDEX = "model_index.json"
 """The file that makes a folder a model."""
+
+UPSCALER = "StableDiffusionUpscalePipeline"
+"""What the index of a folder says that enlarges pictures."""
 
 FILES = (".safetensors", ".ckpt")
 """What a model's single file ends in."""
@@ -28,13 +33,23 @@ def find_models(dirs: Sequence[Path]) -> dict[str, Path]:
     found: dict[str, Path] = {}
     for models in dirs:
         for index in sorted(models.glob(f"*/{INDEX}")):
-            found.setdefault(index.parent.name, index.parent)
+            if not enlarges(index.parent):
+                found.setdefault(index.parent.name, index.parent)
         for place in _FILES_IN:
             for path in _with_suffix(models, f"{place}*", FILES):
                 found.setdefault(path.stem, path)
         for path in sorted(models.glob(_LINKED)):
             found.setdefault(path.parent.name, path)
     return found
+
+
+def enlarges(folder: Path) -> bool:
+    """Whether a folder in diffusers layout is for enlarging pictures, not for painting them."""
+    try:
+        said = json.loads((folder / INDEX).read_text("utf-8"))
+        return isinstance(said, dict) and said.get("_class_name") == UPSCALER
+    except (OSError, ValueError):
+        return False
 
 
 def find_vaes(dirs: Sequence[Path]) -> dict[str, Path]:

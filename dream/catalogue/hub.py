@@ -1,4 +1,8 @@
-"""A model from Hugging Face's hub, into a models folder. No other part of dream asks the hub."""
+"""A model from Hugging Face's hub, into a models folder. No other part of dream asks the hub.
+
+A model in diffusers layout is a folder of parts, and its index names them; one of transformers' is
+a single part, in the repository's own folder, and its index is its configuration.
+"""
 
 from __future__ import annotations
 
@@ -13,10 +17,13 @@ from dream.catalogue.fetch import OnProgress, fetch
 from dream.catalogue.found import INDEX
 from dream.errors import DreamError, FetchError, ModelError
 
+PART = "config.json"
+"""The index of a single part, as transformers keeps its models."""
+
 _HUB_ID = re.compile(r"(?P<repo>[\w.-]+/[\w.-]+)(?:@(?P<revision>[\w./-]+))?(?::(?P<variant>\w+))?")
 
-_NOT_WANTED = ("safety_checker", "image_encoder", "feature_extractor")
-"""Parts of a model that have none in painting from words."""
+_LEFT_ALONE = ("safety_checker", "image_encoder", "..")
+"""Parts of a model that have none in painting."""
 
 _SMALL = (".json", ".txt", ".model")
 
@@ -52,16 +59,21 @@ def hub_id(text: str) -> HubId | None:
 
 
 def download(
-    wanted: HubId, folder: Path, on_progress: OnProgress, say: Callable[[str], None]
+    wanted: HubId,
+    folder: Path,
+    on_progress: OnProgress,
+    say: Callable[[str], None],
+    index: str = INDEX,
 ) -> None:
-    """Put a model in diffusers layout into `folder`; what has arrived before is not fetched again.
+    """Put a model in diffusers layout into `folder`, or with the index PART one of transformers';
+    what has arrived before is not fetched again.
 
     The index comes last, so that half a model is not taken for one. `on_progress` hears of the
     bytes of all files together. Raises FetchError, and ModelError for a repository that is not
     there, is gated, or holds no such model.
     """
     info = _asked(wanted)
-    files = _chosen(wanted, _files(info.siblings or ()))
+    files = _chosen(wanted, _files(info.siblings or ()), index)
     total = sum(file.size for file in files)
     say(f"{wanted.repo}: {len(files)} files, {total / 1e9:.2f} GB, into {folder}")
     from huggingface_hub import get_token, hf_hub_url
@@ -143,24 +155,26 @@ def _files(siblings: Iterable[Any]) -> list[_File]:
     return found
 
 
-def _chosen(wanted: HubId, files: Sequence[_File]) -> list[_File]:
+def _chosen(wanted: HubId, files: Sequence[_File], index: str) -> list[_File]:
     """The files that make the model: in each part's folder the configuration, and one set of
     weights. The index is last."""
-    index = [file for file in files if str(file.name) == INDEX]
-    if not index:
+    last = [file for file in files if str(file.name) == index]
+    if not last:
         single = [str(f.name) for f in files if f.name.suffix in (".safetensors", ".ckpt")]
         has = f"it has {', '.join(single[:6])}: name one by its URL" if single else ""
         raise ModelError(f"{wanted.repo} is no model in diffusers layout", has)
     parts: dict[str, list[_File]] = {}
     for file in files:
         match file.name.parts:
-            case (folder, name) if folder not in _NOT_WANTED and ".." not in (folder, name):
+            case (folder, name) if index == INDEX and {folder, name}.isdisjoint(_LEFT_ALONE):
                 parts.setdefault(folder, []).append(file)
+            case (name,) if index != INDEX and name not in (index, ".."):
+                parts.setdefault("", []).append(file)
     chosen: list[_File] = []
     for part in parts.values():
         small = [file for file in part if file.name.suffix in _SMALL]
         chosen += small + _weights(part, wanted.variant)
-    return chosen + index
+    return chosen + last
 
 
 def _weights(part: Sequence[_File], variant: str | None) -> list[_File]:

@@ -7,10 +7,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from dream.catalogue.cards import UpscalerCard
+from dream.catalogue.found import INDEX, enlarges
 from dream.catalogue.places import writable_dir
 
 FOLDER = "upscalers"
-"""Inside a models folder: where files are put, and every file is found by its name."""
+"""Inside a models folder: where files are put, and every file is found by its name. Folders in
+diffusers layout may lie beside the models, too."""
 
 SUFFIXES = (".pth", ".safetensors")
 
@@ -28,14 +30,23 @@ class Known:
     sha256: str = ""
     size: int = 0
     """Bytes."""
+    hub: str = ""
+    """Of a diffusion upscaler: `owner/name` on the hub."""
+
+    @property
+    def place(self) -> str:
+        """The name of its file or folder, when it is fetched."""
+        return self.name if self.hub else f"{self.name}.pth"
 
     def at(self, path: Path) -> UpscalerCard:
-        """The card of this upscaler, when its file is or will be at `path`."""
+        """The card of this upscaler, when its file or folder is or will be at `path`."""
+        release = f"{_RELEASES}/{self.release}/{self.name}.pth" if self.release else ""
         return UpscalerCard(
             name=self.name,
             path=path,
+            diffusion=bool(self.hub),
             description=self.description,
-            url=f"{_RELEASES}/{self.release}/{self.name}.pth" if self.release else "",
+            url=self.hub or release,
             sha256=self.sha256,
             size=self.size,
         )
@@ -71,30 +82,55 @@ KNOWN = (
         "f872d837d3c90ed2e05227bed711af5671a6fd1c9f7d7e91c911a61f155e99da",
         17_938_799,
     ),
+    Known(
+        "x4-diffusion",
+        "Stable Diffusion's x4 upscaler: slow, reads the prompt, and invents what is not there",
+        hub="stabilityai/stable-diffusion-x4-upscaler",
+    ),
 )
 
 
 def find_upscalers(dirs: Sequence[Path]) -> dict[str, UpscalerCard]:
     """Every upscaler on disk or known by name; of two files with one name, the first folder's."""
     known = {row.name: row for row in KNOWN}
+    known |= {row.hub.partition("/")[2]: row for row in KNOWN if row.hub}
     cards: dict[str, UpscalerCard] = {}
-    for path in _files(dirs):
-        row = known.get(path.stem)
-        cards.setdefault(path.stem, row.at(path) if row else from_file(path))
+    for path in (*_files(dirs), *_folders(dirs)):
+        name = path.stem if path.is_file() else path.name
+        row = known.get(name)
+        card = row.at(path) if row else from_path(path)
+        cards.setdefault(card.name, card)
     target = writable_dir(dirs) / FOLDER
     for row in KNOWN:
-        cards.setdefault(row.name, row.at(target / f"{row.name}.pth"))
+        cards.setdefault(row.name, row.at(target / row.place))
     return cards
 
 
-def from_file(path: Path) -> UpscalerCard:
-    """The card of a file that is known by nothing but its name."""
+def from_path(path: Path) -> UpscalerCard:
+    """The card of a file or folder that is known by nothing but its name."""
+    if path.is_dir():
+        return UpscalerCard(name=path.name, path=path, diffusion=True)
     return UpscalerCard(name=path.stem, path=path)
 
 
 def outside(path: Path) -> UpscalerCard:
-    """The card of a file that lies in no models folder; its path is its name."""
-    return replace(from_file(path), name=str(path))
+    """The card of what lies in no models folder; its path is its name."""
+    return replace(from_path(path), name=str(path))
+
+
+def is_upscaler(path: Path) -> bool:
+    """Whether something at a path may enlarge pictures: a file by its suffix, a folder by what its
+    index says. Raises OSError."""
+    return path.is_file() if path.suffix in SUFFIXES else enlarges(path)
+
+
+def _folders(dirs: Sequence[Path]) -> Iterator[Path]:
+    """In `upscalers/`, or beside the models."""
+    for folder in dirs:
+        for place in (folder / FOLDER, folder):
+            for index in sorted(place.glob(f"*/{INDEX}")):
+                if enlarges(index.parent):
+                    yield index.parent
 
 
 def _files(dirs: Sequence[Path]) -> Iterator[Path]:

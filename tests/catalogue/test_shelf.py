@@ -213,7 +213,7 @@ def test_the_default_is_what_models_toml_says_else_tiny_else_what_there_is(
 def test_known_upscalers_have_official_addresses_and_published_checksums() -> None:
     cards = [row.at(Path("x")) for row in KNOWN]
     assert (cards[0].name, cards[0].url) == ("tiny-x4", "")
-    for card in cards[1:]:
+    for card in cards[1:-1]:
         assert card.url.startswith("https://github.com/xinntao/Real-ESRGAN/releases/download/v0.")
         assert card.url.endswith(f"/{card.name}.pth")
         assert len(bytes.fromhex(card.sha256)) == 32
@@ -242,12 +242,36 @@ def test_files_on_disk_are_found_by_name(tmp_path: Path) -> None:
     (tmp_path / "tiny-x4" / "other.pth").write_bytes(b"")
     shelf = Shelf((tmp_path,))
     assert [card.name for card in shelf.upscalers()][:3] == ["tiny-x4", "RealESRGAN_x4plus", "mine"]
-    assert [card.here for card in shelf.upscalers()] == [True, True, True, False, False, False]
+    assert [card.here for card in shelf.upscalers()] == [True] * 3 + [False] * 4
     assert shelf.upscaler("mine").path == tmp_path / "upscalers" / "mine.safetensors"
     assert shelf.upscaler("RealESRGAN_x4plus").here
     assert shelf.upscaler(str(tmp_path / "tiny-x4" / "tiny-x4.pth")).name == "tiny-x4"
     outside = tmp_path / "tiny-x4" / "other.pth"
     assert shelf.upscaler(str(outside)).name == str(outside)
+
+
+def test_a_folder_that_enlarges_is_an_upscaler_and_no_model(
+    tmp_path: Path, make_model: MakeModel
+) -> None:
+    places = (tmp_path / "beside", tmp_path / "upscalers" / "inside", tmp_path / "my" / "own")
+    for place in places:
+        make_model(place, "StableDiffusionUpscalePipeline")
+    shelf = Shelf((tmp_path,))
+    assert shelf.models() == () and not shelf.complaints()
+    for name, path in zip(("beside", "inside", str(places[2])), places, strict=True):
+        card = shelf.upscaler(name)
+        assert (card.name, card.path, card.diffusion, card.here) == (name, path, True, True)
+    with pytest.raises(ModelError, match="--upscaler"):
+        shelf.model(str(places[2]))
+
+
+def test_the_known_diffusion_upscaler_is_fetched_or_found_by_its_name_on_the_hub(
+    tmp_path: Path, make_model: MakeModel
+) -> None:
+    card = Shelf((tmp_path,)).upscaler("x4-diffusion")
+    assert (card.diffusion, card.here, card.path.name) == (True, False, "x4-diffusion")
+    make_model(tmp_path / card.url.rpartition("/")[2], "StableDiffusionUpscalePipeline")
+    assert Shelf((tmp_path,)).upscaler("x4-diffusion").here
 
 
 def test_an_unknown_upscaler_is_answered_with_near_names(tmp_path: Path) -> None:
