@@ -5,6 +5,7 @@
     ├── BadSetting             a launch option or a key of dream.toml that cannot be used
     ├── SetupError             this installation cannot work as it is (libGL, torchvision, CUDA …)
     ├── ModelError             a model or upscaler that is missing, broken or of another kind
+    ├── InputError             a picture to start from that is missing, broken or not one
     ├── FetchError             a download that did not arrive whole
     ├── EngineError            a picture that could not be rendered
     │   ├── OutOfMemory        … for want of memory, after the second, thriftier try
@@ -69,6 +70,10 @@ class ModelError(DreamError):
     """A model or upscaler that is missing, broken, or of another kind than asked."""
 
 
+class InputError(DreamError):
+    """A picture to start from that is missing, broken, or no picture at all."""
+
+
 class FetchError(DreamError):
     """A download that did not arrive whole; what has arrived is kept and resumed."""
 
@@ -94,3 +99,7 @@ class FinishError(DreamError):
 
 class GalleryError(DreamError):
     """Something that could not be written to, or read from, the pictures' folder."""
+
+
+ALL_MADE, SOME_FAILED, WRONG_LINE, INTERRUPTED = 0, 1, 2, 130
+"""The shell command's exit statuses."""

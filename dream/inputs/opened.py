@@ -1,0 +1,216 @@
+"""One picture's file, from anywhere: its pixels as upright RGB, and the hash of its bytes."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import stat
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+from dream.errors import InputError
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+T = TypeVar("T")
+
+FORMATS = (
+    *("PNG", "JPEG", "WEBP", "AVIF", "HEIF", "TIFF", "GIF", "BMP", "DIB", "PPM", "JPEG2000"),
+    *("TGA", "PCX", "QOI", "ICO", "PSD", "SGI"),
+)
+"""Pillow's names of what is read: never one whose decoder starts another program."""
+
+MAX_BYTES = 1 << 30
+"""Of a file; 8000x8000 pixels of four times 16 bits are half of it."""
+
+_HEIC = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A picture from a file. Its images are never changed in place."""
+
+    path: Path
+    image: Image
+    """RGB, 8 bits, upright."""
+    alpha: Image | None
+    """L, of the same size: 0 is transparent; None where all is opaque."""
+    sha256: str
+    """Of the file's bytes, 64 hex digits."""
+    notes: tuple[str, ...] = ()
+    """What should be said: that only the first frame is taken."""
+
+
+def open_picture(path: Path) -> Opened:
+    """Read a picture of 1x1 to some 89 million pixels, in any usual format and mode.
+
+    Raises InputError, in one line, for a file that is not there, is cut short, is no picture, or
+    is a decompression bomb.
+    """
+    data = _bytes(path)
+    image, alpha, notes = _decoded(path, data, lambda found: _pixels(path, found))
+    return Opened(path, image, alpha, hashlib.sha256(data).hexdigest(), notes)
+
+
+def measure(path: Path) -> tuple[int, int]:
+    """Width and height, upright, from the file's head alone. Raises InputError."""
+    return _decoded(path, _bytes(path), _upright_size)
+
+
+def fingerprint(path: Path) -> str:
+    """SHA-256 of the file's bytes, 64 hex digits. Raises InputError when it cannot be read."""
+    return hashlib.sha256(_bytes(path)).hexdigest()
+
+
+# ── the file ───────────────────────────────────────────────────────────────────────────────────
+
+
+def _bytes(path: Path) -> bytes:
+    try:
+        found = path.stat()
+        if not stat.S_ISREG(found.st_mode):  # a pipe or a device would never end
+            kind = "a folder" if stat.S_ISDIR(found.st_mode) else "no ordinary file"
+            raise InputError(f"{path} is {kind}", "a picture's file is wanted")
+        if found.st_size > MAX_BYTES:
+            raise InputError(f"{path} has {found.st_size >> 20} MiB, too much for a picture")
+        return path.read_bytes()
+    except FileNotFoundError as error:
+        raise InputError(f"there is no {path}", _near(path)) from error
+    except (OSError, ValueError) as error:  # ValueError: a name no file can have
+        raise InputError(f"cannot read {path}: {getattr(error, 'strerror', error)}") from error
+
+
+def _near(path: Path) -> str:
+    try:
+        near = get_close_matches(path.name, [other.name for other in path.parent.iterdir()])
+    except OSError:
+        return ""
+    return f"did you mean {' or '.join(near)}?" if near else ""
+
+
+def _decoded(path: Path, data: bytes, take: Callable[[Image], T]) -> T:
+    """What `take` makes of the picture in these bytes. Raises InputError."""
+    from PIL import Image, UnidentifiedImageError  # it comes with the first picture
+
+    if data[4:8] == b"ftyp" and data[8:12] in _HEIC:
+        _learn_heic(path)
+    try:
+        Image.init()
+        formats = [name for name in FORMATS if name in Image.OPEN]
+        with _no_bombs(), Image.open(io.BytesIO(data), formats=formats) as found:
+            return take(found)
+    except InputError:
+        raise
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        most = (Image.MAX_IMAGE_PIXELS or 0) // 10**6
+        raise InputError(f"{path} has more than {most} million pixels", "scale it down") from error
+    except UnidentifiedImageError as error:
+        what = "is empty" if not data else "is not a picture, or of a format that is not read here"
+        raise InputError(f"{path} {what}", "PNG, JPEG, WebP and TIFF are") from error
+    except Exception as error:
+        # Decoders meet broken data with every kind of error there is.
+        said = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise InputError(f"{path} is broken, or cut short: {said}") from error
+
+
+@contextmanager
+def _no_bombs() -> Iterator[None]:
+    from PIL import Image
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # what metadata is broken, nobody wants to know
+        warnings.simplefilter("error", Image.DecompressionBombWarning)
+        yield
+
+
+def _learn_heic(path: Path) -> None:
+    try:
+        from pillow_heif import register_heif_opener
+    except ImportError as error:
+        hint = "pip install pillow-heif, or save it as JPEG"
+        raise InputError(f"{path} is HEIC, which is not read without another package", hint) from (
+            error
+        )
+    register_heif_opener()
+
+
+# ── the pixels ─────────────────────────────────────────────────────────────────────────────────
+
+
+def _upright_size(found: Image) -> tuple[int, int]:
+    from PIL.ExifTags import Base
+
+    width, height = found.size
+    lies = found.getexif().get(Base.Orientation, 1) in (5, 6, 7, 8)
+    return (height, width) if lies else (width, height)
+
+
+def _pixels(path: Path, found: Image) -> tuple[Image, Image | None, tuple[str, ...]]:
+    from PIL import ImageOps
+
+    notes = _frames(path, found)
+    found.load()
+    upright = ImageOps.exif_transpose(found)
+    image = _eight_bits(path, upright)
+    alpha = None
+    if image.has_transparency_data:
+        alpha = image.convert("RGBA").getchannel("A")
+        if alpha.getextrema()[0] == 255:
+            alpha = None
+    return _as_srgb(image), alpha, notes
+
+
+def _frames(path: Path, found: Image) -> tuple[str, ...]:
+    """A JPEG's second picture is its preview, and not worth a word."""
+    count = getattr(found, "n_frames", 1)
+    if count < 2 or found.format not in ("GIF", "PNG", "WEBP", "AVIF", "TIFF"):
+        return ()
+    frames = "pages" if found.format == "TIFF" else "frames"
+    return (f"{path} has {count} {frames}: the first is taken",)
+
+
+def _eight_bits(path: Path, image: Image) -> Image:
+    """Pillow would clip grey of 16 bits at 255, where it should be divided."""
+    if image.mode == "F":
+        raise InputError(f"{path} has floating-point pixels", "save it with 8 or 16 bits")
+    if not image.mode.startswith("I"):
+        return image
+    import numpy as np
+    from PIL import Image as Images
+
+    values = np.asarray(image).astype(np.int64)
+    if values.size and (values.min() < 0 or values.max() > 65535):
+        raise InputError(f"{path} has pixels of 32 bits", "save it with 8 or 16 bits")
+    return Images.fromarray(((values * 255 + 32767) // 65535).astype(np.uint8), "L")
+
+
+def _as_srgb(image: Image) -> Image:
+    """RGB; through the file's own colour profile where it has one that is another."""
+    from PIL import ImageCms
+
+    profile = image.info.get("icc_profile")
+    if profile and image.mode in ("RGB", "RGBA", "CMYK"):
+        base = image.convert("RGB") if image.mode == "RGBA" else image
+        try:
+            own = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+            if "sRGB" not in ImageCms.getProfileDescription(own):
+                srgb = ImageCms.createProfile("sRGB")
+                converted = ImageCms.profileToProfile(base, own, srgb, outputMode="RGB")
+                if converted is not None:
+                    return _bare(converted)
+        except (ImageCms.PyCMSError, OSError):
+            pass  # a broken profile is as good as none
+    return _bare(image.convert("RGBA").convert("RGB") if image.mode == "PA" else image)
+
+
+def _bare(image: Image) -> Image:
+    """RGB without what the file said besides."""
+    bare = image.convert("RGB").copy()
+    bare.info = {}
+    return bare

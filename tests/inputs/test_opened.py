@@ -1,0 +1,245 @@
+"""Every kind of picture is read rightly, or refused in one line."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import struct
+import sys
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image, ImageCms
+
+from dream.errors import InputError
+from dream.inputs import fingerprint, measure, open_picture
+
+RED, GREEN = (250, 10, 20), (10, 240, 30)
+
+
+def quarters() -> Image.Image:
+    """40x24, red but for the green top left quarter."""
+    image = Image.new("RGB", (40, 24), RED)
+    image.paste(GREEN, (0, 0, 20, 12))
+    return image
+
+
+def near(pixel: object, wanted: tuple[int, ...], by: int = 12) -> bool:
+    return all(abs(a - b) <= by for a, b in zip(np.array(pixel).tolist(), wanted, strict=True))
+
+
+@pytest.mark.parametrize(
+    "ending", ["png", "jpg", "webp", "tiff", "bmp", "gif", "ppm", "avif", "jp2", "tga", "ico"]
+)
+def test_every_format_is_the_same_picture(tmp_path: Path, ending: str) -> None:
+    path = tmp_path / f"picture.{ending}"
+    quarters().save(path, **({"sizes": [(40, 24)]} if ending == "ico" else {}))
+    opened = open_picture(path)
+    assert (opened.image.mode, opened.image.size, opened.alpha) == ("RGB", (40, 24), None)
+    assert near(opened.image.getpixel((4, 4)), GREEN, 40)
+    assert near(opened.image.getpixel((36, 20)), RED, 40)
+    assert measure(path) == (40, 24)
+    assert opened.sha256 == fingerprint(path) == hashlib.sha256(path.read_bytes()).hexdigest()
+    assert opened.notes == ()
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGBA", "CMYK", "YCbCr", "LAB"])
+def test_every_mode_becomes_rgb(tmp_path: Path, mode: str) -> None:
+    path = tmp_path / "picture.tiff"
+    image = Image.new("RGB", (9, 7), "white")
+    if mode == "LAB":
+        to_lab = ImageCms.buildTransform(
+            ImageCms.createProfile("sRGB"), ImageCms.createProfile("LAB"), "RGB", "LAB"
+        )
+        converted = ImageCms.applyTransform(image, to_lab)
+        assert converted is not None
+    else:
+        converted = image.convert(mode)
+    if mode == "LA":
+        path = path.with_suffix(".png")
+    converted.save(path)
+    opened = open_picture(path)
+    assert opened.image.mode == "RGB" and opened.alpha is None
+    assert near(opened.image.getpixel((3, 3)), (255, 255, 255), 3)
+
+
+@pytest.mark.parametrize("ending", ["png", "tiff"])
+def test_grey_of_16_bits_is_divided_and_not_clipped(tmp_path: Path, ending: str) -> None:
+    path = tmp_path / f"grey.{ending}"
+    Image.fromarray(np.array([[0, 0x7FFF, 0xFFFF]], np.uint16)).save(path)
+    assert [p[0] for p in open_picture(path).image.get_flattened_data()] == [0, 127, 255]
+
+
+def test_colour_of_16_bits(tmp_path: Path) -> None:
+    def chunk(name: bytes, data: bytes) -> bytes:
+        return (
+            struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+        )
+
+    row = b"\0" + struct.pack(">6H", 0xFFFF, 0, 0x8080, 0x4040, 0xFFFF, 0)
+    head = struct.pack(">2I5B", 2, 1, 16, 2, 0, 0, 0)
+    path = tmp_path / "colour.png"
+    path.write_bytes(
+        b"\x89PNG\r\n\x1a\n"
+        + chunk(b"IHDR", head)
+        + chunk(b"IDAT", zlib.compress(row))
+        + chunk(b"IEND", b"")
+    )
+    assert [*open_picture(path).image.get_flattened_data()] == [(255, 0, 128), (64, 255, 0)]
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "LA", "P"])
+def test_what_is_transparent_is_told(tmp_path: Path, mode: str) -> None:
+    image = quarters().convert("RGBA")
+    image.putalpha(Image.new("L", (40, 24), 255))
+    image.paste((*GREEN, 0), (0, 0, 20, 12))
+    path = tmp_path / "hole.png"
+    image.convert(mode).save(path)
+    alpha = open_picture(path).alpha
+    assert alpha is not None and alpha.mode == "L"
+    assert (alpha.getpixel((4, 4)), alpha.getpixel((36, 20))) == (0, 255)
+
+
+def test_the_colour_below_what_is_transparent_stays(tmp_path: Path) -> None:
+    image = Image.new("RGBA", (4, 4), (*RED, 0))
+    image.save(tmp_path / "a.png")
+    assert open_picture(tmp_path / "a.png").image.getpixel((0, 0)) == RED
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_a_photo_stands_upright(tmp_path: Path, orientation: int) -> None:
+    turned = {
+        1: None,
+        2: Image.Transpose.FLIP_LEFT_RIGHT,
+        3: Image.Transpose.ROTATE_180,
+        4: Image.Transpose.FLIP_TOP_BOTTOM,
+        5: Image.Transpose.TRANSPOSE,
+        6: Image.Transpose.ROTATE_90,
+        7: Image.Transpose.TRANSVERSE,
+        8: Image.Transpose.ROTATE_270,
+    }[orientation]
+    stored = quarters() if turned is None else quarters().transpose(turned)
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    path = tmp_path / "photo.jpg"
+    stored.save(path, exif=exif, quality=95)
+    assert measure(path) == (40, 24)
+    image = open_picture(path).image
+    assert image.size == (40, 24)
+    assert near(image.getpixel((4, 4)), GREEN, 40) and near(image.getpixel((36, 20)), RED, 40)
+
+
+@pytest.mark.parametrize(
+    ("ending", "said"),
+    [("gif", "frames"), ("webp", "frames"), ("png", "frames"), ("tiff", "pages")],
+)
+def test_of_what_moves_the_first_frame_is_taken(tmp_path: Path, ending: str, said: str) -> None:
+    path = tmp_path / f"film.{ending}"
+    others = [Image.new("RGB", (8, 8), colour) for colour in ("blue", "black")]
+    Image.new("RGB", (8, 8), RED).save(path, save_all=True, append_images=others)
+    opened = open_picture(path)
+    assert near(opened.image.getpixel((4, 4)), RED)
+    (note,) = opened.notes
+    assert f"3 {said}" in note and str(path) in note
+
+
+def test_a_wide_profile_becomes_srgb(tmp_path: Path) -> None:
+    lab = ImageCms.createProfile("LAB")
+    strange = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB"))
+    image = quarters()
+    image.save(tmp_path / "s.png", icc_profile=strange.tobytes())
+    assert open_picture(tmp_path / "s.png").image.tobytes() == image.tobytes(), "sRGB stays"
+    broken = ImageCms.ImageCmsProfile(lab).tobytes()
+    image.save(tmp_path / "b.png", icc_profile=broken)
+    assert open_picture(tmp_path / "b.png").image.tobytes() == image.tobytes(), "not for RGB"
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 300), (8000, 8000)])
+def test_from_one_pixel_to_8000_squared(tmp_path: Path, size: tuple[int, int]) -> None:
+    path = tmp_path / "picture.png"
+    Image.new("1", size).save(path)
+    assert measure(path) == size
+    assert open_picture(path).image.size == size
+
+
+def bomb() -> bytes:
+    """A PNG's head that promises 100,000 x 100,000 pixels."""
+    png = io.BytesIO()
+    Image.new("1", (1, 1)).save(png, "PNG")
+    data = bytearray(png.getvalue())
+    data[16:24] = struct.pack(">2I", 100_000, 100_000)
+    data[29:33] = struct.pack(">I", zlib.crc32(data[12:29]))
+    return bytes(data)
+
+
+def test_what_is_no_picture_is_refused_in_one_line(tmp_path: Path) -> None:
+    png = io.BytesIO()
+    noise = np.random.default_rng(0).integers(0, 255, (64, 64, 3), np.uint8)
+    Image.fromarray(noise).save(png, "PNG")
+    jpeg = io.BytesIO()
+    Image.fromarray(noise).save(jpeg, "JPEG")
+    cases = {
+        "empty.png": (b"", "is empty"),
+        "text.png": (b"a red circle on blue\n" * 9, "not a picture"),
+        "page.eps": (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\nshowpage\n", "not a"),
+        "cut.png": (png.getvalue()[:2000], "cut short"),
+        "cut.jpg": (jpeg.getvalue()[:1500], "cut short"),
+        "head.png": (png.getvalue()[:20], "head.png"),
+        "bomb.png": (bomb(), "million pixels"),
+    }
+    for name, (data, said) in cases.items():
+        path = tmp_path / name
+        path.write_bytes(data)
+        with pytest.raises(InputError) as caught:
+            open_picture(path)
+        text = str(caught.value)
+        assert said in text and name in text and len(text.splitlines()) == 1, text
+    with pytest.raises(InputError, match="million pixels"):
+        measure(tmp_path / "bomb.png")
+
+
+def test_bytes_that_rot_never_raise_anything_else(tmp_path: Path) -> None:
+    chance = np.random.default_rng(7)
+    path = tmp_path / "rotten"
+    for ending in ("png", "jpeg", "webp", "tiff", "gif", "bmp"):
+        whole = io.BytesIO()
+        quarters().save(whole, ending)
+        for _ in range(40):
+            data = np.frombuffer(whole.getvalue(), np.uint8).copy()
+            data[chance.integers(0, len(data), 6)] = chance.integers(0, 256, 6)
+            path.write_bytes(data.tobytes())
+            for look in (open_picture, measure):
+                try:
+                    look(path)
+                except InputError as error:
+                    assert len(str(error).splitlines()) == 1
+
+
+def test_what_is_no_file_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "photo.png").write_bytes(b"")
+    with pytest.raises(InputError, match=r"there is no .*did you mean photo\.png"):
+        open_picture(tmp_path / "foto.png")
+    with pytest.raises(InputError, match="is a folder"):
+        open_picture(tmp_path)
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(InputError, match="no ordinary file"):
+        measure(tmp_path / "pipe")
+    with pytest.raises(InputError):
+        open_picture(Path("a\0b"))
+
+
+def test_floating_point_is_refused(tmp_path: Path) -> None:
+    Image.new("F", (4, 4), 0.5).save(tmp_path / "f.tiff")
+    with pytest.raises(InputError, match="floating-point"):
+        open_picture(tmp_path / "f.tiff")
+
+
+def test_heic_says_what_it_needs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pillow_heif", None)
+    path = tmp_path / "photo.heic"
+    path.write_bytes(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + b"\0" * 64)
+    with pytest.raises(InputError, match="pillow-heif"):
+        open_picture(path)
