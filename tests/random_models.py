@@ -92,3 +92,72 @@ def _byte_tokenizer(folder: Path):  # type: ignore[no-untyped-def]
     vocabulary.write_text(json.dumps({word: n for n, word in enumerate(words)}))
     merges.write_text("#version: 0.2\n")
     return CLIPTokenizer(vocab=str(vocabulary), merges=str(merges), model_max_length=77)
+
+
+def make_random_upscaler(folder: Path, seed: int = 0) -> Path:
+    """A StableDiffusionUpscalePipeline of random parameters: 7 channels in, a VAE that halves
+    twice, levels of noise as classes, as the real one has them."""
+    import torch
+    from diffusers import (
+        AutoencoderKL,
+        DDIMScheduler,
+        DDPMScheduler,
+        StableDiffusionUpscalePipeline,
+        UNet2DConditionModel,
+    )
+    from transformers import CLIPTextConfig, CLIPTextModel
+
+    tokenizer = _byte_tokenizer(folder / "tokenizer")
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        text_encoder = CLIPTextModel(
+            CLIPTextConfig(
+                vocab_size=len(tokenizer),
+                hidden_size=WIDTH,
+                intermediate_size=2 * WIDTH,
+                num_hidden_layers=1,
+                num_attention_heads=2,
+                bos_token_id=tokenizer.bos_token_id,
+                eos_token_id=tokenizer.eos_token_id,
+                pad_token_id=tokenizer.pad_token_id,
+            )
+        )
+        unet = UNet2DConditionModel(
+            sample_size=16,
+            in_channels=7,
+            block_out_channels=(8, 8, 8, 16),
+            layers_per_block=1,
+            down_block_types=("DownBlock2D",) * 3 + ("CrossAttnDownBlock2D",),
+            up_block_types=("CrossAttnUpBlock2D",) + ("UpBlock2D",) * 3,
+            cross_attention_dim=WIDTH,
+            attention_head_dim=4,
+            norm_num_groups=4,
+            num_class_embeds=1000,
+        )
+        vae = AutoencoderKL(
+            block_out_channels=(8, 8, 8),
+            latent_channels=4,
+            layers_per_block=1,
+            down_block_types=("DownEncoderBlock2D",) * 3,
+            up_block_types=("UpDecoderBlock2D",) * 3,
+            norm_num_groups=4,
+            scaling_factor=0.08333,
+        )
+    pipe = StableDiffusionUpscalePipeline(
+        vae=vae,
+        text_encoder=text_encoder,
+        tokenizer=tokenizer,
+        unet=unet,
+        low_res_scheduler=DDPMScheduler(beta_schedule="scaled_linear"),
+        scheduler=DDIMScheduler(
+            beta_start=0.0001,
+            beta_end=0.02,
+            beta_schedule="scaled_linear",
+            clip_sample=False,
+            set_alpha_to_one=False,
+            steps_offset=1,
+            prediction_type="v_prediction",
+        ),
+    )
+    pipe.save_pretrained(folder)
+    return folder

@@ -8,7 +8,7 @@ from inspect import signature
 from pathlib import Path
 from typing import Any
 
-from dream.catalogue.cards import ModelCard
+from dream.catalogue.cards import ModelCard, UpscalerCard
 from dream.engine import memory, noise
 from dream.engine.base import Machine, Tell
 from dream.engine.cache import Cache, weigh
@@ -23,6 +23,7 @@ from dream.engine.steps import Steps
 from dream.engine.tasks import Given, task_for
 from dream.engine.vae import Vae, in_place, open_vae
 from dream.engine.words import unheard
+from dream.engine.x4 import Diffusion
 from dream.errors import OutOfMemory
 from dream.events import Loading, Note
 from dream.line import positive_negative
@@ -92,12 +93,20 @@ class Painter:
 
         Raises ModelError, BadSetting, OutOfMemory.
         """
-        card = self._find_model(model)
+        loaded = self._in_memory(self._find_model(model), tell)
+        self.placement = loaded.placement
+        return loaded
+
+    def upscaler(self, card: UpscalerCard, recipe: Recipe, tell: Tell) -> Diffusion:
+        """A diffusion upscaler in memory, for the picture of that recipe. It lives among the
+        models, so that what was used least recently leaves for it. Raises as `load`."""
+        return Diffusion(self._in_memory(ModelCard(name=card.name, path=card.path), tell), recipe)
+
+    def _in_memory(self, card: ModelCard, tell: Tell) -> Loaded:
         loaded = self._cache.get(card)
         if loaded is None:
-            tell(Loading(model=model))
+            tell(Loading(model=card.name))
             loaded = self._load(card)
-        self.placement = loaded.placement
         return loaded
 
     def loaded(self) -> tuple[str, ...]:

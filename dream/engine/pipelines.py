@@ -13,6 +13,7 @@ import diffusers
 import torch
 
 from dream.catalogue.cards import ModelCard
+from dream.catalogue.found import UPSCALER
 from dream.catalogue.recognise import recognise
 from dream.engine.blank import fill_blanks
 from dream.engine.device import Placement, choose
@@ -141,6 +142,8 @@ def _pipeline_class(index: _Index) -> Any:
     if index.pipeline == "StableDiffusionDepth2ImgPipeline":  # which the auto pipeline leaves out
         return diffusers.StableDiffusionPipeline
     named = getattr(diffusers, index.pipeline)
+    if index.pipeline == UPSCALER:  # it paints nothing from words alone, and is asked for nothing
+        return named
     takes = signature(named.__call__).parameters
     if "prompt" in takes and "image" not in takes:
         return named

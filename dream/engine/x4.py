@@ -55,9 +55,7 @@ class Diffusion:
         """Of its weights."""
         return self.loaded.digest.result()
 
-    def enlarge(
-        self, rgb: NDArray[np.float32], tile: int, on_step: OnStep
-    ) -> NDArray[np.float32]:
+    def enlarge(self, rgb: NDArray[np.float32], tile: int, on_step: OnStep) -> NDArray[np.float32]:
         """(h, w, 3) in 0..1 → (4h, 4w, 3) in 0..1, by tiles of at most `tile` pixels a side, and
         never of more than TILE; 0 is the whole at once.
 

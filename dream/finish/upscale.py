@@ -1,4 +1,5 @@
-"""-U: a picture enlarged by Real-ESRGAN (Wang et al. 2021, arXiv:2107.10833)."""
+"""-U: a picture enlarged by Real-ESRGAN (Wang et al. 2021, arXiv:2107.10833), or by what else is
+handed in: diffusion is the engine's."""
 
 from __future__ import annotations
 
@@ -6,6 +7,7 @@ import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Protocol
 from urllib.parse import urlsplit
 
 import numpy as np
@@ -14,17 +16,39 @@ from PIL import Image
 
 from dream.catalogue.cards import UpscalerCard
 from dream.catalogue.fetch import Fetch, OnProgress, fetch, silent
+from dream.catalogue.hub import HubId, download
 from dream.catalogue.shelf import Shelf
 from dream.errors import FinishError
 from dream.finish.network import load_network
-from dream.finish.pixels import Planes, blend, from_planes, settle_mode, to_planes
+from dream.finish.pixels import Floats, Planes, blend, from_planes, settle_mode, to_planes
 from dream.finish.tiles import LEAST_TILE, Enlarger, OnTile, is_out_of_memory
 from dream.picture import Picture
+from dream.recipe import Recipe
 
 OnNote = Callable[[str], None]
 """Told what is worth one line."""
 
 _RESIZE = Image.Resampling.LANCZOS
+
+
+class Ready(Protocol):
+    """An upscaler in memory."""
+
+    @property
+    def sha256(self) -> str:
+        """Of its weights."""
+
+    def enlarge(self, rgb: Floats, tile: int, on_tile: OnTile, /) -> Floats:
+        """See `tiles.Enlarger.enlarge`."""
+
+
+OpenDiffusion = Callable[[UpscalerCard, Recipe], Ready]
+"""A diffusion upscaler, for the picture of a recipe: it hears the words, and draws by the seed."""
+
+
+def no_diffusion(card: UpscalerCard, recipe: Recipe) -> Ready:
+    """An OpenDiffusion for where there is none."""
+    raise FinishError(f"{card.name} denoises, which nothing here can do", "choose another upscaler")
 
 
 @dataclass(frozen=True)
@@ -37,11 +61,15 @@ class _Loaded:
     sha256: str
     enlarger: Enlarger
 
+    def enlarge(self, rgb: Floats, tile: int, on_tile: OnTile) -> Floats:
+        """See `Enlarger.enlarge`."""
+        return self.enlarger.enlarge(rgb, tile, on_tile)
+
 
 class Upscaler:
     """Enlarges pictures, and keeps the last network in memory.
 
-    Runs in float32 on a CPU and on Apple's GPUs, in float16 on NVIDIA's.
+    Networks run in float32 on a CPU and on Apple's GPUs, in float16 on NVIDIA's.
     """
 
     def __init__(self, shelf: Shelf, device: str, fetch: Fetch = fetch) -> None:
@@ -58,8 +86,10 @@ class Upscaler:
         on_tile: OnTile,
         on_note: OnNote,
         on_fetch: OnProgress = silent,
+        diffusion: OpenDiffusion = no_diffusion,
     ) -> Picture:
         """The picture enlarged as its recipe says: `upscale`, `upscaler`, `upscale_tile`.
+        `diffusion` opens an upscaler that denoises.
 
         Its sides are exactly round(side * factor). The network runs once, at its own scale (2 or
         4 times); from there to the factor asked for, up or down, is an antialiased resize, as in
@@ -71,7 +101,7 @@ class Upscaler:
         chunks of a download. Raises FinishError, ModelError, FetchError.
         """
         try:
-            return self._upscaled(picture, on_tile, on_note, on_fetch)
+            return self._upscaled(picture, on_tile, on_note, on_fetch, diffusion)
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error):
                 raise
@@ -84,7 +114,12 @@ class Upscaler:
             self._free()
 
     def _upscaled(
-        self, picture: Picture, on_tile: OnTile, on_note: OnNote, on_fetch: OnProgress
+        self,
+        picture: Picture,
+        on_tile: OnTile,
+        on_note: OnNote,
+        on_fetch: OnProgress,
+        diffusion: OpenDiffusion,
     ) -> Picture:
         recipe, plain = picture.recipe, settle_mode(picture.image)
         if recipe.upscale is None or recipe.upscaler is None:
@@ -93,8 +128,11 @@ class Upscaler:
         resized = plain.resize(size, _RESIZE)
         if recipe.upscale.strength == 0:
             return replace(picture, image=resized)
-        loaded = self._load(self._shelf.upscaler(recipe.upscaler), on_note, on_fetch)
-        made, tile = self._run(loaded.enlarger, plain, recipe.upscale_tile, on_tile, on_note)
+        card = self._shelf.upscaler(recipe.upscaler)
+        if not card.here:
+            self._bring(card, on_note, on_fetch)
+        loaded = diffusion(card, recipe) if card.diffusion else self._load(card)
+        made, tile = self._run(loaded, plain, recipe.upscale_tile, on_tile, on_note)
         return replace(
             picture,
             image=blend(resized, made.resize(size, _RESIZE), recipe.upscale.strength),
@@ -103,7 +141,7 @@ class Upscaler:
         )
 
     def _run(
-        self, enlarger: Enlarger, image: Image.Image, tile: int, on_tile: OnTile, on_note: OnNote
+        self, enlarger: Ready, image: Image.Image, tile: int, on_tile: OnTile, on_note: OnNote
     ) -> tuple[Image.Image, int]:
         """The picture at the network's scale, and the size of the tiles it was made in: the one
         asked for or, if memory is short, once more in smaller ones."""
@@ -123,12 +161,14 @@ class Upscaler:
         if self._device.type == "cuda":
             torch.cuda.empty_cache()
 
-    def _load(self, card: UpscalerCard, on_note: OnNote, on_fetch: OnProgress) -> _Loaded:
-        if not card.here:
-            on_note(f"fetching {card.name}{_megabytes(card.size)} from {urlsplit(card.url).netloc}")
-            self._fetch(
-                card.url, card.path, size=card.size, sha256=card.sha256, on_progress=on_fetch
-            )
+    def _bring(self, card: UpscalerCard, on_note: OnNote, on_fetch: OnProgress) -> None:
+        if card.diffusion:
+            download(HubId(card.url), card.path, on_fetch, on_note)
+            return
+        on_note(f"fetching {card.name}{_megabytes(card.size)} from {urlsplit(card.url).netloc}")
+        self._fetch(card.url, card.path, size=card.size, sha256=card.sha256, on_progress=on_fetch)
+
+    def _load(self, card: UpscalerCard) -> _Loaded:
         status = card.path.stat()
         stamp = (status.st_mtime_ns, status.st_size)
         loaded = self._loaded
@@ -150,7 +190,7 @@ def enlarged(size: tuple[int, int], factor: float) -> tuple[int, int]:
     return max(1, round(size[0] * factor)), max(1, round(size[1] * factor))
 
 
-def _enlarge(enlarger: Enlarger, planes: Planes, tile: int, on_tile: OnTile) -> Planes:
+def _enlarge(enlarger: Ready, planes: Planes, tile: int, on_tile: OnTile) -> Planes:
     """Colours, and then transparency where it varies, through the network."""
     if planes.alpha is None or np.ptp(planes.alpha) == 0:
         rgb = enlarger.enlarge(planes.rgb, tile, on_tile)

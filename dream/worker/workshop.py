@@ -72,6 +72,7 @@ class Workshop:
             self._upscaler = _upscaler(self._shelf, self._painter.placement.device)
         return self._upscaler.upscale(
             picture,
+            diffusion=lambda card, recipe: self._painter.upscaler(card, recipe, tell),
             on_tile=lambda tile, tiles: tell(Progress("upscale", tile, tiles)),
             on_note=lambda text: tell(Note(text=text)),
             on_fetch=lambda arrived, of: tell(Progress("fetch", arrived, of)),

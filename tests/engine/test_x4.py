@@ -1,0 +1,99 @@
+"""-U by diffusion, with random weights: everything but meaning."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from dream.catalogue import Shelf
+from dream.engine import open_painter
+from dream.engine.base import Machine, Progress
+from dream.engine.painter import Painter
+from dream.engine.x4 import OVERLAP, TILE, Diffusion, _spans
+from dream.events import Loading
+from dream.flags import Upscale
+from dream.picture import Picture
+from dream.worker.workshop import Workshop
+from tests.random_models import make_random_upscaler
+from tests.recipes import recipe
+
+RGB = np.random.default_rng(0).random((36, 30, 3), np.float32)
+
+
+@pytest.fixture(scope="module")
+def models(random_models: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_random_upscaler(tmp_path_factory.mktemp("models") / "upscalers" / "x4").parents[1]
+
+
+@pytest.fixture(scope="module")
+def enlarging(models: Path) -> Painter:
+    return open_painter(Shelf((models,)).model)
+
+
+def diffusion(painter: Painter, models: Path, **changes: object) -> Diffusion:
+    card = Shelf((models,)).upscaler("x4")
+    return painter.upscaler(card, recipe(**({"steps": 2} | changes)), lambda told: None)
+
+
+def unheard(step: int, steps: int) -> None:
+    pass
+
+
+def test_four_times_as_large_and_the_same_again(enlarging: Painter, models: Path) -> None:
+    first, again, seed, words = (
+        diffusion(enlarging, models, **changes).enlarge(RGB, 0, unheard)
+        for changes in ({}, {}, {"seed": 1}, {"prompt": "a house"})
+    )
+    assert first.shape == (144, 120, 3) and 0 <= first.min() < first.max() <= 1
+    assert np.array_equal(first, again)
+    assert not np.array_equal(first, seed) and not np.array_equal(first, words)
+
+
+def test_tiles_fade_into_each_other_and_each_step_is_told(enlarging: Painter, models: Path) -> None:
+    wide = np.random.default_rng(0).random((40, 104, 3), np.float32)
+    told: list[tuple[int, int]] = []
+    made = diffusion(enlarging, models).enlarge(wide, 64, lambda *at: told.append(at))
+    assert told == [(n, 6) for n in range(1, 7)], "three tiles, two steps each"
+    whole = diffusion(enlarging, models).enlarge(wide, 0, unheard)
+    assert np.abs(made - whole).mean() < 0.1, "they are cut from one noise"
+    steps = np.abs(np.diff(made, axis=1)).mean((0, 2))
+    assert steps.max() < 2 * np.median(steps), "no column is an edge"
+
+
+def test_it_ends_where_nobody_waits_for_it(enlarging: Painter, models: Path) -> None:
+    def give_up(step: int, steps: int) -> None:
+        raise KeyboardInterrupt
+
+    ready = diffusion(enlarging, models)
+    with pytest.raises(KeyboardInterrupt):
+        ready.enlarge(RGB, 0, give_up)
+    ready.enlarge(RGB, 0, unheard)
+
+
+@pytest.mark.parametrize("side", [8, 64, 72, 256, 264, 1000, 4096])
+@pytest.mark.parametrize("most", [64, 136, TILE])
+def test_spans_cover_a_side_and_overlap(side: int, most: int) -> None:
+    spans = _spans(side, most)
+    assert (spans[0].start, spans[-1].stop) == (0, side)
+    assert {span.stop - span.start for span in spans} == {min(side, most)}
+    assert all(a.stop - b.start >= OVERLAP for a, b in zip(spans, spans[1:], strict=False))
+
+
+def test_a_picture_of_any_factor_through_the_workshop(models: Path) -> None:
+    asked = recipe(steps=2, upscale=Upscale(3, 0.5), upscaler="x4")
+    picture = Picture(Image.fromarray((RGB * 255).astype(np.uint8)), asked, {"weights": "abc"})
+    told: list[object] = []
+    workshop = Workshop(Shelf((models,)), Machine())
+    made = workshop.do(picture, told.append)
+    assert made.image.size == (90, 108)
+    assert made.facts.keys() == {"weights", "upscaler_weights"}
+    assert told == [Loading(model="x4"), Progress("upscale", 1, 2), Progress("upscale", 2, 2)]
+    torch.manual_seed(1)
+    assert workshop.do(picture, told.append).sha256 == made.sha256
+    other = replace(picture, recipe=replace(asked, seed=43))
+    assert workshop.do(other, told.append).sha256 != made.sha256
