@@ -35,7 +35,7 @@ def open(
     that does not exist; what goes wrong later arrives as Refused and Failed events.
     """
     # Imported here so that `import dream` costs nothing, and every room can import the package.
-    from dream.app import open_studio
+    from dream.house import open_studio
     from dream.launch import Launch
     from dream.request import Request
     from dream.studio import check

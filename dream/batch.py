@@ -11,10 +11,9 @@ import os
 from collections.abc import Iterable
 from typing import TextIO
 
+from dream.errors import ALL_MADE, INTERRUPTED, SOME_FAILED, WRONG_LINE
 from dream.events import Cancelled, Event, Failed, Planned, Refused, Saved, Verified
 from dream.say import Pace, say
-
-ALL_MADE, SOME_FAILED, WRONG_LINE, INTERRUPTED = 0, 1, 2, 130
 
 
 class Voice:

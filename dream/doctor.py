@@ -21,7 +21,6 @@ from dream.errors import DreamError
 from dream.launch import Launch
 from dream.request import Request
 from dream.settings import settings_files
-from dream.studio import OUTDIR
 from dream.worker.checkup import Checkup, check
 
 PACKAGES = (
@@ -128,7 +127,7 @@ def _shelf(launch: Launch, broken: list[str]) -> dict[str, list[str]]:
 
 def _folders(base: Request, broken: list[str]) -> Iterator[str]:
     folders = {
-        "pictures": Path(base.outdir).expanduser() if base.outdir else OUTDIR,
+        "pictures": base.folder,
         "your models": platformdirs.user_data_path("dream", appauthor=False),
         "cache": platformdirs.user_cache_path("dream", appauthor=False),
     }

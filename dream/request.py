@@ -7,10 +7,13 @@ and InvokeAI's long switch. `None` means: you choose. To add a flag, add a field
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from dream.flags import (
+    PICTURE,
     SEED,
+    STRENGTH,
     SWITCH,
     UPSCALE,
     Flag,
@@ -27,6 +30,10 @@ from dream.samplers import ALIASES, SAMPLERS
 NO_VAE = "none"
 """As a `vae`: the model's own, whatever its card says."""
 
+OUTDIR = Path("outputs/img-samples")
+"""Where pictures go when nobody says."""
+
+_FROM = "from a picture"
 _KEEPING = "where it is kept"
 _AFTER = "afterwards"
 
@@ -89,6 +96,58 @@ class Request:
         "--vae",
         kind=text("NAME", "a VAE's name or file, or none", completes="vae"),
         help="the VAE in place of the model's own; none is its own",
+    )
+    init_img: str | None = flag(
+        "-I",
+        "--init_img",
+        kind=PICTURE,
+        section=_FROM,
+        help="start from a picture; without words, those in its PNG are taken",
+    )
+    strength: float | None = flag(
+        "-f",
+        "--strength",
+        kind=STRENGTH,
+        section=_FROM,
+        help="how far to leave it: 0.2 keeps nearly all, 0.9 little; 0.75 where nothing is said",
+    )
+    fit: bool = flag(
+        "-fit",
+        "-T",
+        "--fit",
+        kind=SWITCH,
+        default=False,
+        section=_FROM,
+        help="scale it into -W and -H, or the model's size; else it keeps its own",
+    )
+    init_mask: str | None = flag(
+        "-M",
+        "--init_mask",
+        kind=PICTURE,
+        section=_FROM,
+        help="paint only where this is black or transparent; so does -I's own transparency",
+    )
+    invert_mask: bool = flag(
+        "--invert_mask",
+        kind=SWITCH,
+        default=False,
+        section=_FROM,
+        help="paint where the mask would keep, and keep where it would paint",
+    )
+    inpaint_replace: float = flag(
+        "-r",
+        "--inpaint_replace",
+        kind=number(0, 1),
+        default=0,
+        section=_FROM,
+        help="how much of what the mask covers to forget before painting: 1 is all",
+    )
+    mask_blur: int = flag(
+        "--mask_blur",
+        kind=whole(0, 64),
+        default=4,
+        section=_FROM,
+        help="pixels over which the painting fades in, inside the mask's edge",
     )
     upscale: Upscale | None = flag(
         "-U",
@@ -187,9 +246,18 @@ class Request:
         help="0 is fast and large, 9 slow and small; the pixels are the same",
     )
 
+    @property
+    def folder(self) -> Path:
+        """Where its pictures go, and their log."""
+        return Path(self.outdir).expanduser() if self.outdir else OUTDIR
+
 
 FLAGS = flags_of(Request)
 """The rows of the table, by field name."""
+
+INPUTS = tuple(name for name, row in FLAGS.items() if row.kind is PICTURE)
+"""The fields that name a picture's file to start from. A settled recipe has paths in them; the
+files' SHA-256 stands under the same names among a picture's facts."""
 
 
 def as_json(request: Request) -> dict[str, Any]:
@@ -202,4 +270,4 @@ def as_json(request: Request) -> dict[str, Any]:
     }
 
 
-__all__ = ["FLAGS", "NO_VAE", "Flag", "Request", "Upscale", "as_json"]
+__all__ = ["FLAGS", "INPUTS", "NO_VAE", "Flag", "Request", "Upscale", "as_json"]

@@ -7,7 +7,6 @@ dream.toml of the current folder, the one in the user's config folder, the model
 from __future__ import annotations
 
 import secrets
-import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -46,6 +45,8 @@ def read_settings(files: Iterable[Path]) -> tuple[Launch, Request]:
 
 
 def _read(file: Path) -> Mapping[str, Any]:
+    import tomllib  # most starts find no file
+
     try:
         table = tomllib.loads(file.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:

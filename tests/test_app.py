@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import dream
-from dream import app
+from dream import app, house
 from dream.gallery import LOG_NAME
 from tests.fakes import FakeEngine, fake_shelf
 
@@ -26,9 +26,9 @@ def run(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
     shelf = fake_shelf(tmp_path / "shelf", "tiny", "other")
-    monkeypatch.setattr(app, "Shelf", lambda *where: shelf)
+    monkeypatch.setattr(house, "Shelf", lambda *where: shelf)
     engine = FakeEngine()
-    monkeypatch.setattr(app, "open_engine", lambda shelf, **options: engine)
+    monkeypatch.setattr(house, "open_engine", lambda shelf, **options: engine)
 
     def run(*argv: str, stdin: str = "", terminal: bool = False):
         monkeypatch.setattr(sys, "stdin", (Terminal if terminal else io.StringIO)(stdin))
@@ -196,8 +196,8 @@ def test_the_engine_is_let_go(run) -> None:
 
 def test_python_api(tmp_path: Path, monkeypatch) -> None:
     engine = FakeEngine()
-    monkeypatch.setattr(app, "Shelf", lambda *where: fake_shelf(tmp_path / "shelf"))
-    monkeypatch.setattr(app, "open_engine", lambda shelf, **options: engine)
+    monkeypatch.setattr(house, "Shelf", lambda *where: fake_shelf(tmp_path / "shelf"))
+    monkeypatch.setattr(house, "open_engine", lambda shelf, **options: engine)
     with dream.open(model="tiny", outdir=str(tmp_path / "out"), steps=2) as studio:
         events = list(studio.make("a red circle -S42"))
     assert (tmp_path / "out" / "000001.42.png").is_file()

@@ -6,7 +6,6 @@ import socket
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TextIO
-from urllib.parse import quote
 
 from dream.graphics.terminal import is_dumb
 
@@ -21,5 +20,7 @@ def wants_links(out: TextIO, environment: Mapping[str, str]) -> bool:
 def links_to(text: str, path: Path) -> str:
     """The text as a link to a file. The host is named, so that over SSH nothing of the same name
     opens here instead. https://gist.github.com/egmontkob/eb114294efbcd5adb1944c9f3cb5feda"""
+    from urllib.parse import quote  # no prompt waits for it
+
     where = quote(path.absolute().as_posix(), errors="surrogateescape")
     return f"\x1b]8;;file://{quote(socket.gethostname())}{where}\x1b\\{text}\x1b]8;;\x1b\\"

@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TextIO, get_args
 
 from dream.errors import DreamError
-from dream.events import Preview
 from dream.graphics.ask import ask, ask_tmux, patience_of
-from dream.graphics.draw import draw
 from dream.graphics.terminal import Answers, Protocol, Terminal, describe, is_dumb
 
 if TYPE_CHECKING:
     from PIL.Image import Image
+
+    from dream.events import Preview
 
 _SMALLEST = (4, 2)
 """Columns and rows below which there is nothing to be seen."""
@@ -49,6 +49,8 @@ class Pictures:
     def show(self, path: Path) -> str:
         """A picture's file, from the cursor on; the cursor stays in its last row. Empty where the
         terminal is too small. Raises NoPicture too."""
+        from dream.graphics.draw import draw  # no prompt waits for it
+
         image = _opened(path)
         cells = self._cells(image.size, spared=_SPARED)
         if not cells:
@@ -60,6 +62,8 @@ class Pictures:
     def live(self, preview: Preview) -> str:
         """A picture in the making, of characters, since it lives in a window that is drawn again
         and again; rows end in line breaks, but for the last. At most half the screen's height."""
+        from dream.graphics.draw import draw
+
         size = (preview.width, preview.height)
         cells = self._cells(size, spared=self.screen()[1] // 2)
         if not cells:

@@ -2,10 +2,9 @@
 
 from dream.studio.outlook import Outlook, outlook
 from dream.studio.settle import Settled, check, series, settle, settle_sweep
-from dream.studio.studio import OUTDIR, Studio
+from dream.studio.studio import Studio
 
 __all__ = [
-    "OUTDIR",
     "Outlook",
     "Settled",
     "Studio",

@@ -15,7 +15,7 @@ from typing import Any
 from dream.catalogue import Shelf
 from dream.catalogue.cards import ModelCard
 from dream.engine.base import Engine
-from dream.errors import DreamError
+from dream.errors import BadLine, DreamError
 from dream.events import (
     Cancelled,
     Events,
@@ -32,14 +32,12 @@ from dream.gallery import read_log
 from dream.line import Sweep, is_skipped, read, read_log_line, read_sweep, write, write_sweep
 from dream.picture import Picture
 from dream.recipe import Recipe
-from dream.request import FLAGS, NO_VAE, Request
+from dream.request import FLAGS, INPUTS, NO_VAE, Request
 from dream.studio.keep import Album, Keeper, plain
 from dream.studio.recall import with_its_weights
 from dream.studio.settle import Settled, settle, settle_sweep
 from dream.studio.told import told
 from dream.studio.verify import verify_log
-
-OUTDIR = Path("outputs/img-samples")
 
 _PER_LINE = ("iterations", "grid", "sheet", "save_original")
 _REMEMBERED = 1000
@@ -95,7 +93,7 @@ class Studio:
     @property
     def outdir(self) -> Path:
         """Where pictures go when a line does not say."""
-        return Path(self.base.outdir).expanduser() if self.base.outdir else OUTDIR
+        return self.base.folder
 
     @property
     def changed(self) -> Mapping[str, Any]:
@@ -121,8 +119,20 @@ class Studio:
         return read_sweep(line, self._base_of(line))
 
     def settle(self, request: Request) -> Settled:
-        """Close every open choice. Raises BadLine, ModelError."""
-        return settle(request, self._find, self.past, self._draw)
+        """Close every open choice. Raises BadLine, ModelError, InputError."""
+        return settle(request, self._find, self.past, self._draw, self.find_picture)
+
+    def find_picture(self, said: str) -> Path:
+        """The file that a line means by -1, for the last picture of this session, -2 …; or by a
+        path, from here or from the outdir. Raises BadLine for a picture that is not there."""
+        if not said.removeprefix("-").isdecimal() or not said.startswith("-"):
+            path = Path(said).expanduser()
+            among = self.outdir / path
+            return among if not path.exists() and among.is_file() else path
+        if not 0 < -int(said) <= len(self.kept):
+            kept = f"{len(self.kept)} so far" if self.kept else "none so far"
+            raise BadLine(f"{said} asks for a picture of this session that is not there ({kept})")
+        return self.kept[int(said)].path
 
     def make(
         self,
@@ -142,7 +152,7 @@ class Studio:
             return False
         sweep, recipes = settled
         request = sweep.first
-        self.last = replace(sweep, first=replace(request, seed=recipes[0].seed))
+        self.last = replace(sweep, first=_as_made(request, recipes[0]))
         line = asked if isinstance(asked, str) else write(request)
         try:
             yield Queued(count=len(recipes), line=line, request=request, turn=turn, turns=turns)
@@ -226,7 +236,7 @@ class Studio:
     ) -> Events[tuple[Sweep, Sequence[Recipe]] | None]:
         try:
             sweep = self.read_sweep(asked) if isinstance(asked, str) else Sweep(asked)
-            settled = settle_sweep(sweep, self._find, self.past, self._draw)
+            settled = settle_sweep(sweep, self._find, self.past, self._draw, self.find_picture)
         except DreamError as error:
             line = asked if isinstance(asked, str) else ""
             yield Refused(error=error, line=line, number=number)
@@ -286,6 +296,12 @@ class Studio:
 
     def _find(self, name: str | None) -> ModelCard:
         return self.shelf.model(name or self.shelf.default())
+
+
+def _as_made(request: Request, first: Recipe) -> Request:
+    """What was asked, so that it asks for the same again: with its seed, and -I-1 as a path."""
+    pictures = {name: getattr(first, name) for name in INPUTS}
+    return replace(request, seed=first.seed, **pictures)
 
 
 def _logged_line_says(name: str) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Callable, Container, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from prompt_toolkit.history import History
@@ -17,21 +17,22 @@ _RECENT = 1 << 20
 """Bytes from the end of the file that the arrow keys go back to; `lines` reads all of it."""
 
 
+LEAVE = ("q", "quit", "exit")
+"""Words that end a session. No history keeps them."""
+
+
 class LineHistory(History):
     """One line of the file is one entered line, oldest first.
 
     Each is appended in a single write the moment it is entered, so a crash loses none and two
     sessions never tear each other's. A file that cannot be written is reported once to `complain`;
-    history then lasts as long as the session. Blank lines and the words in `unkept` are not kept.
+    history then lasts as long as the session. Blank lines and the words in `LEAVE` are not kept.
     """
 
-    def __init__(
-        self, path: Path, complain: Callable[[str], None], unkept: Container[str] = ()
-    ) -> None:
+    def __init__(self, path: Path, complain: Callable[[str], None]) -> None:
         super().__init__()
         self._path = path
         self._complain = complain
-        self._unkept = unkept
         self._kept: list[str] | None = None
         """This session's lines, once the file refuses them."""
 
@@ -52,7 +53,7 @@ class LineHistory(History):
 
     def append_string(self, string: str) -> None:
         """Remember a line that was entered."""
-        if string.strip() and string.strip() not in self._unkept:
+        if string.strip() and string.strip() not in LEAVE:
             super().append_string(string)
 
     def load_history_strings(self) -> Iterable[str]:

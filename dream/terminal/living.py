@@ -8,13 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from threading import Thread
 from typing import Any
-
-from prompt_toolkit.application import Application
-from prompt_toolkit.application.current import get_app_session
 
 from dream.commands import COMMANDS, Context, Edit, act, takes_turn
 from dream.events import Event, Loading
@@ -22,14 +19,15 @@ from dream.line import is_skipped
 from dream.queue import Entry, KeptLines, Queue, follow
 from dream.studio import Studio
 from dream.terminal.ask import ask
-from dream.terminal.edit import edit_line
-from dream.terminal.history import FILE_NAME, LineHistory
+from dream.terminal.complete import LineCompleter, asks_for_menu
+from dream.terminal.edit import Aside, EditLine
+from dream.terminal.highlight import LineLexer
+from dream.terminal.hints import Hints
+from dream.terminal.history import LEAVE, LineHistory
 from dream.terminal.judge import Judge, Verdict
-from dream.terminal.keys import Desk, key_bindings
-from dream.terminal.plain import LEAVE
-from dream.terminal.quiet import unechoed
+from dream.terminal.keys import Desk
 from dream.terminal.show import Drawn, Screen
-from dream.terminal.signals import Ended, handled
+from dream.terminal.signals import Ended
 from dream.terminal.toolbar import Toolbar
 
 _TWICE = 1.0
@@ -39,67 +37,63 @@ _PATIENCE = 10.0
 
 
 class Conversation:
-    """One session at the prompt. `run` is all there is to it."""
+    """One session at the edit line, which stands there already. `run` is all there is to it."""
 
-    def __init__(self, studio: Studio, screen: Screen) -> None:
+    def __init__(
+        self, studio: Studio, screen: Screen, edit: EditLine, desk: Desk, history: LineHistory
+    ) -> None:
         self._studio, self._screen = studio, screen
-        self._desk = Desk()
-        self._kept = KeptLines(studio.outdir, self._desk.notes.append)
+        self._edit, self._desk, self._history = edit, desk, history
+        self._kept = KeptLines(studio.outdir, desk.notes.append)
         self._queue = Queue(self._kept.write, studio.engine.interrupt)
-        self._history = LineHistory(
-            studio.outdir / FILE_NAME, self._desk.notes.append, unkept=LEAVE
-        )
-        self._context = Context(
-            studio, self._history.lines, COMMANDS, self._history.clear, self._queue
-        )
+        self._context = Context(studio, history.lines, COMMANDS, history.clear, self._queue)
         self._toolbar = Toolbar(self._context, self._queue, screen.columns)
-        self._edit = edit_line(
-            self._context,
-            self._history,
-            key_bindings(self._desk, self._interrupt),
-            above=screen.live,
-            below=self._toolbar,
-        )
-        self._edit.default_buffer.on_text_changed += Judge(self._context, self._judged).changed
-        self._edit.app.after_render += self._first_painted
         self._maker = Thread(target=self._make, name="maker", daemon=True)
-        self._apps = get_app_session()
-        self._over: BaseException | None = None
+        self._loop = asyncio.get_running_loop()
         self._cancelled_at = float("-inf")
+        self._move_in()
 
-    def run(self) -> int:
+    def _move_in(self) -> None:
+        """What knows models and commands comes to the edit line."""
+        self._edit.above, self._edit.below = self._screen.live, self._toolbar
+        self._edit.interrupt = self._interrupt
+        self._edit.completer = LineCompleter(self._context)
+        self._edit.complete_while_typing = asks_for_menu
+        self._edit.auto_suggest = Hints()
+        self._edit.lexer = LineLexer(self._context.commands)
+        judge = Judge(self._context, self._judged)
+        self._edit.default_buffer.on_text_changed += judge.changed
+        judge.changed(self._edit.default_buffer)
+
+    async def run(self, first: asyncio.Future[str]) -> int:
         """Until the person leaves or the terminal does; the exit status. What was not made is kept
-        on disk."""
-        with unechoed():
-            return asyncio.run(self._converse())
+        on disk. `first` is the line that is being typed already."""
+        ended: Ended | None = None
+        self._maker.start()
+        self._say_notes()
+        try:
+            await self._offer(self._kept.take_over(), first)
+            lines = await self._lines(first)
+            while not await self._enter(lines):
+                lines = await self._lines(self._edit.entered())
+        except Ended as end:
+            ended = end
+        except (EOFError, OSError):  # the terminal may be gone before its signal comes
+            ended = self._edit.over if isinstance(self._edit.over, Ended) else None
+            if ended is None:
+                raise
+        finally:
+            await self._close()
+        return ended.status if ended else 0
 
     # ── lines in ───────────────────────────────────────────────────────────────────────────────
 
-    async def _converse(self) -> int:
-        self._loop = asyncio.get_running_loop()
-        ended: Ended | None = None
-        with handled(self._loop, self._interrupt, self._end):
-            try:
-                await self._offer(self._kept.take_over())
-                while not await self._enter(await self._lines()):
-                    pass
-            except Ended as end:
-                ended = end
-            except (EOFError, OSError):  # the terminal may be gone before its signal comes
-                ended = self._over if isinstance(self._over, Ended) else None
-                if ended is None:
-                    raise
-            finally:
-                await self._close()
-        return ended.status if ended else 0
-
-    async def _lines(self) -> Sequence[str]:
+    async def _lines(self, entered: Awaitable[str]) -> Sequence[str]:
         """What is entered next: a line, with those that were pasted behind it."""
-        if self._over is not None:
-            raise self._over
-        text, self._desk.text = self._desk.text, ""
         try:
-            line = await self._edit.prompt_async(default=text, handle_sigint=False)
+            line = await entered
+        except Aside:
+            line = await self._edit.entered()
         except EOFError:
             return LEAVE[:1]
         # What cannot be UTF-8 (bytes of another encoding, pasted) is shown as such, once and for
@@ -146,10 +140,14 @@ class Conversation:
         self._toolbar.leaving = answer == "w"
         return answer == "y" or (answer == "w" and self._queue.idle)
 
-    async def _offer(self, left: Sequence[str]) -> None:
-        """Ask about the lines a session before this one left."""
+    async def _offer(self, left: Sequence[str], first: asyncio.Future[str]) -> None:
+        """Ask about the lines a session before this one left, before the first of this one."""
         if not left:
             return
+        if not first.done():
+            self._edit.put_aside()
+            with suppress(Aside):
+                await first
         for line in left[:5]:
             self._screen.say(f"  {line}")
         more = f", of {_lines(len(left))}" if len(left) > 5 else ""
@@ -185,7 +183,7 @@ class Conversation:
         self._screen.over()
         self._edit.app.invalidate()
         if self._toolbar.leaving and self._queue.idle:
-            self._leave(EOFError())
+            self._edit.leave(EOFError())
 
     def _judged(self, verdict: Verdict | None) -> None:
         self._toolbar.verdict = verdict
@@ -197,11 +195,6 @@ class Conversation:
 
     # ── the other thread ───────────────────────────────────────────────────────────────────────
 
-    def _first_painted(self, app: Application[str]) -> None:
-        # Nobody waits for what takes long to start: by now the prompt stands there.
-        app.after_render -= self._first_painted
-        self._maker.start()
-
     def _make(self) -> None:
         try:
             self._studio.warm()
@@ -212,7 +205,7 @@ class Conversation:
                 self._queue.finish()
                 self._post(self._ended)
         except BaseException as error:  # a bug; it ends the session, and is shown where all end
-            self._post(self._leave, error)
+            self._post(self._edit.leave, error)
 
     def _tell(self, event: Event) -> None:
         # Drawn here, for it takes longer than a key may wait.
@@ -225,7 +218,7 @@ class Conversation:
             try:
                 do(*values)
             except BaseException as error:
-                self._leave(error)
+                self._edit.leave(error)
 
         with suppress(RuntimeError):  # the loop is closed: nobody is there to see it
             self._loop.call_soon_threadsafe(safely)
@@ -236,28 +229,14 @@ class Conversation:
         """Ctrl-C: at work, give up the line being made, and soon again all others; else as a shell
         does. What is being typed is cleared only where nothing else was meant."""
         now = time.monotonic()
-        buffer = self._edit.default_buffer
         if now - self._cancelled_at < _TWICE:
             if count := self._queue.cancel_all():
                 self._screen.say(f"and {count} waiting line{'s' if count > 1 else ''} given up")
         elif self._queue.cancel_current() is not None:
             self._cancelled_at = now
-        elif buffer.text:
-            buffer.save_to_undo_stack()
-            buffer.text = ""
         else:
-            self._screen.say("to leave, type q or press Ctrl-D")
-
-    def _end(self, ended: Ended) -> None:
-        self._leave(ended)
-
-    def _leave(self, error: BaseException) -> None:
-        """End the edit line or the question that stands there, or the next one."""
-        app = self._apps.app
-        if not isinstance(error, EOFError):
-            self._over = self._over or error
-        if app is not None and app.is_running and app.future and not app.future.done():
-            app.exit(exception=error)
+            self._edit.clear_or_help()
+            self._say_notes()
 
     async def _close(self) -> None:
         kept = len(self._queue.waiting) + (self._queue.current is not None)

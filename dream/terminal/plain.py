@@ -12,17 +12,16 @@ from prompt_toolkit.history import History
 from dream.commands import COMMANDS, Context, Edit, act
 from dream.events import Event
 from dream.studio import Studio
-from dream.terminal.history import FILE_NAME, LineHistory
+from dream.terminal.history import FILE_NAME, LEAVE, LineHistory
 from dream.terminal.interrupt import Interrupts
-from dream.terminal.show import MESSAGE, Screen
-
-LEAVE = ("q", "quit", "exit")
+from dream.terminal.show import Screen
+from dream.terminal.style import MESSAGE
 
 
 def converse_plainly(studio: Studio, screen: Screen) -> int:
     """The loop: for each line that is entered, do it and show what happens."""
     notes: list[str] = []
-    history = LineHistory(studio.outdir / FILE_NAME, notes.append, unkept=LEAVE)
+    history = LineHistory(studio.outdir / FILE_NAME, notes.append)
     context = Context(studio, history.lines, COMMANDS, history.clear)
     ask = PlainPrompt(history, screen.write)
 

@@ -1,13 +1,19 @@
-"""The prompt: lines in, pictures out."""
+"""The prompt: lines in, pictures out.
+
+It is there before the house is: a person who has started `dream` may type at once, while the
+rooms behind the edit line are read from disk in another thread.
+"""
 
 from __future__ import annotations
 
-import os
+import asyncio
 import sys
-from contextlib import ExitStack
-from typing import TextIO
+from collections.abc import Callable
+from contextlib import ExitStack, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, TextIO
 
-from prompt_toolkit.application import create_app_session
+from prompt_toolkit.application import Application, create_app_session
 from prompt_toolkit.application.current import get_app_session
 from prompt_toolkit.input.typeahead import store_typeahead
 from prompt_toolkit.input.vt100_parser import Vt100Parser
@@ -17,24 +23,26 @@ from prompt_toolkit.output.vt100 import Vt100_Output
 from prompt_toolkit.patch_stdout import patch_stdout
 from prompt_toolkit.utils import is_dumb_terminal
 
-from dream.errors import DreamError
-from dream.graphics import pictures_on, wants_links
+from dream.graphics import Pictures, pictures_on
 from dream.launch import Launch
-from dream.studio import Studio
-from dream.terminal.above import Above
-from dream.terminal.living import Conversation
-from dream.terminal.plain import converse_plainly
-from dream.terminal.show import NoPictures, Pictures, Screen
-from dream.terminal.shown import Shown
-from dream.terminal.style import wants_colour
+from dream.terminal.edit import EditLine
+from dream.terminal.history import FILE_NAME, LineHistory
+from dream.terminal.keys import Desk
+from dream.terminal.quiet import unechoed
+from dream.terminal.signals import handled
+
+if TYPE_CHECKING:
+    from dream.studio import Studio
+    from dream.terminal.show import Screen
 
 PICTURELESS = Launch(preview="off")
 
 
-def run(studio: Studio, launch: Launch = PICTURELESS) -> int:
-    """The session, from the greeting until the person leaves; the exit status. `launch` says how
-    pictures are shown.
+def run(open_studio: Callable[[], Studio], outdir: Path, launch: Launch = PICTURELESS) -> int:
+    """The session, from the greeting until the person leaves; the exit status. The studio is
+    opened once the prompt stands there, and closed. Raises what opening it raises.
 
+    `outdir` is where its pictures go, and its history; `launch` says how pictures are shown.
     Where standard output is no terminal it gets the finished pictures' paths, and the session
     goes on on standard error.
     """
@@ -43,35 +51,69 @@ def run(studio: Studio, launch: Launch = PICTURELESS) -> int:
         if not out.isatty():
             out, paths = sys.stderr, sys.stdout
             stack.enter_context(create_app_session(output=create_output(out)))
-        screen = screen_on(out, paths, pictures_for(out, launch))
+        pictures = pictures_for(out, launch)
         # What else is written there, by libraries that warn, does not disturb the edit line.
         if not is_dumb_terminal():
             stack.enter_context(patch_stdout(raw=True))
-        return converse(studio, screen)
+
+        def opened() -> tuple[Studio, Screen]:
+            from dream.terminal.welcome import screen_on
+
+            return stack.enter_context(open_studio()), screen_on(out, paths, pictures)
+
+        return converse(opened, outdir)
 
 
-def converse(studio: Studio, screen: Screen) -> int:
-    """The greeting, and the session as this terminal can have it."""
-    for line in greeting(studio):
-        screen.say(line)
-    if is_dumb_terminal():
-        return converse_plainly(studio, screen)
-    return Conversation(studio, screen).run()
+def converse(opened: Callable[[], tuple[Studio, Screen]], outdir: Path) -> int:
+    """The session as this terminal can have it; the exit status. Raises what `opened` raises,
+    which is called once, in any thread."""
+    if not is_dumb_terminal():
+        with unechoed():
+            return asyncio.run(_converse(opened, outdir))
+    from dream.terminal.plain import converse_plainly
+    from dream.terminal.welcome import greet
+
+    studio, screen = opened()
+    greet(studio, screen)
+    return converse_plainly(studio, screen)
 
 
-def greeting(studio: Studio) -> tuple[str, str]:
-    """Two lines: where we are, and how to find out more."""
-    try:
-        model = studio.base.model or studio.shelf.default()
-    except DreamError as error:
-        model = str(error)
-    return (
-        f"model {model}; pictures go to {studio.outdir}",
-        "type what you want to see; !help explains, q leaves",
-    )
+async def _converse(opened: Callable[[], tuple[Studio, Screen]], outdir: Path) -> int:
+    """The first line is asked for; behind it the house is opened, and takes over."""
+    desk = Desk()
+    history = LineHistory(outdir / FILE_NAME, desk.notes.append)
+    edit = EditLine(history, desk)
+    loop = asyncio.get_running_loop()
+    painted = loop.create_future()
+
+    def rendered(app: Application[str]) -> None:
+        if not painted.done():
+            painted.set_result(None)
+
+    def house() -> tuple[Studio, Screen]:
+        import dream.terminal.living  # noqa: F401 - here, so that no key waits for it
+
+        return opened()
+
+    with handled(loop, lambda: edit.interrupt(), edit.leave):
+        edit.app.after_render += rendered
+        first = asyncio.ensure_future(edit.entered())
+        await asyncio.wait([first, painted], return_when=asyncio.FIRST_COMPLETED)
+        try:
+            studio, screen = await asyncio.to_thread(house)
+        except BaseException as error:
+            edit.leave(error)
+            with suppress(BaseException):
+                await first
+            raise
+        from dream.terminal.living import Conversation
+        from dream.terminal.welcome import greet
+
+        greet(studio, screen)
+        return await Conversation(studio, screen, edit, desk, history).run(first)
 
 
-def pictures_for(out: TextIO, launch: Launch) -> Pictures:
+def pictures_for(out: TextIO, launch: Launch) -> Pictures | None:
     """How pictures are shown there. Keys pressed while the terminal was asked what it can show
     wait for the prompt."""
     pictures, typed = pictures_on(
@@ -87,32 +129,10 @@ def pictures_for(out: TextIO, launch: Launch) -> Pictures:
         parser = Vt100Parser(keys.append)
         parser.feed_and_flush(typed)
         store_typeahead(session.input, keys)
-    if pictures is None:
-        return NoPictures()
-    if pictures.terminal.colours == "all" and isinstance(session.output, Vt100_Output):
+    if (
+        pictures is not None
+        and pictures.terminal.colours == "all"
+        and isinstance(session.output, Vt100_Output)
+    ):
         session.output.default_color_depth = ColorDepth.DEPTH_24_BIT
-    return Shown(pictures)
-
-
-def screen_on(
-    out: TextIO,
-    paths: TextIO | None = None,
-    pictures: Pictures = NoPictures(),  # noqa: B008 - it knows nothing
-) -> Screen:
-    """The screen behind a stream, as the environment describes it."""
-    return Screen(
-        Above(out),
-        columns=lambda: _columns(out),
-        rewrite=False,
-        colour=wants_colour(out),
-        paths=paths,
-        pictures=pictures,
-        links=wants_links(out, os.environ),
-    )
-
-
-def _columns(out: TextIO) -> int:
-    try:
-        return os.get_terminal_size(out.fileno()).columns or 80
-    except (OSError, ValueError):  # not a terminal
-        return 80
+    return pictures

@@ -27,8 +27,7 @@ from dream.events import (
 )
 from dream.graphics import links_to
 from dream.say import Pace, say
-
-MESSAGE = "dream> "
+from dream.terminal.style import MESSAGE
 
 _ERASE = "\r\x1b[K"
 _TERM = 26

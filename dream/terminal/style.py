@@ -1,4 +1,4 @@
-"""Colours: few, the terminal's own, and none where NO_COLOR asks for none."""
+"""How the prompt looks. Colours: few, the terminal's own, and none where NO_COLOR asks for none."""
 
 from __future__ import annotations
 
@@ -6,6 +6,9 @@ import os
 from typing import TextIO
 
 from prompt_toolkit.styles import Style
+
+MESSAGE = "dream> "
+"""What stands before a line."""
 
 STYLE = Style.from_dict(
     {

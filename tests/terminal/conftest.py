@@ -33,7 +33,7 @@ def typed(monkeypatch: pytest.MonkeyPatch) -> Typed:
         screen = Screen(out, columns=lambda: columns, rewrite=False, colour=False)
         with create_pipe_input() as pipe, create_app_session(input=pipe, output=DummyOutput()):
             pipe.send_text(f"{keys}q\rw")  # w: when all is made, if anything is left
-            assert converse(studio, screen) == 0
+            assert converse(lambda: (studio, screen), studio.outdir) == 0
         return out.getvalue().split("\n", 2)[2]
 
     return type_keys

@@ -28,5 +28,5 @@ class LookingEngine(FakeEngine):
 
 
 if __name__ == "__main__":
-    with fake_studio(Path(sys.argv[1]), LookingEngine(pause=float(sys.argv[2]))) as studio:
-        sys.exit(run(studio, Launch(preview_size=8)))
+    studio = fake_studio(Path(sys.argv[1]), LookingEngine(pause=float(sys.argv[2])))
+    sys.exit(run(lambda: studio, studio.outdir, Launch(preview_size=8)))

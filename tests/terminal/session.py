@@ -18,5 +18,5 @@ def fails(recipe: Recipe) -> None:
 
 if __name__ == "__main__":
     engine = FakeEngine(pause=float(sys.argv[2]), fails=fails)
-    with fake_studio(Path(sys.argv[1]), engine, "tiny", "twin") as studio:
-        sys.exit(run(studio))
+    studio = fake_studio(Path(sys.argv[1]), engine, "tiny", "twin")
+    sys.exit(run(lambda: studio, studio.outdir))

@@ -14,7 +14,7 @@ from dream.terminal.history import LineHistory
 
 
 def history(path: Path, complaints: list[str] | None = None) -> LineHistory:
-    return LineHistory(path, (complaints if complaints is not None else []).append, unkept=("q",))
+    return LineHistory(path, (complaints if complaints is not None else []).append)
 
 
 def test_each_line_is_on_disk_the_moment_it_is_entered(tmp_path: Path) -> None:

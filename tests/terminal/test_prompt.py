@@ -13,7 +13,8 @@ from dream.errors import EngineError
 from dream.recipe import Recipe
 from dream.studio import Studio
 from dream.terminal.history import FILE_NAME
-from dream.terminal.prompt import converse, screen_on
+from dream.terminal.prompt import converse
+from dream.terminal.welcome import screen_on
 from tests.fakes import FakeEngine
 from tests.terminal.conftest import Typed
 
@@ -173,7 +174,7 @@ def test_a_dumb_terminal_gets_a_plain_prompt(
 ) -> None:
     monkeypatch.setenv("TERM", "dumb")
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"a cat -S1\n!1\na dog -S2\n")))
-    assert converse(studio, screen_on(sys.stdout)) == 0
+    assert converse(lambda: (studio, screen_on(sys.stdout)), studio.outdir) == 0
     shown = capsys.readouterr().out
     assert "\x1b" not in shown
     assert shown.count("dream> ") == 4
