@@ -26,7 +26,9 @@ OURS = ["-m", "dream"]
 BARE = ["-c", "from prompt_toolkit import PromptSession; PromptSession().prompt('dream> ')"]
 ROOT = Path(__file__).resolve().parents[1]
 
-_ESCAPE = re.compile(rb"\x1b(\[[0-9;?]*[ -/]*[@-~]|\][^\x07]*\x07|[()][0-9A-B]|[=>78DM])|\r")
+_ESCAPE = re.compile(
+    rb"\x1b(\[[0-9;?>]*[ -/]*[@-~]|\][^\x07]*\x07|_[^\x1b]*\x1b\\|[()][0-9A-B]|[=>78DM])|\r"
+)
 _PROMPT = re.compile(rb"^dream>", re.MULTILINE)
 
 
