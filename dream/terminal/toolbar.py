@@ -72,8 +72,9 @@ class Toolbar:
         yield self._model()
         if self._device:
             yield self._device
-        if memory := self._context.studio.engine.memory():
-            yield f"{memory / 2**30:.1f} GiB"
+        memory = self._context.studio.engine.memory() / 2**30
+        if memory >= 0.1:
+            yield f"{memory:.1f} GiB"
         changed = self._context.studio.changed
         yield from (
             " ".join((FLAGS[name].names[0], *FLAGS[name].kind.write(value)))
