@@ -14,7 +14,7 @@ from safetensors import SafetensorError, safe_open
 
 from dream.catalogue.recognise import Recognised, read_header, wanted_model
 from dream.catalogue.recognise.kinds import UNET
-from dream.catalogue.recognise.pickles import BYSTANDERS, Inert
+from dream.catalogue.recognise.pickles import BYSTANDERS, NESTED, Inert
 from dream.errors import ModelError
 
 CARRIED = "dream."
@@ -24,6 +24,17 @@ CARRIED = "dream."
 
 _CLIP = "cond_stage_model.transformer."
 _BEFORE_2023 = tuple(_CLIP + name for name in ("embeddings.", "encoder.", "final_layer_norm."))
+_BREAKS = (
+    SafetensorError,
+    AttributeError,
+    EOFError,
+    LookupError,
+    OSError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+)
+"""What broken files make of their readers."""
 _EMA = "model_ema."
 
 
@@ -69,13 +80,14 @@ def open_tensors(path: Path, form: str) -> dict[str, torch.Tensor]:
             with safe_open(path, framework="pt") as file:
                 return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         return _unpickled(path, form)
-    except (SafetensorError, RuntimeError, OSError, ValueError, EOFError, LookupError) as error:
+    except _BREAKS as error:
         said = (str(error) or type(error).__name__).splitlines()[0]
         raise ModelError(f"{path} cannot be read: {said}", "copy or download it again") from error
 
 
 def _unpickled(path: Path, form: str) -> dict[str, torch.Tensor]:
-    """Only what weights_only permits; the notes of a training beside the weights become nothing."""
+    """Only what weights_only permits; the notes of a training beside the weights become nothing.
+    That holds for all that this process loads meanwhile, and harms none: Inert has no state."""
     nothing: list[Any] = [(Inert, name) for name in BYSTANDERS]
     try:
         with torch.serialization.safe_globals(nothing):
@@ -85,8 +97,9 @@ def _unpickled(path: Path, form: str) -> dict[str, torch.Tensor]:
             f"{path} is refused: it would run code while it is loaded, or is cut short",
             "get it as .safetensors, or convert it on a machine you can lose",
         ) from error
-    while isinstance(whole, dict) and isinstance(whole.get("state_dict"), dict):
-        whole = whole["state_dict"]
+    for _ in range(NESTED):
+        if isinstance(whole, dict) and isinstance(whole.get("state_dict"), dict):
+            whole = whole["state_dict"]
     if not isinstance(whole, dict):
         raise ModelError(f"{path} holds no dictionary of weights")
     return {str(k): v for k, v in whole.items() if isinstance(v, torch.Tensor)}

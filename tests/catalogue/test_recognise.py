@@ -6,7 +6,10 @@ import json
 import os
 import pickle
 import struct
+import zipfile
+from collections import OrderedDict
 from collections.abc import Callable
+from contextlib import suppress
 from math import prod
 from pathlib import Path
 from time import perf_counter
@@ -14,8 +17,10 @@ from typing import Any
 
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from dream.catalogue.recognise import read_header, recognise, wanted_model
+from dream.catalogue.recognise import judge, pickles, read_header, recognise, wanted_model
 from dream.errors import ModelError
 
 UNET = "model.diffusion_model."
@@ -159,12 +164,22 @@ def test_a_file_of_two_gigabytes_is_recognised_at_once(tmp_path: Path) -> None:
     times = []
     for _ in range(10):
         start = perf_counter()
-        recognise(path)
+        judge(read_header(path))
         times.append(perf_counter() - start)
     assert min(times) < 0.02
 
 
 # ── pickles ────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_what_is_remembered_of_a_file_is_forgotten_when_it_changes(tmp_path: Path) -> None:
+    path = pickled(tmp_path / "model.ckpt")
+    assert recognise(path).precision == "float16"
+    write(path, SD1, dtype="F32")
+    assert recognise(path).precision == "float32"
+    assert recognise(path).prediction_type == "epsilon"
+    (tmp_path / "model.yaml").write_text("linear_start: 0.00085\nparameterization: v\n")
+    assert recognise(path).prediction_type == "v_prediction"
 
 
 class Trap:
@@ -204,8 +219,75 @@ def test_a_pickle_that_would_run_code_is_refused_by_name(
     assert not Path("trapped").exists()
 
 
+def by_hand(path: Path, program: bytes) -> Path:
+    """A file of torch whose pickle is this program."""
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("archive/data.pkl", program)
+    return path
+
+
+YEAR = b"\x80\x02}" + b"(tq\x00" + b"h\x00h\x00\x86q\x00" * 60 + b"K\x01s."
+"""A dictionary whose one key is a pair of pairs of pairs … of the same pair."""
+CIRCLE = b"\x80\x02}q\x00X\x0a\x00\x00\x00state_dicth\x00s."
+"""A dictionary that is its own state_dict."""
+ROOM = b"\x80\x02}r\xf0\xff\xff\x7f."
+"""A memo so far up that the room for all below it would be 32 GB."""
+STATE = b"\x80\x02ctorch._utils\n_rebuild_tensor\nN}X\x0c\x00\x00\x00__defaults__)s\x86b."
+"""A state for the function that stands in for torch's."""
+HUGE = b"\x80\x02}\x8b\x00\x10\x00\x00" + b"\x7f" * 4096 + b"K\x01s."
+"""A key that is a number of ten thousand digits."""
+
+
+@pytest.mark.parametrize(
+    ("program", "says"),
+    [
+        (YEAR, "is made of tuples"),
+        (CIRCLE, ""),
+        (ROOM, ""),
+        (STATE, ""),
+        (HUGE, ""),
+        (b"\x80\x02(X\x07\x00\x00\x00storageX\x01\x00\x00\x00xh", "cut short"),
+    ],
+)
+def test_a_pickle_made_to_do_harm_without_code_does_none(
+    tmp_path: Path, program: bytes, says: str
+) -> None:
+    path = by_hand(tmp_path / "model.ckpt", program)
+    if says:
+        with pytest.raises(ModelError, match=says):
+            recognise(path)
+    else:
+        assert recognise(path).kind == "unknown"
+    assert pickles._tensor.__defaults__ is None
+
+
+@given(st.binary(max_size=200), st.integers(0, 400), st.integers(0, 400))
+@settings(max_examples=200)
+def test_whatever_is_in_a_file_it_is_recognised_or_refused(
+    tmp_path_factory: pytest.TempPathFactory, other: bytes, start: int, end: int
+) -> None:
+    """Bytes of a pickle and of a safetensors header, some of them replaced."""
+    folder = tmp_path_factory.getbasetemp()
+    pickle_of = pickle.dumps({"state_dict": OrderedDict(a=torch.Size([1]), b="x")}, protocol=2)
+    by_hand(folder / "zip", pickle_of[:start] + other + pickle_of[end:])
+    header = write(folder / "whole", SD1, metadata={"a": "b"}).read_bytes()[8:]
+    length = struct.pack("<Q", len(header) - end + start + len(other))
+    (folder / "safe").write_bytes(length + b"{" + header[1:start] + other + header[end:])
+    for path in (folder / "zip", folder / "safe"):
+        with suppress(ModelError):
+            recognise(path)
+
+
 def _bare(path: Path) -> None:
     path.write_bytes(pickle.dumps(Trap()))
+
+
+def _header(path: Path, text: str) -> None:
+    path.write_bytes(struct.pack("<Q", len(text)) + text.encode())
+
+
+def _row(**said: Any) -> str:
+    return json.dumps({"a": {"dtype": "F16", "shape": [1], "data_offsets": [0, 0], **said}})
 
 
 def _cut(path: Path) -> None:
@@ -238,6 +320,11 @@ def _cut_in_pickle(path: Path) -> None:
         (lambda p: p.write_bytes(b"\x89PNG\r\n" + bytes(100)), "no file of weights"),
         (lambda p: p.write_bytes(b"\x20" + bytes(7) + b'{"a": {"dtype": 3}}' + b" " * 99), "not a"),
         (lambda p: p.write_bytes(b"\xff" * 8 + b"{}"), "not a safetensors file"),
+        (lambda p: _header(p, '{"__metadata__": [3]}'), "not a safetensors file"),
+        (lambda p: _header(p, '{"a":' + "[" * 100_000), "not a safetensors file"),
+        (lambda p: _header(p, _row(dtype=["F16"])), "not a safetensors file"),
+        (lambda p: _header(p, _row(shape=[10**30])), "not a safetensors file"),
+        (lambda p: _header(p, _row(data_offsets=[0, 1e999])), "not a safetensors file"),
         (lambda p: p.write_bytes(b"PK\x03\x04" + bytes(100)), "cut short"),
         (_bare, "none that torch wrote"),
         (_cut, "cut short"),

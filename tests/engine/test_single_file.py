@@ -107,7 +107,9 @@ def test_averages_and_the_notes_of_a_training_change_nothing(
     for module in modules:
         monkeypatch.setitem(sys.modules, module, ModuleType(module))
     sys.modules[name].ModelCheckpoint = noted  # type: ignore[attr-defined]
-    notes = {noted: {"best_model_score": np.float64(0.5)}}
+    with_state = noted()
+    with_state.best_model_path = "here"
+    notes = {noted: {"best_model_score": np.float64(0.5), "itself": with_state}}
     old = {key.replace("text_model.", ""): value for key, value in weights.items()}
     path = places / "v1.ckpt"
     torch.save({"state_dict": single_files.with_ema(old), "callbacks": notes}, path)
@@ -231,6 +233,17 @@ def test_nothing_is_half_loaded(
         load(ModelCard(name="broken", path=path), "cpu", "float32")
     assert says in str(caught.value) and str(path) in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("form", ["zip", "legacy"])
+def test_a_dictionary_that_holds_itself_ends(tmp_path: Path, form: str) -> None:
+    whole: dict[str, Any] = {"x": torch.zeros(1)}
+    whole["state_dict"] = whole
+    path = tmp_path / "circle.ckpt"
+    torch.save(whole, path, _use_new_zipfile_serialization=form == "zip")
+    assert list(open_tensors(path, form)) == ["x"]
+    with pytest.raises(ModelError, match="is no model but"):
+        load(ModelCard(name="circle", path=path), "cpu", "float32")
 
 
 class Trap:

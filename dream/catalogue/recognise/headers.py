@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from dream.catalogue.recognise.pickles import Walk, read_legacy, read_zip
-from dream.catalogue.recognise.tensors import Tensor
+from dream.catalogue.recognise.tensors import Tensor, tensor
 from dream.errors import ModelError
 
 __all__ = ["Header", "Tensor", "read_header"]
@@ -32,6 +32,17 @@ _NOT_WEIGHTS = (
     (b"Rar!", "is compressed", "unpack it first"),
 )
 """First bytes of files that are often saved under a model's name."""
+
+_NO_SAFETENSORS = (
+    struct.error,
+    ArithmeticError,
+    AttributeError,
+    LookupError,
+    RecursionError,
+    TypeError,
+    ValueError,
+)
+"""What other bytes make of the reader."""
 
 _AGAIN = "copy or download it again"
 
@@ -96,12 +107,10 @@ def _safetensors(path: Path, size: int) -> Header:
         if len(text) < length:
             raise _cut(path, size, 8 + length)
         said: dict[str, Any] = json.loads(text)
-        metadata = said.pop("__metadata__", None) or {}
-        tensors = {
-            name: Tensor(row["dtype"], tuple(map(int, row["shape"]))) for name, row in said.items()
-        }
+        metadata = dict(said.pop("__metadata__", None) or {})
+        tensors = {name: tensor(row["dtype"], row["shape"]) for name, row in said.items()}
         end = max((int(row["data_offsets"][1]) for row in said.values()), default=0)
-    except (struct.error, ValueError, LookupError, TypeError, AttributeError) as error:
+    except _NO_SAFETENSORS as error:
         raise ModelError(f"{path} is not a safetensors file, or is cut short", _AGAIN) from error
     if size < 8 + length + end:
         raise _cut(path, size, 8 + length + end)
@@ -117,7 +126,7 @@ def _pickle(path: Path, form: str, walk: Walk) -> Header:
     if walk.failed and not walk.code:
         raise ModelError(f"{path} is cut short, or no file of weights: {walk.failed}", _AGAIN)
     size = path.stat().st_size
-    least = sum(prod(tensor.shape) * tensor.bytes for tensor in walk.storages.values())
+    least = sum(prod(run.shape) * run.bytes for run in walk.storages.values())
     if size < least:
         raise _cut(path, size, least)
     return Header(

@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from math import prod
 from pathlib import Path
 
@@ -86,12 +87,27 @@ class Recognised:
 
 
 def recognise(path: Path) -> Recognised:
-    """What the file at `path` is; a symlink is followed. A few milliseconds, whatever its size.
+    """What the file at `path` is; a symlink is followed. A few milliseconds, whatever its size, and
+    remembered as long as neither it nor a .yaml beside it changes.
 
     Raises ModelError for a file that cannot be read, is cut short, or is no file of weights. A
     pickle that would run code is recognised, but see `Recognised.code`.
     """
+    return _recognise(path, _stamp(path), _stamp(path.with_suffix(".yaml")))
+
+
+@lru_cache(maxsize=256)
+def _recognise(path: Path, *stamps: object) -> Recognised:
     return judge(read_header(path))
+
+
+def _stamp(path: Path) -> object:
+    """Another one when the file changes; None for what is not there."""
+    try:
+        seen = path.stat()
+    except (OSError, ValueError):
+        return None
+    return seen.st_ino, seen.st_size, seen.st_mtime_ns, seen.st_ctime_ns
 
 
 def wanted_model(path: Path) -> Recognised:

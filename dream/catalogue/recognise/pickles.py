@@ -1,23 +1,23 @@
 """torch's pickles, walked with inert stand-ins: which tensors they hold, and what they would run.
 
 A pickle is a program that names functions and calls them. Here every name leads to one of the
-few stand-ins below, which only note what they are given, so that the walk ends with the shapes
-of the tensors and a list of the names that a file of weights has no need of. The weights are
-read later, and only by torch.load(weights_only=True).
+few stand-ins below, which only note what they are given and have no state that could be set, so
+that the walk ends with the shapes of the tensors and a list of the names that a file of weights
+has no need of. The weights are read later, and only by torch.load(weights_only=True).
 """
 
 from __future__ import annotations
 
 import io
 import pickle
+import struct
 import zipfile
-from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, ClassVar
 
-from dream.catalogue.recognise.tensors import Tensor
+from dream.catalogue.recognise.tensors import Tensor, tensor
 
 BYSTANDERS = (
     "pytorch_lightning.callbacks.model_checkpoint.ModelCheckpoint",
@@ -49,6 +49,7 @@ _DTYPES = ("float", "double", "half", "bfloat", "int", "uint", "long", "short", 
 _BREAKS = (
     pickle.UnpicklingError,
     ArithmeticError,
+    AssertionError,
     AttributeError,
     EOFError,
     ImportError,
@@ -57,8 +58,14 @@ _BREAKS = (
     RecursionError,
     TypeError,
     ValueError,
+    struct.error,
 )
 """What broken bytes make of an unpickler."""
+
+_NESTS = ("state_dict", "params_ema", "params")
+"""Names under which the weights lie deeper."""
+NESTED = 4
+"""How deep they may lie: a dictionary may hold itself."""
 
 
 @dataclass
@@ -74,7 +81,9 @@ class Walk:
 
 
 class Inert:
-    """Stands for anything: takes everything, does nothing."""
+    """Stands for anything: takes everything, keeps nothing."""
+
+    __slots__ = ()
 
     def __init__(self, *args: object, **kwargs: object) -> None: ...
 
@@ -118,22 +127,30 @@ def _walk(file: IO[bytes], before: int) -> Walk:
         walk.failed = str(error) or type(error).__name__
         return walk
     if isinstance(whole, Mapping):
-        walk.names = frozenset(map(str, whole))
+        walk.names = frozenset(name for name in whole if isinstance(name, str))
         walk.tensors = _tensors(whole)
     return walk
 
 
-def _tensors(table: Mapping[Any, Any]) -> dict[str, Tensor]:
+def _tensors(table: Mapping[Any, Any], depth: int = NESTED) -> dict[str, Tensor]:
     """The tensors in the dictionary that holds the weights."""
-    for nest in ("state_dict", "params_ema", "params"):
+    for nest in _NESTS if depth else ():
         if isinstance(inner := table.get(nest), Mapping):
-            return _tensors(inner)
+            return _tensors(inner, depth - 1)
     if isinstance(inner := table.get("string_to_param"), Mapping):
-        table = {f"string_to_param.{token}": value for token, value in inner.items()}
-    return {str(name): value for name, value in table.items() if isinstance(value, Tensor)}
+        return {f"string_to_param.{name}": row for name, row in _tensors(inner, 0).items()}
+    return {
+        name: row for name, row in table.items() if isinstance(name, str) and type(row) is Tensor
+    }
 
 
-class _Walker(pickle.Unpickler):
+class _Walker(pickle._Unpickler):
+    """The standard library's unpickler in Python. The one in C makes room for as many memos as the
+    highest number named: fifteen bytes could ask it for 64 GB."""
+
+    dispatch: ClassVar[dict[int, Callable[[Any], None]]] = dict(pickle._Unpickler.dispatch)
+    stack: list[Any]
+
     def __init__(self, file: IO[bytes], walk: Walk) -> None:
         super().__init__(file, encoding="latin1")
         self._walk = walk
@@ -141,7 +158,7 @@ class _Walker(pickle.Unpickler):
     def find_class(self, module: str, name: str, /) -> Any:
         full = f"{module}.{name}"
         if full == "collections.OrderedDict":
-            return OrderedDict
+            return _table
         if module in ("torch", "torch.storage") and name in _STORAGES:
             return _STORAGES[name]
         if module == "torch._utils" and name.startswith("_rebuild_parameter"):
@@ -157,13 +174,54 @@ class _Walker(pickle.Unpickler):
 
     def persistent_load(self, pid: Any, /) -> Any:
         _, dtype, key, _, numbers, *_ = pid
-        storage = Tensor(dtype if isinstance(dtype, str) else "F32", (int(numbers),))
+        if not isinstance(key, str | int):
+            raise pickle.UnpicklingError("a storage without a name")
+        storage = tensor(dtype if isinstance(dtype, str) else "F32", (numbers,))
         self._walk.storages[str(key)] = storage
         return storage
 
+    def load_build(self) -> None:
+        """No stand-in has a state."""
+        self.stack.pop()
+
+    def load_setitem(self) -> None:
+        value, key = self.stack.pop(), self.stack.pop()
+        self.stack[-1][_hashed(key)] = value
+
+    def load_setitems(self) -> None:
+        items = self.pop_mark()  # type: ignore[attr-defined]
+        for key, value in zip(items[::2], items[1::2], strict=True):
+            self.stack[-1][_hashed(key)] = value
+
+    def load_frozenset(self) -> None:
+        self.append(frozenset(map(_hashed, self.pop_mark())))  # type: ignore[attr-defined]
+
+    def load_additems(self) -> None:
+        items = self.pop_mark()  # type: ignore[attr-defined]
+        self.stack[-1].update(map(_hashed, items))
+
+    del dispatch[pickle.BYTEARRAY8[0]]  # it would make room before it reads
+    dispatch[pickle.BUILD[0]] = load_build
+    dispatch[pickle.SETITEM[0]] = load_setitem
+    dispatch[pickle.SETITEMS[0]] = load_setitems
+    dispatch[pickle.FROZENSET[0]] = load_frozenset
+    dispatch[pickle.ADDITEMS[0]] = load_additems
+
+
+def _hashed(key: Any) -> Any:
+    """A key, if it is a plain one. Tuples of tuples of the same tuple, forty deep, take a year to
+    be hashed."""
+    if isinstance(key, tuple | frozenset) and any(isinstance(k, tuple | frozenset) for k in key):
+        raise pickle.UnpicklingError("a key in a dictionary is made of tuples")
+    return key
+
+
+def _table(pairs: Iterable[tuple[Any, Any]] = ()) -> dict[Any, Any]:
+    return {_hashed(key): value for key, value in pairs}
+
 
 def _tensor(storage: Any, offset: object, shape: Any, *rest: object) -> Tensor:
-    return Tensor(storage.dtype, tuple(map(int, shape)))
+    return tensor(storage.dtype, shape)
 
 
 def _parameter(data: object, *rest: object) -> object:
