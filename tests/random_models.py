@@ -161,3 +161,74 @@ def make_random_upscaler(folder: Path, seed: int = 0) -> Path:
     )
     pipe.save_pretrained(folder)
     return folder
+
+
+def make_random_clipseg(folder: Path, seed: int = 0) -> Path:
+    """A CLIPSeg of random parameters, as transformers keeps the real one: 352x352 pixels in."""
+    import torch
+    from transformers import CLIPSegConfig, CLIPSegForImageSegmentation, ViTImageProcessor
+
+    tokenizer = _byte_tokenizer(folder)
+    config = CLIPSegConfig(
+        text_config={
+            "vocab_size": len(tokenizer),
+            "hidden_size": WIDTH,
+            "intermediate_size": 2 * WIDTH,
+            "num_hidden_layers": 1,
+            "num_attention_heads": 2,
+            "bos_token_id": tokenizer.bos_token_id,
+            "eos_token_id": tokenizer.eos_token_id,
+            "pad_token_id": tokenizer.pad_token_id,
+        },
+        vision_config={
+            "hidden_size": WIDTH,
+            "intermediate_size": 2 * WIDTH,
+            "num_hidden_layers": 3,
+            "num_attention_heads": 2,
+            "image_size": 224,
+            "patch_size": 16,
+        },
+        projection_dim=WIDTH,
+        extract_layers=[0, 1, 2],
+        reduce_dim=16,
+        decoder_num_attention_heads=2,
+        decoder_intermediate_size=WIDTH,
+        use_complex_transposed_convolution=True,
+    )
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        model = CLIPSegForImageSegmentation(config)
+        for parameter in model.parameters():  # else it is as unsure of all as can be
+            parameter.data += 0.1 * torch.randn_like(parameter)
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    mean, std = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]
+    look = ViTImageProcessor(size={"height": 352, "width": 352}, image_mean=mean, image_std=std)
+    look.save_pretrained(folder)
+    return folder
+
+
+def make_random_depths(folder: Path, look: Path | None = None, seed: int = 0) -> Path:
+    """A DPT of random parameters. `look` is the folder for how it looks, where that is another."""
+    import torch
+    from transformers import DPTConfig, DPTForDepthEstimation, DPTImageProcessor
+
+    config = DPTConfig(
+        hidden_size=16,
+        num_hidden_layers=4,
+        num_attention_heads=2,
+        intermediate_size=32,
+        image_size=64,
+        backbone_out_indices=[0, 1, 2, 3],
+        neck_hidden_sizes=[8, 8, 8, 8],
+        fusion_hidden_size=8,
+        is_hybrid=False,
+    )
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        model = DPTForDepthEstimation(config)
+        for parameter in model.parameters():
+            parameter.data += 0.1 * torch.randn_like(parameter)
+    model.save_pretrained(folder)
+    DPTImageProcessor(size={"height": 64, "width": 64}).save_pretrained(look or folder)
+    return folder

@@ -1,0 +1,68 @@
+"""Models that see, found by what their configuration says they are, or fetched once."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from dream.catalogue import Shelf
+from dream.catalogue.fetch import silent
+from dream.catalogue.helpers import CLIPSEG, DEPTH, bring_helper, find_helper
+from dream.errors import ModelError
+from tests.catalogue.hub_stub import Hub, hub_at_home
+
+
+def put(folder: Path, kind: str) -> Path:
+    folder.mkdir(parents=True)
+    (folder / "config.json").write_text(json.dumps({"model_type": kind}))
+    return folder
+
+
+def test_any_folder_of_the_kind_will_do_and_the_usual_one_best(tmp_path: Path) -> None:
+    dirs = (tmp_path / "one", tmp_path / "two")
+    put(dirs[0] / "a-depth", "dpt")
+    (dirs[0] / "b-broken").mkdir()
+    (dirs[0] / "b-broken" / "config.json").write_text("[")
+    mine = put(dirs[0] / "c-mine", "clipseg")
+    assert find_helper(CLIPSEG, dirs) == mine
+    usual = put(dirs[1] / "clipseg-rd64-refined", "clipseg")
+    assert find_helper(CLIPSEG, dirs) == usual
+    assert find_helper(DEPTH, dirs) == dirs[0] / "a-depth"
+
+
+def test_it_is_fetched_when_it_is_first_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = {
+        "config.json": json.dumps({"model_type": "clipseg"}).encode(),
+        "preprocessor_config.json": b"{}",
+        "vocab.json": b"{}",
+        "merges.txt": b"",
+        "model.safetensors": b"weights",
+        "pytorch_model.bin": b"the same as a pickle",
+        "README.md": b"words",
+        "onnx/model.onnx": b"the same for others",
+    }
+    said: list[str] = []
+    shelf = Shelf((tmp_path,))
+    with hub_at_home(Hub(CLIPSEG.hub, files)) as hub:
+        monkeypatch.setenv("HF_ENDPOINT", hub.url)
+        path = bring_helper(CLIPSEG, shelf, silent, said.append)
+        fetched = [name.rpartition("/")[2] for name in hub.asked]
+        assert bring_helper(CLIPSEG, shelf, silent, said.append) == path
+    assert path == tmp_path / "clipseg-rd64-refined"
+    wanted = ["config.json", "merges.txt", "model.safetensors", "preprocessor_config.json"]
+    assert sorted(file.name for file in path.iterdir() if file.name[0] != ".") == [
+        *wanted,
+        "vocab.json",
+    ]
+    assert fetched[-1] == "config.json", "half of it is not taken for it"
+    assert len(said) == 1
+    assert shelf.models() == () and not shelf.complaints()
+
+
+def test_offline_it_is_refused_and_said_where_to_put_it(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match=r"what words name in a picture.*CIDAS/clipseg-rd64"):
+        bring_helper(CLIPSEG, Shelf((tmp_path,), offline=True), silent, print)
