@@ -120,6 +120,8 @@ class Grid(Event):
 
     name: ClassVar[str] = "grid"
     path: Path
+    labelled: bool = False
+    """It is --sheet's, not --grid's."""
 
 
 @dataclass(frozen=True, kw_only=True)

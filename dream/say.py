@@ -30,8 +30,8 @@ def say(event: Event) -> str | None:
             return line
         case Saved(path=path, request=request):
             return f"{path.as_posix()}  (-S{request.seed})"
-        case Grid(path=path):
-            return f"{path.as_posix()}  (grid)"
+        case Grid(path=path, labelled=labelled):
+            return f"{path.as_posix()}  ({'sheet' if labelled else 'grid'})"
         case Note(text=text):
             return f"· {text}"
         case Refused(error=error, number=number):

@@ -119,7 +119,7 @@ class Album:
         try:
             page = contact_sheet(paths, labels, _columns(sweep))
             entry = self.gallery.keep_grid(page, claim=self.claim, line=line, name="sheet")
-            yield Grid(path=entry.path)
+            yield Grid(path=entry.path, labelled=True)
         except DreamError as error:
             yield Failed(error=error, line=line)
 

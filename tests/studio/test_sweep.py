@@ -11,6 +11,7 @@ from dream.events import Cancelled, Event, Failed, Grid, Note, Planned, Queued, 
 from dream.gallery import LOG_NAME
 from dream.line import Sweep, read, read_log_line, read_sweep
 from dream.recipe import Recipe
+from dream.say import say
 from dream.studio import Studio, series
 from tests.fakes import FakeEngine, fake_studio
 
@@ -79,6 +80,7 @@ def test_a_file_of_sweeps_is_made_without_being_asked(studio: Studio, tmp_path: 
 def test_the_sheet_is_kept_with_the_whole_line(studio: Studio) -> None:
     (grid,) = of(Grid, list(studio.make("a cat -C 5,7.5 -s 1..3 -n2 --sheet -S1")))
     assert isinstance(grid, Grid) and grid.path.name == "000001.sheet.png"
+    assert say(grid) == f"{grid.path.as_posix()}  (sheet)"
     comment = (studio.outdir / LOG_NAME).read_text().splitlines()[-1]
     line = comment.partition(".png: ")[2]
     assert comment.startswith("# ")
