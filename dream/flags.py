@@ -177,6 +177,27 @@ SEED: Kind[int] = Kind(
 )
 
 
+PICTURE: Kind[str] = text(
+    "FILE", "a picture's file, or -1 for the last picture, -2 the one before", completes="file"
+)
+
+
+def _read_strength(words: Sequence[str]) -> float:
+    value = float(words[0])
+    if not 0 < value <= 1:
+        raise ValueError
+    return value
+
+
+STRENGTH: Kind[float] = Kind(
+    "X",
+    "a number above 0, where nothing would change, up to 1",
+    _read_strength,
+    lambda value: [plain(value)],
+    ranges=True,
+)
+
+
 class Upscale(NamedTuple):
     """How much larger, and how much of the network's picture against a plain resize."""
 

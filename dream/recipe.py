@@ -25,6 +25,17 @@ class Recipe:
     model: str
     vae: str | None = None
     """In place of the model's own; NO_VAE only where its card names another."""
+    init_img: str | None = None
+    """The picture to start from: a path; its pixels are of the file as it is when it is read."""
+    strength: float | None = None
+    """Above 0, up to 1: how much of the walk from noise is walked. None without init_img."""
+    init_mask: str | None = None
+    """A path; of init_img, what is black or transparent here is painted, the rest kept."""
+    invert_mask: bool = False
+    inpaint_replace: float = 0
+    """0 to 1: how much of what the mask covers becomes noise before it is painted."""
+    mask_blur: int = 4
+    """Pixels inside the mask's edge over which what is painted fades in."""
     upscale: Upscale | None = None
     upscaler: str | None = None
     upscale_tile: int = 400

@@ -15,10 +15,11 @@ from dream.engine.cache import Cache, weigh
 from dream.engine.convert import to_folder
 from dream.engine.device import choose
 from dream.engine.facts import facts
+from dream.engine.given import gather
 from dream.engine.pipelines import Loaded, load
 from dream.engine.preview import Glances, Looks
 from dream.engine.quiet import quiet
-from dream.engine.samplers import make_scheduler, obeys_table
+from dream.engine.samplers import Start, make_scheduler, obeys_table
 from dream.engine.steps import Steps
 from dream.engine.tasks import Given, task_for
 from dream.engine.vae import Vae, in_place, open_vae
@@ -59,12 +60,14 @@ class Painter:
         self,
         recipe: Recipe,
         tell: Tell,
-        given: Given = Given(),  # noqa: B008 - frozen
+        given: Given | None = None,
     ) -> Picture:
-        """The picture before any finishing; each step is told on the way.
+        """The picture before any finishing; each step is told on the way. It begins from the
+        files that the recipe names, unless what it begins from is given.
 
-        Raises ModelError, OutOfMemory, and whatever `tell` raises, within a step.
+        Raises InputError, ModelError, OutOfMemory, and whatever `tell` raises, within a step.
         """
+        given = gather(recipe, tell) if given is None else given
         with quiet():
             loaded = self.load(recipe.model, tell)
             with in_place(loaded.pipe, vae := self._vae_of(recipe, loaded)):
@@ -167,7 +170,7 @@ class Painter:
         pipe, takes = job.pipe, signature(job.pipe.__call__).parameters
         own = pipe.scheduler
         try:
-            pipe.scheduler = _scheduler(loaded, recipe)
+            pipe.scheduler = _scheduler(loaded, recipe, job.start)
             made = pipe(**{name: value for name, value in asked.items() if name in takes})
         finally:
             pipe.scheduler = own
@@ -197,8 +200,10 @@ def _words(loaded: Loaded, recipe: Recipe, tell: Tell) -> Words:
     return {"prompt": positive, "negative_prompt": negative or None}
 
 
-def _scheduler(loaded: Loaded, recipe: Recipe) -> Any:
+def _scheduler(loaded: Loaded, recipe: Recipe, start: Start | None) -> Any:
     own = loaded.pipe.scheduler
     if not obeys_table(own.config):
         return own
-    return make_scheduler(recipe.sampler, own.config, recipe.steps, loaded.placement.dtype)
+    made = make_scheduler(recipe.sampler, own.config, recipe.steps, loaded.placement.dtype)
+    made.start = start
+    return made

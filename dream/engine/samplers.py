@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cache, wraps
 from typing import Any
 
@@ -10,6 +10,10 @@ import diffusers
 import torch
 
 from dream.samplers import SAMPLERS
+
+Start = Callable[[torch.Tensor], tuple[torch.Tensor, torch.Tensor]]
+"""A picture's clean latents (1, C, h, w), to those that the walk begins from and the noise, in
+float32, that is laid over them."""
 
 
 def obeys_table(config: Mapping[str, Any]) -> bool:
@@ -72,6 +76,17 @@ def _in_float32(scheduler: str) -> Any:
         network_dtype: torch.dtype = torch.float32
         network_input: torch.Tensor
         last: tuple[torch.Tensor, torch.Tensor, float] | None = None
+        start: Start | None = None
+
+        @wraps(base.add_noise)
+        def add_noise(
+            self, original_samples: torch.Tensor, noise: torch.Tensor, timesteps: Any
+        ) -> Any:
+            picture = original_samples.float()
+            if self.start is not None:
+                picture, noise = self.start(picture)
+            noised = super().add_noise(picture, noise.to(picture), timesteps)
+            return noised.to(noise.dtype)
 
         # The pipeline asks the signature of `step` whether it takes a generator; wraps keeps it.
         @wraps(base.scale_model_input)

@@ -1,5 +1,16 @@
-"""Pictures that pictures are made from: opened safely, whoever made the file, and told apart."""
+"""Pictures that pictures are made from: opened safely, whoever made the file; and their masks."""
 
+from dream.inputs.masks import feathered, fitted, inverted, mask_of, mask_of_alpha
 from dream.inputs.opened import Opened, fingerprint, measure, open_picture
 
-__all__ = ["Opened", "fingerprint", "measure", "open_picture"]
+__all__ = [
+    "Opened",
+    "feathered",
+    "fingerprint",
+    "fitted",
+    "inverted",
+    "mask_of",
+    "mask_of_alpha",
+    "measure",
+    "open_picture",
+]

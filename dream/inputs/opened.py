@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import IO, TYPE_CHECKING, TypeVar
 
 from dream.errors import InputError
 
@@ -54,13 +54,15 @@ def open_picture(path: Path) -> Opened:
     is a decompression bomb.
     """
     data = _bytes(path)
-    image, alpha, notes = _decoded(path, data, lambda found: _pixels(path, found))
+    with io.BytesIO(data) as file:
+        image, alpha, notes = _decoded(path, file, lambda found: _pixels(path, found))
     return Opened(path, image, alpha, hashlib.sha256(data).hexdigest(), notes)
 
 
 def measure(path: Path) -> tuple[int, int]:
     """Width and height, upright, from the file's head alone. Raises InputError."""
-    return _decoded(path, _bytes(path), _upright_size)
+    with _readable(path), path.open("rb") as file:
+        return _decoded(path, file, _upright_size)
 
 
 def fingerprint(path: Path) -> str:
@@ -72,6 +74,13 @@ def fingerprint(path: Path) -> str:
 
 
 def _bytes(path: Path) -> bytes:
+    with _readable(path):
+        return path.read_bytes()
+
+
+@contextmanager
+def _readable(path: Path) -> Iterator[None]:
+    """Raises InputError for what is no ordinary file, and in place of what reading raises."""
     try:
         found = path.stat()
         if not stat.S_ISREG(found.st_mode):  # a pipe or a device would never end
@@ -79,7 +88,7 @@ def _bytes(path: Path) -> bytes:
             raise InputError(f"{path} is {kind}", "a picture's file is wanted")
         if found.st_size > MAX_BYTES:
             raise InputError(f"{path} has {found.st_size >> 20} MiB, too much for a picture")
-        return path.read_bytes()
+        yield
     except FileNotFoundError as error:
         raise InputError(f"there is no {path}", _near(path)) from error
     except (OSError, ValueError) as error:  # ValueError: a name no file can have
@@ -94,16 +103,18 @@ def _near(path: Path) -> str:
     return f"did you mean {' or '.join(near)}?" if near else ""
 
 
-def _decoded(path: Path, data: bytes, take: Callable[[Image], T]) -> T:
-    """What `take` makes of the picture in these bytes. Raises InputError."""
+def _decoded(path: Path, file: IO[bytes], take: Callable[[Image], T]) -> T:
+    """What `take` makes of the picture in this file. Raises InputError."""
     from PIL import Image, UnidentifiedImageError  # it comes with the first picture
 
-    if data[4:8] == b"ftyp" and data[8:12] in _HEIC:
+    head = file.read(12)
+    if head[4:8] == b"ftyp" and head[8:] in _HEIC:
         _learn_heic(path)
+    file.seek(0)
     try:
         Image.init()
         formats = [name for name in FORMATS if name in Image.OPEN]
-        with _no_bombs(), Image.open(io.BytesIO(data), formats=formats) as found:
+        with _no_bombs(), Image.open(file, formats=formats) as found:
             return take(found)
     except InputError:
         raise
@@ -111,7 +122,7 @@ def _decoded(path: Path, data: bytes, take: Callable[[Image], T]) -> T:
         most = (Image.MAX_IMAGE_PIXELS or 0) // 10**6
         raise InputError(f"{path} has more than {most} million pixels", "scale it down") from error
     except UnidentifiedImageError as error:
-        what = "is empty" if not data else "is not a picture, or of a format that is not read here"
+        what = "is empty" if not head else "is not a picture, or of a format that is not read here"
         raise InputError(f"{path} {what}", "PNG, JPEG, WebP and TIFF are") from error
     except Exception as error:
         # Decoders meet broken data with every kind of error there is.

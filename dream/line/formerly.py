@@ -53,24 +53,10 @@ class Former:
         "-cf", "--codeformer_fidelity", kind=_SHARE, help="CodeFormer's fidelity"
     )
     # From a picture.
-    init_img: str = flag("-I", "--init_img", kind=_FILE, help="starting from a picture")
-    init_mask: str = flag("-M", "--init_mask", kind=_FILE, help="painting inside a mask")
-    invert_mask: bool = flag(
-        "--invert_mask", kind=SWITCH, default=False, help="painting outside a mask"
-    )
     text_mask: tuple[str, ...] = flag(
         "-tm", "--text_mask", kind=_MANY, help="a mask found by words"
     )
     init_color: str = flag("--init_color", kind=_FILE, help="colours of another picture")
-    strength: float = flag(
-        "-f", "--strength", kind=_SHARE, help="how far to leave the starting picture"
-    )
-    fit: bool = flag(
-        "-T", "-fit", "--fit", kind=SWITCH, default=False, help="fitting the starting picture"
-    )
-    inpaint_replace: float = flag(
-        "-r", "--inpaint_replace", kind=_SHARE, default=0, help="forgetting what a mask covers"
-    )
     # Beyond the frame.
     outcrop: tuple[str, ...] = flag("-c", "--outcrop", kind=_MANY, help="outcropping")
     out_direction: tuple[str, ...] = flag("-D", "--out_direction", kind=_MANY, help="outpainting")

@@ -112,6 +112,9 @@ def from_web(text: str) -> str | None:
         # The page meant "any" by a seed of -1, not the last one.
         if value and not (key == "seed" and value.startswith("-")):
             line.append(f"--{name}={spell(value)}")
+    if said.get("initimg"):  # else the page sent its strength all the same
+        line += [f"--strength={spell(str(said['strength']))}"] if said.get("strength") else []
+        line += ["--fit"] if said.get("fit") == "on" else []
     if said.get("upscale_level"):
         factor = str(said["upscale_level"])
         strength = str(said.get("upscale_strength") or "")

@@ -32,14 +32,15 @@ class Outlook:
 
 
 def outlook(studio: Studio, line: str) -> Outlook:
-    """What a line would make now. Raises BadLine, ModelError."""
+    """What a line would make now. Raises BadLine, ModelError,
+    InputError."""
     sweep = studio.read_sweep(line)
     first = replace(sweep.first, iterations=1)
 
     def find(name: str | None) -> ModelCard:
         return studio.shelf.model(name or studio.shelf.default())
 
-    (recipe,) = settle(first, find, studio.past, lambda: 0).recipes
+    (recipe,) = settle(first, find, studio.past, lambda: 0, studio.find_picture).recipes
     return Outlook(
         pictures=sweep.count,
         width=recipe.width,

@@ -6,6 +6,7 @@ import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
+from pathlib import Path
 
 from dream.catalogue.cards import ModelCard
 from dream.errors import BadLine
@@ -13,6 +14,10 @@ from dream.flags import MAX_SEED
 from dream.line import Sweep
 from dream.recipe import Recipe
 from dream.request import FLAGS, NO_VAE, Request
+from dream.studio.begin import FindPicture, size_from, with_files
+
+STRENGTH = 0.75
+"""How far a picture is left where nobody says."""
 
 FindModel = Callable[[str | None], ModelCard]
 """A name, or None for the default, to its card. Raises ModelError."""
@@ -27,18 +32,22 @@ class Settled:
 
 
 def settle(
-    request: Request, find: FindModel, past: Sequence[int], draw: Callable[[], int]
+    request: Request,
+    find: FindModel,
+    past: Sequence[int],
+    draw: Callable[[], int],
+    find_picture: FindPicture = Path,
 ) -> Settled:
     """Close every open choice: what the line left open, the model's card decides.
 
-    `past` holds the seeds of this session's pictures, for `-S-1`; `draw` gives a fresh seed.
-    Raises BadLine for a value out of range or a seed that does not exist, ModelError for a model
-    that does not.
+    `past` holds the seeds of this session's pictures, for `-S-1`; `draw` gives a fresh seed;
+    `find_picture` the file of a picture to start from. Raises BadLine for a value out of range or
+    a seed that does not exist, ModelError for a model that does not, InputError for a picture.
     """
     check(request)
+    request, told = with_files(request, find_picture)
     card = find(request.model)
-    width, wide = _floored("width", request.width or card.width, card.multiple)
-    height, high = _floored("height", request.height or card.height, card.multiple)
+    width, height, sized = _size(request, card)
     first = Recipe(
         prompt=request.prompt,
         negative=request.negative,
@@ -50,21 +59,31 @@ def settle(
         sampler=request.sampler or card.sampler,
         model=card.name,
         vae=_vae(request.vae or card.vae, card),
+        init_img=request.init_img,
+        strength=(request.strength or STRENGTH) if request.init_img else None,
+        init_mask=request.init_mask,
+        invert_mask=request.invert_mask,
+        inpaint_replace=request.inpaint_replace,
+        mask_blur=request.mask_blur,
         upscale=request.upscale,
         upscaler=(request.upscaler or card.upscaler) if request.upscale else None,
         upscale_tile=request.upscale_tile,
     )
     recipes = tuple(replace(first, seed=seed) for seed in series(first.seed, request.iterations))
-    return Settled(recipes, wide + high)
+    return Settled(recipes, told + sized)
 
 
 def settle_sweep(
-    sweep: Sweep, find: FindModel, past: Sequence[int], draw: Callable[[], int]
+    sweep: Sweep,
+    find: FindModel,
+    past: Sequence[int],
+    draw: Callable[[], int],
+    find_picture: FindPicture = Path,
 ) -> Settled:
     """Every Request of a sweep settled, in its order. A seed that the line leaves open is drawn
     once: the pictures differ in what was swept, and in nothing else. Raises as `settle`."""
     find, draw = cache(find), cache(draw)
-    settled = [settle(request, find, past, draw) for request in sweep]
+    settled = [settle(request, find, past, draw, find_picture) for request in sweep]
     said = (str(sweep),) if sweep.axes else ()
     notes = dict.fromkeys(note for one in settled for note in one.notes)
     return Settled(tuple(recipe for one in settled for recipe in one.recipes), (*said, *notes))
@@ -102,6 +121,14 @@ def _seed(asked: int, past: Sequence[int]) -> int:
         made = f"{len(past)} so far" if past else "none so far"
         raise BadLine(f"-S{asked} asks for a picture of this session that is not there ({made})")
     return past[asked]
+
+
+def _size(request: Request, card: ModelCard) -> tuple[int, int, tuple[str, ...]]:
+    if request.init_img is not None:
+        return size_from(request, card)
+    width, wide = _floored("width", request.width or card.width, card.multiple)
+    height, high = _floored("height", request.height or card.height, card.multiple)
+    return width, height, wide + high
 
 
 def _floored(what: str, asked: int, multiple: int) -> tuple[int, tuple[str, ...]]:

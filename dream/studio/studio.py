@@ -15,7 +15,7 @@ from typing import Any
 from dream.catalogue import Shelf
 from dream.catalogue.cards import ModelCard
 from dream.engine.base import Engine
-from dream.errors import BadLine, DreamError
+from dream.errors import DreamError
 from dream.events import (
     Cancelled,
     Events,
@@ -32,7 +32,8 @@ from dream.gallery import read_log
 from dream.line import Sweep, is_skipped, read, read_log_line, read_sweep, write, write_sweep
 from dream.picture import Picture
 from dream.recipe import Recipe
-from dream.request import FLAGS, INPUTS, NO_VAE, Request
+from dream.request import FLAGS, NO_VAE, Request
+from dream.studio.begin import as_made, found
 from dream.studio.keep import Album, Keeper, plain
 from dream.studio.recall import with_its_weights
 from dream.studio.settle import Settled, settle, settle_sweep
@@ -123,16 +124,8 @@ class Studio:
         return settle(request, self._find, self.past, self._draw, self.find_picture)
 
     def find_picture(self, said: str) -> Path:
-        """The file that a line means by -1, for the last picture of this session, -2 …; or by a
-        path, from here or from the outdir. Raises BadLine for a picture that is not there."""
-        if not said.removeprefix("-").isdecimal() or not said.startswith("-"):
-            path = Path(said).expanduser()
-            among = self.outdir / path
-            return among if not path.exists() and among.is_file() else path
-        if not 0 < -int(said) <= len(self.kept):
-            kept = f"{len(self.kept)} so far" if self.kept else "none so far"
-            raise BadLine(f"{said} asks for a picture of this session that is not there ({kept})")
-        return self.kept[int(said)].path
+        """The file that a line means by `-1` or a path. Raises BadLine."""
+        return found(said, [saved.path for saved in self.kept], self.outdir)
 
     def make(
         self,
@@ -152,7 +145,7 @@ class Studio:
             return False
         sweep, recipes = settled
         request = sweep.first
-        self.last = replace(sweep, first=_as_made(request, recipes[0]))
+        self.last = replace(sweep, first=as_made(request, recipes[0]))
         line = asked if isinstance(asked, str) else write(request)
         try:
             yield Queued(count=len(recipes), line=line, request=request, turn=turn, turns=turns)
@@ -296,12 +289,6 @@ class Studio:
 
     def _find(self, name: str | None) -> ModelCard:
         return self.shelf.model(name or self.shelf.default())
-
-
-def _as_made(request: Request, first: Recipe) -> Request:
-    """What was asked, so that it asks for the same again: with its seed, and -I-1 as a path."""
-    pictures = {name: getattr(first, name) for name in INPUTS}
-    return replace(request, seed=first.seed, **pictures)
 
 
 def _logged_line_says(name: str) -> bool:

@@ -100,6 +100,10 @@ LOGGED = [
         '"upscale_level": "2", "upscale_strength": "0.5"}',
         {"prompt": 'say "cheese" -s5', "steps": 20, "seed": 12, "upscale": Upscale(2, 0.5)},
     ),
+    Good(
+        'outputs/000084.12.png: {"prompt": "x", "initimg": "y.png", "strength": "0.5", "fit": "on"}',
+        {"prompt": "x", "init_img": "y.png", "strength": 0.5, "fit": True},
+    ),
     # 2.0: spaces between switch and value
     Good(
         'outputs/img-samples/000001.42.png: "banana sushi" -s 50 -S 42 -W 512 -H 512 -C 7.5 '
@@ -120,6 +124,18 @@ LOGGED = [
         'outputs/img-samples/000001.42.png: "kitten\\\'s paw" -s 50 -S 42 -W 512 -H 512 -C 7.5 '
         "-A k_lms",
         _old("kitten's paw", 42),
+    ),
+    Good(
+        '[946] outputs/img-samples/000024.801380492.png: "medusa" -s 50 -S 801380492 '
+        "-I ./test-pictures/curly.png -A k_lms -f 0.75",
+        {
+            "prompt": "medusa",
+            "steps": 50,
+            "seed": 801380492,
+            "init_img": "./test-pictures/curly.png",
+            "sampler": "k_lms",
+            "strength": 0.75,
+        },
     ),
     # 2.1 to 2.3: no quotes, later a comment
     Good(
@@ -175,6 +191,32 @@ def _typed(line: str, prompt: str = "", **says: Any) -> Good:
 
 # fmt: off
 TYPED = [
+    Good(
+        "a coyote, deep palette knife oil painting -s 50 -S 1234554321 -W 512 -H 512 -C 7.5 "
+        "-I tests/inpainting/coyote-input.webp -A k_lms -M tests/inpainting/coyote-mask.webp -f 0.2",
+        _old("a coyote, deep palette knife oil painting", 1234554321)
+        | {
+            "init_img": "tests/inpainting/coyote-input.webp",
+            "init_mask": "tests/inpainting/coyote-mask.webp",
+            "strength": 0.2,
+        },
+    ),
+    Good(
+        "waterfall -I./vacation-photo.png -W640 --fit -r0.5 -M m.png --invert-mask --mask_blur 0",
+        {
+            "prompt": "waterfall",
+            "init_img": "./vacation-photo.png",
+            "width": 640,
+            "fit": True,
+            "inpaint_replace": 0.5,
+            "init_mask": "m.png",
+            "invert_mask": True,
+            "mask_blur": 0,
+        },
+    ),
+    Good("-I init.png -T", {"init_img": "init.png", "fit": True}),
+    Good("a cat -I-1 -fit", {"prompt": "a cat", "init_img": "-1", "fit": True}),
+    Good("a cat -I -2 -f1", {"prompt": "a cat", "init_img": "-2", "strength": 1}),
     # prompts, with and without quotes
     _typed("banana sushi", "banana sushi"),
     _typed("  banana  sushi  \n", "banana  sushi"),
@@ -298,6 +340,9 @@ WRONG = [
     Bad("x -S 4294967296", 6, "4294967295"),
     Bad("x -U9", 5, "1 to 8"),
     Bad("x -U 2 1.5", 6, "strength"),
+    Bad("x -I a.png -f0", 14, "-f takes a number above 0, where nothing would change"),
+    Bad("x -I a.png -f 1.5", 15, "-f takes a number above 0"),
+    Bad("x -M", 3, "-M takes a picture's file"),
     Bad("x -A k_lmz", 6, "did you mean k_lms?"),
     Bad("x -Ak_lmz", 5, "did you mean k_lms?"),
     Bad("x --grid=yes", 3, "takes no value"),
@@ -318,23 +363,18 @@ WRONG = [
     Bad('outputs/img-samples\\000413.3128109951.png: "a warrior" -s50 -b1 -W512 -H512 -C7.5 -mplms -G0.5 -S3128109951', 90, "-G (face restoration) is not in this version"),
     Bad('./outputs/Xena/000004.3279757577.png: "prompt" -s50 -W512 -H512 -C7.5 -Ak_lms -V 3647897225:0.1,1614299449:0.1 -S3357757885', 79, "-V"),
     Bad('[1] outputs/img-samples/000011.2529144439.png: "a hydrant" -s 50 -S 2529144439 -v 0.15 -V 2529144439:0.15', 80, "-v (variations"),
-    Bad('[946] outputs/img-samples/000024.801380492.png: "medusa" -s 50 -S 801380492 -I ./test-pictures/curly.png -A k_lms -f 0.75', 77, "-I (starting from a picture)"),
     Bad('[1] outputs/img-samples/000017.4829112.gfpgan-00.png: !fix "outputs/img-samples/0000045.4829112.png" -s 50 -S  -W 512 -G 0.8', 55, "!fix"),
     Bad("banana sushi -s 20 -S 42 -G 0.8 -ft gfpgan -U 2.0 0.5 # model_id=stable-diffusion-1.5", 26, "-G"),
     Bad("banana sushi -Ak_lms -S42 -V1349749425:0.1,4145759947:0.1 -s20", 27, "-V"),
     Bad("banana sushi -Ak_lms -S42 -G1 -U 2 0.5 -s20", 27, "-G"),
-    Bad("a piece of cake -I /path/to/breakfast.png -tm bagel 0.6", 17, "-I"),
+    Bad("a piece of cake -I /path/to/breakfast.png -tm bagel 0.6", 43, "-tm"),
     Bad("a forest -embiggen 2.5 0.75 0.25", 10, "-embiggen (embiggen)"),
-    Bad("waterfall -I./vacation-photo.png -W640 --fit", 11, "-I"),
-    Bad("x -Igor", 3, "quotes"),
-    Bad("x -fit", 3, "-fit"),
     Bad("x -tm bagel 0.6", 3, "-tm"),
     Bad("x --hires_fix", 3, "--hires_fix"),
     Bad("x --seamless", 3, "--seamless"),
     Bad("x --perlin 0.1", 3, "--perlin (Perlin noise)"),
     Bad("x -b4", 3, "-b"),
     Bad('outputs/000084.12.png: {"prompt": "x", "steps": "many"}', 24, "--steps takes"),
-    Bad('outputs/000084.12.png: {"prompt": "x", "initimg": "y.png"}', 24, "--init_img"),
     # commands are not lines
     Bad("!fix a.png -U2", 1, "!fix is a command"),
     Bad("!replay log.txt", 1, "!replay is a command"),

@@ -78,7 +78,7 @@ def _values(field: str, hint: Any) -> st.SearchStrategy[Any]:
     elif str in (hint, *getattr(hint, "__args__", ())):
         values = _TEXT.filter(bool)
     elif float in (hint, *getattr(hint, "__args__", ())):
-        values = st.one_of(st.floats(1, 30), st.floats(1))
+        values = st.one_of(st.floats(0, 1), st.floats(1, 30), st.floats(1))
     else:
         values = st.sampled_from([n for n in _NUMBERS if _takes(flag.kind, n)])
     return st.one_of(st.just(flag.default), values.filter(lambda value: _takes(flag.kind, value)))

@@ -3,11 +3,11 @@
 A task shares the loaded model's weights, whatever pipeline it needs: there is no second copy.
 """
 
-from dream.engine.tasks import text_to_image
+from dream.engine.tasks import image_to_image, inpainting, text_to_image
 from dream.engine.tasks.base import Given, Job, Task
 from dream.recipe import Recipe
 
-TASKS: tuple[Task, ...] = (text_to_image,)
+TASKS: tuple[Task, ...] = (inpainting, image_to_image, text_to_image)
 """In the order they are asked."""
 
 

@@ -10,6 +10,7 @@ import torch
 from PIL import Image
 
 from dream.engine.pipelines import Loaded
+from dream.engine.samplers import Start
 from dream.recipe import Recipe
 
 
@@ -40,8 +41,8 @@ class Job:
     """For the pipeline, besides the words; those that it does not know are left out."""
     steps: int
     """Denoising steps that will be walked."""
-    noise: torch.Tensor | None = None
-    """(1, C, h, w) in float32: takes the place of what the pipeline draws to start from."""
+    start: Start | None = None
+    """In place of what the pipeline would draw itself, in the network's number type."""
     finish: Callable[[Image.Image], Image.Image] = as_it_is
     """What is done to the pipeline's picture, in pixels."""
 
@@ -57,3 +58,6 @@ class Task(Protocol):
 
         Raises ModelError where the model cannot do this.
         """
+
+
+__all__ = ["Given", "Job", "Start", "Task", "as_it_is"]

@@ -1,0 +1,58 @@
+"""The pictures that a recipe begins from, read from their files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from PIL import Image
+
+from dream.engine.base import Tell
+from dream.engine.tasks.base import Given
+from dream.errors import InputError
+from dream.events import Note
+from dream.inputs import Opened, fitted, inverted, mask_of, mask_of_alpha, open_picture
+from dream.recipe import Recipe
+
+
+def gather(recipe: Recipe, tell: Tell) -> Given:
+    """What the recipe names, opened and brought to its size. Raises InputError."""
+    if recipe.init_img is None:
+        return Given()
+    opened = _open(recipe.init_img, tell)
+    facts = {"init_img": opened.sha256}
+    mask = None if opened.alpha is None else mask_of_alpha(opened.alpha)
+    if recipe.init_mask is not None:
+        drawn = _open(recipe.init_mask, tell)
+        facts["init_mask"] = drawn.sha256
+        mask = _as_large(mask_of(drawn), opened)
+    return given(recipe, opened.image, mask, facts)
+
+
+def given(
+    recipe: Recipe, image: Image.Image, mask: Image.Image | None, facts: dict[str, str]
+) -> Given:
+    """Pictures in memory as a task takes them: an RGB one, and its mask, L, 255 where it is to be
+    painted; of one size, which becomes the recipe's. Raises InputError for a mask of nothing."""
+    size = recipe.width, recipe.height
+    if mask is not None:
+        mask = fitted(inverted(mask) if recipe.invert_mask else mask, *size)
+        if not mask.getbbox():
+            said = recipe.init_mask or recipe.init_img or "the mask"
+            raise InputError(
+                f"{said} leaves nothing to paint: no part is black or transparent",
+                "--no-invert_mask" if recipe.invert_mask else "--invert_mask paints the rest",
+            )
+    return Given(image=fitted(image, *size), mask=mask, facts=facts)
+
+
+def _open(path: str, tell: Tell) -> Opened:
+    opened = open_picture(Path(path))
+    for note in opened.notes:
+        tell(Note(text=note))
+    return opened
+
+
+def _as_large(mask: Image.Image, opened: Opened) -> Image.Image:
+    if mask.size == opened.image.size:
+        return mask
+    return mask.resize(opened.image.size, Image.Resampling.NEAREST)

@@ -1,0 +1,96 @@
+"""A picture painted inside a mask: outside of it not one pixel is another one afterwards.
+
+Ordinary models are led back to the picture outside the mask at every step (Lugmayr et al. 2022,
+RePaint, arXiv:2201.09865, without its resampling); inpainting models, of nine channels, see mask
+and picture. Either way a latent is a square of pixels, and a decoder changes all of them a little:
+so whole squares are painted, and of the result only the mask goes into the picture, in pixels.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+
+from dream.engine import noise
+from dream.engine.blank import latent_channels
+from dream.engine.pipelines import Loaded
+from dream.engine.tasks.base import Given, Job, Start
+from dream.engine.tasks.shared import inside_a_mask
+from dream.engine.tasks.walk import share, steps_of
+from dream.errors import ModelError
+from dream.inputs import feathered
+from dream.recipe import Recipe
+
+
+def takes(recipe: Recipe, given: Given) -> bool:
+    """Every recipe with a picture to start from, and a mask."""
+    return given.image is not None and given.mask is not None
+
+
+def job(loaded: Loaded, recipe: Recipe, given: Given, source: torch.Generator) -> Job:
+    """See `base.Task`."""
+    assert given.image is not None and given.mask is not None, "see takes"
+    image, mask = given.image, given.mask
+    _refuse_other_channels(loaded)
+    drawn = noise.latents(loaded.pipe, source, recipe.width, recipe.height)
+    squares = in_squares(mask, loaded.pipe.vae_scale_factor)
+    walked = steps_of(recipe)
+    arguments: dict[str, Any] = {
+        "image": image,
+        "mask_image": squares,
+        "strength": share(walked, recipe.steps),
+        "width": recipe.width,
+        "height": recipe.height,
+        "num_inference_steps": recipe.steps,
+    }
+    if walked == recipe.steps and drawn is not None:
+        arguments["latents"] = drawn  # then nothing of the picture is in the first step
+    return Job(
+        pipe=inside_a_mask(loaded),
+        arguments=arguments,
+        steps=walked,
+        start=_start(drawn, squares, recipe.inpaint_replace, source),
+        finish=lambda painted: Image.composite(painted, image, feathered(mask, recipe.mask_blur)),
+    )
+
+
+def in_squares(mask: Image.Image, side: int) -> Image.Image:
+    """The mask grown to whole squares: each that it touches. Its sides are multiples of `side`."""
+    width, height = mask.size
+    values = np.asarray(mask).reshape(height // side, side, width // side, side).max((1, 3))
+    return Image.fromarray(values.repeat(side, 0).repeat(side, 1), "L")
+
+
+def _start(
+    drawn: torch.Tensor | None, squares: Image.Image, replace: float, source: torch.Generator
+) -> Start | None:
+    """Where the walk begins: at the picture, inside the mask mixed with as much noise as -r says.
+    None for pipelines that draw their own noise."""
+    if drawn is None:
+        return None
+    if not replace:
+        return lambda picture: (picture, drawn)
+    small = squares.resize((drawn.shape[3], drawn.shape[2]), Image.Resampling.NEAREST)
+    covered = replace * torch.from_numpy(np.array(small, np.float32) / 255)
+    other = torch.randn(drawn.shape, generator=source, device="cpu", dtype=torch.float32)
+
+    def start(picture: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        share_of_noise = covered.to(picture)
+        return picture * (1 - share_of_noise) + other.to(picture) * share_of_noise, drawn
+
+    return start
+
+
+def _refuse_other_channels(loaded: Loaded) -> None:
+    unet = getattr(loaded.pipe, "unet", None)
+    if unet is None:
+        return
+    latent = latent_channels(loaded.pipe)
+    if unet.config.in_channels not in (latent, 2 * latent + 1):
+        raise ModelError(
+            f"{loaded.card.name} cannot paint inside a mask: it was made for something besides",
+            "choose another --model",
+        )

@@ -1,0 +1,51 @@
+"""Other pipelines over the loaded model: the same weights, no second copy."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import diffusers
+
+from dream.engine.pipelines import Loaded
+from dream.errors import ModelError
+
+FROM_A_PICTURE = {
+    "StableDiffusionPipeline": "StableDiffusionImg2ImgPipeline",
+    "StableDiffusionXLPipeline": "StableDiffusionXLImg2ImgPipeline",
+    "RefinerPipeline": "StableDiffusionXLImg2ImgPipeline",
+}
+INSIDE_A_MASK = {
+    "StableDiffusionPipeline": "StableDiffusionInpaintPipeline",
+    "StableDiffusionXLPipeline": "StableDiffusionXLInpaintPipeline",
+    "RefinerPipeline": "StableDiffusionXLInpaintPipeline",
+}
+"""Of the usual families, for to ask diffusers' auto pipelines is to import all pipelines it has."""
+
+
+def from_a_picture(loaded: Loaded) -> Any:
+    """The image-to-image pipeline. Raises ModelError for a model that has none."""
+    return _over(loaded, FROM_A_PICTURE, "AutoPipelineForImage2Image", "from words only")
+
+
+def inside_a_mask(loaded: Loaded) -> Any:
+    """The inpainting pipeline. Raises ModelError for a model that has none."""
+    return _over(loaded, INSIDE_A_MASK, "AutoPipelineForInpainting", "whole pictures only")
+
+
+def _over(loaded: Loaded, usual: dict[str, str], auto: str, only: str) -> Any:
+    pipe, kind = loaded.pipe, type(loaded.pipe).__name__
+    try:
+        if kind not in usual:
+            made = getattr(diffusers, auto).from_pipe(pipe)
+        else:
+            besides = {"requires_aesthetics_score": True} if kind == "RefinerPipeline" else {}
+            made = getattr(diffusers, usual[kind]).from_pipe(
+                pipe, dtype=loaded.placement.dtype, **besides
+            )
+    except ValueError as error:
+        raise ModelError(
+            f"{loaded.card.name} paints {only}: diffusers has no such pipeline for a {kind}",
+            "choose another --model",
+        ) from error
+    made.set_progress_bar_config(disable=True)
+    return made

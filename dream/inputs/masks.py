@@ -1,0 +1,68 @@
+"""Masks and sizes of the pictures one begins from.
+
+A mask is an image of mode L as large as its picture: 255 is painted, 0 is kept. In files it is
+told the other way round, as InvokeAI had it: what is black or transparent is painted.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from dream.inputs.opened import Opened
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+_HALF = 128
+
+
+def mask_of(opened: Opened) -> Image:
+    """The mask that a mask's file tells: black or transparent is painted, the rest kept."""
+    from PIL import ImageChops
+
+    dark = opened.image.convert("L").point(_painted)
+    return dark if opened.alpha is None else ImageChops.lighter(dark, mask_of_alpha(opened.alpha))
+
+
+def mask_of_alpha(alpha: Image) -> Image:
+    """The mask that a picture's own transparency tells."""
+    return alpha.point(_painted)
+
+
+def inverted(mask: Image) -> Image:
+    """What was painted is kept, and the other way round."""
+    from PIL import ImageChops
+
+    return ImageChops.invert(mask)
+
+
+def fitted(image: Image, width: int, height: int) -> Image:
+    """The image in another size: scaled until it covers that, and cut equally at both sides."""
+    if image.size == (width, height):
+        return image
+    from PIL import Image as Images
+    from PIL import ImageOps
+
+    how = Images.Resampling.NEAREST if image.mode == "L" else Images.Resampling.LANCZOS
+    return ImageOps.fit(image, (width, height), how)
+
+
+def feathered(mask: Image, pixels: int) -> Image:
+    """The mask with edges that fade, inwards only: 0 stays 0, so that nothing outside is touched;
+    255 is reached `pixels` from the edge. Where the mask ends at the picture's own edge, nothing
+    fades."""
+    if pixels <= 0:
+        return mask
+    import numpy as np
+    from PIL import Image as Images
+    from PIL import ImageFilter
+
+    inner, total = mask, np.asarray(mask, np.uint32)
+    for _ in range(pixels):
+        inner = inner.filter(ImageFilter.MinFilter(3))
+        total = total + np.asarray(inner, np.uint32)
+    return Images.fromarray((total // (pixels + 1)).astype(np.uint8), "L")
+
+
+def _painted(level: int) -> int:
+    return 255 if level < _HALF else 0

@@ -1,0 +1,132 @@
+"""What a line begins from, besides words and a seed: pictures, found, measured, and settled."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from dream.catalogue.cards import ModelCard
+from dream.errors import BadLine, DreamError
+from dream.gallery import read_record
+from dream.inputs import measure
+from dream.line import read
+from dream.recipe import Recipe
+from dream.request import INPUTS, Request
+
+FindPicture = Callable[[str], Path]
+"""What a line says for a picture, `-1` or a path, to its file. Raises BadLine."""
+
+LEAST, MOST = 64, 4096
+"""Pixels of a picture's side."""
+
+
+def found(said: str, kept: Sequence[Path], outdir: Path) -> Path:
+    """The file that a line means: by -1 the last of this session's pictures, by -2 the one before
+    …; by a path one from here, or else in the outdir. Raises BadLine for a number without one."""
+    if said.startswith("-") and said[1:].isdecimal():
+        if not 0 < (back := int(said[1:])) <= len(kept):
+            so_far = f"{len(kept)} so far" if kept else "none so far"
+            raise BadLine(
+                f"-I{said} asks for a picture of this session that is not there ({so_far})"
+            )
+        return kept[-back]
+    path = Path(said).expanduser()
+    among = outdir / path
+    return among if not path.exists() and among.is_file() else path
+
+
+def as_made(request: Request, first: Recipe) -> Request:
+    """What was asked, so that it asks for the same again: with its seed, and -I-1 as a path."""
+    pictures: dict[str, Any] = {name: getattr(first, name) for name in INPUTS}
+    return replace(request, seed=first.seed, **pictures)
+
+
+def with_files(request: Request, find: FindPicture) -> tuple[Request, tuple[str, ...]]:
+    """The request with paths for all pictures that it begins from, and the first one's own words
+    where it has none; and what should be said about that.
+
+    Raises BadLine for a picture of this session that is not there, or a mask of nothing, and
+    InputError for a file that is missing or no picture.
+    """
+    said: dict[str, Any] = {
+        name: str(find(value)) for name in INPUTS if (value := getattr(request, name))
+    }
+    for path in said.values():
+        measure(Path(path))
+    settled = replace(request, **said)
+    if settled.init_img is None:
+        if settled.init_mask is not None:
+            raise BadLine("-M masks a picture to start from, and there is none", 0, "-I FILE")
+        if settled.strength is not None:
+            return settled, ("there is no picture to start from (-I): -f changes nothing",)
+        return settled, ()
+    if settled.prompt:
+        return settled, ()
+    return _in_its_own_words(settled, Path(settled.init_img))
+
+
+def _in_its_own_words(request: Request, path: Path) -> tuple[Request, tuple[str, ...]]:
+    with suppress(DreamError):
+        its = read(read_record(path).line)
+        if its.prompt:
+            own = replace(request, prompt=its.prompt, negative=request.negative or its.negative)
+            return own, (f"in the words of {path.name}: {its.prompt}",)
+    return request, (f"{path.name} does not say what it shows: painting without words",)
+
+
+def size_from(request: Request, card: ModelCard) -> tuple[int, int, tuple[str, ...]]:
+    """Width and height in pixels of a picture that begins from another, and what should be said.
+
+    Without -W and -H it keeps its own size, or of one of them what the other leaves; with --fit it
+    is scaled into the box they are. The same for the sizes that come out. Raises BadLine for sides
+    that no picture may have.
+    """
+    path = Path(str(request.init_img))
+    own = measure(path)
+    wanted = _wanted(request, card, own)
+    width, height = (_floored(side, card.multiple) for side in wanted)
+    if max(width, height) > MOST:
+        raise BadLine(
+            f"{path.name} would become {width}x{height}; a side has {MOST} pixels at most",
+            hint=f"--fit scales it into {card.width}x{card.height}, -W and -H into what you say",
+        )
+    if (width, height) == own:
+        return width, height, ()
+    return width, height, (_told(path, own, (width, height), wanted, card),)
+
+
+def _wanted(request: Request, card: ModelCard, own: tuple[int, int]) -> tuple[int, int]:
+    """Before flooring."""
+    width, height = request.width, request.height
+    across, down = own
+    if request.fit:
+        scale = min((width or card.width) / across, (height or card.height) / down)
+    elif width and height:
+        return width, height
+    elif width or height:
+        scale = width / across if width else (height or 0) / down
+    else:
+        scale = max(1, LEAST / min(own))
+    return round(across * scale), round(down * scale)
+
+
+def _floored(side: int, multiple: int) -> int:
+    least = -(-LEAST // multiple) * multiple
+    return max(least, side // multiple * multiple)
+
+
+def _told(
+    path: Path,
+    own: tuple[int, int],
+    size: tuple[int, int],
+    wanted: tuple[int, int],
+    card: ModelCard,
+) -> str:
+    becomes = f"{path.name}, {own[0]}x{own[1]}, becomes {size[0]}x{size[1]}"
+    if size != wanted:
+        return f"{becomes}: {card.name} paints in multiples of {card.multiple}"
+    cut = abs(own[0] / own[1] - size[0] / size[1]) * min(size) > 1
+    return f"{becomes}, cut at its sides; --fit keeps all of it" if cut else becomes
