@@ -24,7 +24,7 @@ from dream.errors import (
     DreamError,
     GalleryError,
 )
-from dream.graphics import wants_live
+from dream.graphics import Pictures, pictures_on, wants_live
 from dream.launch import Launch
 from dream.line import help_page, is_skipped, read_argv
 from dream.request import Request
@@ -93,13 +93,27 @@ def _without_prompt(launch: Launch, base: Request, lines: Iterable[tuple[int, st
 
     with open_studio(launch, base) as studio:
         _all_imported()
-        voice = batch.Voice(as_json=launch.json, out=sys.stdout, err=sys.stderr)
+        pictures = None if launch.json or launch.dry_run else _pictures(launch)
+        voice = batch.Voice(as_json=launch.json, out=sys.stdout, err=sys.stderr, pictures=pictures)
         events = (
             studio.verify(Path(launch.verify))
             if launch.verify is not None
             else studio.make_all(lines or iter(()), dry_run=launch.dry_run)
         )
         return batch.run(events, voice)
+
+
+def _pictures(launch: Launch) -> Pictures | None:
+    """How finished pictures are shown on the terminal; None where it is none, or none are wanted.
+    What was typed while it was asked is lost: there is nobody here to read it."""
+    pictures, _ = pictures_on(
+        sys.stdout,
+        sys.stdin,
+        preview=launch.preview,
+        protocol=launch.preview_protocol,
+        size=launch.preview_size,
+    )
+    return pictures if pictures and pictures.finished else None
 
 
 def _all_imported() -> None:

@@ -9,18 +9,23 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterable
+from pathlib import Path
 from typing import TextIO
 
-from dream.errors import ALL_MADE, INTERRUPTED, SOME_FAILED, WRONG_LINE
+from dream.errors import ALL_MADE, INTERRUPTED, SOME_FAILED, WRONG_LINE, DreamError
 from dream.events import Cancelled, Event, Failed, Planned, Refused, Saved, Verified
+from dream.graphics import Pictures
 from dream.say import Pace, say
 
 
 class Voice:
     """Shows events, and remembers what the exit status should be."""
 
-    def __init__(self, *, as_json: bool, out: TextIO, err: TextIO) -> None:
-        self._json, self.out, self._err = as_json, out, err
+    def __init__(
+        self, *, as_json: bool, out: TextIO, err: TextIO, pictures: Pictures | None = None
+    ) -> None:
+        """`pictures` shows them on a terminal; None shows paths alone."""
+        self._json, self.out, self._err, self._pictures = as_json, out, err, pictures
         self._pace = Pace()
         self._bar = False
         self.status = ALL_MADE
@@ -40,6 +45,16 @@ class Voice:
         elif (text := say(event)) is not None:
             wanted = self.out if isinstance(event, Saved | Verified) else self._err
             print(text, file=wanted, flush=True)
+            if isinstance(event, Saved) and self._pictures is not None:
+                print(self._picture(self._pictures, event.path), file=self.out, flush=True)
+
+    def _picture(self, pictures: Pictures, path: Path) -> str:
+        """A finished picture as text; the first that cannot be shown says why, and is the last."""
+        try:
+            return pictures.show(path)
+        except DreamError as error:
+            self._pictures = None
+            return str(error)
 
     def _draw(self, bar: str | None) -> None:
         """The progress line, rewritten in place; None wipes it."""

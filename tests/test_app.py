@@ -8,10 +8,14 @@ import sys
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 import dream
-from dream import app, house
+from dream import app, batch, graphics, house
+from dream.events import Saved
 from dream.gallery import LOG_NAME
+from dream.graphics import Pictures
+from dream.request import Request
 from tests.fakes import FakeEngine, fake_shelf
 
 
@@ -105,6 +109,24 @@ def test_a_wrong_setting_names_file_key_and_what_is_allowed(run, tmp_path, toml,
     assert all(word in err for word in says), err
     assert len(err.splitlines()) == 1
     assert run("--help")[0] == 0, "help is there when settings are broken"
+
+
+def test_a_picture_is_shown_on_a_terminal(tmp_path: Path) -> None:
+    out = Terminal()
+    pictures = Pictures(terminal=graphics.Terminal(), screen=lambda: (80, 24))
+    voice = batch.Voice(as_json=False, out=out, err=io.StringIO(), pictures=pictures)
+    Image.new("RGB", (64, 64), (200, 30, 30)).save(tmp_path / "red.png")
+
+    def said(path: Path) -> str:
+        before = len(out.getvalue())
+        voice.show(Saved(path=path, line="red", sha256="", request=Request(prompt="red", seed=1)))
+        return out.getvalue()[before:]
+
+    path, *rows = said(tmp_path / "red.png").rstrip().split("\n")
+    assert path.endswith("red.png  (-S1)")
+    assert len(rows) == 16 and all("\x1b[" in row for row in rows)
+    assert "there is no" in said(tmp_path / "gone.png")
+    assert said(tmp_path / "red.png").count("\n") == 1, "what failed once is not tried again"
 
 
 def test_json_events(run) -> None:
