@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
 import tempfile
+import tomllib
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -15,6 +17,13 @@ from dream.errors import ModelError
 
 if TYPE_CHECKING:
     from tomlkit import TOMLDocument
+
+
+_HEADER = re.compile(
+    r"""^([ \t]*\[[ \t]*models[ \t]*\.[ \t]*)("(?:[^"\\\n]|\\.)*"|'[^'\n]*'|[\w-]+)([ \t]*[].])""",
+    re.MULTILINE,
+)
+"""`[models.NAME]`: what comes before the name, the name as it is spelled, and what closes it."""
 
 
 def say(dirs: Sequence[Path], name: str, values: Mapping[str, Any]) -> Path:
@@ -38,8 +47,43 @@ def say(dirs: Sequence[Path], name: str, values: Mapping[str, Any]) -> Path:
             entry.pop(key, None)
         else:
             entry[key] = _short(value, file.parent) if isinstance(value, Path) else value
-    _write(file, document)
+    _write(file, document.as_string())
     return file
+
+
+def rename(dirs: Sequence[Path], old: str, new: str, path: Path) -> Path:
+    """Call the model at `path` otherwise: its entries keep their places, values and comments; there
+    is one if there was none. The former name goes on being understood. The path of the file that
+    says so. Raises ModelError."""
+    before: list[str] = []
+    for file in (folder / FILE_NAME for folder in dirs):
+        if _has(file, old):
+            before += _read(file)["models"][old].get("formerly", [])
+            _write(file, _renamed(file, old, new))
+    formerly = [name for name in dict.fromkeys([*before, old]) if name != new]
+    return say(dirs, new, {"path": path, "formerly": formerly})
+
+
+def _renamed(file: Path, old: str, new: str) -> str:
+    """The file's text with the model's headers changed, and nothing else; where there are none, as
+    with dotted keys, with the entry moved to the end."""
+    import tomlkit
+
+    document = _read(file)
+    text = document.as_string()
+    key = tomlkit.key(new).as_string()
+
+    def header(found: re.Match[str]) -> str:
+        its = next(iter(tomllib.loads(f"{found[2]} = 0")))
+        return f"{found[1]}{key}{found[3]}" if its == old else found[0]
+
+    changed = _HEADER.sub(header, text)
+    models = document["models"]
+    models[new] = models.pop(old)
+    with suppress(tomllib.TOMLDecodeError):
+        if tomllib.loads(changed) == document.unwrap():
+            return changed
+    return document.as_string()
 
 
 def forget(dirs: Sequence[Path], name: str) -> bool:
@@ -50,7 +94,7 @@ def forget(dirs: Sequence[Path], name: str) -> bool:
             continue
         document = _read(file)
         del document["models"][name]
-        _write(file, document)
+        _write(file, document.as_string())
         found = True
     return found
 
@@ -88,14 +132,14 @@ def _read(file: Path) -> TOMLDocument:
         raise ModelError(f"{file} cannot be read: {error}", "mend it, or move it away") from error
 
 
-def _write(file: Path, document: TOMLDocument) -> None:
+def _write(file: Path, text: str) -> None:
     """Beside its place, and renamed: nobody reads half of it."""
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         handle, aside = tempfile.mkstemp(prefix=f".{file.name}.", dir=file.parent)
         try:
             with os.fdopen(handle, "w", encoding="utf-8") as out:
-                out.write(document.as_string())
+                out.write(text)
                 out.flush()
                 os.fsync(out.fileno())
             Path(aside).chmod(file.stat().st_mode & 0o777 if file.exists() else 0o644)

@@ -5,8 +5,9 @@
     default = true
 
 The file may stand in every models folder; for one model, the first folder's word wins, key by key.
-A model that lies elsewhere is named by its `path`, which is relative to the file's folder. A broken
-entry is complained about and left out; the rest is used.
+A model that lies elsewhere is named by its `path`, which is relative to the file's folder. What it
+was called before, `formerly`, is understood on: old logs hold it. A broken entry is complained
+about and left out; the rest is used.
 """
 
 from __future__ import annotations
@@ -48,13 +49,13 @@ VALUES: Mapping[str, Kind[Any]] = {
     "family": text("NAME", "a family of models, such as sd1"),
     "multiple": whole(1, 256),
     "prediction": choice("epsilon", "v_prediction"),
-    "vae": text("NAME", "the name or path of a VAE"),
+    "vae": text("NAME", "the name or path of a VAE", completes="vae"),
     "ema": TRUTH,
     **{name: FLAGS[name].kind for name in _SAME_AS_ON_A_LINE},
 }
 """The keys that card.toml and models.toml share, and what each takes."""
 
-BESIDES = ("path", "default")
+BESIDES = ("path", "default", "formerly")
 """The keys of models.toml alone."""
 
 
@@ -85,7 +86,8 @@ def checked(table: Mapping[str, Any], where: str, complain: Complain) -> dict[st
 
 def read_entries(dirs: Sequence[Path], complain: Complain) -> dict[str, dict[str, Any]]:
     """What the models.toml files say: model name → checked values, and maybe `default`: True and
-    `path`: where the model lies, a Path."""
+    `path`: where the model lies, a Path, and `formerly`: what it was called before, a tuple of
+    names."""
     entries: dict[str, dict[str, Any]] = {}
     for folder in dirs:
         path = folder / FILE_NAME
@@ -117,7 +119,16 @@ def _entry(table: object, folder: Path, where: str, complain: Complain) -> dict[
     entry = checked(values, where, complain) | ({"default": True} if default else {})
     if "path" in table and (path := _path(table["path"], folder, where, complain)):
         entry["path"] = path
+    if formerly := _names(table.get("formerly", []), where, complain):
+        entry["formerly"] = formerly
     return entry
+
+
+def _names(said: object, where: str, complain: Complain) -> tuple[str, ...]:
+    if isinstance(said, list) and all(isinstance(name, str) for name in said):
+        return tuple(said)
+    complain(f"{where}: formerly = {said!r}, but it takes a list of names")
+    return ()
 
 
 def _path(said: object, folder: Path, where: str, complain: Complain) -> Path | None:

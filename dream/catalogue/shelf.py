@@ -30,11 +30,13 @@ class Shelf:
     def model(self, name_or_path: str) -> ModelCard:
         """The model of that name, or the folder or file at that path (`~` is expanded).
 
-        Raises ModelError, with near names and where it looked; or what a file is instead.
+        What it was called before is understood too. Raises ModelError, with near names and where
+        it looked; or what a file is instead.
         """
         places = self.places()
-        if name_or_path in places:
-            return self._card(name_or_path, places[name_or_path], _ignore)
+        name = name_or_path if name_or_path in places else self._now(name_or_path)
+        if name in places:
+            return self._card(name, places[name], _ignore)
         path = _as_path(name_or_path)
         if name_or_path and (_is_file(path / INDEX) or _is_file(path)):
             return self._card(self._name_of(path, places), path, _ignore)
@@ -49,7 +51,12 @@ class Shelf:
         models.toml names goes before what is merely found."""
         entries = read_entries(self.models_dirs, _ignore)
         listed = {name: entry["path"] for name, entry in entries.items() if "path" in entry}
-        return {**find_models(self.models_dirs), **listed}
+        found = find_models(self.models_dirs)
+        for name in listed:
+            for old in entries[name].get("formerly", ()):
+                if old in found and found[old].samefile(listed[name]):
+                    del found[old]
+        return {**found, **listed}
 
     def vae(self, name_or_path: str) -> Path:
         """The VAE of that name, or at that path. Raises ModelError, with near names."""
@@ -74,7 +81,7 @@ class Shelf:
         places = self.places()
         entries = read_entries(self.models_dirs, _ignore)
         chosen = [name for name in entries if "default" in entries[name] and name in places]
-        for name in (*chosen, SHIPPED, *sorted(places)):
+        for name in (*chosen, SHIPPED, self._now(SHIPPED), *sorted(places)):
             if name in places:
                 return name
         raise ModelError(
@@ -126,6 +133,11 @@ class Shelf:
             if name not in named
         ]
         return tuple(dict.fromkeys(heard))
+
+    def _now(self, old: str) -> str:
+        """What the model of that former name is called today; empty if there is none."""
+        entries = read_entries(self.models_dirs, _ignore)
+        return next((name for name in entries if old in entries[name].get("formerly", ())), "")
 
     def _card(self, name: str, path: Path, complain: Complain) -> ModelCard:
         card = read_model(name, path, complain)

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from dream.catalogue import Shelf
-from dream.catalogue.edit import forget, say
+from dream.catalogue.edit import forget, rename, say
 from dream.errors import ModelError
 from tests.catalogue.conftest import MakeModel
 
@@ -125,3 +125,61 @@ def test_averages_are_asked_for_only_where_a_file_has_them(
     assert "ema = true, but" in shelf.complaints()[0] and not shelf.model("some").ema
     file.write_text("[models.some]\nema = 1\n", "utf-8")
     assert shelf.complaints()[0].endswith("ema = 1, but it takes true or false")
+
+
+@pytest.mark.parametrize("new", ["better", "a b.c"])
+def test_a_model_is_called_otherwise_and_understood_by_its_former_name(
+    tmp_path: Path, make_model: MakeModel, new: str
+) -> None:
+    make_model(tmp_path / "some")
+    file = tmp_path / "models.toml"
+    file.write_text(BY_HAND, "utf-8")
+    assert rename((tmp_path,), "some", new, tmp_path / "some") == file
+    shelf = Shelf((tmp_path,))
+    header = "[models.better]" if new == "better" else '[models."a b.c"]'
+    told = 'path = "some"\nformerly = ["some"]\n'
+    expected = BY_HAND.replace("[models.some]", header).replace("true\n", f"true\n{told}")
+    assert file.read_text("utf-8") == expected
+    assert [card.name for card in shelf.models()] == [new] == [shelf.default()]
+    assert shelf.model("some") == shelf.model(new) == shelf.model(str(tmp_path / "some"))
+    assert shelf.model("some").steps == 5
+    rename((tmp_path,), new, "third", tmp_path / "some")
+    assert {shelf.model(name).name for name in ("some", new, "third")} == {"third"}
+    rename((tmp_path,), "third", "some", tmp_path / "some")
+    assert [card.name for card in shelf.models()] == ["some"]
+    assert shelf.model("third").name == "some" and shelf.complaints()[1:] == ()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[models]\nsome.steps = 5 # quick\n",
+        "[models]\nsome = {steps = 5} # quick\n",
+        "[models.other]\n[else]\n[ models . 'some' ]\nsteps = 5 # quick\n",
+        '[models.other]\ndescription = """\n[models.some]\n"""\n[models.some]\nsteps = 5 # quick\n',
+    ],
+)
+def test_however_an_entry_is_written_it_is_renamed(
+    tmp_path: Path, make_model: MakeModel, text: str
+) -> None:
+    make_model(tmp_path / "some")
+    (tmp_path / "models.toml").write_text(text, "utf-8")
+    rename((tmp_path,), "some", "better", tmp_path / "some")
+    card = Shelf((tmp_path,)).model("some")
+    assert (card.name, card.steps) == ("better", 5)
+    written = (tmp_path / "models.toml").read_text("utf-8")
+    assert "# quick" in written and ('"""\n[models.some]\n"""' in written) == ('"""' in text)
+
+
+def test_a_former_name_is_no_other_model_s(tmp_path: Path, make_model: MakeModel) -> None:
+    """Another model that comes to be called so is itself; a list that is none is complained of."""
+    make_model(tmp_path / "some")
+    rename((tmp_path,), "some", "better", tmp_path / "some")
+    (tmp_path / "some").rename(tmp_path / "moved")
+    make_model(tmp_path / "some")
+    say((tmp_path,), "better", {"path": tmp_path / "moved"})
+    shelf = Shelf((tmp_path,))
+    assert [card.name for card in shelf.models()] == ["better", "moved", "some"]
+    assert shelf.model("some").path == tmp_path / "some"
+    (tmp_path / "models.toml").write_text('[models.some]\nformerly = "x"\n', "utf-8")
+    assert "takes a list of names" in shelf.complaints()[0]
