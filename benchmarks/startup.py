@@ -22,7 +22,8 @@ from benchmarks.abab import HEAD, compare
 
 GOAL = 1.2
 PATIENCE = 120.0
-OURS = ["-m", "dream"]
+OURS = ["-c", "import sys; from dream.__main__ import main; sys.exit(main())"]
+"""What the installed command is."""
 BARE = ["-c", "from prompt_toolkit import PromptSession; PromptSession().prompt('dream> ')"]
 ROOT = Path(__file__).resolve().parents[1]
 

@@ -8,7 +8,6 @@ only a log has there: a prompt in quotes, the web page's JSON, a !command, or, a
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -100,6 +99,8 @@ def from_web(text: str) -> str | None:
     """The JSON of dream_web_log.txt as the line one would type; None if it is something else."""
     if not text.startswith("{"):
         return None
+    import json  # few lines need it, and every start would wait for it
+
     try:
         said = json.loads(text)
     except (ValueError, RecursionError):
