@@ -22,6 +22,8 @@ class Given:
     """RGB, of the recipe's size."""
     mask: Image.Image | None = None
     """L, of the same size: 255 is painted, 0 is kept."""
+    depth: torch.Tensor | None = None
+    """(1, 1, h, w), for models that paint by it: the greater, the nearer; None is all the same."""
     facts: Mapping[str, str] = field(default_factory=dict)
     """SHA-256 of the files they come from, by the recipe's field."""
 

@@ -25,7 +25,7 @@ def job(loaded: Loaded, recipe: Recipe, given: Given, source: torch.Generator) -
         pipe=from_a_picture(loaded),
         arguments={
             "image": given.image,
-            "strength": share(walked, recipe.steps),
+            "strength": share(walked, recipe.steps, up=drawn is None),
             "width": recipe.width,
             "height": recipe.height,
             "num_inference_steps": recipe.steps,

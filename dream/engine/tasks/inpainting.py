@@ -41,7 +41,7 @@ def job(loaded: Loaded, recipe: Recipe, given: Given, source: torch.Generator) -
     arguments: dict[str, Any] = {
         "image": image,
         "mask_image": squares,
-        "strength": share(walked, recipe.steps),
+        "strength": share(walked, recipe.steps, up=drawn is None),
         "width": recipe.width,
         "height": recipe.height,
         "num_inference_steps": recipe.steps,

@@ -6,7 +6,7 @@ As in InvokeAI and diffusers, `-s 30 -f 0.5` are the last 15 of 30 steps.
 
 from __future__ import annotations
 
-from math import floor, nextafter
+from math import floor
 
 from dream.recipe import Recipe
 
@@ -16,11 +16,9 @@ def steps_of(recipe: Recipe) -> int:
     return max(1, floor(recipe.steps * (recipe.strength or 1) + 1e-9))
 
 
-def share(walked: int, steps: int) -> float:
-    """The strength that every pipeline of diffusers counts as `walked` of `steps`.
-
-    Some round steps * strength down and some up, and 49 * (1 / 49) is not 1.
-    """
-    near = walked / steps
-    candidates = (near, nextafter(near, 1), nextafter(near, 0))
-    return next((s for s in candidates if steps * s == walked), near)
+def share(walked: int, steps: int, *, up: bool = False) -> float:
+    """The strength that a pipeline of diffusers counts as `walked` of `steps`: those with a UNet
+    round steps * strength down, those without round it `up`; and 49 * (1 / 49) is not 1."""
+    if walked == steps:
+        return 1
+    return (walked + (-0.5 if up else 0.5)) / steps

@@ -1,0 +1,275 @@
+"""Pictures from pictures, through real pipelines with random weights: everything but meaning."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from diffusers import DDIMScheduler, StableDiffusionImg2ImgPipeline
+from PIL import Image, ImageDraw
+
+from dream.catalogue import Shelf
+from dream.engine import open_painter
+from dream.engine.base import Machine, Progress, Stopped
+from dream.engine.noise import generator
+from dream.engine.painter import Painter
+from dream.engine.tasks import Given, task_for
+from dream.engine.tasks.inpainting import in_squares
+from dream.engine.tasks.walk import share, steps_of
+from dream.errors import InputError, ModelError
+from dream.events import Note
+from dream.inputs import fingerprint
+from dream.picture import Picture
+from dream.samplers import SAMPLERS
+from tests.random_layouts import make_layout
+from tests.recipes import recipe
+
+LAYOUTS = ("sd1-inpainting", "sd2-depth", "sdxl", "refiner")
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """A picture, the same with a transparent hole, and masks, as files; 80x64."""
+    folder = tmp_path_factory.mktemp("inputs")
+    values = np.random.default_rng(0).integers(0, 255, (8, 10, 3), np.uint8)
+    image = Image.fromarray(values).resize((80, 64), Image.Resampling.BICUBIC)
+    mask = Image.new("L", image.size, 255)
+    ImageDraw.Draw(mask).ellipse((19, 11, 57, 45), fill=0)
+    hole = image.copy()
+    hole.putalpha(mask)
+    white = Image.new("L", image.size, 255)
+    made = {"image": image, "mask": mask, "hole": hole, "white": white}
+    for name, one in made.items():
+        one.save(folder / f"{name}.png")
+    return {name: str(folder / f"{name}.png") for name in made}
+
+
+@pytest.fixture(scope="module")
+def layouts(tmp_path_factory: pytest.TempPathFactory) -> Painter:
+    folder = tmp_path_factory.mktemp("layouts")
+    for layout in LAYOUTS:
+        make_layout(layout).save_pretrained(folder / layout)
+    return open_painter(Shelf([folder]).model, Machine(max_loaded_models=len(LAYOUTS)))
+
+
+def paint(painter: Painter, **changes: Any) -> tuple[Picture, list[Any]]:
+    told: list[Any] = []
+    usual = {"width": 80, "height": 64, "strength": 0.5, "steps": 6, "mask_blur": 0}
+    return painter.paint(recipe(**usual | changes), told.append), told
+
+
+def pixels(path: str) -> Any:
+    with Image.open(path) as image:
+        return np.asarray(image.convert("RGB"), np.int16)
+
+
+def changed(picture: Picture, path: str) -> Any:
+    """Where pixels are others than in a file: an array of booleans."""
+    return (np.asarray(picture.image, np.int16) != pixels(path)).any(2)
+
+
+@pytest.mark.parametrize("sampler", SAMPLERS)
+def test_every_sampler_walks_the_end_of_its_way_and_again(
+    painter: Painter, files: dict[str, str], sampler: str
+) -> None:
+    first, told = paint(painter, sampler=sampler, init_img=files["image"])
+    again, _ = paint(painter, sampler=sampler, init_img=files["image"])
+    assert first.sha256 == again.sha256
+    assert [h.step for h in told if isinstance(h, Progress)] == [1, 2, 3]
+    assert {h.steps for h in told if isinstance(h, Progress)} == {3}
+    assert np.asarray(first.image).std() > 10
+
+
+@pytest.mark.parametrize("sampler", ["ddim", "k_heun", "plms", "dpmpp_2m_karras", "lcm"])
+def test_every_kind_of_sampler_stays_inside_the_mask(
+    painter: Painter, files: dict[str, str], sampler: str
+) -> None:
+    said = {"sampler": sampler, "init_img": files["image"], "init_mask": files["mask"]}
+    picture, told = paint(painter, **said)
+    outside = pixels(files["mask"])[..., 0] == 255
+    where = changed(picture, files["image"])
+    assert not where[outside].any(), "outside the mask not one pixel differs"
+    assert where[~outside].mean() > 0.9
+    assert [h.step for h in told if isinstance(h, Progress)] == [1, 2, 3]
+
+
+def test_it_is_what_diffusers_makes_of_the_same_noise(
+    painter: Painter, random_models: Path, files: dict[str, str]
+) -> None:
+    ours, _ = paint(painter, init_img=files["image"], negative="blue")
+    pipe = StableDiffusionImg2ImgPipeline.from_pretrained(
+        random_models / "random", safety_checker=None
+    )
+    pipe.to(memory_format=torch.channels_last)
+    pipe.scheduler = DDIMScheduler.from_config(pipe.scheduler.config, clip_sample=False)
+    pipe.set_progress_bar_config(disable=True)
+    source = generator(42)
+    torch.randn(1, 4, 8, 10, generator=source)
+    picture = pipe.image_processor.preprocess(Image.open(files["image"]))
+    latents = pipe.vae.encode(picture).latent_dist.sample(source) * pipe.vae.config.scaling_factor
+    theirs = pipe(
+        "a red circle",
+        negative_prompt="blue",
+        image=latents.detach(),
+        strength=0.5,
+        generator=generator(42),
+        num_inference_steps=6,
+        guidance_scale=5.0,
+    ).images[0]
+    assert abs(np.asarray(ours.image, int) - np.asarray(theirs, int)).max() <= 1
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_every_family_paints_from_a_picture(
+    layouts: Painter, files: dict[str, str], layout: str
+) -> None:
+    near, _ = paint(layouts, model=layout, init_img=files["image"], strength=0.2)
+    far, _ = paint(layouts, model=layout, init_img=files["image"], strength=1)
+    assert near.image.size == (80, 64) and near.sha256 != far.sha256
+
+
+@pytest.mark.parametrize("layout", ["sd1-inpainting", "sdxl", "refiner"])
+@pytest.mark.parametrize("strength", [0.5, 1])
+def test_every_family_paints_inside_a_mask(
+    layouts: Painter, files: dict[str, str], layout: str, strength: float
+) -> None:
+    said = {"model": layout, "init_img": files["image"], "strength": strength}
+    picture, _ = paint(layouts, init_mask=files["mask"], **said)
+    outside = pixels(files["mask"])[..., 0] == 255
+    where = changed(picture, files["image"])
+    assert not where[outside].any() and where[~outside].mean() > 0.9
+
+
+def test_a_model_that_needs_something_besides_refuses_a_mask(
+    layouts: Painter, files: dict[str, str]
+) -> None:
+    with pytest.raises(ModelError, match="sd2-depth cannot paint inside a mask"):
+        paint(layouts, model="sd2-depth", init_img=files["image"], init_mask=files["mask"])
+
+
+def test_there_is_no_second_copy(painter: Painter, files: dict[str, str]) -> None:
+    loaded = painter.load("random", lambda happening: None)
+    image = Image.open(files["image"]).convert("RGB")
+    for mask in (None, Image.new("L", image.size, 255)):
+        asked, given = recipe(width=80, height=64, strength=0.5), Given(image=image, mask=mask)
+        job = task_for(asked, given).job(loaded, asked, given, generator(1))
+        for name, part in loaded.pipe.components.items():
+            assert getattr(job.pipe, name) is part
+
+
+def test_transparency_is_a_mask_and_a_mask_goes_before_it(
+    painter: Painter, files: dict[str, str]
+) -> None:
+    by_alpha, _ = paint(painter, init_img=files["hole"])
+    by_mask, _ = paint(painter, init_img=files["image"], init_mask=files["mask"])
+    assert by_alpha.sha256 == by_mask.sha256
+    outside = pixels(files["mask"])[..., 0] == 255
+    said = {"init_img": files["hole"], "init_mask": files["white"], "invert_mask": True}
+    everywhere, _ = paint(painter, **said)
+    assert changed(everywhere, files["image"])[outside].mean() > 0.9
+    other_way, _ = paint(painter, init_img=files["hole"], invert_mask=True)
+    assert not changed(other_way, files["image"])[~outside].any()
+    assert changed(other_way, files["image"])[outside].mean() > 0.9
+
+
+def test_a_mask_of_nothing_is_refused(painter: Painter, files: dict[str, str]) -> None:
+    with pytest.raises(InputError, match=r"white\.png leaves nothing to paint.*--invert_mask"):
+        paint(painter, init_img=files["image"], init_mask=files["white"])
+
+
+def test_forgetting_what_the_mask_covers(painter: Painter, files: dict[str, str]) -> None:
+    said = {"init_img": files["image"], "init_mask": files["mask"], "strength": 0.3}
+    kept, half, none = (paint(painter, inpaint_replace=r, **said)[0] for r in (0, 0.5, 1))
+    assert len({kept.sha256, half.sha256, none.sha256}) == 3
+    outside = pixels(files["mask"])[..., 0] == 255
+    assert not changed(none, files["image"])[outside].any()
+
+
+def test_the_painting_fades_in_inside_the_edge(painter: Painter, files: dict[str, str]) -> None:
+    said = {"init_img": files["image"], "init_mask": files["mask"]}
+    sharp, soft = (paint(painter, mask_blur=blur, **said)[0] for blur in (0, 8))
+    outside = pixels(files["mask"])[..., 0] == 255
+    assert not changed(soft, files["image"])[outside].any()
+    difference = [
+        abs(np.asarray(p.image, int) - pixels(files["image"])).sum(2) for p in (sharp, soft)
+    ]
+    edge = np.zeros_like(outside)
+    edge[26:30, 19:22] = True
+    assert difference[1][edge].mean() < 0.6 * difference[0][edge].mean()
+    assert (difference[0][28, 38] == difference[1][28, 38]).all(), "in the middle all is painted"
+
+
+def test_a_picture_of_another_size_is_scaled_and_cut(painter: Painter, tmp_path: Path) -> None:
+    wide = Image.new("RGB", (300, 100), "blue")
+    wide.paste("red", (100, 0, 200, 100))
+    wide.save(tmp_path / "wide.png")
+    mask = Image.new("L", (30, 10), 0)
+    mask.paste(255, (10, 0, 20, 10))
+    mask.save(tmp_path / "mask.png")
+    said = {"init_img": str(tmp_path / "wide.png"), "init_mask": str(tmp_path / "mask.png")}
+    picture, _ = paint(painter, width=64, height=64, invert_mask=True, **said)
+    assert picture.image.size == (64, 64)
+    with pytest.raises(InputError, match="nothing to paint"):
+        paint(painter, width=64, height=64, **said)  # what it would paint was cut off
+
+
+def test_the_facts_name_the_files_and_notes_tell_of_films(painter: Painter, tmp_path: Path) -> None:
+    film = tmp_path / "film.gif"
+    frames = [Image.new("RGB", (80, 64), colour) for colour in ("red", "blue")]
+    frames[0].save(film, save_all=True, append_images=frames[1:])
+    picture, told = paint(painter, init_img=str(film))
+    assert picture.facts["init_img"] == fingerprint(film)
+    assert [h.text for h in told if isinstance(h, Note)] == [
+        f"{film} has 2 frames: the first is taken"
+    ]
+
+
+def test_half_precision_paints_from_pictures_too(
+    random_models: Path, files: dict[str, str]
+) -> None:
+    half = open_painter(Shelf([random_models]).model, Machine(precision="bfloat16"))
+    for more in ({}, {"init_mask": files["mask"]}, {"strength": 1.0, "init_mask": files["mask"]}):
+        picture, _ = paint(half, init_img=files["image"], **more)
+        assert np.asarray(picture.image).std() > 10
+
+
+def test_it_is_given_up_within_a_step_and_seen_on_the_way(
+    random_models: Path, files: dict[str, str]
+) -> None:
+    painter = open_painter(Shelf([random_models]).model, Machine(previews=True))
+    told: list[Any] = []
+
+    def tell(happening: Any) -> None:
+        told.append(happening)
+        if isinstance(happening, Progress):
+            raise Stopped
+
+    asked = recipe(width=80, height=64, steps=6, strength=0.5, init_img=files["image"])
+    with pytest.raises(Stopped):
+        painter.paint(asked, tell)
+    (step,) = [happening for happening in told if isinstance(happening, Progress)]
+    assert step.preview is not None
+    assert painter.paint(asked, told.append).sha256 == painter.paint(asked, told.append).sha256
+
+
+def test_every_pipeline_counts_the_same_steps() -> None:
+    for steps in range(1, 1001):
+        for walked in {1, steps // 3 or 1, steps // 2 or 1, steps - 1 or 1, steps}:
+            down, up = share(walked, steps), share(walked, steps, up=True)
+            assert min(int(steps * down), steps) == walked
+            assert steps - int(max(steps - steps * up, 0)) == walked
+    assert [steps_of(recipe(steps=s, strength=f)) for s, f in ((50, 0.58), (10, 0.01), (9, 1))] == [
+        29,
+        1,
+        9,
+    ]
+
+
+def test_squares_that_a_mask_touches_are_painted_whole() -> None:
+    mask = Image.new("L", (24, 16), 0)
+    mask.putpixel((8, 7), 255)
+    grown = in_squares(mask, 8)
+    assert grown.getbbox() == (8, 0, 16, 8) and grown.getextrema() == (0, 255)

@@ -1,0 +1,53 @@
+"""Masks: what a file means by black, white and transparent, and edges that fade."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from dream.inputs import feathered, fitted, inverted, mask_of, mask_of_alpha, open_picture
+
+
+def test_black_or_transparent_is_painted(tmp_path: Path) -> None:
+    image = Image.new("LA", (4, 1), (255, 255))
+    for x, pixel in enumerate([(0, 255), (255, 255), (255, 0), (90, 255)]):
+        image.putpixel((x, 0), pixel)
+    image.save(tmp_path / "mask.png")
+    opened = open_picture(tmp_path / "mask.png")
+    assert opened.alpha is not None
+    assert mask_of(opened).tobytes() == bytes([255, 0, 255, 255])
+    assert mask_of_alpha(opened.alpha).tobytes() == bytes([0, 0, 255, 0])
+    assert inverted(mask_of(opened)).tobytes() == bytes([0, 255, 0, 0])
+
+
+def test_scaling_covers_and_cuts_equally() -> None:
+    image = Image.new("RGB", (300, 100), "blue")
+    image.paste("red", (100, 0, 200, 100))
+    cut = fitted(image, 64, 64)
+    assert cut.size == (64, 64)
+    assert cut.getpixel((32, 32)) == (255, 0, 0) and (np.asarray(cut)[..., 0] > 200).mean() > 0.9
+    assert fitted(image, 300, 100) is image
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(0, 2**32 - 1), st.integers(0, 9), st.floats(0, 1))
+def test_a_fading_edge_never_leaves_the_mask(seed: int, blur: int, share: float) -> None:
+    values = np.random.default_rng(seed).random((5, 7)) < share
+    mask = Image.fromarray(values.astype(np.uint8) * 255, "L").resize((28, 20), 0)
+    soft, hard = np.asarray(feathered(mask, blur)), np.asarray(mask)
+    assert (soft[hard == 0] == 0).all()
+    assert (soft[hard == 255] > 0).all(), "a thin line is painted too, if faintly"
+    if share == 1:
+        assert (soft == 255).all(), "the picture's own edge is none of the mask"
+
+
+def test_it_reaches_the_full_after_so_many_pixels() -> None:
+    mask = Image.new("L", (40, 9), 0)
+    mask.paste(255, (10, 0, 40, 9))
+    row = np.asarray(feathered(mask, 4))[4]
+    assert row[9] == 0 and row[14] == 255
+    assert list(row[10:14]) == sorted(row[10:14]) and row[10] == 255 // 5
