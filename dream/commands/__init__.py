@@ -3,14 +3,17 @@
 A new command is a function in the file of its family and a row here.
 """
 
-from dream.commands.act import RECALL, act, find, is_command, takes_turn
-from dream.commands.arrivals import import_model, import_models_yaml
-from dream.commands.base import Command, Context, Edit, Line, Look, Page
+from dream.commands.act import RECALL, act, asked, find, is_command, takes_turn
+from dream.commands.arrivals import IMPORT_OPTIONS, import_model, import_models_yaml
+from dream.commands.asking import ask_about_import
+from dream.commands.base import Asking, Command, Context, Edit, Line, Look, Page
+from dream.commands.editing import EDIT_OPTIONS, edit_model
 from dream.commands.explain import explain, topics
 from dream.commands.files import fetch, replay, verify
 from dream.commands.models import (
+    FILES,
+    ask_about_deletion,
     del_model,
-    edit_model,
     models,
     optimize_model,
     switch,
@@ -73,10 +76,12 @@ COMMANDS = (
     ),
     Command(
         "!import_model",
-        "WHAT [--name N] [--description “…”]",
+        "WHAT [--name N] [--description “…”] [--ema] [--all]",
         "a model from a file, a folder, a URL or owner/name on the hub, into models.toml",
         import_model,
         "file",
+        options=IMPORT_OPTIONS,
+        asks=ask_about_import,
         waits=True,
     ),
     Command(
@@ -96,10 +101,11 @@ COMMANDS = (
     ),
     Command(
         "!edit_model",
-        "NAME FIELD VALUE",
-        "say something of a model in models.toml: its steps, its description …",
+        "NAME [--FIELD VALUE …] [--name NEW]",
+        "say something of a model in models.toml: its steps, its description, another name",
         edit_model,
         "model",
+        options=EDIT_OPTIONS,
     ),
     Command(
         "!del_model",
@@ -107,6 +113,8 @@ COMMANDS = (
         "take a model out of models.toml; with --files, delete it from its models folder",
         del_model,
         "model",
+        options={FILES: None},
+        asks=ask_about_deletion,
     ),
     Command("!history", "[N]", "the last N lines that were entered, numbered", history),
     Command("!search", "WORDS", "the lines entered before that hold all these words", search),
@@ -128,6 +136,7 @@ COMMANDS = (
 __all__ = [
     "COMMANDS",
     "RECALL",
+    "Asking",
     "Command",
     "Context",
     "Edit",
@@ -135,6 +144,7 @@ __all__ = [
     "Look",
     "Page",
     "act",
+    "asked",
     "find",
     "is_command",
     "takes_turn",

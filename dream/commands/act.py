@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from contextlib import suppress
 
-from dream.commands.base import Command, Context, Edit
+from dream.commands.base import Asking, Command, Context, Edit
 from dream.errors import BadLine, DreamError
 from dream.events import Events, Note, Refused
 from dream.line import is_skipped, read_log_line
@@ -56,6 +57,16 @@ def takes_turn(context: Context, line: str) -> bool:
     except DreamError:
         return False
     return sweep.count <= MANY or sweep.first.yes
+
+
+def asked(context: Context, line: str) -> Asking:
+    """What the person who entered a line is asked before it is done; mostly nothing, and then the
+    result is the line itself. What is wrong with it is said when it is done."""
+    name, _, argument = line.strip().partition(" ")
+    with suppress(DreamError):
+        if is_command(name) and (asks := find(context.commands, name).asks):
+            return (yield from asks(context, argument.strip()))
+    return (line,)
 
 
 def ask_first(context: Context, line: str) -> Events[bool]:

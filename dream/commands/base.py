@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Generator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from dream.errors import BadLine
 from dream.events import Event, Events
+from dream.flags import Kind
 from dream.line import words
 from dream.queue import Queue
 from dream.studio import Studio
@@ -60,6 +61,21 @@ class Context:
     """Where lines wait for their turn; None where each is made when it is entered."""
 
 
+@dataclass(frozen=True)
+class Question:
+    """What a person at a terminal is asked before a command is done."""
+
+    text: str
+    default: str = ""
+    """The answer that lies ready."""
+    about: tuple[Line, ...] = ()
+    """Said before it."""
+
+
+Asking = Generator[Question, str, tuple[str, ...]]
+"""Questions out, answers in; its result is the lines to do in place of the one that was entered,
+which say it all. May raise DreamError."""
+
 Run = Callable[[Context, str], Events[None]]
 """What a command does: the words after its name in, events out. May raise DreamError."""
 
@@ -78,6 +94,10 @@ class Command:
     completes: str = ""
     """What its first word is: "file", "picture", "topic" (a switch or a command), "setting" (a
     switch's name, then its value), or nothing."""
+    options: Mapping[str, Kind[Any] | None] = field(default_factory=dict)
+    """Switches of its own, and the kind of value each takes, if any."""
+    asks: Callable[[Context, str], Asking] | None = None
+    """Asks for what is missing in the words after its name. Only where somebody can answer."""
     waits: bool = False
     """Whether it takes its turn among the pictures: it makes some, or decides about the later
     ones. The others are done at once, whatever is being made."""

@@ -6,40 +6,60 @@ import shutil
 from contextlib import closing, suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from dream.catalogue import Shelf
 from dream.catalogue.cards import ModelCard
-from dream.catalogue.edit import forget, say
-from dream.catalogue.entries import BESIDES, VALUES
+from dream.catalogue.edit import forget
 from dream.catalogue.places import shipped_models, writable_dir
-from dream.commands.base import Context, Edit, Line, Page
+from dream.commands.base import Asking, Context, Line, Page, Question
 from dream.errors import BadLine, DreamError, ModelError
 from dream.events import Events, Loading, Note, Refused
 from dream.line import words
-from dream.line.words import spell
+from dream.line.words import spell, spell_apart
 from dream.request import NO_VAE
 from dream.studio import Studio
 
 NOTHING = NO_VAE
 """What takes a value away."""
 
+FILES = "--files"
+"""Says to !del_model that the files go too."""
+
 
 def models(context: Context, argument: str) -> Events[None]:
-    """!models: every model, whether it is in memory, and what is wrong with models.toml."""
+    """!models: every model, `*` before the one that paints; whether it is in memory, its family,
+    its size on disk; and what is wrong with models.toml."""
     studio = context.studio
-    loaded, active = studio.engine.loaded(), active_model(studio)
-    lines: list[Line] = [_row(card, active, card.name in loaded) for card in studio.shelf.models()]
+    loaded, active = _in_memory(studio), active_model(studio)
+    cards = studio.shelf.models()
+    rows = [_row(card, active, card.name in loaded) for card in cards]
+    wide = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines: list[Line] = [
+        (
+            f"{'*' if card.name == active else ' '} {card.name}",
+            f"{state:{wide[0]}}  {family:{wide[1]}}  {size:>{wide[2]}}  {words}".rstrip(),
+        )
+        for card, (state, family, size, words) in zip(cards, rows, strict=True)
+    ]
     complaints = studio.shelf.complaints()
     yield Page(lines=(*lines, *(f"  ! {complaint}" for complaint in complaints)))
 
 
-def _row(card: ModelCard, active: str, loaded: bool) -> Line:
+def _row(card: ModelCard, active: str, loaded: bool) -> tuple[str, str, str, str]:
     state = "in memory" if loaded else "not loaded"
-    if card.name == active:
-        state = "active" if loaded else "active, not loaded"
-    words = [state, card.family, size_of(bytes_on_disk(card.path)), card.description]
-    return f"{'*' if card.name == active else ' '} {card.name}", "  ".join(filter(None, words))
+    if loaded and card.name == active:
+        state = "active"
+    family = f"{card.family} ema" if card.ema else card.family
+    return state, family, size_of(bytes_on_disk(card.path)), card.description
+
+
+def _in_memory(studio: Studio) -> set[str]:
+    """The names of the models in memory, as they are called today."""
+    names = set()
+    for name in studio.engine.loaded():
+        with suppress(DreamError):
+            names.add(studio.shelf.model(name).name)
+    return names
 
 
 def switch(context: Context, argument: str) -> Events[None]:
@@ -77,57 +97,15 @@ def vae(context: Context, argument: str) -> Events[None]:
     yield Note(text=f"{name if name != NOTHING else 'each model with its own VAE'} from now on")
 
 
-def edit_model(context: Context, argument: str) -> Events[None]:
-    """!edit_model NAME FIELD VALUE…: say something of a model in models.toml."""
-    shelf = context.studio.shelf
-    said = list(words(argument))
-    if len(said) < 3:
-        raise BadLine(f"!edit_model takes NAME FIELD VALUE; the fields are {_fields()}")
-    name = listed_name(shelf, said[0].text)
-    field = said[1].text
-    text = said[2].text if len(said) == 3 else argument[said[2].start :].strip()
-    file = say(shelf.models_dirs, name, {field: _value(field, text)})
-    yield Note(text=f"{file}: {name}'s {field} is {text}")
-
-
-def _value(field: str, text: str) -> Any:
-    """What models.toml gets. Raises BadLine."""
-    if field not in (*VALUES, *BESIDES):
-        raise BadLine(f"“{field}” is not said of a model; the fields are {_fields()}")
-    if text == NOTHING:
-        return None
-    if field == "default":
-        if text not in ("true", "false"):
-            raise BadLine(f"default takes true or false, not “{text}”")
-        return text == "true" or None
-    if field == "path":
-        path = Path(text).expanduser().absolute()
-        if not path.exists():
-            raise BadLine(f"nothing lies at {path}")
-        return path
-    try:
-        return VALUES[field].read([text])
-    except ValueError:
-        raise BadLine(f"{field} takes {VALUES[field].means}, not “{text}”") from None
-
-
-def _fields() -> str:
-    return " ".join((*VALUES, *BESIDES))
-
-
 def del_model(context: Context, argument: str) -> Events[None]:
     """!del_model NAME [--files]: forget what models.toml says of a model; with --files, and only
     in the models folders, delete its files too."""
-    studio, shelf = context.studio, context.studio.shelf
-    said = [word.text for word in words(argument)]
-    files = "--files" in said
-    name = listed_name(shelf, one_name(" ".join(w for w in said if w != "--files"), "!del_model"))
-    path = shelf.places()[name]
-    if name == active_model(studio):
-        raise ModelError(f"{name} is the model that paints", "!switch to another one first")
+    shelf = context.studio.shelf
+    name, path, files = _to_delete(context.studio, argument)
     inside = _is_ours(path, shelf)
     if files:
-        _delete(name, path, inside)
+        _check_deletable(name, path, inside)
+        _delete(path)
         forget(shelf.models_dirs, name)
         yield Note(text=f"{name} is gone, and {path} too")
         return
@@ -135,7 +113,33 @@ def del_model(context: Context, argument: str) -> Events[None]:
         yield Note(text=f"models.toml says nothing of {name} any more; {path} stays")
     if inside:
         yield Note(text=f"the same with --files deletes {path} ({size_of(bytes_on_disk(path))})")
-        yield Edit(text=f"!del_model {spell(name)} --files")
+
+
+def ask_about_deletion(context: Context, argument: str) -> Asking:
+    """Before files are deleted, their person says yes to it. Raises what the command raises."""
+    name, path, files = _to_delete(context.studio, argument)
+    inside = _is_ours(path, context.studio.shelf)
+    if files:
+        _check_deletable(name, path, inside)
+    listed = f"!del_model {spell_apart(name)}"
+    if not inside or path == shipped_models() / name:
+        return (listed,)
+    too = "" if files else " too"
+    size = size_of(bytes_on_disk(path))
+    answer = yield Question(f"delete {path} ({size}){too}? yes or no:", "no")
+    if answer.strip().lower() in ("y", "yes"):
+        return (f"{listed} --files",)
+    return () if files else (listed,)
+
+
+def _to_delete(studio: Studio, argument: str) -> tuple[str, Path, bool]:
+    """The model's name, its place, and whether its files are meant. Raises BadLine, ModelError."""
+    said = [word.text for word in words(argument)]
+    named = " ".join(word for word in said if word != FILES)
+    name = listed_name(studio.shelf, one_name(named, "!del_model"))
+    if name == active_model(studio):
+        raise ModelError(f"{name} is the model that paints", "!switch to another one first")
+    return name, studio.shelf.places()[name], FILES in said
 
 
 def _is_ours(path: Path, shelf: Shelf) -> bool:
@@ -144,7 +148,7 @@ def _is_ours(path: Path, shelf: Shelf) -> bool:
     return any(here.is_relative_to(folder.resolve()) for folder in shelf.models_dirs)
 
 
-def _delete(name: str, path: Path, inside: bool) -> None:
+def _check_deletable(name: str, path: Path, inside: bool) -> None:
     if not inside:
         raise ModelError(
             f"{path} lies in no models folder, and is left alone",
@@ -152,6 +156,9 @@ def _delete(name: str, path: Path, inside: bool) -> None:
         )
     if path == shipped_models() / name:
         raise ModelError(f"{name} comes with dream, and stays")
+
+
+def _delete(path: Path) -> None:
     try:
         if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path)

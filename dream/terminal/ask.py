@@ -1,4 +1,4 @@
-"""A question that one key answers."""
+"""Questions: those that one key answers, and those that words do."""
 
 from __future__ import annotations
 
@@ -29,3 +29,17 @@ async def ask(question: str, answers: str) -> str:
         f"{question} ({'/'.join(answers)}) ", key_bindings=bindings
     )
     return await session.prompt_async(handle_sigint=False)
+
+
+async def ask_for_words(question: str, proposed: str) -> str | None:
+    """The words, which the person may make out of those proposed; None for Ctrl-C or Ctrl-D, which
+    give up what is asked about. Raises EOFError when the session ends meanwhile."""
+    bindings = KeyBindings()
+
+    @bindings.add("c-c")
+    @bindings.add("c-d")
+    def give_up(event: KeyPressEvent) -> None:
+        event.app.exit(result=None)
+
+    session: PromptSession[str | None] = PromptSession(f"{question} ", key_bindings=bindings)
+    return await session.prompt_async(default=proposed, handle_sigint=False)

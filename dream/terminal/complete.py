@@ -12,7 +12,7 @@ from prompt_toolkit.completion import CompleteEvent, Completer, Completion
 from prompt_toolkit.document import Document
 from prompt_toolkit.filters import Condition
 
-from dream.commands import Context, is_command, topics
+from dream.commands import Command, Context, is_command, topics
 from dream.errors import BadLine, DreamError
 from dream.gallery import LOG_NAME, last_lines
 from dream.line import complete, quote, words
@@ -99,9 +99,13 @@ def _for_command(before: str, context: Context, values: Values) -> Iterator[Comp
                 shown = f"{command.name} {command.usage}".rstrip()
                 yield Completion(command.name, -len(name), shown, command.help)
         return
-    completes = {command.name: command.completes for command in context.commands}.get(name)
-    argument = argument.lstrip()
-    if completes == "topic":
+    row = next((command for command in context.commands if command.name == name), None)
+    if row is None:
+        return
+    completes, argument = row.completes, argument.lstrip()
+    if offers := list(_options(row, argument, values)):
+        yield from offers
+    elif completes == "topic":
         for topic in topics(context.commands):
             if topic.startswith(argument):
                 yield Completion(topic, -len(argument))
@@ -113,6 +117,25 @@ def _for_command(before: str, context: Context, values: Values) -> Iterator[Comp
     elif completes in ("file", "picture"):
         endings = (".png",) if completes == "picture" else ()
         yield from _files(argument, str(context.studio.outdir), endings)
+
+
+def _options(command: Command, argument: str, values: Values) -> Iterator[Completion]:
+    """A command's own switches, behind what it is about; then their values."""
+    *before, last = argument.split(" ")
+    former = before[-1] if len(before) > 1 else ""
+    name, equals, value = last.partition("=")
+    if before and last.startswith("-") and not equals:
+        spelled = last[:2] + last[2:].replace("-", "_")
+        for option, kind in command.options.items():
+            if option.startswith(spelled):
+                yield Completion(option, -len(last), f"{option} {kind.metavar if kind else ''}")
+        return
+    kind = command.options.get(name) if equals else command.options.get(former)
+    typed = value if equals else last
+    if kind is not None:
+        known = [(choice, "") for choice in kind.choices if choice.startswith(typed)]
+        for text, meta in known or values(kind.completes, typed):
+            yield Completion(text, -len(typed), display_meta=meta)
 
 
 def _settings(typed: str, values: Values) -> Iterator[Completion]:

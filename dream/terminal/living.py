@@ -13,12 +13,12 @@ from contextlib import suppress
 from threading import Thread
 from typing import Any
 
-from dream.commands import COMMANDS, Context, Edit, act, takes_turn
+from dream.commands import COMMANDS, Context, Edit, Page, act, asked, takes_turn
 from dream.events import Event, Loading
 from dream.line import is_skipped
 from dream.queue import Entry, KeptLines, Queue, follow
 from dream.studio import Studio
-from dream.terminal.ask import ask
+from dream.terminal.ask import ask, ask_for_words
 from dream.terminal.complete import LineCompleter, asks_for_menu
 from dream.terminal.edit import Aside, EditLine
 from dream.terminal.highlight import LineLexer
@@ -111,21 +111,42 @@ class Conversation:
         """Queue what takes its turn, do the rest at once; True to leave."""
         turns: list[str] = []
         for index, line in enumerate(lines):
-            if line.strip() in LEAVE:
+            meant = await self._meant(line)
+            if meant and meant[0].strip() in LEAVE:
                 self._queue.put(turns)
                 return await self._may_leave()
-            if takes_turn(self._context, line):
-                turns.append(line)
+            if all(takes_turn(self._context, one) for one in meant):
+                turns += meant
                 continue
             self._queue.put(turns)
             turns = []
-            if index and not is_skipped(line):
-                self._screen.begin(line)
-            for event in act(self._context, line):
-                self._show(event)
+            for one in meant:
+                if index and not is_skipped(one):
+                    self._screen.begin(one)
+                for event in act(self._context, one):
+                    self._show(event)
         self._queue.put(turns)
         self._say_notes()
         return False
+
+    async def _meant(self, line: str) -> Sequence[str]:
+        """The line, or those that say all that it left open: its person is asked."""
+        asking = asked(self._context, line)
+        try:
+            question = next(asking)
+            while True:
+                if question.about:
+                    self._screen.show(Page(lines=question.about))
+                answer = await ask_for_words(question.text, question.default)
+                if answer is None:
+                    self._screen.say("given up")
+                    return ()
+                question = asking.send(answer)
+        except StopIteration as end:
+            done: tuple[str, ...] = end.value
+            return done
+        except EOFError:  # the session ends
+            return LEAVE[:1]
 
     async def _may_leave(self) -> bool:
         """Whether to leave now, with lines that are not made."""

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 
 from prompt_toolkit.history import History
 
-from dream.commands import COMMANDS, Context, Edit, act
+from dream.commands import COMMANDS, Asking, Context, Edit, Page, act, asked
 from dream.events import Event
 from dream.studio import Studio
 from dream.terminal.history import FILE_NAME, LEAVE, LineHistory
@@ -36,7 +36,8 @@ def converse_plainly(studio: Studio, screen: Screen) -> int:
         for line in _entered(ask, screen):
             while notes:
                 screen.say(notes.pop())
-            interrupts.follow(act(context, line), show)
+            for meant in _meant(asked(context, line), ask, screen):
+                interrupts.follow(act(context, meant), show)
     return 0
 
 
@@ -56,6 +57,24 @@ def _entered(ask: PlainPrompt, screen: Screen) -> Iterator[str]:
         yield line
 
 
+def _meant(asking: Asking, ask: PlainPrompt, screen: Screen) -> tuple[str, ...]:
+    """The line, or those that say all that it left open: its person is asked."""
+    try:
+        question = next(asking)
+        while True:
+            if question.about:
+                screen.show(Page(lines=question.about))
+            proposed = f" [{question.default}]" if question.default else ""
+            answer = ask.read(f"{question.text}{proposed} ")
+            question = asking.send(answer.strip() or question.default)
+    except StopIteration as end:
+        done: tuple[str, ...] = end.value
+        return done
+    except (KeyboardInterrupt, EOFError):
+        screen.say("given up")
+        return ()
+
+
 class PlainPrompt:
     """Asks for lines on standard input, through `write`. History is kept, though no key recalls
     it."""
@@ -67,11 +86,19 @@ class PlainPrompt:
         copied."""
 
     def __call__(self) -> str:
-        """One line. Raises EOFError at the end of input and KeyboardInterrupt on Ctrl-C."""
+        """The next line. Raises what `read` raises."""
+        ready, self.text = self.text, ""
+        line = self.read(f"{ready}\n{MESSAGE}" if ready else MESSAGE)
+        if line.strip():
+            self._history.append_string(line)
+        return line
+
+    def read(self, message: str) -> str:
+        """What is entered behind the message. Raises EOFError at the end of input and
+        KeyboardInterrupt on Ctrl-C."""
         former = signal.signal(signal.SIGINT, signal.default_int_handler)
         try:
-            self._write(f"{self.text}\n{MESSAGE}" if self.text else MESSAGE)
-            self.text = ""
+            self._write(message)
             line = sys.stdin.buffer.readline().decode(errors="replace")
         except KeyboardInterrupt:
             self._write("\n")
@@ -81,6 +108,4 @@ class PlainPrompt:
         if not line:
             self._write("\n")
             raise EOFError
-        if line.strip():
-            self._history.append_string(line.rstrip("\r\n"))
         return line.rstrip("\r\n")

@@ -10,11 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from dream.commands import COMMANDS, Context, Edit, Page, act
+from dream.commands import COMMANDS, Context, act, asked
 from dream.events import Event, Note, Refused, Step
 from dream.studio import Studio
 from tests.catalogue.hub_stub import Hub, hub_at_home
 from tests.catalogue.server import Release, serving
+from tests.catalogue.test_recognise import SD1, write
 from tests.fakes import fake_shelf, fake_studio
 
 INDEX = json.dumps({"_class_name": "StableDiffusionPipeline"}).encode()
@@ -76,13 +77,107 @@ def test_a_folder_elsewhere_stays_there_and_is_listed(studio: Studio, tmp_path: 
     assert "already" in refusal(studio, '!import_model "my things/mine" --name tiny')
 
 
-def test_a_folder_of_models_offers_them(studio: Studio, tmp_path: Path) -> None:
-    fake_shelf(tmp_path / "many", "one", "two")
-    page, edit = happened(studio, "!import_model many")
-    assert isinstance(page, Page) and [row[0].strip() for row in page.lines] == ["one", "two"]
-    assert edit == Edit(text=f"!import_model {tmp_path / 'many'} --all")
-    happened(studio, edit.text)
+def test_of_a_folder_of_models_all_come(studio: Studio, tmp_path: Path) -> None:
+    fake_shelf(tmp_path / "many", "one", "two", "tiny")
+    notes = said(studio, "!import_model many")
+    assert "left out: there is a model tiny already" in notes
     assert [card.name for card in studio.shelf.models()] == ["one", "tiny", "two"]
+
+
+def test_a_file_with_averages_says_so_and_may_be_asked_for_them(
+    studio: Studio, tmp_path: Path
+) -> None:
+    path = write(tmp_path / "full.safetensors", SD1 | {"model_ema.decay": ()})
+    assert "!edit_model full --ema paints with those" in said(studio, f"!import_model {path}")
+    assert "running" not in said(studio, f"!import_model {path} --name=averages --ema")
+    assert studio.shelf.model("averages").ema and not studio.shelf.model("full").ema
+    plain = write(tmp_path / "plain.safetensors", SD1)
+    assert "no running averages" in refusal(studio, f"!import_model {plain} --ema")
+    assert "plain" not in studio.shelf.places()
+
+
+# ── asked at a terminal ────────────────────────────────────────────────────────────────────────
+
+
+def asking(studio: Studio, line: str, *answers: str) -> tuple[list[str], tuple[str, ...]]:
+    """What is asked, with what lies ready; and the lines to do instead."""
+    questions = asked(Context(studio, list, COMMANDS), line)
+    heard: list[str] = []
+    try:
+        question = next(questions)
+        for answer in answers:
+            about = "".join(f"{row} " for row in question.about)
+            heard.append(f"{about}{question.text} {question.default}".rstrip())
+            question = questions.send(answer)
+    except StopIteration as end:
+        return heard, end.value
+    raise AssertionError(f"and {question}")
+
+
+def test_what_is_missing_is_asked_for(studio: Studio, tmp_path: Path) -> None:
+    fake_shelf(tmp_path / "my things", "mine")
+    line = f'!import_model "{tmp_path}/my things/mine"'
+    heard, (done,) = asking(studio, line, "tiny", "my own", "the good one")
+    assert heard[0] == "what is it called? mine"
+    assert "there is a model tiny already" in heard[1]
+    assert heard[2] == "and what is it, in a few words?"
+    assert done == f'{line} --name="my own" --description="the good one"'
+    happened(studio, done)
+    assert studio.shelf.model("my own").description == "the good one"
+    assert asking(studio, line, "", "my own", "")[0][0].endswith("called? my own"), "as listed"
+    assert asking(studio, f"{line} --name x --description y") == (
+        [],
+        (f"{line} --name=x --description=y",),
+    )
+    assert asking(studio, f"{line} --ema --name x", "y")[1][0].endswith("--ema")
+
+
+def test_of_several_some_may_be_taken(studio: Studio, tmp_path: Path) -> None:
+    fake_shelf(tmp_path / "many", "one", "two", "three")
+    heard, lines = asking(studio, "!import_model many", "4", "1,3")
+    assert "one" in heard[0] and heard[0].endswith("numbers, or all all")
+    assert "“4” is not among them" in heard[1]
+    for line in lines:
+        happened(studio, line)
+    assert [card.name for card in studio.shelf.models()] == ["one", "tiny", "two"]
+    everything = (f"!import_model {tmp_path / 'many'} --all",)
+    assert asking(studio, "!import_model many", "all")[1] == everything
+    assert asking(studio, "!import_model many", "2", "third", "")[1] == (
+        f"!import_model {tmp_path / 'many' / 'three'} --name=third",
+    )
+    assert asking(studio, "!import_model many --all") == ([], ("!import_model many --all",))
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "!import_model nowhere.ckpt",
+        "!import_model page.safetensors",
+        "!import_model x --size 3",
+        "!import_model empty",
+        "!import_model",
+        "!models",
+        "!nothing",
+        "a cat",
+        "",
+    ],
+)
+def test_nothing_is_asked_about_what_is_refused_anyway(
+    studio: Studio, tmp_path: Path, line: str
+) -> None:
+    (tmp_path / "page.safetensors").write_text("<html>")
+    (tmp_path / "empty").mkdir()
+    heard, (done,) = asking(studio, line)
+    assert heard == [] and done.split()[:1] == line.split()[:1]
+
+
+def test_the_name_of_what_is_to_be_fetched_is_asked_for_too(studio: Studio, hub: Hub) -> None:
+    assert asking(studio, "!import_model some/model@v2", "m", "")[0][0].endswith("called? model")
+    address = "https://example.org/v1.safetensors"
+    assert asking(studio, f"!import_model {address}", "m", "")[0][0].endswith("called? v1")
+    assert hub.asked == [], "nothing is fetched for a question"
+    studio.shelf = replace(studio.shelf, offline=True)
+    assert asking(studio, "!import_model some/model") == ([], ("!import_model some/model",))
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from dream.commands import COMMANDS, Context, Edit, Page, act
+from dream.commands import COMMANDS, Context, Page, act, asked
 from dream.errors import DreamError, ModelError
 from dream.events import Event, Loading, Note, Refused
 from dream.studio import Studio
@@ -37,6 +37,18 @@ def refusal(studio: Studio, line: str) -> str:
     return str(next(event.error for event in happened(studio, line) if isinstance(event, Refused)))
 
 
+def answered(studio: Studio, line: str, answer: str) -> tuple[str, ...]:
+    """The lines to do instead, after the one question."""
+    asking = asked(Context(studio, list, COMMANDS), line)
+    assert "0.0 MB" in next(asking).text
+    try:
+        asking.send(answer)
+    except StopIteration as end:
+        done: tuple[str, ...] = end.value
+        return done
+    raise AssertionError("and another question")
+
+
 def table(studio: Studio) -> dict[str, str]:
     (page,) = happened(studio, "!models")
     assert isinstance(page, Page)
@@ -49,13 +61,16 @@ def toml(tmp_path: Path) -> str:
 
 def test_models_says_what_is_where(studio: Studio, tmp_path: Path) -> None:
     assert list(table(studio)) == ["  large", "* tiny"]
-    assert table(studio)["* tiny"].startswith("active, not loaded  sd1  0.0 MB")
+    assert table(studio)["* tiny"] == "not loaded  sd1  0.0 MB"
     happened(studio, "!switch large")
-    happened(studio, '!edit_model large description "paints large"')
+    happened(studio, '!edit_model large --description "paints large" --family sdxl')
     assert table(studio) == {
-        "* large": "active  sd1  0.0 MB  paints large",
-        "  tiny": "not loaded  sd1  0.0 MB",
+        "* large": "active      sdxl  0.0 MB  paints large",
+        "  tiny": "not loaded  sd1   0.0 MB",
     }
+    happened(studio, "a cat -S1 --model tiny")
+    engine(studio).ready.append("tiny")
+    assert table(studio)["  tiny"].startswith("in memory  sd1")
     (tmp_path / "models" / "models.toml").write_text("[models.large]\nspeed = 3\n")
     (page,) = happened(studio, "!models")
     assert isinstance(page, Page)
@@ -106,6 +121,33 @@ def test_edit_writes_models_toml(studio: Studio, tmp_path: Path, edit: str, line
     assert toml(tmp_path) == "[models.large]\n"
 
 
+def test_several_things_are_said_at_once(studio: Studio, tmp_path: Path) -> None:
+    line = "!edit_model large --steps=7 --cfg-scale 4 --description of two words --default"
+    assert "large's steps is 7, cfg_scale is 4, description is of two" in notes(studio, line)
+    card = studio.shelf.model("large")
+    assert (card.steps, card.cfg_scale, card.description) == (7, 4.0, "of two words")
+    assert studio.shelf.default() == "large"
+    assert "“speed” is not said" in refusal(studio, "!edit_model large --steps 9 --speed 3")
+    assert studio.shelf.model("large").steps == 7, "all or nothing"
+    (page,) = happened(studio, "!edit_model large")
+    assert isinstance(page, Page)
+    assert ("  path", str(tmp_path / "models" / "large")) in page.lines
+    assert ("  steps", "7") in page.lines
+
+
+def test_a_model_gets_another_name_and_the_session_goes_on(studio: Studio) -> None:
+    for line in ("!switch large", "!edit_model large --steps 7", "a cat -S1"):
+        happened(studio, line)
+    assert "lines that say large still find it" in notes(studio, "!edit_model large --name huge")
+    assert list(table(studio)) == ["* huge", "  tiny"]
+    assert table(studio)["* huge"].startswith("active")
+    happened(studio, "a dog -S2")
+    happened(studio, "a cow -S3 --model large")
+    assert [(r.model, r.steps) for r in engine(studio).rendered[1:]] == [("huge", 7)] * 2
+    assert "there is a model tiny already" in refusal(studio, "!edit_model huge --name tiny")
+    assert "name takes what it is called" in refusal(studio, '!edit_model huge name ""')
+
+
 @pytest.mark.parametrize(
     ("edit", "why"),
     [
@@ -115,6 +157,9 @@ def test_edit_writes_models_toml(studio: Studio, tmp_path: Path, edit: str, line
         ("large default maybe", "true or false"),
         ("large path nowhere", "nothing lies at"),
         ("larg steps 3", "did you mean large"),
+        ("", "takes NAME --FIELD VALUE"),
+        ("large --steps", "--steps takes a whole number"),
+        ("large --ema", "holds no running averages"),
     ],
 )
 def test_edit_refuses_what_would_not_be_read(studio: Studio, edit: str, why: str) -> None:
@@ -123,8 +168,10 @@ def test_edit_refuses_what_would_not_be_read(studio: Studio, edit: str, why: str
 
 def test_deleting_files_is_asked_first(studio: Studio, tmp_path: Path) -> None:
     happened(studio, "!edit_model large steps 7")
-    events = happened(studio, "!del_model large")
-    assert events[-1] == Edit(text="!del_model large --files")
+    assert answered(studio, "!del_model large", "no") == ("!del_model large",)
+    assert answered(studio, "!del_model large --files", "") == ()
+    assert answered(studio, "!del_model large", "Yes") == ("!del_model large --files",)
+    assert "deletes" in notes(studio, "!del_model large")
     assert toml(tmp_path).strip() in ("", "[models]")
     assert (tmp_path / "models" / "large").is_dir()
     happened(studio, "!del_model large --files")
@@ -140,6 +187,8 @@ def test_files_outside_the_models_folders_are_never_deleted(studio: Studio, tmp_
     (tmp_path / "models" / "linked").symlink_to(outside)
     (tmp_path / "models" / "models.toml").write_text(f'[models.listed]\npath = "{outside}"\n')
     assert "is left alone" in refusal(studio, "!del_model listed --files")
+    with pytest.raises(StopIteration, match="!del_model listed"):
+        next(asked(Context(studio, list, COMMANDS), "!del_model listed"))
     happened(studio, "!del_model listed")
     happened(studio, "!del_model linked --files")
     assert index.is_file()

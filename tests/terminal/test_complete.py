@@ -103,3 +103,24 @@ def test_a_folder_of_many_files_is_given_up_in_time(tmp_path: Path) -> None:
     began = time.monotonic()
     matching(f"{tmp_path}/none")
     assert time.monotonic() - began < 5
+
+
+@pytest.mark.parametrize(
+    ("line", "offered"),
+    [
+        ("!edit_model tiny --ste", ["!edit_model tiny --steps"]),
+        ("!edit_model tiny --cfg-s", ["!edit_model tiny --cfg_scale"]),
+        ("!edit_model tiny --na", ["!edit_model tiny --name"]),
+        ("!edit_model tiny --prediction e", ["!edit_model tiny --prediction epsilon"]),
+        ("!edit_model tiny --em", ["!edit_model tiny --ema"]),
+        ("!edit_model tiny --ema=t", ["!edit_model tiny --ema=true"]),
+        ("!edit_model tiny --vae n", ["!edit_model tiny --vae none"]),
+        ("!edit_model ti", ["!edit_model tiny"]),
+        ("!import_model x --d", ["!import_model x --description"]),
+        ("!del_model tiny --", ["!del_model tiny --files"]),
+        ("!models --", []),
+        ("!nothing --", []),
+    ],
+)
+def test_a_command_s_own_switches(studio: Studio, line: str, offered: list[str]) -> None:
+    assert completed(studio, line) == offered

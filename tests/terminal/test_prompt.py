@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import signal
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -15,7 +16,7 @@ from dream.studio import Studio
 from dream.terminal.history import FILE_NAME
 from dream.terminal.prompt import converse
 from dream.terminal.welcome import screen_on
-from tests.fakes import FakeEngine
+from tests.fakes import FakeEngine, fake_shelf
 from tests.terminal.conftest import Typed
 
 CTRL_C, CTRL_D, ENTER = "\x03", "\x04", "\r"
@@ -180,3 +181,23 @@ def test_a_dumb_terminal_gets_a_plain_prompt(
     assert shown.count("dream> ") == 4
     assert prompts(studio) == ["a cat", "a dog"]
     assert kept(studio) == ["a cat -S1", "!1", "a dog -S2"]
+
+
+def test_a_dumb_terminal_is_asked_too(
+    studio: Studio,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    fake_shelf(tmp_path / "elsewhere", "mine")
+    what = f"!import_model {tmp_path}/elsewhere/mine"
+    typed = f"{what}\n\na good one\n{what} --name=other\n".encode()
+    monkeypatch.setenv("TERM", "dumb")
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(typed)))
+    assert converse(lambda: (studio, screen_on(sys.stdout)), studio.outdir) == 0
+    shown = capsys.readouterr().out
+    assert "what is it called? [mine] and what is it, in a few words? · mine is here" in " ".join(
+        shown.split()
+    )
+    assert shown.endswith("in a few words? \ngiven up\ndream> \n"), "the input ended"
+    assert [card.name for card in studio.shelf.models()] == ["mine", "tiny"]

@@ -13,6 +13,7 @@ import pytest
 
 pytest.importorskip("pty", reason="there are no pseudo-terminals on Windows")
 
+from tests.fakes import fake_shelf
 from tests.terminal.pseudo import Terminal
 
 CTRL_C, CTRL_D, CTRL_R = "\x03", "\x04", "\x12"
@@ -203,6 +204,37 @@ def test_leaving_with_lines_not_made_is_asked_about(terminal: Open, tmp_path: Pa
     assert again.end() == 0
     assert pictures(tmp_path) == 0
     assert not (tmp_path / "outputs" / ".dream_queue").exists()
+
+
+def test_what_a_model_is_called_is_asked(terminal: Open, tmp_path: Path) -> None:
+    fake_shelf(tmp_path / "other things", "mine")
+    here = terminal(pause=0.1, columns=120)
+    here.see_line("")
+    here.send(f"a cat -s40 -S1\r!import_model {tmp_path}/other things/mine\r")
+    here.see("what is it called? mine")
+    here.send("\x17tiny\r")
+    here.see("there is a model tiny already")
+    here.send("\x15good one\r")
+    here.see("in a few words?")
+    here.send("paints well\r")
+    here.see_line("")
+    here.see("good one is here")
+    here.send("!import_model " + str(tmp_path / "models") + "\r")
+    here.see("which of these? numbers, or all all")
+    here.send(CTRL_C)
+    here.see("given up")
+    here.send("!del_model twin\r")
+    here.see("yes or no: no")
+    here.send("\x15yes\r")
+    here.see("twin is gone")
+    here.send("!models\r")
+    here.see("paints well")
+    here.send("q\r")
+    assert here.end() == 0
+    assert is_as_before(here)
+    listed = (tmp_path / "models" / "models.toml").read_text("utf-8")
+    assert '[models."good one"]' in listed and 'description = "paints well"' in listed
+    assert not (tmp_path / "models" / "twin").exists()
 
 
 def test_two_sessions_in_one_folder_keep_their_own_lines(terminal: Open, tmp_path: Path) -> None:

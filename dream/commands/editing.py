@@ -1,0 +1,120 @@
+"""!edit_model: what models.toml says of a model, and what it is called."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from dream.catalogue import Shelf
+from dream.catalogue.edit import rename, say
+from dream.catalogue.entries import TRUTH, VALUES
+from dream.commands.base import Context, Line, Page
+from dream.commands.models import NOTHING, listed_name
+from dream.errors import BadLine, ModelError
+from dream.events import Events, Note
+from dream.flags import Kind, text
+from dream.line import words
+from dream.line.words import Word
+from dream.studio import Studio
+
+NAME = "name"
+
+_FIELDS: Mapping[str, Kind[Any]] = MappingProxyType(
+    {
+        **VALUES,
+        "path": text("PATH", "where the model lies", completes="file"),
+        "default": TRUTH,
+        NAME: text("NEW", "what it is called from now on"),
+    }
+)
+EDIT_OPTIONS = MappingProxyType({f"--{field}": kind for field, kind in _FIELDS.items()})
+
+
+def edit_model(context: Context, argument: str) -> Events[None]:
+    """!edit_model NAME --FIELD VALUE…, or NAME FIELD VALUE: say something of a model in
+    models.toml; `none` takes it away. --name calls it otherwise. NAME alone shows what is known."""
+    studio, shelf = context.studio, context.studio.shelf
+    said = list(words(argument))
+    if not said:
+        raise BadLine(f"!edit_model takes NAME --FIELD VALUE; the fields are {' '.join(_FIELDS)}")
+    name = listed_name(shelf, said[0].text)
+    if len(said) == 1:
+        yield Page(lines=(f"{name}:", *_known(shelf, name)))
+        return
+    asked = _switches(said[1:]) if said[1].switch else _field_and_value(argument, said)
+    values = {field: _value(field, text) for field, text in asked.items()}
+    if values.get("ema") and not shelf.model(name).averages:
+        raise ModelError(f"{name} holds no running averages of its training (ema)")
+    new = values.pop(NAME, name)
+    if values:
+        file = say(shelf.models_dirs, name, values)
+        told = ", ".join(f"{field} is {asked[field]}" for field in values)
+        yield Note(text=f"{file}: {name}'s {told}")
+    if new != name:
+        yield _renamed(studio, name, new)
+
+
+def _renamed(studio: Studio, name: str, new: str) -> Note:
+    shelf = studio.shelf
+    places = shelf.places()
+    if new in places:
+        raise ModelError(f"there is a model {new} already, in {places[new]}")
+    file = rename(shelf.models_dirs, name, new, places[name])
+    # Both, so that !set does not tell of it as a change.
+    if studio.base.model == name:
+        studio.base = replace(studio.base, model=new)
+    if studio.at_start.model == name:
+        studio.at_start = replace(studio.at_start, model=new)
+    return Note(text=f"{file}: {name} is {new} from now on; lines that say {name} still find it")
+
+
+def _known(shelf: Shelf, name: str) -> list[Line]:
+    card = shelf.model(name)
+    values = ((field, getattr(card, field)) for field in ("path", *VALUES))
+    return [(f"  {field}", str(value)) for field, value in values if value not in ("", False)]
+
+
+def _switches(said: Sequence[Word]) -> dict[str, str]:
+    """`--steps 30 --ema`: field → words. Raises BadLine."""
+    asked: dict[str, str] = {}
+    field = ""
+    for word in said:
+        if word.switch:
+            name, equals, value = word.text.partition("=")
+            field = name.lstrip("-").replace("-", "_")
+            asked[field] = value if equals else ""
+        else:
+            asked[field] = f"{asked[field]} {word.text}".lstrip()
+    for field, value in asked.items():
+        if not value and _FIELDS.get(field) is TRUTH:
+            asked[field] = "true"
+        elif not value and field in _FIELDS:
+            raise BadLine(f"--{field} takes {_FIELDS[field].means}, but nothing follows")
+    return asked
+
+
+def _field_and_value(argument: str, said: Sequence[Word]) -> dict[str, str]:
+    if len(said) < 3:
+        raise BadLine(f"!edit_model takes NAME FIELD VALUE; the fields are {' '.join(_FIELDS)}")
+    return {said[1].text: said[2].text if len(said) == 3 else argument[said[2].start :].strip()}
+
+
+def _value(field: str, text: str) -> Any:
+    """What models.toml gets; None takes it out. Raises BadLine."""
+    if field not in _FIELDS:
+        fields = " ".join(_FIELDS)
+        raise BadLine(f"“{field}” is not said of a model; the fields are {fields}")
+    if text == NOTHING and field != NAME:
+        return None
+    try:
+        value = _FIELDS[field].read([text])
+    except ValueError:
+        raise BadLine(f"{field} takes {_FIELDS[field].means}, not “{text}”") from None
+    if field == "path":
+        value = Path(text).expanduser().absolute()
+        if not value.exists():
+            raise BadLine(f"nothing lies at {value}")
+    return value or None
