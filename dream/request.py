@@ -205,6 +205,14 @@ class Request:
         section=_KEEPING,
         help="keep the picture from before -U too",
     )
+    keep_inputs: bool = flag(
+        "--keep_inputs",
+        kind=SWITCH,
+        default=False,
+        logged=False,
+        section=_KEEPING,
+        help="copy the pictures to start from beside the log, which names those copies then",
+    )
     yes: bool = flag(
         "--yes",
         kind=SWITCH,

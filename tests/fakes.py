@@ -17,9 +17,10 @@ from dream.catalogue import Shelf
 from dream.engine.base import Happenings, Loadings, Progress
 from dream.errors import DreamError
 from dream.events import Loading, Note
+from dream.inputs import fingerprint
 from dream.picture import Picture
 from dream.recipe import Recipe
-from dream.request import Request
+from dream.request import INPUTS, Request
 from dream.studio import Studio
 
 
@@ -66,7 +67,11 @@ class FakeEngine:
             self.given_up.append(recipe)
             raise
         image = Image.new("RGB", (recipe.width, recipe.height), colour(recipe))
-        yield Picture(image, recipe, {"device": "fake", "precision": "float32", "threads": "1"})
+        facts = {"device": "fake", "precision": "float32", "threads": "1"}
+        for name in INPUTS:
+            if path := getattr(recipe, name):
+                facts[name] = fingerprint(Path(path))
+        yield Picture(image, recipe, facts)
 
     def upscale(self, picture: Picture) -> Happenings:
         """The picture with its sides multiplied, after two steps."""

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from dream.errors import GalleryError
 from dream.gallery.claims import Claim, claimed
+from dream.gallery.copies import INPUTS_FOLDER, keep_copy
 from dream.gallery.disk import explained, give_name, held, sweep, why
 from dream.gallery.log import LOG_NAME, appending, grid_line, log_line, one_line, shown
 from dream.gallery.naming import safe_name
@@ -81,13 +82,12 @@ class Gallery:
         """
         line = one_line(line)
         sha256 = picture.sha256
-        weights = picture.facts.get("weights", "")
         path, logged = self._write(
             picture.image,
             safe_name(name or "") or f"{claim.prefix}.{picture.recipe.seed}.png",
             picture_chunks(picture, line, sha256, record or {}),
             compression,
-            lambda where: log_line(where, line, sha256, weights),
+            lambda where: log_line(where, line, sha256, picture.facts),
         )
         self._next = claim.number + 1
         return Entry(path, line, sha256, logged)
@@ -109,6 +109,11 @@ class Gallery:
         )
         return Entry(path, line, hashlib.sha256(sheet.tobytes()).hexdigest(), logged)
 
+    def keep_input(self, path: Path) -> Path:
+        """A durable copy, in `inputs/`, of a file that pictures begin from, named by what is in
+        it: the same file is kept once. Raises GalleryError when it cannot be written."""
+        return keep_copy(path, self.outdir / INPUTS_FOLDER)
+
     def recover(self) -> tuple[str, ...]:
         """Mends what a crash left: for every start.
 
@@ -119,6 +124,8 @@ class Gallery:
             return ()
         with explained(self.outdir):
             sweep(self.outdir)
+            if (inputs := self.outdir / INPUTS_FOLDER).is_dir():
+                sweep(inputs)
             return log_the_unlogged(self.outdir)
 
     def _write(

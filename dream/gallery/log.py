@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from dream.errors import GalleryError
 from dream.gallery.disk import BINARY, lock
 from dream.gallery.folder import near_names
+from dream.request import INPUTS
 
 LOG_NAME = "dream_log.txt"
 
@@ -43,10 +44,13 @@ def shown(path: Path) -> str:
     return path.name if _UNSAFE.search(text) else text
 
 
-def log_line(where: str, line: str, sha256: str, weights: str) -> str:
-    """A picture's line; `where` is its shown path, `weights` the hash of the model's files."""
-    comment = f"# sha256:{sha256[:16]}" + (f" weights:{weights[:8]}" if weights else "")
-    return f"{where}: {line} {comment}"
+def log_line(where: str, line: str, sha256: str, facts: Mapping[str, str]) -> str:
+    """A picture's line; `where` is its shown path. Of its facts the comment holds the hash of the
+    model's files, and those of the pictures that it began from."""
+    said = {"sha256": sha256[:16], "weights": facts.get("weights", "")[:8]}
+    said |= {name: facts.get(name, "")[:16] for name in INPUTS}
+    comment = " ".join(f"{name}:{value}" for name, value in said.items() if value)
+    return f"{where}: {line} # {comment}"
 
 
 def grid_line(where: str, comment: str) -> str:

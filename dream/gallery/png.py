@@ -99,7 +99,7 @@ def log_line_of(path: Path) -> str:
     where, line = shown(path), one_line(record.line)
     if not record.sha256:
         return f"{where}: {line}"
-    return log_line(where, line, record.sha256, record.facts.get("weights", ""))
+    return log_line(where, line, record.sha256, record.facts)
 
 
 def as_record(chunks: Mapping[str, str]) -> Record:

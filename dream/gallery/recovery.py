@@ -88,7 +88,7 @@ def _line_of(chunks: Mapping[str, str], where: str) -> str:
     if "Dream" not in chunks or "sha256" not in said:
         return ""
     record = as_record(chunks)
-    return log_line(where, one_line(record.line), record.sha256, record.facts.get("weights", ""))
+    return log_line(where, one_line(record.line), record.sha256, record.facts)
 
 
 def _foreign(folder: Path) -> set[str]:

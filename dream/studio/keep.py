@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import cache
 from math import prod
 from pathlib import Path
+from typing import Any
 
 from dream.errors import DreamError
 from dream.events import Events, Failed, Grid, Note, Saved
@@ -14,7 +16,7 @@ from dream.gallery import Claim, Gallery, file_name, prompt_folder
 from dream.line import Sweep, write, write_fields, write_sweep
 from dream.picture import Picture
 from dream.recipe import Recipe
-from dream.request import Request, as_json
+from dream.request import INPUTS, Request, as_json
 
 
 class Keeper:
@@ -60,6 +62,14 @@ class Album:
     def save_original(self) -> bool:
         """Whether the picture from before upscaling is kept beside the upscaled one."""
         return self.request.save_original
+
+    def from_copies(self, recipes: Sequence[Recipe]) -> Sequence[Recipe]:
+        """The recipes, with copies beside the log for the files that they begin from, where the
+        line wants them kept. Raises GalleryError."""
+        if not self.request.keep_inputs:
+            return recipes
+        copy = cache(lambda path: self.gallery.keep_input(Path(path)).as_posix())
+        return [_beginning_from(recipe, copy) for recipe in recipes]
 
     def keep(self, picture: Picture) -> Events[Saved]:
         """Write picture and log line; the event is the result too. Raises GalleryError."""
@@ -129,6 +139,11 @@ def _columns(sweep: Sweep) -> int | None:
     that allows."""
     ways = (prod(sweep.shape[cut:]) for cut in range(1, len(sweep.shape)))
     return min(ways, key=lambda across: abs(across**2 - sweep.count), default=None)
+
+
+def _beginning_from(recipe: Recipe, copy: Callable[[str], str]) -> Recipe:
+    said: dict[str, Any] = {n: copy(path) for n in INPUTS if (path := getattr(recipe, n))}
+    return replace(recipe, **said)
 
 
 def plain(recipe: Recipe) -> Recipe:

@@ -35,7 +35,7 @@ from dream.recipe import Recipe
 from dream.request import FLAGS, NO_VAE, Request
 from dream.studio.begin import as_made, found
 from dream.studio.keep import Album, Keeper, plain
-from dream.studio.recall import with_its_weights
+from dream.studio.recall import as_logged
 from dream.studio.settle import Settled, settle, settle_sweep
 from dream.studio.told import told
 from dream.studio.verify import verify_log
@@ -151,7 +151,8 @@ class Studio:
             yield Queued(count=len(recipes), line=line, request=request, turn=turn, turns=turns)
             with self._keeper.album(request, self.outdir) as album:
                 yield from (Note(text=text) for text in album.notes)
-                yield from with_its_weights(self.engine, line, recipes[0].model)
+                yield from as_logged(self.engine, line, recipes[0])
+                recipes = album.from_copies(recipes)
                 cancelled = yield from self._pictures(recipes, album)
                 if request.grid:
                     yield from album.grid(write_sweep(sweep))

@@ -90,9 +90,11 @@ def test_a_line_begins_with_a_path_that_cannot_be_misread(path: str, start: str)
 
 
 def test_a_line_ends_with_what_the_pixels_depend_on() -> None:
-    line = log_line("a.png", '"a" -s2', "0123456789abcdef" * 4, "fedcba9876543210")
+    line = log_line("a.png", '"a" -s2', "0123456789abcdef" * 4, {"weights": "fedcba9876543210"})
     assert line == 'a.png: "a" -s2 # sha256:0123456789abcdef weights:fedcba98'
-    assert log_line("a.png", "a", "f" * 64, "").endswith(" # sha256:ffffffffffffffff")
+    assert log_line("a.png", "a", "f" * 64, {}).endswith(" # sha256:ffffffffffffffff")
+    begun = log_line("a.png", "a", "f" * 64, {"init_img": "1" * 64, "device": "cpu"})
+    assert begun.endswith(" # sha256:ffffffffffffffff init_img:1111111111111111")
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,36 @@
+"""Copies of what pictures begin from, so that a folder with a log is whole by itself."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import secrets
+from pathlib import Path
+
+from dream.gallery.disk import explained, held, sync_folder
+
+INPUTS_FOLDER = "inputs"
+"""Beside the log."""
+
+_SHOWN = 16  # hex digits of the sha256 that the copy is called by
+
+
+def keep_copy(path: Path, folder: Path) -> Path:
+    """The file's durable copy in a folder, called by its SHA-256; what is there already stays.
+
+    Raises GalleryError when it cannot be read or written.
+    """
+    with explained(folder):
+        data = path.read_bytes()
+        copy = folder / f"{hashlib.sha256(data).hexdigest()[:_SHOWN]}{path.suffix.lower()}"
+        if copy.is_file() and copy.read_bytes() == data:
+            return copy
+        folder.mkdir(parents=True, exist_ok=True)
+        temporary = folder / f".dream-{secrets.token_hex(8)}.tmp"
+        with held(temporary) as file:
+            with os.fdopen(file, "wb", closefd=False) as out:
+                out.write(data)
+            os.fsync(file)
+            temporary.replace(copy)
+        sync_folder(folder)
+    return copy
