@@ -198,6 +198,16 @@ STRENGTH: Kind[float] = Kind(
 )
 
 
+HIRES: Kind[float] = Kind(
+    "[X]",
+    "nothing, or a number above 0 up to 1: how far to leave what was painted small",
+    lambda words: _read_strength(words) if words else 0.0,
+    lambda value: [plain(value)] if value else [],
+    takes=(0, 1),
+)
+"""0 is left open."""
+
+
 class Upscale(NamedTuple):
     """How much larger, and how much of the network's picture against a plain resize."""
 

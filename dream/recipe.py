@@ -6,6 +6,7 @@ from dataclasses import dataclass, fields
 
 from dream.flags import Upscale
 from dream.request import Request
+from dream.text_mask import TextMask
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,11 +32,15 @@ class Recipe:
     """Above 0, up to 1: how much of the walk from noise is walked. None without init_img."""
     init_mask: str | None = None
     """A path; of init_img, what is black or transparent here is painted, the rest kept."""
+    text_mask: TextMask | None = None
+    """Of init_img, what these words name is painted; in place of init_mask."""
     invert_mask: bool = False
     inpaint_replace: float = 0
     """0 to 1: how much of what the mask covers becomes noise before it is painted."""
     mask_blur: int = 4
     """Pixels inside the mask's edge over which what is painted fades in."""
+    hires_fix: float | None = None
+    """Above 0, up to 1: painted small first, and then over at this strength. None with init_img."""
     upscale: Upscale | None = None
     upscaler: str | None = None
     upscale_tile: int = 400

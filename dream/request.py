@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from dream.flags import (
+    HIRES,
     PICTURE,
     SEED,
     STRENGTH,
@@ -26,6 +27,7 @@ from dream.flags import (
     whole,
 )
 from dream.samplers import ALIASES, SAMPLERS
+from dream.text_mask import TEXT_MASK, TextMask
 
 NO_VAE = "none"
 """As a `vae`: the model's own, whatever its card says."""
@@ -127,6 +129,13 @@ class Request:
         section=_FROM,
         help="paint only where this is black or transparent; so does -I's own transparency",
     )
+    text_mask: TextMask | None = flag(
+        "-tm",
+        "--text_mask",
+        kind=TEXT_MASK,
+        section=_FROM,
+        help="paint only what words name, with AND, OR, NOT between; a lower threshold finds more",
+    )
     invert_mask: bool = flag(
         "--invert_mask",
         kind=SWITCH,
@@ -148,6 +157,11 @@ class Request:
         default=4,
         section=_FROM,
         help="pixels over which the painting fades in, inside the mask's edge",
+    )
+    hires_fix: float | None = flag(
+        "--hires_fix",
+        kind=HIRES,
+        help="paint at the model's own size first, and then over at -W -H, so that nothing doubles",
     )
     upscale: Upscale | None = flag(
         "-U",

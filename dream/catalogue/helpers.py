@@ -42,6 +42,15 @@ DEPTH = Helper("dpt", "Intel/dpt-hybrid-midas", "how far away things are in a pi
 """Ranftl et al. 2021, arXiv:2103.13413; what Stable Diffusion 2's depth model was trained with."""
 
 
+Bring = Callable[[Helper, OnProgress, Callable[[str], None]], Path]
+"""The folder of a helper, fetched if need be: `bring_helper`, where the models lie."""
+
+
+def bring_none(helper: Helper, on_progress: OnProgress, say: Callable[[str], None]) -> Path:
+    """A Bring for where there is none."""
+    raise ModelError(f"what sees {helper.sees} is not here")
+
+
 def find_helper(helper: Helper, dirs: Sequence[Path]) -> Path | None:
     """Its folder: the one of its usual name, or the first of its kind; None where none is."""
     usual = (folder / helper.name for folder in dirs)

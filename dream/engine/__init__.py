@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dream.catalogue.cards import ModelCard
+from dream.catalogue.helpers import Bring, bring_none
 from dream.engine.base import Machine
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ def open_painter(
     machine: Machine = Machine(),  # noqa: B008 - frozen
     find_decoder: Callable[[str], Path | None] = lambda family: None,
     find_vae: Callable[[str], Path] = Path,
+    bring: Bring = bring_none,
 ) -> Painter:
     """The one lazy door to torch and diffusers: a painter in this process, without a model yet.
 
@@ -36,7 +38,7 @@ def open_painter(
             machine.device, machine.precision
         )  # before the long import, for it may be all there is to say
         from dream.engine.painter import Painter
-    return Painter(find_model, machine, find_decoder, find_vae)
+    return Painter(find_model, machine, find_decoder, find_vae, bring)
 
 
 __all__ = ["open_painter"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from PIL import Image
@@ -12,10 +13,15 @@ from dream.errors import InputError
 from dream.events import Note
 from dream.inputs import Opened, fitted, inverted, mask_of, mask_of_alpha, open_picture
 from dream.recipe import Recipe
+from dream.text_mask import TextMask
+
+Seek = Callable[[Image.Image, TextMask], tuple[Image.Image, str]]
+"""A mask of what words name in a picture (L, 255 is painted), and the SHA-256 of what found it."""
 
 
-def gather(recipe: Recipe, tell: Tell) -> Given:
-    """What the recipe names, opened and brought to its size. Raises InputError."""
+def gather(recipe: Recipe, tell: Tell, seek: Seek) -> Given:
+    """What the recipe names, opened and brought to its size. Raises InputError, and what `seek`
+    raises."""
     if recipe.init_img is None:
         return Given()
     opened = _open(recipe.init_img, tell)
@@ -25,6 +31,9 @@ def gather(recipe: Recipe, tell: Tell) -> Given:
         drawn = _open(recipe.init_mask, tell)
         facts["init_mask"] = drawn.sha256
         mask = _as_large(mask_of(drawn), opened)
+    elif recipe.text_mask is not None:
+        mask, facts["clipseg"] = seek(opened.image, recipe.text_mask)
+        _refuse_nothing(mask, recipe.init_img, recipe.text_mask)
     return given(recipe, opened.image, mask, facts)
 
 
@@ -43,6 +52,14 @@ def given(
                 "--no-invert_mask" if recipe.invert_mask else "--invert_mask paints the rest",
             )
     return Given(image=fitted(image, *size), mask=mask, facts=facts)
+
+
+def _refuse_nothing(mask: Image.Image, path: str, asked: TextMask) -> None:
+    if not mask.getbbox():
+        raise InputError(
+            f"nothing in {path} is “{asked.words}”, with a threshold of {asked.threshold:g}",
+            "a lower threshold finds more; !mask shows what is found",
+        )
 
 
 def _open(path: str, tell: Tell) -> Opened:

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from inspect import signature
 from pathlib import Path
 from typing import Any
 
+from PIL import Image
+
 from dream.catalogue.cards import ModelCard, UpscalerCard
+from dream.catalogue.helpers import Bring, bring_none
 from dream.engine import memory, noise
 from dream.engine.base import Machine, Tell
 from dream.engine.cache import Cache, weigh
 from dream.engine.convert import to_folder
+from dream.engine.depth import at_depth
 from dream.engine.device import choose
 from dream.engine.facts import facts
 from dream.engine.given import gather
@@ -20,17 +25,21 @@ from dream.engine.pipelines import Loaded, load
 from dream.engine.preview import Glances, Looks
 from dream.engine.quiet import quiet
 from dream.engine.samplers import Start, make_scheduler, obeys_table
+from dream.engine.sight import Seen, Sight
 from dream.engine.steps import Steps
-from dream.engine.tasks import Given, task_for
+from dream.engine.tasks import Given, hires, task_for
+from dream.engine.tasks.walk import steps_of
 from dream.engine.vae import Vae, in_place, open_vae
 from dream.engine.words import unheard
 from dream.engine.x4 import Diffusion
 from dream.errors import OutOfMemory
 from dream.events import Loading, Note
+from dream.inputs import fitted
 from dream.line import positive_negative
 from dream.picture import Picture
 from dream.recipe import Recipe
 from dream.request import NO_VAE
+from dream.text_mask import TextMask
 
 Words = Mapping[str, str | None]
 """The texts, by the names of a pipeline's arguments."""
@@ -46,12 +55,14 @@ class Painter:
         machine: Machine,
         find_decoder: Callable[[str], Path | None] = lambda family: None,
         find_vae: Callable[[str], Path] = Path,
+        bring: Bring = bring_none,
     ) -> None:
         """Raises BadSetting for a device that is not here."""
         self._find_model = find_model
         self._find_vae = find_vae
         self._vae: Vae | None = None
         self._machine = machine
+        self._sight = Sight(bring)
         self._cache = Cache(machine.max_loaded_models, machine.max_memory)
         self._looks = Looks(find_decoder) if machine.previews else None
         self.placement = choose(machine.device, machine.precision)
@@ -67,9 +78,11 @@ class Painter:
 
         Raises InputError, ModelError, OutOfMemory, and whatever `tell` raises, within a step.
         """
-        given = gather(recipe, tell) if given is None else given
+        if given is None:
+            given = gather(recipe, tell, partial(self._sight.mask, self.placement.device, tell))
         with quiet():
             loaded = self.load(recipe.model, tell)
+            given = self._sight.with_depth(loaded, given, tell)
             with in_place(loaded.pipe, vae := self._vae_of(recipe, loaded)):
                 made = self._attempt(loaded, recipe, given, tell)
             return made if vae is None else replace(made, facts={**made.facts, "vae": vae.digest})
@@ -89,6 +102,10 @@ class Painter:
                 )
             made = replace(made, facts={**made.facts, "memory": "sliced and tiled"})
         return made
+
+    def seek(self, image: Image.Image, asked: TextMask, tell: Tell) -> Seen:
+        """Where in an RGB picture is what words name. Raises ModelError, FetchError."""
+        return self._sight.seek(self.placement.device, tell, image, asked)
 
     def load(self, model: str, tell: Tell) -> Loaded:
         """The model in memory. Where there is no room beside the others, those that were used
@@ -127,6 +144,7 @@ class Painter:
     def unload(self) -> None:
         """Forget the models, and give their memory back."""
         self._vae = None
+        self._sight.close()
         self._cache.clear()
 
     def _vae_of(self, recipe: Recipe, loaded: Loaded) -> Vae | None:
@@ -157,6 +175,20 @@ class Painter:
     def _paint(
         self, loaded: Loaded, recipe: Recipe, given: Given, words: Words, tell: Tell
     ) -> Picture:
+        """In one walk, or in two: see `tasks.hires`."""
+        two = hires.walks(recipe, loaded.card) if given.image is None else None
+        if two is None:
+            return self._walk(loaded, recipe, given, words, tell)
+        small, large = two
+        first, second = hires.as_one(tell, (small.steps, steps_of(large)))
+        begun = self._walk(loaded, small, given, words, first)
+        image = fitted(begun.image, recipe.width, recipe.height)
+        made = self._walk(loaded, large, Given(image=image), words, second)
+        return replace(made, recipe=recipe)
+
+    def _walk(
+        self, loaded: Loaded, recipe: Recipe, given: Given, words: Words, tell: Tell
+    ) -> Picture:
         source = noise.generator(recipe.seed)
         job = task_for(recipe, given).job(loaded, recipe, given, source)
         glances = self._glances(loaded, recipe, tell)
@@ -171,7 +203,8 @@ class Painter:
         own = pipe.scheduler
         try:
             pipe.scheduler = _scheduler(loaded, recipe, job.start)
-            made = pipe(**{name: value for name, value in asked.items() if name in takes})
+            with at_depth(pipe, given.depth):
+                made = pipe(**{name: value for name, value in asked.items() if name in takes})
         finally:
             pipe.scheduler = own
         image = job.finish(made.images[0].convert("RGB"))

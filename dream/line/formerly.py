@@ -53,9 +53,6 @@ class Former:
         "-cf", "--codeformer_fidelity", kind=_SHARE, help="CodeFormer's fidelity"
     )
     # From a picture.
-    text_mask: tuple[str, ...] = flag(
-        "-tm", "--text_mask", kind=_MANY, help="a mask found by words"
-    )
     init_color: str = flag("--init_color", kind=_FILE, help="colours of another picture")
     # Beyond the frame.
     outcrop: tuple[str, ...] = flag("-c", "--outcrop", kind=_MANY, help="outcropping")
@@ -82,9 +79,6 @@ class Former:
     perlin: float = flag("--perlin", kind=_SHARE, default=0, help="Perlin noise")
     seamless: bool = flag("--seamless", kind=SWITCH, default=False, help="edges that tile")
     seamless_axes: str = flag("--seamless_axes", kind=_WORDS, help="edges that tile")
-    hires_fix: bool = flag(
-        "--hires_fix", kind=SWITCH, default=False, help="two passes, small first"
-    )
     h_symmetry_time_pct: float = flag("--h_symmetry_time_pct", kind=_SHARE, help="mirrored latents")
     v_symmetry_time_pct: float = flag("--v_symmetry_time_pct", kind=_SHARE, help="mirrored latents")
     karras_max: int = flag("--karras_max", kind=whole(0, 9999), help="the limit of Karras sigmas")

@@ -58,11 +58,16 @@ def with_files(request: Request, find: FindPicture) -> tuple[Request, tuple[str,
         measure(Path(path))
     settled = replace(request, **said)
     if settled.init_img is None:
-        if settled.init_mask is not None:
-            raise BadLine("-M masks a picture to start from, and there is none", 0, "-I FILE")
-        if settled.strength is not None:
+        for name, mask in (("-M", settled.init_mask), ("-tm", settled.text_mask)):
+            if mask is not None:
+                raise BadLine(
+                    f"{name} masks a picture to start from, and there is none", 0, "-I FILE"
+                )
+        if settled.strength is not None and settled.hires_fix is None:
             return settled, ("there is no picture to start from (-I): -f changes nothing",)
         return settled, ()
+    if settled.init_mask is not None and settled.text_mask is not None:
+        raise BadLine("-M and -tm are two masks for one picture", 0, "say one of them")
     if settled.prompt:
         return settled, ()
     return _in_its_own_words(settled, Path(settled.init_img))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from dream.catalogue import Shelf
 from dream.catalogue.decoders import find_decoder
+from dream.catalogue.helpers import bring_helper
 from dream.engine import open_painter
 from dream.engine.base import Machine, Progress, Tell
 from dream.engine.setup import explained
@@ -28,6 +29,7 @@ class Workshop:
             machine,
             lambda family: find_decoder(family, shelf.models_dirs),
             shelf.vae,
+            lambda helper, on_progress, say: bring_helper(helper, shelf, on_progress, say),
         )
         self._shelf = shelf
         self._upscaler: Upscaler | None = None

@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from dream.request import Upscale
+from dream.text_mask import TextMask
 
 
 class Good(NamedTuple):
@@ -192,6 +193,18 @@ def _typed(line: str, prompt: str = "", **says: Any) -> Good:
 # fmt: off
 TYPED = [
     Good(
+        "a piece of cake -I /path/to/breakfast.png -tm bagel 0.6",
+        {
+            "prompt": "a piece of cake",
+            "init_img": "/path/to/breakfast.png",
+            "text_mask": TextMask("bagel", 0.6),
+        },
+    ),
+    Good(
+        "a forest --hires_fix -f 0.6 -W1024",
+        {"prompt": "a forest", "hires_fix": 0, "strength": 0.6, "width": 1024},
+    ),
+    Good(
         "a coyote, deep palette knife oil painting -s 50 -S 1234554321 -W 512 -H 512 -C 7.5 "
         "-I tests/inpainting/coyote-input.webp -A k_lms -M tests/inpainting/coyote-mask.webp -f 0.2",
         _old("a coyote, deep palette knife oil painting", 1234554321)
@@ -367,10 +380,9 @@ WRONG = [
     Bad("banana sushi -s 20 -S 42 -G 0.8 -ft gfpgan -U 2.0 0.5 # model_id=stable-diffusion-1.5", 26, "-G"),
     Bad("banana sushi -Ak_lms -S42 -V1349749425:0.1,4145759947:0.1 -s20", 27, "-V"),
     Bad("banana sushi -Ak_lms -S42 -G1 -U 2 0.5 -s20", 27, "-G"),
-    Bad("a piece of cake -I /path/to/breakfast.png -tm bagel 0.6", 43, "-tm"),
     Bad("a forest -embiggen 2.5 0.75 0.25", 10, "-embiggen (embiggen)"),
-    Bad("x -tm bagel 0.6", 3, "-tm"),
-    Bad("x --hires_fix", 3, "--hires_fix"),
+    Bad("x -tm bagel AND 0.6", 7, "-tm"),
+    Bad("x --hires_fix 1.5", 15, "--hires_fix"),
     Bad("x --seamless", 3, "--seamless"),
     Bad("x --perlin 0.1", 3, "--perlin (Perlin noise)"),
     Bad("x -b4", 3, "-b"),

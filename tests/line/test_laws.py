@@ -16,6 +16,7 @@ from dream.errors import BadLine
 from dream.flags import SWITCH, Kind, Upscale
 from dream.line import is_skipped, read, read_log_line, write
 from dream.request import FLAGS, Request
+from dream.text_mask import TextMask
 from tests.line.eras import LOGGED, TYPED, WRONG
 
 # What the language gives a meaning to, in any company, and what it has to keep from a line.
@@ -75,6 +76,9 @@ def _values(field: str, hint: Any) -> st.SearchStrategy[Any]:
         values: st.SearchStrategy[Any] = st.sampled_from(flag.kind.choices)
     elif Upscale in getattr(hint, "__args__", ()):
         values = st.builds(Upscale, st.floats(1, 8), st.floats(0, 1))
+    elif TextMask in getattr(hint, "__args__", ()):
+        words = st.one_of(st.sampled_from(["cat AND NOT (dog OR red ball)", "NOT 猫"]), _TEXT)
+        values = st.builds(TextMask, words, st.floats(0, 1))
     elif str in (hint, *getattr(hint, "__args__", ())):
         values = _TEXT.filter(bool)
     elif float in (hint, *getattr(hint, "__args__", ())):

@@ -1,0 +1,126 @@
+"""Models that paint by depth, from a picture: random weights in the layout of the real ones."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from diffusers import StableDiffusionDepth2ImgPipeline
+from PIL import Image
+
+from dream.catalogue import Shelf
+from dream.catalogue.helpers import bring_helper
+from dream.engine import open_painter
+from dream.engine.depth import at_depth
+from dream.engine.painter import Painter
+from dream.engine.tasks import Given
+from dream.errors import ModelError
+from dream.picture import Picture
+from tests import single_files
+from tests.random_layouts import make_layout
+from tests.random_models import make_random_depths
+from tests.recipes import recipe
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """`deep`, a depth model as a folder, and `file`, its weights as a single file."""
+    folder = tmp_path_factory.mktemp("models")
+    pipe = make_layout("sd2-depth")
+    pipe.save_pretrained(folder / "deep")
+    index = folder / "deep" / "model_index.json"
+    parts = {
+        "_class_name": "StableDiffusionDepth2ImgPipeline",
+        "depth_estimator": ["transformers", "DPTForDepthEstimation"],
+        "feature_extractor": ["transformers", "DPTImageProcessor"],
+    }
+    said = {**json.loads(index.read_text()), **parts}
+    said.pop("safety_checker", None)
+    said.pop("image_encoder", None)
+    said.pop("requires_safety_checker", None)
+    index.write_text(json.dumps(said))
+    make_random_depths(folder / "deep" / "depth_estimator", folder / "deep" / "feature_extractor")
+    single_files.save(single_files.original(pipe), folder / "file.safetensors")
+    return folder
+
+
+def painter_of(models: Path, offline: bool = True) -> Painter:
+    shelf = Shelf((models,), offline=offline)
+    return open_painter(
+        shelf.model,
+        bring=lambda helper, on_progress, say: bring_helper(helper, shelf, on_progress, say),
+    )
+
+
+@pytest.fixture(scope="module")
+def painter(models: Path) -> Painter:
+    return painter_of(models)
+
+
+def picture(seed: int = 0) -> Image.Image:
+    """Something to begin from: coarse noise."""
+    coarse = np.random.default_rng(seed).integers(0, 255, (8, 8, 3), np.uint8)
+    return Image.fromarray(coarse).resize((64, 64), Image.Resampling.BICUBIC)
+
+
+def paint(painter: Painter, image: Image.Image | None, model: str = "deep") -> Picture:
+    asked = recipe(model=model, strength=1.0, steps=2, init_img="x.png" if image else None)
+    return painter.paint(asked, lambda told: None, Given(image=image))
+
+
+def test_a_picture_is_begun_from_by_its_depth(painter: Painter) -> None:
+    first, again = paint(painter, picture()), paint(painter, picture())
+    assert first.sha256 == again.sha256
+    assert len(first.facts["depth_estimator"]) == 64
+    assert paint(painter, picture(1)).sha256 != first.sha256
+    assert "depth_estimator" not in paint(painter, None).facts, "from words all is equally far"
+
+
+def test_it_is_the_depth_that_diffusers_would_see(painter: Painter, models: Path) -> None:
+    loaded = painter.load("deep", lambda told: None)
+    theirs = StableDiffusionDepth2ImgPipeline.from_pretrained(models / "deep")
+    seen: list[torch.Tensor] = []
+    hooks = [
+        unet.register_forward_hook(lambda unet, args, out: seen.append(args[0][:1, 4:]))
+        for unet in (loaded.pipe.unet, theirs.unet)
+    ]
+    paint(painter, picture())
+    theirs.set_progress_bar_config(disable=True)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # they would compute it in float16
+        theirs("a", picture(), num_inference_steps=2, strength=1.0, generator=torch.Generator())
+    for hook in hooks:
+        hook.remove()
+    assert seen[0].shape == (1, 1, 8, 8) and seen[0].std() > 0.1
+    assert (float(seen[0].min()), float(seen[0].max())) == (-1, 1)
+    assert torch.allclose(seen[0], seen[-1], atol=1e-4)
+
+
+def test_a_plain_picture_is_equally_far_everywhere(painter: Painter) -> None:
+    loaded = painter.load("deep", lambda told: None)
+    seen: list[torch.Tensor] = []
+    hook = loaded.pipe.unet.register_forward_hook(lambda u, args, out: seen.append(args[0]))
+    with at_depth(loaded.pipe, torch.full((1, 1, 9, 9), 7.0)), torch.no_grad():
+        words = torch.zeros(2, 1, loaded.pipe.unet.config.cross_attention_dim)
+        loaded.pipe.unet(torch.ones(2, 4, 8, 8), 1, words)
+    hook.remove()
+    assert seen[0].shape[1] == 5 and not seen[0][:, 4:].any()
+
+
+def test_a_single_file_borrows_an_estimator_from_beside_it(
+    painter: Painter, models: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(ModelError, match="how far away things are in a picture is not on this"):
+        paint(painter, picture(), "file")
+    assert paint(painter, None, "file").sha256 == paint(painter, None).sha256
+    (tmp_path / "file.safetensors").symlink_to(models / "file.safetensors")
+    (tmp_path / "dpt").mkdir()
+    for part in ("depth_estimator", "feature_extractor"):
+        for file in (models / "deep" / part).iterdir():
+            (tmp_path / "dpt" / file.name).write_bytes(file.read_bytes())
+    borrowed = paint(painter_of(tmp_path), picture(), "file")
+    assert borrowed.sha256 == paint(painter, picture()).sha256

@@ -1,0 +1,94 @@
+"""--hires_fix: two walks told as one, and by meaning with the shipped model."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from dream.catalogue import Shelf
+from dream.catalogue.cards import ModelCard
+from dream.catalogue.places import shipped_models
+from dream.engine import open_painter
+from dream.engine.base import Machine, Progress, Stopped
+from dream.engine.painter import Painter
+from dream.engine.tasks.hires import walks
+from dream.picture import Picture
+from dream.tiny.judge import look
+from tests.recipes import recipe
+
+CARD = ModelCard(name="some", path=shipped_models() / "tiny", width=512, height=512)
+
+
+def paint(painter: Painter, told: list[Any] | None = None, **changes: Any) -> Picture:
+    heard: list[Any] = [] if told is None else told
+    return painter.paint(recipe(**changes), heard.append)
+
+
+@pytest.mark.parametrize(
+    ("size", "small"),
+    [
+        ((1024, 1024), (512, 512)),
+        ((1024, 512), (720, 360)),
+        ((768, 1536), (360, 720)),
+        ((4096, 64), (4096, 64)),
+        ((4096, 256), (2048, 128)),
+    ],
+)
+def test_the_small_one_has_the_shape_of_the_large_and_the_area_of_home(
+    size: tuple[int, int], small: tuple[int, int]
+) -> None:
+    two = walks(recipe(width=size[0], height=size[1], hires_fix=0.5), CARD)
+    if two is None:
+        assert size == small, "it is not too large at all"
+        return
+    first, second = two
+    assert (first.width, first.height) == small
+    assert (second.width, second.height, second.strength) == (*size, 0.5)
+
+
+def test_two_walks_are_told_as_one(painter: Painter) -> None:
+    told: list[Any] = []
+    asked: dict[str, Any] = {"width": 96, "height": 128, "steps": 4, "hires_fix": 0.5}
+    first = paint(painter, told, **asked)
+    steps = [happening for happening in told if isinstance(happening, Progress)]
+    assert [(step.step, step.steps) for step in steps] == [(n, 6) for n in range(1, 7)]
+    assert first.image.size == (96, 128) and first.recipe == recipe(**asked)
+    assert paint(painter, **asked).sha256 == first.sha256
+    assert paint(painter, **asked | {"hires_fix": 0.75}).sha256 != first.sha256
+    assert paint(painter, **asked | {"hires_fix": None}).sha256 != first.sha256
+
+
+def test_both_walks_can_be_given_up(painter: Painter) -> None:
+    asked = recipe(width=128, height=128, steps=4, hires_fix=0.5)
+    for last in (2, 5):
+
+        def tell(happening: Any, last: int = last) -> None:
+            if isinstance(happening, Progress) and happening.step == last:
+                raise Stopped
+
+        with pytest.raises(Stopped):
+            painter.paint(asked, tell)
+
+
+@pytest.fixture(scope="module")
+def tiny() -> Painter:
+    return open_painter(Shelf((shipped_models(),)).model, Machine(previews=True))
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_what_would_be_there_twice_is_there_once(tiny: Painter, seed: int) -> None:
+    asked: dict[str, Any] = {
+        "prompt": "a blue fish on a yellow background",
+        "model": "tiny",
+        "width": 512,
+        "height": 512,
+        "steps": 8,
+        "seed": seed,
+        "cfg_scale": 3.0,
+        "sampler": "dpmpp_2m_karras",
+    }
+    plain, fixed = (look(paint(tiny, **asked, hires_fix=x).image) for x in (None, 0.5))
+    assert [region.colour for region in plain.regions] == ["blue", "blue"]
+    assert [region.colour for region in fixed.regions] == ["blue"]
+    assert fixed.background == "yellow"
