@@ -1,4 +1,5 @@
-"""Offline is the normal case: a start, a render and an enlargement attempt not one connection."""
+"""Offline is the normal case: a start, a render and an enlargement attempt not one connection,
+from the command line and at the prompt."""
 
 from __future__ import annotations
 
@@ -6,6 +7,9 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+
+import psutil
+import pytest
 
 from dream.catalogue.places import shipped_models
 
@@ -28,27 +32,66 @@ with open(os.environ["CALLS"] + ".watched", "a") as watched:
 """
 
 
-def test_no_process_attempts_a_connection(tmp_path: Path) -> None:
-    (tmp_path / "watch").mkdir()
-    (tmp_path / "watch" / "sitecustomize.py").write_text(WATCH)
-    calls = tmp_path / "calls"
-    environment = {
-        **os.environ,
-        "PYTHONPATH": os.pathsep.join([str(tmp_path / "watch"), str(ROOT)]),
-        "CALLS": str(calls),
-        "XDG_CACHE_HOME": str(tmp_path / "cache"),
-    }
-    environment.pop("HF_HUB_OFFLINE", None)
+class Watch:
+    """What the processes that are started with `env` attempt."""
+
+    def __init__(self, folder: Path) -> None:
+        (folder / "watch").mkdir()
+        (folder / "watch" / "sitecustomize.py").write_text(WATCH)
+        self._calls = folder / "calls"
+        self.env = {
+            "PYTHONPATH": os.pathsep.join([str(folder / "watch"), str(ROOT)]),
+            "CALLS": str(self._calls),
+            "XDG_CACHE_HOME": str(folder / "cache"),
+        }
+
+    def watched(self) -> set[int]:
+        """The processes that were."""
+        return set(map(int, self._calls.with_suffix(".watched").read_text().split()))
+
+    def calls(self) -> str:
+        """Each attempt to reach something, a line each."""
+        return self._calls.read_text() if self._calls.exists() else ""
+
+
+@pytest.fixture
+def watch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Watch:
+    monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
+    monkeypatch.chdir(tmp_path)
+    return Watch(tmp_path)
+
+
+def test_words_on_the_command_line(watch: Watch, tmp_path: Path) -> None:
     line = ["a red circle", "-s1", "-U2", "--model=tiny", f"--models_dir={shipped_models()}"]
     done = subprocess.run(
         [sys.executable, "-m", "dream", *line, "-o", "pictures"],
-        cwd=tmp_path,
-        env=environment,
+        env={**os.environ, **watch.env},
         capture_output=True,
         text=True,
     )
     assert done.returncode == 0, done.stderr
     assert len([*(tmp_path / "pictures").glob("*.png")]) == 1
-    watched = (tmp_path / "calls.watched").read_text().split()
-    assert len(set(watched)) >= 2, "the prompt's process and the worker's"
-    assert not calls.exists(), calls.read_text()
+    assert len(watch.watched()) >= 2, "the prompt's process and the worker's"
+    assert watch.calls() == ""
+
+
+def test_a_session(watch: Watch, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Start, look around, render, leave; and every process there was is watched."""
+    pseudo = pytest.importorskip("tests.terminal.pseudo", reason="no pseudo-terminals on Windows")
+    monkeypatch.setattr(pseudo, "PATIENCE", 300.0)  # torch is imported by the worker
+    here = pseudo.Terminal("-m", "dream", "-o", str(tmp_path), columns=100, **watch.env)
+    try:
+        here.see_line("")
+        here.send("!models\r")
+        here.see("* tiny")
+        here.send("a red circle --model tiny -s1 -S1 -U2\r")
+        here.see("(-S1)")
+        there = psutil.Process(here.child.pid)
+        processes = {there.pid, *(child.pid for child in there.children(recursive=True))}
+        here.send("q\r")
+        assert here.end() == 0
+    finally:
+        here.close()
+    assert len(processes) >= 2 and processes <= watch.watched()
+    assert [path.name for path in tmp_path.glob("*.png")] == ["000001.1.png"]
+    assert watch.calls() == ""
