@@ -10,6 +10,7 @@ from dream.commands.base import Asking, Command, Context, Edit, Line, Look, Page
 from dream.commands.editing import EDIT_OPTIONS, edit_model
 from dream.commands.explain import explain, topics
 from dream.commands.files import fetch, replay, verify
+from dream.commands.masks import mask
 from dream.commands.models import (
     FILES,
     ask_about_deletion,
@@ -61,6 +62,14 @@ COMMANDS = (
     Command("!show", "FILE|-1", "a picture, in the terminal", show_picture, "picture"),
     Command("!open", "FILE|-1", "a picture, in the desktop's viewer", open_picture, "picture"),
     Command("!info", "FILE|-1", "all that a picture tells of how it was made", tell, "picture"),
+    Command(
+        "!mask",
+        "FILE|-1 -tm WORDS [THRESHOLD]",
+        "where in a picture is what words name: a mask for -M beside it, and how sure that is",
+        mask,
+        "picture",
+        waits=True,
+    ),
     Command("!last", "", "put the last line into the edit line, with its seed", last),
     Command("!models", "", "the models there are, which paints, and which are in memory", models),
     Command(

@@ -15,6 +15,7 @@ from typing import Protocol
 from dream.events import Loading, Note, Preview
 from dream.picture import Picture
 from dream.recipe import Recipe
+from dream.text_mask import TextMask
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,6 +77,11 @@ class Engine(Protocol):
     def convert(self, model: str, folder: Path) -> Loadings:
         """Write a model's single file as a folder in diffusers layout. Raises ModelError,
         OutOfMemory."""
+
+    def seek(self, image: Path, asked: TextMask, mask: Path, heat: Path) -> Loadings:
+        """Where in a picture is what words name? Written as two PNGs of its size: a mask for -M,
+        black where it is, and grey, the lighter, the surer. Raises InputError, ModelError,
+        FetchError, GalleryError."""
 
     def loaded(self) -> Sequence[str]:
         """The names of the models in memory, the one used last at the end."""

@@ -14,8 +14,22 @@ from dream.errors import DreamError, EngineError, WorkerDied
 from dream.events import Loading, Note
 from dream.picture import Picture
 from dream.recipe import Recipe
+from dream.text_mask import TextMask
 from dream.worker.process import Died, Process, Unwanted, resident
-from dream.worker.wire import Begun, Cancel, Convert, Do, Done, Failed, Load, Open, Task, Told, Warm
+from dream.worker.wire import (
+    Begun,
+    Cancel,
+    Convert,
+    Do,
+    Done,
+    Failed,
+    Load,
+    Open,
+    Seek,
+    Task,
+    Told,
+    Warm,
+)
 
 AGAIN = 2
 """How often a picture is begun again after the worker died on it."""
@@ -26,7 +40,13 @@ small machine take half of that."""
 
 
 _Doing = Generator[Progress | Note | Loading, None, Picture | None]
-_DOING = {Recipe: "rendering", Picture: "upscaling", Load: "loading", Convert: "converting"}
+_DOING = {
+    Recipe: "rendering",
+    Picture: "upscaling",
+    Load: "loading",
+    Convert: "converting",
+    Seek: "looking at",
+}
 
 
 def open_engine(
@@ -73,6 +93,10 @@ class WorkerEngine:
     def convert(self, model: str, folder: Path) -> Loadings:
         """See `dream.engine.base.Engine`. Raises SetupError and WorkerDied too."""
         yield from self._do(Convert(model, folder))
+
+    def seek(self, image: Path, asked: TextMask, mask: Path, heat: Path) -> Loadings:
+        """See `dream.engine.base.Engine`. Raises SetupError and WorkerDied too."""
+        yield from self._do(Seek(image, asked, mask, heat))
 
     def loaded(self) -> tuple[str, ...]:
         """See `dream.engine.base.Engine`."""

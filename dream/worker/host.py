@@ -34,6 +34,7 @@ from dream.worker.wire import (
     Open,
     Order,
     Ready,
+    Seek,
     Told,
     Warm,
 )
@@ -103,6 +104,9 @@ class Host:
                 case Convert(model, folder):
                     workshop.convert(model, folder, tell)
                     self._answer(Ready(workshop.loaded()))
+                    made = None
+                case Seek() as task:
+                    workshop.seek(task, tell)
                     made = None
                 case Recipe(model=model) as task:
                     self._load(workshop, Load(model), tell)

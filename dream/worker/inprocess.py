@@ -16,7 +16,9 @@ from dream.engine.base import Happenings, Loadings, Machine, Progress, Stopped, 
 from dream.events import Loading, Note
 from dream.picture import Picture
 from dream.recipe import Recipe
+from dream.text_mask import TextMask
 from dream.worker.process import resident
+from dream.worker.wire import Seek
 from dream.worker.workshop import Workshop
 
 
@@ -46,6 +48,10 @@ class InProcessEngine:
     def convert(self, model: str, folder: Path) -> Loadings:
         """See `dream.engine.base.Engine`."""
         yield from _stream(lambda tell: self._workshop.convert(model, folder, tell))
+
+    def seek(self, image: Path, asked: TextMask, mask: Path, heat: Path) -> Loadings:
+        """See `dream.engine.base.Engine`."""
+        yield from _stream(lambda tell: self._workshop.seek(Seek(image, asked, mask, heat), tell))
 
     def loaded(self) -> tuple[str, ...]:
         """See `dream.engine.base.Engine`."""

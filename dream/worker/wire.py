@@ -16,6 +16,7 @@ from dream.errors import DreamError
 from dream.events import Loading, Note
 from dream.picture import Picture
 from dream.recipe import Recipe
+from dream.text_mask import TextMask
 
 # ── to the worker ──────────────────────────────────────────────────────────────────────────────
 
@@ -51,7 +52,17 @@ class Convert:
     folder: Path
 
 
-Task = Recipe | Picture | Load | Convert
+@dataclass(frozen=True)
+class Seek:
+    """A task: find what words name in a picture, and write where it is."""
+
+    image: Path
+    asked: TextMask
+    mask: Path
+    heat: Path
+
+
+Task = Recipe | Picture | Load | Convert | Seek
 
 
 @dataclass(frozen=True)

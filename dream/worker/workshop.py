@@ -5,15 +5,20 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from PIL import ImageStat
+
 from dream.catalogue import Shelf
 from dream.catalogue.decoders import find_decoder
 from dream.catalogue.helpers import bring_helper
 from dream.engine import open_painter
 from dream.engine.base import Machine, Progress, Tell
 from dream.engine.setup import explained
+from dream.errors import GalleryError
 from dream.events import Note
+from dream.inputs import inverted, open_picture
 from dream.picture import Picture
 from dream.recipe import Recipe
+from dream.worker.wire import Seek
 
 if TYPE_CHECKING:
     from dream.finish.upscale import Upscaler
@@ -50,6 +55,19 @@ class Workshop:
     def convert(self, model: str, folder: Path, tell: Tell) -> None:
         """Write a model's single file as a folder. Raises ModelError, OutOfMemory."""
         self._painter.convert(model, folder, tell)
+
+    def seek(self, task: Seek, tell: Tell) -> None:
+        """Write where in a picture is what words name. Raises InputError, ModelError, FetchError,
+        GalleryError."""
+        opened = open_picture(task.image)
+        seen = self._painter.seek(opened.image, task.asked, tell)
+        found = ImageStat.Stat(seen.mask).mean[0] / 255
+        try:
+            inverted(seen.mask).save(task.mask)
+            seen.heat.save(task.heat)
+        except OSError as error:
+            raise GalleryError(f"cannot write {task.mask}: {error.strerror or error}") from error
+        tell(Note(text=f"{found:.1%} of {task.image.name} is “{task.asked.words}”"))
 
     def loaded(self) -> tuple[str, ...]:
         """The names of the models in memory, the one used last at the end."""

@@ -1,0 +1,87 @@
+"""Words to a mask to a picture, with models that have learnt nothing: -tm paints as !mask says."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from dream.catalogue import Shelf
+from dream.engine.base import Machine
+from dream.errors import InputError, ModelError
+from dream.events import Note
+from dream.text_mask import TextMask
+from dream.worker.wire import Seek
+from dream.worker.workshop import Workshop
+from tests.random_models import make_random_clipseg
+from tests.recipes import recipe
+
+WORDS = "a cat AND NOT dog"
+
+
+@pytest.fixture(scope="module")
+def models(random_models: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("models")
+    (folder / "random").symlink_to(random_models / "random")
+    make_random_clipseg(folder / "clipseg")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def workshop(models: Path) -> Workshop:
+    return Workshop(Shelf((models,), offline=True), Machine())
+
+
+@pytest.fixture
+def begun(tmp_path: Path) -> Path:
+    pixels = np.random.default_rng(0).integers(0, 255, (8, 8, 3), np.uint8)
+    path = tmp_path / "begun.png"
+    Image.fromarray(pixels).resize((64, 64), Image.Resampling.BICUBIC).save(path)
+    return path
+
+
+def sought(workshop: Workshop, begun: Path) -> tuple[TextMask, Path, str]:
+    """Words with a threshold that is neither too high nor too low, their mask, and what is said."""
+    mask, heat = begun.with_name("mask.png"), begun.with_name("heat.png")
+    told: list[Any] = []
+    workshop.seek(Seek(begun, TextMask("a cat"), mask, heat), told.append)
+    threshold = float(np.median(np.asarray(Image.open(heat)))) / 255
+    asked = TextMask(WORDS, round(threshold, 3))
+    workshop.seek(Seek(begun, asked, mask, heat), told.append)
+    (said,) = (note.text for note in told[1:] if isinstance(note, Note))
+    return asked, mask, said
+
+
+def test_what_words_name_is_painted_and_nothing_else(workshop: Workshop, begun: Path) -> None:
+    asked, mask, said = sought(workshop, begun)
+    black = np.asarray(Image.open(mask)) == 0
+    assert 0.01 < black.mean() < 0.99
+    assert said == f"{black.mean():.1%} of begun.png is “{WORDS}”"
+    usual = {"init_img": str(begun), "strength": 0.8, "steps": 3}
+    by_words = workshop.do(recipe(**usual, text_mask=asked), print)
+    by_file = workshop.do(recipe(**usual, init_mask=str(mask)), print)
+    assert by_words.sha256 == by_file.sha256
+    assert len(by_words.facts["clipseg"]) == 64
+    differs = (np.asarray(by_words.image) != np.asarray(Image.open(begun))).any(2)
+    assert differs[black].any() and not differs[~black].any()
+    others = workshop.do(recipe(**usual, text_mask=asked, invert_mask=True), print)
+    differs = (np.asarray(others.image) != np.asarray(Image.open(begun))).any(2)
+    assert differs[~black].any() and not differs[black].any()
+
+
+def test_words_that_name_nothing_are_refused(workshop: Workshop, begun: Path) -> None:
+    asked = recipe(init_img=str(begun), strength=0.8, text_mask=TextMask("cat", 1))
+    with pytest.raises(InputError, match="is “cat”, with a threshold of 1"):
+        workshop.do(asked, print)
+
+
+def test_without_the_model_and_offline_it_is_said_what_is_missing(
+    random_models: Path, begun: Path
+) -> None:
+    workshop = Workshop(Shelf((random_models,), offline=True), Machine())
+    asked = recipe(init_img=str(begun), strength=0.8, text_mask=TextMask("cat"))
+    with pytest.raises(ModelError, match="--offline forbids to fetch it"):
+        workshop.do(asked, print)
