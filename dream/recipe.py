@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 
 from dream.flags import Upscale
+from dream.frames import Embiggen, Outcrop, Shift
 from dream.request import Request
 from dream.text_mask import TextMask
 
@@ -29,7 +30,8 @@ class Recipe:
     init_img: str | None = None
     """The picture to start from: a path; its pixels are of the file as it is when it is read."""
     strength: float | None = None
-    """Above 0, up to 1: how much of the walk from noise is walked. None without init_img."""
+    """Above 0, up to 1: how much of the walk from noise is walked. None where nothing is painted
+    over: without init_img, outcrop and out_direction."""
     init_mask: str | None = None
     """A path; of init_img, what is black or transparent here is painted, the rest kept."""
     text_mask: TextMask | None = None
@@ -41,9 +43,18 @@ class Recipe:
     """Pixels inside the mask's edge over which what is painted fades in."""
     hires_fix: float | None = None
     """Above 0, up to 1: painted small first, and then over at this strength. None with init_img."""
+    outcrop: Outcrop | None = None
+    out_direction: Shift | None = None
+    embiggen: Embiggen | None = None
+    embiggen_tiles: tuple[int, ...] | None = None
+    """From 1, rising; None is all."""
+    embiggen_strength: float | None = None
+    """Above 0, up to 1. None without embiggen."""
     upscale: Upscale | None = None
     upscaler: str | None = None
+    """The network that enlarges; None where nothing is enlarged."""
     upscale_tile: int = 400
+    watermark: str | None = None
 
     def as_request(self) -> Request:
         """Every choice written down: what the log writes. Settling it gives this recipe again."""

@@ -26,6 +26,16 @@ from dream.flags import (
     text,
     whole,
 )
+from dream.frames import (
+    EMBIGGEN,
+    OUTCROP,
+    SHIFT,
+    TILES,
+    WATERMARK,
+    Embiggen,
+    Outcrop,
+    Shift,
+)
 from dream.samplers import ALIASES, SAMPLERS
 from dream.text_mask import TEXT_MASK, TextMask
 
@@ -163,6 +173,41 @@ class Request:
         kind=HIRES,
         help="paint at the model's own size first, and then over at -W -H, so that nothing doubles",
     )
+    outcrop: Outcrop | None = flag(
+        "-c",
+        "--outcrop",
+        kind=OUTCROP,
+        section=_AFTER,
+        help="paint on beyond the frame: so many pixels at each of these sides",
+    )
+    out_direction: Shift | None = flag(
+        "-D",
+        "--out_direction",
+        kind=SHIFT,
+        section=_AFTER,
+        help="move the frame to a side, half of the picture unless said, and paint what is new",
+    )
+    embiggen: Embiggen | None = flag(
+        "-embiggen",
+        "--embiggen",
+        kind=EMBIGGEN,
+        section=_AFTER,
+        help="enlarge, and then paint over in tiles of -W -H, for detail that -U cannot invent",
+    )
+    embiggen_tiles: tuple[int, ...] | None = flag(
+        "-embiggen_tiles",
+        "--embiggen_tiles",
+        kind=TILES,
+        section=_AFTER,
+        help="of the tiles only these, from 1, line by line; without -embiggen at the same size",
+    )
+    embiggen_strength: float | None = flag(
+        "-embiggen_strength",
+        "--embiggen_strength",
+        kind=STRENGTH,
+        section=_AFTER,
+        help="how far the tiles leave what was enlarged; 0.4 unless it or -f is said",
+    )
     upscale: Upscale | None = flag(
         "-U",
         "--upscale",
@@ -183,6 +228,12 @@ class Request:
         default=400,
         section=_AFTER,
         help="enlarge in tiles of this many pixels, to save memory; 0 is the whole at once",
+    )
+    watermark: str | None = flag(
+        "--watermark",
+        kind=WATERMARK,
+        section=_AFTER,
+        help="hide these words in the picture, for !info to tell, from a good JPEG too",
     )
     iterations: int = flag(
         "-n",
@@ -217,7 +268,7 @@ class Request:
         default=False,
         logged=False,
         section=_KEEPING,
-        help="keep the picture from before -U too",
+        help="keep the picture from before all this too",
     )
     keep_inputs: bool = flag(
         "--keep_inputs",

@@ -8,7 +8,7 @@ import random
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from PIL import Image
@@ -21,6 +21,7 @@ from dream.inputs import fingerprint
 from dream.picture import Picture
 from dream.recipe import Recipe
 from dream.request import INPUTS, Request
+from dream.stages import Stage, only, size_after, stages_of
 from dream.studio import Studio
 from dream.text_mask import TextMask
 
@@ -37,8 +38,8 @@ class FakeEngine:
     pause: float = 0.0
     """Seconds each step takes."""
     fails: Callable[[Recipe], DreamError | None] = never
-    """What rendering a recipe raises, after its first step; `upscale_fails` likewise."""
-    upscale_fails: Callable[[Recipe], DreamError | None] = never
+    """What rendering a recipe raises, after its first step; `finish_fails` likewise."""
+    finish_fails: Callable[[Recipe, Stage], DreamError | None] = lambda recipe, stage: None
     on_step: Callable[[Progress], None] = field(default=lambda progress: None)
     """Called before each step is told: where a test presses keys, or dies."""
     note: str = ""
@@ -74,13 +75,14 @@ class FakeEngine:
                 facts[name] = fingerprint(Path(path))
         yield Picture(image, recipe, facts)
 
-    def upscale(self, picture: Picture) -> Happenings:
-        """The picture with its sides multiplied, after two steps."""
+    def finish(self, picture: Picture, stage: Stage) -> Happenings:
+        """The picture as large as it should become, after two steps, in a colour of its own."""
         recipe = picture.recipe
-        assert recipe.upscale is not None, "only pictures that ask for it are upscaled"
-        yield from self._steps("upscale", 2, self.upscale_fails(recipe))
-        width, height = (round(side * recipe.upscale.factor) for side in picture.image.size)
-        yield Picture(picture.image.resize((width, height)), recipe, picture.facts)
+        assert stage in stages_of(recipe), "only what a recipe asks for is done"
+        yield from self._steps(stage.name, 2, self.finish_fails(recipe, stage))
+        size = size_after(only(recipe, [stage]), picture.image.size)
+        darker = picture.image.resize(size).point(lambda value: value * 7 // 8)
+        yield replace(picture, image=darker)
 
     def load(self, model: str, weights: str = "") -> Loadings:
         """As a real engine, without a model."""

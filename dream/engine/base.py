@@ -16,6 +16,7 @@ from dream.events import Loading, Note, Preview
 from dream.picture import Picture
 from dream.recipe import Recipe
 from dream.text_mask import TextMask
+from dream.stages import Stage
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,7 +37,7 @@ class Progress:
     """One step done; or, while something is fetched, so many bytes of so many."""
 
     stage: str
-    """"render", "upscale" or "fetch"."""
+    """"render", "fetch", or a stage's name, as in `dream.stages`."""
     step: int
     """1 to steps."""
     steps: int
@@ -66,8 +67,9 @@ class Engine(Protocol):
     def render(self, recipe: Recipe) -> Happenings:
         """The picture before any finishing. Raises ModelError, EngineError, OutOfMemory."""
 
-    def upscale(self, picture: Picture) -> Happenings:
-        """The picture enlarged as its recipe says. Raises FinishError, ModelError, FetchError."""
+    def finish(self, picture: Picture, stage: Stage) -> Happenings:
+        """The picture after one stage, which its recipe asks for. Raises FinishError, ModelError,
+        FetchError, OutOfMemory."""
 
     def load(self, model: str, weights: str = "") -> Loadings:
         """Have a model in memory. `weights`, where given, is the beginning of the SHA-256 that a

@@ -111,5 +111,6 @@ def _printable(value: object) -> object:
         case int() | float():
             return value
         case tuple() | list():
-            return "-".join(plain(part) for part in value)
+            said = (part for part in value if part is not None)
+            return "-".join(part if isinstance(part, str) else plain(part) for part in said)
     return str(value)

@@ -55,21 +55,12 @@ class Former:
     # From a picture.
     init_color: str = flag("--init_color", kind=_FILE, help="colours of another picture")
     # Beyond the frame.
-    outcrop: tuple[str, ...] = flag("-c", "--outcrop", kind=_MANY, help="outcropping")
-    out_direction: tuple[str, ...] = flag("-D", "--out_direction", kind=_MANY, help="outpainting")
     force_outpaint: bool = flag("--force_outpaint", kind=SWITCH, default=False, help="outpainting")
     seam_size: int = flag("--seam_size", kind=whole(0, 9999), help="outpainting's seam")
     seam_blur: int = flag("--seam_blur", kind=whole(0, 9999), help="outpainting's seam")
     seam_strength: float = flag("--seam_strength", kind=_SHARE, help="outpainting's seam")
     seam_steps: int = flag("--seam_steps", kind=whole(0, 9999), help="outpainting's seam")
     tile_size: int = flag("--tile_size", kind=whole(1, 9999), help="outpainting's tiles")
-    embiggen: tuple[str, ...] = flag("-embiggen", "--embiggen", kind=_MANY, help="embiggen")
-    embiggen_tiles: tuple[str, ...] = flag(
-        "-embiggen_tiles", "--embiggen_tiles", kind=_MANY, help="embiggen"
-    )
-    embiggen_strength: float = flag(
-        "-embiggen_strength", "--embiggen_strength", kind=_SHARE, help="embiggen"
-    )
     # Variations and effects.
     variation_amount: float = flag(
         "-v", "--variation_amount", kind=number(0), default=0, help="variations of a seed"

@@ -15,6 +15,7 @@ from dream.inputs import measure
 from dream.line import read
 from dream.recipe import Recipe
 from dream.request import INPUTS, Request
+from dream.studio.afterwards import hears_strength
 
 FindPicture = Callable[[str], Path]
 """What a line says for a picture, `-1` or a path, to its file. Raises BadLine."""
@@ -63,7 +64,8 @@ def with_files(request: Request, find: FindPicture) -> tuple[Request, tuple[str,
                 raise BadLine(
                     f"{name} masks a picture to start from, and there is none", 0, "-I FILE"
                 )
-        if settled.strength is not None and settled.hires_fix is None:
+        heard = settled.hires_fix is not None or hears_strength(settled)
+        if settled.strength is not None and not heard:
             return settled, ("there is no picture to start from (-I): -f changes nothing",)
         return settled, ()
     if settled.init_mask is not None and settled.text_mask is not None:

@@ -17,6 +17,7 @@ from dream.line import Sweep, write, write_fields, write_sweep
 from dream.picture import Picture
 from dream.recipe import Recipe
 from dream.request import INPUTS, Request, as_json
+from dream.stages import only, stages_of
 
 
 class Keeper:
@@ -60,7 +61,7 @@ class Album:
 
     @property
     def save_original(self) -> bool:
-        """Whether the picture from before upscaling is kept beside the upscaled one."""
+        """Whether the picture from before all stages is kept beside the finished one."""
         return self.request.save_original
 
     def from_copies(self, recipes: Sequence[Recipe]) -> Sequence[Recipe]:
@@ -84,9 +85,9 @@ class Album:
         )
         if warning:
             yield Note(text=warning)
-        if recipe.upscale is not None and self.save_original:
+        if self.save_original and self.paths and (stages := stages_of(recipe)):
             # Beside its original, which was kept a moment ago, perhaps under a name with a number.
-            name = f"{self.paths[-1].stem}.upscaled.png"
+            name = ".".join([self.paths[-1].stem, *(stage.past for stage in stages), "png"])
         entry = self.gallery.keep(
             picture,
             line=line,
@@ -147,5 +148,5 @@ def _beginning_from(recipe: Recipe, copy: Callable[[str], str]) -> Recipe:
 
 
 def plain(recipe: Recipe) -> Recipe:
-    """The recipe of the picture from before upscaling, as it is kept."""
-    return replace(recipe, upscale=None, upscaler=None)
+    """The recipe of the picture from before all stages, as it is kept."""
+    return only(recipe, ())

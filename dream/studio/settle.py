@@ -14,6 +14,7 @@ from dream.flags import MAX_SEED
 from dream.line import Sweep
 from dream.recipe import Recipe
 from dream.request import FLAGS, NO_VAE, Request
+from dream.studio.afterwards import fits, paints_over, stages
 from dream.studio.begin import FindPicture, size_from, with_files
 
 STRENGTH = 0.75
@@ -64,17 +65,16 @@ def settle(
         model=card.name,
         vae=_vae(request.vae or card.vae, card),
         init_img=request.init_img,
-        strength=(request.strength or STRENGTH) if request.init_img else None,
+        strength=(request.strength or STRENGTH) if paints_over(request) else None,
         init_mask=request.init_mask,
         text_mask=request.text_mask,
         invert_mask=request.invert_mask,
         inpaint_replace=request.inpaint_replace,
         mask_blur=request.mask_blur,
         hires_fix=hires_fix,
-        upscale=request.upscale,
-        upscaler=(request.upscaler or card.upscaler) if request.upscale else None,
-        upscale_tile=request.upscale_tile,
+        **stages(request, card),
     )
+    fits(first, (width, height))
     recipes = tuple(replace(first, seed=seed) for seed in series(first.seed, request.iterations))
     return Settled(recipes, told + sized + walked)
 

@@ -33,8 +33,10 @@ from dream.line import Sweep, is_skipped, read, read_log_line, read_sweep, write
 from dream.picture import Picture
 from dream.recipe import Recipe
 from dream.request import FLAGS, NO_VAE, Request
+from dream.stages import Stage
+from dream.studio.afterwards import finished
 from dream.studio.begin import as_made, found
-from dream.studio.keep import Album, Keeper, plain
+from dream.studio.keep import Album, Keeper
 from dream.studio.recall import as_logged
 from dream.studio.settle import Settled, settle, settle_sweep
 from dream.studio.told import told
@@ -208,9 +210,11 @@ class Studio:
         """One picture, unfinished and unkept. Raises what the engine raises."""
         return (yield from told(self.engine.render(recipe), picture, pictures))
 
-    def upscale(self, raw: Picture, picture: int = 1, pictures: int = 1) -> Events[Picture]:
-        """A picture enlarged as its recipe says. Raises what the engine raises."""
-        return (yield from told(self.engine.upscale(raw), picture, pictures))
+    def finish(
+        self, made: Picture, stage: Stage, picture: int = 1, pictures: int = 1
+    ) -> Events[Picture]:
+        """A picture after one stage of its recipe. Raises what the engine raises."""
+        return (yield from told(self.engine.finish(made, stage), picture, pictures))
 
     # ── the route of one line ──────────────────────────────────────────────────────────────────
 
@@ -245,7 +249,9 @@ class Studio:
         try:
             raw = yield from self.render(recipe, picture, pictures)
             self.past.append(recipe.seed)
-            made = yield from self._finished(raw, picture, pictures, album)
+            made = yield from finished(
+                raw, album, lambda made, stage: self.finish(made, stage, picture, pictures)
+            )
             if made is not None:
                 yield Made(
                     picture=picture,
@@ -258,26 +264,6 @@ class Studio:
         except DreamError as error:
             yield Failed(error=error, line=write(recipe.as_request()))
             return False
-
-    def _finished(
-        self, raw: Picture, picture: int, pictures: int, album: Album
-    ) -> Events[Picture | None]:
-        """The picture as its recipe wants it. Where upscaling fails or is interrupted the raw one
-        takes its place, for rendering took long and is done; None when that is kept already."""
-        if raw.recipe.upscale is None:
-            return raw
-        before = replace(raw, recipe=plain(raw.recipe))
-        if album.save_original:
-            yield from album.keep(before)
-        try:
-            return (yield from self.upscale(raw, picture, pictures))
-        except DreamError as error:
-            yield Failed(error=error, line=write(raw.recipe.as_request()))
-            return None if album.save_original else before
-        except KeyboardInterrupt:
-            if not album.save_original:
-                yield from album.keep(before)
-            raise
 
     def _base_of(self, line: str) -> Request:
         if read_log_line(line).path is None:

@@ -11,6 +11,7 @@ from dream.events import Cancelled, Events, Note, Refused, Verified
 from dream.gallery import read_log, read_record
 from dream.line import facts, is_skipped, read_log_line
 from dream.picture import Picture
+from dream.stages import stages_of
 from dream.studio.recall import with_its_files
 
 if TYPE_CHECKING:
@@ -46,8 +47,8 @@ def _verify_line(studio: Studio, line: str, number: int) -> Events[bool | None]:
         recipe = studio.settle(request).recipes[0]
         yield from with_its_files(line, recipe)
         picture = yield from studio.render(recipe)
-        if recipe.upscale is not None:
-            picture = yield from studio.upscale(picture)
+        for stage in stages_of(recipe):
+            picture = yield from studio.finish(picture, stage)
     except DreamError as error:
         yield Refused(error=error, line=line, number=number)
         return False

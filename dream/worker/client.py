@@ -14,6 +14,7 @@ from dream.errors import DreamError, EngineError, WorkerDied
 from dream.events import Loading, Note
 from dream.picture import Picture
 from dream.recipe import Recipe
+from dream.stages import Stage
 from dream.text_mask import TextMask
 from dream.worker.process import Died, Process, Unwanted, resident
 from dream.worker.wire import (
@@ -23,12 +24,14 @@ from dream.worker.wire import (
     Do,
     Done,
     Failed,
+    Finish,
     Load,
     Open,
     Seek,
     Task,
     Told,
     Warm,
+    model_of,
 )
 
 AGAIN = 2
@@ -42,7 +45,7 @@ small machine take half of that."""
 _Doing = Generator[Progress | Note | Loading, None, Picture | None]
 _DOING = {
     Recipe: "rendering",
-    Picture: "upscaling",
+    Finish: "finishing",
     Load: "loading",
     Convert: "converting",
     Seek: "looking at",
@@ -59,7 +62,7 @@ def open_engine(
 
 
 class WorkerEngine:
-    """Renders and upscales in a worker process, and outlives it.
+    """Renders and finishes in a worker process, and outlives it.
 
     One picture at a time. Closing a generator cancels its picture within a step and does not wait
     for it; the next picture does.
@@ -82,9 +85,9 @@ class WorkerEngine:
         """See `dream.engine.base.Engine`. Raises SetupError and WorkerDied too."""
         return self._pictures(recipe)
 
-    def upscale(self, picture: Picture) -> Happenings:
+    def finish(self, picture: Picture, stage: Stage) -> Happenings:
         """See `dream.engine.base.Engine`. Raises SetupError and WorkerDied too."""
-        return self._pictures(picture)
+        return self._pictures(Finish(picture, stage))
 
     def load(self, model: str, weights: str = "") -> Loadings:
         """See `dream.engine.base.Engine`. Raises SetupError and WorkerDied too."""
@@ -123,7 +126,7 @@ class WorkerEngine:
         self._closed = True
         self._bury()
 
-    def _pictures(self, task: Recipe | Picture) -> Happenings:
+    def _pictures(self, task: Recipe | Finish) -> Happenings:
         """A task that makes a picture."""
         made = yield from self._do(task)
         assert made is not None
@@ -158,8 +161,8 @@ class WorkerEngine:
         worker.send(Do(job, task))
         over = False
         try:
-            if isinstance(task, Recipe | Load) and task.model not in worker.ready:
-                loading = task.model
+            if (model := model_of(task)) and model not in worker.ready:
+                loading = model
                 yield Loading(model=loading)
             self._await_turn(worker, job)
             while True:

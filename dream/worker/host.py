@@ -18,7 +18,6 @@ from queue import SimpleQueue
 
 from dream.engine.base import Progress, Stopped, Tell
 from dream.events import Loading, Note
-from dream.recipe import Recipe
 from dream.worker.crash import as_dream_error
 from dream.worker.wire import (
     Answer,
@@ -37,6 +36,7 @@ from dream.worker.wire import (
     Seek,
     Told,
     Warm,
+    model_of,
 )
 from dream.worker.workshop import Workshop
 
@@ -108,10 +108,9 @@ class Host:
                 case Seek() as task:
                     workshop.seek(task, tell)
                     made = None
-                case Recipe(model=model) as task:
-                    self._load(workshop, Load(model), tell)
-                    made = workshop.do(task, tell)
                 case task:
+                    if wanted := model_of(task):
+                        self._load(workshop, Load(wanted), tell)
                     made = workshop.do(task, tell)
             self._answer(Done(order.job, made))
         except Stopped:

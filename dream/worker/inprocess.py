@@ -16,9 +16,10 @@ from dream.engine.base import Happenings, Loadings, Machine, Progress, Stopped, 
 from dream.events import Loading, Note
 from dream.picture import Picture
 from dream.recipe import Recipe
+from dream.stages import Stage
 from dream.text_mask import TextMask
 from dream.worker.process import resident
-from dream.worker.wire import Seek
+from dream.worker.wire import Finish, Seek
 from dream.worker.workshop import Workshop
 
 
@@ -37,9 +38,9 @@ class InProcessEngine:
         """See `dream.engine.base.Engine`."""
         yield (yield from _stream(lambda tell: self._workshop.do(recipe, tell)))
 
-    def upscale(self, picture: Picture) -> Happenings:
+    def finish(self, picture: Picture, stage: Stage) -> Happenings:
         """See `dream.engine.base.Engine`."""
-        yield (yield from _stream(lambda tell: self._workshop.do(picture, tell)))
+        yield (yield from _stream(lambda tell: self._workshop.do(Finish(picture, stage), tell)))
 
     def load(self, model: str, weights: str = "") -> Loadings:
         """See `dream.engine.base.Engine`."""

@@ -16,6 +16,7 @@ from dream.errors import DreamError
 from dream.events import Loading, Note
 from dream.picture import Picture
 from dream.recipe import Recipe
+from dream.stages import Stage
 from dream.text_mask import TextMask
 
 # ── to the worker ──────────────────────────────────────────────────────────────────────────────
@@ -34,6 +35,14 @@ class Warm:
     """Load this model when there is nothing else to do."""
 
     model: str
+
+
+@dataclass(frozen=True)
+class Finish:
+    """A task: one stage of what the picture's recipe asks for."""
+
+    picture: Picture
+    stage: Stage
 
 
 @dataclass(frozen=True)
@@ -62,12 +71,22 @@ class Seek:
     heat: Path
 
 
-Task = Recipe | Picture | Load | Convert | Seek
+Task = Recipe | Finish | Load | Convert | Seek
+
+
+def model_of(task: Task) -> str | None:
+    """The model that a task wants in memory."""
+    match task:
+        case Recipe(model=model) | Load(model=model):
+            return model
+        case Finish(picture, stage) if stage.paints:
+            return picture.recipe.model
+    return None
 
 
 @dataclass(frozen=True)
 class Do:
-    """Render the recipe, upscale the picture, or load the model."""
+    """Render the recipe, finish the picture, or load the model."""
 
     job: int
     task: Task

@@ -1,9 +1,8 @@
-"""Rendering and upscaling under one roof; imports torch when it opens."""
+"""Rendering and finishing under one roof; imports torch when it opens."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from PIL import ImageStat
 
@@ -11,17 +10,14 @@ from dream.catalogue import Shelf
 from dream.catalogue.decoders import find_decoder
 from dream.catalogue.helpers import bring_helper
 from dream.engine import open_painter
-from dream.engine.base import Machine, Progress, Tell
-from dream.engine.setup import explained
+from dream.engine.base import Machine, Tell
 from dream.errors import GalleryError
 from dream.events import Note
 from dream.inputs import inverted, open_picture
 from dream.picture import Picture
 from dream.recipe import Recipe
-from dream.worker.wire import Seek
-
-if TYPE_CHECKING:
-    from dream.finish.upscale import Upscaler
+from dream.worker.finisher import Finisher
+from dream.worker.wire import Finish, Seek
 
 
 class Workshop:
@@ -37,7 +33,7 @@ class Workshop:
             lambda helper, on_progress, say: bring_helper(helper, shelf, on_progress, say),
         )
         self._shelf = shelf
-        self._upscaler: Upscaler | None = None
+        self._finisher = Finisher(shelf, self._painter)
 
     @property
     def advice(self) -> str:
@@ -73,34 +69,16 @@ class Workshop:
         """The names of the models in memory, the one used last at the end."""
         return self._painter.loaded()
 
-    def do(self, task: Recipe | Picture, tell: Tell) -> Picture:
-        """A recipe rendered, or a picture upscaled as its recipe says.
+    def do(self, task: Recipe | Finish, tell: Tell) -> Picture:
+        """A recipe rendered, or one stage of a picture's recipe done.
 
         Raises DreamErrors, and what `tell` raises.
         """
         if isinstance(task, Recipe):
             return self._painter.paint(task, tell)
-        return self._upscale(task, tell)
+        return self._finisher.finish(task.picture, task.stage, tell)
 
     def close(self) -> None:
         """Give the models' memory back."""
         self._painter.unload()
-        self._upscaler = None
-
-    def _upscale(self, picture: Picture, tell: Tell) -> Picture:
-        if self._upscaler is None:
-            self._upscaler = _upscaler(self._shelf, self._painter.placement.device)
-        return self._upscaler.upscale(
-            picture,
-            diffusion=lambda card, recipe: self._painter.upscaler(card, recipe, tell),
-            on_tile=lambda tile, tiles: tell(Progress("upscale", tile, tiles)),
-            on_note=lambda text: tell(Note(text=text)),
-            on_fetch=lambda arrived, of: tell(Progress("fetch", arrived, of)),
-        )
-
-
-def _upscaler(shelf: Shelf, device: str) -> Upscaler:
-    # Imported with the first -U: OpenCV and basicsr take seconds.
-    with explained():
-        from dream.finish.upscale import Upscaler
-    return Upscaler(shelf, device)
+        self._finisher = Finisher(self._shelf, self._painter)

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from dream.errors import BadLine
 from dream.flags import SWITCH, Kind, Upscale
+from dream.frames import SIDES, TILES, Embiggen, Outcrop, Shift
 from dream.line import is_skipped, read, read_log_line, write
 from dream.request import FLAGS, Request
 from dream.text_mask import TextMask
@@ -76,6 +77,17 @@ def _values(field: str, hint: Any) -> st.SearchStrategy[Any]:
         values: st.SearchStrategy[Any] = st.sampled_from(flag.kind.choices)
     elif Upscale in getattr(hint, "__args__", ()):
         values = st.builds(Upscale, st.floats(1, 8), st.floats(0, 1))
+    elif Outcrop in getattr(hint, "__args__", ()):
+        values = st.builds(Outcrop, *[st.integers(0, 4096)] * 4).filter(any)
+    elif Shift in getattr(hint, "__args__", ()):
+        pixels = st.one_of(st.none(), st.integers(1, 4096))
+        values = st.builds(Shift, st.sampled_from(SIDES), pixels)
+    elif Embiggen in getattr(hint, "__args__", ()):
+        overlap = st.one_of(st.floats(0, 0.75), st.integers(1, 4096).map(float))
+        values = st.builds(Embiggen, st.floats(1, 16), st.floats(0, 1), overlap)
+    elif flag.kind is TILES:
+        numbers = st.sets(st.integers(1, 9999), min_size=1, max_size=9)
+        values = numbers.map(lambda tiles: tuple(sorted(tiles)))
     elif TextMask in getattr(hint, "__args__", ()):
         words = st.one_of(st.sampled_from(["cat AND NOT (dog OR red ball)", "NOT 猫"]), _TEXT)
         values = st.builds(TextMask, words, st.floats(0, 1))

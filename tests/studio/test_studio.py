@@ -121,7 +121,7 @@ def test_the_original_is_kept_where_asked(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("switches", ["-U2", "-U2 -save_orig"])
 def test_a_failing_upscaler_leaves_the_raw_picture(tmp_path: Path, switches: str) -> None:
-    engine = FakeEngine(upscale_fails=lambda recipe: FinishError("tile 3 of 9 failed"))
+    engine = FakeEngine(finish_fails=lambda recipe, stage: FinishError("tile 3 of 9 failed"))
     events = list(fake_studio(tmp_path, engine).make(f"x -S1 {switches}"))
     assert [str(event.error) for event in events if isinstance(event, Failed)] == [
         "tile 3 of 9 failed"

@@ -108,7 +108,8 @@ def test_a_sheet_has_gaps_where_pictures_failed_or_were_cancelled(tmp_path: Path
 
 
 def test_a_sheet_shows_the_enlarged_pictures_or_what_there_is(tmp_path: Path) -> None:
-    engine = FakeEngine(upscale_fails=lambda recipe: EngineError("no") if recipe.seed > 1 else None)
+    no = EngineError("no")
+    engine = FakeEngine(finish_fails=lambda recipe, stage: no if recipe.seed > 1 else None)
     events = list(fake_studio(tmp_path, engine).make("a cat -S1..2 -U2 -save_orig --sheet"))
     assert len(of(Saved, events)) == 3
     assert len(of(Grid, events)) == 1

@@ -19,6 +19,7 @@ from dream.errors import EngineError, ModelError
 from dream.events import Loading, Note
 from dream.flags import Upscale
 from dream.picture import Picture
+from dream.stages import UPSCALE
 from dream.worker import InProcessEngine, WorkerEngine
 from dream.worker.process import Process
 from tests.recipes import recipe
@@ -109,7 +110,7 @@ def test_cancelling_returns_at_once_and_the_next_picture_is_made(engine: WorkerE
 def test_upscaling_in_the_worker(engine: WorkerEngine) -> None:
     asked = recipe(upscale=Upscale(2.0, 1.0), upscaler="tiny-x4", upscale_tile=40)
     raw = picture(engine.render(asked))
-    happenings = [*engine.upscale(raw)]
+    happenings = [*engine.finish(raw, UPSCALE)]
     tiles = [h for h in happenings if isinstance(h, Progress)]
     assert {h.stage for h in tiles} == {"upscale"}
     assert tiles[-1].step == tiles[-1].steps == len(tiles) > 1

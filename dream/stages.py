@@ -1,0 +1,94 @@
+"""What is done to a picture after it was rendered, stage by stage, always in this order."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+from dream.flags import Upscale
+from dream.frames import LONGEST_MARK, Embiggen, Outcrop
+from dream.recipe import Recipe
+
+Size = tuple[int, int]
+"""Width and height, in pixels."""
+
+
+class Stage(NamedTuple):
+    """One stage. It is asked for where a recipe's field of that name is set."""
+
+    name: str
+    past: str
+    """What a file's name says when it was done."""
+    field: str
+    off: dict[str, Any]
+    """The fields that are its own, with what they are where it is not asked for."""
+    paints: bool = False
+    """It needs the recipe's model."""
+
+
+OUTCROP = Stage("outcrop", "outcropped", "outcrop", {"outcrop": None}, paints=True)
+OUTPAINT = Stage("outpaint", "outpainted", "out_direction", {"out_direction": None}, paints=True)
+EMBIGGEN = Stage(
+    "embiggen",
+    "embiggened",
+    "embiggen",
+    {"embiggen": None, "embiggen_tiles": None, "embiggen_strength": None},
+    paints=True,
+)
+UPSCALE = Stage("upscale", "upscaled", "upscale", {"upscale": None})
+WATERMARK = Stage("watermark", "watermarked", "watermark", {"watermark": None})
+
+STAGES = (OUTCROP, OUTPAINT, EMBIGGEN, UPSCALE, WATERMARK)
+
+
+def stages_of(recipe: Recipe) -> tuple[Stage, ...]:
+    """The stages that a recipe asks for, in their order."""
+    return tuple(stage for stage in STAGES if getattr(recipe, stage.field) is not None)
+
+
+def only(recipe: Recipe, stages: Collection[Stage]) -> Recipe:
+    """The recipe of the picture when these of its stages were done, and no other."""
+    changes: dict[str, Any] = {}
+    for stage in STAGES:
+        if stage not in stages:
+            changes |= stage.off
+    left = replace(recipe, **changes)
+    if not (left.outcrop or left.out_direction or left.init_img):
+        left = replace(left, strength=None)
+    return left if enlarges(left.embiggen, left.upscale) else replace(left, upscaler=None)
+
+
+def enlarges(embiggen: Embiggen | None, upscale: Upscale | None) -> bool:
+    """Whether an upscaler has something to do."""
+    return upscale is not None or (embiggen is not None and embiggen.scale > 1)
+
+
+def size_after(recipe: Recipe, size: Size) -> Size:
+    """How large a picture of this size will be after all stages."""
+    top, right, bottom, left = recipe.outcrop or Outcrop()
+    size = (size[0] + left + right, size[1] + top + bottom)
+    if recipe.embiggen is not None:
+        size = enlarged(size, recipe.embiggen.scale)
+    return size if recipe.upscale is None else enlarged(size, recipe.upscale.factor)
+
+
+def enlarged(size: Size, factor: float) -> Size:
+    """Both sides times the factor, to the nearest pixel."""
+    return max(1, round(size[0] * factor)), max(1, round(size[1] * factor))
+
+
+# ── watermarks ─────────────────────────────────────────────────────────────────────────────────
+
+CHECK = 2
+"""Bytes of CRC that follow the text."""
+_BLOCK = 8
+"""Pixels a side that carry one bit."""
+_REPEATED = 6
+"""How often all of it must be there, for enough to be left of it."""
+
+
+def room_for_mark(size: Size) -> int:
+    """Bytes of text that a watermark in a picture of this size can hold: 19 in 256x256."""
+    bits = (size[0] // _BLOCK) * (size[1] // _BLOCK)
+    return max(0, min(LONGEST_MARK, bits // (8 * _REPEATED) - CHECK))

@@ -1,0 +1,90 @@
+"""What is done to a picture once it is rendered: settled, and done stage after stage."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from dream.catalogue.cards import ModelCard
+from dream.errors import BadLine, DreamError
+from dream.events import Events, Failed
+from dream.frames import Embiggen
+from dream.line import write
+from dream.picture import Picture
+from dream.recipe import Recipe
+from dream.request import Request
+from dream.stages import Stage, enlarges, only, room_for_mark, size_after, stages_of
+
+if TYPE_CHECKING:
+    from dream.studio.keep import Album
+
+EMBIGGEN_STRENGTH = 0.4
+"""How far tiles leave what was enlarged where nobody says; at 0.75 each becomes its own picture."""
+
+Finish = Callable[[Picture, Stage], Events[Picture]]
+"""Does one stage. Raises what the engine raises."""
+
+
+def stages(request: Request, card: ModelCard) -> dict[str, Any]:
+    """The settled fields of a recipe that say what is done afterwards."""
+    embiggen = request.embiggen or (Embiggen(1) if request.embiggen_tiles else None)
+    strength = request.embiggen_strength or request.strength or EMBIGGEN_STRENGTH
+    upscaler = request.upscaler or card.upscaler
+    return {
+        "outcrop": request.outcrop,
+        "out_direction": request.out_direction,
+        "embiggen": embiggen,
+        "embiggen_tiles": request.embiggen_tiles,
+        "embiggen_strength": strength if embiggen else None,
+        "upscale": request.upscale,
+        "upscaler": upscaler if enlarges(embiggen, request.upscale) else None,
+        "upscale_tile": request.upscale_tile,
+        "watermark": request.watermark,
+    }
+
+
+def paints_over(request: Request) -> bool:
+    """Whether a picture, or what goes on beyond its frame, is painted over as far as -f says."""
+    sides = request.outcrop or request.out_direction
+    return request.init_img is not None or sides is not None
+
+
+def hears_strength(request: Request) -> bool:
+    """Whether -f changes what is done afterwards, or to the picture that it begins from."""
+    tiles = request.embiggen or request.embiggen_tiles
+    return paints_over(request) or tiles is not None
+
+
+def fits(recipe: Recipe, size: tuple[int, int]) -> None:
+    """Hold what is done to a picture of this size against what it allows. Raises BadLine."""
+    width, height = size_after(recipe, size)
+    room = room_for_mark((width, height))
+    if recipe.watermark is not None and len(recipe.watermark.encode()) > room:
+        raise BadLine(
+            f"{len(recipe.watermark.encode())} bytes of --watermark do not fit into"
+            f" {width}x{height} pixels",
+            hint=f"{room} bytes do" if room else "256x256 hold 19",
+        )
+
+
+def finished(raw: Picture, album: Album, finish: Finish) -> Events[Picture | None]:
+    """The picture as its recipe wants it. Where a stage fails or is interrupted, the picture from
+    before it takes its place, for that took long and is done; None when that is kept already."""
+    made, done = raw, list[Stage]()
+    if stages_of(raw.recipe) and album.save_original:
+        yield from album.keep(replace(raw, recipe=only(raw.recipe, ())))
+    for stage in stages_of(raw.recipe):
+        is_kept = not done and album.save_original
+        before = replace(made, recipe=only(made.recipe, done))
+        try:
+            made = yield from finish(made, stage)
+        except DreamError as error:
+            yield Failed(error=error, line=write(raw.recipe.as_request()))
+            return None if is_kept else before
+        except KeyboardInterrupt:
+            if not is_kept:
+                yield from album.keep(before)
+            raise
+        done.append(stage)
+    return made
