@@ -1,0 +1,156 @@
+"""Pictures from words, from pictures and inside masks: over diffusers' own pipelines.
+
+    python -m benchmarks.tasks [--rounds N] [--steps N] [--small | --model FOLDER]
+
+With a random Stable Diffusion of full size; --small takes the shipped model, and shows only that
+everything runs. Then: what a second and a third task add to the memory of the first.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import psutil
+from diffusers import (
+    StableDiffusionImg2ImgPipeline,
+    StableDiffusionInpaintPipeline,
+    StableDiffusionPipeline,
+)
+from diffusers.utils.logging import disable_progress_bar
+from PIL import Image
+
+from benchmarks.abab import HEAD, Comparison, compare, seconds
+from benchmarks.random_sd15 import make_random_sd15
+from dream.catalogue import Shelf
+from dream.catalogue.places import shipped_models
+from dream.engine import open_painter
+from dream.engine.cache import weigh
+from dream.engine.noise import generator
+from dream.engine.painter import Painter
+from dream.engine.samplers import make_scheduler
+from dream.engine.tasks import Given
+from dream.recipe import Recipe
+
+GOAL = 1.05
+COPY = 0.25
+"""Of the weights: less than this, and there can be no second copy of them."""
+
+PIPELINES = {
+    "text to image": StableDiffusionPipeline,
+    "image to image": StableDiffusionImg2ImgPipeline,
+    "inpainting": StableDiffusionInpaintPipeline,
+}
+
+
+def recipe_of(model: str, side: int, steps: int, strength: float | None) -> Recipe:
+    """A picture to measure by."""
+    return Recipe(
+        prompt="a red circle on blue",
+        negative="",
+        steps=steps,
+        seed=1,
+        width=side,
+        height=side,
+        cfg_scale=5.0,
+        sampler="ddim",
+        model=model,
+        strength=strength,
+    )
+
+
+def given_to(task: str, side: int) -> Given:
+    """A grey picture, and a mask of its right half, as the task wants them."""
+    mask = Image.new("L", (side, side), 0)
+    mask.paste(255, (side // 2, 0, side, side))
+    image = Image.new("RGB", (side, side), "gray")
+    return {
+        "text to image": Given(),
+        "image to image": Given(image=image),
+        "inpainting": Given(image=image, mask=mask),
+    }[task]
+
+
+def plain(pipe: Any, recipe: Recipe, given: Given) -> Callable[[], object]:
+    """The same picture by diffusers alone."""
+    begin: dict[str, Any] = {"height": recipe.height, "width": recipe.width}
+    if given.image is not None:
+        begin = {"image": given.image, "strength": recipe.strength}
+    if given.mask is not None:
+        begin |= {"mask_image": given.mask, "height": recipe.height, "width": recipe.width}
+    return lambda: pipe(
+        recipe.prompt,
+        num_inference_steps=recipe.steps,
+        guidance_scale=recipe.cfg_scale,
+        generator=generator(recipe.seed),
+        **begin,
+    )
+
+
+def timed(painter: Painter, model: str, side: int, steps: int, rounds: int) -> list[Comparison]:
+    """Each task, over the pipeline that diffusers has for it. Both have the same weights in
+    memory, so that nothing but the way to the picture differs."""
+    loaded = painter.load(model, lambda happening: None)
+    found = []
+    for task, kind in PIPELINES.items():
+        given = given_to(task, side)
+        recipe = recipe_of(model, side, steps, None if given.image is None else 0.5)
+        pipe = kind.from_pipe(loaded.pipe, dtype=loaded.placement.dtype)
+        pipe.set_progress_bar_config(disable=True)
+        own = loaded.pipe.scheduler.config
+        pipe.scheduler = make_scheduler("ddim", own, steps, loaded.placement.dtype)
+        theirs = plain(pipe, recipe, given)
+
+        def ours(recipe: Recipe = recipe, given: Given = given) -> object:
+            return painter.paint(recipe, lambda happening: None, given)
+
+        pair = (lambda work=ours: seconds(work)), (lambda work=theirs: seconds(work))
+        found.append(compare(f"{task}, over diffusers", *pair, rounds, GOAL))
+    return found
+
+
+def memory(painter: Painter, shelf: Shelf, model: str, side: int) -> str:
+    """What the process grows by when the other tasks come after words alone."""
+    process, sizes = psutil.Process(), []
+    for task in PIPELINES:
+        given = given_to(task, side)
+        strength = None if given.image is None else 0.5
+        painter.paint(recipe_of(model, side, 2, strength), lambda happening: None, given)
+        sizes.append(process.memory_info().rss)
+    more = max(sizes) - sizes[0]
+    weights = weigh(shelf.model(model), "auto", "auto").weights
+    verdict = "ok" if more < COPY * max(weights, 2**29) else "NOT MET"
+    said = f"{more / 2**20:.0f} MiB more for all tasks; the weights are {weights / 2**20:.0f} MiB"
+    return f"{said}  {verdict}"
+
+
+def main() -> None:
+    """Measure, and print."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--steps", type=int, default=10)
+    parser.add_argument("--small", action="store_true", help="the shipped model: does it run?")
+    parser.add_argument("--model", type=Path, help="a Stable Diffusion 1.5 that is there already")
+    said = parser.parse_args()
+    disable_progress_bar()
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place)
+        if said.small or said.model:
+            chosen = shipped_models() / "tiny" if said.small else said.model.absolute()
+            (folder / "one").symlink_to(chosen)
+        else:
+            make_random_sd15(folder / "one")
+        shelf = Shelf([folder])
+        painter = open_painter(shelf.model)
+        side = 256 if said.small else 512
+        print(memory(painter, shelf, "one", side), flush=True)
+        print(HEAD)
+        for row in timed(painter, "one", side, said.steps, said.rounds):
+            print(row, flush=True)
+
+
+if __name__ == "__main__":
+    main()
