@@ -14,7 +14,6 @@ from typing import Any
 import platformdirs
 
 from dream.errors import BadSetting
-from dream.flags import Upscale
 from dream.launch import LAUNCH_FLAGS, Launch
 from dream.line import read_setting, setting_named
 from dream.request import FLAGS, Request
@@ -97,7 +96,8 @@ def _write(file: Path, changes: Mapping[str, Any]) -> None:
             for key in keys[1:] if value not in (None, "") else keys:
                 document.pop(key, None)
             if value not in (None, ""):
-                document[keys[0]] = _as_toml(value)
+                stands_alone = not FLAGS[field].kind.write(value)
+                document[keys[0]] = value is not False if stands_alone else _as_toml(value)
         temporary.write_text(tomlkit.dumps(document), encoding="utf-8")
         temporary.replace(file)
     except (OSError, UnicodeDecodeError, tomlkit.exceptions.TOMLKitError) as error:
@@ -114,7 +114,7 @@ def _means(key: str, field: str) -> bool:
 
 def _as_toml(value: Any) -> Any:
     match value:
-        case Upscale():
+        case tuple():
             return [_as_toml(part) for part in value]
         case float() if value.is_integer():
             return int(value)

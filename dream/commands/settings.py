@@ -95,4 +95,4 @@ def _value(request: Request, name: str) -> str:
     value = getattr(request, name)
     if flag.kind is SWITCH:
         return "on" if value else "off"
-    return " ".join(flag.kind.write(value)) if value not in (None, "") else "open"
+    return " ".join(flag.kind.write(value)) or "on" if value not in (None, "") else "open"

@@ -81,6 +81,8 @@ def read_setting(name: str, value: object) -> tuple[str, Any]:
         if isinstance(value, bool):
             return field, value
         raise BadSetting(f"{name} is true or false, not {value!r}")
+    if isinstance(value, bool) and kind.takes[0] == 0:
+        return field, kind.read([]) if value else _SETTINGS[field].default
     parts = value if isinstance(value, list) else [value]
     words = [str(part) for part in parts]
     if kind.takes[1] > 1 and isinstance(value, str):

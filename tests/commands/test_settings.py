@@ -118,6 +118,24 @@ def test_saved_settings_are_read_at_the_next_start(studio: Studio) -> None:
     assert list(Path().glob(".dream.toml*")) == [], "no temporary file stays"
 
 
+@pytest.mark.parametrize(
+    ("said", "shown"),
+    [
+        ("hires_fix", "hires_fix = true"),
+        ("hires_fix 0.25", "hires_fix = 0.25"),
+        ('text_mask "cat AND NOT dog"', 'text_mask = ["cat AND NOT dog", 0.5]'),
+        ("-I a.png", 'init_img = "a.png"'),
+    ],
+)
+def test_values_of_every_shape_are_saved_and_read(studio: Studio, said: str, shown: str) -> None:
+    note(studio, f"!set {said}")
+    note(studio, "!save_settings")
+    assert shown in Path(FILE).read_text().splitlines()
+    assert read_settings(settings_files())[1] == studio.base
+    name = shown.partition(" ")[0]
+    assert note(studio, f"!unset {name}") == f"as at the start again: {name}: open"
+
+
 def test_comments_order_and_other_keys_stay(tmp_path: Path) -> None:
     file = tmp_path / FILE
     file.write_text("# mine\nsteps = 20  # quick\ncfg-scale = 5\n\ndevice = 'cpu'\ngrid = true\n")
