@@ -66,6 +66,8 @@ def find_vaes(dirs: Sequence[Path]) -> dict[str, Path]:
 
 
 def _with_suffix(folder: Path, pattern: str, suffixes: Sequence[str]) -> Iterator[Path]:
-    for path in sorted(folder.glob(pattern)):
-        if path.suffix in suffixes and not path.name.startswith(".") and path.is_file():
+    """Files that end so, by suffix in that order: of two with one name safetensors are taken."""
+    found = [path for path in folder.glob(pattern) if path.suffix in suffixes]
+    for path in sorted(found, key=lambda path: (suffixes.index(path.suffix), path)):
+        if not path.name.startswith(".") and path.is_file():
             yield path

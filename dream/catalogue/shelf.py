@@ -130,7 +130,7 @@ class Shelf:
         heard += [
             f"{FILE_NAME}: [models.{name}], but no models folder has such a model"
             for name in entries
-            if name not in named
+            if name not in named and not any(f"[models.{name}]: path =" in text for text in heard)
         ]
         return tuple(dict.fromkeys(heard))
 

@@ -81,7 +81,12 @@ COMMANDS = (
         waits=True,
     ),
     Command(
-        "!vae", "[NAME|none]", "the VAE of all lines that follow, or which there are", vae, "vae"
+        "!vae",
+        "[NAME|none]",
+        "the VAE of all lines that follow, or which there are",
+        vae,
+        "vae",
+        waits=True,
     ),
     Command(
         "!import_model",
@@ -107,6 +112,7 @@ COMMANDS = (
         "the models of InvokeAI's models.yaml, into models.toml",
         import_models_yaml,
         "file",
+        waits=True,
     ),
     Command(
         "!edit_model",
@@ -115,6 +121,7 @@ COMMANDS = (
         edit_model,
         "model",
         options=EDIT_OPTIONS,
+        waits=True,
     ),
     Command(
         "!del_model",
@@ -124,6 +131,7 @@ COMMANDS = (
         "model",
         options={FILES: None},
         asks=ask_about_deletion,
+        waits=True,
     ),
     Command("!history", "[N]", "the last N lines that were entered, numbered", history),
     Command("!search", "WORDS", "the lines entered before that hold all these words", search),

@@ -40,14 +40,14 @@ def _ask_about_one(wanted: Wanted, shelf: Shelf) -> Asking:
     name, proposed = wanted.said.get(NAME, ""), arrives_as(wanted.what, shelf)
     about: tuple[Line, ...] = ()
     while not name:
-        answer = (yield Question("what is it called?", proposed, about)).strip()
+        answer = yield Question("what is it called?", proposed, about=about)
         there = shelf.places().get(answer)
         if there is None or (path.exists() and there.samefile(path)):
             name = answer
         about = (f"there is a model {answer} already, in {there}",) if answer else ()
     description = wanted.said.get(DESCRIPTION)
     if description is None:
-        description = (yield Question("and what is it, in a few words?")).strip()
+        description = yield Question("and what is it, in a few words?")
     said = {NAME: name, **({DESCRIPTION: description} if description else {})}
     return (_line(wanted.what, said, ema=wanted.ema),)
 
@@ -62,7 +62,7 @@ def _ask_which(folder: Path, shelf: Shelf) -> Asking:
     )
     about = listed
     while True:
-        answer = yield Question("which of these? numbers, or all", "all", about)
+        answer = yield Question("which of these? numbers, or all", "all", about=about)
         said = answer.replace(",", " ").split()
         if said == ["all"]:
             return (_line(str(folder), everything=True),)

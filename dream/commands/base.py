@@ -67,7 +67,9 @@ class Question:
 
     text: str
     default: str = ""
-    """The answer that lies ready."""
+    """What no words at all mean."""
+    keys: str = ""
+    """Letters, if one key is the answer; the last one means to leave all as it is."""
     about: tuple[Line, ...] = ()
     """Said before it."""
 

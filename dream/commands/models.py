@@ -126,8 +126,8 @@ def ask_about_deletion(context: Context, argument: str) -> Asking:
         return (listed,)
     too = "" if files else " too"
     size = size_of(bytes_on_disk(path))
-    answer = yield Question(f"delete {path} ({size}){too}? yes or no:", "no")
-    if answer.strip().lower() in ("y", "yes"):
+    answer = yield Question(f"delete {path} ({size}){too}?", keys="yn")
+    if answer == "y":
         return (f"{listed} --files",)
     return () if files else (listed,)
 

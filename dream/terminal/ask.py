@@ -31,9 +31,9 @@ async def ask(question: str, answers: str) -> str:
     return await session.prompt_async(handle_sigint=False)
 
 
-async def ask_for_words(question: str, proposed: str) -> str | None:
-    """The words, which the person may make out of those proposed; None for Ctrl-C or Ctrl-D, which
-    give up what is asked about. Raises EOFError when the session ends meanwhile."""
+async def ask_for_words(question: str, default: str) -> str | None:
+    """The words, or the default where there are none; None for Ctrl-C or Ctrl-D, which give up what
+    is asked about. Raises EOFError when the session ends meanwhile."""
     bindings = KeyBindings()
 
     @bindings.add("c-c")
@@ -41,5 +41,7 @@ async def ask_for_words(question: str, proposed: str) -> str | None:
     def give_up(event: KeyPressEvent) -> None:
         event.app.exit(result=None)
 
-    session: PromptSession[str | None] = PromptSession(f"{question} ", key_bindings=bindings)
-    return await session.prompt_async(default=proposed, handle_sigint=False)
+    ready = f" [{default}]" if default else ""
+    session: PromptSession[str | None] = PromptSession(f"{question}{ready} ", key_bindings=bindings)
+    answer = await session.prompt_async(handle_sigint=False)
+    return answer if answer is None else answer.strip() or default

@@ -137,7 +137,11 @@ class Conversation:
             while True:
                 if question.about:
                     self._screen.show(Page(lines=question.about))
-                answer = await ask_for_words(question.text, question.default)
+                answer = (
+                    await ask(question.text, question.keys)
+                    if question.keys
+                    else await ask_for_words(question.text, question.default)
+                )
                 if answer is None:
                     self._screen.say("given up")
                     return ()

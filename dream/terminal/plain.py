@@ -64,9 +64,12 @@ def _meant(asking: Asking, ask: PlainPrompt, screen: Screen) -> tuple[str, ...]:
         while True:
             if question.about:
                 screen.show(Page(lines=question.about))
-            proposed = f" [{question.default}]" if question.default else ""
-            answer = ask.read(f"{question.text}{proposed} ")
-            question = asking.send(answer.strip() or question.default)
+            ready = f" [{question.default}]" if question.default else ""
+            keys = f" ({'/'.join(question.keys)})" if question.keys else ""
+            answer = ask.read(f"{question.text}{ready}{keys} ").strip() or question.default
+            if question.keys:
+                answer = next((key for key in question.keys if key == answer), question.keys[-1])
+            question = asking.send(answer)
     except StopIteration as end:
         done: tuple[str, ...] = end.value
         return done

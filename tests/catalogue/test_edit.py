@@ -89,11 +89,13 @@ def test_a_file_of_another_shape_is_refused(tmp_path: Path, text: str) -> None:
 
 def test_a_path_where_nothing_lies_is_complained_about(tmp_path: Path) -> None:
     (tmp_path / "models.toml").write_text('[models.some]\npath = "nowhere"\n', "utf-8")
-    assert "path = 'nowhere', but nothing lies there" in Shelf((tmp_path,)).complaints()[0]
+    (complaint,) = Shelf((tmp_path,)).complaints()
+    assert "path = 'nowhere', but nothing lies there" in complaint
 
 
 def test_files_are_found_where_others_keep_them(tmp_path: Path) -> None:
     for place in (
+        "top.ckpt",
         "top.safetensors",
         "Stable-diffusion/a1.ckpt",
         "models/Stable-diffusion/deep/a2.safetensors",
@@ -108,6 +110,7 @@ def test_files_are_found_where_others_keep_them(tmp_path: Path) -> None:
         (tmp_path / place).write_bytes(b"")
     shelf = Shelf((tmp_path,))
     assert sorted(shelf.places()) == ["a1", "a2", "stable-diffusion-v1", "top"]
+    assert shelf.places()["top"].suffix == ".safetensors"
     assert shelf.vaes() == ("sharp", "soft")
     assert shelf.vae("soft") == tmp_path / "VAE" / "soft.vae.pt"
     assert shelf.vae(str(tmp_path / "top.safetensors")) == tmp_path / "top.safetensors"

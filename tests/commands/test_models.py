@@ -168,9 +168,9 @@ def test_edit_refuses_what_would_not_be_read(studio: Studio, edit: str, why: str
 
 def test_deleting_files_is_asked_first(studio: Studio, tmp_path: Path) -> None:
     happened(studio, "!edit_model large steps 7")
-    assert answered(studio, "!del_model large", "no") == ("!del_model large",)
-    assert answered(studio, "!del_model large --files", "") == ()
-    assert answered(studio, "!del_model large", "Yes") == ("!del_model large --files",)
+    assert answered(studio, "!del_model large", "n") == ("!del_model large",)
+    assert answered(studio, "!del_model large --files", "n") == ()
+    assert answered(studio, "!del_model large", "y") == ("!del_model large --files",)
     assert "deletes" in notes(studio, "!del_model large")
     assert toml(tmp_path).strip() in ("", "[models]")
     assert (tmp_path / "models" / "large").is_dir()
