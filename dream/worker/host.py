@@ -18,6 +18,8 @@ from queue import SimpleQueue
 
 from dream.engine.base import Progress, Stopped, Tell
 from dream.events import Loading, Note
+from dream.picture import Picture
+from dream.recipe import Recipe
 from dream.worker.crash import as_dream_error
 from dream.worker.wire import (
     Answer,
@@ -28,6 +30,7 @@ from dream.worker.wire import (
     Do,
     Done,
     Failed,
+    Finish,
     Left,
     Load,
     Open,
@@ -109,14 +112,21 @@ class Host:
                     workshop.seek(task, tell)
                     made = None
                 case task:
-                    if wanted := model_of(task):
-                        self._load(workshop, Load(wanted), tell)
-                    made = workshop.do(task, tell)
+                    made = self._make(workshop, task, tell)
             self._answer(Done(order.job, made))
         except Stopped:
             self._answer(Left(order.job))
         except Exception as error:
             self._answer(Failed(order.job, as_dream_error(error)))
+
+    def _make(self, workshop: Workshop, task: Recipe | Finish, tell: Tell) -> Picture:
+        if wanted := model_of(task):
+            self._load(workshop, Load(wanted), tell)
+        try:
+            return workshop.do(task, tell)
+        finally:  # an upscaler may have come, and a model left for it
+            if isinstance(task, Finish):
+                self._answer(Ready(workshop.loaded()))
 
     def _tell(self, job: int) -> Tell:
         def tell(happening: Progress | Note | Loading) -> None:

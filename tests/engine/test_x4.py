@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,8 @@ from dream.engine.x4 import OVERLAP, TILE, Diffusion, _spans
 from dream.events import Loading
 from dream.flags import Upscale
 from dream.picture import Picture
+from dream.stages import UPSCALE
+from dream.worker.wire import Finish
 from dream.worker.workshop import Workshop
 from tests.random_models import make_random_upscaler
 from tests.recipes import recipe
@@ -81,7 +84,7 @@ def test_spans_cover_a_side_and_overlap(side: int, most: int) -> None:
     spans = _spans(side, most)
     assert (spans[0].start, spans[-1].stop) == (0, side)
     assert {span.stop - span.start for span in spans} == {min(side, most)}
-    assert all(a.stop - b.start >= OVERLAP for a, b in zip(spans, spans[1:], strict=False))
+    assert all(a.stop - b.start >= OVERLAP for a, b in pairwise(spans))
 
 
 def test_a_picture_of_any_factor_through_the_workshop(models: Path) -> None:
@@ -89,11 +92,11 @@ def test_a_picture_of_any_factor_through_the_workshop(models: Path) -> None:
     picture = Picture(Image.fromarray((RGB * 255).astype(np.uint8)), asked, {"weights": "abc"})
     told: list[object] = []
     workshop = Workshop(Shelf((models,)), Machine())
-    made = workshop.do(picture, told.append)
+    made = workshop.do(Finish(picture, UPSCALE), told.append)
     assert made.image.size == (90, 108)
     assert made.facts.keys() == {"weights", "upscaler_weights"}
     assert told == [Loading(model="x4"), Progress("upscale", 1, 2), Progress("upscale", 2, 2)]
     torch.manual_seed(1)
-    assert workshop.do(picture, told.append).sha256 == made.sha256
+    assert workshop.do(Finish(picture, UPSCALE), told.append).sha256 == made.sha256
     other = replace(picture, recipe=replace(asked, seed=43))
-    assert workshop.do(other, told.append).sha256 != made.sha256
+    assert workshop.do(Finish(other, UPSCALE), told.append).sha256 != made.sha256
