@@ -26,6 +26,12 @@ class Picture:
     `threads`, `processor`, `memory` (only when it was short), and the versions `dream`, `torch`,
     `diffusers`, `transformers`. Written to the PNG; compared by --verify."""
 
+    steps: tuple[Mapping[str, object], ...] = ()
+    """What was done to it, step by step, after it was rendered; each with the sha256 of the
+    pixels it left. Written to the PNG."""
+    origin: str = ""
+    """The line that rendered it, where that is not its own: `!fix` took it further."""
+
     @property
     def sha256(self) -> str:
         """Of the RGB bytes: the picture's identity, whatever the file format does to it."""

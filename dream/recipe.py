@@ -43,6 +43,8 @@ class Recipe:
     """Pixels inside the mask's edge over which what is painted fades in."""
     hires_fix: float | None = None
     """Above 0, up to 1: painted small first, and then over at this strength. None with init_img."""
+    fix: str | None = None
+    """A path: that picture is taken as it is, and nothing is rendered."""
     outcrop: Outcrop | None = None
     out_direction: Shift | None = None
     embiggen: Embiggen | None = None

@@ -56,6 +56,7 @@ class Request:
 
     prompt: str = flag(
         "--prompt",
+        "--new_prompt",
         kind=text("WORDS", "the words to paint"),
         default="",
         help="the words to paint; normally simply typed, before the switches",
@@ -172,6 +173,12 @@ class Request:
         "--hires_fix",
         kind=HIRES,
         help="paint at the model's own size first, and then over at -W -H, so that nothing doubles",
+    )
+    fix: str | None = flag(
+        "--fix",
+        kind=PICTURE,
+        section=_AFTER,
+        help="take this picture instead of painting one; normally typed as !fix FILE",
     )
     outcrop: Outcrop | None = flag(
         "-c",

@@ -5,21 +5,21 @@ from dataclasses import FrozenInstanceError, fields, is_dataclass
 
 import pytest
 
-from dream import events, flags, launch, picture, request, samplers
+from dream import events, flags, launch, picture, recipe, request, samplers
 from dream.catalogue import cards
 from dream.engine import base
 from dream.worker import wire
 
 TRAVELLERS = [
     value
-    for module in (events, flags, launch, picture, request, samplers, cards, base, wire)
+    for module in (events, flags, launch, picture, recipe, request, samplers, cards, base, wire)
     for value in vars(module).values()
     if isinstance(value, type) and is_dataclass(value) and value.__module__ == module.__name__
 ]
 
 
 def test_there_are_travellers() -> None:
-    assert {request.Request, request.Recipe, picture.Picture, events.Saved} <= set(TRAVELLERS)
+    assert {request.Request, recipe.Recipe, picture.Picture, events.Saved} <= set(TRAVELLERS)
 
 
 @pytest.mark.parametrize("kind", TRAVELLERS, ids=lambda kind: kind.__name__)

@@ -9,7 +9,7 @@ from dream.commands.asking import ask_about_import
 from dream.commands.base import Asking, Command, Context, Edit, Line, Look, Page
 from dream.commands.editing import EDIT_OPTIONS, edit_model
 from dream.commands.explain import explain, topics
-from dream.commands.files import fetch, replay, verify
+from dream.commands.files import fetch, fix, replay, verify
 from dream.commands.masks import mask
 from dream.commands.models import (
     FILES,
@@ -28,6 +28,14 @@ from dream.commands.show import open_picture, show_picture, tell
 COMMANDS = (
     Command(
         "!help", "[TOPIC]", "what there is; or all about a switch or command", explain, "topic"
+    ),
+    Command(
+        "!fix",
+        "FILE|-1 [-c…] [-D…] [-embiggen…] [-U…]",
+        "a picture taken further, in this order; what was done is in its PNG and in the log",
+        fix,
+        "picture",
+        waits=True,
     ),
     Command(
         "!replay",

@@ -15,6 +15,8 @@ from dream.line.words import split
 HELP_WORDS = ("-h", "--help", "help", "?")
 """Typed alone these ask for help; in quotes they are prompts."""
 
+_OF_PICTURES = ("!dream", "!fix")
+
 RECALL = "!NN"
 """The name of the row that stands for !1, !2, …"""
 
@@ -85,9 +87,9 @@ def ask_first(context: Context, line: str) -> Events[bool]:
 
 
 def is_command(typed: str) -> bool:
-    """Whether a line is for a command; `!dream …` is a picture's, as it always was."""
+    """Whether a line is for a command; `!dream …` and `!fix …` are a picture's, as any line."""
     name = typed.partition(" ")[0]
-    return name.startswith("!") and name != "!dream"
+    return name.startswith("!") and name not in _OF_PICTURES
 
 
 def find(commands: Collection[Command], name: str) -> Command:

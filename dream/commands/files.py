@@ -22,6 +22,11 @@ def replay(context: Context, argument: str) -> Events[None]:
     yield from context.studio.replay(file_named(context, argument, "!replay"))
 
 
+def fix(context: Context, argument: str) -> Events[None]:
+    """!fix FILE SWITCHES: a picture taken further. Lines are the studio's own to read."""
+    yield from context.studio.make(f"!fix {argument}")
+
+
 def verify(context: Context, argument: str) -> Events[None]:
     """!verify LOG: render a log again and compare."""
     yield from context.studio.verify(file_named(context, argument, "!verify"))

@@ -28,6 +28,10 @@ class Record:
     facts: Mapping[str, str] = field(default_factory=dict)
     sha256: str = ""
     """Of the RGB bytes, 64 hex digits; or empty."""
+    steps: tuple[Mapping[str, Any], ...] = ()
+    """What was done to it after it was rendered."""
+    origin: str = ""
+    """The line that rendered it, where another one took it further; or empty."""
 
 
 def picture_chunks(
@@ -40,8 +44,11 @@ def picture_chunks(
         **record,
         "sha256": sha256,
     }
-    readable = line.encode(errors="replace").decode()
-    if readable != line:  # a lone surrogate: JSON can hold it, a text chunk cannot
+    if picture.steps:
+        said["steps"] = [dict(step) for step in picture.steps]
+    # Other programs, and ours of 2022, look for words and seed in the line that rendered it.
+    readable = (picture.origin or line).encode(errors="replace").decode()
+    if readable != line:  # or a lone surrogate: JSON can hold it, a text chunk cannot
         said["line"] = line
     return {"Dream": readable, "dream": json.dumps(said)}
 
@@ -107,11 +114,17 @@ def as_record(chunks: Mapping[str, str]) -> Record:
     said = json_of(chunks)
     facts = said.get("facts")
     request = said.get("request")
+    steps = said.get("steps")
+    steps = steps if isinstance(steps, list) else []
+    rendered = chunks.get("Dream", "")
+    line = str(said.get("line", rendered))
     return Record(
-        line=str(said.get("line", chunks.get("Dream", ""))),
+        line=line,
         request=request if isinstance(request, dict) else {},
         facts={str(k): str(v) for k, v in facts.items()} if isinstance(facts, dict) else {},
         sha256=str(said.get("sha256", "")),
+        steps=tuple(step for step in steps if isinstance(step, dict)),
+        origin=rendered if rendered != line else "",
     )
 
 

@@ -57,7 +57,7 @@ def complete(line: str, cursor: int, values: Values = no_values) -> list[Suggest
     typed = line[:cursor]
     start = read_log_line(typed).start
     parts = split(typed, start)
-    if parts.comment < len(typed) or typed.startswith("!", start):
+    if parts.comment < len(typed) or (typed.startswith("!", start) and not parts.fixes):
         return []
     cut = _cut(typed, parts)
     if cut is None:
@@ -89,7 +89,7 @@ def _cut(typed: str, parts: Parts) -> tuple[Sequence[Word], int] | None:
 
 
 def _in_prompt(typed: str, parts: Parts, values: Values) -> Iterator[Suggestion]:
-    if parts.prompt is None or parts.prompt.quoted or parts.switches:
+    if parts.prompt is None or parts.prompt.quoted or parts.switches or parts.fixes:
         return
     start = parts.prompt.start
     if not typed.startswith('"', start):

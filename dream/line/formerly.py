@@ -76,7 +76,6 @@ class Former:
     save_intermediates: int = flag(
         "--save_intermediates", kind=whole(0, 9999), default=0, help="pictures of the steps between"
     )
-    new_prompt: str = flag("--new_prompt", kind=_WORDS, help="another prompt for !fix")
 
 
 FORMER_FLAGS = flags_of(Former)

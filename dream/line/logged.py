@@ -12,7 +12,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from dream.line.words import quote, spell, spell_apart, split
+from dream.line.words import FIX, quote, spell, spell_apart, split
 
 _OPENING = re.compile(r"\ufeff?\s*(?:!dream(?:\s+|\Z))?")
 _NUMBER = re.compile(r"\[\d+(?:\.\d+)?\]\s+")
@@ -83,7 +83,7 @@ def front(line: str) -> tuple[str | None, int]:
     """The path before a logged line, if it is one, and where the line itself begins."""
     opening = _OPENING.match(line)
     start = opening.end() if opening else 0
-    if line.startswith('"', start):
+    if line.startswith('"', start) or FIX.match(line, start):
         return None, start
     number = _NUMBER.match(line, start)
     begin = number.end() if number else start

@@ -45,14 +45,16 @@ def said(line: str, *, sweeps: bool = False) -> Iterator[tuple[str, Any]]:
 
 
 def _said(line: str, start: int, sweeps: bool) -> Iterator[tuple[str, Any]]:
-    if line.startswith("!", start) and line[start + 1 : start + 2].isalpha():
+    parts = split(line, start)
+    if line.startswith("!", start) and line[start + 1 : start + 2].isalpha() and not parts.fixes:
         command = shown(line[start:].split(maxsplit=1)[0])
         raise BadLine(f"{command} is a command; only pictures' lines are read here", start + 1)
-    parts = split(line, start)
+    if parts.fixes and not (parts.prompt and parts.prompt.text):
+        raise BadLine("!fix takes a picture's file, but nothing follows", start + 1)
     if parts.prompt:
         if unclosed(line, parts.prompt):
             raise unclosed_quote(parts.prompt)
-        yield "prompt", parts.prompt.text
+        yield "fix" if parts.fixes else "prompt", parts.prompt.text
     quoted = parts.prompt is not None and parts.prompt.quoted
     otherwise = "" if quoted else "if it belongs to the prompt, put the prompt in quotes"
     at = 0

@@ -25,6 +25,8 @@ SWITCH_LIKE = re.compile(r"-{1,2}[A-Za-z]")
 _WORD = re.compile(
     r'(?P<head>-{1,2}[A-Za-z][A-Za-z0-9_-]*+=?)?"(?P<body>(?:[^"\\]|\\.)*+)"(?!\S)|\S+', re.DOTALL
 )
+FIX = re.compile(r"!fix(?!\S)\s*")
+"""What a line begins with that is about a picture's file, where others have their prompt."""
 _ESCAPE = re.compile(
     r"""(?P<share> \A \\\\ (?=[a-z0-9]) (?!u\{) )
       | \\ (?P<char> ["'\\] )
@@ -64,6 +66,8 @@ class Parts(NamedTuple):
     """The first of them and all that follows, before the comment."""
     comment: int
     """Where the ` #` of the comment is; the length of the line when there is none."""
+    fixes: bool = False
+    """It is a `!fix` line: the prompt is the name of a file."""
 
 
 def words(line: str, start: int = 0) -> Iterator[Word]:
@@ -78,10 +82,11 @@ def split(line: str, start: int = 0) -> Parts:
     that begins like a switch; quotes inside it stay. A comment is a word that begins with `#`
     after that; without quotes or switches, `#` is part of the prompt.
     """
-    matches = _WORD.finditer(line, start)
+    fix = FIX.match(line, start)
+    matches = _WORD.finditer(line, fix.end() if fix else start)
     first = next(matches, None)
     if first is None:
-        return Parts(None, (), len(line))
+        return Parts(None, (), len(line), fix is not None)
     opening = _word(first)
     prompt, after = None, opening.start
     if opening.quoted and not opening.switch:
@@ -97,9 +102,9 @@ def split(line: str, start: int = 0) -> Parts:
     switches: list[Word] = []
     for word in words(line, after):
         if line[word.start] == "#":
-            return Parts(prompt, tuple(switches), word.start)
+            return Parts(prompt, tuple(switches), word.start, fix is not None)
         switches.append(word)
-    return Parts(prompt, tuple(switches), len(line))
+    return Parts(prompt, tuple(switches), len(line), fix is not None)
 
 
 def quote(text: str) -> str:

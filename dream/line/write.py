@@ -15,20 +15,22 @@ from dream.request import FLAGS, Request
 def write(request: Request, base: Request = Request()) -> str:  # noqa: B008 - frozen
     """The line that asks for this: `read(write(request, base), base) == request`.
 
-    Always one line of valid UTF-8, the prompt in quotes; of the switches those that differ from
-    the base, and the load-bearing ones (`Flag.always`) whenever they are set.
+    Always one line of valid UTF-8, the prompt in quotes, or behind `!fix` the file's name; of the
+    switches those that differ from the base, and the load-bearing ones (`Flag.always`) whenever
+    they are set.
     """
     return write_with_lists(request, base, {})
 
 
 def write_with_lists(request: Request, base: Request, several: Mapping[str, Sequence[Any]]) -> str:
     """The same where some fields have several values, each a list with commas."""
-    line = [quote(request.prompt)]
+    slot = "prompt" if request.fix is None else "fix"
+    line = [quote(request.prompt) if request.fix is None else f"!fix {quote(request.fix)}"]
     for field, flag in FLAGS.items():
         if field in several:
             items = (flag.kind.write(value)[0] for value in several[field])
             line.append(_joined(flag, ",".join(items)))
-        elif field != "prompt":
+        elif field != slot:
             line += _switch(flag, getattr(request, field), getattr(base, field))
     return " ".join(line)
 

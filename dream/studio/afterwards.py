@@ -10,10 +10,10 @@ from dream.catalogue.cards import ModelCard
 from dream.errors import BadLine, DreamError
 from dream.events import Events, Failed
 from dream.frames import Embiggen
-from dream.line import write
+from dream.line import write, write_fields
 from dream.picture import Picture
 from dream.recipe import Recipe
-from dream.request import Request
+from dream.request import FLAGS, Request
 from dream.stages import Stage, enlarges, only, room_for_mark, size_after, stages_of
 
 if TYPE_CHECKING:
@@ -24,6 +24,9 @@ EMBIGGEN_STRENGTH = 0.4
 
 Finish = Callable[[Picture, Stage], Events[Picture]]
 """Does one stage. Raises what the engine raises."""
+
+Keep = Callable[[Picture], Events[None]]
+"""Puts a picture on disk, as the line's own. Raises GalleryError."""
 
 
 def stages(request: Request, card: ModelCard) -> dict[str, Any]:
@@ -68,14 +71,15 @@ def fits(recipe: Recipe, size: tuple[int, int]) -> None:
         )
 
 
-def finished(raw: Picture, album: Album, finish: Finish) -> Events[Picture | None]:
+def finished(raw: Picture, album: Album, finish: Finish, keep: Keep) -> Events[Picture | None]:
     """The picture as its recipe wants it. Where a stage fails or is interrupted, the picture from
     before it takes its place, for that took long and is done; None when that is kept already."""
     made, done = raw, list[Stage]()
-    if stages_of(raw.recipe) and album.save_original:
+    is_kept = raw.recipe.fix is not None
+    if stages_of(raw.recipe) and album.save_original and not is_kept:
         yield from album.keep(replace(raw, recipe=only(raw.recipe, ())))
+        is_kept = True
     for stage in stages_of(raw.recipe):
-        is_kept = not done and album.save_original
         before = replace(made, recipe=only(made.recipe, done))
         try:
             made = yield from finish(made, stage)
@@ -84,7 +88,16 @@ def finished(raw: Picture, album: Album, finish: Finish) -> Events[Picture | Non
             return None if is_kept else before
         except KeyboardInterrupt:
             if not is_kept:
-                yield from album.keep(before)
+                yield from keep(before)
             raise
         done.append(stage)
+        made, is_kept = _recorded(made, stage), False
     return made
+
+
+def _recorded(made: Picture, stage: Stage) -> Picture:
+    """The picture with one more step in its record."""
+    said = write_fields(made.recipe.as_request(), [name for name in stage.off if name in FLAGS])
+    size = f"{made.image.width}x{made.image.height}"
+    step = {"stage": stage.name, "line": said, "size": size, "sha256": made.sha256}
+    return replace(made, steps=(*made.steps, step))

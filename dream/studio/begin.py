@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from dream.catalogue.cards import ModelCard
-from dream.errors import BadLine, DreamError
-from dream.gallery import read_record
+from dream.errors import BadLine
 from dream.inputs import measure
-from dream.line import read
 from dream.recipe import Recipe
 from dream.request import INPUTS, Request
 from dream.studio.afterwards import hears_strength
+from dream.studio.fix import in_its_own_words, in_terms_of_fix
 
 FindPicture = Callable[[str], Path]
 """What a line says for a picture, `-1` or a path, to its file. Raises BadLine."""
@@ -30,9 +28,7 @@ def found(said: str, kept: Sequence[Path], outdir: Path) -> Path:
     if said.startswith("-") and said[1:].isdecimal():
         if not 0 < (back := int(said[1:])) <= len(kept):
             so_far = f"{len(kept)} so far" if kept else "none so far"
-            raise BadLine(
-                f"-I{said} asks for a picture of this session that is not there ({so_far})"
-            )
+            raise BadLine(f"{said} asks for a picture of this session that is not there ({so_far})")
         return kept[-back]
     path = Path(said).expanduser()
     among = outdir / path
@@ -58,6 +54,8 @@ def with_files(request: Request, find: FindPicture) -> tuple[Request, tuple[str,
     for path in said.values():
         measure(Path(path))
     settled = replace(request, **said)
+    if settled.fix is not None:
+        return in_terms_of_fix(settled)
     if settled.init_img is None:
         for name, mask in (("-M", settled.init_mask), ("-tm", settled.text_mask)):
             if mask is not None:
@@ -71,17 +69,17 @@ def with_files(request: Request, find: FindPicture) -> tuple[Request, tuple[str,
     if settled.init_mask is not None and settled.text_mask is not None:
         raise BadLine("-M and -tm are two masks for one picture", 0, "say one of them")
     if settled.prompt:
-        return settled, ()
-    return _in_its_own_words(settled, Path(settled.init_img))
+        return _as_tiles(settled, ())
+    return _as_tiles(*in_its_own_words(settled, Path(settled.init_img)))
 
 
-def _in_its_own_words(request: Request, path: Path) -> tuple[Request, tuple[str, ...]]:
-    with suppress(DreamError):
-        its = read(read_record(path).line)
-        if its.prompt:
-            own = replace(request, prompt=its.prompt, negative=request.negative or its.negative)
-            return own, (f"in the words of {path.name}: {its.prompt}",)
-    return request, (f"{path.name} does not say what it shows: painting without words",)
+def _as_tiles(request: Request, told: tuple[str, ...]) -> tuple[Request, tuple[str, ...]]:
+    """With -embiggen it is the picture itself that is enlarged, as it always was: a `!fix`."""
+    tiles = request.embiggen or request.embiggen_tiles
+    if tiles is None or request.init_mask or request.text_mask:
+        return request, told
+    same, more = in_terms_of_fix(replace(request, fix=request.init_img, init_img=None))
+    return same, (*told, *more, "-I with -embiggen is !fix: the picture itself, in tiles")
 
 
 def size_from(request: Request, card: ModelCard) -> tuple[int, int, tuple[str, ...]]:

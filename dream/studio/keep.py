@@ -58,6 +58,8 @@ class Album:
     notes: tuple[str, ...] = ()
     paths: list[Path] = field(default_factory=list)
     by_recipe: dict[Recipe, Path] = field(default_factory=dict)
+    stems: dict[str, str] = field(default_factory=dict)
+    """What files were called of which the recipes name copies."""
 
     @property
     def save_original(self) -> bool:
@@ -70,6 +72,7 @@ class Album:
         if not self.request.keep_inputs:
             return recipes
         copy = cache(lambda path: self.gallery.keep_input(Path(path)).as_posix())
+        self.stems = {copy(recipe.fix): Path(recipe.fix).stem for recipe in recipes if recipe.fix}
         return [_beginning_from(recipe, copy) for recipe in recipes]
 
     def keep(self, picture: Picture) -> Events[Saved]:
@@ -85,9 +88,12 @@ class Album:
         )
         if warning:
             yield Note(text=warning)
-        if self.save_original and self.paths and (stages := stages_of(recipe)):
+        done = [*(stage.past for stage in stages_of(recipe)), "png"]
+        if recipe.fix is not None and self.request.fnformat is None:
+            name = ".".join([self.stems.get(recipe.fix, Path(recipe.fix).stem), *done])
+        elif self.save_original and self.paths and len(done) > 1:
             # Beside its original, which was kept a moment ago, perhaps under a name with a number.
-            name = ".".join([self.paths[-1].stem, *(stage.past for stage in stages), "png"])
+            name = ".".join([self.paths[-1].stem, *done])
         entry = self.gallery.keep(
             picture,
             line=line,

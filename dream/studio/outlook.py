@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from dream.catalogue.cards import ModelCard
+from dream.inputs import measure
+from dream.stages import size_after
 from dream.studio.settle import settle
 from dream.studio.studio import Studio
 
@@ -16,24 +19,24 @@ class Outlook:
     pictures: int
     width: int
     height: int
-    """Before upscaling."""
-    factor: float
-    """Of upscaling; 1 where there is none."""
+    """Before all that is done afterwards."""
+    after: tuple[int, int]
+    """The same, after it."""
     steps: int
+    """0 where nothing is rendered."""
     model: str
 
     def __str__(self) -> str:
         often = "1 picture" if self.pictures == 1 else f"{self.pictures:,} pictures"
         size = f"{self.width}×{self.height}"
-        if self.factor != 1:
-            size += f" → {round(self.width * self.factor)}×{round(self.height * self.factor)}"
+        if self.after != (self.width, self.height):
+            size += f" → {self.after[0]}×{self.after[1]}"
         steps = "1 step" if self.steps == 1 else f"{self.steps} steps"
-        return f"{often}, {size}, {steps}"
+        return f"{often}, {size}, {steps}" if self.steps else f"{often}, {size}"
 
 
 def outlook(studio: Studio, line: str) -> Outlook:
-    """What a line would make now. Raises BadLine, ModelError,
-    InputError."""
+    """What a line would make now. Raises BadLine, ModelError, InputError."""
     sweep = studio.read_sweep(line)
     first = replace(sweep.first, iterations=1)
 
@@ -41,11 +44,13 @@ def outlook(studio: Studio, line: str) -> Outlook:
         return studio.shelf.model(name or studio.shelf.default())
 
     (recipe,) = settle(first, find, studio.past, lambda: 0, studio.find_picture).recipes
+    rendered = recipe.fix is None
+    size = (recipe.width, recipe.height) if recipe.fix is None else measure(Path(recipe.fix))
     return Outlook(
         pictures=sweep.count,
-        width=recipe.width,
-        height=recipe.height,
-        factor=recipe.upscale.factor if recipe.upscale else 1,
-        steps=recipe.steps,
+        width=size[0],
+        height=size[1],
+        after=size_after(recipe, size),
+        steps=recipe.steps if rendered else 0,
         model=recipe.model,
     )

@@ -11,6 +11,7 @@ from pathlib import Path
 from dream.catalogue.cards import ModelCard
 from dream.errors import BadLine
 from dream.flags import MAX_SEED
+from dream.inputs import measure
 from dream.line import Sweep
 from dream.recipe import Recipe
 from dream.request import FLAGS, NO_VAE, Request
@@ -72,9 +73,10 @@ def settle(
         inpaint_replace=request.inpaint_replace,
         mask_blur=request.mask_blur,
         hires_fix=hires_fix,
+        fix=request.fix,
         **stages(request, card),
     )
-    fits(first, (width, height))
+    fits(first, (width, height) if first.fix is None else measure(Path(first.fix)))
     recipes = tuple(replace(first, seed=seed) for seed in series(first.seed, request.iterations))
     return Settled(recipes, told + sized + walked)
 

@@ -36,6 +36,7 @@ from dream.request import FLAGS, NO_VAE, Request
 from dream.stages import Stage
 from dream.studio.afterwards import finished
 from dream.studio.begin import as_made, found
+from dream.studio.fix import as_it_was_made, opened
 from dream.studio.keep import Album, Keeper
 from dream.studio.recall import as_logged
 from dream.studio.settle import Settled, settle, settle_sweep
@@ -207,7 +208,10 @@ class Studio:
             yield Refused(error=error)
 
     def render(self, recipe: Recipe, picture: int = 1, pictures: int = 1) -> Events[Picture]:
-        """One picture, unfinished and unkept. Raises what the engine raises."""
+        """One picture, unfinished and unkept. Raises what the engine raises, and InputError for
+        a file that is to be taken further."""
+        if recipe.fix is not None:
+            return (yield from opened(recipe))
         return (yield from told(self.engine.render(recipe), picture, pictures))
 
     def finish(
@@ -248,9 +252,13 @@ class Studio:
         began = time.monotonic()
         try:
             raw = yield from self.render(recipe, picture, pictures)
-            self.past.append(recipe.seed)
+            if recipe.fix is None:
+                self.past.append(recipe.seed)
             made = yield from finished(
-                raw, album, lambda made, stage: self.finish(made, stage, picture, pictures)
+                raw,
+                album,
+                lambda made, stage: self.finish(made, stage, picture, pictures),
+                lambda made: self._keep(made, album),
             )
             if made is not None:
                 yield Made(
@@ -259,15 +267,19 @@ class Studio:
                     seconds=time.monotonic() - began,
                     facts=made.facts,
                 )
-                self.kept.append((yield from album.keep(made)))
+                yield from self._keep(made, album)
             return True
         except DreamError as error:
             yield Failed(error=error, line=write(recipe.as_request()))
             return False
 
+    def _keep(self, made: Picture, album: Album) -> Events[None]:
+        """Put a picture on disk, and remember it as the last one."""
+        self.kept.append((yield from album.keep(made)))
+
     def _base_of(self, line: str) -> Request:
         if read_log_line(line).path is None:
-            return self.base
+            return as_it_was_made(line, self.base, self.find_picture)
         open_ = {name: flag.default for name, flag in FLAGS.items() if _logged_line_says(name)}
         return replace(self.base, **(open_ | {"vae": NO_VAE}))
 

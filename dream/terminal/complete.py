@@ -17,6 +17,7 @@ from dream.errors import BadLine, DreamError
 from dream.gallery import LOG_NAME, last_lines
 from dream.line import complete, quote, words
 from dream.line.complete import Values
+from dream.line.words import split
 from dream.request import FLAGS, NO_VAE
 from dream.studio import Studio
 from dream.terminal.hints import past_prompts, past_words
@@ -37,7 +38,7 @@ class LineCompleter(Completer):
     ) -> Iterator[Completion]:
         """prompt_toolkit's interface; called in a thread."""
         before = document.text_before_cursor
-        if is_command(before):
+        if is_command(before) or _names_file(before):
             yield from _for_command(before, self._context, self._values)
             return
         for offer in complete(document.text, document.cursor_position, self._values):
@@ -136,6 +137,12 @@ def _options(command: Command, argument: str, values: Values) -> Iterator[Comple
         known = [(choice, "") for choice in kind.choices if choice.startswith(typed)]
         for text, meta in known or values(kind.completes, typed):
             yield Completion(text, -len(typed), display_meta=meta)
+
+
+def _names_file(before: str) -> bool:
+    """Whether the cursor is at the file of a `!fix` line."""
+    parts = split(before)
+    return parts.fixes and not parts.switches and not before.endswith(" -")
 
 
 def _settings(typed: str, values: Values) -> Iterator[Completion]:

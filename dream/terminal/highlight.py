@@ -72,7 +72,9 @@ def _picture(line: str) -> Iterator[Span]:
     if logged.start:
         yield 0, logged.start, "aside"
     parts = split(line, logged.start)
-    if parts.prompt:
+    if parts.fixes:
+        yield logged.start, logged.start + len("!fix"), "command"
+    elif parts.prompt:
         inside = _NEGATIVE.finditer(line, parts.prompt.start, parts.prompt.end)
         yield from ((match.start(), match.end(), "negative") for match in inside)
     at = 0

@@ -228,6 +228,12 @@ TYPED = [
         },
     ),
     Good("-I init.png -T", {"init_img": "init.png", "fit": True}),
+    Good("!fix a.png -U2", {"fix": "a.png", "upscale": (2, 0.75)}),
+    Good("!fix -1 -c top 8,left,64", {"fix": "-1", "outcrop": (8, 0, 0, 64)}),
+    Good('!fix my pictures/a.png --new_prompt "a dog" -D right', {"fix": "my pictures/a.png", "prompt": "a dog", "out_direction": ("right", None)}),
+    Good("!fix images/curly.png --outcrop top 128 right 64 bottom 64", {"fix": "images/curly.png", "outcrop": (128, 64, 64, 0)}),
+    Good("!fix x.png -embiggen_tiles 3 1 2", {"fix": "x.png", "embiggen_tiles": (1, 2, 3)}),
+    Good("a forest -embiggen 2.5 0.75 0.25", {"prompt": "a forest", "embiggen": (2.5, 0.75, 0.25)}),
     Good("a cat -I-1 -fit", {"prompt": "a cat", "init_img": "-1", "fit": True}),
     Good("a cat -I -2 -f1", {"prompt": "a cat", "init_img": "-2", "strength": 1}),
     # prompts, with and without quotes
@@ -376,7 +382,7 @@ WRONG = [
     Bad('outputs/img-samples\\000413.3128109951.png: "a warrior" -s50 -b1 -W512 -H512 -C7.5 -mplms -G0.5 -S3128109951', 90, "-G (face restoration) is not in this version"),
     Bad('./outputs/Xena/000004.3279757577.png: "prompt" -s50 -W512 -H512 -C7.5 -Ak_lms -V 3647897225:0.1,1614299449:0.1 -S3357757885', 79, "-V"),
     Bad('[1] outputs/img-samples/000011.2529144439.png: "a hydrant" -s 50 -S 2529144439 -v 0.15 -V 2529144439:0.15', 80, "-v (variations"),
-    Bad('[1] outputs/img-samples/000017.4829112.gfpgan-00.png: !fix "outputs/img-samples/0000045.4829112.png" -s 50 -S  -W 512 -G 0.8', 55, "!fix"),
+    Bad('[1] outputs/img-samples/000017.4829112.gfpgan-00.png: !fix "outputs/img-samples/0000045.4829112.png" -s 50 -S  -W 512 -G 0.8', 108, "-S"),
     Bad("banana sushi -s 20 -S 42 -G 0.8 -ft gfpgan -U 2.0 0.5 # model_id=stable-diffusion-1.5", 26, "-G"),
     Bad("banana sushi -Ak_lms -S42 -V1349749425:0.1,4145759947:0.1 -s20", 27, "-V"),
     Bad("banana sushi -Ak_lms -S42 -G1 -U 2 0.5 -s20", 27, "-G"),
@@ -390,7 +396,8 @@ WRONG = [
     Bad("x -b4", 3, "-b"),
     Bad('outputs/000084.12.png: {"prompt": "x", "steps": "many"}', 24, "--steps takes"),
     # commands are not lines
-    Bad("!fix a.png -U2", 1, "!fix is a command"),
+    Bad("!fix -U2", 1, "!fix takes a picture's file"),
+    Bad("!mask a.png -tm cat", 1, "!mask is a command"),
     Bad("!replay log.txt", 1, "!replay is a command"),
 ]
 # fmt: on

@@ -1,0 +1,92 @@
+"""!fix: a picture's file taken further, with the words and numbers that it was made with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from dream.errors import BadLine, DreamError
+from dream.events import Events, Note
+from dream.gallery import Record, read_record
+from dream.inputs import open_picture
+from dream.line import read, read_log_line
+from dream.line.words import split
+from dream.picture import Picture
+from dream.recipe import Recipe
+from dream.request import FLAGS, INPUTS, NO_VAE, Request
+from dream.stages import STAGES
+
+OWN = ("prompt", "negative", "steps", "seed", "cfg_scale", "sampler", "model", "vae")
+"""What a picture's own line says, unless the `!fix` line says something else."""
+
+_HEARD = (*OWN, "width", "height", "strength", "fix", "upscaler", "upscale_tile")
+
+
+def as_it_was_made(line: str, base: Request, find: Callable[[str], Path]) -> Request:
+    """What a line leaves open: as the base has it, but of a `!fix` line as the picture was made.
+    Raises BadLine for a -1 that is not there."""
+    parts = split(line, read_log_line(line).start)
+    if not parts.fixes or not parts.prompt:
+        return base
+    record = _record(find(parts.prompt.text))
+    with suppress(DreamError):
+        its = read(record.line)
+        said = {name: getattr(its, name) for name in OWN if getattr(its, name) is not None}
+        return replace(base, **{"vae": NO_VAE, **said}) if record.line else base
+    return base
+
+
+def in_terms_of_fix(request: Request) -> tuple[Request, tuple[str, ...]]:
+    """A request that takes a file further, without what is about painting a whole picture; and
+    what should be said about that. Raises BadLine where there is nothing to do."""
+    others = [FLAGS[name].names[0] for name in INPUTS if name != "fix" and getattr(request, name)]
+    if others:
+        raise BadLine(f"{others[0]} has no place here: !fix begins from its own picture")
+    asked = [stage for stage in STAGES if getattr(request, stage.field) is not None]
+    if not asked and request.embiggen_tiles is None:
+        switches = " ".join(FLAGS[stage.field].names[0] for stage in STAGES)
+        raise BadLine("!fix is not told what to do", hint=f"one or more of {switches}")
+    own = {field for stage in STAGES for field in stage.off}
+    off = {
+        name: flag.default
+        for name, flag in FLAGS.items()
+        if flag.logged and name not in own and name not in _HEARD
+    }
+    bare: Request = replace(request, **off)
+    paints = request.embiggen_tiles is not None or any(stage.paints for stage in asked)
+    if bare.prompt or not paints:
+        return bare, ()
+    return in_its_own_words(bare, Path(str(bare.fix)))
+
+
+def in_its_own_words(request: Request, path: Path) -> tuple[Request, tuple[str, ...]]:
+    """The request with the words that a picture was made with; and what should be said."""
+    with suppress(DreamError):
+        its = read(read_record(path).line)
+        if its.prompt:
+            own = replace(request, prompt=its.prompt, negative=request.negative or its.negative)
+            return own, (f"in the words of {path.name}: {its.prompt}",)
+    return request, (f"{path.name} does not say what it shows: painting without words",)
+
+
+def opened(recipe: Recipe) -> Events[Picture]:
+    """The picture that a recipe takes further, as it is in its file, with what it tells of itself.
+    Raises InputError."""
+    path = Path(str(recipe.fix))
+    found = open_picture(path)
+    yield from (Note(text=note) for note in found.notes)
+    if found.alpha is not None:
+        yield Note(text=f"{path.name} is transparent in parts; that is left out")
+    record = _record(path)
+    facts: dict[str, Any] = {"fix": found.sha256}
+    origin = record.origin or record.line
+    return Picture(found.image, recipe, facts, tuple(record.steps), origin)
+
+
+def _record(path: Path) -> Record:
+    with suppress(DreamError):
+        return read_record(path)
+    return Record("")
