@@ -98,7 +98,7 @@ class Cache:
 
         Raises OutOfMemory, with numbers, when it would not fit even alone; then all stay.
         """
-        memory.give_back_memory()  # what torch keeps for itself on a GPU does not look free
+        memory.give_back_kept()  # what torch keeps for itself on a GPU does not look free
         free = memory.free(weight.placement.device)
         mine = sum(kept.weights for _, kept in self._kept)
         if self._max_bytes is not None and weight.weights > self._max_bytes:

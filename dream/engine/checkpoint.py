@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import SafetensorError
 
 from dream.catalogue.recognise import Recognised, read_header, wanted_model
 from dream.catalogue.recognise.kinds import UNET
 from dream.catalogue.recognise.pickles import BYSTANDERS, NESTED, Inert
+from dream.engine.mapped import Mapped, open_mapped
 from dream.errors import ModelError
 
 CARRIED = "dream."
@@ -47,6 +48,8 @@ class Checkpoint:
     """On the CPU, in the file's number types, backed by the file where its format allows."""
     carried: Mapping[str, Mapping[str, Any]]
     """What the metadata carries, by part."""
+    mapped: Mapped
+    """The file behind the tensors."""
 
     def part(self, prefix: str) -> dict[str, torch.Tensor]:
         """The tensors whose names begin so, under the rest of their names."""
@@ -62,24 +65,23 @@ def open_checkpoint(path: Path, ema: bool = False) -> Checkpoint:
     are what other programs paint with; with `ema` they are the denoiser's weights. Raises
     ModelError, see `recognise.wanted_model`, and for averages that are not all there."""
     found = wanted_model(path)
-    tensors = open_tensors(path, found.format)
-    if ema:
-        tensors = _averaged(path, tensors)
+    mapped = open_tensors(path, found.format)
+    tensors = _averaged(path, mapped.tensors) if ema else mapped.tensors
     header = read_header(path)
     return Checkpoint(
         found,
         {_modern(name): tensors[name] for name in tensors if not name.startswith(_EMA)},
         _carried(path, header.metadata),
+        mapped,
     )
 
 
-def open_tensors(path: Path, form: str) -> dict[str, torch.Tensor]:
+def open_tensors(path: Path, form: str) -> Mapped:
     """Every tensor of a file; form: "safetensors", "zip" or "legacy". Raises ModelError."""
     try:
         if form == "safetensors":
-            with safe_open(path, framework="pt") as file:
-                return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        return _unpickled(path, form)
+            return open_mapped(path)
+        return Mapped(_unpickled(path, form))
     except _BREAKS as error:
         said = (str(error) or type(error).__name__).splitlines()[0]
         raise ModelError(f"{path} cannot be read: {said}", "copy or download it again") from error

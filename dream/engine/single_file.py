@@ -30,6 +30,8 @@ from dream.engine.blueprints import Text
 from dream.engine.checkpoint import Checkpoint, open_checkpoint, open_tensors
 from dream.engine.clip_words import VOCABULARY, carried_tokenizer, clip_tokenizer
 from dream.engine.device import Placement
+from dream.engine.mapped import Mapped
+from dream.engine.placing import fill, lacking
 from dream.engine.refiner import RefinerPipeline
 from dream.errors import ModelError
 
@@ -61,7 +63,7 @@ def load_file(path: Path, placement: Placement, *, ema: bool = False) -> Any:
             "scheduler": _scheduler(file, found),
         }
     except KeyError as error:
-        raise _lacking(path, str(error.args[0])) from error
+        raise lacking(path, str(error.args[0])) from error
     return _pipeline(found, parts)
 
 
@@ -73,13 +75,14 @@ def load_vae(path: Path, placement: Placement, family: str = "sd1") -> Any:
     found = recognise(path)
     if found.kind not in ("vae", "model") or found.code:
         raise ModelError(f"{path} is no VAE", "a VAE is a .safetensors file, or a folder")
-    tensors = open_tensors(path, found.format)
-    prefix = next((p for p in (_VAE, "vae.") if any(n.startswith(p) for n in tensors)), "")
-    own = {n.removeprefix(prefix): t for n, t in tensors.items() if n.startswith(prefix)}
+    mapped = open_tensors(path, found.format)
+    names = mapped.tensors
+    prefix = next((p for p in (_VAE, "vae.") if any(n.startswith(p) for n in names)), "")
+    own = {n.removeprefix(prefix): t for n, t in names.items() if n.startswith(prefix)}
     try:
-        return _decoder(path, own, {}, replace(found, family=family), placement)
+        return _decoder(own, {}, replace(found, family=family), placement, mapped)
     except KeyError as error:
-        raise _lacking(path, str(error.args[0])) from error
+        raise lacking(path, str(error.args[0])) from error
 
 
 def _unet(file: Checkpoint, found: Recognised, pooled: int, placement: Placement) -> Any:
@@ -88,24 +91,30 @@ def _unet(file: Checkpoint, found: Recognised, pooled: int, placement: Placement
     with init_empty_weights():
         model = diffusers.UNet2DConditionModel.from_config(config)
     converted = convert_ldm_unet_checkpoint({UNET + n: t for n, t in own.items()}, model.config)
-    return _filled(model, _complete(found.path, own, converted, model), found.path, placement)
+    whole = _complete(found.path, own, converted, model)
+    return fill(model, whole, found.path, placement, (file.mapped,))
 
 
 def _vae(file: Checkpoint, found: Recognised, placement: Placement) -> Any:
     own = file.part(_VAE)
     if not own:
         raise ModelError(f"{found.path} has no VAE", "get the file that has one")
-    return _decoder(found.path, own, file.carried.get("vae", {}), found, placement)
+    return _decoder(own, file.carried.get("vae", {}), found, placement, file.mapped)
 
 
 def _decoder(
-    path: Path, own: Tensors, carried: Mapping[str, Any], found: Recognised, placement: Placement
+    own: Tensors,
+    carried: Mapping[str, Any],
+    found: Recognised,
+    placement: Placement,
+    mapped: Mapped,
 ) -> Any:
+    path = found.path
     own = {name: tensor for name, tensor in own.items() if not name.startswith(_NO_PART)}
     with init_empty_weights():
         model = diffusers.AutoencoderKL.from_config(carried or blueprints.vae(own, found))
     converted = convert_ldm_vae_checkpoint({_VAE + n: t for n, t in own.items()}, model.config)
-    return _filled(model, _complete(path, own, converted, model), path, placement)
+    return fill(model, _complete(path, own, converted, model), path, placement, (mapped,))
 
 
 def _text(file: Checkpoint, found: Recognised, text: Text, placement: Placement) -> Any:
@@ -136,7 +145,7 @@ def _text(file: Checkpoint, found: Recognised, text: Text, placement: Placement)
         converted.pop("text_projection.weight", None)
     if not any(name.startswith("text_model.") for name in model.state_dict()):
         converted = {name.removeprefix("text_model."): t for name, t in converted.items()}
-    return _filled(model, converted, found.path, placement)
+    return fill(model, converted, found.path, placement, (file.mapped,))
 
 
 def _tokenizers(file: Checkpoint, found: Recognised) -> dict[str, Any]:
@@ -190,35 +199,3 @@ def _complete(path: Path, own: Tensors, converted: Tensors, model: Any) -> Tenso
             "it is built in a way dream does not know",
         )
     return converted | already
-
-
-def _filled(model: Any, weights: Tensors, path: Path, placement: Placement) -> Any:
-    """The model with these weights, copied to their device in their number type, and no other."""
-    places = model.state_dict()
-    kind = type(model).__name__
-    if lacking := sorted(places.keys() - weights.keys()):
-        raise _lacking(path, f"{lacking[0]} of {kind}", len(lacking))
-    if over := sorted(weights.keys() - places.keys()):
-        raise ModelError(f"{path}: {kind} has no place for its {over[0]}")
-    for name, place in places.items():
-        if weights[name].shape != place.shape:
-            raise ModelError(
-                f"{path}: {name} of {kind} is {_sides(weights[name])}, not {_sides(place)}"
-            )
-    copied = {name: _copied(weights[name], placement) for name in places}
-    model.load_state_dict(copied, strict=True, assign=True)
-    return model.eval()
-
-
-def _copied(tensor: torch.Tensor, placement: Placement) -> torch.Tensor:
-    """A copy, so that a file which is changed later changes nothing here."""
-    return tensor.to(placement.device, placement.dtype, copy=True)
-
-
-def _sides(tensor: torch.Tensor) -> str:
-    return " x ".join(map(str, tensor.shape))
-
-
-def _lacking(path: Path, what: str, many: int = 1) -> ModelError:
-    others = f" and {many - 1} more" if many > 1 else ""
-    return ModelError(f"{path} lacks {what}{others}", "it is cut short or pruned too far")
