@@ -8,13 +8,18 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from threading import Thread
 
+from dream import inputs
 from dream.commands.base import Context, Line, Look, Page, exists, file_named
-from dream.errors import GalleryError
+from dream.errors import GalleryError, InputError
 from dream.events import Events, Note
 from dream.gallery.told import Told, tell_all
+
+_WITHOUT_RECORD = (".jpg", ".jpeg", ".webp")
+"""Our record is in PNGs alone; a watermark is told by these too."""
 
 _LONG = 2000
 """Characters of another tool's text that are shown; its graphs can be a book."""
@@ -35,7 +40,10 @@ def open_picture(context: Context, argument: str) -> Events[None]:
 def tell(context: Context, argument: str) -> Events[None]:
     """!info FILE: all that a picture tells of itself."""
     path = file_named(context, argument, "!info")
-    yield Page(lines=tuple(_rows(path, tell_all(path))))
+    if path.suffix.lower() in _WITHOUT_RECORD and exists(path):
+        yield Page(lines=tuple(_of_another_kind(path)))
+    else:
+        yield Page(lines=tuple(_rows(path, tell_all(path))))
 
 
 def _there(context: Context, argument: str, command: str) -> Path:
@@ -50,10 +58,15 @@ def _rows(path: Path, told: Told) -> Iterator[Line]:
     yield ("  size", f"{told.width} x {told.height} pixels, {told.size:,} bytes")
     if told.record.line:
         yield ("  line", told.record.line)
+    if told.record.origin:
+        yield ("  rendered by", told.record.origin)
     if told.record.sha256:
         yield ("  sha256", told.record.sha256)
+    yield from _watermark(path)
     yield from _table("request", told.record.request)
     yield from _table("facts", told.record.facts)
+    for number, step in enumerate(told.record.steps, 1):
+        yield from _table(f"step {number}", step)
     for name, text in told.others.items():
         left_out = len(text) - _LONG
         yield ""
@@ -63,6 +76,24 @@ def _rows(path: Path, told: Told) -> Iterator[Line]:
             yield f"  … and {left_out} characters more"
     if not (told.record.line or told.others):
         yield "  it does not say how it was made"
+
+
+def _of_another_kind(path: Path) -> Iterator[Line]:
+    """What is seen of a picture that is no PNG. Raises InputError."""
+    width, height = inputs.measure(path)
+    yield path.as_posix()
+    yield ("  size", f"{width} x {height} pixels, {path.stat().st_size:,} bytes")
+    yield from _watermark(path)
+    yield "  it does not say how it was made"
+
+
+def _watermark(path: Path) -> Iterator[Line]:
+    """What --watermark hid in a picture, where it is told still."""
+    from dream.finish.watermark import read  # numpy comes with the first look, not the prompt
+
+    with suppress(InputError):  # too large to be opened; what it says of itself is told above
+        if text := read(inputs.open_picture(path).image):
+            yield ("  watermark", text)
 
 
 def _table(title: str, values: Mapping[str, object]) -> Iterator[Line]:

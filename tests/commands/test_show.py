@@ -10,6 +10,8 @@ from PIL.PngImagePlugin import PngInfo
 
 from dream.commands import COMMANDS, Context, Look, Page, act
 from dream.events import Event, Note, Refused, Saved
+from dream.finish.watermark import mark
+from dream.gallery import read_record
 from dream.studio import Studio
 from tests.fakes import fake_studio
 
@@ -71,6 +73,24 @@ def test_info_shows_other_programs_texts_as_they_are(studio: Studio, tmp_path: P
     (page,) = happened(studio, "!info silent.png")
     assert isinstance(page, Page)
     assert page.lines[-1] == "  it does not say how it was made"
+
+
+def test_info_tells_what_was_done_and_what_is_hidden(studio: Studio, tmp_path: Path) -> None:
+    made(studio, "a cat -S1 -W128 -H128")
+    path = made(studio, "!fix -1 -U2")
+    (page,) = happened(studio, "!info -1")
+    assert isinstance(page, Page)
+    assert ("  rendered by", read_record(path).origin) in page.lines
+    assert "step 1:" in page.lines and ("  line", "-U 2 0.75") in page.lines
+    with Image.open(path) as image:
+        marked = mark(image, "dream")
+    marked.save("marked.png")
+    marked.save("marked.jpg", quality=90)
+    for name in ("marked.png", "marked.jpg"):
+        (page,) = happened(studio, f"!info {name}")
+        assert isinstance(page, Page)
+        assert ("  watermark", "dream") in page.lines
+        assert page.lines[1][1].startswith("256 x 256 pixels")
 
 
 @pytest.mark.parametrize("content", [b"", b"text", b"\x89PNG\r\n\x1a\n"])

@@ -65,7 +65,7 @@ def test_a_tile_is_painted_alone_as_among_all() -> None:
 
 
 def test_what_cannot_be_is_refused() -> None:
-    with pytest.raises(FinishError, match="there is no tile 10 .there are tiles 1 to 9"):
+    with pytest.raises(FinishError, match=r"there is no tile 10 \(there are tiles 1 to 9\)"):
         tiles((128, 128), (64, 64), 0.25, (3, 10), 8)
     with pytest.raises(FinishError, match="cannot overlap by 64"):
         tiles((128, 128), (64, 64), 64, (), 8)
