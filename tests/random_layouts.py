@@ -59,6 +59,64 @@ def make_layout(layout: str, seed: int = 0) -> Any:
     )
 
 
+def make_consistency(seed: int = 0) -> Any:
+    """A consistency model, which hears the guidance scale; in the pipeline of its own."""
+    import torch
+    from diffusers import LatentConsistencyModelPipeline, LCMScheduler, UNet2DConditionModel
+
+    plain = make_layout("sd1", seed)
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        unet = UNet2DConditionModel.from_config(_config(plain.unet) | {"time_cond_proj_dim": 16})
+    parts = plain.components | {"unet": unet}
+    parts["scheduler"] = LCMScheduler.from_config(plain.scheduler.config)
+    return LatentConsistencyModelPipeline(**parts, requires_safety_checker=False)
+
+
+def make_sd3(seed: int = 0) -> Any:
+    """A Stable Diffusion 3 without its third text encoder: a transformer, and flow matching."""
+    import torch
+    from diffusers import (
+        AutoencoderKL,
+        FlowMatchEulerDiscreteScheduler,
+        SD3Transformer2DModel,
+        StableDiffusion3Pipeline,
+    )
+
+    from dream.engine.clip_words import clip_tokenizer
+
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        encoders = [_text(True, "sd3") for _ in range(2)]
+        transformer = SD3Transformer2DModel(
+            sample_size=32,
+            num_layers=1,
+            attention_head_dim=8,
+            num_attention_heads=4,
+            joint_attention_dim=2 * WIDE,
+            caption_projection_dim=32,
+            pooled_projection_dim=2 * WIDE,
+        )
+        vae = AutoencoderKL.from_config(
+            _config(_vae(1.5)) | {"latent_channels": 16, "shift_factor": 0.06}
+        )
+    return StableDiffusion3Pipeline(
+        transformer=transformer,
+        scheduler=FlowMatchEulerDiscreteScheduler(),
+        vae=vae,
+        text_encoder=encoders[0],
+        tokenizer=clip_tokenizer(),
+        text_encoder_2=encoders[1],
+        tokenizer_2=clip_tokenizer("!"),
+        text_encoder_3=None,
+        tokenizer_3=None,
+    )
+
+
+def _config(part: Any) -> dict[str, Any]:
+    return {key: value for key, value in part.config.items() if not key.startswith("_")}
+
+
 def _unet(layout: str) -> Any:
     from diffusers import UNet2DConditionModel
 

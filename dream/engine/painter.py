@@ -24,7 +24,7 @@ from dream.engine.given import gather
 from dream.engine.pipelines import Loaded, load
 from dream.engine.preview import Glances, Looks
 from dream.engine.quiet import quiet
-from dream.engine.samplers import Start, make_scheduler, obeys_table
+from dream.engine.samplers import Start, make_scheduler, obeys_table, sampler_of
 from dream.engine.sight import Seen, Sight
 from dream.engine.steps import Steps
 from dream.engine.tasks import Given, hires, task_for
@@ -230,6 +230,8 @@ def _words(loaded: Loaded, recipe: Recipe, tell: Tell) -> Words:
     if not obeys_table(pipe.scheduler.config):
         name = type(pipe.scheduler).__name__
         tell(Note(text=f"{model} paints with its own {name}, not with {recipe.sampler}"))
+    elif (only := sampler_of(pipe, recipe.sampler)) != recipe.sampler:
+        tell(Note(text=f"{model} paints with {only}, not with {recipe.sampler}"))
     return {"prompt": positive, "negative_prompt": negative or None}
 
 
@@ -237,6 +239,7 @@ def _scheduler(loaded: Loaded, recipe: Recipe, start: Start | None) -> Any:
     own = loaded.pipe.scheduler
     if not obeys_table(own.config):
         return own
-    made = make_scheduler(recipe.sampler, own.config, recipe.steps, loaded.placement.dtype)
+    sampler = sampler_of(loaded.pipe, recipe.sampler)
+    made = make_scheduler(sampler, own.config, recipe.steps, loaded.placement.dtype)
     made.start = start
     return made

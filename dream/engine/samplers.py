@@ -22,6 +22,12 @@ def obeys_table(config: Mapping[str, Any]) -> bool:
     return "beta_schedule" in config and config.get("prediction_type") != "flow_prediction"
 
 
+def sampler_of(pipe: Any, asked: str) -> str:
+    """The row that a pipeline can walk by: the asked one, but for consistency models' own pipeline,
+    which hands its scheduler what only LCM's takes."""
+    return "lcm" if type(pipe).__name__.startswith("LatentConsistencyModel") else asked
+
+
 def make_scheduler(sampler: str, config: Mapping[str, Any], steps: int, dtype: torch.dtype) -> Any:
     """A fresh scheduler: the model's own configuration with the row's settings laid over it.
 
@@ -74,7 +80,7 @@ def _in_float32(scheduler: str) -> Any:
 
     class InFloat32(base):  # type: ignore[misc]
         network_dtype: torch.dtype = torch.float32
-        network_input: torch.Tensor
+        network_input: torch.Tensor | None = None
         last: tuple[torch.Tensor, torch.Tensor, float] | None = None
         start: Start | None = None
 
@@ -99,7 +105,9 @@ def _in_float32(scheduler: str) -> Any:
         def step(
             self, model_output: torch.Tensor, timestep: Any, sample: torch.Tensor, **kwargs: Any
         ) -> Any:
-            self.last = (self.network_input, model_output, timestep)
+            # The pipeline of consistency models does not ask how its input is scaled: it is not.
+            seen = sample[:1] if self.network_input is None else self.network_input
+            self.last = (seen, model_output, timestep)
             return super().step(model_output.float(), timestep, sample.float(), **kwargs)
 
     return InFloat32

@@ -24,10 +24,11 @@ from dream.events import Note
 from dream.inputs import fingerprint
 from dream.picture import Picture
 from dream.samplers import SAMPLERS
-from tests.random_layouts import make_layout
+from tests.random_layouts import make_consistency, make_layout, make_sd3
 from tests.recipes import recipe
 
 LAYOUTS = ("sd1-inpainting", "sd2-depth", "sdxl", "refiner")
+FAMILIES = ("sd1-inpainting", "sdxl", "refiner", "consistency", "sd3")
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +53,9 @@ def layouts(tmp_path_factory: pytest.TempPathFactory) -> Painter:
     folder = tmp_path_factory.mktemp("layouts")
     for layout in LAYOUTS:
         make_layout(layout).save_pretrained(folder / layout)
-    return open_painter(Shelf([folder]).model, Machine(max_loaded_models=len(LAYOUTS)))
+    make_consistency().save_pretrained(folder / "consistency")
+    make_sd3().save_pretrained(folder / "sd3")
+    return open_painter(Shelf([folder]).model, Machine(max_loaded_models=6))
 
 
 def paint(painter: Painter, **changes: Any) -> tuple[Picture, list[Any]]:
@@ -122,7 +125,7 @@ def test_it_is_what_diffusers_makes_of_the_same_noise(
     assert abs(np.asarray(ours.image, int) - np.asarray(theirs, int)).max() <= 1
 
 
-@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("layout", FAMILIES)
 def test_every_family_paints_from_a_picture(
     layouts: Painter, files: dict[str, str], layout: str
 ) -> None:
@@ -131,7 +134,7 @@ def test_every_family_paints_from_a_picture(
     assert near.image.size == (80, 64) and near.sha256 != far.sha256
 
 
-@pytest.mark.parametrize("layout", ["sd1-inpainting", "sdxl", "refiner"])
+@pytest.mark.parametrize("layout", FAMILIES)
 @pytest.mark.parametrize("strength", [0.5, 1])
 def test_every_family_paints_inside_a_mask(
     layouts: Painter, files: dict[str, str], layout: str, strength: float
@@ -143,11 +146,23 @@ def test_every_family_paints_inside_a_mask(
     assert not where[outside].any() and where[~outside].mean() > 0.9
 
 
+def test_a_consistency_model_keeps_its_sampler_and_says_so(
+    layouts: Painter, files: dict[str, str]
+) -> None:
+    by_ddim, told = paint(layouts, model="consistency", sampler="ddim")
+    assert "consistency paints with lcm, not with ddim" in [getattr(h, "text", "") for h in told]
+    by_lcm, told = paint(layouts, model="consistency", sampler="lcm")
+    assert by_ddim.sha256 == by_lcm.sha256
+    assert [h.step for h in told if isinstance(h, Progress)] == [1, 2, 3, 4, 5, 6]
+
+
 def test_a_model_that_needs_something_besides_refuses_a_mask(
     layouts: Painter, files: dict[str, str]
 ) -> None:
+    with Image.open(files["image"]) as image, Image.open(files["mask"]) as mask:
+        given = Given(image=image.convert("RGB"), mask=mask.convert("L"))
     with pytest.raises(ModelError, match="sd2-depth cannot paint inside a mask"):
-        paint(layouts, model="sd2-depth", init_img=files["image"], init_mask=files["mask"])
+        layouts.paint(recipe(model="sd2-depth", width=80, height=64), lambda _: None, given)
 
 
 def test_there_is_no_second_copy(painter: Painter, files: dict[str, str]) -> None:

@@ -18,6 +18,7 @@ INSIDE_A_MASK = {
     "StableDiffusionPipeline": "StableDiffusionInpaintPipeline",
     "StableDiffusionXLPipeline": "StableDiffusionXLInpaintPipeline",
     "RefinerPipeline": "StableDiffusionXLInpaintPipeline",
+    "LatentConsistencyModelPipeline": "StableDiffusionInpaintPipeline",
 }
 """Of the usual families, for to ask diffusers' auto pipelines is to import all pipelines it has."""
 
