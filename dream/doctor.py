@@ -17,6 +17,7 @@ import psutil
 
 import dream
 from dream.catalogue import Shelf, default_models_dirs
+from dream.catalogue.helpers import HELPERS, find_helper
 from dream.errors import DreamError
 from dream.launch import Launch
 from dream.request import Request
@@ -45,6 +46,7 @@ OPENCV = ("opencv-python-headless", "opencv-python", "opencv-contrib-python")
 
 _GIB = 2**30
 _WIDE = 16
+_LATER = "fetched when it is first asked for"
 
 
 def report(launch: Launch, base: Request) -> tuple[str, bool]:
@@ -118,8 +120,11 @@ def _shelf(launch: Launch, broken: list[str]) -> dict[str, list[str]]:
             for card in shelf.models()
         ],
         "upscalers": [
-            _row(card.name, str(card.path) if card.here else "fetched when it is first asked for")
-            for card in shelf.upscalers()
+            _row(card.name, str(card.path) if card.here else _LATER) for card in shelf.upscalers()
+        ],
+        "models that look at pictures": [
+            _row(helper.name, str(find_helper(helper, shelf.models_dirs) or _LATER))
+            for helper in HELPERS
         ],
         "models are looked for in": list(map(str, shelf.models_dirs)),
     }
@@ -151,7 +156,7 @@ def _refusal(folder: Path) -> str:
 
 
 def _row(name: str, what: str) -> str:
-    return f"{name:{_WIDE}}{what}"
+    return f"{name:{_WIDE - 2}}  {what}"
 
 
 __all__ = ["report"]

@@ -14,6 +14,9 @@ from pathlib import Path
 INDEX = "model_index.json"
 """The file that makes a folder a model."""
 
+PART = "config.json"
+"""The file that makes a folder a model of one part, as transformers keeps them."""
+
 UPSCALER = "StableDiffusionUpscalePipeline"
 """What the index of a folder says that enlarges pictures."""
 

@@ -11,11 +11,13 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from dream.catalogue.fetch import OnProgress
-from dream.catalogue.hub import PART, HubId, download
+from dream.catalogue.found import PART
 from dream.catalogue.places import writable_dir
 from dream.catalogue.shelf import Shelf
 from dream.errors import ModelError
+
+OnProgress = Callable[[int, int], None]
+"""See `catalogue.fetch`."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,8 @@ CLIPSEG = Helper("clipseg", "CIDAS/clipseg-rd64-refined", "what words name in a 
 DEPTH = Helper("dpt", "Intel/dpt-hybrid-midas", "how far away things are in a picture")
 """Ranftl et al. 2021, arXiv:2103.13413; what Stable Diffusion 2's depth model was trained with."""
 
+
+HELPERS = (CLIPSEG, DEPTH)
 
 Bring = Callable[[Helper, OnProgress, Callable[[str], None]], Path]
 """The folder of a helper, fetched if need be: `bring_helper`, where the models lie."""
@@ -69,6 +73,8 @@ def bring_helper(
             f"what sees {helper.sees} is not on this machine, and --offline forbids to fetch it",
             f"put it there by hand: {helper.hub} of the hub as {target}",
         )
+    from dream.catalogue.hub import HubId, download  # what goes on a network comes when wanted
+
     download(HubId(helper.hub), target, on_progress, say, index=PART)
     return target
 

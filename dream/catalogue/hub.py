@@ -17,9 +17,6 @@ from dream.catalogue.fetch import OnProgress, fetch
 from dream.catalogue.found import INDEX
 from dream.errors import DreamError, FetchError, ModelError
 
-PART = "config.json"
-"""The index of a single part, as transformers keeps its models."""
-
 _HUB_ID = re.compile(r"(?P<repo>[\w.-]+/[\w.-]+)(?:@(?P<revision>[\w./-]+))?(?::(?P<variant>\w+))?")
 
 _LEFT_ALONE = ("safety_checker", "image_encoder", "..")
@@ -65,8 +62,8 @@ def download(
     say: Callable[[str], None],
     index: str = INDEX,
 ) -> None:
-    """Put a model in diffusers layout into `folder`, or with the index PART one of transformers';
-    what has arrived before is not fetched again.
+    """Put a model in diffusers layout into `folder`, or one of transformers' with the index
+    `found.PART`; what has arrived before is not fetched again.
 
     The index comes last, so that half a model is not taken for one. `on_progress` hears of the
     bytes of all files together. Raises FetchError, and ModelError for a repository that is not
