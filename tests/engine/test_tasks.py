@@ -162,7 +162,8 @@ def test_a_model_that_needs_something_besides_refuses_a_mask(
     with Image.open(files["image"]) as image, Image.open(files["mask"]) as mask:
         given = Given(image=image.convert("RGB"), mask=mask.convert("L"))
     with pytest.raises(ModelError, match="sd2-depth cannot paint inside a mask"):
-        layouts.paint(recipe(model="sd2-depth", width=80, height=64), lambda _: None, given)
+        loaded, asked = layouts.load("sd2-depth", lambda happening: None), recipe(strength=0.5)
+        task_for(asked, given).job(loaded, asked, given, generator(1))
 
 
 def test_there_is_no_second_copy(painter: Painter, files: dict[str, str]) -> None:
