@@ -126,6 +126,7 @@ class Painter:
         loaded = self._cache.get(card)
         if loaded is None:
             tell(Loading(model=card.name))
+            self._sight.close()  # it is soon there again; a model may want the room
             loaded = self._load(card)
         return loaded
 

@@ -22,6 +22,7 @@ from dream.picture import Picture
 from dream.stages import UPSCALE
 from dream.worker.wire import Finish
 from dream.worker.workshop import Workshop
+from tests.catalogue.hub_stub import Hub, hub_at_home
 from tests.random_models import make_random_upscaler
 from tests.recipes import recipe
 
@@ -100,3 +101,25 @@ def test_a_picture_of_any_factor_through_the_workshop(models: Path) -> None:
     assert workshop.do(Finish(picture, UPSCALE), told.append).sha256 == made.sha256
     other = replace(picture, recipe=replace(asked, seed=43))
     assert workshop.do(Finish(other, UPSCALE), told.append).sha256 != made.sha256
+
+
+def test_the_known_one_is_fetched_when_it_is_first_asked_for(
+    models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = models / "upscalers" / "x4"
+    files = {
+        path.relative_to(folder).as_posix(): path.read_bytes()
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
+    asked = recipe(steps=1, upscale=Upscale(4, 1), upscaler="x4-diffusion")
+    picture = Picture(Image.new("RGB", (16, 16), "red"), asked)
+    told: list[object] = []
+    with hub_at_home(Hub("stabilityai/stable-diffusion-x4-upscaler", files)) as hub:
+        monkeypatch.setenv("HF_ENDPOINT", hub.url)
+        workshop = Workshop(Shelf((tmp_path,)), Machine())
+        made = workshop.do(Finish(picture, UPSCALE), told.append)
+    assert made.image.size == (64, 64)
+    assert (tmp_path / "upscalers" / "x4-diffusion" / "model_index.json").is_file()
+    fetched = [h for h in told if isinstance(h, Progress) and h.stage == "fetch"]
+    assert fetched[-1].step == fetched[-1].steps > 0
