@@ -64,8 +64,10 @@ class Flag:
 
     @property
     def sweeps(self) -> bool:
-        """Whether a line may give it several values, `5,7.5,10`, for a picture of each."""
-        return self.logged and (self.kind.ranges or bool(self.kind.choices))
+        """Whether a line may give it several values, `5,7.5,10`, for a picture of each. Not where
+        one value holds a comma."""
+        listed = bool(self.kind.choices) and not any("," in name for name in self.kind.choices)
+        return self.logged and (self.kind.ranges or listed)
 
 
 def flag(

@@ -6,6 +6,7 @@ from dataclasses import dataclass, fields
 
 from dream.flags import Upscale
 from dream.frames import Embiggen, Outcrop, Shift
+from dream.kinds import Variation
 from dream.request import Request
 from dream.text_mask import TextMask
 
@@ -52,11 +53,29 @@ class Recipe:
     """From 1, rising; None is all."""
     embiggen_strength: float | None = None
     """Above 0, up to 1. None without embiggen."""
+    with_variations: tuple[Variation, ...] | None = None
+    """Towards which other noise, one after the other; never empty."""
+    perlin: float = 0.0
+    """0 to 1, of the noise."""
+    threshold: float = 0.0
+    """Of what the latents clear up to; 0 is none."""
+    h_symmetry_time_pct: float = 0.0
+    v_symmetry_time_pct: float = 0.0
+    """0 (never) to 1 (after the last step)."""
+    seamless: bool = False
+    seamless_axes: str | None = None
+    """"x" or "y", where it is not both."""
+    karras_max: int | None = None
     upscale: Upscale | None = None
     upscaler: str | None = None
     """The network that enlarges; None where nothing is enlarged."""
     upscale_tile: int = 400
     watermark: str | None = None
+
+    @property
+    def label(self) -> int:
+        """The seed its file is named by: variations of one seed have another in common."""
+        return self.with_variations[-1].seed if self.with_variations else self.seed
 
     def as_request(self) -> Request:
         """Every choice written down: what the log writes. Settling it gives this recipe again."""

@@ -36,6 +36,7 @@ from dream.frames import (
     Outcrop,
     Shift,
 )
+from dream.kinds import AXES, VARIATIONS, Variation
 from dream.samplers import ALIASES, SAMPLERS
 from dream.text_mask import TEXT_MASK, TextMask
 
@@ -46,6 +47,7 @@ OUTDIR = Path("outputs/img-samples")
 """Where pictures go when nobody says."""
 
 _FROM = "from a picture"
+_EFFECTS = "variations and effects"
 _KEEPING = "where it is kept"
 _AFTER = "afterwards"
 
@@ -214,6 +216,68 @@ class Request:
         kind=STRENGTH,
         section=_AFTER,
         help="how far the tiles leave what was enlarged; 0.4 unless it or -f is said",
+    )
+    variation_amount: float = flag(
+        "-v",
+        "--variation_amount",
+        kind=number(0, 1),
+        default=0.0,
+        section=_EFFECTS,
+        help="how far to go from the seed's noise towards another's, of 0 to 1; -n makes several",
+    )
+    with_variations: tuple[Variation, ...] | None = flag(
+        "-V",
+        "--with_variations",
+        kind=VARIATIONS,
+        section=_EFFECTS,
+        help="towards the noise of these seeds, one after the other, each by its weight",
+    )
+    perlin: float = flag(
+        "--perlin",
+        kind=number(0, 1),
+        default=0.0,
+        section=_EFFECTS,
+        help="share of Perlin noise in the noise it starts from: large, soft shapes",
+    )
+    threshold: float = flag(
+        "--threshold",
+        kind=number(0),
+        default=0.0,
+        section=_EFFECTS,
+        help="latents beyond this are clamped at every step, 0 is never: tames a high -C; try 4",
+    )
+    h_symmetry_time_pct: float = flag(
+        "--h_symmetry_time_pct",
+        kind=number(0, 1),
+        default=0.0,
+        section=_EFFECTS,
+        help="mirror left onto right when this share of the steps is done; 0 is never",
+    )
+    v_symmetry_time_pct: float = flag(
+        "--v_symmetry_time_pct",
+        kind=number(0, 1),
+        default=0.0,
+        section=_EFFECTS,
+        help="mirror top onto bottom when this share of the steps is done; 0 is never",
+    )
+    seamless: bool = flag(
+        "--seamless",
+        kind=SWITCH,
+        default=False,
+        section=_EFFECTS,
+        help="a picture that tiles: opposite edges fit",
+    )
+    seamless_axes: str | None = flag(
+        "--seamless_axes",
+        kind=AXES,
+        section=_EFFECTS,
+        help="along which axes it tiles",
+    )
+    karras_max: int | None = flag(
+        "--karras_max",
+        kind=whole(0, 1000),
+        section=_EFFECTS,
+        help="Karras' sigmas for the k_ samplers of runs with fewer steps than this",
     )
     upscale: Upscale | None = flag(
         "-U",

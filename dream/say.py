@@ -19,6 +19,7 @@ from dream.events import (
     Step,
     Verified,
 )
+from dream.request import FLAGS, Request
 
 
 def say(event: Event) -> str | None:
@@ -29,7 +30,7 @@ def say(event: Event) -> str | None:
         case Planned(line=line):
             return line
         case Saved(path=path, request=request):
-            return f"{path.as_posix()}  (-S{request.seed})"
+            return f"{path.as_posix()}  ({_noise(request)})"
         case Grid(path=path, labelled=labelled):
             return f"{path.as_posix()}  ({'sheet' if labelled else 'grid'})"
         case Note(text=text):
@@ -46,6 +47,14 @@ def say(event: Event) -> str | None:
             return f"{verdict}  {path or line}" + (f"  ({what})" if what else "")
         case _:
             return None
+
+
+def _noise(request: Request) -> str:
+    """The switches that say where a picture started."""
+    said = f"-S{request.seed}"
+    if request.with_variations:
+        said += " -V" + "".join(FLAGS["with_variations"].kind.write(request.with_variations))
+    return said
 
 
 class Pace:

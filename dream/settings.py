@@ -96,8 +96,11 @@ def _write(file: Path, changes: Mapping[str, Any]) -> None:
             for key in keys[1:] if value not in (None, "") else keys:
                 document.pop(key, None)
             if value not in (None, ""):
-                stands_alone = not FLAGS[field].kind.write(value)
-                document[keys[0]] = value is not False if stands_alone else _as_toml(value)
+                words = FLAGS[field].kind.write(value)
+                if isinstance(value, tuple) and FLAGS[field].kind.takes == (1, 1):
+                    document[keys[0]] = words[0]
+                else:
+                    document[keys[0]] = _as_toml(value) if words else value is not False
         temporary.write_text(tomlkit.dumps(document), encoding="utf-8")
         temporary.replace(file)
     except (OSError, UnicodeDecodeError, tomlkit.exceptions.TOMLKitError) as error:

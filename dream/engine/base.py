@@ -15,8 +15,8 @@ from typing import Protocol
 from dream.events import Loading, Note, Preview
 from dream.picture import Picture
 from dream.recipe import Recipe
-from dream.text_mask import TextMask
 from dream.stages import Stage
+from dream.text_mask import TextMask
 
 
 @dataclass(frozen=True, kw_only=True)

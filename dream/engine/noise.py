@@ -1,12 +1,22 @@
-"""Where a picture starts: noise drawn on the CPU in float32, the same on every device."""
+"""Where a picture starts: noise drawn on the CPU in float32, the same on every device.
+
+The one place where it is drawn, whatever is painted: from the seed, with Perlin's mixed in
+(`--perlin`), and turned towards the noise of other seeds (`-V`).
+"""
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import torch
 
 from dream.engine.blank import latent_channels
+from dream.errors import ModelError
+from dream.recipe import Recipe
+
+CELLS = 8
+"""Of Perlin noise, along each side of the picture."""
 
 
 def generator(seed: int) -> torch.Generator:
@@ -14,19 +24,89 @@ def generator(seed: int) -> torch.Generator:
     return torch.Generator("cpu").manual_seed(seed)
 
 
-def latents(pipe: Any, source: torch.Generator, width: int, height: int) -> torch.Tensor | None:
-    """The first noise (1, C, height/f, width/f) in float32; width and height in pixels.
+def latents(pipe: Any, recipe: Recipe, source: torch.Generator) -> torch.Tensor | None:
+    """The first noise (1, C, height/f, width/f) in float32.
 
     None for pipelines without a UNet, whose latents have shapes of their own: those draw it
     themselves, from the same CPU generator. They draw it in the network's number type, which on
-    the CPU is the float32 draw rounded.
+    the CPU is the float32 draw rounded. Raises ModelError where the recipe wants that noise to be
+    another.
     """
     if getattr(pipe, "unet", None) is None:
+        if recipe.with_variations or recipe.perlin:
+            raise ModelError(
+                f"{recipe.model} draws its own noise, which -v, -V and --perlin cannot change",
+                "paint without them, or with a model that has a UNet",
+            )
         return None
     factor = pipe.vae_scale_factor
-    shape = (1, latent_channels(pipe), height // factor, width // factor)
-    drawn = torch.randn(shape, generator=source, device="cpu", dtype=torch.float32)
+    shape = (1, latent_channels(pipe), recipe.height // factor, recipe.width // factor)
+    drawn = draw(recipe, source, shape)
     if pipe.unet.config.time_cond_proj_dim is None:
         return drawn
     # A consistency model hears the guidance scale too, and takes its number type from the latents.
     return drawn.to(pipe.unet.dtype)
+
+
+def draw(recipe: Recipe, source: torch.Generator, shape: tuple[int, ...]) -> torch.Tensor:
+    """A recipe's noise (1, C, h, w) in float32, of mean 0 and variance 1; `source` is the
+    generator of its seed, and goes on being the sampler's."""
+    noise = _one(recipe.perlin, source, shape)
+    for seed, weight in recipe.with_variations or ():
+        noise = slerp(noise, _one(recipe.perlin, generator(seed), shape), weight)
+    return noise
+
+
+def slerp(start: torch.Tensor, end: torch.Tensor, weight: float) -> torch.Tensor:
+    """Part of the way along the arc from one noise to another; 0 is the one, 1 the other.
+
+    On the straight line between them the noise would be too weak to be noise: White 2016,
+    arXiv:1609.04468.
+    """
+    a, b = start.double(), end.double()
+    cosine = float((a * b).sum() / (a.norm() * b.norm()))
+    angle = math.acos(min(1.0, max(-1.0, cosine)))
+    if math.sin(angle) < 1e-6:  # the same noise, or a point's reflection: there is no one arc
+        return torch.lerp(start, end, weight)
+    near, far = (math.sin(part * angle) / math.sin(angle) for part in (1 - weight, weight))
+    return (near * a + far * b).float()
+
+
+def _one(share: float, source: torch.Generator, shape: tuple[int, ...]) -> torch.Tensor:
+    """The noise of one seed, with that share of Perlin's; mixed so that the variance stays 1."""
+    white = torch.randn(shape, generator=source, device="cpu", dtype=torch.float32)
+    if not share:
+        return white
+    mixed = (1 - share) * white + share * perlin(source, shape)
+    return mixed / math.hypot(1 - share, share)
+
+
+def perlin(source: torch.Generator, shape: tuple[int, ...]) -> torch.Tensor:
+    """Perlin's gradient noise of this shape, the last two being height and width; each channel
+    with mean 0 and variance 1. It goes on beyond each edge where the other begins.
+
+    Perlin 1985, doi:10.1145/325165.325247, with the fade of 2002, doi:10.1145/566654.566636.
+    """
+    *front, height, width = shape
+    turns = torch.rand((*front, CELLS, CELLS), generator=source, dtype=torch.float32)
+    gradients = torch.stack((torch.cos(math.tau * turns), torch.sin(math.tau * turns)))
+    # Half a step off the lattice, on which all gradient noise is zero.
+    y = (torch.arange(height) + 0.5) * (CELLS / height)
+    x = (torch.arange(width) + 0.5) * (CELLS / width)
+    row, column = y.long(), x.long()
+    down, right = (y - row)[:, None], (x - column)[None, :]
+
+    def corner(below: int, beyond: int) -> torch.Tensor:
+        rows, columns = (row + below) % CELLS, (column + beyond) % CELLS
+        gradient: torch.Tensor = gradients[..., rows, :][..., columns]
+        return gradient[1] * (right - beyond) + gradient[0] * (down - below)
+
+    top = torch.lerp(corner(0, 0), corner(0, 1), _fade(right))
+    bottom = torch.lerp(corner(1, 0), corner(1, 1), _fade(right))
+    field = torch.lerp(top, bottom, _fade(down).expand_as(top))
+    middle = field.mean((-2, -1), keepdim=True)
+    return (field - middle) / field.std((-2, -1), correction=0, keepdim=True).clamp(min=1e-6)
+
+
+def _fade(t: torch.Tensor) -> torch.Tensor:
+    return t * t * t * (t * (6 * t - 15) + 10)

@@ -25,14 +25,16 @@ from dream.engine.pipelines import Loaded, load
 from dream.engine.preview import Glances, Looks
 from dream.engine.quiet import quiet
 from dream.engine.samplers import Start, make_scheduler, obeys_table, sampler_of
+from dream.engine.seamless import seamless
 from dream.engine.sight import Seen, Sight
 from dream.engine.steps import Steps
+from dream.engine.symmetry import Symmetry
 from dream.engine.tasks import Given, hires, task_for
 from dream.engine.tasks.walk import steps_of
 from dream.engine.vae import Vae, in_place, open_vae
 from dream.engine.words import unheard
 from dream.engine.x4 import Diffusion
-from dream.errors import OutOfMemory
+from dream.errors import ModelError, OutOfMemory
 from dream.events import Loading, Note
 from dream.inputs import fitted
 from dream.line import positive_negative
@@ -83,7 +85,10 @@ class Painter:
         with quiet():
             loaded = self.load(recipe.model, tell)
             given = self._sight.with_depth(loaded, given, tell)
-            with in_place(loaded.pipe, vae := self._vae_of(recipe, loaded)):
+            with (
+                in_place(loaded.pipe, vae := self._vae_of(recipe, loaded)),
+                seamless(loaded.pipe, recipe),
+            ):
                 made = self._attempt(loaded, recipe, given, tell)
             return made if vae is None else replace(made, facts={**made.facts, "vae": vae.digest})
 
@@ -193,12 +198,15 @@ class Painter:
         source = noise.generator(recipe.seed)
         job = task_for(recipe, given).job(loaded, recipe, given, source)
         glances = self._glances(loaded, recipe, tell)
+        symmetry = Symmetry.of(recipe)
         asked = {
             **words,
             **job.arguments,
             "guidance_scale": recipe.cfg_scale,
             "generator": source,
-            "callback_on_step_end": Steps(job.steps, loaded.placement.dtype, tell, glances),
+            "callback_on_step_end": Steps(
+                job.steps, loaded.placement.dtype, tell, glances, symmetry
+            ),
         }
         pipe, takes = job.pipe, signature(job.pipe.__call__).parameters
         own = pipe.scheduler
@@ -208,7 +216,7 @@ class Painter:
                 made = pipe(**{name: value for name, value in asked.items() if name in takes})
         finally:
             pipe.scheduler = own
-        image = job.finish(made.images[0].convert("RGB"))
+        image = job.finish(symmetry.picture(made.images[0].convert("RGB")))
         return Picture(image, recipe, {**facts(loaded), **given.facts})
 
     def _glances(self, loaded: Loaded, recipe: Recipe, tell: Tell) -> Glances | None:
@@ -238,9 +246,20 @@ def _words(loaded: Loaded, recipe: Recipe, tell: Tell) -> Words:
 
 def _scheduler(loaded: Loaded, recipe: Recipe, start: Start | None) -> Any:
     own = loaded.pipe.scheduler
-    if not obeys_table(own.config):
-        return own
-    sampler = sampler_of(loaded.pipe, recipe.sampler)
-    made = make_scheduler(sampler, own.config, recipe.steps, loaded.placement.dtype)
-    made.start = start
-    return made
+    if obeys_table(own.config):
+        made = make_scheduler(
+            sampler_of(loaded.pipe, recipe.sampler),
+            own.config,
+            recipe.steps,
+            loaded.placement.dtype,
+            threshold=recipe.threshold,
+            karras_max=recipe.karras_max,
+        )
+        made.start = start
+        return made
+    if recipe.threshold:
+        raise ModelError(
+            f"{recipe.model} paints with its own {type(own).__name__}, which has no --threshold",
+            "paint without it, or with another model",
+        )
+    return own

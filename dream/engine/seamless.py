@@ -7,7 +7,6 @@ from contextlib import ExitStack, contextmanager
 from functools import partial
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -43,8 +42,8 @@ def seamless(pipe: Any, recipe: Recipe) -> Iterator[None]:
 
 def _replace(part: Any, name: str, value: Any, undo: ExitStack) -> None:
     """Set an attribute of this one object, over its class's; taken away again at the end."""
-    vars(part)[name] = value
-    undo.callback(vars(part).pop, name)
+    setattr(part, name, value)
+    undo.callback(delattr, part, name)
 
 
 def _wrap_around(network: nn.Module, axes: str, undo: ExitStack) -> None:
@@ -61,7 +60,9 @@ def _padding(layer: nn.Conv2d) -> tuple[int, int]:
     return down, across
 
 
-def _circular(layer: nn.Conv2d, axes: str, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+def _circular(
+    layer: nn.Conv2d, axes: str, x: Tensor, weight: Tensor, bias: Tensor | None
+) -> Tensor:
     """`Conv2d._conv_forward`, but for what is seen beyond the edges of these axes."""
     down, across = _padding(layer)
     # A side shorter than the padding cannot wrap around once.
@@ -101,12 +102,12 @@ def _with_margin(vae: Any, axes: str) -> Callable[..., Any]:
 @contextmanager
 def _as_ever(network: nn.Module) -> Iterator[None]:
     """The network's convolutions without what this module put over them."""
-    found = [(layer, vars(layer).get("_conv_forward")) for layer in network.modules()]
-    wrapped = [(layer, around) for layer, around in found if around is not None]
+    wrapped = [layer for layer in network.modules() if "_conv_forward" in vars(layer)]
+    around = [layer._conv_forward for layer in wrapped]
     try:
-        for layer, _ in wrapped:
-            del vars(layer)["_conv_forward"]
+        for layer in wrapped:
+            del layer._conv_forward
         yield
     finally:
-        for layer, around in wrapped:
-            vars(layer)["_conv_forward"] = around
+        for layer, forward in zip(wrapped, around, strict=True):
+            setattr(layer, "_conv_forward", forward)  # noqa: B010 - mypy takes it for a method

@@ -9,18 +9,25 @@ import torch
 
 from dream.engine.base import Progress, Tell
 from dream.engine.preview import Glances
+from dream.engine.symmetry import Symmetry
 
 
 class Steps:
     """A pipeline's `callback_on_step_end`: tells each step, with a look at the picture."""
 
     def __init__(
-        self, steps: int, dtype: torch.dtype, tell: Tell, glances: Glances | None = None
+        self,
+        steps: int,
+        dtype: torch.dtype,
+        tell: Tell,
+        glances: Glances | None = None,
+        symmetry: Symmetry = Symmetry(),  # noqa: B008 - frozen
     ) -> None:
         """`steps` are those that will be walked; `dtype` is what the VAE decodes from."""
         self._glances = glances
         self._dtype = dtype
         self._steps = steps
+        self._symmetry = symmetry
         self._tell = tell
         self._told = 0
 
@@ -34,6 +41,7 @@ class Steps:
         latents = tensors["latents"]
         if step > self._told:
             self._told = step
+            latents = self._symmetry.after_step(latents, step, self._steps)
             preview = None if self._glances is None else self._glances.after_step(pipe, latents)
             self._tell(Progress("render", step, self._steps, preview))
         return {"latents": latents.to(self._dtype) if index + 1 == calls else latents}

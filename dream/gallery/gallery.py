@@ -84,7 +84,7 @@ class Gallery:
         sha256 = picture.sha256
         path, logged = self._write(
             picture.image,
-            safe_name(name or "") or f"{claim.prefix}.{picture.recipe.seed}.png",
+            safe_name(name or "") or f"{claim.prefix}.{picture.recipe.label}.png",
             picture_chunks(picture, line, sha256, record or {}),
             compression,
             lambda where: log_line(where, line, sha256, picture.facts),

@@ -62,17 +62,6 @@ class Former:
     seam_steps: int = flag("--seam_steps", kind=whole(0, 9999), help="outpainting's seam")
     tile_size: int = flag("--tile_size", kind=whole(1, 9999), help="outpainting's tiles")
     # Variations and effects.
-    variation_amount: float = flag(
-        "-v", "--variation_amount", kind=number(0), default=0, help="variations of a seed"
-    )
-    with_variations: str = flag("-V", "--with_variations", kind=_WORDS, help="variations of a seed")
-    threshold: float = flag("--threshold", kind=number(0), default=0, help="clamped latents")
-    perlin: float = flag("--perlin", kind=_SHARE, default=0, help="Perlin noise")
-    seamless: bool = flag("--seamless", kind=SWITCH, default=False, help="edges that tile")
-    seamless_axes: str = flag("--seamless_axes", kind=_WORDS, help="edges that tile")
-    h_symmetry_time_pct: float = flag("--h_symmetry_time_pct", kind=_SHARE, help="mirrored latents")
-    v_symmetry_time_pct: float = flag("--v_symmetry_time_pct", kind=_SHARE, help="mirrored latents")
-    karras_max: int = flag("--karras_max", kind=whole(0, 9999), help="the limit of Karras sigmas")
     save_intermediates: int = flag(
         "--save_intermediates", kind=whole(0, 9999), default=0, help="pictures of the steps between"
     )

@@ -37,11 +37,20 @@ def said(line: str, *, sweeps: bool = False) -> Iterator[tuple[str, Any]]:
     path, start = front(line)
     if path and (translated := from_web(line[start:])):
         try:
-            yield from _said(translated, 0, sweeps=False)
+            yield from _logged(_said(translated, 0, sweeps=False))
         except BadLine as error:
             raise BadLine(error.message, start + 1, error.hint) from None
+    elif path:
+        yield from _logged(_said(line, start, sweeps))
     else:
         yield from _said(line, start, sweeps)
+
+
+def _logged(says: Iterator[tuple[str, Any]]) -> Iterator[tuple[str, Any]]:
+    """What a log's line says of its one picture: old ones hold -v beside the -V it came to."""
+    fields = list(says)
+    varied = any(field == "with_variations" for field, _ in fields)
+    return (said for said in fields if not (varied and said[0] == "variation_amount"))
 
 
 def _said(line: str, start: int, sweeps: bool) -> Iterator[tuple[str, Any]]:

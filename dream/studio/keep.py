@@ -83,7 +83,7 @@ class Album:
         name, warning = file_name(
             self.request.fnformat,
             prefix=self.claim.prefix,
-            seed=recipe.seed,
+            seed=recipe.label,
             fields=as_json(said),
         )
         if warning:
@@ -129,8 +129,9 @@ class Album:
         from dream.finish.contact import contact_sheet
 
         fields = [axis.field for axis in sweep.axes]
-        if "seed" not in fields and (sweep.first.iterations > 1 or not fields):
-            fields.append("seed")
+        own = "with_variations" if sweep.first.variation_amount else "seed"
+        if own not in fields and (sweep.first.iterations > 1 or not fields):
+            fields.append(own)
         labels = [write_fields(recipe.as_request(), fields) for recipe in recipes]
         line = write_sweep(sweep)
         try:

@@ -7,11 +7,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from dream.catalogue.cards import ModelCard
 from dream.errors import BadLine
 from dream.flags import MAX_SEED
 from dream.inputs import measure
+from dream.kinds import Variation
 from dream.line import Sweep
 from dream.recipe import Recipe
 from dream.request import FLAGS, NO_VAE, Request
@@ -74,11 +76,11 @@ def settle(
         mask_blur=request.mask_blur,
         hires_fix=hires_fix,
         fix=request.fix,
+        **_effects(request),
         **stages(request, card),
     )
     fits(first, (width, height) if first.fix is None else measure(Path(first.fix)))
-    recipes = tuple(replace(first, seed=seed) for seed in series(first.seed, request.iterations))
-    return Settled(recipes, told + sized + walked)
+    return Settled(_unrolled(first, request, draw), told + sized + walked)
 
 
 def settle_sweep(
@@ -95,6 +97,33 @@ def settle_sweep(
     said = (str(sweep),) if sweep.axes else ()
     notes = dict.fromkeys(note for one in settled for note in one.notes)
     return Settled(tuple(recipe for one in settled for recipe in one.recipes), (*said, *notes))
+
+
+def _effects(request: Request) -> dict[str, Any]:
+    """Nothing is open in them; what can be said in two ways becomes one of them."""
+    as_said = ("with_variations", "perlin", "threshold", "karras_max")
+    symmetry = ("h_symmetry_time_pct", "v_symmetry_time_pct")
+    said = {name: getattr(request, name) for name in (*as_said, *symmetry)}
+    axes = request.seamless_axes
+    return said | {
+        "seamless": request.seamless or axes is not None,
+        "seamless_axes": None if axes == "x,y" else axes,
+    }
+
+
+def _unrolled(first: Recipe, request: Request, draw: Callable[[], int]) -> tuple[Recipe, ...]:
+    """`-n` of them: of seeds in a series; or, with `-v`, of one seed, towards others."""
+    count, amount, known = request.iterations, request.variation_amount, first.with_variations
+    if known and request.seed is None:
+        raise BadLine("-V turns the noise of one seed towards others", 0, "say which one with -S")
+    if amount:
+        # Not what is drawn: a sweep draws but once, and that may be the first seed already.
+        others = series(draw(), count + 1)[1:]
+        ways = [(*(known or ()), Variation(other, amount)) for other in others]
+        return tuple(replace(first, with_variations=way) for way in ways)
+    if known and count > 1:
+        raise BadLine(f"-V is one picture, not {count}", 0, "-v 0.1 makes others near it")
+    return tuple(replace(first, seed=seed) for seed in series(first.seed, count))
 
 
 def series(first: int, count: int) -> list[int]:

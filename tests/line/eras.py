@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+from dream.kinds import Variation
 from dream.request import Upscale
 from dream.text_mask import TextMask
 
@@ -137,6 +138,25 @@ LOGGED = [
             "sampler": "k_lms",
             "strength": 0.75,
         },
+    ),
+    Good(
+        './outputs/Xena/000004.3279757577.png: "prompt" -s50 -W512 -H512 -C7.5 -Ak_lms '
+        "-V 3647897225:0.1,1614299449:0.1,3279757577:0.05 -S3357757885",
+        _old(
+            "prompt",
+            3357757885,
+            with_variations=(
+                Variation(3647897225, 0.1),
+                Variation(1614299449, 0.1),
+                Variation(3279757577, 0.05),
+            ),
+        ),
+    ),
+    # … with the -v beside what it came to
+    Good(
+        '[1] outputs/img-samples/000011.2529144439.png: "a hydrant" -s 50 -W 512 -H 512 -C 7.5 '
+        "-A k_lms -S 2529144439 -v 0.15 -V 2529144439:0.15",
+        _old("a hydrant", 2529144439, with_variations=(Variation(2529144439, 0.15),)),
     ),
     # 2.1 to 2.3: no quotes, later a comment
     Good(
@@ -329,6 +349,14 @@ TYPED = [
     # switches of old that change nothing here
     _typed("x -b1 -F -t -x --log_tokenization --use_mps_noise -s5", "x", steps=5),
     _typed("x -G0 -v0 --perlin 0 --threshold 0.0 --no-seamless -s5", "x", steps=5),
+    # variations and effects
+    _typed("banana sushi -Ak_lms -S42 -V1349749425:0.1,4145759947:0.1 -s20", "banana sushi", sampler="k_lms", seed=42, steps=20, with_variations=(Variation(1349749425, 0.1), Variation(4145759947, 0.1))),
+    _typed('"prompt" -S3357757885 -V3647897225,0.1,1614299449,0.1 -v0.05 -n6', "prompt", seed=3357757885, with_variations=(Variation(3647897225, 0.1), Variation(1614299449, 0.1)), variation_amount=0.05, iterations=6),
+    _typed("x -V 7,0.1;8,0.25", "x", with_variations=(Variation(7, 0.1), Variation(8, 0.25))),
+    _typed("x --seamless --seamless_axes x,y", "x", seamless=True, seamless_axes="x,y"),
+    _typed("x --seamless_axes=y", "x", seamless_axes="y"),
+    _typed("a red car --steps 25 -C 9.8 --perlin 0.1 --threshold 4", "a red car", steps=25, cfg_scale=9.8, perlin=0.1, threshold=4.0),
+    _typed("x --h_sym 0.2 --v_symmetry_time_pct 1 --karras_max 30", "x", h_symmetry_time_pct=0.2, v_symmetry_time_pct=1.0, karras_max=30),
 ]
 
 WRONG = [
@@ -380,19 +408,20 @@ WRONG = [
     Bad('x -s5 "y', 7, "never closed"),
     # not yet, or no longer
     Bad('outputs/img-samples\\000413.3128109951.png: "a warrior" -s50 -b1 -W512 -H512 -C7.5 -mplms -G0.5 -S3128109951', 90, "-G (face restoration) is not in this version"),
-    Bad('./outputs/Xena/000004.3279757577.png: "prompt" -s50 -W512 -H512 -C7.5 -Ak_lms -V 3647897225:0.1,1614299449:0.1 -S3357757885', 79, "-V"),
-    Bad('[1] outputs/img-samples/000011.2529144439.png: "a hydrant" -s 50 -S 2529144439 -v 0.15 -V 2529144439:0.15', 80, "-v (variations"),
     Bad('[1] outputs/img-samples/000017.4829112.gfpgan-00.png: !fix "outputs/img-samples/0000045.4829112.png" -s 50 -S  -W 512 -G 0.8', 108, "-S"),
     Bad("banana sushi -s 20 -S 42 -G 0.8 -ft gfpgan -U 2.0 0.5 # model_id=stable-diffusion-1.5", 26, "-G"),
-    Bad("banana sushi -Ak_lms -S42 -V1349749425:0.1,4145759947:0.1 -s20", 27, "-V"),
     Bad("banana sushi -Ak_lms -S42 -G1 -U 2 0.5 -s20", 27, "-G"),
     Bad("a forest -embiggen 2.5 0.75 1.5", 20, "overlap"),
     Bad("a forest -c top right 64", 13, "sides"),
     Bad("a forest -D up", 13, "a side"),
     Bad("x -tm bagel AND 0.6", 7, "-tm"),
     Bad("x --hires_fix 1.5", 15, "--hires_fix"),
-    Bad("x --seamless", 3, "--seamless"),
-    Bad("x --perlin 0.1", 3, "--perlin (Perlin noise)"),
+    Bad("x -v 1.1", 6, "-v takes a number from 0 to 1"),
+    Bad("x -V 7", 6, "-V takes seeds, each with a weight from 0 to 1"),
+    Bad("x -V 7:0.1;8:0.2", 6, "-V takes seeds"),
+    Bad("x -V 7:2", 6, "-V takes seeds"),
+    Bad("x --seamless_axes z", 19, "--seamless_axes takes one of x,y x y"),
+    Bad("x --threshold -1", 15, "--threshold takes a number of at least 0"),
     Bad("x -b4", 3, "-b"),
     Bad('outputs/000084.12.png: {"prompt": "x", "steps": "many"}', 24, "--steps takes"),
     # commands are not lines

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from dream.errors import BadLine
 from dream.flags import SWITCH, Kind, Upscale
 from dream.frames import SIDES, TILES, Embiggen, Outcrop, Shift
+from dream.kinds import Variation
 from dream.line import is_skipped, read, read_log_line, write
 from dream.request import FLAGS, Request
 from dream.text_mask import TextMask
@@ -91,6 +92,9 @@ def _values(field: str, hint: Any) -> st.SearchStrategy[Any]:
     elif TextMask in getattr(hint, "__args__", ()):
         words = st.one_of(st.sampled_from(["cat AND NOT (dog OR red ball)", "NOT 猫"]), _TEXT)
         values = st.builds(TextMask, words, st.floats(0, 1))
+    elif field == "with_variations":
+        one = st.builds(Variation, st.integers(0, 2**32 - 1), st.floats(0, 1))
+        values = st.lists(one, min_size=1, max_size=3).map(tuple)
     elif str in (hint, *getattr(hint, "__args__", ())):
         values = _TEXT.filter(bool)
     elif float in (hint, *getattr(hint, "__args__", ())):

@@ -19,7 +19,7 @@ def takes(recipe: Recipe, given: Given) -> bool:
 
 def job(loaded: Loaded, recipe: Recipe, given: Given, source: torch.Generator) -> Job:
     """See `base.Task`."""
-    drawn = noise.latents(loaded.pipe, source, recipe.width, recipe.height)
+    drawn = noise.latents(loaded.pipe, recipe, source)
     walked = steps_of(recipe)
     return Job(
         pipe=from_a_picture(loaded),

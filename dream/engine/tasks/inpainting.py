@@ -35,7 +35,7 @@ def job(loaded: Loaded, recipe: Recipe, given: Given, source: torch.Generator) -
     assert given.image is not None and given.mask is not None, "see takes"
     image, mask = given.image, given.mask
     _refuse_other_channels(loaded)
-    drawn = noise.latents(loaded.pipe, source, recipe.width, recipe.height)
+    drawn = noise.latents(loaded.pipe, recipe, source)
     squares = in_squares(mask, loaded.pipe.vae_scale_factor)
     walked = steps_of(recipe)
     arguments: dict[str, Any] = {

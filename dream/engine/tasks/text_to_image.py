@@ -18,7 +18,7 @@ def takes(recipe: Recipe, given: Given) -> bool:
 def job(loaded: Loaded, recipe: Recipe, given: Given, source: torch.Generator) -> Job:
     """See `base.Task`."""
     arguments = {
-        "latents": noise.latents(loaded.pipe, source, recipe.width, recipe.height),
+        "latents": noise.latents(loaded.pipe, recipe, source),
         "width": recipe.width,
         "height": recipe.height,
         "num_inference_steps": recipe.steps,

@@ -1,0 +1,105 @@
+"""Convolutions that see, beyond an edge, the opposite one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from dream.catalogue import Shelf
+from dream.engine import memory, open_painter
+from dream.engine.painter import Painter
+from dream.engine.seamless import seamless
+from dream.errors import ModelError
+from tests.recipes import recipe
+
+SHIPPED = Path(__file__).parents[2] / "models"
+
+
+class Convolved(nn.Module):
+    def __init__(self, kernel: int = 3) -> None:
+        super().__init__()
+        self.layer = nn.Conv2d(4, 4, kernel, padding=kernel // 2)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.layer(x)  # type: ignore[no-any-return]
+
+
+class Pipe:
+    def __init__(self, unet: nn.Module | None) -> None:
+        self.unet = unet
+        self.vae = None
+
+
+@pytest.mark.parametrize("axis", [-1, -2])
+@pytest.mark.parametrize("axes", [None, "x", "y"])
+@torch.no_grad()
+def test_rolled_before_is_rolled_behind(axes: str | None, axis: int) -> None:
+    unet, x = Convolved(), torch.rand(1, 4, 6, 10)
+    with seamless(Pipe(unet), recipe(seamless=True, seamless_axes=axes)):
+        painted, rolled = unet(x), unet(x.roll(3, axis))
+    wraps = axes is None or axes == {-1: "x", -2: "y"}[axis]
+    assert torch.allclose(rolled, painted.roll(3, axis), atol=1e-6) == wraps
+
+
+@torch.no_grad()
+def test_a_side_shorter_than_the_padding_still_has_its_size() -> None:
+    unet = Convolved(kernel=7)
+    with seamless(Pipe(unet), recipe(seamless=True)):
+        assert unet(torch.rand(1, 4, 2, 9)).shape == (1, 4, 2, 9)
+
+
+def test_a_model_without_a_unet_is_refused() -> None:
+    with pytest.raises(ModelError, match="seamless"), seamless(Pipe(None), recipe(seamless=True)):
+        pass
+    with seamless(Pipe(None), recipe()):
+        pass
+
+
+def pixels(painter: Painter, **changes: object) -> np.ndarray[tuple[int, ...], np.dtype[np.int16]]:
+    picture = painter.paint(recipe(sampler="k_euler", **changes), lambda told: None)
+    return np.asarray(picture.image, np.int16)
+
+
+@pytest.fixture
+def plain_before(painter: Painter) -> Iterator[None]:
+    """Whatever the test does: a plain picture is the same before and after it."""
+    before = pixels(painter)
+    yield
+    assert (pixels(painter) == before).all()
+
+
+@pytest.mark.usefixtures("plain_before")
+def test_it_is_undone_behind_a_line_and_behind_a_failure(painter: Painter) -> None:
+    plain, tiled = pixels(painter), pixels(painter, seamless=True)
+    assert (plain != tiled).any()
+
+    class Hell(Exception): ...
+
+    def fail(told: object) -> None:
+        raise Hell
+
+    with pytest.raises(Hell):
+        painter.paint(recipe(seamless=True), fail)
+
+
+def test_where_memory_is_short_the_tiles_fit_as_well() -> None:
+    """With the shipped model: random ones see every tile with another eye."""
+    painter = open_painter(Shelf([SHIPPED]).model)
+    asked = {
+        "model": "tiny",
+        "prompt": "an orange sunset over the sea",
+        "width": 512,
+        "height": 256,
+    }
+    whole = pixels(painter, seamless=True, **asked)
+    with memory.thrifty(painter.load("tiny", lambda told: None).pipe):
+        tiled = pixels(painter, seamless=True, **asked)
+    assert 0 < abs(whole - tiled).mean() < 3
+    for axis in (0, 1):
+        leaps = abs(tiled - np.roll(tiled, 1, axis)).mean((1 - axis, 2))
+        assert leaps[0] < 1.5 * leaps[1:].max(), "ten times that without --seamless"

@@ -1,0 +1,70 @@
+"""--threshold and --karras_max: what a scheduler does otherwise than its row says."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from dream.engine.painter import Painter
+from dream.engine.quiet import quiet
+from dream.engine.samplers import clean_estimate, make_scheduler
+from dream.errors import ModelError
+from dream.samplers import SAMPLERS
+from tests.recipes import recipe
+
+_BETAS = {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear"}
+
+
+@pytest.mark.parametrize("prediction", ["epsilon", "v_prediction", "sample"])
+@pytest.mark.parametrize("sampler", ["ddim", "k_euler", "dpmpp_2m_karras"])
+def test_what_latents_clear_up_to_is_clamped(sampler: str, prediction: str) -> None:
+    config = {**_BETAS, "prediction_type": prediction}
+    x, output = 3 * torch.randn(2, 1, 4, 8, 8, generator=torch.Generator().manual_seed(0))
+    clean, stepped = {}, {}
+    for threshold in (0.0, 1000.0, 1.5):
+        with quiet():
+            scheduler = make_scheduler(sampler, config, 10, torch.float32, threshold=threshold)
+            scheduler.set_timesteps(10)
+            at = scheduler.timesteps[3]
+            scheduler.scale_model_input(x, at)
+            stepped[threshold] = scheduler.step(output, at, x, return_dict=False)[0]
+        clean[threshold] = clean_estimate(scheduler)
+    free, bounded = clean[0.0], clean[1.5]
+    assert free is not None and bounded is not None
+    assert torch.equal(stepped[0.0], stepped[1000.0]), "what is within it is not touched"
+    assert torch.allclose(bounded, free.clamp(-1.5, 1.5), atol=1e-3)
+    assert not torch.equal(stepped[0.0], stepped[1.5])
+
+
+@pytest.mark.parametrize("sampler", ["k_heun", "plms", "k_dpmpp_2_a", "lcm", "ddpm", "unipc"])
+def test_every_kind_of_sampler_takes_it(painter: Painter, sampler: str) -> None:
+    def sha256(**changes: object) -> str:
+        return painter.paint(recipe(sampler=sampler, **changes), lambda told: None).sha256
+
+    assert sha256(threshold=1000.0) == sha256() != sha256(threshold=0.3)
+
+
+@pytest.mark.parametrize("sampler", SAMPLERS)
+def test_karras_sigmas_below_so_many_steps(sampler: str) -> None:
+    def made(steps: int, karras_max: int | None) -> bool:
+        with quiet():
+            scheduler = make_scheduler(sampler, _BETAS, steps, torch.float32, karras_max=karras_max)
+        return bool(scheduler.config.get("use_karras_sigmas"))
+
+    as_ever = made(10, None)
+    takes = sampler.startswith("k_") and sampler != "k_euler_a"
+    assert made(9, 10) == (takes or as_ever)
+    assert made(10, 10) == as_ever
+
+
+def test_a_model_with_a_scheduler_of_its_own_refuses_a_threshold(painter: Painter) -> None:
+    from diffusers import FlowMatchEulerDiscreteScheduler
+
+    pipe = painter.load("random", lambda told: None).pipe
+    own = pipe.scheduler
+    try:
+        pipe.scheduler = FlowMatchEulerDiscreteScheduler()
+        with pytest.raises(ModelError, match="--threshold"):
+            painter.paint(recipe(threshold=2.0), lambda told: None)
+    finally:
+        pipe.scheduler = own

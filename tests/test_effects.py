@@ -1,0 +1,144 @@
+"""Variations and effects with the shipped model: what a person would see."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import dream
+from dream.events import Saved, Verified
+from dream.gallery import LOG_NAME
+from dream.studio import Studio
+from dream.tiny.judge import look
+
+CIRCLE = "a red circle on a blue background -S42 -s6"
+SMALL = "a red circle on a blue background -S42 -s4 -W128 -H128"
+SUNSET = "an orange sunset over the sea -S42 -s6"
+Pixels = np.ndarray[Any, np.dtype[np.float32]]
+
+
+@pytest.fixture(scope="module")
+def studio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Studio]:
+    outdir = tmp_path_factory.mktemp("pictures")
+    with dream.open(model="tiny", outdir=str(outdir)) as studio:
+        studio.warm()
+        yield studio
+
+
+@pytest.fixture(scope="module")
+def circle(studio: Studio) -> Pixels:
+    """Painted before any effect; nothing may have been left behind by them."""
+    return painted(studio, SMALL)
+
+
+def make(studio: Studio, line: str) -> list[Saved]:
+    events = list(studio.make(line))
+    assert not [event for event in events if event.name in ("refused", "failed")], events
+    return [event for event in events if isinstance(event, Saved)]
+
+
+def pixels(event: Saved) -> Pixels:
+    with Image.open(event.path) as image:
+        return np.asarray(image.convert("RGB"), np.float32)
+
+
+def painted(studio: Studio, line: str) -> Pixels:
+    (event,) = make(studio, line)
+    return pixels(event)
+
+
+def apart(one: Pixels, other: Pixels) -> float:
+    return float(abs(one - other).mean())
+
+
+def seam(picture: Pixels, axis: int) -> tuple[float, float]:
+    """How far the picture leaps from its last row to its first, and how far within, at most."""
+    leaps = abs(picture - np.roll(picture, 1, axis)).mean((1 - axis, 2))
+    return float(leaps[0]), float(leaps[1:].max())
+
+
+# ── variations ─────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_picture_moves_away_with_the_amount(studio: Studio, circle: Pixels) -> None:
+    moved = [apart(circle, painted(studio, f"{SMALL} -V7:{w}")) for w in (0, 0.1, 0.3, 0.7)]
+    assert moved[0] == 0
+    assert moved == sorted(moved) and len(set(moved)) == 4
+    assert apart(circle, painted(studio, f"{SMALL} -v0")) == 0
+
+
+def test_variations_are_others_and_of_the_same(studio: Studio) -> None:
+    events = make(studio, f"{CIRCLE} -v0.2 -n3")
+    assert len({event.sha256 for event in events}) == 3
+    for event in events:
+        finding = look(Image.fromarray(pixels(event).astype(np.uint8)))
+        assert (finding.background, finding.regions[0].colour) == ("blue", "red")
+
+
+# ── noise ──────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_perlin_noise_is_another_beginning(studio: Studio, circle: Pixels) -> None:
+    assert apart(circle, painted(studio, f"{SMALL} --perlin 0")) == 0
+    moved = [apart(circle, painted(studio, f"{SMALL} --perlin {p}")) for p in (0.1, 0.3)]
+    assert 0 < moved[0] < moved[1]
+    mixed = Image.fromarray(painted(studio, f"{CIRCLE} --perlin 0.3").astype(np.uint8))
+    assert look(mixed).background == "blue", "it still hears the words"
+
+
+def test_a_threshold_tames_a_high_guidance(studio: Studio) -> None:
+    wild, free, tame = (
+        painted(studio, f"{CIRCLE} -C 12 --threshold {most}") for most in (0, 1000, 2)
+    )
+    assert apart(wild, free) == 0
+    assert tame.std() < 0.97 * wild.std()
+
+
+def test_symmetric_pictures_are_symmetric(studio: Studio) -> None:
+    line = "a red heart to the left of a blue star on a white background -S42 -s6"
+    plain = painted(studio, line)
+    assert apart(plain, plain[:, ::-1]) > 5
+    for sampler in ("k_heun", "k_euler_a"):
+        mirrored = painted(studio, f"{line} --h_symmetry_time_pct 0.2 -A {sampler}")
+        assert apart(mirrored, mirrored[:, ::-1]) == 0
+        assert apart(mirrored, mirrored[::-1]) > 2
+        hearts = look(Image.fromarray(mirrored.astype(np.uint8))).regions
+        assert [region.colour for region in hearts[:2]] == ["red", "red"]
+    both = painted(studio, f"{line} --h_symmetry_time_pct 0.2 --v_symmetry_time_pct 0.2")
+    assert apart(both, both[::-1]) == apart(both, both[:, ::-1]) == 0
+
+
+# ── edges ──────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(("switch", "fits"), [("", (1, 0)), (" --seamless_axes y", (0,))])
+def test_a_seamless_picture_has_no_seam(studio: Studio, switch: str, fits: tuple[int]) -> None:
+    plain, tiled = painted(studio, SUNSET), painted(studio, f"{SUNSET} --seamless{switch}")
+    for axis in (0, 1):
+        edge, inner = seam(tiled, axis)
+        assert (edge <= inner) == (axis in fits)
+        assert seam(plain, axis)[0] > 2 * seam(plain, axis)[1]
+
+
+def test_a_line_after_a_seamless_one_is_as_before(studio: Studio, circle: Pixels) -> None:
+    assert apart(circle, painted(studio, f"{SMALL} --seamless")) > 0
+    assert apart(circle, painted(studio, SMALL)) == 0
+
+
+# ── again ──────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_law_2_every_logged_line_is_the_same_pixels_again(studio: Studio, tmp_path: Path) -> None:
+    switches = (
+        *("-v0.3 -V7:0.1", "--perlin 0.2", "--threshold 2", "--seamless_axes x"),
+        *("--h_symmetry_time_pct 0.3", "--karras_max 30 -A k_heun"),
+    )
+    for switch in switches:
+        make(studio, f"{SMALL} -s3 {switch} -o {tmp_path}")
+    verified = [event for event in studio.verify(tmp_path / LOG_NAME) if event.name == "verified"]
+    assert [event.same for event in verified if isinstance(event, Verified)] == [True] * 6

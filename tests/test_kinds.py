@@ -1,0 +1,37 @@
+"""Values that are more than a number or a word."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dream.flags import MAX_SEED
+from dream.kinds import AXES, VARIATIONS, Variation
+
+_VARIATION = st.builds(Variation, st.integers(0, MAX_SEED), st.floats(0, 1))
+
+
+@given(st.lists(_VARIATION, min_size=1).map(tuple))
+def test_variations_are_written_and_read_again(value: tuple[Variation, ...]) -> None:
+    assert VARIATIONS.read(VARIATIONS.write(value)) == value
+
+
+@pytest.mark.parametrize("said", ["42:0.1,7:0.25", "42,0.1;7,0.25", "42,0.1,7,0.25"])
+def test_variations_in_every_spelling(said: str) -> None:
+    assert VARIATIONS.read([said]) == (Variation(42, 0.1), Variation(7, 0.25))
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        *("", "42", "42:", ":0.1", "42:0.1,", "42:0.1,7", "42,0.1,7", "42:0.1:7:0.2", "42;0.1"),
+        *("42:0.1;7:0.25", "42:1.1", "42:-0.1", "42:nan", "-1:0.1", "4294967296:0.1", "a:b"),
+    ],
+)
+def test_what_are_no_variations(said: str) -> None:
+    with pytest.raises(ValueError, match=r"|."):
+        VARIATIONS.read([said])
+
+
+def test_axes_in_every_spelling() -> None:
+    assert {AXES.read([said]) for said in ("x,y", "y,x", "xy")} == {"x,y"}
+    assert [AXES.read([said]) for said in "xy"] == ["x", "y"]
