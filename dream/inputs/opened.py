@@ -16,7 +16,7 @@ from typing import IO, TYPE_CHECKING, TypeVar
 from dream.errors import InputError
 
 if TYPE_CHECKING:
-    from PIL.Image import Image
+    from PIL.Image import Image, Transpose
 
 T = TypeVar("T")
 
@@ -154,20 +154,40 @@ def _learn_heic(path: Path) -> None:
 # ── the pixels ─────────────────────────────────────────────────────────────────────────────────
 
 
-def _upright_size(found: Image) -> tuple[int, int]:
+def _turn(found: Image) -> Transpose | None:
+    """How a camera's picture is to be turned, as `Image.transpose` calls it. Told by the file's
+    head: a PNG's own `getexif` would decode all pixels, in search of more behind them."""
+    from PIL import Image as Images
     from PIL.ExifTags import Base
 
+    if found.format == "TIFF":  # turned already by whoever reads it
+        return None
+    turns = Images.Transpose
+    by_orientation = {
+        2: turns.FLIP_LEFT_RIGHT,
+        3: turns.ROTATE_180,
+        4: turns.FLIP_TOP_BOTTOM,
+        5: turns.TRANSPOSE,
+        6: turns.ROTATE_270,
+        7: turns.TRANSVERSE,
+        8: turns.ROTATE_90,
+    }
+    exif = Images.Image.getexif(found)
+    return by_orientation.get(exif.get(Base.Orientation, 1))
+
+
+def _upright_size(found: Image) -> tuple[int, int]:
+    from PIL.Image import Transpose as turns
+
     width, height = found.size
-    lies = found.getexif().get(Base.Orientation, 1) in (5, 6, 7, 8)
-    return (height, width) if lies else (width, height)
+    lies = (turns.TRANSPOSE, turns.ROTATE_270, turns.TRANSVERSE, turns.ROTATE_90)
+    return (height, width) if _turn(found) in lies else (width, height)
 
 
 def _pixels(path: Path, found: Image) -> tuple[Image, Image | None, tuple[str, ...]]:
-    from PIL import ImageOps
-
-    notes = _frames(path, found)
+    notes, turn = _frames(path, found), _turn(found)
     found.load()
-    upright = ImageOps.exif_transpose(found)
+    upright = found if turn is None else found.transpose(turn)
     image = _eight_bits(path, upright)
     alpha = None
     if image.has_transparency_data:

@@ -113,7 +113,8 @@ def test_the_colour_below_what_is_transparent_stays(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
-def test_a_photo_stands_upright(tmp_path: Path, orientation: int) -> None:
+@pytest.mark.parametrize("ending", ["jpg", "png", "webp", "tiff"])
+def test_a_photo_stands_upright(tmp_path: Path, orientation: int, ending: str) -> None:
     turned = {
         1: None,
         2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -127,7 +128,7 @@ def test_a_photo_stands_upright(tmp_path: Path, orientation: int) -> None:
     stored = quarters() if turned is None else quarters().transpose(turned)
     exif = Image.Exif()
     exif[0x0112] = orientation
-    path = tmp_path / "photo.jpg"
+    path = tmp_path / f"photo.{ending}"
     stored.save(path, exif=exif, quality=95)
     assert measure(path) == (40, 24)
     image = open_picture(path).image
@@ -166,6 +167,15 @@ def test_from_one_pixel_to_8000_squared(tmp_path: Path, size: tuple[int, int]) -
     Image.new("1", size).save(path)
     assert measure(path) == size
     assert open_picture(path).image.size == size
+
+
+def test_measuring_decodes_no_pixel(tmp_path: Path) -> None:
+    path = tmp_path / "large.png"
+    Image.new("L", (8000, 8000)).save(path)
+    path.write_bytes(path.read_bytes()[:200])
+    assert measure(path) == (8000, 8000)
+    with pytest.raises(InputError, match="cut short"):
+        open_picture(path)
 
 
 def bomb() -> bytes:
