@@ -162,10 +162,10 @@ class Shelf:
     def _no_model(self, name: str, path: Path, places: dict[str, Path]) -> ModelError:
         if name and _is_folder(path):
             return ModelError(f"{path} is no model in diffusers layout: it has no {INDEX}")
-        return ModelError(
-            f'there is no model "{name}" in {_listed(self.models_dirs)}',
-            _did_you_mean(name, places),
-        )
+        hint = _did_you_mean(name, places)
+        if not hint.startswith("did") and _is_hub_id(name):
+            hint = f"!import_model {name} fetches it"
+        return ModelError(f'there is no model "{name}" in {_listed(self.models_dirs)}', hint)
 
 
 def _as_path(text: str) -> Path:
@@ -192,6 +192,14 @@ def _exists(path: Path) -> bool:
 
 def _is_folder(path: Path) -> bool:
     return _holds(Path.is_dir, path)
+
+
+def _is_hub_id(name: str) -> bool:
+    if "/" not in name:
+        return False
+    from dream.catalogue.hub import hub_id  # brings what goes on a network
+
+    return hub_id(name) is not None
 
 
 def _did_you_mean(name: str, known: Iterable[str]) -> str:

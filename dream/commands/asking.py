@@ -56,7 +56,7 @@ def _ask_which(folder: Path, shelf: Shelf) -> Asking:
     found = find_models((folder,))
     if not found:
         return (_line(str(folder), everything=True),)  # which will say it
-    names = list(found)
+    names = sorted(found)
     listed: tuple[Line, ...] = tuple(
         (f"  {number}  {name}", str(found[name])) for number, name in enumerate(names, 1)
     )

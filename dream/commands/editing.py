@@ -74,7 +74,11 @@ def _renamed(studio: Studio, name: str, new: str) -> Note:
 def _known(shelf: Shelf, name: str) -> list[Line]:
     card = shelf.model(name)
     values = ((field, getattr(card, field)) for field in ("path", *VALUES))
-    return [(f"  {field}", str(value)) for field, value in values if value not in ("", False)]
+    return [(f"  {field}", _shown(value)) for field, value in values if value not in ("", False)]
+
+
+def _shown(value: object) -> str:
+    return "true" if value is True else str(value)
 
 
 def _switches(said: Sequence[Word]) -> dict[str, str]:

@@ -23,8 +23,8 @@ from diffusers.loaders.single_file_utils import (
 )
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
 
-from dream.catalogue.recognise import Recognised, recognise
-from dream.catalogue.recognise.kinds import UNET
+from dream.catalogue.recognise import Recognised, place_of
+from dream.catalogue.recognise.kinds import UNET, inert, named
 from dream.engine import blueprints
 from dream.engine.blueprints import Text
 from dream.engine.checkpoint import Checkpoint, open_checkpoint, open_tensors
@@ -72,9 +72,9 @@ def load_vae(path: Path, placement: Placement, family: str = "sd1") -> Any:
 
     Raises ModelError for a file of another kind, or one whose weights are not all there.
     """
-    found = recognise(path)
-    if found.kind not in ("vae", "model") or found.code:
-        raise ModelError(f"{path} is no VAE", "a VAE is a .safetensors file, or a folder")
+    found = inert(path)
+    if found.kind not in ("vae", "model"):
+        raise ModelError(f"{path} is no VAE but {named(found.kind)}", place_of(found.kind))
     mapped = open_tensors(path, found.format)
     names = mapped.tensors
     prefix = next((p for p in (_VAE, "vae.") if any(n.startswith(p) for n in names)), "")

@@ -170,6 +170,8 @@ def test_a_model_that_is_not_there_is_answered_with_near_names_and_places(
         Shelf((tmp_path,)).model("Tinny")
     said = str(caught.value)
     assert said == f'there is no model "Tinny" in {tmp_path} (did you mean tiny?)'
+    with pytest.raises(ModelError, match="!import_model runwayml/old@fp16 fetches it"):
+        Shelf((tmp_path,)).model("runwayml/old@fp16")
 
 
 @pytest.mark.parametrize("name", ["", ".", "..", "x" * 5000, "a\x00b", "~nobody-here/x", "/"])

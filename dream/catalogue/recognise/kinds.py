@@ -113,14 +113,9 @@ def _stamp(path: Path) -> object:
 def wanted_model(path: Path) -> Recognised:
     """The same, for a file that must be a model dream can load. Raises ModelError that says what
     it is instead, and where it belongs; and for a pickle that would run code."""
-    found = recognise(path)
-    if found.code:
-        raise ModelError(
-            f"{path} is refused: it would run {found.code[0]} while it is loaded",
-            "weights need no code; get it as .safetensors, or convert it on a machine you can lose",
-        )
+    found = inert(path)
     if found.kind != "model":
-        raise ModelError(f"{path} is no model but {_named(found.kind)}", place_of(found.kind))
+        raise ModelError(f"{path} is no model but {named(found.kind)}", place_of(found.kind))
     if found.family not in ("sd1", "sd2", "sdxl"):
         raise ModelError(
             f"{path} holds only the denoiser of {_of_family(found.family)}",
@@ -132,6 +127,17 @@ def wanted_model(path: Path) -> Recognised:
         raise ModelError(
             f"{path} is trained in EDM's way, which a single file does not tell enough of",
             "load it from its folder in diffusers layout, or by its hub id",
+        )
+    return found
+
+
+def inert(path: Path) -> Recognised:
+    """What a file is that runs nothing while it is loaded. Raises ModelError for one that would."""
+    found = recognise(path)
+    if found.code:
+        raise ModelError(
+            f"{path} is refused: it would run {found.code[0]} while it is loaded",
+            "weights need no code; get it as .safetensors, or convert it on a machine you can lose",
         )
     return found
 
@@ -222,7 +228,8 @@ def _precision(tensors: Mapping[str, Tensor]) -> str:
     return count.most_common(1)[0][0] if count else "float32"
 
 
-def _named(kind: str) -> str:
+def named(kind: str) -> str:
+    """A file of that kind, in words: “a LoRA”."""
     known = {"lora": "a LoRA", "vae": "a VAE", "controlnet": "a ControlNet"}
     article = "an" if kind[0] in "aeiou" else "a"
     return known.get(kind, "something unknown" if kind == "unknown" else f"{article} {kind}")
