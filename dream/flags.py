@@ -36,8 +36,8 @@ class Kind(Generic[T]):
     choices: tuple[str, ...] = ()
     """The names to offer, when there is a fixed set of them."""
     completes: str = ""
-    """What the front door may offer: "file", "folder", "model", "vae", "upscaler", "seed", or
-    nothing."""
+    """What the front door may offer: "file", "picture", "folder", "model", "vae", "upscaler",
+    "seed", or nothing."""
     ranges: bool = False
     """Whether its values can be counted from one to another, `10..50:10`."""
 
@@ -180,7 +180,7 @@ SEED: Kind[int] = Kind(
 
 
 PICTURE: Kind[str] = text(
-    "FILE", "a picture's file, or -1 for the last picture, -2 the one before", completes="file"
+    "FILE", "a picture's file, or -1 for the last picture, -2 the one before", completes="picture"
 )
 
 

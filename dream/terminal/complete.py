@@ -23,6 +23,9 @@ from dream.studio import Studio
 from dream.terminal.hints import past_prompts, past_words
 from dream.terminal.paths import PATIENCE, matching
 
+PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".avif", ".tif", ".tiff", ".gif", ".bmp", ".heic")
+"""How the names of those end that one usually begins from; others can be typed."""
+
 _MOST = 50
 """Prompts or words that are offered at once, and lines of the log that are looked at."""
 
@@ -68,6 +71,12 @@ class LineCompleter(Completer):
                 case "upscaler":
                     names = [card.name for card in studio.shelf.upscalers()]
                     return [(name, "") for name in names if name.startswith(typed)]
+                case "picture":
+                    places = ("", str(studio.outdir))
+                    found = (matching(typed, within=place, endings=PICTURES) for place in places)
+                    return [
+                        (path, "") for path in dict.fromkeys(f.path for fs in found for f in fs)
+                    ]
                 case "file":
                     return [(path, "") for path, _ in matching(typed)]
                 case "folder":

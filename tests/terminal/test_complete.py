@@ -79,6 +79,15 @@ def test_folders_with_spaces_are_quoted_and_hidden_ones_wait_for_their_dot(
     assert completed(studio, "a cat -o .h") == ["a cat -o .hidden/"]
 
 
+def test_pictures_to_start_from_here_and_among_the_session_s(studio: Studio) -> None:
+    Path("photo.jpg").touch()
+    Path("notes.txt").touch()
+    everything = ['a cat -I "my pictures/"', "a cat -I photo.jpg", "a cat -I 000001.42.png"]
+    assert completed(studio, "a cat -I ") == everything
+    assert completed(studio, "a cat -I p") == ["a cat -I photo.jpg"]
+    assert completed(studio, "a cat -I x.png -M0") == ["a cat -I x.png -M000001.42.png"]
+
+
 def test_commands_and_their_files(studio: Studio) -> None:
     assert completed(studio, "!rep") == ["!replay"]
     assert completed(studio, "!replay m") == ['!replay "my pictures/']
