@@ -107,6 +107,7 @@ def test_a_log_of_all_of_it_verifies_in_another_process(
         f"{OTHER} -I {first} -fit -W128 -f.5 -A k_euler_a --keep_inputs -S6",
         f"{BLUE} -I {first} -M {mask} -S7 --keep_inputs --mask_blur 9",
         f"{BLUE} -I {first} -M {mask} --invert_mask -r.5 -S8",
+        f"{FIRST} -W320 -H320 --hires_fix -S9",
     )
     for line in lines:
         make(studio, f"{line} -s4 -o {tmp_path}")
