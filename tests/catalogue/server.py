@@ -31,12 +31,19 @@ class Release:
 
 @contextmanager
 def serving(release: Release) -> Iterator[Release]:
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), _handler(release))
-    release.url = f"http://127.0.0.1:{server.server_port}/v1/net.pth"
+    with at_home(_handler(release)) as address:
+        release.url = f"{address}/v1/net.pth"
+        yield release
+
+
+@contextmanager
+def at_home(handler: type[http.server.BaseHTTPRequestHandler]) -> Iterator[str]:
+    """A server on this machine; its address."""
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     try:
-        yield release
+        yield f"http://127.0.0.1:{server.server_port}"
     finally:
         server.shutdown()
         thread.join()

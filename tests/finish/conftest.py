@@ -16,6 +16,7 @@ from dream.finish.upscale import Upscaler
 from dream.flags import Upscale
 from dream.picture import Picture
 from dream.recipe import Recipe
+from tests import recipes
 
 
 def compact(features: int = 8, depth: int = 2, scale: int = 4, seed: int = 0) -> nn.Module:
@@ -118,20 +119,8 @@ def enlarge(upscaler: Upscaler) -> Enlarge:
 
 
 def recipe(factor: float, strength: float, name: str, tile: int = 400) -> Recipe:
-    return Recipe(
-        prompt="",
-        negative="",
-        steps=1,
-        seed=0,
-        width=64,
-        height=64,
-        cfg_scale=1,
-        sampler="ddim",
-        model="tiny",
-        upscale=Upscale(factor, strength),
-        upscaler=name,
-        upscale_tile=tile,
-    )
+    """One that asks for upscaling."""
+    return recipes.recipe(upscale=Upscale(factor, strength), upscaler=name, upscale_tile=tile)
 
 
 def noise(width: int, height: int, mode: str = "RGB", seed: int = 0) -> Image.Image:

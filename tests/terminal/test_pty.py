@@ -49,6 +49,12 @@ def is_as_before(terminal: Terminal) -> bool:
     return terminal.state() == terminal.before
 
 
+def leave(terminal: Terminal, keys: str = "q\r") -> None:
+    """By these keys; it goes well."""
+    terminal.send(keys)
+    assert terminal.end() == 0
+
+
 def pictures(folder: Path) -> int:
     return len(list((folder / "outputs").glob("*.png")))
 
@@ -77,8 +83,7 @@ def test_a_session(terminal: Open, tmp_path: Path) -> None:
     here.see_line("")
     here.send(CTRL_C)
     here.see("press Ctrl-D")
-    here.send(CTRL_D)
-    assert here.end() == 0
+    leave(here, CTRL_D)
     assert is_as_before(here)
     assert not (tmp_path / "outputs" / ".dream_queue").exists()
 
@@ -102,8 +107,7 @@ def test_a_line_is_typed_while_another_is_made(terminal: Open, tmp_path: Path) -
     here.see("(-S2)")
     here.see_line("half a thought")
     here.until(lambda: pictures(tmp_path) == 3, "third picture")
-    here.send("\x15q\r")
-    assert here.end() == 0
+    leave(here, "\x15q\r")
 
 
 def test_ctrl_c_gives_up_the_picture_and_keeps_the_rest(terminal: Open, tmp_path: Path) -> None:
@@ -124,8 +128,7 @@ def test_ctrl_c_gives_up_the_picture_and_keeps_the_rest(terminal: Open, tmp_path
     os.kill(here.child.pid, signal.SIGINT)  # as `kill -INT` does, and a terminal between prompts
     here.send("a hen -s1 -S5\r")
     here.see("(-S5)")
-    here.send(CTRL_D)
-    assert here.end() == 0
+    leave(here, CTRL_D)
     assert is_as_before(here)
 
 
@@ -144,8 +147,7 @@ def test_two_hundred_pasted_lines_are_two_hundred_requests(terminal: Open, tmp_p
     here.send("!cancel all\r")
     here.see("198 lines given up")
     here.until(lambda: kept(tmp_path) == [], "idle queue")
-    here.send("q\r")
-    assert here.end() == 0
+    leave(here)
 
 
 @pytest.mark.parametrize("columns", [40, 20])
@@ -160,8 +162,7 @@ def test_it_is_resized_while_it_works(terminal: Open, columns: int) -> None:
     here.resize(30, 100)
     here.see_line("words more")
     here.see("(-S1)")
-    here.send("\x15q\r")
-    assert here.end() == 0
+    leave(here, "\x15q\r")
 
 
 def test_what_was_not_made_is_offered_after_a_kill(terminal: Open, tmp_path: Path) -> None:
@@ -175,8 +176,7 @@ def test_what_was_not_made_is_offered_after_a_kill(terminal: Open, tmp_path: Pat
     again.see("a 猫 -S2")
     again.send("y")
     again.see("(-S3)")
-    again.send("q\r")
-    assert again.end() == 0
+    leave(again)
     assert pictures(tmp_path) == 3
     assert not (tmp_path / "outputs" / ".dream_queue").exists()
 
@@ -200,8 +200,7 @@ def test_leaving_with_lines_not_made_is_asked_about(terminal: Open, tmp_path: Pa
     again.see("make now?")
     again.send("n")
     again.see_line("")
-    again.send("q\r")
-    assert again.end() == 0
+    leave(again)
     assert pictures(tmp_path) == 0
     assert not (tmp_path / "outputs" / ".dream_queue").exists()
 
@@ -229,8 +228,7 @@ def test_what_a_model_is_called_is_asked(terminal: Open, tmp_path: Path) -> None
     here.see("twin is gone")
     here.send("!models\r")
     here.see("paints well")
-    here.send("q\r")
-    assert here.end() == 0
+    leave(here)
     assert is_as_before(here)
     listed = (tmp_path / "models" / "models.toml").read_text("utf-8")
     assert '[models."good one"]' in listed and 'description = "paints well"' in listed
@@ -279,8 +277,7 @@ def test_a_storm_of_ctrl_c_ends_nothing(terminal: Open, tmp_path: Path) -> None:
     here.until(lambda: kept(tmp_path) == [], "idle queue")
     here.send("a hen -s1 -S7\r")
     here.see("(-S7)")
-    here.send("q\r")
-    assert here.end() == 0
+    leave(here)
     assert is_as_before(here)
 
 
@@ -304,8 +301,7 @@ def test_poorer_terminals(terminal: Open, env: dict[str, str]) -> None:
     here.see("S42)" if columns == 80 else "42)")
     here.send("a cat -stpes\r")
     here.see("^")
-    here.send("q\r")
-    assert here.end() == 0
+    leave(here)
     assert is_as_before(here)
     if "TERM" in env:
         assert b"\x1b" not in here.raw
