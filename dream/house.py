@@ -25,6 +25,7 @@ def open_studio(launch: Launch, base: Request, *, previews: bool = False) -> Stu
         precision=launch.precision,
         max_loaded_models=launch.max_loaded_models,
         max_memory=launch.max_memory,
+        low_memory=launch.low_memory,
         previews=previews,
     )
     engine = open_engine(shelf, machine=machine)

@@ -98,6 +98,14 @@ class Launch:
         section=_MACHINE,
         help="GiB of memory for all models together; otherwise what is free",
     )
+    low_memory: str = flag(
+        "--low_memory",
+        kind=choice("auto", "off", "model", "group", "sequential", metavar="WAY"),
+        default="auto",
+        section=_MACHINE,
+        help="weights visit the GPU by part (model), by layer (group), by layer when it is their "
+        "turn (sequential); auto does so where they do not fit",
+    )
     preview: str = flag(
         "--preview",
         kind=choice("auto", "off", "final", "live", metavar="WHICH"),

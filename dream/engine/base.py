@@ -28,6 +28,8 @@ class Machine:
     max_loaded_models: int = 2
     max_memory: float | None = None
     """GiB for all models together; None is what the machine has."""
+    low_memory: str = "auto"
+    """How weights come to a GPU: "auto", "off", "model", "group" or "sequential"."""
     previews: bool = False
     """Whether to look at pictures in the making; it costs time, if little."""
 

@@ -46,18 +46,21 @@ class _Blank:
         if not self._masked:
             return (torch.cat([latents, torch.zeros_like(one)], 1), *rest)
         if self._grey is None or self._grey.shape[2:] != latents.shape[2:]:
-            self._grey = _grey(self._vae, *latents.shape[2:])
+            self._grey = _grey(self._vae, latents)
         grey = self._grey.to(latents).expand(len(latents), -1, -1, -1)
         return (torch.cat([latents, torch.ones_like(one), grey], 1), *rest)
 
 
-def _grey(vae: Any, height: int, width: int) -> torch.Tensor:
-    """Latents (1, C, height, width) of a grey picture; in float32, for float16 may overflow."""
+def _grey(vae: Any, like: torch.Tensor) -> torch.Tensor:
+    """Latents of a grey picture, for latents (N, C, h, w); in float32, for float16 may overflow.
+    Weights that come to the device by layers (`engine.offload`) stay in their number type."""
     before = vae.dtype
     factor = 2 ** (len(vae.config.block_out_channels) - 1)
-    picture = torch.zeros(1, 3, height * factor, width * factor, device=vae.device)
+    height, width = (factor * side for side in like.shape[2:])
+    exact = before if vae.device.type == "meta" else torch.float32
+    picture = torch.zeros(1, 3, height, width, device=like.device, dtype=exact)
     try:
-        latents: torch.Tensor = vae.to(torch.float32).encode(picture).latent_dist.mode()
+        latents: torch.Tensor = vae.to(exact).encode(picture).latent_dist.mode()
     finally:
         vae.to(before)
     return latents.mul(vae.config.scaling_factor)

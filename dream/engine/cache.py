@@ -136,7 +136,7 @@ class Cache:
         """The weight with its way to the device: see `engine.offload`. What that means is told."""
         device = weight.placement.device
         if not device.startswith("cuda"):
-            if asked not in ("auto", OFF):
+            if asked not in ("auto", OFF) and not self._kept:
                 where = f"on {device} the weights are in main memory anyway"
                 tell(Note(text=f"--low_memory {asked} changes nothing: {where}"))
             return weight

@@ -12,6 +12,9 @@ import torch
 
 from dream.errors import BadSetting
 
+OFF = "off"
+"""The way of weights that do not leave the device."""
+
 LARGE = 100_000_000
 """Parameters. Below this a CPU renders in float32: the gain is small, and float32 is exact."""
 
@@ -31,6 +34,13 @@ class Placement:
     why: str
     advice: str = ""
     """What would make it faster here; mostly empty."""
+    way: str = OFF
+    """How the weights come to the device: see `engine.offload`."""
+
+    @property
+    def rests(self) -> str:
+        """Where the weights stay: on the device, or in main memory."""
+        return self.device if self.way == OFF else "cpu"
 
     @property
     def dtype(self) -> torch.dtype:

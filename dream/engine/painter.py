@@ -13,7 +13,7 @@ from PIL import Image
 
 from dream.catalogue.cards import ModelCard, UpscalerCard
 from dream.catalogue.helpers import Bring, bring_none
-from dream.engine import memory, noise
+from dream.engine import memory, noise, tiles
 from dream.engine.base import Machine, Tell
 from dream.engine.cache import Cache, weigh
 from dream.engine.convert import to_folder
@@ -88,9 +88,11 @@ class Painter:
             with (
                 in_place(loaded.pipe, vae := self._vae_of(recipe, loaded)),
                 seamless(loaded.pipe, recipe),
+                tiles.where_needed(loaded, recipe.width, recipe.height, tell) as added,
             ):
                 made = self._attempt(loaded, recipe, given, tell)
-            return made if vae is None else replace(made, facts={**made.facts, "vae": vae.digest})
+            added = added if vae is None else {**added, "vae": vae.digest}
+            return replace(made, facts={**added, **made.facts})
 
     def _attempt(self, loaded: Loaded, recipe: Recipe, given: Given, tell: Tell) -> Picture:
         """Paint; and where memory runs out once again, with less of it."""
@@ -132,7 +134,7 @@ class Painter:
         if loaded is None:
             tell(Loading(model=card.name))
             self._sight.close()  # it is soon there again; a model may want the room
-            loaded = self._load(card)
+            loaded = self._load(card, tell)
         return loaded
 
     def loaded(self) -> tuple[str, ...]:
@@ -162,15 +164,17 @@ class Painter:
             vae = self._vae = open_vae(path, loaded)
         return vae
 
-    def _load(self, card: ModelCard) -> Loaded:
+    def _load(self, card: ModelCard, tell: Tell) -> Loaded:
         machine = self._machine
         weight = weigh(card, machine.device, machine.precision)
+        weight = self._cache.way(card.name, weight, machine.low_memory, tell)
+        way = weight.placement.way
         self._cache.make_room(card.name, weight)
         with quiet():
-            loaded = memory.attempt(lambda: load(card, machine.device, machine.precision))
+            loaded = memory.attempt(lambda: load(card, machine.device, machine.precision, way))
             if loaded is None and self._cache.names():
                 self._cache.clear()
-                loaded = memory.attempt(lambda: load(card, machine.device, machine.precision))
+                loaded = memory.attempt(lambda: load(card, machine.device, machine.precision, way))
         if loaded is None:
             raise OutOfMemory(
                 f"no memory for the model {card.name}", "try --precision float16 or bfloat16"

@@ -8,7 +8,7 @@ import sys
 import threading
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from inspect import signature
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,8 @@ from dream.catalogue.cards import ModelCard
 from dream.catalogue.found import UPSCALER
 from dream.catalogue.recognise import recognise
 from dream.engine.blank import fill_blanks
-from dream.engine.device import Placement, choose
+from dream.engine.device import OFF, Placement, choose
+from dream.engine.offload import offload
 from dream.engine.parts import known, load_part
 from dream.engine.weights import Weights, count_parameters, digest, find_weights
 from dream.errors import ModelError
@@ -47,14 +48,17 @@ class Loaded:
     """SHA-256 of the weights; computed beside the first picture, for it may take seconds."""
 
 
-def load(card: ModelCard, device: str, precision: str) -> Loaded:
-    """Read a model into memory. Raises ModelError for one that is broken or of another kind,
-    BadSetting for a device that is not here, and torch's own error when memory runs out."""
+def load(card: ModelCard, device: str, precision: str, way: str = OFF) -> Loaded:
+    """Read a model into memory; `way` is how its weights come to the device, see `offload`.
+
+    Raises ModelError for one that is broken or of another kind, BadSetting for a device that is
+    not here, and torch's own error when memory runs out.
+    """
     if card.path.is_file():
-        return _load_file(card, device, precision)
+        return _load_file(card, device, precision, way)
     index = _read_index(card.path)
     weights = find_weights(card.path, tuple(index.parts))
-    placement = choose(device, precision, count_parameters(weights))
+    placement = replace(choose(device, precision, count_parameters(weights)), way=way)
     try:
         pipe = _from_folder(card.path, index, weights, placement)
         _settle(card, pipe, placement)
@@ -63,10 +67,10 @@ def load(card: ModelCard, device: str, precision: str) -> Loaded:
     return Loaded(card, pipe, placement, _in_background(weights))
 
 
-def _load_file(card: ModelCard, device: str, precision: str) -> Loaded:
+def _load_file(card: ModelCard, device: str, precision: str, way: str) -> Loaded:
     from dream.engine.single_file import load_file  # brings much with it that folders do not need
 
-    placement = choose(device, precision, recognise(card.path).parameters)
+    placement = replace(choose(device, precision, recognise(card.path).parameters), way=way)
     try:
         pipe = load_file(card.path, placement, ema=card.ema)
         _settle(card, pipe, placement)
@@ -140,7 +144,7 @@ def _from_folder(folder: Path, index: _Index, weights: Weights, placement: Place
     )
     for name, part in pipe.components.items():
         if isinstance(part, torch.nn.Module) and name not in read:
-            part.to(placement.device)
+            part.to(placement.rests)
             if placement.device == "cpu" and name in ("unet", "vae"):
                 part.to(memory_format=torch.channels_last)  # see `placing.placed`
     return pipe
@@ -184,6 +188,7 @@ def _settle(card: ModelCard, pipe: Any, placement: Placement) -> None:
     pipe.set_progress_bar_config(disable=True)
     if placement.device.startswith("cuda"):
         torch.backends.cudnn.deterministic = True  # same line, same pixels
+    offload(pipe, placement.way, placement.device)
 
 
 def _in_background(weights: Weights) -> Future[str]:

@@ -1,0 +1,105 @@
+"""Weights that wait in main memory: which way is chosen, and that it changes no pixel."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dream.catalogue import Shelf
+from dream.engine import memory, offload, open_painter
+from dream.engine.base import Machine
+from dream.engine.cache import Cache, weigh
+from dream.engine.offload import choose_way
+from dream.engine.quiet import quiet
+from dream.events import Loading, Note
+from tests.recipes import recipe
+
+
+@pytest.mark.parametrize(
+    ("asked", "device", "free", "way"),
+    [
+        ("auto", "cuda:0", 100, "off"),
+        ("auto", "cuda:0", 99, "model"),
+        ("auto", "cuda:0", 60, "model"),
+        ("auto", "cuda:0", 59, "group"),
+        ("off", "cuda:0", 1, "off"),
+        ("sequential", "cuda:1", 1000, "sequential"),
+        ("group", "cuda:0", 1000, "group"),
+        ("auto", "cpu", 1, "off"),
+        ("model", "cpu", 1, "off"),
+        ("model", "mps", 1, "off"),
+    ],
+)
+def test_the_way_is_chosen_by_what_is_free(asked: str, device: str, free: int, way: str) -> None:
+    assert choose_way(asked, device, need=100, largest=60, free=free) == way
+
+
+@pytest.mark.parametrize("way", ["model", "group"])
+def test_the_pixels_stay(random_models: Path, way: str) -> None:
+    """With hooks that bring the weights from main memory to where they are."""
+    painter = open_painter(Shelf([random_models]).model)
+    first = painter.paint(recipe(steps=2), lambda told: None)
+    with quiet():
+        offload.offload(painter.load("random", lambda told: None).pipe, way, "cpu")
+    for _ in range(2):
+        assert painter.paint(recipe(steps=2), lambda told: None).sha256 == first.sha256
+
+
+class Pipe:
+    """Writes down what is asked of it."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[str, Any]] = []
+
+    def __getattr__(self, name: str) -> Any:
+        return lambda **said: self.asked.append((name, said))
+
+
+def test_each_way_is_diffusers_own() -> None:
+    pipe = Pipe()
+    for way in offload.WAYS:
+        offload.offload(pipe, way, "cuda:1")
+    names, said = zip(*pipe.asked, strict=True)
+    assert names == (
+        "enable_model_cpu_offload",
+        "enable_group_offload",
+        "enable_sequential_cpu_offload",
+    )
+    assert said[0] == said[2] == {"device": "cuda:1"}
+    assert str(said[1]["onload_device"]) == "cuda:1"
+    assert said[1]["use_stream"]
+
+
+def test_a_model_larger_than_the_gpu_comes_from_main_memory(
+    random_models: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And its weights count there, not on the GPU."""
+    monkeypatch.setattr("dream.engine.cache.choose", _on_a_gpu)
+    card = Shelf([random_models]).model("random")
+    weight = weigh(card, "cuda:0", "float32")
+    assert 0 < weight.largest < weight.weights
+    monkeypatch.setattr(memory, "free", lambda device: weight.need - 1)
+    told: list[Any] = []
+    moved = Cache(2, None).way("random", weight, "auto", told.append)
+    assert (moved.placement.way, moved.placement.rests) == ("model", "cpu")
+    assert "needs 0.0 GiB, and cuda:0 has room for 0.0 GiB: it comes from" in told[0].text
+    stays = Cache(2, None).way("random", weight, "off", told.append)
+    assert (stays.placement.rests, len(told)) == ("cuda:0", 1)
+
+
+def _on_a_gpu(device: str, precision: str, parameters: int = 0) -> Any:
+    from dream.engine.device import Placement
+
+    return Placement("cuda:0", "float32", "as asked")
+
+
+def test_without_a_gpu_it_is_said_once_that_there_is_nothing_to_gain(random_models: Path) -> None:
+    painter = open_painter(Shelf([random_models]).model, Machine(low_memory="model"))
+    told: list[Any] = []
+    painter.load("random", told.append)
+    painter.load("random-v", told.append)
+    kinds = [type(event) for event in told]
+    assert kinds == [Loading, Note, Loading]
+    assert "--low_memory model changes nothing: on cpu" in told[1].text
