@@ -27,12 +27,12 @@ _HEARD = (*OWN, "width", "height", "strength", "fix", "upscaler", "upscale_tile"
 
 def as_it_was_made(line: str, base: Request, find: Callable[[str], Path]) -> Request:
     """What a line leaves open: as the base has it, but of a `!fix` line as the picture was made.
-    Raises BadLine for a -1 that is not there."""
+    Where there is none (yet: such a line may be waiting for it), that is for `settle` to say."""
     parts = split(line, read_log_line(line).start)
     if not parts.fixes or not parts.prompt:
         return base
-    record = _record(find(parts.prompt.text))
     with suppress(DreamError):
+        record = _record(find(parts.prompt.text))
         its = read(record.line)
         said = {name: getattr(its, name) for name in OWN if getattr(its, name) is not None}
         return replace(base, **{"vae": NO_VAE, **said}) if record.line else base

@@ -14,7 +14,7 @@ from PIL import Image
 from dream.engine.base import Progress
 from dream.errors import FinishError
 from dream.events import Cancelled, Event, Failed, Note, Planned, Refused, Saved, Step, Verified
-from dream.gallery import LOG_NAME, read_record
+from dream.gallery import LOG_NAME, log_line_of, read_record
 from dream.gallery.png import read_chunks
 from dream.line import read, read_log_line
 from dream.stages import UPSCALE
@@ -88,6 +88,7 @@ def test_it_is_logged_replayed_and_verified(studio: Studio, tmp_path: Path) -> N
     (event,) = saved(studio.make("!fix -1 -U2"))
     line = log_of(tmp_path)[-1]
     assert " fix:" in line
+    assert line == log_line_of(event.path), "what a crash would have lost is in the PNG"
     (again,) = saved(studio.make(line))
     assert (again.sha256, again.line) == (event.sha256, event.line)
     assert again.path != event.path
@@ -198,6 +199,15 @@ def test_the_inputs_copy_has_the_first_ones_name(studio: Studio, tmp_path: Path)
     (event,) = saved(studio.make(f"!fix {photo(tmp_path)} -U2 --keep_inputs"))
     assert event.path.name == "photo.upscaled.png"
     assert "/inputs/" in event.line
+
+
+def test_lines_of_a_file_follow_each_other(studio: Studio, tmp_path: Path) -> None:
+    lines = list(enumerate(["x -S5", "!fix -1 -c left 8", "!fix -1 -U 2,1 -n2"], 1))
+    planned = [e for e in studio.make_all(lines, dry_run=True) if isinstance(e, Planned)]
+    assert len(planned) == 4
+    made = saved(studio.make_all(lines))
+    assert [pixels(event.path)[0] for event in made] == [(64, 64), (72, 64), (144, 128), (144, 128)]
+    assert {event.as_json()["request"]["prompt"] for event in made} == {"x"}
 
 
 def test_what_a_line_would_make_is_foreseen(studio: Studio) -> None:

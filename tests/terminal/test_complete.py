@@ -94,6 +94,8 @@ def test_commands_and_their_files(studio: Studio) -> None:
     assert completed(studio, '!replay "my pictures/') == ['!replay "my pictures/a log.txt"']
     assert completed(studio, "!verify dre") == ["!verify dream_log.txt"]
     assert completed(studio, "!fetch 0") == ["!fetch 000001.42.png"]
+    assert completed(studio, "!fix 0") == ["!fix 000001.42.png"]
+    assert completed(studio, "!fix 000001.42.png --outc") == ["!fix 000001.42.png --outcrop"]
     assert completed(studio, "!help verif") == ["!help verify"]
     assert completed(studio, "!nothing x") == []
 

@@ -34,6 +34,7 @@ def coloured(line: str) -> list[tuple[str, str]]:
         ("a --negative b", [("--negative", "switch"), (" b", "negative")]),
         ("a -stp", [("-stp", "switch")]),
         ("!replay x.txt", [("!replay", "command")]),
+        ("!fix a.png -U2", [("!fix", "command"), ("-U", "switch"), ("2", "value")]),
         ("!rep", [("!rep", "command")]),
         ("!rep x.txt", [("!rep", "error")]),
         ("!12", [("!12", "command")]),

@@ -1,0 +1,126 @@
+"""The whole house with the shipped model, after the fact: what was there stays, what is new goes
+on from it, and all of it is made again from its log."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import dream
+from dream.events import Saved, Verified
+from dream.finish.watermark import read
+from dream.gallery import LOG_NAME, read_record
+from dream.studio import Studio
+from dream.tiny.judge import look
+
+
+@pytest.fixture(scope="module")
+def studio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Studio]:
+    outdir = tmp_path_factory.mktemp("pictures")
+    with dream.open(model="tiny", outdir=str(outdir)) as studio:
+        yield studio
+
+
+@pytest.fixture(scope="module")
+def circle(studio: Studio) -> Path:
+    """A red circle in the middle of blue."""
+    return make(studio, "a red circle on a blue background -S1 -s8").path
+
+
+def make(studio: Studio, line: str) -> Saved:
+    events = list(studio.make(line))
+    assert not [event for event in events if event.name in ("refused", "failed")], events
+    (saved,) = [event for event in events if isinstance(event, Saved)]
+    return saved
+
+
+def opened(path: Path) -> Image.Image:
+    with Image.open(path) as image:
+        return image.convert("RGB")
+
+
+def background(image: Image.Image) -> str:
+    """The colour of a strip that holds nothing else, but for what a seam is."""
+    found = look(image)
+    assert sum(region.area for region in found.regions) < 0.03 * image.width * image.height
+    return found.background
+
+
+def difference(one: Image.Image, other: Image.Image) -> Any:
+    return np.abs(np.asarray(one, np.int16) - np.asarray(other, np.int16)).max(-1)
+
+
+def test_beyond_the_frame_the_background_goes_on(studio: Studio, circle: Path) -> None:
+    made = opened(make(studio, f"!fix {circle} -c right 64 top 24").path)
+    assert made.size == (320, 280)
+    assert made.crop((0, 24, 256, 280)).tobytes() == opened(circle).tobytes()
+    for strip in (made.crop((256, 0, 320, 280)), made.crop((0, 0, 320, 24))):
+        assert background(strip) == "blue"
+    found = look(made)
+    assert found.background == "blue"
+    assert [region.colour for region in found.regions if region.colour != "blue"] == ["red"]
+
+
+def test_a_frame_that_moves_keeps_what_it_still_shows(studio: Studio, circle: Path) -> None:
+    made = opened(make(studio, f"!fix {circle} -D left 48").path)
+    assert made.size == (256, 256)
+    assert made.crop((48, 0, 256, 256)).tobytes() == opened(circle).crop((0, 0, 208, 256)).tobytes()
+    assert background(made.crop((0, 0, 48, 256))) == "blue"
+
+
+def test_several_at_once_are_the_same_one_by_one(studio: Studio, circle: Path) -> None:
+    at_once = make(studio, f"!fix {circle} --watermark dream -U2 -c left 40")
+    for switch in ("-c left 40", "-U2", "--watermark dream"):
+        last = make(studio, f"!fix {circle} {switch}")
+        circle = last.path
+    assert last.sha256 == at_once.sha256
+    assert read_record(last.path).steps == read_record(at_once.path).steps
+    assert opened(at_once.path).size == (592, 512)
+
+
+def test_embiggened_it_is_one_circle_still(studio: Studio, circle: Path) -> None:
+    whole = opened(make(studio, f"!fix {circle} -embiggen 1.5 0 -embiggen_strength 0.2").path)
+    assert whole.size == (384, 384)
+    found = look(whole)
+    assert found.background == "blue"
+    assert [region.colour for region in found.regions if region.colour != "blue"] == ["red"]
+    tile = opened(make(studio, "!fix -1 -embiggen_tiles 4 -f0.2").path)
+    changed = difference(whole, tile) > 0
+    assert changed[256:, 256:].mean() > 0.5
+    assert not changed[:128].any() and not changed[:, :128].any(), "no other tile is touched"
+
+
+def test_a_watermark_on_the_shipped_size_outlives_a_jpeg(
+    studio: Studio, circle: Path, tmp_path: Path
+) -> None:
+    plain = opened(circle)
+    marked = opened(make(studio, f'!fix {circle} --watermark "nineteen characters"').path)
+    marked.save(tmp_path / "a.jpg", quality=90)
+    assert read(marked) == read(opened(tmp_path / "a.jpg")) == "nineteen characters"
+    assert read(plain) is None
+    assert look(marked).background == "blue"
+    assert difference(plain, marked).mean() < 16
+
+
+def test_a_photograph_is_outcropped_too(studio: Studio, tmp_path: Path) -> None:
+    photo = tmp_path / "IMG 1.jpg"
+    Image.new("RGB", (300, 201), (30, 160, 60)).save(photo, quality=95)
+    made = make(studio, f'!fix "{photo}" -c bottom 33 --new_prompt "a green background" -s6 -S3')
+    image = opened(made.path)
+    assert image.size == (300, 234)
+    assert image.crop((0, 0, 300, 201)).tobytes() == opened(photo).tobytes()
+    assert background(image.crop((0, 201, 300, 234))) == "green"
+
+
+def test_all_of_it_is_made_again_from_the_log(studio: Studio) -> None:
+    log = studio.outdir / LOG_NAME
+    lines = [line for line in log.read_text().splitlines() if "!fix" in line]
+    few = studio.outdir / "few.txt"
+    few.write_text("\n".join(line for line in lines if " -D " in line or "nineteen" in line))
+    verified = [event for event in studio.verify(few) if isinstance(event, Verified)]
+    assert [event.same for event in verified] == [True] * 2
