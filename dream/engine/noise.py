@@ -72,12 +72,17 @@ def slerp(start: torch.Tensor, end: torch.Tensor, weight: float) -> torch.Tensor
     return (near * a + far * b).float()
 
 
+def white(source: torch.Generator, shape: tuple[int, ...]) -> torch.Tensor:
+    """Gaussian noise of this shape, float32, of mean 0 and variance 1."""
+    return torch.randn(shape, generator=source, device="cpu", dtype=torch.float32)
+
+
 def _one(share: float, source: torch.Generator, shape: tuple[int, ...]) -> torch.Tensor:
     """The noise of one seed, with that share of Perlin's; mixed so that the variance stays 1."""
-    white = torch.randn(shape, generator=source, device="cpu", dtype=torch.float32)
+    plain = white(source, shape)
     if not share:
-        return white
-    mixed = (1 - share) * white + share * perlin(source, shape)
+        return plain
+    mixed = (1 - share) * plain + share * perlin(source, shape)
     return mixed / math.hypot(1 - share, share)
 
 

@@ -33,7 +33,7 @@ from dream.engine.tasks import Given, hires, task_for
 from dream.engine.tasks.walk import steps_of
 from dream.engine.vae import Vae, in_place, open_vae
 from dream.engine.words import unheard
-from dream.engine.x4 import Diffusion
+from dream.engine.x4 import Diffusion, diffusion
 from dream.errors import ModelError, OutOfMemory
 from dream.events import Loading, Note
 from dream.inputs import fitted
@@ -127,7 +127,7 @@ class Painter:
     def upscaler(self, card: UpscalerCard, recipe: Recipe, tell: Tell) -> Diffusion:
         """A diffusion upscaler in memory, for the picture of that recipe. It lives among the
         models, so that what was used least recently leaves for it. Raises as `load`."""
-        return Diffusion(self._in_memory(ModelCard(name=card.name, path=card.path), tell), recipe)
+        return diffusion(self._in_memory(ModelCard(name=card.name, path=card.path), tell), recipe)
 
     def _in_memory(self, card: ModelCard, tell: Tell) -> Loaded:
         loaded = self._cache.get(card)

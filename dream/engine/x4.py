@@ -18,9 +18,11 @@ import torch
 from numpy.typing import NDArray
 
 from dream.engine import noise
+from dream.engine.blank import latent_channels
 from dream.engine.pipelines import Loaded
 from dream.engine.quiet import quiet
 from dream.engine.samplers import make_scheduler
+from dream.errors import FinishError, ModelError
 from dream.line import positive_negative
 from dream.recipe import Recipe
 
@@ -34,6 +36,7 @@ OVERLAP = 32
 NOISE_LEVEL = 20
 """Of 1000: the noise on the small picture. More of it, and more is invented."""
 
+_COLOURS = 3
 _STEP = 8
 """The denoiser halves its sides three times."""
 
@@ -74,9 +77,8 @@ class Diffusion:
     def _in_tiles(self, small: torch.Tensor, tile: int, on_step: OnStep) -> torch.Tensor:
         source = noise.generator(self.recipe.seed)
         sides = small.shape[2:]
-        channels = self.loaded.pipe.vae.config.latent_channels
-        latents = torch.randn(1, channels, *sides, generator=source)
-        grain = torch.randn(small.shape, generator=source)
+        latents = noise.white(source, (1, latent_channels(self.loaded.pipe), *sides))
+        grain = noise.white(source, tuple(small.shape))
         most = min(tile, TILE) // _STEP * _STEP if tile else max(sides)
         spans = [list(_spans(side, max(most, 2 * OVERLAP))) for side in sides]
         tiles = list(product(*spans))
@@ -94,6 +96,8 @@ class Diffusion:
             there = (..., _large(rows), _large(columns))
             made[there] += piece * weight
             weights[there] += weight
+        if not torch.isfinite(made).all():
+            raise FinishError("the upscaler made numbers that are no colours", "try another")
         return made.div_(weights).clamp_(0, 1)
 
     def _tile(
@@ -108,7 +112,9 @@ class Diffusion:
         positive, negative = positive_negative(recipe.prompt, recipe.negative)
         own, grainless = pipe.scheduler, pipe.low_res_scheduler
         try:
-            pipe.scheduler = make_scheduler("ddim", own.config, recipe.steps, pipe.unet.dtype)
+            pipe.scheduler = make_scheduler(
+                "ddim", own.config, recipe.steps, self.loaded.placement.dtype
+            )
             pipe.low_res_scheduler = _Grain(grainless, grain)
             with quiet():
                 made = pipe(
@@ -125,6 +131,18 @@ class Diffusion:
         finally:
             pipe.scheduler, pipe.low_res_scheduler = own, grainless
         return torch.from_numpy(made.images).permute(0, 3, 1, 2).float()
+
+
+def diffusion(loaded: Loaded, recipe: Recipe) -> Diffusion:
+    """The upscaler, ready for a recipe's picture. Raises ModelError for a pipeline that is none."""
+    pipe = loaded.pipe
+    sees = latent_channels(pipe) + _COLOURS
+    if getattr(pipe, "low_res_scheduler", None) is None or pipe.unet.config.in_channels != sees:
+        raise ModelError(
+            f"{loaded.card.path} enlarges nothing: its denoiser sees no small picture",
+            "choose another upscaler",
+        )
+    return Diffusion(loaded, recipe)
 
 
 class _Grain:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -16,6 +18,7 @@ from dream.engine import open_painter
 from dream.engine.base import Machine, Progress
 from dream.engine.painter import Painter
 from dream.engine.x4 import OVERLAP, TILE, Diffusion, _spans
+from dream.errors import ModelError
 from dream.events import Loading
 from dream.flags import Upscale
 from dream.picture import Picture
@@ -67,6 +70,23 @@ def test_tiles_fade_into_each_other_and_each_step_is_told(enlarging: Painter, mo
     assert np.abs(made - whole).mean() < 0.1, "they are cut from one noise"
     steps = np.abs(np.diff(made, axis=1)).mean((0, 2))
     assert steps.max() < 2 * np.median(steps), "no column is an edge"
+
+
+def test_a_folder_that_only_says_it_enlarges_is_refused(
+    random_models: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(random_models / "random", tmp_path / "false")
+    index = tmp_path / "false" / "model_index.json"
+    said = json.loads(index.read_text())
+    index.write_text(json.dumps({**said, "_class_name": "StableDiffusionUpscalePipeline"}))
+    shelf = Shelf((tmp_path,))
+    with pytest.raises(ModelError):
+        open_painter(shelf.model).upscaler(shelf.upscaler("false"), recipe(), lambda told: None)
+    flat = make_random_upscaler(tmp_path / "flat")
+    config = flat / "unet" / "config.json"
+    config.write_text(config.read_text().replace('"in_channels": 7', '"in_channels": 4'))
+    with pytest.raises(ModelError):
+        open_painter(shelf.model).upscaler(shelf.upscaler("flat"), recipe(), lambda told: None)
 
 
 def test_it_ends_where_nobody_waits_for_it(enlarging: Painter, models: Path) -> None:

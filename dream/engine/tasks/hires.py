@@ -13,6 +13,7 @@ from math import sqrt
 
 from dream.catalogue.cards import ModelCard
 from dream.engine.base import Progress, Tell
+from dream.events import Loading, Note
 from dream.recipe import Recipe
 
 
@@ -37,9 +38,9 @@ def as_one(tell: Tell, steps: Sequence[int]) -> list[Tell]:
 
 
 def _counting(tell: Tell, before: int, of: int) -> Tell:
-    def told(happening: object) -> None:
+    def told(happening: Progress | Note | Loading) -> None:
         if isinstance(happening, Progress):
             happening = replace(happening, step=before + happening.step, steps=of)
-        tell(happening)  # type: ignore[arg-type]
+        tell(happening)
 
     return told
