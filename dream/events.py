@@ -74,11 +74,13 @@ class Planned(Event):
 @dataclass(frozen=True, kw_only=True)
 class Step(Event):
     """One denoising step, or one tile of upscaling, of picture `picture` of `pictures` is done; or
-    `step` of `steps` bytes of an upscaler have arrived."""
+    `step` of `steps` bytes of an upscaler have arrived. The steps of a stage that paints in several
+    windows count on from one to the next."""
 
     name: ClassVar[str] = "step"
     stage: str = "render"
-    """"render", "upscale" or "fetch"."""
+    """"render", "fetch", or the name of a stage: "outcrop", "outpaint", "embiggen", "upscale",
+    "watermark"."""
     step: int
     """1 to steps."""
     steps: int

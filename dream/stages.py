@@ -15,45 +15,39 @@ Size = tuple[int, int]
 
 
 class Stage(NamedTuple):
-    """One stage. It is asked for where a recipe's field of that name is set."""
+    """One stage. A recipe asks for it where its first field is set."""
 
     name: str
     past: str
     """What a file's name says when it was done."""
-    field: str
-    off: dict[str, Any]
-    """The fields that are its own, with what they are where it is not asked for."""
+    fields: tuple[str, ...]
+    """What a recipe says of it alone; all are None where it is not asked for."""
     paints: bool = False
     """It needs the recipe's model."""
 
 
-OUTCROP = Stage("outcrop", "outcropped", "outcrop", {"outcrop": None}, paints=True)
-OUTPAINT = Stage("outpaint", "outpainted", "out_direction", {"out_direction": None}, paints=True)
+OUTCROP = Stage("outcrop", "outcropped", ("outcrop",), paints=True)
+OUTPAINT = Stage("outpaint", "outpainted", ("out_direction",), paints=True)
 EMBIGGEN = Stage(
-    "embiggen",
-    "embiggened",
-    "embiggen",
-    {"embiggen": None, "embiggen_tiles": None, "embiggen_strength": None},
-    paints=True,
+    "embiggen", "embiggened", ("embiggen", "embiggen_tiles", "embiggen_strength"), paints=True
 )
-UPSCALE = Stage("upscale", "upscaled", "upscale", {"upscale": None})
-WATERMARK = Stage("watermark", "watermarked", "watermark", {"watermark": None})
+UPSCALE = Stage("upscale", "upscaled", ("upscale",))
+WATERMARK = Stage("watermark", "watermarked", ("watermark",))
 
 STAGES = (OUTCROP, OUTPAINT, EMBIGGEN, UPSCALE, WATERMARK)
 
 
 def stages_of(recipe: Recipe) -> tuple[Stage, ...]:
     """The stages that a recipe asks for, in their order."""
-    return tuple(stage for stage in STAGES if getattr(recipe, stage.field) is not None)
+    return tuple(stage for stage in STAGES if getattr(recipe, stage.fields[0]) is not None)
 
 
 def only(recipe: Recipe, stages: Collection[Stage]) -> Recipe:
     """The recipe of the picture when these of its stages were done, and no other."""
-    changes: dict[str, Any] = {}
-    for stage in STAGES:
-        if stage not in stages:
-            changes |= stage.off
-    left = replace(recipe, **changes)
+    off: dict[str, Any] = {
+        name: None for stage in STAGES if stage not in stages for name in stage.fields
+    }
+    left = replace(recipe, **off)
     if not (left.outcrop or left.out_direction or left.init_img):
         left = replace(left, strength=None)
     return left if enlarges(left.embiggen, left.upscale) else replace(left, upscaler=None)

@@ -1,8 +1,8 @@
 """-c and -D: a picture goes on beyond its frame. What was there stays, to the last bit.
 
-The canvas grows side by side, by a quarter of a window at most at a time. The new pixels begin as the
-edge's own colours, and the model paints them through windows that show as much as it knows of what
-is there already.
+The canvas grows side by side, by a quarter of a window at most at a time. The new pixels begin as
+the edge's own colours, and the model paints them through windows that show three times as much of
+what is there already.
 """
 
 from __future__ import annotations

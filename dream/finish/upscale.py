@@ -24,6 +24,7 @@ from dream.finish.pixels import Floats, Planes, blend, from_planes, settle_mode,
 from dream.finish.tiles import LEAST_TILE, Enlarger, OnTile, is_out_of_memory
 from dream.picture import Picture
 from dream.recipe import Recipe
+from dream.stages import enlarged
 
 OnNote = Callable[[str], None]
 """Told what is worth one line."""
@@ -183,11 +184,6 @@ class Upscaler:
 def _sha256(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def enlarged(size: tuple[int, int], factor: float) -> tuple[int, int]:
-    """Both sides times the factor, to the nearest pixel."""
-    return max(1, round(size[0] * factor)), max(1, round(size[1] * factor))
 
 
 def _enlarge(enlarger: Ready, planes: Planes, tile: int, on_tile: OnTile) -> Planes:

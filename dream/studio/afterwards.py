@@ -13,7 +13,7 @@ from dream.frames import Embiggen
 from dream.line import write, write_fields
 from dream.picture import Picture
 from dream.recipe import Recipe
-from dream.request import FLAGS, Request
+from dream.request import Request
 from dream.stages import Stage, enlarges, only, room_for_mark, size_after, stages_of
 
 if TYPE_CHECKING:
@@ -97,7 +97,7 @@ def finished(raw: Picture, album: Album, finish: Finish, keep: Keep) -> Events[P
 
 def _recorded(made: Picture, stage: Stage) -> Picture:
     """The picture with one more step in its record."""
-    said = write_fields(made.recipe.as_request(), [name for name in stage.off if name in FLAGS])
+    said = write_fields(made.recipe.as_request(), stage.fields)
     size = f"{made.image.width}x{made.image.height}"
     step = {"stage": stage.name, "line": said, "size": size, "sha256": made.sha256}
     return replace(made, steps=(*made.steps, step))

@@ -45,11 +45,11 @@ def in_terms_of_fix(request: Request) -> tuple[Request, tuple[str, ...]]:
     others = [FLAGS[name].names[0] for name in INPUTS if name != "fix" and getattr(request, name)]
     if others:
         raise BadLine(f"{others[0]} has no place here: !fix begins from its own picture")
-    asked = [stage for stage in STAGES if getattr(request, stage.field) is not None]
+    asked = [stage for stage in STAGES if getattr(request, stage.fields[0]) is not None]
     if not asked and request.embiggen_tiles is None:
-        switches = " ".join(FLAGS[stage.field].names[0] for stage in STAGES)
+        switches = " ".join(FLAGS[stage.fields[0]].names[0] for stage in STAGES)
         raise BadLine("!fix is not told what to do", hint=f"one or more of {switches}")
-    own = {field for stage in STAGES for field in stage.off}
+    own = {name for stage in STAGES for name in stage.fields}
     off = {
         name: flag.default
         for name, flag in FLAGS.items()

@@ -17,8 +17,9 @@ from dream.catalogue import Shelf
 from dream.catalogue.upscalers import KNOWN
 from dream.errors import FetchError, FinishError, ModelError
 from dream.finish import shim, upscale
-from dream.finish.upscale import Upscaler, enlarged
+from dream.finish.upscale import Upscaler
 from dream.picture import Picture
+from dream.stages import enlarged
 from tests.finish.conftest import Enlarge, compact, noise, recipe, save
 
 LANCZOS = Image.Resampling.LANCZOS
