@@ -98,21 +98,36 @@ def test_a_picture_goes_on_in_its_own_words(studio: Studio, first: Path) -> None
     assert make(studio, f"-I {first} -f.5 -s6 -S1").request.prompt == FIRST
 
 
-def test_a_log_of_all_of_it_verifies_in_another_process(
+SMALL = "a red circle -W128 -H128"
+
+EVERYTHING = (
+    SMALL,
+    f"{OTHER} -I -1 -f.6",
+    f"{OTHER} -I FIRST -fit -W128 -A k_euler_a --keep_inputs",
+    f"{BLUE} -I FIRST -M MASK -W128 -H128 --keep_inputs --mask_blur 9",
+    f"{BLUE} -I FIRST -M MASK -W128 -H128 --invert_mask -r.5",
+    "-I FIRST -fit -W128 -v.2",
+    f"{SMALL} -V 5:.2,6:.3 --perlin .2 --threshold 2",
+    f"{SMALL} --seamless --seamless_axes x",
+    f"{SMALL} --h_symmetry_time_pct .5 --v_symmetry_time_pct .5",
+    f"{FIRST} -W320 -H320 --hires_fix",
+    f"{SMALL} -c right 64",
+    f"{SMALL} -D left 64",
+    f"{SMALL} -embiggen 2 -embiggen_strength .6",
+    f"{SMALL} -U2 --watermark hello",
+)
+"""A line of every capability, but those that want a network of their own (-tm, x4-diffusion)."""
+
+
+def test_a_log_of_everything_verifies_in_another_process(
     studio: Studio, first: Path, mask: Path, tmp_path: Path
 ) -> None:
-    lines = (
-        f"{FIRST} -S4",
-        f"{OTHER} -I -1 -f.6 -S5",
-        f"{OTHER} -I {first} -fit -W128 -f.5 -A k_euler_a --keep_inputs -S6",
-        f"{BLUE} -I {first} -M {mask} -S7 --keep_inputs --mask_blur 9",
-        f"{BLUE} -I {first} -M {mask} --invert_mask -r.5 -S8",
-        f"{FIRST} -W320 -H320 --hires_fix -S9",
-    )
-    for line in lines:
-        make(studio, f"{line} -s4 -o {tmp_path}")
+    for seed, line in enumerate(EVERYTHING):
+        named = line.replace("FIRST", str(first)).replace("MASK", str(mask))
+        make(studio, f"{named} -s3 -S{seed} -o {tmp_path}")
     with dream.open(outdir=str(tmp_path)) as another:
         events: list[Event] = list(another.verify(tmp_path / LOG_NAME))
-    assert [e.same for e in events if isinstance(e, Verified)] == [True] * len(lines), events
+    verified = [event.same for event in events if isinstance(event, Verified)]
+    assert verified == [True] * len(EVERYTHING), events
     assert not [e for e in events if isinstance(e, Note) and "changed" in e.text]
     assert len(list((tmp_path / "inputs").iterdir())) == 2
