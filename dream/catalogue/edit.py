@@ -127,7 +127,7 @@ def _read(file: Path) -> TOMLDocument:
     from tomlkit.exceptions import TOMLKitError
 
     try:
-        return tomlkit.parse(file.read_text("utf-8")) if file.is_file() else tomlkit.document()
+        return tomlkit.parse(file.read_text("utf-8-sig")) if file.is_file() else tomlkit.document()
     except (OSError, UnicodeDecodeError, TOMLKitError) as error:
         raise ModelError(f"{file} cannot be read: {error}", "mend it, or move it away") from error
 

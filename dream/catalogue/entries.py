@@ -62,7 +62,7 @@ BESIDES = ("path", "default", "formerly")
 def read_toml(path: Path, complain: Complain) -> dict[str, Any]:
     """A TOML file's table; empty when there is none, or none that can be read."""
     try:
-        return tomllib.loads(path.read_text("utf-8"))
+        return tomllib.loads(path.read_text("utf-8-sig"))  # as Windows' editor writes it
     except FileNotFoundError:
         return {}
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
@@ -78,6 +78,8 @@ def checked(table: Mapping[str, Any], where: str, complain: Complain) -> dict[st
             complain(f"{where}: {key} is not a key here; the keys are {' '.join(VALUES)}")
             continue
         try:
+            if isinstance(value, list | dict):
+                raise ValueError
             good[key] = VALUES[key].read([str(value)])
         except ValueError:
             complain(f"{where}: {key} = {value!r}, but it takes {VALUES[key].means}")

@@ -13,6 +13,8 @@ from dream.catalogue.cards import ModelCard, PreviewMap
 from dream.catalogue.entries import Complain, checked, read_toml
 from dream.catalogue.found import INDEX, UPSCALER
 from dream.errors import ModelError
+from dream.flags import Kind
+from dream.request import FLAGS
 
 _FAMILIES = {
     "StableDiffusionXL": "sdxl",
@@ -25,6 +27,8 @@ _FAMILIES = {
 _SD2_TEXT_WIDTH = 1024
 _FACTOR = 8
 """Pixels per latent, where the VAE's configuration does not say."""
+_DEEPEST = 9
+"""Levels of a VAE: 256 pixels per latent."""
 _HOME = {"sdxl": 1024, "sd3": 1024, "flux": 1024}
 _GUIDANCE = {"sdxl": 5.0, "sd3": 7.0, "flux": 3.5}
 """diffusers' own defaults, where they are not Stable Diffusion 1's 7.5."""
@@ -56,6 +60,8 @@ def read_file(name: str, path: Path) -> ModelCard:
 
 def read_folder(name: str, folder: Path, complain: Complain) -> ModelCard:
     """The card of the model in `folder`. Raises ModelError when there is no model in it."""
+    if not (folder / INDEX).is_file():
+        raise ModelError(f"{folder} is no model in diffusers layout: it has no {INDEX}")
     card = _derived(name, folder)
     path = folder / "card.toml"
     table = read_toml(path, complain)
@@ -72,15 +78,16 @@ def _derived(name: str, folder: Path) -> ModelCard:
     vae = _read_json(folder / "vae" / "config.json")
     family = _family(str(index.get("_class_name", "")), net)
     blocks = vae.get("block_out_channels")
-    factor = 2 ** (len(blocks) - 1) if isinstance(blocks, list) and blocks else _FACTOR
-    height, width = _sides(net.get("sample_size"))
+    levels = len(blocks) if isinstance(blocks, list) else 0
+    factor = 2 ** (levels - 1) if 0 < levels <= _DEEPEST else _FACTOR
+    height, width = _sides(net.get("sample_size"), FLAGS["width"].kind, factor)
     home = _HOME.get(family, 512)
     return ModelCard(
         name=name,
         path=folder,
         family=family,
-        width=width * factor or home,
-        height=height * factor or home,
+        width=width or home,
+        height=height or home,
         multiple=factor,
         cfg_scale=_GUIDANCE.get(family, ModelCard.cfg_scale),
     )
@@ -93,15 +100,21 @@ def _family(pipeline: str, net: Mapping[str, Any]) -> str:
     return family
 
 
-def _sides(sample_size: object) -> tuple[int, int]:
-    """Latent height and width; 0 where the configuration does not say."""
+def _sides(sample_size: object, kind: Kind[int], factor: int) -> tuple[int, int]:
+    """Height and width in pixels, from the latents'; 0 where the configuration does not say, or
+    says what no picture can be."""
     match sample_size:
         case int(side) | [int(side)]:
-            return side, side
+            sides = side, side
         case [int(height), int(width)]:
-            return height, width
+            sides = height, width
         case _:
             return 0, 0
+    try:
+        height, width = (kind.read([str(side * factor)]) for side in sides)
+    except ValueError:
+        return 0, 0
+    return height, width
 
 
 def _preview(table: object, path: Path, complain: Complain) -> PreviewMap | None:
@@ -130,7 +143,7 @@ def _read_json(*places: Path) -> dict[str, Any]:
             table = json.loads(path.read_text("utf-8"))
         except FileNotFoundError:
             continue
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, RecursionError) as error:
             raise ModelError(f"{path} cannot be read: {error}", "fetch the model again") from error
         if not isinstance(table, dict):
             raise ModelError(f"{path} is not a table", "fetch the model again")

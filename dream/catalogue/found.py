@@ -51,7 +51,7 @@ def enlarges(folder: Path) -> bool:
     try:
         said = json.loads((folder / INDEX).read_text("utf-8"))
         return isinstance(said, dict) and said.get("_class_name") == UPSCALER
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return False
 
 

@@ -88,5 +88,5 @@ def _is(helper: Helper, folder: Path) -> bool:
     try:
         said = json.loads((folder / PART).read_text("utf-8"))
         return isinstance(said, dict) and said.get("model_type") == helper.kind
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return False

@@ -93,6 +93,17 @@ def test_a_path_where_nothing_lies_is_complained_about(tmp_path: Path) -> None:
     assert "path = 'nowhere', but nothing lies there" in complaint
 
 
+def test_a_path_to_a_folder_of_models_is_no_model(tmp_path: Path, make_model: MakeModel) -> None:
+    make_model(tmp_path / "some")
+    (tmp_path / "models.toml").write_text('\ufeff[models.all]\npath = "."\nvae = ["x"]\n', "utf-8")
+    shelf = Shelf((tmp_path,))
+    assert [card.name for card in shelf.models()] == ["some"]
+    assert "is no model in diffusers layout" in shelf.complaints()[0]
+    assert "vae = ['x'], but it takes" in shelf.complaints()[1]
+    say((tmp_path,), "all", {"path": tmp_path / "some", "vae": None})
+    assert shelf.model("all").path == tmp_path / "some" and shelf.complaints() == ()
+
+
 def test_files_are_found_where_others_keep_them(tmp_path: Path) -> None:
     for place in (
         "top.ckpt",

@@ -74,6 +74,19 @@ def test_home_size_follows_the_vae_and_may_be_oblong(tmp_path: Path, make_model:
     assert (card.height, card.width, card.multiple) == (128, 192, 4)
 
 
+@pytest.mark.parametrize("sample_size", [0, -8, 10**12, "64", [64], [64, 10**9], None, 1e999])
+def test_a_configuration_that_says_nonsense_says_nothing(
+    tmp_path: Path, make_model: MakeModel, sample_size: object
+) -> None:
+    make_model(tmp_path / "some", unet={"sample_size": sample_size}, vae={"block_out_channels": []})
+    make_model(tmp_path / "deep", vae={"block_out_channels": [1] * 500})
+    card = Shelf((tmp_path,)).model("some")
+    assert (card.width, card.height, card.multiple) == (512, 512, 8)
+    assert Shelf((tmp_path,)).model("deep").multiple == 8
+    (tmp_path / "deep" / "model_index.json").write_text("[" * 100_000)
+    assert "cannot be read" in Shelf((tmp_path,)).complaints()[0]
+
+
 def test_a_card_goes_before_the_configuration(tmp_path: Path, make_model: MakeModel) -> None:
     make_model(tmp_path / "some", card=CARD)
     shelf = Shelf((tmp_path,))
