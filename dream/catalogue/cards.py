@@ -29,6 +29,8 @@ class ModelCard:
     description: str = ""
     family: str = "sd1"
     """"sd1", "sd2", "sdxl", "sd3", "flux", or "other"."""
+    variant: str = ""
+    """"inpainting", "depth" or "refiner", where it was trained to be that."""
     prediction: str = ""
     """"epsilon" or "v_prediction"; empty: what the model says of itself."""
     width: int = 512

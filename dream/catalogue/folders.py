@@ -24,6 +24,8 @@ _FAMILIES = {
 }
 """What a pipeline's class name starts with; the longer names first."""
 
+_CHANNELS = {9: "inpainting", 5: "depth"}
+"""What a denoiser takes beside four channels of latents: a mask and a masked picture; a depth."""
 _SD2_TEXT_WIDTH = 1024
 _FACTOR = 8
 """Pixels per latent, where the VAE's configuration does not say."""
@@ -51,6 +53,7 @@ def read_file(name: str, path: Path) -> ModelCard:
         name=name,
         path=path,
         family=found.family,
+        variant=found.variant,
         width=width,
         height=height,
         cfg_scale=_GUIDANCE.get(found.family, ModelCard.cfg_scale),
@@ -86,6 +89,7 @@ def _derived(name: str, folder: Path) -> ModelCard:
         name=name,
         path=folder,
         family=family,
+        variant=_variant(index, net),
         width=width or home,
         height=height or home,
         multiple=factor,
@@ -98,6 +102,13 @@ def _family(pipeline: str, net: Mapping[str, Any]) -> str:
     if family == "sd1" and net.get("cross_attention_dim") == _SD2_TEXT_WIDTH:
         return "sd2"
     return family
+
+
+def _variant(index: Mapping[str, Any], net: Mapping[str, Any]) -> str:
+    if index.get("requires_aesthetics_score") is True:
+        return "refiner"
+    channels = net.get("in_channels")
+    return _CHANNELS.get(channels, "") if isinstance(channels, int) else ""
 
 
 def _sides(sample_size: object, kind: Kind[int], factor: int) -> tuple[int, int]:

@@ -19,7 +19,7 @@ from dream.catalogue.found import FILES, INDEX, find_models
 from dream.catalogue.invokeai import read_models_yaml
 from dream.catalogue.places import writable_dir
 from dream.commands.base import Context, file_named
-from dream.commands.models import bytes_on_disk, size_of
+from dream.commands.models import bytes_on_disk, kind_of, size_of
 from dream.errors import BadLine, DreamError, ModelError
 from dream.events import Events, Note, Step
 from dream.flags import Kind, text
@@ -90,7 +90,9 @@ def _listed(shelf: Shelf, path: Path, name: str, values: Mapping[str, Any]) -> E
     if values:
         say(shelf.models_dirs, name, values)
     size = f"{card.width}x{card.height}, {size_of(bytes_on_disk(path))}"
-    yield Note(text=f"{name} is here: {card.family}, {size}; !switch {spell(name)} paints with it")
+    yield Note(
+        text=f"{name} is here: {kind_of(card)}, {size}; !switch {spell(name)} paints with it"
+    )
     if card.averages and "ema" not in values:
         yield Note(
             text="it holds the running averages of its training too; "

@@ -49,8 +49,7 @@ def _row(card: ModelCard, active: str, loaded: bool) -> tuple[str, str, str, str
     state = "in memory" if loaded else "not loaded"
     if loaded and card.name == active:
         state = "active"
-    family = f"{card.family} ema" if card.ema else card.family
-    return state, family, size_of(bytes_on_disk(card.path)), card.description
+    return state, kind_of(card), size_of(bytes_on_disk(card.path)), card.description
 
 
 def _in_memory(studio: Studio) -> set[str]:
@@ -79,7 +78,7 @@ def switch(context: Context, argument: str) -> Events[None]:
         studio.warm()  # it may have made room
         return
     studio.base = replace(studio.base, model=card.name)
-    yield Note(text=f"{card.name} paints from now on; {card.width}x{card.height}, {card.family}")
+    yield Note(text=f"{card.name} paints from now on; {card.width}x{card.height}, {kind_of(card)}")
 
 
 def vae(context: Context, argument: str) -> Events[None]:
@@ -210,6 +209,11 @@ def listed_name(shelf: Shelf, name: str) -> str:
     if name in shelf.places():
         return name
     return shelf.model(name).name
+
+
+def kind_of(card: ModelCard) -> str:
+    """Family and variant in words: “sd1 inpainting”, “sd1 ema”."""
+    return " ".join(filter(None, (card.family, card.variant, "ema" if card.ema else "")))
 
 
 def bytes_on_disk(path: Path) -> int:

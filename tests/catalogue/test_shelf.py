@@ -66,6 +66,16 @@ def test_a_folder_without_a_card_is_described_by_its_configuration(
     assert (card.multiple, card.upscaler) == (8, "realesr-general-x4v3")
 
 
+def test_a_variant_is_seen_by_what_the_denoiser_takes(
+    tmp_path: Path, make_model: MakeModel
+) -> None:
+    for name, channels in {"inpainting": 9, "depth": 5, "": 4, "none": [3]}.items():
+        make_model(tmp_path / f"m{name}", unet={"in_channels": channels})
+    shelf = Shelf((tmp_path,))
+    assert shelf.model("minpainting").variant == "inpainting"
+    assert [card.variant for card in shelf.models()] == ["", "depth", "inpainting", ""]
+
+
 def test_home_size_follows_the_vae_and_may_be_oblong(tmp_path: Path, make_model: MakeModel) -> None:
     make_model(
         tmp_path / "some", unet={"sample_size": [32, 48]}, vae={"block_out_channels": [8, 8, 8]}

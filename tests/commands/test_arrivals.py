@@ -15,7 +15,7 @@ from dream.events import Event, Note, Refused, Step
 from dream.studio import Studio
 from tests.catalogue.hub_stub import Hub, hub_at_home
 from tests.catalogue.server import Release, serving
-from tests.catalogue.test_recognise import SD1, write
+from tests.catalogue.test_recognise import FIRST, SD1, write
 from tests.fakes import fake_shelf, fake_studio
 
 INDEX = json.dumps({"_class_name": "StableDiffusionPipeline"}).encode()
@@ -91,6 +91,8 @@ def test_a_file_with_averages_says_so_and_may_be_asked_for_them(
     assert "!edit_model full --ema paints with those" in said(studio, f"!import_model {path}")
     assert "running" not in said(studio, f"!import_model {path} --name=averages --ema")
     assert studio.shelf.model("averages").ema and not studio.shelf.model("full").ema
+    filling = write(tmp_path / "filling.safetensors", SD1 | {FIRST: (320, 9, 3, 3)})
+    assert "filling is here: sd1 inpainting" in said(studio, f"!import_model {filling}")
     plain = write(tmp_path / "plain.safetensors", SD1)
     assert "no running averages" in refusal(studio, f"!import_model {plain} --ema")
     assert "plain" not in studio.shelf.places()
