@@ -2,15 +2,14 @@
 
     python -m benchmarks.models [--rounds N] [--small | --model FOLDER]
 
-With a random Stable Diffusion of full size; --small takes the shipped model, and shows only that
-everything runs.
+With a random Stable Diffusion of full size; --small takes one of a few million parameters, and
+shows only that everything runs: what libraries do once for every model outweighs its weights.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import shutil
 import statistics
 import struct
 import subprocess
@@ -18,29 +17,53 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+import diffusers
+import transformers
 from diffusers import StableDiffusionPipeline
 from diffusers.utils.logging import disable_progress_bar
+from safetensors.torch import load_file
 
 from benchmarks.abab import HEAD, Comparison, compare, seconds
 from benchmarks.random_sd15 import make_random_sd15
 from dream.catalogue import Shelf
-from dream.catalogue.places import shipped_models
 from dream.catalogue.recognise import judge, read_header
 from dream.engine import open_painter
-from dream.engine.base import Progress
+from dream.engine.base import Progress, Stopped
 from dream.engine.cache import weigh
 from dream.engine.memory import give_back_memory
+from dream.engine.painter import Painter
 from dream.recipe import Recipe
 from dream.worker import WorkerEngine
+from tests import single_files
+from tests.random_layouts import make_layout
 
 LOAD_GOAL, MEMORY_GOAL = 1.0, 1.1
 SWITCH_GOAL, RECOGNISE_GOAL = 50.0, 20.0
 """Milliseconds."""
 OVERHEAD = 0.6 * 2**30
 """Bytes that the goal for memory allows besides the weights."""
+NAMES = {
+    "one": "a folder to its first step, over diffusers'",
+    "file": "a file to its first step, over diffusers'",
+}
 LARGE_FILE = 2_000_000_000
+
+RECIPE = Recipe(
+    prompt="a red circle",
+    negative="",
+    steps=1,
+    seed=1,
+    width=64,
+    height=64,
+    cfg_scale=1.0,
+    sampler="ddim",
+    model="",
+)
 
 _PEAK = """
 import re, sys; from pathlib import Path
@@ -51,21 +74,46 @@ before = status("VmRSS"); painter.load(sys.argv[2], print); print(status("VmHWM"
 """
 
 
-def load(shelf: Shelf, model: str, rounds: int) -> Comparison:
-    """A folder into memory by the house, over diffusers alone; both from the page cache."""
-    card = shelf.model(model)
+def load(
+    shelf: Shelf, model: str, plainly: Callable[[], Any], name: str, rounds: int
+) -> Comparison:
+    """From the disk (its page cache) to the end of the first step, by the house, over diffusers."""
     painter = open_painter(shelf.model)
-    dtype = weigh(card, "auto", "auto").placement.dtype
 
     def ours() -> float:
-        painter.unload()
-        return seconds(lambda: painter.load(model, lambda happening: None))
+        try:
+            return seconds(lambda: _first_step(painter, model))
+        finally:
+            painter.unload()
 
     def plain() -> float:
-        give_back_memory()
-        return seconds(lambda: StableDiffusionPipeline.from_pretrained(card.path, dtype=dtype))
+        try:
+            return seconds(lambda: _one_step(plainly()))
+        finally:
+            give_back_memory()
 
-    return compare("a folder, over from_pretrained", ours, plain, rounds, LOAD_GOAL)
+    return compare(NAMES[model], ours, plain, rounds, LOAD_GOAL)
+
+
+def _first_step(painter: Painter, model: str) -> None:
+    def tell(happening: object) -> None:
+        if isinstance(happening, Progress):
+            raise Stopped
+
+    with suppress(Stopped):
+        painter.paint(replace(RECIPE, model=model), tell)
+
+
+def _one_step(pipe: Any) -> None:
+    """The same by hand: no guidance, no decoding."""
+    pipe(
+        RECIPE.prompt,
+        num_inference_steps=RECIPE.steps,
+        width=RECIPE.width,
+        height=RECIPE.height,
+        guidance_scale=RECIPE.cfg_scale,
+        output_type="latent",
+    )
 
 
 def peak(shelf: Shelf, model: str) -> str:
@@ -75,7 +123,8 @@ def peak(shelf: Shelf, model: str) -> str:
     most = int(done.stdout.split()[-1]) * 1024
     weights = weigh(shelf.model(model), "auto", "auto").weights
     verdict = "ok" if most <= MEMORY_GOAL * weights + OVERHEAD else "NOT MET"
-    return f"peak while loading: {most / 2**30:.2f} GiB; weights {weights / 2**30:.2f}  {verdict}"
+    took = f"{most / 2**30:.2f} GiB; weights {weights / 2**30:.2f}"
+    return f"peak while loading {model}: {took}  {verdict}"
 
 
 def switch(shelf: Shelf, one: str, other: str, rounds: int) -> str:
@@ -84,20 +133,9 @@ def switch(shelf: Shelf, one: str, other: str, rounds: int) -> str:
     engine = WorkerEngine(shelf)
 
     def to_first_step(model: str) -> float:
-        recipe = Recipe(
-            prompt="a red circle",
-            negative="",
-            steps=1,
-            seed=1,
-            width=64,
-            height=64,
-            cfg_scale=1.0,
-            sampler="ddim",
-            model=model,
-        )
         began = time.perf_counter()
         found = 0.0
-        for happening in engine.render(recipe):
+        for happening in engine.render(replace(RECIPE, model=model)):
             if isinstance(happening, Progress):
                 found = time.perf_counter() - began
         return found
@@ -138,24 +176,47 @@ def main() -> None:
     """Measure, and print."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--small", action="store_true", help="the shipped model: does it run?")
+    parser.add_argument("--small", action="store_true", help="a small one: does it run?")
     parser.add_argument("--model", type=Path, help="a Stable Diffusion 1.5 that is there already")
     said = parser.parse_args()
     disable_progress_bar()
+    diffusers.utils.logging.set_verbosity_error()
+    transformers.utils.logging.disable_progress_bar()
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
         if said.small:
-            shutil.copytree(shipped_models() / "tiny", folder / "one")
+            make_layout("sd1").save_pretrained(folder / "one")
         elif said.model:
             (folder / "one").symlink_to(said.model.absolute())
         else:
             make_random_sd15(folder / "one")
         (folder / "other").symlink_to(folder / "one")
         shelf = Shelf([folder])
-        print(HEAD, load(shelf, "one", said.rounds), sep="\n", flush=True)
-        print(peak(shelf, "one"), flush=True)
+        dtype = weigh(shelf.model("one"), "auto", "auto").placement.dtype
+        file = _as_file(folder / "one", folder / "file.safetensors")
+
+        def from_folder() -> Any:
+            return StableDiffusionPipeline.from_pretrained(folder / "one", dtype=dtype)
+
+        def from_file() -> Any:
+            return StableDiffusionPipeline.from_single_file(
+                file, config=str(folder / "one"), dtype=dtype, local_files_only=True
+            )
+
+        print(HEAD)
+        for model, plainly in (("one", from_folder), ("file", from_file)):
+            print(load(shelf, model, plainly, said.rounds), flush=True)
+        for model in ("one", "file"):
+            print(peak(shelf, model), flush=True)
         print(switch(shelf, "one", "other", said.rounds), flush=True)
         print(recognised(folder, said.rounds))
+
+
+def _as_file(folder: Path, path: Path) -> Path:
+    """The model in CompVis' layout, in the number type it has."""
+    dtype = next(iter(load_file(next((folder / "unet").glob("*.safetensors"))).values())).dtype
+    pipe = StableDiffusionPipeline.from_pretrained(folder, dtype=dtype)
+    return single_files.save(single_files.original(pipe), path)
 
 
 if __name__ == "__main__":
