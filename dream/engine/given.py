@@ -11,7 +11,7 @@ from dream.engine.base import Tell
 from dream.engine.tasks.base import Given
 from dream.errors import InputError
 from dream.events import Note
-from dream.inputs import Opened, fitted, inverted, mask_of, mask_of_alpha, open_picture
+from dream.inputs import Opened, filled, fitted, inverted, mask_of, mask_of_alpha, open_picture
 from dream.recipe import Recipe
 from dream.text_mask import TextMask
 
@@ -34,7 +34,8 @@ def gather(recipe: Recipe, tell: Tell, seek: Seek) -> Given:
     elif recipe.text_mask is not None:
         mask, facts["clipseg"] = seek(opened.image, recipe.text_mask)
         _refuse_nothing(mask, recipe.init_img, recipe.text_mask)
-    return given(recipe, opened.image, mask, facts)
+    image = opened.image if opened.alpha is None else filled(opened.image, opened.alpha)
+    return given(recipe, image, mask, facts)
 
 
 def given(

@@ -1,11 +1,12 @@
 """Pictures that pictures are made from: opened safely, whoever made the file; and their masks."""
 
-from dream.inputs.masks import feathered, fitted, inverted, mask_of, mask_of_alpha
+from dream.inputs.masks import feathered, filled, fitted, inverted, mask_of, mask_of_alpha
 from dream.inputs.opened import Opened, fingerprint, measure, open_picture
 
 __all__ = [
     "Opened",
     "feathered",
+    "filled",
     "fingerprint",
     "fitted",
     "inverted",

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from dream.inputs import feathered, fitted, inverted, mask_of, mask_of_alpha, open_picture
+from dream.inputs import feathered, filled, fitted, inverted, mask_of, mask_of_alpha, open_picture
 
 
 def test_black_or_transparent_is_painted(tmp_path: Path) -> None:
@@ -31,6 +31,21 @@ def test_scaling_covers_and_cuts_equally() -> None:
     assert cut.size == (64, 64)
     assert cut.getpixel((32, 32)) == (255, 0, 0) and (np.asarray(cut)[..., 0] > 200).mean() > 0.9
     assert fitted(image, 300, 100) is image
+
+
+def test_an_empty_hole_is_filled_from_around_it() -> None:
+    image = Image.new("RGB", (37, 21), "red")
+    image.paste("blue", (19, 0, 37, 21))
+    alpha = Image.new("L", image.size, 255)
+    alpha.paste(0, (10, 5, 30, 15))
+    emptied = image.copy()
+    emptied.paste("black", (10, 5, 30, 15))
+    full = np.asarray(filled(emptied, alpha), int)
+    outside = np.asarray(alpha) == 255
+    assert (full[outside] == np.asarray(image)[outside]).all()
+    assert full[10, 11, 0] > 150 > full[10, 11, 2] and full[10, 28, 2] > 150 > full[10, 28, 0]
+    assert filled(image, alpha) is image, "what somebody painted there stays"
+    assert filled(emptied, Image.new("L", image.size, 0)) is emptied
 
 
 @settings(max_examples=30, deadline=None)
