@@ -57,7 +57,7 @@ def _switch(flag: Flag, value: Any, inherited: Any) -> list[str]:
 def _joined(flag: Flag, value: str) -> str:
     """Name and value in one word: `-s20`, `--model=tiny`, `--outdir="my pictures"`."""
     name = flag.names[0]
-    if not name.startswith("--") and spell(value) == value and _reads_as(name + value, flag, value):
+    if len(name) == len("-s") and spell(value) == value and _reads_as(name + value, flag, value):
         return name + value
     return f"--{flag.long}={spell(value)}"
 
