@@ -15,6 +15,7 @@ from dream.errors import FinishError
 from dream.finish.windows import Box, Paint, fitting, seen, starts
 
 Size = tuple[int, int]
+Floats = NDArray[np.float32]
 
 
 class Tile(NamedTuple):
@@ -24,51 +25,64 @@ class Tile(NamedTuple):
     """From 1, from left to right and from top to bottom."""
     box: Box
     fades: Box
-    """Over how many pixels it fades out at each of its sides."""
+    """Pixels that it shares with its neighbour at each side, and over which it fades."""
 
 
-def tiles(
-    size: Size, window: Size, overlap: float, chosen: Collection[int], multiple: int
-) -> list[Tile]:
-    """The tiles of a picture of this size; of all of them those chosen, or all where none is.
+def tiles(size: Size, window: Size, overlap: float, multiple: int) -> list[Tile]:
+    """All tiles of a picture of this size.
 
-    `overlap` is a share of the tile's sides, or from 1 on pixels. Raises FinishError for an
-    overlap as large as a tile, and for a tile that does not exist.
+    `overlap` is a share of the tile's sides, or from 1 on pixels. Raises FinishError for one that
+    is as large as a tile.
     """
     width, height = fitting(window, size, multiple)
     columns, rows = (
         starts(length, side, _overlap(side, overlap) if length > side else 0)
         for length, side in zip(size, (width, height), strict=True)
     )
-    count = len(columns) * len(rows)
-    if beyond := [number for number in chosen if number > count]:
+    return [
+        Tile(
+            number,
+            Box(columns[column], rows[row], columns[column] + width, rows[row] + height),
+            Box(
+                _shared(columns, column - 1, width),
+                _shared(rows, row - 1, height),
+                _shared(columns, column, width),
+                _shared(rows, row, height),
+            ),
+        )
+        for number, (row, column) in enumerate(product(range(len(rows)), range(len(columns))), 1)
+    ]
+
+
+def chosen(everything: Sequence[Tile], numbers: Collection[int]) -> list[Tile]:
+    """The tiles of these numbers, or all where there are none. Raises FinishError for one that
+    does not exist."""
+    count = len(everything)
+    if beyond := [number for number in numbers if number > count]:
         there = "there is only tile 1" if count == 1 else f"there are tiles 1 to {count}"
         raise FinishError(f"there is no tile {beyond[0]}", there)
-    wanted = set(chosen) or set(range(1, count + 1))
-    found = []
-    for number, (row, column) in enumerate(product(range(len(rows)), range(len(columns))), 1):
-        if number not in wanted:
-            continue
-        x, y = columns[column], rows[row]
-        # Towards a neighbour that is painted later this one stays whole: that one fades over it.
-        fades = Box(
-            _shared(columns, column - 1, width),
-            _shared(rows, row - 1, height),
-            0 if number + 1 in wanted else _shared(columns, column, width),
-            0 if number + len(columns) in wanted else _shared(rows, row, height),
-        )
-        found.append(Tile(number, Box(x, y, x + width, y + height), fades))
-    return found
+    return [tile for tile in everything if not numbers or tile.number in numbers]
 
 
-def embiggened(image: Image.Image, chosen: Sequence[Tile], paint: Paint) -> Image.Image:
-    """The RGB picture with its tiles painted over. A tile's paint does not depend on others, so
-    that one painted alone is as it would be among all."""
-    canvas = image.copy()
-    for tile in chosen:
+def embiggened(
+    image: Image.Image, everything: Sequence[Tile], wanted: Sequence[Tile], paint: Paint
+) -> Image.Image:
+    """The RGB picture with some of all its tiles painted over; where others would be, it stays.
+
+    What is painted in a tile does not depend on other tiles, nor does how much of it counts.
+    """
+    before = np.asarray(image, np.float32)
+    weights = np.zeros(before.shape[:2], np.float32)
+    for tile in everything:
+        weights[_within(tile)] += _weight(tile, image.size)
+    made = before.copy()
+    for tile in wanted:
         painted = paint(seen(image, tile.box), None, tile.number - 1)
-        canvas.paste(painted, tile.box[:2], _faded(tile))
-    return canvas
+        place = _within(tile)
+        share = (_weight(tile, image.size) / weights[place])[..., None]
+        height, width = share.shape[:2]
+        made[place] += share * (np.asarray(painted, np.float32)[:height, :width] - before[place])
+    return Image.fromarray(np.rint(made).clip(0, 255).astype(np.uint8))
 
 
 def _overlap(side: int, overlap: float) -> int:
@@ -84,20 +98,25 @@ def _shared(begin: Sequence[int], first: int, length: int) -> int:
     """Pixels that a window shares with the next one; 0 where there are not both."""
     if not 0 <= first < len(begin) - 1:
         return 0
-    return begin[first] + length - begin[first + 1]
+    return max(0, begin[first] + length - begin[first + 1])
 
 
-def _faded(tile: Tile) -> Image.Image:
-    """How much of the tile counts, pixel by pixel: L, 255 is all."""
+def _within(tile: Tile) -> tuple[slice, slice]:
+    """Where the tile is among rows and columns; what a small picture lacks of it is cut off."""
+    return slice(tile.box.top, tile.box.bottom), slice(tile.box.left, tile.box.right)
+
+
+def _weight(tile: Tile, size: Size) -> Floats:
+    """How much the tile counts against its neighbours, for each of its pixels in the picture."""
     (width, height), fades = tile.box.size, tile.fades
-    across = _ramp(width, fades.left, fades.right)
-    down = _ramp(height, fades.top, fades.bottom)
-    return Image.fromarray(np.rint(np.outer(down, across) * 255).astype(np.uint8))
+    across, down = _ramp(width, fades.left, fades.right), _ramp(height, fades.top, fades.bottom)
+    inside = down[: size[1] - tile.box.top], across[: size[0] - tile.box.left]
+    return np.outer(*inside).astype(np.float32)
 
 
-def _ramp(length: int, before: int, after: int) -> NDArray[np.float64]:
-    """1, but rising to it from 0 over the first pixels, and falling over the last."""
-    ramp = np.ones(length)
+def _ramp(length: int, before: int, after: int) -> Floats:
+    """1, but rising to it from near 0 over the first pixels, and falling over the last."""
+    ramp = np.ones(length, np.float32)
     ramp[:before] = np.arange(1, before + 1) / (before + 1)
     ramp[length - after :] *= np.arange(after, 0, -1) / (after + 1)
     return ramp

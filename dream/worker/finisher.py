@@ -69,7 +69,7 @@ class Finisher:
         return replace(picture, image=made, facts={**picture.facts, **hand.facts})
 
     def _embiggen(self, picture: Picture, tell: Tell) -> Picture:
-        from dream.finish.embiggen import embiggened, tiles
+        from dream.finish.embiggen import chosen, embiggened, tiles
 
         recipe = picture.recipe
         assert recipe.embiggen is not None
@@ -80,11 +80,11 @@ class Finisher:
             tile = large.recipe.upscale_tile  # a smaller one, where memory was short
             picture = replace(large, recipe=replace(recipe, upscale_tile=tile))
         window, multiple = self._window(recipe)
-        wanted = recipe.embiggen_tiles or ()
-        chosen = tiles(picture.image.size, window, overlap, wanted, multiple)
+        everything = tiles(picture.image.size, window, overlap, multiple)
+        wanted = chosen(everything, recipe.embiggen_tiles or ())
         gentle = replace(picture.recipe, strength=recipe.embiggen_strength)
-        hand = _Hand(self._painter, gentle, EMBIGGEN, len(chosen), tell)
-        made = embiggened(picture.image, chosen, hand.paint)
+        hand = _Hand(self._painter, gentle, EMBIGGEN, len(wanted), tell)
+        made = embiggened(picture.image, everything, wanted, hand.paint)
         return replace(picture, image=made, facts={**picture.facts, **hand.facts})
 
     def _upscale(self, picture: Picture, tell: Tell) -> Picture:
