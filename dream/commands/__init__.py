@@ -12,7 +12,7 @@ from dream.commands.explain import explain, topics
 from dream.commands.files import fetch, fix, replay, verify
 from dream.commands.masks import mask
 from dream.commands.models import (
-    FILES,
+    DELETE_OPTIONS,
     ask_about_deletion,
     del_model,
     models,
@@ -137,7 +137,7 @@ COMMANDS = (
         "take a model out of models.toml; with --files, delete it from its models folder",
         del_model,
         "model",
-        options={FILES: None},
+        options=DELETE_OPTIONS,
         asks=ask_about_deletion,
         waits=True,
     ),

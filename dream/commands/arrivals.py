@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from queue import SimpleQueue
 from threading import Event, Thread
@@ -22,7 +22,7 @@ from dream.commands.base import Context, file_named
 from dream.commands.models import bytes_on_disk, kind_of, size_of
 from dream.errors import BadLine, DreamError, ModelError
 from dream.events import Events, Note, Step
-from dream.flags import Kind, text
+from dream.flags import SWITCH, Kind, text
 from dream.line import words
 from dream.line.words import spell
 
@@ -33,15 +33,14 @@ if TYPE_CHECKING:
 # What goes on a network comes with the first download, not with the prompt.
 
 NAME, DESCRIPTION, EMA, ALL = "--name", "--description", "--ema", "--all"
-IMPORT_OPTIONS: Mapping[str, Kind[Any] | None] = MappingProxyType(
+IMPORT_OPTIONS: Mapping[str, Kind[Any]] = MappingProxyType(
     {
         NAME: text("NAME", "what it is called here"),
-        DESCRIPTION: text("WORDS", "a few words"),
-        EMA: None,
-        ALL: None,
+        DESCRIPTION: text("WORDS", "a few words for !models"),
+        EMA: replace(SWITCH, means="the running averages of its training paint, not the weights"),
+        ALL: replace(SWITCH, means="all that a folder holds, without a question"),
     }
 )
-"""What may follow !import_model; those without a kind take no value."""
 _OFTEN = 0.1
 """Seconds between two words about a download."""
 
@@ -219,7 +218,7 @@ def parsed(argument: str) -> Wanted:
             places.append(word.text)
         elif name not in IMPORT_OPTIONS:
             raise BadLine(f"!import_model has no {word.text}", 0, " ".join(IMPORT_OPTIONS))
-        elif IMPORT_OPTIONS[name] is None:
+        elif not IMPORT_OPTIONS[name].takes[1]:
             flags.add(name)
         else:
             said[name] = value if equals else next((w.text for w in rest), "")

@@ -96,8 +96,8 @@ class Command:
     completes: str = ""
     """What its first word is: "file", "picture", "topic" (a switch or a command), "setting" (a
     switch's name, then its value), or nothing."""
-    options: Mapping[str, Kind[Any] | None] = field(default_factory=dict)
-    """Switches of its own, and the kind of value each takes, if any."""
+    options: Mapping[str, Kind[Any]] = field(default_factory=dict)
+    """Switches of its own, and the kind of value each takes; `means` explains it."""
     asks: Callable[[Context, str], Asking] | None = None
     """Asks for what is missing in the words after its name. Only where somebody can answer."""
     waits: bool = False

@@ -80,6 +80,8 @@ def command_table(commands: Sequence[Command]) -> str:
 def _about_command(command: Command) -> Iterator[Line]:
     yield f"{command.name} {command.usage}".rstrip()
     yield f"  {command.help}"
+    for option, kind in command.options.items():
+        yield (f"  {option} {kind.metavar}".rstrip(), kind.means)
 
 
 def _about_switch(flag: Flag, context: Context) -> Iterator[Line]:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Mapping
 from contextlib import closing, suppress
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
+from typing import Any
 
 from dream.catalogue import Shelf
 from dream.catalogue.cards import ModelCard
@@ -14,6 +17,7 @@ from dream.catalogue.places import shipped_models, writable_dir
 from dream.commands.base import Asking, Context, Line, Page, Question
 from dream.errors import BadLine, DreamError, ModelError
 from dream.events import Events, Loading, Note, Refused
+from dream.flags import SWITCH, Kind
 from dream.line import words
 from dream.line.words import spell, spell_apart
 from dream.request import NO_VAE
@@ -23,7 +27,9 @@ NOTHING = NO_VAE
 """What takes a value away."""
 
 FILES = "--files"
-"""Says to !del_model that the files go too."""
+DELETE_OPTIONS: Mapping[str, Kind[Any]] = MappingProxyType(
+    {FILES: replace(SWITCH, means="delete its files too, which must lie in a models folder")}
+)
 
 
 def models(context: Context, argument: str) -> Events[None]:

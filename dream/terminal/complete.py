@@ -138,13 +138,14 @@ def _options(command: Command, argument: str, values: Values) -> Iterator[Comple
         spelled = last[:2] + last[2:].replace("-", "_")
         for option, kind in command.options.items():
             if option.startswith(spelled):
-                yield Completion(option, -len(last), f"{option} {kind.metavar if kind else ''}")
+                shown = f"{option} {kind.metavar}".rstrip()
+                yield Completion(option, -len(last), shown, kind.means)
         return
-    kind = command.options.get(name) if equals else command.options.get(former)
+    asked = command.options.get(name if equals else former)
     typed = value if equals else last
-    if kind is not None:
-        known = [(choice, "") for choice in kind.choices if choice.startswith(typed)]
-        for text, meta in known or values(kind.completes, typed):
+    if asked is not None and asked.takes[1]:
+        known = [(choice, "") for choice in asked.choices if choice.startswith(typed)]
+        for text, meta in known or values(asked.completes, typed):
             yield Completion(text, -len(typed), display_meta=meta)
 
 

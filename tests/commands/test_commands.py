@@ -97,7 +97,9 @@ def test_help_knows_every_name(studio: Studio) -> None:
             assert flag.help in page(studio, f"!help {name}")
             assert flag.help in page(studio, f"!help {name.replace('_', '-')}")
     for command in COMMANDS:
-        assert command.help in page(studio, f"!help {command.name}")
+        about = page(studio, f"!help {command.name}")
+        assert command.help in about
+        assert all(name in about and kind.means in about for name, kind in command.options.items())
 
 
 def test_help_about_nothing_names_the_nearest(studio: Studio) -> None:
