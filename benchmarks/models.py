@@ -74,9 +74,7 @@ before = status("VmRSS"); painter.load(sys.argv[2], print); print(status("VmHWM"
 """
 
 
-def load(
-    shelf: Shelf, model: str, plainly: Callable[[], Any], name: str, rounds: int
-) -> Comparison:
+def load(shelf: Shelf, model: str, plainly: Callable[[], Any], rounds: int) -> Comparison:
     """From the disk (its page cache) to the end of the first step, by the house, over diffusers."""
     painter = open_painter(shelf.model)
 

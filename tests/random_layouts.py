@@ -8,7 +8,19 @@ from typing import Any
 WIDE = 32
 """Of a text encoder."""
 
-LAYOUTS = ("sd1", "sd2-v", "sdxl", "refiner", "sd1-inpainting", "sd2-depth")
+LAYOUTS = (
+    "sd1",
+    "sd1-inpainting",
+    "sd2-512-base",
+    "sd2-v",
+    "sd2-depth",
+    "sdxl",
+    "sdxl-inpainting",
+    "refiner",
+)
+
+XL = ("sdxl", "refiner")
+"""How the names of those begin that are built as Stable Diffusion XL is."""
 
 
 def make_layout(layout: str, seed: int = 0) -> Any:
@@ -26,11 +38,11 @@ def make_layout(layout: str, seed: int = 0) -> Any:
 
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        unet, vae = _unet(layout), _vae(0.13025 if layout in ("sdxl", "refiner") else 0.18215)
+        unet, vae = _unet(layout), _vae(0.13025 if layout.startswith(XL) else 0.18215)
         old, new = _text(False, layout), _text(True, layout)
     noise = {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear"}
     noise |= {"steps_offset": 1, "timestep_spacing": "leading"}
-    if layout in ("sdxl", "refiner"):
+    if layout.startswith(XL):
         kind = RefinerPipeline if layout == "refiner" else StableDiffusionXLPipeline
         return kind(
             vae=vae,
@@ -40,7 +52,7 @@ def make_layout(layout: str, seed: int = 0) -> Any:
             text_encoder_2=new,
             tokenizer_2=clip_tokenizer("!"),
             scheduler=EulerDiscreteScheduler(**noise),
-            force_zeros_for_empty_prompt=layout == "sdxl",
+            force_zeros_for_empty_prompt=layout.startswith("sdxl"),
         )
     return StableDiffusionPipeline(
         vae=vae,
@@ -122,9 +134,9 @@ def _unet(layout: str) -> Any:
 
     common: dict[str, Any] = {
         "sample_size": 8,
-        "in_channels": {"sd1-inpainting": 9, "sd2-depth": 5}.get(layout, 4),
+        "in_channels": 9 if "inpainting" in layout else 5 if "depth" in layout else 4,
         "layers_per_block": 1,
-        "cross_attention_dim": 2 * WIDE if layout == "sdxl" else WIDE,
+        "cross_attention_dim": 2 * WIDE if layout.startswith("sdxl") else WIDE,
     }
     if layout.startswith("sd1"):
         return UNet2DConditionModel(

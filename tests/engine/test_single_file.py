@@ -81,6 +81,7 @@ def test_each_layout_paints_as_its_folder_does(places: Path, layout: str) -> Non
 
 FROM_PICTURES = {
     "sd1-inpainting": {"_class_name": "StableDiffusionInpaintPipeline"},
+    "sdxl-inpainting": {"_class_name": "StableDiffusionXLInpaintPipeline"},
     "sd2-depth": {
         "_class_name": "StableDiffusionDepth2ImgPipeline",
         "depth_estimator": ["transformers", "DPTForDepthEstimation"],
