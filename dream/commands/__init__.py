@@ -31,7 +31,7 @@ COMMANDS = (
     ),
     Command(
         "!fix",
-        "FILE|-1 [-c…] [-D…] [-embiggen…] [-U…]",
+        "FILE|-1 [-c…] [-D…] [-embiggen…] [-U…] [--watermark…]",
         "a picture taken further, in this order; what was done is in its PNG and in the log",
         fix,
         "picture",
