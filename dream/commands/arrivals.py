@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from queue import SimpleQueue
-from threading import Event, Thread
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
@@ -19,15 +16,15 @@ from dream.catalogue.found import FILES, INDEX, find_models
 from dream.catalogue.invokeai import read_models_yaml
 from dream.catalogue.places import writable_dir
 from dream.commands.base import Context, file_named
+from dream.commands.download import fetched
 from dream.commands.models import bytes_on_disk, kind_of, size_of
 from dream.errors import BadLine, DreamError, ModelError
-from dream.events import Events, Note, Step
+from dream.events import Events, Note
 from dream.flags import SWITCH, Kind, text
 from dream.line import words
 from dream.line.words import spell
 
 if TYPE_CHECKING:
-    from dream.catalogue.fetch import OnProgress
     from dream.catalogue.hub import HubId
 
 # What goes on a network comes with the first download, not with the prompt.
@@ -41,8 +38,6 @@ IMPORT_OPTIONS: Mapping[str, Kind[Any]] = MappingProxyType(
         ALL: replace(SWITCH, means="all that a folder holds, without a question"),
     }
 )
-_OFTEN = 0.1
-"""Seconds between two words about a download."""
 
 
 def import_model(context: Context, argument: str) -> Events[None]:
@@ -107,7 +102,7 @@ def _from_address(url: str, shelf: Shelf) -> Events[Path]:
     # On the hub's pages a file's name leads to a page about it.
     address = url.replace("/blob/", "/resolve/", 1) if "//huggingface.co/" in url else url
     target = writable_dir(shelf.models_dirs) / name
-    yield from _fetched(lambda on_progress, _: fetch(address, target, on_progress=on_progress))
+    yield from fetched(lambda on_progress, _: fetch(address, target, on_progress=on_progress))
     return target
 
 
@@ -137,7 +132,7 @@ def _from_hub(what: str, name: str, shelf: Shelf) -> Events[Path]:
 
     wanted = _on_hub(what, shelf)
     folder = writable_dir(shelf.models_dirs) / (name or wanted.name)
-    yield from _fetched(lambda on_progress, say: download(wanted, folder, on_progress, say))
+    yield from fetched(lambda on_progress, say: download(wanted, folder, on_progress, say))
     return folder
 
 
@@ -147,40 +142,6 @@ def _allowed(shelf: Shelf, what: str) -> None:
             f"{what} is not on this machine, and --offline forbids to fetch it",
             "start dream without --offline and HF_HUB_OFFLINE",
         )
-
-
-class _Unwanted(Exception):
-    """Nobody waits for the download any more."""
-
-
-def _fetched(work: Callable[[OnProgress, Callable[[str], None]], None]) -> Events[None]:
-    """A download, in a thread; how far it is, as Steps, and what it says, as Notes. Ctrl-C or
-    closing ends it within a moment; what has arrived is kept. Raises what the work raises."""
-    told: SimpleQueue[Step | Note | BaseException | None] = SimpleQueue()
-    closed, last = Event(), [0.0]
-
-    def on_progress(arrived: int, of: int) -> None:
-        if closed.is_set():
-            raise _Unwanted
-        if (now := time.monotonic()) - last[0] > _OFTEN or arrived == of:
-            last[0] = now
-            told.put(Step(stage="fetch", step=arrived, steps=of, picture=1, pictures=1))
-
-    def run() -> None:
-        try:
-            work(on_progress, lambda text: told.put(Note(text=text)))
-            told.put(None)
-        except BaseException as error:
-            told.put(error)
-
-    Thread(target=run, name="fetch", daemon=True).start()
-    try:
-        while (happening := told.get()) is not None:
-            if isinstance(happening, BaseException):
-                raise happening
-            yield happening
-    finally:
-        closed.set()
 
 
 def import_models_yaml(context: Context, argument: str) -> Events[None]:
