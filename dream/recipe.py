@@ -65,6 +65,8 @@ class Recipe:
     seamless: bool = False
     seamless_axes: str | None = None
     """"x" or "y", where it is not both."""
+    init_color: str | None = None
+    """A path, of the picture whose colours it gets."""
     karras_max: int | None = None
     upscale: Upscale | None = None
     upscaler: str | None = None

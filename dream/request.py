@@ -273,6 +273,12 @@ class Request:
         section=_EFFECTS,
         help="along which axes it tiles",
     )
+    init_color: str | None = flag(
+        "--init_color",
+        kind=PICTURE,
+        section=_EFFECTS,
+        help="give the picture the colours of another, by their histograms",
+    )
     karras_max: int | None = flag(
         "--karras_max",
         kind=whole(0, 1000),
@@ -340,6 +346,14 @@ class Request:
         logged=False,
         section=_KEEPING,
         help="keep the picture from before all this too",
+    )
+    save_intermediates: int = flag(
+        "--save_intermediates",
+        kind=whole(0, 1000),
+        default=0,
+        logged=False,
+        section=_KEEPING,
+        help="after every so many steps keep the picture in the making too, in intermediates/",
     )
     keep_inputs: bool = flag(
         "--keep_inputs",

@@ -58,17 +58,20 @@ class FakeEngine:
     """Set when `interrupt` was called."""
     closed: bool = False
 
-    def render(self, recipe: Recipe) -> Happenings:
-        """A picture of the recipe's size, after its number of steps."""
+    def render(self, recipe: Recipe, every: int = 0) -> Happenings:
+        """A picture of the recipe's size, after its number of steps; it looks so from the first
+        step on."""
         self.rendered.append(recipe)
+        image = Image.new("RGB", (recipe.width, recipe.height), colour(recipe))
         if self.note:
             yield Note(text=self.note)
         try:
-            yield from self._steps("render", recipe.steps, self.fails(recipe))
+            for progress in self._steps("render", recipe.steps, self.fails(recipe)):
+                shown = isinstance(progress, Progress) and every and not progress.step % every
+                yield replace(progress, image=image) if shown else progress
         except (GeneratorExit, KeyboardInterrupt):
             self.given_up.append(recipe)
             raise
-        image = Image.new("RGB", (recipe.width, recipe.height), colour(recipe))
         facts = {"device": "fake", "precision": "float32", "threads": "1"}
         for name in INPUTS:
             if path := getattr(recipe, name):

@@ -113,6 +113,26 @@ def test_symmetric_pictures_are_symmetric(studio: Studio) -> None:
     assert apart(both, both[::-1]) == apart(both, both[:, ::-1]) == 0
 
 
+# ── colour ─────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_the_colours_become_another_pictures(
+    studio: Studio, circle: Pixels, tmp_path: Path
+) -> None:
+    reference = Image.radial_gradient("L").resize((90, 60))
+    sunset = Image.merge(
+        "RGB", (reference, reference.point(lambda v: v // 2), Image.new("L", (90, 60), 20))
+    )
+    sunset.save(tmp_path / "sunset.jpg")
+    event, *_ = make(studio, f"{SMALL} --init_color {tmp_path / 'sunset.jpg'} -o {tmp_path}")
+    wanted = np.asarray(sunset, np.float32).mean((0, 1))
+    before, after = circle.mean((0, 1)), pixels(event).mean((0, 1))
+    assert abs(after - wanted).max() < 12 < abs(before - wanted).max()
+    assert np.corrcoef(circle.mean(-1).flat, pixels(event).mean(-1).flat)[0, 1] > 0.5, "its forms"
+    verified = [event for event in studio.verify(tmp_path / LOG_NAME) if event.name == "verified"]
+    assert [event.same for event in verified if isinstance(event, Verified)] == [True]
+
+
 # ── edges ──────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -128,6 +148,17 @@ def test_a_seamless_picture_has_no_seam(studio: Studio, switch: str, fits: tuple
 def test_a_line_after_a_seamless_one_is_as_before(studio: Studio, circle: Pixels) -> None:
     assert apart(circle, painted(studio, f"{SMALL} --seamless")) > 0
     assert apart(circle, painted(studio, SMALL)) == 0
+
+
+# ── on the way ─────────────────────────────────────────────────────────────────────────────────
+
+
+def test_pictures_in_the_making_lead_to_the_picture(studio: Studio, tmp_path: Path) -> None:
+    (event,) = make(studio, f"{SMALL} --save_intermediates 1 -o {tmp_path}")
+    paths = sorted((tmp_path / "intermediates").iterdir())
+    assert [path.name for path in paths] == [f"000001.42.{step:04}.png" for step in (1, 2, 3)]
+    ways = [np.asarray(Image.open(path), np.float32) for path in paths]
+    assert apart(ways[2], pixels(event)) < apart(ways[0], pixels(event))
 
 
 # ── again ──────────────────────────────────────────────────────────────────────────────────────

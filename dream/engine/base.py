@@ -10,13 +10,16 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from dream.events import Loading, Note, Preview
 from dream.picture import Picture
 from dream.recipe import Recipe
 from dream.stages import Stage
 from dream.text_mask import TextMask
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,6 +47,8 @@ class Progress:
     """1 to steps."""
     steps: int
     preview: Preview | None = None
+    image: Image | None = None
+    """RGB, as it would be if it were finished now; where that was asked for, see `render`."""
 
 
 Happening = Progress | Note | Loading | Picture
@@ -66,8 +71,9 @@ class Engine(Protocol):
     """Turns recipes into pictures. Three methods are generators: closing one cancels the work
     within a step, and leaves the engine ready for the next."""
 
-    def render(self, recipe: Recipe) -> Happenings:
-        """The picture before any finishing. Raises ModelError, EngineError, OutOfMemory."""
+    def render(self, recipe: Recipe, every: int = 0) -> Happenings:
+        """The picture before any finishing; and after `every` steps, unless that is 0, Progress
+        with the picture in the making. Raises ModelError, EngineError, OutOfMemory."""
 
     def finish(self, picture: Picture, stage: Stage) -> Happenings:
         """The picture after one stage, which its recipe asks for. Raises FinishError, ModelError,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from PIL import Image
@@ -22,6 +23,15 @@ Seek = Callable[[Image.Image, TextMask], tuple[Image.Image, str]]
 def gather(recipe: Recipe, tell: Tell, seek: Seek) -> Given:
     """What the recipe names, opened and brought to its size. Raises InputError, and what `seek`
     raises."""
+    begun = _begun(recipe, tell, seek)
+    if recipe.init_color is None:
+        return begun
+    other = _open(recipe.init_color, tell)
+    facts = {**begun.facts, "init_color": other.sha256}
+    return replace(begun, colours=other.image, facts=facts)
+
+
+def _begun(recipe: Recipe, tell: Tell, seek: Seek) -> Given:
     if recipe.init_img is None:
         return Given()
     opened = _open(recipe.init_img, tell)

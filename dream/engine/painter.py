@@ -16,11 +16,13 @@ from dream.catalogue.helpers import Bring, bring_none
 from dream.engine import memory, noise, tiles
 from dream.engine.base import Machine, Tell
 from dream.engine.cache import Cache, weigh
+from dream.engine.colours import match_colours
 from dream.engine.convert import to_folder
 from dream.engine.depth import at_depth
 from dream.engine.device import choose
 from dream.engine.facts import facts
 from dream.engine.given import gather
+from dream.engine.intermediates import Intermediates
 from dream.engine.pipelines import Loaded, load
 from dream.engine.preview import Glances, Looks
 from dream.engine.quiet import quiet
@@ -74,9 +76,12 @@ class Painter:
         recipe: Recipe,
         tell: Tell,
         given: Given | None = None,
+        *,
+        every: int = 0,
     ) -> Picture:
-        """The picture before any finishing; each step is told on the way. It begins from the
-        files that the recipe names, unless what it begins from is given.
+        """The picture before any finishing; each step is told on the way, with the picture in the
+        making after `every` steps, unless that is 0. It begins from the files that the recipe
+        names, unless what it begins from is given.
 
         Raises InputError, ModelError, OutOfMemory, and whatever `tell` raises, within a step.
         """
@@ -90,18 +95,26 @@ class Painter:
                 seamless(loaded.pipe, recipe),
                 tiles.where_needed(loaded, recipe.width, recipe.height, tell) as added,
             ):
-                made = self._attempt(loaded, recipe, given, tell)
+                made = self._attempt(loaded, recipe, given, tell, every)
+            if given.colours is not None:
+                made = replace(made, image=match_colours(made.image, given.colours))
             added = added if vae is None else {**added, "vae": vae.digest}
             return replace(made, facts={**added, **made.facts})
 
-    def _attempt(self, loaded: Loaded, recipe: Recipe, given: Given, tell: Tell) -> Picture:
+    def _attempt(
+        self, loaded: Loaded, recipe: Recipe, given: Given, tell: Tell, every: int
+    ) -> Picture:
         """Paint; and where memory runs out once again, with less of it."""
         words = _words(loaded, recipe, tell)
-        made = memory.attempt(lambda: self._paint(loaded, recipe, given, words, tell))
+        if every and getattr(loaded.pipe, "vae", None) is None:
+            tell(Note(text=f"{recipe.model} has no VAE to see the picture in the making with"))
+            every = 0
+        paint = partial(self._paint, loaded, recipe, given, words, tell, every)
+        made = memory.attempt(paint)
         if made is None:
             tell(Note(text="memory ran out; once again, with attention and VAE in slices"))
             with memory.thrifty(loaded.pipe):
-                made = memory.attempt(lambda: self._paint(loaded, recipe, given, words, tell))
+                made = memory.attempt(paint)
             if made is None:
                 raise OutOfMemory(
                     f"no memory for {recipe.width}x{recipe.height} pixels, not even in slices",
@@ -183,33 +196,46 @@ class Painter:
         return loaded
 
     def _paint(
-        self, loaded: Loaded, recipe: Recipe, given: Given, words: Words, tell: Tell
+        self,
+        loaded: Loaded,
+        recipe: Recipe,
+        given: Given,
+        words: Words,
+        tell: Tell,
+        every: int,
     ) -> Picture:
         """In one walk, or in two: see `tasks.hires`."""
         two = hires.walks(recipe, loaded.card) if given.image is None else None
         if two is None:
-            return self._walk(loaded, recipe, given, words, tell)
+            return self._walk(loaded, recipe, given, words, tell, every)
         small, large = two
         first, second = hires.as_one(tell, (small.steps, steps_of(large)))
-        begun = self._walk(loaded, small, given, words, first)
+        begun = self._walk(loaded, small, given, words, first, every)
         image = fitted(begun.image, recipe.width, recipe.height)
-        made = self._walk(loaded, large, Given(image=image), words, second)
+        made = self._walk(loaded, large, Given(image=image), words, second, every)
         return replace(made, recipe=recipe)
 
     def _walk(
-        self, loaded: Loaded, recipe: Recipe, given: Given, words: Words, tell: Tell
+        self,
+        loaded: Loaded,
+        recipe: Recipe,
+        given: Given,
+        words: Words,
+        tell: Tell,
+        every: int,
     ) -> Picture:
         source = noise.generator(recipe.seed)
         job = task_for(recipe, given).job(loaded, recipe, given, source)
         glances = self._glances(loaded, recipe, tell)
         symmetry = Symmetry.of(recipe)
+        shown = Intermediates(every, recipe.width, recipe.height) if every else None
         asked = {
             **words,
             **job.arguments,
             "guidance_scale": recipe.cfg_scale,
             "generator": source,
             "callback_on_step_end": Steps(
-                job.steps, loaded.placement.dtype, tell, glances, symmetry
+                job.steps, loaded.placement.dtype, tell, glances, symmetry, shown
             ),
         }
         pipe, takes = job.pipe, signature(job.pipe.__call__).parameters

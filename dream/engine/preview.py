@@ -50,16 +50,17 @@ class Glances:
         began = self._clock()
         estimate = clean_estimate(pipe.scheduler)
         # Flow matching has no table of samplers, and no estimate: its latents clear up by and by.
-        preview = self._look(self._unpacked(pipe, latents) if estimate is None else estimate)
+        preview = self._look(unpacked(pipe, latents, *self._size) if estimate is None else estimate)
         self._next = began + max(EVERY, (self._clock() - began) / SHARE)
         return preview
 
-    def _unpacked(self, pipe: Any, latents: torch.Tensor) -> torch.Tensor:
-        """(1, C, h, w), of Flux's (1, h * w / 4, 4 * C)."""
-        if latents.ndim != 3:
-            return latents
-        unpacked: torch.Tensor = pipe._unpack_latents(latents, *self._size, pipe.vae_scale_factor)
-        return unpacked
+
+def unpacked(pipe: Any, latents: torch.Tensor, height: int, width: int) -> torch.Tensor:
+    """(1, C, h, w), of Flux's (1, h * w / 4, 4 * C) too; height and width in pixels."""
+    if latents.ndim != 3:
+        return latents
+    plain: torch.Tensor = pipe._unpack_latents(latents, height, width, pipe.vae_scale_factor)
+    return plain
 
 
 class Looks:

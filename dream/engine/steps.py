@@ -8,6 +8,7 @@ from typing import Any
 import torch
 
 from dream.engine.base import Progress, Tell
+from dream.engine.intermediates import Intermediates
 from dream.engine.preview import Glances
 from dream.engine.symmetry import Symmetry
 
@@ -22,12 +23,14 @@ class Steps:
         tell: Tell,
         glances: Glances | None = None,
         symmetry: Symmetry = Symmetry(),  # noqa: B008 - frozen
+        intermediates: Intermediates | None = None,
     ) -> None:
         """`steps` are those that will be walked; `dtype` is what the VAE decodes from."""
         self._glances = glances
         self._dtype = dtype
         self._steps = steps
         self._symmetry = symmetry
+        self._intermediates = intermediates
         self._tell = tell
         self._told = 0
 
@@ -43,5 +46,7 @@ class Steps:
             self._told = step
             latents = self._symmetry.after_step(latents, step, self._steps)
             preview = None if self._glances is None else self._glances.after_step(pipe, latents)
-            self._tell(Progress("render", step, self._steps, preview))
+            shown = self._intermediates
+            image = shown.after_step(pipe, latents, step, self._steps) if shown else None
+            self._tell(Progress("render", step, self._steps, preview, image))
         return {"latents": latents.to(self._dtype) if index + 1 == calls else latents}

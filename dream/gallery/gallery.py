@@ -17,12 +17,16 @@ from dream.gallery.copies import INPUTS_FOLDER, keep_copy
 from dream.gallery.disk import explained, give_name, held, sweep, why
 from dream.gallery.log import LOG_NAME, appending, grid_line, log_line, one_line, shown
 from dream.gallery.naming import safe_name
-from dream.gallery.png import grid_chunks, picture_chunks, write_png
+from dream.gallery.png import grid_chunks, intermediate_chunks, picture_chunks, write_png
 from dream.gallery.recovery import log_the_unlogged
 from dream.picture import Picture
 
 if TYPE_CHECKING:
     from PIL.Image import Image
+
+
+INTERMEDIATES_FOLDER = "intermediates"
+"""Beside the log."""
 
 
 @dataclass(frozen=True)
@@ -109,6 +113,18 @@ class Gallery:
         )
         return Entry(path, line, hashlib.sha256(sheet.tobytes()).hexdigest(), logged)
 
+    def keep_intermediate(
+        self, image: Image, *, claim: Claim, seed: int, step: int, line: str, compression: int = 6
+    ) -> Path:
+        """Writes a picture in the making, `intermediates/000042.1234567.0005.png`, durably and
+        never over anything. It has no line in the log. Returns its path."""
+        folder = self.outdir / INTERMEDIATES_FOLDER
+        name = f"{claim.prefix}.{seed}.{step:04}.png"
+        chunks = intermediate_chunks(one_line(line), step)
+        with explained(folder), self._written(image, chunks, compression) as temporary:
+            folder.mkdir(exist_ok=True)
+            return give_name(temporary, folder, name)
+
     def keep_input(self, path: Path) -> Path:
         """A durable copy, in `inputs/`, of a file that pictures begin from, named by what is in
         it: the same file is kept once. Raises GalleryError when it cannot be written."""
@@ -137,14 +153,19 @@ class Gallery:
         line_at: Callable[[str], str],
     ) -> tuple[Path, str]:
         """The file's path and its log line, which `line_at` makes from the shown path."""
-        with explained(self.outdir):
-            self.outdir.mkdir(parents=True, exist_ok=True)
-            temporary = self.outdir / f".dream-{secrets.token_hex(8)}.tmp"
-            with held(temporary) as file:
-                with os.fdopen(file, "wb", closefd=False) as out:
-                    write_png(out, image, chunks, compression)
-                os.fsync(file)
-                return self._publish(temporary, name, line_at)
+        with explained(self.outdir), self._written(image, chunks, compression) as temporary:
+            return self._publish(temporary, name, line_at)
+
+    @contextmanager
+    def _written(self, image: Image, chunks: Mapping[str, str], compression: int) -> Iterator[Path]:
+        """A finished PNG without a name yet; it is gone behind the block. Raises OSError."""
+        self.outdir.mkdir(parents=True, exist_ok=True)
+        temporary = self.outdir / f".dream-{secrets.token_hex(8)}.tmp"
+        with held(temporary) as file:
+            with os.fdopen(file, "wb", closefd=False) as out:
+                write_png(out, image, chunks, compression)
+            os.fsync(file)
+            yield temporary
 
     def _publish(
         self, temporary: Path, name: str, line_at: Callable[[str], str]

@@ -58,6 +58,11 @@ def grid_chunks(line: str) -> dict[str, str]:
     return {"dream": json.dumps({"grid": line})}
 
 
+def intermediate_chunks(line: str, step: int) -> dict[str, str]:
+    """The text chunk of a picture in the making: after which step, and what it was to become."""
+    return {"dream": json.dumps({"intermediate": line, "step": step})}
+
+
 def write_png(file: IO[bytes], image: Image, chunks: Mapping[str, str], compression: int) -> None:
     """Writes a PNG; texts beyond Latin-1 become iTXt. `compression` is 0 to 9."""
     from PIL.PngImagePlugin import PngInfo  # Pillow comes with the first picture, not the prompt

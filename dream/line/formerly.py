@@ -53,7 +53,6 @@ class Former:
         "-cf", "--codeformer_fidelity", kind=_SHARE, help="CodeFormer's fidelity"
     )
     # From a picture.
-    init_color: str = flag("--init_color", kind=_FILE, help="colours of another picture")
     # Beyond the frame.
     force_outpaint: bool = flag("--force_outpaint", kind=SWITCH, default=False, help="outpainting")
     seam_size: int = flag("--seam_size", kind=whole(0, 9999), help="outpainting's seam")
@@ -62,9 +61,6 @@ class Former:
     seam_steps: int = flag("--seam_steps", kind=whole(0, 9999), help="outpainting's seam")
     tile_size: int = flag("--tile_size", kind=whole(1, 9999), help="outpainting's tiles")
     # Variations and effects.
-    save_intermediates: int = flag(
-        "--save_intermediates", kind=whole(0, 9999), default=0, help="pictures of the steps between"
-    )
 
 
 FORMER_FLAGS = flags_of(Former)

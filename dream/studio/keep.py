@@ -10,6 +10,7 @@ from math import prod
 from pathlib import Path
 from typing import Any
 
+from dream.engine.base import Progress
 from dream.errors import DreamError
 from dream.events import Events, Failed, Grid, Note, Saved
 from dream.gallery import Claim, Gallery, file_name, prompt_folder
@@ -57,6 +58,7 @@ class Album:
     request: Request
     notes: tuple[str, ...] = ()
     paths: list[Path] = field(default_factory=list)
+    intermediates: list[Path] = field(default_factory=list)
     by_recipe: dict[Recipe, Path] = field(default_factory=dict)
     stems: dict[str, str] = field(default_factory=dict)
     """What files were called of which the recipes name copies."""
@@ -106,6 +108,30 @@ class Album:
         saved = Saved(path=entry.path, line=line, sha256=entry.sha256, request=said)
         yield saved
         return saved
+
+    @property
+    def every(self) -> int:
+        """After so many steps the picture in the making is kept; 0 is never."""
+        return self.request.save_intermediates
+
+    def keep_intermediate(self, recipe: Recipe, progress: Progress) -> Events[None]:
+        """Write a picture in the making. Where that fails it is said, and the picture goes on."""
+        assert progress.image is not None
+        try:
+            path = self.gallery.keep_intermediate(
+                progress.image,
+                claim=self.claim,
+                seed=recipe.label,
+                step=progress.step,
+                line=write(recipe.as_request()),
+                compression=self.request.png_compression,
+            )
+        except DreamError as error:
+            yield Note(text=f"the picture after step {progress.step} is not kept: {error}")
+            return
+        if not self.intermediates:
+            yield Note(text=f"pictures in the making are kept in {path.parent.as_posix()}")
+        self.intermediates.append(path)
 
     def grid(self, line: str) -> Events[None]:
         """Write the sheet of all pictures kept so far, if there is any."""

@@ -101,7 +101,7 @@ def settle_sweep(
 
 def _effects(request: Request) -> dict[str, Any]:
     """Nothing is open in them; what can be said in two ways becomes one of them."""
-    as_said = ("with_variations", "perlin", "threshold", "karras_max")
+    as_said = ("with_variations", "perlin", "threshold", "init_color", "karras_max")
     symmetry = ("h_symmetry_time_pct", "v_symmetry_time_pct")
     said = {name: getattr(request, name) for name in (*as_said, *symmetry)}
     axes = request.seamless_axes

@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -140,8 +141,7 @@ class Studio:
         """Make the pictures of one line, keep them, and say what happens on the way.
 
         `number` is the line's in its file, from 1, and `turn` of `turns` its place among those
-        that are made. The generator's result is True when the line
-        was cancelled, so that a caller with more lines can stop.
+        that are made. The result is True when it was cancelled, and other lines should be too.
         """
         settled = yield from self._settled(asked, number)
         if settled is None:
@@ -207,12 +207,16 @@ class Studio:
         except DreamError as error:
             yield Refused(error=error)
 
-    def render(self, recipe: Recipe, picture: int = 1, pictures: int = 1) -> Events[Picture]:
-        """One picture, unfinished and unkept. Raises what the engine raises, and InputError for
-        a file that is to be taken further."""
+    def render(
+        self, recipe: Recipe, picture: int = 1, pictures: int = 1, album: Album | None = None
+    ) -> Events[Picture]:
+        """One picture, unfinished and unkept; an album may want it in the making. Raises what the
+        engine raises, and InputError for a file that is to be taken further."""
         if recipe.fix is not None:
             return (yield from opened(recipe))
-        return (yield from told(self.engine.render(recipe), picture, pictures))
+        happenings = self.engine.render(recipe, album.every if album else 0)
+        keep = partial(album.keep_intermediate, recipe) if album else None
+        return (yield from told(happenings, picture, pictures, keep))
 
     def finish(
         self, made: Picture, stage: Stage, picture: int = 1, pictures: int = 1
@@ -251,7 +255,7 @@ class Studio:
         the next picture goes on."""
         began = time.monotonic()
         try:
-            raw = yield from self.render(recipe, picture, pictures)
+            raw = yield from self.render(recipe, picture, pictures, album)
             if recipe.fix is None:
                 self.past.append(recipe.seed)
             made = yield from finished(

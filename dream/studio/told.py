@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import closing
 
 from dream.engine.base import Happenings, Progress
@@ -10,8 +11,14 @@ from dream.events import Events, Step
 from dream.picture import Picture
 
 
-def told(happenings: Happenings, picture: int, pictures: int) -> Events[Picture]:
-    """The engine's happenings as events; its picture as the result."""
+def told(
+    happenings: Happenings,
+    picture: int,
+    pictures: int,
+    keep: Callable[[Progress], Events[None]] | None = None,
+) -> Events[Picture]:
+    """The engine's happenings as events; its picture as the result. `keep` keeps the picture in
+    the making, where there is one."""
     made: Picture | None = None
     # Closing the generator is what cancels the engine's work, so close it on every way out.
     with closing(happenings):
@@ -20,6 +27,8 @@ def told(happenings: Happenings, picture: int, pictures: int) -> Events[Picture]
                 case Picture():
                     made = happening
                 case Progress(stage, step, steps, preview):
+                    if keep is not None and happening.image is not None:
+                        yield from keep(happening)
                     yield Step(
                         stage=stage,
                         step=step,

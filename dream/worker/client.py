@@ -27,6 +27,7 @@ from dream.worker.wire import (
     Finish,
     Load,
     Open,
+    Render,
     Seek,
     Task,
     Told,
@@ -44,7 +45,7 @@ small machine take half of that."""
 
 _Doing = Generator[Progress | Note | Loading, None, Picture | None]
 _DOING = {
-    Recipe: "rendering",
+    Render: "rendering",
     Finish: "finishing",
     Load: "loading",
     Convert: "converting",
@@ -81,9 +82,9 @@ class WorkerEngine:
         self._cancelled_at = 0.0
         self._worker: Process | None = None
 
-    def render(self, recipe: Recipe) -> Happenings:
+    def render(self, recipe: Recipe, every: int = 0) -> Happenings:
         """See `dream.engine.base.Engine`. Raises SetupError and WorkerDied too."""
-        return self._pictures(recipe)
+        return self._pictures(Render(recipe, every))
 
     def finish(self, picture: Picture, stage: Stage) -> Happenings:
         """See `dream.engine.base.Engine`. Raises SetupError and WorkerDied too."""
@@ -126,7 +127,7 @@ class WorkerEngine:
         self._closed = True
         self._bury()
 
-    def _pictures(self, task: Recipe | Finish) -> Happenings:
+    def _pictures(self, task: Render | Finish) -> Happenings:
         """A task that makes a picture."""
         made = yield from self._do(task)
         assert made is not None

@@ -19,7 +19,6 @@ from queue import SimpleQueue
 from dream.engine.base import Progress, Stopped, Tell
 from dream.events import Loading, Note
 from dream.picture import Picture
-from dream.recipe import Recipe
 from dream.worker.crash import as_dream_error
 from dream.worker.wire import (
     Answer,
@@ -36,6 +35,7 @@ from dream.worker.wire import (
     Open,
     Order,
     Ready,
+    Render,
     Seek,
     Told,
     Warm,
@@ -119,7 +119,7 @@ class Host:
         except Exception as error:
             self._answer(Failed(order.job, as_dream_error(error)))
 
-    def _make(self, workshop: Workshop, task: Recipe | Finish, tell: Tell) -> Picture:
+    def _make(self, workshop: Workshop, task: Render | Finish, tell: Tell) -> Picture:
         if wanted := model_of(task):
             self._load(workshop, Load(wanted), tell)
         try:

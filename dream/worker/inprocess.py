@@ -19,7 +19,7 @@ from dream.recipe import Recipe
 from dream.stages import Stage
 from dream.text_mask import TextMask
 from dream.worker.process import resident
-from dream.worker.wire import Finish, Seek
+from dream.worker.wire import Finish, Render, Seek
 from dream.worker.workshop import Workshop
 
 
@@ -34,9 +34,9 @@ class InProcessEngine:
         """Imports torch. Raises SetupError and BadSetting."""
         self._workshop = Workshop(shelf, machine)
 
-    def render(self, recipe: Recipe) -> Happenings:
+    def render(self, recipe: Recipe, every: int = 0) -> Happenings:
         """See `dream.engine.base.Engine`."""
-        yield (yield from _stream(lambda tell: self._workshop.do(recipe, tell)))
+        yield (yield from _stream(lambda tell: self._workshop.do(Render(recipe, every), tell)))
 
     def finish(self, picture: Picture, stage: Stage) -> Happenings:
         """See `dream.engine.base.Engine`."""

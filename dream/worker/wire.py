@@ -38,6 +38,14 @@ class Warm:
 
 
 @dataclass(frozen=True)
+class Render:
+    """A task: the recipe's picture, shown after every so many steps; 0 is never."""
+
+    recipe: Recipe
+    every: int = 0
+
+
+@dataclass(frozen=True)
 class Finish:
     """A task: one stage of what the picture's recipe asks for."""
 
@@ -71,13 +79,15 @@ class Seek:
     heat: Path
 
 
-Task = Recipe | Finish | Load | Convert | Seek
+Task = Render | Finish | Load | Convert | Seek
 
 
 def model_of(task: Task) -> str | None:
     """The model that a task wants in memory."""
     match task:
-        case Recipe(model=model) | Load(model=model):
+        case Render(recipe):
+            return recipe.model
+        case Load(model):
             return model
         case Finish(picture, stage) if stage.paints:
             return picture.recipe.model

@@ -15,9 +15,8 @@ from dream.errors import GalleryError
 from dream.events import Note
 from dream.inputs import inverted, open_picture
 from dream.picture import Picture
-from dream.recipe import Recipe
 from dream.worker.finisher import Finisher
-from dream.worker.wire import Finish, Seek
+from dream.worker.wire import Finish, Render, Seek
 
 
 class Workshop:
@@ -69,13 +68,13 @@ class Workshop:
         """The names of the models in memory, the one used last at the end."""
         return self._painter.loaded()
 
-    def do(self, task: Recipe | Finish, tell: Tell) -> Picture:
+    def do(self, task: Render | Finish, tell: Tell) -> Picture:
         """A recipe rendered, or one stage of a picture's recipe done.
 
         Raises DreamErrors, and what `tell` raises.
         """
-        if isinstance(task, Recipe):
-            return self._painter.paint(task, tell)
+        if isinstance(task, Render):
+            return self._painter.paint(task.recipe, tell, every=task.every)
         return self._finisher.finish(task.picture, task.stage, tell)
 
     def close(self) -> None:

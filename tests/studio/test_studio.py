@@ -276,7 +276,7 @@ def test_verify_names_the_recorded_circumstances(tmp_path: Path) -> None:
     log = tmp_path / "outputs" / LOG_NAME
 
     class Elsewhere(FakeEngine):
-        def render(self, recipe):  # type: ignore[no-untyped-def]
+        def render(self, recipe, every=0):  # type: ignore[no-untyped-def]
             for happening in super().render(recipe):
                 if hasattr(happening, "facts"):
                     inverted = happening.image.point(lambda value: 255 - value)
@@ -299,7 +299,7 @@ def test_a_line_without_a_record_cannot_be_compared(tmp_path: Path) -> None:
 
 def test_an_engine_without_a_picture_is_a_bug_we_name(tmp_path: Path) -> None:
     class Empty(FakeEngine):
-        def render(self, recipe):  # type: ignore[no-untyped-def]
+        def render(self, recipe, every=0):  # type: ignore[no-untyped-def]
             yield from ()
 
     (event,) = [e for e in fake_studio(tmp_path, Empty()).make("x") if isinstance(e, Failed)]

@@ -17,10 +17,10 @@ from tests.fakes import FakeEngine, colour, fake_studio
 class LookingEngine(FakeEngine):
     """Each of its steps comes with a look."""
 
-    def render(self, recipe: Recipe) -> Happenings:
+    def render(self, recipe: Recipe, every: int = 0) -> Happenings:
         """As the other's, with the picture's colour in every preview."""
         look = Preview(8, 8, bytes(colour(recipe)) * 64)
-        for happening in super().render(recipe):
+        for happening in super().render(recipe, every):
             if isinstance(happening, Progress):
                 yield replace(happening, preview=look)
             else:

@@ -13,8 +13,7 @@ from PIL import Image
 from dream.engine.base import Progress
 from dream.errors import SetupError
 from dream.picture import Picture
-from dream.recipe import Recipe
-from dream.worker.wire import Begun, Broken, Cancel, Do, Done, Left, Open, Told
+from dream.worker.wire import Begun, Broken, Cancel, Do, Done, Left, Open, Render, Told
 
 START = "import sys; sys.path.append(sys.argv[2]); from tests.worker.fake_host import main; main()"
 """In place of `dream.worker.process.START`."""
@@ -30,7 +29,7 @@ def main() -> None:
         return
     while True:
         match connection.recv():
-            case Do(job, Recipe() as recipe):
+            case Do(job, Render(recipe)):
                 connection.send(Begun(job))
                 connection.send(Told(job, Progress("render", 1, 2)))
                 _behave(recipe.prompt)

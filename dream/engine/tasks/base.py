@@ -24,6 +24,8 @@ class Given:
     """L, of the same size: 255 is painted, 0 is kept."""
     depth: torch.Tensor | None = None
     """(1, 1, h, w), for models that paint by it: the greater, the nearer; None is all the same."""
+    colours: Image.Image | None = None
+    """Another picture, whose colours the finished one is to have."""
     facts: Mapping[str, str] = field(default_factory=dict)
     """SHA-256 of the files they come from, by the recipe's field."""
 

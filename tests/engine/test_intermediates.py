@@ -1,0 +1,44 @@
+"""Pictures in the making, decoded by the VAE."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from dream.engine.base import Progress
+from dream.engine.painter import Painter
+from dream.picture import Picture
+from tests.recipes import recipe
+
+
+def painted(
+    painter: Painter, every: int, **changes: object
+) -> tuple[Picture, dict[int, Image.Image]]:
+    told: list[object] = []
+    picture = painter.paint(recipe(**changes), told.append, every=every)
+    steps = [happening for happening in told if isinstance(happening, Progress)]
+    return picture, {step.step: step.image for step in steps if step.image is not None}
+
+
+@pytest.mark.parametrize("sampler", ["ddim", "k_heun", "plms", "k_dpm_2_a"])
+def test_every_second_step_is_shown_and_changes_nothing(painter: Painter, sampler: str) -> None:
+    plain, none = painted(painter, 0, sampler=sampler, steps=7)
+    shown, images = painted(painter, 2, sampler=sampler, steps=7)
+    assert none == {} and list(images) == [2, 4, 6]
+    assert shown.sha256 == plain.sha256
+    assert {image.size for image in images.values()} == {(64, 64)}
+    assert {image.mode for image in images.values()} == {"RGB"}
+
+
+def test_they_come_to_be_the_picture(painter: Painter) -> None:
+    picture, images = painted(painter, 1, steps=8)
+    assert list(images) == [*range(1, 8)], "the last step's is the picture itself"
+    final = np.asarray(picture.image, float)
+    apart = [abs(final - np.asarray(image, float)).mean() for image in images.values()]
+    assert apart[-1] < apart[0] and apart[-1] < 3
+
+
+def test_models_of_velocity_are_shown_too(painter: Painter) -> None:
+    _, images = painted(painter, 2, model="random-v")
+    assert list(images) == [2] and np.asarray(images[2]).std() > 5
