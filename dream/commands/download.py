@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from threading import Event, Thread
 from typing import TYPE_CHECKING
 
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 _OFTEN = 0.1
 """Seconds between two words about it."""
+_PATIENCE = 0.3
+"""Seconds of silence after which the last word is said again: only then can it be given up."""
 
 
 class _Unwanted(Exception):
@@ -42,10 +44,19 @@ def fetched(work: Callable[[OnProgress, Callable[[str], None]], None]) -> Events
             told.put(error)
 
     Thread(target=run, name="fetch", daemon=True).start()
+    latest = Step(stage="fetch", step=0, steps=0, picture=1, pictures=1)
     try:
-        while (happening := told.get()) is not None:
+        while True:
+            try:
+                happening = told.get(timeout=_PATIENCE)
+            except Empty:  # a server that is silent, and perhaps a person who has had enough
+                happening = latest
+            if happening is None:
+                return
             if isinstance(happening, BaseException):
                 raise happening
+            if isinstance(happening, Step):
+                latest = happening
             yield happening
     finally:
         closed.set()

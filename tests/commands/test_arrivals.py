@@ -7,10 +7,12 @@ import os
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from threading import Event as Signal
 
 import pytest
 
 from dream.commands import COMMANDS, Context, act, asked
+from dream.commands.download import fetched
 from dream.events import Event, Note, Refused, Step
 from dream.studio import Studio
 from tests.catalogue.hub_stub import Hub, hub_at_home
@@ -315,6 +317,19 @@ def refusal_of_upscaler(studio: Studio) -> str:
     with pytest.raises(Exception, match="offline") as caught:
         studio.shelf.upscaler("RealESRGAN_x4plus")
     return str(caught.value)
+
+
+def test_a_silent_server_can_be_given_up_too() -> None:
+    answers = Signal()
+
+    def work(on_progress: object, say: object) -> None:
+        answers.wait(60)
+
+    events = fetched(work)
+    assert isinstance(next(events), Step)
+    with pytest.raises(KeyboardInterrupt):
+        events.throw(KeyboardInterrupt())
+    answers.set()
 
 
 def test_ctrl_c_ends_a_download_and_keeps_what_came(
