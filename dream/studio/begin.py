@@ -30,15 +30,18 @@ def found(said: str, kept: Sequence[Path], outdir: Path) -> Path:
             so_far = f"{len(kept)} so far" if kept else "none so far"
             raise BadLine(f"{said} asks for a picture of this session that is not there ({so_far})")
         return kept[-back]
+    if said[:1] == said[-1:] == "'" and len(said) > 2:  # as a terminal pastes a dropped file
+        said = said[1:-1]
     path = Path(said).expanduser()
     among = outdir / path
     return among if not path.exists() and among.is_file() else path
 
 
 def as_made(request: Request, first: Recipe) -> Request:
-    """What was asked, so that it asks for the same again: with its seed, and -I-1 as a path."""
-    pictures: dict[str, Any] = {name: getattr(first, name) for name in INPUTS}
-    return replace(request, seed=first.seed, **pictures)
+    """What was asked, so that it asks for the same again: with its seed, -I-1 as a path, and the
+    words that a picture lent."""
+    said: dict[str, Any] = {name: getattr(first, name) for name in ("prompt", "negative", *INPUTS)}
+    return replace(request, seed=first.seed, **said)
 
 
 def with_files(request: Request, find: FindPicture) -> tuple[Request, tuple[str, ...]]:

@@ -152,7 +152,7 @@ class Studio:
         line = asked if isinstance(asked, str) else write(request)
         try:
             yield Queued(count=len(recipes), line=line, request=request, turn=turn, turns=turns)
-            with self._keeper.album(request, self.outdir) as album:
+            with self._keeper.album(self.last.first, self.outdir) as album:
                 yield from (Note(text=text) for text in album.notes)
                 yield from as_logged(self.engine, line, recipes[0])
                 recipes = album.from_copies(recipes)

@@ -170,6 +170,8 @@ def test_without_words_a_picture_s_own_are_taken(tmp_path: Path, photo: str) -> 
     first = saved(studio, "a cat [fur] --negative dogs")
     second = saved(studio, f"-I {first.path.name} -f.3")
     assert (second.request.prompt, second.request.negative) == ("a cat [fur]", "dogs")
+    assert saved(studio, "-I -1 -p").path.parent.name == "a cat [fur]"
+    assert studio.last is not None and studio.last.first.prompt == "a cat [fur]"
     notes = [e.text for e in made(studio, f"-I {photo}") if isinstance(e, Note)]
     assert "photo.png does not say what it shows: painting without words" in notes
 
