@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import platformdirs
 
 from dream.errors import BadSetting
+from dream.flags import Kind
 from dream.launch import LAUNCH_FLAGS, Launch
 from dream.line import read_setting, setting_named
 from dream.request import FLAGS, Request
@@ -96,11 +98,7 @@ def _write(file: Path, changes: Mapping[str, Any]) -> None:
             for key in keys[1:] if value not in (None, "") else keys:
                 document.pop(key, None)
             if value not in (None, ""):
-                words = FLAGS[field].kind.write(value)
-                if isinstance(value, tuple) and FLAGS[field].kind.takes == (1, 1):
-                    document[keys[0]] = words[0]
-                else:
-                    document[keys[0]] = _as_toml(value) if words else value is not False
+                document[keys[0]] = _as_toml(value, FLAGS[field].kind)
         temporary.write_text(tomlkit.dumps(document), encoding="utf-8")
         temporary.replace(file)
     except (OSError, UnicodeDecodeError, tomlkit.exceptions.TOMLKitError) as error:
@@ -115,11 +113,24 @@ def _means(key: str, field: str) -> bool:
         return False
 
 
-def _as_toml(value: Any) -> Any:
+def _as_toml(value: Any, kind: Kind[Any]) -> Any:
+    """What `read_setting` reads as this value: a number or text, or of several words a list."""
+    words = kind.write(value)
     match value:
+        case tuple() if kind.takes == (1, 1):
+            return words[0]
         case tuple():
-            return [_as_toml(part) for part in value]
-        case float() if value.is_integer():
+            return [_number(word) for word in words]
+        case float() if words and value.is_integer():
             return int(value)
         case _:
-            return value
+            return value if words else value is not False
+
+
+def _number(word: str) -> int | float | str:
+    """The word as a number where that says the same, to the letter."""
+    for kind in (int, float):
+        with suppress(ValueError):
+            if str(number := kind(word)) == word:
+                return number
+    return word

@@ -71,11 +71,11 @@ def embiggened(
 
     What is painted in a tile does not depend on other tiles, nor does how much of it counts.
     """
-    before = np.asarray(image, np.float32)
+    before = np.asarray(image)
     weights = np.zeros(before.shape[:2], np.float32)
     for tile in everything:
         weights[_within(tile)] += _weight(tile, image.size)
-    made = before.copy()
+    made = before.astype(np.float32)
     for tile in wanted:
         painted = paint(seen(image, tile.box), None, tile.number - 1)
         place = _within(tile)

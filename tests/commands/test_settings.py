@@ -125,6 +125,9 @@ def test_saved_settings_are_read_at_the_next_start(studio: Studio) -> None:
         ("hires_fix 0.25", "hires_fix = 0.25"),
         ('text_mask "cat AND NOT dog"', 'text_mask = ["cat AND NOT dog", 0.5]'),
         ("-I a.png", 'init_img = "a.png"'),
+        ("-c right 64 top 8", 'outcrop = ["top", 8, "right", 64]'),
+        ("-D left", 'out_direction = ["left"]'),
+        ("-embiggen 2", "embiggen = [2, 0.75, 0.25]"),
     ],
 )
 def test_values_of_every_shape_are_saved_and_read(studio: Studio, said: str, shown: str) -> None:

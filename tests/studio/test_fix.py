@@ -136,6 +136,11 @@ def test_a_camera_s_picture_needs_no_record(studio: Studio, tmp_path: Path) -> N
     assert pixels(event.path)[0] == (50, 38)
 
 
+def test_a_file_dropped_on_the_terminal_is_found(studio: Studio, tmp_path: Path) -> None:
+    photo(tmp_path).rename(tmp_path / "my photo.jpg")
+    assert saved(studio.make(f"!fix '{tmp_path}/my photo.jpg' -U2"))
+
+
 def test_what_came_before_a_failing_stage_is_kept(tmp_path: Path) -> None:
     failing = FakeEngine(finish_fails=lambda r, s: FinishError("no") if s == UPSCALE else None)
     studio = fake_studio(tmp_path, failing)
