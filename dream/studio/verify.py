@@ -17,6 +17,9 @@ from dream.studio.recall import with_its_files
 if TYPE_CHECKING:
     from dream.studio.studio import Studio
 
+_SOMETIMES = ("ema", "memory", "vae")
+"""Facts that are there only where something was not as usual."""
+
 _SHOWN = 16  # hex digits of the sha256 that a log line carries
 
 
@@ -74,8 +77,12 @@ def _recorded(path: str | None, comment: Mapping[str, str]) -> dict[str, str]:
 
 def _changed(recorded: Mapping[str, str], picture: Picture) -> dict[str, str]:
     """The recorded circumstances that are others today, named."""
+    facts = dict(picture.facts)
+    if "processor" in recorded:  # a PNG's whole record, not the few of a log line
+        usual = dict.fromkeys(_SOMETIMES, "as usual")
+        facts, recorded = usual | facts, usual | dict(recorded)
     return {
         name: f"{now}, was {was}"
-        for name, now in picture.facts.items()
+        for name, now in facts.items()
         if (was := recorded.get(name)) is not None and not now.startswith(was)
     }

@@ -289,6 +289,32 @@ def test_verify_names_the_recorded_circumstances(tmp_path: Path) -> None:
     assert event.differs["threads"] == "8, was 1"
 
 
+def test_verify_names_what_was_done_to_save_memory_then_or_now(tmp_path: Path) -> None:
+    class InTiles(FakeEngine):
+        facts: dict[str, str]
+
+        def render(self, recipe, every=0):  # type: ignore[no-untyped-def]
+            for happening in super().render(recipe):
+                if hasattr(happening, "facts"):
+                    facts = {**happening.facts, "processor": "fake", **self.facts}
+                    image = happening.image.point(lambda value: value ^ len(self.facts))
+                    happening = type(happening)(image, recipe, facts)
+                yield happening
+
+    whole, tiled = InTiles(), InTiles()
+    whole.facts, tiled.facts = {}, {"memory": "VAE in tiles"}
+    for folder, then, now, says in (
+        ("one", tiled, whole, "as usual, was VAE in tiles"),
+        ("two", whole, tiled, "VAE in tiles, was as usual"),
+    ):
+        list(fake_studio(tmp_path / folder, then).make("a cat -S1"))
+        studio = fake_studio(tmp_path / folder, now)
+        events = list(studio.verify(tmp_path / folder / "outputs" / LOG_NAME))
+        (event,) = [event for event in events if isinstance(event, Verified)]
+        assert event.differs.keys() == {"picture", "memory"}
+        assert event.differs["memory"] == says
+
+
 def test_a_line_without_a_record_cannot_be_compared(tmp_path: Path) -> None:
     log = tmp_path / "old.txt"
     log.write_text('outputs/1.png: "a cat" -s2 -S3\n')
