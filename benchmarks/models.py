@@ -104,6 +104,7 @@ def _first_step(painter: Painter, model: str) -> None:
 
 def _one_step(pipe: Any) -> None:
     """The same by hand: no guidance, no decoding."""
+    pipe.set_progress_bar_config(disable=True)
     pipe(
         RECIPE.prompt,
         num_inference_steps=RECIPE.steps,

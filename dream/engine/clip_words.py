@@ -25,8 +25,9 @@ def clip_tokenizer(pad: str = "<|endoftext|>") -> Any:
 
     The numbering is CLIP's own: Radford et al. 2021, arXiv:2103.00020, simple_tokenizer.py.
     """
-    lines = gzip.decompress(_MERGES.read_bytes()).decode("utf-8").splitlines()[1:]
-    merges = [tuple(line.split()) for line in lines]
+    _, _, lines = gzip.decompress(_MERGES.read_bytes()).decode("utf-8").partition("\n")
+    halves = lines.split()
+    merges = list(zip(halves[::2], halves[1::2], strict=True))
     letters = _letters()
     words = [
         *letters,

@@ -58,6 +58,15 @@ def painted(sd1: Any, places: Path) -> np.ndarray:
     return paint(places / "folder")
 
 
+@pytest.fixture(scope="module")
+def averaged(places: Path) -> np.ndarray:
+    """By the folder of one with other weights."""
+    pipe = make_layout("sd1")
+    pipe.unet.load_state_dict({n: t * 1.5 for n, t in pipe.unet.state_dict().items()})
+    pipe.save_pretrained(places / "averages")
+    return paint(places / "averages")
+
+
 def paint(path: Path, **card: Any) -> np.ndarray:
     painter = open_painter(lambda name: ModelCard(name=name, path=path, **card))
     return np.asarray(painter.paint(recipe(model=path.name, steps=2), lambda happening: None).image)
@@ -123,12 +132,9 @@ def test_averages_and_the_notes_of_a_training_change_nothing(
 
 @pytest.mark.parametrize("name", ["both.safetensors", "both.ckpt"])
 def test_the_running_averages_paint_where_they_are_asked_for(
-    places: Path, weights: Tensors, painted: np.ndarray, name: str
+    places: Path, weights: Tensors, painted: np.ndarray, averaged: np.ndarray, name: str
 ) -> None:
     """As the folder does whose UNet they are; the two sets of one file are two models."""
-    pipe = make_layout("sd1")
-    pipe.unet.load_state_dict({n: t * 1.5 for n, t in pipe.unet.state_dict().items()})
-    pipe.save_pretrained(places / "averages")
     averages = {n: t * 1.5 for n, t in weights.items() if n.startswith(UNET)}
     path = single_files.save(single_files.with_ema(weights, averages), places / name)
     proper, ema = (ModelCard(name="it", path=path, ema=ema) for ema in (False, True))
@@ -138,7 +144,7 @@ def test_the_running_averages_paint_where_they_are_asked_for(
         name: painter.paint(recipe(model=name, steps=2), lambda happening: None) for name in cards
     }
     assert np.array_equal(np.asarray(by_set["proper"].image), painted)
-    assert np.array_equal(np.asarray(by_set["ema"].image), paint(places / "averages"))
+    assert np.array_equal(np.asarray(by_set["ema"].image), averaged)
     assert by_set["proper"].facts["weights"] != by_set["ema"].facts["weights"]
     assert "ema" in by_set["ema"].facts and "ema" not in by_set["proper"].facts
 
