@@ -101,11 +101,12 @@ def settle_sweep(
 
 def _effects(request: Request) -> dict[str, Any]:
     """Nothing is open in them; what can be said in two ways becomes one of them."""
-    as_said = ("with_variations", "perlin", "threshold", "init_color", "karras_max")
+    as_said = ("perlin", "threshold", "init_color", "karras_max")
     symmetry = ("h_symmetry_time_pct", "v_symmetry_time_pct")
     said = {name: getattr(request, name) for name in (*as_said, *symmetry)}
-    axes = request.seamless_axes
+    axes, known = request.seamless_axes, request.with_variations
     return said | {
+        "with_variations": known and tuple(Variation(*pair) for pair in known),
         "seamless": request.seamless or axes is not None,
         "seamless_axes": None if axes == "x,y" else axes,
     }

@@ -355,6 +355,7 @@ TYPED = [
     _typed("x -V 7,0.1;8,0.25", "x", with_variations=(Variation(7, 0.1), Variation(8, 0.25))),
     _typed("x --seamless --seamless_axes x,y", "x", seamless=True, seamless_axes="x,y"),
     _typed("x --seamless_axes=y", "x", seamless_axes="y"),
+    _typed("x --init_color my/sunset.jpg --save_intermediates 5", "x", init_color="my/sunset.jpg", save_intermediates=5),
     _typed("a red car --steps 25 -C 9.8 --perlin 0.1 --threshold 4", "a red car", steps=25, cfg_scale=9.8, perlin=0.1, threshold=4.0),
     _typed("x --h_sym 0.2 --v_symmetry_time_pct 1 --karras_max 30", "x", h_symmetry_time_pct=0.2, v_symmetry_time_pct=1.0, karras_max=30),
 ]

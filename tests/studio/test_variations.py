@@ -64,6 +64,11 @@ def test_variations_of_one_seed_are_different_and_all_written_down() -> None:
     assert len({way[0].seed for way in towards} - {42}) == 5
 
 
+def test_pairs_from_python_will_do() -> None:
+    (recipe,) = settled(Request(seed=42, with_variations=((7, 0.1),)))  # type: ignore[arg-type]
+    assert recipe.with_variations == (Variation(7, 0.1),) and recipe.label == 7
+
+
 def test_they_are_other_ones_each_time() -> None:
     numbers = itertools.count(1000)
     asked = Request(seed=42, variation_amount=0.2)
