@@ -115,6 +115,7 @@ EVERYTHING = (
     f"{SMALL} -D left 64",
     f"{SMALL} -embiggen 2 -embiggen_strength .6",
     f"{SMALL} -U2 --watermark hello",
+    "!fix -1 -c top 40 -U2",
 )
 """A line of every capability, but those that want a network of their own (-tm, x4-diffusion)."""
 
