@@ -14,7 +14,7 @@ import numpy as np
 from PIL import Image
 
 from dream.finish.windows import Box, Paint, fitting, seen, starts
-from dream.frames import SIDES, Outcrop, Shift
+from dream.frames import Outcrop, Shift
 
 Size = tuple[int, int]
 
@@ -100,7 +100,6 @@ def _grown(size: Size, sides: Outcrop) -> Size:
 
 def _strip(size: Size, side: str, step: int, window: Size, grows: Outcrop) -> Iterator[Patch]:
     """The windows along a strip of new pixels at one side of a canvas, which has grown by it."""
-    assert side in SIDES
     across = side in ("left", "right")
     length, reach = (size[1], window[1]) if across else (size[0], window[0])
     done = 0

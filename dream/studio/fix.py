@@ -8,7 +8,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from dream.errors import BadLine, DreamError
+from dream.catalogue.cards import ModelCard
+from dream.errors import BadLine, DreamError, ModelError
 from dream.events import Events, Note
 from dream.gallery import Record, read_record
 from dream.inputs import open_picture
@@ -23,6 +24,9 @@ OWN = ("prompt", "negative", "steps", "seed", "cfg_scale", "sampler", "model", "
 """What a picture's own line says, unless the `!fix` line says something else."""
 
 _HEARD = (*OWN, "width", "height", "strength", "fix", "upscaler", "upscale_tile")
+
+
+_ASKING = tuple(stage.fields[0] for stage in STAGES)
 
 
 def as_it_was_made(line: str, base: Request, find: Callable[[str], Path]) -> Request:
@@ -45,9 +49,8 @@ def in_terms_of_fix(request: Request) -> tuple[Request, tuple[str, ...]]:
     others = [FLAGS[name].names[0] for name in INPUTS if name != "fix" and getattr(request, name)]
     if others:
         raise BadLine(f"{others[0]} has no place here: !fix begins from its own picture")
-    asked = [stage for stage in STAGES if getattr(request, stage.fields[0]) is not None]
-    if not asked and request.embiggen_tiles is None:
-        switches = " ".join(FLAGS[stage.fields[0]].names[0] for stage in STAGES)
+    if not any(getattr(request, name) for name in ("embiggen_tiles", *_ASKING)):
+        switches = " ".join(FLAGS[name].names[0] for name in _ASKING)
         raise BadLine("!fix is not told what to do", hint=f"one or more of {switches}")
     own = {name for stage in STAGES for name in stage.fields}
     off = {
@@ -56,10 +59,25 @@ def in_terms_of_fix(request: Request) -> tuple[Request, tuple[str, ...]]:
         if flag.logged and name not in own and name not in _HEARD
     }
     bare: Request = replace(request, **off)
-    paints = request.embiggen_tiles is not None or any(stage.paints for stage in asked)
-    if bare.prompt or not paints:
+    if bare.prompt or not _paints(bare):
         return bare, ()
     return in_its_own_words(bare, Path(str(bare.fix)))
+
+
+def card_of(request: Request, find: Callable[[str | None], ModelCard]) -> ModelCard:
+    """The card of the model that a request means. One that made a picture, but is not here and has
+    nothing to do in it, is known by its name alone. Raises ModelError."""
+    try:
+        return find(request.model)
+    except ModelError:
+        if request.fix is None or request.model is None or _paints(request):
+            raise
+        return replace(find(None), name=request.model)
+
+
+def _paints(request: Request) -> bool:
+    fields = [name for stage in STAGES if stage.paints for name in stage.fields]
+    return any(getattr(request, name) for name in fields)
 
 
 def in_its_own_words(request: Request, path: Path) -> tuple[Request, tuple[str, ...]]:

@@ -19,6 +19,7 @@ from dream.recipe import Recipe
 from dream.request import FLAGS, NO_VAE, Request
 from dream.studio.afterwards import fits, paints_over, stages
 from dream.studio.begin import FindPicture, size_from, with_files
+from dream.studio.fix import card_of
 
 STRENGTH = 0.75
 """How far a picture is left where nobody says."""
@@ -53,7 +54,7 @@ def settle(
     """
     check(request)
     request, told = with_files(request, find_picture)
-    card = find(request.model)
+    card = card_of(request, find)
     width, height, sized = _size(request, card)
     hires_fix, walked = _hires_fix(request, card, width, height)
     first = Recipe(

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from dream.engine.base import Progress
 from dream.errors import FinishError
@@ -136,6 +137,21 @@ def test_a_camera_s_picture_needs_no_record(studio: Studio, tmp_path: Path) -> N
     assert pixels(event.path)[0] == (50, 38)
 
 
+def test_a_model_that_is_not_here_is_missed_only_where_it_paints(
+    studio: Studio, tmp_path: Path
+) -> None:
+    (event,) = saved(studio.make("!fix -1 -U2"))
+    text = PngInfo()
+    text.add_text("Dream", event.line.replace("--model=tiny", "--model=elsewhere"))
+    Image.new("RGB", (64, 64)).save(tmp_path / "theirs.png", pnginfo=text)
+    (event,) = saved(studio.make(f"!fix {tmp_path}/theirs.png -U2"))
+    assert event.request.model == "elsewhere"
+    (line,) = log_of(tmp_path)[-1:]
+    assert [again.sha256 for again in saved(studio.make(line))] == [event.sha256]
+    assert "elsewhere" in refusal(studio.make(f"!fix {tmp_path}/theirs.png -c top 8"))
+    assert saved(studio.make(f"!fix {tmp_path}/theirs.png -c top 8 --model tiny"))
+
+
 def test_a_file_dropped_on_the_terminal_is_found(studio: Studio, tmp_path: Path) -> None:
     photo(tmp_path).rename(tmp_path / "my photo.jpg")
     assert saved(studio.make(f"!fix '{tmp_path}/my photo.jpg' -U2"))
@@ -185,6 +201,7 @@ def test_embiggen_with_a_picture_to_start_from_takes_that_picture(
             "!fix 000001.7.png",
             "what to do (one or more of -c -D -embiggen -U --watermark)",
         ),
+        ("!fix -1 -embiggen_strength 0.3", "not told what to do"),
         ("!fix 000001.8.png -U2", "there is no 000001.8.png"),
         ("!fix -2 -U2", "-2 asks for a picture of this session that is not there (1 so far)"),
         ("!fix -1 -U2 -I a.png", "there is no a.png"),
