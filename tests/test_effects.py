@@ -73,8 +73,8 @@ def test_a_picture_moves_away_with_the_amount(studio: Studio, circle: Pixels) ->
 
 
 def test_variations_are_others_and_of_the_same(studio: Studio) -> None:
-    events = make(studio, f"{CIRCLE} -v0.2 -n3")
-    assert len({event.sha256 for event in events}) == 3
+    events = make(studio, f"{CIRCLE} -v0.2 -n2")
+    assert len({event.sha256 for event in events}) == 2
     for event in events:
         finding = look(Image.fromarray(pixels(event).astype(np.uint8)))
         assert (finding.background, finding.regions[0].colour) == ("blue", "red")
@@ -92,10 +92,7 @@ def test_perlin_noise_is_another_beginning(studio: Studio, circle: Pixels) -> No
 
 
 def test_a_threshold_tames_a_high_guidance(studio: Studio) -> None:
-    wild, free, tame = (
-        painted(studio, f"{CIRCLE} -C 12 --threshold {most}") for most in (0, 1000, 2)
-    )
-    assert apart(wild, free) == 0
+    wild, tame = (painted(studio, f"{CIRCLE} -C 12 --threshold {most}") for most in (0, 2))
     assert tame.std() < 0.97 * wild.std()
 
 
@@ -103,13 +100,12 @@ def test_symmetric_pictures_are_symmetric(studio: Studio) -> None:
     line = "a red heart to the left of a blue star on a white background -S42 -s6"
     plain = painted(studio, line)
     assert apart(plain, plain[:, ::-1]) > 5
-    for sampler in ("k_heun", "k_euler_a"):
-        mirrored = painted(studio, f"{line} --h_symmetry_time_pct 0.2 -A {sampler}")
-        assert apart(mirrored, mirrored[:, ::-1]) == 0
-        assert apart(mirrored, mirrored[::-1]) > 2
-        hearts = look(Image.fromarray(mirrored.astype(np.uint8))).regions
-        assert [region.colour for region in hearts[:2]] == ["red", "red"]
-    both = painted(studio, f"{line} --h_symmetry_time_pct 0.2 --v_symmetry_time_pct 0.2")
+    mirrored = painted(studio, f"{line} --h_symmetry_time_pct 0.2")
+    assert apart(mirrored, mirrored[:, ::-1]) == 0
+    assert apart(mirrored, mirrored[::-1]) > 2
+    hearts = look(Image.fromarray(mirrored.astype(np.uint8))).regions
+    assert len({region.colour for region in hearts[:2]}) == 1 < len(hearts), "and no star"
+    both = painted(studio, f"{SMALL} --h_symmetry_time_pct 0.2 --v_symmetry_time_pct 0.2")
     assert apart(both, both[::-1]) == apart(both, both[:, ::-1]) == 0
 
 
@@ -136,9 +132,16 @@ def test_the_colours_become_another_pictures(
 # ── edges ──────────────────────────────────────────────────────────────────────────────────────
 
 
+@pytest.fixture(scope="module")
+def sunset(studio: Studio) -> Pixels:
+    return painted(studio, SUNSET)
+
+
 @pytest.mark.parametrize(("switch", "fits"), [("", (1, 0)), (" --seamless_axes y", (0,))])
-def test_a_seamless_picture_has_no_seam(studio: Studio, switch: str, fits: tuple[int]) -> None:
-    plain, tiled = painted(studio, SUNSET), painted(studio, f"{SUNSET} --seamless{switch}")
+def test_a_seamless_picture_has_no_seam(
+    studio: Studio, sunset: Pixels, switch: str, fits: tuple[int]
+) -> None:
+    plain, tiled = sunset, painted(studio, f"{SUNSET} --seamless{switch}")
     for axis in (0, 1):
         edge, inner = seam(tiled, axis)
         assert (edge <= inner) == (axis in fits)

@@ -36,7 +36,7 @@ def test_what_latents_clear_up_to_is_clamped(sampler: str, prediction: str) -> N
     assert not torch.equal(stepped[0.0], stepped[1.5])
 
 
-@pytest.mark.parametrize("sampler", ["k_heun", "plms", "k_dpmpp_2_a", "lcm", "ddpm", "unipc"])
+@pytest.mark.parametrize("sampler", ["k_heun", "plms", "lcm", "unipc"])
 def test_every_kind_of_sampler_takes_it(painter: Painter, sampler: str) -> None:
     def sha256(**changes: object) -> str:
         return painter.paint(recipe(sampler=sampler, **changes), lambda told: None).sha256
