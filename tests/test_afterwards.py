@@ -73,14 +73,15 @@ def test_a_frame_that_moves_keeps_what_it_still_shows(studio: Studio, circle: Pa
     assert background(made.crop((0, 0, 48, 256))) == "blue"
 
 
-def test_several_at_once_are_the_same_one_by_one(studio: Studio, circle: Path) -> None:
-    at_once = make(studio, f"!fix {circle} --watermark dream -U2 -c left 40")
-    for switch in ("-c left 40", "-U2", "--watermark dream"):
-        last = make(studio, f"!fix {circle} {switch}")
-        circle = last.path
+def test_several_at_once_are_the_same_one_by_one(studio: Studio) -> None:
+    first = make(studio, "a red circle on a blue background -S3 -s5 -W128 -H128")
+    at_once = make(studio, f"!fix {first.path} --watermark dream -U2 -c left 40")
+    last = make(studio, f"!fix {first.path} -c left 40")
+    for switch in ("-U2", "--watermark dream"):
+        last = make(studio, f"!fix -1 {switch}")
     assert last.sha256 == at_once.sha256
     assert read_record(last.path).steps == read_record(at_once.path).steps
-    assert opened(at_once.path).size == (592, 512)
+    assert opened(at_once.path).size == (336, 256)
 
 
 def test_embiggened_it_is_one_circle_still(studio: Studio, circle: Path) -> None:
