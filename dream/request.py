@@ -251,14 +251,14 @@ class Request:
         kind=number(0, 1),
         default=0.0,
         section=_EFFECTS,
-        help="mirror left onto right when this share of the steps is done; 0 is never",
+        help="from this share of the steps on, mirror left onto right; 0 is never",
     )
     v_symmetry_time_pct: float = flag(
         "--v_symmetry_time_pct",
         kind=number(0, 1),
         default=0.0,
         section=_EFFECTS,
-        help="mirror top onto bottom when this share of the steps is done; 0 is never",
+        help="from this share of the steps on, mirror top onto bottom; 0 is never",
     )
     seamless: bool = flag(
         "--seamless",

@@ -109,6 +109,7 @@ EVERYTHING = (
     "-I FIRST -fit -W128 -v.2",
     f"{SMALL} -V 5:.2,6:.3 --perlin .2 --threshold 2",
     f"{SMALL} --seamless --seamless_axes x",
+    f"{SMALL} --init_color FIRST --karras_max 30 -A k_heun --save_intermediates 2",
     f"{SMALL} --h_symmetry_time_pct .5 --v_symmetry_time_pct .5",
     f"{FIRST} -W320 -H320 --hires_fix",
     f"{SMALL} -c right 64",
