@@ -23,7 +23,13 @@ ROOT = Path(__file__).resolve().parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 NEEDS = {
     canonicalize_name(need.name): need
-    for need in map(Requirement, PROJECT["project"]["dependencies"])
+    for need in map(
+        Requirement,
+        [
+            *PROJECT["project"]["dependencies"],
+            *(n for needs in PROJECT["project"]["optional-dependencies"].values() for n in needs),
+        ],
+    )
 }
 GROUP = {canonicalize_name(Requirement(need).name) for need in PROJECT["dependency-groups"]["dev"]}
 NAMED_OTHERWISE = {"PIL": "pillow", "cv2": "basicsr", "chafa": "chafa.py", "yaml": "pyyaml"}

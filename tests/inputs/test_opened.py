@@ -11,6 +11,7 @@ import zlib
 from pathlib import Path
 
 import numpy as np
+import pillow_heif
 import pytest
 from PIL import Image, ImageCms
 
@@ -248,6 +249,15 @@ def test_floating_point_is_refused(tmp_path: Path) -> None:
     Image.new("F", (4, 4), 0.5).save(tmp_path / "f.tiff")
     with pytest.raises(InputError, match="floating-point"):
         open_picture(tmp_path / "f.tiff")
+
+
+def test_heic_is_read(tmp_path: Path) -> None:
+    drawn = Image.new("RGB", (64, 48), (200, 40, 40))
+    pillow_heif.from_pillow(drawn).save(tmp_path / "photo.heic")
+    opened = open_picture(tmp_path / "photo.heic")
+    assert (opened.image.size, opened.image.mode, opened.alpha) == ((64, 48), "RGB", None)
+    assert near(opened.image.getpixel((30, 20)), (200, 40, 40))
+    assert measure(tmp_path / "photo.heic") == (64, 48)
 
 
 def test_heic_says_what_it_needs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
