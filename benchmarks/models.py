@@ -16,8 +16,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -36,7 +36,6 @@ from dream.engine import open_painter
 from dream.engine.base import Progress, Stopped
 from dream.engine.cache import weigh
 from dream.engine.memory import give_back_memory
-from dream.engine.painter import Painter
 from dream.recipe import Recipe
 from dream.worker import WorkerEngine
 from tests import single_files
@@ -75,44 +74,43 @@ before = status("VmRSS"); painter.load(sys.argv[2], print); print(status("VmHWM"
 
 
 def load(shelf: Shelf, model: str, plainly: Callable[[], Any], rounds: int) -> Comparison:
-    """From the disk (its page cache) to the end of the first step, by the house, over diffusers."""
+    """From the page cache to where the first step begins, by the house, over diffusers."""
     painter = open_painter(shelf.model)
+
+    def to_first_step() -> None:
+        with _stopping_at(painter.load(model, lambda told: None).pipe):
+            painter.paint(replace(RECIPE, model=model), lambda told: None)
+
+    def plainly_to_first_step() -> None:
+        with _stopping_at(pipe := plainly()):
+            pipe(RECIPE.prompt, num_inference_steps=1, width=RECIPE.width, height=RECIPE.height)
 
     def ours() -> float:
         try:
-            return seconds(lambda: _first_step(painter, model))
+            return seconds(to_first_step)
         finally:
             painter.unload()
 
     def plain() -> float:
         try:
-            return seconds(lambda: _one_step(plainly()))
+            return seconds(plainly_to_first_step)
         finally:
             give_back_memory()
 
     return compare(NAMES[model], ours, plain, rounds, LOAD_GOAL)
 
 
-def _first_step(painter: Painter, model: str) -> None:
-    def tell(happening: object) -> None:
-        if isinstance(happening, Progress):
-            raise Stopped
+@contextmanager
+def _stopping_at(pipe: Any) -> Iterator[None]:
+    """The first step, where the denoiser is called."""
 
-    with suppress(Stopped):
-        painter.paint(replace(RECIPE, model=model), tell)
+    def stop(*called: object) -> None:
+        raise Stopped
 
-
-def _one_step(pipe: Any) -> None:
-    """The same by hand: no guidance, no decoding."""
     pipe.set_progress_bar_config(disable=True)
-    pipe(
-        RECIPE.prompt,
-        num_inference_steps=RECIPE.steps,
-        width=RECIPE.width,
-        height=RECIPE.height,
-        guidance_scale=RECIPE.cfg_scale,
-        output_type="latent",
-    )
+    pipe.unet.register_forward_pre_hook(stop)
+    with suppress(Stopped):
+        yield
 
 
 def peak(shelf: Shelf, model: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from dream.catalogue import Shelf
 from dream.engine import memory, offload, open_painter
 from dream.engine.base import Machine
 from dream.engine.cache import Cache, weigh
+from dream.engine.device import Placement
 from dream.engine.offload import choose_way
 from dream.engine.quiet import quiet
 from dream.events import Loading, Note
@@ -37,14 +39,18 @@ def test_the_way_is_chosen_by_what_is_free(asked: str, device: str, free: int, w
 
 
 @pytest.mark.parametrize("way", ["model", "group"])
-def test_the_pixels_stay(random_models: Path, way: str) -> None:
-    """With hooks that bring the weights from main memory to where they are."""
+def test_the_pixels_stay(random_models: Path, tmp_path: Path, way: str) -> None:
+    """With hooks that bring the weights from main memory to where they are, in each pipeline."""
     painter = open_painter(Shelf([random_models]).model)
-    first = painter.paint(recipe(steps=2), lambda told: None)
+    words = painter.paint(recipe(steps=2), lambda told: None)
+    words.image.save(tmp_path / "first.png")
+    from_it = replace(recipe(steps=2), init_img=str(tmp_path / "first.png"), strength=0.9)
+    other = painter.paint(from_it, lambda told: None)
     with quiet():
         offload.offload(painter.load("random", lambda told: None).pipe, way, "cpu")
     for _ in range(2):
-        assert painter.paint(recipe(steps=2), lambda told: None).sha256 == first.sha256
+        assert painter.paint(recipe(steps=2), lambda told: None).sha256 == words.sha256
+        assert painter.paint(from_it, lambda told: None).sha256 == other.sha256
 
 
 class Pipe:
@@ -90,8 +96,6 @@ def test_a_model_larger_than_the_gpu_comes_from_main_memory(
 
 
 def _on_a_gpu(device: str, precision: str, parameters: int = 0) -> Any:
-    from dream.engine.device import Placement
-
     return Placement("cuda:0", "float32", "as asked")
 
 
