@@ -9,6 +9,7 @@ shows only that everything runs: what libraries do once for every model outweigh
 from __future__ import annotations
 
 import argparse
+import gc
 import json
 import statistics
 import struct
@@ -179,6 +180,7 @@ def main() -> None:
     disable_progress_bar()
     diffusers.utils.logging.set_verbosity_error()
     transformers.utils.logging.disable_progress_bar()
+    gc.freeze()  # as the worker does
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
         if said.small:

@@ -22,7 +22,7 @@ from dream.catalogue.recognise import recognise
 from dream.engine.blank import fill_blanks
 from dream.engine.device import OFF, Placement, choose
 from dream.engine.offload import offload
-from dream.engine.parts import known, load_part
+from dream.engine.parts import known, load_part, load_tokenizer
 from dream.engine.weights import Weights, count_parameters, digest, find_weights
 from dream.errors import ModelError
 
@@ -129,7 +129,14 @@ def _check_part(folder: Path, name: str) -> None:
 
 
 def _from_folder(folder: Path, index: _Index, weights: Weights, placement: Placement) -> Any:
-    read = dict(_known_parts(folder, index, weights, placement))
+    with ThreadPoolExecutor(1, "tokenizers") as pool:  # beside the weights, which wait for memory
+        words = {
+            name: pool.submit(load_tokenizer, kind, folder / name)
+            for name, (library, kind) in index.parts.items()
+            if name.startswith("tokenizer") and library == "transformers"
+        }
+        read = dict(_known_parts(folder, index, weights, placement))
+        read |= {name: loading.result() for name, loading in words.items()}
     kind = _pipeline_class(index)
     takes = signature(kind.__init__).parameters
     without: dict[str, Any] = dict.fromkeys(name for name in index.absent if name in takes)

@@ -1,8 +1,8 @@
 """Weights brought from the disk to where they work, in one pass: number type, layout and device.
 
 A model is built without memory for its weights, and every weight is copied once. Libraries draw
-random numbers first, or convert the number type and then the layout: at full size that doubles
-the time and the memory.
+random numbers first, or keep the file mapped beside its copy, or convert the number type and then
+the layout.
 """
 
 from __future__ import annotations

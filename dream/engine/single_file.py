@@ -22,6 +22,7 @@ from diffusers.loaders.single_file_utils import (
     convert_open_clip_checkpoint,
 )
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
+from transformers.initialization import no_init_weights
 
 from dream.catalogue.recognise import Recognised, place_of
 from dream.catalogue.recognise.kinds import UNET, inert, named
@@ -131,7 +132,7 @@ def _text(file: Checkpoint, found: Recognised, text: Text, placement: Placement)
     last = VOCABULARY - 1
     marks = {"bos_token_id": last - 1, "eos_token_id": last, "pad_token_id": last}
     kind = CLIPTextModelWithProjection if text.projected else CLIPTextModel
-    with init_empty_weights():
+    with init_empty_weights(), no_init_weights():
         model = kind(CLIPTextConfig(**{**marks, **config}))
     named = {text.prefix + name: tensor for name, tensor in own.items()}
     if text.open_clip:

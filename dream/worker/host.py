@@ -7,6 +7,7 @@ what was cancelled, and ends the process when the other side is gone, so that no
 from __future__ import annotations
 
 import faulthandler
+import gc
 import os
 import signal
 import sys
@@ -72,6 +73,7 @@ class Host:
         except Exception as error:
             self._answer(Broken(as_dream_error(error)))
             return
+        gc.freeze()  # to look for garbage among all that was imported takes a quarter of a second
         advice = workshop.advice
         while True:
             match self._orders.get():
