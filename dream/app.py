@@ -26,7 +26,7 @@ from dream.errors import (
 )
 from dream.graphics import Pictures, pictures_on, wants_live
 from dream.launch import Launch
-from dream.line import help_page, is_skipped, read_argv
+from dream.line import is_skipped, read_argv
 from dream.request import Request
 from dream.settings import read_settings, settings_files
 
@@ -54,6 +54,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _run(argv: Sequence[str]) -> int:
     plain, _, _ = read_argv(argv)
     if plain.help:
+        from dream.line.help import help_page
+
         print(help_page())
         return ALL_MADE
     if plain.version:

@@ -1,124 +1,25 @@
-"""A mask told in words: `cat AND NOT (dog OR “red ball”)`, and how sure one wants to be.
-
-AND, OR and NOT in capitals join what is sought; NOT binds strongest, OR weakest, parentheses
-before all. Every other word is part of a name, so that `black cat AND sofa` seeks two things.
-"""
+"""A mask told in words, and how sure one wants to be: the value of -tm."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from dream.flags import Kind, plain
-
-_TOKEN = re.compile(r"[()]|[^\s()]+")
-_JOINTS = ("AND", "OR", "NOT", "(", ")")
-
-
-@dataclass(frozen=True)
-class Named:
-    """What these words name."""
-
-    words: str
-
-
-@dataclass(frozen=True)
-class Not:
-    """All but that."""
-
-    of: Sought
-
-
-@dataclass(frozen=True)
-class And:
-    """Where both are."""
-
-    left: Sought
-    right: Sought
-
-
-@dataclass(frozen=True)
-class Or:
-    """Where one of them is, or both."""
-
-    left: Sought
-    right: Sought
-
-
-Sought = Named | Not | And | Or
 
 
 class TextMask(NamedTuple):
     """What is sought in a picture, in words, and how sure one must be of it to take it."""
 
     words: str
-    """Such that `sought` reads them."""
+    """Such that `dream.sought.sought` reads them."""
     threshold: float = 0.5
     """0 (everything is it) to 1."""
 
 
-def sought(words: str) -> Sought:
-    """What the words seek. Raises ValueError for words that cannot be read so."""
-    tokens = _TOKEN.findall(words)
-    try:
-        found = _or(tokens)
-    except RecursionError:
-        raise ValueError from None
-    if tokens:
-        raise ValueError
-    return found
-
-
-def names(of: Sought) -> Iterator[str]:
-    """All that is named, from left to right."""
-    match of:
-        case Named(words):
-            yield words
-        case Not(one):
-            yield from names(one)
-        case And(left, right) | Or(left, right):
-            yield from names(left)
-            yield from names(right)
-
-
-def _or(tokens: list[str]) -> Sought:
-    found = _and(tokens)
-    while tokens[:1] == ["OR"]:
-        del tokens[0]
-        found = Or(found, _and(tokens))
-    return found
-
-
-def _and(tokens: list[str]) -> Sought:
-    found = _one(tokens)
-    while tokens[:1] == ["AND"]:
-        del tokens[0]
-        found = And(found, _one(tokens))
-    return found
-
-
-def _one(tokens: list[str]) -> Sought:
-    if tokens[:1] == ["NOT"]:
-        del tokens[0]
-        return Not(_one(tokens))
-    if tokens[:1] == ["("]:
-        del tokens[0]
-        found = _or(tokens)
-        if tokens[:1] != [")"]:
-            raise ValueError
-        del tokens[0]
-        return found
-    words = []
-    while tokens and tokens[0] not in _JOINTS:
-        words.append(tokens.pop(0))
-    if not words:
-        raise ValueError
-    return Named(" ".join(words))
-
-
 def _read(words: Sequence[str]) -> TextMask:
+    from dream.sought import sought  # few lines seek, and every start would wait for it
+
     value = TextMask(words[0], *map(float, words[1:]))
     sought(value.words)
     if not 0 <= value.threshold <= 1:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from dream.commands import COMMANDS as ROWS
 from dream.commands.explain import command_table
-from dream.line import flag_table
+from dream.line.help import flag_table
 
 README = Path(__file__).resolve().parents[1] / "README.md"
 FLAGS, COMMANDS = "flags", "commands"

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 import dream
-from dream.line import flag_table
+from dream.line.help import flag_table
 from scripts.readme import FLAGS, between
 
 ROOT = Path(__file__).resolve().parents[1]

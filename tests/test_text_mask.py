@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dream.text_mask import TEXT_MASK, And, Named, Not, Or, Sought, TextMask, names, sought
+from dream.sought import And, Named, Not, Or, Sought, names, sought
+from dream.text_mask import TEXT_MASK, TextMask
 
 A, B, C = map(Named, "abc")
 

@@ -10,7 +10,8 @@ from dream.commands.base import Context, Page
 from dream.errors import BadLine
 from dream.events import Events, Note
 from dream.flags import SWITCH
-from dream.line import lookup, quote, read, words, write_fields
+from dream.line import quote, read, words, write_fields
+from dream.line.complete import lookup
 from dream.line.names import near
 from dream.request import FLAGS, Flag, Request
 from dream.settings import FILE, save_settings

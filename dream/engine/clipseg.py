@@ -16,7 +16,8 @@ from transformers import CLIPSegForImageSegmentation, CLIPTokenizer, ViTImagePro
 
 from dream.engine.quiet import quiet
 from dream.engine.seeing import broken, fingerprint, load_whole
-from dream.text_mask import And, Named, Not, Or, Sought, TextMask, sought
+from dream.sought import And, Named, Not, Or, Sought, sought
+from dream.text_mask import TextMask
 
 Heat = NDArray[np.float32]
 """(h, w) in 0..1: how sure one is of each pixel."""

@@ -7,8 +7,6 @@ a switch may be called, `formerly` what old lines hold that is not here (yet).
 """
 
 from dream.line.argv import read_argv, read_setting, setting_named
-from dream.line.complete import Suggestion, complete, lookup, switch_names
-from dream.line.help import flag_table, help_page
 from dream.line.logged import LogLine, facts, is_skipped, read_log_line
 from dream.line.negative import positive_negative
 from dream.line.read import read
@@ -19,15 +17,10 @@ from dream.line.write import write, write_fields
 __all__ = [
     "Axis",
     "LogLine",
-    "Suggestion",
     "Sweep",
     "Word",
-    "complete",
     "facts",
-    "flag_table",
-    "help_page",
     "is_skipped",
-    "lookup",
     "positive_negative",
     "quote",
     "read",
@@ -36,7 +29,6 @@ __all__ = [
     "read_setting",
     "read_sweep",
     "setting_named",
-    "switch_names",
     "words",
     "write",
     "write_fields",

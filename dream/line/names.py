@@ -7,7 +7,6 @@ unambiguous. Of short names the longest known one counts, then the value glued t
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -102,6 +101,8 @@ def unknown(word: Word, names: Names, otherwise: str = "") -> BadLine:
 
 def near(typed: str, known: Iterable[str]) -> str:
     """The nearest of some names, or nothing when none is near."""
+    import difflib  # only what is wrong needs it
+
     # Long words are never near, and difflib is slow to say so.
     found = difflib.get_close_matches(typed, known, 1, 0.6) if len(typed) <= 40 else []
     return found[0] if found else ""

@@ -15,8 +15,8 @@ from prompt_toolkit.filters import Condition
 from dream.commands import Command, Context, is_command, topics
 from dream.errors import BadLine, DreamError
 from dream.gallery import LOG_NAME, last_lines
-from dream.line import complete, quote, words
-from dream.line.complete import Values
+from dream.line import quote, words
+from dream.line.complete import Values, complete
 from dream.line.words import split
 from dream.request import FLAGS, NO_VAE
 from dream.studio import Studio

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 import pytest
 
-from dream.line import complete, lookup, switch_names
+from dream.line.complete import complete, lookup, switch_names
 from dream.request import FLAGS
 from tests.line.eras import LOGGED, TYPED, WRONG
 

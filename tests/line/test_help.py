@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 
 from dream.launch import LAUNCH_FLAGS
-from dream.line import flag_table, help_page, read
+from dream.line import read
 from dream.line.formerly import FORMER_FLAGS
+from dream.line.help import flag_table, help_page
 from dream.request import FLAGS
 
 _ALL = [*FLAGS.values(), *LAUNCH_FLAGS.values()]
