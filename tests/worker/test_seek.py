@@ -14,7 +14,7 @@ from dream.engine.base import Machine
 from dream.errors import InputError, ModelError
 from dream.events import Note
 from dream.text_mask import TextMask
-from dream.worker.wire import Seek
+from dream.worker.wire import Render, Seek
 from dream.worker.workshop import Workshop
 from tests.random_models import make_random_clipseg
 from tests.recipes import recipe
@@ -61,13 +61,13 @@ def test_what_words_name_is_painted_and_nothing_else(workshop: Workshop, begun: 
     assert 0.01 < black.mean() < 0.99
     assert said == f"{black.mean():.1%} of begun.png is “{WORDS}”"
     usual = {"init_img": str(begun), "strength": 0.8, "steps": 3}
-    by_words = workshop.do(recipe(**usual, text_mask=asked), print)
-    by_file = workshop.do(recipe(**usual, init_mask=str(mask)), print)
+    by_words = workshop.do(Render(recipe(**usual, text_mask=asked)), print)
+    by_file = workshop.do(Render(recipe(**usual, init_mask=str(mask))), print)
     assert by_words.sha256 == by_file.sha256
     assert len(by_words.facts["clipseg"]) == 64
     differs = (np.asarray(by_words.image) != np.asarray(Image.open(begun))).any(2)
     assert differs[black].any() and not differs[~black].any()
-    others = workshop.do(recipe(**usual, text_mask=asked, invert_mask=True), print)
+    others = workshop.do(Render(recipe(**usual, text_mask=asked, invert_mask=True)), print)
     differs = (np.asarray(others.image) != np.asarray(Image.open(begun))).any(2)
     assert differs[~black].any() and not differs[black].any()
 
@@ -75,7 +75,7 @@ def test_what_words_name_is_painted_and_nothing_else(workshop: Workshop, begun: 
 def test_words_that_name_nothing_are_refused(workshop: Workshop, begun: Path) -> None:
     asked = recipe(init_img=str(begun), strength=0.8, text_mask=TextMask("cat", 1))
     with pytest.raises(InputError, match="is “cat”, with a threshold of 1"):
-        workshop.do(asked, print)
+        workshop.do(Render(asked), print)
 
 
 def test_without_the_model_and_offline_it_is_said_what_is_missing(
@@ -84,4 +84,4 @@ def test_without_the_model_and_offline_it_is_said_what_is_missing(
     workshop = Workshop(Shelf((random_models,), offline=True), Machine())
     asked = recipe(init_img=str(begun), strength=0.8, text_mask=TextMask("cat"))
     with pytest.raises(ModelError, match="--offline forbids to fetch it"):
-        workshop.do(asked, print)
+        workshop.do(Render(asked), print)
