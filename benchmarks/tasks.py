@@ -16,6 +16,7 @@ from typing import Any
 
 import psutil
 from diffusers import (
+    DDIMScheduler,
     StableDiffusionImg2ImgPipeline,
     StableDiffusionInpaintPipeline,
     StableDiffusionPipeline,
@@ -31,7 +32,6 @@ from dream.engine import open_painter
 from dream.engine.cache import weigh
 from dream.engine.noise import generator
 from dream.engine.painter import Painter
-from dream.engine.samplers import make_scheduler
 from dream.engine.tasks import Given
 from dream.recipe import Recipe
 
@@ -100,8 +100,8 @@ def timed(painter: Painter, model: str, side: int, steps: int, rounds: int) -> l
         recipe = recipe_of(model, side, steps, None if given.image is None else 0.5)
         pipe = kind.from_pipe(loaded.pipe, dtype=loaded.placement.dtype)
         pipe.set_progress_bar_config(disable=True)
-        own = loaded.pipe.scheduler.config
-        pipe.scheduler = make_scheduler("ddim", own, steps, loaded.placement.dtype)
+        # Not ours, which leaves latents in float32 for the callback that diffusers alone has not.
+        pipe.scheduler = DDIMScheduler.from_config(loaded.pipe.scheduler.config)
         theirs = plain(pipe, recipe, given)
 
         def ours(recipe: Recipe = recipe, given: Given = given) -> object:
