@@ -8,7 +8,7 @@ import sys
 import threading
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from inspect import signature
 from pathlib import Path
 from typing import Any
@@ -46,6 +46,8 @@ class Loaded:
     placement: Placement
     digest: Future[str]
     """SHA-256 of the weights; computed beside the first picture, for it may take seconds."""
+    derived: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
+    """Other pipelines over the same weights, by what they do: see `tasks.shared`."""
 
 
 def load(card: ModelCard, device: str, precision: str, way: str = OFF) -> Loaded:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from dream.engine.noise import generator
 from dream.engine.painter import Painter
 from dream.engine.tasks import Given, task_for
 from dream.engine.tasks.inpainting import in_squares
+from dream.engine.tasks.shared import from_a_picture
 from dream.engine.tasks.walk import share, steps_of
 from dream.errors import InputError, ModelError
 from dream.events import Note
@@ -174,6 +176,19 @@ def test_there_is_no_second_copy(painter: Painter, files: dict[str, str]) -> Non
         job = task_for(asked, given).job(loaded, asked, given, generator(1))
         for name, part in loaded.pipe.components.items():
             assert getattr(job.pipe, name) is part
+
+
+def test_a_derived_pipeline_is_kept_until_the_models_parts_change(painter: Painter) -> None:
+    loaded = painter.load("random", lambda happening: None)
+    kept = from_a_picture(loaded)
+    assert from_a_picture(loaded) is kept
+    own, other = loaded.pipe.vae, deepcopy(loaded.pipe.vae)
+    try:
+        loaded.pipe.vae = other
+        assert from_a_picture(loaded).vae is other
+    finally:
+        loaded.pipe.vae = own
+    assert from_a_picture(loaded).vae is own
 
 
 def test_transparency_is_a_mask_and_a_mask_goes_before_it(

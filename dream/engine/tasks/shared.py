@@ -34,6 +34,24 @@ def inside_a_mask(loaded: Loaded) -> Any:
 
 
 def _over(loaded: Loaded, usual: dict[str, str], auto: str, only: str) -> Any:
+    """The derived pipeline, made when it is first wanted, and again where the model's parts are
+    others by now: with a --vae of its own, say."""
+    made = loaded.derived.get(auto)
+    if made is None or not _same_parts(made, loaded.pipe):
+        made = loaded.derived[auto] = _made(loaded, usual, auto, only)
+    return made
+
+
+def _same_parts(made: Any, pipe: Any) -> bool:
+    parts = made.components
+    return all(
+        parts[name] is part
+        for name, part in pipe.components.items()
+        if name in parts and name != "scheduler"
+    )
+
+
+def _made(loaded: Loaded, usual: dict[str, str], auto: str, only: str) -> Any:
     pipe, kind = loaded.pipe, type(loaded.pipe).__name__
     try:
         if kind not in usual:
