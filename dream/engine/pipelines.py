@@ -155,7 +155,7 @@ def _from_folder(folder: Path, index: _Index, weights: Weights, placement: Place
         if isinstance(part, torch.nn.Module) and name not in read:
             part.to(placement.rests)
             if placement.device == "cpu" and name in ("unet", "vae"):
-                part.to(memory_format=torch.channels_last)  # see `placing.placed`
+                part.to(memory_format=torch.channels_last)  # see `placing.room_for`
     return pipe
 
 

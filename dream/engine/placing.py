@@ -31,6 +31,8 @@ BATCH = 2**28
 
 _HALVES = (torch.float16, torch.bfloat16)
 
+_Copy = Callable[[Iterable[torch.Tensor], Iterable[torch.Tensor]], Iterator[torch.Tensor]]
+
 
 def fill(
     model: Any,
@@ -46,65 +48,78 @@ def fill(
     """
     places = model.state_dict()
     _compare(places, weights, path, type(model).__name__)
-    copied = {}
+    brought = {}
     read = 0
-    with _many_hands(placement) as each:
-        for name, tensor in zip(places, each(weights[name] for name in places), strict=True):
-            copied[name] = tensor
+    asked = [weights[name] for name in places]
+    # Rooms are made by this one thread: any other that asks for memory gets it from a heap of its
+    # own, where it lies scattered, and is new, and slow, each time.
+    rooms = (room_for(tensor, placement) for tensor in asked)
+    with _many_hands(placement) as copy:
+        for name, tensor in zip(places, copy(asked, rooms), strict=True):
+            brought[name] = tensor
             read += weights[name].nbytes
             if read > BATCH:
                 _forget(files)
                 read = 0
     _forget(files)
-    model.load_state_dict(copied, strict=True, assign=True)
+    model.load_state_dict(brought, strict=True, assign=True)
     return model.eval()
 
 
-def placed(tensor: torch.Tensor, placement: Placement) -> torch.Tensor:
-    """A copy where the weights rest, in the placement's number type unless of whole numbers.
+def room_for(tensor: torch.Tensor, placement: Placement) -> torch.Tensor:
+    """Where a copy goes, with nothing in it yet: where the weights rest, in the placement's number
+    type unless of whole numbers.
 
     Kernels of convolutions (N, C, H, W) lie in channels_last for a CPU: measured, the VAE decodes
     up to an eighth faster, the UNet a little.
     """
-    dtype = placement.dtype if tensor.is_floating_point() else tensor.dtype
     kernels = placement.device == "cpu" and tensor.ndim == 4
-    made = torch.empty(
+    return torch.empty(
         tensor.shape,
-        dtype=dtype,
+        dtype=placement.dtype if tensor.is_floating_point() else tensor.dtype,
         device=placement.rests,
         memory_format=torch.channels_last if kernels else torch.contiguous_format,
     )
-    if made.device.type == "cpu" and tensor.ndim and {tensor.dtype, dtype} == {*_HALVES}:
-        return _by_float32(tensor, made)
-    return made.copy_(tensor)
+
+
+def copied(old: torch.Tensor, new: torch.Tensor) -> torch.Tensor:
+    """The second, with the numbers of the first: rounded to its type, in its layout."""
+    if new.device.type == "cpu" and old.ndim and {old.dtype, new.dtype} == {*_HALVES}:
+        return _by_float32(old, new)
+    return new.copy_(old)
 
 
 def _by_float32(old: torch.Tensor, new: torch.Tensor) -> torch.Tensor:
-    """From one half to the other, in rows. torch converts those number by number, but from and to
-    float32 by vectors: this way takes half the time, and rounds the same."""
+    """From one half to the other, in rows: the layout, then the number type. torch converts those
+    number by number, but from and to float32 by vectors where the layout stays: this way takes
+    half the time, and rounds the same."""
     rows = max(1, CHUNK // max(1, old[:1].numel()))
-    between = torch.empty(old[:rows].shape)  # once: memory that is new is slow
+    # Once for all rows: memory that is new is slow.
+    laid = torch.empty_like(new[:rows], dtype=old.dtype)
+    between = torch.empty_like(laid, dtype=torch.float32)
     for row in range(0, len(old), rows):
         some = old[row : row + rows]
+        if old.stride() != new.stride():
+            some = laid[: len(some)].copy_(some)
         new[row : row + rows].copy_(between[: len(some)].copy_(some))
     return new
 
 
 @contextmanager
-def _many_hands(placement: Placement) -> Iterator[Callable[[Iterable[Any]], Iterator[Any]]]:
-    """What places tensors one after the other, on a CPU some at the same time.
+def _many_hands(placement: Placement) -> Iterator[_Copy]:
+    """What copies tensors into their rooms one after the other, on a CPU some at the same time.
 
     There each is one thread's own work. torch's way, all threads at each of a thousand tensors,
     waits for the slowest a thousand times: on a machine with other work that takes far longer.
     """
     if placement.rests != "cpu":
-        yield partial(map, partial(placed, placement=placement))
+        yield partial(map, copied)
         return
     threads = torch.get_num_threads()
     torch.set_num_threads(1)  # what threads that begin now will obey
     try:
         with ThreadPoolExecutor(min(threads, HANDS)) as pool:
-            yield partial(pool.map, partial(placed, placement=placement))
+            yield partial(pool.map, copied)
     finally:
         torch.set_num_threads(threads)
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
+import torch
 
 from dream.catalogue import Shelf
 from dream.engine import cache, memory, open_painter
@@ -121,3 +124,15 @@ def test_a_container_s_limit_counts(tmp_path: Path) -> None:
     assert list(memory._left_by_cgroup(tmp_path)) == [450]
     (tmp_path / "memory.max").write_text("max\n")
     assert list(memory._left_by_cgroup(tmp_path)) == []
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="there memory in use is read from /proc")
+def test_what_is_let_go_of_is_given_back_to_the_system() -> None:
+    mine = psutil.Process()
+    pieces = [torch.ones(2**14) for _ in range(2000)]  # 125 MiB, each too small for its own mapping
+    above = torch.ones(2**14)
+    before = mine.memory_info().rss
+    del pieces
+    memory.give_back_memory()
+    assert before - mine.memory_info().rss > 100 * 2**20
+    assert above.all()

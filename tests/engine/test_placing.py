@@ -12,14 +12,18 @@ from safetensors.torch import load_file, save_file
 
 from dream.catalogue.cards import ModelCard
 from dream.engine import placing
-from dream.engine.device import PRECISIONS, choose
+from dream.engine.device import PRECISIONS, Placement, choose
 from dream.engine.mapped import open_mapped
 from dream.engine.pipelines import load
-from dream.engine.placing import placed
+from dream.engine.placing import copied, room_for
 from dream.engine.quiet import quiet
 from dream.errors import ModelError
 
 KINDS = [getattr(torch, name) for name in PRECISIONS]
+
+
+def _placed(tensor: torch.Tensor, place: Placement) -> torch.Tensor:
+    return copied(tensor, room_for(tensor, place))
 
 
 @pytest.mark.parametrize("precision", PRECISIONS)
@@ -36,11 +40,11 @@ def test_numbers_are_rounded_as_torch_rounds_them(
         numbers.to(kind)[..., 0].transpose(0, 1),
         numbers.to(kind)[0, 0, 0, 0],
     ):
-        made = placed(tensor, place)
+        made = _placed(tensor, place)
         assert torch.equal(made, tensor.to(place.dtype))
         assert made.data_ptr() != tensor.data_ptr()
         assert tensor.ndim < 4 or made.is_contiguous(memory_format=torch.channels_last)
-    assert placed(torch.arange(9), place).dtype == torch.int64
+    assert _placed(torch.arange(9), place).dtype == torch.int64
 
 
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
@@ -64,7 +68,7 @@ def test_what_becomes_of_the_file_later_changes_nothing(tmp_path: Path) -> None:
     save_file({"a": torch.ones(5), "none": torch.ones(0, 2), "yes": torch.tensor([True])}, path)
     mapped = open_mapped(path)
     assert all(torch.equal(mapped.tensors[n], t) for n, t in load_file(path).items())
-    copy = placed(mapped.tensors["a"], choose("cpu", "float32"))
+    copy = _placed(mapped.tensors["a"], choose("cpu", "float32"))
     mapped.forget()
     assert torch.equal(mapped.tensors["a"], torch.ones(5)), "it is read again"
     with path.open("r+b") as file:
