@@ -167,11 +167,15 @@ def switch(shelf: Shelf, one: str, other: str, rounds: int) -> str:
     try:
         for model in (one, other, one, other):
             to_first_step(model)
-        switched = [to_first_step(model) for _ in range(rounds) for model in (one, other)]
-        stayed = [to_first_step(other) for _ in range(2 * rounds)]
+        pairs = [
+            (to_first_step(model), to_first_step(model))
+            for _ in range(rounds)
+            for model in (one, other)
+        ]
     finally:
         engine.close()
-    took = 1000 * (statistics.median(switched) - statistics.median(stayed))
+    switched, stayed = (statistics.median(times) for times in zip(*pairs, strict=True))
+    took = 1000 * (switched - stayed)
     return f"switching costs {took:.1f} ms  {'ok' if took <= SWITCH_GOAL else 'NOT MET'}"
 
 
