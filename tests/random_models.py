@@ -21,24 +21,11 @@ def make_random_model(folder: Path, prediction_type: str = "epsilon", seed: int 
         StableDiffusionPipeline,
         UNet2DConditionModel,
     )
-    from transformers import CLIPTextConfig, CLIPTextModel
 
     tokenizer = _byte_tokenizer(folder / "tokenizer")
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        text_encoder = CLIPTextModel(
-            CLIPTextConfig(
-                vocab_size=len(tokenizer),
-                hidden_size=WIDTH,
-                intermediate_size=2 * WIDTH,
-                num_hidden_layers=1,
-                num_attention_heads=2,
-                projection_dim=WIDTH,
-                bos_token_id=tokenizer.bos_token_id,
-                eos_token_id=tokenizer.eos_token_id,
-                pad_token_id=tokenizer.pad_token_id,
-            )
-        )
+        text_encoder = _text_encoder(tokenizer)
         unet = UNet2DConditionModel(
             sample_size=8,
             block_out_channels=(16, 32),
@@ -79,6 +66,25 @@ def make_random_model(folder: Path, prediction_type: str = "epsilon", seed: int 
     return folder
 
 
+def _text_encoder(tokenizer):  # type: ignore[no-untyped-def]
+    from transformers import CLIPTextConfig, CLIPTextModel
+
+    return CLIPTextModel(CLIPTextConfig(**_text_sizes(tokenizer), projection_dim=WIDTH))
+
+
+def _text_sizes(tokenizer):  # type: ignore[no-untyped-def]
+    return {
+        "vocab_size": len(tokenizer),
+        "hidden_size": WIDTH,
+        "intermediate_size": 2 * WIDTH,
+        "num_hidden_layers": 1,
+        "num_attention_heads": 2,
+        "bos_token_id": tokenizer.bos_token_id,
+        "eos_token_id": tokenizer.eos_token_id,
+        "pad_token_id": tokenizer.pad_token_id,
+    }
+
+
 def _byte_tokenizer(folder: Path):  # type: ignore[no-untyped-def]
     """CLIP's tokenizer with a vocabulary of single bytes, alone and at the end of a word."""
     from transformers import CLIPTokenizer
@@ -105,23 +111,11 @@ def make_random_upscaler(folder: Path, seed: int = 0) -> Path:
         StableDiffusionUpscalePipeline,
         UNet2DConditionModel,
     )
-    from transformers import CLIPTextConfig, CLIPTextModel
 
     tokenizer = _byte_tokenizer(folder / "tokenizer")
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        text_encoder = CLIPTextModel(
-            CLIPTextConfig(
-                vocab_size=len(tokenizer),
-                hidden_size=WIDTH,
-                intermediate_size=2 * WIDTH,
-                num_hidden_layers=1,
-                num_attention_heads=2,
-                bos_token_id=tokenizer.bos_token_id,
-                eos_token_id=tokenizer.eos_token_id,
-                pad_token_id=tokenizer.pad_token_id,
-            )
-        )
+        text_encoder = _text_encoder(tokenizer)
         unet = UNet2DConditionModel(
             sample_size=16,
             in_channels=7,
@@ -170,16 +164,7 @@ def make_random_clipseg(folder: Path, seed: int = 0) -> Path:
 
     tokenizer = _byte_tokenizer(folder)
     config = CLIPSegConfig(
-        text_config={
-            "vocab_size": len(tokenizer),
-            "hidden_size": WIDTH,
-            "intermediate_size": 2 * WIDTH,
-            "num_hidden_layers": 1,
-            "num_attention_heads": 2,
-            "bos_token_id": tokenizer.bos_token_id,
-            "eos_token_id": tokenizer.eos_token_id,
-            "pad_token_id": tokenizer.pad_token_id,
-        },
+        text_config=_text_sizes(tokenizer),
         vision_config={
             "hidden_size": WIDTH,
             "intermediate_size": 2 * WIDTH,

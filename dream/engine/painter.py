@@ -1,52 +1,38 @@
-"""A recipe through a diffusers pipeline, in numbered steps."""
+"""Models in memory, and pictures by them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
-from inspect import signature
 from pathlib import Path
-from typing import Any
 
 from PIL import Image
 
 from dream.catalogue.cards import ModelCard, UpscalerCard
 from dream.catalogue.helpers import Bring, bring_none
-from dream.engine import memory, noise, tiles
+from dream.engine import memory, tiles
 from dream.engine.base import Machine, Tell
 from dream.engine.cache import Cache, weigh
 from dream.engine.colours import match_colours
 from dream.engine.convert import to_folder
-from dream.engine.depth import at_depth
+from dream.engine.denoising import Denoising
 from dream.engine.device import choose
-from dream.engine.facts import facts
 from dream.engine.given import gather
-from dream.engine.intermediates import Intermediates
 from dream.engine.pipelines import Loaded, load
-from dream.engine.preview import Glances, Looks
+from dream.engine.preview import Looks
 from dream.engine.quiet import quiet
-from dream.engine.samplers import Start, make_scheduler, obeys_table, sampler_of
 from dream.engine.seamless import seamless
 from dream.engine.sight import Seen, Sight
-from dream.engine.steps import Steps
-from dream.engine.symmetry import Symmetry
-from dream.engine.tasks import Given, hires, task_for
-from dream.engine.tasks.walk import steps_of
+from dream.engine.tasks import Given
 from dream.engine.vae import Vae, in_place, open_vae
-from dream.engine.words import unheard
 from dream.engine.x4 import Diffusion, diffusion
-from dream.errors import ModelError, OutOfMemory
+from dream.errors import OutOfMemory
 from dream.events import Loading, Note
-from dream.inputs import fitted
-from dream.line import positive_negative
 from dream.picture import Picture
 from dream.recipe import Recipe
 from dream.request import NO_VAE
 from dream.text_mask import TextMask
-
-Words = Mapping[str, str | None]
-"""The texts, by the names of a pipeline's arguments."""
 
 
 class Painter:
@@ -105,11 +91,8 @@ class Painter:
         self, loaded: Loaded, recipe: Recipe, given: Given, tell: Tell, every: int
     ) -> Picture:
         """Paint; and where memory runs out once again, with less of it."""
-        words = _words(loaded, recipe, tell)
-        if every and getattr(loaded.pipe, "vae", None) is None:
-            tell(Note(text=f"{recipe.model} has no VAE to see the picture in the making with"))
-            every = 0
-        paint = partial(self._paint, loaded, recipe, given, words, tell, every)
+        denoising = Denoising.of(loaded, recipe, tell, self._looks, every)
+        paint = partial(denoising.picture, recipe, given)
         made = memory.attempt(paint)
         if made is None:
             tell(Note(text="memory ran out; once again, with attention and VAE in slices"))
@@ -194,102 +177,3 @@ class Painter:
             )
         self._cache.keep(loaded, weight)
         return loaded
-
-    def _paint(
-        self,
-        loaded: Loaded,
-        recipe: Recipe,
-        given: Given,
-        words: Words,
-        tell: Tell,
-        every: int,
-    ) -> Picture:
-        """In one walk, or in two: see `tasks.hires`."""
-        two = hires.walks(recipe, loaded.card) if given.image is None else None
-        if two is None:
-            return self._walk(loaded, recipe, given, words, tell, every)
-        small, large = two
-        first, second = hires.as_one(tell, (small.steps, steps_of(large)))
-        begun = self._walk(loaded, small, given, words, first, every)
-        image = fitted(begun.image, recipe.width, recipe.height)
-        made = self._walk(loaded, large, Given(image=image), words, second, every)
-        return replace(made, recipe=recipe)
-
-    def _walk(
-        self,
-        loaded: Loaded,
-        recipe: Recipe,
-        given: Given,
-        words: Words,
-        tell: Tell,
-        every: int,
-    ) -> Picture:
-        source = noise.generator(recipe.seed)
-        job = task_for(recipe, given).job(loaded, recipe, given, source)
-        glances = self._glances(loaded, recipe, tell)
-        symmetry = Symmetry.of(recipe)
-        shown = Intermediates(every, recipe.width, recipe.height) if every else None
-        asked = {
-            **words,
-            **job.arguments,
-            "guidance_scale": recipe.cfg_scale,
-            "generator": source,
-            "callback_on_step_end": Steps(
-                job.steps, loaded.placement.dtype, tell, glances, symmetry, shown
-            ),
-        }
-        pipe, takes = job.pipe, signature(job.pipe.__call__).parameters
-        own = pipe.scheduler
-        try:
-            pipe.scheduler = _scheduler(loaded, recipe, job.start)
-            with at_depth(pipe, given.depth):
-                made = pipe(**{name: value for name, value in asked.items() if name in takes})
-        finally:
-            pipe.scheduler = own
-        image = job.finish(symmetry.picture(made.images[0].convert("RGB")))
-        return Picture(image, recipe, {**facts(loaded), **given.facts})
-
-    def _glances(self, loaded: Loaded, recipe: Recipe, tell: Tell) -> Glances | None:
-        """How to look at this picture in the making; None where nobody wants to, or can."""
-        if self._looks is None:
-            return None
-        look = self._looks.at(loaded.card, loaded.placement.device, tell)
-        return None if look is None else Glances(look, recipe.width, recipe.height)
-
-
-def _words(loaded: Loaded, recipe: Recipe, tell: Tell) -> Words:
-    """The two texts for the pipeline; what it will not hear, and what it will not do, is told."""
-    pipe, model = loaded.pipe, loaded.card.name
-    positive, negative = positive_negative(recipe.prompt, recipe.negative)
-    for text in filter(None, (positive, negative)):
-        if lost := unheard(pipe, text):
-            tell(Note(text=f"too long for {model}, which does not hear: {lost}"))
-    if negative and "negative_prompt" not in signature(pipe.__call__).parameters:
-        tell(Note(text=f"{model} has no ear for negative words: {negative}"))
-    if not obeys_table(pipe.scheduler.config):
-        name = type(pipe.scheduler).__name__
-        tell(Note(text=f"{model} paints with its own {name}, not with {recipe.sampler}"))
-    elif (only := sampler_of(pipe, recipe.sampler)) != recipe.sampler:
-        tell(Note(text=f"{model} paints with {only}, not with {recipe.sampler}"))
-    return {"prompt": positive, "negative_prompt": negative or None}
-
-
-def _scheduler(loaded: Loaded, recipe: Recipe, start: Start | None) -> Any:
-    own = loaded.pipe.scheduler
-    if obeys_table(own.config):
-        made = make_scheduler(
-            sampler_of(loaded.pipe, recipe.sampler),
-            own.config,
-            recipe.steps,
-            loaded.placement.dtype,
-            threshold=recipe.threshold,
-            karras_max=recipe.karras_max,
-        )
-        made.start = start
-        return made
-    if recipe.threshold:
-        raise ModelError(
-            f"{recipe.model} paints with its own {type(own).__name__}, which has no --threshold",
-            "paint without it, or with another model",
-        )
-    return own

@@ -1,19 +1,17 @@
 """The whole house with the shipped model, from pictures: what was there stays, what was asked for
 comes."""
 
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import pytest
 from PIL import Image
 
 import dream
-from dream.events import Event, Note, Refused, Saved, Verified
+from dream.events import Event, Note, Refused, Verified
 from dream.gallery import LOG_NAME
 from dream.studio import Studio
 from dream.tiny.judge import Finding, look
+from tests.shipped.making import make_one, opened, pixels
 
 FIRST = "a red circle in the top left on a white background"
 OTHER = "a blue star in the bottom right on a yellow background"
@@ -23,16 +21,9 @@ BOX = (128, 128, 240, 240)
 
 
 @pytest.fixture(scope="module")
-def studio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Studio]:
-    outdir = tmp_path_factory.mktemp("pictures")
-    with dream.open(model="tiny", outdir=str(outdir)) as studio:
-        yield studio
-
-
-@pytest.fixture(scope="module")
 def first(studio: Studio) -> Path:
     """A red circle at the top left, on white."""
-    return make(studio, f"{FIRST} -S1 -s12").path
+    return make_one(studio, f"{FIRST} -S1 -s12").path
 
 
 @pytest.fixture(scope="module")
@@ -44,21 +35,8 @@ def mask(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def make(studio: Studio, line: str) -> Saved:
-    events = list(studio.make(line))
-    assert not [event for event in events if event.name in ("refused", "failed")], events
-    (saved,) = [event for event in events if isinstance(event, Saved)]
-    return saved
-
-
-def pixels(path: Path) -> Any:
-    with Image.open(path) as image:
-        return np.asarray(image.convert("RGB"), np.int16)
-
-
 def seen(path: Path) -> Finding:
-    with Image.open(path) as image:
-        return look(image.convert("RGB"))
+    return look(opened(path))
 
 
 def things(finding: Finding) -> list[tuple[str, str]]:
@@ -67,14 +45,14 @@ def things(finding: Finding) -> list[tuple[str, str]]:
 
 def test_a_little_strength_keeps_layout_and_background(studio: Studio, first: Path) -> None:
     for seed in (1, 2):
-        finding = seen(make(studio, f"{OTHER} -I {first} -f.2 -s12 -S{seed}").path)
+        finding = seen(make_one(studio, f"{OTHER} -I {first} -f.2 -s12 -S{seed}").path)
         assert finding.background == "white"
         assert [place for _, place in things(finding)][:1] == ["top left"]
 
 
 def test_much_strength_follows_the_prompt(studio: Studio, first: Path) -> None:
     findings = [
-        seen(make(studio, f"{OTHER} -I {first} -f.9 -s12 -S{seed}").path) for seed in (1, 2)
+        seen(make_one(studio, f"{OTHER} -I {first} -f.9 -s12 -S{seed}").path) for seed in (1, 2)
     ]
     assert [finding.background for finding in findings] == ["yellow"] * 2
     assert any(("blue", "bottom right") in things(finding) for finding in findings)
@@ -88,14 +66,14 @@ def test_no_strength_is_refused(studio: Studio, first: Path) -> None:
 def test_inside_the_mask_comes_what_was_asked_and_outside_not_one_pixel_differs(
     studio: Studio, first: Path, mask: Path
 ) -> None:
-    path = make(studio, f"{BLUE} -I {first} -M {mask} -f.9 -s12 -S3").path
+    path = make_one(studio, f"{BLUE} -I {first} -M {mask} -f.9 -s12 -S3").path
     outside = pixels(mask)[..., 0] == 255
     assert (pixels(path)[outside] == pixels(first)[outside]).all()
     assert sorted(things(seen(path))) == [("blue", "bottom right"), ("red", "top left")]
 
 
 def test_a_picture_goes_on_in_its_own_words(studio: Studio, first: Path) -> None:
-    assert make(studio, f"-I {first} -f.5 -s6 -S1").request.prompt == FIRST
+    assert make_one(studio, f"-I {first} -f.5 -s6 -S1").request.prompt == FIRST
 
 
 SMALL = "a red circle -W128 -H128"
@@ -126,7 +104,7 @@ def test_a_log_of_everything_verifies_in_another_process(
 ) -> None:
     for seed, line in enumerate(EVERYTHING):
         named = line.replace("FIRST", str(first)).replace("MASK", str(mask))
-        make(studio, f"{named} -s3 -S{seed} -o {tmp_path}")
+        make_one(studio, f"{named} -s3 -S{seed} -o {tmp_path}")
     with dream.open(outdir=str(tmp_path)) as another:
         events: list[Event] = list(another.verify(tmp_path / LOG_NAME))
     verified = [event.same for event in events if isinstance(event, Verified)]

@@ -3,7 +3,6 @@
 Pictures are judged by pixels alone, with dream.tiny's judge, and shapes by its small reader.
 """
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -11,36 +10,18 @@ import pytest
 from PIL import Image
 
 import dream
-from dream.events import Saved, Verified
+from dream.events import Verified
 from dream.gallery import LOG_NAME
 from dream.studio import Studio, series
 from dream.tiny.judge import Finding, look
 from dream.tiny.reader import load_reader, read_kinds
+from tests.shipped.making import make, make_one, opened
 
 SEEDS = 6
 
 
-@pytest.fixture(scope="module")
-def studio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Studio]:
-    outdir = tmp_path_factory.mktemp("pictures")
-    with dream.open(model="tiny", outdir=str(outdir)) as studio:
-        studio.warm()
-        yield studio
-
-
-def make(studio: Studio, line: str) -> list[Saved]:
-    events = list(studio.make(line))
-    assert not [event for event in events if event.name in ("refused", "failed")], events
-    return [event for event in events if isinstance(event, Saved)]
-
-
-def opened(event: Saved) -> Image.Image:
-    with Image.open(event.path) as image:
-        return image.convert("RGB")
-
-
 def seen(studio: Studio, line: str) -> list[Finding]:
-    return [look(opened(event)) for event in make(studio, f"{line} -n{SEEDS} -S1")]
+    return [look(opened(event.path)) for event in make(studio, f"{line} -n{SEEDS} -S1")]
 
 
 @pytest.mark.parametrize(
@@ -63,7 +44,7 @@ def test_the_shape_is_the_one_named(studio: Studio) -> None:
     reader = load_reader()
     asked = ["circle", "square", "triangle", "star", "heart", "ring"]
     found = [
-        look(opened(make(studio, f"a big red {kind} on a white background -S3")[0]))
+        look(opened(make_one(studio, f"a big red {kind} on a white background -S3").path))
         for kind in asked
     ]
     read = read_kinds(reader, [finding.regions[0] for finding in found])
@@ -72,22 +53,22 @@ def test_the_shape_is_the_one_named(studio: Studio) -> None:
 
 def test_the_place_is_the_one_named(studio: Studio) -> None:
     for place in ("top left", "bottom right", "left", "top"):
-        (event,) = make(studio, f"a small red circle in the {place} on a white background -S2")
-        finding = look(opened(event))
+        event = make_one(studio, f"a small red circle in the {place} on a white background -S2")
+        finding = look(opened(event.path))
         assert finding.cell(finding.regions[0]) == place
 
 
 @pytest.mark.parametrize("line", ["a circle [red]", "a circle --negative red"])
 def test_a_negative_word_is_driven_out(studio: Studio, line: str) -> None:
     for event in make(studio, f"{line} -n{SEEDS} -S1"):
-        pixels = np.asarray(opened(event), np.int16)
+        pixels = np.asarray(opened(event.path), np.int16)
         red = (pixels[..., 0] > 180) & (pixels[..., 1:].max(-1) < 90)
         assert red.mean() < 0.02
 
 
 def test_brackets_and_the_switch_are_the_same(studio: Studio) -> None:
-    (brackets,) = make(studio, "a circle [red] -S5")
-    (switch,) = make(studio, "a circle --negative=red -S5")
+    brackets = make_one(studio, "a circle [red] -S5")
+    switch = make_one(studio, "a circle --negative=red -S5")
     assert brackets.sha256 == switch.sha256
 
 
@@ -109,7 +90,7 @@ def test_guidance_makes_the_words_count(studio: Studio) -> None:
 
 def test_upscaling_doubles_the_sides_and_sharpens(studio: Studio) -> None:
     line = "a black star on a white background -S4"
-    small, large = (opened(make(studio, text)[0]) for text in (line, f"{line} -U 2 1"))
+    small, large = (opened(make_one(studio, text).path) for text in (line, f"{line} -U 2 1"))
     bicubic = small.resize((512, 512), Image.Resampling.BICUBIC)
     assert large.size == bicubic.size
     assert edges(large) > 1.1 * edges(bicubic)

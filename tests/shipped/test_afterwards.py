@@ -3,7 +3,6 @@ on from it, and all of it is made again from its log."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,37 +10,18 @@ import numpy as np
 import pytest
 from PIL import Image
 
-import dream
-from dream.events import Saved, Verified
+from dream.events import Verified
 from dream.finish.watermark import read
 from dream.gallery import LOG_NAME, read_record
 from dream.studio import Studio
 from dream.tiny.judge import look
-
-
-@pytest.fixture(scope="module")
-def studio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Studio]:
-    outdir = tmp_path_factory.mktemp("pictures")
-    with dream.open(model="tiny", outdir=str(outdir)) as studio:
-        yield studio
+from tests.shipped.making import make_one, opened
 
 
 @pytest.fixture(scope="module")
 def circle(studio: Studio) -> Path:
     """A red circle in the middle of blue."""
-    return make(studio, "a red circle on a blue background -S1 -s8").path
-
-
-def make(studio: Studio, line: str) -> Saved:
-    events = list(studio.make(line))
-    assert not [event for event in events if event.name in ("refused", "failed")], events
-    (saved,) = [event for event in events if isinstance(event, Saved)]
-    return saved
-
-
-def opened(path: Path) -> Image.Image:
-    with Image.open(path) as image:
-        return image.convert("RGB")
+    return make_one(studio, "a red circle on a blue background -S1 -s8").path
 
 
 def background(image: Image.Image) -> str:
@@ -56,7 +36,7 @@ def difference(one: Image.Image, other: Image.Image) -> Any:
 
 
 def test_beyond_the_frame_the_background_goes_on(studio: Studio, circle: Path) -> None:
-    made = opened(make(studio, f"!fix {circle} -c right 64 top 24").path)
+    made = opened(make_one(studio, f"!fix {circle} -c right 64 top 24").path)
     assert made.size == (320, 280)
     assert made.crop((0, 24, 256, 280)).tobytes() == opened(circle).tobytes()
     for strip in (made.crop((256, 0, 320, 280)), made.crop((0, 0, 320, 24))):
@@ -67,30 +47,30 @@ def test_beyond_the_frame_the_background_goes_on(studio: Studio, circle: Path) -
 
 
 def test_a_frame_that_moves_keeps_what_it_still_shows(studio: Studio, circle: Path) -> None:
-    made = opened(make(studio, f"!fix {circle} -D left 48").path)
+    made = opened(make_one(studio, f"!fix {circle} -D left 48").path)
     assert made.size == (256, 256)
     assert made.crop((48, 0, 256, 256)).tobytes() == opened(circle).crop((0, 0, 208, 256)).tobytes()
     assert background(made.crop((0, 0, 48, 256))) == "blue"
 
 
 def test_several_at_once_are_the_same_one_by_one(studio: Studio) -> None:
-    first = make(studio, "a red circle on a blue background -S3 -s5 -W128 -H128")
-    at_once = make(studio, f"!fix {first.path} --watermark dream -U2 -c left 40")
-    last = make(studio, f"!fix {first.path} -c left 40")
+    first = make_one(studio, "a red circle on a blue background -S3 -s5 -W128 -H128")
+    at_once = make_one(studio, f"!fix {first.path} --watermark dream -U2 -c left 40")
+    last = make_one(studio, f"!fix {first.path} -c left 40")
     for switch in ("-U2", "--watermark dream"):
-        last = make(studio, f"!fix -1 {switch}")
+        last = make_one(studio, f"!fix -1 {switch}")
     assert last.sha256 == at_once.sha256
     assert read_record(last.path).steps == read_record(at_once.path).steps
     assert opened(at_once.path).size == (336, 256)
 
 
 def test_embiggened_it_is_one_circle_still(studio: Studio, circle: Path) -> None:
-    whole = opened(make(studio, f"!fix {circle} -embiggen 1.5 0 -embiggen_strength 0.2").path)
+    whole = opened(make_one(studio, f"!fix {circle} -embiggen 1.5 0 -embiggen_strength 0.2").path)
     assert whole.size == (384, 384)
     found = look(whole)
     assert found.background == "blue"
     assert [region.colour for region in found.regions if region.colour != "blue"] == ["red"]
-    tile = opened(make(studio, "!fix -1 -embiggen_tiles 4 -f0.2").path)
+    tile = opened(make_one(studio, "!fix -1 -embiggen_tiles 4 -f0.2").path)
     changed = difference(whole, tile) > 0
     assert changed[256:, 256:].mean() > 0.5
     assert not changed[:128].any() and not changed[:, :128].any(), "no other tile is touched"
@@ -100,7 +80,7 @@ def test_a_watermark_on_the_shipped_size_outlives_a_jpeg(
     studio: Studio, circle: Path, tmp_path: Path
 ) -> None:
     plain = opened(circle)
-    marked = opened(make(studio, f'!fix {circle} --watermark "nineteen characters"').path)
+    marked = opened(make_one(studio, f'!fix {circle} --watermark "nineteen characters"').path)
     marked.save(tmp_path / "a.jpg", quality=90)
     assert read(marked) == read(opened(tmp_path / "a.jpg")) == "nineteen characters"
     assert read(plain) is None
@@ -111,7 +91,9 @@ def test_a_watermark_on_the_shipped_size_outlives_a_jpeg(
 def test_a_photograph_is_outcropped_too(studio: Studio, tmp_path: Path) -> None:
     photo = tmp_path / "IMG 1.jpg"
     Image.new("RGB", (300, 201), (30, 160, 60)).save(photo, quality=95)
-    made = make(studio, f'!fix "{photo}" -c bottom 33 --new_prompt "a green background" -s6 -S3')
+    made = make_one(
+        studio, f'!fix "{photo}" -c bottom 33 --new_prompt "a green background" -s6 -S3'
+    )
     image = opened(made.path)
     assert image.size == (300, 234)
     assert image.crop((0, 0, 300, 201)).tobytes() == opened(photo).tobytes()

@@ -2,32 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
-import dream
-from dream.events import Saved, Verified
+from dream.events import Verified
 from dream.gallery import LOG_NAME
 from dream.studio import Studio
 from dream.tiny.judge import look
+from tests.shipped.making import Pixels, make, make_one, pixels
 
 CIRCLE = "a red circle on a blue background -S42 -s6"
 SMALL = "a red circle on a blue background -S42 -s4 -W128 -H128"
 SUNSET = "an orange sunset over the sea -S42 -s6"
-Pixels = np.ndarray[Any, np.dtype[np.float32]]
-
-
-@pytest.fixture(scope="module")
-def studio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Studio]:
-    outdir = tmp_path_factory.mktemp("pictures")
-    with dream.open(model="tiny", outdir=str(outdir)) as studio:
-        studio.warm()
-        yield studio
 
 
 @pytest.fixture(scope="module")
@@ -36,20 +25,8 @@ def circle(studio: Studio) -> Pixels:
     return painted(studio, SMALL)
 
 
-def make(studio: Studio, line: str) -> list[Saved]:
-    events = list(studio.make(line))
-    assert not [event for event in events if event.name in ("refused", "failed")], events
-    return [event for event in events if isinstance(event, Saved)]
-
-
-def pixels(event: Saved) -> Pixels:
-    with Image.open(event.path) as image:
-        return np.asarray(image.convert("RGB"), np.float32)
-
-
 def painted(studio: Studio, line: str) -> Pixels:
-    (event,) = make(studio, line)
-    return pixels(event)
+    return pixels(make_one(studio, line).path)
 
 
 def apart(one: Pixels, other: Pixels) -> float:
@@ -76,7 +53,7 @@ def test_variations_are_others_and_of_the_same(studio: Studio) -> None:
     events = make(studio, f"{CIRCLE} -v0.2 -n2")
     assert len({event.sha256 for event in events}) == 2
     for event in events:
-        finding = look(Image.fromarray(pixels(event).astype(np.uint8)))
+        finding = look(Image.fromarray(pixels(event.path).astype(np.uint8)))
         assert (finding.background, finding.regions[0].colour) == ("blue", "red")
 
 
@@ -122,9 +99,10 @@ def test_the_colours_become_another_pictures(
     sunset.save(tmp_path / "sunset.jpg")
     event, *_ = make(studio, f"{SMALL} --init_color {tmp_path / 'sunset.jpg'} -o {tmp_path}")
     wanted = np.asarray(sunset, np.float32).mean((0, 1))
-    before, after = circle.mean((0, 1)), pixels(event).mean((0, 1))
+    recoloured = pixels(event.path)
+    before, after = circle.mean((0, 1)), recoloured.mean((0, 1))
     assert abs(after - wanted).max() < 12 < abs(before - wanted).max()
-    assert np.corrcoef(circle.mean(-1).flat, pixels(event).mean(-1).flat)[0, 1] > 0.5, "its forms"
+    assert np.corrcoef(circle.mean(-1).flat, recoloured.mean(-1).flat)[0, 1] > 0.5, "its forms"
     verified = [event for event in studio.verify(tmp_path / LOG_NAME) if event.name == "verified"]
     assert [event.same for event in verified if isinstance(event, Verified)] == [True]
 
@@ -157,11 +135,11 @@ def test_a_line_after_a_seamless_one_is_as_before(studio: Studio, circle: Pixels
 
 
 def test_pictures_in_the_making_lead_to_the_picture(studio: Studio, tmp_path: Path) -> None:
-    (event,) = make(studio, f"{SMALL} --save_intermediates 1 -o {tmp_path}")
+    event = make_one(studio, f"{SMALL} --save_intermediates 1 -o {tmp_path}")
     paths = sorted((tmp_path / "intermediates").iterdir())
     assert [path.name for path in paths] == [f"000001.42.{step:04}.png" for step in (1, 2, 3)]
     ways = [np.asarray(Image.open(path), np.float32) for path in paths]
-    assert apart(ways[2], pixels(event)) < apart(ways[0], pixels(event))
+    assert apart(ways[2], pixels(event.path)) < apart(ways[0], pixels(event.path))
 
 
 # ── again ──────────────────────────────────────────────────────────────────────────────────────

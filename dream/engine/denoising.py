@@ -1,0 +1,136 @@
+"""A recipe through a diffusers pipeline, in numbered steps."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from inspect import signature
+from typing import Any
+
+from dream.engine import noise
+from dream.engine.base import Tell
+from dream.engine.depth import at_depth
+from dream.engine.facts import facts
+from dream.engine.intermediates import Intermediates
+from dream.engine.pipelines import Loaded
+from dream.engine.preview import Glances, Look, Looks
+from dream.engine.samplers import Start, make_scheduler, obeys_table, sampler_of
+from dream.engine.steps import Steps
+from dream.engine.symmetry import Symmetry
+from dream.engine.tasks import Given, hires, task_for
+from dream.engine.tasks.walk import steps_of
+from dream.engine.words import unheard
+from dream.errors import ModelError
+from dream.events import Note
+from dream.inputs import fitted
+from dream.line import positive_negative
+from dream.picture import Picture
+from dream.recipe import Recipe
+
+Words = Mapping[str, str | None]
+"""The texts, by the names of a pipeline's arguments."""
+
+
+@dataclass(frozen=True)
+class Denoising:
+    """What one picture is painted with, however many walks it takes."""
+
+    loaded: Loaded
+    words: Words
+    tell: Tell
+    """Hears of each step; what it raises ends the picture there."""
+    look: Look | None
+    """How to see it in the making; None where nobody wants to, or can."""
+    every: int
+    """Steps from one picture that is kept in the making to the next; 0 keeps none."""
+
+    @classmethod
+    def of(
+        cls, loaded: Loaded, recipe: Recipe, tell: Tell, looks: Looks | None, every: int
+    ) -> Denoising:
+        """For a recipe; what its model cannot hear or do, it is told."""
+        words = _words(loaded, recipe, tell)
+        if every and getattr(loaded.pipe, "vae", None) is None:
+            tell(Note(text=f"{recipe.model} has no VAE to see the picture in the making with"))
+            every = 0
+        look = None if looks is None else looks.at(loaded.card, loaded.placement.device, tell)
+        return cls(loaded, words, tell, look, every)
+
+    def picture(self, recipe: Recipe, given: Given) -> Picture:
+        """In one walk, or in two: see `tasks.hires`. Raises ModelError, and what `tell` raises."""
+        two = hires.walks(recipe, self.loaded.card) if given.image is None else None
+        if two is None:
+            return self._walk(recipe, given)
+        small, large = two
+        first, second = hires.as_one(self.tell, (small.steps, steps_of(large)))
+        begun = replace(self, tell=first)._walk(small, given)
+        image = fitted(begun.image, recipe.width, recipe.height)
+        made = replace(self, tell=second)._walk(large, Given(image=image))
+        return replace(made, recipe=recipe)
+
+    def _walk(self, recipe: Recipe, given: Given) -> Picture:
+        source = noise.generator(recipe.seed)
+        job = task_for(recipe, given).job(self.loaded, recipe, given, source)
+        symmetry = Symmetry.of(recipe)
+        asked = {
+            **self.words,
+            **job.arguments,
+            "guidance_scale": recipe.cfg_scale,
+            "generator": source,
+            "callback_on_step_end": self._steps(recipe, job.steps, symmetry),
+        }
+        pipe, takes = job.pipe, signature(job.pipe.__call__).parameters
+        own = pipe.scheduler
+        try:
+            pipe.scheduler = _scheduler(self.loaded, recipe, job.start)
+            with at_depth(pipe, given.depth):
+                made = pipe(**{name: value for name, value in asked.items() if name in takes})
+        finally:
+            pipe.scheduler = own
+        image = job.finish(symmetry.picture(made.images[0].convert("RGB")))
+        return Picture(image, recipe, {**facts(self.loaded), **given.facts})
+
+    def _steps(self, recipe: Recipe, steps: int, symmetry: Symmetry) -> Steps:
+        sides = recipe.width, recipe.height
+        glances = None if self.look is None else Glances(self.look, *sides)
+        kept = Intermediates(self.every, *sides) if self.every else None
+        dtype = self.loaded.placement.dtype
+        return Steps(steps, dtype, self.tell, glances, symmetry, kept)
+
+
+def _words(loaded: Loaded, recipe: Recipe, tell: Tell) -> Words:
+    """The two texts for the pipeline; what it will not hear, and what it will not do, is told."""
+    pipe, model = loaded.pipe, loaded.card.name
+    positive, negative = positive_negative(recipe.prompt, recipe.negative)
+    for text in filter(None, (positive, negative)):
+        if lost := unheard(pipe, text):
+            tell(Note(text=f"too long for {model}, which does not hear: {lost}"))
+    if negative and "negative_prompt" not in signature(pipe.__call__).parameters:
+        tell(Note(text=f"{model} has no ear for negative words: {negative}"))
+    if not obeys_table(pipe.scheduler.config):
+        name = type(pipe.scheduler).__name__
+        tell(Note(text=f"{model} paints with its own {name}, not with {recipe.sampler}"))
+    elif (only := sampler_of(pipe, recipe.sampler)) != recipe.sampler:
+        tell(Note(text=f"{model} paints with {only}, not with {recipe.sampler}"))
+    return {"prompt": positive, "negative_prompt": negative or None}
+
+
+def _scheduler(loaded: Loaded, recipe: Recipe, start: Start | None) -> Any:
+    own = loaded.pipe.scheduler
+    if obeys_table(own.config):
+        made = make_scheduler(
+            sampler_of(loaded.pipe, recipe.sampler),
+            own.config,
+            recipe.steps,
+            loaded.placement.dtype,
+            threshold=recipe.threshold,
+            karras_max=recipe.karras_max,
+        )
+        made.start = start
+        return made
+    if recipe.threshold:
+        raise ModelError(
+            f"{recipe.model} paints with its own {type(own).__name__}, which has no --threshold",
+            "paint without it, or with another model",
+        )
+    return own

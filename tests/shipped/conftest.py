@@ -1,0 +1,17 @@
+"""One workshop for each file of tests, so that a file can make its whole log again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+import dream
+from dream.studio import Studio
+
+
+@pytest.fixture(scope="module")
+def studio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Studio]:
+    with dream.open(model="tiny", outdir=str(tmp_path_factory.mktemp("pictures"))) as studio:
+        studio.warm()
+        yield studio

@@ -1,0 +1,38 @@
+"""Lines to pictures, and pictures to what can be compared."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from dream.events import Saved
+from dream.studio import Studio
+
+Pixels = np.ndarray[Any, np.dtype[np.float32]]
+
+
+def make(studio: Studio, line: str) -> list[Saved]:
+    """Its pictures. Fails where a line is refused, or a picture."""
+    events = list(studio.make(line))
+    assert not [event for event in events if event.name in ("refused", "failed")], events
+    return [event for event in events if isinstance(event, Saved)]
+
+
+def make_one(studio: Studio, line: str) -> Saved:
+    """The one picture of a line."""
+    (saved,) = make(studio, line)
+    return saved
+
+
+def opened(path: Path) -> Image.Image:
+    """In RGB."""
+    with Image.open(path) as image:
+        return image.convert("RGB")
+
+
+def pixels(path: Path) -> Pixels:
+    """(height, width, 3), from 0 to 255, of a type whose differences do not wrap."""
+    return np.asarray(opened(path), np.float32)
