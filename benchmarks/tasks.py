@@ -1,6 +1,6 @@
 """Pictures from words, from pictures and inside masks: over diffusers' own pipelines.
 
-    python -m benchmarks.tasks [--rounds N] [--steps N] [--small | --model FOLDER]
+    python -m benchmarks.tasks [--rounds N] [--steps N] [--side N] [--small | --model FOLDER]
 
 With a random Stable Diffusion of full size; --small takes the shipped model, and shows only that
 everything runs. Then: what a second and a third task add to the memory of the first.
@@ -132,6 +132,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--steps", type=int, default=10)
+    parser.add_argument("--side", type=int, help="pixels; else 512, and 256 for --small")
     parser.add_argument("--small", action="store_true", help="the shipped model: does it run?")
     parser.add_argument("--model", type=Path, help="a Stable Diffusion 1.5 that is there already")
     said = parser.parse_args()
@@ -145,7 +146,7 @@ def main() -> None:
             make_random_sd15(folder / "one")
         shelf = Shelf([folder])
         painter = open_painter(shelf.model)
-        side = 256 if said.small else 512
+        side = said.side or (256 if said.small else 512)
         print(memory(painter, shelf, "one", side), flush=True)
         print(HEAD)
         for row in timed(painter, "one", side, said.steps, said.rounds):
