@@ -15,7 +15,7 @@ from typing import TextIO
 from dream.errors import ALL_MADE, INTERRUPTED, SOME_FAILED, WRONG_LINE, DreamError
 from dream.events import Cancelled, Event, Failed, Planned, Refused, Saved, Verified
 from dream.graphics import Pictures
-from dream.say import Pace, say
+from dream.say import Heard, Pace, say
 
 
 class Voice:
@@ -26,7 +26,7 @@ class Voice:
     ) -> None:
         """`pictures` shows them on a terminal; None shows paths alone."""
         self._json, self.out, self._err, self._pictures = as_json, out, err, pictures
-        self._pace = Pace()
+        self._pace, self._heard = Pace(), Heard()
         self._bar = False
         self.status = ALL_MADE
 
@@ -42,7 +42,7 @@ class Voice:
             print(event.path.as_posix(), file=self.out, flush=True)
         elif isinstance(event, Planned):
             print(event.line, file=self.out, flush=True)
-        elif (text := say(event)) is not None:
+        elif not self._heard.before(event) and (text := say(event)) is not None:
             wanted = self.out if isinstance(event, Saved | Verified) else self._err
             print(text, file=wanted, flush=True)
             if isinstance(event, Saved) and self._pictures is not None:

@@ -57,6 +57,23 @@ def _noise(request: Request) -> str:
     return said
 
 
+class Heard:
+    """What was said of the line being made: a note that each of its pictures has is said once."""
+
+    def __init__(self) -> None:
+        self._notes: set[str] = set()
+
+    def before(self, event: Event) -> bool:
+        """Whether it is a note, and was said of this line before."""
+        if isinstance(event, Queued):
+            self._notes.clear()
+        if not isinstance(event, Note):
+            return False
+        known = event.text in self._notes
+        self._notes.add(event.text)
+        return known
+
+
 class Pace:
     """How fast steps come and how long they will still take, measured over the running stage."""
 

@@ -89,7 +89,6 @@ def make_sd3(seed: int = 0) -> Any:
     """A Stable Diffusion 3 without its third text encoder: a transformer, and flow matching."""
     import torch
     from diffusers import (
-        AutoencoderKL,
         FlowMatchEulerDiscreteScheduler,
         SD3Transformer2DModel,
         StableDiffusion3Pipeline,
@@ -109,9 +108,7 @@ def make_sd3(seed: int = 0) -> Any:
             caption_projection_dim=32,
             pooled_projection_dim=2 * WIDE,
         )
-        vae = AutoencoderKL.from_config(
-            _config(_vae(1.5)) | {"latent_channels": 16, "shift_factor": 0.06}
-        )
+        vae = make_autoencoder()
     return StableDiffusion3Pipeline(
         transformer=transformer,
         scheduler=FlowMatchEulerDiscreteScheduler(),
@@ -123,6 +120,19 @@ def make_sd3(seed: int = 0) -> Any:
         text_encoder_3=None,
         tokenizer_3=None,
     )
+
+
+def make_autoencoder(channels: int = 16) -> Any:
+    """The VAE of newer families, which have more latent channels."""
+    from diffusers import AutoencoderKL
+
+    newer = {"latent_channels": channels, "shift_factor": 0.06}
+    return AutoencoderKL.from_config(_config(_vae(1.5)) | newer)
+
+
+def make_clip() -> Any:
+    """A CLIPTextModel."""
+    return _text(False, "sd1")
 
 
 def _config(part: Any) -> dict[str, Any]:

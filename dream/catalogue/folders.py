@@ -29,11 +29,32 @@ _CHANNELS = {9: "inpainting", 5: "depth"}
 _SD2_TEXT_WIDTH = 1024
 _FACTOR = 8
 """Pixels per latent, where the VAE's configuration does not say."""
+_PATCH = 2
+"""Latents along a side of what a transformer takes for one word; a UNet takes them one by one."""
 _DEEPEST = 9
 """Levels of a VAE: 256 pixels per latent."""
-_HOME = {"sdxl": 1024, "sd3": 1024, "flux": 1024}
+_HOME = {"sd1": 512, "sd2": 512}
+_NEWER_HOME = 1024
 _GUIDANCE = {"sdxl": 5.0, "sd3": 7.0, "flux": 3.5}
-"""diffusers' own defaults, where they are not Stable Diffusion 1's 7.5."""
+_OTHERS_GUIDANCE = {
+    "AuraFlow": 3.5,
+    "Chroma": 5.0,
+    "CogView": 5.0,
+    "Flux2": 4.0,
+    "HunyuanDiT": 5.0,
+    "Kandinsky3": 3.0,
+    "Krea2": 4.5,
+    "LatentConsistency": 8.5,
+    "Lumina": 4.0,
+    "Ovis": 5.0,
+    "PRX": 4.0,
+    "PixArt": 4.5,
+    "QwenImage": 4.0,
+    "Sana": 4.5,
+    "ZImage": 5.0,
+}
+"""diffusers' own defaults, where they are not Stable Diffusion 1's 7.5: by family, and for the
+others by what their pipeline's name starts with."""
 
 
 def read_model(name: str, path: Path, complain: Complain) -> ModelCard:
@@ -77,14 +98,14 @@ def _derived(name: str, folder: Path) -> ModelCard:
     index = _read_json(folder / INDEX)
     if index.get("_class_name") == UPSCALER:
         raise ModelError(f"{folder} enlarges pictures, and paints none", "-U4 --upscaler names it")
+    pipeline = str(index.get("_class_name", ""))
     net = _read_json(folder / "unet" / "config.json", folder / "transformer" / "config.json")
     vae = _read_json(folder / "vae" / "config.json")
-    family = _family(str(index.get("_class_name", "")), net)
-    blocks = vae.get("block_out_channels")
-    levels = len(blocks) if isinstance(blocks, list) else 0
-    factor = 2 ** (levels - 1) if 0 < levels <= _DEEPEST else _FACTOR
+    family = _family(pipeline, net)
+    factor = _factor(vae)
     height, width = _sides(net.get("sample_size"), FLAGS["width"].kind, factor)
-    home = _HOME.get(family, 512)
+    home = _HOME.get(family, _NEWER_HOME)
+    patched = (folder / "transformer").is_dir()
     return ModelCard(
         name=name,
         path=folder,
@@ -92,9 +113,21 @@ def _derived(name: str, folder: Path) -> ModelCard:
         variant=_variant(index, net),
         width=width or home,
         height=height or home,
-        multiple=factor,
-        cfg_scale=_GUIDANCE.get(family, ModelCard.cfg_scale),
+        multiple=factor * _PATCH if patched else factor,
+        cfg_scale=_guidance(pipeline, family),
     )
+
+
+def _factor(vae: Mapping[str, Any]) -> int:
+    """Pixels per latent, along a side."""
+    blocks = vae.get("block_out_channels", vae.get("encoder_block_out_channels"))
+    levels = len(blocks) if isinstance(blocks, list) else 0
+    return 2 ** (levels - 1) if 0 < levels <= _DEEPEST else _FACTOR
+
+
+def _guidance(pipeline: str, family: str) -> float:
+    others = (scale for start, scale in _OTHERS_GUIDANCE.items() if pipeline.startswith(start))
+    return next(others, _GUIDANCE.get(family, ModelCard.cfg_scale))
 
 
 def _family(pipeline: str, net: Mapping[str, Any]) -> str:

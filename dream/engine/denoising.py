@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from inspect import signature
 from typing import Any
 
@@ -19,16 +19,13 @@ from dream.engine.steps import Steps
 from dream.engine.symmetry import Symmetry
 from dream.engine.tasks import Given, hires, task_for
 from dream.engine.tasks.walk import steps_of
-from dream.engine.words import unheard
+from dream.engine.words import Words, unheard, weighed
 from dream.errors import ModelError
 from dream.events import Note
 from dream.inputs import fitted
 from dream.line import positive_negative
 from dream.picture import Picture
 from dream.recipe import Recipe
-
-Words = Mapping[str, str | None]
-"""The texts, by the names of a pipeline's arguments."""
 
 
 @dataclass(frozen=True)
@@ -72,14 +69,15 @@ class Denoising:
         source = noise.generator(recipe.seed)
         job = task_for(recipe, given).job(self.loaded, recipe, given, source)
         symmetry = Symmetry.of(recipe)
+        pipe, takes = job.pipe, signature(job.pipe.__call__).parameters
+        steps = self._steps(recipe, job.steps, symmetry)
         asked = {
             **self.words,
             **job.arguments,
-            "guidance_scale": recipe.cfg_scale,
             "generator": source,
-            "callback_on_step_end": self._steps(recipe, job.steps, symmetry),
+            "callback_on_step_end": steps,
+            "callback": partial(steps.former, pipe),
         }
-        pipe, takes = job.pipe, signature(job.pipe.__call__).parameters
         own = pipe.scheduler
         try:
             pipe.scheduler = _scheduler(self.loaded, recipe, job.start)
@@ -105,14 +103,15 @@ def _words(loaded: Loaded, recipe: Recipe, tell: Tell) -> Words:
     for text in filter(None, (positive, negative)):
         if lost := unheard(pipe, text):
             tell(Note(text=f"too long for {model}, which does not hear: {lost}"))
-    if negative and "negative_prompt" not in signature(pipe.__call__).parameters:
+    heard = weighed(signature(pipe.__call__).parameters, positive, negative, recipe.cfg_scale)
+    if negative and "negative_prompt" not in heard:
         tell(Note(text=f"{model} has no ear for negative words: {negative}"))
     if not obeys_table(pipe.scheduler.config):
         name = type(pipe.scheduler).__name__
         tell(Note(text=f"{model} paints with its own {name}, not with {recipe.sampler}"))
     elif (only := sampler_of(pipe, recipe.sampler)) != recipe.sampler:
         tell(Note(text=f"{model} paints with {only}, not with {recipe.sampler}"))
-    return {"prompt": positive, "negative_prompt": negative or None}
+    return heard
 
 
 def _scheduler(loaded: Loaded, recipe: Recipe, start: Start | None) -> Any:

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import diffusers
-import torch
 import transformers
 from accelerate import init_empty_weights
 from safetensors import SafetensorError
@@ -18,7 +17,7 @@ from transformers.initialization import no_init_weights
 
 from dream.engine.device import Placement
 from dream.engine.mapped import open_mapped
-from dream.engine.placing import fill
+from dream.engine.placing import Coming, on_the_way, take
 
 KNOWN = {
     "diffusers": ("UNet2DConditionModel", "AutoencoderKL"),
@@ -51,12 +50,12 @@ def load_part(
         opened = [open_mapped(path) for path in files]
     except SafetensorError as error:
         raise ValueError(f"{folder} holds a broken file: {error}") from error
-    model = _diffusers(kind, folder) if library == "diffusers" else _transformers(kind, folder)
-    named = _renamed(model, dict(chain.from_iterable(one.tensors.items() for one in opened)))
-    places = model.state_dict()
-    weights = {name: named[name] for name in named if name in places}
-    fill(model, weights, folder, placement, opened)
-    return model
+    weights = dict(chain.from_iterable(one.tensors.items() for one in opened))
+    with on_the_way(weights, placement) as coming:
+        model = _diffusers(kind, folder) if library == "diffusers" else _transformers(kind, folder)
+        places = model.state_dict()
+        named = _renamed(model, coming)
+        return take(model, {n: named[n] for n in named if n in places}, folder, opened)
 
 
 def load_tokenizer(kind: str, folder: Path) -> Any:
@@ -77,13 +76,13 @@ def _transformers(kind: str, folder: Path) -> Any:
         return made(config)
 
 
-def _renamed(model: Any, weights: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+def _renamed(model: Any, weights: Mapping[str, Coming]) -> dict[str, Coming]:
     """By the names of the class: CLIP's have lost `text_model.` on the way."""
     if isinstance(model, diffusers.AutoencoderKL):
-        return {_modern(name): tensor for name, tensor in weights.items()}
+        return {_modern(name): weight for name, weight in weights.items()}
     if any(name.startswith("text_model.") for name in model.state_dict()):
         return dict(weights)
-    return {name.removeprefix("text_model."): tensor for name, tensor in weights.items()}
+    return {name.removeprefix("text_model."): weight for name, weight in weights.items()}
 
 
 def _modern(name: str) -> str:

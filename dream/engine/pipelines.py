@@ -154,7 +154,8 @@ def _from_folder(folder: Path, index: _Index, weights: Weights, placement: Place
     for name, part in pipe.components.items():
         if isinstance(part, torch.nn.Module) and name not in read:
             part.to(placement.rests)
-            if placement.device == "cpu" and name in ("unet", "vae"):
+            flat = all(tensor.ndim <= 4 for tensor in part.parameters())
+            if placement.device == "cpu" and name in ("unet", "vae") and flat:
                 part.to(memory_format=torch.channels_last)  # see `placing.room_for`
     return pipe
 

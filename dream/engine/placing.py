@@ -7,12 +7,12 @@ the layout.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 
@@ -31,7 +31,14 @@ BATCH = 2**28
 
 _HALVES = (torch.float16, torch.bfloat16)
 
-_Copy = Callable[[Iterable[torch.Tensor], Iterable[torch.Tensor]], Iterator[torch.Tensor]]
+
+class Coming(NamedTuple):
+    """A weight on its way."""
+
+    origin: torch.Tensor
+    """As it is in its file."""
+    arrived: Callable[[], torch.Tensor]
+    """Waits for it."""
 
 
 def fill(
@@ -46,21 +53,52 @@ def fill(
     Copies, so that a file which is changed later changes nothing here. Raises ModelError, before
     one is copied, where names and shapes are not the model's.
     """
-    places = model.state_dict()
-    _compare(places, weights, path, type(model).__name__)
+    _compare(model, weights, path)
+    with on_the_way(weights, placement) as coming:
+        return take(model, coming, path, files)
+
+
+@contextmanager
+def on_the_way(
+    weights: Mapping[str, torch.Tensor], placement: Placement
+) -> Iterator[dict[str, Coming]]:
+    """These weights, copied from now on while their model is built, on a CPU some at the same time.
+
+    There each is one thread's own work. torch's way, all threads at each of a thousand tensors,
+    waits for the slowest a thousand times: on a machine with other work that takes far longer.
+    """
+    if placement.rests != "cpu":
+        yield {
+            name: Coming(old, partial(_brought, old, placement)) for name, old in weights.items()
+        }
+        return
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # what threads that begin now will obey
+    pool = ThreadPoolExecutor(min(threads, HANDS), "weights")
+    try:
+        # Rooms are made by this one thread: any other that asks for memory gets it from a heap of
+        # its own, where it lies scattered, and is new, and slow, each time.
+        yield {
+            name: Coming(old, pool.submit(copied, old, room_for(old, placement)).result)
+            for name, old in weights.items()
+        }
+    finally:
+        pool.shutdown(cancel_futures=True)
+        torch.set_num_threads(threads)
+
+
+def take(model: Any, coming: Mapping[str, Coming], path: Path, files: Sequence[Mapped]) -> Any:
+    """The model, built by `init_empty_weights`, with the weights that come from these files, and
+    no other. Raises ModelError where names and shapes are not the model's."""
+    _compare(model, {name: weight.origin for name, weight in coming.items()}, path)
     brought = {}
     read = 0
-    asked = [weights[name] for name in places]
-    # Rooms are made by this one thread: any other that asks for memory gets it from a heap of its
-    # own, where it lies scattered, and is new, and slow, each time.
-    rooms = (room_for(tensor, placement) for tensor in asked)
-    with _many_hands(placement) as copy:
-        for name, tensor in zip(places, copy(asked, rooms), strict=True):
-            brought[name] = tensor
-            read += weights[name].nbytes
-            if read > BATCH:
-                _forget(files)
-                read = 0
+    for name, weight in coming.items():  # in the order they come in: what was read is given back
+        brought[name] = weight.arrived()
+        read += weight.origin.nbytes
+        if read > BATCH:
+            _forget(files)
+            read = 0
     _forget(files)
     model.load_state_dict(brought, strict=True, assign=True)
     return model.eval()
@@ -105,23 +143,8 @@ def _by_float32(old: torch.Tensor, new: torch.Tensor) -> torch.Tensor:
     return new
 
 
-@contextmanager
-def _many_hands(placement: Placement) -> Iterator[_Copy]:
-    """What copies tensors into their rooms one after the other, on a CPU some at the same time.
-
-    There each is one thread's own work. torch's way, all threads at each of a thousand tensors,
-    waits for the slowest a thousand times: on a machine with other work that takes far longer.
-    """
-    if placement.rests != "cpu":
-        yield partial(map, copied)
-        return
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)  # what threads that begin now will obey
-    try:
-        with ThreadPoolExecutor(min(threads, HANDS)) as pool:
-            yield partial(pool.map, copied)
-    finally:
-        torch.set_num_threads(threads)
+def _brought(old: torch.Tensor, placement: Placement) -> torch.Tensor:
+    return copied(old, room_for(old, placement))
 
 
 def _forget(files: Sequence[Mapped]) -> None:
@@ -135,9 +158,8 @@ def lacking(path: Path, what: str, many: int = 1) -> ModelError:
     return ModelError(f"{path} lacks {what}{others}", "it is cut short or pruned too far")
 
 
-def _compare(
-    places: Mapping[str, torch.Tensor], weights: Mapping[str, torch.Tensor], path: Path, kind: str
-) -> None:
+def _compare(model: Any, weights: Mapping[str, torch.Tensor], path: Path) -> None:
+    places, kind = model.state_dict(), type(model).__name__
     if absent := sorted(places.keys() - weights.keys()):
         raise lacking(path, f"{absent[0]} of {kind}", len(absent))
     if over := sorted(weights.keys() - places.keys()):

@@ -50,3 +50,7 @@ class Steps:
             image = shown.after_step(pipe, latents, step, self._steps) if shown else None
             self._tell(Progress("render", step, self._steps, preview, image))
         return {"latents": latents.to(self._dtype) if index + 1 == calls else latents}
+
+    def former(self, pipe: Any, index: int, timestep: Any, latents: torch.Tensor) -> None:
+        """The `callback` of pipelines that do not have the other yet, such as PixArt's."""
+        latents.copy_(self(pipe, index, timestep, {"latents": latents})["latents"])

@@ -1,12 +1,36 @@
-"""What a text encoder hears of a prompt: at most so many tokens, 77 for CLIP."""
+"""What a model hears of a prompt: at most so many tokens, 77 for CLIP; and how it weighs them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from inspect import Parameter
 from typing import Any
+
+Words = Mapping[str, str | float]
+"""The texts and their weight, by the names of a pipeline's arguments."""
 
 ENDLESS = 100_000
 """Tokenizers without a limit say so by a huge number."""
+
+
+def weighed(
+    takes: Mapping[str, Parameter], positive: str, negative: str, cfg_scale: float
+) -> Words:
+    """The texts as a pipeline that takes these arguments wants them, and the guidance.
+
+    Where two arguments speak of guidance, `guidance_scale` is a number that the network was
+    trained to be told (Flux: Meng et al. 2023, arXiv:2210.03142), and negative words go unheard;
+    unless it is left out (Qwen-Image): then the other is that of Ho and Salimans 2022,
+    arXiv:2207.12598, and wants a negative prompt, if only a blank.
+    """
+    words: dict[str, str | float] = {"prompt": positive}
+    told = takes.get("guidance_scale")
+    if "true_cfg_scale" in takes and (told is None or told.default is None):
+        return words | {"true_cfg_scale": cfg_scale, "negative_prompt": negative or " "}
+    words["guidance_scale"] = cfg_scale
+    if negative and "negative_prompt" in takes and "true_cfg_scale" not in takes:
+        words["negative_prompt"] = negative
+    return words
 
 
 def unheard(pipe: Any, text: str) -> str:

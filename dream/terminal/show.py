@@ -26,7 +26,7 @@ from dream.events import (
     Verified,
 )
 from dream.graphics import links_to
-from dream.say import Pace, say
+from dream.say import Heard, Pace, say
 from dream.terminal.style import MESSAGE
 
 _ERASE = "\r\x1b[K"
@@ -100,7 +100,7 @@ class Screen:
         self._pictures, self._links = pictures, links
         self._live: StyleAndTextTuples = []
         self._rewrite, self._colour = rewrite, colour
-        self._pace = Pace()
+        self._pace, self._heard = Pace(), Heard()
         self._drawn = False
         self._above = ""
 
@@ -141,6 +141,8 @@ class Screen:
             self._live = seen or []
         bar = self._pace.of(event)
         match event:
+            case _ if self._heard.before(event):
+                pass
             case Page(lines=lines):
                 for line in set_out(lines, self.columns() - 1):
                     self.say(line)
