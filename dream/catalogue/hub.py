@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -112,9 +113,10 @@ def _asked(wanted: HubId) -> Any:
     )
 
     try:
-        return HfApi(endpoint=_endpoint()).model_info(
-            wanted.repo, revision=wanted.revision, files_metadata=True, timeout=30
-        )
+        with _allowed():
+            return HfApi(endpoint=_endpoint()).model_info(
+                wanted.repo, revision=wanted.revision, files_metadata=True, timeout=30
+            )
     except GatedRepoError as error:
         raise _gated(wanted) from error
     except RevisionNotFoundError as error:
@@ -130,6 +132,19 @@ def _asked(wanted: HubId) -> Any:
         if type(error).__module__.partition(".")[0] not in ("httpx", "httpcore", "httpx2"):
             raise
         raise _unreachable(error) from error
+
+
+@contextmanager
+def _allowed() -> Iterator[None]:
+    """The worker forbids its libraries to ask the hub by themselves (`HF_HUB_OFFLINE`). This was
+    asked for, and the user's own `HF_HUB_OFFLINE` was heeded by whoever asked."""
+    from huggingface_hub import constants
+
+    forbidden, constants.HF_HUB_OFFLINE = constants.HF_HUB_OFFLINE, False
+    try:
+        yield
+    finally:
+        constants.HF_HUB_OFFLINE = forbidden
 
 
 def _unreachable(error: Exception) -> DreamError:

@@ -9,6 +9,7 @@ from typing import Any
 
 from dream.engine import noise
 from dream.engine.base import Tell
+from dream.engine.colours import match_colours
 from dream.engine.depth import at_depth
 from dream.engine.facts import facts
 from dream.engine.intermediates import Intermediates
@@ -60,9 +61,9 @@ class Denoising:
             return self._walk(recipe, given)
         small, large = two
         first, second = hires.as_one(self.tell, (small.steps, steps_of(large)))
-        begun = replace(self, tell=first)._walk(small, given)
+        begun = replace(self, tell=first)._walk(small, replace(given, colours=None))
         image = fitted(begun.image, recipe.width, recipe.height)
-        made = replace(self, tell=second)._walk(large, Given(image=image))
+        made = replace(self, tell=second)._walk(large, replace(given, image=image))
         return replace(made, recipe=recipe)
 
     def _walk(self, recipe: Recipe, given: Given) -> Picture:
@@ -85,7 +86,10 @@ class Denoising:
                 made = pipe(**{name: value for name, value in asked.items() if name in takes})
         finally:
             pipe.scheduler = own
-        image = job.finish(symmetry.picture(made.images[0].convert("RGB")))
+        painted = symmetry.picture(made.images[0].convert("RGB"))
+        if given.colours is not None:
+            painted = match_colours(painted, given.colours)
+        image = job.finish(painted)
         return Picture(image, recipe, {**facts(self.loaded), **given.facts})
 
     def _steps(self, recipe: Recipe, steps: int, symmetry: Symmetry) -> Steps:

@@ -14,7 +14,6 @@ from dream.catalogue.helpers import Bring, bring_none
 from dream.engine import memory, tiles
 from dream.engine.base import Machine, Tell
 from dream.engine.cache import Cache, weigh
-from dream.engine.colours import match_colours
 from dream.engine.convert import to_folder
 from dream.engine.denoising import Denoising
 from dream.engine.device import choose
@@ -82,8 +81,6 @@ class Painter:
                 tiles.where_needed(loaded, recipe.width, recipe.height, tell) as added,
             ):
                 made = self._attempt(loaded, recipe, given, tell, every)
-            if given.colours is not None:
-                made = replace(made, image=match_colours(made.image, given.colours))
             added = added if vae is None else {**added, "vae": vae.digest}
             return replace(made, facts={**added, **made.facts})
 

@@ -6,11 +6,12 @@ import json
 from pathlib import Path
 
 import pytest
+from huggingface_hub import constants
 
 from dream.catalogue import Shelf
 from dream.catalogue.fetch import silent
 from dream.catalogue.helpers import CLIPSEG, DEPTH, bring_helper, find_helper
-from dream.errors import ModelError
+from dream.errors import FetchError, ModelError
 from tests.catalogue.hub_stub import Hub, hub_at_home
 
 
@@ -66,3 +67,14 @@ def test_it_is_fetched_when_it_is_first_asked_for(
 def test_offline_it_is_refused_and_said_where_to_put_it(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match=r"what words name in a picture.*CIDAS/clipseg-rd64"):
         bring_helper(CLIPSEG, Shelf((tmp_path,), offline=True), silent, print)
+
+
+def test_a_process_that_forbids_libraries_the_hub_asks_it_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
+    with pytest.raises(FetchError, match="cannot be asked") as caught:
+        bring_helper(CLIPSEG, Shelf((tmp_path,)), silent, print)
+    assert "HF_HUB_OFFLINE" not in str(caught.value)
+    assert constants.HF_HUB_OFFLINE, "still forbidden to all others"

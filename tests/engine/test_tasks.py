@@ -101,6 +101,17 @@ def test_every_kind_of_sampler_stays_inside_the_mask(
     assert [h.step for h in told if isinstance(h, Progress)] == [1, 2, 3]
 
 
+def test_another_pictures_colours_stay_inside_the_mask_too(
+    painter: Painter, files: dict[str, str], tmp_path: Path
+) -> None:
+    Image.new("RGB", (8, 8), "lime").save(tmp_path / "lime.png")
+    said = {"init_img": files["image"], "init_mask": files["mask"]}
+    picture, _ = paint(painter, **said, init_color=str(tmp_path / "lime.png"))
+    outside = pixels(files["mask"])[..., 0] == 255
+    assert not changed(picture, files["image"])[outside].any()
+    assert (np.asarray(picture.image)[~outside] == (0, 255, 0)).all()
+
+
 def test_it_is_what_diffusers_makes_of_the_same_noise(
     painter: Painter, random_models: Path, files: dict[str, str]
 ) -> None:
