@@ -124,12 +124,14 @@ def test_averages_sizes_and_number_types(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("shapes", "kind", "place"),
     [
-        ({"lora_unet_mid_block_x.lora_down.weight": (4, 8)}, "a LoRA", "loras/"),
-        ({"unet.mid_block.x.lora.up.weight": (4, 8)}, "a LoRA", "loras/"),
+        ({"lora_unet_mid_block_x.lora_down.weight": (4, 8)}, "a LoRA", "cannot use LoRAs yet"),
+        ({"unet.mid_block.x.lora.up.weight": (4, 8)}, "a LoRA", "cannot use LoRAs yet"),
+        ({"lora_unet_x.oft_blocks": (4, 8)}, "a LoRA", "cannot use LoRAs yet"),
+        ({"base_model.model.to_q.oft_r": (4, 8)}, "a LoRA", "cannot use LoRAs yet"),
         ({"first_stage_model.decoder.conv_in.weight": (4,)}, "a VAE", "--vae"),
         ({"decoder.conv_in.weight": (4,), "encoder.conv_in.weight": (4,)}, "a VAE", "--vae"),
-        ({"emb_params": (2, 768)}, "an embedding", "embeddings/"),
-        ({"clip_l": (2, 768), "clip_g": (2, 1280)}, "an embedding", "embeddings/"),
+        ({"emb_params": (2, 768)}, "an embedding", "cannot use embeddings yet"),
+        ({"clip_l": (2, 768), "clip_g": (2, 1280)}, "an embedding", "cannot use embeddings yet"),
         ({"conv_first.weight": (64, 3, 3, 3)}, "an upscaler", "--upscaler"),
         ({"control_model.x": (1,), FIRST: (320, 4, 3, 3)}, "a ControlNet", "guides"),
         ({"down_blocks.0.resnets.0.norm1.weight": (4,)}, "an unet", "the whole folder"),

@@ -24,7 +24,11 @@ _VARIANTS = {4: "", 5: "depth", 9: "inpainting", 8: "instruct-pix2pix", 7: "x4-u
 _KINDS: tuple[tuple[str, str], ...] = (
     ("controlnet", r"control_model\.|controlnet_cond_embedding\.|controlnet_blocks\."),
     ("model", r"model\.diffusion_model\."),
-    ("lora", r".*(lora_(up|down|A|B|linear_layer)\b|lora\.(up|down)\.|\.hada_w|\.lokr_w)"),
+    (
+        "lora",
+        r"(lora|lycoris)_(unet|te\d?|transformer)_"
+        r"|.*(lora_(up|down|A|B|linear_layer)\b|lora\.(up|down)\.|\.(hada|lokr)_w|\.oft_)",
+    ),
     ("ip-adapter", r"ip_adapter\.|image_proj\."),
     ("embedding", r"string_to_param\.|emb_params$|clip_[lg]$|<.*>$"),
     ("vae", r"(first_stage_model\.|vae\.)?(decoder|encoder)\.conv_in\."),
@@ -39,9 +43,9 @@ _KINDS: tuple[tuple[str, str], ...] = (
 """The first row of which a name in the file begins like the pattern."""
 
 _PLACES = {
-    "lora": "it goes on top of a model: into a folder loras/ beside the models",
+    "lora": "it goes on top of a model, and dream cannot use LoRAs yet",
     "vae": "it takes the place of a model's own: --vae, or a folder VAE/ beside the models",
-    "embedding": "it is a word for the prompt: into a folder embeddings/",
+    "embedding": "it is a word for the prompt, and dream cannot use embeddings yet",
     "upscaler": "it enlarges pictures: --upscaler, or the folder upscalers/ beside the models",
     "controlnet": "it guides a model, and paints nothing alone",
     "ip-adapter": "it guides a model, and paints nothing alone",
@@ -143,7 +147,8 @@ def inert(path: Path) -> Recognised:
 
 
 def place_of(kind: str) -> str:
-    """Where a file of that kind belongs, in words; empty for models and for the unknown."""
+    """Where a file of that kind belongs, or that it has no use here, in words; empty for models and
+    for the unknown."""
     return _PLACES.get(kind, "")
 
 
