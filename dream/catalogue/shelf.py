@@ -4,19 +4,23 @@ so that a model put there a moment ago is found."""
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from dream.catalogue.cards import ModelCard, UpscalerCard
 from dream.catalogue.entries import BESIDES, FILE_NAME, Complain, read_entries
 from dream.catalogue.folders import read_model
-from dream.catalogue.found import INDEX, find_models, find_vaes
+from dream.catalogue.found import FILES, INDEX, find_models, find_vaes
 from dream.catalogue.upscalers import find_upscalers, is_upscaler, outside
 from dream.errors import ModelError
 
 SHIPPED = "tiny"
 """The model that comes with dream."""
+
+Entries = Mapping[str, Mapping[str, Any]]
+"""See `entries.read_entries`."""
 
 
 @dataclass(frozen=True)
@@ -48,14 +52,12 @@ class Shelf:
 
     def places(self) -> dict[str, Path]:
         """Where every model lies, by name; whether it can be read is not looked at. What
-        models.toml names goes before what is merely found."""
+        models.toml names goes before what is merely found, and is not found once more."""
         entries = read_entries(self.models_dirs, _ignore)
         listed = {name: entry["path"] for name, entry in entries.items() if "path" in entry}
         found = find_models(self.models_dirs)
-        for name in listed:
-            for old in entries[name].get("formerly", ()):
-                if old in found and found[old].samefile(listed[name]):
-                    del found[old]
+        for name in self._listed_otherwise(entries, found):
+            del found[name]
         return {**found, **listed}
 
     def vae(self, name_or_path: str) -> Path:
@@ -135,9 +137,26 @@ class Shelf:
         return tuple(dict.fromkeys(heard))
 
     def _now(self, old: str) -> str:
-        """What the model of that former name is called today; empty if there is none."""
+        """What the model of that former name is called today, or of a file's name what models.toml
+        calls it; empty if there is none."""
         entries = read_entries(self.models_dirs, _ignore)
-        return next((name for name in entries if old in entries[name].get("formerly", ())), "")
+        renamed = next((name for name in entries if old in entries[name].get("formerly", ())), "")
+        found = {} if renamed else find_models(self.models_dirs)
+        return renamed or self._listed_otherwise(entries, found).get(old, "")
+
+    @staticmethod
+    def _listed_otherwise(entries: Entries, found: Mapping[str, Path]) -> dict[str, str]:
+        """The names of files and folders that models.toml calls otherwise, and how it does. Where
+        an entry paints with averages, the weights beside them are another model."""
+        places = {name: _identity(path) for name, path in found.items()}
+        otherwise: dict[str, str] = {}
+        for name, entry in entries.items():
+            here = _identity(entry["path"]) if "path" in entry else None
+            for old in (old for old, place in places.items() if place == here and old != name):
+                another = entry.get("ema", False) or old in entries
+                if old in entry.get("formerly", ()) or not another:
+                    otherwise[old] = name
+        return otherwise
 
     def _card(self, name: str, path: Path, complain: Complain) -> ModelCard:
         card = read_model(name, path, complain)
@@ -162,10 +181,25 @@ class Shelf:
     def _no_model(self, name: str, path: Path, places: dict[str, Path]) -> ModelError:
         if name and _is_folder(path):
             return ModelError(f"{path} is no model in diffusers layout: it has no {INDEX}")
-        hint = _did_you_mean(name, places)
+        hint = _did_you_mean(_bare(name), places)
         if not hint.startswith("did") and _is_hub_id(name):
             hint = f"!import_model {name} fetches it"
         return ModelError(f'there is no model "{name}" in {_listed(self.models_dirs)}', hint)
+
+
+def _bare(name: str) -> str:
+    """The name of a model without the rest of a file's."""
+    file = Path(name)
+    return file.stem if file.suffix in FILES else name
+
+
+def _identity(path: Path) -> object:
+    """The same for one file or folder, whatever it is called; for what is not there, its path."""
+    try:
+        seen = path.stat()
+    except OSError:
+        return path
+    return seen.st_dev, seen.st_ino
 
 
 def _as_path(text: str) -> Path:

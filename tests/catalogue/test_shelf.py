@@ -193,8 +193,36 @@ def test_a_model_that_is_not_there_is_answered_with_near_names_and_places(
         Shelf((tmp_path,)).model("Tinny")
     said = str(caught.value)
     assert said == f'there is no model "Tinny" in {tmp_path} (did you mean tiny?)'
+    with pytest.raises(ModelError, match="did you mean tiny"):
+        Shelf((tmp_path,)).model("tinyy.safetensors")
     with pytest.raises(ModelError, match="!import_model runwayml/old@fp16 fetches it"):
         Shelf((tmp_path,)).model("runwayml/old@fp16")
+
+
+def test_a_mistyped_path_is_not_taken_for_an_id_of_the_hub(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "models").mkdir()
+    for path in ("models/nosuch", "mine/nosuch.safetensors", "mine/nosuch.ckpt", "mine/x.vae.pt"):
+        with pytest.raises(ModelError) as caught:
+            Shelf((tmp_path,)).model(path)
+        assert "!import_model" not in str(caught.value)
+
+
+def test_what_models_toml_names_is_listed_once_and_found_by_its_file_s_name_too(
+    tmp_path: Path, make_model: MakeModel
+) -> None:
+    make_model(tmp_path / "paint")
+    (tmp_path / "models.toml").write_text('[models.one]\npath = "paint"\nsteps = 7\n')
+    shelf = Shelf((tmp_path,))
+    assert [card.name for card in shelf.models()] == ["one"]
+    assert (shelf.model("paint").name, shelf.model("paint").steps) == ("one", 7)
+    said = '[models.paint]\nsteps = 9\n[models.one]\npath = "paint"\n'
+    (tmp_path / "models.toml").write_text(said)
+    assert [card.name for card in shelf.models()] == ["one", "paint"], "somebody named both"
+    (tmp_path / "models.toml").write_text('[models.averages]\npath = "paint"\nema = true\n')
+    assert [card.name for card in shelf.models()] == ["averages", "paint"], "two models in one file"
 
 
 @pytest.mark.parametrize("name", ["", ".", "..", "x" * 5000, "a\x00b", "~nobody-here/x", "/"])
