@@ -15,7 +15,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from dream.catalogue.fetch import OnProgress, fetch
-from dream.catalogue.found import INDEX
+from dream.catalogue.found import INDEX, VAE_FILES
 from dream.errors import DreamError, FetchError, ModelError
 
 _HUB_ID = re.compile(r"(?P<repo>[\w.-]+/[\w.-]+)(?:@(?P<revision>[\w./-]+))?(?::(?P<variant>\w+))?")
@@ -24,6 +24,9 @@ _LEFT_ALONE = ("safety_checker", "image_encoder", "..")
 """Parts of a model that have none in painting."""
 
 _SMALL = (".json", ".txt", ".model")
+
+_WEIGHTS = (*VAE_FILES, ".pth", ".gguf")
+"""What a file of weights ends in, and hardly any repository."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +43,10 @@ class HubId:
         """What the model is called here, if nobody says otherwise."""
         return self.repo.partition("/")[2]
 
+    def __str__(self) -> str:
+        revision = f"@{self.revision}" if self.revision else ""
+        return self.repo + revision + (f":{self.variant}" if self.variant else "")
+
 
 @dataclass(frozen=True)
 class _File:
@@ -49,9 +56,12 @@ class _File:
 
 
 def hub_id(text: str) -> HubId | None:
-    """The text as a hub id; None for other words, and for whatever looks like a path."""
+    """The text as a hub id; None for other words, and for whatever looks like a path: what ends as
+    a file of weights does, or begins with a folder that is here."""
     found = _HUB_ID.fullmatch(text)
-    if found is None or text.startswith("."):
+    if found is None or text.startswith(".") or found["repo"].endswith(_WEIGHTS):
+        return None
+    if Path(text.partition("/")[0]).is_dir():
         return None
     return HubId(found["repo"], found["revision"], found["variant"])
 
@@ -73,6 +83,8 @@ def download(
     info = _asked(wanted)
     files = _chosen(wanted, _files(info.siblings or ()), index)
     total = sum(file.size for file in files)
+    if lacking := _lacking(wanted.variant, files):
+        say(f"{wanted.repo} has no {wanted.variant} of {lacking}: others come, maybe larger ones")
     say(f"{wanted.repo}: {len(files)} files, {total / 1e9:.2f} GB, into {folder}")
     from huggingface_hub import get_token, hf_hub_url
 
@@ -195,9 +207,23 @@ def _weights(part: Sequence[_File], variant: str | None) -> list[_File]:
     files = files or [file for file in part if file.name.suffix == ".bin"]
     sets: dict[str, list[_File]] = {}
     for file in files:
-        words = file.name.name.split(".")[1:-1]
-        sets.setdefault(words[0].split("-")[0] if words else "", []).append(file)
+        sets.setdefault(_variant(file), []).append(file)
     for name in (variant or "", "", *sets):
         if name in sets:
             return sets[name]
     return []
+
+
+def _variant(file: _File) -> str:
+    """The word in model.fp16.safetensors, and in model.fp16-00001-of-00002.safetensors."""
+    words = file.name.name.split(".")[1:-1]
+    return words[0].split("-")[0] if words else ""
+
+
+def _lacking(variant: str | None, files: Iterable[_File]) -> str:
+    """The parts of which weights come that are not of the variant, in words; mostly empty."""
+    weights = (file for file in files if file.name.suffix in (".safetensors", ".bin"))
+    parts = (
+        file.name.parent.name or file.name.name for file in weights if _variant(file) != variant
+    )
+    return ", ".join(dict.fromkeys(parts)) if variant else ""
