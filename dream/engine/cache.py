@@ -12,7 +12,7 @@ from dream.engine import memory
 from dream.engine.base import Tell
 from dream.engine.device import OFF, Placement, choose
 from dream.engine.offload import choose_way
-from dream.engine.pipelines import NOT_WANTED, Loaded
+from dream.engine.pipelines import NOT_WANTED, Loaded, stamp
 from dream.engine.weights import Weights, count_parameters, find_weights
 from dream.errors import ModelError, OutOfMemory
 from dream.events import Note
@@ -95,13 +95,19 @@ class Cache:
         return tuple(loaded.card.name for loaded, _ in self._kept)
 
     def get(self, card: ModelCard) -> Loaded | None:
-        """The model, if it is here; it is now the one used last."""
-        for kept in self._kept:
-            if _read_from(kept[0].card) == _read_from(card):
-                self._kept.remove(kept)
-                self._kept.append(kept)
-                return kept[0]
-        return None
+        """The model, if it is here; it is now the one used last. One whose files were changed
+        leaves, for what its card says now is said of others."""
+        wanted = _read_from(card)
+        here = next((kept for kept in self._kept if _read_from(kept[0].card) == wanted), None)
+        if here is None:
+            return None
+        self._kept.remove(here)
+        if here[0].stamp != stamp(card.path):
+            del here
+            memory.give_back_memory()
+            return None
+        self._kept.append(here)
+        return here[0]
 
     def keep(self, loaded: Loaded, weight: Weight) -> None:
         """Hold a model that room was made for."""

@@ -35,6 +35,10 @@ NICE = 10
 NOT_WANTED = ("safety_checker", "image_encoder", "feature_extractor", "depth_estimator")
 """Optional components that take memory and have no part in painting from words."""
 
+READ = (".json", ".txt", ".model", ".safetensors", ".bin")
+"""How the files end that are read of a folder in diffusers layout: all but its card, which is read
+for each picture anyway, and what people write about it."""
+
 
 @dataclass(frozen=True)
 class Loaded:
@@ -46,6 +50,8 @@ class Loaded:
     placement: Placement
     digest: Future[str]
     """SHA-256 of the weights; computed beside the first picture, for it may take seconds."""
+    stamp: object
+    """Of its files, from before they were read: see `stamp`."""
     derived: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
     """Other pipelines over the same weights, by what they do: see `tasks.shared`."""
 
@@ -56,8 +62,9 @@ def load(card: ModelCard, device: str, precision: str, way: str = OFF) -> Loaded
     Raises ModelError for one that is broken or of another kind, BadSetting for a device that is
     not here, and torch's own error when memory runs out.
     """
+    read = stamp(card.path)
     if card.path.is_file():
-        return _load_file(card, device, precision, way)
+        return _load_file(card, device, precision, way, read)
     index = _read_index(card.path)
     weights = find_weights(card.path, tuple(index.parts))
     placement = replace(choose(device, precision, count_parameters(weights)), way=way)
@@ -66,10 +73,29 @@ def load(card: ModelCard, device: str, precision: str, way: str = OFF) -> Loaded
         _settle(card, pipe, placement)
     except (OSError, ValueError, KeyError, TypeError, AttributeError, ImportError) as error:
         raise _broken(card, error) from error
-    return Loaded(card, pipe, placement, _in_background(weights))
+    return Loaded(card, pipe, placement, _in_background(weights), read)
 
 
-def _load_file(card: ModelCard, device: str, precision: str, way: str) -> Loaded:
+def stamp(path: Path) -> object:
+    """Another one when what is read of a model or a VAE changes on the disk: its file and the .yaml
+    beside it, or the files in its folder and in those of its parts. A millisecond, without a look
+    into any."""
+    files = [path, path.with_suffix(".yaml")]
+    if path.is_dir():
+        files = [file for file in (*path.glob("*"), *path.glob("*/*")) if file.suffix in READ]
+    return tuple((file, _seen(file)) for file in sorted(files))
+
+
+def _seen(path: Path) -> tuple[int, ...] | None:
+    """None for what is not there."""
+    try:
+        seen = path.stat()
+    except OSError:
+        return None
+    return seen.st_ino, seen.st_size, seen.st_mtime_ns, seen.st_ctime_ns
+
+
+def _load_file(card: ModelCard, device: str, precision: str, way: str, read: object) -> Loaded:
     from dream.engine.single_file import load_file  # brings much with it that folders do not need
 
     placement = replace(choose(device, precision, recognise(card.path).parameters), way=way)
@@ -78,7 +104,8 @@ def _load_file(card: ModelCard, device: str, precision: str, way: str) -> Loaded
         _settle(card, pipe, placement)
     except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
         raise _broken(card, error) from error
-    return Loaded(card, pipe, placement, _in_background(Weights((card.path,), ema=card.ema)))
+    weights = Weights((card.path,), ema=card.ema)
+    return Loaded(card, pipe, placement, _in_background(weights), read)
 
 
 @dataclass(frozen=True)

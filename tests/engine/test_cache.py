@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
+import shutil
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from dream.catalogue import Shelf
 from dream.engine import cache, memory, open_painter
@@ -17,6 +22,8 @@ from dream.engine.cache import weigh
 from dream.engine.painter import Painter
 from dream.errors import ModelError, OutOfMemory
 from dream.events import Loading
+from tests import single_files
+from tests.random_layouts import make_layout
 from tests.recipes import recipe
 
 GIB = 2**30
@@ -70,6 +77,59 @@ def test_the_estimate_is_what_the_model_takes(three: Shelf) -> None:
     weight = weigh(three.model("one"), "cpu", "auto")
     assert takes <= weight.weights <= 1.01 * takes
     assert weigh(three.model("one"), "cpu", "float16").weights == weight.weights // 2
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda folder: _negated(folder / "unet" / "diffusion_pytorch_model.safetensors"),
+        lambda folder: _says(folder / "vae" / "config.json", scaling_factor=0.5),
+        lambda folder: _says(folder / "scheduler" / "scheduler_config.json", beta_end=0.02),
+    ],
+)
+def test_a_model_that_changes_on_the_disk_is_loaded_anew(
+    random_models: Path, tmp_path: Path, change: Callable[[Path], object]
+) -> None:
+    copy = Path(shutil.copytree(random_models / "random", tmp_path / "copy"))
+    painter = open_painter(Shelf([tmp_path]).model)
+    before = painter.paint(recipe(model="copy"), lambda _: None)
+    (copy / "card.toml").write_text('description = "read for each picture anyway"')
+    (copy / "README.md").write_text("for people")
+    assert loaded(painter, "copy") == []
+    change(copy)
+    after = painter.paint(recipe(model="copy"), lambda _: None)
+    fresh = open_painter(Shelf([tmp_path]).model).paint(recipe(model="copy"), lambda _: None)
+    assert after.sha256 == fresh.sha256 != before.sha256
+    assert after.facts == fresh.facts
+    assert painter.loaded() == ("copy",), "the one from before has left"
+
+
+def test_a_file_that_is_replaced_is_loaded_anew_and_so_is_what_its_yaml_says(
+    tmp_path: Path,
+) -> None:
+    one, other = (single_files.original(make_layout("sd1", seed)) for seed in (0, 1))
+    file = single_files.save(one, tmp_path / "one.safetensors")
+    aside = single_files.save(other, tmp_path.with_suffix(".safetensors"))
+    painter = open_painter(Shelf([tmp_path]).model)
+    assert loaded(painter, "one", "one") == ["one"]
+    first = painter.paint(recipe(model="one"), lambda _: None)
+    aside.replace(file)
+    second = painter.paint(recipe(model="one"), lambda _: None)
+    assert second.facts["weights"] == hashlib.sha256(file.read_bytes()).hexdigest()
+    assert second.sha256 != first.sha256
+    file.with_suffix(".yaml").write_text("  linear_start: 0.00085\n  parameterization: v\n")
+    assert loaded(painter, "one", "one") == ["one"]
+    predicts = painter.load("one", lambda _: None).pipe.scheduler.config.prediction_type
+    assert predicts == "v_prediction"
+
+
+def _negated(path: Path) -> None:
+    whole = load_file(path)
+    save_file({name: -tensor for name, tensor in whole.items()}, path)
+
+
+def _says(path: Path, **said: Any) -> None:
+    path.write_text(json.dumps(json.loads(path.read_text()) | said))
 
 
 def test_max_memory_counts_all_models(three: Shelf) -> None:
