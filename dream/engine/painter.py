@@ -24,7 +24,7 @@ from dream.engine.quiet import quiet
 from dream.engine.seamless import seamless
 from dream.engine.sight import Seen, Sight
 from dream.engine.tasks import Given
-from dream.engine.vae import Vae, in_place, open_vae
+from dream.engine.vae import Vae, check_latents, in_place, open_vae, origin
 from dream.engine.x4 import Diffusion, diffusion
 from dream.errors import OutOfMemory
 from dream.events import Loading, Note
@@ -149,12 +149,14 @@ class Painter:
         self._cache.clear()
 
     def _vae_of(self, recipe: Recipe, loaded: Loaded) -> Vae | None:
-        """What paints in place of the model's own; the last one stays in memory."""
+        """What paints in place of the model's own; the last one stays in memory, for the models
+        that it was made for."""
         if recipe.vae is None or recipe.vae == NO_VAE:
             return None
         path, vae = self._find_vae(recipe.vae), self._vae
-        if vae is None or (vae.path, vae.placement) != (path, loaded.placement):
+        if vae is None or vae.origin != origin(path, loaded):
             vae = self._vae = open_vae(path, loaded)
+        check_latents(vae, loaded)
         return vae
 
     def _load(self, card: ModelCard, tell: Tell) -> Loaded:

@@ -11,8 +11,7 @@ from typing import Any
 import diffusers
 import torch
 
-from dream.engine.device import Placement
-from dream.engine.pipelines import Loaded
+from dream.engine.pipelines import Loaded, stamp
 from dream.engine.weights import Weights, digest, find_weights
 from dream.errors import ModelError
 
@@ -22,34 +21,57 @@ class Vae:
     """A VAE in memory."""
 
     path: Path
-    placement: Placement
+    origin: object
+    """See `origin`: another one means another VAE."""
     network: Any
     digest: str
     """SHA-256 of its weights."""
 
 
+def origin(path: Path, loaded: Loaded) -> object:
+    """What a VAE is made of for a model: the files as they are now, where and in which number type
+    it works, and the family, whose scaling of latents a single file does not hold."""
+    return path, stamp(path), loaded.placement, loaded.card.family
+
+
 def open_vae(path: Path, loaded: Loaded) -> Vae:
     """The VAE in a file, or in a folder in diffusers layout, for a model that is in memory.
 
-    Raises ModelError for what is none, or one for latents of another kind.
+    Raises ModelError for what is none.
     """
-    placement = loaded.placement
+    placement, made_of = loaded.placement, origin(path, loaded)
     files = find_weights(path.parent, [path.name]) if path.is_dir() else Weights((path,))
     try:
         network = _read(path, files, loaded)
     except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
         said = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise ModelError(f"{path} cannot be loaded as a VAE: {said}") from error
-    own = loaded.pipe.vae.config.latent_channels
-    if (its := network.config.latent_channels) != own:
-        raise ModelError(
-            f"{path} is for latents of {its} channels; {loaded.card.name} has {own}",
-            "choose a VAE for this family of models",
-        )
     network.to(placement.device)
     if placement.device == "cpu":
         network.to(memory_format=torch.channels_last)
-    return Vae(path, placement, network.eval(), digest(files))
+    return Vae(path, made_of, network.eval(), digest(files))
+
+
+def check_latents(vae: Vae, loaded: Loaded) -> None:
+    """Raises ModelError for a VAE that is for other latents than the model paints."""
+    own = _latent_channels(loaded.pipe)
+    if own is None:
+        raise ModelError(
+            f"{loaded.card.name} makes pixels in a way of its own, which no other VAE can do",
+            "paint without --vae",
+        )
+    if (its := vae.network.config.latent_channels) != own:
+        raise ModelError(
+            f"{vae.path} is for latents of {its} channels; {loaded.card.name} has {own}",
+            "choose a VAE for this family of models",
+        )
+
+
+def _latent_channels(pipe: Any) -> int | None:
+    """Of the latents that a pipeline paints; None where they are no AutoencoderKL's."""
+    own = getattr(pipe, "vae", None)
+    channels: int | None = None if own is None else own.config.get("latent_channels")
+    return channels
 
 
 def _read(path: Path, files: Weights, loaded: Loaded) -> Any:

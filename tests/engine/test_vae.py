@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -10,6 +12,8 @@ from dream.catalogue import Shelf
 from dream.engine import open_painter
 from dream.engine.painter import Painter
 from dream.errors import ModelError
+from tests import single_files
+from tests.random_layouts import make_layout, make_sd3
 from tests.recipes import recipe
 
 
@@ -54,3 +58,51 @@ def test_what_is_no_vae_is_said(painter: Painter, tmp_path: Path) -> None:
             painter.paint(recipe(vae=str(place)), lambda _: None)
     with pytest.raises(ModelError, match="did you mean other"):
         painter.paint(recipe(vae="othar"), lambda _: None)
+
+
+def test_a_file_is_read_as_each_family_scales_its_latents(tmp_path: Path) -> None:
+    """Whichever model it was read for first; the same file is another VAE for each."""
+    pipe = make_layout("sd1")
+    weights = single_files.original(pipe)
+    file = single_files.save(vae_of(weights), tmp_path / "vae.ckpt")
+    single_files.save(weights, tmp_path / "sd1.safetensors")
+    single_files.save(single_files.original(make_layout("sdxl")), tmp_path / "sdxl.safetensors")
+    find = Shelf([tmp_path]).model
+    used, fresh = open_painter(find), open_painter(find)
+    for model in ("sd1", "sdxl", "sd1"):
+        one = used.paint(recipe(model=model, vae=str(file)), lambda _: None)
+        if model == "sdxl":
+            assert one.sha256 == fresh.paint(one.recipe, lambda _: None).sha256
+
+
+def test_a_vae_for_other_latents_is_refused_whichever_model_it_was_read_for(
+    random_models: Path, tmp_path: Path
+) -> None:
+    file = single_files.save(
+        vae_of(single_files.original(make_layout("sd1"))), tmp_path / "vae.safetensors"
+    )
+    make_sd3().save_pretrained(tmp_path / "sd3")
+    painter = open_painter(Shelf([random_models, tmp_path]).model)
+    painter.paint(recipe(vae=str(file)), lambda _: None)
+    for _ in range(2):
+        with pytest.raises(ModelError, match=r"for latents of 4 channels; sd3 has 16 .choose"):
+            painter.paint(recipe(model="sd3", vae=str(file)), lambda _: None)
+
+
+def test_a_vae_that_changes_on_the_disk_is_read_anew(
+    shelf: Shelf, painter: Painter, tmp_path: Path
+) -> None:
+    folder = tmp_path / "vae"
+    shutil.copytree(shelf.vae("own"), folder)
+    before = painter.paint(recipe(vae=str(folder)), lambda _: None)
+    shutil.copytree(shelf.vae("other"), folder, dirs_exist_ok=True)
+    after = painter.paint(recipe(vae=str(folder)), lambda _: None)
+    other = painter.paint(recipe(vae="other"), lambda _: None)
+    assert after.sha256 == other.sha256 != before.sha256
+    assert after.facts["vae"] == other.facts["vae"]
+
+
+def vae_of(weights: dict[str, Any]) -> dict[str, Any]:
+    """The VAE alone, by the names in files of one."""
+    first = "first_stage_model."
+    return {n.removeprefix(first): t for n, t in weights.items() if n.startswith(first)}
