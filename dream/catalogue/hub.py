@@ -84,7 +84,7 @@ def download(
     files = _chosen(wanted, _files(info.siblings or ()), index)
     total = sum(file.size for file in files)
     if lacking := _lacking(wanted.variant, files):
-        say(f"{wanted.repo} has no {wanted.variant} of {lacking}: others come, maybe larger ones")
+        say(f"{wanted.repo} has no {wanted.variant} of {lacking}: others come, maybe larger")
     say(f"{wanted.repo}: {len(files)} files, {total / 1e9:.2f} GB, into {folder}")
     from huggingface_hub import get_token, hf_hub_url
 

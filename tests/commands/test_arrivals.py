@@ -268,13 +268,19 @@ def test_the_hub_gives_what_the_model_needs_and_no_more(
 
 
 def test_a_revision_and_a_variant(studio: Studio, hub: Hub, tmp_path: Path) -> None:
-    happened(studio, "!import_model some/model@v2:fp16 --name half")
+    told = said(studio, "!import_model some/model@v2:fp16 --name half")
+    assert "some/model has no fp16 of vae: others come" in told.splitlines()[0]
     assert "/api/models/some/model/revision/v2" in hub.asked
     weights = sorted((tmp_path / "models" / "half").glob("*/*.safetensors"))
     assert [path.name for path in weights] == [
         "diffusion_pytorch_model.fp16.safetensors",
         "diffusion_pytorch_model.safetensors",
     ]
+
+
+def test_a_variant_that_is_not_there_is_told_before_others_come(studio: Studio, hub: Hub) -> None:
+    told = said(studio, "!import_model some/model:bf16").splitlines()
+    assert "some/model has no bf16 of unet, vae: others come" in told[0] and "files" in told[1]
 
 
 def test_a_download_that_was_cut_goes_on(studio: Studio, hub: Hub, tmp_path: Path) -> None:
