@@ -19,6 +19,13 @@ from dream.stages import Stage, enlarges, only, room_for_mark, size_after, stage
 if TYPE_CHECKING:
     from dream.studio.keep import Album
 
+STRENGTH = 0.75
+"""How far a picture is left where nobody says."""
+
+BEYOND_STRENGTH = 0.5
+"""The same, of the colours that go on beyond the frame: at 0.75 the words are painted there once
+more, in slivers, wherever the whole of what they name is out of the window's sight."""
+
 EMBIGGEN_STRENGTH = 0.4
 """How far tiles leave what was enlarged where nobody says; at 0.75 each becomes its own picture."""
 
@@ -32,14 +39,14 @@ Keep = Callable[[Picture], Events[None]]
 def stages(request: Request, card: ModelCard) -> dict[str, Any]:
     """The settled fields of a recipe that say what is done afterwards."""
     embiggen = request.embiggen or (Embiggen(1) if request.embiggen_tiles else None)
-    strength = request.embiggen_strength or request.strength or EMBIGGEN_STRENGTH
+    tiles = request.embiggen_strength or request.strength or EMBIGGEN_STRENGTH
     upscaler = request.upscaler or card.upscaler
     return {
         "outcrop": request.outcrop,
         "out_direction": request.out_direction,
         "embiggen": embiggen,
         "embiggen_tiles": request.embiggen_tiles,
-        "embiggen_strength": strength if embiggen else None,
+        "embiggen_strength": tiles if embiggen else None,
         "upscale": request.upscale,
         "upscaler": upscaler if enlarges(embiggen, request.upscale) else None,
         "upscale_tile": request.upscale_tile,
@@ -47,16 +54,20 @@ def stages(request: Request, card: ModelCard) -> dict[str, Any]:
     }
 
 
-def paints_over(request: Request) -> bool:
-    """Whether a picture, or what goes on beyond its frame, is painted over as far as -f says."""
-    sides = request.outcrop or request.out_direction
-    return request.init_img is not None or sides is not None
+def strength(request: Request) -> float | None:
+    """How far a picture, or what goes on beyond its frame, is left; None where neither is asked
+    for. A line that asks for both has one -f."""
+    if request.init_img is not None:
+        return request.strength or STRENGTH
+    if request.outcrop is not None or request.out_direction is not None:
+        return request.strength or BEYOND_STRENGTH
+    return None
 
 
 def hears_strength(request: Request) -> bool:
     """Whether -f changes what is done afterwards, or to the picture that it begins from."""
     tiles = request.embiggen or request.embiggen_tiles
-    return paints_over(request) or tiles is not None
+    return strength(request) is not None or tiles is not None
 
 
 def fits(recipe: Recipe, size: tuple[int, int]) -> None:

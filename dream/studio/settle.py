@@ -17,15 +17,13 @@ from dream.kinds import Variation
 from dream.line import Sweep
 from dream.recipe import Recipe
 from dream.request import FLAGS, NO_VAE, Request
-from dream.studio.afterwards import fits, paints_over, stages
+from dream.studio.afterwards import fits, stages, strength
 from dream.studio.begin import FindPicture, size_from, with_files
 from dream.studio.fix import card_of
 
-STRENGTH = 0.75
-"""How far a picture is left where nobody says."""
-
 HIRES_FIX = 0.5
-"""The same, of a picture that was painted small: 0.75 already lets objects double again."""
+"""How far a picture that was painted small is left where nobody says: 0.75 already lets objects
+double again."""
 
 FindModel = Callable[[str | None], ModelCard]
 """A name, or None for the default, to its card. Raises ModelError."""
@@ -69,7 +67,7 @@ def settle(
         model=card.name,
         vae=_vae(request.vae or card.vae, card),
         init_img=request.init_img,
-        strength=(request.strength or STRENGTH) if paints_over(request) else None,
+        strength=strength(request),
         init_mask=request.init_mask,
         text_mask=request.text_mask,
         invert_mask=request.invert_mask,

@@ -46,6 +46,17 @@ def test_beyond_the_frame_the_background_goes_on(studio: Studio, circle: Path) -
     assert [region.colour for region in found.regions if region.colour != "blue"] == ["red"]
 
 
+@pytest.mark.parametrize("seed", [42, 43])
+def test_far_beyond_the_frame_the_words_are_not_painted_once_more(
+    studio: Studio, circle: Path, seed: int
+) -> None:
+    wide = opened(make_one(studio, f"!fix {circle} -c right 128 -S{seed}").path)
+    assert background(wide.crop((256, 0, 384, 256))) == "blue"
+    moved = opened(make_one(studio, f"!fix {circle} -D right -S{seed}").path)
+    assert moved.crop((0, 0, 128, 256)).tobytes() == opened(circle).crop((128, 0, 256, 256)).tobytes()
+    assert background(moved.crop((128, 0, 256, 256))) == "blue"
+
+
 def test_a_frame_that_moves_keeps_what_it_still_shows(studio: Studio, circle: Path) -> None:
     made = opened(make_one(studio, f"!fix {circle} -D left 48").path)
     assert made.size == (256, 256)

@@ -86,7 +86,7 @@ def test_tiles_alone_are_at_the_same_size() -> None:
 @pytest.mark.parametrize(
     ("line", "strength", "of_tiles"),
     [
-        ("x -c top 8", 0.75, None),
+        ("x -c top 8", 0.5, None),
         ("x -D left -f0.5", 0.5, None),
         ("x -embiggen 2", None, 0.4),
         ("x -embiggen 2 -f0.3", None, 0.3),
