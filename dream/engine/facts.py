@@ -17,6 +17,7 @@ def facts(loaded: Loaded) -> dict[str, str]:
     return {
         "weights": _digest(loaded),
         **({"ema": "the running averages in the model's file"} if loaded.card.ema else {}),
+        **_prediction(loaded),
         "device": placement.device,
         "precision": placement.precision,
         "threads": str(torch.get_num_threads()),
@@ -26,6 +27,13 @@ def facts(loaded: Loaded) -> dict[str, str]:
         "diffusers": diffusers.__version__,
         "transformers": transformers.__version__,
     }
+
+
+def _prediction(loaded: Loaded) -> dict[str, str]:
+    """What the denoiser is taken to predict, for a card may say so against the model's own files;
+    nothing for schedulers that know no such choice."""
+    config = loaded.pipe.scheduler.config
+    return {"prediction": config.prediction_type} if "prediction_type" in config else {}
 
 
 def _digest(loaded: Loaded) -> str:

@@ -1,0 +1,35 @@
+"""What a picture's record tells of its model, when its line is made again with another one."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from dream.catalogue import Shelf
+from dream.events import Event, Verified
+from dream.gallery import LOG_NAME
+from dream.request import Request
+from dream.studio import Studio
+from dream.worker.inprocess import InProcessEngine
+
+LINE = "a red circle -s3 -S1 -W64 -H64 -C5 -Addim"
+
+
+def test_verify_names_what_the_model_is_taken_to_predict(
+    random_models: Path, tmp_path: Path
+) -> None:
+    """The weights are the same, and their hash tells nothing."""
+    shutil.copytree(random_models / "random-v", tmp_path / "models" / "it")
+    shelf, out = Shelf([tmp_path / "models"]), tmp_path / "out"
+    with Studio(InProcessEngine(shelf), shelf, Request(model="it", outdir=str(out))) as studio:
+        list(studio.make(LINE))
+        assert _verified(list(studio.verify(out / LOG_NAME))).same
+        (tmp_path / "models" / "models.toml").write_text('[models.it]\nprediction = "epsilon"\n')
+        verified = _verified(list(studio.verify(out / LOG_NAME)))
+    assert verified.differs["prediction"] == "epsilon, was v_prediction"
+    assert verified.differs.keys() == {"picture", "prediction"}
+
+
+def _verified(events: list[Event]) -> Verified:
+    (event,) = [event for event in events if isinstance(event, Verified)]
+    return event
