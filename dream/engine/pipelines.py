@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import pickle
 import sys
 import threading
 from collections.abc import Iterator, Mapping
@@ -19,6 +20,7 @@ import torch
 from dream.catalogue.cards import ModelCard
 from dream.catalogue.found import UPSCALER
 from dream.catalogue.recognise import recognise
+from dream.catalogue.recognise.kinds import inert
 from dream.engine.blank import fill_blanks
 from dream.engine.device import OFF, Placement, choose
 from dream.engine.offload import offload
@@ -67,13 +69,27 @@ def load(card: ModelCard, device: str, precision: str, way: str = OFF) -> Loaded
         return _load_file(card, device, precision, way, read)
     index = _read_index(card.path)
     weights = find_weights(card.path, tuple(index.parts))
+    check_pickles(weights)
     placement = replace(choose(device, precision, count_parameters(weights)), way=way)
     try:
         pipe = _from_folder(card.path, index, weights, placement)
         _settle(card, pipe, placement)
+    except pickle.UnpicklingError as error:
+        raise _refused(card.path) from error
     except (OSError, ValueError, KeyError, TypeError, AttributeError, ImportError) as error:
         raise _broken(card, error) from error
     return Loaded(card, pipe, placement, _in_background(weights), read)
+
+
+def check_pickles(weights: Weights) -> None:
+    """Walk every pickle among the files before one is read. The libraries refuse what runs code as
+    well, but do not say where it is, or advise to load it all the same.
+
+    Raises ModelError for one that would run code, or is cut short.
+    """
+    for path in weights.files:
+        if path.suffix != ".safetensors":
+            inert(path)
 
 
 def stamp(path: Path) -> object:
@@ -241,6 +257,15 @@ def _digest(weights: Weights) -> str:
     if sys.platform == "linux":
         os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICE)
     return digest(weights)
+
+
+def _refused(folder: Path) -> ModelError:
+    """Of a pickle that torch refuses, and that nobody walked: a library may read other files of a
+    folder than `find_weights` says."""
+    return ModelError(
+        f"{folder} is refused: a pickle in it would run code while it is loaded, or is cut short",
+        "get it as .safetensors, or convert it on a machine you can lose",
+    )
 
 
 def _broken(card: ModelCard, error: Exception) -> ModelError:

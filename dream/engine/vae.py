@@ -11,7 +11,7 @@ from typing import Any
 import diffusers
 import torch
 
-from dream.engine.pipelines import Loaded, stamp
+from dream.engine.pipelines import Loaded, check_pickles, stamp
 from dream.engine.weights import Weights, digest, find_weights
 from dream.errors import ModelError
 
@@ -37,10 +37,11 @@ def origin(path: Path, loaded: Loaded) -> object:
 def open_vae(path: Path, loaded: Loaded) -> Vae:
     """The VAE in a file, or in a folder in diffusers layout, for a model that is in memory.
 
-    Raises ModelError for what is none.
+    Raises ModelError for what is none, and for a pickle that would run code.
     """
     placement, made_of = loaded.placement, origin(path, loaded)
     files = find_weights(path.parent, [path.name]) if path.is_dir() else Weights((path,))
+    check_pickles(files)
     try:
         network = _read(path, files, loaded)
     except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import pickle
 import shutil
 from collections.abc import Callable
@@ -11,9 +12,10 @@ from typing import Any
 
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
 from dream.catalogue.cards import ModelCard
+from dream.engine import pipelines
 from dream.engine.pipelines import load
 from dream.errors import ModelError
 
@@ -62,7 +64,7 @@ def test_fp16_files_and_pickles_load_too(copy: Path) -> None:
 
 class Trap:
     def __reduce__(self) -> tuple[Any, ...]:
-        return (Path.touch, (Path("trapped"),))
+        return (os.mkdir, ("trapped",))
 
 
 @pytest.mark.parametrize("force", [False, True])
@@ -73,10 +75,56 @@ def test_no_pickle_runs_code(
         monkeypatch.setenv("TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD", "1")
     monkeypatch.chdir(tmp_path)
     as_pickles(copy)
-    (copy / "unet" / "diffusion_pytorch_model.bin").write_bytes(pickle.dumps(Trap()))
-    with pytest.raises(ModelError, match="cannot be loaded"):
+    path = copy / "unet" / "diffusion_pytorch_model.bin"
+    path.write_bytes(pickle.dumps(Trap()))
+    with pytest.raises(ModelError, match="is a pickle, but none that torch wrote") as caught:
+        opened(copy)
+    assert str(path) in str(caught.value)
+    assert not Path("trapped").exists()
+
+
+HOSTILE = ("unet/diffusion_pytorch_model.bin", "text_encoder/pytorch_model.bin")
+
+
+@pytest.mark.parametrize("form", ["zip", "legacy"])
+@pytest.mark.parametrize("part", HOSTILE)
+def test_a_hostile_pickle_is_refused_by_name(
+    copy: Path, part: str, form: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    as_pickles(copy)
+    whole = torch.load(copy / part, weights_only=True) | {"x": Trap()}
+    torch.save(whole, copy / part, _use_new_zipfile_serialization=form == "zip")
+    with pytest.raises(ModelError) as caught:
+        opened(copy)
+    assert f"{copy / part} is refused: it would run {os.mkdir.__module__}.mkdir" in str(
+        caught.value
+    )
+    assert "convert it on a machine you can lose" in str(caught.value)
+    assert not Path("trapped").exists()
+
+
+def test_a_pickle_that_only_the_library_looks_for_is_refused_too(
+    copy: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The weights seem to be the safetensors beside it, of a part that we do not read ourselves."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(pipelines, "known", lambda library, kind, folder: False)
+    as_pickles(copy)
+    save_file({"x": torch.zeros(1)}, copy / "text_encoder" / "other.safetensors")
+    torch.save({"x": Trap()}, copy / "text_encoder" / "pytorch_model.bin")
+    with pytest.raises(ModelError, match="is refused: a pickle in it would run code"):
         opened(copy)
     assert not Path("trapped").exists()
+
+
+def test_what_diffusers_wrote_as_pickles_is_read(random_models: Path, tmp_path: Path) -> None:
+    pipe = opened(random_models / "random").pipe
+    pipe.save_pretrained(tmp_path / "pickles", safe_serialization=False)
+    assert (tmp_path / "pickles" / "unet" / "diffusion_pytorch_model.bin").is_file()
+    again = opened(tmp_path / "pickles").pipe
+    same = pipe.unet.state_dict()
+    assert all(torch.equal(t, same[n]) for n, t in again.unet.state_dict().items())
 
 
 def test_no_library_of_the_folders_choice_is_imported(copy: Path) -> None:

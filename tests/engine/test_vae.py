@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
+from safetensors.torch import load_file
 
 from dream.catalogue import Shelf
 from dream.engine import open_painter
@@ -20,7 +23,6 @@ from tests.recipes import recipe
 @pytest.fixture(scope="module")
 def shelf(random_models: Path, tmp_path_factory: pytest.TempPathFactory) -> Shelf:
     """With the VAEs `own`, which is the model's, and `other`, in diffusers layout."""
-    import torch
     from diffusers import AutoencoderKL
 
     folder = tmp_path_factory.mktemp("vaes")
@@ -48,6 +50,24 @@ def test_it_decodes_what_the_model_painted(painter: Painter) -> None:
     assert "vae" not in plain.facts
     assert len(other.facts["vae"]) == 64 and other.facts["vae"] != own.facts["vae"]
     assert other.facts["weights"] == plain.facts["weights"]
+
+
+def test_a_folder_with_a_hostile_pickle_is_refused_by_name(
+    shelf: Shelf, painter: Painter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    folder = Path(shutil.copytree(shelf.vae("own"), tmp_path / "vae"))
+    path = folder / "diffusion_pytorch_model.safetensors"
+    torch.save({**load_file(path), "x": Trap()}, path.with_suffix(".bin"))
+    path.unlink()
+    with pytest.raises(ModelError, match=r"model\.bin is refused: it would run \w+\.mkdir"):
+        painter.paint(recipe(vae=str(folder)), lambda _: None)
+    assert not Path("trapped").exists()
+
+
+class Trap:
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (os.mkdir, ("trapped",))
 
 
 def test_what_is_no_vae_is_said(painter: Painter, tmp_path: Path) -> None:
