@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from ipaddress import ip_address
 from pathlib import Path
 from typing import IO, Protocol
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from filelock import FileLock, Timeout
 
@@ -26,6 +26,8 @@ from dream.errors import FetchError
 OnProgress = Callable[[int, int], None]
 """Called with the bytes that are here, and how many there will be (0 when unknown). May raise, to
 cancel; what has arrived is kept."""
+
+_WHO = {"User-Agent": f"dream/{__version__}", "Accept-Encoding": "identity"}
 
 _CHUNK = 256 * 1024
 _PATIENCE = 0.5
@@ -114,6 +116,23 @@ def fetch(
         raise errand.error(f"{error.strerror or error} in {target.parent}") from error
 
 
+def name_at(url: str, timeout: float = 30) -> str:
+    """What the server calls the file at `url`: in words, or by the end of the address that it leads
+    to. Nothing is kept. Raises FetchError."""
+    if not _is_safe(url):
+        raise FetchError(f"{url} could not be fetched: its address is not https")
+    # Asked as for the file: an address that is signed for fetching answers no other question.
+    request = urllib.request.Request(url, headers=_WHO)
+    try:
+        with _opener().open(request, timeout=timeout) as answer:
+            said = answer.headers.get_filename() or unquote(urlsplit(answer.url).path)
+    except (OSError, http.client.HTTPException) as error:
+        if isinstance(error, urllib.error.HTTPError):
+            error.close()
+        raise FetchError(f"{url} could not be fetched: {_why(error, _host(url))}") from error
+    return re.split(r"[\\/]", said)[-1]
+
+
 def _receive(errand: _Errand, on_progress: OnProgress, timeout: float) -> None:
     if not errand.size or errand.arrived() != errand.size:
         with _asked(errand, timeout) as response:
@@ -125,7 +144,7 @@ def _receive(errand: _Errand, on_progress: OnProgress, timeout: float) -> None:
 
 def _asked(errand: _Errand, timeout: float) -> http.client.HTTPResponse:
     """The server's answer, to be read from. It may hold the whole file, or the rest of it."""
-    headers = {"User-Agent": f"dream/{__version__}", "Accept-Encoding": "identity"}
+    headers = dict(_WHO)
     arrived = errand.arrived()
     version = errand.tag.read_text("utf-8") if errand.tag.exists() else ""
     # A rest is only asked for if something will tell that it belongs to the same file.
@@ -145,7 +164,7 @@ def _asked(errand: _Errand, timeout: float) -> http.client.HTTPResponse:
         if resuming and error.code == http.client.REQUESTED_RANGE_NOT_SATISFIABLE:
             errand.forget()
             return _asked(errand, timeout)
-        refusal = errand.error(f"{_host(errand.url)} answers {error.code} {error.reason}")
+        refusal = errand.error(_why(error, _host(errand.url)))
         refusal.status = error.code
         raise refusal from error
     except (OSError, http.client.HTTPException) as error:
@@ -254,7 +273,9 @@ def _host(url: str) -> str:
 
 
 def _why(error: Exception, host: str) -> str:
-    """In plain words, why there was no answer."""
+    """In plain words, why there was no answer, or none that helps."""
+    if isinstance(error, urllib.error.HTTPError):
+        return f"{host} answers {error.code} {error.reason}"
     reason = error.reason if isinstance(error, urllib.error.URLError) else error
     match reason:
         case socket.gaierror():

@@ -22,6 +22,8 @@ class Release:
     status: int = 200
     location: str = ""
     """Where to redirect to, when not empty."""
+    disposition: str = ""
+    """What it calls the file, as Content-Disposition, when not empty."""
     length: bool = True
     """Whether the length is told beforehand."""
     url: str = ""
@@ -77,6 +79,8 @@ def _handler(release: Release) -> type[http.server.BaseHTTPRequestHandler]:
                 self.send_header("Content-Length", str(whole - start))
             if release.etag:
                 self.send_header("ETag", release.etag)
+            if release.disposition:
+                self.send_header("Content-Disposition", release.disposition)
             self.end_headers()
             self.wfile.write(release.body[start : release.cut_after])
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 import dream
-from dream.catalogue.fetch import fetch
+from dream.catalogue.fetch import fetch, name_at
 from dream.errors import FetchError
 from tests.catalogue.server import Release, serving
 
@@ -49,6 +49,29 @@ def get(release: Release, target: Path) -> list[tuple[int, int]]:
         timeout=5,
     )
     return told
+
+
+@pytest.mark.parametrize(
+    ("disposition", "name"),
+    [
+        ("", "net.pth"),
+        ('attachment; filename="v1 fine.safetensors"', "v1 fine.safetensors"),
+        ("attachment; filename*=UTF-8''v%C3%A91.ckpt", "v\u00e91.ckpt"),
+        ('attachment; filename="../../etc/v1.ckpt"', "v1.ckpt"),
+        ('attachment; filename="C:\\\\v1.ckpt"', "v1.ckpt"),
+    ],
+)
+def test_a_server_says_what_a_file_is_called(release: Release, disposition: str, name: str) -> None:
+    release.disposition = disposition
+    assert name_at(release.url) == name
+
+
+def test_a_name_that_cannot_be_asked_for_is_one_line(release: Release) -> None:
+    release.status = 404
+    with pytest.raises(FetchError, match="answers 404"):
+        name_at(release.url)
+    with pytest.raises(FetchError, match="is not https"):
+        name_at("http://example.org/v1")
 
 
 def test_a_file_arrives_whole_and_leaves_nothing_beside_it(release: Release, target: Path) -> None:
