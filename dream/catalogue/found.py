@@ -8,7 +8,9 @@ it), and the one that tutorials of 2022 linked `model.ckpt` into.
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 INDEX = "model_index.json"
@@ -25,6 +27,9 @@ FILES = (".safetensors", ".ckpt")
 
 _FILES_IN = ("", "Stable-diffusion/**/", "models/Stable-diffusion/**/")
 _LINKED = "ldm/*/model.ckpt"
+
+_DEEPEST, _MOST = 8, 1000
+"""How many folders down models are looked for in one that is given, and how many are enough."""
 
 VAE_FILES = (*FILES, ".pt", ".bin")
 _VAES_IN = ("vae", "VAE", "models/VAE")
@@ -44,6 +49,47 @@ def find_models(dirs: Sequence[Path]) -> dict[str, Path]:
         for path in sorted(models.glob(_LINKED)):
             found.setdefault(path.parent.name, path)
     return found
+
+
+def find_below(folder: Path) -> dict[str, Path]:
+    """Folders and single files however deep in a folder that may be anybody's, by name; of two with
+    one name the second is called by its folder too, and by that alone one that is called “model”.
+    Parts of models are not among them."""
+    found: dict[str, Path] = {}
+    for path in _below(folder, _DEEPEST):
+        if len(found) == _MOST:
+            break
+        name = path.name if path.is_dir() else path.stem
+        if name == "model" and path.parent != folder:
+            name = path.parent.name
+        longer = "-".join(path.relative_to(folder).with_name(name).parts)
+        names = (name, f"{path.parent.name}-{name}", longer)
+        found.setdefault(next((name for name in names if name not in found), longer), path)
+    return found
+
+
+def _below(folder: Path, deep: int) -> Iterator[Path]:
+    """What lies in the folder itself comes first; of files that differ in their suffix one."""
+    part = (folder / PART).is_file()
+    files = {} if part else {path.stem: path for path in _with_suffix(folder, "*", FILES[::-1])}
+    yield from sorted(files.values())
+    with suppress(OSError):  # a folder we may not enter
+        for inner in sorted(folder.iterdir()):
+            if inner.name.startswith(".") or inner.is_symlink() or not inner.is_dir():
+                continue
+            if not (inner / INDEX).is_file():
+                yield from _below(inner, deep - 1) if deep else ()
+            elif not enlarges(inner):
+                yield inner
+
+
+def plain(path: Path) -> Path:
+    """The path from the root, without `..` in it where that is the same place; links stay."""
+    whole = path.absolute()
+    short = Path(os.path.normpath(whole))
+    with suppress(OSError):
+        return short if short.samefile(whole) else whole
+    return whole
 
 
 def enlarges(folder: Path) -> bool:

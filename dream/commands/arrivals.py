@@ -7,17 +7,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote, urlsplit
 
 from dream.catalogue import Shelf
 from dream.catalogue.edit import say
 from dream.catalogue.folders import read_model
-from dream.catalogue.found import FILES, INDEX, find_models
+from dream.catalogue.found import INDEX, plain
 from dream.catalogue.invokeai import read_models_yaml
-from dream.catalogue.places import writable_dir
-from dream.commands.base import Context, file_named
-from dream.commands.download import fetched
+from dream.commands.base import Context, exists, file_named
+from dream.commands.distant import allow, bring_file, bring_folder, file_at, is_address, name_of
 from dream.commands.models import bytes_on_disk, kind_of, size_of
+from dream.commands.several import holds_several, offered, refuse_options
 from dream.errors import BadLine, DreamError, ModelError
 from dream.events import Events, Note
 from dream.flags import SWITCH, Kind, text
@@ -43,31 +42,45 @@ IMPORT_OPTIONS: Mapping[str, Kind[Any]] = MappingProxyType(
 def import_model(context: Context, argument: str) -> Events[None]:
     """!import_model WHAT [--name N] [--description "…"] [--ema] [--all]: a model from wherever it
     is, into models.toml; of a folder of models all. Files on this machine stay where they are."""
-    wanted = parsed(argument)
-    what, said, shelf = wanted.what, wanted.said, context.studio.shelf
-    if is_address(what):
-        path = yield from _from_address(what, shelf)
-    elif (here := Path(what).expanduser()).exists():
-        path = here.absolute()
+    wanted, shelf = parsed(argument), context.studio.shelf
+    name = wanted.said.get(NAME, "")
+    if is_address(wanted.what):
+        yield from _from_address(wanted, shelf)
+    elif (path := here(wanted.what)) is None:
+        folder = yield from bring_folder(_on_hub(wanted.what, shelf), name, shelf)
+        yield from _listed(shelf, folder, name or folder.name, wanted.values)
+    elif holds_several(path):
+        yield from _several(path, wanted, shelf)
     else:
-        path = yield from _from_hub(what, said.get(NAME, ""), shelf)
-    if path.is_dir() and not (path / INDEX).is_file():
-        yield from _several(path, shelf)
-    else:
-        values = {"description": said[DESCRIPTION]} if DESCRIPTION in said else {}
-        name = said.get(NAME) or _name(path)
-        yield from _listed(shelf, path, name, values | ({"ema": True} if wanted.ema else {}))
+        yield from _listed(shelf, path, name or called(path, shelf), wanted.values)
 
 
-def _several(folder: Path, shelf: Shelf) -> Events[None]:
+def _from_address(wanted: Wanted, shelf: Shelf) -> Events[None]:
+    name = wanted.said.get(NAME, "")
+    arrived = yield from bring_file(wanted.what, name, shelf, ema=wanted.ema)
+    name = name or arrived.path.stem
+    if arrived.vae:
+        yield Note(text=f"{arrived.path} is a VAE; !vae {spell(arrived.path.stem)} paints with it")
+        return
+    said = {"prediction": arrived.prediction} if arrived.prediction else {}
+    yield from _listed(shelf, arrived.path, name, wanted.values | said)
+
+
+def _several(folder: Path, wanted: Wanted, shelf: Shelf) -> Events[None]:
     """All that a folder of models holds."""
-    found = find_models((folder,))
-    if not found:
+    offer = offered(folder)
+    yield from (Note(text=line) for line in offer.told())
+    if not offer.models:
         raise ModelError(f"{folder} holds no model", f"a model is a folder with {INDEX}, or a file")
-    for name, path in found.items():
+    if len(offer.models) > 1:
+        refuse_options(folder, len(offer.models), wanted.options)
+    for name, card in offer.models.items():
         try:
-            yield from _listed(shelf, path, name, {})
+            name = wanted.said.get(NAME) or called(card.path, shelf, name)
+            yield from _listed(shelf, card.path, name, wanted.values)
         except DreamError as error:
+            if wanted.options:
+                raise
             yield Note(text=f"left out: {error}")
 
 
@@ -94,26 +107,6 @@ def _listed(shelf: Shelf, path: Path, name: str, values: Mapping[str, Any]) -> E
         )
 
 
-def _from_address(url: str, shelf: Shelf) -> Events[Path]:
-    from dream.catalogue.fetch import fetch
-
-    name = _file_at(url)
-    _allowed(shelf, url)
-    # On the hub's pages a file's name leads to a page about it.
-    address = url.replace("/blob/", "/resolve/", 1) if "//huggingface.co/" in url else url
-    target = writable_dir(shelf.models_dirs) / name
-    yield from fetched(lambda on_progress, _: fetch(address, target, on_progress=on_progress))
-    return target
-
-
-def _file_at(url: str) -> str:
-    """The name of the file. Raises BadLine."""
-    name = unquote(urlsplit(url).path.rpartition("/")[2])
-    if Path(name).suffix not in FILES or name != Path(name).name:
-        raise BadLine(f"{url} does not end in the name of a {' or '.join(FILES)} file")
-    return name
-
-
 def _on_hub(what: str, shelf: Shelf) -> HubId:
     """Raises ModelError for what is no hub id, and where fetching is forbidden."""
     from dream.catalogue.hub import hub_id
@@ -123,25 +116,8 @@ def _on_hub(what: str, shelf: Shelf) -> HubId:
         raise ModelError(
             f"nothing lies at {what}", "name a file, a folder, a URL, or owner/name on the hub"
         )
-    _allowed(shelf, what)
+    allow(shelf, what)
     return wanted
-
-
-def _from_hub(what: str, name: str, shelf: Shelf) -> Events[Path]:
-    from dream.catalogue.hub import download
-
-    wanted = _on_hub(what, shelf)
-    folder = writable_dir(shelf.models_dirs) / (name or wanted.name)
-    yield from fetched(lambda on_progress, say: download(wanted, folder, on_progress, say))
-    return folder
-
-
-def _allowed(shelf: Shelf, what: str) -> None:
-    if shelf.offline:
-        raise ModelError(
-            f"{what} is not on this machine, and --offline forbids to fetch it",
-            "start dream without --offline and HF_HUB_OFFLINE",
-        )
 
 
 def import_models_yaml(context: Context, argument: str) -> Events[None]:
@@ -165,6 +141,17 @@ class Wanted:
     everything: bool
     """All that a folder holds, without a question."""
     ema: bool
+
+    @property
+    def values(self) -> dict[str, Any]:
+        """What models.toml is to say of the model."""
+        described = {"description": self.said[DESCRIPTION]} if DESCRIPTION in self.said else {}
+        return described | ({"ema": True} if self.ema else {})
+
+    @property
+    def options(self) -> list[str]:
+        """What is said of one model, and cannot be meant of several."""
+        return [*self.said, *([EMA] if self.ema else [])]
 
 
 def parsed(argument: str) -> Wanted:
@@ -191,22 +178,25 @@ def parsed(argument: str) -> Wanted:
 
 
 def arrives_as(what: str, shelf: Shelf) -> str:
-    """What a model is called here if nobody says otherwise. Raises BadLine, and ModelError for what
-    is not on this machine and cannot be fetched."""
+    """What a model is called here if nobody says otherwise; empty where only a server would know.
+    Raises ModelError for what is not on this machine and cannot be fetched."""
     if is_address(what):
-        _allowed(shelf, what)
-        return Path(_file_at(what)).stem
-    path = Path(what).expanduser()
-    if path.exists():
-        listed = (name for name, there in shelf.places().items() if there.samefile(path))
-        return next(listed, _name(path.absolute()))
-    return _on_hub(what, shelf).name
+        allow(shelf, what)
+        return name_of(file_at(what))
+    path = here(what)
+    return _on_hub(what, shelf).name if path is None else called(path, shelf)
 
 
-def is_address(what: str) -> bool:
-    """Whether it is to be fetched from a URL."""
-    return what.startswith(("http://", "https://"))
+def here(what: str) -> Path | None:
+    """The file or folder on this machine that is meant, from the root; None for what is none."""
+    try:
+        path = Path(what).expanduser()
+    except RuntimeError:  # ~somebody who is not known here
+        return None
+    return plain(path) if exists(path) else None
 
 
-def _name(path: Path) -> str:
-    return path.name if path.is_dir() else path.stem
+def called(path: Path, shelf: Shelf, otherwise: str = "") -> str:
+    """What a file or folder is called already, or else would be."""
+    listed = (name for name, there in shelf.places().items() if there.samefile(path))
+    return next(listed, otherwise or (path.name if path.is_dir() else path.stem))

@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Generator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
-from dream.catalogue import Shelf
+from dream.catalogue import ModelCard, Shelf
 from dream.catalogue.folders import read_model
-from dream.catalogue.found import INDEX, find_models
 from dream.commands.arrivals import (
     ALL,
     DESCRIPTION,
+    EMA,
     NAME,
     Wanted,
     arrives_as,
-    is_address,
+    called,
+    here,
     parsed,
 )
 from dream.commands.base import Asking, Context, Line, Question
+from dream.commands.distant import is_address
+from dream.commands.models import kind_of
+from dream.commands.several import Offer, holds_several, offered, refuse_options
 from dream.line.words import spell, spell_apart
 
 
@@ -25,61 +30,85 @@ def ask_about_import(context: Context, argument: str) -> Asking:
     """For the name and the description; of a folder that holds several models, which are meant.
     Raises BadLine, ModelError for what is to be refused anyway."""
     wanted, shelf = parsed(argument), context.studio.shelf
-    folder = Path(wanted.what).expanduser()
-    if not is_address(wanted.what) and folder.is_dir() and not (folder / INDEX).is_file():
+    path = None if is_address(wanted.what) else here(wanted.what)
+    if path is not None and holds_several(path):
         if not wanted.everything:
-            return (yield from _ask_which(folder.absolute(), shelf))
-        return (_line(wanted.what, ema=wanted.ema, everything=True),)
+            return (yield from _ask_which(path, wanted, shelf))
+        return (_line(wanted),)
     return (yield from _ask_about_one(wanted, shelf))
 
 
 def _ask_about_one(wanted: Wanted, shelf: Shelf) -> Asking:
-    path = Path(wanted.what).expanduser()
-    if not is_address(wanted.what) and path.exists():
+    path = None if is_address(wanted.what) else here(wanted.what)
+    if path is not None:
         read_model("it", path, lambda complaint: None)
-    name, proposed = wanted.said.get(NAME, ""), arrives_as(wanted.what, shelf)
-    about: tuple[Line, ...] = ()
-    while not name:
-        answer = yield Question("what is it called?", proposed, about=about)
-        there = shelf.places().get(answer)
-        if there is None or (path.exists() and there.samefile(path)):
-            name = answer
-        about = (f"there is a model {answer} already, in {there}",) if answer else ()
+    proposed = arrives_as(wanted.what, shelf)
+    name = wanted.said.get(NAME) or (yield from _ask_for_name(path, proposed, shelf))
     description = wanted.said.get(DESCRIPTION)
     if description is None:
         description = yield Question("and what is it, in a few words?")
-    said = {NAME: name, **({DESCRIPTION: description} if description else {})}
-    return (_line(wanted.what, said, ema=wanted.ema),)
+    said = {NAME: name, DESCRIPTION: description}
+    return (_line(replace(wanted, said={key: said[key] for key in said if said[key]})),)
 
 
-def _ask_which(folder: Path, shelf: Shelf) -> Asking:
-    found = find_models((folder,))
-    if not found:
-        return (_line(str(folder), everything=True),)  # which will say it
-    names = sorted(found)
-    listed: tuple[Line, ...] = tuple(
-        (f"  {number}  {name}", str(found[name])) for number, name in enumerate(names, 1)
-    )
+def _ask_for_name(path: Path | None, proposed: str, shelf: Shelf) -> Generator[Question, str, str]:
+    """One that is free, or this model's. None at all, where a server's own is to be taken."""
+    question = "what is it called?" if proposed else "what is it called? or nothing, for its own"
+    about: tuple[Line, ...] = ()
+    while True:
+        answer = yield Question(question, proposed, about=about)
+        there = shelf.places().get(answer)
+        free = there is None or (path is not None and there.samefile(path))
+        if free and (answer or not proposed):
+            return answer
+        about = (f"there is a model {answer} already, in {there}",) if answer else ()
+
+
+def _ask_which(folder: Path, wanted: Wanted, shelf: Shelf) -> Asking:
+    wanted = replace(wanted, what=str(folder))
+    offer = offered(folder)
+    if not offer.models:
+        return (_line(replace(wanted, everything=True)),)  # which will say it
+    names = sorted(offer.models)
+    if len(names) == 1:
+        return (yield from _ask_about_one(_only(offer.models[names[0]], wanted), shelf))
+    listed = (*_rows(names, offer), *offer.told())
     about = listed
     while True:
         answer = yield Question("which of these? numbers, or all", "all", about=about)
         said = answer.replace(",", " ").split()
         if said == ["all"]:
-            return (_line(str(folder), everything=True),)
+            return (_line(replace(wanted, everything=True)),)
         if said and all(word.isdecimal() and 0 < int(word) <= len(names) for word in said):
             break
         about = (*listed, f"“{answer}” is not among them")
     chosen = [names[int(word) - 1] for word in dict.fromkeys(said)]
     if len(chosen) == 1:
-        one = Wanted(str(found[chosen[0]]), {}, everything=False, ema=False)
-        return (yield from _ask_about_one(one, shelf))
-    return tuple(_line(str(found[name]), {NAME: name}) for name in chosen)
+        return (yield from _ask_about_one(_only(offer.models[chosen[0]], wanted), shelf))
+    refuse_options(folder, len(chosen), wanted.options)
+    cards = {called(offer.models[name].path, shelf, name): offer.models[name] for name in chosen}
+    return tuple(
+        _line(replace(_only(card, wanted), said={NAME: name})) for name, card in cards.items()
+    )
 
 
-def _line(
-    what: str, said: Mapping[str, str] | None = None, *, ema: bool = False, everything: bool = False
-) -> str:
+def _rows(names: Sequence[str], offer: Offer) -> tuple[Line, ...]:
+    """The offer, numbered."""
+    cards = [offer.models[name] for name in names]
+    wide = max(len(kind_of(card)) for card in cards)
+    rows = zip(names, cards, strict=True)
+    return tuple(
+        (f"  {number}  {name}", f"{kind_of(card):{wide}}  {card.path}")
+        for number, (name, card) in enumerate(rows, 1)
+    )
+
+
+def _only(card: ModelCard, wanted: Wanted) -> Wanted:
+    return replace(wanted, what=str(card.path), everything=False)
+
+
+def _line(wanted: Wanted) -> str:
     """The command, saying it all."""
-    options = [f"{name}={spell(value)}" for name, value in (said or {}).items()]
-    flags = ["--ema"] * ema + [ALL] * everything
-    return " ".join(("!import_model", spell_apart(what), *options, *flags))
+    options = [f"{name}={spell(value)}" for name, value in wanted.said.items()]
+    flags = [EMA] * wanted.ema + [ALL] * wanted.everything
+    return " ".join(("!import_model", spell_apart(wanted.what), *options, *flags))

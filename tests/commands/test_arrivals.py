@@ -17,7 +17,7 @@ from dream.events import Event, Note, Refused, Step
 from dream.studio import Studio
 from tests.catalogue.hub_stub import Hub, hub_at_home
 from tests.catalogue.server import Release, serving
-from tests.catalogue.test_recognise import FIRST, SD1, write
+from tests.catalogue.test_recognise import FIRST, SD1, SD2, XL, Shapes, pickled, write
 from tests.fakes import fake_shelf, fake_studio
 
 INDEX = json.dumps({"_class_name": "StableDiffusionPipeline"}).encode()
@@ -84,6 +84,60 @@ def test_of_a_folder_of_models_all_come(studio: Studio, tmp_path: Path) -> None:
     notes = said(studio, "!import_model many")
     assert "left out: there is a model tiny already" in notes
     assert [card.name for card in studio.shelf.models()] == ["one", "tiny", "two"]
+
+
+def test_models_are_found_however_deep_and_other_files_left_out(
+    studio: Studio, tmp_path: Path
+) -> None:
+    fake_shelf(tmp_path / "many" / "diffusers" / "here", "folder")
+    part = tmp_path / "many" / "diffusers" / "here" / "folder" / "vae"
+    for folder in ("many/a", "many/b/c", "many/.hidden", str(part)):
+        (tmp_path / folder).mkdir(parents=True)
+    write(part / "diffusion_pytorch_model.safetensors", {"decoder.conv_in.weight": (4,)})
+    write(tmp_path / "many" / ".hidden" / "none.safetensors", SD1)
+    write(tmp_path / "many" / "a" / "paint.safetensors", SD1)
+    write(tmp_path / "many" / "a" / "paint.ckpt", SD1)
+    write(tmp_path / "many" / "b" / "c" / "paint.safetensors", XL)
+    write(tmp_path / "many" / "b" / "model.safetensors", SD1)
+    for n in range(7):
+        write(tmp_path / "many" / f"style{n}.safetensors", {"x.lora_up.weight": (4, 8)})
+    heard = asking(studio, "!import_model many", "all")[0][0]
+    for name in ("'  1  b', 'sd1", "'  2  c-paint', 'sdxl", "'  3  folder', 'sd1", "'  4  paint'"):
+        assert name in heard
+    assert "'  5" not in heard and "style0.safetensors is no model but a LoRA" in heard
+    notes = said(studio, "!import_model many --all")
+    assert notes.count("is no model but a LoRA") == 5 and "2 files more" in notes
+    names = [card.name for card in studio.shelf.models()]
+    assert names == ["b", "c-paint", "folder", "paint", "tiny"]
+    assert studio.shelf.model("paint").path.suffix == ".safetensors"
+
+
+def test_what_is_said_of_one_model_is_not_said_of_several(studio: Studio, tmp_path: Path) -> None:
+    fake_shelf(tmp_path / "many", "one")
+    assert "mine is here" in said(studio, "!import_model many --name mine --description=good")
+    assert studio.shelf.model("mine").description == "good"
+    assert asking(studio, "!import_model many --name its", "")[1] == (
+        f"!import_model {tmp_path}/many/one --name=its",
+    )
+    assert "no running averages" in refusal(studio, "!import_model many --ema")
+    fake_shelf(tmp_path / "many", "two")
+    for options in ("--name mine", "--ema", "--name mine --all"):
+        assert "is said of one model, and these are 2" in refusal(
+            studio, f"!import_model many {options}"
+        )
+        done = asking(studio, f"!import_model many {options}", *["1,2"][: "all" not in options])
+        assert "is said of one" in refusal(studio, done[1][0])
+
+
+def test_a_place_is_written_without_detours(studio: Studio, tmp_path: Path) -> None:
+    fake_shelf(tmp_path / "big", "mine")
+    (tmp_path / "models" / "link").symlink_to(tmp_path / "big")
+    happened(studio, "!import_model models/../big/mine --name one")
+    assert studio.shelf.places()["one"] == tmp_path / "big" / "mine"
+    happened(studio, "!import_model models/link/mine --name two")
+    assert studio.shelf.places()["two"] == tmp_path / "models" / "link" / "mine", "links stay"
+    happened(studio, "!import_model models/link/../big/mine --name three")
+    assert studio.shelf.model("three").width == 64
 
 
 def test_a_file_with_averages_says_so_and_may_be_asked_for_them(
@@ -193,7 +247,9 @@ def test_the_name_of_what_is_to_be_fetched_is_asked_for_too(studio: Studio, hub:
         ("empty", "holds no model"),
         ("x --size 3", "has no --size"),
         ("x --name", "--name takes words"),
-        ("https://example.org/readme.html", "does not end in the name of"),
+        ("models/nosuch.safetensors", "nothing lies at models/nosuch.safetensors"),
+        ("models/nosuch", "nothing lies at models/nosuch"),
+        ("~nobody-here/x.ckpt", "nothing lies at ~nobody-here"),
     ],
 )
 def test_what_is_no_model_is_refused_and_not_listed(
@@ -234,9 +290,91 @@ def test_an_address_is_fetched_and_what_came_is_looked_at(studio: Studio, tmp_pa
     with serving(Release(b"<html>login</html>")) as release:
         url = release.url.replace("net.pth", "v1.safetensors")
         events = happened(studio, f"!import_model {url}")
-    steps = [event for event in events if isinstance(event, Step)]
-    assert (steps[-1].stage, steps[-1].step) == ("fetch", len(release.body))
-    assert "page of a web site" in str(events[-1])
+        steps = [event for event in events if isinstance(event, Step)]
+        assert (steps[-1].stage, steps[-1].step) == ("fetch", len(release.body))
+        assert f"{url} is a page of a web site, not a model, and was removed" in str(events[-1])
+        assert in_models(tmp_path) == [], "and does not stand in the way of a better one"
+        release.body = body(tmp_path, SD1)
+        assert "v1 is here: sd1" in said(studio, f"!import_model {url}")
+    assert in_models(tmp_path) == ["v1.safetensors"]
+
+
+def body(tmp_path: Path, shapes: Shapes) -> bytes:
+    return write(tmp_path / "body", shapes).read_bytes()
+
+
+def in_models(tmp_path: Path) -> list[str]:
+    """What has arrived, or is on its way."""
+    models = tmp_path / "models"
+    files = (path.relative_to(models) for path in models.rglob("*") if path.is_file())
+    return sorted(str(path) for path in files if path.parts[0] not in ("tiny", "models.toml"))
+
+
+def test_two_files_of_one_name_are_two_models(studio: Studio, tmp_path: Path) -> None:
+    with serving(Release(body(tmp_path, SD1))) as one, serving(Release(body(tmp_path, XL))) as two:
+        first, second = (r.url.replace("net.pth", "model.safetensors") for r in (one, two))
+        assert "one is here: sd1" in said(studio, f"!import_model {first} --name one")
+        assert "two is here: sdxl" in said(studio, f"!import_model {second} --name two")
+        assert in_models(tmp_path) == ["one.safetensors", "two.safetensors"]
+        assert "model is here: sd1" in said(studio, f"!import_model {first}")
+        asked = len(two.asked)
+        why = refusal(studio, f"!import_model {second}")
+        assert "there is a model model already" in why and "give it another --name" in why
+        assert "no file here can be called" in refusal(
+            studio, f"!import_model {second} --name ../x"
+        )
+        assert len(two.asked) == asked, "nothing is fetched in vain"
+    assert [card.name for card in studio.shelf.models()] == ["model", "one", "tiny", "two"]
+
+
+def test_of_what_is_no_model_only_a_vae_stays(studio: Studio, tmp_path: Path) -> None:
+    with serving(Release(body(tmp_path, {"x.lora_up.weight": (4, 8)}))) as release:
+        lora = release.url.replace("net.pth", "style.safetensors")
+        assert "is no model but a LoRA, and was removed" in refusal(studio, f"!import_model {lora}")
+        assert in_models(tmp_path) == []
+        release.body = body(tmp_path, {"decoder.conv_in.weight": (4,)})
+        vae = release.url.replace("net.pth", "soft.vae.pt")
+        assert "is a VAE; !vae soft paints with it" in said(studio, f"!import_model {vae}")
+        assert "already" in refusal(studio, f"!import_model {vae}")
+    assert studio.shelf.vae("soft") == tmp_path / "models" / "VAE" / "soft.safetensors"
+
+
+def test_an_address_that_names_no_file_is_asked_what_it_has(studio: Studio, tmp_path: Path) -> None:
+    data = pickled(tmp_path / "body.ckpt").read_bytes()
+    with serving(
+        Release(data, disposition='attachment; filename="v1 fine.safetensors"')
+    ) as release:
+        url = release.url.replace("net.pth", "models/1234?type=Model")
+        assert "v1 fine is here: sd1" in said(studio, f"!import_model {url}")
+        assert in_models(tmp_path) == ["v1 fine.ckpt"], "by what it is, not by what it says it is"
+        assert "mine is here: sd1" in said(studio, f"!import_model {url} --name mine")
+        release.disposition = ""
+        assert "its server tells of none" in refusal(studio, f"!import_model {url}")
+        assert "its is here: sd1" in said(studio, f"!import_model {url} --name its")
+        assert asking(studio, f"!import_model {url}", "", "good") == (
+            ["what is it called? or nothing, for its own", "and what is it, in a few words?"],
+            (f"!import_model {url} --description=good",),
+        )
+
+
+def test_what_a_file_s_own_name_tells_of_it_is_kept_under_another(
+    studio: Studio, tmp_path: Path
+) -> None:
+    with serving(Release(body(tmp_path, SD2))) as release:
+        url = release.url.replace("net.pth", "512-base-ema.safetensors")
+        happened(studio, f"!import_model {url} --name mine")
+    assert studio.shelf.model("mine").prediction == "epsilon"
+
+
+def test_averages_that_are_not_there_cost_no_second_download(
+    studio: Studio, tmp_path: Path
+) -> None:
+    with serving(Release(body(tmp_path, SD1))) as release:
+        url = release.url.replace("net.pth", "v1.safetensors")
+        assert "no running averages" in refusal(studio, f"!import_model {url} --ema")
+        assert "v1" not in studio.shelf.places()
+        assert "v1 is here" in said(studio, f"!import_model {url}")
+        assert len(release.asked) == 1
 
 
 # ── from the hub ───────────────────────────────────────────────────────────────────────────────
@@ -265,6 +403,19 @@ def test_the_hub_gives_what_the_model_needs_and_no_more(
     asked = len(hub.asked)
     happened(studio, "!import_model some/model")
     assert hub.asked[asked:] == ["/api/models/some/model"], "what is here is not fetched again"
+
+
+def test_of_two_repositories_of_one_name_the_second_needs_another(
+    studio: Studio, hub: Hub, tmp_path: Path
+) -> None:
+    happened(studio, "!import_model some/model")
+    hub.repo, asked = "other/model", len(hub.asked)
+    why = refusal(studio, "!import_model other/model")
+    assert "there is a model model already" in why and "give it another --name" in why
+    assert len(hub.asked) == asked
+    assert "theirs is here" in said(studio, "!import_model other/model --name theirs")
+    assert "has no third/one" in refusal(studio, "!import_model third/one")
+    assert not (tmp_path / "models" / "one").exists()
 
 
 def test_a_revision_and_a_variant(studio: Studio, hub: Hub, tmp_path: Path) -> None:
