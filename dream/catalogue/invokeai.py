@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from dream.catalogue.entries import checked
+from dream.catalogue.found import plain
 from dream.errors import ModelError
 
 
@@ -18,6 +19,8 @@ class Entry:
     name: str
     values: dict[str, Any] = field(default_factory=dict)
     """For models.toml; with `path`, a Path, unless `why_not`."""
+    lacks: str = ""
+    """The VAE that it says and that is not here; mostly empty."""
     why_not: str = ""
     """Why it cannot be taken over, and what to do; mostly empty."""
 
@@ -47,16 +50,20 @@ def _entry(name: str, row: dict[str, Any], file: Path) -> Entry:
         return Entry(name, why_not=f"nothing lies at {place}" if place else "it says no place")
     said = {key: row[key] for key in ("description", "width", "height") if row.get(key)}
     values = {**checked(said, name, _ignore), "path": path}
-    if (vae := _vae(row.get("vae"), file)) is not None:
-        values["vae"] = str(vae)
     if row.get("default") is True:
         values["default"] = True
-    return Entry(name, values)
+    said_vae = _vae(row.get("vae"))
+    vae = _find(said_vae, file) if said_vae else None
+    if vae is not None:
+        values["vae"] = str(vae)
+    return Entry(name, values, lacks="" if vae else said_vae)
 
 
-def _vae(said: object, file: Path) -> Path | None:
-    place = said.get("path") if isinstance(said, dict) else said
-    return _find(place, file) if isinstance(place, str) else None
+def _vae(said: object) -> str:
+    """Where a VAE lies, or which it is of the hub's; empty for none."""
+    if isinstance(said, dict):
+        said = said.get("path") or said.get("repo_id")
+    return said if isinstance(said, str) else ""
 
 
 def _find(place: str, file: Path) -> Path | None:
@@ -64,7 +71,7 @@ def _find(place: str, file: Path) -> Path | None:
     said = Path(place).expanduser()
     for root in (file.absolute().parent.parent, file.absolute().parent, Path.cwd()):
         if (root / said).exists():
-            return root / said
+            return plain(root / said)
     return None
 
 

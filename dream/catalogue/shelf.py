@@ -81,15 +81,19 @@ class Shelf:
         """The model for lines that name none: the one models.toml says is the default, else the
         shipped one, else the first there is. Raises ModelError when there is none at all."""
         places = self.places()
-        entries = read_entries(self.models_dirs, _ignore)
-        chosen = [name for name in entries if "default" in entries[name] and name in places]
-        for name in (*chosen, SHIPPED, self._now(SHIPPED), *sorted(places)):
+        for name in (self.chosen(), SHIPPED, self._now(SHIPPED), *sorted(places)):
             if name in places:
                 return name
         raise ModelError(
             f"there is no model in {_listed(self.models_dirs)}",
             f"put a folder in diffusers layout, with {INDEX}, into one of them",
         )
+
+    def chosen(self) -> str:
+        """The model that models.toml says is the default; empty where it says so of none."""
+        places, entries = self.places(), read_entries(self.models_dirs, _ignore)
+        said = (name for name in entries if "default" in entries[name] and name in places)
+        return next(said, "")
 
     def upscaler(self, name_or_path: str) -> UpscalerCard:
         """The upscaler of that name, on disk or still to be fetched, or the one at that path.

@@ -123,12 +123,21 @@ def _on_hub(what: str, shelf: Shelf) -> HubId:
 def import_models_yaml(context: Context, argument: str) -> Events[None]:
     """!import_models_yaml FILE: the models of InvokeAI's list, into models.toml."""
     shelf = context.studio.shelf
+    own = shelf.chosen()
     for entry in read_models_yaml(file_named(context, argument, "!import_models_yaml")):
         if entry.why_not:
             yield Note(text=f"left out {entry.name}: {entry.why_not}")
             continue
-        say(shelf.models_dirs, entry.name, entry.values)
-        yield Note(text=f"{entry.name}: {entry.values['path']}")
+        values = dict(entry.values)
+        if own and own != entry.name and values.pop("default", False):
+            yield Note(text=f"{own} stays the default, which in that list is {entry.name}")
+        say(shelf.models_dirs, entry.name, values)
+        yield Note(text=f"{entry.name}: {values['path']}")
+        if entry.lacks:
+            yield Note(
+                text=f"{entry.name} paints with its own VAE, for {entry.lacks} is not here; "
+                f"!edit_model {spell(entry.name)} vae PATH gives it another"
+            )
 
 
 @dataclass(frozen=True)

@@ -121,7 +121,7 @@ def _check_free(what: str, name: str, shelf: Shelf) -> None:
     there = shelf.places().get(name) or next((file for file in files if exists(file)), None)
     if there is not None:
         raise ModelError(
-            f"there is a model {name} already, in {there}; {what} stays there", _ANOTHER
+            f"there is a model {name} already, in {there}, and {what} may be another", _ANOTHER
         )
 
 
@@ -186,7 +186,7 @@ def bring_folder(wanted: HubId, name: str, shelf: Shelf) -> Events[Path]:
     there = shelf.places().get(folder.name, folder)
     if there != folder or not _claimed(folder, wanted):
         raise ModelError(
-            f"there is a model {folder.name} already, in {there}; {wanted} is another one", _ANOTHER
+            f"there is a model {folder.name} already, in {there}, and {wanted} is another", _ANOTHER
         )
     try:
         yield from fetched(lambda on_progress, say: download(wanted, folder, on_progress, say))

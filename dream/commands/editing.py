@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from dream.catalogue import Shelf
+from dream.catalogue import ModelCard, Shelf
 from dream.catalogue.edit import rename, say
 from dream.catalogue.entries import TRUTH, VALUES
+from dream.catalogue.found import plain
+from dream.commands.arrivals import here
 from dream.commands.base import Context, Line, Page
 from dream.commands.models import NOTHING, listed_name
 from dream.errors import BadLine, ModelError
 from dream.events import Events, Note
-from dream.flags import Kind, text
+from dream.flags import Kind, choice, text
 from dream.line import words
 from dream.line.words import Word
 from dream.studio import Studio
@@ -25,6 +26,7 @@ NAME = "name"
 _FIELDS: Mapping[str, Kind[Any]] = MappingProxyType(
     {
         **VALUES,
+        "family": choice("sd1", "sd2", "sdxl", "sd3", "flux", "other"),
         "path": text("PATH", "where the model lies", completes="file"),
         "default": TRUTH,
         NAME: text("NEW", "what it is called from now on"),
@@ -48,6 +50,8 @@ def edit_model(context: Context, argument: str) -> Events[None]:
     values = {field: _value(field, text) for field, text in asked.items()}
     if values.get("ema") and not shelf.model(name).averages:
         raise ModelError(f"{name} holds no running averages of its training (ema)")
+    if values.get("vae"):
+        values["vae"] = _vae(shelf, values["vae"])
     new = values.pop(NAME, name)
     if values:
         file = say(shelf.models_dirs, name, values)
@@ -55,6 +59,12 @@ def edit_model(context: Context, argument: str) -> Events[None]:
         yield Note(text=f"{file}: {name}'s {told}")
     if new != name:
         yield _renamed(studio, name, new)
+
+
+def _vae(shelf: Shelf, name: str) -> str:
+    """A VAE's name, or from wherever one stands its path. Raises ModelError for what is none."""
+    path = shelf.vae(name)
+    return name if name in shelf.vaes() else str(plain(path))
 
 
 def _renamed(studio: Studio, name: str, new: str) -> Note:
@@ -74,7 +84,19 @@ def _renamed(studio: Studio, name: str, new: str) -> Note:
 def _known(shelf: Shelf, name: str) -> list[Line]:
     card = shelf.model(name)
     values = ((field, getattr(card, field)) for field in ("path", *VALUES))
-    return [(f"  {field}", _shown(value)) for field, value in values if value not in ("", False)]
+    rows = [(f"  {field}", _shown(value)) for field, value in values if value not in ("", False)]
+    return [*rows, *_recognised(card)]
+
+
+def _recognised(card: ModelCard) -> list[Line]:
+    """What a single file was taken for, whatever models.toml says of it."""
+    if card.path.is_dir():
+        return []
+    from dream.catalogue.recognise import recognise  # as little as the shelf needs it at first
+
+    found = recognise(card.path)
+    kind = f"{found.family} {found.variant}".rstrip()
+    return [("  recognised", f"{kind}, which predicts {found.prediction_type}")]
 
 
 def _shown(value: object) -> str:
@@ -118,7 +140,7 @@ def _value(field: str, text: str) -> Any:
     except ValueError:
         raise BadLine(f"{field} takes {_FIELDS[field].means}, not “{text}”") from None
     if field == "path":
-        value = Path(text).expanduser().absolute()
-        if not value.exists():
-            raise BadLine(f"nothing lies at {value}")
+        value = here(text)
+        if value is None:
+            raise BadLine(f"nothing lies at {text}")
     return value or None

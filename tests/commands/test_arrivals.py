@@ -279,8 +279,33 @@ def test_invokeai_s_list_is_taken_over(studio: Studio, tmp_path: Path) -> None:
     assert studio.shelf.places()["sd-1.5"].name == "v1.ckpt"
     assert studio.shelf.model("folder").width == 64
     assert 'description = "the old one"' in toml(tmp_path) and "default = true" in toml(tmp_path)
+    assert "VAE" not in notes
     file.write_text("!!python/object/apply:os.system [exit]")
     assert "cannot be read" in refusal(studio, f"!import_models_yaml {file}")
+
+
+def test_of_invokeai_s_list_a_vae_that_is_not_here_and_a_second_default_are_told(
+    studio: Studio, tmp_path: Path
+) -> None:
+    fake_shelf(tmp_path / "theirs", "one", "two", "three")
+    (tmp_path / "my.vae.pt").write_bytes(b"")
+    file = tmp_path / "models.yaml"
+    file.write_text(
+        "one:\n  path: theirs/one\n  default: true\n  vae:\n    repo_id: some/vae\n"
+        "two:\n  path: models/../theirs/two\n  vae: gone.vae.pt\n"
+        "three:\n  path: theirs/three\n  vae: models/../my.vae.pt\n"
+    )
+    happened(studio, "!edit_model tiny default true")
+    notes = said(studio, f"!import_models_yaml {file}")
+    assert studio.shelf.default() == "tiny" and "tiny stays the default" in notes
+    assert "one paints with its own VAE, for some/vae is not here; !edit_model one vae" in notes
+    assert "two paints with its own VAE, for gone.vae.pt is not here" in notes
+    assert "three paints" not in notes
+    assert studio.shelf.model("three").vae == str(tmp_path / "my.vae.pt")
+    assert studio.shelf.places()["two"] == tmp_path / "theirs" / "two"
+    happened(studio, "!edit_model tiny default none")
+    happened(studio, f"!import_models_yaml {file}")
+    assert studio.shelf.default() == "one"
 
 
 # ── from an address ────────────────────────────────────────────────────────────────────────────

@@ -11,6 +11,7 @@ from dream.commands import COMMANDS, Context, Page, act, asked
 from dream.errors import DreamError, ModelError
 from dream.events import Event, Loading, Note, Refused
 from dream.studio import Studio
+from tests.catalogue.test_recognise import FIRST, SD2, write
 from tests.fakes import FakeEngine, fake_studio
 
 
@@ -160,10 +161,29 @@ def test_a_model_gets_another_name_and_the_session_goes_on(studio: Studio) -> No
         ("", "takes NAME --FIELD VALUE"),
         ("large --steps", "--steps takes a whole number"),
         ("large --ema", "holds no running averages"),
+        ("large vae nosuch", 'there is no VAE "nosuch"'),
+        ("large --family sd9", "family takes one of sd1 sd2 sdxl"),
     ],
 )
 def test_edit_refuses_what_would_not_be_read(studio: Studio, edit: str, why: str) -> None:
     assert why in refusal(studio, f"!edit_model {edit}")
+
+
+def test_a_vae_said_by_its_path_is_found_from_everywhere(studio: Studio, tmp_path: Path) -> None:
+    (tmp_path / "my.vae.pt").write_bytes(b"")
+    notes(studio, "!edit_model large vae models/../my.vae.pt")
+    assert studio.shelf.model("large").vae == str(tmp_path / "my.vae.pt")
+    notes(studio, "!edit_model large vae none")
+    assert studio.shelf.model("large").vae == ""
+
+
+def test_what_a_file_was_taken_for_is_shown(studio: Studio, tmp_path: Path) -> None:
+    write(tmp_path / "models" / "filling.safetensors", SD2 | {FIRST: (320, 9, 3, 3)})
+    notes(studio, "!edit_model filling --prediction v_prediction --family sd1")
+    (page,) = happened(studio, "!edit_model filling")
+    assert isinstance(page, Page)
+    assert ("  prediction", "v_prediction") in page.lines
+    assert ("  recognised", "sd2 inpainting, which predicts epsilon") in page.lines
 
 
 def test_deleting_files_is_asked_first(studio: Studio, tmp_path: Path) -> None:
