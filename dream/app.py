@@ -93,7 +93,8 @@ def _without_prompt(launch: Launch, base: Request, lines: Iterable[tuple[int, st
     from dream import batch
     from dream.house import open_studio
 
-    with open_studio(launch, base) as studio:
+    file = Path(launch.from_file or "-").expanduser()
+    with open_studio(launch, base) as studio, studio.reading(file):
         _all_imported()
         pictures = None if launch.json or launch.dry_run else _pictures(launch)
         voice = batch.Voice(as_json=launch.json, out=sys.stdout, err=sys.stderr, pictures=pictures)

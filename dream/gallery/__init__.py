@@ -1,12 +1,14 @@
 """Pictures at rest: their names, their PNGs, their log, and what happens after a crash."""
 
 from dream.gallery.claims import Claim
+from dream.gallery.copies import INPUTS_FOLDER
 from dream.gallery.gallery import Entry, Gallery
 from dream.gallery.log import LOG_NAME, last_lines, read_log
 from dream.gallery.naming import Name, file_name, prompt_folder
 from dream.gallery.png import Record, log_line_of, read_record
 
 __all__ = [
+    "INPUTS_FOLDER",
     "LOG_NAME",
     "Claim",
     "Entry",

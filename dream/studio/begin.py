@@ -9,6 +9,7 @@ from typing import Any
 
 from dream.catalogue.cards import ModelCard
 from dream.errors import BadLine
+from dream.gallery import INPUTS_FOLDER
 from dream.inputs import measure
 from dream.recipe import Recipe
 from dream.request import INPUTS, Request
@@ -22,9 +23,10 @@ LEAST, MOST = 64, 4096
 """Pixels of a picture's side."""
 
 
-def found(said: str, kept: Sequence[Path], outdir: Path) -> Path:
+def found(said: str, kept: Sequence[Path], outdir: Path, beside: Path | None = None) -> Path:
     """The file that a line means: by -1 the last of this session's pictures, by -2 the one before
-    …; by a path one from here, or else in the outdir. Raises BadLine for a number without one."""
+    …; by a path one from here, or else in the outdir, or of its name in the folder `beside` or
+    among the copies there. Raises BadLine for a number without one."""
     if said.startswith("-") and said[1:].isdecimal():
         if not 0 < (back := int(said[1:])) <= len(kept):
             so_far = f"{len(kept)} so far" if kept else "none so far"
@@ -33,8 +35,12 @@ def found(said: str, kept: Sequence[Path], outdir: Path) -> Path:
     if said[:1] == said[-1:] == "'" and len(said) > 2:  # as a terminal pastes a dropped file
         said = said[1:-1]
     path = Path(said).expanduser()
-    among = outdir / path
-    return among if not path.exists() and among.is_file() else path
+    if path.exists():
+        return path
+    others = [outdir / path]
+    if beside is not None:
+        others += [beside / path.name, beside / INPUTS_FOLDER / path.name]
+    return next((other for other in others if other.is_file()), path)
 
 
 def as_made(request: Request, first: Recipe) -> Request:

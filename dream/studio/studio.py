@@ -5,8 +5,8 @@ from __future__ import annotations
 import random
 import time
 from collections import deque
-from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -77,6 +77,7 @@ class Studio:
         """The pictures that this session put on disk, the latest last."""
         self.last: Sweep | None = None
         """What the last line asked for, its first seed filled in."""
+        self._beside: Path | None = None
         self._rng = rng or random.SystemRandom()
         self._keeper = Keeper()
 
@@ -129,7 +130,17 @@ class Studio:
 
     def find_picture(self, said: str) -> Path:
         """The file that a line means by `-1` or a path. Raises BadLine."""
-        return found(said, [saved.path for saved in self.kept], self.outdir)
+        return found(said, [saved.path for saved in self.kept], self.outdir, self._beside)
+
+    @contextmanager
+    def reading(self, log: Path) -> Iterator[None]:
+        """While lines of this file are made: pictures that are not where they say are looked for
+        beside it, for a folder with its log may have been moved."""
+        before, self._beside = self._beside, log.parent
+        try:
+            yield
+        finally:
+            self._beside = before
 
     def make(
         self,
@@ -156,6 +167,7 @@ class Studio:
                 yield from (Note(text=text) for text in album.notes)
                 yield from as_logged(self.engine, line, recipes[0])
                 recipes = album.from_copies(recipes)
+                sweep = replace(sweep, first=as_made(request, recipes[0]))
                 cancelled = yield from self._pictures(recipes, album)
                 if request.grid:
                     yield from album.grid(write_sweep(sweep))
@@ -183,7 +195,8 @@ class Studio:
         """Make every line of a log of any era, or of a plain list of prompts."""
         try:
             lines = [(number, line) for number, line in read_log(file) if not is_skipped(line)]
-            yield from self.make_all(lines)
+            with self.reading(file):
+                yield from self.make_all(lines)
         except DreamError as error:
             yield Refused(error=error)
 
@@ -203,7 +216,8 @@ class Studio:
     def verify(self, log: Path) -> Events[None]:
         """Render every line of a log again, save nothing, and compare with its record."""
         try:
-            yield from verify_log(self, log)
+            with self.reading(log):
+                yield from verify_log(self, log)
         except DreamError as error:
             yield Refused(error=error)
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from dream.errors import DreamError
 from dream.events import Cancelled, Events, Note, Refused, Verified
@@ -25,26 +26,30 @@ _SHOWN = 16  # hex digits of the sha256 that a log line carries
 
 def verify_log(studio: Studio, log: Path) -> Events[None]:
     """One Verified for each picture line, and a Note that sums up. Raises GalleryError."""
-    same = differ = 0
+    found: Counter[_Verdict] = Counter()
     try:
         for number, line in read_log(log):
             if is_skipped(line):
                 continue
-            verdict = yield from _verify_line(studio, line, number)
-            same += verdict is True
-            differ += verdict is False
+            found[(yield from _verify_line(studio, line, number))] += 1
     except KeyboardInterrupt:
-        yield Cancelled(finished=same + differ, count=same + differ + 1)
-    yield Note(text=f"{same} same, {differ} different, in {log.as_posix()}")
+        done = found.total() - found["unknown"]
+        yield Cancelled(finished=done, count=done + 1)
+    lost = f", {found['failed']} not made" if found["failed"] else ""
+    told = f"{found['same']} same, {found['differs']} different{lost}"
+    yield Note(text=f"{told}, in {log.as_posix()}")
 
 
-def _verify_line(studio: Studio, line: str, number: int) -> Events[bool | None]:
-    """True when the pixels are those recorded, None when nothing was recorded to compare with."""
+_Verdict = Literal["same", "differs", "failed", "unknown"]
+"""Unknown is what nothing was recorded of to compare with."""
+
+
+def _verify_line(studio: Studio, line: str, number: int) -> Events[_Verdict]:
     logged = read_log_line(line)
     recorded = _recorded(logged.path, facts(logged.comment))
     if "sha256" not in recorded:
         yield Note(text=f"line {number}: no record to compare with")
-        return None
+        return "unknown"
     try:
         request = studio.read(line)
         recipe = studio.settle(request).recipes[0]
@@ -54,11 +59,11 @@ def _verify_line(studio: Studio, line: str, number: int) -> Events[bool | None]:
             picture = yield from studio.finish(picture, stage)
     except DreamError as error:
         yield Refused(error=error, line=line, number=number)
-        return False
+        return "failed"
     same = picture.sha256.startswith(recorded["sha256"][:_SHOWN])
     differs = {} if same else {"picture": "is not the one recorded"} | _changed(recorded, picture)
     yield Verified(path=logged.path or "", line=logged.line, same=same, differs=differs)
-    return same
+    return "same" if same else "differs"
 
 
 def _recorded(path: str | None, comment: Mapping[str, str]) -> dict[str, str]:

@@ -234,6 +234,27 @@ def test_kept_inputs_make_the_folder_whole_by_itself(tmp_path: Path, photo: str)
     assert [isinstance(e, Verified) and e.same for e in verified] == [True, True]
 
 
+def test_such_a_folder_may_be_moved(
+    tmp_path: Path, photo: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    studio = fake_studio(Path("pictures"))
+    first = saved(studio, f"x -I {photo} --keep_inputs -S1")
+    saved(studio, f"!fix {first.path} -U2")
+    studio.outdir.rename("moved")
+    Path(photo).unlink()
+    (tmp_path / "elsewhere").mkdir()
+    for place, log in ((".", "moved"), ("moved", "."), ("elsewhere", "../moved")):
+        monkeypatch.chdir(tmp_path / place)
+        told = list(fake_studio(tmp_path / "other").verify(Path(log) / LOG_NAME))
+        assert told[-1] == Note(text=f"2 same, 0 different, in {Path(log) / LOG_NAME}")
+        replayed = list(fake_studio(tmp_path / "other").replay(Path(log) / LOG_NAME))
+        assert sum(isinstance(event, Saved) for event in replayed) == 2
+    next((tmp_path / "moved" / "inputs").iterdir()).unlink()
+    told = list(fake_studio(tmp_path / "other").verify(tmp_path / "moved" / LOG_NAME))
+    assert isinstance(told[-1], Note) and "1 same, 0 different, 1 not made" in told[-1].text
+
+
 def test_a_dry_run_shows_the_sizes(tmp_path: Path, photo: str) -> None:
     engine = FakeEngine()
     events = list(fake_studio(tmp_path, engine).plan(f"x -I {photo}"))

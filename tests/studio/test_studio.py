@@ -215,8 +215,10 @@ def test_a_grid_is_an_extra_file_and_a_comment(tmp_path: Path) -> None:
     events = list(fake_studio(tmp_path).make("x -n4 -g"))
     (grid,) = [event for event in events if isinstance(event, Grid)]
     assert size_of(grid.path) == (128, 128)
-    assert len(saved(events)) == 4
+    assert len(pictures := saved(events)) == 4
     assert log_of(tmp_path)[-1].startswith("#")
+    again = list(fake_studio(tmp_path / "again").make(read_record(grid.path).line))
+    assert [event.sha256 for event in saved(again)] == [event.sha256 for event in pictures]
 
 
 def test_prompt_as_dir(tmp_path: Path) -> None:
