@@ -124,7 +124,8 @@ class Request:
         "--strength",
         kind=STRENGTH,
         section=_FROM,
-        help="how far to leave it: 0.2 keeps nearly all, 0.9 little; 0.75 unless said, 0.5 for -c, -D",
+        help="how far to leave it: 0.2 keeps nearly all, 0.9 little; 0.75 unless said, for -c and"
+        " -D 0.5",
     )
     fit: bool = flag(
         "-fit",

@@ -58,6 +58,10 @@ def enlarges(embiggen: Embiggen | None, upscale: Upscale | None) -> bool:
     return upscale is not None or (embiggen is not None and embiggen.scale > 1)
 
 
+MOST_PIXELS = 2**28 // 3
+"""Of a picture that is taken further: what Pillow opens without doubts, so that it can be again."""
+
+
 def size_after(recipe: Recipe, size: Size) -> Size:
     """How large a picture of this size will be after all stages."""
     top, right, bottom, left = recipe.outcrop or Outcrop()

@@ -48,23 +48,28 @@ def to_planes(image: Image.Image) -> Planes:
 
 
 def from_planes(planes: Planes, mode: str) -> Image.Image:
-    """The picture in the mode it had. Colours that a network gave to greys are averaged."""
+    """The picture in the mode it had. Colours that a network gave to greys are averaged. The
+    planes are used up: there may not be room for them twice."""
     values = planes.rgb if mode.startswith("RGB") else planes.rgb.mean(axis=2, keepdims=True)
     if planes.alpha is not None:
         values = np.concatenate([values, planes.alpha.mean(axis=2, keepdims=True)], axis=2)
-    return _image((values if values.shape[2] > 1 else values[..., 0]) * _white(mode), mode)
+    values *= np.float32(_white(mode))
+    return _image(values if values.shape[2] > 1 else values[..., 0], mode)
 
 
 def blend(plain: Image.Image, made: Image.Image, strength: float) -> Image.Image:
     """`plain` at strength 0, `made` at 1, and in between; as Image.blend, but for 16 bits too,
     and rounded rather than cut."""
     below, above = (np.asarray(image).astype(np.float32) for image in (plain, made))
-    return _image(below + (above - below) * np.float32(strength), plain.mode)
+    above -= below
+    above *= np.float32(strength)
+    above += below
+    return _image(above, plain.mode)
 
 
 def _image(values: Floats, mode: str) -> Image.Image:
     depth = np.uint16 if mode == "I;16" else np.uint8
-    return Image.fromarray(np.rint(values).astype(depth))
+    return Image.fromarray(np.rint(values, out=values).astype(depth))
 
 
 def _white(mode: str) -> int:

@@ -8,6 +8,7 @@ from itertools import pairwise, product
 from typing import Any
 
 import numpy as np
+import psutil
 import torch
 from numpy.typing import NDArray
 
@@ -22,6 +23,9 @@ LEAST_TILE = 32
 """Pixels. Smaller tiles would be nothing but overlap."""
 
 _NO_MEMORY = ("can't allocate memory", "not enough memory", "out of memory")
+
+_BYTES = 18
+"""For a pixel that comes out: three float32, and what looks through them or rounds them."""
 
 _PRE_PAD = 10
 """Real-ESRGAN's own: mirrored pixels at the right and lower border, so that it has surroundings."""
@@ -59,9 +63,10 @@ class Enlarger(RealESRGANer):  # type: ignore[misc]  # the package has no types
         """(h, w, 3) in 0..1 → (h * scale, w * scale, 3) in 0..1, by tiles of at most `tile`
         pixels a side without their overlap; 0 is the whole at once.
 
-        Raises FinishError when a tile fails, what `on_tile` raises, and torch's or Python's
-        out-of-memory errors, for the caller to try smaller tiles.
+        Raises FinishError when a tile fails or the result has no room in memory, what `on_tile`
+        raises, and torch's or Python's out-of-memory errors, for the caller to try smaller tiles.
         """
+        self._fits(rgb)
         self.tile_size = tile and max(tile, LEAST_TILE)
         self.on_tile = on_tile
         try:
@@ -70,10 +75,21 @@ class Enlarger(RealESRGANer):  # type: ignore[misc]  # the package has no types
             made = self.post_process()[0, :, : len(rgb) * self.scale, : len(rgb[0]) * self.scale]
             if not torch.isfinite(made).all():
                 raise FinishError("the upscaler made numbers that are no colours", "try another")
-            pixels: NDArray[np.float32] = made.float().clamp(0, 1).permute(1, 2, 0).cpu().numpy()
+            pixels: NDArray[np.float32] = made.float().clamp_(0, 1).permute(1, 2, 0).cpu().numpy()
             return pixels
         finally:
             self.img = self.output = None  # a large picture; and its memory may be what is short
+
+    def _fits(self, rgb: NDArray[np.float32]) -> None:
+        """A system that runs out of memory kills; it raises nothing."""
+        height, width, _ = rgb.shape
+        needed, free = height * width * self.scale**2 * _BYTES, psutil.virtual_memory().available
+        if needed > free:
+            raise FinishError(
+                f"{width}x{height} pixels become {width * self.scale}x{height * self.scale} in this"
+                f" upscaler: {needed / 2**30:.1f} GiB, and {free / 2**30:.1f} are free",
+                "begin from a smaller picture",
+            )
 
     def pre_process(self, img: NDArray[np.float32]) -> None:
         height, width, _ = img.shape

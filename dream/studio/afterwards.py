@@ -14,7 +14,7 @@ from dream.line import write, write_fields
 from dream.picture import Picture
 from dream.recipe import Recipe
 from dream.request import Request
-from dream.stages import Stage, enlarges, only, room_for_mark, size_after, stages_of
+from dream.stages import MOST_PIXELS, Stage, enlarges, only, room_for_mark, size_after, stages_of
 
 if TYPE_CHECKING:
     from dream.studio.keep import Album
@@ -73,6 +73,12 @@ def hears_strength(request: Request) -> bool:
 def fits(recipe: Recipe, size: tuple[int, int]) -> None:
     """Hold what is done to a picture of this size against what it allows. Raises BadLine."""
     width, height = size_after(recipe, size)
+    if (width, height) != size and width * height > MOST_PIXELS:
+        raise BadLine(
+            f"{size[0]}x{size[1]} would become {width}x{height}, {width * height // 10**6} million"
+            " pixels",
+            hint=f"{MOST_PIXELS // 10**6} million at most, or nothing could open it again",
+        )
     room = room_for_mark((width, height))
     if recipe.watermark is not None and len(recipe.watermark.encode()) > room:
         raise BadLine(

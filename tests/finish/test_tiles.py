@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from dream.errors import FinishError
+from dream.finish import tiles
 from dream.finish.network import Network
 from dream.finish.shim import RealESRGANer
 from dream.finish.tiles import Enlarger, edges
@@ -150,6 +151,17 @@ def test_memory_that_is_short_is_left_to_the_caller() -> None:
     module = Watched(compact(), 2, torch.OutOfMemoryError("CUDA out of memory"))
     with pytest.raises(torch.OutOfMemoryError):
         Enlarger(Network(module, 4, 4), CPU).enlarge(planes(54, 54), 32, unheard)
+
+
+def test_what_has_no_room_is_refused_with_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Short:
+        available = 50_000
+
+    monkeypatch.setattr(tiles.psutil, "virtual_memory", Short)
+    enlarger = Enlarger(Network(compact(), 4, 0), CPU)
+    assert enlarger.enlarge(planes(8, 8), 0, unheard).shape == (32, 32, 3)
+    with pytest.raises(FinishError, match=r"20x10 pixels become 80x40 .* 0.0 are free"):
+        enlarger.enlarge(planes(20, 10), 0, unheard)
 
 
 def test_raising_between_tiles_cancels() -> None:

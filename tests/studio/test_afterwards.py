@@ -99,6 +99,17 @@ def test_how_far_it_is_left(line: str, strength: float | None, of_tiles: float |
     assert (recipe.strength, recipe.embiggen_strength) == (strength, of_tiles)
 
 
+def test_what_could_never_be_opened_again_is_refused_before_rendering(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "large.png"
+    Image.new("1", (6000, 5000)).save(path)
+    said = "6000x5000 would become 12000x10000, 120 million pixels"
+    with pytest.raises(BadLine, match=said):
+        one(read(f"!fix {path} -U2"))
+    assert one(read(f"!fix {path} -U1.5")).upscale == (1.5, 0.75)
+
+
 def test_a_watermark_that_does_not_fit_is_refused_before_rendering() -> None:
     text = "x" * 20
     with pytest.raises(BadLine, match="20 bytes of --watermark do not fit into 256x256 pixels"):
