@@ -41,6 +41,8 @@ class Denoising:
     """How to see it in the making; None where nobody wants to, or can."""
     every: int
     """Steps from one picture that is kept in the making to the next; 0 keeps none."""
+    ends: bool = True
+    """Whether the picture is done after this walk."""
 
     @classmethod
     def of(
@@ -51,6 +53,8 @@ class Denoising:
         if every and getattr(loaded.pipe, "vae", None) is None:
             tell(Note(text=f"{recipe.model} has no VAE to see the picture in the making with"))
             every = 0
+        if every >= recipe.steps and recipe.hires_fix is None:
+            tell(Note(text=f"--save_intermediates {every} keeps nothing of {recipe.steps} steps"))
         look = None if looks is None else looks.at(loaded.card, loaded.placement.device, tell)
         return cls(loaded, words, tell, look, every)
 
@@ -61,7 +65,7 @@ class Denoising:
             return self._walk(recipe, given)
         small, large = two
         first, second = hires.as_one(self.tell, (small.steps, steps_of(large)))
-        begun = replace(self, tell=first)._walk(small, replace(given, colours=None))
+        begun = replace(self, tell=first, ends=False)._walk(small, replace(given, colours=None))
         image = fitted(begun.image, recipe.width, recipe.height)
         made = replace(self, tell=second)._walk(large, replace(given, image=image))
         return replace(made, recipe=recipe)
@@ -95,7 +99,7 @@ class Denoising:
     def _steps(self, recipe: Recipe, steps: int, symmetry: Symmetry) -> Steps:
         sides = recipe.width, recipe.height
         glances = None if self.look is None else Glances(self.look, *sides)
-        kept = Intermediates(self.every, *sides) if self.every else None
+        kept = Intermediates(self.every, *sides, ends=self.ends) if self.every else None
         dtype = self.loaded.placement.dtype
         return Steps(steps, dtype, self.tell, glances, symmetry, kept)
 

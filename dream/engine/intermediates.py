@@ -14,17 +14,18 @@ from dream.engine.samplers import clean_estimate
 class Intermediates:
     """After every so many steps of one walk the picture that the latents clear up to."""
 
-    def __init__(self, every: int, width: int, height: int) -> None:
-        """`every` is at least 1; `width` and `height` are the picture's, in pixels."""
+    def __init__(self, every: int, width: int, height: int, *, ends: bool = True) -> None:
+        """`every` is at least 1; `width` and `height` are the picture's, in pixels; where the walk
+        `ends` it, the last step's is the picture itself, and not one in the making."""
         self._every = every
+        self._ends = ends
         self._size = (height, width)
 
     def after_step(
         self, pipe: Any, latents: torch.Tensor, step: int, steps: int
     ) -> Image.Image | None:
-        """The picture, if this step is one of them; the last step's is the picture itself.
-        `latents` are the pipeline's."""
-        if step % self._every or step >= steps:
+        """The picture, if this step is one of them. `latents` are the pipeline's."""
+        if step % self._every or (self._ends and step >= steps):
             return None
         clean = clean_estimate(pipe.scheduler)
         return _decoded(pipe.vae, unpacked(pipe, latents, *self._size) if clean is None else clean)

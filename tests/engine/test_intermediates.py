@@ -8,6 +8,7 @@ from PIL import Image
 
 from dream.engine.base import Progress
 from dream.engine.painter import Painter
+from dream.events import Note
 from dream.picture import Picture
 from tests.recipes import recipe
 
@@ -37,6 +38,20 @@ def test_they_come_to_be_the_picture(painter: Painter) -> None:
     final = np.asarray(picture.image, float)
     apart = [abs(final - np.asarray(image, float)).mean() for image in images.values()]
     assert apart[-1] < apart[0] and apart[-1] < 3
+
+
+def test_of_two_walks_the_small_picture_is_shown_too(painter: Painter) -> None:
+    large = {"width": 128, "height": 128, "hires_fix": 0.5}
+    _, images = painted(painter, 2, steps=4, **large)
+    assert {step: image.width for step, image in images.items()} == {2: 64, 4: 64}
+    _, images = painted(painter, 4, steps=4, **large)
+    assert list(images) == [4]
+
+
+def test_where_there_will_be_none_it_is_said(painter: Painter) -> None:
+    told: list[object] = []
+    painter.paint(recipe(steps=3), told.append, every=3)
+    assert Note(text="--save_intermediates 3 keeps nothing of 3 steps") in told
 
 
 def test_models_of_velocity_are_shown_too(painter: Painter) -> None:
