@@ -74,13 +74,13 @@ class Painter:
             given = gather(recipe, tell, partial(self._sight.mask, self.placement.device, tell))
         with quiet():
             loaded = self.load(recipe.model, tell)
-            given = self._sight.with_depth(loaded, given, tell)
-            with (
-                in_place(loaded.pipe, vae := self._vae_of(recipe, loaded)),
-                seamless(loaded.pipe, recipe),
-                tiles.where_needed(loaded, recipe.width, recipe.height, tell) as added,
-            ):
-                made = self._attempt(loaded, recipe, given, tell, every)
+            with in_place(loaded, vae := self._vae_of(recipe, loaded)):
+                given = self._sight.with_depth(loaded, given, tell)
+                with (
+                    seamless(loaded.pipe, recipe),
+                    tiles.where_needed(loaded, recipe.width, recipe.height, tell) as added,
+                ):
+                    made = self._attempt(loaded, recipe, given, tell, every)
             added = added if vae is None else {**added, "vae": vae.digest}
             return replace(made, facts={**added, **made.facts})
 

@@ -44,7 +44,8 @@ _NO_PART = ("loss.", "model_ema.")
 
 
 def load_file(path: Path, placement: Placement, *, ema: bool = False) -> Any:
-    """The pipeline of the model in a file; with `ema`, of the running averages it holds.
+    """The pipeline of the model in a file; with `ema`, of the running averages it holds. Of a file
+    that was pruned of its VAE it is a pipeline without one: see `vae.in_place`.
 
     Raises ModelError for a file of another kind, one that would run code, and one whose weights
     are not all there.
@@ -99,7 +100,7 @@ def _unet(file: Checkpoint, found: Recognised, pooled: int, placement: Placement
 def _vae(file: Checkpoint, found: Recognised, placement: Placement) -> Any:
     own = file.part(_VAE)
     if not own:
-        raise ModelError(f"{found.path} has no VAE", "get the file that has one")
+        return None
     return _decoder(own, file.carried.get("vae", {}), found, placement, file.mapped)
 
 

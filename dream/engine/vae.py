@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ from typing import Any
 import diffusers
 import torch
 
+from dream.engine.blank import fill_blanks
 from dream.engine.pipelines import Loaded, check_pickles, stamp
 from dream.engine.weights import Weights, digest, find_weights
 from dream.errors import ModelError
@@ -70,8 +71,12 @@ def check_latents(vae: Vae, loaded: Loaded) -> None:
 
 def _latent_channels(pipe: Any) -> int | None:
     """Of the latents that a pipeline paints; None where they are no AutoencoderKL's."""
-    own = getattr(pipe, "vae", None)
-    channels: int | None = None if own is None else own.config.get("latent_channels")
+    own, unet = getattr(pipe, "vae", None), getattr(pipe, "unet", None)
+    channels: int | None = None
+    if own is not None:
+        channels = own.config.get("latent_channels")
+    elif unet is not None and _lacks_vae(pipe):
+        channels = unet.config.out_channels
     return channels
 
 
@@ -91,14 +96,43 @@ def _read(path: Path, files: Weights, loaded: Loaded) -> Any:
 
 
 @contextmanager
-def in_place(pipe: Any, vae: Vae | None) -> Iterator[None]:
-    """The pipeline with that VAE, if any; its own comes back at the end."""
+def in_place(loaded: Loaded, vae: Vae | None) -> Iterator[None]:
+    """The model with that VAE, if any; its own comes back at the end.
+
+    Raises ModelError for a model that would be left without one: pruned files have none.
+    """
+    pipe = loaded.pipe
     if vae is None:
+        if _lacks_vae(pipe):
+            raise ModelError(
+                f"{loaded.card.name} in {loaded.card.path} has no VAE of its own",
+                'name one with --vae NAME, or for good with vae = "NAME" in models.toml',
+            )
         yield
         return
     own = pipe.vae
     pipe.vae = vae.network
     try:
-        yield
+        with nullcontext() if own is not None else _blanks(pipe):
+            yield
     finally:
         pipe.vae = own
+
+
+def _lacks_vae(pipe: Any) -> bool:
+    """Whether there is a place for a VAE, and nothing in it."""
+    return getattr(pipe, "vae", pipe) is None
+
+
+@contextmanager
+def _blanks(pipe: Any) -> Iterator[None]:
+    """The pipeline with its blanks filled (see `blank`): that takes a VAE, and could not be done
+    when the model came without one."""
+    hooks = pipe.unet._forward_pre_hooks  # torch has no other list of them
+    before = set(hooks)
+    fill_blanks(pipe)
+    try:
+        yield
+    finally:
+        for hook in set(hooks) - before:
+            del hooks[hook]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import warnings
 from pathlib import Path
 
@@ -124,3 +125,17 @@ def test_a_single_file_borrows_an_estimator_from_beside_it(
             (tmp_path / "dpt" / file.name).write_bytes(file.read_bytes())
     borrowed = paint(painter_of(tmp_path), picture(), "file")
     assert borrowed.sha256 == paint(painter, picture()).sha256
+
+
+def test_a_model_without_a_vae_sees_depth_with_another_s(models: Path, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(models / "deep", tmp_path / "deep"))
+    shutil.rmtree(folder / "vae")
+    index = folder / "model_index.json"
+    index.write_text(json.dumps({**json.loads(index.read_text()), "vae": [None, None]}))
+    asked = recipe(model="deep", strength=1.0, init_img="x.png", vae=str(models / "deep" / "vae"))
+    whole, without = (
+        painter_of(place).paint(asked, lambda told: None, Given(image=picture()))
+        for place in (models, tmp_path)
+    )
+    assert without.sha256 == whole.sha256
+    assert without.facts["depth_estimator"] == whole.facts["depth_estimator"]

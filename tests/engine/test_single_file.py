@@ -8,6 +8,7 @@ import os
 import shutil
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -15,6 +16,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from dream.catalogue import Shelf
 from dream.catalogue.cards import ModelCard
@@ -22,11 +24,13 @@ from dream.catalogue.places import shipped_models
 from dream.engine import open_painter
 from dream.engine.checkpoint import open_tensors
 from dream.engine.device import choose
+from dream.engine.painter import Painter
 from dream.engine.pipelines import load
 from dream.engine.single_file import load_vae
+from dream.engine.tasks import Given
 from dream.errors import ModelError
 from tests import single_files
-from tests.random_layouts import LAYOUTS, make_layout
+from tests.random_layouts import LAYOUTS, make_autoencoder, make_layout
 from tests.recipes import recipe
 
 Tensors = dict[str, torch.Tensor]
@@ -210,6 +214,85 @@ def test_a_vae_alone_and_out_of_a_whole_model(places: Path, sd1: Any, weights: T
         load_vae(single_files.save({"emb_params": torch.zeros(2, 2)}, places / "e.pt"), place)
 
 
+# ── pruned ─────────────────────────────────────────────────────────────────────────────────────
+
+PRUNED = ("sd1", "sd1-inpainting", "sd2-depth", "sdxl", "refiner")
+
+
+@pytest.mark.parametrize("layout", PRUNED)
+def test_a_file_without_a_vae_paints_with_another_as_the_whole_one_does(
+    tmp_path: Path, layout: str
+) -> None:
+    whole = single_files.original(make_layout(layout))
+    painter, vae = _whole_and_pruned(whole, tmp_path)
+    grey = Image.new("RGB", (64, 64), "gray")
+    mask = Image.new("L", (64, 64))
+    mask.paste(255, (16, 16, 48, 48))
+    for given in (Given(), Given(image=grey), Given(image=grey, mask=mask)):
+        if layout == "sd2-depth" and given.image:  # which would look at the picture first
+            continue
+        asked = recipe(model="whole", vae=vae, strength=given.image and 0.6)
+        by_whole, by_pruned, again = (
+            painter.paint(replace(asked, model=model), lambda _: None, given)
+            for model in ("whole", "pruned", "pruned")
+        )
+        assert by_pruned.sha256 == again.sha256 == by_whole.sha256
+        assert by_pruned.facts["vae"] == by_whole.facts["vae"]
+    own = painter.paint(recipe(model="whole"), lambda _: None)
+    assert own.sha256 == painter.paint(recipe(model="pruned", vae=vae), lambda _: None).sha256
+
+
+def test_a_file_without_a_vae_paints_with_one_after_the_other(
+    tmp_path: Path, weights: Tensors
+) -> None:
+    """Nothing of the first is kept by what asks for one from words alone."""
+    whole = single_files.original(make_layout("sd1-inpainting"))
+    painter, vae = _whole_and_pruned(whole, tmp_path)
+    other = single_files.save(
+        {n: t * 1.5 for n, t in weights.items() if n.startswith(VAE)}, tmp_path / "other.ckpt"
+    )
+    asked = [recipe(model="pruned", vae=name) for name in (vae, str(other), vae)]
+    first, second, third = (painter.paint(one, lambda _: None).sha256 for one in asked)
+    assert first == third != second
+
+
+@pytest.mark.parametrize("vae", [None, "none"])
+def test_without_any_vae_it_says_how_to_name_one(tmp_path: Path, vae: str | None) -> None:
+    whole = single_files.original(make_layout("sd1"))
+    painter, _ = _whole_and_pruned(whole, tmp_path)
+    with pytest.raises(ModelError, match=r"pruned.* has no VAE of its own .*--vae NAME.*vae = "):
+        painter.paint(recipe(model="pruned", vae=vae), lambda _: None)
+
+
+def test_a_vae_for_other_latents_does_not_fit_a_file_without_one(tmp_path: Path) -> None:
+    painter, _ = _whole_and_pruned(single_files.original(make_layout("sd1")), tmp_path)
+    make_autoencoder().save_pretrained(tmp_path / "newer")
+    with pytest.raises(ModelError, match="for latents of 16 channels; pruned has 4"):
+        painter.paint(recipe(model="pruned", vae=str(tmp_path / "newer")), lambda _: None)
+
+
+def test_a_file_without_a_vae_is_written_as_a_folder_without_one(tmp_path: Path) -> None:
+    painter, vae = _whole_and_pruned(single_files.original(make_layout("sd1")), tmp_path)
+    painter.convert("pruned", tmp_path / "folder", lambda _: None)
+    by_file, by_folder = (
+        painter.paint(recipe(model=model, vae=vae), lambda _: None)
+        for model in ("pruned", "folder")
+    )
+    assert by_folder.sha256 == by_file.sha256
+    with pytest.raises(ModelError, match=r"folder in .* has no VAE of its own"):
+        painter.paint(recipe(model="folder"), lambda _: None)
+
+
+def _whole_and_pruned(weights: Tensors, folder: Path) -> tuple[Painter, str]:
+    """What paints with these as `whole` and, without their VAE, as `pruned`; and that VAE."""
+    single_files.save(weights, folder / "whole.safetensors")
+    without = {name: weights[name] for name in weights if not name.startswith(VAE)}
+    single_files.save(without, folder / "pruned.safetensors")
+    alone = {n.removeprefix(VAE): weights[n] for n in weights if n not in without}
+    vae = single_files.save(alone, folder / "vae.ckpt")
+    return open_painter(Shelf([folder]).model), str(vae)
+
+
 # ── broken ─────────────────────────────────────────────────────────────────────────────────────
 
 LAST = f"{VAE}decoder.norm_out.weight"
@@ -226,7 +309,6 @@ WORDS = "cond_stage_model.transformer.text_model.embeddings.token_embedding.weig
         (lambda w: w.update({f"{VAE}more": torch.zeros(1)}), "1 weights that AutoencoderKL"),
         (lambda w: w.update({LAST: torch.zeros(7)}), "of AutoencoderKL is 7, not 32"),
         (lambda w: w.update({WORDS: torch.zeros(9, 32)}), "knows 9 words, where CLIP has 49,408"),
-        (lambda w: [w.pop(name) for name in [*w] if name.startswith(VAE)], "has no VAE"),
         (lambda w: [w.pop(name) for name in [*w] if "text_model" in name], "only the denoiser"),
     ],
 )
