@@ -14,6 +14,7 @@ from dream.catalogue import Shelf
 from dream.catalogue.cards import ModelCard
 from dream.catalogue.edit import forget
 from dream.catalogue.places import shipped_models, writable_dir
+from dream.catalogue.shelf import SHIPPED
 from dream.commands.base import Asking, Context, Line, Page, Question
 from dream.errors import BadLine, DreamError, ModelError
 from dream.events import Events, Loading, Note, Refused
@@ -127,7 +128,7 @@ def ask_about_deletion(context: Context, argument: str) -> Asking:
     if files:
         _check_deletable(name, path, inside)
     listed = f"!del_model {spell_apart(name)}"
-    if not inside or path == shipped_models() / name:
+    if not inside or path == shipped_models() / SHIPPED:
         return (listed,)
     too = "" if files else " too"
     size = size_of(bytes_on_disk(path))
@@ -159,7 +160,7 @@ def _check_deletable(name: str, path: Path, inside: bool) -> None:
             f"{path} lies in no models folder, and is left alone",
             f"!del_model {spell(name)} takes it from models.toml",
         )
-    if path == shipped_models() / name:
+    if path == shipped_models() / SHIPPED:
         raise ModelError(f"{name} comes with dream, and stays")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -218,6 +219,19 @@ def test_files_outside_the_models_folders_are_never_deleted(studio: Studio, tmp_
 def test_the_model_that_paints_is_not_deleted(studio: Studio) -> None:
     assert "!switch to another one first" in refusal(studio, "!del_model tiny --files")
     assert "did you mean" in refusal(studio, "!del_model larg")
+
+
+def test_only_the_shipped_model_stays_whatever_it_is_called(
+    studio: Studio, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module = sys.modules["dream.commands.models"]  # by its name there is the command
+    monkeypatch.setattr(module, "shipped_models", lambda: tmp_path / "models")
+    for line in ("!switch large", "!edit_model tiny --name mine"):
+        happened(studio, line)
+    assert "comes with dream, and stays" in refusal(studio, "!del_model mine --files")
+    for line in ("!switch mine", "!del_model large --files"):
+        happened(studio, line)
+    assert list(table(studio)) == ["* mine"], "what lies beside it in a checkout is the user's"
 
 
 def test_only_a_single_file_is_optimized(studio: Studio) -> None:
