@@ -25,8 +25,9 @@ if TYPE_CHECKING:
 
 # What goes on a network, and what reads headers, comes with the first download.
 
-_ON_THE_WAY = ".arriving"
-"""In a models folder: a folder for each address, in which its file grows and is looked at."""
+_ON_THE_WAY = "arriving"
+"""In a models folder: a folder for each address, in which its file grows and is looked at. Where a
+download was given up it stays, for it may go on; and is to be seen, for it may be large."""
 
 _ORIGIN = ".hub"
 """In a folder from the hub: which repository it is."""
@@ -131,6 +132,8 @@ def _fetched(address: str, here: Path) -> Events[None]:
     try:
         yield from fetched(lambda on_progress, _: fetch(address, here, on_progress=on_progress))
     except FetchError as error:
+        if not _holds_files(here.parent):
+            _sweep(here.parent)
         by_hand = "or fetch it with a browser, and !import_model the file"
         raise FetchError(error.message, by_hand) from error
 

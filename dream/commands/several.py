@@ -28,7 +28,7 @@ class Offer:
         """What was left out, in a few lines."""
         lines = [f"left out: {why}" for why in self.left_out[:_TOLD]]
         more = len(self.left_out) - _TOLD
-        return [*lines, f"left out: {more} files more that are no models"] if more > 0 else lines
+        return [*lines, f"left out: {more} more"] if more > 0 else lines
 
 
 def holds_several(path: Path) -> bool:

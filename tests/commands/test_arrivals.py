@@ -106,7 +106,7 @@ def test_models_are_found_however_deep_and_other_files_left_out(
         assert name in heard
     assert "'  5" not in heard and "style0.safetensors is no model but a LoRA" in heard
     notes = said(studio, "!import_model many --all")
-    assert notes.count("is no model but a LoRA") == 5 and "2 files more" in notes
+    assert notes.count("is no model but a LoRA") == 5 and "left out: 2 more" in notes
     names = [card.name for card in studio.shelf.models()]
     assert names == ["b", "c-paint", "folder", "paint", "tiny"]
     assert studio.shelf.model("paint").path.suffix == ".safetensors"
@@ -319,6 +319,10 @@ def test_an_address_is_fetched_and_what_came_is_looked_at(studio: Studio, tmp_pa
         assert (steps[-1].stage, steps[-1].step) == ("fetch", len(release.body))
         assert f"{url} is a page of a web site, not a model, and was removed" in str(events[-1])
         assert in_models(tmp_path) == [], "and does not stand in the way of a better one"
+        release.status = 404
+        assert "answers 404" in refusal(studio, f"!import_model {url}")
+        assert not (tmp_path / "models" / "arriving").exists()
+        release.status = 200
         release.body = body(tmp_path, SD1)
         assert "v1 is here: sd1" in said(studio, f"!import_model {url}")
     assert in_models(tmp_path) == ["v1.safetensors"]
