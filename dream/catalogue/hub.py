@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -61,8 +61,9 @@ def hub_id(text: str) -> HubId | None:
     found = _HUB_ID.fullmatch(text)
     if found is None or text.startswith(".") or found["repo"].endswith(_WEIGHTS):
         return None
-    if Path(text.partition("/")[0]).is_dir():
-        return None
+    with suppress(OSError):  # a name too long for a folder is none
+        if Path(text.partition("/")[0]).is_dir():
+            return None
     return HubId(found["repo"], found["revision"], found["variant"])
 
 
