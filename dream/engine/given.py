@@ -14,10 +14,14 @@ from dream.errors import InputError
 from dream.events import Note
 from dream.inputs import Opened, filled, fitted, inverted, mask_of, mask_of_alpha, open_picture
 from dream.recipe import Recipe
+from dream.request import FLAGS
 from dream.text_mask import TextMask
 
 Seek = Callable[[Image.Image, TextMask], tuple[Image.Image, str]]
 """A mask of what words name in a picture (L, 255 is painted), and the SHA-256 of what found it."""
+
+_OF_MASKS = ("invert_mask", "inpaint_replace")
+"""What is for masks alone."""
 
 
 def gather(recipe: Recipe, tell: Tell, seek: Seek) -> Given:
@@ -33,6 +37,7 @@ def gather(recipe: Recipe, tell: Tell, seek: Seek) -> Given:
 
 def _begun(recipe: Recipe, tell: Tell, seek: Seek) -> Given:
     if recipe.init_img is None:
+        _without_mask(recipe, tell)
         return Given()
     opened = _open(recipe.init_img, tell)
     facts = {"init_img": opened.sha256}
@@ -44,6 +49,8 @@ def _begun(recipe: Recipe, tell: Tell, seek: Seek) -> Given:
     elif recipe.text_mask is not None:
         mask, facts["clipseg"] = seek(opened.image, recipe.text_mask)
         _refuse_nothing(mask, recipe.init_img, recipe.text_mask)
+    if mask is None:
+        _without_mask(recipe, tell)
     image = opened.image if opened.alpha is None else filled(opened.image, opened.alpha)
     return given(recipe, image, mask, facts)
 
@@ -63,6 +70,12 @@ def given(
                 "--no-invert_mask" if recipe.invert_mask else "--invert_mask paints the rest",
             )
     return Given(image=fitted(image, *size), mask=mask, facts=facts)
+
+
+def _without_mask(recipe: Recipe, tell: Tell) -> None:
+    said = [FLAGS[name].names[0] for name in _OF_MASKS if getattr(recipe, name)]
+    if said:
+        tell(Note(text=f"there is no mask (-M, -tm, transparency): no {' and '.join(said)}"))
 
 
 def _refuse_nothing(mask: Image.Image, path: str, asked: TextMask) -> None:

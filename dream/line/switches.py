@@ -51,7 +51,8 @@ def take(
         values.append(words[at])
         at += 1
     if len(values) < low:
-        raise BadLine(f"{found.name} takes {flag.kind.means}, but nothing follows", word.start + 1)
+        told = f"but {values[0].text} is all" if values else "but nothing follows"
+        raise BadLine(f"{found.name} takes {flag.kind.means}, {told}", word.start + 1)
     for value in values:
         if value.text.startswith('"') and not value.quoted:
             raise unclosed_quote(value)

@@ -58,10 +58,13 @@ def in_terms_of_fix(request: Request) -> tuple[Request, tuple[str, ...]]:
         for name, flag in FLAGS.items()
         if flag.logged and name not in own and name not in _HEARD
     }
+    said = [FLAGS[name].names[0] for name in off if getattr(request, name) != off[name]]
+    told = (f"!fix paints no whole picture: {' and '.join(said)} left out",) if said else ()
     bare: Request = replace(request, **off)
     if bare.prompt or not _paints(bare):
-        return bare, ()
-    return in_its_own_words(bare, Path(str(bare.fix)))
+        return bare, told
+    bare, more = in_its_own_words(bare, Path(str(bare.fix)))
+    return bare, (*told, *more)
 
 
 def card_of(request: Request, find: Callable[[str | None], ModelCard]) -> ModelCard:

@@ -1,9 +1,10 @@
-"""A logged line says which weights made its picture, and which files it began from; others make
-another one."""
+"""What a logged line says by itself: all about its picture; and which weights made it, and which
+files it began from, for others make another one."""
 
 from __future__ import annotations
 
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 from dream.engine.base import Engine
@@ -11,7 +12,26 @@ from dream.events import Events, Loading, Note
 from dream.inputs import fingerprint
 from dream.line import facts, read_log_line
 from dream.recipe import Recipe
-from dream.request import INPUTS
+from dream.request import FLAGS, INPUTS, NO_VAE, Request
+from dream.studio.begin import FindPicture
+from dream.studio.fix import as_it_was_made
+
+_PER_LINE = ("iterations", "grid", "sheet", "save_original")
+
+
+def base_of(line: str, base: Request, find: FindPicture) -> Request:
+    """What a line leaves open: as `base`, a session's defaults, has it. But a logged line says all
+    about its picture by itself, and of a `!fix` line what is open is as the picture was made."""
+    if read_log_line(line).path is None:
+        return as_it_was_made(line, base, find)
+    open_ = {name: flag.default for name, flag in FLAGS.items() if _logged_line_says(name)}
+    return replace(base, **(open_ | {"vae": NO_VAE}))
+
+
+def _logged_line_says(name: str) -> bool:
+    """A field that a log line always decides, by holding it or by leaving it out. The `always`
+    fields are left to the defaults: our lines hold them all, and older ones mean the session's."""
+    return name in _PER_LINE or (FLAGS[name].logged and not FLAGS[name].always)
 
 
 def as_logged(engine: Engine, line: str, recipe: Recipe) -> Events[None]:

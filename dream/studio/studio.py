@@ -30,21 +30,20 @@ from dream.events import (
 )
 from dream.flags import MAX_SEED
 from dream.gallery import read_log
-from dream.line import Sweep, is_skipped, read, read_log_line, read_sweep, write, write_sweep
+from dream.line import Sweep, is_skipped, read, read_sweep, write, write_sweep
 from dream.picture import Picture
 from dream.recipe import Recipe
-from dream.request import FLAGS, NO_VAE, Request
+from dream.request import FLAGS, Request
 from dream.stages import Stage
 from dream.studio.afterwards import finished
 from dream.studio.begin import as_made, found
-from dream.studio.fix import as_it_was_made, opened
+from dream.studio.fix import opened
 from dream.studio.keep import Album, Keeper
-from dream.studio.recall import as_logged
+from dream.studio.recall import as_logged, base_of
 from dream.studio.settle import Settled, settle, settle_sweep
 from dream.studio.told import told
 from dream.studio.verify import verify_log
 
-_PER_LINE = ("iterations", "grid", "sheet", "save_original")
 _REMEMBERED = 1000
 
 
@@ -118,11 +117,11 @@ class Studio:
     def read(self, line: str) -> Request:
         """A line as one Request. A logged line says all about its picture itself, so this
         session's defaults only decide where that is kept. Raises BadLine."""
-        return read(line, self._base_of(line))
+        return read(line, base_of(line, self.base, self.find_picture))
 
     def read_sweep(self, line: str) -> Sweep:
         """The same of a line that may list several values for a switch. Raises BadLine."""
-        return read_sweep(line, self._base_of(line))
+        return read_sweep(line, base_of(line, self.base, self.find_picture))
 
     def settle(self, request: Request) -> Settled:
         """Close every open choice. Raises BadLine, ModelError, InputError."""
@@ -134,8 +133,7 @@ class Studio:
 
     @contextmanager
     def reading(self, log: Path) -> Iterator[None]:
-        """While lines of this file are made: pictures that are not where they say are looked for
-        beside it, for a folder with its log may have been moved."""
+        """While lines of a file are made, pictures that were moved are looked for beside it."""
         before, self._beside = self._beside, log.parent
         try:
             yield
@@ -295,20 +293,8 @@ class Studio:
         """Put a picture on disk, and remember it as the last one."""
         self.kept.append((yield from album.keep(made)))
 
-    def _base_of(self, line: str) -> Request:
-        if read_log_line(line).path is None:
-            return as_it_was_made(line, self.base, self.find_picture)
-        open_ = {name: flag.default for name, flag in FLAGS.items() if _logged_line_says(name)}
-        return replace(self.base, **(open_ | {"vae": NO_VAE}))
-
     def _draw(self) -> int:
         return self._rng.randint(0, MAX_SEED)
 
     def _find(self, name: str | None) -> ModelCard:
         return self.shelf.model(name or self.shelf.default())
-
-
-def _logged_line_says(name: str) -> bool:
-    """A field that a log line always decides, by holding it or by leaving it out. The `always`
-    fields are left to the defaults: our lines hold them all, and older ones mean the session's."""
-    return name in _PER_LINE or (FLAGS[name].logged and not FLAGS[name].always)

@@ -48,10 +48,10 @@ def maybe(values: st.SearchStrategy[object]) -> st.SearchStrategy[object]:
             "strength": maybe(_SHARE),
             "outcrop": maybe(st.builds(Outcrop, _PIXELS, _PIXELS, _PIXELS, _PIXELS).filter(any)),
             "out_direction": maybe(st.builds(Shift, st.sampled_from(SIDES), st.integers(1, 99))),
-            "embiggen": maybe(st.builds(Embiggen, st.floats(1, 4), _SHARE, st.floats(0, 0.75))),
+            "embiggen": maybe(st.builds(Embiggen, st.floats(1, 3), _SHARE, st.floats(0, 0.75))),
             "embiggen_tiles": maybe(st.sets(st.integers(1, 99), min_size=1).map(sorted).map(tuple)),
             "embiggen_strength": maybe(_SHARE),
-            "upscale": maybe(st.builds(Upscale, st.floats(1, 4), _SHARE)),
+            "upscale": maybe(st.builds(Upscale, st.floats(1, 2), _SHARE)),
             "upscaler": maybe(st.just("tiny-x4")),
             "watermark": maybe(st.just("ab")),
         }

@@ -114,8 +114,8 @@ def test_a_request_from_python_keeps_to_the_ranges(wrong: Request) -> None:
         prompt=st.text(),
         steps=st.none() | st.integers(1, 1000),
         seed=st.none() | st.integers(0, MAX_SEED),
-        width=st.none() | st.integers(64, 4096),
-        height=st.none() | st.integers(64, 4096),
+        width=st.none() | st.integers(64, 1024),
+        height=st.none() | st.integers(64, 1024),
         iterations=st.integers(1, 20),
         upscale=st.none() | st.builds(Upscale, st.floats(1, 8), st.floats(0, 1)),
     )
