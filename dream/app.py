@@ -24,9 +24,10 @@ from dream.errors import (
     DreamError,
     GalleryError,
 )
+from dream.events import Note
 from dream.graphics import Pictures, pictures_on, wants_live
 from dream.launch import Launch
-from dream.line import is_skipped, read_argv
+from dream.line import command_of, is_skipped, read_argv
 from dream.request import Request
 from dream.settings import read_settings, settings_files
 
@@ -52,6 +53,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(argv: Sequence[str]) -> int:
+    argv, command = command_of(argv)
     plain, _, _ = read_argv(argv)
     if plain.help:
         from dream.line.help import help_page
@@ -68,6 +70,8 @@ def _run(argv: Sequence[str]) -> int:
         page, sound = report(launch, base)
         print(page)
         return ALL_MADE if sound else SOME_FAILED
+    if command is not None:
+        return _without_prompt(launch, base, command)
     lines = _lines(launch, prompt)
     if lines is None and launch.verify is None:
         return _at_prompt(launch, base)
@@ -89,8 +93,12 @@ def _at_prompt(launch: Launch, base: Request) -> int:
     return run(opened, base.folder, launch)
 
 
-def _without_prompt(launch: Launch, base: Request, lines: Iterable[tuple[int, str]] | None) -> int:
+def _without_prompt(
+    launch: Launch, base: Request, said: str | Iterable[tuple[int, str]] | None
+) -> int:
+    """A command or lines, done without anybody to ask."""
     from dream import batch
+    from dream.commands import COMMANDS, Context, act
     from dream.house import open_studio
 
     file = Path(launch.from_file or "-").expanduser()
@@ -98,11 +106,14 @@ def _without_prompt(launch: Launch, base: Request, lines: Iterable[tuple[int, st
         _all_imported()
         pictures = None if launch.json or launch.dry_run else _pictures(launch)
         voice = batch.Voice(as_json=launch.json, out=sys.stdout, err=sys.stderr, pictures=pictures)
-        events = (
-            studio.verify(Path(launch.verify))
-            if launch.verify is not None
-            else studio.make_all(lines or iter(()), dry_run=launch.dry_run)
-        )
+        for complaint in studio.shelf.misread():
+            voice.show(Note(text=complaint))
+        if launch.verify is not None:
+            events = studio.verify(Path(launch.verify))
+        elif isinstance(said, str):
+            events = act(Context(studio, tuple, COMMANDS), said)
+        else:
+            events = studio.make_all(said or iter(()), dry_run=launch.dry_run)
         return batch.run(events, voice)
 
 

@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TextIO
 
+from dream.commands import Edit, Page
 from dream.errors import ALL_MADE, INTERRUPTED, SOME_FAILED, WRONG_LINE, DreamError
 from dream.events import Cancelled, Event, Failed, Planned, Refused, Saved, Verified
 from dream.graphics import Pictures
@@ -40,8 +41,8 @@ class Voice:
             self._draw(self._pace.of(event))
         if isinstance(event, Saved) and not self.out.isatty():
             print(event.path.as_posix(), file=self.out, flush=True)
-        elif isinstance(event, Planned):
-            print(event.line, file=self.out, flush=True)
+        elif isinstance(event, Planned | Page | Edit):
+            print(*_answer(event), sep="\n", file=self.out, flush=True)
         elif not self._heard.before(event) and (text := say(event)) is not None:
             wanted = self.out if isinstance(event, Saved | Verified) else self._err
             print(text, file=wanted, flush=True)
@@ -63,6 +64,18 @@ class Voice:
         if bar is not None:
             print(bar, end="", file=self._err, flush=True)
         self._bar = bar is not None
+
+
+def _answer(event: Planned | Page | Edit) -> Iterable[str]:
+    """What was asked for, and is no picture: as lines."""
+    if isinstance(event, Planned):
+        return [event.line]
+    if isinstance(event, Edit):
+        return [event.text]
+    wide = max((len(line[0]) for line in event.lines if isinstance(line, tuple)), default=0)
+    return [
+        line if isinstance(line, str) else f"{line[0]:{wide}}  {line[1]}" for line in event.lines
+    ]
 
 
 def _status(event: Event) -> int:

@@ -51,6 +51,30 @@ def test_words_make_pictures_and_paths(run) -> None:
     assert out.splitlines()[0] == "outputs/img-samples/000001.42.png"
 
 
+def test_a_command_in_the_shell(run, tmp_path: Path) -> None:
+    status, out, _ = run("-s3", "!models")
+    assert status == 0 and "tiny" in out and "other" in out
+    status, out, err = run("!modles")
+    assert (status, out) == (2, "") and "did you mean !models?" in err
+    assert run("a cat", "-S7", "-s2")[0] == 0
+    made = "outputs/img-samples/000001.7.png"
+    status, out, _ = run("!fix", made, "-U2")
+    assert status == 0 and out.split()[0].endswith("000001.7.upscaled.png")
+    status, out, _ = run(f"!fetch {made}")
+    assert status == 0 and out.startswith('"a cat" -s2 -S7')
+    (event,) = map(json.loads, run("--json", "!models")[1].splitlines())
+    assert event["event"] == "page"
+    assert run("--", "!models", "-s2")[0] == 0, "a prompt, for all is one"
+    assert len(run.engine.rendered) == 2
+
+
+def test_what_models_toml_says_in_vain_is_said(run, tmp_path: Path) -> None:
+    (tmp_path / "shelf" / "models.toml").write_text("[models.tiny]\nsteps = 0\noops = = 3\n")
+    status, out, err = run("a", "cat")
+    assert status == 0 and len(out.splitlines()) == 1
+    assert "models.toml" in err and "line 3" in err
+
+
 def test_a_sweep_in_the_shell(run, tmp_path: Path) -> None:
     status, out, err = run("a", "cat", "-C", "5,7.5", "-s", "1..3", "-S1", "--sheet")
     assert status == 0

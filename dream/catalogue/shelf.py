@@ -128,6 +128,12 @@ class Shelf:
         cards = find_upscalers(self.models_dirs).values()
         return tuple(sorted((c for c in cards if c.here or c.url), key=lambda c: not c.here))
 
+    def misread(self) -> tuple[str, ...]:
+        """The same of what models.toml says alone: no model is looked at."""
+        heard: list[str] = []
+        read_entries(self.models_dirs, heard.append)
+        return tuple(heard)
+
     def complaints(self) -> tuple[str, ...]:
         """What is wrong with the catalogue's files, one line each; the rest is used."""
         heard: list[str] = []

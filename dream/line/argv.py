@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
@@ -14,10 +15,11 @@ from dream.line.formerly import Former
 from dream.line.lists import Several
 from dream.line.names import SHELL, near, shown
 from dream.line.switches import Taken, take
-from dream.line.words import SWITCH_LIKE, Word, quote
+from dream.line.words import SWITCH_LIKE, Word, quote, spell
 from dream.request import FLAGS, Request
 
 _SETTINGS: Mapping[str, Flag] = MappingProxyType({**LAUNCH_FLAGS, **FLAGS})
+_COMMAND = re.compile(r"![A-Za-z]")
 _OTHERWISE = "put -- before a prompt that begins with a dash"
 
 
@@ -68,6 +70,25 @@ def read_argv(
         replace(base, **said),
         " ".join([quote(text), *lists.values()]) if text else None,
     )
+
+
+def command_of(argv: Sequence[str]) -> tuple[Sequence[str], str | None]:
+    """The shell's words before a `!` command, and the line of it if there is one: where a prompt
+    would begin with a word such as `!models`, that word and all behind it."""
+    for at, word in enumerate(argv):
+        if word == "--":
+            break
+        if _COMMAND.match(word) and not _is_begun(argv[:at]):
+            return argv[:at], " ".join([word, *map(spell, argv[at + 1 :])])
+    return argv, None
+
+
+def _is_begun(argv: Sequence[str]) -> bool:
+    """Whether a prompt has begun, or an option waits for its value."""
+    try:
+        return read_argv(argv)[2] is not None
+    except BadSetting:
+        return True
 
 
 def read_setting(name: str, value: object) -> tuple[str, Any]:

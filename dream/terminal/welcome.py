@@ -28,13 +28,15 @@ def screen_on(out: TextIO, paths: TextIO | None = None, pictures: Pictures | Non
 
 
 def greet(studio: Studio, screen: Screen) -> None:
-    """Two lines: where we are, and how to find out more."""
+    """Two lines: where we are, and how to find out more; and what models.toml says in vain."""
     try:
         model = studio.base.model or studio.shelf.default()
     except DreamError as error:
         model = str(error)
     screen.say(f"model {model}; pictures go to {studio.outdir}")
     screen.say("type what you want to see; !help explains, q leaves")
+    for complaint in studio.shelf.misread():
+        screen.say(f"! {complaint}")
 
 
 def _columns(out: TextIO) -> int:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from dream.errors import BadSetting
 from dream.launch import LAUNCH_FLAGS, Launch
-from dream.line import read, read_argv, read_setting
+from dream.line import command_of, read, read_argv, read_setting
 from dream.request import FLAGS, Request, Upscale
 
 
@@ -139,3 +139,23 @@ def test_the_two_tables_share_no_name() -> None:
     names = [n for flag in [*FLAGS.values(), *LAUNCH_FLAGS.values()] for n in flag.names]
     assert len(names) == len(set(names))
     assert not FLAGS.keys() & LAUNCH_FLAGS.keys()
+
+
+@pytest.mark.parametrize(
+    ("argv", "before", "line"),
+    [
+        (["!models"], [], "!models"),
+        (["-s3", "!switch", "my model"], ["-s3"], '!switch "my model"'),
+        (["!import_model x --name y"], [], "!import_model x --name y"),
+        (["!import_model", "x", "--name", "y z"], [], '!import_model x --name "y z"'),
+        (["a", "!models"], ["a", "!models"], None),
+        (["--", "!models"], ["--", "!models"], None),
+        (["-o", "!models"], ["-o", "!models"], None),
+        (["!1.5 times"], ["!1.5 times"], None),
+        (["-o", "x", "!fix", "-1", "-U2"], ["-o", "x"], "!fix -1 -U2"),
+    ],
+)
+def test_a_command_is_told_from_a_prompt(
+    argv: list[str], before: list[str], line: str | None
+) -> None:
+    assert command_of(argv) == (before, line)
