@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from dream.catalogue.cards import ModelCard
 from dream.engine import placing
 from dream.engine.device import PRECISIONS, Placement, choose
 from dream.engine.mapped import open_mapped
+from dream.engine.parts import load_tokenizer
 from dream.engine.pipelines import load
 from dream.engine.placing import copied, room_for
 from dream.engine.quiet import quiet
@@ -106,3 +108,15 @@ def test_a_vae_of_2022_has_other_names_for_its_attention(
     save_file(renamed, path)
     vae = load(ModelCard(name="it", path=copy), "cpu", "float32").pipe.vae
     assert all(torch.equal(tensor, weights[name]) for name, tensor in vae.state_dict().items())
+
+
+def test_folders_with_the_same_words_share_a_tokenizer(random_models: Path, tmp_path: Path) -> None:
+    one = Path(shutil.copytree(random_models / "random" / "tokenizer", tmp_path / "one"))
+    other = Path(shutil.copytree(one, tmp_path / "other"))
+    shared = load_tokenizer("CLIPTokenizer", one)
+    assert load_tokenizer("CLIPTokenizer", other) is shared
+    config = other / "tokenizer_config.json"
+    said = json.loads(config.read_text()) | {"model_max_length": 33}
+    config.write_text(json.dumps(said))
+    own = load_tokenizer("CLIPTokenizer", other)
+    assert own is not shared and own.model_max_length == 33
