@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 from dream.catalogue.cards import ModelCard
 from dream.errors import BadLine
@@ -26,7 +27,7 @@ LEAST, MOST = 64, 4096
 def found(said: str, kept: Sequence[Path], outdir: Path, beside: Path | None = None) -> Path:
     """The file that a line means: by -1 the last of this session's pictures, by -2 the one before
     …; by a path one from here, or else in the outdir, or of its name in the folder `beside` or
-    among the copies there. Raises BadLine for a number without one."""
+    among the copies there. Raises BadLine for a number without one, and for an address."""
     if said.startswith("-") and said[1:].isdecimal():
         if not 0 < (back := int(said[1:])) <= len(kept):
             so_far = f"{len(kept)} so far" if kept else "none so far"
@@ -34,13 +35,22 @@ def found(said: str, kept: Sequence[Path], outdir: Path, beside: Path | None = N
         return kept[-back]
     if said[:1] == said[-1:] == "'" and len(said) > 2:  # as a terminal pastes a dropped file
         said = said[1:-1]
-    path = Path(said).expanduser()
+    path = Path(_as_path(said)).expanduser()
     if path.exists():
         return path
     others = [outdir / path]
     if beside is not None:
         others += [beside / path.name, beside / INPUTS_FOLDER / path.name]
     return next((other for other in others if other.is_file()), path)
+
+
+def _as_path(said: str) -> str:
+    """What a desktop pastes for a file it is given, `file:///…`, as a path."""
+    if said.startswith("file://"):
+        return unquote(urlsplit(said).path)
+    if said.startswith(("http://", "https://")):
+        raise BadLine(f"{said} is no file here", 0, "fetch it first, and name the file")
+    return said
 
 
 def as_made(request: Request, first: Recipe) -> Request:

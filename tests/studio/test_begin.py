@@ -107,6 +107,15 @@ def test_what_is_no_picture_is_refused_before_anything(tmp_path: Path, photo: st
         settled(Request(prompt="x", init_img=photo, strength=0.0))
 
 
+def test_a_pasted_address_of_a_file_is_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "a b.png"
+    Image.new("RGB", (64, 64)).save(path)
+    studio = fake_studio(tmp_path)
+    assert studio.find_picture(path.as_uri()) == path
+    with pytest.raises(BadLine, match="is no file here"):
+        studio.find_picture("https://x.org/a.png")
+
+
 def test_a_strength_without_a_picture_is_said(photo: str) -> None:
     answer = settled(Request(prompt="x", strength=0.4))
     assert answer.recipes[0].strength is None and "-f changes nothing" in answer.notes[0]
