@@ -75,7 +75,7 @@ def given(
 def _without_mask(recipe: Recipe, tell: Tell) -> None:
     said = [FLAGS[name].names[0] for name in _OF_MASKS if getattr(recipe, name)]
     if said:
-        tell(Note(text=f"there is no mask (-M, -tm, transparency): no {' and '.join(said)}"))
+        tell(Note(text=f"there is no mask: {' and '.join(said)} left out (-M, -tm, transparency)"))
 
 
 def _refuse_nothing(mask: Image.Image, path: str, asked: TextMask) -> None:

@@ -19,7 +19,8 @@ from dream.frames import Outcrop, Shift
 Size = tuple[int, int]
 
 _EDGE = 8
-"""Pixels at an edge whose mean goes on beyond it: the last row alone is often a decoder's fault."""
+"""Pixels at an edge whose mean goes on beyond it, and which are painted again with what follows,
+unless they are the picture's own: the last rows are often a decoder's fault."""
 
 _OVERLAP = 4
 """Neighbouring windows share a fourth: what one has painted the next goes on from."""
@@ -45,13 +46,15 @@ def patches(size: Size, sides: Outcrop, window: Size, multiple: int) -> list[Pat
     found: list[Patch] = []
     for side in ("right", "left", "bottom", "top"):
         left = getattr(sides, side)
+        again = 0
         while left:
             along = side in ("top", "bottom")
             step = min(left, max(multiple, window[along] // _STEP))
             grows = Outcrop(**{side: step})
             size = _grown(size, grows)
-            found += _strip(size, side, step, fitting(window, size, multiple), grows)
+            found += _strip(size, side, step + again, fitting(window, size, multiple), grows)
             left -= step
+            again = _EDGE
     return found
 
 
@@ -98,31 +101,31 @@ def _grown(size: Size, sides: Outcrop) -> Size:
     return size[0] + sides.left + sides.right, size[1] + sides.top + sides.bottom
 
 
-def _strip(size: Size, side: str, step: int, window: Size, grows: Outcrop) -> Iterator[Patch]:
-    """The windows along a strip of new pixels at one side of a canvas, which has grown by it."""
+def _strip(size: Size, side: str, fresh: int, window: Size, grows: Outcrop) -> Iterator[Patch]:
+    """The windows along a strip of so many pixels to be painted at one side of a canvas."""
     across = side in ("left", "right")
     length, reach = (size[1], window[1]) if across else (size[0], window[0])
     done = 0
     for start in starts(length, reach, reach // _OVERLAP):
         end = min(length, start + reach)
-        outer, inner = _outer(size, side, window, step)
+        outer, inner = _outer(size, side, window, fresh)
         if across:
             box = Box(outer[0], start, outer[1], start + reach)
-            fresh = Box(inner[0], done, inner[1], end)
+            painted = Box(inner[0], done, inner[1], end)
         else:
             box = Box(start, outer[0], start + reach, outer[1])
-            fresh = Box(done, inner[0], end, inner[1])
-        yield Patch(Outcrop() if done else grows, box, fresh)
+            painted = Box(done, inner[0], end, inner[1])
+        yield Patch(Outcrop() if done else grows, box, painted)
         done = end
 
 
 def _outer(
-    size: Size, side: str, window: Size, step: int
+    size: Size, side: str, window: Size, fresh: int
 ) -> tuple[tuple[int, int], tuple[int, int]]:
-    """Across a strip: from where to where a window reaches, and the new pixels."""
+    """Across a strip: from where to where a window reaches, and what is painted."""
     axis = 0 if side in ("left", "right") else 1
     length, reach = size[axis], window[axis]
     if side in ("left", "top"):
-        return (0, reach), (0, step)
+        return (0, reach), (0, fresh)
     start = max(0, length - reach)
-    return (start, start + reach), (length - step, length)
+    return (start, start + reach), (length - fresh, length)

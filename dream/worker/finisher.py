@@ -22,6 +22,11 @@ if TYPE_CHECKING:
     from dream.finish.upscale import Upscaler
 
 
+GOES_ON = 0.5
+"""The strength up to which what is beyond the frame goes on with what is there, and above which
+the words are painted."""
+
+
 class Finisher:
     """Does the stages of pictures' recipes, one at a time."""
 
@@ -64,7 +69,7 @@ class Finisher:
 
         window, multiple = self._window(picture.recipe)
         count = len(patches(image.size, sides, window, multiple))
-        hand = _Hand(self._painter, picture.recipe, stage, count, tell)
+        hand = _Hand(self._painter, _going_on(picture.recipe), stage, count, tell)
         made = outcropped(image, sides, window, multiple, hand.paint)
         return replace(picture, image=made, facts={**picture.facts, **hand.facts})
 
@@ -144,6 +149,14 @@ class _Hand:
             step, steps = self._done * happening.steps + happening.step, happening.steps
             happening = Progress(self._stage.name, step, self._count * steps)
         self._tell(happening)
+
+
+def _going_on(recipe: Recipe) -> Recipe:
+    """The recipe, for what lies beyond a picture's frame. Where the edge's colours are kept more
+    than left, they are to go on: unamplified, for what the words name is in the picture already,
+    and guidance paints it once more wherever it is out of a window's sight."""
+    goes_on = recipe.strength is not None and recipe.strength <= GOES_ON
+    return replace(recipe, cfg_scale=1.0) if goes_on else recipe
 
 
 def _of_a_window(recipe: Recipe) -> Recipe:

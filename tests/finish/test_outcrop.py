@@ -51,7 +51,8 @@ def test_the_old_pixels_stay_and_the_new_are_painted(size: tuple[int, int], side
     assert made.crop((left, top, left + width, top + height)).tobytes() == image.tobytes()
     green = (np.asarray(made) == GREEN).all(-1)
     assert green.sum() == green.size - width * height
-    assert hand.painted == green.sum(), "no pixel is painted twice"
+    once = all(side <= 16 for side in sides)
+    assert hand.painted == green.sum() if once else hand.painted > green.sum()
     assert all(max(shown.size) <= 64 for shown in hand.shown)
     assert len(hand.shown) == len(patches(size, sides, (64, 64), 8))
 

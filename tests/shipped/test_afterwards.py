@@ -50,8 +50,8 @@ def test_beyond_the_frame_the_background_goes_on(studio: Studio, circle: Path) -
 def test_far_beyond_the_frame_the_words_are_not_painted_once_more(
     studio: Studio, circle: Path, seed: int
 ) -> None:
-    wide = opened(make_one(studio, f"!fix {circle} -c right 128 -S{seed}").path)
-    assert background(wide.crop((256, 0, 384, 256))) == "blue"
+    wide = opened(make_one(studio, f"!fix {circle} -c right 200 -S{seed}").path)
+    assert background(wide.crop((256, 0, 456, 256))) == "blue"
     moved = opened(make_one(studio, f"!fix {circle} -D right -S{seed}").path)
     still = opened(circle).crop((128, 0, 256, 256))
     assert moved.crop((0, 0, 128, 256)).tobytes() == still.tobytes()
