@@ -24,7 +24,6 @@ from dream.errors import (
     DreamError,
     GalleryError,
 )
-from dream.events import Note
 from dream.graphics import Pictures, pictures_on, wants_live
 from dream.launch import Launch
 from dream.line import command_of, is_skipped, read_argv
@@ -99,6 +98,7 @@ def _without_prompt(
     """A command or lines, done without anybody to ask."""
     from dream import batch
     from dream.commands import COMMANDS, Context, act
+    from dream.events import Note
     from dream.house import open_studio
 
     file = Path(launch.from_file or "-").expanduser()
