@@ -101,7 +101,7 @@ def _without_prompt(
     from dream.events import Note
     from dream.house import open_studio
 
-    file = Path(launch.from_file or "-").expanduser()
+    file = None if launch.from_file in (None, "-") else Path(str(launch.from_file)).expanduser()
     with open_studio(launch, base) as studio, studio.reading(file):
         _all_imported()
         pictures = None if launch.json or launch.dry_run else _pictures(launch)

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TextIO
 
-from dream.commands import Edit, Page
+from dream.commands import Edit, Look, Page
 from dream.errors import ALL_MADE, INTERRUPTED, SOME_FAILED, WRONG_LINE, DreamError
 from dream.events import Cancelled, Event, Failed, Planned, Refused, Saved, Verified
 from dream.graphics import Pictures
@@ -43,6 +43,9 @@ class Voice:
             print(event.path.as_posix(), file=self.out, flush=True)
         elif isinstance(event, Planned | Page | Edit):
             print(*_answer(event), sep="\n", file=self.out, flush=True)
+        elif isinstance(event, Look):
+            seen = self._pictures and self._picture(self._pictures, event.path)
+            print(seen or event.path.as_posix(), file=self.out, flush=True)
         elif not self._heard.before(event) and (text := say(event)) is not None:
             wanted = self.out if isinstance(event, Saved | Verified) else self._err
             print(text, file=wanted, flush=True)

@@ -12,6 +12,9 @@ SIDES = ("top", "right", "bottom", "left")
 MOST_PIXELS = 4096
 """That one switch adds at one side."""
 MOST_TILES = 256
+GOES_ON = 0.5
+"""The strength up to which what is there goes on beyond a frame, and the usual one. Above it the
+words are painted there, and once more wherever what they name is out of a window's sight."""
 
 
 class Outcrop(NamedTuple):

@@ -21,8 +21,9 @@ class Picture:
     recipe: Recipe
     facts: Mapping[str, str] = field(default_factory=dict)
     """What the pixels depend on besides the recipe: `weights` (sha256 of the model's files),
-    `ema` (only of a file's running averages), `upscaler_weights`, `init_img` and the others of
-    `request.INPUTS` (sha256 of the files it began from), `device`, `precision`,
+    `ema` (only of a file's running averages), `vae` (sha256, only where it is not the model's
+    own), `prediction` (what the denoiser is taken to predict), `upscaler_weights`, `init_img` and
+    the others of `request.INPUTS` (sha256 of the files it began from), `device`, `precision`,
     `threads`, `processor`, `memory` (only when it was short), and the versions `dream`, `torch`,
     `diffusers`, `transformers`. Written to the PNG; compared by --verify."""
 

@@ -58,7 +58,7 @@ def enlarges(embiggen: Embiggen | None, upscale: Upscale | None) -> bool:
     return upscale is not None or (embiggen is not None and embiggen.scale > 1)
 
 
-MOST_PIXELS = 2**28 // 3
+LARGEST = 2**28 // 3
 """Of a picture that is taken further: what Pillow opens without doubts, so that it can be again."""
 
 

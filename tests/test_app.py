@@ -62,6 +62,7 @@ def test_a_command_in_the_shell(run, tmp_path: Path) -> None:
     assert status == 0 and out.split()[0].endswith("000001.7.upscaled.png")
     status, out, _ = run(f"!fetch {made}")
     assert status == 0 and out.startswith('"a cat" -s2 -S7')
+    assert run("!show", made)[1].splitlines() == [made]
     (event,) = map(json.loads, run("--json", "!models")[1].splitlines())
     assert event["event"] == "page"
     assert run("--", "!models", "-s2")[0] == 0, "a prompt, for all is one"

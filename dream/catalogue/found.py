@@ -92,6 +92,13 @@ def plain(path: Path) -> Path:
     return whole
 
 
+def variant_of(file: str) -> str:
+    """The word in model.fp16.safetensors, and in model.fp16-00001-of-00002.safetensors; mostly
+    empty."""
+    words = file.split(".")[1:-1]
+    return words[0].split("-")[0] if words else ""
+
+
 def enlarges(folder: Path) -> bool:
     """Whether a folder in diffusers layout is for enlarging pictures, not for painting them."""
     try:

@@ -15,7 +15,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from dream.catalogue.fetch import OnProgress, fetch
-from dream.catalogue.found import INDEX, VAE_FILES
+from dream.catalogue.found import INDEX, VAE_FILES, variant_of
 from dream.errors import DreamError, FetchError, ModelError
 
 _HUB_ID = re.compile(r"(?P<repo>[\w.-]+/[\w.-]+)(?:@(?P<revision>[\w./-]+))?(?::(?P<variant>\w+))?")
@@ -208,23 +208,19 @@ def _weights(part: Sequence[_File], variant: str | None) -> list[_File]:
     files = files or [file for file in part if file.name.suffix == ".bin"]
     sets: dict[str, list[_File]] = {}
     for file in files:
-        sets.setdefault(_variant(file), []).append(file)
+        sets.setdefault(variant_of(file.name.name), []).append(file)
     for name in (variant or "", "", *sets):
         if name in sets:
             return sets[name]
     return []
 
 
-def _variant(file: _File) -> str:
-    """The word in model.fp16.safetensors, and in model.fp16-00001-of-00002.safetensors."""
-    words = file.name.name.split(".")[1:-1]
-    return words[0].split("-")[0] if words else ""
-
-
 def _lacking(variant: str | None, files: Iterable[_File]) -> str:
     """The parts of which weights come that are not of the variant, in words; mostly empty."""
     weights = (file for file in files if file.name.suffix in (".safetensors", ".bin"))
     parts = (
-        file.name.parent.name or file.name.name for file in weights if _variant(file) != variant
+        file.name.parent.name or file.name.name
+        for file in weights
+        if variant_of(file.name.name) != variant
     )
     return ", ".join(dict.fromkeys(parts)) if variant else ""

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from platformdirs import user_cache_path
 
+from dream.catalogue.found import variant_of
 from dream.errors import ModelError
 
 HEADER_LIMIT = 100_000_000
@@ -97,9 +98,7 @@ def _digest_of_files(weights: Weights) -> str:
 
 
 def _variant(path: Path) -> str | None:
-    """`fp16` of model.fp16.safetensors and of model.fp16-00001-of-00002.safetensors."""
-    _, *words = path.name.split(".")[:-1]
-    return words[0].split("-")[0] if words else None
+    return variant_of(path.name) or None
 
 
 def _count(path: Path) -> int:

@@ -9,22 +9,18 @@ from typing import TYPE_CHECKING, Any
 from dream.catalogue.cards import ModelCard
 from dream.errors import BadLine, DreamError
 from dream.events import Events, Failed
-from dream.frames import Embiggen
+from dream.frames import GOES_ON, Embiggen
 from dream.line import write, write_fields
 from dream.picture import Picture
 from dream.recipe import Recipe
 from dream.request import Request
-from dream.stages import MOST_PIXELS, Stage, enlarges, only, room_for_mark, size_after, stages_of
+from dream.stages import LARGEST, Stage, enlarges, only, room_for_mark, size_after, stages_of
 
 if TYPE_CHECKING:
     from dream.studio.keep import Album
 
 STRENGTH = 0.75
 """How far a picture is left where nobody says."""
-
-BEYOND_STRENGTH = 0.5
-"""The same, of the colours that go on beyond the frame: at 0.75 the words are painted there once
-more, in slivers, wherever the whole of what they name is out of the window's sight."""
 
 EMBIGGEN_STRENGTH = 0.4
 """How far tiles leave what was enlarged where nobody says; at 0.75 each becomes its own picture."""
@@ -60,7 +56,7 @@ def strength(request: Request) -> float | None:
     if request.init_img is not None:
         return request.strength or STRENGTH
     if request.outcrop is not None or request.out_direction is not None:
-        return request.strength or BEYOND_STRENGTH
+        return request.strength or GOES_ON
     return None
 
 
@@ -73,11 +69,11 @@ def hears_strength(request: Request) -> bool:
 def fits(recipe: Recipe, size: tuple[int, int]) -> None:
     """Hold what is done to a picture of this size against what it allows. Raises BadLine."""
     width, height = size_after(recipe, size)
-    if (width, height) != size and width * height > MOST_PIXELS:
+    if (width, height) != size and width * height > LARGEST:
         raise BadLine(
             f"{size[0]}x{size[1]} would become {width}x{height}, {width * height // 10**6} million"
             " pixels",
-            hint=f"{MOST_PIXELS // 10**6} million at most, or nothing could open it again",
+            hint=f"{LARGEST // 10**6} million at most, or nothing could open it again",
         )
     room = room_for_mark((width, height))
     if recipe.watermark is not None and len(recipe.watermark.encode()) > room:

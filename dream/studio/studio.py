@@ -10,7 +10,6 @@ from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 from dream.catalogue import Shelf
@@ -30,7 +29,7 @@ from dream.events import (
 )
 from dream.flags import MAX_SEED
 from dream.gallery import read_log
-from dream.line import Sweep, is_skipped, read, read_sweep, write, write_sweep
+from dream.line import Sweep, is_skipped, read, read_log_line, read_sweep, write, write_sweep
 from dream.picture import Picture
 from dream.recipe import Recipe
 from dream.request import FLAGS, Request
@@ -83,12 +82,7 @@ class Studio:
     def __enter__(self) -> Studio:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *raised: object) -> None:
         self.close()
 
     def close(self) -> None:
@@ -125,16 +119,17 @@ class Studio:
 
     def settle(self, request: Request) -> Settled:
         """Close every open choice. Raises BadLine, ModelError, InputError."""
-        return settle(request, self._find, self.past, self._draw, self.find_picture)
+        find = partial(self.find_picture, beside=self._beside)
+        return settle(request, self._find, self.past, self._draw, find)
 
-    def find_picture(self, said: str) -> Path:
-        """The file that a line means by `-1` or a path. Raises BadLine."""
-        return found(said, [saved.path for saved in self.kept], self.outdir, self._beside)
+    def find_picture(self, said: str, beside: Path | None = None) -> Path:
+        """The file that a line means by `-1` or a path; see `begin.found`. Raises BadLine."""
+        return found(said, [saved.path for saved in self.kept], self.outdir, beside)
 
     @contextmanager
-    def reading(self, log: Path) -> Iterator[None]:
-        """While lines of a file are made, pictures that were moved are looked for beside it."""
-        before, self._beside = self._beside, log.parent
+    def reading(self, log: Path | None) -> Iterator[None]:
+        """While a file's logged lines are made, pictures that were moved are sought beside it."""
+        before, self._beside = self._beside, log and log.parent
         try:
             yield
         finally:
@@ -184,8 +179,7 @@ class Studio:
         settled = yield from self._settled(asked, number)
         if settled is None:
             return
-        _, recipes = settled
-        for recipe in recipes:
+        for recipe in settled[1]:
             request = recipe.as_request()
             yield Planned(line=write(request), request=request)
 
@@ -252,11 +246,13 @@ class Studio:
     def _settled(
         self, asked: str | Request, number: int
     ) -> Events[tuple[Sweep, Sequence[Recipe]] | None]:
+        line = asked if isinstance(asked, str) else ""
         try:
             sweep = self.read_sweep(asked) if isinstance(asked, str) else Sweep(asked)
-            settled = settle_sweep(sweep, self._find, self.past, self._draw, self.find_picture)
+            beside = self._beside if read_log_line(line).path is not None else None
+            find = partial(self.find_picture, beside=beside)
+            settled = settle_sweep(sweep, self._find, self.past, self._draw, find)
         except DreamError as error:
-            line = asked if isinstance(asked, str) else ""
             yield Refused(error=error, line=line, number=number)
             return None
         yield from (Note(text=text) for text in settled.notes)

@@ -10,7 +10,7 @@ from dream.engine.base import Progress, Tell
 from dream.engine.setup import explained
 from dream.events import Loading, Note
 from dream.flags import MAX_SEED, Upscale
-from dream.frames import Outcrop
+from dream.frames import GOES_ON, Outcrop
 from dream.picture import Picture
 from dream.recipe import Recipe
 from dream.stages import EMBIGGEN, OUTCROP, OUTPAINT, UPSCALE, Stage
@@ -20,11 +20,6 @@ if TYPE_CHECKING:
 
     from dream.engine.painter import Painter
     from dream.finish.upscale import Upscaler
-
-
-GOES_ON = 0.5
-"""The strength up to which what is beyond the frame goes on with what is there, and above which
-the words are painted."""
 
 
 class Finisher:

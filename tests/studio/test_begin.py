@@ -259,6 +259,10 @@ def test_such_a_folder_may_be_moved(
         assert told[-1] == Note(text=f"2 same, 0 different, in {Path(log) / LOG_NAME}")
         replayed = list(fake_studio(tmp_path / "other").replay(Path(log) / LOG_NAME))
         assert sum(isinstance(event, Saved) for event in replayed) == 2
+    typed = tmp_path / "moved" / "typed.txt"
+    typed.write_text(f"x -I nowhere/{first.path.name}\n")
+    (event,) = fake_studio(tmp_path / "other").replay(typed)
+    assert isinstance(event, Refused), "only a log's picture is what it was"
     next((tmp_path / "moved" / "inputs").iterdir()).unlink()
     told = list(fake_studio(tmp_path / "other").verify(tmp_path / "moved" / LOG_NAME))
     assert isinstance(told[-1], Note) and "1 same, 0 different, 1 not made" in told[-1].text
