@@ -203,8 +203,8 @@ def test_twenty_thousand_lines_are_read_or_refused_with_a_column() -> None:
     ids=lambda line: line[:12],
 )
 def test_no_line_takes_long(line: str) -> None:
-    start = time.process_time()
+    start = time.thread_time()
     with contextlib.suppress(BadLine):
         read(line)
     # A hundredth of a second each on an idle machine; quadratic time would be minutes.
-    assert time.process_time() - start < 1
+    assert time.thread_time() - start < 1
