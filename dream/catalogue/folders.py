@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from dream.catalogue.cards import ModelCard, PreviewMap
+from dream.catalogue.code import refuse_code
 from dream.catalogue.entries import Complain, checked, read_toml
 from dream.catalogue.found import INDEX, UPSCALER
 from dream.errors import ModelError
@@ -98,6 +99,7 @@ def _derived(name: str, folder: Path) -> ModelCard:
     index = _read_json(folder / INDEX)
     if index.get("_class_name") == UPSCALER:
         raise ModelError(f"{folder} enlarges pictures, and paints none", "-U4 --upscaler names it")
+    refuse_code(folder, index)
     pipeline = str(index.get("_class_name", ""))
     net = _read_json(folder / "unet" / "config.json", folder / "transformer" / "config.json")
     vae = _read_json(folder / "vae" / "config.json")

@@ -12,7 +12,7 @@ from dream.engine import memory
 from dream.engine.base import Tell
 from dream.engine.device import OFF, Placement, choose
 from dream.engine.offload import choose_way
-from dream.engine.pipelines import NOT_WANTED, Loaded, stamp
+from dream.engine.pipelines import Loaded, read_index, stamp
 from dream.engine.weights import Weights, count_parameters, find_weights
 from dream.errors import ModelError, OutOfMemory
 from dream.events import Note
@@ -60,8 +60,7 @@ def weigh(card: ModelCard, device: str, precision: str) -> Weight:
 def _files(card: ModelCard) -> Weights:
     if card.path.is_file():
         return Weights((card.path,))
-    parts = [path.name for path in card.path.iterdir() if path.is_dir()]
-    return find_weights(card.path, [name for name in parts if name not in NOT_WANTED])
+    return find_weights(card.path, read_index(card.path).libraries)
 
 
 def _parameters(card: ModelCard, files: Weights) -> int:

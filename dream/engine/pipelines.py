@@ -18,6 +18,7 @@ import diffusers
 import torch
 
 from dream.catalogue.cards import ModelCard
+from dream.catalogue.code import LIBRARIES, refuse_code
 from dream.catalogue.found import UPSCALER
 from dream.catalogue.recognise import recognise
 from dream.catalogue.recognise.kinds import inert
@@ -27,9 +28,6 @@ from dream.engine.offload import offload
 from dream.engine.parts import known, load_part, load_tokenizer
 from dream.engine.weights import Weights, count_parameters, digest, find_weights
 from dream.errors import ModelError
-
-LIBRARIES = ("diffusers", "transformers")
-"""Whose classes a model may be made of. Any other name in model_index.json would be imported."""
 
 NICE = 10
 """Of the thread that computes a digest; 0 is everybody's, 19 the last in the row."""
@@ -67,8 +65,8 @@ def load(card: ModelCard, device: str, precision: str, way: str = OFF) -> Loaded
     read = stamp(card.path)
     if card.path.is_file():
         return _load_file(card, device, precision, way, read)
-    index = _read_index(card.path)
-    weights = find_weights(card.path, tuple(index.parts))
+    index = read_index(card.path)
+    weights = find_weights(card.path, index.libraries)
     check_pickles(weights)
     placement = replace(choose(device, precision, count_parameters(weights)), way=way)
     try:
@@ -125,7 +123,7 @@ def _load_file(card: ModelCard, device: str, precision: str, way: str, read: obj
 
 
 @dataclass(frozen=True)
-class _Index:
+class Index:
     """What model_index.json says."""
 
     pipeline: str
@@ -136,8 +134,14 @@ class _Index:
     refines: bool = False
     """Whether it is SDXL's refiner."""
 
+    @property
+    def libraries(self) -> Mapping[str, str]:
+        """Of the components, by name."""
+        return {name: library for name, (library, _) in self.parts.items()}
 
-def _read_index(folder: Path) -> _Index:
+
+def read_index(folder: Path) -> Index:
+    """What model_index.json in a folder says. Raises ModelError."""
     try:
         said = json.loads((folder / "model_index.json").read_text(encoding="utf-8"))
         pipeline = said["_class_name"]
@@ -148,6 +152,7 @@ def _read_index(folder: Path) -> _Index:
             f"{folder / 'model_index.json'} cannot be read",
             "a model is a folder in diffusers layout",
         ) from error
+    refuse_code(folder, said)
     wanted = [name for name in rows if name not in absent]
     for name in wanted:
         if (library := rows[name][0]) not in LIBRARIES:
@@ -160,7 +165,7 @@ def _read_index(folder: Path) -> _Index:
         _check_part(folder, name)
     refines = bool(said.get("requires_aesthetics_score"))
     parts = {name: (str(rows[name][0]), str(rows[name][1])) for name in wanted}
-    return _Index(pipeline, parts, tuple(absent), refines)
+    return Index(pipeline, parts, tuple(absent), refines)
 
 
 def _check_part(folder: Path, name: str) -> None:
@@ -173,7 +178,7 @@ def _check_part(folder: Path, name: str) -> None:
         raise ModelError(f"{part} has no vocabulary", "copy the whole folder again")
 
 
-def _from_folder(folder: Path, index: _Index, weights: Weights, placement: Placement) -> Any:
+def _from_folder(folder: Path, index: Index, weights: Weights, placement: Placement) -> Any:
     with ThreadPoolExecutor(1, "tokenizers") as pool:  # beside the weights, which wait for memory
         words = {
             name: pool.submit(load_tokenizer, kind, folder / name)
@@ -204,7 +209,7 @@ def _from_folder(folder: Path, index: _Index, weights: Weights, placement: Place
 
 
 def _known_parts(
-    folder: Path, index: _Index, weights: Weights, placement: Placement
+    folder: Path, index: Index, weights: Weights, placement: Placement
 ) -> Iterator[tuple[str, Any]]:
     """The parts that need not go through `from_pretrained`, by name."""
     for name, (library, kind) in index.parts.items():
@@ -213,7 +218,7 @@ def _known_parts(
             yield name, load_part(library, kind, folder / name, files, placement)
 
 
-def _pipeline_class(index: _Index) -> Any:
+def _pipeline_class(index: Index) -> Any:
     """The class that paints from words alone.
 
     The import of AutoPipelineForText2Image brings all of diffusers with it, so the class named in

@@ -41,7 +41,9 @@ def open_vae(path: Path, loaded: Loaded) -> Vae:
     Raises ModelError for what is none, and for a pickle that would run code.
     """
     placement, made_of = loaded.placement, origin(path, loaded)
-    files = find_weights(path.parent, [path.name]) if path.is_dir() else Weights((path,))
+    files = (
+        find_weights(path.parent, {path.name: "diffusers"}) if path.is_dir() else Weights((path,))
+    )
     check_pickles(files)
     try:
         network = _read(path, files, loaded)

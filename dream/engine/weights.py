@@ -5,9 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import struct
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from math import prod
@@ -15,7 +16,6 @@ from pathlib import Path
 
 from platformdirs import user_cache_path
 
-from dream.catalogue.found import variant_of
 from dream.errors import ModelError
 
 HEADER_LIMIT = 100_000_000
@@ -24,7 +24,7 @@ HEADER_LIMIT = 100_000_000
 
 @dataclass(frozen=True)
 class Weights:
-    """The files `from_pretrained` reads, in the order of their names."""
+    """The files `from_pretrained` reads, part by part."""
 
     files: tuple[Path, ...]
     variant: str | None = None
@@ -38,26 +38,102 @@ class Weights:
         return all(path.suffix == ".safetensors" for path in self.files)
 
 
-def find_weights(folder: Path, components: Sequence[str]) -> Weights:
-    """The weights of these components (the folders named in model_index.json).
+def find_weights(folder: Path, parts: Mapping[str, str]) -> Weights:
+    """The weights of these parts: the folders named in model_index.json, and the library of each.
 
-    Where a component has both, safetensors are taken and pickles left alone. Raises ModelError
-    when there is not one file.
+    They are the files that the library itself loads, by name, variant and index; others beside
+    them, such as a second copy, are ignored. Where a part has both, safetensors are taken and
+    pickles left alone. Raises ModelError when there is not one file, and for a part whose files
+    have other names than its library looks for.
     """
-    files: list[Path] = []
-    variants: set[str | None] = set()
-    for component in components:
-        here = sorted((folder / component).glob("*.safetensors"))
-        here = here or sorted((folder / component).glob("*.bin"))
-        plain = [path for path in here if _variant(path) is None]
-        variant = None if plain or not here else _variant(here[0])
-        files += [path for path in here if _variant(path) == variant]
-        variants.add(variant)
+    found = [_weights_of(folder / part, library) for part, library in parts.items()]
+    files = tuple(path for weights in found for path in weights.files)
     if not files:
         raise ModelError(
             f"{folder} holds no weights", "its components need .safetensors files; copy it again"
         )
-    return Weights(tuple(files), next((v for v in variants if v is not None), None))
+    variants = (weights.variant for weights in found)
+    return Weights(files, next((variant for variant in variants if variant is not None), None))
+
+
+@dataclass(frozen=True)
+class _Naming:
+    """What a library calls a part's weights."""
+
+    stems: Mapping[str, str]
+    """The name before the suffix, by suffix; the suffixes in the order they are preferred."""
+    index_first: bool
+    """Whether an index of shards is preferred to a single file."""
+
+
+_DIFFUSERS = "diffusion_pytorch_model"
+_NAMINGS = {
+    "diffusers": _Naming({"safetensors": _DIFFUSERS, "bin": _DIFFUSERS}, index_first=True),
+    "transformers": _Naming({"safetensors": "model", "bin": "pytorch_model"}, index_first=False),
+}
+"""`ModelMixin.from_pretrained` of diffusers, `PreTrainedModel.from_pretrained` of transformers."""
+
+_PREFERRED = ("fp16", "bf16")
+"""Variants, before all others; a file without one comes first."""
+
+
+def _weights_of(part: Path, library: str) -> Weights:
+    """The files of one part; none where it has no weights. Raises ModelError."""
+    naming = _NAMINGS.get(library, _NAMINGS["diffusers"])
+    here = {path.name for path in part.iterdir()} if part.is_dir() else set()
+    for suffix, stem in naming.stems.items():
+        for variant in _variants(here, stem, suffix):
+            if files := _files_of(part, here, naming, suffix, variant):
+                return Weights(files, variant)
+    if others := sorted(name for name in here if name.endswith((".safetensors", ".bin"))):
+        stem = naming.stems["safetensors"]
+        sharded = re.match(rf"{stem}\b.*-\d+-of-\d+\.", others[0])
+        wanted = f"{stem}.safetensors" + (".index.json" if sharded else "")
+        raise ModelError(
+            f"{part} lacks {wanted}, and {others[0]} is not what {library} loads",
+            "copy the whole folder again" if sharded else f"rename the right file to {wanted}",
+        )
+    return Weights(())
+
+
+def _variants(here: Collection[str], stem: str, suffix: str) -> list[str | None]:
+    """Those that a part's files may be of, None being the plain one, in the order of preference."""
+    word = r"(?P<variant>[\w-]+)"
+    forms = (
+        rf"{stem}\.{word}\.{suffix}",
+        rf"{stem}\.{suffix}\.index\.{word}\.json",
+        rf"{stem}\.{suffix}\.{word}\.index\.json",
+    )
+    matches = (re.fullmatch(form, name) for name in here for form in forms)
+    found = {match["variant"] for match in matches if match}
+    preferred = [variant for variant in _PREFERRED if variant in found]
+    return [None, *preferred, *sorted(found - {*preferred})]
+
+
+def _files_of(
+    part: Path, here: Collection[str], naming: _Naming, suffix: str, variant: str | None
+) -> tuple[Path, ...]:
+    """The single file, or the shards, of one suffix and variant; none where they are not there."""
+    stem = naming.stems[suffix]
+    word = f".{variant}" if variant else ""
+    single = f"{stem}{word}.{suffix}"
+    indexes = (f"{stem}.{suffix}.index{word}.json", f"{stem}.{suffix}{word}.index.json")
+    index = next((name for name in indexes if name in here), None)
+    if single in here and (index is None or not naming.index_first):
+        return (part / single,)
+    return () if index is None else _shards(part / index, here)
+
+
+def _shards(index: Path, here: Collection[str]) -> tuple[Path, ...]:
+    """The files that an index names. Raises ModelError where one is not in the same folder."""
+    try:
+        names = sorted(set(json.loads(index.read_text("utf-8"))["weight_map"].values()))
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
+        raise ModelError(f"{index} cannot be read", "copy the whole folder again") from error
+    for name in names:
+        if name not in here:
+            raise ModelError(f"{index.parent} lacks {name}", "copy the whole folder again")
+    return tuple(index.parent / name for name in names)
 
 
 def count_parameters(weights: Weights) -> int:
@@ -95,10 +171,6 @@ def _digest_of_files(weights: Weights) -> str:
     with suppress(OSError):
         _remember(memory, result.hexdigest())
     return result.hexdigest()
-
-
-def _variant(path: Path) -> str | None:
-    return variant_of(path.name) or None
 
 
 def _count(path: Path) -> int:

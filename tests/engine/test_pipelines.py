@@ -15,6 +15,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from dream.catalogue.cards import ModelCard
+from dream.catalogue.folders import read_folder
 from dream.engine import pipelines
 from dream.engine.pipelines import load
 from dream.errors import ModelError
@@ -104,18 +105,61 @@ def test_a_hostile_pickle_is_refused_by_name(
     assert not Path("trapped").exists()
 
 
-def test_a_pickle_that_only_the_library_looks_for_is_refused_too(
+def test_a_pickle_that_nobody_walked_is_refused_too(
     copy: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """The weights seem to be the safetensors beside it, of a part that we do not read ourselves."""
+    """torch's own refusal, should a library ever read another file than `find_weights` says."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(pipelines, "known", lambda library, kind, folder: False)
+    monkeypatch.setattr(pipelines, "check_pickles", lambda weights: None)
     as_pickles(copy)
-    save_file({"x": torch.zeros(1)}, copy / "text_encoder" / "other.safetensors")
     torch.save({"x": Trap()}, copy / "text_encoder" / "pytorch_model.bin")
     with pytest.raises(ModelError, match="is refused: a pickle in it would run code"):
         opened(copy)
     assert not Path("trapped").exists()
+
+
+@pytest.mark.parametrize("known", [True, False], ids=["by us", "by the library"])
+@pytest.mark.parametrize(
+    "stray", ["diffusion_pytorch_model_old", "diffusion_pytorch_model (1)", "a", "model"]
+)
+def test_a_stray_file_beside_a_parts_own_is_not_painted_with(
+    copy: Path, random_models: Path, stray: str, known: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = copy / "unet" / "diffusion_pytorch_model.safetensors"
+    save_file(
+        {n: t * 1.5 for n, t in load_file(own).items()}, own.with_name(f"{stray}.safetensors")
+    )
+    if not known:
+        monkeypatch.setattr(pipelines, "known", lambda library, kind, folder: False)
+    weights = opened(copy).pipe.unet.state_dict()
+    assert all(torch.equal(weights[n], t) for n, t in load_file(own).items())
+    assert opened(copy).digest.result() == opened(random_models / "random").digest.result()
+
+
+@pytest.mark.parametrize("part", ["unet", "scheduler", "tokenizer", "safety_checker"])
+@pytest.mark.parametrize("library", ["None", "diffusers", "transformers"])
+@pytest.mark.parametrize("link", [False, True])
+def test_code_beside_a_part_is_refused_by_name(
+    copy: Path, part: str, library: str, link: bool, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    path = copy / part / f"{library}.py"
+    path.parent.mkdir(exist_ok=True)
+    code = tmp_path / "code.txt" if link else path
+    code.write_text("import os; os.mkdir('trapped')")
+    if link:
+        path.symlink_to(code)
+    for read in (opened, lambda folder: read_folder("copy", folder, pytest.fail)):
+        with pytest.raises(ModelError) as caught:
+            read(copy)
+        assert f"{path} would run while the model is loaded" in str(caught.value)
+    assert not Path("trapped").exists()
+
+
+def test_a_part_elsewhere_is_refused(copy: Path) -> None:
+    edit_index(copy, lambda said: said.update({"../../etc": ["diffusers", "AutoencoderKL"]}))
+    with pytest.raises(ModelError, match="no folder in it"):
+        opened(copy)
 
 
 def test_what_diffusers_wrote_as_pickles_is_read(random_models: Path, tmp_path: Path) -> None:
