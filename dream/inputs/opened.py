@@ -14,9 +14,11 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, TypeVar
 
 from dream.errors import InputError
+from dream.inputs.colours import as_srgb, transparent_in_depth
+from dream.inputs.upright import orientation, upright_size
 
 if TYPE_CHECKING:
-    from PIL.Image import Image, Transpose
+    from PIL.Image import Image
 
 T = TypeVar("T")
 
@@ -62,7 +64,7 @@ def open_picture(path: Path) -> Opened:
 def measure(path: Path) -> tuple[int, int]:
     """Width and height, upright, from the file's head alone. Raises InputError."""
     with _readable(path), path.open("rb") as file:
-        return _decoded(path, file, _upright_size)
+        return _decoded(path, file, upright_size)
 
 
 def fingerprint(path: Path) -> str:
@@ -151,50 +153,12 @@ def _learn_heic(path: Path) -> None:
     register_heif_opener()
 
 
-# ── the pixels ─────────────────────────────────────────────────────────────────────────────────
-
-
-def _turn(found: Image) -> Transpose | None:
-    """How a camera's picture is to be turned, as `Image.transpose` calls it. Told by the file's
-    head: a PNG's own `getexif` would decode all pixels, in search of more behind them."""
-    from PIL import Image as Images
-    from PIL.ExifTags import Base
-
-    if found.format == "TIFF":  # turned already by whoever reads it
-        return None
-    turns = Images.Transpose
-    by_orientation = {
-        2: turns.FLIP_LEFT_RIGHT,
-        3: turns.ROTATE_180,
-        4: turns.FLIP_TOP_BOTTOM,
-        5: turns.TRANSPOSE,
-        6: turns.ROTATE_270,
-        7: turns.TRANSVERSE,
-        8: turns.ROTATE_90,
-    }
-    exif = Images.Image.getexif(found)
-    return by_orientation.get(exif.get(Base.Orientation, 1))
-
-
-def _upright_size(found: Image) -> tuple[int, int]:
-    from PIL.Image import Transpose as turns
-
-    width, height = found.size
-    lies = (turns.TRANSPOSE, turns.ROTATE_270, turns.TRANSVERSE, turns.ROTATE_90)
-    return (height, width) if _turn(found) in lies else (width, height)
-
-
 def _pixels(path: Path, found: Image) -> tuple[Image, Image | None, tuple[str, ...]]:
-    notes, turn = _frames(path, found), _turn(found)
+    notes, turn = _frames(path, found), orientation(found)
+    transparent_in_depth(found)
     found.load()
-    upright = found if turn is None else found.transpose(turn)
-    image = _eight_bits(path, upright)
-    alpha = None
-    if image.has_transparency_data:
-        alpha = image.convert("RGBA").getchannel("A")
-        if alpha.getextrema()[0] == 255:
-            alpha = None
-    return _as_srgb(image), alpha, notes
+    image, alpha = as_srgb(path, found if turn is None else found.transpose(turn))
+    return image, alpha, notes
 
 
 def _frames(path: Path, found: Image) -> tuple[str, ...]:
@@ -204,44 +168,3 @@ def _frames(path: Path, found: Image) -> tuple[str, ...]:
         return ()
     frames = "pages" if found.format == "TIFF" else "frames"
     return (f"{path} has {count} {frames}: the first is taken",)
-
-
-def _eight_bits(path: Path, image: Image) -> Image:
-    """Pillow would clip grey of 16 bits at 255, where it should be divided."""
-    if image.mode == "F":
-        raise InputError(f"{path} has floating-point pixels", "save it with 8 or 16 bits")
-    if not image.mode.startswith("I"):
-        return image
-    import numpy as np
-    from PIL import Image as Images
-
-    values = np.asarray(image).astype(np.int64)
-    if values.size and (values.min() < 0 or values.max() > 65535):
-        raise InputError(f"{path} has pixels of 32 bits", "save it with 8 or 16 bits")
-    return Images.fromarray(((values * 255 + 32767) // 65535).astype(np.uint8), "L")
-
-
-def _as_srgb(image: Image) -> Image:
-    """RGB; through the file's own colour profile where it has one that is another."""
-    from PIL import ImageCms
-
-    profile = image.info.get("icc_profile")
-    if profile and image.mode in ("RGB", "RGBA", "CMYK"):
-        base = image.convert("RGB") if image.mode == "RGBA" else image
-        try:
-            own = ImageCms.ImageCmsProfile(io.BytesIO(profile))
-            if "sRGB" not in ImageCms.getProfileDescription(own):
-                srgb = ImageCms.createProfile("sRGB")
-                converted = ImageCms.profileToProfile(base, own, srgb, outputMode="RGB")
-                if converted is not None:
-                    return _bare(converted)
-        except (ImageCms.PyCMSError, OSError):
-            pass  # a broken profile is as good as none
-    return _bare(image.convert("RGBA").convert("RGB") if image.mode == "PA" else image)
-
-
-def _bare(image: Image) -> Image:
-    """RGB without what the file said besides."""
-    bare = image.convert("RGB").copy()
-    bare.info = {}
-    return bare
