@@ -26,8 +26,10 @@ _LONG = 2000
 
 
 def show_picture(context: Context, argument: str) -> Events[None]:
-    """!show FILE: a picture, in the terminal."""
-    yield Look(path=_there(context, argument, "!show"))
+    """!show FILE: a picture, in the terminal. Raises InputError for what is none."""
+    path = _there(context, argument, "!show")
+    inputs.measure(path)
+    yield Look(path=path)
 
 
 def open_picture(context: Context, argument: str) -> Events[None]:

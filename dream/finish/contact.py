@@ -49,8 +49,7 @@ def contact_sheet(
         left = _GAP + index % across * step[0]
         top = _GAP + index // across * step[1]
         if picture is not None:
-            with opened(picture) as image:
-                small = fitted(image, cell)
+            small = fitted(opened(picture), cell)
             at = (left + (width - small.width) // 2, top + (cell[1] - small.height) // 2)
             page.paste(small, at)
         under = (left + width / 2, top + cell[1] + _GAP)

@@ -9,7 +9,8 @@ from pathlib import Path
 
 from PIL import Image
 
-from dream.errors import FinishError
+from dream.errors import FinishError, InputError
+from dream.inputs import measure, open_picture
 
 MAX_SIDE = 8192
 """Pixels: no sheet is wider or higher, however many pictures are on it."""
@@ -32,8 +33,7 @@ def sheet(pictures: Sequence[Image.Image | Path], columns: int | None = None) ->
     cell = common_cell(pictures, across, down)
     page = Image.new("RGB", (across * cell[0], down * cell[1]))
     for index, picture in enumerate(pictures):
-        with opened(picture) as image:
-            small = fitted(image, cell)
+        small = fitted(opened(picture), cell)
         left = index % across * cell[0] + (cell[0] - small.width) // 2
         top = index // across * cell[1] + (cell[1] - small.height) // 2
         page.paste(small, (left, top))
@@ -44,8 +44,8 @@ def common_cell(pictures: Sequence[Image.Image | Path], across: int, down: int) 
     """Width and height for the largest picture, less where so many cells would pass MAX_SIDE."""
     width = height = 1
     for picture in pictures:
-        with opened(picture) as image:
-            width, height = max(width, image.width), max(height, image.height)
+        across_it, down_it = _size(picture)
+        width, height = max(width, across_it), max(height, down_it)
     shrink = min(1.0, MAX_SIDE / (across * width), MAX_SIDE / (down * height))
     return max(1, int(width * shrink)), max(1, int(height * shrink))
 
@@ -61,14 +61,24 @@ def fitted(image: Image.Image, cell: tuple[int, int]) -> Image.Image:
     return plain.resize(size, Image.Resampling.LANCZOS, reducing_gap=3)
 
 
-@contextmanager
-def opened(picture: Image.Image | Path) -> Iterator[Image.Image]:
+def opened(picture: Image.Image | Path) -> Image.Image:
     """The picture, read from its file if it is one. Raises FinishError for a file that is none."""
     if isinstance(picture, Image.Image):
-        yield picture
-        return
+        return picture
+    with _said_of_the_sheet():
+        return open_picture(picture).image
+
+
+def _size(picture: Image.Image | Path) -> tuple[int, int]:
+    if isinstance(picture, Image.Image):
+        return picture.size
+    with _said_of_the_sheet():
+        return measure(picture)
+
+
+@contextmanager
+def _said_of_the_sheet() -> Iterator[None]:
     try:
-        with Image.open(picture) as image:
-            yield image
-    except (OSError, SyntaxError, ValueError) as error:  # what Pillow raises for broken files
-        raise FinishError(f"{picture} cannot be put on the sheet: {error}") from error
+        yield
+    except InputError as error:
+        raise FinishError(f"no sheet can be made: {error.message}", error.hint) from error

@@ -15,13 +15,17 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 
-from dream.graphics.terminal import Answers, Tmux
+from dream.graphics.terminal import LARGEST_CELL, SMALLEST_CELL, Answers, Tmux
 
 if sys.platform != "win32":
     import termios
 
 PATIENCE, FAR = 0.2, 1.0
 """Seconds to wait for the last answer, here and over SSH."""
+
+MOST_HEARD = 8192
+"""Bytes that are read before the prompt: answers have some hundred; what else comes waits."""
+_MOST_ATTRIBUTES = 64
 
 _QUESTIONS = (
     b"\x1b_Gi=31,s=1,v=1,a=q,t=d,f=24;AAAA\x1b\\"  # kitty: would you show this pixel?
@@ -47,10 +51,12 @@ def ask(keys: int, out: int, patience: float = PATIENCE) -> tuple[Answers, str]:
         os.write(out, _QUESTIONS)
         deadline = time.monotonic() + patience
         while not (_ATTRIBUTES.search(heard) and _ends_well(heard)):
+            if len(heard) >= MOST_HEARD:  # more than answers; the rest of a long paste waits
+                break
             left = deadline - time.monotonic()
             if left <= 0 or not select.select([keys], [], [], left)[0]:
                 break
-            if not (read := os.read(keys, 4096)):
+            if not (read := os.read(keys, MOST_HEARD - len(heard))):
                 break
             heard += read
         os.write(out, _WIPE)
@@ -66,13 +72,23 @@ def understood(heard: bytes) -> tuple[Answers, str]:
     height, width = map(int, cell.groups()) if cell else (0, 0)
     answers = Answers(
         kitty=kitty is not None and kitty[1] == b"OK",
-        attributes=frozenset(map(int, re.findall(rb"\d+", attributes[1])))
-        if attributes
-        else frozenset(),
+        attributes=_numbers(attributes[1]) if attributes else frozenset(),
         version=version[1].decode(errors="replace") if version else "",
-        cell=(width, height) if width and height else None,
+        cell=(width, height) if _is_a_cell(width, height) else None,
     )
     return answers, heard.decode(errors="replace")
+
+
+def _is_a_cell(width: int, height: int) -> bool:
+    """Whether a character can have so many pixels; where it cannot, the usual size counts."""
+    least, most = SMALLEST_CELL, LARGEST_CELL
+    return least[0] <= width <= most[0] and least[1] <= height <= most[1]
+
+
+def _numbers(said: bytes) -> frozenset[int]:
+    """Attributes, of those that could be any: a forged answer may hold numbers without end."""
+    found = said.split(b";", _MOST_ATTRIBUTES)[:_MOST_ATTRIBUTES]
+    return frozenset(int(number) for number in found if 0 < len(number) <= 4)
 
 
 def _ends_well(heard: bytes) -> bool:

@@ -13,7 +13,7 @@ from contextlib import ExitStack, contextmanager
 from typing import Any
 
 from dream.errors import DreamError
-from dream.graphics.terminal import Terminal
+from dream.graphics.terminal import MOST_PIXELS, Terminal
 
 _RGB8 = 8
 _MODES = {"symbols": 0, "sixel": 1, "kitty": 2, "iterm2": 3}
@@ -45,9 +45,11 @@ def draw(
 ) -> str:
     """Text that shows a picture from the cursor on, so many cells wide and high.
 
-    `rgb` has three bytes for each pixel of `size` (width, height). Raises NoGraphics.
+    `rgb` has three bytes for each pixel of `size` (width, height); the cells are MOST_PIXELS wide
+    and high at most. Raises NoGraphics.
     """
-    if len(rgb) != size[0] * size[1] * 3 or min(*size, *cells) < 1:
+    drawn = [count * side for count, side in zip(cells, terminal.cell, strict=True)]
+    if len(rgb) != size[0] * size[1] * 3 or min(*size, *drawn) < 1 or max(drawn) > MOST_PIXELS:
         # The library would read on beyond the pixels, or end the process.
         raise ValueError(f"{len(rgb)} bytes are no {size[0]} x {size[1]} pixels in {cells} cells")
     call, free_text = _library()

@@ -3,29 +3,21 @@
 from __future__ import annotations
 
 import os
-import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO, get_args
 
-from dream.errors import DreamError
 from dream.graphics.ask import ask, ask_tmux, patience_of
-from dream.graphics.terminal import Answers, Protocol, Terminal, describe, is_dumb
+from dream.graphics.terminal import MOST_PIXELS, Answers, Protocol, Terminal, describe, is_dumb
 
 if TYPE_CHECKING:
-    from PIL.Image import Image
-
     from dream.events import Preview
 
 _SMALLEST = (4, 2)
 """Columns and rows below which there is nothing to be seen."""
 _SPARED = 4
 """Rows that a finished picture leaves for the edit line and what belongs to it."""
-
-
-class NoPicture(DreamError):
-    """A file that cannot be shown."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,10 +40,11 @@ class Pictures:
 
     def show(self, path: Path) -> str:
         """A picture's file, from the cursor on; the cursor stays in its last row. Empty where the
-        terminal is too small. Raises NoPicture too."""
-        from dream.graphics.draw import draw  # no prompt waits for it
+        terminal is too small. Raises InputError too."""
+        from dream.graphics.draw import draw  # no prompt waits for these
+        from dream.inputs import open_picture
 
-        image = _opened(path)
+        image = open_picture(path).image.copy()
         cells = self._cells(image.size, spared=_SPARED)
         if not cells:
             return ""
@@ -78,6 +71,7 @@ class Pictures:
         if room[0] < _SMALLEST[0] or room[1] < _SMALLEST[1]:
             return None
         width, height = self.terminal.cell
+        room = (min(room[0], MOST_PIXELS // width), min(room[1], MOST_PIXELS // height))
         slant = size[1] * width / (size[0] * height)  # rows for each column
         wide = min(float(room[0]), room[1] / slant)
         return max(1, round(wide)), max(1, min(room[1], round(wide * slant)))
@@ -132,24 +126,6 @@ def _asked(out: TextIO, keys: TextIO, environment: Mapping[str, str]) -> tuple[A
         return Answers(), ""
     out.flush()
     return ask(keys.fileno(), out.fileno(), patience_of(environment))
-
-
-def _opened(path: Path) -> Image:
-    """A picture's file as RGB. Raises NoPicture."""
-    from PIL import Image
-
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with Image.open(path) as image:
-                return image.convert("RGB")
-    except FileNotFoundError:
-        raise NoPicture(f"there is no {path}") from None
-    except (Image.DecompressionBombWarning, Image.DecompressionBombError):
-        raise NoPicture(f"{path} is too large to be shown here", "!open shows it") from None
-    except (OSError, SyntaxError, ValueError, EOFError) as error:
-        why = getattr(error, "strerror", None) or "no whole picture"
-        raise NoPicture(f"{path} cannot be shown: {why}") from None
 
 
 def _size_of(out: TextIO) -> tuple[int, int]:

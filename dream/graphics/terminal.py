@@ -14,6 +14,13 @@ Colours = Literal["all", "256", "16", "none"]
 
 PROTOCOLS: tuple[Protocol, ...] = get_args(Protocol)
 
+SMALLEST_CELL, LARGEST_CELL = (2, 4), (128, 256)
+"""Width and height of a character in pixels: what a terminal may say without being misheard."""
+
+MOST_PIXELS = 2048
+"""Of a drawn picture's side, in the terminal's pixels: the library that draws takes several times
+what it draws, and ends the process where memory is short."""
+
 _DUMB = ("", "dumb", "unknown")
 
 

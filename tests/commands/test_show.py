@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import sys
 import time
 from pathlib import Path
@@ -45,6 +46,13 @@ def test_show_finds_the_last_pictures_and_files(studio: Studio) -> None:
     assert "not there" in refusal(studio, "!show -3")
     assert "there is no" in refusal(studio, "!show nothing.png")
     assert "takes a file" in refusal(studio, "!show")
+
+
+def test_what_is_no_picture_is_refused_before_it_is_shown(studio: Studio, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.png")
+    (tmp_path / "page.png").write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n")
+    assert "is no ordinary file" in refusal(studio, "!show pipe.png")
+    assert "is not a picture" in refusal(studio, "!show page.png")
 
 
 def test_info_tells_all(studio: Studio) -> None:

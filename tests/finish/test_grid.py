@@ -71,7 +71,7 @@ def test_files_are_as_good_as_pictures(tmp_path: Path) -> None:
 def test_a_file_that_is_no_picture_is_named(tmp_path: Path) -> None:
     broken = tmp_path / "broken.png"
     broken.write_bytes(b"no picture")
-    with pytest.raises(FinishError, match=r"broken\.png cannot be put on the sheet"):
+    with pytest.raises(FinishError, match=r"sheet can be made.*broken\.png is not a picture"):
         sheet([plain(RED), broken])
 
 

@@ -1,21 +1,27 @@
 from __future__ import annotations
 
 import base64
+import io
+import os
 import re
+import struct
 import sys
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import psutil
 import pytest
 from PIL import Image
 from prompt_toolkit.formatted_text import ANSI, fragment_list_to_text, to_formatted_text
 from prompt_toolkit.utils import get_cwidth
 
+from dream.errors import InputError
 from dream.events import Preview
 from dream.graphics import Pictures, Terminal
 from dream.graphics.draw import NoGraphics, draw
-from dream.graphics.pictures import NoPicture
+from dream.graphics.terminal import MOST_PIXELS
 
 RED = (220, 20, 30)
 
@@ -104,9 +110,51 @@ def test_what_cannot_be_shown_says_why(tmp_path: Path, picture: Path) -> None:
     here = on(Terminal())
     (tmp_path / "text.png").write_text("no picture")
     (tmp_path / "short.png").write_bytes(picture.read_bytes()[:90])
-    for name in ("none.png", "text.png", "short.png", "."):
-        with pytest.raises(NoPicture, match=re.escape(str(tmp_path / name))):
+    os.mkfifo(tmp_path / "pipe.png")
+    (tmp_path / "endless.png").symlink_to("/dev/zero")
+    for name in ("none.png", "text.png", "short.png", ".", "pipe.png", "endless.png"):
+        with pytest.raises(InputError, match=re.escape(str(tmp_path / name))):
             here.show(tmp_path / name)
+
+
+def test_broken_pictures_of_every_format_are_refused(tmp_path: Path) -> None:
+    """Each decoder has errors of its own; whoever looks meets one kind."""
+    here, chance = on(Terminal()), np.random.default_rng(3)
+    for kind in ("PNG", "AVIF", "WEBP", "JPEG", "GIF", "TIFF", "BMP", "TGA", "ICO", "JPEG2000"):
+        whole = io.BytesIO()
+        Image.new("RGB", (32, 32), RED).save(whole, kind)
+        path = tmp_path / "rotten.png"
+        for _ in range(12):
+            data = np.frombuffer(whole.getvalue(), np.uint8).copy()
+            data[chance.integers(0, len(data), 8)] = chance.integers(0, 256, 8)
+            path.write_bytes(data[: int(chance.integers(1, len(data) + 1))].tobytes())
+            with suppress(InputError):
+                assert here.show(path)
+
+
+def test_formats_that_need_more_than_a_decoder_are_refused(tmp_path: Path) -> None:
+    heads = {
+        "eps": b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\nshowpage\n",
+        "dds": b"DDS " + struct.pack("<I", 124) + bytes(200),
+        "blp": b"BLP2" + bytes(200),
+        "wmf": b"\xd7\xcd\xc6\x9a" + bytes(200),
+        "fli": bytes(4) + b"\x11\xaf" + bytes(200),
+    }
+    for kind, data in heads.items():
+        path = tmp_path / f"{kind}.png"
+        path.write_bytes(data)
+        with pytest.raises(InputError, match="not a picture"):
+            on(Terminal()).show(path)
+
+
+@pytest.mark.parametrize("protocol", ["sixel", "kitty", "iterm2", "symbols"])
+def test_a_monstrous_terminal_is_drawn_on_within_bounds(picture: Path, protocol: str) -> None:
+    terminal = Terminal(protocol=protocol, cell=(128, 256))  # type: ignore[arg-type]
+    for columns, rows in ((65535, 65535), (300, 9)):
+        shown = on(terminal, columns, rows, size=1000).show(picture)
+        assert shown and len(shown) < 32 << 20
+    with pytest.raises(ValueError, match="are no"):
+        draw(b"123", (1, 1), (MOST_PIXELS // 128 + 1, 1), terminal)
 
 
 def test_pixels_that_are_not_there_are_not_read() -> None:

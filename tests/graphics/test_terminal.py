@@ -10,7 +10,7 @@ from typing import TextIO
 import pytest
 
 from dream.graphics import Pictures, Terminal, pictures_on
-from dream.graphics.ask import ask, understood
+from dream.graphics.ask import MOST_HEARD, ask, understood
 from dream.graphics.terminal import Answers, Tmux, describe
 
 pty = pytest.importorskip("pty", reason="there are no pseudo-terminals on Windows")
@@ -184,3 +184,33 @@ def test_in_tmux_it_is_tmux_that_counts() -> None:
     shut = Tmux(passthrough=False, outside="kitty(0.32.1)")
     assert seen(shut, DA1, KITTY_WINDOW_ID="1") == seen(Tmux(), DA1) == Terminal(colours="16")
     assert seen(Tmux(outside="xterm"), SIXEL).protocol == "sixel"
+
+
+@pytest.mark.parametrize(
+    "forged",
+    [
+        b"\x1b[?" + b"4" * 5000 + b"c",
+        b"\x1b[?" + b"4;" * 5000 + b"c",
+        b"\x1b[?;;;;c",
+        b"\x1b[6;9999;9999t" + DA1,
+        b"\x1b[6;1;1t" + DA1,
+        b"\x1b[6;0;10t" + DA1,
+        b"\x1b[6;" + b"9" * 5000 + b";20t" + DA1,
+        b"\x1b_G" + b"i=31;" * 1600,
+        b"\x1bP>|" + b"x" * 8000 + b"\x1b\\" + DA1,
+        bytes(range(256)) * 30,
+    ],
+)
+def test_forged_answers_are_understood_within_bounds(forged: bytes) -> None:
+    began = time.thread_time()
+    answers, _ = understood(forged)
+    assert time.thread_time() - began < 0.5
+    assert answers.cell is None and not answers.kitty
+    assert len(answers.attributes) <= 64 and all(one < 10_000 for one in answers.attributes)
+    assert describe({}, answers, None).cell == Terminal.cell
+
+
+def test_a_terminal_that_never_stops_talking_is_not_heard_to_the_end() -> None:
+    with FakeTerminal(answers=b"7" * 3 * MOST_HEARD) as there:
+        _, typed = ask(there.slave.fileno(), there.slave.fileno(), patience=20)
+    assert len(typed) <= MOST_HEARD
