@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import tempfile
 from pathlib import Path
 
 import pytest
+
+# What dream remembers about its user is the tests' own, in the programs that they start too.
+os.environ["XDG_STATE_HOME"] = tempfile.mkdtemp(prefix="dream-state-")
 
 
 @pytest.fixture(scope="session")

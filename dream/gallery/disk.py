@@ -12,11 +12,12 @@ import os
 import re
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from dream.errors import GalleryError
+from dream.files import BINARY, open_own
 from dream.gallery.folder import names_in
 
 if sys.platform != "win32":
@@ -26,8 +27,11 @@ A_DAY = 24 * 60 * 60
 PATIENCE = 10.0
 """Seconds to wait for another program's lock: it holds one for milliseconds, unless suspended."""
 
-BINARY = getattr(os, "O_BINARY", 0)
 LEFTOVER = re.compile(r"\.(dream-[0-9a-f]{16}\.tmp|[0-9]{6,}\.claim)")
+_CLAIM = re.compile(rb"([0-9]+ [^\n]*\n)?")
+"""What a claim holds: who claimed it, or nothing yet."""
+_NAME_HELD = b"dream holds this name for a picture it is writing\n"
+"""What stands in a picture's place where its name has to be taken before its file can have it."""
 NO_LINKS = frozenset(
     {errno.EPERM, errno.EACCES, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP}
 )
@@ -92,7 +96,7 @@ def _let_go(file: int, path: Path) -> None:
 def _is_at(file: int, path: Path) -> bool:
     """Whether the open file still is the one at this path."""
     try:
-        return os.path.samestat(os.fstat(file), path.stat())
+        return os.path.samestat(os.fstat(file), path.lstat())
     except FileNotFoundError:
         return False
 
@@ -123,15 +127,33 @@ def sweep(folder: Path) -> None:
 
 
 def _remove_if_left(path: Path) -> None:
-    if sys.platform == "win32":  # which refuses while someone has the file open
-        path.unlink()
-        return
-    file = os.open(path, os.O_RDWR)
+    """Removes a temporary file or a claim that nobody holds. Raises OSError."""
+    _remove(path, lambda file: path.suffix != ".claim" or _CLAIM.fullmatch(_beginning(file)))
+
+
+def remove_if_held_in_vain(path: Path) -> bool:
+    """Removes what only held the name of a picture that never came; whether it was that. An empty
+    file is not: a browser may be about to fill it. Raises OSError."""
+    return _remove(path, lambda file: _beginning(file) == _NAME_HELD)
+
+
+def _remove(path: Path, is_left: Callable[[int], object]) -> bool:
+    file = open_own(path, os.O_RDWR)
     try:
-        if _nobody_holds(file) and _is_at(file, path):
+        if not (is_left(file) and _nobody_holds(file) and _is_at(file, path)):
+            return False
+        if sys.platform != "win32":
             path.unlink()
+            return True
     finally:
         os.close(file)
+    path.unlink()  # Windows refuses while somebody has the file open
+    return True
+
+
+def _beginning(file: int) -> bytes:
+    os.lseek(file, 0, os.SEEK_SET)
+    return os.read(file, 512)
 
 
 def _nobody_holds(file: int) -> bool:
@@ -173,16 +195,14 @@ def _named(temporary: Path, path: Path) -> bool:
 
 
 def _named_without_links(temporary: Path, path: Path) -> bool:
-    """The same where a file has one name only: an empty file holds it, then is replaced."""
-    try:
-        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
-    except FileExistsError:
-        return False
-    try:
+    """The same where a file has one name only: another file holds it, then is replaced."""
+    with ExitStack() as stack:
+        try:
+            file = stack.enter_context(held(path))
+        except FileExistsError:
+            return False
+        os.write(file, _NAME_HELD)
         temporary.replace(path)
-    except BaseException:
-        path.unlink()
-        raise
     return True
 
 

@@ -15,7 +15,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from dream.errors import GalleryError
-from dream.gallery.disk import BINARY, lock
+from dream.files import open_own, read_own
+from dream.gallery.disk import lock
 from dream.gallery.folder import near_names
 from dream.request import INPUTS
 
@@ -102,14 +103,11 @@ def last_lines(path: Path, size: int = 1 << 16) -> list[str]:
     """The log's last whole lines, oldest first, of at most so many bytes; none where there are
     none to be read."""
     try:
-        with path.open("rb") as file:
-            start = max(0, file.seek(0, os.SEEK_END) - size)
-            file.seek(start)
-            data = file.read(size)
+        data = read_own(path, size + 1)  # and what stands before them, to know where one begins
     except OSError:
         return []
     lines = data.split(b"\n")
-    return [_text(line) for line in lines[bool(start) :] if line]
+    return [_text(line) for line in lines[len(data) > size :] if line]
 
 
 def _text(line: bytes) -> str:
@@ -122,7 +120,7 @@ def _text(line: bytes) -> str:
 def logged_names(path: Path) -> set[str]:
     """The names of all pictures with a whole line in the log; none when there is no log."""
     try:
-        data = path.read_bytes()
+        data = read_own(path)
     except FileNotFoundError:
         return set()
     whole = data[: data.rfind(b"\n") + 1].decode(errors="surrogateescape")
@@ -176,8 +174,9 @@ class Tail:
 
 @contextmanager
 def appending(path: Path) -> Iterator[Tail]:
-    """The log's end, locked against other programs until the block ends. Raises OSError."""
-    file = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | BINARY, 0o666)
+    """The log's end, locked against other programs until the block ends. Raises OSError, also for
+    a log that is a link: whoever made the folder chose where it leads."""
+    file = open_own(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o666)
     try:
         lock(file)
         yield Tail(file)

@@ -12,6 +12,7 @@ from typing import IO, TYPE_CHECKING, Any
 from dream.errors import GalleryError
 from dream.gallery.folder import near_names
 from dream.gallery.log import log_line, one_line, shown
+from dream.gallery.signature import is_signed, signed
 from dream.picture import Picture
 from dream.request import as_json
 
@@ -50,12 +51,13 @@ def picture_chunks(
     readable = (picture.origin or line).encode(errors="replace").decode()
     if readable != line:  # or a lone surrogate: JSON can hold it, a text chunk cannot
         said["line"] = line
+    said["signature"] = signed(log_line("", line, sha256, picture.facts))
     return {"Dream": readable, "dream": json.dumps(said)}
 
 
 def grid_chunks(line: str) -> dict[str, str]:
     """The text chunk of a grid, which is no picture of its own and has no line."""
-    return {"dream": json.dumps({"grid": line})}
+    return {"dream": json.dumps({"grid": line, "signature": signed(f"grid {line}")})}
 
 
 def intermediate_chunks(line: str, step: int) -> dict[str, str]:
@@ -131,6 +133,16 @@ def as_record(chunks: Mapping[str, str]) -> Record:
         steps=tuple(step for step in steps if isinstance(step, dict)),
         origin=rendered if rendered != line else "",
     )
+
+
+def is_ours(chunks: Mapping[str, str]) -> bool:
+    """Whether this user's dream wrote the picture or the grid, with this line."""
+    said = json_of(chunks)
+    signature = str(said.get("signature", ""))
+    if "grid" in said:
+        return is_signed(f"grid {said['grid']}", signature)
+    record = as_record(chunks)
+    return is_signed(log_line("", one_line(record.line), record.sha256, record.facts), signature)
 
 
 def json_of(chunks: Mapping[str, str]) -> dict[str, Any]:

@@ -1,12 +1,20 @@
-"""After a crash: pictures that are on disk but not in the log, found and given their lines."""
+"""After a crash: pictures that are on disk but not in the log, found and given their lines.
+
+Only those that this user's dream wrote. A picture that came from elsewhere, though dream made it
+there, gets no line, whatever its PNG holds.
+"""
 
 from __future__ import annotations
 
+import os
+import stat
 import unicodedata
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
+from dream.files import open_own, read_own, replace_own
+from dream.gallery.disk import remove_if_held_in_vain
 from dream.gallery.folder import names_in
 from dream.gallery.log import (
     LOG_NAME,
@@ -18,17 +26,25 @@ from dream.gallery.log import (
     one_line,
     shown,
 )
-from dream.gallery.png import as_record, json_of, read_chunks
+from dream.gallery.png import as_record, is_ours, json_of, read_chunks
 
 FOREIGN_NAME = ".dream_foreign"
-"""Lists the PNGs that are not ours, so that they are opened once and not at every start."""
+"""Lists the PNGs that are not ours, `SIZE TIME NAME` a line, so that they are not opened at every
+start, but when they have changed: a picture may have been half copied when it was looked at."""
+_LONGEST = 1 << 24
+"""Bytes of that list that are read."""
 
 
 def log_the_unlogged(folder: Path) -> tuple[str, ...]:
     """Gives every unlogged picture of ours its line. Returns the lines. Raises OSError."""
+    log = folder / LOG_NAME
+    if os.path.lexists(log):
+        os.close(
+            open_own(log, os.O_RDWR | os.O_APPEND)
+        )  # what cannot be written is said before anything is made
     if not _unlogged(folder):
         return ()
-    with appending(folder / LOG_NAME) as tail:
+    with appending(log) as tail:
         names = _unlogged(folder)  # again, now that no other program is between picture and line
         torn = tail.torn()
         found = {name: _line(folder / name, torn) for name in names}
@@ -42,7 +58,9 @@ def log_the_unlogged(folder: Path) -> tuple[str, ...]:
 
 def _unlogged(folder: Path) -> list[str]:
     """The names of PNGs that have no line in the log and are not known to be somebody else's."""
-    known = logged_names(folder / LOG_NAME) | _foreign(folder)
+    foreign = _foreign(folder)
+    same = {name for name, stamp in foreign.items() if stamp == _stamp(folder / name)}
+    known = logged_names(folder / LOG_NAME) | same
     lost = [name for name in {*names_in(folder)} - known if _ours(name)]
     if any(not name.isascii() for name in lost):  # some disks store accents apart from letters
         known = {unicodedata.normalize("NFC", name) for name in known}
@@ -58,16 +76,26 @@ def _ours(name: str) -> bool:
 def _written(path: Path) -> int:
     """When, in nanoseconds, so that lines come in the order the pictures did."""
     try:
-        return path.stat().st_mtime_ns
+        return path.lstat().st_mtime_ns
     except OSError:
         return 0
+
+
+def _stamp(path: Path) -> str:
+    """Size and time of a file, which change when it does."""
+    try:
+        seen = path.lstat()
+    except OSError:
+        return ""
+    return f"{seen.st_size} {seen.st_mtime_ns}"
 
 
 def _line(path: Path, torn: str) -> str | None:
     """The log line of one of our pictures or grids; "" for others', None when it cannot be read."""
     try:
-        if path.stat().st_size == 0:  # it only held the name of a picture that never came
-            path.unlink()
+        if not stat.S_ISREG(path.lstat().st_mode):  # we write no links, and a pipe would hold us up
+            return ""
+        if remove_if_held_in_vain(path):
             return None
         chunks = read_chunks(path)
     except OSError:
@@ -81,28 +109,31 @@ def _line(path: Path, torn: str) -> str | None:
 
 
 def _line_of(chunks: Mapping[str, str], where: str) -> str:
-    """The log line that a PNG of ours was written with; "" for other programs' PNGs."""
+    """The log line that a PNG of ours was written with; "" for all others."""
+    if not is_ours(chunks):
+        return ""
     said = json_of(chunks)
     if "grid" in said:
         return grid_line(where, one_line(str(said["grid"])))
-    if "Dream" not in chunks or "sha256" not in said:
-        return ""
     record = as_record(chunks)
     return log_line(where, one_line(record.line), record.sha256, record.facts)
 
 
-def _foreign(folder: Path) -> set[str]:
+def _foreign(folder: Path) -> dict[str, str]:
+    """The stamps of the files that were no pictures of ours, by name."""
     try:
-        text = (folder / FOREIGN_NAME).read_text("utf-8", "surrogateescape")
+        text = read_own(folder / FOREIGN_NAME, _LONGEST).decode(errors="surrogateescape")
     except OSError:
-        return set()
-    return set(text.split("\n"))
+        return {}
+    rows = (line.split(" ", 2) for line in text.split("\n"))
+    return {row[2]: f"{row[0]} {row[1]}" for row in rows if len(row) == 3}
 
 
 def _remember_foreign(folder: Path, names: Iterable[str]) -> None:
     """A mere convenience: where it cannot be written, they are opened again next time."""
-    new = {name for name in names if "\n" not in name}
+    new = {name: _stamp(folder / name) for name in names}
     if new:
-        text = "\n".join(sorted(_foreign(folder) | new))
+        known = {**_foreign(folder), **new}
+        rows = (f"{stamp} {name}\n" for name, stamp in sorted(known.items()) if stamp)
         with suppress(OSError):
-            (folder / FOREIGN_NAME).write_text(text, "utf-8", "surrogateescape")
+            replace_own(folder / FOREIGN_NAME, "".join(rows).encode(errors="surrogateescape"))

@@ -5,11 +5,13 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from prompt_toolkit.history import History
 
 from dream.errors import GalleryError
+from dream.files import open_own, read_own
 
 FILE_NAME = ".dream_history"
 
@@ -44,8 +46,12 @@ class LineHistory(History):
         """Forget every line, other sessions' too. Raises GalleryError when the file cannot be
         emptied."""
         try:
-            if self._path.exists():
-                os.truncate(self._path, 0)
+            with suppress(FileNotFoundError):
+                file = open_own(self._path, os.O_WRONLY)
+                try:
+                    os.ftruncate(file, 0)
+                finally:
+                    os.close(file)
         except OSError as error:
             raise GalleryError(f"cannot clear {self._path}: {error.strerror}") from error
         self._kept = None if self._kept is None else []
@@ -76,7 +82,7 @@ def _append(path: Path, line: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     data = f"{line}\n".encode(errors="replace")
     # Prompts are private: as with a shell's history, only their author reads this file.
-    file = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o600)
+    file = open_own(path, os.O_RDWR | os.O_APPEND | os.O_CREAT)
     try:
         if os.fstat(file).st_size:
             os.lseek(file, -1, os.SEEK_END)
@@ -91,13 +97,9 @@ def _append(path: Path, line: str) -> None:
 def _read(path: Path, last: int | None = None) -> list[str]:
     """The file's lines, oldest first, of at most its `last` bytes; none when it cannot be read."""
     try:
-        with path.open("rb") as file:
-            size = file.seek(0, os.SEEK_END)
-            start = max(0, size - last) if last is not None else 0
-            file.seek(start)
-            data = file.read()
+        data = read_own(path, last)
     except OSError:
         return []
-    if start:
+    if last is not None and len(data) == last:
         data = data.partition(b"\n")[2]
     return [line for line in data.decode(errors="replace").split("\n") if line]

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -8,9 +9,10 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from dream.errors import GalleryError
-from dream.gallery import Gallery, read_record
+from dream.gallery import Gallery, disk, read_record
 from dream.gallery.folder import names_in
 from tests.gallery.writer import noise, write
 
@@ -221,21 +223,108 @@ def test_a_torn_line_is_finished(
     assert gallery.log_path.read_bytes() == whole
 
 
-def test_others_pictures_are_left_alone_and_opened_once(
+def test_others_pictures_are_left_alone_and_opened_when_they_changed(
     gallery: Gallery, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     keep(gallery, 7)
     holiday = gallery.outdir / "holiday.png"
     Image.new("RGB", (8, 8)).save(holiday)
     (gallery.outdir / "page.png").write_text("<html>")
-    (gallery.outdir / "never_came.png").touch()
+    (gallery.outdir / "download.png").touch()  # a browser's, which fills it in a moment
+    (gallery.outdir / "linked.png").symlink_to(holiday)
+    os.mkfifo(gallery.outdir / "pipe.png")
+    before = names_in(gallery.outdir)
     assert gallery.recover() == ()
-    assert not (gallery.outdir / "never_came.png").exists()
-    opened: list[Path] = []
-    monkeypatch.setattr("dream.gallery.recovery.read_chunks", opened.append)
+    assert sorted([*before, ".dream_foreign"]) == sorted(names_in(gallery.outdir))
+    opened: list[str] = []
+
+    def read(path: Path) -> dict[str, str]:
+        opened.append(path.name)
+        return {}
+
+    monkeypatch.setattr("dream.gallery.recovery.read_chunks", read)
     assert gallery.recover() == ()
     assert opened == []
+    (gallery.outdir / "download.png").write_text("half of it")
+    assert gallery.recover() == ()
+    assert opened == ["download.png"]
     assert len(lines(gallery)) == 1
+
+
+def test_a_picture_that_was_half_copied_gets_its_line_when_it_is_whole(
+    gallery: Gallery, tmp_path: Path
+) -> None:
+    keep(gallery, 7)
+    other = Gallery(tmp_path / "other")
+    whole = (gallery.outdir / "000001.7.png").read_bytes()
+    other.outdir.mkdir()
+    copy = other.outdir / "copy.png"
+    copy.write_bytes(whole[:300])
+    assert other.recover() == ()
+    copy.write_bytes(whole)
+    (line,) = other.recover()
+    assert line.startswith(f"{copy.as_posix()}: ")
+
+
+def test_a_stranger_s_picture_gets_no_line_whatever_it_holds(gallery: Gallery) -> None:
+    keep(gallery, 7)
+    with Image.open(gallery.outdir / "000001.7.png") as image:
+        said = json.loads(image.info["dream"])
+    for name, change in (
+        ("line", {"line": 'a cat; touch "$HOME/pwned" #'}),
+        ("hash", {"sha256": "0" * 64}),
+        ("facts", {"facts": {"weights": "ab"}}),
+        ("unsigned", {"signature": ""}),
+        ("odd", {"signature": ["é", 5]}),
+        ("grid", {"grid": "touch pwned"}),
+        ("whole", {}),
+    ):
+        chunks = PngInfo()
+        chunks.add_text("Dream", "a -s1")
+        chunks.add_text("dream", json.dumps({**said, **change}))
+        Image.new("RGB", (8, 8)).save(gallery.outdir / f"{name}.png", pnginfo=chunks)
+    (line,) = gallery.recover()
+    assert line.startswith(f"{gallery.outdir.as_posix()}/whole.png: "), "only our own words"
+
+
+def test_a_name_held_in_vain_goes_and_one_that_is_held_stays(gallery: Gallery) -> None:
+    keep(gallery, 7)
+    left, held = gallery.outdir / "left.png", gallery.outdir / "held.png"
+    for path in (left, held):
+        path.write_bytes(disk._NAME_HELD)
+    with held.open() as file:
+        assert disk.lock(file.fileno())
+        gallery.recover()
+        assert held.exists() and not left.exists()
+
+
+@pytest.mark.parametrize(
+    "name", ["dream_log.txt", ".dream_foreign", ".000002.claim", ".dream-0123456789abcdef.tmp"]
+)
+@pytest.mark.parametrize("kind", ["link", "dangling link", "pipe", "folder"])
+def test_what_stands_at_a_name_of_ours_is_neither_followed_nor_removed(
+    gallery: Gallery, tmp_path: Path, name: str, kind: str
+) -> None:
+    gallery.outdir.mkdir(parents=True)
+    (gallery.outdir / "page.png").write_text("<html>")
+    victim, place = tmp_path / "victim", gallery.outdir / name
+    if kind == "link":
+        victim.write_text("4711 elsewhere\n")
+    if "link" in kind:
+        place.symlink_to(victim)
+    elif kind == "pipe":
+        os.mkfifo(place)
+    else:
+        place.mkdir()
+    before = place.lstat().st_ino, victim.read_bytes() if kind == "link" else None
+    if name == "dream_log.txt":
+        with pytest.raises(GalleryError, match="dream_log"):
+            gallery.recover()
+    else:
+        gallery.recover()
+        keep(gallery, 7)
+    assert before == (place.lstat().st_ino, victim.read_bytes() if kind == "link" else None)
+    assert victim.exists() == (kind == "link")
 
 
 def test_what_the_dead_left_is_swept(gallery: Gallery) -> None:
@@ -243,8 +332,14 @@ def test_what_the_dead_left_is_swept(gallery: Gallery) -> None:
     for name in (".dream-0123456789abcdef.tmp", ".000002.claim", ".1000000.claim"):
         (gallery.outdir / name).write_text("4711 elsewhere\n")
     (gallery.outdir / ".profile").touch()
+    (gallery.outdir / ".000003.claim").write_text("#!/bin/sh\nsomebody else's\n")
     gallery.recover()
-    assert sorted(names_in(gallery.outdir)) == [".profile", "000001.7.png", "dream_log.txt"]
+    assert sorted(names_in(gallery.outdir)) == [
+        ".000003.claim",
+        ".profile",
+        "000001.7.png",
+        "dream_log.txt",
+    ]
 
 
 def no_link(source: Path, target: Path) -> None:

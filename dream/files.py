@@ -1,0 +1,102 @@
+"""Files that dream keeps for itself in folders that anybody may have made.
+
+A folder that was cloned or unpacked can hold a link, a pipe or a device under any name. So a file
+of dream's own is opened without following a link, judged by what was opened and not by its path,
+and replaced by way of a new file with a random name.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import secrets
+import stat
+from contextlib import suppress
+from pathlib import Path
+
+BINARY = getattr(os, "O_BINARY", 0)
+_WITHOUT_LINKS = getattr(os, "O_NOFOLLOW", 0)
+_WITHOUT_WAITING = getattr(os, "O_NONBLOCK", 0)
+"""Or else opening a pipe would wait for its other end."""
+
+
+def open_own(path: Path, flags: int = os.O_RDONLY, mode: int = 0o600) -> int:
+    """A file of dream's own, open with these flags of `os.open`: a regular file, by its own name.
+
+    Raises OSError, whose `strerror` says so, for a link or for what is no regular file.
+    """
+    try:
+        file = os.open(path, flags | BINARY | _WITHOUT_LINKS | _WITHOUT_WAITING, mode)
+    except OSError as error:
+        raise _in_words(path, error) from None
+    try:
+        if not stat.S_ISREG(os.fstat(file).st_mode):
+            raise _irregular(path)
+        if not _WITHOUT_LINKS and path.is_symlink():
+            raise _link(path)
+    except BaseException:
+        os.close(file)
+        raise
+    return file
+
+
+def read_own(path: Path, last: int | None = None) -> bytes:
+    """What a file of dream's own holds, or at most its `last` bytes. Raises OSError, for a link
+    and for what is no regular file too."""
+    with os.fdopen(open_own(path), "rb") as file:
+        if last is not None:
+            size = file.seek(0, os.SEEK_END)
+            file.seek(max(0, size - last))
+            return file.read(last)
+        return file.read()
+
+
+def replace_own(path: Path, data: bytes, mode: int = 0o600) -> None:
+    """Replace a file of dream's own as a whole, or make it. Raises OSError; a link, a folder or a
+    pipe in its place is left alone."""
+    with suppress(FileNotFoundError):
+        found = os.lstat(path).st_mode
+        if stat.S_ISLNK(found):
+            raise _link(path)
+        if not stat.S_ISREG(found):
+            raise _irregular(path)
+    temporary, file = new_beside(path, mode)
+    try:
+        with os.fdopen(file, "wb") as out:
+            out.write(data)
+        temporary.replace(path)
+    except BaseException:
+        with suppress(OSError):
+            temporary.unlink()
+        raise
+
+
+def new_beside(path: Path, mode: int = 0o600) -> tuple[Path, int]:
+    """A new, empty file in the same folder, and it open for reading and writing. Its random name is
+    one that `dream.gallery` sweeps away when its program has died. Raises OSError."""
+    temporary = path.with_name(f".dream-{secrets.token_hex(8)}.tmp")
+    return temporary, os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL | BINARY, mode)
+
+
+def refuse_link(folder: Path) -> None:
+    """Raises OSError when a folder that dream keeps inside another is a link to elsewhere."""
+    if folder.is_symlink():
+        raise _link(folder)
+
+
+def _in_words(path: Path, error: OSError) -> OSError:
+    # A link is answered with ELOOP, or by FreeBSD with EMLINK; a pipe nobody reads with
+    # ENXIO, a folder with EISDIR.
+    if error.errno in (errno.ELOOP, errno.EMLINK):
+        return _link(path)
+    return _irregular(path) if error.errno in (errno.ENXIO, errno.EISDIR) else error
+
+
+def _link(path: Path) -> OSError:
+    return OSError(
+        errno.ELOOP, f"{path.name} is a symbolic link, which is not followed here", str(path)
+    )
+
+
+def _irregular(path: Path) -> OSError:
+    return OSError(errno.ENXIO, f"{path.name} is not a regular file", str(path))
