@@ -56,6 +56,8 @@ class FakeEngine:
     load_fails: Callable[[str], DreamError | None] = lambda model: None
     interrupted: threading.Event = field(default_factory=threading.Event)
     """Set when `interrupt` was called."""
+    restarted: int = 0
+    """How often `restart` was called."""
     closed: bool = False
 
     def render(self, recipe: Recipe, every: int = 0) -> Happenings:
@@ -126,6 +128,10 @@ class FakeEngine:
     def interrupt(self) -> None:
         """Nobody is woken; the next step is soon enough."""
         self.interrupted.set()
+
+    def restart(self) -> None:
+        """Remember that it was asked for."""
+        self.restarted += 1
 
     def close(self) -> None:
         """Remember that it was asked for."""

@@ -21,7 +21,7 @@ from dream.commands.models import (
     vae,
 )
 from dream.commands.past import clear, history, last, recall, search
-from dream.commands.queue import cancel, list_queue, move_up, pause, resume
+from dream.commands.queue import cancel, list_queue, move_up, pause, restart, resume
 from dream.commands.settings import save, set_, unset
 from dream.commands.show import open_picture, show_picture, tell
 
@@ -60,6 +60,12 @@ COMMANDS = (
     Command("!next", "N", "line N of the queue comes next", move_up),
     Command("!pause", "", "begin no further line; the one being made goes on", pause),
     Command("!resume", "", "go on with the waiting lines", resume),
+    Command(
+        "!restart",
+        "",
+        "end the worker process and its models; the next picture has another",
+        restart,
+    ),
     Command(
         "!fetch",
         "FILE|-1|PATTERN OUT",

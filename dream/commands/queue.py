@@ -1,4 +1,5 @@
-"""Commands about the queue: lines that were entered and wait for their turn."""
+"""Commands about the queue, lines that were entered and wait for their turn, and the worker that
+makes them."""
 
 from __future__ import annotations
 
@@ -57,6 +58,13 @@ def resume(context: Context, argument: str) -> Events[None]:
     queue = _queue(context)
     queue.resume()
     yield Note(text=f"going on; {_lines(len(queue.waiting))} in the queue")
+
+
+def restart(context: Context, argument: str) -> Events[None]:
+    """!restart: end the worker process, with the models in it. The line being made begins again
+    with a fresh one."""
+    context.studio.engine.restart()
+    yield Note(text="the worker is ended; the next picture gets a fresh one")
 
 
 def _queue(context: Context) -> Queue:

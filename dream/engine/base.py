@@ -106,5 +106,9 @@ class Engine(Protocol):
         """From another thread: whoever waits for a picture has KeyboardInterrupt raised there.
         Nothing happens where nobody waits. Returns at once."""
 
+    def restart(self) -> None:
+        """From any thread: end what the models live in, so that the next picture begins with a
+        fresh one, and a picture that is being made begins again."""
+
     def close(self) -> None:
         """Let go of models and processes. The engine is of no use afterwards."""

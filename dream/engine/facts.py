@@ -23,7 +23,7 @@ def facts(loaded: Loaded) -> dict[str, str]:
         "threads": str(torch.get_num_threads()),
         "processor": processor(placement.device),
         "dream": dream.__version__,
-        "torch": torch.__version__,
+        "torch": str(torch.__version__),  # a class of torch's own, though a str
         "diffusers": diffusers.__version__,
         "transformers": transformers.__version__,
     }

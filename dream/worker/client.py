@@ -17,7 +17,10 @@ from dream.recipe import Recipe
 from dream.stages import Stage
 from dream.text_mask import TextMask
 from dream.worker.process import Died, Process, Unwanted, resident
+from dream.worker.silence import LOOK, Silence, is_stopped
+from dream.worker.start import installed
 from dream.worker.wire import (
+    Answer,
     Begun,
     Cancel,
     Convert,
@@ -38,9 +41,14 @@ from dream.worker.wire import (
 AGAIN = 2
 """How often a picture is begun again after the worker died on it."""
 
+STILLBORN = 3
+"""So many workers that die before they can work are enough: no other is started until somebody
+asks for one, or something was installed meanwhile."""
+
 PATIENCE = 60.0
 """Seconds a cancelled picture may go on before its worker is replaced. Steps of a large model on a
-small machine take half of that."""
+small machine take half of that. A worker that is stopped has `STOPPED_PATIENCE`."""
+STOPPED_PATIENCE = 1.0
 
 
 _Doing = Generator[Progress | Note | Loading, None, Picture | None]
@@ -81,6 +89,9 @@ class WorkerEngine:
         self._cancelled = 0
         self._cancelled_at = 0.0
         self._worker: Process | None = None
+        self._stillborn = 0
+        self._died = ""  # how the last of them did
+        self._installed: tuple[float, ...] = ()  # what there was then
 
     def render(self, recipe: Recipe, every: int = 0) -> Happenings:
         """See `dream.engine.base.Engine`. Raises SetupError and WorkerDied too."""
@@ -114,13 +125,20 @@ class WorkerEngine:
     def warm(self, model: str) -> None:
         """Begin to load a model, without waiting for it."""
         with suppress(Died, DreamError):
-            (self._worker or self._fresh()).send(Warm(model))
+            self._hired().send(Warm(model))
 
     def interrupt(self) -> None:
         """See `dream.engine.base.Engine`."""
         worker, job = self._worker, self._job
         if worker is not None and job:
             worker.wake(job)
+
+    def restart(self) -> None:
+        """See `dream.engine.base.Engine`."""
+        self._stillborn = 0
+        worker = self._worker
+        if worker is not None:
+            worker.dismiss()
 
     def close(self) -> None:
         """End the worker. A picture it is at is given up."""
@@ -138,36 +156,40 @@ class WorkerEngine:
         while True:
             if self._closed:
                 raise EngineError("the engine is closed")
-            worker = self._worker or self._fresh()
+            worker = None
             try:
+                worker = self._hired()
                 return (yield from self._attempt(worker, task))
             except Died as death:
-                self._bury()
-                deaths += 1
+                deaths += not (worker and worker.dismissed)
+                self._take_down(worker, death)
+                if self._stillborn >= STILLBORN:
+                    raise self._gives_up() from None
                 if deaths > AGAIN:
                     raise WorkerDied(
                         f"the worker died {deaths} times on {_what(task)}, at last by {death}",
                         "the next line gets a fresh one",
                     ) from None
-                again = f"{_DOING[type(task)]} {_what(task)} again"
-                yield Note(text=f"the worker died ({death}); starting another, {again}")
+                again = f"starting another, {_DOING[type(task)]} {_what(task)} again"
+                ended = "ended, as was asked" if worker and worker.dismissed else f"died ({death})"
+                yield Note(text=f"the worker {ended}; {again}")
             finally:
-                if worker.broken:
+                if worker and worker.broken:
                     self._bury()  # the next line tries a fresh one: it may have been mended
 
     def _attempt(self, worker: Process, task: Task) -> _Doing:
         """The task, by this worker. Raises Died, and what the task raises."""
         job = self._job = next(self._jobs)
         loading = None
-        worker.send(Do(job, task))
         over = False
         try:
+            worker.send(Do(job, task))
             if (model := model_of(task)) and model not in worker.ready:
                 loading = model
                 yield Loading(model=loading)
-            self._await_turn(worker, job)
+            yield from self._await_turn(worker, job)
             while True:
-                match worker.receive():
+                match (yield from self._heard(worker)):
                     case Told(_, Loading(model=model)) if model == loading:
                         pass
                     case Told(number, happening) if number == job:
@@ -187,27 +209,62 @@ class WorkerEngine:
                 with suppress(Died, DreamError):
                     worker.send(Cancel(job))
 
-    def _await_turn(self, worker: Process, job: int) -> None:
+    def _await_turn(self, worker: Process, job: int) -> Generator[Note, None, None]:
         """Until the worker begins with the job: it may be importing, loading, or still at a
         picture that was cancelled, which it is given `PATIENCE` to leave."""
         while True:
-            left = None
-            if worker.over < self._cancelled:
-                left = self._cancelled_at + PATIENCE - time.monotonic()
-            try:
-                answer = worker.receive(left if left is None else max(0.0, left))
-                if answer == Begun(job):
+            match (yield from self._heard(worker)):
+                case Begun(number) if number == job:
                     return
-                if answer == Unwanted(job):
+                case Failed(number, error) if number == job:  # it cannot read the order
+                    raise error
+                case Unwanted(number) if number == job:
                     raise KeyboardInterrupt
-            except TimeoutError:
-                if worker.over < self._cancelled:
-                    raise Died("it would not leave the cancelled one") from None
 
-    def _fresh(self) -> Process:
-        self._cancelled = 0
-        self._worker = Process(self._opening)
+    def _heard(self, worker: Process) -> Generator[Note, None, Answer | Unwanted]:
+        """The next message, or what is said on this side; silence is told. Raises Died when it
+        would not leave the picture that was cancelled."""
+        silence = Silence(worker.pid)
+        while True:
+            leaves = worker.over >= self._cancelled
+            try:
+                return worker.receive(LOOK if leaves else min(LOOK, self._patience(worker)))
+            except TimeoutError:
+                if worker.over < self._cancelled and not self._patience(worker):
+                    raise Died("it would not leave the cancelled one") from None
+            if text := silence.look():
+                yield Note(text=text)
+
+    def _patience(self, worker: Process) -> float:
+        """Seconds that the worker is still given to leave what was cancelled."""
+        patience = min(PATIENCE, STOPPED_PATIENCE) if is_stopped(worker.pid) else PATIENCE
+        return max(0.0, self._cancelled_at + patience - time.monotonic())
+
+    def _hired(self) -> Process:
+        """The worker there is, or a fresh one. Raises Died when the system starts none, and
+        WorkerDied when so many died that no other is started."""
+        if self._worker is not None and self._worker.dismissed:
+            self._bury()
+        if self._worker is None:
+            if self._stillborn >= STILLBORN and self._installed == installed():
+                raise self._gives_up()
+            self._cancelled = 0
+            self._worker = Process(self._opening)
         return self._worker
+
+    def _take_down(self, worker: Process | None, death: Died) -> None:
+        """A worker has died: bury it, and count it where it never did anything."""
+        self._bury()
+        dismissed = worker is not None and worker.dismissed
+        lived = worker is not None and worker.answered
+        self._stillborn = 0 if lived else self._stillborn + (not dismissed)
+        self._died, self._installed = str(death), installed()
+
+    def _gives_up(self) -> WorkerDied:
+        return WorkerDied(
+            f"the worker dies before it can work: {self._died}",
+            "dream --doctor looks for the reason, !restart starts another",
+        )
 
     def _bury(self) -> None:
         worker, self._worker = self._worker, None

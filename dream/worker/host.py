@@ -12,15 +12,17 @@ import os
 import signal
 import sys
 import threading
+import traceback
 from contextlib import suppress
-from multiprocessing.connection import Connection
 from pathlib import Path
 from queue import SimpleQueue
 
 from dream.engine.base import Progress, Stopped, Tell
 from dream.events import Loading, Note
 from dream.picture import Picture
+from dream.worker.channel import Channel, Unreadable, packed
 from dream.worker.crash import as_dream_error
+from dream.worker.start import inherited
 from dream.worker.wire import (
     Answer,
     Begun,
@@ -46,29 +48,30 @@ from dream.worker.workshop import Workshop
 
 
 def main() -> None:
-    """Work for the process at the other end of file descriptor argv[1], until it is gone."""
-    handle = int(sys.argv[1])
-    os.set_inheritable(handle, False)
+    """Work for the process at the other end of the wire, which argv[1] names, until it is gone."""
+    channel = Channel(inherited(sys.argv[1]))
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the prompt's; it sends Cancel
     faulthandler.enable()
     _offer_to_the_oom_killer()
-    Host(Connection(handle)).serve()
+    Host(channel).serve()
 
 
 class Host:
     """Takes orders, one at a time, and answers."""
 
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
-        self._orders: SimpleQueue[Open | Order] = SimpleQueue()
+    def __init__(self, channel: Channel) -> None:
+        self._channel = channel
+        self._orders: SimpleQueue[Open | Order | Unreadable] = SimpleQueue()
         self._cancelled = 0  # every job up to this number
         threading.Thread(target=self._listen, name="listen", daemon=True).start()
 
     def serve(self) -> None:
         """Never returns: the listening thread ends the process."""
         opening = self._orders.get()
-        assert isinstance(opening, Open)
         try:
+            if isinstance(opening, Unreadable):
+                raise opening.error
+            assert isinstance(opening, Open)
             workshop = Workshop(opening.shelf, opening.machine)
         except Exception as error:
             self._answer(Broken(as_dream_error(error)))
@@ -82,6 +85,9 @@ class Host:
                 case Do() as order:
                     self._do(workshop, order, advice)
                     advice = ""
+                case Unreadable(job, unread) if job:
+                    self._answer(Begun(job))
+                    self._answer(Failed(job, as_dream_error(unread)))
 
     def _warm(self, workshop: Workshop, model: str) -> None:
         # Whatever is wrong will be said when a picture is asked of this model.
@@ -118,7 +124,7 @@ class Host:
             self._answer(Done(order.job, made))
         except Stopped:
             self._answer(Left(order.job))
-        except Exception as error:
+        except Exception as error:  # also that what was made crosses no wire
             self._answer(Failed(order.job, as_dream_error(error)))
 
     def _make(self, workshop: Workshop, task: Render | Finish, tell: Tell) -> Picture:
@@ -139,18 +145,22 @@ class Host:
         return tell
 
     def _answer(self, answer: Answer) -> None:
-        self._connection.send(answer)
+        self._channel.send(packed(answer))
 
     def _listen(self) -> None:
         try:
             while True:
-                match self._connection.recv():
+                match self._channel.receive():
                     case Cancel(job):
                         self._cancelled = job
-                    case order:
+                    case Do() | Warm() | Open() | Unreadable() as order:
                         self._orders.put(order)
         except (EOFError, OSError):
             os._exit(0)  # the prompt is gone; there is nothing here to put in order
+        except BaseException:  # who hears nothing any more is of no use
+            traceback.print_exc()
+            sys.stderr.flush()
+            os._exit(1)
 
 
 def _offer_to_the_oom_killer() -> None:

@@ -70,6 +70,9 @@ class InProcessEngine:
     def interrupt(self) -> None:
         """Does nothing: here each step is told, and the next one is soon enough."""
 
+    def restart(self) -> None:
+        """Does nothing: there is no process but this one."""
+
     def close(self) -> None:
         """Give the model's memory back."""
         self._workshop.close()

@@ -1,46 +1,31 @@
-"""One worker process, seen from outside: started, spoken to, outlived."""
+"""One worker process, seen from outside: started, spoken to, outlived.
+
+Two threads stand at the wire, one that sends and one that listens, so that whoever waits for a
+picture waits in one place, where it can be woken, and a Ctrl-C never parts a message. Whatever
+ends one of them ends the worker: what is not understood is as good as a death. Only `kill` closes
+anything, after both have ended.
+"""
 
 from __future__ import annotations
 
 import os
 import socket
 import subprocess
-import sys
 import tempfile
 import threading
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
-from multiprocessing.connection import Connection
 from pathlib import Path
 from queue import Empty, SimpleQueue
+from typing import IO
 
-import dream
-from dream.errors import DreamError
+from dream.errors import DreamError, OutOfMemory
+from dream.worker import start
+from dream.worker.channel import Channel, Unreadable, packed
 from dream.worker.wire import Answer, Broken, Cancel, Done, Failed, Left, Open, Order, Ready
 
-START = "import sys; sys.path.append(sys.argv[2]); from dream.worker.host import main; main()"
-"""Appended, for an installed dream is on the path already, and a checkout's may not be."""
-
-ENVIRONMENT = {
-    # Models are on disk. Whatever a library would like to look up, it shall not.
-    "HF_HUB_OFFLINE": "1",
-    "HF_HUB_DISABLE_TELEMETRY": "1",
-    "TRANSFORMERS_OFFLINE": "1",
-    # Weights are numbers: no pickle may run code, whatever a library or the user's shell says.
-    "TORCH_FORCE_WEIGHTS_ONLY_LOAD": "1",
-    "TOKENIZERS_PARALLELISM": "false",
-    "PYTORCH_ENABLE_MPS_FALLBACK": "1",
-}
-ADVISED = {
-    # How often a thread looks before it waits asleep: for about half a millisecond, longer than
-    # from one operation to the next, and a tenth of GNU's default. Never looking costs a small
-    # model a third of its time on a quiet machine; looking for long was measured to cost several
-    # times that on one with other work.
-    "GOMP_SPINCOUNT": "30000",
-}
-"""Unless the user's environment says otherwise."""
-
-FORBIDDEN = ("TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD", "PYTHONWARNINGS")
+SENDING_PATIENCE = 60.0
+"""Seconds in which a worker takes not one byte of what is sent to it before it counts as dead."""
 
 
 class Died(Exception):
@@ -59,33 +44,31 @@ class Process:
     which it left."""
 
     def __init__(self, opening: Open) -> None:
-        """Start it. It imports torch by itself, and takes messages from the first moment."""
+        """Start it. It imports torch by itself, and takes messages from the first moment. Raises
+        Died when the system starts no process."""
         self.ready: tuple[str, ...] = ()
         """The models it has in memory, the one used last at the end."""
         self.over = 0
         """The number of the last job that has ended in any way."""
         self.broken: DreamError | None = None
         """Why it cannot work on this machine."""
-        ours, theirs = socket.socketpair()
-        self._output = tempfile.TemporaryFile()  # noqa: SIM115  # closed in kill()
-        with theirs:
-            self._process = subprocess.Popen(
-                [sys.executable, "-P", "-c", START, str(theirs.fileno()), _package_root()],
-                pass_fds=(theirs.fileno(),),
-                stdin=subprocess.DEVNULL,
-                stdout=self._output,
-                stderr=self._output,
-                env=_environment(),
-                start_new_session=True,  # a Ctrl-C in the terminal is not meant for it
-            )
-        self._connection = Connection(ours.detach())
-        self._sending = threading.Lock()
+        self.answered = False
+        """Whether it ever said anything: then it could import what it needs."""
+        self.dismissed = False
+        """Whether it was ended on purpose, by `dismiss`."""
+        self._gone = False
+        self._why = ""  # it counts as dead, where it did not die
+        self._process, self._channel, self._output = _started()
+        self._channel.patience(SENDING_PATIENCE)
         self._inbox: SimpleQueue[Answer | Unwanted | None] = SimpleQueue()
-        # A thread of its own, for a Ctrl-C in the middle of a message would lose its other half.
-        self._listener = threading.Thread(target=self._listen, name="worker-inbox", daemon=True)
-        self._listener.start()
-        with suppress(Died, DreamError):  # said at the first job
-            self.send(opening)
+        self._outbox: SimpleQueue[bytes | None] = SimpleQueue()
+        self._threads = [
+            threading.Thread(target=self._listen, name="worker-inbox", daemon=True),
+            threading.Thread(target=self._post, name="worker-outbox", daemon=True),
+        ]
+        for thread in self._threads:
+            thread.start()
+        self._outbox.put(packed(opening))
 
     @property
     def pid(self) -> int:
@@ -93,34 +76,51 @@ class Process:
         return self._process.pid
 
     def send(self, message: Open | Order | Cancel) -> None:
-        """Hand a message over."""
+        """Have a message handed over, without waiting for that."""
+        if self._gone:
+            raise self._end()
         try:
-            with self._sending:
-                self._connection.send(message)
-        except OSError as error:
-            raise self._end() from error
-        except BaseException:
-            self.kill()  # interrupted half-way: what it would hear next has no beginning
-            raise
+            self._outbox.put(packed(message))
+        except MemoryError:
+            raise OutOfMemory("no memory is left here to hand the picture to the worker") from None
 
     def wake(self, job: int) -> None:
-        """Have `receive` answer that a job is unwanted. For any thread."""
+        """Have `receive` answer that a job is unwanted. For any thread, and signal handlers."""
         self._inbox.put(Unwanted(job))
 
     def receive(self, seconds: float | None = None) -> Answer | Unwanted:
         """The next message. Raises TimeoutError after so many seconds."""
+        if self._gone and self._inbox.empty():
+            raise self._end()
         try:
             answer = self._inbox.get(timeout=seconds)
         except Empty:
             raise TimeoutError from None
         if answer is None:
-            self._inbox.put(None)  # it stays dead
             raise self._end()
         return answer
 
+    def dismiss(self) -> None:
+        """End it, from any thread; whoever waits for it hears that it died."""
+        self.dismissed = True
+        self._process.kill()
+
+    def kill(self) -> None:
+        """End it, at once and whatever it does, and let go of the wire."""
+        with suppress(subprocess.TimeoutExpired):
+            self._process.kill()
+            self._process.wait(timeout=5)
+        self._channel.shut()
+        self._outbox.put(None)
+        for thread in self._threads:
+            thread.join(timeout=5)
+        if not any(thread.is_alive() for thread in self._threads):
+            self._channel.close()
+        self._output.close()
+
     def _end(self) -> Died | DreamError:
-        self._listener.join(timeout=5)  # it may still be reading the last words
-        return self.broken or Died(self._epitaph())
+        self._threads[0].join(timeout=5)  # it may still be reading the last words
+        return self.broken or Died(self._why or self._epitaph())
 
     def _epitaph(self) -> str:
         """How it ended: the signal or status, and its last words if it had any."""
@@ -140,30 +140,70 @@ class Process:
             return self._output.read().decode(errors="replace").strip().splitlines()[-1:]
         return []
 
-    def kill(self) -> None:
-        """End it, at once and whatever it does."""
-        self._process.kill()
-        self._process.wait()
-        self._listener.join(timeout=5)
-        self._output.close()
+    # ── the threads at the wire ────────────────────────────────────────────────────────────────
+
+    def _post(self) -> None:
+        """Sends what lies in the outbox. What cannot be sent is the listener's to hear."""
+        try:
+            while (data := self._outbox.get()) is not None:
+                self._channel.send(data)
+        except BlockingIOError:
+            self._why = f"it took nothing of what was sent to it for {SENDING_PATIENCE:.0f} s"
+            self._channel.shut()
+        except OSError:
+            pass  # it is dead, or dying, and its last words are still to be heard
+        except BaseException as error:
+            self._why = f"what is sent to it cannot be sent: {_named(error)}"
+            self._channel.shut()
 
     def _listen(self) -> None:
         try:
             while True:
-                match self._connection.recv():
-                    case Ready(models):
-                        self.ready = models
-                    case Broken(error):
-                        self.broken = error
-                    case Left(job):
-                        self.over = job
-                    case answer:
-                        if isinstance(answer, Done | Failed):
-                            self.over = answer.job
-                        self._inbox.put(answer)
+                self._hear(self._channel.receive())
         except (EOFError, OSError):
-            self._connection.close()
+            pass
+        except BaseException as error:
+            self._why = self._why or f"its answer cannot be read: {_named(error)}"
+        finally:
+            self._channel.shut()
+            self._gone = True
             self._inbox.put(None)
+
+    def _hear(self, answer: object) -> None:
+        self.answered = True
+        match answer:
+            case Unreadable(_, error):
+                raise error
+            case Ready(models):
+                self.ready = models
+            case Broken(error):
+                self.broken = error
+            case Left(job):
+                self.over = job
+            case Done(job) | Failed(job):
+                self.over = job
+                self._inbox.put(answer)
+            case _:
+                self._inbox.put(answer)  # type: ignore[arg-type]
+
+
+def _started() -> tuple[subprocess.Popen[bytes], Channel, IO[bytes]]:
+    """The process, our end of the wire, and the file with what it prints. Raises Died."""
+    with ExitStack() as undo:
+        try:
+            output = undo.enter_context(tempfile.TemporaryFile())
+            ours, theirs = map(undo.enter_context, socket.socketpair())
+            process = start.start(theirs, output)
+            theirs.close()
+        except OSError as error:
+            why = error.strerror or error
+            raise Died(f"no process can be started: {why}") from error
+        undo.pop_all()
+        return process, Channel(ours), output
+
+
+def _named(error: BaseException) -> str:
+    return f"{type(error).__name__}: {error}".strip(": ")
 
 
 def resident(pid: int) -> int:
@@ -172,12 +212,3 @@ def resident(pid: int) -> int:
         pages = Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()[1]
         return int(pages) * os.sysconf("SC_PAGE_SIZE")
     return 0
-
-
-def _package_root() -> str:
-    return str(Path(dream.__file__).resolve().parents[1])
-
-
-def _environment() -> dict[str, str]:
-    kept = {name: value for name, value in os.environ.items() if name not in FORBIDDEN}
-    return ADVISED | kept | ENVIRONMENT

@@ -167,3 +167,9 @@ class Left:
 Order = Warm | Do
 """What the worker does, one after the other."""
 Answer = Broken | Ready | Begun | Told | Done | Failed | Left
+Message = Open | Order | Cancel | Answer
+
+
+def job_of(message: Message) -> int:
+    """The number of the job that a message is about; 0 where it is about none."""
+    return 0 if isinstance(message, Open | Warm | Broken | Ready) else message.job

@@ -7,7 +7,8 @@ import pytest
 
 from dream.catalogue import Shelf
 from dream.catalogue.places import shipped_models
-from dream.worker import WorkerEngine
+from dream.worker import WorkerEngine, start
+from tests.worker.fake_host import START
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -30,5 +31,14 @@ def engine(shelf: Shelf) -> Iterator[WorkerEngine]:
     """One worker for the whole module, for starting one takes ten seconds."""
     engine = WorkerEngine(shelf)
     engine.warm("random")
+    yield engine
+    engine.close()
+
+
+@pytest.fixture
+def fake_engine(monkeypatch: pytest.MonkeyPatch) -> Iterator[WorkerEngine]:
+    """Its worker is `fake_host`'s."""
+    monkeypatch.setattr(start, "START", START)
+    engine = WorkerEngine(Shelf([Path()]))
     yield engine
     engine.close()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import sys
 import time
-from multiprocessing.connection import Connection
 from signal import SIGKILL
 
 from PIL import Image
@@ -13,30 +12,53 @@ from PIL import Image
 from dream.engine.base import Progress
 from dream.errors import SetupError
 from dream.picture import Picture
-from dream.worker.wire import Begun, Broken, Cancel, Do, Done, Left, Open, Render, Told
+from dream.worker.channel import Channel, packed
+from dream.worker.start import inherited
+from dream.worker.wire import (
+    Answer,
+    Begun,
+    Broken,
+    Cancel,
+    Do,
+    Done,
+    Finish,
+    Left,
+    Open,
+    Render,
+    Told,
+)
 
 START = "import sys; sys.path.append(sys.argv[2]); from tests.worker.fake_host import main; main()"
-"""In place of `dream.worker.process.START`."""
+"""In place of `dream.worker.start.START`."""
 
 
 def main() -> None:
     """Like `dream.worker.host.main`."""
-    connection = Connection(int(sys.argv[1]))
-    opening = connection.recv()
+    channel = Channel(inherited(sys.argv[1]))
+
+    def answer(said: Answer) -> None:
+        channel.send(packed(said))
+
+    opening = channel.receive()
     assert isinstance(opening, Open)
     if opening.machine.device == "broken":
-        connection.send(Broken(SetupError("half of it is not installed")))
+        answer(Broken(SetupError("half of it is not installed")))
         return
     while True:
-        match connection.recv():
+        match channel.receive():
             case Do(job, Render(recipe)):
-                connection.send(Begun(job))
-                connection.send(Told(job, Progress("render", 1, 2)))
+                answer(Begun(job))
+                answer(Told(job, Progress("render", 1, 2)))
                 _behave(recipe.prompt)
-                if recipe.prompt == "wait" and connection.recv() == Cancel(job):
-                    connection.send(Left(job))
+                if recipe.prompt == "unreadable":
+                    channel.send(packed(Left(job))[:8] + b"cdream.worker.wire\nNoSuch\n.")
+                if recipe.prompt == "wait" and channel.receive() == Cancel(job):
+                    answer(Left(job))
                     continue
-                connection.send(Done(job, Picture(Image.new("RGB", (8, 8)), recipe)))
+                answer(Done(job, Picture(Image.new("RGB", (8, 8)), recipe)))
+            case Do(job, Finish(picture)):
+                answer(Begun(job))
+                answer(Done(job, picture))
 
 
 def _behave(prompt: str) -> None:

@@ -14,17 +14,9 @@ from dream.engine.base import Happening, Machine, Progress
 from dream.errors import SetupError, WorkerDied
 from dream.events import Note
 from dream.picture import Picture
-from dream.worker import WorkerEngine, client, process
+from dream.worker import WorkerEngine, client, start
 from tests.recipes import recipe
 from tests.worker.fake_host import START
-
-
-@pytest.fixture
-def engine(monkeypatch: pytest.MonkeyPatch) -> Iterator[WorkerEngine]:
-    monkeypatch.setattr(process, "START", START)
-    engine = WorkerEngine(Shelf([Path()]))
-    yield engine
-    engine.close()
 
 
 def is_made(happenings: Iterator[Happening]) -> bool:
@@ -41,28 +33,30 @@ def until_it_fails(happenings: Iterator[Happening]) -> tuple[list[str], str]:
     return notes, str(caught.value)
 
 
-def test_three_deaths_give_the_picture_up_and_the_next_line_goes_on(engine: WorkerEngine) -> None:
-    notes, error = until_it_fails(engine.render(recipe(prompt="die")))
+def test_three_deaths_give_the_picture_up_and_the_next_line_goes_on(
+    fake_engine: WorkerEngine,
+) -> None:
+    notes, error = until_it_fails(fake_engine.render(recipe(prompt="die")))
     assert notes == 2 * [
         "the worker died (signal 9); starting another, rendering this picture again"
     ]
     assert "died 3 times on this picture, at last by signal 9" in error
-    assert is_made(engine.render(recipe()))
+    assert is_made(fake_engine.render(recipe()))
 
 
-def test_its_last_words_are_passed_on(engine: WorkerEngine) -> None:
-    notes, error = until_it_fails(engine.render(recipe(prompt="leave")))
+def test_its_last_words_are_passed_on(fake_engine: WorkerEngine) -> None:
+    notes, error = until_it_fails(fake_engine.render(recipe(prompt="leave")))
     assert all("(exit status 7: my last words)" in note for note in notes)
     assert "exit status 7: my last words" in error
 
 
-def test_a_worker_that_died_while_idle_is_replaced(engine: WorkerEngine) -> None:
-    assert is_made(engine.render(recipe()))
-    assert engine._worker is not None
-    engine._worker._process.kill()
-    engine._worker._process.wait()
-    engine.warm("random")  # says nothing, for nobody listens
-    happenings = [*engine.render(recipe())]
+def test_a_worker_that_died_while_idle_is_replaced(fake_engine: WorkerEngine) -> None:
+    assert is_made(fake_engine.render(recipe()))
+    assert fake_engine._worker is not None
+    fake_engine._worker._process.kill()
+    fake_engine._worker._process.wait()
+    fake_engine.warm("random")  # says nothing, for nobody listens
+    happenings = [*fake_engine.render(recipe())]
     assert [h.text for h in happenings if isinstance(h, Note)] == [
         "the worker died (signal 9); starting another, rendering this picture again"
     ]
@@ -70,51 +64,51 @@ def test_a_worker_that_died_while_idle_is_replaced(engine: WorkerEngine) -> None
 
 
 def test_whoever_waits_for_a_picture_is_woken_and_the_next_one_is_made(
-    engine: WorkerEngine,
+    fake_engine: WorkerEngine,
 ) -> None:
-    engine.interrupt()  # nobody waits
-    running = engine.render(recipe(prompt="wait"))
+    fake_engine.interrupt()  # nobody waits
+    running = fake_engine.render(recipe(prompt="wait"))
     next(h for h in running if isinstance(h, Progress))
-    Timer(0.2, engine.interrupt).start()
+    Timer(0.2, fake_engine.interrupt).start()
     with pytest.raises(KeyboardInterrupt):
         next(running)
-    engine.interrupt()
-    assert is_made(engine.render(recipe()))
+    fake_engine.interrupt()
+    assert is_made(fake_engine.render(recipe()))
 
 
 def test_one_that_does_not_let_go_of_a_cancelled_picture_is_replaced(
-    engine: WorkerEngine, monkeypatch: pytest.MonkeyPatch
+    fake_engine: WorkerEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(client, "PATIENCE", 0.1)
-    running = engine.render(recipe(prompt="hang"))
+    running = fake_engine.render(recipe(prompt="hang"))
     next(h for h in running if isinstance(h, Progress))
     running.close()
-    happenings = [*engine.render(recipe())]
+    happenings = [*fake_engine.render(recipe())]
     (note,) = [h for h in happenings if isinstance(h, Note)]
     assert "would not leave the cancelled one" in note.text
     assert is_made(iter(happenings))
 
 
 def test_one_that_let_go_is_not_hurried_however_late_the_next_line(
-    engine: WorkerEngine, monkeypatch: pytest.MonkeyPatch
+    fake_engine: WorkerEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(client, "PATIENCE", 0.0)
-    running = engine.render(recipe(prompt="wait"))
+    running = fake_engine.render(recipe(prompt="wait"))
     next(h for h in running if isinstance(h, Progress))
     running.close()
-    worker = engine._worker
+    worker = fake_engine._worker
     assert worker is not None
     while worker.over < 1:
         time.sleep(0.01)
-    happenings = [*engine.render(recipe())]
+    happenings = [*fake_engine.render(recipe())]
     assert not [h for h in happenings if isinstance(h, Note)]
-    assert is_made(iter(happenings)) and engine._worker is worker
+    assert is_made(iter(happenings)) and fake_engine._worker is worker
 
 
 def test_what_is_broken_is_said_for_each_line_until_it_is_mended(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(process, "START", START)
+    monkeypatch.setattr(start, "START", START)
     engine = WorkerEngine(Shelf([Path()]), Machine(device="broken"))
     for _ in range(2):
         with pytest.raises(SetupError, match="half of it is not installed"):

@@ -1,0 +1,51 @@
+"""The process that a front door is in stays light, though a picture has come to it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.random_models import make_random_model
+
+ROOM = 60e6
+"""Bytes of main memory. torch alone takes 300 million."""
+
+DOORS = """
+import json, sys
+import psutil
+from dream.app import main
+import dream
+
+out, model = sys.argv[1:]
+small = ["-s2", "-W64", "-H64", "-Ak_euler", "-S1", "--model", model, "-o", out]
+found = {}
+
+def look(door):
+    heavy = [name for name in ("torch", "diffusers", "transformers") if name in sys.modules]
+    found[door] = (heavy, psutil.Process().memory_info().rss)
+
+assert main([*small, "a circle"]) == 0
+look("shell")
+with dream.open(outdir=out, model=model) as studio:
+    for _ in studio.make("a square -s2 -W64 -H64 -Ak_euler -S2"):
+        pass
+    assert studio.kept
+look("Python")
+print(json.dumps(found))
+"""
+
+
+def test_no_front_door_has_torch_after_a_picture(tmp_path: Path) -> None:
+    model = make_random_model(tmp_path / "random")
+    done = subprocess.run(
+        [sys.executable, "-c", DOORS, str(tmp_path / "out"), str(model)],
+        cwd=Path(__file__).parents[1],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    found = json.loads(done.stdout.splitlines()[-1])
+    assert {door: heavy for door, (heavy, _) in found.items()} == {"shell": [], "Python": []}
+    assert all(room < ROOM for _, room in found.values()), found
