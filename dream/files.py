@@ -11,8 +11,17 @@ import errno
 import os
 import secrets
 import stat
-from contextlib import suppress
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+
+if sys.platform != "win32":
+    import fcntl
+
+PATIENCE = 10.0
+"""Seconds to wait for another program's lock: it holds one for milliseconds, unless suspended."""
 
 BINARY = getattr(os, "O_BINARY", 0)
 _WITHOUT_LINKS = getattr(os, "O_NOFOLLOW", 0)
@@ -76,6 +85,64 @@ def new_beside(path: Path, mode: int = 0o600) -> tuple[Path, int]:
     one that `dream.gallery` sweeps away when its program has died. Raises OSError."""
     temporary = path.with_name(f".dream-{secrets.token_hex(8)}.tmp")
     return temporary, os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL | BINARY, mode)
+
+
+def lock(file: int, patience: float = PATIENCE) -> bool:
+    """Waits for the lock of an open file. False where there are no locks, or patience ran out."""
+    if sys.platform == "win32":
+        return False
+    give_up = time.monotonic() + patience
+    while True:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return True
+        except BlockingIOError:
+            if time.monotonic() > give_up:
+                return False
+            time.sleep(0.002)
+        except OSError:
+            return False
+
+
+@contextmanager
+def editing(path: Path) -> Iterator[Path]:
+    """Until the block ends, no other dream edits a file of the person's own, which may be a link:
+    gives the file itself, to be read, changed and then written by `rewrite`. Its folder is made,
+    and is what is locked, for the file is replaced. Raises OSError."""
+    target = path.resolve()
+    target.parent.mkdir(parents=True, exist_ok=True)
+    folder = -1
+    if sys.platform != "win32":  # where a folder cannot be opened
+        folder = os.open(target.parent, os.O_RDONLY)
+    try:
+        if folder >= 0:
+            lock(folder)
+        yield target
+    finally:
+        if folder >= 0:
+            os.close(folder)
+
+
+def rewrite(target: Path, text: str) -> None:
+    """Replace a file as a whole, durably; its permissions stay. Nobody reads half of it. Raises
+    OSError."""
+    try:
+        mode = stat.S_IMODE(target.stat().st_mode)
+    except FileNotFoundError:
+        mode = None
+    temporary, file = new_beside(target, 0o666 if mode is None else 0o600)
+    try:
+        with os.fdopen(file, "w", encoding="utf-8", newline="") as out:
+            out.write(text)
+            out.flush()
+            os.fsync(out.fileno())
+        if mode is not None:
+            temporary.chmod(mode)
+        temporary.replace(target)
+    except BaseException:
+        with suppress(OSError):
+            temporary.unlink()
+        raise
 
 
 def refuse_link(folder: Path) -> None:

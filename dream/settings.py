@@ -6,7 +6,6 @@ dream.toml of the current folder, the one in the user's config folder, the model
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import Any
 import platformdirs
 
 from dream.errors import BadSetting
+from dream.files import editing, rewrite
 from dream.flags import Kind
 from dream.launch import LAUNCH_FLAGS, Launch
 from dream.line import read_setting, setting_named
@@ -90,19 +90,17 @@ def _write(file: Path, changes: Mapping[str, Any]) -> None:
     """Replace the file by one with these values; None takes a key out."""
     import tomlkit  # no start waits for it
 
-    temporary = file.with_name(f".{file.name}-{secrets.token_hex(4)}")
     try:
-        document = tomlkit.parse(file.read_text(encoding="utf-8") if file.is_file() else "")
-        for field, value in changes.items():
-            keys = [key for key in document if _means(key, field)] or [field]
-            for key in keys[1:] if value not in (None, "") else keys:
-                document.pop(key, None)
-            if value not in (None, ""):
-                document[keys[0]] = _as_toml(value, FLAGS[field].kind)
-        temporary.write_text(tomlkit.dumps(document), encoding="utf-8")
-        temporary.replace(file)
+        with editing(file) as target:
+            document = tomlkit.parse(file.read_text(encoding="utf-8") if file.is_file() else "")
+            for field, value in changes.items():
+                keys = [key for key in document if _means(key, field)] or [field]
+                for key in keys[1:] if value not in (None, "") else keys:
+                    document.pop(key, None)
+                if value not in (None, ""):
+                    document[keys[0]] = _as_toml(value, FLAGS[field].kind)
+            rewrite(target, tomlkit.dumps(document))
     except (OSError, UnicodeDecodeError, tomlkit.exceptions.TOMLKitError) as error:
-        temporary.unlink(missing_ok=True)
         raise BadSetting(f"{file}: {error}", "mend or move the file") from None
 
 

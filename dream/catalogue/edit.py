@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import os
 import re
-import tempfile
 import tomllib
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dream.catalogue.entries import FILE_NAME
 from dream.catalogue.places import writable_dir
 from dream.errors import ModelError
+from dream.files import editing, rewrite
 
 if TYPE_CHECKING:
     from tomlkit import TOMLDocument
@@ -35,19 +34,20 @@ def say(dirs: Sequence[Path], name: str, values: Mapping[str, Any]) -> Path:
     written.
     """
     file = _file_of(dirs, name)
-    document = _read(file)
-    models = _table(document, "models", file)
-    entry = _table(models, name, file)
-    if values.get("default"):
-        for other in models.values():
-            if isinstance(other, dict):
-                other.pop("default", None)
-    for key, value in values.items():
-        if value is None:
-            entry.pop(key, None)
-        else:
-            entry[key] = _short(value, file.parent) if isinstance(value, Path) else value
-    _write(file, document.as_string())
+    with _edited(file) as target:
+        document = _read(file)
+        models = _table(document, "models", file)
+        entry = _table(models, name, file)
+        if values.get("default"):
+            for other in models.values():
+                if isinstance(other, dict):
+                    other.pop("default", None)
+        for key, value in values.items():
+            if value is None:
+                entry.pop(key, None)
+            else:
+                entry[key] = _short(value, file.parent) if isinstance(value, Path) else value
+        rewrite(target, document.as_string())
     return file
 
 
@@ -57,9 +57,11 @@ def rename(dirs: Sequence[Path], old: str, new: str, path: Path) -> Path:
     says so. Raises ModelError."""
     before: list[str] = []
     for file in (folder / FILE_NAME for folder in dirs):
-        if _has(file, old):
+        if not _has(file, old):
+            continue
+        with _edited(file) as target:
             before += _read(file)["models"][old].get("formerly", [])
-            _write(file, _renamed(file, old, new))
+            rewrite(target, _renamed(file, old, new))
     formerly = [name for name in dict.fromkeys([*before, old]) if name != new]
     return say(dirs, new, {"path": path, "formerly": formerly})
 
@@ -92,9 +94,10 @@ def forget(dirs: Sequence[Path], name: str) -> bool:
     for file in (folder / FILE_NAME for folder in dirs):
         if not _has(file, name):
             continue
-        document = _read(file)
-        del document["models"][name]
-        _write(file, document.as_string())
+        with _edited(file) as target:
+            document = _read(file)
+            del document["models"][name]
+            rewrite(target, document.as_string())
         found = True
     return found
 
@@ -132,22 +135,12 @@ def _read(file: Path) -> TOMLDocument:
         raise ModelError(f"{file} cannot be read: {error}", "mend it, or move it away") from error
 
 
-def _write(file: Path, text: str) -> None:
-    """Beside its place, and renamed: nobody reads half of it."""
+@contextmanager
+def _edited(file: Path) -> Iterator[Path]:
+    """The file itself, where no other program edits it until the block ends. Raises ModelError."""
     try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        handle, aside = tempfile.mkstemp(prefix=f".{file.name}.", dir=file.parent)
-        try:
-            with os.fdopen(handle, "w", encoding="utf-8") as out:
-                out.write(text)
-                out.flush()
-                os.fsync(out.fileno())
-            Path(aside).chmod(file.stat().st_mode & 0o777 if file.exists() else 0o644)
-            Path(aside).replace(file)
-        except BaseException:
-            with suppress(OSError):
-                Path(aside).unlink()
-            raise
+        with editing(file) as target:
+            yield target
     except OSError as error:
         raise ModelError(f"{file} cannot be written: {error.strerror or error}") from error
 

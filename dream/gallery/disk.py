@@ -17,16 +17,13 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from dream.errors import GalleryError
-from dream.files import BINARY, open_own
+from dream.files import BINARY, lock, open_own
 from dream.gallery.folder import names_in
 
 if sys.platform != "win32":
     import fcntl
 
 A_DAY = 24 * 60 * 60
-PATIENCE = 10.0
-"""Seconds to wait for another program's lock: it holds one for milliseconds, unless suspended."""
-
 LEFTOVER = re.compile(r"\.(dream-[0-9a-f]{16}\.tmp|[0-9]{6,}\.claim)")
 _CLAIM = re.compile(rb"([0-9]+ [^\n]*\n)?")
 """What a claim holds: who claimed it, or nothing yet."""
@@ -99,23 +96,6 @@ def _is_at(file: int, path: Path) -> bool:
         return os.path.samestat(os.fstat(file), path.lstat())
     except FileNotFoundError:
         return False
-
-
-def lock(file: int, patience: float = PATIENCE) -> bool:
-    """Waits for the lock of an open file. False where there are no locks, or patience ran out."""
-    if sys.platform == "win32":
-        return False
-    give_up = time.monotonic() + patience
-    while True:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return True
-        except BlockingIOError:
-            if time.monotonic() > give_up:
-                return False
-            time.sleep(0.002)
-        except OSError:
-            return False
 
 
 def sweep(folder: Path) -> None:

@@ -15,8 +15,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from dream.errors import GalleryError
-from dream.files import open_own, read_own
-from dream.gallery.disk import lock
+from dream.files import lock, open_own, read_own
 from dream.gallery.folder import near_names
 from dream.request import INPUTS
 

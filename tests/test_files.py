@@ -1,0 +1,110 @@
+"""Files that a person and several programs share are edited without a loss."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from dream.catalogue.edit import forget, rename, say
+from dream.files import editing, new_beside, open_own, read_own, refuse_link, replace_own, rewrite
+from dream.request import Request
+from dream.settings import save_settings
+
+EDITOR = """
+import sys
+from pathlib import Path
+from dream.catalogue.edit import say
+from dream.request import Request
+from dream.settings import save_settings
+folder, who = Path(sys.argv[1]), int(sys.argv[2])
+sys.stdin.readline()
+for number in range(8):
+    say((folder,), f"m{who}_{number}", {"description": "x"})
+save_settings((Request(steps=33), Request(cfg_scale=3.0))[who], [folder / "dream.toml"])
+"""
+
+
+def test_two_programs_that_edit_lose_nothing(tmp_path: Path) -> None:
+    editors = [
+        subprocess.Popen(
+            [sys.executable, "-c", EDITOR, str(tmp_path), str(who)], stdin=subprocess.PIPE
+        )
+        for who in range(2)
+    ]
+    for editor in editors:
+        assert editor.stdin is not None
+        editor.stdin.write(b"go\n")
+        editor.stdin.close()
+    assert [editor.wait() for editor in editors] == [0, 0]
+    assert len(tomllib.loads((tmp_path / "models.toml").read_text())["models"]) == 16
+    # What both wrote at the same time is in it; the second to come took nothing of the first out.
+    assert tomllib.loads((tmp_path / "dream.toml").read_text()).keys() <= {"steps", "cfg_scale"}
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["dream.toml", "models.toml"]
+
+
+def test_through_a_link_its_target_is_changed_and_its_mode_stays(tmp_path: Path) -> None:
+    dotfiles, folder = tmp_path / "dotfiles", tmp_path / "here"
+    dotfiles.mkdir()
+    folder.mkdir()
+    for name, text in (("models.toml", "[models.a]\nsteps = 5\n"), ("dream.toml", "steps = 20\n")):
+        (dotfiles / name).write_text(text)
+        (dotfiles / name).chmod(0o600)
+        (folder / name).symlink_to(Path("..", "dotfiles", name))
+    say((folder,), "b", {"description": "y", "path": folder / "b"})
+    assert rename((folder,), "b", "c", folder / "b").parent == folder
+    assert forget((folder,), "a")
+    save_settings(Request(steps=33), [folder / "dream.toml"])
+    models = tomllib.loads((dotfiles / "models.toml").read_text())["models"]
+    assert models == {"c": {"description": "y", "path": "b", "formerly": ["b"]}}
+    assert tomllib.loads((dotfiles / "dream.toml").read_text()) == {"steps": 33}
+    for name in ("models.toml", "dream.toml"):
+        assert (folder / name).is_symlink()
+        assert (dotfiles / name).stat().st_mode & 0o777 == 0o600
+    assert len(list(dotfiles.iterdir())) == len(list(folder.iterdir())) == 2, "no litter"
+
+
+def test_a_new_settings_file_has_the_permissions_of_any_new_file(tmp_path: Path) -> None:
+    save_settings(Request(steps=33), [tmp_path / "dream.toml"])
+    (tmp_path / "any").touch()
+    modes = {path.stat().st_mode & 0o777 for path in tmp_path.iterdir()}
+    assert len(modes) == 1
+
+
+def test_half_a_file_is_never_there_and_a_failure_leaves_no_litter(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "a.toml"
+    file.write_text("whole")
+
+    def full(file: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", full)
+    with pytest.raises(OSError, match="No space left"), editing(file) as target:
+        rewrite(target, "half")
+    assert file.read_text() == "whole"
+    assert list(tmp_path.iterdir()) == [file]
+
+
+def test_what_is_dream_s_own_is_a_regular_file_by_its_own_name(tmp_path: Path) -> None:
+    victim, link, pipe = tmp_path / "victim", tmp_path / "link", tmp_path / "pipe"
+    victim.write_text("mine")
+    link.symlink_to(victim)
+    subprocess.run(["mkfifo", str(pipe)], check=True)
+    for path, why in ((link, "link is a symbolic link"), (pipe, "pipe is not a regular file")):
+        for touch in (open_own, read_own, lambda path: replace_own(path, b"theirs")):
+            with pytest.raises(OSError, match=why):
+                touch(path)
+    with pytest.raises(OSError, match="tmp_path is a symbolic link"):
+        (tmp_path / "tmp_path").symlink_to(tmp_path)
+        refuse_link(tmp_path / "tmp_path")
+    assert victim.read_text() == "mine" and link.is_symlink() and pipe.is_fifo()
+    replace_own(victim, b"ours")
+    assert read_own(victim) == b"ours" and read_own(victim, 2) == b"rs"
+    assert victim.stat().st_mode & 0o777 == 0o600
+    names = {new_beside(victim)[0].name for _ in range(3)}
+    assert len(names) == 3, "nobody foresees them"
