@@ -30,6 +30,8 @@ class Recipe:
     """In place of the model's own; NO_VAE only where its card names another."""
     init_img: str | None = None
     """The picture to start from: a path; its pixels are of the file as it is when it is read."""
+    fit: bool = False
+    """The whole of init_img is scaled to width and height; else it covers them, and is cut."""
     strength: float | None = None
     """Above 0, up to 1: how much of the walk from noise is walked. None where nothing is painted
     over: without init_img, outcrop and out_direction."""

@@ -134,14 +134,15 @@ class Request:
         kind=SWITCH,
         default=False,
         section=_FROM,
-        help="scale it into -W and -H, or the model's size; else it keeps its own",
+        help="scale the whole of it into -W and -H, or the model's size; else it keeps its own",
     )
     init_mask: str | None = flag(
         "-M",
         "--init_mask",
         kind=PICTURE,
         section=_FROM,
-        help="paint only where this is black or transparent; so does -I's own transparency",
+        help="paint only where this is transparent or, without that, black; so does -I's own"
+        " transparency",
     )
     text_mask: TextMask | None = flag(
         "-tm",

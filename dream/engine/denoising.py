@@ -19,7 +19,7 @@ from dream.engine.samplers import Start, make_scheduler, obeys_table, sampler_of
 from dream.engine.steps import Steps
 from dream.engine.symmetry import Symmetry
 from dream.engine.tasks import Given, hires, task_for
-from dream.engine.tasks.walk import steps_of
+from dream.engine.tasks.walk import fine_enough, steps_of
 from dream.engine.words import Words, unheard, weighed
 from dream.errors import ModelError
 from dream.events import Note
@@ -64,13 +64,14 @@ class Denoising:
         if two is None:
             return self._walk(recipe, given)
         small, large = two
-        first, second = hires.as_one(self.tell, (small.steps, steps_of(large)))
+        first, second = hires.as_one(self.tell, (small.steps, steps_of(fine_enough(large))))
         begun = replace(self, tell=first, ends=False)._walk(small, replace(given, colours=None))
         image = fitted(begun.image, recipe.width, recipe.height)
         made = replace(self, tell=second)._walk(large, replace(given, image=image))
         return replace(made, recipe=recipe)
 
-    def _walk(self, recipe: Recipe, given: Given) -> Picture:
+    def _walk(self, asked_for: Recipe, given: Given) -> Picture:
+        recipe = asked_for if given.image is None else fine_enough(asked_for)
         source = noise.generator(recipe.seed)
         job = task_for(recipe, given).job(self.loaded, recipe, given, source)
         symmetry = Symmetry.of(recipe)
@@ -94,7 +95,7 @@ class Denoising:
         if given.colours is not None:
             painted = match_colours(painted, given.colours)
         image = job.finish(painted)
-        return Picture(image, recipe, {**facts(self.loaded), **given.facts})
+        return Picture(image, asked_for, {**facts(self.loaded), **given.facts})
 
     def _steps(self, recipe: Recipe, steps: int, symmetry: Symmetry) -> Steps:
         sides = recipe.width, recipe.height

@@ -62,14 +62,14 @@ def given(
     painted; of one size, which becomes the recipe's. Raises InputError for a mask of nothing."""
     size = recipe.width, recipe.height
     if mask is not None:
-        mask = fitted(inverted(mask) if recipe.invert_mask else mask, *size)
+        mask = fitted(inverted(mask) if recipe.invert_mask else mask, *size, whole=recipe.fit)
         if not mask.getbbox():
             said = recipe.init_mask or recipe.init_img or "the mask"
             raise InputError(
                 f"{said} leaves nothing to paint: no part is black or transparent",
                 "--no-invert_mask" if recipe.invert_mask else "--invert_mask paints the rest",
             )
-    return Given(image=fitted(image, *size), mask=mask, facts=facts)
+    return Given(image=fitted(image, *size, whole=recipe.fit), mask=mask, facts=facts)
 
 
 def _without_mask(recipe: Recipe, tell: Tell) -> None:

@@ -1,7 +1,8 @@
 """Masks and sizes of the pictures one begins from.
 
 A mask is an image of mode L as large as its picture: 255 is painted, 0 is kept. In files it is
-told the other way round, as InvokeAI had it: what is black or transparent is painted.
+told the other way round, as InvokeAI had it: what is transparent is painted, or without that
+what is black.
 """
 
 from __future__ import annotations
@@ -22,11 +23,13 @@ _HALF = 128
 
 
 def mask_of(opened: Opened) -> Image:
-    """The mask that a mask's file tells: black or transparent is painted, the rest kept."""
-    from PIL import ImageChops
-
-    dark = opened.image.convert("L").point(_painted)
-    return dark if opened.alpha is None else ImageChops.lighter(dark, mask_of_alpha(opened.alpha))
+    """The mask that a mask's file tells: where a part is transparent, that part alone is painted,
+    for the file may be the picture with a hole in it; else what is black. The rest is kept."""
+    if opened.alpha is not None:
+        hole = mask_of_alpha(opened.alpha)
+        if hole.getbbox():
+            return hole
+    return opened.image.convert("L").point(_painted)
 
 
 def mask_of_alpha(alpha: Image) -> Image:
@@ -41,15 +44,18 @@ def inverted(mask: Image) -> Image:
     return ImageChops.invert(mask)
 
 
-def fitted(image: Image, width: int, height: int) -> Image:
-    """The image in another size: scaled until it covers that, and cut equally at both sides."""
+def fitted(image: Image, width: int, height: int, *, whole: bool = False) -> Image:
+    """The image in another size: scaled until it covers that, and cut equally at both sides; or
+    the `whole` of it, stretched where the shape is another."""
     if image.size == (width, height):
         return image
     from PIL import Image as Images
     from PIL import ImageOps
 
     how = Images.Resampling.NEAREST if image.mode == "L" else Images.Resampling.LANCZOS
-    return ImageOps.fit(image, (width, height), how)
+    return (
+        image.resize((width, height), how) if whole else ImageOps.fit(image, (width, height), how)
+    )
 
 
 def filled(image: Image, alpha: Image) -> Image:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from fractions import Fraction
+from math import ceil
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -87,9 +89,11 @@ def with_files(request: Request, find: FindPicture) -> tuple[Request, tuple[str,
         return settled, ()
     if settled.init_mask is not None and settled.text_mask is not None:
         raise BadLine("-M and -tm are two masks for one picture", 0, "say one of them")
+    said_of_mask = _stretched(settled)
     if settled.prompt:
-        return _as_tiles(settled, ())
-    return _as_tiles(*in_its_own_words(settled, Path(settled.init_img)))
+        return _as_tiles(settled, said_of_mask)
+    settled, said_of_words = in_its_own_words(settled, Path(settled.init_img))
+    return _as_tiles(settled, said_of_mask + said_of_words)
 
 
 def _as_tiles(request: Request, told: tuple[str, ...]) -> tuple[Request, tuple[str, ...]]:
@@ -104,37 +108,60 @@ def _as_tiles(request: Request, told: tuple[str, ...]) -> tuple[Request, tuple[s
 def size_from(request: Request, card: ModelCard) -> tuple[int, int, tuple[str, ...]]:
     """Width and height in pixels of a picture that begins from another, and what should be said.
 
-    Without -W and -H it keeps its own size, or of one of them what the other leaves; with --fit it
-    is scaled into the box they are. The same for the sizes that come out. Raises BadLine for sides
-    that no picture may have.
+    Without -W and -H it keeps its own size, or of one of them what the other leaves; with --fit
+    the whole of it is scaled into the box they are. The same for the sizes that come out. Raises
+    BadLine for sides that no picture may have.
     """
     path = Path(str(request.init_img))
     own = measure(path)
-    wanted = _wanted(request, card, own)
-    width, height = (_floored(side, card.multiple) for side in wanted)
-    if max(width, height) > MOST:
+    if request.fit:
+        size = wanted = _whole(request, card, own)
+    else:
+        wanted = _covering(request, own)
+        size = _floored(wanted[0], card.multiple), _floored(wanted[1], card.multiple)
+    if max(size) > MOST:
+        fits = f"--fit scales it into {card.width}x{card.height}, -W and -H into what you say"
         raise BadLine(
-            f"{path.name} would become {width}x{height}; a side has {MOST} pixels at most",
-            hint=f"--fit scales it into {card.width}x{card.height}, -W and -H into what you say",
+            f"{path.name} would become {size[0]}x{size[1]}; a side has {MOST} pixels at most",
+            hint="cut it to a less extreme shape" if request.fit else fits,
         )
-    if (width, height) == own:
-        return width, height, ()
-    return width, height, (_told(path, own, (width, height), wanted, card),)
+    if size == own:
+        return *size, ()
+    return *size, (_size_note(path, own, size, wanted, request, card),)
 
 
-def _wanted(request: Request, card: ModelCard, own: tuple[int, int]) -> tuple[int, int]:
-    """Before flooring."""
+def _covering(request: Request, own: tuple[int, int]) -> tuple[int, int]:
+    """What the line asks for, before flooring; the picture is scaled to cover it."""
     width, height = request.width, request.height
     across, down = own
-    if request.fit:
-        scale = min((width or card.width) / across, (height or card.height) / down)
-    elif width and height:
+    if width and height:
         return width, height
-    elif width or height:
+    if width or height:
         scale = width / across if width else (height or 0) / down
     else:
         scale = max(1, LEAST / min(own))
     return round(across * scale), round(down * scale)
+
+
+def _whole(request: Request, card: ModelCard, own: tuple[int, int]) -> tuple[int, int]:
+    """The largest size of the picture's shape in a box, up to the next multiple. One side of the
+    box leaves the other open; without any it is the model's size. A long, thin picture grows out
+    of it, to the least that a side may have. The size in its own box is itself."""
+    step = card.multiple
+    scales = [
+        Fraction(_floored(side, step), length)
+        for side, length in zip(_box(request, card), own, strict=True)
+        if side is not None
+    ]
+    scale = max(min(scales), Fraction(_floored(0, step), min(own)))
+    return ceil(own[0] * scale / step) * step, ceil(own[1] * scale / step) * step
+
+
+def _box(request: Request, card: ModelCard) -> tuple[int | None, int | None]:
+    """What --fit scales into; None leaves a side open."""
+    if request.width or request.height:
+        return request.width, request.height
+    return card.width, card.height
 
 
 def _floored(side: int, multiple: int) -> int:
@@ -142,15 +169,36 @@ def _floored(side: int, multiple: int) -> int:
     return max(least, side // multiple * multiple)
 
 
-def _told(
+def _size_note(
     path: Path,
     own: tuple[int, int],
     size: tuple[int, int],
     wanted: tuple[int, int],
+    request: Request,
     card: ModelCard,
 ) -> str:
     becomes = f"{path.name}, {own[0]}x{own[1]}, becomes {size[0]}x{size[1]}"
+    box = zip(_box(request, card), size, strict=True)
+    if request.fit and any(side is not None and becomes_it > side for side, becomes_it in box):
+        return f"{becomes}: a side has {LEAST} pixels at least"
     if size != wanted:
         return f"{becomes}: {card.name} paints in multiples of {card.multiple}"
-    cut = abs(own[0] / own[1] - size[0] / size[1]) * min(size) > 1
+    cut = not request.fit and _apart(own, size)
     return f"{becomes}, cut at its sides; --fit keeps all of it" if cut else becomes
+
+
+def _apart(one: tuple[int, int], other: tuple[int, int]) -> bool:
+    """Whether two shapes differ by more than a pixel of the second one."""
+    return abs(one[0] / one[1] - other[0] / other[1]) * min(other) > 1
+
+
+def _stretched(request: Request) -> tuple[str, ...]:
+    """Says it of a mask that has not the shape of its picture."""
+    if request.init_mask is None or request.init_img is None:
+        return ()
+    image, mask = Path(request.init_img), Path(request.init_mask)
+    own, its = measure(image), measure(mask)
+    if not _apart(its, own):
+        return ()
+    shapes = f"{its[0]}x{its[1]}, is stretched to the shape of {image.name}, {own[0]}x{own[1]}"
+    return (f"the mask {mask.name}, {shapes}",)

@@ -67,6 +67,7 @@ def settle(
         model=card.name,
         vae=_vae(request.vae or card.vae, card),
         init_img=request.init_img,
+        fit=request.fit and request.init_img is not None,
         strength=strength(request),
         init_mask=request.init_mask,
         text_mask=request.text_mask,

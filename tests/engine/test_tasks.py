@@ -20,7 +20,7 @@ from dream.engine.painter import Painter
 from dream.engine.tasks import Given, task_for
 from dream.engine.tasks.inpainting import in_squares
 from dream.engine.tasks.shared import from_a_picture
-from dream.engine.tasks.walk import share, steps_of
+from dream.engine.tasks.walk import fine_enough, share, steps_of
 from dream.errors import InputError, ModelError
 from dream.events import Note
 from dream.inputs import fingerprint
@@ -217,6 +217,15 @@ def test_transparency_is_a_mask_and_a_mask_goes_before_it(
     assert changed(other_way, files["image"])[outside].mean() > 0.9
 
 
+def test_the_picture_with_a_hole_in_it_is_a_mask_of_that_hole(
+    painter: Painter, files: dict[str, str]
+) -> None:
+    assert (pixels(files["hole"]).mean(2) < 120).any(), "it has dark parts besides"
+    by_hole, _ = paint(painter, init_img=files["image"], init_mask=files["hole"])
+    by_mask, _ = paint(painter, init_img=files["image"], init_mask=files["mask"])
+    assert by_hole.sha256 == by_mask.sha256
+
+
 def test_a_mask_of_nothing_is_refused(painter: Painter, files: dict[str, str]) -> None:
     with pytest.raises(InputError, match=r"white\.png leaves nothing to paint.*--invert_mask"):
         paint(painter, init_img=files["image"], init_mask=files["white"])
@@ -256,6 +265,21 @@ def test_a_picture_of_another_size_is_scaled_and_cut(painter: Painter, tmp_path:
     assert picture.image.size == (64, 64)
     with pytest.raises(InputError, match="nothing to paint"):
         paint(painter, width=64, height=64, **said)  # what it would paint was cut off
+
+
+def test_a_picture_that_fits_is_there_to_its_ends(painter: Painter, tmp_path: Path) -> None:
+    wall = Image.new("RGB", (300, 100), "lime")
+    wall.paste("red", (0, 0, 30, 100))
+    wall.paste("blue", (270, 0, 300, 100))
+    wall.save(tmp_path / "wall.png")
+    mask = Image.new("L", (300, 100), 255)
+    mask.paste(0, (0, 0, 30, 100))
+    mask.save(tmp_path / "mask.png")
+    said = {"init_img": str(tmp_path / "wall.png"), "init_mask": str(tmp_path / "mask.png")}
+    picture, _ = paint(painter, width=200, height=64, fit=True, strength=0.1, **said)
+    values = np.asarray(picture.image, int)
+    assert (values[:, 25:175, 1] > 250).all() and (values[:, 185:, 2] > 250).all()
+    assert (values[:, 20:] != (0, 255, 0)).any(2).mean() < 0.3 < (values[:, :19, 1] < 200).mean()
 
 
 def test_the_facts_name_the_files_and_notes_tell_of_films(painter: Painter, tmp_path: Path) -> None:
@@ -303,11 +327,35 @@ def test_every_pipeline_counts_the_same_steps() -> None:
             down, up = share(walked, steps), share(walked, steps, up=True)
             assert min(int(steps * down), steps) == walked
             assert steps - int(max(steps - steps * up, 0)) == walked
-    assert [steps_of(recipe(steps=s, strength=f)) for s, f in ((50, 0.58), (10, 0.01), (9, 1))] == [
-        29,
-        1,
-        9,
-    ]
+    assert [steps_of(recipe(steps=s, strength=f)) for s, f in ((50, 0.58), (9, 1))] == [29, 9]
+
+
+def test_few_steps_are_made_as_fine_as_the_strength_asks() -> None:
+    for steps in (1, 2, 3, 4, 7, 20, 50):
+        for percent in range(1, 101):
+            asked = recipe(steps=steps, strength=percent / 100)
+            finer = fine_enough(asked)
+            walked = steps_of(finer)
+            assert fine_enough(finer) == finer and 1 <= walked <= finer.steps
+            assert walked / finer.steps <= percent / 100 + 1e-9
+            if steps * percent >= 100:
+                assert finer == asked
+            else:
+                assert walked / finer.steps >= 0.75 * percent / 100
+    assert fine_enough(recipe(steps=1, strength=1e-9)).steps == 1000
+    assert fine_enough(recipe(steps=1)).steps == 1, "without a strength all is walked"
+
+
+@pytest.mark.parametrize("task", ["picture", "mask"])
+def test_one_step_at_a_low_strength_is_the_last_of_many(
+    painter: Painter, files: dict[str, str], task: str
+) -> None:
+    said = {"init_img": files["image"], "strength": 0.1}
+    said |= {"init_mask": files["mask"]} if task == "mask" else {}
+    one, told = paint(painter, steps=1, **said)
+    ten, _ = paint(painter, steps=10, **said)
+    assert one.sha256 == ten.sha256 and one.recipe.steps == 1
+    assert [(p.step, p.steps) for p in told if isinstance(p, Progress)] == [(1, 1)]
 
 
 def test_squares_that_a_mask_touches_are_painted_whole() -> None:

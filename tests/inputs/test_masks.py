@@ -12,16 +12,22 @@ from PIL import Image
 from dream.inputs import feathered, filled, fitted, inverted, mask_of, mask_of_alpha, open_picture
 
 
-def test_black_or_transparent_is_painted(tmp_path: Path) -> None:
+def test_what_is_transparent_is_painted_or_else_what_is_black(tmp_path: Path) -> None:
     image = Image.new("LA", (4, 1), (255, 255))
     for x, pixel in enumerate([(0, 255), (255, 255), (255, 0), (90, 255)]):
         image.putpixel((x, 0), pixel)
     image.save(tmp_path / "mask.png")
     opened = open_picture(tmp_path / "mask.png")
     assert opened.alpha is not None
-    assert mask_of(opened).tobytes() == bytes([255, 0, 255, 255])
+    assert mask_of(opened).tobytes() == bytes([0, 0, 255, 0]), "dark parts of a photograph stay"
+    image.getchannel("L").save(tmp_path / "black.png")
+    assert mask_of(open_picture(tmp_path / "black.png")).tobytes() == bytes([255, 0, 0, 255])
+    image.putalpha(Image.new("L", (4, 1), 200))
+    image.save(tmp_path / "veil.png")
+    veiled = mask_of(open_picture(tmp_path / "veil.png"))
+    assert veiled.tobytes() == bytes([255, 0, 0, 255]), "no part of it is a hole"
     assert mask_of_alpha(opened.alpha).tobytes() == bytes([0, 0, 255, 0])
-    assert inverted(mask_of(opened)).tobytes() == bytes([0, 255, 0, 0])
+    assert inverted(mask_of(opened)).tobytes() == bytes([255, 255, 0, 255])
 
 
 def test_scaling_covers_and_cuts_equally() -> None:
@@ -31,6 +37,13 @@ def test_scaling_covers_and_cuts_equally() -> None:
     assert cut.size == (64, 64)
     assert cut.getpixel((32, 32)) == (255, 0, 0) and (np.asarray(cut)[..., 0] > 200).mean() > 0.9
     assert fitted(image, 300, 100) is image
+
+
+def test_the_whole_of_it_is_stretched() -> None:
+    image = Image.new("RGB", (300, 100), "blue")
+    image.paste("red", (0, 0, 100, 100))
+    whole = np.asarray(fitted(image, 66, 64, whole=True))
+    assert (whole[:, :19, 0] > 250).all() and (whole[:, 26:, 2] > 250).all()
 
 
 def test_an_empty_hole_is_filled_from_around_it() -> None:

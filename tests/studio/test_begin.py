@@ -20,6 +20,7 @@ from dream.line import facts, read, read_log_line, write
 from dream.recipe import Recipe
 from dream.request import Request
 from dream.studio import Settled, Studio, settle
+from dream.studio.begin import size_from
 from tests.fakes import FakeEngine, fake_studio
 
 CARD = ModelCard(name="tiny", path=Path("models/tiny"), width=256, height=256, multiple=8)
@@ -62,9 +63,11 @@ def test_a_picture_keeps_its_size_floored_and_it_is_said(photo: str) -> None:
 @pytest.mark.parametrize(
     ("said", "becomes"),
     [
-        ({"fit": True}, (256, 192)),
+        ({"fit": True}, (256, 200)),
         ({"fit": True, "width": 1024, "height": 300}, (392, 296)),
-        ({"fit": True, "width": 128}, (128, 96)),
+        ({"fit": True, "width": 128}, (128, 104)),
+        ({"fit": True, "width": 515}, (512, 392)),
+        ({"fit": True, "height": 512}, (680, 512)),
         ({"width": 256}, (256, 192)),
         ({"height": 778}, (1024, 776)),
         ({"width": 320, "height": 320}, (320, 320)),
@@ -77,6 +80,57 @@ def test_sizes(photo: str, said: dict[str, Any], becomes: tuple[int, int]) -> No
 def test_what_is_cut_is_said(photo: str) -> None:
     (note,) = settled(Request(prompt="x", init_img=photo, width=320, height=320)).notes
     assert note == "photo.png, 515x389, becomes 320x320, cut at its sides; --fit keeps all of it"
+
+
+def test_a_long_thin_picture_fits_whole_by_growing_out_of_the_box(tmp_path: Path) -> None:
+    path = str(tmp_path / "wall.png")
+    Image.new("L", (600, 100)).save(path)
+    answer = settled(Request(prompt="x", init_img=path, fit=True))
+    assert (answer.recipes[0].width, answer.recipes[0].height) == (384, 64)
+    assert answer.notes == ("wall.png, 600x100, becomes 384x64: a side has 64 pixels at least",)
+    Image.new("L", (8000, 20)).save(path)
+    with pytest.raises(BadLine, match="less extreme shape"):
+        settled(Request(prompt="x", init_img=path, fit=True))
+
+
+@settings(
+    max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(
+    own=st.tuples(st.integers(1, 3000), st.integers(1, 3000)),
+    width=st.none() | st.integers(64, 1500),
+    height=st.none() | st.integers(64, 1500),
+    multiple=st.sampled_from([8, 16, 64]),
+)
+def test_what_fits_has_the_picture_s_shape_and_fits_into_itself(
+    own: tuple[int, int], width: int | None, height: int | None, multiple: int
+) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("dream.studio.begin.measure", lambda path: own)
+        card = replace(CARD, multiple=multiple)
+        asked = Request(init_img="a.png", fit=True, width=width, height=height)
+        try:
+            across, down, _ = size_from(asked, card)
+        except BadLine:
+            return
+        again = size_from(replace(asked, width=across, height=down), card)
+    assert again[:2] == (across, down)
+    assert across % multiple == down % multiple == 0 and min(across, down) >= 64
+    # Each side is the picture's, times one scale, up to the next multiple.
+    low, high = ((across - multiple) / own[0], across / own[0])
+    assert low < down / own[1] and (down - multiple) / own[1] < high
+
+
+def test_a_mask_of_another_shape_is_told(tmp_path: Path, photo: str) -> None:
+    def notes(size: tuple[int, int]) -> tuple[str, ...]:
+        Image.new("L", size).save(tmp_path / "mask.png")
+        mask = str(tmp_path / "mask.png")
+        return settled(Request(prompt="x", init_img=photo, init_mask=mask)).notes
+
+    assert not any("mask" in note for note in (*notes((515, 389)), *notes((256, 193))))
+    assert notes((515, 200))[0] == (
+        "the mask mask.png, 515x200, is stretched to the shape of photo.png, 515x389"
+    )
 
 
 @pytest.mark.parametrize(("own", "becomes"), [((1, 1), (64, 64)), ((10, 100), (64, 640))])
