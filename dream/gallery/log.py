@@ -21,7 +21,7 @@ from dream.request import INPUTS
 
 LOG_NAME = "dream_log.txt"
 
-_UNSAFE = re.compile(r"""^[#!\["'\s-]|^//|: |[\x00-\x1f\x7f-\x9f\u2028\u2029]""")
+_UNSAFE = re.compile(r"""^[#!\["'\s-]|^//|: |[`$;&|<>'\x00-\x1f\x7f-\x9f\u2028\u2029]""")
 _LONGEST = 1 << 20
 """Bytes to look back for the beginning of a torn line."""
 
@@ -37,8 +37,8 @@ def one_line(line: str) -> str:
 def shown(path: Path) -> str:
     """How a log line begins: the path as given, with forward slashes.
 
-    A path that could be misread there (as a comment, a command, or for its own `: `) is given by
-    the file's name alone, which is enough beside the log.
+    A path that could be misread there (as a comment, a command, for its own `: `, or by a shell) is
+    given by the file's name alone, which is enough beside the log.
     """
     text = path.as_posix()
     return path.name if _UNSAFE.search(text) else text

@@ -23,6 +23,8 @@ CLASH_ROOM = len(".999")
 
 _ROOM = CLASH_ROOM + len(".upscaled")
 _FORBIDDEN = re.compile(r'[<>:"/\\|?*\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]')
+_SHELL = re.compile(r"[`$;&']")
+"""What would run something, were a log line, which begins with the name, given to a shell."""
 _LEADING = re.compile(r"^[\s.#!'\[-]+")
 """A hidden file, or, at the start of a log line, a comment, a command or a switch."""
 _RESERVED = re.compile(r"(con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³])(\..*)?", re.I | re.S)
@@ -65,7 +67,7 @@ def file_name(
 def safe_name(text: str, room: int = CLASH_ROOM) -> str:
     """The nearest name of a PNG any system takes, `room` bytes short of the limit; or ""."""
     stem = text[:-4] if text[-4:].lower() == ".png" else text
-    stem = _LEADING.sub("_", _FORBIDDEN.sub("_", stem))
+    stem = _LEADING.sub("_", _SHELL.sub("_", _FORBIDDEN.sub("_", stem)))
     stem = _unreserved(cut(stem, NAME_BYTES - len("_.png") - room).rstrip(" "))
     return f"{stem}.png" if stem.strip("_ ") else ""
 

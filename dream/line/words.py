@@ -38,10 +38,14 @@ _ESCAPE = re.compile(
 _UNSPEAKABLE = r"\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff"
 _TO_ESCAPE = re.compile(
     rf"""(?P<quote> " )
-       | (?P<slash> \\ (?= [\\"'{_UNSPEAKABLE}] | u\{{ | \Z ) )
-       | (?P<code> [{_UNSPEAKABLE}] )""",
+       | (?P<slash> \\ (?= [\\"'`{_UNSPEAKABLE}] | \$[({{[] | u\{{ | \Z ) )
+       | (?P<code> [`{_UNSPEAKABLE}] | \$ (?= [({{[] ) )""",
     re.VERBOSE | re.IGNORECASE,
 )
+# A log line that is given to a shell by mistake is a command that is not found, and its words: a
+# stranger's prompt in it shall not become more. Inside double quotes a shell runs `…` and $(…);
+# outside of them these characters end a word or begin a quote.
+_SHELL = re.compile(r"[`$;&|<>()']")
 
 
 class Word(NamedTuple):
@@ -114,7 +118,7 @@ def quote(text: str) -> str:
 
 def spell(text: str) -> str:
     """Text as a value behind a switch's name, in quotes only if it needs them."""
-    plain = text.isprintable() and " " not in text and '"' not in text
+    plain = text.isprintable() and " " not in text and '"' not in text and not _SHELL.search(text)
     return text if plain and text else quote(text)
 
 

@@ -24,7 +24,7 @@ from tests.line.eras import LOGGED, TYPED, WRONG
 # What the language gives a meaning to, in any company, and what it has to keep from a line.
 _MEANING = st.text(
     st.sampled_from(
-        list("\"\\'-=#:!,.[]{}() \t\n\r\x00\x1b\x85\u2028\u2029\ufeff\ud83d\ude00u5snS")
+        list("\"\\'`$;&-=#:!,.[]{}() \t\n\r\x00\x1b\x85\u2028\u2029\ufeff\ud83d\ude00u5snS")
     ),
     max_size=12,
 )
