@@ -139,8 +139,8 @@ COMMANDS = (
     ),
     Command(
         "!del_model",
-        "NAME [--files]",
-        "take a model out of models.toml; with --files, delete it from its models folder",
+        "NAME [--files [--yes]]",
+        "take a model out of models.toml; --files deletes it from its models folder, after asking",
         del_model,
         "model",
         options=DELETE_OPTIONS,

@@ -13,6 +13,7 @@ from typing import Any
 from dream.catalogue import Shelf
 from dream.catalogue.cards import ModelCard
 from dream.catalogue.edit import forget
+from dream.catalogue.found import INDEX
 from dream.catalogue.places import shipped_models, writable_dir
 from dream.catalogue.shelf import SHIPPED
 from dream.commands.base import Asking, Context, Line, Page, Question
@@ -27,9 +28,12 @@ from dream.studio import Studio
 NOTHING = NO_VAE
 """What takes a value away."""
 
-FILES = "--files"
+FILES, YES = "--files", "--yes"
 DELETE_OPTIONS: Mapping[str, Kind[Any]] = MappingProxyType(
-    {FILES: replace(SWITCH, means="delete its files too, which must lie in a models folder")}
+    {
+        FILES: replace(SWITCH, means="delete its files too, which must lie in a models folder"),
+        YES: replace(SWITCH, means="the answer to the question, where nobody can be asked"),
+    }
 )
 
 
@@ -104,13 +108,17 @@ def vae(context: Context, argument: str) -> Events[None]:
 
 
 def del_model(context: Context, argument: str) -> Events[None]:
-    """!del_model NAME [--files]: forget what models.toml says of a model; with --files, and only
-    in the models folders, delete its files too."""
+    """!del_model NAME [--files [--yes]]: forget what models.toml says of a model; with --files, and
+    only in the models folders, delete its files too. --yes is what its person answered; a line from
+    elsewhere that lacks it deletes nothing."""
     shelf = context.studio.shelf
-    name, path, files = _to_delete(context.studio, argument)
+    name, path, files, sure = _to_delete(context.studio, argument)
     inside = _is_ours(path, shelf)
     if files:
-        _check_deletable(name, path, inside)
+        _check_deletable(context.studio, name, path, inside)
+        if not sure:
+            size = size_of(bytes_on_disk(path))
+            raise BadLine(f"this deletes {path} ({size})", hint=f"{FILES} {YES} confirms it")
         _delete(path)
         forget(shelf.models_dirs, name)
         yield Note(text=f"{name} is gone, and {path} too")
@@ -123,29 +131,30 @@ def del_model(context: Context, argument: str) -> Events[None]:
 
 def ask_about_deletion(context: Context, argument: str) -> Asking:
     """Before files are deleted, their person says yes to it. Raises what the command raises."""
-    name, path, files = _to_delete(context.studio, argument)
+    name, path, files, _ = _to_delete(context.studio, argument)
     inside = _is_ours(path, context.studio.shelf)
     if files:
-        _check_deletable(name, path, inside)
+        _check_deletable(context.studio, name, path, inside)
     listed = f"!del_model {spell_apart(name)}"
-    if not inside or path == shipped_models() / SHIPPED:
+    if not inside or path == shipped_models() / SHIPPED or _not_a_model(context.studio, path):
         return (listed,)
     too = "" if files else " too"
     size = size_of(bytes_on_disk(path))
     answer = yield Question(f"delete {path} ({size}){too}?", keys="yn")
     if answer == "y":
-        return (f"{listed} --files",)
+        return (f"{listed} {FILES} {YES}",)
     return () if files else (listed,)
 
 
-def _to_delete(studio: Studio, argument: str) -> tuple[str, Path, bool]:
-    """The model's name, its place, and whether its files are meant. Raises BadLine, ModelError."""
+def _to_delete(studio: Studio, argument: str) -> tuple[str, Path, bool, bool]:
+    """The model's name, its place, whether its files are meant, and whether that was confirmed.
+    Raises BadLine, ModelError."""
     said = [word.text for word in words(argument)]
-    named = " ".join(word for word in said if word != FILES)
+    named = " ".join(word for word in said if word not in DELETE_OPTIONS)
     name = listed_name(studio.shelf, one_name(named, "!del_model"))
     if name == active_model(studio):
         raise ModelError(f"{name} is the model that paints", "!switch to another one first")
-    return name, studio.shelf.places()[name], FILES in said
+    return name, studio.shelf.places()[name], FILES in said, YES in said
 
 
 def _is_ours(path: Path, shelf: Shelf) -> bool:
@@ -154,7 +163,21 @@ def _is_ours(path: Path, shelf: Shelf) -> bool:
     return any(here.is_relative_to(folder.resolve()) for folder in shelf.models_dirs)
 
 
-def _check_deletable(name: str, path: Path, inside: bool) -> None:
+def _not_a_model(studio: Studio, path: Path) -> str:
+    """Why a folder that models.toml or a models folder offers as a model is not to be deleted as
+    one; empty for a model. Whoever made models.toml chose the path."""
+    if path.is_symlink() or not path.is_dir():
+        return ""  # a single file, or a link, of which the link goes
+    if not (path / INDEX).is_file():
+        return f"it has no {INDEX}"
+    whole = path.resolve()
+    for place in (*studio.shelf.models_dirs, studio.outdir, Path.cwd(), Path.home()):
+        if place.resolve().is_relative_to(whole):
+            return f"{place} lies in it"
+    return ""
+
+
+def _check_deletable(studio: Studio, name: str, path: Path, inside: bool) -> None:
     if not inside:
         raise ModelError(
             f"{path} lies in no models folder, and is left alone",
@@ -162,6 +185,10 @@ def _check_deletable(name: str, path: Path, inside: bool) -> None:
         )
     if path == shipped_models() / SHIPPED:
         raise ModelError(f"{name} comes with dream, and stays")
+    if reason := _not_a_model(studio, path):
+        raise ModelError(
+            f"{path} is no folder of one model: {reason}", "delete by hand what you do not need"
+        )
 
 
 def _delete(path: Path) -> None:

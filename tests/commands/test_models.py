@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -191,11 +192,16 @@ def test_deleting_files_is_asked_first(studio: Studio, tmp_path: Path) -> None:
     happened(studio, "!edit_model large steps 7")
     assert answered(studio, "!del_model large", "n") == ("!del_model large",)
     assert answered(studio, "!del_model large --files", "n") == ()
-    assert answered(studio, "!del_model large", "y") == ("!del_model large --files",)
+    for typed in ("", " --files", " --files --yes"):
+        confirmed = ("!del_model large --files --yes",)
+        assert answered(studio, f"!del_model large{typed}", "y") == confirmed
     assert "deletes" in notes(studio, "!del_model large")
     assert toml(tmp_path).strip() in ("", "[models]")
     assert (tmp_path / "models" / "large").is_dir()
-    happened(studio, "!del_model large --files")
+    said = refusal(studio, "!del_model large --files")
+    assert "this deletes" in said and "--files --yes confirms it" in said
+    assert (tmp_path / "models" / "large").is_dir(), "nobody was asked"
+    happened(studio, "!del_model large --files --yes")
     assert not (tmp_path / "models" / "large").exists()
     assert list(table(studio)) == ["* tiny"]
 
@@ -211,9 +217,39 @@ def test_files_outside_the_models_folders_are_never_deleted(studio: Studio, tmp_
     with pytest.raises(StopIteration, match="!del_model listed"):
         next(asked(Context(studio, list, COMMANDS), "!del_model listed"))
     happened(studio, "!del_model listed")
-    happened(studio, "!del_model linked --files")
+    happened(studio, "!del_model linked --files --yes")
     assert index.is_file()
     assert list(table(studio)) == ["  large", "* tiny"]
+
+
+@pytest.mark.parametrize(
+    ("path", "holds", "why"),
+    [
+        ("thesis", "chapter.tex", "has no model_index.json"),
+        (".", "model_index.json", "models lies in it"),
+        ("..", "model_index.json", "lies in it"),
+        ("work", "model_index.json", "work/here lies in it"),
+    ],
+)
+def test_a_folder_that_is_no_model_is_never_deleted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, path: str, holds: str, why: str
+) -> None:
+    models = tmp_path / "models"
+    (models / path).mkdir(parents=True, exist_ok=True)
+    (models / path / holds).write_text("{}")
+    (models / "models.toml").write_text(f'[models.mine]\npath = "{path}"\n')
+    here = models / "work" / "here"
+    here.mkdir(parents=True)
+    monkeypatch.chdir(here)
+    studio = fake_studio(tmp_path, None, "tiny", "large")
+    studio.shelf = replace(studio.shelf, models_dirs=(models, tmp_path))
+    for line in ("!del_model mine --files", "!del_model mine --files --yes"):
+        assert why in refusal(studio, line)
+        with pytest.raises(StopIteration, match="!del_model mine"):
+            next(asked(Context(studio, list, COMMANDS), line))
+    with pytest.raises(StopIteration, match="'!del_model mine'"):
+        next(asked(Context(studio, list, COMMANDS), "!del_model mine"))
+    assert (models / path / holds).exists()
 
 
 def test_the_model_that_paints_is_not_deleted(studio: Studio) -> None:
@@ -229,7 +265,7 @@ def test_only_the_shipped_model_stays_whatever_it_is_called(
     for line in ("!switch large", "!edit_model tiny --name mine"):
         happened(studio, line)
     assert "comes with dream, and stays" in refusal(studio, "!del_model mine --files")
-    for line in ("!switch mine", "!del_model large --files"):
+    for line in ("!switch mine", "!del_model large --files --yes"):
         happened(studio, line)
     assert list(table(studio)) == ["* mine"], "what lies beside it in a checkout is the user's"
 

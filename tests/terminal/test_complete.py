@@ -128,7 +128,7 @@ def test_a_folder_of_many_files_is_given_up_in_time(tmp_path: Path) -> None:
         ("!edit_model tiny --vae n", ["!edit_model tiny --vae none"]),
         ("!edit_model ti", ["!edit_model tiny"]),
         ("!import_model x --d", ["!import_model x --description"]),
-        ("!del_model tiny --", ["!del_model tiny --files"]),
+        ("!del_model tiny --f", ["!del_model tiny --files"]),
         ("!models --", []),
         ("!nothing --", []),
     ],
