@@ -10,7 +10,6 @@ import gc
 import io
 import sys
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import dream
@@ -24,6 +23,7 @@ from dream.errors import (
     DreamError,
     GalleryError,
 )
+from dream.file_names import as_path
 from dream.graphics import Pictures, pictures_on, wants_live
 from dream.launch import Launch
 from dream.line import command_of, is_skipped, read_argv
@@ -100,16 +100,17 @@ def _without_prompt(
     from dream.commands import COMMANDS, Context, act
     from dream.events import Note
     from dream.house import open_studio
+    from dream.studio import wrong_defaults
 
-    file = None if launch.from_file in (None, "-") else Path(str(launch.from_file)).expanduser()
+    file = None if launch.from_file in (None, "-") else as_path(str(launch.from_file))
     with open_studio(launch, base) as studio, studio.reading(file):
         _all_imported()
         pictures = None if launch.json or launch.dry_run else _pictures(launch)
         voice = batch.Voice(as_json=launch.json, out=sys.stdout, err=sys.stderr, pictures=pictures)
-        for complaint in studio.shelf.misread():
+        for complaint in (*studio.shelf.misread(), *wrong_defaults(studio.shelf, base)):
             voice.show(Note(text=complaint))
         if launch.verify is not None:
-            events = studio.verify(Path(launch.verify))
+            events = studio.verify(as_path(launch.verify))
         elif isinstance(said, str):
             events = act(Context(studio, tuple, COMMANDS), said)
         else:
@@ -143,7 +144,7 @@ def _lines(launch: Launch, prompt: str | None) -> Iterable[tuple[int, str]] | No
     if launch.from_file is not None and launch.from_file != "-":
         from dream.gallery import read_log
 
-        log = read_log(Path(launch.from_file).expanduser())
+        log = read_log(as_path(launch.from_file))
         return [(number, line) for number, line in log if not is_skipped(line)]
     if launch.from_file == "-" or not sys.stdin.isatty():
         return ((n, line.rstrip("\r\n")) for n, line in enumerate(sys.stdin, 1))

@@ -103,3 +103,9 @@ class GalleryError(DreamError):
 
 ALL_MADE, SOME_FAILED, WRONG_LINE, INTERRUPTED = 0, 1, 2, 130
 """The shell command's exit statuses."""
+
+
+def shown(text: str) -> str:
+    """Text fit for an error message: printable, on one line, not too long."""
+    text = "".join(c if c.isprintable() else "�" for c in text[:60])
+    return text if len(text) <= 40 else text[:39] + "…"

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from dream.file_names import as_path
 from dream.flags import (
     HIRES,
     PICTURE,
@@ -408,8 +409,8 @@ class Request:
 
     @property
     def folder(self) -> Path:
-        """Where its pictures go, and their log."""
-        return Path(self.outdir).expanduser() if self.outdir else OUTDIR
+        """Where its pictures go, and their log. Raises BadLine for what no folder can be called."""
+        return as_path(self.outdir) if self.outdir else OUTDIR
 
 
 FLAGS = flags_of(Request)

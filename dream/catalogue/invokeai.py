@@ -9,7 +9,8 @@ from typing import Any
 
 from dream.catalogue.entries import checked
 from dream.catalogue.found import plain
-from dream.errors import ModelError
+from dream.errors import BadLine, ModelError
+from dream.file_names import as_path, exists
 
 
 @dataclass(frozen=True)
@@ -68,9 +69,12 @@ def _vae(said: object) -> str:
 
 def _find(place: str, file: Path) -> Path | None:
     """Places are relative to InvokeAI's root, in whose `configs` the file lies."""
-    said = Path(place).expanduser()
+    try:
+        said = as_path(place)
+    except BadLine:
+        return None
     for root in (file.absolute().parent.parent, file.absolute().parent, Path.cwd()):
-        if (root / said).exists():
+        if exists(root / said):
             return plain(root / said)
     return None
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from platformdirs import user_data_path
 
 from dream.errors import BadSetting
+from dream.file_names import as_path, exists, is_folder
 
 _PACKAGE = Path(__file__).resolve().parents[1]
 
@@ -17,12 +18,12 @@ def default_models_dirs(extra: str | None = None) -> tuple[Path, ...]:
     """The models folders, the first found wins: `extra` (--models_dir), ./models, the user's data
     folder, and the shipped models. The user's folder is named even before it exists.
 
-    Raises BadSetting when `extra` is no folder.
+    Raises BadSetting when `extra` is no folder, BadLine when it cannot be one's name.
     """
     dirs: list[Path] = []
     if extra is not None:
-        chosen = Path(extra).expanduser()
-        if not chosen.is_dir():
+        chosen = as_path(extra)
+        if not is_folder(chosen):
             raise BadSetting(
                 f"--models_dir: there is no folder {chosen}", "create it, or name another"
             )
@@ -48,7 +49,7 @@ def writable_dir(dirs: Iterable[Path]) -> Path:
 
 
 def _writable(path: Path) -> bool:
-    standing = next(place for place in (path, *path.absolute().parents) if place.exists())
+    standing = next(place for place in (path, *path.absolute().parents) if exists(place))
     return standing.is_dir() and os.access(standing, os.W_OK | os.X_OK)
 
 

@@ -20,7 +20,7 @@ from dream.commands.models import (
     switch,
     vae,
 )
-from dream.commands.past import clear, history, last, recall, search
+from dream.commands.past import ask_about_clearing, clear, history, last, recall, search
 from dream.commands.queue import cancel, list_queue, move_up, pause, restart, resume
 from dream.commands.settings import save, set_, unset
 from dream.commands.show import open_picture, show_picture, tell
@@ -150,7 +150,7 @@ COMMANDS = (
     Command("!history", "[N]", "the last N lines that were entered, numbered", history),
     Command("!search", "WORDS", "the lines entered before that hold all these words", search),
     Command(RECALL, "", "put line NN of the history into the edit line", recall),
-    Command("!clear", "", "forget the history, after asking", clear),
+    Command("!clear", "", "forget the history, after asking", clear, asks=ask_about_clearing),
     Command(
         "!set",
         "[NAME VALUE]",

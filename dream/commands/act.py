@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Collection
 from contextlib import suppress
 
-from dream.commands.base import Asking, Command, Context, Edit
+from dream.commands.base import Asking, Command, Context, Edit, Question
 from dream.errors import BadLine, DreamError
 from dream.events import Events, Note, Refused
 from dream.line import is_skipped, read_log_line
 from dream.line.names import near
 from dream.line.words import split
+from dream.studio import reported
 
 HELP_WORDS = ("-h", "--help", "help", "?")
 """Typed alone these ask for help; in quotes they are prompts."""
@@ -25,7 +26,12 @@ MANY = 100
 
 
 def act(context: Context, line: str) -> Events[None]:
-    """Do what a line says and tell what happens. Raises no DreamError."""
+    """Do what a line says and tell what happens. Raises no Exception: one that nobody foresaw is
+    told as Failed, with the file that its traceback is in."""
+    yield from reported(_act(context, line), line, None)
+
+
+def _act(context: Context, line: str) -> Events[None]:
     typed = line.strip()
     if is_skipped(typed):
         return
@@ -47,7 +53,8 @@ def act(context: Context, line: str) -> Events[None]:
 
 def takes_turn(context: Context, line: str) -> bool:
     """Whether a line waits for those before it. One that only looks something up, or that will be
-    refused or asked about, is done at once."""
+    refused or asked about, is done at once. One that cannot be judged, for a reason that nobody
+    foresaw, waits: the thread that makes the lines reports it."""
     typed = line.strip()
     if is_skipped(typed) or typed in HELP_WORDS:
         return False
@@ -58,32 +65,53 @@ def takes_turn(context: Context, line: str) -> bool:
         sweep = context.studio.read_sweep(line)
     except DreamError:
         return False
+    except Exception:
+        return True
     return sweep.count <= MANY or sweep.first.yes
 
 
 def asked(context: Context, line: str) -> Asking:
     """What the person who entered a line is asked before it is done; mostly nothing, and then the
     result is the line itself. What is wrong with it is said when it is done."""
-    name, _, argument = line.strip().partition(" ")
-    with suppress(DreamError):
-        if is_command(name) and (asks := find(context.commands, name).asks):
+    typed = line.strip()
+    name, _, argument = typed.partition(" ")
+    with suppress(Exception):
+        if is_skipped(typed) or typed in HELP_WORDS:
+            return (line,)
+        if not is_command(name):
+            return (yield from _ask_about_many(context, line))
+        if asks := find(context.commands, name).asks:
             return (yield from asks(context, argument.strip()))
     return (line,)
 
 
+def _ask_about_many(context: Context, line: str) -> Asking:
+    """Whether to make so many pictures. Raises BadLine."""
+    sweep = context.studio.read_sweep(line)
+    if sweep.count <= MANY or sweep.first.yes:
+        return (line,)
+    if (yield Question(f"{sweep}: make them?", keys="yn")) != "y":
+        return ()
+    return (_with_yes(line),)
+
+
 def ask_first(context: Context, line: str) -> Events[bool]:
-    """Whether a line asks for so many pictures that its person should say so twice. Then their
-    count is told, and the line put back with the switch that says it."""
+    """Whether a line asks for so many pictures that its person should say so twice. Then, where
+    nobody was asked, their count is told, and the line put back with the switch that says it."""
     try:
         sweep = context.studio.read_sweep(line)
     except DreamError:
         return False  # what is wrong is said by whoever makes it
     if sweep.count <= MANY or sweep.first.yes:
         return False
-    end = split(line, read_log_line(line).start).comment
     yield Note(text=f"{sweep}; Enter makes them")
-    yield Edit(text=f"{line[:end].rstrip()} --yes")
+    yield Edit(text=_with_yes(line))
     return True
+
+
+def _with_yes(line: str) -> str:
+    end = split(line, read_log_line(line).start).comment
+    return f"{line[:end].rstrip()} --yes"
 
 
 def is_command(typed: str) -> bool:

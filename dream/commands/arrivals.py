@@ -13,12 +13,13 @@ from dream.catalogue.edit import say
 from dream.catalogue.folders import read_model
 from dream.catalogue.found import INDEX, plain
 from dream.catalogue.invokeai import read_models_yaml
-from dream.commands.base import Context, exists, file_named
+from dream.commands.base import Context, file_named
 from dream.commands.distant import allow, bring_file, bring_folder, file_at, is_address, name_of
 from dream.commands.models import bytes_on_disk, kind_of, size_of
 from dream.commands.several import holds_several, offered, refuse_options
 from dream.errors import BadLine, DreamError, ModelError
 from dream.events import Events, Note
+from dream.file_names import as_path, exists
 from dream.flags import SWITCH, Kind, text
 from dream.line import words
 from dream.line.words import spell
@@ -199,8 +200,8 @@ def arrives_as(what: str, shelf: Shelf) -> str:
 def here(what: str) -> Path | None:
     """The file or folder on this machine that is meant, from the root; None for what is none."""
     try:
-        path = Path(what).expanduser()
-    except RuntimeError:  # ~somebody who is not known here
+        path = as_path(what)
+    except BadLine:
         return None
     return plain(path) if exists(path) else None
 

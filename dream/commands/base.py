@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 
 from dream.errors import BadLine
 from dream.events import Event, Events
+from dream.file_names import as_path, exists
 from dream.flags import Kind
 from dream.line import words
 from dream.queue import Queue
@@ -108,21 +109,17 @@ class Command:
 def file_named(context: Context, argument: str, command: str) -> Path:
     """The file an argument names; quotes round a name with spaces are optional. A name that is
     not found here is looked for among the pictures; -1 is the last picture that was made, -2 the
-    one before. Raises BadLine when nothing is named, or no such picture was made."""
+    one before. Raises BadLine when nothing is named, no file can have that name, or no such picture
+    was made."""
     said = tuple(words(argument))
     if not said:
         raise BadLine(f"{command} takes a file, but nothing follows")
     text = said[0].text if len(said) == 1 else argument.strip()
-    if _BACK.fullmatch(text) and not exists(Path(text)):
+    if _BACK.fullmatch(text) and not exists(as_path(text)):
         return _kept(context, int(text))
-    if "\0" in text:
-        raise BadLine("no file's name holds a zero byte")
     if text[0] == text[-1] == "'" and len(text) > 2:  # as a terminal pastes a dropped file
         text = text[1:-1]
-    try:
-        path = Path(text).expanduser()
-    except RuntimeError:  # ~somebody who is not known here
-        path = Path(text)
+    path = as_path(text)
     beside = context.studio.outdir / path
     return beside if not exists(path) and exists(beside) else path
 
@@ -133,11 +130,3 @@ def _kept(context: Context, back: int) -> Path:
         made = f"{len(kept)} so far" if kept else "none so far"
         raise BadLine(f"{back} is a picture of this session that is not there ({made})")
     return kept[back].path
-
-
-def exists(path: Path) -> bool:
-    """Whether there is such a file or folder; text that is no path is none."""
-    try:
-        return path.exists()
-    except OSError:  # too long for a path, or in a folder we may not enter
-        return False

@@ -14,10 +14,10 @@ from urllib.parse import unquote, urlsplit
 from dream.catalogue import Shelf
 from dream.catalogue.found import FILES, VAE_FILES
 from dream.catalogue.places import writable_dir
-from dream.commands.base import exists
 from dream.commands.download import fetched
 from dream.errors import BadLine, FetchError, ModelError
 from dream.events import Events
+from dream.file_names import exists
 
 if TYPE_CHECKING:
     from dream.catalogue.hub import HubId

@@ -8,9 +8,10 @@ from itertools import count
 from pathlib import Path
 from typing import IO
 
-from dream.commands.base import Context, Edit, exists, file_named
+from dream.commands.base import Context, Edit, file_named
 from dream.errors import BadLine, GalleryError
 from dream.events import Events, Note
+from dream.file_names import as_path, exists
 from dream.gallery import log_line_of, read_record
 from dream.line import words
 
@@ -40,7 +41,7 @@ def fetch(context: Context, argument: str) -> Events[None]:
     if _PATTERN.search(said[0]) and not exists(path):
         if len(said) != 2:
             raise BadLine("!fetch takes one pattern and a file to write: !fetch *.png lines.txt")
-        yield from _fetch_all(_matching(context, said[0]), Path(said[1]).expanduser())
+        yield from _fetch_all(_matching(context, said[0]), as_path(said[1]))
         return
     record = read_record(path)
     if not record.line:
@@ -50,7 +51,7 @@ def fetch(context: Context, argument: str) -> Events[None]:
 
 def _matching(context: Context, pattern: str) -> list[Path]:
     """The files that a pattern means, by name: here, or else among the pictures."""
-    wanted = Path(pattern).expanduser()
+    wanted = as_path(pattern)
     for path in (wanted, context.studio.outdir / wanted):
         root = Path(path.anchor)
         if found := sorted(root.glob(str(path.relative_to(root)))):

@@ -6,10 +6,11 @@ from contextlib import closing, suppress
 from itertools import count
 from pathlib import Path
 
-from dream.commands.base import Context, Look, exists, file_named
+from dream.commands.base import Context, Look, file_named
 from dream.engine.base import Progress
 from dream.errors import BadLine, GalleryError
 from dream.events import Events, Note, Step
+from dream.file_names import exists
 from dream.line import read
 from dream.request import Request
 from dream.text_mask import TextMask

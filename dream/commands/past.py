@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from dream.commands.base import Context, Edit, Line, Page
+from dream.commands.base import Asking, Context, Edit, Line, Page, Question
 from dream.errors import BadLine
 from dream.events import Events, Note
 from dream.gallery import LOG_NAME, last_lines
@@ -57,15 +57,26 @@ def last(context: Context, argument: str) -> Events[None]:
 
 
 def clear(context: Context, argument: str) -> Events[None]:
-    """!clear: forget the history; asked first, as it cannot be undone."""
-    count = len(context.history())
-    lines = f"{count:,} line{'s' if count != 1 else ''}"
+    """!clear: forget the history. `yes` says that its person was asked."""
+    count = _lines(context)
     if argument == "yes":
         context.forget()
-        yield Note(text=f"{lines} forgotten; pictures and their log are as they were")
+        yield Note(text=f"{count} forgotten; pictures and their log are as they were")
     else:
-        yield Note(text=f"the history has {lines}, this session's and all others'; Enter clears it")
-        yield Edit(text="!clear yes")
+        yield Note(text=f"the history has {count}, of all sessions; !clear yes forgets them")
+
+
+def ask_about_clearing(context: Context, argument: str) -> Asking:
+    """Whether to forget the history, for it cannot be undone."""
+    if argument == "yes":
+        return (f"!clear {argument}",)
+    question = f"forget the history, {_lines(context)} of this and all other sessions?"
+    return ("!clear yes",) if (yield Question(question, keys="yn")) == "y" else ()
+
+
+def _lines(context: Context) -> str:
+    count = len(context.history())
+    return f"{count:,} line{'s' if count != 1 else ''}"
 
 
 def _numbered(lines: Sequence[tuple[int, str]], most: int) -> Page:

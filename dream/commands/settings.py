@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -15,9 +16,12 @@ from dream.line.complete import lookup
 from dream.line.names import near
 from dream.request import FLAGS, Flag, Request
 from dream.settings import FILE, save_settings
+from dream.studio import check_default
 
 _ANSWERS: Mapping[str, str] = {"on": "", "true": "", "yes": "", "off": "no-", "false": "no-"}
 """What may follow a switch's name, and what that puts before it."""
+
+_NAME_AND_VALUE = re.compile(r"\s*=\s*|\s+")
 
 
 def set_(context: Context, argument: str) -> Events[None]:
@@ -33,6 +37,8 @@ def set_(context: Context, argument: str) -> Events[None]:
     if base.prompt != studio.base.prompt:
         raise BadLine("a prompt is no setting", 0, "type it as a line of its own")
     told = [name for name in FLAGS if getattr(base, name) != getattr(studio.base, name)]
+    for name in told:
+        check_default(studio.shelf, base, name)
     studio.base = base
     said = write_fields(base, told)
     yield Note(text=f"from now on {said}" if said else "so it was already")
@@ -61,11 +67,11 @@ def save(context: Context, argument: str) -> Events[None]:
 
 
 def _as_switches(argument: str) -> str:
-    """`steps 30` as `--steps=30`; what begins with a dash is a line's switches already."""
+    """`steps 30` and `steps = 30` as `--steps=30`; what begins with a dash is switches
+    already."""
     if argument.startswith("-"):
         return argument
-    name, _, value = argument.partition(" ")
-    value = value.strip()
+    name, value = (part.strip() for part in _NAME_AND_VALUE.split(f"{argument} ", maxsplit=1))
     flag = lookup(f"--{name}")
     if flag is not None and flag.kind is SWITCH and value.casefold() in _ANSWERS:
         return f"--{_ANSWERS[value.casefold()]}{flag.long}"

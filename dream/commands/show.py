@@ -13,9 +13,10 @@ from pathlib import Path
 from threading import Thread
 
 from dream import inputs
-from dream.commands.base import Context, Line, Look, Page, exists, file_named
+from dream.commands.base import Context, Line, Look, Page, file_named
 from dream.errors import GalleryError, InputError
 from dream.events import Events, Note
+from dream.file_names import exists
 from dream.gallery.told import Told, tell_all
 
 _WITHOUT_RECORD = (".jpg", ".jpeg", ".webp")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
@@ -109,10 +110,11 @@ def read_setting(name: str, value: object) -> tuple[str, Any]:
     if kind.takes[1] > 1 and isinstance(value, str):
         words = value.replace(",", " ").split()
     if all(map(_is_plain, parts)) and kind.takes[0] <= len(words) <= kind.takes[1]:
-        try:
-            return field, kind.read(words)
-        except ValueError:
-            pass
+        with suppress(ValueError):
+            read = kind.read(words)
+            # A number in the place of a name is most likely another key's.
+            if not isinstance(read, str) or all(isinstance(part, str) for part in parts):
+                return field, read
     meant = near(words[0], kind.choices) if words else ""
     hint = f"did you mean {meant}?" if meant else ""
     raise BadSetting(f"{name} takes {kind.means}, not {value!r}", hint)

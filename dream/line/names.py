@@ -12,6 +12,7 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from dream.errors import BadLine
+from dream.errors import shown as shown  # those who read lines find it here
 from dream.flags import Flag
 from dream.launch import LAUNCH_FLAGS, Launch
 from dream.line.formerly import FORMER_FLAGS, Former
@@ -106,12 +107,6 @@ def near(typed: str, known: Iterable[str]) -> str:
     # Long words are never near, and difflib is slow to say so.
     found = difflib.get_close_matches(typed, known, 1, 0.6) if len(typed) <= 40 else []
     return found[0] if found else ""
-
-
-def shown(text: str) -> str:
-    """Text fit for an error message: printable, on one line, not too long."""
-    text = "".join(c if c.isprintable() else "�" for c in text[:60])
-    return text if len(text) <= 40 else text[:39] + "…"
 
 
 def _shortened(word: Word, key: str, names: Names) -> Known | None:

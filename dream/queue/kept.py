@@ -33,12 +33,13 @@ class KeptLines:
         self._folder, self._complain = folder, complain
         self._path = folder / FILE_NAME
         self._held: IO[bytes] | None = None
+        self._left: set[Path] = set()
 
     def take_over(self) -> tuple[str, ...]:
         """The lines a session before this one left. They stay on disk until `write`."""
         with suppress(OSError):
             for path in self._places():
-                held = _hold(path, create=False)
+                held = None if path in self._left else _hold(path, create=False)
                 if held is None:
                     continue
                 lines = tuple(_lines(held))
@@ -48,6 +49,14 @@ class KeptLines:
                 path.unlink(missing_ok=True)
                 held.close()
         return ()
+
+    def leave(self) -> None:
+        """Let go of the lines that were taken over: they stay on disk for a later session, and this
+        one keeps its own in another file."""
+        if self._held is not None:
+            self._left.add(self._path)
+            self._held.close()
+            self._held = None
 
     def write(self, lines: Sequence[str]) -> None:
         """Keep these lines and no others. Never raises."""

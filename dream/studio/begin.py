@@ -12,6 +12,7 @@ from urllib.parse import unquote, urlsplit
 
 from dream.catalogue.cards import ModelCard
 from dream.errors import BadLine
+from dream.file_names import as_path, exists, is_file
 from dream.gallery import INPUTS_FOLDER
 from dream.inputs import measure
 from dream.recipe import Recipe
@@ -29,7 +30,8 @@ LEAST, MOST = 64, 4096
 def found(said: str, kept: Sequence[Path], outdir: Path, beside: Path | None = None) -> Path:
     """The file that a line means: by -1 the last of this session's pictures, by -2 the one before
     …; by a path one from here, or else in the outdir, or of its name in the folder `beside` or
-    among the copies there. Raises BadLine for a number without one, and for an address."""
+    among the copies there. Raises BadLine for a number without one, for an address, and for what
+    no file can be called."""
     if said.startswith("-") and said[1:].isdecimal():
         if not 0 < (back := int(said[1:])) <= len(kept):
             so_far = f"{len(kept)} so far" if kept else "none so far"
@@ -37,16 +39,16 @@ def found(said: str, kept: Sequence[Path], outdir: Path, beside: Path | None = N
         return kept[-back]
     if said[:1] == said[-1:] == "'" and len(said) > 2:  # as a terminal pastes a dropped file
         said = said[1:-1]
-    path = Path(_as_path(said)).expanduser()
-    if path.exists():
+    path = as_path(_without_scheme(said))
+    if exists(path):
         return path
     others = [outdir / path]
     if beside is not None:
         others += [beside / path.name, beside / INPUTS_FOLDER / path.name]
-    return next((other for other in others if other.is_file()), path)
+    return next((other for other in others if is_file(other)), path)
 
 
-def _as_path(said: str) -> str:
+def _without_scheme(said: str) -> str:
     """What a desktop pastes for a file it is given, `file:///…`, as a path."""
     if said.startswith("file://"):
         return unquote(urlsplit(said).path)

@@ -30,7 +30,7 @@ class Keeper:
     @contextmanager
     def album(self, request: Request, outdir: Path) -> Iterator[Album]:
         """A numbered place for the pictures of one line. Raises GalleryError."""
-        folder = Path(request.outdir).expanduser() if request.outdir else outdir
+        folder = request.folder if request.outdir else outdir
         if request.prompt_as_dir:
             folder /= prompt_folder(request.prompt)
         mended = () if folder in self._galleries else self.open(folder)

@@ -8,6 +8,7 @@ from pathlib import Path
 from dream.catalogue.cards import ModelCard
 from dream.inputs import measure
 from dream.stages import size_after
+from dream.studio.named import check_recipes
 from dream.studio.settle import settle
 from dream.studio.studio import Studio
 
@@ -44,6 +45,7 @@ def outlook(studio: Studio, line: str) -> Outlook:
         return studio.shelf.model(name or studio.shelf.default())
 
     (recipe,) = settle(first, find, studio.past, lambda: 0, studio.find_picture).recipes
+    check_recipes(studio.shelf, [recipe])
     rendered = recipe.fix is None
     size = (recipe.width, recipe.height) if recipe.fix is None else measure(Path(recipe.fix))
     return Outlook(

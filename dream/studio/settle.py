@@ -51,6 +51,7 @@ def settle(
     a seed that does not exist, ModelError for a model that does not, InputError for a picture.
     """
     check(request)
+    _ = request.folder  # the system could not be asked about it
     request, told = with_files(request, find_picture)
     card = card_of(request, find)
     width, height, sized = _size(request, card)

@@ -38,9 +38,10 @@ from dream.studio.afterwards import finished
 from dream.studio.begin import as_made, found
 from dream.studio.fix import opened
 from dream.studio.keep import Album, Keeper
+from dream.studio.named import check_recipes
 from dream.studio.recall import as_logged, base_of
 from dream.studio.settle import Settled, settle, settle_sweep
-from dream.studio.told import told
+from dream.studio.told import reported, told
 from dream.studio.verify import verify_log
 
 _REMEMBERED = 1000
@@ -201,8 +202,10 @@ class Studio:
             if is_skipped(line):
                 continue
             if dry_run:
-                yield from self.plan(line, number)
-            elif (yield from self.make(line, number, turns and turn, turns)):
+                yield from reported(self.plan(line, number), line, None)
+                continue
+            made = self.make(line, number, turns and turn, turns)
+            if (yield from reported(made, line, otherwise=False)):
                 return
 
     def verify(self, log: Path) -> Events[None]:
@@ -252,6 +255,7 @@ class Studio:
             beside = self._beside if read_log_line(line).path is not None else None
             find = partial(self.find_picture, beside=beside)
             settled = settle_sweep(sweep, self._find, self.past, self._draw, find)
+            check_recipes(self.shelf, settled.recipes)
         except DreamError as error:
             yield Refused(error=error, line=line, number=number)
             return None

@@ -1,14 +1,28 @@
-"""What the engine does, told as events."""
+"""What the engine does, and what nobody foresaw, told as events."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import closing
+from typing import TypeVar
 
 from dream.engine.base import Happenings, Progress
 from dream.errors import EngineError
-from dream.events import Events, Step
+from dream.events import Events, Failed, Step
 from dream.picture import Picture
+from dream.worker.crash import as_dream_error
+
+T = TypeVar("T")
+
+
+def reported(events: Events[T], line: str, otherwise: T) -> Events[T]:
+    """The events of one line. An exception that is no DreamError ends them with Failed, which names
+    the file that holds its traceback; the result is `otherwise` then."""
+    try:
+        return (yield from events)
+    except Exception as error:
+        yield Failed(error=as_dream_error(error), line=line)
+        return otherwise
 
 
 def told(

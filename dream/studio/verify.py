@@ -14,6 +14,7 @@ from dream.line import facts, is_skipped, read_log_line
 from dream.picture import Picture
 from dream.stages import stages_of
 from dream.studio.recall import with_its_files
+from dream.studio.told import reported
 
 if TYPE_CHECKING:
     from dream.studio.studio import Studio
@@ -31,7 +32,8 @@ def verify_log(studio: Studio, log: Path) -> Events[None]:
         for number, line in read_log(log):
             if is_skipped(line):
                 continue
-            found[(yield from _verify_line(studio, line, number))] += 1
+            verdict = reported(_verify_line(studio, line, number), line, "failed")
+            found[(yield from verdict)] += 1
     except KeyboardInterrupt:
         done = found.total() - found["unknown"]
         yield Cancelled(finished=done, count=done + 1)

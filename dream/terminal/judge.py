@@ -58,15 +58,17 @@ def judge(context: Context, line: str) -> Verdict | None:
     typed = line.strip()
     if is_skipped(typed):
         return None
-    if is_command(typed):
-        return _command(context, typed.split()[0])
     try:
+        if is_command(typed):
+            return _command(context, typed.split()[0])
         return Verdict(str(outlook(context.studio, line)))
     except DreamError as error:
         column = getattr(error, "column", 0)
         # The word at the end is still being typed: what it lacks is told, but not blamed.
         unfinished = not line[-1].isspace() and column > line.rfind(" ")
         return Verdict(_told(error), wrong=not unfinished)
+    except Exception as error:  # a bug; Enter reports it in full
+        return Verdict(f"{type(error).__name__}: {error}", wrong=True)
 
 
 def _command(context: Context, name: str) -> Verdict | None:

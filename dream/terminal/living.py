@@ -10,11 +10,12 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
+from functools import partial
 from threading import Thread
 from typing import Any
 
 from dream.commands import COMMANDS, Context, Edit, Page, act, asked, takes_turn
-from dream.events import Event, Loading
+from dream.events import Event, Failed, Loading
 from dream.line import is_skipped
 from dream.queue import Entry, KeptLines, Queue, follow
 from dream.studio import Studio
@@ -26,9 +27,11 @@ from dream.terminal.hints import Hints
 from dream.terminal.history import LEAVE, LineHistory
 from dream.terminal.judge import Judge, Verdict
 from dream.terminal.keys import Desk
+from dream.terminal.offer import offer
 from dream.terminal.show import Drawn, Screen
 from dream.terminal.signals import Ended
 from dream.terminal.toolbar import Toolbar
+from dream.worker.crash import as_dream_error
 
 _TWICE = 1.0
 """Seconds within which a second Ctrl-C means: and the waiting lines too."""
@@ -72,7 +75,8 @@ class Conversation:
         self._maker.start()
         self._say_notes()
         try:
-            await self._offer(self._kept.take_over(), first)
+            if left := await offer(self._kept, self._screen, partial(self._aside, first)):
+                self._queue.put(left)
             lines = await self._lines(first)
             while not await self._enter(lines):
                 lines = await self._lines(self._edit.entered())
@@ -143,7 +147,7 @@ class Conversation:
                     else await ask_for_words(question.text, question.default)
                 )
                 if answer is None:
-                    self._screen.say("given up")
+                    self._screen.say("given up; the line is in the history")
                     return ()
                 question = asking.send(answer)
         except StopIteration as end:
@@ -152,6 +156,13 @@ class Conversation:
         except EOFError:  # the session ends
             return LEAVE[:1]
 
+    async def _aside(self, first: asyncio.Future[str]) -> None:
+        """Have the line that is being typed make room for a question."""
+        if not first.done():
+            self._edit.put_aside()
+            with suppress(Aside):
+                await first
+
     async def _may_leave(self) -> bool:
         """Whether to leave now, with lines that are not made."""
         if self._queue.idle:
@@ -159,28 +170,11 @@ class Conversation:
         count = len(self._queue.waiting) + (self._queue.current is not None)
         question = f"{_lines(count)} not made; y: leave and keep, w: leave when made, n: stay"
         try:
-            answer = await ask(question, "ywn")
+            answer = await ask(question, "ywn", {"yes": "y", "no": "n"})
         except EOFError:
             answer = "y"
         self._toolbar.leaving = answer == "w"
         return answer == "y" or (answer == "w" and self._queue.idle)
-
-    async def _offer(self, left: Sequence[str], first: asyncio.Future[str]) -> None:
-        """Ask about the lines a session before this one left, before the first of this one."""
-        if not left:
-            return
-        if not first.done():
-            self._edit.put_aside()
-            with suppress(Aside):
-                await first
-        for line in left[:5]:
-            self._screen.say(f"  {line}")
-        more = f", of {_lines(len(left))}" if len(left) > 5 else ""
-        try:
-            answer = await ask(f"not made when dream ended{more}: make now?", "yn")
-        except EOFError:
-            raise Ended(0) from None  # they stay where they are
-        self._queue.put(left if answer == "y" else ())
 
     # ── what happens ───────────────────────────────────────────────────────────────────────────
 
@@ -225,8 +219,11 @@ class Conversation:
             self._studio.warm()
             while (entry := self._queue.take()) is not None:
                 self._post(self._begun, entry)
-                events = act(self._context, entry.line)
-                follow(events, self._queue.given_up, self._tell)
+                try:
+                    events = act(self._context, entry.line)
+                    follow(events, self._queue.given_up, self._tell)
+                except Exception as error:
+                    self._post(self._show, Failed(error=as_dream_error(error), line=entry.line))
                 self._queue.finish()
                 self._post(self._ended)
         except BaseException as error:  # a bug; it ends the session, and is shown where all end
@@ -251,10 +248,12 @@ class Conversation:
     # ── ways out ───────────────────────────────────────────────────────────────────────────────
 
     def _interrupt(self) -> None:
-        """Ctrl-C: at work, give up the line being made, and soon again all others; else as a shell
-        does. What is being typed is cleared only where nothing else was meant."""
+        """Ctrl-C: clear what is being typed; of an empty line, give up the line being made, and
+        soon again all others; where nothing is made, say how to leave."""
         now = time.monotonic()
-        if now - self._cancelled_at < _TWICE:
+        if self._edit.app.is_running and self._edit.default_buffer.text:
+            self._edit.clear_or_help()
+        elif now - self._cancelled_at < _TWICE:
             if count := self._queue.cancel_all():
                 self._screen.say(f"and {count} waiting line{'s' if count > 1 else ''} given up")
         elif self._queue.cancel_current() is not None:

@@ -7,7 +7,7 @@ from typing import TextIO
 
 from dream.errors import DreamError
 from dream.graphics import Pictures, wants_links
-from dream.studio import Studio
+from dream.studio import Studio, wrong_defaults
 from dream.terminal.above import Above
 from dream.terminal.show import NoPictures, Screen
 from dream.terminal.shown import Shown
@@ -35,7 +35,8 @@ def greet(studio: Studio, screen: Screen) -> None:
         model = str(error)
     screen.say(f"model {model}; pictures go to {studio.outdir}")
     screen.say("type what you want to see; !help explains, q leaves")
-    for complaint in studio.shelf.misread():
+    wrong = wrong_defaults(studio.shelf, studio.base, besides=("model",))
+    for complaint in (*studio.shelf.misread(), *wrong):
         screen.say(f"! {complaint}")
 
 

@@ -2,12 +2,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
-from dream.commands import COMMANDS, Context, Edit, Page, act
+from dream.commands import (
+    COMMANDS,
+    Command,
+    Context,
+    Edit,
+    Page,
+    act,
+    asked,
+    takes_turn,
+)
 from dream.commands.explain import command_table
-from dream.events import Cancelled, Event, Note, Queued, Refused, Saved, Step, Verified
+from dream.events import Cancelled, Event, Failed, Note, Queued, Refused, Saved, Step, Verified
 from dream.request import FLAGS
 from dream.studio import Studio
 from scripts import readme as readme_tables
@@ -272,12 +282,52 @@ def test_last_in_a_new_session_is_the_logs_last(studio: Studio, tmp_path: Path) 
 def test_clear_asks_and_then_forgets(studio: Studio) -> None:
     forgotten: list[str] = []
     context = Context(studio, lambda: PAST, COMMANDS, lambda: forgotten.append("all"))
-    note, edit = act(context, "!clear")
+    (note,) = act(context, "!clear")
     assert isinstance(note, Note) and "30 lines" in note.text
-    assert edit == Edit(text="!clear yes")
     assert forgotten == []
     list(act(context, "!clear yes"))
     assert forgotten == ["all"]
+
+
+@pytest.mark.parametrize(
+    ("line", "about", "meant"),
+    [("!clear", "30 lines", "!clear yes"), ("a cat -n101 # so", "101", "a cat -n101 --yes")],
+)
+def test_what_cannot_be_undone_is_asked_about(
+    studio: Studio, line: str, about: str, meant: str
+) -> None:
+    context = Context(studio, lambda: PAST, COMMANDS)
+    for answer, done in (("y", (meant,)), ("n", ())):
+        asking = asked(context, line)
+        question = next(asking)
+        assert about in question.text and question.keys == "yn"
+        with pytest.raises(StopIteration) as end:
+            asking.send(answer)
+        assert end.value.value == done
+
+
+def test_what_nobody_foresaw_is_reported_with_a_file(
+    studio: Studio, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(context: Context, argument: str) -> NoReturn:
+        raise ZeroDivisionError("of a command")
+
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    context = Context(studio, tuple, (Command("!broken", "", "breaks", broken),))
+    (event,) = act(context, "!broken now")
+    assert isinstance(event, Failed) and "ZeroDivisionError: of a command" in str(event.error)
+    (file,) = tmp_path.rglob("dream-crash-*.txt")
+    assert str(file) in str(event.error)
+    assert "in broken" in file.read_text("utf-8")
+
+    def read_sweep(line: str) -> NoReturn:
+        raise RecursionError
+
+    monkeypatch.setattr(studio, "read_sweep", read_sweep)
+    assert takes_turn(context, "a cat"), "the maker reports it"
+    assert list(asked(context, "a cat")) == []
+    (event,) = act(context, "a cat")
+    assert isinstance(event, Failed)
 
 
 def test_help_says_what_can_be_swept(studio: Studio) -> None:

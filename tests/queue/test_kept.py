@@ -76,3 +76,19 @@ def test_a_folder_that_cannot_be_written_is_said_once(tmp_path: Path) -> None:
     kept.write(["a"])
     kept.write(["a", "b"])
     assert len(heard) == 1 and "waiting lines are not kept" in heard[0]
+
+
+def test_lines_that_are_left_stay_and_the_session_has_a_file_of_its_own(tmp_path: Path) -> None:
+    (tmp_path / FILE_NAME).write_text("a cat\n")
+    (tmp_path / f"{FILE_NAME}.2").write_text("a dog\n")
+    kept = KeptLines(tmp_path, print)
+    assert kept.take_over() == ("a cat",)
+    kept.leave()
+    assert kept.take_over() == ("a dog",)
+    kept.leave()
+    assert kept.take_over() == ()
+    kept.write(["a hen"])
+    kept.close()
+    files = {path.name: path.read_text() for path in tmp_path.iterdir()}
+    assert files == {FILE_NAME: "a cat\n", f"{FILE_NAME}.2": "a dog\n", f"{FILE_NAME}.3": "a hen\n"}
+    assert left(tmp_path) == ("a cat",)

@@ -52,6 +52,9 @@ def test_the_vae_is_the_line_s_the_session_s_the_card_s_or_none(tmp_path: Path) 
     studio = fake_studio(tmp_path, engine, "tiny", "large")
     card = tmp_path / "models" / "large" / "card.toml"
     card.write_text(card.read_text() + 'vae = "soft"\n')
+    (tmp_path / "models" / "VAE").mkdir()
+    for name in ("sharp", "soft", "other"):
+        (tmp_path / "models" / "VAE" / f"{name}.safetensors").touch()
     lines = ["x", "x --vae=sharp", "x --model=large", "x --model=large --vae=none"]
     made: list[Event] = []
     for line in lines:

@@ -1,12 +1,13 @@
 from __future__ import annotations
 
+import asyncio
 import io
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from prompt_toolkit.application import create_app_session
-from prompt_toolkit.input import create_pipe_input
+from prompt_toolkit.input import PipeInput, create_pipe_input
 from prompt_toolkit.output import DummyOutput
 
 from dream.studio import Studio
@@ -15,6 +16,22 @@ from dream.terminal.show import Screen
 from tests.fakes import fake_studio
 
 Typed = Callable[..., str]
+
+
+class Watched(DummyOutput):
+    """Answers “leave when all is made” once it is asked about lines that are not made: a question
+    takes no keys from before it was shown."""
+
+    def __init__(self, keys: PipeInput) -> None:
+        self._keys = keys
+        self._seen = ""
+
+    def write(self, data: str) -> None:
+        """What prompt_toolkit paints, piece by piece."""
+        asked = "(y/w/n)" in self._seen
+        self._seen += data
+        if not asked and "(y/w/n)" in self._seen:
+            asyncio.get_running_loop().call_soon(self._keys.send_text, "w\r")
 
 
 @pytest.fixture
@@ -31,8 +48,8 @@ def typed(monkeypatch: pytest.MonkeyPatch) -> Typed:
     def type_keys(studio: Studio, keys: str, columns: int = 80) -> str:
         out = io.StringIO()
         screen = Screen(out, columns=lambda: columns, rewrite=False, colour=False)
-        with create_pipe_input() as pipe, create_app_session(input=pipe, output=DummyOutput()):
-            pipe.send_text(f"{keys}q\rw")  # w: when all is made, if anything is left
+        with create_pipe_input() as pipe, create_app_session(input=pipe, output=Watched(pipe)):
+            pipe.send_text(f"{keys}q\r")
             assert converse(lambda: (studio, screen), studio.outdir) == 0
         return out.getvalue().split("\n", 2)[2]
 

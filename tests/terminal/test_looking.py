@@ -47,6 +47,8 @@ def test_a_picture_lives_above_the_line_that_is_typed(terminal: Open) -> None:
     here.send(" in the rain")
     here.see_line("a dog in the rain")
     here.send("\x03")
+    here.see_line("")
+    here.send("\x03")
     here.see("cancelled")
     here.send("\x15q\r")
     assert here.end() == 0

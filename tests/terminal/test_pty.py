@@ -115,6 +115,9 @@ def test_ctrl_c_gives_up_the_picture_and_keeps_the_rest(terminal: Open, tmp_path
     here.see_line("")
     here.send("a cat -s500 -S1\ra dog -s30 -S2\ra cow -s500 -S3\ra hen -s500\ra pig\rhalf")
     here.see("render ")
+    here.see_line("half")
+    here.send(CTRL_C)  # clears the line first
+    here.see_line("")
     here.send(CTRL_C)
     here.see("cancelled")
     here.see("(-S2)")
@@ -122,7 +125,6 @@ def test_ctrl_c_gives_up_the_picture_and_keeps_the_rest(terminal: Open, tmp_path
     here.send(CTRL_C)
     here.send(CTRL_C)
     here.see("given up")  # two lines, or one where the next had begun between the presses
-    here.see_line("half")
     here.until(lambda: "render" not in here.rows()[-1] and kept(tmp_path) == [], "idle queue")
     assert pictures(tmp_path) == 1
     os.kill(here.child.pid, signal.SIGINT)  # as `kill -INT` does, and a terminal between prompts
@@ -174,7 +176,7 @@ def test_what_was_not_made_is_offered_after_a_kill(terminal: Open, tmp_path: Pat
     here.end()
     again = terminal()
     again.see("a 猫 -S2")
-    again.send("y")
+    again.send("y\r")
     again.see("(-S3)")
     leave(again)
     assert pictures(tmp_path) == 3
@@ -188,21 +190,95 @@ def test_leaving_with_lines_not_made_is_asked_about(terminal: Open, tmp_path: Pa
     here.see("1 waiting")
     here.send(CTRL_D)
     here.see("2 lines not made")
-    here.send("n")
+    here.send("n\r")
     here.see_line("")
     here.send("q\r")
-    here.see("2 lines not made; y: leave")
-    here.send("y")
+    here.until(lambda: sum("y: leave" in row for row in here.rows()) == 2, "second question")
+    here.send("y\r")
     assert here.end() == 0
     assert is_as_before(here)
     assert kept(tmp_path) == ["a cat -s300 -S1", "a dog -S2"]
     again = terminal()
     again.see("make now?")
-    again.send("n")
+    again.send("n\r")
+    again.see("2 lines kept for the next session")
     again.see_line("")
     leave(again)
     assert pictures(tmp_path) == 0
+    assert kept(tmp_path) == ["a cat -s300 -S1", "a dog -S2"]
+
+
+@pytest.fixture
+def left(tmp_path: Path) -> list[str]:
+    """Two lines that a session before left."""
+    lines = ["a cat -S1", "a dog -S2"]
+    (tmp_path / "outputs").mkdir()
+    (tmp_path / "outputs" / ".dream_queue").write_text("".join(f"{line}\n" for line in lines))
+    return lines
+
+
+@pytest.mark.parametrize("key", [CTRL_C, CTRL_D, "n\r"], ids=["Ctrl-C", "Ctrl-D", "n"])
+def test_lines_of_a_session_before_stay_for_later(
+    terminal: Open, tmp_path: Path, left: list[str], key: str
+) -> None:
+    here = terminal()
+    here.see("make now?")
+    here.send(key)
+    here.see("2 lines kept for the next session")
+    here.see_line("")
+    here.send("a hen -S3\r")
+    here.see("(-S3)")
+    leave(here)
+    assert kept(tmp_path) == left
+    assert pictures(tmp_path) == 1
+
+
+def test_lines_of_a_session_before_are_discarded_by_a_whole_word(
+    terminal: Open, tmp_path: Path, left: list[str]
+) -> None:
+    here = terminal()
+    here.see("make now?")
+    here.send("d\r")
+    here.see("“d” is not an answer")
+    here.send("discard\r")
+    here.see("2 lines discarded")
+    here.see_line("d")  # what was no answer
+    leave(here, "\x15q\r")
+    assert pictures(tmp_path) == 0
     assert not (tmp_path / "outputs" / ".dream_queue").exists()
+
+
+def test_what_was_typed_before_a_question_does_not_answer_it(
+    terminal: Open, tmp_path: Path, left: list[str]
+) -> None:
+    here = terminal()
+    here.send("yes a hen -S3\ry\rn\rdiscard\ra cow")  # before the prompt is there
+    here.see("make now?")
+    here.read(0.5)
+    assert kept(tmp_path) == left
+    here.send("n\r")
+    here.see_line("a cow")
+    here.until(lambda: pictures(tmp_path) == 4, "fourth picture")
+    leave(here, "\x15q\r")
+    assert kept(tmp_path) == left
+
+
+def test_ctrl_d_and_ctrl_c_at_leaving_stay(terminal: Open, tmp_path: Path) -> None:
+    here = terminal(pause=0.1)
+    here.see_line("")
+    here.send("a cat -s300 -S1\r")
+    here.see("render ")
+    for times, key in enumerate((CTRL_C, CTRL_D), 1):
+        here.send("q\r")
+        here.until(lambda n=times: sum("y: leave" in row for row in here.rows()) == n, "question")
+        here.send(key)
+        here.see_line("")
+    assert kept(tmp_path) == ["a cat -s300 -S1"]
+    here.send("q\r")
+    here.until(lambda: sum("y: leave" in row for row in here.rows()) == 3, "question")
+    here.send("yes\r")
+    assert here.end() == 0
+    assert is_as_before(here)
 
 
 def test_what_a_model_is_called_is_asked(terminal: Open, tmp_path: Path) -> None:
@@ -224,7 +300,7 @@ def test_what_a_model_is_called_is_asked(terminal: Open, tmp_path: Path) -> None
     here.see("given up")
     here.send("!del_model twin\r")
     here.see("too? (y/n)")
-    here.send("y")
+    here.send("y\r")
     here.see("twin is gone")
     here.send("!models\r")
     here.see("paints well")
@@ -281,13 +357,19 @@ def test_a_storm_of_ctrl_c_ends_nothing(terminal: Open, tmp_path: Path) -> None:
     assert is_as_before(here)
 
 
-def test_a_bug_ends_it_with_a_traceback_and_the_terminal_is_as_before(terminal: Open) -> None:
-    here = terminal()
+def test_a_bug_is_reported_with_a_file_and_the_prompt_lives_on(
+    terminal: Open, tmp_path: Path
+) -> None:
+    here = terminal(columns=120, XDG_STATE_HOME=str(tmp_path / "state"))
     here.see_line("")
-    here.send("a bug\r")
-    assert here.end() == 1
-    assert b"ZeroDivisionError: of the engine" in here.raw
+    here.send("a bug\ra cat -S7\r")
+    here.see("failed: ZeroDivisionError: of the engine")
+    here.see("(-S7)")
+    leave(here)
     assert is_as_before(here)
+    assert kept(tmp_path) == []
+    (file,) = tmp_path.rglob("dream-crash-*.txt")
+    assert "ZeroDivisionError: of the engine" in file.read_text("utf-8")
 
 
 @pytest.mark.parametrize(

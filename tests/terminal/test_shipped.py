@@ -33,6 +33,8 @@ def test_a_session_that_types_cancels_and_loses_its_worker(
     dream.send("half a thought")
     dream.see_line("half a thought")
     dream.send("\x03")
+    dream.see_line("")
+    dream.send("\x03")
     dream.see("cancelled")
     dream.see("(-S2)")
     dream.send("\x15a red circle -s400 -S3\r")

@@ -1,0 +1,52 @@
+"""What lines and defaults name besides pictures, looked for before anything is made: models, VAEs,
+upscalers, folders."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator
+
+from dream.catalogue import Shelf
+from dream.errors import BadLine, DreamError
+from dream.file_names import is_file
+from dream.recipe import Recipe
+from dream.request import NO_VAE, Request
+
+
+def check_recipes(shelf: Shelf, recipes: Iterable[Recipe]) -> None:
+    """Raises ModelError for a VAE or an upscaler that the shelf does not know."""
+    for vae, upscaler in dict.fromkeys((recipe.vae, recipe.upscaler) for recipe in recipes):
+        if vae and vae != NO_VAE:
+            shelf.vae(vae)
+        if upscaler:
+            shelf.upscaler(upscaler)
+
+
+def check_default(shelf: Shelf, base: Request, name: str) -> None:
+    """Look for what one field of the defaults names. Raises ModelError, or BadLine for a folder."""
+    match name, getattr(base, name):
+        case _, None | "":
+            pass
+        case "model", value:
+            shelf.model(value)
+        case "vae", value:
+            if value != NO_VAE:
+                shelf.vae(value)
+        case "upscaler", value:
+            shelf.upscaler(value)
+        case "outdir", value:
+            if is_file(base.folder):
+                raise BadLine(f"{value} is a file, and pictures go into a folder")
+
+
+NAMING = ("model", "vae", "upscaler", "outdir")
+"""The fields that `check_default` looks at."""
+
+
+def wrong_defaults(shelf: Shelf, base: Request, besides: Collection[str] = ()) -> Iterator[str]:
+    """One line for each default that names what is not there, `besides` these fields."""
+    for name in NAMING:
+        try:
+            if name not in besides:
+                check_default(shelf, base, name)
+        except DreamError as error:
+            yield f"{name}: {error}"
