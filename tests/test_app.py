@@ -120,6 +120,7 @@ def test_settings_files_stand_below_launch_switches(run, tmp_path: Path) -> None
     ("toml", "says"),
     [
         ("steps = 0", ["dream.toml", "steps", "1 to 1000"]),
+        ("outdir = 5", ["dream.toml", "outdir", "a folder"]),
         ("stpes = 3", ["dream.toml", "stpes", "steps"]),
         ("sampler = 'x'", ["dream.toml", "sampler", "k_euler"]),
         ("grid = 'yes'", ["dream.toml", "grid", "true or false"]),
