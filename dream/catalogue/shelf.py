@@ -13,7 +13,7 @@ from dream.catalogue.cards import ModelCard, UpscalerCard
 from dream.catalogue.entries import BESIDES, FILE_NAME, Complain, read_entries
 from dream.catalogue.folders import read_model
 from dream.catalogue.found import FILES, INDEX, find_models, find_vaes
-from dream.catalogue.upscalers import find_upscalers, is_upscaler, outside
+from dream.catalogue.upscalers import architecture_of, find_upscalers, is_upscaler, outside
 from dream.errors import ModelError
 
 SHIPPED = "tiny"
@@ -98,7 +98,7 @@ class Shelf:
     def upscaler(self, name_or_path: str) -> UpscalerCard:
         """The upscaler of that name, on disk or still to be fetched, or the one at that path.
 
-        Raises ModelError, with near names and where it looked.
+        Raises ModelError, with near names and where it looked; or what a file is instead.
         """
         cards = find_upscalers(self.models_dirs)
         card = cards.get(name_or_path)
@@ -121,6 +121,8 @@ class Shelf:
                 f"{card.name} is not on this machine, and --offline forbids to fetch it",
                 f"put it there by hand: {card.url} as {card.path}",
             )
+        if card.here:
+            architecture_of(card)
         return card
 
     def upscalers(self) -> tuple[UpscalerCard, ...]:

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 
 from dream.catalogue.cards import UpscalerCard
 from dream.catalogue.found import INDEX, enlarges
 from dream.catalogue.places import writable_dir
+from dream.errors import ModelError
 
 FOLDER = "upscalers"
 """Inside a models folder: where files are put, and every file is found by its name. Folders in
 diffusers layout may lie beside the models, too."""
 
-SUFFIXES = (".pth", ".safetensors")
+SUFFIXES = (".pth", ".safetensors", ".pt", ".ckpt", ".bin")
+"""In lower or upper case. What a file is, its content says."""
 
 _RELEASES = "https://github.com/xinntao/Real-ESRGAN/releases/download"
 
@@ -119,9 +122,44 @@ def outside(path: Path) -> UpscalerCard:
 
 
 def is_upscaler(path: Path) -> bool:
-    """Whether something at a path may enlarge pictures: a file by its suffix, a folder by what its
-    index says. Raises OSError."""
-    return path.is_file() if path.suffix in SUFFIXES else enlarges(path)
+    """Whether something at a path is meant to enlarge pictures: a file by its suffix, a folder by
+    what its index says. Raises OSError."""
+    return path.is_file() if path.suffix.lower() in SUFFIXES else enlarges(path)
+
+
+def architecture_of(card: UpscalerCard) -> str:
+    """The architecture of an upscaler that is here: “ESRGAN”, “SwinIR” …, or “diffusion”. A few
+    milliseconds, from the file's header. Raises ModelError for a file that is no upscaler, with
+    what it is, and for a pickle that would run code."""
+    if card.diffusion:
+        return "diffusion"
+    return _architecture(card.path, _stamp(card.path))
+
+
+@lru_cache(maxsize=256)
+def _architecture(path: Path, stamp: object) -> str:
+    from dream.catalogue.recognise import read_header  # not before a file is looked at
+    from dream.catalogue.recognise.kinds import inert, named, place_of
+    from dream.catalogue.recognise.upscalers import architecture, no_upscaler
+
+    found, names = inert(path), read_header(path).tensors
+    if made := architecture(names):
+        return made
+    if other := no_upscaler(names):
+        raise ModelError(f"{path} is {other}, and no upscaler")
+    if found.kind == "upscaler":
+        return "unknown architecture"
+    hint = place_of(found.kind) or "take one of Real-ESRGAN's files, or one that spandrel supports"
+    raise ModelError(f"{path} is no upscaler but {named(found.kind)}", hint)
+
+
+def _stamp(path: Path) -> object:
+    """Another one when the file changes; None for what is not there."""
+    try:
+        seen = path.stat()
+    except OSError:
+        return None
+    return seen.st_ino, seen.st_size, seen.st_mtime_ns
 
 
 def _folders(dirs: Sequence[Path]) -> Iterator[Path]:
@@ -138,5 +176,5 @@ def _files(dirs: Sequence[Path]) -> Iterator[Path]:
     for folder in dirs:
         for path in sorted(folder.glob("*/*")):
             expected = path.parent.name in (FOLDER, path.stem)
-            if expected and path.suffix in SUFFIXES and path.is_file():
+            if expected and path.suffix.lower() in SUFFIXES and path.is_file():
                 yield path

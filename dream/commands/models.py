@@ -16,6 +16,7 @@ from dream.catalogue.edit import forget
 from dream.catalogue.found import INDEX
 from dream.catalogue.places import shipped_models, writable_dir
 from dream.catalogue.shelf import SHIPPED
+from dream.catalogue.upscalers import architecture_of
 from dream.commands.base import Asking, Context, Line, Page, Question
 from dream.errors import BadLine, DreamError, ModelError
 from dream.events import Events, Loading, Note, Refused
@@ -24,6 +25,9 @@ from dream.line import words
 from dream.line.words import spell, spell_apart
 from dream.request import NO_VAE
 from dream.studio import Studio
+
+Row = tuple[str, str, str, str]
+"""Of a table: state, kind, size on disk and a description."""
 
 NOTHING = NO_VAE
 """What takes a value away."""
@@ -39,24 +43,47 @@ DELETE_OPTIONS: Mapping[str, Kind[Any]] = MappingProxyType(
 
 def models(context: Context, argument: str) -> Events[None]:
     """!models: every model, `*` before the one that paints; whether it is in memory, its family,
-    its size on disk; and what is wrong with models.toml."""
+    its size on disk; every upscaler that is here; and what is wrong with models.toml and files."""
     studio = context.studio
     loaded, active = _in_memory(studio), active_model(studio)
     cards = studio.shelf.models()
     rows = [_row(card, active, card.name in loaded) for card in cards]
-    wide = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines: list[Line] = [
-        (
-            f"{'*' if card.name == active else ' '} {card.name}",
-            f"{state:{wide[0]}}  {family:{wide[1]}}  {size:>{wide[2]}}  {words}".rstrip(),
-        )
-        for card, (state, family, size, words) in zip(cards, rows, strict=True)
-    ]
-    complaints = studio.shelf.complaints()
+    lines = _table([f"{'*' if card.name == active else ' '} {card.name}" for card in cards], rows)
+    upscalers, wrong = _upscalers(studio.shelf)
+    if upscalers:
+        lines = [*lines, "upscalers:", *upscalers]
+    complaints = (*studio.shelf.complaints(), *wrong)
     yield Page(lines=(*lines, *(f"  ! {complaint}" for complaint in complaints)))
 
 
-def _row(card: ModelCard, active: str, loaded: bool) -> tuple[str, str, str, str]:
+def _table(heads: list[str], rows: list[Row]) -> list[Line]:
+    """State, kind, size and description, in columns."""
+    wide = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return [
+        (head, f"{state:{wide[0]}}  {kind:{wide[1]}}  {size:>{wide[2]}}  {words}".rstrip())
+        for head, (state, kind, size, words) in zip(heads, rows, strict=True)
+    ]
+
+
+def _upscalers(shelf: Shelf) -> tuple[list[Line], list[str]]:
+    """Those that are here, and what lies among them that is none."""
+    heads: list[str] = []
+    rows: list[Row] = []
+    wrong: list[str] = []
+    for card in shelf.upscalers():
+        if not card.here:
+            continue
+        try:
+            kind = architecture_of(card)
+        except DreamError as error:
+            wrong.append(str(error))
+            continue
+        heads.append(f"  {card.name}")
+        rows.append(("", kind, size_of(bytes_on_disk(card.path)), card.description))
+    return _table(heads, rows), wrong
+
+
+def _row(card: ModelCard, active: str, loaded: bool) -> Row:
     state = "in memory" if loaded else "not loaded"
     if loaded and card.name == active:
         state = "active"

@@ -1,39 +1,35 @@
 """From a file of weights to a network, without ever running what is in the file.
 
-The architecture is recognised by the names and shapes of the tensors:
-RRDBNet (Wang et al. 2018, arXiv:1809.00219; Real-ESRGAN, Wang et al. 2021, arXiv:2107.10833), and
-its compact successor SRVGGNetCompact.
+Real-ESRGAN's own two are built by its packages: RRDBNet (Wang et al. 2018, arXiv:1809.00219;
+Real-ESRGAN, Wang et al. 2021, arXiv:2107.10833) and its compact successor SRVGGNetCompact. All
+others are recognised and built by spandrel, from the names and shapes of the tensors alone.
 """
 
 from __future__ import annotations
 
 import math
-import pickle
 import re
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from dream.catalogue.recognise.upscalers import no_upscaler
 from dream.errors import ModelError
 from dream.finish.shim import RRDBNet, SRVGGNetCompact
-
-Weights = Mapping[str, Tensor]
-
-_PICKLES = (b"PK\x03\x04", b"\x80")
-"""How torch's files begin: a zip archive since 2020, a bare pickle before."""
+from dream.finish.weights import Weights, read_weights
 
 _LAYER = re.compile(r"body\.(\d+)\.weight")
 
-_RRDB_REACH = 32
+REACH = 32
 """Pixels. By its layers an RRDBNet could see hundreds; with random weights it sees five.
-Real-ESRGAN overlaps tiles by 10; trained networks see further than random ones, so this is more."""
+Real-ESRGAN overlaps tiles by 10; trained networks see further than random ones, so this is more.
+For networks that look at windows of attention it is a few windows."""
 
 _RRDB_SCALES = {3: 4, 12: 2, 48: 1}
 """Input channels → scale: the nets for 2 and 1 fold 2x2 and 4x4 pixels into channels first."""
@@ -48,30 +44,33 @@ class Network:
     scale: int
     reach: int
     """How far, in pixels of the input, what a pixel becomes depends on its surroundings."""
+    half: bool = True
+    """Whether float16 will do."""
 
 
 def load_network(path: Path) -> Network:
-    """The network whose weights are in a .pth or .safetensors file.
+    """The network whose weights are in a file, safetensors or torch's, whatever its suffix.
 
     Raises ModelError when the file is damaged, holds something else, or would run code.
     """
     weights = read_weights(path)
+    network = _real_esrgan(path, weights) or _by_spandrel(path, weights)
+    network.module.requires_grad_(False).eval()
+    return network
+
+
+def _real_esrgan(path: Path, weights: Weights) -> Network | None:
+    """One of Real-ESRGAN's own; None for others, some of which have nearly the same names."""
     network = _rrdb(weights) or _compact(weights)
     if network is None:
-        raise ModelError(
-            f"{path} is no upscaler known here: neither RRDBNet nor SRVGGNetCompact,"
-            f" by its {len(weights)} tensors",
-            "take one of Real-ESRGAN's files",
-        )
+        return None
     try:
         # Assigned, not copied: the module was made without memory, and no random numbers drawn.
         network.module.load_state_dict(
             {name: tensor.float() for name, tensor in weights.items()}, strict=True, assign=True
         )
-    except RuntimeError as error:
-        detail = " ".join(str(error).split())[:200]
-        raise ModelError(f"{path} is not whole: {detail}", "fetch the file again") from error
-    network.module.requires_grad_(False).eval()
+    except RuntimeError:
+        return None
     return network
 
 
@@ -86,7 +85,7 @@ def _rrdb(weights: Weights) -> Network | None:
     blocks = {name.split(".")[1] for name in weights if name.startswith("body.")}
     with torch.device("meta"):
         module = RRDBNet(3, 3, scale, first.shape[0], len(blocks), growth.shape[0])
-    return Network(module, scale, _RRDB_REACH)
+    return Network(module, scale, REACH)
 
 
 def _compact(weights: Weights) -> Network | None:
@@ -103,46 +102,61 @@ def _compact(weights: Weights) -> Network | None:
     return Network(module, scale, reach=len(convs))  # each 3x3 convolution sees one pixel further
 
 
-def read_weights(path: Path) -> Weights:
-    """The tensors of a file by name. Raises ModelError, as `load_network` does."""
-    found: Any = _load_safetensors(path) if path.suffix == ".safetensors" else _load_pickle(path)
-    for key in ("params_ema", "params"):  # the average over the training, where there is one
-        if isinstance(found, Mapping) and isinstance(found.get(key), Mapping):
-            found = found[key]
-            break
-    if not isinstance(found, Mapping) or not all(isinstance(v, Tensor) for v in found.values()):
-        raise ModelError(f"{path} holds no network's weights", "take one of Real-ESRGAN's files")
-    return found
+@contextmanager
+def _alone(devices: Sequence[torch.device] = ()) -> Iterator[None]:
+    """Nobody else's random numbers are drawn, and what only spandrel's authors can mend is not
+    said."""
+    with torch.random.fork_rng(devices=devices), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
 
 
-def _load_safetensors(path: Path) -> Weights:
-    """A .safetensors file, which can hold nothing but tensors."""
+class _Described(nn.Module):
+    """A network of spandrel, for colours: whatever its channels and the sizes that it takes."""
+
+    def __init__(self, made: Any) -> None:
+        super().__init__()
+        self.network = made.model
+        self._made = made
+
+    def forward(self, rgb: Tensor) -> Tensor:
+        """(1, 3, h, w) in 0..1 → (1, 3, h * scale, w * scale). Grey networks see each channel, and
+        those with transparency an opaque picture. What is drawn is the same in every run."""
+        devices = [rgb.device] if rgb.device.type == "cuda" else []
+        with _alone(devices):
+            torch.manual_seed(0)
+            match self._made.input_channels:
+                case 1:
+                    return torch.cat([self._run(rgb[:, n : n + 1])[:, :1] for n in range(3)], 1)
+                case 3:
+                    return self._run(rgb)
+                case more:
+                    opaque = rgb.new_ones(1, more - 3, *rgb.shape[2:])
+                    return self._run(torch.cat([rgb, opaque], 1))
+
+    def _run(self, image: Tensor) -> Tensor:
+        made: Tensor = self._made(image)[:, :3]
+        return made
+
+
+def _by_spandrel(path: Path, weights: Weights) -> Network:
+    """Raises ModelError for what it does not know, and for what it does and is no upscaler."""
+    import spandrel  # of use to few files only
+
+    if other := no_upscaler(weights):
+        raise ModelError(f"{path} is {other}, and no upscaler")
     try:
-        return load_file(path)
-    except (SafetensorError, OSError) as error:
-        raise ModelError(f"{path} is no safetensors file, or damaged: {error}") from error
-
-
-def _load_pickle(path: Path) -> Any:
-    """A .pth file, of which only tensors and plain containers are taken.
-
-    `weights_only` is said outright, so that no environment variable can turn it off.
-    """
-    try:
-        with path.open("rb") as file:
-            head = file.read(16)
-        if not head.startswith(_PICKLES):
-            raise ModelError(f"{path} is no file of weights: it begins with {head!r}")
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # about pickle protocols: what counts is raised
-            return torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        if wanted := re.search(r"GLOBAL (\S+)", str(error)):
-            raise ModelError(
-                f"{path} is refused: it asks to run {wanted[1]} when it is opened",
-                "a .safetensors file cannot do that",
-            ) from error
-        raise ModelError(f"{path} is refused: it holds more than weights") from error
-    except (RuntimeError, EOFError, ValueError, KeyError, TypeError, OSError) as error:
-        detail = " ".join(str(error).split())[:200]
-        raise ModelError(f"{path} is damaged: {detail}", "fetch it again") from error
+        with _alone():
+            made = spandrel.ModelLoader().load_from_state_dict(dict(weights)).eval().float()
+    except spandrel.UnsupportedModelError as error:
+        raise ModelError(
+            f"{path} is no upscaler that is known here, by its {len(weights)} tensors",
+            "take one of Real-ESRGAN's files, or of an architecture that spandrel supports",
+        ) from error
+    except Exception as error:  # each architecture fails in a way of its own
+        detail = " ".join(f"{type(error).__name__}: {error}".split())[:200]
+        raise ModelError(f"{path} is not whole: {detail}", "fetch the file again") from error
+    usable = isinstance(made, spandrel.ImageModelDescriptor) and made.purpose != "FaceSR"
+    if not usable or made.input_channels not in (1, 3, 4) or made.output_channels not in (1, 3, 4):
+        raise ModelError(f"{path} is {made.architecture.name}, which enlarges no whole pictures")
+    return Network(_Described(made), made.scale, REACH, made.supports_half)

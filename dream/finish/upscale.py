@@ -1,5 +1,5 @@
-"""-U: a picture enlarged by Real-ESRGAN (Wang et al. 2021, arXiv:2107.10833), or by what else is
-handed in: diffusion is the engine's."""
+"""-U: a picture enlarged by a network, such as Real-ESRGAN's (Wang et al. 2021, arXiv:2107.10833),
+or by what else is handed in: diffusion is the engine's."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ class _Loaded:
 class Upscaler:
     """Enlarges pictures, and keeps the last network in memory.
 
-    Networks run in float32 on a CPU and on Apple's GPUs, in float16 on NVIDIA's.
+    Networks run in float32 on a CPU and on Apple's GPUs, on NVIDIA's in float16 if they can.
     """
 
     def __init__(self, shelf: Shelf, device: str, fetch: Fetch = fetch) -> None:
@@ -92,8 +92,8 @@ class Upscaler:
         """The picture enlarged as its recipe says: `upscale`, `upscaler`, `upscale_tile`.
         `diffusion` opens an upscaler that denoises.
 
-        Its sides are exactly round(side * factor). The network runs once, at its own scale (2 or
-        4 times); from there to the factor asked for, up or down, is an antialiased resize, as in
+        Its sides are exactly round(side * factor). The network runs once, at its own scale (1 to
+        16 times); from there to the factor asked for, up or down, is an antialiased resize, as in
         Real-ESRGAN itself. A strength below 1 blends with the resized original; at 0 no network
         is loaded at all. The facts gain `upscaler_weights`, the sha256 of the network's file.
         Where memory was too short for `upscale_tile`, the recipe has the one that it sufficed for.
@@ -176,7 +176,8 @@ class Upscaler:
         if loaded is None or (loaded.path, loaded.stamp) != (card.path, stamp):
             self._loaded = None  # before the next one: never two in memory
             network, sha256 = load_network(card.path), _sha256(card.path)
-            enlarger = Enlarger(network, self._device, half=self._device.type == "cuda")
+            half = network.half and self._device.type == "cuda"
+            enlarger = Enlarger(network, self._device, half=half)
             loaded = self._loaded = _Loaded(card.path, stamp, sha256, enlarger)
         return loaded
 

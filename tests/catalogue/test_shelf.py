@@ -8,9 +8,10 @@ import pytest
 
 from dream.catalogue import PreviewMap, Shelf, default_models_dirs
 from dream.catalogue.places import shipped_models, writable_dir
-from dream.catalogue.upscalers import KNOWN
+from dream.catalogue.upscalers import KNOWN, architecture_of
 from dream.errors import BadSetting, ModelError
 from tests.catalogue.conftest import MakeModel
+from tests.catalogue.test_recognise import write
 
 CARD = """
 description = "shapes"
@@ -25,6 +26,8 @@ upscaler = "tiny-x4"
 matrix = [[1, 0, 0], [0, 1, 0], [0, 0, 1], [0.5, 0.5, 0.5]]
 bias = [0, 0.25, 0]
 """
+
+ESRGAN = {"conv_first.weight": (64, 3, 3, 3), "body.0.rdb1.conv1.weight": (32, 64, 3, 3)}
 
 # ── models ─────────────────────────────────────────────────────────────────────────────────────
 
@@ -292,9 +295,9 @@ def test_files_on_disk_are_found_by_name(tmp_path: Path) -> None:
         "tiny-x4/tiny-x4.pth",
     ):
         (tmp_path / place).parent.mkdir(exist_ok=True)
-        (tmp_path / place).write_bytes(b"")
+        write(tmp_path / place, ESRGAN)
     (tmp_path / "upscalers" / "half.pth.part").write_bytes(b"")
-    (tmp_path / "tiny-x4" / "other.pth").write_bytes(b"")
+    write(tmp_path / "tiny-x4" / "other.pth", ESRGAN)
     shelf = Shelf((tmp_path,))
     assert [card.name for card in shelf.upscalers()][:3] == ["tiny-x4", "RealESRGAN_x4plus", "mine"]
     assert [card.here for card in shelf.upscalers()] == [True] * 3 + [False] * 4
@@ -303,6 +306,22 @@ def test_files_on_disk_are_found_by_name(tmp_path: Path) -> None:
     assert shelf.upscaler(str(tmp_path / "tiny-x4" / "tiny-x4.pth")).name == "tiny-x4"
     outside = tmp_path / "tiny-x4" / "other.pth"
     assert shelf.upscaler(str(outside)).name == str(outside)
+
+
+@pytest.mark.parametrize("suffix", [".pth", ".PTH", ".pt", ".ckpt", ".bin", ".SAFETENSORS"])
+def test_upscalers_are_found_by_whatever_suffix_and_judged_by_content(
+    tmp_path: Path, suffix: str
+) -> None:
+    (tmp_path / "upscalers").mkdir()
+    write(tmp_path / "upscalers" / f"good{suffix}", ESRGAN)
+    write(tmp_path / "upscalers" / f"lora{suffix}", {"lora_unet_x.lora_up.weight": (4, 8)})
+    (tmp_path / "upscalers" / f"page{suffix}").write_text("<html>")
+    shelf = Shelf((tmp_path,))
+    assert architecture_of(shelf.upscaler("good")) == "ESRGAN"
+    with pytest.raises(ModelError, match="is no upscaler but a LoRA"):
+        shelf.upscaler("lora")
+    with pytest.raises(ModelError, match="is a page of a web site"):
+        shelf.upscaler(str(tmp_path / "upscalers" / f"page{suffix}"))
 
 
 def test_a_folder_that_enlarges_is_an_upscaler_and_no_model(

@@ -80,6 +80,20 @@ def test_models_says_what_is_where(studio: Studio, tmp_path: Path) -> None:
     assert "speed is not a key here" in str(page.lines[-1])
 
 
+def test_models_lists_upscalers_too(studio: Studio, tmp_path: Path) -> None:
+    folder = tmp_path / "models" / "upscalers"
+    folder.mkdir()
+    names = {"model.0.weight": (64, 3, 3, 3), "model.1.sub.0.RDB1.conv1.0.weight": (32, 64, 3, 3)}
+    write(folder / "4x-old.pth", names)
+    write(folder / "word.pth", {"emb_params": (4, 768)})
+    (page,) = happened(studio, "!models")
+    assert isinstance(page, Page)
+    assert "upscalers:" in page.lines
+    assert table(studio)["  4x-old"].split() == ["ESRGAN", "0.0", "MB"]
+    assert "word.pth is no upscaler but an embedding" in str(page.lines[-1])
+    assert "word" not in str(page.lines[:-1])
+
+
 def test_switch_loads_and_stays(studio: Studio) -> None:
     events = happened(studio, "!switch large")
     assert isinstance(events[0], Loading)

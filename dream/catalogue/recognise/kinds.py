@@ -13,6 +13,7 @@ from pathlib import Path
 from dream.catalogue.recognise.headers import Header, read_header
 from dream.catalogue.recognise.prediction import prediction_type
 from dream.catalogue.recognise.tensors import Tensor
+from dream.catalogue.recognise.upscalers import architecture
 from dream.errors import ModelError
 
 UNET = "model.diffusion_model."
@@ -187,6 +188,8 @@ def _kind(header: Header) -> str:
     for kind, pattern in _KINDS:
         if any(map(re.compile(pattern).match, names)):
             return kind
+    if architecture(names):
+        return "upscaler"
     if len(names) == 1 and len(next(iter(names.values())).shape) in (1, 2):
         return "embedding"
     return "unknown"
