@@ -16,7 +16,7 @@ from dream.errors import ModelError
 from dream.recipe import Recipe
 
 CELLS = 8
-"""Of Perlin noise, along each side of the picture."""
+"""Of Perlin noise, along each side of the picture; of a side of 1, 2 or 4 latents as many."""
 
 
 def generator(seed: int) -> torch.Generator:
@@ -93,16 +93,18 @@ def perlin(source: torch.Generator, shape: tuple[int, ...]) -> torch.Tensor:
     Perlin 1985, doi:10.1145/325165.325247, with the fade of 2002, doi:10.1145/566654.566636.
     """
     *front, height, width = shape
-    turns = torch.rand((*front, CELLS, CELLS), generator=source, dtype=torch.float32)
+    # With twice as many cells as latents, each latent would lie on the lattice.
+    high, wide = (side if side < CELLS and CELLS % side == 0 else CELLS for side in shape[-2:])
+    turns = torch.rand((*front, high, wide), generator=source, dtype=torch.float32)
     gradients = torch.stack((torch.cos(math.tau * turns), torch.sin(math.tau * turns)))
     # Half a step off the lattice, on which all gradient noise is zero.
-    y = (torch.arange(height) + 0.5) * (CELLS / height)
-    x = (torch.arange(width) + 0.5) * (CELLS / width)
+    y = (torch.arange(height) + 0.5) * (high / height)
+    x = (torch.arange(width) + 0.5) * (wide / width)
     row, column = y.long(), x.long()
     down, right = (y - row)[:, None], (x - column)[None, :]
 
     def corner(below: int, beyond: int) -> torch.Tensor:
-        rows, columns = (row + below) % CELLS, (column + beyond) % CELLS
+        rows, columns = (row + below) % high, (column + beyond) % wide
         gradient: torch.Tensor = gradients[..., rows, :][..., columns]
         return gradient[1] * (right - beyond) + gradient[0] * (down - below)
 

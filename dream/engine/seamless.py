@@ -7,6 +7,8 @@ from contextlib import ExitStack, contextmanager
 from functools import partial
 from typing import Any
 
+from diffusers import AutoencoderKL
+from diffusers.models.downsampling import Downsample2D
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -36,7 +38,9 @@ def seamless(pipe: Any, recipe: Recipe) -> Iterator[None]:
         for network in filter(None, (pipe.unet, vae)):
             _wrap_around(network, axes, undo)
         if hasattr(vae, "tiled_decode"):
-            _replace(vae, "tiled_decode", _with_margin(vae, axes), undo)
+            _replace(vae, "tiled_decode", _decode_with_margin(vae, axes), undo)
+        if isinstance(vae, AutoencoderKL):
+            _replace(vae, "_tiled_encode", _encode_with_margin(vae, axes), undo)
         yield
 
 
@@ -48,6 +52,9 @@ def _replace(part: Any, name: str, value: Any, undo: ExitStack) -> None:
 
 def _wrap_around(network: nn.Module, axes: str, undo: ExitStack) -> None:
     for layer in network.modules():
+        if isinstance(layer, Downsample2D) and layer.use_conv and layer.padding == 0:
+            # A VAE's encoder: it pads with zeros itself, right and below, before its convolution.
+            _replace(layer.conv, "_conv_forward", partial(_wrapped_end, layer.conv, axes), undo)
         if isinstance(layer, nn.Conv2d) and layer.padding_mode == "zeros" and any(_padding(layer)):
             _replace(layer, "_conv_forward", partial(_circular, layer, axes), undo)
 
@@ -73,7 +80,37 @@ def _circular(
     return functional.conv2d(x, weight, bias, layer.stride, rest, layer.dilation, layer.groups)
 
 
-def _with_margin(vae: Any, axes: str) -> Callable[..., Any]:
+def _wrapped_end(
+    layer: nn.Conv2d, axes: str, x: Tensor, weight: Tensor, bias: Tensor | None
+) -> Tensor:
+    """`Conv2d._conv_forward` where the last column and row are padding already: they become the
+    first ones again."""
+    x = x.clone()
+    if "x" in axes:
+        x[..., -1] = x[..., 0]
+    if "y" in axes:
+        x[..., -1, :] = x[..., 0, :]
+    return functional.conv2d(x, weight, bias, layer.stride, 0, layer.dilation, layer.groups)
+
+
+def _encode_with_margin(vae: AutoencoderKL, axes: str) -> Callable[[Tensor], Tensor]:
+    """`_tiled_encode` for pixels that go on beyond the edges, as in `_decode_with_margin`."""
+    encode = vae._tiled_encode
+    factor = 2 ** (len(vae.config.block_out_channels) - 1)
+
+    def tiled_encode(pixels: Tensor) -> Tensor:
+        height, width = (side // factor for side in pixels.shape[-2:])
+        x = min(MARGIN, width) if "x" in axes else 0
+        y = min(MARGIN, height) if "y" in axes else 0
+        around = (x * factor, x * factor, y * factor, y * factor)
+        with _as_ever(vae):
+            encoded: Tensor = encode(functional.pad(pixels, around, mode="circular"))
+        return encoded[..., y : y + height, x : x + width]
+
+    return tiled_encode
+
+
+def _decode_with_margin(vae: Any, axes: str) -> Callable[..., Any]:
     """`tiled_decode` for latents that go on beyond the edges.
 
     A tile does not wrap around into itself, so its convolutions see zeros outside, as ever.

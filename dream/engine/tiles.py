@@ -30,10 +30,14 @@ FACT = {"memory": "VAE in tiles"}
 _GIB = 2**30
 
 
-def decode_peak(vae: Any, device: str, width: int, height: int) -> int:
-    """Bytes that decoding a picture of so many pixels takes at its peak."""
+def decode_peak(pipe: Any, device: str, width: int, height: int) -> int:
+    """Bytes that decoding a picture of so many pixels takes a pipeline at its peak."""
+    vae = pipe.vae
     channels = vae.config.block_out_channels[:2][-1]
-    halves = vae.dtype.itemsize == 2 and not vae.config.force_upcast
+    # Any VAE's configuration may ask for float32, and mostly does by default; heard it is by the
+    # pipelines that have a method for it: SDXL's and those made after them.
+    upcasts = vae.config.force_upcast and hasattr(pipe, "upcast_vae")
+    halves = vae.dtype.itemsize == 2 and not upcasts
     alive = ALIVE if device == "cpu" else ALIVE_GPU
     return BESIDES + int(alive * channels * (2 if halves else 4) * width * height)
 
@@ -46,7 +50,7 @@ def where_needed(loaded: Loaded, width: int, height: int, tell: Tell) -> Iterato
     if not isinstance(vae, AutoencoderKL) or max(width, height) <= vae.tile_sample_min_size:
         yield {}
         return
-    need, free = decode_peak(vae, device, width, height), memory.free(device)
+    need, free = decode_peak(loaded.pipe, device, width, height), memory.free(device)
     if need <= free:
         yield {}
         return

@@ -69,6 +69,13 @@ def test_perlin_of_any_size_is_finite(height: int, width: int) -> None:
     assert torch.isfinite(noise.perlin(noise.generator(1), (1, 4, height, width))).all()
 
 
+@pytest.mark.parametrize("height", range(1, 17))
+@pytest.mark.parametrize("width", range(2, 17))
+def test_perlin_of_any_size_is_there(height: int, width: int) -> None:
+    field = noise.perlin(noise.generator(1), (1, 4, height, width))
+    assert field.std((-2, -1), correction=0).allclose(torch.ones(1, 4), atol=1e-3)
+
+
 def test_variations_and_perlin_change_what_the_same_seed_paints(painter: Painter) -> None:
     def sha256(**changes: object) -> str:
         return painter.paint(recipe(sampler="k_euler_a", **changes), lambda told: None).sha256

@@ -87,6 +87,42 @@ def test_it_is_undone_behind_a_line_and_behind_a_failure(painter: Painter) -> No
         painter.paint(recipe(seamless=True), fail)
 
 
+@torch.no_grad()
+@pytest.mark.parametrize("axes", [None, "x", "y"])
+def test_a_picture_is_encoded_without_a_seam(painter: Painter, axes: str | None) -> None:
+    pipe = painter.load("random", lambda told: None).pipe
+    factor = pipe.vae_scale_factor
+    x = torch.rand(1, 3, 12 * factor, 16 * factor, generator=torch.Generator().manual_seed(0))
+    for axis, name in ((-1, "x"), (-2, "y")):
+        with seamless(pipe, recipe(seamless=True, seamless_axes=axes)):
+            encoded = pipe.vae.encode(x).latent_dist.mean
+            rolled = pipe.vae.encode(x.roll(5 * factor, axis)).latent_dist.mean
+        alike = torch.allclose(rolled, encoded.roll(5, axis), atol=1e-4)
+        assert alike == (axes is None or axes == name)
+
+
+@torch.no_grad()
+def test_it_is_encoded_in_tiles_without_a_seam_too() -> None:
+    painter = open_painter(Shelf([SHIPPED]).model)
+    pipe = painter.load("tiny", lambda told: None).pipe
+    vae, factor = pipe.vae, pipe.vae_scale_factor
+    down, across = torch.meshgrid(torch.arange(256), torch.arange(512), indexing="ij")
+    turn = torch.pi / 256  # no tile of 256 pixels is a period of it
+    wave = torch.sin(across * turn) * torch.cos(down * 2 * turn) + torch.sin(across * 5 * turn) / 2
+    x = torch.stack((wave, -wave, wave / 2))[None]
+    with seamless(pipe, recipe(seamless=True)):
+        whole = vae.encode(x).latent_dist.mean
+        vae.enable_tiling()
+        try:
+            tiled = vae.encode(x).latent_dist.mean
+        finally:
+            vae.disable_tiling()
+    assert tiled.shape == whole.shape == (1, whole.shape[1], 256 // factor, 512 // factor)
+    apart = (tiled - whole).abs()
+    for edge in (apart[..., [0, -1]], apart[..., [0, -1], :]):
+        assert edge.mean() < 0.3, "1.2 and 0.8 where each tile wraps around into itself"
+
+
 def test_where_memory_is_short_the_tiles_fit_as_well() -> None:
     """With the shipped model: random ones see every tile with another eye."""
     painter = open_painter(Shelf([SHIPPED]).model)

@@ -6,6 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from diffusers import (
+    StableDiffusionInpaintPipeline,
+    StableDiffusionPipeline,
+    StableDiffusionXLImg2ImgPipeline,
+    StableDiffusionXLPipeline,
+)
 
 from dream.catalogue import Shelf
 from dream.engine import memory, open_painter
@@ -20,8 +26,8 @@ def test_a_picture_that_does_not_fit_is_decoded_in_tiles(
 ) -> None:
     painter = open_painter(Shelf([random_models]).model)
     whole = painter.paint(recipe(**LARGE), lambda told: None)
-    vae = painter.load("random", lambda told: None).pipe.vae
-    need = decode_peak(vae, "cpu", 128, 96)
+    pipe = painter.load("random", lambda told: None).pipe
+    vae, need = pipe.vae, decode_peak(pipe, "cpu", 128, 96)
     monkeypatch.setattr(memory, "free", lambda device: need - 1)
     told: list[Any] = []
     tiled, again = (painter.paint(recipe(**LARGE), told.append) for _ in range(2))
@@ -42,14 +48,29 @@ def test_what_a_decode_takes(random_models: Path) -> None:
     class Vae:
         class config:
             block_out_channels = (128, 256, 512, 512)
-            force_upcast = False
+            force_upcast = True
 
         class dtype:
             itemsize = 2
 
+    class Pipe:
+        vae = Vae
+
+    class Upcasting(Pipe):
+        def upcast_vae(self) -> None: ...
+
     for width, height, measured in ((256, 256, 168), (512, 512, 416), (768, 512, 568)):
-        estimate = decode_peak(Vae, "cpu", width, height) / 2**20
+        estimate = decode_peak(Pipe, "cpu", width, height) / 2**20
         assert measured <= estimate <= 1.5 * measured
-    assert decode_peak(Vae, "cuda:0", 512, 512) > decode_peak(Vae, "cpu", 512, 512) > BESIDES
-    Vae.config.force_upcast = True
-    assert decode_peak(Vae, "cpu", 1024, 1024) > 2.5 * 2**30
+    assert decode_peak(Pipe, "cuda:0", 512, 512) > decode_peak(Pipe, "cpu", 512, 512) > BESIDES
+    assert decode_peak(Upcasting, "cpu", 1024, 1024) > 2.5 * 2**30
+    assert decode_peak(Pipe, "cpu", 1024, 1024) < 1.6 * 2**30
+    Vae.config.force_upcast = False
+    assert decode_peak(Upcasting, "cpu", 1024, 1024) < 1.6 * 2**30
+
+
+def test_who_decodes_in_float32_is_known_by_its_pipeline() -> None:
+    for kind in (StableDiffusionPipeline, StableDiffusionInpaintPipeline):
+        assert not hasattr(kind, "upcast_vae"), "Stable Diffusion 1 and 2 do not"
+    for kind in (StableDiffusionXLPipeline, StableDiffusionXLImg2ImgPipeline):
+        assert hasattr(kind, "upcast_vae")
