@@ -10,6 +10,8 @@ import gc
 import io
 import sys
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import dream
@@ -29,6 +31,7 @@ from dream.launch import Launch
 from dream.line import command_of, is_skipped, read_argv
 from dream.request import Request
 from dream.settings import read_settings, settings_files
+from dream.trust import allow, leading_elsewhere
 
 if TYPE_CHECKING:
     from dream.studio import Studio
@@ -53,7 +56,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _run(argv: Sequence[str]) -> int:
     argv, command = command_of(argv)
-    plain, _, _ = read_argv(argv)
+    options = read_argv(argv)[:2]
+    plain = options[0]
     if plain.help:
         from dream.line.help import help_page
 
@@ -62,19 +66,39 @@ def _run(argv: Sequence[str]) -> int:
     if plain.version:
         print(f"dream {dream.__version__}")
         return ALL_MADE
-    launch, base, prompt = read_argv(argv, *read_settings(settings_files()))
+    files = settings_files()
+    launch, base, prompt = read_argv(argv, *read_settings(files))
     if launch.doctor:
         from dream.doctor import report
 
         page, sound = report(launch, base)
         print(page)
         return ALL_MADE if sound else SOME_FAILED
+    if not launch.dry_run:
+        _confirm(options, files)
     if command is not None:
         return _without_prompt(launch, base, command)
     lines = _lines(launch, prompt)
     if lines is None and launch.verify is None:
         return _at_prompt(launch, base)
     return _without_prompt(launch, base, lines)
+
+
+def _confirm(options: tuple[Launch, Request], files: Sequence[Path]) -> None:
+    """Ask about settings of the current folder that lead out of it. Raises BadSetting where the
+    answer is no, or there is nobody to ask."""
+    for elsewhere in leading_elsewhere(options, files):
+        if not (sys.stdin.isatty() and sys.stderr.isatty()):
+            raise elsewhere.refusal
+        if sys.platform != "win32":
+            import termios
+
+            termios.tcflush(sys.stdin, termios.TCIFLUSH)  # what was typed before is no answer
+        print(f"{elsewhere.text}. Allow it? (y/n) ", end="", file=sys.stderr, flush=True)
+        if sys.stdin.readline().strip().casefold() not in ("y", "yes"):
+            raise elsewhere.refusal
+        with suppress(OSError):  # it is asked again next time
+            allow(elsewhere)
 
 
 def _at_prompt(launch: Launch, base: Request) -> int:
@@ -99,7 +123,7 @@ def _without_prompt(
     from dream import batch
     from dream.commands import COMMANDS, Context, act
     from dream.events import Note
-    from dream.house import open_studio
+    from dream.house import open_studio, taken_from_here
     from dream.studio import wrong_defaults
 
     file = None if launch.from_file in (None, "-") else as_path(str(launch.from_file))
@@ -107,8 +131,9 @@ def _without_prompt(
         _all_imported()
         pictures = None if launch.json or launch.dry_run else _pictures(launch)
         voice = batch.Voice(as_json=launch.json, out=sys.stdout, err=sys.stderr, pictures=pictures)
-        for complaint in (*studio.shelf.misread(), *wrong_defaults(studio.shelf, base)):
-            voice.show(Note(text=complaint))
+        complaints = (*studio.shelf.misread(), *wrong_defaults(studio.shelf, base))
+        for text in (*taken_from_here(studio.shelf), *complaints):
+            voice.show(Note(text=text))
         if launch.verify is not None:
             events = studio.verify(as_path(launch.verify))
         elif isinstance(said, str):

@@ -45,6 +45,11 @@ def read_settings(files: Iterable[Path]) -> tuple[Launch, Request]:
     )
 
 
+def settings_in(file: Path) -> tuple[str, ...]:
+    """The names of the fields that a file sets; none when there is no file. Raises BadSetting."""
+    return tuple(_read(file)) if file.is_file() else ()
+
+
 def _read(file: Path) -> Mapping[str, Any]:
     import tomllib  # most starts find no file
 

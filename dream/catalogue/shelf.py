@@ -60,6 +60,19 @@ class Shelf:
             del found[name]
         return {**found, **listed}
 
+    def shadowed_by(self, folder: Path) -> dict[str, Path]:
+        """The models that a models folder puts in place of others of their name, and where they
+        lie; none when it is not among the models folders."""
+        others = tuple(place for place in self.models_dirs if place != folder)
+        if len(others) == len(self.models_dirs):
+            return {}
+        without = replace(self, models_dirs=others).places()
+        return {
+            name: path
+            for name, path in self.places().items()
+            if name in without and _identity(path) != _identity(without[name])
+        }
+
     def vae(self, name_or_path: str) -> Path:
         """The VAE of that name, or at that path. Raises ModelError, with near names."""
         found = find_vaes(self.models_dirs)

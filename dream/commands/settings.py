@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -11,12 +12,14 @@ from dream.commands.base import Context, Page
 from dream.errors import BadLine
 from dream.events import Events, Note
 from dream.flags import SWITCH
+from dream.launch import Launch
 from dream.line import quote, read, words, write_fields
 from dream.line.complete import lookup
 from dream.line.names import near
 from dream.request import FLAGS, Flag, Request
-from dream.settings import FILE, save_settings
+from dream.settings import FILE, save_settings, settings_files
 from dream.studio import check_default
+from dream.trust import allow, leading_elsewhere
 
 _ANSWERS: Mapping[str, str] = {"on": "", "true": "", "yes": "", "off": "no-", "false": "no-"}
 """What may follow a switch's name, and what that puts before it."""
@@ -60,6 +63,9 @@ def save(context: Context, argument: str) -> Events[None]:
     if argument:
         raise BadLine(f"!save_settings writes {FILE} in the current folder, and takes no value")
     changed, kept = save_settings(context.studio.base)
+    for elsewhere in leading_elsewhere((Launch(), Request()), settings_files()):
+        with suppress(OSError):
+            allow(elsewhere)  # it was just chosen here
     said = ", ".join(changed) if changed else "nothing new"
     yield Note(text=f"{FILE}: {said}")
     if kept:

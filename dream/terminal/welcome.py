@@ -7,6 +7,7 @@ from typing import TextIO
 
 from dream.errors import DreamError
 from dream.graphics import Pictures, wants_links
+from dream.house import taken_from_here
 from dream.studio import Studio, wrong_defaults
 from dream.terminal.above import Above
 from dream.terminal.show import NoPictures, Screen
@@ -36,6 +37,8 @@ def greet(studio: Studio, screen: Screen) -> None:
     screen.say(f"model {model}; pictures go to {studio.outdir}")
     screen.say("type what you want to see; !help explains, q leaves")
     wrong = wrong_defaults(studio.shelf, studio.base, besides=("model",))
+    for text in taken_from_here(studio.shelf):
+        screen.say(text)
     for complaint in (*studio.shelf.misread(), *wrong):
         screen.say(f"! {complaint}")
 
