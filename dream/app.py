@@ -124,10 +124,11 @@ def _without_prompt(
     from dream.commands import COMMANDS, Context, act
     from dream.events import Note
     from dream.house import open_studio, taken_from_here
+    from dream.interrupts import Interrupts
     from dream.studio import wrong_defaults
 
     file = None if launch.from_file in (None, "-") else as_path(str(launch.from_file))
-    with open_studio(launch, base) as studio, studio.reading(file):
+    with Interrupts() as interrupts, open_studio(launch, base) as studio, studio.reading(file):
         _all_imported()
         pictures = None if launch.json or launch.dry_run else _pictures(launch)
         voice = batch.Voice(as_json=launch.json, out=sys.stdout, err=sys.stderr, pictures=pictures)
@@ -140,7 +141,7 @@ def _without_prompt(
             events = act(Context(studio, tuple, COMMANDS), said)
         else:
             events = studio.make_all(said or iter(()), dry_run=launch.dry_run)
-        return batch.run(events, voice)
+        return batch.run(events, voice, interrupts)
 
 
 def _pictures(launch: Launch) -> Pictures | None:

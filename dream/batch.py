@@ -14,8 +14,9 @@ from typing import TextIO
 
 from dream.commands import Edit, Look, Page
 from dream.errors import ALL_MADE, INTERRUPTED, SOME_FAILED, WRONG_LINE, DreamError
-from dream.events import Cancelled, Event, Failed, Planned, Refused, Saved, Verified
+from dream.events import Cancelled, Event, Events, Failed, Planned, Refused, Saved, Verified
 from dream.graphics import Pictures
+from dream.interrupts import Interrupts
 from dream.say import Heard, Pace, say
 
 
@@ -93,13 +94,11 @@ def _status(event: Event) -> int:
             return ALL_MADE
 
 
-def run(events: Iterable[Event], voice: Voice) -> int:
-    """Show all that happens; the exit status. Ctrl-C keeps what is finished."""
+def run(events: Events[None], voice: Voice, interrupts: Interrupts) -> int:
+    """Show all that happens; the exit status. Ctrl-C keeps what is finished, and is the last event
+    to be shown."""
     try:
-        for event in events:
-            voice.show(event)
-    except KeyboardInterrupt:
-        return INTERRUPTED
+        interrupts.follow(events, voice.show)
     except BrokenPipeError:
         # Whoever read our output has gone (`dream … | head -1`); what was made is kept. Python
         # would flush the broken pipe once more at exit, and complain: give it another end.

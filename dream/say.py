@@ -40,7 +40,8 @@ def say(event: Event) -> str | None:
         case Failed(error=error):
             return f"failed: {error}"
         case Cancelled(finished=finished, count=count):
-            return f"cancelled; {finished} of {count} made" if count > 1 else "cancelled"
+            many = count > 1 or finished
+            return f"cancelled; {finished} of {count} made" if many else "cancelled"
         case Verified(path=path, line=line, same=same, differs=differs):
             what = "; ".join(f"{name} {how}" for name, how in differs.items())
             verdict = "same" if same else "DIFFERS"

@@ -2,7 +2,7 @@
 
 from dream.gallery.claims import Claim
 from dream.gallery.copies import INPUTS_FOLDER
-from dream.gallery.gallery import Entry, Gallery
+from dream.gallery.gallery import Entry, Gallery, Unlogged
 from dream.gallery.log import LOG_NAME, last_lines, read_log
 from dream.gallery.naming import Name, file_name, prompt_folder
 from dream.gallery.png import Record, log_line_of, read_record
@@ -15,6 +15,7 @@ __all__ = [
     "Gallery",
     "Name",
     "Record",
+    "Unlogged",
     "file_name",
     "last_lines",
     "log_line_of",

@@ -42,6 +42,12 @@ class Entry:
     log_line: str
 
 
+class Unlogged(GalleryError):
+    """A picture that is on disk, but could not be added to the log."""
+
+    entry: Entry
+
+
 class Gallery:
     """A folder of pictures. Any number of programs may share one.
 
@@ -86,7 +92,7 @@ class Gallery:
         """
         line = one_line(line)
         sha256 = picture.sha256
-        path, logged = self._write(
+        path, logged, error = self._write(
             picture.image,
             safe_name(name or "") or f"{claim.prefix}.{picture.recipe.label}.png",
             picture_chunks(picture, line, sha256, record or {}),
@@ -94,7 +100,11 @@ class Gallery:
             lambda where: log_line(where, line, sha256, picture.facts),
         )
         self._next = claim.number + 1
-        return Entry(path, line, sha256, logged)
+        entry = Entry(path, line, sha256, logged)
+        if error is not None:
+            error.entry = entry
+            raise error
+        return entry
 
     def keep_grid(
         self, sheet: Image, *, claim: Claim, line: str, name: str = "grid", compression: int = 6
@@ -104,13 +114,15 @@ class Gallery:
         Its log line is a comment, `# path: line`, for it can be made from the others.
         """
         line = one_line(line)
-        path, logged = self._write(
+        path, logged, error = self._write(
             sheet,
             f"{claim.prefix}.{name}.png",
             grid_chunks(line),
             compression,
             lambda where: grid_line(where, line),
         )
+        if error is not None:
+            raise error
         return Entry(path, line, hashlib.sha256(sheet.tobytes()).hexdigest(), logged)
 
     def keep_intermediate(
@@ -151,8 +163,9 @@ class Gallery:
         chunks: Mapping[str, str],
         compression: int,
         line_at: Callable[[str], str],
-    ) -> tuple[Path, str]:
-        """The file's path and its log line, which `line_at` makes from the shown path."""
+    ) -> tuple[Path, str, Unlogged | None]:
+        """The file's path and its log line, which `line_at` makes from the shown path; and why
+        that is not in the log."""
         with explained(self.outdir), self._written(image, chunks, compression) as temporary:
             return self._publish(temporary, name, line_at)
 
@@ -169,7 +182,7 @@ class Gallery:
 
     def _publish(
         self, temporary: Path, name: str, line_at: Callable[[str], str]
-    ) -> tuple[Path, str]:
+    ) -> tuple[Path, str, Unlogged | None]:
         path = None
         try:
             with appending(self.log_path) as tail:
@@ -180,5 +193,6 @@ class Gallery:
             # Where not even the log can be opened, the picture matters more.
             path = path or give_name(temporary, self.outdir, name)
             message = f"{path} is kept, but could not be added to {self.log_path}: {why(error)[0]}"
-            raise GalleryError(message, "its line is added at the next start") from error
-        return path, line
+            unlogged = Unlogged(message, "its line is added before the next picture is made")
+            return path, line_at(shown(path)), unlogged
+        return path, line, None

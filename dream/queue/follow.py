@@ -4,21 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from dream.events import Cancelled, Event, Events, Made
+from dream.events import Cancelled, Event, Events
 
 
 def follow(
     events: Events[None], given_up: Callable[[], bool], show: Callable[[Event], None]
 ) -> None:
     """Show all events. Once the line is `given_up`, KeyboardInterrupt is raised inside the events,
-    once, and how they end is theirs to say; a picture that is made is kept first."""
+    once, and how they end is theirs to say."""
     told = False
     try:
         event = next(events)
         while True:
             show(event)
             told = told or isinstance(event, Cancelled)  # they were woken before we could say it
-            if told or not given_up() or isinstance(event, Made):
+            if told or not given_up():
                 event = next(events)
             else:
                 told = True
@@ -27,4 +27,4 @@ def follow(
         pass
     except KeyboardInterrupt:
         # They had no answer of their own, as a command that only looks something up.
-        show(Cancelled(finished=0, count=1))
+        show(Cancelled(finished=0, count=0))

@@ -28,8 +28,8 @@ EMBIGGEN_STRENGTH = 0.4
 Finish = Callable[[Picture, Stage], Events[Picture]]
 """Does one stage. Raises what the engine raises."""
 
-Keep = Callable[[Picture], Events[None]]
-"""Puts a picture on disk, as the line's own. Raises GalleryError."""
+Keep = Callable[[Picture], Events[bool]]
+"""Puts a picture on disk, and says where that fails; whether it is there. Nothing interrupts it."""
 
 
 def stages(request: Request, card: ModelCard) -> dict[str, Any]:
@@ -90,8 +90,7 @@ def finished(raw: Picture, album: Album, finish: Finish, keep: Keep) -> Events[P
     made, done = raw, list[Stage]()
     is_kept = raw.recipe.fix is not None
     if stages_of(raw.recipe) and album.save_original and not is_kept:
-        yield from album.keep(replace(raw, recipe=only(raw.recipe, ())))
-        is_kept = True
+        is_kept = yield from keep(replace(raw, recipe=only(raw.recipe, ())))
     for stage in stages_of(raw.recipe):
         before = replace(made, recipe=only(made.recipe, done))
         try:

@@ -13,7 +13,7 @@ from typing import Any
 from dream.engine.base import Progress
 from dream.errors import DreamError
 from dream.events import Events, Failed, Grid, Note, Saved
-from dream.gallery import Claim, Gallery, file_name, prompt_folder
+from dream.gallery import Claim, Gallery, Unlogged, file_name, prompt_folder
 from dream.line import Sweep, write, write_fields, write_sweep
 from dream.picture import Picture
 from dream.recipe import Recipe
@@ -36,7 +36,12 @@ class Keeper:
         mended = () if folder in self._galleries else self.open(folder)
         gallery = self._galleries[folder]
         with gallery.claim() as claim:
-            yield Album(gallery, claim, request, mended)
+            album = Album(gallery, claim, request, mended)
+            try:
+                yield album
+            finally:
+                if album.log_is_short:
+                    self._galleries.pop(folder, None)  # the next line mends it
 
     def open(self, folder: Path) -> tuple[str, ...]:
         """Mend a folder after whatever died in it, and say what was mended. Raises GalleryError."""
@@ -62,6 +67,8 @@ class Album:
     by_recipe: dict[Recipe, Path] = field(default_factory=dict)
     stems: dict[str, str] = field(default_factory=dict)
     """What files were called of which the recipes name copies."""
+    log_is_short: bool = False
+    """Whether a picture is on disk whose line could not be added to the log."""
 
     @property
     def save_original(self) -> bool:
@@ -77,8 +84,9 @@ class Album:
         self.stems = {copy(recipe.fix): Path(recipe.fix).stem for recipe in recipes if recipe.fix}
         return [_beginning_from(recipe, copy) for recipe in recipes]
 
-    def keep(self, picture: Picture) -> Events[Saved]:
-        """Write picture and log line; the event is the result too. Raises GalleryError."""
+    def keep(self, picture: Picture, remember: Callable[[Saved], None]) -> Events[None]:
+        """Write picture and log line; `remember` is called as soon as the picture is on disk.
+        Raises GalleryError."""
         recipe = picture.recipe
         said = recipe.as_request()
         line = write(said)
@@ -96,18 +104,24 @@ class Album:
         elif self.save_original and self.paths and len(done) > 1:
             # Beside its original, which was kept a moment ago, perhaps under a name with a number.
             name = ".".join([self.paths[-1].stem, *done])
-        entry = self.gallery.keep(
-            picture,
-            line=line,
-            claim=self.claim,
-            name=name,
-            compression=self.request.png_compression,
-        )
+        unlogged = None
+        try:
+            entry = self.gallery.keep(
+                picture,
+                line=line,
+                claim=self.claim,
+                name=name,
+                compression=self.request.png_compression,
+            )
+        except Unlogged as error:  # the picture is there, and another line will mend the log
+            entry, unlogged, self.log_is_short = error.entry, error, True
         self.paths.append(entry.path)
         self.by_recipe[recipe] = entry.path
         saved = Saved(path=entry.path, line=line, sha256=entry.sha256, request=said)
+        remember(saved)
         yield saved
-        return saved
+        if unlogged is not None:
+            raise unlogged
 
     @property
     def every(self) -> int:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import random
-import time
-from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
@@ -17,10 +15,8 @@ from dream.catalogue.cards import ModelCard
 from dream.engine.base import Engine
 from dream.errors import DreamError
 from dream.events import (
-    Cancelled,
     Events,
     Failed,
-    Made,
     Note,
     Planned,
     Queued,
@@ -34,17 +30,16 @@ from dream.picture import Picture
 from dream.recipe import Recipe
 from dream.request import FLAGS, Request
 from dream.stages import Stage
-from dream.studio.afterwards import finished
 from dream.studio.begin import as_made, found
 from dream.studio.fix import opened
 from dream.studio.keep import Album, Keeper
+from dream.studio.making import Making
 from dream.studio.named import check_recipes
 from dream.studio.recall import as_logged, base_of
 from dream.studio.settle import Settled, settle, settle_sweep
 from dream.studio.told import reported, told
+from dream.studio.uninterrupted import at_events
 from dream.studio.verify import verify_log
-
-_REMEMBERED = 1000
 
 
 class Studio:
@@ -72,8 +67,9 @@ class Studio:
         """The same as the session began."""
         self.past: list[int] = []
         """Seeds of the pictures made in this session, oldest first; a picture counts once."""
-        self.kept: deque[Saved] = deque(maxlen=_REMEMBERED)
-        """The pictures that this session put on disk, the latest last."""
+        self.kept: tuple[Saved, ...] = ()
+        """The pictures that this session put on disk, the latest last; each counts once, as it was
+        kept last. Replaced by each, never changed: other threads look at it."""
         self.last: Sweep | None = None
         """What the last line asked for, its first seed filled in."""
         self._beside: Path | None = None
@@ -148,6 +144,12 @@ class Studio:
         `number` is the line's in its file, from 1, and `turn` of `turns` its place among those
         that are made. The result is True when it was cancelled, and other lines should be too.
         """
+        made = self._made(asked, number, turn, turns)
+        return (yield from at_events(made, self.engine.interrupt))
+
+    def _made(
+        self, asked: str | Request, number: int, turn: int | None, turns: int | None
+    ) -> Events[bool]:
         settled = yield from self._settled(asked, number)
         if settled is None:
             return False
@@ -155,6 +157,7 @@ class Studio:
         request = sweep.first
         self.last = replace(sweep, first=as_made(request, recipes[0]))
         line = asked if isinstance(asked, str) else write(request)
+        making = Making(self, len(recipes))
         try:
             yield Queued(count=len(recipes), line=line, request=request, turn=turn, turns=turns)
             with self._keeper.album(self.last.first, self.outdir) as album:
@@ -162,18 +165,16 @@ class Studio:
                 yield from as_logged(self.engine, line, recipes[0])
                 recipes = album.from_copies(recipes)
                 sweep = replace(sweep, first=as_made(request, recipes[0]))
-                cancelled = yield from self._pictures(recipes, album)
+                yield from making.pictures(recipes, album)
                 if request.grid:
                     yield from album.grid(write_sweep(sweep))
                 if request.sheet:
                     yield from album.sheet(sweep, recipes)
-                return cancelled
         except DreamError as error:
             yield Failed(error=error, line=line)
         except KeyboardInterrupt:  # before the first picture was begun, or behind the last
-            yield Cancelled(finished=0, count=len(recipes))
-            return True
-        return False
+            yield from making.cancelled()
+        return making.is_cancelled
 
     def plan(self, asked: str | Request, number: int = 0) -> Events[None]:
         """What `make` would make, without loading a model or writing anything."""
@@ -235,17 +236,6 @@ class Studio:
 
     # ── the route of one line ──────────────────────────────────────────────────────────────────
 
-    def _pictures(self, recipes: Sequence[Recipe], album: Album) -> Events[bool]:
-        """Each picture in turn; True when Ctrl-C ended them."""
-        finished = 0
-        try:
-            for index, recipe in enumerate(recipes, 1):
-                finished += yield from self._picture(recipe, index, len(recipes), album)
-        except KeyboardInterrupt:
-            yield Cancelled(finished=finished, count=len(recipes))
-            return True
-        return False
-
     def _settled(
         self, asked: str | Request, number: int
     ) -> Events[tuple[Sweep, Sequence[Recipe]] | None]:
@@ -261,37 +251,6 @@ class Studio:
             return None
         yield from (Note(text=text) for text in settled.notes)
         return sweep, settled.recipes
-
-    def _picture(self, recipe: Recipe, picture: int, pictures: int, album: Album) -> Events[bool]:
-        """Render, finish and keep one picture; True when it came to be. What fails is said, and
-        the next picture goes on."""
-        began = time.monotonic()
-        try:
-            raw = yield from self.render(recipe, picture, pictures, album)
-            if recipe.fix is None:
-                self.past.append(recipe.seed)
-            made = yield from finished(
-                raw,
-                album,
-                lambda made, stage: self.finish(made, stage, picture, pictures),
-                lambda made: self._keep(made, album),
-            )
-            if made is not None:
-                yield Made(
-                    picture=picture,
-                    pictures=pictures,
-                    seconds=time.monotonic() - began,
-                    facts=made.facts,
-                )
-                yield from self._keep(made, album)
-            return True
-        except DreamError as error:
-            yield Failed(error=error, line=write(recipe.as_request()))
-            return False
-
-    def _keep(self, made: Picture, album: Album) -> Events[None]:
-        """Put a picture on disk, and remember it as the last one."""
-        self.kept.append((yield from album.keep(made)))
 
     def _draw(self) -> int:
         return self._rng.randint(0, MAX_SEED)

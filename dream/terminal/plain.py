@@ -11,9 +11,9 @@ from prompt_toolkit.history import History
 
 from dream.commands import COMMANDS, Asking, Context, Edit, Page, act, asked
 from dream.events import Event
+from dream.interrupts import Interrupts
 from dream.studio import Studio
 from dream.terminal.history import FILE_NAME, LEAVE, LineHistory
-from dream.terminal.interrupt import Interrupts
 from dream.terminal.show import Screen
 from dream.terminal.style import MESSAGE
 

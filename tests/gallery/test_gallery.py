@@ -180,7 +180,9 @@ def test_an_error_of_the_work_itself_passes_through(gallery: Gallery) -> None:
 def test_a_picture_without_a_line_is_kept_and_gets_it_later(gallery: Gallery) -> None:
     gallery.log_path.mkdir(parents=True)
     with gallery.claim() as claim:
-        with pytest.raises(GalleryError, match=r"000001\.7\.png is kept, but .*at the next start"):
+        with pytest.raises(
+            GalleryError, match=r"000001\.7\.png is kept, but .*before the next picture"
+        ):
             gallery.keep(noise(7), line="a -s1", claim=claim)
         with pytest.raises(GalleryError, match=r"000001\.7\.01\.png is kept"):
             gallery.keep(noise(7), line="b -s1", claim=claim)

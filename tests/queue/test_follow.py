@@ -32,10 +32,6 @@ def test_giving_up_ends_it_at_the_next_event() -> None:
     assert seen(picture(), 1) == ["step", "cancelled", "sum"]
 
 
-def test_a_picture_that_is_made_is_kept_first() -> None:
-    assert seen(picture(), 2) == ["step", "made", "saved", "cancelled", "sum"]
-
-
 def test_one_that_was_woken_already_is_left_in_peace() -> None:
     assert seen(picture(woken=True), 2) == ["step", "cancelled", "sum"]
 

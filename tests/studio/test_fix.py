@@ -178,7 +178,7 @@ def test_ctrl_c_keeps_the_stage_before(tmp_path: Path) -> None:
     studio = fake_studio(tmp_path, FakeEngine(on_step=press))
     events = list(studio.make("x -s1 -c top 8 -U2"))
     assert [pixels(event.path)[0] for event in saved(events)] == [(64, 72)]
-    assert events[-1] == Cancelled(finished=0, count=1)
+    assert events[-1] == Cancelled(finished=1, count=1)
     assert [e.name for e in studio.make("!fix -1 -U2")] == ["queued", "cancelled"]
 
 

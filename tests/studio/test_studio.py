@@ -188,7 +188,7 @@ def test_ctrl_c_while_upscaling_keeps_the_raw_picture(tmp_path: Path) -> None:
     events = list(fake_studio(tmp_path, interrupt_at(4)).make("x -s3 -U2"))
     (raw,) = saved(events)
     assert "-U" not in raw.line
-    assert events[-1] == Cancelled(finished=0, count=1)
+    assert events[-1] == Cancelled(finished=1, count=1)
 
 
 def test_closing_cancels_silently(tmp_path: Path) -> None:

@@ -1,8 +1,9 @@
-"""Ctrl-C at the plain prompt, answered in one place.
+"""Ctrl-C at the front doors that make each line before they take the next, answered in one place.
 
-While lines are made, Ctrl-C is raised as KeyboardInterrupt inside the generator of events, and
-nowhere else: not while a line is drawn, not between two prompts, not in prompt_toolkit's own
-handling of the terminal. Pressed at such a moment it is remembered, and thrown in at the next.
+It is raised as KeyboardInterrupt inside the generator of events, and nowhere else: not while a line
+is drawn, not between two prompts, not in prompt_toolkit's own handling of the terminal. Pressed at
+such a moment it is remembered, and thrown in at the next. Where in the events it is answered is
+theirs: while pictures are made, the studio has SIGINT.
 """
 
 from __future__ import annotations
@@ -51,7 +52,7 @@ class Interrupts:
             pass
         except KeyboardInterrupt:
             # They had no answer of their own, as a command that only looks something up.
-            show(Cancelled(finished=0, count=1))
+            show(Cancelled(finished=0, count=0))
         finally:
             self._events, self._pressed = None, False
 

@@ -1,0 +1,94 @@
+"""The pictures of one line: each rendered, finished and kept, and counted once it is on disk."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from dream.errors import DreamError
+from dream.events import Cancelled, Event, Events, Failed, Made, Saved
+from dream.line import write
+from dream.picture import Picture
+from dream.recipe import Recipe
+from dream.studio.afterwards import finished
+from dream.studio.keep import Album
+from dream.studio.uninterrupted import uninterrupted
+
+if TYPE_CHECKING:
+    from dream.studio.studio import Studio
+
+_REMEMBERED = 1000
+"""Pictures of a session that -1, -2 … can name."""
+
+
+class Making:
+    """One line being made: so many pictures of it are on disk, of so many."""
+
+    def __init__(self, studio: Studio, count: int) -> None:
+        self._studio, self._count = studio, count
+        self._on_disk: set[int] = set()
+        self.is_cancelled = False
+
+    def pictures(self, recipes: Sequence[Recipe], album: Album) -> Events[None]:
+        """Each picture in turn, until Ctrl-C ends them."""
+        try:
+            for index, recipe in enumerate(recipes, 1):
+                yield from self._picture(recipe, index, album)
+        except KeyboardInterrupt:
+            yield from self.cancelled()
+
+    def cancelled(self) -> Events[None]:
+        """Ctrl-C was pressed: said once, with what is on disk by now."""
+        if not self.is_cancelled:
+            self.is_cancelled = True
+            yield Cancelled(finished=len(self._on_disk), count=self._count)
+
+    def _picture(self, recipe: Recipe, picture: int, album: Album) -> Events[None]:
+        """Render, finish and keep one picture. What fails is said, and the next picture goes on."""
+        studio, pictures = self._studio, self._count
+        began, before = time.monotonic(), studio.kept
+
+        def keep(made: Picture, *news: Event) -> Events[bool]:
+            return (yield from uninterrupted(self._kept(made, picture, album, before, news)))
+
+        try:
+            raw = yield from studio.render(recipe, picture, pictures, album)
+            if recipe.fix is None:
+                studio.past.append(recipe.seed)
+            made = yield from finished(
+                raw, album, lambda made, stage: studio.finish(made, stage, picture, pictures), keep
+            )
+            if made is not None:
+                seconds = time.monotonic() - began
+                yield from keep(
+                    made,
+                    Made(picture=picture, pictures=pictures, seconds=seconds, facts=made.facts),
+                )
+        except DreamError as error:
+            yield Failed(error=error, line=write(recipe.as_request()))
+
+    def _kept(
+        self,
+        made: Picture,
+        picture: int,
+        album: Album,
+        before: Sequence[Saved],
+        news: Sequence[Event],
+    ) -> Events[bool]:
+        """What is new of a picture, and how it is put on disk; whether it is there. It counts once
+        in the session's memory, as it was kept last. Raises nothing."""
+        is_there = False
+
+        def remember(saved: Saved) -> None:
+            nonlocal is_there
+            is_there = True
+            self._on_disk.add(picture)
+            self._studio.kept = (*before, saved)[-_REMEMBERED:]
+
+        yield from news
+        try:
+            yield from album.keep(made, remember)
+        except DreamError as error:
+            yield Failed(error=error, line=write(made.recipe.as_request()))
+        return is_there

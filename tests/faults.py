@@ -1,0 +1,76 @@
+"""A fault at every point of a piece of work, one after the other, whatever the points are: each
+event it yields, each call to the disk it makes, each message it sends or hears."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+CHANGES = ("mkdir", "open", "write", "fsync", "link", "replace", "rename", "unlink", "ftruncate")
+"""Calls that change the disk: a crash elsewhere is a crash before the next of these."""
+
+
+@dataclass
+class Points:
+    """The points that a piece of work has passed; at one of them the fault happens, once."""
+
+    at: int
+    fault: Callable[[], None]
+    passed: list[str] = field(default_factory=list)
+
+    def reach(self, name: str) -> None:
+        """Pass a point."""
+        self.passed.append(name)
+        if len(self.passed) == self.at:
+            self.fault()
+
+    @property
+    def struck(self) -> bool:
+        """Whether the work came as far as the fault."""
+        return len(self.passed) >= self.at
+
+    def here(self) -> str:
+        """Where the fault struck."""
+        return f"{self.at}: {self.passed[self.at - 1]}" if self.struck else "nowhere"
+
+
+def runs(upto: int = 2000) -> Iterator[int]:
+    """1, 2, 3 …: the caller stops when the fault came too late."""
+    yield from range(1, upto)
+    raise AssertionError("the work never ends")
+
+
+def watch_disk(
+    patch: pytest.MonkeyPatch, points: Points, names: tuple[str, ...], *, after: bool = False
+) -> None:
+    """Each of these calls is a point before it is made, and with `after` behind it too."""
+
+    def watched(name: str, call: Callable[..., Any]) -> Callable[..., Any]:
+        def instead(*args: Any, **named: Any) -> Any:
+            points.reach(f"before {name}")
+            done = call(*args, **named)
+            if after:
+                points.reach(f"behind {name}")
+            return done
+
+        return instead
+
+    for name in names:
+        patch.setattr(os, name, watched(name, getattr(os, name)))
+
+
+def watch_calls(patch: pytest.MonkeyPatch, points: Points, place: Any, name: str) -> None:
+    """Each call of a method is a point, before it and behind it."""
+    call = getattr(place, name)
+
+    def instead(*args: Any, **named: Any) -> Any:
+        points.reach(f"before {name}")
+        done = call(*args, **named)
+        points.reach(f"behind {name}")
+        return done
+
+    patch.setattr(place, name, instead)
