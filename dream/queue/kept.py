@@ -9,11 +9,15 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
+from dream.files import new_beside, open_own
+
 if sys.platform != "win32":
     import fcntl
 
 FILE_NAME = ".dream_queue"
 
+_LONGEST = 1 << 24
+"""Bytes of a file of lines that are offered; a session keeps a few."""
 _SESSIONS = 100
 """Sessions in one folder that keep their lines at the same time; one more goes without."""
 
@@ -34,17 +38,22 @@ class KeptLines:
         self._path = folder / FILE_NAME
         self._held: IO[bytes] | None = None
         self._left: set[Path] = set()
+        self.on_disk = False
+        """Whether the lines of the last `write`, or those that were taken over, are on disk."""
 
     def take_over(self) -> tuple[str, ...]:
         """The lines a session before this one left. They stay on disk until `write`."""
-        with suppress(OSError):
-            for path in self._places():
+        for path in self._places():
+            with suppress(OSError):  # one that cannot be read hides no other
                 held = None if path in self._left else _hold(path, create=False)
                 if held is None:
                     continue
+                if os.fstat(held.fileno()).st_size > _LONGEST:
+                    held.close()
+                    continue
                 lines = tuple(_lines(held))
                 if lines:
-                    self._path, self._held = path, held
+                    self._path, self._held, self.on_disk = path, held, True
                     return lines
                 path.unlink(missing_ok=True)
                 held.close()
@@ -60,6 +69,7 @@ class KeptLines:
 
     def write(self, lines: Sequence[str]) -> None:
         """Keep these lines and no others. Never raises."""
+        self.on_disk = False
         try:
             if self._held is None and lines:
                 self._take_place()
@@ -67,6 +77,7 @@ class KeptLines:
                 self._replace(
                     "".join(f"{_one_line(line)}\n" for line in lines).encode(errors="replace")
                 )
+                self.on_disk = True
         except OSError as error:
             self._complain(f"waiting lines are not kept: {self._path}: {error.strerror or error}")
             self._complain = lambda text: None
@@ -88,20 +99,25 @@ class KeptLines:
 
     def _take_place(self) -> None:
         self._folder.mkdir(parents=True, exist_ok=True)
+        refused = OSError(0, "every place is taken")
         for path in self._places():
-            held = _hold(path, create=True)
+            try:
+                held = _hold(path, create=True)
+            except OSError as error:  # a link, a folder, or another user's; the next may do
+                refused = error
+                continue
             if held is None:
                 continue
             if not held.read(1):  # else a session that died since this one began left it
                 self._path, self._held = path, held
                 return
             held.close()
-        raise OSError(0, "every place is taken")
+        raise refused
 
     def _replace(self, data: bytes) -> None:
-        temporary = self._path.with_name(f"{self._path.name}.tmp")
         # Prompts are private: as with the history, only their author reads this file.
-        file = os.fdopen(os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o600), "w+b")
+        temporary, handle = new_beside(self._path)
+        file = os.fdopen(handle, "w+b")
         try:
             file.write(data)
             file.flush()
@@ -117,14 +133,15 @@ class KeptLines:
 
 
 def _hold(path: Path, *, create: bool) -> IO[bytes] | None:
-    """The file, open and locked; None when it is not there, or another session's."""
+    """The file, open and locked; None when it is not there, or another session's. Raises OSError,
+    for a link and for what is no regular file too."""
     try:
-        file = os.fdopen(os.open(path, os.O_RDWR | (os.O_CREAT if create else 0), 0o600), "r+b")
+        file = os.fdopen(open_own(path, os.O_RDWR | (os.O_CREAT if create else 0)), "r+b")
     except (FileNotFoundError, NotADirectoryError):
         return None
     # Between opening and locking, its holder may have put another file in its place.
     with suppress(OSError):
-        if _lock(file) and os.path.samestat(os.fstat(file.fileno()), path.stat()):
+        if _lock(file) and os.path.samestat(os.fstat(file.fileno()), path.lstat()):
             return file
     file.close()
     return None

@@ -76,7 +76,7 @@ class Conversation:
         self._say_notes()
         try:
             if left := await offer(self._kept, self._screen, partial(self._aside, first)):
-                self._queue.put(left)
+                await self._put_offered(left)
             lines = await self._lines(first)
             while not await self._enter(lines):
                 lines = await self._lines(self._edit.entered())
@@ -132,6 +132,16 @@ class Conversation:
         self._queue.put(turns)
         self._say_notes()
         return False
+
+    async def _put_offered(self, left: Sequence[str]) -> None:
+        """Queue lines of a session before this one, which ask what they would have asked then."""
+        lines: list[str] = []
+        for line in left:
+            meant = await self._meant(line)
+            if meant and meant[0].strip() in LEAVE:
+                return  # the session ends; they are still on disk
+            lines += meant
+        self._queue.put(lines)
 
     async def _meant(self, line: str) -> Sequence[str]:
         """The line, or those that say all that it left open: its person is asked."""
@@ -270,7 +280,8 @@ class Conversation:
         await asyncio.sleep(0)  # its last words
         if kept:
             with suppress(OSError):
-                self._screen.say(f"{_lines(kept)} kept for the next session here")
+                kept_so = "kept for the next session here" if self._kept.on_disk else "not kept"
+                self._screen.say(f"{_lines(kept)} {kept_so}")
         self._kept.close()
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable, Sequence
 
+from dream.commands import is_command
 from dream.queue import KeptLines
 from dream.terminal.ask import ask
 from dream.terminal.show import Screen
@@ -13,6 +15,8 @@ _DISCARD = "discard"
 """The answer that forgets the lines: a whole word, for one key is soon pressed."""
 
 _SHOWN = 5
+"""Lines that are shown, besides those that name a folder of their own."""
+_ELSEWHERE = re.compile(r"(?<!\S)-(o|-out)", re.IGNORECASE)
 
 
 async def offer(
@@ -22,9 +26,10 @@ async def offer(
     unless they are discarded. Raises Ended when the session ends meanwhile."""
     while left := kept.take_over():
         await make_room()
-        answer = await _answer(screen, left)
+        lines = [line for line in left if not is_command(line.strip())]
+        answer = await _answer(screen, lines, [line for line in left if line not in lines])
         if answer == "y":
-            return left
+            return lines
         count = "1 line" if len(left) == 1 else f"{len(left)} lines"
         if answer == _DISCARD:
             kept.write(())
@@ -38,11 +43,22 @@ async def offer(
     return ()
 
 
-async def _answer(screen: Screen, left: Sequence[str]) -> str | None:
-    for line in left[:_SHOWN]:
+async def _answer(screen: Screen, left: Sequence[str], commands: Sequence[str]) -> str | None:
+    """What is to become of the lines that make pictures. The commands among them are shown, and not
+    done: whoever made the folder may have written them."""
+    for line in [line for n, line in enumerate(left) if n < _SHOWN or _ELSEWHERE.search(line)]:
         screen.say(f"  {line}")
+    for line in commands:
+        screen.say(f"  not done again, for it is a command: {line}")
+    if not left:
+        answer = await _ask("commands were left when dream ended: discard them? n: keep")
+        return _DISCARD if answer == "y" else answer
     more = f", of {len(left)} lines" if len(left) > _SHOWN else ""
     question = f"not made when dream ended{more}: make now? n: later"
+    return await _ask(question)
+
+
+async def _ask(question: str) -> str | None:
     try:
         return await ask(question, "yn", {"yes": "y", "no": "n", _DISCARD: _DISCARD})
     except EOFError:

@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
+
+import pytest
 
 from dream.queue import FILE_NAME, KeptLines
 
@@ -68,6 +71,33 @@ def test_sessions_at_the_same_time_do_not_touch_each_other_s(tmp_path: Path) -> 
     first.close()
 
 
+@pytest.mark.parametrize("kind", ["link", "pipe", "folder", "huge"])
+def test_what_stands_in_the_file_s_place_hides_no_other(tmp_path: Path, kind: str) -> None:
+    outputs, victim = tmp_path / "outputs", tmp_path / "victim"
+    outputs.mkdir()
+    victim.write_text("mine\n")
+    place = outputs / FILE_NAME
+    if kind == "link":
+        place.symlink_to(victim)
+    elif kind == "pipe":
+        os.mkfifo(place)
+    elif kind == "folder":
+        place.mkdir()
+    else:
+        with place.open("wb") as file:
+            file.truncate(1 << 40)
+    (outputs / f"{FILE_NAME}.tmp").symlink_to(victim)
+    (outputs / f"{FILE_NAME}.3").write_text("a cat\n")
+    kept = KeptLines(outputs, quiet)
+    assert kept.take_over() == ("a cat",) and kept.on_disk
+    kept.leave()
+    kept.write(["a dog"])
+    assert kept.on_disk
+    kept.close()
+    assert left(outputs) == ("a dog",)
+    assert victim.read_text() == "mine\n"
+
+
 def test_a_folder_that_cannot_be_written_is_said_once(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     heard: list[str] = []
@@ -75,6 +105,7 @@ def test_a_folder_that_cannot_be_written_is_said_once(tmp_path: Path) -> None:
     assert kept.take_over() == ()
     kept.write(["a"])
     kept.write(["a", "b"])
+    assert not kept.on_disk
     assert len(heard) == 1 and "waiting lines are not kept" in heard[0]
 
 

@@ -208,6 +208,36 @@ def test_leaving_with_lines_not_made_is_asked_about(terminal: Open, tmp_path: Pa
     assert kept(tmp_path) == ["a cat -s300 -S1", "a dog -S2"]
 
 
+def test_only_lines_that_make_pictures_are_made_again(terminal: Open, tmp_path: Path) -> None:
+    """What a stranger's queue holds is shown, asks what it would ask, and runs no command."""
+    (tmp_path / "outputs").mkdir()
+    cats = [f"a cat -S{seed}" for seed in range(1, 6)]
+    lines = [*cats, "!del_model twin --files --yes", f"a dog -S6 -o {tmp_path / 'far'}", "a -n200"]
+    (tmp_path / "outputs" / ".dream_queue").write_text("\n".join(lines) + "\n")
+    here = terminal(rows=40)
+    here.see("make now?")
+    assert any("not done again, for it is a command: !del_model" in row for row in here.rows())
+    assert any("a dog -S6 -o" in row for row in here.rows()), "it writes elsewhere"
+    here.send("y\r")
+    here.see("make them?")
+    here.send("n\r")
+    here.see("(-S6)")
+    leave(here)
+    assert pictures(tmp_path) == 5
+    assert (tmp_path / "models" / "twin").is_dir()
+
+
+def test_commands_alone_are_kept_or_discarded(terminal: Open, tmp_path: Path) -> None:
+    (tmp_path / "outputs").mkdir()
+    (tmp_path / "outputs" / ".dream_queue").write_text("!set steps 3\n")
+    here = terminal()
+    here.see("discard them?")
+    here.send("y\r")
+    here.see("1 line discarded")
+    leave(here)
+    assert kept(tmp_path) == []
+
+
 @pytest.fixture
 def left(tmp_path: Path) -> list[str]:
     """Two lines that a session before left."""
