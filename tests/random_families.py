@@ -36,8 +36,8 @@ def make_flux() -> Any:
         vae=make_autoencoder(),
         text_encoder=clip,
         tokenizer=clip_tokenizer(),
-        text_encoder_2=_t5(),
-        tokenizer_2=_t5_tokenizer(),
+        text_encoder_2=t5(),
+        tokenizer_2=t5_tokenizer(),
         transformer=transformer,
     )
 
@@ -57,8 +57,8 @@ def make_pixart() -> Any:
         norm_num_groups=8,
     )
     return PixArtSigmaPipeline(
-        tokenizer=_t5_tokenizer(),
-        text_encoder=_t5(),
+        tokenizer=t5_tokenizer(),
+        text_encoder=t5(),
         vae=make_autoencoder(4),
         transformer=transformer,
         scheduler=DPMSolverMultistepScheduler(),
@@ -80,12 +80,12 @@ def make_z_image(folder: Path) -> Any:
         axes_dims=[8, 4, 4],
         axes_lens=[256, 32, 32],
     )
-    reader = Qwen3Model(Qwen3Config(**_SMALL, head_dim=8))
+    reader = Qwen3Model(Qwen3Config(**SMALL, head_dim=8))
     return ZImagePipeline(
         scheduler=FlowMatchEulerDiscreteScheduler(),
         vae=make_autoencoder(),
         text_encoder=reader,
-        tokenizer=_qwen_tokenizer(folder),
+        tokenizer=qwen_tokenizer(folder),
         transformer=transformer,
     )
 
@@ -103,7 +103,7 @@ def make_qwen_image(folder: Path) -> Any:
     rope = {"mrope_section": [1, 1, 2], "rope_type": "default", "type": "default"}
     eyes = {"depth": 1, "hidden_size": WIDE, "intermediate_size": WIDE, "num_heads": 2}
     config = Qwen2_5_VLConfig(
-        text_config=_SMALL | {"rope_scaling": rope, "rope_theta": 1e6},
+        text_config=SMALL | {"rope_scaling": rope, "rope_theta": 1e6},
         vision_config=eyes | {"out_hidden_size": WIDE},
     )
     transformer = QwenImageTransformer2DModel(
@@ -122,7 +122,7 @@ def make_qwen_image(folder: Path) -> Any:
         scheduler=FlowMatchEulerDiscreteScheduler(),
         vae=vae,
         text_encoder=Qwen2_5_VLForConditionalGeneration(config),
-        tokenizer=_qwen_tokenizer(folder),
+        tokenizer=qwen_tokenizer(folder),
         transformer=transformer,
     )
 
@@ -135,7 +135,7 @@ FAMILIES: dict[str, Callable[[Path], Any]] = {
 }
 """By name; given a folder for files they are made from."""
 
-_SMALL: dict[str, Any] = {
+SMALL: dict[str, Any] = {
     "hidden_size": WIDE,
     "intermediate_size": WIDE,
     "num_hidden_layers": 2,
@@ -148,7 +148,7 @@ _SMALL: dict[str, Any] = {
 }
 
 
-def _t5() -> Any:
+def t5() -> Any:
     from transformers import T5Config, T5EncoderModel
 
     return T5EncoderModel(
@@ -156,7 +156,7 @@ def _t5() -> Any:
     )
 
 
-def _t5_tokenizer() -> Any:
+def t5_tokenizer() -> Any:
     """Letter by letter."""
     from transformers import T5TokenizerFast
 
@@ -165,7 +165,7 @@ def _t5_tokenizer() -> Any:
     return T5TokenizerFast(vocab=[*marks, *letters], extra_ids=0, model_max_length=512)
 
 
-def _qwen_tokenizer(folder: Path) -> Any:
+def qwen_tokenizer(folder: Path) -> Any:
     """Byte by byte."""
     import json
 

@@ -13,6 +13,7 @@ from dream.catalogue.cards import ModelCard, PreviewMap
 from dream.catalogue.code import refuse_code
 from dream.catalogue.entries import Complain, checked, read_toml
 from dream.catalogue.found import INDEX, UPSCALER
+from dream.catalogue.pipelines import check_paints
 from dream.errors import ModelError
 from dream.flags import Kind
 from dream.request import FLAGS
@@ -27,6 +28,8 @@ _FAMILIES = {
 
 _CHANNELS = {9: "inpainting", 5: "depth"}
 """What a denoiser takes beside four channels of latents: a mask and a masked picture; a depth."""
+_LEAST_MULTIPLES = {"Sana": 32}
+"""Of what the sides of a picture are multiples, where the pipeline asks for more than its parts."""
 _SD2_TEXT_WIDTH = 1024
 _FACTOR = 8
 """Pixels per latent, where the VAE's configuration does not say."""
@@ -103,11 +106,13 @@ def _derived(name: str, folder: Path) -> ModelCard:
     pipeline = str(index.get("_class_name", ""))
     net = _read_json(folder / "unet" / "config.json", folder / "transformer" / "config.json")
     vae = _read_json(folder / "vae" / "config.json")
+    check_paints(folder, index.get("_class_name"), net, vae)
     family = _family(pipeline, net)
     factor = _factor(vae)
     height, width = _sides(net.get("sample_size"), FLAGS["width"].kind, factor)
     home = _HOME.get(family, _NEWER_HOME)
     patched = (folder / "transformer").is_dir()
+    least = next((m for start, m in _LEAST_MULTIPLES.items() if pipeline.startswith(start)), 1)
     return ModelCard(
         name=name,
         path=folder,
@@ -115,7 +120,7 @@ def _derived(name: str, folder: Path) -> ModelCard:
         variant=_variant(index, net),
         width=width or home,
         height=height or home,
-        multiple=factor * _PATCH if patched else factor,
+        multiple=max(factor * _PATCH if patched else factor, least),
         cfg_scale=_guidance(pipeline, family),
     )
 
@@ -134,6 +139,8 @@ def _guidance(pipeline: str, family: str) -> float:
 
 def _family(pipeline: str, net: Mapping[str, Any]) -> str:
     family = next((f for start, f in _FAMILIES.items() if pipeline.startswith(start)), "other")
+    if pipeline.startswith("Flux2"):  # other latents, another text encoder
+        return "other"
     if family == "sd1" and net.get("cross_attention_dim") == _SD2_TEXT_WIDTH:
         return "sd2"
     return family

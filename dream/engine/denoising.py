@@ -7,12 +7,14 @@ from functools import partial
 from inspect import signature
 from typing import Any
 
+from PIL import Image
+
 from dream.engine import noise
 from dream.engine.base import Tell
 from dream.engine.colours import match_colours
 from dream.engine.depth import at_depth
 from dream.engine.facts import facts
-from dream.engine.intermediates import Intermediates
+from dream.engine.intermediates import Intermediates, without
 from dream.engine.pipelines import Loaded
 from dream.engine.preview import Glances, Look, Looks
 from dream.engine.samplers import Start, make_scheduler, obeys_table, sampler_of
@@ -27,6 +29,9 @@ from dream.inputs import fitted
 from dream.line import positive_negative
 from dream.picture import Picture
 from dream.recipe import Recipe
+
+_AS_ASKED = {"use_resolution_binning": False, "_auto_resize": False}
+"""Pipelines that know better which size is wanted are told to paint what is asked for."""
 
 
 @dataclass(frozen=True)
@@ -50,8 +55,8 @@ class Denoising:
     ) -> Denoising:
         """For a recipe; what its model cannot hear or do, it is told."""
         words = _words(loaded, recipe, tell)
-        if every and getattr(loaded.pipe, "vae", None) is None:
-            tell(Note(text=f"{recipe.model} has no VAE to see the picture in the making with"))
+        if every and (why := without(loaded.pipe)):
+            tell(Note(text=f"{recipe.model} {why}"))
             every = 0
         if every >= recipe.steps and recipe.hires_fix is None:
             tell(Note(text=f"--save_intermediates {every} keeps nothing of {recipe.steps} steps"))
@@ -80,6 +85,8 @@ class Denoising:
         asked = {
             **self.words,
             **job.arguments,
+            **_AS_ASKED,
+            "max_area": recipe.width * recipe.height,
             "generator": source,
             "callback_on_step_end": steps,
             "callback": partial(steps.former, pipe),
@@ -88,10 +95,10 @@ class Denoising:
         try:
             pipe.scheduler = _scheduler(self.loaded, recipe, job.start)
             with at_depth(pipe, given.depth):
-                made = pipe(**{name: value for name, value in asked.items() if name in takes})
+                made = _run(self.loaded, pipe, {k: v for k, v in asked.items() if k in takes})
         finally:
             pipe.scheduler = own
-        painted = symmetry.picture(made.images[0].convert("RGB"))
+        painted = symmetry.picture(_of_size(made.images[0], recipe).convert("RGB"))
         if given.colours is not None:
             painted = match_colours(painted, given.colours)
         image = job.finish(painted)
@@ -103,6 +110,34 @@ class Denoising:
         kept = Intermediates(self.every, *sides, ends=self.ends) if self.every else None
         dtype = self.loaded.placement.dtype
         return Steps(steps, dtype, self.tell, glances, symmetry, kept)
+
+
+def _run(loaded: Loaded, pipe: Any, asked: dict[str, Any]) -> Any:
+    """What the pipeline makes. Of families that are taken as far as they are like those dream was
+    made for, what a pipeline cannot do is said in one sentence. Raises ModelError."""
+    if loaded.card.family != "other":
+        return pipe(**asked)
+    try:
+        return pipe(**asked)
+    except (AttributeError, LookupError, NotImplementedError, TypeError, ValueError) as error:
+        said = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise ModelError(
+            f"{loaded.card.name} cannot paint this: its {type(pipe).__name__} says {said}",
+            "choose another --model",
+        ) from error
+
+
+def _of_size(image: Image.Image, recipe: Recipe) -> Image.Image:
+    """The picture, if it is of the recipe's size: its log line must not say another. Raises
+    ModelError."""
+    if image.size != (recipe.width, recipe.height):
+        width, height = image.size
+        raise ModelError(
+            f"{recipe.model} made {width}x{height} pixels where"
+            f" {recipe.width}x{recipe.height} are asked for",
+            f"ask for a size that it paints: -W{width} -H{height}",
+        )
+    return image
 
 
 def _words(loaded: Loaded, recipe: Recipe, tell: Tell) -> Words:

@@ -10,6 +10,9 @@ from PIL import Image
 from dream.engine.preview import unpacked
 from dream.engine.samplers import clean_estimate
 
+FILMS = ("AutoencoderKLQwenImage", "AutoencoderKLWan")
+"""VAEs that decode (1, C, frames, h, w); a picture is a film of one frame."""
+
 
 class Intermediates:
     """After every so many steps of one walk the picture that the latents clear up to."""
@@ -28,14 +31,28 @@ class Intermediates:
         if step % self._every or (self._ends and step >= steps):
             return None
         clean = clean_estimate(pipe.scheduler)
-        return _decoded(pipe.vae, unpacked(pipe, latents, *self._size) if clean is None else clean)
+        seen = unpacked(pipe, latents, *self._size) if clean is None else clean
+        return None if seen is None else _decoded(pipe.vae, seen)
+
+
+def without(pipe: Any) -> str:
+    """Why a pipeline cannot show pictures in the making; empty where it can."""
+    vae = getattr(pipe, "vae", None)
+    if vae is None:
+        return "has no VAE to see the picture in the making with"
+    config = vae.config
+    scaled = config.get("scaling_factor") is not None
+    normalised = bool(config.get("latents_mean")) and bool(config.get("latents_std"))
+    if hasattr(pipe, "_unpack_latents_with_ids") or not (scaled or normalised):
+        return "keeps its latents in a form that cannot be seen in the making"
+    return ""
 
 
 @torch.no_grad()
 def _decoded(vae: Any, latents: torch.Tensor) -> Image.Image:
     """The picture of scaled latents (1, C, h, w)."""
     config, before = vae.config, vae.dtype
-    latents = latents.float() / config.scaling_factor
+    latents = latents.float() / (config.get("scaling_factor") or 1.0)
     if getattr(config, "latents_mean", None) and getattr(config, "latents_std", None):
         mean, std = (
             torch.tensor(numbers).to(latents).view(1, -1, 1, 1)
@@ -46,7 +63,10 @@ def _decoded(vae: Any, latents: torch.Tensor) -> Image.Image:
     try:
         if before == torch.float16:  # in which some VAEs overflow
             vae.to(torch.float32)
-        image = vae.decode(latents.to(vae.dtype), return_dict=False)[0]
+        latents = latents.to(vae.dtype)
+        film = type(vae).__name__ in FILMS
+        image = vae.decode(latents.unsqueeze(2) if film else latents, return_dict=False)[0]
+        image = image[:, :, 0] if film else image
     finally:
         if before == torch.float16:
             vae.to(before)

@@ -50,17 +50,21 @@ class Glances:
         began = self._clock()
         estimate = clean_estimate(pipe.scheduler)
         # Flow matching has no table of samplers, and no estimate: its latents clear up by and by.
-        preview = self._look(unpacked(pipe, latents, *self._size) if estimate is None else estimate)
+        seen = unpacked(pipe, latents, *self._size) if estimate is None else estimate
+        preview = None if seen is None else self._look(seen)
         self._next = began + max(EVERY, (self._clock() - began) / SHARE)
         return preview
 
 
-def unpacked(pipe: Any, latents: torch.Tensor, height: int, width: int) -> torch.Tensor:
-    """(1, C, h, w), of Flux's (1, h * w / 4, 4 * C) too; height and width in pixels."""
-    if latents.ndim != 3:
-        return latents
-    plain: torch.Tensor = pipe._unpack_latents(latents, height, width, pipe.vae_scale_factor)
-    return plain
+def unpacked(pipe: Any, latents: torch.Tensor, height: int, width: int) -> torch.Tensor | None:
+    """(1, C, h, w), of Flux's (1, h * w / 4, 4 * C) and of the one frame of a film (1, C, 1, h, w)
+    too; height and width in pixels. None for latents in an order that the pipeline does not tell:
+    FLUX.2's carry their places beside them."""
+    if latents.ndim == 3 and hasattr(pipe, "_unpack_latents"):
+        latents = pipe._unpack_latents(latents, height, width, pipe.vae_scale_factor)
+    if latents.ndim == 5 and latents.shape[2] == 1:
+        latents = latents.squeeze(2)
+    return latents if latents.ndim == 4 else None
 
 
 class Looks:

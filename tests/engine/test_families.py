@@ -13,10 +13,12 @@ from dream.engine import open_painter
 from dream.engine.base import Machine, Progress, Stopped
 from dream.engine.painter import Painter
 from dream.engine.quiet import quiet
+from dream.errors import ModelError
 from dream.events import Note
 from dream.picture import Picture
 from tests.random_families import FAMILIES
 from tests.random_layouts import make_sd3
+from tests.random_others import OTHERS
 from tests.recipes import recipe
 
 
@@ -89,3 +91,60 @@ def test_their_cards_say_what_they_want(shelf: Shelf) -> None:
         assert card.cfg_scale == scale
         trained = {"pixart": 256, "sd3": 256}
         assert (card.width, card.height) == (trained.get(name, 1024),) * 2
+
+
+# ── the others that diffusers knows ────────────────────────────────────────────────────────────
+
+
+@pytest.fixture(scope="module")
+def others(tmp_path_factory: pytest.TempPathFactory) -> Shelf:
+    folder = tmp_path_factory.mktemp("others")
+    with quiet(), torch.random.fork_rng():
+        torch.manual_seed(0)
+        for name, make in {**OTHERS, "qwen-image": FAMILIES["qwen-image"]}.items():
+            make(tmp_path_factory.mktemp(name)).save_pretrained(folder / name)
+    return Shelf([folder])
+
+
+@pytest.mark.parametrize("model", [*OTHERS, "qwen-image"])
+def test_every_pipeline_paints_what_is_asked_and_is_seen_in_the_making(
+    others: Shelf, model: str
+) -> None:
+    painter = open_painter(others.model, Machine(previews=True))
+    size = {"width": 96, "height": 64, "steps": 3, "cfg_scale": 4.0}
+    told: list[Any] = []
+    picture = painter.paint(recipe(model=model, **size), told.append, every=1)
+    assert picture.image.size == (96, 64), "the pipeline knows no better"
+    steps = [happening for happening in told if isinstance(happening, Progress)]
+    shown = [step.image.size for step in steps if step.image is not None]
+    notes = " ".join(note.text for note in told if isinstance(note, Note))
+    if model == "flux-2-klein":
+        assert shown == [] and "cannot be seen in the making" in notes
+    else:
+        assert shown == [(96, 64)] * 2
+    quietly = open_painter(others.model, Machine())
+    assert quietly.paint(recipe(model=model, **size), told.append).sha256 == picture.sha256
+
+
+def test_flux_2_is_not_taken_for_flux(others: Shelf) -> None:
+    card = others.model("flux-2-klein")
+    assert (card.family, card.cfg_scale) == ("other", 4.0)
+
+
+def test_a_picture_of_another_size_than_its_line_says_is_refused(
+    others: Shelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dream.engine.denoising._AS_ASKED", {})
+    painter = open_painter(others.model, Machine())
+    small = recipe(model="hunyuan-dit", width=96, height=64, steps=2)
+    with pytest.raises(ModelError, match=r"made \d+x\d+ pixels where 96x64 are asked for"):
+        painter.paint(small, lambda happening: None)
+
+
+def test_what_a_pipeline_cannot_do_is_said_in_one_sentence(others: Shelf) -> None:
+    painter = open_painter(others.model, Machine())
+    odd = recipe(model="sana", width=80, height=64, steps=2)
+    with pytest.raises(ModelError, match="sana cannot paint this: its SanaPipeline says") as caught:
+        painter.paint(odd, lambda happening: None)
+    assert "\n" not in str(caught.value)
+    assert others.model("sana").multiple == 32

@@ -1,0 +1,68 @@
+"""Which of diffusers' pipelines dream paints with, and of the others, why not."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from dream.errors import ModelError
+
+_FAMILIES = (
+    r"StableDiffusion(XL|3)?(PAG|Img2Img|Inpaint|PAGImg2Img|PAGInpaint)?",
+    r"StableDiffusionDepth2Img|LatentConsistencyModel(Img2Img)?",
+    r"Flux(Img2Img|Inpaint|Kontext|KontextInpaint)?|Flux2(Klein|KleinInpaint)?",
+    r"PixArt(Alpha|Sigma|SigmaPAG)|HunyuanDiT(PAG)?|Sana(PAG)?|AuraFlow|Chroma(Img2Img)?",
+    r"Lumina2?|CogView(3Plus|4)|Kandinsky3(Img2Img)?|ZImage(Img2Img|Inpaint|Omni)?",
+    r"QwenImage(Img2Img|Inpaint|21)?|GlmImage|Ideogram4|Krea2|NucleusMoEImage|OvisImage|PRX",
+)
+"""Names of pipelines that paint, from words alone too, without their ending “Pipeline”."""
+
+_PAINTS = re.compile(rf"({'|'.join(_FAMILIES)})Pipeline")
+
+_OTHERS = (
+    (r"Onnx|Flax", "is for another runtime than PyTorch"),
+    (r"InstructPix2Pix|Edit|Pix2Pix|Kontext", "edits pictures by words"),
+    (r"Video|Animate|Wan|LTX|Mochi|CogVideo|Latte|Allegro|Helios|Cosmos", "makes films"),
+    (r"Audio|Music|Riffusion", "makes sound"),
+    (r"ControlNet|Control|Adapter|GLIGEN", "is guided by a picture of edges, poses or depth"),
+    (r"Upscale|SuperResolution", "enlarges pictures"),
+    (r"^IF", "paints in three models, one after the other"),
+    (r"Prior", "makes no pictures, but what another model makes pictures of"),
+    (r"Kandinsky|Wuerstchen|Cascade", "is made of several models"),
+    (r"Shap|3D|Marigold", "makes depth or shapes"),
+)
+"""What the other pipelines do, by what their names hold."""
+
+_LATENTS = 4
+"""Channels of latents, where a VAE's configuration does not say."""
+
+
+def check_paints(
+    folder: Path, pipeline: object, net: Mapping[str, Any], vae: Mapping[str, Any]
+) -> None:
+    """Refuse a folder whose pipeline cannot paint from words here. `pipeline` is the class that
+    its index names; `net` and `vae` are the configurations of its denoiser and its VAE.
+
+    Raises ModelError that says what it is for.
+    """
+    if not isinstance(pipeline, str) or not pipeline:
+        raise ModelError(f"{folder} names no pipeline of diffusers, or one that it brings as code")
+    if not _PAINTS.fullmatch(pipeline):
+        does = (what for pattern, what in _OTHERS if re.search(pattern, pipeline))
+        what = next(does, "is not one that dream paints with")
+        raise ModelError(
+            f"{folder} is not supported: its {pipeline} {what}", "choose another model"
+        )
+    channels, latents = net.get("in_channels"), vae.get("latent_channels", _LATENTS)
+    wanted = (latents, latents + 1, 2 * latents + 1) if isinstance(latents, int) else ()
+    with_unet = (
+        pipeline.startswith(("StableDiffusion", "LatentConsistency")) and "3" not in pipeline
+    )
+    if with_unet and vae and isinstance(channels, int) and wanted and channels not in wanted:
+        raise ModelError(
+            f"{folder} is not supported: its denoiser takes {channels} channels, where painting"
+            f" takes {wanted[0]}, depth {wanted[1]} and a mask {wanted[2]}",
+            "choose another model",
+        )

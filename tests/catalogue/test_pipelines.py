@@ -1,0 +1,89 @@
+"""Folders whose pipelines paint nothing from words: refused where they are listed."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from dream.catalogue import Shelf
+from dream.catalogue.pipelines import check_paints
+from dream.errors import ModelError
+
+REFUSED = {
+    "OnnxStableDiffusionPipeline": "another runtime",
+    "FlaxStableDiffusionPipeline": "another runtime",
+    "StableDiffusionInstructPix2PixPipeline": "edits pictures",
+    "StableDiffusionXLInstructPix2PixPipeline": "edits pictures",
+    "QwenImageEditPipeline": "edits pictures",
+    "StableVideoDiffusionPipeline": "makes films",
+    "AnimateDiffPipeline": "makes films",
+    "WanPipeline": "makes films",
+    "LTXPipeline": "makes films",
+    "HeliosPipeline": "makes films",
+    "AudioLDM2Pipeline": "makes sound",
+    "StableDiffusionControlNetPipeline": "is guided by a picture",
+    "StableDiffusionXLControlNetUnionPipeline": "is guided by a picture",
+    "FluxControlPipeline": "is guided by a picture",
+    "ZImageControlNetInpaintPipeline": "is guided by a picture",
+    "StableDiffusionLatentUpscalePipeline": "enlarges pictures",
+    "IFPipeline": "three models",
+    "IFSuperResolutionPipeline": "enlarges pictures",
+    "KandinskyV22PriorPipeline": "makes no pictures",
+    "KandinskyV22Pipeline": "several models",
+    "KandinskyCombinedPipeline": "several models",
+    "WuerstchenDecoderPipeline": "several models",
+    "StableCascadeCombinedPipeline": "several models",
+    "FancyNewPipeline": "not one that dream paints with",
+    "": "names no pipeline",
+}
+
+
+def folder_of(path: Path, pipeline: object, channels: int = 4) -> Path:
+    for part in ("unet", "vae"):
+        (path / part).mkdir(parents=True)
+    (path / "unet" / "config.json").write_text(json.dumps({"in_channels": channels}))
+    (path / "vae" / "config.json").write_text(json.dumps({"latent_channels": 4}))
+    (path / "model_index.json").write_text(json.dumps({"_class_name": pipeline}))
+    return path
+
+
+@pytest.mark.parametrize("pipeline", REFUSED)
+def test_what_paints_nothing_is_refused_when_it_is_listed(tmp_path: Path, pipeline: str) -> None:
+    folder = folder_of(tmp_path / "m", pipeline)
+    shelf = Shelf([tmp_path])
+    with pytest.raises(ModelError, match=REFUSED[pipeline]):
+        shelf.model("m")
+    assert shelf.models() == ()
+    assert [str(folder) in complaint for complaint in shelf.complaints()] == [True]
+
+
+def test_a_class_that_a_folder_brings_itself(tmp_path: Path) -> None:
+    folder_of(tmp_path / "m", ["pipeline_mine", "Mine"])
+    with pytest.raises(ModelError, match="brings as code"):
+        Shelf([tmp_path]).model("m")
+
+
+@pytest.mark.parametrize("channels", [4, 5, 9])
+def test_denoisers_of_words_depth_and_masks_are_taken(tmp_path: Path, channels: int) -> None:
+    folder_of(tmp_path / "m", "StableDiffusionPipeline", channels)
+    assert Shelf([tmp_path]).model("m").family == "sd1"
+
+
+@pytest.mark.parametrize("channels", [3, 8, 12])
+def test_denoisers_of_other_channels_are_refused(tmp_path: Path, channels: int) -> None:
+    folder_of(tmp_path / "m", "StableDiffusionPipeline", channels)
+    with pytest.raises(ModelError, match=f"takes {channels} channels"):
+        Shelf([tmp_path]).model("m")
+
+
+def test_every_pipeline_that_diffusers_paints_from_words_with_is_judged() -> None:
+    """Each paints here, or it is said what it is for instead."""
+    from diffusers.pipelines.auto_pipeline import AUTO_TEXT2IMAGE_PIPELINES_MAPPING as KNOWN
+
+    for kind in KNOWN.values():
+        try:
+            check_paints(Path("m"), kind.__name__, {}, {})
+        except ModelError as error:
+            assert "not one that dream paints with" not in str(error), kind.__name__
