@@ -28,9 +28,10 @@ from dream.errors import (
 from dream.file_names import as_path
 from dream.graphics import Pictures, pictures_on, wants_live
 from dream.launch import Launch
-from dream.line import command_of, is_skipped, read_argv
+from dream.line import command_of, is_skipped, logged_of, read_argv
 from dream.request import Request
 from dream.settings import read_settings, settings_files
+from dream.surroundings import give_up_output, home_folder, open_streams
 from dream.trust import allow, leading_elsewhere
 
 if TYPE_CHECKING:
@@ -40,12 +41,19 @@ if TYPE_CHECKING:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run `dream` with these words; the exit status: 0 all made, 1 some failed, 2 a line or option
     was wrong, 130 interrupted."""
+    open_streams()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             # Whatever a prompt holds can be said, on the narrowest of terminals.
             stream.reconfigure(errors="backslashreplace")
     try:
-        return _run(sys.argv[1:] if argv is None else argv)
+        with home_folder():
+            status = _run(sys.argv[1:] if argv is None else argv)
+        sys.stdout.flush()
+        return status
+    except BrokenPipeError:
+        give_up_output()
+        return SOME_FAILED
     except DreamError as error:
         print(f"dream: {error}", file=sys.stderr)
         wrong = isinstance(error, BadSetting | BadLine | GalleryError)
@@ -56,6 +64,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _run(argv: Sequence[str]) -> int:
     argv, command = command_of(argv)
+    argv, logged = logged_of(argv)
     options = read_argv(argv)[:2]
     plain = options[0]
     if plain.help:
@@ -68,6 +77,8 @@ def _run(argv: Sequence[str]) -> int:
         return ALL_MADE
     files = settings_files()
     launch, base, prompt = read_argv(argv, *read_settings(files))
+    if launch.verify is not None and launch.dry_run:
+        raise BadSetting("--verify renders, and --dry_run renders nothing")
     if launch.doctor:
         from dream.doctor import report
 
@@ -78,7 +89,7 @@ def _run(argv: Sequence[str]) -> int:
         _confirm(options, files)
     if command is not None:
         return _without_prompt(launch, base, command)
-    lines = _lines(launch, prompt)
+    lines = _lines(launch, logged or prompt)
     if lines is None and launch.verify is None:
         return _at_prompt(launch, base)
     return _without_prompt(launch, base, lines)
@@ -138,7 +149,10 @@ def _without_prompt(
         if launch.verify is not None:
             events = studio.verify(as_path(launch.verify))
         elif isinstance(said, str):
-            events = act(Context(studio, tuple, COMMANDS), said)
+            from dream.terminal.history import FILE_NAME, LineHistory
+
+            history = LineHistory(studio.outdir / FILE_NAME, lambda complaint: None)
+            events = act(Context(studio, history.lines, COMMANDS, history.clear), said)
         else:
             events = studio.make_all(said or iter(()), dry_run=launch.dry_run)
         return batch.run(events, voice, interrupts)

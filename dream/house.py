@@ -46,4 +46,4 @@ def open_studio(launch: Launch, base: Request, *, previews: bool = False) -> Stu
         previews=previews,
     )
     engine = open_engine(shelf, machine=machine)
-    return Studio(engine, shelf, base)
+    return Studio(engine, shelf, base, dry_run=launch.dry_run)

@@ -51,6 +51,7 @@ COMMANDS = (
         "render a log again and compare with its record",
         verify,
         "file",
+        changes=True,
         waits=True,
     ),
     Command("!queue", "", "the line being made, and those that wait", list_queue),
@@ -82,6 +83,7 @@ COMMANDS = (
         "where in a picture is what words name: a mask for -M beside it, and how sure that is",
         mask,
         "picture",
+        changes=True,
         waits=True,
     ),
     Command("!last", "", "put the last line into the edit line, with its seed", last),
@@ -92,6 +94,7 @@ COMMANDS = (
         "load a model, and paint with it from now on",
         switch,
         "model",
+        changes=True,
         waits=True,
     ),
     Command(
@@ -110,6 +113,7 @@ COMMANDS = (
         "file",
         options=IMPORT_OPTIONS,
         asks=ask_about_import,
+        changes=True,
         waits=True,
     ),
     Command(
@@ -118,6 +122,7 @@ COMMANDS = (
         "a single file once more, as a folder in diffusers layout",
         optimize_model,
         "model",
+        changes=True,
         waits=True,
     ),
     Command(
@@ -126,6 +131,7 @@ COMMANDS = (
         "the models of InvokeAI's models.yaml, into models.toml",
         import_models_yaml,
         "file",
+        changes=True,
         waits=True,
     ),
     Command(
@@ -135,6 +141,7 @@ COMMANDS = (
         edit_model,
         "model",
         options=EDIT_OPTIONS,
+        changes=True,
         waits=True,
     ),
     Command(
@@ -145,12 +152,20 @@ COMMANDS = (
         "model",
         options=DELETE_OPTIONS,
         asks=ask_about_deletion,
+        changes=True,
         waits=True,
     ),
     Command("!history", "[N]", "the last N lines that were entered, numbered", history),
     Command("!search", "WORDS", "the lines entered before that hold all these words", search),
     Command(RECALL, "", "put line NN of the history into the edit line", recall),
-    Command("!clear", "", "forget the history, after asking", clear, asks=ask_about_clearing),
+    Command(
+        "!clear",
+        "",
+        "forget the history, after asking",
+        clear,
+        asks=ask_about_clearing,
+        changes=True,
+    ),
     Command(
         "!set",
         "[NAME VALUE]",
@@ -160,7 +175,7 @@ COMMANDS = (
         waits=True,
     ),
     Command("!unset", "NAME", "the default as it was at the start", unset, "setting", waits=True),
-    Command("!save_settings", "", "write these defaults into dream.toml", save),
+    Command("!save_settings", "", "write these defaults into dream.toml", save, changes=True),
 )
 """Every command, in the order of !help."""
 

@@ -46,6 +46,8 @@ def _act(context: Context, line: str) -> Events[None]:
         command = find(context.commands, name)
         if command.name == RECALL:
             argument = name[1:]
+        if command.changes and context.studio.dry_run:
+            raise BadLine(f"{command.name} is not done: --dry_run changes nothing")
         yield from command.run(context, argument.strip())
     except DreamError as error:
         yield Refused(error=error, line=line)

@@ -101,6 +101,9 @@ class Command:
     """Switches of its own, and the kind of value each takes; `means` explains it."""
     asks: Callable[[Context, str], Asking] | None = None
     """Asks for what is missing in the words after its name. Only where somebody can answer."""
+    changes: bool = False
+    """Whether it loads a model or changes files, which --dry_run forbids. What only makes lines is
+    planned then."""
     waits: bool = False
     """Whether it takes its turn among the pictures: it makes some, or decides about the later
     ones. The others are done at once, whatever is being made."""

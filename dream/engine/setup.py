@@ -10,6 +10,11 @@ from dream.errors import SetupError
 
 CAUSES = (
     (
+        r"[Cc]annot allocate memory|failed to map segment|(?i:out of memory)|not enough memory",
+        "there is not enough memory to load torch: close other programs, or a model elsewhere, and "
+        "enter the line again",
+    ),
+    (
         r"libGL\.so",
         "OpenCV wants a graphical desktop's libGL, which this machine has not: "
         "`apt install libgl1`, or `pip uninstall opencv-python` and "

@@ -6,7 +6,7 @@ A line is a prompt, then switches, as InvokeAI had them; `words` says what a wor
 a switch may be called, `formerly` what old lines hold that is not here (yet).
 """
 
-from dream.line.argv import command_of, read_argv, read_setting, setting_named
+from dream.line.argv import command_of, logged_of, read_argv, read_setting, setting_named
 from dream.line.logged import LogLine, facts, is_skipped, read_log_line
 from dream.line.negative import positive_negative
 from dream.line.read import read
@@ -22,6 +22,7 @@ __all__ = [
     "command_of",
     "facts",
     "is_skipped",
+    "logged_of",
     "positive_negative",
     "quote",
     "read",

@@ -20,7 +20,8 @@ from dream.line.words import SWITCH_LIKE, Word, quote, spell
 from dream.request import FLAGS, Request
 
 _SETTINGS: Mapping[str, Flag] = MappingProxyType({**LAUNCH_FLAGS, **FLAGS})
-_COMMAND = re.compile(r"![A-Za-z]")
+_LOGGED = re.compile(r".+\.(?:png|jpe?g|webp):", re.IGNORECASE)
+"""The shell's word with which a line of a log begins."""
 _OTHERWISE = "put -- before a prompt that begins with a dash"
 
 
@@ -33,8 +34,9 @@ def read_argv(
 
     `launch` and `base` are what was known before, from dream.toml. Switches may stand before and
     behind the words of the prompt; after `--` all is prompt. A shell's word that holds spaces was
-    in quotes there: it is text, whatever it holds, unless it is `--name=a value`. Lists of values
-    go into the line of the prompt, for a default has one value.
+    in quotes there: where it is all there is of the prompt, it is a line as one types it at the
+    prompt, switches and all; beside other words it is text, whatever it holds, unless it is
+    `--name=a value`. Lists of values go into the line of the prompt, for a default has one value.
 
     Raises BadSetting.
     """
@@ -61,6 +63,7 @@ def read_argv(
             table, field, value = setting
             tables[table][field] = value
         at = taken.next
+    is_line = len(prompt) == 1 and not argv[cut + 1 :] and " " in prompt[0]
     prompt += argv[cut + 1 :]
     said = tables[Request]
     text = " ".join(prompt) or said.pop("prompt", "")
@@ -69,7 +72,7 @@ def read_argv(
     return (
         replace(launch, **tables[Launch]),
         replace(base, **said),
-        " ".join([quote(text), *lists.values()]) if text else None,
+        " ".join([text if is_line else quote(text), *lists.values()]) if text else None,
     )
 
 
@@ -79,9 +82,34 @@ def command_of(argv: Sequence[str]) -> tuple[Sequence[str], str | None]:
     for at, word in enumerate(argv):
         if word == "--":
             break
-        if _COMMAND.match(word) and not _is_begun(argv[:at]):
+        if word.startswith("!") and not _is_begun(argv[:at]):
             return argv[:at], " ".join([word, *map(spell, argv[at + 1 :])])
     return argv, None
+
+
+def logged_of(argv: Sequence[str]) -> tuple[Sequence[str], str | None]:
+    """The shell's words before a line that was pasted from a log, and that line if there is one: a
+    picture's path with a colon, the words of the prompt, switches. The shell has taken its quotes
+    away; they are put back."""
+    for at, word in enumerate(argv[:-1]):
+        if word == "--":
+            break
+        if _LOGGED.fullmatch(word) and not _is_begun(argv[:at]):
+            rest = list(argv[at + 1 :])
+            if "#" in rest:  # some shells hand the comment over
+                rest = rest[: rest.index("#")]
+            cut = next((n for n, part in enumerate(rest) if SWITCH_LIKE.match(part)), len(rest))
+            line = [word, quote(" ".join(rest[:cut])), *map(_spelt, rest[cut:])]
+            return argv[:at], " ".join(line)
+    return argv, None
+
+
+def _spelt(word: str) -> str:
+    """A word of a line, a switch or a value, that the shell has taken the quotes from."""
+    if not SWITCH_LIKE.match(word):
+        return spell(word)
+    name, equals, value = word.partition("=")
+    return f"{name}={spell(value)}" if equals else word
 
 
 def _is_begun(argv: Sequence[str]) -> bool:

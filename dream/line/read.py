@@ -55,12 +55,12 @@ def _logged(says: Iterator[tuple[str, Any]]) -> Iterator[tuple[str, Any]]:
 
 def _said(line: str, start: int, sweeps: bool) -> Iterator[tuple[str, Any]]:
     parts = split(line, start)
-    if line.startswith("!", start) and line[start + 1 : start + 2].isalpha() and not parts.fixes:
+    if line.startswith("!", start) and not parts.fixes:
         command = shown(line[start:].split(maxsplit=1)[0])
         raise BadLine(
             f"{command} is a command; only pictures' lines are read here",
             start + 1,
-            f"in the shell, dream '{command}' does it",
+            f"in the shell, dream '{command}' does it; quotes make it a prompt",
         )
     if parts.fixes and not (parts.prompt and parts.prompt.text):
         raise BadLine("!fix takes a picture's file, but nothing follows", start + 1)

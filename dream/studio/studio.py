@@ -34,10 +34,11 @@ from dream.studio.begin import as_made, found
 from dream.studio.fix import opened
 from dream.studio.keep import Album, Keeper
 from dream.studio.making import Making
+from dream.studio.many import make_all, with_words
 from dream.studio.named import check_recipes
 from dream.studio.recall import as_logged, base_of
 from dream.studio.settle import Settled, settle, settle_sweep
-from dream.studio.told import reported, told
+from dream.studio.told import told
 from dream.studio.uninterrupted import at_events
 from dream.studio.verify import verify_log
 
@@ -58,6 +59,7 @@ class Studio:
         base: Request | None = None,
         *,
         rng: random.Random | None = None,
+        dry_run: bool = False,
     ) -> None:
         self.engine = engine
         self.shelf = shelf
@@ -65,6 +67,8 @@ class Studio:
         """The defaults of every line; replaced by !set."""
         self.at_start = self.base
         """The same as the session began."""
+        self.dry_run = dry_run
+        """Lines are planned wherever they would be made, and nothing is rendered or loaded."""
         self.past: list[int] = []
         """Seeds of the pictures made in this session, oldest first; a picture counts once."""
         self.kept: tuple[Saved, ...] = ()
@@ -103,7 +107,8 @@ class Studio:
     def warm(self) -> None:
         """Begin to load the default model; lines can be given at once and wait their turn."""
         with suppress(DreamError):  # the first line will say it, with the name that was asked for
-            self.engine.warm(self._find(self.base.model).name)
+            if not self.dry_run:
+                self.engine.warm(self._find(self.base.model).name)
 
     def read(self, line: str) -> Request:
         """A line as one Request. A logged line says all about its picture itself, so this
@@ -112,7 +117,9 @@ class Studio:
 
     def read_sweep(self, line: str) -> Sweep:
         """The same of a line that may list several values for a switch. Raises BadLine."""
-        return read_sweep(line, base_of(line, self.base, self.find_picture))
+        sweep = read_sweep(line, base_of(line, self.base, self.find_picture))
+        with_words(line, sweep.first)
+        return sweep
 
     def settle(self, request: Request) -> Settled:
         """Close every open choice. Raises BadLine, ModelError, InputError."""
@@ -144,6 +151,9 @@ class Studio:
         `number` is the line's in its file, from 1, and `turn` of `turns` its place among those
         that are made. The result is True when it was cancelled, and other lines should be too.
         """
+        if self.dry_run:
+            yield from self.plan(asked, number)
+            return False
         made = self._made(asked, number, turn, turns)
         return (yield from at_events(made, self.engine.interrupt))
 
@@ -195,19 +205,9 @@ class Studio:
             yield Refused(error=error)
 
     def make_all(self, lines: Iterable[tuple[int, str]], *, dry_run: bool = False) -> Events[None]:
-        """Make, or with `dry_run` only plan, numbered lines in their order; blank lines and
-        comments are passed over. Cancelling one ends them all. Where `lines` has a length, its end
-        is foreseen."""
-        turns = len(lines) if isinstance(lines, Sequence) else None
-        for turn, (number, line) in enumerate(lines, 1):
-            if is_skipped(line):
-                continue
-            if dry_run:
-                yield from reported(self.plan(line, number), line, None)
-                continue
-            made = self.make(line, number, turns and turn, turns)
-            if (yield from reported(made, line, otherwise=False)):
-                return
+        """Make, or with `dry_run` only plan, numbered lines in their order, comments passed over.
+        Cancelling one ends them all. Where `lines` has a length, its end is foreseen."""
+        yield from make_all(self, lines, dry_run=dry_run or self.dry_run)
 
     def verify(self, log: Path) -> Events[None]:
         """Render every line of a log again, save nothing, and compare with its record."""

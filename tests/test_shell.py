@@ -1,0 +1,190 @@
+"""`dream` as shells, scripts, containers and cron start it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from dream.app import main
+from dream.commands import COMMANDS, Context, act
+from dream.engine.setup import explain
+from dream.events import Planned, Refused
+from dream.line import command_of, logged_of, read, read_argv
+from dream.studio import Studio
+from tests.fakes import FakeEngine, fake_studio
+
+ROOT = Path(__file__).parents[1]
+HOMELESS = """
+import pwd
+def nobody(*asked):
+    raise KeyError("uid not found")
+pwd.getpwuid = nobody
+"""
+
+
+def shell(command: str, folder: Path, **env: str) -> subprocess.CompletedProcess[str]:
+    """What a shell's command says; `dream` in it is this one."""
+    return subprocess.run(
+        ["bash", "-c", f'dream() {{ "{sys.executable}" -m dream "$@"; }}; {command}'],
+        cwd=folder,
+        env={"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), **env},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "dream <&-",
+        "dream --dry_run 'a cat' <&- >&- 2>&-",
+        "dream --dry_run 'a cat' 2>&-",
+        "dream -h | true; dream --dry_run 'a cat' -n99 | true",
+    ],
+)
+def test_closed_streams_are_no_traceback(command: str, tmp_path: Path) -> None:
+    ran = shell(command, tmp_path, HOME=str(tmp_path))
+    assert "Traceback" not in ran.stderr and "Exception" not in ran.stderr
+
+
+def test_without_home_and_name_it_works_and_leaves_nothing(tmp_path: Path) -> None:
+    (tmp_path / "site").mkdir()
+    (tmp_path / "tmp").mkdir()
+    (tmp_path / "site" / "sitecustomize.py").write_text(HOMELESS)
+    path = f"{tmp_path / 'site'}:{ROOT}"
+    ran = shell("dream --dry_run 'a cat'", tmp_path, PYTHONPATH=path, TMPDIR=str(tmp_path / "tmp"))
+    assert (ran.returncode, ran.stderr) == (0, "")
+    assert ran.stdout.startswith('"a cat"')
+    assert list((tmp_path / "tmp").iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        ImportError("libtorch_cuda.so: failed to map segment from shared object"),
+        OSError(12, "Cannot allocate memory"),
+        ImportError("libtorch_cpu.so: cannot allocate memory in static TLS of it"),
+    ],
+)
+def test_memory_that_is_full_while_torch_comes_is_said(error: Exception) -> None:
+    assert "not enough memory" in str(explain(error))
+
+
+# ── what is a line, and what a command ─────────────────────────────────────────────────────────
+
+LOGGED = 'o/000001.42.png: "a red -s circle" -s20 -S42 --negative="a b" # sha256:0'
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [
+        ["a red circle -n2 -s20"],
+        ["a red circle", "-n2", "-s20"],
+        ["-n2", "a red circle -s20"],
+        ["a", "red", "circle", "-n2", "-s20"],
+    ],
+)
+def test_one_quoted_argument_is_a_line_as_at_the_prompt(argv: list[str]) -> None:
+    _, base, line = read_argv(argv)
+    request = read(str(line), base)
+    assert (request.prompt, request.iterations, request.steps) == ("a red circle", 2, 20)
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [
+        [LOGGED],
+        ["o/000001.42.png:", "a red -s circle", "-s20", "-S42", "--negative=a b"],
+        ["o/000001.42.png:", "a red -s circle", "-s20", "-S42", "--negative=a b", "#", "sha256:0"],
+        ["--json", "o/000001.42.png:", "a red -s circle", "-s", "20", "-S42", "--negative", "a b"],
+    ],
+)
+def test_a_log_line_pasted_into_the_shell_is_that_line(argv: list[str]) -> None:
+    before, logged = logged_of(argv)
+    launch, base, line = read_argv(before)
+    assert read(str(logged or line), base) == read(LOGGED)
+    assert launch.json == (argv[0] == "--json")
+
+
+@pytest.mark.parametrize("line", ["!1", "!!", "! models", "!models", "!1.5 times", "!🙂"])
+def test_nothing_that_begins_with_an_exclamation_mark_is_painted(line: str, tmp_path: Path) -> None:
+    assert command_of([line]) == ([], line)
+    studio = fake_studio(tmp_path)
+    list(act(Context(studio, tuple, COMMANDS), line))
+    (event,) = studio.make_all([(1, line)])
+    assert isinstance(event, Refused)
+    assert isinstance(studio.engine, FakeEngine) and studio.engine.rendered == []
+
+
+def test_the_history_in_the_shell_is_that_of_the_outdir(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    history = tmp_path / "o" / ".dream_history"
+    history.parent.mkdir()
+    history.write_text("a cat -S1\na dog -S2\n")
+    for argv, said in (
+        (["!history"], "    1  a cat -S1\n    2  a dog -S2\n"),
+        (["!search", "dog"], "    2  a dog -S2\n"),
+        (["!1"], "a cat -S1\n"),
+    ):
+        assert main(["-o", "o", *argv]) == 0
+        assert capsys.readouterr().out == said
+    assert main(["-o", "o", "!clear", "yes"]) == 0
+    assert history.read_text() == ""
+
+
+@pytest.mark.parametrize("line", ["-s20", "-n3 -S1", "  --seamless  # so"])
+def test_switches_alone_are_refused_with_a_hint(line: str, tmp_path: Path) -> None:
+    studio = fake_studio(tmp_path)
+    (event,) = studio.plan(line)
+    assert isinstance(event, Refused) and '""' in event.error.hint
+    for worded in (f'"" {line}', f"{line.partition('#')[0]} --prompt=cat"):
+        assert all(isinstance(event, Planned) for event in studio.plan(worded))
+
+
+# ── a dry run ──────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.fixture
+def dry(tmp_path: Path) -> Studio:
+    made = fake_studio(tmp_path)
+    list(made.make("a cat -S1"))
+    studio = fake_studio(tmp_path)
+    studio.dry_run = True
+    return studio
+
+
+def test_no_command_renders_loads_or_writes_in_a_dry_run(dry: Studio, tmp_path: Path) -> None:
+    def files() -> dict[Path, bytes]:
+        return {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+
+    (log,) = tmp_path.rglob("dream_log.txt")
+    (picture,) = tmp_path.rglob("*.png")
+    (tmp_path / "line.txt").write_text("a dog -S2\n")
+    arguments = {"!mask": f"{picture} -tm cat", "!fix": f"{picture} -U2", "!del_model": "tiny"}
+    arguments |= {"!verify": str(log), "!replay": str(log), "!clear": "yes", "!switch": "tiny"}
+    arguments |= {
+        "!import_model": str(tmp_path / "models" / "tiny"),
+        "!edit_model": "tiny --steps 2",
+    }
+    before = files()
+    context = Context(dry, tuple, COMMANDS)
+    for command in COMMANDS:
+        if command.name not in ("!open", "!restart"):
+            list(act(context, f"{command.name} {arguments.get(command.name, '')}".strip()))
+    list(act(context, "a cow"))
+    assert isinstance(dry.engine, FakeEngine)
+    assert dry.engine.rendered == dry.engine.ready == dry.engine.warmed == []
+    assert files() == before
+
+
+def test_lines_of_a_command_are_planned_in_a_dry_run(dry: Studio, tmp_path: Path) -> None:
+    (tmp_path / "lines.txt").write_text("a dog -S2\na cow -S3\n")
+    events = list(act(Context(dry, tuple, COMMANDS), f"!replay {tmp_path / 'lines.txt'}"))
+    assert [event.request.seed for event in events if isinstance(event, Planned)] == [2, 3]
