@@ -13,6 +13,7 @@ from typing import Any
 
 import platformdirs
 
+from dream import reading
 from dream.errors import BadSetting
 from dream.files import editing, rewrite
 from dream.flags import Kind
@@ -51,12 +52,10 @@ def settings_in(file: Path) -> tuple[str, ...]:
 
 
 def _read(file: Path) -> Mapping[str, Any]:
-    import tomllib  # most starts find no file
-
     try:
-        table = tomllib.loads(file.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise BadSetting(f"{file}: {error}", "mend or move the file") from None
+        table = reading.read_toml(file)
+    except (OSError, ValueError) as error:
+        raise BadSetting(f"{file}: {reading.said_of(error)}", "mend or move the file") from None
     said = {}
     for key, value in table.items():
         try:
@@ -97,7 +96,7 @@ def _write(file: Path, changes: Mapping[str, Any]) -> None:
 
     try:
         with editing(file) as target:
-            document = tomlkit.parse(file.read_text(encoding="utf-8") if file.is_file() else "")
+            document = tomlkit.parse(reading.read_editable_toml(file) if file.is_file() else "")
             for field, value in changes.items():
                 keys = [key for key in document if _means(key, field)] or [field]
                 for key in keys[1:] if value not in (None, "") else keys:
@@ -105,8 +104,8 @@ def _write(file: Path, changes: Mapping[str, Any]) -> None:
                 if value not in (None, ""):
                     document[keys[0]] = _as_toml(value, FLAGS[field].kind)
             rewrite(target, tomlkit.dumps(document))
-    except (OSError, UnicodeDecodeError, tomlkit.exceptions.TOMLKitError) as error:
-        raise BadSetting(f"{file}: {error}", "mend or move the file") from None
+    except Exception as error:  # the parser's own kinds, and whatever odd numbers and dates make
+        raise BadSetting(f"{file}: {reading.said_of(error)}", "mend or move the file") from None
 
 
 def _means(key: str, field: str) -> bool:

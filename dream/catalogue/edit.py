@@ -9,6 +9,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from dream import reading
 from dream.catalogue.entries import FILE_NAME
 from dream.catalogue.places import writable_dir
 from dream.errors import ModelError
@@ -127,12 +128,14 @@ def _has(file: Path, name: str) -> bool:
 def _read(file: Path) -> TOMLDocument:
     # Late, for only a command that edits needs it.
     import tomlkit
-    from tomlkit.exceptions import TOMLKitError
 
     try:
-        return tomlkit.parse(file.read_text("utf-8-sig")) if file.is_file() else tomlkit.document()
-    except (OSError, UnicodeDecodeError, TOMLKitError) as error:
-        raise ModelError(f"{file} cannot be read: {error}", "mend it, or move it away") from error
+        if not file.is_file():
+            return tomlkit.document()
+        return tomlkit.parse(reading.read_editable_toml(file))
+    except Exception as error:  # the parser's own kinds, and whatever odd numbers and dates make
+        said = reading.said_of(error)
+        raise ModelError(f"{file} cannot be read: {said}", "mend it, or move it away") from error
 
 
 @contextmanager

@@ -12,11 +12,11 @@ about and left out; the rest is used.
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from dream import reading
 from dream.flags import Kind, choice, text, whole
 from dream.request import FLAGS
 
@@ -62,11 +62,11 @@ BESIDES = ("path", "default", "formerly")
 def read_toml(path: Path, complain: Complain) -> dict[str, Any]:
     """A TOML file's table; empty when there is none, or none that can be read."""
     try:
-        return tomllib.loads(path.read_text("utf-8-sig"))  # as Windows' editor writes it
+        return reading.read_toml(path)
     except FileNotFoundError:
         return {}
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        complain(f"{path}: {error}")
+    except (OSError, ValueError) as error:
+        complain(f"{path}: {reading.said_of(error)}")
         return {}
 
 

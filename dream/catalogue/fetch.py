@@ -6,22 +6,23 @@ import hashlib
 import http.client
 import os
 import re
-import socket
-import ssl
+import shutil
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from ipaddress import ip_address
 from pathlib import Path
-from typing import IO, Protocol
+from typing import Protocol
 from urllib.parse import unquote, urlsplit
 
 from filelock import FileLock, Timeout
 
 from dream import __version__
+from dream.catalogue.addresses import is_plain_name, is_safe, public, without_password
+from dream.catalogue.connection import host_of, opener, why_not
 from dream.errors import FetchError
+from dream.reading import read_bounded
 
 OnProgress = Callable[[int, int], None]
 """Called with the bytes that are here, and how many there will be (0 when unknown). May raise, to
@@ -30,6 +31,12 @@ cancel; what has arrived is kept."""
 _WHO = {"User-Agent": f"dream/{__version__}", "Accept-Encoding": "identity"}
 
 _CHUNK = 256 * 1024
+_CAP = 200 * 10**9
+"""Bytes of a file whose size nobody says; no model's file has so many."""
+_SPARE = 100 * 10**6
+"""Bytes of the disk that a download leaves free."""
+_LONGEST_TAG = 1000
+"""Bytes of a server's name for a version."""
 _PATIENCE = 0.5
 """Seconds between looks at how another program's download of the same file is getting on."""
 
@@ -69,13 +76,21 @@ class _Errand:
     def arrived(self) -> int:
         return self.part.stat().st_size if self.part.exists() else 0
 
+    def version(self) -> str:
+        """What `tag` holds; empty where it is not there, or torn."""
+        try:
+            said = read_bounded(self.tag, _LONGEST_TAG).decode("ascii")
+        except (OSError, ValueError):
+            return ""
+        return said if _is_tag(said) else ""
+
     def forget(self) -> None:
         """Begin again from nothing, next time."""
         self.part.unlink(missing_ok=True)
         self.tag.unlink(missing_ok=True)
 
     def error(self, message: str) -> FetchError:
-        by_hand = f"or put it there by hand: {self.url} as {self.target}"
+        by_hand = f"or put it there by hand: {public(self.url)} as {self.target}"
         return FetchError(f"{self.target.name} could not be fetched: {message}", by_hand)
 
 
@@ -97,11 +112,18 @@ def fetch(
     the second finds it there. Addresses are https only; http is for this machine itself.
 
     Raises FetchError, which says how much has arrived, and how to put the file there by hand.
-    `timeout` is how many seconds of silence end it. `headers` are for the server at `url` alone,
-    and not for those it leads to: there may be a secret in them.
+    `timeout` is how many seconds of silence end it. `headers` are for the host of `url` alone, and
+    not for others that it leads to: there may be a secret in them. A name and a password in the
+    address are sent as HTTP's basic authentication. No more is taken than the size, where it is
+    known, and never more than the disk has room for.
     """
-    errand = _Errand(url, target, size, sha256, headers or {})
-    if not _is_safe(url):
+    try:
+        url, own = without_password(url)
+        safe = is_safe(url)
+    except ValueError as error:
+        raise FetchError(f"{public(url)} could not be fetched: it is not an address") from error
+    errand = _Errand(url, target, size, sha256, {**own, **(headers or {})})
+    if not safe:
         raise errand.error("its address is not https")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -119,18 +141,23 @@ def fetch(
 def name_at(url: str, timeout: float = 30) -> str:
     """What the server calls the file at `url`: in words, or by the end of the address that it leads
     to. Nothing is kept. Raises FetchError."""
-    if not _is_safe(url):
-        raise FetchError(f"{url} could not be fetched: its address is not https")
-    # Asked as for the file: an address that is signed for fetching answers no other question.
-    request = urllib.request.Request(url, headers=_WHO)
     try:
-        with _opener().open(request, timeout=timeout) as answer:
+        url, own = without_password(url)
+        if not is_safe(url):
+            raise FetchError(f"{public(url)} could not be fetched: its address is not https")
+        # Asked as for the file: an address that is signed for fetching answers no other question.
+        request = urllib.request.Request(url, headers={**_WHO, **own})
+        with opener().open(request, timeout=timeout) as answer:
             said = answer.headers.get_filename() or unquote(urlsplit(answer.url).path)
-    except (OSError, http.client.HTTPException) as error:
+    except FetchError:
+        raise
+    except Exception as error:  # what answers make of the standard library is of many kinds
         if isinstance(error, urllib.error.HTTPError):
             error.close()
-        raise FetchError(f"{url} could not be fetched: {_why(error, _host(url))}") from error
-    return re.split(r"[\\/]", said)[-1]
+        why = why_not(error, host_of(url))
+        raise FetchError(f"{public(url)} could not be fetched: {why}") from error
+    name = re.split(r"[\\/]", said)[-1]
+    return name if is_plain_name(name) else ""
 
 
 def _receive(errand: _Errand, on_progress: OnProgress, timeout: float) -> None:
@@ -146,46 +173,59 @@ def _asked(errand: _Errand, timeout: float) -> http.client.HTTPResponse:
     """The server's answer, to be read from. It may hold the whole file, or the rest of it."""
     headers = dict(_WHO)
     arrived = errand.arrived()
-    version = errand.tag.read_text("utf-8") if errand.tag.exists() else ""
+    version = errand.version()
     # A rest is only asked for if something will tell that it belongs to the same file.
     resuming = arrived > 0 and bool(version or errand.sha256)
     if resuming:
         headers["Range"] = f"bytes={arrived}-"
     if resuming and version:
         headers["If-Range"] = version
-    request = urllib.request.Request(errand.url, headers=headers)
-    for name, value in errand.headers.items():
-        request.add_unredirected_header(name, value)
     try:
-        answer: http.client.HTTPResponse = _opener().open(request, timeout=timeout)
+        request = urllib.request.Request(errand.url, headers={**headers, **errand.headers})
+        answer: http.client.HTTPResponse = opener().open(request, timeout=timeout)
         return answer
     except urllib.error.HTTPError as error:
         error.close()
         if resuming and error.code == http.client.REQUESTED_RANGE_NOT_SATISFIABLE:
             errand.forget()
             return _asked(errand, timeout)
-        refusal = errand.error(_why(error, _host(errand.url)))
+        refusal = errand.error(why_not(error, host_of(errand.url)))
         refusal.status = error.code
         raise refusal from error
-    except (OSError, http.client.HTTPException) as error:
-        raise errand.error(_why(error, _host(errand.url))) from error
+    except Exception as error:  # what answers make of the standard library is of many kinds
+        raise errand.error(why_not(error, host_of(errand.url))) from error
 
 
 def _pour(response: http.client.HTTPResponse, errand: _Errand, on_progress: OnProgress) -> None:
     """Write the answer to the disk. Raises FetchError when it ends early, or the disk is full."""
     start, total = _extent(response)
+    if start and not total and not errand.size:
+        errand.forget()  # nothing would tell whether the rest is all of it
+        raise errand.error(
+            f"{host_of(errand.url)} does not say how long the file is; asked again, it begins anew"
+        )
     if start not in (0, errand.arrived()) or (errand.size and total and total != errand.size):
         errand.forget()
         raise errand.error(
-            f"{_host(errand.url)} sends another file: {total:,} bytes from {start:,}"
+            f"{host_of(errand.url)} sends another file: {total:,} bytes from {start:,}"
         )
     version = response.headers.get("ETag", "")
-    arrived = start
+    arrived, most = start, errand.size or total
+    _check_room(errand, most - start)
     try:
-        errand.tag.write_text("" if version.startswith("W/") else version, "utf-8")
         with errand.part.open("ab" if start else "wb") as file:
+            # Only now: the tag of one version beside a part of another would join the two.
+            errand.tag.write_text(version if _is_tag(version) else "", "ascii")
             on_progress(arrived, total)
             while chunk := _chunk(response, errand):
+                if arrived + len(chunk) > (most or _CAP):
+                    file.close()
+                    errand.forget()
+                    raise errand.error(
+                        f"{host_of(errand.url)} sends more than {most or _CAP:,} bytes"
+                    )
+                if not most:
+                    _check_room(errand, len(chunk))
                 file.write(chunk)
                 arrived += len(chunk)
                 on_progress(arrived, total)
@@ -202,17 +242,32 @@ def _pour(response: http.client.HTTPResponse, errand: _Errand, on_progress: OnPr
 
 def _extent(response: http.client.HTTPResponse) -> tuple[int, int]:
     """At which byte of the file the answer begins, and how long the whole file is, or 0."""
-    ranged = re.fullmatch(r"bytes (\d+)-\d+/(\d+)", response.headers.get("Content-Range", ""))
+    said = response.headers.get("Content-Range", "")
+    ranged = re.fullmatch(r"bytes (\d{1,18})-\d{1,18}/(\d{1,18}|\*)", said, re.ASCII)
     if response.status == http.client.PARTIAL_CONTENT and ranged:
-        return int(ranged[1]), int(ranged[2])
+        return int(ranged[1]), int(ranged[2]) if ranged[2] != "*" else 0
     length = response.headers.get("Content-Length", "")
-    return 0, int(length) if length.isdecimal() else 0
+    return 0, int(length) if re.fullmatch(r"\d{1,18}", length, re.ASCII) else 0
+
+
+def _check_room(errand: _Errand, wanted: int) -> None:
+    """Raises FetchError where the disk has no room for so many bytes more."""
+    free = shutil.disk_usage(errand.target.parent).free
+    if wanted + _SPARE > free:
+        raise errand.error(
+            f"it has {wanted:,} bytes, and the disk of {errand.target.parent} has {free:,} free"
+        )
+
+
+def _is_tag(version: str) -> bool:
+    """Whether it is a strong name for a version, in the form of RFC 9110, and can be sent back."""
+    return bool(re.fullmatch(r'"[!#-~]{0,900}"', version, re.ASCII))
 
 
 def _chunk(response: http.client.HTTPResponse, errand: _Errand) -> bytes:
     try:
         return response.read(_CHUNK)
-    except (OSError, http.client.HTTPException) as error:
+    except (OSError, ValueError, http.client.HTTPException) as error:
         raise _cut(errand) from error
 
 
@@ -235,56 +290,3 @@ def _check(errand: _Errand) -> None:
             f"what came is another file, and was removed: its sha256 is {found},"
             f" published is {errand.sha256}"
         )
-
-
-class _SafeRedirects(urllib.request.HTTPRedirectHandler):
-    """Follows redirects to https, and on this machine itself, but nowhere else."""
-
-    def redirect_request(
-        self,
-        req: urllib.request.Request,
-        fp: IO[bytes],
-        code: int,
-        msg: str,
-        headers: http.client.HTTPMessage,
-        newurl: str,
-    ) -> urllib.request.Request | None:
-        downgraded = req.full_url.startswith("https:") and not newurl.startswith("https:")
-        if downgraded or not _is_safe(newurl):
-            fp.close()
-            raise urllib.error.URLError(f"it leads to an address that is not https: {newurl}")
-        return super().redirect_request(req, fp, code, msg, headers, newurl)
-
-
-def _opener() -> urllib.request.OpenerDirector:
-    return urllib.request.build_opener(_SafeRedirects)
-
-
-def _is_safe(url: str) -> bool:
-    parts = urlsplit(url)
-    if parts.scheme == "http":
-        with suppress(ValueError):
-            return parts.hostname == "localhost" or ip_address(parts.hostname or "").is_loopback
-    return parts.scheme == "https"
-
-
-def _host(url: str) -> str:
-    return urlsplit(url).netloc
-
-
-def _why(error: Exception, host: str) -> str:
-    """In plain words, why there was no answer, or none that helps."""
-    if isinstance(error, urllib.error.HTTPError):
-        return f"{host} answers {error.code} {error.reason}"
-    reason = error.reason if isinstance(error, urllib.error.URLError) else error
-    match reason:
-        case socket.gaierror():
-            return f"there is no network, or it does not know {host}"
-        case TimeoutError():
-            return f"{host} does not answer"
-        case ssl.SSLCertVerificationError():
-            return f"{host} shows a certificate that is not trusted: {reason.verify_message}"
-        case OSError() if reason.strerror:
-            return f"{host} cannot be reached: {reason.strerror}"
-        case _:
-            return f"{host} cannot be reached: {reason}"

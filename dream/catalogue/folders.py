@@ -3,12 +3,12 @@ a single file, which says it by its header."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from dream import reading
 from dream.catalogue.cards import ModelCard, PreviewMap
 from dream.catalogue.code import refuse_code
 from dream.catalogue.entries import Complain, checked, read_toml
@@ -193,11 +193,12 @@ def _read_json(*places: Path) -> dict[str, Any]:
     """The first of these files that exists, as a table; empty when none does."""
     for path in places:
         try:
-            table = json.loads(path.read_text("utf-8"))
-        except FileNotFoundError:
+            table = reading.read_json(path)
+        except (FileNotFoundError, NotADirectoryError):
             continue
-        except (OSError, ValueError, RecursionError) as error:
-            raise ModelError(f"{path} cannot be read: {error}", "fetch the model again") from error
+        except (OSError, ValueError) as error:
+            said = reading.said_of(error)
+            raise ModelError(f"{path} cannot be read: {said}", "fetch the model again") from error
         if not isinstance(table, dict):
             raise ModelError(f"{path} is not a table", "fetch the model again")
         return table

@@ -7,11 +7,12 @@ it), and the one that tutorials of 2022 linked `model.ckpt` into.
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
+
+from dream.reading import read_json
 
 INDEX = "model_index.json"
 """The file that makes a folder a model."""
@@ -102,9 +103,9 @@ def variant_of(file: str) -> str:
 def enlarges(folder: Path) -> bool:
     """Whether a folder in diffusers layout is for enlarging pictures, not for painting them."""
     try:
-        said = json.loads((folder / INDEX).read_text("utf-8"))
+        said = read_json(folder / INDEX)
         return isinstance(said, dict) and said.get("_class_name") == UPSCALER
-    except (OSError, ValueError, RecursionError):
+    except (OSError, ValueError):
         return False
 
 

@@ -6,7 +6,6 @@ usual one is fetched when it is first asked for.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ from dream.catalogue.found import PART
 from dream.catalogue.places import writable_dir
 from dream.catalogue.shelf import Shelf
 from dream.errors import ModelError
+from dream.reading import read_json
 
 OnProgress = Callable[[int, int], None]
 """See `catalogue.fetch`."""
@@ -86,7 +86,7 @@ def _folders(dirs: Sequence[Path]) -> Iterator[Path]:
 
 def _is(helper: Helper, folder: Path) -> bool:
     try:
-        said = json.loads((folder / PART).read_text("utf-8"))
+        said = read_json(folder / PART)
         return isinstance(said, dict) and said.get("model_type") == helper.kind
-    except (OSError, ValueError, RecursionError):
+    except (OSError, ValueError):
         return False

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from dream.catalogue.addresses import is_plain_name, printable
 from dream.catalogue.fetch import OnProgress, fetch
 from dream.catalogue.found import INDEX, VAE_FILES, variant_of
 from dream.errors import DreamError, FetchError, ModelError
@@ -199,7 +200,17 @@ def _chosen(wanted: HubId, files: Sequence[_File], index: str) -> list[_File]:
     for part in parts.values():
         small = [file for file in part if file.name.suffix in _SMALL]
         chosen += small + _weights(part, wanted.variant)
+    _check_names(wanted, chosen + last)
     return chosen + last
+
+
+def _check_names(wanted: HubId, files: Iterable[_File]) -> None:
+    """Raises ModelError for a name that would lead out of the model's folder, or that some system
+    takes for something else than a file."""
+    for file in files:
+        if not all(map(is_plain_name, file.name.parts)):
+            name = printable(str(file.name))
+            raise ModelError(f"{wanted.repo} is refused: no file here can be called “{name}”")
 
 
 def _weights(part: Sequence[_File], variant: str | None) -> list[_File]:

@@ -11,6 +11,14 @@ from dream.catalogue.entries import checked
 from dream.catalogue.found import plain
 from dream.errors import BadLine, ModelError
 from dream.file_names import as_path, exists
+from dream.reading import read_bounded, said_of
+
+_LIMIT = 1 << 16
+"""Bytes; a hundred models take a quarter of it."""
+_DEEPEST = 20
+"""Levels in a file of three."""
+_LONGEST = 4096
+"""Characters of a value. One that is written to base 60 takes time that grows with their square."""
 
 
 @dataclass(frozen=True)
@@ -28,18 +36,39 @@ class Entry:
 
 def read_models_yaml(file: Path) -> Iterator[Entry]:
     """Every model in the file. Raises ModelError for a file that cannot be read."""
-    import yaml  # late, for one command
-
     try:
-        table = yaml.safe_load(file.read_text("utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        said = " ".join(str(error).split())
-        raise ModelError(f"{file} cannot be read: {said}") from error
+        table = parse_yaml(read_bounded(file, _LIMIT))
+    except (OSError, ValueError) as error:
+        raise ModelError(f"{file} cannot be read: {said_of(error)}") from error
     if not isinstance(table, dict):
         raise ModelError(f"{file} is no models.yaml", "InvokeAI kept it in configs/models.yaml")
     for name, row in table.items():
         if isinstance(row, dict):
             yield _entry(str(name), row, file)
+
+
+def parse_yaml(data: bytes) -> Any:
+    """YAML of plain values. Raises ValueError, and nothing else, for what is none; and for aliases,
+    through which ten lines may hold billions of values."""
+    import yaml  # late, for one command
+
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    try:
+        depth = 0
+        for event in yaml.parse(data, Loader=loader):
+            if isinstance(event, yaml.AliasEvent):
+                raise ValueError("it has aliases (*), which are not supported")
+            if isinstance(event, yaml.ScalarEvent) and len(event.value) > _LONGEST:
+                raise ValueError(f"it has a value of more than {_LONGEST:,} characters")
+            depth += isinstance(event, yaml.CollectionStartEvent)
+            depth -= isinstance(event, yaml.CollectionEndEvent)
+            if depth > _DEEPEST:
+                raise ValueError(f"it has more than {_DEEPEST} levels")
+        return yaml.load(data, Loader=loader)
+    except ValueError:
+        raise
+    except (Exception, RecursionError) as error:
+        raise ValueError(str(error) or type(error).__name__) from error
 
 
 def _entry(name: str, row: dict[str, Any], file: Path) -> Entry:

@@ -12,12 +12,14 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 from dream.catalogue import Shelf
+from dream.catalogue.addresses import is_plain_name, public
 from dream.catalogue.found import FILES, VAE_FILES
 from dream.catalogue.places import writable_dir
 from dream.commands.download import fetched
 from dream.errors import BadLine, FetchError, ModelError
 from dream.events import Events
 from dream.file_names import exists
+from dream.reading import read_bounded
 
 if TYPE_CHECKING:
     from dream.catalogue.hub import HubId
@@ -75,25 +77,27 @@ def allow(shelf: Shelf, what: str) -> None:
 def bring_file(url: str, name: str, shelf: Shelf, *, ema: bool) -> Events[Arrived]:
     """The file at an address, under a name or its own, in a models folder or the VAE folder there.
     What dream cannot use does not stay. Raises BadLine, ModelError, FetchError."""
-    allow(shelf, url)
+    allow(shelf, public(url))
     # On the hub's pages a file's name leads to a page about it.
     address = url.replace("/blob/", "/resolve/", 1) if "//huggingface.co/" in url else url
     file = file_at(url) or (yield from _told_by_server(address)) or name
     if not file:
         raise BadLine(
-            f"{url} does not end in the name of a {' or '.join(FILES)} file, and its server tells"
-            " of none",
+            f"{public(url)} does not end in the name of a {' or '.join(FILES)} file, and its server"
+            " tells of none",
             hint="is it the file's own address? with --name it is fetched all the same",
         )
     name = name or name_of(file)
-    _check_free(url, _file_name(name), shelf)
+    _check_free(public(url), _file_name(name), shelf)
     _file_name(file)
     key = hashlib.sha256(url.encode()).hexdigest()[:12]
     here = writable_dir(shelf.models_dirs) / _ON_THE_WAY / key / file
     yield from _fetched(address, here)
     found = _judged(here, url)
     if ema and found.kind == "model" and not found.ema:
-        raise ModelError(f"{url} holds no running averages of its training", "leave out --ema")
+        raise ModelError(
+            f"{public(url)} holds no running averages of its training", "leave out --ema"
+        )
     return _put(found, name, shelf)
 
 
@@ -110,7 +114,7 @@ def _file_name(name: str) -> str:
     """What a model's file or folder is called, without a suffix. Raises BadLine for what no file
     of ours should be called."""
     bare = name_of(name) if Path(name).suffix in VAE_FILES else name
-    if not bare or bare != Path(bare).name or bare.startswith(".") or set(bare) & {"\0", "\\"}:
+    if not is_plain_name(bare) or bare.startswith("."):
         raise BadLine(f"no file here can be called “{name}”", hint=_ANOTHER)
     return bare
 
@@ -148,7 +152,7 @@ def _judged(here: Path, url: str) -> Recognised:
         return found if found.kind == "vae" else wanted_model(here)
     except ModelError as error:
         _sweep(here.parent)
-        said = error.message.replace(str(here), url)
+        said = error.message.replace(str(here), public(url))
         raise ModelError(f"{said}, and was removed", error.hint) from error
 
 
@@ -204,7 +208,7 @@ def _claimed(folder: Path, wanted: HubId) -> bool:
     origin = folder / _ORIGIN
     try:
         if _holds_files(folder):
-            return exists(origin) and origin.read_text("utf-8") == str(wanted)
+            return exists(origin) and read_bounded(origin, 1000) == str(wanted).encode()
         folder.mkdir(parents=True, exist_ok=True)
         origin.write_text(str(wanted), "utf-8")
     except OSError as error:

@@ -1,21 +1,31 @@
 from __future__ import annotations
 
+import base64
 import hashlib
+import http.server
 import os
 import random
+import shutil
 import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 import dream
-from dream.catalogue.fetch import fetch, name_at
-from dream.errors import FetchError
-from tests.catalogue.server import Release, serving
+from dream.catalogue import fetch as fetching
+from dream.catalogue.addresses import is_plain_name
+from dream.catalogue.fetch import fetch, name_at, silent
+from dream.catalogue.hub import HubId, download
+from dream.errors import FetchError, ModelError
+from tests.catalogue.hub_stub import Hub, hub_at_home
+from tests.catalogue.server import Release, at_home, serving
 
 BODY = random.Random(0).randbytes(1_000_000)
 SHA256 = hashlib.sha256(BODY).hexdigest()
@@ -289,3 +299,210 @@ def test_programs_that_want_the_same_file_take_turns(release: Release, target: P
     assert failures == []
     assert target.read_bytes() == BODY
     assert len(release.asked) == 1
+
+
+# ── servers that mean harm, or do not know ─────────────────────────────────────────────────────
+
+
+@contextmanager
+def answering(answer: Callable[[http.server.BaseHTTPRequestHandler], None]) -> Iterator[str]:
+    """A server that answers every question so; its address."""
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            answer(self)
+
+        def log_message(self, format: str, *args: object) -> None:
+            pass
+
+    with at_home(Handler) as address:
+        yield address
+
+
+def test_a_rest_of_a_file_whose_length_nobody_says_is_never_taken_for_the_whole(
+    release: Release, target: Path
+) -> None:
+    """`Content-Range: bytes N-M/*`, of a server that cut the first answer."""
+    asked: list[str] = []
+
+    def answer(to: http.server.BaseHTTPRequestHandler) -> None:
+        wanted = to.headers.get("Range", "")
+        asked.append(wanted)
+        start = int(wanted[6:-1]) if wanted else 0
+        to.send_response(206 if start else 200)
+        if start:
+            to.send_header("Content-Range", f"bytes {start}-{len(BODY) - 1}/*")
+        to.send_header("ETag", '"v1"')
+        to.send_header("Content-Length", str(len(BODY) - start))
+        to.end_headers()
+        to.wfile.write(BODY[start:] if len(asked) > 2 else BODY[start : start + 1000])
+
+    with answering(answer) as url:
+        for says in ("was cut after 1,000", "does not say how long"):
+            with pytest.raises(FetchError, match=says):
+                fetch(f"{url}/net.pth", target)
+            assert not target.exists()
+        fetch(f"{url}/net.pth", target)
+    assert target.read_bytes() == BODY
+    assert asked == ["", "bytes=1000-", ""]
+
+
+def test_no_tag_of_a_new_version_stands_beside_an_old_part(
+    release: Release, target: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever ends the program between the two."""
+    release.cut_after = 1000
+    with pytest.raises(FetchError):
+        get(release, target)
+    part, tag = target.with_name("net.pth.part"), target.with_name("net.pth.part.etag")
+    before = part.read_bytes()
+    release.etag, release.cut_after = '"two"', None
+    opened = Path.open
+
+    def ended(path: Path, *rest: Any, **more: Any) -> Any:
+        if path == part and rest and rest[0] == "wb":
+            raise KeyboardInterrupt
+        return opened(path, *rest, **more)
+
+    monkeypatch.setattr(Path, "open", ended)
+    with pytest.raises(KeyboardInterrupt):
+        get(release, target)
+    assert (part.read_bytes(), tag.read_text()) == (before, '"one"')
+
+
+@pytest.mark.parametrize("tag", [b"", b"\xff\xfe", b'"a\r\nX: y"', b'W/"weak"', b"a" * 5000])
+def test_a_torn_tag_is_no_tag(release: Release, target: Path, tag: bytes) -> None:
+    target.parent.mkdir(parents=True)
+    target.with_name("net.pth.part").write_bytes(BODY[:1000])
+    target.with_name("net.pth.part.etag").write_bytes(tag)
+    fetch(release.url, target)
+    assert target.read_bytes() == BODY
+    assert release.asked == [("", "")]
+
+
+@pytest.mark.parametrize("said", [100, 0])
+def test_no_more_is_taken_than_was_said_or_is_possible(
+    target: Path, monkeypatch: pytest.MonkeyPatch, said: int
+) -> None:
+    monkeypatch.setattr(fetching, "_CAP", 100)
+
+    def answer(to: http.server.BaseHTTPRequestHandler) -> None:
+        to.send_response(200)
+        to.end_headers()
+        with suppress(OSError):
+            for _ in range(1000):
+                to.wfile.write(bytes(100_000))
+
+    with answering(answer) as url, pytest.raises(FetchError, match="sends more than 100 bytes"):
+        fetch(f"{url}/net.pth", target, size=said)
+    assert visible(target) == []
+
+
+@pytest.mark.parametrize("length", [True, False])
+def test_a_disk_without_room_is_seen_before_it_is_full(
+    release: Release, target: Path, monkeypatch: pytest.MonkeyPatch, length: bool
+) -> None:
+    release.length = length
+    room = SimpleNamespace(free=100_000_000 + 5)
+    monkeypatch.setattr(shutil, "disk_usage", lambda place: room)
+    with pytest.raises(FetchError, match=r"the disk of .* has 100,000,005 free"):
+        get(release, target)
+    assert not target.exists()
+
+
+@pytest.mark.parametrize(("same", "kept"), [(True, True), (False, False)])
+def test_a_secret_stays_with_its_host(target: Path, same: bool, kept: bool) -> None:
+    heard: list[str | None] = []
+
+    def answer(to: http.server.BaseHTTPRequestHandler) -> None:
+        heard.append(to.headers.get("Authorization"))
+        to.send_response(200)
+        to.send_header("Content-Length", "3")
+        to.end_headers()
+        to.wfile.write(b"abc")
+
+    with answering(answer) as elsewhere:
+        places = {"": ""}
+
+        def lead(to: http.server.BaseHTTPRequestHandler) -> None:
+            if to.path == "/there":
+                answer(to)
+                return
+            heard.append(to.headers.get("Authorization"))
+            to.send_response(302)
+            to.send_header("Location", f"{places['']}/there")
+            to.end_headers()
+
+        with answering(lead) as here:
+            places[""] = here if same else elsewhere
+            fetch(f"{here}/net.pth", target, headers={"Authorization": "Bearer secret"})
+    assert heard == ["Bearer secret", "Bearer secret" if kept else None]
+
+
+def test_a_name_and_a_password_in_an_address_are_sent_and_never_shown(target: Path) -> None:
+    heard: list[str | None] = []
+
+    def answer(to: http.server.BaseHTTPRequestHandler) -> None:
+        heard.append(to.headers.get("Authorization"))
+        to.send_error(404)
+
+    with answering(answer) as url, pytest.raises(FetchError) as caught:
+        fetch(url.replace("//", "//me:p%40ss@") + "/net.pth?token=hush", target)
+    assert heard == ["Basic " + base64.b64encode(b"me:p@ss").decode()]
+    assert all(secret not in str(caught.value) for secret in ("p%40ss", "p@ss", "hush", "me:"))
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        *("https://[::1", "https://[zz]/x", "https://a:99999999/x", "https://", "https:x"),
+        *("https://a b/x", "https://a\r\nb/x", "https://\x1b[2J/x", "https://a:0/"),
+    ],
+)
+def test_what_is_no_address_is_one_line(target: Path, url: str) -> None:
+    for ask in (lambda: fetch(url, target, timeout=1), lambda: name_at(url, timeout=1)):
+        with pytest.raises(FetchError) as caught:
+            ask()
+        assert str(caught.value).isprintable()
+
+
+def test_an_address_of_version_6_is_asked(target: Path) -> None:
+    with pytest.raises(FetchError, match="cannot be reached"):
+        fetch("http://[::1]:9/x", target, timeout=1)
+
+
+PLAIN = ("model.safetensors", "модель.ckpt", "a b.pt", ".gitattributes", "console.pt", "x" * 200)
+NOT_PLAIN = (
+    *("", ".", "..", "/x", "a/b", "a\\b", "C:x", "a:b", "a\0b", "a\nb", "a\x1b[2J", "x" * 201),
+    *("CON", "con.safetensors", "nul", "COM1.pt", "lpt¹", "a.", "a ", "a?b", "a*", "a|b", '"a"'),
+    *("a<b", "a\u202eb", "a\u2028b"),
+)
+
+
+@pytest.mark.parametrize("name", [*PLAIN, *NOT_PLAIN])
+def test_names_that_servers_give(name: str) -> None:
+    assert is_plain_name(name) == (name in PLAIN)
+
+
+@pytest.mark.parametrize("name", ["con.safetensors", "a:b.ckpt", "..", "x%00.pt"])
+def test_a_server_gives_no_name_that_is_none(release: Release, name: str) -> None:
+    release.disposition = f"attachment; filename*=UTF-8''{name}"
+    assert name_at(release.url) == ""
+
+
+@pytest.mark.parametrize("name", ["/x", "unet/a:b.json", "unet/..\\..\\x.json", "unet/nul.json"])
+def test_a_hub_s_names_lead_nowhere_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    files = {"model_index.json": b"{}", name: b"{}", "unet/config.json": b"{}"}
+    with hub_at_home(Hub("a/b", files)) as hub:
+        monkeypatch.setenv("HF_ENDPOINT", hub.url)
+        monkeypatch.setenv("no_proxy", "*")
+        if name == "/x":
+            download(HubId("a/b"), tmp_path / "b", silent, print)
+        else:
+            with pytest.raises(ModelError, match="is refused: no file here can be called"):
+                download(HubId("a/b"), tmp_path / "b", silent, print)
+    assert {path.name for path in tmp_path.rglob("*") if path.is_file()} <= {
+        *("model_index.json", "config.json", ".model_index.json.lock", ".config.json.lock")
+    }

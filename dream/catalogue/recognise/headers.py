@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import json
 import struct
-import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from math import prod
 from pathlib import Path
-from typing import Any
 
 from dream.catalogue.recognise.pickles import Walk, read_legacy, read_zip
-from dream.catalogue.recognise.tensors import Tensor, tensor
+from dream.catalogue.recognise.safetensors_header import HEADER_LIMIT, parse_header
+from dream.catalogue.recognise.tensors import Tensor
+from dream.catalogue.recognise.zips import BadZip
 from dream.errors import ModelError
+from dream.reading import open_regular
 
 __all__ = ["Header", "Tensor", "read_header"]
-
-HEADER_LIMIT = 100_000_000
-"""Bytes; safetensors itself refuses longer headers."""
 
 _LEGACY = b"\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19"
 """How files of torch before 1.6 begin: torch's magic number, pickled."""
@@ -32,17 +29,6 @@ _NOT_WEIGHTS = (
     (b"Rar!", "is compressed", "unpack it first"),
 )
 """First bytes of files that are often saved under a model's name."""
-
-_NO_SAFETENSORS = (
-    struct.error,
-    ArithmeticError,
-    AttributeError,
-    LookupError,
-    RecursionError,
-    TypeError,
-    ValueError,
-)
-"""What other bytes make of the reader."""
 
 _AGAIN = "copy or download it again"
 
@@ -64,27 +50,37 @@ class Header:
 
 
 def read_header(path: Path) -> Header:
-    """The header of a .safetensors, .ckpt, .pt, .pth or .bin file, whatever its suffix says.
+    """The header of a .safetensors, .ckpt, .pt, .pth or .bin file, whatever its suffix says: in
+    0.2 s of work and 64 MiB of memory at most, whatever is in it.
 
     A pickle is walked with inert stand-ins in place of everything it names; nothing is imported
-    and nothing runs. Raises ModelError for a file that is cut short, or no file of weights.
+    and nothing runs. Raises ModelError for a file that is cut short, is no file of weights, or no
+    regular file at all.
     """
     try:
-        with path.open("rb") as file:
-            start = file.read(64)
-        size = path.stat().st_size
-        if not start:
-            raise ModelError(f"{path} is empty", _AGAIN)
-        if start[8:].lstrip()[:1] == b"{":
-            return _safetensors(path, size)
-        if start.startswith(b"PK\x03\x04"):
-            return _pickle(path, "zip", read_zip(path))
-        if start.startswith(_LEGACY):
-            return _pickle(path, "legacy", read_legacy(path))
-    except zipfile.BadZipFile as error:
+        return _read(path)
+    except ModelError:
+        raise
+    except BadZip as error:
         raise ModelError(f"{path} is cut short, or no file of weights: {error}", _AGAIN) from error
     except OSError as error:
         raise ModelError(f"{path} cannot be read: {error.strerror or error}") from error
+    except (Exception, RecursionError) as error:  # whatever damaged bytes make of a reader
+        raise ModelError(f"{path} cannot be read: it is broken", _AGAIN) from error
+
+
+def _read(path: Path) -> Header:
+    with open_regular(path) as file:
+        start = file.read(64)
+        size = file.seek(0, 2)
+    if not start:
+        raise ModelError(f"{path} is empty", _AGAIN)
+    if start[8:].lstrip()[:1] == b"{":
+        return _safetensors(path, size)
+    if start.startswith(b"PK\x03\x04"):
+        return _pickle(path, size, "zip", read_zip(path, size))
+    if start.startswith(_LEGACY):
+        return _pickle(path, size, "legacy", read_legacy(path))
     for first, what, hint in _NOT_WEIGHTS:  # last, for a length may begin like any of them
         if start.lstrip().startswith(first):
             raise ModelError(f"{path} {what}", hint)
@@ -98,40 +94,29 @@ def read_header(path: Path) -> Header:
 
 def _safetensors(path: Path, size: int) -> Header:
     """Format: 8 bytes, little-endian length of the JSON; the JSON; the numbers."""
+    with open_regular(path) as file:
+        (length,) = struct.unpack("<Q", file.read(8))
+        if length > min(HEADER_LIMIT, size):
+            if HEADER_LIMIT < length < size:
+                raise ModelError(f"{path} has a header of more than {HEADER_LIMIT:,} bytes")
+            raise ModelError(f"{path} is not a safetensors file, or is cut short", _AGAIN)
+        data = file.read(length)
     try:
-        with path.open("rb") as file:
-            (length,) = struct.unpack("<Q", file.read(8))
-            if length > HEADER_LIMIT:
-                raise ValueError("its header would be too long")
-            text = file.read(length)
-        if len(text) < length:
-            raise _cut(path, size, 8 + length)
-        said: dict[str, Any] = json.loads(text)
-        metadata = dict(said.pop("__metadata__", None) or {})
-        tensors = {name: tensor(row["dtype"], row["shape"]) for name, row in said.items()}
-        end = max((int(row["data_offsets"][1]) for row in said.values()), default=0)
-    except _NO_SAFETENSORS as error:
+        said = parse_header(data)
+    except (ArithmeticError, LookupError, RecursionError, TypeError, ValueError) as error:
         raise ModelError(f"{path} is not a safetensors file, or is cut short", _AGAIN) from error
-    if size < 8 + length + end:
-        raise _cut(path, size, 8 + length + end)
-    return Header(
-        path=path,
-        format="safetensors",
-        tensors=tensors,
-        metadata={str(key): str(value) for key, value in metadata.items()},
-    )
+    if size < 8 + length + said.end:
+        raise _cut(path, size, 8 + length + said.end)
+    return Header(path=path, format="safetensors", tensors=said.tensors, metadata=said.metadata)
 
 
-def _pickle(path: Path, form: str, walk: Walk) -> Header:
+def _pickle(path: Path, size: int, form: str, walk: Walk) -> Header:
     if walk.failed and not walk.code:
         raise ModelError(f"{path} is cut short, or no file of weights: {walk.failed}", _AGAIN)
-    size = path.stat().st_size
     least = sum(prod(run.shape) * run.bytes for run in walk.storages.values())
     if size < least:
         raise _cut(path, size, least)
-    return Header(
-        path=path, format=form, tensors=walk.tensors, names=walk.names, code=tuple(walk.code)
-    )
+    return Header(path=path, format=form, tensors=walk.tensors, names=walk.names, code=walk.code)
 
 
 def _cut(path: Path, size: int, whole: int) -> ModelError:

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 from dream.catalogue.recognise.headers import Header
+from dream.reading import read_bounded
 
 _V_IN_NAME = re.compile(r"v-?_?pred|768-?v|v2-[01]_768|(^|[-_.])768($|[-_.])", re.IGNORECASE)
+_YAML_LIMIT = 1 << 20
+"""Bytes of a configuration beside a model; Stability's have two thousand."""
 _EPSILON_IN_NAME = re.compile(r"(^|[-_.])(eps(ilon)?|512|base)($|[-_.])|v2-[01]_512", re.IGNORECASE)
 
 
@@ -34,14 +38,20 @@ def _said(header: Header) -> str:
         return "epsilon"
     if "ss_v_parameterization" in metadata:
         return "v_prediction" if metadata["ss_v_parameterization"] == "True" else "epsilon"
+    return _said_beside(header.path.with_suffix(".yaml"))
+
+
+def _said_beside(path: Path) -> str:
+    """What Stability's form of a configuration says; empty where there is none of that form."""
     try:
-        beside = header.path.with_suffix(".yaml").read_text("utf-8", errors="replace")
-    except OSError:
+        beside = read_bounded(path, _YAML_LIMIT).decode("utf-8", errors="replace")
+    except (OSError, ValueError):
         return ""
     if "linear_start:" not in beside:  # some other program's .yaml
         return ""
-    velocity = re.search(r"^\s*parameterization:\s*[\"']?v[\"']?\s*$", beside, re.MULTILINE)
-    return "v_prediction" if velocity else "epsilon"
+    rows = (line.split(":", 1) for line in beside.splitlines() if ":" in line)
+    said = (value.strip().strip("\"'") for key, value in rows if key.strip() == "parameterization")
+    return "v_prediction" if "v" in said else "epsilon"
 
 
 def _usual(stem: str, family: str, variant: str) -> str:

@@ -1,0 +1,1 @@
+"""Foreign bytes for dream's readers: `scripts.fuzz` has the table of them."""
