@@ -35,7 +35,7 @@ def without_password(url: str) -> tuple[str, dict[str, str]]:
     if any(c.isspace() or not c.isprintable() for c in url):
         raise ValueError("an address has no spaces")
     parts = urlsplit(url)
-    if not parts.netloc or parts.port == 0:
+    if (parts.scheme == "https" and not parts.hostname) or parts.port == 0:
         raise ValueError("there is no host in it")
     who, at, host = parts.netloc.rpartition("@")
     if not at:
