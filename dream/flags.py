@@ -40,6 +40,9 @@ class Kind(Generic[T]):
     "seed", or nothing."""
     ranges: bool = False
     """Whether its values can be counted from one to another, `10..50:10`."""
+    joins: bool = False
+    """Whether several words of a line are its first value, up to a number: `-tm a red orange 0.6`,
+    as old lines hold it."""
 
 
 @dataclass(frozen=True)
@@ -210,6 +213,17 @@ HIRES: Kind[float] = Kind(
 """0 is left open."""
 
 
+SHARE: Kind[float] = Kind(
+    "[X]",
+    "nothing, which is 1, or a number from 0 to 1",
+    lambda words: number(0, 1).read(words) if words else 1.0,
+    lambda value: [plain(value)],
+    takes=(0, 1),
+    ranges=True,
+)
+"""Without a value it is all, as old lines that say so without one mean at most."""
+
+
 class Upscale(NamedTuple):
     """How much larger, and how much of the network's picture against a plain resize."""
 
@@ -219,11 +233,15 @@ class Upscale(NamedTuple):
     """0 (only the resized original) to 1 (only the network's picture)."""
 
 
+_FULL = 4.0
+"""The largest strength that old lines hold, `-U 4.0 2.0` and the like: all above 1 meant 1."""
+
+
 def _read_upscale(words: Sequence[str]) -> Upscale:
     value = Upscale(*map(float, words))
-    if not (1 <= value.factor <= 8 and 0 <= value.strength <= 1):
+    if not (1 <= value.factor <= 8 and 0 <= value.strength <= _FULL):
         raise ValueError
-    return value
+    return value._replace(strength=min(value.strength, 1.0))
 
 
 UPSCALE: Kind[Upscale] = Kind(

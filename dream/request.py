@@ -15,6 +15,7 @@ from dream.flags import (
     HIRES,
     PICTURE,
     SEED,
+    SHARE,
     STRENGTH,
     SWITCH,
     UPSCALE,
@@ -162,7 +163,7 @@ class Request:
     inpaint_replace: float = flag(
         "-r",
         "--inpaint_replace",
-        kind=number(0, 1),
+        kind=SHARE,
         default=0,
         section=_FROM,
         help="how much of what the mask covers to forget before painting: 1 is all",

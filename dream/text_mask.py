@@ -33,4 +33,5 @@ TEXT_MASK: Kind[TextMask] = Kind(
     _read,
     lambda value: [value.words, plain(value.threshold)],
     takes=(1, 2),
+    joins=True,
 )

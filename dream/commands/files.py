@@ -12,8 +12,8 @@ from dream.commands.base import Context, Edit, file_named
 from dream.errors import BadLine, GalleryError
 from dream.events import Events, Note
 from dream.file_names import as_path, exists
-from dream.gallery import log_line_of, read_record
 from dream.line import words
+from dream.studio.lent import line_from, logged_line_from
 
 _PATTERN = re.compile(r"[*?[]")
 
@@ -43,10 +43,7 @@ def fetch(context: Context, argument: str) -> Events[None]:
             raise BadLine("!fetch takes one pattern and a file to write: !fetch *.png lines.txt")
         yield from _fetch_all(_matching(context, said[0]), as_path(said[1]))
         return
-    record = read_record(path)
-    if not record.line:
-        raise GalleryError(f"{path} does not say how it was made")
-    yield Edit(text=record.line)
+    yield Edit(text=line_from(path))
 
 
 def _matching(context: Context, pattern: str) -> list[Path]:
@@ -66,7 +63,7 @@ def _fetch_all(pictures: list[Path], wanted: Path) -> Events[None]:
         with _new_file(wanted) as out:
             for picture in pictures:
                 try:
-                    print(log_line_of(picture), file=out)
+                    print(logged_line_from(picture), file=out)
                 except GalleryError:
                     silent += 1
     except OSError as error:

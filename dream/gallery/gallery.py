@@ -81,21 +81,23 @@ class Gallery:
         claim: Claim,
         name: str | None = None,
         record: Mapping[str, object] | None = None,
+        readable: str = "",
         compression: int = 6,
     ) -> Entry:
         """Writes the picture and then its log line, each durably and never over anything.
 
         `line` is what makes the picture again. `name` is from `file_name`, and is followed by
         .01, .02 … when taken; without one it is the number and the seed. `record` adds to the
-        PNG's JSON, which holds the request, the picture's facts and its sha256. `compression` is
-        0 to 9. When the log cannot be written the picture stays, and the error says so.
+        PNG's JSON, which holds the request, the picture's facts and its sha256; `readable` is the
+        line as other programs read it. `compression` is 0 to 9. When the log cannot be written the
+        picture stays, and the error says so.
         """
         line = one_line(line)
         sha256 = picture.sha256
         path, logged, error = self._write(
             picture.image,
             safe_name(name or "") or f"{claim.prefix}.{picture.recipe.label}.png",
-            picture_chunks(picture, line, sha256, record or {}),
+            picture_chunks(picture, line, sha256, record or {}, readable),
             compression,
             lambda where: log_line(where, line, sha256, picture.facts),
         )

@@ -17,6 +17,7 @@ from pathlib import Path
 from dream.errors import GalleryError
 from dream.files import lock, open_own, read_own
 from dream.gallery.folder import near_names
+from dream.plain_text import on_one_line, printable
 from dream.request import INPUTS
 
 LOG_NAME = "dream_log.txt"
@@ -30,8 +31,9 @@ _LONGEST = 1 << 20
 
 
 def one_line(line: str) -> str:
-    """The line without line breaks: the log keeps one picture a line, whatever it is handed."""
-    return line.replace("\n", " ")
+    """The line without line breaks, whichever of Unicode's: the log keeps one picture a line,
+    whatever it is handed, and whoever reads it."""
+    return on_one_line(line)
 
 
 def shown(path: Path) -> str:
@@ -41,7 +43,7 @@ def shown(path: Path) -> str:
     given by the file's name alone, which is enough beside the log.
     """
     text = path.as_posix()
-    return path.name if _UNSAFE.search(text) else text
+    return printable(path.name) if _UNSAFE.search(text) else text
 
 
 def log_line(where: str, line: str, sha256: str, facts: Mapping[str, str]) -> str:

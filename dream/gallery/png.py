@@ -1,9 +1,12 @@
-"""A picture's own record, in its PNG: text chunk `Dream` is the line that makes it again, as it has
-been since 2022; text chunk `dream` is JSON with the request, the circumstances, and the sha256."""
+"""A picture's own record, in its PNG. Text chunk `Dream` is the line in the form that other
+programs have read since 2022; text chunk `dream_record` is JSON with the exact line, the request,
+the circumstances, and the sha256. It was called `dream` once, which tools that ignore case confuse
+with the other one; that is read for ever."""
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,7 +17,14 @@ from dream.gallery.folder import near_names
 from dream.gallery.log import log_line, one_line, shown
 from dream.gallery.signature import is_signed, signed
 from dream.picture import Picture
+from dream.plain_text import on_one_line
+from dream.png_chunks import read_texts
 from dream.request import as_json
+
+RECORD = "dream_record"
+_DREAM = "dream"
+"""The keyword of the line, and once of the record too, in whatever case."""
+_SHA256 = re.compile("[0-9a-f]{64}")
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -36,10 +46,12 @@ class Record:
 
 
 def picture_chunks(
-    picture: Picture, line: str, sha256: str, record: Mapping[str, object]
+    picture: Picture, line: str, sha256: str, record: Mapping[str, object], readable: str = ""
 ) -> dict[str, str]:
-    """The text chunks of a picture; `record` adds to the JSON what the caller wants remembered."""
+    """The text chunks of a picture; `record` adds to the JSON what the caller wants remembered,
+    `readable` is the line as other programs read it."""
     said: dict[str, object] = {
+        "line": line,
         "request": as_json(picture.recipe.as_request()),
         "facts": dict(picture.facts),
         **record,
@@ -47,22 +59,23 @@ def picture_chunks(
     }
     if picture.steps:
         said["steps"] = [dict(step) for step in picture.steps]
-    # Other programs, and ours of 2022, look for words and seed in the line that rendered it.
-    readable = (picture.origin or line).encode(errors="replace").decode()
-    if readable != line:  # or a lone surrogate: JSON can hold it, a text chunk cannot
-        said["line"] = line
+    if picture.origin:
+        said["origin"] = picture.origin
     said["signature"] = signed(log_line("", line, sha256, picture.facts))
-    return {"Dream": readable, "dream": json.dumps(said)}
+    # Other programs look for words and seed in the line that rendered it. A lone surrogate JSON can
+    # hold, a text chunk cannot.
+    readable = (readable or picture.origin or line).encode(errors="replace").decode()
+    return {"Dream": readable, RECORD: json.dumps(said)}
 
 
 def grid_chunks(line: str) -> dict[str, str]:
     """The text chunk of a grid, which is no picture of its own and has no line."""
-    return {"dream": json.dumps({"grid": line, "signature": signed(f"grid {line}")})}
+    return {RECORD: json.dumps({"grid": line, "signature": signed(f"grid {line}")})}
 
 
 def intermediate_chunks(line: str, step: int) -> dict[str, str]:
     """The text chunk of a picture in the making: after which step, and what it was to become."""
-    return {"dream": json.dumps({"intermediate": line, "step": step})}
+    return {RECORD: json.dumps({"intermediate": line, "step": step})}
 
 
 def write_png(file: IO[bytes], image: Image, chunks: Mapping[str, str], compression: int) -> None:
@@ -76,19 +89,10 @@ def write_png(file: IO[bytes], image: Image, chunks: Mapping[str, str], compress
 
 
 def read_chunks(path: Path) -> dict[str, str]:
-    """The text chunks of a PNG, without its pixels. Raises OSError, or ValueError for no PNG."""
-    from PIL.PngImagePlugin import PngImageFile
-
+    """The text chunks of a PNG, wherever they stand in it, without its pixels. Raises OSError, or
+    ValueError for no PNG."""
     with path.open("rb") as file:
-        try:
-            # Not Image.open: its guard against huge pictures would refuse our own, upscaled
-            # eightfold, and no pixel is decoded here.
-            info = PngImageFile(file).info
-        except (SyntaxError, EOFError, OSError) as error:
-            if isinstance(error, OSError) and error.errno is not None:
-                raise  # the disk's, not Pillow's word for a file cut short
-            raise ValueError(str(error)) from error
-    return {str(key): str(text) for key, text in info.items() if isinstance(text, str)}
+        return read_texts(file).texts
 
 
 def read_record(path: Path) -> Record:
@@ -102,36 +106,37 @@ def read_record(path: Path) -> Record:
     except ValueError as error:
         hint = "a picture's record is in its PNG"
         raise GalleryError(f"{path} is no whole PNG", hint) from error
-    if "Dream" not in chunks:
+    record = as_record(chunks)
+    if not (record.line or record.request or _line_in(chunks) is not None):
         raise GalleryError(f"{path} does not say how it was made", "it has no Dream text chunk")
-    return as_record(chunks)
+    return record
 
 
-def log_line_of(path: Path) -> str:
-    """The line a picture would have in a log, by its own record. Raises GalleryError."""
-    record = read_record(path)
-    where, line = shown(path), one_line(record.line)
+def log_line_of(path: Path, record: Record, line: str) -> str:
+    """The line a picture would have in a log, by its own record."""
     if not record.sha256:
-        return f"{where}: {line}"
-    return log_line(where, line, record.sha256, record.facts)
+        return f"{shown(path)}: {line}"
+    return log_line(shown(path), line, record.sha256, record.facts)
 
 
 def as_record(chunks: Mapping[str, str]) -> Record:
-    """The record in a PNG's text chunks, whoever wrote them."""
+    """The record in a PNG's text chunks, whoever wrote them. Its values are what they should be or
+    left out: the hash is one, and no fact holds a line break."""
     said = json_of(chunks)
-    facts = said.get("facts")
-    request = said.get("request")
-    steps = said.get("steps")
-    steps = steps if isinstance(steps, list) else []
-    rendered = chunks.get("Dream", "")
+    facts, request, steps = (said.get(name) for name in ("facts", "request", "steps"))
+    sha256 = said.get("sha256")
+    rendered = _line_in(chunks) or ""
     line = str(said.get("line", rendered))
+    origin = said.get("origin") if RECORD in chunks else rendered if rendered != line else ""
     return Record(
         line=line,
         request=request if isinstance(request, dict) else {},
-        facts={str(k): str(v) for k, v in facts.items()} if isinstance(facts, dict) else {},
-        sha256=str(said.get("sha256", "")),
-        steps=tuple(step for step in steps if isinstance(step, dict)),
-        origin=rendered if rendered != line else "",
+        facts=_facts(facts) if isinstance(facts, dict) else {},
+        sha256=sha256 if isinstance(sha256, str) and _SHA256.fullmatch(sha256) else "",
+        steps=tuple(step for step in steps if isinstance(step, dict))
+        if isinstance(steps, list)
+        else (),
+        origin=origin if isinstance(origin, str) else "",
     )
 
 
@@ -145,10 +150,26 @@ def is_ours(chunks: Mapping[str, str]) -> bool:
     return is_signed(log_line("", one_line(record.line), record.sha256, record.facts), signature)
 
 
+def _facts(facts: Mapping[object, object]) -> dict[str, str]:
+    return {on_one_line(str(name)): on_one_line(str(value)) for name, value in facts.items()}
+
+
+def _line_in(chunks: Mapping[str, str]) -> str | None:
+    """The line among the text chunks, whatever another tool made of its keyword's case; None where
+    there is none."""
+    if "Dream" in chunks:
+        return chunks["Dream"]
+    texts = (text for key, text in chunks.items() if key.casefold() == _DREAM)
+    return next((text for text in texts if not text.startswith("{")), None)
+
+
 def json_of(chunks: Mapping[str, str]) -> dict[str, Any]:
-    """The `dream` chunk as an object; empty when there is none, or none we can read."""
-    try:
-        said = json.loads(chunks.get("dream", "{}"))
-    except (ValueError, RecursionError):
-        return {}
-    return said if isinstance(said, dict) else {}
+    """The record's JSON as an object; empty when there is none, or none we can read."""
+    for key in (RECORD, *(key for key in chunks if key.casefold() in (_DREAM, RECORD))):
+        try:
+            said = json.loads(chunks.get(key, ""))
+        except (ValueError, RecursionError):
+            continue
+        if isinstance(said, dict):
+            return said
+    return {}

@@ -116,6 +116,8 @@ def _line_of(chunks: Mapping[str, str], where: str) -> str:
     if "grid" in said:
         return grid_line(where, one_line(str(said["grid"])))
     record = as_record(chunks)
+    if not record.line or not record.sha256:
+        return ""
     return log_line(where, one_line(record.line), record.sha256, record.facts)
 
 

@@ -8,9 +8,9 @@ from pathlib import Path
 
 from dream.errors import GalleryError
 from dream.gallery.folder import near_names
-from dream.gallery.png import Record, as_record, read_chunks
+from dream.gallery.png import RECORD, Record, as_record, read_chunks
 
-_OURS = ("Dream", "dream")
+_OURS = ("dream", RECORD)
 _HEAD = 24
 """Bytes up to a PNG's height: signature, length and name of the first chunk, width, height."""
 
@@ -47,5 +47,5 @@ def tell_all(path: Path) -> Told:
         height=int.from_bytes(head[20:24], "big"),
         size=size,
         record=as_record(chunks),
-        others={name: text for name, text in chunks.items() if name not in _OURS},
+        others={name: text for name, text in chunks.items() if name.casefold() not in _OURS},
     )

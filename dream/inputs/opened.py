@@ -16,6 +16,7 @@ from typing import IO, TYPE_CHECKING, TypeVar
 from dream.errors import InputError
 from dream.inputs.colours import as_srgb, transparent_in_depth
 from dream.inputs.upright import orientation, upright_size
+from dream.png_chunks import without_bad_text
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -56,15 +57,17 @@ def open_picture(path: Path) -> Opened:
     is a decompression bomb.
     """
     data = _bytes(path)
-    with io.BytesIO(data) as file:
-        image, alpha, notes = _decoded(path, file, lambda found: _pixels(path, found))
+    file, left_out = without_bad_text(io.BytesIO(data))
+    image, alpha, notes = _decoded(path, file, lambda found: _pixels(path, found))
+    if left_out:
+        notes = (*notes, f"{path} holds text that is too long or damaged; that text is ignored")
     return Opened(path, image, alpha, hashlib.sha256(data).hexdigest(), notes)
 
 
 def measure(path: Path) -> tuple[int, int]:
     """Width and height, upright, from the file's head alone. Raises InputError."""
     with _readable(path), path.open("rb") as file:
-        return _decoded(path, file, upright_size)
+        return _decoded(path, without_bad_text(file)[0], upright_size)
 
 
 def fingerprint(path: Path) -> str:

@@ -63,5 +63,9 @@ class Former:
     # Variations and effects.
 
 
+FACES = ("facetool_strength", "facetool", "codeformer_fidelity")
+"""Fields that say how a finished picture's faces are restored: without them there is a picture all
+the same. A line that holds them is made, and a note says that they are ignored."""
+
 FORMER_FLAGS = flags_of(Former)
 """The rows, by InvokeAI's long name."""

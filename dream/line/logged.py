@@ -14,9 +14,12 @@ from dataclasses import dataclass
 
 from dream.line.words import FIX, quote, spell, spell_apart, split
 
-_OPENING = re.compile(r"\ufeff?\s*(?:!dream(?:\s+|\Z))?")
-_NUMBER = re.compile(r"\[\d+(?:\.\d+)?\]\s+")
-"""`[12] `, which stood before the path on the screen."""
+_PREFIX = re.compile(
+    r"\ufeff?\s*(?:(?:\([^()]*\)\s*)?(?:dream|invoke)>(?:\s+|\Z))*(?:\[\d+(?:\.\d+)?\]\s+)?"
+)
+"""`dream> `, `invoke> `, `(model) invoke> ` and `[12] `, which stood on the screen before the line
+or the path, and are copied with it."""
+_DREAM = re.compile(r"!dream(?:\s+|\Z)")
 _PATH_END = re.compile(r"\.(?:png|jpe?g|webp):\s+", re.IGNORECASE)
 _SEED = re.compile(r"\s(?:-S|--seed)")
 _FACT = re.compile(r"(?<!\S)([A-Za-z_]\w*)[:=](\S+)")
@@ -60,7 +63,7 @@ class LogLine:
 def is_skipped(line: str) -> bool:
     """Whether a line of a file says nothing to paint: it is blank, or a comment (`#`, `//`), or
     what old logs hold besides lines: a grid's list of seeds, a picture's link in Markdown."""
-    text = line.lstrip("\ufeff").strip()
+    text = line[behind_prefix(line) :].strip()
     return not text or text.startswith(("#", "//", "![](", _GRID_NOTE))
 
 
@@ -79,20 +82,26 @@ def facts(comment: str) -> Mapping[str, str]:
     return dict(_FACT.findall(comment))
 
 
+def behind_prefix(line: str) -> int:
+    """Where a line begins behind what stood before it on a screen: `dream> `, `[12] `."""
+    found = _PREFIX.match(line)
+    return found.end() if found else 0
+
+
 def front(line: str) -> tuple[str | None, int]:
     """The path before a logged line, if it is one, and where the line itself begins."""
-    opening = _OPENING.match(line)
-    start = opening.end() if opening else 0
-    if line.startswith('"', start) or FIX.match(line, start):
-        return None, start
-    number = _NUMBER.match(line, start)
-    begin = number.end() if number else start
+    begin = behind_prefix(line)
+    if dream := _DREAM.match(line, begin):
+        begin = dream.end() + behind_prefix(line[dream.end() :])
+    numbered = line[:begin].rstrip().endswith("]")
+    if line.startswith('"', begin) or FIX.match(line, begin):
+        return None, begin
     seed = max((match.start() for match in _SEED.finditer(line, begin)), default=-1)
     for end in _PATH_END.finditer(line, begin):
         rest = end.end()
-        if number or line.startswith(('"', "{", "!"), rest) or seed >= rest - 1:
+        if numbered or line.startswith(('"', "{", "!"), rest) or seed >= rest - 1:
             return line[begin : end.start()] + end[0].partition(":")[0], rest
-    return None, start
+    return None, begin
 
 
 def from_web(text: str) -> str | None:

@@ -62,7 +62,13 @@ def _alike(name: str) -> str:
 
 
 _INDIVIDUAL = Known(Request, "grid", FLAGS["grid"], undo=True)
-_OWN = _names(Request, FLAGS) | {"-i": _INDIVIDUAL, "--individual": _INDIVIDUAL}
+_GRID_OF = Known(Request, "iterations", FLAGS["iterations"], undo=False)
+"""As logs of 1.11 to 1.13 said how many pictures are on a grid: `--grid -N4`."""
+_OWN = _names(Request, FLAGS) | {
+    "-i": _INDIVIDUAL,
+    "--individual": _INDIVIDUAL,
+    "-N": _GRID_OF,
+}
 _FORMER = _names(Former, FORMER_FLAGS)
 _LAUNCH = _names(Launch, LAUNCH_FLAGS)
 

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
 from dream.errors import BadLine
-from dream.line.formerly import Former
+from dream.line.formerly import FACES, Former
 from dream.line.logged import from_web, front, is_skipped
 from dream.line.names import LINE, shown
 from dream.line.switches import Taken, take, unclosed_quote
-from dream.line.words import Parts, split, unclosed
+from dream.line.words import Parts, Word, split, unclosed
 from dream.request import Request
 
 
@@ -27,23 +27,50 @@ def read(line: str, base: Request = Request()) -> Request:  # noqa: B008 - froze
     return replace(base, **changes) if changes else base
 
 
-def said(line: str, *, sweeps: bool = False) -> Iterator[tuple[str, Any]]:
+def read_leniently(
+    line: str,
+    base: Request = Request(),  # noqa: B008 - frozen
+) -> tuple[Request, tuple[str, ...]]:
+    """What can be read of a line that another program wrote, and what cannot, in a user's words.
+    Raises nothing."""
+    errors: list[BadLine] = []
+    notes: list[str] = []
+    try:
+        changes = dict(said(line, note=notes.append, skip=errors.append))
+    except BadLine as error:
+        return base, (error.message,)
+    return replace(base, **changes), (*notes, *(error.message for error in errors))
+
+
+def _unheard(note: str) -> None:
+    """Nobody listens."""
+
+
+def said(
+    line: str,
+    *,
+    sweeps: bool = False,
+    note: Callable[[str], None] = _unheard,
+    skip: Callable[[BadLine], None] | None = None,
+) -> Iterator[tuple[str, Any]]:
     """Field and value of all that a line says, in its order; the last of a field counts.
 
-    With `sweeps`, a list of values is read as `Several`; else it is an error. Raises BadLine.
+    With `sweeps`, a list of values is read as `Several`; else it is an error. `note` gets what is
+    read and ignored. With `skip`, a switch that cannot be read is passed over and its error goes
+    there; else it is raised. Raises BadLine.
     """
     if is_skipped(line):
         return
     path, start = front(line)
     if path and (translated := from_web(line[start:])):
         try:
-            yield from _logged(_said(translated, 0, sweeps=False))
+            yield from _logged(_said(translated, 0, False, note, skip, logged=True))
         except BadLine as error:
             raise BadLine(error.message, start + 1, error.hint) from None
     elif path:
-        yield from _logged(_said(line, start, sweeps))
+        yield from _logged(_said(line, start, sweeps, note, skip, logged=True))
     else:
-        yield from _said(line, start, sweeps)
+        yield from _said(line, start, sweeps, note, skip)
 
 
 def _logged(says: Iterator[tuple[str, Any]]) -> Iterator[tuple[str, Any]]:
@@ -53,7 +80,14 @@ def _logged(says: Iterator[tuple[str, Any]]) -> Iterator[tuple[str, Any]]:
     return (said for said in fields if not (varied and said[0] == "variation_amount"))
 
 
-def _said(line: str, start: int, sweeps: bool) -> Iterator[tuple[str, Any]]:
+def _said(
+    line: str,
+    start: int,
+    sweeps: bool,
+    note: Callable[[str], None],
+    skip: Callable[[BadLine], None] | None,
+    logged: bool = False,
+) -> Iterator[tuple[str, Any]]:
     parts = split(line, start)
     if line.startswith("!", start) and not parts.fixes:
         command = shown(line[start:].split(maxsplit=1)[0])
@@ -65,24 +99,50 @@ def _said(line: str, start: int, sweeps: bool) -> Iterator[tuple[str, Any]]:
     if parts.fixes and not (parts.prompt and parts.prompt.text):
         raise BadLine("!fix takes a picture's file, but nothing follows", start + 1)
     if parts.prompt:
+        text = parts.prompt.text
         if unclosed(line, parts.prompt):
-            raise unclosed_quote(parts.prompt)
-        yield "fix" if parts.fixes else "prompt", parts.prompt.text
+            if skip is None or parts.fixes:
+                raise unclosed_quote(parts.prompt)
+            skip(unclosed_quote(parts.prompt))
+            text = text[1:]
+        yield "fix" if parts.fixes else "prompt", text
     quoted = parts.prompt is not None and parts.prompt.quoted
     otherwise = "" if quoted else "if it belongs to the prompt, put the prompt in quotes"
     at = 0
     while at < len(parts.switches):
-        if not parts.switches[at].switch:
-            raise _stray(line, parts, at)
         word = parts.switches[at]
-        taken = take(parts.switches, at, LINE, otherwise=otherwise, sweeps=sweeps)
-        at = taken.next
-        if taken.known.table is Request:
-            yield taken.known.field, taken.value
-        else:
-            # `-Igor`: -I is there, but most likely was not meant.
-            glued = word.text.removeprefix(taken.name)[:1].isalpha()
-            _refuse_unless_harmless(taken, word.start + 1, otherwise if glued else "")
+        if (logged or parts.fixes) and _is_empty_seed(parts.switches, at):
+            at += 1
+            continue
+        try:
+            if not word.switch:
+                raise _stray(line, parts, at)
+            taken = take(parts.switches, at, LINE, otherwise=otherwise, sweeps=sweeps)
+            at = taken.next
+            if taken.known.table is Request:
+                yield taken.known.field, taken.value
+            elif taken.known.field in FACES:
+                note(f"{taken.name} ({taken.known.flag.help}) is not supported; ignored")
+            else:
+                # `-Igor`: -I is there, but most likely was not meant.
+                glued = word.text.removeprefix(taken.name)[:1].isalpha()
+                _refuse_unless_harmless(taken, word.start + 1, otherwise if glued else "")
+        except BadLine as error:
+            if skip is None:
+                raise
+            skip(error)
+            at = _next_switch(parts.switches, parts.switches.index(word))
+
+
+def _is_empty_seed(words: Sequence[Word], at: int) -> bool:
+    """A `-S` without its value, as InvokeAI logged `!fix` lines whose seed was left open."""
+    last = at + 1 == len(words) or words[at + 1].switch
+    return words[at].text == "-S" and not words[at].quoted and last
+
+
+def _next_switch(words: Sequence[Word], at: int) -> int:
+    """The index after a word and the values that follow it."""
+    return next((n for n in range(at + 1, len(words)) if words[n].switch), len(words))
 
 
 def _stray(line: str, parts: Parts, at: int) -> BadLine:

@@ -8,7 +8,7 @@ A `Request` has one value a field, always; a `Sweep` is the Requests that one li
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import product
 from math import prod
 from typing import Any, NamedTuple
@@ -34,6 +34,8 @@ class Sweep:
 
     first: Request
     axes: tuple[Axis, ...] = ()
+    notes: tuple[str, ...] = field(default=(), compare=False)
+    """What the line says and what is ignored, in a user's words."""
 
     def __iter__(self) -> Iterator[Request]:
         fields = [axis.field for axis in self.axes]
@@ -65,13 +67,15 @@ def read_sweep(line: str, base: Request = Request()) -> Sweep:  # noqa: B008 - f
     """
     one: dict[str, Any] = {}
     several: dict[str, tuple[Any, ...]] = {}
-    for field, value in said(line, sweeps=True):
-        several.pop(field, None)  # said again, it is only the last that counts
+    notes: list[str] = []
+    for name, value in said(line, sweeps=True, note=notes.append):
+        several.pop(name, None)  # said again, it is only the last that counts
         if isinstance(value, Several):
-            several[field] = value.values
+            several[name] = value.values
             value = value.values[0]
-        one[field] = value
-    sweep = Sweep(replace(base, **one), tuple(Axis(*axis) for axis in several.items()))
+        one[name] = value
+    axes = tuple(Axis(*axis) for axis in several.items())
+    sweep = Sweep(replace(base, **one), axes, tuple(dict.fromkeys(notes)))
     if sweep.count > MOST:
         raise BadLine(f"this line asks for {sweep}; {MOST:,} are the most")
     return sweep

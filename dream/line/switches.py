@@ -47,9 +47,13 @@ def take(
         raise BadLine(f"{found.name} takes no value", word.start + 1)
     values = [] if found.value is None else [word._replace(text=found.value)]
     at += 1
-    while len(values) < high and at < len(words) and not words[at].switch:
+    joins = flag.kind.joins and not text_follows and not undo
+    while (len(values) < high or joins) and at < len(words) and not words[at].switch:
         values.append(words[at])
         at += 1
+    end = at
+    if joins and len(values) > 1:
+        values = _joined(values)
     if len(values) < low:
         told = f"but {values[0].text} is all" if values else "but nothing follows"
         raise BadLine(f"{found.name} takes {flag.kind.means}, {told}", word.start + 1)
@@ -64,12 +68,31 @@ def take(
             read = _read(flag.kind, [value.text for value in values[:count]])
         except ValueError:
             continue
-        return Taken(found.known, found.name, read, at - len(values) + count)
+        return Taken(found.known, found.name, read, end if joins else at - len(values) + count)
     if sweeps and _is_list(found, values[0].text):
         value = values[0]
         listed = read_list(found.name, flag.kind, value.text, _column(value) + value.quoted)
         return Taken(found.known, found.name, listed, at)
     raise _refusal(word, found, values, names, otherwise)
+
+
+def _joined(values: Sequence[Word]) -> list[Word]:
+    """Words that are one value; and a number behind them, if there is one."""
+    number = _is_number(values[-1].text)
+    head = values[:-1] if number else values
+    first = head[0]
+    if len(head) > 1:
+        text = " ".join(word.text for word in head)
+        first = Word(text, first.start, head[-1].end, True, False)
+    return [first, *values[len(head) :]]
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _is_list(found: Found, text: str) -> bool:

@@ -25,6 +25,9 @@ SWITCH_LIKE = re.compile(r"-{1,2}[A-Za-z]")
 _WORD = re.compile(
     r'(?P<head>-{1,2}[A-Za-z][A-Za-z0-9_-]*+=?)?"(?P<body>(?:[^"\\]|\\.)*+)"(?!\S)|\S+', re.DOTALL
 )
+# A prompt in quotes that holds quotes as they are, as programs before us logged it. Lazy, and what
+# it looks ahead at is never looked at twice for long: one pass.
+_NESTED = re.compile(r'"(?P<body>.*?)(?<!\\)"(?=\s+-{1,2}[A-Za-z]|\s+#|\s*\Z)', re.DOTALL)
 FIX = re.compile(r"!fix(?!\S)\s*")
 """What a line begins with that is about a picture's file, where others have their prompt."""
 _ESCAPE = re.compile(
@@ -92,6 +95,8 @@ def split(line: str, start: int = 0) -> Parts:
     if first is None:
         return Parts(None, (), len(line), fix is not None)
     opening = _word(first)
+    if nested := _nested(line, opening, start) if fix is None else None:
+        opening = nested
     prompt, after = None, opening.start
     if opening.quoted and not opening.switch:
         prompt, after = opening, opening.end
@@ -109,6 +114,24 @@ def split(line: str, start: int = 0) -> Parts:
             return Parts(prompt, tuple(switches), word.start, fix is not None)
         switches.append(word)
     return Parts(prompt, tuple(switches), len(line), fix is not None)
+
+
+def _nested(line: str, opening: Word, start: int) -> Word | None:
+    """The prompt of `"a sign saying "open"" -s50`: up to the quote before the first switch, the
+    comment, or the end. Typed, only where nothing else could be meant; in a log line, which was
+    written without escapes, wherever more words follow than there may be."""
+    if opening.switch or not line.startswith('"', opening.start):
+        return None
+    if opening.quoted:
+        rest = line[opening.end :].lstrip()
+        logged = line[:start].rstrip().endswith(":")
+        if not logged or not rest or rest.startswith("#") or SWITCH_LIKE.match(rest):
+            return None
+    found = _NESTED.match(line, opening.start)
+    if found is None:
+        return None
+    text = _ESCAPE.sub(_unescaped, found["body"])
+    return Word(text, found.start(), found.end(), True, False)
 
 
 def quote(text: str) -> str:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from dream.errors import BadLine
 from dream.flags import Flag
 from dream.line.names import LINE, find
+from dream.line.negative import positive_negative
 from dream.line.words import Word, quote, spell, spell_apart
 from dream.request import FLAGS, Request
 
@@ -20,6 +22,29 @@ def write(request: Request, base: Request = Request()) -> str:  # noqa: B008 - f
     they are set.
     """
     return write_with_lists(request, base, {})
+
+
+def write_spelled(request: Request) -> str:
+    """The same line as InvokeAI wrote it, with a space between each switch and its value, for other
+    programs to read: `"a red circle" -s 20 -S 42`. Words to avoid stand in brackets inside the
+    prompt where that means the same. What is read from it makes the same picture."""
+    if request.negative and request.fix is None:
+        meant = positive_negative(request.prompt, request.negative)
+        ways = (f"{request.prompt} [{request.negative}]", f"[{request.negative}] {request.prompt}")
+        if inside := next((way for way in ways if positive_negative(way, "") == meant), None):
+            request = replace(request, prompt=inside, negative="")
+    slot = "prompt" if request.fix is None else "fix"
+    line = [quote(request.prompt) if request.fix is None else f"!fix {quote(request.fix)}"]
+    base = Request()
+    for field, flag in FLAGS.items():
+        value = getattr(request, field)
+        if field == slot or value == getattr(base, field):
+            continue
+        if value is None or value is False or value == "":
+            line.append(f"--no-{flag.long}")
+        else:
+            line += [flag.names[0], *map(spell_apart, flag.kind.write(value))]
+    return " ".join(line)
 
 
 def write_with_lists(request: Request, base: Request, several: Mapping[str, Sequence[Any]]) -> str:

@@ -13,12 +13,13 @@ from dream.errors import BadLine, DreamError, ModelError
 from dream.events import Events, Note
 from dream.gallery import Record, read_record
 from dream.inputs import open_picture
-from dream.line import read, read_log_line
+from dream.line import read_log_line, write
 from dream.line.words import split
 from dream.picture import Picture
 from dream.recipe import Recipe
 from dream.request import FLAGS, INPUTS, NO_VAE, Request
 from dream.stages import STAGES
+from dream.studio.lent import request_from, request_of
 
 OWN = ("prompt", "negative", "steps", "seed", "cfg_scale", "sampler", "model", "vae")
 """What a picture's own line says, unless the `!fix` line says something else."""
@@ -36,10 +37,9 @@ def as_it_was_made(line: str, base: Request, find: Callable[[str], Path]) -> Req
     if not parts.fixes or not parts.prompt:
         return base
     with suppress(DreamError):
-        record = _record(find(parts.prompt.text))
-        its = read(record.line)
+        its, _ = request_from(find(parts.prompt.text))
         said = {name: getattr(its, name) for name in OWN if getattr(its, name) is not None}
-        return replace(base, **{"vae": NO_VAE, **said}) if record.line else base
+        return replace(base, **{"vae": NO_VAE, **said})
     return base
 
 
@@ -85,12 +85,16 @@ def _paints(request: Request) -> bool:
 
 def in_its_own_words(request: Request, path: Path) -> tuple[Request, tuple[str, ...]]:
     """The request with the words that a picture was made with; and what should be said."""
-    with suppress(DreamError):
-        its = read(read_record(path).line)
-        if its.prompt:
-            own = replace(request, prompt=its.prompt, negative=request.negative or its.negative)
-            return own, (f"in the words of {path.name}: {its.prompt}",)
-    return request, (f"{path.name} does not say what it shows: painting without words",)
+    try:
+        its, unread = request_from(path)
+    except DreamError as error:
+        # A camera's picture has no record; of one whose record cannot be used it is said why.
+        why = f"{error}, " if "limit" in error.hint else f"{path.name} does not say what it shows: "
+        return request, (f"{why}painting without words",)
+    if not its.prompt:
+        return request, (f"{path.name} does not say what it shows: painting without words", *unread)
+    own = replace(request, prompt=its.prompt, negative=request.negative or its.negative)
+    return own, (f"in the words of {path.name}: {its.prompt}", *unread)
 
 
 def opened(recipe: Recipe) -> Events[Picture]:
@@ -103,8 +107,16 @@ def opened(recipe: Recipe) -> Events[Picture]:
         yield Note(text=f"{path.name} is transparent in parts; that is left out")
     record = _record(path)
     facts: dict[str, Any] = {"fix": found.sha256}
-    origin = record.origin or record.line
-    return Picture(found.image, recipe, facts, tuple(record.steps), origin)
+    # Only a record of ours knows of steps, and only what could be read of a line is handed on.
+    steps = record.steps if record.sha256 else ()
+    origin = ""
+    with suppress(DreamError):
+        its, unread = request_of(record, path)
+        yield from (Note(text=note) for note in unread)
+        if record.origin:
+            its, _ = request_of(replace(record, line=record.origin), path)
+        origin = write(its) if its != Request() else ""
+    return Picture(found.image, recipe, facts, steps, origin)
 
 
 def _record(path: Path) -> Record:

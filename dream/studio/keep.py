@@ -14,7 +14,7 @@ from dream.engine.base import Progress
 from dream.errors import DreamError
 from dream.events import Events, Failed, Grid, Note, Saved
 from dream.gallery import Claim, Gallery, Unlogged, file_name, prompt_folder
-from dream.line import Sweep, write, write_fields, write_sweep
+from dream.line import Sweep, read, write, write_fields, write_spelled, write_sweep
 from dream.picture import Picture
 from dream.recipe import Recipe
 from dream.request import INPUTS, Request, as_json
@@ -111,6 +111,7 @@ class Album:
                 line=line,
                 claim=self.claim,
                 name=name,
+                readable=write_spelled(read(picture.origin) if picture.origin else said),
                 compression=self.request.png_compression,
             )
         except Unlogged as error:  # the picture is there, and another line will mend the log

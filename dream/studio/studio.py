@@ -249,7 +249,7 @@ class Studio:
         except DreamError as error:
             yield Refused(error=error, line=line, number=number)
             return None
-        yield from (Note(text=text) for text in settled.notes)
+        yield from (Note(text=text) for text in (*sweep.notes, *settled.notes))
         return sweep, settled.recipes
 
     def _draw(self) -> int:

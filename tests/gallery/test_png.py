@@ -13,6 +13,7 @@ from PIL.PngImagePlugin import PngInfo, iTXt
 
 from dream.errors import GalleryError
 from dream.gallery import Gallery, Record, read_record
+from dream.plain_text import on_one_line
 from dream.request import as_json
 from tests.gallery.writer import noise
 
@@ -47,7 +48,7 @@ def test_a_line_in_any_script_comes_back(tmp_path: Path, line: str, chunk: type[
 def test_every_line_comes_back(tmp_path: Path, line: str) -> None:
     # Two surrogates in a row are one character, to JSON and to everybody.
     joined = line.encode("utf-16", "surrogatepass").decode("utf-16", "surrogatepass")
-    assert read_record(kept(tmp_path, line)).line == joined.replace("\n", " ")
+    assert read_record(kept(tmp_path, line)).line == on_one_line(joined)
 
 
 def test_a_png_remembers_request_facts_and_pixels(tmp_path: Path) -> None:
@@ -57,7 +58,7 @@ def test_a_png_remembers_request_facts_and_pixels(tmp_path: Path) -> None:
     assert read_record(path) == Record("x", request, {"weights": "0f"}, picture.sha256)
     with Image.open(path) as image:
         assert image.tobytes() == picture.image.tobytes()
-        assert json.loads(str(image.info["dream"]))["mood"] == "fine"
+        assert json.loads(str(image.info["dream_record"]))["mood"] == "fine"
 
 
 def test_a_png_of_2022_tells_its_line(tmp_path: Path) -> None:

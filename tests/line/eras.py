@@ -203,6 +203,56 @@ LOGGED = [
         {"prompt": 'say "hi"\ntwice', "seed": 7},
     ),
     Good("!dream outputs/000024.42.png: a hat -S 42", {"prompt": "a hat", "seed": 42}),
+    # what stood on the screen before the line, and was copied with it
+    Good('dream> "a hat" -s5', {"prompt": "a hat", "steps": 5}),
+    Good("invoke> a hat -s5", {"prompt": "a hat", "steps": 5}),
+    Good("(stable-diffusion-1.5) invoke> a hat -s5", {"prompt": "a hat", "steps": 5}),
+    Good("  dream> outputs/000024.42.png: a hat -S 42", {"prompt": "a hat", "seed": 42}),
+    Good("[18] a hat -s5", {"prompt": "a hat", "steps": 5}),
+    Good("[18.2] !dream a hat -s5", {"prompt": "a hat", "steps": 5}),
+    Good("dream> !fix a.png -U2", {"fix": "a.png", "upscale": Upscale(2)}),
+    Good("dream> ", {}),
+    Good("invoke> # a comment", {}),
+    # the line of a grid, 1.11 to 1.13
+    Good(
+        'outputs/img-samples/000010.7.grid.png: "a hat" -s50 -W512 -H512 -C7.5 -Ak_lms -S7 '
+        "--grid -N4 # [7, 1216708065, 2335773498, 822223658]",
+        _old("a hat", 7, grid=True, iterations=4),
+    ),
+    # a mask's words as 2.1 wrote them back, and a switch without its value
+    Good(
+        "a.png: a hat -S5 -tm a red orange 0.6",
+        {"prompt": "a hat", "seed": 5, "text_mask": TextMask("a red orange", 0.6)},
+    ),
+    Good(
+        "a.png: a hat -S5 -tm red orange -s5",
+        {"prompt": "a hat", "seed": 5, "steps": 5, "text_mask": TextMask("red orange")},
+    ),
+    Good(
+        "a.png: a hat -S5 --inpaint_replace -s5",
+        {"prompt": "a hat", "seed": 5, "steps": 5, "inpaint_replace": 1},
+    ),
+    Good(
+        'a.png: !fix "b.png" -s 50 -S  -W 512 -U 2',
+        {"fix": "b.png", "steps": 50, "width": 512, "upscale": Upscale(2)},
+    ),
+    Good('!fix "b.png" -S', {"fix": "b.png"}),
+    # strengths above 1 were all of it
+    Good("a.png: a hat -S5 -U 4.0 2.0", {"prompt": "a hat", "seed": 5, "upscale": Upscale(4, 1)}),
+    # quotes inside a quoted prompt, as they were logged
+    Good('a.png: "a sign saying "open"" -s50', {"prompt": 'a sign saying "open"', "steps": 50}),
+    Good('a.png: "a "red" hat" -s50 # comment', {"prompt": 'a "red" hat', "steps": 50}),
+    Good('a.png: "a 5" disk" -s50', {"prompt": 'a 5" disk', "steps": 50}),
+    Good('a.png: "a 5" disk"', {"prompt": 'a 5" disk'}),
+    # faces are not restored; the picture is made
+    Good(
+        'outputs/img-samples\\000413.3128109951.png: "a warrior" -s50 -b1 -W512 -H512 -C7.5 -mplms -G0.5 -S3128109951',
+        _old("a warrior", 3128109951, sampler="plms"),
+    ),
+    Good(
+        '[1] outputs/img-samples/000017.4829112.gfpgan-00.png: !fix "outputs/img-samples/0000045.4829112.png" -s 50 -S  -W 512 -G 0.8',
+        {"fix": "outputs/img-samples/0000045.4829112.png", "steps": 50, "width": 512},
+    ),
 ]
 
 
@@ -321,6 +371,13 @@ TYPED = [
     _typed("x -U 2,0.5", "x", upscale=Upscale(2, 0.5)),
     _typed("x --upscale=4 .6", "x", upscale=Upscale(4, 0.6)),
     _typed("x -U4 --upscaler RealESRGAN_x4plus --esrgan_bg_tile 0", "x", upscale=Upscale(4), upscaler="RealESRGAN_x4plus", upscale_tile=0),
+    _typed("banana sushi -s 20 -S 42 -G 0.8 -ft gfpgan -U 2.0 0.5 # model_id=stable-diffusion-1.5", "banana sushi", steps=20, seed=42, upscale=Upscale(2, 0.5)),
+    _typed("banana sushi -Ak_lms -S42 -G1 -cf 0.5 -U 2 0.5 -s20", "banana sushi", sampler="k_lms", steps=20, seed=42, upscale=Upscale(2, 0.5)),
+    _typed("x -U 2 1.5", "x", upscale=Upscale(2, 1)),
+    _typed('x -tm "black cat" AND dog 0.6', "x", text_mask=TextMask("black cat AND dog", 0.6)),
+    _typed('"a sign saying "open"" -s50', 'a sign saying "open"', steps=50),
+    _typed('"the "open" sign"', 'the "open" sign'),
+    _typed("x -r -s5", "x", inpaint_replace=1, steps=5),
     # names of one dash and many letters
     _typed("x -U2 -save_orig", "x", upscale=Upscale(2), save_original=True),
     _typed("x --save_orig", "x", save_original=True),
@@ -387,7 +444,7 @@ WRONG = [
     Bad("x -n10000", 5, "1 to 9999"),
     Bad("x -S 4294967296", 6, "4294967295"),
     Bad("x -U9", 5, "1 to 8"),
-    Bad("x -U 2 1.5", 6, "strength"),
+    Bad("x -U 2 7", 6, "strength"),
     Bad("x -I a.png -f0", 14, "-f takes a number above 0, where nothing would change"),
     Bad("x -I a.png -f 1.5", 15, "-f takes a number above 0"),
     Bad("x -M", 3, "-M takes a picture's file"),
@@ -398,7 +455,13 @@ WRONG = [
     Bad('x --outdir=""', 3, "folder"),
     Bad("x -g yes", 6, "“yes” stands after the switches"),
     Bad("x -s 20 extra words", 9, "“extra” stands after the switches"),
+    Bad('"a b" c', 7, "after the quoted prompt"),
+    Bad('"a \\"b\\"" c', 11, "after the quoted prompt"),
+    Bad("a hat -S", 7, "nothing follows"),
+    Bad("x -tm red 0.6 orange AND", 7, "-tm"),
     # quotes
+    Bad('"a cat\\" -s5', 1, "never closed"),
+    Bad('"a "cat -s5', 1, "never closed"),
     Bad('"a cat -s5', 1, "never closed"),
     Bad('"a" "b"', 5, "“b” stands after the quoted prompt"),
     Bad('"a 5" disk" -s5', 7, "after the quoted prompt"),
@@ -408,10 +471,6 @@ WRONG = [
     Bad(r'x -o "C:\my pictures\"', 6, "backslash"),
     Bad('x -s5 "y', 7, "never closed"),
     # not yet, or no longer
-    Bad('outputs/img-samples\\000413.3128109951.png: "a warrior" -s50 -b1 -W512 -H512 -C7.5 -mplms -G0.5 -S3128109951', 90, "-G (face restoration) is not in this version"),
-    Bad('[1] outputs/img-samples/000017.4829112.gfpgan-00.png: !fix "outputs/img-samples/0000045.4829112.png" -s 50 -S  -W 512 -G 0.8', 108, "-S"),
-    Bad("banana sushi -s 20 -S 42 -G 0.8 -ft gfpgan -U 2.0 0.5 # model_id=stable-diffusion-1.5", 26, "-G"),
-    Bad("banana sushi -Ak_lms -S42 -G1 -U 2 0.5 -s20", 27, "-G"),
     Bad("a forest -embiggen 2.5 0.75 1.5", 20, "overlap"),
     Bad("a forest -c top right 64", 13, "sides"),
     Bad("a forest -D up", 13, "a side"),

@@ -6,17 +6,28 @@ import contextlib
 import random
 import re
 import time
+from dataclasses import replace
 from typing import Any, get_type_hints
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from dream.errors import BadLine
 from dream.flags import SWITCH, Kind, Upscale
 from dream.frames import SIDES, TILES, Embiggen, Outcrop, Shift
 from dream.kinds import Variation
-from dream.line import is_skipped, read, read_log_line, write
+from dream.line import (
+    behind_prefix,
+    is_skipped,
+    positive_negative,
+    read,
+    read_leniently,
+    read_log_line,
+    typable,
+    write,
+    write_spelled,
+)
 from dream.request import FLAGS, Request
 from dream.text_mask import TextMask
 from tests.line.eras import LOGGED, TYPED, WRONG
@@ -104,12 +115,17 @@ def _values(field: str, hint: Any) -> st.SearchStrategy[Any]:
     return st.one_of(st.just(flag.default), values.filter(lambda value: _takes(flag.kind, value)))
 
 
+PATIENT = settings(
+    deadline=None, suppress_health_check=[HealthCheck.filter_too_much, HealthCheck.too_slow]
+)
+"""However many values a kind refuses, and however busy the machine is."""
+
 _REQUESTS = st.builds(
     Request, **{field: _values(field, get_type_hints(Request)[field]) for field in FLAGS}
 )
 
 
-@settings(max_examples=250, deadline=None)
+@settings(PATIENT, max_examples=250)
 @given(_REQUESTS, _REQUESTS)
 @example(Request(prompt='"a" -s5 # \\'), Request(prompt="b", grid=True, negative="c"))
 @example(Request(outdir="utdir"), Request())
@@ -123,7 +139,43 @@ def test_what_is_written_is_read_again(request_: Request, base: Request) -> None
     assert read_log_line(line).path is None
 
 
-@settings(max_examples=100, deadline=None)
+@settings(PATIENT, max_examples=150)
+@given(_REQUESTS)
+@example(Request(prompt="a [b", negative="c]"))
+@example(Request(prompt="a hat [red]", negative="blurry, dark"))
+def test_what_is_spelled_out_means_the_same(request_: Request) -> None:
+    line = write_spelled(request_)
+    again = read(line)
+    assert len(line.splitlines()) == 1 and read_log_line(line).path is None
+    assert positive_negative(again.prompt, again.negative) == positive_negative(
+        request_.prompt, request_.negative
+    )
+    same = replace(again, prompt=request_.prompt, negative=request_.negative)
+    assert same == request_
+
+
+@settings(PATIENT, max_examples=100)
+@given(_REQUESTS)
+def test_a_line_of_ours_is_typed_as_it_is(request_: Request) -> None:
+    assert typable(write(request_)) == write(request_)
+
+
+@settings(PATIENT, max_examples=300)
+@given(_TEXT)
+@example("dream> !del_model x --files")
+@example('"a" -s2\n!set steps 3')
+@example("[1] [2] !set steps 3")
+@example("q")
+def test_what_is_typable_is_one_line_and_no_command(text: str) -> None:
+    line = typable(text)
+    assert len(line.splitlines()) <= 1 and line.isascii() <= line.isprintable()
+    assert typable(line) == line
+    begun = line[behind_prefix(line) :]
+    assert not begun.startswith("!") or begun.startswith(("!fix", "!dream"))
+    assert line not in ("q", "quit", "exit", "help", "?", "-h", "--help")
+
+
+@settings(PATIENT, max_examples=100)
 @given(_REQUESTS, st.sampled_from(["a.png", "my pictures\\a.png", "out/0.1/x 'y' \"z\".png"]))
 def test_what_is_logged_is_read_again(request_: Request, path: str) -> None:
     logged = read_log_line(f"{path}: {write(request_)} # sha256:0123456789abcdef")
@@ -131,11 +183,11 @@ def test_what_is_logged_is_read_again(request_: Request, path: str) -> None:
     assert read(logged.line) == request_
 
 
-@settings(max_examples=300, deadline=None)
+@settings(PATIENT, max_examples=300)
 @given(_TEXT)
 def test_text_without_switches_or_quotes_is_a_prompt_as_it_stands(text: str) -> None:
     text = text.strip()
-    plain = not re.search(r'(?:^|\s)-{1,2}[A-Za-z]|^[\ufeff"!]|\.png:', text)
+    plain = not re.search(r'(?:^|\s)-{1,2}[A-Za-z]|^[\ufeff"!]|\.png:|^\[\d|>', text)
     if plain and not is_skipped(text):
         assert read(text).prompt == text
 
@@ -169,9 +221,12 @@ def test_twenty_thousand_lines_are_read_or_refused_with_a_column() -> None:
     refused = 0
     for line in _mutations(20_000):
         try:
-            assert isinstance(read(line), Request)
+            whole = read(line)
+            assert isinstance(whole, Request)
+            assert read_leniently(line)[0] == whole
         except BadLine as error:
             refused += 1
+            assert read_leniently(line)[1], "what cannot be read is named"
             assert 0 <= error.column <= len(line) + 1
             assert len(str(error).splitlines()) == 1
             str(error).encode()

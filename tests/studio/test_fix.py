@@ -15,11 +15,12 @@ from PIL.PngImagePlugin import PngInfo
 from dream.engine.base import Progress
 from dream.errors import FinishError
 from dream.events import Cancelled, Event, Failed, Note, Planned, Refused, Saved, Step, Verified
-from dream.gallery import LOG_NAME, log_line_of, read_record
+from dream.gallery import LOG_NAME, read_record
 from dream.gallery.png import read_chunks
 from dream.line import read, read_log_line
 from dream.stages import UPSCALE
 from dream.studio import Studio, outlook
+from dream.studio.lent import logged_line_from
 from tests.fakes import FakeEngine, fake_studio
 
 
@@ -89,7 +90,7 @@ def test_it_is_logged_replayed_and_verified(studio: Studio, tmp_path: Path) -> N
     (event,) = saved(studio.make("!fix -1 -U2"))
     line = log_of(tmp_path)[-1]
     assert " fix:" in line
-    assert line == log_line_of(event.path), "what a crash would have lost is in the PNG"
+    assert line == logged_line_from(event.path), "what a crash would have lost is in the PNG"
     (again,) = saved(studio.make(line))
     assert (again.sha256, again.line) == (event.sha256, event.line)
     assert again.path != event.path
@@ -128,7 +129,7 @@ def test_a_camera_s_picture_needs_no_record(studio: Studio, tmp_path: Path) -> N
     events = list(studio.make(f'!fix "{path}" -U2 -S1'))
     (event,) = saved(events)
     assert event.path.name == "photo.upscaled.png"
-    assert read_chunks(event.path)["Dream"] == event.line, "nothing else tells of it"
+    assert read(read_chunks(event.path)["Dream"]) == event.request, "nothing else tells of it"
     assert not [e for e in events if isinstance(e, Note)], "a network needs no words"
     (note,) = [e for e in studio.plan(f'!fix "{path}" -c top 8') if isinstance(e, Note)]
     assert "does not say what it shows" in note.text

@@ -31,7 +31,7 @@ def test_they_are_no_pictures_of_the_log_and_no_part_of_its_lines(tmp_path: Path
     (line,) = (tmp_path / "outputs" / LOG_NAME).read_text().splitlines()
     assert "intermediates" not in line
     chunks = read_chunks(tmp_path / "outputs" / "intermediates" / "000001.42.0002.png")
-    assert "Dream" not in chunks and '"step": 2' in chunks["dream"]
+    assert "Dream" not in chunks and '"step": 2' in chunks["dream_record"]
 
 
 def test_nothing_is_overwritten(tmp_path: Path) -> None:

@@ -1,0 +1,52 @@
+"""What a picture's file says of how it was made: a line for the edit line, words for another
+picture. Whoever wrote the file, what it says is one line, never a command, and not too long."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from dream.errors import GalleryError
+from dream.gallery import Record, log_line_of, read_record
+from dream.line import read_leniently, typable, write
+from dream.request import Request
+from dream.request_json import request_from_json
+
+LONGEST = 32_768
+"""Characters of a line that is taken from a picture. Other programs' lines have less than 10,000;
+settling one of 400,000 took seconds, and of fifty million minutes."""
+
+
+def line_from(path: Path) -> str:
+    """The line that made a picture, fit for an edit line. Raises GalleryError where there is none,
+    or it is too long."""
+    return typable(line_of(read_record(path), path))
+
+
+def logged_line_from(path: Path) -> str:
+    """The same as a log would hold it. Raises GalleryError."""
+    record = read_record(path)
+    return log_line_of(path, record, typable(line_of(record, path)))
+
+
+def request_from(path: Path) -> tuple[Request, tuple[str, ...]]:
+    """What a picture's own line asks for, as far as it can be read, and a note for each part that
+    cannot. Raises GalleryError."""
+    return request_of(read_record(path), path)
+
+
+def request_of(record: Record, path: Path) -> tuple[Request, tuple[str, ...]]:
+    """The same of a record that was read. Raises GalleryError where its line is too long."""
+    request, unread = read_leniently(typable(line_of(record, path)))
+    return request, tuple(f"{path.name}: {what}" for what in dict.fromkeys(unread))
+
+
+def line_of(record: Record, path: Path) -> str:
+    """A record's line, made from its request where the line itself is lost. Raises GalleryError."""
+    line = record.line or (write(request_from_json(record.request)) if record.request else "")
+    if not line:
+        raise GalleryError(f"{path} does not say how it was made")
+    if len(line) > LONGEST:
+        raise GalleryError(
+            f"the line in {path} has {len(line):,} characters", f"{LONGEST:,} is the limit"
+        )
+    return line

@@ -1,0 +1,128 @@
+"""What other programs read in our pictures, and what is left of a record that they have changed."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
+from sd_parsers import ParserManager
+
+from dream.errors import GalleryError
+from dream.events import Saved
+from dream.gallery import read_record
+from dream.gallery.png import RECORD, read_chunks
+from dream.line import read, write
+from dream.request import Request, as_json
+from dream.request_json import request_from_json
+from dream.studio import Studio
+from dream.studio.lent import line_from, request_from
+from tests.fakes import fake_studio
+
+
+@pytest.fixture
+def studio(tmp_path: Path) -> Studio:
+    return fake_studio(tmp_path)
+
+
+def made(studio: Studio, line: str) -> Saved:
+    (event,) = [event for event in studio.make(line) if isinstance(event, Saved)]
+    return event
+
+
+@pytest.mark.parametrize(
+    ("line", "prompt", "avoided"),
+    [
+        ("a red circle -n1 -s20 -S42 -C7 -Ak_lms", "a red circle", ""),
+        ("a hat [blurry] -S42 -s20 -C7 -Ak_lms --negative=dark", "a hat", "blurry dark"),
+        ("一只猫 -S42 -s20 -C7 -Ak_lms -U2 --watermark x", "一只猫", ""),
+    ],
+)
+def test_sd_parsers_reads_ours(studio: Studio, line: str, prompt: str, avoided: str) -> None:
+    event = made(studio, line)
+    for path in (event.path, made(studio, "!fix -1 -U2").path):
+        found = ParserManager().parse(path)
+        assert found is not None and [p.value for p in found.prompts] == [prompt]
+        (sampler,) = found.samplers
+        assert sampler.name == "k_lms"
+        asked = {"steps": 20, "seed": 42, "cfg_scale": 7.0}
+        assert {key: sampler.parameters[key] for key in asked} == asked
+        assert {w for p in found.negative_prompts for w in p.value.split()} == {*avoided.split()}
+        assert (found.metadata["width"], found.metadata["height"]) == (64, 64)
+
+
+def test_our_keywords_differ_where_case_is_ignored(studio: Studio) -> None:
+    event = made(studio, 'say "hi" -S7')
+    keys = [key.casefold() for key in read_chunks(event.path)]
+    assert len(set(keys)) == len(keys) == 2
+    chunks = read_chunks(event.path)
+    assert json.loads(chunks[RECORD])["line"] == event.line
+    assert read(chunks["Dream"]) == event.request
+
+
+def with_chunks(path: Path, **chunks: str) -> Path:
+    info = PngInfo()
+    for key, text in chunks.items():
+        info.add_text(key, text)
+    Image.new("RGB", (64, 64)).save(path, pnginfo=info)
+    return path
+
+
+def test_the_record_s_old_name_is_read_for_ever(tmp_path: Path) -> None:
+    line, sha256 = '"a hat" -s20 -S7', "ab" * 32
+    said = {"request": as_json(read(line)), "facts": {"weights": "0f"}, "sha256": sha256}
+    old = read_record(with_chunks(tmp_path / "1.png", Dream=line, dream=json.dumps(said)))
+    assert (old.line, old.sha256, old.facts, old.origin) == (line, sha256, {"weights": "0f"}, "")
+    said["line"] = '!fix "a.png" -U2'
+    old = read_record(with_chunks(tmp_path / "2.png", Dream=line, dream=json.dumps(said)))
+    assert (old.line, old.origin) == (said["line"], line)
+
+
+@pytest.mark.parametrize("key", ["Dream", "dream", "DREAM"])
+def test_a_tool_may_have_changed_the_keyword_s_case(tmp_path: Path, key: str) -> None:
+    path = with_chunks(tmp_path / "a.png", **{key: '"a hat" -s20 -S7'})
+    assert line_from(path) == '"a hat" -s20 -S7'
+
+
+@pytest.mark.parametrize("key", [RECORD, "dream", "Dream_record"])
+def test_a_lost_line_is_made_from_the_record(tmp_path: Path, key: str) -> None:
+    request = read('"a hat" -s20 -S7 -U2 -c top 8 -V7:0.5,8:0.25 -tm "cat" 0.3 -embiggen 2 -D left')
+    assert request_from_json(json.loads(json.dumps(as_json(request)))) == request
+    path = with_chunks(tmp_path / "a.png", **{key: json.dumps({"request": as_json(request)})})
+    assert line_from(path) == write(request)
+    assert request_from(path) == (request, ())
+
+
+@pytest.mark.parametrize(
+    "value", ["many", [], [1], {"a": 1}, None, True, 1e400, -1, 10**30, ["x", "y"], "\ud800"]
+)
+def test_a_record_of_nonsense_is_left_open(value: object) -> None:
+    said = {name: value for name in as_json(read("x -s5 -U2")) | {"with_variations": 1, "fix": 1}}
+    assert isinstance(request_from_json(said), Request)
+
+
+def test_text_behind_the_pixels_is_read(studio: Studio, tmp_path: Path) -> None:
+    event = made(studio, "a hat -S7")
+    before, after = b"", b""
+    data = event.path.read_bytes()
+    signature, at = data[:8], 8
+    while at < len(data):
+        end = at + 12 + int.from_bytes(data[at : at + 4], "big")
+        if data[at + 4 : at + 8] in (b"tEXt", b"iTXt"):
+            after += data[at:end]
+        elif data[at + 4 : at + 8] != b"IEND":
+            before += data[at:end]
+        else:
+            iend = data[at:end]
+        at = end
+    path = tmp_path / "moved.png"
+    path.write_bytes(signature + before + after + iend)
+    assert read_record(path) == read_record(event.path)
+    assert line_from(path) == event.line
+
+
+def test_a_picture_without_any_record_says_so(tmp_path: Path) -> None:
+    with pytest.raises(GalleryError, match="does not say how it was made"):
+        line_from(with_chunks(tmp_path / "a.png", Comment="x"))
