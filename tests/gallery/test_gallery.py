@@ -271,7 +271,7 @@ def test_a_picture_that_was_half_copied_gets_its_line_when_it_is_whole(
 def test_a_stranger_s_picture_gets_no_line_whatever_it_holds(gallery: Gallery) -> None:
     keep(gallery, 7)
     with Image.open(gallery.outdir / "000001.7.png") as image:
-        said = json.loads(image.info["dream"])
+        said = json.loads(image.info["dream_record"])
     for name, change in (
         ("line", {"line": 'a cat; touch "$HOME/pwned" #'}),
         ("hash", {"sha256": "0" * 64}),
@@ -283,7 +283,7 @@ def test_a_stranger_s_picture_gets_no_line_whatever_it_holds(gallery: Gallery) -
     ):
         chunks = PngInfo()
         chunks.add_text("Dream", "a -s1")
-        chunks.add_text("dream", json.dumps({**said, **change}))
+        chunks.add_text("dream_record", json.dumps({**said, **change}))
         Image.new("RGB", (8, 8)).save(gallery.outdir / f"{name}.png", pnginfo=chunks)
     (line,) = gallery.recover()
     assert line.startswith(f"{gallery.outdir.as_posix()}/whole.png: "), "only our own words"
