@@ -117,6 +117,25 @@ def vae(shapes: Shapes, found: Recognised) -> dict[str, Any]:
     }
 
 
+def vae_of_diffusers(shapes: Shapes, found: Recognised) -> dict[str, Any]:
+    """The same of one whose weights are called as in diffusers. Raises KeyError."""
+    first = "encoder.down_blocks.{}.resnets.0.conv1.weight"
+    levels = list(takewhile(lambda level: first.format(level) in shapes, count()))
+    layer = "encoder.down_blocks.0.resnets.{}.conv1.weight"
+    return {
+        "sample_size": found.size[0],
+        "latent_channels": shapes["decoder.conv_in.weight"].shape[1],
+        "block_out_channels": [shapes[first.format(level)].shape[0] for level in levels],
+        "down_block_types": ["DownEncoderBlock2D"] * len(levels),
+        "up_block_types": ["UpDecoderBlock2D"] * len(levels),
+        "layers_per_block": _count(lambda n: layer.format(n) in shapes),
+        "mid_block_add_attention": "encoder.mid_block.attentions.0.group_norm.weight" in shapes,
+        "use_quant_conv": "quant_conv.weight" in shapes,
+        "use_post_quant_conv": "post_quant_conv.weight" in shapes,
+        "scaling_factor": _SCALING.get(found.family, _USUAL_SCALING),
+    }
+
+
 def clip_text(shapes: Shapes) -> dict[str, Any]:
     """The configuration of a CLIPTextModel; shapes: its weights, by transformers' names with
     `text_model.` before them. Raises KeyError for what lacks."""

@@ -102,13 +102,14 @@ def _transformers(kind: str, folder: Path) -> Any:
 def _renamed(model: Any, weights: Mapping[str, Coming]) -> dict[str, Coming]:
     """By the names of the class: CLIP's have lost `text_model.` on the way."""
     if isinstance(model, diffusers.AutoencoderKL):
-        return {_modern(name): weight for name, weight in weights.items()}
+        return {modern(name): weight for name, weight in weights.items()}
     if any(name.startswith("text_model.") for name in model.state_dict()):
         return dict(weights)
     return {name.removeprefix("text_model."): weight for name, weight in weights.items()}
 
 
-def _modern(name: str) -> str:
+def modern(name: str) -> str:
+    """A VAE's weight by the name that it has in diffusers today."""
     *place, layer, what = name.split(".")
     if "attentions" in place and layer in _BEFORE_2023:
         return ".".join([*place, _BEFORE_2023[layer], what])

@@ -32,6 +32,7 @@ from dream.engine.checkpoint import Checkpoint, open_checkpoint, open_tensors
 from dream.engine.clip_words import VOCABULARY, carried_tokenizer, clip_tokenizer
 from dream.engine.device import Placement
 from dream.engine.mapped import Mapped
+from dream.engine.parts import modern
 from dream.engine.placing import fill, lacking
 from dream.engine.refiner import RefinerPipeline
 from dream.errors import ModelError
@@ -113,10 +114,29 @@ def _decoder(
 ) -> Any:
     path = found.path
     own = {name: tensor for name, tensor in own.items() if not name.startswith(_NO_PART)}
+    if any(name.startswith("decoder.up_blocks.") for name in own):
+        _require(path, own, "encoder.down_blocks.0.resnets.0.conv1.weight")
+        with init_empty_weights():
+            model = diffusers.AutoencoderKL.from_config(
+                carried or blueprints.vae_of_diffusers(own, found)
+            )
+        named = {modern(name): _flat(name, tensor) for name, tensor in own.items()}
+        return fill(model, named, path, placement, (mapped,))
+    _require(path, own, "encoder.down.0.block.0.conv1.weight")
     with init_empty_weights():
         model = diffusers.AutoencoderKL.from_config(carried or blueprints.vae(own, found))
     converted = convert_ldm_vae_checkpoint({_VAE + n: t for n, t in own.items()}, model.config)
     return fill(model, _complete(path, own, converted, model), path, placement, (mapped,))
+
+
+def _require(path: Path, own: Tensors, name: str) -> None:
+    if name not in own:
+        raise lacking(path, name)
+
+
+def _flat(name: str, tensor: torch.Tensor) -> torch.Tensor:
+    """Attention that was a convolution of 1x1 pixels is a matrix today."""
+    return tensor[..., 0, 0] if "attentions" in name and tensor.ndim == 4 else tensor
 
 
 def _text(file: Checkpoint, found: Recognised, text: Text, placement: Placement) -> Any:

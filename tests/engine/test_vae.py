@@ -95,6 +95,47 @@ def test_a_file_is_read_as_each_family_scales_its_latents(tmp_path: Path) -> Non
             assert one.sha256 == fresh.paint(one.recipe, lambda _: None).sha256
 
 
+OLD = {"to_q": "query", "to_k": "key", "to_v": "value", "to_out.0": "proj_attn"}
+
+
+@pytest.mark.parametrize("age", ["today", "before 2023"])
+@pytest.mark.parametrize("suffix", [".safetensors", ".pt"])
+def test_a_file_with_the_names_of_diffusers_is_read_too(
+    tmp_path: Path, age: str, suffix: str
+) -> None:
+    pipe = make_layout("sd1")
+    weights = single_files.original(pipe)
+    single_files.save(weights, tmp_path / "sd1.safetensors")
+    single_files.save(vae_of(weights), tmp_path / "ldm.safetensors")
+    named = dict(pipe.vae.state_dict())
+    if age != "today":
+        for new, old in OLD.items():
+            named = {
+                n.replace(f".{new}.", f".{old}.") if "attentions" in n else n: t
+                for n, t in named.items()
+            }
+    single_files.save(named, tmp_path / f"diffusers{suffix}")
+    painter = open_painter(Shelf([tmp_path]).model)
+    made = [
+        painter.paint(recipe(model="sd1", vae=str(tmp_path / file)), lambda _: None).sha256
+        for file in ("ldm.safetensors", f"diffusers{suffix}")
+    ]
+    assert made[0] == made[1]
+
+
+@pytest.mark.parametrize("names", ["ldm", "diffusers"])
+def test_half_a_vae_is_said(tmp_path: Path, names: str) -> None:
+    pipe = make_layout("sd1")
+    weights = single_files.original(pipe)
+    single_files.save(weights, tmp_path / "sd1.safetensors")
+    own = vae_of(weights) if names == "ldm" else pipe.vae.state_dict()
+    half = {name: t for name, t in own.items() if name.startswith(("decoder.", "post_"))}
+    file = single_files.save(half, tmp_path / "half.safetensors")
+    painter = open_painter(Shelf([tmp_path]).model)
+    with pytest.raises(ModelError, match=r"half\.safetensors lacks encoder\."):
+        painter.paint(recipe(model="sd1", vae=str(file)), lambda _: None)
+
+
 def test_a_vae_for_other_latents_is_refused_whichever_model_it_was_read_for(
     random_models: Path, tmp_path: Path
 ) -> None:
