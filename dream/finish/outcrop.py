@@ -1,8 +1,9 @@
 """-c and -D: a picture goes on beyond its frame. What was there stays, to the last bit.
 
 The canvas grows side by side, by a quarter of a window at most at a time. The new pixels begin as
-the edge's own colours, and the model paints them through windows that show three times as much of
-what is there already.
+the edge's own colours, and the model paints them through windows that show some three times as much
+of what is there already. Each window paints some of its neighbour's new pixels again, from what is
+there, and fades in over them; at the picture's own edge nothing fades, for that stays.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from dream.finish.windows import Box, Paint, fitting, seen, starts
@@ -19,9 +21,12 @@ from dream.frames import Outcrop, Shift
 Size = tuple[int, int]
 
 _EDGE = 8
-"""Pixels at an edge whose mean goes on beyond it, and which are painted again with what follows,
+"""Pixels at an edge whose mean goes on beyond it, and which are painted anew with what follows,
 unless they are the picture's own: the last rows are often a decoder's fault."""
+_FADE = 8
+"""Of a strip, an eighth of a window more is painted again, for the next one to fade in over."""
 
+_OPPOSITE = {"left": "right", "right": "left", "top": "bottom", "bottom": "top"}
 _OVERLAP = 4
 """Neighbouring windows share a fourth: what one has painted the next goes on from."""
 _STEP = 4
@@ -38,6 +43,10 @@ class Patch(NamedTuple):
     """What the model sees; beyond the canvas only where that is smaller than a multiple."""
     fresh: Box
     """What it paints."""
+    fades: Box
+    """Pixels at each side of what it paints over which it fades into what was painted before."""
+    along_columns: bool
+    """Whether its strip lies along the top or bottom, so that its neighbours are left and right."""
 
 
 def patches(size: Size, sides: Outcrop, window: Size, multiple: int) -> list[Patch]:
@@ -52,9 +61,9 @@ def patches(size: Size, sides: Outcrop, window: Size, multiple: int) -> list[Pat
             step = min(left, max(multiple, window[along] // _STEP))
             grows = Outcrop(**{side: step})
             size = _grown(size, grows)
-            found += _strip(size, side, step + again, fitting(window, size, multiple), grows)
+            found += _strip(size, side, step, again, fitting(window, size, multiple), grows)
             left -= step
-            again = _EDGE
+            again = min(step, _EDGE + window[along] // _FADE)
     return found
 
 
@@ -63,13 +72,20 @@ def outcropped(
 ) -> Image.Image:
     """The RGB picture with so many pixels more at each side. `window` is the size that the model
     knows, in multiples of what it asks for."""
+    before = strip = image
     for number, patch in enumerate(patches(image.size, sides, window, multiple)):
-        image = grown(image, patch.grows)
+        if any(patch.grows):
+            image = before = strip = grown(image, patch.grows)
         mask = Image.new("L", patch.window.size, 0)
         mask.paste(255, patch.fresh.within(patch.window))
         painted = paint(seen(image, patch.window), mask, number)
-        image = image.copy()
-        image.paste(painted.crop(patch.fresh.within(patch.window)), patch.fresh[:2])
+        fresh = painted.crop(patch.fresh.within(patch.window))
+        along, across = _weights(patch)
+        # First the strip's windows into one another, then what they are into the strip before.
+        image, strip = image.copy(), strip.copy()
+        strip.paste(fresh, patch.fresh[:2], along)
+        image.paste(before.crop(patch.fresh), patch.fresh[:2])
+        image.paste(strip.crop(patch.fresh), patch.fresh[:2], across)
     return image
 
 
@@ -101,21 +117,52 @@ def _grown(size: Size, sides: Outcrop) -> Size:
     return size[0] + sides.left + sides.right, size[1] + sides.top + sides.bottom
 
 
-def _strip(size: Size, side: str, fresh: int, window: Size, grows: Outcrop) -> Iterator[Patch]:
-    """The windows along a strip of so many pixels to be painted at one side of a canvas."""
+def _weights(patch: Patch) -> tuple[Image.Image, Image.Image]:
+    """How much of what a window painted counts against its neighbour along the strip, and of the
+    strip against the one before it: each L, 255 is all."""
+    (width, height), fades = patch.fresh.size, patch.fades
+    wide, high = _rising(width, fades.left, fades.right), _rising(height, fades.top, fades.bottom)
+    by_columns = _as_mask(np.outer(np.ones(height), wide))
+    by_rows = _as_mask(np.outer(high, np.ones(width)))
+    return (by_columns, by_rows) if patch.along_columns else (by_rows, by_columns)
+
+
+def _as_mask(weights: NDArray[np.float64]) -> Image.Image:
+    return Image.fromarray(np.rint(255 * weights).astype(np.uint8))
+
+
+def _rising(length: int, before: int, after: int) -> NDArray[np.float64]:
+    """1, but smoothly from near 0 to it over the first pixels, and back over the last."""
+    ramp = np.ones(length)
+    for pixels, there in ((before, ramp), (after, ramp[::-1])):
+        t = np.arange(1, pixels + 1) / (pixels + 1)
+        there[:pixels] *= t * t * (3 - 2 * t)
+    return ramp
+
+
+def _strip(
+    size: Size, side: str, step: int, again: int, window: Size, grows: Outcrop
+) -> Iterator[Patch]:
+    """The windows along a strip of new pixels at one side of a canvas, and of so many of the strip
+    before it `again`."""
     across = side in ("left", "right")
     length, reach = (size[1], window[1]) if across else (size[0], window[0])
-    done = 0
+    done, fresh = 0, step + again
+    fade = max(0, again - _EDGE)
+    inner_fade = dict(zip(("left", "top", "right", "bottom"), (0,) * 4, strict=True))
+    inner_fade[_OPPOSITE[side]] = fade
     for start in starts(length, reach, reach // _OVERLAP):
         end = min(length, start + reach)
         outer, inner = _outer(size, side, window, fresh)
         if across:
             box = Box(outer[0], start, outer[1], start + reach)
-            painted = Box(inner[0], done, inner[1], end)
+            painted = Box(inner[0], start, inner[1], end)
+            fades = Box(**inner_fade | {"top": done - start if done else 0})
         else:
             box = Box(start, outer[0], start + reach, outer[1])
-            painted = Box(done, inner[0], end, inner[1])
-        yield Patch(Outcrop() if done else grows, box, painted)
+            painted = Box(start, inner[0], end, inner[1])
+            fades = Box(**inner_fade | {"left": done - start if done else 0})
+        yield Patch(Outcrop() if done else grows, box, painted, fades, not across)
         done = end
 
 

@@ -3,8 +3,6 @@ sees what it knows."""
 
 from __future__ import annotations
 
-from math import ceil
-
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -53,12 +51,28 @@ def test_the_old_pixels_stay_and_the_new_are_painted(size: tuple[int, int], side
     assert made.crop((left, top, left + width, top + height)).tobytes() == image.tobytes()
     green = (np.asarray(made) == GREEN).all(-1)
     assert green.sum() == green.size - width * height
-    across, whole = height, width + left + right
-    sides_and_lengths = ((right, across), (left, across), (bottom, whole), (top, whole))
-    again = sum(8 * (ceil(side / 16) - 1) * length for side, length in sides_and_lengths if side)
-    assert hand.painted == green.sum() + again, "of a strip its outer edge, and nothing else, twice"
+    windows = patches(size, sides, (64, 64), 8)
+    assert hand.painted == sum(patch.fresh.size[0] * patch.fresh.size[1] for patch in windows)
     assert all(max(shown.size) <= 64 for shown in hand.shown)
     assert len(hand.shown) == len(patches(size, sides, (64, 64), 8))
+
+
+def test_windows_fade_into_one_another() -> None:
+    """Each window in a grey of its own: where two of them meet, nothing leaps."""
+    greys = iter(range(40, 250, 6))
+
+    def paint(shown: Image.Image, mask: Image.Image | None, number: int) -> Image.Image:
+        return Image.new("RGB", shown.size, (next(greys),) * 3)
+
+    size, sides = (300, 128), Outcrop(bottom=100, right=40)
+    made = np.asarray(outcropped(noise(size), sides, (128, 128), 8, paint), int)[..., 0]
+    assert len(patches(size, sides, (128, 128), 8)) > 6
+    below = made[128:]
+    # 6 of grey from one to the next, and three windows from one strip to the next, over a sixteenth
+    # of a window: smooth ramps are at most half as steep again as straight ones.
+    assert abs(np.diff(below, axis=1)).max() <= 3
+    assert abs(np.diff(below, axis=0)).max() <= 4
+    assert below.max() - below.min() > 40
 
 
 def test_a_window_shows_at_least_as_much_of_the_old_as_of_the_new() -> None:

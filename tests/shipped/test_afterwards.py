@@ -58,6 +58,21 @@ def test_far_beyond_the_frame_the_words_are_not_painted_once_more(
     assert background(moved.crop((128, 0, 256, 256))) == "blue"
 
 
+@pytest.mark.parametrize(
+    ("seed", "switch", "axis", "border"),
+    [(3, "-c right 128 top 64", 1, 256), (3, "-c top 128", 0, 64), (5, "-c top 128", 0, 64)],
+)
+def test_no_edge_is_seen_between_two_windows(
+    studio: Studio, seed: int, switch: str, axis: int, border: int
+) -> None:
+    made = opened(make_one(studio, f"an orange sunset over the sea -S{seed} {switch}").path)
+    strip = np.asarray(made, np.float32)[: 64 if axis else 128]
+    steps = np.abs(np.diff(strip, axis=axis)).mean((1 - axis, 2))
+    inside = np.percentile(steps, 95)
+    near = steps[border - 9 : border + 8]
+    assert near.max() <= 2 * inside, (near.max(), inside)
+
+
 def test_a_frame_that_moves_keeps_what_it_still_shows(studio: Studio, circle: Path) -> None:
     made = opened(make_one(studio, f"!fix {circle} -D left 48").path)
     assert made.size == (256, 256)
