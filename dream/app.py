@@ -9,10 +9,10 @@ from __future__ import annotations
 import gc
 import io
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 import dream
 from dream.errors import (
@@ -29,6 +29,7 @@ from dream.file_names import as_path
 from dream.graphics import Pictures, pictures_on, wants_live
 from dream.launch import Launch
 from dream.line import command_of, is_skipped, logged_of, read_argv
+from dream.plain_text import print_text, printable
 from dream.request import Request
 from dream.settings import read_settings, settings_files
 from dream.surroundings import give_up_output, home_folder, open_streams
@@ -55,7 +56,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         give_up_output()
         return SOME_FAILED
     except DreamError as error:
-        print(f"dream: {error}", file=sys.stderr)
+        print_text(printable(f"dream: {error}"), sys.stderr)
         wrong = isinstance(error, BadSetting | BadLine | GalleryError)
         return WRONG_LINE if wrong else SOME_FAILED
     except KeyboardInterrupt:
@@ -70,10 +71,10 @@ def _run(argv: Sequence[str]) -> int:
     if plain.help:
         from dream.line.help import help_page
 
-        print(help_page())
+        print_text(help_page(), sys.stdout)
         return ALL_MADE
     if plain.version:
-        print(f"dream {dream.__version__}")
+        print_text(f"dream {dream.__version__}", sys.stdout)
         return ALL_MADE
     files = settings_files()
     launch, base, prompt = read_argv(argv, *read_settings(files))
@@ -83,7 +84,7 @@ def _run(argv: Sequence[str]) -> int:
         from dream.doctor import report
 
         page, sound = report(launch, base)
-        print(page)
+        print_text(page, sys.stdout)
         return ALL_MADE if sound else SOME_FAILED
     if not launch.dry_run:
         _confirm(options, files)
@@ -105,7 +106,7 @@ def _confirm(options: tuple[Launch, Request], files: Sequence[Path]) -> None:
             import termios
 
             termios.tcflush(sys.stdin, termios.TCIFLUSH)  # what was typed before is no answer
-        print(f"{elsewhere.text}. Allow it? (y/n) ", end="", file=sys.stderr, flush=True)
+        print_text(f"{elsewhere.text}. Allow it? (y/n) ", sys.stderr, end="")
         if sys.stdin.readline().strip().casefold() not in ("y", "yes"):
             raise elsewhere.refusal
         with suppress(OSError):  # it is asked again next time
@@ -187,5 +188,15 @@ def _lines(launch: Launch, prompt: str | None) -> Iterable[tuple[int, str]] | No
         log = read_log(as_path(launch.from_file))
         return [(number, line) for number, line in log if not is_skipped(line)]
     if launch.from_file == "-" or not sys.stdin.isatty():
-        return ((n, line.rstrip("\r\n")) for n, line in enumerate(sys.stdin, 1))
+        return _typed(sys.stdin)
     return None
+
+
+def _typed(stdin: TextIO) -> Iterator[tuple[int, str]]:
+    """The lines of standard input as they come, decoded as those of a file are: by their bytes,
+    whatever the locale is."""
+    from dream.gallery import decoded
+
+    raw = getattr(stdin, "buffer", None)
+    lines = stdin if raw is None else map(decoded, raw)
+    return ((n, line.removeprefix("\ufeff").rstrip("\r\n")) for n, line in enumerate(lines, 1))

@@ -6,7 +6,6 @@ no terminal, the finished pictures' paths, one a line. All else goes to standard
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterable
 from pathlib import Path
@@ -17,6 +16,7 @@ from dream.errors import ALL_MADE, INTERRUPTED, SOME_FAILED, WRONG_LINE, DreamEr
 from dream.events import Cancelled, Event, Events, Failed, Planned, Refused, Saved, Verified
 from dream.graphics import Pictures
 from dream.interrupts import Interrupts
+from dream.plain_text import json_text, print_styled, print_text, printable
 from dream.say import Heard, Pace, say
 
 
@@ -36,22 +36,22 @@ class Voice:
         """One event, to where it belongs."""
         self.status = max(self.status, _status(event))
         if self._json:
-            print(json.dumps(event.as_json(), ensure_ascii=False), file=self.out, flush=True)
+            print_text(json_text(event.as_json()), self.out)
             return
         if self._err.isatty():
             self._draw(self._pace.of(event))
         if isinstance(event, Saved) and not self.out.isatty():
-            print(event.path.as_posix(), file=self.out, flush=True)
+            print_styled(f"{event.path.as_posix()}\n", self.out)  # for a script, as it is
         elif isinstance(event, Planned | Page | Edit):
-            print(*_answer(event), sep="\n", file=self.out, flush=True)
+            print_text("\n".join(map(printable, _answer(event))), self.out)
         elif isinstance(event, Look):
             seen = self._pictures and self._picture(self._pictures, event.path)
-            print(seen or event.path.as_posix(), file=self.out, flush=True)
+            print_styled(f"{seen or printable(event.path.as_posix())}\n", self.out)
         elif not self._heard.before(event) and (text := say(event)) is not None:
             wanted = self.out if isinstance(event, Saved | Verified) else self._err
-            print(text, file=wanted, flush=True)
+            print_text(printable(text), wanted)
             if isinstance(event, Saved) and self._pictures is not None:
-                print(self._picture(self._pictures, event.path), file=self.out, flush=True)
+                print_styled(f"{self._picture(self._pictures, event.path)}\n", self.out)
 
     def _picture(self, pictures: Pictures, path: Path) -> str:
         """A finished picture as text; the first that cannot be shown says why, and is the last."""
@@ -59,14 +59,14 @@ class Voice:
             return pictures.show(path)
         except DreamError as error:
             self._pictures = None
-            return str(error)
+            return printable(str(error))
 
     def _draw(self, bar: str | None) -> None:
         """The progress line, rewritten in place; None wipes it."""
         if self._bar:
-            print("\r\x1b[K", end="", file=self._err)
+            print_styled("\r\x1b[K", self._err)
         if bar is not None:
-            print(bar, end="", file=self._err, flush=True)
+            print_styled(printable(bar), self._err)
         self._bar = bar is not None
 
 

@@ -3,7 +3,7 @@
 from dream.gallery.claims import Claim
 from dream.gallery.copies import INPUTS_FOLDER
 from dream.gallery.gallery import Entry, Gallery, Unlogged
-from dream.gallery.log import LOG_NAME, last_lines, read_log
+from dream.gallery.log import LOG_NAME, decoded, last_lines, read_log
 from dream.gallery.naming import Name, file_name, prompt_folder
 from dream.gallery.png import Record, log_line_of, read_record
 
@@ -16,6 +16,7 @@ __all__ = [
     "Name",
     "Record",
     "Unlogged",
+    "decoded",
     "file_name",
     "last_lines",
     "log_line_of",

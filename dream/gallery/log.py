@@ -75,8 +75,8 @@ def read_log(path: Path) -> Iterator[tuple[int, str]]:
     """The lines of a log or of a list of prompts, numbered from 1.
 
     Lines end at \\n alone, for a prompt may hold any other separator. Text is UTF-8, with or
-    without a mark; Windows-1252 line by line where it is not; or UTF-16 with a mark. Raises
-    GalleryError when there is no such file, or it is no text.
+    without a mark; GB18030 or Windows-1252 line by line where it is not; or UTF-16 with a
+    mark. Raises GalleryError when there is no such file, or it is no text.
     """
     try:
         data = path.read_bytes()
@@ -93,7 +93,7 @@ def read_log(path: Path) -> Iterator[tuple[int, str]]:
     elif b"\0" in data.partition(b"\n")[0].strip(b"\0"):
         raise GalleryError(f"{path} is not a text file", "a log or a list of prompts is wanted")
     else:
-        lines = [_text(line) for line in data.removeprefix(b"\xef\xbb\xbf").split(b"\n")]
+        lines = [decoded(line) for line in data.removeprefix(b"\xef\xbb\xbf").split(b"\n")]
     if lines[-1] == "":
         lines.pop()
     # A power cut can leave zeros where a line was to be.
@@ -108,14 +108,27 @@ def last_lines(path: Path, size: int = 1 << 16) -> list[str]:
     except OSError:
         return []
     lines = data.split(b"\n")
-    return [_text(line) for line in lines[len(data) > size :] if line]
+    return [decoded(line) for line in lines[len(data) > size :] if line]
 
 
-def _text(line: bytes) -> str:
-    for encoding in ("utf-8", "cp1252"):
+def decoded(line: bytes) -> str:
+    """A line's text: UTF-8; where it is not, GB18030 if it plainly is Chinese, or Windows-1252."""
+    for encoding in ("utf-8", "gb18030" if _is_chinese(line) else "cp1252"):
         with suppress(UnicodeDecodeError):
             return line.decode(encoding)
     return line.decode("latin-1")
+
+
+def _is_chinese(line: bytes) -> bool:
+    """Whether all that is not ASCII is pairs of bytes of GB 2312 (1980), most of them in its first
+    plane of common characters. In Western text such bytes mostly stand alone."""
+    try:
+        text = line.decode("gb18030")
+        pairs = [c.encode("gb2312") for c in text if not c.isascii()]
+    except UnicodeError:
+        return False
+    common = sum(0xB0 <= pair[0] <= 0xD7 for pair in pairs)
+    return common >= 1 and 2 * common >= len(pairs)
 
 
 def logged_names(path: Path) -> set[str]:

@@ -12,6 +12,7 @@ from prompt_toolkit.history import History
 from dream.commands import COMMANDS, Asking, Context, Edit, Page, act, asked
 from dream.events import Event
 from dream.interrupts import Interrupts
+from dream.plain_text import printable
 from dream.studio import Studio
 from dream.terminal.history import FILE_NAME, LEAVE, LineHistory
 from dream.terminal.show import Screen
@@ -90,7 +91,7 @@ class PlainPrompt:
 
     def __call__(self) -> str:
         """The next line. Raises what `read` raises."""
-        ready, self.text = self.text, ""
+        ready, self.text = printable(self.text), ""
         line = self.read(f"{ready}\n{MESSAGE}" if ready else MESSAGE)
         if line.strip():
             self._history.append_string(line)

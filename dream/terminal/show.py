@@ -26,6 +26,7 @@ from dream.events import (
     Verified,
 )
 from dream.graphics import links_to
+from dream.plain_text import print_styled, printable
 from dream.say import Heard, Pace, say
 from dream.terminal.style import MESSAGE
 
@@ -135,7 +136,7 @@ class Screen:
     def show(self, event: Event, drawn: Drawn | None = None) -> None:
         """One event, as one line or as the progress line; and what was `drawn` of it before."""
         if isinstance(event, Saved) and self._paths is not None:
-            print(event.path.as_posix(), file=self._paths, flush=True)
+            print_styled(f"{event.path.as_posix()}\n", self._paths)
         seen = self.drawn(event) if drawn is None else drawn
         if isinstance(event, Step) and event.preview is not None and not isinstance(seen, str):
             self._live = seen or []
@@ -238,11 +239,6 @@ def _colour_of(event: Event) -> str:
             return _DIM
         case _:
             return ""
-
-
-def printable(text: str) -> str:
-    """Text that moves no cursor and changes no colours: controls are shown as �, one for one."""
-    return "".join(c if c.isprintable() or c in "\u200d\ufe0f" else "�" for c in text)
 
 
 def set_out(lines: Sequence[Line], cells: int) -> Iterator[str]:

@@ -9,6 +9,7 @@ from prompt_toolkit.formatted_text import ANSI, StyleAndTextTuples, to_formatted
 from dream.errors import DreamError
 from dream.events import Preview
 from dream.graphics import Pictures
+from dream.plain_text import printable
 
 
 class Shown:
@@ -36,7 +37,7 @@ class Shown:
             return self._pictures.show(path)
         except DreamError as error:
             self._failed = True
-            return str(error)
+            return printable(str(error))
 
     def asked(self, path: Path) -> str:
         """Any picture's file, likewise, since somebody asked for it. Raises DreamError."""

@@ -10,11 +10,12 @@ from prompt_toolkit.utils import get_cwidth
 from dream.commands import Context
 from dream.errors import DreamError
 from dream.events import Event, Loading, Made, Queued, Step
+from dream.plain_text import printable
 from dream.queue import Queue
 from dream.request import FLAGS
 from dream.say import Pace, say
 from dream.terminal.judge import Verdict
-from dream.terminal.show import clip, printable
+from dream.terminal.show import clip
 
 _BETWEEN = "  ·  "
 

@@ -9,8 +9,9 @@ import pytest
 from dream.commands import Page
 from dream.errors import BadLine, EngineError
 from dream.events import Event, Failed, Loading, Note, Refused, Saved, Step
+from dream.plain_text import printable
 from dream.request import Request
-from dream.terminal.show import Screen, clip, excerpt, printable
+from dream.terminal.show import Screen, clip, excerpt
 
 
 @dataclass

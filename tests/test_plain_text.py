@@ -1,0 +1,112 @@
+"""No control character of a file, a name or a message reaches a terminal, by whatever command."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+from pathlib import Path
+
+import pytest
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
+
+from dream import batch
+from dream.commands import COMMANDS, Context, act
+from dream.gallery import LOG_NAME, decoded
+from dream.plain_text import json_text, printable
+from dream.studio import Studio
+from dream.terminal.show import Screen
+from tests.fakes import fake_studio
+
+EVIL = "a\x1b]0;PWNED\x07\x1b]52;c;eA==\x07\x1b[2J\x9b2J\x90q\x9c\u202e\r\x08\x7f"
+OWN = re.compile(r"\r\x1b\[K")
+"""What the progress line is rewritten with."""
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.fixture
+def studio(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Studio:
+    """A studio whose pictures, names, models and log were made to do harm."""
+    monkeypatch.chdir(tmp_path)
+    studio = fake_studio(tmp_path, None, "tiny", f"m{EVIL}")
+    card = tmp_path / "models" / f"m{EVIL}" / "card.toml"
+    card.write_text(card.read_text() + f"description = {json.dumps(EVIL)}\n", encoding="utf-8")
+    studio.outdir.mkdir()
+    info = PngInfo()
+    for key in ("Dream", "Comment", "Title"):
+        info.add_itxt(key, f'"{EVIL}" -s2 --odd{EVIL}')
+    info.add_itxt("dream_record", json.dumps({"facts": {EVIL: EVIL}, "steps": [{EVIL: EVIL}]}))
+    for name in ("x.png", f"{EVIL}.png"):
+        Image.new("RGB", (64, 64)).save(tmp_path / name, pnginfo=info)
+    (studio.outdir / LOG_NAME).write_text(f'a.png: "{EVIL}" -s2 -S3\n{EVIL} -s0\n', "utf-8")
+    return studio
+
+
+def lines() -> list[str]:
+    names = ["", "x.png", f"{EVIL}.png", f"no{EVIL}.png", EVIL, f"m{EVIL}", f"*{EVIL}.png out.txt"]
+    typed = [f"{row.name} {name}" for row in COMMANDS for name in names]
+    typed += [f"!fetch x*.png out{EVIL}.txt", "!replay outputs/dream_log.txt", f"!{EVIL}"]
+    typed += ["-I x.png -S1", f"-I {EVIL}.png -S1 -s2", "!fix x.png -U2", f"!fix {EVIL}.png -U2"]
+    typed += [f"x --{EVIL} 3", f"x -s {EVIL}", f"{EVIL} -s2 -S1", f"x --model m{EVIL}"]
+    return [*typed, f"x -o o{EVIL}"]
+
+
+def skipped(line: str) -> bool:
+    return line.startswith(("!open", "!import_model ", "!save_settings"))
+
+
+def test_no_command_says_a_control_character(studio: Studio) -> None:
+    shell_out, shell_err, script, prompt = Terminal(), Terminal(), io.StringIO(), Terminal()
+    shell = batch.Voice(as_json=False, out=shell_out, err=shell_err)
+    as_json = batch.Voice(as_json=True, out=script, err=script)
+    screen = Screen(_Encoded(prompt), columns=lambda: 80, rewrite=False, colour=False)
+    context = Context(studio, lambda: [EVIL], COMMANDS)
+    for line in lines():
+        if skipped(line):
+            continue
+        screen.begin(line)
+        for event in act(context, line):
+            for show in (shell.show, as_json.show, screen.show):
+                show(event)
+    for out in (shell_out, shell_err, script, prompt):
+        text = OWN.sub("", out.getvalue())
+        assert len(text) > 1000 or out is shell_err
+        bad = {c for c in text if not c.isprintable() and c not in "\n\u200d\u200c\ufe0f"}
+        assert not bad, ascii(bad)
+    for row in script.getvalue().splitlines():
+        assert "event" in json.loads(row)
+
+
+class _Encoded:
+    """A stream that says which encoding it has."""
+
+    encoding = "utf-8"
+
+    def __init__(self, out: io.StringIO) -> None:
+        self.write, self.flush = out.write, out.flush
+
+
+def test_json_is_the_same_value_and_printable() -> None:
+    value = {"a": EVIL + "猫 🐱 \u2028 \x7f \ud800 \U000e0001"}
+    text = json_text(value)
+    assert json.loads(text) == value and printable(text) == text
+
+
+@pytest.mark.parametrize(
+    ("data", "text"),
+    [
+        ("蓝色背景上的红色圆形 -S1".encode("gb18030"), "蓝色背景上的红色圆形 -S1"),
+        ("一只猫，在雨中 -s5".encode("gbk"), "一只猫，在雨中 -s5"),
+        (b"caf\xe9 -S2", "café -S2"),
+        (b"cr\xe9\xe9e na\xefve -S2", "créée naïve -S2"),
+        ("müßig, größer".encode("cp1252"), "müßig, größer"),
+        ("café 猫".encode(), "café 猫"),
+    ],
+)
+def test_bytes_are_read_as_what_they_plainly_are(data: bytes, text: str) -> None:
+    assert decoded(data) == text
