@@ -2,6 +2,7 @@
 
 from dream.gallery.claims import Claim
 from dream.gallery.copies import INPUTS_FOLDER
+from dream.gallery.disk import explained
 from dream.gallery.gallery import Entry, Gallery, Unlogged
 from dream.gallery.log import LOG_NAME, decoded, last_lines, read_log
 from dream.gallery.naming import Name, file_name, prompt_folder
@@ -17,6 +18,7 @@ __all__ = [
     "Record",
     "Unlogged",
     "decoded",
+    "explained",
     "file_name",
     "last_lines",
     "log_line_of",

@@ -7,6 +7,7 @@ import os
 import secrets
 from pathlib import Path
 
+from dream.files import refuse_link
 from dream.gallery.disk import explained, held, sync_folder
 
 INPUTS_FOLDER = "inputs"
@@ -21,6 +22,7 @@ def keep_copy(path: Path, folder: Path) -> Path:
     Raises GalleryError when it cannot be read or written.
     """
     with explained(folder):
+        refuse_link(folder)
         data = path.read_bytes()
         copy = folder / f"{hashlib.sha256(data).hexdigest()[:_SHOWN]}{path.suffix.lower()}"
         if copy.is_file() and copy.read_bytes() == data:

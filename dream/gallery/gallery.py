@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dream.errors import GalleryError
+from dream.files import refuse_link
 from dream.gallery.claims import Claim, claimed
 from dream.gallery.copies import INPUTS_FOLDER, keep_copy
 from dream.gallery.disk import explained, give_name, held, sweep, why
@@ -136,6 +137,7 @@ class Gallery:
         name = f"{claim.prefix}.{seed}.{step:04}.png"
         chunks = intermediate_chunks(one_line(line), step)
         with explained(folder), self._written(image, chunks, compression) as temporary:
+            refuse_link(folder)
             folder.mkdir(exist_ok=True)
             return give_name(temporary, folder, name)
 
@@ -154,7 +156,8 @@ class Gallery:
             return ()
         with explained(self.outdir):
             sweep(self.outdir)
-            if (inputs := self.outdir / INPUTS_FOLDER).is_dir():
+            inputs = self.outdir / INPUTS_FOLDER
+            if inputs.is_dir() and not inputs.is_symlink():
                 sweep(inputs)
             return log_the_unlogged(self.outdir)
 

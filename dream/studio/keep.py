@@ -13,7 +13,8 @@ from typing import Any
 from dream.engine.base import Progress
 from dream.errors import DreamError
 from dream.events import Events, Failed, Grid, Note, Saved
-from dream.gallery import Claim, Gallery, Unlogged, file_name, prompt_folder
+from dream.files import refuse_link
+from dream.gallery import Claim, Gallery, Unlogged, explained, file_name, prompt_folder
 from dream.line import Sweep, read, write, write_fields, write_spelled, write_sweep
 from dream.picture import Picture
 from dream.recipe import Recipe
@@ -33,6 +34,8 @@ class Keeper:
         folder = request.folder if request.outdir else outdir
         if request.prompt_as_dir:
             folder /= prompt_folder(request.prompt)
+            with explained(folder):
+                refuse_link(folder)
         mended = () if folder in self._galleries else self.open(folder)
         gallery = self._galleries[folder]
         with gallery.claim() as claim:
