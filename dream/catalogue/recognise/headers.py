@@ -23,7 +23,7 @@ _LEGACY = b"\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19"
 _NOT_WEIGHTS = (
     (b"<", "is a page of a web site, not a model", "it may need a login; download it again"),
     (b"version https://git-lfs", "is a pointer of Git LFS, not the file itself", "git lfs pull"),
-    (b"GGUF", "is a GGUF file, which diffusers' pipelines do not read", "get it as .safetensors"),
+    (b"GGUF", "is a GGUF file, which is not supported", "get the model's folder from the hub"),
     (b"\x1f\x8b", "is compressed", "unpack it first"),
     (b"7z\xbc\xaf", "is compressed", "unpack it first"),
     (b"Rar!", "is compressed", "unpack it first"),

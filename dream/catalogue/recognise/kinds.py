@@ -12,6 +12,7 @@ from pathlib import Path
 
 from dream.catalogue.recognise.headers import Header, read_header
 from dream.catalogue.recognise.prediction import prediction_type
+from dream.catalogue.recognise.sorts import Names, denoiser_of, quantized, refusal, sort_of
 from dream.catalogue.recognise.tensors import Tensor
 from dream.catalogue.recognise.upscalers import architecture
 from dream.errors import ModelError
@@ -19,12 +20,15 @@ from dream.errors import ModelError
 UNET = "model.diffusion_model."
 """What the denoiser's names begin with, in files of CompVis' and Stability's layout."""
 
+_LEAST, _MOST = 64, 4096
+"""Pixels along a side that a model may be at home in; other resolutions are nonsense."""
+
 _VARIANTS = {4: "", 5: "depth", 9: "inpainting", 8: "instruct-pix2pix", 7: "x4-upscaler"}
 """By how many channels the denoiser takes."""
 
 _KINDS: tuple[tuple[str, str], ...] = (
     ("controlnet", r"control_model\.|controlnet_cond_embedding\.|controlnet_blocks\."),
-    ("model", r"model\.diffusion_model\."),
+    ("model", r"model\.diffusion_model\.|input_blocks\.0\.0\.weight$"),
     (
         "lora",
         r"(lora|lycoris)_(unet|te\d?|transformer)_"
@@ -42,6 +46,10 @@ _KINDS: tuple[tuple[str, str], ...] = (
     ("text encoder", r"(text_model|encoder)\.(embeddings|encoder|block)\.|shared\.weight$"),
 )
 """The first row of which a name in the file begins like the pattern."""
+
+_WORDS = ("^cond_stage_model.", "^conditioner.embedders.")
+"""What the names of text encoders begin with, in the layout that is loaded."""
+_FOLDER = "load the whole model: a file that holds all of it, or its folder in diffusers layout"
 
 _PLACES = {
     "lora": "it goes on top of a model, and dream cannot use LoRAs yet",
@@ -62,7 +70,7 @@ class Recognised:
     path: Path
     kind: str
     """"model", "lora", "vae", "embedding", "upscaler", "controlnet", "ip-adapter", "unet",
-    "text encoder" or "unknown"."""
+    "text encoder", another of `sorts.SORTS`, or "unknown"."""
     family: str = "other"
     """Of models: "sd1", "sd2", "sdxl", "sd3", "flux" or "other"."""
     variant: str = ""
@@ -84,6 +92,10 @@ class Recognised:
     """"safetensors", "zip" or "legacy"; the latter two are pickles."""
     code: tuple[str, ...] = ()
     """Of a pickle: what it would run. Such a file is never loaded."""
+    called: str = ""
+    """What it is, in words, where its kind does not say all; of a model, why it is not loaded."""
+    place: str = ""
+    """What to do with it, in words."""
 
     @property
     def inpainting(self) -> bool:
@@ -120,12 +132,10 @@ def wanted_model(path: Path) -> Recognised:
     it is instead, and where it belongs; and for a pickle that would run code."""
     found = inert(path)
     if found.kind != "model":
-        raise ModelError(f"{path} is no model but {named(found.kind)}", place_of(found.kind))
-    if found.family not in ("sd1", "sd2", "sdxl"):
-        raise ModelError(
-            f"{path} holds only the denoiser of {_of_family(found.family)}",
-            "load it from its folder in diffusers layout, or by its hub id",
-        )
+        called = found.called or named(found.kind)
+        raise ModelError(f"{path} is no model but {called}", found.place or place_of(found.kind))
+    if found.called:
+        raise ModelError(f"{path} {found.called}", found.place)
     if found.variant in ("instruct-pix2pix", "x4-upscaler"):
         raise ModelError(f"{path} is a model for {found.variant}, which starts from a picture")
     if found.variant == "edm":
@@ -155,8 +165,12 @@ def place_of(kind: str) -> str:
 
 def judge(header: Header) -> Recognised:
     """What a header tells."""
-    kind = _kind(header)
     tensors = header.tensors
+    names = Names(tensors)
+    whole = any(map(names.have, _WORDS))  # a whole model of a family that is loaded has its own
+    sort = None if whole else sort_of(names)
+    denoiser = None if whole or sort else denoiser_of(names)
+    kind = "model" if denoiser else sort.kind if sort else _kind(header)
     weights = {name: row for name, row in tensors.items() if not name.startswith("model_ema.")}
     common = Recognised(
         path=header.path,
@@ -167,7 +181,30 @@ def judge(header: Header) -> Recognised:
         format=header.format,
         code=header.code,
     )
-    return _model(common, header) if kind == "model" else common
+    if denoiser:
+        called, place = refusal(names, denoiser)
+        return replace(
+            common, family=denoiser.family, called=called, place=place, size=(1024, 1024)
+        )
+    if sort:
+        return replace(common, called=sort.called, place=sort.place)
+    if kind != "model":
+        return common
+    found = _model(common, header)
+    called, place = _why_not_loaded(found, names)
+    return replace(found, called=called, place=place)
+
+
+def _why_not_loaded(found: Recognised, names: Names) -> tuple[str, str]:
+    """Of a file with Stable Diffusion's denoiser: what it lacks to be loaded, and what to do; both
+    empty where it is whole."""
+    if form := quantized(names):
+        return f"has its weights in {form}, which is not supported", "get it in float16 or bfloat16"
+    if found.family in ("sd1", "sd2", "sdxl"):
+        return "", ""
+    if names.have("^label_emb.0.0."):
+        return "holds only the denoiser of Stable Diffusion XL", _FOLDER
+    return "holds only the denoiser of Stable Diffusion, or of another model", _FOLDER
 
 
 def _model(common: Recognised, header: Header) -> Recognised:
@@ -205,9 +242,7 @@ def _family(tensors: Mapping[str, Tensor]) -> str:
     for family, start in rows:
         if any(name.startswith(start) for name in tensors):
             return family
-    if any("joint_blocks.0." in name for name in tensors):
-        return "sd3"
-    return "flux" if any("double_blocks.0." in name for name in tensors) else "other"
+    return "other"
 
 
 def _variant(tensors: Mapping[str, Tensor]) -> str:
@@ -221,9 +256,13 @@ def _variant(tensors: Mapping[str, Tensor]) -> str:
 
 def _size(metadata: Mapping[str, str], family: str, prediction: str) -> tuple[int, int]:
     """modelspec's resolution where the file has one, else the family's home."""
-    said = re.fullmatch(r"(\d{2,4})(?:x(\d{2,4}))?", metadata.get("modelspec.resolution", ""))
+    said = re.fullmatch(
+        r"(\d{2,4})(?:x(\d{2,4}))?", metadata.get("modelspec.resolution", ""), re.ASCII
+    )
     if said:
-        return int(said[1]), int(said[2] or said[1])
+        sides = int(said[1]), int(said[2] or said[1])
+        if all(_LEAST <= side <= _MOST and side % 8 == 0 for side in sides):
+            return sides
     if family == "sd2" and prediction == "v_prediction":
         return 768, 768
     return (1024, 1024) if family in ("sdxl", "sd3", "flux") else (512, 512)
@@ -241,7 +280,3 @@ def named(kind: str) -> str:
     known = {"lora": "a LoRA", "vae": "a VAE", "controlnet": "a ControlNet"}
     article = "an" if kind[0] in "aeiou" else "a"
     return known.get(kind, "something unknown" if kind == "unknown" else f"{article} {kind}")
-
-
-def _of_family(family: str) -> str:
-    return {"sd3": "Stable Diffusion 3", "flux": "Flux"}.get(family, "a model")
