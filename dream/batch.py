@@ -88,7 +88,7 @@ def _status(event: Event) -> int:
             return INTERRUPTED
         case Refused():
             return WRONG_LINE
-        case Failed() | Verified(same=False):
+        case Failed() | Verified(same=False, near=False):
             return SOME_FAILED
         case _:
             return ALL_MADE

@@ -134,6 +134,9 @@ class Verified(Event):
     path: str
     line: str
     same: bool
+    """Bit for bit."""
+    near: bool = False
+    """Not the same, but within 1 of 255 everywhere, as another processor rounds."""
     differs: Mapping[str, str] = field(default_factory=dict)
     """What is not as recorded, e.g. {"threads": "2, was 1"}; "picture" when the pixels differ."""
 

@@ -42,9 +42,9 @@ def say(event: Event) -> str | None:
         case Cancelled(finished=finished, count=count):
             many = count > 1 or finished
             return f"cancelled; {finished} of {count} made" if many else "cancelled"
-        case Verified(path=path, line=line, same=same, differs=differs):
+        case Verified(path=path, line=line, same=same, near=near, differs=differs):
             what = "; ".join(f"{name} {how}" for name, how in differs.items())
-            verdict = "same" if same else "DIFFERS"
+            verdict = "same" if same else "near" if near else "DIFFERS"
             return f"{verdict}  {path or line}" + (f"  ({what})" if what else "")
         case _:
             return None

@@ -12,6 +12,7 @@ import pytest
 from dream.app import main
 from dream.commands import COMMANDS, Context, act
 from dream.engine.setup import explain
+from dream.errors import BadLine
 from dream.events import Planned, Refused
 from dream.line import command_of, logged_of, read, read_argv
 from dream.studio import Studio
@@ -146,6 +147,13 @@ def test_switches_alone_are_refused_with_a_hint(line: str, tmp_path: Path) -> No
     assert isinstance(event, Refused) and '""' in event.error.hint
     for worded in (f'"" {line}', f"{line.partition('#')[0]} --prompt=cat"):
         assert all(isinstance(event, Planned) for event in studio.plan(worded))
+
+
+@pytest.mark.parametrize("line", ['"a red circle"-s20', '"a red circle"--steps=20 -S1'])
+def test_a_missing_space_behind_a_quote_is_pointed_at(line: str) -> None:
+    with pytest.raises(BadLine, match="a space is missing") as error:
+        read(line)
+    assert error.value.column == line.index('"-') + 2
 
 
 # ── a dry run ──────────────────────────────────────────────────────────────────────────────────

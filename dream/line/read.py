@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
@@ -101,9 +102,10 @@ def _said(
     if parts.prompt:
         text = parts.prompt.text
         if unclosed(line, parts.prompt):
+            error = _no_space(line, parts.prompt) or unclosed_quote(parts.prompt)
             if skip is None or parts.fixes:
-                raise unclosed_quote(parts.prompt)
-            skip(unclosed_quote(parts.prompt))
+                raise error
+            skip(error)
             text = text[1:]
         yield "fix" if parts.fixes else "prompt", text
     quoted = parts.prompt is not None and parts.prompt.quoted
@@ -143,6 +145,14 @@ def _is_empty_seed(words: Sequence[Word], at: int) -> bool:
 def _next_switch(words: Sequence[Word], at: int) -> int:
     """The index after a word and the values that follow it."""
     return next((n for n in range(at + 1, len(words)) if words[n].switch), len(words))
+
+
+def _no_space(line: str, prompt: Word) -> BadLine | None:
+    """The error for a switch that stands right behind the quote that would close the prompt."""
+    glued = re.compile(r'"(?=-{1,2}[A-Za-z])').search(line, prompt.start + 1)
+    if glued is None:
+        return None
+    return BadLine("a space is missing between the quote and the switch", glued.end() + 1)
 
 
 def _stray(line: str, parts: Parts, at: int) -> BadLine:

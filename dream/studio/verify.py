@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from dream.errors import DreamError
 from dream.events import Cancelled, Events, Note, Refused, Verified
 from dream.gallery import read_log, read_record
+from dream.inputs import open_picture
 from dream.line import facts, is_skipped, read_log_line
 from dream.picture import Picture
 from dream.stages import stages_of
@@ -17,6 +19,8 @@ from dream.studio.recall import with_its_files
 from dream.studio.told import reported
 
 if TYPE_CHECKING:
+    from PIL.Image import Image
+
     from dream.studio.studio import Studio
 
 _SOMETIMES = ("ema", "memory", "vae")
@@ -32,21 +36,26 @@ def verify_log(studio: Studio, log: Path) -> Events[None]:
         for number, line in read_log(log):
             if is_skipped(line):
                 continue
-            verdict = reported(_verify_line(studio, line, number), line, "failed")
+            verdict = reported(_verify_line(studio, line, number, log.parent), line, "failed")
             found[(yield from verdict)] += 1
     except KeyboardInterrupt:
         done = found.total() - found["unknown"]
         yield Cancelled(finished=done, count=done + 1)
+    near = f", {found['near']} near (within 1 of 255)" if found["near"] else ""
     lost = f", {found['failed']} not made" if found["failed"] else ""
-    told = f"{found['same']} same, {found['differs']} different{lost}"
+    told = f"{found['same']} same{near}, {found['differs']} different{lost}"
     yield Note(text=f"{told}, in {log.as_posix()}")
 
 
-_Verdict = Literal["same", "differs", "failed", "unknown"]
-"""Unknown is what nothing was recorded of to compare with."""
+_Verdict = Literal["same", "near", "differs", "failed", "unknown"]
+"""Near is what another processor's rounding may do. Unknown is what nothing was recorded of to
+compare with."""
+
+_NEAR = 1
+"""Of 255: how far a channel of a pixel is off at most in a picture that is near."""
 
 
-def _verify_line(studio: Studio, line: str, number: int) -> Events[_Verdict]:
+def _verify_line(studio: Studio, line: str, number: int, beside: Path) -> Events[_Verdict]:
     logged = read_log_line(line)
     recorded = _recorded(logged.path, facts(logged.comment))
     if "sha256" not in recorded:
@@ -63,9 +72,51 @@ def _verify_line(studio: Studio, line: str, number: int) -> Events[_Verdict]:
         yield Refused(error=error, line=line, number=number)
         return "failed"
     same = picture.sha256.startswith(recorded["sha256"][:_SHOWN])
-    differs = {} if same else {"picture": "is not the one recorded"} | _changed(recorded, picture)
-    yield Verified(path=logged.path or "", line=logged.line, same=same, differs=differs)
-    return "same" if same else "differs"
+    apart = None if same else _apart(picture, _original(studio, logged.path, recorded, beside))
+    near = apart is not None and apart.most <= _NEAR
+    how = f"differs by {apart}" if apart else "is not the one recorded"
+    differs = {} if same else {"picture": how} | _changed(recorded, picture)
+    yield Verified(path=logged.path or "", line=logged.line, same=same, near=near, differs=differs)
+    return "same" if same else "near" if near else "differs"
+
+
+class _Apart(NamedTuple):
+    """How far two pictures of one size are apart."""
+
+    most: int
+    """Of 255, in any channel of any pixel."""
+    share: float
+    """Of the pixels that differ, above 0 up to 1."""
+
+    def __str__(self) -> str:
+        return f"at most {self.most} of 255 in {100 * self.share:.2g} % of pixels"
+
+
+def _original(
+    studio: Studio, path: str | None, recorded: Mapping[str, str], beside: Path
+) -> Image | None:
+    """The logged picture, where its file is there and holds the pixels that were recorded."""
+    if path is None:
+        return None
+    try:
+        image = open_picture(studio.find_picture(path, beside)).image
+    except DreamError:
+        return None
+    wanted = recorded["sha256"][:_SHOWN]
+    return image if hashlib.sha256(image.tobytes()).hexdigest().startswith(wanted) else None
+
+
+def _apart(picture: Picture, original: Image | None) -> _Apart | None:
+    if original is None or original.size != picture.image.size:
+        return None
+    from PIL import ImageChops
+
+    red, green, blue = ImageChops.difference(picture.image, original).split()
+    most = ImageChops.lighter(ImageChops.lighter(red, green), blue)
+    counted = most.histogram()
+    width, height = original.size
+    farthest = max(value for value, count in enumerate(counted) if count)
+    return _Apart(farthest, 1 - counted[0] / (width * height))
 
 
 def _recorded(path: str | None, comment: Mapping[str, str]) -> dict[str, str]:

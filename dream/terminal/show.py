@@ -231,7 +231,7 @@ def _told(error: DreamError, number: int) -> str:
 
 def _colour_of(event: Event) -> str:
     match event:
-        case Refused() | Failed() | Verified(same=False):
+        case Refused() | Failed() | Verified(same=False, near=False):
             return _RED
         case Cancelled():
             return _YELLOW
