@@ -273,6 +273,15 @@ def make_flux_2_klein(folder: Path) -> Any:
     )
 
 
+def make_kontext() -> Any:
+    """FLUX.1 Kontext, which paints from words alone too, and chooses sizes unless told not to."""
+    import diffusers
+
+    from tests.random_families import make_flux
+
+    return diffusers.FluxKontextPipeline(**make_flux().components)
+
+
 OTHERS: dict[str, Callable[[Path], Any]] = {
     "aura-flow": lambda folder: make_aura_flow(),
     "hunyuan-dit": make_hunyuan_dit,
@@ -281,5 +290,6 @@ OTHERS: dict[str, Callable[[Path], Any]] = {
     "lumina-2": make_lumina_2,
     "cogview-3": lambda folder: make_cogview_3(),
     "flux-2-klein": make_flux_2_klein,
+    "kontext": lambda folder: make_kontext(),
 }
 """By name; given a folder for files they are made from."""

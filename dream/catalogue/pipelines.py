@@ -14,7 +14,7 @@ _FAMILIES = (
     r"StableDiffusionDepth2Img|LatentConsistencyModel(Img2Img)?",
     r"Flux(Img2Img|Inpaint|Kontext|KontextInpaint)?|Flux2(Klein|KleinInpaint)?",
     r"PixArt(Alpha|Sigma|SigmaPAG)|HunyuanDiT(PAG)?|Sana(PAG)?|AuraFlow|Chroma(Img2Img)?",
-    r"Lumina2?|CogView(3Plus|4)|Kandinsky3(Img2Img)?|ZImage(Img2Img|Inpaint|Omni)?",
+    r"Lumina2?|CogView(3Plus|4)|ZImage(Img2Img|Inpaint|Omni)?",
     r"QwenImage(Img2Img|Inpaint|21)?|GlmImage|Ideogram4|Krea2|NucleusMoEImage|OvisImage|PRX",
 )
 """Names of pipelines that paint, from words alone too, without their ending “Pipeline”."""
@@ -30,6 +30,7 @@ _OTHERS = (
     (r"Upscale|SuperResolution", "enlarges pictures"),
     (r"^IF", "paints in three models, one after the other"),
     (r"Prior", "makes no pictures, but what another model makes pictures of"),
+    (r"Kandinsky3", "has an autoencoder that keeps its latents in another way"),
     (r"Kandinsky|Wuerstchen|Cascade", "is made of several models"),
     (r"Shap|3D|Marigold", "makes depth or shapes"),
 )

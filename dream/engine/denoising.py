@@ -115,7 +115,7 @@ class Denoising:
 def _run(loaded: Loaded, pipe: Any, asked: dict[str, Any]) -> Any:
     """What the pipeline makes. Of families that are taken as far as they are like those dream was
     made for, what a pipeline cannot do is said in one sentence. Raises ModelError."""
-    if loaded.card.family != "other":
+    if loaded.card.family in ("sd1", "sd2", "sdxl"):
         return pipe(**asked)
     try:
         return pipe(**asked)

@@ -32,6 +32,7 @@ REFUSED = {
     "IFSuperResolutionPipeline": "enlarges pictures",
     "KandinskyV22PriorPipeline": "makes no pictures",
     "KandinskyV22Pipeline": "several models",
+    "Kandinsky3Pipeline": "another way",
     "KandinskyCombinedPipeline": "several models",
     "WuerstchenDecoderPipeline": "several models",
     "StableCascadeCombinedPipeline": "several models",
