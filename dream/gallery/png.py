@@ -91,6 +91,8 @@ def write_png(file: IO[bytes], image: Image, chunks: Mapping[str, str], compress
 def read_chunks(path: Path) -> dict[str, str]:
     """The text chunks of a PNG, wherever they stand in it, without its pixels. Raises OSError, or
     ValueError for no PNG."""
+    if path.exists() and not (path.is_file() or path.is_dir()):
+        raise ValueError("no ordinary file")  # a pipe or a device would never end
     with path.open("rb") as file:
         return read_texts(file).texts
 

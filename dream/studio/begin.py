@@ -51,7 +51,10 @@ def found(said: str, kept: Sequence[Path], outdir: Path, beside: Path | None = N
 def _without_scheme(said: str) -> str:
     """What a desktop pastes for a file it is given, `file:///…`, as a path."""
     if said.startswith("file://"):
-        return unquote(urlsplit(said).path)
+        try:
+            return unquote(urlsplit(said).path)
+        except ValueError:
+            raise BadLine(f"{said} is not a file's address") from None
     if said.startswith(("http://", "https://")):
         raise BadLine(f"{said} is no file here", 0, "fetch it first, and name the file")
     return said

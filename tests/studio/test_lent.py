@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import struct
 import zlib
 from pathlib import Path
@@ -178,3 +179,10 @@ def test_every_line_break_is_known() -> None:
     for code in range(0x110000):
         if len(f"a{chr(code)}b".splitlines()) > 1:
             assert on_one_line(chr(code)) == " ", hex(code)
+
+
+@pytest.mark.parametrize("line", ["!fix {} -U2", "-I {} -S1", "x -S1 -I file://["])
+def test_what_is_no_file_is_refused_at_once(studio: Studio, tmp_path: Path, line: str) -> None:
+    os.mkfifo(tmp_path / "pipe.png")
+    events = list(studio.make(line.format("pipe.png")))
+    assert isinstance(events[-1], Refused)
