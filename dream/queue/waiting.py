@@ -5,11 +5,41 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from dream.errors import BadLine
 
-Keep = Callable[[Sequence[str]], None]
-"""Takes down all lines that are not done, the one being made first."""
+
+class Keep(Protocol):
+    """Takes down all lines that are not done, the one being made first."""
+
+    def add(self, lines: Sequence[str]) -> None:
+        """These came, behind the others."""
+
+    def remove(self, place: int) -> None:
+        """The one at this place, from 0, is done or given up."""
+
+    def move(self, place: int, to: int) -> None:
+        """The one at this place comes at another."""
+
+    def write(self, lines: Sequence[str]) -> None:
+        """There are these and no others."""
+
+
+class Unkept:
+    """Takes nothing down."""
+
+    def add(self, lines: Sequence[str]) -> None:
+        """Nothing."""
+
+    def remove(self, place: int) -> None:
+        """Nothing."""
+
+    def move(self, place: int, to: int) -> None:
+        """Nothing."""
+
+    def write(self, lines: Sequence[str]) -> None:
+        """Nothing."""
 
 
 @dataclass(frozen=True)
@@ -29,10 +59,10 @@ class Queue:
 
     def __init__(
         self,
-        keep: Keep = lambda lines: None,
+        keep: Keep = Unkept(),  # noqa: B008 - it knows nothing
         interrupt: Callable[[], None] = lambda: None,
     ) -> None:
-        """`keep` is called with each change. `interrupt` is called when the line being made is
+        """`keep` is told of each change. `interrupt` is called when the line being made is
         given up, to wake whoever waits for its picture; it must return at once."""
         self._keep, self._interrupt = keep, interrupt
         self._changed = threading.Condition()
@@ -56,8 +86,10 @@ class Queue:
         """The line that was taken is over, made or not. In a closed queue it counts as not made,
         and stays kept."""
         with self._changed:
+            if self._current is not None and not self._closed:
+                self._keep.remove(0)
             self._current = None
-            self._save()
+            self._changed.notify_all()
 
     def given_up(self) -> bool:
         """Whether the line being made is no longer wanted."""
@@ -90,17 +122,21 @@ class Queue:
     def put(self, lines: Iterable[str]) -> None:
         """Have these lines made after all others."""
         with self._changed:
-            for line in lines:
-                self._numbers += 1
-                self._waiting.append(Entry(self._numbers, line))
-            self._save()
+            entries = [Entry(n, line) for n, line in enumerate(lines, self._numbers + 1)]
+            self._numbers += len(entries)
+            self._waiting += entries
+            if entries and not self._closed:
+                self._keep.add([entry.line for entry in entries])
+            self._changed.notify_all()
 
     def move_up(self, number: int) -> Entry:
         """Have a waiting line be the next. Raises BadLine when there is none of that number."""
         with self._changed:
-            entry = self._waiting.pop(self._index(number))
+            index = self._index(number)
+            entry = self._waiting.pop(index)
             self._waiting.insert(0, entry)
-            self._save()
+            if not self._closed:
+                self._keep.move(index + self._ahead, self._ahead)
             return entry
 
     def cancel(self, number: int) -> Entry:
@@ -110,8 +146,10 @@ class Queue:
             if self._current is not None and self._current.number == number:
                 self._give_up()
                 return self._current
-            entry = self._waiting.pop(self._index(number))
-            self._save()
+            index = self._index(number)
+            entry = self._waiting.pop(index)
+            if not self._closed:
+                self._keep.remove(index + self._ahead)
             return entry
 
     def cancel_current(self) -> Entry | None:
@@ -125,7 +163,8 @@ class Queue:
         with self._changed:
             count = len(self._waiting)
             self._waiting.clear()
-            self._save()
+            if not self._closed:
+                self._keep.write([self._current.line] if self._current else [])
             self._give_up()
             return count
 
@@ -160,8 +199,7 @@ class Queue:
                 return index
         raise BadLine(f"no line {number} is waiting", 0, "!queue shows their numbers")
 
-    def _save(self) -> None:
-        if not self._closed:
-            current = [self._current.line] if self._current else []
-            self._keep([*current, *(entry.line for entry in self._waiting)])
-        self._changed.notify_all()
+    @property
+    def _ahead(self) -> int:
+        """Lines before those that wait."""
+        return int(self._current is not None)

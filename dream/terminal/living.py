@@ -48,7 +48,7 @@ class Conversation:
         self._studio, self._screen = studio, screen
         self._edit, self._desk, self._history = edit, desk, history
         self._kept = KeptLines(studio.outdir, desk.notes.append)
-        self._queue = Queue(self._kept.write, studio.engine.interrupt)
+        self._queue = Queue(self._kept, studio.engine.interrupt)
         self._context = Context(studio, history.lines, COMMANDS, history.clear, self._queue)
         self._toolbar = Toolbar(self._context, self._queue, screen.columns)
         self._maker = Thread(target=self._make, name="maker", daemon=True)

@@ -1,13 +1,15 @@
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
-from dream.queue import FILE_NAME, KeptLines
+from dream.queue import FILE_NAME, KeptLines, Queue, journal
 
 KILLED = """
 import os, sys
@@ -15,7 +17,9 @@ from pathlib import Path
 from dream.queue import KeptLines
 kept = KeptLines(Path(sys.argv[1]), print)
 for count in range(1, 50):
-    kept.write([f"line {n}" for n in range(count)])
+    kept.add([f"line {count - 1}"])
+kept.move(48, 0)
+kept.remove(1)
 os.kill(os.getpid(), 9)
 """
 
@@ -43,7 +47,7 @@ def test_a_folder_without_a_queue_stays_as_it_is(tmp_path: Path) -> None:
 def test_a_killed_session_s_lines_are_found(tmp_path: Path) -> None:
     subprocess.run([sys.executable, "-c", KILLED, str(tmp_path)], check=False)
     kept = KeptLines(tmp_path, quiet)
-    assert kept.take_over() == tuple(f"line {n}" for n in range(49))
+    assert kept.take_over() == ("line 48", *(f"line {n}" for n in range(1, 48)))
     assert (tmp_path / FILE_NAME).exists(), "they stay until they are made or refused"
     kept.write(["a\nb", "猫 \udcff"])
     kept.close()
@@ -123,3 +127,109 @@ def test_lines_that_are_left_stay_and_the_session_has_a_file_of_its_own(tmp_path
     files = {path.name: path.read_text() for path in tmp_path.iterdir()}
     assert files == {FILE_NAME: "a cat\n", f"{FILE_NAME}.2": "a dog\n", f"{FILE_NAME}.3": "a hen\n"}
     assert left(tmp_path) == ("a cat",)
+
+
+# ── many lines ─────────────────────────────────────────────────────────────────────────────────
+
+
+def durable(kept: KeptLines) -> None:
+    """Wait until the other thread has nothing to do."""
+    thread = kept._thread
+    assert thread is not None
+    while kept._changed.is_set() or kept._past > len(kept._lines) + 100:
+        kept._changed.set()
+        time.sleep(0.001)
+
+
+def test_a_change_among_ten_thousand_lines_costs_less_than_a_millisecond(tmp_path: Path) -> None:
+    kept = KeptLines(tmp_path, quiet)
+    queue = Queue(kept)
+    queue.put(
+        f"a red circle number {n} on a blue field, oil painting -s20 -S{n}" for n in range(10_000)
+    )
+    began, spent = time.thread_time(), 0.0
+    changes = 2000
+    for number in range(changes // 4):
+        queue.take()
+        queue.finish()
+        queue.put([f"one more {number}"])
+        queue.cancel(9_000 - number)
+        queue.move_up(5_000 + number)
+    spent = time.thread_time() - began
+    assert spent / changes < 1e-3
+    waiting = tuple(entry.line for entry in queue.waiting)
+    kept.close()
+    assert left(tmp_path) == waiting
+    size = (tmp_path / FILE_NAME).stat().st_size
+    assert size < 3 * sum(len(line) for line in waiting), "what is past leaves the file"
+
+
+def test_what_is_past_leaves_the_file_though_lines_come_and_go(tmp_path: Path) -> None:
+    kept = KeptLines(tmp_path, quiet)
+    queue = Queue(kept)
+    for number in range(3000):
+        queue.put([f"line {number}"])
+        queue.take()
+        queue.finish()
+    queue.put(["the last"])
+    durable(kept)
+    assert (tmp_path / FILE_NAME).stat().st_size < 20_000
+    kept.close()
+    assert left(tmp_path) == ("the last",)
+
+
+@pytest.mark.parametrize("failing", ["write", "fsync", "replace"])
+def test_a_full_disk_is_said_and_what_follows_is_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failing: str
+) -> None:
+    heard: list[str] = []
+    kept = KeptLines(tmp_path, heard.append)
+    kept.add(["a", "b"])
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        if failing == "write":
+            patch.setattr("dream.queue.kept._append", full)
+        else:
+            patch.setattr(os, failing, full)
+        kept.add(["c"])
+        if failing == "replace":
+            kept.write(["a", "b", "c"])
+        if failing != "fsync":
+            assert not kept.on_disk
+        while not heard:
+            time.sleep(0.001)
+    kept.add(["d"])
+    assert kept.on_disk
+    kept.remove(0)
+    kept.close()
+    assert left(tmp_path) == ("b", "c", "d")
+    assert len(heard) == 1
+    assert [path.name for path in tmp_path.iterdir()] == [FILE_NAME]
+
+
+def test_on_windows_an_open_file_is_not_replaced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No Windows here: it is made to refuse what Windows refuses."""
+
+    def refused(*_: object) -> None:
+        raise PermissionError(errno.EACCES, "The process cannot access the file")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(sys, "platform", "win32")
+        patch.setattr(os, "replace", refused)
+        kept = KeptLines(tmp_path, quiet)
+        kept.add(["a", "b", "c"])
+        kept.write(["b"])
+        kept.add(["d"])
+        kept.close()
+    assert left(tmp_path) == ("b", "d")
+    assert [path.name for path in tmp_path.iterdir()] == [FILE_NAME]
+
+
+def test_changes_in_a_file_that_was_torn_or_made_up_end_nothing() -> None:
+    assert journal.read(b"a\nb\n#- 9\n#^ 7 0\n#- x\n#- 0\nc") == ["b", "#- x", "c"]
+    assert journal.read(journal.added(["#- 0", "a\nb"])) == [" #- 0", "a b"]

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 
 import pytest
 
@@ -71,21 +72,41 @@ def test_all_are_given_up() -> None:
     assert queue.idle
 
 
+class Memory(list[str]):
+    """Keeps lines as a list."""
+
+    def add(self, lines: Sequence[str]) -> None:
+        self.extend(lines)
+
+    def remove(self, place: int) -> None:  # type: ignore[override]
+        del self[place]
+
+    def move(self, place: int, to: int) -> None:
+        self.insert(to, self.pop(place))
+
+    def write(self, lines: Sequence[str]) -> None:
+        self[:] = lines
+
+
 def test_what_is_not_done_is_kept_and_a_closed_queue_changes_nothing() -> None:
-    kept: list[str] = []
-
-    def keep(lines: object) -> None:
-        assert isinstance(lines, list)
-        kept[:] = lines
-
-    queue = Queue(keep)
-    queue.put("abc")
+    kept = Memory()
+    queue = Queue(kept)  # type: ignore[arg-type]
+    queue.put("abcdef")
     queue.take()
-    assert kept == ["a", "b", "c"]
+    assert kept == ["a", "b", "c", "d", "e", "f"]
+    queue.move_up(4)
+    queue.cancel(3)
+    assert kept == ["a", "d", "b", "e", "f"] == ["a", *lines(queue)]
     queue.finish()
+    queue.move_up(6)
+    assert kept == ["f", "d", "b", "e"] == lines(queue)
     queue.take()
-    assert kept == ["b", "c"]
+    assert queue.cancel_all() == 3
+    assert kept == ["f"]
+    queue.put("g")
     queue.close()
     queue.finish()
-    assert kept == ["b", "c"]
+    queue.cancel(7)
+    queue.put("h")
+    assert kept == ["f", "g"]
     assert queue.take() is None

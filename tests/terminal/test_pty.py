@@ -13,6 +13,7 @@ import pytest
 
 pytest.importorskip("pty", reason="there are no pseudo-terminals on Windows")
 
+from dream.queue import journal
 from tests.fakes import fake_shelf
 from tests.terminal.pseudo import Terminal
 
@@ -61,7 +62,7 @@ def pictures(folder: Path) -> int:
 
 def kept(folder: Path) -> list[str]:
     file = folder / "outputs" / ".dream_queue"
-    return file.read_text().splitlines() if file.exists() else []
+    return journal.read(file.read_bytes()) if file.exists() else []
 
 
 def test_a_session(terminal: Open, tmp_path: Path) -> None:
