@@ -10,11 +10,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
-from dream.files import new_beside, open_own
+from dream.files import new_beside
 from dream.queue import journal
-
-if sys.platform != "win32":
-    import fcntl
+from dream.queue.locked import append, hold, lock
 
 FILE_NAME = ".dream_queue"
 
@@ -56,7 +54,7 @@ class KeptLines:
         """The lines a session before this one left. They stay on disk until the next change."""
         for path in self._places():
             with suppress(OSError):  # one that cannot be read hides no other
-                held = None if path in self._left else _hold(path, create=False)
+                held = None if path in self._left else hold(path, create=False)
                 if held is None:
                     continue
                 if os.fstat(held.fileno()).st_size > _LONGEST:
@@ -137,7 +135,7 @@ class KeptLines:
                     self._held.truncate(0)
                     self._past, self._meanwhile = 0, None
                 else:
-                    _append(self._held, data)
+                    append(self._held, data)
                     self._past += past
                     if self._meanwhile is not None:
                         self._meanwhile.append(data)
@@ -164,7 +162,7 @@ class KeptLines:
         temporary, handle = new_beside(self._path)
         file = os.fdopen(handle, "w+b", buffering=0)
         try:
-            _append(file, data)
+            append(file, data)
         except OSError:
             file.close()
             temporary.unlink(missing_ok=True)
@@ -183,10 +181,10 @@ class KeptLines:
             temporary.unlink(missing_ok=True)
             held.seek(0)
             held.truncate()
-            _append(held, data)
+            append(held, data)
         else:
             try:
-                _lock(file)
+                lock(file)
                 temporary.replace(self._path)
             except OSError:
                 file.close()
@@ -233,7 +231,7 @@ class KeptLines:
                 file.close()
                 temporary.unlink(missing_ok=True)
                 return
-            _append(file, b"".join(meanwhile))
+            append(file, b"".join(meanwhile))
             self._swap((temporary, file))
             self._past = 2 * len(meanwhile)
 
@@ -247,7 +245,7 @@ class KeptLines:
         refused = OSError(0, "every place is taken")
         for path in self._places():
             try:
-                held = _hold(path, create=True)
+                held = hold(path, create=True)
             except OSError as error:  # a link, a folder, or another user's; the next may do
                 refused = error
                 continue
@@ -259,44 +257,3 @@ class KeptLines:
                 return
             held.close()
         raise refused
-
-
-def _append(file: IO[bytes], data: bytes) -> None:
-    """Write all of it at the end, or nothing. Raises OSError."""
-    before = file.seek(0, os.SEEK_END)
-    try:
-        left = memoryview(data)
-        while left:
-            left = left[file.write(left) :]
-    except OSError:
-        with suppress(OSError):
-            file.truncate(before)
-        raise
-
-
-def _hold(path: Path, *, create: bool) -> IO[bytes] | None:
-    """The file, open and locked; None when it is not there, or another session's. Raises OSError,
-    for a link and for what is no regular file too."""
-    try:
-        file = os.fdopen(open_own(path, os.O_RDWR | (os.O_CREAT if create else 0)), "r+b", 0)
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    # Between opening and locking, its holder may have put another file in its place.
-    with suppress(OSError):
-        if _lock(file) and os.path.samestat(os.fstat(file.fileno()), path.lstat()):
-            return file
-    file.close()
-    return None
-
-
-def _lock(file: IO[bytes]) -> bool:
-    """Take the lock; False when another session has it. Where there are no locks, all may."""
-    if sys.platform == "win32":
-        return True
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    except OSError:
-        return True
-    return True

@@ -191,7 +191,7 @@ def test_a_full_disk_is_said_and_what_follows_is_kept(
 
     with monkeypatch.context() as patch:
         if failing == "write":
-            patch.setattr("dream.queue.kept._append", full)
+            patch.setattr("dream.queue.kept.append", full)
         else:
             patch.setattr(os, failing, full)
         kept.add(["c"])
