@@ -8,6 +8,7 @@ from dream.flags import Upscale
 from dream.frames import Embiggen, Outcrop, Shift
 from dream.kinds import Variation
 from dream.request import Request
+from dream.schedules import AUTO
 from dream.text_mask import TextMask
 
 
@@ -26,6 +27,8 @@ class Recipe:
     cfg_scale: float
     sampler: str
     model: str
+    schedule: str = AUTO
+    """Settled, it is never AUTO: a key of SCHEDULES."""
     vae: str | None = None
     """In place of the model's own; NO_VAE only where its card names another."""
     init_img: str | None = None

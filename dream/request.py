@@ -40,6 +40,7 @@ from dream.frames import (
 )
 from dream.kinds import AXES, VARIATIONS, Variation
 from dream.samplers import ALIASES, SAMPLERS
+from dream.schedules import SCHEDULES
 from dream.text_mask import TEXT_MASK, TextMask
 
 NO_VAE = "none"
@@ -102,6 +103,12 @@ class Request:
         kind=choice(*SAMPLERS, aliases=ALIASES),
         always=True,
         help="the sampler that walks from noise to picture",
+    )
+    schedule: str | None = flag(
+        "--schedule",
+        kind=choice(*SCHEDULES),
+        always=True,
+        help="the list of noise levels that the sampler walks along; auto is the sampler's own",
     )
     model: str | None = flag(
         "--model",
@@ -287,7 +294,7 @@ class Request:
         "--karras_max",
         kind=whole(0, 1000),
         section=_EFFECTS,
-        help="Karras' sigmas for the k_ samplers of runs with fewer steps than this",
+        help="--schedule karras for the k_ samplers of runs with fewer steps than this",
     )
     upscale: Upscale | None = flag(
         "-U",

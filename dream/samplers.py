@@ -1,7 +1,8 @@
-"""The samplers, one row each: our name, diffusers' scheduler, its settings, the paper.
+"""The samplers, one row each.
 
-A scheduler is made from the model's own scheduler configuration plus the row's settings, so that
-betas and prediction type stay the model's. Every row draws its noise from the picture's generator.
+A row names a function of `engine.solvers` or `engine.stochastic`; a few name a scheduler of
+diffusers besides, for the schedule that it has always walked here. Every row walks every schedule
+(`dream.schedules`), and draws its noise from the picture's generator.
 """
 
 from __future__ import annotations
@@ -13,72 +14,205 @@ from types import MappingProxyType
 
 @dataclass(frozen=True)
 class Sampler:
-    """One row. `scheduler` names a class of the diffusers package; nothing is imported here."""
+    """One row. Nothing is imported here."""
 
     name: str
-    scheduler: str
+    solver: str
+    """The function that walks."""
     paper: str
-    settings: Mapping[str, object] = field(default_factory=dict)
+    order: str
+    """Of convergence, as its paper says; "–" where noise on the way is the point."""
+    calls: str = "n"
+    """Of the network, for n steps."""
+    noisy: bool = False
+    """Whether it adds noise on the way."""
     aliases: tuple[str, ...] = ()
     """Spellings of other eras and tools; read, never written."""
+    schedule: str = "model"
+    """Where a line does not say one."""
+    spacing: str = "linspace"
+    """Of the schedule "model", where the model does not say how its timesteps lie."""
+    scheduler: str = ""
+    """A class of diffusers, for the schedule `of_diffusers`."""
+    settings: Mapping[str, object] = field(default_factory=dict)
+    of_diffusers: str = ""
+    flow: str = ""
+    """How it walks flow matching: "linear" or "logarithmic" in sigma; empty where it does not."""
 
 
-_PLAIN = {"use_karras_sigmas": False, "use_exponential_sigmas": False, "use_beta_sigmas": False}
-_KARRAS = {**_PLAIN, "use_karras_sigmas": True}
-_DPMPP = {"algorithm_type": "dpmsolver++", "solver_order": 2, "final_sigmas_type": "zero", **_PLAIN}
+_DPMPP = {
+    "algorithm_type": "dpmsolver++",
+    "solver_order": 2,
+    "solver_type": "midpoint",
+    "final_sigmas_type": "zero",
+    "lower_order_final": True,
+    "euler_at_final": False,
+    "use_lu_lambdas": False,
+    "thresholding": False,
+    "use_exponential_sigmas": False,
+    "use_beta_sigmas": False,
+    "use_karras_sigmas": True,
+}
+"""All that the pixels depend on, whatever a model's configuration says."""
 
 _DDIM = "Song et al. 2020, arXiv:2010.02502"
 _PNDM = "Liu et al. 2022, arXiv:2202.09778"
 _EDM = "Karras et al. 2022, arXiv:2206.00364"
 _DPM = "Lu et al. 2022, arXiv:2206.00927"
 _DPMPP_PAPER = "Lu et al. 2022, arXiv:2211.01095"
+_SDE = f"{_DPMPP_PAPER}, and arXiv:2305.14267"
 
 ROWS = (
-    Sampler("ddim", "DDIMScheduler", _DDIM, {"clip_sample": False}),
-    Sampler("plms", "PNDMScheduler", _PNDM, {"skip_prk_steps": True}, ("pndm",)),
     Sampler(
-        "k_lms", "LMSDiscreteScheduler", f"linear multistep over {_EDM}", _PLAIN, ("klms", "lms")
+        "ddim",
+        "euler",
+        _DDIM,
+        "1",
+        spacing="leading",
+        scheduler="DDIMScheduler",
+        settings={"clip_sample": False, "thresholding": False},
+        of_diffusers="model",
     ),
-    Sampler("k_euler", "EulerDiscreteScheduler", _EDM, _PLAIN, ("euler",)),
-    Sampler("k_euler_a", "EulerAncestralDiscreteScheduler", _EDM, {}, ("euler_a",)),
-    Sampler("k_heun", "HeunDiscreteScheduler", _EDM, _PLAIN, ("heun",)),
-    Sampler("k_dpm_2", "KDPM2DiscreteScheduler", f"{_DPM}, as in {_EDM}", _PLAIN, ("dpm2",)),
+    Sampler("plms", "plms", _PNDM, "2", calls="n + 1", spacing="leading", aliases=("pndm",)),
     Sampler(
-        "k_dpm_2_a", "KDPM2AncestralDiscreteScheduler", f"{_DPM}, as in {_EDM}", _PLAIN, ("dpm2_a",)
+        "k_lms", "lms", f"linear multistep over {_EDM}", "4", flow="linear", aliases=("klms", "lms")
     ),
-    Sampler("k_dpmpp_2", "DPMSolverMultistepScheduler", _DPMPP_PAPER, _DPMPP),
+    Sampler("k_euler", "euler", _EDM, "1", flow="linear", aliases=("euler",)),
+    Sampler("k_euler_a", "euler_ancestral", _EDM, "–", noisy=True, aliases=("euler_a",)),
+    Sampler("k_heun", "heun", _EDM, "2", calls="2n - 1", flow="linear", aliases=("heun",)),
+    Sampler(
+        "k_dpm_2",
+        "dpm_2",
+        f"{_DPM}, as in {_EDM}",
+        "2",
+        calls="2n - 1",
+        flow="linear",
+        aliases=("dpm2",),
+    ),
+    Sampler(
+        "k_dpm_2_a",
+        "dpm_2_ancestral",
+        f"{_DPM}, as in {_EDM}",
+        "–",
+        calls="2n - 1",
+        noisy=True,
+        aliases=("dpm2_a",),
+    ),
+    Sampler("k_dpmpp_2", "dpmpp_2m", _DPMPP_PAPER, "2", flow="logarithmic"),
     Sampler(
         "k_dpmpp_2_a",
-        "DPMSolverSinglestepScheduler",
-        f"{_DPMPP_PAPER}, stochastic as in arXiv:2305.14267",
-        {**_DPMPP, "algorithm_type": "sde-dpmsolver++"},
+        "dpmpp_2s_ancestral",
+        _DPMPP_PAPER,
+        "–",
+        calls="2n - 1",
+        noisy=True,
+        aliases=("k_dpmpp_2s_a", "dpmpp_2s_a", "dpmpp_2s_ancestral"),
     ),
-    Sampler("dpmpp_2m", "DPMSolverMultistepScheduler", _DPMPP_PAPER, _DPMPP, ("k_dpmpp_2m",)),
+    Sampler(
+        "dpmpp_2m",
+        "dpmpp_2m",
+        _DPMPP_PAPER,
+        "2",
+        scheduler="DPMSolverMultistepScheduler",
+        settings=_DPMPP,
+        of_diffusers="karras",
+        flow="logarithmic",
+        aliases=("k_dpmpp_2m",),
+    ),
     Sampler(
         "dpmpp_2m_karras",
-        "DPMSolverMultistepScheduler",
+        "dpmpp_2m",
         f"{_DPMPP_PAPER}, sigmas of {_EDM}",
-        {**_DPMPP, **_KARRAS},
-        ("k_dpmpp_2m_karras",),
+        "2",
+        schedule="karras",
+        scheduler="DPMSolverMultistepScheduler",
+        settings=_DPMPP,
+        of_diffusers="karras",
+        flow="logarithmic",
+        aliases=("k_dpmpp_2m_karras",),
     ),
     Sampler(
-        # diffusers' DPMSolverSDEScheduler ignores the generator; the multistep one obeys it.
-        "dpmpp_sde",
-        "DPMSolverMultistepScheduler",
-        f"{_DPMPP_PAPER}, stochastic as in arXiv:2305.14267",
-        {**_DPMPP, "algorithm_type": "sde-dpmsolver++"},
-        ("k_dpmpp_sde", "dpmpp_2m_sde"),
+        "dpmpp_sde", "dpmpp_sde", _SDE, "–", calls="2n - 1", noisy=True, aliases=("k_dpmpp_sde",)
     ),
+    Sampler("dpmpp_2m_sde", "dpmpp_2m_sde", _SDE, "–", noisy=True, aliases=("k_dpmpp_2m_sde",)),
     Sampler(
         "unipc",
-        "UniPCMultistepScheduler",
+        "unipc",
         "Zhao et al. 2023, arXiv:2302.04867",
-        _PLAIN,
-        ("uni_pc",),
+        "2",
+        flow="logarithmic",
+        aliases=("uni_pc",),
     ),
-    Sampler("deis", "DEISMultistepScheduler", "Zhang and Chen 2022, arXiv:2204.13902", _PLAIN),
-    Sampler("lcm", "LCMScheduler", "Luo et al. 2023, arXiv:2310.04378"),
-    Sampler("ddpm", "DDPMScheduler", "Ho et al. 2020, arXiv:2006.11239", {"clip_sample": False}),
+    Sampler("deis", "deis", "Zhang and Chen 2022, arXiv:2204.13902", "3"),
+    Sampler(
+        "lcm",
+        "lcm",
+        "Luo et al. 2023, arXiv:2310.04378",
+        "–",
+        noisy=True,
+        spacing="trailing",
+        scheduler="LCMScheduler",
+        settings={"clip_sample": False, "thresholding": False},
+        of_diffusers="model",
+    ),
+    Sampler(
+        "ddpm",
+        "euler_ancestral",
+        "Ho et al. 2020, arXiv:2006.11239",
+        "–",
+        noisy=True,
+        spacing="leading",
+        scheduler="DDPMScheduler",
+        settings={"clip_sample": False, "thresholding": False},
+        of_diffusers="model",
+    ),
+    Sampler(
+        "dpmpp_3m_sde",
+        "dpmpp_3m_sde",
+        f"{_DPMPP_PAPER}, as in k-diffusion",
+        "–",
+        noisy=True,
+        aliases=("k_dpmpp_3m_sde",),
+    ),
+    Sampler("dpm_fast", "dpm_fast", _DPM, "3", aliases=("k_dpm_fast",)),
+    Sampler(
+        "k_euler_churn",
+        "euler_churn",
+        f"{_EDM}, S_churn 40",
+        "–",
+        noisy=True,
+        aliases=("euler_churn",),
+    ),
+    Sampler(
+        "k_heun_churn",
+        "heun_churn",
+        f"{_EDM}, S_churn 40",
+        "–",
+        calls="2n - 1",
+        noisy=True,
+        aliases=("heun_churn",),
+    ),
+    Sampler(
+        "restart",
+        "restart",
+        "Xu et al. 2023, arXiv:2306.14878",
+        "–",
+        calls="2n - 1, and a part twice",
+        noisy=True,
+    ),
+    Sampler("res_multistep", "res_multistep", "Zhang et al. 2023, arXiv:2308.02157", "2"),
+    Sampler("er_sde", "er_sde", "Cui et al. 2023, arXiv:2309.06169", "–", noisy=True),
+    Sampler(
+        "tcd",
+        "tcd",
+        "Zheng et al. 2024, arXiv:2402.19159",
+        "–",
+        noisy=True,
+        spacing="trailing",
+        scheduler="TCDScheduler",
+        settings={"clip_sample": False, "thresholding": False},
+        of_diffusers="model",
+    ),
 )
 
 SAMPLERS: Mapping[str, Sampler] = MappingProxyType({row.name: row for row in ROWS})

@@ -5,7 +5,7 @@ from dataclasses import FrozenInstanceError, fields, is_dataclass
 
 import pytest
 
-from dream import events, flags, launch, picture, recipe, request, samplers
+from dream import events, flags, launch, picture, recipe, request, samplers, schedules
 from dream.catalogue import cards
 from dream.engine import base
 from dream.worker import wire
@@ -30,7 +30,13 @@ def test_a_traveller_is_frozen(kind: type) -> None:
 
 
 def test_tables_are_read_only() -> None:
-    for table in (samplers.SAMPLERS, samplers.ALIASES, request.FLAGS, launch.LAUNCH_FLAGS):
+    for table in (
+        samplers.SAMPLERS,
+        samplers.ALIASES,
+        schedules.SCHEDULES,
+        request.FLAGS,
+        launch.LAUNCH_FLAGS,
+    ):
         with pytest.raises(TypeError):
             table["new"] = 1  # type: ignore[index]
 

@@ -8,7 +8,8 @@ from dream.commands.base import Asking, Context, Edit, Line, Page, Question
 from dream.errors import BadLine
 from dream.events import Events, Note
 from dream.gallery import LOG_NAME, last_lines
-from dream.line import is_skipped, read_log_line, typable, write_sweep
+from dream.line import facts, is_skipped, read_log_line, typable, write_sweep
+from dream.studio.lent import as_typed
 
 _SHOWN = 20
 """Lines of the past shown at once, unless more are asked for."""
@@ -53,7 +54,9 @@ def last(context: Context, argument: str) -> Events[None]:
     logged = [line for line in last_lines(studio.outdir / LOG_NAME) if not is_skipped(line)]
     if not logged:
         raise BadLine("no line was made yet", 0, "!history has those that were typed")
-    yield Edit(text=typable(read_log_line(logged[-1]).line))
+    recorded = read_log_line(logged[-1])
+    ours = "sha256" in facts(recorded.comment)
+    yield Edit(text=as_typed(typable(recorded.line), ours=ours))
 
 
 def clear(context: Context, argument: str) -> Events[None]:

@@ -17,10 +17,16 @@ from dream.engine.facts import facts
 from dream.engine.intermediates import Intermediates, without
 from dream.engine.pipelines import Loaded
 from dream.engine.preview import Glances, Look, Looks
-from dream.engine.samplers import Start, make_scheduler, obeys_table, sampler_of
+from dream.engine.samplers import (
+    flows,
+    make_flow_scheduler,
+    make_scheduler,
+    obeys_table,
+    sampler_of,
+)
 from dream.engine.steps import Steps
 from dream.engine.symmetry import Symmetry
-from dream.engine.tasks import Given, hires, task_for
+from dream.engine.tasks import Given, Job, hires, task_for
 from dream.engine.tasks.walk import fine_enough, steps_of
 from dream.engine.words import Words, unheard, weighed
 from dream.errors import ModelError
@@ -29,6 +35,8 @@ from dream.inputs import fitted
 from dream.line import positive_negative
 from dream.picture import Picture
 from dream.recipe import Recipe
+from dream.samplers import SAMPLERS
+from dream.schedules import AUTO, FORMER
 
 _AS_ASKED = {"use_resolution_binning": False, "_auto_resize": False}
 """Pipelines that know better which size is wanted are told to paint what is asked for."""
@@ -93,7 +101,7 @@ class Denoising:
         }
         own = pipe.scheduler
         try:
-            pipe.scheduler = _scheduler(self.loaded, recipe, job.start)
+            pipe.scheduler = walked = _scheduler(self.loaded, recipe, job)
             with at_depth(pipe, given.depth):
                 made = _run(self.loaded, pipe, {k: v for k, v in asked.items() if k in takes})
         finally:
@@ -102,7 +110,7 @@ class Denoising:
         if given.colours is not None:
             painted = match_colours(painted, given.colours)
         image = job.finish(painted)
-        return Picture(image, asked_for, {**facts(self.loaded), **given.facts})
+        return Picture(image, asked_for, {**facts(self.loaded, walked), **given.facts})
 
     def _steps(self, recipe: Recipe, steps: int, symmetry: Symmetry) -> Steps:
         sides = recipe.width, recipe.height
@@ -150,27 +158,54 @@ def _words(loaded: Loaded, recipe: Recipe, tell: Tell) -> Words:
     heard = weighed(signature(pipe.__call__).parameters, positive, negative, recipe.cfg_scale)
     if negative and "negative_prompt" not in heard:
         tell(Note(text=f"{model} has no ear for negative words: {negative}"))
-    if not obeys_table(pipe.scheduler.config):
-        name = type(pipe.scheduler).__name__
-        tell(Note(text=f"{model} paints with its own {name}, not with {recipe.sampler}"))
-    elif (only := sampler_of(pipe, recipe.sampler)) != recipe.sampler:
-        tell(Note(text=f"{model} paints with {only}, not with {recipe.sampler}"))
+    if (note := _other_sampler(loaded, recipe)) is not None:
+        tell(Note(text=note))
     return heard
 
 
-def _scheduler(loaded: Loaded, recipe: Recipe, start: Start | None) -> Any:
-    own = loaded.pipe.scheduler
+def _other_sampler(loaded: Loaded, recipe: Recipe) -> str | None:
+    """What should be said where another sampler paints than the line says, or another schedule."""
+    pipe, model = loaded.pipe, loaded.card.name
+    own = pipe.scheduler
+    if not obeys_table(own.config):
+        name = type(own).__name__
+        if not _walks_flow(own, recipe):
+            return f"{model} paints with its own {name}, not with {recipe.sampler}"
+        if recipe.schedule not in (AUTO, "model", SAMPLERS[recipe.sampler].schedule):
+            return f"{model} paints along its own schedule, not along {recipe.schedule}"
+    elif (only := sampler_of(pipe, recipe.sampler)) != recipe.sampler:
+        return f"{model} paints with {only}, not with {recipe.sampler}"
+    return None
+
+
+def _walks_flow(own: Any, recipe: Recipe) -> bool:
+    return bool(flows(own) and SAMPLERS[recipe.sampler].flow and recipe.schedule != FORMER)
+
+
+def _scheduler(loaded: Loaded, recipe: Recipe, job: Job) -> Any:
+    own, dtype = loaded.pipe.scheduler, loaded.placement.dtype
+    steps = int(job.arguments.get("num_inference_steps", recipe.steps))
+    skipped = steps - job.steps
     if obeys_table(own.config):
+        sampler = sampler_of(loaded.pipe, recipe.sampler)
+        consistent = sampler != recipe.sampler and recipe.schedule != FORMER
         made = make_scheduler(
-            sampler_of(loaded.pipe, recipe.sampler),
+            sampler,
             own.config,
-            recipe.steps,
-            loaded.placement.dtype,
+            steps,
+            dtype,
+            schedule="model" if consistent else recipe.schedule,
+            skipped=skipped,
             threshold=recipe.threshold,
             karras_max=recipe.karras_max,
+            xl=hasattr(loaded.pipe, "text_encoder_2"),
         )
-        made.start = start
+        made.start = job.start
         return made
+    if _walks_flow(own, recipe):
+        return make_flow_scheduler(
+            recipe.sampler, own.config, dtype, skipped=skipped, threshold=recipe.threshold
+        )
     if recipe.threshold:
         raise ModelError(
             f"{recipe.model} paints with its own {type(own).__name__}, which has no --threshold",

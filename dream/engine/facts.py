@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import diffusers
 import torch
 import transformers
@@ -11,13 +13,13 @@ from dream.engine.device import processor
 from dream.engine.pipelines import Loaded
 
 
-def facts(loaded: Loaded) -> dict[str, str]:
-    """Every value is text; keys as in `dream.picture.Picture.facts`."""
+def facts(loaded: Loaded, scheduler: Any) -> dict[str, str]:
+    """Every value is text; keys as in `dream.picture.Picture.facts`. `scheduler` is what walked."""
     placement = loaded.placement
     return {
         "weights": _digest(loaded),
         **({"ema": "the running averages in the model's file"} if loaded.card.ema else {}),
-        **_prediction(loaded),
+        **_prediction(scheduler),
         "device": placement.device,
         "precision": placement.precision,
         "threads": str(torch.get_num_threads()),
@@ -29,10 +31,10 @@ def facts(loaded: Loaded) -> dict[str, str]:
     }
 
 
-def _prediction(loaded: Loaded) -> dict[str, str]:
+def _prediction(scheduler: Any) -> dict[str, str]:
     """What the denoiser is taken to predict, for a card may say so against the model's own files;
     nothing for schedulers that know no such choice."""
-    config = loaded.pipe.scheduler.config
+    config = scheduler.config
     return {"prediction": config.prediction_type} if "prediction_type" in config else {}
 
 

@@ -21,7 +21,7 @@ from dream.request import FLAGS, INPUTS, NO_VAE, Request
 from dream.stages import STAGES
 from dream.studio.lent import request_from, request_of
 
-OWN = ("prompt", "negative", "steps", "seed", "cfg_scale", "sampler", "model", "vae")
+OWN = ("prompt", "negative", "steps", "seed", "cfg_scale", "sampler", "schedule", "model", "vae")
 """What a picture's own line says, unless the `!fix` line says something else."""
 
 _HEARD = (*OWN, "width", "height", "strength", "fix", "upscaler", "upscale_tile")

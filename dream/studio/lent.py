@@ -3,13 +3,15 @@ picture. Whoever wrote the file, what it says is one line, never a command, and 
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 
-from dream.errors import GalleryError
+from dream.errors import BadLine, GalleryError
 from dream.gallery import Record, log_line_of, read_record
-from dream.line import read_leniently, typable, write
+from dream.line import read, read_leniently, typable, write
 from dream.request import Request
 from dream.request_json import request_from_json
+from dream.schedules import FORMER
 
 LONGEST = 32_768
 """Characters of a line that is taken from a picture. Other programs' lines have less than 10,000;
@@ -19,7 +21,17 @@ settling one of 400,000 took seconds, and of fifty million minutes."""
 def line_from(path: Path) -> str:
     """The line that made a picture, fit for an edit line. Raises GalleryError where there is none,
     or it is too long."""
-    return typable(line_of(read_record(path), path))
+    record = read_record(path)
+    return as_typed(typable(line_of(record, path)), ours=bool(record.sha256))
+
+
+def as_typed(line: str, *, ours: bool) -> str:
+    """A recorded line, to be typed again: one of ours from before there were schedules says so,
+    for without its comment nothing tells it from a new one."""
+    with suppress(BadLine):
+        if ours and read(line).schedule is None:
+            return f"{line} --schedule={FORMER}"
+    return line
 
 
 def logged_line_from(path: Path) -> str:

@@ -13,6 +13,7 @@ from dream.inputs import fingerprint
 from dream.line import facts, read_log_line
 from dream.recipe import Recipe
 from dream.request import FLAGS, INPUTS, NO_VAE, Request
+from dream.schedules import FORMER
 from dream.studio.begin import FindPicture
 from dream.studio.fix import as_it_was_made
 
@@ -22,9 +23,13 @@ _PER_LINE = ("iterations", "grid", "sheet", "save_original")
 def base_of(line: str, base: Request, find: FindPicture) -> Request:
     """What a line leaves open: as `base`, a session's defaults, has it. But a logged line says all
     about its picture by itself, and of a `!fix` line what is open is as the picture was made."""
-    if read_log_line(line).path is None:
+    logged = read_log_line(line)
+    if logged.path is None:
         return as_it_was_made(line, base, find)
     open_ = {name: flag.default for name, flag in FLAGS.items() if _logged_line_says(name)}
+    if "sha256" in facts(logged.comment):
+        # Ours, then; and those that do not say a schedule are from before there were any.
+        open_["schedule"] = FORMER
     return replace(base, **(open_ | {"vae": NO_VAE}))
 
 

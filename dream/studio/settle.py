@@ -17,6 +17,7 @@ from dream.kinds import Variation
 from dream.line import Sweep
 from dream.recipe import Recipe
 from dream.request import FLAGS, NO_VAE, Request
+from dream.schedules import settled_schedule
 from dream.studio.afterwards import fits, stages, strength
 from dream.studio.begin import FindPicture, size_from, with_files
 from dream.studio.fix import card_of
@@ -56,15 +57,17 @@ def settle(
     card = card_of(request, find)
     width, height, sized = _size(request, card)
     hires_fix, walked = _hires_fix(request, card, width, height)
+    steps, sampler = request.steps or card.steps, request.sampler or card.sampler
     first = Recipe(
         prompt=request.prompt,
         negative=request.negative,
-        steps=request.steps or card.steps,
+        steps=steps,
         seed=draw() if request.seed is None else _seed(request.seed, past),
         width=width,
         height=height,
         cfg_scale=request.cfg_scale or card.cfg_scale,
-        sampler=request.sampler or card.sampler,
+        sampler=sampler,
+        schedule=settled_schedule(sampler, request.schedule, steps, request.karras_max),
         model=card.name,
         vae=_vae(request.vae or card.vae, card),
         init_img=request.init_img,

@@ -156,12 +156,15 @@ def test_the_clean_estimate_of_every_sampler_finds_the_picture() -> None:
                 )
                 assert clean_estimate(scheduler) is None
                 scheduler.set_timesteps(10)
-            at = scheduler.timesteps[4]
+            at = scheduler.timesteps[0]
             level = scheduler.alphas_cumprod[round(float(at))]
-            scheduler.network_input = level.sqrt() * clean + (1 - level).sqrt() * noise
+            start = scheduler.add_noise(clean, noise, at[None])
+            seen = scheduler.scale_model_input(start, at)
+            assert torch.allclose(
+                seen, level.sqrt() * clean + (1 - level).sqrt() * noise, atol=1e-4
+            )
             velocity = level.sqrt() * noise - (1 - level).sqrt() * clean
-            output = noise if kind == "epsilon" else velocity
-            scheduler.last = (scheduler.network_input, output, at)
+            scheduler.step(noise if kind == "epsilon" else velocity, at, start)
             estimate = clean_estimate(scheduler)
             assert estimate is not None
             assert torch.allclose(estimate, clean, atol=1e-4), name

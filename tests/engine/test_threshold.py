@@ -10,6 +10,7 @@ from dream.engine.quiet import quiet
 from dream.engine.samplers import clean_estimate, make_scheduler
 from dream.errors import ModelError
 from dream.samplers import SAMPLERS
+from dream.schedules import AUTO, settled_schedule
 from tests.recipes import recipe
 
 _BETAS = {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear"}
@@ -46,15 +47,11 @@ def test_every_kind_of_sampler_takes_it(painter: Painter, sampler: str) -> None:
 
 @pytest.mark.parametrize("sampler", SAMPLERS)
 def test_karras_sigmas_below_so_many_steps(sampler: str) -> None:
-    def made(steps: int, karras_max: int | None) -> bool:
-        with quiet():
-            scheduler = make_scheduler(sampler, _BETAS, steps, torch.float32, karras_max=karras_max)
-        return bool(scheduler.config.get("use_karras_sigmas"))
-
-    as_ever = made(10, None)
-    takes = sampler.startswith("k_") and sampler != "k_euler_a"
-    assert made(9, 10) == (takes or as_ever)
-    assert made(10, 10) == as_ever
+    own = SAMPLERS[sampler].schedule
+    takes = sampler.startswith("k_")
+    assert settled_schedule(sampler, None, 9, 10) == ("karras" if takes else own)
+    assert settled_schedule(sampler, AUTO, 10, 10) == own
+    assert settled_schedule(sampler, "beta", 9, 10) == "beta", "what is asked for goes before it"
 
 
 def test_a_model_with_a_scheduler_of_its_own_refuses_a_threshold(painter: Painter) -> None:

@@ -42,6 +42,7 @@ def test_the_card_fills_what_is_open() -> None:
         height=192,
         cfg_scale=4.5,
         sampler="ddim",
+        schedule="model",
         model="tiny",
     )
 

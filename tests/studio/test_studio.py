@@ -50,7 +50,8 @@ def test_what_is_said_of_one_line(tmp_path: Path) -> None:
     first, second = saved(events)
     assert first.path.name == "000001.42.png"
     assert second.path.name == f"000001.{series(42, 2)[1]}.png"
-    assert first.line == '"a red circle" -s3 -S42 -W64 -H64 -C7.5 -Adpmpp_2m_karras --model=tiny'
+    numbers = "-s3 -S42 -W64 -H64 -C7.5 -Adpmpp_2m_karras --schedule=karras"
+    assert first.line == f'"a red circle" {numbers} --model=tiny'
 
 
 def test_png_log_and_event_agree(tmp_path: Path) -> None:

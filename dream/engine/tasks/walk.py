@@ -11,6 +11,7 @@ from dataclasses import replace
 from math import ceil, floor
 
 from dream.recipe import Recipe
+from dream.schedules import FORMER
 
 MOST_STEPS = 1000
 """As many as the models have learnt from."""
@@ -21,9 +22,10 @@ _NEAR = 0.75
 
 def fine_enough(recipe: Recipe) -> Recipe:
     """The recipe in so many steps that its strength is at least one of them. Of fewer, one would
-    still be walked, which leaves the picture much further than was asked: of a single step, all."""
+    still be walked, which leaves the picture much further than was asked: of a single step, all;
+    as lines were painted that are from before this."""
     strength = recipe.strength or 1
-    if recipe.steps * strength + _ROUNDING >= 1:
+    if recipe.steps * strength + _ROUNDING >= 1 or recipe.schedule == FORMER:
         return recipe
     fewest = min(MOST_STEPS, ceil(1 / strength - _ROUNDING))
     near = (n for n in range(fewest, MOST_STEPS) if _walked(n, strength) >= _NEAR * strength * n)
