@@ -21,7 +21,8 @@ class Sampler:
     """The function that walks."""
     paper: str
     order: str
-    """Of convergence, as its paper says; "–" where noise on the way is the point."""
+    """Of convergence, as measured: a multistep method begins with steps of lower order, and cannot
+    make good for them. "–" where noise on the way is the point."""
     calls: str = "n"
     """Of the network, for n steps."""
     noisy: bool = False
@@ -75,7 +76,12 @@ ROWS = (
     ),
     Sampler("plms", "plms", _PNDM, "2", calls="n + 1", spacing="leading", aliases=("pndm",)),
     Sampler(
-        "k_lms", "lms", f"linear multistep over {_EDM}", "4", flow="linear", aliases=("klms", "lms")
+        "k_lms",
+        "lms",
+        f"linear multistep of order 4 over {_EDM}",
+        "2",
+        flow="linear",
+        aliases=("klms", "lms"),
     ),
     Sampler("k_euler", "euler", _EDM, "1", flow="linear", aliases=("euler",)),
     Sampler("k_euler_a", "euler_ancestral", _EDM, "–", noisy=True, aliases=("euler_a",)),
@@ -143,7 +149,7 @@ ROWS = (
         flow="logarithmic",
         aliases=("uni_pc",),
     ),
-    Sampler("deis", "deis", "Zhang and Chen 2022, arXiv:2204.13902", "3"),
+    Sampler("deis", "deis", "Zhang and Chen 2022, arXiv:2204.13902", "2"),
     Sampler(
         "lcm",
         "lcm",

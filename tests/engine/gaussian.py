@@ -3,6 +3,7 @@ variance of its own. What a sampler does with it, can be compared with what its 
 
 from __future__ import annotations
 
+import inspect
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -10,6 +11,8 @@ from itertools import pairwise
 from typing import Any
 
 import torch
+
+from dream.engine.quiet import quiet
 
 VARIANCES = torch.tensor([0.01, 0.1, 0.5, 1.0, 2.0, 4.0], dtype=torch.float64).view(1, -1, 1)
 MEANS = torch.tensor([0.0, 0.3, -0.5, 1.0, 0.0, -1.5], dtype=torch.float64).view(1, -1, 1)
@@ -331,3 +334,61 @@ REFERENCES: dict[str, Walk] = {
     "dpm_fast": dpm_fast,
     "res_multistep": res_multistep,
 }
+
+
+# ── a walk through a scheduler, as a pipeline does it ───────────────────────────────────────────
+
+
+@dataclass(frozen=True)
+class Walked:
+    """What a scheduler made of noise, or of a picture."""
+
+    x: torch.Tensor
+    start: torch.Tensor
+    """Latents x₀ + sigma * noise that the walk began from, in float64."""
+    sigmas: list[float]
+    """Where the network was asked, call by call."""
+    calls: int
+
+
+def walked(
+    scheduler: Any,
+    config: dict[str, Any],
+    steps: int,
+    noise: torch.Tensor,
+    *,
+    picture: torch.Tensor | None = None,
+    skipped: int = 0,
+    mask: torch.Tensor | None = None,
+    seed: int = 5,
+) -> Walked:
+    """`picture` are clean latents; where `mask` is 0, they are laid back after every call, as
+    noisy as it is then."""
+    with quiet():
+        scheduler.set_timesteps(steps)
+    network = Network(scheduler, config["prediction_type"])
+    source = torch.Generator().manual_seed(seed)
+    at = scheduler.timesteps[skipped * scheduler.order :]
+    if hasattr(scheduler, "set_begin_index"):
+        scheduler.set_begin_index(skipped * scheduler.order)
+    level = scheduler.alphas_cumprod.double()
+    own = [float(((1 - level[int(t)]) / level[int(t)]) ** 0.5) for t in at]
+    sigmas = list(scheduler._calls) if hasattr(scheduler, "_calls") else own
+    if hasattr(scheduler, "sigmas") and not hasattr(scheduler, "_calls"):
+        sigmas = [float(s) for s in scheduler.sigmas[skipped:-1]]
+    x = noise * scheduler.init_noise_sigma
+    if picture is not None:
+        x = scheduler.add_noise(picture, noise, at[:1])
+    start = None
+    takes = "generator" in inspect.signature(scheduler.step).parameters
+    asked = {"generator": source} if takes else {}
+    for i, (t, sigma) in enumerate(zip(at, sigmas, strict=True)):
+        seen = scheduler.scale_model_input(x, t)
+        if start is None:
+            start = seen.double() * math.sqrt(sigma**2 + 1)
+        x = scheduler.step(network(seen, sigma), t, x, **asked).prev_sample
+        if mask is not None and picture is not None and i + 1 < len(at):
+            kept = scheduler.add_noise(picture, noise, at[i + 1][None])
+            x = torch.where(mask.bool(), x, kept)
+    assert start is not None
+    return Walked(x.double(), start, sigmas, network.calls)
