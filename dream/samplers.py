@@ -30,7 +30,7 @@ class Sampler:
     aliases: tuple[str, ...] = ()
     """Spellings of other eras and tools; read, never written."""
     schedule: str = "model"
-    """Where a line does not say one."""
+    """Where a line does not say one; as in AUTOMATIC1111's web UI for those that need it."""
     spacing: str = "linspace"
     """Of the schedule "model", where the model does not say how its timesteps lie."""
     scheduler: str = ""
@@ -138,9 +138,24 @@ ROWS = (
         aliases=("k_dpmpp_2m_karras",),
     ),
     Sampler(
-        "dpmpp_sde", "dpmpp_sde", _SDE, "–", calls="2n - 1", noisy=True, aliases=("k_dpmpp_sde",)
+        "dpmpp_sde",
+        "dpmpp_sde",
+        _SDE,
+        "–",
+        calls="2n - 1",
+        noisy=True,
+        schedule="karras",
+        aliases=("k_dpmpp_sde",),
     ),
-    Sampler("dpmpp_2m_sde", "dpmpp_2m_sde", _SDE, "–", noisy=True, aliases=("k_dpmpp_2m_sde",)),
+    Sampler(
+        "dpmpp_2m_sde",
+        "dpmpp_2m_sde",
+        _SDE,
+        "–",
+        noisy=True,
+        schedule="exponential",
+        aliases=("k_dpmpp_2m_sde",),
+    ),
     Sampler(
         "unipc",
         "unipc",
@@ -178,6 +193,7 @@ ROWS = (
         f"{_DPMPP_PAPER}, as in k-diffusion",
         "–",
         noisy=True,
+        schedule="exponential",
         aliases=("k_dpmpp_3m_sde",),
     ),
     Sampler("dpm_fast", "dpm_fast", _DPM, "3", aliases=("k_dpm_fast",)),
@@ -205,6 +221,7 @@ ROWS = (
         "–",
         calls="2n - 1, and a part twice",
         noisy=True,
+        schedule="karras",
     ),
     Sampler("res_multistep", "res_multistep", "Zhang et al. 2023, arXiv:2308.02157", "2"),
     Sampler("er_sde", "er_sde", "Cui et al. 2023, arXiv:2309.06169", "–", noisy=True),
