@@ -25,21 +25,26 @@ MANY = 100
 """Pictures of one line that are made without asking."""
 
 
-def act(context: Context, line: str) -> Events[None]:
+def act(context: Context, line: str, turn: bool | None = None) -> Events[None]:
     """Do what a line says and tell what happens. Raises no Exception: one that nobody foresaw is
-    told as Failed, with the file that its traceback is in."""
-    yield from reported(_act(context, line), line, None)
+    told as Failed, with the file that its traceback is in.
+
+    `turn` is what `takes_turn` decided, for defaults and models change meanwhile: what took its
+    turn is not asked about again, and what did not makes no picture; if it could by now, it is
+    queued. None where nothing takes turns.
+    """
+    yield from reported(_act(context, line, turn), line, None)
 
 
-def _act(context: Context, line: str) -> Events[None]:
+def _act(context: Context, line: str, turn: bool | None) -> Events[None]:
     typed = line.strip()
     if is_skipped(typed):
         return
     if typed in HELP_WORDS:
         typed = "!help"
     if not is_command(typed):
-        if not (yield from ask_first(context, line)):
-            yield from context.studio.make(line)
+        if turn or not (yield from ask_first(context, line)):
+            yield from _make_or_queue(context, line, turn)
         return
     name, _, argument = typed.partition(" ")
     try:
@@ -49,6 +54,17 @@ def _act(context: Context, line: str) -> Events[None]:
         if command.changes and context.studio.dry_run:
             raise BadLine(f"{command.name} is not done: --dry_run changes nothing")
         yield from command.run(context, argument.strip())
+    except DreamError as error:
+        yield Refused(error=error, line=line)
+
+
+def _make_or_queue(context: Context, line: str, turn: bool | None) -> Events[None]:
+    if turn is not False or context.queue is None:
+        yield from context.studio.make(line)
+        return
+    try:
+        context.studio.read_sweep(line)
+        context.queue.put([line])
     except DreamError as error:
         yield Refused(error=error, line=line)
 

@@ -127,7 +127,7 @@ class Conversation:
             for one in meant:
                 if index and not is_skipped(one):
                     self._screen.begin(one)
-                for event in act(self._context, one):
+                for event in act(self._context, one, turn=False):
                     self._show(event)
         self._queue.put(turns)
         self._say_notes()
@@ -230,7 +230,7 @@ class Conversation:
             while (entry := self._queue.take()) is not None:
                 self._post(self._begun, entry)
                 try:
-                    events = act(self._context, entry.line)
+                    events = act(self._context, entry.line, turn=True)
                     follow(events, self._queue.given_up, self._tell)
                 except Exception as error:
                     self._post(self._show, Failed(error=as_dream_error(error), line=entry.line))
