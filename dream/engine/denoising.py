@@ -158,6 +158,8 @@ def _words(loaded: Loaded, recipe: Recipe, tell: Tell) -> Words:
     heard = weighed(signature(pipe.__call__).parameters, positive, negative, recipe.cfg_scale)
     if negative and "negative_prompt" not in heard:
         tell(Note(text=f"{model} has no ear for negative words: {negative}"))
+    elif negative and recipe.cfg_scale <= 1:
+        tell(Note(text=f"at -C1 there is no guidance: negative words are ignored: {negative}"))
     if (note := _other_sampler(loaded, recipe)) is not None:
         tell(Note(text=note))
     return heard

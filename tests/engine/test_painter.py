@@ -239,3 +239,13 @@ def test_nothing_is_looked_up_or_said(
     assert capfd.readouterr() == ("", "")
     assert not warned
     assert not [r for r in caplog.records if r.levelno >= logging.WARNING]
+
+
+def test_negative_words_without_guidance_are_said_to_be_ignored(painter: Painter) -> None:
+    plain, _ = paint(painter, cfg_scale=1.0)
+    picture, told = paint(painter, cfg_scale=1.0, negative="blue")
+    assert picture.sha256 == plain.sha256
+    notes = [note.text for note in told if isinstance(note, Note)]
+    assert notes == ["at -C1 there is no guidance: negative words are ignored: blue"]
+    _, told = paint(painter, cfg_scale=2.0, negative="blue")
+    assert not [note for note in told if isinstance(note, Note)]

@@ -32,7 +32,7 @@ def _offered(line: str) -> list[str]:
         ("a cat --cfg-", ["a cat --cfg_scale"]),
         ("a cat -s5 --no-g", ["a cat -s5 --no-grid"]),
         ("a cat -save", ["a cat -save_orig"]),
-        ("a cat -A k_e", ["a cat -A k_euler", "a cat -A k_euler_a"]),
+        ("a cat -A k_e", ["a cat -A k_euler", "a cat -A k_euler_a", "a cat -A k_euler_churn"]),
         ("a cat -Ak_lm", ["a cat -Ak_lms"]),
         ("a cat --sampler=uni", ["a cat --sampler=unipc"]),
         ("a cat --model ", ["a cat --model tiny"]),

@@ -121,6 +121,7 @@ def test_settings_are_completed_with_their_values(tmp_path: Path) -> None:
     assert completed(studio, "!set sampler k_eu") == [
         "!set sampler k_euler",
         "!set sampler k_euler_a",
+        "!set sampler k_euler_churn",
     ]
     assert completed(studio, "!set model tw") == ['!set model "two words"']
     assert completed(studio, "!unset ste") == ["!unset steps"]
