@@ -3,5 +3,13 @@
 from dream.catalogue.cards import ModelCard, PreviewMap, UpscalerCard
 from dream.catalogue.places import default_models_dirs
 from dream.catalogue.shelf import Shelf
+from dream.catalogue.vocabulary import unknown_words
 
-__all__ = ["ModelCard", "PreviewMap", "Shelf", "UpscalerCard", "default_models_dirs"]
+__all__ = [
+    "ModelCard",
+    "PreviewMap",
+    "Shelf",
+    "UpscalerCard",
+    "default_models_dirs",
+    "unknown_words",
+]

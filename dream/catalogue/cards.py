@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dream.catalogue.found import INDEX
+from dream.catalogue.vocabulary import Vocabulary
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,6 +51,8 @@ class ModelCard:
     """Whether it paints with those averages. The weights proper are what CompVis' own
     configuration (`use_ema: False`) and other programs paint with."""
     preview: PreviewMap | None = None
+    knows: Vocabulary = ()
+    """The words it was trained on, where it was trained on few and says so; empty: no limit."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,6 +14,7 @@ from dream.catalogue.code import refuse_code
 from dream.catalogue.entries import Complain, checked, read_toml
 from dream.catalogue.found import INDEX, UPSCALER
 from dream.catalogue.pipelines import check_paints
+from dream.catalogue.vocabulary import read_vocabulary
 from dream.errors import ModelError
 from dream.flags import Kind
 from dream.request import FLAGS
@@ -94,7 +95,8 @@ def read_folder(name: str, folder: Path, complain: Complain) -> ModelCard:
     path = folder / "card.toml"
     table = read_toml(path, complain)
     preview = table.pop("preview", None)
-    card = replace(card, **checked(table, str(path), complain))
+    knows = read_vocabulary(table.pop("knows", {}), str(path), complain)
+    card = replace(card, **checked(table, str(path), complain), knows=knows)
     return card if preview is None else replace(card, preview=_preview(preview, path, complain))
 
 

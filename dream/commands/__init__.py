@@ -27,7 +27,11 @@ from dream.commands.show import open_picture, show_picture, tell
 
 COMMANDS = (
     Command(
-        "!help", "[TOPIC]", "what there is; or all about a switch or command", explain, "topic"
+        "!help",
+        "[TOPIC]",
+        "what there is; or all about a switch, command or model",
+        explain,
+        "topic",
     ),
     Command(
         "!fix",

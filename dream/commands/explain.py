@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from dream.catalogue import ModelCard
 from dream.commands.base import Command, Context, Line, Page
 from dream.errors import BadLine
 from dream.events import Events
 from dream.line.names import near
 from dream.request import FLAGS, Flag, Request
 
-_WAYS_OUT = ("q, Ctrl-D", "leave")
+_KEYS = (
+    ("q, Ctrl-D", "leave"),
+    ("Ctrl-C", "clear what is being typed; on an empty line, give up the picture being made"),
+)
 
 
 def explain(context: Context, argument: str) -> Events[None]:
-    """!help [TOPIC]: what there is, or all about one switch or command."""
+    """!help [TOPIC]: what there is, or all about one switch, command or model."""
     if not argument:
         yield Page(lines=tuple(_everything(context)))
         return
@@ -23,6 +27,9 @@ def explain(context: Context, argument: str) -> Events[None]:
     tables = [switches] if argument[0] == "-" else [commands] if argument[0] == "!" else []
     key = _bare(argument)
     found = [table[key] for table in tables or (commands, switches) if key in table]
+    if not found and not tables and argument in context.studio.shelf.places():
+        yield Page(lines=tuple(_about_model(context.studio.shelf.model(argument))))
+        return
     if not found:
         known = {**switches, **commands}
         meant = near(key, known)
@@ -62,7 +69,7 @@ def _everything(context: Context) -> Iterator[Line]:
     yield ""
     yield "commands:"
     yield from ((f"  {command.name} {command.usage}", command.help) for command in context.commands)
-    yield (f"  {_WAYS_OUT[0]}", _WAYS_OUT[1])
+    yield from ((f"  {key}", does) for key, does in _KEYS)
     yield ""
     yield "!help -U explains one switch or command; TAB completes, → takes what is shown in gray"
     yield "several values make a picture of each:  -C 5,7.5,10  -A k_euler,ddim  -s 10..50:10"
@@ -82,6 +89,21 @@ def _about_command(command: Command) -> Iterator[Line]:
     yield f"  {command.help}"
     for option, kind in command.options.items():
         yield (f"  {option} {kind.metavar}".rstrip(), kind.means)
+
+
+def _about_model(card: ModelCard) -> Iterator[Line]:
+    yield f"{card.name}: {card.description}" if card.description else card.name
+    yield (
+        "",
+        f"paints {card.width}x{card.height}, {card.steps} steps, unless a line says otherwise",
+    )
+    if not card.knows:
+        yield ("", "it does not list the words it knows")
+        return
+    yield ""
+    yield "it was trained on these words alone; others mean nothing to it:"
+    for group, words in card.knows:
+        yield (f"  {group}", ", ".join(words))
 
 
 def _about_switch(flag: Flag, context: Context) -> Iterator[Line]:

@@ -40,6 +40,7 @@ from dream.studio.recall import as_logged, base_of
 from dream.studio.settle import Settled, settle, settle_sweep
 from dream.studio.told import told
 from dream.studio.uninterrupted import at_events
+from dream.studio.unknown_words import UnknownWords
 from dream.studio.verify import verify_log
 
 
@@ -79,6 +80,7 @@ class Studio:
         self._beside: Path | None = None
         self._rng = rng or random.SystemRandom()
         self._keeper = Keeper()
+        self._unknown = UnknownWords()
 
     def __enter__(self) -> Studio:
         return self
@@ -249,7 +251,8 @@ class Studio:
         except DreamError as error:
             yield Refused(error=error, line=line, number=number)
             return None
-        yield from (Note(text=text) for text in (*sweep.notes, *settled.notes))
+        unknown = self._unknown.notes(settled.recipes, self._find)
+        yield from (Note(text=text) for text in (*sweep.notes, *settled.notes, *unknown))
         return sweep, settled.recipes
 
     def _draw(self) -> int:

@@ -119,6 +119,8 @@ def _for_command(before: str, context: Context, values: Values) -> Iterator[Comp
         for topic in topics(context.commands):
             if topic.startswith(argument):
                 yield Completion(topic, -len(argument))
+        for value, meta in values("model", argument):
+            yield Completion(value, -len(argument), display_meta=meta)
     elif completes == "setting":
         yield from _settings(argument, values)
     elif completes in ("model", "vae"):

@@ -3,6 +3,7 @@
 import json
 import random
 from pathlib import Path
+from textwrap import fill
 
 import diffusers
 import numpy as np
@@ -14,6 +15,7 @@ from dream.tiny.denoiser import scheduler
 from dream.tiny.drawing import render
 from dream.tiny.pictures import FULL, pick
 from dream.tiny.vae import SCALING
+from dream.tiny.vocabulary import vocabulary
 
 INDEX = {
     "_class_name": "StableDiffusionPipeline",
@@ -45,6 +47,10 @@ matrix = [
 {rows}
 ]
 bias = [{bias}]
+
+# The words of all captions; others mean nothing to it. Shown by !help
+[knows]
+{knows}
 """
 
 
@@ -72,5 +78,31 @@ def write_card(out: Path, guidance: float = 3.0) -> None:
     vae = AutoencoderKL.from_pretrained(out / "vae").float().eval()
     matrix, bias = fit_preview(vae)
     rows = "\n".join("    [" + ", ".join(f"{v:.4f}" for v in row) + "]," for row in matrix.tolist())
-    text = CARD.format(cfg=guidance, rows=rows, bias=", ".join(f"{v:.4f}" for v in bias.tolist()))
+    text = CARD.format(
+        cfg=guidance,
+        rows=rows,
+        bias=", ".join(f"{v:.4f}" for v in bias.tolist()),
+        knows=knows_table(),
+    )
     (out / "card.toml").write_text(text, "utf-8")
+
+
+def knows_table() -> str:
+    """The `[knows]` of card.toml, without its head."""
+    groups = vocabulary().items()
+    return "\n\n".join(_group(name, words) for name, words in groups)
+
+
+def _group(name: str, words: tuple[str, ...]) -> str:
+    # Lines are broken between phrases alone, so their own spaces do not break while it is done.
+    quoted = (json.dumps(word, ensure_ascii=False).replace(" ", "\0") for word in words)
+    indent = "    "
+    listed = fill(
+        ", ".join(quoted) + ",",
+        96,
+        initial_indent=indent,
+        subsequent_indent=indent,
+        break_long_words=False,
+        break_on_hyphens=False,
+    ).replace("\0", " ")
+    return f"{json.dumps(name)} = [\n{listed}\n]"

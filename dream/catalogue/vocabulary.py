@@ -1,0 +1,125 @@
+"""The words that a model says it knows, and which words of a prompt are not among them.
+
+A model that was trained on few words says so in its card.toml: `[knows]`, whose keys are groups of
+words and whose values are lists of words or phrases, in any language. A model that says nothing
+is not limited, and none of its prompts is looked at.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterator
+from functools import lru_cache
+
+from dream.catalogue.entries import Complain
+
+Vocabulary = tuple[tuple[str, tuple[str, ...]], ...]
+"""Groups in the card's order: what they are called, and their words or phrases."""
+
+_FUNCTION = frozenset(
+    word
+    for row in (
+        "a an the this that these those some any each every all both no not of in on at by to",
+        "from into onto upon over under above below between beside behind with without within",
+        "through across around about against along near next off out up down as for and or but nor",
+        "so yet than then while there here where when which who whose what it its is are was were",
+        "be been being am has have had do does did one very other another i me my you your he his",
+        "she her we our they their them him us s t",
+    )
+    for word in row.split()
+)
+"""What English puts around its nouns, verbs and adjectives; never called unknown."""
+
+_FUNCTION_HAN = frozenset(
+    "的地得了着过在是有和与或及跟从到向于对把被给让也都就还很这那此其之里中内外"
+    "上下前后旁边间一个只条座棵朵颗艘张幅片位些它他她我你们"
+)
+"""The same in Chinese, with the commonest measure words."""
+
+_HAN = re.compile("[\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff]+")
+_WORD = re.compile(r"[^\W\d_]+")
+
+
+def read_vocabulary(table: object, where: str, complain: Complain) -> Vocabulary:
+    """The `[knows]` of a card.toml. A group that is no list of words is complained about and left
+    out."""
+    if not isinstance(table, dict):
+        complain(f"{where}: knows is not a table; write [knows] and groups = [words]")
+        return ()
+    groups: list[tuple[str, tuple[str, ...]]] = []
+    for group, words in table.items():
+        if isinstance(words, list) and all(isinstance(word, str) for word in words):
+            groups.append((group, tuple(words)))
+        else:
+            complain(f"{where}: [knows] {group} is not a list of words")
+    return tuple(groups)
+
+
+def unknown_words(vocabulary: Vocabulary, prompt: str) -> tuple[str, ...]:
+    """The words of a prompt that a model does not know, in lower case, each once, in their order;
+    none where it does not say what it knows. Numbers, punctuation and function words never are."""
+    if not vocabulary:
+        return ()
+    words, phrases, longest = _indexed(vocabulary)
+    unknown: dict[str, None] = {}
+    for word in _WORD.findall(_folded(prompt)):
+        for part in _parts(word):
+            if not _HAN.match(part):
+                if not _is_known(part, words):
+                    unknown[part] = None
+                continue
+            unknown.update(dict.fromkeys(_unknown_han(part, phrases, longest)))
+    return tuple(unknown)
+
+
+@lru_cache(16)
+def _indexed(vocabulary: Vocabulary) -> tuple[frozenset[str], frozenset[str], int]:
+    """Single words, the phrases in Chinese, and how long the longest of these is."""
+    folded = _folded(" ".join(phrase for _, group in vocabulary for phrase in group))
+    parts = [part for word in _WORD.findall(folded) for part in _parts(word)]
+    han = frozenset(part for part in parts if _HAN.match(part))
+    return frozenset(parts) - han, han, max(map(len, han), default=0)
+
+
+def _folded(text: str) -> str:
+    return unicodedata.normalize("NFKC", text).casefold()
+
+
+def _parts(word: str) -> Iterator[str]:
+    """Runs of Chinese characters, and what stands between them."""
+    at = 0
+    for han in _HAN.finditer(word):
+        if han.start() > at:
+            yield word[at : han.start()]
+        yield han[0]
+        at = han.end()
+    if at < len(word):
+        yield word[at:]
+
+
+def _is_known(word: str, words: frozenset[str]) -> bool:
+    if word in words or word in _FUNCTION or f"{word}s" in words:
+        return True
+    return any(
+        word.endswith(plural) and word[: -len(plural)] + one in words
+        for plural, one in (("s", ""), ("es", ""), ("ies", "y"))
+    )
+
+
+def _unknown_han(run: str, phrases: frozenset[str], longest: int) -> Iterator[str]:
+    """What is left of a run of Chinese, which has no spaces, when the longest phrases that are
+    known are taken out of it from the left."""
+    unknown = ""
+    at = 0
+    while at < len(run):
+        sizes = range(min(longest, len(run) - at), 0, -1)
+        size = next((size for size in sizes if run[at : at + size] in phrases), 0)
+        if not size and run[at] not in _FUNCTION_HAN:
+            unknown += run[at]
+        elif unknown:
+            yield unknown
+            unknown = ""
+        at += size or 1
+    if unknown:
+        yield unknown
