@@ -39,7 +39,10 @@ def found(said: str, kept: Sequence[Path], outdir: Path, beside: Path | None = N
         return kept[-back]
     if said[:1] == said[-1:] == "'" and len(said) > 2:  # as a terminal pastes a dropped file
         said = said[1:-1]
-    path = as_path(_without_scheme(said))
+    try:
+        path = as_path(_without_scheme(said))
+    except UnicodeError:  # half a character, behind a ~
+        raise BadLine(f"{said!a} is no file's name") from None
     if exists(path):
         return path
     others = [outdir / path]
