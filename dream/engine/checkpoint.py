@@ -14,7 +14,7 @@ from safetensors import SafetensorError
 
 from dream.catalogue.recognise import Recognised, read_header, wanted_model
 from dream.catalogue.recognise.kinds import UNET
-from dream.catalogue.recognise.pickles import BYSTANDERS, NESTED, Inert
+from dream.catalogue.recognise.pickles import BYSTANDERS, Inert, weights_in
 from dream.engine.mapped import Mapped, open_mapped
 from dream.errors import ModelError
 
@@ -99,12 +99,9 @@ def _unpickled(path: Path, form: str) -> dict[str, torch.Tensor]:
             f"{path} is refused: it would run code while it is loaded, or is cut short",
             "get it as .safetensors, or convert it on a machine you can lose",
         ) from error
-    for _ in range(NESTED):
-        if isinstance(whole, dict) and isinstance(whole.get("state_dict"), dict):
-            whole = whole["state_dict"]
     if not isinstance(whole, dict):
         raise ModelError(f"{path} holds no dictionary of weights")
-    return {str(k): v for k, v in whole.items() if isinstance(v, torch.Tensor)}
+    return weights_in(whole, torch.Tensor)
 
 
 def _averaged(path: Path, tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:

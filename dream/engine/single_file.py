@@ -7,6 +7,7 @@ another shape is an error: nothing is ever half loaded.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -38,6 +39,9 @@ from dream.engine.refiner import RefinerPipeline
 from dream.errors import ModelError
 
 Tensors = dict[str, torch.Tensor]
+
+_NO_TEXT = ("vision_model.", "visual_projection.", "visual.", "logit_scale")
+"""What the names of a whole CLIP begin with that are not its text encoder's."""
 
 _VAE = "first_stage_model."
 _NO_PART = ("loss.", "model_ema.")
@@ -123,6 +127,7 @@ def _decoder(
         named = {modern(name): _flat(name, tensor) for name, tensor in own.items()}
         return fill(model, named, path, placement, (mapped,))
     _require(path, own, "encoder.down.0.block.0.conv1.weight")
+    own = {_usual(name): tensor for name, tensor in own.items()}
     with init_empty_weights():
         model = diffusers.AutoencoderKL.from_config(carried or blueprints.vae(own, found))
     converted = convert_ldm_vae_checkpoint({_VAE + n: t for n, t in own.items()}, model.config)
@@ -139,8 +144,17 @@ def _flat(name: str, tensor: torch.Tensor) -> torch.Tensor:
     return tensor[..., 0, 0] if "attentions" in name and tensor.ndim == 4 else tensor
 
 
+def _usual(name: str) -> str:
+    """The original layout's name of a weight. Some trainers give the attention of a VAE in that
+    layout the names that diffusers uses."""
+    if ".attn_1.to_" not in name:
+        return name
+    renamed = re.sub(r"\.attn_1\.to_([qkv])\.", r".attn_1.\1.", name)
+    return renamed.replace(".attn_1.to_out.0.", ".attn_1.proj_out.")
+
+
 def _text(file: Checkpoint, found: Recognised, text: Text, placement: Placement) -> Any:
-    own = file.part(text.prefix)
+    own = {n: t for n, t in file.part(text.prefix).items() if not n.startswith(_NO_TEXT)}
     blocks = blueprints.open_clip_blocks(own, found.family)
     config = file.carried.get(text.part) or (
         blueprints.open_clip_text(own, blocks) if text.open_clip else blueprints.clip_text(own)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import shutil
 import sys
 from collections.abc import Callable, Iterator
@@ -212,6 +213,57 @@ def test_a_vae_alone_and_out_of_a_whole_model(places: Path, sd1: Any, weights: T
         assert all(torch.equal(t, same[n]) for n, t in vae.state_dict().items())
     with pytest.raises(ModelError, match=r"is no VAE but an embedding .it is a word"):
         load_vae(single_files.save({"emb_params": torch.zeros(2, 2)}, places / "e.pt"), place)
+
+
+@pytest.mark.parametrize("square", [False, True])
+def test_a_vae_whose_attention_has_diffusers_names_is_whole(
+    places: Path, sd1: Any, weights: Tensors, square: bool
+) -> None:
+    """As EveryDream2 and OneTrainer write it, as a matrix or as a convolution."""
+    renamed: Tensors = {}
+    for name, tensor in weights.items():
+        attends = name.startswith(VAE) and ".attn_1." in name
+        new = re.sub(r"attn_1\.([qkv])\.", r"attn_1.to_\1.", name) if attends else name
+        new = new.replace("attn_1.proj_out.", "attn_1.to_out.0.")
+        flat = attends and tensor.ndim == 4 and not square
+        renamed[new] = tensor[:, :, 0, 0] if flat else tensor
+    assert VAE + "decoder.mid.attn_1.to_out.0.weight" in renamed
+    path = single_files.save(renamed, places / "to_q.safetensors")
+    for vae in (
+        load_vae(path, choose("cpu", "float32")),
+        load(ModelCard(name="it", path=path), "cpu", "float32").pipe.vae,
+    ):
+        same = sd1.vae.state_dict()
+        assert vae.state_dict().keys() == same.keys()
+        assert all(torch.equal(t, same[n]) for n, t in vae.state_dict().items())
+
+
+def test_of_a_whole_clip_the_text_encoder_is_taken(
+    places: Path, weights: Tensors, painted: np.ndarray
+) -> None:
+    clip = "cond_stage_model.transformer."
+    whole = weights | {
+        clip + "vision_model.embeddings.class_embedding": torch.ones(8),
+        clip + "vision_model.encoder.layers.0.mlp.fc1.weight": torch.ones(8, 8),
+        clip + "visual_projection.weight": torch.ones(8, 8),
+        clip + "text_projection.weight": torch.ones(8, 8),
+        clip + "logit_scale": torch.tensor(4.6),
+        "cond_stage_model.logit_scale": torch.tensor(4.6),
+    }
+    path = single_files.save(whole, places / "clip.safetensors")
+    assert np.array_equal(paint(path), painted)
+
+
+@pytest.mark.parametrize("nests", [["params_ema"], ["params-ema"], ["model"], ["model", "params"]])
+def test_weights_in_a_nest_load_as_they_are_recognised(
+    places: Path, weights: Tensors, painted: np.ndarray, nests: list[str]
+) -> None:
+    whole: dict[str, Any] = dict(weights)
+    for nest in nests:
+        whole = {nest: whole, "iter": 3}
+    path = places / "nested.ckpt"
+    torch.save(whole, path)
+    assert np.array_equal(paint(path), painted)
 
 
 # ── pruned ─────────────────────────────────────────────────────────────────────────────────────

@@ -8,7 +8,7 @@ import struct
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from dream.catalogue.recognise.machine import BadPickle, Machine
 from dream.catalogue.recognise.names import BYSTANDERS, Inert
@@ -17,7 +17,19 @@ from dream.catalogue.recognise.tensors import Tensor
 from dream.catalogue.recognise.zips import read_pickle
 from dream.reading import open_regular
 
-__all__ = ["BYSTANDERS", "NESTED", "NESTS", "Inert", "Walk", "read_legacy", "read_zip", "walk"]
+__all__ = [
+    "BYSTANDERS",
+    "NESTED",
+    "NESTS",
+    "Inert",
+    "Walk",
+    "read_legacy",
+    "read_zip",
+    "walk",
+    "weights_in",
+]
+
+T = TypeVar("T")
 
 PICKLE_LIMIT = 4 << 20
 """Bytes; the pickle of SDXL has one million."""
@@ -67,7 +79,7 @@ def walk(data: bytes, before: int) -> Walk:
         whole = machine.run()
         if type(whole) is dict:
             met.names = frozenset(name for name in whole if isinstance(name, str))
-            met.tensors = _tensors(whole)
+            met.tensors = weights_in(whole, Tensor)
     except BadPickle as error:
         met.failed = str(error)
     except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError, struct.error):
@@ -79,30 +91,32 @@ def walk(data: bytes, before: int) -> Walk:
     return met
 
 
-def _tensors(table: Mapping[Any, Any], depth: int = NESTED) -> dict[str, Tensor]:
-    """The tensors in the dictionary that holds the weights. Where it holds none itself, those of
-    what lies in it, by both names: IP-Adapters and hypernetworks are such."""
+def weights_in(table: Mapping[Any, Any], kind: type[T], depth: int = NESTED) -> dict[str, T]:
+    """The tensors, which are of that kind, in the dictionary that holds the weights. Where it holds
+    none itself, those of what lies in it, by both names: IP-Adapters and hypernetworks are such."""
     for nest in NESTS if depth else ():
-        if type(inner := table.get(nest)) is dict and inner:
-            return _tensors(inner, depth - 1)
-    if type(inner := table.get("string_to_param")) is dict:
-        return {f"string_to_param.{name}": row for name, row in _tensors(inner, 0).items()}
-    found = {str(name): row for name, row in table.items() if type(row) is Tensor}
-    return found or dict(_inner(table, depth, set()))
+        if isinstance(inner := table.get(nest), dict) and inner:
+            return weights_in(inner, kind, depth - 1)
+    if isinstance(inner := table.get("string_to_param"), dict):
+        return {f"string_to_param.{n}": row for n, row in weights_in(inner, kind, 0).items()}
+    found = {str(name): row for name, row in table.items() if isinstance(row, kind)}
+    return found or dict(_inner(table, kind, depth, set()))
 
 
-def _inner(table: Mapping[Any, Any], depth: int, seen: set[int]) -> Iterator[tuple[str, Tensor]]:
+def _inner(
+    table: Mapping[Any, Any], kind: type[T], depth: int, seen: set[int]
+) -> Iterator[tuple[str, T]]:
     """Each dictionary, list and tuple is looked into once."""
     if id(table) in seen:
         return
     seen.add(id(table))
     for name, row in table.items():
-        if type(row) is Tensor:
+        if isinstance(row, kind):
             yield str(name), row
-        elif type(row) in (dict, list, tuple) and depth:
-            rows = row if type(row) is dict else _numbered(row, seen)
+        elif isinstance(row, dict | list | tuple) and depth:
+            rows = row if isinstance(row, dict) else _numbered(row, seen)
             yield from (
-                (f"{name}.{inner}", found) for inner, found in _inner(rows, depth - 1, seen)
+                (f"{name}.{inner}", found) for inner, found in _inner(rows, kind, depth - 1, seen)
             )
 
 
