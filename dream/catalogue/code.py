@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -25,8 +26,8 @@ def refuse_code(folder: Path, index: Mapping[str, Any]) -> None:
         if not name.isidentifier():
             raise ModelError(f"{folder}: its index names a part {name!r}, which is no folder in it")
         for library in (None, *LIBRARIES, row[0]):
-            path = folder / name / f"{library}.py"
-            if str(library).isidentifier() and (path.is_symlink() or path.exists()):
+            path = folder / name / f"{library}.py"  # of any length: no file may have such a name
+            if str(library).isidentifier() and os.path.lexists(path):
                 raise ModelError(
                     f"{folder} is refused: {path} would run while the model is loaded",
                     "weights need no code; get the model from its author again",

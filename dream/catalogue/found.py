@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from dream.reading import read_json
+from dream.reading import read_bounded, read_json
 
 INDEX = "model_index.json"
 """The file that makes a folder a model."""
@@ -26,9 +26,15 @@ UPSCALER = "StableDiffusionUpscalePipeline"
 FILES = (".safetensors", ".ckpt")
 """What a model's single file ends in."""
 
+_HUB = ("", "hub/")
+"""Where folders of the hub's cache lie in one that is given: itself, or `~/.cache/huggingface`."""
+_SNAPSHOTS = "models--*/snapshots"
+
 _FILES_IN = ("", "Stable-diffusion/**/", "models/Stable-diffusion/**/")
 _LINKED = "ldm/*/model.ckpt"
 
+_COMMIT = 1000
+"""Bytes of a file that names a commit, at most."""
 _DEEPEST, _MOST = 8, 1000
 """How many folders down models are looked for in one that is given, and how many are enough."""
 
@@ -49,7 +55,54 @@ def find_models(dirs: Sequence[Path]) -> dict[str, Path]:
                 found.setdefault(path.stem, path)
         for path in sorted(models.glob(_LINKED)):
             found.setdefault(path.parent.name, path)
+        for name, path in _in_hub_cache(models):
+            found.setdefault(name, path)
     return found
+
+
+def model_places() -> tuple[str, ...]:
+    """Patterns of all files and folders in a models folder that models are looked for among."""
+    return (*(f"{place}*" for place in _FILES_IN), _LINKED, f"{_SNAPSHOTS}/*/*")
+
+
+def in_hub_cache(path: Path) -> bool:
+    """Whether a model's folder or file belongs to the hub's cache, which other programs share."""
+    return any(part.startswith("models--") for part in path.parts) and "snapshots" in path.parts
+
+
+def _in_hub_cache(models: Path) -> Iterator[tuple[str, Path]]:
+    """The models in `models--owner--name/snapshots/COMMIT`, by both their short names: `name`, and
+    `owner--name` where that is another model's. The folder may be given itself."""
+    repos = [path for place in _HUB for path in sorted(models.glob(f"{place}{_SNAPSHOTS}"))]
+    if models.name.startswith("models--") and (models / "snapshots").is_dir():
+        repos.append(models / "snapshots")
+    seen: set[str] = set()
+    for snapshots in repos:
+        owner_and_name = snapshots.parent.name.removeprefix("models--")
+        folder = _current(snapshots)
+        if folder is None:
+            continue
+        short = owner_and_name.partition("--")[2]
+        name = owner_and_name if short in seen else short
+        seen.add(name)
+        if (folder / INDEX).is_file():
+            if not enlarges(folder):
+                yield name, folder
+            continue
+        for path in _with_suffix(folder, "*", FILES):
+            if not (folder / PART).is_file():  # a part of a model has its configuration beside it
+                yield path.stem, path
+
+
+def _current(snapshots: Path) -> Path | None:
+    """The snapshot that the branch `main` points to, else the newest; None where there is none."""
+    commit = ""
+    with suppress(OSError, ValueError):
+        commit = read_bounded(snapshots.parent / "refs" / "main", _COMMIT).decode("ascii").strip()
+    with suppress(OSError):
+        folders = [path for path in snapshots.iterdir() if path.is_dir()]
+        return max(folders, key=lambda it: (it.name == commit, it.stat().st_mtime_ns), default=None)
+    return None
 
 
 def find_below(folder: Path) -> dict[str, Path]:
@@ -124,7 +177,7 @@ def find_vaes(dirs: Sequence[Path]) -> dict[str, Path]:
 
 def _with_suffix(folder: Path, pattern: str, suffixes: Sequence[str]) -> Iterator[Path]:
     """Files that end so, by suffix in that order: of two with one name safetensors are taken."""
-    found = [path for path in folder.glob(pattern) if path.suffix in suffixes]
-    for path in sorted(found, key=lambda path: (suffixes.index(path.suffix), path)):
+    found = [path for path in folder.glob(pattern) if path.suffix.lower() in suffixes]
+    for path in sorted(found, key=lambda path: (suffixes.index(path.suffix.lower()), path)):
         if not path.name.startswith(".") and path.is_file():
             yield path

@@ -60,7 +60,7 @@ def hub_id(text: str) -> HubId | None:
     """The text as a hub id; None for other words, and for whatever looks like a path: what ends as
     a file of weights does, or begins with a folder that is here."""
     found = _HUB_ID.fullmatch(text)
-    if found is None or text.startswith(".") or found["repo"].endswith(_WEIGHTS):
+    if found is None or text.startswith(".") or found["repo"].lower().endswith(_WEIGHTS):
         return None
     with suppress(OSError):  # a name too long for a folder is none
         if Path(text.partition("/")[0]).is_dir():

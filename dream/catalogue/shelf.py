@@ -13,6 +13,7 @@ from dream.catalogue.cards import ModelCard, UpscalerCard
 from dream.catalogue.entries import BESIDES, FILE_NAME, Complain, read_entries
 from dream.catalogue.folders import read_model
 from dream.catalogue.found import FILES, INDEX, find_models, find_vaes
+from dream.catalogue.unlisted import find_unlisted
 from dream.catalogue.upscalers import architecture_of, find_upscalers, is_upscaler, outside
 from dream.errors import ModelError
 
@@ -153,6 +154,7 @@ class Shelf:
         """What is wrong with the catalogue's files, one line each; the rest is used."""
         heard: list[str] = []
         named = {card.name for card in self._readable(heard.append)}
+        heard += [str(error) for error in find_unlisted(self.models_dirs).values()]
         entries = read_entries(self.models_dirs, heard.append)
         heard += [
             f"{FILE_NAME}: [models.{name}], but no models folder has such a model"
@@ -206,6 +208,9 @@ class Shelf:
     def _no_model(self, name: str, path: Path, places: dict[str, Path]) -> ModelError:
         if name and _is_folder(path):
             return ModelError(f"{path} is no model in diffusers layout: it has no {INDEX}")
+        for other, why in find_unlisted(self.models_dirs).items():
+            if name in (other.name, other.stem):
+                return why
         hint = _did_you_mean(_bare(name), places)
         if not hint.startswith("did") and _is_hub_id(name):
             hint = f"!import_model {name} fetches it"
@@ -215,7 +220,7 @@ class Shelf:
 def _bare(name: str) -> str:
     """The name of a model without the rest of a file's."""
     file = Path(name)
-    return file.stem if file.suffix in FILES else name
+    return file.stem if file.suffix.lower() in FILES else name
 
 
 def _identity(path: Path) -> object:

@@ -57,7 +57,7 @@ def is_address(what: str) -> bool:
 def file_at(url: str) -> str:
     """The name of the file of weights at an address; empty where the address does not say."""
     name = unquote(urlsplit(url).path.rpartition("/")[2])
-    return name if Path(name).suffix in VAE_FILES and name == Path(name).name else ""
+    return name if Path(name).suffix.lower() in VAE_FILES and name == Path(name).name else ""
 
 
 def name_of(file: str) -> str:
@@ -107,13 +107,13 @@ def _told_by_server(address: str) -> Events[str]:
 
     told: list[str] = []
     yield from fetched(lambda on_progress, say: told.append(name_at(address)))
-    return told[0] if Path(told[0]).suffix in VAE_FILES else ""
+    return told[0] if Path(told[0]).suffix.lower() in VAE_FILES else ""
 
 
 def _file_name(name: str) -> str:
     """What a model's file or folder is called, without a suffix. Raises BadLine for what no file
     of ours should be called."""
-    bare = name_of(name) if Path(name).suffix in VAE_FILES else name
+    bare = name_of(name) if Path(name).suffix.lower() in VAE_FILES else name
     if not is_plain_name(bare) or bare.startswith("."):
         raise BadLine(f"no file here can be called “{name}”", hint=_ANOTHER)
     return bare

@@ -13,7 +13,7 @@ from typing import Any
 from dream.catalogue import Shelf
 from dream.catalogue.cards import ModelCard
 from dream.catalogue.edit import forget
-from dream.catalogue.found import INDEX
+from dream.catalogue.found import INDEX, in_hub_cache
 from dream.catalogue.places import shipped_models, writable_dir
 from dream.catalogue.shelf import SHIPPED
 from dream.catalogue.upscalers import architecture_of
@@ -193,6 +193,8 @@ def _is_ours(path: Path, shelf: Shelf) -> bool:
 def _not_a_model(studio: Studio, path: Path) -> str:
     """Why a folder that models.toml or a models folder offers as a model is not to be deleted as
     one; empty for a model. Whoever made models.toml chose the path."""
+    if in_hub_cache(path):
+        return "it belongs to the hub's cache, which other programs use too"
     if path.is_symlink() or not path.is_dir():
         return ""  # a single file, or a link, of which the link goes
     if not (path / INDEX).is_file():

@@ -52,7 +52,9 @@ def weigh(card: ModelCard, device: str, precision: str) -> Weight:
     except (ModelError, OSError):
         return Weight(choose(device, precision), 0)
     placement = choose(device, precision, parameters)
-    unpacked = sum(path.stat().st_size for path in files.files if path.suffix != ".safetensors")
+    unpacked = sum(
+        path.stat().st_size for path in files.files if path.suffix.lower() != ".safetensors"
+    )
     width = _WIDTH[placement.precision]
     return Weight(placement, parameters * width, unpacked, largest * width)
 

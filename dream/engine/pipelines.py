@@ -86,7 +86,7 @@ def check_pickles(weights: Weights) -> None:
     Raises ModelError for one that would run code, or is cut short.
     """
     for path in weights.files:
-        if path.suffix != ".safetensors":
+        if path.suffix.lower() != ".safetensors":
             inert(path)
 
 

@@ -35,7 +35,7 @@ class Weights:
     @property
     def safe(self) -> bool:
         """Whether no pickle is among them."""
-        return all(path.suffix == ".safetensors" for path in self.files)
+        return all(path.suffix.lower() == ".safetensors" for path in self.files)
 
 
 def find_weights(folder: Path, parts: Mapping[str, str]) -> Weights:
@@ -142,7 +142,7 @@ def count_parameters(weights: Weights) -> int:
     Raises ModelError for a file that is no safetensors file.
     """
     return sum(
-        _count(path) if path.suffix == ".safetensors" else path.stat().st_size // 4
+        _count(path) if path.suffix.lower() == ".safetensors" else path.stat().st_size // 4
         for path in weights.files
     )
 

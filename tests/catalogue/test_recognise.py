@@ -135,7 +135,7 @@ def test_averages_sizes_and_number_types(tmp_path: Path) -> None:
         ({"clip_l": (2, 768), "clip_g": (2, 1280)}, "an embedding", "cannot use embeddings yet"),
         ({"conv_first.weight": (64, 3, 3, 3)}, "an upscaler", "--upscaler"),
         ({"control_model.x": (1,), FIRST: (320, 4, 3, 3)}, "a ControlNet", "guides"),
-        ({"down_blocks.0.resnets.0.norm1.weight": (4,)}, "an unet", "the whole folder"),
+        ({"down_blocks.0.resnets.0.norm1.weight": (4,)}, "the denoiser alone", "its folder"),
         ({"text_model.encoder.layers.0.x": (4,)}, "a text encoder", "the whole model"),
         ({"something": (4, 4, 4)}, "something unknown", ""),
         ({UNET + "joint_blocks.0.x": (4,)}, "Stable Diffusion 3", "fetches its folder"),
@@ -360,6 +360,38 @@ NETA = {"cap_embedder.0.weight": (8,), "noise_refiner.0.attention.qkv.weight": (
 BARE = {"input_blocks.0.0.weight": (320, 4, 3, 3), "out.2.weight": (4, 320, 3, 3)}
 
 
+SVDQ = {"single_transformer_blocks.0.a.qweight": (8, 8), "blocks.0.a.wscales": (8, 8)}
+LIGHTNING = {
+    "conv_in.weight": (320, 4, 3, 3),
+    "down_blocks.1.attentions.0.transformer_blocks.0.attn1.to_q.weight": (640, 640),
+}
+
+
+def gguf(architecture: str) -> bytes:
+    """The head of such a file: magic, version, counts; and the first row of its metadata."""
+    key, value = b"general.architecture", architecture.encode()
+    text = struct.pack("<Q", len(key)) + key + struct.pack("<IQ", 8, len(value)) + value
+    return b"GGUF" + struct.pack("<IQQ", 3, 1, 1) + text + bytes(99)
+
+
+@pytest.mark.parametrize(
+    ("data", "says"),
+    [
+        (gguf("flux"), "is FLUX.1 in a GGUF file, which is not supported (!import_model black"),
+        (gguf("t5encoder"), "is a text encoder (t5encoder) in a GGUF file"),
+        (gguf("starcoder"), "is a GGUF file of “starcoder”, which is not supported (get the"),
+        (gguf("\x1b[2J"), "is a GGUF file, which is not supported"),
+        (gguf("flux")[:50], "is a GGUF file, which is not supported"),
+        (b"GGUF", "is a GGUF file, which is not supported"),
+    ],
+)
+def test_a_gguf_file_is_called_what_it_is(tmp_path: Path, data: bytes, says: str) -> None:
+    (tmp_path / "m.gguf").write_bytes(data)
+    with pytest.raises(ModelError) as caught:
+        wanted_model(tmp_path / "m.gguf")
+    assert says in str(caught.value)
+
+
 def under(prefix: str, shapes: Shapes) -> Shapes:
     return {prefix + name: shape for name, shape in shapes.items()}
 
@@ -402,6 +434,8 @@ ENCODERS = {
         ({"3.conv.0.weight": (64, 64, 3, 3), "1.weight": (64, 4, 3, 3)}, "a TAESD"),
         ({"decoder.conv1.weight": (8,), "encoder.conv1.weight": (8,)}, "a VAE of Qwen-Image"),
         ({"model.embed_tokens.weight": (8, 8)}, "a language model"),
+        (SVDQ, "holds only the denoiser of a model for nunchaku, 4-bit (SVDQuant), which is not"),
+        (LIGHTNING, "is no model but the denoiser alone, with the names of diffusers (load the wh"),
     ],
 )
 def test_every_file_beside_models_has_its_name(tmp_path: Path, shapes: Shapes, says: str) -> None:

@@ -11,7 +11,7 @@ from dream.catalogue.places import shipped_models, writable_dir
 from dream.catalogue.upscalers import KNOWN, architecture_of
 from dream.errors import BadSetting, ModelError
 from tests.catalogue.conftest import MakeModel
-from tests.catalogue.test_recognise import write
+from tests.catalogue.test_recognise import SD1, gguf, write
 
 CARD = """
 description = "shapes"
@@ -67,6 +67,86 @@ def test_a_folder_without_a_card_is_described_by_its_configuration(
     card = Shelf((tmp_path,)).model("some")
     assert (card.family, card.width, card.height, card.cfg_scale) == (family, side, side, cfg_scale)
     assert (card.multiple, card.upscaler) == (8, "realesr-general-x4v3")
+
+
+@pytest.mark.parametrize("row", [{"a" * 3000: ["diffusers", "X"]}, {"a": ["b" * 3000, "X"]}])
+def test_names_that_no_file_can_have_are_no_reason_to_end(
+    tmp_path: Path, make_model: MakeModel, row: dict[str, list[str]]
+) -> None:
+    make_model(tmp_path / "some")
+    index = tmp_path / "some" / "model_index.json"
+    index.write_text(json.dumps(json.loads(index.read_text()) | row))
+    assert [card.name for card in Shelf((tmp_path,)).models()] == ["some"]
+
+
+@pytest.mark.parametrize("given", ["", "hub", "hub/models--some--one"])
+def test_the_hubs_cache_is_a_models_folder(
+    tmp_path: Path, make_model: MakeModel, given: str
+) -> None:
+    """The cache itself, the folder above it, or one repository in it: the snapshot of its branch
+    main, whose files are links."""
+    one = tmp_path / "hub" / "models--some--one"
+    for commit, side in (("a1", 64), ("b2", 32), ("c3", 16)):
+        make_model(one / "snapshots" / commit, unet={"sample_size": side})
+    (one / "refs").mkdir()
+    (one / "refs" / "main").write_text("b2")
+    write(one / "blob", SD1)
+    file = tmp_path / "hub" / "models--some--file" / "snapshots" / "d4"
+    file.mkdir(parents=True)
+    (file / "v1.safetensors").symlink_to(one / "blob")
+    make_model(tmp_path / "hub" / "models--other--one" / "snapshots" / "e5")
+    shelf = Shelf((tmp_path / given,))
+    found = {card.name: card.path for card in shelf.models()}
+    assert shelf.complaints() == ()
+    if given.endswith("one"):
+        assert found == {"one": one / "snapshots" / "b2"}
+        return
+    assert found["some--one"] == one / "snapshots" / "b2"
+    assert found["v1"] == file / "v1.safetensors"
+    assert found["one"].parent.parent.name == "models--other--one"
+    assert shelf.model("some--one").width == 256
+
+
+def test_the_newest_snapshot_is_taken_where_no_branch_is_named(
+    tmp_path: Path, make_model: MakeModel
+) -> None:
+    snapshots = tmp_path / "models--some--one" / "snapshots"
+    for age, commit in enumerate(("b2", "a1", "c3")):
+        make_model(snapshots / commit)
+        os.utime(snapshots / commit, (1000 - age, 1000 - age))
+    assert Shelf((tmp_path,)).model("one").path == snapshots / "b2"
+
+
+def test_suffixes_are_read_in_any_case(tmp_path: Path) -> None:
+    write(tmp_path / "v1.SAFETENSORS", SD1)
+    (tmp_path / "VAE").mkdir()
+    write(tmp_path / "VAE" / "some.SafeTensors", {"decoder.conv_in.weight": (4, 4, 3, 3)})
+    shelf = Shelf((tmp_path,))
+    assert [card.name for card in shelf.models()] == ["v1"]
+    assert shelf.vaes() == ("some",)
+
+
+def test_what_cannot_be_a_model_is_listed_with_the_reason(
+    tmp_path: Path, make_model: MakeModel
+) -> None:
+    make_model(tmp_path / "good")
+    (tmp_path / "away.safetensors").symlink_to(tmp_path / "moved" / "v1.safetensors")
+    (tmp_path / "folder").symlink_to(tmp_path / "nowhere")
+    (tmp_path / "notes.txt").symlink_to(tmp_path / "nowhere")
+    (tmp_path / "flux-Q4.GGUF").write_bytes(gguf("flux"))
+    shelf = Shelf((tmp_path,))
+    said = shelf.complaints()
+    assert [card.name for card in shelf.models()] == ["good"]
+    assert len(said) == 3
+    assert (
+        f"away.safetensors is a link to {tmp_path / 'moved' / 'v1.safetensors'}, which" in said[0]
+    )
+    assert "flux-Q4.GGUF is FLUX.1 in a GGUF file, which is not supported" in said[1]
+    assert "folder is a link to" in said[2]
+    with pytest.raises(ModelError, match="is a link to"):
+        shelf.model("away")
+    with pytest.raises(ModelError, match="in a GGUF file"):
+        shelf.model("flux-Q4.GGUF")
 
 
 def test_a_variant_is_seen_by_what_the_denoiser_takes(

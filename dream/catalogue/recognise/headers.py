@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from math import prod
 from pathlib import Path
 
+from dream.catalogue.recognise import gguf
 from dream.catalogue.recognise.pickles import Walk, read_legacy, read_zip
 from dream.catalogue.recognise.safetensors_header import HEADER_LIMIT, parse_header
 from dream.catalogue.recognise.tensors import Tensor
@@ -23,7 +24,6 @@ _LEGACY = b"\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19"
 _NOT_WEIGHTS = (
     (b"<", "is a page of a web site, not a model", "it may need a login; download it again"),
     (b"version https://git-lfs", "is a pointer of Git LFS, not the file itself", "git lfs pull"),
-    (b"GGUF", "is a GGUF file, which is not supported", "get the model's folder from the hub"),
     (b"\x1f\x8b", "is compressed", "unpack it first"),
     (b"7z\xbc\xaf", "is compressed", "unpack it first"),
     (b"Rar!", "is compressed", "unpack it first"),
@@ -71,8 +71,9 @@ def read_header(path: Path) -> Header:
 
 def _read(path: Path) -> Header:
     with open_regular(path) as file:
-        start = file.read(64)
+        head = file.read(gguf.HEAD)
         size = file.seek(0, 2)
+    start = head[:64]
     if not start:
         raise ModelError(f"{path} is empty", _AGAIN)
     if start[8:].lstrip()[:1] == b"{":
@@ -81,6 +82,9 @@ def _read(path: Path) -> Header:
         return _pickle(path, size, "zip", read_zip(path, size))
     if start.startswith(_LEGACY):
         return _pickle(path, size, "legacy", read_legacy(path))
+    if start.startswith(gguf.MAGIC):
+        what, hint = gguf.refusal(head)
+        raise ModelError(f"{path} {what}", hint)
     for first, what, hint in _NOT_WEIGHTS:  # last, for a length may begin like any of them
         if start.lstrip().startswith(first):
             raise ModelError(f"{path} {what}", hint)

@@ -58,7 +58,7 @@ _PLACES = {
     "upscaler": "it enlarges pictures: --upscaler, or the folder upscalers/ beside the models",
     "controlnet": "it guides a model, and paints nothing alone",
     "ip-adapter": "it guides a model, and paints nothing alone",
-    "unet": "it is one part of a model in diffusers layout: name the whole folder",
+    "unet": "load the whole model from its folder in diffusers layout, or by its hub id",
     "text encoder": "it is one part of a model: name the whole model",
 }
 
@@ -278,5 +278,6 @@ def _precision(tensors: Mapping[str, Tensor]) -> str:
 def named(kind: str) -> str:
     """A file of that kind, in words: “a LoRA”."""
     known = {"lora": "a LoRA", "vae": "a VAE", "controlnet": "a ControlNet"}
+    known["unet"] = "the denoiser alone, with the names of diffusers"
     article = "an" if kind[0] in "aeiou" else "a"
     return known.get(kind, "something unknown" if kind == "unknown" else f"{article} {kind}")

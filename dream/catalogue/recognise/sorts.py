@@ -130,7 +130,7 @@ DENOISERS = (
         "Stable Diffusion 2.1 unCLIP, which starts from a picture",
         (("^embedder.model.visual.",), ("^noise_augmentor.",)),
     ),
-    Denoiser("other", "a model in nunchaku's 4-bit form", ((".qweight$", ".wscales$"),)),
+    Denoiser("other", "a model for nunchaku", ((".qweight$", ".wscales$"),)),
 )
 
 _QUANTIZED = (

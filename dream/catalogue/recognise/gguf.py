@@ -1,0 +1,56 @@
+"""GGUF files, llama.cpp's format of quantised weights: what one holds, by its first bytes.
+
+https://github.com/ggml-org/ggml/blob/master/docs/gguf.md
+"""
+
+from __future__ import annotations
+
+import re
+import struct
+
+MAGIC = b"GGUF"
+HEAD = 4096
+"""Bytes in which the name of the architecture stands; it is the first of the metadata."""
+
+_KEY = b"general.architecture"
+_STRING = 8
+_NAME = re.compile(rb"[\w.-]{1,40}", re.ASCII)
+
+_PART = "it is one part of a model: name the whole model"
+_HELD = {
+    "flux": ("FLUX.1", "black-forest-labs/FLUX.1-dev"),
+    "sd1": ("Stable Diffusion 1", ""),
+    "sdxl": ("Stable Diffusion XL", "stabilityai/stable-diffusion-xl-base-1.0"),
+    "sd3": ("Stable Diffusion 3", "stabilityai/stable-diffusion-3.5-large"),
+    "aura": ("AuraFlow", "fal/AuraFlow-v0.3"),
+    "lumina2": ("Lumina 2", "Alpha-VLLM/Lumina-Image-2.0"),
+    "qwen_image": ("Qwen-Image", "Qwen/Qwen-Image"),
+    "hidream": ("HiDream-I1", ""),
+    "wan": ("Wan, which makes films", ""),
+}
+"""What image programs' GGUF files call their architecture: the model, and `owner/name` of the
+folder that paints instead."""
+_ENCODERS = ("t5", "t5encoder", "clip", "llama", "qwen2", "qwen2vl", "qwen3", "gemma2", "mistral")
+
+
+def refusal(head: bytes) -> tuple[str, str]:
+    """What such a file is, and what to do, in words that complete “PATH …”; of its first bytes."""
+    called = _architecture(head)
+    if called in _HELD:
+        model, hub = _HELD[called]
+        hint = f"!import_model {hub} fetches its folder" if hub else "get the model's folder"
+        return f"is {model} in a GGUF file, which is not supported", hint
+    if called in _ENCODERS:
+        return f"is a text encoder ({called}) in a GGUF file, which is not supported", _PART
+    what = f"is a GGUF file of “{called}”" if called else "is a GGUF file"
+    return f"{what}, which is not supported", "get the model's folder from the hub"
+
+
+def _architecture(head: bytes) -> str:
+    """As the file calls it; empty where it does not say."""
+    at = head.find(_KEY) + len(_KEY)
+    if at < len(_KEY) or len(head) < at + 12:
+        return ""
+    kind, length = struct.unpack_from("<IQ", head, at)
+    name = head[at + 12 : at + 12 + min(length, HEAD)]
+    return name.decode("ascii") if kind == _STRING and _NAME.fullmatch(name) else ""
