@@ -39,7 +39,9 @@ def open(
     from dream.launch import Launch
     from dream.request import Request
     from dream.studio import check
+    from dream.surroundings import lend_home
 
+    lend_home()
     base = Request(model=model, **defaults)
     check(base)
     launch = Launch(models_dir=models_dir, device=device, precision=precision)

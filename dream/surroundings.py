@@ -3,12 +3,13 @@ and a home folder."""
 
 from __future__ import annotations
 
+import atexit
 import os
 import shutil
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 
@@ -42,6 +43,14 @@ def home_folder() -> Iterator[None]:
     finally:
         del os.environ["HOME"]
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def lend_home() -> None:
+    """The same until this process ends, for whoever is no program of ours."""
+    if not _has_home():
+        home = ExitStack()
+        home.enter_context(home_folder())
+        atexit.register(home.close)
 
 
 def _has_home() -> bool:

@@ -11,8 +11,8 @@ import pytest
 
 from dream.app import main
 from dream.commands import COMMANDS, Context, act
-from dream.engine.setup import explain
-from dream.errors import BadLine
+from dream.engine.setup import explain, explained
+from dream.errors import BadLine, SetupError
 from dream.events import Planned, Refused
 from dream.line import command_of, logged_of, read, read_argv
 from dream.studio import Studio
@@ -64,6 +64,27 @@ def test_without_home_and_name_it_works_and_leaves_nothing(tmp_path: Path) -> No
     assert list((tmp_path / "tmp").iterdir()) == []
 
 
+def test_without_home_and_name_python_opens_a_studio(tmp_path: Path) -> None:
+    (tmp_path / "tmp").mkdir()
+    (tmp_path / "sitecustomize.py").write_text(HOMELESS)
+    ask = "import dream; print(*(e.line for e in dream.open(steps=3).plan('a cat -S1')))"
+    ran = subprocess.run(
+        [sys.executable, "-c", ask],
+        cwd=tmp_path,
+        env={
+            "PATH": os.environ["PATH"],
+            "PYTHONPATH": f"{tmp_path}:{ROOT}",
+            "TMPDIR": str(tmp_path / "tmp"),
+        },
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert (ran.returncode, ran.stderr) == (0, "")
+    assert ran.stdout.startswith('"a cat" -s3')
+    assert list((tmp_path / "tmp").iterdir()) == []
+
+
 @pytest.mark.parametrize(
     "error",
     [
@@ -74,6 +95,11 @@ def test_without_home_and_name_it_works_and_leaves_nothing(tmp_path: Path) -> No
 )
 def test_memory_that_is_full_while_torch_comes_is_said(error: Exception) -> None:
     assert "not enough memory" in str(explain(error))
+
+
+def test_memory_that_is_full_without_a_word_is_said_too() -> None:
+    with pytest.raises(SetupError, match="not enough memory"), explained():
+        raise MemoryError
 
 
 # ── what is a line, and what a command ─────────────────────────────────────────────────────────
@@ -180,6 +206,7 @@ def test_no_command_renders_loads_or_writes_in_a_dry_run(dry: Studio, tmp_path: 
     arguments |= {
         "!import_model": str(tmp_path / "models" / "tiny"),
         "!edit_model": "tiny --steps 2",
+        "!fetch": f"{picture.parent}/*.png {tmp_path / 'fetched.txt'}",
     }
     before = files()
     context = Context(dry, tuple, COMMANDS)

@@ -41,7 +41,12 @@ def fetch(context: Context, argument: str) -> Events[None]:
     if _PATTERN.search(said[0]) and not exists(path):
         if len(said) != 2:
             raise BadLine("!fetch takes one pattern and a file to write: !fetch *.png lines.txt")
-        yield from _fetch_all(_matching(context, said[0]), as_path(said[1]))
+        pictures, wanted = _matching(context, said[0]), as_path(said[1])
+        if context.studio.dry_run:
+            many = "1 picture" if len(pictures) == 1 else f"{len(pictures)} pictures"
+            yield Note(text=f"the lines of {many} are not written to {wanted}: --dry_run")
+            return
+        yield from _fetch_all(pictures, wanted)
         return
     yield Edit(text=line_from(path))
 

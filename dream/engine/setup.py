@@ -8,11 +8,14 @@ from contextlib import contextmanager
 
 from dream.errors import SetupError
 
+MEMORY_SHORT = (
+    "there is not enough memory to load torch: close other programs, or a model elsewhere, and "
+    "enter the line again"
+)
 CAUSES = (
     (
         r"[Cc]annot allocate memory|failed to map segment|(?i:out of memory)|not enough memory",
-        "there is not enough memory to load torch: close other programs, or a model elsewhere, and "
-        "enter the line again",
+        MEMORY_SHORT,
     ),
     (
         r"libGL\.so",
@@ -88,6 +91,8 @@ def explained() -> Iterator[None]:
     """Imports inside raise SetupError with what to install; an unknown failure stays itself."""
     try:
         yield
+    except MemoryError as error:  # which mostly has no words of its own
+        raise SetupError(MEMORY_SHORT) from error
     except (ImportError, OSError, RuntimeError, AttributeError) as error:
         if (advice := explain(error)) is None:
             raise

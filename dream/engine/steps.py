@@ -11,6 +11,7 @@ from dream.engine.base import Progress, Tell
 from dream.engine.intermediates import Intermediates
 from dream.engine.preview import Glances
 from dream.engine.symmetry import Symmetry
+from dream.events import Note, Preview
 
 
 class Steps:
@@ -45,11 +46,23 @@ class Steps:
         if step > self._told:
             self._told = step
             latents = self._symmetry.after_step(latents, step, self._steps)
-            preview = None if self._glances is None else self._glances.after_step(pipe, latents)
+            preview = self._looked_at(pipe, latents)
             shown = self._intermediates
             image = shown.after_step(pipe, latents, step, self._steps) if shown else None
             self._tell(Progress("render", step, self._steps, preview, image))
         return {"latents": latents.to(self._dtype) if index + 1 == calls else latents}
+
+    def _looked_at(self, pipe: Any, latents: torch.Tensor) -> Preview | None:
+        """A look at the picture. One that fails is the last, and the picture goes on without."""
+        if self._glances is None:
+            return None
+        try:
+            return self._glances.after_step(pipe, latents)
+        except Exception as error:
+            self._glances = None
+            why = (str(error) or type(error).__name__).splitlines()[0]
+            self._tell(Note(text=f"no previews of this picture: {why}"))
+            return None
 
     def former(self, pipe: Any, index: int, timestep: Any, latents: torch.Tensor) -> None:
         """The `callback` of pipelines that do not have the other yet, such as PixArt's."""

@@ -124,14 +124,17 @@ class Screen:
         return self._live
 
     def drawn(self, event: Event) -> Drawn | None:
-        """What `show` will want of an event. It takes a while; so any other thread may do it."""
-        match event:
-            case Step(preview=Preview() as preview):
-                return self._pictures.live(preview)
-            case Saved(path=path):
-                return self._pictures.final(path)
-            case _:
-                return None
+        """What `show` will want of an event. It takes a while; so any other thread may do it. A
+        picture that cannot be drawn is left out, for it is made all the same."""
+        try:
+            match event:
+                case Step(preview=Preview() as preview):
+                    return self._pictures.live(preview)
+                case Saved(path=path):
+                    return self._pictures.final(path)
+        except Exception:
+            return []
+        return None
 
     def show(self, event: Event, drawn: Drawn | None = None) -> None:
         """One event, as one line or as the progress line; and what was `drawn` of it before."""

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from dream.catalogue import Shelf
 from dream.engine.base import Engine, Happenings, Loadings, Machine, Progress
+from dream.engine.setup import MEMORY_SHORT
 from dream.errors import DreamError, EngineError, WorkerDied
 from dream.events import Loading, Note
 from dream.picture import Picture
@@ -261,6 +262,8 @@ class WorkerEngine:
         self._died, self._installed = str(death), installed()
 
     def _gives_up(self) -> WorkerDied:
+        if "MemoryError" in self._died:
+            return WorkerDied(MEMORY_SHORT, "!restart starts another worker")
         return WorkerDied(
             f"the worker dies before it can work: {self._died}",
             "dream --doctor looks for the reason, !restart starts another",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -12,11 +13,13 @@ from diffusers import AutoencoderTiny, FluxPipeline
 
 from dream.catalogue.cards import ModelCard, PreviewMap
 from dream.catalogue.decoders import find_decoder
+from dream.engine.base import Progress
 from dream.engine.preview import Glances, Looks, mapped, preview_map
 from dream.engine.preview_maps import PUBLISHED
 from dream.engine.quiet import quiet
 from dream.engine.samplers import clean_estimate, make_scheduler
-from dream.events import Preview
+from dream.engine.steps import Steps
+from dream.events import Note, Preview
 from dream.samplers import SAMPLERS
 
 RED_GREEN_BLUE = PreviewMap(
@@ -52,6 +55,25 @@ def test_every_familys_map_fits_its_latents(family: str) -> None:
     assert through is not None
     channels = 16 if family in ("sd3", "flux") else 4
     assert mapped(through)(torch.zeros(1, channels, 2, 2)) is not None
+
+
+def test_a_look_that_fails_is_the_last_and_the_picture_goes_on() -> None:
+    def look(latents: torch.Tensor) -> Preview | None:
+        raise IndexError("no such channel")
+
+    told: list[object] = []
+    glances = Glances(look, 8, 8)
+    steps = Steps(2, torch.float32, told.append, glances)
+    latents = torch.zeros(1, 4, 1, 1)
+    pipe = SimpleNamespace(scheduler=None, num_timesteps=2)
+    for index in range(2):
+        assert steps(pipe, index, 0, {"latents": latents})["latents"] is latents
+    note, *progress = told
+    assert note == Note(text="no previews of this picture: no such channel")
+    assert [(one.step, one.preview) for one in progress if isinstance(one, Progress)] == [
+        (1, None),
+        (2, None),
+    ]
 
 
 @dataclass

@@ -3,12 +3,13 @@ from __future__ import annotations
 import io
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
 from dream.commands import Page
 from dream.errors import BadLine, EngineError
-from dream.events import Event, Failed, Loading, Note, Refused, Saved, Step
+from dream.events import Event, Failed, Loading, Note, Preview, Refused, Saved, Step
 from dream.plain_text import printable
 from dream.request import Request
 from dream.terminal.show import Screen, clip, excerpt
@@ -36,6 +37,32 @@ class Rows:
 
 def step(number: int) -> Step:
     return Step(step=number, steps=20, picture=1, pictures=2)
+
+
+class Broken:
+    """Pictures that cannot be drawn."""
+
+    def live(self, preview: Preview) -> NoReturn:
+        raise ZeroDivisionError
+
+    def final(self, path: Path) -> NoReturn:
+        raise OSError("no such font")
+
+    def asked(self, path: Path) -> str:
+        return ""
+
+
+def test_a_picture_that_cannot_be_drawn_is_left_out() -> None:
+    rows = Rows()
+    rows.screen = Screen(
+        rows.out, columns=lambda: 80, rewrite=True, colour=False, pictures=Broken()
+    )
+    preview = Preview(1, 1, b"\0\0\0")
+    events = (Step(step=1, steps=2, picture=1, pictures=1, preview=preview), SAVED)
+    for event in events:
+        rows.screen.show(event, rows.screen.drawn(event))
+    assert rows.after(*events)[-1] == "out/1.7.png  (-S7)"
+    assert rows.screen.live() == []
 
 
 SAVED = Saved(path=Path("out/1.7.png"), line="a -S7", sha256="", request=Request(seed=7))
