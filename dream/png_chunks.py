@@ -27,6 +27,8 @@ _PILLOW_LIMIT = 1 << 20
 """Bytes of compressed text, once decompressed, from which on Pillow refuses a whole picture."""
 _MOST_CHUNKS = 100_000
 """Of a file. Ours have one for each 64 KiB; nobody waits for a walk over millions of empty ones."""
+_MOST_TEXTS = 1000
+"""Text chunks of a file that are read; programs write a handful."""
 _TEXT = (b"tEXt", b"zTXt", b"iTXt")
 
 
@@ -80,11 +82,12 @@ def read_texts(file: IO[bytes]) -> Texts:
     texts: dict[str, str] = {}
     too_long: list[str] = []
     room = ALL_TEXT
-    begun = False
+    begun, count = False, 0
     for chunk in walk(file):
         begun = begun or chunk.kind in (b"IDAT", b"IEND")
-        if chunk.kind not in _TEXT:
+        if chunk.kind not in _TEXT or count == _MOST_TEXTS:
             continue
+        count += 1
         read = _read_text(file, chunk, min(room, LONGEST_TEXT))
         if read is None:
             continue
@@ -109,10 +112,13 @@ def without_bad_text(file: IO[bytes]) -> tuple[IO[bytes], bool]:
     What is no PNG, or a PNG of usual text, is the same file, at its beginning. Raises OSError.
     """
     bad: list[Chunk] = []
-    room = ALL_TEXT
+    room, count = ALL_TEXT, 0
     try:
         for chunk in walk(file):
-            if chunk.kind in _TEXT:
+            if chunk.kind in _TEXT and count == _MOST_TEXTS:
+                bad.append(chunk)
+            elif chunk.kind in _TEXT:
+                count += 1
                 limit = LONGEST_TEXT if chunk.kind == b"tEXt" else _PILLOW_LIMIT - 1
                 read = _read_text(file, chunk, min(room, limit))
                 if read is None or read[1] is None:

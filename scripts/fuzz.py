@@ -14,10 +14,10 @@ import tempfile
 import time
 from pathlib import Path
 
-from scripts.fuzzing import settings, weights
+from scripts.fuzzing import pictures, servers, settings, weights
 from scripts.fuzzing.runner import case_of, run
 
-READERS = (*weights.READERS, *settings.READERS)
+READERS = (*weights.READERS, *settings.READERS, *pictures.READERS, *servers.READERS)
 
 
 def main() -> int:

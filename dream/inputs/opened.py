@@ -60,7 +60,10 @@ def open_picture(path: Path) -> Opened:
     file, left_out = without_bad_text(io.BytesIO(data))
     image, alpha, notes = _decoded(path, file, lambda found: _pixels(path, found))
     if left_out:
-        notes = (*notes, f"{path} holds text that is too long or damaged; that text is ignored")
+        notes = (
+            *notes,
+            f"{path} holds text that is too long, too much or damaged; that text is ignored",
+        )
     return Opened(path, image, alpha, hashlib.sha256(data).hexdigest(), notes)
 
 
