@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import logging
 import stat
 import warnings
 from collections.abc import Callable, Iterator
@@ -32,6 +33,8 @@ FORMATS = (
 MAX_BYTES = 1 << 30
 """Of a file; 8000x8000 pixels of four times 16 bits are half of it."""
 
+_UNSAID = logging.NullHandler()
+"""For what Pillow logs of damaged files, which would be printed across the prompt."""
 _HEIC = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
 
 
@@ -115,6 +118,7 @@ def _decoded(path: Path, file: IO[bytes], take: Callable[[Image], T]) -> T:
     """What `take` makes of the picture in this file. Raises InputError."""
     from PIL import Image, UnidentifiedImageError  # it comes with the first picture
 
+    logging.getLogger("PIL").addHandler(_UNSAID)
     head = file.read(12)
     if head[4:8] == b"ftyp" and head[8:] in _HEIC:
         _learn_heic(path)

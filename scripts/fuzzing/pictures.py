@@ -130,6 +130,9 @@ def _picture(random: Random) -> bytes:
     return mutate(random, random.choice(_whole_pictures()), _PNG_WORDS)
 
 
+_LARGE_PICTURE = 1 << 30
+"""Bytes: 89 million pixels are opened, of three or four bytes, and turned into RGB. A WebP file of
+44 bytes may say that it has as many."""
 _SHOWN = Pictures(terminal=Terminal(protocol="symbols"), screen=lambda: (20, 10), size=8)
 
 
@@ -169,6 +172,6 @@ def _hear(data: bytes, folder: Path) -> object:
 
 READERS = (
     Reader("png text", _png_text, _read_png_text),
-    Reader("pictures", _picture, _open),
+    Reader("pictures", _picture, _open, memory=_LARGE_PICTURE),
     Reader("terminal answers", _answer, _hear, ()),
 )

@@ -37,6 +37,8 @@ class Reader:
     DreamError, or whatever else the reader promises."""
     refusals: tuple[type[Exception], ...] = (DreamError,)
     """What it promises to raise."""
+    memory: int = MEMORY
+    """Bytes that one case may take, at most."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +69,7 @@ def run(reader: Reader, folder: Path, *, seed: int, first: int, cases: int) -> I
         taken = peak.taken()
         if seconds > SECONDS:
             said = said or f"{seconds:.2f} s of work"
-        if taken > MEMORY:
+        if taken > reader.memory:
             said = said or f"{taken >> 20} MiB of memory"
         if said:
             yield Finding(reader.name, f"{seed}/{number}", len(data), said)

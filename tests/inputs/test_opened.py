@@ -6,6 +6,7 @@ import hashlib
 import io
 import os
 import struct
+import subprocess
 import sys
 import zlib
 from pathlib import Path
@@ -266,3 +267,22 @@ def test_heic_says_what_it_needs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     path.write_bytes(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + b"\0" * 64)
     with pytest.raises(InputError, match="pillow-heif"):
         open_picture(path)
+
+
+def test_what_pillow_logs_of_a_damaged_file_is_not_printed(tmp_path: Path) -> None:
+    """In a process without a test's own logging."""
+    path = tmp_path / "a.tiff"
+    quarters().save(path)
+    samples = b"\x15\x01\x03\x00\x01\x00\x00\x00"
+    data = path.read_bytes()
+    assert samples + b"\x03" in data
+    path.write_bytes(data.replace(samples + b"\x03", samples + b"\x7f"))
+    program = (
+        "import sys; from pathlib import Path; from dream.inputs import open_picture\n"
+        "from dream.errors import InputError\n"
+        "try: open_picture(Path(sys.argv[1]))\n"
+        "except InputError: print('refused')"
+    )
+    command = [sys.executable, "-c", program, str(path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert (done.stdout, done.stderr) == ("refused\n", "")
