@@ -9,7 +9,7 @@ from __future__ import annotations
 import gc
 import io
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
@@ -37,6 +37,9 @@ from dream.trust import allow, leading_elsewhere
 
 if TYPE_CHECKING:
     from dream.studio import Studio
+
+Lines = Callable[[Callable[[str], None]], Iterable[tuple[int, str]]]
+"""Reads numbered lines; the function it is handed is called with what is said about reading."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -128,9 +131,7 @@ def _at_prompt(launch: Launch, base: Request) -> int:
     return run(opened, base.folder, launch)
 
 
-def _without_prompt(
-    launch: Launch, base: Request, said: str | Iterable[tuple[int, str]] | None
-) -> int:
+def _without_prompt(launch: Launch, base: Request, said: str | Lines | None) -> int:
     """A command or lines, done without anybody to ask."""
     from dream import batch
     from dream.commands import COMMANDS, Context, act
@@ -155,7 +156,8 @@ def _without_prompt(
             history = LineHistory(studio.outdir / FILE_NAME, lambda complaint: None)
             events = act(Context(studio, history.lines, COMMANDS, history.clear), said)
         else:
-            events = studio.make_all(said or iter(()), dry_run=launch.dry_run)
+            lines = said(lambda text: voice.show(Note(text=text))) if said else iter(())
+            events = studio.make_all(lines, dry_run=launch.dry_run)
         return batch.run(events, voice, interrupts)
 
 
@@ -178,25 +180,34 @@ def _all_imported() -> None:
     gc.enable()
 
 
-def _lines(launch: Launch, prompt: str | None) -> Iterable[tuple[int, str]] | None:
-    """Where lines come from, numbered when from a file; None means: from a person."""
+def _lines(launch: Launch, prompt: str | None) -> Lines | None:
+    """Where lines come from, numbered when from a file; None means: from a person. What is said
+    about reading them goes to the function that is handed over."""
     if prompt is not None:
-        return iter([(0, prompt)])
+        return lambda say: iter([(0, prompt)])
     if launch.from_file is not None and launch.from_file != "-":
-        from dream.gallery import read_log
-
-        log = read_log(as_path(launch.from_file))
-        return [(number, line) for number, line in log if not is_skipped(line)]
+        file = as_path(launch.from_file)
+        return lambda say: _read(file, say)
     if launch.from_file == "-" or not sys.stdin.isatty():
-        return _typed(sys.stdin)
+        return lambda say: _typed(sys.stdin, say)
     return None
 
 
-def _typed(stdin: TextIO) -> Iterator[tuple[int, str]]:
+def _read(file: Path, say: Callable[[str], None]) -> Sequence[tuple[int, str]]:
+    from dream.gallery import read_log
+
+    return [(number, line) for number, line in read_log(file, say) if not is_skipped(line)]
+
+
+def _typed(stdin: TextIO, say: Callable[[str], None]) -> Iterator[tuple[int, str]]:
     """The lines of standard input as they come, decoded as those of a file are: by their bytes,
-    whatever the locale is."""
-    from dream.gallery import decoded
+    whatever the locale is. Raises GalleryError for what is no text."""
+    from dream.gallery import text_lines
 
     raw = getattr(stdin, "buffer", None)
-    lines = stdin if raw is None else map(decoded, raw)
-    return ((n, line.removeprefix("\ufeff").rstrip("\r\n")) for n, line in enumerate(lines, 1))
+    lines: Iterator[str]
+    if raw is None:
+        lines = (line.removeprefix("\ufeff").rstrip("\r\n") for line in stdin)
+    else:
+        lines = text_lines(raw, "standard input", say)
+    yield from enumerate(lines, 1)

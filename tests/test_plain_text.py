@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import json
 import re
@@ -12,10 +13,13 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from dream import batch
-from dream.commands import COMMANDS, Context, act
-from dream.gallery import LOG_NAME, decoded
+from dream.commands import COMMANDS, Context, act, is_command, takes_turn
+from dream.gallery import LOG_NAME
+from dream.gallery.text_lines import decoded
 from dream.plain_text import json_text, printable
 from dream.studio import Studio
+from dream.terminal.above import Printable
+from dream.terminal.ask import ask, ask_for_words
 from dream.terminal.show import Screen
 from tests.fakes import fake_studio
 
@@ -57,7 +61,7 @@ def lines() -> list[str]:
 
 
 def skipped(line: str) -> bool:
-    return line.startswith(("!open", "!import_model ", "!save_settings"))
+    return line.startswith("!open")  # it starts a desktop's program
 
 
 def test_no_command_says_a_control_character(studio: Studio) -> None:
@@ -109,4 +113,37 @@ def test_json_is_the_same_value_and_printable() -> None:
     ],
 )
 def test_bytes_are_read_as_what_they_plainly_are(data: bytes, text: str) -> None:
-    assert decoded(data) == text
+    assert decoded(data)[0] == text
+
+
+def test_what_libraries_write_and_questions_are_printable(monkeypatch: pytest.MonkeyPatch) -> None:
+    out = Terminal()
+    stream = Printable(out)
+    print(f"warning: {EVIL}\r\n\tnext", file=stream)
+    assert stream.isatty()
+    assert out.getvalue().replace("\n", "").isprintable() and "next" in out.getvalue()
+    shown: list[str] = []
+
+    async def asked(self: object, message: str) -> str | None:
+        shown.append(message)
+        return None
+
+    monkeypatch.setattr("dream.terminal.ask._OnlyNew.asked", asked)
+    asyncio.run(ask(EVIL, "yn"))
+    asyncio.run(ask_for_words(EVIL, EVIL))
+    assert len(shown) == 2 and all(
+        message.isprintable() or "\u200d" in message for message in shown
+    )
+
+
+@pytest.mark.parametrize(
+    "before", ["dream> ", "invoke> ", "(a) invoke> ", "[12] ", "dream> dream> "]
+)
+def test_a_command_may_have_its_prompt_before_it(studio: Studio, before: str) -> None:
+    context = Context(studio, list, COMMANDS)
+    line = f"{before}!set steps 7"
+    assert is_command(line) and takes_turn(context, line) == takes_turn(context, "!set steps 7")
+    assert [event.name for event in act(context, line)] == [
+        event.name for event in act(context, "!set steps 7")
+    ]
+    assert studio.base.steps == 7

@@ -223,3 +223,23 @@ def test_lines_of_a_command_are_planned_in_a_dry_run(dry: Studio, tmp_path: Path
     (tmp_path / "lines.txt").write_text("a dog -S2\na cow -S3\n")
     events = list(act(Context(dry, tuple, COMMANDS), f"!replay {tmp_path / 'lines.txt'}"))
     assert [event.request.seed for event in events if isinstance(event, Planned)] == [2, 3]
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        ("a café -s5 -S1\r\na 猫 -s5 -S2\r\n".encode("utf-16"), "read as UTF-16"),
+        (b"a caf\xe9 -s5 -S1\n", "read as Windows-1252"),
+        (b"a\0b -s5\n", "is not a text file"),
+        (b"a cat -s5 -S1\n\0\0\0\0", ""),
+    ],
+)
+def test_standard_input_is_read_as_a_file_is(data: bytes, said: str, tmp_path: Path) -> None:
+    (tmp_path / "lines.txt").write_bytes(data)
+    file, pipe = (
+        shell(f"dream --dry_run --from_file {source}", tmp_path, HOME=str(tmp_path))
+        for source in ("lines.txt", "- <lines.txt")
+    )
+    assert (file.stdout, file.returncode) == (pipe.stdout, pipe.returncode)
+    assert file.stderr == pipe.stderr.replace("standard input", "lines.txt")
+    assert said in pipe.stderr and "Traceback" not in pipe.stderr

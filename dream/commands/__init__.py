@@ -3,7 +3,7 @@
 A new command is a function in the file of its family and a row here.
 """
 
-from dream.commands.act import RECALL, act, asked, find, is_command, takes_turn
+from dream.commands.act import RECALL, act, asked, find, is_command, takes_turn, without_prefix
 from dream.commands.arrivals import IMPORT_OPTIONS, import_model, import_models_yaml
 from dream.commands.asking import ask_about_import
 from dream.commands.base import Asking, Command, Context, Edit, Line, Look, Page
@@ -199,4 +199,5 @@ __all__ = [
     "is_command",
     "takes_turn",
     "topics",
+    "without_prefix",
 ]

@@ -8,7 +8,7 @@ from contextlib import suppress
 from dream.commands.base import Asking, Command, Context, Edit, Question
 from dream.errors import BadLine, DreamError
 from dream.events import Events, Note, Refused
-from dream.line import is_skipped, read_log_line
+from dream.line import behind_prefix, is_skipped, read_log_line
 from dream.line.names import near
 from dream.line.words import split
 from dream.studio import reported
@@ -37,7 +37,7 @@ def act(context: Context, line: str, turn: bool | None = None) -> Events[None]:
 
 
 def _act(context: Context, line: str, turn: bool | None) -> Events[None]:
-    typed = line.strip()
+    typed = without_prefix(line)
     if is_skipped(typed):
         return
     if typed in HELP_WORDS:
@@ -73,7 +73,7 @@ def takes_turn(context: Context, line: str) -> bool:
     """Whether a line waits for those before it. One that only looks something up, or that will be
     refused or asked about, is done at once. One that cannot be judged, for a reason that nobody
     foresaw, waits: the thread that makes the lines reports it."""
-    typed = line.strip()
+    typed = without_prefix(line)
     if is_skipped(typed) or typed in HELP_WORDS:
         return False
     try:
@@ -91,7 +91,7 @@ def takes_turn(context: Context, line: str) -> bool:
 def asked(context: Context, line: str) -> Asking:
     """What the person who entered a line is asked before it is done; mostly nothing, and then the
     result is the line itself. What is wrong with it is said when it is done."""
-    typed = line.strip()
+    typed = without_prefix(line)
     name, _, argument = typed.partition(" ")
     with suppress(Exception):
         if is_skipped(typed) or typed in HELP_WORDS:
@@ -132,9 +132,17 @@ def _with_yes(line: str) -> str:
     return f"{line[:end].rstrip()} --yes"
 
 
+def without_prefix(line: str) -> str:
+    """A typed line without the spaces around it; and without `dream> ` and the like where a
+    command was copied from a screen. In a line that makes pictures they are left to its reader."""
+    typed = line.strip()
+    command = typed[behind_prefix(typed) :]
+    return command if command.startswith("!") else typed
+
+
 def is_command(typed: str) -> bool:
     """Whether a line is for a command; `!dream …` and `!fix …` are a picture's, as any line."""
-    name = typed.partition(" ")[0]
+    name = without_prefix(typed).partition(" ")[0]
     return name.startswith("!") and name not in _OF_PICTURES
 
 

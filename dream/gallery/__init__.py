@@ -4,9 +4,10 @@ from dream.gallery.claims import Claim
 from dream.gallery.copies import INPUTS_FOLDER
 from dream.gallery.disk import explained
 from dream.gallery.gallery import Entry, Gallery, Unlogged
-from dream.gallery.log import LOG_NAME, decoded, last_lines, read_log
+from dream.gallery.log import LOG_NAME, last_lines, read_log
 from dream.gallery.naming import Name, file_name, prompt_folder
 from dream.gallery.png import Record, log_line_of, read_record
+from dream.gallery.text_lines import text_lines
 
 __all__ = [
     "INPUTS_FOLDER",
@@ -17,7 +18,6 @@ __all__ = [
     "Name",
     "Record",
     "Unlogged",
-    "decoded",
     "explained",
     "file_name",
     "last_lines",
@@ -25,4 +25,5 @@ __all__ = [
     "prompt_folder",
     "read_log",
     "read_record",
+    "text_lines",
 ]

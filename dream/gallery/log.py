@@ -8,15 +8,17 @@ cut short is taken back, what a power cut tore is finished or ended before the n
 
 from __future__ import annotations
 
+import io
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from dream.errors import GalleryError
 from dream.files import lock, open_own, read_own
 from dream.gallery.folder import near_names
+from dream.gallery.text_lines import decoded, text_lines
 from dream.plain_text import on_one_line, printable
 from dream.request import INPUTS
 
@@ -71,13 +73,12 @@ def logged_name(line: str) -> str:
 # ── reading ────────────────────────────────────────────────────────────────────────────────────
 
 
-def read_log(path: Path) -> Iterator[tuple[int, str]]:
-    """The lines of a log or of a list of prompts, numbered from 1.
-
-    Lines end at \\n alone, for a prompt may hold any other separator. Text is UTF-8, with or
-    without a mark; GB18030 or Windows-1252 line by line where it is not; or UTF-16 with a
-    mark. Raises GalleryError when there is no such file, or it is no text.
-    """
+def read_log(
+    path: Path, say: Callable[[str], None] = lambda text: None
+) -> Iterator[tuple[int, str]]:
+    """The lines of a log or of a list of prompts, numbered from 1; see `text_lines`, which says
+    the encoding where it is not UTF-8. Raises GalleryError when there is no such file, or it is no
+    text."""
     try:
         data = path.read_bytes()
     except FileNotFoundError as error:
@@ -88,16 +89,7 @@ def read_log(path: Path) -> Iterator[tuple[int, str]]:
     except (OSError, ValueError) as error:  # ValueError: a name no file can have
         why = getattr(error, "strerror", None) or error
         raise GalleryError(f"cannot read {path}: {why}") from error
-    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
-        lines = data.decode("utf-16", "replace").split("\n")
-    elif b"\0" in data.partition(b"\n")[0].strip(b"\0"):
-        raise GalleryError(f"{path} is not a text file", "a log or a list of prompts is wanted")
-    else:
-        lines = [decoded(line) for line in data.removeprefix(b"\xef\xbb\xbf").split(b"\n")]
-    if lines[-1] == "":
-        lines.pop()
-    # A power cut can leave zeros where a line was to be.
-    return ((n, line.strip("\0").removesuffix("\r")) for n, line in enumerate(lines, 1))
+    return enumerate(list(text_lines(io.BytesIO(data), str(path), say)), 1)
 
 
 def last_lines(path: Path, size: int = 1 << 16) -> list[str]:
@@ -108,27 +100,7 @@ def last_lines(path: Path, size: int = 1 << 16) -> list[str]:
     except OSError:
         return []
     lines = data.split(b"\n")
-    return [decoded(line) for line in lines[len(data) > size :] if line]
-
-
-def decoded(line: bytes) -> str:
-    """A line's text: UTF-8; where it is not, GB18030 if it plainly is Chinese, or Windows-1252."""
-    for encoding in ("utf-8", "gb18030" if _is_chinese(line) else "cp1252"):
-        with suppress(UnicodeDecodeError):
-            return line.decode(encoding)
-    return line.decode("latin-1")
-
-
-def _is_chinese(line: bytes) -> bool:
-    """Whether all that is not ASCII is pairs of bytes of GB 2312 (1980), most of them in its first
-    plane of common characters. In Western text such bytes mostly stand alone."""
-    try:
-        text = line.decode("gb18030")
-        pairs = [c.encode("gb2312") for c in text if not c.isascii()]
-    except UnicodeError:
-        return False
-    common = sum(0xB0 <= pair[0] <= 0xD7 for pair in pairs)
-    return common >= 1 and 2 * common >= len(pairs)
+    return [decoded(line)[0] for line in lines[len(data) > size :] if line]
 
 
 def logged_names(path: Path) -> set[str]:

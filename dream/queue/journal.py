@@ -14,6 +14,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
+from dream.plain_text import on_one_line, without_controls
+
 _REMOVED = re.compile(r"#- (\d{1,9})")
 _MOVED = re.compile(r"#\^ (\d{1,9}) (\d{1,9})")
 
@@ -34,7 +36,8 @@ def moved(place: int, to: int) -> bytes:
 
 
 def read(data: bytes) -> list[str]:
-    """The lines that wait, after all changes. A change that makes no sense is none."""
+    """The lines that wait, after all changes. A change that makes no sense is none.
+    Whoever wrote them, each stays one line, without control characters."""
     lines: list[str] = []
     for line in data.decode(errors="replace").split("\n"):
         if change := _REMOVED.fullmatch(line):
@@ -44,10 +47,10 @@ def read(data: bytes) -> list[str]:
             if place < len(lines):
                 lines.insert(to, lines.pop(place))
         elif line.strip():
-            lines.append(line)
+            lines.append(without_controls(line))
     return lines
 
 
 def _one_line(line: str) -> str:
-    line = line.replace("\n", " ")
+    line = on_one_line(line)
     return f" {line}" if line.startswith("#") else line

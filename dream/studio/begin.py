@@ -13,7 +13,6 @@ from urllib.parse import unquote, urlsplit
 from dream.catalogue.cards import ModelCard
 from dream.errors import BadLine
 from dream.file_names import as_path, exists, is_file
-from dream.gallery import INPUTS_FOLDER
 from dream.inputs import measure
 from dream.recipe import Recipe
 from dream.request import INPUTS, Request
@@ -27,11 +26,10 @@ LEAST, MOST = 64, 4096
 """Pixels of a picture's side."""
 
 
-def found(said: str, kept: Sequence[Path], outdir: Path, beside: Path | None = None) -> Path:
+def found(said: str, kept: Sequence[Path], outdir: Path) -> Path:
     """The file that a line means: by -1 the last of this session's pictures, by -2 the one before
-    …; by a path one from here, or else in the outdir, or of its name in the folder `beside` or
-    among the copies there. Raises BadLine for a number without one, for an address, and for what
-    no file can be called."""
+    …; by a path one from here, or else in the outdir. Raises BadLine for a number without one, for
+    an address, and for what no file can be called."""
     if said.startswith("-") and said[1:].isdecimal():
         if not 0 < (back := int(said[1:])) <= len(kept):
             so_far = f"{len(kept)} so far" if kept else "none so far"
@@ -45,10 +43,7 @@ def found(said: str, kept: Sequence[Path], outdir: Path, beside: Path | None = N
         raise BadLine(f"{said!a} is no file's name") from None
     if exists(path):
         return path
-    others = [outdir / path]
-    if beside is not None:
-        others += [beside / path.name, beside / INPUTS_FOLDER / path.name]
-    return next((other for other in others if is_file(other)), path)
+    return outdir / path if is_file(outdir / path) else path
 
 
 def _without_scheme(said: str) -> str:

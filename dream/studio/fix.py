@@ -110,12 +110,15 @@ def opened(recipe: Recipe) -> Events[Picture]:
     # Only a record of ours knows of steps, and only what could be read of a line is handed on.
     steps = record.steps if record.sha256 else ()
     origin = ""
-    with suppress(DreamError):
+    try:
         its, unread = request_of(record, path)
         yield from (Note(text=note) for note in unread)
         if record.origin:
             its, _ = request_of(replace(record, line=record.origin), path)
         origin = write(its) if its != Request() else ""
+    except DreamError as error:
+        if record.line or record.request:  # else there are no settings to lose
+            yield Note(text=f"{error}: the settings it was made with are not used")
     return Picture(found.image, recipe, facts, steps, origin)
 
 

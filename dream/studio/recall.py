@@ -3,11 +3,14 @@ files it began from, for others make another one."""
 
 from __future__ import annotations
 
-from contextlib import closing
+from collections.abc import Callable
+from contextlib import closing, suppress
 from dataclasses import replace
 from pathlib import Path
 
+from dream.catalogue.cards import ModelCard
 from dream.engine.base import Engine
+from dream.errors import ModelError
 from dream.events import Events, Loading, Note
 from dream.inputs import fingerprint
 from dream.line import facts, read_log_line
@@ -30,7 +33,33 @@ def base_of(line: str, base: Request, find: FindPicture) -> Request:
     if "sha256" in facts(logged.comment):
         # Ours, then; and those that do not say a schedule are from before there were any.
         open_["schedule"] = FORMER
+    if model := _model_id(line):
+        open_["model"] = model
     return replace(base, **(open_ | {"vae": NO_VAE}))
+
+
+def with_a_model(
+    line: str, request: Request, base: Request, find: Callable[[str | None], ModelCard]
+) -> tuple[Request, tuple[str, ...]]:
+    """The request of a line of InvokeAI 2.3, whose log names the model in the comment, with a
+    model that is here: that one, or else the session's, and a note that says so."""
+    model = _model_id(line)
+    if not model or request.model != model:
+        return request, ()
+    with suppress(ModelError):
+        find(model)
+        return request, ()
+    used = "the default model"
+    with suppress(ModelError):
+        used = find(base.model).name
+    note = f'the log names the model "{model}", which is not here: {used} is used'
+    return replace(request, model=base.model), (note,)
+
+
+def _model_id(line: str) -> str:
+    """The model that the comment of a logged line names, as InvokeAI wrote it; or ""."""
+    logged = read_log_line(line)
+    return facts(logged.comment).get("model_id", "") if logged.path is not None else ""
 
 
 def _logged_line_says(name: str) -> bool:

@@ -25,18 +25,19 @@ from dream.events import (
 )
 from dream.flags import MAX_SEED
 from dream.gallery import read_log
-from dream.line import Sweep, is_skipped, read, read_log_line, read_sweep, write, write_sweep
+from dream.line import Sweep, is_skipped, read, read_sweep, write, write_sweep
 from dream.picture import Picture
 from dream.recipe import Recipe
 from dream.request import FLAGS, Request
 from dream.stages import Stage
-from dream.studio.begin import as_made, found
+from dream.studio.begin import FindPicture, as_made, found
 from dream.studio.fix import opened
 from dream.studio.keep import Album, Keeper
+from dream.studio.logged_files import files_of
 from dream.studio.making import Making
 from dream.studio.many import make_all, with_words
 from dream.studio.named import check_recipes
-from dream.studio.recall import as_logged, base_of
+from dream.studio.recall import as_logged, base_of, with_a_model
 from dream.studio.settle import Settled, settle, settle_sweep
 from dream.studio.told import told
 from dream.studio.uninterrupted import at_events
@@ -77,7 +78,7 @@ class Studio:
         kept last. Replaced by each, never changed: other threads look at it."""
         self.last: Sweep | None = None
         """What the last line asked for, its first seed filled in."""
-        self._beside: Path | None = None
+        self._log: Path | None = None
         self._rng = rng or random.SystemRandom()
         self._keeper = Keeper()
         self._unknown = UnknownWords()
@@ -115,31 +116,34 @@ class Studio:
     def read(self, line: str) -> Request:
         """A line as one Request. A logged line says all about its picture itself, so this
         session's defaults only decide where that is kept. Raises BadLine."""
-        return read(line, base_of(line, self.base, self.find_picture))
+        request = read(line, base_of(line, self.base, self.find_picture))
+        return with_a_model(line, request, self.base, self._find)[0]
 
     def read_sweep(self, line: str) -> Sweep:
         """The same of a line that may list several values for a switch. Raises BadLine."""
         sweep = read_sweep(line, base_of(line, self.base, self.find_picture))
         with_words(line, sweep.first)
-        return sweep
+        first, notes = with_a_model(line, sweep.first, self.base, self._find)
+        return replace(sweep, first=first, notes=(*sweep.notes, *notes))
 
-    def settle(self, request: Request) -> Settled:
-        """Close every open choice. Raises BadLine, ModelError, InputError."""
-        find = partial(self.find_picture, beside=self._beside)
+    def settle(self, request: Request, line: str = "") -> Settled:
+        """Close every open choice of what was read from a line. Raises BadLine, ModelError,
+        InputError."""
+        find = self._finding(line, request)
         return settle(request, self._find, self.past, self._draw, find)
 
-    def find_picture(self, said: str, beside: Path | None = None) -> Path:
+    def find_picture(self, said: str) -> Path:
         """The file that a line means by `-1` or a path; see `begin.found`. Raises BadLine."""
-        return found(said, [saved.path for saved in self.kept], self.outdir, beside)
+        return found(said, [saved.path for saved in self.kept], self.outdir)
 
     @contextmanager
     def reading(self, log: Path | None) -> Iterator[None]:
-        """While a file's logged lines are made, pictures that were moved are sought beside it."""
-        before, self._beside = self._beside, log and log.parent
+        """While a file's logged lines are made, their files are found from where it is."""
+        before, self._log = self._log, log
         try:
             yield
         finally:
-            self._beside = before
+            self._log = before
 
     def make(
         self,
@@ -200,7 +204,10 @@ class Studio:
     def replay(self, file: Path) -> Events[None]:
         """Make every line of a log of any era, or of a plain list of prompts."""
         try:
-            lines = [(number, line) for number, line in read_log(file) if not is_skipped(line)]
+            said: list[str] = []
+            log = read_log(file, said.append)
+            lines = [(number, line) for number, line in log if not is_skipped(line)]
+            yield from (Note(text=text) for text in said)
             with self.reading(file):
                 yield from self.make_all(lines)
         except DreamError as error:
@@ -244,8 +251,7 @@ class Studio:
         line = asked if isinstance(asked, str) else ""
         try:
             sweep = self.read_sweep(asked) if isinstance(asked, str) else Sweep(asked)
-            beside = self._beside if read_log_line(line).path is not None else None
-            find = partial(self.find_picture, beside=beside)
+            find = self._finding(line, sweep.first)
             settled = settle_sweep(sweep, self._find, self.past, self._draw, find)
             check_recipes(self.shelf, settled.recipes)
         except DreamError as error:
@@ -254,6 +260,13 @@ class Studio:
         unknown = self._unknown.notes(settled.recipes, self._find)
         yield from (Note(text=text) for text in (*sweep.notes, *settled.notes, *unknown))
         return sweep, settled.recipes
+
+    def _finding(self, line: str, request: Request) -> FindPicture:
+        """How the files are found that a line begins from: those of a log's line by their hash."""
+        files = None if self._log is None else files_of(line, request, self._log.parent)
+        if files is None:
+            return self.find_picture
+        return partial(files.find, otherwise=self.find_picture)
 
     def _draw(self) -> int:
         return self._rng.randint(0, MAX_SEED)

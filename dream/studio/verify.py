@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Mapping
-from pathlib import Path
+from contextlib import suppress
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from dream.errors import DreamError
@@ -15,6 +16,7 @@ from dream.inputs import open_picture
 from dream.line import facts, is_skipped, read_log_line
 from dream.picture import Picture
 from dream.stages import stages_of
+from dream.studio.logged_files import made_in
 from dream.studio.recall import with_its_files
 from dream.studio.told import reported
 
@@ -33,7 +35,10 @@ def verify_log(studio: Studio, log: Path) -> Events[None]:
     """One Verified for each picture line, and a Note that sums up. Raises GalleryError."""
     found: Counter[_Verdict] = Counter()
     try:
-        for number, line in read_log(log):
+        said: list[str] = []
+        lines = read_log(log, said.append)
+        yield from (Note(text=text) for text in said)
+        for number, line in lines:
             if is_skipped(line):
                 continue
             verdict = reported(_verify_line(studio, line, number, log.parent), line, "failed")
@@ -63,7 +68,7 @@ def _verify_line(studio: Studio, line: str, number: int, beside: Path) -> Events
         return "unknown"
     try:
         request = studio.read(line)
-        recipe = studio.settle(request).recipes[0]
+        recipe = studio.settle(request, line).recipes[0]
         yield from with_its_files(line, recipe)
         picture = yield from studio.render(recipe)
         for stage in stages_of(recipe):
@@ -99,11 +104,18 @@ def _original(
     if path is None:
         return None
     try:
-        image = open_picture(studio.find_picture(path, beside)).image
+        places = [studio.find_picture(path), beside / PurePosixPath(path).name]
     except DreamError:
         return None
+    if root := made_in(beside, path):
+        places.insert(0, root / path)
     wanted = recorded["sha256"][:_SHOWN]
-    return image if hashlib.sha256(image.tobytes()).hexdigest().startswith(wanted) else None
+    for place in dict.fromkeys(places):
+        with suppress(DreamError):
+            image = open_picture(place).image
+            if hashlib.sha256(image.tobytes()).hexdigest().startswith(wanted):
+                return image
+    return None
 
 
 def _apart(picture: Picture, original: Image | None) -> _Apart | None:

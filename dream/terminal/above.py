@@ -2,9 +2,28 @@
 
 from __future__ import annotations
 
-from typing import TextIO
+from typing import Any, TextIO
 
 from prompt_toolkit.application.current import get_app_session
+
+from dream.plain_text import printable
+
+
+class Printable:
+    """A stream for what libraries write while the prompt stands there, such as warnings: rows of
+    text, in which whatever would move the cursor is shown as �."""
+
+    def __init__(self, out: TextIO) -> None:
+        self._out = out
+
+    def write(self, text: str) -> int:
+        """Text of any number of rows, or of a part of one."""
+        rows = text.replace("\r\n", "\n").expandtabs().split("\n")
+        self._out.write("\n".join(map(printable, rows)))
+        return len(text)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._out, name)
 
 
 class Above:

@@ -13,6 +13,7 @@ from prompt_toolkit.input.typeahead import get_typeahead, store_typeahead
 from prompt_toolkit.key_binding import KeyBindings, KeyPress, KeyPressEvent
 
 from dream.line.names import shown
+from dream.plain_text import printable
 
 
 async def ask(question: str, answers: str, words: Mapping[str, str] | None = None) -> str | None:
@@ -20,7 +21,7 @@ async def ask(question: str, answers: str, words: Mapping[str, str] | None = Non
     and Ctrl-D, which decide nothing. Raises EOFError when the session ends meanwhile."""
     known = {letter: letter for letter in answers} | dict(words or {})
     offered = dict.fromkeys([*answers, *(word for word in known.values() if len(word) > 1)])
-    question = f"{question} ({'/'.join(offered)})"
+    question = printable(f"{question} ({'/'.join(offered)})")
     refused = ""
     while True:
         message = f"{refused}{question} "
@@ -30,7 +31,8 @@ async def ask(question: str, answers: str, words: Mapping[str, str] | None = Non
             if said is None or answer is not None:
                 return answer
             keys.wait(said)
-        refused = f"“{shown(said.strip())}” is not an answer, and waits for the edit line\n"
+        heard = printable(shown(said.strip()))
+        refused = f"“{heard}” is not an answer, and waits for the edit line\n"
         if not said.strip():
             refused = ""
 
@@ -40,7 +42,7 @@ async def ask_for_words(question: str, default: str) -> str | None:
     is asked about. Raises EOFError when the session ends meanwhile."""
     ready = f" [{default}]" if default else ""
     with _OnlyNew() as keys:
-        answer = await keys.asked(f"{question}{ready} ")
+        answer = await keys.asked(printable(f"{question}{ready} "))
     return answer if answer is None else answer.strip() or default
 
 

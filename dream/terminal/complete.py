@@ -15,9 +15,10 @@ from prompt_toolkit.filters import Condition
 from dream.commands import Command, Context, is_command, topics
 from dream.errors import BadLine, DreamError
 from dream.gallery import LOG_NAME, last_lines
-from dream.line import quote, words
+from dream.line import behind_prefix, quote, words
 from dream.line.complete import Values, complete
 from dream.line.words import split
+from dream.plain_text import without_controls
 from dream.request import FLAGS, NO_VAE
 from dream.studio import Studio
 from dream.terminal.hints import past_prompts, past_words
@@ -39,10 +40,16 @@ class LineCompleter(Completer):
     def get_completions(
         self, document: Document, complete_event: CompleteEvent
     ) -> Iterator[Completion]:
-        """prompt_toolkit's interface; called in a thread."""
+        """prompt_toolkit's interface; called in a thread. A name that would break the edit line, or
+        hold control characters in it, is not offered."""
+        for offer in self._offers(document):
+            if without_controls(offer.text) == offer.text:
+                yield offer
+
+    def _offers(self, document: Document) -> Iterator[Completion]:
         before = document.text_before_cursor
         if is_command(before) or _names_file(before):
-            yield from _for_command(before, self._context, self._values)
+            yield from _for_command(before[behind_prefix(before) :], self._context, self._values)
             return
         for offer in complete(document.text, document.cursor_position, self._values):
             yield Completion(
@@ -180,7 +187,7 @@ def _files(typed: str, outdir: str, endings: tuple[str, ...]) -> Iterator[Comple
         for file in matching(path, within=folder, endings=endings, patience=PATIENCE / 2)
     )
     for text, shown in found:
-        if " " in text or typed.startswith('"'):
+        if " " in text or not text.isprintable() or typed.startswith('"'):
             # A folder's quote stays open, for its files to follow.
             text = quote(text).removesuffix('"') if text.endswith("/") else quote(text)
         yield Completion(text, -len(typed), shown)

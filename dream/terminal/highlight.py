@@ -9,10 +9,10 @@ from prompt_toolkit.document import Document
 from prompt_toolkit.formatted_text import StyleAndTextTuples
 from prompt_toolkit.lexers import Lexer
 
-from dream.commands import find, is_command
+from dream.commands import find, is_command, without_prefix
 from dream.commands.base import Command
 from dream.errors import BadLine
-from dream.line import is_skipped, read_log_line
+from dream.line import behind_prefix, is_skipped, read_log_line
 from dream.line.names import LINE
 from dream.line.switches import take
 from dream.line.words import Word, split
@@ -50,13 +50,13 @@ def spans(line: str, commands: Collection[Command]) -> Iterator[Span]:
     if is_skipped(typed):
         yield 0, len(line), "aside"
     elif is_command(typed):
-        yield _command(line, typed.split(maxsplit=1)[0], commands)
+        yield _command(line, without_prefix(typed).split(maxsplit=1)[0], commands)
     else:
         yield from _picture(line)
 
 
 def _command(line: str, name: str, commands: Collection[Command]) -> Span:
-    start = line.index(name)
+    start = line.index(name, behind_prefix(line))
     try:
         find(commands, name)
     except BadLine:

@@ -10,7 +10,7 @@ from prompt_toolkit.auto_suggest import AutoSuggest, Suggestion
 from prompt_toolkit.buffer import Buffer
 from prompt_toolkit.document import Document
 
-from dream.line import is_skipped, read_log_line
+from dream.line import behind_prefix, is_skipped, read_log_line
 from dream.line.words import split
 
 RECENT = 1000
@@ -66,13 +66,17 @@ def _word_on(past: Sequence[str], typed: str) -> str | None:
 
 def _in_prompt(typed: str) -> bool:
     parts = split(typed, read_log_line(typed).start)
-    return not typed.startswith("!") and not parts.switches and parts.comment == len(typed)
+    return (
+        not typed.startswith("!", behind_prefix(typed))
+        and not parts.switches
+        and parts.comment == len(typed)
+    )
 
 
 @lru_cache(2 * RECENT)
 def prompt_of(line: str) -> str:
     """The prompt in an entered line; empty for a command or a line without one."""
-    if is_skipped(line) or line.lstrip().startswith("!"):
+    if is_skipped(line) or line.startswith("!", behind_prefix(line)):
         return ""
     parts = split(line, read_log_line(line).start)
     return parts.prompt.text if parts.prompt else ""

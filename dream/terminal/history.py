@@ -12,6 +12,7 @@ from prompt_toolkit.history import History
 
 from dream.errors import GalleryError
 from dream.files import open_own, read_own
+from dream.plain_text import without_controls
 
 FILE_NAME = ".dream_history"
 
@@ -102,4 +103,6 @@ def _read(path: Path, last: int | None = None) -> list[str]:
         return []
     if last is not None and len(data) == last:
         data = data.partition(b"\n")[2]
-    return [line for line in data.decode(errors="replace").split("\n") if line]
+    lines = data.decode(errors="replace").split("\n")
+    # Another program may have written it: a line goes into the edit line, and stays one there.
+    return [without_controls(line.removesuffix("\r")) for line in lines if line]

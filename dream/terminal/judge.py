@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from prompt_toolkit.buffer import Buffer
 
-from dream.commands import Context, find, is_command
+from dream.commands import Context, find, is_command, without_prefix
 from dream.errors import BadLine, DreamError
 from dream.line import is_skipped
 from dream.studio import outlook
@@ -60,7 +60,7 @@ def judge(context: Context, line: str) -> Verdict | None:
         return None
     try:
         if is_command(typed):
-            return _command(context, typed.split()[0])
+            return _command(context, without_prefix(typed).split()[0])
         return Verdict(str(outlook(context.studio, line)))
     except DreamError as error:
         column = getattr(error, "column", 0)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import Callable
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, redirect_stderr, redirect_stdout, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
@@ -25,6 +25,7 @@ from prompt_toolkit.utils import is_dumb_terminal
 
 from dream.graphics import Pictures, pictures_on
 from dream.launch import Launch
+from dream.terminal.above import Printable
 from dream.terminal.edit import EditLine
 from dream.terminal.history import FILE_NAME, LineHistory
 from dream.terminal.keys import Desk
@@ -54,7 +55,9 @@ def run(open_studio: Callable[[], Studio], outdir: Path, launch: Launch = PICTUR
         pictures = pictures_for(out, launch)
         # What else is written there, by libraries that warn, does not disturb the edit line.
         if not is_dumb_terminal():
-            stack.enter_context(patch_stdout(raw=True))
+            stack.enter_context(patch_stdout())
+            stack.enter_context(redirect_stdout(Printable(sys.stdout)))
+            stack.enter_context(redirect_stderr(Printable(sys.stderr)))
 
         def opened() -> tuple[Studio, Screen]:
             from dream.terminal.welcome import screen_on

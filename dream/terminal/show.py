@@ -183,8 +183,7 @@ class Screen:
         """Text as it is; the cursor stays behind it."""
         # A terminal of another encoding shows question marks; it does not end the session.
         encoding = self._out.encoding or "utf-8"
-        self._out.write(text.encode(encoding, "replace").decode(encoding))
-        self._out.flush()
+        print_styled(text.encode(encoding, "replace").decode(encoding), self._out)
 
     def _look(self, path: Path) -> None:
         """A picture that somebody asked to see, or why it cannot be seen."""

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from dream.errors import GalleryError
-from dream.gallery import LOG_NAME, last_lines, read_log
+from dream.gallery import LOG_NAME, last_lines, read_log, text_lines
 from dream.gallery.log import appending, log_line, logged_name, logged_names, shown
 
 
@@ -121,3 +121,27 @@ def test_only_whole_lines_count(tmp_path: Path) -> None:
     path.write_bytes(b'a.png: "x"\nb.png: "y"')
     assert logged_names(path) == {"a.png"}
     assert logged_names(tmp_path / "none.txt") == set()
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        (b"", []),
+        ("müde 猫\n".encode("utf-8-sig"), []),
+        (b"a\ncaf\xe9\nna\xefve\n", ["l, line 2: not UTF-8, read as Windows-1252"]),
+        ("a\n蓝色背景\n".encode("gb18030"), ["l, line 2: not UTF-8, read as GB18030"]),
+        ("müde\n".encode("utf-16"), ["l is read as UTF-16"]),
+        (b"\x81\n", ["l, line 1: not UTF-8, read as Latin-1"]),
+    ],
+)
+def test_an_encoding_that_is_not_utf_8_is_said_once(data: bytes, said: list[str]) -> None:
+    heard: list[str] = []
+    list(text_lines(data.splitlines(keepends=True), "l", heard.append))
+    assert heard == said
+
+
+def test_utf_16_may_come_in_any_pieces() -> None:
+    data = "\u0a0a\r\n猫 🐱\nend".encode("utf-16")
+    for size in (2, 3, 5, 100):
+        pieces = [data[at : at + size] for at in range(0, len(data), size)]
+        assert list(text_lines(pieces, "l", lambda text: None)) == ["\u0a0a", "猫 🐱", "end"]

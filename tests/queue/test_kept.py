@@ -233,3 +233,10 @@ def test_on_windows_an_open_file_is_not_replaced(
 def test_changes_in_a_file_that_was_torn_or_made_up_end_nothing() -> None:
     assert journal.read(b"a\nb\n#- 9\n#^ 7 0\n#- x\n#- 0\nc") == ["b", "#- x", "c"]
     assert journal.read(journal.added(["#- 0", "a\nb"])) == [" #- 0", "a b"]
+
+
+def test_what_another_program_wrote_is_read_back_as_lines_without_controls(tmp_path: Path) -> None:
+    controls = "".join(map(chr, [*range(10), *range(11, 32), *range(127, 160), 0x2028, 0x2029]))
+    (tmp_path / FILE_NAME).write_text(f"a{controls}b\n", encoding="utf-8", newline="")
+    (line,) = left(tmp_path)
+    assert line.split() == ["a", "b"] and line.isprintable()

@@ -186,3 +186,12 @@ def test_what_is_no_file_is_refused_at_once(studio: Studio, tmp_path: Path, line
     os.mkfifo(tmp_path / "pipe.png")
     events = list(studio.make(line.format("pipe.png")))
     assert isinstance(events[-1], Refused)
+
+
+def test_fix_says_that_a_line_too_long_costs_the_settings(studio: Studio, tmp_path: Path) -> None:
+    picture(tmp_path / "x.png", f'"{"a" * LONGEST}" -s20 -S42')
+    events = list(studio.make("!fix x.png -U2"))
+    assert any(isinstance(event, Saved) for event in events)
+    assert "settings it was made with are not used" in told(events)
+    Image.new("RGB", (64, 64)).save(tmp_path / "plain.png")
+    assert "settings" not in told(list(studio.make("!fix plain.png -U2")))

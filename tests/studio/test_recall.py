@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from dream.events import Event, Refused, Saved, Step
+from dream.events import Event, Note, Refused, Saved, Step
 from dream.line import read_log_line
 from tests.fakes import FakeEngine, fake_studio
 
@@ -69,3 +69,27 @@ def test_the_vae_is_the_line_s_the_session_s_the_card_s_or_none(tmp_path: Path) 
         list(studio.make(f"{line.path.name}: {read_log_line(line.line).line}"))
     assert [recipe.vae for recipe in engine.rendered] == ["none", "sharp", "soft", "none"]
     assert [replace(r, vae=None) for r in engine.rendered] == [replace(r, vae=None) for r in before]
+
+
+@pytest.mark.parametrize(
+    ("named", "used"), [("large", "large"), ("former", "large"), ("waifu", "tiny")]
+)
+def test_the_model_that_a_log_of_invokeai_names(tmp_path: Path, named: str, used: str) -> None:
+    engine = FakeEngine()
+    studio = fake_studio(tmp_path, engine, "tiny", "large")
+    (tmp_path / "models" / "models.toml").write_text('[models.large]\nformerly = ["former"]\n')
+    log = tmp_path / "log.txt"
+    log.write_text(f"o/1.42.png: sushi -s 20 -S 42 -A k_lms # model_id={named}\n")
+    events = list(studio.replay(log))
+    assert [recipe.model for recipe in engine.rendered] == [used]
+    notes = [e.text for e in events if isinstance(e, Note) and "the log names" in e.text]
+    assert len(notes) == (named == "waifu")
+    assert all('"waifu", which is not here: tiny is used' in note for note in notes)
+
+
+def test_only_a_logged_line_names_its_model_in_a_comment(tmp_path: Path) -> None:
+    engine = FakeEngine()
+    studio = fake_studio(tmp_path, engine, "tiny", "large")
+    list(studio.make("sushi -s 20 # model_id=large"))
+    list(studio.make("o/1.42.png: sushi -S 42 --model=tiny # model_id=large"))
+    assert [recipe.model for recipe in engine.rendered] == ["tiny", "tiny"]

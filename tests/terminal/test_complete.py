@@ -135,3 +135,22 @@ def test_a_folder_of_many_files_is_given_up_in_time(tmp_path: Path) -> None:
 )
 def test_a_command_s_own_switches(studio: Studio, line: str, offered: list[str]) -> None:
     assert completed(studio, line) == offered
+
+
+@pytest.mark.parametrize("control", ["\n", "\r", "\x1b", "\x9b", "\x85", "\u2028"], ids=ascii)
+def test_no_name_breaks_the_edit_line(studio: Studio, tmp_path: Path, control: str) -> None:
+    name = f"z{control}!set steps 3"
+    Path(f"{name}.png").touch()
+    Path(name).mkdir()
+    (tmp_path / "models" / name).mkdir()
+    for file in (tmp_path / "models" / "tiny").iterdir():
+        (tmp_path / "models" / name / file.name).write_bytes(file.read_bytes())
+    lines = [f"{start}z" for start in ("a -I ", "a --init_img=", "a -o ", "a --model ")]
+    lines += ["!fix z", "!fetch z", "!replay z", "!switch z", "!set model z"]
+    offers = [offer for line in lines for offer in completed(studio, line)]
+    assert len(offers) >= 5
+    assert all(offer.isprintable() for offer in offers)
+
+
+def test_a_command_behind_a_prompt_that_was_copied_is_completed(studio: Studio) -> None:
+    assert "dream> !models" in completed(studio, "dream> !mod")

@@ -29,7 +29,7 @@ def test_each_line_is_on_disk_the_moment_it_is_entered(tmp_path: Path) -> None:
 def test_the_newest_line_comes_first_for_the_arrow_key(tmp_path: Path) -> None:
     path = tmp_path / "history"
     path.write_text("one\n\ntwo\r\nthree\n")
-    assert list(history(path).load_history_strings()) == ["three", "two\r", "one"]
+    assert list(history(path).load_history_strings()) == ["three", "two", "one"]
 
 
 def test_of_a_huge_file_the_arrow_key_sees_the_end_and_numbers_count_from_the_start(
@@ -115,3 +115,12 @@ def test_ctrl_r_finds_a_line_of_another_session(tmp_path: Path) -> None:
         )
         pipe.send_text("\x12blue\r\r")
         assert session.prompt() == "a blue square -S2"
+
+
+def test_what_another_program_wrote_is_read_back_as_lines_without_controls(tmp_path: Path) -> None:
+    path = tmp_path / "history"
+    controls = "".join(map(chr, [*range(10), *range(11, 32), *range(127, 160), 0x2028, 0x2029]))
+    path.write_text(f"a{controls}b\n", encoding="utf-8", newline="")
+    for lines in (history(path).lines(), list(history(path).load_history_strings())):
+        (line,) = lines
+        assert line.split() == ["a", "b"] and line.isprintable()
