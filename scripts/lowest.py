@@ -46,7 +46,7 @@ def install(environment: Path) -> Path:
     python = environment / "bin" / "python"
     if python.exists():
         return python
-    environment.mkdir(parents=True)
+    environment.mkdir(parents=True, exist_ok=True)
     version = f"{sys.version_info.major}.{sys.version_info.minor}"
     lowest = environment / "lowest.txt"
     lines = _uv(

@@ -42,7 +42,7 @@ def make_flux() -> Any:
     )
 
 
-def make_pixart() -> Any:
+def make_pixart(layers: int = 1) -> Any:
     """PixArt-Σ: a former callback, and a negative prompt that is never None."""
     from diffusers import DPMSolverMultistepScheduler, PixArtSigmaPipeline, PixArtTransformer2DModel
 
@@ -50,7 +50,7 @@ def make_pixart() -> Any:
         num_attention_heads=2,
         attention_head_dim=16,
         out_channels=8,
-        num_layers=1,
+        num_layers=layers,
         cross_attention_dim=32,
         sample_size=32,
         caption_channels=WIDE,

@@ -110,7 +110,7 @@ def make_chroma() -> Any:
     )
 
 
-def _gemma() -> Any:
+def gemma() -> Any:
     import transformers
 
     return transformers.Gemma2Model(
@@ -169,7 +169,7 @@ def make_sana(folder: Path) -> Any:
         scheduler=diffusers.DPMSolverMultistepScheduler(
             prediction_type="flow_prediction", use_flow_sigmas=True, flow_shift=3.0
         ),
-        text_encoder=_gemma(),
+        text_encoder=gemma(),
         tokenizer=qwen_tokenizer(folder),
     )
 
@@ -195,7 +195,7 @@ def make_lumina_2(folder: Path) -> Any:
         transformer=transformer,
         vae=make_autoencoder(4),
         scheduler=diffusers.FlowMatchEulerDiscreteScheduler(),
-        text_encoder=_gemma(),
+        text_encoder=gemma(),
         tokenizer=qwen_tokenizer(folder),
     )
 

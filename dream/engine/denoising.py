@@ -15,6 +15,7 @@ from dream.engine.colours import match_colours
 from dream.engine.depth import at_depth
 from dream.engine.facts import facts
 from dream.engine.intermediates import Intermediates, without
+from dream.engine.memory import is_out_of_memory
 from dream.engine.pipelines import Loaded
 from dream.engine.preview import Glances, Look, Looks
 from dream.engine.samplers import (
@@ -127,7 +128,9 @@ def _run(loaded: Loaded, pipe: Any, asked: dict[str, Any]) -> Any:
         return pipe(**asked)
     try:
         return pipe(**asked)
-    except (AttributeError, LookupError, NotImplementedError, TypeError, ValueError) as error:
+    except (AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
+        if is_out_of_memory(error):  # the painter tries again with less
+            raise
         said = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise ModelError(
             f"{loaded.card.name} cannot paint this: its {type(pipe).__name__} says {said}",

@@ -31,6 +31,11 @@ REACH = 32
 Real-ESRGAN overlaps tiles by 10; trained networks see further than random ones, so this is more.
 For networks that look at windows of attention it is a few windows."""
 
+_GROWTH = 32
+"""Channels that each layer of an RRDBNet adds; spandrel builds older layouts with no other."""
+
+_OLD_GROWTH = ("model.1.sub.0.RDB1.conv1.0.weight", "RRDB_trunk.0.RDB1.conv1.weight")
+
 _RRDB_SCALES = {3: 4, 12: 2, 48: 1}
 """Input channels → scale: the nets for 2 and 1 fold 2x2 and 4x4 pixels into channels first."""
 
@@ -145,6 +150,12 @@ def _by_spandrel(path: Path, weights: Weights) -> Network:
 
     if other := no_upscaler(weights):
         raise ModelError(f"{path} is {other}, and no upscaler")
+    growth = next((weights[name].shape[0] for name in _OLD_GROWTH if name in weights), _GROWTH)
+    if growth != _GROWTH:
+        raise ModelError(
+            f"{path} is an RRDBNet of ESRGAN's older layout whose blocks grow by {growth} channels,"
+            f" where only {_GROWTH} is supported"
+        )
     try:
         with _alone():
             made = spandrel.ModelLoader().load_from_state_dict(dict(weights)).eval().float()

@@ -13,11 +13,12 @@ from dream.engine import open_painter
 from dream.engine.base import Machine, Progress, Stopped
 from dream.engine.painter import Painter
 from dream.engine.quiet import quiet
-from dream.errors import ModelError
+from dream.errors import ModelError, OutOfMemory
 from dream.events import Note
 from dream.picture import Picture
 from tests.random_families import FAMILIES
 from tests.random_layouts import make_sd3
+from tests.random_newest import NEWEST
 from tests.random_others import OTHERS
 from tests.recipes import recipe
 
@@ -101,12 +102,12 @@ def others(tmp_path_factory: pytest.TempPathFactory) -> Shelf:
     folder = tmp_path_factory.mktemp("others")
     with quiet(), torch.random.fork_rng():
         torch.manual_seed(0)
-        for name, make in {**OTHERS, "qwen-image": FAMILIES["qwen-image"]}.items():
+        for name, make in {**OTHERS, **NEWEST, "qwen-image": FAMILIES["qwen-image"]}.items():
             make(tmp_path_factory.mktemp(name)).save_pretrained(folder / name)
     return Shelf([folder])
 
 
-@pytest.mark.parametrize("model", [*OTHERS, "qwen-image"])
+@pytest.mark.parametrize("model", [*OTHERS, *NEWEST, "qwen-image"])
 def test_every_pipeline_paints_what_is_asked_and_is_seen_in_the_making(
     others: Shelf, model: str
 ) -> None:
@@ -148,3 +149,22 @@ def test_what_a_pipeline_cannot_do_is_said_in_one_sentence(others: Shelf) -> Non
         painter.paint(odd, lambda happening: None)
     assert "\n" not in str(caught.value)
     assert others.model("sana").multiple == 32
+
+
+@pytest.mark.parametrize("said", ["shape '[1, 2]' is invalid", "out of memory"])
+def test_what_torch_says_is_one_sentence_but_for_memory(
+    others: Shelf, monkeypatch: pytest.MonkeyPatch, said: str
+) -> None:
+    from diffusers import AuraFlowPipeline
+
+    def fail(*words: object, **more: object) -> None:
+        raise RuntimeError(f"{said}\nsecond line")
+
+    painter = open_painter(others.model, Machine())
+    monkeypatch.setattr(AuraFlowPipeline, "encode_prompt", fail)
+    small = recipe(model="aura-flow", width=64, height=64, steps=2)
+    kind = OutOfMemory if "memory" in said else ModelError
+    with pytest.raises(kind) as caught:
+        painter.paint(small, lambda happening: None)
+    assert "second line" not in str(caught.value)
+    assert ("AuraFlowPipeline says" in str(caught.value)) == (kind is ModelError)

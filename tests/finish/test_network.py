@@ -280,6 +280,15 @@ def test_esrgans_older_layouts_are_the_same_network(
     assert torch.allclose(enlarged(old, pixels), enlarged(new, pixels), atol=1e-5)
 
 
+@pytest.mark.parametrize("layout", [first_layout, second_layout])
+def test_an_older_layout_of_another_growth_is_refused(
+    tmp_path: Path, layout: Callable[..., Any]
+) -> None:
+    torch.save(layout(rrdb(4, 1, growth=8).state_dict()), tmp_path / "old.pth")
+    with pytest.raises(ModelError, match=r"grow by 8 channels, where only 32 is supported"):
+        load_network(tmp_path / "old.pth")
+
+
 @pytest.mark.filterwarnings("ignore")  # of those who make the networks here
 @pytest.mark.parametrize("name", ARCHITECTURES)
 def test_every_architecture_enlarges_pictures_of_every_size(tmp_path: Path, name: str) -> None:
