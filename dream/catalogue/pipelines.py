@@ -11,14 +11,14 @@ from dream.errors import ModelError
 
 _FAMILIES = (
     r"StableDiffusion(XL)?(PAG|Img2Img|Inpaint|PAGImg2Img|PAGInpaint)?|StableDiffusion3",
-    r"StableDiffusion3(Img2Img|Inpaint)|StableDiffusionDepth2Img|LatentConsistencyModel(Img2Img)?",
-    r"Flux(Img2Img|Inpaint|Kontext|KontextInpaint)?|Flux2(Klein|KleinInpaint)",
-    r"PixArt(Alpha|Sigma|SigmaPAG)|HunyuanDiT(PAG)?|Sana(PAG)?|AuraFlow|Chroma(Img2Img)?",
+    r"StableDiffusionDepth2Img|LatentConsistencyModel(Img2Img)?",
+    r"Flux(Img2Img|Inpaint|Kontext)?|Flux2Klein",
+    r"PixArt(Alpha|Sigma|SigmaPAG)|HunyuanDiT(PAG)?|Sana(PAG)?|AuraFlow|Chroma",
     r"Lumina2?|CogView(3Plus|4)|ZImage(Img2Img|Inpaint|Omni)?|QwenImage(Img2Img|Inpaint)?",
     r"OvisImage",
 )
-"""Names of pipelines that paint, from words alone too, without their ending “Pipeline”. Each was
-seen to, with small random weights; one that was not is refused."""
+"""Names of pipelines that paint, from words alone too, without their ending “Pipeline”. Those of
+AutoPipelineForText2Image's mapping were each seen to, with small random weights."""
 
 _PAINTS = re.compile(rf"({'|'.join(_FAMILIES)})Pipeline")
 
@@ -37,6 +37,10 @@ _OTHERS = (
     (r"StableDiffusion3PAG", "fails in diffusers itself"),
     (r"Flux2Pipeline|GlmImage|NucleusMoE|QwenImage21", "reads words with a processor for pictures"),
     (r"Ideogram4", "has a second denoiser, for guidance"),
+    (
+        r"^StableDiffusion3|^Flux|^Chroma",
+        "paints from pictures alone; its text-to-image folder is taken",
+    ),
     (r"Krea2", "keeps its latents in an order of its own"),
     (r"PRX", "has not been tried with dream"),
 )
