@@ -108,8 +108,12 @@ def lock(file: int, patience: float = PATIENCE) -> bool:
 def editing(path: Path) -> Iterator[Path]:
     """Until the block ends, no other dream edits a file of the person's own, which may be a link:
     gives the file itself, to be read, changed and then written by `rewrite`. Its folder is made,
-    and is what is locked, for the file is replaced. Raises OSError."""
-    target = path.resolve()
+    and is what is locked, for the file is replaced. Raises OSError, also for a link in the current
+    folder that leads out of it: whoever made the folder chose where."""
+    target, here = path.resolve(), Path.cwd()
+    inside = path.absolute().is_relative_to(here)
+    if inside and path.is_symlink() and not target.is_relative_to(here.resolve()):
+        raise OSError(errno.ELOOP, f"{path.name} is a symbolic link out of this folder", str(path))
     target.parent.mkdir(parents=True, exist_ok=True)
     folder = -1
     if sys.platform != "win32":  # where a folder cannot be opened

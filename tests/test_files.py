@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from dream.catalogue.edit import forget, rename, say
+from dream.errors import BadSetting, ModelError
 from dream.files import editing, new_beside, open_own, read_own, refuse_link, replace_own, rewrite
 from dream.request import Request
 from dream.settings import save_settings
@@ -65,6 +66,26 @@ def test_through_a_link_its_target_is_changed_and_its_mode_stays(tmp_path: Path)
         assert (folder / name).is_symlink()
         assert (dotfiles / name).stat().st_mode & 0o777 == 0o600
     assert len(list(dotfiles.iterdir())) == len(list(folder.iterdir())) == 2, "no litter"
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_a_link_that_leads_out_of_the_current_folder_is_not_written_through(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, there: bool
+) -> None:
+    clone = tmp_path / "clone"
+    (clone / "models").mkdir(parents=True)
+    victim = tmp_path / "victim"
+    if there:
+        victim.touch()
+    for link in (clone / "dream.toml", clone / "models" / "models.toml"):
+        link.symlink_to(victim)
+    monkeypatch.chdir(clone)
+    with pytest.raises(BadSetting, match="symbolic link out of this folder"):
+        save_settings(Request(steps=33), [Path("dream.toml")])
+    with pytest.raises(ModelError, match="symbolic link out of this folder"):
+        say((clone / "models",), "b", {"description": "y"})
+    assert victim.exists() == there
+    assert not there or victim.read_bytes() == b""
 
 
 def test_a_new_settings_file_has_the_permissions_of_any_new_file(tmp_path: Path) -> None:
