@@ -56,8 +56,9 @@ def _check_regular(mode: int) -> None:
 def read_bounded(path: Path, most: int) -> bytes:
     """All bytes of a regular file. Raises OSError, also for one of more than `most` bytes."""
     with open_regular(path) as file:
-        data = file.read(most + 1)
-    if len(data) > most:
+        too_large = os.fstat(file.fileno()).st_size > most
+        data = b"" if too_large else file.read(most + 1)
+    if too_large or len(data) > most:
         raise OSError(errno.EFBIG, f"it is larger than {most:,} bytes")
     return data
 

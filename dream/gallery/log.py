@@ -8,6 +8,7 @@ cut short is taken back, what a power cut tore is finished or ended before the n
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import re
@@ -20,11 +21,15 @@ from dream.files import lock, open_own, read_own
 from dream.gallery.folder import near_names
 from dream.gallery.text_lines import decoded, text_lines
 from dream.plain_text import on_one_line, printable
+from dream.reading import read_bounded
 from dream.request import INPUTS
 
 LOG_NAME = "dream_log.txt"
 
 _UNSAFE = re.compile(r"""^[#!\["'\s-]|^//|: |[`$;&|<>'\x00-\x1f\x7f-\x9f\u2028\u2029]""")
+_FROM_A_SHELL = (Path("/dev/fd"), Path("/proc/self/fd"))
+_LARGEST = 1 << 28
+"""Bytes of a log or a list of prompts; a million lines fit in."""
 _LONGEST = 1 << 20
 """Bytes to look back for the beginning of a torn line."""
 
@@ -77,10 +82,11 @@ def read_log(
     path: Path, say: Callable[[str], None] = lambda text: None
 ) -> Iterator[tuple[int, str]]:
     """The lines of a log or of a list of prompts, numbered from 1; see `text_lines`, which says
-    the encoding where it is not UTF-8. Raises GalleryError when there is no such file, or it is no
-    text."""
+    the encoding where it is not UTF-8. Pipes are read only where a shell hands them over, as
+    `<(…)`. Raises GalleryError when there is no such file, it is no text, or has more than 256
+    MiB."""
     try:
-        data = path.read_bytes()
+        data = _data(path)
     except FileNotFoundError as error:
         raise GalleryError(f"there is no {path}", near_names(path)) from error
     except IsADirectoryError as error:
@@ -90,6 +96,16 @@ def read_log(
         why = getattr(error, "strerror", None) or error
         raise GalleryError(f"cannot read {path}: {why}") from error
     return enumerate(list(text_lines(io.BytesIO(data), str(path), say)), 1)
+
+
+def _data(path: Path) -> bytes:
+    if path.parent not in _FROM_A_SHELL or path.is_file():
+        return read_bounded(path, _LARGEST)
+    with path.open("rb") as file:  # which may be a pipe
+        data = file.read(_LARGEST + 1)
+    if len(data) > _LARGEST:
+        raise OSError(errno.EFBIG, f"it is larger than {_LARGEST:,} bytes")
+    return data
 
 
 def last_lines(path: Path, size: int = 1 << 16) -> list[str]:

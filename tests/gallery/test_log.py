@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -145,3 +146,25 @@ def test_utf_16_may_come_in_any_pieces() -> None:
     for size in (2, 3, 5, 100):
         pieces = [data[at : at + size] for at in range(0, len(data), size)]
         assert list(text_lines(pieces, "l", lambda text: None)) == ["\u0a0a", "猫 🐱", "end"]
+
+
+@pytest.mark.parametrize("kind", ["pipe", "device", "endless"])
+def test_a_log_is_a_regular_file_of_bounded_size(tmp_path: Path, kind: str) -> None:
+    log = tmp_path / "log.txt"
+    if kind == "pipe":
+        os.mkfifo(log)
+    elif kind == "device":
+        log.symlink_to("/dev/zero")
+    else:
+        with log.open("wb") as file:
+            file.truncate(1 << 40)
+    with pytest.raises(GalleryError, match=r"not a regular file|larger than"):
+        read_log(log)
+
+
+def test_what_a_shell_hands_over_may_be_a_pipe() -> None:
+    reader, writer = os.pipe()
+    os.write(writer, b"a cat -S1\n")
+    os.close(writer)
+    assert list(read_log(Path(f"/dev/fd/{reader}"))) == [(1, "a cat -S1")]
+    os.close(reader)
