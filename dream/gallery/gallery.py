@@ -58,6 +58,9 @@ class Gallery:
     def __init__(self, outdir: Path) -> None:
         self.outdir = Path(outdir)
         self._next = 1
+        self.unsigned = 0
+        """Pictures that `recover` found without a log line, written by dream, but not by this
+        installation: see `gallery.signature`."""
 
     @property
     def log_path(self) -> Path:
@@ -159,7 +162,9 @@ class Gallery:
             inputs = self.outdir / INPUTS_FOLDER
             if inputs.is_dir() and not inputs.is_symlink():
                 sweep(inputs)
-            return log_the_unlogged(self.outdir)
+            found = log_the_unlogged(self.outdir)
+        self.unsigned = found.unsigned
+        return found.lines
 
     def _write(
         self,

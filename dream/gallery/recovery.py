@@ -11,6 +11,7 @@ import stat
 import unicodedata
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 from dream.files import open_own, read_own, replace_own
@@ -35,25 +36,44 @@ _LONGEST = 1 << 24
 """Bytes of that list that are read."""
 
 
-def log_the_unlogged(folder: Path) -> tuple[str, ...]:
-    """Gives every unlogged picture of ours its line. Returns the lines. Raises OSError."""
+@dataclass(frozen=True)
+class Recovered:
+    """What recovery found in a folder."""
+
+    lines: tuple[str, ...] = ()
+    """The log lines that were added."""
+    unsigned: int = 0
+    """Pictures without a log line that dream wrote, but without the signature of this installation.
+    They are counted when they are first seen, where the list of foreign files can be written."""
+
+
+@dataclass(frozen=True)
+class _Seen:
+    line: str
+    """The log line of one of our pictures or grids; "" for others'."""
+    unsigned: bool = False
+
+
+def log_the_unlogged(folder: Path) -> Recovered:
+    """Gives every unlogged picture of ours its line. Raises OSError."""
     log = folder / LOG_NAME
     if os.path.lexists(log):
         os.close(
             open_own(log, os.O_RDWR | os.O_APPEND)
         )  # what cannot be written is said before anything is made
     if not _unlogged(folder):
-        return ()
+        return Recovered()
     with appending(log) as tail:
         names = _unlogged(folder)  # again, now that no other program is between picture and line
         torn = tail.torn()
-        found = {name: _line(folder / name, torn) for name in names}
+        seen = {name: found for name in names if (found := _look(folder / name, torn))}
         # The line that finishes the torn one comes first; the rest keep their order.
-        lines = sorted(filter(None, found.values()), key=lambda line: not line.startswith(torn))
+        ours = (found.line for found in seen.values() if found.line)
+        lines = sorted(ours, key=lambda line: not line.startswith(torn))
         if lines:
             tail.append(*lines)
-    _remember_foreign(folder, [name for name, line in found.items() if line == ""])
-    return tuple(lines)
+    _remember_foreign(folder, [name for name, found in seen.items() if not found.line])
+    return Recovered(tuple(lines), sum(found.unsigned for found in seen.values()))
 
 
 def _unlogged(folder: Path) -> list[str]:
@@ -90,28 +110,30 @@ def _stamp(path: Path) -> str:
     return f"{seen.st_size} {seen.st_mtime_ns}"
 
 
-def _line(path: Path, torn: str) -> str | None:
-    """The log line of one of our pictures or grids; "" for others', None when it cannot be read."""
+def _look(path: Path, torn: str) -> _Seen | None:
+    """What a PNG says of itself; None when it cannot be read."""
     try:
         if not stat.S_ISREG(path.lstat().st_mode):  # we write no links, and a pipe would hold us up
-            return ""
+            return _Seen("")
         if remove_if_held_in_vain(path):
             return None
         chunks = read_chunks(path)
     except OSError:
         return None
     except ValueError:
-        return ""
+        return _Seen("")
+    if not is_ours(chunks):
+        record = as_record(chunks)
+        return _Seen("", unsigned=bool(record.line and record.sha256))
     # Begin where the torn line does, that it may be finished, though another path leads here now.
     folder, slash, _ = torn.removeprefix("# ").partition(".png:")[0].rpartition("/")
     finishing = _line_of(chunks, f"{folder}{slash}{path.name}")
-    return finishing if torn and finishing.startswith(torn) else _line_of(chunks, shown(path))
+    finishes = torn and finishing.startswith(torn)
+    return _Seen(finishing if finishes else _line_of(chunks, shown(path)))
 
 
 def _line_of(chunks: Mapping[str, str], where: str) -> str:
-    """The log line that a PNG of ours was written with; "" for all others."""
-    if not is_ours(chunks):
-        return ""
+    """The log line that a PNG of ours was written with; "" for one without."""
     said = json_of(chunks)
     if "grid" in said:
         return grid_line(where, one_line(str(said["grid"])))

@@ -62,7 +62,8 @@ def _make(path: Path) -> None:
         except FileExistsError:
             return
         except OSError:  # no hard links here
-            temporary.replace(path)
+            if not os.path.lexists(path):  # what stands there is not dream's to replace
+                temporary.replace(path)
     finally:
         with suppress(OSError):
             temporary.unlink()

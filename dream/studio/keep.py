@@ -51,10 +51,13 @@ class Keeper:
         gallery = Gallery(folder)
         found = gallery.recover()
         self._galleries[folder] = gallery
-        if not found:
-            return ()
-        pictures = "a picture" if len(found) == 1 else f"{len(found)} pictures"
-        return (f"{pictures} had no line in {gallery.log_path.as_posix()}; added",)
+        notes = []
+        if found:
+            pictures = "a picture" if len(found) == 1 else f"{len(found)} pictures"
+            notes.append(f"{pictures} had no line in {gallery.log_path.as_posix()}; added")
+        if gallery.unsigned:
+            notes.append(_unsigned(gallery.unsigned, folder))
+        return tuple(notes)
 
 
 @dataclass
@@ -184,6 +187,15 @@ class Album:
             yield Grid(path=entry.path, labelled=True)
         except DreamError as error:
             yield Failed(error=error, line=line)
+
+
+def _unsigned(count: int, folder: Path) -> str:
+    if count == 1:
+        which = "1 image has no log line and does not carry"
+    else:
+        which = f"{count} images have no log line and do not carry"
+    where = folder.as_posix()
+    return f"in {where}, {which} the signature of this installation; !fetch FILE shows its line"
 
 
 def _columns(sweep: Sweep) -> int | None:

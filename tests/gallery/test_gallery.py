@@ -12,7 +12,7 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from dream.errors import GalleryError
-from dream.gallery import Gallery, disk, read_record
+from dream.gallery import Gallery, disk, read_record, signature
 from dream.gallery.folder import names_in
 from tests.gallery.writer import noise, write
 
@@ -287,6 +287,70 @@ def test_a_stranger_s_picture_gets_no_line_whatever_it_holds(gallery: Gallery) -
         Image.new("RGB", (8, 8)).save(gallery.outdir / f"{name}.png", pnginfo=chunks)
     (line,) = gallery.recover()
     assert line.startswith(f"{gallery.outdir.as_posix()}/whole.png: "), "only our own words"
+
+
+def test_a_picture_of_dream_s_without_its_signature_is_counted_once(gallery: Gallery) -> None:
+    keep(gallery, 7)
+    with Image.open(gallery.outdir / "000001.7.png") as image:
+        said = json.loads(image.info["dream_record"])
+    for name, keyword in (("former.png", "dream"), ("elsewhere.png", "dream_record")):
+        chunks = PngInfo()
+        chunks.add_text("Dream", "a -s1")
+        chunks.add_text(keyword, json.dumps({**said, "signature": ""}))
+        Image.new("RGB", (8, 8)).save(gallery.outdir / name, pnginfo=chunks)
+    Image.new("RGB", (8, 8)).save(gallery.outdir / "holiday.png")
+    assert gallery.recover() == ()
+    assert gallery.unsigned == 2
+    assert gallery.recover() == ()
+    assert gallery.unsigned == 0
+
+
+@pytest.mark.parametrize("at", ["state", "state/dream", "state/dream/key"])
+@pytest.mark.parametrize("kind", ["pipe", "folder", "link", "dangling link", "file", "closed"])
+@pytest.mark.parametrize("links", [True, False])
+def test_without_a_key_that_can_be_kept_pictures_are_made_and_nothing_is_replaced(
+    gallery: Gallery,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    at: str,
+    kind: str,
+    links: bool,
+) -> None:
+    place, victim = tmp_path / at, tmp_path / "victim"
+    place.parent.mkdir(parents=True, exist_ok=True)
+    if kind == "pipe":
+        os.mkfifo(place)
+    elif kind in ("folder", "closed"):
+        place.mkdir(mode=0o500 if kind == "closed" else 0o700)
+    elif kind == "file":
+        place.write_text("another one's")
+    else:
+        place.symlink_to(victim)
+        if kind == "link":
+            victim.write_text("a key of somebody else's, 32 by.")
+    before = place.lstat().st_ino
+    if not links:
+
+        def link(source: Path, target: Path) -> None:
+            raise OSError(errno.EOPNOTSUPP, "Operation not supported")
+
+        monkeypatch.setattr(os, "link", link)
+    monkeypatch.setattr(
+        "dream.gallery.signature.user_state_path", lambda *a, **k: tmp_path / "state" / "dream"
+    )
+    signature._key_in.cache_clear()
+    keep(gallery, 7)
+    assert gallery.recover() == ()
+    gallery.log_path.unlink()
+    assert len(gallery.recover()) == 1, "in the same session its signature holds"
+    assert place.lstat().st_ino == before
+    assert kind != "link" or victim.read_text() == "a key of somebody else's, 32 by."
+    if at == "state/dream/key" or kind in ("pipe", "file"):
+        signature._key_in.cache_clear()  # as another session would
+        gallery.log_path.unlink()
+        (gallery.outdir / ".dream_foreign").unlink(missing_ok=True)
+        assert (gallery.recover(), gallery.unsigned) == ((), 1)
+    signature._key_in.cache_clear()
 
 
 def test_a_name_held_in_vain_goes_and_one_that_is_held_stays(gallery: Gallery) -> None:
