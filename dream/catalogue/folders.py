@@ -10,7 +10,7 @@ from typing import Any
 
 from dream import reading
 from dream.catalogue.cards import ModelCard, PreviewMap
-from dream.catalogue.code import refuse_code
+from dream.catalogue.code import refuse_code, refuse_irregular
 from dream.catalogue.entries import Complain, checked, read_toml
 from dream.catalogue.found import INDEX, UPSCALER
 from dream.catalogue.pipelines import check_paints
@@ -104,6 +104,7 @@ def _derived(name: str, folder: Path) -> ModelCard:
     index = _read_json(folder / INDEX)
     if index.get("_class_name") == UPSCALER:
         raise ModelError(f"{folder} enlarges pictures, and paints none", "-U4 --upscaler names it")
+    refuse_irregular(folder)
     refuse_code(folder, index)
     pipeline = str(index.get("_class_name", ""))
     net = _read_json(folder / "unet" / "config.json", folder / "transformer" / "config.json")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import pickle
 import sys
@@ -18,7 +17,7 @@ import diffusers
 import torch
 
 from dream.catalogue.cards import ModelCard
-from dream.catalogue.code import LIBRARIES, refuse_code
+from dream.catalogue.code import LIBRARIES, refuse_code, refuse_irregular
 from dream.catalogue.found import UPSCALER
 from dream.catalogue.recognise import recognise
 from dream.catalogue.recognise.kinds import inert
@@ -28,6 +27,7 @@ from dream.engine.offload import offload
 from dream.engine.parts import known, load_part, load_tokenizer
 from dream.engine.weights import Weights, count_parameters, digest, find_weights
 from dream.errors import ModelError
+from dream.reading import read_json
 
 NICE = 10
 """Of the thread that computes a digest; 0 is everybody's, 19 the last in the row."""
@@ -143,7 +143,7 @@ class Index:
 def read_index(folder: Path) -> Index:
     """What model_index.json in a folder says. Raises ModelError."""
     try:
-        said = json.loads((folder / "model_index.json").read_text(encoding="utf-8"))
+        said = read_json(folder / "model_index.json")
         pipeline = said["_class_name"]
         rows = {name: row for name, row in said.items() if isinstance(row, list)}
         absent = {name for name, row in rows.items() if row[0] is None or name in NOT_WANTED}
@@ -152,6 +152,7 @@ def read_index(folder: Path) -> Index:
             f"{folder / 'model_index.json'} cannot be read",
             "a model is a folder in diffusers layout",
         ) from error
+    refuse_irregular(folder)
     refuse_code(folder, said)
     wanted = [name for name in rows if name not in absent]
     for name in wanted:

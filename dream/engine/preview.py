@@ -11,9 +11,11 @@ import numpy as np
 import torch
 
 from dream.catalogue.cards import ModelCard, PreviewMap
+from dream.catalogue.code import refuse_irregular
 from dream.engine.base import Tell
 from dream.engine.preview_maps import PUBLISHED
 from dream.engine.samplers import clean_estimate
+from dream.errors import ModelError
 from dream.events import Note, Preview
 
 EVERY = 0.3
@@ -84,7 +86,7 @@ class Looks:
                 if folder not in self._decoders:
                     self._decoders[folder] = decoded(folder, device)
                 return self._decoders[folder]
-            except (OSError, ValueError, RuntimeError) as error:
+            except (OSError, ValueError, RuntimeError, ModelError) as error:
                 tell(Note(text=f"no previews through {folder}: {str(error).splitlines()[0]}"))
         through = preview_map(card)
         return None if through is None else mapped(through)
@@ -114,8 +116,9 @@ def mapped(through: PreviewMap) -> Look:
 def decoded(folder: Path, device: str) -> Look:
     """A tiny decoder (TAESD, by O. Boer Bohan) in diffusers' layout: sharper, and dearer.
 
-    Raises OSError, ValueError for a folder that holds none.
+    Raises OSError, ValueError, ModelError for a folder that holds none.
     """
+    refuse_irregular(folder)
     from diffusers import AutoencoderTiny
 
     decoder = AutoencoderTiny.from_pretrained(

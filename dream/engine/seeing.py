@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from safetensors import SafetensorError
 
+from dream.catalogue.code import refuse_irregular
 from dream.engine.weights import Weights, digest
 from dream.errors import ModelError
 
@@ -21,6 +22,7 @@ def load_whole(kind: Any, path: Path, device: str, unused: str = "") -> Any:
 
     Raises ModelError for a folder that is broken, or lacks weights.
     """
+    refuse_irregular(path)
     safe = any(path.glob("*.safetensors"))
     try:
         model, found = kind.from_pretrained(

@@ -11,6 +11,7 @@ from typing import Any
 import diffusers
 import torch
 
+from dream.catalogue.code import refuse_irregular
 from dream.engine.blank import fill_blanks
 from dream.engine.pipelines import Loaded, check_pickles, stamp
 from dream.engine.weights import Weights, digest, find_weights
@@ -40,6 +41,8 @@ def open_vae(path: Path, loaded: Loaded) -> Vae:
 
     Raises ModelError for what is none, and for a pickle that would run code.
     """
+    if path.is_dir():
+        refuse_irregular(path)
     placement, made_of = loaded.placement, origin(path, loaded)
     files = (
         find_weights(path.parent, {path.name: "diffusers"}) if path.is_dir() else Weights((path,))

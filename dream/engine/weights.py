@@ -17,9 +17,14 @@ from pathlib import Path
 from platformdirs import user_cache_path
 
 from dream.errors import ModelError
+from dream.reading import open_regular, read_json
 
 HEADER_LIMIT = 100_000_000
 """Bytes; safetensors itself refuses longer headers."""
+
+
+_INDEX_LIMIT = 1 << 24
+"""Bytes of an index of shards; the largest models have some 200 thousand."""
 
 
 @dataclass(frozen=True)
@@ -127,7 +132,7 @@ def _files_of(
 def _shards(index: Path, here: Collection[str]) -> tuple[Path, ...]:
     """The files that an index names. Raises ModelError where one is not in the same folder."""
     try:
-        names = sorted(set(json.loads(index.read_text("utf-8"))["weight_map"].values()))
+        names = sorted(set(read_json(index, _INDEX_LIMIT)["weight_map"].values()))
     except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
         raise ModelError(f"{index} cannot be read", "copy the whole folder again") from error
     for name in names:
@@ -175,7 +180,7 @@ def _digest_of_files(weights: Weights) -> str:
 
 def _count(path: Path) -> int:
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             (length,) = struct.unpack("<Q", file.read(8))
             if length > HEADER_LIMIT:
                 raise ValueError

@@ -14,10 +14,11 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from dream.catalogue import Shelf
 from dream.catalogue.cards import ModelCard
 from dream.catalogue.folders import read_folder
 from dream.engine import pipelines
-from dream.engine.pipelines import load
+from dream.engine.pipelines import load, read_index
 from dream.errors import ModelError
 
 
@@ -212,3 +213,36 @@ def test_a_broken_folder_is_one_line(copy: Path, damage: Callable[[Path], object
 
 def _cut(path: Path) -> None:
     path.write_bytes(path.read_bytes()[:-1000])
+
+
+def endless(path: Path, kind: str) -> None:
+    """A pipe nobody writes to, a device without end, or text of a terabyte, in a file's place."""
+    path.unlink()
+    if kind == "pipe":
+        os.mkfifo(path)
+    elif kind == "device":
+        path.symlink_to("/dev/zero")
+    else:
+        with path.open("wb") as file:
+            file.truncate(1 << 40)
+
+
+@pytest.mark.parametrize("kind", ["pipe", "device", "sparse text"])
+def test_a_file_that_would_be_waited_for_is_refused_whatever_its_name(
+    random_models: Path, tmp_path: Path, kind: str
+) -> None:
+    whole = random_models / "random"
+    names = [path.relative_to(whole) for path in sorted(whole.rglob("*")) if path.is_file()]
+    assert len(names) > 8
+    for number, name in enumerate(names):
+        if kind == "sparse text" and name.suffix == ".safetensors":
+            continue
+        folder = tmp_path / str(number) / "mine"
+        shutil.copytree(whole, folder)
+        endless(folder / name, kind)
+        for look in (
+            lambda folder=folder: Shelf([folder.parent]).model("mine"),
+            lambda folder=folder: read_index(folder),
+        ):
+            with pytest.raises(ModelError, match=r"regular file|no model|MiB|larger|be read"):
+                look()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,11 +15,42 @@ from PIL.PngImagePlugin import PngInfo
 
 pytest.importorskip("pty", reason="there are no pseudo-terminals on Windows")
 
+from dream.catalogue.places import shipped_models
 from dream.gallery.folder import names_in
 from tests.terminal import pseudo
 from tests.terminal.test_pty import is_as_before
 
 RUNS = 'a cat; touch "$HOME/pwned" $(touch $HOME/pwned) `touch $HOME/pwned` #'
+
+
+READ = (
+    "pipe.safetensors",
+    "pipe.ckpt",
+    "pipe.yaml",
+    "no-index/model_index.json",
+    "part/config.json",
+    "upscalers/pipe.pth",
+    "x4/model_index.json",
+    "VAE/pipe.vae.pt",
+    "vae/pipe.safetensors",
+    "vae/folder/config.json",
+    "taesd/config.json",
+    "tiny-x4/tiny-x4.pth",
+    "clipseg-rd64-refined/config.json",
+    "dpt-hybrid-midas/config.json",
+)
+"""Names of pipes in the models' folder."""
+
+WHOLE = (
+    "no-card/card.toml",
+    "no-schedule/scheduler/scheduler_config.json",
+    "no-words/tokenizer/vocab.json",
+    "no-shapes/unet/config.json",
+    "no-weights/unet/diffusion_pytorch_model.safetensors",
+    "no-text/text_encoder/model.safetensors",
+    "no-decoder/vae/config.json",
+)
+"""Pipes in models that are whole without."""
 
 
 @pytest.fixture
@@ -68,10 +100,28 @@ def hostile_clone(home: Path, log: str) -> Path:
     (clone / "dream.toml").write_text("steps = 2\nwidth = 64\nheight = 64\n")
     models = clone / "models"
     models.mkdir()
-    os.mkfifo(models / "pipe.safetensors")
+    lie_in_wait(models)
     (models / "home").symlink_to(home)
-    (models / "models.toml").write_text('[models.mine]\npath = "../.."\n')
+    if log == "pipe":
+        os.mkfifo(models / "models.toml")
+        (clone / "dream.toml").unlink()
+        os.mkfifo(clone / "dream.toml")
+    else:
+        (models / "models.toml").write_text('[models.mine]\npath = "../.."\n')
     return clone
+
+
+def lie_in_wait(models: Path) -> None:
+    """Pipes at every name that is read of models, and a device without end."""
+    for name in READ:
+        path = models / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        os.mkfifo(path)
+    for name in WHOLE:
+        shutil.copytree(shipped_models() / "tiny", models / name.partition("/")[0])
+        (models / name).unlink()
+        os.mkfifo(models / name)
+    (models / "zero.ckpt").symlink_to("/dev/zero")
 
 
 def listing(home: Path, clone: Path) -> dict[str, str]:
@@ -114,7 +164,8 @@ def test_nothing_outside_a_hostile_clone_changes(
     here = pseudo.Terminal("-m", "dream", "--preview", "off", columns=140, rows=60)
     opened.append(here)
     here.see("make now?")
-    here.see("settings from dream.toml in this folder: steps, width, height")
+    if log != "pipe":
+        here.see("settings from dream.toml in this folder: steps, width, height")
     assert any("not done again, for it is a command: !del_model" in row for row in here.rows())
     here.send("n\r")
     here.see("kept for the next session")
@@ -126,7 +177,10 @@ def test_nothing_outside_a_hostile_clone_changes(
         else:
             here.see("dream_log.txt is")
     here.send("!models\r")
-    here.see("tiny")
+    here.see("no-weights is not")
+    for name in ("no-weights", "no-card", "no-index", "zero"):
+        here.send(f"a red circle --model {name}\r")
+        here.see(f"--model {name}")
     for name, says in (("hostile.png", "dream>"), ("pipe.png", "pipe.png"), ("-1", "-1")):
         here.send(f"!show {name}\r")
         here.see(says)
