@@ -22,6 +22,12 @@ from dream.gallery.told import Told, tell_all
 _WITHOUT_RECORD = (".jpg", ".jpeg", ".webp")
 """Our record is in PNGs alone; a watermark is told by these too."""
 
+_VIEWED = (
+    *(".png", ".jpg", ".jpeg", ".webp", ".avif", ".heic", ".heif", ".tif", ".tiff", ".gif"),
+    *(".bmp", ".ppm", ".jp2", ".tga", ".pcx", ".qoi", ".ico", ".psd"),
+)
+"""What a desktop's viewer is asked for. A desktop goes by the name, and runs what is named so."""
+
 _LONG = 2000
 """Characters of another tool's text that are shown; its graphs can be a book."""
 
@@ -34,8 +40,14 @@ def show_picture(context: Context, argument: str) -> Events[None]:
 
 
 def open_picture(context: Context, argument: str) -> Events[None]:
-    """!open FILE: a picture, in the desktop's viewer."""
+    """!open FILE: a picture, in the desktop's viewer. Raises InputError for what is none, by its
+    name or by its content: a desktop would run a program."""
     path = _there(context, argument, "!open")
+    if path.suffix.lower() not in _VIEWED:
+        raise InputError(
+            f"{path} is not opened: it is not named as an image", f"{' '.join(_VIEWED)} are"
+        )
+    inputs.measure(path)
     _open_on_desktop(path.absolute())
     yield Note(text=f"opening {path.as_posix()}")
 

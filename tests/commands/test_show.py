@@ -129,3 +129,25 @@ def test_open_hands_the_picture_to_the_desktop(
     while not done.exists() and time.monotonic() < give_up:
         time.sleep(0.01)
     assert done.read_text() == f"{path.absolute()}\n"
+
+
+def test_open_hands_over_pictures_alone(
+    studio: Studio, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[Path] = []
+    monkeypatch.setattr("dream.commands.show._open_on_desktop", opened.append)
+    path = made(studio, "a cat -S1")
+    for name in ("x.desktop", "x.command", "x.exe", "x", "x.png.sh", "x.lnk"):
+        (tmp_path / name).write_bytes(path.read_bytes())
+        assert "is not named as an image" in refusal(studio, f"!open {name}")
+    (tmp_path / "script.png").write_text("#!/bin/sh\n")
+    assert "is not a picture" in refusal(studio, "!open script.png")
+    (tmp_path / "page.png").write_text("%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 8 8\n")
+    assert "is not a picture" in refusal(studio, "!open page.png")
+    os.mkfifo(tmp_path / "pipe.png")
+    assert "no ordinary file" in refusal(studio, "!open pipe.png")
+    (tmp_path / "folder.png").mkdir()
+    assert "is a folder" in refusal(studio, "!open folder.png")
+    assert opened == []
+    happened(studio, "!open -1")
+    assert opened == [path.absolute()]
