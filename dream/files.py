@@ -23,6 +23,9 @@ if sys.platform != "win32":
 PATIENCE = 10.0
 """Seconds to wait for another program's lock: it holds one for milliseconds, unless suspended."""
 
+LARGEST = 1 << 28
+"""Bytes of a log or another list of lines that is read; a million lines fit in."""
+
 BINARY = getattr(os, "O_BINARY", 0)
 _WITHOUT_LINKS = getattr(os, "O_NOFOLLOW", 0)
 _WITHOUT_WAITING = getattr(os, "O_NONBLOCK", 0)
@@ -50,14 +53,17 @@ def open_own(path: Path, flags: int = os.O_RDONLY, mode: int = 0o600) -> int:
 
 
 def read_own(path: Path, last: int | None = None) -> bytes:
-    """What a file of dream's own holds, or at most its `last` bytes. Raises OSError, for a link
-    and for what is no regular file too."""
+    """What a file of dream's own holds, or at most its `last` bytes. Raises OSError, for a link,
+    for what is no regular file, and for one of more than 256 MiB that is to be read whole."""
     with os.fdopen(open_own(path), "rb") as file:
         if last is not None:
             size = file.seek(0, os.SEEK_END)
             file.seek(max(0, size - last))
             return file.read(last)
-        return file.read()
+        if file.seek(0, os.SEEK_END) > LARGEST:
+            raise OSError(errno.EFBIG, f"{path.name} is larger than {LARGEST:,} bytes", str(path))
+        file.seek(0)
+        return file.read(LARGEST)
 
 
 def replace_own(path: Path, data: bytes, mode: int = 0o600) -> None:

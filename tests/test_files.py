@@ -10,10 +10,12 @@ from pathlib import Path
 import pytest
 
 from dream.catalogue.edit import forget, rename, say
-from dream.errors import BadSetting, ModelError
+from dream.errors import BadSetting, GalleryError, ModelError
 from dream.files import editing, new_beside, open_own, read_own, refuse_link, replace_own, rewrite
+from dream.gallery import Gallery
 from dream.request import Request
 from dream.settings import save_settings
+from dream.terminal.history import LineHistory
 
 EDITOR = """
 import sys
@@ -129,3 +131,16 @@ def test_what_is_dream_s_own_is_a_regular_file_by_its_own_name(tmp_path: Path) -
     assert victim.stat().st_mode & 0o777 == 0o600
     names = {new_beside(victim)[0].name for _ in range(3)}
     assert len(names) == 3, "nobody foresees them"
+
+
+def test_a_file_without_end_is_not_read_whole(tmp_path: Path) -> None:
+    log = tmp_path / "dream_log.txt"
+    with log.open("wb") as file:
+        file.truncate(1 << 40)
+    with pytest.raises(OSError, match=r"dream_log.txt is larger than 268,435,456 bytes"):
+        read_own(log)
+    assert read_own(log, 16) == bytes(16)
+    with pytest.raises(GalleryError, match=r"larger than"):
+        Gallery(tmp_path).recover()
+    log.rename(tmp_path / ".dream_history")
+    assert LineHistory(tmp_path / ".dream_history", print).lines() == []

@@ -25,7 +25,7 @@ def keep_copy(path: Path, folder: Path) -> Path:
         refuse_link(folder)
         data = path.read_bytes()
         copy = folder / f"{hashlib.sha256(data).hexdigest()[:_SHOWN]}{path.suffix.lower()}"
-        if copy.is_file() and copy.read_bytes() == data:
+        if copy.is_file() and copy.stat().st_size == len(data) and copy.read_bytes() == data:
             return copy
         folder.mkdir(parents=True, exist_ok=True)
         temporary = folder / f".dream-{secrets.token_hex(8)}.tmp"

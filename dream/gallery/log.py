@@ -17,7 +17,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from dream.errors import GalleryError
-from dream.files import lock, open_own, read_own
+from dream.files import LARGEST, lock, open_own, read_own
 from dream.gallery.folder import near_names
 from dream.gallery.text_lines import decoded, text_lines
 from dream.plain_text import on_one_line, printable
@@ -28,8 +28,6 @@ LOG_NAME = "dream_log.txt"
 
 _UNSAFE = re.compile(r"""^[#!\["'\s-]|^//|: |[`$;&|<>'\x00-\x1f\x7f-\x9f\u2028\u2029]""")
 _FROM_A_SHELL = (Path("/dev/fd"), Path("/proc/self/fd"))
-_LARGEST = 1 << 28
-"""Bytes of a log or a list of prompts; a million lines fit in."""
 _LONGEST = 1 << 20
 """Bytes to look back for the beginning of a torn line."""
 
@@ -100,11 +98,11 @@ def read_log(
 
 def _data(path: Path) -> bytes:
     if path.parent not in _FROM_A_SHELL or path.is_file():
-        return read_bounded(path, _LARGEST)
+        return read_bounded(path, LARGEST)
     with path.open("rb") as file:  # which may be a pipe
-        data = file.read(_LARGEST + 1)
-    if len(data) > _LARGEST:
-        raise OSError(errno.EFBIG, f"it is larger than {_LARGEST:,} bytes")
+        data = file.read(LARGEST + 1)
+    if len(data) > LARGEST:
+        raise OSError(errno.EFBIG, f"it is larger than {LARGEST:,} bytes")
     return data
 
 
