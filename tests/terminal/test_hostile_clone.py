@@ -177,7 +177,7 @@ def test_nothing_outside_a_hostile_clone_changes(
         else:
             here.see("dream_log.txt is")
     here.send("!models\r")
-    here.see("no-weights is not")
+    here.see("not a regular file")
     for name in ("no-weights", "no-card", "no-index", "zero"):
         here.send(f"a red circle --model {name}\r")
         here.see(f"--model {name}")
