@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import shlex
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from dream.errors import BadLine, shown
@@ -35,6 +38,18 @@ def as_path(text: str) -> Path:
     if size > MOST:
         raise BadLine(f"“{shown(text)}” is too long for a path: {size} bytes of {MOST}")
     return path
+
+
+def spellings(text: str) -> Iterator[str]:
+    """What a person's words for a file may mean, the likeliest first: as they are; as a terminal
+    pastes a dropped file, `'my cat.png'` or `my\\ cat.png`; as Windows writes a path."""
+    yield text
+    if "'" in text or "\\" in text:
+        with suppress(ValueError):  # a quote that is not closed
+            if len(read := shlex.split(text)) == 1:
+                yield read[0]
+    if "\\" in text:
+        yield text.replace("\\", "/")
 
 
 def exists(path: Path) -> bool:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
 
 from dream.errors import BadLine
 from dream.events import Event, Events
-from dream.file_names import as_path, exists
+from dream.file_names import as_path, exists, spellings
 from dream.flags import Kind
 from dream.line import words
 from dream.queue import Queue
@@ -120,11 +121,14 @@ def file_named(context: Context, argument: str, command: str) -> Path:
     text = said[0].text if len(said) == 1 else argument.strip()
     if _BACK.fullmatch(text) and not exists(as_path(text)):
         return _kept(context, int(text))
-    if text[0] == text[-1] == "'" and len(text) > 2:  # as a terminal pastes a dropped file
-        text = text[1:-1]
     path = as_path(text)
-    beside = context.studio.outdir / path
-    return beside if not exists(path) and exists(beside) else path
+    for spelling in spellings(text):
+        with suppress(BadLine, UnicodeError):  # only what was said itself may be wrong
+            wanted = as_path(spelling)
+            for there in (wanted, context.studio.outdir / wanted):
+                if exists(there):
+                    return there
+    return path
 
 
 def _kept(context: Context, back: int) -> Path:

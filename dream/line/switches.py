@@ -12,6 +12,9 @@ from dream.line.names import Found, Known, Names, find, near, shown, unknown
 from dream.line.words import Word
 from dream.request import Request
 
+_NAMES_FILES = ("file", "picture", "folder")
+"""What kinds complete whose value is a file's name."""
+
 
 class Taken(NamedTuple):
     """A switch that was read."""
@@ -51,6 +54,8 @@ def take(
     while (len(values) < high or joins) and at < len(words) and not words[at].switch:
         values.append(words[at])
         at += 1
+    if values and flag.kind.completes in _NAMES_FILES and not text_follows:
+        values[0], at = _pasted(values[0], words, at)
     end = at
     if joins and len(values) > 1:
         values = _joined(values)
@@ -74,6 +79,25 @@ def take(
         listed = read_list(found.name, flag.kind, value.text, _column(value) + value.quoted)
         return Taken(found.known, found.name, listed, at)
     raise _refusal(word, found, values, names, otherwise)
+
+
+def _pasted(value: Word, words: Sequence[Word], at: int) -> tuple[Word, int]:
+    """A file's name with spaces as a terminal pastes it, in apostrophes or with a backslash before
+    each space: one value, and the index behind it. What is not closed is left as it is."""
+    quoted = value.text.startswith("'")
+    text, end, index = value.text, value.end, at
+    while not value.quoted and _goes_on(text, quoted):
+        if index == len(words) or (words[index].switch and not quoted):
+            return value, at
+        text += " " * (words[index].start - end) + words[index].text
+        end, index = words[index].end, index + 1
+    return (value, at) if index == at else (Word(text, value.start, end, True, False), index)
+
+
+def _goes_on(text: str, quoted: bool) -> bool:
+    if quoted:
+        return text.count("'") % 2 == 1
+    return (len(text) - len(text.rstrip("\\"))) % 2 == 1
 
 
 def _joined(values: Sequence[Word]) -> list[Word]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from fractions import Fraction
 from math import ceil
@@ -12,7 +13,7 @@ from urllib.parse import unquote, urlsplit
 
 from dream.catalogue.cards import ModelCard
 from dream.errors import BadLine
-from dream.file_names import as_path, exists, is_file
+from dream.file_names import as_path, exists, is_file, spellings
 from dream.inputs import measure
 from dream.recipe import Recipe
 from dream.request import INPUTS, Request
@@ -35,15 +36,22 @@ def found(said: str, kept: Sequence[Path], outdir: Path) -> Path:
             so_far = f"{len(kept)} so far" if kept else "none so far"
             raise BadLine(f"{said} asks for a picture of this session that is not there ({so_far})")
         return kept[-back]
-    if said[:1] == said[-1:] == "'" and len(said) > 2:  # as a terminal pastes a dropped file
-        said = said[1:-1]
     try:
         path = as_path(_without_scheme(said))
     except UnicodeError:  # half a character, behind a ~
         raise BadLine(f"{said!a} is no file's name") from None
+    for spelling in spellings(said):
+        with suppress(BadLine, UnicodeError):  # only what was said itself may be wrong
+            if there := _there(as_path(_without_scheme(spelling)), outdir):
+                return there
+    return path
+
+
+def _there(path: Path, outdir: Path) -> Path | None:
+    """The file of that path in the folders where `found` looks."""
     if exists(path):
         return path
-    return outdir / path if is_file(outdir / path) else path
+    return outdir / path if is_file(outdir / path) else None
 
 
 def _without_scheme(said: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -15,6 +16,11 @@ from dream.studio import outlook
 
 _PAUSE = 0.2
 """Seconds without a key before a line is looked at."""
+
+
+_DASHED = re.compile(r"(?:^|\s)[\u2010-\u2015\u2212\ufe58\ufe63\uff0d]{1,2}[A-Za-z]\S{0,20}")
+"""A word that begins with a dash of typography, or a full-width one, and a letter."""
+_COMMA = re.compile(r"\s-{1,2}[A-Za-z]\S{0,20}[\uff0c\u3001]\S{0,20}")
 
 
 @dataclass(frozen=True)
@@ -61,14 +67,31 @@ def judge(context: Context, line: str) -> Verdict | None:
     try:
         if is_command(typed):
             return _command(context, without_prefix(typed).split()[0])
-        return Verdict(str(outlook(context.studio, line)))
+        said = str(outlook(context.studio, line))
+        return Verdict(f"{said}; {odd}" if (odd := _odd_characters(typed)) else said)
     except DreamError as error:
         column = getattr(error, "column", 0)
         # The word at the end is still being typed: what it lacks is told, but not blamed.
         unfinished = not line[-1].isspace() and column > line.rfind(" ")
-        return Verdict(_told(error), wrong=not unfinished)
+        odd = _odd_characters(typed)
+        told = f"{_told(error)}; {odd}" if odd else _told(error)
+        return Verdict(told, wrong=not unfinished)
     except Exception as error:  # a bug; Enter reports it in full
         return Verdict(f"{type(error).__name__}: {error}", wrong=True)
+
+
+def _odd_characters(line: str) -> str:
+    """What to say of characters that only look like those of switches and commands, as input
+    methods and word processors put them in."""
+    if line.startswith("\uff01"):
+        return "a command begins with an ASCII !"
+    if line.startswith('"'):
+        line = line[line.rfind('" ') + 1 :]
+    if found := _DASHED.search(line):
+        return f"“{found[0].strip()}” is no switch: a switch begins with an ASCII -"
+    if found := _COMMA.search(line):
+        return f"“{found[0].strip()}”: a list of values has ASCII commas"
+    return ""
 
 
 def _command(context: Context, name: str) -> Verdict | None:

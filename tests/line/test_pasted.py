@@ -1,0 +1,39 @@
+r"""Names of files as terminals paste them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from dream.commands import COMMANDS, Context, Look, act
+from dream.line import read
+from tests.fakes import fake_studio
+
+PASTED = [r"my\ red\ cat.png", "'my red cat.png'", '"my red cat.png"', "'my 'red' cat.png'"]
+
+
+@pytest.mark.parametrize("switch", ["-I", "-I ", "-M ", "--init_img="])
+@pytest.mark.parametrize("name", PASTED[:3])
+def test_a_pasted_name_is_one_value(switch: str, name: str) -> None:
+    request = read(f"a cat {switch}{name} -s20")
+    assert request.steps == 20
+    said = request.init_mask if switch == "-M " else request.init_img
+    assert said in (name, "my red cat.png")
+
+
+@pytest.mark.parametrize("value", [r"C:\cats" + "\\", "it's.png", r"a\b.png"])
+def test_other_backslashes_and_apostrophes_stay(value: str) -> None:
+    assert read(f"a cat -I {value} -s20").init_img == value
+
+
+@pytest.mark.parametrize("name", [*PASTED, r".\my red cat.png"])
+def test_a_pasted_name_is_found(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    studio = fake_studio(tmp_path)
+    list(studio.make("a cat -S1"))
+    studio.kept[0].path.rename("my red cat.png")
+    assert studio.find_picture(name.strip('"')) == Path("my red cat.png")
+    (look,) = act(Context(studio, tuple, COMMANDS), f"!show {name}")
+    assert isinstance(look, Look)
+    assert look.path == Path("my red cat.png")

@@ -1,0 +1,29 @@
+"""Characters that only look like those of switches and commands."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from dream.commands import COMMANDS, Context
+from dream.terminal.judge import judge
+from tests.fakes import fake_studio
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ("a cat －S1", "“－S1” is no switch"),
+        ("a cat —s5 ", "“—s5” is no switch"),
+        ("a cat –-steps=5 ", ""),
+        ("！help", "a command begins with an ASCII !"),
+        ("a cat -C5，7.5 ", "ASCII commas"),
+        ('"a cat —s5" -s3', ""),
+        ("a cat — on a mat，red", ""),
+    ],
+)
+def test_a_hint_says_what_was_meant(line: str, told: str, tmp_path: Path) -> None:
+    verdict = judge(Context(fake_studio(tmp_path), tuple, COMMANDS), line)
+    assert verdict is not None
+    assert (told in verdict.text) if told else ("ASCII" not in verdict.text)
