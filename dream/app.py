@@ -134,7 +134,7 @@ def _at_prompt(launch: Launch, base: Request) -> int:
 def _without_prompt(launch: Launch, base: Request, said: str | Lines | None) -> int:
     """A command or lines, done without anybody to ask."""
     from dream import batch
-    from dream.commands import COMMANDS, Context, act
+    from dream.commands import COMMANDS, Context, act, is_command
     from dream.events import Note
     from dream.house import open_studio, taken_from_here
     from dream.interrupts import Interrupts
@@ -150,13 +150,17 @@ def _without_prompt(launch: Launch, base: Request, said: str | Lines | None) -> 
             voice.show(Note(text=text))
         if launch.verify is not None:
             events = studio.verify(as_path(launch.verify))
-        elif isinstance(said, str):
+        elif isinstance(said, str) and is_command(said.strip()):
             from dream.terminal.history import FILE_NAME, LineHistory
 
             history = LineHistory(studio.outdir / FILE_NAME, lambda complaint: None)
             events = act(Context(studio, history.lines, COMMANDS, history.clear), said)
         else:
-            lines = said(lambda text: voice.show(Note(text=text))) if said else iter(())
+            lines: Iterable[tuple[int, str]] = iter(())
+            if isinstance(said, str):
+                lines = iter([(0, said)])
+            elif said is not None:
+                lines = said(lambda text: voice.show(Note(text=text)))
             events = studio.make_all(lines, dry_run=launch.dry_run)
         return batch.run(events, voice, interrupts)
 

@@ -35,8 +35,9 @@ COMMANDS = (
     ),
     Command(
         "!fix",
-        "FILE|-1 [-c…] [-D…] [-embiggen…] [-U…] [--watermark…]",
-        "a picture taken further, in this order; what was done is in its PNG and in the log",
+        "FILE|FOLDER|PATTERN|-1 [-c…] [-D…] [-embiggen…] [-U…] [--watermark…]",
+        "a picture, or each of many that is not done yet, taken further, in this order;"
+        " what was done is in its PNG and in the log",
         fix,
         "picture",
         waits=True,

@@ -6,12 +6,12 @@ from collections.abc import Collection
 from contextlib import suppress
 
 from dream.commands.base import Asking, Command, Context, Edit, Question
-from dream.errors import BadLine, DreamError
+from dream.errors import BadLine, DreamError, InputError
 from dream.events import Events, Note, Refused
 from dream.line import behind_prefix, is_skipped, read_log_line
 from dream.line.names import near
 from dream.line.words import split
-from dream.studio import reported
+from dream.studio import extent, reported
 
 HELP_WORDS = ("-h", "--help", "help", "?")
 """Typed alone these ask for help; in quotes they are prompts."""
@@ -80,12 +80,14 @@ def takes_turn(context: Context, line: str) -> bool:
         if is_command(typed):
             name, _, argument = typed.partition(" ")
             return find(context.commands, name).waits and bool(argument.strip())
-        sweep = context.studio.read_sweep(line)
+        asked_for = extent(context.studio, line)
+    except InputError:
+        return True  # the lines before it may make the pictures of its folder
     except DreamError:
         return False
     except Exception:
         return True
-    return sweep.count <= MANY or sweep.first.yes
+    return asked_for.count <= MANY or asked_for.yes
 
 
 def asked(context: Context, line: str) -> Asking:
@@ -104,11 +106,11 @@ def asked(context: Context, line: str) -> Asking:
 
 
 def _ask_about_many(context: Context, line: str) -> Asking:
-    """Whether to make so many pictures. Raises BadLine."""
-    sweep = context.studio.read_sweep(line)
-    if sweep.count <= MANY or sweep.first.yes:
+    """Whether to make so many pictures. Raises BadLine, InputError."""
+    asked_for = extent(context.studio, line)
+    if asked_for.count <= MANY or asked_for.yes:
         return (line,)
-    if (yield Question(f"{sweep}: make them?", keys="yn")) != "y":
+    if (yield Question(f"{asked_for.text}: make them?", keys="yn")) != "y":
         return ()
     return (_with_yes(line),)
 
@@ -117,12 +119,12 @@ def ask_first(context: Context, line: str) -> Events[bool]:
     """Whether a line asks for so many pictures that its person should say so twice. Then, where
     nobody was asked, their count is told, and the line put back with the switch that says it."""
     try:
-        sweep = context.studio.read_sweep(line)
+        asked_for = extent(context.studio, line)
     except DreamError:
         return False  # what is wrong is said by whoever makes it
-    if sweep.count <= MANY or sweep.first.yes:
+    if asked_for.count <= MANY or asked_for.yes:
         return False
-    yield Note(text=f"{sweep}; Enter makes them")
+    yield Note(text=f"{asked_for.text}; Enter makes them")
     yield Edit(text=_with_yes(line))
     return True
 

@@ -24,7 +24,8 @@ def replay(context: Context, argument: str) -> Events[None]:
 
 
 def fix(context: Context, argument: str) -> Events[None]:
-    """!fix FILE SWITCHES: a picture taken further. Lines are the studio's own to read."""
+    """!fix FILE SWITCHES: a picture, or those of a folder, taken further. Lines are the studio's
+    own to read."""
     yield from context.studio.make(f"!fix {argument}")
 
 

@@ -4,7 +4,7 @@ from dream.gallery.claims import Claim
 from dream.gallery.copies import INPUTS_FOLDER
 from dream.gallery.disk import explained
 from dream.gallery.gallery import Entry, Gallery, Unlogged
-from dream.gallery.log import LOG_NAME, last_lines, read_log
+from dream.gallery.log import LOG_NAME, last_lines, logged_name, read_log
 from dream.gallery.naming import Name, file_name, prompt_folder
 from dream.gallery.png import Record, log_line_of, read_record
 from dream.gallery.text_lines import text_lines
@@ -22,6 +22,7 @@ __all__ = [
     "file_name",
     "last_lines",
     "log_line_of",
+    "logged_name",
     "prompt_folder",
     "read_log",
     "read_record",

@@ -30,6 +30,13 @@ FORMATS = (
 )
 """Pillow's names of what is read: never one whose decoder starts another program."""
 
+ENDINGS = (
+    *(".png", ".jpg", ".jpeg", ".webp", ".avif", ".heic", ".heif", ".tif", ".tiff", ".gif"),
+    *(".bmp", ".dib", ".ppm", ".pgm", ".pbm", ".jp2", ".tga", ".pcx", ".qoi", ".ico", ".psd"),
+    ".sgi",
+)
+"""How the names of such files usually end, in small letters."""
+
 MAX_BYTES = 1 << 30
 """Of a file; 8000x8000 pixels of four times 16 bits are half of it."""
 

@@ -1,5 +1,6 @@
 """One line through the house: settle → render → finish → keep, told as events."""
 
+from dream.studio.many import extent
 from dream.studio.named import check_default, wrong_defaults
 from dream.studio.outlook import Outlook, outlook
 from dream.studio.settle import Settled, check, series, settle, settle_sweep
@@ -12,6 +13,7 @@ __all__ = [
     "Studio",
     "check",
     "check_default",
+    "extent",
     "outlook",
     "reported",
     "series",

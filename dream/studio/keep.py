@@ -31,9 +31,8 @@ class Keeper:
     @contextmanager
     def album(self, request: Request, outdir: Path) -> Iterator[Album]:
         """A numbered place for the pictures of one line. Raises GalleryError."""
-        folder = request.folder if request.outdir else outdir
+        folder = folder_of(request, outdir, request.prompt)
         if request.prompt_as_dir:
-            folder /= prompt_folder(request.prompt)
             with explained(folder):
                 refuse_link(folder)
         mended = () if folder in self._galleries else self.open(folder)
@@ -58,6 +57,12 @@ class Keeper:
         if gallery.unsigned:
             notes.append(_unsigned(gallery.unsigned, folder))
         return tuple(notes)
+
+
+def folder_of(request: Request, outdir: Path, prompt: str) -> Path:
+    """Where the pictures of a line go, whose prompt is settled. Raises BadLine."""
+    folder = request.folder if request.outdir else outdir
+    return folder / prompt_folder(prompt) if request.prompt_as_dir else folder
 
 
 @dataclass

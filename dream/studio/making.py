@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dream.errors import DreamError
@@ -22,11 +23,21 @@ _REMEMBERED = 1000
 """Pictures of a session that -1, -2 … can name."""
 
 
+@dataclass(frozen=True)
+class Part:
+    """What a line that is one of several, made of a single one, is a part of."""
+
+    finished: int = 0
+    """Pictures of those before it that are on disk."""
+    count: int = 0
+    """Pictures of all of them; 0 where a line stands alone."""
+
+
 class Making:
     """One line being made: so many pictures of it are on disk, of so many."""
 
-    def __init__(self, studio: Studio, count: int) -> None:
-        self._studio, self._count = studio, count
+    def __init__(self, studio: Studio, count: int, part: Part) -> None:
+        self._studio, self._count, self._part = studio, count, part
         self._on_disk: set[int] = set()
         self.is_cancelled = False
 
@@ -38,11 +49,18 @@ class Making:
         except KeyboardInterrupt:
             yield from self.cancelled()
 
+    @property
+    def finished(self) -> int:
+        """Pictures of the line that are on disk."""
+        return len(self._on_disk)
+
     def cancelled(self) -> Events[None]:
         """Ctrl-C was pressed: said once, with what is on disk by now."""
         if not self.is_cancelled:
             self.is_cancelled = True
-            yield Cancelled(finished=len(self._on_disk), count=self._count)
+            before = self._part.finished
+            count = self._part.count or self._count
+            yield Cancelled(finished=before + self.finished, count=count)
 
     def _picture(self, recipe: Recipe, picture: int, album: Album) -> Events[None]:
         """Render, finish and keep one picture. What fails is said, and the next picture goes on."""

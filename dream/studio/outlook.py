@@ -8,6 +8,7 @@ from pathlib import Path
 from dream.catalogue.cards import ModelCard
 from dream.inputs import measure
 from dream.stages import size_after
+from dream.studio.many import extent
 from dream.studio.named import check_recipes
 from dream.studio.settle import settle
 from dream.studio.studio import Studio
@@ -15,7 +16,7 @@ from dream.studio.studio import Studio
 
 @dataclass(frozen=True)
 class Outlook:
-    """The pictures of one line; of a sweep, the size and steps of the first."""
+    """The pictures of one line; of a sweep, or several files, the size and steps of the first."""
 
     pictures: int
     width: int
@@ -38,7 +39,8 @@ class Outlook:
 
 def outlook(studio: Studio, line: str) -> Outlook:
     """What a line would make now. Raises BadLine, ModelError, InputError."""
-    sweep = studio.read_sweep(line)
+    asked = extent(studio, line)
+    sweep = studio.read_sweep(asked.first)
     first = replace(sweep.first, iterations=1)
 
     def find(name: str | None) -> ModelCard:
@@ -49,7 +51,7 @@ def outlook(studio: Studio, line: str) -> Outlook:
     rendered = recipe.fix is None
     size = (recipe.width, recipe.height) if recipe.fix is None else measure(Path(recipe.fix))
     return Outlook(
-        pictures=sweep.count,
+        pictures=asked.count,
         width=size[0],
         height=size[1],
         after=size_after(recipe, size),

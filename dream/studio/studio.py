@@ -34,8 +34,8 @@ from dream.studio.begin import FindPicture, as_made, found
 from dream.studio.fix import opened
 from dream.studio.keep import Album, Keeper
 from dream.studio.logged_files import files_of
-from dream.studio.making import Making
-from dream.studio.many import make_all, with_words
+from dream.studio.making import Making, Part
+from dream.studio.many import Turns, lines_of, make_all, make_each, with_words
 from dream.studio.named import check_recipes
 from dream.studio.recall import as_logged, base_of, with_a_model
 from dream.studio.settle import Settled, settle, settle_sweep
@@ -149,33 +149,35 @@ class Studio:
         self,
         asked: str | Request,
         number: int = 0,
-        turn: int | None = None,
-        turns: int | None = None,
+        turns: Turns | None = None,
     ) -> Events[bool]:
         """Make the pictures of one line, keep them, and say what happens on the way.
 
-        `number` is the line's in its file, from 1, and `turn` of `turns` its place among those
-        that are made. The result is True when it was cancelled, and other lines should be too.
+        `number` is the line's in its file, from 1, and `turns` counts the lines that are made. A
+        `!fix` line that names several pictures is made as a line for each. The result is True
+        when it was cancelled, and other lines should be too.
         """
         if self.dry_run:
             yield from self.plan(asked, number)
             return False
-        made = self._made(asked, number, turn, turns)
+        made = make_each(self, asked, number, turns)
         return (yield from at_events(made, self.engine.interrupt))
 
-    def _made(
-        self, asked: str | Request, number: int, turn: int | None, turns: int | None
-    ) -> Events[bool]:
+    def make_one(
+        self, asked: str | Request, number: int, turns: Turns | None, part: Part
+    ) -> Events[Making | None]:
+        """The same of a line for one file, or none; None where it was refused."""
         settled = yield from self._settled(asked, number)
         if settled is None:
-            return False
+            return None
         sweep, recipes = settled
         request = sweep.first
         self.last = replace(sweep, first=as_made(request, recipes[0]))
         line = asked if isinstance(asked, str) else write(request)
-        making = Making(self, len(recipes))
+        making = Making(self, len(recipes), part)
         try:
-            yield Queued(count=len(recipes), line=line, request=request, turn=turn, turns=turns)
+            turn, of = (turns.turn, turns.of) if turns else (None, None)
+            yield Queued(count=len(recipes), line=line, request=request, turn=turn, turns=of)
             with self._keeper.album(self.last.first, self.outdir) as album:
                 yield from (Note(text=text) for text in album.notes)
                 yield from as_logged(self.engine, line, recipes[0])
@@ -190,10 +192,17 @@ class Studio:
             yield Failed(error=error, line=line)
         except KeyboardInterrupt:  # before the first picture was begun, or behind the last
             yield from making.cancelled()
-        return making.is_cancelled
+        return making
 
     def plan(self, asked: str | Request, number: int = 0) -> Events[None]:
         """What `make` would make, without loading a model or writing anything."""
+        lines, news = yield from lines_of(self, asked, number)
+        if news:
+            yield Note(text=news)
+        for line in lines:
+            yield from self._plan(line, number)
+
+    def _plan(self, asked: str | Request, number: int) -> Events[None]:
         settled = yield from self._settled(asked, number)
         if settled is None:
             return

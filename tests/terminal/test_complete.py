@@ -39,6 +39,10 @@ def test_a_prompt_is_left_alone(studio: Studio) -> None:
     assert completed(studio, "a red ci") == []
 
 
+def test_fix_offers_folders(studio: Studio) -> None:
+    assert completed(studio, "!fix my") == ['!fix "my pictures/']
+
+
 def test_switches_come_with_their_help(studio: Studio) -> None:
     completer = LineCompleter(Context(studio, list, COMMANDS))
     (offer,) = completer.get_completions(Document("a cat --ste"), CompleteEvent())
