@@ -1,8 +1,10 @@
-"""kill -9 of the program or its worker at random moments of a batch; nothing finished is lost.
+"""The program or its worker killed, stopped or interrupted at random moments of a batch; nothing
+finished is lost.
 
     python -m scripts.kill_rounds [ROUNDS] [--seed N] [--model NAME]
 
-Every round runs what is left of the batch and kills somebody at a random moment of it. Afterwards
+Every round runs what is left of the batch. At a random moment of it the program or its worker is
+killed, or Ctrl-C pressed, while the worker is at work or while somebody stopped it. Afterwards
 every PNG opens, and every log line has its PNG. A last run, undisturbed, completes the batch: then
 every PNG has its line too, and every line of the batch has been made exactly once.
 """
@@ -12,6 +14,7 @@ from __future__ import annotations
 import argparse
 import os
 import random
+import signal
 import subprocess
 import sys
 import tempfile
@@ -19,6 +22,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from queue import Empty, SimpleQueue
@@ -26,10 +30,14 @@ from queue import Empty, SimpleQueue
 import psutil
 from PIL import Image
 
+from dream.errors import ALL_MADE, INTERRUPTED
 from dream.gallery import LOG_NAME, read_log
 from tests.gallery.checks import sound
 
 ROOT = Path(__file__).resolve().parents[1]
+VICTIMS = ("program", "worker", "Ctrl-C", "Ctrl-C beside a stopped worker")
+ANSWER = 30.0
+"""Seconds within which Ctrl-C ends the program, on a machine with much other work."""
 PATIENCE = 180.0
 """Seconds that a program may take to start, or a picture to be made."""
 
@@ -111,6 +119,17 @@ class Program:
             return None
         return children[0] if children else None
 
+    def interrupt(self) -> None:
+        """Ctrl-C, and what must come of it: it ends at once, and says so by its status."""
+        worker = self.worker()
+        self._process.send_signal(signal.SIGINT)
+        status = self._process.wait(ANSWER)
+        self._listener.join()
+        assert status in (INTERRUPTED, ALL_MADE), f"status {status}: {self.said()}"
+        if worker is not None:
+            _, alive = psutil.wait_procs([worker], timeout=30)
+            assert not alive, "the worker lives on after its program"
+
     def kill(self) -> None:
         """kill -9 of the program; its worker is seen to end by itself."""
         worker = self.worker()
@@ -141,9 +160,9 @@ class Findings:
     pictures: int = 0
 
     def __str__(self) -> str:
-        kinds = ", ".join(f"{count} of the {kind}" for kind, count in sorted(self.rounds.items()))
+        kinds = ", ".join(f"{count} x {kind}" for kind, count in sorted(self.rounds.items()))
         return (
-            f"{self.rounds.total()} kills ({kinds or 'none'}): "
+            f"{self.rounds.total()} faults ({kinds or 'none'}): "
             f"{self.pictures} pictures, each opens, each has one line, none lost, none twice; "
             f"{self.unlogged} met between a picture and its line"
         )
@@ -166,7 +185,7 @@ def whole_so_far(outdir: Path) -> int:
 def kill_once(batch: Batch, dice: random.Random) -> str:
     """Start the rest, wait for a random moment, kill; who was killed, or "" if it was too quick."""
     program = batch.start()
-    victim = dice.choice(["program", "worker"])
+    victim = dice.choice(VICTIMS)
     running = program.await_pictures(dice.choice([0, 1, 1, 2]))
     time.sleep(dice.uniform(0, 1.5))
     if victim == "worker" and running and (worker := program.worker()) is not None:
@@ -176,6 +195,11 @@ def kill_once(batch: Batch, dice: random.Random) -> str:
             program.kill()
         else:
             assert program.wait() == 0, program.said()
+    elif running and victim in ("Ctrl-C", "Ctrl-C beside a stopped worker"):
+        if victim != "Ctrl-C" and (worker := program.worker()) is not None:
+            with suppress(psutil.NoSuchProcess):
+                worker.suspend()
+        program.interrupt()
     else:
         victim = "program"
         program.kill()
