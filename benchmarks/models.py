@@ -32,13 +32,13 @@ from safetensors.torch import load_file
 
 from benchmarks.abab import HEAD, Comparison, compare, seconds
 from benchmarks.random_sd15 import make_random_sd15
-from dream.catalogue import Shelf
-from dream.catalogue.recognise import judge, read_header
-from dream.engine import open_painter
-from dream.engine.base import Progress, Stopped
-from dream.engine.cache import weigh
-from dream.engine.memory import give_back_memory
-from dream.recipe import Recipe
+from dream.catalogue import ModelRegistry
+from dream.catalogue.detect import classify, read_header
+from dream.core.recipe import Recipe
+from dream.engine import create_generator
+from dream.engine.interface import GenerationCancelled, Progress
+from dream.engine.memory.low_memory import free_memory
+from dream.engine.memory.model_cache import estimate_memory
 from dream.worker import WorkerEngine
 from tests import single_files
 from tests.random_layouts import make_layout
@@ -76,16 +76,18 @@ before = status("VmRSS"); painter.load(sys.argv[2], print); print(status("VmHWM"
 """
 
 
-def load(shelf: Shelf, model: str, plainly: Callable[[], Any], rounds: int) -> list[Comparison]:
+def load(
+    shelf: ModelRegistry, model: str, plainly: Callable[[], Any], rounds: int
+) -> list[Comparison]:
     """From the page cache to where the first step begins, by the house: over diffusers, and over
     no more than reading the bytes."""
-    painter = open_painter(shelf.model)
-    files = list(shelf.model(model).path.glob("*/*.safetensors"))
-    weights = weigh(shelf.model(model), "auto", "auto").weights
+    painter = create_generator(shelf.get_model)
+    files = list(shelf.get_model(model).path.glob("*/*.safetensors"))
+    weights = estimate_memory(shelf.get_model(model), "auto", "auto").weights
 
     def to_first_step() -> None:
         with _stopping_at(painter.load(model, lambda told: None).pipe):
-            painter.paint(replace(RECIPE, model=model), lambda told: None)
+            painter.generate(replace(RECIPE, model=model), lambda told: None)
 
     def plainly_to_first_step() -> None:
         with _stopping_at(pipe := plainly()):
@@ -105,7 +107,7 @@ def load(shelf: Shelf, model: str, plainly: Callable[[], Any], rounds: int) -> l
         try:
             return seconds(plainly_to_first_step)
         finally:
-            give_back_memory()
+            free_memory()
 
     found = [compare(NAMES[model], ours, plain, rounds, LOAD_GOAL)]
     if files:
@@ -132,26 +134,26 @@ def _stopping_at(pipe: Any) -> Iterator[None]:
     """The first step, where the denoiser is called."""
 
     def stop(*called: object) -> None:
-        raise Stopped
+        raise GenerationCancelled
 
     pipe.set_progress_bar_config(disable=True)
     pipe.unet.register_forward_pre_hook(stop)
-    with suppress(Stopped):
+    with suppress(GenerationCancelled):
         yield
 
 
-def peak(shelf: Shelf, model: str) -> str:
+def peak(shelf: ModelRegistry, model: str) -> str:
     """Most memory while a process of its own loads the model, over the weights."""
     argv = [sys.executable, "-c", _PEAK, str(shelf.models_dirs[0]), model]
     done = subprocess.run(argv, capture_output=True, text=True, check=True)
     most = int(done.stdout.split()[-1]) * 1024
-    weights = weigh(shelf.model(model), "auto", "auto").weights
+    weights = estimate_memory(shelf.get_model(model), "auto", "auto").weights
     verdict = "ok" if most <= MEMORY_GOAL * weights + OVERHEAD else "NOT MET"
     took = f"{most / 2**30:.2f} GiB; weights {weights / 2**30:.2f}"
     return f"peak while loading {model}: {took}  {verdict}"
 
 
-def switch(shelf: Shelf, one: str, other: str, rounds: int) -> str:
+def switch(shelf: ModelRegistry, one: str, other: str, rounds: int) -> str:
     """From asking for a picture to its first step, by a model in memory: another one than the last
     picture's, less the same one."""
     engine = WorkerEngine(shelf)
@@ -190,7 +192,7 @@ def recognised(folder: Path, rounds: int) -> str:
     with path.open("wb") as file:
         file.write(struct.pack("<Q", len(header)) + header)
         file.truncate(8 + len(header) + 2 * each * len(names))
-    took = 1000 * statistics.median(_seconds(lambda: judge(read_header(path)), 10 * rounds))
+    took = 1000 * statistics.median(_seconds(lambda: classify(read_header(path)), 10 * rounds))
     path.unlink()
     verdict = "ok" if took <= RECOGNISE_GOAL else "NOT MET"
     return f"recognising 2 GB takes {took:.1f} ms  {verdict}"
@@ -220,8 +222,8 @@ def main() -> None:
         else:
             make_random_sd15(folder / "one")
         (folder / "other").symlink_to(folder / "one")
-        shelf = Shelf([folder])
-        dtype = weigh(shelf.model("one"), "auto", "auto").placement.dtype
+        shelf = ModelRegistry([folder])
+        dtype = estimate_memory(shelf.get_model("one"), "auto", "auto").placement.dtype
         file = _as_file(folder / "one", folder / "file.safetensors")
 
         def from_folder() -> Any:

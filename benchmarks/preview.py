@@ -19,17 +19,22 @@ import torch
 
 import dream
 from benchmarks.abab import HEAD, Comparison, compare
-from dream.catalogue import Shelf, default_models_dirs
-from dream.engine.preview import EVERY, Look, mapped, preview_map
-from dream.events import Step
-from dream.graphics import Pictures, Terminal
-from dream.studio import Studio
+from dream.catalogue import ModelRegistry, find_models_dirs
+from dream.core.events import Step
+from dream.engine.sampling.preview import (
+    MIN_INTERVAL,
+    Previewer,
+    get_rgb_factors,
+    make_linear_previewer,
+)
+from dream.graphics import Terminal, TerminalImages
+from dream.session import Session
 
 GOAL = 1.01
 LINE = "a red circle on a blue background -s20"
 
 
-def step(studio: Studio) -> Callable[[], float]:
+def step(studio: Session) -> Callable[[], float]:
     """Makes a picture; the mean seconds of its steps, but for the first."""
     seeds = itertools.count(1)
 
@@ -72,24 +77,24 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=11)
     parser.add_argument("--model", default="tiny")
     said = parser.parse_args()
-    card = Shelf(default_models_dirs()).model(said.model)
-    through = preview_map(card)
+    card = ModelRegistry(find_models_dirs()).get_model(said.model)
+    through = get_rgb_factors(card)
     if through is None:
         parser.error(f"nobody knows how to look at the latents of {card.name}")
-    look: Look = mapped(through)
+    look: Previewer = make_linear_previewer(through)
     size = card.height // card.multiple, card.width // card.multiple
     latents = torch.randn(1, len(through.matrix), *size)
     seen = look(latents)
     assert seen is not None
-    pictures = Pictures(terminal=Terminal(colours="all"), screen=lambda: (100, 40))
+    pictures = TerminalImages(terminal=Terminal(colours="all"), screen=lambda: (100, 40))
     found, of_a_step = measure(said.model, said.rounds)
     print(f"{HEAD}\n{found}\n")
     took = of_a_look(lambda: look(latents))
-    share = took / max(EVERY, of_a_step)
+    share = took / max(MIN_INTERVAL, of_a_step)
     verdict = "ok" if share <= GOAL - 1 else "NOT MET"
-    print(f"one look, in the worker         {took * 1e3:8.3f} ms, every {EVERY} s at most")
+    print(f"one look, in the worker         {took * 1e3:8.3f} ms, every {MIN_INTERVAL} s at most")
     print(f"its share of the time           {share:8.3%}  goal 1% {verdict}")
-    drawn = of_a_look(lambda: pictures.live(seen), 50)
+    drawn = of_a_look(lambda: pictures.render_live_frame(seen), 50)
     print(f"drawing it, in the prompt       {drawn * 1e3:8.3f} ms")
 
 

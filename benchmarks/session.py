@@ -25,10 +25,10 @@ from PIL import Image, ImageChops, ImageStat
 import dream
 from benchmarks.abab import HEAD, Comparison, compare, seconds
 from benchmarks.random_sd15 import make_random_sd15
-from dream.catalogue import Shelf, default_models_dirs
-from dream.engine.device import choose
-from dream.events import Saved
-from dream.studio import Studio
+from dream.catalogue import ModelRegistry, find_models_dirs
+from dream.core.events import Saved
+from dream.engine.memory.device import choose_placement
+from dream.session import Session
 
 PROMPT = "a red circle on a blue background"
 SMALL_GOAL, LARGE_GOAL = 1.05, 1.01
@@ -38,7 +38,7 @@ SAME = 2.0
 that low bits differ."""
 
 
-def session(studio: Studio, line: str) -> Callable[[], float]:
+def session(studio: Session, line: str) -> Callable[[], float]:
     """Makes a picture through the studio, each time with the next seed."""
     seeds = itertools.count(1)
 
@@ -77,7 +77,7 @@ def load(folder: Path, dtype: torch.dtype) -> Any:
 
 
 @contextmanager
-def ready(folder: Path, model: str, **options: Any) -> Iterator[Studio]:
+def ready(folder: Path, model: str, **options: Any) -> Iterator[Session]:
     """A session whose model is in memory."""
     outdir = str(folder / f"ours-{options.get('precision', 'auto')}")
     with dream.open(model, outdir=outdir, sampler="ddim", cfg_scale=7.5, **options) as studio:
@@ -120,9 +120,9 @@ def main() -> None:
     parser.add_argument("--small-rounds", type=int, default=21, help="with the shipped model")
     parser.add_argument("--model", type=Path, help="a Stable Diffusion 1.5 that is there already")
     said = parser.parse_args()
-    tiny = Shelf(default_models_dirs()).model("tiny")
-    place = choose("auto", "auto", LARGE_PARAMETERS)
-    print(f"{torch.get_num_threads()} threads; large models: {place.why}\n\n{HEAD}", flush=True)
+    tiny = ModelRegistry(find_models_dirs()).get_model("tiny")
+    place = choose_placement("auto", "auto", LARGE_PARAMETERS)
+    print(f"{torch.get_num_threads()} threads; large models: {place.reason}\n\n{HEAD}", flush=True)
     name = f"{tiny.name}, {tiny.width} px, 20 steps, over the pipeline"
     dtype, rounds = torch.float32, said.small_rounds
     print(over_pipeline(name, tiny.path, dtype, tiny.width, 20, rounds, SMALL_GOAL), flush=True)

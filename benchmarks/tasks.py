@@ -26,14 +26,14 @@ from PIL import Image
 
 from benchmarks.abab import HEAD, Comparison, compare, seconds
 from benchmarks.random_sd15 import make_random_sd15
-from dream.catalogue import Shelf
-from dream.catalogue.places import shipped_models
-from dream.engine import open_painter
-from dream.engine.cache import weigh
-from dream.engine.noise import generator
-from dream.engine.painter import Painter
-from dream.engine.tasks import Given
-from dream.recipe import Recipe
+from dream.catalogue import ModelRegistry
+from dream.catalogue.model_dirs import get_shipped_models_dir
+from dream.core.recipe import Recipe
+from dream.engine import create_generator
+from dream.engine.image_generator import ImageGenerator
+from dream.engine.memory.model_cache import estimate_memory
+from dream.engine.sampling.noise import make_generator
+from dream.engine.tasks import TaskInputs
 
 GOAL = 1.05
 COPY = 0.25
@@ -62,19 +62,19 @@ def recipe_of(model: str, side: int, steps: int, strength: float | None) -> Reci
     )
 
 
-def given_to(task: str, side: int) -> Given:
+def given_to(task: str, side: int) -> TaskInputs:
     """A grey picture, and a mask of its right half, as the task wants them."""
     mask = Image.new("L", (side, side), 0)
     mask.paste(255, (side // 2, 0, side, side))
     image = Image.new("RGB", (side, side), "gray")
     return {
-        "text to image": Given(),
-        "image to image": Given(image=image),
-        "inpainting": Given(image=image, mask=mask),
+        "text to image": TaskInputs(),
+        "image to image": TaskInputs(image=image),
+        "inpainting": TaskInputs(image=image, mask=mask),
     }[task]
 
 
-def plain(pipe: Any, recipe: Recipe, given: Given) -> Callable[[], object]:
+def plain(pipe: Any, recipe: Recipe, given: TaskInputs) -> Callable[[], object]:
     """The same picture by diffusers alone."""
     begin: dict[str, Any] = {"height": recipe.height, "width": recipe.width}
     if given.image is not None:
@@ -85,12 +85,14 @@ def plain(pipe: Any, recipe: Recipe, given: Given) -> Callable[[], object]:
         recipe.prompt,
         num_inference_steps=recipe.steps,
         guidance_scale=recipe.cfg_scale,
-        generator=generator(recipe.seed),
+        generator=make_generator(recipe.seed),
         **begin,
     )
 
 
-def timed(painter: Painter, model: str, side: int, steps: int, rounds: int) -> list[Comparison]:
+def timed(
+    painter: ImageGenerator, model: str, side: int, steps: int, rounds: int
+) -> list[Comparison]:
     """Each task, over the pipeline that diffusers has for it. Both have the same weights in
     memory, so that nothing but the way to the picture differs."""
     loaded = painter.load(model, lambda happening: None)
@@ -104,24 +106,24 @@ def timed(painter: Painter, model: str, side: int, steps: int, rounds: int) -> l
         pipe.scheduler = DDIMScheduler.from_config(loaded.pipe.scheduler.config)
         theirs = plain(pipe, recipe, given)
 
-        def ours(recipe: Recipe = recipe, given: Given = given) -> object:
-            return painter.paint(recipe, lambda happening: None, given)
+        def ours(recipe: Recipe = recipe, given: TaskInputs = given) -> object:
+            return painter.generate(recipe, lambda happening: None, given)
 
         pair = (lambda work=ours: seconds(work)), (lambda work=theirs: seconds(work))
         found.append(compare(f"{task}, over diffusers", *pair, rounds, GOAL))
     return found
 
 
-def memory(painter: Painter, shelf: Shelf, model: str, side: int) -> str:
+def memory(painter: ImageGenerator, shelf: ModelRegistry, model: str, side: int) -> str:
     """What the process grows by when the other tasks come after words alone."""
     process, sizes = psutil.Process(), []
     for task in PIPELINES:
         given = given_to(task, side)
         strength = None if given.image is None else 0.5
-        painter.paint(recipe_of(model, side, 2, strength), lambda happening: None, given)
+        painter.generate(recipe_of(model, side, 2, strength), lambda happening: None, given)
         sizes.append(process.memory_info().rss)
     more = max(sizes) - sizes[0]
-    weights = weigh(shelf.model(model), "auto", "auto").weights
+    weights = estimate_memory(shelf.get_model(model), "auto", "auto").weights
     verdict = "ok" if more < COPY * max(weights, 2**29) else "NOT MET"
     said = f"{more / 2**20:.0f} MiB more for all tasks; the weights are {weights / 2**20:.0f} MiB"
     return f"{said}  {verdict}"
@@ -140,12 +142,12 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
         if said.small or said.model:
-            chosen = shipped_models() / "tiny" if said.small else said.model.absolute()
+            chosen = get_shipped_models_dir() / "tiny" if said.small else said.model.absolute()
             (folder / "one").symlink_to(chosen)
         else:
             make_random_sd15(folder / "one")
-        shelf = Shelf([folder])
-        painter = open_painter(shelf.model)
+        shelf = ModelRegistry([folder])
+        painter = create_generator(shelf.get_model)
         side = said.side or (256 if said.small else 512)
         print(memory(painter, shelf, "one", side), flush=True)
         print(HEAD)

@@ -12,7 +12,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from dream.studio import Studio
+    from dream.session import Session
 
 __version__ = "0.1.0"
 
@@ -25,27 +25,27 @@ def open(
     precision: str = "auto",
     previews: bool = False,
     **defaults: Any,
-) -> Studio:
+) -> Session:
     """A studio: the model in memory in a process of its own, lines in, events out.
 
-    `defaults` are fields of `dream.request.Request` (steps, seed, width, outdir, upscale …) and
+    `defaults` are fields of `Request` (steps, seed, width, outdir, upscale …) and
     stand for every line that does not say otherwise; dream.toml is not read. Close the studio, or
     use it in a `with`. With `previews` some of the Step events carry a rough look at the picture.
     Raises BadLine for a default that is out of range and TypeError for one
     that does not exist; what goes wrong later arrives as Refused and Failed events.
     """
     # Imported here so that `import dream` costs nothing, and every room can import the package.
-    from dream.house import open_studio
-    from dream.launch import Launch
-    from dream.request import Request
-    from dream.studio import check
-    from dream.surroundings import lend_home
+    from dream.cli.session_factory import create_session
+    from dream.core.cli_options import CliOptions
+    from dream.core.environment import lend_home
+    from dream.core.request import Request
+    from dream.session import check_ranges
 
     lend_home()
     base = Request(model=model, **defaults)
-    check(base)
-    launch = Launch(models_dir=models_dir, device=device, precision=precision)
-    return open_studio(launch, base, previews=previews)
+    check_ranges(base)
+    launch = CliOptions(models_dir=models_dir, device=device, precision=precision)
+    return create_session(launch, base, previews=previews)
 
 
 __all__ = ["__version__", "open"]

@@ -8,10 +8,10 @@ def main() -> int:
     """Import the house without pauses, and go in; the exit status.
 
     What is imported stays for good. Looking for garbage among it meanwhile takes a fifteenth of
-    the time from Enter to the prompt; `dream.app` has it looked for again once all is imported.
+    the time from Enter to the prompt; `dream.cli.app` has it looked for again once all is imported.
     """
     gc.disable()
-    from dream.app import main
+    from dream.cli.app import main
 
     return main()
 

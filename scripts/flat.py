@@ -18,10 +18,11 @@ from pathlib import Path
 
 import psutil
 
-from dream.catalogue import Shelf
-from dream.engine.base import Progress
-from dream.errors import DreamError
-from dream.worker import WorkerEngine, start
+from dream.catalogue import ModelRegistry
+from dream.core.errors import DreamError
+from dream.engine.interface import Progress
+from dream.worker import WorkerEngine
+from dream.worker import start_worker as start
 from tests.fakes import FakeEngine, fake_studio
 from tests.recipes import recipe
 from tests.worker.fake_host import START
@@ -73,7 +74,7 @@ def main(pictures: int = 10_000, deaths: int = 200, cancellations: int = 2_000) 
             engine.rendered.clear()  # which the fake remembers for the tests
 
         print(f"{pictures} pictures: {growth(picture, pictures, 1100)}", flush=True)
-    client = WorkerEngine(Shelf([Path()]))
+    client = WorkerEngine(ModelRegistry([Path()]))
 
     def death(number: int) -> None:
         with suppress(DreamError):

@@ -30,7 +30,7 @@ from queue import Empty, SimpleQueue
 import psutil
 from PIL import Image
 
-from dream.errors import ALL_MADE, INTERRUPTED
+from dream.core.errors import ALL_MADE, INTERRUPTED
 from dream.gallery import LOG_NAME, read_log
 from tests.gallery.checks import sound
 

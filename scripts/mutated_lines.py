@@ -16,12 +16,12 @@ import tempfile
 import traceback
 from pathlib import Path
 
-from dream.commands import takes_turn
-from dream.commands.base import Context
-from dream.errors import DreamError
-from dream.line import is_skipped, read_leniently, typable
-from dream.request import FLAGS, INPUTS
-from dream.studio import Studio, outlook
+from dream.commands import is_queued
+from dream.commands.command import Context
+from dream.core.errors import DreamError
+from dream.core.request import FLAGS, IMAGE_FILE_FIELDS
+from dream.line import is_skipped, make_typable, read_leniently
+from dream.session import Session, summarize_plan
 from tests.fakes import fake_studio
 from tests.line.eras import LOGGED, TYPED, WRONG
 
@@ -62,7 +62,7 @@ def mutant(chance: random.Random, lines: list[str], files: list[str]) -> str:
         ways += [line[:a] + chance.choice(lines)[a:], " ".join(chance.sample(words, len(words)))]
         line = chance.choice(ways)
     if chance.random() < 0.5:
-        switch = chance.choice([name for field in INPUTS for name in FLAGS[field].names])
+        switch = chance.choice([name for field in IMAGE_FILE_FIELDS for name in FLAGS[field].names])
         file = chance.choice(files)
         line = chance.choice([f"{line} {switch} {file}", f'{line} {switch} "{file}"'])
         if chance.random() < 0.3:
@@ -70,15 +70,15 @@ def mutant(chance: random.Random, lines: list[str], files: list[str]) -> str:
     return line
 
 
-def try_one(studio: Studio, line: str) -> bool:
+def try_one(studio: Session, line: str) -> bool:
     """Whether a line is refused. Raises whatever is a bug."""
-    typable(line)
+    make_typable(line)
     read_leniently(line)
-    takes_turn(Context(studio, tuple, ()), line)
+    is_queued(Context(studio, tuple, ()), line)
     if is_skipped(line):
         return False
     try:
-        outlook(studio, line)
+        summarize_plan(studio, line)
     except DreamError as error:
         str(error)
         return True

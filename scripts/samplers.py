@@ -17,16 +17,16 @@ import numpy as np
 import torch
 from PIL import Image
 
-from dream.catalogue import Shelf
-from dream.engine import open_painter
-from dream.engine.quiet import quiet
-from dream.engine.samplers import make_scheduler
-from dream.engine.tasks import Given
-from dream.recipe import Recipe
-from dream.samplers import SAMPLERS
-from dream.schedules import SCHEDULES
-from dream.tiny.judge import look
+from dream.catalogue import ModelRegistry
+from dream.core.recipe import Recipe
+from dream.engine import create_generator
+from dream.engine.sampling.schedulers import make_scheduler
+from dream.engine.silence_libraries import silence_libraries
+from dream.engine.tasks import TaskInputs
+from dream.options.sampler_table import SAMPLERS
+from dream.options.schedule_table import SCHEDULES
 from tests.engine.gaussian import CONFIGS, SPREAD, draws, exact, walked
+from training.image_analysis import analyze
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs" / "samplers.md"
@@ -70,7 +70,7 @@ ELSEWHERE = {
 def error(name: str, steps: int) -> float:
     """For a sampler without noise the distance from where the probability flow leads, of one with
     noise that of the spread from the data's; both in standard deviations, the mean of six."""
-    with quiet():
+    with silence_libraries():
         scheduler = make_scheduler(name, CONFIGS["v"], steps, torch.float32)
     made = walked(scheduler, CONFIGS["v"], steps, draws(1, 4000))
     if SAMPLERS[name].noisy:
@@ -141,7 +141,7 @@ def grain(image: Image.Image) -> float:
 
 
 def painted(count: int) -> None:
-    painter = open_painter(Shelf([ROOT / "models"]).model)
+    painter = create_generator(ModelRegistry([ROOT / "models"]).get_model)
     other = Image.new("RGB", (SIDE, SIDE), (128, 128, 128))
     other.paste((220, 150, 60), (64, 64, 192, 192))
     heun: dict[str, float] = {}
@@ -161,9 +161,9 @@ def painted(count: int) -> None:
                 model="tiny",
                 strength=0.8 if start == "picture" else None,
             )
-            given = Given(image=other if start == "picture" else None)
-            image = painter.paint(recipe, lambda told: None, given).image
-            found = look(image)
+            given = TaskInputs(image=other if start == "picture" else None)
+            image = painter.generate(recipe, lambda told: None, given).image
+            found = analyze(image)
             right += found.background == background and found.regions[0].colour == colour
             steps.append(grain(image))
         mean = float(np.mean(steps))
@@ -173,22 +173,27 @@ def painted(count: int) -> None:
 
 
 def former() -> None:
-    from dream.line import read
-    from dream.request import Request
-    from dream.studio.recall import base_of
-    from dream.studio.settle import settle
+    from dream.core.request import Request
+    from dream.line import parse_line
+    from dream.session.replay_checks import get_line_defaults
+    from dream.session.resolve import resolve
 
     here = ROOT / "tests" / "former"
-    painter, shelf = open_painter(Shelf([ROOT / "models"]).model), Shelf([ROOT / "models"])
+    painter, shelf = (
+        create_generator(ModelRegistry([ROOT / "models"]).get_model),
+        ModelRegistry([ROOT / "models"]),
+    )
     sheet = np.asarray(Image.open(here / "pictures.png").convert("RGB"))
     lines = (here / "lines.txt").read_text("utf-8").splitlines()
     same = 0
     for number, line in enumerate(lines):
-        request = read(line, base_of(line, Request(), Path))
-        (recipe,) = settle(request, lambda name: shelf.model(name or "tiny"), (), lambda: 1).recipes
+        request = parse_line(line, get_line_defaults(line, Request(), Path))
+        (recipe,) = resolve(
+            request, lambda name: shelf.get_model(name or "tiny"), (), lambda: 1
+        ).recipes
         top, left = number // 8 * 64, number % 8 * 64
         then = sheet[top : top + 64, left : left + 64]
-        made: Any = painter.paint(recipe, lambda told: None).image
+        made: Any = painter.generate(recipe, lambda told: None).image
         same += bool((np.asarray(made) == then).all())
     print(f"{same} of {len(lines)} bit for bit")
 

@@ -13,17 +13,17 @@ from pathlib import Path
 
 from PIL import Image
 
-from dream.catalogue import Shelf
-from dream.engine.base import Happenings, Loadings, Progress
-from dream.errors import DreamError
-from dream.events import Loading, Note
-from dream.inputs import fingerprint
-from dream.picture import Picture
-from dream.recipe import Recipe
-from dream.request import INPUTS, Request
-from dream.stages import Stage, only, size_after, stages_of
-from dream.studio import Studio
-from dream.text_mask import TextMask
+from dream.catalogue import ModelRegistry
+from dream.core.errors import DreamError
+from dream.core.events import Loading, Note
+from dream.core.picture import Picture
+from dream.core.recipe import Recipe
+from dream.core.request import IMAGE_FILE_FIELDS, Request
+from dream.core.stages import Stage, compute_final_size, get_stages, with_stages
+from dream.engine.interface import EngineEvents, LoadEvents, Progress
+from dream.inputs import hash_file
+from dream.options.text_mask import TextMask
+from dream.session import Session
 
 
 def never(recipe: Recipe) -> DreamError | None:
@@ -60,7 +60,7 @@ class FakeEngine:
     """How often `restart` was called."""
     closed: bool = False
 
-    def render(self, recipe: Recipe, every: int = 0) -> Happenings:
+    def render(self, recipe: Recipe, every: int = 0) -> EngineEvents:
         """A picture of the recipe's size, after its number of steps; it looks so from the first
         step on."""
         self.rendered.append(recipe)
@@ -75,21 +75,21 @@ class FakeEngine:
             self.given_up.append(recipe)
             raise
         facts = {"device": "fake", "precision": "float32", "threads": "1"}
-        for name in INPUTS:
+        for name in IMAGE_FILE_FIELDS:
             if path := getattr(recipe, name):
-                facts[name] = fingerprint(Path(path))
+                facts[name] = hash_file(Path(path))
         yield Picture(image, recipe, facts)
 
-    def finish(self, picture: Picture, stage: Stage) -> Happenings:
+    def finish(self, picture: Picture, stage: Stage) -> EngineEvents:
         """The picture as large as it should become, after two steps, in a colour of its own."""
         recipe = picture.recipe
-        assert stage in stages_of(recipe), "only what a recipe asks for is done"
+        assert stage in get_stages(recipe), "only what a recipe asks for is done"
         yield from self._steps(stage.name, 2, self.finish_fails(recipe, stage))
-        size = size_after(only(recipe, [stage]), picture.image.size)
+        size = compute_final_size(with_stages(recipe, [stage]), picture.image.size)
         darker = picture.image.resize(size).point(lambda value: value * 7 // 8)
         yield replace(picture, image=darker)
 
-    def load(self, model: str, weights: str = "") -> Loadings:
+    def load(self, model: str, weights: str = "") -> LoadEvents:
         """As a real engine, without a model."""
         if model not in self.ready:
             yield Loading(model=model)
@@ -99,12 +99,12 @@ class FakeEngine:
         if not self.weights.startswith(weights):
             yield Note(text=f"{model} has changed since")
 
-    def convert(self, model: str, folder: Path) -> Loadings:
+    def convert(self, model: str, folder: Path) -> LoadEvents:
         """A folder that only this engine can paint with."""
         yield Loading(model=model)
         fake_shelf(folder.parent, folder.name)
 
-    def seek(self, image: Path, asked: TextMask, mask: Path, heat: Path) -> Loadings:
+    def find_mask(self, image: Path, asked: TextMask, mask: Path, heat: Path) -> LoadEvents:
         """Everything is what is sought."""
         yield Progress("fetch", 1, 2)
         if error := self.load_fails("clipseg"):
@@ -113,15 +113,15 @@ class FakeEngine:
             Image.new("L", (8, 8)).save(path)
         yield Note(text=f"all is {asked.words}")
 
-    def loaded(self) -> list[str]:
+    def list_loaded(self) -> list[str]:
         """The models that were loaded."""
         return self.ready
 
-    def memory(self) -> int:
+    def get_memory_usage(self) -> int:
         """One and a half GiB."""
         return 3 << 29
 
-    def warm(self, model: str) -> None:
+    def preload(self, model: str) -> None:
         """Remember that it was asked for."""
         self.warmed.append(model)
 
@@ -137,7 +137,7 @@ class FakeEngine:
         """Remember that it was asked for."""
         self.closed = True
 
-    def _steps(self, stage: str, steps: int, error: DreamError | None) -> Happenings:
+    def _steps(self, stage: str, steps: int, error: DreamError | None) -> EngineEvents:
         for step in range(1, steps + 1):
             time.sleep(self.pause)
             progress = Progress(stage, step, steps)
@@ -154,7 +154,7 @@ def colour(recipe: Recipe) -> tuple[int, int, int]:
     return red, green, blue
 
 
-def fake_shelf(folder: Path, *names: str) -> Shelf:
+def fake_shelf(folder: Path, *names: str) -> ModelRegistry:
     """A shelf of models of 64x64 pixels that only the fake engine can paint with; `tiny` at
     least. Their folders are made in `folder`."""
     for name in names or ("tiny",):
@@ -162,11 +162,11 @@ def fake_shelf(folder: Path, *names: str) -> Shelf:
         index = {"_class_name": "StableDiffusionPipeline"}
         (folder / name / "model_index.json").write_text(json.dumps(index))
         (folder / name / "card.toml").write_text("width = 64\nheight = 64\nsteps = 3\n")
-    return Shelf((folder,))
+    return ModelRegistry((folder,))
 
 
-def fake_studio(folder: Path, engine: FakeEngine | None = None, *models: str) -> Studio:
+def fake_studio(folder: Path, engine: FakeEngine | None = None, *models: str) -> Session:
     """A studio over the fake engine; models and pictures lie in `folder`. Its seeds repeat."""
     base = Request(outdir=str(folder / "outputs"))
     shelf = fake_shelf(folder / "models", *models)
-    return Studio(engine or FakeEngine(), shelf, base, rng=random.Random(0))
+    return Session(engine or FakeEngine(), shelf, base, rng=random.Random(0))

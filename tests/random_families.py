@@ -17,7 +17,7 @@ def make_flux() -> Any:
     """Flux: told a guidance scale, with no ear for negative words."""
     from diffusers import FlowMatchEulerDiscreteScheduler, FluxPipeline, FluxTransformer2DModel
 
-    from dream.engine.clip_words import clip_tokenizer
+    from dream.engine.loading.clip_tokenizer import build_clip_tokenizer
 
     clip = make_clip()
     transformer = FluxTransformer2DModel(
@@ -35,7 +35,7 @@ def make_flux() -> Any:
         scheduler=FlowMatchEulerDiscreteScheduler(),
         vae=make_autoencoder(),
         text_encoder=clip,
-        tokenizer=clip_tokenizer(),
+        tokenizer=build_clip_tokenizer(),
         text_encoder_2=t5(),
         tokenizer_2=t5_tokenizer(),
         transformer=transformer,

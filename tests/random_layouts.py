@@ -33,8 +33,8 @@ def make_layout(layout: str, seed: int = 0) -> Any:
         StableDiffusionXLPipeline,
     )
 
-    from dream.engine.clip_words import clip_tokenizer
-    from dream.engine.refiner import RefinerPipeline
+    from dream.engine.loading.clip_tokenizer import build_clip_tokenizer
+    from dream.engine.loading.refiner import RefinerPipeline
 
     with torch.random.fork_rng():
         torch.manual_seed(seed)
@@ -48,9 +48,9 @@ def make_layout(layout: str, seed: int = 0) -> Any:
             vae=vae,
             unet=unet,
             text_encoder=None if layout == "refiner" else old,
-            tokenizer=None if layout == "refiner" else clip_tokenizer(),
+            tokenizer=None if layout == "refiner" else build_clip_tokenizer(),
             text_encoder_2=new,
-            tokenizer_2=clip_tokenizer("!"),
+            tokenizer_2=build_clip_tokenizer("!"),
             scheduler=EulerDiscreteScheduler(**noise),
             force_zeros_for_empty_prompt=layout.startswith("sdxl"),
         )
@@ -58,7 +58,7 @@ def make_layout(layout: str, seed: int = 0) -> Any:
         vae=vae,
         unet=unet,
         text_encoder=new if layout.startswith("sd2") else old,
-        tokenizer=clip_tokenizer("!") if layout.startswith("sd2") else clip_tokenizer(),
+        tokenizer=build_clip_tokenizer("!") if layout.startswith("sd2") else build_clip_tokenizer(),
         scheduler=DDIMScheduler(
             **noise,
             clip_sample=False,
@@ -94,7 +94,7 @@ def make_sd3(seed: int = 0) -> Any:
         StableDiffusion3Pipeline,
     )
 
-    from dream.engine.clip_words import clip_tokenizer
+    from dream.engine.loading.clip_tokenizer import build_clip_tokenizer
 
     with torch.random.fork_rng():
         torch.manual_seed(seed)
@@ -114,9 +114,9 @@ def make_sd3(seed: int = 0) -> Any:
         scheduler=FlowMatchEulerDiscreteScheduler(),
         vae=vae,
         text_encoder=encoders[0],
-        tokenizer=clip_tokenizer(),
+        tokenizer=build_clip_tokenizer(),
         text_encoder_2=encoders[1],
-        tokenizer_2=clip_tokenizer("!"),
+        tokenizer_2=build_clip_tokenizer("!"),
         text_encoder_3=None,
         tokenizer_3=None,
     )

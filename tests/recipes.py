@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from dream.recipe import Recipe
+from dream.core.recipe import Recipe
 
 
 def recipe(**changes: Any) -> Recipe:

@@ -1,6 +1,6 @@
 """Models in diffusers layout, turned back into single files with CompVis' and Stability's names.
 
-The inverse of what `dream.engine.single_file` does, written from the layout itself: the original
+The inverse of what `dream.engine.loading.single_file` does, written from the layout: the original
 names of a level's blocks are counted through, and keys, queries and values of OpenCLIP are one.
 """
 
@@ -93,7 +93,7 @@ def save(weights: Tensors, path: Path, *, metadata: dict[str, str] | None = None
 
 
 def carried(pipe: Any, tokenizer: Path) -> dict[str, str]:
-    """Metadata that carries what the layout cannot say; see `dream.engine.checkpoint.CARRIED`."""
+    """Metadata for what the layout cannot say; see `checkpoint.METADATA_PREFIX`."""
     said: dict[str, Any] = {
         "unet": dict(pipe.unet.config),
         "vae": dict(pipe.vae.config),

@@ -11,11 +11,13 @@ import pytest
 from PIL import Image
 
 import dream
-from dream import app, batch, graphics, house
-from dream.events import Saved
+from dream import graphics
+from dream.cli import app, batch
+from dream.cli import session_factory as house
+from dream.core.events import Saved
+from dream.core.request import Request
 from dream.gallery import LOG_NAME
-from dream.graphics import Pictures
-from dream.request import Request
+from dream.graphics import TerminalImages
 from tests.fakes import FakeEngine, fake_shelf
 
 
@@ -30,7 +32,7 @@ def run(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
     shelf = fake_shelf(tmp_path / "shelf", "tiny", "other")
-    monkeypatch.setattr(house, "Shelf", lambda *where: shelf)
+    monkeypatch.setattr(house, "ModelRegistry", lambda *where: shelf)
     engine = FakeEngine()
     monkeypatch.setattr(house, "open_engine", lambda shelf, **options: engine)
 
@@ -139,8 +141,8 @@ def test_a_wrong_setting_names_file_key_and_what_is_allowed(run, tmp_path, toml,
 
 def test_a_picture_is_shown_on_a_terminal(tmp_path: Path) -> None:
     out = Terminal()
-    pictures = Pictures(terminal=graphics.Terminal(), screen=lambda: (80, 24))
-    voice = batch.Voice(as_json=False, out=out, err=io.StringIO(), pictures=pictures)
+    pictures = TerminalImages(terminal=graphics.Terminal(), screen=lambda: (80, 24))
+    voice = batch.EventPrinter(as_json=False, out=out, err=io.StringIO(), pictures=pictures)
     Image.new("RGB", (64, 64), (200, 30, 30)).save(tmp_path / "red.png")
 
     def said(path: Path) -> str:
@@ -244,19 +246,19 @@ def test_the_engine_is_let_go(run) -> None:
 
 def test_python_api(tmp_path: Path, monkeypatch) -> None:
     engine = FakeEngine()
-    monkeypatch.setattr(house, "Shelf", lambda *where: fake_shelf(tmp_path / "shelf"))
+    monkeypatch.setattr(house, "ModelRegistry", lambda *where: fake_shelf(tmp_path / "shelf"))
     monkeypatch.setattr(house, "open_engine", lambda shelf, **options: engine)
     with dream.open(model="tiny", outdir=str(tmp_path / "out"), steps=2) as studio:
         events = list(studio.make("a red circle -S42"))
     assert (tmp_path / "out" / "000001.42.png").is_file()
     assert len(events) == 5
     assert engine.closed
-    with pytest.raises(dream.errors.BadLine):
+    with pytest.raises(dream.core.errors.BadLine):
         dream.open(steps=0)
 
 
 def test_the_front_door_is_light() -> None:
     heavy = ("torch", "diffusers", "transformers", "numpy", "prompt_toolkit", "cv2")
-    code = f"import sys, dream.app; print([m for m in {heavy} if m in sys.modules])"
+    code = f"import sys, dream.cli.app; print([m for m in {heavy} if m in sys.modules])"
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert said.stdout.strip() == "[]"

@@ -7,30 +7,34 @@ from pathlib import Path
 
 import pytest
 
-from dream import doctor
-from dream.launch import Launch
-from dream.request import Request
-from dream.worker import checkup
-from dream.worker.checkup import Checkup
+from dream.cli import doctor
+from dream.core.cli_options import CliOptions
+from dream.core.request import Request
+from dream.worker import device_probe as checkup
+from dream.worker.device_probe import DeviceReport
 from tests.fakes import fake_shelf
 
-WELL = Checkup(device="cpu", small="float32, for it is small", large="bfloat16, for it is large")
+WELL = DeviceReport(
+    device="cpu", small="float32, for it is small", large="bfloat16, for it is large"
+)
 
 
 @pytest.fixture
-def launch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Launch:
+def launch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> CliOptions:
     """Of a machine with one model, looked at in its own folder."""
     fake_shelf(tmp_path / "models", "tiny", "mine")
     monkeypatch.chdir(tmp_path)
-    return Launch(models_dir=str(tmp_path / "models"))
+    return CliOptions(models_dir=str(tmp_path / "models"))
 
 
-def page(monkeypatch: pytest.MonkeyPatch, launch: Launch, found: Checkup) -> tuple[str, bool]:
-    monkeypatch.setattr(doctor, "check", lambda device, precision: found)
-    return doctor.report(launch, Request(outdir="pictures"))
+def page(
+    monkeypatch: pytest.MonkeyPatch, launch: CliOptions, found: DeviceReport
+) -> tuple[str, bool]:
+    monkeypatch.setattr(doctor, "probe_device", lambda device, precision: found)
+    return doctor.build_report(launch, Request(outdir="pictures"))
 
 
-def test_a_page_when_all_is_well(monkeypatch: pytest.MonkeyPatch, launch: Launch) -> None:
+def test_a_page_when_all_is_well(monkeypatch: pytest.MonkeyPatch, launch: CliOptions) -> None:
     text, sound = page(monkeypatch, launch, WELL)
     assert sound
     for said in ("torch ", "mine ", "(the default)", "can be written", "bfloat16, for", "all is"):
@@ -39,14 +43,14 @@ def test_a_page_when_all_is_well(monkeypatch: pytest.MonkeyPatch, launch: Launch
 
 
 def test_what_is_broken_is_said_with_the_way_out(
-    monkeypatch: pytest.MonkeyPatch, launch: Launch
+    monkeypatch: pytest.MonkeyPatch, launch: CliOptions
 ) -> None:
     text, sound = page(monkeypatch, launch, replace(WELL, broken=("no libGL: install it",)))
     assert not sound
     assert text.endswith("broken\n  no libGL: install it")
 
 
-def test_a_missing_package(monkeypatch: pytest.MonkeyPatch, launch: Launch) -> None:
+def test_a_missing_package(monkeypatch: pytest.MonkeyPatch, launch: CliOptions) -> None:
     monkeypatch.setattr(doctor, "PACKAGES", ("torch", "no-such-package-here"))
     text, sound = page(monkeypatch, launch, WELL)
     assert not sound
@@ -54,7 +58,7 @@ def test_a_missing_package(monkeypatch: pytest.MonkeyPatch, launch: Launch) -> N
 
 
 def test_a_folder_that_cannot_be_written(
-    monkeypatch: pytest.MonkeyPatch, launch: Launch, tmp_path: Path
+    monkeypatch: pytest.MonkeyPatch, launch: CliOptions, tmp_path: Path
 ) -> None:
     (tmp_path / "pictures").write_text("a file stands where the folder should be")
     text, sound = page(monkeypatch, launch, WELL)
@@ -63,21 +67,21 @@ def test_a_folder_that_cannot_be_written(
 
 
 def test_no_model_at_all(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(doctor, "default_models_dirs", lambda extra: (tmp_path,))
-    text, sound = page(monkeypatch, Launch(), WELL)
+    monkeypatch.setattr(doctor, "find_models_dirs", lambda extra: (tmp_path,))
+    text, sound = page(monkeypatch, CliOptions(), WELL)
     assert not sound
     assert f"there is no model in {tmp_path}" in text
 
 
 def test_this_machine_in_a_process_of_its_own() -> None:
-    found = checkup.check("cpu", "float32")
+    found = checkup.probe_device("cpu", "float32")
     assert found.device == "cpu" and "as asked" in found.small
     assert found.broken == ()
 
 
 def test_a_library_that_takes_its_process_down(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(checkup, "_START", "import os; os.abort()")
-    (said,) = checkup.check("auto", "auto").broken
+    (said,) = checkup.probe_device("auto", "auto").broken
     assert "status -6" in said
 
 
@@ -90,6 +94,6 @@ def test_a_broken_import_and_a_device_that_is_not_here(
     )
     start = f"import sys; sys.path.insert(0, {str(tmp_path)!r}); {checkup._START}"
     monkeypatch.setattr(checkup, "_START", start)
-    said = checkup.check("cuda:99", "auto").broken
+    said = checkup.probe_device("cuda:99", "auto").broken
     assert any("torchvision does not match torch" in line for line in said)
     assert any("--device cuda:99" in line for line in said)

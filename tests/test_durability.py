@@ -49,7 +49,7 @@ def test_a_full_disk(tmp_path: Path, options: list[str]) -> None:
     # Python that an older torch writes while it is imported.
     limited = (
         "import resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (6000, 6000));"
-        "from dream.app import main; sys.exit(main())"
+        "from dream.cli.app import main; sys.exit(main())"
     )
     lines = "a red circle -S1\na red circle -S2\n"
     done = subprocess.run(

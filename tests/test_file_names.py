@@ -4,14 +4,14 @@ from pathlib import Path
 
 import pytest
 
-from dream.commands import COMMANDS, Context, act
-from dream.engine.base import Happenings
-from dream.errors import BadLine
-from dream.events import Failed, Planned, Refused, Saved
-from dream.file_names import as_path, exists, is_file, is_folder
+from dream.commands import COMMANDS, Context, run_line
+from dream.core.errors import BadLine
+from dream.core.events import Failed, Planned, Rejected, Saved
+from dream.core.file_names import is_file, is_folder, parse_path, path_exists_at
+from dream.core.recipe import Recipe
+from dream.engine.interface import EngineEvents
 from dream.line import quote
-from dream.recipe import Recipe
-from dream.terminal.judge import judge
+from dream.terminal.live_check import check_line
 from tests.fakes import FakeEngine, fake_studio
 
 IMPOSSIBLE = {
@@ -28,20 +28,20 @@ FIELDS = ("-I", "-M", "--init_color", "-o")
 @pytest.mark.parametrize("name", IMPOSSIBLE.values(), ids=IMPOSSIBLE)
 def test_what_no_file_can_be_called_by_is_refused(name: str) -> None:
     with pytest.raises(BadLine):
-        as_path(name)
+        parse_path(name)
 
 
 def test_what_a_file_can_be_called_by_is_its_path(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", "/home/somebody")
     longest = "a" * 255
-    assert as_path(f"~/{longest}") == Path("/home/somebody") / longest
-    assert as_path("./~nosuchuser") == Path.cwd() / "~nosuchuser"
+    assert parse_path(f"~/{longest}") == Path("/home/somebody") / longest
+    assert parse_path("./~nosuchuser") == Path.cwd() / "~nosuchuser"
 
 
 def test_questions_about_impossible_paths_are_answered() -> None:
     for name in IMPOSSIBLE.values():
         path = Path(name)
-        assert not exists(path) and not is_file(path) and not is_folder(path)
+        assert not path_exists_at(path) and not is_file(path) and not is_folder(path)
 
 
 @pytest.mark.parametrize("name", IMPOSSIBLE.values(), ids=IMPOSSIBLE)
@@ -52,11 +52,11 @@ def test_a_line_with_such_a_name_is_refused_wherever_it_is_met(tmp_path: Path, n
     lines += [f"a cat {field} {quote(name)}" for field in FIELDS]
     lines += [f"!fix {quote(name)} -U2", f"{quote(name)}.png: a cat -I {quote(name)} -S1"]
     for line in lines:
-        (event,) = act(context, line)
-        assert isinstance(event, Refused), line
+        (event,) = run_line(context, line)
+        assert isinstance(event, Rejected), line
         (event,) = studio.plan(line)
-        assert isinstance(event, Refused), line
-        verdict = judge(context, f"{line} -s1")
+        assert isinstance(event, Rejected), line
+        verdict = check_line(context, f"{line} -s1")
         assert verdict is not None and verdict.wrong, line
 
 
@@ -64,21 +64,21 @@ def test_a_line_with_such_a_name_is_refused_wherever_it_is_met(tmp_path: Path, n
 def test_commands_refuse_such_a_name(tmp_path: Path, name: str) -> None:
     context = Context(fake_studio(tmp_path), tuple, COMMANDS)
     for command in COMMANDS:
-        if command.completes not in ("file", "picture", "model", "vae"):
+        if command.completion not in ("file", "picture", "model", "vae"):
             continue
         options = " -tm cat" if command.name == "!mask" else ""
-        (event,) = act(context, f"{command.name} {quote(name)}{options}")
-        assert isinstance(event, Refused), command.name
+        (event,) = run_line(context, f"{command.name} {quote(name)}{options}")
+        assert isinstance(event, Rejected), command.name
     for line in (f"!set outdir {quote(name)}", f"!fetch *.png {quote(name)}"):
-        events = list(act(context, line))
-        assert isinstance(events[-1], Refused), line
+        events = list(run_line(context, line))
+        assert isinstance(events[-1], Rejected), line
 
 
 def test_a_line_that_raises_the_unexpected_does_not_end_the_others(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Broken(FakeEngine):
-        def render(self, recipe: Recipe, every: int = 0) -> Happenings:
+        def render(self, recipe: Recipe, every: int = 0) -> EngineEvents:
             if recipe.prompt == "a bug":
                 raise ZeroDivisionError
             return super().render(recipe, every)

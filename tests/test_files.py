@@ -9,20 +9,28 @@ from pathlib import Path
 
 import pytest
 
-from dream.catalogue.edit import forget, rename, say
-from dream.errors import BadSetting, GalleryError, ModelError
-from dream.files import editing, new_beside, open_own, read_own, refuse_link, replace_own, rewrite
+from dream.catalogue.models_toml_writer import remove_entry, rename_entry, set_values
+from dream.config.settings_file import save_settings
+from dream.core.errors import BadSetting, GalleryError, ModelError
+from dream.core.own_files import (
+    edit_locked,
+    new_beside,
+    open_own,
+    read_own,
+    refuse_link,
+    replace_own,
+    rewrite,
+)
+from dream.core.request import Request
 from dream.gallery import Gallery
-from dream.request import Request
-from dream.settings import save_settings
-from dream.terminal.history import LineHistory
+from dream.terminal.history_file import LineHistory
 
 EDITOR = """
 import sys
 from pathlib import Path
-from dream.catalogue.edit import say
-from dream.request import Request
-from dream.settings import save_settings
+from dream.catalogue.models_toml_writer import say
+from dream.core.request import Request
+from dream.config.settings_file import save_settings
 folder, who = Path(sys.argv[1]), int(sys.argv[2])
 sys.stdin.readline()
 for number in range(8):
@@ -57,9 +65,9 @@ def test_through_a_link_its_target_is_changed_and_its_mode_stays(tmp_path: Path)
         (dotfiles / name).write_text(text)
         (dotfiles / name).chmod(0o600)
         (folder / name).symlink_to(Path("..", "dotfiles", name))
-    say((folder,), "b", {"description": "y", "path": folder / "b"})
-    assert rename((folder,), "b", "c", folder / "b").parent == folder
-    assert forget((folder,), "a")
+    set_values((folder,), "b", {"description": "y", "path": folder / "b"})
+    assert rename_entry((folder,), "b", "c", folder / "b").parent == folder
+    assert remove_entry((folder,), "a")
     save_settings(Request(steps=33), [folder / "dream.toml"])
     models = tomllib.loads((dotfiles / "models.toml").read_text())["models"]
     assert models == {"c": {"description": "y", "path": "b", "formerly": ["b"]}}
@@ -85,7 +93,7 @@ def test_a_link_that_leads_out_of_the_current_folder_is_not_written_through(
     with pytest.raises(BadSetting, match="symbolic link out of this folder"):
         save_settings(Request(steps=33), [Path("dream.toml")])
     with pytest.raises(ModelError, match="symbolic link out of this folder"):
-        say((clone / "models",), "b", {"description": "y"})
+        set_values((clone / "models",), "b", {"description": "y"})
     assert victim.exists() == there
     assert not there or victim.read_bytes() == b""
 
@@ -107,7 +115,7 @@ def test_half_a_file_is_never_there_and_a_failure_leaves_no_litter(
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("os.fsync", full)
-    with pytest.raises(OSError, match="No space left"), editing(file) as target:
+    with pytest.raises(OSError, match="No space left"), edit_locked(file) as target:
         rewrite(target, "half")
     assert file.read_text() == "whole"
     assert list(tmp_path.iterdir()) == [file]
@@ -143,4 +151,4 @@ def test_a_file_without_end_is_not_read_whole(tmp_path: Path) -> None:
     with pytest.raises(GalleryError, match=r"larger than"):
         Gallery(tmp_path).recover()
     log.rename(tmp_path / ".dream_history")
-    assert LineHistory(tmp_path / ".dream_history", print).lines() == []
+    assert LineHistory(tmp_path / ".dream_history", print).read_lines() == []

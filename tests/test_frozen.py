@@ -5,10 +5,14 @@ from dataclasses import FrozenInstanceError, fields, is_dataclass
 
 import pytest
 
-from dream import events, flags, launch, picture, recipe, request, samplers, schedules
-from dream.catalogue import cards
-from dream.engine import base
-from dream.worker import wire
+from dream.catalogue import model_info as cards
+from dream.core import cli_options as launch
+from dream.core import events, picture, recipe, request
+from dream.engine import interface as base
+from dream.options import option_type as flags
+from dream.options import sampler_table as samplers
+from dream.options import schedule_table as schedules
+from dream.worker import protocol as wire
 
 TRAVELLERS = [
     value
@@ -35,7 +39,7 @@ def test_tables_are_read_only() -> None:
         samplers.ALIASES,
         schedules.SCHEDULES,
         request.FLAGS,
-        launch.LAUNCH_FLAGS,
+        launch.CLI_FLAGS,
     ):
         with pytest.raises(TypeError):
             table["new"] = 1  # type: ignore[index]

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dream.flags import MAX_SEED
-from dream.kinds import AXES, VARIATIONS, Variation
+from dream.options.option_type import MAX_SEED
+from dream.options.variations import AXES, VARIATIONS, Variation
 
 _VARIATION = st.builds(Variation, st.integers(0, MAX_SEED), st.floats(0, 1))
 

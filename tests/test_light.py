@@ -15,7 +15,7 @@ ROOM = 60e6
 DOORS = """
 import json, sys
 import psutil
-from dream.app import main
+from dream.cli.app import main
 import dream
 
 out, model = sys.argv[1:]

@@ -11,7 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from dream.catalogue.places import shipped_models
+from dream.catalogue.model_dirs import get_shipped_models_dir
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -62,7 +62,13 @@ def watch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Watch:
 
 
 def test_words_on_the_command_line(watch: Watch, tmp_path: Path) -> None:
-    line = ["a red circle", "-s1", "-U2", "--model=tiny", f"--models_dir={shipped_models()}"]
+    line = [
+        "a red circle",
+        "-s1",
+        "-U2",
+        "--model=tiny",
+        f"--models_dir={get_shipped_models_dir()}",
+    ]
     done = subprocess.run(
         [sys.executable, "-m", "dream", *line, "-o", "pictures"],
         env={**os.environ, **watch.env},

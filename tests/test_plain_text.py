@@ -12,15 +12,15 @@ import pytest
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-from dream import batch
-from dream.commands import COMMANDS, Context, act, is_command, takes_turn
+from dream.cli import batch
+from dream.commands import COMMANDS, Context, is_command, is_queued, run_line
+from dream.core.plain_text import format_json, make_printable
 from dream.gallery import LOG_NAME
 from dream.gallery.text_lines import decoded
-from dream.plain_text import json_text, printable
-from dream.studio import Studio
-from dream.terminal.above import Printable
-from dream.terminal.ask import ask, ask_for_words
-from dream.terminal.show import Screen
+from dream.session import Session
+from dream.terminal.print_above import Printable
+from dream.terminal.questions import ask_for_key, ask_for_words
+from dream.terminal.screen import Screen
 from tests.fakes import fake_studio
 
 EVIL = "a\x1b]0;PWNED\x07\x1b]52;c;eA==\x07\x1b[2J\x9b2J\x90q\x9c\u202e\r\x08\x7f"
@@ -34,7 +34,7 @@ class Terminal(io.StringIO):
 
 
 @pytest.fixture
-def studio(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Studio:
+def studio(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Session:
     """A studio whose pictures, names, models and log were made to do harm."""
     monkeypatch.chdir(tmp_path)
     studio = fake_studio(tmp_path, None, "tiny", f"m{EVIL}")
@@ -64,17 +64,17 @@ def skipped(line: str) -> bool:
     return line.startswith("!open")  # it starts a desktop's program
 
 
-def test_no_command_says_a_control_character(studio: Studio) -> None:
+def test_no_command_says_a_control_character(studio: Session) -> None:
     shell_out, shell_err, script, prompt = Terminal(), Terminal(), io.StringIO(), Terminal()
-    shell = batch.Voice(as_json=False, out=shell_out, err=shell_err)
-    as_json = batch.Voice(as_json=True, out=script, err=script)
+    shell = batch.EventPrinter(as_json=False, out=shell_out, err=shell_err)
+    as_json = batch.EventPrinter(as_json=True, out=script, err=script)
     screen = Screen(_Encoded(prompt), columns=lambda: 80, rewrite=False, colour=False)
     context = Context(studio, lambda: [EVIL], COMMANDS)
     for line in lines():
         if skipped(line):
             continue
         screen.begin(line)
-        for event in act(context, line):
+        for event in run_line(context, line):
             for show in (shell.show, as_json.show, screen.show):
                 show(event)
     for out in (shell_out, shell_err, script, prompt):
@@ -97,8 +97,8 @@ class _Encoded:
 
 def test_json_is_the_same_value_and_printable() -> None:
     value = {"a": EVIL + "猫 🐱 \u2028 \x7f \ud800 \U000e0001"}
-    text = json_text(value)
-    assert json.loads(text) == value and printable(text) == text
+    text = format_json(value)
+    assert json.loads(text) == value and make_printable(text) == text
 
 
 @pytest.mark.parametrize(
@@ -128,8 +128,8 @@ def test_what_libraries_write_and_questions_are_printable(monkeypatch: pytest.Mo
         shown.append(message)
         return None
 
-    monkeypatch.setattr("dream.terminal.ask._OnlyNew.asked", asked)
-    asyncio.run(ask(EVIL, "yn"))
+    monkeypatch.setattr("dream.terminal.questions._OnlyNew.asked", asked)
+    asyncio.run(ask_for_key(EVIL, "yn"))
     asyncio.run(ask_for_words(EVIL, EVIL))
     assert len(shown) == 2 and all(
         message.isprintable() or "\u200d" in message for message in shown
@@ -139,11 +139,11 @@ def test_what_libraries_write_and_questions_are_printable(monkeypatch: pytest.Mo
 @pytest.mark.parametrize(
     "before", ["dream> ", "invoke> ", "(a) invoke> ", "[12] ", "dream> dream> "]
 )
-def test_a_command_may_have_its_prompt_before_it(studio: Studio, before: str) -> None:
+def test_a_command_may_have_its_prompt_before_it(studio: Session, before: str) -> None:
     context = Context(studio, list, COMMANDS)
     line = f"{before}!set steps 7"
-    assert is_command(line) and takes_turn(context, line) == takes_turn(context, "!set steps 7")
-    assert [event.name for event in act(context, line)] == [
-        event.name for event in act(context, "!set steps 7")
+    assert is_command(line) and is_queued(context, line) == is_queued(context, "!set steps 7")
+    assert [event.name for event in run_line(context, line)] == [
+        event.name for event in run_line(context, "!set steps 7")
     ]
     assert studio.base.steps == 7

@@ -9,9 +9,9 @@ from time import thread_time
 
 import pytest
 
+from dream.core.png_chunks import read_texts
 from dream.gallery import read_record
 from dream.inputs import open_picture
-from dream.png_chunks import read_texts
 from scripts.fuzzing.pictures import chunk, png
 
 

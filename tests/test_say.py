@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from dream.errors import BadLine
-from dream.events import Cancelled, Failed, Note, Queued, Refused, Saved, Step, Verified
-from dream.request import Request
-from dream.say import Pace, duration, say
+from dream.core.errors import BadLine
+from dream.core.events import Cancelled, Failed, LineStarted, Note, Rejected, Saved, Step, Verified
+from dream.core.messages import ProgressEstimator, format_duration, format_event
+from dream.core.request import Request
 
 
 def step(step: int, picture: int = 1, stage: str = "render") -> Step:
@@ -19,12 +19,12 @@ def test_every_event_is_one_line() -> None:
     events = [
         Saved(path=path, line='"x" -S7', sha256="0" * 64, request=Request(seed=7)),
         Note(text="width 100 becomes 96"),
-        Refused(error=BadLine("“-q” is not a switch", 3, "did you mean -s?"), number=4),
+        Rejected(error=BadLine("“-q” is not a switch", 3, "did you mean -s?"), number=4),
         Failed(error=BadLine("no")),
         Cancelled(finished=1, count=3),
-        Verified(path="a.png", line="", same=False, differs={"threads": "2, was 1"}),
+        Verified(path="a.png", line="", same=False, differences={"threads": "2, was 1"}),
     ]
-    said = [say(event) for event in events]
+    said = [format_event(event) for event in events]
     assert all(text and "\n" not in text for text in said)
     assert said[0] == "outputs/000001.7.png  (-S7)"
     assert said[2] == "line 4: column 3: “-q” is not a switch (did you mean -s?)"
@@ -34,31 +34,33 @@ def test_every_event_is_one_line() -> None:
 
 def test_steps_go_without_saying_but_have_a_pace() -> None:
     now = [100.0]
-    pace = Pace(lambda: now[0])
-    assert say(step(1)) is None
-    assert pace.of(step(1)) == "picture 1/2  render 1/10"
+    pace = ProgressEstimator(lambda: now[0])
+    assert format_event(step(1)) is None
+    assert pace.format_progress(step(1)) == "picture 1/2  render 1/10"
     now[0] += 1.0
-    assert pace.of(step(5)) == "picture 1/2  render 5/10  4.00 it/s  0:04 left"
+    assert pace.format_progress(step(5)) == "picture 1/2  render 5/10  4.00 it/s  0:04 left"
     now[0] += 8.0
-    assert pace.of(step(6)) == "picture 1/2  render 6/10  1.80 s/it  0:25 left"
+    assert pace.format_progress(step(6)) == "picture 1/2  render 6/10  1.80 s/it  0:25 left"
 
 
 def test_a_new_picture_or_stage_starts_a_new_pace() -> None:
     now = [0.0]
-    pace = Pace(lambda: now[0])
-    pace.of(step(1))
+    pace = ProgressEstimator(lambda: now[0])
+    pace.format_progress(step(1))
     now[0] = 50.0
-    assert pace.of(step(1, picture=2)) == "picture 2/2  render 1/10"
-    assert pace.of(step(1, picture=2, stage="upscale")) == "picture 2/2  upscale 1/10"
-    assert pace.of(Queued(count=1, line="", request=Request())) is None
+    assert pace.format_progress(step(1, picture=2)) == "picture 2/2  render 1/10"
+    assert pace.format_progress(step(1, picture=2, stage="upscale")) == "picture 2/2  upscale 1/10"
+    assert pace.format_progress(LineStarted(count=1, line="", request=Request())) is None
 
 
 def test_what_is_fetched_is_told_in_megabytes() -> None:
     now = [0.0]
-    pace = Pace(lambda: now[0])
+    pace = ProgressEstimator(lambda: now[0])
 
     def arrived(count: int, of: int = 60_000_000) -> str | None:
-        return pace.of(Step(stage="fetch", step=count, steps=of, picture=1, pictures=1))
+        return pace.format_progress(
+            Step(stage="fetch", step=count, steps=of, picture=1, pictures=1)
+        )
 
     assert arrived(1_000_000) == "fetching 1.0 of 60.0 MB"
     now[0] = 2.0
@@ -71,21 +73,21 @@ def test_what_is_fetched_is_told_in_megabytes() -> None:
     [(0, "0:00"), (7.4, "0:07"), (59.6, "1:00"), (750, "12:30"), (3723, "1:02:03")],
 )
 def test_duration(seconds: float, clock: str) -> None:
-    assert duration(seconds) == clock
+    assert format_duration(seconds) == clock
 
 
 def test_the_lines_of_a_file_are_one_progress() -> None:
     now = [0.0]
-    pace = Pace(lambda: now[0])
+    pace = ProgressEstimator(lambda: now[0])
 
     def line(turn: int) -> str | None:
-        pace.of(Queued(count=1, line="", request=Request(), turn=turn, turns=10))
+        pace.format_progress(LineStarted(count=1, line="", request=Request(), turn=turn, turns=10))
         for number in (1, 2, 3, 4):
             now[0] += 1
-            told = pace.of(Step(step=number, steps=4, picture=1, pictures=1))
+            told = pace.format_progress(Step(step=number, steps=4, picture=1, pictures=1))
         return told
 
     assert line(1) == "line 1/10  render 4/4  1.00 it/s  0:00 left"
     assert line(2) == "line 2/10  render 4/4  1.00 it/s  0:32 left"
-    pace.of(Queued(count=1, line="", request=Request()))
-    assert pace.of(Step(step=1, steps=4, picture=1, pictures=1)) == "render 1/4"
+    pace.format_progress(LineStarted(count=1, line="", request=Request()))
+    assert pace.format_progress(Step(step=1, steps=4, picture=1, pictures=1)) == "render 1/4"

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from dream.app import main
-from dream.commands import COMMANDS, Context, act
-from dream.engine.setup import explain, explained
-from dream.errors import BadLine, SetupError
-from dream.events import Planned, Refused
-from dream.line import command_of, logged_of, read, read_argv
-from dream.studio import Studio
+from dream.cli.app import main
+from dream.commands import COMMANDS, Context, run_line
+from dream.core.errors import BadLine, SetupError
+from dream.core.events import Planned, Rejected
+from dream.engine.import_errors import explain_import_error, raise_setup_errors
+from dream.line import find_command_line, logged_of, parse_argv, parse_line
+from dream.session import Session
 from tests.fakes import FakeEngine, fake_studio
 
 ROOT = Path(__file__).parents[1]
@@ -94,11 +94,11 @@ def test_without_home_and_name_python_opens_a_studio(tmp_path: Path) -> None:
     ],
 )
 def test_memory_that_is_full_while_torch_comes_is_said(error: Exception) -> None:
-    assert "not enough memory" in str(explain(error))
+    assert "not enough memory" in str(explain_import_error(error))
 
 
 def test_memory_that_is_full_without_a_word_is_said_too() -> None:
-    with pytest.raises(SetupError, match="not enough memory"), explained():
+    with pytest.raises(SetupError, match="not enough memory"), raise_setup_errors():
         raise MemoryError
 
 
@@ -117,8 +117,8 @@ LOGGED = 'o/000001.42.png: "a red -s circle" -s20 -S42 --negative="a b" # sha256
     ],
 )
 def test_one_quoted_argument_is_a_line_as_at_the_prompt(argv: list[str]) -> None:
-    _, base, line = read_argv(argv)
-    request = read(str(line), base)
+    _, base, line = parse_argv(argv)
+    request = parse_line(str(line), base)
     assert (request.prompt, request.iterations, request.steps) == ("a red circle", 2, 20)
 
 
@@ -133,18 +133,18 @@ def test_one_quoted_argument_is_a_line_as_at_the_prompt(argv: list[str]) -> None
 )
 def test_a_log_line_pasted_into_the_shell_is_that_line(argv: list[str]) -> None:
     before, logged = logged_of(argv)
-    launch, base, line = read_argv(before)
-    assert read(str(logged or line), base) == read(LOGGED)
+    launch, base, line = parse_argv(before)
+    assert parse_line(str(logged or line), base) == parse_line(LOGGED)
     assert launch.json == (argv[0] == "--json")
 
 
 @pytest.mark.parametrize("line", ["!1", "!!", "! models", "!models", "!1.5 times", "!🙂"])
 def test_nothing_that_begins_with_an_exclamation_mark_is_painted(line: str, tmp_path: Path) -> None:
-    assert command_of([line]) == ([], line)
+    assert find_command_line([line]) == ([], line)
     studio = fake_studio(tmp_path)
-    list(act(Context(studio, tuple, COMMANDS), line))
+    list(run_line(Context(studio, tuple, COMMANDS), line))
     (event,) = studio.make_all([(1, line)])
-    assert isinstance(event, Refused)
+    assert isinstance(event, Rejected)
     assert isinstance(studio.engine, FakeEngine) and studio.engine.rendered == []
 
 
@@ -170,7 +170,7 @@ def test_the_history_in_the_shell_is_that_of_the_outdir(
 def test_switches_alone_are_refused_with_a_hint(line: str, tmp_path: Path) -> None:
     studio = fake_studio(tmp_path)
     (event,) = studio.plan(line)
-    assert isinstance(event, Refused) and '""' in event.error.hint
+    assert isinstance(event, Rejected) and '""' in event.error.hint
     for worded in (f'"" {line}', f"{line.partition('#')[0]} --prompt=cat"):
         assert all(isinstance(event, Planned) for event in studio.plan(worded))
 
@@ -178,7 +178,7 @@ def test_switches_alone_are_refused_with_a_hint(line: str, tmp_path: Path) -> No
 @pytest.mark.parametrize("line", ['"a red circle"-s20', '"a red circle"--steps=20 -S1'])
 def test_a_missing_space_behind_a_quote_is_pointed_at(line: str) -> None:
     with pytest.raises(BadLine, match="a space is missing") as error:
-        read(line)
+        parse_line(line)
     assert error.value.column == line.index('"-') + 2
 
 
@@ -186,7 +186,7 @@ def test_a_missing_space_behind_a_quote_is_pointed_at(line: str) -> None:
 
 
 @pytest.fixture
-def dry(tmp_path: Path) -> Studio:
+def dry(tmp_path: Path) -> Session:
     made = fake_studio(tmp_path)
     list(made.make("a cat -S1"))
     studio = fake_studio(tmp_path)
@@ -194,7 +194,7 @@ def dry(tmp_path: Path) -> Studio:
     return studio
 
 
-def test_no_command_renders_loads_or_writes_in_a_dry_run(dry: Studio, tmp_path: Path) -> None:
+def test_no_command_renders_loads_or_writes_in_a_dry_run(dry: Session, tmp_path: Path) -> None:
     def files() -> dict[Path, bytes]:
         return {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
 
@@ -212,16 +212,16 @@ def test_no_command_renders_loads_or_writes_in_a_dry_run(dry: Studio, tmp_path: 
     context = Context(dry, tuple, COMMANDS)
     for command in COMMANDS:
         if command.name not in ("!open", "!restart"):
-            list(act(context, f"{command.name} {arguments.get(command.name, '')}".strip()))
-    list(act(context, "a cow"))
+            list(run_line(context, f"{command.name} {arguments.get(command.name, '')}".strip()))
+    list(run_line(context, "a cow"))
     assert isinstance(dry.engine, FakeEngine)
     assert dry.engine.rendered == dry.engine.ready == dry.engine.warmed == []
     assert files() == before
 
 
-def test_lines_of_a_command_are_planned_in_a_dry_run(dry: Studio, tmp_path: Path) -> None:
+def test_lines_of_a_command_are_planned_in_a_dry_run(dry: Session, tmp_path: Path) -> None:
     (tmp_path / "lines.txt").write_text("a dog -S2\na cow -S3\n")
-    events = list(act(Context(dry, tuple, COMMANDS), f"!replay {tmp_path / 'lines.txt'}"))
+    events = list(run_line(Context(dry, tuple, COMMANDS), f"!replay {tmp_path / 'lines.txt'}"))
     assert [event.request.seed for event in events if isinstance(event, Planned)] == [2, 3]
 
 

@@ -6,17 +6,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dream.sought import And, Named, Not, Or, Sought, names, sought
-from dream.text_mask import TEXT_MASK, TextMask
+from dream.options.mask_query import And, MaskQuery, Not, Or, Term, get_terms, parse_mask_query
+from dream.options.text_mask import TEXT_MASK, TextMask
 
-A, B, C = map(Named, "abc")
+A, B, C = map(Term, "abc")
 
 
 @pytest.mark.parametrize(
     ("words", "meant"),
     [
         ("a", A),
-        ("a big  red ball", Named("a big red ball")),
+        ("a big  red ball", Term("a big red ball")),
         ("a AND b", And(A, B)),
         ("a OR b AND c", Or(A, And(B, C))),
         ("(a OR b) AND c", And(Or(A, B), C)),
@@ -24,12 +24,12 @@ A, B, C = map(Named, "abc")
         ("NOT NOT a", Not(Not(A))),
         ("NOT (a OR b)", Not(Or(A, B))),
         ("a AND b AND c", And(And(A, B), C)),
-        ("salt and pepper", Named("salt and pepper")),
-        ("黑猫 AND NOT 狗", And(Named("黑猫"), Not(Named("狗")))),
+        ("salt and pepper", Term("salt and pepper")),
+        ("黑猫 AND NOT 狗", And(Term("黑猫"), Not(Term("狗")))),
     ],
 )
-def test_what_words_mean(words: str, meant: Sought) -> None:
-    assert sought(words) == meant
+def test_what_words_mean(words: str, meant: MaskQuery) -> None:
+    assert parse_mask_query(words) == meant
 
 
 @pytest.mark.parametrize(
@@ -38,26 +38,26 @@ def test_what_words_mean(words: str, meant: Sought) -> None:
 )
 def test_what_means_nothing_is_refused(words: str) -> None:
     with pytest.raises(ValueError):
-        sought(words)
+        parse_mask_query(words)
     with pytest.raises(ValueError):
         TEXT_MASK.read([words])
 
 
 def test_a_tower_of_parentheses_is_refused_too() -> None:
     with pytest.raises(ValueError):
-        sought("(" * 100_000 + "a" + ")" * 100_000)
+        parse_mask_query("(" * 100_000 + "a" + ")" * 100_000)
 
 
 _SOUGHT = st.recursive(
-    st.sampled_from([A, B, C, Named("a b")]),
+    st.sampled_from([A, B, C, Term("a b")]),
     lambda one: st.builds(Not, one) | st.builds(And, one, one) | st.builds(Or, one, one),
     max_leaves=8,
 )
 
 
-def spelled(of: Sought) -> str:
+def spelled(of: MaskQuery) -> str:
     match of:
-        case Named(words):
+        case Term(words):
             return words
         case Not(one):
             return f"NOT ({spelled(one)})"
@@ -68,10 +68,10 @@ def spelled(of: Sought) -> str:
 
 
 @given(_SOUGHT)
-def test_all_that_can_be_sought_can_be_said(of: Sought) -> None:
-    assert sought(spelled(of)) == of
+def test_all_that_can_be_sought_can_be_said(of: MaskQuery) -> None:
+    assert parse_mask_query(spelled(of)) == of
     leaves = [words for words in spelled(of).replace("(", ")").split(")") if words.strip()]
-    assert [words for words in leaves if words.strip(" ANDORT")] == list(names(of))
+    assert [words for words in leaves if words.strip(" ANDORT")] == list(get_terms(of))
 
 
 def test_the_threshold_is_a_half_or_said() -> None:

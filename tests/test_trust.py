@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from dream.house import taken_from_here
+from dream.config.folder_notice import describe_folder_settings
 from tests.fakes import fake_shelf
 from tests.test_app import run  # noqa: F401 - a fixture
 
@@ -54,14 +54,14 @@ def typed(monkeypatch: pytest.MonkeyPatch, run: Run, answer: str, *argv: str) ->
             pass
 
     try:
-        from dream import app
-        from dream.settings import settings_files
+        from dream.cli import app
+        from dream.config.settings_file import find_settings_files
 
         monkeypatch.setattr(sys, "stdin", Typed())
         monkeypatch.setattr(sys, "stderr", Shown())
-        options = app.read_argv(argv)[:2]
+        options = app.parse_argv(argv)[:2]
         try:
-            app._confirm(options, settings_files())
+            app._confirm(options, find_settings_files())
         except app.BadSetting:
             return 2, "".join(asked)
         return 0, "".join(asked)
@@ -137,12 +137,12 @@ def test_what_a_person_saves_is_allowed(
     run: Run,  # noqa: F811
     tmp_path: Path,
 ) -> None:
-    from dream.commands import COMMANDS, Context, act
+    from dream.commands import COMMANDS, Context, run_line
     from tests.fakes import fake_studio
 
     studio = fake_studio(tmp_path)
     for line in (f"!set outdir {elsewhere(tmp_path)}", "!save_settings"):
-        list(act(Context(studio, list, COMMANDS), line))
+        list(run_line(Context(studio, list, COMMANDS), line))
     assert str(elsewhere(tmp_path)) in (tmp_path / "dream.toml").read_text()
     assert run("a cat", "-s1")[0] == 0
 
@@ -154,9 +154,9 @@ def test_models_that_stand_in_place_of_others_are_said(
     theirs = fake_shelf(tmp_path / "models", "tiny", "only-here")
     ours = fake_shelf(tmp_path / "shipped", "tiny", "other")
     shelf = type(ours)((*theirs.models_dirs, *ours.models_dirs))
-    (said,) = taken_from_here(shelf)
+    (said,) = describe_folder_settings(shelf)
     assert "tiny is " in said and "models/tiny" in said and "only-here" not in said
     (tmp_path / "models" / "models.toml").write_text("[models.other]\npath = 'only-here'\n")
-    (said,) = taken_from_here(shelf)
+    (said,) = describe_folder_settings(shelf)
     assert "other is " in said and "models/only-here" in said
-    assert taken_from_here(ours) == ()
+    assert describe_folder_settings(ours) == ()

@@ -15,22 +15,22 @@ _LONGEST_NAME = 200
 """Bytes; systems allow 255, and there is a suffix on the way."""
 
 
-def origin(url: str) -> tuple[str, str | None, int | None]:
+def get_origin(url: str) -> tuple[str, str | None, int | None]:
     """Scheme, host and port: what a secret is for. Raises ValueError."""
     parts = urlsplit(url)
     return parts.scheme, parts.hostname, parts.port
 
 
-def public(url: str) -> str:
+def redact_secrets(url: str) -> str:
     """An address without what may be a secret in it: name and password, and what follows `?`."""
     bare, mark, _ = url.partition("?")
     start, slashes, rest = bare.partition("//")
     host, slash, path = rest.partition("/")
     whole = f"{start}{slashes}{host.rpartition('@')[2]}{slash}{path}" + ("?…" if mark else "")
-    return printable(whole)
+    return make_printable_url(whole)
 
 
-def without_password(url: str) -> tuple[str, dict[str, str]]:
+def split_credentials(url: str) -> tuple[str, dict[str, str]]:
     """The address, and its name and password as a header. Raises ValueError for no address."""
     if any(c.isspace() or not c.isprintable() for c in url):
         raise ValueError("an address has no spaces")
@@ -69,6 +69,6 @@ def is_safe(url: str) -> bool:
     return parts.scheme == "https"
 
 
-def printable(text: str) -> str:
+def make_printable_url(text: str) -> str:
     """A stranger's text on one line, without what steers a terminal, and not too long."""
     return "".join(c if c.isprintable() else "�" for c in text)[:300]

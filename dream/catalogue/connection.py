@@ -9,7 +9,7 @@ import urllib.error
 import urllib.request
 from typing import IO
 
-from dream.catalogue.addresses import is_safe, origin, printable, public
+from dream.catalogue.addresses import get_origin, is_safe, make_printable_url, redact_secrets
 
 _SECRET = ("Authorization", "Cookie")
 """Headers that are for one host alone."""
@@ -31,29 +31,29 @@ class _SafeRedirects(urllib.request.HTTPRedirectHandler):
         if downgraded or not is_safe(newurl):
             fp.close()
             raise urllib.error.URLError(
-                f"it leads to an address that is not https: {public(newurl)}"
+                f"it leads to an address that is not https: {redact_secrets(newurl)}"
             )
         following = super().redirect_request(req, fp, code, msg, headers, newurl)
-        if following is not None and origin(newurl) != origin(req.full_url):
+        if following is not None and get_origin(newurl) != get_origin(req.full_url):
             for name in _SECRET:
                 following.remove_header(name)
         return following
 
 
-def opener() -> urllib.request.OpenerDirector:
+def make_opener() -> urllib.request.OpenerDirector:
     """What asks servers."""
     return urllib.request.build_opener(_SafeRedirects)
 
 
-def host_of(url: str) -> str:
+def get_host(url: str) -> str:
     """The host, and its port, for a message."""
-    return public(url).partition("//")[2].partition("/")[0]
+    return redact_secrets(url).partition("//")[2].partition("/")[0]
 
 
-def why_not(error: Exception, host: str) -> str:
+def explain_failure(error: Exception, host: str) -> str:
     """In plain words, why there was no answer, or none that helps."""
     if isinstance(error, urllib.error.HTTPError):
-        return f"{host} answers {error.code} {printable(str(error.reason))}"
+        return f"{host} answers {error.code} {make_printable_url(str(error.reason))}"
     reason = error.reason if isinstance(error, urllib.error.URLError) else error
     match reason:
         case socket.gaierror():
@@ -63,6 +63,7 @@ def why_not(error: Exception, host: str) -> str:
         case ssl.SSLCertVerificationError():
             return f"{host} shows a certificate that is not trusted: {reason.verify_message}"
         case OSError() if reason.strerror:
-            return f"{host} cannot be reached: {printable(reason.strerror)}"
+            return f"{host} cannot be reached: {make_printable_url(reason.strerror)}"
         case _:
-            return f"{host} cannot be reached: {printable(str(reason) or type(reason).__name__)}"
+            cause = make_printable_url(str(reason) or type(reason).__name__)
+            return f"{host} cannot be reached: {cause}"

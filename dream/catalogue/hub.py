@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from dream.catalogue.addresses import is_plain_name, printable
-from dream.catalogue.fetch import OnProgress, fetch
-from dream.catalogue.found import INDEX, VAE_FILES, variant_of
-from dream.errors import DreamError, FetchError, ModelError
+from dream.catalogue.addresses import is_plain_name, make_printable_url
+from dream.catalogue.discovery import INDEX, VAE_FILES, get_variant
+from dream.catalogue.download import OnProgress, fetch
+from dream.core.errors import DreamError, FetchError, ModelError
 
 _HUB_ID = re.compile(r"(?P<repo>[\w.-]+/[\w.-]+)(?:@(?P<revision>[\w./-]+))?(?::(?P<variant>\w+))?")
 
@@ -56,7 +56,7 @@ class _File:
     sha256: str
 
 
-def hub_id(text: str) -> HubId | None:
+def parse_hub_id(text: str) -> HubId | None:
     """The text as a hub id; None for other words, and for whatever looks like a path: what ends as
     a file of weights does, or begins with a folder that is here."""
     found = _HUB_ID.fullmatch(text)
@@ -82,8 +82,8 @@ def download(
     bytes of all files together. Raises FetchError, and ModelError for a repository that is not
     there, is gated, or holds no such model.
     """
-    info = _asked(wanted)
-    files = _chosen(wanted, _files(info.siblings or ()), index)
+    info = _fetch_repo_info(wanted)
+    files = _select_files(wanted, _files(info.siblings or ()), index)
     total = sum(file.size for file in files)
     if lacking := _lacking(wanted.variant, files):
         say(f"{wanted.repo} has no {wanted.variant} of {lacking}: others come, maybe larger")
@@ -115,7 +115,7 @@ def _endpoint() -> str:
     return os.environ.get("HF_ENDPOINT", "").rstrip("/") or "https://huggingface.co"
 
 
-def _asked(wanted: HubId) -> Any:
+def _fetch_repo_info(wanted: HubId) -> Any:
     """What the hub says of the repository."""
     from huggingface_hub import HfApi
     from huggingface_hub.errors import (
@@ -127,7 +127,7 @@ def _asked(wanted: HubId) -> Any:
     )
 
     try:
-        with _allowed():
+        with _allow_hub_access():
             return HfApi(endpoint=_endpoint()).model_info(
                 wanted.repo, revision=wanted.revision, files_metadata=True, timeout=30
             )
@@ -149,7 +149,7 @@ def _asked(wanted: HubId) -> Any:
 
 
 @contextmanager
-def _allowed() -> Iterator[None]:
+def _allow_hub_access() -> Iterator[None]:
     """The worker forbids its libraries to ask the hub by themselves (`HF_HUB_OFFLINE`). This was
     asked for, and the user's own `HF_HUB_OFFLINE` was heeded by whoever asked."""
     from huggingface_hub import constants
@@ -181,7 +181,7 @@ def _files(siblings: Iterable[Any]) -> list[_File]:
     return found
 
 
-def _chosen(wanted: HubId, files: Sequence[_File], index: str) -> list[_File]:
+def _select_files(wanted: HubId, files: Sequence[_File], index: str) -> list[_File]:
     """The files that make the model: in each part's folder the configuration, and one set of
     weights. The index is last."""
     last = [file for file in files if str(file.name) == index]
@@ -209,7 +209,7 @@ def _check_names(wanted: HubId, files: Iterable[_File]) -> None:
     takes for something else than a file."""
     for file in files:
         if not all(map(is_plain_name, file.name.parts)):
-            name = printable(str(file.name))
+            name = make_printable_url(str(file.name))
             raise ModelError(f"{wanted.repo} is refused: no file here can be called “{name}”")
 
 
@@ -219,7 +219,7 @@ def _weights(part: Sequence[_File], variant: str | None) -> list[_File]:
     files = files or [file for file in part if file.name.suffix == ".bin"]
     sets: dict[str, list[_File]] = {}
     for file in files:
-        sets.setdefault(variant_of(file.name.name), []).append(file)
+        sets.setdefault(get_variant(file.name.name), []).append(file)
     for name in (variant or "", "", *sets):
         if name in sets:
             return sets[name]
@@ -232,6 +232,6 @@ def _lacking(variant: str | None, files: Iterable[_File]) -> str:
     parts = (
         file.name.parent.name or file.name.name
         for file in weights
-        if variant_of(file.name.name) != variant
+        if get_variant(file.name.name) != variant
     )
     return ", ".join(dict.fromkeys(parts)) if variant else ""

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from dream.catalogue.found import FILES, model_places
-from dream.errors import ModelError
+from dream.catalogue.discovery import FILES, model_places
+from dream.core.errors import ModelError
 
 _UNSUPPORTED = (".gguf",)
 
@@ -43,7 +43,7 @@ def _why_not(path: Path) -> ModelError | None:
 
 
 def _refused(path: Path) -> ModelError | None:
-    from dream.catalogue.recognise import read_header  # a shelf of folders alone does without
+    from dream.catalogue.detect import read_header  # a shelf of folders alone does without
 
     try:
         read_header(path)

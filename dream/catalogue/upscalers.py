@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
-from dream.catalogue.cards import UpscalerCard
-from dream.catalogue.found import INDEX, enlarges
-from dream.catalogue.places import writable_dir
-from dream.errors import ModelError
+from dream.catalogue.discovery import INDEX, is_diffusion_upscaler
+from dream.catalogue.model_dirs import find_writable_dir
+from dream.catalogue.model_info import UpscalerInfo
+from dream.core.errors import ModelError
 
 FOLDER = "upscalers"
 """Inside a models folder: where files are put, and every file is found by its name. Folders in
@@ -23,7 +23,7 @@ _RELEASES = "https://github.com/xinntao/Real-ESRGAN/releases/download"
 
 
 @dataclass(frozen=True)
-class Known:
+class KnownUpscaler:
     """One row. The project publishes no checksums beside its files; these are the ones that
     independent packagers of the same release files agree on."""
 
@@ -37,14 +37,14 @@ class Known:
     """Of a diffusion upscaler: `owner/name` on the hub."""
 
     @property
-    def place(self) -> str:
+    def file_name(self) -> str:
         """The name of its file or folder, when it is fetched."""
         return self.name if self.hub else f"{self.name}.pth"
 
-    def at(self, path: Path) -> UpscalerCard:
+    def info_at(self, path: Path) -> UpscalerInfo:
         """The card of this upscaler, when its file or folder is or will be at `path`."""
         release = f"{_RELEASES}/{self.release}/{self.name}.pth" if self.release else ""
-        return UpscalerCard(
+        return UpscalerInfo(
             name=self.name,
             path=path,
             diffusion=bool(self.hub),
@@ -55,37 +55,37 @@ class Known:
         )
 
 
-KNOWN = (
-    Known("tiny-x4", "comes with dream, for the pictures of its own model"),
-    Known(
+KNOWN_UPSCALERS = (
+    KnownUpscaler("tiny-x4", "comes with dream, for the pictures of its own model"),
+    KnownUpscaler(
         "realesr-general-x4v3",
         "Real-ESRGAN, small and quick, for pictures of every kind",
         "v0.2.5.0",
         "8dc7edb9ac80ccdc30c3a5dca6616509367f05fbc184ad95b731f05bece96292",
         4_885_111,
     ),
-    Known(
+    KnownUpscaler(
         "RealESRGAN_x4plus",
         "Real-ESRGAN, large and slow, for photographs",
         "v0.1.0",
         "4fa0d38905f75ac06eb49a7951b426670021be3018265fd191d2125df9d682f1",
         67_040_989,
     ),
-    Known(
+    KnownUpscaler(
         "RealESRGAN_x2plus",
         "Real-ESRGAN, large, for twice the size",
         "v0.2.1",
         "49fafd45f8fd7aa8d31ab2a22d14d91b536c34494a5cfe31eb5d89c2fa266abb",
         67_061_725,
     ),
-    Known(
+    KnownUpscaler(
         "RealESRGAN_x4plus_anime_6B",
         "Real-ESRGAN for drawings",
         "v0.2.2.4",
         "f872d837d3c90ed2e05227bed711af5671a6fd1c9f7d7e91c911a61f155e99da",
         17_938_799,
     ),
-    Known(
+    KnownUpscaler(
         "x4-diffusion",
         "Stable Diffusion's x4 upscaler: slow, reads the prompt, and invents what is not there",
         hub="stabilityai/stable-diffusion-x4-upscaler",
@@ -93,41 +93,41 @@ KNOWN = (
 )
 
 
-def find_upscalers(dirs: Sequence[Path]) -> dict[str, UpscalerCard]:
+def find_upscalers(dirs: Sequence[Path]) -> dict[str, UpscalerInfo]:
     """Every upscaler on disk or known by name; of two files with one name, the first folder's."""
-    known = {row.name: row for row in KNOWN}
-    known |= {row.hub.partition("/")[2]: row for row in KNOWN if row.hub}
-    cards: dict[str, UpscalerCard] = {}
+    known = {row.name: row for row in KNOWN_UPSCALERS}
+    known |= {row.hub.partition("/")[2]: row for row in KNOWN_UPSCALERS if row.hub}
+    cards: dict[str, UpscalerInfo] = {}
     for path in (*_files(dirs), *_folders(dirs)):
         name = path.stem if path.is_file() else path.name
         row = known.get(name)
-        card = row.at(path) if row else from_path(path)
+        card = row.info_at(path) if row else info_from_path(path)
         cards.setdefault(card.name, card)
-    target = writable_dir(dirs) / FOLDER
-    for row in KNOWN:
-        cards.setdefault(row.name, row.at(target / row.place))
+    target = find_writable_dir(dirs) / FOLDER
+    for row in KNOWN_UPSCALERS:
+        cards.setdefault(row.name, row.info_at(target / row.file_name))
     return cards
 
 
-def from_path(path: Path) -> UpscalerCard:
+def info_from_path(path: Path) -> UpscalerInfo:
     """The card of a file or folder that is known by nothing but its name."""
     if path.is_dir():
-        return UpscalerCard(name=path.name, path=path, diffusion=True)
-    return UpscalerCard(name=path.stem, path=path)
+        return UpscalerInfo(name=path.name, path=path, diffusion=True)
+    return UpscalerInfo(name=path.stem, path=path)
 
 
-def outside(path: Path) -> UpscalerCard:
+def info_outside_dirs(path: Path) -> UpscalerInfo:
     """The card of what lies in no models folder; its path is its name."""
-    return replace(from_path(path), name=str(path))
+    return replace(info_from_path(path), name=str(path))
 
 
 def is_upscaler(path: Path) -> bool:
     """Whether something at a path is meant to enlarge pictures: a file by its suffix, a folder by
     what its index says. Raises OSError."""
-    return path.is_file() if path.suffix.lower() in SUFFIXES else enlarges(path)
+    return path.is_file() if path.suffix.lower() in SUFFIXES else is_diffusion_upscaler(path)
 
 
-def architecture_of(card: UpscalerCard) -> str:
+def architecture_of(card: UpscalerInfo) -> str:
     """The architecture of an upscaler that is here: “ESRGAN”, “SwinIR” …, or “diffusion”. A few
     milliseconds, from the file's header. Raises ModelError for a file that is no upscaler, with
     what it is, and for a pickle that would run code."""
@@ -138,19 +138,22 @@ def architecture_of(card: UpscalerCard) -> str:
 
 @lru_cache(maxsize=256)
 def _architecture(path: Path, stamp: object) -> str:
-    from dream.catalogue.recognise import read_header  # not before a file is looked at
-    from dream.catalogue.recognise.kinds import inert, named, place_of
-    from dream.catalogue.recognise.upscalers import architecture, no_upscaler
+    from dream.catalogue.detect import read_header  # not before a file is looked at
+    from dream.catalogue.detect.model_kinds import describe_kind, get_usage_hint, require_safe
+    from dream.catalogue.detect.upscaler_architectures import describe_other, find_architecture
 
-    found, names = inert(path), read_header(path).tensors
-    if made := architecture(names):
+    found, names = require_safe(path), read_header(path).tensors
+    if made := find_architecture(names):
         return made
-    if other := no_upscaler(names):
+    if other := describe_other(names):
         raise ModelError(f"{path} is {other}, and no upscaler")
     if found.kind == "upscaler":
         return "unknown architecture"
-    hint = place_of(found.kind) or "take one of Real-ESRGAN's files, or one that spandrel supports"
-    raise ModelError(f"{path} is no upscaler but {named(found.kind)}", hint)
+    hint = (
+        get_usage_hint(found.kind)
+        or "take one of Real-ESRGAN's files, or one that spandrel supports"
+    )
+    raise ModelError(f"{path} is no upscaler but {describe_kind(found.kind)}", hint)
 
 
 def _stamp(path: Path) -> object:
@@ -167,7 +170,7 @@ def _folders(dirs: Sequence[Path]) -> Iterator[Path]:
     for folder in dirs:
         for place in (folder / FOLDER, folder):
             for index in sorted(place.glob(f"*/{INDEX}")):
-                if enlarges(index.parent):
+                if is_diffusion_upscaler(index.parent):
                     yield index.parent
 
 

@@ -12,7 +12,7 @@ import unicodedata
 from collections.abc import Iterator
 from functools import lru_cache
 
-from dream.catalogue.entries import Complain
+from dream.catalogue.models_toml import Complain
 
 Vocabulary = tuple[tuple[str, tuple[str, ...]], ...]
 """Groups in the card's order: what they are called, and their words or phrases."""

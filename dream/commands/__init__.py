@@ -3,34 +3,57 @@
 A new command is a function in the file of its family and a row here.
 """
 
-from dream.commands.act import RECALL, act, asked, find, is_command, takes_turn, without_prefix
-from dream.commands.arrivals import IMPORT_OPTIONS, import_model, import_models_yaml
-from dream.commands.asking import ask_about_import
-from dream.commands.base import Asking, Command, Context, Edit, Line, Look, Page
-from dream.commands.editing import EDIT_OPTIONS, edit_model
-from dream.commands.explain import explain, topics
-from dream.commands.files import fetch, fix, replay, verify
-from dream.commands.masks import mask
-from dream.commands.models import (
-    DELETE_OPTIONS,
-    ask_about_deletion,
-    del_model,
-    models,
-    optimize_model,
-    switch,
-    vae,
+from dream.commands.command import (
+    Command,
+    Context,
+    InsertText,
+    Line,
+    Questions,
+    ShowImage,
+    TextOutput,
 )
-from dream.commands.past import ask_about_clearing, clear, history, last, recall, search
-from dream.commands.queue import cancel, list_queue, move_up, pause, restart, resume
-from dream.commands.settings import save, set_, unset
-from dream.commands.show import open_picture, show_picture, tell
+from dream.commands.defaults import save_defaults, set_default, unset_default
+from dream.commands.delete_model import DELETE_OPTIONS, ask_about_deletion, delete_model
+from dream.commands.dispatch import (
+    RECALL,
+    find_command,
+    get_questions,
+    is_command,
+    is_queued,
+    run_line,
+    without_prefix,
+)
+from dream.commands.edit_model import EDIT_OPTIONS, edit_model
+from dream.commands.help import list_topics, show_help
+from dream.commands.history import (
+    ask_about_clearing,
+    clear_history,
+    edit_last_line,
+    recall_line,
+    search_history,
+    show_history,
+)
+from dream.commands.import_model import IMPORT_OPTIONS, import_model, import_models_yaml
+from dream.commands.import_questions import ask_about_import
+from dream.commands.log_files import fetch_lines, fix_image, replay_file, verify_log_file
+from dream.commands.mask import write_mask
+from dream.commands.model_commands import list_models, optimize_model, set_vae, switch_model
+from dream.commands.queue_commands import (
+    cancel_line,
+    list_queue,
+    move_to_front,
+    pause_queue,
+    restart,
+    resume_queue,
+)
+from dream.commands.show_image import open_picture, show_info, show_picture
 
 COMMANDS = (
     Command(
         "!help",
         "[TOPIC]",
         "what there is; or all about a switch, command or model",
-        explain,
+        show_help,
         "topic",
     ),
     Command(
@@ -38,34 +61,37 @@ COMMANDS = (
         "FILE|FOLDER|PATTERN|-1 [-c…] [-D…] [-embiggen…] [-U…] [--watermark…]",
         "a picture, or each of many that is not done yet, taken further, in this order;"
         " what was done is in its PNG and in the log",
-        fix,
+        fix_image,
         "picture",
-        waits=True,
+        queued=True,
     ),
     Command(
         "!replay",
         "FILE",
         "make every line of a log or of a list of prompts",
-        replay,
+        replay_file,
         "file",
-        waits=True,
+        queued=True,
     ),
     Command(
         "!verify",
         "LOG",
         "render a log again and compare with its record",
-        verify,
+        verify_log_file,
         "file",
         changes=True,
-        waits=True,
+        queued=True,
     ),
     Command("!queue", "", "the line being made, and those that wait", list_queue),
     Command(
-        "!cancel", "[N|all]", "give up the line being made, line N of the queue, or all", cancel
+        "!cancel",
+        "[N|all]",
+        "give up the line being made, line N of the queue, or all",
+        cancel_line,
     ),
-    Command("!next", "N", "line N of the queue comes next", move_up),
-    Command("!pause", "", "begin no further line; the one being made goes on", pause),
-    Command("!resume", "", "go on with the waiting lines", resume),
+    Command("!next", "N", "line N of the queue comes next", move_to_front),
+    Command("!pause", "", "begin no further line; the one being made goes on", pause_queue),
+    Command("!resume", "", "go on with the waiting lines", resume_queue),
     Command(
         "!restart",
         "",
@@ -76,39 +102,43 @@ COMMANDS = (
         "!fetch",
         "FILE|-1|PATTERN OUT",
         "the line that made a picture, into the edit line; or those of many, into a file",
-        fetch,
+        fetch_lines,
         "picture",
     ),
     Command("!show", "FILE|-1", "a picture, in the terminal", show_picture, "picture"),
     Command("!open", "FILE|-1", "a picture, in the desktop's viewer", open_picture, "picture"),
-    Command("!info", "FILE|-1", "all that a picture tells of how it was made", tell, "picture"),
+    Command(
+        "!info", "FILE|-1", "all that a picture tells of how it was made", show_info, "picture"
+    ),
     Command(
         "!mask",
         "FILE|-1 -tm WORDS [THRESHOLD]",
         "where in a picture is what words name: a mask for -M beside it, and how sure that is",
-        mask,
+        write_mask,
         "picture",
         changes=True,
-        waits=True,
+        queued=True,
     ),
-    Command("!last", "", "put the last line into the edit line, with its seed", last),
-    Command("!models", "", "the models there are, which paints, and which are in memory", models),
+    Command("!last", "", "put the last line into the edit line, with its seed", edit_last_line),
+    Command(
+        "!models", "", "the models there are, which paints, and which are in memory", list_models
+    ),
     Command(
         "!switch",
         "NAME",
         "load a model, and paint with it from now on",
-        switch,
+        switch_model,
         "model",
         changes=True,
-        waits=True,
+        queued=True,
     ),
     Command(
         "!vae",
         "[NAME|none]",
         "the VAE of all lines that follow, or which there are",
-        vae,
+        set_vae,
         "vae",
-        waits=True,
+        queued=True,
     ),
     Command(
         "!import_model",
@@ -117,9 +147,9 @@ COMMANDS = (
         import_model,
         "file",
         options=IMPORT_OPTIONS,
-        asks=ask_about_import,
+        questions=ask_about_import,
         changes=True,
-        waits=True,
+        queued=True,
     ),
     Command(
         "!optimize_model",
@@ -128,7 +158,7 @@ COMMANDS = (
         optimize_model,
         "model",
         changes=True,
-        waits=True,
+        queued=True,
     ),
     Command(
         "!import_models_yaml",
@@ -137,7 +167,7 @@ COMMANDS = (
         import_models_yaml,
         "file",
         changes=True,
-        waits=True,
+        queued=True,
     ),
     Command(
         "!edit_model",
@@ -147,58 +177,69 @@ COMMANDS = (
         "model",
         options=EDIT_OPTIONS,
         changes=True,
-        waits=True,
+        queued=True,
     ),
     Command(
         "!del_model",
         "NAME [--files [--yes]]",
         "take a model out of models.toml; --files deletes it from its models folder, after asking",
-        del_model,
+        delete_model,
         "model",
         options=DELETE_OPTIONS,
-        asks=ask_about_deletion,
+        questions=ask_about_deletion,
         changes=True,
-        waits=True,
+        queued=True,
     ),
-    Command("!history", "[N]", "the last N lines that were entered, numbered", history),
-    Command("!search", "WORDS", "the lines entered before that hold all these words", search),
-    Command(RECALL, "", "put line NN of the history into the edit line", recall),
+    Command("!history", "[N]", "the last N lines that were entered, numbered", show_history),
+    Command(
+        "!search", "WORDS", "the lines entered before that hold all these words", search_history
+    ),
+    Command(RECALL, "", "put line NN of the history into the edit line", recall_line),
     Command(
         "!clear",
         "",
         "forget the history, after asking",
-        clear,
-        asks=ask_about_clearing,
+        clear_history,
+        questions=ask_about_clearing,
         changes=True,
     ),
     Command(
         "!set",
         "[NAME VALUE]",
         "a default for all lines that follow, or what was set",
-        set_,
+        set_default,
         "setting",
-        waits=True,
+        queued=True,
     ),
-    Command("!unset", "NAME", "the default as it was at the start", unset, "setting", waits=True),
-    Command("!save_settings", "", "write these defaults into dream.toml", save, changes=True),
+    Command(
+        "!unset",
+        "NAME",
+        "the default as it was at the start",
+        unset_default,
+        "setting",
+        queued=True,
+    ),
+    Command(
+        "!save_settings", "", "write these defaults into dream.toml", save_defaults, changes=True
+    ),
 )
 """Every command, in the order of !help."""
 
 __all__ = [
     "COMMANDS",
     "RECALL",
-    "Asking",
     "Command",
     "Context",
-    "Edit",
+    "InsertText",
     "Line",
-    "Look",
-    "Page",
-    "act",
-    "asked",
-    "find",
+    "Questions",
+    "ShowImage",
+    "TextOutput",
+    "find_command",
+    "get_questions",
     "is_command",
-    "takes_turn",
-    "topics",
+    "is_queued",
+    "list_topics",
+    "run_line",
     "without_prefix",
 ]

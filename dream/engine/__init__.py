@@ -10,35 +10,35 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dream.catalogue.cards import ModelCard
-from dream.catalogue.helpers import Bring, bring_none
-from dream.engine.base import Machine
+from dream.catalogue.auxiliary import Downloader, refuse_download
+from dream.catalogue.model_info import ModelInfo
+from dream.engine.interface import DeviceConfig
 
 if TYPE_CHECKING:
-    from dream.engine.painter import Painter
+    from dream.engine.image_generator import ImageGenerator
 
 
-def open_painter(
-    find_model: Callable[[str], ModelCard],
-    machine: Machine = Machine(),  # noqa: B008 - frozen
+def create_generator(
+    find_model: Callable[[str], ModelInfo],
+    machine: DeviceConfig = DeviceConfig(),  # noqa: B008 - frozen
     find_decoder: Callable[[str], Path | None] = lambda family: None,
     find_vae: Callable[[str], Path] = Path,
-    bring: Bring = bring_none,
-) -> Painter:
+    bring: Downloader = refuse_download,
+) -> ImageGenerator:
     """The one lazy door to torch and diffusers: a painter in this process, without a model yet.
 
     Raises SetupError when they cannot be imported, and BadSetting for a device that is not here.
     """
-    from dream.engine.setup import explained
+    from dream.engine.import_errors import raise_setup_errors
 
-    with explained():
-        from dream.engine.device import choose
+    with raise_setup_errors():
+        from dream.engine.memory.device import choose_placement
 
-        choose(
+        choose_placement(
             machine.device, machine.precision
         )  # before the long import, for it may be all there is to say
-        from dream.engine.painter import Painter
-    return Painter(find_model, machine, find_decoder, find_vae, bring)
+        from dream.engine.image_generator import ImageGenerator
+    return ImageGenerator(find_model, machine, find_decoder, find_vae, bring)
 
 
-__all__ = ["open_painter"]
+__all__ = ["create_generator"]

@@ -1,30 +1,30 @@
 """Pictures at rest: their names, their PNGs, their log, and what happens after a crash."""
 
-from dream.gallery.claims import Claim
 from dream.gallery.copies import INPUTS_FOLDER
-from dream.gallery.disk import explained
-from dream.gallery.gallery import Entry, Gallery, Unlogged
-from dream.gallery.log import LOG_NAME, last_lines, logged_name, read_log
-from dream.gallery.naming import Name, file_name, prompt_folder
-from dream.gallery.png import Record, log_line_of, read_record
+from dream.gallery.durable_files import raise_gallery_errors
+from dream.gallery.gallery import Gallery, SavedImage, Unlogged
+from dream.gallery.log import LOG_NAME, parse_logged_name, read_last_lines, read_log
+from dream.gallery.naming import FileName, format_file_name, make_prompt_folder
+from dream.gallery.numbering import ReservedNumber
+from dream.gallery.png import DreamRecord, read_log_line, read_record
 from dream.gallery.text_lines import text_lines
 
 __all__ = [
     "INPUTS_FOLDER",
     "LOG_NAME",
-    "Claim",
-    "Entry",
+    "DreamRecord",
+    "FileName",
     "Gallery",
-    "Name",
-    "Record",
+    "ReservedNumber",
+    "SavedImage",
     "Unlogged",
-    "explained",
-    "file_name",
-    "last_lines",
-    "log_line_of",
-    "logged_name",
-    "prompt_folder",
+    "format_file_name",
+    "make_prompt_folder",
+    "parse_logged_name",
+    "raise_gallery_errors",
+    "read_last_lines",
     "read_log",
+    "read_log_line",
     "read_record",
     "text_lines",
 ]

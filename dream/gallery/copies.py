@@ -7,8 +7,8 @@ import os
 import secrets
 from pathlib import Path
 
-from dream.files import refuse_link
-from dream.gallery.disk import explained, held, sync_folder
+from dream.core.own_files import refuse_link
+from dream.gallery.durable_files import open_exclusive, raise_gallery_errors, sync_folder
 
 INPUTS_FOLDER = "inputs"
 """Beside the log."""
@@ -16,12 +16,12 @@ INPUTS_FOLDER = "inputs"
 _SHOWN = 16  # hex digits of the sha256 that the copy is called by
 
 
-def keep_copy(path: Path, folder: Path) -> Path:
+def save_copy(path: Path, folder: Path) -> Path:
     """The file's durable copy in a folder, called by its SHA-256; what is there already stays.
 
     Raises GalleryError when it cannot be read or written.
     """
-    with explained(folder):
+    with raise_gallery_errors(folder):
         refuse_link(folder)
         data = path.read_bytes()
         copy = folder / f"{hashlib.sha256(data).hexdigest()[:_SHOWN]}{path.suffix.lower()}"
@@ -29,7 +29,7 @@ def keep_copy(path: Path, folder: Path) -> Path:
             return copy
         folder.mkdir(parents=True, exist_ok=True)
         temporary = folder / f".dream-{secrets.token_hex(8)}.tmp"
-        with held(temporary) as file:
+        with open_exclusive(temporary) as file:
             with os.fdopen(file, "wb", closefd=False) as out:
                 out.write(data)
             os.fsync(file)

@@ -8,16 +8,16 @@ from itertools import islice
 from pathlib import Path
 
 
-def names_in(folder: Path) -> list[str]:
+def list_names(folder: Path) -> list[str]:
     """The names in a folder, in no order. Raises OSError."""
     with os.scandir(folder) as entries:
         return [entry.name for entry in entries]
 
 
-def near_names(path: Path) -> str:
+def suggest_names(path: Path) -> str:
     """A hint for a file that is not there: `did you mean a.txt or b.txt?`, or an empty one."""
     try:
-        names = names_in(path.parent)
+        names = list_names(path.parent)
     except OSError:
         return ""
     near = get_close_matches(path.name, islice(names, 10_000))

@@ -11,16 +11,29 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dream.errors import GalleryError
-from dream.files import refuse_link
-from dream.gallery.claims import Claim, claimed
-from dream.gallery.copies import INPUTS_FOLDER, keep_copy
-from dream.gallery.disk import explained, give_name, held, sweep, why
-from dream.gallery.log import LOG_NAME, appending, grid_line, log_line, one_line, shown
-from dream.gallery.naming import safe_name
-from dream.gallery.png import grid_chunks, intermediate_chunks, picture_chunks, write_png
-from dream.gallery.recovery import log_the_unlogged
-from dream.picture import Picture
+from dream.core.errors import GalleryError
+from dream.core.own_files import refuse_link
+from dream.core.picture import Picture
+from dream.gallery.copies import INPUTS_FOLDER, save_copy
+from dream.gallery.durable_files import (
+    explain_os_error,
+    open_exclusive,
+    publish_file,
+    raise_gallery_errors,
+    remove_stale_files,
+)
+from dream.gallery.log import (
+    LOG_NAME,
+    format_grid_line,
+    format_log_line,
+    format_path,
+    join_lines,
+    open_for_append,
+)
+from dream.gallery.naming import make_safe_name
+from dream.gallery.numbering import ReservedNumber, reserve_number
+from dream.gallery.png import build_chunks, build_grid_chunks, build_intermediate_chunks, write_png
+from dream.gallery.recovery import log_missing_images
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -31,7 +44,7 @@ INTERMEDIATES_FOLDER = "intermediates"
 
 
 @dataclass(frozen=True)
-class Entry:
+class SavedImage:
     """A picture that is on disk and in the log."""
 
     path: Path
@@ -46,7 +59,7 @@ class Entry:
 class Unlogged(GalleryError):
     """A picture that is on disk, but could not be added to the log."""
 
-    entry: Entry
+    entry: SavedImage
 
 
 class Gallery:
@@ -68,26 +81,26 @@ class Gallery:
         return self.outdir / LOG_NAME
 
     @contextmanager
-    def claim(self) -> Iterator[Claim]:
+    def reserve_number(self) -> Iterator[ReservedNumber]:
         """A command's number: one above the highest, no other command's while the block lasts."""
         with ExitStack() as stack:
-            with explained(self.outdir):
+            with raise_gallery_errors(self.outdir):
                 self.outdir.mkdir(parents=True, exist_ok=True)
-                claim = stack.enter_context(claimed(self.outdir, self._next))
+                claim = stack.enter_context(reserve_number(self.outdir, self._next))
             self._next = claim.number
             yield claim
 
-    def keep(
+    def save(
         self,
         picture: Picture,
         *,
         line: str,
-        claim: Claim,
+        claim: ReservedNumber,
         name: str | None = None,
         record: Mapping[str, object] | None = None,
         readable: str = "",
         compression: int = 6,
-    ) -> Entry:
+    ) -> SavedImage:
         """Writes the picture and then its log line, each durably and never over anything.
 
         `line` is what makes the picture again. `name` is from `file_name`, and is followed by
@@ -96,58 +109,71 @@ class Gallery:
         line as other programs read it. `compression` is 0 to 9. When the log cannot be written the
         picture stays, and the error says so.
         """
-        line = one_line(line)
+        line = join_lines(line)
         sha256 = picture.sha256
         path, logged, error = self._write(
             picture.image,
-            safe_name(name or "") or f"{claim.prefix}.{picture.recipe.label}.png",
-            picture_chunks(picture, line, sha256, record or {}, readable),
+            make_safe_name(name or "") or f"{claim.prefix}.{picture.recipe.filename_seed}.png",
+            build_chunks(picture, line, sha256, record or {}, readable),
             compression,
-            lambda where: log_line(where, line, sha256, picture.facts),
+            lambda where: format_log_line(where, line, sha256, picture.facts),
         )
         self._next = claim.number + 1
-        entry = Entry(path, line, sha256, logged)
+        entry = SavedImage(path, line, sha256, logged)
         if error is not None:
             error.entry = entry
             raise error
         return entry
 
-    def keep_grid(
-        self, sheet: Image, *, claim: Claim, line: str, name: str = "grid", compression: int = 6
-    ) -> Entry:
+    def save_grid(
+        self,
+        sheet: Image,
+        *,
+        claim: ReservedNumber,
+        line: str,
+        name: str = "grid",
+        compression: int = 6,
+    ) -> SavedImage:
         """Writes a sheet of the command's pictures as `000042.grid.png`, or with another name.
 
         Its log line is a comment, `# path: line`, for it can be made from the others.
         """
-        line = one_line(line)
+        line = join_lines(line)
         path, logged, error = self._write(
             sheet,
             f"{claim.prefix}.{name}.png",
-            grid_chunks(line),
+            build_grid_chunks(line),
             compression,
-            lambda where: grid_line(where, line),
+            lambda where: format_grid_line(where, line),
         )
         if error is not None:
             raise error
-        return Entry(path, line, hashlib.sha256(sheet.tobytes()).hexdigest(), logged)
+        return SavedImage(path, line, hashlib.sha256(sheet.tobytes()).hexdigest(), logged)
 
-    def keep_intermediate(
-        self, image: Image, *, claim: Claim, seed: int, step: int, line: str, compression: int = 6
+    def save_intermediate(
+        self,
+        image: Image,
+        *,
+        claim: ReservedNumber,
+        seed: int,
+        step: int,
+        line: str,
+        compression: int = 6,
     ) -> Path:
         """Writes a picture in the making, `intermediates/000042.1234567.0005.png`, durably and
         never over anything. It has no line in the log. Returns its path."""
         folder = self.outdir / INTERMEDIATES_FOLDER
         name = f"{claim.prefix}.{seed}.{step:04}.png"
-        chunks = intermediate_chunks(one_line(line), step)
-        with explained(folder), self._written(image, chunks, compression) as temporary:
+        chunks = build_intermediate_chunks(join_lines(line), step)
+        with raise_gallery_errors(folder), self._written(image, chunks, compression) as temporary:
             refuse_link(folder)
             folder.mkdir(exist_ok=True)
-            return give_name(temporary, folder, name)
+            return publish_file(temporary, folder, name)
 
-    def keep_input(self, path: Path) -> Path:
+    def save_input(self, path: Path) -> Path:
         """A durable copy, in `inputs/`, of a file that pictures begin from, named by what is in
         it: the same file is kept once. Raises GalleryError when it cannot be written."""
-        return keep_copy(path, self.outdir / INPUTS_FOLDER)
+        return save_copy(path, self.outdir / INPUTS_FOLDER)
 
     def recover(self) -> tuple[str, ...]:
         """Mends what a crash left: for every start.
@@ -157,12 +183,12 @@ class Gallery:
         """
         if not self.outdir.is_dir():
             return ()
-        with explained(self.outdir):
-            sweep(self.outdir)
+        with raise_gallery_errors(self.outdir):
+            remove_stale_files(self.outdir)
             inputs = self.outdir / INPUTS_FOLDER
             if inputs.is_dir() and not inputs.is_symlink():
-                sweep(inputs)
-            found = log_the_unlogged(self.outdir)
+                remove_stale_files(inputs)
+            found = log_missing_images(self.outdir)
         self.unsigned = found.unsigned
         return found.lines
 
@@ -176,7 +202,10 @@ class Gallery:
     ) -> tuple[Path, str, Unlogged | None]:
         """The file's path and its log line, which `line_at` makes from the shown path; and why
         that is not in the log."""
-        with explained(self.outdir), self._written(image, chunks, compression) as temporary:
+        with (
+            raise_gallery_errors(self.outdir),
+            self._written(image, chunks, compression) as temporary,
+        ):
             return self._publish(temporary, name, line_at)
 
     @contextmanager
@@ -184,7 +213,7 @@ class Gallery:
         """A finished PNG without a name yet; it is gone behind the block. Raises OSError."""
         self.outdir.mkdir(parents=True, exist_ok=True)
         temporary = self.outdir / f".dream-{secrets.token_hex(8)}.tmp"
-        with held(temporary) as file:
+        with open_exclusive(temporary) as file:
             with os.fdopen(file, "wb", closefd=False) as out:
                 write_png(out, image, chunks, compression)
             os.fsync(file)
@@ -195,14 +224,15 @@ class Gallery:
     ) -> tuple[Path, str, Unlogged | None]:
         path = None
         try:
-            with appending(self.log_path) as tail:
-                path = give_name(temporary, self.outdir, name)
-                line = line_at(shown(path))
+            with open_for_append(self.log_path) as tail:
+                path = publish_file(temporary, self.outdir, name)
+                line = line_at(format_path(path))
                 tail.append(line)
         except OSError as error:
             # Where not even the log can be opened, the picture matters more.
-            path = path or give_name(temporary, self.outdir, name)
-            message = f"{path} is kept, but could not be added to {self.log_path}: {why(error)[0]}"
+            path = path or publish_file(temporary, self.outdir, name)
+            reason = explain_os_error(error)[0]
+            message = f"{path} is kept, but could not be added to {self.log_path}: {reason}"
             unlogged = Unlogged(message, "its line is added before the next picture is made")
-            return path, line_at(shown(path)), unlogged
+            return path, line_at(format_path(path)), unlogged
         return path, line, None

@@ -16,13 +16,13 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from dream.errors import GalleryError
-from dream.files import LARGEST, lock, open_own, read_own
-from dream.gallery.folder import near_names
+from dream.core.bounded_reading import read_bounded
+from dream.core.errors import GalleryError
+from dream.core.own_files import LARGEST, lock, open_own, read_own
+from dream.core.plain_text import join_lines_of_text, make_printable
+from dream.core.request import IMAGE_FILE_FIELDS
+from dream.gallery.folder import suggest_names
 from dream.gallery.text_lines import decoded, text_lines
-from dream.plain_text import on_one_line, printable
-from dream.reading import read_bounded
-from dream.request import INPUTS
 
 LOG_NAME = "dream_log.txt"
 
@@ -35,37 +35,37 @@ _LONGEST = 1 << 20
 # ── what a line looks like ─────────────────────────────────────────────────────────────────────
 
 
-def one_line(line: str) -> str:
+def join_lines(line: str) -> str:
     """The line without line breaks, whichever of Unicode's: the log keeps one picture a line,
     whatever it is handed, and whoever reads it."""
-    return on_one_line(line)
+    return join_lines_of_text(line)
 
 
-def shown(path: Path) -> str:
+def format_path(path: Path) -> str:
     """How a log line begins: the path as given, with forward slashes.
 
     A path that could be misread there (as a comment, a command, for its own `: `, or by a shell) is
     given by the file's name alone, which is enough beside the log.
     """
     text = path.as_posix()
-    return printable(path.name) if _UNSAFE.search(text) else text
+    return make_printable(path.name) if _UNSAFE.search(text) else text
 
 
-def log_line(where: str, line: str, sha256: str, facts: Mapping[str, str]) -> str:
+def format_log_line(where: str, line: str, sha256: str, facts: Mapping[str, str]) -> str:
     """A picture's line; `where` is its shown path. Of its facts the comment holds the hash of the
     model's files, and those of the pictures that it began from."""
     said = {"sha256": sha256[:16], "weights": facts.get("weights", "")[:8]}
-    said |= {name: facts.get(name, "")[:16] for name in INPUTS}
+    said |= {name: facts.get(name, "")[:16] for name in IMAGE_FILE_FIELDS}
     comment = " ".join(f"{name}:{value}" for name, value in said.items() if value)
     return f"{where}: {line} # {comment}"
 
 
-def grid_line(where: str, comment: str) -> str:
+def format_grid_line(where: str, comment: str) -> str:
     """A grid's line, which is a comment: a grid is made from pictures that have their own."""
     return f"# {where}: {comment}"
 
 
-def logged_name(line: str) -> str:
+def parse_logged_name(line: str) -> str:
     """The file name of the picture that a log line, of any era, is about; or ""."""
     head, mark, _ = line.partition(".png: ")
     if not mark:
@@ -86,7 +86,7 @@ def read_log(
     try:
         data = _data(path)
     except FileNotFoundError as error:
-        raise GalleryError(f"there is no {path}", near_names(path)) from error
+        raise GalleryError(f"there is no {path}", suggest_names(path)) from error
     except IsADirectoryError as error:
         hint = f"its log is {path / LOG_NAME}" if (path / LOG_NAME).exists() else ""
         raise GalleryError(f"{path} is a folder, not a log", hint) from error
@@ -106,7 +106,7 @@ def _data(path: Path) -> bytes:
     return data
 
 
-def last_lines(path: Path, size: int = 1 << 16) -> list[str]:
+def read_last_lines(path: Path, size: int = 1 << 16) -> list[str]:
     """The log's last whole lines, oldest first, of at most so many bytes; none where there are
     none to be read."""
     try:
@@ -117,26 +117,26 @@ def last_lines(path: Path, size: int = 1 << 16) -> list[str]:
     return [decoded(line)[0] for line in lines[len(data) > size :] if line]
 
 
-def logged_names(path: Path) -> set[str]:
+def read_logged_names(path: Path) -> set[str]:
     """The names of all pictures with a whole line in the log; none when there is no log."""
     try:
         data = read_own(path)
     except FileNotFoundError:
         return set()
     whole = data[: data.rfind(b"\n") + 1].decode(errors="surrogateescape")
-    return {name for line in whole.split("\n") if (name := logged_name(line))}
+    return {name for line in whole.split("\n") if (name := parse_logged_name(line))}
 
 
 # ── writing ────────────────────────────────────────────────────────────────────────────────────
 
 
-class Tail:
+class LogTail:
     """The end of an open, locked log."""
 
     def __init__(self, file: int) -> None:
         self._file = file
 
-    def torn(self) -> str:
+    def read_partial_line(self) -> str:
         """The last line's text when it does not end, which is what a power cut leaves; or ""."""
         return self._torn().decode(errors="surrogateescape")
 
@@ -173,13 +173,13 @@ class Tail:
 
 
 @contextmanager
-def appending(path: Path) -> Iterator[Tail]:
+def open_for_append(path: Path) -> Iterator[LogTail]:
     """The log's end, locked against other programs until the block ends. Raises OSError, also for
     a log that is a link: whoever made the folder chose where it leads."""
     file = open_own(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o666)
     try:
         lock(file)
-        yield Tail(file)
+        yield LogTail(file)
     finally:
         os.close(file)
 

@@ -12,8 +12,8 @@ from collections.abc import Mapping, Sequence
 from string import Formatter
 from typing import Any, NamedTuple
 
-from dream.flags import plain
-from dream.request import FLAGS
+from dream.core.request import FLAGS
+from dream.options.option_type import format_number
 
 NAME_BYTES = 255
 """The longest name common file systems take."""
@@ -31,23 +31,23 @@ _RESERVED = re.compile(r"(con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³])(\..*)?"
 _HUGE = re.compile(r"\d{4}")  # in any script, as the format language reads them
 
 
-class Name(NamedTuple):
+class FileName(NamedTuple):
     """A file name, and what to tell the user when it is not the one asked for."""
 
     text: str
     warning: str | None = None
 
 
-def file_name(
+def format_file_name(
     template: str | None, *, prefix: str, seed: int, fields: Mapping[str, object]
-) -> Name:
+) -> FileName:
     """The name of a picture's file: one name inside the folder, whatever the template says.
 
     `fields` are the request's by name, those at their default may be missing; `prefix`, `seed`,
     and `model_id` for the model are added. A template that cannot be filled in gives the default
     name and a warning.
     """
-    default = Name(f"{prefix}.{seed}.png")
+    default = FileName(f"{prefix}.{seed}.png")
     if template is None:
         return default
     unsaid = {field: row.default for field, row in FLAGS.items()}
@@ -58,27 +58,27 @@ def file_name(
     except (LookupError, ValueError, TypeError, OverflowError) as error:
         reason = str(error.args[0]) if error.args else type(error).__name__
         return default._replace(warning=f"--fnformat {template}: {reason}; using {default.text}")
-    name = safe_name(filled, _ROOM)
+    name = make_safe_name(filled, _ROOM)
     if not name:
         return default._replace(warning=f"--fnformat {template}: no name; using {default.text}")
-    return Name(name)
+    return FileName(name)
 
 
-def safe_name(text: str, room: int = CLASH_ROOM) -> str:
+def make_safe_name(text: str, room: int = CLASH_ROOM) -> str:
     """The nearest name of a PNG any system takes, `room` bytes short of the limit; or ""."""
     stem = text[:-4] if text[-4:].lower() == ".png" else text
     stem = _LEADING.sub("_", _SHELL.sub("_", _FORBIDDEN.sub("_", stem)))
-    stem = _unreserved(cut(stem, NAME_BYTES - len("_.png") - room).rstrip(" "))
+    stem = _unreserved(truncate_utf8(stem, NAME_BYTES - len("_.png") - room).rstrip(" "))
     return f"{stem}.png" if stem.strip("_ ") else ""
 
 
-def prompt_folder(prompt: str) -> str:
+def make_prompt_folder(prompt: str) -> str:
     """The folder of a prompt's pictures (--prompt_as_dir): one name, never empty."""
-    text = cut(_FORBIDDEN.sub("_", prompt).lstrip(), NAME_BYTES - len("_"))
+    text = truncate_utf8(_FORBIDDEN.sub("_", prompt).lstrip(), NAME_BYTES - len("_"))
     return _unreserved(text.rstrip(" .")) or "_"
 
 
-def cut(text: str, limit: int) -> str:
+def truncate_utf8(text: str, limit: int) -> str:
     """The longest beginning of at most `limit` bytes in UTF-8, no character halved."""
     return text.encode()[:limit].decode(errors="ignore")
 
@@ -114,5 +114,5 @@ def _printable(value: object) -> object:
             return value
         case tuple() | list():
             said = (part for part in value if part is not None)
-            return "-".join(part if isinstance(part, str) else plain(part) for part in said)
+            return "-".join(part if isinstance(part, str) else format_number(part) for part in said)
     return str(value)

@@ -12,14 +12,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-from dream.errors import GalleryError
-from dream.gallery.folder import near_names
-from dream.gallery.log import log_line, one_line, shown
-from dream.gallery.signature import is_signed, signed
-from dream.picture import Picture
-from dream.plain_text import on_one_line
-from dream.png_chunks import read_texts
-from dream.request import as_json
+from dream.core.errors import GalleryError
+from dream.core.picture import Picture
+from dream.core.plain_text import join_lines_of_text
+from dream.core.png_chunks import read_texts
+from dream.core.request import to_dict
+from dream.gallery.folder import suggest_names
+from dream.gallery.log import format_log_line, format_path, join_lines
+from dream.gallery.signature import is_signed, sign
 
 RECORD = "dream_record"
 _DREAM = "dream"
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Record:
+class DreamRecord:
     """What a PNG tells of how it was made. A line alone, when an older program made it."""
 
     line: str
@@ -45,35 +45,35 @@ class Record:
     """The line that rendered it, where another one took it further; or empty."""
 
 
-def picture_chunks(
+def build_chunks(
     picture: Picture, line: str, sha256: str, record: Mapping[str, object], readable: str = ""
 ) -> dict[str, str]:
     """The text chunks of a picture; `record` adds to the JSON what the caller wants remembered,
     `readable` is the line as other programs read it."""
     said: dict[str, object] = {
         "line": line,
-        "request": as_json(picture.recipe.as_request()),
+        "request": to_dict(picture.recipe.to_request()),
         "facts": dict(picture.facts),
         **record,
         "sha256": sha256,
     }
-    if picture.steps:
-        said["steps"] = [dict(step) for step in picture.steps]
-    if picture.origin:
-        said["origin"] = picture.origin
-    said["signature"] = signed(log_line("", line, sha256, picture.facts))
+    if picture.postprocess_log:
+        said["steps"] = [dict(step) for step in picture.postprocess_log]
+    if picture.source_line:
+        said["origin"] = picture.source_line
+    said["signature"] = sign(format_log_line("", line, sha256, picture.facts))
     # Other programs look for words and seed in the line that rendered it. A lone surrogate JSON can
     # hold, a text chunk cannot.
-    readable = (readable or picture.origin or line).encode(errors="replace").decode()
+    readable = (readable or picture.source_line or line).encode(errors="replace").decode()
     return {"Dream": readable, RECORD: json.dumps(said)}
 
 
-def grid_chunks(line: str) -> dict[str, str]:
+def build_grid_chunks(line: str) -> dict[str, str]:
     """The text chunk of a grid, which is no picture of its own and has no line."""
-    return {RECORD: json.dumps({"grid": line, "signature": signed(f"grid {line}")})}
+    return {RECORD: json.dumps({"grid": line, "signature": sign(f"grid {line}")})}
 
 
-def intermediate_chunks(line: str, step: int) -> dict[str, str]:
+def build_intermediate_chunks(line: str, step: int) -> dict[str, str]:
     """The text chunk of a picture in the making: after which step, and what it was to become."""
     return {RECORD: json.dumps({"intermediate": line, "step": step})}
 
@@ -97,40 +97,40 @@ def read_chunks(path: Path) -> dict[str, str]:
         return read_texts(file).texts
 
 
-def read_record(path: Path) -> Record:
+def read_record(path: Path) -> DreamRecord:
     """What a PNG tells of how it was made. Raises GalleryError: no such file, no PNG, no record."""
     try:
         chunks = read_chunks(path)
     except FileNotFoundError as error:
-        raise GalleryError(f"there is no {path}", near_names(path)) from error
+        raise GalleryError(f"there is no {path}", suggest_names(path)) from error
     except OSError as error:
         raise GalleryError(f"cannot read {path}: {error.strerror or error}") from error
     except ValueError as error:
         hint = "a picture's record is in its PNG"
         raise GalleryError(f"{path} is no whole PNG", hint) from error
-    record = as_record(chunks)
+    record = parse_record(chunks)
     if not (record.line or record.request or _line_in(chunks) is not None):
         raise GalleryError(f"{path} does not say how it was made", "it has no Dream text chunk")
     return record
 
 
-def log_line_of(path: Path, record: Record, line: str) -> str:
+def read_log_line(path: Path, record: DreamRecord, line: str) -> str:
     """The line a picture would have in a log, by its own record."""
     if not record.sha256:
-        return f"{shown(path)}: {line}"
-    return log_line(shown(path), line, record.sha256, record.facts)
+        return f"{format_path(path)}: {line}"
+    return format_log_line(format_path(path), line, record.sha256, record.facts)
 
 
-def as_record(chunks: Mapping[str, str]) -> Record:
+def parse_record(chunks: Mapping[str, str]) -> DreamRecord:
     """The record in a PNG's text chunks, whoever wrote them. Its values are what they should be or
     left out: the hash is one, and no fact holds a line break."""
-    said = json_of(chunks)
+    said = parse_json_chunk(chunks)
     facts, request, steps = (said.get(name) for name in ("facts", "request", "steps"))
     sha256 = said.get("sha256")
     rendered = _line_in(chunks) or ""
     line = str(said.get("line", rendered))
     origin = said.get("origin") if RECORD in chunks else rendered if rendered != line else ""
-    return Record(
+    return DreamRecord(
         line=line,
         request=request if isinstance(request, dict) else {},
         facts=_facts(facts) if isinstance(facts, dict) else {},
@@ -144,16 +144,21 @@ def as_record(chunks: Mapping[str, str]) -> Record:
 
 def is_ours(chunks: Mapping[str, str]) -> bool:
     """Whether this user's dream wrote the picture or the grid, with this line."""
-    said = json_of(chunks)
+    said = parse_json_chunk(chunks)
     signature = str(said.get("signature", ""))
     if "grid" in said:
         return is_signed(f"grid {said['grid']}", signature)
-    record = as_record(chunks)
-    return is_signed(log_line("", one_line(record.line), record.sha256, record.facts), signature)
+    record = parse_record(chunks)
+    return is_signed(
+        format_log_line("", join_lines(record.line), record.sha256, record.facts), signature
+    )
 
 
 def _facts(facts: Mapping[object, object]) -> dict[str, str]:
-    return {on_one_line(str(name)): on_one_line(str(value)) for name, value in facts.items()}
+    return {
+        join_lines_of_text(str(name)): join_lines_of_text(str(value))
+        for name, value in facts.items()
+    }
 
 
 def _line_in(chunks: Mapping[str, str]) -> str | None:
@@ -165,7 +170,7 @@ def _line_in(chunks: Mapping[str, str]) -> str | None:
     return next((text for text in texts if not text.startswith("{")), None)
 
 
-def json_of(chunks: Mapping[str, str]) -> dict[str, Any]:
+def parse_json_chunk(chunks: Mapping[str, str]) -> dict[str, Any]:
     """The record's JSON as an object; empty when there is none, or none we can read."""
     for key in (RECORD, *(key for key in chunks if key.casefold() in (_DREAM, RECORD))):
         try:

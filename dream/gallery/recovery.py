@@ -14,20 +14,20 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from dream.files import open_own, read_own, replace_own
-from dream.gallery.disk import remove_if_held_in_vain
-from dream.gallery.folder import names_in
+from dream.core.own_files import open_own, read_own, replace_own
+from dream.gallery.durable_files import remove_if_held_in_vain
+from dream.gallery.folder import list_names
 from dream.gallery.log import (
     LOG_NAME,
-    appending,
-    grid_line,
-    log_line,
-    logged_name,
-    logged_names,
-    one_line,
-    shown,
+    format_grid_line,
+    format_log_line,
+    format_path,
+    join_lines,
+    open_for_append,
+    parse_logged_name,
+    read_logged_names,
 )
-from dream.gallery.png import as_record, is_ours, json_of, read_chunks
+from dream.gallery.png import is_ours, parse_json_chunk, parse_record, read_chunks
 
 FOREIGN_NAME = ".dream_foreign"
 """Lists the PNGs that are not ours, `SIZE TIME NAME` a line, so that they are not opened at every
@@ -54,7 +54,7 @@ class _Seen:
     unsigned: bool = False
 
 
-def log_the_unlogged(folder: Path) -> Recovered:
+def log_missing_images(folder: Path) -> Recovered:
     """Gives every unlogged picture of ours its line. Raises OSError."""
     log = folder / LOG_NAME
     if os.path.lexists(log):
@@ -63,9 +63,9 @@ def log_the_unlogged(folder: Path) -> Recovered:
         )  # what cannot be written is said before anything is made
     if not _unlogged(folder):
         return Recovered()
-    with appending(log) as tail:
+    with open_for_append(log) as tail:
         names = _unlogged(folder)  # again, now that no other program is between picture and line
-        torn = tail.torn()
+        torn = tail.read_partial_line()
         seen = {name: found for name in names if (found := _look(folder / name, torn))}
         # The line that finishes the torn one comes first; the rest keep their order.
         ours = (found.line for found in seen.values() if found.line)
@@ -80,17 +80,17 @@ def _unlogged(folder: Path) -> list[str]:
     """The names of PNGs that have no line in the log and are not known to be somebody else's."""
     foreign = _foreign(folder)
     same = {name for name, stamp in foreign.items() if stamp == _stamp(folder / name)}
-    known = logged_names(folder / LOG_NAME) | same
-    lost = [name for name in {*names_in(folder)} - known if _ours(name)]
+    known = read_logged_names(folder / LOG_NAME) | same
+    lost = [name for name in {*list_names(folder)} - known if _is_dream_name(name)]
     if any(not name.isascii() for name in lost):  # some disks store accents apart from letters
         known = {unicodedata.normalize("NFC", name) for name in known}
         lost = [name for name in lost if unicodedata.normalize("NFC", name) not in known]
     return sorted(lost, key=lambda name: (_written(folder / name), name))
 
 
-def _ours(name: str) -> bool:
+def _is_dream_name(name: str) -> bool:
     """Whether we could have given the name: one that a log line can begin with."""
-    return name[0] != "." and "\n" not in name and logged_name(f"{name}: ") == name
+    return name[0] != "." and "\n" not in name and parse_logged_name(f"{name}: ") == name
 
 
 def _written(path: Path) -> int:
@@ -123,24 +123,24 @@ def _look(path: Path, torn: str) -> _Seen | None:
     except ValueError:
         return _Seen("")
     if not is_ours(chunks):
-        record = as_record(chunks)
+        record = parse_record(chunks)
         return _Seen("", unsigned=bool(record.line and record.sha256))
     # Begin where the torn line does, that it may be finished, though another path leads here now.
     folder, slash, _ = torn.removeprefix("# ").partition(".png:")[0].rpartition("/")
     finishing = _line_of(chunks, f"{folder}{slash}{path.name}")
     finishes = torn and finishing.startswith(torn)
-    return _Seen(finishing if finishes else _line_of(chunks, shown(path)))
+    return _Seen(finishing if finishes else _line_of(chunks, format_path(path)))
 
 
 def _line_of(chunks: Mapping[str, str], where: str) -> str:
     """The log line that a PNG of ours was written with; "" for one without."""
-    said = json_of(chunks)
+    said = parse_json_chunk(chunks)
     if "grid" in said:
-        return grid_line(where, one_line(str(said["grid"])))
-    record = as_record(chunks)
+        return format_grid_line(where, join_lines(str(said["grid"])))
+    record = parse_record(chunks)
     if not record.line or not record.sha256:
         return ""
-    return log_line(where, one_line(record.line), record.sha256, record.facts)
+    return format_log_line(where, join_lines(record.line), record.sha256, record.facts)
 
 
 def _foreign(folder: Path) -> dict[str, str]:

@@ -16,12 +16,12 @@ from pathlib import Path
 
 from platformdirs import user_state_path
 
-from dream.files import new_beside, read_own
+from dream.core.own_files import new_beside, read_own
 
 _KEY_BYTES = 32
 
 
-def signed(text: str) -> str:
+def sign(text: str) -> str:
     """The signature of a text, 64 hex digits."""
     key = _key_in(user_state_path("dream", appauthor=False))
     # In UTF-16 two halves of a character are the same as the whole, as JSON has it too.
@@ -30,7 +30,7 @@ def signed(text: str) -> str:
 
 def is_signed(text: str, signature: str) -> bool:
     """Whether the signature is this user's, of this text."""
-    return hmac.compare_digest(signed(text).encode(), signature.encode(errors="replace"))
+    return hmac.compare_digest(sign(text).encode(), signature.encode(errors="replace"))
 
 
 @cache

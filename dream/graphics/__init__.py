@@ -3,18 +3,18 @@
 Importing this room loads nothing; chafa, which does the drawing, comes with the first picture.
 """
 
-from dream.graphics.links import links_to, wants_links
-from dream.graphics.pictures import Pictures, pictures_on, wants_live
+from dream.graphics.links import make_link, supports_links
 from dream.graphics.terminal import PROTOCOLS, Colours, Protocol, Terminal
+from dream.graphics.terminal_images import TerminalImages, detect_terminal_images, supports_live
 
 __all__ = [
     "PROTOCOLS",
     "Colours",
-    "Pictures",
     "Protocol",
     "Terminal",
-    "links_to",
-    "pictures_on",
-    "wants_links",
-    "wants_live",
+    "TerminalImages",
+    "detect_terminal_images",
+    "make_link",
+    "supports_links",
+    "supports_live",
 ]

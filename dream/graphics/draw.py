@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
-from dream.errors import DreamError
+from dream.core.errors import DreamError
 from dream.graphics.terminal import MOST_PIXELS, Terminal
 
 _RGB8 = 8
@@ -35,7 +35,7 @@ class _Text(ctypes.Structure):
     _fields_ = (("text", _Pointer), ("length", ctypes.c_size_t), ("room", ctypes.c_size_t))
 
 
-def draw(
+def render_text(
     rgb: bytes,
     size: tuple[int, int],
     cells: tuple[int, int],

@@ -10,14 +10,14 @@ from typing import TextIO
 from dream.graphics.terminal import is_dumb
 
 
-def wants_links(out: TextIO, environment: Mapping[str, str]) -> bool:
+def supports_links(out: TextIO, environment: Mapping[str, str]) -> bool:
     """Whether links can be written there. A terminal that does not know them shows their text;
     screen and the Linux console are said to show more than that."""
     console = environment.get("TERM", "") == "linux" or bool(environment.get("STY"))
     return out.isatty() and not is_dumb(environment) and not console
 
 
-def links_to(text: str, path: Path) -> str:
+def make_link(text: str, path: Path) -> str:
     """The text as a link to a file. The host is named, so that over SSH nothing of the same name
     opens here instead. https://gist.github.com/egmontkob/eb114294efbcd5adb1944c9f3cb5feda"""
     from urllib.parse import quote  # no prompt waits for it

@@ -64,11 +64,13 @@ def is_dumb(environment: Mapping[str, str]) -> bool:
     return environment.get("TERM", "").lower() in _DUMB
 
 
-def describe(environment: Mapping[str, str], answers: Answers, tmux: Tmux | None) -> Terminal:
+def describe_terminal(
+    environment: Mapping[str, str], answers: Answers, tmux: Tmux | None
+) -> Terminal:
     """The terminal: what it answered goes before what the environment says, which may be another
     terminal's. `tmux` is None where there is none in between."""
     cell = answers.cell or Terminal.cell
-    colours = colours_of(environment)
+    colours = count_colours(environment)
     if environment.get("NO_COLOR"):
         return Terminal(colours="none", cell=cell)
     if tmux is not None:
@@ -84,7 +86,7 @@ def describe(environment: Mapping[str, str], answers: Answers, tmux: Tmux | None
     return Terminal(protocol=protocol, colours=colours, cell=cell)
 
 
-def colours_of(environment: Mapping[str, str]) -> Colours:
+def count_colours(environment: Mapping[str, str]) -> Colours:
     """How many colours characters may have. https://no-color.org"""
     term = environment.get("TERM", "")
     if environment.get("NO_COLOR"):

@@ -1,18 +1,25 @@
 """Pictures that pictures are made from: opened safely, whoever made the file; and their masks."""
 
-from dream.inputs.masks import feathered, filled, fitted, inverted, mask_of, mask_of_alpha
-from dream.inputs.opened import ENDINGS, Opened, fingerprint, measure, open_picture
+from dream.inputs.image_file import ENDINGS, LoadedImage, hash_file, measure_image, open_picture
+from dream.inputs.masks import (
+    feather_mask,
+    fill_transparent,
+    invert_mask,
+    mask_from_alpha,
+    read_mask,
+    resize_to_cover,
+)
 
 __all__ = [
     "ENDINGS",
-    "Opened",
-    "feathered",
-    "filled",
-    "fingerprint",
-    "fitted",
-    "inverted",
-    "mask_of",
-    "mask_of_alpha",
-    "measure",
+    "LoadedImage",
+    "feather_mask",
+    "fill_transparent",
+    "hash_file",
+    "invert_mask",
+    "mask_from_alpha",
+    "measure_image",
     "open_picture",
+    "read_mask",
+    "resize_to_cover",
 ]

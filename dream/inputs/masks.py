@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from dream.inputs.opened import Opened
+from dream.inputs.image_file import LoadedImage
 
 if TYPE_CHECKING:
     from typing import Any
@@ -22,29 +22,29 @@ if TYPE_CHECKING:
 _HALF = 128
 
 
-def mask_of(opened: Opened) -> Image:
+def read_mask(opened: LoadedImage) -> Image:
     """The mask that a mask's file tells: where a part is transparent, that part alone is painted,
     for the file may be the picture with a hole in it; else what is black. The rest is kept."""
     if opened.alpha is not None:
-        hole = mask_of_alpha(opened.alpha)
+        hole = mask_from_alpha(opened.alpha)
         if hole.getbbox():
             return hole
     return opened.image.convert("L").point(_painted)
 
 
-def mask_of_alpha(alpha: Image) -> Image:
+def mask_from_alpha(alpha: Image) -> Image:
     """The mask that a picture's own transparency tells."""
     return alpha.point(_painted)
 
 
-def inverted(mask: Image) -> Image:
+def invert_mask(mask: Image) -> Image:
     """What was painted is kept, and the other way round."""
     from PIL import ImageChops
 
     return ImageChops.invert(mask)
 
 
-def fitted(image: Image, width: int, height: int, *, whole: bool = False) -> Image:
+def resize_to_cover(image: Image, width: int, height: int, *, whole: bool = False) -> Image:
     """The image in another size: scaled until it covers that, and cut equally at both sides; or
     the `whole` of it, stretched where the shape is another."""
     if image.size == (width, height):
@@ -58,7 +58,7 @@ def fitted(image: Image, width: int, height: int, *, whole: bool = False) -> Ima
     )
 
 
-def filled(image: Image, alpha: Image) -> Image:
+def fill_transparent(image: Image, alpha: Image) -> Image:
     """The picture with what is wholly transparent filled from around it, where nothing is there:
     many programs leave one colour below what they erase. Colours that differ stay, to paint from,
     as they did in InvokeAI."""
@@ -73,7 +73,7 @@ def filled(image: Image, alpha: Image) -> Image:
     return Images.fromarray(np.where(empty[..., None], spread, colours).round().astype(np.uint8))
 
 
-def feathered(mask: Image, pixels: int) -> Image:
+def feather_mask(mask: Image, pixels: int) -> Image:
     """The mask with edges that fade, inwards only: 0 stays 0, so that nothing outside is touched;
     255 is reached `pixels` from the edge. Where the mask ends at the picture's own edge, nothing
     fades."""

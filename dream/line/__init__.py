@@ -6,14 +6,14 @@ A line is a prompt, then switches, as InvokeAI had them; `words` says what a wor
 a switch may be called, `formerly` what old lines hold that is not here (yet).
 """
 
-from dream.line.argv import command_of, logged_of, read_argv, read_setting, setting_named
-from dream.line.lent import typable
-from dream.line.logged import LogLine, behind_prefix, facts, is_skipped, read_log_line
-from dream.line.negative import positive_negative
-from dream.line.read import read, read_leniently
-from dream.line.sweep import Axis, Sweep, read_sweep, write_sweep
-from dream.line.words import Word, quote, words
-from dream.line.write import write, write_fields, write_spelled
+from dream.line.argv import find_command_line, find_setting, logged_of, parse_argv, parse_setting
+from dream.line.format import format_fields, format_line, write_spelled
+from dream.line.log_lines import LogLine, behind_prefix, is_skipped, parse_facts, parse_log_line
+from dream.line.negative import split_negative
+from dream.line.parse import parse_line, read_leniently
+from dream.line.sweep import Axis, Sweep, format_sweep, parse_sweep
+from dream.line.untrusted_text import make_typable
+from dream.line.words import Word, quote, split_words
 
 __all__ = [
     "Axis",
@@ -21,23 +21,23 @@ __all__ = [
     "Sweep",
     "Word",
     "behind_prefix",
-    "command_of",
-    "facts",
+    "find_command_line",
+    "find_setting",
+    "format_fields",
+    "format_line",
+    "format_sweep",
     "is_skipped",
     "logged_of",
-    "positive_negative",
+    "make_typable",
+    "parse_argv",
+    "parse_facts",
+    "parse_line",
+    "parse_log_line",
+    "parse_setting",
+    "parse_sweep",
     "quote",
-    "read",
-    "read_argv",
     "read_leniently",
-    "read_log_line",
-    "read_setting",
-    "read_sweep",
-    "setting_named",
-    "typable",
-    "words",
-    "write",
-    "write_fields",
+    "split_negative",
+    "split_words",
     "write_spelled",
-    "write_sweep",
 ]

@@ -9,27 +9,27 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
 
-from dream.errors import BadLine, BadSetting
-from dream.flags import SWITCH, Flag
-from dream.launch import LAUNCH_FLAGS, Launch
-from dream.line.formerly import Former
-from dream.line.lists import Several
-from dream.line.names import SHELL, near, shown
-from dream.line.switches import Taken, take
-from dream.line.words import SWITCH_LIKE, Word, quote, spell
-from dream.request import FLAGS, Request
+from dream.core.cli_options import CLI_FLAGS, CliOptions
+from dream.core.errors import BadLine, BadSetting
+from dream.core.request import FLAGS, Request
+from dream.line.legacy_switches import LegacySwitches
+from dream.line.switch_names import SHELL, find_near, shown
+from dream.line.switches import ParsedSwitch, parse_switch
+from dream.line.value_lists import ValueList
+from dream.line.words import SWITCH_LIKE, Word, quote, quote_value
+from dream.options.option_type import BOOLEAN_FLAG, Flag
 
-_SETTINGS: Mapping[str, Flag] = MappingProxyType({**LAUNCH_FLAGS, **FLAGS})
+_SETTINGS: Mapping[str, Flag] = MappingProxyType({**CLI_FLAGS, **FLAGS})
 _LOGGED = re.compile(r".+\.(?:png|jpe?g|webp):", re.IGNORECASE)
 """The shell's word with which a line of a log begins."""
-_OTHERWISE = "put -- before a prompt that begins with a dash"
+_DEFAULT_HINT = "put -- before a prompt that begins with a dash"
 
 
-def read_argv(
+def parse_argv(
     argv: Sequence[str],
-    launch: Launch = Launch(),  # noqa: B008 - frozen
+    launch: CliOptions = CliOptions(),  # noqa: B008 - frozen
     base: Request = Request(),  # noqa: B008 - frozen
-) -> tuple[Launch, Request, str | None]:
+) -> tuple[CliOptions, Request, str | None]:
     """How this run goes, every line's defaults, and the line of the prompt if there is one.
 
     `launch` and `base` are what was known before, from dream.toml. Switches may stand before and
@@ -42,7 +42,7 @@ def read_argv(
     """
     cut = argv.index("--") if "--" in argv else len(argv)
     words = [_word(text) for text in argv[:cut]]
-    tables: dict[type[Any], dict[str, Any]] = {Launch: {}, Request: {}}
+    tables: dict[type[Any], dict[str, Any]] = {CliOptions: {}, Request: {}}
     prompt: list[str] = []
     lists: dict[str, str] = {}
     at = 0
@@ -52,11 +52,13 @@ def read_argv(
             at += 1
             continue
         try:
-            taken = take(words, at, SHELL, otherwise=_OTHERWISE, text_follows=True, sweeps=True)
+            taken = parse_switch(
+                words, at, SHELL, otherwise=_DEFAULT_HINT, text_follows=True, sweeps=True
+            )
         except BadLine as error:
             raise BadSetting(error.message, error.hint) from None
         lists.pop(taken.known.field, None)
-        if isinstance(taken.value, Several):
+        if isinstance(taken.value, ValueList):
             items = (taken.known.flag.kind.write(value)[0] for value in taken.value.values)
             lists[taken.known.field] = f"{taken.known.flag.names[0]} {','.join(items)}"
         elif setting := _setting(taken):
@@ -70,20 +72,20 @@ def read_argv(
     if lists and not text:
         raise BadSetting(f"{next(iter(lists.values()))} wants a prompt: a default has one value")
     return (
-        replace(launch, **tables[Launch]),
+        replace(launch, **tables[CliOptions]),
         replace(base, **said),
         " ".join([text if is_line else quote(text), *lists.values()]) if text else None,
     )
 
 
-def command_of(argv: Sequence[str]) -> tuple[Sequence[str], str | None]:
+def find_command_line(argv: Sequence[str]) -> tuple[Sequence[str], str | None]:
     """The shell's words before a `!` command, and the line of it if there is one: where a prompt
     would begin with a word such as `!models`, that word and all behind it."""
     for at, word in enumerate(argv):
         if word == "--":
             break
         if word.startswith("!") and not _is_begun(argv[:at]):
-            return argv[:at], " ".join([word, *map(spell, argv[at + 1 :])])
+            return argv[:at], " ".join([word, *map(quote_value, argv[at + 1 :])])
     return argv, None
 
 
@@ -107,54 +109,54 @@ def logged_of(argv: Sequence[str]) -> tuple[Sequence[str], str | None]:
 def _spelt(word: str) -> str:
     """A word of a line, a switch or a value, that the shell has taken the quotes from."""
     if not SWITCH_LIKE.match(word):
-        return spell(word)
+        return quote_value(word)
     name, equals, value = word.partition("=")
-    return f"{name}={spell(value)}" if equals else word
+    return f"{name}={quote_value(value)}" if equals else word
 
 
 def _is_begun(argv: Sequence[str]) -> bool:
     """Whether a prompt has begun, or an option waits for its value."""
     try:
-        return read_argv(argv)[2] is not None
+        return parse_argv(argv)[2] is not None
     except BadSetting:
         return True
 
 
-def read_setting(name: str, value: object) -> tuple[str, Any]:
+def parse_setting(name: str, value: object) -> tuple[str, Any]:
     """A key of dream.toml and its value, as a field of `Launch` or `Request` and what to set.
 
     Raises BadSetting, which says what is allowed; the caller knows file and key.
     """
-    field = setting_named(name)
+    field = find_setting(name)
     kind = _SETTINGS[field].kind
-    if kind is SWITCH:
+    if kind is BOOLEAN_FLAG:
         if isinstance(value, bool):
             return field, value
         raise BadSetting(f"{name} is true or false, not {value!r}")
-    if isinstance(value, bool) and kind.takes[0] == 0:
+    if isinstance(value, bool) and kind.nargs[0] == 0:
         return field, kind.read([]) if value else _SETTINGS[field].default
     parts = value if isinstance(value, list) else [value]
     words = [str(part) for part in parts]
-    if kind.takes[1] > 1 and isinstance(value, str):
+    if kind.nargs[1] > 1 and isinstance(value, str):
         words = value.replace(",", " ").split()
-    if all(map(_is_plain, parts)) and kind.takes[0] <= len(words) <= kind.takes[1]:
+    if all(map(_is_plain, parts)) and kind.nargs[0] <= len(words) <= kind.nargs[1]:
         with suppress(ValueError):
             read = kind.read(words)
             # A number in the place of a name is most likely another key's.
             if not isinstance(read, str) or all(isinstance(part, str) for part in parts):
                 return field, read
-    meant = near(words[0], kind.choices) if words else ""
+    meant = find_near(words[0], kind.choices) if words else ""
     hint = f"did you mean {meant}?" if meant else ""
-    raise BadSetting(f"{name} takes {kind.means}, not {value!r}", hint)
+    raise BadSetting(f"{name} takes {kind.expects}, not {value!r}", hint)
 
 
-def setting_named(name: str) -> str:
+def find_setting(name: str) -> str:
     """The field of `Launch` or `Request` that a key of dream.toml means. Raises BadSetting."""
     key = name.replace("-", "_")
     for field, flag in _SETTINGS.items():
         if key == field or f"--{key}" in flag.names:
             return field
-    meant = near(key, _SETTINGS)
+    meant = find_near(key, _SETTINGS)
     raise BadSetting(f"“{shown(name)}” is no setting", f"did you mean {meant}?" if meant else "")
 
 
@@ -168,20 +170,20 @@ def _word(text: str) -> Word:
         if text[2:3] and not text[1:].startswith("-") and text[:2] in SHELL[0]:
             # -o"my pictures" or "-old men in boats": the shell has taken the difference away.
             raise BadSetting(
-                f"“{shown(text)}” may be a prompt, or {text[:2]} and its value", _OTHERWISE
+                f"“{shown(text)}” may be a prompt, or {text[:2]} and its value", _DEFAULT_HINT
             )
         switch = False
     return Word(text, 0, len(text), True, switch)
 
 
-def _setting(taken: Taken) -> tuple[type[Any], str, Any] | None:
+def _setting(taken: ParsedSwitch) -> tuple[type[Any], str, Any] | None:
     """Table, field and value of an option. InvokeAI's old ones are translated, dropped where
     they change nothing, or refused."""
     known, value = taken.known, taken.value
-    if known.table is not Former:
+    if known.table is not LegacySwitches:
         return known.table, known.field, value
     if known.field == "full_precision" and not known.undo:
-        return Launch, "precision", "float32"
+        return CliOptions, "precision", "float32"
     if known.undo or value == known.flag.default:
         return None
     raise BadSetting(f"{taken.name} ({known.flag.help}) is not in this version")

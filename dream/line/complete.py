@@ -6,13 +6,21 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
-from dream.errors import BadLine
-from dream.flags import Flag
-from dream.line.logged import read_log_line
-from dream.line.names import LINE, Found, find
-from dream.line.read import read
-from dream.line.words import Parts, Word, quote, spell, spell_apart, split, unclosed
-from dream.request import FLAGS, Request
+from dream.core.errors import BadLine
+from dream.core.request import FLAGS, Request
+from dream.line.log_lines import parse_log_line
+from dream.line.parse import parse_line
+from dream.line.switch_names import LINE, SwitchMatch, match_switch
+from dream.line.words import (
+    Parts,
+    Word,
+    has_unclosed_quote,
+    quote,
+    quote_separate_value,
+    quote_value,
+    split_line,
+)
+from dream.options.option_type import Flag
 
 _DASH = re.compile(r"(?<!\S)-{1,2}\Z")
 _HALF_WORD = re.compile(r"\w[\w'’-]*\Z")
@@ -35,28 +43,28 @@ it to whole values, each with a line of help. What lies in folders and sessions,
 before, is the front door's to know."""
 
 
-def no_values(completes: str, typed: str) -> Iterable[tuple[str, str]]:
+def complete_nothing(completes: str, typed: str) -> Iterable[tuple[str, str]]:
     """Knows no folders, no models, no seeds."""
     return ()
 
 
-def switch_names() -> tuple[str, ...]:
+def list_switch_names() -> tuple[str, ...]:
     """Every name of every switch of a line, in the table's order."""
     return tuple(name for flag in FLAGS.values() for name in flag.names)
 
 
-def lookup(name: str) -> Flag | None:
+def find_switch(name: str) -> Flag | None:
     """The row of `Request` that a typed word means (`-s50`, `--cfg-scale=7`), if it means one."""
     found = _find(name)
     return found.known.flag if found and found.known.table is Request else None
 
 
-def complete(line: str, cursor: int, values: Values = no_values) -> list[Suggestion]:
+def complete(line: str, cursor: int, values: Values = complete_nothing) -> list[Suggestion]:
     """What could be typed at the cursor: names of switches, or the values they take; inside the
     prompt whole prompts, or the word that is half typed."""
     typed = line[:cursor]
-    start = read_log_line(typed).start
-    parts = split(typed, start)
+    start = parse_log_line(typed).start
+    parts = split_line(typed, start)
     if parts.comment < len(typed) or (typed.startswith("!", start) and not parts.fixes):
         return []
     cut = _cut(typed, parts)
@@ -67,14 +75,14 @@ def complete(line: str, cursor: int, values: Values = no_values) -> list[Suggest
     if text.startswith("-"):
         return list(_from_dash(text, at, cursor, values))
     if flag := _awaiting(done):
-        return list(_values(flag, text, cursor, values, spell_apart))
+        return list(_values(flag, text, cursor, values, quote_separate_value))
     return [] if text else list(_switches("", at))
 
 
 def _cut(typed: str, parts: Parts) -> tuple[Sequence[Word], int] | None:
     """The finished words, and where the half-typed one begins; None where nothing is wanted."""
     words = parts.switches
-    if parts.prompt and unclosed(typed, parts.prompt):
+    if parts.prompt and has_unclosed_quote(typed, parts.prompt):
         return None
     for index, word in enumerate(words):
         if not word.quoted and _OPEN_QUOTE.match(typed, word.start):
@@ -103,7 +111,7 @@ def _in_prompt(typed: str, parts: Parts, values: Values) -> Iterator[Suggestion]
 def _as_prompt(text: str) -> str:
     """A prompt in quotes only if it would not be read as itself without."""
     try:
-        return text if read(text).prompt == text else quote(text)
+        return text if parse_line(text).prompt == text else quote(text)
     except BadLine:
         return quote(text)
 
@@ -114,7 +122,7 @@ def _awaiting(done: Sequence[Word]) -> Flag | None:
     if last is None or not (found := _find(done[last].text)) or found.known.undo:
         return None
     has = len(done) - 1 - last + (found.value is not None)
-    return found.known.flag if has < found.known.flag.kind.takes[0] else None
+    return found.known.flag if has < found.known.flag.kind.nargs[0] else None
 
 
 def _from_dash(text: str, at: int, cursor: int, values: Values) -> Iterator[Suggestion]:
@@ -122,9 +130,9 @@ def _from_dash(text: str, at: int, cursor: int, values: Values) -> Iterator[Sugg
     if found and not found.known.undo:
         flag = found.known.flag
         if found.value is not None:
-            yield from _values(flag, found.value, cursor, values, spell)
-        elif text in flag.names and not text.startswith("--") and flag.kind.takes[0]:
-            yield from _values(flag, "", cursor, values, spell)
+            yield from _values(flag, found.value, cursor, values, quote_value)
+        elif text in flag.names and not text.startswith("--") and flag.kind.nargs[0]:
+            yield from _values(flag, "", cursor, values, quote_value)
     yield from _switches(text, at)
 
 
@@ -132,7 +140,7 @@ def _switches(typed: str, start: int) -> Iterator[Suggestion]:
     undoing = "--no-" if typed.startswith("--no") else ""
     wanted = typed.replace("_", "-")
     for flag in FLAGS.values():
-        names = [undoing + flag.long] if undoing else flag.names
+        names = [undoing + flag.long_name] if undoing else flag.names
         for name in names:
             if name.replace("_", "-").startswith(wanted):
                 metavar = "" if undoing else flag.kind.metavar
@@ -143,17 +151,17 @@ def _switches(typed: str, start: int) -> Iterator[Suggestion]:
 def _values(
     flag: Flag, typed: str, cursor: int, values: Values, spelled: Callable[[str], str]
 ) -> Iterator[Suggestion]:
-    if flag.sweeps:
+    if flag.allows_sweep:
         typed = typed.rpartition(",")[2]
     start = cursor - len(typed)
     typed = typed.removeprefix('"')
     known = ((name, "") for name in flag.kind.choices if name.startswith(typed))
-    for value, meta in known if flag.kind.choices else values(flag.kind.completes, typed):
+    for value, meta in known if flag.kind.choices else values(flag.kind.completion, typed):
         yield Suggestion(spelled(value), start, value, meta)
 
 
-def _find(text: str) -> Found | None:
+def _find(text: str) -> SwitchMatch | None:
     try:
-        return find(Word(text, 0, len(text), False, True), LINE)
+        return match_switch(Word(text, 0, len(text), False, True), LINE)
     except BadLine:
         return None

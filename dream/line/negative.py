@@ -7,7 +7,7 @@ import re
 _BRACKET = re.compile(r"\\?[\[\]]")
 
 
-def positive_negative(prompt: str, negative: str) -> tuple[str, str]:
+def split_negative(prompt: str, negative: str) -> tuple[str, str]:
     """The words to paint and the words to avoid, as the text encoder gets them.
 
     Parts in balanced square brackets leave the prompt and join the negative, by commas. `\\[` and

@@ -13,11 +13,11 @@ from itertools import product
 from math import prod
 from typing import Any, NamedTuple
 
-from dream.errors import BadLine
-from dream.line.lists import MOST, Several
-from dream.line.read import said
-from dream.line.write import write_with_lists
-from dream.request import FLAGS, Request
+from dream.core.errors import BadLine
+from dream.core.request import FLAGS, Request
+from dream.line.format import format_line_with_lists
+from dream.line.parse import parse_fields
+from dream.line.value_lists import MAX_VALUES, ValueList
 
 
 class Axis(NamedTuple):
@@ -60,7 +60,7 @@ class Sweep:
         return f"{self.count:,} pictures: " + ", ".join(factors)
 
 
-def read_sweep(line: str, base: Request = Request()) -> Sweep:  # noqa: B008 - frozen
+def parse_sweep(line: str, base: Request = Request()) -> Sweep:  # noqa: B008 - frozen
     """What a line asks for, lists and ranges of values included; else as `read`.
 
     Raises BadLine, with the column of the item that is wrong.
@@ -68,20 +68,20 @@ def read_sweep(line: str, base: Request = Request()) -> Sweep:  # noqa: B008 - f
     one: dict[str, Any] = {}
     several: dict[str, tuple[Any, ...]] = {}
     notes: list[str] = []
-    for name, value in said(line, sweeps=True, note=notes.append):
+    for name, value in parse_fields(line, sweeps=True, note=notes.append):
         several.pop(name, None)  # said again, it is only the last that counts
-        if isinstance(value, Several):
+        if isinstance(value, ValueList):
             several[name] = value.values
             value = value.values[0]
         one[name] = value
     axes = tuple(Axis(*axis) for axis in several.items())
     sweep = Sweep(replace(base, **one), axes, tuple(dict.fromkeys(notes)))
-    if sweep.count > MOST:
-        raise BadLine(f"this line asks for {sweep}; {MOST:,} are the most")
+    if sweep.count > MAX_VALUES:
+        raise BadLine(f"this line asks for {sweep}; {MAX_VALUES:,} are the most")
     return sweep
 
 
-def write_sweep(sweep: Sweep, base: Request = Request()) -> str:  # noqa: B008 - frozen
+def format_sweep(sweep: Sweep, base: Request = Request()) -> str:  # noqa: B008 - frozen
     """The line that asks for this: `set(read_sweep(write_sweep(s, b), b)) == set(s)`; its axes
     stand in the table's order."""
-    return write_with_lists(sweep.first, base, dict(sweep.axes))
+    return format_line_with_lists(sweep.first, base, dict(sweep.axes))

@@ -5,21 +5,29 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from dream.errors import BadLine
-from dream.flags import Kind
-from dream.line.lists import read_list
-from dream.line.names import Found, Known, Names, find, near, shown, unknown
+from dream.core.errors import BadLine
+from dream.core.request import Request
+from dream.line.switch_names import (
+    Names,
+    SwitchEntry,
+    SwitchMatch,
+    find_near,
+    make_unknown_switch_error,
+    match_switch,
+    shown,
+)
+from dream.line.value_lists import parse_list
 from dream.line.words import Word
-from dream.request import Request
+from dream.options.option_type import OptionType
 
 _NAMES_FILES = ("file", "picture", "folder")
 """What kinds complete whose value is a file's name."""
 
 
-class Taken(NamedTuple):
+class ParsedSwitch(NamedTuple):
     """A switch that was read."""
 
-    known: Known
+    known: SwitchEntry
     name: str
     value: Any
     """A `Several` where a sweep was read."""
@@ -27,7 +35,7 @@ class Taken(NamedTuple):
     """The index of the first word that does not belong to it."""
 
 
-def take(
+def parse_switch(
     words: Sequence[Word],
     at: int,
     names: Names,
@@ -35,7 +43,7 @@ def take(
     otherwise: str = "",
     text_follows: bool = False,
     sweeps: bool = False,
-) -> Taken:
+) -> ParsedSwitch:
     """Read the switch at words[at] and as many values as it takes.
 
     `otherwise` is the hint for a word not meant as a switch. Where text may follow (in the shell,
@@ -43,9 +51,9 @@ def take(
     `sweeps`, a switch that takes one value may have a list of them. Raises BadLine.
     """
     word = words[at]
-    found = find(word, names, otherwise)
+    found = match_switch(word, names, otherwise)
     flag, undo = found.known.flag, found.known.undo
-    low, high = (0, 0) if undo else flag.kind.takes
+    low, high = (0, 0) if undo else flag.kind.nargs
     if found.value is not None and not high:
         raise BadLine(f"{found.name} takes no value", word.start + 1)
     values = [] if found.value is None else [word._replace(text=found.value)]
@@ -54,30 +62,32 @@ def take(
     while (len(values) < high or joins) and at < len(words) and not words[at].switch:
         values.append(words[at])
         at += 1
-    if values and flag.kind.completes in _NAMES_FILES and not text_follows:
+    if values and flag.kind.completion in _NAMES_FILES and not text_follows:
         values[0], at = _pasted(values[0], words, at)
     end = at
     if joins and len(values) > 1:
         values = _joined(values)
     if len(values) < low:
         told = f"but {values[0].text} is all" if values else "but nothing follows"
-        raise BadLine(f"{found.name} takes {flag.kind.means}, {told}", word.start + 1)
+        raise BadLine(f"{found.name} takes {flag.kind.expects}, {told}", word.start + 1)
     for value in values:
         if value.text.startswith('"') and not value.quoted:
-            raise unclosed_quote(value)
+            raise make_unclosed_quote_error(value)
     if undo:
-        return Taken(found.known, found.name, flag.default, at)
+        return ParsedSwitch(found.known, found.name, flag.default, at)
     fewest = low if text_follows else len(values)
     for count in range(len(values), fewest - 1, -1):
         try:
             read = _read(flag.kind, [value.text for value in values[:count]])
         except ValueError:
             continue
-        return Taken(found.known, found.name, read, end if joins else at - len(values) + count)
+        return ParsedSwitch(
+            found.known, found.name, read, end if joins else at - len(values) + count
+        )
     if sweeps and _is_list(found, values[0].text):
         value = values[0]
-        listed = read_list(found.name, flag.kind, value.text, _column(value) + value.quoted)
-        return Taken(found.known, found.name, listed, at)
+        listed = parse_list(found.name, flag.kind, value.text, _column(value) + value.quoted)
+        return ParsedSwitch(found.known, found.name, listed, at)
     raise _refusal(word, found, values, names, otherwise)
 
 
@@ -119,13 +129,13 @@ def _is_number(text: str) -> bool:
     return True
 
 
-def _is_list(found: Found, text: str) -> bool:
+def _is_list(found: SwitchMatch, text: str) -> bool:
     known = found.known
-    ranged = known.flag.kind.ranges and ".." in text
-    return known.table is Request and known.flag.sweeps and ("," in text or ranged)
+    ranged = known.flag.kind.allows_range and ".." in text
+    return known.table is Request and known.flag.allows_sweep and ("," in text or ranged)
 
 
-def unclosed_quote(word: Word) -> BadLine:
+def make_unclosed_quote_error(word: Word) -> BadLine:
     """The error for a quote that opens and never closes."""
     hint = 'put a " at the end'
     if "\\" in word.text:
@@ -138,28 +148,28 @@ def _column(value: Word) -> int:
     return 1 + (value.start if value.quoted else value.end - len(value.text))
 
 
-def _read(kind: Kind[Any], words: list[str]) -> Any:
+def _read(kind: OptionType[Any], words: list[str]) -> Any:
     try:
         return kind.read(words)
     except ValueError:
         apart = [part for word in words for part in word.split(",")]
-        if not len(words) < len(apart) <= kind.takes[1]:
+        if not len(words) < len(apart) <= kind.nargs[1]:
             raise
         return kind.read(apart)
 
 
 def _refusal(
-    word: Word, found: Found, values: Sequence[Word], names: Names, otherwise: str
+    word: Word, found: SwitchMatch, values: Sequence[Word], names: Names, otherwise: str
 ) -> BadLine:
     """What to say about values that a switch does not take."""
     kind = found.known.flag.kind
     if found.value and found.value[0].isalpha() and not kind.choices and "=" not in word.text:
         # `-small`: rather a word of the prompt, or another switch, than -s with a value.
-        return unknown(word, names, otherwise)
+        return make_unknown_switch_error(word, names, otherwise)
     said = " ".join(value.text for value in values)
-    meant = near(said, kind.choices)
+    meant = find_near(said, kind.choices)
     return BadLine(
-        f"{found.name} takes {kind.means}, not “{shown(said)}”",
+        f"{found.name} takes {kind.expects}, not “{shown(said)}”",
         _column(values[0]),
         f"did you mean {meant}?" if meant else "",
     )

@@ -77,12 +77,12 @@ class Parts(NamedTuple):
     """It is a `!fix` line: the prompt is the name of a file."""
 
 
-def words(line: str, start: int = 0) -> Iterator[Word]:
+def split_words(line: str, start: int = 0) -> Iterator[Word]:
     """The words of a line, from a place in it on. Any text is words; nothing is raised."""
     return map(_word, _WORD.finditer(line, start))
 
 
-def split(line: str, start: int = 0) -> Parts:
+def split_line(line: str, start: int = 0) -> Parts:
     """The prompt, the switches, and the comment, from a place in the line on.
 
     A prompt in quotes is one word and ends there. Any other goes up to the first unquoted word
@@ -109,7 +109,7 @@ def split(line: str, start: int = 0) -> Parts:
             end = match.end()
         prompt = Word(line[opening.start : end], opening.start, end, False, False)
     switches: list[Word] = []
-    for word in words(line, after):
+    for word in split_words(line, after):
         if line[word.start] == "#":
             return Parts(prompt, tuple(switches), word.start, fix is not None)
         switches.append(word)
@@ -139,18 +139,18 @@ def quote(text: str) -> str:
     return f'"{_TO_ESCAPE.sub(_escaped, text)}"'
 
 
-def spell(text: str) -> str:
+def quote_value(text: str) -> str:
     """Text as a value behind a switch's name, in quotes only if it needs them."""
     plain = text.isprintable() and " " not in text and '"' not in text and not _SHELL.search(text)
     return text if plain and text else quote(text)
 
 
-def spell_apart(text: str) -> str:
+def quote_separate_value(text: str) -> str:
     """The same as a word of its own, never to be taken for a switch or a comment."""
-    return quote(text) if text.startswith(("-", "#")) else spell(text)
+    return quote(text) if text.startswith(("-", "#")) else quote_value(text)
 
 
-def unclosed(line: str, word: Word) -> bool:
+def has_unclosed_quote(line: str, word: Word) -> bool:
     """Whether a word opens a quote that nothing closes."""
     return not word.quoted and line.startswith('"', word.start)
 

@@ -3,8 +3,8 @@
 Knows lines and events; who makes the pictures is the caller's affair.
 """
 
-from dream.queue.follow import follow
-from dream.queue.kept import FILE_NAME, KeptLines
-from dream.queue.waiting import Entry, Queue
+from dream.queue.cancellable import follow_until_cancelled
+from dream.queue.line_queue import LineQueue, QueuedLine
+from dream.queue.queue_file import FILE_NAME, QueueFile
 
-__all__ = ["FILE_NAME", "Entry", "KeptLines", "Queue", "follow"]
+__all__ = ["FILE_NAME", "LineQueue", "QueueFile", "QueuedLine", "follow_until_cancelled"]

@@ -14,23 +14,23 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from dream.plain_text import on_one_line, without_controls
+from dream.core.plain_text import join_lines_of_text, remove_controls
 
 _REMOVED = re.compile(r"#- (\d{1,9})")
 _MOVED = re.compile(r"#\^ (\d{1,9}) (\d{1,9})")
 
 
-def added(lines: Iterable[str]) -> bytes:
+def format_added(lines: Iterable[str]) -> bytes:
     """Lines, as they are written down."""
     return "".join(f"{_one_line(line)}\n" for line in lines).encode(errors="replace")
 
 
-def removed(place: int) -> bytes:
+def format_removed(place: int) -> bytes:
     """That a line is done or given up."""
     return b"#- %d\n" % place
 
 
-def moved(place: int, to: int) -> bytes:
+def format_moved(place: int, to: int) -> bytes:
     """That a line comes sooner."""
     return b"#^ %d %d\n" % (place, to)
 
@@ -47,10 +47,10 @@ def read(data: bytes) -> list[str]:
             if place < len(lines):
                 lines.insert(to, lines.pop(place))
         elif line.strip():
-            lines.append(without_controls(line))
+            lines.append(remove_controls(line))
     return lines
 
 
 def _one_line(line: str) -> str:
-    line = on_one_line(line)
+    line = join_lines_of_text(line)
     return f" {line}" if line.startswith("#") else line

@@ -8,7 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
-from dream.files import open_own
+from dream.core.own_files import open_own
 
 if sys.platform != "win32":
     import fcntl

@@ -9,13 +9,13 @@ from prompt_toolkit.document import Document
 from prompt_toolkit.formatted_text import StyleAndTextTuples
 from prompt_toolkit.lexers import Lexer
 
-from dream.commands import find, is_command, without_prefix
-from dream.commands.base import Command
-from dream.errors import BadLine
-from dream.line import behind_prefix, is_skipped, read_log_line
-from dream.line.names import LINE
-from dream.line.switches import take
-from dream.line.words import Word, split
+from dream.commands import find_command, is_command, without_prefix
+from dream.commands.command import Command
+from dream.core.errors import BadLine
+from dream.line import behind_prefix, is_skipped, parse_log_line
+from dream.line.switch_names import LINE
+from dream.line.switches import parse_switch
+from dream.line.words import Word, split_line
 
 Span = tuple[int, int, str]
 """line[start:end] and what it is."""
@@ -31,20 +31,20 @@ class LineLexer(Lexer):
 
     def lex_document(self, document: Document) -> Callable[[int], StyleAndTextTuples]:
         """prompt_toolkit's interface: a row's number to its styled text."""
-        return lambda row: styled(document.lines[row], self._commands)
+        return lambda row: style_line(document.lines[row], self._commands)
 
 
-def styled(line: str, commands: Collection[Command]) -> StyleAndTextTuples:
+def style_line(line: str, commands: Collection[Command]) -> StyleAndTextTuples:
     """The line in pieces, each with its style; together they are the line."""
     pieces: StyleAndTextTuples = []
     done = 0
-    for start, end, what in spans(line, commands):
+    for start, end, what in find_spans(line, commands):
         pieces += [("", line[done:start]), (f"class:line.{what}", line[start:end])]
         done = end
     return [*pieces, ("", line[done:])]
 
 
-def spans(line: str, commands: Collection[Command]) -> Iterator[Span]:
+def find_spans(line: str, commands: Collection[Command]) -> Iterator[Span]:
     """What stands out in a line, from left to right, without overlaps."""
     typed = line.strip()
     if is_skipped(typed):
@@ -58,7 +58,7 @@ def spans(line: str, commands: Collection[Command]) -> Iterator[Span]:
 def _command(line: str, name: str, commands: Collection[Command]) -> Span:
     start = line.index(name, behind_prefix(line))
     try:
-        find(commands, name)
+        find_command(commands, name)
     except BadLine:
         begun = line.endswith(name) and any(c.name.startswith(name) for c in commands)
         return start, start + len(name), "command" if begun else "error"
@@ -66,12 +66,12 @@ def _command(line: str, name: str, commands: Collection[Command]) -> Span:
 
 
 def _picture(line: str) -> Iterator[Span]:
-    logged = read_log_line(line)
+    logged = parse_log_line(line)
     if not line.startswith(logged.line, logged.start):
         return  # translated from another tool's words: the reader's columns are not the line's
     if logged.start:
         yield 0, logged.start, "aside"
-    parts = split(line, logged.start)
+    parts = split_line(line, logged.start)
     if parts.fixes:
         yield logged.start, logged.start + len("!fix"), "command"
     elif parts.prompt:
@@ -81,7 +81,7 @@ def _picture(line: str) -> Iterator[Span]:
     while at < len(parts.switches):
         word = parts.switches[at]
         try:
-            taken = take(parts.switches, at, LINE, sweeps=True)
+            taken = parse_switch(parts.switches, at, LINE, sweeps=True)
         except BadLine as error:
             end = _values_end(parts.switches, at)
             yield from _wrong(parts.switches[at:end], error.column - 1, len(line))

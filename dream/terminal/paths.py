@@ -13,7 +13,7 @@ PATIENCE = 0.05
 _MOST = 500
 
 
-class Found(NamedTuple):
+class PathMatch(NamedTuple):
     """A file or folder that goes on from what was typed."""
 
     path: str
@@ -22,7 +22,7 @@ class Found(NamedTuple):
     """Its last part."""
 
 
-def matching(
+def find_paths(
     typed: str,
     *,
     within: str = "",
@@ -30,21 +30,21 @@ def matching(
     endings: tuple[str, ...] = (),
     patience: float = PATIENCE,
     clock: Callable[[], float] = time.monotonic,
-) -> list[Found]:
+) -> list[PathMatch]:
     """What goes on from `typed`, by name: folders and, of files, those with one of the endings
     or all. A relative path counts from `within`. Hidden names show once their dot is typed."""
     head, slash, start = typed.rpartition("/")
     head += slash
-    found: list[Found] = []
+    found: list[PathMatch] = []
     try:
         for entry in _until(clock() + patience, Path(within, Path(head).expanduser()), clock):
             name = entry.name
             if not name.startswith(start) or (name.startswith(".") and not start):
                 continue
             if entry.is_dir():
-                found.append(Found(f"{head}{name}/", f"{name}/"))
+                found.append(PathMatch(f"{head}{name}/", f"{name}/"))
             elif files and (not endings or name.endswith(endings)):
-                found.append(Found(head + name, name))
+                found.append(PathMatch(head + name, name))
             if len(found) >= _MOST:
                 break
     except (OSError, ValueError, RuntimeError):

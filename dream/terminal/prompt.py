@@ -23,23 +23,25 @@ from prompt_toolkit.output.vt100 import Vt100_Output
 from prompt_toolkit.patch_stdout import patch_stdout
 from prompt_toolkit.utils import is_dumb_terminal
 
-from dream.graphics import Pictures, pictures_on
-from dream.launch import Launch
-from dream.terminal.above import Printable
-from dream.terminal.edit import EditLine
-from dream.terminal.history import FILE_NAME, LineHistory
-from dream.terminal.keys import Desk
-from dream.terminal.quiet import unechoed
-from dream.terminal.signals import handled
+from dream.core.cli_options import CliOptions
+from dream.graphics import TerminalImages, detect_terminal_images
+from dream.terminal.edit_line import EditLine
+from dream.terminal.history_file import FILE_NAME, LineHistory
+from dream.terminal.key_bindings import PendingInput
+from dream.terminal.no_echo import disable_echo
+from dream.terminal.print_above import Printable
+from dream.terminal.signals import handle_signals
 
 if TYPE_CHECKING:
-    from dream.studio import Studio
-    from dream.terminal.show import Screen
+    from dream.session import Session
+    from dream.terminal.screen import Screen
 
-PICTURELESS = Launch(preview="off")
+NO_PREVIEW = CliOptions(preview="off")
 
 
-def run(open_studio: Callable[[], Studio], outdir: Path, launch: Launch = PICTURELESS) -> int:
+def run_prompt(
+    open_studio: Callable[[], Session], outdir: Path, launch: CliOptions = NO_PREVIEW
+) -> int:
     """The session, from the greeting until the person leaves; the exit status. The studio is
     opened once the prompt stands there, and closed. Raises what opening it raises.
 
@@ -52,38 +54,38 @@ def run(open_studio: Callable[[], Studio], outdir: Path, launch: Launch = PICTUR
         if not out.isatty():
             out, paths = sys.stderr, sys.stdout
             stack.enter_context(create_app_session(output=create_output(out)))
-        pictures = pictures_for(out, launch)
+        pictures = detect_images(out, launch)
         # What else is written there, by libraries that warn, does not disturb the edit line.
         if not is_dumb_terminal():
             stack.enter_context(patch_stdout())
             stack.enter_context(redirect_stdout(Printable(sys.stdout)))
             stack.enter_context(redirect_stderr(Printable(sys.stderr)))
 
-        def opened() -> tuple[Studio, Screen]:
-            from dream.terminal.welcome import screen_on
+        def opened() -> tuple[Session, Screen]:
+            from dream.terminal.greeting import create_screen
 
-            return stack.enter_context(open_studio()), screen_on(out, paths, pictures)
+            return stack.enter_context(open_studio()), create_screen(out, paths, pictures)
 
-        return converse(opened, outdir)
+        return run_session(opened, outdir)
 
 
-def converse(opened: Callable[[], tuple[Studio, Screen]], outdir: Path) -> int:
+def run_session(opened: Callable[[], tuple[Session, Screen]], outdir: Path) -> int:
     """The session as this terminal can have it; the exit status. Raises what `opened` raises,
     which is called once, in any thread."""
     if not is_dumb_terminal():
-        with unechoed():
+        with disable_echo():
             return asyncio.run(_converse(opened, outdir))
-    from dream.terminal.plain import converse_plainly
-    from dream.terminal.welcome import greet
+    from dream.terminal.dumb_terminal import run_dumb_terminal
+    from dream.terminal.greeting import greet
 
     studio, screen = opened()
     greet(studio, screen)
-    return converse_plainly(studio, screen)
+    return run_dumb_terminal(studio, screen)
 
 
-async def _converse(opened: Callable[[], tuple[Studio, Screen]], outdir: Path) -> int:
+async def _converse(opened: Callable[[], tuple[Session, Screen]], outdir: Path) -> int:
     """The first line is asked for; behind it the house is opened, and takes over."""
-    desk = Desk()
+    desk = PendingInput()
     history = LineHistory(outdir / FILE_NAME, desk.notes.append)
     edit = EditLine(history, desk)
     loop = asyncio.get_running_loop()
@@ -93,14 +95,14 @@ async def _converse(opened: Callable[[], tuple[Studio, Screen]], outdir: Path) -
         if not painted.done():
             painted.set_result(None)
 
-    def house() -> tuple[Studio, Screen]:
-        import dream.terminal.living  # noqa: F401 - here, so that no key waits for it
+    def house() -> tuple[Session, Screen]:
+        import dream.terminal.interactive  # noqa: F401 - here, so that no key waits for it
 
         return opened()
 
-    with handled(loop, lambda: edit.interrupt(), edit.leave):
+    with handle_signals(loop, lambda: edit.interrupt(), edit.leave):
         edit.app.after_render += rendered
-        first = asyncio.ensure_future(edit.entered())
+        first = asyncio.ensure_future(edit.read_line())
         await asyncio.wait([first, painted], return_when=asyncio.FIRST_COMPLETED)
         try:
             studio, screen = await asyncio.to_thread(house)
@@ -109,17 +111,17 @@ async def _converse(opened: Callable[[], tuple[Studio, Screen]], outdir: Path) -
             with suppress(BaseException):
                 await first
             raise
-        from dream.terminal.living import Conversation
-        from dream.terminal.welcome import greet
+        from dream.terminal.greeting import greet
+        from dream.terminal.interactive import InteractiveSession
 
         greet(studio, screen)
-        return await Conversation(studio, screen, edit, desk, history).run(first)
+        return await InteractiveSession(studio, screen, edit, desk, history).run(first)
 
 
-def pictures_for(out: TextIO, launch: Launch) -> Pictures | None:
+def detect_images(out: TextIO, launch: CliOptions) -> TerminalImages | None:
     """How pictures are shown there. Keys pressed while the terminal was asked what it can show
     wait for the prompt."""
-    pictures, typed = pictures_on(
+    pictures, typed = detect_terminal_images(
         out,
         sys.stdin,
         preview=launch.preview,

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 
-class Ended(Exception):
+class SessionEnded(Exception):
     """The session ends, with this exit status."""
 
     def __init__(self, status: int) -> None:
@@ -19,8 +19,10 @@ class Ended(Exception):
 
 
 @contextmanager
-def handled(
-    loop: asyncio.AbstractEventLoop, interrupt: Callable[[], None], end: Callable[[Ended], None]
+def handle_signals(
+    loop: asyncio.AbstractEventLoop,
+    interrupt: Callable[[], None],
+    end: Callable[[SessionEnded], None],
 ) -> Iterator[None]:
     """Until the block ends, SIGINT calls `interrupt`; SIGTERM and SIGHUP call `end` with the
     status a shell would give. The former handlers are put back."""
@@ -31,7 +33,7 @@ def handled(
     former = {number: signal.getsignal(number) for number in (signal.SIGINT, *ending)}
     loop.add_signal_handler(signal.SIGINT, interrupt)
     for number in ending:
-        loop.add_signal_handler(number, end, Ended(128 + number))
+        loop.add_signal_handler(number, end, SessionEnded(128 + number))
     try:
         yield
     finally:

@@ -8,14 +8,14 @@ from prompt_toolkit.formatted_text import StyleAndTextTuples
 from prompt_toolkit.utils import get_cwidth
 
 from dream.commands import Context
-from dream.errors import DreamError
-from dream.events import Event, Loading, Made, Queued, Step
-from dream.plain_text import printable
-from dream.queue import Queue
-from dream.request import FLAGS
-from dream.say import Pace, say
-from dream.terminal.judge import Verdict
-from dream.terminal.show import clip
+from dream.core.errors import DreamError
+from dream.core.events import Event, ImageDone, LineStarted, Loading, Step
+from dream.core.messages import ProgressEstimator, format_event
+from dream.core.plain_text import make_printable
+from dream.core.request import FLAGS
+from dream.queue import LineQueue
+from dream.terminal.live_check import CheckResult
+from dream.terminal.screen import clip
 
 _BETWEEN = "  ·  "
 
@@ -24,29 +24,29 @@ class Toolbar:
     """Called, it gives its rows, as narrow as the terminal is; what matters most stands first and
     what does not fit is left out."""
 
-    def __init__(self, context: Context, queue: Queue, columns: Callable[[], int]) -> None:
-        self.verdict: Verdict | None = None
+    def __init__(self, context: Context, queue: LineQueue, columns: Callable[[], int]) -> None:
+        self.verdict: CheckResult | None = None
         """On the line being typed."""
         self.leaving = False
         """Whether the session ends when all is made."""
         self._context, self._queue, self._columns = context, queue, columns
-        self._pace = Pace()
+        self._pace = ProgressEstimator()
         self._doing = ""
         self._device = ""
         self._default = ""
 
-    def note(self, event: Event) -> None:
+    def handle_event(self, event: Event) -> None:
         """Something happened."""
-        bar = self._pace.of(event)
+        bar = self._pace.format_progress(event)
         match event:
-            case Loading() | Queued():
-                self._doing = say(event) or "starting …"
+            case Loading() | LineStarted():
+                self._doing = format_event(event) or "starting …"
             case Step():
                 self._doing = bar or ""
-            case Made(facts=facts):
+            case ImageDone(facts=facts):
                 self._device = " ".join(facts[k] for k in ("device", "precision") if k in facts)
 
-    def idle(self) -> None:
+    def clear(self) -> None:
         """The line that was being made is over."""
         self._doing = ""
 
@@ -56,7 +56,7 @@ class Toolbar:
         rows: StyleAndTextTuples = []
         if self.verdict is not None:
             style = "class:toolbar.wrong" if self.verdict.wrong else "class:toolbar.outlook"
-            rows.append((style, f"{clip(printable(self.verdict.text), room)}\n"))
+            rows.append((style, f"{clip(make_printable(self.verdict.text), room)}\n"))
         rows.append(("class:toolbar", _fitted(self._parts(), room)))
         return rows
 
@@ -73,7 +73,7 @@ class Toolbar:
         yield self._model()
         if self._device:
             yield self._device
-        memory = self._context.studio.engine.memory() / 2**30
+        memory = self._context.studio.engine.get_memory_usage() / 2**30
         if memory >= 0.1:
             yield f"{memory:.1f} GiB"
         changed = self._context.studio.changed
@@ -89,7 +89,7 @@ class Toolbar:
             return studio.base.model
         if not self._default:
             try:
-                self._default = studio.shelf.default()
+                self._default = studio.shelf.get_default_model()
             except DreamError:
                 self._default = "no model"  # the greeting said it in full
         return self._default
@@ -98,7 +98,7 @@ class Toolbar:
 def _fitted(parts: Iterator[str], room: int) -> str:
     """As many parts as fit, the first of them in any case."""
     text = ""
-    for part in map(printable, parts):
+    for part in map(make_printable, parts):
         longer = f"{text}{_BETWEEN}{part}" if text else part
         if text and get_cwidth(longer) > room:
             break

@@ -17,7 +17,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from dream.worker.wire import Message, job_of
+from dream.worker.protocol import Message, job_of
 
 _LENGTH = struct.Struct("!Q")
 _JOB = struct.Struct("!Q")
@@ -25,7 +25,7 @@ _PACKAGES = frozenset({"builtins", "collections", "copyreg", "dream", "pathlib",
 
 
 @dataclass(frozen=True)
-class Unreadable:
+class UnreadableMessage:
     """A message that arrived whole and cannot be read here."""
 
     job: int
@@ -48,7 +48,7 @@ class Channel:
             while left:
                 left = left[self._end.send(left) :]
 
-    def receive(self) -> Message | Unreadable:
+    def receive(self) -> Message | UnreadableMessage:
         """The next message. Raises EOFError or OSError when the other side is gone."""
         (length,) = _LENGTH.unpack(self._bytes(_LENGTH.size))
         data = self._bytes(length)
@@ -56,10 +56,10 @@ class Channel:
         try:
             message: Message = _Reader(io.BytesIO(memoryview(data)[_JOB.size :])).load()
         except Exception as error:
-            return Unreadable(job, error)
+            return UnreadableMessage(job, error)
         return message
 
-    def patience(self, seconds: float) -> None:
+    def set_timeout(self, seconds: float) -> None:
         """From now on `send` raises when not one byte is taken for so long."""
         whole = int(seconds)
         limit = struct.pack("@ll", whole, int((seconds - whole) * 1e6))
@@ -67,7 +67,7 @@ class Channel:
             limit = struct.pack("@L", int(seconds * 1000))
         self._end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, limit)
 
-    def shut(self) -> None:
+    def shut_down(self) -> None:
         """End all sending and receiving, in whichever thread; nothing is closed yet."""
         with suppress(OSError):
             self._end.shutdown(socket.SHUT_RDWR)
@@ -87,7 +87,7 @@ class Channel:
         return data
 
 
-def packed(message: Message) -> bytes:
+def pack_message(message: Message) -> bytes:
     """A message as it is sent. Raises PicklingError for what does not cross the wire."""
     data = io.BytesIO()
     data.write(_JOB.pack(job_of(message)))

@@ -8,38 +8,43 @@ from contextlib import suppress
 from itertools import count
 from pathlib import Path
 
-from dream.catalogue import Shelf
-from dream.engine.base import Engine, Happenings, Loadings, Machine, Progress
-from dream.engine.setup import MEMORY_SHORT
-from dream.errors import DreamError, EngineError, WorkerDied
-from dream.events import Loading, Note
-from dream.picture import Picture
-from dream.recipe import Recipe
-from dream.stages import Stage
-from dream.text_mask import TextMask
-from dream.worker.process import Died, Process, Unwanted, resident
-from dream.worker.silence import LOOK, Silence, is_stopped
-from dream.worker.start import installed
-from dream.worker.wire import (
+from dream.catalogue import ModelRegistry
+from dream.core.errors import DreamError, EngineError, WorkerDied
+from dream.core.events import Loading, Note
+from dream.core.picture import Picture
+from dream.core.recipe import Recipe
+from dream.core.stages import Stage
+from dream.engine.import_errors import MEMORY_SHORT
+from dream.engine.interface import DeviceConfig, Engine, EngineEvents, LoadEvents, Progress
+from dream.options.text_mask import TextMask
+from dream.worker.protocol import (
     Answer,
-    Begun,
-    Cancel,
-    Convert,
-    Do,
-    Done,
-    Failed,
-    Finish,
-    Load,
-    Open,
-    Render,
-    Seek,
+    CancelTask,
+    ConvertTask,
+    FindMaskTask,
+    FinishTask,
+    Init,
+    LoadTask,
+    Preload,
+    RenderTask,
+    RunTask,
     Task,
-    Told,
-    Warm,
-    model_of,
+    TaskDone,
+    TaskFailed,
+    TaskProgress,
+    TaskStarted,
+    get_model,
+)
+from dream.worker.stall_detector import LOOK, StallDetector, is_stopped
+from dream.worker.start_worker import get_install_times
+from dream.worker.worker_process import (
+    JobCancelled,
+    WorkerExited,
+    WorkerProcess,
+    measure_resident_memory,
 )
 
-AGAIN = 2
+MAX_RESTARTS = 2
 """How often a picture is begun again after the worker died on it."""
 
 STILLBORN = 3
@@ -54,17 +59,17 @@ STOPPED_PATIENCE = 1.0
 
 _Doing = Generator[Progress | Note | Loading, None, Picture | None]
 _DOING = {
-    Render: "rendering",
-    Finish: "finishing",
-    Load: "loading",
-    Convert: "converting",
-    Seek: "looking at",
+    RenderTask: "rendering",
+    FinishTask: "finishing",
+    LoadTask: "loading",
+    ConvertTask: "converting",
+    FindMaskTask: "looking at",
 }
 
 
 def open_engine(
-    shelf: Shelf,
-    machine: Machine = Machine(),  # noqa: B008 - frozen
+    shelf: ModelRegistry,
+    machine: DeviceConfig = DeviceConfig(),  # noqa: B008 - frozen
 ) -> Engine:
     """The engine every front door uses. Nothing starts before it is warmed or asked for a picture,
     and no setting is looked at before that: a dry run costs no torch."""
@@ -80,62 +85,62 @@ class WorkerEngine:
 
     def __init__(
         self,
-        shelf: Shelf,
-        machine: Machine = Machine(),  # noqa: B008 - frozen
+        shelf: ModelRegistry,
+        machine: DeviceConfig = DeviceConfig(),  # noqa: B008 - frozen
     ) -> None:
-        self._opening = Open(shelf, machine)
+        self._opening = Init(shelf, machine)
         self._jobs = count(1)
         self._job = 0  # the one that is waited for
         self._closed = False
         self._cancelled = 0
         self._cancelled_at = 0.0
-        self._worker: Process | None = None
+        self._worker: WorkerProcess | None = None
         self._stillborn = 0
         self._died = ""  # how the last of them did
         self._installed: tuple[float, ...] = ()  # what there was then
 
-    def render(self, recipe: Recipe, every: int = 0) -> Happenings:
-        """See `dream.engine.base.Engine`. Raises SetupError and WorkerDied too."""
-        return self._pictures(Render(recipe, every))
+    def render(self, recipe: Recipe, every: int = 0) -> EngineEvents:
+        """See `dream.engine.interface.Engine`. Raises SetupError and WorkerDied too."""
+        return self._pictures(RenderTask(recipe, every))
 
-    def finish(self, picture: Picture, stage: Stage) -> Happenings:
-        """See `dream.engine.base.Engine`. Raises SetupError and WorkerDied too."""
-        return self._pictures(Finish(picture, stage))
+    def finish(self, picture: Picture, stage: Stage) -> EngineEvents:
+        """See `dream.engine.interface.Engine`. Raises SetupError and WorkerDied too."""
+        return self._pictures(FinishTask(picture, stage))
 
-    def load(self, model: str, weights: str = "") -> Loadings:
-        """See `dream.engine.base.Engine`. Raises SetupError and WorkerDied too."""
-        yield from self._do(Load(model, weights))
+    def load(self, model: str, weights: str = "") -> LoadEvents:
+        """See `dream.engine.interface.Engine`. Raises SetupError and WorkerDied too."""
+        yield from self._do(LoadTask(model, weights))
 
-    def convert(self, model: str, folder: Path) -> Loadings:
-        """See `dream.engine.base.Engine`. Raises SetupError and WorkerDied too."""
-        yield from self._do(Convert(model, folder))
+    def convert(self, model: str, folder: Path) -> LoadEvents:
+        """See `dream.engine.interface.Engine`. Raises SetupError and WorkerDied too."""
+        yield from self._do(ConvertTask(model, folder))
 
-    def seek(self, image: Path, asked: TextMask, mask: Path, heat: Path) -> Loadings:
-        """See `dream.engine.base.Engine`. Raises SetupError and WorkerDied too."""
-        yield from self._do(Seek(image, asked, mask, heat))
+    def find_mask(self, image: Path, asked: TextMask, mask: Path, heat: Path) -> LoadEvents:
+        """See `dream.engine.interface.Engine`. Raises SetupError and WorkerDied too."""
+        yield from self._do(FindMaskTask(image, asked, mask, heat))
 
-    def loaded(self) -> tuple[str, ...]:
-        """See `dream.engine.base.Engine`."""
+    def list_loaded(self) -> tuple[str, ...]:
+        """See `dream.engine.interface.Engine`."""
         return self._worker.ready if self._worker else ()
 
-    def memory(self) -> int:
-        """See `dream.engine.base.Engine`."""
+    def get_memory_usage(self) -> int:
+        """See `dream.engine.interface.Engine`."""
         worker = self._worker
-        return resident(worker.pid) if worker else 0
+        return measure_resident_memory(worker.pid) if worker else 0
 
-    def warm(self, model: str) -> None:
+    def preload(self, model: str) -> None:
         """Begin to load a model, without waiting for it."""
-        with suppress(Died, DreamError):
-            self._hired().send(Warm(model))
+        with suppress(WorkerExited, DreamError):
+            self._hired().send(Preload(model))
 
     def interrupt(self) -> None:
-        """See `dream.engine.base.Engine`."""
+        """See `dream.engine.interface.Engine`."""
         worker, job = self._worker, self._job
         if worker is not None and job:
             worker.wake(job)
 
     def restart(self) -> None:
-        """See `dream.engine.base.Engine`."""
+        """See `dream.engine.interface.Engine`."""
         self._stillborn = 0
         worker = self._worker
         if worker is not None:
@@ -144,9 +149,9 @@ class WorkerEngine:
     def close(self) -> None:
         """End the worker. A picture it is at is given up."""
         self._closed = True
-        self._bury()
+        self._discard()
 
-    def _pictures(self, task: Render | Finish) -> Happenings:
+    def _pictures(self, task: RenderTask | FinishTask) -> EngineEvents:
         """A task that makes a picture."""
         made = yield from self._do(task)
         assert made is not None
@@ -161,12 +166,12 @@ class WorkerEngine:
             try:
                 worker = self._hired()
                 return (yield from self._attempt(worker, task))
-            except Died as death:
+            except WorkerExited as death:
                 deaths += not (worker and worker.dismissed)
                 self._take_down(worker, death)
                 if self._stillborn >= STILLBORN:
                     raise self._gives_up() from None
-                if deaths > AGAIN:
+                if deaths > MAX_RESTARTS:
                     raise WorkerDied(
                         f"the worker died {deaths} times on {_what(task)}, at last by {death}",
                         "the next line gets a fresh one",
@@ -176,90 +181,90 @@ class WorkerEngine:
                 yield Note(text=f"the worker {ended}; {again}")
             finally:
                 if worker and worker.broken:
-                    self._bury()  # the next line tries a fresh one: it may have been mended
+                    self._discard()  # the next line tries a fresh one: it may have been mended
 
-    def _attempt(self, worker: Process, task: Task) -> _Doing:
+    def _attempt(self, worker: WorkerProcess, task: Task) -> _Doing:
         """The task, by this worker. Raises Died, and what the task raises."""
         job = self._job = next(self._jobs)
         loading = None
         over = False
         try:
-            worker.send(Do(job, task))
-            if (model := model_of(task)) and model not in worker.ready:
+            worker.send(RunTask(job, task))
+            if (model := get_model(task)) and model not in worker.ready:
                 loading = model
                 yield Loading(model=loading)
             yield from self._await_turn(worker, job)
             while True:
                 match (yield from self._heard(worker)):
-                    case Told(_, Loading(model=model)) if model == loading:
+                    case TaskProgress(_, Loading(model=model)) if model == loading:
                         pass
-                    case Told(number, happening) if number == job:
+                    case TaskProgress(number, happening) if number == job:
                         yield happening
-                    case Done(number, picture) if number == job:
+                    case TaskDone(number, picture) if number == job:
                         over = True
                         return picture
-                    case Failed(number, error) if number == job:
+                    case TaskFailed(number, error) if number == job:
                         over = True
                         raise error
-                    case Unwanted(number) if number == job:
+                    case JobCancelled(number) if number == job:
                         raise KeyboardInterrupt
         finally:
             self._job = 0
             if not over:
                 self._cancelled, self._cancelled_at = job, time.monotonic()
-                with suppress(Died, DreamError):
-                    worker.send(Cancel(job))
+                with suppress(WorkerExited, DreamError):
+                    worker.send(CancelTask(job))
 
-    def _await_turn(self, worker: Process, job: int) -> Generator[Note, None, None]:
+    def _await_turn(self, worker: WorkerProcess, job: int) -> Generator[Note, None, None]:
         """Until the worker begins with the job: it may be importing, loading, or still at a
         picture that was cancelled, which it is given `PATIENCE` to leave."""
         while True:
             match (yield from self._heard(worker)):
-                case Begun(number) if number == job:
+                case TaskStarted(number) if number == job:
                     return
-                case Failed(number, error) if number == job:  # it cannot read the order
+                case TaskFailed(number, error) if number == job:  # it cannot read the order
                     raise error
-                case Unwanted(number) if number == job:
+                case JobCancelled(number) if number == job:
                     raise KeyboardInterrupt
 
-    def _heard(self, worker: Process) -> Generator[Note, None, Answer | Unwanted]:
+    def _heard(self, worker: WorkerProcess) -> Generator[Note, None, Answer | JobCancelled]:
         """The next message, or what is said on this side; silence is told. Raises Died when it
         would not leave the picture that was cancelled."""
-        silence = Silence(worker.pid)
+        silence = StallDetector(worker.pid)
         while True:
             leaves = worker.over >= self._cancelled
             try:
                 return worker.receive(LOOK if leaves else min(LOOK, self._patience(worker)))
             except TimeoutError:
                 if worker.over < self._cancelled and not self._patience(worker):
-                    raise Died("it would not leave the cancelled one") from None
-            if text := silence.look():
+                    raise WorkerExited("it would not leave the cancelled one") from None
+            if text := silence.check():
                 yield Note(text=text)
 
-    def _patience(self, worker: Process) -> float:
+    def _patience(self, worker: WorkerProcess) -> float:
         """Seconds that the worker is still given to leave what was cancelled."""
         patience = min(PATIENCE, STOPPED_PATIENCE) if is_stopped(worker.pid) else PATIENCE
         return max(0.0, self._cancelled_at + patience - time.monotonic())
 
-    def _hired(self) -> Process:
+    def _hired(self) -> WorkerProcess:
         """The worker there is, or a fresh one. Raises Died when the system starts none, and
         WorkerDied when so many died that no other is started."""
         if self._worker is not None and self._worker.dismissed:
-            self._bury()
+            self._discard()
         if self._worker is None:
-            if self._stillborn >= STILLBORN and self._installed == installed():
+            if self._stillborn >= STILLBORN and self._installed == get_install_times():
                 raise self._gives_up()
             self._cancelled = 0
-            self._worker = Process(self._opening)
+            self._worker = WorkerProcess(self._opening)
         return self._worker
 
-    def _take_down(self, worker: Process | None, death: Died) -> None:
+    def _take_down(self, worker: WorkerProcess | None, death: WorkerExited) -> None:
         """A worker has died: bury it, and count it where it never did anything."""
-        self._bury()
+        self._discard()
         dismissed = worker is not None and worker.dismissed
         lived = worker is not None and worker.answered
         self._stillborn = 0 if lived else self._stillborn + (not dismissed)
-        self._died, self._installed = str(death), installed()
+        self._died, self._installed = str(death), get_install_times()
 
     def _gives_up(self) -> WorkerDied:
         if "MemoryError" in self._died:
@@ -269,11 +274,11 @@ class WorkerEngine:
             "dream --doctor looks for the reason, !restart starts another",
         )
 
-    def _bury(self) -> None:
+    def _discard(self) -> None:
         worker, self._worker = self._worker, None
         if worker is not None:
             worker.kill()
 
 
 def _what(task: Task) -> str:
-    return task.model if isinstance(task, Load | Convert) else "this picture"
+    return task.model if isinstance(task, LoadTask | ConvertTask) else "this picture"

@@ -12,16 +12,16 @@ from pathlib import Path
 from platformdirs import user_log_path
 
 import dream
-from dream.engine.setup import explain
-from dream.errors import DreamError, EngineError, SetupError
+from dream.core.errors import DreamError, EngineError, SetupError
+from dream.engine.import_errors import explain_import_error
 
 
-def as_dream_error(error: Exception) -> DreamError:
+def to_dream_error(error: Exception) -> DreamError:
     """The error as one that can be shown and sent: itself if it is a DreamError, a SetupError if
     it is the installation's fault, and otherwise an EngineError that names a crash file."""
     if isinstance(error, DreamError):
         return error
-    if (advice := explain(error)) is not None:
+    if (advice := explain_import_error(error)) is not None:
         return SetupError(advice)
     first = (str(error).strip().splitlines() or [""])[0]
     return EngineError(

@@ -11,16 +11,23 @@ from queue import SimpleQueue
 from threading import Event, Thread
 from typing import Generic, TypeVar
 
-from dream.catalogue import Shelf
-from dream.engine.base import Happenings, Loadings, Machine, Progress, Stopped, Tell
-from dream.events import Loading, Note
-from dream.picture import Picture
-from dream.recipe import Recipe
-from dream.stages import Stage
-from dream.text_mask import TextMask
-from dream.worker.process import resident
-from dream.worker.wire import Finish, Render, Seek
-from dream.worker.workshop import Workshop
+from dream.catalogue import ModelRegistry
+from dream.core.events import Loading, Note
+from dream.core.picture import Picture
+from dream.core.recipe import Recipe
+from dream.core.stages import Stage
+from dream.engine.interface import (
+    DeviceConfig,
+    EngineEvents,
+    GenerationCancelled,
+    LoadEvents,
+    Progress,
+    ProgressCallback,
+)
+from dream.options.text_mask import TextMask
+from dream.worker.executor import TaskExecutor
+from dream.worker.protocol import FindMaskTask, FinishTask, RenderTask
+from dream.worker.worker_process import measure_resident_memory
 
 
 class InProcessEngine:
@@ -28,41 +35,45 @@ class InProcessEngine:
 
     def __init__(
         self,
-        shelf: Shelf,
-        machine: Machine = Machine(),  # noqa: B008 - frozen
+        shelf: ModelRegistry,
+        machine: DeviceConfig = DeviceConfig(),  # noqa: B008 - frozen
     ) -> None:
         """Imports torch. Raises SetupError and BadSetting."""
-        self._workshop = Workshop(shelf, machine)
+        self._workshop = TaskExecutor(shelf, machine)
 
-    def render(self, recipe: Recipe, every: int = 0) -> Happenings:
-        """See `dream.engine.base.Engine`."""
-        yield (yield from _stream(lambda tell: self._workshop.do(Render(recipe, every), tell)))
+    def render(self, recipe: Recipe, every: int = 0) -> EngineEvents:
+        """See `dream.engine.interface.Engine`."""
+        yield (yield from _stream(lambda tell: self._workshop.run(RenderTask(recipe, every), tell)))
 
-    def finish(self, picture: Picture, stage: Stage) -> Happenings:
-        """See `dream.engine.base.Engine`."""
-        yield (yield from _stream(lambda tell: self._workshop.do(Finish(picture, stage), tell)))
+    def finish(self, picture: Picture, stage: Stage) -> EngineEvents:
+        """See `dream.engine.interface.Engine`."""
+        yield (
+            yield from _stream(lambda tell: self._workshop.run(FinishTask(picture, stage), tell))
+        )
 
-    def load(self, model: str, weights: str = "") -> Loadings:
-        """See `dream.engine.base.Engine`."""
+    def load(self, model: str, weights: str = "") -> LoadEvents:
+        """See `dream.engine.interface.Engine`."""
         yield from _stream(lambda tell: self._workshop.load(model, tell, weights))
 
-    def convert(self, model: str, folder: Path) -> Loadings:
-        """See `dream.engine.base.Engine`."""
+    def convert(self, model: str, folder: Path) -> LoadEvents:
+        """See `dream.engine.interface.Engine`."""
         yield from _stream(lambda tell: self._workshop.convert(model, folder, tell))
 
-    def seek(self, image: Path, asked: TextMask, mask: Path, heat: Path) -> Loadings:
-        """See `dream.engine.base.Engine`."""
-        yield from _stream(lambda tell: self._workshop.seek(Seek(image, asked, mask, heat), tell))
+    def find_mask(self, image: Path, asked: TextMask, mask: Path, heat: Path) -> LoadEvents:
+        """See `dream.engine.interface.Engine`."""
+        yield from _stream(
+            lambda tell: self._workshop.find_mask(FindMaskTask(image, asked, mask, heat), tell)
+        )
 
-    def loaded(self) -> tuple[str, ...]:
-        """See `dream.engine.base.Engine`."""
-        return self._workshop.loaded()
+    def list_loaded(self) -> tuple[str, ...]:
+        """See `dream.engine.interface.Engine`."""
+        return self._workshop.list_loaded()
 
-    def memory(self) -> int:
-        """See `dream.engine.base.Engine`."""
-        return resident(os.getpid())
+    def get_memory_usage(self) -> int:
+        """See `dream.engine.interface.Engine`."""
+        return measure_resident_memory(os.getpid())
 
-    def warm(self, model: str) -> None:
+    def preload(self, model: str) -> None:
         """Load a model now: here there is nobody to do it meanwhile."""
         with suppress(Exception):
             self._workshop.load(model, lambda happening: None)
@@ -91,7 +102,7 @@ class _Result(Generic[T]):
     value: T
 
 
-def _stream(work: Callable[[Tell], T]) -> Generator[Progress | Note | Loading, None, T]:
+def _stream(work: Callable[[ProgressCallback], T]) -> Generator[Progress | Note | Loading, None, T]:
     """Work that calls back, as a generator with the work's result. Closing it waits until the
     work has stopped."""
     told: SimpleQueue[Progress | Note | Loading | _Result[T] | _Raised] = SimpleQueue()
@@ -99,7 +110,7 @@ def _stream(work: Callable[[Tell], T]) -> Generator[Progress | Note | Loading, N
 
     def tell(happening: Progress | Note | Loading) -> None:
         if closed.is_set():
-            raise Stopped
+            raise GenerationCancelled
         told.put(happening)
 
     def run() -> None:

@@ -12,12 +12,12 @@ from pathlib import Path
 from random import Random
 
 from dream.gallery import read_record
-from dream.gallery.told import tell_all
-from dream.graphics.ask import understood
-from dream.graphics.pictures import Pictures
-from dream.graphics.terminal import MOST_PIXELS, PROTOCOLS, Terminal, Tmux, describe
-from dream.inputs import mask_of, measure, open_picture
-from dream.studio.lent import line_from, logged_line_from, request_from
+from dream.gallery.metadata import read_metadata
+from dream.graphics.terminal import MOST_PIXELS, PROTOCOLS, Terminal, Tmux, describe_terminal
+from dream.graphics.terminal_images import TerminalImages
+from dream.graphics.terminal_query import parse_answers
+from dream.inputs import measure_image, open_picture, read_mask
+from dream.session.image_prompts import read_line_from, read_logged_line, read_request_from
 from scripts.fuzzing.mutations import GROWN, mutate
 from scripts.fuzzing.runner import Reader
 
@@ -90,7 +90,9 @@ def _png_text(random: Random) -> bytes:
 def _read_png_text(data: bytes, folder: Path) -> object:
     path = folder / "a.png"
     path.write_bytes(data)
-    said = _one_of((tell_all, read_record, line_from, logged_line_from, request_from), data)(path)
+    said = _one_of(
+        (read_metadata, read_record, read_line_from, read_logged_line, read_request_from), data
+    )(path)
     if isinstance(said, str) and (said.splitlines() != [said] or said.startswith("!")):
         raise AssertionError(f"{said[:80]!r} is more than one line, or a command")
     return said
@@ -133,14 +135,14 @@ def _picture(random: Random) -> bytes:
 _LARGE_PICTURE = 1 << 30
 """Bytes: 89 million pixels are opened, of three or four bytes, and turned into RGB. A WebP file of
 44 bytes may say that it has as many."""
-_SHOWN = Pictures(terminal=Terminal(protocol="symbols"), screen=lambda: (20, 10), size=8)
+_SHOWN = TerminalImages(terminal=Terminal(protocol="symbols"), screen=lambda: (20, 10), size=8)
 
 
 def _open(data: bytes, folder: Path) -> object:
     """Through one of the doors that pictures are opened by: which, its bytes decide."""
     path = folder / "a.png"
     path.write_bytes(data)
-    doors = (measure, lambda path: mask_of(open_picture(path)), _SHOWN.show, read_record)
+    doors = (measure_image, lambda path: read_mask(open_picture(path)), _SHOWN.show, read_record)
     return _one_of(doors, data)(path)
 
 
@@ -161,9 +163,9 @@ def _answer(random: Random) -> bytes:
 
 def _hear(data: bytes, folder: Path) -> object:
     """What a terminal says, and what would be drawn on it after that."""
-    answers, _typed = understood(data)
+    answers, _typed = parse_answers(data)
     for tmux in (None, Tmux(passthrough=True, outside=answers.version)):
-        terminal = describe({"TERM": "xterm"}, answers, tmux)
+        terminal = describe_terminal({"TERM": "xterm"}, answers, tmux)
         width, height = terminal.cell
         if terminal.protocol not in PROTOCOLS or not 0 < max(width, height) * 4 <= MOST_PIXELS:
             raise AssertionError(f"{terminal} cannot be drawn on")

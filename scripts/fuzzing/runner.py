@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 
-from dream.errors import DreamError
+from dream.core.errors import DreamError
 
 SECONDS = 0.5
 """Of work on one case, at most."""

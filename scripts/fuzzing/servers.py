@@ -11,10 +11,10 @@ from types import SimpleNamespace
 from typing import Any
 from unittest.mock import patch
 
-from dream.catalogue import fetch as fetching
+from dream.catalogue import download as fetching
 from dream.catalogue import hub
 from dream.catalogue.addresses import is_plain_name
-from dream.errors import DreamError
+from dream.core.errors import DreamError
 from scripts.fuzzing.mutations import mutate
 from scripts.fuzzing.runner import Reader
 
@@ -114,7 +114,7 @@ def _download(data: bytes, folder: Path) -> object:
     """A file from the beginning, and the name that the server gives it."""
     target = folder / "m" / "model.bin"
     with patch.object(fetching, "opener", lambda: _Opener(data)):
-        name = fetching.name_at("https://example.org/x")
+        name = fetching.fetch_file_name("https://example.org/x")
         if name and not is_plain_name(name):
             raise AssertionError(f"{name!r} is a name that leads elsewhere")
         try:
@@ -145,7 +145,7 @@ def _choose(data: bytes, folder: Path) -> object:
     except (ValueError, TypeError, LookupError, AttributeError, RecursionError) as error:
         raise DreamError(str(error)) from error  # the hub's own library refuses these
     for index in (hub.INDEX, "config.json"):
-        chosen = hub._chosen(hub.HubId("a/b"), hub._files(rows), index)
+        chosen = hub._select_files(hub.HubId("a/b"), hub._files(rows), index)
         for file in chosen:
             if not (folder / PurePath(file.name)).resolve().is_relative_to(folder.resolve()):
                 raise AssertionError(f"{file.name} leads out of the folder")

@@ -5,13 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from random import Random
 
-from dream.catalogue import edit
-from dream.catalogue.entries import FILE_NAME, read_entries
-from dream.catalogue.folders import read_model
-from dream.catalogue.found import INDEX
-from dream.catalogue.invokeai import read_models_yaml
-from dream.errors import DreamError
-from dream.settings import read_settings
+from dream.catalogue import models_toml_writer as edit
+from dream.catalogue.discovery import INDEX
+from dream.catalogue.invokeai_models import read_models_yaml
+from dream.catalogue.models_toml import FILE_NAME, read_entries
+from dream.catalogue.read_model_info import read_model
+from dream.config.settings_file import read_settings
+from dream.core.errors import DreamError
 from scripts.fuzzing.mutations import mutate
 from scripts.fuzzing.runner import Reader
 
@@ -79,7 +79,7 @@ def _read_toml(data: bytes, folder: Path) -> object:
 
 def _edit_toml(data: bytes, folder: Path) -> object:
     (folder / FILE_NAME).write_bytes(data[: 16 << 10])
-    return edit.forget((folder,), "tiny")
+    return edit.remove_entry((folder,), "tiny")
 
 
 def _settings(random: Random) -> bytes:

@@ -11,7 +11,7 @@ from functools import lru_cache
 from pathlib import Path
 from random import Random
 
-from dream.catalogue.recognise import wanted_model
+from dream.catalogue.detect import require_model
 from dream.catalogue.upscalers import is_upscaler
 from scripts.fuzzing.mutations import GROWN, grown, mutate
 from scripts.fuzzing.runner import Reader
@@ -190,7 +190,7 @@ def _through_file(name: str) -> Callable[[bytes, Path], object]:
         path = folder / name
         path.write_bytes(data)
         is_upscaler(path)
-        return wanted_model(path)
+        return require_model(path)
 
     return read
 

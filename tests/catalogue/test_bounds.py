@@ -16,11 +16,11 @@ from pathlib import Path
 
 import pytest
 
-from dream.catalogue import Shelf
-from dream.catalogue.invokeai import parse_yaml
-from dream.catalogue.recognise import judge, read_header, recognise, wanted_model
-from dream.errors import ModelError
-from dream.reading import parse_json, parse_toml, read_editable_toml
+from dream.catalogue import ModelRegistry
+from dream.catalogue.detect import classify, detect, read_header, require_model
+from dream.catalogue.invokeai_models import parse_yaml
+from dream.core.bounded_reading import parse_json, parse_toml, read_editable_toml
+from dream.core.errors import ModelError
 from scripts.fuzzing.weights import TENSOR, claimed, many_entries, packed
 from tests.catalogue.test_recognise import SD1, write
 
@@ -109,7 +109,7 @@ def test_a_header_takes_bounded_time_and_memory(tmp_path: Path, name: str) -> No
 
     def read() -> None:
         with suppress(ModelError):
-            judge(read_header(path))
+            classify(read_header(path))
 
     def work() -> float:
         start = time.thread_time()
@@ -127,16 +127,16 @@ def test_a_header_takes_bounded_time_and_memory(tmp_path: Path, name: str) -> No
 
 def test_a_long_note_is_no_fault_of_a_whole_file(tmp_path: Path) -> None:
     notes = {"ss_tag_frequency": '{"a": 1}' * 300_000, "modelspec.resolution": "640x448"}
-    found = recognise(write(tmp_path / "m.safetensors", SD1, metadata=notes))
+    found = detect(write(tmp_path / "m.safetensors", SD1, metadata=notes))
     assert (found.kind, found.size) == ("model", (640, 448))
 
 
 def test_a_thousand_files_are_listed_at_once(tmp_path: Path) -> None:
     for number in range(1000):
         write(tmp_path / f"m{number:04}.safetensors", SD1)
-    shelf = Shelf([tmp_path])
+    shelf = ModelRegistry([tmp_path])
     start = time.thread_time()
-    assert len(shelf.models()) == 1000
+    assert len(shelf.list_models()) == 1000
     assert time.thread_time() - start < 2  # a second on a machine that does nothing else
 
 
@@ -175,18 +175,18 @@ def test_what_is_no_regular_file_is_never_waited_for(
 ) -> None:
     place(tmp_path / "m.safetensors")
     with pytest.raises(ModelError, match="cannot be read"):
-        recognise(tmp_path / "m.safetensors")
+        detect(tmp_path / "m.safetensors")
     good = write(tmp_path / "good.safetensors", SD1)
     place(tmp_path / "good.yaml")
-    assert wanted_model(good).prediction_type == "epsilon"
+    assert require_model(good).prediction_type == "epsilon"
     place(tmp_path / "models.toml")
     folder = tmp_path / "part"
     folder.mkdir()
     for name in ("model_index.json", "card.toml"):
         place(folder / name)
-    shelf = Shelf([tmp_path])
-    assert [card.name for card in shelf.models()] == ["good"]
-    assert all("\n" not in said for said in shelf.complaints())
+    shelf = ModelRegistry([tmp_path])
+    assert [card.name for card in shelf.list_models()] == ["good"]
+    assert all("\n" not in said for said in shelf.check_models())
 
 
 def test_an_endless_configuration_beside_a_model_is_not_read(tmp_path: Path) -> None:
@@ -194,12 +194,12 @@ def test_an_endless_configuration_beside_a_model_is_not_read(tmp_path: Path) -> 
     with path.with_suffix(".yaml").open("wb") as file:
         file.write(b'linear_start: 1\nparameterization: "v"\n')
         file.truncate(1 << 40)
-    assert recognise(path).prediction_type == "epsilon"
+    assert detect(path).prediction_type == "epsilon"
     path.with_suffix(".yaml").write_text(
         'linear_start: 1\nparameterization: "v"\n' + " \t" * 50_000
     )
     start = time.thread_time()
-    assert recognise(path).prediction_type == "v_prediction"
+    assert detect(path).prediction_type == "v_prediction"
     assert time.thread_time() - start < SECONDS
 
 

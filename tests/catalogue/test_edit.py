@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from dream.catalogue import Shelf
-from dream.catalogue.edit import forget, rename, say
-from dream.errors import ModelError
+from dream.catalogue import ModelRegistry
+from dream.catalogue.models_toml_writer import remove_entry, rename_entry, set_values
+from dream.core.errors import ModelError
 from tests.catalogue.conftest import MakeModel
 
 BY_HAND = """\
@@ -24,7 +24,7 @@ def test_what_a_person_wrote_stays_but_for_what_is_changed(tmp_path: Path) -> No
     file = tmp_path / "models.toml"
     file.write_text(BY_HAND, "utf-8")
     file.chmod(0o640)
-    assert say((tmp_path,), "some", {"steps": 9, "description": 'a "new" 月'}) == file
+    assert set_values((tmp_path,), "some", {"steps": 9, "description": 'a "new" 月'}) == file
     changed = BY_HAND.replace("steps = 5 ", "steps = 9 ").replace(
         "default = true\n", 'default = true\ndescription = "a \\"new\\" 月"\n'
     )
@@ -36,11 +36,11 @@ def test_what_a_person_wrote_stays_but_for_what_is_changed(tmp_path: Path) -> No
 def test_one_model_is_the_default(tmp_path: Path) -> None:
     file = tmp_path / "models.toml"
     file.write_text(BY_HAND, "utf-8")
-    say((tmp_path,), "other", {"default": True})
+    set_values((tmp_path,), "other", {"default": True})
     text = file.read_text("utf-8")
     assert text.count("default") == 1 and text.endswith("default = true\n")
     assert "# the good one" in text
-    say((tmp_path,), "other", {"default": None, "cfg_scale": None})
+    set_values((tmp_path,), "other", {"default": None, "cfg_scale": None})
     assert file.read_text("utf-8").endswith("[models.other]\n")
 
 
@@ -50,32 +50,32 @@ def test_a_new_entry_names_its_model_wherever_it_lies(
     models = tmp_path / "models"
     inside = make_model(models / "deep" / "some")
     outside = make_model(tmp_path / "else where" / "other")
-    say((models,), "in", {"path": inside})
-    say((models,), "out.1", {"path": outside, "steps": 7})
+    set_values((models,), "in", {"path": inside})
+    set_values((models,), "out.1", {"path": outside, "steps": 7})
     assert 'path = "deep/some"' in (models / "models.toml").read_text("utf-8")
-    shelf = Shelf((models,))
-    assert shelf.model("in").path == inside
-    assert (shelf.model("out.1").path, shelf.model("out.1").steps) == (outside, 7)
-    assert shelf.model(str(outside)).name == "out.1"
-    assert [card.name for card in shelf.models()] == ["in", "out.1"]
-    assert shelf.complaints() == ()
-    assert forget((models,), "in") and not forget((models,), "in")
-    assert [card.name for card in shelf.models()] == ["out.1"]
+    shelf = ModelRegistry((models,))
+    assert shelf.get_model("in").path == inside
+    assert (shelf.get_model("out.1").path, shelf.get_model("out.1").steps) == (outside, 7)
+    assert shelf.get_model(str(outside)).name == "out.1"
+    assert [card.name for card in shelf.list_models()] == ["in", "out.1"]
+    assert shelf.check_models() == ()
+    assert remove_entry((models,), "in") and not remove_entry((models,), "in")
+    assert [card.name for card in shelf.list_models()] == ["out.1"]
 
 
 def test_the_file_that_speaks_of_a_model_is_the_one_changed(tmp_path: Path) -> None:
     near, far = tmp_path / "near", tmp_path / "far"
     far.mkdir()
     (far / "models.toml").write_text("[models.some]\nsteps = 5\n", "utf-8")
-    assert say((near, far), "some", {"steps": 6}).parent == far
-    assert say((near, far), "new", {"steps": 6}).parent == near
+    assert set_values((near, far), "some", {"steps": 6}).parent == far
+    assert set_values((near, far), "new", {"steps": 6}).parent == near
 
 
 @pytest.mark.parametrize("text", ["[models.some", "models = 3\nmodels = 4"])
 def test_a_broken_file_is_not_written_over(tmp_path: Path, text: str) -> None:
     (tmp_path / "models.toml").write_text(text, "utf-8")
     with pytest.raises(ModelError, match="cannot be read"):
-        say((tmp_path,), "some", {"steps": 6})
+        set_values((tmp_path,), "some", {"steps": 6})
     assert (tmp_path / "models.toml").read_text("utf-8") == text
 
 
@@ -83,25 +83,25 @@ def test_a_broken_file_is_not_written_over(tmp_path: Path, text: str) -> None:
 def test_a_file_of_another_shape_is_refused(tmp_path: Path, text: str) -> None:
     (tmp_path / "models.toml").write_text(text, "utf-8")
     with pytest.raises(ModelError, match="is not a table"):
-        say((tmp_path,), "some", {"steps": 6})
+        set_values((tmp_path,), "some", {"steps": 6})
     assert (tmp_path / "models.toml").read_text("utf-8") == text
 
 
 def test_a_path_where_nothing_lies_is_complained_about(tmp_path: Path) -> None:
     (tmp_path / "models.toml").write_text('[models.some]\npath = "nowhere"\n', "utf-8")
-    (complaint,) = Shelf((tmp_path,)).complaints()
+    (complaint,) = ModelRegistry((tmp_path,)).check_models()
     assert "path = 'nowhere', but nothing lies there" in complaint
 
 
 def test_a_path_to_a_folder_of_models_is_no_model(tmp_path: Path, make_model: MakeModel) -> None:
     make_model(tmp_path / "some")
     (tmp_path / "models.toml").write_text('\ufeff[models.all]\npath = "."\nvae = ["x"]\n', "utf-8")
-    shelf = Shelf((tmp_path,))
-    assert [card.name for card in shelf.models()] == ["some"]
-    assert "is no model in diffusers layout" in shelf.complaints()[0]
-    assert "vae = ['x'], but it takes" in shelf.complaints()[1]
-    say((tmp_path,), "all", {"path": tmp_path / "some", "vae": None})
-    assert shelf.model("all").path == tmp_path / "some" and shelf.complaints() == ()
+    shelf = ModelRegistry((tmp_path,))
+    assert [card.name for card in shelf.list_models()] == ["some"]
+    assert "is no model in diffusers layout" in shelf.check_models()[0]
+    assert "vae = ['x'], but it takes" in shelf.check_models()[1]
+    set_values((tmp_path,), "all", {"path": tmp_path / "some", "vae": None})
+    assert shelf.get_model("all").path == tmp_path / "some" and shelf.check_models() == ()
 
 
 def test_files_are_found_where_others_keep_them(tmp_path: Path) -> None:
@@ -119,26 +119,28 @@ def test_files_are_found_where_others_keep_them(tmp_path: Path) -> None:
     ):
         (tmp_path / place).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / place).write_bytes(b"")
-    shelf = Shelf((tmp_path,))
-    assert sorted(shelf.places()) == ["a1", "a2", "stable-diffusion-v1", "top"]
-    assert shelf.places()["top"].suffix == ".safetensors"
-    assert shelf.vaes() == ("sharp", "soft")
-    assert shelf.vae("soft") == tmp_path / "VAE" / "soft.vae.pt"
-    assert shelf.vae(str(tmp_path / "top.safetensors")) == tmp_path / "top.safetensors"
+    shelf = ModelRegistry((tmp_path,))
+    assert sorted(shelf.find_paths()) == ["a1", "a2", "stable-diffusion-v1", "top"]
+    assert shelf.find_paths()["top"].suffix == ".safetensors"
+    assert shelf.list_vaes() == ("sharp", "soft")
+    assert shelf.get_vae("soft") == tmp_path / "VAE" / "soft.vae.pt"
+    assert shelf.get_vae(str(tmp_path / "top.safetensors")) == tmp_path / "top.safetensors"
     with pytest.raises(ModelError, match="did you mean soft"):
-        shelf.vae("sofd")
-    assert shelf.models() == () and len(shelf.complaints()) == 4, "none of them holds anything"
+        shelf.get_vae("sofd")
+    assert shelf.list_models() == () and len(shelf.check_models()) == 4, (
+        "none of them holds anything"
+    )
 
 
 def test_averages_are_asked_for_only_where_a_file_has_them(
     tmp_path: Path, make_model: MakeModel
 ) -> None:
     make_model(tmp_path / "some")
-    shelf, file = Shelf((tmp_path,)), tmp_path / "models.toml"
+    shelf, file = ModelRegistry((tmp_path,)), tmp_path / "models.toml"
     file.write_text("[models.some]\nema = true\n", "utf-8")
-    assert "ema = true, but" in shelf.complaints()[0] and not shelf.model("some").ema
+    assert "ema = true, but" in shelf.check_models()[0] and not shelf.get_model("some").ema
     file.write_text("[models.some]\nema = 1\n", "utf-8")
-    assert shelf.complaints()[0].endswith("ema = 1, but it takes true or false")
+    assert shelf.check_models()[0].endswith("ema = 1, but it takes true or false")
 
 
 @pytest.mark.parametrize("new", ["better", "a b.c"])
@@ -148,20 +150,22 @@ def test_a_model_is_called_otherwise_and_understood_by_its_former_name(
     make_model(tmp_path / "some")
     file = tmp_path / "models.toml"
     file.write_text(BY_HAND, "utf-8")
-    assert rename((tmp_path,), "some", new, tmp_path / "some") == file
-    shelf = Shelf((tmp_path,))
+    assert rename_entry((tmp_path,), "some", new, tmp_path / "some") == file
+    shelf = ModelRegistry((tmp_path,))
     header = "[models.better]" if new == "better" else '[models."a b.c"]'
     told = 'path = "some"\nformerly = ["some"]\n'
     expected = BY_HAND.replace("[models.some]", header).replace("true\n", f"true\n{told}")
     assert file.read_text("utf-8") == expected
-    assert [card.name for card in shelf.models()] == [new] == [shelf.default()]
-    assert shelf.model("some") == shelf.model(new) == shelf.model(str(tmp_path / "some"))
-    assert shelf.model("some").steps == 5
-    rename((tmp_path,), new, "third", tmp_path / "some")
-    assert {shelf.model(name).name for name in ("some", new, "third")} == {"third"}
-    rename((tmp_path,), "third", "some", tmp_path / "some")
-    assert [card.name for card in shelf.models()] == ["some"]
-    assert shelf.model("third").name == "some" and shelf.complaints()[1:] == ()
+    assert [card.name for card in shelf.list_models()] == [new] == [shelf.get_default_model()]
+    assert (
+        shelf.get_model("some") == shelf.get_model(new) == shelf.get_model(str(tmp_path / "some"))
+    )
+    assert shelf.get_model("some").steps == 5
+    rename_entry((tmp_path,), new, "third", tmp_path / "some")
+    assert {shelf.get_model(name).name for name in ("some", new, "third")} == {"third"}
+    rename_entry((tmp_path,), "third", "some", tmp_path / "some")
+    assert [card.name for card in shelf.list_models()] == ["some"]
+    assert shelf.get_model("third").name == "some" and shelf.check_models()[1:] == ()
 
 
 @pytest.mark.parametrize(
@@ -178,8 +182,8 @@ def test_however_an_entry_is_written_it_is_renamed(
 ) -> None:
     make_model(tmp_path / "some")
     (tmp_path / "models.toml").write_text(text, "utf-8")
-    rename((tmp_path,), "some", "better", tmp_path / "some")
-    card = Shelf((tmp_path,)).model("some")
+    rename_entry((tmp_path,), "some", "better", tmp_path / "some")
+    card = ModelRegistry((tmp_path,)).get_model("some")
     assert (card.name, card.steps) == ("better", 5)
     written = (tmp_path / "models.toml").read_text("utf-8")
     assert "# quick" in written and ('"""\n[models.some]\n"""' in written) == ('"""' in text)
@@ -188,12 +192,12 @@ def test_however_an_entry_is_written_it_is_renamed(
 def test_a_former_name_is_no_other_model_s(tmp_path: Path, make_model: MakeModel) -> None:
     """Another model that comes to be called so is itself; a list that is none is complained of."""
     make_model(tmp_path / "some")
-    rename((tmp_path,), "some", "better", tmp_path / "some")
+    rename_entry((tmp_path,), "some", "better", tmp_path / "some")
     (tmp_path / "some").rename(tmp_path / "moved")
     make_model(tmp_path / "some")
-    say((tmp_path,), "better", {"path": tmp_path / "moved"})
-    shelf = Shelf((tmp_path,))
-    assert [card.name for card in shelf.models()] == ["better", "some"]
-    assert shelf.model("some").path == tmp_path / "some"
+    set_values((tmp_path,), "better", {"path": tmp_path / "moved"})
+    shelf = ModelRegistry((tmp_path,))
+    assert [card.name for card in shelf.list_models()] == ["better", "some"]
+    assert shelf.get_model("some").path == tmp_path / "some"
     (tmp_path / "models.toml").write_text('[models.some]\nformerly = "x"\n', "utf-8")
-    assert "takes a list of names" in shelf.complaints()[0]
+    assert "takes a list of names" in shelf.check_models()[0]

@@ -19,11 +19,11 @@ from typing import Any
 import pytest
 
 import dream
-from dream.catalogue import fetch as fetching
+from dream.catalogue import download as fetching
 from dream.catalogue.addresses import is_plain_name
-from dream.catalogue.fetch import fetch, name_at, silent
+from dream.catalogue.download import fetch, fetch_file_name, ignore_progress
 from dream.catalogue.hub import HubId, download
-from dream.errors import FetchError, ModelError
+from dream.core.errors import FetchError, ModelError
 from tests.catalogue.hub_stub import Hub, hub_at_home
 from tests.catalogue.server import Release, at_home, serving
 
@@ -73,15 +73,15 @@ def get(release: Release, target: Path) -> list[tuple[int, int]]:
 )
 def test_a_server_says_what_a_file_is_called(release: Release, disposition: str, name: str) -> None:
     release.disposition = disposition
-    assert name_at(release.url) == name
+    assert fetch_file_name(release.url) == name
 
 
 def test_a_name_that_cannot_be_asked_for_is_one_line(release: Release) -> None:
     release.status = 404
     with pytest.raises(FetchError, match="answers 404"):
-        name_at(release.url)
+        fetch_file_name(release.url)
     with pytest.raises(FetchError, match="is not https"):
-        name_at("http://example.org/v1")
+        fetch_file_name("http://example.org/v1")
 
 
 def test_a_file_arrives_whole_and_leaves_nothing_beside_it(release: Release, target: Path) -> None:
@@ -255,8 +255,8 @@ def test_a_full_disk_is_said_and_resumed_from(release: Release, target: Path) ->
     program = (
         "import resource, signal, sys\n"
         "from pathlib import Path\n"
-        "from dream.catalogue.fetch import fetch\n"
-        "from dream.errors import FetchError\n"
+        "from dream.catalogue.download import fetch\n"
+        "from dream.core.errors import FetchError\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (400_000, 400_000))\n"
         "try:\n"
         f"    fetch(sys.argv[1], Path(sys.argv[2]), size={len(BODY)}, sha256={SHA256!r})\n"
@@ -460,7 +460,7 @@ def test_a_name_and_a_password_in_an_address_are_sent_and_never_shown(target: Pa
     ],
 )
 def test_what_is_no_address_is_one_line(target: Path, url: str) -> None:
-    for ask in (lambda: fetch(url, target, timeout=1), lambda: name_at(url, timeout=1)):
+    for ask in (lambda: fetch(url, target, timeout=1), lambda: fetch_file_name(url, timeout=1)):
         with pytest.raises(FetchError) as caught:
             ask()
         assert str(caught.value).isprintable()
@@ -487,7 +487,7 @@ def test_names_that_servers_give(name: str) -> None:
 @pytest.mark.parametrize("name", ["con.safetensors", "a:b.ckpt", "..", "x%00.pt"])
 def test_a_server_gives_no_name_that_is_none(release: Release, name: str) -> None:
     release.disposition = f"attachment; filename*=UTF-8''{name}"
-    assert name_at(release.url) == ""
+    assert fetch_file_name(release.url) == ""
 
 
 @pytest.mark.parametrize("name", ["/x", "unet/a:b.json", "unet/..\\..\\x.json", "unet/nul.json"])
@@ -499,10 +499,10 @@ def test_a_hub_s_names_lead_nowhere_else(
         monkeypatch.setenv("HF_ENDPOINT", hub.url)
         monkeypatch.setenv("no_proxy", "*")
         if name == "/x":
-            download(HubId("a/b"), tmp_path / "b", silent, print)
+            download(HubId("a/b"), tmp_path / "b", ignore_progress, print)
         else:
             with pytest.raises(ModelError, match="is refused: no file here can be called"):
-                download(HubId("a/b"), tmp_path / "b", silent, print)
+                download(HubId("a/b"), tmp_path / "b", ignore_progress, print)
     assert {path.name for path in tmp_path.rglob("*") if path.is_file()} <= {
         *("model_index.json", "config.json", ".model_index.json.lock", ".config.json.lock")
     }

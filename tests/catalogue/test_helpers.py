@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from huggingface_hub import constants
 
-from dream.catalogue import Shelf
-from dream.catalogue.fetch import silent
-from dream.catalogue.helpers import CLIPSEG, DEPTH, bring_helper, find_helper
-from dream.errors import FetchError, ModelError
+from dream.catalogue import ModelRegistry
+from dream.catalogue.auxiliary import CLIPSEG, DEPTH, ensure_auxiliary, find_auxiliary
+from dream.catalogue.download import ignore_progress
+from dream.core.errors import FetchError, ModelError
 from tests.catalogue.hub_stub import Hub, hub_at_home
 
 
@@ -27,10 +27,10 @@ def test_any_folder_of_the_kind_will_do_and_the_usual_one_best(tmp_path: Path) -
     (dirs[0] / "b-broken").mkdir()
     (dirs[0] / "b-broken" / "config.json").write_text("[")
     mine = put(dirs[0] / "c-mine", "clipseg")
-    assert find_helper(CLIPSEG, dirs) == mine
+    assert find_auxiliary(CLIPSEG, dirs) == mine
     usual = put(dirs[1] / "clipseg-rd64-refined", "clipseg")
-    assert find_helper(CLIPSEG, dirs) == usual
-    assert find_helper(DEPTH, dirs) == dirs[0] / "a-depth"
+    assert find_auxiliary(CLIPSEG, dirs) == usual
+    assert find_auxiliary(DEPTH, dirs) == dirs[0] / "a-depth"
 
 
 def test_it_is_fetched_when_it_is_first_asked_for(
@@ -47,12 +47,12 @@ def test_it_is_fetched_when_it_is_first_asked_for(
         "onnx/model.onnx": b"the same for others",
     }
     said: list[str] = []
-    shelf = Shelf((tmp_path,))
+    shelf = ModelRegistry((tmp_path,))
     with hub_at_home(Hub(CLIPSEG.hub, files)) as hub:
         monkeypatch.setenv("HF_ENDPOINT", hub.url)
-        path = bring_helper(CLIPSEG, shelf, silent, said.append)
+        path = ensure_auxiliary(CLIPSEG, shelf, ignore_progress, said.append)
         fetched = [name.rpartition("/")[2] for name in hub.asked]
-        assert bring_helper(CLIPSEG, shelf, silent, said.append) == path
+        assert ensure_auxiliary(CLIPSEG, shelf, ignore_progress, said.append) == path
     assert path == tmp_path / "clipseg-rd64-refined"
     wanted = ["config.json", "merges.txt", "model.safetensors", "preprocessor_config.json"]
     assert sorted(file.name for file in path.iterdir() if file.name[0] != ".") == [
@@ -61,12 +61,12 @@ def test_it_is_fetched_when_it_is_first_asked_for(
     ]
     assert fetched[-1] == "config.json", "half of it is not taken for it"
     assert len(said) == 1
-    assert shelf.models() == () and not shelf.complaints()
+    assert shelf.list_models() == () and not shelf.check_models()
 
 
 def test_offline_it_is_refused_and_said_where_to_put_it(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match=r"what words name in a picture.*CIDAS/clipseg-rd64"):
-        bring_helper(CLIPSEG, Shelf((tmp_path,), offline=True), silent, print)
+        ensure_auxiliary(CLIPSEG, ModelRegistry((tmp_path,), offline=True), ignore_progress, print)
 
 
 def test_a_process_that_forbids_libraries_the_hub_asks_it_all_the_same(
@@ -75,6 +75,6 @@ def test_a_process_that_forbids_libraries_the_hub_asks_it_all_the_same(
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
     monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
     with pytest.raises(FetchError, match="cannot be asked") as caught:
-        bring_helper(CLIPSEG, Shelf((tmp_path,)), silent, print)
+        ensure_auxiliary(CLIPSEG, ModelRegistry((tmp_path,)), ignore_progress, print)
     assert "HF_HUB_OFFLINE" not in str(caught.value)
     assert constants.HF_HUB_OFFLINE, "still forbidden to all others"

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from dream.catalogue import Shelf
-from dream.catalogue.pipelines import check_paints
-from dream.errors import ModelError
+from dream.catalogue import ModelRegistry
+from dream.catalogue.pipeline_support import check_supported
+from dream.core.errors import ModelError
 
 REFUSED = {
     "OnnxStableDiffusionPipeline": "another runtime",
@@ -70,30 +70,30 @@ def folder_of(path: Path, pipeline: object, channels: int = 4) -> Path:
 @pytest.mark.parametrize("pipeline", REFUSED)
 def test_what_paints_nothing_is_refused_when_it_is_listed(tmp_path: Path, pipeline: str) -> None:
     folder = folder_of(tmp_path / "m", pipeline)
-    shelf = Shelf([tmp_path])
+    shelf = ModelRegistry([tmp_path])
     with pytest.raises(ModelError, match=REFUSED[pipeline]):
-        shelf.model("m")
-    assert shelf.models() == ()
-    assert [str(folder) in complaint for complaint in shelf.complaints()] == [True]
+        shelf.get_model("m")
+    assert shelf.list_models() == ()
+    assert [str(folder) in complaint for complaint in shelf.check_models()] == [True]
 
 
 def test_a_class_that_a_folder_brings_itself(tmp_path: Path) -> None:
     folder_of(tmp_path / "m", ["pipeline_mine", "Mine"])
     with pytest.raises(ModelError, match="brings as code"):
-        Shelf([tmp_path]).model("m")
+        ModelRegistry([tmp_path]).get_model("m")
 
 
 @pytest.mark.parametrize("channels", [4, 5, 9])
 def test_denoisers_of_words_depth_and_masks_are_taken(tmp_path: Path, channels: int) -> None:
     folder_of(tmp_path / "m", "StableDiffusionPipeline", channels)
-    assert Shelf([tmp_path]).model("m").family == "sd1"
+    assert ModelRegistry([tmp_path]).get_model("m").family == "sd1"
 
 
 @pytest.mark.parametrize("channels", [3, 8, 12])
 def test_denoisers_of_other_channels_are_refused(tmp_path: Path, channels: int) -> None:
     folder_of(tmp_path / "m", "StableDiffusionPipeline", channels)
     with pytest.raises(ModelError, match=f"takes {channels} channels"):
-        Shelf([tmp_path]).model("m")
+        ModelRegistry([tmp_path]).get_model("m")
 
 
 def test_every_pipeline_that_diffusers_paints_from_words_with_is_judged() -> None:
@@ -104,7 +104,7 @@ def test_every_pipeline_that_diffusers_paints_from_words_with_is_judged() -> Non
     paint = set()
     for kind in KNOWN.values():
         try:
-            check_paints(Path("m"), kind.__name__, {}, {})
+            check_supported(Path("m"), kind.__name__, {}, {})
             paint.add(kind.__name__.removesuffix("Pipeline"))
         except ModelError as error:
             assert "not one that dream paints with" not in str(error), kind.__name__

@@ -20,9 +20,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dream.catalogue.recognise import judge, read_header, recognise, wanted_model
-from dream.catalogue.recognise.tensors import tensor
-from dream.errors import ModelError
+from dream.catalogue.detect import classify, detect, read_header, require_model
+from dream.catalogue.detect.tensors import parse_tensor
+from dream.core.errors import ModelError
 
 UNET = "model.diffusion_model."
 FIRST = UNET + "input_blocks.0.0.weight"
@@ -71,11 +71,11 @@ REFINER = model("conditioner.embedders.0.model.token_embedding.weight")
 def test_models(
     tmp_path: Path, shapes: Shapes, family: str, variant: str, prediction: str, side: int
 ) -> None:
-    found = wanted_model(write(tmp_path / "model.safetensors", shapes))
+    found = require_model(write(tmp_path / "model.safetensors", shapes))
     assert (found.kind, found.family, found.variant) == ("model", family, variant)
     assert (found.prediction_type, found.size) == (prediction, (side, side))
     assert (found.precision, found.format, found.ema) == ("float16", "safetensors", False)
-    assert found.inpainting == (variant == "inpainting")
+    assert found.is_inpainting == (variant == "inpainting")
     assert found.zero_snr == ("ztsnr" in shapes)
 
 
@@ -96,16 +96,16 @@ def test_what_a_stable_diffusion_2_predicts_is_said_beside_its_weights(
     tmp_path: Path, name: str, metadata: dict[str, str], prediction: str
 ) -> None:
     path = write(tmp_path / f"{name}.safetensors", SD2, metadata=metadata)
-    assert recognise(path).prediction_type == prediction
+    assert detect(path).prediction_type == prediction
 
 
 def test_a_yaml_of_stabilitys_beside_it_is_heard(tmp_path: Path) -> None:
     path = write(tmp_path / "mine.safetensors", SD1)
     beside = tmp_path / "mine.yaml"
     beside.write_text('model:\n  params:\n    parameterization: "v"\n    linear_start: 0.00085\n')
-    assert recognise(path).prediction_type == "v_prediction"
+    assert detect(path).prediction_type == "v_prediction"
     beside.write_text("notes: mine\n")
-    assert recognise(path).prediction_type == "epsilon"
+    assert detect(path).prediction_type == "epsilon"
 
 
 def test_averages_sizes_and_number_types(tmp_path: Path) -> None:
@@ -116,7 +116,7 @@ def test_averages_sizes_and_number_types(tmp_path: Path) -> None:
         dtype="F32",
         metadata={"modelspec.resolution": "640x448"},
     )
-    found = recognise(path)
+    found = detect(path)
     assert found.ema and found.precision == "float32"
     assert found.parameters == 320 * 4 * 9 + 64 + 2
     assert found.size == (640, 448)
@@ -148,16 +148,16 @@ def test_what_is_no_model_is_told_where_it_belongs(
 ) -> None:
     path = write(tmp_path / "it.safetensors", shapes)
     with pytest.raises(ModelError) as caught:
-        wanted_model(path)
+        require_model(path)
     assert kind in str(caught.value) and place in str(caught.value) and str(path) in str(caught)
 
 
 def test_embeddings_and_upscalers_of_torch(tmp_path: Path) -> None:
     path = tmp_path / "it.pt"
     torch.save({"string_to_token": {"*": 265}, "string_to_param": {"*": torch.zeros(2, 768)}}, path)
-    assert recognise(path).kind == "embedding"
+    assert detect(path).kind == "embedding"
     torch.save({"params_ema": {"conv_first.weight": torch.zeros(4, 3, 3, 3)}}, path)
-    assert recognise(path).kind == "upscaler"
+    assert detect(path).kind == "upscaler"
 
 
 def test_a_file_of_two_gigabytes_is_recognised_at_once(tmp_path: Path) -> None:
@@ -167,7 +167,7 @@ def test_a_file_of_two_gigabytes_is_recognised_at_once(tmp_path: Path) -> None:
     times = []
     for _ in range(10):
         start = thread_time()
-        judge(read_header(path))
+        classify(read_header(path))
         times.append(thread_time() - start)
     assert min(times) < 0.05
 
@@ -177,12 +177,12 @@ def test_a_file_of_two_gigabytes_is_recognised_at_once(tmp_path: Path) -> None:
 
 def test_what_is_remembered_of_a_file_is_forgotten_when_it_changes(tmp_path: Path) -> None:
     path = pickled(tmp_path / "model.ckpt")
-    assert recognise(path).precision == "float16"
+    assert detect(path).precision == "float16"
     write(path, SD1, dtype="F32")
-    assert recognise(path).precision == "float32"
-    assert recognise(path).prediction_type == "epsilon"
+    assert detect(path).precision == "float32"
+    assert detect(path).prediction_type == "epsilon"
     (tmp_path / "model.yaml").write_text("linear_start: 0.00085\nparameterization: v\n")
-    assert recognise(path).prediction_type == "v_prediction"
+    assert detect(path).prediction_type == "v_prediction"
 
 
 class Trap:
@@ -199,13 +199,13 @@ def pickled(path: Path, *, legacy: bool = False, **besides: Any) -> Path:
 
 @pytest.mark.parametrize("legacy", [False, True])
 def test_a_pickle_is_recognised_like_safetensors(tmp_path: Path, legacy: bool) -> None:
-    found = wanted_model(pickled(tmp_path / "model.ckpt", legacy=legacy))
+    found = require_model(pickled(tmp_path / "model.ckpt", legacy=legacy))
     assert (found.family, found.precision, found.code) == ("sd1", "float16", ())
     assert found.format == ("legacy" if legacy else "zip")
     shapes = {name: row.shape for name, row in read_header(found.path).tensors.items()}
     assert shapes == SD1
     (tmp_path / "link.safetensors").symlink_to(found.path)
-    assert wanted_model(tmp_path / "link.safetensors").family == "sd1"
+    assert require_model(tmp_path / "link.safetensors").family == "sd1"
 
 
 @pytest.mark.parametrize("legacy", [False, True])
@@ -214,11 +214,11 @@ def test_a_pickle_that_would_run_code_is_refused_by_name(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     path = pickled(tmp_path / "model.ckpt", legacy=legacy, optimizer=Trap())
-    assert recognise(path).code == (f"{os.name}.mkdir",)
+    assert detect(path).code == (f"{os.name}.mkdir",)
     with pytest.raises(
         ModelError, match=r"would run \w+\.mkdir while it is loaded .*as \.safetensors"
     ):
-        wanted_model(path)
+        require_model(path)
     assert not Path("trapped").exists()
 
 
@@ -258,10 +258,10 @@ def test_a_pickle_made_to_do_harm_without_code_does_none(
     path = by_hand(tmp_path / "model.ckpt", program)
     if says:
         with pytest.raises(ModelError, match=says):
-            recognise(path)
+            detect(path)
     else:
-        assert recognise(path).kind == "unknown"
-    assert tensor.__defaults__ is None
+        assert detect(path).kind == "unknown"
+    assert parse_tensor.__defaults__ is None
 
 
 @given(st.binary(max_size=200), st.integers(0, 400), st.integers(0, 400))
@@ -278,7 +278,7 @@ def test_whatever_is_in_a_file_it_is_recognised_or_refused(
     (folder / "safe").write_bytes(length + b"{" + header[1:start] + other + header[end:])
     for path in (folder / "zip", folder / "safe"):
         with suppress(ModelError):
-            recognise(path)
+            detect(path)
 
 
 def _bare(path: Path) -> None:
@@ -346,7 +346,7 @@ def test_what_is_broken_is_one_line(
     path = tmp_path / "model.safetensors"
     make(path)
     with pytest.raises(ModelError) as caught:
-        recognise(path)
+        detect(path)
     assert says in str(caught.value)
     assert str(path) in str(caught.value) and "\n" not in str(caught.value)
     assert not Path("trapped").exists()
@@ -388,7 +388,7 @@ def gguf(architecture: str) -> bytes:
 def test_a_gguf_file_is_called_what_it_is(tmp_path: Path, data: bytes, says: str) -> None:
     (tmp_path / "m.gguf").write_bytes(data)
     with pytest.raises(ModelError) as caught:
-        wanted_model(tmp_path / "m.gguf")
+        require_model(tmp_path / "m.gguf")
     assert says in str(caught.value)
 
 
@@ -441,7 +441,7 @@ ENCODERS = {
 def test_every_file_beside_models_has_its_name(tmp_path: Path, shapes: Shapes, says: str) -> None:
     path = write(tmp_path / "it.safetensors", shapes)
     with pytest.raises(ModelError) as caught:
-        wanted_model(path)
+        require_model(path)
     assert says in str(caught.value)
 
 
@@ -457,11 +457,11 @@ def test_every_file_beside_models_has_its_name(tmp_path: Path, shapes: Shapes, s
 def test_pickles_of_other_kinds_have_their_names(tmp_path: Path, whole: Any, kind: str) -> None:
     path = tmp_path / "it.pt"
     torch.save(whole, path)
-    assert recognise(path).kind == kind
+    assert detect(path).kind == kind
 
 
 @pytest.mark.parametrize("said", ["10", "0000x0000", "64x9999", "1001x1000", "١٠٢٤"])
 def test_a_resolution_of_nonsense_is_none(tmp_path: Path, said: str) -> None:
     metadata = {"modelspec.resolution": said}
     path = write(tmp_path / "m.safetensors", SD1, metadata=metadata)
-    assert recognise(path).size == (512, 512)
+    assert detect(path).size == (512, 512)

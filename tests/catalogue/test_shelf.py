@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from dream.catalogue import PreviewMap, Shelf, default_models_dirs
-from dream.catalogue.places import shipped_models, writable_dir
-from dream.catalogue.upscalers import KNOWN, architecture_of
-from dream.errors import BadSetting, ModelError
+from dream.catalogue import LatentRgbFactors, ModelRegistry, find_models_dirs
+from dream.catalogue.model_dirs import find_writable_dir, get_shipped_models_dir
+from dream.catalogue.upscalers import KNOWN_UPSCALERS, architecture_of
+from dream.core.errors import BadSetting, ModelError
 from tests.catalogue.conftest import MakeModel
 from tests.catalogue.test_recognise import SD1, gguf, write
 
@@ -64,7 +64,7 @@ def test_a_folder_without_a_card_is_described_by_its_configuration(
     cfg_scale: float,
 ) -> None:
     make_model(tmp_path / "some", pipeline, unet)
-    card = Shelf((tmp_path,)).model("some")
+    card = ModelRegistry((tmp_path,)).get_model("some")
     assert (card.family, card.width, card.height, card.cfg_scale) == (family, side, side, cfg_scale)
     assert (card.multiple, card.upscaler) == (8, "realesr-general-x4v3")
 
@@ -76,7 +76,7 @@ def test_names_that_no_file_can_have_are_no_reason_to_end(
     make_model(tmp_path / "some")
     index = tmp_path / "some" / "model_index.json"
     index.write_text(json.dumps(json.loads(index.read_text()) | row))
-    assert [card.name for card in Shelf((tmp_path,)).models()] == ["some"]
+    assert [card.name for card in ModelRegistry((tmp_path,)).list_models()] == ["some"]
 
 
 @pytest.mark.parametrize("given", ["", "hub", "hub/models--some--one"])
@@ -95,16 +95,16 @@ def test_the_hubs_cache_is_a_models_folder(
     file.mkdir(parents=True)
     (file / "v1.safetensors").symlink_to(one / "blob")
     make_model(tmp_path / "hub" / "models--other--one" / "snapshots" / "e5")
-    shelf = Shelf((tmp_path / given,))
-    found = {card.name: card.path for card in shelf.models()}
-    assert shelf.complaints() == ()
+    shelf = ModelRegistry((tmp_path / given,))
+    found = {card.name: card.path for card in shelf.list_models()}
+    assert shelf.check_models() == ()
     if given.endswith("one"):
         assert found == {"one": one / "snapshots" / "b2"}
         return
     assert found["some--one"] == one / "snapshots" / "b2"
     assert found["v1"] == file / "v1.safetensors"
     assert found["one"].parent.parent.name == "models--other--one"
-    assert shelf.model("some--one").width == 256
+    assert shelf.get_model("some--one").width == 256
 
 
 def test_the_newest_snapshot_is_taken_where_no_branch_is_named(
@@ -114,16 +114,16 @@ def test_the_newest_snapshot_is_taken_where_no_branch_is_named(
     for age, commit in enumerate(("b2", "a1", "c3")):
         make_model(snapshots / commit)
         os.utime(snapshots / commit, (1000 - age, 1000 - age))
-    assert Shelf((tmp_path,)).model("one").path == snapshots / "b2"
+    assert ModelRegistry((tmp_path,)).get_model("one").path == snapshots / "b2"
 
 
 def test_suffixes_are_read_in_any_case(tmp_path: Path) -> None:
     write(tmp_path / "v1.SAFETENSORS", SD1)
     (tmp_path / "VAE").mkdir()
     write(tmp_path / "VAE" / "some.SafeTensors", {"decoder.conv_in.weight": (4, 4, 3, 3)})
-    shelf = Shelf((tmp_path,))
-    assert [card.name for card in shelf.models()] == ["v1"]
-    assert shelf.vaes() == ("some",)
+    shelf = ModelRegistry((tmp_path,))
+    assert [card.name for card in shelf.list_models()] == ["v1"]
+    assert shelf.list_vaes() == ("some",)
 
 
 def test_what_cannot_be_a_model_is_listed_with_the_reason(
@@ -134,9 +134,9 @@ def test_what_cannot_be_a_model_is_listed_with_the_reason(
     (tmp_path / "folder").symlink_to(tmp_path / "nowhere")
     (tmp_path / "notes.txt").symlink_to(tmp_path / "nowhere")
     (tmp_path / "flux-Q4.GGUF").write_bytes(gguf("flux"))
-    shelf = Shelf((tmp_path,))
-    said = shelf.complaints()
-    assert [card.name for card in shelf.models()] == ["good"]
+    shelf = ModelRegistry((tmp_path,))
+    said = shelf.check_models()
+    assert [card.name for card in shelf.list_models()] == ["good"]
     assert len(said) == 3
     assert (
         f"away.safetensors is a link to {tmp_path / 'moved' / 'v1.safetensors'}, which" in said[0]
@@ -144,9 +144,9 @@ def test_what_cannot_be_a_model_is_listed_with_the_reason(
     assert "flux-Q4.GGUF is FLUX.1 in a GGUF file, which is not supported" in said[1]
     assert "folder is a link to" in said[2]
     with pytest.raises(ModelError, match="is a link to"):
-        shelf.model("away")
+        shelf.get_model("away")
     with pytest.raises(ModelError, match="in a GGUF file"):
-        shelf.model("flux-Q4.GGUF")
+        shelf.get_model("flux-Q4.GGUF")
 
 
 def test_a_variant_is_seen_by_what_the_denoiser_takes(
@@ -154,16 +154,16 @@ def test_a_variant_is_seen_by_what_the_denoiser_takes(
 ) -> None:
     for name, channels in {"inpainting": 9, "depth": 5, "": 4, "none": [3]}.items():
         make_model(tmp_path / f"m{name}", unet={"in_channels": channels})
-    shelf = Shelf((tmp_path,))
-    assert shelf.model("minpainting").variant == "inpainting"
-    assert [card.variant for card in shelf.models()] == ["", "depth", "inpainting", ""]
+    shelf = ModelRegistry((tmp_path,))
+    assert shelf.get_model("minpainting").variant == "inpainting"
+    assert [card.variant for card in shelf.list_models()] == ["", "depth", "inpainting", ""]
 
 
 def test_home_size_follows_the_vae_and_may_be_oblong(tmp_path: Path, make_model: MakeModel) -> None:
     make_model(
         tmp_path / "some", unet={"sample_size": [32, 48]}, vae={"block_out_channels": [8, 8, 8]}
     )
-    card = Shelf((tmp_path,)).model("some")
+    card = ModelRegistry((tmp_path,)).get_model("some")
     assert (card.height, card.width, card.multiple) == (128, 192, 4)
 
 
@@ -173,25 +173,25 @@ def test_a_configuration_that_says_nonsense_says_nothing(
 ) -> None:
     make_model(tmp_path / "some", unet={"sample_size": sample_size}, vae={"block_out_channels": []})
     make_model(tmp_path / "deep", vae={"block_out_channels": [1] * 500})
-    card = Shelf((tmp_path,)).model("some")
+    card = ModelRegistry((tmp_path,)).get_model("some")
     assert (card.width, card.height, card.multiple) == (512, 512, 8)
-    assert Shelf((tmp_path,)).model("deep").multiple == 8
+    assert ModelRegistry((tmp_path,)).get_model("deep").multiple == 8
     (tmp_path / "deep" / "model_index.json").write_text("[" * 100_000)
-    assert "cannot be read" in Shelf((tmp_path,)).complaints()[0]
+    assert "cannot be read" in ModelRegistry((tmp_path,)).check_models()[0]
 
 
 def test_a_card_goes_before_the_configuration(tmp_path: Path, make_model: MakeModel) -> None:
     make_model(tmp_path / "some", card=CARD)
-    shelf = Shelf((tmp_path,))
-    card = shelf.model("some")
+    shelf = ModelRegistry((tmp_path,))
+    card = shelf.get_model("some")
     assert (card.description, card.width, card.height) == ("shapes", 256, 192)
     assert (card.steps, card.cfg_scale, card.multiple, card.upscaler) == (20, 4.0, 16, "tiny-x4")
     assert card.sampler == "dpmpp_2m"  # an alias, read as on a line
-    assert card.preview == PreviewMap(
+    assert card.preview == LatentRgbFactors(
         matrix=((1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0), (0.5, 0.5, 0.5)),
         bias=(0.0, 0.25, 0.0),
     )
-    assert shelf.complaints() == ()
+    assert shelf.check_models() == ()
 
 
 def test_models_toml_goes_before_the_card_key_by_key(tmp_path: Path, make_model: MakeModel) -> None:
@@ -200,7 +200,7 @@ def test_models_toml_goes_before_the_card_key_by_key(tmp_path: Path, make_model:
     near.mkdir()
     (near / "models.toml").write_text("[models.some]\nsteps = 5\n", "utf-8")
     (far / "models.toml").write_text("[models.some]\nsteps = 9\ncfg_scale = 2\n", "utf-8")
-    card = Shelf((near, far)).model("some")
+    card = ModelRegistry((near, far)).get_model("some")
     assert (card.steps, card.cfg_scale, card.width) == (5, 2.0, 256)
 
 
@@ -215,11 +215,11 @@ def test_broken_entries_are_complained_about_and_the_rest_is_used(
         "[models.gone]\nsteps = 3\n[models.odd]\ndefault = 1\n",
         "utf-8",
     )
-    shelf = Shelf((tmp_path,))
-    assert [card.name for card in shelf.models()] == ["some"]
-    card = shelf.model("some")
+    shelf = ModelRegistry((tmp_path,))
+    assert [card.name for card in shelf.list_models()] == ["some"]
+    card = shelf.get_model("some")
     assert (card.steps, card.width, card.height, card.preview) == (30, 320, 640, None)
-    complaints = "\n".join(shelf.complaints())
+    complaints = "\n".join(shelf.check_models())
     for part in (
         "card.toml: steps = 0, but it takes a whole number from 1 to 1000",
         "card.toml: [preview] takes matrix",
@@ -232,7 +232,7 @@ def test_broken_entries_are_complained_about_and_the_rest_is_used(
     ):
         assert part in complaints
     with pytest.raises(ModelError, match=r"model_index\.json cannot be read"):
-        shelf.model("torn")
+        shelf.get_model("torn")
 
 
 @pytest.mark.parametrize("text", ["models = 3", "[models]\nsome = 3", "[models.some", "\x00"])
@@ -241,16 +241,16 @@ def test_a_models_toml_of_any_shape_never_stops_the_shelf(
 ) -> None:
     make_model(tmp_path / "some")
     (tmp_path / "models.toml").write_text(text, "utf-8")
-    shelf = Shelf((tmp_path,))
-    assert shelf.model("some").steps == 30
-    assert len(shelf.complaints()) == 1 and "models.toml" in shelf.complaints()[0]
+    shelf = ModelRegistry((tmp_path,))
+    assert shelf.get_model("some").steps == 30
+    assert len(shelf.check_models()) == 1 and "models.toml" in shelf.check_models()[0]
 
 
 def test_the_first_folder_wins(tmp_path: Path, make_model: MakeModel) -> None:
     make_model(tmp_path / "a" / "some")
     make_model(tmp_path / "b" / "some", card=CARD)
-    assert Shelf((tmp_path / "a", tmp_path / "b")).model("some").width == 512
-    assert Shelf((tmp_path / "b", tmp_path / "a")).model("some").width == 256
+    assert ModelRegistry((tmp_path / "a", tmp_path / "b")).get_model("some").width == 512
+    assert ModelRegistry((tmp_path / "b", tmp_path / "a")).get_model("some").width == 256
 
 
 def test_a_path_is_as_good_as_a_name(
@@ -258,14 +258,14 @@ def test_a_path_is_as_good_as_a_name(
 ) -> None:
     make_model(tmp_path / "models" / "some")
     make_model(tmp_path / "elsewhere" / "other")
-    shelf = Shelf((tmp_path / "models",))
+    shelf = ModelRegistry((tmp_path / "models",))
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HOME", str(tmp_path))
-    assert shelf.model("models/some").name == "some"
+    assert shelf.get_model("models/some").name == "some"
     for spelling in ("elsewhere/other", "~/elsewhere/other", str(tmp_path / "elsewhere/other")):
-        card = shelf.model(spelling)
+        card = shelf.get_model(spelling)
         assert card.name == str(tmp_path / "elsewhere" / "other")
-        assert shelf.model(card.name) == card
+        assert shelf.get_model(card.name) == card
 
 
 def test_a_model_that_is_not_there_is_answered_with_near_names_and_places(
@@ -273,13 +273,13 @@ def test_a_model_that_is_not_there_is_answered_with_near_names_and_places(
 ) -> None:
     make_model(tmp_path / "tiny")
     with pytest.raises(ModelError) as caught:
-        Shelf((tmp_path,)).model("Tinny")
+        ModelRegistry((tmp_path,)).get_model("Tinny")
     said = str(caught.value)
     assert said == f'there is no model "Tinny" in {tmp_path} (did you mean tiny?)'
     with pytest.raises(ModelError, match="did you mean tiny"):
-        Shelf((tmp_path,)).model("tinyy.safetensors")
+        ModelRegistry((tmp_path,)).get_model("tinyy.safetensors")
     with pytest.raises(ModelError, match="!import_model runwayml/old@fp16 fetches it"):
-        Shelf((tmp_path,)).model("runwayml/old@fp16")
+        ModelRegistry((tmp_path,)).get_model("runwayml/old@fp16")
 
 
 def test_a_mistyped_path_is_not_taken_for_an_id_of_the_hub(
@@ -289,7 +289,7 @@ def test_a_mistyped_path_is_not_taken_for_an_id_of_the_hub(
     (tmp_path / "models").mkdir()
     for path in ("models/nosuch", "mine/nosuch.safetensors", "mine/nosuch.ckpt", "mine/x.vae.pt"):
         with pytest.raises(ModelError) as caught:
-            Shelf((tmp_path,)).model(path)
+            ModelRegistry((tmp_path,)).get_model(path)
         assert "!import_model" not in str(caught.value)
 
 
@@ -298,14 +298,16 @@ def test_what_models_toml_names_is_listed_once_and_found_by_its_file_s_name_too(
 ) -> None:
     make_model(tmp_path / "paint")
     (tmp_path / "models.toml").write_text('[models.one]\npath = "paint"\nsteps = 7\n')
-    shelf = Shelf((tmp_path,))
-    assert [card.name for card in shelf.models()] == ["one"]
-    assert (shelf.model("paint").name, shelf.model("paint").steps) == ("one", 7)
+    shelf = ModelRegistry((tmp_path,))
+    assert [card.name for card in shelf.list_models()] == ["one"]
+    assert (shelf.get_model("paint").name, shelf.get_model("paint").steps) == ("one", 7)
     said = '[models.paint]\nsteps = 9\n[models.one]\npath = "paint"\n'
     (tmp_path / "models.toml").write_text(said)
-    assert [card.name for card in shelf.models()] == ["one", "paint"], "somebody named both"
+    assert [card.name for card in shelf.list_models()] == ["one", "paint"], "somebody named both"
     (tmp_path / "models.toml").write_text('[models.averages]\npath = "paint"\nema = true\n')
-    assert [card.name for card in shelf.models()] == ["averages", "paint"], "two models in one file"
+    assert [card.name for card in shelf.list_models()] == ["averages", "paint"], (
+        "two models in one file"
+    )
 
 
 @pytest.mark.parametrize(
@@ -313,43 +315,43 @@ def test_what_models_toml_names_is_listed_once_and_found_by_its_file_s_name_too(
 )
 def test_words_that_are_no_model_are_a_model_error(tmp_path: Path, name: str) -> None:
     with pytest.raises(ModelError):
-        Shelf((tmp_path,)).model(name)
+        ModelRegistry((tmp_path,)).get_model(name)
     with pytest.raises(ModelError):
-        Shelf((tmp_path,)).upscaler(name)
+        ModelRegistry((tmp_path,)).get_upscaler(name)
 
 
 def test_a_file_or_another_folder_is_said_to_be_no_model(tmp_path: Path) -> None:
     (tmp_path / "v1.ckpt").write_bytes(b"")
     (tmp_path / "empty").mkdir()
-    shelf = Shelf((tmp_path,))
+    shelf = ModelRegistry((tmp_path,))
     with pytest.raises(ModelError, match=r"v1\.ckpt"):
-        shelf.model(str(tmp_path / "v1.ckpt"))
+        shelf.get_model(str(tmp_path / "v1.ckpt"))
     with pytest.raises(ModelError, match=r"it has no model_index\.json"):
-        shelf.model(str(tmp_path / "empty"))
+        shelf.get_model(str(tmp_path / "empty"))
 
 
 def test_the_default_is_what_models_toml_says_else_tiny_else_what_there_is(
     tmp_path: Path, make_model: MakeModel
 ) -> None:
-    shelf = Shelf((tmp_path,))
+    shelf = ModelRegistry((tmp_path,))
     with pytest.raises(ModelError, match="there is no model in"):
-        shelf.default()
+        shelf.get_default_model()
     make_model(tmp_path / "some")
-    assert shelf.default() == "some"
+    assert shelf.get_default_model() == "some"
     make_model(tmp_path / "tiny")
-    assert shelf.default() == "tiny"
+    assert shelf.get_default_model() == "tiny"
     (tmp_path / "models.toml").write_text(
         "[models.gone]\ndefault = true\n[models.some]\ndefault = true\n", "utf-8"
     )
-    assert shelf.default() == "some"
-    assert any("gone and some are the default" in line for line in shelf.complaints())
+    assert shelf.get_default_model() == "some"
+    assert any("gone and some are the default" in line for line in shelf.check_models())
 
 
 # ── upscalers ──────────────────────────────────────────────────────────────────────────────────
 
 
 def test_known_upscalers_have_official_addresses_and_published_checksums() -> None:
-    cards = [row.at(Path("x")) for row in KNOWN]
+    cards = [row.info_at(Path("x")) for row in KNOWN_UPSCALERS]
     assert (cards[0].name, cards[0].url) == ("tiny-x4", "")
     for card in cards[1:-1]:
         assert card.url.startswith("https://github.com/xinntao/Real-ESRGAN/releases/download/v0.")
@@ -359,13 +361,13 @@ def test_known_upscalers_have_official_addresses_and_published_checksums() -> No
 
 
 def test_a_known_upscaler_is_promised_in_the_first_writable_folder(tmp_path: Path) -> None:
-    shelf = Shelf((tmp_path / "later",))
-    card = shelf.upscaler("RealESRGAN_x4plus")
+    shelf = ModelRegistry((tmp_path / "later",))
+    card = shelf.get_upscaler("RealESRGAN_x4plus")
     assert card.path == tmp_path / "later" / "upscalers" / "RealESRGAN_x4plus.pth"
-    assert not card.here
-    assert "tiny-x4" not in [card.name for card in shelf.upscalers()]
+    assert not card.is_on_disk
+    assert "tiny-x4" not in [card.name for card in shelf.list_upscalers()]
     with pytest.raises(ModelError, match="tiny-x4 comes with dream, but is not in"):
-        shelf.upscaler("tiny-x4")
+        shelf.get_upscaler("tiny-x4")
 
 
 def test_files_on_disk_are_found_by_name(tmp_path: Path) -> None:
@@ -378,14 +380,18 @@ def test_files_on_disk_are_found_by_name(tmp_path: Path) -> None:
         write(tmp_path / place, ESRGAN)
     (tmp_path / "upscalers" / "half.pth.part").write_bytes(b"")
     write(tmp_path / "tiny-x4" / "other.pth", ESRGAN)
-    shelf = Shelf((tmp_path,))
-    assert [card.name for card in shelf.upscalers()][:3] == ["tiny-x4", "RealESRGAN_x4plus", "mine"]
-    assert [card.here for card in shelf.upscalers()] == [True] * 3 + [False] * 4
-    assert shelf.upscaler("mine").path == tmp_path / "upscalers" / "mine.safetensors"
-    assert shelf.upscaler("RealESRGAN_x4plus").here
-    assert shelf.upscaler(str(tmp_path / "tiny-x4" / "tiny-x4.pth")).name == "tiny-x4"
+    shelf = ModelRegistry((tmp_path,))
+    assert [card.name for card in shelf.list_upscalers()][:3] == [
+        "tiny-x4",
+        "RealESRGAN_x4plus",
+        "mine",
+    ]
+    assert [card.is_on_disk for card in shelf.list_upscalers()] == [True] * 3 + [False] * 4
+    assert shelf.get_upscaler("mine").path == tmp_path / "upscalers" / "mine.safetensors"
+    assert shelf.get_upscaler("RealESRGAN_x4plus").is_on_disk
+    assert shelf.get_upscaler(str(tmp_path / "tiny-x4" / "tiny-x4.pth")).name == "tiny-x4"
     outside = tmp_path / "tiny-x4" / "other.pth"
-    assert shelf.upscaler(str(outside)).name == str(outside)
+    assert shelf.get_upscaler(str(outside)).name == str(outside)
 
 
 @pytest.mark.parametrize("suffix", [".pth", ".PTH", ".pt", ".ckpt", ".bin", ".SAFETENSORS"])
@@ -396,12 +402,12 @@ def test_upscalers_are_found_by_whatever_suffix_and_judged_by_content(
     write(tmp_path / "upscalers" / f"good{suffix}", ESRGAN)
     write(tmp_path / "upscalers" / f"lora{suffix}", {"lora_unet_x.lora_up.weight": (4, 8)})
     (tmp_path / "upscalers" / f"page{suffix}").write_text("<html>")
-    shelf = Shelf((tmp_path,))
-    assert architecture_of(shelf.upscaler("good")) == "ESRGAN"
+    shelf = ModelRegistry((tmp_path,))
+    assert architecture_of(shelf.get_upscaler("good")) == "ESRGAN"
     with pytest.raises(ModelError, match="is no upscaler but a LoRA"):
-        shelf.upscaler("lora")
+        shelf.get_upscaler("lora")
     with pytest.raises(ModelError, match="is a page of a web site"):
-        shelf.upscaler(str(tmp_path / "upscalers" / f"page{suffix}"))
+        shelf.get_upscaler(str(tmp_path / "upscalers" / f"page{suffix}"))
 
 
 def test_a_folder_that_enlarges_is_an_upscaler_and_no_model(
@@ -410,27 +416,27 @@ def test_a_folder_that_enlarges_is_an_upscaler_and_no_model(
     places = (tmp_path / "beside", tmp_path / "upscalers" / "inside", tmp_path / "my" / "own")
     for place in places:
         make_model(place, "StableDiffusionUpscalePipeline")
-    shelf = Shelf((tmp_path,))
-    assert shelf.models() == () and not shelf.complaints()
+    shelf = ModelRegistry((tmp_path,))
+    assert shelf.list_models() == () and not shelf.check_models()
     for name, path in zip(("beside", "inside", str(places[2])), places, strict=True):
-        card = shelf.upscaler(name)
-        assert (card.name, card.path, card.diffusion, card.here) == (name, path, True, True)
+        card = shelf.get_upscaler(name)
+        assert (card.name, card.path, card.diffusion, card.is_on_disk) == (name, path, True, True)
     with pytest.raises(ModelError, match="--upscaler"):
-        shelf.model(str(places[2]))
+        shelf.get_model(str(places[2]))
 
 
 def test_the_known_diffusion_upscaler_is_fetched_or_found_by_its_name_on_the_hub(
     tmp_path: Path, make_model: MakeModel
 ) -> None:
-    card = Shelf((tmp_path,)).upscaler("x4-diffusion")
-    assert (card.diffusion, card.here, card.path.name) == (True, False, "x4-diffusion")
+    card = ModelRegistry((tmp_path,)).get_upscaler("x4-diffusion")
+    assert (card.diffusion, card.is_on_disk, card.path.name) == (True, False, "x4-diffusion")
     make_model(tmp_path / card.url.rpartition("/")[2], "StableDiffusionUpscalePipeline")
-    assert Shelf((tmp_path,)).upscaler("x4-diffusion").here
+    assert ModelRegistry((tmp_path,)).get_upscaler("x4-diffusion").is_on_disk
 
 
 def test_an_unknown_upscaler_is_answered_with_near_names(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match=r"did you mean RealESRGAN_x4plus"):
-        Shelf((tmp_path,)).upscaler("realesrgan_x4")
+        ModelRegistry((tmp_path,)).get_upscaler("realesrgan_x4")
 
 
 # ── places ─────────────────────────────────────────────────────────────────────────────────────
@@ -439,20 +445,20 @@ def test_an_unknown_upscaler_is_answered_with_near_names(tmp_path: Path) -> None
 def test_the_places_in_their_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
     monkeypatch.chdir(tmp_path)
-    shipped = shipped_models()
-    assert default_models_dirs() == (*_data(tmp_path), shipped)
+    shipped = get_shipped_models_dir()
+    assert find_models_dirs() == (*_data(tmp_path), shipped)
     (tmp_path / "models").mkdir()
     (tmp_path / "mine").mkdir()
-    assert default_models_dirs("mine") == (
+    assert find_models_dirs("mine") == (
         tmp_path / "mine",
         tmp_path / "models",
         *_data(tmp_path),
         shipped,
     )
-    assert default_models_dirs("models")[:1] == (tmp_path / "models",)
-    assert len(default_models_dirs("models")) == 3
+    assert find_models_dirs("models")[:1] == (tmp_path / "models",)
+    assert len(find_models_dirs("models")) == 3
     with pytest.raises(BadSetting, match="--models_dir: there is no folder nowhere"):
-        default_models_dirs("nowhere")
+        find_models_dirs("nowhere")
 
 
 def _data(tmp_path: Path) -> tuple[Path, ...]:
@@ -462,19 +468,19 @@ def _data(tmp_path: Path) -> tuple[Path, ...]:
 
 
 def test_the_shipped_folder_of_a_checkout_is_at_its_top() -> None:
-    assert (shipped_models() / "models.toml").is_file()
+    assert (get_shipped_models_dir() / "models.toml").is_file()
 
 
 def test_a_shipped_models_toml_has_no_complaints(tmp_path: Path, make_model: MakeModel) -> None:
     make_model(tmp_path / "tiny")
-    text = (shipped_models() / "models.toml").read_text("utf-8")
+    text = (get_shipped_models_dir() / "models.toml").read_text("utf-8")
     (tmp_path / "models.toml").write_text(text, "utf-8")
-    assert Shelf((tmp_path,)).complaints() == ()
+    assert ModelRegistry((tmp_path,)).check_models() == ()
     examples = [line[2:] for line in text.splitlines() if " = " in line and line.startswith("# ")]
     uncommented = "[models.tiny]\n" + "\n".join(line.split("   ")[0] for line in examples)
     (tmp_path / "models.toml").write_text(uncommented, "utf-8")
-    assert Shelf((tmp_path,)).complaints() == ()
-    assert Shelf((tmp_path,)).default() == "tiny"
+    assert ModelRegistry((tmp_path,)).check_models() == ()
+    assert ModelRegistry((tmp_path,)).get_default_model() == "tiny"
 
 
 def test_a_folder_that_cannot_be_written_is_passed_over(
@@ -485,10 +491,10 @@ def test_a_folder_that_cannot_be_written_is_passed_over(
         folder.mkdir()
     # As the system would answer; root, whom nothing is forbidden, may be running this.
     monkeypatch.setattr(os, "access", lambda path, mode: Path(path) != locked)
-    assert writable_dir((locked / "deeper", free)) == free
-    assert writable_dir((locked,)) == locked
+    assert find_writable_dir((locked / "deeper", free)) == free
+    assert find_writable_dir((locked,)) == locked
 
 
 def test_a_file_is_no_place_to_put_things(tmp_path: Path) -> None:
     (tmp_path / "file").write_text(json.dumps(None))
-    assert writable_dir((tmp_path / "file" / "models", tmp_path / "free")) == tmp_path / "free"
+    assert find_writable_dir((tmp_path / "file" / "models", tmp_path / "free")) == tmp_path / "free"

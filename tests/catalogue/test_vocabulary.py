@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from dream.catalogue import Shelf, unknown_words
-from dream.catalogue.folders import read_folder
+from dream.catalogue import ModelRegistry, unknown_words
+from dream.catalogue.read_model_info import read_folder
 from dream.catalogue.vocabulary import Vocabulary, read_vocabulary
-from dream.tiny.captions import caption
-from dream.tiny.card import knows_table
-from dream.tiny.pictures import FULL, pick
+from training.captions import caption
+from training.model_card import knows_table
+from training.scene_specs import FULL, sample_spec
 
 SHIPPED = Path("models/tiny")
 FEW: Vocabulary = (("things", ("cat", "box", "berry", "clouds", "猫", "红色")),)
@@ -27,7 +27,7 @@ def shipped() -> Vocabulary:
 def test_every_word_that_training_used_is_known(shipped: Vocabulary) -> None:
     rng = random.Random(5)
     for _ in range(1000):
-        said = caption(rng, pick(rng, FULL))
+        said = caption(rng, sample_spec(rng, FULL))
         assert unknown_words(shipped, said) == (), said
 
 
@@ -68,4 +68,4 @@ def test_any_model_may_say_what_it_knows(tmp_path: Path) -> None:
     model.mkdir()
     (model / "model_index.json").write_text('{"_class_name": "StableDiffusionPipeline"}')
     (model / "card.toml").write_text('[knows]\nfruit = ["apple"]\n')
-    assert Shelf((tmp_path,)).model("mine").knows == (("fruit", ("apple",)),)
+    assert ModelRegistry((tmp_path,)).get_model("mine").knows == (("fruit", ("apple",)),)

@@ -11,10 +11,10 @@ from threading import Event as Signal
 
 import pytest
 
-from dream.commands import COMMANDS, Context, act, asked
-from dream.commands.download import fetched
-from dream.events import Event, Note, Refused, Step
-from dream.studio import Studio
+from dream.commands import COMMANDS, Context, get_questions, run_line
+from dream.commands.download_events import follow_download
+from dream.core.events import Event, Note, Rejected, Step
+from dream.session import Session
 from tests.catalogue.hub_stub import Hub, hub_at_home
 from tests.catalogue.server import Release, serving
 from tests.catalogue.test_recognise import FIRST, SD1, SD2, XL, Shapes, pickled, write
@@ -35,7 +35,7 @@ FILES = {
 
 
 @pytest.fixture
-def studio(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Studio:
+def studio(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Session:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HF_HOME", str(tmp_path / "hf"))
     monkeypatch.delenv("HF_TOKEN", raising=False)
@@ -50,16 +50,16 @@ def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
         yield hub
 
 
-def happened(studio: Studio, line: str) -> list[Event]:
-    return list(act(Context(studio, list, COMMANDS), line))
+def happened(studio: Session, line: str) -> list[Event]:
+    return list(run_line(Context(studio, list, COMMANDS), line))
 
 
-def said(studio: Studio, line: str) -> str:
+def said(studio: Session, line: str) -> str:
     return "\n".join(event.text for event in happened(studio, line) if isinstance(event, Note))
 
 
-def refusal(studio: Studio, line: str) -> str:
-    (error,) = (e.error for e in happened(studio, line) if isinstance(e, Refused))
+def refusal(studio: Session, line: str) -> str:
+    (error,) = (e.error for e in happened(studio, line) if isinstance(e, Rejected))
     return str(error)
 
 
@@ -70,24 +70,24 @@ def toml(tmp_path: Path) -> str:
 # ── from the disk ──────────────────────────────────────────────────────────────────────────────
 
 
-def test_a_folder_elsewhere_stays_there_and_is_listed(studio: Studio, tmp_path: Path) -> None:
+def test_a_folder_elsewhere_stays_there_and_is_listed(studio: Session, tmp_path: Path) -> None:
     fake_shelf(tmp_path / "my things", "mine")
     note = said(studio, '!import_model "my things/mine" --name=good --description "the good one"')
     assert note.startswith("good is here: sd1, 64x64") and "!switch good" in note
-    card = studio.shelf.model("good")
+    card = studio.shelf.get_model("good")
     assert (card.path, card.description) == (tmp_path / "my things" / "mine", "the good one")
     assert "already" in refusal(studio, '!import_model "my things/mine" --name tiny')
 
 
-def test_of_a_folder_of_models_all_come(studio: Studio, tmp_path: Path) -> None:
+def test_of_a_folder_of_models_all_come(studio: Session, tmp_path: Path) -> None:
     fake_shelf(tmp_path / "many", "one", "two", "tiny")
     notes = said(studio, "!import_model many")
     assert "left out: there is a model tiny already" in notes
-    assert [card.name for card in studio.shelf.models()] == ["one", "tiny", "two"]
+    assert [card.name for card in studio.shelf.list_models()] == ["one", "tiny", "two"]
 
 
 def test_models_are_found_however_deep_and_other_files_left_out(
-    studio: Studio, tmp_path: Path
+    studio: Session, tmp_path: Path
 ) -> None:
     fake_shelf(tmp_path / "many" / "diffusers" / "here", "folder")
     part = tmp_path / "many" / "diffusers" / "here" / "folder" / "vae"
@@ -107,15 +107,15 @@ def test_models_are_found_however_deep_and_other_files_left_out(
     assert "'  5" not in heard and "style0.safetensors is no model but a LoRA" in heard
     notes = said(studio, "!import_model many --all")
     assert notes.count("is no model but a LoRA") == 5 and "left out: 2 more" in notes
-    names = [card.name for card in studio.shelf.models()]
+    names = [card.name for card in studio.shelf.list_models()]
     assert names == ["b", "c-paint", "folder", "paint", "tiny"]
-    assert studio.shelf.model("paint").path.suffix == ".safetensors"
+    assert studio.shelf.get_model("paint").path.suffix == ".safetensors"
 
 
-def test_what_is_said_of_one_model_is_not_said_of_several(studio: Studio, tmp_path: Path) -> None:
+def test_what_is_said_of_one_model_is_not_said_of_several(studio: Session, tmp_path: Path) -> None:
     fake_shelf(tmp_path / "many", "one")
     assert "mine is here" in said(studio, "!import_model many --name mine --description=good")
-    assert studio.shelf.model("mine").description == "good"
+    assert studio.shelf.get_model("mine").description == "good"
     assert asking(studio, "!import_model many --name its", "")[1] == (
         f"!import_model {tmp_path}/many/one --name=its",
     )
@@ -129,37 +129,37 @@ def test_what_is_said_of_one_model_is_not_said_of_several(studio: Studio, tmp_pa
         assert "is said of one" in refusal(studio, done[1][0])
 
 
-def test_a_place_is_written_without_detours(studio: Studio, tmp_path: Path) -> None:
+def test_a_place_is_written_without_detours(studio: Session, tmp_path: Path) -> None:
     fake_shelf(tmp_path / "big", "mine")
     (tmp_path / "models" / "link").symlink_to(tmp_path / "big")
     happened(studio, "!import_model models/../big/mine --name one")
-    assert studio.shelf.places()["one"] == tmp_path / "big" / "mine"
+    assert studio.shelf.find_paths()["one"] == tmp_path / "big" / "mine"
     happened(studio, "!import_model models/link/mine --name two")
-    assert studio.shelf.places()["two"] == tmp_path / "models" / "link" / "mine", "links stay"
+    assert studio.shelf.find_paths()["two"] == tmp_path / "models" / "link" / "mine", "links stay"
     happened(studio, "!import_model models/link/../big/mine --name three")
-    assert studio.shelf.model("three").width == 64
+    assert studio.shelf.get_model("three").width == 64
 
 
 def test_a_file_with_averages_says_so_and_may_be_asked_for_them(
-    studio: Studio, tmp_path: Path
+    studio: Session, tmp_path: Path
 ) -> None:
     path = write(tmp_path / "full.safetensors", SD1 | {"model_ema.decay": ()})
     assert "!edit_model full --ema paints with those" in said(studio, f"!import_model {path}")
     assert "running" not in said(studio, f"!import_model {path} --name=averages --ema")
-    assert studio.shelf.model("averages").ema and not studio.shelf.model("full").ema
+    assert studio.shelf.get_model("averages").ema and not studio.shelf.get_model("full").ema
     filling = write(tmp_path / "filling.safetensors", SD1 | {FIRST: (320, 9, 3, 3)})
     assert "filling is here: sd1 inpainting" in said(studio, f"!import_model {filling}")
     plain = write(tmp_path / "plain.safetensors", SD1)
     assert "no running averages" in refusal(studio, f"!import_model {plain} --ema")
-    assert "plain" not in studio.shelf.places()
+    assert "plain" not in studio.shelf.find_paths()
 
 
 # ── asked at a terminal ────────────────────────────────────────────────────────────────────────
 
 
-def asking(studio: Studio, line: str, *answers: str) -> tuple[list[str], tuple[str, ...]]:
+def asking(studio: Session, line: str, *answers: str) -> tuple[list[str], tuple[str, ...]]:
     """What is asked, with what lies ready; and the lines to do instead."""
-    questions = asked(Context(studio, list, COMMANDS), line)
+    questions = get_questions(Context(studio, list, COMMANDS), line)
     heard: list[str] = []
     try:
         question = next(questions)
@@ -172,7 +172,7 @@ def asking(studio: Studio, line: str, *answers: str) -> tuple[list[str], tuple[s
     raise AssertionError(f"and {question}")
 
 
-def test_what_is_missing_is_asked_for(studio: Studio, tmp_path: Path) -> None:
+def test_what_is_missing_is_asked_for(studio: Session, tmp_path: Path) -> None:
     fake_shelf(tmp_path / "my things", "mine")
     line = f'!import_model "{tmp_path}/my things/mine"'
     heard, (done,) = asking(studio, line, "tiny", "my own", "the good one")
@@ -181,7 +181,7 @@ def test_what_is_missing_is_asked_for(studio: Studio, tmp_path: Path) -> None:
     assert heard[2] == "and what is it, in a few words?"
     assert done == f'{line} --name="my own" --description="the good one"'
     happened(studio, done)
-    assert studio.shelf.model("my own").description == "the good one"
+    assert studio.shelf.get_model("my own").description == "the good one"
     assert asking(studio, line, "", "my own", "")[0][0].endswith("called? my own"), "as listed"
     assert asking(studio, f"{line} --name x --description y") == (
         [],
@@ -190,14 +190,14 @@ def test_what_is_missing_is_asked_for(studio: Studio, tmp_path: Path) -> None:
     assert asking(studio, f"{line} --ema --name x", "y")[1][0].endswith("--ema")
 
 
-def test_of_several_some_may_be_taken(studio: Studio, tmp_path: Path) -> None:
+def test_of_several_some_may_be_taken(studio: Session, tmp_path: Path) -> None:
     fake_shelf(tmp_path / "many", "one", "two", "three")
     heard, lines = asking(studio, "!import_model many", "4", "1,3")
     assert "one" in heard[0] and heard[0].endswith("numbers, or all all")
     assert "“4” is not among them" in heard[1]
     for line in lines:
         happened(studio, line)
-    assert [card.name for card in studio.shelf.models()] == ["one", "tiny", "two"]
+    assert [card.name for card in studio.shelf.list_models()] == ["one", "tiny", "two"]
     everything = (f"!import_model {tmp_path / 'many'} --all",)
     assert asking(studio, "!import_model many", "all")[1] == everything
     assert asking(studio, "!import_model many", "2", "third", "")[1] == (
@@ -221,7 +221,7 @@ def test_of_several_some_may_be_taken(studio: Studio, tmp_path: Path) -> None:
     ],
 )
 def test_nothing_is_asked_about_what_is_refused_anyway(
-    studio: Studio, tmp_path: Path, line: str
+    studio: Session, tmp_path: Path, line: str
 ) -> None:
     (tmp_path / "page.safetensors").write_text("<html>")
     (tmp_path / "empty").mkdir()
@@ -229,7 +229,7 @@ def test_nothing_is_asked_about_what_is_refused_anyway(
     assert heard == [] and done.split()[:1] == line.split()[:1]
 
 
-def test_the_name_of_what_is_to_be_fetched_is_asked_for_too(studio: Studio, hub: Hub) -> None:
+def test_the_name_of_what_is_to_be_fetched_is_asked_for_too(studio: Session, hub: Hub) -> None:
     assert asking(studio, "!import_model some/model@v2", "m", "")[0][0].endswith("called? model")
     address = "https://example.org/v1.safetensors"
     assert asking(studio, f"!import_model {address}", "m", "")[0][0].endswith("called? v1")
@@ -253,7 +253,7 @@ def test_the_name_of_what_is_to_be_fetched_is_asked_for_too(studio: Studio, hub:
     ],
 )
 def test_what_is_no_model_is_refused_and_not_listed(
-    studio: Studio, tmp_path: Path, what: str, why: str
+    studio: Session, tmp_path: Path, what: str, why: str
 ) -> None:
     (tmp_path / "page.safetensors").write_text("<html>")
     (tmp_path / "empty").mkdir()
@@ -261,7 +261,7 @@ def test_what_is_no_model_is_refused_and_not_listed(
     assert not (tmp_path / "models" / "models.toml").exists()
 
 
-def test_invokeai_s_list_is_taken_over(studio: Studio, tmp_path: Path) -> None:
+def test_invokeai_s_list_is_taken_over(studio: Session, tmp_path: Path) -> None:
     fake_shelf(tmp_path / "invokeai" / "models", "folder")
     (tmp_path / "invokeai" / "configs").mkdir()
     (tmp_path / "invokeai" / "models" / "v1.ckpt").write_bytes(b"")
@@ -276,8 +276,8 @@ def test_invokeai_s_list_is_taken_over(studio: Studio, tmp_path: Path) -> None:
     notes = said(studio, "!import_models_yaml invokeai/configs/models.yaml")
     assert "left out hub: !import_model some/model --name hub fetches it" in notes
     assert "left out gone: nothing lies at models/gone.ckpt" in notes
-    assert studio.shelf.places()["sd-1.5"].name == "v1.ckpt"
-    assert studio.shelf.model("folder").width == 64
+    assert studio.shelf.find_paths()["sd-1.5"].name == "v1.ckpt"
+    assert studio.shelf.get_model("folder").width == 64
     assert 'description = "the old one"' in toml(tmp_path) and "default = true" in toml(tmp_path)
     assert "VAE" not in notes
     file.write_text("!!python/object/apply:os.system [exit]")
@@ -285,7 +285,7 @@ def test_invokeai_s_list_is_taken_over(studio: Studio, tmp_path: Path) -> None:
 
 
 def test_of_invokeai_s_list_a_vae_that_is_not_here_and_a_second_default_are_told(
-    studio: Studio, tmp_path: Path
+    studio: Session, tmp_path: Path
 ) -> None:
     fake_shelf(tmp_path / "theirs", "one", "two", "three")
     (tmp_path / "my.vae.pt").write_bytes(b"")
@@ -297,21 +297,21 @@ def test_of_invokeai_s_list_a_vae_that_is_not_here_and_a_second_default_are_told
     )
     happened(studio, "!edit_model tiny default true")
     notes = said(studio, f"!import_models_yaml {file}")
-    assert studio.shelf.default() == "tiny" and "tiny stays the default" in notes
+    assert studio.shelf.get_default_model() == "tiny" and "tiny stays the default" in notes
     assert "one paints with its own VAE, for some/vae is not here; !edit_model one vae" in notes
     assert "two paints with its own VAE, for gone.vae.pt is not here" in notes
     assert "three paints" not in notes
-    assert studio.shelf.model("three").vae == str(tmp_path / "my.vae.pt")
-    assert studio.shelf.places()["two"] == tmp_path / "theirs" / "two"
+    assert studio.shelf.get_model("three").vae == str(tmp_path / "my.vae.pt")
+    assert studio.shelf.find_paths()["two"] == tmp_path / "theirs" / "two"
     happened(studio, "!edit_model tiny default none")
     happened(studio, f"!import_models_yaml {file}")
-    assert studio.shelf.default() == "one"
+    assert studio.shelf.get_default_model() == "one"
 
 
 # ── from an address ────────────────────────────────────────────────────────────────────────────
 
 
-def test_an_address_is_fetched_and_what_came_is_looked_at(studio: Studio, tmp_path: Path) -> None:
+def test_an_address_is_fetched_and_what_came_is_looked_at(studio: Session, tmp_path: Path) -> None:
     with serving(Release(b"<html>login</html>")) as release:
         url = release.url.replace("net.pth", "v1.safetensors")
         events = happened(studio, f"!import_model {url}")
@@ -339,7 +339,7 @@ def in_models(tmp_path: Path) -> list[str]:
     return sorted(str(path) for path in files if path.parts[0] not in ("tiny", "models.toml"))
 
 
-def test_two_files_of_one_name_are_two_models(studio: Studio, tmp_path: Path) -> None:
+def test_two_files_of_one_name_are_two_models(studio: Session, tmp_path: Path) -> None:
     with serving(Release(body(tmp_path, SD1))) as one, serving(Release(body(tmp_path, XL))) as two:
         first, second = (r.url.replace("net.pth", "model.safetensors") for r in (one, two))
         assert "one is here: sd1" in said(studio, f"!import_model {first} --name one")
@@ -353,10 +353,10 @@ def test_two_files_of_one_name_are_two_models(studio: Studio, tmp_path: Path) ->
             studio, f"!import_model {second} --name ../x"
         )
         assert len(two.asked) == asked, "nothing is fetched in vain"
-    assert [card.name for card in studio.shelf.models()] == ["model", "one", "tiny", "two"]
+    assert [card.name for card in studio.shelf.list_models()] == ["model", "one", "tiny", "two"]
 
 
-def test_of_what_is_no_model_only_a_vae_stays(studio: Studio, tmp_path: Path) -> None:
+def test_of_what_is_no_model_only_a_vae_stays(studio: Session, tmp_path: Path) -> None:
     with serving(Release(body(tmp_path, {"x.lora_up.weight": (4, 8)}))) as release:
         lora = release.url.replace("net.pth", "style.safetensors")
         assert "is no model but a LoRA, and was removed" in refusal(studio, f"!import_model {lora}")
@@ -365,10 +365,12 @@ def test_of_what_is_no_model_only_a_vae_stays(studio: Studio, tmp_path: Path) ->
         vae = release.url.replace("net.pth", "soft.vae.pt")
         assert "is a VAE; !vae soft paints with it" in said(studio, f"!import_model {vae}")
         assert "already" in refusal(studio, f"!import_model {vae}")
-    assert studio.shelf.vae("soft") == tmp_path / "models" / "VAE" / "soft.safetensors"
+    assert studio.shelf.get_vae("soft") == tmp_path / "models" / "VAE" / "soft.safetensors"
 
 
-def test_an_address_that_names_no_file_is_asked_what_it_has(studio: Studio, tmp_path: Path) -> None:
+def test_an_address_that_names_no_file_is_asked_what_it_has(
+    studio: Session, tmp_path: Path
+) -> None:
     data = pickled(tmp_path / "body.ckpt").read_bytes()
     with serving(
         Release(data, disposition='attachment; filename="v1 fine.safetensors"')
@@ -387,21 +389,21 @@ def test_an_address_that_names_no_file_is_asked_what_it_has(studio: Studio, tmp_
 
 
 def test_what_a_file_s_own_name_tells_of_it_is_kept_under_another(
-    studio: Studio, tmp_path: Path
+    studio: Session, tmp_path: Path
 ) -> None:
     with serving(Release(body(tmp_path, SD2))) as release:
         url = release.url.replace("net.pth", "512-base-ema.safetensors")
         happened(studio, f"!import_model {url} --name mine")
-    assert studio.shelf.model("mine").prediction == "epsilon"
+    assert studio.shelf.get_model("mine").prediction == "epsilon"
 
 
 def test_averages_that_are_not_there_cost_no_second_download(
-    studio: Studio, tmp_path: Path
+    studio: Session, tmp_path: Path
 ) -> None:
     with serving(Release(body(tmp_path, SD1))) as release:
         url = release.url.replace("net.pth", "v1.safetensors")
         assert "no running averages" in refusal(studio, f"!import_model {url} --ema")
-        assert "v1" not in studio.shelf.places()
+        assert "v1" not in studio.shelf.find_paths()
         assert "v1 is here" in said(studio, f"!import_model {url}")
         assert len(release.asked) == 1
 
@@ -410,7 +412,7 @@ def test_averages_that_are_not_there_cost_no_second_download(
 
 
 def test_the_hub_gives_what_the_model_needs_and_no_more(
-    studio: Studio, hub: Hub, tmp_path: Path
+    studio: Session, hub: Hub, tmp_path: Path
 ) -> None:
     events = happened(studio, "!import_model some/model")
     folder = tmp_path / "models" / "model"
@@ -428,14 +430,14 @@ def test_the_hub_gives_what_the_model_needs_and_no_more(
         == sum((folder / name).stat().st_size for name in there if (folder / name).is_file())
     )
     assert hub.asked[-1].endswith("model_index.json"), "half a model is not taken for one"
-    assert studio.shelf.model("model").width == 64 * 8
+    assert studio.shelf.get_model("model").width == 64 * 8
     asked = len(hub.asked)
     happened(studio, "!import_model some/model")
     assert hub.asked[asked:] == ["/api/models/some/model"], "what is here is not fetched again"
 
 
 def test_of_two_repositories_of_one_name_the_second_needs_another(
-    studio: Studio, hub: Hub, tmp_path: Path
+    studio: Session, hub: Hub, tmp_path: Path
 ) -> None:
     happened(studio, "!import_model some/model")
     hub.repo, asked = "other/model", len(hub.asked)
@@ -447,7 +449,7 @@ def test_of_two_repositories_of_one_name_the_second_needs_another(
     assert not (tmp_path / "models" / "one").exists()
 
 
-def test_a_revision_and_a_variant(studio: Studio, hub: Hub, tmp_path: Path) -> None:
+def test_a_revision_and_a_variant(studio: Session, hub: Hub, tmp_path: Path) -> None:
     told = said(studio, "!import_model some/model@v2:fp16 --name half")
     assert "some/model has no fp16 of vae: others come" in told.splitlines()[0]
     assert "/api/models/some/model/revision/v2" in hub.asked
@@ -458,23 +460,23 @@ def test_a_revision_and_a_variant(studio: Studio, hub: Hub, tmp_path: Path) -> N
     ]
 
 
-def test_a_variant_that_is_not_there_is_told_before_others_come(studio: Studio, hub: Hub) -> None:
+def test_a_variant_that_is_not_there_is_told_before_others_come(studio: Session, hub: Hub) -> None:
     told = said(studio, "!import_model some/model:bf16").splitlines()
     assert "some/model has no bf16 of unet, vae: others come" in told[0] and "files" in told[1]
 
 
-def test_a_download_that_was_cut_goes_on(studio: Studio, hub: Hub, tmp_path: Path) -> None:
+def test_a_download_that_was_cut_goes_on(studio: Session, hub: Hub, tmp_path: Path) -> None:
     hub.cut = True
     assert "goes on from there" in refusal(studio, "!import_model some/model")
     for _ in FILES:
         happened(studio, "!import_model some/model")
     weights = tmp_path / "models" / "model" / "unet" / "diffusion_pytorch_model.safetensors"
     assert weights.read_bytes() == FILES["unet/diffusion_pytorch_model.safetensors"]
-    assert "model" in studio.shelf.places()
+    assert "model" in studio.shelf.find_paths()
 
 
 def test_a_gated_model_says_where_to_accept_its_licence(
-    studio: Studio, hub: Hub, monkeypatch: pytest.MonkeyPatch
+    studio: Session, hub: Hub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     hub.gated, hub.token = True, "hf_secret"
     why = refusal(studio, "!import_model some/model")
@@ -483,14 +485,14 @@ def test_a_gated_model_says_where_to_accept_its_licence(
     assert "model is here" in said(studio, "!import_model some/model")
 
 
-def test_what_the_hub_has_not(studio: Studio, hub: Hub) -> None:
+def test_what_the_hub_has_not(studio: Session, hub: Hub) -> None:
     assert "has no other/model" in refusal(studio, "!import_model other/model")
     hub.files = {"v1.safetensors": b"", "README.md": b""}
     why = refusal(studio, "!import_model some/model")
     assert "no model in diffusers layout (it has v1.safetensors: name one by its URL)" in why
 
 
-def test_nothing_is_asked_where_it_is_forbidden(studio: Studio, hub: Hub) -> None:
+def test_nothing_is_asked_where_it_is_forbidden(studio: Session, hub: Hub) -> None:
     studio.shelf = replace(studio.shelf, offline=True)
     for what in ("some/model", f"{hub.url}/v1.safetensors"):
         assert "--offline forbids to fetch it" in refusal(studio, f"!import_model {what}")
@@ -499,9 +501,9 @@ def test_nothing_is_asked_where_it_is_forbidden(studio: Studio, hub: Hub) -> Non
     assert os.environ["HF_ENDPOINT"] == hub.url
 
 
-def refusal_of_upscaler(studio: Studio) -> str:
+def refusal_of_upscaler(studio: Session) -> str:
     with pytest.raises(Exception, match="offline") as caught:
-        studio.shelf.upscaler("RealESRGAN_x4plus")
+        studio.shelf.get_upscaler("RealESRGAN_x4plus")
     return str(caught.value)
 
 
@@ -511,7 +513,7 @@ def test_a_silent_server_can_be_given_up_too() -> None:
     def work(on_progress: object, say: object) -> None:
         answers.wait(60)
 
-    events = fetched(work)
+    events = follow_download(work)
     assert isinstance(next(events), Step)
     with pytest.raises(KeyboardInterrupt):
         events.throw(KeyboardInterrupt())
@@ -519,14 +521,14 @@ def test_a_silent_server_can_be_given_up_too() -> None:
 
 
 def test_ctrl_c_ends_a_download_and_keeps_what_came(
-    studio: Studio, hub: Hub, tmp_path: Path
+    studio: Session, hub: Hub, tmp_path: Path
 ) -> None:
     hub.files = {**FILES, "unet/diffusion_pytorch_model.safetensors": b"x" * 3_000_000}
-    events = act(Context(studio, list, COMMANDS), "!import_model some/model")
+    events = run_line(Context(studio, list, COMMANDS), "!import_model some/model")
     while not isinstance(next(events), Step):
         pass
     with pytest.raises(KeyboardInterrupt):
         events.throw(KeyboardInterrupt())
-    assert "model" not in studio.shelf.places()
+    assert "model" not in studio.shelf.find_paths()
     happened(studio, "!import_model some/model")
-    assert "model" in studio.shelf.places()
+    assert "model" in studio.shelf.find_paths()

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from dream.commands import COMMANDS, Context, Look, act
-from dream.errors import ModelError
-from dream.events import Event, Note, Refused, Step
+from dream.commands import COMMANDS, Context, ShowImage, run_line
+from dream.core.errors import ModelError
+from dream.core.events import Event, Note, Rejected, Step
 from tests.fakes import FakeEngine, fake_studio
 
 
@@ -33,16 +33,16 @@ def files(context: Context) -> list[str]:
     "line", ['!mask "my cat.png" -tm "cat AND NOT dog" 0.4', "!mask my cat.png -tm cat"]
 )
 def test_a_mask_and_how_sure_it_is(context: Context, line: str) -> None:
-    events = list(act(context, line))
+    events = list(run_line(context, line))
     assert files(context) == ["my cat.heat.png", "my cat.mask.png", "my cat.png"]
     kinds = [type(event) for event in events]
-    assert kinds == [Step, Note, Note, Look], events
+    assert kinds == [Step, Note, Note, ShowImage], events
     assert "my cat.mask.png is a mask for -M" in str(events[2])
 
 
 def test_nothing_is_overwritten(context: Context) -> None:
     for _ in range(2):
-        list(act(context, '!mask "my cat.png" -tm cat'))
+        list(run_line(context, '!mask "my cat.png" -tm cat'))
     assert files(context)[:4] == [
         "my cat.heat.02.png",
         "my cat.heat.png",
@@ -52,13 +52,13 @@ def test_nothing_is_overwritten(context: Context) -> None:
 
 
 def refused(events: list[Event]) -> str:
-    (event,) = (event for event in events if isinstance(event, Refused))
+    (event,) = (event for event in events if isinstance(event, Rejected))
     return str(event.error)
 
 
 def test_what_fails_leaves_nothing_behind(context: Context, engine: FakeEngine) -> None:
     engine.load_fails = lambda model: ModelError("not on this machine")
-    assert "not on this machine" in refused(list(act(context, '!mask "my cat.png" -tm cat')))
+    assert "not on this machine" in refused(list(run_line(context, '!mask "my cat.png" -tm cat')))
     assert files(context) == ["my cat.png"]
 
 
@@ -74,5 +74,5 @@ def test_what_fails_leaves_nothing_behind(context: Context, engine: FakeEngine) 
     ],
 )
 def test_what_cannot_be_done_is_said(context: Context, line: str, why: str) -> None:
-    assert why in refused(list(act(context, line)))
+    assert why in refused(list(run_line(context, line)))
     assert files(context) == ["my cat.png"]

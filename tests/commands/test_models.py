@@ -9,40 +9,40 @@ from pathlib import Path
 
 import pytest
 
-from dream.commands import COMMANDS, Context, Page, act, asked
-from dream.errors import DreamError, ModelError
-from dream.events import Event, Loading, Note, Refused
-from dream.studio import Studio
+from dream.commands import COMMANDS, Context, TextOutput, get_questions, run_line
+from dream.core.errors import DreamError, ModelError
+from dream.core.events import Event, Loading, Note, Rejected
+from dream.session import Session
 from tests.catalogue.test_recognise import FIRST, SD2, write
 from tests.fakes import FakeEngine, fake_studio
 
 
 @pytest.fixture
-def studio(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Studio:
+def studio(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Session:
     monkeypatch.chdir(tmp_path)
     return fake_studio(tmp_path, None, "tiny", "large")
 
 
-def engine(studio: Studio) -> FakeEngine:
+def engine(studio: Session) -> FakeEngine:
     assert isinstance(studio.engine, FakeEngine)
     return studio.engine
 
 
-def happened(studio: Studio, line: str) -> list[Event]:
-    return list(act(Context(studio, list, COMMANDS), line))
+def happened(studio: Session, line: str) -> list[Event]:
+    return list(run_line(Context(studio, list, COMMANDS), line))
 
 
-def notes(studio: Studio, line: str) -> str:
+def notes(studio: Session, line: str) -> str:
     return "\n".join(event.text for event in happened(studio, line) if isinstance(event, Note))
 
 
-def refusal(studio: Studio, line: str) -> str:
-    return str(next(event.error for event in happened(studio, line) if isinstance(event, Refused)))
+def refusal(studio: Session, line: str) -> str:
+    return str(next(event.error for event in happened(studio, line) if isinstance(event, Rejected)))
 
 
-def answered(studio: Studio, line: str, answer: str) -> tuple[str, ...]:
+def answered(studio: Session, line: str, answer: str) -> tuple[str, ...]:
     """The lines to do instead, after the one question."""
-    asking = asked(Context(studio, list, COMMANDS), line)
+    asking = get_questions(Context(studio, list, COMMANDS), line)
     assert "0.0 MB" in next(asking).text
     try:
         asking.send(answer)
@@ -52,9 +52,9 @@ def answered(studio: Studio, line: str, answer: str) -> tuple[str, ...]:
     raise AssertionError("and another question")
 
 
-def table(studio: Studio) -> dict[str, str]:
+def table(studio: Session) -> dict[str, str]:
     (page,) = happened(studio, "!models")
-    assert isinstance(page, Page)
+    assert isinstance(page, TextOutput)
     return dict(row for row in page.lines if isinstance(row, tuple))
 
 
@@ -62,7 +62,7 @@ def toml(tmp_path: Path) -> str:
     return (tmp_path / "models" / "models.toml").read_text("utf-8")
 
 
-def test_models_says_what_is_where(studio: Studio, tmp_path: Path) -> None:
+def test_models_says_what_is_where(studio: Session, tmp_path: Path) -> None:
     assert list(table(studio)) == ["  large", "* tiny"]
     assert table(studio)["* tiny"] == "not loaded  sd1  0.0 MB"
     happened(studio, "!switch large")
@@ -76,25 +76,25 @@ def test_models_says_what_is_where(studio: Studio, tmp_path: Path) -> None:
     assert table(studio)["  tiny"].startswith("in memory  sd1")
     (tmp_path / "models" / "models.toml").write_text("[models.large]\nspeed = 3\n")
     (page,) = happened(studio, "!models")
-    assert isinstance(page, Page)
+    assert isinstance(page, TextOutput)
     assert "speed is not a key here" in str(page.lines[-1])
 
 
-def test_models_lists_upscalers_too(studio: Studio, tmp_path: Path) -> None:
+def test_models_lists_upscalers_too(studio: Session, tmp_path: Path) -> None:
     folder = tmp_path / "models" / "upscalers"
     folder.mkdir()
     names = {"model.0.weight": (64, 3, 3, 3), "model.1.sub.0.RDB1.conv1.0.weight": (32, 64, 3, 3)}
     write(folder / "4x-old.pth", names)
     write(folder / "word.pth", {"emb_params": (4, 768)})
     (page,) = happened(studio, "!models")
-    assert isinstance(page, Page)
+    assert isinstance(page, TextOutput)
     assert "upscalers:" in page.lines
     assert table(studio)["  4x-old"].split() == ["ESRGAN", "0.0", "MB"]
     assert "word.pth is no upscaler but an embedding" in str(page.lines[-1])
     assert "word" not in str(page.lines[:-1])
 
 
-def test_switch_loads_and_stays(studio: Studio) -> None:
+def test_switch_loads_and_stays(studio: Session) -> None:
     events = happened(studio, "!switch large")
     assert isinstance(events[0], Loading)
     happened(studio, "a cat -S1")
@@ -103,18 +103,18 @@ def test_switch_loads_and_stays(studio: Studio) -> None:
     assert [recipe.model for recipe in engine(studio).rendered] == ["large", "tiny", "large"]
 
 
-def test_what_cannot_be_loaded_leaves_the_former_one(studio: Studio) -> None:
+def test_what_cannot_be_loaded_leaves_the_former_one(studio: Session) -> None:
     happened(studio, "!switch large")
     broken: DreamError = ModelError("it is torn")
     engine(studio).load_fails = lambda model: broken
     events = happened(studio, "!switch tiny")
-    assert [type(event) for event in events[1:]] == [Refused, Note]
+    assert [type(event) for event in events[1:]] == [Rejected, Note]
     assert "large goes on painting" in str(events[-1])
     assert engine(studio).warmed[-1] == "large"
     assert studio.base.model == "large"
 
 
-def test_switch_names_the_nearest(studio: Studio) -> None:
+def test_switch_names_the_nearest(studio: Session) -> None:
     assert "did you mean large" in refusal(studio, "!switch larg")
     assert "takes the name of a model" in refusal(studio, "!switch")
     assert studio.base.model is None
@@ -130,29 +130,29 @@ def test_switch_names_the_nearest(studio: Studio) -> None:
         ("description two words", 'description = "two words"'),
     ],
 )
-def test_edit_writes_models_toml(studio: Studio, tmp_path: Path, edit: str, line: str) -> None:
+def test_edit_writes_models_toml(studio: Session, tmp_path: Path, edit: str, line: str) -> None:
     assert "large's" in notes(studio, f"!edit_model large {edit}")
     assert toml(tmp_path) == f"[models.large]\n{line}\n"
-    assert studio.shelf.complaints() == ()
+    assert studio.shelf.check_models() == ()
     notes(studio, f"!edit_model large {edit.split()[0]} none")
     assert toml(tmp_path) == "[models.large]\n"
 
 
-def test_several_things_are_said_at_once(studio: Studio, tmp_path: Path) -> None:
+def test_several_things_are_said_at_once(studio: Session, tmp_path: Path) -> None:
     line = "!edit_model large --steps=7 --cfg-scale 4 --description of two words --default"
     assert "large's steps is 7, cfg_scale is 4, description is of two" in notes(studio, line)
-    card = studio.shelf.model("large")
+    card = studio.shelf.get_model("large")
     assert (card.steps, card.cfg_scale, card.description) == (7, 4.0, "of two words")
-    assert studio.shelf.default() == "large"
+    assert studio.shelf.get_default_model() == "large"
     assert "“speed” is not said" in refusal(studio, "!edit_model large --steps 9 --speed 3")
-    assert studio.shelf.model("large").steps == 7, "all or nothing"
+    assert studio.shelf.get_model("large").steps == 7, "all or nothing"
     (page,) = happened(studio, "!edit_model large")
-    assert isinstance(page, Page)
+    assert isinstance(page, TextOutput)
     assert ("  path", str(tmp_path / "models" / "large")) in page.lines
     assert ("  steps", "7") in page.lines
 
 
-def test_a_model_gets_another_name_and_the_session_goes_on(studio: Studio) -> None:
+def test_a_model_gets_another_name_and_the_session_goes_on(studio: Session) -> None:
     for line in ("!switch large", "!edit_model large --steps 7", "a cat -S1"):
         happened(studio, line)
     assert "lines that say large still find it" in notes(studio, "!edit_model large --name huge")
@@ -181,28 +181,28 @@ def test_a_model_gets_another_name_and_the_session_goes_on(studio: Studio) -> No
         ("large --family sd9", "family takes one of sd1 sd2 sdxl"),
     ],
 )
-def test_edit_refuses_what_would_not_be_read(studio: Studio, edit: str, why: str) -> None:
+def test_edit_refuses_what_would_not_be_read(studio: Session, edit: str, why: str) -> None:
     assert why in refusal(studio, f"!edit_model {edit}")
 
 
-def test_a_vae_said_by_its_path_is_found_from_everywhere(studio: Studio, tmp_path: Path) -> None:
+def test_a_vae_said_by_its_path_is_found_from_everywhere(studio: Session, tmp_path: Path) -> None:
     (tmp_path / "my.vae.pt").write_bytes(b"")
     notes(studio, "!edit_model large vae models/../my.vae.pt")
-    assert studio.shelf.model("large").vae == str(tmp_path / "my.vae.pt")
+    assert studio.shelf.get_model("large").vae == str(tmp_path / "my.vae.pt")
     notes(studio, "!edit_model large vae none")
-    assert studio.shelf.model("large").vae == ""
+    assert studio.shelf.get_model("large").vae == ""
 
 
-def test_what_a_file_was_taken_for_is_shown(studio: Studio, tmp_path: Path) -> None:
+def test_what_a_file_was_taken_for_is_shown(studio: Session, tmp_path: Path) -> None:
     write(tmp_path / "models" / "filling.safetensors", SD2 | {FIRST: (320, 9, 3, 3)})
     notes(studio, "!edit_model filling --prediction v_prediction --family sd1")
     (page,) = happened(studio, "!edit_model filling")
-    assert isinstance(page, Page)
+    assert isinstance(page, TextOutput)
     assert ("  prediction", "v_prediction") in page.lines
     assert ("  recognised", "sd2 inpainting, which predicts epsilon") in page.lines
 
 
-def test_deleting_files_is_asked_first(studio: Studio, tmp_path: Path) -> None:
+def test_deleting_files_is_asked_first(studio: Session, tmp_path: Path) -> None:
     happened(studio, "!edit_model large steps 7")
     assert answered(studio, "!del_model large", "n") == ("!del_model large",)
     assert answered(studio, "!del_model large --files", "n") == ()
@@ -220,7 +220,9 @@ def test_deleting_files_is_asked_first(studio: Studio, tmp_path: Path) -> None:
     assert list(table(studio)) == ["* tiny"]
 
 
-def test_files_outside_the_models_folders_are_never_deleted(studio: Studio, tmp_path: Path) -> None:
+def test_files_outside_the_models_folders_are_never_deleted(
+    studio: Session, tmp_path: Path
+) -> None:
     outside = tmp_path / "elsewhere" / "mine"
     outside.mkdir(parents=True)
     index = outside / "model_index.json"
@@ -229,7 +231,7 @@ def test_files_outside_the_models_folders_are_never_deleted(studio: Studio, tmp_
     (tmp_path / "models" / "models.toml").write_text(f'[models.listed]\npath = "{outside}"\n')
     assert "is left alone" in refusal(studio, "!del_model listed --files")
     with pytest.raises(StopIteration, match="!del_model listed"):
-        next(asked(Context(studio, list, COMMANDS), "!del_model listed"))
+        next(get_questions(Context(studio, list, COMMANDS), "!del_model listed"))
     happened(studio, "!del_model listed")
     happened(studio, "!del_model linked --files --yes")
     assert index.is_file()
@@ -260,22 +262,22 @@ def test_a_folder_that_is_no_model_is_never_deleted(
     for line in ("!del_model mine --files", "!del_model mine --files --yes"):
         assert why in refusal(studio, line)
         with pytest.raises(StopIteration, match="!del_model mine"):
-            next(asked(Context(studio, list, COMMANDS), line))
+            next(get_questions(Context(studio, list, COMMANDS), line))
     with pytest.raises(StopIteration, match="'!del_model mine'"):
-        next(asked(Context(studio, list, COMMANDS), "!del_model mine"))
+        next(get_questions(Context(studio, list, COMMANDS), "!del_model mine"))
     assert (models / path / holds).exists()
 
 
-def test_the_model_that_paints_is_not_deleted(studio: Studio) -> None:
+def test_the_model_that_paints_is_not_deleted(studio: Session) -> None:
     assert "!switch to another one first" in refusal(studio, "!del_model tiny --files")
     assert "did you mean" in refusal(studio, "!del_model larg")
 
 
 def test_only_the_shipped_model_stays_whatever_it_is_called(
-    studio: Studio, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    studio: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    module = sys.modules["dream.commands.models"]  # by its name there is the command
-    monkeypatch.setattr(module, "shipped_models", lambda: tmp_path / "models")
+    module = sys.modules["dream.commands.delete_model"]  # by its name there is the command
+    monkeypatch.setattr(module, "get_shipped_models_dir", lambda: tmp_path / "models")
     for line in ("!switch large", "!edit_model tiny --name mine"):
         happened(studio, line)
     assert "comes with dream, and stays" in refusal(studio, "!del_model mine --files")
@@ -284,16 +286,16 @@ def test_only_the_shipped_model_stays_whatever_it_is_called(
     assert list(table(studio)) == ["* mine"], "what lies beside it in a checkout is the user's"
 
 
-def test_only_a_single_file_is_optimized(studio: Studio) -> None:
+def test_only_a_single_file_is_optimized(studio: Session) -> None:
     assert "is a folder in diffusers layout already" in refusal(studio, "!optimize_model large")
 
 
-def test_a_vae_for_all_lines(studio: Studio, tmp_path: Path) -> None:
+def test_a_vae_for_all_lines(studio: Session, tmp_path: Path) -> None:
     (tmp_path / "models" / "VAE").mkdir()
     (tmp_path / "models" / "VAE" / "soft.safetensors").write_bytes(b"")
     assert "did you mean soft" in refusal(studio, "!vae sofd")
     (page,) = happened(studio, "!vae")
-    assert isinstance(page, Page) and "  soft" in page.lines
+    assert isinstance(page, TextOutput) and "  soft" in page.lines
     for line in ("!vae soft", "a cat -S1", "a cat -S1 --vae=none", "!vae none", "a cat -S1"):
         happened(studio, line)
     assert [recipe.vae for recipe in engine(studio).rendered] == ["soft", None, None]

@@ -4,41 +4,41 @@ from pathlib import Path
 
 import pytest
 
-from dream.commands import COMMANDS, Context, Page, act, takes_turn
-from dream.events import Note, Refused
-from dream.queue import Queue
+from dream.commands import COMMANDS, Context, TextOutput, is_queued, run_line
+from dream.core.events import Note, Rejected
+from dream.queue import LineQueue
 from tests.fakes import fake_studio
 
 
 @pytest.fixture
-def queue() -> Queue:
+def queue() -> LineQueue:
     """One line being made, and 30 that wait."""
-    queue = Queue()
+    queue = LineQueue()
     queue.put(f"line {number}" for number in range(1, 32))
     queue.take()
     return queue
 
 
-def said(folder: Path, queue: Queue | None, line: str) -> str:
-    (event,) = act(Context(fake_studio(folder), list, COMMANDS, queue=queue), line)
+def said(folder: Path, queue: LineQueue | None, line: str) -> str:
+    (event,) = run_line(Context(fake_studio(folder), list, COMMANDS, queue=queue), line)
     match event:
-        case Page(lines=lines):
+        case TextOutput(lines=lines):
             return "\n".join(map(str, lines))
         case Note(text=text):
             return text
-        case Refused(error=error):
+        case Rejected(error=error):
             return str(error)
     raise AssertionError(event)
 
 
-def test_the_queue_is_shown(tmp_path: Path, queue: Queue) -> None:
+def test_the_queue_is_shown(tmp_path: Path, queue: LineQueue) -> None:
     page = said(tmp_path, queue, "!queue").splitlines()
     assert page[:2] == ["  now    1  line 1", "         2  line 2"]
     assert page[-1].strip() == "… and 10 more"
-    assert said(tmp_path, Queue(), "!queue") == "nothing waits"
+    assert said(tmp_path, LineQueue(), "!queue") == "nothing waits"
 
 
-def test_lines_are_moved_given_up_and_paused(tmp_path: Path, queue: Queue) -> None:
+def test_lines_are_moved_given_up_and_paused(tmp_path: Path, queue: LineQueue) -> None:
     assert said(tmp_path, queue, "!next 9") == "next: line 9"
     assert said(tmp_path, queue, "!cancel 2") == "given up: line 2"
     assert [entry.number for entry in queue.waiting[:2]] == [9, 3]
@@ -46,11 +46,11 @@ def test_lines_are_moved_given_up_and_paused(tmp_path: Path, queue: Queue) -> No
     assert "paused" in said(tmp_path, queue, "!queue")
     assert said(tmp_path, queue, "!resume") == "going on; 29 lines in the queue"
     assert said(tmp_path, queue, "!cancel all") == "29 lines given up"
-    assert queue.given_up()
+    assert queue.is_cancelled()
 
 
 @pytest.mark.parametrize("line", ["!cancel x", "!next", "!next ²", "!cancel 99", "!next 1"])
-def test_what_is_no_waiting_line_is_refused(tmp_path: Path, queue: Queue, line: str) -> None:
+def test_what_is_no_waiting_line_is_refused(tmp_path: Path, queue: LineQueue, line: str) -> None:
     assert "!queue shows" in said(tmp_path, queue, line)
     assert len(queue.waiting) == 30
 
@@ -83,4 +83,4 @@ def test_where_each_line_is_made_at_once_there_is_no_queue(tmp_path: Path) -> No
     ],
 )
 def test_what_makes_pictures_takes_its_turn(tmp_path: Path, line: str, waits: bool) -> None:
-    assert takes_turn(Context(fake_studio(tmp_path), list, COMMANDS), line) is waits
+    assert is_queued(Context(fake_studio(tmp_path), list, COMMANDS), line) is waits

@@ -7,36 +7,36 @@ from pathlib import Path
 import platformdirs
 import pytest
 
-from dream.commands import COMMANDS, Context, Page, act
-from dream.events import Event, Note, Refused
-from dream.flags import Upscale
-from dream.settings import FILE, read_settings, save_settings, settings_files
-from dream.studio import Studio
+from dream.commands import COMMANDS, Context, TextOutput, run_line
+from dream.config.settings_file import FILE, find_settings_files, read_settings, save_settings
+from dream.core.events import Event, Note, Rejected
+from dream.options.option_type import Upscale
+from dream.session import Session
 from tests.fakes import FakeEngine, fake_studio
 
 
 @pytest.fixture
-def studio(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Studio:
+def studio(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Session:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(platformdirs, "user_config_path", lambda name: tmp_path / "config")
     (tmp_path / "config").mkdir()
     return fake_studio(tmp_path)
 
 
-def happened(studio: Studio, line: str) -> Event:
-    (event,) = act(Context(studio, list, COMMANDS), line)
+def happened(studio: Session, line: str) -> Event:
+    (event,) = run_line(Context(studio, list, COMMANDS), line)
     return event
 
 
-def note(studio: Studio, line: str) -> str:
+def note(studio: Session, line: str) -> str:
     event = happened(studio, line)
     assert isinstance(event, Note), event
     return event.text
 
 
-def refusal(studio: Studio, line: str) -> str:
+def refusal(studio: Session, line: str) -> str:
     event = happened(studio, line)
-    assert isinstance(event, Refused), event
+    assert isinstance(event, Rejected), event
     return str(event.error)
 
 
@@ -55,30 +55,30 @@ def refusal(studio: Studio, line: str) -> str:
         ('!set outdir "my pictures"', "outdir", "my pictures", '--outdir="my pictures"'),
     ],
 )
-def test_a_default_is_set(studio: Studio, line: str, field: str, value: object, said: str) -> None:
+def test_a_default_is_set(studio: Session, line: str, field: str, value: object, said: str) -> None:
     assert note(studio, line) == f"from now on {said}"
     assert getattr(studio.base, field) == value
     assert studio.changed == {field: value}
 
 
-def test_what_was_set_is_what_lines_mean_and_is_shown(studio: Studio) -> None:
+def test_what_was_set_is_what_lines_mean_and_is_shown(studio: Session) -> None:
     note(studio, "!set -s2 -C9")
     list(studio.make("a cat -C3"))
     assert isinstance(studio.engine, FakeEngine)
     (recipe,) = studio.engine.rendered
     assert (recipe.steps, recipe.cfg_scale) == (2, 3)
     event = happened(studio, "!set")
-    assert isinstance(event, Page)
+    assert isinstance(event, TextOutput)
     assert event.lines == (("steps", "2  (was open)"), ("cfg_scale", "9  (was open)"))
 
 
-def test_nothing_set_says_how(studio: Studio) -> None:
+def test_nothing_set_says_how(studio: Session) -> None:
     event = happened(studio, "!set")
-    assert isinstance(event, Page)
+    assert isinstance(event, TextOutput)
     assert "!set steps 30" in event.lines[0][1]
 
 
-def test_unset_is_as_at_the_start(studio: Studio) -> None:
+def test_unset_is_as_at_the_start(studio: Session) -> None:
     before = studio.base
     note(studio, "!set -s2 -g")
     note(studio, "!set grid off")
@@ -103,17 +103,17 @@ def test_unset_is_as_at_the_start(studio: Studio) -> None:
         ("!save_settings there", "takes no value"),
     ],
 )
-def test_what_cannot_be_set_is_said(studio: Studio, line: str, why: str) -> None:
+def test_what_cannot_be_set_is_said(studio: Session, line: str, why: str) -> None:
     before = studio.base
     assert why in refusal(studio, line)
     assert studio.base is before
 
 
-def test_saved_settings_are_read_at_the_next_start(studio: Studio) -> None:
+def test_saved_settings_are_read_at_the_next_start(studio: Session) -> None:
     note(studio, "!set -s2 -C7.5 -U2 -g -Aeuler")
     said = note(studio, "!save_settings")
     assert said == f"{FILE}: steps, cfg_scale, sampler, upscale, grid, outdir"
-    assert read_settings(settings_files())[1] == studio.base
+    assert read_settings(find_settings_files())[1] == studio.base
     assert note(studio, "!save_settings") == f"{FILE}: nothing new"
     assert list(Path().glob(".dream.toml*")) == [], "no temporary file stays"
 
@@ -130,11 +130,11 @@ def test_saved_settings_are_read_at_the_next_start(studio: Studio) -> None:
         ("-embiggen 2", "embiggen = [2, 0.75, 0.25]"),
     ],
 )
-def test_values_of_every_shape_are_saved_and_read(studio: Studio, said: str, shown: str) -> None:
+def test_values_of_every_shape_are_saved_and_read(studio: Session, said: str, shown: str) -> None:
     note(studio, f"!set {said}")
     note(studio, "!save_settings")
     assert shown in Path(FILE).read_text().splitlines()
-    assert read_settings(settings_files())[1] == studio.base
+    assert read_settings(find_settings_files())[1] == studio.base
     name = shown.partition(" ")[0]
     assert note(studio, f"!unset {name}") == f"as at the start again: {name}: open"
 
@@ -158,16 +158,16 @@ def test_what_is_unset_leaves_the_file(tmp_path: Path) -> None:
     assert file.read_text() == "model = 'tiny'\n"
 
 
-def test_what_another_file_sets_cannot_be_unset(studio: Studio, tmp_path: Path) -> None:
+def test_what_another_file_sets_cannot_be_unset(studio: Session, tmp_path: Path) -> None:
     (tmp_path / "config" / FILE).write_text("steps = 20\n")
-    events = list(act(Context(studio, list, COMMANDS), "!save_settings"))
+    events = list(run_line(Context(studio, list, COMMANDS), "!save_settings"))
     assert [event.text for event in events if isinstance(event, Note)] == [
         f"{FILE}: outdir",
         f"another {FILE} still sets steps; take it out there",
     ]
 
 
-def test_a_broken_file_is_left_alone(studio: Studio) -> None:
+def test_a_broken_file_is_left_alone(studio: Session) -> None:
     Path(FILE).write_text("steps = \n")
     assert FILE in refusal(studio, "!save_settings")
     assert Path(FILE).read_text() == "steps = \n"

@@ -9,56 +9,56 @@ import pytest
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-from dream.commands import COMMANDS, Context, Look, Page, act
-from dream.events import Event, Note, Refused, Saved
-from dream.finish.watermark import mark
+from dream.commands import COMMANDS, Context, ShowImage, TextOutput, run_line
+from dream.core.events import Event, Note, Rejected, Saved
 from dream.gallery import read_record
-from dream.studio import Studio
+from dream.postprocess.watermark import embed_watermark
+from dream.session import Session
 from tests.fakes import fake_studio
 
 
 @pytest.fixture
-def studio(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Studio:
+def studio(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Session:
     monkeypatch.chdir(tmp_path)
     return fake_studio(tmp_path)
 
 
-def happened(studio: Studio, line: str) -> list[Event]:
-    return list(act(Context(studio, list, COMMANDS), line))
+def happened(studio: Session, line: str) -> list[Event]:
+    return list(run_line(Context(studio, list, COMMANDS), line))
 
 
-def made(studio: Studio, line: str) -> Path:
+def made(studio: Session, line: str) -> Path:
     (saved,) = (event for event in happened(studio, line) if isinstance(event, Saved))
     return saved.path
 
 
-def refusal(studio: Studio, line: str) -> str:
+def refusal(studio: Session, line: str) -> str:
     (event,) = happened(studio, line)
-    assert isinstance(event, Refused)
+    assert isinstance(event, Rejected)
     return str(event.error)
 
 
-def test_show_finds_the_last_pictures_and_files(studio: Studio) -> None:
+def test_show_finds_the_last_pictures_and_files(studio: Session) -> None:
     first, second = made(studio, "a cat -S1"), made(studio, "a dog -S2")
-    assert happened(studio, "!show -1") == [Look(path=second)]
-    assert happened(studio, "!show -2") == [Look(path=first)]
-    assert happened(studio, f"!show {first.name}") == [Look(path=first)]
+    assert happened(studio, "!show -1") == [ShowImage(path=second)]
+    assert happened(studio, "!show -2") == [ShowImage(path=first)]
+    assert happened(studio, f"!show {first.name}") == [ShowImage(path=first)]
     assert "not there" in refusal(studio, "!show -3")
     assert "there is no" in refusal(studio, "!show nothing.png")
     assert "takes a file" in refusal(studio, "!show")
 
 
-def test_what_is_no_picture_is_refused_before_it_is_shown(studio: Studio, tmp_path: Path) -> None:
+def test_what_is_no_picture_is_refused_before_it_is_shown(studio: Session, tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.png")
     (tmp_path / "page.png").write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n")
     assert "is no ordinary file" in refusal(studio, "!show pipe.png")
     assert "is not a picture" in refusal(studio, "!show page.png")
 
 
-def test_info_tells_all(studio: Studio) -> None:
+def test_info_tells_all(studio: Session) -> None:
     path = made(studio, "a cat -S1 -s4")
     (page,) = happened(studio, "!info -1")
-    assert isinstance(page, Page)
+    assert isinstance(page, TextOutput)
     told = {row[0].strip(): row[1] for row in page.lines if isinstance(row, tuple)}
     assert page.lines[0] == path.as_posix()
     assert told["size"] == f"64 x 64 pixels, {path.stat().st_size:,} bytes"
@@ -67,49 +67,49 @@ def test_info_tells_all(studio: Studio) -> None:
     assert (told["seed"], told["steps"], told["device"]) == ("1", "4", "fake")
 
 
-def test_info_shows_other_programs_texts_as_they_are(studio: Studio, tmp_path: Path) -> None:
+def test_info_shows_other_programs_texts_as_they_are(studio: Session, tmp_path: Path) -> None:
     info = PngInfo()
     info.add_text("parameters", "a cat\nNegative prompt: dark\nSteps: 20")
     info.add_text("workflow", "x" * 5000)
     Image.new("RGB", (5, 3)).save(tmp_path / "theirs.png", pnginfo=info)
     (page,) = happened(studio, "!info theirs.png")
-    assert isinstance(page, Page)
+    assert isinstance(page, TextOutput)
     assert ("  size", f"5 x 3 pixels, {Path('theirs.png').stat().st_size:,} bytes") in page.lines
     assert "  Negative prompt: dark" in page.lines
     assert page.lines[-1] == "  … and 3000 characters more"
     Image.new("RGB", (5, 3)).save(tmp_path / "silent.png")
     (page,) = happened(studio, "!info silent.png")
-    assert isinstance(page, Page)
+    assert isinstance(page, TextOutput)
     assert page.lines[-1] == "  it does not say how it was made"
 
 
-def test_info_tells_what_was_done_and_what_is_hidden(studio: Studio, tmp_path: Path) -> None:
+def test_info_tells_what_was_done_and_what_is_hidden(studio: Session, tmp_path: Path) -> None:
     made(studio, "a cat -S1 -W128 -H128")
     path = made(studio, "!fix -1 -U2")
     (page,) = happened(studio, "!info -1")
-    assert isinstance(page, Page)
+    assert isinstance(page, TextOutput)
     assert ("  rendered by", read_record(path).origin) in page.lines
     assert "step 1:" in page.lines and ("  line", "-U 2 0.75") in page.lines
     with Image.open(path) as image:
-        marked = mark(image, "dream")
+        marked = embed_watermark(image, "dream")
     marked.save("marked.png")
     marked.save("marked.jpg", quality=90)
     for name in ("marked.png", "marked.jpg"):
         (page,) = happened(studio, f"!info {name}")
-        assert isinstance(page, Page)
+        assert isinstance(page, TextOutput)
         assert ("  watermark", "dream") in page.lines
         assert page.lines[1][1].startswith("256 x 256 pixels")
 
 
 @pytest.mark.parametrize("content", [b"", b"text", b"\x89PNG\r\n\x1a\n"])
-def test_info_of_what_is_no_picture(studio: Studio, tmp_path: Path, content: bytes) -> None:
+def test_info_of_what_is_no_picture(studio: Session, tmp_path: Path, content: bytes) -> None:
     (tmp_path / "a.png").write_bytes(content)
     assert "cannot read a.png: it is no whole PNG" in refusal(studio, "!info a.png")
     assert "there is no b.png" in refusal(studio, "!info b.png")
 
 
 def test_open_hands_the_picture_to_the_desktop(
-    studio: Studio, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    studio: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sys, "platform", "linux")
     path = made(studio, "a cat -S1")
@@ -132,10 +132,10 @@ def test_open_hands_the_picture_to_the_desktop(
 
 
 def test_open_hands_over_pictures_alone(
-    studio: Studio, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    studio: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     opened: list[Path] = []
-    monkeypatch.setattr("dream.commands.show._open_on_desktop", opened.append)
+    monkeypatch.setattr("dream.commands.show_image._open_on_desktop", opened.append)
     path = made(studio, "a cat -S1")
     for name in ("x.desktop", "x.command", "x.exe", "x", "x.png.sh", "x.lnk"):
         (tmp_path / name).write_bytes(path.read_bytes())

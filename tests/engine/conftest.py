@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from dream.catalogue import Shelf
-from dream.engine import open_painter
-from dream.engine.painter import Painter
+from dream.catalogue import ModelRegistry
+from dream.engine import create_generator
+from dream.engine.image_generator import ImageGenerator
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -25,6 +25,6 @@ def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(scope="session")
-def painter(random_models: Path) -> Painter:
+def painter(random_models: Path) -> ImageGenerator:
     """In this process; it keeps its model from test to test."""
-    return open_painter(Shelf([random_models]).model)
+    return create_generator(ModelRegistry([random_models]).get_model)

@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from dream.engine.quiet import quiet
+from dream.engine.silence_libraries import silence_libraries
 
 VARIANCES = torch.tensor([0.01, 0.1, 0.5, 1.0, 2.0, 4.0], dtype=torch.float64).view(1, -1, 1)
 MEANS = torch.tensor([0.0, 0.3, -0.5, 1.0, 0.0, -1.5], dtype=torch.float64).view(1, -1, 1)
@@ -364,7 +364,7 @@ def walked(
 ) -> Walked:
     """`picture` are clean latents; where `mask` is 0, they are laid back after every call, as
     noisy as it is then."""
-    with quiet():
+    with silence_libraries():
         scheduler.set_timesteps(steps)
     network = Network(scheduler, config["prediction_type"])
     source = torch.Generator().manual_seed(seed)

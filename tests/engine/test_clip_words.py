@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dream.engine.clip_words import VOCABULARY, clip_tokenizer
+from dream.engine.loading.clip_tokenizer import VOCAB_SIZE, build_clip_tokenizer
 
 
 def test_known_prompts_have_their_known_numbers() -> None:
-    tokenizer = clip_tokenizer()
-    assert len(tokenizer) == VOCABULARY
+    tokenizer = build_clip_tokenizer()
+    assert len(tokenizer) == VOCAB_SIZE
     for text, numbers in (
         ("a photo of a cat", [320, 1125, 539, 320, 2368]),
         ("A photo  of a\nCAT", [320, 1125, 539, 320, 2368]),
@@ -19,5 +19,5 @@ def test_known_prompts_have_their_known_numbers() -> None:
 
 def test_what_fills_up() -> None:
     whole = {"padding": "max_length", "truncation": True}
-    assert clip_tokenizer()("a", **whole).input_ids == [49406, 320, *[49407] * 75]
-    assert clip_tokenizer("!")("a", **whole).input_ids == [49406, 320, 49407, *[0] * 74]
+    assert build_clip_tokenizer()("a", **whole).input_ids == [49406, 320, *[49407] * 75]
+    assert build_clip_tokenizer("!")("a", **whole).input_ids == [49406, 320, 49407, *[0] * 74]

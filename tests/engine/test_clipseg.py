@@ -9,15 +9,21 @@ import pytest
 import torch
 from PIL import Image
 
-from dream.engine.clipseg import ClipSeg, Heat, heat_of, mask_of, open_clipseg
-from dream.errors import ModelError
-from dream.text_mask import TextMask
+from dream.core.errors import ModelError
+from dream.engine.vision.clipseg import (
+    ClipSeg,
+    Heatmap,
+    compute_heatmap,
+    compute_mask,
+    open_clipseg,
+)
+from dream.options.text_mask import TextMask
 from tests.random_models import make_random_clipseg
 
 SCORES = {"cat": [0.0, 0.4, 0.8, 0.9], "dog": [0.7, 0.4, 0.1, 0.6], "red ball": [1, 0, 0, 0]}
 
 
-def score(words: str) -> Heat:
+def score(words: str) -> Heatmap:
     return np.array([SCORES[words]], np.float32)
 
 
@@ -35,15 +41,15 @@ def score(words: str) -> Heat:
     ],
 )
 def test_what_is_found_is_painted(words: str, threshold: float, painted: list[int]) -> None:
-    mask = mask_of(TextMask(words, threshold), score)
+    mask = compute_mask(TextMask(words, threshold), score)
     assert mask.mode == "L"
     assert (np.asarray(mask)[0] == np.array(painted) * 255).all()
 
 
 def test_heat_is_how_sure_one_is() -> None:
-    heat = np.asarray(heat_of(TextMask("cat AND NOT dog"), score))[0]
+    heat = np.asarray(compute_heatmap(TextMask("cat AND NOT dog"), score))[0]
     assert np.allclose(heat / 255, [0, 0.4, 0.8, 0.4], atol=0.01)
-    heat = np.asarray(heat_of(TextMask("cat OR red ball"), score))[0]
+    heat = np.asarray(compute_heatmap(TextMask("cat OR red ball"), score))[0]
     assert np.allclose(heat / 255, [1, 0.4, 0.8, 0.9], atol=0.01)
 
 

@@ -9,9 +9,9 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from dream.catalogue import Shelf
-from dream.engine import open_painter
-from dream.errors import ModelError
+from dream.catalogue import ModelRegistry
+from dream.core.errors import ModelError
+from dream.engine import create_generator
 from tests import single_files
 from tests.random_layouts import make_layout
 from tests.recipes import recipe
@@ -20,10 +20,10 @@ from tests.recipes import recipe
 def test_the_folder_paints_what_the_file_painted(tmp_path: Path) -> None:
     weights = single_files.original(make_layout("sd1"))
     save_file({k: t.half().contiguous() for k, t in weights.items()}, tmp_path / "v1.safetensors")
-    painter = open_painter(Shelf([tmp_path]).model)
+    painter = create_generator(ModelRegistry([tmp_path]).get_model)
     painter.convert("v1", tmp_path / "v1-diffusers", lambda _: None)
     file, folder = (
-        painter.paint(recipe(model=model), lambda _: None) for model in ("v1", "v1-diffusers")
+        painter.generate(recipe(model=model), lambda _: None) for model in ("v1", "v1-diffusers")
     )
     assert file.sha256 == folder.sha256
     config = json.loads((tmp_path / "v1-diffusers" / "unet" / "config.json").read_text())

@@ -13,14 +13,14 @@ import torch
 from diffusers import StableDiffusionDepth2ImgPipeline
 from PIL import Image
 
-from dream.catalogue import Shelf
-from dream.catalogue.helpers import bring_helper
-from dream.engine import open_painter
-from dream.engine.depth import at_depth
-from dream.engine.painter import Painter
-from dream.engine.tasks import Given
-from dream.errors import ModelError
-from dream.picture import Picture
+from dream.catalogue import ModelRegistry
+from dream.catalogue.auxiliary import ensure_auxiliary
+from dream.core.errors import ModelError
+from dream.core.picture import Picture
+from dream.engine import create_generator
+from dream.engine.image_generator import ImageGenerator
+from dream.engine.tasks import TaskInputs
+from dream.engine.vision.depth_conditioning import add_depth_conditioning
 from tests import single_files
 from tests.random_layouts import make_layout
 from tests.random_models import make_random_depths
@@ -49,16 +49,16 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def painter_of(models: Path, offline: bool = True) -> Painter:
-    shelf = Shelf((models,), offline=offline)
-    return open_painter(
-        shelf.model,
-        bring=lambda helper, on_progress, say: bring_helper(helper, shelf, on_progress, say),
+def painter_of(models: Path, offline: bool = True) -> ImageGenerator:
+    shelf = ModelRegistry((models,), offline=offline)
+    return create_generator(
+        shelf.get_model,
+        bring=lambda helper, on_progress, say: ensure_auxiliary(helper, shelf, on_progress, say),
     )
 
 
 @pytest.fixture(scope="module")
-def painter(models: Path) -> Painter:
+def painter(models: Path) -> ImageGenerator:
     return painter_of(models)
 
 
@@ -68,12 +68,12 @@ def picture(seed: int = 0) -> Image.Image:
     return Image.fromarray(coarse).resize((64, 64), Image.Resampling.BICUBIC)
 
 
-def paint(painter: Painter, image: Image.Image | None, model: str = "deep") -> Picture:
+def paint(painter: ImageGenerator, image: Image.Image | None, model: str = "deep") -> Picture:
     asked = recipe(model=model, strength=1.0, steps=2, init_img="x.png" if image else None)
-    return painter.paint(asked, lambda told: None, Given(image=image))
+    return painter.generate(asked, lambda told: None, TaskInputs(image=image))
 
 
-def test_a_picture_is_begun_from_by_its_depth(painter: Painter) -> None:
+def test_a_picture_is_begun_from_by_its_depth(painter: ImageGenerator) -> None:
     first, again = paint(painter, picture()), paint(painter, picture())
     assert first.sha256 == again.sha256
     assert len(first.facts["depth_estimator"]) == 64
@@ -81,7 +81,7 @@ def test_a_picture_is_begun_from_by_its_depth(painter: Painter) -> None:
     assert "depth_estimator" not in paint(painter, None).facts, "from words all is equally far"
 
 
-def test_it_is_the_depth_that_diffusers_would_see(painter: Painter, models: Path) -> None:
+def test_it_is_the_depth_that_diffusers_would_see(painter: ImageGenerator, models: Path) -> None:
     loaded = painter.load("deep", lambda told: None)
     theirs = StableDiffusionDepth2ImgPipeline.from_pretrained(models / "deep")
     seen: list[torch.Tensor] = []
@@ -101,11 +101,11 @@ def test_it_is_the_depth_that_diffusers_would_see(painter: Painter, models: Path
     assert torch.allclose(seen[0], seen[-1], atol=1e-4)
 
 
-def test_a_plain_picture_is_equally_far_everywhere(painter: Painter) -> None:
+def test_a_plain_picture_is_equally_far_everywhere(painter: ImageGenerator) -> None:
     loaded = painter.load("deep", lambda told: None)
     seen: list[torch.Tensor] = []
     hook = loaded.pipe.unet.register_forward_hook(lambda u, args, out: seen.append(args[0]))
-    with at_depth(loaded.pipe, torch.full((1, 1, 9, 9), 7.0)), torch.no_grad():
+    with add_depth_conditioning(loaded.pipe, torch.full((1, 1, 9, 9), 7.0)), torch.no_grad():
         words = torch.zeros(2, 1, loaded.pipe.unet.config.cross_attention_dim)
         loaded.pipe.unet(torch.ones(2, 4, 8, 8), 1, words)
     hook.remove()
@@ -113,7 +113,7 @@ def test_a_plain_picture_is_equally_far_everywhere(painter: Painter) -> None:
 
 
 def test_a_single_file_borrows_an_estimator_from_beside_it(
-    painter: Painter, models: Path, tmp_path: Path
+    painter: ImageGenerator, models: Path, tmp_path: Path
 ) -> None:
     with pytest.raises(ModelError, match="how far away things are in a picture is not on this"):
         paint(painter, picture(), "file")
@@ -134,7 +134,7 @@ def test_a_model_without_a_vae_sees_depth_with_another_s(models: Path, tmp_path:
     index.write_text(json.dumps({**json.loads(index.read_text()), "vae": [None, None]}))
     asked = recipe(model="deep", strength=1.0, init_img="x.png", vae=str(models / "deep" / "vae"))
     whole, without = (
-        painter_of(place).paint(asked, lambda told: None, Given(image=picture()))
+        painter_of(place).generate(asked, lambda told: None, TaskInputs(image=picture()))
         for place in (models, tmp_path)
     )
     assert without.sha256 == whole.sha256

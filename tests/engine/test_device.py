@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 import torch
 
-from dream.engine import device
-from dream.engine.device import choose
-from dream.errors import BadSetting
+from dream.core.errors import BadSetting
+from dream.engine.memory import device
+from dream.engine.memory.device import choose_placement
 
 SMALL, LARGE = 7_000_000, 860_000_000
 
@@ -51,33 +51,33 @@ def test_the_table_of_choices(
     machine.setattr(torch.cuda, "is_available", lambda: gpu == "cuda")
     machine.setattr(torch.backends.mps, "is_available", lambda: gpu == "mps")
     machine.setattr(device, "_cpu_has_bfloat16", lambda: bf16)
-    placement = choose(device_asked, precision_asked, parameters)
+    placement = choose_placement(device_asked, precision_asked, parameters)
     assert (placement.device, placement.precision) == expected
     assert placement.dtype == getattr(torch, expected[1])
-    assert placement.why and not placement.advice
+    assert placement.reason and not placement.advice
 
 
 @pytest.mark.parametrize("asked", ["cuda", "cuda:0", "mps", "tpu", "cpu:x", "cuda:", ""])
 def test_a_device_that_is_not_here(machine: pytest.MonkeyPatch, asked: str) -> None:
     with pytest.raises(BadSetting, match=f"--device {asked}"):
-        choose(asked)
+        choose_placement(asked)
 
 
 def test_a_card_too_many(machine: pytest.MonkeyPatch) -> None:
     machine.setattr(torch.cuda, "is_available", lambda: True)
     with pytest.raises(BadSetting, match="cuda:0 to cuda:1"):
-        choose("cuda:2")
+        choose_placement("cuda:2")
 
 
 def test_an_unknown_precision(machine: pytest.MonkeyPatch) -> None:
     with pytest.raises(BadSetting, match="float64"):
-        choose("cpu", "float64")
+        choose_placement("cpu", "float64")
 
 
 def test_a_torch_without_cuda_beside_a_card(machine: pytest.MonkeyPatch) -> None:
     machine.setattr(device, "_nvidia_card", lambda: True)
     machine.setattr(torch.version, "cuda", None)
-    placement = choose()
+    placement = choose_placement()
     assert placement.device == "cpu"
     assert "built without CUDA" in placement.advice
-    assert not choose("cpu").advice, "asked for, so there is nothing to advise"
+    assert not choose_placement("cpu").advice, "asked for, so there is nothing to advise"

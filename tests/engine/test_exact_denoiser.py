@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 import torch
 
-from dream.engine.quiet import quiet
-from dream.engine.samplers import make_scheduler, solver_of
-from dream.engine.stepping import SigmaScheduler, calls_of
-from dream.samplers import SAMPLERS
-from dream.schedules import AUTO, FORMER, SCHEDULES
+from dream.engine.sampling.schedulers import make_scheduler, solver_of
+from dream.engine.sampling.stepping import SigmaScheduler, calls_of
+from dream.engine.silence_libraries import silence_libraries
+from dream.options.sampler_table import SAMPLERS
+from dream.options.schedule_table import AUTO, FORMER, SCHEDULES
 from tests.engine.gaussian import (
     CONFIGS,
     REFERENCES,
@@ -29,7 +29,7 @@ STARTS = (1.0, 0.75, 0.5, 0.2)
 
 
 def scheduler_of(name: str, kind: str, steps: int, skipped: int = 0, schedule: str = AUTO) -> Any:
-    with quiet():
+    with silence_libraries():
         return make_scheduler(
             name, CONFIGS[kind], steps, torch.float32, schedule=schedule, skipped=skipped
         )
@@ -150,7 +150,7 @@ def test_what_a_mask_keeps_is_as_noisy_as_the_rest(name: str) -> None:
 def test_noise_alone_is_walked_by_all_from_its_very_level() -> None:
     for name in SAMPLERS:
         scheduler = scheduler_of(name, "zero snr", 20)
-        with quiet():
+        with silence_libraries():
             scheduler.set_timesteps(20)
         assert float(scheduler.timesteps[0]) == 999, name
         assert float(scheduler.alphas_cumprod[-1]) < 1e-6, name
@@ -166,7 +166,7 @@ def test_the_default_sampler_walks_noise_alone_in_any_number_of_steps() -> None:
 def test_the_shift_of_cogview_is_heard_by_all() -> None:
     config = {**CONFIGS["v"], "snr_shift_scale": 4.0}
     for name in SAMPLERS:
-        with quiet():
+        with silence_libraries():
             scheduler = make_scheduler(name, config, 10, torch.float32)
             plain = make_scheduler(name, CONFIGS["v"], 10, torch.float32)
         assert scheduler.alphas_cumprod[500] < plain.alphas_cumprod[500], name
@@ -183,7 +183,7 @@ def test_a_configuration_s_own_choices_do_not_reach_a_row() -> None:
         "thresholding": True,
     }
     for name in SAMPLERS:
-        with quiet():
+        with silence_libraries():
             one = make_scheduler(name, {**odd, "solver_type": "midpoint"}, 10, torch.float32)
             two = make_scheduler(name, CONFIGS["v"], 10, torch.float32)
         made = [walked(s, CONFIGS["v"], 10, draws(1, 8)).x for s in (one, two)]
@@ -198,7 +198,7 @@ def test_what_a_class_has_by_default_the_model_has_not_said() -> None:
     own = PNDMScheduler.from_config({k: v for k, v in own.config.items() if "prediction" not in k})
     own.register_to_config(prediction_type="v_prediction")
     for name in SAMPLERS:
-        with quiet():
+        with silence_libraries():
             made = make_scheduler(name, own.config, 10, torch.float32)
         assert made.config.prediction_type == "v_prediction", name
     assert isinstance(make_scheduler("k_euler", own.config, 5, torch.float32), SigmaScheduler)

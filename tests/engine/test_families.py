@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 import torch
 
-from dream.catalogue import Shelf
-from dream.engine import open_painter
-from dream.engine.base import Machine, Progress, Stopped
-from dream.engine.painter import Painter
-from dream.engine.quiet import quiet
-from dream.errors import ModelError, OutOfMemory
-from dream.events import Note
-from dream.picture import Picture
+from dream.catalogue import ModelRegistry
+from dream.core.errors import ModelError, OutOfMemory
+from dream.core.events import Note
+from dream.core.picture import Picture
+from dream.engine import create_generator
+from dream.engine.image_generator import ImageGenerator
+from dream.engine.interface import DeviceConfig, GenerationCancelled, Progress
+from dream.engine.silence_libraries import silence_libraries
 from tests.random_families import FAMILIES
 from tests.random_layouts import make_sd3
 from tests.random_newest import NEWEST
@@ -24,33 +24,33 @@ from tests.recipes import recipe
 
 
 @pytest.fixture(scope="module")
-def shelf(tmp_path_factory: pytest.TempPathFactory) -> Shelf:
+def shelf(tmp_path_factory: pytest.TempPathFactory) -> ModelRegistry:
     folder = tmp_path_factory.mktemp("families")
-    with quiet(), torch.random.fork_rng():
+    with silence_libraries(), torch.random.fork_rng():
         torch.manual_seed(0)
         for name, make in FAMILIES.items():
             make(tmp_path_factory.mktemp(name)).save_pretrained(folder / name)
         make_sd3().save_pretrained(folder / "sd3")
-    return Shelf([folder])
+    return ModelRegistry([folder])
 
 
 @pytest.fixture(scope="module")
-def families(shelf: Shelf) -> Painter:
-    return open_painter(shelf.model, Machine(max_loaded_models=len(FAMILIES)))
+def families(shelf: ModelRegistry) -> ImageGenerator:
+    return create_generator(shelf.get_model, DeviceConfig(max_loaded_models=len(FAMILIES)))
 
 
-def paint(painter: Painter, model: str, **changes: Any) -> tuple[Picture, list[Any]]:
+def paint(painter: ImageGenerator, model: str, **changes: Any) -> tuple[Picture, list[Any]]:
     told: list[Any] = []
     small = {"width": 80, "height": 64, "steps": 3, "cfg_scale": 4.0}
-    return painter.paint(recipe(model=model, **small | changes), told.append), told
+    return painter.generate(recipe(model=model, **small | changes), told.append), told
 
 
 @pytest.mark.parametrize("model", FAMILIES)
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 def test_it_paints_step_by_step_and_the_same_again(
-    shelf: Shelf, model: str, precision: str
+    shelf: ModelRegistry, model: str, precision: str
 ) -> None:
-    painter = open_painter(shelf.model, Machine(precision=precision))
+    painter = create_generator(shelf.get_model, DeviceConfig(precision=precision))
     picture, told = paint(painter, model)
     assert picture.image.size == (80, 64)
     assert np.asarray(picture.image).std() > 1
@@ -60,17 +60,17 @@ def test_it_paints_step_by_step_and_the_same_again(
 
 
 @pytest.mark.parametrize("model", FAMILIES)
-def test_it_can_be_stopped(families: Painter, model: str) -> None:
+def test_it_can_be_stopped(families: ImageGenerator, model: str) -> None:
     def stop(happening: object) -> None:
         if isinstance(happening, Progress):
-            raise Stopped
+            raise GenerationCancelled
 
-    with pytest.raises(Stopped):
-        families.paint(recipe(model=model, width=64, height=64, steps=3), stop)
+    with pytest.raises(GenerationCancelled):
+        families.generate(recipe(model=model, width=64, height=64, steps=3), stop)
 
 
 @pytest.mark.parametrize("model", FAMILIES)
-def test_negative_words_are_heard_or_it_is_said(families: Painter, model: str) -> None:
+def test_negative_words_are_heard_or_it_is_said(families: ImageGenerator, model: str) -> None:
     plain, _ = paint(families, model, negative="")
     other, told = paint(families, model, negative="blue")
     deaf = f"{model} has no ear for negative words: blue"
@@ -79,15 +79,15 @@ def test_negative_words_are_heard_or_it_is_said(families: Painter, model: str) -
 
 
 @pytest.mark.parametrize("model", FAMILIES)
-def test_guidance_is_heard(families: Painter, model: str) -> None:
+def test_guidance_is_heard(families: ImageGenerator, model: str) -> None:
     one, two = (paint(families, model, cfg_scale=scale)[0] for scale in (2.0, 9.0))
     assert one.sha256 != two.sha256
 
 
-def test_their_cards_say_what_they_want(shelf: Shelf) -> None:
+def test_their_cards_say_what_they_want(shelf: ModelRegistry) -> None:
     guidance = {"flux": 3.5, "pixart": 4.5, "z-image": 5.0, "qwen-image": 4.0, "sd3": 7.0}
     for name, scale in guidance.items():
-        card = shelf.model(name)
+        card = shelf.get_model(name)
         assert card.multiple == 16, "two latents to the word, eight pixels to the latent"
         assert card.cfg_scale == scale
         trained = {"pixart": 256, "sd3": 256}
@@ -98,23 +98,23 @@ def test_their_cards_say_what_they_want(shelf: Shelf) -> None:
 
 
 @pytest.fixture(scope="module")
-def others(tmp_path_factory: pytest.TempPathFactory) -> Shelf:
+def others(tmp_path_factory: pytest.TempPathFactory) -> ModelRegistry:
     folder = tmp_path_factory.mktemp("others")
-    with quiet(), torch.random.fork_rng():
+    with silence_libraries(), torch.random.fork_rng():
         torch.manual_seed(0)
         for name, make in {**OTHERS, **NEWEST, "qwen-image": FAMILIES["qwen-image"]}.items():
             make(tmp_path_factory.mktemp(name)).save_pretrained(folder / name)
-    return Shelf([folder])
+    return ModelRegistry([folder])
 
 
 @pytest.mark.parametrize("model", [*OTHERS, *NEWEST, "qwen-image"])
 def test_every_pipeline_paints_what_is_asked_and_is_seen_in_the_making(
-    others: Shelf, model: str
+    others: ModelRegistry, model: str
 ) -> None:
-    painter = open_painter(others.model, Machine(previews=True))
+    painter = create_generator(others.get_model, DeviceConfig(previews=True))
     size = {"width": 96, "height": 64, "steps": 3, "cfg_scale": 4.0}
     told: list[Any] = []
-    picture = painter.paint(recipe(model=model, **size), told.append, every=1)
+    picture = painter.generate(recipe(model=model, **size), told.append, every=1)
     assert picture.image.size == (96, 64), "the pipeline knows no better"
     steps = [happening for happening in told if isinstance(happening, Progress)]
     shown = [step.image.size for step in steps if step.image is not None]
@@ -123,48 +123,48 @@ def test_every_pipeline_paints_what_is_asked_and_is_seen_in_the_making(
         assert shown == [] and "cannot be seen in the making" in notes
     else:
         assert shown == [(96, 64)] * 2
-    quietly = open_painter(others.model, Machine())
-    assert quietly.paint(recipe(model=model, **size), told.append).sha256 == picture.sha256
+    quietly = create_generator(others.get_model, DeviceConfig())
+    assert quietly.generate(recipe(model=model, **size), told.append).sha256 == picture.sha256
 
 
-def test_flux_2_is_not_taken_for_flux(others: Shelf) -> None:
-    card = others.model("flux-2-klein")
+def test_flux_2_is_not_taken_for_flux(others: ModelRegistry) -> None:
+    card = others.get_model("flux-2-klein")
     assert (card.family, card.cfg_scale) == ("other", 4.0)
 
 
 def test_a_picture_of_another_size_than_its_line_says_is_refused(
-    others: Shelf, monkeypatch: pytest.MonkeyPatch
+    others: ModelRegistry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("dream.engine.denoising._AS_ASKED", {})
-    painter = open_painter(others.model, Machine())
+    monkeypatch.setattr("dream.engine.sampling.generation_run._AS_ASKED", {})
+    painter = create_generator(others.get_model, DeviceConfig())
     small = recipe(model="hunyuan-dit", width=96, height=64, steps=2)
     with pytest.raises(ModelError, match=r"made \d+x\d+ pixels where 96x64 are asked for"):
-        painter.paint(small, lambda happening: None)
+        painter.generate(small, lambda happening: None)
 
 
-def test_what_a_pipeline_cannot_do_is_said_in_one_sentence(others: Shelf) -> None:
-    painter = open_painter(others.model, Machine())
+def test_what_a_pipeline_cannot_do_is_said_in_one_sentence(others: ModelRegistry) -> None:
+    painter = create_generator(others.get_model, DeviceConfig())
     odd = recipe(model="sana", width=80, height=64, steps=2)
     with pytest.raises(ModelError, match="sana cannot paint this: its SanaPipeline says") as caught:
-        painter.paint(odd, lambda happening: None)
+        painter.generate(odd, lambda happening: None)
     assert "\n" not in str(caught.value)
-    assert others.model("sana").multiple == 32
+    assert others.get_model("sana").multiple == 32
 
 
 @pytest.mark.parametrize("said", ["shape '[1, 2]' is invalid", "out of memory"])
 def test_what_torch_says_is_one_sentence_but_for_memory(
-    others: Shelf, monkeypatch: pytest.MonkeyPatch, said: str
+    others: ModelRegistry, monkeypatch: pytest.MonkeyPatch, said: str
 ) -> None:
     from diffusers import AuraFlowPipeline
 
     def fail(*words: object, **more: object) -> None:
         raise RuntimeError(f"{said}\nsecond line")
 
-    painter = open_painter(others.model, Machine())
+    painter = create_generator(others.get_model, DeviceConfig())
     monkeypatch.setattr(AuraFlowPipeline, "encode_prompt", fail)
     small = recipe(model="aura-flow", width=64, height=64, steps=2)
     kind = OutOfMemory if "memory" in said else ModelError
     with pytest.raises(kind) as caught:
-        painter.paint(small, lambda happening: None)
+        painter.generate(small, lambda happening: None)
     assert "second line" not in str(caught.value)
     assert ("AuraFlowPipeline says" in str(caught.value)) == (kind is ModelError)

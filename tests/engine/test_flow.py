@@ -6,8 +6,8 @@ import pytest
 import torch
 from diffusers import FlowMatchEulerDiscreteScheduler
 
-from dream.engine.samplers import flows, make_flow_scheduler
-from dream.samplers import SAMPLERS
+from dream.engine.sampling.schedulers import flows, make_flow_scheduler
+from dream.options.sampler_table import SAMPLERS
 from tests.engine.gaussian import MEANS, SPREAD, VARIANCES, draws
 
 FLOWING = [name for name, row in SAMPLERS.items() if row.flow]

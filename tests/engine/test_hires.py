@@ -6,23 +6,23 @@ from typing import Any
 
 import pytest
 
-from dream.catalogue import Shelf
-from dream.catalogue.cards import ModelCard
-from dream.catalogue.places import shipped_models
-from dream.engine import open_painter
-from dream.engine.base import Machine, Progress, Stopped
-from dream.engine.painter import Painter
-from dream.engine.tasks.hires import walks
-from dream.picture import Picture
-from dream.tiny.judge import look
+from dream.catalogue import ModelRegistry
+from dream.catalogue.model_dirs import get_shipped_models_dir
+from dream.catalogue.model_info import ModelInfo
+from dream.core.picture import Picture
+from dream.engine import create_generator
+from dream.engine.image_generator import ImageGenerator
+from dream.engine.interface import DeviceConfig, GenerationCancelled, Progress
+from dream.engine.tasks.hires import split_passes
 from tests.recipes import recipe
+from training.image_analysis import analyze
 
-CARD = ModelCard(name="some", path=shipped_models() / "tiny", width=512, height=512)
+CARD = ModelInfo(name="some", path=get_shipped_models_dir() / "tiny", width=512, height=512)
 
 
-def paint(painter: Painter, told: list[Any] | None = None, **changes: Any) -> Picture:
+def paint(painter: ImageGenerator, told: list[Any] | None = None, **changes: Any) -> Picture:
     heard: list[Any] = [] if told is None else told
-    return painter.paint(recipe(**changes), heard.append)
+    return painter.generate(recipe(**changes), heard.append)
 
 
 @pytest.mark.parametrize(
@@ -38,7 +38,7 @@ def paint(painter: Painter, told: list[Any] | None = None, **changes: Any) -> Pi
 def test_the_small_one_has_the_shape_of_the_large_and_the_area_of_home(
     size: tuple[int, int], small: tuple[int, int]
 ) -> None:
-    two = walks(recipe(width=size[0], height=size[1], hires_fix=0.5), CARD)
+    two = split_passes(recipe(width=size[0], height=size[1], hires_fix=0.5), CARD)
     if two is None:
         assert size == small, "it is not too large at all"
         return
@@ -47,7 +47,7 @@ def test_the_small_one_has_the_shape_of_the_large_and_the_area_of_home(
     assert (second.width, second.height, second.strength) == (*size, 0.5)
 
 
-def test_two_walks_are_told_as_one(painter: Painter) -> None:
+def test_two_walks_are_told_as_one(painter: ImageGenerator) -> None:
     told: list[Any] = []
     asked: dict[str, Any] = {"width": 96, "height": 128, "steps": 4, "hires_fix": 0.5}
     first = paint(painter, told, **asked)
@@ -59,25 +59,27 @@ def test_two_walks_are_told_as_one(painter: Painter) -> None:
     assert paint(painter, **asked | {"hires_fix": None}).sha256 != first.sha256
 
 
-def test_both_walks_can_be_given_up(painter: Painter) -> None:
+def test_both_walks_can_be_given_up(painter: ImageGenerator) -> None:
     asked = recipe(width=128, height=128, steps=4, hires_fix=0.5)
     for last in (2, 5):
 
         def tell(happening: Any, last: int = last) -> None:
             if isinstance(happening, Progress) and happening.step == last:
-                raise Stopped
+                raise GenerationCancelled
 
-        with pytest.raises(Stopped):
-            painter.paint(asked, tell)
+        with pytest.raises(GenerationCancelled):
+            painter.generate(asked, tell)
 
 
 @pytest.fixture(scope="module")
-def tiny() -> Painter:
-    return open_painter(Shelf((shipped_models(),)).model, Machine(previews=True))
+def tiny() -> ImageGenerator:
+    return create_generator(
+        ModelRegistry((get_shipped_models_dir(),)).get_model, DeviceConfig(previews=True)
+    )
 
 
 @pytest.mark.parametrize("seed", [1, 2])
-def test_what_would_be_there_twice_is_there_once(tiny: Painter, seed: int) -> None:
+def test_what_would_be_there_twice_is_there_once(tiny: ImageGenerator, seed: int) -> None:
     asked: dict[str, Any] = {
         "prompt": "a blue fish on a yellow background",
         "model": "tiny",
@@ -88,7 +90,7 @@ def test_what_would_be_there_twice_is_there_once(tiny: Painter, seed: int) -> No
         "cfg_scale": 3.0,
         "sampler": "dpmpp_2m_karras",
     }
-    plain, fixed = (look(paint(tiny, **asked, hires_fix=x).image) for x in (None, 0.5))
+    plain, fixed = (analyze(paint(tiny, **asked, hires_fix=x).image) for x in (None, 0.5))
     assert [region.colour for region in plain.regions] == ["blue", "blue"]
     assert [region.colour for region in fixed.regions] == ["blue"]
     assert fixed.background == "yellow"

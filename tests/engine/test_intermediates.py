@@ -6,24 +6,26 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from dream.engine.base import Progress
-from dream.engine.painter import Painter
-from dream.events import Note
-from dream.picture import Picture
+from dream.core.events import Note
+from dream.core.picture import Picture
+from dream.engine.image_generator import ImageGenerator
+from dream.engine.interface import Progress
 from tests.recipes import recipe
 
 
 def painted(
-    painter: Painter, every: int, **changes: object
+    painter: ImageGenerator, every: int, **changes: object
 ) -> tuple[Picture, dict[int, Image.Image]]:
     told: list[object] = []
-    picture = painter.paint(recipe(**changes), told.append, every=every)
+    picture = painter.generate(recipe(**changes), told.append, every=every)
     steps = [happening for happening in told if isinstance(happening, Progress)]
     return picture, {step.step: step.image for step in steps if step.image is not None}
 
 
 @pytest.mark.parametrize("sampler", ["ddim", "k_heun", "plms", "k_dpm_2_a"])
-def test_every_second_step_is_shown_and_changes_nothing(painter: Painter, sampler: str) -> None:
+def test_every_second_step_is_shown_and_changes_nothing(
+    painter: ImageGenerator, sampler: str
+) -> None:
     plain, none = painted(painter, 0, sampler=sampler, steps=7)
     shown, images = painted(painter, 2, sampler=sampler, steps=7)
     assert none == {} and list(images) == [2, 4, 6]
@@ -32,7 +34,7 @@ def test_every_second_step_is_shown_and_changes_nothing(painter: Painter, sample
     assert {image.mode for image in images.values()} == {"RGB"}
 
 
-def test_they_come_to_be_the_picture(painter: Painter) -> None:
+def test_they_come_to_be_the_picture(painter: ImageGenerator) -> None:
     picture, images = painted(painter, 1, steps=8)
     assert list(images) == [*range(1, 8)], "the last step's is the picture itself"
     final = np.asarray(picture.image, float)
@@ -40,7 +42,7 @@ def test_they_come_to_be_the_picture(painter: Painter) -> None:
     assert apart[-1] < apart[0] and apart[-1] < 3
 
 
-def test_of_two_walks_the_small_picture_is_shown_too(painter: Painter) -> None:
+def test_of_two_walks_the_small_picture_is_shown_too(painter: ImageGenerator) -> None:
     large = {"width": 128, "height": 128, "hires_fix": 0.5}
     _, images = painted(painter, 2, steps=4, **large)
     assert {step: image.width for step, image in images.items()} == {2: 64, 4: 64}
@@ -48,12 +50,12 @@ def test_of_two_walks_the_small_picture_is_shown_too(painter: Painter) -> None:
     assert list(images) == [4]
 
 
-def test_where_there_will_be_none_it_is_said(painter: Painter) -> None:
+def test_where_there_will_be_none_it_is_said(painter: ImageGenerator) -> None:
     told: list[object] = []
-    painter.paint(recipe(steps=3), told.append, every=3)
+    painter.generate(recipe(steps=3), told.append, every=3)
     assert Note(text="--save_intermediates 3 keeps nothing of 3 steps") in told
 
 
-def test_models_of_velocity_are_shown_too(painter: Painter) -> None:
+def test_models_of_velocity_are_shown_too(painter: ImageGenerator) -> None:
     _, images = painted(painter, 2, model="random-v")
     assert list(images) == [2] and np.asarray(images[2]).std() > 5

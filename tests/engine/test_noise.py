@@ -7,9 +7,9 @@ import itertools
 import pytest
 import torch
 
-from dream.engine import noise
-from dream.engine.painter import Painter
-from dream.kinds import Variation
+from dream.engine.image_generator import ImageGenerator
+from dream.engine.sampling import noise
+from dream.options.variations import Variation
 from tests.recipes import recipe
 
 SHAPE = (1, 4, 24, 40)
@@ -17,7 +17,7 @@ SHAPE = (1, 4, 24, 40)
 
 def drawn(**changes: object) -> torch.Tensor:
     asked = recipe(**changes)
-    return noise.draw(asked, noise.generator(asked.seed), SHAPE)
+    return noise.draw_noise(asked, noise.make_generator(asked.seed), SHAPE)
 
 
 def test_a_plain_recipe_is_plain_noise() -> None:
@@ -39,13 +39,15 @@ def test_a_variation_goes_from_one_noise_to_the_other() -> None:
 def test_variations_are_taken_one_after_the_other() -> None:
     a, b = Variation(7, 0.3), Variation(8, 0.4)
     first = drawn(with_variations=(a,))
-    assert torch.equal(drawn(with_variations=(a, b)), noise.slerp(first, drawn(seed=8), 0.4))
+    assert torch.equal(
+        drawn(with_variations=(a, b)), noise.interpolate_spherically(first, drawn(seed=8), 0.4)
+    )
 
 
 def test_the_same_noise_and_its_opposite_have_no_arc_between_them() -> None:
     one = drawn()
-    assert torch.allclose(noise.slerp(one, one, 0.5), one)
-    assert torch.isfinite(noise.slerp(one, -one, 0.5)).all()
+    assert torch.allclose(noise.interpolate_spherically(one, one, 0.5), one)
+    assert torch.isfinite(noise.interpolate_spherically(one, -one, 0.5)).all()
 
 
 @pytest.mark.parametrize("share", [0.1, 0.5, 1.0])
@@ -56,7 +58,7 @@ def test_perlin_keeps_mean_and_variance(share: float) -> None:
 
 
 def test_perlin_is_smooth_and_goes_around_the_edges() -> None:
-    field = noise.perlin(noise.generator(1), (1, 4, 64, 96))
+    field = noise.draw_perlin(noise.make_generator(1), (1, 4, 64, 96))
     for axis in (-1, -2):
         steps = (field - field.roll(1, axis)).abs().amax((0, 1, -3 - axis))
         assert float(steps.max()) < 1.5, "white noise would leap four times as far"
@@ -66,19 +68,19 @@ def test_perlin_is_smooth_and_goes_around_the_edges() -> None:
 
 @pytest.mark.parametrize(("height", "width"), [(1, 1), (8, 8), (5, 13)])
 def test_perlin_of_any_size_is_finite(height: int, width: int) -> None:
-    assert torch.isfinite(noise.perlin(noise.generator(1), (1, 4, height, width))).all()
+    assert torch.isfinite(noise.draw_perlin(noise.make_generator(1), (1, 4, height, width))).all()
 
 
 @pytest.mark.parametrize("height", range(1, 17))
 @pytest.mark.parametrize("width", range(2, 17))
 def test_perlin_of_any_size_is_there(height: int, width: int) -> None:
-    field = noise.perlin(noise.generator(1), (1, 4, height, width))
+    field = noise.draw_perlin(noise.make_generator(1), (1, 4, height, width))
     assert field.std((-2, -1), correction=0).allclose(torch.ones(1, 4), atol=1e-3)
 
 
-def test_variations_and_perlin_change_what_the_same_seed_paints(painter: Painter) -> None:
+def test_variations_and_perlin_change_what_the_same_seed_paints(painter: ImageGenerator) -> None:
     def sha256(**changes: object) -> str:
-        return painter.paint(recipe(sampler="k_euler_a", **changes), lambda told: None).sha256
+        return painter.generate(recipe(sampler="k_euler_a", **changes), lambda told: None).sha256
 
     asked = ({}, {"perlin": 0.2}, {"with_variations": (Variation(7, 0.2),)})
     pictures = [sha256(**changes) for changes in asked]

@@ -8,14 +8,16 @@ from typing import Any
 
 import pytest
 
-from dream.catalogue import Shelf
-from dream.engine import memory, offload, open_painter
-from dream.engine.base import Machine
-from dream.engine.cache import Cache, weigh
-from dream.engine.device import Placement
-from dream.engine.offload import choose_way
-from dream.engine.quiet import quiet
-from dream.events import Loading, Note
+from dream.catalogue import ModelRegistry
+from dream.core.events import Loading, Note
+from dream.engine import create_generator
+from dream.engine.interface import DeviceConfig
+from dream.engine.memory import low_memory as memory
+from dream.engine.memory import offload
+from dream.engine.memory.device import Placement
+from dream.engine.memory.model_cache import ModelCache, estimate_memory
+from dream.engine.memory.offload import choose_mode
+from dream.engine.silence_libraries import silence_libraries
 from tests.recipes import recipe
 
 
@@ -35,22 +37,22 @@ from tests.recipes import recipe
     ],
 )
 def test_the_way_is_chosen_by_what_is_free(asked: str, device: str, free: int, way: str) -> None:
-    assert choose_way(asked, device, need=100, largest=60, free=free) == way
+    assert choose_mode(asked, device, need=100, largest=60, free=free) == way
 
 
 @pytest.mark.parametrize("way", ["model", "group"])
 def test_the_pixels_stay(random_models: Path, tmp_path: Path, way: str) -> None:
     """With hooks that bring the weights from main memory to where they are, in each pipeline."""
-    painter = open_painter(Shelf([random_models]).model)
-    words = painter.paint(recipe(steps=2), lambda told: None)
+    painter = create_generator(ModelRegistry([random_models]).get_model)
+    words = painter.generate(recipe(steps=2), lambda told: None)
     words.image.save(tmp_path / "first.png")
     from_it = replace(recipe(steps=2), init_img=str(tmp_path / "first.png"), strength=0.9)
-    other = painter.paint(from_it, lambda told: None)
-    with quiet():
+    other = painter.generate(from_it, lambda told: None)
+    with silence_libraries():
         offload.offload(painter.load("random", lambda told: None).pipe, way, "cpu")
     for _ in range(2):
-        assert painter.paint(recipe(steps=2), lambda told: None).sha256 == words.sha256
-        assert painter.paint(from_it, lambda told: None).sha256 == other.sha256
+        assert painter.generate(recipe(steps=2), lambda told: None).sha256 == words.sha256
+        assert painter.generate(from_it, lambda told: None).sha256 == other.sha256
 
 
 class Pipe:
@@ -65,7 +67,7 @@ class Pipe:
 
 def test_each_way_is_diffusers_own() -> None:
     pipe = Pipe()
-    for way in offload.WAYS:
+    for way in offload.OFFLOAD_MODES:
         offload.offload(pipe, way, "cuda:1")
     names, said = zip(*pipe.asked, strict=True)
     assert names == (
@@ -82,17 +84,17 @@ def test_a_model_larger_than_the_gpu_comes_from_main_memory(
     random_models: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """And its weights count there, not on the GPU."""
-    monkeypatch.setattr("dream.engine.cache.choose", _on_a_gpu)
-    card = Shelf([random_models]).model("random")
-    weight = weigh(card, "cuda:0", "float32")
+    monkeypatch.setattr("dream.engine.memory.model_cache.choose", _on_a_gpu)
+    card = ModelRegistry([random_models]).get_model("random")
+    weight = estimate_memory(card, "cuda:0", "float32")
     assert 0 < weight.largest < weight.weights
-    monkeypatch.setattr(memory, "free", lambda device: weight.need - 1)
+    monkeypatch.setattr(memory, "measure_free_memory", lambda device: weight.required_bytes - 1)
     told: list[Any] = []
-    moved = Cache(2, None).way("random", weight, "auto", told.append)
-    assert (moved.placement.way, moved.placement.rests) == ("model", "cpu")
+    moved = ModelCache(2, None).choose_offload("random", weight, "auto", told.append)
+    assert (moved.placement.offload_mode, moved.placement.storage_device) == ("model", "cpu")
     assert "needs 0.0 GiB, and cuda:0 has room for 0.0 GiB: it comes from" in told[0].text
-    stays = Cache(2, None).way("random", weight, "off", told.append)
-    assert (stays.placement.rests, len(told)) == ("cuda:0", 1)
+    stays = ModelCache(2, None).choose_offload("random", weight, "off", told.append)
+    assert (stays.placement.storage_device, len(told)) == ("cuda:0", 1)
 
 
 def _on_a_gpu(device: str, precision: str, parameters: int = 0) -> Any:
@@ -100,7 +102,9 @@ def _on_a_gpu(device: str, precision: str, parameters: int = 0) -> Any:
 
 
 def test_without_a_gpu_it_is_said_once_that_there_is_nothing_to_gain(random_models: Path) -> None:
-    painter = open_painter(Shelf([random_models]).model, Machine(low_memory="model"))
+    painter = create_generator(
+        ModelRegistry([random_models]).get_model, DeviceConfig(low_memory="model")
+    )
     told: list[Any] = []
     painter.load("random", told.append)
     painter.load("random-v", told.append)

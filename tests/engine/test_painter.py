@@ -13,25 +13,27 @@ import pytest
 import torch
 from diffusers import DDIMScheduler, StableDiffusionPipeline
 
-from dream.catalogue import Shelf
-from dream.engine import open_painter
-from dream.engine.base import Machine, Progress, Stopped
-from dream.engine.painter import Painter
-from dream.errors import BadSetting, OutOfMemory
-from dream.events import Loading, Note, Preview
-from dream.picture import Picture
-from dream.samplers import SAMPLERS
+from dream.catalogue import ModelRegistry
+from dream.core.errors import BadSetting, OutOfMemory
+from dream.core.events import Loading, Note, Preview
+from dream.core.picture import Picture
+from dream.engine import create_generator
+from dream.engine.image_generator import ImageGenerator
+from dream.engine.interface import DeviceConfig, GenerationCancelled, Progress
+from dream.options.sampler_table import SAMPLERS
 from tests.recipes import recipe
 
 
-def paint(painter: Painter, **changes: Any) -> tuple[Picture, list[Any]]:
+def paint(painter: ImageGenerator, **changes: Any) -> tuple[Picture, list[Any]]:
     told: list[Any] = []
-    return painter.paint(recipe(**changes), told.append), told
+    return painter.generate(recipe(**changes), told.append), told
 
 
 @pytest.mark.parametrize("model", ["random", "random-v"])  # loaded once each
 @pytest.mark.parametrize("sampler", SAMPLERS)
-def test_every_sampler_paints_sanely_and_again(painter: Painter, sampler: str, model: str) -> None:
+def test_every_sampler_paints_sanely_and_again(
+    painter: ImageGenerator, sampler: str, model: str
+) -> None:
     first, told = paint(painter, sampler=sampler, model=model)
     again, _ = paint(painter, sampler=sampler, model=model)
     assert first.sha256 == again.sha256
@@ -40,25 +42,25 @@ def test_every_sampler_paints_sanely_and_again(painter: Painter, sampler: str, m
     assert [h.step for h in told if isinstance(h, Progress)] == [1, 2, 3]
 
 
-def test_another_seed_is_another_picture(painter: Painter) -> None:
+def test_another_seed_is_another_picture(painter: ImageGenerator) -> None:
     assert len({paint(painter, seed=seed)[0].sha256 for seed in (0, 1, 2**32 - 1)}) == 3
 
 
 @pytest.mark.parametrize("sampler", SAMPLERS)
-def test_every_sampler_takes_a_single_step(painter: Painter, sampler: str) -> None:
+def test_every_sampler_takes_a_single_step(painter: ImageGenerator, sampler: str) -> None:
     picture, told = paint(painter, sampler=sampler, steps=1)
     assert np.asarray(picture.image).std() > 10
     assert [h.step for h in told if isinstance(h, Progress)] == [1]
 
 
 @pytest.mark.parametrize("sampler", ["lcm", "k_heun", "plms", "unipc"])
-def test_steps_are_counted_as_asked(painter: Painter, sampler: str) -> None:
+def test_steps_are_counted_as_asked(painter: ImageGenerator, sampler: str) -> None:
     _, told = paint(painter, sampler=sampler, steps=55)
     assert [h.step for h in told if isinstance(h, Progress)] == [*range(1, 56)]
 
 
 def test_it_is_what_diffusers_makes_of_the_same_noise(
-    painter: Painter, random_models: Path
+    painter: ImageGenerator, random_models: Path
 ) -> None:
     ours, _ = paint(painter, negative="blue", steps=5)
     pipe = StableDiffusionPipeline.from_pretrained(random_models / "random", safety_checker=None)
@@ -79,7 +81,7 @@ def test_it_is_what_diffusers_makes_of_the_same_noise(
     assert abs(difference).max() <= 1
 
 
-def test_words_negative_words_and_guidance_matter(painter: Painter) -> None:
+def test_words_negative_words_and_guidance_matter(painter: ImageGenerator) -> None:
     pictures = [
         paint(painter, **changes)[0].sha256
         for changes in (
@@ -96,12 +98,12 @@ def test_words_negative_words_and_guidance_matter(painter: Painter) -> None:
     assert unguided.sha256 == pictures[4], "without guidance negative words are not heard"
 
 
-def test_other_sizes(painter: Painter) -> None:
+def test_other_sizes(painter: ImageGenerator) -> None:
     picture, _ = paint(painter, width=96, height=72)
     assert picture.image.size == (96, 72)
 
 
-def test_the_facts_name_what_the_pixels_depend_on(painter: Painter) -> None:
+def test_the_facts_name_what_the_pixels_depend_on(painter: ImageGenerator) -> None:
     facts = paint(painter)[0].facts
     assert {"weights", "device", "precision", "threads", "dream", "torch", "diffusers"} <= {*facts}
     assert (facts["device"], facts["precision"], facts["threads"]) == ("cpu", "float32", "1")
@@ -110,7 +112,7 @@ def test_the_facts_name_what_the_pixels_depend_on(painter: Painter) -> None:
 
 
 def test_a_model_is_loaded_once(random_models: Path) -> None:
-    painter = open_painter(Shelf([random_models]).model)
+    painter = create_generator(ModelRegistry([random_models]).get_model)
     loads = [
         [h.model for h in paint(painter, model=model)[1] if isinstance(h, Loading)]
         for model in ("random", "random", "random-v", "random")
@@ -118,7 +120,7 @@ def test_a_model_is_loaded_once(random_models: Path) -> None:
     assert loads == [["random"], [], ["random-v"], []]
 
 
-def test_the_end_of_a_long_prompt_is_named(painter: Painter) -> None:
+def test_the_end_of_a_long_prompt_is_named(painter: ImageGenerator) -> None:
     heard = "x" * 75  # one token a letter, and two for the ends
     _, told = paint(painter, prompt=heard)
     assert not [h for h in told if isinstance(h, Note)]
@@ -130,28 +132,30 @@ def test_the_end_of_a_long_prompt_is_named(painter: Painter) -> None:
 
 
 def test_previews_come_as_large_as_the_latents_and_only_when_asked_for(
-    painter: Painter, random_models: Path
+    painter: ImageGenerator, random_models: Path
 ) -> None:
-    def previews(painter: Painter) -> list[Preview]:
+    def previews(painter: ImageGenerator) -> list[Preview]:
         _, told = paint(painter, steps=20, width=96)
         return [h.preview for h in told if isinstance(h, Progress) and h.preview]
 
-    looked = previews(open_painter(Shelf([random_models]).model, Machine(previews=True)))
+    looked = previews(
+        create_generator(ModelRegistry([random_models]).get_model, DeviceConfig(previews=True))
+    )
     assert looked
     assert {(p.width, p.height, len(p.rgb)) for p in looked} == {(12, 8, 12 * 8 * 3)}
     assert previews(painter) == []
 
 
-def test_a_tell_that_raises_stops_within_a_step(painter: Painter) -> None:
+def test_a_tell_that_raises_stops_within_a_step(painter: ImageGenerator) -> None:
     told: list[Any] = []
 
     def tell(happening: Any) -> None:
         told.append(happening)
         if getattr(happening, "step", 0) == 2:
-            raise Stopped
+            raise GenerationCancelled
 
-    with pytest.raises(Stopped):
-        painter.paint(recipe(steps=30), tell)
+    with pytest.raises(GenerationCancelled):
+        painter.generate(recipe(steps=30), tell)
     assert told[-1].step == 2
     assert paint(painter)[0].sha256 == paint(painter)[0].sha256
 
@@ -159,7 +163,7 @@ def test_a_tell_that_raises_stops_within_a_step(painter: Painter) -> None:
 class Hungry:
     """Makes the UNet run out of memory so many times."""
 
-    def __init__(self, painter: Painter, times: int, error: Exception) -> None:
+    def __init__(self, painter: ImageGenerator, times: int, error: Exception) -> None:
         unet = painter.load("random", lambda happening: None).pipe.unet
         self._handle = unet.register_forward_pre_hook(self._fail)
         self._left = times
@@ -184,7 +188,7 @@ MEMORY_ERRORS = [
 
 
 @pytest.mark.parametrize("error", MEMORY_ERRORS, ids=lambda e: type(e).__name__)
-def test_out_of_memory_is_tried_again_in_slices(painter: Painter, error: Exception) -> None:
+def test_out_of_memory_is_tried_again_in_slices(painter: ImageGenerator, error: Exception) -> None:
     before, _ = paint(painter)
     with Hungry(painter, 1, error):
         picture, told = paint(painter)
@@ -197,7 +201,7 @@ def test_out_of_memory_is_tried_again_in_slices(painter: Painter, error: Excepti
     assert after.facts == before.facts
 
 
-def test_out_of_memory_twice_says_what_to_try_and_lives_on(painter: Painter) -> None:
+def test_out_of_memory_twice_says_what_to_try_and_lives_on(painter: ImageGenerator) -> None:
     with Hungry(painter, 99, MEMORY_ERRORS[0]), pytest.raises(OutOfMemory) as caught:
         paint(painter)
     assert "64x64" in str(caught.value)
@@ -205,14 +209,16 @@ def test_out_of_memory_twice_says_what_to_try_and_lives_on(painter: Painter) -> 
     assert paint(painter)[0].image.size == (64, 64)
 
 
-def test_other_errors_are_not_taken_for_memory(painter: Painter) -> None:
+def test_other_errors_are_not_taken_for_memory(painter: ImageGenerator) -> None:
     with Hungry(painter, 1, RuntimeError("mat1 and mat2 shapes")), pytest.raises(RuntimeError):
         paint(painter)
 
 
-def test_half_precision_keeps_its_composition(painter: Painter, random_models: Path) -> None:
+def test_half_precision_keeps_its_composition(painter: ImageGenerator, random_models: Path) -> None:
     exact, _ = paint(painter, sampler="k_euler_a", steps=8)
-    half = open_painter(Shelf([random_models]).model, Machine(precision="bfloat16"))
+    half = create_generator(
+        ModelRegistry([random_models]).get_model, DeviceConfig(precision="bfloat16")
+    )
     rough, _ = paint(half, sampler="k_euler_a", steps=8)
     assert rough.facts["precision"] == "bfloat16"
     difference = np.asarray(exact.image, int) - np.asarray(rough.image, int)
@@ -221,7 +227,7 @@ def test_half_precision_keeps_its_composition(painter: Painter, random_models: P
 
 def test_a_device_that_is_not_here_is_refused_at_once(random_models: Path) -> None:
     with pytest.raises(BadSetting, match="cuda:7"):
-        open_painter(Shelf([random_models]).model, Machine(device="cuda:7"))
+        create_generator(ModelRegistry([random_models]).get_model, DeviceConfig(device="cuda:7"))
 
 
 def test_nothing_is_looked_up_or_said(
@@ -235,13 +241,17 @@ def test_nothing_is_looked_up_or_said(
 
     monkeypatch.setattr(socket.socket, "connect", refuse)
     with warnings.catch_warnings(record=True) as warned, caplog.at_level(logging.DEBUG):
-        paint(open_painter(Shelf([random_models]).model), prompt="long " * 99, sampler="unipc")
+        paint(
+            create_generator(ModelRegistry([random_models]).get_model),
+            prompt="long " * 99,
+            sampler="unipc",
+        )
     assert capfd.readouterr() == ("", "")
     assert not warned
     assert not [r for r in caplog.records if r.levelno >= logging.WARNING]
 
 
-def test_negative_words_without_guidance_are_said_to_be_ignored(painter: Painter) -> None:
+def test_negative_words_without_guidance_are_said_to_be_ignored(painter: ImageGenerator) -> None:
     plain, _ = paint(painter, cfg_scale=1.0)
     picture, told = paint(painter, cfg_scale=1.0, negative="blue")
     assert picture.sha256 == plain.sha256

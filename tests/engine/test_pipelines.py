@@ -14,12 +14,12 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from dream.catalogue import Shelf
-from dream.catalogue.cards import ModelCard
-from dream.catalogue.folders import read_folder
-from dream.engine import pipelines
-from dream.engine.pipelines import load, read_index
-from dream.errors import ModelError
+from dream.catalogue import ModelRegistry
+from dream.catalogue.model_info import ModelInfo
+from dream.catalogue.read_model_info import read_folder
+from dream.core.errors import ModelError
+from dream.engine.loading import pipelines
+from dream.engine.loading.pipelines import load_model, read_index
 
 
 @pytest.fixture
@@ -28,7 +28,7 @@ def copy(random_models: Path, tmp_path: Path) -> Path:
 
 
 def opened(folder: Path) -> Any:
-    return load(ModelCard(name="copy", path=folder), "cpu", "auto")
+    return load_model(ModelInfo(name="copy", path=folder), "cpu", "auto")
 
 
 def edit_index(folder: Path, edit: Callable[[dict[str, Any]], None]) -> None:
@@ -131,7 +131,7 @@ def test_a_stray_file_beside_a_parts_own_is_not_painted_with(
         {n: t * 1.5 for n, t in load_file(own).items()}, own.with_name(f"{stray}.safetensors")
     )
     if not known:
-        monkeypatch.setattr(pipelines, "known", lambda library, kind, folder: False)
+        monkeypatch.setattr(pipelines, "has_fast_loader", lambda library, kind, folder: False)
     weights = opened(copy).pipe.unet.state_dict()
     assert all(torch.equal(weights[n], t) for n, t in load_file(own).items())
     assert opened(copy).digest.result() == opened(random_models / "random").digest.result()
@@ -241,7 +241,7 @@ def test_a_file_that_would_be_waited_for_is_refused_whatever_its_name(
         shutil.copytree(whole, folder)
         endless(folder / name, kind)
         for look in (
-            lambda folder=folder: Shelf([folder.parent]).model("mine"),
+            lambda folder=folder: ModelRegistry([folder.parent]).get_model("mine"),
             lambda folder=folder: read_index(folder),
         ):
             with pytest.raises(ModelError, match=r"regular file|no model|MiB|larger|be read"):

@@ -11,21 +11,21 @@ import torch
 from diffusers import StableDiffusionPipeline
 from safetensors.torch import load_file, save_file
 
-from dream.catalogue.cards import ModelCard
-from dream.engine import placing
-from dream.engine.device import PRECISIONS, Placement, choose
-from dream.engine.mapped import open_mapped
-from dream.engine.parts import load_tokenizer
-from dream.engine.pipelines import load
-from dream.engine.placing import copied, room_for
-from dream.engine.quiet import quiet
-from dream.errors import ModelError
+from dream.catalogue.model_info import ModelInfo
+from dream.core.errors import ModelError
+from dream.engine.loading import weight_copy as placing
+from dream.engine.loading.components import load_tokenizer
+from dream.engine.loading.mmap_file import open_mapped
+from dream.engine.loading.pipelines import load_model
+from dream.engine.loading.weight_copy import allocate_for, copy_into
+from dream.engine.memory.device import PRECISIONS, Placement, choose_placement
+from dream.engine.silence_libraries import silence_libraries
 
 KINDS = [getattr(torch, name) for name in PRECISIONS]
 
 
 def _placed(tensor: torch.Tensor, place: Placement) -> torch.Tensor:
-    return copied(tensor, room_for(tensor, place))
+    return copy_into(tensor, allocate_for(tensor, place))
 
 
 @pytest.mark.parametrize("precision", PRECISIONS)
@@ -34,7 +34,7 @@ def test_numbers_are_rounded_as_torch_rounds_them(
     monkeypatch: pytest.MonkeyPatch, kind: torch.dtype, precision: str
 ) -> None:
     monkeypatch.setattr(placing, "CHUNK", 7 * 9)
-    place = choose("cpu", precision)
+    place = choose_placement("cpu", precision)
     numbers = torch.randn(11, 3, 3, 3, generator=torch.Generator().manual_seed(1)) * 1e3
     numbers.view(-1)[:4] = torch.tensor([6e-8, 0.0, -65504.0, float("inf")])
     for tensor in (
@@ -52,8 +52,8 @@ def test_numbers_are_rounded_as_torch_rounds_them(
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 def test_a_folder_is_read_as_diffusers_reads_it(random_models: Path, precision: str) -> None:
     folder = random_models / "random"
-    pipe = load(ModelCard(name="it", path=folder), "cpu", precision).pipe
-    with quiet():
+    pipe = load_model(ModelInfo(name="it", path=folder), "cpu", precision).pipe
+    with silence_libraries():
         own = StableDiffusionPipeline.from_pretrained(folder, dtype=pipe.unet.dtype)
     for name in ("unet", "vae", "text_encoder"):
         part, same = getattr(pipe, name), getattr(own, name)
@@ -70,8 +70,8 @@ def test_what_becomes_of_the_file_later_changes_nothing(tmp_path: Path) -> None:
     save_file({"a": torch.ones(5), "none": torch.ones(0, 2), "yes": torch.tensor([True])}, path)
     mapped = open_mapped(path)
     assert all(torch.equal(mapped.tensors[n], t) for n, t in load_file(path).items())
-    copy = _placed(mapped.tensors["a"], choose("cpu", "float32"))
-    mapped.forget()
+    copy = _placed(mapped.tensors["a"], choose_placement("cpu", "float32"))
+    mapped.release_pages()
     assert torch.equal(mapped.tensors["a"], torch.ones(5)), "it is read again"
     with path.open("r+b") as file:
         file.seek(-1, 2)
@@ -89,7 +89,7 @@ def test_a_folder_loads_whole_or_not_at_all(random_models: Path, tmp_path: Path)
         del weights[gone]
         save_file(weights, path)
         with pytest.raises(ModelError, match=f"lacks {gone.removeprefix('text_model.')}"):
-            load(ModelCard(name="it", path=copy), "cpu", "float32")
+            load_model(ModelInfo(name="it", path=copy), "cpu", "float32")
 
 
 def test_a_vae_of_2022_has_other_names_for_its_attention(
@@ -106,7 +106,7 @@ def test_a_vae_of_2022_has_other_names_for_its_attention(
         renamed[name] = tensor
     assert renamed.keys() != weights.keys()
     save_file(renamed, path)
-    vae = load(ModelCard(name="it", path=copy), "cpu", "float32").pipe.vae
+    vae = load_model(ModelInfo(name="it", path=copy), "cpu", "float32").pipe.vae
     assert all(torch.equal(tensor, weights[name]) for name, tensor in vae.state_dict().items())
 
 

@@ -11,18 +11,23 @@ import pytest
 import torch
 from diffusers import AutoencoderTiny, FluxPipeline
 
-from dream.catalogue.cards import ModelCard, PreviewMap
-from dream.catalogue.decoders import find_decoder
-from dream.engine.base import Progress
-from dream.engine.preview import Glances, Looks, mapped, preview_map
-from dream.engine.preview_maps import PUBLISHED
-from dream.engine.quiet import quiet
-from dream.engine.samplers import clean_estimate, make_scheduler
-from dream.engine.steps import Steps
-from dream.events import Note, Preview
-from dream.samplers import SAMPLERS
+from dream.catalogue.model_info import LatentRgbFactors, ModelInfo
+from dream.catalogue.taesd import find_decoder
+from dream.core.events import Note, Preview
+from dream.engine.interface import Progress
+from dream.engine.sampling.latent_rgb_factors import RGB_FACTORS
+from dream.engine.sampling.preview import (
+    Previewers,
+    ThrottledPreview,
+    get_rgb_factors,
+    make_linear_previewer,
+)
+from dream.engine.sampling.schedulers import make_scheduler, predict_x0
+from dream.engine.sampling.step_callback import StepCallback
+from dream.engine.silence_libraries import silence_libraries
+from dream.options.sampler_table import SAMPLERS
 
-RED_GREEN_BLUE = PreviewMap(
+RED_GREEN_BLUE = LatentRgbFactors(
     matrix=((1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0), (0.0, 0.0, 0.0)),
     bias=(0.0, 0.0, -1.0),
 )
@@ -32,7 +37,7 @@ def test_each_latent_becomes_its_colour() -> None:
     latents = torch.zeros(1, 4, 2, 3)
     latents[0, 0, 0, 0] = 1.0  # red, top left
     latents[0, 1, 1, 2] = -9.0  # as little green as there is, bottom right
-    preview = mapped(RED_GREEN_BLUE)(latents)
+    preview = make_linear_previewer(RED_GREEN_BLUE)(latents)
     assert preview is not None
     assert (preview.width, preview.height) == (3, 2)
     assert preview.rgb[:6] == bytes([255, 128, 0, 128, 128, 0])
@@ -40,21 +45,21 @@ def test_each_latent_becomes_its_colour() -> None:
 
 
 def test_latents_of_another_kind_are_not_shown() -> None:
-    assert mapped(RED_GREEN_BLUE)(torch.zeros(1, 16, 2, 2)) is None
+    assert make_linear_previewer(RED_GREEN_BLUE)(torch.zeros(1, 16, 2, 2)) is None
 
 
 def test_a_models_own_map_goes_before_its_familys() -> None:
-    card = ModelCard(name="m", path=Path(), preview=RED_GREEN_BLUE)
-    assert preview_map(card) is RED_GREEN_BLUE
-    assert preview_map(ModelCard(name="m", path=Path(), family="other")) is None
+    card = ModelInfo(name="m", path=Path(), preview=RED_GREEN_BLUE)
+    assert get_rgb_factors(card) is RED_GREEN_BLUE
+    assert get_rgb_factors(ModelInfo(name="m", path=Path(), family="other")) is None
 
 
-@pytest.mark.parametrize("family", PUBLISHED)
+@pytest.mark.parametrize("family", RGB_FACTORS)
 def test_every_familys_map_fits_its_latents(family: str) -> None:
-    through = preview_map(ModelCard(name="m", path=Path(), family=family))
+    through = get_rgb_factors(ModelInfo(name="m", path=Path(), family=family))
     assert through is not None
     channels = 16 if family in ("sd3", "flux") else 4
-    assert mapped(through)(torch.zeros(1, channels, 2, 2)) is not None
+    assert make_linear_previewer(through)(torch.zeros(1, channels, 2, 2)) is not None
 
 
 def test_a_look_that_fails_is_the_last_and_the_picture_goes_on() -> None:
@@ -62,8 +67,8 @@ def test_a_look_that_fails_is_the_last_and_the_picture_goes_on() -> None:
         raise IndexError("no such channel")
 
     told: list[object] = []
-    glances = Glances(look, 8, 8)
-    steps = Steps(2, torch.float32, told.append, glances)
+    glances = ThrottledPreview(look, 8, 8)
+    steps = StepCallback(2, torch.float32, told.append, glances)
     latents = torch.zeros(1, 4, 1, 1)
     pipe = SimpleNamespace(scheduler=None, num_timesteps=2)
     for index in range(2):
@@ -103,7 +108,7 @@ def test_at_most_a_hundredth_of_the_time_goes_into_looking() -> None:
         clock.now += 0.02
         return Preview(1, 1, b"   ")
 
-    glances = Glances(look, 8, 8, clock)
+    glances = ThrottledPreview(look, 8, 8, clock)
     while clock.now < 10:
         glances.after_step(Pipe(), torch.zeros(1, 4, 1, 1))
         clock.now += 0.05
@@ -114,7 +119,7 @@ def test_at_most_a_hundredth_of_the_time_goes_into_looking() -> None:
 
 def test_a_quick_look_is_taken_a_few_times_a_second() -> None:
     clock = Clock()
-    glances = Glances(mapped(RED_GREEN_BLUE), 8, 8, clock)
+    glances = ThrottledPreview(make_linear_previewer(RED_GREEN_BLUE), 8, 8, clock)
     seen = []
     for _ in range(100):
         clock.now += 0.01
@@ -123,8 +128,8 @@ def test_a_quick_look_is_taken_a_few_times_a_second() -> None:
 
 
 def test_the_packed_latents_of_flux_are_unpacked() -> None:
-    through = mapped(PUBLISHED["flux"])
-    preview = Glances(through, 48, 32).after_step(Pipe(), torch.zeros(1, 6, 64))
+    through = make_linear_previewer(RGB_FACTORS["flux"])
+    preview = ThrottledPreview(through, 48, 32).after_step(Pipe(), torch.zeros(1, 6, 64))
     assert preview is not None
     assert (preview.width, preview.height) == (6, 4)
 
@@ -138,11 +143,11 @@ def test_a_tiny_decoder_among_the_models_is_used(tmp_path: Path) -> None:
         num_decoder_blocks=(1, 1),
     )
     decoder.save_pretrained(tmp_path / "taesd")
-    card = ModelCard(name="m", path=Path(), family="sd2")
+    card = ModelInfo(name="m", path=Path(), family="sd2")
     notes: list[object] = []
-    looks = Looks(lambda family: find_decoder(family, [tmp_path / "none", tmp_path]))
-    look = looks.at(card, "cpu", notes.append)
-    assert look is looks.at(card, "cpu", notes.append)
+    looks = Previewers(lambda family: find_decoder(family, [tmp_path / "none", tmp_path]))
+    look = looks.for_model(card, "cpu", notes.append)
+    assert look is looks.for_model(card, "cpu", notes.append)
     assert look is not None
     latents = torch.randn(1, 4, 40, 100)
     preview = look(latents)
@@ -152,12 +157,12 @@ def test_a_tiny_decoder_among_the_models_is_used(tmp_path: Path) -> None:
     assert preview is not None
     assert (preview.width, preview.height) == (100, 40)
     (tmp_path / "taesd" / "config.json").write_text("{")
-    look = Looks(lambda family: tmp_path / "taesd").at(card, "cpu", notes.append)
+    look = Previewers(lambda family: tmp_path / "taesd").for_model(card, "cpu", notes.append)
     assert len(notes) == 1
     assert look is not None
     preview = look(latents)
     assert preview is not None
-    assert preview.rgb == mapped(PUBLISHED["sd2"])(latents).rgb  # type: ignore[union-attr]
+    assert preview.rgb == make_linear_previewer(RGB_FACTORS["sd2"])(latents).rgb  # type: ignore[union-attr]
 
 
 def test_the_clean_estimate_of_every_sampler_finds_the_picture() -> None:
@@ -172,11 +177,11 @@ def test_the_clean_estimate_of_every_sampler_finds_the_picture() -> None:
     clean, noise = torch.randn(2, 1, 4, 8, 8, generator=source)
     for name in SAMPLERS:
         for kind in ("epsilon", "v_prediction"):
-            with quiet():
+            with silence_libraries():
                 scheduler = make_scheduler(
                     name, {**config, "prediction_type": kind}, 10, torch.float32
                 )
-                assert clean_estimate(scheduler) is None
+                assert predict_x0(scheduler) is None
                 scheduler.set_timesteps(10)
             at = scheduler.timesteps[0]
             level = scheduler.alphas_cumprod[round(float(at))]
@@ -187,6 +192,6 @@ def test_the_clean_estimate_of_every_sampler_finds_the_picture() -> None:
             )
             velocity = level.sqrt() * noise - (1 - level).sqrt() * clean
             scheduler.step(noise if kind == "epsilon" else velocity, at, start)
-            estimate = clean_estimate(scheduler)
+            estimate = predict_x0(scheduler)
             assert estimate is not None
             assert torch.allclose(estimate, clean, atol=1e-4), name

@@ -10,11 +10,12 @@ import pytest
 import torch
 from torch import nn
 
-from dream.catalogue import Shelf
-from dream.engine import memory, open_painter
-from dream.engine.painter import Painter
-from dream.engine.seamless import seamless
-from dream.errors import ModelError
+from dream.catalogue import ModelRegistry
+from dream.core.errors import ModelError
+from dream.engine import create_generator
+from dream.engine.image_generator import ImageGenerator
+from dream.engine.memory import low_memory as memory
+from dream.engine.sampling.seamless import make_seamless
 from tests.recipes import recipe
 
 SHIPPED = Path(__file__).parents[2] / "models"
@@ -40,7 +41,7 @@ class Pipe:
 @torch.no_grad()
 def test_rolled_before_is_rolled_behind(axes: str | None, axis: int) -> None:
     unet, x = Convolved(), torch.rand(1, 4, 6, 10)
-    with seamless(Pipe(unet), recipe(seamless=True, seamless_axes=axes)):
+    with make_seamless(Pipe(unet), recipe(seamless=True, seamless_axes=axes)):
         painted, rolled = unet(x), unet(x.roll(3, axis))
     wraps = axes is None or axes == {-1: "x", -2: "y"}[axis]
     assert torch.allclose(rolled, painted.roll(3, axis), atol=1e-6) == wraps
@@ -49,24 +50,29 @@ def test_rolled_before_is_rolled_behind(axes: str | None, axis: int) -> None:
 @torch.no_grad()
 def test_a_side_shorter_than_the_padding_still_has_its_size() -> None:
     unet = Convolved(kernel=7)
-    with seamless(Pipe(unet), recipe(seamless=True)):
+    with make_seamless(Pipe(unet), recipe(seamless=True)):
         assert unet(torch.rand(1, 4, 2, 9)).shape == (1, 4, 2, 9)
 
 
 def test_a_model_without_a_unet_is_refused() -> None:
-    with pytest.raises(ModelError, match="seamless"), seamless(Pipe(None), recipe(seamless=True)):
+    with (
+        pytest.raises(ModelError, match="seamless"),
+        make_seamless(Pipe(None), recipe(seamless=True)),
+    ):
         pass
-    with seamless(Pipe(None), recipe()):
+    with make_seamless(Pipe(None), recipe()):
         pass
 
 
-def pixels(painter: Painter, **changes: object) -> np.ndarray[tuple[int, ...], np.dtype[np.int16]]:
-    picture = painter.paint(recipe(sampler="k_euler", **changes), lambda told: None)
+def pixels(
+    painter: ImageGenerator, **changes: object
+) -> np.ndarray[tuple[int, ...], np.dtype[np.int16]]:
+    picture = painter.generate(recipe(sampler="k_euler", **changes), lambda told: None)
     return np.asarray(picture.image, np.int16)
 
 
 @pytest.fixture
-def plain_before(painter: Painter) -> Iterator[None]:
+def plain_before(painter: ImageGenerator) -> Iterator[None]:
     """Whatever the test does: a plain picture is the same before and after it."""
     before = pixels(painter)
     yield
@@ -74,7 +80,7 @@ def plain_before(painter: Painter) -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("plain_before")
-def test_it_is_undone_behind_a_line_and_behind_a_failure(painter: Painter) -> None:
+def test_it_is_undone_behind_a_line_and_behind_a_failure(painter: ImageGenerator) -> None:
     plain, tiled = pixels(painter), pixels(painter, seamless=True)
     assert (plain != tiled).any()
 
@@ -84,17 +90,17 @@ def test_it_is_undone_behind_a_line_and_behind_a_failure(painter: Painter) -> No
         raise Hell
 
     with pytest.raises(Hell):
-        painter.paint(recipe(seamless=True), fail)
+        painter.generate(recipe(seamless=True), fail)
 
 
 @torch.no_grad()
 @pytest.mark.parametrize("axes", [None, "x", "y"])
-def test_a_picture_is_encoded_without_a_seam(painter: Painter, axes: str | None) -> None:
+def test_a_picture_is_encoded_without_a_seam(painter: ImageGenerator, axes: str | None) -> None:
     pipe = painter.load("random", lambda told: None).pipe
     factor = pipe.vae_scale_factor
     x = torch.rand(1, 3, 12 * factor, 16 * factor, generator=torch.Generator().manual_seed(0))
     for axis, name in ((-1, "x"), (-2, "y")):
-        with seamless(pipe, recipe(seamless=True, seamless_axes=axes)):
+        with make_seamless(pipe, recipe(seamless=True, seamless_axes=axes)):
             encoded = pipe.vae.encode(x).latent_dist.mean
             rolled = pipe.vae.encode(x.roll(5 * factor, axis)).latent_dist.mean
         alike = torch.allclose(rolled, encoded.roll(5, axis), atol=1e-4)
@@ -103,14 +109,14 @@ def test_a_picture_is_encoded_without_a_seam(painter: Painter, axes: str | None)
 
 @torch.no_grad()
 def test_it_is_encoded_in_tiles_without_a_seam_too() -> None:
-    painter = open_painter(Shelf([SHIPPED]).model)
+    painter = create_generator(ModelRegistry([SHIPPED]).get_model)
     pipe = painter.load("tiny", lambda told: None).pipe
     vae, factor = pipe.vae, pipe.vae_scale_factor
     down, across = torch.meshgrid(torch.arange(256), torch.arange(512), indexing="ij")
     turn = torch.pi / 256  # no tile of 256 pixels is a period of it
     wave = torch.sin(across * turn) * torch.cos(down * 2 * turn) + torch.sin(across * 5 * turn) / 2
     x = torch.stack((wave, -wave, wave / 2))[None]
-    with seamless(pipe, recipe(seamless=True)):
+    with make_seamless(pipe, recipe(seamless=True)):
         whole = vae.encode(x).latent_dist.mean
         vae.enable_tiling()
         try:
@@ -125,7 +131,7 @@ def test_it_is_encoded_in_tiles_without_a_seam_too() -> None:
 
 def test_where_memory_is_short_the_tiles_fit_as_well() -> None:
     """With the shipped model: random ones see every tile with another eye."""
-    painter = open_painter(Shelf([SHIPPED]).model)
+    painter = create_generator(ModelRegistry([SHIPPED]).get_model)
     asked = {
         "model": "tiny",
         "prompt": "an orange sunset over the sea",
@@ -133,7 +139,7 @@ def test_where_memory_is_short_the_tiles_fit_as_well() -> None:
         "height": 256,
     }
     whole = pixels(painter, seamless=True, **asked)
-    with memory.thrifty(painter.load("tiny", lambda told: None).pipe):
+    with memory.use_less_memory(painter.load("tiny", lambda told: None).pipe):
         tiled = pixels(painter, seamless=True, **asked)
     assert 0 < abs(whole - tiled).mean() < 3
     for axis in (0, 1):

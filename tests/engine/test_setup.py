@@ -7,8 +7,8 @@ import sys
 
 import pytest
 
-from dream.engine.setup import explain, explained
-from dream.errors import SetupError
+from dream.core.errors import SetupError
+from dream.engine.import_errors import explain_import_error, raise_setup_errors
 
 
 @pytest.mark.parametrize(
@@ -30,13 +30,13 @@ from dream.errors import SetupError
     ],
 )
 def test_one_line_says_what_to_install(said: str, advice: str) -> None:
-    line = explain(ImportError(said))
+    line = explain_import_error(ImportError(said))
     assert line is not None and advice in line
     assert "\n" not in line
 
 
 def test_a_cause_is_found_behind_wrapping_errors() -> None:
-    with pytest.raises(SetupError, match="torchvision does not match"), explained():
+    with pytest.raises(SetupError, match="torchvision does not match"), raise_setup_errors():
         try:
             raise RuntimeError("operator torchvision::nms does not exist")
         except RuntimeError as error:
@@ -44,14 +44,15 @@ def test_a_cause_is_found_behind_wrapping_errors() -> None:
 
 
 def test_other_errors_stay_themselves() -> None:
-    assert explain(ValueError("a number")) is None
-    with pytest.raises(RuntimeError, match="mat1"), explained():
+    assert explain_import_error(ValueError("a number")) is None
+    with pytest.raises(RuntimeError, match="mat1"), raise_setup_errors():
         raise RuntimeError("mat1 and mat2")
 
 
 def test_the_door_and_the_advice_load_no_torch() -> None:
     script = (
-        "import sys, dream.engine, dream.engine.base, dream.engine.setup, dream.worker.client\n"
+        "import sys, dream.engine, dream.engine.interface\n"
+        "import dream.engine.import_errors, dream.worker.client\n"
         "heavy = {'torch', 'diffusers', 'transformers', 'numpy'} & {*sys.modules}\n"
         "assert not heavy, heavy"
     )

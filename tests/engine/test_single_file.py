@@ -19,17 +19,17 @@ import pytest
 import torch
 from PIL import Image
 
-from dream.catalogue import Shelf
-from dream.catalogue.cards import ModelCard
-from dream.catalogue.places import shipped_models
-from dream.engine import open_painter
-from dream.engine.checkpoint import open_tensors
-from dream.engine.device import choose
-from dream.engine.painter import Painter
-from dream.engine.pipelines import load
-from dream.engine.single_file import load_vae
-from dream.engine.tasks import Given
-from dream.errors import ModelError
+from dream.catalogue import ModelRegistry
+from dream.catalogue.model_dirs import get_shipped_models_dir
+from dream.catalogue.model_info import ModelInfo
+from dream.core.errors import ModelError
+from dream.engine import create_generator
+from dream.engine.image_generator import ImageGenerator
+from dream.engine.loading.checkpoint import open_tensors
+from dream.engine.loading.pipelines import load_model
+from dream.engine.loading.single_file import load_vae
+from dream.engine.memory.device import choose_placement
+from dream.engine.tasks import TaskInputs
 from tests import single_files
 from tests.random_layouts import LAYOUTS, make_autoencoder, make_layout
 from tests.recipes import recipe
@@ -73,8 +73,10 @@ def averaged(places: Path) -> np.ndarray:
 
 
 def paint(path: Path, **card: Any) -> np.ndarray:
-    painter = open_painter(lambda name: ModelCard(name=name, path=path, **card))
-    return np.asarray(painter.paint(recipe(model=path.name, steps=2), lambda happening: None).image)
+    painter = create_generator(lambda name: ModelInfo(name=name, path=path, **card))
+    return np.asarray(
+        painter.generate(recipe(model=path.name, steps=2), lambda happening: None).image
+    )
 
 
 # ── layouts ────────────────────────────────────────────────────────────────────────────────────
@@ -142,11 +144,12 @@ def test_the_running_averages_paint_where_they_are_asked_for(
     """As the folder does whose UNet they are; the two sets of one file are two models."""
     averages = {n: t * 1.5 for n, t in weights.items() if n.startswith(UNET)}
     path = single_files.save(single_files.with_ema(weights, averages), places / name)
-    proper, ema = (ModelCard(name="it", path=path, ema=ema) for ema in (False, True))
+    proper, ema = (ModelInfo(name="it", path=path, ema=ema) for ema in (False, True))
     cards = {"proper": proper, "ema": ema}
-    painter = open_painter(lambda name: cards[name])
+    painter = create_generator(lambda name: cards[name])
     by_set = {
-        name: painter.paint(recipe(model=name, steps=2), lambda happening: None) for name in cards
+        name: painter.generate(recipe(model=name, steps=2), lambda happening: None)
+        for name in cards
     }
     assert np.array_equal(np.asarray(by_set["proper"].image), painted)
     assert np.array_equal(np.asarray(by_set["ema"].image), averaged)
@@ -161,7 +164,7 @@ def test_averages_that_are_not_all_there_paint_nothing(places: Path, weights: Te
         few = {name: tensor for name, tensor in kept.items() if name != last}
         path = single_files.save(few, places / "few.safetensors")
         with pytest.raises(ModelError, match=says):
-            load(ModelCard(name="few", path=path, ema=True), "cpu", "float32")
+            load_model(ModelInfo(name="few", path=path, ema=True), "cpu", "float32")
 
 
 def test_a_file_of_torch_before_1_6(places: Path, weights: Tensors, painted: np.ndarray) -> None:
@@ -182,8 +185,8 @@ def test_half_precision_is_the_same_by_both_roads(places: Path) -> None:
 
 def test_the_shipped_model_goes_into_a_file_and_comes_back(places: Path) -> None:
     """Its words and its ear for the whole text have no place in the layout; metadata carries it."""
-    card = Shelf([shipped_models()]).model("tiny")
-    pipe = load(card, "cpu", "auto").pipe
+    card = ModelRegistry([get_shipped_models_dir()]).get_model("tiny")
+    pipe = load_model(card, "cpu", "auto").pipe
     metadata = single_files.carried(pipe, card.path / "tokenizer")
     path = places / "exported.safetensors"
     single_files.save(single_files.original(pipe), path, metadata=metadata)
@@ -194,13 +197,15 @@ def test_a_card_says_what_is_predicted_and_the_digest_is_the_files_own(
     places: Path, weights: Tensors
 ) -> None:
     path = single_files.save(weights, places / "which.safetensors")
-    loaded = load(ModelCard(name="it", path=path, prediction="v_prediction"), "cpu", "float32")
+    loaded = load_model(
+        ModelInfo(name="it", path=path, prediction="v_prediction"), "cpu", "float32"
+    )
     assert loaded.pipe.scheduler.config.prediction_type == "v_prediction"
     assert loaded.digest.result() == hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def test_a_vae_alone_and_out_of_a_whole_model(places: Path, sd1: Any, weights: Tensors) -> None:
-    place = choose("cpu", "float32")
+    place = choose_placement("cpu", "float32")
     alone = {n.removeprefix(VAE): t for n, t in weights.items() if n.startswith(VAE)}
     notes = {"loss.logvar": torch.zeros(1), "model_ema.decay": torch.zeros(1)}
     for name, tensors in (
@@ -230,8 +235,8 @@ def test_a_vae_whose_attention_has_diffusers_names_is_whole(
     assert VAE + "decoder.mid.attn_1.to_out.0.weight" in renamed
     path = single_files.save(renamed, places / "to_q.safetensors")
     for vae in (
-        load_vae(path, choose("cpu", "float32")),
-        load(ModelCard(name="it", path=path), "cpu", "float32").pipe.vae,
+        load_vae(path, choose_placement("cpu", "float32")),
+        load_model(ModelInfo(name="it", path=path), "cpu", "float32").pipe.vae,
     ):
         same = sd1.vae.state_dict()
         assert vae.state_dict().keys() == same.keys()
@@ -280,18 +285,18 @@ def test_a_file_without_a_vae_paints_with_another_as_the_whole_one_does(
     grey = Image.new("RGB", (64, 64), "gray")
     mask = Image.new("L", (64, 64))
     mask.paste(255, (16, 16, 48, 48))
-    for given in (Given(), Given(image=grey), Given(image=grey, mask=mask)):
+    for given in (TaskInputs(), TaskInputs(image=grey), TaskInputs(image=grey, mask=mask)):
         if layout == "sd2-depth" and given.image:  # which would look at the picture first
             continue
         asked = recipe(model="whole", vae=vae, strength=given.image and 0.6)
         by_whole, by_pruned, again = (
-            painter.paint(replace(asked, model=model), lambda _: None, given)
+            painter.generate(replace(asked, model=model), lambda _: None, given)
             for model in ("whole", "pruned", "pruned")
         )
         assert by_pruned.sha256 == again.sha256 == by_whole.sha256
         assert by_pruned.facts["vae"] == by_whole.facts["vae"]
-    own = painter.paint(recipe(model="whole"), lambda _: None)
-    assert own.sha256 == painter.paint(recipe(model="pruned", vae=vae), lambda _: None).sha256
+    own = painter.generate(recipe(model="whole"), lambda _: None)
+    assert own.sha256 == painter.generate(recipe(model="pruned", vae=vae), lambda _: None).sha256
 
 
 def test_a_file_without_a_vae_paints_with_one_after_the_other(
@@ -304,7 +309,7 @@ def test_a_file_without_a_vae_paints_with_one_after_the_other(
         {n: t * 1.5 for n, t in weights.items() if n.startswith(VAE)}, tmp_path / "other.ckpt"
     )
     asked = [recipe(model="pruned", vae=name) for name in (vae, str(other), vae)]
-    first, second, third = (painter.paint(one, lambda _: None).sha256 for one in asked)
+    first, second, third = (painter.generate(one, lambda _: None).sha256 for one in asked)
     assert first == third != second
 
 
@@ -313,36 +318,36 @@ def test_without_any_vae_it_says_how_to_name_one(tmp_path: Path, vae: str | None
     whole = single_files.original(make_layout("sd1"))
     painter, _ = _whole_and_pruned(whole, tmp_path)
     with pytest.raises(ModelError, match=r"pruned.* has no VAE of its own .*--vae NAME.*vae = "):
-        painter.paint(recipe(model="pruned", vae=vae), lambda _: None)
+        painter.generate(recipe(model="pruned", vae=vae), lambda _: None)
 
 
 def test_a_vae_for_other_latents_does_not_fit_a_file_without_one(tmp_path: Path) -> None:
     painter, _ = _whole_and_pruned(single_files.original(make_layout("sd1")), tmp_path)
     make_autoencoder().save_pretrained(tmp_path / "newer")
     with pytest.raises(ModelError, match="for latents of 16 channels; pruned has 4"):
-        painter.paint(recipe(model="pruned", vae=str(tmp_path / "newer")), lambda _: None)
+        painter.generate(recipe(model="pruned", vae=str(tmp_path / "newer")), lambda _: None)
 
 
 def test_a_file_without_a_vae_is_written_as_a_folder_without_one(tmp_path: Path) -> None:
     painter, vae = _whole_and_pruned(single_files.original(make_layout("sd1")), tmp_path)
     painter.convert("pruned", tmp_path / "folder", lambda _: None)
     by_file, by_folder = (
-        painter.paint(recipe(model=model, vae=vae), lambda _: None)
+        painter.generate(recipe(model=model, vae=vae), lambda _: None)
         for model in ("pruned", "folder")
     )
     assert by_folder.sha256 == by_file.sha256
     with pytest.raises(ModelError, match=r"folder in .* has no VAE of its own"):
-        painter.paint(recipe(model="folder"), lambda _: None)
+        painter.generate(recipe(model="folder"), lambda _: None)
 
 
-def _whole_and_pruned(weights: Tensors, folder: Path) -> tuple[Painter, str]:
+def _whole_and_pruned(weights: Tensors, folder: Path) -> tuple[ImageGenerator, str]:
     """What paints with these as `whole` and, without their VAE, as `pruned`; and that VAE."""
     single_files.save(weights, folder / "whole.safetensors")
     without = {name: weights[name] for name in weights if not name.startswith(VAE)}
     single_files.save(without, folder / "pruned.safetensors")
     alone = {n.removeprefix(VAE): weights[n] for n in weights if n not in without}
     vae = single_files.save(alone, folder / "vae.ckpt")
-    return open_painter(Shelf([folder]).model), str(vae)
+    return create_generator(ModelRegistry([folder]).get_model), str(vae)
 
 
 # ── broken ─────────────────────────────────────────────────────────────────────────────────────
@@ -371,7 +376,7 @@ def test_nothing_is_half_loaded(
     change(changed)
     path = single_files.save(changed, tmp_path / "broken.safetensors")
     with pytest.raises(ModelError) as caught:
-        load(ModelCard(name="broken", path=path), "cpu", "float32")
+        load_model(ModelInfo(name="broken", path=path), "cpu", "float32")
     assert says in str(caught.value) and str(path) in str(caught.value)
     assert "\n" not in str(caught.value)
 
@@ -384,7 +389,7 @@ def test_a_dictionary_that_holds_itself_ends(tmp_path: Path, form: str) -> None:
     torch.save(whole, path, _use_new_zipfile_serialization=form == "zip")
     assert list(open_tensors(path, form).tensors) == ["x"]
     with pytest.raises(ModelError, match="is no model but"):
-        load(ModelCard(name="circle", path=path), "cpu", "float32")
+        load_model(ModelInfo(name="circle", path=path), "cpu", "float32")
 
 
 class Trap:
@@ -405,5 +410,5 @@ def test_a_pickle_runs_nothing_even_where_it_is_not_recognised_first(
     with pytest.raises(ModelError, match="is refused: it would run code"):
         open_tensors(path, form)
     with pytest.raises(ModelError, match=r"is refused: it would run \w+\.mkdir"):
-        load(ModelCard(name="hostile", path=path), "cpu", "float32")
+        load_model(ModelInfo(name="hostile", path=path), "cpu", "float32")
     assert not Path("trapped").exists()

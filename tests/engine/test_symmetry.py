@@ -7,9 +7,9 @@ import pytest
 import torch
 from PIL import Image
 
-from dream.engine.painter import Painter
-from dream.engine.symmetry import Symmetry
-from dream.errors import ModelError
+from dream.core.errors import ModelError
+from dream.engine.image_generator import ImageGenerator
+from dream.engine.sampling.symmetry import Symmetry
 from tests.recipes import recipe
 
 
@@ -41,14 +41,14 @@ def test_a_picture_is_mirrored_to_the_pixel(size: tuple[int, int]) -> None:
     width, height = size
     pixels = np.random.default_rng(0).integers(0, 255, (height, width, 3), np.uint8)
     before = Image.fromarray(pixels)
-    after = np.asarray(Symmetry(0.5, 0.5).picture(before))
+    after = np.asarray(Symmetry(0.5, 0.5).apply_to_image(before))
     assert (after == after[:, ::-1]).all() and (after == after[::-1]).all()
     assert (after[: height // 2, : width // 2] == pixels[: height // 2, : width // 2]).all()
     assert (np.asarray(before) == pixels).all(), "the picture itself is not changed"
 
 
 @pytest.mark.parametrize("sampler", ["k_heun", "plms", "dpmpp_sde"])
-def test_it_is_symmetric_with_every_kind_of_sampler(painter: Painter, sampler: str) -> None:
+def test_it_is_symmetric_with_every_kind_of_sampler(painter: ImageGenerator, sampler: str) -> None:
     asked = recipe(sampler=sampler, steps=4, h_symmetry_time_pct=0.4)
-    pixels = np.asarray(painter.paint(asked, lambda told: None).image)
+    pixels = np.asarray(painter.generate(asked, lambda told: None).image)
     assert (pixels == pixels[:, ::-1]).all() and (pixels != pixels[::-1]).any()

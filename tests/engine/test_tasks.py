@@ -12,20 +12,20 @@ import torch
 from diffusers import DDIMScheduler, StableDiffusionImg2ImgPipeline
 from PIL import Image, ImageDraw
 
-from dream.catalogue import Shelf
-from dream.engine import open_painter
-from dream.engine.base import Machine, Progress, Stopped
-from dream.engine.noise import generator
-from dream.engine.painter import Painter
-from dream.engine.tasks import Given, task_for
-from dream.engine.tasks.inpainting import in_squares
-from dream.engine.tasks.shared import from_a_picture
-from dream.engine.tasks.walk import fine_enough, share, steps_of
-from dream.errors import InputError, ModelError
-from dream.events import Note
-from dream.inputs import fingerprint
-from dream.picture import Picture
-from dream.samplers import SAMPLERS
+from dream.catalogue import ModelRegistry
+from dream.core.errors import InputError, ModelError
+from dream.core.events import Note
+from dream.core.picture import Picture
+from dream.engine import create_generator
+from dream.engine.image_generator import ImageGenerator
+from dream.engine.interface import DeviceConfig, GenerationCancelled, Progress
+from dream.engine.sampling.noise import make_generator
+from dream.engine.tasks import TaskInputs, choose_task
+from dream.engine.tasks.derived import get_img2img_pipeline
+from dream.engine.tasks.inpainting import snap_to_latents
+from dream.engine.tasks.strength import compute_pipeline_strength, count_steps, fine_enough
+from dream.inputs import hash_file
+from dream.options.sampler_table import SAMPLERS
 from tests.random_layouts import make_consistency, make_layout, make_sd3
 from tests.recipes import recipe
 
@@ -51,19 +51,19 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 
 
 @pytest.fixture(scope="module")
-def layouts(tmp_path_factory: pytest.TempPathFactory) -> Painter:
+def layouts(tmp_path_factory: pytest.TempPathFactory) -> ImageGenerator:
     folder = tmp_path_factory.mktemp("layouts")
     for layout in LAYOUTS:
         make_layout(layout).save_pretrained(folder / layout)
     make_consistency().save_pretrained(folder / "consistency")
     make_sd3().save_pretrained(folder / "sd3")
-    return open_painter(Shelf([folder]).model, Machine(max_loaded_models=6))
+    return create_generator(ModelRegistry([folder]).get_model, DeviceConfig(max_loaded_models=6))
 
 
-def paint(painter: Painter, **changes: Any) -> tuple[Picture, list[Any]]:
+def paint(painter: ImageGenerator, **changes: Any) -> tuple[Picture, list[Any]]:
     told: list[Any] = []
     usual = {"width": 80, "height": 64, "strength": 0.5, "steps": 6, "mask_blur": 0}
-    return painter.paint(recipe(**usual | changes), told.append), told
+    return painter.generate(recipe(**usual | changes), told.append), told
 
 
 def pixels(path: str) -> Any:
@@ -78,7 +78,7 @@ def changed(picture: Picture, path: str) -> Any:
 
 @pytest.mark.parametrize("sampler", SAMPLERS)
 def test_every_sampler_walks_the_end_of_its_way_and_again(
-    painter: Painter, files: dict[str, str], sampler: str
+    painter: ImageGenerator, files: dict[str, str], sampler: str
 ) -> None:
     first, told = paint(painter, sampler=sampler, init_img=files["image"])
     again, _ = paint(painter, sampler=sampler, init_img=files["image"])
@@ -90,7 +90,7 @@ def test_every_sampler_walks_the_end_of_its_way_and_again(
 
 @pytest.mark.parametrize("sampler", ["ddim", "k_heun", "plms", "dpmpp_2m_karras", "lcm"])
 def test_every_kind_of_sampler_stays_inside_the_mask(
-    painter: Painter, files: dict[str, str], sampler: str
+    painter: ImageGenerator, files: dict[str, str], sampler: str
 ) -> None:
     said = {"sampler": sampler, "init_img": files["image"], "init_mask": files["mask"]}
     picture, told = paint(painter, **said)
@@ -102,7 +102,7 @@ def test_every_kind_of_sampler_stays_inside_the_mask(
 
 
 def test_another_pictures_colours_stay_inside_the_mask_too(
-    painter: Painter, files: dict[str, str], tmp_path: Path
+    painter: ImageGenerator, files: dict[str, str], tmp_path: Path
 ) -> None:
     Image.new("RGB", (8, 8), "lime").save(tmp_path / "lime.png")
     said = {"init_img": files["image"], "init_mask": files["mask"]}
@@ -113,7 +113,7 @@ def test_another_pictures_colours_stay_inside_the_mask_too(
 
 
 def test_it_is_what_diffusers_makes_of_the_same_noise(
-    painter: Painter, random_models: Path, files: dict[str, str]
+    painter: ImageGenerator, random_models: Path, files: dict[str, str]
 ) -> None:
     ours, _ = paint(painter, init_img=files["image"], negative="blue")
     pipe = StableDiffusionImg2ImgPipeline.from_pretrained(
@@ -122,7 +122,7 @@ def test_it_is_what_diffusers_makes_of_the_same_noise(
     pipe.to(memory_format=torch.channels_last)
     pipe.scheduler = DDIMScheduler.from_config(pipe.scheduler.config, clip_sample=False)
     pipe.set_progress_bar_config(disable=True)
-    source = generator(42)
+    source = make_generator(42)
     torch.randn(1, 4, 8, 10, generator=source)
     picture = pipe.image_processor.preprocess(Image.open(files["image"]))
     latents = pipe.vae.encode(picture).latent_dist.sample(source) * pipe.vae.config.scaling_factor
@@ -131,7 +131,7 @@ def test_it_is_what_diffusers_makes_of_the_same_noise(
         negative_prompt="blue",
         image=latents.detach(),
         strength=0.5,
-        generator=generator(42),
+        generator=make_generator(42),
         num_inference_steps=6,
         guidance_scale=5.0,
     ).images[0]
@@ -140,7 +140,7 @@ def test_it_is_what_diffusers_makes_of_the_same_noise(
 
 @pytest.mark.parametrize("layout", FAMILIES)
 def test_every_family_paints_from_a_picture(
-    layouts: Painter, files: dict[str, str], layout: str
+    layouts: ImageGenerator, files: dict[str, str], layout: str
 ) -> None:
     near, _ = paint(layouts, model=layout, init_img=files["image"], strength=0.2)
     far, _ = paint(layouts, model=layout, init_img=files["image"], strength=1)
@@ -150,7 +150,7 @@ def test_every_family_paints_from_a_picture(
 @pytest.mark.parametrize("layout", FAMILIES)
 @pytest.mark.parametrize("strength", [0.5, 1])
 def test_every_family_paints_inside_a_mask(
-    layouts: Painter, files: dict[str, str], layout: str, strength: float
+    layouts: ImageGenerator, files: dict[str, str], layout: str, strength: float
 ) -> None:
     said = {"model": layout, "init_img": files["image"], "strength": strength}
     picture, _ = paint(layouts, init_mask=files["mask"], **said)
@@ -160,7 +160,7 @@ def test_every_family_paints_inside_a_mask(
 
 
 def test_a_consistency_model_keeps_its_sampler_and_says_so(
-    layouts: Painter, files: dict[str, str]
+    layouts: ImageGenerator, files: dict[str, str]
 ) -> None:
     by_ddim, told = paint(layouts, model="consistency", sampler="ddim")
     assert "consistency paints with lcm, not with ddim" in [getattr(h, "text", "") for h in told]
@@ -170,40 +170,40 @@ def test_a_consistency_model_keeps_its_sampler_and_says_so(
 
 
 def test_a_model_that_needs_something_besides_refuses_a_mask(
-    layouts: Painter, files: dict[str, str]
+    layouts: ImageGenerator, files: dict[str, str]
 ) -> None:
     with Image.open(files["image"]) as image, Image.open(files["mask"]) as mask:
-        given = Given(image=image.convert("RGB"), mask=mask.convert("L"))
+        given = TaskInputs(image=image.convert("RGB"), mask=mask.convert("L"))
     with pytest.raises(ModelError, match="sd2-depth cannot paint inside a mask"):
         loaded, asked = layouts.load("sd2-depth", lambda happening: None), recipe(strength=0.5)
-        task_for(asked, given).job(loaded, asked, given, generator(1))
+        choose_task(asked, given).prepare(loaded, asked, given, make_generator(1))
 
 
-def test_there_is_no_second_copy(painter: Painter, files: dict[str, str]) -> None:
+def test_there_is_no_second_copy(painter: ImageGenerator, files: dict[str, str]) -> None:
     loaded = painter.load("random", lambda happening: None)
     image = Image.open(files["image"]).convert("RGB")
     for mask in (None, Image.new("L", image.size, 255)):
-        asked, given = recipe(width=80, height=64, strength=0.5), Given(image=image, mask=mask)
-        job = task_for(asked, given).job(loaded, asked, given, generator(1))
+        asked, given = recipe(width=80, height=64, strength=0.5), TaskInputs(image=image, mask=mask)
+        job = choose_task(asked, given).prepare(loaded, asked, given, make_generator(1))
         for name, part in loaded.pipe.components.items():
             assert getattr(job.pipe, name) is part
 
 
-def test_a_derived_pipeline_is_kept_until_the_models_parts_change(painter: Painter) -> None:
+def test_a_derived_pipeline_is_kept_until_the_models_parts_change(painter: ImageGenerator) -> None:
     loaded = painter.load("random", lambda happening: None)
-    kept = from_a_picture(loaded)
-    assert from_a_picture(loaded) is kept
+    kept = get_img2img_pipeline(loaded)
+    assert get_img2img_pipeline(loaded) is kept
     own, other = loaded.pipe.vae, deepcopy(loaded.pipe.vae)
     try:
         loaded.pipe.vae = other
-        assert from_a_picture(loaded).vae is other
+        assert get_img2img_pipeline(loaded).vae is other
     finally:
         loaded.pipe.vae = own
-    assert from_a_picture(loaded).vae is own
+    assert get_img2img_pipeline(loaded).vae is own
 
 
 def test_transparency_is_a_mask_and_a_mask_goes_before_it(
-    painter: Painter, files: dict[str, str]
+    painter: ImageGenerator, files: dict[str, str]
 ) -> None:
     by_alpha, _ = paint(painter, init_img=files["hole"])
     by_mask, _ = paint(painter, init_img=files["image"], init_mask=files["mask"])
@@ -218,7 +218,7 @@ def test_transparency_is_a_mask_and_a_mask_goes_before_it(
 
 
 def test_the_picture_with_a_hole_in_it_is_a_mask_of_that_hole(
-    painter: Painter, files: dict[str, str]
+    painter: ImageGenerator, files: dict[str, str]
 ) -> None:
     assert (pixels(files["hole"]).mean(2) < 120).any(), "it has dark parts besides"
     by_hole, _ = paint(painter, init_img=files["image"], init_mask=files["hole"])
@@ -226,12 +226,12 @@ def test_the_picture_with_a_hole_in_it_is_a_mask_of_that_hole(
     assert by_hole.sha256 == by_mask.sha256
 
 
-def test_a_mask_of_nothing_is_refused(painter: Painter, files: dict[str, str]) -> None:
+def test_a_mask_of_nothing_is_refused(painter: ImageGenerator, files: dict[str, str]) -> None:
     with pytest.raises(InputError, match=r"white\.png leaves nothing to paint.*--invert_mask"):
         paint(painter, init_img=files["image"], init_mask=files["white"])
 
 
-def test_forgetting_what_the_mask_covers(painter: Painter, files: dict[str, str]) -> None:
+def test_forgetting_what_the_mask_covers(painter: ImageGenerator, files: dict[str, str]) -> None:
     said = {"init_img": files["image"], "init_mask": files["mask"], "strength": 0.3}
     kept, half, none = (paint(painter, inpaint_replace=r, **said)[0] for r in (0, 0.5, 1))
     assert len({kept.sha256, half.sha256, none.sha256}) == 3
@@ -239,7 +239,9 @@ def test_forgetting_what_the_mask_covers(painter: Painter, files: dict[str, str]
     assert not changed(none, files["image"])[outside].any()
 
 
-def test_the_painting_fades_in_inside_the_edge(painter: Painter, files: dict[str, str]) -> None:
+def test_the_painting_fades_in_inside_the_edge(
+    painter: ImageGenerator, files: dict[str, str]
+) -> None:
     said = {"init_img": files["image"], "init_mask": files["mask"]}
     sharp, soft = (paint(painter, mask_blur=blur, **said)[0] for blur in (0, 8))
     outside = pixels(files["mask"])[..., 0] == 255
@@ -253,7 +255,9 @@ def test_the_painting_fades_in_inside_the_edge(painter: Painter, files: dict[str
     assert (difference[0][28, 38] == difference[1][28, 38]).all(), "in the middle all is painted"
 
 
-def test_a_picture_of_another_size_is_scaled_and_cut(painter: Painter, tmp_path: Path) -> None:
+def test_a_picture_of_another_size_is_scaled_and_cut(
+    painter: ImageGenerator, tmp_path: Path
+) -> None:
     wide = Image.new("RGB", (300, 100), "blue")
     wide.paste("red", (100, 0, 200, 100))
     wide.save(tmp_path / "wide.png")
@@ -267,7 +271,7 @@ def test_a_picture_of_another_size_is_scaled_and_cut(painter: Painter, tmp_path:
         paint(painter, width=64, height=64, **said)  # what it would paint was cut off
 
 
-def test_a_picture_that_fits_is_there_to_its_ends(painter: Painter, tmp_path: Path) -> None:
+def test_a_picture_that_fits_is_there_to_its_ends(painter: ImageGenerator, tmp_path: Path) -> None:
     wall = Image.new("RGB", (300, 100), "lime")
     wall.paste("red", (0, 0, 30, 100))
     wall.paste("blue", (270, 0, 300, 100))
@@ -282,12 +286,14 @@ def test_a_picture_that_fits_is_there_to_its_ends(painter: Painter, tmp_path: Pa
     assert (values[:, 20:] != (0, 255, 0)).any(2).mean() < 0.3 < (values[:, :19, 1] < 200).mean()
 
 
-def test_the_facts_name_the_files_and_notes_tell_of_films(painter: Painter, tmp_path: Path) -> None:
+def test_the_facts_name_the_files_and_notes_tell_of_films(
+    painter: ImageGenerator, tmp_path: Path
+) -> None:
     film = tmp_path / "film.gif"
     frames = [Image.new("RGB", (80, 64), colour) for colour in ("red", "blue")]
     frames[0].save(film, save_all=True, append_images=frames[1:])
     picture, told = paint(painter, init_img=str(film))
-    assert picture.facts["init_img"] == fingerprint(film)
+    assert picture.facts["init_img"] == hash_file(film)
     assert [h.text for h in told if isinstance(h, Note)] == [
         f"{film} has 2 frames: the first is taken"
     ]
@@ -296,7 +302,9 @@ def test_the_facts_name_the_files_and_notes_tell_of_films(painter: Painter, tmp_
 def test_half_precision_paints_from_pictures_too(
     random_models: Path, files: dict[str, str]
 ) -> None:
-    half = open_painter(Shelf([random_models]).model, Machine(precision="bfloat16"))
+    half = create_generator(
+        ModelRegistry([random_models]).get_model, DeviceConfig(precision="bfloat16")
+    )
     for more in ({}, {"init_mask": files["mask"]}, {"strength": 1.0, "init_mask": files["mask"]}):
         picture, _ = paint(half, init_img=files["image"], **more)
         assert np.asarray(picture.image).std() > 10
@@ -305,29 +313,36 @@ def test_half_precision_paints_from_pictures_too(
 def test_it_is_given_up_within_a_step_and_seen_on_the_way(
     random_models: Path, files: dict[str, str]
 ) -> None:
-    painter = open_painter(Shelf([random_models]).model, Machine(previews=True))
+    painter = create_generator(
+        ModelRegistry([random_models]).get_model, DeviceConfig(previews=True)
+    )
     told: list[Any] = []
 
     def tell(happening: Any) -> None:
         told.append(happening)
         if isinstance(happening, Progress):
-            raise Stopped
+            raise GenerationCancelled
 
     asked = recipe(width=80, height=64, steps=6, strength=0.5, init_img=files["image"])
-    with pytest.raises(Stopped):
-        painter.paint(asked, tell)
+    with pytest.raises(GenerationCancelled):
+        painter.generate(asked, tell)
     (step,) = [happening for happening in told if isinstance(happening, Progress)]
     assert step.preview is not None
-    assert painter.paint(asked, told.append).sha256 == painter.paint(asked, told.append).sha256
+    assert (
+        painter.generate(asked, told.append).sha256 == painter.generate(asked, told.append).sha256
+    )
 
 
 def test_every_pipeline_counts_the_same_steps() -> None:
     for steps in range(1, 1001):
         for walked in {1, steps // 3 or 1, steps // 2 or 1, steps - 1 or 1, steps}:
-            down, up = share(walked, steps), share(walked, steps, up=True)
+            down, up = (
+                compute_pipeline_strength(walked, steps),
+                compute_pipeline_strength(walked, steps, up=True),
+            )
             assert min(int(steps * down), steps) == walked
             assert steps - int(max(steps - steps * up, 0)) == walked
-    assert [steps_of(recipe(steps=s, strength=f)) for s, f in ((50, 0.58), (9, 1))] == [29, 9]
+    assert [count_steps(recipe(steps=s, strength=f)) for s, f in ((50, 0.58), (9, 1))] == [29, 9]
 
 
 def test_few_steps_are_made_as_fine_as_the_strength_asks() -> None:
@@ -335,7 +350,7 @@ def test_few_steps_are_made_as_fine_as_the_strength_asks() -> None:
         for percent in range(1, 101):
             asked = recipe(steps=steps, strength=percent / 100)
             finer = fine_enough(asked)
-            walked = steps_of(finer)
+            walked = count_steps(finer)
             assert fine_enough(finer) == finer and 1 <= walked <= finer.steps
             assert walked / finer.steps <= percent / 100 + 1e-9
             if steps * percent >= 100:
@@ -348,7 +363,7 @@ def test_few_steps_are_made_as_fine_as_the_strength_asks() -> None:
 
 @pytest.mark.parametrize("task", ["picture", "mask"])
 def test_one_step_at_a_low_strength_is_the_last_of_many(
-    painter: Painter, files: dict[str, str], task: str
+    painter: ImageGenerator, files: dict[str, str], task: str
 ) -> None:
     said = {"init_img": files["image"], "strength": 0.1}
     said |= {"init_mask": files["mask"]} if task == "mask" else {}
@@ -361,5 +376,5 @@ def test_one_step_at_a_low_strength_is_the_last_of_many(
 def test_squares_that_a_mask_touches_are_painted_whole() -> None:
     mask = Image.new("L", (24, 16), 0)
     mask.putpixel((8, 7), 255)
-    grown = in_squares(mask, 8)
+    grown = snap_to_latents(mask, 8)
     assert grown.getbbox() == (8, 0, 16, 8) and grown.getextrema() == (0, 255)

@@ -13,9 +13,10 @@ from diffusers import (
     StableDiffusionXLPipeline,
 )
 
-from dream.catalogue import Shelf
-from dream.engine import memory, open_painter
-from dream.engine.tiles import BESIDES, decode_peak
+from dream.catalogue import ModelRegistry
+from dream.engine import create_generator
+from dream.engine.memory import low_memory as memory
+from dream.engine.memory.vae_tiling import FIXED_OVERHEAD, estimate_decode_peak
 from tests.recipes import recipe
 
 LARGE = {"width": 128, "height": 96, "steps": 1}
@@ -24,13 +25,13 @@ LARGE = {"width": 128, "height": 96, "steps": 1}
 def test_a_picture_that_does_not_fit_is_decoded_in_tiles(
     random_models: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    painter = open_painter(Shelf([random_models]).model)
-    whole = painter.paint(recipe(**LARGE), lambda told: None)
+    painter = create_generator(ModelRegistry([random_models]).get_model)
+    whole = painter.generate(recipe(**LARGE), lambda told: None)
     pipe = painter.load("random", lambda told: None).pipe
-    vae, need = pipe.vae, decode_peak(pipe, "cpu", 128, 96)
-    monkeypatch.setattr(memory, "free", lambda device: need - 1)
+    vae, need = pipe.vae, estimate_decode_peak(pipe, "cpu", 128, 96)
+    monkeypatch.setattr(memory, "measure_free_memory", lambda device: need - 1)
     told: list[Any] = []
-    tiled, again = (painter.paint(recipe(**LARGE), told.append) for _ in range(2))
+    tiled, again = (painter.generate(recipe(**LARGE), told.append) for _ in range(2))
     assert not vae.use_tiling, "it is as it was"
     assert [t.text for t in told if "tiles" in getattr(t, "text", "")] == 2 * [
         "128x96 pixels at once take the VAE 0.2 GiB, and 0.2 are free: it works in tiles"
@@ -38,7 +39,7 @@ def test_a_picture_that_does_not_fit_is_decoded_in_tiles(
     assert tiled.facts["memory"] == "VAE in tiles"
     assert "memory" not in whole.facts
     assert again.sha256 == tiled.sha256 != whole.sha256
-    small = painter.paint(recipe(width=64, height=64, steps=1), told.append)
+    small = painter.generate(recipe(width=64, height=64, steps=1), told.append)
     assert "memory" not in small.facts, "one tile is the whole picture"
 
 
@@ -60,13 +61,17 @@ def test_what_a_decode_takes(random_models: Path) -> None:
         def upcast_vae(self) -> None: ...
 
     for width, height, measured in ((256, 256, 168), (512, 512, 416), (768, 512, 568)):
-        estimate = decode_peak(Pipe, "cpu", width, height) / 2**20
+        estimate = estimate_decode_peak(Pipe, "cpu", width, height) / 2**20
         assert measured <= estimate <= 1.5 * measured
-    assert decode_peak(Pipe, "cuda:0", 512, 512) > decode_peak(Pipe, "cpu", 512, 512) > BESIDES
-    assert decode_peak(Upcasting, "cpu", 1024, 1024) > 2.5 * 2**30
-    assert decode_peak(Pipe, "cpu", 1024, 1024) < 1.6 * 2**30
+    assert (
+        estimate_decode_peak(Pipe, "cuda:0", 512, 512)
+        > estimate_decode_peak(Pipe, "cpu", 512, 512)
+        > FIXED_OVERHEAD
+    )
+    assert estimate_decode_peak(Upcasting, "cpu", 1024, 1024) > 2.5 * 2**30
+    assert estimate_decode_peak(Pipe, "cpu", 1024, 1024) < 1.6 * 2**30
     Vae.config.force_upcast = False
-    assert decode_peak(Upcasting, "cpu", 1024, 1024) < 1.6 * 2**30
+    assert estimate_decode_peak(Upcasting, "cpu", 1024, 1024) < 1.6 * 2**30
 
 
 def test_who_decodes_in_float32_is_known_by_its_pipeline() -> None:

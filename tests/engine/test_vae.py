@@ -11,17 +11,17 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from dream.catalogue import Shelf
-from dream.engine import open_painter
-from dream.engine.painter import Painter
-from dream.errors import ModelError
+from dream.catalogue import ModelRegistry
+from dream.core.errors import ModelError
+from dream.engine import create_generator
+from dream.engine.image_generator import ImageGenerator
 from tests import single_files
 from tests.random_layouts import make_layout, make_sd3
 from tests.recipes import recipe
 
 
 @pytest.fixture(scope="module")
-def shelf(random_models: Path, tmp_path_factory: pytest.TempPathFactory) -> Shelf:
+def shelf(random_models: Path, tmp_path_factory: pytest.TempPathFactory) -> ModelRegistry:
     """With the VAEs `own`, which is the model's, and `other`, in diffusers layout."""
     from diffusers import AutoencoderKL
 
@@ -33,35 +33,35 @@ def shelf(random_models: Path, tmp_path_factory: pytest.TempPathFactory) -> Shel
     with torch.no_grad():
         other.decoder.conv_out.weight.neg_()
     other.save_pretrained(folder / "VAE" / "other")
-    return Shelf([random_models, folder])
+    return ModelRegistry([random_models, folder])
 
 
 @pytest.fixture(scope="module")
-def painter(shelf: Shelf) -> Painter:
-    return open_painter(shelf.model, find_vae=shelf.vae)
+def painter(shelf: ModelRegistry) -> ImageGenerator:
+    return create_generator(shelf.get_model, find_vae=shelf.get_vae)
 
 
-def test_it_decodes_what_the_model_painted(painter: Painter) -> None:
+def test_it_decodes_what_the_model_painted(painter: ImageGenerator) -> None:
     plain, own, other, none = (
-        painter.paint(recipe(vae=vae), lambda _: None) for vae in (None, "own", "other", "none")
+        painter.generate(recipe(vae=vae), lambda _: None) for vae in (None, "own", "other", "none")
     )
     assert plain.sha256 == own.sha256 == none.sha256 != other.sha256
-    assert painter.paint(recipe(), lambda _: None).sha256 == plain.sha256, "its own came back"
+    assert painter.generate(recipe(), lambda _: None).sha256 == plain.sha256, "its own came back"
     assert "vae" not in plain.facts
     assert len(other.facts["vae"]) == 64 and other.facts["vae"] != own.facts["vae"]
     assert other.facts["weights"] == plain.facts["weights"]
 
 
 def test_a_folder_with_a_hostile_pickle_is_refused_by_name(
-    shelf: Shelf, painter: Painter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    shelf: ModelRegistry, painter: ImageGenerator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    folder = Path(shutil.copytree(shelf.vae("own"), tmp_path / "vae"))
+    folder = Path(shutil.copytree(shelf.get_vae("own"), tmp_path / "vae"))
     path = folder / "diffusion_pytorch_model.safetensors"
     torch.save({**load_file(path), "x": Trap()}, path.with_suffix(".bin"))
     path.unlink()
     with pytest.raises(ModelError, match=r"model\.bin is refused: it would run \w+\.mkdir"):
-        painter.paint(recipe(vae=str(folder)), lambda _: None)
+        painter.generate(recipe(vae=str(folder)), lambda _: None)
     assert not Path("trapped").exists()
 
 
@@ -70,14 +70,14 @@ class Trap:
         return (os.mkdir, ("trapped",))
 
 
-def test_what_is_no_vae_is_said(painter: Painter, tmp_path: Path) -> None:
+def test_what_is_no_vae_is_said(painter: ImageGenerator, tmp_path: Path) -> None:
     page = tmp_path / "page.safetensors"
     page.write_text("<html>")
     for place in (page, tmp_path):
         with pytest.raises(ModelError):
-            painter.paint(recipe(vae=str(place)), lambda _: None)
+            painter.generate(recipe(vae=str(place)), lambda _: None)
     with pytest.raises(ModelError, match="did you mean other"):
-        painter.paint(recipe(vae="othar"), lambda _: None)
+        painter.generate(recipe(vae="othar"), lambda _: None)
 
 
 def test_a_file_is_read_as_each_family_scales_its_latents(tmp_path: Path) -> None:
@@ -87,12 +87,12 @@ def test_a_file_is_read_as_each_family_scales_its_latents(tmp_path: Path) -> Non
     file = single_files.save(vae_of(weights), tmp_path / "vae.ckpt")
     single_files.save(weights, tmp_path / "sd1.safetensors")
     single_files.save(single_files.original(make_layout("sdxl")), tmp_path / "sdxl.safetensors")
-    find = Shelf([tmp_path]).model
-    used, fresh = open_painter(find), open_painter(find)
+    find = ModelRegistry([tmp_path]).get_model
+    used, fresh = create_generator(find), create_generator(find)
     for model in ("sd1", "sdxl", "sd1"):
-        one = used.paint(recipe(model=model, vae=str(file)), lambda _: None)
+        one = used.generate(recipe(model=model, vae=str(file)), lambda _: None)
         if model == "sdxl":
-            assert one.sha256 == fresh.paint(one.recipe, lambda _: None).sha256
+            assert one.sha256 == fresh.generate(one.recipe, lambda _: None).sha256
 
 
 OLD = {"to_q": "query", "to_k": "key", "to_v": "value", "to_out.0": "proj_attn"}
@@ -115,9 +115,9 @@ def test_a_file_with_the_names_of_diffusers_is_read_too(
                 for n, t in named.items()
             }
     single_files.save(named, tmp_path / f"diffusers{suffix}")
-    painter = open_painter(Shelf([tmp_path]).model)
+    painter = create_generator(ModelRegistry([tmp_path]).get_model)
     made = [
-        painter.paint(recipe(model="sd1", vae=str(tmp_path / file)), lambda _: None).sha256
+        painter.generate(recipe(model="sd1", vae=str(tmp_path / file)), lambda _: None).sha256
         for file in ("ldm.safetensors", f"diffusers{suffix}")
     ]
     assert made[0] == made[1]
@@ -131,9 +131,9 @@ def test_half_a_vae_is_said(tmp_path: Path, names: str) -> None:
     own = vae_of(weights) if names == "ldm" else pipe.vae.state_dict()
     half = {name: t for name, t in own.items() if name.startswith(("decoder.", "post_"))}
     file = single_files.save(half, tmp_path / "half.safetensors")
-    painter = open_painter(Shelf([tmp_path]).model)
+    painter = create_generator(ModelRegistry([tmp_path]).get_model)
     with pytest.raises(ModelError, match=r"half\.safetensors lacks encoder\."):
-        painter.paint(recipe(model="sd1", vae=str(file)), lambda _: None)
+        painter.generate(recipe(model="sd1", vae=str(file)), lambda _: None)
 
 
 def test_a_vae_for_other_latents_is_refused_whichever_model_it_was_read_for(
@@ -143,22 +143,22 @@ def test_a_vae_for_other_latents_is_refused_whichever_model_it_was_read_for(
         vae_of(single_files.original(make_layout("sd1"))), tmp_path / "vae.safetensors"
     )
     make_sd3().save_pretrained(tmp_path / "sd3")
-    painter = open_painter(Shelf([random_models, tmp_path]).model)
-    painter.paint(recipe(vae=str(file)), lambda _: None)
+    painter = create_generator(ModelRegistry([random_models, tmp_path]).get_model)
+    painter.generate(recipe(vae=str(file)), lambda _: None)
     for _ in range(2):
         with pytest.raises(ModelError, match=r"for latents of 4 channels; sd3 has 16 .choose"):
-            painter.paint(recipe(model="sd3", vae=str(file)), lambda _: None)
+            painter.generate(recipe(model="sd3", vae=str(file)), lambda _: None)
 
 
 def test_a_vae_that_changes_on_the_disk_is_read_anew(
-    shelf: Shelf, painter: Painter, tmp_path: Path
+    shelf: ModelRegistry, painter: ImageGenerator, tmp_path: Path
 ) -> None:
     folder = tmp_path / "vae"
-    shutil.copytree(shelf.vae("own"), folder)
-    before = painter.paint(recipe(vae=str(folder)), lambda _: None)
-    shutil.copytree(shelf.vae("other"), folder, dirs_exist_ok=True)
-    after = painter.paint(recipe(vae=str(folder)), lambda _: None)
-    other = painter.paint(recipe(vae="other"), lambda _: None)
+    shutil.copytree(shelf.get_vae("own"), folder)
+    before = painter.generate(recipe(vae=str(folder)), lambda _: None)
+    shutil.copytree(shelf.get_vae("other"), folder, dirs_exist_ok=True)
+    after = painter.generate(recipe(vae=str(folder)), lambda _: None)
+    other = painter.generate(recipe(vae="other"), lambda _: None)
     assert after.sha256 == other.sha256 != before.sha256
     assert after.facts["vae"] == other.facts["vae"]
 

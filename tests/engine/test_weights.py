@@ -10,8 +10,8 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from dream.engine.weights import count_parameters, digest, find_weights
-from dream.errors import ModelError
+from dream.core.errors import ModelError
+from dream.engine.loading.weight_files import count_parameters, find_weights, hash_weight_files
 
 
 def save(path: Path, numbers: int = 6) -> None:
@@ -48,7 +48,7 @@ def test_plain_safetensors_before_variants_and_pickles(tmp_path: Path) -> None:
         save(tmp_path / "unet" / f"{NAME}{word}")
     weights = find_weights(tmp_path, UNET)
     assert [path.name for path in weights.files] == [f"{NAME}.safetensors"]
-    assert weights.safe and weights.variant is None
+    assert weights.is_safe and weights.variant is None
 
 
 STRAY = (
@@ -163,12 +163,12 @@ def test_the_digest_is_remembered_until_a_file_changes(
     path = tmp_path / "unet" / f"{NAME}.safetensors"
     save(path)
     weights = find_weights(tmp_path, UNET)
-    first = digest(weights)
+    first = hash_weight_files(weights)
     (remembered,) = (tmp_path / "cache" / "dream" / "weights").iterdir()
     remembered.write_text("f" * 64)
-    assert digest(weights) == "f" * 64, "it was read, not computed"
+    assert hash_weight_files(weights) == "f" * 64, "it was read, not computed"
     save(path, 8)
-    assert digest(weights) not in (first, "f" * 64)
+    assert hash_weight_files(weights) not in (first, "f" * 64)
 
 
 def test_a_cache_that_cannot_be_written_is_done_without(
@@ -177,4 +177,4 @@ def test_a_cache_that_cannot_be_written_is_done_without(
     save(tmp_path / "unet" / f"{NAME}.safetensors")
     (tmp_path / "blocked").write_text("")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "blocked"))
-    assert len(digest(find_weights(tmp_path, UNET))) == 64
+    assert len(hash_weight_files(find_weights(tmp_path, UNET))) == 64

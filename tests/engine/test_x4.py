@@ -13,18 +13,18 @@ import pytest
 import torch
 from PIL import Image
 
-from dream.catalogue import Shelf
-from dream.engine import open_painter
-from dream.engine.base import Machine, Progress
-from dream.engine.painter import Painter
-from dream.engine.x4 import OVERLAP, TILE, Diffusion, _spans
-from dream.errors import ModelError
-from dream.events import Loading
-from dream.flags import Upscale
-from dream.picture import Picture
-from dream.stages import UPSCALE
-from dream.worker.wire import Finish
-from dream.worker.workshop import Workshop
+from dream.catalogue import ModelRegistry
+from dream.core.errors import ModelError
+from dream.core.events import Loading
+from dream.core.picture import Picture
+from dream.core.stages import UPSCALE
+from dream.engine import create_generator
+from dream.engine.diffusion_upscaler import OVERLAP, TILE, DiffusionUpscaler, _tile_spans
+from dream.engine.image_generator import ImageGenerator
+from dream.engine.interface import DeviceConfig, Progress
+from dream.options.option_type import Upscale
+from dream.worker.executor import TaskExecutor
+from dream.worker.protocol import FinishTask
 from tests.catalogue.hub_stub import Hub, hub_at_home
 from tests.random_models import make_random_upscaler
 from tests.recipes import recipe
@@ -38,22 +38,22 @@ def models(random_models: Path, tmp_path_factory: pytest.TempPathFactory) -> Pat
 
 
 @pytest.fixture(scope="module")
-def enlarging(models: Path) -> Painter:
-    return open_painter(Shelf((models,)).model)
+def enlarging(models: Path) -> ImageGenerator:
+    return create_generator(ModelRegistry((models,)).get_model)
 
 
-def diffusion(painter: Painter, models: Path, **changes: object) -> Diffusion:
-    card = Shelf((models,)).upscaler("x4")
-    return painter.upscaler(card, recipe(**({"steps": 2} | changes)), lambda told: None)
+def diffusion(painter: ImageGenerator, models: Path, **changes: object) -> DiffusionUpscaler:
+    card = ModelRegistry((models,)).get_upscaler("x4")
+    return painter.load_upscaler(card, recipe(**({"steps": 2} | changes)), lambda told: None)
 
 
 def unheard(step: int, steps: int) -> None:
     pass
 
 
-def test_four_times_as_large_and_the_same_again(enlarging: Painter, models: Path) -> None:
+def test_four_times_as_large_and_the_same_again(enlarging: ImageGenerator, models: Path) -> None:
     first, again, seed, words = (
-        diffusion(enlarging, models, **changes).enlarge(RGB, 0, unheard)
+        diffusion(enlarging, models, **changes).upscale(RGB, 0, unheard)
         for changes in ({}, {}, {"seed": 1}, {"prompt": "a house"})
     )
     assert first.shape == (144, 120, 3) and 0 <= first.min() < first.max() <= 1
@@ -61,12 +61,14 @@ def test_four_times_as_large_and_the_same_again(enlarging: Painter, models: Path
     assert not np.array_equal(first, seed) and not np.array_equal(first, words)
 
 
-def test_tiles_fade_into_each_other_and_each_step_is_told(enlarging: Painter, models: Path) -> None:
+def test_tiles_fade_into_each_other_and_each_step_is_told(
+    enlarging: ImageGenerator, models: Path
+) -> None:
     wide = np.random.default_rng(0).random((40, 104, 3), np.float32)
     told: list[tuple[int, int]] = []
-    made = diffusion(enlarging, models).enlarge(wide, 64, lambda *at: told.append(at))
+    made = diffusion(enlarging, models).upscale(wide, 64, lambda *at: told.append(at))
     assert told == [(n, 6) for n in range(1, 7)], "three tiles, two steps each"
-    whole = diffusion(enlarging, models).enlarge(wide, 0, unheard)
+    whole = diffusion(enlarging, models).upscale(wide, 0, unheard)
     assert np.abs(made - whole).mean() < 0.1, "they are cut from one noise"
     steps = np.abs(np.diff(made, axis=1)).mean((0, 2))
     assert steps.max() < 2 * np.median(steps), "no column is an edge"
@@ -79,30 +81,34 @@ def test_a_folder_that_only_says_it_enlarges_is_refused(
     index = tmp_path / "false" / "model_index.json"
     said = json.loads(index.read_text())
     index.write_text(json.dumps({**said, "_class_name": "StableDiffusionUpscalePipeline"}))
-    shelf = Shelf((tmp_path,))
+    shelf = ModelRegistry((tmp_path,))
     with pytest.raises(ModelError):
-        open_painter(shelf.model).upscaler(shelf.upscaler("false"), recipe(), lambda told: None)
+        create_generator(shelf.get_model).load_upscaler(
+            shelf.get_upscaler("false"), recipe(), lambda told: None
+        )
     flat = make_random_upscaler(tmp_path / "flat")
     config = flat / "unet" / "config.json"
     config.write_text(config.read_text().replace('"in_channels": 7', '"in_channels": 4'))
     with pytest.raises(ModelError):
-        open_painter(shelf.model).upscaler(shelf.upscaler("flat"), recipe(), lambda told: None)
+        create_generator(shelf.get_model).load_upscaler(
+            shelf.get_upscaler("flat"), recipe(), lambda told: None
+        )
 
 
-def test_it_ends_where_nobody_waits_for_it(enlarging: Painter, models: Path) -> None:
+def test_it_ends_where_nobody_waits_for_it(enlarging: ImageGenerator, models: Path) -> None:
     def give_up(step: int, steps: int) -> None:
         raise KeyboardInterrupt
 
     ready = diffusion(enlarging, models)
     with pytest.raises(KeyboardInterrupt):
-        ready.enlarge(RGB, 0, give_up)
-    ready.enlarge(RGB, 0, unheard)
+        ready.upscale(RGB, 0, give_up)
+    ready.upscale(RGB, 0, unheard)
 
 
 @pytest.mark.parametrize("side", [8, 64, 72, 256, 264, 1000, 4096])
 @pytest.mark.parametrize("most", [64, 136, TILE])
 def test_spans_cover_a_side_and_overlap(side: int, most: int) -> None:
-    spans = _spans(side, most)
+    spans = _tile_spans(side, most)
     assert (spans[0].start, spans[-1].stop) == (0, side)
     assert {span.stop - span.start for span in spans} == {min(side, most)}
     assert all(a.stop - b.start >= OVERLAP for a, b in pairwise(spans))
@@ -112,15 +118,15 @@ def test_a_picture_of_any_factor_through_the_workshop(models: Path) -> None:
     asked = recipe(steps=2, upscale=Upscale(3, 0.5), upscaler="x4")
     picture = Picture(Image.fromarray((RGB * 255).astype(np.uint8)), asked, {"weights": "abc"})
     told: list[object] = []
-    workshop = Workshop(Shelf((models,)), Machine())
-    made = workshop.do(Finish(picture, UPSCALE), told.append)
+    workshop = TaskExecutor(ModelRegistry((models,)), DeviceConfig())
+    made = workshop.run(FinishTask(picture, UPSCALE), told.append)
     assert made.image.size == (90, 108)
     assert made.facts.keys() == {"weights", "upscaler_weights"}
     assert told == [Loading(model="x4"), Progress("upscale", 1, 2), Progress("upscale", 2, 2)]
     torch.manual_seed(1)
-    assert workshop.do(Finish(picture, UPSCALE), told.append).sha256 == made.sha256
+    assert workshop.run(FinishTask(picture, UPSCALE), told.append).sha256 == made.sha256
     other = replace(picture, recipe=replace(asked, seed=43))
-    assert workshop.do(Finish(other, UPSCALE), told.append).sha256 != made.sha256
+    assert workshop.run(FinishTask(other, UPSCALE), told.append).sha256 != made.sha256
 
 
 def test_the_known_one_is_fetched_when_it_is_first_asked_for(
@@ -137,8 +143,8 @@ def test_the_known_one_is_fetched_when_it_is_first_asked_for(
     told: list[object] = []
     with hub_at_home(Hub("stabilityai/stable-diffusion-x4-upscaler", files)) as hub:
         monkeypatch.setenv("HF_ENDPOINT", hub.url)
-        workshop = Workshop(Shelf((tmp_path,)), Machine())
-        made = workshop.do(Finish(picture, UPSCALE), told.append)
+        workshop = TaskExecutor(ModelRegistry((tmp_path,)), DeviceConfig())
+        made = workshop.run(FinishTask(picture, UPSCALE), told.append)
     assert made.image.size == (64, 64)
     assert (tmp_path / "upscalers" / "x4-diffusion" / "model_index.json").is_file()
     fetched = [h for h in told if isinstance(h, Progress) and h.stage == "fetch"]

@@ -9,15 +9,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from dream.catalogue import Shelf
-from dream.engine import open_painter
-from dream.engine.painter import Painter
-from dream.line import read, write
-from dream.request import Request
-from dream.schedules import FORMER
-from dream.studio import Studio
-from dream.studio.lent import as_typed
-from dream.studio.recall import base_of
+from dream.catalogue import ModelRegistry
+from dream.core.request import Request
+from dream.engine import create_generator
+from dream.engine.image_generator import ImageGenerator
+from dream.line import format_line, parse_line
+from dream.options.schedule_table import FORMER
+from dream.session import Session
+from dream.session.image_prompts import make_line_typable
+from dream.session.replay_checks import get_line_defaults
 from tests.fakes import FakeEngine
 
 HERE = Path(__file__).parent
@@ -26,8 +26,8 @@ SIDE, COLUMNS = 64, 8
 
 
 @pytest.fixture(scope="module")
-def shipped() -> Iterator[Painter]:
-    painter = open_painter(Shelf([Path("models")]).model)
+def shipped() -> Iterator[ImageGenerator]:
+    painter = create_generator(ModelRegistry([Path("models")]).get_model)
     yield painter
     painter.unload()
 
@@ -37,12 +37,12 @@ TELLING = (2, 3, 5, 7, 8, 11, 13, 20, 24, 27, 28, 30, 34, 37, 40, 43, 46, 51, 57
 
 
 @pytest.mark.parametrize("number", TELLING, ids=lambda n: LINES[n].split(" # ")[0][48:])
-def test_a_former_line_makes_its_picture(shipped: Painter, number: int) -> None:
-    shelf = Shelf([Path("models")])
-    with Studio(FakeEngine(), shelf, Request(schedule="beta")) as studio:
-        (recipe,) = studio.settle(studio.read(LINES[number])).recipes
+def test_a_former_line_makes_its_picture(shipped: ImageGenerator, number: int) -> None:
+    shelf = ModelRegistry([Path("models")])
+    with Session(FakeEngine(), shelf, Request(schedule="beta")) as studio:
+        (recipe,) = studio.resolve(studio.parse_line(LINES[number])).recipes
     assert recipe.schedule == FORMER
-    made = np.asarray(shipped.paint(recipe, lambda told: None).image, np.int16)
+    made = np.asarray(shipped.generate(recipe, lambda told: None).image, np.int16)
     row, column = divmod(number, COLUMNS)
     top, left = row * SIDE, column * SIDE
     with Image.open(HERE / "pictures.png") as sheet:
@@ -50,13 +50,13 @@ def test_a_former_line_makes_its_picture(shipped: Painter, number: int) -> None:
     # Bit for bit on the processor that they were made on; others round the last bit otherwise.
     assert np.abs(made - then).max() <= 1
     assert (made != then).mean() < 0.01
-    again = read(write(recipe.as_request()))
+    again = parse_line(format_line(recipe.to_request()))
     assert again.schedule == FORMER, "its new line says so"
 
 
 def test_only_lines_of_ours_are_former() -> None:
     def schedule(line: str) -> str | None:
-        return read(line, base_of(line, Request(), Path)).schedule
+        return parse_line(line, get_line_defaults(line, Request(), Path)).schedule
 
     assert schedule('a.png: "x" -s5 -Ak_lms # sha256:0123456789abcdef') == FORMER
     assert schedule('a.png: "x" -s5 -Ak_lms --schedule=karras # sha256:01234567') == "karras"
@@ -65,6 +65,6 @@ def test_only_lines_of_ours_are_former() -> None:
 
 
 def test_a_recorded_line_that_is_typed_again_says_what_it_was() -> None:
-    assert as_typed('"x" -s5 -Ak_lms', ours=True) == '"x" -s5 -Ak_lms --schedule=former'
-    assert as_typed('"x" -s5 --schedule=beta', ours=True) == '"x" -s5 --schedule=beta'
-    assert as_typed('"x" -s5 -Ak_lms', ours=False) == '"x" -s5 -Ak_lms'
+    assert make_line_typable('"x" -s5 -Ak_lms', ours=True) == '"x" -s5 -Ak_lms --schedule=former'
+    assert make_line_typable('"x" -s5 --schedule=beta', ours=True) == '"x" -s5 --schedule=beta'
+    assert make_line_typable('"x" -s5 -Ak_lms', ours=False) == '"x" -s5 -Ak_lms'

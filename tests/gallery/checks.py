@@ -7,12 +7,12 @@ from pathlib import Path
 from PIL import Image
 
 from dream.gallery import read_log
-from dream.gallery.folder import names_in
+from dream.gallery.folder import list_names
 
 
 def sound(outdir: Path) -> None:
     """Every PNG opens and has its line, every line has its PNG, and nothing else is left."""
-    names = sorted(names_in(outdir)) if outdir.exists() else []
+    names = sorted(list_names(outdir)) if outdir.exists() else []
     pictures = [name for name in names if name.endswith(".png")]
     for name in pictures:
         with Image.open(outdir / name) as image:

@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from dream.errors import GalleryError
+from dream.core.errors import GalleryError
 from dream.gallery import Gallery
-from dream.gallery.folder import names_in
+from dream.gallery.folder import list_names
 from tests.gallery.checks import sound
 from tests.gallery.writer import noise
 
@@ -24,12 +24,12 @@ CHANGES = (*WRITES, "unlink")
 
 def work(gallery: Gallery) -> None:
     """Two commands' pictures and a grid: four files and the log."""
-    with gallery.claim() as claim:
-        gallery.keep(noise(7, weights="0123456789"), line="a -S7", claim=claim)
-    with gallery.claim() as claim:
-        gallery.keep(noise(9), line="b -S9", claim=claim)
-        gallery.keep(noise(9), line="c -S9", claim=claim)
-        gallery.keep_grid(noise(9).image, claim=claim, line="b -n2 -g")
+    with gallery.reserve_number() as claim:
+        gallery.save(noise(7, weights="0123456789"), line="a -S7", claim=claim)
+    with gallery.reserve_number() as claim:
+        gallery.save(noise(9), line="b -S9", claim=claim)
+        gallery.save(noise(9), line="c -S9", claim=claim)
+        gallery.save_grid(noise(9).image, claim=claim, line="b -n2 -g")
 
 
 def at_call(
@@ -100,7 +100,7 @@ def test_killed_at_any_call(tmp_path: Path) -> None:
         sound(gallery.outdir)
         if lived:
             assert point > 40
-            assert len(names_in(gallery.outdir)) == 5
+            assert len(list_names(gallery.outdir)) == 5
             return
 
 

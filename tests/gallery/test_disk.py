@@ -7,15 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from dream.gallery import disk
-from dream.gallery.folder import names_in
+from dream.gallery import durable_files as disk
+from dream.gallery.folder import list_names
 from tests.gallery.checks import sound
 from tests.gallery.writer import write
 
 
 def test_a_suspended_program_does_not_hold_up_others_for_ever(tmp_path: Path) -> None:
     path = tmp_path / "log"
-    with disk.held(path), path.open() as second:
+    with disk.open_exclusive(path), path.open() as second:
         assert not disk.lock(second.fileno(), patience=0.01)
     with path.open("w") as second:
         assert disk.lock(second.fileno(), patience=0.01)
@@ -30,11 +30,11 @@ def test_a_file_swept_before_it_was_held_is_made_again(
     def swept_once(file: int) -> bool:
         locks.append(file)
         if len(locks) == 1:
-            disk.sweep(tmp_path)
+            disk.remove_stale_files(tmp_path)
         return True
 
     monkeypatch.setattr(disk, "lock", swept_once)
-    with disk.held(path):
+    with disk.open_exclusive(path):
         assert len(locks) == 2
         assert path.exists()
     assert not path.exists()
@@ -42,7 +42,7 @@ def test_a_file_swept_before_it_was_held_is_made_again(
 
 def test_what_another_holds_by_now_is_not_removed(tmp_path: Path) -> None:
     path = tmp_path / ".000001.claim"
-    with disk.held(path):
+    with disk.open_exclusive(path):
         path.unlink()
         path.write_text("another's")
     assert path.read_text() == "another's"
@@ -57,8 +57,8 @@ def test_age_decides_where_there_are_no_locks(
     monkeypatch.setattr(fcntl, "flock", no_locks)
     write(tmp_path, 2, 2, 0)
     sound(tmp_path)
-    with disk.held(tmp_path / ".000009.claim"):
+    with disk.open_exclusive(tmp_path / ".000009.claim"):
         (tmp_path / ".000008.claim").touch()
         os.utime(tmp_path / ".000008.claim", (0, 0))
-        disk.sweep(tmp_path)
-        assert [name for name in names_in(tmp_path) if name[0] == "."] == [".000009.claim"]
+        disk.remove_stale_files(tmp_path)
+        assert [name for name in list_names(tmp_path) if name[0] == "."] == [".000009.claim"]

@@ -11,9 +11,10 @@ import pytest
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-from dream.errors import GalleryError
-from dream.gallery import Gallery, disk, read_record, signature
-from dream.gallery.folder import names_in
+from dream.core.errors import GalleryError
+from dream.gallery import Gallery, read_record, signature
+from dream.gallery import durable_files as disk
+from dream.gallery.folder import list_names
 from tests.gallery.writer import noise, write
 
 
@@ -23,8 +24,8 @@ def gallery(tmp_path: Path) -> Gallery:
 
 
 def keep(gallery: Gallery, seed: int, name: str | None = None) -> str:
-    with gallery.claim() as claim:
-        return gallery.keep(noise(seed), line="a -s1", claim=claim, name=name).path.name
+    with gallery.reserve_number() as claim:
+        return gallery.save(noise(seed), line="a -s1", claim=claim, name=name).path.name
 
 
 def lines(gallery: Gallery) -> list[str]:
@@ -57,10 +58,10 @@ def test_a_command_is_one_above_the_highest(
     gallery.outdir.mkdir(parents=True)
     for name in present:
         (gallery.outdir / name).touch()
-    with gallery.claim() as claim:
+    with gallery.reserve_number() as claim:
         assert claim.prefix == number
         assert claim.number == int(number)
-    with gallery.claim() as claim:
+    with gallery.reserve_number() as claim:
         assert claim.prefix == number, "nothing was made with it"
 
 
@@ -73,12 +74,12 @@ def test_numbers_go_on_from_what_others_made(gallery: Gallery) -> None:
 def test_no_number_is_claimed_twice_at_a_time(gallery: Gallery) -> None:
     with ExitStack() as stack:
         galleries = [Gallery(gallery.outdir) for _ in range(5)]
-        numbers = [stack.enter_context(each.claim()).number for each in galleries]
+        numbers = [stack.enter_context(each.reserve_number()).number for each in galleries]
         assert numbers == [1, 2, 3, 4, 5]
         assert len(list(gallery.outdir.glob(".*.claim"))) == 5
         gallery.recover()
         assert len(list(gallery.outdir.glob(".*.claim"))) == 5, "held by the living"
-    assert names_in(gallery.outdir) == []
+    assert list_names(gallery.outdir) == []
 
 
 def test_threads_share_a_folder(gallery: Gallery) -> None:
@@ -97,8 +98,8 @@ def test_a_picture_and_its_line(gallery: Gallery, monkeypatch: pytest.MonkeyPatc
     monkeypatch.chdir(gallery.outdir.parents[1])
     gallery = Gallery(Path("outputs/img-samples"))
     picture = noise(7, weights="fedcba9876543210")
-    with gallery.claim() as claim:
-        entry = gallery.keep(picture, line='"a red circle" -s1 -S7', claim=claim, compression=9)
+    with gallery.reserve_number() as claim:
+        entry = gallery.save(picture, line='"a red circle" -s1 -S7', claim=claim, compression=9)
     assert entry.path == Path("outputs/img-samples/000001.7.png")
     assert entry.line == '"a red circle" -s1 -S7'
     assert entry.sha256 == picture.sha256
@@ -109,7 +110,7 @@ def test_a_picture_and_its_line(gallery: Gallery, monkeypatch: pytest.MonkeyPatc
     assert gallery.log_path.read_bytes() == entry.log_line.encode() + b"\n"
     with Image.open(entry.path) as image:
         assert image.tobytes() == picture.image.tobytes()
-    assert sorted(names_in(gallery.outdir)) == ["000001.7.png", "dream_log.txt"]
+    assert sorted(list_names(gallery.outdir)) == ["000001.7.png", "dream_log.txt"]
 
 
 @pytest.mark.parametrize("links", [True, False])
@@ -118,8 +119,8 @@ def test_nothing_is_overwritten(
 ) -> None:
     if not links:
         monkeypatch.setattr(os, "link", no_link)
-    with gallery.claim() as claim:
-        kept = [gallery.keep(noise(7), line=str(n), claim=claim) for n in range(3)]
+    with gallery.reserve_number() as claim:
+        kept = [gallery.save(noise(7), line=str(n), claim=claim) for n in range(3)]
     assert [entry.path.name for entry in kept] == [
         "000001.7.png",
         "000001.7.01.png",
@@ -130,7 +131,7 @@ def test_nothing_is_overwritten(
     assert keep(gallery, 8, "same.upscaled.png") == "same.upscaled.png"
     assert keep(gallery, 8, "same.upscaled.png") == "same.upscaled.01.png"
     assert len(lines(gallery)) == 6
-    assert len(names_in(gallery.outdir)) == 7
+    assert len(list_names(gallery.outdir)) == 7
 
 
 def test_a_name_never_leaves_the_folder(gallery: Gallery, tmp_path: Path) -> None:
@@ -138,25 +139,25 @@ def test_a_name_never_leaves_the_folder(gallery: Gallery, tmp_path: Path) -> Non
     assert keep(gallery, 7, "/") == "000002.7.png"
     assert keep(gallery, 7, "x" * 400).endswith("x.png")
     assert keep(gallery, 7, "x" * 400).endswith("x.01.png")
-    assert names_in(tmp_path) == ["outputs"]
+    assert list_names(tmp_path) == ["outputs"]
 
 
 def test_a_line_break_cannot_tear_the_log(gallery: Gallery) -> None:
-    with gallery.claim() as claim:
-        entry = gallery.keep(noise(7), line='"a\nb" -s1', claim=claim)
+    with gallery.reserve_number() as claim:
+        entry = gallery.save(noise(7), line='"a\nb" -s1', claim=claim)
     assert entry.line == '"a b" -s1'
     assert lines(gallery) == [entry.log_line]
 
 
 def test_a_grid_is_a_comment(gallery: Gallery) -> None:
     sheet = Image.new("RGB", (64, 32))
-    with gallery.claim() as claim:
-        entry = gallery.keep_grid(sheet, claim=claim, line='"a" -n2 -S7 -g')
+    with gallery.reserve_number() as claim:
+        entry = gallery.save_grid(sheet, claim=claim, line='"a" -n2 -S7 -g')
     assert entry.path.name == "000001.grid.png"
     assert lines(gallery) == [f'# {entry.path}: "a" -n2 -S7 -g']
     with pytest.raises(GalleryError, match="does not say"):
         read_record(entry.path)
-    with gallery.claim() as claim:
+    with gallery.reserve_number() as claim:
         assert claim.number == 2
 
 
@@ -167,25 +168,25 @@ def test_a_file_in_the_folders_place_is_said(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     for outdir in (tmp_path / "file", tmp_path / "file" / "deeper"):
         said = f"cannot write to {outdir}: a file is in the folder's place .choose another folder"
-        with pytest.raises(GalleryError, match=said), Gallery(outdir).claim():
+        with pytest.raises(GalleryError, match=said), Gallery(outdir).reserve_number():
             pass
 
 
 def test_an_error_of_the_work_itself_passes_through(gallery: Gallery) -> None:
-    with pytest.raises(FileNotFoundError), gallery.claim():
+    with pytest.raises(FileNotFoundError), gallery.reserve_number():
         raise FileNotFoundError("the model's")
-    assert names_in(gallery.outdir) == []
+    assert list_names(gallery.outdir) == []
 
 
 def test_a_picture_without_a_line_is_kept_and_gets_it_later(gallery: Gallery) -> None:
     gallery.log_path.mkdir(parents=True)
-    with gallery.claim() as claim:
+    with gallery.reserve_number() as claim:
         with pytest.raises(
             GalleryError, match=r"000001\.7\.png is kept, but .*before the next picture"
         ):
-            gallery.keep(noise(7), line="a -s1", claim=claim)
+            gallery.save(noise(7), line="a -s1", claim=claim)
         with pytest.raises(GalleryError, match=r"000001\.7\.01\.png is kept"):
-            gallery.keep(noise(7), line="b -s1", claim=claim)
+            gallery.save(noise(7), line="b -s1", claim=claim)
     gallery.log_path.rmdir()
     recovered = gallery.recover()
     assert len(recovered) == 2
@@ -235,9 +236,9 @@ def test_others_pictures_are_left_alone_and_opened_when_they_changed(
     (gallery.outdir / "download.png").touch()  # a browser's, which fills it in a moment
     (gallery.outdir / "linked.png").symlink_to(holiday)
     os.mkfifo(gallery.outdir / "pipe.png")
-    before = names_in(gallery.outdir)
+    before = list_names(gallery.outdir)
     assert gallery.recover() == ()
-    assert sorted([*before, ".dream_foreign"]) == sorted(names_in(gallery.outdir))
+    assert sorted([*before, ".dream_foreign"]) == sorted(list_names(gallery.outdir))
     opened: list[str] = []
 
     def read(path: Path) -> dict[str, str]:
@@ -400,7 +401,7 @@ def test_what_the_dead_left_is_swept(gallery: Gallery) -> None:
     (gallery.outdir / ".profile").touch()
     (gallery.outdir / ".000003.claim").write_text("#!/bin/sh\nsomebody else's\n")
     gallery.recover()
-    assert sorted(names_in(gallery.outdir)) == [
+    assert sorted(list_names(gallery.outdir)) == [
         ".000003.claim",
         ".profile",
         "000001.7.png",

@@ -5,9 +5,15 @@ from pathlib import Path
 
 import pytest
 
-from dream.errors import GalleryError
-from dream.gallery import LOG_NAME, last_lines, read_log, text_lines
-from dream.gallery.log import appending, log_line, logged_name, logged_names, shown
+from dream.core.errors import GalleryError
+from dream.gallery import LOG_NAME, read_last_lines, read_log, text_lines
+from dream.gallery.log import (
+    format_log_line,
+    format_path,
+    open_for_append,
+    parse_logged_name,
+    read_logged_names,
+)
 
 
 @pytest.mark.parametrize(
@@ -34,10 +40,10 @@ def test_lines_of_every_era_are_read(tmp_path: Path, data: bytes, lines: list[st
 
 def test_the_last_lines_are_whole(tmp_path: Path) -> None:
     log = tmp_path / LOG_NAME
-    assert last_lines(log) == []
+    assert read_last_lines(log) == []
     log.write_text("".join(f"line {n}\n" for n in range(100)))
-    assert last_lines(log) == [f"line {n}" for n in range(100)]
-    assert last_lines(log, 20) == ["line 98", "line 99"]
+    assert read_last_lines(log) == [f"line {n}" for n in range(100)]
+    assert read_last_lines(log, 20) == ["line 98", "line 99"]
 
 
 def test_what_cannot_be_read_is_said_at_once_with_the_nearest_name(tmp_path: Path) -> None:
@@ -69,7 +75,7 @@ def test_what_cannot_be_read_is_said_at_once_with_the_nearest_name(tmp_path: Pat
     ],
 )
 def test_a_line_names_its_picture(line: str, name: str) -> None:
-    assert logged_name(line) == name
+    assert parse_logged_name(line) == name
 
 
 @pytest.mark.parametrize(
@@ -87,14 +93,16 @@ def test_a_line_names_its_picture(line: str, name: str) -> None:
     ],
 )
 def test_a_line_begins_with_a_path_that_cannot_be_misread(path: str, start: str) -> None:
-    assert shown(Path(path)) == start
+    assert format_path(Path(path)) == start
 
 
 def test_a_line_ends_with_what_the_pixels_depend_on() -> None:
-    line = log_line("a.png", '"a" -s2', "0123456789abcdef" * 4, {"weights": "fedcba9876543210"})
+    line = format_log_line(
+        "a.png", '"a" -s2', "0123456789abcdef" * 4, {"weights": "fedcba9876543210"}
+    )
     assert line == 'a.png: "a" -s2 # sha256:0123456789abcdef weights:fedcba98'
-    assert log_line("a.png", "a", "f" * 64, {}).endswith(" # sha256:ffffffffffffffff")
-    begun = log_line("a.png", "a", "f" * 64, {"init_img": "1" * 64, "device": "cpu"})
+    assert format_log_line("a.png", "a", "f" * 64, {}).endswith(" # sha256:ffffffffffffffff")
+    begun = format_log_line("a.png", "a", "f" * 64, {"init_img": "1" * 64, "device": "cpu"})
     assert begun.endswith(" # sha256:ffffffffffffffff init_img:1111111111111111")
 
 
@@ -112,7 +120,7 @@ def test_a_line_ends_with_what_the_pixels_depend_on() -> None:
 def test_a_torn_line_never_fuses_with_the_next(tmp_path: Path, before: bytes, after: bytes) -> None:
     path = tmp_path / "dream_log.txt"
     path.write_bytes(before)
-    with appending(path) as tail:
+    with open_for_append(path) as tail:
         tail.append("x.png: new")
     assert path.read_bytes() == after
 
@@ -120,8 +128,8 @@ def test_a_torn_line_never_fuses_with_the_next(tmp_path: Path, before: bytes, af
 def test_only_whole_lines_count(tmp_path: Path) -> None:
     path = tmp_path / "dream_log.txt"
     path.write_bytes(b'a.png: "x"\nb.png: "y"')
-    assert logged_names(path) == {"a.png"}
-    assert logged_names(tmp_path / "none.txt") == set()
+    assert read_logged_names(path) == {"a.png"}
+    assert read_logged_names(tmp_path / "none.txt") == set()
 
 
 @pytest.mark.parametrize(

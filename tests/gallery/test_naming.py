@@ -4,8 +4,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from dream.gallery import file_name, prompt_folder
-from dream.gallery.naming import CLASH_ROOM, cut, safe_name
+from dream.gallery import format_file_name, make_prompt_folder
+from dream.gallery.naming import CLASH_ROOM, make_safe_name, truncate_utf8
 
 FIELDS = {
     "prompt": "a red circle on blue",
@@ -47,7 +47,7 @@ UNDECODABLE = st.text(st.characters(categories=["Cs", "Cc", "Lo", "Po"]), max_si
     ],
 )
 def test_a_template_is_filled_in(template: str | None, name: str) -> None:
-    assert file_name(template, prefix="000042", seed=7, fields=FIELDS) == (name, None)
+    assert format_file_name(template, prefix="000042", seed=7, fields=FIELDS) == (name, None)
 
 
 @pytest.mark.parametrize(
@@ -70,7 +70,7 @@ def test_a_template_is_filled_in(template: str | None, name: str) -> None:
     ],
 )
 def test_a_template_that_cannot_be_filled_gives_the_usual_name(template: str, reason: str) -> None:
-    name, warning = file_name(template, prefix="000042", seed=7, fields=FIELDS)
+    name, warning = format_file_name(template, prefix="000042", seed=7, fields=FIELDS)
     assert name == "000042.7.png"
     assert warning is not None
     assert warning.startswith(f"--fnformat {template}: ")
@@ -83,23 +83,23 @@ def test_a_template_that_cannot_be_filled_gives_the_usual_name(template: str, re
 @example("{prompt}", "/etc/passwd\0")
 @example("{prompt}.png", "猫" * 200)
 def test_no_template_and_no_prompt_leave_the_folder(template: str, prompt: str) -> None:
-    name, _ = file_name(template, prefix="000001", seed=0, fields={"prompt": prompt})
+    name, _ = format_file_name(template, prefix="000001", seed=0, fields={"prompt": prompt})
     stands_alone(name)
     assert name.endswith(".png")
     assert len(name.encode()) <= 255 - len(".999.upscaled")
     assert ": " not in name
     upscaled = f"{name.removesuffix('.png')}.upscaled.png"
-    assert safe_name(name) == name
-    assert safe_name(upscaled) == upscaled
+    assert make_safe_name(name) == name
+    assert make_safe_name(upscaled) == upscaled
 
 
 @given(ANY | UNDECODABLE)
 def test_whatever_a_picture_is_called_its_name_is_safe(text: str) -> None:
-    name = safe_name(text)
+    name = make_safe_name(text)
     if name:
         stands_alone(name)
         assert len(name.encode()) <= 255 - CLASH_ROOM
-        assert safe_name(name) == name
+        assert make_safe_name(name) == name
 
 
 @given(ANY | UNDECODABLE)
@@ -109,11 +109,11 @@ def test_whatever_a_picture_is_called_its_name_is_safe(text: str) -> None:
 @example("lpt1.txt")
 @example("猫" * 200)
 def test_a_prompts_folder_is_one_name(prompt: str) -> None:
-    name = prompt_folder(prompt)
+    name = make_prompt_folder(prompt)
     stands_alone(name)
     assert len(name.encode()) <= 255
     assert name == name.rstrip(" .")
-    assert prompt_folder(name) == name
+    assert make_prompt_folder(name) == name
 
 
 @pytest.mark.parametrize(
@@ -130,7 +130,7 @@ def test_a_prompts_folder_is_one_name(prompt: str) -> None:
     ],
 )
 def test_a_prompts_folder(prompt: str, folder: str) -> None:
-    assert prompt_folder(prompt) == folder
+    assert make_prompt_folder(prompt) == folder
 
 
 def stands_alone(name: str) -> None:
@@ -143,5 +143,5 @@ def stands_alone(name: str) -> None:
 
 
 def test_no_character_is_halved() -> None:
-    assert cut("aé猫🐱", 9) == "aé猫"
-    assert cut("aé猫🐱", 10) == "aé猫🐱"
+    assert truncate_utf8("aé猫🐱", 9) == "aé猫"
+    assert truncate_utf8("aé猫🐱", 10) == "aé猫🐱"

@@ -10,24 +10,24 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 from sd_parsers import ParserManager
 
-from dream.errors import GalleryError
-from dream.events import Saved
+from dream.core.errors import GalleryError
+from dream.core.events import Saved
+from dream.core.request import Request, to_dict
+from dream.core.request_json import parse_request
 from dream.gallery import read_record
 from dream.gallery.png import RECORD, read_chunks
-from dream.line import read, write
-from dream.request import Request, as_json
-from dream.request_json import request_from_json
-from dream.studio import Studio
-from dream.studio.lent import line_from, request_from
+from dream.line import format_line, parse_line
+from dream.session import Session
+from dream.session.image_prompts import read_line_from, read_request_from
 from tests.fakes import fake_studio
 
 
 @pytest.fixture
-def studio(tmp_path: Path) -> Studio:
+def studio(tmp_path: Path) -> Session:
     return fake_studio(tmp_path)
 
 
-def made(studio: Studio, line: str) -> Saved:
+def made(studio: Session, line: str) -> Saved:
     (event,) = [event for event in studio.make(line) if isinstance(event, Saved)]
     return event
 
@@ -40,7 +40,7 @@ def made(studio: Studio, line: str) -> Saved:
         ("一只猫 -S42 -s20 -C7 -Ak_lms -U2 --watermark x", "一只猫", ""),
     ],
 )
-def test_sd_parsers_reads_ours(studio: Studio, line: str, prompt: str, avoided: str) -> None:
+def test_sd_parsers_reads_ours(studio: Session, line: str, prompt: str, avoided: str) -> None:
     event = made(studio, line)
     for path in (event.path, made(studio, "!fix -1 -U2").path):
         found = ParserManager().parse(path)
@@ -53,13 +53,13 @@ def test_sd_parsers_reads_ours(studio: Studio, line: str, prompt: str, avoided: 
         assert (found.metadata["width"], found.metadata["height"]) == (64, 64)
 
 
-def test_our_keywords_differ_where_case_is_ignored(studio: Studio) -> None:
+def test_our_keywords_differ_where_case_is_ignored(studio: Session) -> None:
     event = made(studio, 'say "hi" -S7')
     keys = [key.casefold() for key in read_chunks(event.path)]
     assert len(set(keys)) == len(keys) == 2
     chunks = read_chunks(event.path)
     assert json.loads(chunks[RECORD])["line"] == event.line
-    assert read(chunks["Dream"]) == event.request
+    assert parse_line(chunks["Dream"]) == event.request
 
 
 def with_chunks(path: Path, **chunks: str) -> Path:
@@ -72,7 +72,7 @@ def with_chunks(path: Path, **chunks: str) -> Path:
 
 def test_the_record_s_old_name_is_read_for_ever(tmp_path: Path) -> None:
     line, sha256 = '"a hat" -s20 -S7', "ab" * 32
-    said = {"request": as_json(read(line)), "facts": {"weights": "0f"}, "sha256": sha256}
+    said = {"request": to_dict(parse_line(line)), "facts": {"weights": "0f"}, "sha256": sha256}
     old = read_record(with_chunks(tmp_path / "1.png", Dream=line, dream=json.dumps(said)))
     assert (old.line, old.sha256, old.facts, old.origin) == (line, sha256, {"weights": "0f"}, "")
     said["line"] = '!fix "a.png" -U2'
@@ -83,27 +83,31 @@ def test_the_record_s_old_name_is_read_for_ever(tmp_path: Path) -> None:
 @pytest.mark.parametrize("key", ["Dream", "dream", "DREAM"])
 def test_a_tool_may_have_changed_the_keyword_s_case(tmp_path: Path, key: str) -> None:
     path = with_chunks(tmp_path / "a.png", **{key: '"a hat" -s20 -S7'})
-    assert line_from(path) == '"a hat" -s20 -S7'
+    assert read_line_from(path) == '"a hat" -s20 -S7'
 
 
 @pytest.mark.parametrize("key", [RECORD, "dream", "Dream_record"])
 def test_a_lost_line_is_made_from_the_record(tmp_path: Path, key: str) -> None:
-    request = read('"a hat" -s20 -S7 -U2 -c top 8 -V7:0.5,8:0.25 -tm "cat" 0.3 -embiggen 2 -D left')
-    assert request_from_json(json.loads(json.dumps(as_json(request)))) == request
-    path = with_chunks(tmp_path / "a.png", **{key: json.dumps({"request": as_json(request)})})
-    assert line_from(path) == write(request)
-    assert request_from(path) == (request, ())
+    request = parse_line(
+        '"a hat" -s20 -S7 -U2 -c top 8 -V7:0.5,8:0.25 -tm "cat" 0.3 -embiggen 2 -D left'
+    )
+    assert parse_request(json.loads(json.dumps(to_dict(request)))) == request
+    path = with_chunks(tmp_path / "a.png", **{key: json.dumps({"request": to_dict(request)})})
+    assert read_line_from(path) == format_line(request)
+    assert read_request_from(path) == (request, ())
 
 
 @pytest.mark.parametrize(
     "value", ["many", [], [1], {"a": 1}, None, True, 1e400, -1, 10**30, ["x", "y"], "\ud800"]
 )
 def test_a_record_of_nonsense_is_left_open(value: object) -> None:
-    said = {name: value for name in as_json(read("x -s5 -U2")) | {"with_variations": 1, "fix": 1}}
-    assert isinstance(request_from_json(said), Request)
+    said = {
+        name: value for name in to_dict(parse_line("x -s5 -U2")) | {"with_variations": 1, "fix": 1}
+    }
+    assert isinstance(parse_request(said), Request)
 
 
-def test_text_behind_the_pixels_is_read(studio: Studio, tmp_path: Path) -> None:
+def test_text_behind_the_pixels_is_read(studio: Session, tmp_path: Path) -> None:
     event = made(studio, "a hat -S7")
     before, after = b"", b""
     data = event.path.read_bytes()
@@ -120,9 +124,9 @@ def test_text_behind_the_pixels_is_read(studio: Studio, tmp_path: Path) -> None:
     path = tmp_path / "moved.png"
     path.write_bytes(signature + before + after + iend)
     assert read_record(path) == read_record(event.path)
-    assert line_from(path) == event.line
+    assert read_line_from(path) == event.line
 
 
 def test_a_picture_without_any_record_says_so(tmp_path: Path) -> None:
     with pytest.raises(GalleryError, match="does not say how it was made"):
-        line_from(with_chunks(tmp_path / "a.png", Comment="x"))
+        read_line_from(with_chunks(tmp_path / "a.png", Comment="x"))

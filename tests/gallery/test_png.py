@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo, iTXt
 
-from dream.errors import GalleryError
-from dream.gallery import Gallery, Record, read_record
-from dream.plain_text import on_one_line
-from dream.request import as_json
+from dream.core.errors import GalleryError
+from dream.core.plain_text import join_lines_of_text
+from dream.core.request import to_dict
+from dream.gallery import DreamRecord, Gallery, read_record
 from tests.gallery.writer import noise
 
 MANY = settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -22,8 +22,8 @@ MANY = settings(max_examples=40, suppress_health_check=[HealthCheck.function_sco
 
 def kept(folder: Path, line: str, **record: object) -> Path:
     gallery = Gallery(folder)
-    with gallery.claim() as claim:
-        return gallery.keep(noise(7, weights="0f"), line=line, claim=claim, record=record).path
+    with gallery.reserve_number() as claim:
+        return gallery.save(noise(7, weights="0f"), line=line, claim=claim, record=record).path
 
 
 @pytest.mark.parametrize(
@@ -48,14 +48,14 @@ def test_a_line_in_any_script_comes_back(tmp_path: Path, line: str, chunk: type[
 def test_every_line_comes_back(tmp_path: Path, line: str) -> None:
     # Two surrogates in a row are one character, to JSON and to everybody.
     joined = line.encode("utf-16", "surrogatepass").decode("utf-16", "surrogatepass")
-    assert read_record(kept(tmp_path, line)).line == on_one_line(joined)
+    assert read_record(kept(tmp_path, line)).line == join_lines_of_text(joined)
 
 
 def test_a_png_remembers_request_facts_and_pixels(tmp_path: Path) -> None:
     picture = noise(7, weights="0f")
     path = kept(tmp_path, "x", sha256="a lie", mood="fine")
-    request = as_json(picture.recipe.as_request())
-    assert read_record(path) == Record("x", request, {"weights": "0f"}, picture.sha256)
+    request = to_dict(picture.recipe.to_request())
+    assert read_record(path) == DreamRecord("x", request, {"weights": "0f"}, picture.sha256)
     with Image.open(path) as image:
         assert image.tobytes() == picture.image.tobytes()
         assert json.loads(str(image.info["dream_record"]))["mood"] == "fine"
@@ -66,7 +66,7 @@ def test_a_png_of_2022_tells_its_line(tmp_path: Path) -> None:
     info.add_text("Dream", '"a cute child" -s50 -b1 -W512 -H512 -C7.5 -mk_lms -S3498014304')
     info.add_text("dream", "[" * 100_000)
     Image.new("RGB", (8, 8)).save(tmp_path / "old.png", pnginfo=info)
-    assert read_record(tmp_path / "old.png") == Record(str(info.chunks[0][1][6:], "latin-1"))
+    assert read_record(tmp_path / "old.png") == DreamRecord(str(info.chunks[0][1][6:], "latin-1"))
 
 
 def test_what_tells_nothing_is_refused_in_one_line(tmp_path: Path) -> None:

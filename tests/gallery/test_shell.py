@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from dream.gallery import file_name
-from dream.gallery.log import log_line, shown
-from dream.line import read, write
-from dream.request import Request
+from dream.core.request import Request
+from dream.gallery import format_file_name
+from dream.gallery.log import format_log_line, format_path
+from dream.line import format_line, parse_line
 
 RUNS = (
     "$(touch pwned)",
@@ -45,12 +45,14 @@ def lines(first: str, second: str) -> list[str]:
         Request(fix=first, outdir=second),
     )
     for request in (some, *others):
-        assert read(write(request)) == request
+        assert parse_line(format_line(request)) == request
     said = {"prompt": first, "negative": second}
-    name = file_name("{prompt}-{negative}.png", prefix="000001", seed=1, fields=said).text
+    name = format_file_name("{prompt}-{negative}.png", prefix="000001", seed=1, fields=said).text
     places = (Path("out") / name, Path(first.replace("/", "_")) / "000001.1.png")
     return [
-        log_line(shown(place), write(request), "0" * 64, {"weights": "ab", "init_img": "cd"})
+        format_log_line(
+            format_path(place), format_line(request), "0" * 64, {"weights": "ab", "init_img": "cd"}
+        )
         for place in places
         for request in (some, *others)
     ]

@@ -8,10 +8,10 @@ from pathlib import Path
 
 from PIL import Image
 
-from dream.errors import GalleryError
+from dream.core.errors import GalleryError
+from dream.core.picture import Picture
+from dream.core.recipe import Recipe
 from dream.gallery import Gallery
-from dream.picture import Picture
-from dream.recipe import Recipe
 
 
 def noise(seed: int, size: int = 16, **facts: str) -> Picture:
@@ -35,12 +35,12 @@ def write(outdir: Path, commands: int, pictures: int, seed: int) -> None:
     """Keeps so many commands of so many pictures and a grid each, with seeds from `seed` on."""
     gallery = Gallery(outdir)
     for _ in range(commands):
-        with gallery.claim() as claim:
+        with gallery.reserve_number() as claim:
             for _ in range(pictures):
                 picture = noise(seed, 48, weights="0123456789abcdef", writer=str(seed // 1000))
-                gallery.keep(picture, line=f'"noise" -s1 -S{seed}', claim=claim)
+                gallery.save(picture, line=f'"noise" -s1 -S{seed}', claim=claim)
                 seed += 1
-            gallery.keep_grid(picture.image, claim=claim, line='"noise" -g')
+            gallery.save_grid(picture.image, claim=claim, line='"noise" -g')
 
 
 def main() -> None:

@@ -7,7 +7,7 @@ from urllib.parse import unquote, urlparse
 
 import pytest
 
-from dream.graphics import links_to, wants_links
+from dream.graphics import make_link, supports_links
 
 
 class Tty(io.StringIO):
@@ -17,7 +17,7 @@ class Tty(io.StringIO):
 
 @pytest.mark.parametrize("name", ["a b.png", "猫#?%.png", "\x1b]8;;x\x07.png"])
 def test_a_link_leads_to_its_file(tmp_path: Path, name: str) -> None:
-    shown = links_to("shown", tmp_path / name)
+    shown = make_link("shown", tmp_path / name)
     start, text, end, _ = shown.removeprefix("\x1b").split("\x1b")
     assert (text, end) == ("\\shown", "]8;;")
     where = urlparse(start.removeprefix("]8;;"))
@@ -26,7 +26,7 @@ def test_a_link_leads_to_its_file(tmp_path: Path, name: str) -> None:
 
 
 def test_links_are_for_terminals_that_know_them() -> None:
-    assert wants_links(Tty(), {"TERM": "xterm"})
-    assert not wants_links(io.StringIO(), {"TERM": "xterm"})
+    assert supports_links(Tty(), {"TERM": "xterm"})
+    assert not supports_links(io.StringIO(), {"TERM": "xterm"})
     for environment in ({"TERM": "dumb"}, {"TERM": "linux"}, {"TERM": "screen", "STY": "1"}, {}):
-        assert not wants_links(Tty(), environment)
+        assert not supports_links(Tty(), environment)

@@ -17,17 +17,17 @@ from PIL import Image
 from prompt_toolkit.formatted_text import ANSI, fragment_list_to_text, to_formatted_text
 from prompt_toolkit.utils import get_cwidth
 
-from dream.errors import InputError
-from dream.events import Preview
-from dream.graphics import Pictures, Terminal
-from dream.graphics.draw import NoGraphics, draw
+from dream.core.errors import InputError
+from dream.core.events import Preview
+from dream.graphics import Terminal, TerminalImages
+from dream.graphics.draw import NoGraphics, render_text
 from dream.graphics.terminal import MOST_PIXELS
 
 RED = (220, 20, 30)
 
 
-def on(terminal: Terminal, columns: int = 80, rows: int = 24, size: int = 32) -> Pictures:
-    return Pictures(terminal=terminal, screen=lambda: (columns, rows), size=size)
+def on(terminal: Terminal, columns: int = 80, rows: int = 24, size: int = 32) -> TerminalImages:
+    return TerminalImages(terminal=terminal, screen=lambda: (columns, rows), size=size)
 
 
 def text_rows(shown: str) -> list[str]:
@@ -48,7 +48,9 @@ def picture(tmp_path: Path) -> Path:
 @pytest.mark.parametrize("width, height", [(32, 32), (16, 64), (96, 24), (1, 999)])
 @pytest.mark.parametrize("columns, rows", [(80, 24), (40, 24), (12, 60), (300, 9)])
 def test_a_picture_of_characters_fits(width: int, height: int, columns: int, rows: int) -> None:
-    shown = text_rows(on(Terminal(), columns, rows, size=60).live(preview(width, height)))
+    shown = text_rows(
+        on(Terminal(), columns, rows, size=60).render_live_frame(preview(width, height))
+    )
     assert len(shown) <= rows - rows // 2
     assert {get_cwidth(row) for row in shown} <= set(range(1, min(60, columns - 1) + 1))
     assert len({get_cwidth(row) for row in shown}) == 1
@@ -62,12 +64,12 @@ def test_a_square_is_twice_as_many_columns_as_rows(picture: Path) -> None:
 def test_where_there_is_no_room_there_is_no_picture(picture: Path) -> None:
     for columns, rows in ((3, 24), (80, 2), (0, 0)):
         assert on(Terminal(), columns, rows).show(picture) == ""
-        assert on(Terminal(), columns, rows).live(preview()) == ""
+        assert on(Terminal(), columns, rows).render_live_frame(preview()) == ""
 
 
 def test_colours_are_as_many_as_the_terminal_has() -> None:
     def codes(colours: str) -> set[str]:
-        shown = on(replace(Terminal(), colours=colours)).live(preview())  # type: ignore[arg-type]
+        shown = on(replace(Terminal(), colours=colours)).render_live_frame(preview())  # type: ignore[arg-type]
         return set(re.findall(r"\x1b\[([\d;]*)m", shown)) - {"0", "7", ""}
 
     assert any(code.endswith("2;220;20;30") for code in codes("all"))
@@ -77,7 +79,7 @@ def test_colours_are_as_many_as_the_terminal_has() -> None:
 
 
 def test_an_encoding_without_blocks_gets_letters() -> None:
-    shown = replace(on(Terminal()), ascii_only=True).live(preview())
+    shown = replace(on(Terminal()), ascii_only=True).render_live_frame(preview())
     assert shown.isascii()
 
 
@@ -154,18 +156,18 @@ def test_a_monstrous_terminal_is_drawn_on_within_bounds(picture: Path, protocol:
         shown = on(terminal, columns, rows, size=1000).show(picture)
         assert shown and len(shown) < 32 << 20
     with pytest.raises(ValueError, match="are no"):
-        draw(b"123", (1, 1), (MOST_PIXELS // 128 + 1, 1), terminal)
+        render_text(b"123", (1, 1), (MOST_PIXELS // 128 + 1, 1), terminal)
 
 
 def test_pixels_that_are_not_there_are_not_read() -> None:
     with pytest.raises(ValueError, match="no 3 x 3 pixels"):
-        draw(b"123", (3, 3), (2, 1), Terminal())
+        render_text(b"123", (3, 3), (2, 1), Terminal())
 
 
 def test_without_chafa_one_line_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "chafa", None)
     with pytest.raises(NoGraphics, match=r"no pictures in the terminal.*pip install chafa\.py"):
-        on(Terminal()).live(preview())
+        on(Terminal()).render_live_frame(preview())
 
 
 def test_nothing_is_kept_of_a_picture(picture: Path) -> None:
@@ -176,7 +178,7 @@ def test_nothing_is_kept_of_a_picture(picture: Path) -> None:
         before = process.memory_info().rss
         for _ in range(count):
             here.show(picture)
-            here.live(preview())
+            here.render_live_frame(preview())
         return process.memory_info().rss - before
 
     grown(20)

@@ -9,9 +9,9 @@ from typing import TextIO
 
 import pytest
 
-from dream.graphics import Pictures, Terminal, pictures_on
-from dream.graphics.ask import MOST_HEARD, ask, understood
-from dream.graphics.terminal import Answers, Tmux, describe
+from dream.graphics import Terminal, TerminalImages, detect_terminal_images
+from dream.graphics.terminal import Answers, Tmux, describe_terminal
+from dream.graphics.terminal_query import MOST_HEARD, parse_answers, query_terminal
 
 pty = pytest.importorskip("pty", reason="there are no pseudo-terminals on Windows")
 termios = pytest.importorskip("termios", reason="there are no pseudo-terminals on Windows")
@@ -84,9 +84,9 @@ def test_a_terminals_answers_decide(answers: bytes, protocol: str) -> None:
     environment = {"TERM": "xterm-256color", "KITTY_WINDOW_ID": "1"}
     with FakeTerminal(answers) as there:
         before = termios.tcgetattr(there.slave)
-        pictures, typed = pictures_on(there.slave, there.slave, environment=environment)
+        pictures, typed = detect_terminal_images(there.slave, there.slave, environment=environment)
         assert termios.tcgetattr(there.slave) == before
-    assert isinstance(pictures, Pictures)
+    assert isinstance(pictures, TerminalImages)
     assert pictures.terminal.protocol == protocol
     assert pictures.terminal.cell == ((10, 20) if CELL in answers else (8, 16))
     assert typed == ""
@@ -94,7 +94,7 @@ def test_a_terminals_answers_decide(answers: bytes, protocol: str) -> None:
 
 def test_keys_typed_meanwhile_are_given_back() -> None:
     with FakeTerminal(KITTY + CELL + DA1, typed="a cät\r".encode()) as there:
-        answers, typed = ask(there.slave.fileno(), there.slave.fileno(), 5.0)
+        answers, typed = query_terminal(there.slave.fileno(), there.slave.fileno(), 5.0)
         while typed.count("\r") + typed.count("\n") < 2:
             typed += os.read(there.slave.fileno(), 100).decode()
     assert answers.kitty
@@ -104,7 +104,9 @@ def test_keys_typed_meanwhile_are_given_back() -> None:
 def test_a_terminal_that_answers_nothing_is_not_waited_for() -> None:
     began = time.monotonic()
     with FakeTerminal() as there:
-        pictures, _ = pictures_on(there.slave, there.slave, environment={"TERM": "xterm-kitty"})
+        pictures, _ = detect_terminal_images(
+            there.slave, there.slave, environment={"TERM": "xterm-kitty"}
+        )
         time.sleep(0.05)
     assert time.monotonic() - began < 2
     assert pictures is not None
@@ -114,14 +116,14 @@ def test_a_terminal_that_answers_nothing_is_not_waited_for() -> None:
 
 def test_half_an_answer_is_not_taken_for_keys() -> None:
     for cut in range(2, len(KITTY)):
-        assert understood(b"a" + KITTY[:cut]) == (Answers(), "a")
-    assert understood(b"\x1b[A") == (Answers(), "\x1b[A")
+        assert parse_answers(b"a" + KITTY[:cut]) == (Answers(), "a")
+    assert parse_answers(b"\x1b[A") == (Answers(), "\x1b[A")
 
 
 @pytest.mark.parametrize("preview, protocol", [("off", "auto"), ("auto", "symbols")])
 def test_who_needs_no_answer_does_not_ask(preview: str, protocol: str) -> None:
     with FakeTerminal(KITTY + DA1) as there:
-        pictures, _ = pictures_on(
+        pictures, _ = detect_terminal_images(
             there.slave,
             there.slave,
             preview=preview,
@@ -132,21 +134,24 @@ def test_who_needs_no_answer_does_not_ask(preview: str, protocol: str) -> None:
         assert there.asked == b""
     assert pictures is not None
     assert pictures.terminal.protocol == "symbols"
-    assert pictures.finished == pictures.making == (preview == "auto")
+    assert pictures.shows_final == pictures.shows_live == (preview == "auto")
 
 
 def test_what_is_no_terminal_or_a_dumb_one_gets_no_pictures() -> None:
     with open(os.devnull, "w") as nothing:  # noqa: PTH123
-        assert pictures_on(nothing, nothing) == (None, "")
+        assert detect_terminal_images(nothing, nothing) == (None, "")
     with FakeTerminal(KITTY + DA1) as there:
-        assert pictures_on(there.slave, there.slave, environment={"TERM": "dumb"}) == (None, "")
+        assert detect_terminal_images(there.slave, there.slave, environment={"TERM": "dumb"}) == (
+            None,
+            "",
+        )
         assert there.asked == b""
 
 
 def test_a_protocol_can_be_chosen() -> None:
     with FakeTerminal(DA1) as there:
         for inside, wrapped in (({"TMUX": "/tmp/none,1,0"}, True), ({}, False)):
-            pictures, _ = pictures_on(
+            pictures, _ = detect_terminal_images(
                 there.slave, there.slave, protocol="kitty", environment={"TERM": "xterm", **inside}
             )
             assert pictures is not None
@@ -157,7 +162,7 @@ def test_a_protocol_can_be_chosen() -> None:
 
 
 def seen(tmux: Tmux | None = None, da1: bytes = b"", **environment: str) -> Terminal:
-    return describe(environment, understood(da1)[0], tmux)
+    return describe_terminal(environment, parse_answers(da1)[0], tmux)
 
 
 def test_the_environment_tells_when_nobody_answers() -> None:
@@ -203,14 +208,14 @@ def test_in_tmux_it_is_tmux_that_counts() -> None:
 )
 def test_forged_answers_are_understood_within_bounds(forged: bytes) -> None:
     began = time.thread_time()
-    answers, _ = understood(forged)
+    answers, _ = parse_answers(forged)
     assert time.thread_time() - began < 0.5
     assert answers.cell is None and not answers.kitty
     assert len(answers.attributes) <= 64 and all(one < 10_000 for one in answers.attributes)
-    assert describe({}, answers, None).cell == Terminal.cell
+    assert describe_terminal({}, answers, None).cell == Terminal.cell
 
 
 def test_a_terminal_that_never_stops_talking_is_not_heard_to_the_end() -> None:
     with FakeTerminal(answers=b"7" * 3 * MOST_HEARD) as there:
-        _, typed = ask(there.slave.fileno(), there.slave.fileno(), patience=20)
+        _, typed = query_terminal(there.slave.fileno(), there.slave.fileno(), patience=20)
     assert len(typed) <= MOST_HEARD

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms
 
-from dream.inputs import measure, open_picture
-from dream.inputs.colours import as_srgb
+from dream.inputs import measure_image, open_picture
+from dream.inputs.color_profiles import convert_to_srgb
 from tests.inputs import profiles
 
 WIDE = profiles.rgb(profiles.ADOBE, 2.2, "wide")
@@ -42,7 +42,7 @@ def test_a_profile_of_rgb_is_obeyed_in_every_mode_of_colours(tmp_path: Path, mod
     image = ramp().quantize(64) if mode in ("P", "PA") else ramp()
     image = image.convert(mode)
     image.info["icc_profile"] = WIDE
-    seen, alpha = as_srgb(tmp_path, image)
+    seen, alpha = convert_to_srgb(tmp_path, image)
     assert (alpha, seen.mode, seen.info) == (None, "RGB", {})
     apart = abs(np.asarray(seen, int) - converted(image.convert("RGB"), WIDE))
     assert apart.max() <= 1
@@ -166,15 +166,15 @@ def test_an_orientation_behind_the_pixels_is_obeyed(tmp_path: Path) -> None:
     ):
         path = tmp_path / "late.png"
         after_the_pixels(path, *kinds)
-        assert measure(path) == (40, 24) == open_picture(path).image.size
+        assert measure_image(path) == (40, 24) == open_picture(path).image.size
 
 
 def test_nonsense_behind_the_pixels_changes_nothing(tmp_path: Path) -> None:
     path = tmp_path / "late.png"
     for nonsense in (b"", b"II*\0", b"\xff" * 40, b"MM\0*\0\0\0\x08\xff\xff"):
         after_the_pixels(path, chunk(b"eXIf", nonsense))
-        assert measure(path) == (24, 40) == open_picture(path).image.size
+        assert measure_image(path) == (24, 40) == open_picture(path).image.size
         Image.new("RGB", (24, 40)).save(path.with_suffix(".jpg"), exif=b"Exif\0\0" + nonsense)
         assert open_picture(path.with_suffix(".jpg")).image.size == (24, 40)
     after_the_pixels(path, struct.pack(">I4s", 2**31 - 1, b"eXIf") + b"short")
-    assert measure(path) == (24, 40)
+    assert measure_image(path) == (24, 40)

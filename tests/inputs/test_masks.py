@@ -9,7 +9,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from dream.inputs import feathered, filled, fitted, inverted, mask_of, mask_of_alpha, open_picture
+from dream.inputs import (
+    feather_mask,
+    fill_transparent,
+    invert_mask,
+    mask_from_alpha,
+    open_picture,
+    read_mask,
+    resize_to_cover,
+)
 
 
 def test_what_is_transparent_is_painted_or_else_what_is_black(tmp_path: Path) -> None:
@@ -19,30 +27,30 @@ def test_what_is_transparent_is_painted_or_else_what_is_black(tmp_path: Path) ->
     image.save(tmp_path / "mask.png")
     opened = open_picture(tmp_path / "mask.png")
     assert opened.alpha is not None
-    assert mask_of(opened).tobytes() == bytes([0, 0, 255, 0]), "dark parts of a photograph stay"
+    assert read_mask(opened).tobytes() == bytes([0, 0, 255, 0]), "dark parts of a photograph stay"
     image.getchannel("L").save(tmp_path / "black.png")
-    assert mask_of(open_picture(tmp_path / "black.png")).tobytes() == bytes([255, 0, 0, 255])
+    assert read_mask(open_picture(tmp_path / "black.png")).tobytes() == bytes([255, 0, 0, 255])
     image.putalpha(Image.new("L", (4, 1), 200))
     image.save(tmp_path / "veil.png")
-    veiled = mask_of(open_picture(tmp_path / "veil.png"))
+    veiled = read_mask(open_picture(tmp_path / "veil.png"))
     assert veiled.tobytes() == bytes([255, 0, 0, 255]), "no part of it is a hole"
-    assert mask_of_alpha(opened.alpha).tobytes() == bytes([0, 0, 255, 0])
-    assert inverted(mask_of(opened)).tobytes() == bytes([255, 255, 0, 255])
+    assert mask_from_alpha(opened.alpha).tobytes() == bytes([0, 0, 255, 0])
+    assert invert_mask(read_mask(opened)).tobytes() == bytes([255, 255, 0, 255])
 
 
 def test_scaling_covers_and_cuts_equally() -> None:
     image = Image.new("RGB", (300, 100), "blue")
     image.paste("red", (100, 0, 200, 100))
-    cut = fitted(image, 64, 64)
+    cut = resize_to_cover(image, 64, 64)
     assert cut.size == (64, 64)
     assert cut.getpixel((32, 32)) == (255, 0, 0) and (np.asarray(cut)[..., 0] > 200).mean() > 0.9
-    assert fitted(image, 300, 100) is image
+    assert resize_to_cover(image, 300, 100) is image
 
 
 def test_the_whole_of_it_is_stretched() -> None:
     image = Image.new("RGB", (300, 100), "blue")
     image.paste("red", (0, 0, 100, 100))
-    whole = np.asarray(fitted(image, 66, 64, whole=True))
+    whole = np.asarray(resize_to_cover(image, 66, 64, whole=True))
     assert (whole[:, :19, 0] > 250).all() and (whole[:, 26:, 2] > 250).all()
 
 
@@ -53,12 +61,12 @@ def test_an_empty_hole_is_filled_from_around_it() -> None:
     alpha.paste(0, (10, 5, 30, 15))
     emptied = image.copy()
     emptied.paste("black", (10, 5, 30, 15))
-    full = np.asarray(filled(emptied, alpha), int)
+    full = np.asarray(fill_transparent(emptied, alpha), int)
     outside = np.asarray(alpha) == 255
     assert (full[outside] == np.asarray(image)[outside]).all()
     assert full[10, 11, 0] > 150 > full[10, 11, 2] and full[10, 28, 2] > 150 > full[10, 28, 0]
-    assert filled(image, alpha) is image, "what somebody painted there stays"
-    assert filled(emptied, Image.new("L", image.size, 0)) is emptied
+    assert fill_transparent(image, alpha) is image, "what somebody painted there stays"
+    assert fill_transparent(emptied, Image.new("L", image.size, 0)) is emptied
 
 
 @settings(max_examples=30, deadline=None)
@@ -66,7 +74,7 @@ def test_an_empty_hole_is_filled_from_around_it() -> None:
 def test_a_fading_edge_never_leaves_the_mask(seed: int, blur: int, share: float) -> None:
     values = np.random.default_rng(seed).random((5, 7)) < share
     mask = Image.fromarray(values.astype(np.uint8) * 255, "L").resize((28, 20), 0)
-    soft, hard = np.asarray(feathered(mask, blur)), np.asarray(mask)
+    soft, hard = np.asarray(feather_mask(mask, blur)), np.asarray(mask)
     assert (soft[hard == 0] == 0).all()
     assert (soft[hard == 255] > 0).all(), "a thin line is painted too, if faintly"
     if share == 1:
@@ -76,6 +84,6 @@ def test_a_fading_edge_never_leaves_the_mask(seed: int, blur: int, share: float)
 def test_it_reaches_the_full_after_so_many_pixels() -> None:
     mask = Image.new("L", (40, 9), 0)
     mask.paste(255, (10, 0, 40, 9))
-    row = np.asarray(feathered(mask, 4))[4]
+    row = np.asarray(feather_mask(mask, 4))[4]
     assert row[9] == 0 and row[14] == 255
     assert list(row[10:14]) == sorted(row[10:14]) and row[10] == 255 // 5

@@ -16,8 +16,8 @@ import pillow_heif
 import pytest
 from PIL import Image, ImageCms
 
-from dream.errors import InputError
-from dream.inputs import fingerprint, measure, open_picture
+from dream.core.errors import InputError
+from dream.inputs import hash_file, measure_image, open_picture
 
 RED, GREEN = (250, 10, 20), (10, 240, 30)
 
@@ -46,8 +46,8 @@ def test_every_format_is_the_same_picture(tmp_path: Path, ending: str) -> None:
     assert (opened.image.mode, opened.image.size, opened.alpha) == ("RGB", (40, 24), None)
     assert near(opened.image.getpixel((4, 4)), GREEN, 40)
     assert near(opened.image.getpixel((36, 20)), RED, 40)
-    assert measure(path) == (40, 24)
-    assert opened.sha256 == fingerprint(path) == hashlib.sha256(path.read_bytes()).hexdigest()
+    assert measure_image(path) == (40, 24)
+    assert opened.sha256 == hash_file(path) == hashlib.sha256(path.read_bytes()).hexdigest()
     assert opened.notes == ()
 
 
@@ -132,7 +132,7 @@ def test_a_photo_stands_upright(tmp_path: Path, orientation: int, ending: str) -
     exif[0x0112] = orientation
     path = tmp_path / f"photo.{ending}"
     stored.save(path, exif=exif, quality=95)
-    assert measure(path) == (40, 24)
+    assert measure_image(path) == (40, 24)
     image = open_picture(path).image
     assert image.size == (40, 24)
     assert near(image.getpixel((4, 4)), GREEN, 40) and near(image.getpixel((36, 20)), RED, 40)
@@ -167,7 +167,7 @@ def test_a_wide_profile_becomes_srgb(tmp_path: Path) -> None:
 def test_from_one_pixel_to_8000_squared(tmp_path: Path, size: tuple[int, int]) -> None:
     path = tmp_path / "picture.png"
     Image.new("1", size).save(path)
-    assert measure(path) == size
+    assert measure_image(path) == size
     assert open_picture(path).image.size == size
 
 
@@ -175,7 +175,7 @@ def test_measuring_decodes_no_pixel(tmp_path: Path) -> None:
     path = tmp_path / "large.png"
     Image.new("L", (8000, 8000)).save(path)
     path.write_bytes(path.read_bytes()[:200])
-    assert measure(path) == (8000, 8000)
+    assert measure_image(path) == (8000, 8000)
     with pytest.raises(InputError, match="cut short"):
         open_picture(path)
 
@@ -213,7 +213,7 @@ def test_what_is_no_picture_is_refused_in_one_line(tmp_path: Path) -> None:
         text = str(caught.value)
         assert said in text and name in text and len(text.splitlines()) == 1, text
     with pytest.raises(InputError, match="million pixels"):
-        measure(tmp_path / "bomb.png")
+        measure_image(tmp_path / "bomb.png")
 
 
 def test_bytes_that_rot_never_raise_anything_else(tmp_path: Path) -> None:
@@ -226,7 +226,7 @@ def test_bytes_that_rot_never_raise_anything_else(tmp_path: Path) -> None:
             data = np.frombuffer(whole.getvalue(), np.uint8).copy()
             data[chance.integers(0, len(data), 6)] = chance.integers(0, 256, 6)
             path.write_bytes(data.tobytes())
-            for look in (open_picture, measure):
+            for look in (open_picture, measure_image):
                 try:
                     look(path)
                 except InputError as error:
@@ -241,7 +241,7 @@ def test_what_is_no_file_is_refused(tmp_path: Path) -> None:
         open_picture(tmp_path)
     os.mkfifo(tmp_path / "pipe")
     with pytest.raises(InputError, match="no ordinary file"):
-        measure(tmp_path / "pipe")
+        measure_image(tmp_path / "pipe")
     with pytest.raises(InputError):
         open_picture(Path("a\0b"))
 
@@ -258,7 +258,7 @@ def test_heic_is_read(tmp_path: Path) -> None:
     opened = open_picture(tmp_path / "photo.heic")
     assert (opened.image.size, opened.image.mode, opened.alpha) == ((64, 48), "RGB", None)
     assert near(opened.image.getpixel((30, 20)), (200, 40, 40))
-    assert measure(tmp_path / "photo.heic") == (64, 48)
+    assert measure_image(tmp_path / "photo.heic") == (64, 48)
 
 
 def test_heic_says_what_it_needs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -279,7 +279,7 @@ def test_what_pillow_logs_of_a_damaged_file_is_not_printed(tmp_path: Path) -> No
     path.write_bytes(data.replace(samples + b"\x03", samples + b"\x7f"))
     program = (
         "import sys; from pathlib import Path; from dream.inputs import open_picture\n"
-        "from dream.errors import InputError\n"
+        "from dream.core.errors import InputError\n"
         "try: open_picture(Path(sys.argv[1]))\n"
         "except InputError: print('refused')"
     )

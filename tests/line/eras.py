@@ -10,9 +10,9 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from dream.kinds import Variation
-from dream.request import Upscale
-from dream.text_mask import TextMask
+from dream.core.request import Upscale
+from dream.options.text_mask import TextMask
+from dream.options.variations import Variation
 
 
 class Good(NamedTuple):

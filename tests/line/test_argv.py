@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dream.errors import BadSetting
-from dream.launch import LAUNCH_FLAGS, Launch
-from dream.line import command_of, read, read_argv, read_setting
-from dream.request import FLAGS, Request, Upscale
+from dream.core.cli_options import CLI_FLAGS, CliOptions
+from dream.core.errors import BadSetting
+from dream.core.request import FLAGS, Request, Upscale
+from dream.line import find_command_line, parse_argv, parse_line, parse_setting
 
 
 @pytest.mark.parametrize(
@@ -56,17 +56,17 @@ def test_words_of_the_shell(
 ) -> None:
     if prompt is BadSetting:
         with pytest.raises(BadSetting):
-            read_argv(argv)
+            parse_argv(argv)
         return
-    got_launch, got_base, line = read_argv(argv)
-    assert got_launch == Launch(**launch)
+    got_launch, got_base, line = parse_argv(argv)
+    assert got_launch == CliOptions(**launch)
     assert got_base == Request(**base)
-    assert (line and read(line).prompt) == prompt
+    assert (line and parse_line(line).prompt) == prompt
 
 
 def test_what_was_known_before_stays() -> None:
-    launch, base, _ = read_argv(
-        ["-s5", "--no-grid"], Launch(device="cpu"), Request(grid=True, outdir="x")
+    launch, base, _ = parse_argv(
+        ["-s5", "--no-grid"], CliOptions(device="cpu"), Request(grid=True, outdir="x")
     )
     assert launch.device == "cpu"
     assert base == Request(outdir="x", steps=5)
@@ -76,17 +76,17 @@ def test_an_option_that_is_none_is_named_with_its_nearest() -> None:
     with pytest.raises(
         BadSetting, match=r"“--prescision” is not a switch \(did you mean --precision\?"
     ):
-        read_argv(["--prescision", "auto"])
+        parse_argv(["--prescision", "auto"])
 
 
 @given(st.lists(st.text(max_size=8), max_size=5))
 def test_any_words_of_a_shell_are_read_or_refused(argv: list[str]) -> None:
     try:
-        _, _, line = read_argv(argv)
+        _, _, line = parse_argv(argv)
     except BadSetting as error:
         assert len(str(error).splitlines()) == 1
     else:
-        assert line is None or read(line).prompt
+        assert line is None or parse_line(line).prompt
 
 
 @pytest.mark.parametrize(
@@ -109,7 +109,7 @@ def test_any_words_of_a_shell_are_read_or_refused(argv: list[str]) -> None:
     ],
 )
 def test_settings(name: str, value: object, field: str, read_as: object) -> None:
-    assert read_setting(name, value) == (field, read_as)
+    assert parse_setting(name, value) == (field, read_as)
 
 
 @pytest.mark.parametrize(
@@ -132,13 +132,13 @@ def test_settings(name: str, value: object, field: str, read_as: object) -> None
 )
 def test_settings_that_are_wrong(name: str, value: object, why: str) -> None:
     with pytest.raises(BadSetting, match=why):
-        read_setting(name, value)
+        parse_setting(name, value)
 
 
 def test_the_two_tables_share_no_name() -> None:
-    names = [n for flag in [*FLAGS.values(), *LAUNCH_FLAGS.values()] for n in flag.names]
+    names = [n for flag in [*FLAGS.values(), *CLI_FLAGS.values()] for n in flag.names]
     assert len(names) == len(set(names))
-    assert not FLAGS.keys() & LAUNCH_FLAGS.keys()
+    assert not FLAGS.keys() & CLI_FLAGS.keys()
 
 
 @pytest.mark.parametrize(
@@ -160,4 +160,4 @@ def test_the_two_tables_share_no_name() -> None:
 def test_a_command_is_told_from_a_prompt(
     argv: list[str], before: list[str], line: str | None
 ) -> None:
-    assert command_of(argv) == (before, line)
+    assert find_command_line(argv) == (before, line)

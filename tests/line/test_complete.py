@@ -6,8 +6,8 @@ from collections.abc import Iterable
 
 import pytest
 
-from dream.line.complete import complete, lookup, switch_names
-from dream.request import FLAGS
+from dream.core.request import FLAGS
+from dream.line.complete import complete, find_switch, list_switch_names
 from tests.line.eras import LOGGED, TYPED, WRONG
 
 
@@ -73,9 +73,15 @@ def test_no_line_at_any_cursor_is_too_much() -> None:
 
 
 def test_every_name_is_looked_up() -> None:
-    assert switch_names()[:1] == ("--prompt",)
+    assert list_switch_names()[:1] == ("--prompt",)
     for flag in FLAGS.values():
-        assert all(lookup(name) is flag for name in flag.names)
+        assert all(find_switch(name) is flag for name in flag.names)
     for name, field in {"-s50": "steps", "--cfg-sc=7": "cfg_scale", "--no-grid": "grid"}.items():
-        assert lookup(name) is FLAGS[field]
-    assert lookup("--s") is lookup("-q") is lookup("-G1") is lookup("--device") is None
+        assert find_switch(name) is FLAGS[field]
+    assert (
+        find_switch("--s")
+        is find_switch("-q")
+        is find_switch("-G1")
+        is find_switch("--device")
+        is None
+    )

@@ -6,23 +6,23 @@ from dataclasses import replace
 
 import pytest
 
-from dream.errors import BadLine
-from dream.line import read, write
-from dream.request import Request
+from dream.core.errors import BadLine
+from dream.core.request import Request
+from dream.line import format_line, parse_line
 from tests.line.eras import LOGGED, TYPED, WRONG, Bad, Good
 
 
 @pytest.mark.parametrize("case", LOGGED + TYPED, ids=lambda case: case.line[:60])
 def test_a_line_says(case: Good) -> None:
-    request = read(case.line)
+    request = parse_line(case.line)
     assert request == replace(Request(), **case.says)
-    assert read(write(request)) == request
+    assert parse_line(format_line(request)) == request
 
 
 @pytest.mark.parametrize("case", WRONG, ids=lambda case: case.line[:60])
 def test_a_line_is_refused(case: Bad) -> None:
     with pytest.raises(BadLine) as caught:
-        read(case.line)
+        parse_line(case.line)
     assert (caught.value.column, case.why in str(caught.value)) == (case.column, True), str(
         caught.value
     )

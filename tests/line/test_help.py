@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import re
 
-from dream.launch import LAUNCH_FLAGS
-from dream.line import read
-from dream.line.formerly import FORMER_FLAGS
-from dream.line.help import flag_table, help_page
-from dream.request import FLAGS
+from dream.core.cli_options import CLI_FLAGS
+from dream.core.request import FLAGS
+from dream.line import parse_line
+from dream.line.help_pages import format_flag_table, format_help
+from dream.line.legacy_switches import LEGACY_FLAGS
 
-_ALL = [*FLAGS.values(), *LAUNCH_FLAGS.values()]
+_ALL = [*FLAGS.values(), *CLI_FLAGS.values()]
 
 
 def test_the_help_page_is_complete_and_fits() -> None:
-    page = help_page()
+    page = format_help()
     for flag in _ALL:
         assert f"  {', '.join(flag.names)} {flag.kind.metavar}".rstrip() in page
         assert " ".join(flag.help.split()) in " ".join(page.split())
@@ -25,14 +25,14 @@ def test_the_help_page_is_complete_and_fits() -> None:
 
 
 def test_the_examples_of_the_help_page_can_be_read() -> None:
-    examples = re.findall(r"^  dream> (.*)$", help_page(), re.MULTILINE)
+    examples = re.findall(r"^  dream> (.*)$", format_help(), re.MULTILINE)
     assert len(examples) >= 3
     for line in examples:
-        assert read(line).prompt
+        assert parse_line(line).prompt
 
 
 def test_the_readmes_table_has_a_row_for_every_flag() -> None:
-    rows = flag_table().splitlines()
+    rows = format_flag_table().splitlines()
     assert all(row.startswith("| ") and row.endswith(" |") for row in rows if row != rows[1])
     assert {row.count("|") for row in rows} == {4}
     for flag in _ALL:
@@ -42,5 +42,5 @@ def test_the_readmes_table_has_a_row_for_every_flag() -> None:
 
 def test_a_switch_is_here_or_formerly_not_both() -> None:
     here = {name for flag in _ALL for name in flag.names}
-    assert not here & {name for flag in FORMER_FLAGS.values() for name in flag.names}
-    assert not FLAGS.keys() & FORMER_FLAGS.keys()
+    assert not here & {name for flag in LEGACY_FLAGS.values() for name in flag.names}
+    assert not FLAGS.keys() & LEGACY_FLAGS.keys()

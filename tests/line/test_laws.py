@@ -13,23 +13,23 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from dream.errors import BadLine
-from dream.flags import SWITCH, Kind, Upscale
-from dream.frames import SIDES, TILES, Embiggen, Outcrop, Shift
-from dream.kinds import Variation
+from dream.core.errors import BadLine
+from dream.core.request import FLAGS, Request
 from dream.line import (
     behind_prefix,
+    format_line,
     is_skipped,
-    positive_negative,
-    read,
+    make_typable,
+    parse_line,
+    parse_log_line,
     read_leniently,
-    read_log_line,
-    typable,
-    write,
+    split_negative,
     write_spelled,
 )
-from dream.request import FLAGS, Request
-from dream.text_mask import TextMask
+from dream.options.option_type import BOOLEAN_FLAG, OptionType, Upscale
+from dream.options.outpaint import SIDES, TILES, Embiggen, Outcrop, Shift
+from dream.options.text_mask import TextMask
+from dream.options.variations import Variation
 from tests.line.eras import LOGGED, TYPED, WRONG
 
 # What the language gives a meaning to, in any company, and what it has to keep from a line.
@@ -71,7 +71,7 @@ _TEXT = st.one_of(
 _NUMBERS = [0, 1, 2, 3, 6, 9, 64, 100, 400, 512, 1000, 4096, 9999, 2**32 - 1, -1, -77]
 
 
-def _takes(kind: Kind[Any], value: Any) -> bool:
+def _takes(kind: OptionType[Any], value: Any) -> bool:
     try:
         return bool(kind.read(kind.write(value)) == value)
     except ValueError:
@@ -83,7 +83,7 @@ def _values(field: str, hint: Any) -> st.SearchStrategy[Any]:
     flag = FLAGS[field]
     if field == "prompt":
         return _TEXT
-    if flag.kind is SWITCH:
+    if flag.kind is BOOLEAN_FLAG:
         return st.booleans()
     if flag.kind.choices:
         values: st.SearchStrategy[Any] = st.sampled_from(flag.kind.choices)
@@ -131,12 +131,12 @@ _REQUESTS = st.builds(
 @example(Request(outdir="utdir"), Request())
 @example(Request(outdir="-S"), Request(outdir="=here"))
 def test_what_is_written_is_read_again(request_: Request, base: Request) -> None:
-    line = write(request_, base)
-    assert read(line, base) == request_
+    line = format_line(request_, base)
+    assert parse_line(line, base) == request_
     assert len(line.splitlines()) == 1 and line == line.strip()
     assert line.encode("utf-8").decode("utf-8") == line
     assert not is_skipped(line)
-    assert read_log_line(line).path is None
+    assert parse_log_line(line).path is None
 
 
 @settings(PATIENT, max_examples=150)
@@ -145,9 +145,9 @@ def test_what_is_written_is_read_again(request_: Request, base: Request) -> None
 @example(Request(prompt="a hat [red]", negative="blurry, dark"))
 def test_what_is_spelled_out_means_the_same(request_: Request) -> None:
     line = write_spelled(request_)
-    again = read(line)
-    assert len(line.splitlines()) == 1 and read_log_line(line).path is None
-    assert positive_negative(again.prompt, again.negative) == positive_negative(
+    again = parse_line(line)
+    assert len(line.splitlines()) == 1 and parse_log_line(line).path is None
+    assert split_negative(again.prompt, again.negative) == split_negative(
         request_.prompt, request_.negative
     )
     same = replace(again, prompt=request_.prompt, negative=request_.negative)
@@ -157,7 +157,7 @@ def test_what_is_spelled_out_means_the_same(request_: Request) -> None:
 @settings(PATIENT, max_examples=100)
 @given(_REQUESTS)
 def test_a_line_of_ours_is_typed_as_it_is(request_: Request) -> None:
-    assert typable(write(request_)) == write(request_)
+    assert make_typable(format_line(request_)) == format_line(request_)
 
 
 @settings(PATIENT, max_examples=300)
@@ -167,9 +167,9 @@ def test_a_line_of_ours_is_typed_as_it_is(request_: Request) -> None:
 @example("[1] [2] !set steps 3")
 @example("q")
 def test_what_is_typable_is_one_line_and_no_command(text: str) -> None:
-    line = typable(text)
+    line = make_typable(text)
     assert len(line.splitlines()) <= 1 and line.isascii() <= line.isprintable()
-    assert typable(line) == line
+    assert make_typable(line) == line
     begun = line[behind_prefix(line) :]
     assert not begun.startswith("!") or begun.startswith(("!fix", "!dream"))
     assert line not in ("q", "quit", "exit", "help", "?", "-h", "--help")
@@ -178,9 +178,9 @@ def test_what_is_typable_is_one_line_and_no_command(text: str) -> None:
 @settings(PATIENT, max_examples=100)
 @given(_REQUESTS, st.sampled_from(["a.png", "my pictures\\a.png", "out/0.1/x 'y' \"z\".png"]))
 def test_what_is_logged_is_read_again(request_: Request, path: str) -> None:
-    logged = read_log_line(f"{path}: {write(request_)} # sha256:0123456789abcdef")
+    logged = parse_log_line(f"{path}: {format_line(request_)} # sha256:0123456789abcdef")
     assert (logged.path, logged.comment) == (path, "sha256:0123456789abcdef")
-    assert read(logged.line) == request_
+    assert parse_line(logged.line) == request_
 
 
 @settings(PATIENT, max_examples=300)
@@ -189,7 +189,7 @@ def test_text_without_switches_or_quotes_is_a_prompt_as_it_stands(text: str) -> 
     text = text.strip()
     plain = not re.search(r'(?:^|\s)-{1,2}[A-Za-z]|^[\ufeff"!]|\.png:|^\[\d|>', text)
     if plain and not is_skipped(text):
-        assert read(text).prompt == text
+        assert parse_line(text).prompt == text
 
 
 def _mutations(count: int) -> list[str]:
@@ -221,7 +221,7 @@ def test_twenty_thousand_lines_are_read_or_refused_with_a_column() -> None:
     refused = 0
     for line in _mutations(20_000):
         try:
-            whole = read(line)
+            whole = parse_line(line)
             assert isinstance(whole, Request)
             assert read_leniently(line)[0] == whole
         except BadLine as error:
@@ -260,6 +260,6 @@ def test_twenty_thousand_lines_are_read_or_refused_with_a_column() -> None:
 def test_no_line_takes_long(line: str) -> None:
     start = time.thread_time()
     with contextlib.suppress(BadLine):
-        read(line)
+        parse_line(line)
     # A hundredth of a second each on an idle machine; quadratic time would be minutes.
     assert time.thread_time() - start < 1

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from dream.line import LogLine, facts, is_skipped, read, read_log_line
-from dream.request import Request, Upscale
+from dream.core.request import Request, Upscale
+from dream.line import LogLine, is_skipped, parse_facts, parse_line, parse_log_line
 
 
 @pytest.mark.parametrize(
@@ -32,13 +32,13 @@ from dream.request import Request, Upscale
     ],
 )
 def test_a_log_line_comes_apart(line: str, path: str | None, inner: str, comment: str) -> None:
-    log = read_log_line(line)
+    log = parse_log_line(line)
     assert (log.path, log.line, log.comment) == (path, inner, comment)
     assert line.startswith(log.line, log.start)
 
 
 def test_the_web_pages_json_becomes_a_line() -> None:
-    log = read_log_line(
+    log = parse_log_line(
         'a.png: {"prompt": "a \\"b\\"", "steps": "5", "seed": "7", "initimg": null}'
     )
     assert log == LogLine("a.png", '"a \\"b\\"" --steps=5 --seed=7', "", 7)
@@ -46,17 +46,17 @@ def test_the_web_pages_json_becomes_a_line() -> None:
 
 def test_the_web_pages_numbers_may_be_numbers() -> None:
     line = 'a.png: {"prompt": "b", "seed": 0, "steps": 5, "upscale_level": 2, "seamless": null}'
-    assert read(line) == Request(prompt="b", seed=0, steps=5, upscale=Upscale(2))
+    assert parse_line(line) == Request(prompt="b", seed=0, steps=5, upscale=Upscale(2))
 
 
 @pytest.mark.parametrize("rest", ["{", "{}", '{"prompt": 5}', "[]", '{"steps": 5}'])
 def test_what_is_not_the_web_pages_json_is_a_prompt(rest: str) -> None:
-    assert read(f"a.png: {rest} -S5") == Request(prompt=rest, seed=5)
+    assert parse_line(f"a.png: {rest} -S5") == Request(prompt=rest, seed=5)
 
 
 def test_facts_are_the_words_with_a_key() -> None:
     comment = "sha256:0123456789abcdef weights:01234567 model_id=sd-1.5 (batch image 1 of 2) [4, 5]"
-    assert facts(comment) == {
+    assert parse_facts(comment) == {
         "sha256": "0123456789abcdef",
         "weights": "01234567",
         "model_id": "sd-1.5",
@@ -67,7 +67,7 @@ def test_facts_are_the_words_with_a_key() -> None:
 def test_a_line_that_says_nothing_is_skipped(line: str) -> None:
     base = Request(prompt="kept", steps=5)
     assert is_skipped(line)
-    assert read(line, base) is base
+    assert parse_line(line, base) is base
 
 
 @pytest.mark.parametrize("line", ["x", '"# x"', "a # b", "!fix", "/ x"])

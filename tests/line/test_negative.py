@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from dream.line import positive_negative
+from dream.line import split_negative
 
 
 @pytest.mark.parametrize(
@@ -33,13 +33,13 @@ from dream.line import positive_negative
     ],
 )
 def test_brackets(prompt: str, positive: str, negative: str) -> None:
-    assert positive_negative(prompt, "") == (positive, negative)
+    assert split_negative(prompt, "") == (positive, negative)
 
 
 def test_the_negative_comes_first() -> None:
-    assert positive_negative("a cat [red] [blue]", " dark ") == ("a cat", "dark, red, blue")
+    assert split_negative("a cat [red] [blue]", " dark ") == ("a cat", "dark, red, blue")
 
 
 def test_many_brackets_take_one_pass() -> None:
-    assert positive_negative("[" * 50_000, "") == ("[" * 50_000, "")
-    assert positive_negative("[" * 30_000 + "x" + "]" * 30_000, "") == ("", "x")
+    assert split_negative("[" * 50_000, "") == ("[" * 50_000, "")
+    assert split_negative("[" * 30_000 + "x" + "]" * 30_000, "") == ("", "x")

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from dream.commands import COMMANDS, Context, Look, act
-from dream.line import read
+from dream.commands import COMMANDS, Context, ShowImage, run_line
+from dream.line import parse_line
 from tests.fakes import fake_studio
 
 PASTED = [r"my\ red\ cat.png", "'my red cat.png'", '"my red cat.png"', "'my 'red' cat.png'"]
@@ -16,7 +16,7 @@ PASTED = [r"my\ red\ cat.png", "'my red cat.png'", '"my red cat.png"', "'my 'red
 @pytest.mark.parametrize("switch", ["-I", "-I ", "-M ", "--init_img="])
 @pytest.mark.parametrize("name", PASTED[:3])
 def test_a_pasted_name_is_one_value(switch: str, name: str) -> None:
-    request = read(f"a cat {switch}{name} -s20")
+    request = parse_line(f"a cat {switch}{name} -s20")
     assert request.steps == 20
     said = request.init_mask if switch == "-M " else request.init_img
     assert said in (name, "my red cat.png")
@@ -24,7 +24,7 @@ def test_a_pasted_name_is_one_value(switch: str, name: str) -> None:
 
 @pytest.mark.parametrize("value", [r"C:\cats" + "\\", "it's.png", r"a\b.png"])
 def test_other_backslashes_and_apostrophes_stay(value: str) -> None:
-    assert read(f"a cat -I {value} -s20").init_img == value
+    assert parse_line(f"a cat -I {value} -s20").init_img == value
 
 
 @pytest.mark.parametrize("name", [*PASTED, r".\my red cat.png"])
@@ -34,6 +34,6 @@ def test_a_pasted_name_is_found(name: str, tmp_path: Path, monkeypatch: pytest.M
     list(studio.make("a cat -S1"))
     studio.kept[0].path.rename("my red cat.png")
     assert studio.find_picture(name.strip('"')) == Path("my red cat.png")
-    (look,) = act(Context(studio, tuple, COMMANDS), f"!show {name}")
-    assert isinstance(look, Look)
+    (look,) = run_line(Context(studio, tuple, COMMANDS), f"!show {name}")
+    assert isinstance(look, ShowImage)
     assert look.path == Path("my red cat.png")

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dream.errors import BadLine, BadSetting
-from dream.line import Axis, Sweep, read, read_argv, read_sweep, write, write_sweep
-from dream.request import FLAGS, Request
-from dream.samplers import SAMPLERS
+from dream.core.errors import BadLine, BadSetting
+from dream.core.request import FLAGS, Request
+from dream.line import Axis, Sweep, format_line, format_sweep, parse_argv, parse_line, parse_sweep
+from dream.options.sampler_table import SAMPLERS
 from tests.line.eras import LOGGED, TYPED
 
 
@@ -44,7 +44,7 @@ from tests.line.eras import LOGGED, TYPED
     ],
 )
 def test_what_is_swept(line: str, axes: dict[str, tuple[Any, ...]]) -> None:
-    sweep = read_sweep(line)
+    sweep = parse_sweep(line)
     assert dict(sweep.axes) == axes
     assert len(list(sweep)) == len(set(sweep)) == sweep.count
     for field, values in axes.items():
@@ -52,7 +52,7 @@ def test_what_is_swept(line: str, axes: dict[str, tuple[Any, ...]]) -> None:
 
 
 def test_every_combination_in_the_order_it_was_typed() -> None:
-    sweep = read_sweep("a cat -A k_euler,ddim -C 5,7.5 -n3 -S1")
+    sweep = parse_sweep("a cat -A k_euler,ddim -C 5,7.5 -n3 -S1")
     assert [(one.sampler, one.cfg_scale) for one in sweep] == [
         ("k_euler", 5),
         ("k_euler", 7.5),
@@ -92,7 +92,7 @@ def test_every_combination_in_the_order_it_was_typed() -> None:
 )
 def test_what_is_wrong_is_pointed_at(line: str, column: int, why: str) -> None:
     with pytest.raises(BadLine) as error:
-        read_sweep(line)
+        parse_sweep(line)
     assert error.value.column == column
     assert why in str(error.value)
 
@@ -107,7 +107,7 @@ def test_a_range_is_counted_exactly(first: Any, last: Any, step: Any) -> None:
     count = int(abs(last - first) // step) + 1
     sign = 1 if first <= last else -1
     exact = [float(Fraction(first) + sign * n * Fraction(step)) for n in range(count)]
-    sweep = read_sweep(f"x -C {first}..{last}:{step}")
+    sweep = parse_sweep(f"x -C {first}..{last}:{step}")
     assert [one.cfg_scale for one in sweep] == exact
 
 
@@ -131,27 +131,27 @@ def test_a_sweep_is_written_and_read_again(
     first = Request(prompt=prompt, iterations=iterations, **firsts)
     in_order = tuple(Axis(field, tuple(axes[field])) for field in FLAGS if field in axes)
     sweep, base = Sweep(first, in_order), Request(steps=steps, grid=True)
-    assert read_sweep(write_sweep(sweep, base), base) == sweep
+    assert parse_sweep(format_sweep(sweep, base), base) == sweep
     for one in sweep:
-        assert read_sweep(write(one, base), base) == Sweep(one), "a written line is single"
+        assert parse_sweep(format_line(one, base), base) == Sweep(one), "a written line is single"
 
 
 def test_every_line_of_every_era_asks_for_what_it_always_did() -> None:
     for case in [*LOGGED, *TYPED]:
-        assert read_sweep(case.line) == Sweep(read(case.line))
+        assert parse_sweep(case.line) == Sweep(parse_line(case.line))
 
 
 def test_a_list_is_no_single_value() -> None:
     with pytest.raises(BadLine, match="at least 1"):
-        read("x -C 5,7")
+        parse_line("x -C 5,7")
 
 
 def test_in_the_shell_a_list_goes_with_the_prompt() -> None:
     argv = ["a", "cat", "-C", "5,7.5", "-s5", "-s", "1..3", "-Addim,plms", "-Alcm"]
-    _, base, line = read_argv(argv)
+    _, base, line = parse_argv(argv)
     assert base == Request(steps=5, sampler="lcm")
     assert line == '"a cat" -C 5,7.5 -s 1,2,3'
     with pytest.raises(BadSetting, match="wants a prompt"):
-        read_argv(["-C", "5,7.5"])
+        parse_argv(["-C", "5,7.5"])
     with pytest.raises(BadSetting, match="whole number"):
-        read_argv(["a", "-s", "5,x"])
+        parse_argv(["a", "-s", "5,x"])

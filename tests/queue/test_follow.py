@@ -1,13 +1,13 @@
 from __future__ import annotations
 
-from dream.events import Cancelled, Event, Events, Made, Note
-from dream.queue import follow
+from dream.core.events import Cancelled, Event, Events, ImageDone, Note
+from dream.queue import follow_until_cancelled
 
 
 def seen(events: Events[None], stop_at: int) -> list[str]:
     """What is shown when the line is given up once so many events were shown."""
     shown: list[Event] = []
-    follow(events, lambda: len(shown) >= stop_at, shown.append)
+    follow_until_cancelled(events, lambda: len(shown) >= stop_at, shown.append)
     return [event.text if isinstance(event, Note) else event.name for event in shown]
 
 
@@ -16,7 +16,7 @@ def picture(woken: bool = False) -> Events[None]:
         yield Note(text="step")
         if woken:
             raise KeyboardInterrupt
-        yield Made(picture=1, pictures=1, seconds=1)
+        yield ImageDone(picture=1, pictures=1, seconds=1)
         yield Note(text="saved")
         yield Note(text="more")
     except KeyboardInterrupt:

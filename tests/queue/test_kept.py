@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from dream.queue import FILE_NAME, KeptLines, Queue, journal
+from dream.queue import FILE_NAME, LineQueue, QueueFile, journal
 
 KILLED = """
 import os, sys
@@ -30,15 +30,15 @@ def quiet(text: str) -> None:
 
 def left(folder: Path) -> tuple[str, ...]:
     """What a new session finds."""
-    kept = KeptLines(folder, quiet)
-    lines = kept.take_over()
+    kept = QueueFile(folder, quiet)
+    lines = kept.read_abandoned()
     kept.close()
     return lines
 
 
 def test_a_folder_without_a_queue_stays_as_it_is(tmp_path: Path) -> None:
-    kept = KeptLines(tmp_path / "outputs", quiet)
-    assert kept.take_over() == ()
+    kept = QueueFile(tmp_path / "outputs", quiet)
+    assert kept.read_abandoned() == ()
     kept.write([])
     kept.close()
     assert not (tmp_path / "outputs").exists()
@@ -46,8 +46,8 @@ def test_a_folder_without_a_queue_stays_as_it_is(tmp_path: Path) -> None:
 
 def test_a_killed_session_s_lines_are_found(tmp_path: Path) -> None:
     subprocess.run([sys.executable, "-c", KILLED, str(tmp_path)], check=False)
-    kept = KeptLines(tmp_path, quiet)
-    assert kept.take_over() == ("line 48", *(f"line {n}" for n in range(1, 48)))
+    kept = QueueFile(tmp_path, quiet)
+    assert kept.read_abandoned() == ("line 48", *(f"line {n}" for n in range(1, 48)))
     assert (tmp_path / FILE_NAME).exists(), "they stay until they are made or refused"
     kept.write(["a\nb", "猫 \udcff"])
     kept.close()
@@ -55,7 +55,7 @@ def test_a_killed_session_s_lines_are_found(tmp_path: Path) -> None:
 
 
 def test_only_their_author_reads_them_and_an_empty_file_is_removed(tmp_path: Path) -> None:
-    kept = KeptLines(tmp_path, quiet)
+    kept = QueueFile(tmp_path, quiet)
     kept.write(["a"])
     assert (tmp_path / FILE_NAME).stat().st_mode & 0o777 == 0o600
     kept.write([])
@@ -64,7 +64,7 @@ def test_only_their_author_reads_them_and_an_empty_file_is_removed(tmp_path: Pat
 
 
 def test_sessions_at_the_same_time_do_not_touch_each_other_s(tmp_path: Path) -> None:
-    first, second = KeptLines(tmp_path, quiet), KeptLines(tmp_path, quiet)
+    first, second = QueueFile(tmp_path, quiet), QueueFile(tmp_path, quiet)
     first.write(["a"])
     second.write(["b"])
     second.write(["b", "c"])
@@ -92,8 +92,8 @@ def test_what_stands_in_the_file_s_place_hides_no_other(tmp_path: Path, kind: st
             file.truncate(1 << 40)
     (outputs / f"{FILE_NAME}.tmp").symlink_to(victim)
     (outputs / f"{FILE_NAME}.3").write_text("a cat\n")
-    kept = KeptLines(outputs, quiet)
-    assert kept.take_over() == ("a cat",) and kept.on_disk
+    kept = QueueFile(outputs, quiet)
+    assert kept.read_abandoned() == ("a cat",) and kept.on_disk
     kept.leave()
     kept.write(["a dog"])
     assert kept.on_disk
@@ -105,8 +105,8 @@ def test_what_stands_in_the_file_s_place_hides_no_other(tmp_path: Path, kind: st
 def test_a_folder_that_cannot_be_written_is_said_once(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     heard: list[str] = []
-    kept = KeptLines(tmp_path / "file", heard.append)
-    assert kept.take_over() == ()
+    kept = QueueFile(tmp_path / "file", heard.append)
+    assert kept.read_abandoned() == ()
     kept.write(["a"])
     kept.write(["a", "b"])
     assert not kept.on_disk
@@ -116,12 +116,12 @@ def test_a_folder_that_cannot_be_written_is_said_once(tmp_path: Path) -> None:
 def test_lines_that_are_left_stay_and_the_session_has_a_file_of_its_own(tmp_path: Path) -> None:
     (tmp_path / FILE_NAME).write_text("a cat\n")
     (tmp_path / f"{FILE_NAME}.2").write_text("a dog\n")
-    kept = KeptLines(tmp_path, print)
-    assert kept.take_over() == ("a cat",)
+    kept = QueueFile(tmp_path, print)
+    assert kept.read_abandoned() == ("a cat",)
     kept.leave()
-    assert kept.take_over() == ("a dog",)
+    assert kept.read_abandoned() == ("a dog",)
     kept.leave()
-    assert kept.take_over() == ()
+    assert kept.read_abandoned() == ()
     kept.write(["a hen"])
     kept.close()
     files = {path.name: path.read_text() for path in tmp_path.iterdir()}
@@ -132,7 +132,7 @@ def test_lines_that_are_left_stay_and_the_session_has_a_file_of_its_own(tmp_path
 # ── many lines ─────────────────────────────────────────────────────────────────────────────────
 
 
-def durable(kept: KeptLines) -> None:
+def durable(kept: QueueFile) -> None:
     """Wait until the other thread has nothing to do."""
     thread = kept._thread
     assert thread is not None
@@ -142,8 +142,8 @@ def durable(kept: KeptLines) -> None:
 
 
 def test_a_change_among_ten_thousand_lines_costs_less_than_a_millisecond(tmp_path: Path) -> None:
-    kept = KeptLines(tmp_path, quiet)
-    queue = Queue(kept)
+    kept = QueueFile(tmp_path, quiet)
+    queue = LineQueue(kept)
     queue.put(
         f"a red circle number {n} on a blue field, oil painting -s20 -S{n}" for n in range(10_000)
     )
@@ -154,7 +154,7 @@ def test_a_change_among_ten_thousand_lines_costs_less_than_a_millisecond(tmp_pat
         queue.finish()
         queue.put([f"one more {number}"])
         queue.cancel(9_000 - number)
-        queue.move_up(5_000 + number)
+        queue.move_to_front(5_000 + number)
     spent = time.thread_time() - began
     assert spent / changes < 1e-3
     waiting = tuple(entry.line for entry in queue.waiting)
@@ -165,8 +165,8 @@ def test_a_change_among_ten_thousand_lines_costs_less_than_a_millisecond(tmp_pat
 
 
 def test_what_is_past_leaves_the_file_though_lines_come_and_go(tmp_path: Path) -> None:
-    kept = KeptLines(tmp_path, quiet)
-    queue = Queue(kept)
+    kept = QueueFile(tmp_path, quiet)
+    queue = LineQueue(kept)
     for number in range(3000):
         queue.put([f"line {number}"])
         queue.take()
@@ -183,7 +183,7 @@ def test_a_full_disk_is_said_and_what_follows_is_kept(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failing: str
 ) -> None:
     heard: list[str] = []
-    kept = KeptLines(tmp_path, heard.append)
+    kept = QueueFile(tmp_path, heard.append)
     kept.add(["a", "b"])
 
     def full(*_: object) -> None:
@@ -191,7 +191,7 @@ def test_a_full_disk_is_said_and_what_follows_is_kept(
 
     with monkeypatch.context() as patch:
         if failing == "write":
-            patch.setattr("dream.queue.kept.append", full)
+            patch.setattr("dream.queue.queue_file.append", full)
         else:
             patch.setattr(os, failing, full)
         kept.add(["c"])
@@ -221,7 +221,7 @@ def test_on_windows_an_open_file_is_not_replaced(
     with monkeypatch.context() as patch:
         patch.setattr(sys, "platform", "win32")
         patch.setattr(os, "replace", refused)
-        kept = KeptLines(tmp_path, quiet)
+        kept = QueueFile(tmp_path, quiet)
         kept.add(["a", "b", "c"])
         kept.write(["b"])
         kept.add(["d"])
@@ -232,7 +232,7 @@ def test_on_windows_an_open_file_is_not_replaced(
 
 def test_changes_in_a_file_that_was_torn_or_made_up_end_nothing() -> None:
     assert journal.read(b"a\nb\n#- 9\n#^ 7 0\n#- x\n#- 0\nc") == ["b", "#- x", "c"]
-    assert journal.read(journal.added(["#- 0", "a\nb"])) == [" #- 0", "a b"]
+    assert journal.read(journal.format_added(["#- 0", "a\nb"])) == [" #- 0", "a b"]
 
 
 def test_what_another_program_wrote_is_read_back_as_lines_without_controls(tmp_path: Path) -> None:

@@ -5,28 +5,28 @@ from collections.abc import Sequence
 
 import pytest
 
-from dream.errors import BadLine
-from dream.queue import Entry, Queue
+from dream.core.errors import BadLine
+from dream.queue import LineQueue, QueuedLine
 
 
-def lines(queue: Queue) -> list[str]:
+def lines(queue: LineQueue) -> list[str]:
     return [entry.line for entry in queue.waiting]
 
 
 def test_lines_come_out_in_their_order_with_numbers_of_their_own() -> None:
-    queue = Queue()
+    queue = LineQueue()
     queue.put(["a", "b"])
-    assert queue.take() == queue.current == Entry(1, "a")
+    assert queue.take() == queue.current == QueuedLine(1, "a")
     queue.finish()
     queue.put(["c"])
-    assert queue.waiting == (Entry(2, "b"), Entry(3, "c"))
+    assert queue.waiting == (QueuedLine(2, "b"), QueuedLine(3, "c"))
     assert not queue.idle
 
 
 def test_taking_waits_for_a_line_and_for_the_end_of_a_pause() -> None:
-    queue = Queue()
+    queue = LineQueue()
     queue.pause()
-    taken: list[Entry | None] = []
+    taken: list[QueuedLine | None] = []
     maker = threading.Thread(target=lambda: taken.append(queue.take()))
     maker.start()
     queue.put(["a"])
@@ -34,40 +34,40 @@ def test_taking_waits_for_a_line_and_for_the_end_of_a_pause() -> None:
     assert maker.is_alive()
     queue.resume()
     maker.join(10)
-    assert taken == [Entry(1, "a")]
+    assert taken == [QueuedLine(1, "a")]
 
 
 def test_a_line_is_moved_up_and_another_given_up() -> None:
-    queue = Queue()
+    queue = LineQueue()
     queue.put("abcd")
     queue.take()
-    assert queue.move_up(4).line == "d"
+    assert queue.move_to_front(4).line == "d"
     assert queue.cancel(2).line == "b"
     assert lines(queue) == ["d", "c"]
-    for change in (queue.move_up, queue.cancel):
+    for change in (queue.move_to_front, queue.cancel):
         with pytest.raises(BadLine, match="no line 7 is waiting"):
             change(7)
 
 
 def test_the_line_being_made_is_given_up_and_its_maker_woken() -> None:
     woken: list[bool] = []
-    queue = Queue(interrupt=lambda: woken.append(True))
+    queue = LineQueue(interrupt=lambda: woken.append(True))
     assert queue.cancel_current() is None
     queue.put("ab")
     queue.take()
     queue.cancel(1)
-    assert queue.given_up() and woken == [True]
+    assert queue.is_cancelled() and woken == [True]
     queue.finish()
     queue.take()
-    assert not queue.given_up(), "the next one is wanted"
+    assert not queue.is_cancelled(), "the next one is wanted"
 
 
 def test_all_are_given_up() -> None:
-    queue = Queue()
+    queue = LineQueue()
     queue.put("abc")
     queue.take()
     assert queue.cancel_all() == 2
-    assert queue.given_up() and not queue.waiting
+    assert queue.is_cancelled() and not queue.waiting
     queue.finish()
     assert queue.idle
 
@@ -90,15 +90,15 @@ class Memory(list[str]):
 
 def test_what_is_not_done_is_kept_and_a_closed_queue_changes_nothing() -> None:
     kept = Memory()
-    queue = Queue(kept)  # type: ignore[arg-type]
+    queue = LineQueue(kept)  # type: ignore[arg-type]
     queue.put("abcdef")
     queue.take()
     assert kept == ["a", "b", "c", "d", "e", "f"]
-    queue.move_up(4)
+    queue.move_to_front(4)
     queue.cancel(3)
     assert kept == ["a", "d", "b", "e", "f"] == ["a", *lines(queue)]
     queue.finish()
-    queue.move_up(6)
+    queue.move_to_front(6)
     assert kept == ["f", "d", "b", "e"] == lines(queue)
     queue.take()
     assert queue.cancel_all() == 3

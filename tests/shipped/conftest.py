@@ -7,11 +7,11 @@ from collections.abc import Iterator
 import pytest
 
 import dream
-from dream.studio import Studio
+from dream.session import Session
 
 
 @pytest.fixture(scope="module")
-def studio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Studio]:
+def studio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Session]:
     with dream.open(model="tiny", outdir=str(tmp_path_factory.mktemp("pictures"))) as studio:
-        studio.warm()
+        studio.preload()
         yield studio

@@ -8,20 +8,20 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from dream.events import Saved
-from dream.studio import Studio
+from dream.core.events import Saved
+from dream.session import Session
 
 Pixels = np.ndarray[Any, np.dtype[np.float32]]
 
 
-def make(studio: Studio, line: str) -> list[Saved]:
+def make(studio: Session, line: str) -> list[Saved]:
     """Its pictures. Fails where a line is refused, or a picture."""
     events = list(studio.make(line))
     assert not [event for event in events if event.name in ("refused", "failed")], events
     return [event for event in events if isinstance(event, Saved)]
 
 
-def make_one(studio: Studio, line: str) -> Saved:
+def make_one(studio: Session, line: str) -> Saved:
     """The one picture of a line."""
     (saved,) = make(studio, line)
     return saved

@@ -10,23 +10,23 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from dream.events import Verified
-from dream.finish.watermark import read
+from dream.core.events import Verified
 from dream.gallery import LOG_NAME, read_record
-from dream.studio import Studio
-from dream.tiny.judge import look
+from dream.postprocess.watermark import extract_watermark
+from dream.session import Session
 from tests.shipped.making import make_one, opened
+from training.image_analysis import analyze
 
 
 @pytest.fixture(scope="module")
-def circle(studio: Studio) -> Path:
+def circle(studio: Session) -> Path:
     """A red circle in the middle of blue."""
     return make_one(studio, "a red circle on a blue background -S1 -s8").path
 
 
 def background(image: Image.Image) -> str:
     """The colour of a strip that holds nothing else, but for what a seam is."""
-    found = look(image)
+    found = analyze(image)
     assert sum(region.area for region in found.regions) < 0.03 * image.width * image.height
     return found.background
 
@@ -35,20 +35,20 @@ def difference(one: Image.Image, other: Image.Image) -> Any:
     return np.abs(np.asarray(one, np.int16) - np.asarray(other, np.int16)).max(-1)
 
 
-def test_beyond_the_frame_the_background_goes_on(studio: Studio, circle: Path) -> None:
+def test_beyond_the_frame_the_background_goes_on(studio: Session, circle: Path) -> None:
     made = opened(make_one(studio, f"!fix {circle} -c right 64 top 24").path)
     assert made.size == (320, 280)
     assert made.crop((0, 24, 256, 280)).tobytes() == opened(circle).tobytes()
     for strip in (made.crop((256, 0, 320, 280)), made.crop((0, 0, 320, 24))):
         assert background(strip) == "blue"
-    found = look(made)
+    found = analyze(made)
     assert found.background == "blue"
     assert [region.colour for region in found.regions if region.colour != "blue"] == ["red"]
 
 
 @pytest.mark.parametrize("seed", [42, 43])
 def test_far_beyond_the_frame_the_words_are_not_painted_once_more(
-    studio: Studio, circle: Path, seed: int
+    studio: Session, circle: Path, seed: int
 ) -> None:
     wide = opened(make_one(studio, f"!fix {circle} -c right 200 -S{seed}").path)
     assert background(wide.crop((256, 0, 456, 256))) == "blue"
@@ -63,7 +63,7 @@ def test_far_beyond_the_frame_the_words_are_not_painted_once_more(
     [(3, "-c right 128 top 64", 1, 256), (3, "-c top 128", 0, 64), (5, "-c top 128", 0, 64)],
 )
 def test_no_edge_is_seen_between_two_windows(
-    studio: Studio, seed: int, switch: str, axis: int, border: int
+    studio: Session, seed: int, switch: str, axis: int, border: int
 ) -> None:
     made = opened(make_one(studio, f"an orange sunset over the sea -S{seed} {switch}").path)
     strip = np.asarray(made, np.float32)[: 64 if axis else 128]
@@ -73,14 +73,14 @@ def test_no_edge_is_seen_between_two_windows(
     assert near.max() <= 2 * inside, (near.max(), inside)
 
 
-def test_a_frame_that_moves_keeps_what_it_still_shows(studio: Studio, circle: Path) -> None:
+def test_a_frame_that_moves_keeps_what_it_still_shows(studio: Session, circle: Path) -> None:
     made = opened(make_one(studio, f"!fix {circle} -D left 48").path)
     assert made.size == (256, 256)
     assert made.crop((48, 0, 256, 256)).tobytes() == opened(circle).crop((0, 0, 208, 256)).tobytes()
     assert background(made.crop((0, 0, 48, 256))) == "blue"
 
 
-def test_several_at_once_are_the_same_one_by_one(studio: Studio) -> None:
+def test_several_at_once_are_the_same_one_by_one(studio: Session) -> None:
     first = make_one(studio, "a red circle on a blue background -S3 -s5 -W128 -H128")
     at_once = make_one(studio, f"!fix {first.path} --watermark dream -U2 -c left 40")
     last = make_one(studio, f"!fix {first.path} -c left 40")
@@ -91,10 +91,10 @@ def test_several_at_once_are_the_same_one_by_one(studio: Studio) -> None:
     assert opened(at_once.path).size == (336, 256)
 
 
-def test_embiggened_it_is_one_circle_still(studio: Studio, circle: Path) -> None:
+def test_embiggened_it_is_one_circle_still(studio: Session, circle: Path) -> None:
     whole = opened(make_one(studio, f"!fix {circle} -embiggen 1.5 0 -embiggen_strength 0.2").path)
     assert whole.size == (384, 384)
-    found = look(whole)
+    found = analyze(whole)
     assert found.background == "blue"
     assert [region.colour for region in found.regions if region.colour != "blue"] == ["red"]
     tile = opened(make_one(studio, "!fix -1 -embiggen_tiles 4 -f0.2").path)
@@ -104,18 +104,22 @@ def test_embiggened_it_is_one_circle_still(studio: Studio, circle: Path) -> None
 
 
 def test_a_watermark_on_the_shipped_size_outlives_a_jpeg(
-    studio: Studio, circle: Path, tmp_path: Path
+    studio: Session, circle: Path, tmp_path: Path
 ) -> None:
     plain = opened(circle)
     marked = opened(make_one(studio, f'!fix {circle} --watermark "nineteen characters"').path)
     marked.save(tmp_path / "a.jpg", quality=90)
-    assert read(marked) == read(opened(tmp_path / "a.jpg")) == "nineteen characters"
-    assert read(plain) is None
-    assert look(marked).background == "blue"
+    assert (
+        extract_watermark(marked)
+        == extract_watermark(opened(tmp_path / "a.jpg"))
+        == "nineteen characters"
+    )
+    assert extract_watermark(plain) is None
+    assert analyze(marked).background == "blue"
     assert difference(plain, marked).mean() < 16
 
 
-def test_a_photograph_is_outcropped_too(studio: Studio, tmp_path: Path) -> None:
+def test_a_photograph_is_outcropped_too(studio: Session, tmp_path: Path) -> None:
     photo = tmp_path / "IMG 1.jpg"
     Image.new("RGB", (300, 201), (30, 160, 60)).save(photo, quality=95)
     made = make_one(
@@ -127,7 +131,7 @@ def test_a_photograph_is_outcropped_too(studio: Studio, tmp_path: Path) -> None:
     assert background(image.crop((0, 201, 300, 234))) == "green"
 
 
-def test_all_of_it_is_made_again_from_the_log(studio: Studio) -> None:
+def test_all_of_it_is_made_again_from_the_log(studio: Session) -> None:
     log = studio.outdir / LOG_NAME
     lines = [line for line in log.read_text().splitlines() if "!fix" in line]
     few = studio.outdir / "few.txt"

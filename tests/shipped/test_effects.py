@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from dream.events import Verified
+from dream.core.events import Verified
 from dream.gallery import LOG_NAME
-from dream.studio import Studio
-from dream.tiny.judge import look
+from dream.session import Session
 from tests.shipped.making import Pixels, make, make_one, pixels
+from training.image_analysis import analyze
 
 CIRCLE = "a red circle on a blue background -S42 -s6"
 SMALL = "a red circle on a blue background -S42 -s4 -W128 -H128"
@@ -20,12 +20,12 @@ SUNSET = "an orange sunset over the sea -S42 -s6"
 
 
 @pytest.fixture(scope="module")
-def circle(studio: Studio) -> Pixels:
+def circle(studio: Session) -> Pixels:
     """Painted before any effect; nothing may have been left behind by them."""
     return painted(studio, SMALL)
 
 
-def painted(studio: Studio, line: str) -> Pixels:
+def painted(studio: Session, line: str) -> Pixels:
     return pixels(make_one(studio, line).path)
 
 
@@ -42,45 +42,45 @@ def seam(picture: Pixels, axis: int) -> tuple[float, float]:
 # ── variations ─────────────────────────────────────────────────────────────────────────────────
 
 
-def test_a_picture_moves_away_with_the_amount(studio: Studio, circle: Pixels) -> None:
+def test_a_picture_moves_away_with_the_amount(studio: Session, circle: Pixels) -> None:
     moved = [apart(circle, painted(studio, f"{SMALL} -V7:{w}")) for w in (0, 0.1, 0.3, 0.7)]
     assert moved[0] == 0
     assert moved == sorted(moved) and len(set(moved)) == 4
     assert apart(circle, painted(studio, f"{SMALL} -v0")) == 0
 
 
-def test_variations_are_others_and_of_the_same(studio: Studio) -> None:
+def test_variations_are_others_and_of_the_same(studio: Session) -> None:
     events = make(studio, f"{CIRCLE} -v0.2 -n2")
     assert len({event.sha256 for event in events}) == 2
     for event in events:
-        finding = look(Image.fromarray(pixels(event.path).astype(np.uint8)))
+        finding = analyze(Image.fromarray(pixels(event.path).astype(np.uint8)))
         assert (finding.background, finding.regions[0].colour) == ("blue", "red")
 
 
 # ── noise ──────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_perlin_noise_is_another_beginning(studio: Studio, circle: Pixels) -> None:
+def test_perlin_noise_is_another_beginning(studio: Session, circle: Pixels) -> None:
     assert apart(circle, painted(studio, f"{SMALL} --perlin 0")) == 0
     moved = [apart(circle, painted(studio, f"{SMALL} --perlin {p}")) for p in (0.1, 0.3)]
     assert 0 < moved[0] < moved[1]
     mixed = Image.fromarray(painted(studio, f"{CIRCLE} --perlin 0.3").astype(np.uint8))
-    assert look(mixed).background == "blue", "it still hears the words"
+    assert analyze(mixed).background == "blue", "it still hears the words"
 
 
-def test_a_threshold_tames_a_high_guidance(studio: Studio) -> None:
+def test_a_threshold_tames_a_high_guidance(studio: Session) -> None:
     wild, tame = (painted(studio, f"{CIRCLE} -C 12 --threshold {most}") for most in (0, 2))
     assert tame.std() < 0.97 * wild.std()
 
 
-def test_symmetric_pictures_are_symmetric(studio: Studio) -> None:
+def test_symmetric_pictures_are_symmetric(studio: Session) -> None:
     line = "a red heart to the left of a blue star on a white background -S42 -s6"
     plain = painted(studio, line)
     assert apart(plain, plain[:, ::-1]) > 5
     mirrored = painted(studio, f"{line} --h_symmetry_time_pct 0.2")
     assert apart(mirrored, mirrored[:, ::-1]) == 0
     assert apart(mirrored, mirrored[::-1]) > 2
-    hearts = look(Image.fromarray(mirrored.astype(np.uint8))).regions
+    hearts = analyze(Image.fromarray(mirrored.astype(np.uint8))).regions
     assert len({region.colour for region in hearts[:2]}) == 1 < len(hearts), "and no star"
     both = painted(studio, f"{SMALL} --h_symmetry_time_pct 0.2 --v_symmetry_time_pct 0.2")
     assert apart(both, both[::-1]) == apart(both, both[:, ::-1]) == 0
@@ -90,7 +90,7 @@ def test_symmetric_pictures_are_symmetric(studio: Studio) -> None:
 
 
 def test_the_colours_become_another_pictures(
-    studio: Studio, circle: Pixels, tmp_path: Path
+    studio: Session, circle: Pixels, tmp_path: Path
 ) -> None:
     reference = Image.radial_gradient("L").resize((90, 60))
     sunset = Image.merge(
@@ -111,13 +111,13 @@ def test_the_colours_become_another_pictures(
 
 
 @pytest.fixture(scope="module")
-def sunset(studio: Studio) -> Pixels:
+def sunset(studio: Session) -> Pixels:
     return painted(studio, SUNSET)
 
 
 @pytest.mark.parametrize(("switch", "fits"), [("", (1, 0)), (" --seamless_axes y", (0,))])
 def test_a_seamless_picture_has_no_seam(
-    studio: Studio, sunset: Pixels, switch: str, fits: tuple[int]
+    studio: Session, sunset: Pixels, switch: str, fits: tuple[int]
 ) -> None:
     plain, tiled = sunset, painted(studio, f"{SUNSET} --seamless{switch}")
     for axis in (0, 1):
@@ -126,7 +126,7 @@ def test_a_seamless_picture_has_no_seam(
         assert seam(plain, axis)[0] > 2 * seam(plain, axis)[1]
 
 
-def test_a_line_after_a_seamless_one_is_as_before(studio: Studio, circle: Pixels) -> None:
+def test_a_line_after_a_seamless_one_is_as_before(studio: Session, circle: Pixels) -> None:
     assert apart(circle, painted(studio, f"{SMALL} --seamless")) > 0
     assert apart(circle, painted(studio, SMALL)) == 0
 
@@ -134,7 +134,7 @@ def test_a_line_after_a_seamless_one_is_as_before(studio: Studio, circle: Pixels
 # ── on the way ─────────────────────────────────────────────────────────────────────────────────
 
 
-def test_pictures_in_the_making_lead_to_the_picture(studio: Studio, tmp_path: Path) -> None:
+def test_pictures_in_the_making_lead_to_the_picture(studio: Session, tmp_path: Path) -> None:
     event = make_one(studio, f"{SMALL} --save_intermediates 1 -o {tmp_path}")
     paths = sorted((tmp_path / "intermediates").iterdir())
     assert [path.name for path in paths] == [f"000001.42.{step:04}.png" for step in (1, 2, 3)]
@@ -145,7 +145,7 @@ def test_pictures_in_the_making_lead_to_the_picture(studio: Studio, tmp_path: Pa
 # ── again ──────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_law_2_every_logged_line_is_the_same_pixels_again(studio: Studio, tmp_path: Path) -> None:
+def test_law_2_every_logged_line_is_the_same_pixels_again(studio: Session, tmp_path: Path) -> None:
     switches = (
         *("-v0.3 -V7:0.1", "--perlin 0.2", "--threshold 2", "--seamless_axes x"),
         *("--h_symmetry_time_pct 0.3", "--karras_max 30 -A k_heun"),

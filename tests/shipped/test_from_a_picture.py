@@ -7,11 +7,11 @@ import pytest
 from PIL import Image
 
 import dream
-from dream.events import Event, Note, Refused, Verified
+from dream.core.events import Event, Note, Rejected, Verified
 from dream.gallery import LOG_NAME
-from dream.studio import Studio
-from dream.tiny.judge import Finding, look
+from dream.session import Session
 from tests.shipped.making import make_one, opened, pixels
+from training.image_analysis import Detection, analyze
 
 FIRST = "a red circle in the top left on a white background"
 OTHER = "a blue star in the bottom right on a yellow background"
@@ -21,7 +21,7 @@ BOX = (128, 128, 240, 240)
 
 
 @pytest.fixture(scope="module")
-def first(studio: Studio) -> Path:
+def first(studio: Session) -> Path:
     """A red circle at the top left, on white."""
     return make_one(studio, f"{FIRST} -S1 -s12").path
 
@@ -35,22 +35,22 @@ def mask(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def seen(path: Path) -> Finding:
-    return look(opened(path))
+def seen(path: Path) -> Detection:
+    return analyze(opened(path))
 
 
-def things(finding: Finding) -> list[tuple[str, str]]:
+def things(finding: Detection) -> list[tuple[str, str]]:
     return [(region.colour, finding.cell(region)) for region in finding.regions]
 
 
-def test_a_little_strength_keeps_layout_and_background(studio: Studio, first: Path) -> None:
+def test_a_little_strength_keeps_layout_and_background(studio: Session, first: Path) -> None:
     for seed in (1, 2):
         finding = seen(make_one(studio, f"{OTHER} -I {first} -f.2 -s12 -S{seed}").path)
         assert finding.background == "white"
         assert [place for _, place in things(finding)][:1] == ["top left"]
 
 
-def test_much_strength_follows_the_prompt(studio: Studio, first: Path) -> None:
+def test_much_strength_follows_the_prompt(studio: Session, first: Path) -> None:
     findings = [
         seen(make_one(studio, f"{OTHER} -I {first} -f.9 -s12 -S{seed}").path) for seed in (1, 2)
     ]
@@ -58,13 +58,13 @@ def test_much_strength_follows_the_prompt(studio: Studio, first: Path) -> None:
     assert any(("blue", "bottom right") in things(finding) for finding in findings)
 
 
-def test_no_strength_is_refused(studio: Studio, first: Path) -> None:
+def test_no_strength_is_refused(studio: Session, first: Path) -> None:
     (refused,) = studio.make(f"{OTHER} -I {first} -f0")
-    assert isinstance(refused, Refused) and "above 0" in str(refused.error)
+    assert isinstance(refused, Rejected) and "above 0" in str(refused.error)
 
 
 def test_inside_the_mask_comes_what_was_asked_and_outside_not_one_pixel_differs(
-    studio: Studio, first: Path, mask: Path
+    studio: Session, first: Path, mask: Path
 ) -> None:
     path = make_one(studio, f"{BLUE} -I {first} -M {mask} -f.9 -s12 -S3").path
     outside = pixels(mask)[..., 0] == 255
@@ -72,7 +72,7 @@ def test_inside_the_mask_comes_what_was_asked_and_outside_not_one_pixel_differs(
     assert sorted(things(seen(path))) == [("blue", "bottom right"), ("red", "top left")]
 
 
-def test_a_picture_goes_on_in_its_own_words(studio: Studio, first: Path) -> None:
+def test_a_picture_goes_on_in_its_own_words(studio: Session, first: Path) -> None:
     assert make_one(studio, f"-I {first} -f.5 -s6 -S1").request.prompt == FIRST
 
 
@@ -100,7 +100,7 @@ EVERYTHING = (
 
 
 def test_a_log_of_everything_verifies_in_another_process(
-    studio: Studio, first: Path, mask: Path, tmp_path: Path
+    studio: Session, first: Path, mask: Path, tmp_path: Path
 ) -> None:
     for seed, line in enumerate(EVERYTHING):
         named = line.replace("FIRST", str(first)).replace("MASK", str(mask))

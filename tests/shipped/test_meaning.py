@@ -1,6 +1,6 @@
 """The whole house with the shipped model: what was asked for is in the picture.
 
-Pictures are judged by pixels alone, with dream.tiny's judge, and shapes by its small reader.
+Pictures are judged by pixels alone, with training's judge, and shapes by its small reader.
 """
 
 from pathlib import Path
@@ -10,18 +10,18 @@ import pytest
 from PIL import Image
 
 import dream
-from dream.events import Verified
+from dream.core.events import Verified
 from dream.gallery import LOG_NAME
-from dream.studio import Studio, series
-from dream.tiny.judge import Finding, look
-from dream.tiny.reader import load_reader, read_kinds
+from dream.session import Session, derive_seeds
 from tests.shipped.making import make, make_one, opened
+from training.image_analysis import Detection, analyze
+from training.shape_classifier import load_reader, read_kinds
 
 SEEDS = 6
 
 
-def seen(studio: Studio, line: str) -> list[Finding]:
-    return [look(opened(event.path)) for event in make(studio, f"{line} -n{SEEDS} -S1")]
+def seen(studio: Session, line: str) -> list[Detection]:
+    return [analyze(opened(event.path)) for event in make(studio, f"{line} -n{SEEDS} -S1")]
 
 
 @pytest.mark.parametrize(
@@ -33,50 +33,50 @@ def seen(studio: Studio, line: str) -> list[Finding]:
     ],
 )
 def test_the_colours_are_those_named(
-    studio: Studio, line: str, background: str, colour: str
+    studio: Session, line: str, background: str, colour: str
 ) -> None:
     findings = seen(studio, line)
     right = [f.background == background and f.regions[0].colour == colour for f in findings]
     assert sum(right) >= SEEDS - 1
 
 
-def test_the_shape_is_the_one_named(studio: Studio) -> None:
+def test_the_shape_is_the_one_named(studio: Session) -> None:
     reader = load_reader()
     asked = ["circle", "square", "triangle", "star", "heart", "ring"]
     found = [
-        look(opened(make_one(studio, f"a big red {kind} on a white background -S3").path))
+        analyze(opened(make_one(studio, f"a big red {kind} on a white background -S3").path))
         for kind in asked
     ]
     read = read_kinds(reader, [finding.regions[0] for finding in found])
     assert sum(a == b for a, b in zip(asked, read, strict=True)) >= len(asked) - 1, read
 
 
-def test_the_place_is_the_one_named(studio: Studio) -> None:
+def test_the_place_is_the_one_named(studio: Session) -> None:
     for place in ("top left", "bottom right", "left", "top"):
         event = make_one(studio, f"a small red circle in the {place} on a white background -S2")
-        finding = look(opened(event.path))
+        finding = analyze(opened(event.path))
         assert finding.cell(finding.regions[0]) == place
 
 
 @pytest.mark.parametrize("line", ["a circle [red]", "a circle --negative red"])
-def test_a_negative_word_is_driven_out(studio: Studio, line: str) -> None:
+def test_a_negative_word_is_driven_out(studio: Session, line: str) -> None:
     for event in make(studio, f"{line} -n{SEEDS} -S1"):
         pixels = np.asarray(opened(event.path), np.int16)
         red = (pixels[..., 0] > 180) & (pixels[..., 1:].max(-1) < 90)
         assert red.mean() < 0.02
 
 
-def test_brackets_and_the_switch_are_the_same(studio: Studio) -> None:
+def test_brackets_and_the_switch_are_the_same(studio: Session) -> None:
     brackets = make_one(studio, "a circle [red] -S5")
     switch = make_one(studio, "a circle --negative=red -S5")
     assert brackets.sha256 == switch.sha256
 
 
-def test_guidance_makes_the_words_count(studio: Studio) -> None:
+def test_guidance_makes_the_words_count(studio: Session) -> None:
     """Without guidance the words are a hint; with it, what they name is there more often."""
     line = "a small purple diamond in the top right on a yellow background"
 
-    def right(findings: list[Finding]) -> int:
+    def right(findings: list[Detection]) -> int:
         return sum(
             f.background == "yellow"
             and any(r.colour == "purple" and f.cell(r) == "top right" for r in f.regions)
@@ -88,7 +88,7 @@ def test_guidance_makes_the_words_count(studio: Studio) -> None:
     assert right(guided) >= right(free)
 
 
-def test_upscaling_doubles_the_sides_and_sharpens(studio: Studio) -> None:
+def test_upscaling_doubles_the_sides_and_sharpens(studio: Session) -> None:
     line = "a black star on a white background -S4"
     small, large = (opened(make_one(studio, text).path) for text in (line, f"{line} -U 2 1"))
     bicubic = small.resize((512, 512), Image.Resampling.BICUBIC)
@@ -103,16 +103,16 @@ def edges(image: Image.Image) -> float:
     return float(np.percentile(np.hypot(*np.gradient(grey)), 99.9))
 
 
-def test_a_series_repeats(studio: Studio) -> None:
+def test_a_series_repeats(studio: Session) -> None:
     first = make(studio, "a heart -n5 -S42 -s8")
     again = make(studio, "a heart -n5 -S42 -s8")
     assert [event.sha256 for event in first] == [event.sha256 for event in again]
-    assert [event.request.seed for event in first] == series(42, 5)
+    assert [event.request.seed for event in first] == derive_seeds(42, 5)
     assert len({event.sha256 for event in first}) == 5
 
 
 def test_law_2_the_logged_lines_are_the_same_pixels_in_another_process(
-    studio: Studio, tmp_path: Path
+    studio: Session, tmp_path: Path
 ) -> None:
     make(studio, f"a boat -S1 -s6 -o {tmp_path}")
     make(studio, f"a “house”, # 1 [dogs] -S2 -s6 -A k_euler_a -o {tmp_path}")

@@ -10,9 +10,9 @@ from prompt_toolkit.application import create_app_session
 from prompt_toolkit.input import PipeInput, create_pipe_input
 from prompt_toolkit.output import DummyOutput
 
-from dream.studio import Studio
-from dream.terminal.prompt import converse
-from dream.terminal.show import Screen
+from dream.session import Session
+from dream.terminal.prompt import run_session
+from dream.terminal.screen import Screen
 from tests.fakes import fake_studio
 
 Typed = Callable[..., str]
@@ -35,7 +35,7 @@ class Watched(DummyOutput):
 
 
 @pytest.fixture
-def studio(tmp_path: Path) -> Studio:
+def studio(tmp_path: Path) -> Session:
     return fake_studio(tmp_path)
 
 
@@ -45,12 +45,12 @@ def typed(monkeypatch: pytest.MonkeyPatch) -> Typed:
     greeting left out."""
     monkeypatch.setenv("TERM", "xterm")
 
-    def type_keys(studio: Studio, keys: str, columns: int = 80) -> str:
+    def type_keys(studio: Session, keys: str, columns: int = 80) -> str:
         out = io.StringIO()
         screen = Screen(out, columns=lambda: columns, rewrite=False, colour=False)
         with create_pipe_input() as pipe, create_app_session(input=pipe, output=Watched(pipe)):
             pipe.send_text(f"{keys}q\r")
-            assert converse(lambda: (studio, screen), studio.outdir) == 0
+            assert run_session(lambda: (studio, screen), studio.outdir) == 0
         return out.getvalue().split("\n", 2)[2]
 
     return type_keys

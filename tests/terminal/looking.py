@@ -6,18 +6,18 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-from dream.engine.base import Happenings, Progress
-from dream.events import Preview
-from dream.launch import Launch
-from dream.recipe import Recipe
-from dream.terminal.prompt import run
+from dream.core.cli_options import CliOptions
+from dream.core.events import Preview
+from dream.core.recipe import Recipe
+from dream.engine.interface import EngineEvents, Progress
+from dream.terminal.prompt import run_prompt
 from tests.fakes import FakeEngine, colour, fake_studio
 
 
 class LookingEngine(FakeEngine):
     """Each of its steps comes with a look."""
 
-    def render(self, recipe: Recipe, every: int = 0) -> Happenings:
+    def render(self, recipe: Recipe, every: int = 0) -> EngineEvents:
         """As the other's, with the picture's colour in every preview."""
         look = Preview(8, 8, bytes(colour(recipe)) * 64)
         for happening in super().render(recipe, every):
@@ -29,4 +29,4 @@ class LookingEngine(FakeEngine):
 
 if __name__ == "__main__":
     studio = fake_studio(Path(sys.argv[1]), LookingEngine(pause=float(sys.argv[2])))
-    sys.exit(run(lambda: studio, studio.outdir, Launch(preview_size=8)))
+    sys.exit(run_prompt(lambda: studio, studio.outdir, CliOptions(preview_size=8)))

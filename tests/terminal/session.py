@@ -5,8 +5,8 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from dream.recipe import Recipe
-from dream.terminal.prompt import run
+from dream.core.recipe import Recipe
+from dream.terminal.prompt import run_prompt
 from tests.fakes import FakeEngine, fake_studio
 
 
@@ -19,4 +19,4 @@ def fails(recipe: Recipe) -> None:
 if __name__ == "__main__":
     engine = FakeEngine(pause=float(sys.argv[2]), fails=fails)
     studio = fake_studio(Path(sys.argv[1]), engine, "tiny", "twin")
-    sys.exit(run(lambda: studio, studio.outdir))
+    sys.exit(run_prompt(lambda: studio, studio.outdir))

@@ -9,15 +9,15 @@ from prompt_toolkit.completion import CompleteEvent
 from prompt_toolkit.document import Document
 
 from dream.commands import COMMANDS, Context
-from dream.samplers import SAMPLERS
-from dream.studio import Studio
-from dream.terminal.complete import LineCompleter
-from dream.terminal.paths import matching
+from dream.options.sampler_table import SAMPLERS
+from dream.session import Session
+from dream.terminal.completer import LineCompleter
+from dream.terminal.paths import find_paths
 from tests.fakes import FakeEngine, fake_studio
 
 
 @pytest.fixture
-def studio(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Studio:
+def studio(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Session:
     (tmp_path / "here" / "my pictures").mkdir(parents=True)
     (tmp_path / "here" / "my pictures" / "a log.txt").touch()
     (tmp_path / "here" / ".hidden").mkdir()
@@ -28,22 +28,22 @@ def studio(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Studio:
     return fake_studio(tmp_path, FakeEngine(), "tiny", "two words")
 
 
-def completed(studio: Studio, line: str) -> list[str]:
+def completed(studio: Session, line: str) -> list[str]:
     """The whole lines that TAB at the end of this one offers."""
     completer = LineCompleter(Context(studio, list, COMMANDS))
     offers = completer.get_completions(Document(line), CompleteEvent())
     return [line[: len(line) + offer.start_position] + offer.text for offer in offers]
 
 
-def test_a_prompt_is_left_alone(studio: Studio) -> None:
+def test_a_prompt_is_left_alone(studio: Session) -> None:
     assert completed(studio, "a red ci") == []
 
 
-def test_fix_offers_folders(studio: Studio) -> None:
+def test_fix_offers_folders(studio: Session) -> None:
     assert completed(studio, "!fix my") == ['!fix "my pictures/']
 
 
-def test_switches_come_with_their_help(studio: Studio) -> None:
+def test_switches_come_with_their_help(studio: Session) -> None:
     completer = LineCompleter(Context(studio, list, COMMANDS))
     (offer,) = completer.get_completions(Document("a cat --ste"), CompleteEvent())
     assert (offer.text, offer.display_text) == ("--steps", "--steps N")
@@ -51,39 +51,39 @@ def test_switches_come_with_their_help(studio: Studio) -> None:
 
 
 @pytest.mark.parametrize("line", ["a cat -A k_eu", "a cat --sampler=k_eu", "a cat -Ak_eu"])
-def test_values_of_a_choice(studio: Studio, line: str) -> None:
+def test_values_of_a_choice(studio: Session, line: str) -> None:
     start = line.removesuffix("k_eu")
     wanted = [start + name for name in SAMPLERS if name.startswith("k_eu")]
     assert completed(studio, line) == wanted
 
 
-def test_models_from_the_shelf_quoted_where_they_need_it(studio: Studio) -> None:
+def test_models_from_the_shelf_quoted_where_they_need_it(studio: Session) -> None:
     assert completed(studio, "a cat --model t") == [
         "a cat --model tiny",
         'a cat --model "two words"',
     ]
 
 
-def test_upscalers_from_the_shelf(studio: Studio) -> None:
+def test_upscalers_from_the_shelf(studio: Session) -> None:
     assert "a cat -U2 --upscaler realesr-general-x4v3" in completed(
         studio, "a cat -U2 --upscaler realesr-g"
     )
 
 
-def test_seeds_of_this_session_the_last_first(studio: Studio) -> None:
+def test_seeds_of_this_session_the_last_first(studio: Session) -> None:
     studio.past += [7, 42, 7, 421]
     assert completed(studio, "a cat -S ") == ["a cat -S 421", "a cat -S 7", "a cat -S 42"]
     assert completed(studio, "a cat -S4") == ["a cat -S421", "a cat -S42"]
 
 
 def test_folders_with_spaces_are_quoted_and_hidden_ones_wait_for_their_dot(
-    studio: Studio,
+    studio: Session,
 ) -> None:
     assert completed(studio, "a cat -o ") == ['a cat -o "my pictures/"']
     assert completed(studio, "a cat -o .h") == ["a cat -o .hidden/"]
 
 
-def test_pictures_to_start_from_here_and_among_the_session_s(studio: Studio) -> None:
+def test_pictures_to_start_from_here_and_among_the_session_s(studio: Session) -> None:
     Path("photo.jpg").touch()
     Path("notes.txt").touch()
     everything = ['a cat -I "my pictures/"', "a cat -I photo.jpg", "a cat -I 000001.42.png"]
@@ -92,7 +92,7 @@ def test_pictures_to_start_from_here_and_among_the_session_s(studio: Studio) -> 
     assert completed(studio, "a cat -I x.png -M0") == ["a cat -I x.png -M000001.42.png"]
 
 
-def test_commands_and_their_files(studio: Studio) -> None:
+def test_commands_and_their_files(studio: Session) -> None:
     assert completed(studio, "!rep") == ["!replay"]
     assert completed(studio, "!replay m") == ['!replay "my pictures/']
     assert completed(studio, '!replay "my pictures/') == ['!replay "my pictures/a log.txt"']
@@ -104,7 +104,7 @@ def test_commands_and_their_files(studio: Studio) -> None:
     assert completed(studio, "!nothing x") == []
 
 
-def test_nothing_to_offer_is_no_error(studio: Studio) -> None:
+def test_nothing_to_offer_is_no_error(studio: Session) -> None:
     for line in ("!replay /no/such/folder/", "!replay ~nobody/", "a -o \0", "a --model "):
         completed(studio, line)
 
@@ -113,10 +113,10 @@ def test_a_folder_of_many_files_is_given_up_in_time(tmp_path: Path) -> None:
     for n in range(300):
         (tmp_path / f"file{n}").touch()
     ticks: Iterator[float] = (n * 0.001 for n in range(10_000))
-    offered = matching(f"{tmp_path}/", clock=lambda: next(ticks))
+    offered = find_paths(f"{tmp_path}/", clock=lambda: next(ticks))
     assert 40 <= len(offered) <= 50, "50 ms, at 1 ms a file"
     began = time.monotonic()
-    matching(f"{tmp_path}/none")
+    find_paths(f"{tmp_path}/none")
     assert time.monotonic() - began < 5
 
 
@@ -137,12 +137,12 @@ def test_a_folder_of_many_files_is_given_up_in_time(tmp_path: Path) -> None:
         ("!nothing --", []),
     ],
 )
-def test_a_command_s_own_switches(studio: Studio, line: str, offered: list[str]) -> None:
+def test_a_command_s_own_switches(studio: Session, line: str, offered: list[str]) -> None:
     assert completed(studio, line) == offered
 
 
 @pytest.mark.parametrize("control", ["\n", "\r", "\x1b", "\x9b", "\x85", "\u2028"], ids=ascii)
-def test_no_name_breaks_the_edit_line(studio: Studio, tmp_path: Path, control: str) -> None:
+def test_no_name_breaks_the_edit_line(studio: Session, tmp_path: Path, control: str) -> None:
     name = f"z{control}!set steps 3"
     Path(f"{name}.png").touch()
     Path(name).mkdir()
@@ -156,5 +156,5 @@ def test_no_name_breaks_the_edit_line(studio: Studio, tmp_path: Path, control: s
     assert all(offer.isprintable() for offer in offers)
 
 
-def test_a_command_behind_a_prompt_that_was_copied_is_completed(studio: Studio) -> None:
+def test_a_command_behind_a_prompt_that_was_copied_is_completed(studio: Session) -> None:
     assert "dream> !models" in completed(studio, "dream> !mod")

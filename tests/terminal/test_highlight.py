@@ -5,11 +5,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dream.commands import COMMANDS
-from dream.terminal.highlight import spans, styled
+from dream.terminal.highlight import find_spans, style_line
 
 
 def coloured(line: str) -> list[tuple[str, str]]:
-    return [(line[start:end], what) for start, end, what in spans(line, COMMANDS)]
+    return [(line[start:end], what) for start, end, what in find_spans(line, COMMANDS)]
 
 
 @pytest.mark.parametrize(
@@ -57,4 +57,4 @@ LINES = st.lists(
 @settings(max_examples=300, deadline=None)
 @given(LINES)
 def test_the_pieces_are_the_line(line: str) -> None:
-    assert "".join(piece[1] for piece in styled(line, COMMANDS)) == line
+    assert "".join(piece[1] for piece in style_line(line, COMMANDS)) == line

@@ -15,9 +15,9 @@ from prompt_toolkit.input import create_pipe_input
 from prompt_toolkit.output import DummyOutput
 
 from dream.commands import COMMANDS, Context
-from dream.studio import Studio
-from dream.terminal.complete import LineCompleter
-from dream.terminal.hints import Hints
+from dream.session import Session
+from dream.terminal.auto_suggest import HistorySuggest
+from dream.terminal.completer import LineCompleter
 from tests.fakes import FakeEngine, fake_studio
 
 PAST = [
@@ -35,7 +35,7 @@ def hinted(typed: str) -> str:
     for line in PAST:
         history.append_string(line)
     buffer = Buffer(history=history)
-    suggestion = Hints().get_suggestion(buffer, Document(typed))
+    suggestion = HistorySuggest().get_suggestion(buffer, Document(typed))
     return typed + (suggestion.text if suggestion else "")
 
 
@@ -65,7 +65,10 @@ async def arrow(typed: str) -> str:
     """The line that is entered after typing this and → at a real prompt."""
     with create_pipe_input() as pipe:
         session: PromptSession[str] = PromptSession(
-            history=InMemoryHistory(PAST), auto_suggest=Hints(), input=pipe, output=DummyOutput()
+            history=InMemoryHistory(PAST),
+            auto_suggest=HistorySuggest(),
+            input=pipe,
+            output=DummyOutput(),
         )
         entering = asyncio.create_task(session.prompt_async())
         pipe.send_text(typed)
@@ -79,7 +82,7 @@ def test_the_arrow_takes_the_gray_text() -> None:
     assert asyncio.run(arrow("a red c")) == "a red circle -s20 -S42"
 
 
-def completed(studio: Studio, line: str) -> list[str]:
+def completed(studio: Session, line: str) -> list[str]:
     completer = LineCompleter(Context(studio, lambda: PAST, COMMANDS))
     offers = completer.get_completions(Document(line), CompleteEvent())
     return [line[: len(line) + offer.start_position] + offer.text for offer in offers]

@@ -9,8 +9,8 @@ from prompt_toolkit import PromptSession
 from prompt_toolkit.input import create_pipe_input
 from prompt_toolkit.output import DummyOutput
 
-from dream.errors import GalleryError
-from dream.terminal.history import LineHistory
+from dream.core.errors import GalleryError
+from dream.terminal.history_file import LineHistory
 
 
 def history(path: Path, complaints: list[str] | None = None) -> LineHistory:
@@ -41,20 +41,20 @@ def test_of_a_huge_file_the_arrow_key_sees_the_end_and_numbers_count_from_the_st
     assert 1000 < len(loaded) < 1100
     assert loaded[0].startswith("line 3000 ")
     assert all(line.startswith("line ") for line in loaded), "no line is cut in two"
-    assert history(path).lines()[6].startswith("line 7 ")
+    assert history(path).read_lines()[6].startswith("line 7 ")
 
 
 def test_a_line_cut_off_by_a_full_disk_is_not_joined(tmp_path: Path) -> None:
     path = tmp_path / "history"
     path.write_text("whole\ncut o")
     history(path).append_string("next")
-    assert history(path).lines() == ["whole", "cut o", "next"]
+    assert history(path).read_lines() == ["whole", "cut o", "next"]
 
 
 def test_text_that_is_not_utf8_is_read(tmp_path: Path) -> None:
     path = tmp_path / "history"
     path.write_bytes(b"caf\xe9\nnext\n")
-    assert history(path).lines() == ["caf\N{REPLACEMENT CHARACTER}", "next"]
+    assert history(path).read_lines() == ["caf\N{REPLACEMENT CHARACTER}", "next"]
 
 
 @pytest.mark.parametrize("place", ["a folder", "inside a file"])
@@ -65,7 +65,7 @@ def test_without_a_file_it_lasts_as_long_as_the_session(tmp_path: Path, place: s
     entered = history(path, complaints)
     entered.append_string("one")
     entered.append_string("two")
-    assert entered.lines() == ["one", "two"]
+    assert entered.read_lines() == ["one", "two"]
     assert entered.get_strings() == ["one", "two"]
     assert len(complaints) == 1
     assert str(path) in complaints[0]
@@ -85,7 +85,7 @@ def test_two_sessions_never_tear_each_others_lines(tmp_path: Path) -> None:
         one.start()
     for one in both:
         one.join(60)
-    lines = history(path).lines()
+    lines = history(path).read_lines()
     assert sorted(lines) == sorted(f"{who}{n} " + who * 500 for who in "ab" for n in range(100))
 
 
@@ -96,9 +96,9 @@ def test_a_cleared_history_is_empty_and_goes_on(tmp_path: Path) -> None:
     other.append_string("too")
     one.clear()
     assert path.read_text() == ""
-    assert one.get_strings() == one.lines() == []
+    assert one.get_strings() == one.read_lines() == []
     other.append_string("next")
-    assert one.lines() == ["next"]
+    assert one.read_lines() == ["next"]
     path.unlink()
     one.clear()
     (tmp_path / "file").touch()
@@ -121,6 +121,6 @@ def test_what_another_program_wrote_is_read_back_as_lines_without_controls(tmp_p
     path = tmp_path / "history"
     controls = "".join(map(chr, [*range(10), *range(11, 32), *range(127, 160), 0x2028, 0x2029]))
     path.write_text(f"a{controls}b\n", encoding="utf-8", newline="")
-    for lines in (history(path).lines(), list(history(path).load_history_strings())):
+    for lines in (history(path).read_lines(), list(history(path).load_history_strings())):
         (line,) = lines
         assert line.split() == ["a", "b"] and line.isprintable()

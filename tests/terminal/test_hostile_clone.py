@@ -15,8 +15,8 @@ from PIL.PngImagePlugin import PngInfo
 
 pytest.importorskip("pty", reason="there are no pseudo-terminals on Windows")
 
-from dream.catalogue.places import shipped_models
-from dream.gallery.folder import names_in
+from dream.catalogue.model_dirs import get_shipped_models_dir
+from dream.gallery.folder import list_names
 from tests.terminal import pseudo
 from tests.terminal.test_pty import is_as_before
 
@@ -118,7 +118,7 @@ def lie_in_wait(models: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         os.mkfifo(path)
     for name in WHOLE:
-        shutil.copytree(shipped_models() / "tiny", models / name.partition("/")[0])
+        shutil.copytree(get_shipped_models_dir() / "tiny", models / name.partition("/")[0])
         (models / name).unlink()
         os.mkfifo(models / name)
     (models / "zero.ckpt").symlink_to("/dev/zero")
@@ -159,7 +159,7 @@ def test_nothing_outside_a_hostile_clone_changes(
 ) -> None:
     clone = hostile_clone(home, log)
     outdir = clone / "outputs" / "img-samples"
-    before, ours = listing(home, clone), sorted(names_in(outdir))
+    before, ours = listing(home, clone), sorted(list_names(outdir))
     monkeypatch.chdir(clone)
     here = pseudo.Terminal("-m", "dream", "--preview", "off", columns=140, rows=60)
     opened.append(here)
@@ -196,8 +196,8 @@ def test_nothing_outside_a_hostile_clone_changes(
     caches = (".cache", "tmp/torchinductor_")  # dream's digests of weights, and torch's own
     theirs = {name for name in new - {*state} if not name.startswith(caches)}
     assert theirs == set(), "its own key and caches, and nothing else"
-    assert {*ours} <= {*names_in(outdir)}, "what it did not write is all there"
-    made = [name for name in names_in(outdir) if name.startswith("00000") and name not in ours]
+    assert {*ours} <= {*list_names(outdir)}, "what it did not write is all there"
+    made = [name for name in list_names(outdir) if name.startswith("00000") and name not in ours]
     assert len([name for name in made if name.endswith(".png")]) == (2 if log == "lies" else 0)
     if log == "lies":
         lines = (outdir / "dream_log.txt").read_text().splitlines()

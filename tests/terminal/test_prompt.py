@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from dream.engine.base import Progress
-from dream.errors import EngineError
-from dream.recipe import Recipe
-from dream.studio import Studio
-from dream.terminal.history import FILE_NAME
-from dream.terminal.prompt import converse
-from dream.terminal.welcome import screen_on
+from dream.core.errors import EngineError
+from dream.core.recipe import Recipe
+from dream.engine.interface import Progress
+from dream.session import Session
+from dream.terminal.greeting import create_screen
+from dream.terminal.history_file import FILE_NAME
+from dream.terminal.prompt import run_session
 from tests.fakes import FakeEngine, fake_shelf
 from tests.terminal.conftest import Typed
 
@@ -26,17 +26,17 @@ def paste(text: str) -> str:
     return f"\x1b[200~{text}\x1b[201~"
 
 
-def prompts(studio: Studio) -> list[str]:
+def prompts(studio: Session) -> list[str]:
     assert isinstance(studio.engine, FakeEngine)
     return [recipe.prompt for recipe in studio.engine.rendered]
 
 
-def kept(studio: Studio) -> list[str]:
+def kept(studio: Session) -> list[str]:
     file = studio.outdir / FILE_NAME
     return file.read_text().splitlines() if file.exists() else []
 
 
-def test_a_line_becomes_a_picture_and_its_path_is_shown(studio: Studio, typed: Typed) -> None:
+def test_a_line_becomes_a_picture_and_its_path_is_shown(studio: Session, typed: Typed) -> None:
     shown = typed(studio, "a red circle -S42\r")
     (picture,) = studio.outdir.glob("*.png")
     # The line itself is said again where the next one was entered before it was begun.
@@ -45,25 +45,27 @@ def test_a_line_becomes_a_picture_and_its_path_is_shown(studio: Studio, typed: T
 
 
 @pytest.mark.parametrize("leave", ["q", "quit", "exit", "  q ", CTRL_D])
-def test_ways_to_leave(studio: Studio, typed: Typed, leave: str) -> None:
+def test_ways_to_leave(studio: Session, typed: Typed, leave: str) -> None:
     end = "" if leave == CTRL_D else ENTER
     assert typed(studio, leave + end + "never made\r") == ""
     assert prompts(studio) == []
 
 
-def test_lines_that_say_nothing_are_passed_over(studio: Studio, typed: Typed) -> None:
+def test_lines_that_say_nothing_are_passed_over(studio: Session, typed: Typed) -> None:
     assert typed(studio, "\r   \r# a comment\r// another\r") == ""
     assert prompts(studio) == []
 
 
-def test_a_wrong_line_is_pointed_at_and_the_prompt_lives_on(studio: Studio, typed: Typed) -> None:
+def test_a_wrong_line_is_pointed_at_and_the_prompt_lives_on(studio: Session, typed: Typed) -> None:
     shown = typed(studio, "a cat -stpes 20\ra dog -S1\r").splitlines()
     assert shown[0] == " " * len("dream> a cat ") + "^"
     assert shown[1].startswith("“-stpes” is not a switch (did you mean --steps?")
     assert prompts(studio) == ["a dog"]
 
 
-def test_a_picture_that_fails_is_said_and_the_prompt_lives_on(studio: Studio, typed: Typed) -> None:
+def test_a_picture_that_fails_is_said_and_the_prompt_lives_on(
+    studio: Session, typed: Typed
+) -> None:
     def fails(recipe: Recipe) -> EngineError | None:
         return EngineError("it went dark") if recipe.prompt == "a cat" else None
 
@@ -74,41 +76,41 @@ def test_a_picture_that_fails_is_said_and_the_prompt_lives_on(studio: Studio, ty
     assert "-S7" in shown
 
 
-def test_each_pasted_line_is_a_line_of_its_own(studio: Studio, typed: Typed) -> None:
+def test_each_pasted_line_is_a_line_of_its_own(studio: Session, typed: Typed) -> None:
     shown = typed(studio, "a " + paste("cat -S1\r\nb -S2\nc -S3\nd -") + "S4\r")
     assert prompts(studio) == ["a cat", "b", "c", "d"]
     assert "dream> b -S2\n" in shown
     assert kept(studio) == ["a cat -S1", "b -S2", "c -S3", "d -S4"]
 
 
-def test_forty_pasted_lines_are_all_made_in_order(studio: Studio, typed: Typed) -> None:
+def test_forty_pasted_lines_are_all_made_in_order(studio: Session, typed: Typed) -> None:
     lines = [f"picture {n} -s1 -S{n} -W64 -H64" for n in range(40)]
     typed(studio, paste("\n".join(lines) + "\n"))
     assert prompts(studio) == [f"picture {n}" for n in range(40)]
 
 
-def test_lines_typed_in_one_burst_are_all_made(studio: Studio, typed: Typed) -> None:
+def test_lines_typed_in_one_burst_are_all_made(studio: Session, typed: Typed) -> None:
     typed(studio, "a\rb\nc\r")
     assert prompts(studio) == ["a", "b", "c"]
 
 
-def test_a_typed_line_break_ends_a_line_too(studio: Studio, typed: Typed) -> None:
+def test_a_typed_line_break_ends_a_line_too(studio: Session, typed: Typed) -> None:
     typed(studio, "a\x11\nb\r")  # Ctrl-Q: the next key as it is
     assert prompts(studio) == ["a", "b"]
 
 
-def test_ctrl_c_on_an_empty_line_says_how_to_leave(studio: Studio, typed: Typed) -> None:
+def test_ctrl_c_on_an_empty_line_says_how_to_leave(studio: Session, typed: Typed) -> None:
     assert typed(studio, CTRL_C + "a\r").startswith("to leave, type q or press Ctrl-D\n")
     assert prompts(studio) == ["a"]
 
 
-def test_ctrl_c_clears_what_is_typed_and_undo_brings_it_back(studio: Studio, typed: Typed) -> None:
+def test_ctrl_c_clears_what_is_typed_and_undo_brings_it_back(studio: Session, typed: Typed) -> None:
     typed(studio, "a cat" + CTRL_C + "# so\r" + "a cow" + CTRL_C + "\x1f" + ENTER)
     assert prompts(studio) == ["a cow"]
 
 
 def test_ctrl_c_ends_the_line_being_made_and_keeps_what_is_finished(
-    studio: Studio, typed: Typed
+    studio: Session, typed: Typed
 ) -> None:
     engine = studio.engine
     assert isinstance(engine, FakeEngine)
@@ -126,7 +128,7 @@ def test_ctrl_c_ends_the_line_being_made_and_keeps_what_is_finished(
     assert len(list(studio.outdir.glob("*.png"))) == 2
 
 
-def test_ctrl_c_twice_gives_up_the_waiting_lines(studio: Studio, typed: Typed) -> None:
+def test_ctrl_c_twice_gives_up_the_waiting_lines(studio: Session, typed: Typed) -> None:
     engine = studio.engine
     assert isinstance(engine, FakeEngine)
 
@@ -141,12 +143,12 @@ def test_ctrl_c_twice_gives_up_the_waiting_lines(studio: Studio, typed: Typed) -
     assert prompts(studio) == ["a", "b"]
 
 
-def test_leaving_is_not_kept_but_wrong_lines_are(studio: Studio, typed: Typed) -> None:
+def test_leaving_is_not_kept_but_wrong_lines_are(studio: Session, typed: Typed) -> None:
     typed(studio, "a cat -stpes\r\r")
     assert kept(studio) == ["a cat -stpes"]
 
 
-def test_commands_put_text_into_the_edit_line(studio: Studio, typed: Typed) -> None:
+def test_commands_put_text_into_the_edit_line(studio: Session, typed: Typed) -> None:
     typed(studio, "a cat -S5\r!1\r -W128\r")
     assert isinstance(studio.engine, FakeEngine)
     assert [(r.prompt, r.seed, r.width) for r in studio.engine.rendered] == [
@@ -155,14 +157,14 @@ def test_commands_put_text_into_the_edit_line(studio: Studio, typed: Typed) -> N
     ]
 
 
-def test_bytes_that_are_no_text_do_not_end_the_session(studio: Studio, typed: Typed) -> None:
+def test_bytes_that_are_no_text_do_not_end_the_session(studio: Session, typed: Typed) -> None:
     typed(
         studio, "a \udcff cat -S1\ra dog -S2\r".encode(errors="surrogateescape").decode("latin-1")
     )
     assert prompts(studio)[-1] == "a dog"
 
 
-def test_a_folder_that_cannot_be_written_is_said_once(studio: Studio, typed: Typed) -> None:
+def test_a_folder_that_cannot_be_written_is_said_once(studio: Session, typed: Typed) -> None:
     studio.outdir.parent.mkdir(exist_ok=True)
     studio.outdir.write_text("a file in the folder's place")
     shown = typed(studio, "# one\r# two\r!history\r")
@@ -171,11 +173,11 @@ def test_a_folder_that_cannot_be_written_is_said_once(studio: Studio, typed: Typ
 
 
 def test_a_dumb_terminal_gets_a_plain_prompt(
-    studio: Studio, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    studio: Session, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("TERM", "dumb")
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"a cat -S1\n!1\na dog -S2\n")))
-    assert converse(lambda: (studio, screen_on(sys.stdout)), studio.outdir) == 0
+    assert run_session(lambda: (studio, create_screen(sys.stdout)), studio.outdir) == 0
     shown = capsys.readouterr().out
     assert "\x1b" not in shown
     assert shown.count("dream> ") == 4
@@ -184,7 +186,7 @@ def test_a_dumb_terminal_gets_a_plain_prompt(
 
 
 def test_a_dumb_terminal_is_asked_too(
-    studio: Studio,
+    studio: Session,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
@@ -194,10 +196,10 @@ def test_a_dumb_terminal_is_asked_too(
     typed = f"{what}\n\na good one\n{what} --name=other\n".encode()
     monkeypatch.setenv("TERM", "dumb")
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(typed)))
-    assert converse(lambda: (studio, screen_on(sys.stdout)), studio.outdir) == 0
+    assert run_session(lambda: (studio, create_screen(sys.stdout)), studio.outdir) == 0
     shown = capsys.readouterr().out
     assert "what is it called? [mine] and what is it, in a few words? · mine is here" in " ".join(
         shown.split()
     )
     assert shown.endswith("in a few words? \ngiven up\ndream> \n"), "the input ended"
-    assert [card.name for card in studio.shelf.models()] == ["mine", "tiny"]
+    assert [card.name for card in studio.shelf.list_models()] == ["mine", "tiny"]

@@ -7,12 +7,12 @@ from typing import NoReturn
 
 import pytest
 
-from dream.commands import Page
-from dream.errors import BadLine, EngineError
-from dream.events import Event, Failed, Loading, Note, Preview, Refused, Saved, Step
-from dream.plain_text import printable
-from dream.request import Request
-from dream.terminal.show import Screen, clip, excerpt
+from dream.commands import TextOutput
+from dream.core.errors import BadLine, EngineError
+from dream.core.events import Event, Failed, Loading, Note, Preview, Rejected, Saved, Step
+from dream.core.plain_text import make_printable
+from dream.core.request import Request
+from dream.terminal.screen import Screen, clip, clip_around
 
 
 @dataclass
@@ -60,9 +60,9 @@ def test_a_picture_that_cannot_be_drawn_is_left_out() -> None:
     preview = Preview(1, 1, b"\0\0\0")
     events = (Step(step=1, steps=2, picture=1, pictures=1, preview=preview), SAVED)
     for event in events:
-        rows.screen.show(event, rows.screen.drawn(event))
+        rows.screen.show(event, rows.screen.prepare(event))
     assert rows.after(*events)[-1] == "out/1.7.png  (-S7)"
-    assert rows.screen.live() == []
+    assert rows.screen.get_live_rows() == []
 
 
 SAVED = Saved(path=Path("out/1.7.png"), line="a -S7", sha256="", request=Request(seed=7))
@@ -89,21 +89,21 @@ def test_where_nothing_can_be_rewritten_there_is_no_progress() -> None:
     assert "\x1b" not in rows.out.getvalue()
 
 
-def refused(line: str, column: int, number: int = 0) -> Refused:
-    return Refused(error=BadLine("no", column, "yes"), line=line, number=number)
+def refused(line: str, column: int, number: int = 0) -> Rejected:
+    return Rejected(error=BadLine("no", column, "yes"), line=line, number=number)
 
 
 @pytest.mark.parametrize(("line", "cells"), [("a cat -x", 6), ("猫と犬 -x", 7), ("🐈 é -x", 5)])
 def test_a_caret_stands_below_the_fault(line: str, cells: int) -> None:
     rows = Rows()
-    rows.screen.typed(line)
+    rows.screen.note_typed_line(line)
     rows.after(refused(line, line.index("-x") + 1))
     assert rows.after() == [" " * (len("dream> ") + cells) + "^", "no (yes)"]
 
 
 def test_a_line_that_is_not_just_above_is_shown_again() -> None:
     rows = Rows()
-    rows.screen.typed("!replay list.txt")
+    rows.screen.note_typed_line("!replay list.txt")
     rows.after(refused("a cat -x", 7, number=3))
     assert rows.after() == ["  a cat -x", "        ^", "line 3: no (yes)"]
 
@@ -111,7 +111,7 @@ def test_a_line_that_is_not_just_above_is_shown_again() -> None:
 def test_of_a_long_line_the_surroundings_are_shown() -> None:
     line = "a very long line indeed -x and more words that go on"
     rows = Rows(columns=30)
-    rows.screen.typed(line)
+    rows.screen.note_typed_line(line)
     shown, caret, _ = rows.after(refused(line, line.index("-x") + 1))
     assert len(shown) <= 29
     assert shown[caret.index("^") :].startswith("-x and")
@@ -122,7 +122,7 @@ def test_of_a_long_line_the_surroundings_are_shown() -> None:
 @pytest.mark.parametrize("char", ["x", "猫"])
 def test_an_excerpt_fits_and_holds_its_column(column: int, cells: int, char: str) -> None:
     line = "".join(char if n % 3 else " " for n in range(60))
-    text, before = excerpt(line, column, cells)
+    text, before = clip_around(line, column, cells)
     assert clip(text, cells) == text
     assert 0 <= before <= cells
     if column <= 60:
@@ -137,7 +137,7 @@ def test_failures_say_why_and_notes_are_set_apart() -> None:
 
 
 def test_a_page_is_set_in_two_columns_where_there_is_room() -> None:
-    page = Page(lines=("head", ("-s N", "how many steps"), ("--long_name N", "more")))
+    page = TextOutput(lines=("head", ("-s N", "how many steps"), ("--long_name N", "more")))
     assert Rows().after(page) == [
         "head",
         "-s N           how many steps",
@@ -153,7 +153,7 @@ def test_a_page_is_set_in_two_columns_where_there_is_room() -> None:
 
 
 def test_escapes_in_a_prompt_never_reach_the_terminal() -> None:
-    assert printable("a\x1b[2Jb\tc\x9bd 猫 👩‍🚀 ✌️") == "a�[2Jb�c�d 猫 👩‍🚀 ✌️"
+    assert make_printable("a\x1b[2Jb\tc\x9bd 猫 👩‍🚀 ✌️") == "a�[2Jb�c�d 猫 👩‍🚀 ✌️"
 
 
 def test_an_encoding_without_our_letters_shows_question_marks() -> None:

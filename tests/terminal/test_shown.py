@@ -8,18 +8,20 @@ import pytest
 from PIL import Image
 from prompt_toolkit.formatted_text import fragment_list_to_text
 
-from dream.commands import Look
-from dream.events import Preview, Saved, Step
-from dream.graphics import Pictures, Terminal
-from dream.request import Request
-from dream.terminal.show import NoPictures, Screen
-from dream.terminal.shown import Shown
+from dream.commands import ShowImage
+from dream.core.events import Preview, Saved, Step
+from dream.core.request import Request
+from dream.graphics import Terminal, TerminalImages
+from dream.terminal.previews import SafeImagePreviews
+from dream.terminal.screen import NoImagePreviews, Screen
 
 STEP = Step(step=1, steps=9, picture=1, pictures=1, preview=Preview(8, 8, b"\x10\x80\xff" * 64))
 
 
-def shown(**settings: bool) -> Shown:
-    return Shown(Pictures(terminal=Terminal(), screen=lambda: (80, 24), size=8, **settings))
+def shown(**settings: bool) -> SafeImagePreviews:
+    return SafeImagePreviews(
+        TerminalImages(terminal=Terminal(), screen=lambda: (80, 24), size=8, **settings)
+    )
 
 
 @pytest.fixture
@@ -29,7 +31,9 @@ def saved(tmp_path: Path) -> Saved:
     return Saved(path=path, line="a", sha256="", request=Request(seed=7))
 
 
-def screen(pictures: Shown | NoPictures, links: bool = False) -> tuple[Screen, io.StringIO]:
+def screen(
+    pictures: SafeImagePreviews | NoImagePreviews, links: bool = False
+) -> tuple[Screen, io.StringIO]:
     out = io.StringIO()
     here = Screen(
         out, columns=lambda: 500, rewrite=False, colour=False, pictures=pictures, links=links
@@ -40,11 +44,11 @@ def screen(pictures: Shown | NoPictures, links: bool = False) -> tuple[Screen, i
 def test_a_picture_lives_above_the_line_until_it_is_finished(saved: Saved) -> None:
     here, out = screen(shown())
     here.show(STEP)
-    assert len(fragment_list_to_text(here.live()).split("\n")) == 4
+    assert len(fragment_list_to_text(here.get_live_rows()).split("\n")) == 4
     here.show(Step(step=2, steps=9, picture=1, pictures=1))
-    assert here.live(), "the last look stands until there is another"
+    assert here.get_live_rows(), "the last look stands until there is another"
     here.show(saved)
-    assert here.live() == []
+    assert here.get_live_rows() == []
     name, *picture = out.getvalue().rstrip("\n").split("\n")
     assert name == f"{saved.path.as_posix()}  (-S7)"
     assert len(picture) == 4
@@ -52,7 +56,7 @@ def test_a_picture_lives_above_the_line_until_it_is_finished(saved: Saved) -> No
 
 def test_what_was_drawn_elsewhere_is_not_drawn_again(saved: Saved) -> None:
     here, out = screen(shown())
-    drawn = here.drawn(saved)
+    drawn = here.prepare(saved)
     saved.path.unlink()
     here.show(saved, drawn)
     assert "\x1b[" in out.getvalue()
@@ -64,17 +68,17 @@ def test_only_what_is_wanted_is_shown(saved: Saved) -> None:
     assert out.getvalue().count("\n") == 1
     here, _ = screen(shown(making=False))
     here.show(STEP)
-    assert here.live() == []
+    assert here.get_live_rows() == []
 
 
 def test_whoever_asks_sees_a_picture_nevertheless(saved: Saved) -> None:
     here, out = screen(shown(finished=False, making=False))
-    here.show(Look(path=saved.path))
+    here.show(ShowImage(path=saved.path))
     assert out.getvalue().count("\n") == 4
-    here.show(Look(path=saved.path.with_name("b.png")))
+    here.show(ShowImage(path=saved.path.with_name("b.png")))
     assert "there is no" in out.getvalue().splitlines()[-1]
-    here, out = screen(NoPictures())
-    here.show(Look(path=saved.path))
+    here, out = screen(NoImagePreviews())
+    here.show(ShowImage(path=saved.path))
     assert "!open shows it" in out.getvalue()
 
 
@@ -89,7 +93,7 @@ def test_without_chafa_it_is_said_once(saved: Saved, monkeypatch: pytest.MonkeyP
 
 
 def test_paths_are_links_where_that_is_wanted(saved: Saved) -> None:
-    here, out = screen(NoPictures(), links=True)
+    here, out = screen(NoImagePreviews(), links=True)
     here.show(saved)
     name = saved.path.as_posix()
     assert f"\x1b\\{name}\x1b]8;;\x1b\\  (-S7)\n" in out.getvalue()

@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from dream.catalogue import Shelf
-from dream.catalogue.places import shipped_models
-from dream.worker import WorkerEngine, start
+from dream.catalogue import ModelRegistry
+from dream.catalogue.model_dirs import get_shipped_models_dir
+from dream.worker import WorkerEngine
+from dream.worker import start_worker as start
 from tests.worker.fake_host import START
 
 
@@ -22,15 +23,15 @@ def _environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def shelf(random_models: Path) -> Shelf:
-    return Shelf([random_models, shipped_models()])
+def shelf(random_models: Path) -> ModelRegistry:
+    return ModelRegistry([random_models, get_shipped_models_dir()])
 
 
 @pytest.fixture(scope="module")
-def engine(shelf: Shelf) -> Iterator[WorkerEngine]:
+def engine(shelf: ModelRegistry) -> Iterator[WorkerEngine]:
     """One worker for the whole module, for starting one takes ten seconds."""
     engine = WorkerEngine(shelf)
-    engine.warm("random")
+    engine.preload("random")
     yield engine
     engine.close()
 
@@ -39,6 +40,6 @@ def engine(shelf: Shelf) -> Iterator[WorkerEngine]:
 def fake_engine(monkeypatch: pytest.MonkeyPatch) -> Iterator[WorkerEngine]:
     """Its worker is `fake_host`'s."""
     monkeypatch.setattr(start, "START", START)
-    engine = WorkerEngine(Shelf([Path()]))
+    engine = WorkerEngine(ModelRegistry([Path()]))
     yield engine
     engine.close()

@@ -9,56 +9,58 @@ from signal import SIGKILL
 
 from PIL import Image
 
-from dream.engine.base import Progress
-from dream.errors import SetupError
-from dream.picture import Picture
-from dream.worker.channel import Channel, packed
-from dream.worker.start import inherited
-from dream.worker.wire import (
+from dream.core.errors import SetupError
+from dream.core.picture import Picture
+from dream.engine.interface import Progress
+from dream.worker.channel import Channel, pack_message
+from dream.worker.protocol import (
     Answer,
-    Begun,
-    Broken,
-    Cancel,
-    Do,
-    Done,
-    Finish,
-    Left,
-    Open,
-    Render,
-    Told,
+    CancelTask,
+    FinishTask,
+    Init,
+    RenderTask,
+    RunTask,
+    TaskCancelled,
+    TaskDone,
+    TaskProgress,
+    TaskStarted,
+    WorkerUnusable,
 )
+from dream.worker.start_worker import open_inherited
 
 START = "import sys; sys.path.append(sys.argv[2]); from tests.worker.fake_host import main; main()"
-"""In place of `dream.worker.start.START`."""
+"""In place of `dream.worker.start_worker.START`."""
 
 
 def main() -> None:
-    """Like `dream.worker.host.main`."""
-    channel = Channel(inherited(sys.argv[1]))
+    """Like `dream.worker.server.main`."""
+    channel = Channel(open_inherited(sys.argv[1]))
 
     def answer(said: Answer) -> None:
-        channel.send(packed(said))
+        channel.send(pack_message(said))
 
     opening = channel.receive()
-    assert isinstance(opening, Open)
+    assert isinstance(opening, Init)
     if opening.machine.device == "broken":
-        answer(Broken(SetupError("half of it is not installed")))
+        answer(WorkerUnusable(SetupError("half of it is not installed")))
         return
     while True:
         match channel.receive():
-            case Do(job, Render(recipe)):
-                answer(Begun(job))
-                answer(Told(job, Progress("render", 1, 2)))
+            case RunTask(job, RenderTask(recipe)):
+                answer(TaskStarted(job))
+                answer(TaskProgress(job, Progress("render", 1, 2)))
                 _behave(recipe.prompt)
                 if recipe.prompt == "unreadable":
-                    channel.send(packed(Left(job))[:8] + b"cdream.worker.wire\nNoSuch\n.")
-                if recipe.prompt == "wait" and channel.receive() == Cancel(job):
-                    answer(Left(job))
+                    channel.send(
+                        pack_message(TaskCancelled(job))[:8] + b"cdream.worker.wire\nNoSuch\n."
+                    )
+                if recipe.prompt == "wait" and channel.receive() == CancelTask(job):
+                    answer(TaskCancelled(job))
                     continue
-                answer(Done(job, Picture(Image.new("RGB", (8, 8)), recipe)))
-            case Do(job, Finish(picture)):
-                answer(Begun(job))
-                answer(Done(job, picture))
+                answer(TaskDone(job, Picture(Image.new("RGB", (8, 8)), recipe)))
+            case RunTask(job, FinishTask(picture)):
+                answer(TaskStarted(job))
+                answer(TaskDone(job, picture))
 
 
 def _behave(prompt: str) -> None:

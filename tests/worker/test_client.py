@@ -9,21 +9,22 @@ from threading import Timer
 
 import pytest
 
-from dream.catalogue import Shelf
-from dream.engine.base import Happening, Machine, Progress
-from dream.errors import SetupError, WorkerDied
-from dream.events import Note
-from dream.picture import Picture
-from dream.worker import WorkerEngine, client, start
+from dream.catalogue import ModelRegistry
+from dream.core.errors import SetupError, WorkerDied
+from dream.core.events import Note
+from dream.core.picture import Picture
+from dream.engine.interface import DeviceConfig, EngineEvent, Progress
+from dream.worker import WorkerEngine, client
+from dream.worker import start_worker as start
 from tests.recipes import recipe
 from tests.worker.fake_host import START
 
 
-def is_made(happenings: Iterator[Happening]) -> bool:
+def is_made(happenings: Iterator[EngineEvent]) -> bool:
     return isinstance([*happenings][-1], Picture)
 
 
-def until_it_fails(happenings: Iterator[Happening]) -> tuple[list[str], str]:
+def until_it_fails(happenings: Iterator[EngineEvent]) -> tuple[list[str], str]:
     """The notes on the way, and what was raised."""
     notes: list[str] = []
     with pytest.raises(WorkerDied) as caught:
@@ -55,7 +56,7 @@ def test_a_worker_that_died_while_idle_is_replaced(fake_engine: WorkerEngine) ->
     assert fake_engine._worker is not None
     fake_engine._worker._process.kill()
     fake_engine._worker._process.wait()
-    fake_engine.warm("random")  # says nothing, for nobody listens
+    fake_engine.preload("random")  # says nothing, for nobody listens
     happenings = [*fake_engine.render(recipe())]
     assert [h.text for h in happenings if isinstance(h, Note)] == [
         "the worker died (signal 9); starting another, rendering this picture again"
@@ -109,7 +110,7 @@ def test_what_is_broken_is_said_for_each_line_until_it_is_mended(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(start, "START", START)
-    engine = WorkerEngine(Shelf([Path()]), Machine(device="broken"))
+    engine = WorkerEngine(ModelRegistry([Path()]), DeviceConfig(device="broken"))
     for _ in range(2):
         with pytest.raises(SetupError, match="half of it is not installed"):
             [*engine.render(recipe())]

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from dream.catalogue import Shelf
-from dream.catalogue.helpers import CLIPSEG
-from dream.text_mask import TextMask
+from dream.catalogue import ModelRegistry
+from dream.catalogue.auxiliary import CLIPSEG
+from dream.options.text_mask import TextMask
 from dream.worker import WorkerEngine
 from tests.catalogue.hub_stub import Hub, hub_at_home
 from tests.random_models import make_random_clipseg
@@ -25,11 +25,11 @@ def test_what_sees_is_fetched_by_a_real_worker(
     Image.new("RGB", (64, 64), "red").save(image)
     with hub_at_home(Hub(CLIPSEG.hub, files)) as hub:
         monkeypatch.setenv("HF_ENDPOINT", hub.url)
-        engine = WorkerEngine(Shelf([models]))
+        engine = WorkerEngine(ModelRegistry([models]))
         try:
             for _ in range(2):
                 mask = tmp_path / "mask.png"
-                list(engine.seek(image, TextMask("cat"), mask, tmp_path / "heat.png"))
+                list(engine.find_mask(image, TextMask("cat"), mask, tmp_path / "heat.png"))
                 with Image.open(mask) as seen:
                     assert seen.size == (64, 64)
         finally:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from dream.catalogue import Shelf
-from dream.events import Event, Verified
+from dream.catalogue import ModelRegistry
+from dream.core.events import Event, Verified
+from dream.core.request import Request
 from dream.gallery import LOG_NAME
-from dream.request import Request
-from dream.studio import Studio
+from dream.session import Session
 from dream.worker.inprocess import InProcessEngine
 
 LINE = "a red circle -s3 -S1 -W64 -H64 -C5 -Addim"
@@ -20,14 +20,14 @@ def test_verify_names_what_the_model_is_taken_to_predict(
 ) -> None:
     """The weights are the same, and their hash tells nothing."""
     shutil.copytree(random_models / "random-v", tmp_path / "models" / "it")
-    shelf, out = Shelf([tmp_path / "models"]), tmp_path / "out"
-    with Studio(InProcessEngine(shelf), shelf, Request(model="it", outdir=str(out))) as studio:
+    shelf, out = ModelRegistry([tmp_path / "models"]), tmp_path / "out"
+    with Session(InProcessEngine(shelf), shelf, Request(model="it", outdir=str(out))) as studio:
         list(studio.make(LINE))
         assert _verified(list(studio.verify(out / LOG_NAME))).same
         (tmp_path / "models" / "models.toml").write_text('[models.it]\nprediction = "epsilon"\n')
         verified = _verified(list(studio.verify(out / LOG_NAME)))
-    assert verified.differs["prediction"] == "epsilon, was v_prediction"
-    assert verified.differs.keys() == {"picture", "prediction"}
+    assert verified.differences["prediction"] == "epsilon, was v_prediction"
+    assert verified.differences.keys() == {"picture", "prediction"}
 
 
 def _verified(events: list[Event]) -> Verified:

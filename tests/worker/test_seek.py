@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from dream.catalogue import Shelf
-from dream.engine.base import Machine
-from dream.errors import InputError, ModelError
-from dream.events import Note
-from dream.text_mask import TextMask
-from dream.worker.wire import Render, Seek
-from dream.worker.workshop import Workshop
+from dream.catalogue import ModelRegistry
+from dream.core.errors import InputError, ModelError
+from dream.core.events import Note
+from dream.engine.interface import DeviceConfig
+from dream.options.text_mask import TextMask
+from dream.worker.executor import TaskExecutor
+from dream.worker.protocol import FindMaskTask, RenderTask
 from tests.random_models import make_random_clipseg
 from tests.recipes import recipe
 
@@ -31,8 +31,8 @@ def models(random_models: Path, tmp_path_factory: pytest.TempPathFactory) -> Pat
 
 
 @pytest.fixture(scope="module")
-def workshop(models: Path) -> Workshop:
-    return Workshop(Shelf((models,), offline=True), Machine())
+def workshop(models: Path) -> TaskExecutor:
+    return TaskExecutor(ModelRegistry((models,), offline=True), DeviceConfig())
 
 
 @pytest.fixture
@@ -43,45 +43,45 @@ def begun(tmp_path: Path) -> Path:
     return path
 
 
-def sought(workshop: Workshop, begun: Path) -> tuple[TextMask, Path, str]:
+def sought(workshop: TaskExecutor, begun: Path) -> tuple[TextMask, Path, str]:
     """Words with a threshold that is neither too high nor too low, their mask, and what is said."""
     mask, heat = begun.with_name("mask.png"), begun.with_name("heat.png")
     told: list[Any] = []
-    workshop.seek(Seek(begun, TextMask("a cat"), mask, heat), told.append)
+    workshop.find_mask(FindMaskTask(begun, TextMask("a cat"), mask, heat), told.append)
     threshold = float(np.median(np.asarray(Image.open(heat)))) / 255
     asked = TextMask(WORDS, round(threshold, 3))
-    workshop.seek(Seek(begun, asked, mask, heat), told.append)
+    workshop.find_mask(FindMaskTask(begun, asked, mask, heat), told.append)
     (said,) = (note.text for note in told[1:] if isinstance(note, Note))
     return asked, mask, said
 
 
-def test_what_words_name_is_painted_and_nothing_else(workshop: Workshop, begun: Path) -> None:
+def test_what_words_name_is_painted_and_nothing_else(workshop: TaskExecutor, begun: Path) -> None:
     asked, mask, said = sought(workshop, begun)
     black = np.asarray(Image.open(mask)) == 0
     assert 0.01 < black.mean() < 0.99
     assert said == f"{black.mean():.1%} of begun.png is “{WORDS}”"
     usual = {"init_img": str(begun), "strength": 0.8, "steps": 3}
-    by_words = workshop.do(Render(recipe(**usual, text_mask=asked)), print)
-    by_file = workshop.do(Render(recipe(**usual, init_mask=str(mask))), print)
+    by_words = workshop.run(RenderTask(recipe(**usual, text_mask=asked)), print)
+    by_file = workshop.run(RenderTask(recipe(**usual, init_mask=str(mask))), print)
     assert by_words.sha256 == by_file.sha256
     assert len(by_words.facts["clipseg"]) == 64
     differs = (np.asarray(by_words.image) != np.asarray(Image.open(begun))).any(2)
     assert differs[black].any() and not differs[~black].any()
-    others = workshop.do(Render(recipe(**usual, text_mask=asked, invert_mask=True)), print)
+    others = workshop.run(RenderTask(recipe(**usual, text_mask=asked, invert_mask=True)), print)
     differs = (np.asarray(others.image) != np.asarray(Image.open(begun))).any(2)
     assert differs[~black].any() and not differs[black].any()
 
 
-def test_words_that_name_nothing_are_refused(workshop: Workshop, begun: Path) -> None:
+def test_words_that_name_nothing_are_refused(workshop: TaskExecutor, begun: Path) -> None:
     asked = recipe(init_img=str(begun), strength=0.8, text_mask=TextMask("cat", 1))
     with pytest.raises(InputError, match="is “cat”, with a threshold of 1"):
-        workshop.do(Render(asked), print)
+        workshop.run(RenderTask(asked), print)
 
 
 def test_without_the_model_and_offline_it_is_said_what_is_missing(
     random_models: Path, begun: Path
 ) -> None:
-    workshop = Workshop(Shelf((random_models,), offline=True), Machine())
+    workshop = TaskExecutor(ModelRegistry((random_models,), offline=True), DeviceConfig())
     asked = recipe(init_img=str(begun), strength=0.8, text_mask=TextMask("cat"))
     with pytest.raises(ModelError, match="--offline forbids to fetch it"):
-        workshop.do(Render(asked), print)
+        workshop.run(RenderTask(asked), print)

@@ -13,21 +13,21 @@ from signal import SIGKILL
 
 import pytest
 
-from dream.catalogue import Shelf
-from dream.engine.base import Happening, Progress
-from dream.errors import EngineError, ModelError
-from dream.events import Loading, Note
-from dream.flags import Upscale
-from dream.picture import Picture
-from dream.stages import UPSCALE
+from dream.catalogue import ModelRegistry
+from dream.core.errors import EngineError, ModelError
+from dream.core.events import Loading, Note
+from dream.core.picture import Picture
+from dream.core.stages import UPSCALE
+from dream.engine.interface import EngineEvent, Progress
+from dream.options.option_type import Upscale
 from dream.worker import InProcessEngine, WorkerEngine
-from dream.worker.process import Process
+from dream.worker.worker_process import WorkerProcess
 from tests.recipes import recipe
 
 LONG = recipe(steps=400, sampler="k_euler_a")
 
 
-def process(engine: WorkerEngine) -> Process:
+def process(engine: WorkerEngine) -> WorkerProcess:
     assert engine._worker is not None
     return engine._worker
 
@@ -36,7 +36,7 @@ def pid(engine: WorkerEngine) -> int:
     return process(engine)._process.pid
 
 
-def picture(happenings: Iterator[Happening]) -> Picture:
+def picture(happenings: Iterator[EngineEvent]) -> Picture:
     *_, last = happenings
     assert isinstance(last, Picture)
     return last
@@ -64,14 +64,14 @@ def test_a_picture_with_its_steps_in_order(engine: WorkerEngine) -> None:
     assert isinstance(happenings[0], Loading) and happenings[0].model == "random"
     assert [h.step for h in happenings if isinstance(h, Progress)] == [1, 2, 3, 4, 5]
     assert isinstance(happenings[-1], Picture)
-    assert engine.memory() > 100 << 20, "torch alone takes more"
+    assert engine.get_memory_usage() > 100 << 20, "torch alone takes more"
     again = [*engine.render(recipe(steps=5))]
     assert not [h for h in again if isinstance(h, Loading)], "it is in memory now"
     assert again[-1] == replace(happenings[-1], image=again[-1].image)  # type: ignore[union-attr]
     assert picture(iter(again)).sha256 == picture(iter(happenings)).sha256
 
 
-def test_the_same_bits_as_in_this_process(engine: WorkerEngine, shelf: Shelf) -> None:
+def test_the_same_bits_as_in_this_process(engine: WorkerEngine, shelf: ModelRegistry) -> None:
     import torch
 
     threads = torch.get_num_threads()
@@ -149,7 +149,7 @@ def test_errors_we_can_explain_arrive_as_they_are(engine: WorkerEngine) -> None:
     assert caught.value.hint.startswith("did you mean")
 
 
-def test_no_worker_outlives_its_prompt(shelf: Shelf, tmp_path: Path) -> None:
+def test_no_worker_outlives_its_prompt(shelf: ModelRegistry, tmp_path: Path) -> None:
     script = (
         "import sys, time; from pathlib import Path\n"
         "from dream.catalogue import Shelf; from dream.worker import WorkerEngine\n"
@@ -166,10 +166,10 @@ def test_no_worker_outlives_its_prompt(shelf: Shelf, tmp_path: Path) -> None:
     until(lambda: not alive(worker))
 
 
-def test_closing_ends_the_process(shelf: Shelf) -> None:
+def test_closing_ends_the_process(shelf: ModelRegistry) -> None:
     engine = WorkerEngine(shelf)
     assert engine._worker is None, "a dry run costs no process"
-    engine.warm("no such model")
+    engine.preload("no such model")
     worker = pid(engine)
     engine.close()
     assert not alive(worker)

@@ -15,13 +15,16 @@ from threading import Timer
 import pytest
 from PIL import Image
 
-from dream.engine.base import Happening, Progress
-from dream.errors import EngineError, WorkerDied
-from dream.events import Note
-from dream.flags import Upscale
-from dream.picture import Picture
-from dream.stages import UPSCALE
-from dream.worker import WorkerEngine, client, process, silence, start
+from dream.core.errors import EngineError, WorkerDied
+from dream.core.events import Note
+from dream.core.picture import Picture
+from dream.core.stages import UPSCALE
+from dream.engine.interface import EngineEvent, Progress
+from dream.options.option_type import Upscale
+from dream.worker import WorkerEngine, client
+from dream.worker import stall_detector as silence
+from dream.worker import start_worker as start
+from dream.worker import worker_process as process
 from tests.recipes import recipe
 from tests.worker.fake_host import START
 from tests.worker.test_client import is_made, until_it_fails
@@ -32,7 +35,7 @@ DEAF = "import time; time.sleep(600)"
 """One that reads nothing."""
 
 
-def worker_of(fake_engine: WorkerEngine) -> process.Process:
+def worker_of(fake_engine: WorkerEngine) -> process.WorkerProcess:
     assert fake_engine._worker is not None
     return fake_engine._worker
 
@@ -43,7 +46,7 @@ def large() -> Picture:
     return Picture(Image.effect_noise((1024, 512), 50).convert("RGB"), asked)
 
 
-def fails(happenings: Iterator[Happening]) -> str:
+def fails(happenings: Iterator[EngineEvent]) -> str:
     with pytest.raises(WorkerDied) as caught:
         for _ in happenings:
             pass
@@ -71,9 +74,9 @@ def test_a_worker_that_dies_at_import_is_not_started_for_every_line(
     for _ in range(3):
         said = fails(fake_engine.render(recipe()))
         assert said.startswith("the worker dies before it can work: exit status 1: ImportError: ")
-        fake_engine.warm("random")
+        fake_engine.preload("random")
     assert len(begun) == 3
-    monkeypatch.setattr(client, "installed", lambda: (1.0,))  # something was
+    monkeypatch.setattr(client, "get_install_times", lambda: (1.0,))  # something was
     assert "no module named torch" in fails(fake_engine.render(recipe()))
     assert len(begun) == 4
     fake_engine.restart()
@@ -96,7 +99,7 @@ def test_no_process_can_be_started(
     before = len([*Path("/proc/self/fd").iterdir()])
     with monkeypatch.context() as patch:
         patch.setattr(subprocess, "Popen", refuses)
-        fake_engine.warm("random")
+        fake_engine.preload("random")
         assert "Resource temporarily unavailable" in fails(fake_engine.render(recipe()))
     assert len([*Path("/proc/self/fd").iterdir()]) == before
     fake_engine.restart()
@@ -159,10 +162,10 @@ def test_whatever_ends_the_listener_is_the_worker_s_death(
 def test_an_order_that_the_worker_cannot_read_is_answered(
     monkeypatch: pytest.MonkeyPatch, fake_engine: WorkerEngine
 ) -> None:
-    real = process.packed
+    real = process.pack_message
     with monkeypatch.context() as patch:
         patch.setattr(
-            process, "packed", lambda said: real(said)[:8] + b"cdream.worker.wire\nNoSuch\n."
+            process, "pack_message", lambda said: real(said)[:8] + b"cdream.worker.wire\nNoSuch\n."
         )
         monkeypatch.setattr(
             start, "START", start.START.replace("tests.worker.fake_", "dream.worker.")
@@ -248,4 +251,4 @@ def test_on_windows_the_socket_is_shared_with_the_one_process(
     with (tmp_path / "shared").open() as shared:
         monkeypatch.setattr(sys, "stdin", shared)
         monkeypatch.setattr(socket, "fromshare", lambda data: data, raising=False)
-        assert start.inherited(start.SHARED) == b"a socket for 4711"  # type: ignore[comparison-overlap]
+        assert start.open_inherited(start.SHARED) == b"a socket for 4711"  # type: ignore[comparison-overlap]

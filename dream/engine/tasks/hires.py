@@ -11,13 +11,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 from math import sqrt
 
-from dream.catalogue.cards import ModelCard
-from dream.engine.base import Progress, Tell
-from dream.events import Loading, Note
-from dream.recipe import Recipe
+from dream.catalogue.model_info import ModelInfo
+from dream.core.events import Loading, Note
+from dream.core.recipe import Recipe
+from dream.engine.interface import Progress, ProgressCallback
 
 
-def walks(recipe: Recipe, card: ModelCard) -> tuple[Recipe, Recipe] | None:
+def split_passes(recipe: Recipe, card: ModelInfo) -> tuple[Recipe, Recipe] | None:
     """The small picture, and the large one that is painted over it; None where one walk will do."""
     if recipe.hires_fix is None:
         return None
@@ -32,12 +32,12 @@ def walks(recipe: Recipe, card: ModelCard) -> tuple[Recipe, Recipe] | None:
     return small, replace(recipe, strength=recipe.hires_fix, hires_fix=None)
 
 
-def as_one(tell: Tell, steps: Sequence[int]) -> list[Tell]:
+def merge_progress(tell: ProgressCallback, steps: Sequence[int]) -> list[ProgressCallback]:
     """One Tell for each walk, which all count on: three steps and two are told as five."""
     return [_counting(tell, sum(steps[:n]), sum(steps)) for n in range(len(steps))]
 
 
-def _counting(tell: Tell, before: int, of: int) -> Tell:
+def _counting(tell: ProgressCallback, before: int, of: int) -> ProgressCallback:
     def told(happening: Progress | Note | Loading) -> None:
         if isinstance(happening, Progress):
             happening = replace(happening, step=before + happening.step, steps=of)

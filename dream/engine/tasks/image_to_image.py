@@ -4,28 +4,30 @@ from __future__ import annotations
 
 import torch
 
-from dream.engine import noise
-from dream.engine.pipelines import Loaded
-from dream.engine.tasks.base import Given, Job
-from dream.engine.tasks.shared import from_a_picture
-from dream.engine.tasks.walk import share, steps_of
-from dream.recipe import Recipe
+from dream.core.recipe import Recipe
+from dream.engine.loading.pipelines import LoadedModel
+from dream.engine.sampling import noise
+from dream.engine.tasks.derived import get_img2img_pipeline
+from dream.engine.tasks.strength import compute_pipeline_strength, count_steps
+from dream.engine.tasks.task import PipelineCall, TaskInputs
 
 
-def takes(recipe: Recipe, given: Given) -> bool:
+def accepts(recipe: Recipe, given: TaskInputs) -> bool:
     """Every recipe with a picture to start from, and no mask."""
     return given.image is not None and given.mask is None
 
 
-def job(loaded: Loaded, recipe: Recipe, given: Given, source: torch.Generator) -> Job:
+def prepare(
+    loaded: LoadedModel, recipe: Recipe, given: TaskInputs, source: torch.Generator
+) -> PipelineCall:
     """See `base.Task`."""
-    drawn = noise.latents(loaded.pipe, recipe, source)
-    walked = steps_of(recipe)
-    return Job(
-        pipe=from_a_picture(loaded),
+    drawn = noise.draw_latents(loaded.pipe, recipe, source)
+    walked = count_steps(recipe)
+    return PipelineCall(
+        pipe=get_img2img_pipeline(loaded),
         arguments={
             "image": given.image,
-            "strength": share(walked, recipe.steps, up=drawn is None),
+            "strength": compute_pipeline_strength(walked, recipe.steps, up=drawn is None),
             "width": recipe.width,
             "height": recipe.height,
             "num_inference_steps": recipe.steps,

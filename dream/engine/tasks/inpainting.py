@@ -14,50 +14,54 @@ import numpy as np
 import torch
 from PIL import Image
 
-from dream.engine import noise
-from dream.engine.blank import latent_channels
-from dream.engine.pipelines import Loaded
-from dream.engine.tasks.base import Given, Job, Start
-from dream.engine.tasks.shared import inside_a_mask
-from dream.engine.tasks.walk import share, steps_of
-from dream.errors import ModelError
-from dream.inputs import feathered
-from dream.recipe import Recipe
+from dream.core.errors import ModelError
+from dream.core.recipe import Recipe
+from dream.engine.empty_conditioning import count_latent_channels
+from dream.engine.loading.pipelines import LoadedModel
+from dream.engine.sampling import noise
+from dream.engine.tasks.derived import get_inpaint_pipeline
+from dream.engine.tasks.strength import compute_pipeline_strength, count_steps
+from dream.engine.tasks.task import PipelineCall, Start, TaskInputs
+from dream.inputs import feather_mask
 
 
-def takes(recipe: Recipe, given: Given) -> bool:
+def accepts(recipe: Recipe, given: TaskInputs) -> bool:
     """Every recipe with a picture to start from, and a mask."""
     return given.image is not None and given.mask is not None
 
 
-def job(loaded: Loaded, recipe: Recipe, given: Given, source: torch.Generator) -> Job:
+def prepare(
+    loaded: LoadedModel, recipe: Recipe, given: TaskInputs, source: torch.Generator
+) -> PipelineCall:
     """See `base.Task`."""
     assert given.image is not None and given.mask is not None, "see takes"
     image, mask = given.image, given.mask
     _refuse_other_channels(loaded)
-    drawn = noise.latents(loaded.pipe, recipe, source)
-    squares = in_squares(mask, loaded.pipe.vae_scale_factor)
-    walked = steps_of(recipe)
+    drawn = noise.draw_latents(loaded.pipe, recipe, source)
+    squares = snap_to_latents(mask, loaded.pipe.vae_scale_factor)
+    walked = count_steps(recipe)
     arguments: dict[str, Any] = {
         "image": image,
         "mask_image": squares,
-        "strength": share(walked, recipe.steps, up=drawn is None),
+        "strength": compute_pipeline_strength(walked, recipe.steps, up=drawn is None),
         "width": recipe.width,
         "height": recipe.height,
         "num_inference_steps": recipe.steps,
     }
     if walked == recipe.steps and drawn is not None:
         arguments["latents"] = drawn  # then nothing of the picture is in the first step
-    return Job(
-        pipe=inside_a_mask(loaded),
+    return PipelineCall(
+        pipe=get_inpaint_pipeline(loaded),
         arguments=arguments,
         steps=walked,
         start=_start(drawn, squares, recipe.inpaint_replace, source),
-        finish=lambda painted: Image.composite(painted, image, feathered(mask, recipe.mask_blur)),
+        finish=lambda painted: Image.composite(
+            painted, image, feather_mask(mask, recipe.mask_blur)
+        ),
     )
 
 
-def in_squares(mask: Image.Image, side: int) -> Image.Image:
+def snap_to_latents(mask: Image.Image, side: int) -> Image.Image:
     """The mask grown to whole squares: each that it touches. Its sides are multiples of `side`."""
     width, height = mask.size
     values = np.asarray(mask).reshape(height // side, side, width // side, side).max((1, 3))
@@ -84,11 +88,11 @@ def _start(
     return start
 
 
-def _refuse_other_channels(loaded: Loaded) -> None:
+def _refuse_other_channels(loaded: LoadedModel) -> None:
     unet = getattr(loaded.pipe, "unet", None)
     if unet is None:
         return
-    latent = latent_channels(loaded.pipe)
+    latent = count_latent_channels(loaded.pipe)
     if unet.config.in_channels not in (latent, 2 * latent + 1):
         raise ModelError(
             f"{loaded.card.name} cannot paint inside a mask: it was made for something besides",

@@ -4,23 +4,25 @@ from __future__ import annotations
 
 import torch
 
-from dream.engine import noise
-from dream.engine.pipelines import Loaded
-from dream.engine.tasks.base import Given, Job
-from dream.recipe import Recipe
+from dream.core.recipe import Recipe
+from dream.engine.loading.pipelines import LoadedModel
+from dream.engine.sampling import noise
+from dream.engine.tasks.task import PipelineCall, TaskInputs
 
 
-def takes(recipe: Recipe, given: Given) -> bool:
+def accepts(recipe: Recipe, given: TaskInputs) -> bool:
     """Every recipe that starts from no picture."""
     return given.image is None
 
 
-def job(loaded: Loaded, recipe: Recipe, given: Given, source: torch.Generator) -> Job:
+def prepare(
+    loaded: LoadedModel, recipe: Recipe, given: TaskInputs, source: torch.Generator
+) -> PipelineCall:
     """See `base.Task`."""
     arguments = {
-        "latents": noise.latents(loaded.pipe, recipe, source),
+        "latents": noise.draw_latents(loaded.pipe, recipe, source),
         "width": recipe.width,
         "height": recipe.height,
         "num_inference_steps": recipe.steps,
     }
-    return Job(pipe=loaded.pipe, arguments=arguments, steps=recipe.steps)
+    return PipelineCall(pipe=loaded.pipe, arguments=arguments, steps=recipe.steps)

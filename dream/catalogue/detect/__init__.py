@@ -1,0 +1,21 @@
+"""What a file of weights is, from its header: no weight is read, and no code in it is run."""
+
+from dream.catalogue.detect.headers import Header, TensorHeader, read_header
+from dream.catalogue.detect.model_kinds import (
+    DetectedModel,
+    classify,
+    detect,
+    get_usage_hint,
+    require_model,
+)
+
+__all__ = [
+    "DetectedModel",
+    "Header",
+    "TensorHeader",
+    "classify",
+    "detect",
+    "get_usage_hint",
+    "read_header",
+    "require_model",
+]

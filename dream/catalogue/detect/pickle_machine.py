@@ -1,0 +1,293 @@
+"""A machine for torch's pickles that runs nothing.
+
+A pickle is a program that names functions and calls them. The machine here knows its steps, and
+of its results no more than text, small numbers, dictionaries, lists, tuples and the shapes of
+tensors; all else becomes one inert thing without a state. So nothing is imported and nothing runs:
+the walk ends with the shapes, and a list of the names that a file of weights has no need of. The
+weights are read later, and only by torch.load(weights_only=True).
+
+Steps, bytes and copies are counted, so that a file takes no more time or memory than a large
+model's, whatever is in it.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+from dream.catalogue.detect.pickle_names import (
+    DICTIONARY,
+    OF_TYPE,
+    PARAMETER,
+    STORAGES,
+    STUB,
+    TENSOR,
+    is_known,
+)
+from dream.catalogue.detect.tensors import TensorHeader, parse_tensor
+
+STEPS = 300_000
+"""Steps of one walk; a tensor takes 35, and SDXL has 2,500 of them."""
+_LONGEST_NUMBER = 8
+"""Bytes of a whole number. Nothing that counts in a file of weights is longer."""
+_LONGEST_TEXT = 4096
+"""Bytes of a name; longer texts are notes."""
+_MOST_CODE = 16
+"""Names that would run; one is enough to refuse the file."""
+
+STOP = ord(".")
+"""The step that ends a pickle."""
+
+
+class BadPickle(ValueError):
+    """A pickle that is cut short, that no file of weights has, or that is longer than any."""
+
+
+class _Name(NamedTuple):
+    """A function or class that the pickle names: `module.name`."""
+
+    full: str
+
+
+Step = Callable[["PickleMachine"], object]
+
+
+class PickleMachine:
+    """The steps of pickle's protocols 0 to 5, on a stack that holds what is described above."""
+
+    def __init__(self, data: bytes, steps: Sequence[Step]) -> None:
+        self.code: list[str] = []
+        """The names that a file of weights has no need of."""
+        self.storages: dict[str, TensorHeader] = {}
+        """Runs of numbers that tensors are views of, by their keys."""
+        self._data = data
+        self._steps = steps
+        self._at = 0
+        self._left = STEPS
+        self.memo: dict[int, Any] = {}
+        self.stack: list[Any] = []
+        self._marks: list[int] = []
+
+    def run(self) -> Any:
+        """The result of the pickle that begins here. Raises BadPickle, and what broken ones make of
+        the steps: ArithmeticError, AttributeError, LookupError, TypeError, ValueError."""
+        self.memo, self.stack, self._marks = {}, [], []
+        data, steps = self._data, self._steps
+        while True:
+            if self._at >= len(data):
+                raise BadPickle("its pickle does not end")
+            step = data[self._at]
+            self._at += 1
+            self._spend(1)
+            if step == STOP:
+                return self.stack.pop()
+            steps[step](self)
+
+    # ── what is read ───────────────────────────────────────────────────────────────────────────
+
+    def _spend(self, steps: int) -> None:
+        self._left -= steps
+        if self._left < 0:
+            raise BadPickle(f"its pickle takes more than {STEPS:,} steps, as no model's does")
+
+    def _read(self, length: int) -> bytes:
+        start, self._at = self._at, self._at + length
+        if length < 0 or self._at > len(self._data):
+            raise BadPickle("its pickle does not end")
+        return self._data[start : self._at]
+
+    def number(self, form: struct.Struct) -> int:
+        (number,) = form.unpack(self._read(form.size))
+        return int(number)
+
+    def line(self) -> str:
+        end = self._data.find(b"\n", self._at, self._at + _LONGEST_TEXT)
+        if end < 0:
+            raise BadPickle("its pickle does not end")
+        line = self._data[self._at : end].decode("latin1")
+        self._at = end + 1
+        return line
+
+    def skip(self, length: int) -> None:
+        self._at += length
+        if length < 0 or self._at > len(self._data):
+            raise BadPickle("its pickle does not end")
+
+    # ── the stack ──────────────────────────────────────────────────────────────────────────────
+
+    def push(self, thing: Any) -> None:
+        self.stack.append(thing)
+
+    def pop_mark(self) -> list[Any]:
+        mark = self._marks.pop()
+        things = self.stack[mark:]
+        del self.stack[mark:]
+        self._spend(len(things))
+        return things
+
+    def _store(self, table: Any, key: Any, value: Any) -> None:
+        """Only under a plain key: others may be made to be hashed for ever."""
+        if type(table) is dict and type(key) in (str, int):
+            table[key] = value
+
+    def _name(self, full: str) -> Any:
+        self._spend(3)
+        module, _, name = full.rpartition(".")
+        if module in ("torch", "torch.storage") and name in STORAGES:
+            return STORAGES[name]
+        if not is_known(full) and len(self.code) < _MOST_CODE:
+            self.code.append(ascii(full)[1:-1])
+        return _Name(full)
+
+    def _called(self, function: Any, arguments: Any) -> Any:
+        while type(function) is _Name and function.full == OF_TYPE:
+            self._spend(1)
+            function, _, arguments, *_ = arguments
+        if type(function) is not _Name or type(arguments) is not tuple:
+            return STUB
+        if function.full in TENSOR:
+            storage, _, shape, *_ = arguments
+            return parse_tensor(storage.dtype, shape)
+        if function.full.startswith(PARAMETER):
+            return arguments[0]
+        return self._table(*arguments) if function.full == DICTIONARY else STUB
+
+    def _table(self, pairs: Any = ()) -> dict[Any, Any]:
+        self._spend(len(pairs))
+        table: dict[Any, Any] = {}
+        for key, value in pairs:
+            self._store(table, key, value)
+        return table
+
+    def storage(self, pid: Any) -> TensorHeader:
+        _, dtype, key, _, numbers, *_ = pid
+        if type(key) not in (str, int):
+            raise BadPickle("a storage in its pickle has no name")
+        storage = parse_tensor(dtype if isinstance(dtype, str) else "F32", (numbers,))
+        self.storages[str(key)] = storage
+        return storage
+
+    # ── the steps ──────────────────────────────────────────────────────────────────────────────
+
+    def unknown(self) -> None:
+        raise BadPickle("its pickle has a step that there is not")
+
+    def mark(self) -> None:
+        self._marks.append(len(self.stack))
+
+    def pop(self) -> None:
+        if self._marks and self._marks[-1] == len(self.stack):
+            self._marks.pop()
+        else:
+            self.stack.pop()
+
+    def read_text(self, length: int, coding: str) -> None:
+        self._spend(1)
+        if length > _LONGEST_TEXT:
+            self.skip(length)
+            self.push(STUB)
+        else:
+            self.push(self._read(length).decode(coding, "surrogatepass"))
+
+    def skip_bytes(self, length: int) -> None:
+        self.skip(length)
+        self.push(STUB)
+
+    def read_long(self, length: int) -> None:
+        if length > _LONGEST_NUMBER:
+            self.skip_bytes(length)
+        else:
+            self.push(int.from_bytes(self._read(length), "little", signed=True))
+
+    def digits(self) -> None:
+        line = self.line().rstrip("L")
+        if line in ("00", "01"):
+            self.push(line == "01")
+        else:
+            self.push(int(line) if len(line) < 20 else STUB)
+
+    def inert_line(self) -> None:
+        self.line()
+        self.push(STUB)
+
+    def make_tuple(self, count: int) -> None:
+        things = tuple(self.stack[-count:])
+        if len(things) < count:
+            raise BadPickle("its pickle is broken")
+        del self.stack[-count:]
+        self.push(things)
+
+    def make_dict(self) -> None:
+        things = self.pop_mark()
+        table: dict[Any, Any] = {}
+        for key, value in zip(things[::2], things[1::2], strict=True):
+            self._store(table, key, value)
+        self.push(table)
+
+    def append(self) -> None:
+        thing = self.stack.pop()
+        if type(self.stack[-1]) is list:
+            self.stack[-1].append(thing)
+
+    def appends(self) -> None:
+        things = self.pop_mark()
+        if type(self.stack[-1]) is list:
+            self.stack[-1].extend(things)
+
+    def setitem(self) -> None:
+        value, key = self.stack.pop(), self.stack.pop()
+        self._store(self.stack[-1], key, value)
+
+    def setitems(self) -> None:
+        things = self.pop_mark()
+        for key, value in zip(things[::2], things[1::2], strict=True):
+            self._store(self.stack[-1], key, value)
+
+    def drop_items(self) -> None:
+        self.pop_mark()
+
+    def inert_items(self) -> None:
+        self.pop_mark()
+        self.push(STUB)
+
+    def reduce(self) -> None:
+        arguments = self.stack.pop()
+        self.push(self._called(self.stack.pop(), arguments))
+
+    def new(self) -> None:
+        arguments, kind = self.stack.pop(), self.stack.pop()
+        self.push(self._called(kind, arguments))
+
+    def new_ex(self) -> None:
+        self.stack.pop()
+        self.new()
+
+    def name_global(self) -> None:
+        module = self.line()
+        self.push(self._name(f"{module}.{self.line()}"))
+
+    def stack_global(self) -> None:
+        name, module = self.stack.pop(), self.stack.pop()
+        if type(name) is not str or type(module) is not str:
+            raise BadPickle("its pickle is broken")
+        self.push(self._name(f"{module}.{name}"))
+
+    def inst(self) -> None:
+        self.name_global()
+        kind = self.stack.pop()
+        self.push(self._called(kind, tuple(self.pop_mark())))
+
+    def obj(self) -> None:
+        kind, *arguments = self.pop_mark()
+        self.push(self._called(kind, tuple(arguments)))
+
+    def extension(self, length: int) -> None:
+        self.skip(length)
+        self.push(self._name("copyreg.extension"))
+
+    def put(self, place: int) -> None:
+        self.memo[place] = self.stack[-1]
+
+    def get(self, place: int) -> None:
+        self.push(self.memo[place])

@@ -1,0 +1,63 @@
+"""What the names in a pickle of weights stand for; of all of them nothing is imported."""
+
+from __future__ import annotations
+
+IGNORED_GLOBALS = (
+    "pytorch_lightning.callbacks.model_checkpoint.ModelCheckpoint",
+    "numpy.core.multiarray.scalar",
+    "numpy._core.multiarray.scalar",
+    "numpy.dtype",
+)
+"""What Stability's and CompVis' own .ckpt files name beside the weights: the notes of their
+training. Nothing of it is imported; these names lead to inert stand-ins, here and when loading."""
+
+STORAGES = {
+    "DoubleStorage": "F64",
+    "FloatStorage": "F32",
+    "HalfStorage": "F16",
+    "BFloat16Storage": "BF16",
+    "LongStorage": "I64",
+    "IntStorage": "I32",
+    "ShortStorage": "I16",
+    "CharStorage": "I8",
+    "ByteStorage": "U8",
+    "BoolStorage": "BOOL",
+    "UntypedStorage": "U8",
+}
+DICTIONARY = "collections.OrderedDict"
+TENSOR = ("torch._utils._rebuild_tensor", "torch._utils._rebuild_tensor_v2")
+PARAMETER = "torch._utils._rebuild_parameter"
+OF_TYPE = "torch._tensor._rebuild_from_type_v2"
+_HARMLESS = ("collections.Counter", "torch.Size", "torch.device", "torch.Tensor", "_codecs.encode")
+_DTYPES = ("float", "double", "half", "bfloat", "int", "uint", "long", "short", "bool", "complex")
+
+
+def is_known(full: str) -> bool:
+    """Whether a file of weights has need of that name, `module.name`."""
+    module, _, name = full.rpartition(".")
+    return (
+        full in (DICTIONARY, *TENSOR, OF_TYPE, *IGNORED_GLOBALS, *_HARMLESS)
+        or full.startswith(PARAMETER)
+        or (module == "torch" and name.startswith(_DTYPES))
+    )
+
+
+class StubObject:
+    """Stands for anything: takes everything, keeps nothing."""
+
+    __slots__ = ()
+
+    def __init__(self, *args: object, **kwargs: object) -> None: ...
+
+    def __setstate__(self, state: object) -> None: ...
+
+    def __setitem__(self, key: object, value: object) -> None: ...
+
+    def append(self, item: object) -> None:
+        """Forget it."""
+
+    def extend(self, items: object) -> None:
+        """Forget them."""
+
+
+STUB = StubObject()

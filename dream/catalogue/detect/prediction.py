@@ -1,0 +1,64 @@
+"""What a model predicts, noise or velocity: its weights look the same, so others must tell."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from dream.catalogue.detect.headers import Header
+from dream.core.bounded_reading import read_bounded
+
+_V_IN_NAME = re.compile(r"v-?_?pred|768-?v|v2-[01]_768|(^|[-_.])768($|[-_.])", re.IGNORECASE)
+_YAML_LIMIT = 1 << 20
+"""Bytes of a configuration beside a model; Stability's have two thousand."""
+_EPSILON_IN_NAME = re.compile(r"(^|[-_.])(eps(ilon)?|512|base)($|[-_.])|v2-[01]_512", re.IGNORECASE)
+
+
+def detect_prediction_type(header: Header, family: str, variant: str) -> tuple[str, bool]:
+    """ "epsilon" or "v_prediction", and whether the noise goes down to pure noise.
+
+    Asked in this order: a tensor named `v_pred` (and `ztsnr`), as some trainers write; metadata
+    (modelspec.prediction_type, ss_v_parameterization); a .yaml of the same name beside it, in
+    Stability's form (`parameterization: "v"`); the file's own name (v-pred, 768-v, 512-base …).
+    Where all are silent: velocity for Stable Diffusion 2, which is what diffusers and most of the
+    files out there mean; noise for its inpainting and depth variants and every other family.
+    """
+    zero_snr = "ztsnr" in header.tensors or header.metadata.get("ss_zero_terminal_snr") == "True"
+    if "v_pred" in header.tensors:
+        return "v_prediction", zero_snr
+    return _said(header) or _usual(header.path.stem, family, variant), zero_snr
+
+
+def _said(header: Header) -> str:
+    metadata = header.metadata
+    spoken = metadata.get("modelspec.prediction_type", "").lower()
+    if spoken.startswith("v"):
+        return "v_prediction"
+    if spoken.startswith("eps"):
+        return "epsilon"
+    if "ss_v_parameterization" in metadata:
+        return "v_prediction" if metadata["ss_v_parameterization"] == "True" else "epsilon"
+    return _said_beside(header.path.with_suffix(".yaml"))
+
+
+def _said_beside(path: Path) -> str:
+    """What Stability's form of a configuration says; empty where there is none of that form."""
+    try:
+        beside = read_bounded(path, _YAML_LIMIT).decode("utf-8", errors="replace")
+    except (OSError, ValueError):
+        return ""
+    if "linear_start:" not in beside:  # some other program's .yaml
+        return ""
+    rows = (line.split(":", 1) for line in beside.splitlines() if ":" in line)
+    said = (value.strip().strip("\"'") for key, value in rows if key.strip() == "parameterization")
+    return "v_prediction" if "v" in said else "epsilon"
+
+
+def _usual(stem: str, family: str, variant: str) -> str:
+    if re.search(r"v-?_?pred", stem, re.IGNORECASE):
+        return "v_prediction"
+    if family != "sd2" or variant:
+        return "epsilon"
+    if _V_IN_NAME.search(stem):
+        return "v_prediction"
+    return "epsilon" if _EPSILON_IN_NAME.search(stem) else "v_prediction"

@@ -1,0 +1,185 @@
+"""Models and VAEs that lie in the models folders, listed or not; only names are looked at here,
+and of folders in diffusers layout what they are for.
+
+Besides dream's own layout, a folder of the AUTOMATIC1111 web UI may be given (or the `models` in
+it), and the one that tutorials of 2022 linked `model.ckpt` into.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from dream.core.bounded_reading import read_bounded, read_json
+
+INDEX = "model_index.json"
+"""The file that makes a folder a model."""
+
+TRANSFORMERS_INDEX = "config.json"
+"""The file that makes a folder a model of one part, as transformers keeps them."""
+
+UPSCALER = "StableDiffusionUpscalePipeline"
+"""What the index of a folder says that enlarges pictures."""
+
+FILES = (".safetensors", ".ckpt")
+"""What a model's single file ends in."""
+
+_HUB = ("", "hub/")
+"""Where folders of the hub's cache lie in one that is given: itself, or `~/.cache/huggingface`."""
+_SNAPSHOTS = "models--*/snapshots"
+
+_FILES_IN = ("", "Stable-diffusion/**/", "models/Stable-diffusion/**/")
+_LINKED = "ldm/*/model.ckpt"
+
+_COMMIT = 1000
+"""Bytes of a file that names a commit, at most."""
+_DEEPEST, _MOST = 8, 1000
+"""How many folders down models are looked for in one that is given, and how many are enough."""
+
+VAE_FILES = (*FILES, ".pt", ".bin")
+_VAES_IN = ("vae", "VAE", "models/VAE")
+
+
+def find_models(dirs: Sequence[Path]) -> dict[str, Path]:
+    """Folders and single files by name; of two with one name the first folder's, and of a folder
+    and a file beside it the folder."""
+    found: dict[str, Path] = {}
+    for models in dirs:
+        for index in sorted(models.glob(f"*/{INDEX}")):
+            if not is_diffusion_upscaler(index.parent):
+                found.setdefault(index.parent.name, index.parent)
+        for place in _FILES_IN:
+            for path in _with_suffix(models, f"{place}*", FILES):
+                found.setdefault(path.stem, path)
+        for path in sorted(models.glob(_LINKED)):
+            found.setdefault(path.parent.name, path)
+        for name, path in _in_hub_cache(models):
+            found.setdefault(name, path)
+    return found
+
+
+def model_places() -> tuple[str, ...]:
+    """Patterns of all files and folders in a models folder that models are looked for among."""
+    return (*(f"{place}*" for place in _FILES_IN), _LINKED, f"{_SNAPSHOTS}/*/*")
+
+
+def in_hub_cache(path: Path) -> bool:
+    """Whether a model's folder or file belongs to the hub's cache, which other programs share."""
+    return any(part.startswith("models--") for part in path.parts) and "snapshots" in path.parts
+
+
+def _in_hub_cache(models: Path) -> Iterator[tuple[str, Path]]:
+    """The models in `models--owner--name/snapshots/COMMIT`, by both their short names: `name`, and
+    `owner--name` where that is another model's. The folder may be given itself."""
+    repos = [path for place in _HUB for path in sorted(models.glob(f"{place}{_SNAPSHOTS}"))]
+    if models.name.startswith("models--") and (models / "snapshots").is_dir():
+        repos.append(models / "snapshots")
+    seen: set[str] = set()
+    for snapshots in repos:
+        owner_and_name = snapshots.parent.name.removeprefix("models--")
+        folder = _current(snapshots)
+        if folder is None:
+            continue
+        short = owner_and_name.partition("--")[2]
+        name = owner_and_name if short in seen else short
+        seen.add(name)
+        if (folder / INDEX).is_file():
+            if not is_diffusion_upscaler(folder):
+                yield name, folder
+            continue
+        for path in _with_suffix(folder, "*", FILES):
+            if not (
+                folder / TRANSFORMERS_INDEX
+            ).is_file():  # a part of a model has its configuration beside it
+                yield path.stem, path
+
+
+def _current(snapshots: Path) -> Path | None:
+    """The snapshot that the branch `main` points to, else the newest; None where there is none."""
+    commit = ""
+    with suppress(OSError, ValueError):
+        commit = read_bounded(snapshots.parent / "refs" / "main", _COMMIT).decode("ascii").strip()
+    with suppress(OSError):
+        folders = [path for path in snapshots.iterdir() if path.is_dir()]
+        return max(folders, key=lambda it: (it.name == commit, it.stat().st_mtime_ns), default=None)
+    return None
+
+
+def find_recursive(folder: Path) -> dict[str, Path]:
+    """Folders and single files however deep in a folder that may be anybody's, by name; of two with
+    one name the second is called by its folder too, and by that alone one that is called “model”.
+    Parts of models are not among them."""
+    found: dict[str, Path] = {}
+    for path in _below(folder, _DEEPEST):
+        if len(found) == _MOST:
+            break
+        name = path.name if path.is_dir() else path.stem
+        if name == "model" and path.parent != folder:
+            name = path.parent.name
+        longer = "-".join(path.relative_to(folder).with_name(name).parts)
+        names = (name, f"{path.parent.name}-{name}", longer)
+        found.setdefault(next((name for name in names if name not in found), longer), path)
+    return found
+
+
+def _below(folder: Path, deep: int) -> Iterator[Path]:
+    """What lies in the folder itself comes first; of files that differ in their suffix one."""
+    part = (folder / TRANSFORMERS_INDEX).is_file()
+    files = {} if part else {path.stem: path for path in _with_suffix(folder, "*", FILES[::-1])}
+    yield from sorted(files.values())
+    with suppress(OSError):  # a folder we may not enter
+        for inner in sorted(folder.iterdir()):
+            if inner.name.startswith(".") or inner.is_symlink() or not inner.is_dir():
+                continue
+            if not (inner / INDEX).is_file():
+                yield from _below(inner, deep - 1) if deep else ()
+            elif not is_diffusion_upscaler(inner):
+                yield inner
+
+
+def normalize_path(path: Path) -> Path:
+    """The path from the root, without `..` in it where that is the same place; links stay."""
+    whole = path.absolute()
+    short = Path(os.path.normpath(whole))
+    with suppress(OSError):
+        return short if short.samefile(whole) else whole
+    return whole
+
+
+def get_variant(file: str) -> str:
+    """The word in model.fp16.safetensors, and in model.fp16-00001-of-00002.safetensors; mostly
+    empty."""
+    words = file.split(".")[1:-1]
+    return words[0].split("-")[0] if words else ""
+
+
+def is_diffusion_upscaler(folder: Path) -> bool:
+    """Whether a folder in diffusers layout is for enlarging pictures, not for painting them."""
+    try:
+        said = read_json(folder / INDEX)
+        return isinstance(said, dict) and said.get("_class_name") == UPSCALER
+    except (OSError, ValueError):
+        return False
+
+
+def find_vaes(dirs: Sequence[Path]) -> dict[str, Path]:
+    """Files, and folders in diffusers layout, by name: `x` of x.vae.pt, too."""
+    found: dict[str, Path] = {}
+    for models in dirs:
+        for place in _VAES_IN:
+            for config in sorted((models / place).glob("*/config.json")):
+                found.setdefault(config.parent.name, config.parent)
+            for path in _with_suffix(models / place, "**/*", VAE_FILES):
+                if not (path.parent / "config.json").exists():
+                    found.setdefault(path.stem.removesuffix(".vae"), path)
+    return found
+
+
+def _with_suffix(folder: Path, pattern: str, suffixes: Sequence[str]) -> Iterator[Path]:
+    """Files that end so, by suffix in that order: of two with one name safetensors are taken."""
+    found = [path for path in folder.glob(pattern) if path.suffix.lower() in suffixes]
+    for path in sorted(found, key=lambda path: (suffixes.index(path.suffix.lower()), path)):
+        if not path.name.startswith(".") and path.is_file():
+            yield path

@@ -1,0 +1,144 @@
+"""models.toml: hand-written words about models, which go before what their folders say.
+
+    [models.tiny]
+    steps = 20
+    default = true
+
+The file may stand in every models folder; for one model, the first folder's word wins, key by key.
+A model that lies elsewhere is named by its `path`, which is relative to the file's folder. What it
+was called before, `formerly`, is understood on: old logs hold it. A broken entry is complained
+about and left out; the rest is used.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from dream.core import bounded_reading as reading
+from dream.core.request import FLAGS
+from dream.options.option_type import OptionType, choice, integer, text
+
+Complain = Callable[[str], None]
+"""Told, in one line, what is wrong with an entry, and where."""
+
+FILE_NAME = "models.toml"
+
+_TRUTHS = {"true": True, "false": False}
+
+
+def _read_truth(words: Sequence[str]) -> bool:
+    if words[0].lower() not in _TRUTHS:
+        raise ValueError
+    return _TRUTHS[words[0].lower()]
+
+
+BOOLEAN: OptionType[bool] = OptionType(
+    "true|false",
+    "true or false",
+    _read_truth,
+    lambda value: [str(value).lower()],
+    choices=(*_TRUTHS,),
+)
+"""As TOML has it."""
+
+_SAME_AS_ON_A_LINE = ("width", "height", "steps", "sampler", "cfg_scale", "upscaler")
+SHARED_KEYS: Mapping[str, OptionType[Any]] = {
+    "description": text("WORDS", "a few words"),
+    "family": text("NAME", "a family of models, such as sd1"),
+    "multiple": integer(1, 256),
+    "prediction": choice("epsilon", "v_prediction"),
+    "vae": text("NAME", "the name or path of a VAE", completes="vae"),
+    "ema": BOOLEAN,
+    **{name: FLAGS[name].kind for name in _SAME_AS_ON_A_LINE},
+}
+"""The keys that card.toml and models.toml share, and what each takes."""
+
+EXTRA_KEYS = ("path", "default", "formerly")
+"""The keys of models.toml alone."""
+
+
+def read_toml(path: Path, complain: Complain) -> dict[str, Any]:
+    """A TOML file's table; empty when there is none, or none that can be read."""
+    try:
+        return reading.read_toml(path)
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError) as error:
+        complain(f"{path}: {reading.explain_error(error)}")
+        return {}
+
+
+def validate_entries(table: Mapping[str, Any], where: str, complain: Complain) -> dict[str, Any]:
+    """The entries of `table` that are among VALUES and in range."""
+    good: dict[str, Any] = {}
+    for key, value in table.items():
+        if key not in SHARED_KEYS:
+            complain(f"{where}: {key} is not a key here; the keys are {' '.join(SHARED_KEYS)}")
+            continue
+        try:
+            if isinstance(value, list | dict):
+                raise ValueError
+            good[key] = SHARED_KEYS[key].read([str(value)])
+        except ValueError:
+            complain(f"{where}: {key} = {value!r}, but it takes {SHARED_KEYS[key].expects}")
+    return good
+
+
+def read_entries(dirs: Sequence[Path], complain: Complain) -> dict[str, dict[str, Any]]:
+    """What the models.toml files say: model name → checked values, and maybe `default`: True and
+    `path`: where the model lies, a Path, and `formerly`: what it was called before, a tuple of
+    names."""
+    entries: dict[str, dict[str, Any]] = {}
+    for folder in dirs:
+        path = folder / FILE_NAME
+        tables = read_toml(path, complain).get("models", {})
+        if not isinstance(tables, dict):
+            complain(f"{path}: models is not a table; write [models.NAME]")
+            continue
+        said = {
+            name: _entry(table, folder, f"{path}: [models.{name}]", complain)
+            for name, table in tables.items()
+        }
+        defaults = [name for name in said if "default" in said[name]]
+        if len(defaults) > 1:
+            complain(f"{path}: {' and '.join(defaults)} are the default; the first one is")
+        for name in said:
+            entries[name] = said[name] | entries.get(name, {})
+    return entries
+
+
+def _entry(table: object, folder: Path, where: str, complain: Complain) -> dict[str, Any]:
+    if not isinstance(table, dict):
+        complain(f"{where} is not a table")
+        return {}
+    default = table.get("default", False)
+    if not isinstance(default, bool):
+        complain(f"{where}: default = {default!r}, but it takes true or false")
+        default = False
+    values = {key: value for key, value in table.items() if key not in EXTRA_KEYS}
+    entry = validate_entries(values, where, complain) | ({"default": True} if default else {})
+    if "path" in table and (path := _path(table["path"], folder, where, complain)):
+        entry["path"] = path
+    if formerly := _names(table.get("formerly", []), where, complain):
+        entry["formerly"] = formerly
+    return entry
+
+
+def _names(said: object, where: str, complain: Complain) -> tuple[str, ...]:
+    if isinstance(said, list) and all(isinstance(name, str) for name in said):
+        return tuple(said)
+    complain(f"{where}: formerly = {said!r}, but it takes a list of names")
+    return ()
+
+
+def _path(said: object, folder: Path, where: str, complain: Complain) -> Path | None:
+    try:
+        path = folder.absolute() / Path(str(said)).expanduser()
+        if path.exists():
+            return path
+    except (OSError, ValueError, RuntimeError):  # no path at all, or ~somebody unknown
+        pass
+    complain(f"{where}: path = {said!r}, but nothing lies there")
+    return None

@@ -1,0 +1,208 @@
+"""A model's folder, in diffusers layout: what its configuration and its card.toml say of it. And
+a single file, which says it by its header."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from dream.catalogue.code_check import refuse_code, refuse_irregular
+from dream.catalogue.discovery import INDEX, UPSCALER
+from dream.catalogue.model_info import LatentRgbFactors, ModelInfo
+from dream.catalogue.models_toml import Complain, read_toml, validate_entries
+from dream.catalogue.pipeline_support import check_supported
+from dream.catalogue.vocabulary import read_vocabulary
+from dream.core import bounded_reading as reading
+from dream.core.errors import ModelError
+from dream.core.request import FLAGS
+from dream.options.option_type import OptionType
+
+_FAMILIES = {
+    "StableDiffusionXL": "sdxl",
+    "StableDiffusion3": "sd3",
+    "StableDiffusion": "sd1",
+    "Flux": "flux",
+}
+"""What a pipeline's class name starts with; the longer names first."""
+
+_CHANNELS = {9: "inpainting", 5: "depth"}
+"""What a denoiser takes beside four channels of latents: a mask and a masked picture; a depth."""
+_LEAST_MULTIPLES = {"Sana": 32}
+"""Of what the sides of a picture are multiples, where the pipeline asks for more than its parts."""
+_SD2_TEXT_WIDTH = 1024
+_FACTOR = 8
+"""Pixels per latent, where the VAE's configuration does not say."""
+_PATCH = 2
+"""Latents along a side of what a transformer takes for one word; a UNet takes them one by one."""
+_DEEPEST = 9
+"""Levels of a VAE: 256 pixels per latent."""
+_HOME = {"sd1": 512, "sd2": 512}
+_NEWER_HOME = 1024
+_GUIDANCE = {"sdxl": 5.0, "sd3": 7.0, "flux": 3.5}
+_OTHERS_GUIDANCE = {
+    "AuraFlow": 3.5,
+    "Chroma": 5.0,
+    "CogView": 5.0,
+    "Flux2": 4.0,
+    "HunyuanDiT": 5.0,
+    "Kandinsky3": 3.0,
+    "Krea2": 4.5,
+    "LatentConsistency": 8.5,
+    "Lumina": 4.0,
+    "Ovis": 5.0,
+    "PRX": 4.0,
+    "PixArt": 4.5,
+    "QwenImage": 4.0,
+    "Sana": 4.5,
+    "ZImage": 5.0,
+}
+"""diffusers' own defaults, where they are not Stable Diffusion 1's 7.5: by family, and for the
+others by what their pipeline's name starts with."""
+
+
+def read_model(name: str, path: Path, complain: Complain) -> ModelInfo:
+    """The card of the model in a folder or a single file. Raises ModelError when it is none."""
+    return read_file(name, path) if path.is_file() else read_folder(name, path, complain)
+
+
+def read_file(name: str, path: Path) -> ModelInfo:
+    """The card of a single file, from its header. Raises ModelError, which says what it is
+    instead, and where that belongs."""
+    # A shelf of folders alone, as most have at first, does without.
+    from dream.catalogue.detect import require_model
+
+    found = require_model(path)
+    width, height = found.size
+    return ModelInfo(
+        name=name,
+        path=path,
+        family=found.family,
+        variant=found.variant,
+        width=width,
+        height=height,
+        cfg_scale=_GUIDANCE.get(found.family, ModelInfo.cfg_scale),
+        averages=found.ema,
+    )
+
+
+def read_folder(name: str, folder: Path, complain: Complain) -> ModelInfo:
+    """The card of the model in `folder`. Raises ModelError when there is no model in it."""
+    if not (folder / INDEX).is_file():
+        raise ModelError(f"{folder} is no model in diffusers layout: it has no {INDEX}")
+    card = _derived(name, folder)
+    path = folder / "card.toml"
+    table = read_toml(path, complain)
+    preview = table.pop("preview", None)
+    knows = read_vocabulary(table.pop("knows", {}), str(path), complain)
+    card = replace(card, **validate_entries(table, str(path), complain), knows=knows)
+    return card if preview is None else replace(card, preview=_preview(preview, path, complain))
+
+
+def _derived(name: str, folder: Path) -> ModelInfo:
+    index = _read_json(folder / INDEX)
+    if index.get("_class_name") == UPSCALER:
+        raise ModelError(f"{folder} enlarges pictures, and paints none", "-U4 --upscaler names it")
+    refuse_irregular(folder)
+    refuse_code(folder, index)
+    pipeline = str(index.get("_class_name", ""))
+    net = _read_json(folder / "unet" / "config.json", folder / "transformer" / "config.json")
+    vae = _read_json(folder / "vae" / "config.json")
+    check_supported(folder, index.get("_class_name"), net, vae)
+    family = _family(pipeline, net)
+    factor = _factor(vae)
+    height, width = _sides(net.get("sample_size"), FLAGS["width"].kind, factor)
+    home = _HOME.get(family, _NEWER_HOME)
+    patched = (folder / "transformer").is_dir()
+    least = next((m for start, m in _LEAST_MULTIPLES.items() if pipeline.startswith(start)), 1)
+    return ModelInfo(
+        name=name,
+        path=folder,
+        family=family,
+        variant=_variant(index, net),
+        width=width or home,
+        height=height or home,
+        multiple=max(factor * _PATCH if patched else factor, least),
+        cfg_scale=_guidance(pipeline, family),
+    )
+
+
+def _factor(vae: Mapping[str, Any]) -> int:
+    """Pixels per latent, along a side."""
+    blocks = vae.get("block_out_channels", vae.get("encoder_block_out_channels"))
+    levels = len(blocks) if isinstance(blocks, list) else 0
+    return 2 ** (levels - 1) if 0 < levels <= _DEEPEST else _FACTOR
+
+
+def _guidance(pipeline: str, family: str) -> float:
+    others = (scale for start, scale in _OTHERS_GUIDANCE.items() if pipeline.startswith(start))
+    return next(others, _GUIDANCE.get(family, ModelInfo.cfg_scale))
+
+
+def _family(pipeline: str, net: Mapping[str, Any]) -> str:
+    family = next((f for start, f in _FAMILIES.items() if pipeline.startswith(start)), "other")
+    if pipeline.startswith("Flux2"):  # other latents, another text encoder
+        return "other"
+    if family == "sd1" and net.get("cross_attention_dim") == _SD2_TEXT_WIDTH:
+        return "sd2"
+    return family
+
+
+def _variant(index: Mapping[str, Any], net: Mapping[str, Any]) -> str:
+    if index.get("requires_aesthetics_score") is True:
+        return "refiner"
+    channels = net.get("in_channels")
+    return _CHANNELS.get(channels, "") if isinstance(channels, int) else ""
+
+
+def _sides(sample_size: object, kind: OptionType[int], factor: int) -> tuple[int, int]:
+    """Height and width in pixels, from the latents'; 0 where the configuration does not say, or
+    says what no picture can be."""
+    match sample_size:
+        case int(side) | [int(side)]:
+            sides = side, side
+        case [int(height), int(width)]:
+            sides = height, width
+        case _:
+            return 0, 0
+    try:
+        height, width = (kind.read([str(side * factor)]) for side in sides)
+    except ValueError:
+        return 0, 0
+    return height, width
+
+
+def _preview(table: object, path: Path, complain: Complain) -> LatentRgbFactors | None:
+    match table:
+        case {"matrix": [*rows], "bias": bias, **rest} if not rest:
+            triples = [_triple(row) for row in [*rows, bias]]
+            good = [triple for triple in triples if triple is not None]
+            if len(good) == len(triples) > 1:
+                return LatentRgbFactors(matrix=tuple(good[:-1]), bias=good[-1])
+    complain(f"{path}: [preview] takes matrix, rows of three numbers, and bias, three numbers")
+    return None
+
+
+def _triple(row: object) -> tuple[float, float, float] | None:
+    match row:
+        case [int() | float() as r, int() | float() as g, int() | float() as b]:
+            return (float(r), float(g), float(b))
+        case _:
+            return None
+
+
+def _read_json(*places: Path) -> dict[str, Any]:
+    """The first of these files that exists, as a table; empty when none does."""
+    for path in places:
+        try:
+            table = reading.read_json(path)
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+        except (OSError, ValueError) as error:
+            said = reading.explain_error(error)
+            raise ModelError(f"{path} cannot be read: {said}", "fetch the model again") from error
+        if not isinstance(table, dict):
+            raise ModelError(f"{path} is not a table", "fetch the model again")
+        return table
+    return {}

@@ -1,0 +1,294 @@
+"""The shelf: which models and upscalers there are, and where. The disk is read at each question,
+so that a model put there a moment ago is found."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from dream.catalogue.discovery import FILES, INDEX, find_models, find_vaes
+from dream.catalogue.model_info import ModelInfo, UpscalerInfo
+from dream.catalogue.models_toml import EXTRA_KEYS, FILE_NAME, Complain, read_entries
+from dream.catalogue.read_model_info import read_model
+from dream.catalogue.unlisted import find_unlisted
+from dream.catalogue.upscalers import (
+    architecture_of,
+    find_upscalers,
+    info_outside_dirs,
+    is_upscaler,
+)
+from dream.core.errors import ModelError
+
+SHIPPED = "tiny"
+"""The model that comes with dream."""
+
+Entries = Mapping[str, Mapping[str, Any]]
+"""See `entries.read_entries`."""
+
+
+@dataclass(frozen=True)
+class ModelRegistry:
+    """The models folders, the first ones first. See `places.default_models_dirs`."""
+
+    models_dirs: Sequence[Path]
+    offline: bool = False
+    """Nothing may be fetched: --offline."""
+
+    def get_model(self, name_or_path: str) -> ModelInfo:
+        """The model of that name, or the folder or file at that path (`~` is expanded).
+
+        What it was called before is understood too. Raises ModelError, with near names and where
+        it looked; or what a file is instead.
+        """
+        places = self.find_paths()
+        name = name_or_path if name_or_path in places else self._current_name(name_or_path)
+        if name in places:
+            return self._card(name, places[name], _ignore)
+        path = _as_path(name_or_path)
+        if name_or_path and (_is_file(path / INDEX) or _is_file(path)):
+            return self._card(self._name_of(path, places), path, _ignore)
+        raise self._no_model(name_or_path, path, places)
+
+    def list_models(self) -> tuple[ModelInfo, ...]:
+        """Every model that can be read, by name."""
+        return tuple(self._readable(_ignore))
+
+    def find_paths(self) -> dict[str, Path]:
+        """Where every model lies, by name; whether it can be read is not looked at. What
+        models.toml names goes before what is merely found, and is not found once more."""
+        entries = read_entries(self.models_dirs, _ignore)
+        listed = {name: entry["path"] for name, entry in entries.items() if "path" in entry}
+        found = find_models(self.models_dirs)
+        for name in self._find_renamed(entries, found):
+            del found[name]
+        return {**found, **listed}
+
+    def shadowed_by(self, folder: Path) -> dict[str, Path]:
+        """The models that a models folder puts in place of others of their name, and where they
+        lie; none when it is not among the models folders."""
+        others = tuple(place for place in self.models_dirs if place != folder)
+        if len(others) == len(self.models_dirs):
+            return {}
+        without = replace(self, models_dirs=others).find_paths()
+        return {
+            name: path
+            for name, path in self.find_paths().items()
+            if name in without and _identity(path) != _identity(without[name])
+        }
+
+    def get_vae(self, name_or_path: str) -> Path:
+        """The VAE of that name, or at that path. Raises ModelError, with near names."""
+        found = find_vaes(self.models_dirs)
+        path = _as_path(name_or_path)
+        if name_or_path not in found and name_or_path and _exists(path):
+            return path
+        if name_or_path not in found:
+            raise ModelError(
+                f'there is no VAE "{name_or_path}" in {_listed(self.models_dirs)}',
+                _did_you_mean(name_or_path, found) or "they lie in a folder VAE there",
+            )
+        return found[name_or_path]
+
+    def list_vaes(self) -> tuple[str, ...]:
+        """The names of all VAEs in the models folders."""
+        return tuple(sorted(find_vaes(self.models_dirs)))
+
+    def get_default_model(self) -> str:
+        """The model for lines that name none: the one models.toml says is the default, else the
+        shipped one, else the first there is. Raises ModelError when there is none at all."""
+        places = self.find_paths()
+        for name in (
+            self.get_configured_default(),
+            SHIPPED,
+            self._current_name(SHIPPED),
+            *sorted(places),
+        ):
+            if name in places:
+                return name
+        raise ModelError(
+            f"there is no model in {_listed(self.models_dirs)}",
+            f"put a folder in diffusers layout, with {INDEX}, into one of them",
+        )
+
+    def get_configured_default(self) -> str:
+        """The model that models.toml says is the default; empty where it says so of none."""
+        places, entries = self.find_paths(), read_entries(self.models_dirs, _ignore)
+        said = (name for name in entries if "default" in entries[name] and name in places)
+        return next(said, "")
+
+    def get_upscaler(self, name_or_path: str) -> UpscalerInfo:
+        """The upscaler of that name, on disk or still to be fetched, or the one at that path.
+
+        Raises ModelError, with near names and where it looked; or what a file is instead.
+        """
+        cards = find_upscalers(self.models_dirs)
+        card = cards.get(name_or_path)
+        path = _as_path(name_or_path)
+        if card is None and name_or_path and _holds(is_upscaler, path):
+            inside = [card for card in cards.values() if card.path == path]
+            card = inside[0] if inside else info_outside_dirs(path)
+        if card is None:
+            raise ModelError(
+                f'there is no upscaler "{name_or_path}" in {_listed(self.models_dirs)}',
+                _did_you_mean(name_or_path, cards),
+            )
+        if not (card.is_on_disk or card.url):
+            raise ModelError(
+                f"{card.name} comes with dream, but is not in {_listed(self.models_dirs)}",
+                "install dream again",
+            )
+        if self.offline and not card.is_on_disk:
+            raise ModelError(
+                f"{card.name} is not on this machine, and --offline forbids to fetch it",
+                f"put it there by hand: {card.url} as {card.path}",
+            )
+        if card.is_on_disk:
+            architecture_of(card)
+        return card
+
+    def list_upscalers(self) -> tuple[UpscalerInfo, ...]:
+        """Every upscaler on disk or known by name, the ones on disk first."""
+        cards = find_upscalers(self.models_dirs).values()
+        return tuple(
+            sorted((c for c in cards if c.is_on_disk or c.url), key=lambda c: not c.is_on_disk)
+        )
+
+    def check_models_toml(self) -> tuple[str, ...]:
+        """The same of what models.toml says alone: no model is looked at."""
+        heard: list[str] = []
+        read_entries(self.models_dirs, heard.append)
+        return tuple(heard)
+
+    def check_models(self) -> tuple[str, ...]:
+        """What is wrong with the catalogue's files, one line each; the rest is used."""
+        heard: list[str] = []
+        named = {card.name for card in self._readable(heard.append)}
+        heard += [str(error) for error in find_unlisted(self.models_dirs).values()]
+        entries = read_entries(self.models_dirs, heard.append)
+        heard += [
+            f"{FILE_NAME}: [models.{name}], but no models folder has such a model"
+            for name in entries
+            if name not in named and not any(f"[models.{name}]: path =" in text for text in heard)
+        ]
+        return tuple(dict.fromkeys(heard))
+
+    def _current_name(self, old: str) -> str:
+        """What the model of that former name is called today, or of a file's name what models.toml
+        calls it; empty if there is none."""
+        entries = read_entries(self.models_dirs, _ignore)
+        renamed = next((name for name in entries if old in entries[name].get("formerly", ())), "")
+        found = {} if renamed else find_models(self.models_dirs)
+        return renamed or self._find_renamed(entries, found).get(old, "")
+
+    @staticmethod
+    def _find_renamed(entries: Entries, found: Mapping[str, Path]) -> dict[str, str]:
+        """The names of files and folders that models.toml calls otherwise, and how it does. Where
+        an entry paints with averages, the weights beside them are another model."""
+        places = {name: _identity(path) for name, path in found.items()}
+        otherwise: dict[str, str] = {}
+        for name, entry in entries.items():
+            here = _identity(entry["path"]) if "path" in entry else None
+            for old in (old for old, place in places.items() if place == here and old != name):
+                another = entry.get("ema", False) or old in entries
+                if old in entry.get("formerly", ()) or not another:
+                    otherwise[old] = name
+        return otherwise
+
+    def _card(self, name: str, path: Path, complain: Complain) -> ModelInfo:
+        card = read_model(name, path, complain)
+        said = read_entries(self.models_dirs, _ignore).get(name, {})
+        card = replace(card, **{key: said[key] for key in said if key not in EXTRA_KEYS})
+        if card.ema and not card.averages:
+            complain(f"{FILE_NAME}: [models.{name}]: ema = true, but {path} holds no averages")
+            return replace(card, ema=False)
+        return card
+
+    def _readable(self, complain: Complain) -> Iterator[ModelInfo]:
+        for name, path in sorted(self.find_paths().items()):
+            try:
+                yield self._card(name, path, complain)
+            except ModelError as error:
+                complain(str(error))
+
+    def _name_of(self, path: Path, places: dict[str, Path]) -> str:
+        same = (name for name, there in places.items() if there.samefile(path))
+        return next(same, str(path))
+
+    def _no_model(self, name: str, path: Path, places: dict[str, Path]) -> ModelError:
+        if name and _is_folder(path):
+            return ModelError(f"{path} is no model in diffusers layout: it has no {INDEX}")
+        for other, why in find_unlisted(self.models_dirs).items():
+            if name in (other.name, other.stem):
+                return why
+        hint = _did_you_mean(_bare(name), places)
+        if not hint.startswith("did") and _is_hub_id(name):
+            hint = f"!import_model {name} fetches it"
+        return ModelError(f'there is no model "{name}" in {_listed(self.models_dirs)}', hint)
+
+
+def _bare(name: str) -> str:
+    """The name of a model without the rest of a file's."""
+    file = Path(name)
+    return file.stem if file.suffix.lower() in FILES else name
+
+
+def _identity(path: Path) -> object:
+    """The same for one file or folder, whatever it is called; for what is not there, its path."""
+    try:
+        seen = path.stat()
+    except OSError:
+        return path
+    return seen.st_dev, seen.st_ino
+
+
+def _as_path(text: str) -> Path:
+    try:
+        return Path(text).expanduser().absolute()
+    except RuntimeError:  # ~somebody who is not known here
+        return Path(text).absolute()
+
+
+def _holds(question: Callable[[Path], bool], path: Path) -> bool:
+    try:
+        return question(path)
+    except OSError:  # words that are no path at all: too long, or a folder we may not enter
+        return False
+
+
+def _is_file(path: Path) -> bool:
+    return _holds(Path.is_file, path)
+
+
+def _exists(path: Path) -> bool:
+    return _is_file(path) or _is_folder(path)
+
+
+def _is_folder(path: Path) -> bool:
+    return _holds(Path.is_dir, path)
+
+
+def _is_hub_id(name: str) -> bool:
+    if "/" not in name:
+        return False
+    from dream.catalogue.hub import parse_hub_id  # brings what goes on a network
+
+    return parse_hub_id(name) is not None
+
+
+def _did_you_mean(name: str, known: Iterable[str]) -> str:
+    names = {candidate.casefold(): candidate for candidate in known}
+    near = difflib.get_close_matches(name.casefold(), names, n=3, cutoff=0.5)
+    if near:
+        return f"did you mean {' or '.join(names[n] for n in near)}?"
+    return f"there are: {', '.join(sorted(names.values()))}" if names else ""
+
+
+def _listed(things: Iterable[object]) -> str:
+    return ", ".join(map(str, things))
+
+
+def _ignore(complaint: str) -> None:
+    """Complaints are asked for in `Shelf.complaints`; a picture does not wait for them."""

@@ -1,0 +1,32 @@
+"""Create a session from launch options: the engine, the models folders, the defaults."""
+
+from __future__ import annotations
+
+import os
+
+from dream.catalogue import ModelRegistry, find_models_dirs
+from dream.core.cli_options import CliOptions
+from dream.core.request import Request
+from dream.engine.interface import DeviceConfig
+from dream.session import Session
+from dream.worker import open_engine
+
+_YES = ("1", "ON", "YES", "TRUE")
+"""What huggingface_hub takes for a yes in its environment variables."""
+
+
+def create_session(launch: CliOptions, base: Request, *, previews: bool = False) -> Session:
+    """The studio these launch options ask for. Its worker process starts when it is wanted; with
+    `previews` it looks at pictures in the making."""
+    offline = launch.offline or os.environ.get("HF_HUB_OFFLINE", "").upper() in _YES
+    shelf = ModelRegistry(find_models_dirs(launch.models_dir), offline)
+    machine = DeviceConfig(
+        device=launch.device,
+        precision=launch.precision,
+        max_loaded_models=launch.max_loaded_models,
+        max_memory=launch.max_memory,
+        low_memory=launch.low_memory,
+        previews=previews,
+    )
+    engine = open_engine(shelf, machine=machine)
+    return Session(engine, shelf, base, dry_run=launch.dry_run)

@@ -1,0 +1,1 @@
+"""What every package speaks of: requests, recipes, images, events and errors."""

@@ -1,0 +1,76 @@
+"""What a person says for a file or folder, as a path that the system can be asked about."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+from dream.core.errors import BadLine, shown
+
+MOST_OF_A_PART, MOST = 255, 4095
+"""Bytes of a name between two slashes, and of a whole path: no usual file system takes more."""
+
+
+def parse_path(text: str) -> Path:
+    """The path, with `~` expanded. Raises BadLine for text that no file can be called by: a name
+    too long, a zero byte, halves of characters, the home of a user who is not known here."""
+    if "\0" in text:
+        raise BadLine(f"“{shown(text)}” has a zero byte, which no file's name has")
+    home = os.path.expanduser(text)  # noqa: PTH111 - of ./~name Path would not see the difference
+    if home.startswith("~"):
+        user = home.partition("/")[0]
+        message = f"there is no user {shown(user[1:])} here, so no {shown(user)}"
+        if user == "~":
+            message = "this user has no home folder, so ~ is not known"
+        raise BadLine(message, 0, f"./{shown(user)} is a file of that name")
+    path = Path.cwd() / home if home.startswith("./~") else Path(home)
+    try:
+        size = len(os.fsencode(path))
+        part = max((len(os.fsencode(part)) for part in path.parts), default=0)
+    except UnicodeEncodeError:
+        raise BadLine(f"“{shown(text)}” holds characters that no file's name has") from None
+    if part > MOST_OF_A_PART:
+        message = f"“{shown(text)}” is too long for a file's name: {part} bytes of {MOST_OF_A_PART}"
+        raise BadLine(message)
+    if size > MOST:
+        raise BadLine(f"“{shown(text)}” is too long for a path: {size} bytes of {MOST}")
+    return path
+
+
+def spellings(text: str) -> Iterator[str]:
+    """What a person's words for a file may mean, the likeliest first: as they are; as a terminal
+    pastes a dropped file, `'my cat.png'` or `my\\ cat.png`; as Windows writes a path."""
+    yield text
+    if "'" in text or "\\" in text:
+        with suppress(ValueError):  # a quote that is not closed
+            if len(read := shlex.split(text)) == 1:
+                yield read[0]
+    if "\\" in text:
+        yield text.replace("\\", "/")
+
+
+def path_exists_at(path: Path) -> bool:
+    """Whether there is such a file or folder; what is no path, or may not be looked at, is none."""
+    try:
+        return path.exists()
+    except (OSError, ValueError):
+        return False
+
+
+def is_file(path: Path) -> bool:
+    """The same for an ordinary file."""
+    try:
+        return path.is_file()
+    except (OSError, ValueError):
+        return False
+
+
+def is_folder(path: Path) -> bool:
+    """The same for a folder."""
+    try:
+        return path.is_dir()
+    except (OSError, ValueError):
+        return False

@@ -1,0 +1,157 @@
+"""An event in one human line. Every front door speaks with this voice."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from dream.core.events import (
+    Cancelled,
+    Event,
+    Failed,
+    Grid,
+    LineStarted,
+    Loading,
+    Note,
+    Planned,
+    Rejected,
+    Saved,
+    Step,
+    Verified,
+)
+from dream.core.request import FLAGS, Request
+
+
+def format_event(event: Event) -> str | None:
+    """The line for an event, or None for those that go without saying."""
+    match event:
+        case Loading(model=model):
+            return f"loading {model} …"
+        case Planned(line=line):
+            return line
+        case Saved(path=path, request=request):
+            return f"{path.as_posix()}  ({_noise(request)})"
+        case Grid(path=path, labelled=labelled):
+            return f"{path.as_posix()}  ({'sheet' if labelled else 'grid'})"
+        case Note(text=text):
+            return f"· {text}"
+        case Rejected(error=error, number=number):
+            return f"line {number}: {error}" if number else str(error)
+        case Failed(error=error):
+            return f"failed: {error}"
+        case Cancelled(finished=finished, count=count):
+            many = count > 1 or finished
+            return f"cancelled; {finished} of {count} made" if many else "cancelled"
+        case Verified(path=path, line=line, same=same, near=near, differences=differs):
+            what = "; ".join(f"{name} {how}" for name, how in differs.items())
+            verdict = "same" if same else "near" if near else "DIFFERS"
+            return f"{verdict}  {path or line}" + (f"  ({what})" if what else "")
+        case _:
+            return None
+
+
+def _noise(request: Request) -> str:
+    """The switches that say where a picture started."""
+    said = f"-S{request.seed}"
+    if request.with_variations:
+        said += " -V" + "".join(FLAGS["with_variations"].kind.write(request.with_variations))
+    return said
+
+
+class NoteDeduplicator:
+    """What was said of the line being made: a note that each of its pictures has is said once."""
+
+    def __init__(self) -> None:
+        self._notes: set[str] = set()
+
+    def is_repeated(self, event: Event) -> bool:
+        """Whether it is a note, and was said of this line before."""
+        if isinstance(event, LineStarted):
+            self._notes.clear()
+        if not isinstance(event, Note):
+            return False
+        known = event.text in self._notes
+        self._notes.add(event.text)
+        return known
+
+
+class ProgressEstimator:
+    """How fast steps come and how long they will still take, measured over the running stage."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._stage: tuple[str, int] | None = None
+        self._began = 0.0
+        self._first = 0
+        self._turn: tuple[int, int] | None = None
+        self._line_began = self._lines_began = 0.0
+        self._first_line = 0
+
+    def format_progress(self, event: Event) -> str | None:
+        """A progress line for a Step; None for other events, which only move the clock."""
+        if isinstance(event, LineStarted):
+            self._stage = None
+            self._turns(event)
+        if not isinstance(event, Step):
+            return None
+        now = self._clock()
+        if self._stage != (event.stage, event.picture):
+            # The first step has already happened when we hear of it: time the ones after it.
+            self._stage, self._began, self._first = (event.stage, event.picture), now, event.step
+        done, elapsed = event.step - self._first, now - self._began
+        rate = done / elapsed if done and elapsed > 0 else 0.0
+        if event.stage == "fetch":
+            return _fetched(event.step, event.steps, now - self._began, event.step - self._first)
+        words = [f"{event.stage} {event.step}/{event.steps}"]
+        if event.pictures > 1:
+            words.insert(0, f"picture {event.picture}/{event.pictures}")
+        if self._turn is not None:
+            words.insert(0, f"line {self._turn[0]}/{self._turn[1]}")
+        if rate:
+            words.append(f"{rate:.2f} it/s" if rate >= 1 else f"{1 / rate:.2f} s/it")
+            left = (event.steps - event.step) / rate
+            if event.stage == "render":
+                left += (event.pictures - event.picture) * event.steps / rate
+            words.append(f"{format_duration(left + self._lines_left())} left")
+        return "  ".join(words)
+
+    def _turns(self, event: LineStarted) -> None:
+        """Take down which line of how many has begun."""
+        if event.turn is None or event.turns is None or event.turns < 2:
+            self._turn = None
+            return
+        self._line_began = self._clock()
+        if self._turn is None or event.turn < self._turn[0]:
+            self._first_line, self._lines_began = event.turn, self._line_began
+        self._turn = (event.turn, event.turns)
+
+    def _lines_left(self) -> float:
+        """Seconds for the lines after this one, by those before it; 0 while there were none."""
+        if self._turn is None or self._turn[0] == self._first_line:
+            return 0.0
+        line, lines = self._turn
+        before = self._line_began - self._lines_began
+        return (lines - line) * before / (line - self._first_line)
+
+
+def _fetched(arrived: int, of: int, seconds: float, since: int) -> str:
+    """Bytes that have arrived, of so many (0: unknown); `since` of them within these seconds."""
+    words = [f"fetching {arrived / 1e6:.1f}" + (f" of {of / 1e6:.1f} MB" if of else " MB")]
+    if since and seconds > 0:
+        words.append(f"{since / seconds / 1e6:.1f} MB/s")
+        if of:
+            words.append(f"{format_duration((of - arrived) * seconds / since)} left")
+    return "  ".join(words)
+
+
+def format_duration(seconds: float) -> str:
+    """0:07, 12:30, 1:02:03."""
+    whole = round(seconds)
+    hours, minutes = divmod(whole // 60, 60)
+    clock = f"{minutes}:{whole % 60:02d}"
+    return f"{hours}:{minutes:02d}:{whole % 60:02d}" if hours else clock
+
+
+def count_lines(count: int) -> str:
+    """`1 line`, `3 lines`."""
+    return "1 line" if count == 1 else f"{count} lines"

@@ -1,0 +1,194 @@
+"""A PNG's chunks, walked without its pixels.
+
+Pillow reads text that stands behind the pixels only by decoding them, and takes a picture for
+broken whose text is longer than it likes. Here text is read from wherever it stands, in bounded
+time and memory, and a picture's text is never a reason not to see its pixels.
+
+PNG, third edition: https://www.w3.org/TR/png-3/#11textinfo
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import IO, NamedTuple
+
+SIGNATURE = b"\x89PNG\r\n\x1a\n"
+
+LONGEST_TEXT = 4 << 20
+"""Bytes of one text chunk, once it is decompressed, that are read."""
+ALL_TEXT = 16 << 20
+"""Bytes of all text of a file that are read."""
+
+_PILLOW_LIMIT = 1 << 20
+"""Bytes of compressed text, once decompressed, from which on Pillow refuses a whole picture."""
+_MOST_CHUNKS = 100_000
+"""Of a file. Ours have one for each 64 KiB; nobody waits for a walk over millions of empty ones."""
+_MOST_TEXTS = 1000
+"""Text chunks of a file that are read; programs write a handful."""
+_TEXT = (b"tEXt", b"zTXt", b"iTXt")
+
+
+class Chunk(NamedTuple):
+    """One chunk's place in the file."""
+
+    kind: bytes
+    start: int
+    """Of its data; eight bytes of length and kind stand before it, four of checksum behind."""
+    length: int
+    """Bytes of data."""
+
+
+@dataclass(frozen=True)
+class Texts:
+    """A PNG's text."""
+
+    texts: dict[str, str] = field(default_factory=dict)
+    """By keyword; the first of a keyword counts."""
+    too_long: tuple[str, ...] = ()
+    """The keywords of texts beyond the limits, which were not read."""
+
+
+def read_chunk_headers(file: IO[bytes]) -> Iterator[Chunk]:
+    """The chunks of a PNG in their order, up to its end or to where it is cut short.
+
+    Raises ValueError for what is no PNG, and OSError.
+    """
+    size = file.seek(0, os.SEEK_END)
+    file.seek(0)
+    if file.read(len(SIGNATURE)) != SIGNATURE:
+        raise ValueError("no PNG signature")
+    at = len(SIGNATURE)
+    for _ in range(_MOST_CHUNKS):
+        file.seek(at)
+        head = file.read(8)
+        length, kind = int.from_bytes(head[:4], "big"), head[4:]
+        if len(head) < 8 or at + 12 + length > size:
+            return
+        yield Chunk(kind, at + 8, length)
+        if kind == b"IEND":
+            return
+        at += 12 + length
+
+
+def read_texts(file: IO[bytes]) -> Texts:
+    """The text of a PNG, before its pixels and behind them; what is damaged is passed over.
+
+    Raises ValueError for what is no PNG or ends before its pixels begin, and OSError.
+    """
+    texts: dict[str, str] = {}
+    too_long: list[str] = []
+    room = ALL_TEXT
+    begun, count = False, 0
+    for chunk in read_chunk_headers(file):
+        begun = begun or chunk.kind in (b"IDAT", b"IEND")
+        if chunk.kind not in _TEXT or count == _MOST_TEXTS:
+            continue
+        count += 1
+        read = _read_text(file, chunk, min(room, LONGEST_TEXT))
+        if read is None:
+            continue
+        key, text = read
+        if text is None:
+            too_long.append(key)
+        elif key not in texts:
+            room -= len(text)
+            texts[key] = text
+    if not begun:
+        # Cut short inside its pixels, a file has told all that stands before them.
+        begun = _pixels_begin(file)
+    if not begun:
+        raise ValueError("it ends before its pixels")
+    return Texts(texts, tuple(dict.fromkeys(too_long)))
+
+
+def remove_bad_text(file: IO[bytes]) -> tuple[IO[bytes], bool]:
+    """The file for Pillow to open, and whether text was left out for which Pillow would refuse the
+    whole picture: text beyond its limits, or damaged.
+
+    What is no PNG, or a PNG of usual text, is the same file, at its beginning. Raises OSError.
+    """
+    bad: list[Chunk] = []
+    room, count = ALL_TEXT, 0
+    try:
+        for chunk in read_chunk_headers(file):
+            if chunk.kind in _TEXT and count == _MOST_TEXTS:
+                bad.append(chunk)
+            elif chunk.kind in _TEXT:
+                count += 1
+                limit = LONGEST_TEXT if chunk.kind == b"tEXt" else _PILLOW_LIMIT - 1
+                read = _read_text(file, chunk, min(room, limit))
+                if read is None or read[1] is None:
+                    bad.append(chunk)
+                else:
+                    room -= len(read[1])
+    except ValueError:
+        bad.clear()
+    file.seek(0)
+    if not bad:
+        return file, False
+    kept, at = io.BytesIO(), 0
+    for chunk in bad:
+        _copy(file, kept, at, chunk.start - 8)
+        at = chunk.start + chunk.length + 4
+    _copy(file, kept, at, file.seek(0, os.SEEK_END))
+    kept.seek(0)
+    return kept, True
+
+
+def _copy(source: IO[bytes], target: IO[bytes], start: int, end: int) -> None:
+    source.seek(start)
+    target.write(source.read(max(0, end - start)))
+
+
+def _pixels_begin(file: IO[bytes]) -> bool:
+    """Whether the chunk that is cut short is one of pixels."""
+    at = len(SIGNATURE)
+    for chunk in read_chunk_headers(file):
+        at = chunk.start + chunk.length + 4
+    file.seek(at + 4)
+    return at > len(SIGNATURE) and file.read(4) == b"IDAT"
+
+
+def _read_text(file: IO[bytes], chunk: Chunk, limit: int) -> tuple[str, str | None] | None:
+    """Keyword and text of a chunk; None in place of a text of more bytes than the limit, or of
+    all where the chunk is damaged."""
+    file.seek(chunk.start)
+    if chunk.length > LONGEST_TEXT:
+        begun, mark, _ = file.read(80).partition(b"\0")
+        return (begun.decode("latin-1"), None) if mark else None
+    data = file.read(chunk.length)
+    if zlib.crc32(data, zlib.crc32(chunk.kind)) != int.from_bytes(file.read(4), "big"):
+        return None
+    keyword, mark, rest = data.partition(b"\0")
+    if not mark or not 0 < len(keyword) < 80:
+        return None
+    key = keyword.decode("latin-1")
+    try:
+        text, encoding = _text_of(chunk.kind, rest, limit)
+    except (zlib.error, IndexError):
+        return None
+    return key, text if text is None else text.decode(encoding, "replace")
+
+
+def _text_of(kind: bytes, rest: bytes, limit: int) -> tuple[bytes | None, str]:
+    """The text behind the keyword, and its encoding; None where it is longer than the limit."""
+    if kind == b"tEXt":
+        return (rest if len(rest) <= limit else None), "latin-1"
+    if kind == b"zTXt":
+        return _inflated(rest[1:], limit), "latin-1"
+    compressed = rest[0]
+    _language, _, rest = rest[2:].partition(b"\0")
+    _translated, _, text = rest.partition(b"\0")
+    if compressed:
+        return _inflated(text, limit), "utf-8"
+    return (text if len(text) <= limit else None), "utf-8"
+
+
+def _inflated(data: bytes, limit: int) -> bytes | None:
+    """Raises zlib.error."""
+    text = zlib.decompressobj().decompress(data, limit + 1)
+    return text if len(text) <= limit else None

@@ -1,0 +1,44 @@
+"""A `Request` from the JSON that a picture's record holds; `request.as_json` is its inverse."""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Mapping
+from functools import cache
+from typing import Any, Union, get_args, get_origin, get_type_hints
+
+from dream.core.request import FLAGS, Request
+
+
+def parse_request(said: Mapping[str, Any]) -> Request:
+    """The request; what is no field, or no value of it, is left open. Raises nothing."""
+    fields: dict[str, Any] = {}
+    for name, flag in FLAGS.items():
+        if name not in said:
+            continue
+        try:
+            value = _value(_hints()[name], said[name])
+            if flag.kind.read(flag.kind.write(value)) == value:
+                fields[name] = value
+        except (TypeError, ValueError, AttributeError, OverflowError):
+            continue
+    return Request(**fields)
+
+
+@cache
+def _hints() -> dict[str, Any]:
+    return get_type_hints(Request)
+
+
+def _value(hint: Any, value: Any) -> Any:
+    """A list becomes the tuple that the field's annotation names."""
+    if get_origin(hint) in (Union, types.UnionType):
+        (hint,) = (kind for kind in get_args(hint) if kind is not type(None))
+    if not isinstance(value, list):
+        if isinstance(value, bool) != (hint is bool) or isinstance(value, dict):
+            raise TypeError
+        return value
+    if hasattr(hint, "_fields"):
+        return hint(*value)
+    (item, *_) = get_args(hint)
+    return tuple(_value(item, one) for one in value)

@@ -1,0 +1,92 @@
+"""What is done to a picture after it was rendered, stage by stage, always in this order."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+from dream.core.recipe import Recipe
+from dream.options.option_type import Upscale
+from dream.options.outpaint import MAX_WATERMARK_BYTES, Embiggen, Outcrop
+
+Size = tuple[int, int]
+"""Width and height, in pixels."""
+
+
+class Stage(NamedTuple):
+    """One stage. A recipe asks for it where its first field is set."""
+
+    name: str
+    file_suffix: str
+    """What a file's name says when it was done."""
+    recipe_fields: tuple[str, ...]
+    """What a recipe says of it alone; all are None where it is not asked for."""
+    needs_model: bool = False
+    """It needs the recipe's model."""
+
+
+OUTCROP = Stage("outcrop", "outcropped", ("outcrop",), needs_model=True)
+OUTPAINT = Stage("outpaint", "outpainted", ("out_direction",), needs_model=True)
+EMBIGGEN = Stage(
+    "embiggen", "embiggened", ("embiggen", "embiggen_tiles", "embiggen_strength"), needs_model=True
+)
+UPSCALE = Stage("upscale", "upscaled", ("upscale",))
+WATERMARK = Stage("watermark", "watermarked", ("watermark",))
+
+STAGES = (OUTCROP, OUTPAINT, EMBIGGEN, UPSCALE, WATERMARK)
+
+
+def get_stages(recipe: Recipe) -> tuple[Stage, ...]:
+    """The stages that a recipe asks for, in their order."""
+    return tuple(stage for stage in STAGES if getattr(recipe, stage.recipe_fields[0]) is not None)
+
+
+def with_stages(recipe: Recipe, stages: Collection[Stage]) -> Recipe:
+    """The recipe of the picture when these of its stages were done, and no other."""
+    off: dict[str, Any] = {
+        name: None for stage in STAGES if stage not in stages for name in stage.recipe_fields
+    }
+    left = replace(recipe, **off)
+    if not (left.outcrop or left.out_direction or left.init_img):
+        left = replace(left, strength=None)
+    return left if needs_upscaler(left.embiggen, left.upscale) else replace(left, upscaler=None)
+
+
+def needs_upscaler(embiggen: Embiggen | None, upscale: Upscale | None) -> bool:
+    """Whether an upscaler has something to do."""
+    return upscale is not None or (embiggen is not None and embiggen.scale > 1)
+
+
+MAX_PIXELS = 2**28 // 3
+"""Of a picture that is taken further: what Pillow opens without doubts, so that it can be again."""
+
+
+def compute_final_size(recipe: Recipe, size: Size) -> Size:
+    """How large a picture of this size will be after all stages."""
+    top, right, bottom, left = recipe.outcrop or Outcrop()
+    size = (size[0] + left + right, size[1] + top + bottom)
+    if recipe.embiggen is not None:
+        size = scale_size(size, recipe.embiggen.scale)
+    return size if recipe.upscale is None else scale_size(size, recipe.upscale.factor)
+
+
+def scale_size(size: Size, factor: float) -> Size:
+    """Both sides times the factor, to the nearest pixel."""
+    return max(1, round(size[0] * factor)), max(1, round(size[1] * factor))
+
+
+# ── watermarks ─────────────────────────────────────────────────────────────────────────────────
+
+CRC_BYTES = 2
+"""Bytes of CRC that follow the text."""
+_BLOCK = 8
+"""Pixels a side that carry one bit."""
+_REPEATED = 6
+"""How often all of it must be there, for enough to be left of it."""
+
+
+def watermark_capacity(size: Size) -> int:
+    """Bytes of text that a watermark in a picture of this size can hold: 19 in 256x256."""
+    bits = (size[0] // _BLOCK) * (size[1] // _BLOCK)
+    return max(0, min(MAX_WATERMARK_BYTES, bits // (8 * _REPEATED) - CRC_BYTES))

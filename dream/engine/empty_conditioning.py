@@ -1,0 +1,66 @@
+"""Inpainting and depth models, painting from words alone: all is masked, and all equally far.
+
+Their denoiser takes more channels than the latents have: a mask and the masked picture's latents
+(9 in all), or a map of depth (5). From words alone the mask is one everywhere, the picture grey.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+
+def count_latent_channels(pipe: Any) -> int:
+    """Channels of the noise that a pipeline with a UNet starts from."""
+    vae = getattr(pipe, "vae", None)
+    channels: int = (pipe.unet if vae is None else vae).config[
+        "in_channels" if vae is None else "latent_channels"
+    ]
+    return channels
+
+
+def add_empty_conditioning(pipe: Any) -> None:
+    """Give such a denoiser what it asks for besides; others are left as they are."""
+    unet = getattr(pipe, "unet", None)
+    if unet is None or getattr(pipe, "vae", None) is None:
+        return
+    besides = unet.config.in_channels - count_latent_channels(pipe)
+    if besides in (1, 1 + count_latent_channels(pipe)):
+        unet.register_forward_pre_hook(_EmptyConditioningHook(pipe.vae, masked=besides > 1))
+
+
+class _EmptyConditioningHook:
+    """The hook; it keeps the latents of the grey picture for the size painted last."""
+
+    def __init__(self, vae: Any, masked: bool) -> None:
+        self._vae = vae
+        self._masked = masked
+        self._grey: torch.Tensor | None = None
+
+    def __call__(self, unet: Any, args: tuple[Any, ...]) -> tuple[Any, ...]:
+        latents, *rest = args
+        if latents.shape[1] == unet.config.in_channels:  # the pipeline knows what it paints
+            return args
+        one = latents[:, :1]
+        if not self._masked:
+            return (torch.cat([latents, torch.zeros_like(one)], 1), *rest)
+        if self._grey is None or self._grey.shape[2:] != latents.shape[2:]:
+            self._grey = _grey(self._vae, latents)
+        grey = self._grey.to(latents).expand(len(latents), -1, -1, -1)
+        return (torch.cat([latents, torch.ones_like(one), grey], 1), *rest)
+
+
+def _grey(vae: Any, like: torch.Tensor) -> torch.Tensor:
+    """Latents of a grey picture, for latents (N, C, h, w); in float32, for float16 may overflow.
+    Weights that come to the device by layers (`engine.offload`) stay in their number type."""
+    before = vae.dtype
+    factor = 2 ** (len(vae.config.block_out_channels) - 1)
+    height, width = (factor * side for side in like.shape[2:])
+    exact = before if vae.device.type == "meta" else torch.float32
+    picture = torch.zeros(1, 3, height, width, device=like.device, dtype=exact)
+    try:
+        latents: torch.Tensor = vae.to(exact).encode(picture).latent_dist.mode()
+    finally:
+        vae.to(before)
+    return latents.mul(vae.config.scaling_factor)

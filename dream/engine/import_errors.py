@@ -1,0 +1,109 @@
+"""What a broken installation says, and what to do about it. Pure: imports nothing heavy."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from dream.core.errors import SetupError
+
+MEMORY_SHORT = (
+    "there is not enough memory to load torch: close other programs, or a model elsewhere, and "
+    "enter the line again"
+)
+KNOWN_CAUSES = (
+    (
+        r"[Cc]annot allocate memory|failed to map segment|(?i:out of memory)|not enough memory",
+        MEMORY_SHORT,
+    ),
+    (
+        r"libGL\.so",
+        "OpenCV wants a graphical desktop's libGL, which this machine has not: "
+        "`apt install libgl1`, or `pip uninstall opencv-python` and "
+        "`pip install opencv-python-headless`",
+    ),
+    (
+        r"libg(lib|thread)-2\.0\.so",
+        "OpenCV wants GLib, which this machine has not: `apt install libglib2.0-0`, or "
+        "`pip uninstall opencv-python` and `pip install opencv-python-headless`",
+    ),
+    (
+        r"torchvision::nms|torchvision\.extension|partially initialized module 'torchvision'",
+        "torchvision does not match torch: install the two together, "
+        "`pip install --upgrade torch torchvision`",
+    ),
+    (
+        r"lib(cudart|cublas|cudnn|nvrtc|nccl|cusparse|cusolver|cufft)[\w.-]*: cannot open",
+        "torch does not find its CUDA libraries: install it again, "
+        "`pip install --force-reinstall torch torchvision`",
+    ),
+    (
+        r"(undefined symbol|symbol not found).*(torch|c10|caffe|cuda|nccl|cudnn)",
+        "torch and its libraries do not match: install them again together, "
+        "`pip install --force-reinstall torch torchvision`",
+    ),
+    (
+        r"A module that was compiled using NumPy 1\.x|numpy\.core\.multiarray failed to import",
+        "an installed package was built for an older numpy: `pip install --upgrade numpy scipy`",
+    ),
+    (
+        r"libgomp|static TLS block",
+        "the OpenMP library could not be loaded: `apt install libgomp1`, or start dream with "
+        "LD_PRELOAD set to that libgomp",
+    ),
+    (
+        r"No module named 'torchvision\.transforms\.functional_tensor'",
+        "basicsr was imported without dream's bridge to today's torchvision: a bug in dream",
+    ),
+    (
+        r"No module named '(cv2)'",
+        "OpenCV is not installed: `pip install opencv-python-headless`",
+    ),
+    (
+        r"No module named '(distutils|pkg_resources)",
+        "basicsr needs setuptools: `pip install 'setuptools>=70.1'`",
+    ),
+    (
+        r"No module named '([\w]+)",
+        "the package {0} is not installed: `pip install {0}`, or install dream again",
+    ),
+)
+"""A pattern in an import's message, and the line a person reads; {0} is the first group."""
+
+
+def explain_import_error(error: BaseException) -> str | None:
+    """What to install, in one line, for an import that failed; None when it is not known.
+
+    The whole chain of causes is searched: libraries wrap each other's import errors.
+    """
+    said = " | ".join(str(link) for link in _chain(error))
+    for pattern, advice in KNOWN_CAUSES:
+        if found := re.search(pattern, said):
+            return advice.format(*found.groups())
+    if any(isinstance(link, ImportError) for link in _chain(error)):
+        return f"a package cannot be loaded ({_first_line(error)}): install dream again"
+    return None
+
+
+@contextmanager
+def raise_setup_errors() -> Iterator[None]:
+    """Imports inside raise SetupError with what to install; an unknown failure stays itself."""
+    try:
+        yield
+    except MemoryError as error:  # which mostly has no words of its own
+        raise SetupError(MEMORY_SHORT) from error
+    except (ImportError, OSError, RuntimeError, AttributeError) as error:
+        if (advice := explain_import_error(error)) is None:
+            raise
+        raise SetupError(advice) from error
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0]

@@ -1,0 +1,1 @@
+"""Models on disk, loaded: folders and single files, weights, tokenizers and VAEs."""

@@ -1,0 +1,139 @@
+"""A single file of weights, opened: its tensors stay on the disk until they are copied."""
+
+from __future__ import annotations
+
+import json
+import pickle
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+
+from dream.catalogue.detect import DetectedModel, read_header, require_model
+from dream.catalogue.detect.model_kinds import UNET
+from dream.catalogue.detect.pickles import IGNORED_GLOBALS, StubObject, weights_in
+from dream.core.errors import ModelError
+from dream.engine.loading.mmap_file import MappedFile, open_mapped
+
+METADATA_PREFIX = "dream."
+"""What metadata begins with that carries what the layout cannot say, as JSON: `dream.unet`,
+`dream.vae`, `dream.text_encoder`, `dream.scheduler` (configurations in diffusers' words) and
+`dream.tokenizer` (its files, by their names)."""
+
+_CLIP = "cond_stage_model.transformer."
+_BEFORE_2023 = tuple(_CLIP + name for name in ("embeddings.", "encoder.", "final_layer_norm."))
+_BREAKS = (
+    SafetensorError,
+    AttributeError,
+    EOFError,
+    LookupError,
+    OSError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+)
+"""What broken files make of their readers."""
+_EMA = "model_ema."
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A model's file, recognised and open."""
+
+    found: DetectedModel
+    tensors: Mapping[str, torch.Tensor]
+    """On the CPU, in the file's number types, backed by the file where its format allows."""
+    embedded_config: Mapping[str, Mapping[str, Any]]
+    """What the metadata carries, by part."""
+    mapped: MappedFile
+    """The file behind the tensors."""
+
+    def get_part(self, prefix: str) -> dict[str, torch.Tensor]:
+        """The tensors whose names begin so, under the rest of their names."""
+        return {
+            name.removeprefix(prefix): tensor
+            for name, tensor in self.tensors.items()
+            if name.startswith(prefix)
+        }
+
+
+def open_checkpoint(path: Path, ema: bool = False) -> Checkpoint:
+    """Open a model's file. Running averages (`model_ema.`) are left out, for the weights proper
+    are what other programs paint with; with `ema` they are the denoiser's weights. Raises
+    ModelError, see `recognise.wanted_model`, and for averages that are not all there."""
+    found = require_model(path)
+    mapped = open_tensors(path, found.format)
+    tensors = _with_ema_weights(path, mapped.tensors) if ema else mapped.tensors
+    header = read_header(path)
+    return Checkpoint(
+        found,
+        {_current_key_name(name): tensors[name] for name in tensors if not name.startswith(_EMA)},
+        _carried(path, header.metadata),
+        mapped,
+    )
+
+
+def open_tensors(path: Path, form: str) -> MappedFile:
+    """Every tensor of a file; form: "safetensors", "zip" or "legacy". Raises ModelError."""
+    try:
+        if form == "safetensors":
+            return open_mapped(path)
+        return MappedFile(_unpickled(path, form))
+    except _BREAKS as error:
+        said = (str(error) or type(error).__name__).splitlines()[0]
+        raise ModelError(f"{path} cannot be read: {said}", "copy or download it again") from error
+
+
+def _unpickled(path: Path, form: str) -> dict[str, torch.Tensor]:
+    """Only what weights_only permits; the notes of a training beside the weights become nothing.
+    That holds for all that this process loads meanwhile, and harms none: Inert has no state."""
+    nothing: list[Any] = [(StubObject, name) for name in IGNORED_GLOBALS]
+    try:
+        with torch.serialization.safe_globals(nothing):
+            whole = torch.load(path, map_location="cpu", weights_only=True, mmap=form == "zip")
+    except pickle.UnpicklingError as error:
+        raise ModelError(
+            f"{path} is refused: it would run code while it is loaded, or is cut short",
+            "get it as .safetensors, or convert it on a machine you can lose",
+        ) from error
+    if not isinstance(whole, dict):
+        raise ModelError(f"{path} holds no dictionary of weights")
+    return weights_in(whole, torch.Tensor)
+
+
+def _with_ema_weights(path: Path, tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """The averages under the names of the weights they are of. The trainer (LitEma) kept them by
+    the weights' names without dots."""
+    averages = {
+        name: f"{_EMA}{name.removeprefix('model.').replace('.', '')}"
+        for name in tensors
+        if name.startswith(UNET)
+    }
+    lacking = [old for old in averages.values() if old not in tensors]
+    if lacking:
+        none = len(lacking) == len(averages)
+        what = f"no running averages ({_EMA})" if none else f"no {lacking[0]}"
+        raise ModelError(f"{path} holds {what}", "paint with its weights proper, without ema")
+    return {name: tensors[averages.get(name, name)] for name in tensors}
+
+
+def _current_key_name(name: str) -> str:
+    """Files from before transformers 4.2x lack `text_model.` in the names of CLIP's weights."""
+    return f"{_CLIP}text_model.{name[len(_CLIP) :]}" if name.startswith(_BEFORE_2023) else name
+
+
+def _carried(path: Path, metadata: Mapping[str, str]) -> dict[str, dict[str, Any]]:
+    carried: dict[str, dict[str, Any]] = {}
+    for key, text in metadata.items():
+        if not key.startswith(METADATA_PREFIX):
+            continue
+        try:
+            said = json.loads(text)
+        except ValueError as error:
+            raise ModelError(f"{path}: its metadata {key} is broken", "export it again") from error
+        if isinstance(said, dict):
+            carried[key.removeprefix(METADATA_PREFIX)] = said
+    return carried

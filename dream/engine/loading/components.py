@@ -1,0 +1,116 @@
+"""The parts of a Stable Diffusion in diffusers layout, read without the way through
+`from_pretrained`: with less work, no second copy in memory, and whole or not at all."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import diffusers
+import transformers
+from accelerate import init_empty_weights
+from safetensors import SafetensorError
+from transformers.initialization import no_init_weights
+
+from dream.engine.loading.mmap_file import open_mapped
+from dream.engine.loading.weight_copy import PendingWeight, assign_weights, start_copying
+from dream.engine.memory.device import Placement
+
+FAST_LOADERS = {
+    "diffusers": ("UNet2DConditionModel", "AutoencoderKL"),
+    "transformers": ("CLIPTextModel", "CLIPTextModelWithProjection"),
+}
+"""Classes whose weights are all in the file, under the names they have in the class. The others
+go the libraries' own way: they rename, tie and compute weights, each in another manner."""
+
+_BEFORE_2023 = {"query": "to_q", "key": "to_k", "value": "to_v", "proj_attn": "to_out.0"}
+"""What the attention of VAEs was called before diffusers 0.15."""
+
+
+def has_fast_loader(library: str, kind: str, folder: Path) -> bool:
+    """Whether `load_part` reads parts of this class. Quantized ones it does not."""
+    if kind not in FAST_LOADERS.get(library, ()):
+        return False
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    return "quantization_config" not in config
+
+
+def load_component(
+    library: str, kind: str, folder: Path, files: tuple[Path, ...], placement: Placement
+) -> Any:
+    """The part in a folder, its weights in these safetensors files.
+
+    Raises ModelError for weights that lack or have another shape; OSError and ValueError for files
+    that are none.
+    """
+    try:
+        opened = [open_mapped(path) for path in files]
+    except SafetensorError as error:
+        raise ValueError(f"{folder} holds a broken file: {error}") from error
+    weights = dict(chain.from_iterable(one.tensors.items() for one in opened))
+    with start_copying(weights, placement) as coming:
+        model = _diffusers(kind, folder) if library == "diffusers" else _transformers(kind, folder)
+        places = model.state_dict()
+        named = _renamed(model, coming)
+        return assign_weights(model, {n: named[n] for n in named if n in places}, folder, opened)
+
+
+def load_tokenizer(kind: str, folder: Path) -> Any:
+    """The tokenizer in a folder; one for all folders that hold the same files, as those of nearly
+    all Stable Diffusions do. Raises OSError, ValueError, AttributeError."""
+    files = sorted(path for path in folder.iterdir() if path.is_file())
+    content = hashlib.sha256()
+    for path in files:
+        content.update(f"{path.name}\0{path.stat().st_size}\0".encode())
+        content.update(path.read_bytes())
+    return _tokenizer(kind, _Words(content.hexdigest(), folder))
+
+
+@dataclass(frozen=True)
+class _Words:
+    """A tokenizer's files: the same ones wherever they lie."""
+
+    sha256: str
+    folder: Path = field(compare=False)
+
+
+@lru_cache(maxsize=4)
+def _tokenizer(kind: str, words: _Words) -> Any:
+    """Making one takes a fifth of a second, and nobody changes one that is made."""
+    return getattr(transformers, kind).from_pretrained(words.folder, local_files_only=True)
+
+
+def _diffusers(kind: str, folder: Path) -> Any:
+    made = getattr(diffusers, kind)
+    with init_empty_weights():
+        return made.from_config(made.load_config(folder, local_files_only=True))
+
+
+def _transformers(kind: str, folder: Path) -> Any:
+    made = getattr(transformers, kind)
+    config = made.config_class.from_pretrained(folder, local_files_only=True)
+    with init_empty_weights(), no_init_weights():
+        return made(config)
+
+
+def _renamed(model: Any, weights: Mapping[str, PendingWeight]) -> dict[str, PendingWeight]:
+    """By the names of the class: CLIP's have lost `text_model.` on the way."""
+    if isinstance(model, diffusers.AutoencoderKL):
+        return {modern(name): weight for name, weight in weights.items()}
+    if any(name.startswith("text_model.") for name in model.state_dict()):
+        return dict(weights)
+    return {name.removeprefix("text_model."): weight for name, weight in weights.items()}
+
+
+def modern(name: str) -> str:
+    """A VAE's weight by the name that it has in diffusers today."""
+    *place, layer, what = name.split(".")
+    if "attentions" in place and layer in _BEFORE_2023:
+        return ".".join([*place, _BEFORE_2023[layer], what])
+    return name

@@ -1,0 +1,233 @@
+"""What a model is built like, read from the shapes of its weights.
+
+A file in CompVis' and Stability's layout comes without configuration. What its shapes do not say
+is the same in every such model, and stands here: 32 groups in a normalization, 8 heads of
+attention in Stable Diffusion 1 and heads of 64 in its successors.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from itertools import count, takewhile
+from typing import Any, NamedTuple, Protocol
+
+from dream.catalogue.detect import DetectedModel
+
+HEAD_DIM = 64
+"""Width of an attention head, but in the denoiser of Stable Diffusion 1, which has EIGHT."""
+SD1_NUM_HEADS = 8
+
+OPENCLIP_H_LAYERS = 24
+"""Blocks of Stable Diffusion 2's text encoder, the last of which is never heard."""
+
+_SCALING = {"sdxl": 0.13025}
+_USUAL_SCALING = 0.18215
+_NOISE = {
+    "beta_start": 0.00085,
+    "beta_end": 0.012,
+    "beta_schedule": "scaled_linear",
+    "num_train_timesteps": 1000,
+    "steps_offset": 1,
+}
+
+
+class HasShape(Protocol):
+    """A tensor, or the shadow of one."""
+
+    @property
+    def shape(self) -> Any:
+        """Its sides."""
+
+
+Shapes = Mapping[str, HasShape]
+
+
+class TextEncoderSpec(NamedTuple):
+    """A text encoder in a file: what its names begin with, and how it is made."""
+
+    part: str
+    """"text_encoder" or "text_encoder_2"."""
+    prefix: str
+    open_clip: bool
+    """OpenCLIP's naming, else that of transformers."""
+    projected: bool = False
+    """Whether the pooled text is wanted too."""
+
+
+def list_text_encoders(found: DetectedModel) -> tuple[TextEncoderSpec, ...]:
+    """The text encoders of a family."""
+    if found.family == "sd1":
+        return (TextEncoderSpec("text_encoder", "cond_stage_model.transformer.", False),)
+    if found.family == "sd2":
+        return (TextEncoderSpec("text_encoder", "cond_stage_model.model.", True),)
+    if found.variant == "refiner":
+        return (TextEncoderSpec("text_encoder_2", "conditioner.embedders.0.model.", True, True),)
+    return (
+        TextEncoderSpec("text_encoder", "conditioner.embedders.0.transformer.", False),
+        TextEncoderSpec("text_encoder_2", "conditioner.embedders.1.model.", True, True),
+    )
+
+
+def infer_unet_config(shapes: Shapes, found: DetectedModel, pooled: int) -> dict[str, Any]:
+    """The configuration of a UNet2DConditionModel; shapes: its weights, by their names after
+    `model.diffusion_model.`; pooled: width of the pooled text. Raises KeyError for what lacks."""
+    layers = _layers(shapes)
+    levels = _unet_levels(shapes, layers)
+    channels = [shapes[f"{block}.0.out_layers.3.weight"].shape[0] for block in levels]
+    deep = _depth(shapes, "middle_block.1")
+    depths = [_depth(shapes, f"{block}.1") for block in levels]
+    kinds = ["CrossAttn" if depth else "" for depth in depths]
+    middle = "middle_block.1.transformer_blocks.0.attn2.to_k.weight"
+    return {
+        "sample_size": found.size[0] // 8,
+        "in_channels": shapes["input_blocks.0.0.weight"].shape[1],
+        "out_channels": shapes["out.2.weight"].shape[0],
+        "block_out_channels": channels,
+        "layers_per_block": layers,
+        "down_block_types": [f"{kind}DownBlock2D" for kind in kinds],
+        "up_block_types": [f"{kind}UpBlock2D" for kind in reversed(kinds)],
+        "cross_attention_dim": shapes[middle].shape[1],
+        "transformer_layers_per_block": [depth or deep for depth in depths],
+        "attention_head_dim": _heads(channels, found.family),
+        "use_linear_projection": len(shapes["middle_block.1.proj_in.weight"].shape) == 2,
+        # Stable Diffusion 2.1 overflows in float16 without it (Stability's `ATTN_PRECISION=fp32`).
+        "upcast_attention": found.family == "sd2",
+        "time_embedding_dim": shapes["time_embed.0.weight"].shape[0],
+        **_sizes(shapes, found, pooled),
+    }
+
+
+def infer_vae_config(shapes: Shapes, found: DetectedModel) -> dict[str, Any]:
+    """The configuration of an AutoencoderKL; shapes: its weights, by their names in the file
+    after `first_stage_model.`. Raises KeyError for what lacks."""
+    first = "encoder.down.{}.block.0.conv1.weight"
+    levels = list(takewhile(lambda level: first.format(level) in shapes, count()))
+    layers = _count(lambda n: f"encoder.down.0.block.{n}.conv1.weight" in shapes)
+    return {
+        "sample_size": found.size[0],
+        "latent_channels": shapes["decoder.conv_in.weight"].shape[1],
+        "block_out_channels": [shapes[first.format(level)].shape[0] for level in levels],
+        "down_block_types": ["DownEncoderBlock2D"] * len(levels),
+        "up_block_types": ["UpDecoderBlock2D"] * len(levels),
+        "layers_per_block": layers,
+        "mid_block_add_attention": "encoder.mid.attn_1.q.weight" in shapes,
+        "use_quant_conv": "quant_conv.weight" in shapes,
+        "use_post_quant_conv": "post_quant_conv.weight" in shapes,
+        "scaling_factor": _SCALING.get(found.family, _USUAL_SCALING),
+    }
+
+
+def vae_of_diffusers(shapes: Shapes, found: DetectedModel) -> dict[str, Any]:
+    """The same of one whose weights are called as in diffusers. Raises KeyError."""
+    first = "encoder.down_blocks.{}.resnets.0.conv1.weight"
+    levels = list(takewhile(lambda level: first.format(level) in shapes, count()))
+    layer = "encoder.down_blocks.0.resnets.{}.conv1.weight"
+    return {
+        "sample_size": found.size[0],
+        "latent_channels": shapes["decoder.conv_in.weight"].shape[1],
+        "block_out_channels": [shapes[first.format(level)].shape[0] for level in levels],
+        "down_block_types": ["DownEncoderBlock2D"] * len(levels),
+        "up_block_types": ["UpDecoderBlock2D"] * len(levels),
+        "layers_per_block": _count(lambda n: layer.format(n) in shapes),
+        "mid_block_add_attention": "encoder.mid_block.attentions.0.group_norm.weight" in shapes,
+        "use_quant_conv": "quant_conv.weight" in shapes,
+        "use_post_quant_conv": "post_quant_conv.weight" in shapes,
+        "scaling_factor": _SCALING.get(found.family, _USUAL_SCALING),
+    }
+
+
+def infer_clip_text_config(shapes: Shapes) -> dict[str, Any]:
+    """The configuration of a CLIPTextModel; shapes: its weights, by transformers' names with
+    `text_model.` before them. Raises KeyError for what lacks."""
+    words = shapes["text_model.embeddings.token_embedding.weight"].shape
+    block = "text_model.encoder.layers.{}.mlp.fc1.weight"
+    return {
+        **_words(words, shapes["text_model.embeddings.position_embedding.weight"].shape),
+        "num_hidden_layers": _count(lambda n: block.format(n) in shapes),
+        "intermediate_size": shapes[block.format(0)].shape[0],
+        "projection_dim": words[1],
+        "hidden_act": "quick_gelu",
+    }
+
+
+def infer_open_clip_text_config(shapes: Shapes, blocks: int) -> dict[str, Any]:
+    """The same from OpenCLIP's names, with so many of its blocks. Raises KeyError."""
+    words = shapes["token_embedding.weight"].shape
+    projection = shapes.get("text_projection")
+    return {
+        **_words(words, shapes["positional_embedding"].shape),
+        "num_hidden_layers": blocks,
+        "intermediate_size": shapes["transformer.resblocks.0.mlp.c_fc.weight"].shape[0],
+        "projection_dim": words[1] if projection is None else projection.shape[1],
+        "hidden_act": "gelu",
+    }
+
+
+def count_open_clip_blocks(shapes: Shapes, family: str) -> int:
+    """How many of its blocks are heard. Stable Diffusion 2 listens to the last but one; files
+    that came by way of diffusers have lost the last, and with it `text_projection`."""
+    there = _count(lambda n: f"transformer.resblocks.{n}.ln_1.weight" in shapes)
+    whole = there == OPENCLIP_H_LAYERS or (
+        there != OPENCLIP_H_LAYERS - 1 and "text_projection" in shapes
+    )
+    return there - 1 if family == "sd2" and whole else there
+
+
+def infer_scheduler_config(found: DetectedModel) -> dict[str, Any]:
+    """The configuration of the model's noise, for any scheduler that walks a schedule of betas."""
+    common = {**_NOISE, "prediction_type": found.prediction_type, "timestep_spacing": "leading"}
+    if found.family == "sdxl":
+        return {**common, "rescale_betas_zero_snr": found.zero_snr} if found.zero_snr else common
+    return {**common, "clip_sample": False, "set_alpha_to_one": False}
+
+
+def _layers(shapes: Shapes) -> int:
+    """Residual blocks in a level: a level ends with a convolution that halves the sides."""
+    blocks = _count(lambda n: any(f"input_blocks.{n + 1}.0.{x}" in shapes for x in _FIRSTS))
+    ends = [n for n in range(1, blocks + 1) if f"input_blocks.{n}.0.op.weight" in shapes]
+    return ends[0] - 1 if ends else blocks
+
+
+_FIRSTS = ("in_layers.0.weight", "op.weight")
+
+
+def _unet_levels(shapes: Shapes, layers: int) -> list[str]:
+    """The first block of each level."""
+    starts = (f"input_blocks.{1 + level * (layers + 1)}" for level in count())
+    return list(takewhile(lambda block: f"{block}.0.in_layers.0.weight" in shapes, starts))
+
+
+def _depth(shapes: Shapes, block: str) -> int:
+    return _count(lambda n: f"{block}.transformer_blocks.{n}.norm1.weight" in shapes)
+
+
+def _heads(channels: list[int], family: str) -> int | list[int]:
+    """Their number, which diffusers calls attention_head_dim."""
+    return SD1_NUM_HEADS if family == "sd1" else [max(1, wide // HEAD_DIM) for wide in channels]
+
+
+def _sizes(shapes: Shapes, found: DetectedModel, pooled: int) -> dict[str, Any]:
+    """SDXL hears the sizes of the picture too: six numbers, its refiner five."""
+    if found.family != "sdxl":
+        return {}
+    wide = shapes["label_emb.0.0.weight"].shape[1]
+    numbers = 5 if found.variant == "refiner" else 6
+    return {
+        "addition_embed_type": "text_time",
+        "projection_class_embeddings_input_dim": wide,
+        "addition_time_embed_dim": (wide - pooled) // numbers,
+    }
+
+
+def _words(words: Any, positions: Any) -> dict[str, Any]:
+    return {
+        "vocab_size": words[0],
+        "hidden_size": words[1],
+        "num_attention_heads": max(1, words[1] // HEAD_DIM),
+        "max_position_embeddings": positions[0],
+    }
+
+
+def _count(has: Callable[[int], bool]) -> int:
+    """How many there are, from 0 on, without a gap."""
+    return next(n for n in count() if not has(n))

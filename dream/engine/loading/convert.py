@@ -1,0 +1,41 @@
+"""A single file, written anew as a folder in diffusers layout: a part a file, and its settings."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from pathlib import Path
+
+import torch
+
+from dream.catalogue.detect import detect
+from dream.catalogue.model_info import ModelInfo
+from dream.core.errors import ModelError
+from dream.engine.loading.pipelines import load_model
+from dream.engine.memory.device import PRECISIONS
+from dream.engine.silence_libraries import silence_libraries
+
+
+def export_diffusers(card: ModelInfo, folder: Path) -> None:
+    """Write the model into `folder`, in the number type it has; whole or not at all.
+
+    Raises ModelError for a model that cannot be loaded, or a place that cannot be written.
+    """
+    precision = detect(card.path).precision
+    with silence_libraries():
+        pipe = load_model(card, "cpu", precision if precision in PRECISIONS else "float32").pipe
+        for part in pipe.components.values():
+            if isinstance(part, torch.nn.Module):
+                part.to(memory_format=torch.contiguous_format)  # as safetensors want it
+        try:
+            folder.parent.mkdir(parents=True, exist_ok=True)
+            aside = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+            try:
+                pipe.save_pretrained(aside, safe_serialization=True)
+                aside.chmod(0o755)
+                aside.rename(folder)
+            except BaseException:
+                shutil.rmtree(aside, ignore_errors=True)
+                raise
+        except OSError as error:
+            raise ModelError(f"{folder} cannot be written: {error.strerror or error}") from error

@@ -1,0 +1,70 @@
+"""A file of weights, mapped into memory: read where it is looked at, and not kept there twice."""
+
+from __future__ import annotations
+
+import json
+import mmap
+import struct
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import prod
+from pathlib import Path
+
+import torch
+from safetensors import safe_open
+
+_DTYPES = {
+    "F64": torch.float64,
+    "F32": torch.float32,
+    "F16": torch.float16,
+    "BF16": torch.bfloat16,
+    "F8_E4M3": torch.float8_e4m3fn,
+    "F8_E5M2": torch.float8_e5m2,
+    "I64": torch.int64,
+    "I32": torch.int32,
+    "I16": torch.int16,
+    "I8": torch.int8,
+    "U8": torch.uint8,
+    "BOOL": torch.bool,
+}
+
+
+@dataclass(frozen=True)
+class MappedFile:
+    """The tensors of a file, on the CPU, in the file's number types. Nobody writes to them."""
+
+    tensors: Mapping[str, torch.Tensor]
+    pages: mmap.mmap | None = None
+    """What they lie in, where it is ours; they keep it open."""
+
+    def release_pages(self) -> None:
+        """Let the system take back what was read; whoever looks again, reads again."""
+        if self.pages is not None and hasattr(mmap, "MADV_DONTNEED"):
+            self.pages.madvise(mmap.MADV_DONTNEED)
+
+
+def open_mapped(path: Path) -> MappedFile:
+    """A safetensors file. Raises SafetensorError, OSError, and LookupError for number types that
+    torch does not have."""
+    with safe_open(path, framework="pt"):  # which looks through the whole header
+        pass
+    with path.open("rb") as file:
+        (length,) = struct.unpack("<Q", file.read(8))
+        rows = json.loads(file.read(length))
+        pages = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)
+    rows.pop("__metadata__", None)
+    tensors = {
+        name: _tensor(pages, row["dtype"], row["shape"], 8 + length + row["data_offsets"][0])
+        for name, row in rows.items()
+    }
+    return MappedFile(tensors, pages)
+
+
+def _tensor(pages: mmap.mmap, kind: str, shape: list[int], start: int) -> torch.Tensor:
+    dtype = _DTYPES[kind]
+    if not (count := prod(shape)):
+        return torch.empty(shape, dtype=dtype)
+    if start % dtype.itemsize:  # files from before safetensors aligned its headers
+        raw = torch.frombuffer(pages, dtype=torch.uint8, count=count * dtype.itemsize, offset=start)
+        return raw.clone().view(dtype).view(shape)
+    return torch.frombuffer(pages, dtype=dtype, count=count, offset=start).view(shape)

@@ -1,0 +1,252 @@
+"""A single file in CompVis' and Stability's layout, as a pipeline of diffusers; offline.
+
+The configuration is read from the shapes (`blueprints`), the words are CLIP's (`clip_words`), the
+names are put into diffusers' by its own functions. A weight that lacks, is left over or has
+another shape is an error: nothing is ever half loaded.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import diffusers
+import torch
+from accelerate import init_empty_weights
+from diffusers.loaders.single_file_utils import (
+    convert_ldm_clip_checkpoint,
+    convert_ldm_unet_checkpoint,
+    convert_ldm_vae_checkpoint,
+    convert_open_clip_checkpoint,
+)
+from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
+from transformers.initialization import no_init_weights
+
+from dream.catalogue.detect import DetectedModel, get_usage_hint
+from dream.catalogue.detect.model_kinds import UNET, describe_kind, require_safe
+from dream.core.errors import ModelError
+from dream.engine.loading import config_from_shapes as blueprints
+from dream.engine.loading.checkpoint import Checkpoint, open_checkpoint, open_tensors
+from dream.engine.loading.clip_tokenizer import (
+    VOCAB_SIZE,
+    build_clip_tokenizer,
+    build_tokenizer_from_metadata,
+)
+from dream.engine.loading.components import modern
+from dream.engine.loading.config_from_shapes import TextEncoderSpec
+from dream.engine.loading.mmap_file import MappedFile
+from dream.engine.loading.refiner import RefinerPipeline
+from dream.engine.loading.weight_copy import load_weights, missing_weights_error
+from dream.engine.memory.device import Placement
+
+Tensors = dict[str, torch.Tensor]
+
+_NO_TEXT = ("vision_model.", "visual_projection.", "visual.", "logit_scale")
+"""What the names of a whole CLIP begin with that are not its text encoder's."""
+
+_VAE = "first_stage_model."
+_IGNORED_PREFIXES = ("loss.", "model_ema.")
+"""What a VAE's file keeps of its training."""
+
+
+def load_file(path: Path, placement: Placement, *, ema: bool = False) -> Any:
+    """The pipeline of the model in a file; with `ema`, of the running averages it holds. Of a file
+    that was pruned of its VAE it is a pipeline without one: see `vae.in_place`.
+
+    Raises ModelError for a file of another kind, one that would run code, and one whose weights
+    are not all there.
+    """
+    file = open_checkpoint(path, ema)
+    found = file.found
+    try:
+        encoders = {
+            text.part: _text(file, found, text, placement)
+            for text in blueprints.list_text_encoders(found)
+        }
+        pooled = [e.config.projection_dim for e in encoders.values()][-1]
+        parts = {
+            **encoders,
+            **_tokenizers(file, found),
+            "unet": _unet(file, found, pooled, placement),
+            "vae": _vae(file, found, placement),
+            "scheduler": _scheduler(file, found),
+        }
+    except KeyError as error:
+        raise missing_weights_error(path, str(error.args[0])) from error
+    return _pipeline(found, parts)
+
+
+def load_vae(path: Path, placement: Placement, family: str = "sd1") -> Any:
+    """A VAE alone, from a file of one or from a whole model's; for a model of that family.
+
+    Raises ModelError for a file of another kind, or one whose weights are not all there.
+    """
+    found = require_safe(path)
+    if found.kind not in ("vae", "model"):
+        raise ModelError(
+            f"{path} is no VAE but {describe_kind(found.kind)}", get_usage_hint(found.kind)
+        )
+    mapped = open_tensors(path, found.format)
+    names = mapped.tensors
+    prefix = next((p for p in (_VAE, "vae.") if any(n.startswith(p) for n in names)), "")
+    own = {n.removeprefix(prefix): t for n, t in names.items() if n.startswith(prefix)}
+    try:
+        return _build_vae(own, {}, replace(found, family=family), placement, mapped)
+    except KeyError as error:
+        raise missing_weights_error(path, str(error.args[0])) from error
+
+
+def _unet(file: Checkpoint, found: DetectedModel, pooled: int, placement: Placement) -> Any:
+    own = file.get_part(UNET)
+    config = file.embedded_config.get("unet") or blueprints.infer_unet_config(own, found, pooled)
+    with init_empty_weights():
+        model = diffusers.UNet2DConditionModel.from_config(config)
+    converted = convert_ldm_unet_checkpoint({UNET + n: t for n, t in own.items()}, model.config)
+    whole = _check_all_used(found.path, own, converted, model)
+    return load_weights(model, whole, found.path, placement, (file.mapped,))
+
+
+def _vae(file: Checkpoint, found: DetectedModel, placement: Placement) -> Any:
+    own = file.get_part(_VAE)
+    if not own:
+        return None
+    return _build_vae(own, file.embedded_config.get("vae", {}), found, placement, file.mapped)
+
+
+def _build_vae(
+    own: Tensors,
+    carried: Mapping[str, Any],
+    found: DetectedModel,
+    placement: Placement,
+    mapped: MappedFile,
+) -> Any:
+    path = found.path
+    own = {name: tensor for name, tensor in own.items() if not name.startswith(_IGNORED_PREFIXES)}
+    if any(name.startswith("decoder.up_blocks.") for name in own):
+        _require(path, own, "encoder.down_blocks.0.resnets.0.conv1.weight")
+        with init_empty_weights():
+            model = diffusers.AutoencoderKL.from_config(
+                carried or blueprints.vae_of_diffusers(own, found)
+            )
+        named = {modern(name): _flat(name, tensor) for name, tensor in own.items()}
+        return load_weights(model, named, path, placement, (mapped,))
+    _require(path, own, "encoder.down.0.block.0.conv1.weight")
+    own = {_usual(name): tensor for name, tensor in own.items()}
+    with init_empty_weights():
+        model = diffusers.AutoencoderKL.from_config(
+            carried or blueprints.infer_vae_config(own, found)
+        )
+    converted = convert_ldm_vae_checkpoint({_VAE + n: t for n, t in own.items()}, model.config)
+    return load_weights(
+        model, _check_all_used(path, own, converted, model), path, placement, (mapped,)
+    )
+
+
+def _require(path: Path, own: Tensors, name: str) -> None:
+    if name not in own:
+        raise missing_weights_error(path, name)
+
+
+def _flat(name: str, tensor: torch.Tensor) -> torch.Tensor:
+    """Attention that was a convolution of 1x1 pixels is a matrix today."""
+    return tensor[..., 0, 0] if "attentions" in name and tensor.ndim == 4 else tensor
+
+
+def _usual(name: str) -> str:
+    """The original layout's name of a weight. Some trainers give the attention of a VAE in that
+    layout the names that diffusers uses."""
+    if ".attn_1.to_" not in name:
+        return name
+    renamed = re.sub(r"\.attn_1\.to_([qkv])\.", r".attn_1.\1.", name)
+    return renamed.replace(".attn_1.to_out.0.", ".attn_1.proj_out.")
+
+
+def _text(
+    file: Checkpoint, found: DetectedModel, text: TextEncoderSpec, placement: Placement
+) -> Any:
+    own = {n: t for n, t in file.get_part(text.prefix).items() if not n.startswith(_NO_TEXT)}
+    blocks = blueprints.count_open_clip_blocks(own, found.family)
+    config = file.embedded_config.get(text.part) or (
+        blueprints.infer_open_clip_text_config(own, blocks)
+        if text.open_clip
+        else blueprints.infer_clip_text_config(own)
+    )
+    if config["vocab_size"] != VOCAB_SIZE and "tokenizer" not in file.embedded_config:
+        raise ModelError(
+            f"{found.path} knows {config['vocab_size']:,} words, where CLIP has {VOCAB_SIZE:,}",
+            "load it from its folder in diffusers layout, which has its own tokenizer",
+        )
+    last = VOCAB_SIZE - 1
+    marks = {"bos_token_id": last - 1, "eos_token_id": last, "pad_token_id": last}
+    kind = CLIPTextModelWithProjection if text.projected else CLIPTextModel
+    with init_empty_weights(), no_init_weights():
+        model = kind(CLIPTextConfig(**{**marks, **config}))
+    named = {text.prefix + name: tensor for name, tensor in own.items()}
+    if text.open_clip:
+        unheard = f"{text.prefix}transformer.resblocks.{blocks}."
+        heard = {name: named[name] for name in named if not name.startswith(unheard)}
+        converted = convert_open_clip_checkpoint(model, heard, prefix=text.prefix)
+    else:
+        converted = convert_ldm_clip_checkpoint(named)
+    converted.pop("text_model.embeddings.position_ids", None)
+    if not text.projected:
+        converted.pop("text_projection.weight", None)
+    if not any(name.startswith("text_model.") for name in model.state_dict()):
+        converted = {name.removeprefix("text_model."): t for name, t in converted.items()}
+    return load_weights(model, converted, found.path, placement, (file.mapped,))
+
+
+def _tokenizers(file: Checkpoint, found: DetectedModel) -> dict[str, Any]:
+    if files := file.embedded_config.get("tokenizer"):
+        try:
+            return {"tokenizer": build_tokenizer_from_metadata(files)}
+        except (ValueError, OSError, TypeError) as error:
+            raise ModelError(f"{found.path}: its own tokenizer is broken: {error}") from error
+    pads = {True: "!", False: "<|endoftext|>"}
+    return {
+        text.part.replace("text_encoder", "tokenizer"): build_clip_tokenizer(pads[text.open_clip])
+        for text in blueprints.list_text_encoders(found)
+    }
+
+
+def _scheduler(file: Checkpoint, found: DetectedModel) -> Any:
+    carried = file.embedded_config.get("scheduler")
+    if carried and (named := getattr(diffusers, str(carried.get("_class_name")), None)):
+        return named.from_config(carried)
+    kind = diffusers.EulerDiscreteScheduler if found.family == "sdxl" else diffusers.DDIMScheduler
+    return kind.from_config(blueprints.infer_scheduler_config(found))
+
+
+def _pipeline(found: DetectedModel, parts: dict[str, Any]) -> Any:
+    if found.variant == "refiner":
+        return RefinerPipeline(
+            text_encoder=None,
+            tokenizer=None,
+            force_zeros_for_empty_prompt=False,
+            add_watermarker=False,
+            **parts,
+        )
+    if found.family == "sdxl":
+        return diffusers.StableDiffusionXLPipeline(add_watermarker=False, **parts)
+    return diffusers.StableDiffusionPipeline(
+        safety_checker=None, feature_extractor=None, requires_safety_checker=False, **parts
+    )
+
+
+def _check_all_used(path: Path, own: Tensors, converted: Tensors, model: Any) -> Tensors:
+    """What was converted, and what was in diffusers' names already, for the layout has none.
+
+    Raises ModelError when something is left over.
+    """
+    places = model.state_dict().keys() - converted.keys()
+    already = {name: own[name] for name in own if name in places}
+    over = len(own) - len(converted) - len(already)
+    if over > 0:
+        raise ModelError(
+            f"{path} has {over} weights that {type(model).__name__} has no place for",
+            "it is built in a way dream does not know",
+        )
+    return converted | already

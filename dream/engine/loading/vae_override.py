@@ -1,0 +1,147 @@
+"""A VAE in place of a model's own: its decoder makes the pixels, so colours and edges change."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import diffusers
+import torch
+
+from dream.catalogue.code_check import refuse_irregular
+from dream.core.errors import ModelError
+from dream.engine.empty_conditioning import add_empty_conditioning
+from dream.engine.loading.pipelines import LoadedModel, check_pickles, compute_file_signature
+from dream.engine.loading.weight_files import WeightFiles, find_weights, hash_weight_files
+
+
+@dataclass(frozen=True)
+class VaeOverride:
+    """A VAE in memory."""
+
+    path: Path
+    cache_key: object
+    """See `origin`: another one means another VAE."""
+    module: Any
+    digest: str
+    """SHA-256 of its weights."""
+
+
+def compute_cache_key(path: Path, loaded: LoadedModel) -> object:
+    """What a VAE is made of for a model: the files as they are now, where and in which number type
+    it works, and the family, whose scaling of latents a single file does not hold."""
+    return path, compute_file_signature(path), loaded.placement, loaded.card.family
+
+
+def open_vae(path: Path, loaded: LoadedModel) -> VaeOverride:
+    """The VAE in a file, or in a folder in diffusers layout, for a model that is in memory.
+
+    Raises ModelError for what is none, and for a pickle that would run code.
+    """
+    if path.is_dir():
+        refuse_irregular(path)
+    placement, made_of = loaded.placement, compute_cache_key(path, loaded)
+    files = (
+        find_weights(path.parent, {path.name: "diffusers"})
+        if path.is_dir()
+        else WeightFiles((path,))
+    )
+    check_pickles(files)
+    try:
+        network = _read(path, files, loaded)
+    except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
+        said = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise ModelError(f"{path} cannot be loaded as a VAE: {said}") from error
+    network.to(placement.device)
+    if placement.device == "cpu":
+        network.to(memory_format=torch.channels_last)
+    return VaeOverride(path, made_of, network.eval(), hash_weight_files(files))
+
+
+def check_latents(vae: VaeOverride, loaded: LoadedModel) -> None:
+    """Raises ModelError for a VAE that is for other latents than the model paints."""
+    own = _latent_channels(loaded.pipe)
+    if own is None:
+        raise ModelError(
+            f"{loaded.card.name} makes pixels in a way of its own, which no other VAE can do",
+            "paint without --vae",
+        )
+    if (its := vae.module.config.latent_channels) != own:
+        raise ModelError(
+            f"{vae.path} is for latents of {its} channels; {loaded.card.name} has {own}",
+            "choose a VAE for this family of models",
+        )
+
+
+def _latent_channels(pipe: Any) -> int | None:
+    """Of the latents that a pipeline paints; None where they are no AutoencoderKL's."""
+    own, unet = getattr(pipe, "vae", None), getattr(pipe, "unet", None)
+    channels: int | None = None
+    if own is not None:
+        channels = own.config.get("latent_channels")
+    elif unet is not None and _lacks_vae(pipe):
+        channels = unet.config.out_channels
+    return channels
+
+
+def _read(path: Path, files: WeightFiles, loaded: LoadedModel) -> Any:
+    dtype = loaded.placement.dtype
+    if path.is_dir():
+        return diffusers.AutoencoderKL.from_pretrained(
+            path,
+            torch_dtype=dtype,
+            variant=files.variant,
+            use_safetensors=files.is_safe or None,
+            local_files_only=True,
+        )
+    from dream.engine.loading.single_file import (
+        load_vae,  # brings much with it that folders do not need
+    )
+
+    return load_vae(path, loaded.placement, loaded.card.family)
+
+
+@contextmanager
+def replace_vae(loaded: LoadedModel, vae: VaeOverride | None) -> Iterator[None]:
+    """The model with that VAE, if any; its own comes back at the end.
+
+    Raises ModelError for a model that would be left without one: pruned files have none.
+    """
+    pipe = loaded.pipe
+    if vae is None:
+        if _lacks_vae(pipe):
+            raise ModelError(
+                f"{loaded.card.name} in {loaded.card.path} has no VAE of its own",
+                'name one with --vae NAME, or for good with vae = "NAME" in models.toml',
+            )
+        yield
+        return
+    own = pipe.vae
+    pipe.vae = vae.module
+    try:
+        with nullcontext() if own is not None else _blanks(pipe):
+            yield
+    finally:
+        pipe.vae = own
+
+
+def _lacks_vae(pipe: Any) -> bool:
+    """Whether there is a place for a VAE, and nothing in it."""
+    return getattr(pipe, "vae", pipe) is None
+
+
+@contextmanager
+def _blanks(pipe: Any) -> Iterator[None]:
+    """The pipeline with its blanks filled (see `blank`): that takes a VAE, and could not be done
+    when the model came without one."""
+    hooks = pipe.unet._forward_pre_hooks  # torch has no other list of them
+    before = set(hooks)
+    add_empty_conditioning(pipe)
+    try:
+        yield
+    finally:
+        for hook in set(hooks) - before:
+            del hooks[hook]

@@ -1,0 +1,208 @@
+"""The weight files of a model in diffusers layout: which they are, how large, and their digest."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import struct
+import tempfile
+from collections.abc import Collection, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from math import prod
+from pathlib import Path
+
+from platformdirs import user_cache_path
+
+from dream.core.bounded_reading import open_regular, read_json
+from dream.core.errors import ModelError
+
+WEIGHTS_HEADER_LIMIT = 100_000_000
+"""Bytes; safetensors itself refuses longer headers."""
+
+
+_INDEX_LIMIT = 1 << 24
+"""Bytes of an index of shards; the largest models have some 200 thousand."""
+
+
+@dataclass(frozen=True)
+class WeightFiles:
+    """The files `from_pretrained` reads, part by part."""
+
+    files: tuple[Path, ...]
+    variant: str | None = None
+    """The word in `model.fp16.safetensors`, when there is no file without one."""
+    ema: bool = False
+    """Whether of a single file the running averages are read, and not the weights proper."""
+
+    @property
+    def is_safe(self) -> bool:
+        """Whether no pickle is among them."""
+        return all(path.suffix.lower() == ".safetensors" for path in self.files)
+
+
+def find_weights(folder: Path, parts: Mapping[str, str]) -> WeightFiles:
+    """The weights of these parts: the folders named in model_index.json, and the library of each.
+
+    They are the files that the library itself loads, by name, variant and index; others beside
+    them, such as a second copy, are ignored. Where a part has both, safetensors are taken and
+    pickles left alone. Raises ModelError when there is not one file, and for a part whose files
+    have other names than its library looks for.
+    """
+    found = [_weights_of(folder / part, library) for part, library in parts.items()]
+    files = tuple(path for weights in found for path in weights.files)
+    if not files:
+        raise ModelError(
+            f"{folder} holds no weights", "its components need .safetensors files; copy it again"
+        )
+    variants = (weights.variant for weights in found)
+    return WeightFiles(files, next((variant for variant in variants if variant is not None), None))
+
+
+@dataclass(frozen=True)
+class _Naming:
+    """What a library calls a part's weights."""
+
+    stems: Mapping[str, str]
+    """The name before the suffix, by suffix; the suffixes in the order they are preferred."""
+    index_first: bool
+    """Whether an index of shards is preferred to a single file."""
+
+
+_DIFFUSERS = "diffusion_pytorch_model"
+_NAMINGS = {
+    "diffusers": _Naming({"safetensors": _DIFFUSERS, "bin": _DIFFUSERS}, index_first=True),
+    "transformers": _Naming({"safetensors": "model", "bin": "pytorch_model"}, index_first=False),
+}
+"""`ModelMixin.from_pretrained` of diffusers, `PreTrainedModel.from_pretrained` of transformers."""
+
+_PREFERRED = ("fp16", "bf16")
+"""Variants, before all others; a file without one comes first."""
+
+
+def _weights_of(part: Path, library: str) -> WeightFiles:
+    """The files of one part; none where it has no weights. Raises ModelError."""
+    naming = _NAMINGS.get(library, _NAMINGS["diffusers"])
+    here = {path.name for path in part.iterdir()} if part.is_dir() else set()
+    for suffix, stem in naming.stems.items():
+        for variant in _variants(here, stem, suffix):
+            if files := _files_of(part, here, naming, suffix, variant):
+                return WeightFiles(files, variant)
+    if others := sorted(name for name in here if name.endswith((".safetensors", ".bin"))):
+        stem = naming.stems["safetensors"]
+        sharded = re.match(rf"{stem}\b.*-\d+-of-\d+\.", others[0])
+        wanted = f"{stem}.safetensors" + (".index.json" if sharded else "")
+        raise ModelError(
+            f"{part} lacks {wanted}, and {others[0]} is not what {library} loads",
+            "copy the whole folder again" if sharded else f"rename the right file to {wanted}",
+        )
+    return WeightFiles(())
+
+
+def _variants(here: Collection[str], stem: str, suffix: str) -> list[str | None]:
+    """Those that a part's files may be of, None being the plain one, in the order of preference."""
+    word = r"(?P<variant>[\w-]+)"
+    forms = (
+        rf"{stem}\.{word}\.{suffix}",
+        rf"{stem}\.{suffix}\.index\.{word}\.json",
+        rf"{stem}\.{suffix}\.{word}\.index\.json",
+    )
+    matches = (re.fullmatch(form, name) for name in here for form in forms)
+    found = {match["variant"] for match in matches if match}
+    preferred = [variant for variant in _PREFERRED if variant in found]
+    return [None, *preferred, *sorted(found - {*preferred})]
+
+
+def _files_of(
+    part: Path, here: Collection[str], naming: _Naming, suffix: str, variant: str | None
+) -> tuple[Path, ...]:
+    """The single file, or the shards, of one suffix and variant; none where they are not there."""
+    stem = naming.stems[suffix]
+    word = f".{variant}" if variant else ""
+    single = f"{stem}{word}.{suffix}"
+    indexes = (f"{stem}.{suffix}.index{word}.json", f"{stem}.{suffix}{word}.index.json")
+    index = next((name for name in indexes if name in here), None)
+    if single in here and (index is None or not naming.index_first):
+        return (part / single,)
+    return () if index is None else _shards(part / index, here)
+
+
+def _shards(index: Path, here: Collection[str]) -> tuple[Path, ...]:
+    """The files that an index names. Raises ModelError where one is not in the same folder."""
+    try:
+        names = sorted(set(read_json(index, _INDEX_LIMIT)["weight_map"].values()))
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
+        raise ModelError(f"{index} cannot be read", "copy the whole folder again") from error
+    for name in names:
+        if name not in here:
+            raise ModelError(f"{index.parent} lacks {name}", "copy the whole folder again")
+    return tuple(index.parent / name for name in names)
+
+
+def count_parameters(weights: WeightFiles) -> int:
+    """How many numbers the files hold, from their headers; for pickles a guess from their size.
+
+    Raises ModelError for a file that is no safetensors file.
+    """
+    return sum(
+        _count(path) if path.suffix.lower() == ".safetensors" else path.stat().st_size // 4
+        for path in weights.files
+    )
+
+
+def hash_weight_files(weights: WeightFiles) -> str:
+    """SHA-256 over the contents of the files, 64 hex digits: which weights painted a picture. Of a
+    file's running averages, whose file is the same, the SHA-256 of "model_ema:" and that.
+
+    Remembered in the user's cache folder by path, size and time of change, for two gigabytes take
+    seconds. A cache that cannot be written is done without.
+    """
+    whole = _digest_of_files(weights)
+    return hashlib.sha256(f"model_ema:{whole}".encode()).hexdigest() if weights.ema else whole
+
+
+def _digest_of_files(weights: WeightFiles) -> str:
+    memory = _digest_cache_file(weights)
+    with suppress(OSError):
+        if len(known := memory.read_text()) == 64:
+            return known
+    result = hashlib.sha256()
+    for path in weights.files:
+        with path.open("rb") as file:
+            while chunk := file.read(1 << 20):
+                result.update(chunk)
+    with suppress(OSError):
+        _store_digest(memory, result.hexdigest())
+    return result.hexdigest()
+
+
+def _count(path: Path) -> int:
+    try:
+        with open_regular(path) as file:
+            (length,) = struct.unpack("<Q", file.read(8))
+            if length > WEIGHTS_HEADER_LIMIT:
+                raise ValueError
+            header = json.loads(file.read(length))
+            return sum(prod(row["shape"]) for name, row in header.items() if name[:2] != "__")
+    except (OSError, struct.error, ValueError, TypeError, KeyError, AttributeError) as error:
+        raise ModelError(
+            f"{path} is not a safetensors file, or is cut short", "copy or download it again"
+        ) from error
+
+
+def _digest_cache_file(weights: WeightFiles) -> Path:
+    stats = [(str(path.resolve()), path.stat()) for path in weights.files]
+    key = json.dumps([(name, stat.st_size, stat.st_mtime_ns) for name, stat in stats])
+    name = hashlib.sha256(key.encode()).hexdigest()
+    return user_cache_path("dream", appauthor=False) / "weights" / name
+
+
+def _store_digest(memory: Path, value: str) -> None:
+    """Written aside and renamed, so that a reader never sees half of it."""
+    memory.parent.mkdir(parents=True, exist_ok=True)
+    handle, aside = tempfile.mkstemp(dir=memory.parent)
+    with os.fdopen(handle, "w") as file:
+        file.write(value)
+    Path(aside).replace(memory)

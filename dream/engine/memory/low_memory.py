@@ -1,0 +1,105 @@
+"""Too little memory: how it shows, and how to render with less of it."""
+
+from __future__ import annotations
+
+import ctypes
+import gc
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+from typing import Any, TypeVar
+
+import psutil
+import torch
+
+from dream.engine.memory.device import measure_gpu_memory as device_memory
+
+T = TypeVar("T")
+
+OOM_PATTERNS = ("not enough memory", "can't allocate memory", "out of memory")
+"""In the words of torch's allocators for CPU (Linux, Windows), Apple's GPU and CUDA."""
+
+
+def run_or_none_on_oom(work: Callable[[], T]) -> T | None:
+    """What the work makes; None when memory ran out. Other errors pass.
+
+    Only after the `except` are the traceback and every tensor it holds let go of, and their memory
+    can be given back.
+    """
+    try:
+        return work()
+    except Exception as error:
+        if not is_out_of_memory(error):
+            raise
+    free_memory()
+    return None
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an exception means that memory ran out."""
+    if isinstance(error, MemoryError | torch.OutOfMemoryError):
+        return True
+    return isinstance(error, RuntimeError) and any(sign in str(error) for sign in OOM_PATTERNS)
+
+
+def measure_free_memory(device: str) -> int:
+    """Bytes that may still be taken: of the GPU's own memory, or else of the host's, as far as
+    this process's control group lets it."""
+    if (own := device_memory(device)) is not None:
+        return own[0]
+    return min([psutil.virtual_memory().available, *_left_by_cgroup()])
+
+
+def _left_by_cgroup(root: Path = Path("/sys/fs/cgroup")) -> Iterator[int]:
+    """Bytes left under the limit of a container (control groups, version 2); nothing where there
+    is none. Files in memory count as used there, but are given up when memory is wanted."""
+    with suppress(OSError, ValueError, KeyError):
+        limit = int((root / "memory.max").read_text())  # or "max"
+        used = int((root / "memory.current").read_text())
+        stat = dict(line.split() for line in (root / "memory.stat").read_text().splitlines())
+        yield max(0, limit - used + int(stat["inactive_file"]))
+
+
+def free_memory() -> None:
+    """Free what is no longer referenced, on the host and on the GPU."""
+    gc.collect()
+    empty_gpu_cache()
+    _trim()
+
+
+def empty_gpu_cache() -> None:
+    """Free what torch keeps for itself on the GPU. Without a look for garbage, which takes a
+    quarter of a second among all that the libraries have made."""
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+    elif torch.backends.mps.is_available():
+        torch.mps.empty_cache()
+
+
+def _trim() -> None:
+    """GNU's malloc keeps memory that was freed below some that is in use: measured, most of a
+    model's two gigabytes. Told to, it gives them back; the other systems' need not be told."""
+    if sys.platform == "linux":
+        with suppress(OSError, AttributeError):  # another C library, which has no such call
+            ctypes.CDLL(None).malloc_trim(0)
+
+
+@contextmanager
+def use_less_memory(pipe: Any) -> Iterator[None]:
+    """The pipeline with attention in slices, and the VAE in slices and tiles; undone at the end.
+
+    Slower, and not the same bits. Pipelines and VAEs that know no such thing stay as they are.
+    """
+    switches = (
+        (pipe, "attention_slicing"),
+        (getattr(pipe, "vae", None), "slicing"),
+        (getattr(pipe, "vae", None), "tiling"),
+    )
+    with ExitStack() as undo:
+        for part, name in switches:
+            enable: Callable[[], None] | None = getattr(part, f"enable_{name}", None)
+            if enable is not None:
+                undo.callback(getattr(part, f"disable_{name}"))
+                enable()
+        yield

@@ -1,0 +1,1 @@
+"""From noise to an image: schedulers, noise, steps, previews and what changes them."""

@@ -1,0 +1,71 @@
+"""The samplers as they were before `--schedule`: what lines logged then are painted with.
+
+Nothing here is mended. Such a line makes its picture again, and some of these are not what their
+names say: `k_dpmpp_2_a` is no DPM++ 2S, `dpmpp_sde` is DPM++ 2M SDE, `k_lms` begins at order four
+wherever it begins, `plms` mixes velocities of different steps, and a schedule with zero terminal
+SNR is lost by seven of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
+
+import torch
+
+from dream.engine.sampling.float32 import in_float32
+
+_PLAIN = {"use_karras_sigmas": False, "use_exponential_sigmas": False, "use_beta_sigmas": False}
+_KARRAS = {**_PLAIN, "use_karras_sigmas": True}
+_DPMPP = {"algorithm_type": "dpmsolver++", "solver_order": 2, "final_sigmas_type": "zero", **_PLAIN}
+_SDE = {**_DPMPP, "algorithm_type": "sde-dpmsolver++"}
+
+_ROWS: Mapping[str, tuple[str, Mapping[str, Any]]] = MappingProxyType(
+    {
+        "ddim": ("DDIMScheduler", {"clip_sample": False}),
+        "plms": ("PNDMScheduler", {"skip_prk_steps": True}),
+        "k_lms": ("LMSDiscreteScheduler", _PLAIN),
+        "k_euler": ("EulerDiscreteScheduler", _PLAIN),
+        "k_euler_a": ("EulerAncestralDiscreteScheduler", {}),
+        "k_heun": ("HeunDiscreteScheduler", _PLAIN),
+        "k_dpm_2": ("KDPM2DiscreteScheduler", _PLAIN),
+        "k_dpm_2_a": ("KDPM2AncestralDiscreteScheduler", _PLAIN),
+        "k_dpmpp_2": ("DPMSolverMultistepScheduler", _DPMPP),
+        "k_dpmpp_2_a": ("DPMSolverSinglestepScheduler", _SDE),
+        "dpmpp_2m": ("DPMSolverMultistepScheduler", _DPMPP),
+        "dpmpp_2m_karras": ("DPMSolverMultistepScheduler", {**_DPMPP, **_KARRAS}),
+        "dpmpp_sde": ("DPMSolverMultistepScheduler", _SDE),
+        "unipc": ("UniPCMultistepScheduler", _PLAIN),
+        "deis": ("DEISMultistepScheduler", _PLAIN),
+        "lcm": ("LCMScheduler", {}),
+        "ddpm": ("DDPMScheduler", {"clip_sample": False}),
+    }
+)
+"""A scheduler of diffusers, and the settings that were laid over the model's."""
+
+
+def former_scheduler(
+    sampler: str,
+    config: Mapping[str, Any],
+    steps: int,
+    dtype: torch.dtype,
+    *,
+    threshold: float = 0.0,
+    karras_max: int | None = None,
+) -> Any:
+    """The scheduler that `sampler` was. Raises KeyError for one that was not there yet."""
+    kind, settings = _ROWS[sampler]
+    settings = dict(settings)
+    if karras_max is not None and sampler.startswith("k_") and "use_karras_sigmas" in settings:
+        settings["use_karras_sigmas"] = steps < karras_max
+    if kind == "LCMScheduler":
+        # It picks its steps out of this many, and refuses more of them.
+        settings["original_inference_steps"] = max(50, steps)
+    scheduler = in_float32(kind).from_config(config, **settings)
+    scheduler.network_dtype = dtype
+    scheduler.threshold = threshold
+    return scheduler
+
+
+FORMER_SAMPLERS = frozenset(_ROWS)

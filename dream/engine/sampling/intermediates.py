@@ -1,0 +1,74 @@
+"""Pictures in the making, as the VAE sees them (`--save_intermediates`)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from PIL import Image
+
+from dream.engine.sampling.preview import unpack_latents
+from dream.engine.sampling.schedulers import predict_x0
+
+FILMS = ("AutoencoderKLQwenImage", "AutoencoderKLWan")
+"""VAEs that decode (1, C, frames, h, w); a picture is a film of one frame."""
+
+
+class Intermediates:
+    """After every so many steps of one walk the picture that the latents clear up to."""
+
+    def __init__(self, every: int, width: int, height: int, *, ends: bool = True) -> None:
+        """`every` is at least 1; `width` and `height` are the picture's, in pixels; where the walk
+        `ends` it, the last step's is the picture itself, and not one in the making."""
+        self._every = every
+        self._ends = ends
+        self._size = (height, width)
+
+    def after_step(
+        self, pipe: Any, latents: torch.Tensor, step: int, steps: int
+    ) -> Image.Image | None:
+        """The picture, if this step is one of them. `latents` are the pipeline's."""
+        if step % self._every or (self._ends and step >= steps):
+            return None
+        clean = predict_x0(pipe.scheduler)
+        seen = unpack_latents(pipe, latents, *self._size) if clean is None else clean
+        return None if seen is None else _decoded(pipe.vae, seen)
+
+
+def without(pipe: Any) -> str:
+    """Why a pipeline cannot show pictures in the making; empty where it can."""
+    vae = getattr(pipe, "vae", None)
+    if vae is None:
+        return "has no VAE to see the picture in the making with"
+    config = vae.config
+    scaled = config.get("scaling_factor") is not None
+    normalised = bool(config.get("latents_mean")) and bool(config.get("latents_std"))
+    if hasattr(pipe, "_unpack_latents_with_ids") or not (scaled or normalised):
+        return "keeps its latents in a form that cannot be seen in the making"
+    return ""
+
+
+@torch.no_grad()
+def _decoded(vae: Any, latents: torch.Tensor) -> Image.Image:
+    """The picture of scaled latents (1, C, h, w)."""
+    config, before = vae.config, vae.dtype
+    latents = latents.float() / (config.get("scaling_factor") or 1.0)
+    if getattr(config, "latents_mean", None) and getattr(config, "latents_std", None):
+        mean, std = (
+            torch.tensor(numbers).to(latents).view(1, -1, 1, 1)
+            for numbers in (config.latents_mean, config.latents_std)
+        )
+        latents = latents * std + mean
+    latents = latents + (getattr(config, "shift_factor", None) or 0.0)
+    try:
+        if before == torch.float16:  # in which some VAEs overflow
+            vae.to(torch.float32)
+        latents = latents.to(vae.dtype)
+        film = type(vae).__name__ in FILMS
+        image = vae.decode(latents.unsqueeze(2) if film else latents, return_dict=False)[0]
+        image = image[:, :, 0] if film else image
+    finally:
+        if before == torch.float16:
+            vae.to(before)
+    pixels = image[0].float().add(1).mul(127.5).round().clamp(0, 255).to(torch.uint8)
+    return Image.fromarray(pixels.permute(1, 2, 0).cpu().numpy(), "RGB")

@@ -1,0 +1,158 @@
+"""A rough look at a picture in the making: one matrix over its latents, or a tiny decoder."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from dream.catalogue.code_check import refuse_irregular
+from dream.catalogue.model_info import LatentRgbFactors, ModelInfo
+from dream.core.errors import ModelError
+from dream.core.events import Note, Preview
+from dream.engine.interface import ProgressCallback
+from dream.engine.sampling.latent_rgb_factors import RGB_FACTORS
+from dream.engine.sampling.schedulers import predict_x0
+
+MIN_INTERVAL = 0.3
+"""Seconds between two looks, at least."""
+
+MAX_TIME_SHARE = 0.01
+"""Of the time, at most, goes into looking."""
+
+MAX_SIDE = 128
+"""Pixels of a decoded preview, at most; a terminal shows no more."""
+
+Previewer = Callable[[torch.Tensor], Preview | None]
+"""Clean latents (1, C, h, w), as the network sees them, to a picture; None where they do not
+fit."""
+
+
+class ThrottledPreview:
+    """Looks at a picture in the making, now and then: after the first step, and then no sooner
+    than `EVERY` seconds later, and never for more than `SHARE` of the time."""
+
+    def __init__(
+        self,
+        look: Previewer,
+        width: int,
+        height: int,
+        clock: Callable[[], float] = time.perf_counter,
+    ) -> None:
+        """`width` and `height` are the picture's, in pixels."""
+        self._look, self._clock = look, clock
+        self._size = (height, width)
+        self._next = float("-inf")
+
+    def after_step(self, pipe: Any, latents: torch.Tensor) -> Preview | None:
+        """A look, if it is time for one. `latents` are the pipeline's after this step."""
+        if self._clock() < self._next:
+            return None
+        _wait_for(latents.device)  # its work is not ours, and shall not count as such
+        began = self._clock()
+        estimate = predict_x0(pipe.scheduler)
+        # Flow matching has no table of samplers, and no estimate: its latents clear up by and by.
+        seen = unpack_latents(pipe, latents, *self._size) if estimate is None else estimate
+        preview = None if seen is None else self._look(seen)
+        self._next = began + max(MIN_INTERVAL, (self._clock() - began) / MAX_TIME_SHARE)
+        return preview
+
+
+def unpack_latents(
+    pipe: Any, latents: torch.Tensor, height: int, width: int
+) -> torch.Tensor | None:
+    """(1, C, h, w), of Flux's (1, h * w / 4, 4 * C) and of the one frame of a film (1, C, 1, h, w)
+    too; height and width in pixels. None for latents in an order that the pipeline does not tell:
+    FLUX.2's carry their places beside them."""
+    if latents.ndim == 3 and hasattr(pipe, "_unpack_latents"):
+        latents = pipe._unpack_latents(latents, height, width, pipe.vae_scale_factor)
+    if latents.ndim == 5 and latents.shape[2] == 1:
+        latents = latents.squeeze(2)
+    return latents if latents.ndim == 4 else None
+
+
+class Previewers:
+    """How to look at the latents of each model: through its family's tiny decoder where there is
+    one, else through a map. A decoder is loaded once."""
+
+    def __init__(self, find_decoder: Callable[[str], Path | None]) -> None:
+        """`find_decoder` gives a family's folder: see `catalogue.decoders`."""
+        self._find_decoder = find_decoder
+        self._decoders: dict[Path, Previewer] = {}
+
+    def for_model(self, card: ModelInfo, device: str, tell: ProgressCallback) -> Previewer | None:
+        """How to look at this model's; None where nobody knows."""
+        folder = self._find_decoder(card.family)
+        if folder is not None and card.preview is None:
+            try:
+                if folder not in self._decoders:
+                    self._decoders[folder] = make_taesd_previewer(folder, device)
+                return self._decoders[folder]
+            except (OSError, ValueError, RuntimeError, ModelError) as error:
+                tell(Note(text=f"no previews through {folder}: {str(error).splitlines()[0]}"))
+        through = get_rgb_factors(card)
+        return None if through is None else make_linear_previewer(through)
+
+
+def get_rgb_factors(card: ModelInfo) -> LatentRgbFactors | None:
+    """The model's own map, or its family's; None when none is known."""
+    return card.preview or RGB_FACTORS.get(card.family)
+
+
+def make_linear_previewer(through: LatentRgbFactors) -> Previewer:
+    """One matrix, no network, about a millisecond: a pixel for each latent."""
+    matrix = np.array(through.matrix, np.float32)
+    bias = np.array(through.bias, np.float32)
+
+    def look(latents: torch.Tensor) -> Preview | None:
+        if latents.shape[1] != len(matrix):
+            return None
+        # In this thread alone: on a busy machine, waiting for torch's others takes a hundred times
+        # as long as the work.
+        seen = latents[0].cpu().float().numpy()
+        return _as_preview(np.einsum("chw,cd->hwd", seen, matrix) + bias)
+
+    return look
+
+
+def make_taesd_previewer(folder: Path, device: str) -> Previewer:
+    """A tiny decoder (TAESD, by O. Boer Bohan) in diffusers' layout: sharper, and dearer.
+
+    Raises OSError, ValueError, ModelError for a folder that holds none.
+    """
+    refuse_irregular(folder)
+    from diffusers import AutoencoderTiny
+
+    decoder = AutoencoderTiny.from_pretrained(
+        folder, local_files_only=True, use_safetensors=True, torch_dtype=torch.float32
+    ).to(device)
+    channels = decoder.config.latent_channels
+
+    @torch.inference_mode()
+    def look(latents: torch.Tensor) -> Preview | None:
+        if latents.shape[1] != channels:
+            return None
+        image = decoder.decode(latents[:1].float()).sample  # (1, 3, H, W), -1..1
+        shrink = max(1, -(-max(image.shape[2:]) // MAX_SIDE))
+        small = torch.nn.functional.avg_pool2d(image, shrink)
+        return _as_preview(small[0].cpu().permute(1, 2, 0).numpy())
+
+    return look
+
+
+def _as_preview(rgb: np.ndarray[Any, Any]) -> Preview:
+    """(h, w, 3) in -1..1."""
+    height, width, _ = rgb.shape
+    pixels = ((rgb + 1) * 127.5).round().clip(0, 255).astype(np.uint8)
+    return Preview(width, height, pixels.tobytes())
+
+
+def _wait_for(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    elif device.type == "mps":
+        torch.mps.synchronize()

@@ -1,0 +1,70 @@
+"""Other pipelines over the loaded model: the same weights, no second copy."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import diffusers
+
+from dream.core.errors import ModelError
+from dream.engine.loading.pipelines import LoadedModel
+
+IMG2IMG_CLASSES = {
+    "StableDiffusionPipeline": "StableDiffusionImg2ImgPipeline",
+    "StableDiffusionXLPipeline": "StableDiffusionXLImg2ImgPipeline",
+    "RefinerPipeline": "StableDiffusionXLImg2ImgPipeline",
+}
+INPAINT_CLASSES = {
+    "StableDiffusionPipeline": "StableDiffusionInpaintPipeline",
+    "StableDiffusionXLPipeline": "StableDiffusionXLInpaintPipeline",
+    "RefinerPipeline": "StableDiffusionXLInpaintPipeline",
+    "LatentConsistencyModelPipeline": "StableDiffusionInpaintPipeline",
+}
+"""Of the usual families, for to ask diffusers' auto pipelines is to import all pipelines it has."""
+
+
+def get_img2img_pipeline(loaded: LoadedModel) -> Any:
+    """The image-to-image pipeline. Raises ModelError for a model that has none."""
+    return _over(loaded, IMG2IMG_CLASSES, "AutoPipelineForImage2Image", "from words only")
+
+
+def get_inpaint_pipeline(loaded: LoadedModel) -> Any:
+    """The inpainting pipeline. Raises ModelError for a model that has none."""
+    return _over(loaded, INPAINT_CLASSES, "AutoPipelineForInpainting", "whole pictures only")
+
+
+def _over(loaded: LoadedModel, usual: dict[str, str], auto: str, only: str) -> Any:
+    """The derived pipeline, made when it is first wanted, and again where the model's parts are
+    others by now: with a --vae of its own, say."""
+    made = loaded.derived_pipelines.get(auto)
+    if made is None or not _same_parts(made, loaded.pipe):
+        made = loaded.derived_pipelines[auto] = _made(loaded, usual, auto, only)
+    return made
+
+
+def _same_parts(made: Any, pipe: Any) -> bool:
+    parts = made.components
+    return all(
+        parts[name] is part
+        for name, part in pipe.components.items()
+        if name in parts and name != "scheduler"
+    )
+
+
+def _made(loaded: LoadedModel, usual: dict[str, str], auto: str, only: str) -> Any:
+    pipe, kind = loaded.pipe, type(loaded.pipe).__name__
+    try:
+        if kind not in usual:
+            made = getattr(diffusers, auto).from_pipe(pipe)
+        else:
+            besides = {"requires_aesthetics_score": True} if kind == "RefinerPipeline" else {}
+            made = getattr(diffusers, usual[kind]).from_pipe(
+                pipe, dtype=loaded.placement.dtype, **besides
+            )
+    except ValueError as error:
+        raise ModelError(
+            f"{loaded.card.name} paints {only}: diffusers has no such pipeline for a {kind}",
+            "choose another --model",
+        ) from error
+    made.set_progress_bar_config(disable=True)
+    return made

@@ -1,0 +1,51 @@
+"""How far away things are in a picture, estimated by DPT (Ranftl et al. 2021, arXiv:2103.13413)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from PIL import Image
+from transformers import DPTForDepthEstimation, DPTImageProcessor
+
+from dream.engine.silence_libraries import silence_libraries
+from dream.engine.vision.depth_conditioning import LOOK, PART
+from dream.engine.vision.vision_loading import hash_weights, load_vision_model, make_load_error
+
+_NEVER_USED = "neck.fusion_stage.layers.0.residual_layer1."
+"""The first fusion has nothing to be added to it; DPT's own file leaves these out."""
+
+
+@dataclass(frozen=True)
+class DepthEstimator:
+    """The model in memory."""
+
+    path: Path
+    sha256: str
+    """Of its weights."""
+    device: str
+    model: Any
+    image_processor: Any
+    """Pictures to what the model sees."""
+
+    def estimate(self, image: Image.Image) -> torch.Tensor:
+        """(1, 1, h, w) in float32: the greater, the nearer, by no particular measure."""
+        with silence_libraries(), torch.inference_mode():
+            seen = self.image_processor(images=image, return_tensors="pt").pixel_values
+            predicted: torch.Tensor = self.model(seen.to(self.device)).predicted_depth
+        return predicted[:, None].float()
+
+
+def open_estimator(path: Path, device: str) -> DepthEstimator:
+    """The model in a folder as transformers keeps it, or in its part of a depth model; in float32,
+    for its normalizations overflow in half of it. Raises ModelError."""
+    beside = path.parent / LOOK if path.name == PART else path
+    with silence_libraries():
+        model = load_vision_model(DPTForDepthEstimation, path, device, unused=_NEVER_USED)
+        try:
+            look = DPTImageProcessor.from_pretrained(beside, local_files_only=True)
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise make_load_error(beside, error) from error
+    return DepthEstimator(path, hash_weights(path), device, model, look)

@@ -1,0 +1,51 @@
+"""All that a PNG tells of itself, whoever wrote it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from dream.core.errors import GalleryError
+from dream.gallery.folder import suggest_names
+from dream.gallery.png import RECORD, DreamRecord, parse_record, read_chunks
+
+_OURS = ("dream", RECORD)
+_HEAD = 24
+"""Bytes up to a PNG's height: signature, length and name of the first chunk, width, height."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageMetadata:
+    """What stands in a PNG besides its pixels."""
+
+    width: int
+    height: int
+    """Pixels."""
+    size: int
+    """Bytes of the file."""
+    record: DreamRecord
+    """Ours; empty where the picture has none."""
+    others: Mapping[str, str]
+    """Other programs' text chunks, as they are."""
+
+
+def read_metadata(path: Path) -> ImageMetadata:
+    """Read it, but none of its pixels. Raises GalleryError: no such file, no PNG."""
+    try:
+        chunks = read_chunks(path)
+        with path.open("rb") as file:
+            head = file.read(_HEAD)
+        size = path.stat().st_size
+    except FileNotFoundError as error:
+        raise GalleryError(f"there is no {path}", suggest_names(path)) from error
+    except (OSError, ValueError) as error:
+        why = getattr(error, "strerror", None) or "it is no whole PNG"
+        raise GalleryError(f"cannot read {path}: {why}") from error
+    return ImageMetadata(
+        width=int.from_bytes(head[16:20], "big"),
+        height=int.from_bytes(head[20:24], "big"),
+        size=size,
+        record=parse_record(chunks),
+        others={name: text for name, text in chunks.items() if name.casefold() not in _OURS},
+    )

@@ -1,0 +1,65 @@
+"""The number of a command: one above the highest in the folder, and nobody else's.
+
+A number is claimed by creating `.000042.claim`, which only one program can, and is then looked at
+again: had another program used and let go of it in between, its pictures would be there.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from dream.gallery.durable_files import open_exclusive
+from dream.gallery.folder import list_names
+
+_PLAUSIBLE = 10**9
+"""Names beginning with larger numbers are somebody's time stamps; they do not count."""
+
+_NUMBERED = re.compile(r"([0-9]{1,6}\.|[0-9]{7,}\.(?!png$))")
+"""`{seed}.png` names begin with a seed, which is no number of a command."""
+
+
+@dataclass(frozen=True)
+class ReservedNumber:
+    """A command's number, ours until the claim's block ends."""
+
+    number: int
+
+    @property
+    def prefix(self) -> str:
+        """Six digits or more: 000042."""
+        return f"{self.number:06}"
+
+
+@contextmanager
+def reserve_number(folder: Path, guess: int) -> Iterator[ReservedNumber]:
+    """The lowest number above all in the folder. `guess` is where to look first. Raises OSError."""
+    number = guess
+    while True:
+        with ExitStack() as stack:
+            try:
+                file = stack.enter_context(open_exclusive(folder / f".{number:06}.claim"))
+            except FileExistsError:
+                number += 1
+                continue
+            free = find_next_number(folder, number)
+            if free == number:
+                os.write(file, f"{os.getpid()} {platform.node()}\n".encode())
+                yield ReservedNumber(number)
+                return
+            number = free
+
+
+def find_next_number(folder: Path, least: int = 1) -> int:
+    """The lowest number from `least` on that is above every picture's in the folder."""
+    heads = {name.partition(".")[0] for name in list_names(folder) if _NUMBERED.match(name)}
+    used = {int(head) for head in heads}
+    number = max(least, 1 + max((n for n in used if n < _PLAUSIBLE), default=0))
+    while number in used:
+        number += 1
+    return number

@@ -1,0 +1,145 @@
+"""A terminal's pictures: the finished ones, as well as it can, and rough ones of what is made."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, TextIO, get_args
+
+from dream.graphics.terminal import (
+    MOST_PIXELS,
+    Answers,
+    Protocol,
+    Terminal,
+    describe_terminal,
+    is_dumb,
+)
+from dream.graphics.terminal_query import choose_timeout, query_terminal, query_tmux
+
+if TYPE_CHECKING:
+    from dream.core.events import Preview
+
+_SMALLEST = (4, 2)
+"""Columns and rows below which there is nothing to be seen."""
+_SPARED = 4
+"""Rows that a finished picture leaves for the edit line and what belongs to it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TerminalImages:
+    """Shows pictures on one terminal, as text to be written there unchanged.
+
+    The methods raise NoGraphics where chafa is missing.
+    """
+
+    terminal: Terminal
+    screen: Callable[[], tuple[int, int]]
+    """The terminal's columns and rows at this moment."""
+    size: int = 32
+    """Columns of a picture, at most."""
+    shows_final: bool = True
+    """Whether finished pictures are wanted without being asked for."""
+    shows_live: bool = True
+    """Whether pictures in the making are wanted."""
+    ascii_only: bool = False
+
+    def show(self, path: Path) -> str:
+        """A picture's file, from the cursor on; the cursor stays in its last row. Empty where the
+        terminal is too small. Raises InputError too."""
+        from dream.graphics.draw import render_text  # no prompt waits for these
+        from dream.inputs import open_picture
+
+        image = open_picture(path).image.copy()
+        cells = self._cells(image.size, spared=_SPARED)
+        if not cells:
+            return ""
+        width, height = self.terminal.cell
+        image.thumbnail((cells[0] * width, cells[1] * height))
+        return render_text(
+            image.tobytes(), image.size, cells, self.terminal, ascii_only=self.ascii_only
+        )
+
+    def render_live_frame(self, preview: Preview) -> str:
+        """A picture in the making, of characters, since it lives in a window that is drawn again
+        and again; rows end in line breaks, but for the last. At most half the screen's height."""
+        from dream.graphics.draw import render_text
+
+        size = (preview.width, preview.height)
+        cells = self._cells(size, spared=self.screen()[1] // 2)
+        if not cells:
+            return ""
+        characters = replace(self.terminal, protocol="symbols", through_tmux=False)
+        return render_text(preview.rgb, size, cells, characters, ascii_only=self.ascii_only)
+
+    def _cells(self, size: tuple[int, int], spared: int) -> tuple[int, int] | None:
+        """Columns and rows for a picture of so many pixels; None where there is no room."""
+        columns, rows = self.screen()
+        room = (min(self.size, columns - 1), rows - spared)
+        if room[0] < _SMALLEST[0] or room[1] < _SMALLEST[1]:
+            return None
+        width, height = self.terminal.cell
+        room = (min(room[0], MOST_PIXELS // width), min(room[1], MOST_PIXELS // height))
+        slant = size[1] * width / (size[0] * height)  # rows for each column
+        wide = min(float(room[0]), room[1] / slant)
+        return max(1, round(wide)), max(1, min(room[1], round(wide * slant)))
+
+
+def detect_terminal_images(
+    out: TextIO,
+    keys: TextIO,
+    *,
+    preview: str = "auto",
+    protocol: str = "auto",
+    size: int = TerminalImages.size,
+    environment: Mapping[str, str] = os.environ,
+) -> tuple[TerminalImages | None, str]:
+    """The pictures of the terminal behind `out`, and what was typed while it was asked; None where
+    it is none that can show any. Asks the terminal only when pictures are wanted, and waits a
+    moment for its answers. `preview`, `protocol` and `size` are the launch options."""
+    if not out.isatty() or is_dumb(environment):
+        return None, ""
+    answers, typed, tmux = Answers(), "", None
+    if preview != "off" and protocol != "symbols":
+        tmux = query_tmux() if environment.get("TMUX") else None
+        answers, typed = _asked(out, keys, environment)
+    terminal = describe_terminal(environment, answers, tmux)
+    pictures = TerminalImages(
+        terminal=terminal if protocol == "auto" else _chosen(terminal, protocol, environment),
+        screen=lambda: _size_of(out),
+        size=size,
+        shows_final=preview in ("auto", "final"),
+        shows_live=supports_live(out, preview, environment),
+        ascii_only="utf" not in (out.encoding or "").lower(),
+    )
+    return pictures, typed
+
+
+def supports_live(out: TextIO, preview: str, environment: Mapping[str, str] = os.environ) -> bool:
+    """Whether pictures in the making will be shown there, so that they are worth looking at."""
+    return preview in ("auto", "live") and out.isatty() and not is_dumb(environment)
+
+
+def _chosen(terminal: Terminal, protocol: str, environment: Mapping[str, str]) -> Terminal:
+    """The terminal with the protocol its user wants; in tmux kitty's pictures are wrapped."""
+    (wanted,) = (known for known in get_args(Protocol) if known == protocol)
+    wrapped = wanted == "kitty" and bool(environment.get("TMUX"))
+    return replace(terminal, protocol=wanted, through_tmux=wrapped)
+
+
+def _asked(out: TextIO, keys: TextIO, environment: Mapping[str, str]) -> tuple[Answers, str]:
+    # The console prints what it does not know; a screen in between takes it apart.
+    deaf = environment.get("TERM") == "linux" or environment.get("STY")
+    if deaf or os.name == "nt" or not keys.isatty():
+        return Answers(), ""
+    out.flush()
+    return query_terminal(keys.fileno(), out.fileno(), choose_timeout(environment))
+
+
+def _size_of(out: TextIO) -> tuple[int, int]:
+    try:
+        columns, rows = os.get_terminal_size(out.fileno())
+    except (OSError, ValueError):
+        return 80, 24
+    return columns or 80, rows or 24

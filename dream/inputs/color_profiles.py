@@ -1,0 +1,146 @@
+"""Whatever colours a file holds, as 8 bits of RGB in sRGB, and what of it is transparent."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dream.core.errors import InputError
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+    from PIL.ImageCms import ImageCmsProfile
+
+_SAME = 3
+"""Levels of 255 by which a profile that calls itself sRGB may differ from it: rounding."""
+_STRAIGHT = {"RGBa": "RGBA", "La": "LA"}
+"""Modes whose colours are multiplied by their alpha, and the same without that."""
+_ALIKE = {"RGB": "RGB", "GRAY": "L", "CMYK": "CMYK"}
+"""Colour spaces of profiles, and the mode in which Pillow holds such colours."""
+
+
+def convert_to_srgb(path: Path, image: Image) -> tuple[Image, Image | None]:
+    """A decoded picture of any mode as RGB, through its own colour profile where it has one; and
+    its alpha (L, 0 is transparent), None where all is opaque. Raises InputError for pixels of
+    more than 16 bits."""
+    image = image.convert(_STRAIGHT[image.mode]) if image.mode in _STRAIGHT else image
+    alpha = _alpha(image)
+    plain = _eight_bits(path, image)
+    rgb = _through_profile(plain, image.info.get("icc_profile"))
+    bare = (_rgb(plain) if rgb is None else rgb).copy()
+    bare.info = {}
+    return bare, alpha
+
+
+def fix_transparency(found: Image) -> None:
+    """Have the one transparent colour of an opened PNG in the depth in which its pixels will be:
+    the file says it in its own, as 3 of 3 for white in two bits. For before they are decoded."""
+    one = found.info.get("transparency")
+    tiles = getattr(found, "tile", None)  # of files alone; what is in memory has none
+    if one is None or found.format != "PNG" or not tiles:
+        return
+    stored = tiles[0].args
+    if isinstance(one, int) and stored in ("L;2", "L;4"):
+        found.info["transparency"] = one * (85 if stored == "L;2" else 17)
+    elif isinstance(one, tuple) and stored == "RGB;16B":
+        found.info["transparency"] = tuple(level >> 8 for level in one)
+
+
+def _alpha(image: Image) -> Image | None:
+    one = image.info.get("transparency")
+    if image.mode in ("1", "L", "RGB") or image.mode.startswith("I"):
+        alpha = None if one is None else _all_but(image, one)
+    elif image.has_transparency_data:
+        alpha = image.convert("RGBA").getchannel("A")
+    else:
+        alpha = None
+    return None if alpha is None or alpha.getextrema()[0] == 255 else alpha
+
+
+def _all_but(image: Image, transparent: Any) -> Image | None:
+    """Opaque, but where the picture has the one colour that its file calls transparent."""
+    import numpy as np
+    from PIL import Image as Images
+
+    values = np.asarray(image).astype(np.int64)
+    values = (values * 255 if image.mode == "1" else values).reshape(*values.shape[:2], -1)
+    levels = np.atleast_1d(np.asarray(transparent))
+    if levels.shape != values.shape[2:] or levels.dtype.kind != "i":
+        return None  # a file that says something else is not understood
+    return Images.fromarray(np.where((values == levels).all(-1), 0, 255).astype(np.uint8), "L")
+
+
+def _eight_bits(path: Path, image: Image) -> Image:
+    """Pillow would clip grey of 16 bits at 255, where it should be divided."""
+    if image.mode == "F":
+        raise InputError(f"{path} has floating-point pixels", "save it with 8 or 16 bits")
+    if not image.mode.startswith("I"):
+        return image
+    import numpy as np
+    from PIL import Image as Images
+
+    values = np.asarray(image).astype(np.int64)
+    if values.size and (values.min() < 0 or values.max() > 65535):
+        raise InputError(f"{path} has pixels of 32 bits", "save it with 8 or 16 bits")
+    return Images.fromarray(((values * 255 + 32767) // 65535).astype(np.uint8), "L")
+
+
+def _rgb(image: Image) -> Image:
+    """By Pillow's own conversion; the colours below what is transparent stay."""
+    return image.convert("RGBA").convert("RGB") if image.mode == "PA" else image.convert("RGB")
+
+
+# ── colour profiles ────────────────────────────────────────────────────────────────────────────
+
+
+def _through_profile(image: Image, profile: Any) -> Image | None:
+    """RGB through the file's profile. None without one, where it is sRGB, or where it is broken or
+    of other colours than the picture's, which is as good as none."""
+    if not isinstance(profile, bytes) or not profile:
+        return None
+    from PIL import ImageCms
+
+    try:
+        own = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+        mode = _ALIKE.get(own.profile.xcolor_space.strip())
+        if mode is None or not _can_be(image, mode) or _is_srgb(own, mode):
+            return None
+        base = image if image.mode == mode else _rgb(image).convert(mode)
+        return _converted(base, own)
+    except (ImageCms.PyCMSError, OSError, ValueError):
+        return None
+
+
+def _can_be(image: Image, mode: str) -> bool:
+    """Whether colours of that mode are what the picture holds: a palette's are RGB, and grey is
+    RGB too, in which the three are the same; CMYK is none but itself, and so is Lab."""
+    grey = image.mode in ("1", "L", "LA")
+    if image.mode in ("CMYK", "LAB"):
+        return image.mode == mode
+    return mode == "RGB" or (mode == "L" and grey)
+
+
+def _is_srgb(own: ImageCmsProfile, mode: str) -> bool:
+    """Whether it says so and is so, which "linear sRGB" is not: such a picture stays untouched, to
+    the last bit."""
+    from PIL import Image as Images
+    from PIL import ImageCms
+
+    if mode != "RGB" or "sRGB" not in ImageCms.getProfileDescription(own):
+        return False
+    levels = range(0, 256, 51)
+    cube = bytes(level for r in levels for g in levels for b in levels for level in (r, g, b))
+    before = Images.frombytes("RGB", (36, 6), cube)
+    after = _converted(before, own).tobytes()
+    return max(abs(a - b) for a, b in zip(cube, after, strict=True)) <= _SAME
+
+
+def _converted(image: Image, own: ImageCmsProfile) -> Image:
+    """Raises PyCMSError."""
+    from PIL import ImageCms
+
+    srgb = ImageCms.createProfile("sRGB")
+    made = ImageCms.profileToProfile(image, own, srgb, outputMode="RGB")
+    assert made is not None, "only in place there is nothing to return"
+    return made

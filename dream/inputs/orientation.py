@@ -1,0 +1,105 @@
+"""How a camera's picture is to be turned: its EXIF or XMP orientation, wherever the file has it."""
+
+from __future__ import annotations
+
+import io
+import struct
+from collections.abc import Iterator
+from contextlib import suppress
+from typing import IO, TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from PIL.Image import Image, Transpose
+
+_MOST_CHUNKS = 1 << 18
+"""Of a PNG, looked through for an orientation behind its pixels."""
+_MOST_BYTES = 1 << 20
+"""Of such a chunk; EXIF itself has 64 KiB at most."""
+_TEXTS = (b"Raw profile type exif\0", b"XML:com.adobe.xmp\0")
+"""Keywords of the text chunks that can hold an orientation: ImageMagick's, and XMP's."""
+
+
+def read_orientation(found: Image) -> Transpose | None:
+    """What turns an opened picture upright, as `Image.transpose` takes it; None where it stands.
+    No pixel is decoded: a PNG's own `getexif` would decode all, in search of more behind them."""
+    from PIL import Image as Images
+
+    if found.format == "TIFF":  # Pillow turns these itself
+        return None
+    turns = Images.Transpose
+    by_orientation = {
+        2: turns.FLIP_LEFT_RIGHT,
+        3: turns.ROTATE_180,
+        4: turns.FLIP_TOP_BOTTOM,
+        5: turns.TRANSPOSE,
+        6: turns.ROTATE_270,
+        7: turns.TRANSVERSE,
+        8: turns.ROTATE_90,
+    }
+    number = _number(found)
+    if number is None and found.format == "PNG" and (late := _behind_the_pixels(found)):
+        number = _number(late)
+    return None if number is None else by_orientation.get(number)
+
+
+def measure_upright(found: Image) -> tuple[int, int]:
+    """Width and height of an opened picture once it stands upright."""
+    from PIL.Image import Transpose as turns
+
+    width, height = found.size
+    lies = (turns.TRANSPOSE, turns.ROTATE_270, turns.TRANSVERSE, turns.ROTATE_90)
+    return (height, width) if read_orientation(found) in lies else (width, height)
+
+
+def _number(found: Image) -> int | None:
+    """The orientation as EXIF counts, 1 to 8; None where there is none, or the EXIF is broken:
+    the pixels are whole all the same."""
+    from PIL import Image as Images
+    from PIL.ExifTags import Base
+
+    try:
+        number = Images.Image.getexif(found).get(Base.Orientation)
+    except Exception:  # of every kind, as decoders have them
+        return None
+    return number if isinstance(number, int) else None
+
+
+def _behind_the_pixels(found: Image) -> Image | None:
+    """A PNG without pixels, of the chunks behind those of this one that can hold an orientation
+    (PNG specification, third edition, 5.6: eXIf and text may stand anywhere); None without any."""
+    from PIL import Image as Images
+
+    file = getattr(found, "fp", None)
+    if file is None:
+        return None
+    before = file.tell()
+    try:
+        chunks = list(_late_chunks(file))
+    finally:
+        file.seek(before)
+    if len(chunks) < 2:  # the head alone
+        return None
+    end = b"\0\0\0\0IEND\xaeB`\x82"
+    head = b"\x89PNG\r\n\x1a\n"
+    with suppress(Exception):  # text of nonsense is as good as none
+        return Images.open(io.BytesIO(head + b"".join(chunks) + end), formats=["PNG"])
+    return None
+
+
+def _late_chunks(file: IO[bytes]) -> Iterator[bytes]:
+    """The head of a PNG, and what stands behind its pixels and can hold an orientation, whole."""
+    file.seek(8)
+    pixels = False
+    for _ in range(_MOST_CHUNKS):
+        start = file.read(8)
+        if len(start) < 8 or start[4:] == b"IEND":
+            return
+        length, kind = struct.unpack(">I4s", start)
+        pixels = pixels or kind == b"IDAT"
+        wanted = kind == b"IHDR" or (pixels and kind in (b"eXIf", b"iTXt", b"zTXt", b"tEXt"))
+        if not wanted or length > _MOST_BYTES:
+            file.seek(length + 4, io.SEEK_CUR)
+            continue
+        data = file.read(length + 4)
+        if kind in (b"IHDR", b"eXIf") or data.startswith(_TEXTS):
+            yield start + data

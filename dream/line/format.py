@@ -1,0 +1,102 @@
+"""A Request becomes a line."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from dream.core.errors import BadLine
+from dream.core.request import FLAGS, Request
+from dream.line.negative import split_negative
+from dream.line.switch_names import LINE, match_switch
+from dream.line.words import Word, quote, quote_separate_value, quote_value
+from dream.options.option_type import Flag
+
+
+def format_line(request: Request, base: Request = Request()) -> str:  # noqa: B008 - frozen
+    """The line that asks for this: `read(write(request, base), base) == request`.
+
+    Always one line of valid UTF-8, the prompt in quotes, or behind `!fix` the file's name; of the
+    switches those that differ from the base, and the load-bearing ones (`Flag.always`) whenever
+    they are set.
+    """
+    return format_line_with_lists(request, base, {})
+
+
+def write_spelled(request: Request) -> str:
+    """The same line as InvokeAI wrote it, with a space between each switch and its value, for other
+    programs to read: `"a red circle" -s 20 -S 42`. Words to avoid stand in brackets inside the
+    prompt where that means the same. What is read from it makes the same picture."""
+    if request.negative and request.fix is None:
+        meant = split_negative(request.prompt, request.negative)
+        ways = (f"{request.prompt} [{request.negative}]", f"[{request.negative}] {request.prompt}")
+        if inside := next((way for way in ways if split_negative(way, "") == meant), None):
+            request = replace(request, prompt=inside, negative="")
+    slot = "prompt" if request.fix is None else "fix"
+    line = [quote(request.prompt) if request.fix is None else f"!fix {quote(request.fix)}"]
+    base = Request()
+    for field, flag in FLAGS.items():
+        value = getattr(request, field)
+        if field == slot or value == getattr(base, field):
+            continue
+        if value is None or value is False or value == "":
+            line.append(f"--no-{flag.long_name}")
+        else:
+            line += [flag.names[0], *map(quote_separate_value, flag.kind.write(value))]
+    return " ".join(line)
+
+
+def format_line_with_lists(
+    request: Request, base: Request, several: Mapping[str, Sequence[Any]]
+) -> str:
+    """The same where some fields have several values, each a list with commas."""
+    slot = "prompt" if request.fix is None else "fix"
+    line = [quote(request.prompt) if request.fix is None else f"!fix {quote(request.fix)}"]
+    for field, flag in FLAGS.items():
+        if field in several:
+            items = (flag.kind.write(value)[0] for value in several[field])
+            line.append(_joined(flag, ",".join(items)))
+        elif field != slot:
+            line += _switch(flag, getattr(request, field), getattr(base, field))
+    return " ".join(line)
+
+
+def format_fields(request: Request, fields: Iterable[str]) -> str:
+    """Some fields alone, as switches: `-C7.5 -Ak_euler`."""
+    words: list[str] = []
+    for field in fields:
+        words += _switch(FLAGS[field], getattr(request, field), None)
+    return " ".join(words)
+
+
+def _switch(flag: Flag, value: Any, inherited: Any) -> list[str]:
+    if value is None or value is False or value == "":
+        return [] if value == inherited else [f"--no-{flag.long_name}"]
+    if value == inherited and not flag.always_logged:
+        return []
+    words = flag.kind.write(value)
+    if len(words) != 1:
+        return [flag.names[0], *map(quote_separate_value, words)]
+    return [_joined(flag, words[0])]
+
+
+def _joined(flag: Flag, value: str) -> str:
+    """Name and value in one word: `-s20`, `--model=tiny`, `--outdir="my pictures"`."""
+    name = flag.names[0]
+    if (
+        len(name) == len("-s")
+        and quote_value(value) == value
+        and _reads_as(name + value, flag, value)
+    ):
+        return name + value
+    return f"--{flag.long_name}={quote_value(value)}"
+
+
+def _reads_as(text: str, flag: Flag, value: str) -> bool:
+    """Whether a glued word is read as this flag and value. `-outdir` is not -o with utdir."""
+    try:
+        found = match_switch(Word(text, 0, len(text), False, True), LINE)
+    except BadLine:
+        return False
+    return found.known.flag is flag and not found.known.undo and found.value == value

@@ -1,0 +1,77 @@
+"""The switches of InvokeAI that this version does not have (yet).
+
+Old lines hold them. A row's default is the value that changes nothing: a switch said with it is
+read and dropped, any other value is refused by name. A row that comes to life moves to `Request`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from dream.options.option_type import BOOLEAN_FLAG, OptionType, flag, get_flags, integer, real, text
+
+_SHARE = real(0, 1)
+_FILE = text("FILE", "a picture's file", completes="file")
+_WORDS = text("WORDS", "words")
+_MANY: OptionType[tuple[str, ...]] = OptionType(
+    "…", "one or more words", tuple, list, nargs=(1, 64)
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class LegacySwitches:
+    """One field a switch, named as InvokeAI's long one; `help` says what it did."""
+
+    # Said or not, the picture is the same here.
+    batch_size: int = flag(
+        "-b", "--batch_size", kind=integer(1, 999), default=1, help="several pictures of one seed"
+    )
+    full_precision: bool = flag(
+        "-F", "--full_precision", kind=BOOLEAN_FLAG, default=True, help="float32"
+    )
+    log_tokenization: bool = flag(
+        "-t", "--log_tokenization", kind=BOOLEAN_FLAG, default=True, help="the tokens on the screen"
+    )
+    skip_normalize: bool = flag(
+        "-x",
+        "--skip_normalize",
+        "--skip_normalization",
+        kind=BOOLEAN_FLAG,
+        default=True,
+        help="weights of subprompts as they are",
+    )
+    use_mps_noise: bool = flag(
+        "--use_mps_noise", kind=BOOLEAN_FLAG, default=True, help="noise from the CPU"
+    )
+    # Faces.
+    facetool_strength: float = flag(
+        "-G",
+        "--facetool_strength",
+        "--gfpgan_strength",
+        kind=_SHARE,
+        default=0,
+        help="face restoration",
+    )
+    facetool: str = flag("-ft", "--facetool", kind=_WORDS, help="the face restorer")
+    codeformer_fidelity: float = flag(
+        "-cf", "--codeformer_fidelity", kind=_SHARE, help="CodeFormer's fidelity"
+    )
+    # From a picture.
+    # Beyond the frame.
+    force_outpaint: bool = flag(
+        "--force_outpaint", kind=BOOLEAN_FLAG, default=False, help="outpainting"
+    )
+    seam_size: int = flag("--seam_size", kind=integer(0, 9999), help="outpainting's seam")
+    seam_blur: int = flag("--seam_blur", kind=integer(0, 9999), help="outpainting's seam")
+    seam_strength: float = flag("--seam_strength", kind=_SHARE, help="outpainting's seam")
+    seam_steps: int = flag("--seam_steps", kind=integer(0, 9999), help="outpainting's seam")
+    tile_size: int = flag("--tile_size", kind=integer(1, 9999), help="outpainting's tiles")
+    # Variations and effects.
+
+
+FACES = ("facetool_strength", "facetool", "codeformer_fidelity")
+"""Fields that say how a finished picture's faces are restored: without them there is a picture all
+the same. A line that holds them is made, and a note says that they are ignored."""
+
+LEGACY_FLAGS = get_flags(LegacySwitches)
+"""The rows, by InvokeAI's long name."""

@@ -1,0 +1,176 @@
+"""A line becomes a Request."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from typing import Any
+
+from dream.core.errors import BadLine
+from dream.core.request import Request
+from dream.line.legacy_switches import FACES, LegacySwitches
+from dream.line.log_lines import convert_web_log_line, is_skipped, split_path_prefix
+from dream.line.switch_names import LINE, shown
+from dream.line.switches import ParsedSwitch, make_unclosed_quote_error, parse_switch
+from dream.line.words import Parts, Word, has_unclosed_quote, split_line
+
+
+def parse_line(line: str, base: Request = Request()) -> Request:  # noqa: B008 - frozen
+    """What a line asks for: a prompt, then switches; what it leaves open is as in `base`.
+
+    Whole lines of logs of every era are read too, with the path in front and the comment behind.
+    A line that `is_skipped` asks for nothing and gives `base`.
+
+    Raises BadLine, with the column, for anything that is not understood; nothing is guessed.
+    """
+    changes = dict(parse_fields(line))
+    return replace(base, **changes) if changes else base
+
+
+def read_leniently(
+    line: str,
+    base: Request = Request(),  # noqa: B008 - frozen
+) -> tuple[Request, tuple[str, ...]]:
+    """What can be read of a line that another program wrote, and what cannot, in a user's words.
+    Raises nothing."""
+    errors: list[BadLine] = []
+    notes: list[str] = []
+    try:
+        changes = dict(parse_fields(line, note=notes.append, skip=errors.append))
+    except BadLine as error:
+        return base, (error.message,)
+    return replace(base, **changes), (*notes, *(error.message for error in errors))
+
+
+def _unheard(note: str) -> None:
+    """Nobody listens."""
+
+
+def parse_fields(
+    line: str,
+    *,
+    sweeps: bool = False,
+    note: Callable[[str], None] = _unheard,
+    skip: Callable[[BadLine], None] | None = None,
+) -> Iterator[tuple[str, Any]]:
+    """Field and value of all that a line says, in its order; the last of a field counts.
+
+    With `sweeps`, a list of values is read as `Several`; else it is an error. `note` gets what is
+    read and ignored. With `skip`, a switch that cannot be read is passed over and its error goes
+    there; else it is raised. Raises BadLine.
+    """
+    if is_skipped(line):
+        return
+    path, start = split_path_prefix(line)
+    if path and (translated := convert_web_log_line(line[start:])):
+        try:
+            yield from _logged(_said(translated, 0, False, note, skip, logged=True))
+        except BadLine as error:
+            raise BadLine(error.message, start + 1, error.hint) from None
+    elif path:
+        yield from _logged(_said(line, start, sweeps, note, skip, logged=True))
+    else:
+        yield from _said(line, start, sweeps, note, skip)
+
+
+def _logged(says: Iterator[tuple[str, Any]]) -> Iterator[tuple[str, Any]]:
+    """What a log's line says of its one picture: old ones hold -v beside the -V it came to."""
+    fields = list(says)
+    varied = any(field == "with_variations" for field, _ in fields)
+    return (said for said in fields if not (varied and said[0] == "variation_amount"))
+
+
+def _said(
+    line: str,
+    start: int,
+    sweeps: bool,
+    note: Callable[[str], None],
+    skip: Callable[[BadLine], None] | None,
+    logged: bool = False,
+) -> Iterator[tuple[str, Any]]:
+    parts = split_line(line, start)
+    if line.startswith("!", start) and not parts.fixes:
+        command = shown(line[start:].split(maxsplit=1)[0])
+        raise BadLine(
+            f"{command} is a command; only pictures' lines are read here",
+            start + 1,
+            f"in the shell, dream '{command}' does it; quotes make it a prompt",
+        )
+    if parts.fixes and not (parts.prompt and parts.prompt.text):
+        raise BadLine("!fix takes a picture's file, but nothing follows", start + 1)
+    if parts.prompt:
+        text = parts.prompt.text
+        if has_unclosed_quote(line, parts.prompt):
+            error = _no_space(line, parts.prompt) or make_unclosed_quote_error(parts.prompt)
+            if skip is None or parts.fixes:
+                raise error
+            skip(error)
+            text = text[1:]
+        yield "fix" if parts.fixes else "prompt", text
+    quoted = parts.prompt is not None and parts.prompt.quoted
+    otherwise = "" if quoted else "if it belongs to the prompt, put the prompt in quotes"
+    at = 0
+    while at < len(parts.switches):
+        word = parts.switches[at]
+        if (logged or parts.fixes) and _is_empty_seed(parts.switches, at):
+            at += 1
+            continue
+        try:
+            if not word.switch:
+                raise _stray(line, parts, at)
+            taken = parse_switch(parts.switches, at, LINE, otherwise=otherwise, sweeps=sweeps)
+            at = taken.next
+            if taken.known.table is Request:
+                yield taken.known.field, taken.value
+            elif taken.known.field in FACES:
+                note(f"{taken.name} ({taken.known.flag.help}) is not supported; ignored")
+            else:
+                # `-Igor`: -I is there, but most likely was not meant.
+                glued = word.text.removeprefix(taken.name)[:1].isalpha()
+                _refuse_unless_harmless(taken, word.start + 1, otherwise if glued else "")
+        except BadLine as error:
+            if skip is None:
+                raise
+            skip(error)
+            at = _next_switch(parts.switches, parts.switches.index(word))
+
+
+def _is_empty_seed(words: Sequence[Word], at: int) -> bool:
+    """A `-S` without its value, as InvokeAI logged `!fix` lines whose seed was left open."""
+    last = at + 1 == len(words) or words[at + 1].switch
+    return words[at].text == "-S" and not words[at].quoted and last
+
+
+def _next_switch(words: Sequence[Word], at: int) -> int:
+    """The index after a word and the values that follow it."""
+    return next((n for n in range(at + 1, len(words)) if words[n].switch), len(words))
+
+
+def _no_space(line: str, prompt: Word) -> BadLine | None:
+    """The error for a switch that stands right behind the quote that would close the prompt."""
+    glued = re.compile(r'"(?=-{1,2}[A-Za-z])').search(line, prompt.start + 1)
+    if glued is None:
+        return None
+    return BadLine("a space is missing between the quote and the switch", glued.end() + 1)
+
+
+def _stray(line: str, parts: Parts, at: int) -> BadLine:
+    word = parts.switches[at]
+    if has_unclosed_quote(line, word):
+        return make_unclosed_quote_error(word)
+    text, column = shown(word.text), word.start + 1
+    if at == 0:
+        hint = 'quote the whole prompt, and write \\" for a quote inside it'
+        return BadLine(f"“{text}” stands after the quoted prompt", column, hint)
+    hint = "the prompt comes first; a value with spaces wants quotes"
+    return BadLine(f"“{text}” stands after the switches", column, hint)
+
+
+def _refuse_unless_harmless(taken: ParsedSwitch, column: int, hint: str) -> None:
+    """A switch that is not a line's: InvokeAI's are dropped where they change nothing."""
+    known = taken.known
+    if known.table is not LegacySwitches:
+        raise BadLine(f"{taken.name} is said when dream starts, not in a line", column, hint)
+    if not known.undo and taken.value != known.flag.default:
+        raise BadLine(f"{taken.name} ({known.flag.help}) is not in this version", column, hint)

@@ -1,0 +1,153 @@
+"""From a typed word to the switch it means.
+
+Dashes and underscores are alike in long names, and a long name may be cut short while it stays
+unambiguous. Of short names the longest known one counts, then the value glued to it: `-s50`.
+`--no-NAME`, for every NAME, is the way back to NAME's built-in default.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
+from typing import Any, NamedTuple
+
+from dream.core.cli_options import CLI_FLAGS, CliOptions
+from dream.core.errors import BadLine
+from dream.core.errors import shown as shown  # those who read lines find it here
+from dream.core.request import FLAGS, Request
+from dream.line.legacy_switches import LEGACY_FLAGS, LegacySwitches
+from dream.line.words import Word
+from dream.options.option_type import Flag
+
+
+class SwitchEntry(NamedTuple):
+    """What a name stands for."""
+
+    table: type[Any]
+    """Request, Launch or Former."""
+    field: str
+    flag: Flag
+    undo: bool
+    """It is `--no-NAME`."""
+
+
+class SwitchMatch(NamedTuple):
+    """A typed word, understood."""
+
+    known: SwitchEntry
+    name: str
+    """As it was typed, without the value."""
+    value: str | None
+    """What was glued to it, or stood after its `=`."""
+
+
+Names = tuple[Mapping[str, SwitchEntry], ...]
+"""Tiers of names: those before hide those behind, so that `--mod` may mean --model in a line
+although there is a --models_dir at launch."""
+
+
+def _names(table: type[Any], flags: Mapping[str, Flag]) -> dict[str, SwitchEntry]:
+    names: dict[str, SwitchEntry] = {}
+    for field, flag in flags.items():
+        for name in map(_alike, flag.names):
+            names[name] = SwitchEntry(table, field, flag, undo=False)
+            if name.startswith("--"):
+                names[f"--no_{name[2:]}"] = SwitchEntry(table, field, flag, undo=True)
+    return names
+
+
+def _alike(name: str) -> str:
+    dashes = len(name) - len(name.lstrip("-"))
+    return name[:dashes] + name[dashes:].replace("-", "_")
+
+
+_INDIVIDUAL = SwitchEntry(Request, "grid", FLAGS["grid"], undo=True)
+_GRID_OF = SwitchEntry(Request, "iterations", FLAGS["iterations"], undo=False)
+"""As logs of 1.11 to 1.13 said how many pictures are on a grid: `--grid -N4`."""
+_OWN = _names(Request, FLAGS) | {
+    "-i": _INDIVIDUAL,
+    "--individual": _INDIVIDUAL,
+    "-N": _GRID_OF,
+}
+_FORMER = _names(LegacySwitches, LEGACY_FLAGS)
+_LAUNCH = _names(CliOptions, CLI_FLAGS)
+
+LINE: Names = (MappingProxyType(_OWN), MappingProxyType(_FORMER), MappingProxyType(_LAUNCH))
+"""What may stand in a line, and what must be explained there."""
+
+SHELL: Names = (MappingProxyType(_LAUNCH | _OWN), MappingProxyType(_FORMER))
+"""What may stand in the shell's command."""
+
+_LONGEST_SHORT = max(len(name) for tier in LINE for name in tier if not name.startswith("--"))
+
+
+def match_switch(word: Word, names: Names, otherwise: str = "") -> SwitchMatch:
+    """The switch a word means. `otherwise` is the hint for a word that was not meant as one.
+
+    Raises BadLine for an unknown or ambiguous name, with the nearest known ones.
+    """
+    head, equals, value = word.text.partition("=")
+    key = _alike(head)
+    for tier in names:
+        if key in tier:
+            return SwitchMatch(tier[key], head, value if equals else None)
+    if key.startswith("--"):
+        if known := _shortened(word, key, names):
+            return SwitchMatch(known, head, value if equals else None)
+    elif not any("-" + key in tier for tier in names) and (found := _glued(word.text, names)):
+        return found
+    raise make_unknown_switch_error(word, names, otherwise)
+
+
+def make_unknown_switch_error(word: Word, names: Names, otherwise: str = "") -> BadLine:
+    """The error for a word that is no switch, naming the nearest that are."""
+    hints = [f"did you mean {near}?"] if (near := _nearest(word, names)) else []
+    hint = " ".join([*hints, *([otherwise] if otherwise else [])])
+    return BadLine(f"“{shown(word.text)}” is not a switch", word.start + 1, hint)
+
+
+def find_near(typed: str, known: Iterable[str]) -> str:
+    """The nearest of some names, or nothing when none is near."""
+    import difflib  # only what is wrong needs it
+
+    # Long words are never near, and difflib is slow to say so.
+    found = difflib.get_close_matches(typed, known, 1, 0.6) if len(typed) <= 40 else []
+    return found[0] if found else ""
+
+
+def _shortened(word: Word, key: str, names: Names) -> SwitchEntry | None:
+    # Only what begins with --no- can mean --no-NAME, or --n would be ambiguous for its sake.
+    undo = key.startswith("--no_")
+    for tier in names:
+        meant = {
+            known.field: known
+            for name, known in tier.items()
+            if name.startswith(key) and known.undo is undo
+        }
+        if len(meant) > 1:
+            which = " ".join(f"--{'no-' * undo}{known.flag.long_name}" for known in meant.values())
+            raise BadLine(f"“{shown(word.text)}” could be any of {which}", word.start + 1)
+        if meant:
+            return next(iter(meant.values()))
+    return None
+
+
+def _glued(text: str, names: Names) -> SwitchMatch | None:
+    for size in range(min(len(text), _LONGEST_SHORT), 1, -1):
+        for tier in names:
+            known = tier.get(_alike(text[:size]))
+            if known and not known.undo and known.flag.kind.nargs[1]:
+                return SwitchMatch(known, text[:size], text[size:])
+    return None
+
+
+def _nearest(word: Word, names: Names) -> str:
+    head = _alike(word.text.partition("=")[0])
+    for tier in names:
+        written = {_alike(name): name for known in tier.values() for name in known.flag.names}
+        candidates = [name for name in written if len(name) > 2]
+        if "-" + head in written:
+            return written["-" + head]
+        if found := find_near(head, candidates) or find_near("-" + head, candidates):
+            return written[found]
+    return ""

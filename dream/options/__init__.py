@@ -1,0 +1,1 @@
+"""The types of option values, and the tables they choose from."""

@@ -1,0 +1,244 @@
+"""The samplers, one row each.
+
+A row names a function of `engine.solvers` or `engine.stochastic`; a few name a scheduler of
+diffusers besides, for the schedule that it has always walked here. Every row walks every schedule
+(`dream.options.schedule_table`), and draws its noise from the picture's generator.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+
+@dataclass(frozen=True)
+class SamplerSpec:
+    """One row. Nothing is imported here."""
+
+    name: str
+    solver: str
+    """The function that walks."""
+    paper: str
+    order: str
+    """Of convergence, as measured: a multistep method begins with steps of lower order, and cannot
+    make good for them. "–" where noise on the way is the point."""
+    calls: str = "n"
+    """Of the network, for n steps."""
+    noisy: bool = False
+    """Whether it adds noise on the way."""
+    aliases: tuple[str, ...] = ()
+    """Spellings of other eras and tools; read, never written."""
+    schedule: str = "model"
+    """Where a line does not say one; as in AUTOMATIC1111's web UI for those that need it."""
+    spacing: str = "linspace"
+    """Of the schedule "model", where the model does not say how its timesteps lie."""
+    scheduler: str = ""
+    """A class of diffusers, for the schedule `of_diffusers`."""
+    settings: Mapping[str, object] = field(default_factory=dict)
+    of_diffusers: str = ""
+    flow: str = ""
+    """How it walks flow matching: "linear" or "logarithmic" in sigma; empty where it does not."""
+
+
+_DPMPP = {
+    "algorithm_type": "dpmsolver++",
+    "solver_order": 2,
+    "solver_type": "midpoint",
+    "final_sigmas_type": "zero",
+    "lower_order_final": True,
+    "euler_at_final": False,
+    "use_lu_lambdas": False,
+    "thresholding": False,
+    "use_exponential_sigmas": False,
+    "use_beta_sigmas": False,
+    "use_karras_sigmas": True,
+}
+"""All that the pixels depend on, whatever a model's configuration says."""
+
+_DDIM = "Song et al. 2020, arXiv:2010.02502"
+_PNDM = "Liu et al. 2022, arXiv:2202.09778"
+_EDM = "Karras et al. 2022, arXiv:2206.00364"
+_DPM = "Lu et al. 2022, arXiv:2206.00927"
+_DPMPP_PAPER = "Lu et al. 2022, arXiv:2211.01095"
+_SDE = f"{_DPMPP_PAPER}, and arXiv:2305.14267"
+
+SAMPLER_TABLE = (
+    SamplerSpec(
+        "ddim",
+        "euler",
+        _DDIM,
+        "1",
+        spacing="leading",
+        scheduler="DDIMScheduler",
+        settings={"clip_sample": False, "thresholding": False},
+        of_diffusers="model",
+    ),
+    SamplerSpec("plms", "plms", _PNDM, "2", calls="n + 1", spacing="leading", aliases=("pndm",)),
+    SamplerSpec(
+        "k_lms",
+        "lms",
+        f"linear multistep of order 4 over {_EDM}",
+        "2",
+        flow="linear",
+        aliases=("klms", "lms"),
+    ),
+    SamplerSpec("k_euler", "euler", _EDM, "1", flow="linear", aliases=("euler",)),
+    SamplerSpec("k_euler_a", "euler_ancestral", _EDM, "–", noisy=True, aliases=("euler_a",)),
+    SamplerSpec("k_heun", "heun", _EDM, "2", calls="2n - 1", flow="linear", aliases=("heun",)),
+    SamplerSpec(
+        "k_dpm_2",
+        "dpm_2",
+        f"{_DPM}, as in {_EDM}",
+        "2",
+        calls="2n - 1",
+        flow="linear",
+        aliases=("dpm2",),
+    ),
+    SamplerSpec(
+        "k_dpm_2_a",
+        "dpm_2_ancestral",
+        f"{_DPM}, as in {_EDM}",
+        "–",
+        calls="2n - 1",
+        noisy=True,
+        aliases=("dpm2_a",),
+    ),
+    SamplerSpec("k_dpmpp_2", "dpmpp_2m", _DPMPP_PAPER, "2", flow="logarithmic"),
+    SamplerSpec(
+        "k_dpmpp_2_a",
+        "dpmpp_2s_ancestral",
+        _DPMPP_PAPER,
+        "–",
+        calls="2n - 1",
+        noisy=True,
+        aliases=("k_dpmpp_2s_a", "dpmpp_2s_a", "dpmpp_2s_ancestral"),
+    ),
+    SamplerSpec(
+        "dpmpp_2m",
+        "dpmpp_2m",
+        _DPMPP_PAPER,
+        "2",
+        scheduler="DPMSolverMultistepScheduler",
+        settings=_DPMPP,
+        of_diffusers="karras",
+        flow="logarithmic",
+        aliases=("k_dpmpp_2m",),
+    ),
+    SamplerSpec(
+        "dpmpp_2m_karras",
+        "dpmpp_2m",
+        f"{_DPMPP_PAPER}, sigmas of {_EDM}",
+        "2",
+        schedule="karras",
+        scheduler="DPMSolverMultistepScheduler",
+        settings=_DPMPP,
+        of_diffusers="karras",
+        flow="logarithmic",
+        aliases=("k_dpmpp_2m_karras",),
+    ),
+    SamplerSpec(
+        "dpmpp_sde",
+        "dpmpp_sde",
+        _SDE,
+        "–",
+        calls="2n - 1",
+        noisy=True,
+        schedule="karras",
+        aliases=("k_dpmpp_sde",),
+    ),
+    SamplerSpec(
+        "dpmpp_2m_sde",
+        "dpmpp_2m_sde",
+        _SDE,
+        "–",
+        noisy=True,
+        schedule="exponential",
+        aliases=("k_dpmpp_2m_sde",),
+    ),
+    SamplerSpec(
+        "unipc",
+        "unipc",
+        "Zhao et al. 2023, arXiv:2302.04867",
+        "2",
+        flow="logarithmic",
+        aliases=("uni_pc",),
+    ),
+    SamplerSpec("deis", "deis", "Zhang and Chen 2022, arXiv:2204.13902", "2"),
+    SamplerSpec(
+        "lcm",
+        "lcm",
+        "Luo et al. 2023, arXiv:2310.04378",
+        "–",
+        noisy=True,
+        spacing="trailing",
+        scheduler="LCMScheduler",
+        settings={"clip_sample": False, "thresholding": False},
+        of_diffusers="model",
+    ),
+    SamplerSpec(
+        "ddpm",
+        "euler_ancestral",
+        "Ho et al. 2020, arXiv:2006.11239",
+        "–",
+        noisy=True,
+        spacing="leading",
+        scheduler="DDPMScheduler",
+        settings={"clip_sample": False, "thresholding": False},
+        of_diffusers="model",
+    ),
+    SamplerSpec(
+        "dpmpp_3m_sde",
+        "dpmpp_3m_sde",
+        f"{_DPMPP_PAPER}, as in k-diffusion",
+        "–",
+        noisy=True,
+        schedule="exponential",
+        aliases=("k_dpmpp_3m_sde",),
+    ),
+    SamplerSpec("dpm_fast", "dpm_fast", _DPM, "3", aliases=("k_dpm_fast",)),
+    SamplerSpec(
+        "k_euler_churn",
+        "euler_churn",
+        f"{_EDM}, S_churn 40",
+        "–",
+        noisy=True,
+        aliases=("euler_churn",),
+    ),
+    SamplerSpec(
+        "k_heun_churn",
+        "heun_churn",
+        f"{_EDM}, S_churn 40",
+        "–",
+        calls="2n - 1",
+        noisy=True,
+        aliases=("heun_churn",),
+    ),
+    SamplerSpec(
+        "restart",
+        "restart",
+        "Xu et al. 2023, arXiv:2306.14878",
+        "–",
+        calls="2n - 1, and a part twice",
+        noisy=True,
+        schedule="karras",
+    ),
+    SamplerSpec("res_multistep", "res_multistep", "Zhang et al. 2023, arXiv:2308.02157", "2"),
+    SamplerSpec("er_sde", "er_sde", "Cui et al. 2023, arXiv:2309.06169", "–", noisy=True),
+    SamplerSpec(
+        "tcd",
+        "tcd",
+        "Zheng et al. 2024, arXiv:2402.19159",
+        "–",
+        noisy=True,
+        spacing="trailing",
+        scheduler="TCDScheduler",
+        settings={"clip_sample": False, "thresholding": False},
+        of_diffusers="model",
+    ),
+)
+
+SAMPLERS: Mapping[str, SamplerSpec] = MappingProxyType({row.name: row for row in SAMPLER_TABLE})
+ALIASES: Mapping[str, str] = MappingProxyType(
+    {alias: row.name for row in SAMPLER_TABLE for alias in row.aliases}
+)

@@ -1,0 +1,37 @@
+"""The schedules: lists of sigmas that a sampler walks along. `engine.schedules` makes them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from dream.options.sampler_table import SAMPLERS
+
+AUTO = "auto"
+FORMER = "former"
+SCHEDULES: Mapping[str, str] = MappingProxyType(
+    {
+        AUTO: "the sampler's own",
+        "model": "the timesteps of the model's own configuration; uniform where it says none",
+        "uniform": "even in time, from the noisiest timestep to the cleanest",
+        "karras": "Karras et al. 2022, arXiv:2206.00364: more steps where little noise is left",
+        "exponential": "even in log sigma",
+        "beta": "Lee et al. 2024, arXiv:2407.12173: more steps at both ends",
+        "sgm_uniform": "even in time, without the cleanest timestep",
+        "simple": "every so many of the sigmas, from the noisiest",
+        "kl_optimal": "Sabour et al. 2024, arXiv:2404.14507: even in arctan sigma",
+        "align_your_steps": "Sabour et al. 2024, arXiv:2404.14507: lists for Stable Diffusion",
+        FORMER: "as lines before this switch were painted, sampler and all",
+    }
+)
+"""What `--schedule` takes. All but the first are settled: a recipe never leaves it open."""
+
+
+def resolve_schedule(sampler: str, schedule: str | None, steps: int, karras_max: int | None) -> str:
+    """The schedule that is walked: the one asked for, else Karras' where `--karras_max` says so for
+    the k_ samplers, else the sampler's own."""
+    if schedule not in (None, AUTO):
+        return schedule
+    if karras_max is not None and sampler.startswith("k_") and steps < karras_max:
+        return "karras"
+    return SAMPLERS[sampler].schedule

@@ -1,0 +1,77 @@
+"""A contact sheet: pictures side by side, with a label below each."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from PIL import Image, ImageDraw, ImageFont
+
+from dream.postprocess.image_grid import MAX_SIDE, compute_cell_size, fit_into_cell, open_image
+
+Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
+
+_PAPER, _INK = (255, 255, 255), (32, 32, 32)
+_GAP = 6
+"""Pixels around each picture and its label."""
+_LEGIBLE, _LARGE = 11, 36
+"""Pixels: the smallest and the largest letters; between them they go with the pictures."""
+
+
+def make_contact_sheet(
+    pictures: Sequence[Path | None], labels: Sequence[str], columns: int | None = None
+) -> Image.Image:
+    """The pictures in rows, from the top left, each above its label, as RGB on white.
+
+    Pictures are fitted into cells as by `grid.sheet`; where there is None a gap stays. A label is
+    broken between its words to the cell's width, and a long word makes all cells wider. The page
+    is no larger than MAX_SIDE. Without `columns` it is near-square.
+
+    Raises ValueError when there are no pictures, FinishError for a file that is none.
+    """
+    there = [picture for picture in pictures if picture is not None]
+    if not there:
+        raise ValueError("a sheet needs a picture")
+    across = min(columns or math.ceil(math.sqrt(len(pictures))), len(pictures))
+    down = math.ceil(len(pictures) / across)
+    cell = compute_cell_size(there, across, down)
+    font = ImageFont.load_default(min(max(cell[0] // 20, _LEGIBLE), _LARGE))
+    longest = max((font.getlength(word) for label in labels for word in label.split()), default=0)
+    width = max(cell[0], math.ceil(longest))
+    broken = ["\n".join(_broken(label, font, width)) for label in labels]
+    page = Image.new("RGB", (1, 1), _PAPER)
+    text_height = _height(ImageDraw.Draw(page), broken, font)
+    step = (width + _GAP, cell[1] + text_height + 2 * _GAP)
+    page = Image.new("RGB", (across * step[0] + _GAP, down * step[1] + _GAP), _PAPER)
+    draw = ImageDraw.Draw(page)
+    for index, (picture, label) in enumerate(zip(pictures, broken, strict=True)):
+        left = _GAP + index % across * step[0]
+        top = _GAP + index // across * step[1]
+        if picture is not None:
+            small = fit_into_cell(open_image(picture), cell)
+            at = (left + (width - small.width) // 2, top + (cell[1] - small.height) // 2)
+            page.paste(small, at)
+        under = (left + width / 2, top + cell[1] + _GAP)
+        draw.multiline_text(under, label, _INK, font, anchor="ma", align="center")
+    page.thumbnail((MAX_SIDE, MAX_SIDE), Image.Resampling.LANCZOS)
+    return page
+
+
+def _height(draw: ImageDraw.ImageDraw, labels: Sequence[str], font: Font) -> int:
+    """Pixels that the tallest label takes."""
+    most = max((label.count("\n") for label in labels), default=0)
+    bottom = draw.multiline_textbbox((0, 0), "\n".join(["Ag"] * (most + 1)), font)[3]
+    return math.ceil(bottom)
+
+
+def _broken(label: str, font: Font, width: int) -> Iterator[str]:
+    """The label's lines, as wide as they may be."""
+    line = ""
+    for word in label.split():
+        longer = f"{line} {word}".strip()
+        if line and font.getlength(longer) > width:
+            yield line
+            longer = word
+        line = longer
+    yield line

@@ -1,0 +1,128 @@
+"""-embiggen: an enlarged picture painted over in tiles, with the detail that a plain enlargement
+lacks. Each tile begins from what is there, and fades into its neighbours."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from itertools import product
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from dream.core.errors import FinishError
+from dream.postprocess.windows import (
+    Box,
+    GenerateWindow,
+    crop_padded,
+    fit_window,
+    get_window_starts,
+)
+
+Size = tuple[int, int]
+Floats = NDArray[np.float32]
+
+
+class Tile(NamedTuple):
+    """One tile of a picture."""
+
+    number: int
+    """From 1, from left to right and from top to bottom."""
+    box: Box
+    fades: Box
+    """Pixels that it shares with its neighbour at each side, and over which it fades."""
+
+
+def split_into_tiles(size: Size, window: Size, overlap: float, multiple: int) -> list[Tile]:
+    """All tiles of a picture of this size.
+
+    `overlap` is a share of the tile's sides, or from 1 on pixels. Raises FinishError for one that
+    is as large as a tile.
+    """
+    width, height = fit_window(window, size, multiple)
+    columns, rows = (
+        get_window_starts(length, side, _overlap(side, overlap) if length > side else 0)
+        for length, side in zip(size, (width, height), strict=True)
+    )
+    return [
+        Tile(
+            number,
+            Box(columns[column], rows[row], columns[column] + width, rows[row] + height),
+            Box(
+                _shared(columns, column - 1, width),
+                _shared(rows, row - 1, height),
+                _shared(columns, column, width),
+                _shared(rows, row, height),
+            ),
+        )
+        for number, (row, column) in enumerate(product(range(len(rows)), range(len(columns))), 1)
+    ]
+
+
+def select_tiles(everything: Sequence[Tile], numbers: Collection[int]) -> list[Tile]:
+    """The tiles of these numbers, or all where there are none. Raises FinishError for one that
+    does not exist."""
+    count = len(everything)
+    if beyond := [number for number in numbers if number > count]:
+        there = "there is only tile 1" if count == 1 else f"there are tiles 1 to {count}"
+        raise FinishError(f"there is no tile {beyond[0]}", there)
+    return [tile for tile in everything if not numbers or tile.number in numbers]
+
+
+def repaint_tiles(
+    image: Image.Image, everything: Sequence[Tile], wanted: Sequence[Tile], paint: GenerateWindow
+) -> Image.Image:
+    """The RGB picture with some of all its tiles painted over; where others would be, it stays.
+
+    What is painted in a tile does not depend on other tiles, nor does how much of it counts.
+    """
+    before = np.asarray(image)
+    weights = np.zeros(before.shape[:2], np.float32)
+    for tile in everything:
+        weights[_within(tile)] += _weight(tile, image.size)
+    made = before.astype(np.float32)
+    for tile in wanted:
+        painted = paint(crop_padded(image, tile.box), None, tile.number - 1)
+        place = _within(tile)
+        share = (_weight(tile, image.size) / weights[place])[..., None]
+        height, width = share.shape[:2]
+        made[place] += share * (np.asarray(painted, np.float32)[:height, :width] - before[place])
+    return Image.fromarray(np.rint(made).clip(0, 255).astype(np.uint8))
+
+
+def _overlap(side: int, overlap: float) -> int:
+    pixels = round(side * overlap) if overlap < 1 else int(overlap)
+    if pixels >= side:
+        raise FinishError(
+            f"tiles of {side} pixels cannot overlap by {pixels}", "a smaller one, or larger -W -H"
+        )
+    return pixels
+
+
+def _shared(begin: Sequence[int], first: int, length: int) -> int:
+    """Pixels that a window shares with the next one; 0 where there are not both."""
+    if not 0 <= first < len(begin) - 1:
+        return 0
+    return max(0, begin[first] + length - begin[first + 1])
+
+
+def _within(tile: Tile) -> tuple[slice, slice]:
+    """Where the tile is among rows and columns; what a small picture lacks of it is cut off."""
+    return slice(tile.box.top, tile.box.bottom), slice(tile.box.left, tile.box.right)
+
+
+def _weight(tile: Tile, size: Size) -> Floats:
+    """How much the tile counts against its neighbours, for each of its pixels in the picture."""
+    (width, height), fades = tile.box.size, tile.fades
+    across, down = _ramp(width, fades.left, fades.right), _ramp(height, fades.top, fades.bottom)
+    inside = down[: size[1] - tile.box.top], across[: size[0] - tile.box.left]
+    return np.outer(*inside).astype(np.float32)
+
+
+def _ramp(length: int, before: int, after: int) -> Floats:
+    """1, but rising to it from near 0 over the first pixels, and falling over the last."""
+    ramp = np.ones(length, np.float32)
+    ramp[:before] = np.arange(1, before + 1) / (before + 1)
+    ramp[length - after :] *= np.arange(after, 0, -1) / (after + 1)
+    return ramp

@@ -1,0 +1,80 @@
+"""Between Pillow's pictures and a network's numbers: modes, depths, transparency, sizes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+Floats = NDArray[np.float32]
+
+_KEPT = ("L", "LA", "RGB", "RGBA", "I;16")
+"""Modes that come out as they went in; the others become the nearest of these."""
+
+
+@dataclass(frozen=True)
+class ImageArrays:
+    """A picture as a network sees it: every value in 0..1."""
+
+    rgb: Floats
+    """(h, w, 3); a grey picture has its grey three times."""
+    alpha: Floats | None
+    """(h, w, 3), the same three times; None for an opaque picture."""
+
+
+def normalize_mode(image: Image.Image) -> Image.Image:
+    """The picture in one of the modes that can be enlarged; itself, if it is in one.
+
+    Palettes become RGB, bitmaps L, other 16-bit greys I;16; transparency is kept.
+    """
+    if image.mode in _KEPT:
+        return image
+    if image.mode == "I" or image.mode.startswith("I;16"):
+        greys = np.asarray(image).clip(0, 65535).astype(np.uint16)
+        return Image.fromarray(greys)
+    if image.mode == "1":
+        return image.convert("L")
+    return image.convert("RGBA" if image.has_transparency_data else "RGB")
+
+
+def to_arrays(image: Image.Image) -> ImageArrays:
+    """A picture in a settled mode as floats."""
+    values = np.atleast_3d(np.asarray(image)).astype(np.float32) / np.float32(_white(image.mode))
+    colours = values[..., :-1] if image.mode in ("LA", "RGBA") else values
+    alpha = values[..., -1:] if image.mode in ("LA", "RGBA") else None
+    return ImageArrays(_three(colours), None if alpha is None else _three(alpha))
+
+
+def from_arrays(planes: ImageArrays, mode: str) -> Image.Image:
+    """The picture in the mode it had. Colours that a network gave to greys are averaged. The
+    planes are used up: there may not be room for them twice."""
+    values = planes.rgb if mode.startswith("RGB") else planes.rgb.mean(axis=2, keepdims=True)
+    if planes.alpha is not None:
+        values = np.concatenate([values, planes.alpha.mean(axis=2, keepdims=True)], axis=2)
+    values *= np.float32(_white(mode))
+    return _image(values if values.shape[2] > 1 else values[..., 0], mode)
+
+
+def blend(plain: Image.Image, made: Image.Image, strength: float) -> Image.Image:
+    """`plain` at strength 0, `made` at 1, and in between; as Image.blend, but for 16 bits too,
+    and rounded rather than cut."""
+    below, above = (np.asarray(image).astype(np.float32) for image in (plain, made))
+    above -= below
+    above *= np.float32(strength)
+    above += below
+    return _image(above, plain.mode)
+
+
+def _image(values: Floats, mode: str) -> Image.Image:
+    depth = np.uint16 if mode == "I;16" else np.uint8
+    return Image.fromarray(np.rint(values, out=values).astype(depth))
+
+
+def _white(mode: str) -> int:
+    return 65535 if mode == "I;16" else 255
+
+
+def _three(plane: Floats) -> Floats:
+    return plane if plane.shape[2] == 3 else np.repeat(plane, 3, axis=2)

@@ -1,0 +1,217 @@
+"""-U: a picture enlarged by a network, such as Real-ESRGAN's (Wang et al. 2021, arXiv:2107.10833),
+or by what else is handed in: diffusion is the engine's."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Protocol
+from urllib.parse import urlsplit
+
+import numpy as np
+import torch
+from PIL import Image
+
+from dream.catalogue.download import Fetch, OnProgress, fetch, ignore_progress
+from dream.catalogue.hub import HubId, download
+from dream.catalogue.model_info import UpscalerInfo
+from dream.catalogue.registry import ModelRegistry
+from dream.core.errors import FinishError
+from dream.core.picture import Picture
+from dream.core.recipe import Recipe
+from dream.core.stages import scale_size
+from dream.postprocess.image_arrays import (
+    Floats,
+    ImageArrays,
+    blend,
+    from_arrays,
+    normalize_mode,
+    to_arrays,
+)
+from dream.postprocess.network import load_network
+from dream.postprocess.tiled_upscaler import MIN_TILE, OnTile, TiledUpscaler, is_out_of_memory
+
+OnNote = Callable[[str], None]
+"""Told what is worth one line."""
+
+_RESIZE = Image.Resampling.LANCZOS
+
+
+class UpscalerBackend(Protocol):
+    """An upscaler in memory."""
+
+    @property
+    def sha256(self) -> str:
+        """Of its weights."""
+
+    def upscale(self, rgb: Floats, tile: int, on_tile: OnTile, /) -> Floats:
+        """See `tiles.Enlarger.enlarge`."""
+
+
+OpenDiffusion = Callable[[UpscalerInfo, Recipe], UpscalerBackend]
+"""A diffusion upscaler, for the picture of a recipe: it hears the words, and draws by the seed."""
+
+
+def refuse_diffusion(card: UpscalerInfo, recipe: Recipe) -> UpscalerBackend:
+    """An OpenDiffusion for where there is none."""
+    raise FinishError(f"{card.name} denoises, which nothing here can do", "choose another upscaler")
+
+
+@dataclass(frozen=True)
+class _Loaded:
+    """A network in memory, and what file it came from."""
+
+    path: Path
+    stamp: tuple[int, int]
+    """The file's time and size; another file at the same path is loaded anew."""
+    sha256: str
+    enlarger: TiledUpscaler
+
+    def upscale(self, rgb: Floats, tile: int, on_tile: OnTile) -> Floats:
+        """See `Enlarger.enlarge`."""
+        return self.enlarger.upscale(rgb, tile, on_tile)
+
+
+class Upscaler:
+    """Enlarges pictures, and keeps the last network in memory.
+
+    Networks run in float32 on a CPU and on Apple's GPUs, on NVIDIA's in float16 if they can.
+    """
+
+    def __init__(self, shelf: ModelRegistry, device: str, fetch: Fetch = fetch) -> None:
+        """`fetch` brings an upscaler's file that is not on disk yet."""
+        self._shelf = shelf
+        self._device = torch.device(device)
+        self._fetch = fetch
+        self._loaded: _Loaded | None = None
+
+    def upscale(
+        self,
+        picture: Picture,
+        *,
+        on_tile: OnTile,
+        on_note: OnNote,
+        on_fetch: OnProgress = ignore_progress,
+        diffusion: OpenDiffusion = refuse_diffusion,
+    ) -> Picture:
+        """The picture enlarged as its recipe says: `upscale`, `upscaler`, `upscale_tile`.
+        `diffusion` opens an upscaler that denoises.
+
+        Its sides are exactly round(side * factor). The network runs once, at its own scale (1 to
+        16 times); from there to the factor asked for, up or down, is an antialiased resize, as in
+        Real-ESRGAN itself. A strength below 1 blends with the resized original; at 0 no network
+        is loaded at all. The facts gain `upscaler_weights`, the sha256 of the network's file.
+        Where memory was too short for `upscale_tile`, the recipe has the one that it sufficed for.
+
+        The callbacks may raise to cancel: `on_tile` between tiles, `on_fetch(arrived, of)` between
+        chunks of a download. Raises FinishError, ModelError, FetchError.
+        """
+        try:
+            return self._upscaled(picture, on_tile, on_note, on_fetch, diffusion)
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
+            raise FinishError(
+                f"there is no memory to enlarge {picture.image.width}x{picture.image.height}"
+                " pixels that much",
+                "try a smaller -U or --upscale_tile",
+            ) from error
+        finally:
+            self._free()
+
+    def _upscaled(
+        self,
+        picture: Picture,
+        on_tile: OnTile,
+        on_note: OnNote,
+        on_fetch: OnProgress,
+        diffusion: OpenDiffusion,
+    ) -> Picture:
+        recipe, plain = picture.recipe, normalize_mode(picture.image)
+        if recipe.upscale is None or recipe.upscaler is None:
+            return picture
+        size = scale_size(plain.size, recipe.upscale.factor)
+        resized = plain.resize(size, _RESIZE)
+        if recipe.upscale.strength == 0:
+            return replace(picture, image=resized)
+        card = self._shelf.get_upscaler(recipe.upscaler)
+        if not card.is_on_disk:
+            self._bring(card, on_note, on_fetch)
+        loaded = diffusion(card, recipe) if card.diffusion else self._load(card)
+        made, tile = self._run(loaded, plain, recipe.upscale_tile, on_tile, on_note)
+        return replace(
+            picture,
+            image=blend(resized, made.resize(size, _RESIZE), recipe.upscale.strength),
+            recipe=replace(recipe, upscale_tile=tile),
+            facts={**picture.facts, "upscaler_weights": loaded.sha256},
+        )
+
+    def _run(
+        self,
+        enlarger: UpscalerBackend,
+        image: Image.Image,
+        tile: int,
+        on_tile: OnTile,
+        on_note: OnNote,
+    ) -> tuple[Image.Image, int]:
+        """The picture at the network's scale, and the size of the tiles it was made in: the one
+        asked for or, if memory is short, once more in smaller ones."""
+        planes = to_arrays(image)
+        try:
+            return from_arrays(_enlarge(enlarger, planes, tile, on_tile), image.mode), tile
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
+        self._free()  # only here, when the error and what it holds are gone
+        side = max(image.size)
+        smaller = max(MIN_TILE, min(tile or side, side) // 2)
+        on_note(f"too little memory to enlarge the picture so; trying --upscale_tile {smaller}")
+        return from_arrays(_enlarge(enlarger, planes, smaller, on_tile), image.mode), smaller
+
+    def _free(self) -> None:
+        if self._device.type == "cuda":
+            torch.cuda.empty_cache()
+
+    def _bring(self, card: UpscalerInfo, on_note: OnNote, on_fetch: OnProgress) -> None:
+        if card.diffusion:
+            download(HubId(card.url), card.path, on_fetch, on_note)
+            return
+        on_note(f"fetching {card.name}{_megabytes(card.size)} from {urlsplit(card.url).netloc}")
+        self._fetch(card.url, card.path, size=card.size, sha256=card.sha256, on_progress=on_fetch)
+
+    def _load(self, card: UpscalerInfo) -> _Loaded:
+        status = card.path.stat()
+        stamp = (status.st_mtime_ns, status.st_size)
+        loaded = self._loaded
+        if loaded is None or (loaded.path, loaded.stamp) != (card.path, stamp):
+            self._loaded = None  # before the next one: never two in memory
+            network, sha256 = load_network(card.path), _sha256(card.path)
+            half = network.half and self._device.type == "cuda"
+            enlarger = TiledUpscaler(network, self._device, half=half)
+            loaded = self._loaded = _Loaded(card.path, stamp, sha256, enlarger)
+        return loaded
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _enlarge(
+    enlarger: UpscalerBackend, planes: ImageArrays, tile: int, on_tile: OnTile
+) -> ImageArrays:
+    """Colours, and then transparency where it varies, through the network."""
+    if planes.alpha is None or np.ptp(planes.alpha) == 0:
+        rgb = enlarger.upscale(planes.rgb, tile, on_tile)
+        return ImageArrays(
+            rgb, None if planes.alpha is None else np.full_like(rgb, planes.alpha.max())
+        )
+    rgb = enlarger.upscale(planes.rgb, tile, lambda i, n: on_tile(i, 2 * n))
+    alpha = enlarger.upscale(planes.alpha, tile, lambda i, n: on_tile(n + i, 2 * n))
+    return ImageArrays(rgb, alpha)
+
+
+def _megabytes(size: int) -> str:
+    return f" ({size / 1e6:.1f} MB)" if size else ""

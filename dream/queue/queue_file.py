@@ -1,0 +1,259 @@
+"""The lines that wait, on disk: a session that is killed finds them again."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import IO
+
+from dream.core.own_files import new_beside
+from dream.queue import journal
+from dream.queue.locked import append, hold, lock
+
+FILE_NAME = ".dream_queue"
+
+_LONGEST = 1 << 24
+"""Bytes of a file of lines that are offered; a session keeps a few."""
+_PAST = 100
+"""Lines more than those that wait may be past before the file is written anew."""
+_SESSIONS = 100
+"""Sessions in one folder that keep their lines at the same time; one more goes without."""
+
+
+class QueueFile:
+    """The lines of one session, the next one first, in a file of their own; see `journal`.
+
+    Each session holds a lock on its file: `.dream_queue`, or `.dream_queue.2` … where another
+    session holds that one. The system lets go of a lock when its holder dies, however it dies, so a
+    file nobody holds is what a dead session left; a new session takes it over. A change is appended
+    at once, so that it outlives the session, whatever ends it; another thread has the disk make it
+    durable, and writes the file anew when most of it is past. Enter waits for neither.
+    """
+
+    def __init__(self, folder: Path, complain: Callable[[str], None]) -> None:
+        """`complain` is told once why nothing can be kept, if so."""
+        self._folder, self._complain = folder, complain
+        self._path = folder / FILE_NAME
+        self._held: IO[bytes] | None = None
+        self._left: set[Path] = set()
+        self.on_disk = False
+        """Whether the lines after the last change, or those that were taken over, are on disk."""
+        self._lines: list[str] = []
+        self._past = 0  # lines of the file that say nothing any more
+        self._anew = False  # whether the file has to be written as a whole
+        self._guard = threading.RLock()
+        self._meanwhile: list[bytes] | None = None  # changes while the file is written anew
+        self._changed = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def read_abandoned(self) -> tuple[str, ...]:
+        """The lines a session before this one left. They stay on disk until the next change."""
+        for path in self._places():
+            with suppress(OSError):  # one that cannot be read hides no other
+                held = None if path in self._left else hold(path, create=False)
+                if held is None:
+                    continue
+                if os.fstat(held.fileno()).st_size > _LONGEST:
+                    held.close()
+                    continue
+                if lines := tuple(journal.read(held.read())):
+                    self._path, self._held = path, held
+                    self._lines, self._anew, self.on_disk = [], True, True
+                    return lines
+                path.unlink(missing_ok=True)
+                held.close()
+        return ()
+
+    def leave(self) -> None:
+        """Let go of the lines that were taken over: they stay on disk for a later session, and this
+        one keeps its own in another file."""
+        if self._held is not None:
+            self._left.add(self._path)
+            self._held.close()
+            self._held = None
+
+    # ── changes; none of them raises ───────────────────────────────────────────────────────────
+
+    def write(self, lines: Sequence[str]) -> None:
+        """Keep these lines and no others."""
+        with self._guard:
+            self._lines, self._anew = list(lines), True
+            self._change(b"", 0)
+
+    def add(self, lines: Sequence[str]) -> None:
+        """Keep these lines too, behind the others."""
+        with self._guard:
+            self._lines += lines
+            self._change(journal.format_added(lines), 0)
+
+    def remove(self, place: int) -> None:
+        """Keep all but the line at this place, from 0."""
+        with self._guard:
+            del self._lines[place]
+            self._change(journal.format_removed(place), 2)
+
+    def move(self, place: int, to: int) -> None:
+        """Keep the line at this place at another."""
+        with self._guard:
+            self._lines.insert(to, self._lines.pop(place))
+            self._change(journal.format_moved(place, to), 1)
+
+    def close(self) -> None:
+        """Let go of the file; an empty one is removed."""
+        thread, self._thread = self._thread, None
+        if thread is not None:
+            self._changed.set()
+            thread.join(timeout=5)
+        with self._guard:
+            if self._held is None:
+                return
+            with suppress(OSError):
+                if not journal.read(self._path.read_bytes()):
+                    self._path.unlink()
+                else:
+                    os.fsync(self._held.fileno())
+            self._held.close()
+            self._held, self._lines, self._meanwhile = None, [], None
+
+    # ── the file ───────────────────────────────────────────────────────────────────────────────
+
+    def _change(self, data: bytes, past: int) -> None:
+        """Append a change, after which so many more lines of the file say nothing."""
+        self.on_disk = False
+        try:
+            if self._held is None and self._lines:
+                self._take_place()
+                self._anew = True
+            if self._held is not None:
+                if self._anew:
+                    self._put(journal.format_added(self._lines))
+                elif not self._lines:
+                    self._held.truncate(0)
+                    self._past, self._meanwhile = 0, None
+                else:
+                    append(self._held, data)
+                    self._past += past
+                    if self._meanwhile is not None:
+                        self._meanwhile.append(data)
+                self.on_disk = True
+        except OSError as error:
+            self._anew = True
+            self._say(error)
+            return
+        if self._thread is None and self._held is not None:
+            self._thread = threading.Thread(target=self._sync, name="queue-sync", daemon=True)
+            self._thread.start()
+        self._changed.set()
+
+    def _say(self, error: OSError) -> None:
+        self._complain(f"waiting lines are not kept: {self._path}: {error.strerror or error}")
+        self._complain = lambda text: None
+
+    def _put(self, data: bytes) -> None:
+        """Write the file as a whole. Raises OSError."""
+        self._swap(self._written(data))
+
+    def _written(self, data: bytes) -> tuple[Path, IO[bytes]]:
+        # Prompts are private: as with the history, only their author reads this file.
+        temporary, handle = new_beside(self._path)
+        file = os.fdopen(handle, "w+b", buffering=0)
+        try:
+            append(file, data)
+        except OSError:
+            file.close()
+            temporary.unlink(missing_ok=True)
+            raise
+        return temporary, file
+
+    def _swap(self, written: tuple[Path, IO[bytes]]) -> None:
+        """Have the new file stand in the old one's place. Raises OSError."""
+        temporary, file = written
+        held = self._held
+        assert held is not None
+        if sys.platform == "win32":  # where no open file can be replaced: its contents are
+            with file:
+                file.seek(0)
+                data = file.read()
+            temporary.unlink(missing_ok=True)
+            held.seek(0)
+            held.truncate()
+            append(held, data)
+        else:
+            try:
+                lock(file)
+                temporary.replace(self._path)
+            except OSError:
+                file.close()
+                temporary.unlink(missing_ok=True)
+                raise
+            held.close()
+            self._held = file
+        self._past, self._anew, self._meanwhile = 0, False, None
+
+    def _sync(self) -> None:
+        """The other thread: what was changed becomes durable, and what is past leaves the file."""
+        me = threading.current_thread()
+        while self._thread is me:
+            self._changed.wait()
+            self._changed.clear()
+            try:
+                if self._past > len(self._lines) + _PAST:
+                    self._compact()
+                self._flush()
+            except OSError as error:
+                self._say(error)
+
+    def _flush(self) -> None:
+        with self._guard:
+            if self._held is None:
+                return
+            file = os.dup(self._held.fileno())  # the other thread may close its own
+        try:
+            os.fsync(file)
+        finally:
+            os.close(file)
+
+    def _compact(self) -> None:
+        """Write the file anew, while changes go on to be appended to the old one."""
+        with self._guard:
+            held, lines, meanwhile = self._held, list(self._lines), list[bytes]()
+            if held is None or self._anew:
+                return
+            self._meanwhile = meanwhile
+        temporary, file = self._written(journal.format_added(lines))
+        os.fsync(file.fileno())
+        with self._guard:
+            if self._meanwhile is not meanwhile:  # it was written as a whole, or closed
+                file.close()
+                temporary.unlink(missing_ok=True)
+                return
+            append(file, b"".join(meanwhile))
+            self._swap((temporary, file))
+            self._past = 2 * len(meanwhile)
+
+    def _places(self) -> Iterator[Path]:
+        first = self._folder / FILE_NAME
+        yield first
+        yield from (first.with_name(f"{FILE_NAME}.{n}") for n in range(2, _SESSIONS + 1))
+
+    def _take_place(self) -> None:
+        self._folder.mkdir(parents=True, exist_ok=True)
+        refused = OSError(0, "every place is taken")
+        for path in self._places():
+            try:
+                held = hold(path, create=True)
+            except OSError as error:  # a link, a folder, or another user's; the next may do
+                refused = error
+                continue
+            if held is None:
+                continue
+            small = os.fstat(held.fileno()).st_size <= _LONGEST
+            if small and not journal.read(held.read()):  # else a session that died since left it
+                self._path, self._held = path, held
+                return
+            held.close()
+        raise refused

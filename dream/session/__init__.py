@@ -1,0 +1,29 @@
+"""One line through the house: settle → render → finish → keep, told as events."""
+
+from dream.session.engine_events import report_crashes
+from dream.session.many_lines import extent
+from dream.session.name_checks import check_default, find_wrong_defaults
+from dream.session.plan_summary import PlanSummary, summarize_plan
+from dream.session.resolve import (
+    ResolvedRequest,
+    check_ranges,
+    derive_seeds,
+    resolve,
+    resolve_sweep,
+)
+from dream.session.session import Session
+
+__all__ = [
+    "PlanSummary",
+    "ResolvedRequest",
+    "Session",
+    "check_default",
+    "check_ranges",
+    "derive_seeds",
+    "extent",
+    "find_wrong_defaults",
+    "report_crashes",
+    "resolve",
+    "resolve_sweep",
+    "summarize_plan",
+]

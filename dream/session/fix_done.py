@@ -1,0 +1,162 @@
+"""Which of several pictures a `!fix` line need not take further: those whose result is there, and
+the results themselves."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from dream.catalogue.model_info import ModelInfo
+from dream.core.errors import DreamError
+from dream.core.file_names import path_exists_at
+from dream.core.recipe import Recipe
+from dream.core.request import Request
+from dream.core.stages import get_stages
+from dream.gallery import INPUTS_FOLDER, LOG_NAME, parse_logged_name, read_log, read_record
+from dream.inputs import hash_file
+from dream.line import format_line, parse_facts, parse_log_line, split_words
+from dream.line.words import split_line
+from dream.session.fix_names import Several
+from dream.session.name_checks import check_recipes
+from dream.session.output import folder_of
+from dream.session.resolve import resolve_sweep
+
+if TYPE_CHECKING:
+    from dream.session.session import Session
+
+_SEED = re.compile(r"-S[0-9]+")
+
+
+@dataclass(frozen=True)
+class Remaining:
+    """What is left to do of several pictures."""
+
+    lines: tuple[str, ...]
+    done: int = 0
+    """Pictures whose result is in the log and on disk."""
+    results: int = 0
+    """Pictures that are such results themselves."""
+
+
+class _Result(NamedTuple):
+    """A picture in the log that another one became."""
+
+    source: Path
+    sha256: str
+    """The beginning of the source's."""
+    seed: str
+
+
+def remaining(studio: Session, several: Several) -> Remaining:
+    """The lines of the pictures that are not done yet. What is wrong with one is said when it is
+    made, unless it is the same with all of them: then that is raised. Reads the outdir's log once,
+    and of each picture its record. Raises DreamError."""
+    lines: list[str] = []
+    errors: list[DreamError] = []
+    logs = _Logs(studio)
+    done = results = 0
+    for file in several.files:
+        line = several.line(file)
+        try:
+            request, recipes = _foreseen(studio, line)
+            folder = folder_of(request, studio.outdir, recipes[0].prompt)
+            if _is_result(file, folder, recipes[0]):
+                results += 1
+                continue
+            if logs.hold(folder, file, recipes, any_seed=request.seed is None):
+                done += 1
+                continue
+        except DreamError as error:
+            errors.append(error)
+        lines.append(line)
+    if len(errors) == len(several.files) > 1 and len({str(error) for error in errors}) == 1:
+        raise errors[0]
+    return Remaining(tuple(lines), done, results)
+
+
+def _foreseen(studio: Session, line: str) -> tuple[Request, Sequence[Recipe]]:
+    """What a line asks for and comes to, with zero for a seed that is left open. Raises what
+    settling raises."""
+
+    def find(name: str | None) -> ModelInfo:
+        return studio.shelf.get_model(name or studio.shelf.get_default_model())
+
+    sweep = studio.parse_sweep(line)
+    settled = resolve_sweep(sweep, find, studio.past, lambda: 0, studio.find_picture)
+    check_recipes(studio.shelf, settled.recipes)
+    return sweep.first, settled.recipes
+
+
+def _is_result(file: Path, folder: Path, recipe: Recipe) -> bool:
+    """Whether a picture is in the folder of the results, and one: dream took it further, and by a
+    stage that the recipe asks for."""
+    with suppress(DreamError, OSError):
+        if file.parent.resolve() == folder.resolve():
+            said = read_record(file).request
+            return "fix" in said and any(
+                stage.recipe_fields[0] in said for stage in get_stages(recipe)
+            )
+    return False
+
+
+class _Logs:
+    """The results in the logs of some folders, each read once."""
+
+    def __init__(self, studio: Session) -> None:
+        self._studio = studio
+        self._folders: dict[Path, dict[tuple[str, ...], list[_Result]]] = {}
+
+    def hold(self, folder: Path, file: Path, recipes: Sequence[Recipe], *, any_seed: bool) -> bool:
+        """Whether all that is asked for of a file is there already: of the same bytes, by the same
+        values. Where the line leaves the seed open, any will do. Raises InputError."""
+        if folder not in self._folders:
+            self._folders[folder] = {}
+            with suppress(DreamError):
+                for values, result in _results(folder):
+                    self._folders[folder].setdefault(values, []).append(result)
+        wanted = Counter(_values(format_line(recipe.to_request()), any_seed) for recipe in recipes)
+        for (values, seed), count in wanted.items():
+            found = [
+                result
+                for result in self._folders[folder].get(values, ())
+                if (any_seed or result.seed == seed)
+                and (result.source.name == file.name or result.source.parent.name == INPUTS_FOLDER)
+            ]
+            # The file is read only where its name and values are in the log.
+            if not found or count > _of_same_bytes(found, file):
+                return False
+        return True
+
+
+def _of_same_bytes(results: Sequence[_Result], file: Path) -> int:
+    sha256 = hash_file(file)
+    return sum(sha256.startswith(result.sha256) for result in results)
+
+
+def _results(folder: Path) -> Iterator[tuple[tuple[str, ...], _Result]]:
+    """The values and the sources of all results in a folder that are still there. Raises
+    GalleryError where there is no log."""
+    for _, text in read_log(folder / LOG_NAME):
+        if "!fix" not in text:
+            continue
+        logged = parse_log_line(text)
+        parts = split_line(logged.line)
+        sha256 = parse_facts(logged.comment).get("fix", "")
+        if not (logged.path and parts.fixes and parts.prompt and sha256):
+            continue
+        if path_exists_at(folder / parse_logged_name(text)):
+            values, seed = _values(logged.line, any_seed=False)
+            yield values, _Result(Path(parts.prompt.text), sha256, seed)
+
+
+def _values(line: str, any_seed: bool) -> tuple[tuple[str, ...], str]:
+    """The switches of a written `!fix` line without its seed; and the seed's, or "" for any."""
+    prompt = split_line(line).prompt
+    said = [word.text for word in split_words(line, prompt.end if prompt else 0)]
+    seed = next((word for word in said if _SEED.fullmatch(word)), "")
+    return tuple(word for word in said if word != seed), "" if any_seed else seed

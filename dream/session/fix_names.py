@@ -1,0 +1,150 @@
+"""`!fix` of several pictures: a folder, a pattern, or several names; a line for each."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from itertools import takewhile
+from pathlib import Path
+
+from dream.core.errors import BadLine, InputError, shown
+from dream.core.file_names import is_file, is_folder, path_exists_at
+from dream.inputs import ENDINGS
+from dream.line import parse_log_line, quote, split_words
+from dream.line.words import split_line
+
+_PATTERN = re.compile(r"[*?[]")
+_DIRECT = "sub-folders are not searched"
+
+
+@dataclass(frozen=True)
+class Several:
+    """The pictures that one `!fix` line names, where it does not name a single file."""
+
+    named: str
+    """As it was typed: `holiday/`, `*.png`, `a.png b.png`."""
+    files: tuple[Path, ...]
+    """Ordinary files, each once; those of a folder or pattern sorted by name."""
+    rest: str
+    """The line behind the names: its switches."""
+    apart: bool = False
+    """Several names, which no reader of a line takes for one."""
+
+    def line(self, file: Path) -> str:
+        """The line for one of the files."""
+        return f"!fix {quote(file.as_posix())} {self.rest}".rstrip()
+
+
+def several(line: str, find: Callable[[str], Path], outdir: Path) -> Several | None:
+    """The pictures that a `!fix` line names; None for any other line, and where it names a single
+    file, present or missing. Logged lines always name one.
+
+    Several names are read where each of them is there; a name with spaces is one name if there is
+    such a file. Folders and patterns are found here, or else in the outdir; sub-folders are not
+    searched. Raises InputError for a folder or pattern without pictures, and a missing name.
+    """
+    logged = parse_log_line(line)
+    parts = split_line(line, logged.start)
+    if logged.path is not None or not parts.fixes or not (parts.prompt and parts.prompt.text):
+        return None
+    others = list(takewhile(lambda word: not word.switch, parts.switches))
+    end = (others[-1] if others else parts.prompt).end
+    typed, rest = line[parts.prompt.start : end], line[end:].strip()
+    names = list(_names(typed))
+    if not others:
+        whole = parts.prompt.text
+        try:
+            if is_file(find(whole)):
+                return None
+        except BadLine:  # -1 may be there when the line's turn comes
+            return None
+        files = _files(whole, find, outdir)
+        if files:
+            return Several(whole, tuple(files), rest)
+        if files is not None and len(names) < 2:
+            raise InputError(f"no picture is in, or matches, {shown(whole)}", _DIRECT)
+    if len(names) < 2:
+        return None
+    return _each_of(names, typed, rest, find, outdir)
+
+
+def _each_of(
+    names: Iterable[str], typed: str, rest: str, find: Callable[[str], Path], outdir: Path
+) -> Several | None:
+    """Several names in one line; None where none of them is there. Raises InputError for a
+    missing one among others."""
+    found: list[Path] = []
+    missing: list[str] = []
+    for name in names:
+        try:
+            files = _files(name, find, outdir)
+            if files is None and is_file(path := find(name)):
+                files = [path]
+        except BadLine:
+            files = None
+        if files:
+            found += files
+        else:
+            missing.append(name)
+    if not found:
+        return None
+    if missing:
+        hint = "a file's name with spaces needs quotes"
+        raise InputError(f"there is no {shown(missing[0])}", hint)
+    return Several(typed, tuple(dict.fromkeys(found)), rest, apart=True)
+
+
+def _names(typed: str) -> Iterator[str]:
+    """The names in a part of a line: words, and what stands in single quotes, as terminals paste
+    dropped files."""
+    begun: list[str] = []
+    for word in split_words(typed):
+        begun.append(word.text)
+        text = " ".join(begun)
+        if not word.quoted and text.startswith("'") and (text == "'" or not text.endswith("'")):
+            continue
+        begun.clear()
+        yield text
+    yield from begun
+
+
+def _files(name: str, find: Callable[[str], Path], outdir: Path) -> list[Path] | None:
+    """The pictures that a folder or a pattern holds, by name; None for what is neither. Raises
+    BadLine, InputError."""
+    path = find(name)
+    for place in (path, outdir / path):
+        if is_folder(place):
+            return _in_folder(place)
+    if path_exists_at(path) or not _PATTERN.search(name):
+        return None
+    if "**" in path.parts:
+        raise InputError("** is not supported", _DIRECT)
+    return _matching(path) or _matching(outdir / path)
+
+
+def _in_folder(folder: Path) -> list[Path]:
+    try:
+        with os.scandir(folder) as entries:
+            names = sorted(entry.name for entry in entries if _looks_like_one(entry.name))
+    except OSError as error:
+        raise InputError(f"cannot read {folder}: {error.strerror}") from error
+    return [file for name in names if is_file(file := folder / name)]
+
+
+def _matching(pattern: Path) -> list[Path]:
+    """Files of such names. Others than pictures only where no picture has one: then they are
+    meant, whatever their endings say."""
+    root = Path(pattern.anchor)
+    try:
+        found = sorted(root.glob(str(pattern.relative_to(root))))
+    except (OSError, ValueError, NotImplementedError) as error:
+        raise InputError(f"{shown(str(pattern))} is not a pattern: {error}") from error
+    hidden = pattern.name.startswith(".")
+    files = [file for file in found if (hidden or file.name[0] != ".") and is_file(file)]
+    return [file for file in files if file.name.lower().endswith(ENDINGS)] or files
+
+
+def _looks_like_one(name: str) -> bool:
+    return not name.startswith(".") and name.lower().endswith(ENDINGS)

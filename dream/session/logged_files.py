@@ -1,0 +1,97 @@
+"""The files that a logged line begins from, found again from wherever its log is made again.
+
+A log holds paths relative to the folder that dream ran in. From another folder such a path may
+mean another file, or none; which file was meant, the hash in the line's comment says.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from dream.core.errors import BadLine, InputError
+from dream.core.file_names import is_file, parse_path
+from dream.core.request import IMAGE_FILE_FIELDS, Request
+from dream.gallery import INPUTS_FOLDER
+from dream.inputs import hash_file
+from dream.line import parse_facts, parse_log_line
+
+
+@dataclass(frozen=True)
+class LoggedFiles:
+    """Finds the files of one logged line."""
+
+    folder: Path
+    """Where the log is."""
+    made_in: Path | None
+    """Where dream ran when the line was logged; None where the line does not tell."""
+    hashes: Mapping[str, str]
+    """The first digits of the SHA-256 of each file, by what the line says for it."""
+
+    def find(self, said: str, otherwise: Callable[[str], Path]) -> Path:
+        """The file with the recorded hash; without one, the first that is there: where the line
+        was made, beside the log, then what `otherwise` finds here.
+
+        A file that has another hash counts as changed only in its own place. Raises BadLine for
+        one that is only here, where another program may have put it.
+        """
+        if said.startswith("-") and said[1:].isdecimal():
+            return otherwise(said)
+        path = parse_path(said)
+        here = otherwise(said)
+        own = [self.folder / path.name, self.folder / INPUTS_FOLDER / path.name]
+        if not path.is_absolute():
+            own = [self.folder / path, *own]
+            if self.made_in is not None:
+                own.insert(0, self.made_in / path)
+        if path.is_absolute() or self.made_in is None or _is_here(self.made_in):
+            own.insert(0, here)
+        there = [file for file in own if is_file(file)]
+        wanted = self.hashes.get(said, "")
+        if not wanted:
+            return next(iter(there), here)
+        for file in dict.fromkeys([*there, *([here] if is_file(here) else [])]):
+            if _has(file, wanted):
+                return file
+        if there or not is_file(here):
+            return next(iter(there), own[0])
+        raise BadLine(
+            f"{own[0]} is missing, and {here} is another file: its sha256 is not {wanted}",
+            hint="put the file back, or beside the log",
+        )
+
+
+def files_of(line: str, request: Request, folder: Path) -> LoggedFiles | None:
+    """How the files of a line of a log in this folder are found; None for a line that was not
+    logged, such as one of a list of prompts."""
+    logged = parse_log_line(line)
+    if logged.path is None:
+        return None
+    recorded = parse_facts(logged.comment)
+    said = {getattr(request, name): recorded.get(name, "") for name in IMAGE_FILE_FIELDS}
+    hashes = {text: digest for text, digest in said.items() if text and digest}
+    return LoggedFiles(folder, made_in(folder, logged.path), hashes)
+
+
+def made_in(folder: Path, picture: str) -> Path | None:
+    """The folder that dream ran in when it logged a picture, by the picture's path as the log has
+    it and the folder of that log: of `/a/b/out` and `out/1.png` it is `/a/b`. None where both have
+    nothing in common: a full path, a bare name, a log that was moved."""
+    parts = PurePosixPath(picture.replace("\\", "/")).parent.parts
+    place = folder.absolute()
+    for count in range(min(len(parts), len(place.parts) - 1), 0, -1):
+        if place.parts[-count:] == parts[:count]:
+            return Path(*place.parts[:-count])
+    return None
+
+
+def _is_here(folder: Path) -> bool:
+    return folder.resolve() == Path.cwd().resolve()
+
+
+def _has(file: Path, digest: str) -> bool:
+    try:
+        return hash_file(file).startswith(digest)
+    except InputError:
+        return False

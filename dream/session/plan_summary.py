@@ -1,0 +1,60 @@
+"""What a line would make: said while it is being typed, with nothing drawn, loaded or written."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from dream.catalogue.model_info import ModelInfo
+from dream.core.stages import compute_final_size
+from dream.inputs import measure_image
+from dream.session.many_lines import extent
+from dream.session.name_checks import check_recipes
+from dream.session.resolve import resolve
+from dream.session.session import Session
+
+
+@dataclass(frozen=True)
+class PlanSummary:
+    """The pictures of one line; of a sweep, or several files, the size and steps of the first."""
+
+    pictures: int
+    width: int
+    height: int
+    """Before all that is done afterwards."""
+    after: tuple[int, int]
+    """The same, after it."""
+    steps: int
+    """0 where nothing is rendered."""
+    model: str
+
+    def __str__(self) -> str:
+        often = "1 picture" if self.pictures == 1 else f"{self.pictures:,} pictures"
+        size = f"{self.width}×{self.height}"
+        if self.after != (self.width, self.height):
+            size += f" → {self.after[0]}×{self.after[1]}"
+        steps = "1 step" if self.steps == 1 else f"{self.steps} steps"
+        return f"{often}, {size}, {steps}" if self.steps else f"{often}, {size}"
+
+
+def summarize_plan(studio: Session, line: str) -> PlanSummary:
+    """What a line would make now. Raises BadLine, ModelError, InputError."""
+    asked = extent(studio, line)
+    sweep = studio.parse_sweep(asked.first)
+    first = replace(sweep.first, iterations=1)
+
+    def find(name: str | None) -> ModelInfo:
+        return studio.shelf.get_model(name or studio.shelf.get_default_model())
+
+    (recipe,) = resolve(first, find, studio.past, lambda: 0, studio.find_picture).recipes
+    check_recipes(studio.shelf, [recipe])
+    rendered = recipe.fix is None
+    size = (recipe.width, recipe.height) if recipe.fix is None else measure_image(Path(recipe.fix))
+    return PlanSummary(
+        pictures=asked.count,
+        width=size[0],
+        height=size[1],
+        after=compute_final_size(recipe, size),
+        steps=recipe.steps if rendered else 0,
+        model=recipe.model,
+    )

@@ -1,0 +1,198 @@
+"""Asked → settled: a Request becomes Recipes with nothing left open."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from dream.catalogue.model_info import ModelInfo
+from dream.core.errors import BadLine
+from dream.core.recipe import Recipe
+from dream.core.request import FLAGS, NO_VAE, Request
+from dream.inputs import measure_image
+from dream.line import Sweep
+from dream.options.option_type import MAX_SEED
+from dream.options.schedule_table import resolve_schedule
+from dream.options.variations import Variation
+from dream.session.fix import find_model_info
+from dream.session.input_images import FindPicture, compute_size, resolve_image_files
+from dream.session.postprocessing import check_limits, resolve_stages, resolve_strength
+
+HIRES_FIX = 0.5
+"""How far a picture that was painted small is left where nobody says: 0.75 already lets objects
+double again."""
+
+FindModel = Callable[[str | None], ModelInfo]
+"""A name, or None for the default, to its card. Raises ModelError."""
+
+
+@dataclass(frozen=True)
+class ResolvedRequest:
+    """What a line comes to: one recipe for each picture, and what should be said about it."""
+
+    recipes: tuple[Recipe, ...]
+    notes: tuple[str, ...] = ()
+
+
+def resolve(
+    request: Request,
+    find: FindModel,
+    past: Sequence[int],
+    draw: Callable[[], int],
+    find_picture: FindPicture = Path,
+) -> ResolvedRequest:
+    """Close every open choice: what the line left open, the model's card decides.
+
+    `past` holds the seeds of this session's pictures, for `-S-1`; `draw` gives a fresh seed;
+    `find_picture` the file of a picture to start from. Raises BadLine for a value out of range or
+    a seed that does not exist, ModelError for a model that does not, InputError for a picture.
+    """
+    check_ranges(request)
+    _ = request.folder  # the system could not be asked about it
+    request, told = resolve_image_files(request, find_picture)
+    card = find_model_info(request, find)
+    width, height, sized = _size(request, card)
+    hires_fix, walked = _hires_fix(request, card, width, height)
+    steps, sampler = request.steps or card.steps, request.sampler or card.sampler
+    first = Recipe(
+        prompt=request.prompt,
+        negative=request.negative,
+        steps=steps,
+        seed=draw() if request.seed is None else _seed(request.seed, past),
+        width=width,
+        height=height,
+        cfg_scale=request.cfg_scale or card.cfg_scale,
+        sampler=sampler,
+        schedule=resolve_schedule(sampler, request.schedule, steps, request.karras_max),
+        model=card.name,
+        vae=_vae(request.vae or card.vae, card),
+        init_img=request.init_img,
+        fit=request.fit and request.init_img is not None,
+        strength=resolve_strength(request),
+        init_mask=request.init_mask,
+        text_mask=request.text_mask,
+        invert_mask=request.invert_mask,
+        inpaint_replace=request.inpaint_replace,
+        mask_blur=request.mask_blur,
+        hires_fix=hires_fix,
+        fix=request.fix,
+        **_effects(request),
+        **resolve_stages(request, card),
+    )
+    check_limits(first, (width, height) if first.fix is None else measure_image(Path(first.fix)))
+    return ResolvedRequest(_expand_iterations(first, request, draw), told + sized + walked)
+
+
+def resolve_sweep(
+    sweep: Sweep,
+    find: FindModel,
+    past: Sequence[int],
+    draw: Callable[[], int],
+    find_picture: FindPicture = Path,
+) -> ResolvedRequest:
+    """Every Request of a sweep settled, in its order. A seed that the line leaves open is drawn
+    once: the pictures differ in what was swept, and in nothing else. Raises as `settle`."""
+    find, draw = cache(find), cache(draw)
+    settled = [resolve(request, find, past, draw, find_picture) for request in sweep]
+    said = (str(sweep),) if sweep.axes else ()
+    notes = dict.fromkeys(note for one in settled for note in one.notes)
+    return ResolvedRequest(
+        tuple(recipe for one in settled for recipe in one.recipes), (*said, *notes)
+    )
+
+
+def _effects(request: Request) -> dict[str, Any]:
+    """Nothing is open in them; what can be said in two ways becomes one of them."""
+    as_said = ("perlin", "threshold", "init_color", "karras_max")
+    symmetry = ("h_symmetry_time_pct", "v_symmetry_time_pct")
+    said = {name: getattr(request, name) for name in (*as_said, *symmetry)}
+    axes, known = request.seamless_axes, request.with_variations
+    return said | {
+        "with_variations": known and tuple(Variation(*pair) for pair in known),
+        "seamless": request.seamless or axes is not None,
+        "seamless_axes": None if axes == "x,y" else axes,
+    }
+
+
+def _expand_iterations(
+    first: Recipe, request: Request, draw: Callable[[], int]
+) -> tuple[Recipe, ...]:
+    """`-n` of them: of seeds in a series; or, with `-v`, of one seed, towards others."""
+    count, amount, known = request.iterations, request.variation_amount, first.with_variations
+    if known and request.seed is None:
+        raise BadLine("-V turns the noise of one seed towards others", 0, "say which one with -S")
+    if amount:
+        # Not what is drawn: a sweep draws but once, and that may be the first seed already.
+        others = derive_seeds(draw(), count + 1)[1:]
+        ways = [(*(known or ()), Variation(other, amount)) for other in others]
+        return tuple(replace(first, with_variations=way) for way in ways)
+    if known and count > 1:
+        raise BadLine(f"-V is one picture, not {count}", 0, "-v 0.1 makes others near it")
+    return tuple(replace(first, seed=seed) for seed in derive_seeds(first.seed, count))
+
+
+def derive_seeds(first: int, count: int) -> list[int]:
+    """`count` seeds: the first, then what a generator seeded with it draws; so -n5 -S42 repeats."""
+    rng = random.Random(first)
+    return [first, *(rng.randint(0, MAX_SEED) for _ in range(count - 1))]
+
+
+def check_ranges(request: Request) -> None:
+    """Hold a Request made in Python to the same ranges as a typed one. Raises BadLine."""
+    for name, flag in FLAGS.items():
+        value = getattr(request, name)
+        if value == flag.default:
+            continue
+        try:
+            known = flag.kind.read(flag.kind.write(value)) == value
+        except (TypeError, ValueError, AttributeError):
+            known = False
+        if not known:
+            raise BadLine(f"{name} takes {flag.kind.expects}, not {value!r}")
+
+
+def _vae(asked: str, card: ModelInfo) -> str | None:
+    """What takes the place of the model's own VAE; that it is none is said only against a card."""
+    return None if not asked or (asked == NO_VAE and not card.vae) else asked
+
+
+def _seed(asked: int, past: Sequence[int]) -> int:
+    if asked >= 0:
+        return asked
+    if -asked > len(past):
+        made = f"{len(past)} so far" if past else "none so far"
+        raise BadLine(f"-S{asked} asks for a picture of this session that is not there ({made})")
+    return past[asked]
+
+
+def _size(request: Request, card: ModelInfo) -> tuple[int, int, tuple[str, ...]]:
+    if request.init_img is not None:
+        return compute_size(request, card)
+    width, wide = _floored("width", request.width or card.width, card.multiple)
+    height, high = _floored("height", request.height or card.height, card.multiple)
+    return width, height, wide + high
+
+
+def _hires_fix(
+    request: Request, card: ModelInfo, width: int, height: int
+) -> tuple[float | None, tuple[str, ...]]:
+    """How strongly the picture is painted over; in InvokeAI's lines that was -f."""
+    if request.hires_fix is None:
+        return None, ()
+    if request.init_img is not None:
+        return None, ("--hires_fix is for pictures from words alone: it changes nothing here",)
+    if width * height <= card.width * card.height:
+        size = f"{card.width}x{card.height}"
+        return None, (f"--hires_fix is for more than {size}: it changes nothing here",)
+    return request.hires_fix or request.strength or HIRES_FIX, ()
+
+
+def _floored(what: str, asked: int, multiple: int) -> tuple[int, tuple[str, ...]]:
+    size = max(multiple, asked // multiple * multiple)
+    if size == asked:
+        return size, ()
+    return size, (f"{what} {asked} becomes {size}: the model paints in multiples of {multiple}",)

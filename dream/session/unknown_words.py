@@ -1,0 +1,43 @@
+"""Words of a prompt that its model was not trained on: said once, so that nobody wonders."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+
+from dream.catalogue import ModelInfo, unknown_words
+from dream.core.recipe import Recipe
+
+_LISTED = 6
+"""How many words, unknown or known, a note names."""
+
+
+class UnknownWords:
+    """What one session was told of. A word is told of once for each model."""
+
+    def __init__(self) -> None:
+        self._noted: set[tuple[str, str]] = set()
+
+    def find_unknown(
+        self, recipes: Sequence[Recipe], find: Callable[[str], ModelInfo]
+    ) -> Iterator[str]:
+        """One note for each model of a line's recipes, if new words are unknown to it."""
+        for model in dict.fromkeys(recipe.model for recipe in recipes if recipe.fix is None):
+            card = find(model)
+            prompts = dict.fromkeys(recipe.prompt for recipe in recipes if recipe.model == model)
+            unknown = dict.fromkeys(
+                word
+                for prompt in prompts
+                for word in unknown_words(card.knows, prompt)
+                if (model, word) not in self._noted
+            )
+            if unknown:
+                self._noted.update((model, word) for word in unknown)
+                yield _note(card, tuple(unknown))
+
+
+def _note(card: ModelInfo, unknown: Sequence[str]) -> str:
+    some = ", ".join(f"“{word}”" for word in unknown[:_LISTED])
+    if len(unknown) > _LISTED:
+        some += f" and {len(unknown) - _LISTED} more"
+    known = ", ".join(card.knows[0][1][:_LISTED])
+    return f"{card.name} does not know {some}; it knows {known} …; see !help {card.name}"

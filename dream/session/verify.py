@@ -1,0 +1,160 @@
+"""Law 2, held against a log: render every line again and compare with what it recorded."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+from dream.core.errors import DreamError
+from dream.core.events import Cancelled, Events, Note, Rejected, Verified
+from dream.core.picture import Picture
+from dream.core.stages import get_stages
+from dream.gallery import read_log, read_record
+from dream.inputs import open_picture
+from dream.line import is_skipped, parse_facts, parse_log_line
+from dream.session.engine_events import report_crashes
+from dream.session.logged_files import made_in
+from dream.session.replay_checks import check_input_files
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+    from dream.session.session import Session
+
+_SOMETIMES = ("ema", "memory", "vae")
+"""Facts that are there only where something was not as usual."""
+
+_SHOWN = 16  # hex digits of the sha256 that a log line carries
+
+
+def verify_log(studio: Session, log: Path) -> Events[None]:
+    """One Verified for each picture line, and a Note that sums up. Raises GalleryError."""
+    found: Counter[_Verdict] = Counter()
+    try:
+        said: list[str] = []
+        lines = read_log(log, said.append)
+        yield from (Note(text=text) for text in said)
+        for number, line in lines:
+            if is_skipped(line):
+                continue
+            verdict = report_crashes(_verify_line(studio, line, number, log.parent), line, "failed")
+            found[(yield from verdict)] += 1
+    except KeyboardInterrupt:
+        done = found.total() - found["unknown"]
+        yield Cancelled(finished=done, count=done + 1)
+    near = f", {found['near']} near (within 1 of 255)" if found["near"] else ""
+    lost = f", {found['failed']} not made" if found["failed"] else ""
+    told = f"{found['same']} same{near}, {found['differs']} different{lost}"
+    yield Note(text=f"{told}, in {log.as_posix()}")
+
+
+_Verdict = Literal["same", "near", "differs", "failed", "unknown"]
+"""Near is what another processor's rounding may do. Unknown is what nothing was recorded of to
+compare with."""
+
+_NEAR = 1
+"""Of 255: how far a channel of a pixel is off at most in a picture that is near."""
+
+
+def _verify_line(studio: Session, line: str, number: int, beside: Path) -> Events[_Verdict]:
+    logged = parse_log_line(line)
+    recorded = _recorded(logged.path, parse_facts(logged.comment))
+    if "sha256" not in recorded:
+        yield Note(text=f"line {number}: no record to compare with")
+        return "unknown"
+    try:
+        request = studio.parse_line(line)
+        recipe = studio.resolve(request, line).recipes[0]
+        yield from check_input_files(line, recipe)
+        picture = yield from studio.render(recipe)
+        for stage in get_stages(recipe):
+            picture = yield from studio.finish(picture, stage)
+    except DreamError as error:
+        yield Rejected(error=error, line=line, number=number)
+        return "failed"
+    same = picture.sha256.startswith(recorded["sha256"][:_SHOWN])
+    apart = None if same else _apart(picture, _original(studio, logged.path, recorded, beside))
+    near = apart is not None and apart.most <= _NEAR
+    how = f"differs by {apart}" if apart else "is not the one recorded"
+    differs = {} if same else {"picture": how} | _changed(recorded, picture)
+    yield Verified(
+        path=logged.path or "", line=logged.line, same=same, near=near, differences=differs
+    )
+    return "same" if same else "near" if near else "differs"
+
+
+class _Apart(NamedTuple):
+    """How far two pictures of one size are apart."""
+
+    most: int
+    """Of 255, in any channel of any pixel."""
+    share: float
+    """Of the pixels that differ, above 0 up to 1."""
+
+    def __str__(self) -> str:
+        return f"at most {self.most} of 255 in {100 * self.share:.2g} % of pixels"
+
+
+def _original(
+    studio: Session, path: str | None, recorded: Mapping[str, str], beside: Path
+) -> Image | None:
+    """The logged picture, where its file is there and holds the pixels that were recorded."""
+    if path is None:
+        return None
+    try:
+        places = [studio.find_picture(path), beside / PurePosixPath(path).name]
+    except DreamError:
+        return None
+    if root := made_in(beside, path):
+        places.insert(0, root / path)
+    wanted = recorded["sha256"][:_SHOWN]
+    for place in dict.fromkeys(places):
+        with suppress(DreamError):
+            image = open_picture(place).image
+            if hashlib.sha256(image.tobytes()).hexdigest().startswith(wanted):
+                return image
+    return None
+
+
+def _apart(picture: Picture, original: Image | None) -> _Apart | None:
+    if original is None or original.size != picture.image.size:
+        return None
+    from PIL import ImageChops
+
+    red, green, blue = ImageChops.difference(picture.image, original).split()
+    most = ImageChops.lighter(ImageChops.lighter(red, green), blue)
+    counted = most.histogram()
+    width, height = original.size
+    farthest = max(value for value, count in enumerate(counted) if count)
+    return _Apart(farthest, 1 - counted[0] / (width * height))
+
+
+def _recorded(path: str | None, comment: Mapping[str, str]) -> dict[str, str]:
+    """What is known of the logged picture: its PNG's full record when it is still there and is
+    the one the line speaks of, else the line's comment."""
+    if path is None:
+        return dict(comment)
+    try:
+        record = read_record(Path(path))
+    except DreamError:
+        return dict(comment)
+    if not record.sha256.startswith(comment.get("sha256", "")):
+        return dict(comment)
+    return {**record.facts, **({"sha256": record.sha256} if record.sha256 else {})}
+
+
+def _changed(recorded: Mapping[str, str], picture: Picture) -> dict[str, str]:
+    """The recorded circumstances that are others today, named."""
+    facts = dict(picture.facts)
+    if "processor" in recorded:  # a PNG's whole record, not the few of a log line
+        usual = dict.fromkeys(_SOMETIMES, "as usual")
+        facts, recorded = usual | facts, usual | dict(recorded)
+    return {
+        name: f"{now}, was {was}"
+        for name, now in facts.items()
+        if (was := recorded.get(name)) is not None and not now.startswith(was)
+    }

@@ -1,0 +1,202 @@
+"""Completion of the edit line: the line's own suggestions, with what this session knows of
+folders, models and seeds; and commands with their files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from itertools import islice
+
+from prompt_toolkit.application.current import get_app
+from prompt_toolkit.completion import CompleteEvent, Completer, Completion
+from prompt_toolkit.document import Document
+from prompt_toolkit.filters import Condition
+
+from dream.commands import Command, Context, is_command, list_topics
+from dream.core.errors import BadLine, DreamError
+from dream.core.plain_text import remove_controls
+from dream.core.request import FLAGS, NO_VAE
+from dream.gallery import LOG_NAME, read_last_lines
+from dream.line import behind_prefix, quote, split_words
+from dream.line.complete import Values, complete
+from dream.line.words import split_line
+from dream.session import Session
+from dream.terminal.auto_suggest import find_prompts, find_words
+from dream.terminal.paths import PATIENCE, find_paths
+
+PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".avif", ".tif", ".tiff", ".gif", ".bmp", ".heic")
+"""How the names of those end that one usually begins from; others can be typed."""
+
+_MOST = 50
+"""Prompts or words that are offered at once, and lines of the log that are looked at."""
+
+
+class LineCompleter(Completer):
+    """Offers what may come next at the cursor."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+
+    def get_completions(
+        self, document: Document, complete_event: CompleteEvent
+    ) -> Iterator[Completion]:
+        """prompt_toolkit's interface; called in a thread. A name that would break the edit line, or
+        hold control characters in it, is not offered."""
+        for offer in self._offers(document):
+            if remove_controls(offer.text) == offer.text:
+                yield offer
+
+    def _offers(self, document: Document) -> Iterator[Completion]:
+        before = document.text_before_cursor
+        if is_command(before) or _names_file(before):
+            yield from _for_command(before[behind_prefix(before) :], self._context, self._values)
+            return
+        for offer in complete(document.text, document.cursor_position, self._values):
+            yield Completion(
+                offer.text,
+                offer.start - document.cursor_position,
+                display=offer.display,
+                display_meta=offer.meta,
+            )
+
+    def _values(self, completes: str, typed: str) -> Iterable[tuple[str, str]]:
+        studio, past = self._context.studio, self._context.history
+        try:
+            match completes:
+                case "prompt":
+                    return [(prompt, "") for prompt in islice(find_prompts(past(), typed), _MOST)]
+                case "word":
+                    return [(word, "") for word in islice(find_words(past(), typed), _MOST)]
+                case "seed":
+                    return [s for s in _seeds(studio) if s[0].startswith(typed)]
+                case "model":
+                    cards = [(card.name, card.description) for card in studio.shelf.list_models()]
+                    return [card for card in cards if card[0].startswith(typed)]
+                case "vae":
+                    vaes = (NO_VAE, *studio.shelf.list_vaes())
+                    return [(name, "") for name in vaes if name.startswith(typed)]
+                case "upscaler":
+                    names = [card.name for card in studio.shelf.list_upscalers()]
+                    return [(name, "") for name in names if name.startswith(typed)]
+                case "picture":
+                    places = ("", str(studio.outdir))
+                    found = (find_paths(typed, within=place, endings=PICTURES) for place in places)
+                    return [
+                        (path, "") for path in dict.fromkeys(f.path for fs in found for f in fs)
+                    ]
+                case "file":
+                    return [(path, "") for path, _ in find_paths(typed)]
+                case "folder":
+                    return [(path, "") for path, _ in find_paths(typed, files=False)]
+        except DreamError:
+            pass  # a broken shelf is said when a line asks for it
+        return []
+
+
+def _seeds(studio: Session) -> Iterator[tuple[str, str]]:
+    """Seeds, the last picture's first, each once with the prompt it was for: this session's, and
+    then those at the end of the log."""
+    prompts = {saved.request.seed: saved.request.prompt for saved in studio.kept}
+    seen = dict.fromkeys(reversed(studio.past))
+    for seed in seen:
+        yield str(seed), prompts.get(seed, "")
+    for line in reversed(read_last_lines(studio.outdir / LOG_NAME)[-_MOST:]):
+        with suppress(BadLine):
+            request = studio.parse_line(line)
+            if request.seed is not None and request.seed not in seen:
+                seen[request.seed] = None
+                yield str(request.seed), request.prompt
+
+
+def _for_command(before: str, context: Context, values: Values) -> Iterator[Completion]:
+    name, space, argument = before.partition(" ")
+    if not space:
+        for command in context.commands:
+            if command.name.startswith(name):
+                shown = f"{command.name} {command.usage}".rstrip()
+                yield Completion(command.name, -len(name), shown, command.help)
+        return
+    row = next((command for command in context.commands if command.name == name), None)
+    if row is None:
+        return
+    completes, argument = row.completion, argument.lstrip()
+    if offers := list(_options(row, argument, values)):
+        yield from offers
+    elif completes == "topic":
+        for topic in list_topics(context.commands):
+            if topic.startswith(argument):
+                yield Completion(topic, -len(argument))
+        for value, meta in values("model", argument):
+            yield Completion(value, -len(argument), display_meta=meta)
+    elif completes == "setting":
+        yield from _settings(argument, values)
+    elif completes in ("model", "vae"):
+        for value, meta in values(completes, argument):
+            yield Completion(value, -len(argument), display_meta=meta)
+    elif completes in ("file", "picture"):
+        endings = (".png",) if completes == "picture" else ()
+        yield from _files(argument, str(context.studio.outdir), endings)
+
+
+def _options(command: Command, argument: str, values: Values) -> Iterator[Completion]:
+    """A command's own switches, behind what it is about; then their values."""
+    *before, last = argument.split(" ")
+    former = before[-1] if len(before) > 1 else ""
+    name, equals, value = last.partition("=")
+    if before and last.startswith("-") and not equals:
+        spelled = last[:2] + last[2:].replace("-", "_")
+        for option, kind in command.options.items():
+            if option.startswith(spelled):
+                shown = f"{option} {kind.metavar}".rstrip()
+                yield Completion(option, -len(last), shown, kind.expects)
+        return
+    asked = command.options.get(name if equals else former)
+    typed = value if equals else last
+    if asked is not None and asked.nargs[1]:
+        known = [(choice, "") for choice in asked.choices if choice.startswith(typed)]
+        for text, meta in known or values(asked.completion, typed):
+            yield Completion(text, -len(typed), display_meta=meta)
+
+
+def _names_file(before: str) -> bool:
+    """Whether the cursor is at the file of a `!fix` line."""
+    parts = split_line(before)
+    return parts.fixes and not parts.switches and not before.endswith(" -")
+
+
+def _settings(typed: str, values: Values) -> Iterator[Completion]:
+    """Names of defaults; then their values, as a line would have them."""
+    name, space, value = typed.partition(" ")
+    if not space:
+        for field, flag in FLAGS.items():
+            if field.startswith(name.replace("-", "_")):
+                yield Completion(field, -len(name), display_meta=flag.help)
+    elif name in FLAGS:
+        line = f"x --{FLAGS[name].long_name} {value}"
+        for offer in complete(line, len(line), values):
+            yield Completion(offer.text, offer.start - len(line), offer.display)
+
+
+def _files(typed: str, outdir: str, endings: tuple[str, ...]) -> Iterator[Completion]:
+    """Files here; and those among the pictures, which commands find without their folder."""
+    said = list(split_words(typed))
+    path = said[0].text if len(said) == 1 and said[0].quoted else typed.removeprefix('"')
+    found = dict.fromkeys(
+        file
+        for folder in ("", outdir)
+        for file in find_paths(path, within=folder, endings=endings, patience=PATIENCE / 2)
+    )
+    for text, shown in found:
+        if " " in text or not text.isprintable() or typed.startswith('"'):
+            # A folder's quote stays open, for its files to follow.
+            text = quote(text).removesuffix('"') if text.endswith("/") else quote(text)
+        yield Completion(text, -len(typed), shown)
+
+
+@Condition
+def should_open_menu() -> bool:
+    """Whether to offer without being asked: after a dash or a `!`, never amid a prompt's words."""
+    before = get_app().current_buffer.document.text_before_cursor
+    if before.startswith("!"):
+        return " " not in before
+    return before[before.rfind(" ") + 1 :].startswith("-")

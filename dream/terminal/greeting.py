@@ -1,0 +1,52 @@
+"""What the prompt says with once the house behind it is open: the screen, and the greeting."""
+
+from __future__ import annotations
+
+import os
+from typing import TextIO
+
+from dream.config.folder_notice import describe_folder_settings
+from dream.core.errors import DreamError
+from dream.graphics import TerminalImages, supports_links
+from dream.session import Session, find_wrong_defaults
+from dream.terminal.previews import SafeImagePreviews
+from dream.terminal.print_above import AbovePromptStream
+from dream.terminal.screen import NoImagePreviews, Screen
+from dream.terminal.style import wants_colour
+
+
+def create_screen(
+    out: TextIO, paths: TextIO | None = None, pictures: TerminalImages | None = None
+) -> Screen:
+    """The screen behind a stream, as the environment describes it."""
+    return Screen(
+        AbovePromptStream(out),
+        columns=lambda: _columns(out),
+        rewrite=False,
+        colour=wants_colour(out),
+        paths=paths,
+        pictures=NoImagePreviews() if pictures is None else SafeImagePreviews(pictures),
+        links=supports_links(out, os.environ),
+    )
+
+
+def greet(studio: Session, screen: Screen) -> None:
+    """Two lines: where we are, and how to find out more; and what models.toml says in vain."""
+    try:
+        model = studio.base.model or studio.shelf.get_default_model()
+    except DreamError as error:
+        model = str(error)
+    screen.say(f"model {model}; pictures go to {studio.outdir}")
+    screen.say("type what you want to see; !help explains, q leaves")
+    wrong = find_wrong_defaults(studio.shelf, studio.base, besides=("model",))
+    for text in describe_folder_settings(studio.shelf):
+        screen.say(text)
+    for complaint in (*studio.shelf.check_models_toml(), *wrong):
+        screen.say(f"! {complaint}")
+
+
+def _columns(out: TextIO) -> int:
+    try:
+        return os.get_terminal_size(out.fileno()).columns or 80
+    except (OSError, ValueError):  # not a terminal
+        return 80

@@ -1,0 +1,118 @@
+"""What a worker would find on this machine: does everything import, and where would it paint?
+
+`check` asks in a process of its own, so that whoever asks loads no torch, and outlives a library
+that takes its process down.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import subprocess
+import sys
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import dream
+from dream.core.errors import DreamError
+from dream.engine.import_errors import raise_setup_errors
+from dream.worker.crash import to_dream_error
+
+PATIENCE = 300.0
+"""Seconds. Importing torch from a cold and slow disk takes minutes."""
+
+SMALL, LARGE = 10_000_000, 860_000_000
+"""Parameters, of a model as small as the shipped one, and of Stable Diffusion 1.5."""
+
+_START = (
+    "import sys; sys.path.append(sys.argv[1]); from dream.worker import checkup; checkup.main()"
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeviceReport:
+    """What was found. Lines are empty where there is nothing to say."""
+
+    device: str = ""
+    small: str = ""
+    """The number type for small models and why all this was chosen; `large`: for large ones."""
+    large: str = ""
+    memory: tuple[int, int] | None = None
+    """Free and all bytes of the GPU, where it has memory of its own."""
+    broken: tuple[str, ...] = ()
+    """What does not work, and what to do about it; one line each."""
+
+
+def probe_device(device: str, precision: str) -> DeviceReport:
+    """Look, in a process of its own. Never raises for what it finds."""
+    root = str(Path(dream.__file__).resolve().parents[1])
+    try:
+        done = subprocess.run(
+            [sys.executable, "-P", "-W", "ignore", "-c", _START, root, device, precision],
+            capture_output=True,
+            text=True,
+            errors="replace",
+            stdin=subprocess.DEVNULL,
+            timeout=PATIENCE,
+        )
+    except subprocess.TimeoutExpired:
+        return DeviceReport(
+            broken=(f"torch did not load within {PATIENCE:.0f} s: is the disk well?",)
+        )
+    last = (done.stdout.splitlines() or [""])[-1]
+    try:
+        found = json.loads(last)
+    except ValueError:
+        words = (done.stderr.strip().splitlines() or ["no word"])[-1]
+        how = f"torch took its process down (status {done.returncode}): {words}"
+        return DeviceReport(broken=(f"{how}; install torch and torchvision again, together",))
+    return DeviceReport(**found | {"broken": tuple(found["broken"])})
+
+
+def main() -> None:
+    """The other process: looks, and prints what it found as one line of JSON."""
+    print(json.dumps(asdict(inspect_here(*sys.argv[2:4]))))  # noqa: T201 - to the process that asked
+
+
+def inspect_here(device: str, precision: str) -> DeviceReport:
+    """Look, in this process."""
+    broken = []
+    for module in (
+        "torch",
+        "torchvision",
+        "diffusers",
+        "transformers",
+        "dream.postprocess.basicsr_compat",
+    ):
+        try:
+            with raise_setup_errors():
+                importlib.import_module(module)
+        except Exception as error:
+            broken.append(str(to_dream_error(error)))
+    if "torch" in sys.modules:
+        try:
+            placed = _placed(device, precision)
+            return replace(placed, broken=_distinct([*broken, *placed.broken]))
+        except DreamError as error:
+            broken.append(str(error))
+    return DeviceReport(broken=_distinct(broken))
+
+
+def _distinct(lines: list[str]) -> tuple[str, ...]:
+    """One cause is often met at several imports."""
+    return tuple(dict.fromkeys(lines))
+
+
+def _placed(device: str, precision: str) -> DeviceReport:
+    from dream.engine.memory.device import choose_placement, measure_gpu_memory
+
+    small, large = (
+        choose_placement(device, precision, parameters) for parameters in (SMALL, LARGE)
+    )
+    return DeviceReport(
+        device=small.device,
+        small=small.reason,
+        large=large.reason,
+        memory=measure_gpu_memory(small.device),
+        broken=(small.advice,) if small.advice else (),
+    )

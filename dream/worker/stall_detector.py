@@ -1,0 +1,65 @@
+"""A worker that says nothing for long: whether it is stopped, at work or waiting, and what helps.
+
+A step of a large model on a small machine takes half a minute, and a model from a slow disk takes
+minutes to load; so silence alone is no death, and is only told.
+"""
+
+from __future__ import annotations
+
+import time
+from contextlib import suppress
+
+LOOK = 5.0
+"""Seconds of silence after which it is looked whether somebody stopped the process, and again."""
+LONG = 60.0
+"""Seconds of silence that are told in any case; and then each time they have doubled."""
+
+
+class StallDetector:
+    """Since a worker spoke last. `look` is called each `LOOK` seconds."""
+
+    def __init__(self, pid: int) -> None:
+        self._pid = pid
+        self._began = time.monotonic()
+        self._due = LONG
+        self._worked: float | None = None
+        self._stopped = False
+
+    def check(self) -> str:
+        """What to tell a person about it; mostly nothing."""
+        if is_stopped(self._pid):
+            before, self._stopped = self._stopped, True
+            helps = f"kill -CONT {self._pid} lets it go on, Ctrl-C gives the picture up"
+            return "" if before else f"the worker is stopped; {helps}"
+        self._stopped = False
+        if self._worked is None:
+            self._worked = measure_processor_time(self._pid)
+        silent = time.monotonic() - self._began
+        if silent < self._due:
+            return ""
+        self._due = 2 * silent
+        worked, self._worked = self._worked, measure_processor_time(self._pid)
+        does = "the worker is at work" if self._worked > worked else "the worker waits for the disk"
+        if not self._worked:
+            does = "the worker is there"
+        return f"no step for {silent / 60:.0f} min; {does}, Ctrl-C gives the picture up"
+
+
+def is_stopped(pid: int) -> bool:
+    """Whether somebody stopped the process (SIGSTOP, Ctrl-Z, a debugger). False where the system
+    does not say."""
+    import psutil  # not before somebody waits for long
+
+    with suppress(psutil.Error):
+        return psutil.Process(pid).status() in (psutil.STATUS_STOPPED, psutil.STATUS_TRACING_STOP)
+    return False
+
+
+def measure_processor_time(pid: int) -> float:
+    """Seconds of processor time it has taken so far; 0 where the system does not say."""
+    import psutil
+
+    with suppress(psutil.Error):
+        times = psutil.Process(pid).cpu_times()
+        return float(times.user + times.system)
+    return 0.0

@@ -1,0 +1,335 @@
+"""Lines that begin from a picture: found, measured, settled, logged, and made again."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from dream.catalogue.model_info import ModelInfo
+from dream.core.errors import BadLine, InputError
+from dream.core.events import Event, Failed, Note, Planned, Rejected, Saved, Step, Verified
+from dream.core.recipe import Recipe
+from dream.core.request import Request
+from dream.gallery import LOG_NAME, read_log, read_record
+from dream.inputs import hash_file
+from dream.line import format_line, parse_facts, parse_line, parse_log_line
+from dream.session import ResolvedRequest, Session, resolve
+from dream.session.input_images import compute_size
+from tests.fakes import FakeEngine, fake_studio
+
+CARD = ModelInfo(name="tiny", path=Path("models/tiny"), width=256, height=256, multiple=8)
+
+
+@pytest.fixture
+def photo(tmp_path: Path) -> str:
+    Image.new("RGB", (515, 389), "blue").save(tmp_path / "photo.png")
+    return str(tmp_path / "photo.png")
+
+
+def settled(request: Request, card: ModelInfo = CARD) -> ResolvedRequest:
+    return resolve(request, lambda name: card, (), lambda: 7)
+
+
+def size(request: Request) -> tuple[int, int]:
+    (recipe,) = settled(request).recipes
+    return recipe.width, recipe.height
+
+
+def made(studio: Session, line: str) -> list[Event]:
+    return list(studio.make(line))
+
+
+def saved(studio: Session, line: str) -> Saved:
+    events = made(studio, line)
+    assert not [e for e in events if isinstance(e, Rejected | Failed)], events
+    (event,) = [e for e in events if isinstance(e, Saved)]
+    return event
+
+
+def test_a_picture_keeps_its_size_floored_and_it_is_said(photo: str) -> None:
+    answer = settled(Request(prompt="x", init_img=photo))
+    (recipe,) = answer.recipes
+    assert (recipe.width, recipe.height, recipe.strength) == (512, 384, 0.75)
+    (note,) = answer.notes
+    assert note == "photo.png, 515x389, becomes 512x384: tiny paints in multiples of 8"
+
+
+@pytest.mark.parametrize(
+    ("said", "becomes"),
+    [
+        ({"fit": True}, (256, 200)),
+        ({"fit": True, "width": 1024, "height": 300}, (392, 296)),
+        ({"fit": True, "width": 128}, (128, 104)),
+        ({"fit": True, "width": 515}, (512, 392)),
+        ({"fit": True, "height": 512}, (680, 512)),
+        ({"width": 256}, (256, 192)),
+        ({"height": 778}, (1024, 776)),
+        ({"width": 320, "height": 320}, (320, 320)),
+    ],
+)
+def test_sizes(photo: str, said: dict[str, Any], becomes: tuple[int, int]) -> None:
+    assert size(Request(prompt="x", init_img=photo, **said)) == becomes
+
+
+def test_what_is_cut_is_said(photo: str) -> None:
+    (note,) = settled(Request(prompt="x", init_img=photo, width=320, height=320)).notes
+    assert note == "photo.png, 515x389, becomes 320x320, cut at its sides; --fit keeps all of it"
+
+
+def test_a_long_thin_picture_fits_whole_by_growing_out_of_the_box(tmp_path: Path) -> None:
+    path = str(tmp_path / "wall.png")
+    Image.new("L", (600, 100)).save(path)
+    answer = settled(Request(prompt="x", init_img=path, fit=True))
+    assert (answer.recipes[0].width, answer.recipes[0].height) == (384, 64)
+    assert answer.notes == ("wall.png, 600x100, becomes 384x64: a side has 64 pixels at least",)
+    Image.new("L", (8000, 20)).save(path)
+    with pytest.raises(BadLine, match="less extreme shape"):
+        settled(Request(prompt="x", init_img=path, fit=True))
+
+
+@settings(
+    max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(
+    own=st.tuples(st.integers(1, 3000), st.integers(1, 3000)),
+    width=st.none() | st.integers(64, 1500),
+    height=st.none() | st.integers(64, 1500),
+    multiple=st.sampled_from([8, 16, 64]),
+)
+def test_what_fits_has_the_picture_s_shape_and_fits_into_itself(
+    own: tuple[int, int], width: int | None, height: int | None, multiple: int
+) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("dream.session.input_images.measure", lambda path: own)
+        card = replace(CARD, multiple=multiple)
+        asked = Request(init_img="a.png", fit=True, width=width, height=height)
+        try:
+            across, down, _ = compute_size(asked, card)
+        except BadLine:
+            return
+        again = compute_size(replace(asked, width=across, height=down), card)
+    assert again[:2] == (across, down)
+    assert across % multiple == down % multiple == 0 and min(across, down) >= 64
+    # Each side is the picture's, times one scale, up to the next multiple.
+    low, high = ((across - multiple) / own[0], across / own[0])
+    assert low < down / own[1] and (down - multiple) / own[1] < high
+
+
+def test_a_mask_of_another_shape_is_told(tmp_path: Path, photo: str) -> None:
+    def notes(size: tuple[int, int]) -> tuple[str, ...]:
+        Image.new("L", size).save(tmp_path / "mask.png")
+        mask = str(tmp_path / "mask.png")
+        return settled(Request(prompt="x", init_img=photo, init_mask=mask)).notes
+
+    assert not any("mask" in note for note in (*notes((515, 389)), *notes((256, 193))))
+    assert notes((515, 200))[0] == (
+        "the mask mask.png, 515x200, is stretched to the shape of photo.png, 515x389"
+    )
+
+
+@pytest.mark.parametrize(("own", "becomes"), [((1, 1), (64, 64)), ((10, 100), (64, 640))])
+def test_a_tiny_picture_grows(
+    tmp_path: Path, own: tuple[int, int], becomes: tuple[int, int]
+) -> None:
+    Image.new("L", own).save(tmp_path / "a.png")
+    assert size(Request(prompt="x", init_img=str(tmp_path / "a.png"))) == becomes
+
+
+def test_a_huge_picture_wants_a_size(tmp_path: Path) -> None:
+    path = str(tmp_path / "huge.png")
+    Image.new("1", (8000, 8000)).save(path)
+    with pytest.raises(BadLine, match=r"huge\.png would become 8000x8000.*--fit"):
+        settled(Request(prompt="x", init_img=path))
+    assert size(Request(prompt="x", init_img=path, fit=True)) == (256, 256)
+
+
+def test_what_is_no_picture_is_refused_before_anything(tmp_path: Path, photo: str) -> None:
+    (tmp_path / "text.png").write_text("hello")
+    text, gone = str(tmp_path / "text.png"), str(tmp_path / "gone.png")
+    for asked in (Request(init_img=text), Request(init_img=photo, init_mask=gone)):
+        with pytest.raises(InputError):
+            settled(asked)
+    with pytest.raises(BadLine, match="there is none"):
+        settled(Request(prompt="x", init_mask=photo))
+    with pytest.raises(BadLine, match="strength takes a number above 0"):
+        settled(Request(prompt="x", init_img=photo, strength=0.0))
+
+
+def test_a_pasted_address_of_a_file_is_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "a b.png"
+    Image.new("RGB", (64, 64)).save(path)
+    studio = fake_studio(tmp_path)
+    assert studio.find_picture(path.as_uri()) == path
+    with pytest.raises(BadLine, match="is no file here"):
+        studio.find_picture("https://x.org/a.png")
+
+
+def test_a_strength_without_a_picture_is_said(photo: str) -> None:
+    answer = settled(Request(prompt="x", strength=0.4))
+    assert answer.recipes[0].strength is None and "-f changes nothing" in answer.notes[0]
+
+
+@settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(
+    data=st.fixed_dictionaries(
+        {},
+        optional={
+            "strength": st.floats(0, 1, exclude_min=True),
+            "width": st.integers(64, 900),
+            "height": st.integers(64, 900),
+            "fit": st.booleans(),
+            "mask": st.booleans(),
+            "invert_mask": st.booleans(),
+            "inpaint_replace": st.floats(0, 1),
+            "mask_blur": st.integers(0, 64),
+            "prompt": st.sampled_from(["", "a cat", "a -f cat"]),
+            "negative": st.sampled_from(["", "dogs"]),
+        },
+    ),
+    multiple=st.sampled_from([8, 16, 64]),
+)
+def test_a_settled_recipe_is_written_and_read_and_settled_again(
+    photo: str, data: dict[str, Any], multiple: int
+) -> None:
+    if data.pop("mask", False):
+        data["init_mask"] = photo
+    card = replace(CARD, multiple=multiple)
+    try:
+        (recipe,) = settled(Request(init_img=photo, **data), card).recipes
+    except BadLine:
+        return  # a side of more than 4096
+    line = format_line(recipe.to_request())
+    again = settled(parse_line(line), card)
+    assert again.recipes == (recipe,)
+
+
+def test_minus_one_is_the_last_picture_and_becomes_its_path(tmp_path: Path) -> None:
+    studio = fake_studio(tmp_path)
+    (refused,) = made(studio, "a cat -I-1")
+    assert isinstance(refused, Rejected) and "not there (none so far)" in str(refused.error)
+    first, second = saved(studio, "a cat"), saved(studio, "a dog")
+    assert saved(studio, "a bird -I -2").request.init_img == str(first.path)
+    line = saved(studio, "a fish -I -2 -f .5").line
+    assert f'-I"{second.path}"' in line or f"-I{second.path}" in line
+    assert studio.last is not None and studio.last.first.init_img == str(second.path)
+
+
+def test_a_picture_is_found_in_the_outdir_too(tmp_path: Path) -> None:
+    studio = fake_studio(tmp_path)
+    first = saved(studio, "a cat")
+    assert saved(studio, f"a dog -I {first.path.name}").request.init_img == str(first.path)
+
+
+def test_without_words_a_picture_s_own_are_taken(tmp_path: Path, photo: str) -> None:
+    studio = fake_studio(tmp_path)
+    first = saved(studio, "a cat [fur] --negative dogs")
+    second = saved(studio, f"-I {first.path.name} -f.3")
+    assert (second.request.prompt, second.request.negative) == ("a cat [fur]", "dogs")
+    assert saved(studio, "-I -1 -p").path.parent.name == "a cat [fur]"
+    assert studio.last is not None and studio.last.first.prompt == "a cat [fur]"
+    notes = [e.text for e in made(studio, f"-I {photo}") if isinstance(e, Note)]
+    assert "photo.png does not say what it shows: painting without words" in notes
+
+
+def test_the_log_and_the_png_name_what_it_began_from(tmp_path: Path, photo: str) -> None:
+    studio = fake_studio(tmp_path)
+    event = saved(studio, f"x -I {photo} -M {photo}")
+    (line,) = [text for _, text in read_log(studio.outdir / LOG_NAME)]
+    digest = hash_file(Path(photo))
+    said = parse_facts(parse_log_line(line).comment)
+    assert (said["init_img"], said["init_mask"]) == (digest[:16], digest[:16])
+    assert read_record(event.path).facts["init_img"] == digest
+
+
+def logged(studio: Session) -> str:
+    return [text for _, text in read_log(studio.outdir / LOG_NAME)][-1]
+
+
+def test_a_changed_input_is_said_before_the_picture(tmp_path: Path, photo: str) -> None:
+    studio = fake_studio(tmp_path)
+    saved(studio, f"x -I {photo}")
+    line = logged(studio)
+    assert not [e for e in made(studio, line) if "has changed since" in str(e)]
+    Image.new("RGB", (515, 389), "red").save(photo)
+    events = made(studio, line)
+    said = next(
+        n for n, e in enumerate(events) if isinstance(e, Note) and "has changed since" in e.text
+    )
+    assert photo in str(events[said])
+    assert said < next(n for n, event in enumerate(events) if isinstance(event, Step))
+    again = list(studio.verify(studio.outdir / LOG_NAME))
+    assert any(isinstance(e, Note) and "has changed since" in e.text for e in again)
+
+
+def test_a_missing_input_is_said_and_nothing_is_rendered(tmp_path: Path, photo: str) -> None:
+    engine = FakeEngine()
+    studio = fake_studio(tmp_path, engine)
+    saved(studio, f"x -I {photo}")
+    Path(photo).unlink()
+    engine.rendered.clear()
+    for events in (
+        list(studio.replay(studio.outdir / LOG_NAME)),
+        list(studio.verify(studio.outdir / LOG_NAME)),
+    ):
+        (refused,) = [event for event in events if isinstance(event, Rejected)]
+        assert f"there is no {photo}" in str(refused.error) and refused.number == 1
+    assert engine.rendered == []
+
+
+def test_kept_inputs_make_the_folder_whole_by_itself(tmp_path: Path, photo: str) -> None:
+    studio = fake_studio(tmp_path)
+    events = [saved(studio, f"x -I {photo} --keep_inputs -S{seed}") for seed in (1, 2)]
+    (copy,) = (studio.outdir / "inputs").iterdir()
+    assert {event.request.init_img for event in events} == {copy.as_posix()}
+    assert copy.read_bytes() == Path(photo).read_bytes()
+    Path(photo).unlink()
+    verified = [
+        e for e in studio.verify(studio.outdir / LOG_NAME) if isinstance(e, Verified | Rejected)
+    ]
+    assert [isinstance(e, Verified) and e.same for e in verified] == [True, True]
+
+
+def test_such_a_folder_may_be_moved(
+    tmp_path: Path, photo: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    studio = fake_studio(Path("pictures"))
+    first = saved(studio, f"x -I {photo} --keep_inputs -S1")
+    saved(studio, f"!fix {first.path} -U2")
+    studio.outdir.rename("moved")
+    Path(photo).unlink()
+    (tmp_path / "elsewhere").mkdir()
+    for place, log in ((".", "moved"), ("moved", "."), ("elsewhere", "../moved")):
+        monkeypatch.chdir(tmp_path / place)
+        told = list(fake_studio(tmp_path / "other").verify(Path(log) / LOG_NAME))
+        assert told[-1] == Note(text=f"2 same, 0 different, in {Path(log) / LOG_NAME}")
+        replayed = list(fake_studio(tmp_path / "other").replay(Path(log) / LOG_NAME))
+        assert sum(isinstance(event, Saved) for event in replayed) == 2
+    typed = tmp_path / "moved" / "typed.txt"
+    typed.write_text(f"x -I nowhere/{first.path.name}\n")
+    (event,) = fake_studio(tmp_path / "other").replay(typed)
+    assert isinstance(event, Rejected), "only a log's picture is what it was"
+    next((tmp_path / "moved" / "inputs").iterdir()).unlink()
+    told = list(fake_studio(tmp_path / "other").verify(tmp_path / "moved" / LOG_NAME))
+    assert isinstance(told[-1], Note) and "1 same, 0 different, 1 not made" in told[-1].text
+
+
+def test_a_dry_run_shows_the_sizes(tmp_path: Path, photo: str) -> None:
+    engine = FakeEngine()
+    events = list(fake_studio(tmp_path, engine).plan(f"x -I {photo}"))
+    (planned,) = [event for event in events if isinstance(event, Planned)]
+    assert "-W512 -H384" in planned.line and engine.rendered == []
+    assert any(isinstance(event, Note) and "512x384" in event.text for event in events)
+
+
+def test_a_recipe_without_a_picture_has_no_strength() -> None:
+    (recipe,) = settled(Request(prompt="x")).recipes
+    assert isinstance(recipe, Recipe) and (recipe.init_img, recipe.strength) == (None, None)

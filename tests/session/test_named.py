@@ -1,0 +1,58 @@
+"""What a line or a default names, besides pictures, is looked for before anything is made."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from dream.commands import COMMANDS, Context, run_line
+from dream.core.errors import ModelError
+from dream.core.events import Planned, Rejected
+from dream.session import Session, find_wrong_defaults, summarize_plan
+from tests.fakes import FakeEngine, fake_studio
+
+
+@pytest.fixture
+def studio(tmp_path: Path) -> Session:
+    (tmp_path / "file").touch()
+    return fake_studio(tmp_path)
+
+
+@pytest.mark.parametrize("said", ["-U2 --upscaler=nope", "--vae=nope", "--model=nope"])
+def test_a_line_is_refused_before_it_is_made_planned_or_foreseen(
+    studio: Session, said: str
+) -> None:
+    for events in (studio.make(f"a cat {said}"), studio.plan(f"a cat {said}")):
+        (event,) = events
+        assert isinstance(event, Rejected) and "nope" in str(event.error)
+    with pytest.raises(ModelError):
+        summarize_plan(studio, f"a cat {said}")
+    assert isinstance(studio.engine, FakeEngine) and studio.engine.rendered == []
+
+
+def test_what_is_named_and_not_used_is_no_fault(studio: Session) -> None:
+    (event,) = studio.plan("a cat --upscaler=nope --vae=none")
+    assert isinstance(event, Planned)
+
+
+@pytest.mark.parametrize("said", ["model nope", "vae nope", "upscaler = nope", "outdir {}/file"])
+def test_a_default_is_refused_when_it_is_set(studio: Session, tmp_path: Path, said: str) -> None:
+    before = studio.base
+    (event,) = run_line(Context(studio, tuple, COMMANDS), f"!set {said.format(tmp_path)}")
+    assert isinstance(event, Rejected)
+    assert studio.base == before
+
+
+def test_settings_may_be_written_as_in_dream_toml(studio: Session) -> None:
+    list(run_line(Context(studio, tuple, COMMANDS), "!set steps = 7"))
+    list(run_line(Context(studio, tuple, COMMANDS), "!set cfg_scale=3"))
+    assert (studio.base.steps, studio.base.cfg_scale) == (7, 3)
+
+
+def test_wrong_defaults_of_the_start_are_said(studio: Session) -> None:
+    base = replace(studio.base, upscaler="nope", vae="none", model="neither")
+    told = list(find_wrong_defaults(studio.shelf, base))
+    assert [line.partition(":")[0] for line in told] == ["model", "upscaler"]
+    assert list(find_wrong_defaults(studio.shelf, base, besides=("model", "upscaler"))) == []

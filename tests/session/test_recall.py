@@ -1,0 +1,95 @@
+"""Logs that mix models and VAEs, made again: each line with its own."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from dream.core.events import Event, Note, Rejected, Saved, Step
+from dream.line import parse_log_line
+from tests.fakes import FakeEngine, fake_studio
+
+LINE = 'a.png: "a cat" -s3 -S1 -W64 -H64 -C7.5 -Addim --model=large'
+
+
+def test_a_line_may_name_another_model_and_the_session_keeps_its_own(tmp_path: Path) -> None:
+    engine = FakeEngine()
+    studio = fake_studio(tmp_path, engine, "tiny", "large")
+    made: list[Event] = []
+    for line in ("a cat", "a cat --model=large", "a cat"):
+        made += studio.make(line)
+    lines = [event.line for event in made if isinstance(event, Saved)]
+    assert [line.partition("--model=")[2] for line in lines] == ["tiny", "large", "tiny"]
+    engine.rendered.clear()
+    studio.base = replace(studio.base, model="large")
+    list(studio.replay(studio.outdir / "dream_log.txt"))
+    assert [recipe.model for recipe in engine.rendered] == ["tiny", "large", "tiny"]
+
+
+@pytest.mark.parametrize(("weights", "same"), [("c0ffee", True), ("deadbeef", False)])
+def test_other_weights_are_said_before_the_picture(
+    tmp_path: Path, weights: str, same: bool
+) -> None:
+    studio = fake_studio(tmp_path, FakeEngine(), "tiny", "large")
+    events = list(studio.make(f"{LINE} # sha256:0123 weights:{weights}"))
+    said = [n for n, event in enumerate(events) if "has changed since" in str(event)]
+    assert bool(said) is not same
+    assert all(place < [isinstance(e, Step) for e in events].index(True) for place in said)
+    assert any(isinstance(event, Saved) for event in events)
+
+
+def test_a_model_that_is_gone_is_said_and_nothing_is_rendered(tmp_path: Path) -> None:
+    engine = FakeEngine()
+    (refused,) = fake_studio(tmp_path, engine).make(f"{LINE} # weights:c0ffee")
+    assert isinstance(refused, Rejected) and 'there is no model "large"' in str(refused.error)
+    assert engine.rendered == []
+
+
+def test_the_vae_is_the_line_s_the_session_s_the_card_s_or_none(tmp_path: Path) -> None:
+    engine = FakeEngine()
+    studio = fake_studio(tmp_path, engine, "tiny", "large")
+    card = tmp_path / "models" / "large" / "card.toml"
+    card.write_text(card.read_text() + 'vae = "soft"\n')
+    (tmp_path / "models" / "VAE").mkdir()
+    for name in ("sharp", "soft", "other"):
+        (tmp_path / "models" / "VAE" / f"{name}.safetensors").touch()
+    lines = ["x", "x --vae=sharp", "x --model=large", "x --model=large --vae=none"]
+    made: list[Event] = []
+    for line in lines:
+        made += studio.make(line)
+    assert [recipe.vae for recipe in engine.rendered] == [None, "sharp", "soft", "none"]
+    before = list(engine.rendered)
+    # A log is older than whatever the session or a card has come to say since.
+    studio.base = replace(studio.base, vae="other")
+    (tmp_path / "models" / "tiny" / "card.toml").write_text('width = 64\nheight = 64\nvae = "x"\n')
+    engine.rendered.clear()
+    for line in [event for event in made if isinstance(event, Saved)]:
+        list(studio.make(f"{line.path.name}: {parse_log_line(line.line).line}"))
+    assert [recipe.vae for recipe in engine.rendered] == ["none", "sharp", "soft", "none"]
+    assert [replace(r, vae=None) for r in engine.rendered] == [replace(r, vae=None) for r in before]
+
+
+@pytest.mark.parametrize(
+    ("named", "used"), [("large", "large"), ("former", "large"), ("waifu", "tiny")]
+)
+def test_the_model_that_a_log_of_invokeai_names(tmp_path: Path, named: str, used: str) -> None:
+    engine = FakeEngine()
+    studio = fake_studio(tmp_path, engine, "tiny", "large")
+    (tmp_path / "models" / "models.toml").write_text('[models.large]\nformerly = ["former"]\n')
+    log = tmp_path / "log.txt"
+    log.write_text(f"o/1.42.png: sushi -s 20 -S 42 -A k_lms # model_id={named}\n")
+    events = list(studio.replay(log))
+    assert [recipe.model for recipe in engine.rendered] == [used]
+    notes = [e.text for e in events if isinstance(e, Note) and "the log names" in e.text]
+    assert len(notes) == (named == "waifu")
+    assert all('"waifu", which is not here: tiny is used' in note for note in notes)
+
+
+def test_only_a_logged_line_names_its_model_in_a_comment(tmp_path: Path) -> None:
+    engine = FakeEngine()
+    studio = fake_studio(tmp_path, engine, "tiny", "large")
+    list(studio.make("sushi -s 20 # model_id=large"))
+    list(studio.make("o/1.42.png: sushi -S 42 --model=tiny # model_id=large"))
+    assert [recipe.model for recipe in engine.rendered] == ["tiny", "tiny"]

@@ -1,0 +1,134 @@
+"""Asked → settled: nothing is left open, nothing is changed behind your back."""
+
+from dataclasses import fields, replace
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from dream.catalogue.model_info import ModelInfo
+from dream.core.errors import BadLine
+from dream.core.recipe import Recipe
+from dream.core.request import Request
+from dream.options.option_type import MAX_SEED, Upscale
+from dream.session import check_ranges, derive_seeds, resolve
+
+CARD = ModelInfo(
+    name="tiny",
+    path=Path("models/tiny"),
+    width=256,
+    height=192,
+    multiple=64,
+    steps=20,
+    sampler="ddim",
+    cfg_scale=4.5,
+    upscaler="tiny-x4",
+)
+
+
+def settled(request: Request, past: tuple[int, ...] = (), drawn: int = 7) -> tuple[Recipe, ...]:
+    return resolve(request, lambda name: CARD, past, lambda: drawn).recipes
+
+
+def test_the_card_fills_what_is_open() -> None:
+    (recipe,) = settled(Request(prompt="a cat"))
+    assert recipe == Recipe(
+        prompt="a cat",
+        negative="",
+        steps=20,
+        seed=7,
+        width=256,
+        height=192,
+        cfg_scale=4.5,
+        sampler="ddim",
+        schedule="model",
+        model="tiny",
+    )
+
+
+def test_what_is_said_stands() -> None:
+    asked = Request(prompt="x", steps=3, seed=0, width=128, cfg_scale=1.0, sampler="plms")
+    (recipe,) = settled(asked)
+    assert (recipe.steps, recipe.seed, recipe.width, recipe.height) == (3, 0, 128, 192)
+    assert (recipe.cfg_scale, recipe.sampler) == (1.0, "plms")
+
+
+def test_sizes_are_floored_and_it_is_said() -> None:
+    answer = resolve(Request(width=200, height=256), lambda name: CARD, (), lambda: 1)
+    assert (answer.recipes[0].width, answer.recipes[0].height) == (192, 256)
+    assert answer.notes == ("width 200 becomes 192: the model paints in multiples of 64",)
+
+
+def test_an_upscaler_is_chosen_only_where_one_is_used() -> None:
+    assert settled(Request(upscaler="other"))[0].upscaler is None
+    assert settled(Request(upscale=Upscale(2)))[0].upscaler == "tiny-x4"
+    assert settled(Request(upscale=Upscale(2), upscaler="other"))[0].upscaler == "other"
+
+
+def test_a_series_repeats_and_begins_with_its_seed() -> None:
+    first = settled(Request(seed=42, iterations=5))
+    assert [r.seed for r in first] == derive_seeds(42, 5)
+    assert first[0].seed == 42
+    assert len({r.seed for r in first}) == 5
+    assert settled(Request(seed=42, iterations=3)) == first[:3]
+
+
+@pytest.mark.parametrize(("asked", "seed"), [(-1, 30), (-2, 20), (-3, 10)])
+def test_a_negative_seed_is_a_picture_of_this_session(asked: int, seed: int) -> None:
+    assert settled(Request(seed=asked), past=(10, 20, 30))[0].seed == seed
+
+
+def test_a_picture_that_is_not_there() -> None:
+    with pytest.raises(BadLine, match=r"-S-2 .* \(1 so far\)"):
+        settled(Request(seed=-2), past=(10,))
+    with pytest.raises(BadLine, match="none so far"):
+        settled(Request(seed=-1))
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        Request(steps=0),
+        Request(steps=1001),
+        Request(cfg_scale=0.5),
+        Request(cfg_scale=float("nan")),
+        Request(width=63),
+        Request(height=4097),
+        Request(iterations=0),
+        Request(seed=MAX_SEED + 1),
+        Request(sampler="nonsense"),
+        Request(upscale=Upscale(9)),
+        Request(upscale=Upscale(2, 1.5)),
+        Request(steps="many"),  # type: ignore[arg-type]
+    ],
+)
+def test_a_request_from_python_keeps_to_the_ranges(wrong: Request) -> None:
+    with pytest.raises(BadLine, match="takes"):
+        check_ranges(wrong)
+
+
+@settings(deadline=None)
+@given(
+    st.builds(
+        Request,
+        prompt=st.text(),
+        steps=st.none() | st.integers(1, 1000),
+        seed=st.none() | st.integers(0, MAX_SEED),
+        width=st.none() | st.integers(64, 1024),
+        height=st.none() | st.integers(64, 1024),
+        iterations=st.integers(1, 20),
+        upscale=st.none() | st.builds(Upscale, st.floats(1, 8), st.floats(0, 1)),
+    )
+)
+def test_settling_twice_changes_nothing(request: Request) -> None:
+    for recipe in settled(request):
+        assert settled(recipe.to_request()) == (recipe,)
+        assert all(getattr(recipe, f.name) is not None for f in fields(recipe)[:9])
+
+
+def test_nothing_is_mutated() -> None:
+    asked = Request(prompt="x", iterations=2)
+    before = replace(asked)
+    settled(asked)
+    assert asked == before

@@ -1,0 +1,19 @@
+"""Names are the field's own terms, or verbs that say what is done."""
+
+from __future__ import annotations
+
+from scripts.names import ROOT, measure_names
+
+NAMES = measure_names(ROOT / "dream")
+
+
+def test_public_functions_begin_with_a_verb() -> None:
+    assert NAMES.verbs >= 0.6
+
+
+def test_few_public_functions_begin_with_a_participle() -> None:
+    assert NAMES.participles <= 0.04
+
+
+def test_no_class_and_no_module_shares_its_name() -> None:
+    assert NAMES.repeated == {}

@@ -1,0 +1,55 @@
+"""What one may say about a picture, in English and in Chinese, in many wordings.
+
+`caption` draws lots: language, wording, order, what is left unsaid, an ornament or two. `plainly`
+says everything in the plainest words; it is what `measure` asks with.
+"""
+
+import random
+from dataclasses import replace
+from typing import Any
+
+from training import chinese, english
+from training.scene_specs import ObjectScene, Spec
+from training.vocabulary import ORNAMENTS_EN, ORNAMENTS_ZH
+
+
+def caption(rng: random.Random, spec: Spec) -> str:
+    lot = rng.random()
+    if lot < 0.60:
+        return _ornamented(rng, english.describe(rng, spec), ORNAMENTS_EN, ", ")
+    if lot < 0.94 or not isinstance(spec, ObjectScene) or not spec.things:
+        return _ornamented(rng, chinese.describe(rng, spec), ORNAMENTS_ZH, "，")
+    return _mixed(rng, spec)
+
+
+def plainly(spec: Spec, language: str = "en") -> str:
+    """The first wording of everything, nothing unsaid, no ornament."""
+    first = _First()
+    return english.describe(first, spec) if language == "en" else chinese.describe(first, spec)
+
+
+class _First(random.Random):
+    """A lot that always falls on the first choice and never leaves anything out."""
+
+    def random(self) -> float:
+        return 0.999
+
+    def choice(self, seq: Any) -> Any:
+        return seq[0]
+
+
+def _ornamented(rng: random.Random, text: str, ornaments: tuple[str, ...], comma: str) -> str:
+    lot = rng.random()
+    if lot < 0.12:
+        return comma.join([text, *rng.sample(ornaments, rng.choice((1, 1, 2)))])
+    if lot < 0.15:
+        return rng.choice(ornaments) + comma + text
+    return text
+
+
+def _mixed(rng: random.Random, still: ObjectScene) -> str:
+    """Half in one language, half in the other: 'a red circle, 蓝色背景'."""
+    bare = replace(still, style="")
+    if rng.random() < 0.5:
+        return f"{english.name_objects(rng, bare)}, {chinese.name_ground(rng, bare)}"
+    return f"{chinese.name_objects(rng, bare)}, {english.name_ground(rng, bare)}"

@@ -1,0 +1,128 @@
+"""The painter: a UNet that takes noise off latents, listening to the text (Rombach 2022).
+
+It learns v = α·noise - σ·latents (Salimans & Ho 2022), which stays well scaled where the noise is
+nearly all there is, and that is where colour and layout are decided. The noise levels follow
+Stable Diffusion's schedule, so every sampler made for it works here.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from diffusers import DPMSolverMultistepScheduler, UNet2DConditionModel
+from diffusers.models.attention_processor import AttnProcessor
+from diffusers.models.resnet import ResnetBlock2D
+from torch import Tensor
+
+from training.train_text_encoder import WIDTH
+
+LEVELS = 1000
+HOME = 32  # latents a side of a 256-pixel picture
+NEARLY_NOISE = 930  # from this level on, the picture below the noise can hardly be seen …
+SHARE_OF_PURE = 0.35  # … and this share of the training shows none of it at all
+
+
+def new_unet() -> UNet2DConditionModel:
+    """Lean at the top, where latents are many; attention only from 8 x 8 down (at home size)."""
+    unet = UNet2DConditionModel(
+        sample_size=HOME,
+        in_channels=4,
+        out_channels=4,
+        block_out_channels=(32, 64, 128, 128),
+        layers_per_block=1,
+        down_block_types=(
+            "DownBlock2D",
+            "DownBlock2D",
+            "CrossAttnDownBlock2D",
+            "CrossAttnDownBlock2D",
+        ),
+        up_block_types=("CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D", "UpBlock2D"),
+        cross_attention_dim=WIDTH,
+        attention_head_dim=4,
+        norm_num_groups=8,
+        # The words reach every residual block, not only the attention: their pooled meaning joins
+        # the time embedding, which scales and shifts each group norm (Dhariwal & Nichol 2021).
+        addition_embed_type="text",
+        addition_embed_type_num_heads=4,
+        time_embedding_dim=256,
+        resnet_time_scale_shift="scale_shift",
+    )
+    _start_silent(unet)
+    unet.set_attn_processor(AttnProcessor())  # plain attention: on a CPU 1.6 times as fast
+    return unet.to(memory_format=torch.channels_last)
+
+
+@torch.no_grad()
+def _start_silent(unet: UNet2DConditionModel) -> None:
+    """Every residual branch ends in zeros, so that training starts from a plain pass-through."""
+    for name, module in unet.named_modules():
+        if isinstance(module, ResnetBlock2D):
+            module.conv2.weight.zero_()
+            module.conv2.bias.zero_()
+        elif name.endswith("proj_out"):
+            module.weight.zero_()
+            module.bias.zero_()
+    unet.conv_out.weight.zero_()
+    unet.conv_out.bias.zero_()
+
+
+def scheduler() -> DPMSolverMultistepScheduler:
+    """The sampler of the model's card: DPM-Solver++ 2M (Lu 2022) on Karras's noise levels."""
+    return DPMSolverMultistepScheduler(
+        num_train_timesteps=LEVELS,
+        beta_start=0.00085,
+        beta_end=0.012,
+        beta_schedule="scaled_linear",
+        prediction_type="v_prediction",
+        use_karras_sigmas=True,
+        steps_offset=1,
+    )
+
+
+@dataclass(frozen=True)
+class Noise:
+    """The amount of picture (α) and of noise (σ) at each level; α² + σ² = 1."""
+
+    alpha: Tensor  # (1000,)
+    sigma: Tensor  # (1000,)
+
+    @staticmethod
+    def schedule(device: str = "cpu") -> "Noise":
+        betas = torch.linspace(0.00085**0.5, 0.012**0.5, LEVELS, device=device) ** 2
+        kept = torch.cumprod(1 - betas, 0)
+        return Noise(kept.sqrt(), (1 - kept).sqrt())
+
+    def mixed(self, latents: Tensor, noise: Tensor, level: Tensor) -> tuple[Tensor, Tensor]:
+        """What the denoiser sees at these levels, and the v it should answer; all (b, 4, h, w)."""
+        alpha = self.alpha[level][:, None, None, None]
+        sigma = self.sigma[level][:, None, None, None]
+        return alpha * latents + sigma * noise, alpha * noise - sigma * latents
+
+
+def draw_levels(count: int, device: str = "cpu") -> Tensor:
+    """(count,) levels as 1000·√u, u spread evenly: three quarters lie above 500.
+
+    Layout and colour, the hard part, are decided up there; fine detail needs few examples.
+    """
+    u = (torch.arange(count, device=device) + torch.rand(count, device=device)) / count
+    return (LEVELS * u.sqrt()).long().clamp(max=LEVELS - 1)
+
+
+def denoising_loss(
+    unet: UNet2DConditionModel,
+    noise_schedule: Noise,
+    latents: Tensor,
+    hidden: Tensor,
+    weight: Tensor,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """latents (b, 4, h, w), text (b, 77, 128), weight (b, 1, h, w) → loss, loss each, levels."""
+    level = draw_levels(len(latents), latents.device.type)
+    noise = torch.randn_like(latents)
+    seen, wanted = noise_schedule.mixed(latents, noise, level)
+    # No sampler starts exactly at the training's last level: it starts from pure noise. So show
+    # pure noise there, too, with the answer unchanged; flat backgrounds come out truly flat.
+    pure = (level >= NEARLY_NOISE) & (torch.rand(len(level), device=level.device) < SHARE_OF_PURE)
+    seen = torch.where(pure[:, None, None, None], noise, seen)
+    answer = unet(seen.contiguous(memory_format=torch.channels_last), level, hidden).sample
+    error = (answer.float() - wanted).square().mean(1, keepdim=True)  # (b, 1, h, w)
+    loss = (error * weight).sum() / weight.sum()
+    return loss, error.detach().mean((1, 2, 3)), level

@@ -1,0 +1,103 @@
+"""Pictures kept as latents, so that the eye looks at each only once.
+
+An album is one file of pictures of one size. It keeps the seeds, not the captions: what is in a
+picture follows from its seed, and every time a picture is looked at it gets a fresh caption.
+"""
+
+import random
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from diffusers import AutoencoderKL
+from torch import Tensor
+
+from training.drawing import render
+from training.scene_specs import MixRatios, Spec, sample_spec
+from training.train_vae import SCALING
+from training.training_clock import precision
+
+MOST_SPOTS = 3
+ON_OBJECT = 2.0  # loss weight of the latents on and near an object; elsewhere it is 1
+
+
+@dataclass(frozen=True)
+class LatentDataset:
+    latents: np.ndarray  # (n, 4, h, w) float16, scaled as the UNet sees them
+    spots: np.ndarray  # (n, 3, 3) float32: x, y, radius of up to three objects, in latents
+    specs: tuple[Spec, ...]
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height in pixels."""
+        h, w = self.latents.shape[2:]
+        return w * 8, h * 8
+
+    def weights(self, rows: np.ndarray) -> Tensor:
+        """(b, 1, h, w): more on objects, since shape lives in few latents."""
+        h, w = self.latents.shape[2:]
+        spots = torch.from_numpy(self.spots[rows])  # (b, 3, 3)
+        x, y, radius = (spots[:, :, i, None, None] for i in range(3))
+        column = torch.arange(w)[None, None, None, :] + 0.5
+        row = torch.arange(h)[None, None, :, None] + 0.5
+        inside = (column - x) ** 2 + (row - y) ** 2 < (1.3 * radius) ** 2  # (b, 3, h, w)
+        return 1 + (ON_OBJECT - 1) * inside.any(1, keepdim=True).float()
+
+
+def seeds_of(count: int, seed: int) -> list[int]:
+    rng = random.Random(seed)
+    return [rng.getrandbits(48) for _ in range(count)]
+
+
+@torch.no_grad()
+def write_latent_dataset(
+    path: Path,
+    vae: AutoencoderKL,
+    mix: MixRatios,
+    count: int,
+    width: int,
+    height: int,
+    seed: int,
+    device: str = "cpu",
+) -> None:
+    """Draw, encode and write `count` pictures."""
+    seeds = seeds_of(count, seed)
+    latents = np.empty((count, 4, height // 8, width // 8), np.float16)
+    spots = np.zeros((count, MOST_SPOTS, 3), np.float32)
+    for start, stop in _chunks(count, 16 if device == "cpu" else 256):
+        drawings = [
+            render(sample_spec(random.Random(s), mix), width, height, s) for s in seeds[start:stop]
+        ]
+        for row, drawing in enumerate(drawings, start):
+            for i, spot in enumerate(drawing.spots):
+                spots[row, i] = spot.x / 8, spot.y / 8, spot.radius / 8
+        pixels = torch.from_numpy(np.stack([np.asarray(d.image) for d in drawings]))
+        pixels = pixels.to(device).permute(0, 3, 1, 2).float() / 127.5 - 1
+        with precision(device):
+            encoded = vae.encode(pixels.contiguous(memory_format=torch.channels_last))
+        latents[start:stop] = (encoded.latent_dist.mode().float() * SCALING).cpu().numpy()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_suffix(".new")
+    with beside.open("wb") as file:
+        np.savez(
+            file,
+            latents=latents,
+            spots=spots,
+            seeds=np.array(seeds, np.int64),
+            mix=np.array(list(asdict(mix).values())),
+        )
+    beside.replace(path)
+
+
+def open_latent_dataset(path: Path) -> LatentDataset:
+    with np.load(path) as kept:
+        mix = MixRatios(*kept["mix"].tolist())
+        specs = tuple(sample_spec(random.Random(int(s)), mix) for s in kept["seeds"])
+        return LatentDataset(kept["latents"], kept["spots"], specs)
+
+
+def _chunks(count: int, size: int) -> Iterator[tuple[int, int]]:
+    for start in range(0, count, size):
+        yield start, min(count, start + size)

@@ -1,0 +1,210 @@
+"""Looking over the painter's shoulder while it learns: a contact sheet, and a sharper number.
+
+The loss hardly moves while everything happens. What tells is how much the loss grows when the
+caption names the wrong object, colour or place: 0 means that the words are not heard at all.
+"""
+
+import random
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from diffusers import AutoencoderKL, StableDiffusionPipeline, UNet2DConditionModel
+from PIL import Image, ImageDraw
+from torch import Tensor
+from transformers import CLIPTextModel, CLIPTokenizer
+
+from training.captions import plainly
+from training.denoiser import Noise, scheduler
+from training.drawing import render
+from training.objects import KINDS
+from training.palette import NAMES, alike
+from training.scene_specs import PLACES, ObjectScene, SceneObject, held_out
+from training.train_text_encoder import tokenize
+from training.train_vae import SCALING
+
+PROMPTS = (
+    "a red circle on a blue background",
+    "a yellow star on a black background",
+    "a green heart on a white background",
+    "a big orange cat on a purple background",
+    "a blue fish on a yellow background",
+    "a white moon on a blue background",
+    "a red house on a green background",
+    "a cyan ring on a brown background",
+    "a purple triangle in the top left on a yellow background",
+    "a black cross on an orange background",
+    "a pink flower on a gray background",
+    "a red mushroom on a cyan background",
+    "a yellow smiley face on a green background",
+    "a blue boat on a white background",
+    "a small pink diamond in the bottom right on a black background",
+    "a green tree on a pink background",
+    "two green squares on a pink background",
+    "three yellow stars on a blue background",
+    "a red balloon to the left of a blue diamond on a white background",
+    "an orange sunset over the sea",
+    "mountains under a night sky with a moon",
+    "a red house in a green field under a blue sky",
+    "蓝色背景上的红色圆形",
+    "黑色背景上的一只橙色猫",
+)
+
+
+def pipeline(
+    tokenizer: CLIPTokenizer, text: CLIPTextModel, unet: UNet2DConditionModel, vae: AutoencoderKL
+) -> StableDiffusionPipeline:
+    pipe = StableDiffusionPipeline(
+        vae=vae,
+        text_encoder=text,
+        tokenizer=tokenizer,
+        unet=unet,
+        scheduler=scheduler(),
+        safety_checker=None,
+        feature_extractor=None,
+        requires_safety_checker=False,
+    )
+    pipe.set_progress_bar_config(disable=True)
+    return pipe
+
+
+def contact_sheet(
+    pipe: StableDiffusionPipeline,
+    path: Path,
+    prompts: tuple[str, ...] = PROMPTS,
+    columns: int = 8,
+    steps: int = 12,
+    guidance: float = 4.0,
+    side: int = 256,
+) -> None:
+    """One picture of each prompt, seeds 0, 1, 2 …, with its words below."""
+    cell, line = 160, 24
+    rows = -(-len(prompts) // columns)
+    sheet = Image.new("RGB", (columns * cell, rows * (cell + line)), "white")
+    pen = ImageDraw.Draw(sheet)
+    for start in range(0, len(prompts), 8):
+        some = prompts[start : start + 8]
+        noise = [torch.Generator("cpu").manual_seed(start + i) for i in range(len(some))]
+        made = pipe(
+            list(some),
+            num_inference_steps=steps,
+            guidance_scale=guidance,
+            width=side,
+            height=side,
+            generator=noise,
+        ).images
+        for i, image in enumerate(made, start):
+            x, y = i % columns * cell, i // columns * (cell + line)
+            sheet.paste(image.resize((cell - 4, cell - 4)), (x, y))
+            words = prompts[i].encode("ascii", "replace").decode()
+            pen.text((x + 2, y + cell - 3), words[:26] + "\n" + words[26:52], fill="black")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    sheet.save(path)
+
+
+class CaptionProbe:
+    """A fixed set of pictures never trained on, each with its caption and wrong ones.
+
+    Half of them show two objects: "swapped" names both colours, each for the other object.
+    """
+
+    def __init__(
+        self,
+        tokenizer: CLIPTokenizer,
+        vae: AutoencoderKL,
+        count: int = 32,
+        side: int = 192,
+        seed: int = 5,
+    ) -> None:
+        rng = random.Random(seed)
+        self.sets = [
+            _Set([_single(rng) for _ in range(count)], side, rng, tokenizer, vae),
+            _Set([_pair(rng) for _ in range(count)], side, rng, tokenizer, vae),
+        ]
+
+    def __call__(self, text: CLIPTextModel, unet: UNet2DConditionModel, level: int = 800) -> str:
+        return "  ".join(each(text, unet, level) for each in self.sets)
+
+
+class _Set:
+    """Pictures as latents, and for each kind of mistake a list of captions."""
+
+    def __init__(
+        self,
+        captions: list[dict[str, ObjectScene]],
+        side: int,
+        rng: random.Random,
+        tokenizer: CLIPTokenizer,
+        vae: AutoencoderKL,
+    ) -> None:
+        self.ids = {
+            name: tokenize(tokenizer, [plainly(each[name]) for each in captions])
+            for name in captions[0]
+        }
+        pixels = [
+            np.asarray(render(each["right"], side, side, rng.getrandbits(32)).image)
+            for each in captions
+        ]
+        batch = torch.from_numpy(np.stack(pixels)).permute(0, 3, 1, 2).float() / 127.5 - 1
+        with torch.no_grad():
+            self.latents = vae.encode(batch).latent_dist.mode() * SCALING
+
+    @torch.no_grad()
+    def __call__(self, text: CLIPTextModel, unet: UNet2DConditionModel, level: int) -> str:
+        device = unet.device
+        noise = torch.randn(self.latents.shape, generator=torch.Generator().manual_seed(1))
+        seen, wanted = Noise.schedule().mixed(self.latents, noise, torch.full((len(noise),), level))
+        errors: dict[str, float] = {}
+        for name, ids in self.ids.items():
+            hidden = text(ids.to(device)).last_hidden_state
+            answer: Tensor = unet(seen.to(device), level, hidden).sample
+            errors[name] = (answer.float().cpu() - wanted).square().mean().item()
+        right = errors.pop("right")
+        told = "  ".join(f"wrong {name} {e / right - 1:+.1%}" for name, e in errors.items())
+        return f"loss at {level}: {right:.4f}  {told}"
+
+
+def _unseen(rng: random.Random) -> tuple[SceneObject, str]:
+    while True:
+        kind, colour, ground = rng.choice(KINDS), rng.choice(NAMES), rng.choice(NAMES)
+        if held_out(kind, colour, ground) and not alike(colour, ground):
+            return SceneObject(kind, colour), ground
+
+
+def _single(rng: random.Random) -> dict[str, ObjectScene]:
+    """The true caption and three wrong ones."""
+    thing, ground = _unseen(rng)
+    thing = replace(thing, place=rng.choice(tuple(PLACES)[:5]))
+    kinds = [k for k in KINDS if k != thing.kind]
+    colours = [c for c in NAMES if c not in (thing.colour, ground)]
+    places = [p for p in PLACES if p != thing.place]
+    told = {
+        "right": thing,
+        "kind": replace(thing, kind=rng.choice(kinds)),
+        "colour": replace(thing, colour=rng.choice(colours)),
+        "place": replace(thing, place=rng.choice(places)),
+    }
+    return {name: ObjectScene((each,), ground) for name, each in told.items()}
+
+
+def _pair(rng: random.Random) -> dict[str, ObjectScene]:
+    """The true caption, one with the colours swapped and one with the objects swapped."""
+    one, ground = _unseen(rng)
+    colour = rng.choice([c for c in NAMES if not alike(c, one.colour) and not alike(c, ground)])
+    other = SceneObject(rng.choice([k for k in KINDS if k != one.kind]), colour)
+    told = {
+        "right": (one, other),
+        "colours swapped": (replace(one, colour=colour), replace(other, colour=one.colour)),
+        "kinds swapped": (replace(one, kind=other.kind), replace(other, kind=one.kind)),
+    }
+    places = ("left", "right")
+    return {
+        name: ObjectScene(
+            tuple(replace(t, place=p) for t, p in zip(things, places, strict=True)),
+            ground,
+            relation="left of",
+            count=2,
+        )
+        for name, things in told.items()
+    }

@@ -1,0 +1,126 @@
+"""The pictures the model learns from: what is in one (a spec), drawn by lot from a seed.
+
+`Still` is one to three objects on a background, `Scene` a landscape. A spec says what a caption
+may say; the rest (exact place, shade, tilt) is the drawing's own, from its seed. Everything
+follows from the seed: the same seed is the same picture, on every machine with the same Pillow.
+"""
+
+import random
+from dataclasses import dataclass
+
+from training.objects import KINDS
+from training.palette import NAMES, alike
+from training.scenes import Scene, pick_scene
+
+PLACES: dict[str, tuple[float, float]] = {
+    "center": (0.5, 0.5),
+    "left": (0.26, 0.5),
+    "right": (0.74, 0.5),
+    "top": (0.5, 0.26),
+    "bottom": (0.5, 0.74),
+    "top left": (0.26, 0.26),
+    "top right": (0.74, 0.26),
+    "bottom left": (0.26, 0.74),
+    "bottom right": (0.74, 0.74),
+}
+SIZES = ("", "small", "big")
+PATTERNS = ("plain", "gradient", "striped", "checkered", "dotted")
+STYLES = ("", "watercolor", "pixel art", "line drawing")
+RELATIONS = ("", "and", "left of", "above")
+
+
+@dataclass(frozen=True)
+class SceneObject:
+    kind: str
+    colour: str
+    size: str = ""
+    place: str = "center"
+
+
+@dataclass(frozen=True)
+class ObjectScene:
+    """`relation` is between two different things; `count` > 1 repeats the one thing in a row."""
+
+    things: tuple[SceneObject, ...]
+    background: str
+    second: str = ""  # the other colour of a pattern
+    pattern: str = "plain"
+    relation: str = ""
+    count: int = 1
+    style: str = ""
+
+
+Spec = ObjectScene | Scene
+
+
+@dataclass(frozen=True)
+class MixRatios:
+    """Shares of the kinds of picture; what is left over is one object."""
+
+    scene: float
+    pair: float
+    several: float
+    empty: float
+    pattern: float
+    style: float
+
+
+PLAIN = MixRatios(scene=0.10, pair=0.10, several=0.08, empty=0.02, pattern=0.10, style=0.05)
+FULL = MixRatios(scene=0.18, pair=0.15, several=0.10, empty=0.02, pattern=0.18, style=0.14)
+# Whose colour is whose is the last thing learnt, and it is learnt from nothing else.
+PAIRS = MixRatios(scene=0.04, pair=0.66, several=0.10, empty=0.0, pattern=0.08, style=0.04)
+
+
+def held_out(kind: str, colour: str, background: str) -> bool:
+    """A tenth of the combinations is never trained on: it is what `measure` asks for."""
+    number = KINDS.index(kind) * 7 + NAMES.index(colour) * 5 + NAMES.index(background) * 3
+    return number % 10 == 0
+
+
+def sample_spec(rng: random.Random, mix: MixRatios) -> Spec:
+    if rng.random() < mix.scene:
+        return pick_scene(rng)
+    lot = rng.random() * (1 - mix.scene)
+    style = rng.choice(STYLES[1:]) if rng.random() < mix.style else ""
+    pattern = rng.choice(PATTERNS[1:]) if rng.random() < mix.pattern else "plain"
+    if style == "line drawing":
+        pattern = "plain"
+    background = rng.choice(NAMES)
+    second = ""
+    if pattern != "plain":
+        second = rng.choice([c for c in NAMES if c != background and not alike(c, background)])
+    taken = (background, second) if second else (background,)
+    if lot < mix.empty:
+        return ObjectScene((), background, second, pattern, count=0, style="")
+    if lot < mix.empty + mix.pair:
+        return _pick_pair(rng, taken, pattern, style)
+    thing = _pick_thing(rng, taken)
+    if lot < mix.empty + mix.pair + mix.several:
+        count = rng.choice((2, 3))
+        return ObjectScene((thing,), background, second, pattern, count=count, style=style)
+    size = rng.choice(("", "", "", "", "small", "big"))
+    place = rng.choice((*("center",) * 9, *PLACES))
+    if size == "big":
+        place = "center"
+    thing = SceneObject(thing.kind, thing.colour, size, place)
+    return ObjectScene((thing,), background, second, pattern, style=style)
+
+
+def _pick_thing(rng: random.Random, taken: tuple[str, ...]) -> SceneObject:
+    while True:
+        kind, colour = rng.choice(KINDS), rng.choice(NAMES)
+        clash = any(colour == c or alike(colour, c) for c in taken)
+        if not clash and not held_out(kind, colour, taken[0]):
+            return SceneObject(kind, colour)
+
+
+def _pick_pair(rng: random.Random, taken: tuple[str, ...], pattern: str, style: str) -> ObjectScene:
+    first, second = _pick_thing(rng, taken), _pick_thing(rng, taken)
+    relation = rng.choice(("and", "left of", "above"))
+    places = ("top", "bottom") if relation == "above" else ("left", "right")
+    things = (
+        SceneObject(first.kind, first.colour, "", places[0]),
+        SceneObject(second.kind, second.colour, "", places[1]),
+    )
+    other = taken[1] if len(taken) > 1 else ""
+    return ObjectScene(things, taken[0], other, pattern, relation, count=2, style=style)

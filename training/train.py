@@ -1,0 +1,179 @@
+"""Make the embedded model from nothing: `python -m training.train --out models/tiny --minutes 90`
+
+The stages, in order, and their share of the minutes:
+
+    tokenizer   a vocabulary from the captions                      seconds
+    vae         the eye and hand, on crops of fresh pictures        0.11
+    text        the ear, on captions alone                          0.05
+    albums      pictures looked at once and kept as latents         as long as they take
+    unet        text encoder and UNet together                      0.75
+    hand        the decoder on its own once more                    0.06
+    upscaler    the magnifying glass                                0.03
+    card        what the house reads: card.toml, model_index.json   seconds
+
+Each stage keeps a checkpoint under --work and goes on from it, so the same command after an
+interruption continues, and with more --minutes the UNet, the decoder and the upscaler learn longer.
+Where the checkpoints are lost, --onward begins with the model that --out holds instead of nothing.
+"""
+
+import argparse
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+from diffusers import AutoencoderKL
+from transformers import CLIPTokenizer
+
+from training import tokenizer
+from training.latent_dataset import write_latent_dataset
+from training.model_card import write_card, write_index
+from training.scene_specs import FULL, PAIRS, PLAIN, MixRatios
+from training.train_decoder import train_decoder
+from training.train_text_encoder import train_text
+from training.train_unet import train_unet
+from training.train_upscaler import train_upscaler
+from training.train_vae import train_vae
+from training.trainer import TrainConfig
+
+MINUTES = {"vae": 0.11, "text": 0.05, "unet": 0.75, "hand": 0.06, "upscaler": 0.03}
+
+# which albums there are: mix, width, height, share of all pictures
+ALBUMS: tuple[tuple[MixRatios, int, int, float], ...] = (
+    (PLAIN, 128, 128, 0.2),
+    (PLAIN, 192, 192, 0.16),
+    (PLAIN, 256, 256, 0.08),
+    (PAIRS, 128, 128, 0.24),
+    (PAIRS, 192, 192, 0.18),
+    (PAIRS, 256, 256, 0.12),
+    (FULL, 192, 192, 0.1),
+    (FULL, 256, 256, 0.2),
+    (FULL, 256, 192, 0.04),
+    (FULL, 192, 256, 0.04),
+    (FULL, 320, 256, 0.02),
+    (FULL, 256, 320, 0.02),
+    (FULL, 320, 320, 0.02),
+    (FULL, 384, 256, 0.01),
+    (FULL, 256, 384, 0.01),
+)
+
+
+@dataclass(frozen=True)
+class StageConfig:
+    """Everything a stage needs to know."""
+
+    out: Path
+    upscaler: Path
+    work: Path
+    minutes: float
+    device: str
+    pictures: int
+    onward: bool = False
+
+    def share(self, stage: str) -> float:
+        return self.minutes * MINUTES[stage]
+
+    @property
+    def tokenizer(self) -> CLIPTokenizer:
+        return CLIPTokenizer.from_pretrained(self.out / "tokenizer")
+
+
+def make_tokenizer(shop: StageConfig) -> None:
+    if not (shop.out / "tokenizer" / "vocab.json").exists():
+        words = len(tokenizer.write(shop.out / "tokenizer"))
+        print(f"tokenizer  {words} tokens", flush=True)
+
+
+def make_vae(shop: StageConfig) -> None:
+    if shop.onward or (shop.work / "albums").exists():
+        return  # what is in the albums was seen with this eye; it must not change any more
+    train_vae(shop.out, shop.work, shop.share("vae"), shop.device)
+
+
+def make_text(shop: StageConfig) -> None:
+    if shop.onward or (shop.work / "unet.pt").exists():
+        return  # it learns on together with the UNet
+    train_text(shop.out, shop.work, shop.share("text"), shop.tokenizer, shop.device)
+
+
+def make_albums(shop: StageConfig) -> None:
+    vae = (
+        AutoencoderKL.from_pretrained(shop.out / "vae")
+        .float()
+        .eval()
+        .to(shop.device, memory_format=torch.channels_last)
+    )
+    for number, (mix, width, height, part) in enumerate(ALBUMS, 1):
+        path = shop.work / "albums" / f"{width}x{height}-{number}.npz"
+        if not path.exists():
+            count = int(part * shop.pictures)
+            print(f"album  {count} pictures of {width} x {height}", flush=True)
+            write_latent_dataset(path, vae, mix, count, width, height, number, shop.device)
+
+
+def make_unet(shop: StageConfig) -> None:
+    plan = TrainConfig(shop.out, shop.work, shop.share("unet"), shop.device, onward=shop.onward)
+    if shop.device == "cpu":
+        plan = replace(plan, workers=min(2, os.cpu_count() or 1))
+    else:
+        plan = replace(plan, batch=256)
+    train_unet(plan)
+
+
+def make_hand(shop: StageConfig) -> None:
+    train_decoder(shop.out, shop.work, shop.share("hand"), shop.device)
+
+
+def make_upscaler(shop: StageConfig) -> None:
+    train_upscaler(shop.upscaler, shop.work, shop.share("upscaler"), shop.device)
+
+
+def make_card(shop: StageConfig) -> None:
+    write_index(shop.out)
+    write_card(shop.out)
+    size = sum(f.stat().st_size for f in shop.out.rglob("*") if f.is_file())
+    print(f"card  {shop.out} is whole: {size / 1e6:.1f} MB", flush=True)
+
+
+STAGES: dict[str, Callable[[StageConfig], None]] = {
+    "tokenizer": make_tokenizer,
+    "vae": make_vae,
+    "text": make_text,
+    "albums": make_albums,
+    "unet": make_unet,
+    "hand": make_hand,
+    "upscaler": make_upscaler,
+    "card": make_card,
+}
+
+
+def main() -> None:
+    asked = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    asked.add_argument("--out", type=Path, default=Path("models/tiny"))
+    asked.add_argument("--upscaler", type=Path, default=Path("models/tiny-x4/tiny-x4.pth"))
+    asked.add_argument("--work", type=Path, default=Path(".train"), help="checkpoints and albums")
+    asked.add_argument("--minutes", type=float, default=90)
+    asked.add_argument("--device", default="cpu")
+    asked.add_argument("--pictures", type=int, default=25_000)
+    asked.add_argument("--stage", choices=[*STAGES, "all"], default="all")
+    asked.add_argument("--onward", action="store_true", help="begin with the model in --out")
+    options = asked.parse_args()
+    shop = StageConfig(
+        options.out,
+        options.upscaler,
+        options.work,
+        options.minutes,
+        options.device,
+        options.pictures,
+        options.onward,
+    )
+    for name, stage in STAGES.items():
+        if options.stage in (name, "all"):
+            stage(shop)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,168 @@
+"""A magnifying glass: SRVGGNetCompact (Real-ESRGAN, Wang 2021), four times, 53 k weights.
+
+It sees small pictures as the world delivers them, blurred, noisy, squeezed through JPEG, and has
+to give back the large ones. The file is Real-ESRGAN's, so any program that loads those loads it.
+"""
+
+import io
+import math
+import random
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from PIL import Image, ImageFilter
+from torch import Tensor, nn
+
+from training.drawing import render
+from training.scene_specs import MixRatios, sample_spec
+from training.training_clock import (
+    TrainingClock,
+    load_checkpoint,
+    precision,
+    save_checkpoint,
+    set_rate,
+)
+
+VARIED = MixRatios(scene=0.3, pair=0.1, several=0.2, empty=0.0, pattern=0.3, style=0.3)
+SCALE = 4
+CROP = 96
+
+
+class SRVGGNetCompact(nn.Module):
+    """The same net, name for name, as basicsr's; basicsr itself is not needed to train it."""
+
+    def __init__(self, features: int = 24, convolutions: int = 8) -> None:
+        super().__init__()
+        layers: list[nn.Module] = [nn.Conv2d(3, features, 3, 1, 1), nn.PReLU(features)]
+        for _ in range(convolutions):
+            layers += [nn.Conv2d(features, features, 3, 1, 1), nn.PReLU(features)]
+        layers.append(nn.Conv2d(features, 3 * SCALE**2, 3, 1, 1))
+        self.body = nn.ModuleList(layers)
+        self.upsampler = nn.PixelShuffle(SCALE)
+
+    def forward(self, small: Tensor) -> Tensor:
+        """(b, 3, h, w) in 0..1 → (b, 3, 4h, 4w): what to add to the nearest-neighbour picture."""
+        x = small
+        for layer in self.body:
+            x = layer(x)
+        sharp: Tensor = self.upsampler(x)
+        return sharp + F.interpolate(small, scale_factor=SCALE, mode="nearest")
+
+
+def shrunk(rng: random.Random, image: Image.Image) -> Image.Image:
+    """A quarter of the size, and (most of the time) the worse for it."""
+    if rng.random() < 0.4:
+        image = image.filter(ImageFilter.GaussianBlur(rng.uniform(0.4, 1.6)))
+    way = rng.choice((Image.Resampling.BICUBIC, Image.Resampling.BICUBIC, Image.Resampling.BOX))
+    small = image.resize((image.width // SCALE, image.height // SCALE), way)
+    if rng.random() < 0.35:
+        noise = np.random.RandomState(rng.getrandbits(31)).normal(
+            0, rng.uniform(0.5, 5), (small.height, small.width, 3)
+        )
+        small = Image.fromarray((np.asarray(small) + noise).clip(0, 255).astype(np.uint8))
+    if rng.random() < 0.35:
+        squeezed = io.BytesIO()
+        small.save(squeezed, "JPEG", quality=rng.randint(60, 95))
+        small = Image.open(squeezed).convert("RGB")
+    return small
+
+
+def as_tensor(image: Image.Image) -> Tensor:
+    """(3, h, w) in 0..1."""
+    return torch.from_numpy(np.array(image)).permute(2, 0, 1).float() / 255
+
+
+def pairs(rng: random.Random, count: int) -> tuple[Tensor, Tensor]:
+    """(count, 3, 24, 24) and (count, 3, 96, 96)."""
+    small: list[Tensor] = []
+    large: list[Tensor] = []
+    while len(large) < count:
+        picture = render(sample_spec(rng, VARIED), 256, 256, rng.getrandbits(32)).image
+        for _ in range(3):
+            x, y = rng.randint(0, 256 - CROP), rng.randint(0, 256 - CROP)
+            piece = picture.crop((x, y, x + CROP, y + CROP))
+            if rng.random() < 0.5:
+                piece = piece.transpose(
+                    rng.choice((Image.Transpose.FLIP_LEFT_RIGHT, Image.Transpose.TRANSPOSE))
+                )
+            if rng.random() < 0.3:
+                piece = Image.merge("RGB", rng.sample(piece.split(), 3))
+            large.append(as_tensor(piece))
+            small.append(as_tensor(shrunk(rng, piece)))
+    return torch.stack(small[:count]), torch.stack(large[:count])
+
+
+def charbonnier(made: Tensor, wanted: Tensor, softness: float) -> Tensor:
+    """L1 with a round tip (Charbonnier 1994): plain L1 is content with nearest-neighbour."""
+    return ((made - wanted).square() + softness**2).sqrt().mean()
+
+
+def train_upscaler(
+    out: Path, work: Path, minutes: float, device: str = "cpu", seed: int = 0
+) -> None:
+    """Train for so many minutes and write `out` (a .pth in Real-ESRGAN's format)."""
+    torch.manual_seed(seed)
+    net = SRVGGNetCompact().to(device)
+    with torch.no_grad():
+        next(net.body[-1].parameters()).mul_(0.3)  # the last layer's weight
+    optimizer = torch.optim.AdamW(net.parameters(), 2e-3, betas=(0.9, 0.99), weight_decay=0)
+    course = TrainingClock(minutes * 60)
+    if saved := load_checkpoint(work / "upscaler.pt", device):
+        net.load_state_dict(saved["net"])
+        optimizer.load_state_dict(saved["optimizer"])
+        course.resume(saved["course"])
+    rng = random.Random(seed * 1_000_003 + course.steps)
+    losses: list[float] = []
+    while not course.over:
+        set_rate(optimizer, course.rate(2e-3, 2e-5, warm=50))
+        small, large = (t.to(device) for t in pairs(rng, 12 if device == "cpu" else 96))
+        with precision(device):
+            made = net(small.contiguous(memory_format=torch.channels_last))
+        loss = charbonnier(made.float(), large, 0.1 * (1 - course.share) + 0.01)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(net.parameters(), 0.5)
+        optimizer.step()
+        optimizer.zero_grad()
+        course.step(len(large))
+        losses.append(F.l1_loss(made.detach().float(), large).item())
+        if course.steps % 200 == 0:
+            print(
+                f"upscaler {course.elapsed:4.0f} s  step {course.steps}  L1 "
+                f"{np.mean(losses[-200:]):.4f}",
+                flush=True,
+            )
+            save_checkpoint(
+                work / "upscaler.pt",
+                {
+                    "net": net.state_dict(),
+                    "course": course.state(),
+                    "optimizer": optimizer.state_dict(),
+                },
+            )
+    out.parent.mkdir(parents=True, exist_ok=True)
+    params = {name: w.detach().cpu().contiguous() for name, w in net.state_dict().items()}
+    torch.save({"params": params}, out)
+    print(f"upscaler done: {gain(out):+.2f} dB over bicubic", flush=True)
+
+
+@torch.no_grad()
+def gain(path: Path, count: int = 40) -> float:
+    """Mean PSNR over bicubic's, in dB, on pictures it has not seen, cleanly shrunk."""
+    net = SRVGGNetCompact().eval()
+    net.load_state_dict(torch.load(path, weights_only=True)["params"])
+    rng = random.Random(424_242)
+    won = []
+    for i in range(count):
+        large = render(sample_spec(rng, VARIED), 256, 256, i).image
+        small = large.resize((64, 64), Image.Resampling.BICUBIC)
+        wanted = as_tensor(large)
+        bicubic = as_tensor(small.resize((256, 256), Image.Resampling.BICUBIC))
+        ours = net(as_tensor(small)[None])[0].clamp(0, 1)
+        won.append(_psnr(ours, wanted) - _psnr(bicubic, wanted))
+    return float(np.mean(won))
+
+
+def _psnr(made: Tensor, wanted: Tensor) -> float:
+    return -10 * math.log10(F.mse_loss(made, wanted).item() + 1e-8)

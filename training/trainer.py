@@ -1,0 +1,203 @@
+"""Text encoder and UNet learn together from albums of latents and freshly drawn captions.
+
+On a CPU one process a core, each with its own pictures; every few steps all take the mean of
+their weights (local SGD, Stich 2018), which costs one percent and keeps both cores busy. On a GPU
+one process with large batches.
+"""
+
+import random
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.distributed as dist
+from diffusers import AutoencoderKL, UNet2DConditionModel
+from torch import Tensor
+from transformers import CLIPTextModel, CLIPTokenizer
+
+from training.captions import caption
+from training.denoiser import Noise, denoising_loss, new_unet
+from training.latent_dataset import LatentDataset, open_latent_dataset
+from training.monitor import CaptionProbe, contact_sheet, pipeline
+from training.train_text_encoder import new_text_encoder, tokenize
+from training.training_clock import (
+    ExponentialAverage,
+    TrainingClock,
+    load_checkpoint,
+    precision,
+    save_checkpoint,
+    set_rate,
+)
+
+UNTOLD = 0.1  # this share of the captions is empty, for guidance (Ho & Salimans 2022)
+HEAR_EVERY = 4  # the text encoder already knows its words: a gradient now and then is enough
+TEXT_RATE = 0.3  # and a lower learning rate
+PEAK, LOWEST = 1e-3, 4e-5
+# shares of the pictures by size, at first and in the end; in between, from here to there
+SHARES = {(128, 128): (0.5, 0.2), (192, 192): (0.35, 0.35), (256, 256): (0.12, 0.35)}
+OTHER_SIZES = (0.03, 0.1)  # all together
+TURN = (0.3, 0.75)  # shares of the course
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    out: Path
+    work: Path
+    minutes: float
+    device: str = "cpu"
+    workers: int = 1
+    batch: int = 16
+    seed: int = 0
+    look_every: float = 300.0  # seconds between two checkpoints with contact sheet
+    steps: int = 10**9
+    onward: bool = False  # without a checkpoint, begin with the weights in `out`
+
+
+def size_share(course_share: float, size: tuple[int, int]) -> float:
+    """How often to look at pictures of this size: small and cheap ones early, home size late.
+
+    A default object at 128 pixels is as large in latents as a small one at 256, so nothing
+    learnt there is lost; and a sample costs a third.
+    """
+    start, end = TURN
+    turned = min(1.0, max(0.0, (course_share - start) / (end - start)))
+    early, late = SHARES.get(size, OTHER_SIZES)
+    return early + (late - early) * turned
+
+
+class DatasetPool:
+    """All albums there are; looks again now and then, since more may be drawn meanwhile."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.albums: dict[tuple[int, int], list[LatentDataset]] = {}
+        self.known: set[Path] = set()
+        self.refresh()
+
+    def refresh(self) -> None:
+        for path in sorted(self.folder.glob("*.npz")):
+            if path not in self.known:
+                self.known.add(path)
+                album = open_latent_dataset(path)
+                self.albums.setdefault(album.size, []).append(album)
+
+    def sample_batch(
+        self, rng: random.Random, common: random.Random, share: float, count: int
+    ) -> tuple[Tensor, Tensor, list[str]]:
+        """Latents (b, 4, h, w), loss weights (b, 1, h, w) and captions; all of one size.
+
+        The size is drawn from `common`, the same for all workers: else they wait for each other.
+        """
+        sizes = sorted(self.albums)
+        odd = max(1, sum(size not in SHARES for size in sizes))
+        weights = [size_share(share, size) / (1 if size in SHARES else odd) for size in sizes]
+        albums = self.albums[common.choices(sizes, weights)[0]]
+        album = rng.choices(albums, [len(a.specs) for a in albums])[0]
+        rows = np.array(rng.choices(range(len(album.specs)), k=count))
+        texts = ["" if rng.random() < UNTOLD else caption(rng, album.specs[i]) for i in rows]
+        return torch.from_numpy(album.latents[rows]).float(), album.weights(rows), texts
+
+
+class Trainer:
+    """Text encoder, UNet, optimizer and slow average of one worker."""
+
+    def __init__(self, plan: TrainConfig, tokenizer: CLIPTokenizer) -> None:
+        self.plan, self.tokenizer = plan, tokenizer
+        self.text = new_text_encoder(tokenizer).to(plan.device)
+        if known := load_checkpoint(plan.work / "text.pt", plan.device):
+            self.text.load_state_dict(known["encoder"])
+        self.unet = new_unet().to(plan.device)
+        if plan.onward:
+            self._begin_with(plan.out)
+        self.weights = [*self.text.parameters(), *self.unet.parameters()]
+        self.optimizer = _optimizer(self.text, self.unet)
+        self.average = ExponentialAverage(self.weights, 0.998)
+        self.course = TrainingClock(plan.minutes * 60)
+        self.noise = Noise.schedule(plan.device)
+        if saved := load_checkpoint(plan.work / "unet.pt", plan.device):
+            self._resume(saved)
+
+    def _begin_with(self, out: Path) -> None:
+        """What was written in float16 is nearly what was learnt; the optimizer starts anew."""
+        text = CLIPTextModel.from_pretrained(out / "text_encoder")
+        unet = UNet2DConditionModel.from_pretrained(out / "unet")
+        self.text.load_state_dict(text.float().state_dict())
+        self.unet.load_state_dict(unet.float().state_dict())
+
+    def _resume(self, saved: dict[str, Any]) -> None:
+        self.text.load_state_dict(saved["text"])
+        self.unet.load_state_dict(saved["unet"])
+        self.optimizer.load_state_dict(saved["optimizer"])
+        self.average.resume(saved["average"])
+        self.course.resume(saved["course"])
+
+    def checkpoint(self) -> None:
+        save_checkpoint(
+            self.plan.work / "unet.pt",
+            {
+                "text": self.text.state_dict(),
+                "unet": self.unet.state_dict(),
+                "optimizer": self.optimizer.state_dict(),
+                "average": self.average.state(),
+                "course": self.course.state(),
+            },
+        )
+
+    def train_step(
+        self, latents: Tensor, weight: Tensor, texts: list[str]
+    ) -> tuple[Tensor, Tensor]:
+        """One step; returns the loss of each sample and its noise level."""
+        course, device = self.course, self.plan.device
+        rate = course.rate(PEAK, LOWEST)
+        set_rate(self.optimizer, rate)
+        for group in self.optimizer.param_groups[2:]:
+            group["lr"] = rate * TEXT_RATE
+        ids = tokenize(self.tokenizer, texts).to(device)
+        with torch.set_grad_enabled(course.steps % HEAR_EVERY == 0), precision(device):
+            hidden = self.text(ids).last_hidden_state
+        with precision(device):
+            loss, each, level = denoising_loss(
+                self.unet, self.noise, latents.to(device), hidden, weight.to(device)
+            )
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(self.weights, 1.0)
+        self.optimizer.step()
+        self.optimizer.zero_grad()
+        self.average.update()
+        course.step(len(texts))
+        return each, level
+
+    @torch.no_grad()
+    def average_weights(self) -> None:
+        """Every worker leaves with the mean of all weights."""
+        flat = torch.cat([w.detach().reshape(-1) for w in self.weights])
+        dist.all_reduce(flat)
+        flat /= self.plan.workers
+        for w, mean in zip(
+            self.weights, flat.split([w.numel() for w in self.weights]), strict=True
+        ):
+            w.copy_(mean.view_as(w))
+
+    def report_progress(self, vae: AutoencoderKL, probe: CaptionProbe) -> None:
+        """Checkpoint, wrong-caption losses, contact sheet, and the model as it stands."""
+        self.checkpoint()
+        self.average.swap()
+        print("     ", probe(self.text, self.unet), flush=True)
+        pipe = pipeline(self.tokenizer, self.text, self.unet, vae)
+        minute = round(self.course.elapsed / 60)
+        contact_sheet(pipe, self.plan.work / "sheets" / f"{minute:04d}.png")
+        self.average.swap()
+
+
+def _optimizer(text: CLIPTextModel, unet: UNet2DConditionModel) -> torch.optim.AdamW:
+    """Weight decay for matrices only; the text encoder's groups come last."""
+    groups = []
+    for module in (unet, text):
+        weights = list(module.parameters())
+        groups += [
+            {"params": [w for w in weights if w.ndim > 1], "weight_decay": 0.01},
+            {"params": [w for w in weights if w.ndim <= 1], "weight_decay": 0.0},
+        ]
+    return torch.optim.AdamW(groups, PEAK, betas=(0.9, 0.98), fused=True)
