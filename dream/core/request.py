@@ -1,7 +1,7 @@
-"""THE TABLE: `Request`, what one line asks for.
+"""The table of switches: `Request` holds what one line asks for.
 
 One field of `Request` is one flag: its name is the attribute, the key in JSON and in dream.toml,
-and InvokeAI's long switch. `None` means: you choose. To add a flag, add a field here and use it.
+and InvokeAI's long switch. `None` means not set. To add a flag, add a field here and use it.
 """
 
 from __future__ import annotations
@@ -44,15 +44,15 @@ from dream.options.text_mask import TEXT_MASK, TextMask
 from dream.options.variations import AXES, VARIATIONS, Variation
 
 NO_VAE = "none"
-"""As a `vae`: the model's own, whatever its card says."""
+"""As a `vae`: the model's own, even if its card.toml names another."""
 
 OUTDIR = Path("outputs/img-samples")
-"""Where pictures go when nobody says."""
+"""The default folder for images."""
 
-_FROM = "from a picture"
+_FROM = "input image"
 _EFFECTS = "variations and effects"
-_KEEPING = "where it is kept"
-_AFTER = "afterwards"
+_KEEPING = "output"
+_AFTER = "postprocessing"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,26 +62,30 @@ class Request:
     prompt: str = flag(
         "--prompt",
         "--new_prompt",
-        kind=text("WORDS", "the words to paint"),
+        kind=text("WORDS", "a prompt"),
         default="",
-        help="the words to paint; normally simply typed, before the switches",
+        help="what to generate; usually typed as is, before the switches",
     )
     negative: str = flag(
         "--negative",
         "--negative_prompt",
-        kind=text("WORDS", "the words to avoid"),
+        kind=text("WORDS", "a negative prompt"),
         default="",
-        help="words to steer away from; [words in brackets] inside the prompt are added to them",
+        help="what to avoid; [words in brackets] in the prompt are added to it",
     )
     steps: int | None = flag(
-        "-s", "--steps", kind=integer(1, 1000), always=True, help="denoising steps: more is slower"
+        "-s",
+        "--steps",
+        kind=integer(1, 1000),
+        always=True,
+        help="number of denoising steps; more take longer",
     )
     seed: int | None = flag(
         "-S",
         "--seed",
         kind=SEED,
         always=True,
-        help="where the noise starts: same seed, same picture",
+        help="seed of the noise; the same seed gives the same image",
     )
     width: int | None = flag(
         "-W", "--width", kind=integer(64, 4096), always=True, help="width in pixels"
@@ -94,7 +98,7 @@ class Request:
         "--cfg_scale",
         kind=real(1),
         always=True,
-        help="guidance: how strictly to follow the words; 1 is none",
+        help="prompt guidance strength; 1 turns it off",
     )
     sampler: str | None = flag(
         "-A",
@@ -102,39 +106,39 @@ class Request:
         "--sampler",
         kind=choice(*SAMPLERS, aliases=ALIASES),
         always=True,
-        help="the sampler that walks from noise to picture",
+        help="sampling method",
     )
     schedule: str | None = flag(
         "--schedule",
         kind=choice(*SCHEDULES),
         always=True,
-        help="the list of noise levels that the sampler walks along; auto is the sampler's own",
+        help="noise schedule; auto is the sampler's default",
     )
     model: str | None = flag(
         "--model",
         kind=text("NAME", "a model's name or folder", completes="model"),
         always=True,
-        help="the model that paints: a name in the models folder, or a path",
+        help="model to use: a name or a path",
     )
     vae: str | None = flag(
         "--vae",
         kind=text("NAME", "a VAE's name or file, or none", completes="vae"),
-        help="the VAE in place of the model's own; none is its own",
+        help="VAE to use instead of the model's own; none is the model's own",
     )
     init_img: str | None = flag(
         "-I",
         "--init_img",
         kind=IMAGE_FILE,
         section=_FROM,
-        help="start from a picture; without words, those in its PNG are taken",
+        help="input image; without a prompt, the one stored in its PNG is used",
     )
     strength: float | None = flag(
         "-f",
         "--strength",
         kind=STRENGTH,
         section=_FROM,
-        help="how far to leave it: 0.2 keeps nearly all, 0.9 little; 0.75 unless said, for -c and"
-        " -D 0.5",
+        help="how much to change the image: 0.2 little, 0.9 a lot (default 0.75; 0.5 with -c or "
+        "-D)",
     )
     fit: bool = flag(
         "-fit",
@@ -143,29 +147,31 @@ class Request:
         kind=BOOLEAN_FLAG,
         default=False,
         section=_FROM,
-        help="scale the whole of it into -W and -H, or the model's size; else it keeps its own",
+        help="scale the input image to fit into -W and -H, or the model's size; by default it "
+        "keeps its size",
     )
     init_mask: str | None = flag(
         "-M",
         "--init_mask",
         kind=IMAGE_FILE,
         section=_FROM,
-        help="paint only where this is transparent or, without that, black; so does -I's own"
-        " transparency",
+        help="generate only where this image is transparent or, if it has no transparency, "
+        "black; transparent parts of -I are a mask too",
     )
     text_mask: TextMask | None = flag(
         "-tm",
         "--text_mask",
         kind=TEXT_MASK,
         section=_FROM,
-        help="paint only what words name, with AND, OR, NOT between; a lower threshold finds more",
+        help="generate only where these words are found in the input image; supports AND, OR and"
+        " NOT; a lower threshold finds more",
     )
     invert_mask: bool = flag(
         "--invert_mask",
         kind=BOOLEAN_FLAG,
         default=False,
         section=_FROM,
-        help="paint where the mask would keep, and keep where it would paint",
+        help="swap the masked and the kept parts",
     )
     inpaint_replace: float = flag(
         "-r",
@@ -173,60 +179,63 @@ class Request:
         kind=SHARE,
         default=0,
         section=_FROM,
-        help="how much of what the mask covers to forget before painting: 1 is all",
+        help="replace this share of the masked area with noise first (0 to 1)",
     )
     mask_blur: int = flag(
         "--mask_blur",
         kind=integer(0, 64),
         default=4,
         section=_FROM,
-        help="pixels over which the painting fades in, inside the mask's edge",
+        help="soften the mask's edge by this many pixels, inside the masked area",
     )
     hires_fix: float | None = flag(
         "--hires_fix",
         kind=HIRES_STRENGTH,
-        help="paint at the model's own size first, and then over at -W -H, so that nothing doubles",
+        help="generate at the model's native size first, then refine at -W and -H (avoids "
+        "duplicated subjects)",
     )
     fix: str | None = flag(
         "--fix",
         kind=IMAGE_FILE,
         section=_AFTER,
-        help="take this picture instead of painting one; normally typed as !fix FILE",
+        help="process this image instead of generating one; usually typed as !fix FILE",
     )
     outcrop: Outcrop | None = flag(
         "-c",
         "--outcrop",
         kind=OUTCROP,
         section=_AFTER,
-        help="paint on beyond the frame: so many pixels at each of these sides",
+        help="extend the image by N pixels on the given sides (outpainting)",
     )
     out_direction: Shift | None = flag(
         "-D",
         "--out_direction",
         kind=SHIFT,
         section=_AFTER,
-        help="move the frame to a side, half of the picture unless said, and paint what is new",
+        help="shift the image away from this side by N pixels, by default half of its size, and "
+        "fill the gap",
     )
     embiggen: Embiggen | None = flag(
         "-embiggen",
         "--embiggen",
         kind=EMBIGGEN,
         section=_AFTER,
-        help="enlarge, and then paint over in tiles of -W -H, for detail that -U cannot invent",
+        help="upscale, then refine in tiles of -W by -H, for more detail than -U",
     )
     embiggen_tiles: tuple[int, ...] | None = flag(
         "-embiggen_tiles",
         "--embiggen_tiles",
         kind=TILES,
         section=_AFTER,
-        help="of the tiles only these, from 1, line by line; without -embiggen at the same size",
+        help="process only these tiles, numbered from 1, row by row; without -embiggen, at the "
+        "same size",
     )
     embiggen_strength: float | None = flag(
         "-embiggen_strength",
         "--embiggen_strength",
         kind=STRENGTH,
         section=_AFTER,
-        help="how far the tiles leave what was enlarged; 0.4 unless it or -f is said",
+        help="how much to change the tiles (default -f, or 0.4)",
     )
     variation_amount: float = flag(
         "-v",
@@ -234,80 +243,80 @@ class Request:
         kind=real(0, 1),
         default=0.0,
         section=_EFFECTS,
-        help="how far to go from the seed's noise towards another's, of 0 to 1; -n makes several",
+        help="strength of random variation around the seed (0 to 1); -n makes several",
     )
     with_variations: tuple[Variation, ...] | None = flag(
         "-V",
         "--with_variations",
         kind=VARIATIONS,
         section=_EFFECTS,
-        help="towards the noise of these seeds, one after the other, each by its weight",
+        help="blend in the noise of these seeds in this order, each with its weight",
     )
     perlin: float = flag(
         "--perlin",
         kind=real(0, 1),
         default=0.0,
         section=_EFFECTS,
-        help="share of Perlin noise in the noise it starts from: large, soft shapes",
+        help="share of Perlin noise in the initial noise (0 to 1); gives large, soft shapes",
     )
     threshold: float = flag(
         "--threshold",
         kind=real(0),
         default=0.0,
         section=_EFFECTS,
-        help="latents beyond this are clamped at every step, 0 is never: tames a high -C; try 4",
+        help="clamp latents above this value at every step; 0 is off; helps with a high -C, try 4",
     )
     h_symmetry_time_pct: float = flag(
         "--h_symmetry_time_pct",
         kind=real(0, 1),
         default=0.0,
         section=_EFFECTS,
-        help="from this share of the steps on, mirror left onto right; 0 is never",
+        help="mirror the left half to the right after this share of the steps; 0 is off",
     )
     v_symmetry_time_pct: float = flag(
         "--v_symmetry_time_pct",
         kind=real(0, 1),
         default=0.0,
         section=_EFFECTS,
-        help="from this share of the steps on, mirror top onto bottom; 0 is never",
+        help="mirror the top half to the bottom after this share of the steps; 0 is off",
     )
     seamless: bool = flag(
         "--seamless",
         kind=BOOLEAN_FLAG,
         default=False,
         section=_EFFECTS,
-        help="a picture that tiles: opposite edges fit",
+        help="make an image that tiles without visible edges",
     )
     seamless_axes: str | None = flag(
         "--seamless_axes",
         kind=AXES,
         section=_EFFECTS,
-        help="along which axes it tiles",
+        help="axes along which the image tiles",
     )
     init_color: str | None = flag(
         "--init_color",
         kind=IMAGE_FILE,
         section=_EFFECTS,
-        help="give the picture the colours of another, by their histograms",
+        help="match the colours to those of this image (histogram matching)",
     )
     karras_max: int | None = flag(
         "--karras_max",
         kind=integer(0, 1000),
         section=_EFFECTS,
-        help="--schedule karras for the k_ samplers of runs with fewer steps than this",
+        help="use --schedule karras with k_ samplers if there are fewer steps than this",
     )
     upscale: Upscale | None = flag(
         "-U",
         "--upscale",
         kind=UPSCALE,
         section=_AFTER,
-        help="enlarge the finished picture by Real-ESRGAN; strength blends with a plain resize",
+        help="upscale the finished image with Real-ESRGAN; strength blends it with a plain resize",
     )
     upscaler: str | None = flag(
         "--upscaler",
         kind=text("NAME", "an upscaler's name or file", completes="upscaler"),
         section=_AFTER,
-        help="the network that enlarges",
+        help="upscaling model",
     )
     upscale_tile: int = flag(
         "--upscale_tile",
@@ -315,13 +324,13 @@ class Request:
         kind=integer(0, 8192),
         default=400,
         section=_AFTER,
-        help="enlarge in tiles of this many pixels, to save memory; 0 is the whole at once",
+        help="upscale in tiles of this many pixels, to save memory; 0 is the whole image at once",
     )
     watermark: str | None = flag(
         "--watermark",
         kind=WATERMARK,
         section=_AFTER,
-        help="hide these words in the picture, for !info to tell, from a good JPEG too",
+        help="embed this text invisibly; survives JPEG quality 90; read it with !info",
     )
     iterations: int = flag(
         "-n",
@@ -329,7 +338,7 @@ class Request:
         kind=integer(1, 9999),
         default=1,
         logged=False,
-        help="how many pictures; -S fixes the first seed, and the others follow from it",
+        help="number of images; -S sets the first seed, and the others follow from it",
     )
     grid: bool = flag(
         "-g",
@@ -338,7 +347,7 @@ class Request:
         default=False,
         logged=False,
         section=_KEEPING,
-        help="also keep one sheet with all the pictures of the line",
+        help="also save all images of the line as one grid",
     )
     sheet: bool = flag(
         "--sheet",
@@ -346,7 +355,7 @@ class Request:
         default=False,
         logged=False,
         section=_KEEPING,
-        help="also keep one sheet with a label below each picture: what is its own in a sweep",
+        help="also save a contact sheet: a grid with a label below each image",
     )
     save_original: bool = flag(
         "-save_orig",
@@ -356,7 +365,7 @@ class Request:
         default=False,
         logged=False,
         section=_KEEPING,
-        help="keep the picture from before all this too",
+        help="also save the image before postprocessing",
     )
     save_intermediates: int = flag(
         "--save_intermediates",
@@ -364,7 +373,7 @@ class Request:
         default=0,
         logged=False,
         section=_KEEPING,
-        help="after every so many steps keep the picture in the making too, in intermediates/",
+        help="also save the unfinished image every N steps, in intermediates/; 0 is off",
     )
     keep_inputs: bool = flag(
         "--keep_inputs",
@@ -372,14 +381,14 @@ class Request:
         default=False,
         logged=False,
         section=_KEEPING,
-        help="copy the pictures to start from beside the log, which names those copies then",
+        help="copy the input images next to the log, which then names the copies",
     )
     yes: bool = flag(
         "--yes",
         kind=BOOLEAN_FLAG,
         default=False,
         logged=False,
-        help="make more than 100 pictures without being asked first, at the prompt",
+        help="do not ask before making more than 100 images",
     )
     outdir: str | None = flag(
         "-o",
@@ -387,7 +396,7 @@ class Request:
         kind=text("FOLDER", "a folder", completes="folder"),
         logged=False,
         section=_KEEPING,
-        help="where pictures and dream_log.txt go",
+        help="folder for images and dream_log.txt",
     )
     prompt_as_dir: bool = flag(
         "-p",
@@ -396,14 +405,14 @@ class Request:
         default=False,
         logged=False,
         section=_KEEPING,
-        help="a folder of its own inside the outdir for each prompt",
+        help="save each prompt's images in its own subfolder",
     )
     fnformat: str | None = flag(
         "--fnformat",
         kind=text("TEMPLATE", "a file name such as {prefix}.{seed}.png"),
         logged=False,
         section=_KEEPING,
-        help="how files are named, with {prefix} {seed} {prompt} {steps} … filled in",
+        help="file name template, with {prefix} {seed} {prompt} {steps} …",
     )
     png_compression: int = flag(
         "-z",
@@ -412,12 +421,12 @@ class Request:
         default=6,
         logged=False,
         section=_KEEPING,
-        help="0 is fast and large, 9 slow and small; the pixels are the same",
+        help="PNG compression: 0 is fast and large, 9 slow and small; pixels are the same",
     )
 
     @property
     def folder(self) -> Path:
-        """Where its pictures go, and their log. Raises BadLine for what no folder can be called."""
+        """The folder for its images and their log. Raises BadLine for an invalid folder name."""
         return parse_path(self.outdir) if self.outdir else OUTDIR
 
 
@@ -425,16 +434,16 @@ FLAGS = get_flags(Request)
 """The rows of the table, by field name."""
 
 IMAGE_FILE_FIELDS = tuple(name for name, row in FLAGS.items() if row.kind is IMAGE_FILE)
-"""The fields that name a picture's file to start from. A settled recipe has paths in them; the
-files' SHA-256 stands under the same names among a picture's facts."""
+"""The fields that name an input image. A resolved recipe has paths in them; the files' SHA-256 are
+under the same names in an image's provenance."""
 
 
 def to_dict(request: Request) -> dict[str, Any]:
-    """The table's values by name, ready for json.dumps; what was not asked is left out."""
-    said = {name: getattr(request, name) for name in FLAGS}
+    """The table's values by name, ready for json.dumps, without those at their default."""
+    values = {name: getattr(request, name) for name in FLAGS}
     return {
         name: list(value) if isinstance(value, tuple) else value
-        for name, value in said.items()
+        for name, value in values.items()
         if value != FLAGS[name].default
     }
 

@@ -77,7 +77,7 @@ def flag(
     *names: str,
     kind: OptionType[Any],
     help: str,
-    section: str = "picture",
+    section: str = "image",
     default: Any = None,
     always: bool = False,
     logged: bool = True,
@@ -178,7 +178,7 @@ def _read_seed(words: Sequence[str]) -> int:
 
 SEED: OptionType[int] = OptionType(
     "N",
-    f"a whole number from 0 to {MAX_SEED}, or -1 for the last picture's, -2 the one before",
+    f"a whole number from 0 to {MAX_SEED}, or -1 for the last image's seed, -2 for the one before",
     _read_seed,
     lambda value: [str(value)],
     completion="seed",
@@ -187,7 +187,7 @@ SEED: OptionType[int] = OptionType(
 
 
 IMAGE_FILE: OptionType[str] = text(
-    "FILE", "a picture's file, or -1 for the last picture, -2 the one before", completes="picture"
+    "FILE", "an image file, or -1 for the last image, -2 for the one before", completes="picture"
 )
 
 
@@ -200,7 +200,7 @@ def _read_strength(words: Sequence[str]) -> float:
 
 STRENGTH: OptionType[float] = OptionType(
     "X",
-    "a number above 0, where nothing would change, up to 1",
+    "a number above 0, up to 1",
     _read_strength,
     lambda value: [format_number(value)],
     allows_range=True,
@@ -209,7 +209,7 @@ STRENGTH: OptionType[float] = OptionType(
 
 HIRES_STRENGTH: OptionType[float] = OptionType(
     "[X]",
-    "nothing, or a number above 0 up to 1: how far to leave what was painted small",
+    "no value, or a strength above 0, up to 1",
     lambda words: _read_strength(words) if words else 0.0,
     lambda value: [format_number(value)] if value else [],
     nargs=(0, 1),
@@ -219,7 +219,7 @@ HIRES_STRENGTH: OptionType[float] = OptionType(
 
 SHARE: OptionType[float] = OptionType(
     "[X]",
-    "nothing, which is 1, or a number from 0 to 1",
+    "no value, which is 1, or a number from 0 to 1",
     lambda words: real(0, 1).read(words) if words else 1.0,
     lambda value: [format_number(value)],
     nargs=(0, 1),
@@ -250,7 +250,7 @@ def _read_upscale(words: Sequence[str]) -> Upscale:
 
 UPSCALE: OptionType[Upscale] = OptionType(
     "X [STRENGTH]",
-    "a factor from 1 to 8 and, if you like, a strength from 0 to 1",
+    "a factor from 1 to 8 and optionally a strength from 0 to 1",
     _read_upscale,
     lambda value: [format_number(value.factor), format_number(value.strength)],
     nargs=(1, 2),

@@ -71,7 +71,7 @@ def _write_outcrop(value: Outcrop) -> list[str]:
 
 OUTCROP: OptionType[Outcrop] = OptionType(
     "SIDE N …",
-    f"sides ({' '.join(SIDES)}), each with pixels from 1 to {MAX_EXTENSION}",
+    f"sides ({' '.join(SIDES)}), each with a number of pixels from 1 to {MAX_EXTENSION}",
     _read_outcrop,
     _write_outcrop,
     nargs=(2, 2 * len(SIDES)),
@@ -86,7 +86,7 @@ def _read_shift(words: Sequence[str]) -> Shift:
 
 SHIFT: OptionType[Shift] = OptionType(
     "SIDE [N]",
-    f"a side ({' '.join(SIDES)}) and, if you like, pixels from 1 to {MAX_EXTENSION}",
+    f"a side ({' '.join(SIDES)}) and optionally a number of pixels from 1 to {MAX_EXTENSION}",
     _read_shift,
     lambda value: [str(part) for part in value if part is not None],
     nargs=(1, 2),
@@ -107,8 +107,8 @@ def _read_embiggen(words: Sequence[str]) -> Embiggen:
 
 EMBIGGEN: OptionType[Embiggen] = OptionType(
     "X [STRENGTH [OVERLAP]]",
-    "a scale from 1 to 16 and, if you like, the upscaler's strength from 0 to 1 and the tiles'"
-    " overlap, a share up to 0.75 or whole pixels",
+    "a scale from 1 to 16 and optionally the upscaler's strength from 0 to 1, and the tiles'"
+    " overlap: a share up to 0.75, or pixels",
     _read_embiggen,
     lambda value: list(map(format_number, value)),
     nargs=(1, 3),
@@ -124,7 +124,7 @@ def _read_tiles(words: Sequence[str]) -> tuple[int, ...]:
 
 TILES: OptionType[tuple[int, ...]] = OptionType(
     "N …",
-    "numbers of tiles, from 1, line by line",
+    "tile numbers, from 1, row by row",
     _read_tiles,
     lambda value: list(map(str, value)),
     nargs=(1, MAX_TILES),
@@ -144,7 +144,7 @@ def _read_watermark(words: Sequence[str]) -> str:
 
 WATERMARK: OptionType[str] = OptionType(
     "TEXT",
-    f"1 to {MAX_WATERMARK_BYTES} bytes of printable text; 256x256 pixels hold 19",
+    f"1 to {MAX_WATERMARK_BYTES} bytes of printable text; a 256x256 image holds 19",
     _read_watermark,
     lambda value: [value],
 )

@@ -11,17 +11,17 @@ AUTO = "auto"
 FORMER = "former"
 SCHEDULES: Mapping[str, str] = MappingProxyType(
     {
-        AUTO: "the sampler's own",
-        "model": "the timesteps of the model's own configuration; uniform where it says none",
+        AUTO: "the sampler's default",
+        "model": "the timesteps in the model's configuration; uniform if there are none",
         "uniform": "even in time, from the noisiest timestep to the cleanest",
         "karras": "Karras et al. 2022, arXiv:2206.00364: more steps where little noise is left",
         "exponential": "even in log sigma",
         "beta": "Lee et al. 2024, arXiv:2407.12173: more steps at both ends",
         "sgm_uniform": "even in time, without the cleanest timestep",
-        "simple": "every so many of the sigmas, from the noisiest",
+        "simple": "every n-th sigma, from the noisiest",
         "kl_optimal": "Sabour et al. 2024, arXiv:2404.14507: even in arctan sigma",
         "align_your_steps": "Sabour et al. 2024, arXiv:2404.14507: lists for Stable Diffusion",
-        FORMER: "as lines before this switch were painted, sampler and all",
+        FORMER: "as dream rendered before this switch existed",
     }
 )
 """What `--schedule` takes. All but the first are settled: a recipe never leaves it open."""

@@ -31,7 +31,7 @@ def _read(words: Sequence[str]) -> TextMask:
 
 TEXT_MASK: OptionType[TextMask] = OptionType(
     "WORDS [THRESHOLD]",
-    'words such as "cat AND NOT dog" and, if you like, a threshold from 0 to 1',
+    'words such as "cat AND NOT dog" and optionally a threshold from 0 to 1',
     _read,
     lambda value: [value.words, format_number(value.threshold)],
     nargs=(1, 2),

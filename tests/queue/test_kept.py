@@ -14,8 +14,8 @@ from dream.queue import FILE_NAME, LineQueue, QueueFile, journal
 KILLED = """
 import os, sys
 from pathlib import Path
-from dream.queue import KeptLines
-kept = KeptLines(Path(sys.argv[1]), print)
+from dream.queue import QueueFile
+kept = QueueFile(Path(sys.argv[1]), print)
 for count in range(1, 50):
     kept.add([f"line {count - 1}"])
 kept.move(48, 0)
