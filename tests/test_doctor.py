@@ -75,7 +75,7 @@ def test_no_model_at_all(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Non
 
 def test_this_machine_in_a_process_of_its_own() -> None:
     found = checkup.probe_device("cpu", "float32")
-    assert found.device == "cpu" and "as asked" in found.small
+    assert found.device == "cpu" and "as requested" in found.small
     assert found.broken == ()
 
 

@@ -97,7 +97,7 @@ class DiffusionUpscaler:
             made[there] += piece * weight
             weights[there] += weight
         if not torch.isfinite(made).all():
-            raise FinishError("the upscaler made numbers that are no colours", "try another")
+            raise FinishError("the upscaler produced NaN values", "choose another upscaler")
         return made.div_(weights).clamp_(0, 1)
 
     def _tile(
@@ -139,7 +139,7 @@ def open_diffusion_upscaler(loaded: LoadedModel, recipe: Recipe) -> DiffusionUps
     sees = count_latent_channels(pipe) + _COLOURS
     if getattr(pipe, "low_res_scheduler", None) is None or pipe.unet.config.in_channels != sees:
         raise ModelError(
-            f"{loaded.card.path} enlarges nothing: its denoiser sees no small picture",
+            f"{loaded.card.path} is not an upscaler: its denoiser takes no low-resolution image",
             "choose another upscaler",
         )
     return DiffusionUpscaler(loaded, recipe)

@@ -106,13 +106,13 @@ class ImageGenerator:
         paint = partial(denoising.run, recipe, given)
         made = memory.run_or_none_on_oom(paint)
         if made is None:
-            tell(Note(text="memory ran out; once again, with attention and VAE in slices"))
+            tell(Note(text="out of memory; retrying with attention and VAE slicing"))
             with memory.use_less_memory(loaded.pipe):
                 made = memory.run_or_none_on_oom(paint)
             if made is None:
                 raise OutOfMemory(
-                    f"no memory for {recipe.width}x{recipe.height} pixels, not even in slices",
-                    "try smaller -W and -H, or --precision float16 or bfloat16",
+                    f"not enough memory for {recipe.width}x{recipe.height} pixels, even sliced",
+                    "use a smaller -W and -H, or --precision float16 or bfloat16",
                 )
             made = replace(made, facts={**made.facts, "memory": "sliced and tiled"})
         return made
@@ -194,7 +194,8 @@ class ImageGenerator:
                 )
         if loaded is None:
             raise OutOfMemory(
-                f"no memory for the model {card.name}", "try --precision float16 or bfloat16"
+                f"not enough memory for the model {card.name}",
+                "use --precision float16 or bfloat16",
             )
         self._cache.add(loaded, weight)
         return loaded

@@ -8,10 +8,7 @@ from contextlib import contextmanager
 
 from dream.core.errors import SetupError
 
-MEMORY_SHORT = (
-    "there is not enough memory to load torch: close other programs, or a model elsewhere, and "
-    "enter the line again"
-)
+MEMORY_SHORT = "not enough memory to load torch: close other programs, then enter the line again"
 KNOWN_CAUSES = (
     (
         r"[Cc]annot allocate memory|failed to map segment|(?i:out of memory)|not enough memory",
@@ -19,13 +16,13 @@ KNOWN_CAUSES = (
     ),
     (
         r"libGL\.so",
-        "OpenCV wants a graphical desktop's libGL, which this machine has not: "
+        "OpenCV needs libGL, which is not installed: "
         "`apt install libgl1`, or `pip uninstall opencv-python` and "
         "`pip install opencv-python-headless`",
     ),
     (
         r"libg(lib|thread)-2\.0\.so",
-        "OpenCV wants GLib, which this machine has not: `apt install libglib2.0-0`, or "
+        "OpenCV needs GLib, which is not installed: `apt install libglib2.0-0`, or "
         "`pip uninstall opencv-python` and `pip install opencv-python-headless`",
     ),
     (
@@ -35,12 +32,12 @@ KNOWN_CAUSES = (
     ),
     (
         r"lib(cudart|cublas|cudnn|nvrtc|nccl|cusparse|cusolver|cufft)[\w.-]*: cannot open",
-        "torch does not find its CUDA libraries: install it again, "
+        "torch cannot find its CUDA libraries: reinstall it, "
         "`pip install --force-reinstall torch torchvision`",
     ),
     (
         r"(undefined symbol|symbol not found).*(torch|c10|caffe|cuda|nccl|cudnn)",
-        "torch and its libraries do not match: install them again together, "
+        "torch and its libraries do not match: reinstall them together, "
         "`pip install --force-reinstall torch torchvision`",
     ),
     (
@@ -54,7 +51,7 @@ KNOWN_CAUSES = (
     ),
     (
         r"No module named 'torchvision\.transforms\.functional_tensor'",
-        "basicsr was imported without dream's bridge to today's torchvision: a bug in dream",
+        "basicsr was imported without dream's torchvision compatibility layer: a bug in dream",
     ),
     (
         r"No module named '(cv2)'",
@@ -66,7 +63,7 @@ KNOWN_CAUSES = (
     ),
     (
         r"No module named '([\w]+)",
-        "the package {0} is not installed: `pip install {0}`, or install dream again",
+        "the package {0} is not installed: `pip install {0}`, or reinstall dream",
     ),
 )
 """A pattern in an import's message, and the line a person reads; {0} is the first group."""
@@ -82,7 +79,7 @@ def explain_import_error(error: BaseException) -> str | None:
         if found := re.search(pattern, said):
             return advice.format(*found.groups())
     if any(isinstance(link, ImportError) for link in _chain(error)):
-        return f"a package cannot be loaded ({_first_line(error)}): install dream again"
+        return f"a package cannot be loaded ({_first_line(error)}): reinstall dream"
     return None
 
 

@@ -74,10 +74,13 @@ def make_inputs(
             invert_mask(mask) if recipe.invert_mask else mask, *size, whole=recipe.fit
         )
         if not mask.getbbox():
-            said = recipe.init_mask or recipe.init_img or "the mask"
+            source = recipe.init_mask or recipe.init_img
+            name = f"the mask {source}" if source else "the mask"
             raise InputError(
-                f"{said} leaves nothing to paint: no part is black or transparent",
-                "--no-invert_mask" if recipe.invert_mask else "--invert_mask paints the rest",
+                f"{name} is empty: no part is black or transparent",
+                "remove --invert_mask"
+                if recipe.invert_mask
+                else "add --invert_mask to invert the mask",
             )
     return TaskInputs(image=resize_to_cover(image, *size, whole=recipe.fit), mask=mask, facts=facts)
 
@@ -85,14 +88,14 @@ def make_inputs(
 def _without_mask(recipe: Recipe, tell: ProgressCallback) -> None:
     said = [FLAGS[name].names[0] for name in _OF_MASKS if getattr(recipe, name)]
     if said:
-        tell(Note(text=f"there is no mask: {' and '.join(said)} left out (-M, -tm, transparency)"))
+        tell(Note(text=f"{' and '.join(said)} ignored: there is no mask (-M, -tm or transparency)"))
 
 
 def _refuse_nothing(mask: Image.Image, path: str, asked: TextMask) -> None:
     if not mask.getbbox():
         raise InputError(
-            f"nothing in {path} is “{asked.words}”, with a threshold of {asked.threshold:g}",
-            "a lower threshold finds more; !mask shows what is found",
+            f"“{asked.words}” was not found in {path} at threshold {asked.threshold:g}",
+            "lower the threshold; !mask shows what is found",
         )
 
 

@@ -106,7 +106,9 @@ class _Writer(pickle.Pickler):
         for plain in kinds:
             if isinstance(thing, plain):
                 return plain, (plain(thing),)
-        raise pickle.PicklingError(f"{named.__module__}.{named.__qualname__} crosses no wire")
+        raise pickle.PicklingError(
+            f"{named.__module__}.{named.__qualname__} cannot be sent to the other process"
+        )
 
 
 class _Reader(pickle.Unpickler):
@@ -114,5 +116,5 @@ class _Reader(pickle.Unpickler):
         """A class that is here already; only Pillow may come with the first picture."""
         package = module.partition(".")[0]
         if package not in _PACKAGES or (package != "PIL" and module not in sys.modules):
-            raise pickle.UnpicklingError(f"{module}.{name} is not known here")
+            raise pickle.UnpicklingError(f"{module}.{name} is not known in this process")
         return super().find_class(module, name)

@@ -63,7 +63,7 @@ _DOING = {
     FinishTask: "finishing",
     LoadTask: "loading",
     ConvertTask: "converting",
-    FindMaskTask: "looking at",
+    FindMaskTask: "searching",
 }
 
 
@@ -173,11 +173,11 @@ class WorkerEngine:
                     raise self._gives_up() from None
                 if deaths > MAX_RESTARTS:
                     raise WorkerDied(
-                        f"the worker died {deaths} times on {_what(task)}, at last by {death}",
-                        "the next line gets a fresh one",
+                        f"the worker died {deaths} times on {_what(task)}; the last time: {death}",
+                        "the next line starts a new worker",
                     ) from None
-                again = f"starting another, {_DOING[type(task)]} {_what(task)} again"
-                ended = "ended, as was asked" if worker and worker.dismissed else f"died ({death})"
+                again = f"starting another and {_DOING[type(task)]} {_what(task)} again"
+                ended = "was restarted" if worker and worker.dismissed else f"died ({death})"
                 yield Note(text=f"the worker {ended}; {again}")
             finally:
                 if worker and worker.broken:
@@ -237,7 +237,7 @@ class WorkerEngine:
                 return worker.receive(LOOK if leaves else min(LOOK, self._patience(worker)))
             except TimeoutError:
                 if worker.over < self._cancelled and not self._patience(worker):
-                    raise WorkerExited("it would not leave the cancelled one") from None
+                    raise WorkerExited("it did not stop the cancelled image") from None
             if text := silence.check():
                 yield Note(text=text)
 
@@ -268,10 +268,10 @@ class WorkerEngine:
 
     def _gives_up(self) -> WorkerDied:
         if "MemoryError" in self._died:
-            return WorkerDied(MEMORY_SHORT, "!restart starts another worker")
+            return WorkerDied(MEMORY_SHORT, "!restart tries again")
         return WorkerDied(
-            f"the worker dies before it can work: {self._died}",
-            "dream --doctor looks for the reason, !restart starts another",
+            f"the worker fails to start: {self._died}",
+            "run dream --doctor to find the reason, !restart to try again",
         )
 
     def _discard(self) -> None:
@@ -281,4 +281,4 @@ class WorkerEngine:
 
 
 def _what(task: Task) -> str:
-    return task.model if isinstance(task, LoadTask | ConvertTask) else "this picture"
+    return task.model if isinstance(task, LoadTask | ConvertTask) else "this image"

@@ -26,7 +26,7 @@ def to_dream_error(error: Exception) -> DreamError:
     first = (str(error).strip().splitlines() or [""])[0]
     return EngineError(
         f"{type(error).__name__}: {first}" if first else type(error).__name__,
-        f"the whole story is in {write_crash_file(error)}",
+        f"the traceback is in {write_crash_file(error)}",
     )
 
 

@@ -25,7 +25,7 @@ SMALL, LARGE = 10_000_000, 860_000_000
 """Parameters, of a model as small as the shipped one, and of Stable Diffusion 1.5."""
 
 _START = (
-    "import sys; sys.path.append(sys.argv[1]); from dream.worker import checkup; checkup.main()"
+    "import sys; sys.path.append(sys.argv[1]); from dream.worker.device_probe import main; main()"
 )
 
 
@@ -56,16 +56,14 @@ def probe_device(device: str, precision: str) -> DeviceReport:
             timeout=PATIENCE,
         )
     except subprocess.TimeoutExpired:
-        return DeviceReport(
-            broken=(f"torch did not load within {PATIENCE:.0f} s: is the disk well?",)
-        )
+        return DeviceReport(broken=(f"torch did not load within {PATIENCE:.0f} s: check the disk",))
     last = (done.stdout.splitlines() or [""])[-1]
     try:
         found = json.loads(last)
     except ValueError:
-        words = (done.stderr.strip().splitlines() or ["no word"])[-1]
-        how = f"torch took its process down (status {done.returncode}): {words}"
-        return DeviceReport(broken=(f"{how}; install torch and torchvision again, together",))
+        words = (done.stderr.strip().splitlines() or ["no output"])[-1]
+        how = f"importing torch crashed (exit status {done.returncode}): {words}"
+        return DeviceReport(broken=(f"{how}; reinstall torch and torchvision together",))
     return DeviceReport(**found | {"broken": tuple(found["broken"])})
 
 

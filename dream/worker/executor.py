@@ -45,7 +45,7 @@ class TaskExecutor:
         loaded = self._painter.load(model, tell)
         if weights and not (found := loaded.digest.result()).startswith(weights):
             is_now = f"its weights are {found[: len(weights)]}, not {weights}"
-            tell(Note(text=f"{model} has changed since: {is_now}; the picture will be another"))
+            tell(Note(text=f"{model} has changed: {is_now}; the image will differ"))
 
     def convert(self, model: str, folder: Path, tell: ProgressCallback) -> None:
         """Write a model's single file as a folder. Raises ModelError, OutOfMemory."""
@@ -62,7 +62,7 @@ class TaskExecutor:
             seen.heat.save(task.heat)
         except OSError as error:
             raise GalleryError(f"cannot write {task.mask}: {error.strerror or error}") from error
-        tell(Note(text=f"{found:.1%} of {task.image.name} is “{task.asked.words}”"))
+        tell(Note(text=f"“{task.asked.words}” covers {found:.1%} of {task.image.name}"))
 
     def list_loaded(self) -> tuple[str, ...]:
         """The names of the models in memory, the one used last at the end."""

@@ -29,7 +29,7 @@ class StallDetector:
         """What to tell a person about it; mostly nothing."""
         if is_stopped(self._pid):
             before, self._stopped = self._stopped, True
-            helps = f"kill -CONT {self._pid} lets it go on, Ctrl-C gives the picture up"
+            helps = f"kill -CONT {self._pid} resumes it, Ctrl-C cancels the image"
             return "" if before else f"the worker is stopped; {helps}"
         self._stopped = False
         if self._worked is None:
@@ -39,10 +39,12 @@ class StallDetector:
             return ""
         self._due = 2 * silent
         worked, self._worked = self._worked, measure_processor_time(self._pid)
-        does = "the worker is at work" if self._worked > worked else "the worker waits for the disk"
+        does = (
+            "the worker is busy" if self._worked > worked else "the worker is waiting for the disk"
+        )
         if not self._worked:
-            does = "the worker is there"
-        return f"no step for {silent / 60:.0f} min; {does}, Ctrl-C gives the picture up"
+            does = "the worker is running"
+        return f"no step for {silent / 60:.0f} min; {does}, Ctrl-C cancels the image"
 
 
 def is_stopped(pid: int) -> bool:

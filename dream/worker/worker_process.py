@@ -92,7 +92,7 @@ class WorkerProcess:
         try:
             self._outbox.put(pack_message(message))
         except MemoryError:
-            raise OutOfMemory("no memory is left here to hand the picture to the worker") from None
+            raise OutOfMemory("not enough memory to send the image to the worker") from None
 
     def wake(self, job: int) -> None:
         """Have `receive` answer that a job is unwanted. For any thread, and signal handlers."""
@@ -158,12 +158,12 @@ class WorkerProcess:
             while (data := self._outbox.get()) is not None:
                 self._channel.send(data)
         except BlockingIOError:
-            self._why = f"it took nothing of what was sent to it for {SENDING_PATIENCE:.0f} s"
+            self._why = f"it received nothing for {SENDING_PATIENCE:.0f} s"
             self._channel.shut_down()
         except OSError:
             pass  # it is dead, or dying, and its last words are still to be heard
         except BaseException as error:
-            self._why = f"what is sent to it cannot be sent: {_named(error)}"
+            self._why = f"a message to it cannot be sent: {_named(error)}"
             self._channel.shut_down()
 
     def _listen(self) -> None:
@@ -207,7 +207,7 @@ def _started() -> tuple[subprocess.Popen[bytes], Channel, IO[bytes]]:
             theirs.close()
         except OSError as error:
             why = error.strerror or error
-            raise WorkerExited(f"no process can be started: {why}") from error
+            raise WorkerExited(f"the process cannot be started: {why}") from error
         undo.pop_all()
         return process, Channel(ours), output
 

@@ -163,7 +163,9 @@ def test_room_is_made_before_loading_and_what_cannot_fit_is_refused_with_numbers
     monkeypatch.setattr(cache, "_GIB", 2**10)
     before = painter.list_loaded()
     painter_alone = create_generator(three.get_model)
-    with pytest.raises(OutOfMemory, match=r"needs \d+\.\d GiB in float32, but 0\.1 GiB are free"):
+    with pytest.raises(
+        OutOfMemory, match=r"needs \d+\.\d GiB in float32, but only 0\.1 GiB are free"
+    ):
         loaded(painter_alone, "one")
     assert painter.list_loaded() == before
 

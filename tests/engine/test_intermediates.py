@@ -53,7 +53,7 @@ def test_of_two_walks_the_small_picture_is_shown_too(painter: ImageGenerator) ->
 def test_where_there_will_be_none_it_is_said(painter: ImageGenerator) -> None:
     told: list[object] = []
     painter.generate(recipe(steps=3), told.append, every=3)
-    assert Note(text="--save_intermediates 3 keeps nothing of 3 steps") in told
+    assert Note(text="--save_intermediates 3 saves nothing in 3 steps") in told
 
 
 def test_models_of_velocity_are_shown_too(painter: ImageGenerator) -> None:

@@ -92,7 +92,7 @@ def test_a_model_larger_than_the_gpu_comes_from_main_memory(
     told: list[Any] = []
     moved = ModelCache(2, None).choose_offload("random", weight, "auto", told.append)
     assert (moved.placement.offload_mode, moved.placement.storage_device) == ("model", "cpu")
-    assert "needs 0.0 GiB, and cuda:0 has room for 0.0 GiB: it comes from" in told[0].text
+    assert "needs 0.0 GiB, but cuda:0 has only 0.0 GiB; offloading" in told[0].text
     stays = ModelCache(2, None).choose_offload("random", weight, "off", told.append)
     assert (stays.placement.storage_device, len(told)) == ("cuda:0", 1)
 
@@ -110,4 +110,4 @@ def test_without_a_gpu_it_is_said_once_that_there_is_nothing_to_gain(random_mode
     painter.load("random-v", told.append)
     kinds = [type(event) for event in told]
     assert kinds == [Loading, Note, Loading]
-    assert "--low_memory model changes nothing: on cpu" in told[1].text
+    assert "--low_memory model has no effect: on cpu" in told[1].text

@@ -193,7 +193,7 @@ def test_out_of_memory_is_tried_again_in_slices(painter: ImageGenerator, error: 
     with Hungry(painter, 1, error):
         picture, told = paint(painter)
     assert [h.text for h in told if isinstance(h, Note)] == [
-        "memory ran out; once again, with attention and VAE in slices"
+        "out of memory; retrying with attention and VAE slicing"
     ]
     assert picture.facts["memory"] == "sliced and tiled"
     after, _ = paint(painter)
@@ -256,6 +256,6 @@ def test_negative_words_without_guidance_are_said_to_be_ignored(painter: ImageGe
     picture, told = paint(painter, cfg_scale=1.0, negative="blue")
     assert picture.sha256 == plain.sha256
     notes = [note.text for note in told if isinstance(note, Note)]
-    assert notes == ["at -C1 there is no guidance: negative words are ignored: blue"]
+    assert notes == ["-C1 disables guidance, so the negative prompt is ignored: blue"]
     _, told = paint(painter, cfg_scale=2.0, negative="blue")
     assert not [note for note in told if isinstance(note, Note)]

@@ -174,7 +174,7 @@ def test_what_diffusers_wrote_as_pickles_is_read(random_models: Path, tmp_path: 
 
 def test_no_library_of_the_folders_choice_is_imported(copy: Path) -> None:
     edit_index(copy, lambda said: said.update(unet=["antigravity", "UNet2DConditionModel"]))
-    with pytest.raises(ModelError, match="code from antigravity, which is refused"):
+    with pytest.raises(ModelError, match="code from antigravity, which is not allowed"):
         opened(copy)
 
 

@@ -88,7 +88,7 @@ def test_a_folder_loads_whole_or_not_at_all(random_models: Path, tmp_path: Path)
         gone = sorted(weights)[0]
         del weights[gone]
         save_file(weights, path)
-        with pytest.raises(ModelError, match=f"lacks {gone.removeprefix('text_model.')}"):
+        with pytest.raises(ModelError, match=f"missing {gone.removeprefix('text_model.')}"):
             load_model(ModelInfo(name="it", path=copy), "cpu", "float32")
 
 

@@ -74,7 +74,7 @@ def test_a_look_that_fails_is_the_last_and_the_picture_goes_on() -> None:
     for index in range(2):
         assert steps(pipe, index, 0, {"latents": latents})["latents"] is latents
     note, *progress = told
-    assert note == Note(text="no previews of this picture: no such channel")
+    assert note == Note(text="previews are off for this image: no such channel")
     assert [(one.step, one.preview) for one in progress if isinstance(one, Progress)] == [
         (1, None),
         (2, None),

@@ -216,7 +216,7 @@ def test_a_vae_alone_and_out_of_a_whole_model(places: Path, sd1: Any, weights: T
         vae = load_vae(single_files.save(tensors, places / name), place)
         same = sd1.vae.state_dict()
         assert all(torch.equal(t, same[n]) for n, t in vae.state_dict().items())
-    with pytest.raises(ModelError, match=r"is no VAE but an embedding .it is a word"):
+    with pytest.raises(ModelError, match=r"is not a VAE, but an embedding .it is a word"):
         load_vae(single_files.save({"emb_params": torch.zeros(2, 2)}, places / "e.pt"), place)
 
 
@@ -317,14 +317,14 @@ def test_a_file_without_a_vae_paints_with_one_after_the_other(
 def test_without_any_vae_it_says_how_to_name_one(tmp_path: Path, vae: str | None) -> None:
     whole = single_files.original(make_layout("sd1"))
     painter, _ = _whole_and_pruned(whole, tmp_path)
-    with pytest.raises(ModelError, match=r"pruned.* has no VAE of its own .*--vae NAME.*vae = "):
+    with pytest.raises(ModelError, match=r"pruned.* contains no VAE .*--vae NAME.*vae = "):
         painter.generate(recipe(model="pruned", vae=vae), lambda _: None)
 
 
 def test_a_vae_for_other_latents_does_not_fit_a_file_without_one(tmp_path: Path) -> None:
     painter, _ = _whole_and_pruned(single_files.original(make_layout("sd1")), tmp_path)
     make_autoencoder().save_pretrained(tmp_path / "newer")
-    with pytest.raises(ModelError, match="for latents of 16 channels; pruned has 4"):
+    with pytest.raises(ModelError, match="expects 16 latent channels; pruned has 4"):
         painter.generate(recipe(model="pruned", vae=str(tmp_path / "newer")), lambda _: None)
 
 
@@ -336,7 +336,7 @@ def test_a_file_without_a_vae_is_written_as_a_folder_without_one(tmp_path: Path)
         for model in ("pruned", "folder")
     )
     assert by_folder.sha256 == by_file.sha256
-    with pytest.raises(ModelError, match=r"folder in .* has no VAE of its own"):
+    with pytest.raises(ModelError, match=r"folder in .* contains no VAE"):
         painter.generate(recipe(model="folder"), lambda _: None)
 
 
@@ -359,13 +359,16 @@ WORDS = "cond_stage_model.transformer.text_model.embeddings.token_embedding.weig
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        (lambda w: w.pop(f"{UNET}out.2.bias"), "lacks conv_out.bias of UNet2DConditionModel"),
-        (lambda w: w.pop(f"{UNET}time_embed.0.weight"), "lacks time_embed.0.weight"),
-        (lambda w: w.pop(LAST), "lacks decoder.conv_norm_out.weight of AutoencoderKL"),
+        (lambda w: w.pop(f"{UNET}out.2.bias"), "missing conv_out.bias of UNet2DConditionModel"),
+        (lambda w: w.pop(f"{UNET}time_embed.0.weight"), "missing time_embed.0.weight"),
+        (lambda w: w.pop(LAST), "missing decoder.conv_norm_out.weight of AutoencoderKL"),
         (lambda w: w.update({f"{UNET}more": torch.zeros(1)}), "1 weights that UNet2D"),
         (lambda w: w.update({f"{VAE}more": torch.zeros(1)}), "1 weights that AutoencoderKL"),
-        (lambda w: w.update({LAST: torch.zeros(7)}), "of AutoencoderKL is 7, not 32"),
-        (lambda w: w.update({WORDS: torch.zeros(9, 32)}), "knows 9 words, where CLIP has 49,408"),
+        (lambda w: w.update({LAST: torch.zeros(7)}), "of AutoencoderKL has shape 7, not 32"),
+        (
+            lambda w: w.update({WORDS: torch.zeros(9, 32)}),
+            "has a vocabulary of 9, not 49,408 tokens",
+        ),
         (lambda w: [w.pop(name) for name in [*w] if "text_model" in name], "only the denoiser"),
     ],
 )

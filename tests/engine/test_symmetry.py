@@ -31,7 +31,7 @@ def test_a_share_of_one_is_the_last_step_alone() -> None:
 
 
 def test_latents_in_patches_are_refused() -> None:
-    with pytest.raises(ModelError, match="mirrored"):
+    with pytest.raises(ModelError, match="symmetry is not supported"):
         Symmetry(0.5, 0.0).after_step(torch.rand(1, 16, 64), 1, 10)
     Symmetry().after_step(torch.rand(1, 16, 64), 1, 10)
 

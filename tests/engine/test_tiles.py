@@ -34,7 +34,7 @@ def test_a_picture_that_does_not_fit_is_decoded_in_tiles(
     tiled, again = (painter.generate(recipe(**LARGE), told.append) for _ in range(2))
     assert not vae.use_tiling, "it is as it was"
     assert [t.text for t in told if "tiles" in getattr(t, "text", "")] == 2 * [
-        "128x96 pixels at once take the VAE 0.2 GiB, and 0.2 are free: it works in tiles"
+        "decoding 128x96 pixels needs 0.2 GiB, but 0.2 GiB are free; the VAE decodes in tiles"
     ]
     assert tiled.facts["memory"] == "VAE in tiles"
     assert "memory" not in whole.facts

@@ -132,7 +132,7 @@ def test_half_a_vae_is_said(tmp_path: Path, names: str) -> None:
     half = {name: t for name, t in own.items() if name.startswith(("decoder.", "post_"))}
     file = single_files.save(half, tmp_path / "half.safetensors")
     painter = create_generator(ModelRegistry([tmp_path]).get_model)
-    with pytest.raises(ModelError, match=r"half\.safetensors lacks encoder\."):
+    with pytest.raises(ModelError, match=r"half\.safetensors: missing encoder\."):
         painter.generate(recipe(model="sd1", vae=str(file)), lambda _: None)
 
 
@@ -146,7 +146,7 @@ def test_a_vae_for_other_latents_is_refused_whichever_model_it_was_read_for(
     painter = create_generator(ModelRegistry([random_models, tmp_path]).get_model)
     painter.generate(recipe(vae=str(file)), lambda _: None)
     for _ in range(2):
-        with pytest.raises(ModelError, match=r"for latents of 4 channels; sd3 has 16 .choose"):
+        with pytest.raises(ModelError, match=r"expects 4 latent channels; sd3 has 16 .choose"):
             painter.generate(recipe(model="sd3", vae=str(file)), lambda _: None)
 
 

@@ -85,7 +85,7 @@ def test_text_and_numbers_of_other_packages_cross_as_what_they_are(
 def test_nothing_else_of_other_packages_is_sent() -> None:
     error = ModelError("odd")
     error.__dict__["about"] = Stranger()
-    with pytest.raises(pickle.PicklingError, match="Stranger crosses no wire"):
+    with pytest.raises(pickle.PicklingError, match="Stranger cannot be sent"):
         pack_message(TaskFailed(1, error))
 
 

@@ -39,9 +39,9 @@ def test_three_deaths_give_the_picture_up_and_the_next_line_goes_on(
 ) -> None:
     notes, error = until_it_fails(fake_engine.render(recipe(prompt="die")))
     assert notes == 2 * [
-        "the worker died (signal 9); starting another, rendering this picture again"
+        "the worker died (signal 9); starting another and rendering this image again"
     ]
-    assert "died 3 times on this picture, at last by signal 9" in error
+    assert "died 3 times on this image; the last time: signal 9" in error
     assert is_made(fake_engine.render(recipe()))
 
 
@@ -59,7 +59,7 @@ def test_a_worker_that_died_while_idle_is_replaced(fake_engine: WorkerEngine) ->
     fake_engine.preload("random")  # says nothing, for nobody listens
     happenings = [*fake_engine.render(recipe())]
     assert [h.text for h in happenings if isinstance(h, Note)] == [
-        "the worker died (signal 9); starting another, rendering this picture again"
+        "the worker died (signal 9); starting another and rendering this image again"
     ]
     assert is_made(iter(happenings))
 
@@ -86,7 +86,7 @@ def test_one_that_does_not_let_go_of_a_cancelled_picture_is_replaced(
     running.close()
     happenings = [*fake_engine.render(recipe())]
     (note,) = [h for h in happenings if isinstance(h, Note)]
-    assert "would not leave the cancelled one" in note.text
+    assert "did not stop the cancelled image" in note.text
     assert is_made(iter(happenings))
 
 

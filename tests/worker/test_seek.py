@@ -59,7 +59,7 @@ def test_what_words_name_is_painted_and_nothing_else(workshop: TaskExecutor, beg
     asked, mask, said = sought(workshop, begun)
     black = np.asarray(Image.open(mask)) == 0
     assert 0.01 < black.mean() < 0.99
-    assert said == f"{black.mean():.1%} of begun.png is “{WORDS}”"
+    assert said == f"“{WORDS}” covers {black.mean():.1%} of begun.png"
     usual = {"init_img": str(begun), "strength": 0.8, "steps": 3}
     by_words = workshop.run(RenderTask(recipe(**usual, text_mask=asked)), print)
     by_file = workshop.run(RenderTask(recipe(**usual, init_mask=str(mask))), print)
@@ -74,7 +74,7 @@ def test_what_words_name_is_painted_and_nothing_else(workshop: TaskExecutor, beg
 
 def test_words_that_name_nothing_are_refused(workshop: TaskExecutor, begun: Path) -> None:
     asked = recipe(init_img=str(begun), strength=0.8, text_mask=TextMask("cat", 1))
-    with pytest.raises(InputError, match="is “cat”, with a threshold of 1"):
+    with pytest.raises(InputError, match=r"“cat” was not found in .* at threshold 1"):
         workshop.run(RenderTask(asked), print)
 
 

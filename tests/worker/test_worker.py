@@ -129,7 +129,7 @@ def test_a_killed_worker_is_replaced_and_the_picture_is_the_same(engine: WorkerE
     said = next(h for h in happenings if isinstance(h, Note))
     assert time.monotonic() - began < 1
     assert said.text == (
-        "the worker died (signal 9); starting another, rendering this picture again"
+        "the worker died (signal 9); starting another and rendering this image again"
     )
     assert picture(happenings).sha256 == expected
 

@@ -73,7 +73,7 @@ def test_a_worker_that_dies_at_import_is_not_started_for_every_line(
     begun = started(monkeypatch)
     for _ in range(3):
         said = fails(fake_engine.render(recipe()))
-        assert said.startswith("the worker dies before it can work: exit status 1: ImportError: ")
+        assert said.startswith("the worker fails to start: exit status 1: ImportError: ")
         fake_engine.preload("random")
     assert len(begun) == 3
     monkeypatch.setattr(client, "get_install_times", lambda: (1.0,))  # something was
@@ -204,10 +204,10 @@ def test_silence_for_long_is_said_each_time_it_has_doubled(
     for _ in range(2):
         note = next(running)
         assert isinstance(note, Note) and "no step for" in note.text
-        assert "Ctrl-C gives the picture up" in note.text
+        assert "Ctrl-C cancels the image" in note.text
     fake_engine.restart()
     note = next(running)
-    assert isinstance(note, Note) and note.text.startswith("the worker ended, as was asked")
+    assert isinstance(note, Note) and note.text.startswith("the worker was restarted")
 
 
 def test_restarting_an_idle_worker_says_nothing_to_the_next_picture(

@@ -96,11 +96,11 @@ def _unpickled(path: Path, form: str) -> dict[str, torch.Tensor]:
             whole = torch.load(path, map_location="cpu", weights_only=True, mmap=form == "zip")
     except pickle.UnpicklingError as error:
         raise ModelError(
-            f"{path} is refused: it would run code while it is loaded, or is cut short",
-            "get it as .safetensors, or convert it on a machine you can lose",
+            f"{path} is refused: loading it would run code, or it is truncated",
+            "use a .safetensors version, or convert it on an isolated machine",
         ) from error
     if not isinstance(whole, dict):
-        raise ModelError(f"{path} holds no dictionary of weights")
+        raise ModelError(f"{path} contains no dictionary of weights")
     return weights_in(whole, torch.Tensor)
 
 
@@ -115,8 +115,10 @@ def _with_ema_weights(path: Path, tensors: Mapping[str, torch.Tensor]) -> dict[s
     lacking = [old for old in averages.values() if old not in tensors]
     if lacking:
         none = len(lacking) == len(averages)
-        what = f"no running averages ({_EMA})" if none else f"no {lacking[0]}"
-        raise ModelError(f"{path} holds {what}", "paint with its weights proper, without ema")
+        what = f"no EMA weights ({_EMA})" if none else f"no {lacking[0]}"
+        raise ModelError(
+            f"{path} contains {what}", "remove ema from its entry to use its main weights"
+        )
     return {name: tensors[averages.get(name, name)] for name in tensors}
 
 
@@ -133,7 +135,9 @@ def _carried(path: Path, metadata: Mapping[str, str]) -> dict[str, dict[str, Any
         try:
             said = json.loads(text)
         except ValueError as error:
-            raise ModelError(f"{path}: its metadata {key} is broken", "export it again") from error
+            raise ModelError(
+                f"{path}: its metadata {key} is not valid JSON", "export it again"
+            ) from error
         if isinstance(said, dict):
             carried[key.removeprefix(METADATA_PREFIX)] = said
     return carried

@@ -52,7 +52,7 @@ def load_component(
     try:
         opened = [open_mapped(path) for path in files]
     except SafetensorError as error:
-        raise ValueError(f"{folder} holds a broken file: {error}") from error
+        raise ValueError(f"{folder} contains a broken file: {error}") from error
     weights = dict(chain.from_iterable(one.tensors.items() for one in opened))
     with start_copying(weights, placement) as coming:
         model = _diffusers(kind, folder) if library == "diffusers" else _transformers(kind, folder)

@@ -173,10 +173,12 @@ def read_index(folder: Path) -> Index:
     for name in wanted:
         if (library := rows[name][0]) not in LIBRARIES:
             raise ModelError(
-                f"{folder}: its {name} would run code from {library}, which is refused"
+                f"{folder}: its {name} would run code from {library}, which is not allowed"
             )
     if not isinstance(pipeline, str) or not hasattr(diffusers, pipeline):
-        raise ModelError(f"{folder} is for a {pipeline}, which this diffusers does not have")
+        raise ModelError(
+            f"{folder} needs a {pipeline}, which the installed diffusers does not have"
+        )
     for name in wanted:
         _check_part(folder, name)
     refines = bool(said.get("requires_aesthetics_score"))
@@ -189,7 +191,7 @@ def _check_part(folder: Path, name: str) -> None:
     part = folder / name
     vocabularies = ("tokenizer.json", "vocab.json", "vocab.txt", "*.model")
     if not part.is_dir():
-        raise ModelError(f"{folder} lacks its {name}", "copy the whole folder again")
+        raise ModelError(f"{folder}: its {name} is missing", "copy the whole folder again")
     if name.startswith("tokenizer") and not any(any(part.glob(v)) for v in vocabularies):
         raise ModelError(f"{part} has no vocabulary", "copy the whole folder again")
 
@@ -284,8 +286,8 @@ def _refused(folder: Path) -> ModelError:
     """Of a pickle that torch refuses, and that nobody walked: a library may read other files of a
     folder than `find_weights` says."""
     return ModelError(
-        f"{folder} is refused: a pickle in it would run code while it is loaded, or is cut short",
-        "get it as .safetensors, or convert it on a machine you can lose",
+        f"{folder} is refused: a pickle in it would run code, or is truncated",
+        "use a .safetensors version, or convert it on an isolated machine",
     )
 
 

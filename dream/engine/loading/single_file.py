@@ -87,7 +87,7 @@ def load_vae(path: Path, placement: Placement, family: str = "sd1") -> Any:
     found = require_safe(path)
     if found.kind not in ("vae", "model"):
         raise ModelError(
-            f"{path} is no VAE but {describe_kind(found.kind)}", get_usage_hint(found.kind)
+            f"{path} is not a VAE, but {describe_kind(found.kind)}", get_usage_hint(found.kind)
         )
     mapped = open_tensors(path, found.format)
     names = mapped.tensors
@@ -176,8 +176,8 @@ def _text(
     )
     if config["vocab_size"] != VOCAB_SIZE and "tokenizer" not in file.embedded_config:
         raise ModelError(
-            f"{found.path} knows {config['vocab_size']:,} words, where CLIP has {VOCAB_SIZE:,}",
-            "load it from its folder in diffusers layout, which has its own tokenizer",
+            f"{found.path} has a vocabulary of {config['vocab_size']:,}, not {VOCAB_SIZE:,} tokens",
+            "use its folder in diffusers layout, which includes the tokenizer",
         )
     last = VOCAB_SIZE - 1
     marks = {"bos_token_id": last - 1, "eos_token_id": last, "pad_token_id": last}
@@ -204,7 +204,7 @@ def _tokenizers(file: Checkpoint, found: DetectedModel) -> dict[str, Any]:
         try:
             return {"tokenizer": build_tokenizer_from_metadata(files)}
         except (ValueError, OSError, TypeError) as error:
-            raise ModelError(f"{found.path}: its own tokenizer is broken: {error}") from error
+            raise ModelError(f"{found.path}: its embedded tokenizer is broken: {error}") from error
     pads = {True: "!", False: "<|endoftext|>"}
     return {
         text.part.replace("text_encoder", "tokenizer"): build_clip_tokenizer(pads[text.open_clip])
@@ -246,7 +246,7 @@ def _check_all_used(path: Path, own: Tensors, converted: Tensors, model: Any) ->
     over = len(own) - len(converted) - len(already)
     if over > 0:
         raise ModelError(
-            f"{path} has {over} weights that {type(model).__name__} has no place for",
-            "it is built in a way dream does not know",
+            f"{path} has {over} weights that {type(model).__name__} does not use",
+            "its architecture is not supported",
         )
     return converted | already

@@ -66,13 +66,13 @@ def check_latents(vae: VaeOverride, loaded: LoadedModel) -> None:
     own = _latent_channels(loaded.pipe)
     if own is None:
         raise ModelError(
-            f"{loaded.card.name} makes pixels in a way of its own, which no other VAE can do",
-            "paint without --vae",
+            f"{loaded.card.name} has no replaceable VAE",
+            "remove --vae",
         )
     if (its := vae.module.config.latent_channels) != own:
         raise ModelError(
-            f"{vae.path} is for latents of {its} channels; {loaded.card.name} has {own}",
-            "choose a VAE for this family of models",
+            f"{vae.path} expects {its} latent channels; {loaded.card.name} has {own}",
+            "choose a VAE made for this model family",
         )
 
 
@@ -114,8 +114,8 @@ def replace_vae(loaded: LoadedModel, vae: VaeOverride | None) -> Iterator[None]:
     if vae is None:
         if _lacks_vae(pipe):
             raise ModelError(
-                f"{loaded.card.name} in {loaded.card.path} has no VAE of its own",
-                'name one with --vae NAME, or for good with vae = "NAME" in models.toml',
+                f"{loaded.card.name} in {loaded.card.path} contains no VAE",
+                'choose one with --vae NAME, or set vae = "NAME" in models.toml',
             )
         yield
         return

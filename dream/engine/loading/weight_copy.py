@@ -160,7 +160,9 @@ def _release_pages(files: Sequence[MappedFile]) -> None:
 def missing_weights_error(path: Path, what: str, many: int = 1) -> ModelError:
     """A file without something that its model is made of."""
     others = f" and {many - 1} more" if many > 1 else ""
-    return ModelError(f"{path} lacks {what}{others}", "it is cut short or pruned too far")
+    return ModelError(
+        f"{path}: missing {what}{others}", "the file is truncated, or was pruned too far"
+    )
 
 
 def _compare(model: Any, weights: Mapping[str, torch.Tensor], path: Path) -> None:
@@ -168,11 +170,11 @@ def _compare(model: Any, weights: Mapping[str, torch.Tensor], path: Path) -> Non
     if absent := sorted(places.keys() - weights.keys()):
         raise missing_weights_error(path, f"{absent[0]} of {kind}", len(absent))
     if over := sorted(weights.keys() - places.keys()):
-        raise ModelError(f"{path}: {kind} has no place for its {over[0]}")
+        raise ModelError(f"{path}: {kind} does not use its {over[0]}")
     for name, place in places.items():
         if weights[name].shape != place.shape:
             raise ModelError(
-                f"{path}: {name} of {kind} is {_sides(weights[name])}, not {_sides(place)}"
+                f"{path}: {name} of {kind} has shape {_sides(weights[name])}, not {_sides(place)}"
             )
 
 

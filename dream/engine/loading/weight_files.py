@@ -55,7 +55,8 @@ def find_weights(folder: Path, parts: Mapping[str, str]) -> WeightFiles:
     files = tuple(path for weights in found for path in weights.files)
     if not files:
         raise ModelError(
-            f"{folder} holds no weights", "its components need .safetensors files; copy it again"
+            f"{folder} contains no weights",
+            "its components need .safetensors files; copy the whole folder again",
         )
     variants = (weights.variant for weights in found)
     return WeightFiles(files, next((variant for variant in variants if variant is not None), None))
@@ -95,7 +96,7 @@ def _weights_of(part: Path, library: str) -> WeightFiles:
         sharded = re.match(rf"{stem}\b.*-\d+-of-\d+\.", others[0])
         wanted = f"{stem}.safetensors" + (".index.json" if sharded else "")
         raise ModelError(
-            f"{part} lacks {wanted}, and {others[0]} is not what {library} loads",
+            f"{part}: {wanted} is missing, and {library} does not load {others[0]}",
             "copy the whole folder again" if sharded else f"rename the right file to {wanted}",
         )
     return WeightFiles(())
@@ -137,7 +138,7 @@ def _shards(index: Path, here: Collection[str]) -> tuple[Path, ...]:
         raise ModelError(f"{index} cannot be read", "copy the whole folder again") from error
     for name in names:
         if name not in here:
-            raise ModelError(f"{index.parent} lacks {name}", "copy the whole folder again")
+            raise ModelError(f"{index.parent}: {name} is missing", "copy the whole folder again")
     return tuple(index.parent / name for name in names)
 
 
@@ -188,7 +189,7 @@ def _count(path: Path) -> int:
             return sum(prod(row["shape"]) for name, row in header.items() if name[:2] != "__")
     except (OSError, struct.error, ValueError, TypeError, KeyError, AttributeError) as error:
         raise ModelError(
-            f"{path} is not a safetensors file, or is cut short", "copy or download it again"
+            f"{path} is not a safetensors file, or is truncated", "copy or download it again"
         ) from error
 
 

@@ -62,10 +62,8 @@ def choose_placement(
     advice = _advice() if device == "auto" and place == "cpu" else ""
     if precision != "auto":
         if precision not in PRECISIONS:
-            raise BadSetting(
-                f"--precision {precision}: there is auto, float32, bfloat16 and float16"
-            )
-        return Placement(place, precision, f"{reason}; {precision} as asked", advice)
+            raise BadSetting(f"--precision {precision}: choose auto, float32, bfloat16 or float16")
+        return Placement(place, precision, f"{reason}; {precision} as requested", advice)
     chosen, because = _precision(place, parameters)
     return Placement(place, chosen, f"{reason}; {chosen} because {because}", advice)
 
@@ -88,30 +86,30 @@ def _device(device: str) -> tuple[str, str]:
     """The device and why it is that one."""
     match re.fullmatch(r"(auto|cpu|mps|cuda)(?::(\d+))?", device):
         case None:
-            raise BadSetting(f"--device {device}: there is auto, cpu, cuda, cuda:N and mps")
+            raise BadSetting(f"--device {device}: choose auto, cpu, cuda, cuda:N or mps")
         case found:
             kind, number = found[1], int(found[2] or 0)
     if kind == "auto":
         return _best()
     if kind == "cpu":
-        return "cpu", "cpu as asked"
+        return "cpu", "cpu as requested"
     if kind == "mps":
         if not torch.backends.mps.is_available():
             raise BadSetting("--device mps: this machine has no Apple GPU that torch can use")
-        return "mps", "mps as asked"
+        return "mps", "mps as requested"
     count = torch.cuda.device_count() if torch.cuda.is_available() else 0
     if number >= count:
         has = f"this machine has cuda:0 to cuda:{count - 1}" if count else _why_no_cuda()
         raise BadSetting(f"--device {device}: {has}")
-    return f"cuda:{number}", "cuda as asked"
+    return f"cuda:{number}", "cuda as requested"
 
 
 def _best() -> tuple[str, str]:
     if torch.cuda.is_available():
         return "cuda:0", f"cuda found ({torch.cuda.get_device_name(0)})"
     if torch.backends.mps.is_available():
-        return "mps", "Apple's GPU found"
-    return "cpu", "cpu because torch can use no GPU here"
+        return "mps", "Apple GPU found"
+    return "cpu", "cpu because torch cannot use a GPU here"
 
 
 def _precision(device: str, parameters: int) -> tuple[str, str]:
@@ -120,8 +118,8 @@ def _precision(device: str, parameters: int) -> tuple[str, str]:
     if parameters <= LARGE_MODEL:
         return "float32", "the model is small"
     if _cpu_has_bfloat16():
-        return "bfloat16", "the processor computes in it (avx512_bf16 or amx)"
-    return "float32", "the processor does not compute in bfloat16"
+        return "bfloat16", "the processor supports it (avx512_bf16 or amx)"
+    return "float32", "the processor does not support bfloat16"
 
 
 def _cpu_has_bfloat16() -> bool:
@@ -143,9 +141,9 @@ def _advice() -> str:
 
 def _why_no_cuda() -> str:
     if torch.version.cuda is None:
-        return "this torch is built without CUDA: install one that has it, see pytorch.org"
+        return "this torch was built without CUDA: install a CUDA build, see pytorch.org"
     if _nvidia_card():
-        return "torch cannot use it: update the NVIDIA driver, or look at CUDA_VISIBLE_DEVICES"
+        return "torch cannot use it: update the NVIDIA driver, or check CUDA_VISIBLE_DEVICES"
     return "this machine has no NVIDIA card that torch can use"
 
 

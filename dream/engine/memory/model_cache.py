@@ -130,16 +130,16 @@ class ModelCache:
         mine = self._weights_in(weight.placement.storage_device)
         if self._max_bytes is not None and weight.weights > self._max_bytes:
             limit = f"--max_memory is {_gib(self._max_bytes)}"
-            raise _too_large(name, weight, limit, "allow more, or choose a smaller model")
+            raise _too_large(name, weight, limit, "raise --max_memory, or choose a smaller model")
         if weight.required_bytes > free + mine:
-            raise _too_large(name, weight, f"{_gib(free + mine)} are free on {_where(weight)}")
+            raise _too_large(name, weight, f"only {_gib(free + mine)} are free on {_where(weight)}")
         while self._kept and not self._fits(weight):
             del self._kept[0]
             memory.free_memory()
         if weight.required_bytes > (
             free := memory.measure_free_memory(weight.placement.storage_device)
         ):
-            raise _too_large(name, weight, f"{_gib(free)} are free on {_where(weight)}")
+            raise _too_large(name, weight, f"only {_gib(free)} are free on {_where(weight)}")
 
     def choose_offload(
         self, name: str, weight: MemoryEstimate, asked: str, tell: ProgressCallback
@@ -148,16 +148,16 @@ class ModelCache:
         device = weight.placement.device
         if not device.startswith("cuda"):
             if asked not in ("auto", NO_OFFLOAD) and not self._kept:
-                where = f"on {device} the weights are in main memory anyway"
-                tell(Note(text=f"--low_memory {asked} changes nothing: {where}"))
+                where = f"on {device}, weights are always in main memory"
+                tell(Note(text=f"--low_memory {asked} has no effect: {where}"))
             return weight
         room = self.count_free_bytes(device)
         work = weight.required_bytes - weight.weights
         way = choose_mode(asked, device, weight.required_bytes, weight.largest + work, room)
         if asked == "auto" and way != NO_OFFLOAD:
             required = _gib(weight.required_bytes)
-            needs = f"{name} needs {required}, and {device} has room for {_gib(room)}"
-            tell(Note(text=f"{needs}: it comes from main memory as by --low_memory {way}"))
+            needs = f"{name} needs {required}, but {device} has only {_gib(room)}"
+            tell(Note(text=f"{needs}; offloading its weights with --low_memory {way}"))
         return replace(weight, placement=replace(weight.placement, offload_mode=way))
 
     def count_free_bytes(self, device: str) -> int:
@@ -192,7 +192,7 @@ def _too_large(
 ) -> OutOfMemory:
     precision = weight.placement.precision
     if precision == "float32":
-        way_out = "--precision float16 or bfloat16 halves it"
+        way_out = "--precision float16 or bfloat16 needs half of that"
     return OutOfMemory(
         f"{name} needs {_gib(weight.required_bytes)} in {precision}, but {there_is}", way_out
     )

@@ -59,8 +59,8 @@ def tile_if_needed(
     if need <= free:
         yield {}
         return
-    takes = f"{width}x{height} pixels at once take the VAE {need / _GIB:.1f} GiB"
-    tell(Note(text=f"{takes}, and {free / _GIB:.1f} are free: it works in tiles"))
+    takes = f"decoding {width}x{height} pixels needs {need / _GIB:.1f} GiB"
+    tell(Note(text=f"{takes}, but {free / _GIB:.1f} GiB are free; the VAE decodes in tiles"))
     vae.enable_tiling()
     try:
         yield FACT

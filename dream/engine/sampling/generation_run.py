@@ -73,7 +73,7 @@ class GenerationRun:
             tell(Note(text=f"{recipe.model} {why}"))
             every = 0
         if every >= recipe.steps and recipe.hires_fix is None:
-            tell(Note(text=f"--save_intermediates {every} keeps nothing of {recipe.steps} steps"))
+            tell(Note(text=f"--save_intermediates {every} saves nothing in {recipe.steps} steps"))
         look = (
             None if looks is None else looks.for_model(loaded.card, loaded.placement.device, tell)
         )
@@ -144,7 +144,7 @@ def _run(loaded: LoadedModel, pipe: Any, asked: dict[str, Any]) -> Any:
             raise
         said = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise ModelError(
-            f"{loaded.card.name} cannot paint this: its {type(pipe).__name__} says {said}",
+            f"{loaded.card.name} cannot generate this image: {type(pipe).__name__} says {said}",
             "choose another --model",
         ) from error
 
@@ -155,9 +155,9 @@ def _of_size(image: Image.Image, recipe: Recipe) -> Image.Image:
     if image.size != (recipe.width, recipe.height):
         width, height = image.size
         raise ModelError(
-            f"{recipe.model} made {width}x{height} pixels where"
-            f" {recipe.width}x{recipe.height} are asked for",
-            f"ask for a size that it paints: -W{width} -H{height}",
+            f"{recipe.model} generated {width}x{height} pixels instead of"
+            f" {recipe.width}x{recipe.height}",
+            f"use a size that it supports: -W{width} -H{height}",
         )
     return image
 
@@ -168,14 +168,14 @@ def _words(loaded: LoadedModel, recipe: Recipe, tell: ProgressCallback) -> Promp
     positive, negative = split_negative(recipe.prompt, recipe.negative)
     for text in filter(None, (positive, negative)):
         if lost := get_truncated_text(pipe, text):
-            tell(Note(text=f"too long for {model}, which does not hear: {lost}"))
+            tell(Note(text=f"prompt too long for {model}; ignored: {lost}"))
     heard = build_prompt_args(
         signature(pipe.__call__).parameters, positive, negative, recipe.cfg_scale
     )
     if negative and "negative_prompt" not in heard:
-        tell(Note(text=f"{model} has no ear for negative words: {negative}"))
+        tell(Note(text=f"{model} does not support negative prompts; ignored: {negative}"))
     elif negative and recipe.cfg_scale <= 1:
-        tell(Note(text=f"at -C1 there is no guidance: negative words are ignored: {negative}"))
+        tell(Note(text=f"-C1 disables guidance, so the negative prompt is ignored: {negative}"))
     if (note := _other_sampler(loaded, recipe)) is not None:
         tell(Note(text=note))
     return heard
@@ -188,11 +188,11 @@ def _other_sampler(loaded: LoadedModel, recipe: Recipe) -> str | None:
     if not uses_beta_schedule(own.config):
         name = type(own).__name__
         if not _walks_flow(own, recipe):
-            return f"{model} paints with its own {name}, not with {recipe.sampler}"
+            return f"{model} only works with {name}; {recipe.sampler} is ignored"
         if recipe.schedule not in (AUTO, "model", SAMPLERS[recipe.sampler].schedule):
-            return f"{model} paints along its own schedule, not along {recipe.schedule}"
+            return f"{model} only works with its own schedule; {recipe.schedule} is ignored"
     elif (only := get_effective_sampler(pipe, recipe.sampler)) != recipe.sampler:
-        return f"{model} paints with {only}, not with {recipe.sampler}"
+        return f"{model} only works with {only}; {recipe.sampler} is ignored"
     return None
 
 
@@ -226,7 +226,7 @@ def _scheduler(loaded: LoadedModel, recipe: Recipe, job: PipelineCall) -> Any:
         )
     if recipe.threshold:
         raise ModelError(
-            f"{recipe.model} paints with its own {type(own).__name__}, which has no --threshold",
-            "paint without it, or with another model",
+            f"{recipe.model} uses {type(own).__name__}, which does not support --threshold",
+            "remove --threshold, or choose another model",
         )
     return own

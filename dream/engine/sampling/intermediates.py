@@ -39,12 +39,14 @@ def without(pipe: Any) -> str:
     """Why a pipeline cannot show pictures in the making; empty where it can."""
     vae = getattr(pipe, "vae", None)
     if vae is None:
-        return "has no VAE to see the picture in the making with"
+        return "has no VAE, so --save_intermediates is ignored"
     config = vae.config
     scaled = config.get("scaling_factor") is not None
     normalised = bool(config.get("latents_mean")) and bool(config.get("latents_std"))
     if hasattr(pipe, "_unpack_latents_with_ids") or not (scaled or normalised):
-        return "keeps its latents in a form that cannot be seen in the making"
+        return (
+            "has latents that cannot be decoded between steps, so --save_intermediates is ignored"
+        )
     return ""
 
 

@@ -35,8 +35,8 @@ def draw_latents(pipe: Any, recipe: Recipe, source: torch.Generator) -> torch.Te
     if getattr(pipe, "unet", None) is None:
         if recipe.with_variations or recipe.perlin:
             raise ModelError(
-                f"{recipe.model} draws its own noise, which -v, -V and --perlin cannot change",
-                "paint without them, or with a model that has a UNet",
+                f"{recipe.model} draws its own noise, so -v, -V and --perlin are not supported",
+                "remove them, or choose a model with a UNet",
             )
         return None
     factor = pipe.vae_scale_factor

@@ -93,7 +93,7 @@ class Previewers:
                     self._decoders[folder] = make_taesd_previewer(folder, device)
                 return self._decoders[folder]
             except (OSError, ValueError, RuntimeError, ModelError) as error:
-                tell(Note(text=f"no previews through {folder}: {str(error).splitlines()[0]}"))
+                tell(Note(text=f"no previews from {folder}: {str(error).splitlines()[0]}"))
         through = get_rgb_factors(card)
         return None if through is None else make_linear_previewer(through)
 

@@ -29,8 +29,8 @@ def make_seamless(pipe: Any, recipe: Recipe) -> Iterator[None]:
         return
     if getattr(pipe, "unet", None) is None:
         raise ModelError(
-            f"{recipe.model} knows each place in its picture, and cannot paint it seamless",
-            "that takes a model with a UNet",
+            f"{recipe.model} uses position embeddings, so --seamless is not supported",
+            "choose a model with a UNet",
         )
     axes = recipe.seamless_axes or "xy"
     vae = getattr(pipe, "vae", None)

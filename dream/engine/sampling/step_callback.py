@@ -61,7 +61,7 @@ class StepCallback:
         except Exception as error:
             self._glances = None
             why = (str(error) or type(error).__name__).splitlines()[0]
-            self._tell(Note(text=f"no previews of this picture: {why}"))
+            self._tell(Note(text=f"previews are off for this image: {why}"))
             return None
 
     def call_legacy(self, pipe: Any, index: int, timestep: Any, latents: torch.Tensor) -> None:

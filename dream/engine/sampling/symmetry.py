@@ -34,8 +34,8 @@ class Symmetry:
         for axis, share in ((-1, self.left_right), (-2, self.top_bottom)):
             if share and latents.ndim != 4:
                 raise ModelError(
-                    "this model's latents are in patches, and cannot be mirrored",
-                    "symmetry takes a model with a UNet, or Stable Diffusion 3",
+                    "symmetry is not supported for this model",
+                    "choose a model with a UNet, or Stable Diffusion 3",
                 )
             if share and step >= share * steps:
                 latents = _mirrored(latents, axis)

@@ -25,12 +25,12 @@ INPAINT_CLASSES = {
 
 def get_img2img_pipeline(loaded: LoadedModel) -> Any:
     """The image-to-image pipeline. Raises ModelError for a model that has none."""
-    return _over(loaded, IMG2IMG_CLASSES, "AutoPipelineForImage2Image", "from words only")
+    return _over(loaded, IMG2IMG_CLASSES, "AutoPipelineForImage2Image", "image-to-image")
 
 
 def get_inpaint_pipeline(loaded: LoadedModel) -> Any:
     """The inpainting pipeline. Raises ModelError for a model that has none."""
-    return _over(loaded, INPAINT_CLASSES, "AutoPipelineForInpainting", "whole pictures only")
+    return _over(loaded, INPAINT_CLASSES, "AutoPipelineForInpainting", "inpainting")
 
 
 def _over(loaded: LoadedModel, usual: dict[str, str], auto: str, only: str) -> Any:
@@ -63,7 +63,7 @@ def _made(loaded: LoadedModel, usual: dict[str, str], auto: str, only: str) -> A
             )
     except ValueError as error:
         raise ModelError(
-            f"{loaded.card.name} paints {only}: diffusers has no such pipeline for a {kind}",
+            f"{loaded.card.name} does not support {only}: diffusers has no pipeline for {kind}",
             "choose another --model",
         ) from error
     made.set_progress_bar_config(disable=True)

@@ -32,7 +32,7 @@ def load_vision_model(kind: Any, path: Path, device: str, unused: str = "") -> A
         raise make_load_error(path, error) from error
     lacking = [name for name in found["missing_keys"] if not (unused and name.startswith(unused))]
     if lacking:
-        raise ModelError(f"{path} lacks {min(lacking)} and perhaps more", "fetch it again")
+        raise ModelError(f"{path}: {min(lacking)} is missing", "fetch it again")
     for weight in model.parameters():
         # A copy begins where torch likes it to; how a file is laid out would change low bits.
         weight.data = weight.data.to(device, torch.float32, copy=True)

@@ -112,5 +112,5 @@ class VisionModels:
 def _in_memory(work: Callable[[], T], path: Path) -> T:
     opened = memory.run_or_none_on_oom(work)
     if opened is None:
-        raise OutOfMemory(f"no memory for {path}", "close other programs")
+        raise OutOfMemory(f"not enough memory for {path}", "close other programs")
     return opened
