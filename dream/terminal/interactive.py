@@ -78,9 +78,9 @@ class InteractiveSession:
         self._edit.complete_while_typing = should_open_menu
         self._edit.auto_suggest = HistorySuggest()
         self._edit.lexer = LineLexer(self._context.commands)
-        judge = LineChecker(self._context, self._judged)
-        self._edit.default_buffer.on_text_changed += judge.on_change
-        judge.on_change(self._edit.default_buffer)
+        self._checker = LineChecker(self._context, self._judged)
+        self._edit.default_buffer.on_text_changed += self._checker.on_change
+        self._checker.on_change(self._edit.default_buffer)
 
     async def run(self, first: asyncio.Future[str]) -> int:
         """Until the person leaves or the terminal does; the exit status. What was not made is kept
@@ -116,6 +116,7 @@ class InteractiveSession:
             line = await self._edit.read_line()
         except EOFError:
             return LEAVE[:1]
+        self._checker.on_enter()
         # What cannot be UTF-8 (bytes of another encoding, pasted) is shown as such, once and for
         # all. A line break can be typed, with Ctrl-V or as a key of the editor; it ends a line.
         first, *others = line.encode(errors="replace").decode().split("\n")

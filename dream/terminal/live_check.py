@@ -48,6 +48,13 @@ class LineChecker:
             return
         self._soon = asyncio.get_running_loop().call_later(_PAUSE, self._look, buffer)
 
+    def on_enter(self) -> None:
+        """The line was entered: its result is cleared, and a check that waits is not begun.
+        prompt_toolkit reports no change when the next line is empty."""
+        if self._soon is not None:
+            self._soon.cancel()
+        self._show(None)
+
     def _look(self, buffer: Buffer) -> None:
         text = buffer.text
 

@@ -312,6 +312,19 @@ def test_ctrl_d_and_ctrl_c_at_leaving_stay(terminal: Open, tmp_path: Path) -> No
     assert is_as_before(here)
 
 
+def test_nothing_is_said_of_a_line_that_was_entered(terminal: Open) -> None:
+    here = terminal(columns=120)
+    here.see_line("")
+    here.send("!clear")
+    here.see("forget the history, after asking")
+    here.send("\r")
+    here.see("other sessions? (y/n)")
+    here.send("n\r")
+    here.see_line("")
+    here.until(lambda: not any("after asking" in row for row in here.rows()), "empty toolbar")
+    leave(here)
+
+
 def test_what_a_model_is_called_is_asked(terminal: Open, tmp_path: Path) -> None:
     fake_shelf(tmp_path / "other things", "mine")
     here = terminal(pause=0.1, columns=120)
