@@ -33,10 +33,10 @@ FAMILIES = (
         r"StableDiffusionXL(PAG|Img2Img|Inpaint|PAGImg2Img|PAGInpaint)?",
         single_file=True,
     ),
-    Family("Stable Diffusion 3", r"StableDiffusion3"),
+    Family("Stable Diffusion 3", r"StableDiffusion3(Img2Img|Inpaint)?"),
     Family("LCM", r"LatentConsistencyModel(Img2Img)?"),
-    Family("FLUX.1, FLUX.1 Kontext", r"Flux(Img2Img|Inpaint|Kontext)?"),
-    Family("FLUX.2 klein", r"Flux2Klein"),
+    Family("FLUX.1, FLUX.1 Kontext", r"Flux(Img2Img|Inpaint|Kontext|KontextInpaint)?"),
+    Family("FLUX.2 klein", r"Flux2Klein(Inpaint)?"),
     Family("Z-Image", r"ZImage(Img2Img|Inpaint|Omni)?"),
     Family("Qwen-Image", r"QwenImage(Img2Img|Inpaint)?"),
     Family("PixArt-α, PixArt-Σ", r"PixArt(Alpha|Sigma|SigmaPAG)"),
@@ -45,7 +45,7 @@ FAMILIES = (
     Family("CogView 3 Plus, CogView 4", r"CogView(3Plus|4)"),
     Family("HunyuanDiT", r"HunyuanDiT(PAG)?"),
     Family("AuraFlow", r"AuraFlow"),
-    Family("Chroma", r"Chroma"),
+    Family("Chroma", r"Chroma(Img2Img|Inpaint)?"),
     Family("Ovis-Image", r"OvisImage"),
 )
 """Each was run with small random weights, from a prompt alone, with previews and intermediates."""
@@ -67,10 +67,7 @@ _OTHERS = (
     (r"StableDiffusion3PAG", "fails in diffusers itself"),
     (r"Flux2Pipeline|GlmImage|NucleusMoE|QwenImage21", "reads words with a processor for pictures"),
     (r"Ideogram4", "has a second denoiser, for guidance"),
-    (
-        r"^StableDiffusion3|^Flux|^Chroma",
-        "paints from pictures alone; its text-to-image folder is taken",
-    ),
+    (r"Fill", "only fills in the masked part of a picture"),
     (r"Krea2", "keeps its latents in an order of its own"),
     (r"PRX", "has not been tried with dream"),
 )

@@ -37,6 +37,7 @@ REFUSED = {
     "WuerstchenDecoderPipeline": "several models",
     "StableCascadeCombinedPipeline": "several models",
     "StableDiffusion3PAGPipeline": "fails in diffusers",
+    "FluxFillPipeline": "fills in the masked part",
     "Flux2Pipeline": "processor for pictures",
     "GlmImagePipeline": "processor for pictures",
     "NucleusMoEImagePipeline": "processor for pictures",

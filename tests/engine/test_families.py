@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Any
 
+import diffusers
 import numpy as np
 import pytest
 import torch
@@ -170,3 +173,33 @@ def test_what_torch_says_is_one_sentence_but_for_memory(
         painter.generate(small, lambda happening: None)
     assert "second line" not in str(caught.value)
     assert ("AuraFlowPipeline says" in str(caught.value)) == (kind is ModelError)
+
+
+FROM_PICTURES = {
+    "StableDiffusion3Img2Img": lambda folder: make_sd3(),
+    "StableDiffusion3Inpaint": lambda folder: make_sd3(),
+    "FluxInpaint": FAMILIES["flux"],
+    "FluxKontextInpaint": OTHERS["kontext"],
+    "Flux2KleinInpaint": OTHERS["flux-2-klein"],
+    "ChromaImg2Img": OTHERS["chroma"],
+    "ChromaInpaint": OTHERS["chroma"],
+}
+"""Pipelines that take a picture, and a model with their components."""
+
+
+@pytest.mark.parametrize("name", FROM_PICTURES)
+def test_a_folder_saved_by_an_image_to_image_class_paints_from_words(
+    tmp_path: Path, name: str
+) -> None:
+    with silence_libraries(), torch.random.fork_rng():
+        torch.manual_seed(0)
+        (tmp_path / "parts").mkdir()
+        plain = FROM_PICTURES[name](tmp_path / "parts")
+        saved = getattr(diffusers, f"{name}Pipeline")
+        config = {key: plain.config[key] for key in ("is_distilled",) if key in plain.config}
+        saved(**plain.components, **config).save_pretrained(tmp_path / "models" / "saved")
+        plain.save_pretrained(tmp_path / "models" / "plain")
+    index = json.loads((tmp_path / "models" / "saved" / "model_index.json").read_text("utf-8"))
+    assert index["_class_name"] == f"{name}Pipeline"
+    painter = create_generator(ModelRegistry([tmp_path / "models"]).get_model, DeviceConfig())
+    assert paint(painter, "saved")[0].sha256 == paint(painter, "plain")[0].sha256
