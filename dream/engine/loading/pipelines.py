@@ -136,10 +136,6 @@ def _load_file(card: ModelInfo, device: str, precision: str, way: str, read: obj
     return LoadedModel(card, pipe, placement, _in_background(weights), read)
 
 
-_FROM_PICTURES = re.compile("(Img2Img|Inpaint)(?=Pipeline$)")
-"""What diffusers adds to the name of the class with the same components that paints from words."""
-
-
 @dataclass(frozen=True)
 class Index:
     """What model_index.json says."""
@@ -244,18 +240,14 @@ def _known_parts(
 def _pipeline_class(index: Index) -> Any:
     """The class that paints from words alone.
 
-    AutoPipelineForText2Image knows a few image-to-image classes only, does not say which components
-    its choice takes, and its import brings all of diffusers with it. So a class without `Img2Img`
-    or `Inpaint` in its name is taken where there is one, or the class named in the model where it
-    will do; the rest goes the long way.
+    AutoPipelineForText2Image knows few image-to-image classes, does not say which components its
+    choice takes, and its import brings all of diffusers with it: it is the last resort.
     """
     if index.refines:
         from dream.engine.loading.refiner import RefinerPipeline
 
         return RefinerPipeline
-    if index.pipeline == "StableDiffusionDepth2ImgPipeline":  # which the auto pipeline leaves out
-        return diffusers.StableDiffusionPipeline
-    plain = _FROM_PICTURES.sub("", index.pipeline)
+    plain = re.sub("(Img2Img|Inpaint|Depth2Img)(?=Pipeline$)", "", index.pipeline)
     if plain != index.pipeline and hasattr(diffusers, plain):
         return getattr(diffusers, plain)
     named = getattr(diffusers, index.pipeline)
