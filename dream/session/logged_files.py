@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path, PurePosixPath, PureWindowsPath
 
 from dream.core.errors import BadLine, InputError
 from dream.core.file_names import is_file, parse_path
@@ -29,6 +29,10 @@ class LoggedFiles:
     hashes: Mapping[str, str]
     """The first digits of the SHA-256 of each file, by what the line says for it."""
 
+    @property
+    def _inputs(self) -> Path:
+        return self.folder / INPUTS_FOLDER
+
     def find(self, said: str, otherwise: Callable[[str], Path]) -> Path:
         """The file with the recorded hash; without one, the first that is there: where the line
         was made, beside the log, then what `otherwise` finds here.
@@ -40,11 +44,14 @@ class LoggedFiles:
             return otherwise(said)
         path = parse_path(said)
         here = otherwise(said)
-        own = [self.folder / path.name, self.folder / INPUTS_FOLDER / path.name]
+        # Windows logs back-slashes; elsewhere such a character may be part of a name.
+        paths = dict.fromkeys((path, parse_path(said.replace("\\", "/"))))
+        names = dict.fromkeys((path.name, PureWindowsPath(said).name))
+        own = [place / name for name in names for place in (self.folder, self._inputs)]
         if not path.is_absolute():
-            own = [self.folder / path, *own]
+            own = [*(self.folder / path for path in paths), *own]
             if self.made_in is not None:
-                own.insert(0, self.made_in / path)
+                own = [*(self.made_in / path for path in paths), *own]
         if path.is_absolute() or self.made_in is None or _is_here(self.made_in):
             own.insert(0, here)
         there = [file for file in own if is_file(file)]

@@ -6,7 +6,7 @@ import hashlib
 from collections import Counter
 from collections.abc import Mapping
 from contextlib import suppress
-from pathlib import Path, PurePosixPath
+from pathlib import Path, PureWindowsPath
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from dream.core.errors import DreamError
@@ -106,11 +106,12 @@ def _original(
     if path is None:
         return None
     try:
-        places = [studio.find_picture(path), beside / PurePosixPath(path).name]
+        names = (Path(path).name, PureWindowsPath(path).name)  # Windows logs back-slashes
+        places = [studio.find_picture(path), *(beside / name for name in names)]
     except DreamError:
         return None
     if root := made_in(beside, path):
-        places.insert(0, root / path)
+        places[:0] = [root / path, root / path.replace("\\", "/")]
     wanted = recorded["sha256"][:_SHOWN]
     for place in dict.fromkeys(places):
         with suppress(DreamError):

@@ -105,3 +105,25 @@ def test_a_line_without_a_hash_means_the_file_where_it_was_made(log: Path, tmp_p
 )
 def test_the_folder_that_a_line_was_made_in(folder: str, picture: str, place: str | None) -> None:
     assert made_in(Path(folder), picture) == (place and Path(place))
+
+
+@pytest.mark.parametrize(
+    ("said", "place"),
+    [
+        (r"in\\photo.png", "photo.png"),
+        (r"in\\photo.png", "in/photo.png"),
+        (r"in\\photo.png", "inputs/photo.png"),
+        (r"in\\photo.png", "../in/photo.png"),
+        (r"C:\\pictures\\in\\photo.png", "photo.png"),
+        (r"C:\\pictures\\in\\photo.png", "inputs/photo.png"),
+    ],
+)
+def test_paths_as_windows_writes_them(log: Path, tmp_path: Path, said: str, place: str) -> None:
+    line = log.read_text(encoding="utf-8").replace("in/photo.png", f'"{said}"')
+    log.write_text(line, encoding="utf-8")
+    beside = log.parent / place
+    beside.parent.mkdir(exist_ok=True)
+    if not beside.exists():
+        shutil.move(tmp_path / "old" / "in" / "photo.png", beside)
+    path, events = replayed(log)
+    assert Path(path).resolve() == beside.resolve() and "changed" not in notes(events)

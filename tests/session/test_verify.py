@@ -79,6 +79,18 @@ def test_the_original_is_sought_beside_a_log_that_was_moved(tmp_path: Path) -> N
     assert one(studio.verify(moved / "dream_log.txt")).near
 
 
+def test_the_original_is_found_beside_a_log_that_windows_wrote(tmp_path: Path) -> None:
+    engine = Off()
+    studio = fake_studio(tmp_path, engine)
+    list(studio.make("a cat -S1"))
+    engine.off = 1
+    moved = (tmp_path / "outputs").rename(tmp_path / "moved")
+    log = moved / "dream_log.txt"
+    path, colon, rest = log.read_text(encoding="utf-8").partition(": ")
+    log.write_text("C:\\pictures\\" + Path(path).name + colon + rest, encoding="utf-8")
+    assert one(studio.verify(log)).near
+
+
 def test_another_picture_in_the_file_s_place_is_not_compared_with(tmp_path: Path) -> None:
     engine = Off()
     studio = fake_studio(tmp_path, engine)
