@@ -109,17 +109,20 @@ def _is_known(word: str, words: frozenset[str]) -> bool:
 
 def _unknown_han(run: str, phrases: frozenset[str], longest: int) -> Iterator[str]:
     """What is left of a run of Chinese, which has no spaces, when the longest phrases that are
-    known are taken out of it from the left."""
-    unknown = ""
+    known are taken out of it from the left. A known character beside an unknown one is most likely
+    part of the same word: 熊猫 is unknown where only 猫 is known."""
+    word, is_unknown = "", False
     at = 0
     while at < len(run):
         sizes = range(min(longest, len(run) - at), 0, -1)
         size = next((size for size in sizes if run[at : at + size] in phrases), 0)
-        if not size and run[at] not in _FUNCTION_HAN:
-            unknown += run[at]
-        elif unknown:
-            yield unknown
-            unknown = ""
+        if size > 1 or (not size and run[at] in _FUNCTION_HAN):
+            if is_unknown:
+                yield word
+            word, is_unknown = "", False
+        else:
+            word += run[at]
+            is_unknown |= not size
         at += size or 1
-    if unknown:
-        yield unknown
+    if is_unknown:
+        yield word
