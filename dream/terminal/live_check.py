@@ -20,7 +20,11 @@ _PAUSE = 0.2
 
 _DASHED = re.compile(r"(?:^|\s)[\u2010-\u2015\u2212\ufe58\ufe63\uff0d]{1,2}[A-Za-z]\S{0,20}")
 """A word that begins with a dash of typography, or a full-width one, and a letter."""
-_COMMA = re.compile(r"\s-{1,2}[A-Za-z]\S{0,20}[\uff0c\u3001]\S{0,20}")
+_COMMA = re.compile(r"\s-{1,2}[A-Za-z]\S{0,20}(?:\s[^\s-]\S{0,20})?[\uff0c\u3001]\S{0,20}")
+_QUOTE = re.compile(
+    r"(?:^|\s-{1,2}[A-Za-z][A-Za-z0-9_-]{0,20}[\s=]?)[\u2018\u2019\u201c\u201d\uff02\uff07]\S{0,20}"
+)
+"""A quote of typography, or a full-width one, at the beginning of a prompt or of a value."""
 
 
 @dataclass(frozen=True)
@@ -98,6 +102,8 @@ def _odd_characters(line: str) -> str:
         return f"“{found[0].strip()}” is no switch: a switch begins with an ASCII -"
     if found := _COMMA.search(line):
         return f"“{found[0].strip()}”: a list of values has ASCII commas"
+    if found := _QUOTE.search(line):
+        return f'{found[0].strip()}: text is quoted with an ASCII "'
     return ""
 
 

@@ -21,6 +21,13 @@ from tests.fakes import fake_studio
         ("a cat -C5，7.5 ", "ASCII commas"),
         ('"a cat —s5" -s3', ""),
         ("a cat — on a mat，red", ""),
+        ("a cat -C 5、7.5 ", "ASCII commas"),
+        ("a cat -C 5，7.5 ", "ASCII commas"),
+        ("a cat -S1、2 ", "ASCII commas"),
+        ("“a cat” -S1", 'ASCII "'),
+        ("a cat --negative “blue sky” ", 'ASCII "'),
+        ("a cat --negative=‘blue’ ", 'ASCII "'),
+        ("the cat’s “hat” -S1", ""),
     ],
 )
 def test_a_hint_says_what_was_meant(line: str, told: str, tmp_path: Path) -> None:
