@@ -9,6 +9,7 @@ from dream.commands.command import Command, Context, InsertText, Question, Quest
 from dream.core.errors import BadLine, DreamError, InputError
 from dream.core.events import Events, Note, Rejected
 from dream.line import behind_prefix, is_skipped, parse_log_line
+from dream.line.slash_commands import translate_slash_command
 from dream.line.switch_names import find_near
 from dream.line.words import split_line
 from dream.session import extent, report_crashes
@@ -136,8 +137,9 @@ def _with_yes(line: str) -> str:
 
 def without_prefix(line: str) -> str:
     """A typed line without the spaces around it; and without `dream> ` and the like where a
-    command was copied from a screen. In a line that makes pictures they are left to its reader."""
-    typed = line.strip()
+    command was copied from a screen. In a line that makes pictures they are left to its reader.
+    A slash command is the `!` command that it means."""
+    typed = translate_slash_command(line.strip())
     command = typed[behind_prefix(typed) :]
     return command if command.startswith("!") else typed
 

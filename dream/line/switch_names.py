@@ -15,6 +15,7 @@ from dream.core.cli_options import CLI_FLAGS, CliOptions
 from dream.core.errors import BadLine
 from dream.core.errors import shown as shown  # those who read lines find it here
 from dream.core.request import FLAGS, Request
+from dream.line.foreign_switches import FOREIGN_SWITCHES
 from dream.line.legacy_switches import LEGACY_FLAGS, LegacySwitches
 from dream.line.words import Word
 from dream.options.option_type import Flag
@@ -101,6 +102,8 @@ def match_switch(word: Word, names: Names, otherwise: str = "") -> SwitchMatch:
 
 def make_unknown_switch_error(word: Word, names: Names, otherwise: str = "") -> BadLine:
     """The error for a word that is no switch, naming the nearest that are."""
+    if foreign := _foreign(word):
+        return BadLine(f"“{shown(word.text)}” is not a switch", word.start + 1, foreign)
     hints = [f"did you mean {near}?"] if (near := _nearest(word, names)) else []
     hint = " ".join([*hints, *([otherwise] if otherwise else [])])
     return BadLine(f"“{shown(word.text)}” is not a switch", word.start + 1, hint)
@@ -139,6 +142,13 @@ def _glued(text: str, names: Names) -> SwitchMatch | None:
             if known and not known.undo and known.flag.kind.nargs[1]:
                 return SwitchMatch(known, text[:size], text[size:])
     return None
+
+
+def _foreign(word: Word) -> str:
+    """What another program's switch is here, or nothing."""
+    head = word.text.partition("=")[0]
+    ours = FOREIGN_SWITCHES.get(_alike(head))
+    return f"{head} is {ours} here" if ours else ""
 
 
 def _nearest(word: Word, names: Names) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dream.core.plain_text import remove_controls
 from dream.line.log_lines import behind_prefix
+from dream.line.slash_commands import translate_slash_command
 from dream.line.words import FIX, quote, split_words
 
 _ASKS_FOR_HELP = ("-h", "--help")
@@ -16,7 +17,7 @@ def make_typable(text: str) -> str:
     bare = line[behind_prefix(line) :].strip()
     if bare.startswith("!") and not FIX.match(bare):
         return quote(bare)
-    if bare in _ASKS_FOR_HELP or _is_a_word(bare):
+    if bare in _ASKS_FOR_HELP or _is_a_word(bare) or translate_slash_command(bare) != bare:
         return quote(bare)
     return line
 

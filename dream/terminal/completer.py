@@ -48,6 +48,8 @@ class LineCompleter(Completer):
 
     def _offers(self, document: Document) -> Iterator[Completion]:
         before = document.text_before_cursor
+        if is_command(before) and before.lstrip().startswith("/"):
+            return
         if is_command(before) or _names_file(before):
             yield from _for_command(before[behind_prefix(before) :], self._context, self._values)
             return

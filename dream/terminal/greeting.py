@@ -36,8 +36,8 @@ def greet(studio: Session, screen: Screen) -> None:
         model = studio.base.model or studio.shelf.get_default_model()
     except DreamError as error:
         model = str(error)
-    screen.say(f"model {model}; pictures go to {studio.outdir}")
-    screen.say("type what you want to see; !help explains, q leaves")
+    screen.say(f"model {model}; images are saved in {studio.outdir}")
+    screen.say("Type a prompt. !help for commands, q to quit.")
     wrong = find_wrong_defaults(studio.shelf, studio.base, besides=("model",))
     for text in describe_folder_settings(studio.shelf):
         screen.say(text)

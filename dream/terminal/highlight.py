@@ -49,6 +49,9 @@ def find_spans(line: str, commands: Collection[Command]) -> Iterator[Span]:
     typed = line.strip()
     if is_skipped(typed):
         yield 0, len(line), "aside"
+    elif is_command(typed) and typed.startswith("/"):
+        start = line.index("/")
+        yield start, start + len(typed.split(maxsplit=1)[0]), "command"
     elif is_command(typed):
         yield _command(line, without_prefix(typed).split(maxsplit=1)[0], commands)
     else:

@@ -20,7 +20,7 @@ _RECENT = 1 << 20
 """Bytes from the end of the file that the arrow keys go back to; `lines` reads all of it."""
 
 
-LEAVE = ("q", "quit", "exit")
+LEAVE = ("q", "quit", "exit", "/bye")
 """Words that end a session. No history keeps them."""
 
 

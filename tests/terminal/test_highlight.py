@@ -38,6 +38,8 @@ def coloured(line: str) -> list[tuple[str, str]]:
         ("!rep", [("!rep", "command")]),
         ("!rep x.txt", [("!rep", "error")]),
         ("!12", [("!12", "command")]),
+        ("  /set width 512", [("/set", "command")]),
+        ("/set of chairs here", []),
     ],
 )
 def test_what_stands_out(line: str, pieces: list[tuple[str, str]]) -> None:

@@ -44,7 +44,7 @@ def test_a_line_becomes_a_picture_and_its_path_is_shown(studio: Session, typed: 
     assert begun == f"{picture.as_posix()}  (-S42)\n"
 
 
-@pytest.mark.parametrize("leave", ["q", "quit", "exit", "  q ", CTRL_D])
+@pytest.mark.parametrize("leave", ["q", "quit", "exit", "/bye", "  q ", CTRL_D])
 def test_ways_to_leave(studio: Session, typed: Typed, leave: str) -> None:
     end = "" if leave == CTRL_D else ENTER
     assert typed(studio, leave + end + "never made\r") == ""
