@@ -1,4 +1,4 @@
-"""Which models and upscalers there are, and where; and how the ones that are not here arrive."""
+"""Finds models and upscalers on disk, reads what they are, and downloads missing ones."""
 
 from dream.catalogue.model_dirs import find_models_dirs
 from dream.catalogue.model_info import LatentRgbFactors, ModelInfo, UpscalerInfo

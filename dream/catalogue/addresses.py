@@ -1,4 +1,5 @@
-"""Addresses, and the names that servers give: what may be asked, shown, and written to the disk."""
+"""Checks URLs and file names from servers: which may be requested, displayed, or written to
+disk."""
 
 from __future__ import annotations
 
@@ -12,17 +13,17 @@ _RESERVED = frozenset(
     | {f"{port}{number}" for port in ("COM", "LPT") for number in "0123456789¹²³"}
 )
 _LONGEST_NAME = 200
-"""Bytes; systems allow 255, and there is a suffix on the way."""
+"""Bytes; systems allow 255, and a suffix is added during a download."""
 
 
 def get_origin(url: str) -> tuple[str, str | None, int | None]:
-    """Scheme, host and port: what a secret is for. Raises ValueError."""
+    """Scheme, host and port of a URL; credentials are valid for one origin. Raises ValueError."""
     parts = urlsplit(url)
     return parts.scheme, parts.hostname, parts.port
 
 
 def redact_secrets(url: str) -> str:
-    """An address without what may be a secret in it: name and password, and what follows `?`."""
+    """The URL without its possible secrets: user name, password, and the query after `?`."""
     bare, mark, _ = url.partition("?")
     start, slashes, rest = bare.partition("//")
     host, slash, path = rest.partition("/")
@@ -31,12 +32,13 @@ def redact_secrets(url: str) -> str:
 
 
 def split_credentials(url: str) -> tuple[str, dict[str, str]]:
-    """The address, and its name and password as a header. Raises ValueError for no address."""
+    """The URL without credentials, and its name and password as a header. Raises ValueError for an
+    invalid URL."""
     if any(c.isspace() or not c.isprintable() for c in url):
-        raise ValueError("an address has no spaces")
+        raise ValueError("an address cannot contain spaces")
     parts = urlsplit(url)
     if (parts.scheme == "https" and not parts.hostname) or parts.port == 0:
-        raise ValueError("there is no host in it")
+        raise ValueError("it has no host")
     who, at, host = parts.netloc.rpartition("@")
     if not at:
         return url, {}
@@ -47,8 +49,8 @@ def split_credentials(url: str) -> tuple[str, dict[str, str]]:
 
 
 def is_plain_name(name: str) -> bool:
-    """Whether a name that a server gives can be a file's on every system: no path, nothing that
-    Windows reserves, no control characters."""
+    """Whether a name from a server is a valid file name on every system: not a path, not reserved
+    by Windows, no control characters."""
     reserved = name.split(".")[0].rstrip().upper() in _RESERVED
     return (
         0 < len(name.encode(errors="replace")) <= _LONGEST_NAME
@@ -61,7 +63,7 @@ def is_plain_name(name: str) -> bool:
 
 
 def is_safe(url: str) -> bool:
-    """Whether it is https, or this machine itself. Raises ValueError for no address."""
+    """Whether the URL is https, or http to this machine. Raises ValueError for an invalid URL."""
     parts = urlsplit(url)
     if parts.scheme == "http":
         with suppress(ValueError):
@@ -70,5 +72,5 @@ def is_safe(url: str) -> bool:
 
 
 def make_printable_url(text: str) -> str:
-    """A stranger's text on one line, without what steers a terminal, and not too long."""
+    """Untrusted text as one line of at most 300 characters, without terminal control sequences."""
     return "".join(c if c.isprintable() else "�" for c in text)[:300]

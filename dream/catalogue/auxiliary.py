@@ -1,7 +1,7 @@
-"""Models that paint nothing, but see: what words name in a picture, and how far away things are.
+"""Vision models that image generation needs: CLIPSeg (text to mask) and a depth estimator.
 
-Each is a folder as transformers keeps its models, in a models folder, under whatever name; the
-usual one is fetched when it is first asked for.
+Each is a folder in transformers' format, of any name, in a models folder. The usual one is
+downloaded on first use.
 """
 
 from __future__ import annotations
@@ -17,48 +17,48 @@ from dream.core.bounded_reading import read_json
 from dream.core.errors import ModelError
 
 OnProgress = Callable[[int, int], None]
-"""See `catalogue.fetch`."""
+"""See `catalogue.download`."""
 
 
 @dataclass(frozen=True)
 class AuxiliaryModel:
-    """One row."""
+    """An auxiliary model: its type, and where to download it."""
 
     kind: str
-    """Its `model_type`, in transformers' words."""
+    """`model_type` in transformers' config.json."""
     hub: str
-    """`owner/name` of the usual one."""
-    model_types: str
-    """What it sees, in words that complete “what sees …”."""
+    """`owner/name` of the repository to download."""
+    task: str
+    """The task, as it completes “the … model”."""
 
     @property
     def name(self) -> str:
-        """What its folder is called, when it is fetched."""
+        """The name of its folder when it is downloaded."""
         return self.hub.partition("/")[2]
 
 
-CLIPSEG = AuxiliaryModel("clipseg", "CIDAS/clipseg-rd64-refined", "what words name in a picture")
+CLIPSEG = AuxiliaryModel("clipseg", "CIDAS/clipseg-rd64-refined", "text-to-mask")
 """Lüddecke and Ecker 2022, arXiv:2112.10003."""
 
-DEPTH = AuxiliaryModel("dpt", "Intel/dpt-hybrid-midas", "how far away things are in a picture")
+DEPTH = AuxiliaryModel("dpt", "Intel/dpt-hybrid-midas", "depth estimation")
 """Ranftl et al. 2021, arXiv:2103.13413; what Stable Diffusion 2's depth model was trained with."""
 
 
 AUXILIARY_MODELS = (CLIPSEG, DEPTH)
 
 Downloader = Callable[[AuxiliaryModel, OnProgress, Callable[[str], None]], Path]
-"""The folder of a helper, fetched if need be: `bring_helper`, where the models lie."""
+"""Returns the folder of an auxiliary model, downloaded if it is missing; see `ensure_auxiliary`."""
 
 
 def refuse_download(
     helper: AuxiliaryModel, on_progress: OnProgress, say: Callable[[str], None]
 ) -> Path:
-    """A Bring for where there is none."""
-    raise ModelError(f"what sees {helper.model_types} is not here")
+    """A Downloader that always raises ModelError."""
+    raise ModelError(f"the {helper.task} model is not available")
 
 
 def find_auxiliary(helper: AuxiliaryModel, dirs: Sequence[Path]) -> Path | None:
-    """Its folder: the one of its usual name, or the first of its kind; None where none is."""
+    """The model's folder: the one with its usual name, else the first of its type, else None."""
     usual = (folder / helper.name for folder in dirs)
     return next((path for path in (*usual, *_folders(dirs)) if _is(helper, path)), None)
 
@@ -69,16 +69,16 @@ def ensure_auxiliary(
     on_progress: OnProgress,
     say: Callable[[str], None],
 ) -> Path:
-    """Its folder, fetched where it is not here yet. Raises ModelError, FetchError."""
+    """The model's folder, downloaded if it is missing. Raises ModelError, FetchError."""
     if (path := find_auxiliary(helper, shelf.models_dirs)) is not None:
         return path
     target = find_writable_dir(shelf.models_dirs) / helper.name
     if shelf.offline:
         raise ModelError(
-            f"a model that sees {helper.model_types} is missing, and --offline is set",
-            f"put it there by hand: {helper.hub} of the hub as {target}",
+            f"the {helper.task} model is not downloaded, and --offline is set",
+            f"download {helper.hub} from the hub to {target} yourself",
         )
-    from dream.catalogue.hub import HubId, download  # what goes on a network comes when wanted
+    from dream.catalogue.hub import HubId, download  # imports network code only when needed
 
     download(HubId(helper.hub), target, on_progress, say, index=TRANSFORMERS_INDEX)
     return target

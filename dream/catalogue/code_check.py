@@ -1,5 +1,5 @@
-"""What is refused in a model's folder before a library reads it: Python files, which it would run,
-and pipes, devices and endless files, which it would wait for."""
+"""Rejects model folders that are unsafe to load: Python files, which a library would run, and
+pipes, devices and huge text files, which it would wait for."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any
 from dream.core.errors import ModelError
 
 LIBRARIES = ("diffusers", "transformers")
-"""Whose classes a model may be made of. Any other name in model_index.json would be imported."""
+"""Libraries whose classes a model may use. Any other name in model_index.json would be imported."""
 
 _WEIGHTS = (
     ".safetensors",
@@ -28,29 +28,30 @@ _WEIGHTS = (
     ".gguf",
 )
 _TEXT_LIMIT = 1 << 28
-"""Bytes of a file without weights: the libraries read it whole. Large vocabularies take 40 MB."""
+"""Maximum bytes of a file without weights, which the libraries read as a whole. Large vocabularies
+take 40 MB."""
 
 
 def refuse_irregular(folder: Path) -> None:
-    """Refuse a folder that holds, in itself or in its parts' folders, what is neither a regular
-    file nor a folder, or text without end: diffusers and transformers would open it and wait.
+    """Reject a folder that has, itself or in its subfolders, an entry that is neither a regular
+    file nor a folder, or a huge text file: diffusers and transformers would open it and hang.
 
-    Links are followed, hidden files are left out. Raises ModelError with the name of the file.
+    Links are followed, hidden files are ignored. Raises ModelError with the name of the file.
     """
     for entry in _entries(folder):
         try:
             found = entry.stat()
-        except OSError:  # a link to nothing; whoever needs the file says so
+        except OSError:  # a dangling link; the code that needs the file reports it
             continue
         if not stat.S_ISREG(found.st_mode) and not stat.S_ISDIR(found.st_mode):
             raise ModelError(
-                f"{entry.path} is not a regular file", "get the model from its author again"
+                f"{entry.path} is not a regular file", "download the model from its author again"
             )
         text = stat.S_ISREG(found.st_mode) and not entry.name.lower().endswith(_WEIGHTS)
         if text and found.st_size > _TEXT_LIMIT:
             raise ModelError(
-                f"{entry.path} has {found.st_size >> 20} MiB, too much for a file without weights",
-                "get the model from its author again",
+                f"{entry.path} is too large for a file without weights: {found.st_size >> 20} MiB",
+                "download the model from its author again",
             )
 
 
@@ -65,21 +66,23 @@ def _entries(folder: Path) -> Iterator[os.DirEntry[str]]:
 
 
 def refuse_code(folder: Path, index: Mapping[str, Any]) -> None:
-    """Refuse a folder in diffusers layout that brings code, before anything is imported.
+    """Reject a folder in diffusers layout that contains code, before anything is imported.
 
-    diffusers takes `LIBRARY.py` in a part's folder for the library that model_index.json names
-    for the part, `None.py` where it names none; before 0.38 it did so without a question.
-    `index` is what model_index.json holds. Raises ModelError with the name of the file.
+    diffusers imports `LIBRARY.py` in a component's folder in place of the library that
+    model_index.json names for it (`None.py` if it names none); before 0.38 without asking.
+    `index` is the content of model_index.json. Raises ModelError with the name of the file.
     """
     for name, row in index.items():
         if not isinstance(row, list) or not row:
             continue
         if not name.isidentifier():
-            raise ModelError(f"{folder}: its index names a part {name!r}, which is no folder in it")
+            raise ModelError(
+                f"{folder}: its index lists the component {name!r}, which is not a folder name"
+            )
         for library in (None, *LIBRARIES, row[0]):
             path = folder / name / f"{library}.py"  # of any length: no file may have such a name
             if str(library).isidentifier() and os.path.lexists(path):
                 raise ModelError(
-                    f"{folder} is refused: {path} would run while the model is loaded",
-                    "weights need no code; get the model from its author again",
+                    f"{folder} is refused: loading the model would run {path}",
+                    "weights need no code; download the model from its author again",
                 )

@@ -1,4 +1,4 @@
-"""Servers, asked safely: where an answer may lead, what goes with it, and why there was none."""
+"""Safe HTTP requests: which redirects are followed, which headers are sent, and error messages."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from typing import IO
 from dream.catalogue.addresses import get_origin, is_safe, make_printable_url, redact_secrets
 
 _SECRET = ("Authorization", "Cookie")
-"""Headers that are for one host alone."""
+"""Headers that are sent to one origin only."""
 
 
 class _SafeRedirects(urllib.request.HTTPRedirectHandler):
-    """Follows redirects to https, and on this machine itself, but nowhere else."""
+    """Follows redirects to https, and to this machine, and no others."""
 
     def redirect_request(
         self,
@@ -31,7 +31,7 @@ class _SafeRedirects(urllib.request.HTTPRedirectHandler):
         if downgraded or not is_safe(newurl):
             fp.close()
             raise urllib.error.URLError(
-                f"it leads to an address that is not https: {redact_secrets(newurl)}"
+                f"it redirects to an address that is not https: {redact_secrets(newurl)}"
             )
         following = super().redirect_request(req, fp, code, msg, headers, newurl)
         if following is not None and get_origin(newurl) != get_origin(req.full_url):
@@ -41,27 +41,27 @@ class _SafeRedirects(urllib.request.HTTPRedirectHandler):
 
 
 def make_opener() -> urllib.request.OpenerDirector:
-    """What asks servers."""
+    """An opener that follows only safe redirects."""
     return urllib.request.build_opener(_SafeRedirects)
 
 
 def get_host(url: str) -> str:
-    """The host, and its port, for a message."""
+    """Host and port of a URL, for a message."""
     return redact_secrets(url).partition("//")[2].partition("/")[0]
 
 
 def explain_failure(error: Exception, host: str) -> str:
-    """In plain words, why there was no answer, or none that helps."""
+    """Why a request failed, as text for a message."""
     if isinstance(error, urllib.error.HTTPError):
-        return f"{host} answers {error.code} {make_printable_url(str(error.reason))}"
+        return f"{host} returned {error.code} {make_printable_url(str(error.reason))}"
     reason = error.reason if isinstance(error, urllib.error.URLError) else error
     match reason:
         case socket.gaierror():
-            return f"there is no network, or it does not know {host}"
+            return f"there is no network connection, or {host} does not exist"
         case TimeoutError():
-            return f"{host} does not answer"
+            return f"{host} does not respond"
         case ssl.SSLCertVerificationError():
-            return f"{host} shows a certificate that is not trusted: {reason.verify_message}"
+            return f"the certificate of {host} is not trusted: {reason.verify_message}"
         case OSError() if reason.strerror:
             return f"{host} cannot be reached: {make_printable_url(reason.strerror)}"
         case _:

@@ -1,8 +1,8 @@
-"""Models and VAEs that lie in the models folders, listed or not; only names are looked at here,
-and of folders in diffusers layout what they are for.
+"""Finds models and VAEs in the models folders by their file names.
 
-Besides dream's own layout, a folder of the AUTOMATIC1111 web UI may be given (or the `models` in
-it), and the one that tutorials of 2022 linked `model.ckpt` into.
+Of folders in diffusers layout, the pipeline class is read too. A models folder can also be one of
+the AUTOMATIC1111 web UI (or the `models` in it), the hub's cache, or the folder that tutorials of
+2022 linked `model.ckpt` into.
 """
 
 from __future__ import annotations
@@ -18,33 +18,33 @@ INDEX = "model_index.json"
 """The file that makes a folder a model."""
 
 TRANSFORMERS_INDEX = "config.json"
-"""The file that makes a folder a model of one part, as transformers keeps them."""
+"""The file that makes a folder a model in transformers' format."""
 
 UPSCALER = "StableDiffusionUpscalePipeline"
-"""What the index of a folder says that enlarges pictures."""
+"""The pipeline class of a diffusion upscaler."""
 
 FILES = (".safetensors", ".ckpt")
-"""What a model's single file ends in."""
+"""Suffixes of single-file models."""
 
 _HUB = ("", "hub/")
-"""Where folders of the hub's cache lie in one that is given: itself, or `~/.cache/huggingface`."""
+"""Where the hub's cache is in a models folder: the folder itself, or in `~/.cache/huggingface`."""
 _SNAPSHOTS = "models--*/snapshots"
 
 _FILES_IN = ("", "Stable-diffusion/**/", "models/Stable-diffusion/**/")
 _LINKED = "ldm/*/model.ckpt"
 
 _COMMIT = 1000
-"""Bytes of a file that names a commit, at most."""
+"""Maximum bytes of a file with a commit hash."""
 _DEEPEST, _MOST = 8, 1000
-"""How many folders down models are looked for in one that is given, and how many are enough."""
+"""How many levels a folder is searched, and after how many models the search stops."""
 
 VAE_FILES = (*FILES, ".pt", ".bin")
 _VAES_IN = ("vae", "VAE", "models/VAE")
 
 
 def find_models(dirs: Sequence[Path]) -> dict[str, Path]:
-    """Folders and single files by name; of two with one name the first folder's, and of a folder
-    and a file beside it the folder."""
+    """Folders and single files by name. If two have the same name, the one in the first models
+    folder is used, and a folder before a file."""
     found: dict[str, Path] = {}
     for models in dirs:
         for index in sorted(models.glob(f"*/{INDEX}")):
@@ -61,18 +61,18 @@ def find_models(dirs: Sequence[Path]) -> dict[str, Path]:
 
 
 def model_places() -> tuple[str, ...]:
-    """Patterns of all files and folders in a models folder that models are looked for among."""
+    """Glob patterns, relative to a models folder, of all files and folders that can be models."""
     return (*(f"{place}*" for place in _FILES_IN), _LINKED, f"{_SNAPSHOTS}/*/*")
 
 
 def in_hub_cache(path: Path) -> bool:
-    """Whether a model's folder or file belongs to the hub's cache, which other programs share."""
+    """Whether a model's folder or file is in the hub's cache, which other programs share."""
     return any(part.startswith("models--") for part in path.parts) and "snapshots" in path.parts
 
 
 def _in_hub_cache(models: Path) -> Iterator[tuple[str, Path]]:
-    """The models in `models--owner--name/snapshots/COMMIT`, by both their short names: `name`, and
-    `owner--name` where that is another model's. The folder may be given itself."""
+    """The models in `models--owner--name/snapshots/COMMIT`, called `name`, or `owner--name` if that
+    name is already used. `models` can also be such a folder itself."""
     repos = [path for place in _HUB for path in sorted(models.glob(f"{place}{_SNAPSHOTS}"))]
     if models.name.startswith("models--") and (models / "snapshots").is_dir():
         repos.append(models / "snapshots")
@@ -97,7 +97,7 @@ def _in_hub_cache(models: Path) -> Iterator[tuple[str, Path]]:
 
 
 def _current(snapshots: Path) -> Path | None:
-    """The snapshot that the branch `main` points to, else the newest; None where there is none."""
+    """The snapshot that the branch `main` points to, else the newest, else None."""
     commit = ""
     with suppress(OSError, ValueError):
         commit = read_bounded(snapshots.parent / "refs" / "main", _COMMIT).decode("ascii").strip()
@@ -108,9 +108,9 @@ def _current(snapshots: Path) -> Path | None:
 
 
 def find_recursive(folder: Path) -> dict[str, Path]:
-    """Folders and single files however deep in a folder that may be anybody's, by name; of two with
-    one name the second is called by its folder too, and by that alone one that is called “model”.
-    Parts of models are not among them."""
+    """Models at any depth of an arbitrary folder, by name. If two have the same name, the second
+    gets its folder's name as a prefix; a file called “model” gets its folder's name instead.
+    Components of models are not included."""
     found: dict[str, Path] = {}
     for path in _below(folder, _DEEPEST):
         if len(found) == _MOST:
@@ -125,11 +125,11 @@ def find_recursive(folder: Path) -> dict[str, Path]:
 
 
 def _below(folder: Path, deep: int) -> Iterator[Path]:
-    """What lies in the folder itself comes first; of files that differ in their suffix one."""
+    """Models in the folder itself come first; of files that differ only in suffix, one is used."""
     part = (folder / TRANSFORMERS_INDEX).is_file()
     files = {} if part else {path.stem: path for path in _with_suffix(folder, "*", FILES[::-1])}
     yield from sorted(files.values())
-    with suppress(OSError):  # a folder we may not enter
+    with suppress(OSError):  # a folder without read permission
         for inner in sorted(folder.iterdir()):
             if inner.name.startswith(".") or inner.is_symlink() or not inner.is_dir():
                 continue
@@ -140,7 +140,7 @@ def _below(folder: Path, deep: int) -> Iterator[Path]:
 
 
 def normalize_path(path: Path) -> Path:
-    """The path from the root, without `..` in it where that is the same place; links stay."""
+    """The absolute path, without `..` if that is the same file; links are not resolved."""
     whole = path.absolute()
     short = Path(os.path.normpath(whole))
     with suppress(OSError):
@@ -149,14 +149,14 @@ def normalize_path(path: Path) -> Path:
 
 
 def get_variant(file: str) -> str:
-    """The word in model.fp16.safetensors, and in model.fp16-00001-of-00002.safetensors; mostly
+    """`fp16` in model.fp16.safetensors and in model.fp16-00001-of-00002.safetensors; usually
     empty."""
     words = file.split(".")[1:-1]
     return words[0].split("-")[0] if words else ""
 
 
 def is_diffusion_upscaler(folder: Path) -> bool:
-    """Whether a folder in diffusers layout is for enlarging pictures, not for painting them."""
+    """Whether a folder in diffusers layout is an upscaler, not a model that generates images."""
     try:
         said = read_json(folder / INDEX)
         return isinstance(said, dict) and said.get("_class_name") == UPSCALER
@@ -165,7 +165,7 @@ def is_diffusion_upscaler(folder: Path) -> bool:
 
 
 def find_vaes(dirs: Sequence[Path]) -> dict[str, Path]:
-    """Files, and folders in diffusers layout, by name: `x` of x.vae.pt, too."""
+    """VAE files, and folders in diffusers layout, by name; x.vae.pt is called `x`."""
     found: dict[str, Path] = {}
     for models in dirs:
         for place in _VAES_IN:
@@ -178,7 +178,7 @@ def find_vaes(dirs: Sequence[Path]) -> dict[str, Path]:
 
 
 def _with_suffix(folder: Path, pattern: str, suffixes: Sequence[str]) -> Iterator[Path]:
-    """Files that end so, by suffix in that order: of two with one name safetensors are taken."""
+    """Files with these suffixes, in the order of the suffixes, so safetensors come first."""
     found = [path for path in folder.glob(pattern) if path.suffix.lower() in suffixes]
     for path in sorted(found, key=lambda path: (suffixes.index(path.suffix.lower()), path)):
         if not path.name.startswith(".") and path.is_file():

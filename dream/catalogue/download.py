@@ -1,4 +1,4 @@
-"""A file from its official address onto the disk: whole, checked, or not at all."""
+"""Downloads a file: complete and verified, or not at all."""
 
 from __future__ import annotations
 
@@ -25,28 +25,28 @@ from dream.core.bounded_reading import read_bounded
 from dream.core.errors import FetchError
 
 OnProgress = Callable[[int, int], None]
-"""Called with the bytes that are here, and how many there will be (0 when unknown). May raise, to
-cancel; what has arrived is kept."""
+"""Called with the bytes downloaded so far, and the total (0 if unknown). May raise, to cancel; the
+downloaded part is kept."""
 
 _WHO = {"User-Agent": f"dream/{__version__}", "Accept-Encoding": "identity"}
 
 _CHUNK = 256 * 1024
 _CAP = 200 * 10**9
-"""Bytes of a file whose size nobody says; no model's file has so many."""
+"""Maximum bytes of a file of unknown size; larger than any model's file."""
 _SPARE = 100 * 10**6
-"""Bytes of the disk that a download leaves free."""
+"""Bytes of the disk that a download keeps free."""
 _LONGEST_TAG = 1000
-"""Bytes of a server's name for a version."""
+"""Maximum bytes of an ETag."""
 _PATIENCE = 0.5
-"""Seconds between looks at how another program's download of the same file is getting on."""
+"""Seconds between checks of another program's download of the same file."""
 
 
 def ignore_progress(arrived: int, of: int) -> None:
-    """An OnProgress that tells nobody."""
+    """An OnProgress that does nothing."""
 
 
 class Fetch(Protocol):
-    """What `fetch` is, for those who want to hand in another."""
+    """The signature of `fetch`, for callers that pass another function."""
 
     def __call__(
         self, url: str, target: Path, *, size: int, sha256: str, on_progress: OnProgress
@@ -55,7 +55,7 @@ class Fetch(Protocol):
 
 @dataclass(frozen=True)
 class _Download:
-    """One download, and where its parts lie."""
+    """One download and its temporary files."""
 
     url: str
     target: Path
@@ -65,19 +65,19 @@ class _Download:
 
     @property
     def part(self) -> Path:
-        """What has arrived so far."""
+        """The file with the bytes downloaded so far."""
         return self.target.with_name(self.target.name + ".part")
 
     @property
     def tag(self) -> Path:
-        """The server's name for the version that `part` is a part of."""
+        """The file with the ETag of the version that `part` belongs to."""
         return self.target.with_name(self.target.name + ".part.etag")
 
     def count_bytes(self) -> int:
         return self.part.stat().st_size if self.part.exists() else 0
 
     def version(self) -> str:
-        """What `tag` holds; empty where it is not there, or torn."""
+        """The content of `tag`; empty if it is missing or incomplete."""
         try:
             said = read_bounded(self.tag, _LONGEST_TAG).decode("ascii")
         except (OSError, ValueError):
@@ -85,13 +85,13 @@ class _Download:
         return said if _is_tag(said) else ""
 
     def forget(self) -> None:
-        """Begin again from nothing, next time."""
+        """Delete the temporary files, so that the next download starts from the beginning."""
         self.part.unlink(missing_ok=True)
         self.tag.unlink(missing_ok=True)
 
     def error(self, message: str) -> FetchError:
-        by_hand = f"or put it there by hand: {redact_secrets(self.url)} as {self.target}"
-        return FetchError(f"{self.target.name} could not be fetched: {message}", by_hand)
+        by_hand = f"or download {redact_secrets(self.url)} to {self.target} yourself"
+        return FetchError(f"{self.target.name} could not be downloaded: {message}", by_hand)
 
 
 def fetch(
@@ -104,25 +104,25 @@ def fetch(
     timeout: float = 30,
     headers: Mapping[str, str] | None = None,
 ) -> None:
-    """Put the file at `url` at `target`, unless it is there already.
+    """Download `url` to `target`, unless the file exists already.
 
-    It grows beside the target, as `target.part`, and is renamed when it is whole and its size (in
-    bytes) and sha256 are the ones given. A download that was cut is resumed where the server can do
-    that and it is sure to be the same file. Two programs that want the same file take turns, and
-    the second finds it there. Addresses are https only; http is for this machine itself.
+    The bytes are written to `target.part`, which is renamed when it is complete and matches `size`
+    (bytes) and `sha256`. An interrupted download is resumed if the server supports it and the file
+    is sure to be the same. If two programs want the same file, the second waits and then uses it.
+    URLs must be https; http is accepted for this machine only.
 
-    Raises FetchError, which says how much has arrived, and how to put the file there by hand.
-    `timeout` is how many seconds of silence end it. `headers` are for the host of `url` alone, and
-    not for others that it leads to: there may be a secret in them. A name and a password in the
-    address are sent as HTTP's basic authentication. No more is taken than the size, where it is
-    known, and never more than the disk has room for.
+    Raises FetchError, which says how much was downloaded, and how to download the file by hand.
+    `timeout` is in seconds without data. `headers` are sent to the origin of `url` only, not to
+    redirects, since they may contain secrets. A name and a password in the URL are sent as HTTP
+    basic authentication. At most `size` bytes are read, if it is known, and never more than the
+    disk has room for.
     """
     try:
         url, own = split_credentials(url)
         safe = is_safe(url)
     except ValueError as error:
         raise FetchError(
-            f"{redact_secrets(url)} could not be fetched: it is not an address"
+            f"{redact_secrets(url)} could not be downloaded: it is not an address"
         ) from error
     errand = _Download(url, target, size, sha256, {**own, **(headers or {})})
     if not safe:
@@ -141,25 +141,25 @@ def fetch(
 
 
 def fetch_file_name(url: str, timeout: float = 30) -> str:
-    """What the server calls the file at `url`: in words, or by the end of the address that it leads
-    to. Nothing is kept. Raises FetchError."""
+    """The server's name for the file at `url`: from its header, else from the end of the final URL.
+    Nothing is saved. Raises FetchError."""
     try:
         url, own = split_credentials(url)
         if not is_safe(url):
             raise FetchError(
-                f"{redact_secrets(url)} could not be fetched: its address is not https"
+                f"{redact_secrets(url)} could not be downloaded: its address is not https"
             )
-        # Asked as for the file: an address that is signed for fetching answers no other question.
+        # GET, not HEAD: a signed URL is valid for GET only.
         request = urllib.request.Request(url, headers={**_WHO, **own})
         with make_opener().open(request, timeout=timeout) as answer:
             said = answer.headers.get_filename() or unquote(urlsplit(answer.url).path)
     except FetchError:
         raise
-    except Exception as error:  # what answers make of the standard library is of many kinds
+    except Exception as error:  # http.client raises many kinds on bad responses
         if isinstance(error, urllib.error.HTTPError):
             error.close()
         why = explain_failure(error, get_host(url))
-        raise FetchError(f"{redact_secrets(url)} could not be fetched: {why}") from error
+        raise FetchError(f"{redact_secrets(url)} could not be downloaded: {why}") from error
     name = re.split(r"[\\/]", said)[-1]
     return name if is_plain_name(name) else ""
 
@@ -174,11 +174,11 @@ def _receive(errand: _Download, on_progress: OnProgress, timeout: float) -> None
 
 
 def _open_response(errand: _Download, timeout: float) -> http.client.HTTPResponse:
-    """The server's answer, to be read from. It may hold the whole file, or the rest of it."""
+    """The server's response, with the whole file or the rest of it."""
     headers = dict(_WHO)
     arrived = errand.count_bytes()
     version = errand.version()
-    # A rest is only asked for if something will tell that it belongs to the same file.
+    # Resume only if an ETag or a hash can prove that the rest belongs to the same file.
     resuming = arrived > 0 and bool(version or errand.sha256)
     if resuming:
         headers["Range"] = f"bytes={arrived}-"
@@ -196,31 +196,32 @@ def _open_response(errand: _Download, timeout: float) -> http.client.HTTPRespons
         refusal = errand.error(explain_failure(error, get_host(errand.url)))
         refusal.status = error.code
         raise refusal from error
-    except Exception as error:  # what answers make of the standard library is of many kinds
+    except Exception as error:  # http.client raises many kinds on bad responses
         raise errand.error(explain_failure(error, get_host(errand.url))) from error
 
 
 def _write_body(
     response: http.client.HTTPResponse, errand: _Download, on_progress: OnProgress
 ) -> None:
-    """Write the answer to the disk. Raises FetchError when it ends early, or the disk is full."""
+    """Write the response to disk. Raises FetchError if it ends early, or the disk is full."""
     start, total = _extent(response)
     if start and not total and not errand.size:
-        errand.forget()  # nothing would tell whether the rest is all of it
+        errand.forget()  # without a size, nobody can tell whether the rest is complete
         raise errand.error(
-            f"{get_host(errand.url)} does not say how long the file is; asked again, it begins anew"
+            f"{get_host(errand.url)} does not send the size of the file;"
+            " the next download starts from the beginning"
         )
     if start not in (0, errand.count_bytes()) or (errand.size and total and total != errand.size):
         errand.forget()
         raise errand.error(
-            f"{get_host(errand.url)} sends another file: {total:,} bytes from {start:,}"
+            f"{get_host(errand.url)} sends a different file: {total:,} bytes from {start:,}"
         )
     version = response.headers.get("ETag", "")
     arrived, most = start, errand.size or total
     _check_room(errand, most - start)
     try:
         with errand.part.open("ab" if start else "wb") as file:
-            # Only now: the tag of one version beside a part of another would join the two.
+            # Only now: the tag of one version with a part of another would mix the two.
             errand.tag.write_text(version if _is_tag(version) else "", "ascii")
             on_progress(arrived, total)
             while chunk := _chunk(response, errand):
@@ -240,14 +241,14 @@ def _write_body(
     except OSError as error:
         raise errand.error(
             f"{error.strerror or error}, in {errand.target.parent}, after {errand.count_bytes():,}"
-            " bytes; once there is room, it goes on from there"
+            " bytes; free some space, and the next download continues from there"
         ) from error
     if arrived < max(total, errand.size):
         raise _cut(errand)
 
 
 def _extent(response: http.client.HTTPResponse) -> tuple[int, int]:
-    """At which byte of the file the answer begins, and how long the whole file is, or 0."""
+    """The first byte of the response within the file, and the size of the whole file, or 0."""
     said = response.headers.get("Content-Range", "")
     ranged = re.fullmatch(r"bytes (\d{1,18})-\d{1,18}/(\d{1,18}|\*)", said, re.ASCII)
     if response.status == http.client.PARTIAL_CONTENT and ranged:
@@ -257,16 +258,16 @@ def _extent(response: http.client.HTTPResponse) -> tuple[int, int]:
 
 
 def _check_room(errand: _Download, wanted: int) -> None:
-    """Raises FetchError where the disk has no room for so many bytes more."""
+    """Raises FetchError if the disk has no room for `wanted` more bytes."""
     free = shutil.disk_usage(errand.target.parent).free
     if wanted + _SPARE > free:
         raise errand.error(
-            f"it has {wanted:,} bytes, and the disk of {errand.target.parent} has {free:,} free"
+            f"it needs {wanted:,} bytes, and the disk of {errand.target.parent} has {free:,} free"
         )
 
 
 def _is_tag(version: str) -> bool:
-    """Whether it is a strong name for a version, in the form of RFC 9110, and can be sent back."""
+    """Whether it is a strong ETag as in RFC 9110, which can be sent back."""
     return bool(re.fullmatch(r'"[!#-~]{0,900}"', version, re.ASCII))
 
 
@@ -280,8 +281,8 @@ def _chunk(response: http.client.HTTPResponse, errand: _Download) -> bytes:
 def _cut(errand: _Download) -> FetchError:
     of = f" of {errand.size:,}" if errand.size else ""
     return errand.error(
-        f"the connection was cut after {errand.count_bytes():,}{of} bytes;"
-        " asked again, it goes on from there"
+        f"the connection was lost after {errand.count_bytes():,}{of} bytes;"
+        " the next download continues from there"
     )
 
 
@@ -293,6 +294,6 @@ def _check(errand: _Download) -> None:
     if found != errand.sha256.lower():
         errand.forget()
         raise errand.error(
-            f"what came is another file, and was removed: its sha256 is {found},"
-            f" published is {errand.sha256}"
+            f"the downloaded file is not the expected one, and was removed: its sha256 is {found},"
+            f" expected {errand.sha256}"
         )

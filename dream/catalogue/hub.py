@@ -1,7 +1,8 @@
-"""A model from Hugging Face's hub, into a models folder. No other part of dream asks the hub.
+"""Downloads a model from the Hugging Face hub into a models folder; no other module queries the
+hub.
 
-A model in diffusers layout is a folder of parts, and its index names them; one of transformers' is
-a single part, in the repository's own folder, and its index is its configuration.
+A model in diffusers layout is a folder of components, listed in its index; one in transformers'
+format is a single component in the repository's top folder, and its index is its configuration.
 """
 
 from __future__ import annotations
@@ -22,12 +23,12 @@ from dream.core.errors import DreamError, FetchError, ModelError
 _HUB_ID = re.compile(r"(?P<repo>[\w.-]+/[\w.-]+)(?:@(?P<revision>[\w./-]+))?(?::(?P<variant>\w+))?")
 
 _LEFT_ALONE = ("safety_checker", "image_encoder", "..")
-"""Parts of a model that have none in painting."""
+"""Components of a model that are not used for generating images."""
 
 _SMALL = (".json", ".txt", ".model")
 
 _WEIGHTS = (*VAE_FILES, ".pth", ".gguf")
-"""What a file of weights ends in, and hardly any repository."""
+"""Suffixes of weights files, which repository names rarely have."""
 
 
 @dataclass(frozen=True)
@@ -37,11 +38,11 @@ class HubId:
     repo: str
     revision: str | None = None
     variant: str | None = None
-    """The word in model.fp16.safetensors."""
+    """`fp16` in model.fp16.safetensors."""
 
     @property
     def name(self) -> str:
-        """What the model is called here, if nobody says otherwise."""
+        """The model's name by default."""
         return self.repo.partition("/")[2]
 
     def __str__(self) -> str:
@@ -57,12 +58,12 @@ class _File:
 
 
 def parse_hub_id(text: str) -> HubId | None:
-    """The text as a hub id; None for other words, and for whatever looks like a path: what ends as
-    a file of weights does, or begins with a folder that is here."""
+    """The text as a hub id; None for other text, and for what looks like a path: it has a suffix of
+    weights, or begins with an existing folder."""
     found = _HUB_ID.fullmatch(text)
     if found is None or text.startswith(".") or found["repo"].lower().endswith(_WEIGHTS):
         return None
-    with suppress(OSError):  # a name too long for a folder is none
+    with suppress(OSError):  # a name that is too long for a folder
         if Path(text.partition("/")[0]).is_dir():
             return None
     return HubId(found["repo"], found["revision"], found["variant"])
@@ -75,19 +76,22 @@ def download(
     say: Callable[[str], None],
     index: str = INDEX,
 ) -> None:
-    """Put a model in diffusers layout into `folder`, or one of transformers' with the index
-    `found.PART`; what has arrived before is not fetched again.
+    """Download a model in diffusers layout into `folder`, or one in transformers' format if `index`
+    is `discovery.TRANSFORMERS_INDEX`; files that exist are not downloaded again.
 
-    The index comes last, so that half a model is not taken for one. `on_progress` hears of the
-    bytes of all files together. Raises FetchError, and ModelError for a repository that is not
-    there, is gated, or holds no such model.
+    The index is downloaded last, so that a partial model is not used. `on_progress` gets the bytes
+    of all files together. Raises FetchError, and ModelError if the repository does not exist, is
+    gated, or has no such model.
     """
     info = _fetch_repo_info(wanted)
     files = _select_files(wanted, _files(info.siblings or ()), index)
     total = sum(file.size for file in files)
     if lacking := _lacking(wanted.variant, files):
-        say(f"{wanted.repo} has no {wanted.variant} of {lacking}: others come, maybe larger")
-    say(f"{wanted.repo}: {len(files)} files, {total / 1e9:.2f} GB, into {folder}")
+        say(
+            f"{wanted.repo} has no {wanted.variant} weights for {lacking};"
+            " other weights are downloaded, which may be larger"
+        )
+    say(f"{wanted.repo}: {len(files)} files, {total / 1e9:.2f} GB, to {folder}")
     from huggingface_hub import get_token, hf_hub_url
 
     token = get_token()
@@ -116,7 +120,7 @@ def _endpoint() -> str:
 
 
 def _fetch_repo_info(wanted: HubId) -> Any:
-    """What the hub says of the repository."""
+    """The hub's metadata of the repository, with its files."""
     from huggingface_hub import HfApi
     from huggingface_hub.errors import (
         GatedRepoError,
@@ -137,12 +141,12 @@ def _fetch_repo_info(wanted: HubId) -> Any:
         raise ModelError(f"{wanted.repo} has no revision {wanted.revision}") from error
     except RepositoryNotFoundError as error:
         raise ModelError(
-            f"{_endpoint()} has no {wanted.repo}, or shows it to members only",
-            "with a token, hf auth login lets you in",
+            f"{_endpoint()} has no {wanted.repo}, or it is private",
+            "to use a private model, log in with a token: hf auth login",
         ) from error
     except (OfflineModeIsEnabled, HfHubHTTPError, OSError, ValueError) as error:
         raise _unreachable(error) from error
-    except Exception as error:  # httpx's, which is the hub library's own affair
+    except Exception as error:  # httpx's, an implementation detail of huggingface_hub
         if type(error).__module__.partition(".")[0] not in ("httpx", "httpcore", "httpx2"):
             raise
         raise _unreachable(error) from error
@@ -150,8 +154,8 @@ def _fetch_repo_info(wanted: HubId) -> Any:
 
 @contextmanager
 def _allow_hub_access() -> Iterator[None]:
-    """The worker forbids its libraries to ask the hub by themselves (`HF_HUB_OFFLINE`). This was
-    asked for, and the user's own `HF_HUB_OFFLINE` was heeded by whoever asked."""
+    """Allow this request: the worker sets `HF_HUB_OFFLINE` so that libraries do not query the hub
+    by themselves. The caller has already respected the user's own `HF_HUB_OFFLINE`."""
     from huggingface_hub import constants
 
     forbidden, constants.HF_HUB_OFFLINE = constants.HF_HUB_OFFLINE, False
@@ -163,13 +167,13 @@ def _allow_hub_access() -> Iterator[None]:
 
 def _unreachable(error: Exception) -> DreamError:
     said = (str(error).strip() or type(error).__name__).splitlines()[0]
-    return FetchError(f"{_endpoint()} cannot be asked: {said}", "is there a network?")
+    return FetchError(f"{_endpoint()} cannot be reached: {said}", "check your network connection")
 
 
 def _gated(wanted: HubId) -> ModelError:
     return ModelError(
-        f"{wanted.repo} is gated: its licence has to be accepted first",
-        f"do so at {_endpoint()}/{wanted.repo}, then say who you are with: hf auth login",
+        f"{wanted.repo} is gated: you have to accept its licence first",
+        f"accept it at {_endpoint()}/{wanted.repo}, then log in: hf auth login",
     )
 
 
@@ -182,13 +186,13 @@ def _files(siblings: Iterable[Any]) -> list[_File]:
 
 
 def _select_files(wanted: HubId, files: Sequence[_File], index: str) -> list[_File]:
-    """The files that make the model: in each part's folder the configuration, and one set of
-    weights. The index is last."""
+    """The files to download: for each component its configuration and one set of weights. The index
+    is last."""
     last = [file for file in files if str(file.name) == index]
     if not last:
         single = [str(f.name) for f in files if f.name.suffix in (".safetensors", ".ckpt")]
-        has = f"it has {', '.join(single[:6])}: name one by its URL" if single else ""
-        raise ModelError(f"{wanted.repo} is no model in diffusers layout", has)
+        has = f"it has {', '.join(single[:6])}: import one by its URL" if single else ""
+        raise ModelError(f"{wanted.repo} is not a model in diffusers layout", has)
     parts: dict[str, list[_File]] = {}
     for file in files:
         match file.name.parts:
@@ -205,16 +209,16 @@ def _select_files(wanted: HubId, files: Sequence[_File], index: str) -> list[_Fi
 
 
 def _check_names(wanted: HubId, files: Iterable[_File]) -> None:
-    """Raises ModelError for a name that would lead out of the model's folder, or that some system
-    takes for something else than a file."""
+    """Raises ModelError for a name that would be outside the model's folder, or that is not a valid
+    file name on some system."""
     for file in files:
         if not all(map(is_plain_name, file.name.parts)):
             name = make_printable_url(str(file.name))
-            raise ModelError(f"{wanted.repo} is refused: no file here can be called “{name}”")
+            raise ModelError(f"{wanted.repo} is refused: “{name}” is not a valid file name")
 
 
 def _weights(part: Sequence[_File], variant: str | None) -> list[_File]:
-    """Safetensors if there are any, of the variant, or plain, or of the only one there is."""
+    """Safetensors if there are any; of the variant, else without a variant, else the first."""
     files = [file for file in part if file.name.suffix == ".safetensors"]
     files = files or [file for file in part if file.name.suffix == ".bin"]
     sets: dict[str, list[_File]] = {}
@@ -227,7 +231,7 @@ def _weights(part: Sequence[_File], variant: str | None) -> list[_File]:
 
 
 def _lacking(variant: str | None, files: Iterable[_File]) -> str:
-    """The parts of which weights come that are not of the variant, in words; mostly empty."""
+    """The components without weights of the variant, as text; usually empty."""
     weights = (file for file in files if file.name.suffix in (".safetensors", ".bin"))
     parts = (
         file.name.parent.name or file.name.name

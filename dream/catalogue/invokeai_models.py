@@ -1,4 +1,4 @@
-"""InvokeAI's models.yaml (versions 1.14 to 2.3), read."""
+"""Reads InvokeAI's models.yaml (versions 1.14 to 2.3)."""
 
 from __future__ import annotations
 
@@ -14,43 +14,43 @@ from dream.core.errors import BadLine, ModelError
 from dream.core.file_names import parse_path, path_exists_at
 
 _LIMIT = 1 << 16
-"""Bytes; a hundred models take a quarter of it."""
+"""Maximum bytes; a hundred models take a quarter of it."""
 _DEEPEST = 20
-"""Levels in a file of three."""
+"""Maximum levels of nesting; InvokeAI's files have three."""
 _LONGEST = 4096
-"""Characters of a value. One that is written to base 60 takes time that grows with their square."""
+"""Maximum characters of a value; parsing a base-60 number takes time quadratic in its length."""
 
 
 @dataclass(frozen=True)
 class InvokeAIModel:
-    """One model of the file."""
+    """One model in the file."""
 
     name: str
     values: dict[str, Any] = field(default_factory=dict)
-    """For models.toml; with `path`, a Path, unless `why_not`."""
+    """Values for models.toml, including `path` (a Path), unless `why_not`."""
     lacks: str = ""
-    """The VAE that it says and that is not here; mostly empty."""
+    """The VAE that is listed and was not found; usually empty."""
     why_not: str = ""
-    """Why it cannot be taken over, and what to do; mostly empty."""
+    """Why it cannot be imported, and what to do; usually empty."""
 
 
 def read_models_yaml(file: Path) -> Iterator[InvokeAIModel]:
-    """Every model in the file. Raises ModelError for a file that cannot be read."""
+    """Yield every model in the file. Raises ModelError for a file that cannot be read."""
     try:
         table = parse_yaml(read_bounded(file, _LIMIT))
     except (OSError, ValueError) as error:
         raise ModelError(f"{file} cannot be read: {explain_error(error)}") from error
     if not isinstance(table, dict):
-        raise ModelError(f"{file} is no models.yaml", "InvokeAI kept it in configs/models.yaml")
+        raise ModelError(f"{file} is not a models.yaml", "InvokeAI keeps it in configs/models.yaml")
     for name, row in table.items():
         if isinstance(row, dict):
             yield _entry(str(name), row, file)
 
 
 def parse_yaml(data: bytes) -> Any:
-    """YAML of plain values. Raises ValueError, and nothing else, for what is none; and for aliases,
-    through which ten lines may hold billions of values."""
-    import yaml  # late, for one command
+    """Parse YAML of plain values. Raises only ValueError: for invalid YAML, and for aliases, with
+    which ten lines can stand for billions of values."""
+    import yaml  # imported late: one command needs it
 
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     try:
@@ -75,12 +75,12 @@ def _entry(name: str, row: dict[str, Any], file: Path) -> InvokeAIModel:
     place = row.get("weights") or row.get("path")
     if not place and row.get("repo_id"):
         return InvokeAIModel(
-            name, why_not=f"!import_model {row['repo_id']} --name {name} fetches it"
+            name, why_not=f"to download it: !import_model {row['repo_id']} --name {name}"
         )
     path = _find(str(place), file) if place else None
     if path is None:
         return InvokeAIModel(
-            name, why_not=f"nothing lies at {place}" if place else "it says no place"
+            name, why_not=f"there is no {place}" if place else "it has no weights or path"
         )
     said = {key: row[key] for key in ("description", "width", "height") if row.get(key)}
     values = {**validate_entries(said, name, _ignore), "path": path}
@@ -94,14 +94,14 @@ def _entry(name: str, row: dict[str, Any], file: Path) -> InvokeAIModel:
 
 
 def _vae(said: object) -> str:
-    """Where a VAE lies, or which it is of the hub's; empty for none."""
+    """The path or hub id of a VAE; empty for none."""
     if isinstance(said, dict):
         said = said.get("path") or said.get("repo_id")
     return said if isinstance(said, str) else ""
 
 
 def _find(place: str, file: Path) -> Path | None:
-    """Places are relative to InvokeAI's root, in whose `configs` the file lies."""
+    """Resolve a path relative to InvokeAI's root; the file is in its `configs` folder."""
     try:
         said = parse_path(place)
     except BadLine:
@@ -113,4 +113,4 @@ def _find(place: str, file: Path) -> Path | None:
 
 
 def _ignore(complaint: str) -> None:
-    """A value out of range is left out."""
+    """Values out of range are ignored."""

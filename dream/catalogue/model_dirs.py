@@ -1,4 +1,4 @@
-"""Where models lie: the folders that are searched, in order."""
+"""The folders that are searched for models, in order."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ _PACKAGE = Path(__file__).resolve().parents[1]
 
 
 def find_models_dirs(extra: str | None = None) -> tuple[Path, ...]:
-    """The models folders, the first found wins: `extra` (--models_dir), ./models, the user's data
-    folder, and the shipped models. The user's folder is named even before it exists.
+    """The models folders in order of precedence: `extra` (--models_dir), ./models, the user's data
+    folder, and the shipped models. The user's folder is included even before it exists.
 
-    Raises BadSetting when `extra` is no folder, BadLine when it cannot be one's name.
+    Raises BadSetting if `extra` is not a folder, BadLine if it is not a valid path.
     """
     dirs: list[Path] = []
     if extra is not None:
         chosen = parse_path(extra)
         if not is_folder(chosen):
             raise BadSetting(
-                f"--models_dir: there is no folder {chosen}", "create it, or name another"
+                f"--models_dir: there is no folder {chosen}", "create it, or choose another"
             )
         dirs.append(chosen)
     local = Path("models")
@@ -36,14 +36,14 @@ def find_models_dirs(extra: str | None = None) -> tuple[Path, ...]:
 
 
 def get_shipped_models_dir() -> Path:
-    """The folder of the models that come with dream: inside an installed package, or at the top
-    of a checkout."""
+    """The folder of the models that come with dream: in the installed package, or at the top of a
+    checkout."""
     installed = _PACKAGE / "shipped"
     return installed if installed.is_dir() else _PACKAGE.parent / "models"
 
 
 def find_writable_dir(dirs: Iterable[Path]) -> Path:
-    """The first folder that a file can be put into, or that can be made; the last one if none."""
+    """The first folder that is writable or can be created; the last one if there is none."""
     candidates = tuple(dirs)
     return next((path for path in candidates if _writable(path)), candidates[-1])
 
@@ -54,7 +54,7 @@ def _writable(path: Path) -> bool:
 
 
 def _distinct(paths: Iterable[Path]) -> tuple[Path, ...]:
-    """The same folder by another road is listed once, where it comes first."""
+    """Drop paths that lead to the same folder as an earlier one."""
     found: dict[Path, Path] = {}
     for path in paths:
         found.setdefault(path.resolve(), path)

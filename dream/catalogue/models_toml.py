@@ -1,13 +1,13 @@
-"""models.toml: hand-written words about models, which go before what their folders say.
+"""Reads models.toml, whose values take precedence over those in a model's folder.
 
     [models.tiny]
     steps = 20
     default = true
 
-The file may stand in every models folder; for one model, the first folder's word wins, key by key.
-A model that lies elsewhere is named by its `path`, which is relative to the file's folder. What it
-was called before, `formerly`, is understood on: old logs hold it. A broken entry is complained
-about and left out; the rest is used.
+Every models folder can have one; if two set the same key of a model, the first folder's value is
+used. `path` names a model outside the models folders, relative to the file's folder. `formerly` has
+its previous names, which old logs contain. An invalid entry is reported and ignored; the rest is
+used.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from dream.core.request import FLAGS
 from dream.options.option_type import OptionType, choice, integer, text
 
 Complain = Callable[[str], None]
-"""Told, in one line, what is wrong with an entry, and where."""
+"""Called with one line: what is wrong with an entry, and where."""
 
 FILE_NAME = "models.toml"
 
@@ -41,26 +41,26 @@ BOOLEAN: OptionType[bool] = OptionType(
     lambda value: [str(value).lower()],
     choices=(*_TRUTHS,),
 )
-"""As TOML has it."""
+"""A boolean, spelled as in TOML."""
 
 _SAME_AS_ON_A_LINE = ("width", "height", "steps", "sampler", "cfg_scale", "upscaler")
 SHARED_KEYS: Mapping[str, OptionType[Any]] = {
     "description": text("WORDS", "a few words"),
-    "family": text("NAME", "a family of models, such as sd1"),
+    "family": text("NAME", "a model family, such as sd1"),
     "multiple": integer(1, 256),
     "prediction": choice("epsilon", "v_prediction"),
     "vae": text("NAME", "the name or path of a VAE", completes="vae"),
     "ema": BOOLEAN,
     **{name: FLAGS[name].kind for name in _SAME_AS_ON_A_LINE},
 }
-"""The keys that card.toml and models.toml share, and what each takes."""
+"""The keys of both card.toml and models.toml, and their types."""
 
 EXTRA_KEYS = ("path", "default", "formerly")
-"""The keys of models.toml alone."""
+"""The keys of models.toml only."""
 
 
 def read_toml(path: Path, complain: Complain) -> dict[str, Any]:
-    """A TOML file's table; empty when there is none, or none that can be read."""
+    """The content of a TOML file; empty if the file is missing or cannot be read."""
     try:
         return reading.read_toml(path)
     except FileNotFoundError:
@@ -71,11 +71,11 @@ def read_toml(path: Path, complain: Complain) -> dict[str, Any]:
 
 
 def validate_entries(table: Mapping[str, Any], where: str, complain: Complain) -> dict[str, Any]:
-    """The entries of `table` that are among VALUES and in range."""
+    """The entries of `table` whose keys are in SHARED_KEYS and whose values are valid."""
     good: dict[str, Any] = {}
     for key, value in table.items():
         if key not in SHARED_KEYS:
-            complain(f"{where}: {key} is not a key here; the keys are {' '.join(SHARED_KEYS)}")
+            complain(f"{where}: unknown key {key}; the keys are {' '.join(SHARED_KEYS)}")
             continue
         try:
             if isinstance(value, list | dict):
@@ -87,9 +87,8 @@ def validate_entries(table: Mapping[str, Any], where: str, complain: Complain) -
 
 
 def read_entries(dirs: Sequence[Path], complain: Complain) -> dict[str, dict[str, Any]]:
-    """What the models.toml files say: model name → checked values, and maybe `default`: True and
-    `path`: where the model lies, a Path, and `formerly`: what it was called before, a tuple of
-    names."""
+    """The content of the models.toml files: model name → validated values, optionally with
+    `default` (True), `path` (a Path) and `formerly` (a tuple of previous names)."""
     entries: dict[str, dict[str, Any]] = {}
     for folder in dirs:
         path = folder / FILE_NAME
@@ -103,7 +102,7 @@ def read_entries(dirs: Sequence[Path], complain: Complain) -> dict[str, dict[str
         }
         defaults = [name for name in said if "default" in said[name]]
         if len(defaults) > 1:
-            complain(f"{path}: {' and '.join(defaults)} are the default; the first one is")
+            complain(f"{path}: {' and '.join(defaults)} are marked as default; the first is used")
         for name in said:
             entries[name] = said[name] | entries.get(name, {})
     return entries
@@ -138,7 +137,7 @@ def _path(said: object, folder: Path, where: str, complain: Complain) -> Path | 
         path = folder.absolute() / Path(str(said)).expanduser()
         if path.exists():
             return path
-    except (OSError, ValueError, RuntimeError):  # no path at all, or ~somebody unknown
+    except (OSError, ValueError, RuntimeError):  # not a valid path, or ~USER does not exist
         pass
-    complain(f"{where}: path = {said!r}, but nothing lies there")
+    complain(f"{where}: path = {said!r}, but it does not exist")
     return None

@@ -1,4 +1,4 @@
-"""models.toml, changed as a careful person would: what else stands in it, comments too, stays."""
+"""Edits models.toml; comments and everything else in it stay as they are."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ _HEADER = re.compile(
     r"""^([ \t]*\[[ \t]*models[ \t]*\.[ \t]*)("(?:[^"\\\n]|\\.)*"|'[^'\n]*'|[\w-]+)([ \t]*[].])""",
     re.MULTILINE,
 )
-"""`[models.NAME]`: what comes before the name, the name as it is spelled, and what closes it."""
+"""`[models.NAME]`: the text before the name, the name as it is spelled, and the closing bracket."""
 
 
 def set_values(dirs: Sequence[Path], name: str, values: Mapping[str, Any]) -> Path:
-    """Write values into a model's entry, which is made if there is none; None takes one out. Of
-    several files, the first that has the entry is changed, or else the first that can be. Its path.
+    """Write values into a model's entry, which is created if needed; None removes a value. The
+    first file with the entry is changed, else the first writable one. Returns the file's path.
 
-    `path` is kept relative when it lies below the file's folder. A model that becomes the default
-    takes that from the others in the file. Raises ModelError for a file that cannot be read or
-    written.
+    `path` is written relative if it is below the file's folder. If the model becomes the default,
+    `default` is removed from the other entries of the file. Raises ModelError for a file that
+    cannot be read or written.
     """
     file = _file_of(dirs, name)
     with _edited(file) as target:
@@ -53,9 +53,9 @@ def set_values(dirs: Sequence[Path], name: str, values: Mapping[str, Any]) -> Pa
 
 
 def rename_entry(dirs: Sequence[Path], old: str, new: str, path: Path) -> Path:
-    """Call the model at `path` otherwise: its entries keep their places, values and comments; there
-    is one if there was none. The former name goes on being understood. The path of the file that
-    says so. Raises ModelError."""
+    """Rename the model at `path`: its entries keep their position, values and comments; an entry is
+    created if needed. The old name still works. Returns the path of the changed file. Raises
+    ModelError."""
     before: list[str] = []
     for file in (folder / FILE_NAME for folder in dirs):
         if not _has(file, old):
@@ -68,8 +68,8 @@ def rename_entry(dirs: Sequence[Path], old: str, new: str, path: Path) -> Path:
 
 
 def _renamed(file: Path, old: str, new: str) -> str:
-    """The file's text with the model's headers changed, and nothing else; where there are none, as
-    with dotted keys, with the entry moved to the end."""
+    """The file's text with only the model's headers changed; without headers (dotted keys), with
+    the entry moved to the end."""
     import tomlkit
 
     document = _read(file)
@@ -90,7 +90,7 @@ def _renamed(file: Path, old: str, new: str) -> str:
 
 
 def remove_entry(dirs: Sequence[Path], name: str) -> bool:
-    """Take a model's entries out of all files; whether there was one. Raises ModelError."""
+    """Remove a model's entries from all files. Returns whether there was one. Raises ModelError."""
     found = False
     for file in (folder / FILE_NAME for folder in dirs):
         if not _has(file, name):
@@ -104,7 +104,7 @@ def remove_entry(dirs: Sequence[Path], name: str) -> bool:
 
 
 def _table(parent: Any, name: str, file: Path) -> Any:
-    """The table of that name, made if there is none. Raises ModelError for another thing."""
+    """The table of that name, created if needed. Raises ModelError if it is not a table."""
     import tomlkit
 
     table = parent.setdefault(name, tomlkit.table(is_super_table=name == "models"))
@@ -126,21 +126,21 @@ def _has(file: Path, name: str) -> bool:
 
 
 def _read(file: Path) -> TOMLDocument:
-    # Late, for only a command that edits needs it.
+    # Imported late: only commands that edit need it.
     import tomlkit
 
     try:
         if not file.is_file():
             return tomlkit.document()
         return tomlkit.parse(reading.read_editable_toml(file))
-    except Exception as error:  # the parser's own kinds, and whatever odd numbers and dates make
+    except Exception as error:  # tomlkit's own errors, and those of odd numbers and dates
         said = reading.explain_error(error)
-        raise ModelError(f"{file} cannot be read: {said}", "mend it, or move it away") from error
+        raise ModelError(f"{file} cannot be read: {said}", "fix or move the file") from error
 
 
 @contextmanager
 def _edited(file: Path) -> Iterator[Path]:
-    """The file itself, where no other program edits it until the block ends. Raises ModelError."""
+    """Lock the file against edits by other programs until the block ends. Raises ModelError."""
     try:
         with edit_locked(file) as target:
             yield target

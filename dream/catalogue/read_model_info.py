@@ -1,5 +1,5 @@
-"""A model's folder, in diffusers layout: what its configuration and its card.toml say of it. And
-a single file, which says it by its header."""
+"""Reads a ModelInfo from a folder in diffusers layout (configuration and card.toml), or from the
+header of a single file."""
 
 from __future__ import annotations
 
@@ -25,19 +25,20 @@ _FAMILIES = {
     "StableDiffusion": "sd1",
     "Flux": "flux",
 }
-"""What a pipeline's class name starts with; the longer names first."""
+"""The start of a pipeline's class name → family; the longer names first."""
 
 _CHANNELS = {9: "inpainting", 5: "depth"}
-"""What a denoiser takes beside four channels of latents: a mask and a masked picture; a depth."""
+"""Input channels of a denoiser → variant: 4 latents, plus a mask and a masked image, or a depth
+map."""
 _LEAST_MULTIPLES = {"Sana": 32}
-"""Of what the sides of a picture are multiples, where the pipeline asks for more than its parts."""
+"""The multiple of an image's sides, for pipelines that need more than their components do."""
 _SD2_TEXT_WIDTH = 1024
 _FACTOR = 8
-"""Pixels per latent, where the VAE's configuration does not say."""
+"""Pixels per latent, if the VAE's configuration does not say."""
 _PATCH = 2
-"""Latents along a side of what a transformer takes for one word; a UNet takes them one by one."""
+"""Latents along a side of a transformer's patch; a UNet has no patches."""
 _DEEPEST = 9
-"""Levels of a VAE: 256 pixels per latent."""
+"""Maximum levels of a VAE: 256 pixels per latent."""
 _HOME = {"sd1": 512, "sd2": 512}
 _NEWER_HOME = 1024
 _GUIDANCE = {"sdxl": 5.0, "sd3": 7.0, "flux": 3.5}
@@ -58,19 +59,19 @@ _OTHERS_GUIDANCE = {
     "Sana": 4.5,
     "ZImage": 5.0,
 }
-"""diffusers' own defaults, where they are not Stable Diffusion 1's 7.5: by family, and for the
-others by what their pipeline's name starts with."""
+"""diffusers' defaults that differ from Stable Diffusion 1's 7.5: by family, and for family “other”
+by the start of the pipeline's name."""
 
 
 def read_model(name: str, path: Path, complain: Complain) -> ModelInfo:
-    """The card of the model in a folder or a single file. Raises ModelError when it is none."""
+    """The ModelInfo of a folder or a single file. Raises ModelError if it is not a model."""
     return read_file(name, path) if path.is_file() else read_folder(name, path, complain)
 
 
 def read_file(name: str, path: Path) -> ModelInfo:
-    """The card of a single file, from its header. Raises ModelError, which says what it is
-    instead, and where that belongs."""
-    # A shelf of folders alone, as most have at first, does without.
+    """The ModelInfo of a single file, from its header. Raises ModelError, which says what the file
+    is instead, and how to use it."""
+    # Imported late: folders do not need it.
     from dream.catalogue.detect import require_model
 
     found = require_model(path)
@@ -88,9 +89,9 @@ def read_file(name: str, path: Path) -> ModelInfo:
 
 
 def read_folder(name: str, folder: Path, complain: Complain) -> ModelInfo:
-    """The card of the model in `folder`. Raises ModelError when there is no model in it."""
+    """The ModelInfo of a folder in diffusers layout. Raises ModelError if it is not a model."""
     if not (folder / INDEX).is_file():
-        raise ModelError(f"{folder} is no model in diffusers layout: it has no {INDEX}")
+        raise ModelError(f"{folder} is not a model in diffusers layout: it has no {INDEX}")
     card = _derived(name, folder)
     path = folder / "card.toml"
     table = read_toml(path, complain)
@@ -103,7 +104,7 @@ def read_folder(name: str, folder: Path, complain: Complain) -> ModelInfo:
 def _derived(name: str, folder: Path) -> ModelInfo:
     index = _read_json(folder / INDEX)
     if index.get("_class_name") == UPSCALER:
-        raise ModelError(f"{folder} enlarges pictures, and paints none", "-U4 --upscaler names it")
+        raise ModelError(f"{folder} is an upscaler, not a model", "use it with -U4 --upscaler")
     refuse_irregular(folder)
     refuse_code(folder, index)
     pipeline = str(index.get("_class_name", ""))
@@ -157,8 +158,8 @@ def _variant(index: Mapping[str, Any], net: Mapping[str, Any]) -> str:
 
 
 def _sides(sample_size: object, kind: OptionType[int], factor: int) -> tuple[int, int]:
-    """Height and width in pixels, from the latents'; 0 where the configuration does not say, or
-    says what no picture can be."""
+    """Height and width in pixels, from the latents' size; 0 if the configuration does not say, or
+    the size is not valid."""
     match sample_size:
         case int(side) | [int(side)]:
             sides = side, side
@@ -180,7 +181,7 @@ def _preview(table: object, path: Path, complain: Complain) -> LatentRgbFactors 
             good = [triple for triple in triples if triple is not None]
             if len(good) == len(triples) > 1:
                 return LatentRgbFactors(matrix=tuple(good[:-1]), bias=good[-1])
-    complain(f"{path}: [preview] takes matrix, rows of three numbers, and bias, three numbers")
+    complain(f"{path}: [preview] takes matrix (rows of three numbers) and bias (three numbers)")
     return None
 
 
@@ -193,7 +194,7 @@ def _triple(row: object) -> tuple[float, float, float] | None:
 
 
 def _read_json(*places: Path) -> dict[str, Any]:
-    """The first of these files that exists, as a table; empty when none does."""
+    """The content of the first of these files that exists; empty if none does."""
     for path in places:
         try:
             table = reading.read_json(path)
@@ -201,8 +202,10 @@ def _read_json(*places: Path) -> dict[str, Any]:
             continue
         except (OSError, ValueError) as error:
             said = reading.explain_error(error)
-            raise ModelError(f"{path} cannot be read: {said}", "fetch the model again") from error
+            raise ModelError(
+                f"{path} cannot be read: {said}", "download the model again"
+            ) from error
         if not isinstance(table, dict):
-            raise ModelError(f"{path} is not a table", "fetch the model again")
+            raise ModelError(f"{path} is not a table", "download the model again")
         return table
     return {}

@@ -1,5 +1,5 @@
-"""The shelf: which models and upscalers there are, and where. The disk is read at each question,
-so that a model put there a moment ago is found."""
+"""ModelRegistry: finds models, VAEs and upscalers by name. Every call reads the disk, so a new file
+is found at once."""
 
 from __future__ import annotations
 
@@ -26,22 +26,23 @@ SHIPPED = "tiny"
 """The model that comes with dream."""
 
 Entries = Mapping[str, Mapping[str, Any]]
-"""See `entries.read_entries`."""
+"""See `models_toml.read_entries`."""
 
 
 @dataclass(frozen=True)
 class ModelRegistry:
-    """The models folders, the first ones first. See `places.default_models_dirs`."""
+    """Finds models in the models folders, in order of precedence
+    (`model_dirs.find_models_dirs`)."""
 
     models_dirs: Sequence[Path]
     offline: bool = False
-    """Nothing may be fetched: --offline."""
+    """No downloads: --offline."""
 
     def get_model(self, name_or_path: str) -> ModelInfo:
         """The model of that name, or the folder or file at that path (`~` is expanded).
 
-        What it was called before is understood too. Raises ModelError, with near names and where
-        it looked; or what a file is instead.
+        Previous names work too. Raises ModelError with similar names and the folders searched, or
+        with what the file is instead.
         """
         places = self.find_paths()
         name = name_or_path if name_or_path in places else self._current_name(name_or_path)
@@ -53,12 +54,12 @@ class ModelRegistry:
         raise self._no_model(name_or_path, path, places)
 
     def list_models(self) -> tuple[ModelInfo, ...]:
-        """Every model that can be read, by name."""
+        """Every model that can be read, sorted by name."""
         return tuple(self._readable(_ignore))
 
     def find_paths(self) -> dict[str, Path]:
-        """Where every model lies, by name; whether it can be read is not looked at. What
-        models.toml names goes before what is merely found, and is not found once more."""
+        """The path of every model by name, without checking that it can be read. Entries of
+        models.toml take precedence over files, and are not listed twice."""
         entries = read_entries(self.models_dirs, _ignore)
         listed = {name: entry["path"] for name, entry in entries.items() if "path" in entry}
         found = find_models(self.models_dirs)
@@ -67,8 +68,8 @@ class ModelRegistry:
         return {**found, **listed}
 
     def shadowed_by(self, folder: Path) -> dict[str, Path]:
-        """The models that a models folder puts in place of others of their name, and where they
-        lie; none when it is not among the models folders."""
+        """The models of a models folder that hide others of the same name, by name; empty if it is
+        not a models folder."""
         others = tuple(place for place in self.models_dirs if place != folder)
         if len(others) == len(self.models_dirs):
             return {}
@@ -80,7 +81,7 @@ class ModelRegistry:
         }
 
     def get_vae(self, name_or_path: str) -> Path:
-        """The VAE of that name, or at that path. Raises ModelError, with near names."""
+        """The VAE of that name, or at that path. Raises ModelError with similar names."""
         found = find_vaes(self.models_dirs)
         path = _as_path(name_or_path)
         if name_or_path not in found and name_or_path and _exists(path):
@@ -88,7 +89,7 @@ class ModelRegistry:
         if name_or_path not in found:
             raise ModelError(
                 f'there is no VAE "{name_or_path}" in {_listed(self.models_dirs)}',
-                _did_you_mean(name_or_path, found) or "they lie in a folder VAE there",
+                _did_you_mean(name_or_path, found) or "put VAE files into VAE/ in a models folder",
             )
         return found[name_or_path]
 
@@ -97,8 +98,8 @@ class ModelRegistry:
         return tuple(sorted(find_vaes(self.models_dirs)))
 
     def get_default_model(self) -> str:
-        """The model for lines that name none: the one models.toml says is the default, else the
-        shipped one, else the first there is. Raises ModelError when there is none at all."""
+        """The model for lines without --model: the default in models.toml, else the shipped one,
+        else the first by name. Raises ModelError if there are no models."""
         places = self.find_paths()
         for name in (
             self.get_configured_default(),
@@ -110,19 +111,20 @@ class ModelRegistry:
                 return name
         raise ModelError(
             f"there is no model in {_listed(self.models_dirs)}",
-            f"put a folder in diffusers layout, with {INDEX}, into one of them",
+            f"put a model into one of them: a single file, or a folder with {INDEX}",
         )
 
     def get_configured_default(self) -> str:
-        """The model that models.toml says is the default; empty where it says so of none."""
+        """The model that models.toml marks as default; empty if there is none."""
         places, entries = self.find_paths(), read_entries(self.models_dirs, _ignore)
         said = (name for name in entries if "default" in entries[name] and name in places)
         return next(said, "")
 
     def get_upscaler(self, name_or_path: str) -> UpscalerInfo:
-        """The upscaler of that name, on disk or still to be fetched, or the one at that path.
+        """The upscaler of that name, on disk or to be downloaded, or the one at that path.
 
-        Raises ModelError, with near names and where it looked; or what a file is instead.
+        Raises ModelError with similar names and the folders searched, or with what the file is
+        instead.
         """
         cards = find_upscalers(self.models_dirs)
         card = cards.get(name_or_path)
@@ -137,47 +139,47 @@ class ModelRegistry:
             )
         if not (card.is_on_disk or card.url):
             raise ModelError(
-                f"{card.name} comes with dream, but is not in {_listed(self.models_dirs)}",
-                "install dream again",
+                f"{card.name} comes with dream, but it is not in {_listed(self.models_dirs)}",
+                "reinstall dream",
             )
         if self.offline and not card.is_on_disk:
             raise ModelError(
-                f"{card.name} is not on this machine, and --offline forbids to fetch it",
-                f"put it there by hand: {card.url} as {card.path}",
+                f"{card.name} is not downloaded, and --offline is set",
+                f"download {card.url} to {card.path} yourself",
             )
         if card.is_on_disk:
             architecture_of(card)
         return card
 
     def list_upscalers(self) -> tuple[UpscalerInfo, ...]:
-        """Every upscaler on disk or known by name, the ones on disk first."""
+        """Every upscaler on disk or known by name; the ones on disk first."""
         cards = find_upscalers(self.models_dirs).values()
         return tuple(
             sorted((c for c in cards if c.is_on_disk or c.url), key=lambda c: not c.is_on_disk)
         )
 
     def check_models_toml(self) -> tuple[str, ...]:
-        """The same of what models.toml says alone: no model is looked at."""
+        """What is wrong with the models.toml files, one line each; no model is read."""
         heard: list[str] = []
         read_entries(self.models_dirs, heard.append)
         return tuple(heard)
 
     def check_models(self) -> tuple[str, ...]:
-        """What is wrong with the catalogue's files, one line each; the rest is used."""
+        """What is wrong with models, models.toml and card.toml files, one line each."""
         heard: list[str] = []
         named = {card.name for card in self._readable(heard.append)}
         heard += [str(error) for error in find_unlisted(self.models_dirs).values()]
         entries = read_entries(self.models_dirs, heard.append)
         heard += [
-            f"{FILE_NAME}: [models.{name}], but no models folder has such a model"
+            f"{FILE_NAME}: [models.{name}] is in none of the models folders"
             for name in entries
             if name not in named and not any(f"[models.{name}]: path =" in text for text in heard)
         ]
         return tuple(dict.fromkeys(heard))
 
     def _current_name(self, old: str) -> str:
-        """What the model of that former name is called today, or of a file's name what models.toml
-        calls it; empty if there is none."""
+        """The current name of a model with that previous name, or the name that models.toml gives
+        to that file; empty if there is none."""
         entries = read_entries(self.models_dirs, _ignore)
         renamed = next((name for name in entries if old in entries[name].get("formerly", ())), "")
         found = {} if renamed else find_models(self.models_dirs)
@@ -185,8 +187,8 @@ class ModelRegistry:
 
     @staticmethod
     def _find_renamed(entries: Entries, found: Mapping[str, Path]) -> dict[str, str]:
-        """The names of files and folders that models.toml calls otherwise, and how it does. Where
-        an entry paints with averages, the weights beside them are another model."""
+        """Names of files and folders → their different names in models.toml. If an entry uses EMA
+        weights, the file's other weights are a model of their own."""
         places = {name: _identity(path) for name, path in found.items()}
         otherwise: dict[str, str] = {}
         for name, entry in entries.items():
@@ -202,7 +204,7 @@ class ModelRegistry:
         said = read_entries(self.models_dirs, _ignore).get(name, {})
         card = replace(card, **{key: said[key] for key in said if key not in EXTRA_KEYS})
         if card.ema and not card.averages:
-            complain(f"{FILE_NAME}: [models.{name}]: ema = true, but {path} holds no averages")
+            complain(f"{FILE_NAME}: [models.{name}]: ema = true, but {path} has no EMA weights")
             return replace(card, ema=False)
         return card
 
@@ -219,24 +221,24 @@ class ModelRegistry:
 
     def _no_model(self, name: str, path: Path, places: dict[str, Path]) -> ModelError:
         if name and _is_folder(path):
-            return ModelError(f"{path} is no model in diffusers layout: it has no {INDEX}")
+            return ModelError(f"{path} is not a model in diffusers layout: it has no {INDEX}")
         for other, why in find_unlisted(self.models_dirs).items():
             if name in (other.name, other.stem):
                 return why
         hint = _did_you_mean(_bare(name), places)
         if not hint.startswith("did") and _is_hub_id(name):
-            hint = f"!import_model {name} fetches it"
+            hint = f"to download it: !import_model {name}"
         return ModelError(f'there is no model "{name}" in {_listed(self.models_dirs)}', hint)
 
 
 def _bare(name: str) -> str:
-    """The name of a model without the rest of a file's."""
+    """A model's name without the suffix of a file."""
     file = Path(name)
     return file.stem if file.suffix.lower() in FILES else name
 
 
 def _identity(path: Path) -> object:
-    """The same for one file or folder, whatever it is called; for what is not there, its path."""
+    """Equal for two paths of one file or folder; the path itself if it does not exist."""
     try:
         seen = path.stat()
     except OSError:
@@ -247,14 +249,14 @@ def _identity(path: Path) -> object:
 def _as_path(text: str) -> Path:
     try:
         return Path(text).expanduser().absolute()
-    except RuntimeError:  # ~somebody who is not known here
+    except RuntimeError:  # ~USER does not exist
         return Path(text).absolute()
 
 
 def _holds(question: Callable[[Path], bool], path: Path) -> bool:
     try:
         return question(path)
-    except OSError:  # words that are no path at all: too long, or a folder we may not enter
+    except OSError:  # not a valid path (too long), or no permission
         return False
 
 
@@ -273,7 +275,7 @@ def _is_folder(path: Path) -> bool:
 def _is_hub_id(name: str) -> bool:
     if "/" not in name:
         return False
-    from dream.catalogue.hub import parse_hub_id  # brings what goes on a network
+    from dream.catalogue.hub import parse_hub_id  # imports network code
 
     return parse_hub_id(name) is not None
 
@@ -283,7 +285,7 @@ def _did_you_mean(name: str, known: Iterable[str]) -> str:
     near = difflib.get_close_matches(name.casefold(), names, n=3, cutoff=0.5)
     if near:
         return f"did you mean {' or '.join(names[n] for n in near)}?"
-    return f"there are: {', '.join(sorted(names.values()))}" if names else ""
+    return f"available: {', '.join(sorted(names.values()))}" if names else ""
 
 
 def _listed(things: Iterable[object]) -> str:
@@ -291,4 +293,4 @@ def _listed(things: Iterable[object]) -> str:
 
 
 def _ignore(complaint: str) -> None:
-    """Complaints are asked for in `Shelf.complaints`; a picture does not wait for them."""
+    """Complaints are reported by `ModelRegistry.check_models` only."""

@@ -1,4 +1,4 @@
-"""Tiny decoders, which a person may put among the models: sharper previews than a matrix gives."""
+"""Finds TAESD decoders in the models folders; their previews are sharper than a linear one."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from collections.abc import Iterable
 from pathlib import Path
 
 _NAMES = {"sd1": "taesd", "sd2": "taesd", "sdxl": "taesdxl", "sd3": "taesd3", "flux": "taef1"}
-"""Family to the name that its decoder is published under. https://github.com/madebyollin/taesd"""
+"""Family → the name of its published decoder. https://github.com/madebyollin/taesd"""
 
 
 def find_decoder(family: str, models_dirs: Iterable[Path]) -> Path | None:
-    """The folder of the family's tiny decoder, in diffusers layout; None where there is none."""
+    """The folder of the family's TAESD decoder, in diffusers layout; None if there is none."""
     if family not in _NAMES:
         return None
     folders = (models / _NAMES[family] for models in models_dirs)

@@ -1,5 +1,5 @@
-"""What lies in the models folders where models are looked for, and cannot be one: links that lead
-nowhere, and files of formats that are not supported. Listed with a reason, not passed over."""
+"""Lists files in the models folders that cannot be models, with the reason: dangling links, and
+formats that are not supported."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ _UNSUPPORTED = (".gguf",)
 
 
 def find_unlisted(dirs: Sequence[Path]) -> dict[Path, ModelError]:
-    """Those files and links, by path, and why each is no model."""
+    """These files and links by path, and why each is not a model."""
     found: dict[Path, ModelError] = {}
     for folder in dirs:
         for pattern in model_places():
-            with suppress(OSError):  # a folder we may not enter
+            with suppress(OSError):  # a folder without read permission
                 for path in sorted(folder.glob(pattern)):
                     if (why := _why_not(path)) is not None:
                         found.setdefault(path, why)
@@ -34,7 +34,7 @@ def _why_not(path: Path) -> ModelError | None:
             target = path.readlink()
             return ModelError(
                 f"{path} is a link to {target}, which does not exist",
-                "link it again, or remove the link",
+                "fix or remove the link",
             )
         return None
     if suffix in _UNSUPPORTED and path.is_file():
@@ -43,10 +43,10 @@ def _why_not(path: Path) -> ModelError | None:
 
 
 def _refused(path: Path) -> ModelError | None:
-    from dream.catalogue.detect import read_header  # a shelf of folders alone does without
+    from dream.catalogue.detect import read_header  # imported late: folders do not need it
 
     try:
         read_header(path)
     except ModelError as error:
         return error
-    return ModelError(f"{path} has the name of another format", "call it .safetensors or .ckpt")
+    return ModelError(f"{path} is not a GGUF file", "rename it to .safetensors or .ckpt")

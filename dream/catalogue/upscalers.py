@@ -1,4 +1,4 @@
-"""The upscalers that are known by name, one row each, and the files that hold others."""
+"""Finds upscalers: the ones known by name, and files and folders in the models folders."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from dream.catalogue.model_info import UpscalerInfo
 from dream.core.errors import ModelError
 
 FOLDER = "upscalers"
-"""Inside a models folder: where files are put, and every file is found by its name. Folders in
-diffusers layout may lie beside the models, too."""
+"""The subfolder of a models folder in which files are found by name, and into which they are
+downloaded. Folders in diffusers layout may also be in the models folder itself."""
 
 SUFFIXES = (".pth", ".safetensors", ".pt", ".ckpt", ".bin")
-"""In lower or upper case. What a file is, its content says."""
+"""In lower or upper case. The format is detected from the content."""
 
 _RELEASES = "https://github.com/xinntao/Real-ESRGAN/releases/download"
 
 
 @dataclass(frozen=True)
 class KnownUpscaler:
-    """One row. The project publishes no checksums beside its files; these are the ones that
+    """An upscaler known by name. Real-ESRGAN does not publish checksums; these are the ones that
     independent packagers of the same release files agree on."""
 
     name: str
@@ -34,15 +34,15 @@ class KnownUpscaler:
     size: int = 0
     """Bytes."""
     hub: str = ""
-    """Of a diffusion upscaler: `owner/name` on the hub."""
+    """`owner/name` on the hub, for a diffusion upscaler."""
 
     @property
     def file_name(self) -> str:
-        """The name of its file or folder, when it is fetched."""
+        """The name of its file or folder when it is downloaded."""
         return self.name if self.hub else f"{self.name}.pth"
 
     def info_at(self, path: Path) -> UpscalerInfo:
-        """The card of this upscaler, when its file or folder is or will be at `path`."""
+        """The UpscalerInfo, for a file or folder that is or will be at `path`."""
         release = f"{_RELEASES}/{self.release}/{self.name}.pth" if self.release else ""
         return UpscalerInfo(
             name=self.name,
@@ -56,10 +56,10 @@ class KnownUpscaler:
 
 
 KNOWN_UPSCALERS = (
-    KnownUpscaler("tiny-x4", "comes with dream, for the pictures of its own model"),
+    KnownUpscaler("tiny-x4", "comes with dream, for the images of its own model"),
     KnownUpscaler(
         "realesr-general-x4v3",
-        "Real-ESRGAN, small and quick, for pictures of every kind",
+        "Real-ESRGAN, small and fast, for all kinds of images",
         "v0.2.5.0",
         "8dc7edb9ac80ccdc30c3a5dca6616509367f05fbc184ad95b731f05bece96292",
         4_885_111,
@@ -73,7 +73,7 @@ KNOWN_UPSCALERS = (
     ),
     KnownUpscaler(
         "RealESRGAN_x2plus",
-        "Real-ESRGAN, large, for twice the size",
+        "Real-ESRGAN, large, 2x",
         "v0.2.1",
         "49fafd45f8fd7aa8d31ab2a22d14d91b536c34494a5cfe31eb5d89c2fa266abb",
         67_061_725,
@@ -87,14 +87,15 @@ KNOWN_UPSCALERS = (
     ),
     KnownUpscaler(
         "x4-diffusion",
-        "Stable Diffusion's x4 upscaler: slow, reads the prompt, and invents what is not there",
+        "Stable Diffusion's x4 upscaler: slow, uses the prompt, adds new detail",
         hub="stabilityai/stable-diffusion-x4-upscaler",
     ),
 )
 
 
 def find_upscalers(dirs: Sequence[Path]) -> dict[str, UpscalerInfo]:
-    """Every upscaler on disk or known by name; of two files with one name, the first folder's."""
+    """Every upscaler on disk or known by name. If two files have the same name, the one in the
+    first models folder is used."""
     known = {row.name: row for row in KNOWN_UPSCALERS}
     known |= {row.hub.partition("/")[2]: row for row in KNOWN_UPSCALERS if row.hub}
     cards: dict[str, UpscalerInfo] = {}
@@ -110,26 +111,26 @@ def find_upscalers(dirs: Sequence[Path]) -> dict[str, UpscalerInfo]:
 
 
 def info_from_path(path: Path) -> UpscalerInfo:
-    """The card of a file or folder that is known by nothing but its name."""
+    """The UpscalerInfo of a file or folder that is not known by name."""
     if path.is_dir():
         return UpscalerInfo(name=path.name, path=path, diffusion=True)
     return UpscalerInfo(name=path.stem, path=path)
 
 
 def info_outside_dirs(path: Path) -> UpscalerInfo:
-    """The card of what lies in no models folder; its path is its name."""
+    """The UpscalerInfo of a file or folder outside the models folders; its path is its name."""
     return replace(info_from_path(path), name=str(path))
 
 
 def is_upscaler(path: Path) -> bool:
-    """Whether something at a path is meant to enlarge pictures: a file by its suffix, a folder by
-    what its index says. Raises OSError."""
+    """Whether a path may be an upscaler: a file by its suffix, a folder by its index. Raises
+    OSError."""
     return path.is_file() if path.suffix.lower() in SUFFIXES else is_diffusion_upscaler(path)
 
 
 def architecture_of(card: UpscalerInfo) -> str:
-    """The architecture of an upscaler that is here: “ESRGAN”, “SwinIR” …, or “diffusion”. A few
-    milliseconds, from the file's header. Raises ModelError for a file that is no upscaler, with
+    """The architecture of an upscaler on disk: “ESRGAN”, “SwinIR” …, or “diffusion”. Takes a few
+    milliseconds, from the file's header. Raises ModelError for a file that is not an upscaler, with
     what it is, and for a pickle that would run code."""
     if card.diffusion:
         return "diffusion"
@@ -138,7 +139,7 @@ def architecture_of(card: UpscalerInfo) -> str:
 
 @lru_cache(maxsize=256)
 def _architecture(path: Path, stamp: object) -> str:
-    from dream.catalogue.detect import read_header  # not before a file is looked at
+    from dream.catalogue.detect import read_header  # imported late
     from dream.catalogue.detect.model_kinds import describe_kind, get_usage_hint, require_safe
     from dream.catalogue.detect.upscaler_architectures import describe_other, find_architecture
 
@@ -146,18 +147,18 @@ def _architecture(path: Path, stamp: object) -> str:
     if made := find_architecture(names):
         return made
     if other := describe_other(names):
-        raise ModelError(f"{path} is {other}, and no upscaler")
+        raise ModelError(f"{path} is {other}, not an upscaler")
     if found.kind == "upscaler":
         return "unknown architecture"
     hint = (
         get_usage_hint(found.kind)
-        or "take one of Real-ESRGAN's files, or one that spandrel supports"
+        or "use one of Real-ESRGAN's files, or one that spandrel supports"
     )
-    raise ModelError(f"{path} is no upscaler but {describe_kind(found.kind)}", hint)
+    raise ModelError(f"{path} is {describe_kind(found.kind)}, not an upscaler", hint)
 
 
 def _stamp(path: Path) -> object:
-    """Another one when the file changes; None for what is not there."""
+    """A value that changes when the file does; None if it does not exist."""
     try:
         seen = path.stat()
     except OSError:
@@ -166,7 +167,7 @@ def _stamp(path: Path) -> object:
 
 
 def _folders(dirs: Sequence[Path]) -> Iterator[Path]:
-    """In `upscalers/`, or beside the models."""
+    """Diffusion upscalers in `upscalers/`, or directly in a models folder."""
     for folder in dirs:
         for place in (folder / FOLDER, folder):
             for index in sorted(place.glob(f"*/{INDEX}")):
@@ -175,7 +176,7 @@ def _folders(dirs: Sequence[Path]) -> Iterator[Path]:
 
 
 def _files(dirs: Sequence[Path]) -> Iterator[Path]:
-    """In `upscalers/`, or in a folder of the file's own name, as the shipped one is."""
+    """Files in `upscalers/`, or in a folder of the file's own name, like the shipped one."""
     for folder in dirs:
         for path in sorted(folder.glob("*/*")):
             expected = path.parent.name in (FOLDER, path.stem)

@@ -1,8 +1,8 @@
-"""The words that a model says it knows, and which words of a prompt are not among them.
+"""Finds the words of a prompt that a model was not trained on.
 
-A model that was trained on few words says so in its card.toml: `[knows]`, whose keys are groups of
-words and whose values are lists of words or phrases, in any language. A model that says nothing
-is not limited, and none of its prompts is looked at.
+A model that was trained on few words lists them in its card.toml: `[knows]`, whose keys are groups
+and whose values are lists of words or phrases, in any language. The prompts of a model without
+such a list are not checked.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from functools import lru_cache
 from dream.catalogue.models_toml import Complain
 
 Vocabulary = tuple[tuple[str, tuple[str, ...]], ...]
-"""Groups in the card's order: what they are called, and their words or phrases."""
+"""Groups in the order of the card.toml: name, and words or phrases."""
 
 _FUNCTION = frozenset(
     word
@@ -29,23 +29,23 @@ _FUNCTION = frozenset(
     )
     for word in row.split()
 )
-"""What English puts around its nouns, verbs and adjectives; never called unknown."""
+"""English function words, which are never reported."""
 
 _FUNCTION_HAN = frozenset(
     "的地得了着过在是有和与或及跟从到向于对把被给让也都就还很这那此其之里中内外"
     "上下前后旁边间一个只条座棵朵颗艘张幅片位些它他她我你们"
 )
-"""The same in Chinese, with the commonest measure words."""
+"""The same in Chinese, with the most common measure words."""
 
 _HAN = re.compile("[\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff]+")
 _WORD = re.compile(r"[^\W\d_]+")
 
 
 def read_vocabulary(table: object, where: str, complain: Complain) -> Vocabulary:
-    """The `[knows]` of a card.toml. A group that is no list of words is complained about and left
-    out."""
+    """Read the `[knows]` table of a card.toml. A group that is not a list of words is reported and
+    ignored."""
     if not isinstance(table, dict):
-        complain(f"{where}: knows is not a table; write [knows] and groups = [words]")
+        complain(f"{where}: knows is not a table; write [knows] and GROUP = [WORDS]")
         return ()
     groups: list[tuple[str, tuple[str, ...]]] = []
     for group, words in table.items():
@@ -57,8 +57,8 @@ def read_vocabulary(table: object, where: str, complain: Complain) -> Vocabulary
 
 
 def unknown_words(vocabulary: Vocabulary, prompt: str) -> tuple[str, ...]:
-    """The words of a prompt that a model does not know, in lower case, each once, in their order;
-    none where it does not say what it knows. Numbers, punctuation and function words never are."""
+    """The words of a prompt that are not in the vocabulary, in lower case, each once, in order;
+    empty for an empty vocabulary. Numbers, punctuation and function words are never included."""
     if not vocabulary:
         return ()
     words, phrases, longest = _indexed(vocabulary)
@@ -75,7 +75,7 @@ def unknown_words(vocabulary: Vocabulary, prompt: str) -> tuple[str, ...]:
 
 @lru_cache(16)
 def _indexed(vocabulary: Vocabulary) -> tuple[frozenset[str], frozenset[str], int]:
-    """Single words, the phrases in Chinese, and how long the longest of these is."""
+    """Single words, Chinese phrases, and the length of the longest phrase."""
     folded = _folded(" ".join(phrase for _, group in vocabulary for phrase in group))
     parts = [part for word in _WORD.findall(folded) for part in _parts(word)]
     han = frozenset(part for part in parts if _HAN.match(part))
@@ -87,7 +87,7 @@ def _folded(text: str) -> str:
 
 
 def _parts(word: str) -> Iterator[str]:
-    """Runs of Chinese characters, and what stands between them."""
+    """Runs of Chinese characters, and the text between them."""
     at = 0
     for han in _HAN.finditer(word):
         if han.start() > at:
@@ -108,9 +108,9 @@ def _is_known(word: str, words: frozenset[str]) -> bool:
 
 
 def _unknown_han(run: str, phrases: frozenset[str], longest: int) -> Iterator[str]:
-    """What is left of a run of Chinese, which has no spaces, when the longest phrases that are
-    known are taken out of it from the left. A known character beside an unknown one is most likely
-    part of the same word: 熊猫 is unknown where only 猫 is known."""
+    """The unknown words in a run of Chinese, which has no spaces: the rest after the longest known
+    phrases are removed from the left. A known character beside an unknown one is most likely part
+    of the same word: 熊猫 is unknown if only 猫 is known."""
     word, is_unknown = "", False
     at = 0
     while at < len(run):

@@ -1,6 +1,6 @@
-"""Pictures on a terminal: what it can show, and the text that shows them there.
+"""Shows images in a terminal: detects what it supports, and renders images as terminal text.
 
-Importing this room loads nothing; chafa, which does the drawing, comes with the first picture.
+chafa, which does the rendering, is imported with the first image.
 """
 
 from dream.graphics.links import make_link, supports_links

@@ -1,7 +1,7 @@
-"""Pixels to terminal text, through chafa.
+"""Renders pixels as terminal text with chafa.
 
-chafa.py finds and loads the library; the calls are made here, since its own classes (1.2) never
-free what they make, half a megabyte for each picture. https://hpjansson.org/chafa/ref/
+chafa.py finds and loads the library; the calls are made here, since its own classes (1.2) leak half
+a megabyte for each image. https://hpjansson.org/chafa/ref/
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _Pointer, _Int = ctypes.c_void_p, ctypes.c_int
 
 
 class NoGraphics(DreamError):
-    """chafa is not here, or does not work."""
+    """chafa is not installed, or does not work."""
 
 
 class _Text(ctypes.Structure):
@@ -43,15 +43,15 @@ def render_text(
     *,
     ascii_only: bool = False,
 ) -> str:
-    """Text that shows a picture from the cursor on, so many cells wide and high.
+    """Terminal text that shows an image at the cursor, in `cells` (columns, rows).
 
-    `rgb` has three bytes for each pixel of `size` (width, height); the cells are MOST_PIXELS wide
-    and high at most. Raises NoGraphics.
+    `rgb` has three bytes for each pixel of `size` (width, height); the cells are at most
+    MOST_PIXELS wide and high. Raises NoGraphics, and ValueError for sizes that do not fit.
     """
     drawn = [count * side for count, side in zip(cells, terminal.cell, strict=True)]
     if len(rgb) != size[0] * size[1] * 3 or min(*size, *drawn) < 1 or max(drawn) > MOST_PIXELS:
-        # The library would read on beyond the pixels, or end the process.
-        raise ValueError(f"{len(rgb)} bytes are no {size[0]} x {size[1]} pixels in {cells} cells")
+        # The library would read beyond the pixels, or abort the process.
+        raise ValueError(f"{len(rgb)} bytes are not {size[0]} x {size[1]} pixels in {cells} cells")
     call, free_text = _library()
     with ExitStack() as owned:
         config = owned.enter_context(_own(call, "canvas_config"))
@@ -68,7 +68,7 @@ def render_text(
         frame = owned.enter_context(_own(call, "frame", rgb, _RGB8, *size, size[0] * 3))
         image = owned.enter_context(_own(call, "image"))
         call("image_set_frame", None, image, frame)
-        # Through tmux a picture goes by a number, of 24 bits; the next one needs another.
+        # In tmux an image is placed by a 24-bit number, so each image needs its own.
         named = zlib.crc32(rgb) % 0xFFFFFF + 1 if terminal.through_tmux else -1
         placed = owned.enter_context(_own(call, "placement", image, named))
         call("canvas_set_placement", None, canvas, placed)
@@ -82,7 +82,7 @@ def render_text(
 
 @contextmanager
 def _own(call: Callable[..., Any], kind: str, *arguments: object) -> Iterator[ctypes.c_void_p]:
-    """A new object of the library, let go of at the end."""
+    """Create an object of the library, and free it at the end."""
     made = _Pointer(call(f"{kind}_new", _Pointer, *arguments))
     try:
         yield made
@@ -91,14 +91,16 @@ def _own(call: Callable[..., Any], kind: str, *arguments: object) -> Iterator[ct
 
 
 def _library() -> tuple[Callable[..., Any], Callable[..., Any]]:
-    """How to call chafa: a function's name without its prefix, its result's type, its arguments;
-    and GLib's g_string_free. Raises NoGraphics."""
+    """A function that calls chafa (function name without prefix, result type, arguments), and
+    GLib's g_string_free. Raises NoGraphics."""
     try:
         from chafa import libraries
 
         chafa, glib = libraries._Chafa, ctypes.CDLL(libraries._lib_glib)
     except (ImportError, OSError, AttributeError) as error:
-        raise NoGraphics(f"no pictures in the terminal: {error}", "pip install chafa.py") from error
+        raise NoGraphics(
+            f"images cannot be shown in this terminal: {error}", "pip install chafa.py"
+        ) from error
 
     def call(name: str, result: Any, *arguments: object) -> Any:
         function = getattr(chafa, f"chafa_{name}")

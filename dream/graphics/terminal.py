@@ -1,4 +1,4 @@
-"""What a terminal can show, told from its own answers or else from the environment."""
+"""Detects what a terminal can show, from its own answers or else from the environment."""
 
 from __future__ import annotations
 
@@ -8,67 +8,67 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 Protocol = Literal["kitty", "iterm2", "sixel", "symbols"]
-"""How pictures are shown: three protocols of terminals, or characters in colours."""
+"""How images are shown: by one of three terminal protocols, or as coloured characters."""
 
 Colours = Literal["all", "256", "16", "none"]
 
 PROTOCOLS: tuple[Protocol, ...] = get_args(Protocol)
 
 SMALLEST_CELL, LARGEST_CELL = (2, 4), (128, 256)
-"""Width and height of a character in pixels: what a terminal may say without being misheard."""
+"""Valid range of a character cell's width and height, in pixels."""
 
 MOST_PIXELS = 2048
-"""Of a drawn picture's side, in the terminal's pixels: the library that draws takes several times
-what it draws, and ends the process where memory is short."""
+"""Maximum side of a rendered image, in the terminal's pixels: chafa needs several times the memory
+of the image, and aborts the process if memory runs out."""
 
 _DUMB = ("", "dumb", "unknown")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Terminal:
-    """A terminal, as far as pictures go."""
+    """How a terminal shows images."""
 
     protocol: Protocol = "symbols"
     colours: Colours = "256"
     through_tmux: bool = False
-    """Whether pictures must be wrapped, for tmux to hand them on."""
+    """Whether images must be wrapped, so that tmux passes them through."""
     cell: tuple[int, int] = (8, 16)
     """Width and height of a character, in pixels."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Answers:
-    """What a terminal said of itself."""
+    """A terminal's answers to queries."""
 
     kitty: bool = False
-    """It understands kitty's graphics."""
+    """Whether it supports kitty's graphics protocol."""
     attributes: frozenset[int] = frozenset()
-    """The primary device attributes (DA1); 4 is sixel. Empty when nothing was answered."""
+    """The primary device attributes (DA1); 4 is sixel. Empty without an answer."""
     version: str = ""
-    """Its name and version (XTVERSION), as in `WezTerm 20240203`."""
+    """Its name and version (XTVERSION), such as `WezTerm 20240203`."""
     cell: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class Tmux:
-    """What tmux knows of the terminal it runs in."""
+    """What tmux reports about the terminal it runs in."""
 
     passthrough: bool = False
-    """It hands on what is wrapped for that terminal."""
+    """Whether it passes wrapped sequences through to that terminal."""
     outside: str = ""
-    """That terminal's name and version."""
+    """Name and version of that terminal."""
 
 
 def is_dumb(environment: Mapping[str, str]) -> bool:
-    """Whether the terminal can only print."""
+    """Whether the terminal supports no escape sequences."""
     return environment.get("TERM", "").lower() in _DUMB
 
 
 def describe_terminal(
     environment: Mapping[str, str], answers: Answers, tmux: Tmux | None
 ) -> Terminal:
-    """The terminal: what it answered goes before what the environment says, which may be another
-    terminal's. `tmux` is None where there is none in between."""
+    """Combine the terminal's answers and the environment. Answers take precedence: the environment
+    may be of another terminal. `tmux` is None outside tmux."""
     cell = answers.cell or Terminal.cell
     colours = count_colours(environment)
     if environment.get("NO_COLOR"):
@@ -87,7 +87,7 @@ def describe_terminal(
 
 
 def count_colours(environment: Mapping[str, str]) -> Colours:
-    """How many colours characters may have. https://no-color.org"""
+    """How many colours the terminal supports. https://no-color.org"""
     term = environment.get("TERM", "")
     if environment.get("NO_COLOR"):
         return "none"
@@ -107,7 +107,7 @@ def _by_answers(answers: Answers) -> Protocol:
 
 
 def _by_environment(environment: Mapping[str, str]) -> Protocol:
-    # screen takes pictures apart; nobody answered, so do not try.
+    # screen breaks images, and there was no answer.
     if environment.get("STY"):
         return "symbols"
     if environment.get("KITTY_WINDOW_ID"):
@@ -117,7 +117,7 @@ def _by_environment(environment: Mapping[str, str]) -> Protocol:
 
 
 def _by_name(name: str) -> Protocol:
-    """By a terminal's name, wherever it stands."""
+    """The protocol for a terminal's name."""
     match re.search(r"kitty|ghostty|iterm|wezterm|mintty|foot|mlterm|sixel", name.lower()):
         case None:
             return "symbols"

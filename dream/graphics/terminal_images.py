@@ -1,4 +1,4 @@
-"""A terminal's pictures: the finished ones, as well as it can, and rough ones of what is made."""
+"""Shows finished images and live previews in a terminal."""
 
 from __future__ import annotations
 
@@ -22,33 +22,33 @@ if TYPE_CHECKING:
     from dream.core.events import Preview
 
 _SMALLEST = (4, 2)
-"""Columns and rows below which there is nothing to be seen."""
+"""Columns and rows below which no image is shown."""
 _SPARED = 4
-"""Rows that a finished picture leaves for the edit line and what belongs to it."""
+"""Rows that a finished image leaves for the edit line and the status bar."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class TerminalImages:
-    """Shows pictures on one terminal, as text to be written there unchanged.
+    """Renders images for one terminal, as text to be written there unchanged.
 
-    The methods raise NoGraphics where chafa is missing.
+    The methods raise NoGraphics if chafa is missing.
     """
 
     terminal: Terminal
     screen: Callable[[], tuple[int, int]]
-    """The terminal's columns and rows at this moment."""
+    """Returns the terminal's current columns and rows."""
     size: int = 32
-    """Columns of a picture, at most."""
+    """Maximum columns of an image."""
     shows_final: bool = True
-    """Whether finished pictures are wanted without being asked for."""
+    """Whether every finished image is shown."""
     shows_live: bool = True
-    """Whether pictures in the making are wanted."""
+    """Whether live previews are shown."""
     ascii_only: bool = False
 
     def show(self, path: Path) -> str:
-        """A picture's file, from the cursor on; the cursor stays in its last row. Empty where the
-        terminal is too small. Raises InputError too."""
-        from dream.graphics.draw import render_text  # no prompt waits for these
+        """Text that shows an image file at the cursor; the cursor stays in the last row. Empty if
+        the terminal is too small. Also raises InputError."""
+        from dream.graphics.draw import render_text  # imported late, for a fast start
         from dream.inputs import open_picture
 
         image = open_picture(path).image.copy()
@@ -62,8 +62,8 @@ class TerminalImages:
         )
 
     def render_live_frame(self, preview: Preview) -> str:
-        """A picture in the making, of characters, since it lives in a window that is drawn again
-        and again; rows end in line breaks, but for the last. At most half the screen's height."""
+        """A live preview as characters, since it is in a window that is redrawn often. Rows are
+        separated by line breaks. At most half the screen's height."""
         from dream.graphics.draw import render_text
 
         size = (preview.width, preview.height)
@@ -74,7 +74,7 @@ class TerminalImages:
         return render_text(preview.rgb, size, cells, characters, ascii_only=self.ascii_only)
 
     def _cells(self, size: tuple[int, int], spared: int) -> tuple[int, int] | None:
-        """Columns and rows for a picture of so many pixels; None where there is no room."""
+        """Columns and rows for an image of `size` pixels; None if there is no room."""
         columns, rows = self.screen()
         room = (min(self.size, columns - 1), rows - spared)
         if room[0] < _SMALLEST[0] or room[1] < _SMALLEST[1]:
@@ -95,15 +95,15 @@ def detect_terminal_images(
     size: int = TerminalImages.size,
     environment: Mapping[str, str] = os.environ,
 ) -> tuple[TerminalImages | None, str]:
-    """The pictures of the terminal behind `out`, and what was typed while it was asked; None where
-    it is none that can show any. Asks the terminal only when pictures are wanted, and waits a
-    moment for its answers. `preview`, `protocol` and `size` are the launch options."""
+    """TerminalImages for the terminal of `out`, or None if it cannot show images; and the text that
+    was typed during the query. The terminal is queried only if images are wanted, with a short
+    timeout. `preview`, `protocol` and `size` are the command-line options."""
     if not out.isatty() or is_dumb(environment):
         return None, ""
     answers, typed, tmux = Answers(), "", None
     if preview != "off" and protocol != "symbols":
         tmux = query_tmux() if environment.get("TMUX") else None
-        answers, typed = _asked(out, keys, environment)
+        answers, typed = _query(out, keys, environment)
     terminal = describe_terminal(environment, answers, tmux)
     pictures = TerminalImages(
         terminal=terminal if protocol == "auto" else _chosen(terminal, protocol, environment),
@@ -117,21 +117,21 @@ def detect_terminal_images(
 
 
 def supports_live(out: TextIO, preview: str, environment: Mapping[str, str] = os.environ) -> bool:
-    """Whether pictures in the making will be shown there, so that they are worth looking at."""
+    """Whether live previews are shown on `out`, so that the engine should render them."""
     return preview in ("auto", "live") and out.isatty() and not is_dumb(environment)
 
 
 def _chosen(terminal: Terminal, protocol: str, environment: Mapping[str, str]) -> Terminal:
-    """The terminal with the protocol its user wants; in tmux kitty's pictures are wrapped."""
+    """The terminal with the protocol that the user set; in tmux, kitty images are wrapped."""
     (wanted,) = (known for known in get_args(Protocol) if known == protocol)
     wrapped = wanted == "kitty" and bool(environment.get("TMUX"))
     return replace(terminal, protocol=wanted, through_tmux=wrapped)
 
 
-def _asked(out: TextIO, keys: TextIO, environment: Mapping[str, str]) -> tuple[Answers, str]:
-    # The console prints what it does not know; a screen in between takes it apart.
-    deaf = environment.get("TERM") == "linux" or environment.get("STY")
-    if deaf or os.name == "nt" or not keys.isatty():
+def _query(out: TextIO, keys: TextIO, environment: Mapping[str, str]) -> tuple[Answers, str]:
+    # The Linux console prints unknown sequences; screen breaks them.
+    unsupported = environment.get("TERM") == "linux" or environment.get("STY")
+    if unsupported or os.name == "nt" or not keys.isatty():
         return Answers(), ""
     out.flush()
     return query_terminal(keys.fileno(), out.fileno(), choose_timeout(environment))

@@ -1,7 +1,7 @@
-"""Questions to a terminal, and its answers.
+"""Queries a terminal for what it supports.
 
-All are asked at once, and last the one that every terminal answers (DA1), so that nobody waits for
-the ones it does not know. Keys that were pressed meanwhile are given back.
+All queries are sent at once, ending with the one that every terminal answers (DA1), so that there
+is no waiting for unsupported ones. Keys pressed during the query are returned.
 """
 
 from __future__ import annotations
@@ -21,37 +21,38 @@ if sys.platform != "win32":
     import termios
 
 PATIENCE, FAR = 0.2, 1.0
-"""Seconds to wait for the last answer, here and over SSH."""
+"""Seconds to wait for the last answer, locally and over SSH."""
 
 MOST_HEARD = 8192
-"""Bytes that are read before the prompt: answers have some hundred; what else comes waits."""
+"""Maximum bytes that are read; answers have about a hundred."""
 _MOST_ATTRIBUTES = 64
 
 _QUESTIONS = (
-    b"\x1b_Gi=31,s=1,v=1,a=q,t=d,f=24;AAAA\x1b\\"  # kitty: would you show this pixel?
-    b"\x1b[>q"  # XTVERSION: who are you?
-    b"\x1b[16t"  # how large is a cell?
-    b"\x1b[c"  # DA1: what can you do?
+    b"\x1b_Gi=31,s=1,v=1,a=q,t=d,f=24;AAAA\x1b\\"  # kitty graphics: query with one pixel
+    b"\x1b[>q"  # XTVERSION: name and version
+    b"\x1b[16t"  # cell size in pixels
+    b"\x1b[c"  # DA1: device attributes
 )
 _KITTY = re.compile(rb"\x1b_G[^\x1b]*?i=31;?([^\x1b]*)\x1b\\")
 _VERSION = re.compile(rb"\x1bP>\|([^\x1b]*)\x1b\\")
 _CELL = re.compile(rb"\x1b\[6;(\d{1,4});(\d{1,4})t")
 _ATTRIBUTES = re.compile(rb"\x1b\[\?([\d;]*)c")
 _BEGUN = re.compile(rb"\x1b(?:_|P|\[[?6])[^\x1b]*\x1b?\Z")
-"""An answer whose rest comes too late."""
+"""The beginning of an answer whose rest comes too late."""
 _WIPE = b"\r\x1b[K"
-"""Of whatever a terminal printed, for not knowing what it was asked."""
+"""Erases what a terminal printed because it does not support a query."""
 
 
 def query_terminal(keys: int, out: int, patience: float = PATIENCE) -> tuple[Answers, str]:
-    """The terminal's answers, and what was typed meanwhile. `keys` and `out` are file descriptors
-    of a terminal, whose cursor stands at the beginning of an empty row."""
+    """The terminal's answers, and the text typed meanwhile. `keys` and `out` are file descriptors
+    of a terminal whose cursor is at the start of an empty row. `patience` is the timeout in
+    seconds."""
     heard = b""
     with _listening(keys):
         os.write(out, _QUESTIONS)
         deadline = time.monotonic() + patience
         while not (_ATTRIBUTES.search(heard) and _ends_well(heard)):
-            if len(heard) >= MOST_HEARD:  # more than answers; the rest of a long paste waits
+            if len(heard) >= MOST_HEARD:  # a long paste; the rest is read by the prompt
                 break
             left = deadline - time.monotonic()
             if left <= 0 or not select.select([keys], [], [], left)[0]:
@@ -64,7 +65,7 @@ def query_terminal(keys: int, out: int, patience: float = PATIENCE) -> tuple[Ans
 
 
 def parse_answers(heard: bytes) -> tuple[Answers, str]:
-    """What a terminal said, sorted from what its user typed."""
+    """Separate the terminal's answers from the text its user typed."""
     kitty, version = _KITTY.search(heard), _VERSION.search(heard)
     cell, attributes = _CELL.search(heard), _ATTRIBUTES.search(heard)
     for answer in (_KITTY, _VERSION, _CELL, _ATTRIBUTES, _BEGUN):
@@ -80,19 +81,19 @@ def parse_answers(heard: bytes) -> tuple[Answers, str]:
 
 
 def _is_a_cell(width: int, height: int) -> bool:
-    """Whether a character can have so many pixels; where it cannot, the usual size counts."""
+    """Whether a cell size in pixels is valid; otherwise the default size is used."""
     least, most = SMALLEST_CELL, LARGEST_CELL
     return least[0] <= width <= most[0] and least[1] <= height <= most[1]
 
 
 def _numbers(said: bytes) -> frozenset[int]:
-    """Attributes, of those that could be any: a forged answer may hold numbers without end."""
+    """Parse a limited number of attributes: a forged answer may have any number of them."""
     found = said.split(b";", _MOST_ATTRIBUTES)[:_MOST_ATTRIBUTES]
     return frozenset(int(number) for number in found if 0 < len(number) <= 4)
 
 
 def _ends_well(heard: bytes) -> bool:
-    """Whether no key was read by half, as an é may be."""
+    """Whether the bytes do not end within a UTF-8 character."""
     try:
         heard.decode()
     except UnicodeDecodeError as error:
@@ -101,12 +102,12 @@ def _ends_well(heard: bytes) -> bool:
 
 
 def choose_timeout(environment: Mapping[str, str]) -> float:
-    """How long answers may be on their way."""
+    """Seconds to wait for answers."""
     return FAR if environment.get("SSH_CONNECTION") or environment.get("SSH_TTY") else PATIENCE
 
 
 def query_tmux() -> Tmux:
-    """What tmux knows; nothing, where it does not say."""
+    """Query tmux about its terminal; all defaults if it does not answer."""
     with suppress(OSError, subprocess.SubprocessError):
         said = subprocess.run(
             ["tmux", "display-message", "-p", "#{allow-passthrough}|#{client_termtype}"],
@@ -123,7 +124,7 @@ def query_tmux() -> Tmux:
 
 @contextmanager
 def _listening(keys: int) -> Iterator[None]:
-    """Keys and answers arrive as they come, unseen. What is typed ahead is not lost."""
+    """Read input without echo and line buffering. Text typed ahead is not lost."""
     former = termios.tcgetattr(keys)
     quiet = termios.tcgetattr(keys)
     quiet[3] &= ~(termios.ECHO | termios.ICANON)

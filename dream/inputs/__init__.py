@@ -1,4 +1,4 @@
-"""Pictures that pictures are made from: opened safely, whoever made the file; and their masks."""
+"""Opens input images and masks safely; the files may be from anyone."""
 
 from dream.inputs.image_file import ENDINGS, LoadedImage, hash_file, measure_image, open_picture
 from dream.inputs.masks import (

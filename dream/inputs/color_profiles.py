@@ -1,4 +1,4 @@
-"""Whatever colours a file holds, as 8 bits of RGB in sRGB, and what of it is transparent."""
+"""Converts images of any mode to 8-bit sRGB, and their transparency to an alpha channel."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ if TYPE_CHECKING:
     from PIL.ImageCms import ImageCmsProfile
 
 _SAME = 3
-"""Levels of 255 by which a profile that calls itself sRGB may differ from it: rounding."""
+"""Levels (of 255) by which a profile named sRGB may differ from sRGB: rounding."""
 _STRAIGHT = {"RGBa": "RGBA", "La": "LA"}
-"""Modes whose colours are multiplied by their alpha, and the same without that."""
+"""Modes with premultiplied alpha → the same modes without."""
 _ALIKE = {"RGB": "RGB", "GRAY": "L", "CMYK": "CMYK"}
-"""Colour spaces of profiles, and the mode in which Pillow holds such colours."""
+"""Colour spaces of profiles → Pillow's modes for them."""
 
 
 def convert_to_srgb(path: Path, image: Image) -> tuple[Image, Image | None]:
-    """A decoded picture of any mode as RGB, through its own colour profile where it has one; and
-    its alpha (L, 0 is transparent), None where all is opaque. Raises InputError for pixels of
-    more than 16 bits."""
+    """Convert a decoded image of any mode to RGB in sRGB, through its own colour profile if it has
+    one. Also returns its alpha (L, 0 is transparent), or None if it is opaque. Raises InputError
+    for pixels of more than 16 bits."""
     image = image.convert(_STRAIGHT[image.mode]) if image.mode in _STRAIGHT else image
     alpha = _alpha(image)
     plain = _eight_bits(path, image)
@@ -34,10 +34,10 @@ def convert_to_srgb(path: Path, image: Image) -> tuple[Image, Image | None]:
 
 
 def fix_transparency(found: Image) -> None:
-    """Have the one transparent colour of an opened PNG in the depth in which its pixels will be:
-    the file says it in its own, as 3 of 3 for white in two bits. For before they are decoded."""
+    """Scale the transparent colour of an opened PNG to the depth of its decoded pixels: the file
+    has it in its own depth, such as 3 of 3 for white in two bits. Call it before decoding."""
     one = found.info.get("transparency")
-    tiles = getattr(found, "tile", None)  # of files alone; what is in memory has none
+    tiles = getattr(found, "tile", None)  # only images opened from files have it
     if one is None or found.format != "PNG" or not tiles:
         return
     stored = tiles[0].args
@@ -59,7 +59,7 @@ def _alpha(image: Image) -> Image | None:
 
 
 def _all_but(image: Image, transparent: Any) -> Image | None:
-    """Opaque, but where the picture has the one colour that its file calls transparent."""
+    """An alpha channel that is opaque except where the image has the file's transparent colour."""
     import numpy as np
     from PIL import Image as Images
 
@@ -67,12 +67,12 @@ def _all_but(image: Image, transparent: Any) -> Image | None:
     values = (values * 255 if image.mode == "1" else values).reshape(*values.shape[:2], -1)
     levels = np.atleast_1d(np.asarray(transparent))
     if levels.shape != values.shape[2:] or levels.dtype.kind != "i":
-        return None  # a file that says something else is not understood
+        return None  # an invalid entry is ignored
     return Images.fromarray(np.where((values == levels).all(-1), 0, 255).astype(np.uint8), "L")
 
 
 def _eight_bits(path: Path, image: Image) -> Image:
-    """Pillow would clip grey of 16 bits at 255, where it should be divided."""
+    """Scale 16-bit grey to 8 bits; Pillow would clip it at 255."""
     if image.mode == "F":
         raise InputError(f"{path} has floating-point pixels", "save it with 8 or 16 bits")
     if not image.mode.startswith("I"):
@@ -87,7 +87,7 @@ def _eight_bits(path: Path, image: Image) -> Image:
 
 
 def _rgb(image: Image) -> Image:
-    """By Pillow's own conversion; the colours below what is transparent stay."""
+    """Convert to RGB by Pillow; colours under transparent pixels are kept."""
     return image.convert("RGBA").convert("RGB") if image.mode == "PA" else image.convert("RGB")
 
 
@@ -95,8 +95,8 @@ def _rgb(image: Image) -> Image:
 
 
 def _through_profile(image: Image, profile: Any) -> Image | None:
-    """RGB through the file's profile. None without one, where it is sRGB, or where it is broken or
-    of other colours than the picture's, which is as good as none."""
+    """RGB through the file's profile. None if there is no profile, if it is sRGB, or if it is
+    damaged or has another colour space than the image."""
     if not isinstance(profile, bytes) or not profile:
         return None
     from PIL import ImageCms
@@ -113,8 +113,8 @@ def _through_profile(image: Image, profile: Any) -> Image | None:
 
 
 def _can_be(image: Image, mode: str) -> bool:
-    """Whether colours of that mode are what the picture holds: a palette's are RGB, and grey is
-    RGB too, in which the three are the same; CMYK is none but itself, and so is Lab."""
+    """Whether an image's colours can be of that mode: palettes are RGB, grey can be L or RGB, CMYK
+    and Lab are only themselves."""
     grey = image.mode in ("1", "L", "LA")
     if image.mode in ("CMYK", "LAB"):
         return image.mode == mode
@@ -122,8 +122,8 @@ def _can_be(image: Image, mode: str) -> bool:
 
 
 def _is_srgb(own: ImageCmsProfile, mode: str) -> bool:
-    """Whether it says so and is so, which "linear sRGB" is not: such a picture stays untouched, to
-    the last bit."""
+    """Whether a profile is named sRGB and is sRGB ("linear sRGB" is not). Such an image is not
+    converted, so its pixels stay exactly the same."""
     from PIL import Image as Images
     from PIL import ImageCms
 
@@ -137,10 +137,10 @@ def _is_srgb(own: ImageCmsProfile, mode: str) -> bool:
 
 
 def _converted(image: Image, own: ImageCmsProfile) -> Image:
-    """Raises PyCMSError."""
+    """Convert an image from a profile to sRGB. Raises PyCMSError."""
     from PIL import ImageCms
 
     srgb = ImageCms.createProfile("sRGB")
     made = ImageCms.profileToProfile(image, own, srgb, outputMode="RGB")
-    assert made is not None, "only in place there is nothing to return"
+    assert made is not None, "profileToProfile returns None only with inPlace"
     return made

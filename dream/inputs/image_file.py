@@ -1,4 +1,4 @@
-"""One picture's file, from anywhere: its pixels as upright RGB, and the hash of its bytes."""
+"""Opens an image file of any origin: its pixels as upright RGB, and the hash of its bytes."""
 
 from __future__ import annotations
 
@@ -28,43 +28,43 @@ FORMATS = (
     *("PNG", "JPEG", "WEBP", "AVIF", "HEIF", "TIFF", "GIF", "BMP", "DIB", "PPM", "JPEG2000"),
     *("TGA", "PCX", "QOI", "ICO", "PSD", "SGI"),
 )
-"""Pillow's names of what is read: never one whose decoder starts another program."""
+"""Supported formats, in Pillow's names; none whose decoder starts another program."""
 
 ENDINGS = (
     *(".png", ".jpg", ".jpeg", ".webp", ".avif", ".heic", ".heif", ".tif", ".tiff", ".gif"),
     *(".bmp", ".dib", ".ppm", ".pgm", ".pbm", ".jp2", ".tga", ".pcx", ".qoi", ".ico", ".psd"),
     ".sgi",
 )
-"""How the names of such files usually end, in small letters."""
+"""Usual suffixes of such files, in lower case."""
 
 MAX_BYTES = 1 << 30
-"""Of a file; 8000x8000 pixels of four times 16 bits are half of it."""
+"""Maximum bytes of a file; 8000x8000 pixels of four 16-bit channels are half of it."""
 
-_UNSAID = logging.NullHandler()
-"""For what Pillow logs of damaged files, which would be printed across the prompt."""
+_DISCARD = logging.NullHandler()
+"""Discards Pillow's log messages about damaged files, which would be printed over the prompt."""
 _HEIC = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
 
 
 @dataclass(frozen=True)
 class LoadedImage:
-    """A picture from a file. Its images are never changed in place."""
+    """An image from a file. It is never changed in place."""
 
     path: Path
     image: Image
     """RGB, 8 bits, upright."""
     alpha: Image | None
-    """L, of the same size: 0 is transparent; None where all is opaque."""
+    """L, of the same size: 0 is transparent; None if the image is opaque."""
     sha256: str
-    """Of the file's bytes, 64 hex digits."""
+    """Hash of the file's bytes, 64 hex digits."""
     notes: tuple[str, ...] = ()
-    """What should be said: that only the first frame is taken."""
+    """Messages for the user, such as that only the first frame is used."""
 
 
 def open_picture(path: Path) -> LoadedImage:
-    """Read a picture of 1x1 to some 89 million pixels, in any usual format and mode.
+    """Read an image of up to some 89 million pixels, in any usual format and mode.
 
-    Raises InputError, in one line, for a file that is not there, is cut short, is no picture, or
-    is a decompression bomb.
+    Raises InputError, in one line, for a file that does not exist, is truncated, is not an image,
+    or is a decompression bomb.
     """
     data = _bytes(path)
     file, left_out = remove_bad_text(io.BytesIO(data))
@@ -72,19 +72,19 @@ def open_picture(path: Path) -> LoadedImage:
     if left_out:
         notes = (
             *notes,
-            f"{path} holds text that is too long, too much or damaged; that text is ignored",
+            f"{path} has text chunks that are too large or damaged; they are ignored",
         )
     return LoadedImage(path, image, alpha, hashlib.sha256(data).hexdigest(), notes)
 
 
 def measure_image(path: Path) -> tuple[int, int]:
-    """Width and height, upright, from the file's head alone. Raises InputError."""
+    """Width and height, upright, without decoding the pixels. Raises InputError."""
     with _readable(path), path.open("rb") as file:
         return _decoded(path, remove_bad_text(file)[0], measure_upright)
 
 
 def hash_file(path: Path) -> str:
-    """SHA-256 of the file's bytes, 64 hex digits. Raises InputError when it cannot be read."""
+    """SHA-256 of the file's bytes, 64 hex digits. Raises InputError if it cannot be read."""
     return hashlib.sha256(_bytes(path)).hexdigest()
 
 
@@ -98,18 +98,19 @@ def _bytes(path: Path) -> bytes:
 
 @contextmanager
 def _readable(path: Path) -> Iterator[None]:
-    """Raises InputError for what is no ordinary file, and in place of what reading raises."""
+    """Raises InputError for a path that is not a regular file, and instead of errors while
+    reading."""
     try:
         found = path.stat()
-        if not stat.S_ISREG(found.st_mode):  # a pipe or a device would never end
-            kind = "a folder" if stat.S_ISDIR(found.st_mode) else "no ordinary file"
-            raise InputError(f"{path} is {kind}", "a picture's file is wanted")
+        if not stat.S_ISREG(found.st_mode):  # reading a pipe or a device may never end
+            kind = "a folder" if stat.S_ISDIR(found.st_mode) else "not a regular file"
+            raise InputError(f"{path} is {kind}", "use an image file")
         if found.st_size > MAX_BYTES:
-            raise InputError(f"{path} has {found.st_size >> 20} MiB, too much for a picture")
+            raise InputError(f"{path} is too large for an image: {found.st_size >> 20} MiB")
         yield
     except FileNotFoundError as error:
         raise InputError(f"there is no {path}", _near(path)) from error
-    except (OSError, ValueError) as error:  # ValueError: a name no file can have
+    except (OSError, ValueError) as error:  # ValueError: an invalid file name
         raise InputError(f"cannot read {path}: {getattr(error, 'strerror', error)}") from error
 
 
@@ -122,10 +123,10 @@ def _near(path: Path) -> str:
 
 
 def _decoded(path: Path, file: IO[bytes], take: Callable[[Image], T]) -> T:
-    """What `take` makes of the picture in this file. Raises InputError."""
-    from PIL import Image, UnidentifiedImageError  # it comes with the first picture
+    """Open the image in this file and return the result of `take`. Raises InputError."""
+    from PIL import Image, UnidentifiedImageError  # imported with the first image
 
-    logging.getLogger("PIL").addHandler(_UNSAID)
+    logging.getLogger("PIL").addHandler(_DISCARD)
     head = file.read(12)
     if head[4:8] == b"ftyp" and head[8:] in _HEIC:
         _learn_heic(path)
@@ -141,12 +142,12 @@ def _decoded(path: Path, file: IO[bytes], take: Callable[[Image], T]) -> T:
         most = (Image.MAX_IMAGE_PIXELS or 0) // 10**6
         raise InputError(f"{path} has more than {most} million pixels", "scale it down") from error
     except UnidentifiedImageError as error:
-        what = "is empty" if not head else "is not a picture, or of a format that is not read here"
-        raise InputError(f"{path} {what}", "PNG, JPEG, WebP and TIFF are") from error
+        what = "is empty" if not head else "is not an image, or its format is not supported"
+        raise InputError(f"{path} {what}", "use PNG, JPEG, WebP or TIFF") from error
     except Exception as error:
-        # Decoders meet broken data with every kind of error there is.
+        # On damaged data, decoders raise errors of every kind.
         said = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise InputError(f"{path} is broken, or cut short: {said}") from error
+        raise InputError(f"{path} is damaged or truncated: {said}") from error
 
 
 @contextmanager
@@ -154,7 +155,7 @@ def _no_bombs() -> Iterator[None]:
     from PIL import Image
 
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # what metadata is broken, nobody wants to know
+        warnings.simplefilter("ignore")  # about damaged metadata
         warnings.simplefilter("error", Image.DecompressionBombWarning)
         yield
 
@@ -164,9 +165,7 @@ def _learn_heic(path: Path) -> None:
         from pillow_heif import register_heif_opener
     except ImportError as error:
         hint = "pip install pillow-heif, or save it as JPEG"
-        raise InputError(f"{path} is HEIC, which is not read without another package", hint) from (
-            error
-        )
+        raise InputError(f"{path} is HEIC, which needs the package pillow-heif", hint) from error
     register_heif_opener()
 
 
@@ -179,9 +178,9 @@ def _pixels(path: Path, found: Image) -> tuple[Image, Image | None, tuple[str, .
 
 
 def _frames(path: Path, found: Image) -> tuple[str, ...]:
-    """A JPEG's second picture is its preview, and not worth a word."""
+    """A note if the file has several frames; not for JPEG, whose second image is a preview."""
     count = getattr(found, "n_frames", 1)
     if count < 2 or found.format not in ("GIF", "PNG", "WEBP", "AVIF", "TIFF"):
         return ()
     frames = "pages" if found.format == "TIFF" else "frames"
-    return (f"{path} has {count} {frames}: the first is taken",)
+    return (f"{path} has {count} {frames}; only the first is used",)

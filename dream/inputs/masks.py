@@ -1,8 +1,8 @@
-"""Masks and sizes of the pictures one begins from.
+"""Reads masks, and resizes input images.
 
-A mask is an image of mode L as large as its picture: 255 is painted, 0 is kept. In files it is
-told the other way round, as InvokeAI had it: what is transparent is painted, or without that
-what is black.
+A mask is an image of mode L, as large as its input image: 255 is regenerated, 0 is kept. Mask files
+are the other way round, as in InvokeAI: transparent areas are regenerated, or if there are none,
+black ones.
 """
 
 from __future__ import annotations
@@ -23,30 +23,30 @@ _HALF = 128
 
 
 def read_mask(opened: LoadedImage) -> Image:
-    """The mask that a mask's file tells: where a part is transparent, that part alone is painted,
-    for the file may be the picture with a hole in it; else what is black. The rest is kept."""
+    """The mask in a mask file. If it has transparent parts, only those are regenerated (the file
+    may be the input image with a hole); otherwise the black parts. The rest is kept."""
     if opened.alpha is not None:
         hole = mask_from_alpha(opened.alpha)
         if hole.getbbox():
             return hole
-    return opened.image.convert("L").point(_painted)
+    return opened.image.convert("L").point(_mask_level)
 
 
 def mask_from_alpha(alpha: Image) -> Image:
-    """The mask that a picture's own transparency tells."""
-    return alpha.point(_painted)
+    """The mask of an image's own transparency: transparent parts are regenerated."""
+    return alpha.point(_mask_level)
 
 
 def invert_mask(mask: Image) -> Image:
-    """What was painted is kept, and the other way round."""
+    """Swap the regenerated and the kept parts."""
     from PIL import ImageChops
 
     return ImageChops.invert(mask)
 
 
 def resize_to_cover(image: Image, width: int, height: int, *, whole: bool = False) -> Image:
-    """The image in another size: scaled until it covers that, and cut equally at both sides; or
-    the `whole` of it, stretched where the shape is another."""
+    """Resize an image: scaled to cover the size and cropped equally on both sides, or with `whole`
+    stretched to it. Masks (L) are resized without interpolation."""
     if image.size == (width, height):
         return image
     from PIL import Image as Images
@@ -59,9 +59,9 @@ def resize_to_cover(image: Image, width: int, height: int, *, whole: bool = Fals
 
 
 def fill_transparent(image: Image, alpha: Image) -> Image:
-    """The picture with what is wholly transparent filled from around it, where nothing is there:
-    many programs leave one colour below what they erase. Colours that differ stay, to paint from,
-    as they did in InvokeAI."""
+    """Fill the fully transparent parts of an image from their surroundings, if they have one single
+    colour, as many programs leave it when they erase. Otherwise their colours are kept as a start
+    for generation, as in InvokeAI."""
     import numpy as np
     from PIL import Image as Images
 
@@ -74,9 +74,8 @@ def fill_transparent(image: Image, alpha: Image) -> Image:
 
 
 def feather_mask(mask: Image, pixels: int) -> Image:
-    """The mask with edges that fade, inwards only: 0 stays 0, so that nothing outside is touched;
-    255 is reached `pixels` from the edge. Where the mask ends at the picture's own edge, nothing
-    fades."""
+    """Soften the mask's edges, inwards only: 0 stays 0, so that nothing outside is changed; 255 is
+    reached `pixels` from the edge. Edges of the image itself are not softened."""
     if pixels <= 0:
         return mask
     import numpy as np
@@ -91,9 +90,9 @@ def feather_mask(mask: Image, pixels: int) -> Image:
 
 
 def _spread(colours: Array, weights: Array) -> Array:
-    """Colours (h, w, 3), already times their weights (h, w, 1) of 0 to 1, spread to where there are
-    none: from pictures of half the size, and of half of that … Gortler et al. 1996, "The
-    Lumigraph", section 3.3."""
+    """Fill pixels without weight from their surroundings by pull-push, recursively at half the
+    size. `colours` (h, w, 3) are premultiplied by `weights` (h, w, 1), 0 to 1. Gortler et al. 1996,
+    "The Lumigraph", section 3.3."""
     import numpy as np
 
     height, width, _ = colours.shape
@@ -115,5 +114,5 @@ def _spread(colours: Array, weights: Array) -> Array:
     return whole
 
 
-def _painted(level: int) -> int:
+def _mask_level(level: int) -> int:
     return 255 if level < _HALF else 0

@@ -1,4 +1,4 @@
-"""How a camera's picture is to be turned: its EXIF or XMP orientation, wherever the file has it."""
+"""Reads an image's EXIF or XMP orientation, wherever the file has it."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ if TYPE_CHECKING:
     from PIL.Image import Image, Transpose
 
 _MOST_CHUNKS = 1 << 18
-"""Of a PNG, looked through for an orientation behind its pixels."""
+"""Maximum chunks of a PNG that are searched for an orientation after its pixels."""
 _MOST_BYTES = 1 << 20
-"""Of such a chunk; EXIF itself has 64 KiB at most."""
+"""Maximum bytes of such a chunk; EXIF itself has 64 KiB at most."""
 _TEXTS = (b"Raw profile type exif\0", b"XML:com.adobe.xmp\0")
 """Keywords of the text chunks that can hold an orientation: ImageMagick's, and XMP's."""
 
 
 def read_orientation(found: Image) -> Transpose | None:
-    """What turns an opened picture upright, as `Image.transpose` takes it; None where it stands.
-    No pixel is decoded: a PNG's own `getexif` would decode all, in search of more behind them."""
+    """The argument of `Image.transpose` that turns an opened image upright; None if it is upright.
+    No pixel is decoded, unlike by `getexif` of a PNG, which reads to the end of the file."""
     from PIL import Image as Images
 
     if found.format == "TIFF":  # Pillow turns these itself
@@ -43,7 +43,7 @@ def read_orientation(found: Image) -> Transpose | None:
 
 
 def measure_upright(found: Image) -> tuple[int, int]:
-    """Width and height of an opened picture once it stands upright."""
+    """Width and height of an opened image after it is turned upright."""
     from PIL.Image import Transpose as turns
 
     width, height = found.size
@@ -52,21 +52,21 @@ def measure_upright(found: Image) -> tuple[int, int]:
 
 
 def _number(found: Image) -> int | None:
-    """The orientation as EXIF counts, 1 to 8; None where there is none, or the EXIF is broken:
-    the pixels are whole all the same."""
+    """The EXIF orientation, 1 to 8; None if there is none, or the EXIF data is damaged."""
     from PIL import Image as Images
     from PIL.ExifTags import Base
 
     try:
         number = Images.Image.getexif(found).get(Base.Orientation)
-    except Exception:  # of every kind, as decoders have them
+    except Exception:  # decoders raise errors of every kind
         return None
     return number if isinstance(number, int) else None
 
 
 def _behind_the_pixels(found: Image) -> Image | None:
-    """A PNG without pixels, of the chunks behind those of this one that can hold an orientation
-    (PNG specification, third edition, 5.6: eXIf and text may stand anywhere); None without any."""
+    """A PNG without pixels, made of this one's chunks after its pixels that can have an orientation
+    (PNG specification, third edition, 5.6: eXIf and text may be anywhere); None if there are
+    none."""
     from PIL import Image as Images
 
     file = getattr(found, "fp", None)
@@ -77,17 +77,17 @@ def _behind_the_pixels(found: Image) -> Image | None:
         chunks = list(_late_chunks(file))
     finally:
         file.seek(before)
-    if len(chunks) < 2:  # the head alone
+    if len(chunks) < 2:  # only IHDR
         return None
     end = b"\0\0\0\0IEND\xaeB`\x82"
     head = b"\x89PNG\r\n\x1a\n"
-    with suppress(Exception):  # text of nonsense is as good as none
+    with suppress(Exception):  # damaged text is ignored
         return Images.open(io.BytesIO(head + b"".join(chunks) + end), formats=["PNG"])
     return None
 
 
 def _late_chunks(file: IO[bytes]) -> Iterator[bytes]:
-    """The head of a PNG, and what stands behind its pixels and can hold an orientation, whole."""
+    """The IHDR chunk of a PNG, and the chunks after its pixels that can have an orientation."""
     file.seek(8)
     pixels = False
     for _ in range(_MOST_CHUNKS):

@@ -1,1 +1,1 @@
-"""A picture into a better picture. Importing this loads nothing heavy; `finish.upscale` does."""
+"""Post-processes images: upscaling, outpainting, watermarks, grids. `upscale` imports torch."""

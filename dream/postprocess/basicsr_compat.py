@@ -1,17 +1,17 @@
-"""The one door to realesrgan and basicsr, which today's torchvision, SciPy and Python would shut.
+"""Imports realesrgan and basicsr with current versions of torchvision, SciPy and Python.
 
-Both packages are as their authors left them in 2022. What keeps them from importing:
+Both packages are unmaintained since 2022. These things break their import:
 
 - `basicsr.data.degradations` imports `torchvision.transforms.functional_tensor`, which torchvision
-  0.17 removed. The one function it wants from there still exists under another name; a stand-in
-  module hands it over. It is put in place only if the real one is gone; nothing on disk changes.
-- `basicsr` imports the deprecated `scipy.ndimage.filters` and `distutils`, and warns about it;
-  those warnings are for its authors. (SciPy 2 removes the former: hence scipy<2 in pyproject.
-  Python 3.12 removed the latter, and setuptools brings it back: hence setuptools there.)
-- OpenCV's build for desktops wants libGL, which a server or container seldom has.
+  0.17 removed. The one function it needs still exists in another module, so a replacement module is
+  added to sys.modules, only if the original is missing; nothing on disk changes.
+- `basicsr` imports the deprecated `scipy.ndimage.filters` and `distutils`; these warnings are
+  suppressed. (SciPy 2 removes the former: hence scipy<2 in pyproject. Python 3.12 removed the
+  latter, and setuptools provides it: hence setuptools there.)
+- OpenCV's desktop build needs libGL, which servers and containers often do not have.
 
-Importing this module imports torch, torchvision, OpenCV, SciPy, and takes seconds. It raises
-SetupError, with what to install, when one of them cannot start.
+Importing this module imports torch, torchvision, OpenCV and SciPy, and takes seconds. It raises
+SetupError, with what to install, if one of them cannot be imported.
 """
 
 from __future__ import annotations
@@ -34,25 +34,25 @@ def _patch_functional_tensor() -> None:
 
 
 def _explain_import(error: Exception) -> SetupError:
-    """The way out of what is known to go wrong."""
+    """An error with a hint for the known import failures."""
     said = str(error).partition("\n")[0]
     if "libGL" in said or "libgthread" in said or "libglib" in said:
         return SetupError(
-            f"OpenCV, which upscaling needs, cannot start: {said}",
-            "put opencv-python-headless in place of opencv-python",
+            f"OpenCV, which upscaling needs, cannot be imported: {said}",
+            "replace opencv-python with opencv-python-headless",
         )
     if "torchvision" in said:
         return SetupError(
-            f"torchvision does not fit this torch: {said}",
-            "install torch and torchvision together, of the same release",
+            f"torchvision does not match this version of torch: {said}",
+            "install torch and torchvision together, in matching versions",
         )
-    return SetupError(f"upscaling cannot start: {said}", "install realesrgan and basicsr again")
+    return SetupError(f"upscaling is not available: {said}", "reinstall realesrgan and basicsr")
 
 
 try:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        import cv2  # noqa: F401 (the likeliest to fail, and the quickest to say so)
+        import cv2  # noqa: F401 (fails most often, and fast)
 
         _patch_functional_tensor()
         from basicsr.archs.rrdbnet_arch import RRDBNet

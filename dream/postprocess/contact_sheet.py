@@ -1,4 +1,4 @@
-"""A contact sheet: pictures side by side, with a label below each."""
+"""Makes a contact sheet: images side by side, with a label below each."""
 
 from __future__ import annotations
 
@@ -14,25 +14,25 @@ Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 
 _PAPER, _INK = (255, 255, 255), (32, 32, 32)
 _GAP = 6
-"""Pixels around each picture and its label."""
+"""Pixels around each image and its label."""
 _LEGIBLE, _LARGE = 11, 36
-"""Pixels: the smallest and the largest letters; between them they go with the pictures."""
+"""Minimum and maximum font size in pixels; in between it depends on the size of the images."""
 
 
 def make_contact_sheet(
     pictures: Sequence[Path | None], labels: Sequence[str], columns: int | None = None
 ) -> Image.Image:
-    """The pictures in rows, from the top left, each above its label, as RGB on white.
+    """Place the images in rows, from the top left, each above its label, as RGB on white.
 
-    Pictures are fitted into cells as by `grid.sheet`; where there is None a gap stays. A label is
-    broken between its words to the cell's width, and a long word makes all cells wider. The page
-    is no larger than MAX_SIDE. Without `columns` it is near-square.
+    Images are fitted into cells as by `image_grid.make_image_grid`; None leaves a cell empty.
+    Labels are wrapped to the cell's width; a longer word makes all cells wider. The sheet is at
+    most MAX_SIDE wide and high. Without `columns` it is nearly square.
 
-    Raises ValueError when there are no pictures, FinishError for a file that is none.
+    Raises ValueError without images, FinishError for a file that is not an image.
     """
     there = [picture for picture in pictures if picture is not None]
     if not there:
-        raise ValueError("a sheet needs a picture")
+        raise ValueError("a contact sheet needs at least one image")
     across = min(columns or math.ceil(math.sqrt(len(pictures))), len(pictures))
     down = math.ceil(len(pictures) / across)
     cell = compute_cell_size(there, across, down)
@@ -59,14 +59,14 @@ def make_contact_sheet(
 
 
 def _height(draw: ImageDraw.ImageDraw, labels: Sequence[str], font: Font) -> int:
-    """Pixels that the tallest label takes."""
+    """Height of the tallest label in pixels."""
     most = max((label.count("\n") for label in labels), default=0)
     bottom = draw.multiline_textbbox((0, 0), "\n".join(["Ag"] * (most + 1)), font)[3]
     return math.ceil(bottom)
 
 
 def _broken(label: str, font: Font, width: int) -> Iterator[str]:
-    """The label's lines, as wide as they may be."""
+    """Wrap a label into lines of at most `width` pixels."""
     line = ""
     for word in label.split():
         longer = f"{line} {word}".strip()

@@ -1,5 +1,5 @@
-"""-embiggen: an enlarged picture painted over in tiles, with the detail that a plain enlargement
-lacks. Each tile begins from what is there, and fades into its neighbours."""
+"""-embiggen: regenerates an upscaled image in tiles, to add the detail that upscaling alone lacks.
+Each tile starts from the existing pixels, and blends into its neighbours."""
 
 from __future__ import annotations
 
@@ -25,20 +25,20 @@ Floats = NDArray[np.float32]
 
 
 class Tile(NamedTuple):
-    """One tile of a picture."""
+    """One tile of an image."""
 
     number: int
     """From 1, from left to right and from top to bottom."""
     box: Box
     fades: Box
-    """Pixels that it shares with its neighbour at each side, and over which it fades."""
+    """Pixels shared with the neighbour at each side, over which the tile is blended."""
 
 
 def split_into_tiles(size: Size, window: Size, overlap: float, multiple: int) -> list[Tile]:
-    """All tiles of a picture of this size.
+    """All tiles of an image of this size.
 
-    `overlap` is a share of the tile's sides, or from 1 on pixels. Raises FinishError for one that
-    is as large as a tile.
+    `overlap` is a share of the tile's sides if below 1, otherwise pixels. Raises FinishError if it
+    is not smaller than a tile.
     """
     width, height = fit_window(window, size, multiple)
     columns, rows = (
@@ -61,11 +61,11 @@ def split_into_tiles(size: Size, window: Size, overlap: float, multiple: int) ->
 
 
 def select_tiles(everything: Sequence[Tile], numbers: Collection[int]) -> list[Tile]:
-    """The tiles of these numbers, or all where there are none. Raises FinishError for one that
-    does not exist."""
+    """The tiles with these numbers, or all tiles if there are no numbers. Raises FinishError for a
+    number that does not exist."""
     count = len(everything)
     if beyond := [number for number in numbers if number > count]:
-        there = "there is only tile 1" if count == 1 else f"there are tiles 1 to {count}"
+        there = "the only tile is 1" if count == 1 else f"the tiles are 1 to {count}"
         raise FinishError(f"there is no tile {beyond[0]}", there)
     return [tile for tile in everything if not numbers or tile.number in numbers]
 
@@ -73,9 +73,9 @@ def select_tiles(everything: Sequence[Tile], numbers: Collection[int]) -> list[T
 def repaint_tiles(
     image: Image.Image, everything: Sequence[Tile], wanted: Sequence[Tile], paint: GenerateWindow
 ) -> Image.Image:
-    """The RGB picture with some of all its tiles painted over; where others would be, it stays.
+    """Regenerate the `wanted` tiles of an RGB image; the rest stays as it is.
 
-    What is painted in a tile does not depend on other tiles, nor does how much of it counts.
+    A tile's pixels and its blending weights do not depend on which other tiles are wanted.
     """
     before = np.asarray(image)
     weights = np.zeros(before.shape[:2], np.float32)
@@ -95,25 +95,26 @@ def _overlap(side: int, overlap: float) -> int:
     pixels = round(side * overlap) if overlap < 1 else int(overlap)
     if pixels >= side:
         raise FinishError(
-            f"tiles of {side} pixels cannot overlap by {pixels}", "a smaller one, or larger -W -H"
+            f"tiles of {side} pixels cannot overlap by {pixels}",
+            "use less overlap, or a larger -W -H",
         )
     return pixels
 
 
 def _shared(begin: Sequence[int], first: int, length: int) -> int:
-    """Pixels that a window shares with the next one; 0 where there are not both."""
+    """Pixels that a window shares with the next one; 0 if there is no next one."""
     if not 0 <= first < len(begin) - 1:
         return 0
     return max(0, begin[first] + length - begin[first + 1])
 
 
 def _within(tile: Tile) -> tuple[slice, slice]:
-    """Where the tile is among rows and columns; what a small picture lacks of it is cut off."""
+    """The tile's rows and columns; array slicing clips them to a smaller image."""
     return slice(tile.box.top, tile.box.bottom), slice(tile.box.left, tile.box.right)
 
 
 def _weight(tile: Tile, size: Size) -> Floats:
-    """How much the tile counts against its neighbours, for each of its pixels in the picture."""
+    """The tile's blending weight for each of its pixels inside the image."""
     (width, height), fades = tile.box.size, tile.fades
     across, down = _ramp(width, fades.left, fades.right), _ramp(height, fades.top, fades.bottom)
     inside = down[: size[1] - tile.box.top], across[: size[0] - tile.box.left]
@@ -121,7 +122,7 @@ def _weight(tile: Tile, size: Size) -> Floats:
 
 
 def _ramp(length: int, before: int, after: int) -> Floats:
-    """1, but rising to it from near 0 over the first pixels, and falling over the last."""
+    """Weights of 1 that rise from near 0 over the first pixels, and fall over the last ones."""
     ramp = np.ones(length, np.float32)
     ramp[:before] = np.arange(1, before + 1) / (before + 1)
     ramp[length - after :] *= np.arange(after, 0, -1) / (after + 1)

@@ -1,4 +1,4 @@
-"""Between Pillow's pictures and a network's numbers: modes, depths, transparency, sizes."""
+"""Converts Pillow images to float arrays for a network, and back."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from PIL import Image
 Floats = NDArray[np.float32]
 
 _KEPT = ("L", "LA", "RGB", "RGBA", "I;16")
-"""Modes that come out as they went in; the others become the nearest of these."""
+"""Modes that are kept; others are converted to the nearest of these."""
 
 
 @dataclass(frozen=True)
 class ImageArrays:
-    """A picture as a network sees it: every value in 0..1."""
+    """An image as arrays for a network: every value in 0..1."""
 
     rgb: Floats
-    """(h, w, 3); a grey picture has its grey three times."""
+    """(h, w, 3); for grey images the same channel three times."""
     alpha: Floats | None
-    """(h, w, 3), the same three times; None for an opaque picture."""
+    """(h, w, 3), the same channel three times; None for an opaque image."""
 
 
 def normalize_mode(image: Image.Image) -> Image.Image:
-    """The picture in one of the modes that can be enlarged; itself, if it is in one.
+    """Convert an image to a mode that can be upscaled; unchanged if it already has one.
 
     Palettes become RGB, bitmaps L, other 16-bit greys I;16; transparency is kept.
     """
@@ -40,7 +40,7 @@ def normalize_mode(image: Image.Image) -> Image.Image:
 
 
 def to_arrays(image: Image.Image) -> ImageArrays:
-    """A picture in a settled mode as floats."""
+    """An image of a normalized mode as float arrays."""
     values = np.atleast_3d(np.asarray(image)).astype(np.float32) / np.float32(_white(image.mode))
     colours = values[..., :-1] if image.mode in ("LA", "RGBA") else values
     alpha = values[..., -1:] if image.mode in ("LA", "RGBA") else None
@@ -48,8 +48,8 @@ def to_arrays(image: Image.Image) -> ImageArrays:
 
 
 def from_arrays(planes: ImageArrays, mode: str) -> Image.Image:
-    """The picture in the mode it had. Colours that a network gave to greys are averaged. The
-    planes are used up: there may not be room for them twice."""
+    """Convert back to an image of the given mode. Grey is the average of the channels. The arrays
+    are overwritten, to save memory."""
     values = planes.rgb if mode.startswith("RGB") else planes.rgb.mean(axis=2, keepdims=True)
     if planes.alpha is not None:
         values = np.concatenate([values, planes.alpha.mean(axis=2, keepdims=True)], axis=2)
@@ -58,8 +58,8 @@ def from_arrays(planes: ImageArrays, mode: str) -> Image.Image:
 
 
 def blend(plain: Image.Image, made: Image.Image, strength: float) -> Image.Image:
-    """`plain` at strength 0, `made` at 1, and in between; as Image.blend, but for 16 bits too,
-    and rounded rather than cut."""
+    """Interpolate from `plain` (strength 0) to `made` (strength 1); like Image.blend, but also for
+    16 bits, and rounded instead of truncated."""
     below, above = (np.asarray(image).astype(np.float32) for image in (plain, made))
     above -= below
     above *= np.float32(strength)

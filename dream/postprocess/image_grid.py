@@ -1,4 +1,4 @@
-"""A sheet of pictures, side by side, as near to a square as their number allows."""
+"""Makes a grid of images, as nearly square as possible."""
 
 from __future__ import annotations
 
@@ -13,23 +13,22 @@ from dream.core.errors import FinishError, InputError
 from dream.inputs import measure_image, open_picture
 
 MAX_SIDE = 8192
-"""Pixels: no sheet is wider or higher, however many pictures are on it."""
+"""Maximum width and height of a grid, in pixels."""
 
 
 def make_image_grid(
     pictures: Sequence[Image.Image | Path], columns: int | None = None
 ) -> Image.Image:
-    """The pictures in rows, from the top left, without gaps, as RGB.
+    """Place the images in rows, from the top left, without gaps, as RGB.
 
-    A cell is as large as the largest picture; a smaller or differently shaped one is fitted into
-    its cell, whole and centred on black. Where the sheet would pass MAX_SIDE, all cells shrink
-    alike. Without `columns` the sheet is near-square: as many columns as rows, or one more.
-    Files are read one at a time, so that thousands of pictures need no memory.
+    A cell is as large as the largest image; other images are fitted into their cell, centred on
+    black. If the grid would exceed MAX_SIDE, all cells shrink. Without `columns` the grid is nearly
+    square: as many columns as rows, or one more. Files are read one at a time, to save memory.
 
-    Raises ValueError when there are no pictures, FinishError for a file that is none.
+    Raises ValueError without images, FinishError for a file that is not an image.
     """
     if not pictures:
-        raise ValueError("a sheet needs a picture")
+        raise ValueError("a grid needs at least one image")
     across = min(columns or math.ceil(math.sqrt(len(pictures))), len(pictures))
     down = math.ceil(len(pictures) / across)
     cell = compute_cell_size(pictures, across, down)
@@ -45,7 +44,7 @@ def make_image_grid(
 def compute_cell_size(
     pictures: Sequence[Image.Image | Path], across: int, down: int
 ) -> tuple[int, int]:
-    """Width and height for the largest picture, less where so many cells would pass MAX_SIDE."""
+    """The size of the largest image, reduced if the grid would exceed MAX_SIDE."""
     width = height = 1
     for picture in pictures:
         across_it, down_it = _size(picture)
@@ -55,7 +54,7 @@ def compute_cell_size(
 
 
 def fit_into_cell(image: Image.Image, cell: tuple[int, int]) -> Image.Image:
-    """`image` with its own proportions, touching the cell's border."""
+    """Resize an image to fit the cell, keeping its aspect ratio."""
     plain = image.convert("RGB")
     if plain.size == cell:
         return plain
@@ -66,23 +65,23 @@ def fit_into_cell(image: Image.Image, cell: tuple[int, int]) -> Image.Image:
 
 
 def open_image(picture: Image.Image | Path) -> Image.Image:
-    """The picture, read from its file if it is one. Raises FinishError for a file that is none."""
+    """The image, read if it is a path. Raises FinishError for a file that is not an image."""
     if isinstance(picture, Image.Image):
         return picture
-    with _said_of_the_sheet():
+    with _as_grid_error():
         return open_picture(picture).image
 
 
 def _size(picture: Image.Image | Path) -> tuple[int, int]:
     if isinstance(picture, Image.Image):
         return picture.size
-    with _said_of_the_sheet():
+    with _as_grid_error():
         return measure_image(picture)
 
 
 @contextmanager
-def _said_of_the_sheet() -> Iterator[None]:
+def _as_grid_error() -> Iterator[None]:
     try:
         yield
     except InputError as error:
-        raise FinishError(f"no sheet can be made: {error.message}", error.hint) from error
+        raise FinishError(f"the image grid failed: {error.message}", error.hint) from error

@@ -1,8 +1,8 @@
-"""From a file of weights to a network, without ever running what is in the file.
+"""Builds an upscaler network from a weights file, without running any code in the file.
 
-Real-ESRGAN's own two are built by its packages: RRDBNet (Wang et al. 2018, arXiv:1809.00219;
-Real-ESRGAN, Wang et al. 2021, arXiv:2107.10833) and its compact successor SRVGGNetCompact. All
-others are recognised and built by spandrel, from the names and shapes of the tensors alone.
+Real-ESRGAN's own two architectures are built by its packages: RRDBNet (Wang et al. 2018,
+arXiv:1809.00219; Real-ESRGAN, Wang et al. 2021, arXiv:2107.10833) and the smaller SRVGGNetCompact.
+All others are detected and built by spandrel, from the names and shapes of the tensors only.
 """
 
 from __future__ import annotations
@@ -27,36 +27,36 @@ from dream.postprocess.upscaler_weights import Weights, read_upscaler_weights
 _LAYER = re.compile(r"body\.(\d+)\.weight")
 
 REACH = 32
-"""Pixels. By its layers an RRDBNet could see hundreds; with random weights it sees five.
-Real-ESRGAN overlaps tiles by 10; trained networks see further than random ones, so this is more.
-For networks that look at windows of attention it is a few windows."""
+"""Receptive field in pixels. In theory an RRDBNet's is hundreds; with random weights it is five.
+Real-ESRGAN overlaps tiles by 10; trained networks need more than random ones, so this is more. For
+networks with windowed attention it is a few windows."""
 
 _GROWTH = 32
-"""Channels that each layer of an RRDBNet adds; spandrel builds older layouts with no other."""
+"""Channels that each layer of an RRDBNet adds; the only value spandrel supports in old layouts."""
 
 _OLD_GROWTH = ("model.1.sub.0.RDB1.conv1.0.weight", "RRDB_trunk.0.RDB1.conv1.weight")
 
 _RRDB_SCALES = {3: 4, 12: 2, 48: 1}
-"""Input channels → scale: the nets for 2 and 1 fold 2x2 and 4x4 pixels into channels first."""
+"""Input channels → scale: the networks for 2 and 1 first fold 2x2 and 4x4 pixels into channels."""
 
 
 @dataclass(frozen=True)
 class UpscalerNetwork:
-    """A network that enlarges pictures, in float32 on the CPU, ready to run."""
+    """An upscaler network, in float32 on the CPU, ready to run."""
 
     module: nn.Module
     """(1, 3, h, w) in 0..1 → (1, 3, h * scale, w * scale)."""
     scale: int
     receptive_field: int
-    """How far, in pixels of the input, what a pixel becomes depends on its surroundings."""
+    """How far a pixel of the result depends on its surroundings, in pixels of the input."""
     half: bool = True
-    """Whether float16 will do."""
+    """Whether float16 is supported."""
 
 
 def load_network(path: Path) -> UpscalerNetwork:
-    """The network whose weights are in a file, safetensors or torch's, whatever its suffix.
+    """Build the network of a weights file, safetensors or torch, detected from the content.
 
-    Raises ModelError when the file is damaged, holds something else, or would run code.
+    Raises ModelError if the file is damaged, is not an upscaler, or would run code.
     """
     weights = read_upscaler_weights(path)
     network = _real_esrgan(path, weights) or _by_spandrel(path, weights)
@@ -65,12 +65,12 @@ def load_network(path: Path) -> UpscalerNetwork:
 
 
 def _real_esrgan(path: Path, weights: Weights) -> UpscalerNetwork | None:
-    """One of Real-ESRGAN's own; None for others, some of which have nearly the same names."""
+    """One of Real-ESRGAN's own networks; None for others, some of which have similar names."""
     network = _rrdb(weights) or _compact(weights)
     if network is None:
         return None
     try:
-        # Assigned, not copied: the module was made without memory, and no random numbers drawn.
+        # Assigned, not copied: the module is on the meta device, so no random numbers are drawn.
         network.module.load_state_dict(
             {name: tensor.float() for name, tensor in weights.items()}, strict=True, assign=True
         )
@@ -111,15 +111,15 @@ def _compact(weights: Weights) -> UpscalerNetwork | None:
 
 @contextmanager
 def _alone(devices: Sequence[torch.device] = ()) -> Iterator[None]:
-    """Nobody else's random numbers are drawn, and what only spandrel's authors can mend is not
-    said."""
+    """Keep torch's global random state, and suppress warnings that only spandrel's authors can
+    fix."""
     with torch.random.fork_rng(devices=devices), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield
 
 
 class _Described(nn.Module):
-    """A network of spandrel, for colours: whatever its channels and the sizes that it takes."""
+    """A network of spandrel as an RGB network, whatever its channels and input sizes."""
 
     def __init__(self, made: Any) -> None:
         super().__init__()
@@ -127,8 +127,8 @@ class _Described(nn.Module):
         self._made = made
 
     def forward(self, rgb: Tensor) -> Tensor:
-        """(1, 3, h, w) in 0..1 → (1, 3, h * scale, w * scale). Grey networks see each channel, and
-        those with transparency an opaque picture. What is drawn is the same in every run."""
+        """(1, 3, h, w) in 0..1 → (1, 3, h * scale, w * scale). Grey networks get each channel
+        separately, and networks with alpha an opaque image. Random numbers are seeded with 0."""
         devices = [rgb.device] if rgb.device.type == "cuda" else []
         with _alone(devices):
             torch.manual_seed(0)
@@ -147,29 +147,30 @@ class _Described(nn.Module):
 
 
 def _by_spandrel(path: Path, weights: Weights) -> UpscalerNetwork:
-    """Raises ModelError for what it does not know, and for what it does and is no upscaler."""
-    import spandrel  # of use to few files only
+    """Build a network with spandrel. Raises ModelError for unsupported files, and for networks that
+    are not upscalers."""
+    import spandrel  # imported late: few files need it
 
     if other := describe_other(weights):
-        raise ModelError(f"{path} is {other}, and no upscaler")
+        raise ModelError(f"{path} is {other}, not an upscaler")
     growth = next((weights[name].shape[0] for name in _OLD_GROWTH if name in weights), _GROWTH)
     if growth != _GROWTH:
         raise ModelError(
-            f"{path} is an RRDBNet of ESRGAN's older layout whose blocks grow by {growth} channels,"
-            f" where only {_GROWTH} is supported"
+            f"{path} is an old ESRGAN (RRDBNet) with {growth} growth channels;"
+            f" only {_GROWTH} are supported"
         )
     try:
         with _alone():
             made = spandrel.ModelLoader().load_from_state_dict(dict(weights)).eval().float()
     except spandrel.UnsupportedModelError as error:
         raise ModelError(
-            f"{path} is no upscaler that is known here, by its {len(weights)} tensors",
-            "take one of Real-ESRGAN's files, or of an architecture that spandrel supports",
+            f"{path} ({len(weights)} tensors) is not an upscaler of a supported architecture",
+            "use one of Real-ESRGAN's files, or one that spandrel supports",
         ) from error
-    except Exception as error:  # each architecture fails in a way of its own
+    except Exception as error:  # each architecture raises its own errors
         detail = " ".join(f"{type(error).__name__}: {error}".split())[:200]
-        raise ModelError(f"{path} is not whole: {detail}", "fetch the file again") from error
+        raise ModelError(f"{path} is incomplete: {detail}", "download the file again") from error
     usable = isinstance(made, spandrel.ImageModelDescriptor) and made.purpose != "FaceSR"
     if not usable or made.input_channels not in (1, 3, 4) or made.output_channels not in (1, 3, 4):
-        raise ModelError(f"{path} is {made.architecture.name}, which enlarges no whole pictures")
+        raise ModelError(f"{path} is {made.architecture.name}, which does not upscale whole images")
     return UpscalerNetwork(_Described(made), made.scale, REACH, made.supports_half)

@@ -1,4 +1,4 @@
-"""RealESRGANer, mended: whole tiles or an error, even tiles, pictures of every size."""
+"""Runs an upscaler network in tiles: RealESRGANer with its defects fixed."""
 
 from __future__ import annotations
 
@@ -17,29 +17,29 @@ from dream.postprocess.basicsr_compat import RealESRGANer
 from dream.postprocess.network import UpscalerNetwork
 
 OnTile = Callable[[int, int], None]
-"""Called after each tile with its number, from 1, and how many there are. May raise, to cancel."""
+"""Called after each tile with its number, from 1, and the number of tiles. May raise, to cancel."""
 
 MIN_TILE = 32
-"""Pixels. Smaller tiles would be nothing but overlap."""
+"""Minimum tile in pixels; smaller tiles would be mostly overlap."""
 
 _NO_MEMORY = ("can't allocate memory", "not enough memory", "out of memory")
 
 _BYTES = 18
-"""For a pixel that comes out: three float32, and what looks through them or rounds them."""
+"""Bytes of memory for each output pixel: three float32 values, and temporary copies."""
 
 _PRE_PAD = 10
-"""Real-ESRGAN's own: mirrored pixels at the right and lower border, so that it has surroundings."""
+"""Real-ESRGAN's default: mirrored pixels at the right and lower border, as context."""
 
 
 class TiledUpscaler(RealESRGANer):  # type: ignore[misc]  # the package has no types
-    """Real-ESRGAN's own helper, with these defects mended:
+    """Real-ESRGAN's own class, with these defects fixed:
 
-    - a tile that fails raises, where the original prints and keeps the former tile's pixels;
-    - tiles are even, where the original leaves slivers at the right and lower border;
-    - tiles overlap as far as the network reaches, so that no seam can be seen;
-    - pictures of 10 pixels and fewer are mirrored until they are large enough;
-    - weights come ready loaded, where the original unpickles whatever it is given;
-    - nothing is printed; tensors lie channels-last, which is quicker (1.3 x measured on a CPU).
+    - a tile that fails raises; the original prints, and uses the previous tile's pixels;
+    - tiles have even sizes; the original leaves slivers at the right and lower border;
+    - tiles overlap by the network's receptive field, so that there are no visible seams;
+    - images of 10 pixels or less are mirrored until they are large enough;
+    - the network is passed in; the original unpickles any file;
+    - nothing is printed; tensors are channels-last, which is faster (1.3 x measured on a CPU).
     """
 
     img: Any
@@ -48,7 +48,7 @@ class TiledUpscaler(RealESRGANer):  # type: ignore[misc]  # the package has no t
     def __init__(
         self, network: UpscalerNetwork, device: torch.device, *, half: bool = False
     ) -> None:
-        # Not super().__init__: it would load weights, from a path or an address, unsafely.
+        # super().__init__ is not called: it would load weights from a path or a URL, unsafely.
         self.scale = network.scale
         self.device = device
         self.half = half
@@ -60,15 +60,16 @@ class TiledUpscaler(RealESRGANer):  # type: ignore[misc]  # the package has no t
         self.mod_scale = None
         dtype = torch.float16 if half else torch.float32
         self.model = network.module.to(device, dtype).to(memory_format=torch.channels_last)
-        self.on_tile: OnTile = _unheard
+        self.on_tile: OnTile = _ignore_tile
 
     @torch.inference_mode()
     def upscale(self, rgb: NDArray[np.float32], tile: int, on_tile: OnTile) -> NDArray[np.float32]:
-        """(h, w, 3) in 0..1 → (h * scale, w * scale, 3) in 0..1, by tiles of at most `tile`
-        pixels a side without their overlap; 0 is the whole at once.
+        """(h, w, 3) in 0..1 → (h * scale, w * scale, 3) in 0..1, in tiles of at most `tile` pixels
+        a side without their overlap; 0 is the whole image at once.
 
-        Raises FinishError when a tile fails or the result has no room in memory, what `on_tile`
-        raises, and torch's or Python's out-of-memory errors, for the caller to try smaller tiles.
+        Raises FinishError if a tile fails or the result does not fit into memory, what `on_tile`
+        raises, and torch's or Python's out-of-memory errors, so that the caller can retry with
+        smaller tiles.
         """
         self._fits(rgb)
         self.tile_size = tile and max(tile, MIN_TILE)
@@ -78,26 +79,30 @@ class TiledUpscaler(RealESRGANer):  # type: ignore[misc]  # the package has no t
             self.tile_process()
             made = self.post_process()[0, :, : len(rgb) * self.scale, : len(rgb[0]) * self.scale]
             if not torch.isfinite(made).all():
-                raise FinishError("the upscaler made numbers that are no colours", "try another")
+                raise FinishError(
+                    "the upscaler produced NaN or infinite values", "use another upscaler"
+                )
             pixels: NDArray[np.float32] = made.float().clamp_(0, 1).permute(1, 2, 0).cpu().numpy()
             return pixels
         finally:
-            self.img = self.output = None  # a large picture; and its memory may be what is short
+            self.img = self.output = None  # free the memory, which may be scarce
 
     def _fits(self, rgb: NDArray[np.float32]) -> None:
-        """A system that runs out of memory kills; it raises nothing."""
+        """Raises FinishError if the result does not fit: without memory, the system kills the
+        process instead of raising."""
         height, width, _ = rgb.shape
         needed, free = height * width * self.scale**2 * _BYTES, psutil.virtual_memory().available
         if needed > free:
             raise FinishError(
-                f"{width}x{height} pixels become {width * self.scale}x{height * self.scale} in this"
-                f" upscaler: {needed / 2**30:.1f} GiB, and {free / 2**30:.1f} are free",
-                "begin from a smaller picture",
+                f"this upscaler turns {width}x{height} pixels into"
+                f" {width * self.scale}x{height * self.scale}: that needs"
+                f" {needed / 2**30:.1f} GiB of memory, and {free / 2**30:.1f} are free",
+                "use a smaller image",
             )
 
     def pre_process(self, img: NDArray[np.float32]) -> None:
         height, width, _ = img.shape
-        least = self.pre_pad + 1  # one more than what is mirrored
+        least = self.pre_pad + 1  # reflection padding needs one pixel more
         grow = ((0, max(0, least - height)), (0, max(0, least - width)), (0, 0))
         super().pre_process(np.pad(img, grow, mode="symmetric"))
         self.img = self.img.contiguous(memory_format=torch.channels_last)
@@ -118,7 +123,7 @@ class TiledUpscaler(RealESRGANer):  # type: ignore[misc]  # the package has no t
             self.on_tile(number, len(tiles))
 
     def _tile(self, top: int, bottom: int, left: int, right: int) -> None:
-        """Enlarge these pixels, together with as many around them as the network looks at."""
+        """Upscale these pixels, with as many around them as the receptive field needs."""
         pad, scale = self.tile_pad, self.scale
         upper, outer = max(top - pad, 0), max(left - pad, 0)
         made = self.model(self.img[:, :, upper : bottom + pad, outer : right + pad])
@@ -132,10 +137,10 @@ class TiledUpscaler(RealESRGANer):  # type: ignore[misc]  # the package has no t
 
 
 def split_evenly(side: int, most: int, step: int = 1) -> list[int]:
-    """Where to cut `side` pixels into as few pieces as can be, none longer than `most`.
+    """The positions that cut `side` pixels into as few pieces as possible, none longer than `most`.
 
-    Pieces differ by `step` at most, and all are multiples of it; `side` is one, too, and `most`
-    is no less. `most` 0 is one piece.
+    Pieces are multiples of `step` and differ by at most `step`; `side` must be a multiple of it
+    too, and `most` at least `step`. `most` 0 makes one piece.
     """
     units = side // step
     pieces = math.ceil(units / (most // step)) if most else 1
@@ -143,13 +148,13 @@ def split_evenly(side: int, most: int, step: int = 1) -> list[int]:
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether this is how torch or Python say that there is no memory left. On a CPU, torch has
-    only words for it."""
+    """Whether torch or Python raised this error because memory ran out. On a CPU, torch has no
+    class for it, only the message."""
     if isinstance(error, (MemoryError, torch.OutOfMemoryError)):
         return True
     said = str(error).lower()
     return isinstance(error, RuntimeError) and any(words in said for words in _NO_MEMORY)
 
 
-def _unheard(number: int, count: int) -> None:
-    """For an enlarger that has not begun."""
+def _ignore_tile(number: int, count: int) -> None:
+    """The `on_tile` of an upscaler that has not started."""

@@ -1,5 +1,5 @@
-"""-U: a picture enlarged by a network, such as Real-ESRGAN's (Wang et al. 2021, arXiv:2107.10833),
-or by what else is handed in: diffusion is the engine's."""
+"""-U: upscales an image with a network, such as Real-ESRGAN's (Wang et al. 2021, arXiv:2107.10833),
+or with a diffusion upscaler, which the engine provides."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from dream.postprocess.network import load_network
 from dream.postprocess.tiled_upscaler import MIN_TILE, OnTile, TiledUpscaler, is_out_of_memory
 
 OnNote = Callable[[str], None]
-"""Told what is worth one line."""
+"""Called with a one-line message."""
 
 _RESIZE = Image.Resampling.LANCZOS
 
@@ -44,44 +44,47 @@ class UpscalerBackend(Protocol):
 
     @property
     def sha256(self) -> str:
-        """Of its weights."""
+        """Hash of its weights, 64 hex digits."""
 
     def upscale(self, rgb: Floats, tile: int, on_tile: OnTile, /) -> Floats:
-        """See `tiles.Enlarger.enlarge`."""
+        """See `TiledUpscaler.upscale`."""
 
 
 OpenDiffusion = Callable[[UpscalerInfo, Recipe], UpscalerBackend]
-"""A diffusion upscaler, for the picture of a recipe: it hears the words, and draws by the seed."""
+"""Opens a diffusion upscaler for a recipe, whose prompt and seed it uses."""
 
 
 def refuse_diffusion(card: UpscalerInfo, recipe: Recipe) -> UpscalerBackend:
-    """An OpenDiffusion for where there is none."""
-    raise FinishError(f"{card.name} denoises, which nothing here can do", "choose another upscaler")
+    """An OpenDiffusion that always raises FinishError."""
+    raise FinishError(
+        f"{card.name} is a diffusion upscaler, which is not supported here",
+        "choose another upscaler",
+    )
 
 
 @dataclass(frozen=True)
 class _Loaded:
-    """A network in memory, and what file it came from."""
+    """A network in memory, and the file it was loaded from."""
 
     path: Path
     stamp: tuple[int, int]
-    """The file's time and size; another file at the same path is loaded anew."""
+    """The file's time and size; a changed file is loaded again."""
     sha256: str
     enlarger: TiledUpscaler
 
     def upscale(self, rgb: Floats, tile: int, on_tile: OnTile) -> Floats:
-        """See `Enlarger.enlarge`."""
+        """See `TiledUpscaler.upscale`."""
         return self.enlarger.upscale(rgb, tile, on_tile)
 
 
 class Upscaler:
-    """Enlarges pictures, and keeps the last network in memory.
+    """Upscales images, and keeps the last network in memory.
 
-    Networks run in float32 on a CPU and on Apple's GPUs, on NVIDIA's in float16 if they can.
+    Networks run in float32 on a CPU and on Apple's GPUs, on NVIDIA's in float16 if supported.
     """
 
     def __init__(self, shelf: ModelRegistry, device: str, fetch: Fetch = fetch) -> None:
-        """`fetch` brings an upscaler's file that is not on disk yet."""
+        """`fetch` downloads an upscaler's file that is not on disk yet."""
         self._shelf = shelf
         self._device = torch.device(device)
         self._fetch = fetch
@@ -96,14 +99,14 @@ class Upscaler:
         on_fetch: OnProgress = ignore_progress,
         diffusion: OpenDiffusion = refuse_diffusion,
     ) -> Picture:
-        """The picture enlarged as its recipe says: `upscale`, `upscaler`, `upscale_tile`.
-        `diffusion` opens an upscaler that denoises.
+        """Upscale a picture by its recipe's `upscale`, `upscaler` and `upscale_tile`. `diffusion`
+        opens diffusion upscalers.
 
-        Its sides are exactly round(side * factor). The network runs once, at its own scale (1 to
-        16 times); from there to the factor asked for, up or down, is an antialiased resize, as in
-        Real-ESRGAN itself. A strength below 1 blends with the resized original; at 0 no network
-        is loaded at all. The facts gain `upscaler_weights`, the sha256 of the network's file.
-        Where memory was too short for `upscale_tile`, the recipe has the one that it sufficed for.
+        The sides become exactly round(side * factor). The network runs once, at its own scale (1 to
+        16 times); the rest, up or down, is an antialiased resize, as in Real-ESRGAN itself. A
+        strength below 1 blends with the resized original; at 0 no network is loaded. The provenance
+        gains `upscaler_weights`, the sha256 of the network's file. If memory is too short for
+        `upscale_tile`, the returned recipe has the smaller tile that was used.
 
         The callbacks may raise to cancel: `on_tile` between tiles, `on_fetch(arrived, of)` between
         chunks of a download. Raises FinishError, ModelError, FetchError.
@@ -114,9 +117,9 @@ class Upscaler:
             if not is_out_of_memory(error):
                 raise
             raise FinishError(
-                f"there is no memory to enlarge {picture.image.width}x{picture.image.height}"
-                " pixels that much",
-                "try a smaller -U or --upscale_tile",
+                f"out of memory while upscaling {picture.image.width}x{picture.image.height}"
+                " pixels",
+                "use a smaller -U or --upscale_tile",
             ) from error
         finally:
             self._free()
@@ -156,18 +159,18 @@ class Upscaler:
         on_tile: OnTile,
         on_note: OnNote,
     ) -> tuple[Image.Image, int]:
-        """The picture at the network's scale, and the size of the tiles it was made in: the one
-        asked for or, if memory is short, once more in smaller ones."""
+        """The image at the network's scale, and the tile size that was used: `tile`, or a smaller
+        one if memory ran out."""
         planes = to_arrays(image)
         try:
             return from_arrays(_enlarge(enlarger, planes, tile, on_tile), image.mode), tile
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error):
                 raise
-        self._free()  # only here, when the error and what it holds are gone
+        self._free()  # only here, after the error and its references are gone
         side = max(image.size)
         smaller = max(MIN_TILE, min(tile or side, side) // 2)
-        on_note(f"too little memory to enlarge the picture so; trying --upscale_tile {smaller}")
+        on_note(f"out of memory while upscaling; retrying with --upscale_tile {smaller}")
         return from_arrays(_enlarge(enlarger, planes, smaller, on_tile), image.mode), smaller
 
     def _free(self) -> None:
@@ -178,7 +181,7 @@ class Upscaler:
         if card.diffusion:
             download(HubId(card.url), card.path, on_fetch, on_note)
             return
-        on_note(f"fetching {card.name}{_megabytes(card.size)} from {urlsplit(card.url).netloc}")
+        on_note(f"downloading {card.name}{_megabytes(card.size)} from {urlsplit(card.url).netloc}")
         self._fetch(card.url, card.path, size=card.size, sha256=card.sha256, on_progress=on_fetch)
 
     def _load(self, card: UpscalerInfo) -> _Loaded:
@@ -186,7 +189,7 @@ class Upscaler:
         stamp = (status.st_mtime_ns, status.st_size)
         loaded = self._loaded
         if loaded is None or (loaded.path, loaded.stamp) != (card.path, stamp):
-            self._loaded = None  # before the next one: never two in memory
+            self._loaded = None  # before loading the next one: never two in memory
             network, sha256 = load_network(card.path), _sha256(card.path)
             half = network.half and self._device.type == "cuda"
             enlarger = TiledUpscaler(network, self._device, half=half)
@@ -202,7 +205,7 @@ def _sha256(path: Path) -> str:
 def _enlarge(
     enlarger: UpscalerBackend, planes: ImageArrays, tile: int, on_tile: OnTile
 ) -> ImageArrays:
-    """Colours, and then transparency where it varies, through the network."""
+    """Upscale the colours, and the alpha channel if it is not constant."""
     if planes.alpha is None or np.ptp(planes.alpha) == 0:
         rgb = enlarger.upscale(planes.rgb, tile, on_tile)
         return ImageArrays(

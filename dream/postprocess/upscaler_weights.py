@@ -1,4 +1,4 @@
-"""The weights of an upscaler, out of any file that people keep them in."""
+"""Reads the weights of an upscaler from a safetensors or torch file."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from dream.core.errors import ModelError
 
 Weights = Mapping[str, Tensor]
 
-_SAFER = "get it as .safetensors, or convert it on a machine you can lose"
+_SAFER = "use a .safetensors version, or convert it on an isolated machine"
 
 
 def read_upscaler_weights(path: Path) -> Weights:
-    """The tensors of a file by name, without what a trainer put around them or before each name;
-    by its content, whatever its suffix. A pickle is walked before it is opened.
+    """The tensors of a file by name, without the nesting and the prefixes that trainers add. The
+    format is detected from the content. A pickle is checked before it is opened.
 
-    Raises ModelError when the file is damaged, holds something else, or would run code.
+    Raises ModelError if the file is damaged, contains no weights, or would run code.
     """
     header = read_header(path)
     _refuse_code(header)
@@ -41,7 +41,7 @@ def read_upscaler_weights(path: Path) -> Weights:
         found = found if inner is None else inner
     tensors = {str(name): value for name, value in found.items() if isinstance(value, Tensor)}
     if not tensors:
-        raise ModelError(f"{path} holds no network's weights", "take one of Real-ESRGAN's files")
+        raise ModelError(f"{path} contains no weights", "use one of Real-ESRGAN's files")
     return {new: tensors[old] for old, new in strip_prefixes(tensors).items()}
 
 
@@ -49,33 +49,31 @@ def _refuse_code(header: Header) -> None:
     if not header.code:
         return
     if header.code[0].startswith("__torch__"):
-        raise ModelError(f"{header.path} is a program of TorchScript, not weights", _SAFER)
-    raise ModelError(
-        f"{header.path} is refused: it would run {header.code[0]} while it is loaded", _SAFER
-    )
+        raise ModelError(f"{header.path} is a TorchScript program, not weights", _SAFER)
+    raise ModelError(f"{header.path} is refused: loading it would run {header.code[0]}", _SAFER)
 
 
 def _load_safetensors(path: Path) -> Weights:
     try:
         return load_file(path)
     except (SafetensorError, OSError) as error:
-        raise ModelError(f"{path} is no safetensors file, or damaged: {error}") from error
+        raise ModelError(f"{path} is not a safetensors file, or it is damaged: {error}") from error
 
 
 def _load_pickle(path: Path) -> Mapping[Any, Any]:
-    """A file of torch, of which only tensors and plain containers are taken.
+    """Load a torch file; only tensors and plain containers are allowed.
 
-    `weights_only` is said outright, so that no environment variable can turn it off.
+    `weights_only` is set explicitly, so that no environment variable can turn it off.
     """
     nothing: list[Any] = [(StubObject, name) for name in IGNORED_GLOBALS]
     try:
         with warnings.catch_warnings(), torch.serialization.safe_globals(nothing):
-            warnings.simplefilter("ignore")  # about pickle protocols: what counts is raised
-            with path.open("rb") as file:  # of a path, torch goes by the suffix
+            warnings.simplefilter("ignore")  # about pickle protocols; real problems raise
+            with path.open("rb") as file:  # with a path, torch depends on the suffix
                 whole = torch.load(file, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
-        raise ModelError(f"{path} is refused: it holds more than weights", _SAFER) from error
+        raise ModelError(f"{path} is refused: it contains more than weights", _SAFER) from error
     except (RuntimeError, EOFError, ValueError, KeyError, TypeError, OSError) as error:
         detail = " ".join(str(error).split())[:200]
-        raise ModelError(f"{path} is damaged: {detail}", "fetch it again") from error
+        raise ModelError(f"{path} is damaged: {detail}", "download it again") from error
     return whole if isinstance(whole, Mapping) else {}

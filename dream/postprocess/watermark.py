@@ -1,12 +1,12 @@
-"""--watermark: words in a picture that eyes do not see and a JPEG does not lose.
+"""--watermark: embeds an invisible text in an image that survives JPEG compression.
 
-The method is `dwtDct` of the package invisible-watermark, which CompVis' scripts marked their
-pictures with: in the colour plane U, halved in size by a Haar wavelet, the largest value of each
-4x4 block says a bit by the half of 36 levels that it falls in. The package's decoder reads these
-pictures. Its encoder is not used: it moves one value a block, which no small picture keeps through
-a JPEG, and it cuts off strong reds. Here the whole block moves, as little as a JPEG allows.
+The method is `dwtDct` of the package invisible-watermark, which CompVis' scripts used: in the
+colour plane U, halved in size by a Haar wavelet, the largest value of each 4x4 block encodes a bit
+by the half of 36 levels that it is in. The package's decoder can read these images. Its encoder is
+not used: it changes one value of a block, which a small image loses in a JPEG, and it clips strong
+reds. Here the whole block is changed, as little as JPEG allows.
 
-What is written is the text in UTF-8 and two bytes of CRC, over and over.
+The data is the text in UTF-8 and two bytes of CRC, repeated.
 """
 
 from __future__ import annotations
@@ -28,31 +28,31 @@ Bits = NDArray[np.uint8]
 LEVELS = 36
 """Levels of U's averages (each four pixels, doubled) after which the bits repeat."""
 SIDE = 8
-"""Pixels of a block that carries a bit."""
+"""Side in pixels of a block that encodes one bit."""
 COMPVIS = b"StableDiffusionV1"
-"""What CompVis' scripts wrote, without any check."""
+"""The watermark of CompVis' scripts, which has no CRC."""
 
 _Y = np.array([0.299, 0.587, 0.114], np.float32)
 _U_TO_RGB = np.array([0, -0.395, 2.032], np.float32)
 _WAYS = ((4.0, 2.0), (2.0, 3.0), (0.0, 3.0), (0.0, 5.0))
-"""Slack and bias, the gentlest first. How far from its aim a value may stay: the further, the less
-is changed. And how far below the middle of its half the aim is, for a JPEG's ripples only add to
-the largest value of a block."""
+"""Slack and bias to try, the weakest change first. Slack: how far from its target a value may stay;
+more slack changes less. Bias: how far the target is below the middle of its half, since JPEG noise
+only raises the largest value of a block."""
 _QUALITY = 85
-"""Of the JPEG that a mark must outlive: somewhat worse than what is promised, which is 90."""
+"""JPEG quality that a watermark must survive here: lower than the promised 90, for safety."""
 
 
 def embed_watermark(image: Image.Image, text: str) -> Image.Image:
-    """An RGB picture with the text in it, which a JPEG of quality 90 still tells.
+    """Embed a text in an image, as RGB; it can be read after JPEG compression at quality 90.
 
-    The least change that does it is made. Raises FinishError where the picture has no room for so
-    long a text, or too much grain.
+    The change is as small as possible. Raises FinishError if the image is too small for the text,
+    or too noisy.
     """
     if len(text.encode()) > watermark_capacity(image.size):
         raise FinishError(
             f"a watermark of {len(text.encode())} bytes does not fit into"
             f" {image.width}x{image.height} pixels",
-            f"{watermark_capacity(image.size)} bytes do",
+            f"use at most {watermark_capacity(image.size)} bytes",
         )
     rgb = np.asarray(image.convert("RGB"))
     bits = _bits(text.encode())
@@ -60,15 +60,13 @@ def embed_watermark(image: Image.Image, text: str) -> Image.Image:
         marked = Image.fromarray(_moved(rgb, bits, slack, bias))
         if extract_watermark(marked) == extract_watermark(_as_jpeg(marked)) == text:
             return marked
-    raise FinishError(
-        "this picture has too much grain to carry that watermark", "try a shorter text"
-    )
+    raise FinishError("the image is too noisy for this watermark", "use a shorter text")
 
 
 def extract_watermark(image: Image.Image) -> str | None:
-    """The text in a picture; None where there is none."""
+    """The text embedded in an image, or None."""
     peaks = _peaks(np.asarray(image.convert("RGB"))).ravel()
-    # From -1, surely a 0, to 1, surely a 1: in the middle of the halves they are surest.
+    # From -1, certainly 0, to 1, certainly 1; in the middle of a half it is most certain.
     scores = -np.sin(peaks * (2 * np.pi / LEVELS))
     for size in range(1, MAX_WATERMARK_BYTES + 1):
         data = _folded(scores, size + CRC_BYTES)
@@ -79,13 +77,13 @@ def extract_watermark(image: Image.Image) -> str | None:
 
 
 def _moved(rgb: NDArray[np.uint8], bits: Bits, slack: float, bias: float) -> NDArray[np.uint8]:
-    """The pixels with each block's largest value in the half that its bit wants."""
+    """Change each block so that its largest value is in the half that encodes its bit."""
     peaks = _peaks(rgb)
     wanted = np.resize(bits, peaks.size).reshape(peaks.shape)
     aim = (wanted * 2 + 1) * (LEVELS / 4) - bias
     off = _apart(aim, peaks)
     nearest = np.where(np.abs(off) > slack, off - np.sign(off) * slack, 0)
-    # Where that way leads out of what RGB can show, the other way round is free.
+    # If that direction leaves the RGB range, use the other one.
     other = nearest - np.sign(off + (off == 0)) * LEVELS + 2 * np.sign(off) * slack
     ways = [_shifted(rgb, peaks + way, way) for way in (nearest, other)]
     misses = [np.abs(_apart(aim, _peaks(way))) for way in ways]
@@ -94,7 +92,7 @@ def _moved(rgb: NDArray[np.uint8], bits: Bits, slack: float, bias: float) -> NDA
 
 
 def _shifted(rgb: NDArray[np.uint8], wanted: Floats, by: Floats) -> NDArray[np.uint8]:
-    """The pixels with U so much higher in each block, and what rounding took put back."""
+    """Raise U by `by` in each block, and correct for rounding."""
     for _ in range(2):
         change = _spread(by / 2, rgb.shape)[..., None] * _U_TO_RGB
         made = np.clip(np.rint(rgb + change), 0, 255).astype(np.uint8)
@@ -103,8 +101,8 @@ def _shifted(rgb: NDArray[np.uint8], wanted: Floats, by: Floats) -> NDArray[np.u
 
 
 def _peaks(rgb: NDArray[np.uint8]) -> Floats:
-    """(h, w, 3) → (h / 8, w / 8): the largest value of each block, but for its first, as the
-    package looks for it. Rows and columns over are left out."""
+    """(h, w, 3) → (h / 8, w / 8): the largest value of each block except its first, as in the
+    package. Remaining rows and columns are ignored."""
     height, width = (side // SIDE * SIDE for side in rgb.shape[:2])
     planes = rgb[:height, :width].astype(np.float32)
     u = np.clip(np.rint(0.492 * (planes[..., 2] - planes @ _Y) + 128), 0, 255)
@@ -116,7 +114,7 @@ def _peaks(rgb: NDArray[np.uint8]) -> Floats:
 
 
 def _spread(blocks: NDArray[np.generic], shape: tuple[int, ...]) -> Floats:
-    """A value for each block, as one for each pixel; 0 for the pixels over."""
+    """Expand a value for each block to each of its pixels; 0 for the remaining pixels."""
     full = np.zeros(shape[:2], np.float32)
     rows, columns = (count * SIDE for count in blocks.shape)
     full[:rows, :columns] = blocks.repeat(SIDE, 0).repeat(SIDE, 1)
@@ -124,7 +122,7 @@ def _spread(blocks: NDArray[np.generic], shape: tuple[int, ...]) -> Floats:
 
 
 def _apart(wanted: Floats, peaks: Floats) -> Floats:
-    """The shortest way from a value to the next that means the same as the wanted one."""
+    """The smallest difference from a value to the wanted one, modulo LEVELS."""
     way: Floats = (wanted - peaks + LEVELS / 2) % LEVELS - LEVELS / 2
     return way
 
@@ -138,7 +136,7 @@ def _bits(data: bytes) -> Bits:
 
 
 def _folded(scores: Floats, size: int) -> bytes:
-    """So many bytes, by what all their repetitions say together."""
+    """Decode `size` bytes by a vote over all their repetitions."""
     count = size * 8
     sums = np.bincount(np.arange(scores.size) % count, scores, count)
     return np.packbits(sums > 0).tobytes()

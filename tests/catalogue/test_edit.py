@@ -90,7 +90,7 @@ def test_a_file_of_another_shape_is_refused(tmp_path: Path, text: str) -> None:
 def test_a_path_where_nothing_lies_is_complained_about(tmp_path: Path) -> None:
     (tmp_path / "models.toml").write_text('[models.some]\npath = "nowhere"\n', "utf-8")
     (complaint,) = ModelRegistry((tmp_path,)).check_models()
-    assert "path = 'nowhere', but nothing lies there" in complaint
+    assert "path = 'nowhere', but it does not exist" in complaint
 
 
 def test_a_path_to_a_folder_of_models_is_no_model(tmp_path: Path, make_model: MakeModel) -> None:
@@ -98,7 +98,7 @@ def test_a_path_to_a_folder_of_models_is_no_model(tmp_path: Path, make_model: Ma
     (tmp_path / "models.toml").write_text('\ufeff[models.all]\npath = "."\nvae = ["x"]\n', "utf-8")
     shelf = ModelRegistry((tmp_path,))
     assert [card.name for card in shelf.list_models()] == ["some"]
-    assert "is no model in diffusers layout" in shelf.check_models()[0]
+    assert "is not a model in diffusers layout" in shelf.check_models()[0]
     assert "vae = ['x'], but it takes" in shelf.check_models()[1]
     set_values((tmp_path,), "all", {"path": tmp_path / "some", "vae": None})
     assert shelf.get_model("all").path == tmp_path / "some" and shelf.check_models() == ()

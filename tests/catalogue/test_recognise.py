@@ -125,20 +125,28 @@ def test_averages_sizes_and_number_types(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("shapes", "kind", "place"),
     [
-        ({"lora_unet_mid_block_x.lora_down.weight": (4, 8)}, "a LoRA", "cannot use LoRAs yet"),
-        ({"unet.mid_block.x.lora.up.weight": (4, 8)}, "a LoRA", "cannot use LoRAs yet"),
-        ({"lora_unet_x.oft_blocks": (4, 8)}, "a LoRA", "cannot use LoRAs yet"),
-        ({"base_model.model.to_q.oft_r": (4, 8)}, "a LoRA", "cannot use LoRAs yet"),
+        (
+            {"lora_unet_mid_block_x.lora_down.weight": (4, 8)},
+            "a LoRA",
+            "LoRAs are not supported yet",
+        ),
+        ({"unet.mid_block.x.lora.up.weight": (4, 8)}, "a LoRA", "LoRAs are not supported yet"),
+        ({"lora_unet_x.oft_blocks": (4, 8)}, "a LoRA", "LoRAs are not supported yet"),
+        ({"base_model.model.to_q.oft_r": (4, 8)}, "a LoRA", "LoRAs are not supported yet"),
         ({"first_stage_model.decoder.conv_in.weight": (4,)}, "a VAE", "--vae"),
         ({"decoder.conv_in.weight": (4,), "encoder.conv_in.weight": (4,)}, "a VAE", "--vae"),
-        ({"emb_params": (2, 768)}, "an embedding", "cannot use embeddings yet"),
-        ({"clip_l": (2, 768), "clip_g": (2, 1280)}, "an embedding", "cannot use embeddings yet"),
+        ({"emb_params": (2, 768)}, "an embedding", "embeddings are not supported yet"),
+        (
+            {"clip_l": (2, 768), "clip_g": (2, 1280)},
+            "an embedding",
+            "embeddings are not supported yet",
+        ),
         ({"conv_first.weight": (64, 3, 3, 3)}, "an upscaler", "--upscaler"),
         ({"control_model.x": (1,), FIRST: (320, 4, 3, 3)}, "a ControlNet", "guides"),
-        ({"down_blocks.0.resnets.0.norm1.weight": (4,)}, "the denoiser alone", "its folder"),
+        ({"down_blocks.0.resnets.0.norm1.weight": (4,)}, "a denoiser alone", "its folder"),
         ({"text_model.encoder.layers.0.x": (4,)}, "a text encoder", "the whole model"),
-        ({"something": (4, 4, 4)}, "something unknown", ""),
-        ({UNET + "joint_blocks.0.x": (4,)}, "Stable Diffusion 3", "fetches its folder"),
+        ({"something": (4, 4, 4)}, "of an unknown format", ""),
+        ({UNET + "joint_blocks.0.x": (4,)}, "Stable Diffusion 3", "download its folder"),
         (SD1 | {FIRST: (320, 8, 3, 3)}, "instruct-pix2pix", ""),
         (XL | {"edm_mean": (4,)}, "EDM", "diffusers layout"),
     ],
@@ -216,7 +224,7 @@ def test_a_pickle_that_would_run_code_is_refused_by_name(
     path = pickled(tmp_path / "model.ckpt", legacy=legacy, optimizer=Trap())
     assert detect(path).code == (f"{os.name}.mkdir",)
     with pytest.raises(
-        ModelError, match=r"would run \w+\.mkdir while it is loaded .*as \.safetensors"
+        ModelError, match=r"loading it would run \w+\.mkdir .*a \.safetensors version"
     ):
         require_model(path)
     assert not Path("trapped").exists()
@@ -249,7 +257,7 @@ HUGE = b"\x80\x02}\x8b\x00\x10\x00\x00" + b"\x7f" * 4096 + b"K\x01s."
         (ROOM, ""),
         (STATE, ""),
         (HUGE, ""),
-        (b"\x80\x02(X\x07\x00\x00\x00storageX\x01\x00\x00\x00xh", "cut short"),
+        (b"\x80\x02(X\x07\x00\x00\x00storageX\x01\x00\x00\x00xh", "truncated"),
     ],
 )
 def test_a_pickle_made_to_do_harm_without_code_does_none(
@@ -318,9 +326,9 @@ def _cut_in_pickle(path: Path) -> None:
     ("make", "says"),
     [
         (lambda p: p.write_bytes(b""), "is empty"),
-        (lambda p: p.write_text("\n<!DOCTYPE html><html>Sign in</html>"), "page of a web site"),
+        (lambda p: p.write_text("\n<!DOCTYPE html><html>Sign in</html>"), "web page"),
         (lambda p: p.write_text("version https://git-lfs.github.com/spec/v1\n"), "Git LFS"),
-        (lambda p: p.write_bytes(b"\x89PNG\r\n" + bytes(100)), "no file of weights"),
+        (lambda p: p.write_bytes(b"\x89PNG\r\n" + bytes(100)), "not a weights file"),
         (lambda p: p.write_bytes(b"\x20" + bytes(7) + b'{"a": {"dtype": 3}}' + b" " * 99), "not a"),
         (lambda p: p.write_bytes(b"\xff" * 8 + b"{}"), "not a safetensors file"),
         (lambda p: _header(p, '{"__metadata__": [3]}'), "not a safetensors file"),
@@ -328,13 +336,13 @@ def _cut_in_pickle(path: Path) -> None:
         (lambda p: _header(p, _row(dtype=["F16"])), "not a safetensors file"),
         (lambda p: _header(p, _row(shape=[10**30])), "not a safetensors file"),
         (lambda p: _header(p, _row(data_offsets=[0, 1e999])), "not a safetensors file"),
-        (lambda p: p.write_bytes(b"PK\x03\x04" + bytes(100)), "cut short"),
-        (_bare, "none that torch wrote"),
-        (_cut, "cut short"),
-        (_cut_header, "cut short"),
-        (_cut_zip, "cut short"),
-        (_cut_legacy, "cut short"),
-        (_cut_in_pickle, "cut short"),
+        (lambda p: p.write_bytes(b"PK\x03\x04" + bytes(100)), "truncated"),
+        (_bare, "that torch did not write"),
+        (_cut, "truncated"),
+        (_cut_header, "truncated"),
+        (_cut_zip, "truncated"),
+        (_cut_legacy, "truncated"),
+        (_cut_in_pickle, "truncated"),
         (lambda p: p.mkdir(), "cannot be read"),
         (lambda p: None, "cannot be read: No such file"),
     ],
@@ -377,9 +385,12 @@ def gguf(architecture: str) -> bytes:
 @pytest.mark.parametrize(
     ("data", "says"),
     [
-        (gguf("flux"), "is FLUX.1 in a GGUF file, which is not supported (!import_model black"),
+        (
+            gguf("flux"),
+            "is FLUX.1 in a GGUF file, which is not supported (to download its folder: !import",
+        ),
         (gguf("t5encoder"), "is a text encoder (t5encoder) in a GGUF file"),
-        (gguf("starcoder"), "is a GGUF file of “starcoder”, which is not supported (get the"),
+        (gguf("starcoder"), "is a GGUF file of “starcoder”, which is not supported (use the"),
         (gguf("\x1b[2J"), "is a GGUF file, which is not supported"),
         (gguf("flux")[:50], "is a GGUF file, which is not supported"),
         (b"GGUF", "is a GGUF file, which is not supported"),
@@ -407,9 +418,12 @@ ENCODERS = {
     [
         (FLUX, "only the denoiser of FLUX.1"),
         (under(UNET, FLUX), "only the denoiser of FLUX.1"),
-        (under(UNET, FLUX) | ENCODERS, "is a whole model of FLUX.1"),
-        (under(UNET, NETA) | ENCODERS, "is a whole model of Lumina 2"),
-        (under(UNET, {"joint_blocks.0.x": (4,)}) | ENCODERS, "whole model of Stable Diffusion 3"),
+        (under(UNET, FLUX) | ENCODERS, "is a complete model of FLUX.1"),
+        (under(UNET, NETA) | ENCODERS, "is a complete model of Lumina 2"),
+        (
+            under(UNET, {"joint_blocks.0.x": (4,)}) | ENCODERS,
+            "complete model of Stable Diffusion 3",
+        ),
         (Z_IMAGE, "only the denoiser of Z-Image"),
         (Z_IMAGE | {"a.weight_scale": (8,)}, "Z-Image, 8-bit with scales"),
         (FLUX | {"a.scale_weight": ()}, "FLUX.1, float8 with scales"),
@@ -423,7 +437,7 @@ ENCODERS = {
         (BARE, "only the denoiser of Stable Diffusion"),
         (under(UNET, BARE), "only the denoiser of Stable Diffusion"),
         (BARE | {"label_emb.0.0.weight": (8, 8)}, "only the denoiser of Stable Diffusion XL"),
-        ({"input_hint_block.0.weight": (8,), **BARE}, "no model but a ControlNet"),
+        ({"input_hint_block.0.weight": (8,), **BARE}, "a ControlNet, not a model"),
         ({"lora_controlnet": (), **BARE}, "a control-LoRA"),
         ({"lllite_unet_input_blocks_4_1_x.down.0.weight": (8, 8)}, "a ControlNet-LLLite"),
         ({"body.0.block1.weight": (320, 320, 3, 3), "conv_in.weight": (8,)}, "a T2I-Adapter"),
@@ -434,8 +448,11 @@ ENCODERS = {
         ({"3.conv.0.weight": (64, 64, 3, 3), "1.weight": (64, 4, 3, 3)}, "a TAESD"),
         ({"decoder.conv1.weight": (8,), "encoder.conv1.weight": (8,)}, "a VAE of Qwen-Image"),
         ({"model.embed_tokens.weight": (8, 8)}, "a language model"),
-        (SVDQ, "holds only the denoiser of a model for nunchaku, 4-bit (SVDQuant), which is not"),
-        (LIGHTNING, "is no model but the denoiser alone, with the names of diffusers (load the wh"),
+        (
+            SVDQ,
+            "contains only the denoiser of a model for nunchaku, 4-bit (SVDQuant), which is not",
+        ),
+        (LIGHTNING, "is a denoiser alone, in diffusers format, not a model (load the wh"),
     ],
 )
 def test_every_file_beside_models_has_its_name(tmp_path: Path, shapes: Shapes, says: str) -> None:

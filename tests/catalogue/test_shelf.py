@@ -224,9 +224,9 @@ def test_broken_entries_are_complained_about_and_the_rest_is_used(
         "card.toml: steps = 0, but it takes a whole number from 1 to 1000",
         "card.toml: [preview] takes matrix",
         "[models.some]: sampler = 'best', but it takes one of",
-        "[models.some]: speed is not a key here; the keys are",
+        "[models.some]: unknown key speed; the keys are",
         "[models.some]: steps = True, but it takes",
-        "[models.gone], but no models folder has such a model",
+        "[models.gone] is in none of the models folders",
         "[models.odd]: default = 1, but it takes true or false",
         "torn/model_index.json cannot be read",
     ):
@@ -278,7 +278,7 @@ def test_a_model_that_is_not_there_is_answered_with_near_names_and_places(
     assert said == f'there is no model "Tinny" in {tmp_path} (did you mean tiny?)'
     with pytest.raises(ModelError, match="did you mean tiny"):
         ModelRegistry((tmp_path,)).get_model("tinyy.safetensors")
-    with pytest.raises(ModelError, match="!import_model runwayml/old@fp16 fetches it"):
+    with pytest.raises(ModelError, match="to download it: !import_model runwayml/old@fp16"):
         ModelRegistry((tmp_path,)).get_model("runwayml/old@fp16")
 
 
@@ -344,7 +344,7 @@ def test_the_default_is_what_models_toml_says_else_tiny_else_what_there_is(
         "[models.gone]\ndefault = true\n[models.some]\ndefault = true\n", "utf-8"
     )
     assert shelf.get_default_model() == "some"
-    assert any("gone and some are the default" in line for line in shelf.check_models())
+    assert any("gone and some are marked as default" in line for line in shelf.check_models())
 
 
 # ── upscalers ──────────────────────────────────────────────────────────────────────────────────
@@ -366,7 +366,7 @@ def test_a_known_upscaler_is_promised_in_the_first_writable_folder(tmp_path: Pat
     assert card.path == tmp_path / "later" / "upscalers" / "RealESRGAN_x4plus.pth"
     assert not card.is_on_disk
     assert "tiny-x4" not in [card.name for card in shelf.list_upscalers()]
-    with pytest.raises(ModelError, match="tiny-x4 comes with dream, but is not in"):
+    with pytest.raises(ModelError, match="tiny-x4 comes with dream, but it is not in"):
         shelf.get_upscaler("tiny-x4")
 
 
@@ -404,9 +404,9 @@ def test_upscalers_are_found_by_whatever_suffix_and_judged_by_content(
     (tmp_path / "upscalers" / f"page{suffix}").write_text("<html>")
     shelf = ModelRegistry((tmp_path,))
     assert architecture_of(shelf.get_upscaler("good")) == "ESRGAN"
-    with pytest.raises(ModelError, match="is no upscaler but a LoRA"):
+    with pytest.raises(ModelError, match="is a LoRA, not an upscaler"):
         shelf.get_upscaler("lora")
-    with pytest.raises(ModelError, match="is a page of a web site"):
+    with pytest.raises(ModelError, match="is a web page"):
         shelf.get_upscaler(str(tmp_path / "upscalers" / f"page{suffix}"))
 
 

@@ -104,9 +104,9 @@ def test_models_are_found_however_deep_and_other_files_left_out(
     heard = asking(studio, "!import_model many", "all")[0][0]
     for name in ("'  1  b', 'sd1", "'  2  c-paint', 'sdxl", "'  3  folder', 'sd1", "'  4  paint'"):
         assert name in heard
-    assert "'  5" not in heard and "style0.safetensors is no model but a LoRA" in heard
+    assert "'  5" not in heard and "style0.safetensors is a LoRA, not a model" in heard
     notes = said(studio, "!import_model many --all")
-    assert notes.count("is no model but a LoRA") == 5 and "left out: 2 more" in notes
+    assert notes.count("is a LoRA, not a model") == 5 and "left out: 2 more" in notes
     names = [card.name for card in studio.shelf.list_models()]
     assert names == ["b", "c-paint", "folder", "paint", "tiny"]
     assert studio.shelf.get_model("paint").path.suffix == ".safetensors"
@@ -243,7 +243,7 @@ def test_the_name_of_what_is_to_be_fetched_is_asked_for_too(studio: Session, hub
     [
         ("", "takes a file, a folder, a URL"),
         ("nowhere.ckpt", "nothing lies at nowhere.ckpt"),
-        ("page.safetensors", "page.safetensors is a page of a web site"),
+        ("page.safetensors", "page.safetensors is a web page"),
         ("empty", "holds no model"),
         ("x --size 3", "has no --size"),
         ("x --name", "--name takes words"),
@@ -274,8 +274,8 @@ def test_invokeai_s_list_is_taken_over(studio: Session, tmp_path: Path) -> None:
         "gone:\n  weights: models/gone.ckpt\n"
     )
     notes = said(studio, "!import_models_yaml invokeai/configs/models.yaml")
-    assert "left out hub: !import_model some/model --name hub fetches it" in notes
-    assert "left out gone: nothing lies at models/gone.ckpt" in notes
+    assert "left out hub: to download it: !import_model some/model --name hub" in notes
+    assert "left out gone: there is no models/gone.ckpt" in notes
     assert studio.shelf.find_paths()["sd-1.5"].name == "v1.ckpt"
     assert studio.shelf.get_model("folder").width == 64
     assert 'description = "the old one"' in toml(tmp_path) and "default = true" in toml(tmp_path)
@@ -317,10 +317,10 @@ def test_an_address_is_fetched_and_what_came_is_looked_at(studio: Session, tmp_p
         events = happened(studio, f"!import_model {url}")
         steps = [event for event in events if isinstance(event, Step)]
         assert (steps[-1].stage, steps[-1].step) == ("fetch", len(release.body))
-        assert f"{url} is a page of a web site, not a model, and was removed" in str(events[-1])
+        assert f"{url} is a web page, not a model, and was removed" in str(events[-1])
         assert in_models(tmp_path) == [], "and does not stand in the way of a better one"
         release.status = 404
-        assert "answers 404" in refusal(studio, f"!import_model {url}")
+        assert "returned 404" in refusal(studio, f"!import_model {url}")
         assert not (tmp_path / "models" / "arriving").exists()
         release.status = 200
         release.body = body(tmp_path, SD1)
@@ -359,7 +359,7 @@ def test_two_files_of_one_name_are_two_models(studio: Session, tmp_path: Path) -
 def test_of_what_is_no_model_only_a_vae_stays(studio: Session, tmp_path: Path) -> None:
     with serving(Release(body(tmp_path, {"x.lora_up.weight": (4, 8)}))) as release:
         lora = release.url.replace("net.pth", "style.safetensors")
-        assert "is no model but a LoRA, and was removed" in refusal(studio, f"!import_model {lora}")
+        assert "is a LoRA, not a model, and was removed" in refusal(studio, f"!import_model {lora}")
         assert in_models(tmp_path) == []
         release.body = body(tmp_path, {"decoder.conv_in.weight": (4,)})
         vae = release.url.replace("net.pth", "soft.vae.pt")
@@ -451,7 +451,7 @@ def test_of_two_repositories_of_one_name_the_second_needs_another(
 
 def test_a_revision_and_a_variant(studio: Session, hub: Hub, tmp_path: Path) -> None:
     told = said(studio, "!import_model some/model@v2:fp16 --name half")
-    assert "some/model has no fp16 of vae: others come" in told.splitlines()[0]
+    assert "some/model has no fp16 weights for vae; other weights" in told.splitlines()[0]
     assert "/api/models/some/model/revision/v2" in hub.asked
     weights = sorted((tmp_path / "models" / "half").glob("*/*.safetensors"))
     assert [path.name for path in weights] == [
@@ -462,12 +462,15 @@ def test_a_revision_and_a_variant(studio: Session, hub: Hub, tmp_path: Path) -> 
 
 def test_a_variant_that_is_not_there_is_told_before_others_come(studio: Session, hub: Hub) -> None:
     told = said(studio, "!import_model some/model:bf16").splitlines()
-    assert "some/model has no bf16 of unet, vae: others come" in told[0] and "files" in told[1]
+    assert (
+        "some/model has no bf16 weights for unet, vae; other weights" in told[0]
+        and "files" in told[1]
+    )
 
 
 def test_a_download_that_was_cut_goes_on(studio: Session, hub: Hub, tmp_path: Path) -> None:
     hub.cut = True
-    assert "goes on from there" in refusal(studio, "!import_model some/model")
+    assert "continues from there" in refusal(studio, "!import_model some/model")
     for _ in FILES:
         happened(studio, "!import_model some/model")
     weights = tmp_path / "models" / "model" / "unet" / "diffusion_pytorch_model.safetensors"
@@ -489,14 +492,14 @@ def test_what_the_hub_has_not(studio: Session, hub: Hub) -> None:
     assert "has no other/model" in refusal(studio, "!import_model other/model")
     hub.files = {"v1.safetensors": b"", "README.md": b""}
     why = refusal(studio, "!import_model some/model")
-    assert "no model in diffusers layout (it has v1.safetensors: name one by its URL)" in why
+    assert "not a model in diffusers layout (it has v1.safetensors: import one by its URL)" in why
 
 
 def test_nothing_is_asked_where_it_is_forbidden(studio: Session, hub: Hub) -> None:
     studio.shelf = replace(studio.shelf, offline=True)
     for what in ("some/model", f"{hub.url}/v1.safetensors"):
         assert "--offline forbids to fetch it" in refusal(studio, f"!import_model {what}")
-    assert "--offline forbids" in refusal_of_upscaler(studio)
+    assert "is not downloaded, and --offline is set" in refusal_of_upscaler(studio)
     assert hub.asked == []
     assert os.environ["HF_ENDPOINT"] == hub.url
 

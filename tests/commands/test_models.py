@@ -77,7 +77,7 @@ def test_models_says_what_is_where(studio: Session, tmp_path: Path) -> None:
     (tmp_path / "models" / "models.toml").write_text("[models.large]\nspeed = 3\n")
     (page,) = happened(studio, "!models")
     assert isinstance(page, TextOutput)
-    assert "speed is not a key here" in str(page.lines[-1])
+    assert "unknown key speed" in str(page.lines[-1])
 
 
 def test_models_lists_upscalers_too(studio: Session, tmp_path: Path) -> None:
@@ -90,7 +90,7 @@ def test_models_lists_upscalers_too(studio: Session, tmp_path: Path) -> None:
     assert isinstance(page, TextOutput)
     assert "upscalers:" in page.lines
     assert table(studio)["  4x-old"].split() == ["ESRGAN", "0.0", "MB"]
-    assert "word.pth is no upscaler but an embedding" in str(page.lines[-1])
+    assert "word.pth is an embedding, not an upscaler" in str(page.lines[-1])
     assert "word" not in str(page.lines[:-1])
 
 

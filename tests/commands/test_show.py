@@ -51,8 +51,8 @@ def test_show_finds_the_last_pictures_and_files(studio: Session) -> None:
 def test_what_is_no_picture_is_refused_before_it_is_shown(studio: Session, tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.png")
     (tmp_path / "page.png").write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n")
-    assert "is no ordinary file" in refusal(studio, "!show pipe.png")
-    assert "is not a picture" in refusal(studio, "!show page.png")
+    assert "is not a regular file" in refusal(studio, "!show pipe.png")
+    assert "is not an image" in refusal(studio, "!show page.png")
 
 
 def test_info_tells_all(studio: Session) -> None:
@@ -141,11 +141,11 @@ def test_open_hands_over_pictures_alone(
         (tmp_path / name).write_bytes(path.read_bytes())
         assert "is not named as an image" in refusal(studio, f"!open {name}")
     (tmp_path / "script.png").write_text("#!/bin/sh\n")
-    assert "is not a picture" in refusal(studio, "!open script.png")
+    assert "is not an image" in refusal(studio, "!open script.png")
     (tmp_path / "page.png").write_text("%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 8 8\n")
-    assert "is not a picture" in refusal(studio, "!open page.png")
+    assert "is not an image" in refusal(studio, "!open page.png")
     os.mkfifo(tmp_path / "pipe.png")
-    assert "no ordinary file" in refusal(studio, "!open pipe.png")
+    assert "not a regular file" in refusal(studio, "!open pipe.png")
     (tmp_path / "folder.png").mkdir()
     assert "is a folder" in refusal(studio, "!open folder.png")
     assert opened == []

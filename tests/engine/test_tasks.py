@@ -297,7 +297,7 @@ def test_the_facts_name_the_files_and_notes_tell_of_films(
     picture, told = paint(painter, init_img=str(film))
     assert picture.facts["init_img"] == hash_file(film)
     assert [h.text for h in told if isinstance(h, Note)] == [
-        f"{film} has 2 frames: the first is taken"
+        f"{film} has 2 frames; only the first is used"
     ]
 
 

@@ -60,7 +60,7 @@ def test_a_folder_with_a_hostile_pickle_is_refused_by_name(
     path = folder / "diffusion_pytorch_model.safetensors"
     torch.save({**load_file(path), "x": Trap()}, path.with_suffix(".bin"))
     path.unlink()
-    with pytest.raises(ModelError, match=r"model\.bin is refused: it would run \w+\.mkdir"):
+    with pytest.raises(ModelError, match=r"model\.bin is refused: loading it would run \w+\.mkdir"):
         painter.generate(recipe(vae=str(folder)), lambda _: None)
     assert not Path("trapped").exists()
 

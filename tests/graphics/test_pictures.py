@@ -145,7 +145,7 @@ def test_formats_that_need_more_than_a_decoder_are_refused(tmp_path: Path) -> No
     for kind, data in heads.items():
         path = tmp_path / f"{kind}.png"
         path.write_bytes(data)
-        with pytest.raises(InputError, match="not a picture"):
+        with pytest.raises(InputError, match="not an image"):
             on(Terminal()).show(path)
 
 
@@ -160,13 +160,15 @@ def test_a_monstrous_terminal_is_drawn_on_within_bounds(picture: Path, protocol:
 
 
 def test_pixels_that_are_not_there_are_not_read() -> None:
-    with pytest.raises(ValueError, match="no 3 x 3 pixels"):
+    with pytest.raises(ValueError, match="not 3 x 3 pixels"):
         render_text(b"123", (3, 3), (2, 1), Terminal())
 
 
 def test_without_chafa_one_line_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "chafa", None)
-    with pytest.raises(NoGraphics, match=r"no pictures in the terminal.*pip install chafa\.py"):
+    with pytest.raises(
+        NoGraphics, match=r"cannot be shown in this terminal.*pip install chafa\.py"
+    ):
         on(Terminal()).render_live_frame(preview())
 
 

@@ -176,7 +176,7 @@ def test_measuring_decodes_no_pixel(tmp_path: Path) -> None:
     Image.new("L", (8000, 8000)).save(path)
     path.write_bytes(path.read_bytes()[:200])
     assert measure_image(path) == (8000, 8000)
-    with pytest.raises(InputError, match="cut short"):
+    with pytest.raises(InputError, match="truncated"):
         open_picture(path)
 
 
@@ -198,10 +198,10 @@ def test_what_is_no_picture_is_refused_in_one_line(tmp_path: Path) -> None:
     Image.fromarray(noise).save(jpeg, "JPEG")
     cases = {
         "empty.png": (b"", "is empty"),
-        "text.png": (b"a red circle on blue\n" * 9, "not a picture"),
+        "text.png": (b"a red circle on blue\n" * 9, "not an image"),
         "page.eps": (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\nshowpage\n", "not a"),
-        "cut.png": (png.getvalue()[:2000], "cut short"),
-        "cut.jpg": (jpeg.getvalue()[:1500], "cut short"),
+        "cut.png": (png.getvalue()[:2000], "truncated"),
+        "cut.jpg": (jpeg.getvalue()[:1500], "truncated"),
         "head.png": (png.getvalue()[:20], "head.png"),
         "bomb.png": (bomb(), "million pixels"),
     }
@@ -240,7 +240,7 @@ def test_what_is_no_file_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="is a folder"):
         open_picture(tmp_path)
     os.mkfifo(tmp_path / "pipe")
-    with pytest.raises(InputError, match="no ordinary file"):
+    with pytest.raises(InputError, match="not a regular file"):
         measure_image(tmp_path / "pipe")
     with pytest.raises(InputError):
         open_picture(Path("a\0b"))

@@ -67,7 +67,7 @@ def test_a_sheet_of_many_is_bounded(red: Path) -> None:
 
 def test_what_cannot_be_drawn_is_said(tmp_path: Path, red: Path) -> None:
     (tmp_path / "broken.png").write_bytes(b"no picture")
-    with pytest.raises(FinishError, match=r"sheet can be made.*broken\.png is not a picture"):
+    with pytest.raises(FinishError, match=r"image grid failed.*broken\.png is not an image"):
         make_contact_sheet([red, tmp_path / "broken.png"], ["", ""])
-    with pytest.raises(ValueError, match="needs a picture"):
+    with pytest.raises(ValueError, match="needs at least one image"):
         make_contact_sheet([None], [""])

@@ -83,7 +83,7 @@ def test_a_tile_is_painted_alone_as_among_all() -> None:
 
 
 def test_what_cannot_be_is_refused() -> None:
-    with pytest.raises(FinishError, match=r"there is no tile 10 \(there are tiles 1 to 9\)"):
+    with pytest.raises(FinishError, match=r"there is no tile 10 \(the tiles are 1 to 9\)"):
         select_tiles(nine(), (3, 10))
     with pytest.raises(FinishError, match="cannot overlap by 64"):
         split_into_tiles((128, 128), (64, 64), 64, 8)

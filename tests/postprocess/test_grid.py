@@ -73,12 +73,12 @@ def test_files_are_as_good_as_pictures(tmp_path: Path) -> None:
 def test_a_file_that_is_no_picture_is_named(tmp_path: Path) -> None:
     broken = tmp_path / "broken.png"
     broken.write_bytes(b"no picture")
-    with pytest.raises(FinishError, match=r"sheet can be made.*broken\.png is not a picture"):
+    with pytest.raises(FinishError, match=r"image grid failed.*broken\.png is not an image"):
         make_image_grid([plain(RED), broken])
 
 
 def test_a_sheet_of_nothing_is_a_mistake() -> None:
-    with pytest.raises(ValueError, match="needs a picture"):
+    with pytest.raises(ValueError, match="needs at least one image"):
         make_image_grid([])
 
 

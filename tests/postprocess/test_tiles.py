@@ -160,7 +160,7 @@ def test_what_has_no_room_is_refused_with_numbers(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(tiles.psutil, "virtual_memory", Short)
     enlarger = TiledUpscaler(UpscalerNetwork(compact(), 4, 0), CPU)
     assert enlarger.upscale(planes(8, 8), 0, unheard).shape == (32, 32, 3)
-    with pytest.raises(FinishError, match=r"20x10 pixels become 80x40 .* 0.0 are free"):
+    with pytest.raises(FinishError, match=r"turns 20x10 pixels into 80x40: .* 0.0 are free"):
         enlarger.upscale(planes(20, 10), 0, unheard)
 
 
@@ -181,5 +181,5 @@ def test_raising_between_tiles_cancels() -> None:
 def test_numbers_that_are_no_colours_raise() -> None:
     module = compact()
     next(module.parameters()).data.fill_(float("nan"))
-    with pytest.raises(FinishError, match="no colours"):
+    with pytest.raises(FinishError, match="NaN or infinite"):
         TiledUpscaler(UpscalerNetwork(module, 4, 4), CPU).upscale(planes(9, 9), 0, unheard)

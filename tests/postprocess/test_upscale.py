@@ -208,7 +208,7 @@ def test_an_upscaler_that_is_not_here_is_fetched_first(tmp_path: Path, models: P
     row = next(row for row in KNOWN_UPSCALERS if row.name == "realesr-general-x4v3")
     card = row.info_at(tmp_path / "upscalers" / "realesr-general-x4v3.pth")
     assert calls == [(card.url, card.path, card.size, card.sha256)]
-    assert notes == ["fetching realesr-general-x4v3 (4.9 MB) from github.com"]
+    assert notes == ["downloading realesr-general-x4v3 (4.9 MB) from github.com"]
     assert progress == [(5, 10)]
     assert made.image.size == (36, 36)
 
@@ -244,7 +244,7 @@ def failing(monkeypatch: pytest.MonkeyPatch, times: int, error: Exception) -> li
             raise error
         return honest(self, rgb, tile, on_tile)
 
-    monkeypatch.setattr(upscale.TiledUpscaler, "enlarge", enlarge)
+    monkeypatch.setattr(upscale.TiledUpscaler, "upscale", enlarge)
     return tried
 
 
@@ -259,16 +259,14 @@ def test_short_memory_is_answered_with_smaller_tiles_and_said(
     assert made.image.size == (200, 120)
     assert tried == [tile, smaller]
     assert made.recipe.upscale_tile == smaller  # so that the log's line makes it again
-    assert notes == [
-        f"too little memory to enlarge the picture so; trying --upscale_tile {smaller}"
-    ]
+    assert notes == [f"out of memory while upscaling; retrying with --upscale_tile {smaller}"]
 
 
 def test_memory_that_stays_short_is_a_finish_error(
     enlarge: Enlarge, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     failing(monkeypatch, 2, SHORT)
-    with pytest.raises(FinishError, match="no memory to enlarge 100x60 pixels"):
+    with pytest.raises(FinishError, match="out of memory while upscaling 100x60 pixels"):
         enlarge(noise(100, 60))
 
 
@@ -306,7 +304,7 @@ def test_a_missing_library_is_said_with_what_to_install() -> None:
         env={**os.environ, "PYTHONPATH": str(Path(dream.__file__).parents[1])},
     )
     assert "libGL.so.1" in done.stdout
-    assert "put opencv-python-headless in place of opencv-python" in done.stdout
+    assert "replace opencv-python with opencv-python-headless" in done.stdout
 
 
 @pytest.mark.parametrize(
@@ -316,7 +314,7 @@ def test_a_missing_library_is_said_with_what_to_install() -> None:
             RuntimeError("operator torchvision::nms does not exist"),
             "torch and torchvision together",
         ),
-        (ModuleNotFoundError("No module named 'basicsr'"), "install realesrgan and basicsr again"),
+        (ModuleNotFoundError("No module named 'basicsr'"), "reinstall realesrgan and basicsr"),
     ],
 )
 def test_other_mishaps_have_their_advice(error: Exception, advice: str) -> None:

@@ -76,10 +76,12 @@ def test_what_was_never_marked_says_nothing() -> None:
 def test_what_does_not_fit_is_refused() -> None:
     assert watermark_capacity((256, 256)) == 19
     assert watermark_capacity((64, 64)) == 0
-    with pytest.raises(FinishError, match=r"does not fit into 256x256 pixels \(19 bytes do\)"):
+    with pytest.raises(
+        FinishError, match=r"does not fit into 256x256 pixels \(use at most 19 bytes\)"
+    ):
         embed_watermark(gradient(), "twenty characters ..")
     grain = np.random.default_rng(0).integers(0, 256, (256, 256, 3), dtype=np.uint8)
-    with pytest.raises(FinishError, match="too much grain"):
+    with pytest.raises(FinishError, match="too noisy"):
         embed_watermark(Image.fromarray(grain), "nineteen characters")
 
 

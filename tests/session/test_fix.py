@@ -219,7 +219,7 @@ def test_embiggen_with_a_picture_to_start_from_takes_that_picture(
         ("!fix -1 -U2 -I -1", "-I has no place here"),
         ("!fix -1 -c up 8", "-c takes sides"),
         ("!fix -1 --watermark dream", "5 bytes of --watermark do not fit into 64x64 pixels"),
-        ("x -W256 -H256 --watermark twentycharacters....", "19 bytes do"),
+        ("x -W256 -H256 --watermark twentycharacters....", "use at most 19 bytes"),
     ],
 )
 def test_what_is_wrong_is_said_before_anything_is_done(

@@ -1,4 +1,4 @@
-"""What a file of weights is, from its header: no weight is read, and no code in it is run."""
+"""Detects what a weights file is from its header; no weight is read, and no code in it is run."""
 
 from dream.catalogue.detect.headers import Header, TensorHeader, read_header
 from dream.catalogue.detect.model_kinds import (

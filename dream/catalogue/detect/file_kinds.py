@@ -1,8 +1,8 @@
-"""Files that people keep beside models, by the names of their tensors: what each is called, and
-what to do with it.
+"""Tables of files that are not loadable models (LoRAs, ControlNets …), detected by tensor names,
+with what each is called and what to do with it.
 
-The names are those of the programs that write the files: ComfyUI's and Stability's layouts, kohya's
-and XLabs' trainings, lllyasviel's and Tencent's guides.
+The tensor names are those of the programs that write the files: ComfyUI's and Stability's layouts,
+kohya's and XLabs' trainers, lllyasviel's and Tencent's ControlNets and adapters.
 """
 
 from __future__ import annotations
@@ -12,17 +12,17 @@ from dataclasses import dataclass
 
 _FOLDER = "load it from its folder in diffusers layout, or by its hub id"
 _WITH = "load the whole model from its folder in diffusers layout, or by its hub id"
-_GUIDES = "it guides a model, and paints nothing alone; dream does not use such guides yet"
-_PART = "it is one part of a model: name the whole model"
+_GUIDES = "it only guides a model, and is not supported yet"
+_PART = "it is one part of a model; use the whole model"
 _PREFIXES = ("model.diffusion_model.", "diffusion_model.", "net.")
 _OTHERS = ("text_encoders.", "vae.", "first_stage_model.", "cond_stage_model.", "conditioner.")
 
 
 @dataclass(frozen=True)
 class FileKind:
-    """A row: the kind, what it is called with its article, what to do with it, and the marks of
-    which one is in the file. A mark is parts of names that are all there; ^ begins a name, $ ends
-    it."""
+    """A kind of file: its name with an article, what to do with it, and the marks by which it is
+    detected. A mark is a tuple of substrings of tensor names that must all be present; ^ matches
+    the start of a name, $ the end. One mark is enough."""
 
     kind: str
     called: str
@@ -32,13 +32,13 @@ class FileKind:
 
 @dataclass(frozen=True)
 class Denoiser:
-    """A row for a family that dream does not load from a single file."""
+    """A model family that dream does not load from a single file."""
 
     family: str
     called: str
     marks: tuple[tuple[str, ...], ...]
     hub: str = ""
-    """`owner/name` of the folder that paints instead."""
+    """`owner/name` of a folder to use instead."""
 
 
 FILE_KINDS = (
@@ -49,7 +49,7 @@ FILE_KINDS = (
     FileKind(
         "lora",
         "a LoRA for FLUX.1",
-        "it goes on top of a model, and dream cannot use LoRAs yet",
+        "LoRAs are not supported yet",
         (("double_blocks.0.processor.", "_lora"),),
     ),
     FileKind(
@@ -62,17 +62,17 @@ FILE_KINDS = (
     FileKind(
         "hypernetwork",
         "a hypernetwork",
-        "it bends a model's attention, and dream cannot use hypernetworks",
+        "hypernetworks are not supported",
         tuple((f"^{width}.0.linear",) for width in (320, 640, 768, 1024, 1280)),
     ),
-    FileKind("text encoder", "a whole CLIP", _PART, (("^text_model.", "^vision_model."),)),
+    FileKind("text encoder", "a complete CLIP", _PART, (("^text_model.", "^vision_model."),)),
     FileKind(
         "vision encoder", "a CLIP vision encoder", _PART, (("^vision_model.",), ("^visual.",))
     ),
     FileKind(
         "tiny vae",
         "a TAESD",
-        "it shows pictures in the making: a folder taesd, taesdxl, taesd3 or taef1 of models",
+        "for live previews, put its folder (taesd, taesdxl, taesd3 or taef1) into a models folder",
         (("^3.conv.0.",), ("^decoder.layers.3.conv.0.",)),
     ),
     FileKind(
@@ -89,10 +89,13 @@ FILE_KINDS = (
         (("^text_model.",), ("^token_embedding.", "^transformer.resblocks.")),
     ),
     FileKind(
-        "text encoder", "a language model, as a text encoder", _PART, (("^model.embed_tokens.",),)
+        "text encoder",
+        "a language model used as a text encoder",
+        _PART,
+        (("^model.embed_tokens.",),),
     ),
 )
-"""The first row that fits is the file's."""
+"""The first matching row is used."""
 
 DENOISERS = (
     Denoiser(
@@ -125,13 +128,13 @@ DENOISERS = (
         (("^joint_blocks.0.",),),
         "stabilityai/stable-diffusion-3.5-large",
     ),
-    Denoiser("other", "Wan, which makes films", (("^blocks.0.self_attn.q.", "^patch_embedding."),)),
+    Denoiser("other", "Wan, a video model", (("^blocks.0.self_attn.q.", "^patch_embedding."),)),
     Denoiser(
-        "other", "Stable Video Diffusion, which makes films", (("^input_blocks.1.0.time_stack.",),)
+        "other", "Stable Video Diffusion, a video model", (("^input_blocks.1.0.time_stack.",),)
     ),
     Denoiser(
         "sd2",
-        "Stable Diffusion 2.1 unCLIP, which starts from a picture",
+        "Stable Diffusion 2.1 unCLIP, which needs an input image",
         (("^embedder.model.visual.",), ("^noise_augmentor.",)),
     ),
     Denoiser("other", "a model for nunchaku", ((".qweight$", ".wscales$"),)),
@@ -148,7 +151,7 @@ _QUANTIZED = (
 
 
 class TensorNames:
-    """The names in a file as one text, in which marks are sought at the speed of the memory."""
+    """The tensor names of a file, joined to one text so that substring search is fast."""
 
     def __init__(self, names: Collection[str]) -> None:
         whole = "\n".join(names)
@@ -157,37 +160,37 @@ class TensorNames:
             bare = bare.replace(f"\n{prefix}", "\n").removeprefix(prefix)
         self._text = f"\n{whole}\n{bare}\n"
         self.others = any(f"\n{prefix}" in self._text for prefix in _OTHERS)
-        """Whether there are text encoders or a VAE."""
+        """Whether the file has text encoders or a VAE."""
 
     def has(self, mark: str) -> bool:
-        """Whether a part of a name is there."""
+        """Whether a tensor name contains this part of a mark."""
         start, end = "\n" if mark[0] == "^" else "", "\n" if mark[-1] == "$" else ""
         return f"{start}{mark.removeprefix('^').removesuffix('$')}{end}" in self._text
 
     def matches(self, marks: tuple[tuple[str, ...], ...]) -> bool:
-        """Whether all parts of one of the marks are there."""
+        """Whether all parts of one of the marks are present."""
         return any(all(map(self.has, mark)) for mark in marks)
 
 
 def find_file_kind(names: TensorNames) -> FileKind | None:
-    """The row of a file beside models; None for another."""
+    """The first matching row of FILE_KINDS, or None."""
     return next((row for row in FILE_KINDS if names.matches(row.marks)), None)
 
 
 def find_denoiser(names: TensorNames) -> Denoiser | None:
-    """The row of a family that is not loaded from a single file; None for another."""
+    """The first matching row of DENOISERS, or None."""
     return next((row for row in DENOISERS if names.matches(row.marks)), None)
 
 
 def find_quantization(names: TensorNames) -> str:
-    """The number format of a file whose weights are not plain numbers; mostly empty."""
+    """The quantization of a file's weights; empty for unquantized weights."""
     return next((name for name, mark in _QUANTIZED if names.has(mark)), "")
 
 
 def explain_refusal(names: TensorNames, denoiser: Denoiser) -> tuple[str, str]:
-    """What a file of such a family is, and what to do: words that complete “PATH …”."""
+    """Why a file of such a family is not loaded, as it completes “PATH …”, and what to do."""
     form = find_quantization(names)
     as_what = f", {form}" if form else ""
-    what = "is a whole model of" if names.others else "holds only the denoiser of"
-    hint = f"!import_model {denoiser.hub} fetches its folder" if denoiser.hub else _FOLDER
-    return f"{what} {denoiser.called}{as_what}, which is not loaded from a single file", hint
+    what = "is a complete model of" if names.others else "contains only the denoiser of"
+    hint = f"to download its folder: !import_model {denoiser.hub}" if denoiser.hub else _FOLDER
+    return f"{what} {denoiser.called}{as_what}, which is not supported as a single file", hint

@@ -1,4 +1,5 @@
-"""GGUF files, llama.cpp's format of quantised weights: what one holds, by its first bytes.
+"""Explains what a GGUF file (llama.cpp's format of quantized weights) contains, from its first
+bytes.
 
 https://github.com/ggml-org/ggml/blob/master/docs/gguf.md
 """
@@ -10,13 +11,13 @@ import struct
 
 MAGIC = b"GGUF"
 HEAD = 4096
-"""Bytes in which the name of the architecture stands; it is the first of the metadata."""
+"""Bytes that contain the name of the architecture, the first metadata key."""
 
 _KEY = b"general.architecture"
 _STRING = 8
 _NAME = re.compile(rb"[\w.-]{1,40}", re.ASCII)
 
-_PART = "it is one part of a model: name the whole model"
+_PART = "it is one part of a model; use the whole model"
 _HELD = {
     "flux": ("FLUX.1", "black-forest-labs/FLUX.1-dev"),
     "sd1": ("Stable Diffusion 1", ""),
@@ -26,28 +27,29 @@ _HELD = {
     "lumina2": ("Lumina 2", "Alpha-VLLM/Lumina-Image-2.0"),
     "qwen_image": ("Qwen-Image", "Qwen/Qwen-Image"),
     "hidream": ("HiDream-I1", ""),
-    "wan": ("Wan, which makes films", ""),
+    "wan": ("Wan, a video model", ""),
 }
-"""What image programs' GGUF files call their architecture: the model, and `owner/name` of the
-folder that paints instead."""
+"""Architecture name in GGUF files of image models → the model, and `owner/name` of a folder to use
+instead."""
 _ENCODERS = ("t5", "t5encoder", "clip", "llama", "qwen2", "qwen2vl", "qwen3", "gemma2", "mistral")
 
 
 def refusal(head: bytes) -> tuple[str, str]:
-    """What such a file is, and what to do, in words that complete “PATH …”; of its first bytes."""
+    """Why such a file is not loaded, as it completes “PATH …”, and what to do. `head` is its first
+    HEAD bytes."""
     called = _architecture(head)
     if called in _HELD:
         model, hub = _HELD[called]
-        hint = f"!import_model {hub} fetches its folder" if hub else "get the model's folder"
+        hint = f"to download its folder: !import_model {hub}" if hub else "use the model's folder"
         return f"is {model} in a GGUF file, which is not supported", hint
     if called in _ENCODERS:
         return f"is a text encoder ({called}) in a GGUF file, which is not supported", _PART
     what = f"is a GGUF file of “{called}”" if called else "is a GGUF file"
-    return f"{what}, which is not supported", "get the model's folder from the hub"
+    return f"{what}, which is not supported", "use the model's folder from the hub"
 
 
 def _architecture(head: bytes) -> str:
-    """As the file calls it; empty where it does not say."""
+    """The architecture name in the file; empty if there is none."""
     at = head.find(_KEY) + len(_KEY)
     if at < len(_KEY) or len(head) < at + 12:
         return ""

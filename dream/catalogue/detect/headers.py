@@ -1,4 +1,4 @@
-"""The header of a file of weights: names, shapes and number types, and what else it says."""
+"""Reads the header of a weights file: tensor names, shapes and data types, and metadata."""
 
 from __future__ import annotations
 
@@ -19,23 +19,23 @@ from dream.core.errors import ModelError
 __all__ = ["Header", "TensorHeader", "read_header"]
 
 _LEGACY = b"\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19"
-"""How files of torch before 1.6 begin: torch's magic number, pickled."""
+"""The first bytes of files of torch before 1.6: torch's magic number, pickled."""
 
 _NOT_WEIGHTS = (
-    (b"<", "is a page of a web site, not a model", "it may need a login; download it again"),
-    (b"version https://git-lfs", "is a pointer of Git LFS, not the file itself", "git lfs pull"),
+    (b"<", "is a web page, not a model", "the download may need a login; download it again"),
+    (b"version https://git-lfs", "is a Git LFS pointer, not the file itself", "run git lfs pull"),
     (b"\x1f\x8b", "is compressed", "unpack it first"),
     (b"7z\xbc\xaf", "is compressed", "unpack it first"),
     (b"Rar!", "is compressed", "unpack it first"),
 )
-"""First bytes of files that are often saved under a model's name."""
+"""First bytes of files that are often saved under a model's name; the message; the hint."""
 
 _AGAIN = "copy or download it again"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Header:
-    """What can be known of a file of weights without reading them."""
+    """The header of a weights file."""
 
     path: Path
     format: str
@@ -44,29 +44,28 @@ class Header:
     metadata: Mapping[str, str] = field(default_factory=dict)
     """safetensors' `__metadata__`."""
     names: frozenset[str] = frozenset()
-    """Of a pickle: the outermost dictionary's keys."""
+    """For a pickle: the keys of the outermost dictionary."""
     code: tuple[str, ...] = ()
-    """Of a pickle: the functions and classes it would use that a file of weights has no need of."""
+    """For a pickle: the functions and classes it would use that a weights file does not need."""
 
 
 def read_header(path: Path) -> Header:
-    """The header of a .safetensors, .ckpt, .pt, .pth or .bin file, whatever its suffix says: in
-    0.2 s of work and 64 MiB of memory at most, whatever is in it.
+    """Read the header of a .safetensors, .ckpt, .pt, .pth or .bin file; the format is detected from
+    the content. Takes at most 0.2 s of CPU time and 64 MiB of memory, whatever the file contains.
 
-    A pickle is walked with inert stand-ins in place of everything it names; nothing is imported
-    and nothing runs. Raises ModelError for a file that is cut short, is no file of weights, or no
-    regular file at all.
+    A pickle is interpreted with stubs for everything it names; nothing is imported and nothing
+    runs. Raises ModelError for a file that is truncated, not a weights file, or not a regular file.
     """
     try:
         return _read(path)
     except ModelError:
         raise
     except BadZip as error:
-        raise ModelError(f"{path} is cut short, or no file of weights: {error}", _AGAIN) from error
+        raise ModelError(f"{path} is truncated, or not a weights file: {error}", _AGAIN) from error
     except OSError as error:
         raise ModelError(f"{path} cannot be read: {error.strerror or error}") from error
-    except (Exception, RecursionError) as error:  # whatever damaged bytes make of a reader
-        raise ModelError(f"{path} cannot be read: it is broken", _AGAIN) from error
+    except (Exception, RecursionError) as error:  # damaged bytes can raise anything
+        raise ModelError(f"{path} cannot be read: it is damaged", _AGAIN) from error
 
 
 def _read(path: Path) -> Header:
@@ -85,30 +84,30 @@ def _read(path: Path) -> Header:
     if start.startswith(gguf.MAGIC):
         what, hint = gguf.refusal(head)
         raise ModelError(f"{path} {what}", hint)
-    for first, what, hint in _NOT_WEIGHTS:  # last, for a length may begin like any of them
+    for first, what, hint in _NOT_WEIGHTS:  # last: a safetensors length may begin like one of them
         if start.lstrip().startswith(first):
             raise ModelError(f"{path} {what}", hint)
     if start[0] == 0x80:
         raise ModelError(
-            f"{path} is a pickle, but none that torch wrote, and is not opened",
-            "get it as .safetensors",
+            f"{path} is a pickle that torch did not write, which is not supported",
+            "use a .safetensors version",
         )
-    raise ModelError(f"{path} is no file of weights, neither safetensors nor torch's", _AGAIN)
+    raise ModelError(f"{path} is not a weights file (safetensors or torch)", _AGAIN)
 
 
 def _safetensors(path: Path, size: int) -> Header:
-    """Format: 8 bytes, little-endian length of the JSON; the JSON; the numbers."""
+    """The format is: 8 bytes, little-endian length of the JSON; the JSON; the weights."""
     with open_regular(path) as file:
         (length,) = struct.unpack("<Q", file.read(8))
         if length > min(HEADER_LIMIT, size):
             if HEADER_LIMIT < length < size:
                 raise ModelError(f"{path} has a header of more than {HEADER_LIMIT:,} bytes")
-            raise ModelError(f"{path} is not a safetensors file, or is cut short", _AGAIN)
+            raise ModelError(f"{path} is not a safetensors file, or it is truncated", _AGAIN)
         data = file.read(length)
     try:
         said = parse_header(data)
     except (ArithmeticError, LookupError, RecursionError, TypeError, ValueError) as error:
-        raise ModelError(f"{path} is not a safetensors file, or is cut short", _AGAIN) from error
+        raise ModelError(f"{path} is not a safetensors file, or it is truncated", _AGAIN) from error
     if size < 8 + length + said.end:
         raise _cut(path, size, 8 + length + said.end)
     return Header(path=path, format="safetensors", tensors=said.tensors, metadata=said.metadata)
@@ -116,7 +115,7 @@ def _safetensors(path: Path, size: int) -> Header:
 
 def _pickle(path: Path, size: int, form: str, walk: PickleScan) -> Header:
     if walk.failed and not walk.code:
-        raise ModelError(f"{path} is cut short, or no file of weights: {walk.failed}", _AGAIN)
+        raise ModelError(f"{path} is truncated, or not a weights file: {walk.failed}", _AGAIN)
     least = sum(prod(run.shape) * run.itemsize for run in walk.storages.values())
     if size < least:
         raise _cut(path, size, least)
@@ -124,4 +123,4 @@ def _pickle(path: Path, size: int, form: str, walk: PickleScan) -> Header:
 
 
 def _cut(path: Path, size: int, whole: int) -> ModelError:
-    return ModelError(f"{path} is cut short: {size:,} of at least {whole:,} bytes", _AGAIN)
+    return ModelError(f"{path} is truncated: {size:,} of at least {whole:,} bytes", _AGAIN)

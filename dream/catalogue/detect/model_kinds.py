@@ -1,4 +1,4 @@
-"""What a file is: which kind, of which family, how it paints. By the names of its tensors."""
+"""Detects a weights file's kind, family, variant and prediction type from its tensors."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ from dream.catalogue.detect.upscaler_architectures import find_architecture
 from dream.core.errors import ModelError
 
 UNET = "model.diffusion_model."
-"""What the denoiser's names begin with, in files of CompVis' and Stability's layout."""
+"""Prefix of the denoiser's tensor names in files of CompVis' and Stability's layout."""
 
 _LEAST, _MOST = 64, 4096
-"""Pixels along a side that a model may be at home in; other resolutions are nonsense."""
+"""Valid range of a model's native resolution, in pixels along a side."""
 
 _VARIANTS = {4: "", 5: "depth", 9: "inpainting", 8: "instruct-pix2pix", 7: "x4-upscaler"}
-"""By how many channels the denoiser takes."""
+"""Input channels of the denoiser → variant."""
 
 _KINDS: tuple[tuple[str, str], ...] = (
     ("controlnet", r"control_model\.|controlnet_cond_embedding\.|controlnet_blocks\."),
@@ -51,70 +51,70 @@ _KINDS: tuple[tuple[str, str], ...] = (
     ("unet", r"down_blocks\.\d+\.(resnets|attentions)\.|(single_)?transformer_blocks\.0\."),
     ("text encoder", r"(text_model|encoder)\.(embeddings|encoder|block)\.|shared\.weight$"),
 )
-"""The first row of which a name in the file begins like the pattern."""
+"""Kind and pattern; the first row whose pattern matches the start of a tensor name is used."""
 
 _WORDS = ("^cond_stage_model.", "^conditioner.embedders.")
-"""What the names of text encoders begin with, in the layout that is loaded."""
-_FOLDER = "load the whole model: a file that holds all of it, or its folder in diffusers layout"
+"""Prefixes of text encoders' tensor names in the layout that is loaded."""
+_FOLDER = "use the whole model: a file with all of its parts, or its folder in diffusers layout"
 
 _PLACES = {
-    "lora": "it goes on top of a model, and dream cannot use LoRAs yet",
-    "vae": "it takes the place of a model's own: --vae, or a folder VAE/ beside the models",
-    "embedding": "it is a word for the prompt, and dream cannot use embeddings yet",
-    "upscaler": "it enlarges pictures: --upscaler, or the folder upscalers/ beside the models",
-    "controlnet": "it guides a model, and paints nothing alone",
-    "ip-adapter": "it guides a model, and paints nothing alone",
+    "lora": "LoRAs are not supported yet",
+    "vae": "use it with --vae FILE, or put it into VAE/ in a models folder",
+    "embedding": "embeddings are not supported yet",
+    "upscaler": "use it with --upscaler FILE, or put it into upscalers/ in a models folder",
+    "controlnet": "it only guides a model, and is not supported yet",
+    "ip-adapter": "it only guides a model, and is not supported yet",
     "unet": "load the whole model from its folder in diffusers layout, or by its hub id",
-    "text encoder": "it is one part of a model: name the whole model",
+    "text encoder": "it is one part of a model; use the whole model",
 }
 
 
 @dataclass(frozen=True, kw_only=True)
 class DetectedModel:
-    """A file of weights, recognised by its header."""
+    """What a weights file is, detected from its header."""
 
     path: Path
     kind: str
     """"model", "lora", "vae", "embedding", "upscaler", "controlnet", "ip-adapter", "unet",
-    "text encoder", another of `sorts.SORTS`, or "unknown"."""
+    "text encoder", another kind of `file_kinds.FILE_KINDS`, or "unknown"."""
     family: str = "other"
-    """Of models: "sd1", "sd2", "sdxl", "sd3", "flux" or "other"."""
+    """For models: "sd1", "sd2", "sdxl", "sd3", "flux" or "other"."""
     variant: str = ""
-    """Of models: "", "inpainting", "depth", "refiner", "instruct-pix2pix", "x4-upscaler" or
+    """For models: "", "inpainting", "depth", "refiner", "instruct-pix2pix", "x4-upscaler" or
     "edm"."""
     prediction_type: str = "epsilon"
-    """"epsilon" or "v_prediction"; see `prediction.prediction_type` for where it is read."""
+    """"epsilon" or "v_prediction"; see `prediction.detect_prediction_type`."""
     zero_snr: bool = False
-    """Whether it was trained down to pure noise: Lin et al. 2023, arXiv:2305.08891."""
+    """Whether it was trained with zero terminal SNR: Lin et al. 2023, arXiv:2305.08891."""
     size: tuple[int, int] = (512, 512)
-    """Home width and height in pixels."""
+    """Native width and height in pixels."""
     precision: str = "float32"
-    """Number type of most of its weights: "float32", "float16", "bfloat16", "float8" …"""
+    """Data type of most of its weights: "float32", "float16", "bfloat16", "float8" …"""
     parameters: int = 0
-    """Numbers in it, without the running averages of its training."""
+    """Number of parameters, without EMA weights."""
     ema: bool = False
-    """Whether it holds such averages too (`model_ema.`), which are not loaded."""
+    """Whether it also contains EMA weights (`model_ema.`)."""
     format: str = "safetensors"
     """"safetensors", "zip" or "legacy"; the latter two are pickles."""
     code: tuple[str, ...] = ()
-    """Of a pickle: what it would run. Such a file is never loaded."""
+    """For a pickle: what it would run. Such a file is never loaded."""
     called: str = ""
-    """What it is, in words, where its kind does not say all; of a model, why it is not loaded."""
+    """Description, if the kind does not say enough; for a model, why it is not loaded."""
     place: str = ""
-    """What to do with it, in words."""
+    """What to do with it, as a hint for a message."""
 
     @property
     def is_inpainting(self) -> bool:
-        """Whether its denoiser takes a mask and a masked picture too (9 channels)."""
+        """Whether its denoiser also takes a mask and a masked image (9 channels)."""
         return self.variant == "inpainting"
 
 
 def detect(path: Path) -> DetectedModel:
-    """What the file at `path` is; a symlink is followed. A few milliseconds, whatever its size, and
-    remembered as long as neither it nor a .yaml beside it changes.
+    """Detect what the file at `path` is; symlinks are followed. Takes a few milliseconds; the
+    result is cached until the file or the .yaml beside it changes.
 
-    Raises ModelError for a file that cannot be read, is cut short, or is no file of weights. A
-    pickle that would run code is recognised, but see `Recognised.code`.
+    Raises ModelError for a file that cannot be read, is truncated, or is not a weights file. A
+    pickle that would run code does not raise; see `DetectedModel.code`.
     """
     return _recognise(path, _stamp(path), _stamp(path.with_suffix(".yaml")))
 
@@ -125,7 +125,7 @@ def _recognise(path: Path, *stamps: object) -> DetectedModel:
 
 
 def _stamp(path: Path) -> object:
-    """Another one when the file changes; None for what is not there."""
+    """A value that changes when the file does; None if it does not exist."""
     try:
         seen = path.stat()
     except (OSError, ValueError):
@@ -134,48 +134,48 @@ def _stamp(path: Path) -> object:
 
 
 def require_model(path: Path) -> DetectedModel:
-    """The same, for a file that must be a model dream can load. Raises ModelError that says what
-    it is instead, and where it belongs; and for a pickle that would run code."""
+    """Detect a file that must be a model dream can load. Raises ModelError, which says what the
+    file is instead and how to use it; and for a pickle that would run code."""
     found = require_safe(path)
     if found.kind != "model":
         called = found.called or describe_kind(found.kind)
         raise ModelError(
-            f"{path} is no model but {called}", found.place or get_usage_hint(found.kind)
+            f"{path} is {called}, not a model", found.place or get_usage_hint(found.kind)
         )
     if found.called:
         raise ModelError(f"{path} {found.called}", found.place)
     if found.variant in ("instruct-pix2pix", "x4-upscaler"):
-        raise ModelError(f"{path} is a model for {found.variant}, which starts from a picture")
+        raise ModelError(f"{path} is an {found.variant} model, which is not supported")
     if found.variant == "edm":
         raise ModelError(
-            f"{path} is trained in EDM's way, which a single file does not tell enough of",
+            f"{path} is an EDM model, which is not supported as a single file",
             "load it from its folder in diffusers layout, or by its hub id",
         )
     return found
 
 
 def require_safe(path: Path) -> DetectedModel:
-    """What a file is that runs nothing while it is loaded. Raises ModelError for one that would."""
+    """Detect a file that runs no code when it is loaded. Raises ModelError for one that would."""
     found = detect(path)
     if found.code:
         raise ModelError(
-            f"{path} is refused: it would run {found.code[0]} while it is loaded",
-            "weights need no code; get it as .safetensors, or convert it on a machine you can lose",
+            f"{path} is refused: loading it would run {found.code[0]}",
+            "use a .safetensors version, or convert it on an isolated machine",
         )
     return found
 
 
 def get_usage_hint(kind: str) -> str:
-    """Where a file of that kind belongs, or that it has no use here, in words; empty for models and
-    for the unknown."""
+    """A hint how to use a file of that kind, or that it is not supported; empty for models and
+    unknown files."""
     return _PLACES.get(kind, "")
 
 
 def classify(header: Header) -> DetectedModel:
-    """What a header tells."""
+    """Detect what a file is from its header."""
     tensors = header.tensors
     names = TensorNames(tensors)
-    whole = any(map(names.has, _WORDS))  # a whole model of a family that is loaded has its own
+    whole = any(map(names.has, _WORDS))  # a complete model of a supported family has text encoders
     sort = None if whole else find_file_kind(names)
     denoiser = None if whole or sort else find_denoiser(names)
     kind = "model" if denoiser else sort.kind if sort else _kind(header)
@@ -204,15 +204,15 @@ def classify(header: Header) -> DetectedModel:
 
 
 def _why_not_loaded(found: DetectedModel, names: TensorNames) -> tuple[str, str]:
-    """Of a file with Stable Diffusion's denoiser: what it lacks to be loaded, and what to do; both
-    empty where it is whole."""
+    """For a file with Stable Diffusion's denoiser: why it cannot be loaded, and what to do; both
+    empty if it can."""
     if form := find_quantization(names):
-        return f"has its weights in {form}, which is not supported", "get it in float16 or bfloat16"
+        return f"has {form} weights, which are not supported", "use a float16 or bfloat16 file"
     if found.family in ("sd1", "sd2", "sdxl"):
         return "", ""
     if names.has("^label_emb.0.0."):
-        return "holds only the denoiser of Stable Diffusion XL", _FOLDER
-    return "holds only the denoiser of Stable Diffusion, or of another model", _FOLDER
+        return "contains only the denoiser of Stable Diffusion XL", _FOLDER
+    return "contains only the denoiser of Stable Diffusion or another model", _FOLDER
 
 
 def _model(common: DetectedModel, header: Header) -> DetectedModel:
@@ -241,7 +241,7 @@ def _kind(header: Header) -> str:
 
 
 def _family(tensors: Mapping[str, TensorHeader]) -> str:
-    """By where the words come in, which holds for models of every width."""
+    """The family by its text encoders, which works for models of every width."""
     rows = (
         ("sdxl", "conditioner.embedders."),
         ("sd2", "cond_stage_model.model."),
@@ -263,7 +263,7 @@ def _variant(tensors: Mapping[str, TensorHeader]) -> str:
 
 
 def _size(metadata: Mapping[str, str], family: str, prediction: str) -> tuple[int, int]:
-    """modelspec's resolution where the file has one, else the family's home."""
+    """modelspec's resolution if the file has one, else the family's native size."""
     said = re.fullmatch(
         r"(\d{2,4})(?:x(\d{2,4}))?", metadata.get("modelspec.resolution", ""), re.ASCII
     )
@@ -284,8 +284,8 @@ def _precision(tensors: Mapping[str, TensorHeader]) -> str:
 
 
 def describe_kind(kind: str) -> str:
-    """A file of that kind, in words: “a LoRA”."""
+    """A kind with its article, as “a LoRA”."""
     known = {"lora": "a LoRA", "vae": "a VAE", "controlnet": "a ControlNet"}
-    known["unet"] = "the denoiser alone, with the names of diffusers"
+    known["unet"] = "a denoiser alone, in diffusers format"
     article = "an" if kind[0] in "aeiou" else "a"
-    return known.get(kind, "something unknown" if kind == "unknown" else f"{article} {kind}")
+    return known.get(kind, "of an unknown format" if kind == "unknown" else f"{article} {kind}")

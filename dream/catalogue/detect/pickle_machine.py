@@ -1,13 +1,12 @@
-"""A machine for torch's pickles that runs nothing.
+"""An interpreter for torch's pickles that imports and runs nothing.
 
-A pickle is a program that names functions and calls them. The machine here knows its steps, and
-of its results no more than text, small numbers, dictionaries, lists, tuples and the shapes of
-tensors; all else becomes one inert thing without a state. So nothing is imported and nothing runs:
-the walk ends with the shapes, and a list of the names that a file of weights has no need of. The
-weights are read later, and only by torch.load(weights_only=True).
+A pickle is a program that names functions and calls them. This interpreter executes its opcodes,
+but its values are only text, small numbers, dictionaries, lists, tuples and shapes of tensors;
+everything else becomes one stub object without state. The result is the shapes, and a list of the
+names that a weights file does not need. The weights are read later, only by
+torch.load(weights_only=True).
 
-Steps, bytes and copies are counted, so that a file takes no more time or memory than a large
-model's, whatever is in it.
+Steps, bytes and copies are counted, so that no file takes more time or memory than a large model's.
 """
 
 from __future__ import annotations
@@ -28,20 +27,20 @@ from dream.catalogue.detect.pickle_names import (
 from dream.catalogue.detect.tensors import TensorHeader, parse_tensor
 
 STEPS = 300_000
-"""Steps of one walk; a tensor takes 35, and SDXL has 2,500 of them."""
+"""Maximum steps of one run; a tensor takes 35, and SDXL has 2,500 tensors."""
 _LONGEST_NUMBER = 8
-"""Bytes of a whole number. Nothing that counts in a file of weights is longer."""
+"""Maximum bytes of an integer; longer ones become stubs."""
 _LONGEST_TEXT = 4096
-"""Bytes of a name; longer texts are notes."""
+"""Maximum bytes of a text; longer ones become stubs."""
 _MOST_CODE = 16
-"""Names that would run; one is enough to refuse the file."""
+"""How many names that would run are collected; one is enough to reject the file."""
 
 STOP = ord(".")
-"""The step that ends a pickle."""
+"""The opcode that ends a pickle."""
 
 
 class BadPickle(ValueError):
-    """A pickle that is cut short, that no file of weights has, or that is longer than any."""
+    """A pickle that is truncated, damaged, or longer than any model's."""
 
 
 class _Name(NamedTuple):
@@ -54,13 +53,13 @@ Step = Callable[["PickleMachine"], object]
 
 
 class PickleMachine:
-    """The steps of pickle's protocols 0 to 5, on a stack that holds what is described above."""
+    """The opcodes of pickle protocols 0 to 5, on a stack of the values described above."""
 
     def __init__(self, data: bytes, steps: Sequence[Step]) -> None:
         self.code: list[str] = []
-        """The names that a file of weights has no need of."""
+        """The names that a weights file does not need."""
         self.storages: dict[str, TensorHeader] = {}
-        """Runs of numbers that tensors are views of, by their keys."""
+        """The storages that tensors are views of, by key."""
         self._data = data
         self._steps = steps
         self._at = 0
@@ -70,13 +69,13 @@ class PickleMachine:
         self._marks: list[int] = []
 
     def run(self) -> Any:
-        """The result of the pickle that begins here. Raises BadPickle, and what broken ones make of
-        the steps: ArithmeticError, AttributeError, LookupError, TypeError, ValueError."""
+        """Run the pickle at the current position and return its result. Raises BadPickle, and on
+        damaged data ArithmeticError, AttributeError, LookupError, TypeError, ValueError."""
         self.memo, self.stack, self._marks = {}, [], []
         data, steps = self._data, self._steps
         while True:
             if self._at >= len(data):
-                raise BadPickle("its pickle does not end")
+                raise BadPickle("its pickle is truncated")
             step = data[self._at]
             self._at += 1
             self._spend(1)
@@ -84,17 +83,17 @@ class PickleMachine:
                 return self.stack.pop()
             steps[step](self)
 
-    # ── what is read ───────────────────────────────────────────────────────────────────────────
+    # ── reading ────────────────────────────────────────────────────────────────────────────────
 
     def _spend(self, steps: int) -> None:
         self._left -= steps
         if self._left < 0:
-            raise BadPickle(f"its pickle takes more than {STEPS:,} steps, as no model's does")
+            raise BadPickle(f"its pickle takes more than {STEPS:,} steps")
 
     def _read(self, length: int) -> bytes:
         start, self._at = self._at, self._at + length
         if length < 0 or self._at > len(self._data):
-            raise BadPickle("its pickle does not end")
+            raise BadPickle("its pickle is truncated")
         return self._data[start : self._at]
 
     def number(self, form: struct.Struct) -> int:
@@ -104,7 +103,7 @@ class PickleMachine:
     def line(self) -> str:
         end = self._data.find(b"\n", self._at, self._at + _LONGEST_TEXT)
         if end < 0:
-            raise BadPickle("its pickle does not end")
+            raise BadPickle("its pickle is truncated")
         line = self._data[self._at : end].decode("latin1")
         self._at = end + 1
         return line
@@ -112,7 +111,7 @@ class PickleMachine:
     def skip(self, length: int) -> None:
         self._at += length
         if length < 0 or self._at > len(self._data):
-            raise BadPickle("its pickle does not end")
+            raise BadPickle("its pickle is truncated")
 
     # ── the stack ──────────────────────────────────────────────────────────────────────────────
 
@@ -127,7 +126,7 @@ class PickleMachine:
         return things
 
     def _store(self, table: Any, key: Any, value: Any) -> None:
-        """Only under a plain key: others may be made to be hashed for ever."""
+        """Set an item, only for plain keys: hashing other keys could take forever."""
         if type(table) is dict and type(key) in (str, int):
             table[key] = value
 
@@ -168,10 +167,10 @@ class PickleMachine:
         self.storages[str(key)] = storage
         return storage
 
-    # ── the steps ──────────────────────────────────────────────────────────────────────────────
+    # ── opcodes ────────────────────────────────────────────────────────────────────────────────
 
     def unknown(self) -> None:
-        raise BadPickle("its pickle has a step that there is not")
+        raise BadPickle("its pickle has an unknown opcode")
 
     def mark(self) -> None:
         self._marks.append(len(self.stack))
@@ -214,7 +213,7 @@ class PickleMachine:
     def make_tuple(self, count: int) -> None:
         things = tuple(self.stack[-count:])
         if len(things) < count:
-            raise BadPickle("its pickle is broken")
+            raise BadPickle("its pickle is damaged")
         del self.stack[-count:]
         self.push(things)
 
@@ -270,7 +269,7 @@ class PickleMachine:
     def stack_global(self) -> None:
         name, module = self.stack.pop(), self.stack.pop()
         if type(name) is not str or type(module) is not str:
-            raise BadPickle("its pickle is broken")
+            raise BadPickle("its pickle is damaged")
         self.push(self._name(f"{module}.{name}"))
 
     def inst(self) -> None:

@@ -1,4 +1,4 @@
-"""What the names in a pickle of weights stand for; of all of them nothing is imported."""
+"""Tables of the global names that a weights pickle may use; none of them is imported."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ IGNORED_GLOBALS = (
     "numpy._core.multiarray.scalar",
     "numpy.dtype",
 )
-"""What Stability's and CompVis' own .ckpt files name beside the weights: the notes of their
-training. Nothing of it is imported; these names lead to inert stand-ins, here and when loading."""
+"""Training state in Stability's and CompVis' own .ckpt files. These names are replaced by stubs,
+here and when the weights are loaded; nothing is imported."""
 
 STORAGES = {
     "DoubleStorage": "F64",
@@ -33,7 +33,7 @@ _DTYPES = ("float", "double", "half", "bfloat", "int", "uint", "long", "short", 
 
 
 def is_known(full: str) -> bool:
-    """Whether a file of weights has need of that name, `module.name`."""
+    """Whether a weights file may use that name, `module.name`."""
     module, _, name = full.rpartition(".")
     return (
         full in (DICTIONARY, *TENSOR, OF_TYPE, *IGNORED_GLOBALS, *_HARMLESS)
@@ -43,7 +43,7 @@ def is_known(full: str) -> bool:
 
 
 class StubObject:
-    """Stands for anything: takes everything, keeps nothing."""
+    """Replaces any object: accepts every call and stores nothing."""
 
     __slots__ = ()
 
@@ -54,10 +54,10 @@ class StubObject:
     def __setitem__(self, key: object, value: object) -> None: ...
 
     def append(self, item: object) -> None:
-        """Forget it."""
+        """Do nothing."""
 
     def extend(self, items: object) -> None:
-        """Forget them."""
+        """Do nothing."""
 
 
 STUB = StubObject()

@@ -1,4 +1,4 @@
-"""The steps of pickle's protocols 0 to 5, one row each, by their byte."""
+"""The opcodes of pickle protocols 0 to 5, by byte."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _U1, _U2, _I4, _U4, _U8 = map(struct.Struct, ("<B", "<H", "<i", "<I", "<Q"))
 
 
 def _counted(step: Callable[[PickleMachine, int], None], form: struct.Struct) -> Step:
-    """A step that is followed by a number, and maybe by as many bytes."""
+    """An opcode that is followed by a number, and possibly by that many bytes."""
     return lambda machine: step(machine, machine.number(form))
 
 

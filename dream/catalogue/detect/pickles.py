@@ -1,5 +1,7 @@
-"""torch's pickles, walked: which tensors they hold, and what they would run. Nothing is imported
-and nothing runs, see `machine`; the weights are read later, by torch.load(weights_only=True)."""
+"""Lists the tensors in torch's pickles, and the code that they would run.
+
+Nothing is imported and nothing runs (see `pickle_machine`); the weights are read later, by
+torch.load(weights_only=True)."""
 
 from __future__ import annotations
 
@@ -32,47 +34,47 @@ __all__ = [
 T = TypeVar("T")
 
 PICKLE_LIMIT = 4 << 20
-"""Bytes; the pickle of SDXL has one million."""
+"""Maximum bytes; the pickle of SDXL has one million."""
 
 NESTS = ("state_dict", "params_ema", "params-ema", "params", "model")
-"""Names under which the weights lie deeper."""
+"""Keys under which the weights can be nested."""
 MAX_NESTING = 4
-"""How deep they may lie: a dictionary may hold itself."""
+"""Maximum depth of nesting: a dictionary may contain itself."""
 
 
 @dataclass
 class PickleScan:
-    """What was met on the way."""
+    """The result of scanning a pickle."""
 
     tensors: dict[str, TensorHeader] = field(default_factory=dict)
     storages: dict[str, TensorHeader] = field(default_factory=dict)
-    """Runs of numbers that tensors are views of, by their keys."""
+    """The storages that tensors are views of, by key."""
     names: frozenset[str] = frozenset()
-    """Of the outermost dictionary."""
+    """The keys of the outermost dictionary."""
     code: tuple[str, ...] = ()
     failed: str = ""
 
 
 def read_zip(path: Path, size: int) -> PickleScan:
-    """The pickle of a file of torch 1.6 and later, a zip of `*/data.pkl` and one entry for each
-    storage. Raises OSError, ValueError for a zip that is cut short, or has none."""
+    """Scan a file of torch 1.6 or later, a zip of `*/data.pkl` and one entry for each storage.
+    Raises OSError, and ValueError for a zip that is truncated or has no data.pkl."""
     with open_regular(path) as file:
         return walk(read_pickle(file, size, PICKLE_LIMIT), before=0)
 
 
 def read_legacy(path: Path) -> PickleScan:
-    """The pickles of a file of torch before 1.6: magic number, version, machine, the weights.
-    Raises OSError."""
+    """Scan a file of torch before 1.6, which has four pickles: magic number, version, machine, the
+    weights. Raises OSError."""
     with open_regular(path) as file:
         return walk(file.read(PICKLE_LIMIT), before=3)
 
 
 def walk(data: bytes, before: int) -> PickleScan:
-    """What the pickle at the beginning of `data` holds, after as many others as `before` says."""
+    """Scan the pickle in `data` that follows `before` other pickles."""
     machine = PickleMachine(data, STEPS)
     met = PickleScan(storages=machine.storages)
     collects = gc.isenabled()
-    gc.disable()  # a process full of objects would be gone through for every few that are made here
+    gc.disable()  # many objects are created, and each collection would visit the whole process
     try:
         for _ in range(before):
             machine.run()
@@ -83,7 +85,7 @@ def walk(data: bytes, before: int) -> PickleScan:
     except BadPickle as error:
         met.failed = str(error)
     except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError, struct.error):
-        met.failed = "its pickle is broken"
+        met.failed = "its pickle is damaged"
     finally:
         if collects:
             gc.enable()
@@ -92,8 +94,9 @@ def walk(data: bytes, before: int) -> PickleScan:
 
 
 def weights_in(table: Mapping[Any, Any], kind: type[T], depth: int = MAX_NESTING) -> dict[str, T]:
-    """The tensors, which are of that kind, in the dictionary that holds the weights. Where it holds
-    none itself, those of what lies in it, by both names: IP-Adapters and hypernetworks are such."""
+    """The objects of type `kind` (tensors) in the dictionary with the weights. If it has none
+    itself, those of its values, with joined names: IP-Adapters and hypernetworks are nested like
+    that."""
     for nest in NESTS if depth else ():
         if isinstance(inner := table.get(nest), dict) and inner:
             return weights_in(inner, kind, depth - 1)
@@ -106,7 +109,7 @@ def weights_in(table: Mapping[Any, Any], kind: type[T], depth: int = MAX_NESTING
 def _inner(
     table: Mapping[Any, Any], kind: type[T], depth: int, seen: set[int]
 ) -> Iterator[tuple[str, T]]:
-    """Each dictionary, list and tuple is looked into once."""
+    """Search nested containers; each is visited once."""
     if id(table) in seen:
         return
     seen.add(id(table))

@@ -1,4 +1,4 @@
-"""What a model predicts, noise or velocity: its weights look the same, so others must tell."""
+"""Detects what a model predicts, noise or velocity, from hints beside its weights."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from dream.core.bounded_reading import read_bounded
 
 _V_IN_NAME = re.compile(r"v-?_?pred|768-?v|v2-[01]_768|(^|[-_.])768($|[-_.])", re.IGNORECASE)
 _YAML_LIMIT = 1 << 20
-"""Bytes of a configuration beside a model; Stability's have two thousand."""
+"""Maximum bytes of a .yaml beside a model; Stability's have two thousand."""
 _EPSILON_IN_NAME = re.compile(r"(^|[-_.])(eps(ilon)?|512|base)($|[-_.])|v2-[01]_512", re.IGNORECASE)
 
 
 def detect_prediction_type(header: Header, family: str, variant: str) -> tuple[str, bool]:
-    """ "epsilon" or "v_prediction", and whether the noise goes down to pure noise.
+    """The prediction type, "epsilon" or "v_prediction", and whether it has zero terminal SNR.
 
-    Asked in this order: a tensor named `v_pred` (and `ztsnr`), as some trainers write; metadata
-    (modelspec.prediction_type, ss_v_parameterization); a .yaml of the same name beside it, in
-    Stability's form (`parameterization: "v"`); the file's own name (v-pred, 768-v, 512-base …).
-    Where all are silent: velocity for Stable Diffusion 2, which is what diffusers and most of the
-    files out there mean; noise for its inpainting and depth variants and every other family.
+    Checked in this order: a tensor named `v_pred` (and `ztsnr`), as some trainers write; metadata
+    (modelspec.prediction_type, ss_v_parameterization); a .yaml of the same name beside the file, in
+    Stability's format (`parameterization: "v"`); the file name (v-pred, 768-v, 512-base …). The
+    default is velocity for Stable Diffusion 2, as in diffusers and most published files; noise for
+    its inpainting and depth variants and every other family.
     """
     zero_snr = "ztsnr" in header.tensors or header.metadata.get("ss_zero_terminal_snr") == "True"
     if "v_pred" in header.tensors:
@@ -42,7 +42,7 @@ def _said(header: Header) -> str:
 
 
 def _said_beside(path: Path) -> str:
-    """What Stability's form of a configuration says; empty where there is none of that form."""
+    """The prediction type in Stability's .yaml format; empty if there is no such file."""
     try:
         beside = read_bounded(path, _YAML_LIMIT).decode("utf-8", errors="replace")
     except (OSError, ValueError):

@@ -1,8 +1,8 @@
-"""The header of safetensors: JSON of one shape, read in bounded time and memory.
+"""Parses a safetensors header (JSON of a fixed structure) in bounded time and memory.
 
-A general reader of JSON makes 30 bytes of objects out of each byte of a header made for that. This
-one knows the shape, reads the bytes as they are, and leaves out what nobody asks for: a LoRA's
-metadata may hold megabytes about the pictures it was trained with.
+A general JSON parser creates up to 30 bytes of objects for each byte of a hostile header. This one
+knows the structure, reads the bytes directly, and skips what is not needed: a LoRA's metadata can
+have megabytes about its training images.
 """
 
 from __future__ import annotations
@@ -14,17 +14,17 @@ from typing import NamedTuple
 from dream.catalogue.detect.tensors import TensorHeader, parse_tensor
 
 HEADER_LIMIT = 8 << 20
-"""Bytes. safetensors allows 100 million; FLUX.1 has 90 thousand."""
+"""Maximum bytes. safetensors allows 100 million; FLUX.1 has 90 thousand."""
 TENSORS = 20_000
-"""Tensors of one file; SDXL has 2,500."""
+"""Maximum tensors of one file; SDXL has 2,500."""
 _NOTE_LIMIT = 1 << 16
-"""Bytes of a name or a value of the metadata that is kept; longer values are notes."""
+"""Maximum bytes of a metadata key and value; longer ones are skipped."""
 _NOTES_LIMIT = 4 << 20
-"""Bytes of all names and values that are kept."""
+"""Maximum bytes of all metadata together."""
 _BESIDES = 500
-"""Bytes that a kept value takes besides."""
+"""Overhead of a metadata entry in memory, in bytes."""
 _SETTINGS = b"dream."
-"""What metadata of our own begins with: configurations, which may be longer."""
+"""Prefix of dream's own metadata keys: configurations, which may be longer."""
 
 _STRING = rb'"([^"\\\x00-\x1f]*+(?:\\.[^"\\\x00-\x1f]*+)*+)"'
 _SPACE = rb"[ \t\r\n]*+"
@@ -39,8 +39,8 @@ _EMPTY = re.compile(_SPACE + rb"\}")
 
 
 class SafetensorsHeader(NamedTuple):
-    """Tensors by name, what `__metadata__` says, and at which byte after the header the last tensor
-    ends."""
+    """Tensors by name, the content of `__metadata__`, and the byte after the header at which the
+    last tensor ends."""
 
     tensors: dict[str, TensorHeader]
     metadata: dict[str, str]
@@ -48,7 +48,7 @@ class SafetensorsHeader(NamedTuple):
 
 
 def parse_header(data: bytes) -> SafetensorsHeader:
-    """What the bytes of the JSON say. Raises ValueError, TypeError, KeyError, OverflowError."""
+    """Parse the bytes of the JSON. Raises ValueError, TypeError, KeyError, OverflowError."""
     tensors: dict[str, TensorHeader] = {}
     metadata: dict[str, str] = {}
     last = 0
@@ -57,12 +57,12 @@ def parse_header(data: bytes) -> SafetensorsHeader:
     while more:
         found = _KEY.match(data, at)
         if found is None:
-            raise ValueError("its header is not JSON of safetensors")
+            raise ValueError("its header is not safetensors JSON")
         at = found.end()
         if found[1] == b"__metadata__":
             metadata, at = _metadata(data, found)
         elif found[2] is None or len(found[1]) > _NOTE_LIMIT:
-            raise ValueError("its header is not JSON of safetensors")
+            raise ValueError("its header is not safetensors JSON")
         else:
             name = _text(found[1])
             tensors[name], end, at = _row(data, at)
@@ -71,27 +71,27 @@ def parse_header(data: bytes) -> SafetensorsHeader:
                 raise ValueError(f"it has more than {TENSORS:,} tensors")
         following = _NEXT.match(data, at)
         if following is None:
-            raise ValueError("its header is not JSON of safetensors")
+            raise ValueError("its header is not safetensors JSON")
         at, more = following.end(), following[1] == b","
     if data[at:].strip(b" \t\r\n\0"):
-        raise ValueError("its header is not JSON of safetensors")
+        raise ValueError("its header is not safetensors JSON")
     return SafetensorsHeader(tensors, metadata, last)
 
 
 def _row(data: bytes, at: int) -> tuple[TensorHeader, int, int]:
-    """A tensor, where it ends among the numbers, and where its row ends in the header."""
+    """A tensor, the byte at which its data ends, and the position at which its JSON ends."""
     if usual := _USUAL.match(data, at):
         shape = map(int, filter(None, usual[2].split(b",")))
         return parse_tensor(usual[1].decode(), shape), int(usual[4]), usual.end()
     found = _ROW.match(data, at)
     if found is None:
-        raise ValueError("its header is not JSON of safetensors")
+        raise ValueError("its header is not safetensors JSON")
     said = json.loads(b"{" + found[0])
     return parse_tensor(said["dtype"], said["shape"]), int(said["data_offsets"][1]), found.end()
 
 
 def _metadata(data: bytes, key: re.Match[bytes]) -> tuple[dict[str, str], int]:
-    """What is kept of it, and where it ends."""
+    """The metadata without skipped entries, and the position at which it ends."""
     at = key.end()
     if key[2] is None:
         if data[at : at + 4] == b"null":
@@ -110,7 +110,7 @@ def _metadata(data: bytes, key: re.Match[bytes]) -> tuple[dict[str, str], int]:
         at = found.end()
         if found[3] == b"}":
             return kept, at
-    raise ValueError("its metadata is not a table of texts")
+    raise ValueError("its metadata has values that are not text")
 
 
 def _text(raw: bytes) -> str:

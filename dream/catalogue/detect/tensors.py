@@ -1,4 +1,4 @@
-"""A tensor as a header has it."""
+"""TensorHeader: a tensor's data type and shape, as read from a header."""
 
 from __future__ import annotations
 
@@ -7,32 +7,32 @@ from math import prod
 from typing import Any, NamedTuple
 
 _MOST = 2**63
-"""Numbers in a tensor; nobody has the disk for so many."""
+"""Limit of the number of elements in a tensor."""
 _BYTES = {"F64": 8, "I64": 8, "F32": 4, "I32": 4, "F16": 2, "BF16": 2, "I16": 2}
 _NAMES = {"F64": "float64", "F32": "float32", "F16": "float16", "BF16": "bfloat16"}
 
 
 def parse_tensor(dtype: object, shape: Iterable[Any]) -> TensorHeader:
-    """What a header says of a tensor, checked. Raises ValueError, TypeError, OverflowError."""
+    """Validate a tensor's data type and shape. Raises ValueError, TypeError, OverflowError."""
     sides = tuple(map(int, shape))
     numbered = len(sides) <= 64 and min(sides, default=0) >= 0 and prod(sides) < _MOST
     if not (numbered and isinstance(dtype, str)):
-        raise ValueError("there is no such tensor")
+        raise ValueError("a tensor has an invalid shape or data type")
     return TensorHeader(dtype, sides)
 
 
 class TensorHeader(NamedTuple):
-    """Number type, in safetensors' spelling ("F32", "BF16" …), and shape."""
+    """Data type, in safetensors' spelling ("F32", "BF16" …), and shape."""
 
     dtype: str
     shape: tuple[int, ...]
 
     @property
     def itemsize(self) -> int:
-        """Of one number."""
+        """Bytes of one element."""
         return _BYTES.get(self.dtype, 1)
 
     @property
     def precision(self) -> str:
-        """The number type as torch spells it: "float32", "float16", "bfloat16", "float8" …"""
+        """The data type in torch's spelling: "float32", "float16", "bfloat16", "float8" …"""
         return _NAMES.get(self.dtype, "float8" if self.dtype.startswith("F8") else "integer")

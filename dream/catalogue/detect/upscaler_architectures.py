@@ -1,7 +1,7 @@
-"""Which architecture a file of an upscaler's weights is of, by the names of its tensors.
+"""Detects the architecture of an upscaler's weights from its tensor names.
 
-The names are those that spandrel, which builds the networks (`finish.network`), tells its
-architectures by; here they are read without it, for it brings torch.
+The names are the ones that spandrel uses, which builds the networks (`postprocess.network`). It is
+not used here, because it imports torch.
 """
 
 from __future__ import annotations
@@ -9,14 +9,14 @@ from __future__ import annotations
 from collections.abc import Collection
 
 NESTS = ("params_ema", "params-ema", "params", "state_dict", "model_state_dict", "model", "net")
-"""Names under which the weights of a network lie deeper, the running averages first."""
+"""Keys under which a network's weights can be nested; EMA weights first."""
 
 _AVERAGED = NESTS[:3]
-"""Those that safetensors, which cannot nest, have in the tensors' names. ESRGAN's first layout
-calls its own tensors `model.0.weight`."""
+"""The keys that safetensors files, which cannot nest, have as prefixes of tensor names. Not
+“model”: ESRGAN's first layout has tensors called `model.0.weight`."""
 
 PREFIXES = ("module.", "netG.", "net_g.", "generator.")
-"""What trainers put before every name: DataParallel, and GANs that kept both their networks."""
+"""Prefixes that trainers add to every name: DataParallel, and GANs that save both networks."""
 
 _RGT_DAT = ("conv_first.weight", "before_RG.1.weight")
 _SWIN = "layers.0.residual_group.blocks.0.norm1.weight"
@@ -67,32 +67,39 @@ ARCHITECTURES: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("AuraSR", ("mid_attn.layers.0.0.to_out.weight", "mid_block2.block1.proj.weights")),
     ("DnCNN", ("model.0.weight", "model.2.weight", "model.4.weight", "model.6.weight")),
 )
-"""A name, and tensors that all files of it have; the first row of which all are there."""
+"""A name, and tensors that all its files have; the first row whose tensors are all present is
+used."""
 
 OTHERS: tuple[tuple[str, tuple[str, ...]], ...] = (
-    ("GFPGAN, which restores faces", ("toRGB.0.weight", "stylegan_decoder.style_mlp.1.weight")),
-    ("GFPGAN, which restores faces", ("conv_body_first.weight", "final_linear.weight")),
-    ("CodeFormer, which restores faces", ("position_emb", "quantize.embedding.weight")),
-    ("RestoreFormer, which restores faces", ("quantize.embedding.weight", "quant_conv.weight")),
-    ("LaMa, which fills holes", ("model.model.1.bn_l.running_mean",)),
-    ("LaMa, which fills holes", ("generator.model.1.bn_l.running_mean",)),
+    (
+        "a face restoration model (GFPGAN)",
+        ("toRGB.0.weight", "stylegan_decoder.style_mlp.1.weight"),
+    ),
+    ("a face restoration model (GFPGAN)", ("conv_body_first.weight", "final_linear.weight")),
+    ("a face restoration model (CodeFormer)", ("position_emb", "quantize.embedding.weight")),
+    (
+        "a face restoration model (RestoreFormer)",
+        ("quantize.embedding.weight", "quant_conv.weight"),
+    ),
+    ("an inpainting model (LaMa)", ("model.model.1.bn_l.running_mean",)),
+    ("an inpainting model (LaMa)", ("generator.model.1.bn_l.running_mean",)),
 )
-"""The same of networks that people keep beside upscalers, and which are none."""
+"""The same for networks that are often stored with upscalers, but are not upscalers."""
 
 
 def find_architecture(names: Collection[str]) -> str:
-    """The architecture of an upscaler whose tensors have these names; empty for anything else."""
+    """The architecture of an upscaler with these tensor names; empty if it is not one."""
     return _first(ARCHITECTURES, names)
 
 
 def describe_other(names: Collection[str]) -> str:
-    """What a network is that is kept beside upscalers, in words; empty for anything else."""
+    """What a network of OTHERS is, as text; empty if it is not one."""
     return _first(OTHERS, names)
 
 
 def strip_prefixes(names: Collection[str]) -> dict[str, str]:
-    """The names of a network's tensors by those in the file: without what a file or its trainer
-    puts before each. Of weights that lie there twice, those of the running averages."""
+    """Tensor name in the file → name in the network, without prefixes. If the file has EMA weights
+    too, only those."""
     renamed = {name: name for name in names}
     if renamed and all(name.split(".")[0] in _AVERAGED for name in names):
         nest = next(nest for nest in _AVERAGED if any(n.startswith(f"{nest}.") for n in names))

@@ -1,8 +1,8 @@
-"""torch's zip, read as far as its pickle, in bounded time and memory.
+"""Reads the pickle from torch's zip format in bounded time and memory.
 
-The standard library's reader makes an object for each of as many entries as a file claims, and
-unpacks whatever a packer made at once; both cost what the file's author likes. Here the directory
-and the pickle have a size that models stay far below.
+The standard library's zipfile creates an object for each entry, and decompresses without a limit,
+so a hostile file decides what it costs. Here the sizes of the directory and of the pickle are
+limited; models stay far below these limits.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import zlib
 from typing import IO, NamedTuple
 
 DIRECTORY_LIMIT = 4 << 20
-"""Bytes of the directory; that of SDXL has 200 thousand."""
+"""Maximum bytes of the directory; that of SDXL has 200 thousand."""
 
 _END = struct.Struct("<4s4H2LH")
 _END_MARK = b"PK\x05\x06"
@@ -32,7 +32,7 @@ _ENCRYPTED = 1
 
 
 class BadZip(ValueError):
-    """A zip that is cut short, or that torch did not write."""
+    """A zip that is truncated, or that torch did not write."""
 
 
 class _Entry(NamedTuple):
@@ -40,20 +40,20 @@ class _Entry(NamedTuple):
     packed: int
     """Bytes in the file."""
     place: int
-    """Where its local header begins."""
+    """Position of its local header."""
 
 
 def read_pickle(file: IO[bytes], size: int, most: int) -> bytes:
-    """The one entry `data.pkl` of a zip of `size` bytes, of at most `most` bytes.
+    """Read the one entry `data.pkl`, at most `most` bytes, of a zip of `size` bytes.
 
-    Raises BadZip, OSError. Only what torch writes, stored, and what packers make of it, deflated,
-    is read.
+    Stored (as torch writes) and deflated (as zip programs do) entries are supported. Raises BadZip,
+    OSError.
     """
     entry = _find(_directory(file, size))
     file.seek(entry.place)
     head = file.read(_LOCAL.size)
     if len(head) < _LOCAL.size or not head.startswith(_LOCAL_MARK):
-        raise BadZip("its directory leads nowhere")
+        raise BadZip("its zip directory points outside the file")
     *_, name, extra = _LOCAL.unpack(head)
     file.seek(name + extra, 1)
     if entry.method == _STORED:
@@ -62,14 +62,14 @@ def read_pickle(file: IO[bytes], size: int, most: int) -> bytes:
     else:
         data, whole = _inflated(file, entry.packed, most)
     if len(data) > most:
-        raise BadZip(f"its data.pkl is longer than {most:,} bytes")
+        raise BadZip(f"its data.pkl is larger than {most:,} bytes")
     if not whole:
-        raise BadZip("its data.pkl is cut short")
+        raise BadZip("its data.pkl is truncated")
     return data
 
 
 def _inflated(file: IO[bytes], packed: int, most: int) -> tuple[bytes, bool]:
-    """The bytes, one more than `most` if there are more; and whether they are all there."""
+    """The decompressed bytes, at most one more than `most`; and whether they are complete."""
     unpacker = zlib.decompressobj(-zlib.MAX_WBITS)
     try:
         data = unpacker.decompress(file.read(min(packed, most)), most + 1)
@@ -79,38 +79,38 @@ def _inflated(file: IO[bytes], packed: int, most: int) -> tuple[bytes, bool]:
 
 
 def _directory(file: IO[bytes], size: int) -> bytes:
-    """The bytes of the directory, which lies at the end of the file."""
+    """The bytes of the directory, which is at the end of the file."""
     tail_at = max(0, size - _END.size - _COMMENT)
     file.seek(tail_at)
     tail = file.read(_END.size + _COMMENT)
     at = tail.rfind(_END_MARK)
     if at < 0 or len(tail) - at < _END.size:
-        raise BadZip("it has no directory")
+        raise BadZip("it has no zip directory")
     *_, length, start, _ = _END.unpack_from(tail, at)
     locator = tail_at + at - _LOCATOR.size
     if _FULL in (length, start) and locator >= 0:
         length, start = _directory_64(file, locator)
     if length > DIRECTORY_LIMIT:
-        raise BadZip(f"its directory is longer than {DIRECTORY_LIMIT:,} bytes")
+        raise BadZip(f"its zip directory is larger than {DIRECTORY_LIMIT:,} bytes")
     if start + length > size:
-        raise BadZip("its directory is not all there")
+        raise BadZip("its zip directory is truncated")
     file.seek(start)
     return file.read(length)
 
 
 def _directory_64(file: IO[bytes], locator: int) -> tuple[int, int]:
-    """Length and start, of a zip of more than 4 GB."""
+    """Length and start of the directory of a zip of more than 4 GB (zip64)."""
     file.seek(locator)
     found = file.read(_LOCATOR.size)
     if len(found) < _LOCATOR.size or not found.startswith(_LOCATOR_MARK):
-        raise BadZip("it has no directory")
+        raise BadZip("it has no zip directory")
     _, _, place, _ = _LOCATOR.unpack(found)
     if place > locator:
-        raise BadZip("its directory is not all there")
+        raise BadZip("its zip directory is truncated")
     file.seek(place)
     end = file.read(_END_64.size)
     if len(end) < _END_64.size or not end.startswith(_END_64_MARK):
-        raise BadZip("it has no directory")
+        raise BadZip("it has no zip directory")
     *_, length, start = _END_64.unpack(end)
     return length, start
 
@@ -120,7 +120,7 @@ def _find(directory: bytes) -> _Entry:
     at = 0
     while len(found) < 2 and directory.startswith(_ENTRY_MARK, at):
         if at + _ENTRY.size > len(directory):
-            raise BadZip("its directory is not all there")
+            raise BadZip("its zip directory is truncated")
         row = _ENTRY.unpack_from(directory, at)
         flags, method, packed, place = row[3], row[4], row[8], row[16]
         name, extra, comment = row[10:13]
@@ -128,17 +128,17 @@ def _find(directory: bytes) -> _Entry:
         called, more = directory[at : at + name], directory[at + name : at + name + extra]
         if called == b"data.pkl" or called.endswith(b"/data.pkl"):
             if flags & _ENCRYPTED or method not in (_STORED, _DEFLATED):
-                raise BadZip("its data.pkl is packed in a way that torch does not know")
+                raise BadZip("its data.pkl is compressed in a way that torch does not support")
             found.append(_Entry(method, *_long(packed, row[9], place, more)))
         at += name + extra + comment
     if len(found) != 1:
-        raise BadZip("there is no data.pkl of torch in this zip")
+        raise BadZip("it is a zip without torch's data.pkl")
     return found[0]
 
 
 def _long(packed: int, unpacked: int, place: int, more: bytes) -> tuple[int, int]:
-    """Bytes in the file, and the place, which stand in the field of numbers of 8 bytes where 4 are
-    too few: unpacked, packed, place, each only where it is needed."""
+    """Packed size and position. If 4 bytes are too few, they are in the zip64 field, which has
+    8-byte numbers in the order unpacked, packed, position, each only if needed."""
     at, numbers = 0, b""
     while at + 4 <= len(more):
         kind, length = struct.unpack_from("<2H", more, at)
@@ -148,7 +148,7 @@ def _long(packed: int, unpacked: int, place: int, more: bytes) -> tuple[int, int
     long = [n for (n,) in struct.iter_unpack("<Q", numbers[: len(numbers) // 8 * 8])]
     wanted = [value == _FULL for value in (unpacked, packed, place)]
     if sum(wanted) > len(long):
-        raise BadZip("its directory is broken")
+        raise BadZip("its zip directory is damaged")
     values = [long.pop(0) if short else None for short in wanted]
     return (
         packed if values[1] is None else values[1],
