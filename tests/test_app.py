@@ -82,11 +82,11 @@ def test_a_sweep_in_the_shell(run, tmp_path: Path) -> None:
     status, out, err = run("a", "cat", "-C", "5,7.5", "-s", "1..3", "-S1", "--sheet")
     assert status == 0
     assert len(out.splitlines()) == 6
-    assert "6 pictures: 2 × -C, 3 × -s" in err
+    assert "6 images: 2 × -C, 3 × -s" in err
     _, planned, _ = run("--dry_run", "a cat", "-C", "5,7.5", "-S1")
     assert [line.partition("-C")[2].split()[0] for line in planned.splitlines()] == ["5", "7.5"]
     status, _, err = run("-C", "5,7.5", "--from_file=-", stdin="a cat\n")
-    assert (status, "wants a prompt" in err) == (2, True)
+    assert (status, "needs a prompt" in err) == (2, True)
 
 
 def test_a_piped_line_and_from_file_alike(run, tmp_path: Path) -> None:

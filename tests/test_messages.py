@@ -36,11 +36,11 @@ def test_steps_go_without_saying_but_have_a_pace() -> None:
     now = [100.0]
     pace = ProgressEstimator(lambda: now[0])
     assert format_event(step(1)) is None
-    assert pace.format_progress(step(1)) == "picture 1/2  render 1/10"
+    assert pace.format_progress(step(1)) == "image 1/2  render 1/10"
     now[0] += 1.0
-    assert pace.format_progress(step(5)) == "picture 1/2  render 5/10  4.00 it/s  0:04 left"
+    assert pace.format_progress(step(5)) == "image 1/2  render 5/10  4.00 it/s  0:04 left"
     now[0] += 8.0
-    assert pace.format_progress(step(6)) == "picture 1/2  render 6/10  1.80 s/it  0:25 left"
+    assert pace.format_progress(step(6)) == "image 1/2  render 6/10  1.80 s/it  0:25 left"
 
 
 def test_a_new_picture_or_stage_starts_a_new_pace() -> None:
@@ -48,8 +48,8 @@ def test_a_new_picture_or_stage_starts_a_new_pace() -> None:
     pace = ProgressEstimator(lambda: now[0])
     pace.format_progress(step(1))
     now[0] = 50.0
-    assert pace.format_progress(step(1, picture=2)) == "picture 2/2  render 1/10"
-    assert pace.format_progress(step(1, picture=2, stage="upscale")) == "picture 2/2  upscale 1/10"
+    assert pace.format_progress(step(1, picture=2)) == "image 2/2  render 1/10"
+    assert pace.format_progress(step(1, picture=2, stage="upscale")) == "image 2/2  upscale 1/10"
     assert pace.format_progress(LineStarted(count=1, line="", request=Request())) is None
 
 
@@ -62,10 +62,10 @@ def test_what_is_fetched_is_told_in_megabytes() -> None:
             Step(stage="fetch", step=count, steps=of, picture=1, pictures=1)
         )
 
-    assert arrived(1_000_000) == "fetching 1.0 of 60.0 MB"
+    assert arrived(1_000_000) == "downloading 1.0 of 60.0 MB"
     now[0] = 2.0
-    assert arrived(11_000_000) == "fetching 11.0 of 60.0 MB  5.0 MB/s  0:10 left"
-    assert arrived(11_000_000, of=0) == "fetching 11.0 MB  5.0 MB/s"
+    assert arrived(11_000_000) == "downloading 11.0 of 60.0 MB  5.0 MB/s  0:10 left"
+    assert arrived(11_000_000, of=0) == "downloading 11.0 MB  5.0 MB/s"
 
 
 @pytest.mark.parametrize(

@@ -87,7 +87,7 @@ def test_what_leads_out_of_the_folder_is_asked_once(
     else:
         (tmp_path / "dream.toml").write_text(f"{way} = {str(other)!r}\n")
     status, out, err = run("a cat", "-s1")
-    assert (status, out) == (2, "") and "outside of this folder" in err and str(other) in err
+    assert (status, out) == (2, "") and "outside this folder" in err and str(other) in err
     assert list(other.iterdir()) == []
     assert run("--dry_run", "a cat")[0] == 0, "it writes nothing"
     option = "--models_dir=." if way == "models_dir" else "-ohere"

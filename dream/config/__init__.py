@@ -1,1 +1,1 @@
-"""Settings that are kept in files."""
+"""Reads and writes settings in files."""

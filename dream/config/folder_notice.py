@@ -1,4 +1,4 @@
-"""What the current folder decides: its dream.toml, and its models."""
+"""Notices about the current folder's dream.toml and models."""
 
 from __future__ import annotations
 
@@ -11,13 +11,15 @@ from dream.core.errors import DreamError
 
 
 def describe_folder_settings(shelf: ModelRegistry) -> tuple[str, ...]:
-    """What the current folder, which somebody else may have made, has a say in: one line for its
-    dream.toml, and one for models in it that stand in place of others of their name."""
-    said = []
+    """What the current folder, which someone else may have made, changes: one line for its
+    dream.toml, and one for its models that replace others of the same name."""
+    notices = []
     with suppress(DreamError):
         if names := settings_in(Path(FILE)):
-            said.append(f"settings from {FILE} in this folder: {', '.join(names)}")
+            notices.append(f"settings from {FILE} in this folder: {', '.join(names)}")
     if shadows := shelf.shadowed_by(Path("models").absolute()):
         models = ", ".join(f"{name} is {path}" for name, path in shadows.items())
-        said.append(f"models in this folder are used in place of others of their name: {models}")
-    return tuple(said)
+        notices.append(
+            f"models in this folder are used instead of others of the same name: {models}"
+        )
+    return tuple(notices)

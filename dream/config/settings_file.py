@@ -1,7 +1,7 @@
 """dream.toml: defaults for every line, and for every launch.
 
-A line's open choices are filled from, the strongest first: the line itself, launch flags, the
-dream.toml of the current folder, the one in the user's config folder, the model's card.
+A value comes from the first of these that sets it: the line, command-line options, the dream.toml
+of the current folder, the one in the user's config folder, the model's card.toml.
 """
 
 from __future__ import annotations
@@ -23,31 +23,31 @@ from dream.options.option_type import OptionType
 
 FILE = "dream.toml"
 
-_SAID_AT_LAUNCH = frozenset({"prompt", "from_file", "verify", "doctor", "version", "help"})
+_COMMAND_LINE_ONLY = frozenset({"prompt", "from_file", "verify", "doctor", "version", "help"})
 
 
 def find_settings_files() -> tuple[Path, ...]:
-    """The files that may hold settings, the weakest first."""
+    """The files that may contain settings, the lowest priority first."""
     return (platformdirs.user_config_path("dream") / FILE, Path(FILE))
 
 
 def read_settings(files: Iterable[Path]) -> tuple[CliOptions, Request]:
-    """The defaults these files set, later ones over earlier ones; missing files set none.
+    """The defaults in these files; later files override earlier ones, missing files are skipped.
 
-    Raises BadSetting naming file, key and what is allowed there.
+    Raises BadSetting, which names the file, the key and what is allowed.
     """
-    said: dict[str, Any] = {}
+    values: dict[str, Any] = {}
     for file in files:
         if file.is_file():
-            said |= _read(file)
+            values |= _read(file)
     return (
-        CliOptions(**{name: said[name] for name in said if name in CLI_FLAGS}),
-        Request(**{name: said[name] for name in said if name in FLAGS}),
+        CliOptions(**{name: values[name] for name in values if name in CLI_FLAGS}),
+        Request(**{name: values[name] for name in values if name in FLAGS}),
     )
 
 
 def settings_in(file: Path) -> tuple[str, ...]:
-    """The names of the fields that a file sets; none when there is no file. Raises BadSetting."""
+    """The names of the fields that a file sets; none if there is no file. Raises BadSetting."""
     return tuple(_read(file)) if file.is_file() else ()
 
 
@@ -56,28 +56,30 @@ def _read(file: Path) -> Mapping[str, Any]:
         table = reading.read_toml(file)
     except (OSError, ValueError) as error:
         raise BadSetting(
-            f"{file}: {reading.explain_error(error)}", "mend or move the file"
+            f"{file}: {reading.explain_error(error)}", "fix or remove this file"
         ) from None
-    said = {}
+    values = {}
     for key, value in table.items():
         try:
-            name, meant = parse_setting(key, value)
+            name, parsed = parse_setting(key, value)
         except BadSetting as error:
             raise BadSetting(f"{file}: {error.message}", error.hint) from None
-        if name in _SAID_AT_LAUNCH:
-            raise BadSetting(f"{file}: {name} is said at launch, not in {FILE}")
-        said[name] = meant
-    return said
+        if name in _COMMAND_LINE_ONLY:
+            raise BadSetting(
+                f"{file}: {name} is a command-line option and is not allowed in {FILE}"
+            )
+        values[name] = parsed
+    return values
 
 
 def save_settings(
     base: Request, files: Sequence[Path] | None = None
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Have the last of the files, by default the current folder's dream.toml, say what is needed
-    for `read_settings` to give this base; comments and keys of others stay as they are.
+    """Change the last of the files, by default the current folder's dream.toml, so that
+    `read_settings` returns this base; comments and unrelated keys stay as they are.
 
-    The names of the fields that were changed in it; and of those that a weaker file sets and no
-    file can unset. Raises BadSetting for a file that cannot be read or written.
+    Returns the names of the fields that were changed; and of those that an earlier file sets and
+    this one cannot unset. Raises BadSetting for a file that cannot be read or written.
     """
     files = find_settings_files() if files is None else files
     changed = _differing_fields(read_settings(files)[1], base)
@@ -88,13 +90,13 @@ def save_settings(
 
 
 def _differing_fields(one: Request, other: Request) -> tuple[str, ...]:
-    names = (name for name in FLAGS if name not in _SAID_AT_LAUNCH)
+    names = (name for name in FLAGS if name not in _COMMAND_LINE_ONLY)
     return tuple(name for name in names if getattr(one, name) != getattr(other, name))
 
 
 def _write(file: Path, changes: Mapping[str, Any]) -> None:
-    """Replace the file by one with these values; None takes a key out."""
-    import tomlkit  # no start waits for it
+    """Write these values to the file; None removes a key."""
+    import tomlkit  # imported late: slow, and not needed at the start
 
     try:
         with edit_locked(file) as target:
@@ -106,9 +108,9 @@ def _write(file: Path, changes: Mapping[str, Any]) -> None:
                 if value not in (None, ""):
                     document[keys[0]] = _as_toml(value, FLAGS[field].kind)
             rewrite(target, tomlkit.dumps(document))
-    except Exception as error:  # the parser's own kinds, and whatever odd numbers and dates make
+    except Exception as error:  # the parser's own, and others for odd numbers and dates
         raise BadSetting(
-            f"{file}: {reading.explain_error(error)}", "mend or move the file"
+            f"{file}: {reading.explain_error(error)}", "fix or remove this file"
         ) from None
 
 
@@ -120,7 +122,7 @@ def _means(key: str, field: str) -> bool:
 
 
 def _as_toml(value: Any, kind: OptionType[Any]) -> Any:
-    """What `read_setting` reads as this value: a number or text, or of several words a list."""
+    """The TOML value that `parse_setting` reads as this value: a number, text, or a list."""
     words = kind.write(value)
     match value:
         case tuple() if kind.nargs == (1, 1):
@@ -134,7 +136,7 @@ def _as_toml(value: Any, kind: OptionType[Any]) -> Any:
 
 
 def _number(word: str) -> int | float | str:
-    """The word as a number where that says the same, to the letter."""
+    """The word as a number, if the number is written exactly like it."""
     for kind in (int, float):
         with suppress(ValueError):
             if str(number := kind(word)) == word:

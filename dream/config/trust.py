@@ -1,8 +1,8 @@
-"""A folder's own dream.toml, which whoever made the folder wrote: what it may do without a yes.
+"""Limits what the dream.toml of the current folder, which someone else may have written, can do.
 
-It may set what it likes for the pictures of that folder. Where it would have dream read models
-from or write pictures to another place, the person is asked once, as git and direnv do, and the
-answer is remembered in the user's state folder: for this folder, this setting and this place.
+It can set anything for images in that folder. If it makes dream read models from or write images to
+a place outside, the user is asked once, as git and direnv do, and the answer is stored in the
+user's state folder: for this folder, this setting and this place.
 """
 
 from __future__ import annotations
@@ -27,41 +27,41 @@ _OPTIONS = {"outdir": "-o FOLDER", "models_dir": "--models_dir FOLDER"}
 
 @dataclass(frozen=True)
 class OutsideSetting:
-    """A setting of the current folder that leads out of it."""
+    """A setting of the current folder that points outside it."""
 
     field: str
     """`outdir` or `models_dir`."""
     source: str
-    """What sets it: dream.toml, or a folder's name that is a link."""
+    """What sets it: dream.toml, or a folder that is a link."""
     place: Path
-    """Where it leads, without links in it."""
+    """The target, with links resolved."""
 
     @property
     def text(self) -> str:
-        """What it does, in a few words."""
-        does = {"outdir": "writes pictures to", "models_dir": "reads models from"}[self.field]
-        text = f"{self.source} {does} {self.place}, which is outside of this folder"
+        """What it does, as a message."""
+        does = {"outdir": "writes images to", "models_dir": "reads models from"}[self.field]
+        text = f"{self.source} {does} {self.place}, which is outside this folder"
         return "".join(char if char.isprintable() else "�" for char in text)
 
     @property
     def refusal(self) -> BadSetting:
-        """The error where nobody can be asked, or the answer was no."""
+        """The error if the user cannot be asked, or answered no."""
         return BadSetting(
             self.text,
-            f"start dream here at a terminal and answer y, or give {_OPTIONS[self.field]}",
+            f"start dream in this folder in a terminal and answer y, or use {_OPTIONS[self.field]}",
         )
 
     def _mark(self) -> str:
-        said = "\0".join((os.path.realpath(os.curdir), self.field, str(self.place)))
-        return hashlib.sha256(said.encode(errors="surrogateescape")).hexdigest()
+        key = "\0".join((os.path.realpath(os.curdir), self.field, str(self.place)))
+        return hashlib.sha256(key.encode(errors="surrogateescape")).hexdigest()
 
 
 def find_outside_settings(
     options: tuple[CliOptions, Request], files: Sequence[Path]
 ) -> tuple[OutsideSetting, ...]:
-    """What the current folder sets that leads out of it and was not allowed yet. `options` are what
-    the launch options alone say, which the person typed; `files` the settings files, of which the
-    last one is the current folder's. Raises BadSetting."""
+    """The settings of the current folder that point outside it and were not allowed yet. `options`
+    are those of the command line alone, which the user typed; `files` are the settings files, of
+    which the last is the current folder's. Raises BadSetting."""
     launch, base = read_settings(files[-1:])
     others = read_settings(files[:-1])[1]
     found = []
@@ -78,7 +78,7 @@ def find_outside_settings(
 
 
 def allow(elsewhere: OutsideSetting) -> None:
-    """Remember that this is wanted. Raises OSError where that cannot be written."""
+    """Store that the user allowed this. Raises OSError if that cannot be written."""
     path = _file()
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     file = open_own(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT)

@@ -1,1 +1,1 @@
-"""What every package speaks of: requests, recipes, images, events and errors."""
+"""The types that all packages share: requests, recipes, images, events and errors."""

@@ -1,8 +1,8 @@
-"""Files that others wrote, read within bounds: regular files only, of a bounded size; and their
-JSON and TOML, with one kind of error whatever is in them.
+"""Reads files of unknown origin safely: regular files only, of bounded size; and their JSON and
+TOML, with one kind of error.
 
-The standard readers answer damaged files with a dozen kinds of exception, and some of them with
-minutes of work. Whoever reads a file of models or settings reads it through here.
+The standard readers raise a dozen kinds of exceptions for damaged files, or take minutes. All files
+of models and settings are read through this module.
 """
 
 from __future__ import annotations
@@ -19,27 +19,27 @@ from typing import IO, Any, TypeVar
 T = TypeVar("T")
 
 JSON_LIMIT = 1 << 20
-"""Bytes of a configuration; those of diffusers' and transformers' models have a few thousand."""
+"""Maximum bytes of a configuration; those of diffusers and transformers have a few thousand."""
 TOML_LIMIT = 1 << 17
-"""Bytes of a dream.toml, models.toml or card.toml; a thousand models fit in."""
+"""Maximum bytes of a dream.toml, models.toml or card.toml; a thousand models fit."""
 
 _DEEPEST_KEY = 16
-"""Dots in one key. The reader's time grows with their square, and ours have two."""
+"""Maximum dots in a key. The reader's time grows with their square, and ours have two."""
 _DOTTED = 100
-"""Dotted keys in a file that is edited. The editor's time grows with their square."""
+"""Maximum dotted keys in an edited file. The editor's time grows with their square."""
 
 _STRING = re.compile(r'"(?:[^"\\\n]|\\.)*+(?:"|\\?$)|\'[^\'\n]*(?:\'|$)', re.MULTILINE)
 _NO_KEY = re.compile(r"[^\w \t.-]+")
 
 
 def open_regular(path: Path) -> IO[bytes]:
-    """The file opened for reading; a link is followed. Raises OSError, also for what is no regular
-    file: a FIFO or a device is never waited for."""
+    """Open a file for reading; links are followed. Raises OSError, also if it is not a regular
+    file: a FIFO or a device could block."""
     _check_regular(path.stat().st_mode)
     flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
     handle = os.open(path, flags | getattr(os, "O_CLOEXEC", 0))
     try:
-        _check_regular(os.fstat(handle).st_mode)  # it may be another one by now
+        _check_regular(os.fstat(handle).st_mode)  # it may have been replaced
         return os.fdopen(handle, "rb")
     except BaseException:
         os.close(handle)
@@ -69,7 +69,7 @@ def read_json(path: Path, most: int = JSON_LIMIT) -> Any:
 
 
 def parse_json(text: str | bytes) -> Any:
-    """JSON's value. Raises ValueError, and nothing else, for text that is none."""
+    """The value of a JSON text. Raises ValueError, and nothing else, if it is invalid."""
     return _only_value_errors(json.loads, text)
 
 
@@ -79,9 +79,9 @@ def read_toml(path: Path, most: int = TOML_LIMIT) -> dict[str, Any]:
 
 
 def parse_toml(text: str) -> dict[str, Any]:
-    """TOML's table. Raises ValueError, and nothing else, for text that is none, and for keys of
-    more than 16 dots."""
-    import tomllib  # most starts find no file
+    """The table of a TOML text. Raises ValueError, and nothing else, if it is invalid or has keys
+    of more than 16 dots."""
+    import tomllib  # most starts read no file
 
     _check_toml(text)
     table: dict[str, Any] = _only_value_errors(tomllib.loads, text)
@@ -100,8 +100,8 @@ def read_editable_toml(path: Path) -> str:
 
 
 def _check_toml(text: str) -> None:
-    """Raises ValueError for what would take a TOML reader minutes: long text, and keys of more than
-    16 dots."""
+    """Raises ValueError for text that would take a TOML reader minutes: too long, or with keys of
+    more than 16 dots."""
     if len(text) > TOML_LIMIT:
         raise ValueError(f"it is longer than {TOML_LIMIT:,} characters")
     bare = _STRING.sub("_", text)
@@ -110,14 +110,14 @@ def _check_toml(text: str) -> None:
 
 
 def explain_error(error: Exception) -> str:
-    """What an error of these readers says, in one line without the file's name."""
-    said = getattr(error, "strerror", None) or str(error) or type(error).__name__
-    return " ".join(str(said).split())
+    """The message of an error of these readers, in one line without the file's name."""
+    message = getattr(error, "strerror", None) or str(error) or type(error).__name__
+    return " ".join(str(message).split())
 
 
 def _only_value_errors(read: Callable[[Any], T], text: str | bytes) -> T:
-    """What the reader reads. Raises ValueError in place of all else that readers raise: nested
-    brackets end in RecursionError, odd dates and numbers in whatever made them."""
+    """The result of a reader. Raises ValueError instead of anything else that readers raise: nested
+    brackets cause RecursionError, odd dates and numbers other exceptions."""
     try:
         return read(text)
     except ValueError:

@@ -1,5 +1,4 @@
-"""What a program may take for granted and this one's starter may have left out: standard streams,
-and a home folder."""
+"""Provides standard streams and a home folder where the process was started without them."""
 
 from __future__ import annotations
 
@@ -14,25 +13,25 @@ from pathlib import Path
 
 
 def open_streams() -> None:
-    """Where the program was started with standard streams closed (`<&-`), they are empty: else the
-    next file that is opened would take their place."""
+    """Replace closed standard streams (`<&-`) by empty ones; otherwise the next opened file would
+    get their descriptor."""
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:
-            empty = Path(os.devnull).open(mode, encoding="utf-8")  # noqa: SIM115 - for good
+            empty = Path(os.devnull).open(mode, encoding="utf-8")  # noqa: SIM115 - never closed
             setattr(sys, name, empty)
 
 
 def close_output() -> None:
-    """Whoever read our output has gone (`dream -h | head -1`). Python would flush the broken pipe
-    once more at exit, and complain: give it another end."""
+    """Redirect stdout to the null device, after its reader has gone (`dream -h | head -1`): Python
+    would flush the broken pipe again at exit and report an error."""
     with suppress(OSError, ValueError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 @contextmanager
 def ensure_home() -> Iterator[None]:
-    """A home folder until the block ends, for a user without one: a container's or a cron job's,
-    with no HOME and a number that no password file knows. What libraries keep there is removed."""
+    """A temporary home folder for a user without one (in a container or a cron job, with no HOME
+    and an unknown user id), removed at the end of the block."""
     if _has_home():
         yield
         return
@@ -46,7 +45,7 @@ def ensure_home() -> Iterator[None]:
 
 
 def lend_home() -> None:
-    """The same until this process ends, for whoever is no program of ours."""
+    """The same until this process ends, for programs that use dream as a library."""
     if not _has_home():
         home = ExitStack()
         home.enter_context(ensure_home())

@@ -1,30 +1,30 @@
-"""What can go wrong, drawn once.
+"""All errors that dream explains to the user.
 
-    DreamError                 anything we can explain; only the front doors catch it
+    DreamError                 any explained error; only the front ends catch it
     ├── BadLine                a typed or replayed line that cannot be read (column, hint)
     ├── BadSetting             a launch option or a key of dream.toml that cannot be used
     ├── SetupError             this installation cannot work as it is (libGL, torchvision, CUDA …)
-    ├── ModelError             a model or upscaler that is missing, broken or of another kind
-    ├── InputError             a picture to start from that is missing, broken or not one
-    ├── FetchError             a download that did not arrive whole
-    ├── EngineError            a picture that could not be rendered
-    │   ├── OutOfMemory        … for want of memory, after the second, thriftier try
-    │   └── WorkerDied         … because the worker process died as often as we allow
-    ├── FinishError            a picture that could not be upscaled (the raw one is kept)
-    └── GalleryError           a picture, grid or log line that could not be written or read
+    ├── ModelError             a model or upscaler that is missing, broken or of the wrong kind
+    ├── InputError             an input image that is missing, broken or not an image
+    ├── FetchError             an incomplete download
+    ├── EngineError            an image that could not be rendered
+    │   ├── OutOfMemory        … out of memory, even after the retry that uses less
+    │   └── WorkerDied         … because the worker process died too often
+    ├── FinishError            an image that could not be upscaled (the rendered one is saved)
+    └── GalleryError           an image, grid or log line that could not be written or read
 
 Every message says what happened and what to do next, in one line, without a full stop.
-An exception that is no DreamError is a bug and keeps its traceback.
+Any other exception is a bug and keeps its traceback.
 """
 
 from __future__ import annotations
 
 
 class DreamError(Exception):
-    """The root. `str(error)` is the one line a user reads."""
+    """The base class. `str(error)` is the line that the user reads."""
 
     hint: str = ""
-    """What to try next; front doors print it after the message."""
+    """What to do next; printed after the message."""
 
     def __init__(self, message: str, hint: str = "") -> None:
         super().__init__(message)
@@ -35,7 +35,7 @@ class DreamError(Exception):
         return f"{self.message} ({self.hint})" if self.hint else self.message
 
     def __reduce__(self) -> tuple[object, ...]:
-        # Errors cross from the worker process to the prompt; keep every attribute on the way.
+        # Errors are sent from the worker process to the prompt; keep every attribute.
         return (_rebuild, (type(self), self.__dict__))
 
 
@@ -47,7 +47,7 @@ def _rebuild(kind: type[DreamError], state: dict[str, object]) -> DreamError:
 
 
 class BadLine(DreamError):
-    """A line that cannot be read. `column` counts characters from 1; 0 means the whole line."""
+    """A line that cannot be read. `column` counts characters from 1; 0 is the whole line."""
 
     def __init__(self, message: str, column: int = 0, hint: str = "") -> None:
         super().__init__(message, hint)
@@ -63,42 +63,42 @@ class BadSetting(DreamError):
 
 
 class SetupError(DreamError):
-    """This installation cannot work; the message says what to install."""
+    """This installation does not work; the message says what to install."""
 
 
 class ModelError(DreamError):
-    """A model or upscaler that is missing, broken, or of another kind than asked."""
+    """A model or upscaler that is missing, broken, or of the wrong kind."""
 
 
 class InputError(DreamError):
-    """A picture to start from that is missing, broken, or no picture at all."""
+    """An input image that is missing, broken, or not an image."""
 
 
 class FetchError(DreamError):
-    """A download that did not arrive whole; what has arrived is kept and resumed."""
+    """An incomplete download; the partial file is kept and resumed."""
 
     status: int = 0
-    """What the server answered in HTTP's numbers, where that was the reason."""
+    """The HTTP status, if that was the reason; else 0."""
 
 
 class EngineError(DreamError):
-    """A picture that could not be rendered."""
+    """An image that could not be rendered."""
 
 
 class OutOfMemory(EngineError):
-    """No memory for this picture, even sliced and tiled."""
+    """Not enough memory for this image, even with slicing and tiling."""
 
 
 class WorkerDied(EngineError):
-    """The worker process died on this picture as often as we allow."""
+    """The worker process died too often on this image."""
 
 
 class FinishError(DreamError):
-    """A picture that could not be upscaled; the raw picture is kept."""
+    """An image that could not be upscaled; the rendered image is saved."""
 
 
 class GalleryError(DreamError):
-    """Something that could not be written to, or read from, the pictures' folder."""
+    """Something that could not be written to, or read from, the output folder."""
 
 
 ALL_MADE, SOME_FAILED, WRONG_LINE, INTERRUPTED = 0, 1, 2, 130
@@ -106,6 +106,6 @@ ALL_MADE, SOME_FAILED, WRONG_LINE, INTERRUPTED = 0, 1, 2, 130
 
 
 def shown(text: str) -> str:
-    """Text fit for an error message: printable, on one line, not too long."""
+    """Text for an error message: printable, on one line, at most 40 characters."""
     text = "".join(c if c.isprintable() else "�" for c in text[:60])
     return text if len(text) <= 40 else text[:39] + "…"

@@ -1,7 +1,7 @@
-"""What happens while pictures are made. `Studio.make` yields these; every front door shows them.
+"""Events that `Session.make` yields while images are generated, for every front end to show.
 
-In the order of one line: `Loading?  Queued  (Step* Made Saved+)*  Grid?`, with a `Note` wherever
-something should be said, and `Refused`, `Failed` or `Cancelled` where it ends early.
+In the order of one line: `Loading?  LineStarted  (Step* ImageDone Saved+)*  Grid?`, with a `Note`
+anywhere, and `Rejected`, `Failed` or `Cancelled` if it ends early.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from dream.core.request import Request, to_dict
 
 @dataclass(frozen=True)
 class Preview:
-    """A rough look at a picture in the making."""
+    """A small preview of an unfinished image."""
 
     width: int
     height: int
@@ -28,22 +28,22 @@ class Preview:
 
 @dataclass(frozen=True, kw_only=True)
 class Event:
-    """Something happened. `name` is its "event" in JSON."""
+    """The base class. `name` is its "event" in JSON."""
 
     name: ClassVar[str] = ""
 
     def to_json(self) -> dict[str, Any]:
         """The event as one JSON object, keys in a stable order."""
-        said = {f.name: _plain(getattr(self, f.name)) for f in fields(self) if f.repr}
+        values = {f.name: _plain(getattr(self, f.name)) for f in fields(self) if f.repr}
         return {
             "event": self.name,
-            **{key: value for key, value in said.items() if value is not None},
+            **{key: value for key, value in values.items() if value is not None},
         }
 
 
 @dataclass(frozen=True, kw_only=True)
 class Loading(Event):
-    """A model is being loaded; pictures wait."""
+    """A model is being loaded."""
 
     name: ClassVar[str] = "loading"
     model: str
@@ -51,20 +51,20 @@ class Loading(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class LineStarted(Event):
-    """A line was understood and settled into `count` pictures."""
+    """A line was resolved into `count` images, which are generated next."""
 
     name: ClassVar[str] = "queued"
     count: int
     line: str
     request: Request
     turn: int | None = None
-    """Which line it is of the `turns` lines of a file, from 1; None where that is not known."""
+    """Which line it is of the `turns` lines of a file, from 1; None if unknown."""
     turns: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class Planned(Event):
-    """A picture that would be made (--dry_run)."""
+    """An image that would be generated (--dry_run)."""
 
     name: ClassVar[str] = "planned"
     line: str
@@ -73,9 +73,9 @@ class Planned(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class Step(Event):
-    """One denoising step, or one tile of upscaling, of picture `picture` of `pictures` is done; or
-    `step` of `steps` bytes of an upscaler have arrived. The steps of a stage that paints in several
-    windows count on from one to the next."""
+    """One denoising step, or one tile of upscaling, of image `picture` of `pictures` is done; or
+    `step` of `steps` bytes of an upscaler have arrived. A stage that generates several windows
+    counts all of their steps."""
 
     name: ClassVar[str] = "step"
     stage: str = "render"
@@ -84,7 +84,7 @@ class Step(Event):
     step: int
     """1 to steps."""
     steps: int
-    """0 where it is not known."""
+    """0 if unknown."""
     picture: int
     pictures: int
     preview: Preview | None = field(default=None, repr=False)
@@ -92,25 +92,25 @@ class Step(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class ImageDone(Event):
-    """A picture is finished, in memory."""
+    """An image is finished, in memory."""
 
     name: ClassVar[str] = "made"
     picture: int
     pictures: int
     seconds: float
-    """Since it was begun, waiting for the model included."""
+    """Including the time to load the model."""
     facts: Mapping[str, str] = field(default_factory=dict, repr=False)
-    """Under which circumstances: "device", "precision" …, as the PNG keeps them."""
+    """Provenance: "device", "precision" …, as stored in the PNG."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Saved(Event):
-    """A picture and its log line are on disk."""
+    """An image and its log line are on disk."""
 
     name: ClassVar[str] = "saved"
     path: Path
     line: str
-    """The line that makes it again."""
+    """The line that generates it again."""
     sha256: str
     """Of the RGB bytes, 64 hex digits."""
     request: Request
@@ -118,17 +118,17 @@ class Saved(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class Grid(Event):
-    """The sheet of a line's pictures is on disk."""
+    """The grid of a line's images is on disk."""
 
     name: ClassVar[str] = "grid"
     path: Path
     labelled: bool = False
-    """It is --sheet's, not --grid's."""
+    """Whether it is of --sheet, not --grid."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Verified(Event):
-    """A logged picture was rendered again and compared with its record."""
+    """A logged image was rendered again and compared with its record."""
 
     name: ClassVar[str] = "verified"
     path: str
@@ -136,14 +136,14 @@ class Verified(Event):
     same: bool
     """Bit for bit."""
     near: bool = False
-    """Not the same, but within 1 of 255 everywhere, as another processor rounds."""
+    """Not the same, but within 1 of 255 everywhere, as with another processor's rounding."""
     differences: Mapping[str, str] = field(default_factory=dict)
-    """What is not as recorded, e.g. {"threads": "2, was 1"}; "picture" when the pixels differ."""
+    """What differs from the record, e.g. {"threads": "2, was 1"}; "picture" if the pixels do."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Note(Event):
-    """Something worth one line: a size was floored, memory was short, a worker was replaced."""
+    """A message of one line: a size was rounded down, memory was short, a worker was replaced."""
 
     name: ClassVar[str] = "note"
     text: str
@@ -151,23 +151,23 @@ class Note(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class Rejected(Event):
-    """A line that cannot be read or settled; nothing was rendered."""
+    """A line that cannot be read or resolved; nothing was rendered."""
 
     name: ClassVar[str] = "refused"
     error: DreamError
     line: str = ""
     number: int = 0
-    """Of the line in its file, from 1; 0 when typed."""
+    """Of the line in its file, from 1; 0 if typed."""
 
     def to_json(self) -> dict[str, Any]:
-        """With the column of the fault, for whoever wants to point at it."""
+        """With the column of the error."""
         column = getattr(self.error, "column", 0)
         return super().to_json() | ({"column": column} if column else {})
 
 
 @dataclass(frozen=True, kw_only=True)
 class Failed(Event):
-    """A picture that could not be rendered, upscaled or kept; the next one goes on."""
+    """An image that could not be rendered, upscaled or saved; the next one continues."""
 
     name: ClassVar[str] = "failed"
     error: DreamError
@@ -176,7 +176,7 @@ class Failed(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class Cancelled(Event):
-    """The rest of a line was given up; what is finished is kept."""
+    """The rest of a line was cancelled; finished images are kept."""
 
     name: ClassVar[str] = "cancelled"
     finished: int
@@ -186,7 +186,7 @@ class Cancelled(Event):
 T = TypeVar("T")
 
 Events = Generator[Event, None, T]
-"""Events on the way, and a result at the end."""
+"""A generator of events, with a result at the end."""
 
 
 def _plain(value: Any) -> Any:

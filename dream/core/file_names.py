@@ -1,4 +1,4 @@
-"""What a person says for a file or folder, as a path that the system can be asked about."""
+"""Turns what a user types for a file or folder into a valid path."""
 
 from __future__ import annotations
 
@@ -15,25 +15,27 @@ MOST_OF_A_PART, MOST = 255, 4095
 
 
 def parse_path(text: str) -> Path:
-    """The path, with `~` expanded. Raises BadLine for text that no file can be called by: a name
-    too long, a zero byte, halves of characters, the home of a user who is not known here."""
+    """The path, with `~` expanded. Raises BadLine for text that cannot be a path: a name that is
+    too long, a zero byte, lone surrogates, the home folder of an unknown user."""
     if "\0" in text:
-        raise BadLine(f"“{shown(text)}” has a zero byte, which no file's name has")
+        raise BadLine(f"“{shown(text)}” contains a zero byte, which is not allowed in a file name")
     home = os.path.expanduser(text)  # noqa: PTH111 - of ./~name Path would not see the difference
     if home.startswith("~"):
         user = home.partition("/")[0]
-        message = f"there is no user {shown(user[1:])} here, so no {shown(user)}"
+        message = f"there is no user {shown(user[1:])} here, so {shown(user)} is not known"
         if user == "~":
             message = "this user has no home folder, so ~ is not known"
-        raise BadLine(message, 0, f"./{shown(user)} is a file of that name")
+        raise BadLine(message, 0, f"write ./{shown(user)} for a file of that name")
     path = Path.cwd() / home if home.startswith("./~") else Path(home)
     try:
         size = len(os.fsencode(path))
         part = max((len(os.fsencode(part)) for part in path.parts), default=0)
     except UnicodeEncodeError:
-        raise BadLine(f"“{shown(text)}” holds characters that no file's name has") from None
+        raise BadLine(
+            f"“{shown(text)}” contains characters that are not allowed in a file name"
+        ) from None
     if part > MOST_OF_A_PART:
-        message = f"“{shown(text)}” is too long for a file's name: {part} bytes of {MOST_OF_A_PART}"
+        message = f"“{shown(text)}” is too long for a file name: {part} bytes of {MOST_OF_A_PART}"
         raise BadLine(message)
     if size > MOST:
         raise BadLine(f"“{shown(text)}” is too long for a path: {size} bytes of {MOST}")
@@ -41,7 +43,7 @@ def parse_path(text: str) -> Path:
 
 
 def spellings(text: str) -> Iterator[str]:
-    """What a person's words for a file may mean, the likeliest first: as they are; as a terminal
+    """The possible readings of a typed file name, the likeliest first: as it is; as a terminal
     pastes a dropped file, `'my cat.png'` or `my\\ cat.png`; as Windows writes a path."""
     yield text
     if "'" in text or "\\" in text:
@@ -53,7 +55,7 @@ def spellings(text: str) -> Iterator[str]:
 
 
 def path_exists_at(path: Path) -> bool:
-    """Whether there is such a file or folder; what is no path, or may not be looked at, is none."""
+    """Whether the file or folder exists; False for an invalid or unreadable path."""
     try:
         return path.exists()
     except (OSError, ValueError):
@@ -61,7 +63,7 @@ def path_exists_at(path: Path) -> bool:
 
 
 def is_file(path: Path) -> bool:
-    """The same for an ordinary file."""
+    """Whether it is a regular file; False for an invalid or unreadable path."""
     try:
         return path.is_file()
     except (OSError, ValueError):
@@ -69,7 +71,7 @@ def is_file(path: Path) -> bool:
 
 
 def is_folder(path: Path) -> bool:
-    """The same for a folder."""
+    """Whether it is a folder; False for an invalid or unreadable path."""
     try:
         return path.is_dir()
     except (OSError, ValueError):

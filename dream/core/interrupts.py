@@ -1,9 +1,9 @@
-"""Ctrl-C at the front doors that make each line before they take the next, answered in one place.
+"""Handles Ctrl-C in one place for front ends that run one line after the other.
 
-It is raised as KeyboardInterrupt inside the generator of events, and nowhere else: not while a line
-is drawn, not between two prompts, not in prompt_toolkit's own handling of the terminal. Pressed at
-such a moment it is remembered, and thrown in at the next. Where in the events it is answered is
-theirs: while pictures are made, the studio has SIGINT.
+It is raised as KeyboardInterrupt inside the generator of events, and nowhere else: not while text
+is printed, not between two prompts, not in prompt_toolkit's handling of the terminal. A Ctrl-C at
+such a moment is remembered and raised at the next event. The generator decides how to handle it;
+while images are generated, the session handles SIGINT itself.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from dream.core.events import Cancelled, Event, Events
 
 
 class Interrupts:
-    """Used as a context manager, it holds SIGINT for as long as the program runs."""
+    """Handles SIGINT while it is used as a context manager."""
 
     def __init__(self) -> None:
         self._events: Events[None] | None = None
@@ -36,8 +36,7 @@ class Interrupts:
         signal.signal(signal.SIGINT, self._former)
 
     def follow(self, events: Events[None], show: Callable[[Event], None]) -> None:
-        """Show all events. Ctrl-C is theirs to answer; once it was given to them they are left in
-        peace until their next event."""
+        """Show all events. Ctrl-C is raised inside them, at most once until their next event."""
         self._events = events
         try:
             while True:
@@ -51,7 +50,7 @@ class Interrupts:
         except StopIteration:
             pass
         except KeyboardInterrupt:
-            # They had no answer of their own, as a command that only looks something up.
+            # The generator does not handle it, such as a command that only looks something up.
             show(Cancelled(finished=0, count=0))
         finally:
             self._events, self._pressed = None, False

@@ -1,4 +1,4 @@
-"""An event in one human line. Every front door speaks with this voice."""
+"""Formats events as lines for people. All front ends use it."""
 
 from __future__ import annotations
 
@@ -21,9 +21,12 @@ from dream.core.events import (
 )
 from dream.core.request import FLAGS, Request
 
+_DIFFERENCES = {"picture": "image"}
+"""What a difference's key in JSON is called in a message."""
+
 
 def format_event(event: Event) -> str | None:
-    """The line for an event, or None for those that go without saying."""
+    """The line for an event, or None for events that are not printed."""
     match event:
         case Loading(model=model):
             return f"loading {model} …"
@@ -43,7 +46,9 @@ def format_event(event: Event) -> str | None:
             many = count > 1 or finished
             return f"cancelled; {finished} of {count} made" if many else "cancelled"
         case Verified(path=path, line=line, same=same, near=near, differences=differs):
-            what = "; ".join(f"{name} {how}" for name, how in differs.items())
+            what = "; ".join(
+                f"{_DIFFERENCES.get(name, name)} {how}" for name, how in differs.items()
+            )
             verdict = "same" if same else "near" if near else "DIFFERS"
             return f"{verdict}  {path or line}" + (f"  ({what})" if what else "")
         case _:
@@ -51,21 +56,21 @@ def format_event(event: Event) -> str | None:
 
 
 def _noise(request: Request) -> str:
-    """The switches that say where a picture started."""
-    said = f"-S{request.seed}"
+    """The switches for an image's initial noise."""
+    switches = f"-S{request.seed}"
     if request.with_variations:
-        said += " -V" + "".join(FLAGS["with_variations"].kind.write(request.with_variations))
-    return said
+        switches += " -V" + "".join(FLAGS["with_variations"].kind.write(request.with_variations))
+    return switches
 
 
 class NoteDeduplicator:
-    """What was said of the line being made: a note that each of its pictures has is said once."""
+    """Notes of the current line, so that a note repeated for each of its images is shown once."""
 
     def __init__(self) -> None:
         self._notes: set[str] = set()
 
     def is_repeated(self, event: Event) -> bool:
-        """Whether it is a note, and was said of this line before."""
+        """Whether it is a note that was already shown for this line."""
         if isinstance(event, LineStarted):
             self._notes.clear()
         if not isinstance(event, Note):
@@ -76,7 +81,7 @@ class NoteDeduplicator:
 
 
 class ProgressEstimator:
-    """How fast steps come and how long they will still take, measured over the running stage."""
+    """Estimates speed and remaining time from the steps of the current stage."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -88,35 +93,37 @@ class ProgressEstimator:
         self._first_line = 0
 
     def format_progress(self, event: Event) -> str | None:
-        """A progress line for a Step; None for other events, which only move the clock."""
+        """A progress line for a Step; None for other events, which only update the state."""
         if isinstance(event, LineStarted):
             self._stage = None
-            self._turns(event)
+            self._start_line(event)
         if not isinstance(event, Step):
             return None
         now = self._clock()
         if self._stage != (event.stage, event.picture):
-            # The first step has already happened when we hear of it: time the ones after it.
+            # The first step is already done when its event arrives: measure the steps after it.
             self._stage, self._began, self._first = (event.stage, event.picture), now, event.step
         done, elapsed = event.step - self._first, now - self._began
         rate = done / elapsed if done and elapsed > 0 else 0.0
         if event.stage == "fetch":
-            return _fetched(event.step, event.steps, now - self._began, event.step - self._first)
-        words = [f"{event.stage} {event.step}/{event.steps}"]
+            return _format_download(
+                event.step, event.steps, now - self._began, event.step - self._first
+            )
+        parts = [f"{event.stage} {event.step}/{event.steps}"]
         if event.pictures > 1:
-            words.insert(0, f"picture {event.picture}/{event.pictures}")
+            parts.insert(0, f"image {event.picture}/{event.pictures}")
         if self._turn is not None:
-            words.insert(0, f"line {self._turn[0]}/{self._turn[1]}")
+            parts.insert(0, f"line {self._turn[0]}/{self._turn[1]}")
         if rate:
-            words.append(f"{rate:.2f} it/s" if rate >= 1 else f"{1 / rate:.2f} s/it")
+            parts.append(f"{rate:.2f} it/s" if rate >= 1 else f"{1 / rate:.2f} s/it")
             left = (event.steps - event.step) / rate
             if event.stage == "render":
                 left += (event.pictures - event.picture) * event.steps / rate
-            words.append(f"{format_duration(left + self._lines_left())} left")
-        return "  ".join(words)
+            parts.append(f"{format_duration(left + self._lines_left())} left")
+        return "  ".join(parts)
 
-    def _turns(self, event: LineStarted) -> None:
-        """Take down which line of how many has begun."""
+    def _start_line(self, event: LineStarted) -> None:
+        """Record which line of how many has started."""
         if event.turn is None or event.turns is None or event.turns < 2:
             self._turn = None
             return
@@ -126,7 +133,7 @@ class ProgressEstimator:
         self._turn = (event.turn, event.turns)
 
     def _lines_left(self) -> float:
-        """Seconds for the lines after this one, by those before it; 0 while there were none."""
+        """Estimated seconds for the lines after this one; 0 without earlier ones to measure."""
         if self._turn is None or self._turn[0] == self._first_line:
             return 0.0
         line, lines = self._turn
@@ -134,18 +141,18 @@ class ProgressEstimator:
         return (lines - line) * before / (line - self._first_line)
 
 
-def _fetched(arrived: int, of: int, seconds: float, since: int) -> str:
-    """Bytes that have arrived, of so many (0: unknown); `since` of them within these seconds."""
-    words = [f"fetching {arrived / 1e6:.1f}" + (f" of {of / 1e6:.1f} MB" if of else " MB")]
-    if since and seconds > 0:
-        words.append(f"{since / seconds / 1e6:.1f} MB/s")
-        if of:
-            words.append(f"{format_duration((of - arrived) * seconds / since)} left")
-    return "  ".join(words)
+def _format_download(arrived: int, total: int, seconds: float, recent: int) -> str:
+    """Progress of a download: bytes arrived, of `total` (0: unknown); `recent` in `seconds`."""
+    parts = [f"downloading {arrived / 1e6:.1f}" + (f" of {total / 1e6:.1f} MB" if total else " MB")]
+    if recent and seconds > 0:
+        parts.append(f"{recent / seconds / 1e6:.1f} MB/s")
+        if total:
+            parts.append(f"{format_duration((total - arrived) * seconds / recent)} left")
+    return "  ".join(parts)
 
 
 def format_duration(seconds: float) -> str:
-    """0:07, 12:30, 1:02:03."""
+    """Seconds as `0:07`, `12:30` or `1:02:03`."""
     whole = round(seconds)
     hours, minutes = divmod(whole // 60, 60)
     clock = f"{minutes}:{whole % 60:02d}"

@@ -1,8 +1,8 @@
-"""Files that dream keeps for itself in folders that anybody may have made.
+"""Opens and replaces dream's own files (log, history, queue) in folders that anyone may have made.
 
-A folder that was cloned or unpacked can hold a link, a pipe or a device under any name. So a file
-of dream's own is opened without following a link, judged by what was opened and not by its path,
-and replaced by way of a new file with a random name.
+A cloned or unpacked folder can contain a link, a pipe or a device under any name. So an own file is
+opened without following links, checked after opening and not by its path, and replaced through a
+new file with a random name.
 """
 
 from __future__ import annotations
@@ -21,21 +21,21 @@ if sys.platform != "win32":
     import fcntl
 
 LOCK_TIMEOUT = 10.0
-"""Seconds to wait for another program's lock: it holds one for milliseconds, unless suspended."""
+"""Seconds to wait for another program's lock, which is usually held for milliseconds."""
 
 LARGEST = 1 << 28
-"""Bytes of a log or another list of lines that is read; a million lines fit in."""
+"""Maximum bytes of a log or another list of lines; a million lines fit."""
 
 BINARY = getattr(os, "O_BINARY", 0)
 _WITHOUT_LINKS = getattr(os, "O_NOFOLLOW", 0)
 _WITHOUT_WAITING = getattr(os, "O_NONBLOCK", 0)
-"""Or else opening a pipe would wait for its other end."""
+"""Otherwise opening a pipe would wait for its other end."""
 
 
 def open_own(path: Path, flags: int = os.O_RDONLY, mode: int = 0o600) -> int:
-    """A file of dream's own, open with these flags of `os.open`: a regular file, by its own name.
+    """Open one of dream's own files with these flags of `os.open`; returns the descriptor.
 
-    Raises OSError, whose `strerror` says so, for a link or for what is no regular file.
+    Raises OSError, with the reason as `strerror`, if it is a link or not a regular file.
     """
     try:
         file = os.open(path, flags | BINARY | _WITHOUT_LINKS | _WITHOUT_WAITING, mode)
@@ -53,8 +53,8 @@ def open_own(path: Path, flags: int = os.O_RDONLY, mode: int = 0o600) -> int:
 
 
 def read_own(path: Path, last: int | None = None) -> bytes:
-    """What a file of dream's own holds, or at most its `last` bytes. Raises OSError, for a link,
-    for what is no regular file, and for one of more than 256 MiB that is to be read whole."""
+    """The contents of one of dream's own files, or at most its `last` bytes. Raises OSError if it
+    is a link, not a regular file, or, without `last`, larger than 256 MiB."""
     with os.fdopen(open_own(path), "rb") as file:
         if last is not None:
             size = file.seek(0, os.SEEK_END)
@@ -67,8 +67,8 @@ def read_own(path: Path, last: int | None = None) -> bytes:
 
 
 def replace_own(path: Path, data: bytes, mode: int = 0o600) -> None:
-    """Replace a file of dream's own as a whole, or make it. Raises OSError; a link, a folder or a
-    pipe in its place is left alone."""
+    """Create or replace one of dream's own files as a whole. Raises OSError; a link, a folder or a
+    pipe in its place is not touched."""
     with suppress(FileNotFoundError):
         found = os.lstat(path).st_mode
         if stat.S_ISLNK(found):
@@ -87,23 +87,24 @@ def replace_own(path: Path, data: bytes, mode: int = 0o600) -> None:
 
 
 def new_beside(path: Path, mode: int = 0o600) -> tuple[Path, int]:
-    """A new, empty file in the same folder, and it open for reading and writing. Its random name is
-    one that `dream.gallery` sweeps away when its program has died. Raises OSError."""
+    """A new, empty file in the same folder: its path, and its descriptor for reading and writing.
+    `dream.gallery` removes files of such random names after a crash. Raises OSError."""
     temporary = path.with_name(f".dream-{secrets.token_hex(8)}.tmp")
     return temporary, os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL | BINARY, mode)
 
 
-def lock(file: int, patience: float = LOCK_TIMEOUT) -> bool:
-    """Waits for the lock of an open file. False where there are no locks, or patience ran out."""
+def lock(file: int, timeout: float = LOCK_TIMEOUT) -> bool:
+    """Wait for the lock of an open file. False if locks are not supported, or after `timeout`
+    seconds."""
     if sys.platform == "win32":
         return False
-    give_up = time.monotonic() + patience
+    deadline = time.monotonic() + timeout
     while True:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             return True
         except BlockingIOError:
-            if time.monotonic() > give_up:
+            if time.monotonic() > deadline:
                 return False
             time.sleep(0.002)
         except OSError:
@@ -112,17 +113,17 @@ def lock(file: int, patience: float = LOCK_TIMEOUT) -> bool:
 
 @contextmanager
 def edit_locked(path: Path) -> Iterator[Path]:
-    """Until the block ends, no other dream edits a file of the person's own, which may be a link:
-    gives the file itself, to be read, changed and then written by `rewrite`. Its folder is made,
-    and is what is locked, for the file is replaced. Raises OSError, also for a link in the current
-    folder that leads out of it: whoever made the folder chose where."""
+    """Keeps other dream processes from editing one of the user's files until the block ends. Yields
+    the file itself if it is a link; read and change it, then write it with `rewrite`. Its folder is
+    created and locked, since the file is replaced. Raises OSError, also for a link from the current
+    folder to outside it: whoever made the folder chose the target."""
     target, here = path.resolve(), Path.cwd()
     inside = path.absolute().is_relative_to(here)
     if inside and path.is_symlink() and not target.is_relative_to(here.resolve()):
         raise OSError(errno.ELOOP, f"{path.name} is a symbolic link out of this folder", str(path))
     target.parent.mkdir(parents=True, exist_ok=True)
     folder = -1
-    if sys.platform != "win32":  # where a folder cannot be opened
+    if sys.platform != "win32":  # where folders cannot be opened
         folder = os.open(target.parent, os.O_RDONLY)
     try:
         if folder >= 0:
@@ -134,8 +135,7 @@ def edit_locked(path: Path) -> Iterator[Path]:
 
 
 def rewrite(target: Path, text: str) -> None:
-    """Replace a file as a whole, durably; its permissions stay. Nobody reads half of it. Raises
-    OSError."""
+    """Replace a file atomically and durably; its permissions stay. Raises OSError."""
     try:
         mode = stat.S_IMODE(target.stat().st_mode)
     except FileNotFoundError:
@@ -156,14 +156,14 @@ def rewrite(target: Path, text: str) -> None:
 
 
 def refuse_link(folder: Path) -> None:
-    """Raises OSError when a folder that dream keeps inside another is a link to elsewhere."""
+    """Raises OSError if one of dream's own subfolders is a link."""
     if folder.is_symlink():
         raise _link(folder)
 
 
 def _in_words(path: Path, error: OSError) -> OSError:
-    # A link is answered with ELOOP, or by FreeBSD with EMLINK; a pipe nobody reads with
-    # ENXIO, a folder with EISDIR.
+    # The error is ELOOP for a link (EMLINK on FreeBSD), ENXIO for a pipe without a reader,
+    # EISDIR for a folder.
     if error.errno in (errno.ELOOP, errno.EMLINK):
         return _link(path)
     return _irregular(path) if error.errno in (errno.ENXIO, errno.EISDIR) else error

@@ -1,8 +1,8 @@
-"""Text from anywhere, made fit for one line, for a terminal, and for JSON.
+"""Makes untrusted text safe for one line, for a terminal, and for JSON.
 
-What a file, a name or another program says may hold line breaks, cursor movements, colours,
-clipboard and title commands (ECMA-48's C0 and C1 controls), or characters that turn the reading
-direction. `print_text` is the one way by which text reaches a terminal or a pipe.
+Text from a file, a name or another program can contain line breaks, cursor movements, colours,
+clipboard and title commands (ECMA-48's C0 and C1 controls), or characters that change the reading
+direction. `print_text` is the only way for text to reach a terminal or a pipe.
 """
 
 from __future__ import annotations
@@ -12,21 +12,21 @@ import re
 from typing import Protocol
 
 _BREAKS = re.compile("\r\n|[\n\v\f\r\x1c-\x1e\x85\u2028\u2029]")
-"""Every character that Unicode or Python's `splitlines` ends a line at."""
+"""Every character at which Unicode or Python's `splitlines` ends a line."""
 _CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 _JOINERS = "\u200c\u200d\ufe0f"
-"""Format characters that words and emoji are written with, and that do nothing else."""
+"""Format characters that words and emoji need, and that are harmless."""
 
 
 class Writable(Protocol):
-    """What is asked of a stream."""
+    """A text stream."""
 
     def write(self, text: str, /) -> object: ...
     def flush(self) -> None: ...
 
 
 def join_lines_of_text(text: str) -> str:
-    """The text with a space for each line break, whichever of Unicode's it is."""
+    """The text with a space for each of Unicode's line breaks."""
     return _BREAKS.sub(" ", text)
 
 
@@ -36,30 +36,30 @@ def remove_controls(text: str) -> str:
 
 
 def make_printable(text: str) -> str:
-    """Text that moves no cursor and changes no colours: what cannot be shown is shown as �, one
-    for one. A line break too."""
+    """The text with � for each character that is not printable, such as cursor movements, colours
+    and line breaks."""
     return "".join(c if c.isprintable() or c in _JOINERS else "�" for c in text)
 
 
 def print_text(text: str, out: Writable, end: str = "\n") -> None:
-    """Write text that may have several rows, each of them printable."""
+    """Write text of one or several rows, with each row made printable."""
     out.write("\n".join(map(make_printable, text.split("\n"))) + end)
     out.flush()
 
 
 def print_styled(text: str, out: Writable) -> None:
-    """Write what dream itself made for a terminal: pictures, progress bars, colours. Nothing from
-    a file's text, a name or a message may be in it that did not go through `printable`."""
+    """Write terminal output of dream itself: images, progress bars, colours. Text of files, names
+    and messages in it must have gone through `make_printable`."""
     out.write(text)
     out.flush()
 
 
 def format_json(value: object) -> str:
-    """A value as JSON on one line, in which whatever is not printable is escaped."""
+    """A value as JSON on one line, with characters that are not printable escaped."""
     text = json.dumps(value, ensure_ascii=False)
     return "".join(c if c.isprintable() or c in _JOINERS else _escaped(c) for c in text)
 
 
 def _escaped(character: str) -> str:
-    """As JSON escapes it, in UTF-16."""
+    """A character as a JSON escape, in UTF-16."""
     return json.dumps(character)[1:-1] if character != "\x7f" else "\\u007f"

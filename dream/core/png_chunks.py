@@ -1,8 +1,8 @@
-"""A PNG's chunks, walked without its pixels.
+"""Reads a PNG's chunks without decoding its pixels.
 
-Pillow reads text that stands behind the pixels only by decoding them, and takes a picture for
-broken whose text is longer than it likes. Here text is read from wherever it stands, in bounded
-time and memory, and a picture's text is never a reason not to see its pixels.
+Pillow reads text behind the pixels only by decoding them, and rejects an image whose text is too
+long. This module reads text wherever it is, in bounded time and memory, and an image's text never
+prevents reading its pixels.
 
 PNG, third edition: https://www.w3.org/TR/png-3/#11textinfo
 """
@@ -19,25 +19,25 @@ from typing import IO, NamedTuple
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
 LONGEST_TEXT = 4 << 20
-"""Bytes of one text chunk, once it is decompressed, that are read."""
+"""Maximum bytes of a text chunk, decompressed."""
 ALL_TEXT = 16 << 20
-"""Bytes of all text of a file that are read."""
+"""Maximum bytes of all text of a file."""
 
 _PILLOW_LIMIT = 1 << 20
-"""Bytes of compressed text, once decompressed, from which on Pillow refuses a whole picture."""
+"""Bytes of compressed text, decompressed, from which Pillow rejects the image."""
 _MOST_CHUNKS = 100_000
-"""Of a file. Ours have one for each 64 KiB; nobody waits for a walk over millions of empty ones."""
+"""Maximum chunks of a file, to bound the time. Ours have one for each 64 KiB."""
 _MOST_TEXTS = 1000
-"""Text chunks of a file that are read; programs write a handful."""
+"""Maximum text chunks of a file; programs write a handful."""
 _TEXT = (b"tEXt", b"zTXt", b"iTXt")
 
 
 class Chunk(NamedTuple):
-    """One chunk's place in the file."""
+    """The position of a chunk in the file."""
 
     kind: bytes
     start: int
-    """Of its data; eight bytes of length and kind stand before it, four of checksum behind."""
+    """Offset of its data; eight bytes of length and kind precede it, four of checksum follow."""
     length: int
     """Bytes of data."""
 
@@ -47,15 +47,15 @@ class Texts:
     """A PNG's text."""
 
     texts: dict[str, str] = field(default_factory=dict)
-    """By keyword; the first of a keyword counts."""
+    """By keyword; the first chunk of a keyword counts."""
     too_long: tuple[str, ...] = ()
-    """The keywords of texts beyond the limits, which were not read."""
+    """The keywords of texts over the limits, which were not read."""
 
 
 def read_chunk_headers(file: IO[bytes]) -> Iterator[Chunk]:
-    """The chunks of a PNG in their order, up to its end or to where it is cut short.
+    """The chunks of a PNG in order, up to its end or to where it is truncated.
 
-    Raises ValueError for what is no PNG, and OSError.
+    Raises ValueError if it is not a PNG, and OSError.
     """
     size = file.seek(0, os.SEEK_END)
     file.seek(0)
@@ -75,9 +75,9 @@ def read_chunk_headers(file: IO[bytes]) -> Iterator[Chunk]:
 
 
 def read_texts(file: IO[bytes]) -> Texts:
-    """The text of a PNG, before its pixels and behind them; what is damaged is passed over.
+    """The text of a PNG, before and behind its pixels; damaged chunks are skipped.
 
-    Raises ValueError for what is no PNG or ends before its pixels begin, and OSError.
+    Raises ValueError if it is not a PNG or ends before its pixels begin, and OSError.
     """
     texts: dict[str, str] = {}
     too_long: list[str] = []
@@ -98,7 +98,7 @@ def read_texts(file: IO[bytes]) -> Texts:
             room -= len(text)
             texts[key] = text
     if not begun:
-        # Cut short inside its pixels, a file has told all that stands before them.
+        # A file that is truncated inside its pixels still has all text before them.
         begun = _pixels_begin(file)
     if not begun:
         raise ValueError("it ends before its pixels")
@@ -106,10 +106,10 @@ def read_texts(file: IO[bytes]) -> Texts:
 
 
 def remove_bad_text(file: IO[bytes]) -> tuple[IO[bytes], bool]:
-    """The file for Pillow to open, and whether text was left out for which Pillow would refuse the
-    whole picture: text beyond its limits, or damaged.
+    """The file for Pillow to open, and whether text was removed that Pillow would reject: over its
+    limits, or damaged.
 
-    What is no PNG, or a PNG of usual text, is the same file, at its beginning. Raises OSError.
+    If it is not a PNG, or has no such text, it is the same file, at its beginning. Raises OSError.
     """
     bad: list[Chunk] = []
     room, count = ALL_TEXT, 0
@@ -145,7 +145,7 @@ def _copy(source: IO[bytes], target: IO[bytes], start: int, end: int) -> None:
 
 
 def _pixels_begin(file: IO[bytes]) -> bool:
-    """Whether the chunk that is cut short is one of pixels."""
+    """Whether the truncated chunk has pixels."""
     at = len(SIGNATURE)
     for chunk in read_chunk_headers(file):
         at = chunk.start + chunk.length + 4
@@ -154,8 +154,8 @@ def _pixels_begin(file: IO[bytes]) -> bool:
 
 
 def _read_text(file: IO[bytes], chunk: Chunk, limit: int) -> tuple[str, str | None] | None:
-    """Keyword and text of a chunk; None in place of a text of more bytes than the limit, or of
-    all where the chunk is damaged."""
+    """Keyword and text of a chunk; the text is None if it is over the limit in bytes, all is None
+    if the chunk is damaged."""
     file.seek(chunk.start)
     if chunk.length > LONGEST_TEXT:
         begun, mark, _ = file.read(80).partition(b"\0")
@@ -175,7 +175,7 @@ def _read_text(file: IO[bytes], chunk: Chunk, limit: int) -> tuple[str, str | No
 
 
 def _text_of(kind: bytes, rest: bytes, limit: int) -> tuple[bytes | None, str]:
-    """The text behind the keyword, and its encoding; None where it is longer than the limit."""
+    """The text behind the keyword, and its encoding; None if it is longer than the limit."""
     if kind == b"tEXt":
         return (rest if len(rest) <= limit else None), "latin-1"
     if kind == b"zTXt":

@@ -1,4 +1,4 @@
-"""A `Request` from the JSON that a picture's record holds; `request.as_json` is its inverse."""
+"""Reads a `Request` from the JSON in an image's record; `request.to_dict` is the inverse."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from typing import Any, Union, get_args, get_origin, get_type_hints
 from dream.core.request import FLAGS, Request
 
 
-def parse_request(said: Mapping[str, Any]) -> Request:
-    """The request; what is no field, or no value of it, is left open. Raises nothing."""
+def parse_request(record: Mapping[str, Any]) -> Request:
+    """The request; unknown fields and invalid values are ignored. Raises nothing."""
     fields: dict[str, Any] = {}
     for name, flag in FLAGS.items():
-        if name not in said:
+        if name not in record:
             continue
         try:
-            value = _value(_hints()[name], said[name])
+            value = _value(_hints()[name], record[name])
             if flag.kind.read(flag.kind.write(value)) == value:
                 fields[name] = value
         except (TypeError, ValueError, AttributeError, OverflowError):

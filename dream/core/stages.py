@@ -1,4 +1,4 @@
-"""What is done to a picture after it was rendered, stage by stage, always in this order."""
+"""Postprocessing: the stages after rendering, always in this order."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ Size = tuple[int, int]
 
 
 class Stage(NamedTuple):
-    """One stage. A recipe asks for it where its first field is set."""
+    """One stage. It runs if the first of its recipe fields is set."""
 
     name: str
     file_suffix: str
-    """What a file's name says when it was done."""
+    """What is added to the file name."""
     recipe_fields: tuple[str, ...]
-    """What a recipe says of it alone; all are None where it is not asked for."""
+    """The recipe fields for this stage alone; all are None if it does not run."""
     needs_model: bool = False
-    """It needs the recipe's model."""
+    """Whether it needs the recipe's model."""
 
 
 OUTCROP = Stage("outcrop", "outcropped", ("outcrop",), needs_model=True)
@@ -38,12 +38,12 @@ STAGES = (OUTCROP, OUTPAINT, EMBIGGEN, UPSCALE, WATERMARK)
 
 
 def get_stages(recipe: Recipe) -> tuple[Stage, ...]:
-    """The stages that a recipe asks for, in their order."""
+    """The stages that a recipe requires, in order."""
     return tuple(stage for stage in STAGES if getattr(recipe, stage.recipe_fields[0]) is not None)
 
 
 def with_stages(recipe: Recipe, stages: Collection[Stage]) -> Recipe:
-    """The recipe of the picture when these of its stages were done, and no other."""
+    """The recipe with only these of its stages."""
     off: dict[str, Any] = {
         name: None for stage in STAGES if stage not in stages for name in stage.recipe_fields
     }
@@ -54,16 +54,16 @@ def with_stages(recipe: Recipe, stages: Collection[Stage]) -> Recipe:
 
 
 def needs_upscaler(embiggen: Embiggen | None, upscale: Upscale | None) -> bool:
-    """Whether an upscaler has something to do."""
+    """Whether an upscaler is needed."""
     return upscale is not None or (embiggen is not None and embiggen.scale > 1)
 
 
 MAX_PIXELS = 2**28 // 3
-"""Of a picture that is taken further: what Pillow opens without doubts, so that it can be again."""
+"""Maximum pixels of a postprocessed image: the most that Pillow opens without a warning."""
 
 
 def compute_final_size(recipe: Recipe, size: Size) -> Size:
-    """How large a picture of this size will be after all stages."""
+    """The size of an image of this size after all stages."""
     top, right, bottom, left = recipe.outcrop or Outcrop()
     size = (size[0] + left + right, size[1] + top + bottom)
     if recipe.embiggen is not None:
@@ -81,12 +81,12 @@ def scale_size(size: Size, factor: float) -> Size:
 CRC_BYTES = 2
 """Bytes of CRC that follow the text."""
 _BLOCK = 8
-"""Pixels a side that carry one bit."""
-_REPEATED = 6
-"""How often all of it must be there, for enough to be left of it."""
+"""Pixels per side of a block that carries one bit."""
+_COPIES = 6
+"""Minimum number of copies of all bits, so that it survives compression."""
 
 
 def watermark_capacity(size: Size) -> int:
-    """Bytes of text that a watermark in a picture of this size can hold: 19 in 256x256."""
+    """Bytes of text that a watermark in an image of this size can hold: 19 in 256x256."""
     bits = (size[0] // _BLOCK) * (size[1] // _BLOCK)
-    return max(0, min(MAX_WATERMARK_BYTES, bits // (8 * _REPEATED) - CRC_BYTES))
+    return max(0, min(MAX_WATERMARK_BYTES, bits // (8 * _COPIES) - CRC_BYTES))

@@ -38,12 +38,12 @@ _ELSEWHERE = "choose another folder with -o FOLDER"
 _WHY = {
     errno.ENOSPC: ("no space is left", f"free some, or {_ELSEWHERE}"),
     errno.EDQUOT: ("your disk quota is used up", f"free some, or {_ELSEWHERE}"),
-    errno.EFBIG: ("the file would be larger than is allowed here", "see ulimit -f"),
+    errno.EFBIG: ("the file would exceed the file size limit", "see ulimit -f"),
     errno.EROFS: ("the disk is read-only", _ELSEWHERE),
     errno.EACCES: ("permission denied", _ELSEWHERE),
     errno.EPERM: ("permission denied", _ELSEWHERE),
-    errno.ENOTDIR: ("a file is in the folder's place", _ELSEWHERE),
-    errno.EEXIST: ("a file is in the folder's place", _ELSEWHERE),
+    errno.ENOTDIR: ("there is a file with the folder's name", _ELSEWHERE),
+    errno.EEXIST: ("there is a file with the folder's name", _ELSEWHERE),
     errno.ENAMETOOLONG: ("the name is too long", "shorten --fnformat, or the folder's name"),
 }
 

@@ -232,7 +232,7 @@ class Gallery:
             # Where not even the log can be opened, the picture matters more.
             path = path or publish_file(temporary, self.outdir, name)
             reason = explain_os_error(error)[0]
-            message = f"{path} is kept, but could not be added to {self.log_path}: {reason}"
-            unlogged = Unlogged(message, "its line is added before the next picture is made")
+            message = f"{path} is saved, but could not be added to {self.log_path}: {reason}"
+            unlogged = Unlogged(message, "its line is added before the next image is saved")
             return path, line_at(format_path(path)), unlogged
         return path, line, None

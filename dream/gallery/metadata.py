@@ -40,7 +40,7 @@ def read_metadata(path: Path) -> ImageMetadata:
     except FileNotFoundError as error:
         raise GalleryError(f"there is no {path}", suggest_names(path)) from error
     except (OSError, ValueError) as error:
-        why = getattr(error, "strerror", None) or "it is no whole PNG"
+        why = getattr(error, "strerror", None) or "it is not a complete PNG"
         raise GalleryError(f"cannot read {path}: {why}") from error
     return ImageMetadata(
         width=int.from_bytes(head[16:20], "big"),

@@ -60,7 +60,9 @@ def format_file_name(
         return default._replace(warning=f"--fnformat {template}: {reason}; using {default.text}")
     name = make_safe_name(filled, _ROOM)
     if not name:
-        return default._replace(warning=f"--fnformat {template}: no name; using {default.text}")
+        return default._replace(
+            warning=f"--fnformat {template}: the name is empty; using {default.text}"
+        )
     return FileName(name)
 
 
@@ -95,7 +97,7 @@ class _PlainFormatter(Formatter):
     ) -> tuple[Any, str]:
         if field_name not in kwargs:
             known = " ".join(sorted(kwargs))
-            raise LookupError(f"{{{field_name}}} is none of {known}")
+            raise LookupError(f"{{{field_name}}} is not one of {known}")
         return _printable(kwargs[field_name]), field_name
 
     def format_field(self, value: Any, format_spec: str) -> str:

@@ -92,7 +92,7 @@ def read_chunks(path: Path) -> dict[str, str]:
     """The text chunks of a PNG, wherever they stand in it, without its pixels. Raises OSError, or
     ValueError for no PNG."""
     if path.exists() and not (path.is_file() or path.is_dir()):
-        raise ValueError("no ordinary file")  # a pipe or a device would never end
+        raise ValueError("not a regular file")  # a pipe or a device would never end
     with path.open("rb") as file:
         return read_texts(file).texts
 
@@ -106,11 +106,11 @@ def read_record(path: Path) -> DreamRecord:
     except OSError as error:
         raise GalleryError(f"cannot read {path}: {error.strerror or error}") from error
     except ValueError as error:
-        hint = "a picture's record is in its PNG"
-        raise GalleryError(f"{path} is no whole PNG", hint) from error
+        hint = "the record of an image is in its PNG"
+        raise GalleryError(f"{path} is not a complete PNG", hint) from error
     record = parse_record(chunks)
     if not (record.line or record.request or _line_in(chunks) is not None):
-        raise GalleryError(f"{path} does not say how it was made", "it has no Dream text chunk")
+        raise GalleryError(f"{path} has no record of how it was made", "it has no Dream text chunk")
     return record
 
 

@@ -30,7 +30,7 @@ def text_lines(chunks: Iterable[bytes], name: str, say: Callable[[str], None]) -
         say(f"{name} is read as UTF-16")
         lines = _utf_16(chain([first], rest))
     elif b"\0" in first.removesuffix(b"\n").strip(b"\0"):
-        raise GalleryError(f"{name} is not a text file", "a log or a list of prompts is wanted")
+        raise GalleryError(f"{name} is not a text file", "expected a log or a list of prompts")
     else:
         first = first.removeprefix(codecs.BOM_UTF8)
         lines = _line_by_line(chain([first] if first else [], rest), name, say)

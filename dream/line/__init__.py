@@ -1,9 +1,9 @@
-"""The language of the line: text in, text out. Standard library only.
+"""Parses and formats lines. Standard library only.
 
-    read(write(request, base), base) == request        for every request and base
+    parse_line(format_line(request, base), base) == request        for every request and base
 
-A line is a prompt, then switches, as InvokeAI had them; `words` says what a word is, `names` what
-a switch may be called, `formerly` what old lines hold that is not here (yet).
+A line is a prompt, then switches, as in InvokeAI. `words` is the tokenizer, `switch_names` finds a
+switch by its name, `legacy_switches` has InvokeAI's switches that are not supported.
 """
 
 from dream.line.argv import find_command_line, find_setting, logged_of, parse_argv, parse_setting

@@ -1,4 +1,4 @@
-"""The shell's words become launch options, every line's defaults, and perhaps a prompt."""
+"""Parses the command line: launch options, defaults of every line, and optionally a prompt."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from dream.options.option_type import BOOLEAN_FLAG, Flag
 
 _SETTINGS: Mapping[str, Flag] = MappingProxyType({**CLI_FLAGS, **FLAGS})
 _LOGGED = re.compile(r".+\.(?:png|jpe?g|webp):", re.IGNORECASE)
-"""The shell's word with which a line of a log begins."""
+"""The first argument of a line pasted from a log."""
 _DEFAULT_HINT = "put -- before a prompt that begins with a dash"
 
 
@@ -30,13 +30,13 @@ def parse_argv(
     launch: CliOptions = CliOptions(),  # noqa: B008 - frozen
     base: Request = Request(),  # noqa: B008 - frozen
 ) -> tuple[CliOptions, Request, str | None]:
-    """How this run goes, every line's defaults, and the line of the prompt if there is one.
+    """The launch options, the defaults of every line, and the line to run, if there is one.
 
-    `launch` and `base` are what was known before, from dream.toml. Switches may stand before and
-    behind the words of the prompt; after `--` all is prompt. A shell's word that holds spaces was
-    in quotes there: where it is all there is of the prompt, it is a line as one types it at the
-    prompt, switches and all; beside other words it is text, whatever it holds, unless it is
-    `--name=a value`. Lists of values go into the line of the prompt, for a default has one value.
+    `launch` and `base` are the settings of dream.toml. Switches may be before and after the words
+    of the prompt; after `--` everything is prompt. An argument with spaces was quoted in the shell:
+    if it is the whole prompt, it is a line as typed at the prompt, with switches; next to other
+    words it is text, unless it is `--name=a value`. Lists of values become part of the line, since
+    a default has one value.
 
     Raises BadSetting.
     """
@@ -67,20 +67,22 @@ def parse_argv(
         at = taken.next
     is_line = len(prompt) == 1 and not argv[cut + 1 :] and " " in prompt[0]
     prompt += argv[cut + 1 :]
-    said = tables[Request]
-    text = " ".join(prompt) or said.pop("prompt", "")
+    fields = tables[Request]
+    text = " ".join(prompt) or fields.pop("prompt", "")
     if lists and not text:
-        raise BadSetting(f"{next(iter(lists.values()))} wants a prompt: a default has one value")
+        raise BadSetting(
+            f"{next(iter(lists.values()))} needs a prompt: a default cannot be a list of values"
+        )
     return (
         replace(launch, **tables[CliOptions]),
-        replace(base, **said),
+        replace(base, **fields),
         " ".join([text if is_line else quote(text), *lists.values()]) if text else None,
     )
 
 
 def find_command_line(argv: Sequence[str]) -> tuple[Sequence[str], str | None]:
-    """The shell's words before a `!` command, and the line of it if there is one: where a prompt
-    would begin with a word such as `!models`, that word and all behind it."""
+    """The arguments before a `!` command, and the command's line if there is one: it begins where a
+    prompt would begin with a word such as `!models`."""
     for at, word in enumerate(argv):
         if word == "--":
             break
@@ -90,24 +92,23 @@ def find_command_line(argv: Sequence[str]) -> tuple[Sequence[str], str | None]:
 
 
 def logged_of(argv: Sequence[str]) -> tuple[Sequence[str], str | None]:
-    """The shell's words before a line that was pasted from a log, and that line if there is one: a
-    picture's path with a colon, the words of the prompt, switches. The shell has taken its quotes
-    away; they are put back."""
+    """The arguments before a line pasted from a log, and that line if there is one: an image's path
+    with a colon, the prompt, switches. The shell has removed its quotes; they are added again."""
     for at, word in enumerate(argv[:-1]):
         if word == "--":
             break
         if _LOGGED.fullmatch(word) and not _is_begun(argv[:at]):
             rest = list(argv[at + 1 :])
-            if "#" in rest:  # some shells hand the comment over
+            if "#" in rest:  # some shells pass the comment on
                 rest = rest[: rest.index("#")]
             cut = next((n for n, part in enumerate(rest) if SWITCH_LIKE.match(part)), len(rest))
-            line = [word, quote(" ".join(rest[:cut])), *map(_spelt, rest[cut:])]
+            line = [word, quote(" ".join(rest[:cut])), *map(_quote_again, rest[cut:])]
             return argv[:at], " ".join(line)
     return argv, None
 
 
-def _spelt(word: str) -> str:
-    """A word of a line, a switch or a value, that the shell has taken the quotes from."""
+def _quote_again(word: str) -> str:
+    """Quote a switch or a value whose quotes the shell has removed."""
     if not SWITCH_LIKE.match(word):
         return quote_value(word)
     name, equals, value = word.partition("=")
@@ -115,7 +116,7 @@ def _spelt(word: str) -> str:
 
 
 def _is_begun(argv: Sequence[str]) -> bool:
-    """Whether a prompt has begun, or an option waits for its value."""
+    """Whether a prompt has begun, or an option needs a value."""
     try:
         return parse_argv(argv)[2] is not None
     except BadSetting:
@@ -123,16 +124,16 @@ def _is_begun(argv: Sequence[str]) -> bool:
 
 
 def parse_setting(name: str, value: object) -> tuple[str, Any]:
-    """A key of dream.toml and its value, as a field of `Launch` or `Request` and what to set.
+    """The field of `CliOptions` or `Request`, and its value, for a key and value of dream.toml.
 
-    Raises BadSetting, which says what is allowed; the caller knows file and key.
+    Raises BadSetting, which names what is allowed; the caller adds file and key.
     """
     field = find_setting(name)
     kind = _SETTINGS[field].kind
     if kind is BOOLEAN_FLAG:
         if isinstance(value, bool):
             return field, value
-        raise BadSetting(f"{name} is true or false, not {value!r}")
+        raise BadSetting(f"{name} must be true or false, not {value!r}")
     if isinstance(value, bool) and kind.nargs[0] == 0:
         return field, kind.read([]) if value else _SETTINGS[field].default
     parts = value if isinstance(value, list) else [value]
@@ -142,7 +143,7 @@ def parse_setting(name: str, value: object) -> tuple[str, Any]:
     if all(map(_is_plain, parts)) and kind.nargs[0] <= len(words) <= kind.nargs[1]:
         with suppress(ValueError):
             read = kind.read(words)
-            # A number in the place of a name is most likely another key's.
+            # A number instead of a name was most likely meant for another key.
             if not isinstance(read, str) or all(isinstance(part, str) for part in parts):
                 return field, read
     meant = find_near(words[0], kind.choices) if words else ""
@@ -151,13 +152,13 @@ def parse_setting(name: str, value: object) -> tuple[str, Any]:
 
 
 def find_setting(name: str) -> str:
-    """The field of `Launch` or `Request` that a key of dream.toml means. Raises BadSetting."""
+    """The field of `CliOptions` or `Request` for a key of dream.toml. Raises BadSetting."""
     key = name.replace("-", "_")
     for field, flag in _SETTINGS.items():
         if key == field or f"--{key}" in flag.names:
             return field
     meant = find_near(key, _SETTINGS)
-    raise BadSetting(f"“{shown(name)}” is no setting", f"did you mean {meant}?" if meant else "")
+    raise BadSetting(f"“{shown(name)}” is not a setting", f"did you mean {meant}?" if meant else "")
 
 
 def _is_plain(value: object) -> bool:
@@ -168,17 +169,18 @@ def _word(text: str) -> Word:
     switch = SWITCH_LIKE.match(text) is not None
     if switch and any(map(str.isspace, text.partition("=")[0])):
         if text[2:3] and not text[1:].startswith("-") and text[:2] in SHELL[0]:
-            # -o"my pictures" or "-old men in boats": the shell has taken the difference away.
+            # -o"my pictures" or "-old men in boats": the same after the shell's quoting.
             raise BadSetting(
-                f"“{shown(text)}” may be a prompt, or {text[:2]} and its value", _DEFAULT_HINT
+                f"“{shown(text)}” is ambiguous: a prompt, or {text[:2]} and its value",
+                _DEFAULT_HINT,
             )
         switch = False
     return Word(text, 0, len(text), True, switch)
 
 
 def _setting(taken: ParsedSwitch) -> tuple[type[Any], str, Any] | None:
-    """Table, field and value of an option. InvokeAI's old ones are translated, dropped where
-    they change nothing, or refused."""
+    """Table, field and value of an option. InvokeAI's old ones are translated, ignored if they
+    change nothing, or rejected."""
     known, value = taken.known, taken.value
     if known.table is not LegacySwitches:
         return known.table, known.field, value
@@ -186,4 +188,4 @@ def _setting(taken: ParsedSwitch) -> tuple[type[Any], str, Any] | None:
         return CliOptions, "precision", "float32"
     if known.undo or value == known.flag.default:
         return None
-    raise BadSetting(f"{taken.name} ({known.flag.help}) is not in this version")
+    raise BadSetting(f"{taken.name} ({known.flag.help}) is not supported")

@@ -1,4 +1,4 @@
-"""What may come next in a half-typed line. A pure function of the line and the cursor."""
+"""Completes a half-typed line: a pure function of the line and the cursor."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _OPEN_QUOTE = re.compile(r'(?:-{1,2}[A-Za-z][A-Za-z0-9_-]*+=?)?"')
 
 
 class Suggestion(NamedTuple):
-    """One way on: `text` may take the place of line[start:cursor]."""
+    """A completion: `text` replaces line[start:cursor]."""
 
     text: str
     start: int
@@ -38,13 +38,13 @@ class Suggestion(NamedTuple):
 
 
 Values = Callable[[str, str], Iterable[tuple[str, str]]]
-"""From `Kind.completes` ("file", "model", "seed" …), or "prompt" or "word", and what is typed of
-it to whole values, each with a line of help. What lies in folders and sessions, and what was typed
-before, is the front door's to know."""
+"""A function of `OptionType.completion` ("file", "model", "seed" …), or "prompt" or "word", and the
+typed beginning; returns values, each with a line of help. The front end implements it, since it
+knows the files, the session and the history."""
 
 
 def complete_nothing(completes: str, typed: str) -> Iterable[tuple[str, str]]:
-    """Knows no folders, no models, no seeds."""
+    """No values: knows no files, models or seeds."""
     return ()
 
 
@@ -54,14 +54,14 @@ def list_switch_names() -> tuple[str, ...]:
 
 
 def find_switch(name: str) -> Flag | None:
-    """The row of `Request` that a typed word means (`-s50`, `--cfg-scale=7`), if it means one."""
+    """The row of `Request` for a typed switch (`-s50`, `--cfg-scale=7`); None if there is none."""
     found = _find(name)
     return found.known.flag if found and found.known.table is Request else None
 
 
 def complete(line: str, cursor: int, values: Values = complete_nothing) -> list[Suggestion]:
-    """What could be typed at the cursor: names of switches, or the values they take; inside the
-    prompt whole prompts, or the word that is half typed."""
+    """Completions at the cursor: names of switches, or their values; inside the prompt, whole
+    prompts, or the half-typed word."""
     typed = line[:cursor]
     start = parse_log_line(typed).start
     parts = split_line(typed, start)
@@ -74,13 +74,13 @@ def complete(line: str, cursor: int, values: Values = complete_nothing) -> list[
     text = typed[at:]
     if text.startswith("-"):
         return list(_from_dash(text, at, cursor, values))
-    if flag := _awaiting(done):
+    if flag := _find_incomplete_switch(done):
         return list(_values(flag, text, cursor, values, quote_separate_value))
     return [] if text else list(_switches("", at))
 
 
 def _cut(typed: str, parts: Parts) -> tuple[Sequence[Word], int] | None:
-    """The finished words, and where the half-typed one begins; None where nothing is wanted."""
+    """The complete words, and where the half-typed one begins; None if there is no completion."""
     words = parts.switches
     if parts.prompt and has_unclosed_quote(typed, parts.prompt):
         return None
@@ -109,15 +109,15 @@ def _in_prompt(typed: str, parts: Parts, values: Values) -> Iterator[Suggestion]
 
 
 def _as_prompt(text: str) -> str:
-    """A prompt in quotes only if it would not be read as itself without."""
+    """A prompt, in quotes only if it would be read differently without."""
     try:
         return text if parse_line(text).prompt == text else quote(text)
     except BadLine:
         return quote(text)
 
 
-def _awaiting(done: Sequence[Word]) -> Flag | None:
-    """The switch that still wants a value."""
+def _find_incomplete_switch(done: Sequence[Word]) -> Flag | None:
+    """The switch that still needs a value."""
     last = max((index for index, word in enumerate(done) if word.switch), default=None)
     if last is None or not (found := _find(done[last].text)) or found.known.undo:
         return None

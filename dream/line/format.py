@@ -1,4 +1,4 @@
-"""A Request becomes a line."""
+"""Formats a Request as a line."""
 
 from __future__ import annotations
 
@@ -15,23 +15,22 @@ from dream.options.option_type import Flag
 
 
 def format_line(request: Request, base: Request = Request()) -> str:  # noqa: B008 - frozen
-    """The line that asks for this: `read(write(request, base), base) == request`.
+    """The line for a request: `parse_line(format_line(request, base), base) == request`.
 
-    Always one line of valid UTF-8, the prompt in quotes, or behind `!fix` the file's name; of the
-    switches those that differ from the base, and the load-bearing ones (`Flag.always`) whenever
-    they are set.
+    Always one line of valid UTF-8: the prompt in quotes, or the file's name behind `!fix`; then the
+    switches that differ from the base, and those of `Flag.always_logged` whenever they are set.
     """
     return format_line_with_lists(request, base, {})
 
 
 def write_spelled(request: Request) -> str:
-    """The same line as InvokeAI wrote it, with a space between each switch and its value, for other
-    programs to read: `"a red circle" -s 20 -S 42`. Words to avoid stand in brackets inside the
-    prompt where that means the same. What is read from it makes the same picture."""
+    """The line in InvokeAI's form, with a space between each switch and its value, for other
+    programs to read: `"a red circle" -s 20 -S 42`. The negative prompt is in brackets
+    inside the prompt if that means the same. The parsed line generates the same image."""
     if request.negative and request.fix is None:
-        meant = split_negative(request.prompt, request.negative)
+        parts = split_negative(request.prompt, request.negative)
         ways = (f"{request.prompt} [{request.negative}]", f"[{request.negative}] {request.prompt}")
-        if inside := next((way for way in ways if split_negative(way, "") == meant), None):
+        if inside := next((way for way in ways if split_negative(way, "") == parts), None):
             request = replace(request, prompt=inside, negative="")
     slot = "prompt" if request.fix is None else "fix"
     line = [quote(request.prompt) if request.fix is None else f"!fix {quote(request.fix)}"]
@@ -50,7 +49,7 @@ def write_spelled(request: Request) -> str:
 def format_line_with_lists(
     request: Request, base: Request, several: Mapping[str, Sequence[Any]]
 ) -> str:
-    """The same where some fields have several values, each a list with commas."""
+    """The same with several values for some fields, as lists with commas."""
     slot = "prompt" if request.fix is None else "fix"
     line = [quote(request.prompt) if request.fix is None else f"!fix {quote(request.fix)}"]
     for field, flag in FLAGS.items():
@@ -63,7 +62,7 @@ def format_line_with_lists(
 
 
 def format_fields(request: Request, fields: Iterable[str]) -> str:
-    """Some fields alone, as switches: `-C7.5 -Ak_euler`."""
+    """Only some fields, as switches: `-C7.5 -Ak_euler`."""
     words: list[str] = []
     for field in fields:
         words += _switch(FLAGS[field], getattr(request, field), None)
@@ -94,7 +93,7 @@ def _joined(flag: Flag, value: str) -> str:
 
 
 def _reads_as(text: str, flag: Flag, value: str) -> bool:
-    """Whether a glued word is read as this flag and value. `-outdir` is not -o with utdir."""
+    """Whether a joined word is read as this flag and value. `-outdir` is not -o with utdir."""
     try:
         found = match_switch(Word(text, 0, len(text), False, True), LINE)
     except BadLine:

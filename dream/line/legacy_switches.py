@@ -1,7 +1,7 @@
-"""The switches of InvokeAI that this version does not have (yet).
+"""The table of InvokeAI's switches that are not supported.
 
-Old lines hold them. A row's default is the value that changes nothing: a switch said with it is
-read and dropped, any other value is refused by name. A row that comes to life moves to `Request`.
+Old lines contain them. A row's default is the value that changes nothing: a switch with that value
+is ignored, any other value is rejected by name. A row that becomes supported moves to `Request`.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from dream.options.option_type import BOOLEAN_FLAG, OptionType, flag, get_flags, integer, real, text
 
 _SHARE = real(0, 1)
-_FILE = text("FILE", "a picture's file", completes="file")
+_FILE = text("FILE", "an image file", completes="file")
 _WORDS = text("WORDS", "words")
 _MANY: OptionType[tuple[str, ...]] = OptionType(
     "…", "one or more words", tuple, list, nargs=(1, 64)
@@ -20,11 +20,11 @@ _MANY: OptionType[tuple[str, ...]] = OptionType(
 
 @dataclass(frozen=True, kw_only=True)
 class LegacySwitches:
-    """One field a switch, named as InvokeAI's long one; `help` says what it did."""
+    """One field per switch, with InvokeAI's long name; `help` is what it did."""
 
-    # Said or not, the picture is the same here.
+    # With or without these, the image is the same here.
     batch_size: int = flag(
-        "-b", "--batch_size", kind=integer(1, 999), default=1, help="several pictures of one seed"
+        "-b", "--batch_size", kind=integer(1, 999), default=1, help="several images of one seed"
     )
     full_precision: bool = flag(
         "-F", "--full_precision", kind=BOOLEAN_FLAG, default=True, help="float32"
@@ -56,8 +56,7 @@ class LegacySwitches:
     codeformer_fidelity: float = flag(
         "-cf", "--codeformer_fidelity", kind=_SHARE, help="CodeFormer's fidelity"
     )
-    # From a picture.
-    # Beyond the frame.
+    # Outpainting.
     force_outpaint: bool = flag(
         "--force_outpaint", kind=BOOLEAN_FLAG, default=False, help="outpainting"
     )
@@ -66,12 +65,11 @@ class LegacySwitches:
     seam_strength: float = flag("--seam_strength", kind=_SHARE, help="outpainting's seam")
     seam_steps: int = flag("--seam_steps", kind=integer(0, 9999), help="outpainting's seam")
     tile_size: int = flag("--tile_size", kind=integer(1, 9999), help="outpainting's tiles")
-    # Variations and effects.
 
 
 FACES = ("facetool_strength", "facetool", "codeformer_fidelity")
-"""Fields that say how a finished picture's faces are restored: without them there is a picture all
-the same. A line that holds them is made, and a note says that they are ignored."""
+"""Fields about face restoration of a finished image. A line that has them is run, with a note that
+they are ignored."""
 
 LEGACY_FLAGS = get_flags(LegacySwitches)
 """The rows, by InvokeAI's long name."""

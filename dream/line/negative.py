@@ -1,4 +1,4 @@
-"""`[words]` inside a prompt are words to steer away from."""
+"""Splits `[words]` in a prompt off as part of the negative prompt."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ _BRACKET = re.compile(r"\\?[\[\]]")
 
 
 def split_negative(prompt: str, negative: str) -> tuple[str, str]:
-    """The words to paint and the words to avoid, as the text encoder gets them.
+    """The prompt and the negative prompt for the text encoder.
 
-    Parts in balanced square brackets leave the prompt and join the negative, by commas. `\\[` and
-    `\\]` are brackets to be painted; so is a bracket without its partner.
+    Parts in balanced square brackets move from the prompt to the negative prompt, joined by commas.
+    `\\[` and `\\]` are literal brackets; so is a bracket without its partner.
 
-    >>> positive_negative("a cat [blurry], on a mat [red]", "dark")
+    >>> split_negative("a cat [blurry], on a mat [red]", "dark")
     ('a cat, on a mat', 'dark, blurry, red')
     """
     positive, avoided, at = "", [negative.strip()], 0
@@ -45,7 +45,7 @@ def _balanced(prompt: str) -> list[tuple[int, int]]:
 
 
 def _seam(left: str, right: str) -> str:
-    """Join what stood on both sides of a bracket, as if nothing had been between."""
+    """Join the text on both sides of a removed bracket."""
     left, right = left.rstrip(), right.lstrip()
     if left.endswith(",") or not left:
         right = right.removeprefix(",").lstrip()

@@ -1,4 +1,4 @@
-"""A line becomes a Request."""
+"""Parses a line into a Request."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from dream.line.words import Parts, Word, has_unclosed_quote, split_line
 
 
 def parse_line(line: str, base: Request = Request()) -> Request:  # noqa: B008 - frozen
-    """What a line asks for: a prompt, then switches; what it leaves open is as in `base`.
+    """The request of a line: a prompt, then switches; everything else is as in `base`.
 
-    Whole lines of logs of every era are read too, with the path in front and the comment behind.
-    A line that `is_skipped` asks for nothing and gives `base`.
+    Log lines of every version are accepted too, with the path in front and the comment behind.
+    A line that `is_skipped` gives `base`.
 
     Raises BadLine, with the column, for anything that is not understood; nothing is guessed.
     """
@@ -32,8 +32,8 @@ def read_leniently(
     line: str,
     base: Request = Request(),  # noqa: B008 - frozen
 ) -> tuple[Request, tuple[str, ...]]:
-    """What can be read of a line that another program wrote, and what cannot, in a user's words.
-    Raises nothing."""
+    """The request of a line that another program wrote, as far as it can be read, and a message for
+    each part that cannot. Raises nothing."""
     errors: list[BadLine] = []
     notes: list[str] = []
     try:
@@ -43,45 +43,45 @@ def read_leniently(
     return replace(base, **changes), (*notes, *(error.message for error in errors))
 
 
-def _unheard(note: str) -> None:
-    """Nobody listens."""
+def _ignore(note: str) -> None:
+    """Does nothing."""
 
 
 def parse_fields(
     line: str,
     *,
     sweeps: bool = False,
-    note: Callable[[str], None] = _unheard,
+    note: Callable[[str], None] = _ignore,
     skip: Callable[[BadLine], None] | None = None,
 ) -> Iterator[tuple[str, Any]]:
-    """Field and value of all that a line says, in its order; the last of a field counts.
+    """The fields and values of a line, in its order; the last value of a field counts.
 
-    With `sweeps`, a list of values is read as `Several`; else it is an error. `note` gets what is
-    read and ignored. With `skip`, a switch that cannot be read is passed over and its error goes
-    there; else it is raised. Raises BadLine.
+    With `sweeps`, a list of values becomes a `ValueList`; else it is an error. `note` is called for
+    what is ignored. With `skip`, a switch that cannot be read is skipped, and `skip` is called with
+    the error; else it is raised. Raises BadLine.
     """
     if is_skipped(line):
         return
     path, start = split_path_prefix(line)
     if path and (translated := convert_web_log_line(line[start:])):
         try:
-            yield from _logged(_said(translated, 0, False, note, skip, logged=True))
+            yield from _drop_variation_amount(_parse(translated, 0, False, note, skip, logged=True))
         except BadLine as error:
             raise BadLine(error.message, start + 1, error.hint) from None
     elif path:
-        yield from _logged(_said(line, start, sweeps, note, skip, logged=True))
+        yield from _drop_variation_amount(_parse(line, start, sweeps, note, skip, logged=True))
     else:
-        yield from _said(line, start, sweeps, note, skip)
+        yield from _parse(line, start, sweeps, note, skip)
 
 
-def _logged(says: Iterator[tuple[str, Any]]) -> Iterator[tuple[str, Any]]:
-    """What a log's line says of its one picture: old ones hold -v beside the -V it came to."""
-    fields = list(says)
+def _drop_variation_amount(parsed: Iterator[tuple[str, Any]]) -> Iterator[tuple[str, Any]]:
+    """The fields of a log line, without -v if there is -V: old ones have both."""
+    fields = list(parsed)
     varied = any(field == "with_variations" for field, _ in fields)
-    return (said for said in fields if not (varied and said[0] == "variation_amount"))
+    return (field for field in fields if not (varied and field[0] == "variation_amount"))
 
 
-def _said(
+def _parse(
     line: str,
     start: int,
     sweeps: bool,
@@ -93,12 +93,12 @@ def _said(
     if line.startswith("!", start) and not parts.fixes:
         command = shown(line[start:].split(maxsplit=1)[0])
         raise BadLine(
-            f"{command} is a command; only pictures' lines are read here",
+            f"{command} is a command, but only prompts are accepted here",
             start + 1,
-            f"in the shell, dream '{command}' does it; quotes make it a prompt",
+            f"in the shell, run dream '{command}'; in quotes it is a prompt",
         )
     if parts.fixes and not (parts.prompt and parts.prompt.text):
-        raise BadLine("!fix takes a picture's file, but nothing follows", start + 1)
+        raise BadLine("!fix takes an image file, but nothing follows", start + 1)
     if parts.prompt:
         text = parts.prompt.text
         if has_unclosed_quote(line, parts.prompt):
@@ -126,7 +126,7 @@ def _said(
             elif taken.known.field in FACES:
                 note(f"{taken.name} ({taken.known.flag.help}) is not supported; ignored")
             else:
-                # `-Igor`: -I is there, but most likely was not meant.
+                # `-Igor`: -I exists, but most likely was not meant.
                 glued = word.text.removeprefix(taken.name)[:1].isalpha()
                 _refuse_unless_harmless(taken, word.start + 1, otherwise if glued else "")
         except BadLine as error:
@@ -137,7 +137,7 @@ def _said(
 
 
 def _is_empty_seed(words: Sequence[Word], at: int) -> bool:
-    """A `-S` without its value, as InvokeAI logged `!fix` lines whose seed was left open."""
+    """Whether it is a `-S` without a value, as InvokeAI logged `!fix` lines without a seed."""
     last = at + 1 == len(words) or words[at + 1].switch
     return words[at].text == "-S" and not words[at].quoted and last
 
@@ -148,7 +148,7 @@ def _next_switch(words: Sequence[Word], at: int) -> int:
 
 
 def _no_space(line: str, prompt: Word) -> BadLine | None:
-    """The error for a switch that stands right behind the quote that would close the prompt."""
+    """The error for a switch that directly follows the closing quote of the prompt; else None."""
     glued = re.compile(r'"(?=-{1,2}[A-Za-z])').search(line, prompt.start + 1)
     if glued is None:
         return None
@@ -162,15 +162,17 @@ def _stray(line: str, parts: Parts, at: int) -> BadLine:
     text, column = shown(word.text), word.start + 1
     if at == 0:
         hint = 'quote the whole prompt, and write \\" for a quote inside it'
-        return BadLine(f"“{text}” stands after the quoted prompt", column, hint)
-    hint = "the prompt comes first; a value with spaces wants quotes"
-    return BadLine(f"“{text}” stands after the switches", column, hint)
+        return BadLine(f"“{text}” follows the quoted prompt", column, hint)
+    hint = "the prompt comes first; put a value with spaces in quotes"
+    return BadLine(f"“{text}” follows the switches", column, hint)
 
 
 def _refuse_unless_harmless(taken: ParsedSwitch, column: int, hint: str) -> None:
-    """A switch that is not a line's: InvokeAI's are dropped where they change nothing."""
+    """Raises BadLine for a switch that lines do not support, unless it changes nothing."""
     known = taken.known
     if known.table is not LegacySwitches:
-        raise BadLine(f"{taken.name} is said when dream starts, not in a line", column, hint)
+        raise BadLine(
+            f"{taken.name} can only be used when dream starts, not in a line", column, hint
+        )
     if not known.undo and taken.value != known.flag.default:
-        raise BadLine(f"{taken.name} ({known.flag.help}) is not in this version", column, hint)
+        raise BadLine(f"{taken.name} ({known.flag.help}) is not supported", column, hint)

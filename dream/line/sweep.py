@@ -1,8 +1,8 @@
-"""A line that asks for every combination of several values.
+"""Sweeps: lines with lists of values, which generate every combination.
 
-    a cat -C 5,7.5,10 -A k_euler,ddim        six pictures, each with a log line of its own
+    a cat -C 5,7.5,10 -A k_euler,ddim        six images, each with its own log line
 
-A `Request` has one value a field, always; a `Sweep` is the Requests that one line asks for.
+A `Request` always has one value per field; a `Sweep` is the Requests of one line.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from dream.line.value_lists import MAX_VALUES, ValueList
 
 
 class Axis(NamedTuple):
-    """A swept field and its values, two or more."""
+    """A field and its values, two or more."""
 
     field: str
     values: tuple[Any, ...]
@@ -29,13 +29,13 @@ class Axis(NamedTuple):
 
 @dataclass(frozen=True)
 class Sweep:
-    """What a line asks for: `first`, and with axes every combination besides; the last axis
-    changes with each Request, the first one slowest. Iterating gives the Requests."""
+    """The requests of a line: `first`, or with axes every combination; the last axis changes
+    fastest. Iterating gives the Requests."""
 
     first: Request
     axes: tuple[Axis, ...] = ()
     notes: tuple[str, ...] = field(default=(), compare=False)
-    """What the line says and what is ignored, in a user's words."""
+    """Messages about what is ignored in the line."""
 
     def __iter__(self) -> Iterator[Request]:
         fields = [axis.field for axis in self.axes]
@@ -44,32 +44,32 @@ class Sweep:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """How many values each axis has; last of all how many pictures each Request asks for,
-        where that is more than one."""
-        often = (self.first.iterations,) if self.first.iterations > 1 else ()
-        return (*(len(axis.values) for axis in self.axes), *often)
+        """The number of values of each axis; last the number of images of each Request, if more
+        than one."""
+        repeats = (self.first.iterations,) if self.first.iterations > 1 else ()
+        return (*(len(axis.values) for axis in self.axes), *repeats)
 
     @property
     def count(self) -> int:
-        """How many pictures."""
+        """The number of images."""
         return prod(self.shape)
 
     def __str__(self) -> str:
         names = [FLAGS[axis.field].names[0] for axis in self.axes] + ["-n"]
         factors = [f"{many} × {name}" for many, name in zip(self.shape, names, strict=False)]
-        return f"{self.count:,} pictures: " + ", ".join(factors)
+        return f"{self.count:,} images: " + ", ".join(factors)
 
 
 def parse_sweep(line: str, base: Request = Request()) -> Sweep:  # noqa: B008 - frozen
-    """What a line asks for, lists and ranges of values included; else as `read`.
+    """The requests of a line, which may have lists and ranges of values; else as `parse_line`.
 
-    Raises BadLine, with the column of the item that is wrong.
+    Raises BadLine, with the column of the wrong item.
     """
     one: dict[str, Any] = {}
     several: dict[str, tuple[Any, ...]] = {}
     notes: list[str] = []
     for name, value in parse_fields(line, sweeps=True, note=notes.append):
-        several.pop(name, None)  # said again, it is only the last that counts
+        several.pop(name, None)  # only the last value counts
         if isinstance(value, ValueList):
             several[name] = value.values
             value = value.values[0]
@@ -77,11 +77,11 @@ def parse_sweep(line: str, base: Request = Request()) -> Sweep:  # noqa: B008 - 
     axes = tuple(Axis(*axis) for axis in several.items())
     sweep = Sweep(replace(base, **one), axes, tuple(dict.fromkeys(notes)))
     if sweep.count > MAX_VALUES:
-        raise BadLine(f"this line asks for {sweep}; {MAX_VALUES:,} are the most")
+        raise BadLine(f"this line asks for {sweep}; the maximum is {MAX_VALUES:,}")
     return sweep
 
 
 def format_sweep(sweep: Sweep, base: Request = Request()) -> str:  # noqa: B008 - frozen
-    """The line that asks for this: `set(read_sweep(write_sweep(s, b), b)) == set(s)`; its axes
-    stand in the table's order."""
+    """The line of a sweep: `set(parse_sweep(format_sweep(s, b), b)) == set(s)`; its axes are in the
+    table's order."""
     return format_line_with_lists(sweep.first, base, dict(sweep.axes))

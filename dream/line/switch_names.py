@@ -1,8 +1,8 @@
-"""From a typed word to the switch it means.
+"""Finds the switch of a typed word.
 
-Dashes and underscores are alike in long names, and a long name may be cut short while it stays
-unambiguous. Of short names the longest known one counts, then the value glued to it: `-s50`.
-`--no-NAME`, for every NAME, is the way back to NAME's built-in default.
+Dashes and underscores are the same in long names, and a long name can be shortened if it stays
+unambiguous. Of short names the longest known one counts, followed by its value: `-s50`.
+`--no-NAME` resets any NAME to its built-in default.
 """
 
 from __future__ import annotations
@@ -22,29 +22,29 @@ from dream.options.option_type import Flag
 
 
 class SwitchEntry(NamedTuple):
-    """What a name stands for."""
+    """The switch of a name."""
 
     table: type[Any]
-    """Request, Launch or Former."""
+    """Request, CliOptions or LegacySwitches."""
     field: str
     flag: Flag
     undo: bool
-    """It is `--no-NAME`."""
+    """Whether it is `--no-NAME`."""
 
 
 class SwitchMatch(NamedTuple):
-    """A typed word, understood."""
+    """The switch that a typed word means."""
 
     known: SwitchEntry
     name: str
     """As it was typed, without the value."""
     value: str | None
-    """What was glued to it, or stood after its `=`."""
+    """The value joined to it or after its `=`."""
 
 
 Names = tuple[Mapping[str, SwitchEntry], ...]
-"""Tiers of names: those before hide those behind, so that `--mod` may mean --model in a line
-although there is a --models_dir at launch."""
+"""Groups of names in order of priority, so that `--mod` means --model in a line although there is a
+launch option --models_dir."""
 
 
 def _names(table: type[Any], flags: Mapping[str, Flag]) -> dict[str, SwitchEntry]:

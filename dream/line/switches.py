@@ -1,4 +1,4 @@
-"""One switch and its values, taken from a row of words."""
+"""Parses one switch and its values from a list of words."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ from dream.line.words import Word
 from dream.options.option_type import OptionType
 
 _NAMES_FILES = ("file", "picture", "folder")
-"""What kinds complete whose value is a file's name."""
+"""The completions of option types whose value is a file name."""
 
 
 class ParsedSwitch(NamedTuple):
-    """A switch that was read."""
+    """A parsed switch."""
 
     known: SwitchEntry
     name: str
     value: Any
-    """A `Several` where a sweep was read."""
+    """A `ValueList` for a list of values."""
     next: int
-    """The index of the first word that does not belong to it."""
+    """The index of the first word after it."""
 
 
 def parse_switch(
@@ -44,11 +44,11 @@ def parse_switch(
     text_follows: bool = False,
     sweeps: bool = False,
 ) -> ParsedSwitch:
-    """Read the switch at words[at] and as many values as it takes.
+    """Parse the switch at words[at] with as many values as it takes.
 
-    `otherwise` is the hint for a word not meant as a switch. Where text may follow (in the shell,
-    `-U 2 some words`), a word the switch cannot use is left; in a line it is an error. With
-    `sweeps`, a switch that takes one value may have a list of them. Raises BadLine.
+    `otherwise` is the hint for a word that was not meant as a switch. With `text_follows` (in the
+    shell, `-U 2 some words`), words that the switch cannot use are left; else they are an error.
+    With `sweeps`, a switch that takes one value may have a list of them. Raises BadLine.
     """
     word = words[at]
     found = match_switch(word, names, otherwise)
@@ -68,8 +68,8 @@ def parse_switch(
     if joins and len(values) > 1:
         values = _joined(values)
     if len(values) < low:
-        told = f"but {values[0].text} is all" if values else "but nothing follows"
-        raise BadLine(f"{found.name} takes {flag.kind.expects}, {told}", word.start + 1)
+        missing = f"but only {values[0].text} follows" if values else "but nothing follows"
+        raise BadLine(f"{found.name} takes {flag.kind.expects}, {missing}", word.start + 1)
     for value in values:
         if value.text.startswith('"') and not value.quoted:
             raise make_unclosed_quote_error(value)
@@ -92,11 +92,11 @@ def parse_switch(
 
 
 def _pasted(value: Word, words: Sequence[Word], at: int) -> tuple[Word, int]:
-    """A file's name with spaces as a terminal pastes it, in apostrophes or with a backslash before
-    each space: one value, and the index behind it. What is not closed is left as it is."""
+    """A file name with spaces as a terminal pastes it, in apostrophes or with a backslash before
+    each space: one value, and the index after it. An unclosed apostrophe changes nothing."""
     quoted = value.text.startswith("'")
     text, end, index = value.text, value.end, at
-    while not value.quoted and _goes_on(text, quoted):
+    while not value.quoted and _is_incomplete(text, quoted):
         if index == len(words) or (words[index].switch and not quoted):
             return value, at
         text += " " * (words[index].start - end) + words[index].text
@@ -104,14 +104,14 @@ def _pasted(value: Word, words: Sequence[Word], at: int) -> tuple[Word, int]:
     return (value, at) if index == at else (Word(text, value.start, end, True, False), index)
 
 
-def _goes_on(text: str, quoted: bool) -> bool:
+def _is_incomplete(text: str, quoted: bool) -> bool:
     if quoted:
         return text.count("'") % 2 == 1
     return (len(text) - len(text.rstrip("\\"))) % 2 == 1
 
 
 def _joined(values: Sequence[Word]) -> list[Word]:
-    """Words that are one value; and a number behind them, if there is one."""
+    """The words as one value, and a number after them, if there is one."""
     number = _is_number(values[-1].text)
     head = values[:-1] if number else values
     first = head[0]
@@ -136,7 +136,7 @@ def _is_list(found: SwitchMatch, text: str) -> bool:
 
 
 def make_unclosed_quote_error(word: Word) -> BadLine:
-    """The error for a quote that opens and never closes."""
+    """The error for a quote that is not closed."""
     hint = 'put a " at the end'
     if "\\" in word.text:
         hint += '; inside quotes \\" is a quote mark and \\\\ a backslash'
@@ -144,7 +144,7 @@ def make_unclosed_quote_error(word: Word) -> BadLine:
 
 
 def _column(value: Word) -> int:
-    """Where a value is, the rest of whose word may be its switch's name."""
+    """The column of a value, whose word may begin with the switch's name."""
     return 1 + (value.start if value.quoted else value.end - len(value.text))
 
 
@@ -161,15 +161,15 @@ def _read(kind: OptionType[Any], words: list[str]) -> Any:
 def _refusal(
     word: Word, found: SwitchMatch, values: Sequence[Word], names: Names, otherwise: str
 ) -> BadLine:
-    """What to say about values that a switch does not take."""
+    """The error for values that a switch does not take."""
     kind = found.known.flag.kind
     if found.value and found.value[0].isalpha() and not kind.choices and "=" not in word.text:
-        # `-small`: rather a word of the prompt, or another switch, than -s with a value.
+        # `-small`: more likely a word of the prompt, or another switch, than -s with a value.
         return make_unknown_switch_error(word, names, otherwise)
-    said = " ".join(value.text for value in values)
-    meant = find_near(said, kind.choices)
+    typed = " ".join(value.text for value in values)
+    nearest = find_near(typed, kind.choices)
     return BadLine(
-        f"{found.name} takes {kind.expects}, not “{shown(said)}”",
+        f"{found.name} takes {kind.expects}, not “{shown(typed)}”",
         _column(values[0]),
-        f"did you mean {meant}?" if meant else "",
+        f"did you mean {nearest}?" if nearest else "",
     )

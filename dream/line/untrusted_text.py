@@ -1,4 +1,4 @@
-"""Lines from pictures and logs that others wrote, made fit to be typed."""
+"""Makes lines from foreign images and logs safe for the edit line."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ _ASKS_FOR_HELP = ("-h", "--help")
 
 
 def make_typable(text: str) -> str:
-    """A line from a file as it may be put into an edit line: it stays one line, and what would be
-    a command, or the word that ends a session, becomes a prompt. A line of ours is unchanged."""
+    """A line from a file for the edit line: always one line; a command, or a word that ends the
+    session, becomes a prompt. Lines that dream wrote are unchanged."""
     line = remove_controls(text).strip().removeprefix("\ufeff").strip()
     bare = line[behind_prefix(line) :].strip()
     if bare.startswith("!") and not FIX.match(bare):
         return quote(bare)
-    if bare in _ASKS_FOR_HELP or _is_a_word(bare) or translate_slash_command(bare) != bare:
+    is_command = translate_slash_command(bare) != bare
+    if bare in _ASKS_FOR_HELP or _is_single_word(bare) or is_command:
         return quote(bare)
     return line
 
 
-def _is_a_word(line: str) -> bool:
-    """One word without quotes, such as `q`: with quotes it means the same wherever it is a prompt,
-    and nothing else anywhere."""
-    found = list(split_words(line))
-    return len(found) == 1 and not found[0].quoted and not found[0].switch
+def _is_single_word(line: str) -> bool:
+    """Whether it is one word without quotes, such as `q`; in quotes it can only be a prompt."""
+    words = list(split_words(line))
+    return len(words) == 1 and not words[0].quoted and not words[0].switch

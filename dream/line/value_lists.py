@@ -1,7 +1,7 @@
-"""Several values in the place of one: `5,7.5,10`, `k_euler,ddim`, `10..50:10`, `1,5..8,20`.
+"""Parses lists of values: `5,7.5,10`, `k_euler,ddim`, `10..50:10`, `1,5..8,20`.
 
-A range holds its ends, counts down where it begins above its end, and by 1 where it says no step.
-It is counted in decimals: `7..8:0.1` is 7, 7.1, 7.2 … as one would write them.
+A range includes its ends, counts down if it starts above its end, and has a step of 1 by default.
+It is counted in decimals: `7..8:0.1` is exactly 7, 7.1, 7.2 …
 """
 
 from __future__ import annotations
@@ -14,34 +14,34 @@ from dream.line.switch_names import find_near, shown
 from dream.options.option_type import OptionType
 
 MAX_VALUES = 10_000
-"""Values of a list, and pictures of a line."""
+"""Maximum values of a list, and images of a line."""
 
 _DIGITS = 50
-"""Of the decimals that a range is counted in; a float holds 17."""
+"""Precision of the decimals of a range; a float has 17."""
 
 
 class ValueList(NamedTuple):
-    """The values of a sweep, two or more, in the order they were given."""
+    """The values of a list, two or more, in the typed order."""
 
     values: tuple[Any, ...]
 
 
 class _Item(NamedTuple):
-    """A part of a list, and the column where it stands."""
+    """A part of a list, and its column."""
 
     text: str
     column: int
 
 
 def parse_list(name: str, kind: OptionType[Any], text: str, column: int) -> Any:
-    """The values of a list, as `Several`; or the one value, where there is but one.
+    """The values of a list, as `ValueList`; or the value itself, if there is only one.
 
-    `name` is the switch as it was typed, `column` where the text begins. Raises BadLine, with the
-    column of the item that is wrong.
+    `name` is the switch as typed, `column` where the text begins. Raises BadLine, with the column
+    of the wrong item.
     """
     values: list[Any] = []
     for item in _items(text, column):
-        for part in _counted(name, kind, item):
+        for part in _expand_range(name, kind, item):
             values.append(_value(name, kind, part))
             if len(values) > MAX_VALUES:
                 raise _too_many(name, item)
@@ -57,12 +57,12 @@ def _items(text: str, column: int) -> Iterator[_Item]:
         column += len(part) + 1
 
 
-def _counted(name: str, kind: OptionType[Any], item: _Item) -> Iterator[_Item]:
-    """What a range counts; any other item as it is."""
+def _expand_range(name: str, kind: OptionType[Any], item: _Item) -> Iterator[_Item]:
+    """The values of a range; any other item as it is."""
     if not kind.allows_range or ".." not in item.text:
         yield item
         return
-    from decimal import Context, Decimal, localcontext  # not at the start of every program
+    from decimal import Context, Decimal, localcontext  # imported late: few lines need it
 
     first, _, rest = item.text.partition("..")
     last, colon, step = rest.partition(":")
@@ -74,7 +74,7 @@ def _counted(name: str, kind: OptionType[Any], item: _Item) -> Iterator[_Item]:
         by = _step(step, behind + len(last) + 1) if colon else Decimal(1)
         try:
             count = int(abs(end - start) // by) + 1
-        except ArithmeticError:  # more than there are numbers
+        except ArithmeticError:  # too many to count
             raise _too_many(name, item) from None
         if count > MAX_VALUES:
             raise _too_many(name, item)
@@ -91,7 +91,7 @@ def _step(text: str, column: int) -> Any:
     except ArithmeticError:
         step = Decimal(0)
     if not (step.is_finite() and step > 0):
-        raise BadLine(f"a range's step is a number above 0, not “{shown(text)}”", column)
+        raise BadLine(f"the step of a range must be a number above 0, not “{shown(text)}”", column)
     return step
 
 
@@ -108,5 +108,5 @@ def _value(name: str, kind: OptionType[Any], item: _Item) -> Any:
 
 
 def _too_many(name: str, item: _Item) -> BadLine:
-    message = f"{name} {shown(item.text)} is more than {MAX_VALUES:,} values"
-    return BadLine(message, item.column, "give the range a larger step: 1..1000:100")
+    message = f"{name} {shown(item.text)} has more than {MAX_VALUES:,} values"
+    return BadLine(message, item.column, "use a larger step: 1..1000:100")

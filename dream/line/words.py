@@ -1,15 +1,15 @@
-r"""A line cut into words, and words put back into a line.
+r"""The tokenizer: splits a line into words, and quotes words for a line.
 
-The one tokenizer: the reader, the writer, completion and colours all look through it.
+The parser, the formatter, completion and highlighting all use it.
 
-Words stand between spaces. A word that opens with `"` may hold spaces if its next `"` closes it,
-which is to say: stands before a space or the end of the line. So may the value of a switch
-(`--outdir="my pictures"`). Apostrophes, dashes, and quotes anywhere else are letters like others.
+Words are separated by spaces. A word that starts with `"` may contain spaces if its next `"` closes
+it, that is, is followed by a space or the end of the line. So may the value of a switch
+(`--outdir="my pictures"`). Apostrophes, dashes, and quotes anywhere else are ordinary characters.
 
-Inside quotes, and nowhere else, `\"` `\\` `\'` are `"` `\` `'`, and `\u{a}` is the character with
-that (hexadecimal) number. Every other backslash is itself: `"C:\new folder"` needs no care, nor
-does a share that opens a word, `"\\nas\my pictures"`. Only a backslash that stands last, before
-the closing quote, must be doubled.
+Inside quotes only, `\"` `\\` `\'` are `"` `\` `'`, and `\u{a}` is the character with that
+(hexadecimal) number. Every other backslash is itself: `"C:\new folder"` needs no escapes, nor does
+a share at the start of a word, `"\\nas\my pictures"`. Only a backslash directly before the closing
+quote must be doubled.
 """
 
 from __future__ import annotations
@@ -19,35 +19,35 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 SWITCH_LIKE = re.compile(r"-{1,2}[A-Za-z]")
-"""What no unquoted word of a prompt begins with: one dash or two, and a letter."""
+"""The start of a switch: one dash or two, and a letter. No unquoted word of a prompt has it."""
 
-# Possessive (`*+`), so that no line, however odd, takes more than one pass.
+# Possessive (`*+`), so that every line takes one pass.
 _WORD = re.compile(
     r'(?P<head>-{1,2}[A-Za-z][A-Za-z0-9_-]*+=?)?"(?P<body>(?:[^"\\]|\\.)*+)"(?!\S)|\S+', re.DOTALL
 )
-# A prompt in quotes that holds quotes as they are, as programs before us logged it. Lazy, and what
-# it looks ahead at is never looked at twice for long: one pass.
+# A prompt in quotes with unescaped quotes inside, as earlier programs logged it. Lazy, with short
+# lookaheads, so that it takes one pass.
 _NESTED = re.compile(r'"(?P<body>.*?)(?<!\\)"(?=\s+-{1,2}[A-Za-z]|\s+#|\s*\Z)', re.DOTALL)
 FIX = re.compile(r"!fix(?!\S)\s*")
-"""What a line begins with that is about a picture's file, where others have their prompt."""
+"""The start of a line that has an image file instead of a prompt."""
 _ESCAPE = re.compile(
     r"""(?P<share> \A \\\\ (?=[a-z0-9]) (?!u\{) )
       | \\ (?P<char> ["'\\] )
       | \\u \{ (?P<code> [0-9a-f]{1,6} ) \}""",
     re.VERBOSE | re.IGNORECASE,
 )
-# Controls, line and paragraph separators, halves of surrogate pairs: all that would break a line
-# in two, or not be UTF-8.
-_UNSPEAKABLE = r"\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff"
+# Controls, line and paragraph separators, lone surrogates: all that would break a line in two, or
+# is not valid UTF-8.
+_UNWRITABLE = r"\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff"
 _TO_ESCAPE = re.compile(
     rf"""(?P<quote> " )
-       | (?P<slash> \\ (?= [\\"'`{_UNSPEAKABLE}] | \$[({{[] | u\{{ | \Z ) )
-       | (?P<code> [`{_UNSPEAKABLE}] | \$ (?= [({{[] ) )""",
+       | (?P<slash> \\ (?= [\\"'`{_UNWRITABLE}] | \$[({{[] | u\{{ | \Z ) )
+       | (?P<code> [`{_UNWRITABLE}] | \$ (?= [({{[] ) )""",
     re.VERBOSE | re.IGNORECASE,
 )
-# A log line that is given to a shell by mistake is a command that is not found, and its words: a
-# stranger's prompt in it shall not become more. Inside double quotes a shell runs `…` and $(…);
-# outside of them these characters end a word or begin a quote.
+# A log line pasted into a shell by mistake should be no more than a command that is not found, even
+# with a stranger's prompt in it. Inside double quotes a shell runs `…` and $(…); outside of them
+# these characters end a word or begin a quote.
 _SHELL = re.compile(r"[`$;&|<>()']")
 
 
@@ -55,39 +55,39 @@ class Word(NamedTuple):
     """One word of a line."""
 
     text: str
-    """What it says: quotes and escapes undone."""
+    """The text without quotes and escapes."""
     start: int
     end: int
     """line[start:end] is the word as it was typed."""
     quoted: bool
-    """It, or the value it carries, was in quotes."""
+    """Whether it, or its value, was in quotes."""
     switch: bool
-    """It begins, outside quotes, like a switch."""
+    """Whether it starts, outside quotes, like a switch."""
 
 
 class Parts(NamedTuple):
-    """A line in its three parts."""
+    """The three parts of a line."""
 
     prompt: Word | None
     switches: tuple[Word, ...]
-    """The first of them and all that follows, before the comment."""
+    """The first switch and all words after it, up to the comment."""
     comment: int
-    """Where the ` #` of the comment is; the length of the line when there is none."""
+    """The index of the comment's `#`; the length of the line if there is none."""
     fixes: bool = False
-    """It is a `!fix` line: the prompt is the name of a file."""
+    """Whether it is a `!fix` line: the prompt is a file name."""
 
 
 def split_words(line: str, start: int = 0) -> Iterator[Word]:
-    """The words of a line, from a place in it on. Any text is words; nothing is raised."""
+    """The words of a line, from an index on. Accepts any text; raises nothing."""
     return map(_word, _WORD.finditer(line, start))
 
 
 def split_line(line: str, start: int = 0) -> Parts:
-    """The prompt, the switches, and the comment, from a place in the line on.
+    """The prompt, the switches, and the comment, from an index in the line on.
 
-    A prompt in quotes is one word and ends there. Any other goes up to the first unquoted word
-    that begins like a switch; quotes inside it stay. A comment is a word that begins with `#`
-    after that; without quotes or switches, `#` is part of the prompt.
+    A prompt in quotes is one word. Any other ends at the first unquoted word that starts like a
+    switch; quotes inside it are kept. A comment is a word after the prompt that starts with `#`;
+    without quotes or switches, `#` is part of the prompt.
     """
     fix = FIX.match(line, start)
     matches = _WORD.finditer(line, fix.end() if fix else start)
@@ -118,8 +118,8 @@ def split_line(line: str, start: int = 0) -> Parts:
 
 def _nested(line: str, opening: Word, start: int) -> Word | None:
     """The prompt of `"a sign saying "open"" -s50`: up to the quote before the first switch, the
-    comment, or the end. Typed, only where nothing else could be meant; in a log line, which was
-    written without escapes, wherever more words follow than there may be."""
+    comment, or the end. In a typed line only if nothing else is possible; in a log line, which was
+    written without escapes, whenever unexpected words follow."""
     if opening.switch or not line.startswith('"', opening.start):
         return None
     if opening.quoted:
@@ -135,23 +135,23 @@ def _nested(line: str, opening: Word, start: int) -> Word | None:
 
 
 def quote(text: str) -> str:
-    """Text in quotes: one word, on one line, valid UTF-8, that says exactly this text."""
+    """The text in quotes: one word, on one line, valid UTF-8, that parses to exactly this text."""
     return f'"{_TO_ESCAPE.sub(_escaped, text)}"'
 
 
 def quote_value(text: str) -> str:
-    """Text as a value behind a switch's name, in quotes only if it needs them."""
+    """The text as a value joined to a switch's name, in quotes only if needed."""
     plain = text.isprintable() and " " not in text and '"' not in text and not _SHELL.search(text)
     return text if plain and text else quote(text)
 
 
 def quote_separate_value(text: str) -> str:
-    """The same as a word of its own, never to be taken for a switch or a comment."""
+    """The text as a separate word, which is never read as a switch or a comment."""
     return quote(text) if text.startswith(("-", "#")) else quote_value(text)
 
 
 def has_unclosed_quote(line: str, word: Word) -> bool:
-    """Whether a word opens a quote that nothing closes."""
+    """Whether a word opens a quote that is not closed."""
     return not word.quoted and line.startswith('"', word.start)
 
 

@@ -1,7 +1,7 @@
-"""What words seek in a picture: `cat AND NOT (dog OR “red ball”)`, read as a tree.
+"""Parses the query of a text mask, such as `cat AND NOT (dog OR “red ball”)`, into a tree.
 
-AND, OR and NOT in capitals join what is sought; NOT binds strongest, OR weakest, parentheses
-before all. Every other word is part of a name, so that `black cat AND sofa` seeks two things.
+AND, OR and NOT in capitals are operators; NOT binds strongest, OR weakest, parentheses override.
+All other words are part of a term, so `black cat AND sofa` has two terms.
 """
 
 from __future__ import annotations
@@ -11,26 +11,26 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 _TOKEN = re.compile(r"[()]|[^\s()]+")
-_JOINTS = ("AND", "OR", "NOT", "(", ")")
+_OPERATORS = ("AND", "OR", "NOT", "(", ")")
 
 
 @dataclass(frozen=True)
 class Term:
-    """What these words name."""
+    """A thing to find, in words."""
 
     words: str
 
 
 @dataclass(frozen=True)
 class Not:
-    """All but that."""
+    """Everything except `of`."""
 
     of: MaskQuery
 
 
 @dataclass(frozen=True)
 class And:
-    """Where both are."""
+    """Where both are found."""
 
     left: MaskQuery
     right: MaskQuery
@@ -38,7 +38,7 @@ class And:
 
 @dataclass(frozen=True)
 class Or:
-    """Where one of them is, or both."""
+    """Where at least one of them is found."""
 
     left: MaskQuery
     right: MaskQuery
@@ -48,20 +48,20 @@ MaskQuery = Term | Not | And | Or
 
 
 def parse_mask_query(words: str) -> MaskQuery:
-    """What the words seek. Raises ValueError for words that cannot be read so."""
+    """The query as a tree. Raises ValueError if the words are not a query."""
     tokens = _TOKEN.findall(words)
     try:
-        found = _or(tokens)
+        query = _or(tokens)
     except RecursionError:
         raise ValueError from None
     if tokens:
         raise ValueError
-    return found
+    return query
 
 
-def get_terms(of: MaskQuery) -> Iterator[str]:
-    """All that is named, from left to right."""
-    match of:
+def get_terms(query: MaskQuery) -> Iterator[str]:
+    """All terms of a query, from left to right."""
+    match query:
         case Term(words):
             yield words
         case Not(one):
@@ -72,19 +72,19 @@ def get_terms(of: MaskQuery) -> Iterator[str]:
 
 
 def _or(tokens: list[str]) -> MaskQuery:
-    found = _and(tokens)
+    query = _and(tokens)
     while tokens[:1] == ["OR"]:
         del tokens[0]
-        found = Or(found, _and(tokens))
-    return found
+        query = Or(query, _and(tokens))
+    return query
 
 
 def _and(tokens: list[str]) -> MaskQuery:
-    found = _one(tokens)
+    query = _one(tokens)
     while tokens[:1] == ["AND"]:
         del tokens[0]
-        found = And(found, _one(tokens))
-    return found
+        query = And(query, _one(tokens))
+    return query
 
 
 def _one(tokens: list[str]) -> MaskQuery:
@@ -93,13 +93,13 @@ def _one(tokens: list[str]) -> MaskQuery:
         return Not(_one(tokens))
     if tokens[:1] == ["("]:
         del tokens[0]
-        found = _or(tokens)
+        query = _or(tokens)
         if tokens[:1] != [")"]:
             raise ValueError
         del tokens[0]
-        return found
+        return query
     words = []
-    while tokens and tokens[0] not in _JOINTS:
+    while tokens and tokens[0] not in _OPERATORS:
         words.append(tokens.pop(0))
     if not words:
         raise ValueError

@@ -1,8 +1,8 @@
-"""What a flag is: its names, the kind of value it takes, and one line of help.
+"""Defines flags: their names, the type of value they take, and one line of help.
 
-A table of flags is a frozen dataclass: one field per flag, made by `flag(…)`. The reader, the
-writer, `--help`, completion, highlighting, the README's table and dream.toml are loops over
-`flags_of(Table)`; nothing else names a flag.
+A table of flags is a frozen dataclass with one field per flag, made by `flag(…)`. The reader, the
+writer, `--help`, completion, highlighting, docs/reference.md and dream.toml are loops over
+`get_flags(Table)`; nothing else names a flag.
 """
 
 from __future__ import annotations
@@ -19,30 +19,30 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class OptionType(Generic[T]):
-    """A kind of value: read from words, written back as words, completed while half typed.
+    """A type of value: parses words, formats values as words, completes half-typed words.
 
-    `read(write(value)) == value` holds for every value of the kind; a test walks them all.
+    `read(write(value)) == value` for every value of the type; a test checks all types.
     """
 
     metavar: str
-    """How --help names the value, e.g. `N` or `X [STRENGTH]`; empty for a switch."""
+    """The value in --help, e.g. `N` or `X [STRENGTH]`; empty for a switch without one."""
     expects: str
-    """What a good value is, in words that complete “-s takes …”."""
+    """What a valid value is, as in “-s takes …”."""
     read: Callable[[Sequence[str]], T]
-    """Words to value. Raises ValueError for words that are no such value."""
+    """Words to value. Raises ValueError for invalid words."""
     write: Callable[[T], list[str]]
     nargs: tuple[int, int] = (1, 1)
-    """Fewest and most words."""
+    """Minimum and maximum number of words."""
     choices: tuple[str, ...] = ()
-    """The names to offer, when there is a fixed set of them."""
+    """The allowed names, if there is a fixed set."""
     completion: str = ""
-    """What the front door may offer: "file", "picture", "folder", "model", "vae", "upscaler",
+    """What completion may offer: "file", "picture", "folder", "model", "vae", "upscaler",
     "seed", or nothing."""
     allows_range: bool = False
-    """Whether its values can be counted from one to another, `10..50:10`."""
+    """Whether ranges such as `10..50:10` are allowed."""
     joins: bool = False
-    """Whether several words of a line are its first value, up to a number: `-tm a red orange 0.6`,
-    as old lines hold it."""
+    """Whether several words, up to a number, are its first value, as in old lines:
+    `-tm a red orange 0.6`."""
 
 
 @dataclass(frozen=True)
@@ -50,15 +50,15 @@ class Flag:
     """One row of a table."""
 
     names: tuple[str, ...]
-    """Every spelling, the written one first. `--cfg-scale` is read wherever `--cfg_scale` is."""
+    """Every spelling, the one that is written first. `--cfg-scale` means `--cfg_scale`."""
     kind: OptionType[Any]
     help: str
     section: str
     default: Any
     always_logged: bool = False
-    """Written even when it equals the default, so that old logs survive new defaults."""
+    """Written even if it equals the default, so that old logs survive new defaults."""
     affects_image: bool = True
-    """Part of what makes the picture; False for where it is kept and how many are made."""
+    """Whether the image depends on it; False for where and how many images are saved."""
 
     @property
     def long_name(self) -> str:
@@ -67,10 +67,10 @@ class Flag:
 
     @property
     def allows_sweep(self) -> bool:
-        """Whether a line may give it several values, `5,7.5,10`, for a picture of each. Not where
-        one value holds a comma."""
-        listed = bool(self.kind.choices) and not any("," in name for name in self.kind.choices)
-        return self.affects_image and (self.kind.allows_range or listed)
+        """Whether a line may list several values, `5,7.5,10`, for an image each. Not if a single
+        value can contain a comma."""
+        is_list = bool(self.kind.choices) and not any("," in name for name in self.kind.choices)
+        return self.affects_image and (self.kind.allows_range or is_list)
 
 
 def flag(
@@ -89,12 +89,12 @@ def flag(
 
 @cache
 def get_flags(table: type[Any]) -> Mapping[str, Flag]:
-    """The rows of a table, by field name, in the order they are written."""
+    """The rows of a table, by field name, in the table's order."""
     rows: Iterable[Field[Any]] = fields(table)
     return MappingProxyType({f.name: f.metadata["flag"] for f in rows if "flag" in f.metadata})
 
 
-# ── kinds ──────────────────────────────────────────────────────────────────────────────────────
+# ── types ──────────────────────────────────────────────────────────────────────────────────────
 
 
 def format_number(value: float) -> str:
@@ -104,7 +104,7 @@ def format_number(value: float) -> str:
 
 
 def integer(low: int, high: int) -> OptionType[int]:
-    """A whole number from low to high, both included."""
+    """An integer from low to high, inclusive."""
 
     def read(words: Sequence[str]) -> int:
         value = int(words[0])
@@ -112,15 +112,15 @@ def integer(low: int, high: int) -> OptionType[int]:
             raise ValueError
         return value
 
-    means = f"a whole number from {low} to {high}"
-    return OptionType("N", means, read, lambda value: [str(value)], allows_range=True)
+    expects = f"a whole number from {low} to {high}"
+    return OptionType("N", expects, read, lambda value: [str(value)], allows_range=True)
 
 
 def real(low: float, high: float = math.inf) -> OptionType[float]:
-    """A finite number from low to high, both included."""
-    means = f"a number from {format_number(low)} to {format_number(high)}"
+    """A finite number from low to high, inclusive."""
+    expects = f"a number from {format_number(low)} to {format_number(high)}"
     if math.isinf(high):
-        means = f"a number of at least {format_number(low)}"
+        expects = f"a number of at least {format_number(low)}"
 
     def read(words: Sequence[str]) -> float:
         value = float(words[0])
@@ -128,7 +128,7 @@ def real(low: float, high: float = math.inf) -> OptionType[float]:
             raise ValueError
         return value
 
-    return OptionType("X", means, read, lambda value: [format_number(value)], allows_range=True)
+    return OptionType("X", expects, read, lambda value: [format_number(value)], allows_range=True)
 
 
 def choice(
@@ -147,15 +147,15 @@ def choice(
     )
 
 
-def text(metavar: str, means: str, completes: str = "") -> OptionType[str]:
-    """Any words but none at all."""
+def text(metavar: str, expects: str, completes: str = "") -> OptionType[str]:
+    """Any text that is not empty."""
 
     def read(words: Sequence[str]) -> str:
         if not words[0]:
             raise ValueError
         return words[0]
 
-    return OptionType(metavar, means, read, lambda value: [value], completion=completes)
+    return OptionType(metavar, expects, read, lambda value: [value], completion=completes)
 
 
 def _no_words(words: Sequence[str]) -> bool:
@@ -214,7 +214,7 @@ HIRES_STRENGTH: OptionType[float] = OptionType(
     lambda value: [format_number(value)] if value else [],
     nargs=(0, 1),
 )
-"""0 is left open."""
+"""0 means the default."""
 
 
 SHARE: OptionType[float] = OptionType(
@@ -225,20 +225,20 @@ SHARE: OptionType[float] = OptionType(
     nargs=(0, 1),
     allows_range=True,
 )
-"""Without a value it is all, as old lines that say so without one mean at most."""
+"""Without a value it is 1, as old lines mean it."""
 
 
 class Upscale(NamedTuple):
-    """How much larger, and how much of the network's picture against a plain resize."""
+    """The upscaling factor, and the share of the upscaler's image against a plain resize."""
 
     factor: float
     """1 to 8."""
     strength: float = 0.75
-    """0 (only the resized original) to 1 (only the network's picture)."""
+    """0 (only the resized original) to 1 (only the upscaler's image)."""
 
 
 _FULL = 4.0
-"""The largest strength that old lines hold, `-U 4.0 2.0` and the like: all above 1 meant 1."""
+"""The largest strength in old lines, such as `-U 4.0 2.0`: all above 1 meant 1."""
 
 
 def _read_upscale(words: Sequence[str]) -> Upscale:

@@ -1,4 +1,4 @@
-"""Values of the switches that work beyond a picture's frame: how they are read and written."""
+"""Option types for outpainting, embiggen and watermarks."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from dream.options.option_type import OptionType, format_number
 
 SIDES = ("top", "right", "bottom", "left")
 MAX_EXTENSION = 4096
-"""That one switch adds at one side."""
+"""Maximum pixels added on one side."""
 MAX_TILES = 256
 OUTPAINT_STRENGTH = 0.5
-"""The strength up to which what is there goes on beyond a frame, and the usual one. Above it the
-words are painted there, and once more wherever what they name is out of a window's sight."""
+"""The default strength of outpainting, and the largest at which the image is continued. Above it,
+the prompt is generated in the new part, again in each window that does not show it yet."""
 
 
 class Outcrop(NamedTuple):
-    """Pixels that a picture grows by at each side, 0 to 4096; one of them is more than 0."""
+    """Pixels added on each side, 0 to 4096; at least one is more than 0."""
 
     top: int = 0
     right: int = 0
@@ -27,23 +27,23 @@ class Outcrop(NamedTuple):
 
 
 class Shift(NamedTuple):
-    """A frame that moves over the picture, and keeps its size."""
+    """A frame of the same size, moved over the image."""
 
     side: str
-    """Where something new is seen: one of SIDES."""
+    """The side on which a new part is generated: one of SIDES."""
     pixels: int | None = None
-    """1 to 4096; None is half of the picture."""
+    """1 to 4096; None is half of the image."""
 
 
 class Embiggen(NamedTuple):
-    """A picture enlarged, and then painted over in tiles."""
+    """Upscaling, followed by refining in tiles."""
 
     scale: float
-    """1 to 16; at 1 it is only painted over."""
+    """1 to 16; at 1 it is only refined."""
     strength: float = 0.75
-    """Of the upscaler's picture against a plain resize, 0 to 1."""
+    """Share of the upscaler's image against a plain resize, 0 to 1."""
     overlap: float = 0.25
-    """Of neighbouring tiles: below 1 a share of them, from 1 on whole pixels."""
+    """Of neighbouring tiles: below 1 a share of their size, from 1 on pixels."""
 
 
 def _pixels(word: str) -> int:
@@ -132,7 +132,7 @@ TILES: OptionType[tuple[int, ...]] = OptionType(
 
 
 MAX_WATERMARK_BYTES = 64
-"""Bytes of a watermark's text in UTF-8."""
+"""Maximum bytes of a watermark's text in UTF-8."""
 
 
 def _read_watermark(words: Sequence[str]) -> str:

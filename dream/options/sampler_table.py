@@ -1,8 +1,8 @@
-"""The samplers, one row each.
+"""The table of samplers, one row each.
 
-A row names a function of `engine.solvers` or `engine.stochastic`; a few name a scheduler of
-diffusers besides, for the schedule that it has always walked here. Every row walks every schedule
-(`dream.options.schedule_table`), and draws its noise from the picture's generator.
+A row names a function of `engine.sampling.solvers` or `stochastic`; a few also name a scheduler of
+diffusers, for the schedule that they have always used here. Every sampler works with every schedule
+(`dream.options.schedule_table`), and draws its noise from the image's generator.
 """
 
 from __future__ import annotations
@@ -18,27 +18,27 @@ class SamplerSpec:
 
     name: str
     solver: str
-    """The function that walks."""
+    """The function with the algorithm."""
     paper: str
     order: str
-    """Of convergence, as measured: a multistep method begins with steps of lower order, and cannot
-    make good for them. "–" where noise on the way is the point."""
+    """Of convergence, as measured: a multistep method begins with steps of lower order, which
+    limits the result. "–" for samplers that add noise."""
     calls: str = "n"
-    """Of the network, for n steps."""
+    """Calls of the denoiser for n steps."""
     noisy: bool = False
-    """Whether it adds noise on the way."""
+    """Whether it adds noise at each step."""
     aliases: tuple[str, ...] = ()
-    """Spellings of other eras and tools; read, never written."""
+    """Names in older versions and other tools; read, never written."""
     schedule: str = "model"
-    """Where a line does not say one; as in AUTOMATIC1111's web UI for those that need it."""
+    """The default schedule; as in AUTOMATIC1111's web UI for those that need it."""
     spacing: str = "linspace"
-    """Of the schedule "model", where the model does not say how its timesteps lie."""
+    """Timestep spacing of the schedule "model", if the model's configuration has none."""
     scheduler: str = ""
     """A class of diffusers, for the schedule `of_diffusers`."""
     settings: Mapping[str, object] = field(default_factory=dict)
     of_diffusers: str = ""
     flow: str = ""
-    """How it walks flow matching: "linear" or "logarithmic" in sigma; empty where it does not."""
+    """For flow matching: "linear" or "logarithmic" in sigma; empty if not supported."""
 
 
 _DPMPP = {
@@ -54,7 +54,7 @@ _DPMPP = {
     "use_beta_sigmas": False,
     "use_karras_sigmas": True,
 }
-"""All that the pixels depend on, whatever a model's configuration says."""
+"""All settings that change pixels, so that a model's configuration does not."""
 
 _DDIM = "Song et al. 2020, arXiv:2010.02502"
 _PNDM = "Liu et al. 2022, arXiv:2202.09778"

@@ -1,4 +1,4 @@
-"""The schedules: lists of sigmas that a sampler walks along. `engine.schedules` makes them."""
+"""The schedules: lists of sigmas for a sampler. `engine.sampling.sigma_schedules` computes them."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ SCHEDULES: Mapping[str, str] = MappingProxyType(
         FORMER: "as dream rendered before this switch existed",
     }
 )
-"""What `--schedule` takes. All but the first are settled: a recipe never leaves it open."""
+"""The values of `--schedule`. A recipe has any of them but the first, AUTO."""
 
 
 def resolve_schedule(sampler: str, schedule: str | None, steps: int, karras_max: int | None) -> str:
-    """The schedule that is walked: the one asked for, else Karras' where `--karras_max` says so for
-    the k_ samplers, else the sampler's own."""
+    """The schedule to use: the requested one, else Karras if `--karras_max` requires it for a k_
+    sampler, else the sampler's default."""
     if schedule not in (None, AUTO):
         return schedule
     if karras_max is not None and sampler.startswith("k_") and steps < karras_max:

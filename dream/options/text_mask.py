@@ -1,4 +1,4 @@
-"""A mask told in words, and how sure one wants to be: the value of -tm."""
+"""The value of -tm: a mask as a query in words, and its threshold."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from dream.options.option_type import OptionType, format_number
 
 
 class TextMask(NamedTuple):
-    """What is sought in a picture, in words, and how sure one must be of it to take it."""
+    """A query in words, and the threshold from which a pixel counts as found."""
 
     words: str
-    """Such that `dream.options.mask_query.sought` reads them."""
+    """A query that `dream.options.mask_query.parse_mask_query` can read."""
     threshold: float = 0.5
-    """0 (everything is it) to 1."""
+    """0 (everything is found) to 1."""
 
 
 def _read(words: Sequence[str]) -> TextMask:
     from dream.options.mask_query import (
-        parse_mask_query,  # few lines seek, and every start would wait for it
+        parse_mask_query,  # imported late: few lines need it
     )
 
     value = TextMask(words[0], *map(float, words[1:]))

@@ -1,4 +1,4 @@
-"""Kinds of values that only one switch takes, and that are more than a number or a word."""
+"""Option types for variations and for the axes of --seamless_axes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dream.options.option_type import MAX_SEED, OptionType, choice, format_numbe
 
 
 class Variation(NamedTuple):
-    """The noise of another seed, and how far to go towards it."""
+    """The noise of another seed, and its weight."""
 
     seed: int
     """0 to 2**32 - 1."""
@@ -22,7 +22,7 @@ Variations = tuple[Variation, ...]
 
 
 def _read_variations(words: Sequence[str]) -> Variations:
-    """`42:0.1,7:0.25`; or, as InvokeAI's handbook had it, `42,0.1;7,0.25` and `42,0.1,7,0.25`."""
+    """`42:0.1,7:0.25`; also, as in InvokeAI's manual, `42,0.1;7,0.25` and `42,0.1,7,0.25`."""
     numbers = re.split("[,;:]", words[0])
     marks = "".join(re.findall("[,;:]", words[0]))
     if not re.fullmatch(":(,:)*|,(;,)*|,(,,)*", marks):

@@ -197,7 +197,7 @@ class LineQueue:
         for index, entry in enumerate(self._waiting):
             if entry.number == number:
                 return index
-        raise BadLine(f"no line {number} is waiting", 0, "!queue shows their numbers")
+        raise BadLine(f"line {number} is not in the queue", 0, "!queue lists the numbers")
 
     @property
     def _ahead(self) -> int:

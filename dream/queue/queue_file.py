@@ -150,7 +150,7 @@ class QueueFile:
         self._changed.set()
 
     def _say(self, error: OSError) -> None:
-        self._complain(f"waiting lines are not kept: {self._path}: {error.strerror or error}")
+        self._complain(f"queued lines cannot be saved: {self._path}: {error.strerror or error}")
         self._complain = lambda text: None
 
     def _put(self, data: bytes) -> None:
@@ -242,7 +242,7 @@ class QueueFile:
 
     def _take_place(self) -> None:
         self._folder.mkdir(parents=True, exist_ok=True)
-        refused = OSError(0, "every place is taken")
+        refused = OSError(0, "too many sessions use this folder")
         for path in self._places():
             try:
                 held = hold(path, create=True)

@@ -1,4 +1,4 @@
-"""One line through the house: settle → render → finish → keep, told as events."""
+"""Runs lines: resolve → render → postprocess → save, with an event for each step."""
 
 from dream.session.engine_events import report_crashes
 from dream.session.many_lines import extent

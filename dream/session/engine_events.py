@@ -1,4 +1,4 @@
-"""What the engine does, and what nobody foresaw, told as events."""
+"""Converts the engine's progress, and unexpected exceptions, into events."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ T = TypeVar("T")
 
 
 def report_crashes(events: Events[T], line: str, otherwise: T) -> Events[T]:
-    """The events of one line. An exception that is no DreamError ends them with Failed, which names
-    the file that holds its traceback; the result is `otherwise` then."""
+    """The events of one line. An unexpected exception ends them with Failed, which names the file
+    with its traceback; the result is then `otherwise`."""
     try:
         return (yield from events)
     except Exception as error:
@@ -26,23 +26,23 @@ def report_crashes(events: Events[T], line: str, otherwise: T) -> Events[T]:
 
 
 def convert_engine_events(
-    happenings: EngineEvents,
+    engine_events: EngineEvents,
     picture: int,
     pictures: int,
     keep: Callable[[Progress], Events[None]] | None = None,
 ) -> Events[Picture]:
-    """The engine's happenings as events; its picture as the result. `keep` keeps the picture in
-    the making, where there is one."""
-    made: Picture | None = None
+    """The engine's events as events, with its image as the result. `keep` saves unfinished
+    images."""
+    finished: Picture | None = None
     # Closing the generator is what cancels the engine's work, so close it on every way out.
-    with closing(happenings):
-        for happening in happenings:
-            match happening:
+    with closing(engine_events):
+        for event in engine_events:
+            match event:
                 case Picture():
-                    made = happening
+                    finished = event
                 case Progress(stage, step, steps, preview):
-                    if keep is not None and happening.image is not None:
-                        yield from keep(happening)
+                    if keep is not None and event.image is not None:
+                        yield from keep(event)
                     yield Step(
                         stage=stage,
                         step=step,
@@ -52,7 +52,7 @@ def convert_engine_events(
                         preview=preview,
                     )
                 case _:
-                    yield happening
-    if made is None:
-        raise EngineError("the engine made no picture", "this is a bug in dream")
-    return made
+                    yield event
+    if finished is None:
+        raise EngineError("the engine returned no image", "this is a bug in dream")
+    return finished

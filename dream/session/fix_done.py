@@ -1,5 +1,5 @@
-"""Which of several pictures a `!fix` line need not take further: those whose result is there, and
-the results themselves."""
+"""Finds which of the images of a `!fix` line are already done: those with a result, and the results
+themselves."""
 
 from __future__ import annotations
 
@@ -34,28 +34,28 @@ _SEED = re.compile(r"-S[0-9]+")
 
 @dataclass(frozen=True)
 class Remaining:
-    """What is left to do of several pictures."""
+    """The images that are not done yet."""
 
     lines: tuple[str, ...]
     done: int = 0
-    """Pictures whose result is in the log and on disk."""
+    """Number of images whose result is in the log and on disk."""
     results: int = 0
-    """Pictures that are such results themselves."""
+    """Number of images that are such results themselves."""
 
 
 class _Result(NamedTuple):
-    """A picture in the log that another one became."""
+    """An image in the log that was made from another one."""
 
     source: Path
     sha256: str
-    """The beginning of the source's."""
+    """The beginning of the source's SHA-256."""
     seed: str
 
 
 def remaining(studio: Session, several: Several) -> Remaining:
-    """The lines of the pictures that are not done yet. What is wrong with one is said when it is
-    made, unless it is the same with all of them: then that is raised. Reads the outdir's log once,
-    and of each picture its record. Raises DreamError."""
+    """The lines of the images that are not done yet. An error with one is reported when it is run;
+    an error that all of them have is raised. Reads the outdir's log once, and each image's record.
+    Raises DreamError."""
     lines: list[str] = []
     errors: list[DreamError] = []
     logs = _Logs(studio)
@@ -63,7 +63,7 @@ def remaining(studio: Session, several: Several) -> Remaining:
     for file in several.files:
         line = several.line(file)
         try:
-            request, recipes = _foreseen(studio, line)
+            request, recipes = _plan(studio, line)
             folder = folder_of(request, studio.outdir, recipes[0].prompt)
             if _is_result(file, folder, recipes[0]):
                 results += 1
@@ -79,9 +79,8 @@ def remaining(studio: Session, several: Several) -> Remaining:
     return Remaining(tuple(lines), done, results)
 
 
-def _foreseen(studio: Session, line: str) -> tuple[Request, Sequence[Recipe]]:
-    """What a line asks for and comes to, with zero for a seed that is left open. Raises what
-    settling raises."""
+def _plan(studio: Session, line: str) -> tuple[Request, Sequence[Recipe]]:
+    """The request of a line and its recipes, with seed 0 if there is none. Raises as `resolve`."""
 
     def find(name: str | None) -> ModelInfo:
         return studio.shelf.get_model(name or studio.shelf.get_default_model())
@@ -93,27 +92,27 @@ def _foreseen(studio: Session, line: str) -> tuple[Request, Sequence[Recipe]]:
 
 
 def _is_result(file: Path, folder: Path, recipe: Recipe) -> bool:
-    """Whether a picture is in the folder of the results, and one: dream took it further, and by a
-    stage that the recipe asks for."""
+    """Whether an image in the output folder is a result: dream processed it with one of the
+    recipe's stages."""
     with suppress(DreamError, OSError):
         if file.parent.resolve() == folder.resolve():
-            said = read_record(file).request
-            return "fix" in said and any(
-                stage.recipe_fields[0] in said for stage in get_stages(recipe)
+            record = read_record(file).request
+            return "fix" in record and any(
+                stage.recipe_fields[0] in record for stage in get_stages(recipe)
             )
     return False
 
 
 class _Logs:
-    """The results in the logs of some folders, each read once."""
+    """The results in the logs of several folders, each read once."""
 
     def __init__(self, studio: Session) -> None:
         self._studio = studio
         self._folders: dict[Path, dict[tuple[str, ...], list[_Result]]] = {}
 
     def hold(self, folder: Path, file: Path, recipes: Sequence[Recipe], *, any_seed: bool) -> bool:
-        """Whether all that is asked for of a file is there already: of the same bytes, by the same
-        values. Where the line leaves the seed open, any will do. Raises InputError."""
+        """Whether all results of a file exist already: from the same bytes, with the same values,
+        and with the same seed unless `any_seed`. Raises InputError."""
         if folder not in self._folders:
             self._folders[folder] = {}
             with suppress(DreamError):
@@ -127,7 +126,7 @@ class _Logs:
                 if (any_seed or result.seed == seed)
                 and (result.source.name == file.name or result.source.parent.name == INPUTS_FOLDER)
             ]
-            # The file is read only where its name and values are in the log.
+            # The file is read only if its name and values are in the log.
             if not found or count > _of_same_bytes(found, file):
                 return False
         return True
@@ -139,8 +138,8 @@ def _of_same_bytes(results: Sequence[_Result], file: Path) -> int:
 
 
 def _results(folder: Path) -> Iterator[tuple[tuple[str, ...], _Result]]:
-    """The values and the sources of all results in a folder that are still there. Raises
-    GalleryError where there is no log."""
+    """The values and sources of all results that still exist in a folder. Raises GalleryError if
+    there is no log."""
     for _, text in read_log(folder / LOG_NAME):
         if "!fix" not in text:
             continue
@@ -155,8 +154,8 @@ def _results(folder: Path) -> Iterator[tuple[tuple[str, ...], _Result]]:
 
 
 def _values(line: str, any_seed: bool) -> tuple[tuple[str, ...], str]:
-    """The switches of a written `!fix` line without its seed; and the seed's, or "" for any."""
+    """The switches of a logged `!fix` line without its seed; and the seed's, or "" for any."""
     prompt = split_line(line).prompt
-    said = [word.text for word in split_words(line, prompt.end if prompt else 0)]
-    seed = next((word for word in said if _SEED.fullmatch(word)), "")
-    return tuple(word for word in said if word != seed), "" if any_seed else seed
+    switches = [word.text for word in split_words(line, prompt.end if prompt else 0)]
+    seed = next((word for word in switches if _SEED.fullmatch(word)), "")
+    return tuple(word for word in switches if word != seed), "" if any_seed else seed

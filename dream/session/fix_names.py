@@ -1,4 +1,4 @@
-"""`!fix` of several pictures: a folder, a pattern, or several names; a line for each."""
+"""Finds the images of a `!fix` line that names a folder, a pattern, or several files."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ _DIRECT = "sub-folders are not searched"
 
 @dataclass(frozen=True)
 class Several:
-    """The pictures that one `!fix` line names, where it does not name a single file."""
+    """The images of a `!fix` line that names more than a single file."""
 
     named: str
-    """As it was typed: `holiday/`, `*.png`, `a.png b.png`."""
+    """As typed: `holiday/`, `*.png`, `a.png b.png`."""
     files: tuple[Path, ...]
-    """Ordinary files, each once; those of a folder or pattern sorted by name."""
+    """Regular files, each once; those of a folder or pattern sorted by name."""
     rest: str
-    """The line behind the names: its switches."""
+    """The rest of the line: its switches."""
     apart: bool = False
-    """Several names, which no reader of a line takes for one."""
+    """Whether there are several names, which `parse_line` does not accept."""
 
     def line(self, file: Path) -> str:
         """The line for one of the files."""
@@ -38,12 +38,12 @@ class Several:
 
 
 def several(line: str, find: Callable[[str], Path], outdir: Path) -> Several | None:
-    """The pictures that a `!fix` line names; None for any other line, and where it names a single
-    file, present or missing. Logged lines always name one.
+    """The images of a `!fix` line; None for any other line, and if it names a single file, existing
+    or not. Log lines always name a single file.
 
-    Several names are read where each of them is there; a name with spaces is one name if there is
-    such a file. Folders and patterns are found here, or else in the outdir; sub-folders are not
-    searched. Raises InputError for a folder or pattern without pictures, and a missing name.
+    A name with spaces is one name if there is such a file. Folders and patterns are searched in the
+    current folder, then in the outdir, without sub-folders. Raises InputError for a folder or
+    pattern without images, and if one of several names is missing.
     """
     logged = parse_log_line(line)
     parts = split_line(line, logged.start)
@@ -58,13 +58,13 @@ def several(line: str, find: Callable[[str], Path], outdir: Path) -> Several | N
         try:
             if is_file(find(whole)):
                 return None
-        except BadLine:  # -1 may be there when the line's turn comes
+        except BadLine:  # -1 may exist when the line is run
             return None
         files = _files(whole, find, outdir)
         if files:
             return Several(whole, tuple(files), rest)
         if files is not None and len(names) < 2:
-            raise InputError(f"no picture is in, or matches, {shown(whole)}", _DIRECT)
+            raise InputError(f"no images found for {shown(whole)}", _DIRECT)
     if len(names) < 2:
         return None
     return _each_of(names, typed, rest, find, outdir)
@@ -73,8 +73,8 @@ def several(line: str, find: Callable[[str], Path], outdir: Path) -> Several | N
 def _each_of(
     names: Iterable[str], typed: str, rest: str, find: Callable[[str], Path], outdir: Path
 ) -> Several | None:
-    """Several names in one line; None where none of them is there. Raises InputError for a
-    missing one among others."""
+    """Several names in one line; None if none of them exists. Raises InputError if only some are
+    missing."""
     found: list[Path] = []
     missing: list[str] = []
     for name in names:
@@ -91,14 +91,14 @@ def _each_of(
     if not found:
         return None
     if missing:
-        hint = "a file's name with spaces needs quotes"
+        hint = "put file names with spaces in quotes"
         raise InputError(f"there is no {shown(missing[0])}", hint)
     return Several(typed, tuple(dict.fromkeys(found)), rest, apart=True)
 
 
 def _names(typed: str) -> Iterator[str]:
-    """The names in a part of a line: words, and what stands in single quotes, as terminals paste
-    dropped files."""
+    """The names in a part of a line: words, and text in single quotes, as terminals paste dropped
+    files."""
     begun: list[str] = []
     for word in split_words(typed):
         begun.append(word.text)
@@ -111,8 +111,8 @@ def _names(typed: str) -> Iterator[str]:
 
 
 def _files(name: str, find: Callable[[str], Path], outdir: Path) -> list[Path] | None:
-    """The pictures that a folder or a pattern holds, by name; None for what is neither. Raises
-    BadLine, InputError."""
+    """The images in a folder or of a pattern, by name; None if it is neither. Raises BadLine,
+    InputError."""
     path = find(name)
     for place in (path, outdir / path):
         if is_folder(place):
@@ -127,24 +127,23 @@ def _files(name: str, find: Callable[[str], Path], outdir: Path) -> list[Path] |
 def _in_folder(folder: Path) -> list[Path]:
     try:
         with os.scandir(folder) as entries:
-            names = sorted(entry.name for entry in entries if _looks_like_one(entry.name))
+            names = sorted(entry.name for entry in entries if _has_image_ending(entry.name))
     except OSError as error:
         raise InputError(f"cannot read {folder}: {error.strerror}") from error
     return [file for name in names if is_file(file := folder / name)]
 
 
 def _matching(pattern: Path) -> list[Path]:
-    """Files of such names. Others than pictures only where no picture has one: then they are
-    meant, whatever their endings say."""
+    """Files that match. If some have an image's file ending, only those; else all."""
     root = Path(pattern.anchor)
     try:
         found = sorted(root.glob(str(pattern.relative_to(root))))
     except (OSError, ValueError, NotImplementedError) as error:
-        raise InputError(f"{shown(str(pattern))} is not a pattern: {error}") from error
+        raise InputError(f"{shown(str(pattern))} is not a valid pattern: {error}") from error
     hidden = pattern.name.startswith(".")
     files = [file for file in found if (hidden or file.name[0] != ".") and is_file(file)]
     return [file for file in files if file.name.lower().endswith(ENDINGS)] or files
 
 
-def _looks_like_one(name: str) -> bool:
+def _has_image_ending(name: str) -> bool:
     return not name.startswith(".") and name.lower().endswith(ENDINGS)

@@ -1,4 +1,4 @@
-"""The pictures of one line: each rendered, finished and kept, and counted once it is on disk."""
+"""Generates the images of one line: each is rendered, postprocessed, saved and counted."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ if TYPE_CHECKING:
     from dream.session.session import Session
 
 _REMEMBERED = 1000
-"""Pictures of a session that -1, -2 … can name."""
+"""Maximum number of images that -1, -2 … can refer to."""
 
 
 @dataclass(frozen=True)
 class Part:
-    """What a line that is one of several, made of a single one, is a part of."""
+    """The position of a line among several that a single one became."""
 
     finished: int = 0
-    """Pictures of those before it that are on disk."""
+    """Images of earlier lines that are on disk."""
     count: int = 0
-    """Pictures of all of them; 0 where a line stands alone."""
+    """Images of all lines; 0 for a line alone."""
 
 
 class Generation:
-    """One line being made: so many pictures of it are on disk, of so many."""
+    """Generates one line, and counts its images on disk."""
 
     def __init__(self, studio: Session, count: int, part: Part) -> None:
         self._studio, self._count, self._part = studio, count, part
@@ -42,7 +42,7 @@ class Generation:
         self.is_cancelled = False
 
     def generate_all(self, recipes: Sequence[Recipe], album: LineOutput) -> Events[None]:
-        """Each picture in turn, until Ctrl-C ends them."""
+        """Generate each image in turn, until Ctrl-C."""
         try:
             for index, recipe in enumerate(recipes, 1):
                 yield from self._picture(recipe, index, album)
@@ -51,11 +51,11 @@ class Generation:
 
     @property
     def finished(self) -> int:
-        """Pictures of the line that are on disk."""
+        """Images of the line that are on disk."""
         return len(self._on_disk)
 
     def report_cancelled(self) -> Events[None]:
-        """Ctrl-C was pressed: said once, with what is on disk by now."""
+        """Yield Cancelled once, with the number of images on disk."""
         if not self.is_cancelled:
             self.is_cancelled = True
             before = self._part.finished
@@ -63,52 +63,54 @@ class Generation:
             yield Cancelled(finished=before + self.finished, count=count)
 
     def _picture(self, recipe: Recipe, picture: int, album: LineOutput) -> Events[None]:
-        """Render, finish and keep one picture. What fails is said, and the next picture goes on."""
+        """Render, postprocess and save one image. An error is reported; the next image
+        continues."""
         studio, pictures = self._studio, self._count
         began, before = time.monotonic(), studio.kept
 
-        def keep(made: Picture, *news: Event) -> Events[bool]:
-            return (yield from run_uninterrupted(self._kept(made, picture, album, before, news)))
+        def keep(image: Picture, *events: Event) -> Events[bool]:
+            saving = self._save(image, picture, album, before, events)
+            return (yield from run_uninterrupted(saving))
 
         try:
             raw = yield from studio.render(recipe, picture, pictures, album)
             if recipe.fix is None:
                 studio.past.append(recipe.seed)
-            made = yield from apply_stages(
-                raw, album, lambda made, stage: studio.finish(made, stage, picture, pictures), keep
+            image = yield from apply_stages(
+                raw, album, lambda done, stage: studio.finish(done, stage, picture, pictures), keep
             )
-            if made is not None:
+            if image is not None:
                 seconds = time.monotonic() - began
                 yield from keep(
-                    made,
+                    image,
                     ImageDone(
-                        picture=picture, pictures=pictures, seconds=seconds, facts=made.facts
+                        picture=picture, pictures=pictures, seconds=seconds, facts=image.facts
                     ),
                 )
         except DreamError as error:
             yield Failed(error=error, line=format_line(recipe.to_request()))
 
-    def _kept(
+    def _save(
         self,
-        made: Picture,
+        image: Picture,
         picture: int,
         album: LineOutput,
         before: Sequence[Saved],
-        news: Sequence[Event],
+        events: Sequence[Event],
     ) -> Events[bool]:
-        """What is new of a picture, and how it is put on disk; whether it is there. It counts once
-        in the session's memory, as it was kept last. Raises nothing."""
-        is_there = False
+        """Yield the events, save the image; whether it is on disk. The session remembers it once,
+        as last saved. Raises nothing."""
+        is_on_disk = False
 
         def remember(saved: Saved) -> None:
-            nonlocal is_there
-            is_there = True
+            nonlocal is_on_disk
+            is_on_disk = True
             self._on_disk.add(picture)
             self._studio.kept = (*before, saved)[-_REMEMBERED:]
 
-        yield from news
+        yield from events
         try:
-            yield from album.save(made, remember)
+            yield from album.save(image, remember)
         except DreamError as error:
-            yield Failed(error=error, line=format_line(made.recipe.to_request()))
-        return is_there
+            yield Failed(error=error, line=format_line(image.recipe.to_request()))
+        return is_on_disk

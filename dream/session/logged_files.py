@@ -1,7 +1,7 @@
-"""The files that a logged line begins from, found again from wherever its log is made again.
+"""Finds the input files of a log line, from wherever the log is replayed.
 
-A log holds paths relative to the folder that dream ran in. From another folder such a path may
-mean another file, or none; which file was meant, the hash in the line's comment says.
+A log has paths relative to the folder that dream ran in. From another folder such a path may be
+another file, or none; the hash in the line's comment identifies the right one.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from dream.line import parse_facts, parse_log_line
 
 @dataclass(frozen=True)
 class LoggedFiles:
-    """Finds the files of one logged line."""
+    """Finds the files of one log line."""
 
     folder: Path
-    """Where the log is."""
+    """The folder of the log."""
     made_in: Path | None
-    """Where dream ran when the line was logged; None where the line does not tell."""
+    """The folder that dream ran in when the line was logged; None if unknown."""
     hashes: Mapping[str, str]
-    """The first digits of the SHA-256 of each file, by what the line says for it."""
+    """The first digits of each file's SHA-256, by the path in the line."""
 
     @property
     def _inputs(self) -> Path:
@@ -64,8 +64,8 @@ class LoggedFiles:
         if there or not is_file(here):
             return next(iter(there), own[0])
         raise BadLine(
-            f"{own[0]} is missing, and {here} is another file: its sha256 is not {wanted}",
-            hint="put the file back, or beside the log",
+            f"{own[0]} is missing, and {here} is a different file: its sha256 is not {wanted}",
+            hint="put the file back, or next to the log",
         )
 
 

@@ -1,4 +1,4 @@
-"""Many lines, one after the other; and what makes a line worth making."""
+"""Runs many lines, one after the other; and checks that a line has a prompt."""
 
 from __future__ import annotations
 
@@ -23,21 +23,21 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Extent:
-    """How much a line asks for."""
+    """How many images a line requests."""
 
     count: int
-    """Pictures; those of a folder that are done already count too."""
+    """Images; those of a folder that are already done count too."""
     text: str
-    """The same in a user's words."""
+    """The same as a message."""
     yes: bool
-    """It says itself that it means so many."""
+    """Whether the line has --yes."""
     first: str
-    """The line of the first picture's file, where it names several; else the line itself."""
+    """The line of the first file, if it names several; else the line itself."""
 
 
 @dataclass
 class Turns:
-    """Which line is made, of how many; a line that becomes several adds to them."""
+    """Which line is running, of how many; a line that becomes several adds to them."""
 
     turn: int = 0
     """From 1."""
@@ -45,7 +45,7 @@ class Turns:
 
 
 def make_all(studio: Session, lines: Iterable[tuple[int, str]], *, dry_run: bool) -> Events[None]:
-    """See `Studio.make_all`. A line that raises what nobody foresaw does not end the others."""
+    """See `Session.make_all`. An unexpected exception in a line does not end the others."""
     turns = Turns(of=len(lines)) if isinstance(lines, Sequence) else None
     for number, line in lines:
         if turns:
@@ -55,34 +55,34 @@ def make_all(studio: Session, lines: Iterable[tuple[int, str]], *, dry_run: bool
         if dry_run:
             yield from report_crashes(studio.plan(line, number), line, None)
             continue
-        made = studio.make(line, number, turns)
-        if (yield from report_crashes(made, line, otherwise=False)):
+        events = studio.make(line, number, turns)
+        if (yield from report_crashes(events, line, otherwise=False)):
             return
 
 
 def make_each(
     studio: Session, asked: str | Request, number: int, turns: Turns | None
 ) -> Events[bool]:
-    """The pictures of a line, which may name several files; whether it was cancelled. A file that
-    cannot be used is reported, and the others go on."""
+    """Generate the images of a line, which may name several files; whether it was cancelled. A file
+    that cannot be used is reported, and the others continue."""
     finished, count = 0, 0
     try:
-        lines, told = yield from lines_of(studio, asked, number)
-        if told:
+        lines, text = yield from lines_of(studio, asked, number)
+        if text:
             turns = _with_more(turns, len(lines))
             count = sum(_pictures_of(studio, line) for line in lines)
-            yield Note(text=told)
+            yield Note(text=text)
         for index, line in enumerate(lines):
             if turns and index:
                 turns.turn += 1
-            making = studio.make_one(line, number, turns, Part(finished, count))
+            generating = studio.make_one(line, number, turns, Part(finished, count))
             if count:
-                made = yield from report_crashes(making, str(line), otherwise=None)
+                generation = yield from report_crashes(generating, str(line), otherwise=None)
             else:
-                made = yield from making
-            if made is not None:
-                finished += made.finished
-                if made.is_cancelled:
+                generation = yield from generating
+            if generation is not None:
+                finished += generation.finished
+                if generation.is_cancelled:
                     return True
     except KeyboardInterrupt:
         if not count:
@@ -93,7 +93,7 @@ def make_each(
 
 
 def _with_more(turns: Turns | None, count: int) -> Turns:
-    """A line has become so many; there may be no line left of it."""
+    """A line has become `count` lines, maybe none."""
     if turns is None:
         return Turns(1, count)
     turns.of += count - 1
@@ -108,16 +108,16 @@ def _pictures_of(studio: Session, line: str | Request) -> int:
 
 
 def group_of(studio: Session, line: str) -> Several | None:
-    """The pictures that a line names, where it is a `!fix` line and names several. Raises BadLine,
+    """The images of a `!fix` line that names several; None for other lines. Raises BadLine,
     InputError."""
     group = several(line, studio.find_picture, studio.outdir)
     if group is not None and not group.apart:
-        studio.parse_sweep(line)  # what is wrong behind the name is pointed at where it was typed
+        studio.parse_sweep(line)  # errors have the column of the typed line
     return group
 
 
 def extent(studio: Session, line: str) -> Extent:
-    """How many pictures a line asks for. Raises BadLine, InputError."""
+    """How many images a line requests. Raises BadLine, InputError."""
     group = group_of(studio, line)
     if group is None:
         sweep = studio.parse_sweep(line)
@@ -125,15 +125,15 @@ def extent(studio: Session, line: str) -> Extent:
     first, files = group.line(group.files[0]), len(group.files)
     sweep = studio.parse_sweep(first)
     each = f" × {sweep.count}" if sweep.count > 1 else ""
-    asked = f"{files * sweep.count:,} pictures: {files} files{each}, without those already done"
-    return Extent(files * sweep.count, asked, sweep.first.yes, first)
+    text = f"{files * sweep.count:,} images: {files} files{each}; those already done are skipped"
+    return Extent(files * sweep.count, text, sweep.first.yes, first)
 
 
 def lines_of(
     studio: Session, asked: str | Request, number: int
 ) -> Events[tuple[Sequence[str | Request], str]]:
-    """The line itself, and nothing to say; or, of a `!fix` line that names several pictures, a line
-    for each that is not done yet, and how many there are. No line where it is refused."""
+    """The line itself, without a note; or, for a `!fix` line that names several images, a line for
+    each that is not done yet, and a note. No line if it is rejected."""
     if not isinstance(asked, str):
         return (asked,), ""
     try:
@@ -141,30 +141,30 @@ def lines_of(
         if group is None:
             return (asked,), ""
         left = remaining(studio, group)
-        return left.lines, _told(len(group.files), left)
+        return left.lines, _describe_remaining(len(group.files), left)
     except DreamError as error:
         yield Rejected(error=error, line=asked, number=number)
         return (), ""
 
 
-def _told(named: int, left: Remaining) -> str:
-    """How many pictures are to be taken further, and why not the others."""
+def _describe_remaining(named: int, left: Remaining) -> str:
+    """How many images will be processed, and why the others are not."""
     to_do = "1 image" if len(left.lines) == 1 else f"{len(left.lines)} images"
-    told = f"{to_do} to fix"
+    text = f"{to_do} to fix"
     if left.done:
         were = "was" if left.done == 1 else "were"
-        told += f"; {left.done} of {named} images {were} already done"
+        text += f"; {left.done} of {named} images {were} already done"
     if left.results:
-        told += f"; {left.results} of {named} skipped: they are results of such a !fix"
-    return told
+        text += f"; {left.results} of {named} skipped: they are results of such a !fix"
+    return text
 
 
 def check_has_prompt(line: str, request: Request) -> Request:
-    """The request, unless its line says no words at all and begins from no picture that may lend
-    some: most likely they were forgotten. Raises BadLine."""
+    """The request. Raises BadLine if its line has neither a prompt nor an input image, which was
+    most likely a mistake."""
     if not (request.prompt or request.init_img or request.fix or is_skipped(line)):
         parts = split_line(line, parse_log_line(line).start)
         if parts.switches and parts.prompt is None:
-            hint = '"" before the switches paints without words; !set steps 30 is for all lines'
-            raise BadLine("the line has switches, but no words to paint", 1, hint)
+            hint = '"" before the switches is an empty prompt; !set steps 30 is for all lines'
+            raise BadLine("the line has switches but no prompt", 1, hint)
     return request

@@ -1,5 +1,4 @@
-"""What lines and defaults name besides pictures, looked for before anything is made: models, VAEs,
-upscalers, folders."""
+"""Checks before anything is generated that models, VAEs, upscalers and folders exist."""
 
 from __future__ import annotations
 
@@ -13,7 +12,7 @@ from dream.core.request import NO_VAE, Request
 
 
 def check_recipes(shelf: ModelRegistry, recipes: Iterable[Recipe]) -> None:
-    """Raises ModelError for a VAE or an upscaler that the shelf does not know."""
+    """Raises ModelError for a VAE or an upscaler that is not in the registry."""
     for vae, upscaler in dict.fromkeys((recipe.vae, recipe.upscaler) for recipe in recipes):
         if vae and vae != NO_VAE:
             shelf.get_vae(vae)
@@ -22,7 +21,7 @@ def check_recipes(shelf: ModelRegistry, recipes: Iterable[Recipe]) -> None:
 
 
 def check_default(shelf: ModelRegistry, base: Request, name: str) -> None:
-    """Look for what one field of the defaults names. Raises ModelError, or BadLine for a folder."""
+    """Check one field of the defaults. Raises ModelError, or BadLine for a folder."""
     match name, getattr(base, name):
         case _, None | "":
             pass
@@ -35,18 +34,19 @@ def check_default(shelf: ModelRegistry, base: Request, name: str) -> None:
             shelf.get_upscaler(value)
         case "outdir", value:
             if is_file(base.folder):
-                raise BadLine(f"{value} is a file, and pictures go into a folder")
+                raise BadLine(f"{value} is a file, not a folder")
 
 
-NAMING = ("model", "vae", "upscaler", "outdir")
-"""The fields that `check_default` looks at."""
+CHECKED_FIELDS = ("model", "vae", "upscaler", "outdir")
+"""The fields that `check_default` checks."""
 
 
 def find_wrong_defaults(
     shelf: ModelRegistry, base: Request, besides: Collection[str] = ()
 ) -> Iterator[str]:
-    """One line for each default that names what is not there, `besides` these fields."""
-    for name in NAMING:
+    """A message for each default that names something missing, except for the fields in
+    `besides`."""
+    for name in CHECKED_FIELDS:
         try:
             if name not in besides:
                 check_default(shelf, base, name)

@@ -1,4 +1,4 @@
-"""Where a line's pictures go: the folder, the names, the records; all through the gallery."""
+"""Saves a line's images through the gallery: folder, file names, records."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ from dream.line import Sweep, format_fields, format_line, format_sweep, parse_li
 
 
 class OutputManager:
-    """The galleries of this session, one for each folder; each is mended when first opened."""
+    """The galleries of this session, one per folder; each is recovered when first opened."""
 
     def __init__(self) -> None:
         self._galleries: dict[Path, Gallery] = {}
 
     @contextmanager
     def open_output(self, request: Request, outdir: Path) -> Iterator[LineOutput]:
-        """A numbered place for the pictures of one line. Raises GalleryError."""
+        """The output of one line, with a reserved number. Raises GalleryError."""
         folder = folder_of(request, outdir, request.prompt)
         if request.prompt_as_dir:
             with raise_gallery_errors(folder):
@@ -50,31 +50,31 @@ class OutputManager:
                 yield album
             finally:
                 if album.log_is_short:
-                    self._galleries.pop(folder, None)  # the next line mends it
+                    self._galleries.pop(folder, None)  # the next line recovers it
 
     def open_gallery(self, folder: Path) -> tuple[str, ...]:
-        """Mend a folder after whatever died in it, and say what was mended. Raises GalleryError."""
+        """Recover a folder after a crash; returns notes about it. Raises GalleryError."""
         gallery = Gallery(folder)
         found = gallery.recover()
         self._galleries[folder] = gallery
         notes = []
         if found:
-            pictures = "a picture" if len(found) == 1 else f"{len(found)} pictures"
-            notes.append(f"{pictures} had no line in {gallery.log_path.as_posix()}; added")
+            images = "1 image" if len(found) == 1 else f"{len(found)} images"
+            notes.append(f"{images} had no line in {gallery.log_path.as_posix()}; added")
         if gallery.unsigned:
             notes.append(_unsigned(gallery.unsigned, folder))
         return tuple(notes)
 
 
 def folder_of(request: Request, outdir: Path, prompt: str) -> Path:
-    """Where the pictures of a line go, whose prompt is settled. Raises BadLine."""
+    """The output folder of a line whose prompt is resolved. Raises BadLine."""
     folder = request.folder if request.outdir else outdir
     return folder / make_prompt_folder(prompt) if request.prompt_as_dir else folder
 
 
 @dataclass
 class LineOutput:
-    """The pictures of one line, under one number."""
+    """The images of one line, under one number."""
 
     gallery: Gallery
     claim: ReservedNumber
@@ -84,18 +84,18 @@ class LineOutput:
     intermediates: list[Path] = field(default_factory=list)
     saved_by_recipe: dict[Recipe, Path] = field(default_factory=dict)
     fix_source_stems: dict[str, str] = field(default_factory=dict)
-    """What files were called of which the recipes name copies."""
+    """The original names of files that were copied, by the copy's path."""
     log_is_short: bool = False
-    """Whether a picture is on disk whose line could not be added to the log."""
+    """Whether an image is on disk but its line could not be added to the log."""
 
     @property
     def save_original(self) -> bool:
-        """Whether the picture from before all stages is kept beside the finished one."""
+        """Whether the image before postprocessing is saved too."""
         return self.request.save_original
 
     def copy_inputs(self, recipes: Sequence[Recipe]) -> Sequence[Recipe]:
-        """The recipes, with copies beside the log for the files that they begin from, where the
-        line wants them kept. Raises GalleryError."""
+        """The recipes, with --keep_inputs with copies of the input files next to the log. Raises
+        GalleryError."""
         if not self.request.keep_inputs:
             return recipes
         copy = cache(lambda path: self.gallery.save_input(Path(path)).as_posix())
@@ -105,16 +105,16 @@ class LineOutput:
         return [_beginning_from(recipe, copy) for recipe in recipes]
 
     def save(self, picture: Picture, remember: Callable[[Saved], None]) -> Events[None]:
-        """Write picture and log line; `remember` is called as soon as the picture is on disk.
-        Raises GalleryError."""
+        """Write image and log line; `remember` is called as soon as the image is on disk. Raises
+        GalleryError."""
         recipe = picture.recipe
-        said = recipe.to_request()
-        line = format_line(said)
+        request = recipe.to_request()
+        line = format_line(request)
         name, warning = format_file_name(
             self.request.fnformat,
             prefix=self.claim.prefix,
             seed=recipe.filename_seed,
-            fields=to_dict(said),
+            fields=to_dict(request),
         )
         if warning:
             yield Note(text=warning)
@@ -122,7 +122,7 @@ class LineOutput:
         if recipe.fix is not None and self.request.fnformat is None:
             name = ".".join([self.fix_source_stems.get(recipe.fix, Path(recipe.fix).stem), *done])
         elif self.save_original and self.paths and len(done) > 1:
-            # Beside its original, which was kept a moment ago, perhaps under a name with a number.
+            # Next to its original, which was just saved, maybe under a name with a number.
             name = ".".join([self.paths[-1].stem, *done])
         unlogged = None
         try:
@@ -132,15 +132,15 @@ class LineOutput:
                 claim=self.claim,
                 name=name,
                 readable=write_spelled(
-                    parse_line(picture.source_line) if picture.source_line else said
+                    parse_line(picture.source_line) if picture.source_line else request
                 ),
                 compression=self.request.png_compression,
             )
-        except Unlogged as error:  # the picture is there, and another line will mend the log
+        except Unlogged as error:  # the image is on disk, and the next line recovers the log
             entry, unlogged, self.log_is_short = error.entry, error, True
         self.paths.append(entry.path)
         self.saved_by_recipe[recipe] = entry.path
-        saved = Saved(path=entry.path, line=line, sha256=entry.sha256, request=said)
+        saved = Saved(path=entry.path, line=line, sha256=entry.sha256, request=request)
         remember(saved)
         yield saved
         if unlogged is not None:
@@ -148,11 +148,11 @@ class LineOutput:
 
     @property
     def save_every(self) -> int:
-        """After so many steps the picture in the making is kept; 0 is never."""
+        """Number of steps between two intermediate images; 0 is off."""
         return self.request.save_intermediates
 
     def save_intermediate(self, recipe: Recipe, progress: Progress) -> Events[None]:
-        """Write a picture in the making. Where that fails it is said, and the picture goes on."""
+        """Save an intermediate image. If that fails, a note says so, and rendering continues."""
         assert progress.image is not None
         try:
             path = self.gallery.save_intermediate(
@@ -164,18 +164,18 @@ class LineOutput:
                 compression=self.request.png_compression,
             )
         except DreamError as error:
-            yield Note(text=f"the picture after step {progress.step} is not kept: {error}")
+            yield Note(text=f"the image after step {progress.step} was not saved: {error}")
             return
         if not self.intermediates:
-            yield Note(text=f"pictures in the making are kept in {path.parent.as_posix()}")
+            yield Note(text=f"intermediate images are saved in {path.parent.as_posix()}")
         self.intermediates.append(path)
 
     def save_grid(self, line: str) -> Events[None]:
-        """Write the sheet of all pictures kept so far, if there is any."""
+        """Save a grid of all images so far, if there are any."""
         if not self.paths:
             return
         from dream.postprocess.image_grid import (
-            make_image_grid,  # Pillow comes with the first picture, not the prompt
+            make_image_grid,  # imported late: the prompt does not need Pillow
         )
 
         try:
@@ -185,8 +185,7 @@ class LineOutput:
             yield Failed(error=error, line=line)
 
     def save_sheet(self, sweep: Sweep, recipes: Sequence[Recipe]) -> Events[None]:
-        """Write the labelled sheet of a line, if there is any picture to be on it; a gap stays
-        where one did not come to be."""
+        """Save the contact sheet of a line, if there are any images; missing ones leave a gap."""
         kept = self.saved_by_recipe
         paths = [kept.get(recipe) or kept.get(without_stages(recipe)) for recipe in recipes]
         if not any(paths):
@@ -217,8 +216,8 @@ def _unsigned(count: int, folder: Path) -> str:
 
 
 def _columns(sweep: Sweep) -> int | None:
-    """Rows of a sheet begin where a slower axis changes: so that it is as near to a square as
-    that allows."""
+    """The columns of a sheet: rows begin where a slower axis changes, and the sheet is as square as
+    possible."""
     ways = (prod(sweep.shape[cut:]) for cut in range(1, len(sweep.shape)))
     return min(ways, key=lambda across: abs(across**2 - sweep.count), default=None)
 
@@ -231,5 +230,5 @@ def _beginning_from(recipe: Recipe, copy: Callable[[str], str]) -> Recipe:
 
 
 def without_stages(recipe: Recipe) -> Recipe:
-    """The recipe of the picture from before all stages, as it is kept."""
+    """The recipe of the image before postprocessing."""
     return with_stages(recipe, ())

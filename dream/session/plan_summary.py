@@ -1,4 +1,4 @@
-"""What a line would make: said while it is being typed, with nothing drawn, loaded or written."""
+"""Summarizes what a line would generate while it is typed, without loading or writing anything."""
 
 from __future__ import annotations
 
@@ -16,31 +16,31 @@ from dream.session.session import Session
 
 @dataclass(frozen=True)
 class PlanSummary:
-    """The pictures of one line; of a sweep, or several files, the size and steps of the first."""
+    """The images of one line; for a sweep or several files, size and steps of the first."""
 
     pictures: int
     width: int
     height: int
-    """Before all that is done afterwards."""
+    """Before postprocessing."""
     after: tuple[int, int]
-    """The same, after it."""
+    """Width and height after postprocessing."""
     steps: int
-    """0 where nothing is rendered."""
+    """0 if nothing is rendered."""
     model: str
 
     def __str__(self) -> str:
-        often = "1 picture" if self.pictures == 1 else f"{self.pictures:,} pictures"
+        images = "1 image" if self.pictures == 1 else f"{self.pictures:,} images"
         size = f"{self.width}×{self.height}"
         if self.after != (self.width, self.height):
             size += f" → {self.after[0]}×{self.after[1]}"
         steps = "1 step" if self.steps == 1 else f"{self.steps} steps"
-        return f"{often}, {size}, {steps}" if self.steps else f"{often}, {size}"
+        return f"{images}, {size}, {steps}" if self.steps else f"{images}, {size}"
 
 
 def summarize_plan(studio: Session, line: str) -> PlanSummary:
-    """What a line would make now. Raises BadLine, ModelError, InputError."""
-    asked = extent(studio, line)
-    sweep = studio.parse_sweep(asked.first)
+    """What a line would generate now. Raises BadLine, ModelError, InputError."""
+    amount = extent(studio, line)
+    sweep = studio.parse_sweep(amount.first)
     first = replace(sweep.first, iterations=1)
 
     def find(name: str | None) -> ModelInfo:
@@ -51,7 +51,7 @@ def summarize_plan(studio: Session, line: str) -> PlanSummary:
     rendered = recipe.fix is None
     size = (recipe.width, recipe.height) if recipe.fix is None else measure_image(Path(recipe.fix))
     return PlanSummary(
-        pictures=asked.count,
+        pictures=amount.count,
         width=size[0],
         height=size[1],
         after=compute_final_size(recipe, size),

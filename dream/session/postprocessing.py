@@ -1,4 +1,4 @@
-"""What is done to a picture once it is rendered: settled, and done stage after stage."""
+"""Postprocessing: resolves its parameters and runs its stages."""
 
 from __future__ import annotations
 
@@ -28,20 +28,20 @@ if TYPE_CHECKING:
     from dream.session.output import LineOutput
 
 DEFAULT_STRENGTH = 0.75
-"""How far a picture is left where nobody says."""
+"""The default --strength."""
 
 EMBIGGEN_STRENGTH = 0.4
-"""How far tiles leave what was enlarged where nobody says; at 0.75 each becomes its own picture."""
+"""The default strength of tiles; at 0.75 each tile becomes an image of its own."""
 
 Finish = Callable[[Picture, Stage], Events[Picture]]
-"""Does one stage. Raises what the engine raises."""
+"""Runs one stage. Raises what the engine raises."""
 
 Keep = Callable[[Picture], Events[bool]]
-"""Puts a picture on disk, and says where that fails; whether it is there. Nothing interrupts it."""
+"""Saves an image, or yields an error; whether it is on disk. Is not interrupted."""
 
 
 def resolve_stages(request: Request, card: ModelInfo) -> dict[str, Any]:
-    """The settled fields of a recipe that say what is done afterwards."""
+    """The recipe's fields for postprocessing."""
     embiggen = request.embiggen or (Embiggen(1) if request.embiggen_tiles else None)
     tiles = request.embiggen_strength or request.strength or EMBIGGEN_STRENGTH
     upscaler = request.upscaler or card.upscaler
@@ -59,8 +59,8 @@ def resolve_stages(request: Request, card: ModelInfo) -> dict[str, Any]:
 
 
 def resolve_strength(request: Request) -> float | None:
-    """How far a picture, or what goes on beyond its frame, is left; None where neither is asked
-    for. A line that asks for both has one -f."""
+    """The strength for the input image or for outpainting; None without either. With both, -f is
+    for both."""
     if request.init_img is not None:
         return request.strength or DEFAULT_STRENGTH
     if request.outcrop is not None or request.out_direction is not None:
@@ -69,57 +69,58 @@ def resolve_strength(request: Request) -> float | None:
 
 
 def uses_strength(request: Request) -> bool:
-    """Whether -f changes what is done afterwards, or to the picture that it begins from."""
+    """Whether -f has an effect, on the input image or in postprocessing."""
     tiles = request.embiggen or request.embiggen_tiles
     return resolve_strength(request) is not None or tiles is not None
 
 
 def check_limits(recipe: Recipe, size: tuple[int, int]) -> None:
-    """Hold what is done to a picture of this size against what it allows. Raises BadLine."""
+    """Raises BadLine if postprocessing an image of this size exceeds a limit."""
     width, height = compute_final_size(recipe, size)
     if (width, height) != size and width * height > MAX_PIXELS:
         raise BadLine(
             f"{size[0]}x{size[1]} would become {width}x{height}, {width * height // 10**6} million"
             " pixels",
-            hint=f"{MAX_PIXELS // 10**6} million at most, or nothing could open it again",
+            hint=f"{MAX_PIXELS // 10**6} million is the maximum",
         )
     room = watermark_capacity((width, height))
     if recipe.watermark is not None and len(recipe.watermark.encode()) > room:
         raise BadLine(
-            f"{len(recipe.watermark.encode())} bytes of --watermark do not fit into"
+            f"the --watermark has {len(recipe.watermark.encode())} bytes, too many for an image of"
             f" {width}x{height} pixels",
-            hint=f"{room} bytes do" if room else "256x256 hold 19",
+            hint=f"at most {room} bytes fit" if room else "256x256 pixels hold 19 bytes",
         )
 
 
 def apply_stages(
     raw: Picture, album: LineOutput, finish: Finish, keep: Keep
 ) -> Events[Picture | None]:
-    """The picture as its recipe wants it. Where a stage fails or is interrupted, the picture from
-    before it takes its place, for that took long and is done; None when that is kept already."""
-    made, done = raw, list[Stage]()
-    is_kept = raw.recipe.fix is not None
-    if get_stages(raw.recipe) and album.save_original and not is_kept:
-        is_kept = yield from keep(replace(raw, recipe=with_stages(raw.recipe, ())))
+    """The image after all stages of its recipe. If a stage fails or is interrupted, the image
+    before it is returned or saved instead, so that no work is lost; None if that is saved
+    already."""
+    image, done = raw, list[Stage]()
+    is_saved = raw.recipe.fix is not None
+    if get_stages(raw.recipe) and album.save_original and not is_saved:
+        is_saved = yield from keep(replace(raw, recipe=with_stages(raw.recipe, ())))
     for stage in get_stages(raw.recipe):
-        before = replace(made, recipe=with_stages(made.recipe, done))
+        before = replace(image, recipe=with_stages(image.recipe, done))
         try:
-            made = yield from finish(made, stage)
+            image = yield from finish(image, stage)
         except DreamError as error:
             yield Failed(error=error, line=format_line(raw.recipe.to_request()))
-            return None if is_kept else before
+            return None if is_saved else before
         except KeyboardInterrupt:
-            if not is_kept:
+            if not is_saved:
                 yield from keep(before)
             raise
         done.append(stage)
-        made, is_kept = _recorded(made, stage), False
-    return made
+        image, is_saved = _recorded(image, stage), False
+    return image
 
 
-def _recorded(made: Picture, stage: Stage) -> Picture:
-    """The picture with one more step in its record."""
-    said = format_fields(made.recipe.to_request(), stage.recipe_fields)
-    size = f"{made.image.width}x{made.image.height}"
-    step = {"stage": stage.name, "line": said, "size": size, "sha256": made.sha256}
-    return replace(made, postprocess_log=(*made.postprocess_log, step))
+def _recorded(picture: Picture, stage: Stage) -> Picture:
+    """The image with one more step in its record."""
+    line = format_fields(picture.recipe.to_request(), stage.recipe_fields)
+    size = f"{picture.image.width}x{picture.image.height}"
+    step = {"stage": stage.name, "line": line, "size": size, "sha256": picture.sha256}
+    return replace(picture, postprocess_log=(*picture.postprocess_log, step))

@@ -52,7 +52,7 @@ def with_a_model(
     used = "the default model"
     with suppress(ModelError):
         used = find(base.model).name
-    note = f'the log names the model "{model}", which is not here: {used} is used'
+    note = f'the log names the model "{model}", which was not found; using {used}'
     return replace(request, model=base.model), (note,)
 
 
@@ -93,4 +93,4 @@ def check_input_files(line: str, recipe: Recipe) -> Events[None]:
             continue
         if not (now := hash_file(Path(path))).startswith(was):
             is_now = f"its sha256 is {now[: len(was)]}, not {was}"
-            yield Note(text=f"{path} has changed since: {is_now}; the picture will be another")
+            yield Note(text=f"{path} has changed: {is_now}; the image will differ")

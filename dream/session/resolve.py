@@ -124,14 +124,14 @@ def _expand_iterations(
     """`-n` of them: of seeds in a series; or, with `-v`, of one seed, towards others."""
     count, amount, known = request.iterations, request.variation_amount, first.with_variations
     if known and request.seed is None:
-        raise BadLine("-V turns the noise of one seed towards others", 0, "say which one with -S")
+        raise BadLine("-V needs a seed", 0, "add -S")
     if amount:
         # Not what is drawn: a sweep draws but once, and that may be the first seed already.
         others = derive_seeds(draw(), count + 1)[1:]
         ways = [(*(known or ()), Variation(other, amount)) for other in others]
         return tuple(replace(first, with_variations=way) for way in ways)
     if known and count > 1:
-        raise BadLine(f"-V is one picture, not {count}", 0, "-v 0.1 makes others near it")
+        raise BadLine(f"-V makes one image, not {count}", 0, "-v 0.1 makes several variations")
     return tuple(replace(first, seed=seed) for seed in derive_seeds(first.seed, count))
 
 
@@ -165,7 +165,7 @@ def _seed(asked: int, past: Sequence[int]) -> int:
         return asked
     if -asked > len(past):
         made = f"{len(past)} so far" if past else "none so far"
-        raise BadLine(f"-S{asked} asks for a picture of this session that is not there ({made})")
+        raise BadLine(f"there is no image for -S{asked} in this session ({made})")
     return past[asked]
 
 
@@ -184,10 +184,10 @@ def _hires_fix(
     if request.hires_fix is None:
         return None, ()
     if request.init_img is not None:
-        return None, ("--hires_fix is for pictures from words alone: it changes nothing here",)
+        return None, ("--hires_fix is ignored with an input image",)
     if width * height <= card.width * card.height:
         size = f"{card.width}x{card.height}"
-        return None, (f"--hires_fix is for more than {size}: it changes nothing here",)
+        return None, (f"--hires_fix is ignored: the image is not larger than {size}",)
     return request.hires_fix or request.strength or HIRES_FIX, ()
 
 
@@ -195,4 +195,4 @@ def _floored(what: str, asked: int, multiple: int) -> tuple[int, tuple[str, ...]
     size = max(multiple, asked // multiple * multiple)
     if size == asked:
         return size, ()
-    return size, (f"{what} {asked} becomes {size}: the model paints in multiples of {multiple}",)
+    return size, (f"{what} {asked} becomes {size}: the model needs multiples of {multiple}",)

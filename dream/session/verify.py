@@ -47,7 +47,7 @@ def verify_log(studio: Session, log: Path) -> Events[None]:
         done = found.total() - found["unknown"]
         yield Cancelled(finished=done, count=done + 1)
     near = f", {found['near']} near (within 1 of 255)" if found["near"] else ""
-    lost = f", {found['failed']} not made" if found["failed"] else ""
+    lost = f", {found['failed']} failed" if found["failed"] else ""
     told = f"{found['same']} same{near}, {found['differs']} different{lost}"
     yield Note(text=f"{told}, in {log.as_posix()}")
 
@@ -79,7 +79,7 @@ def _verify_line(studio: Session, line: str, number: int, beside: Path) -> Event
     same = picture.sha256.startswith(recorded["sha256"][:_SHOWN])
     apart = None if same else _apart(picture, _original(studio, logged.path, recorded, beside))
     near = apart is not None and apart.most <= _NEAR
-    how = f"differs by {apart}" if apart else "is not the one recorded"
+    how = f"differs by {apart}" if apart else "is not the recorded one"
     differs = {} if same else {"picture": how} | _changed(recorded, picture)
     yield Verified(
         path=logged.path or "", line=logged.line, same=same, near=near, differences=differs

@@ -216,7 +216,7 @@ def test_a_pattern_wants_a_file_to_write(studio: Session) -> None:
 @pytest.mark.parametrize("line", ["a cat -S1..101", "a cat -n101 # note", "x.png: a cat -S1..101"])
 def test_more_than_a_hundred_pictures_are_asked_about_first(studio: Session, line: str) -> None:
     note, edit = happened(studio, line)
-    assert isinstance(note, Note) and note.text.startswith("101 pictures: 101 × -")
+    assert isinstance(note, Note) and note.text.startswith("101 images: 101 × -")
     assert isinstance(edit, InsertText) and edit.text == line.removesuffix(" # note") + " --yes"
     assert seeds(studio) == []
     happened(studio, edit.text + " -s1")

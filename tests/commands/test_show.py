@@ -104,7 +104,7 @@ def test_info_tells_what_was_done_and_what_is_hidden(studio: Session, tmp_path: 
 @pytest.mark.parametrize("content", [b"", b"text", b"\x89PNG\r\n\x1a\n"])
 def test_info_of_what_is_no_picture(studio: Session, tmp_path: Path, content: bytes) -> None:
     (tmp_path / "a.png").write_bytes(content)
-    assert "cannot read a.png: it is no whole PNG" in refusal(studio, "!info a.png")
+    assert "cannot read a.png: it is not a complete PNG" in refusal(studio, "!info a.png")
     assert "there is no b.png" in refusal(studio, "!info b.png")
 
 

@@ -38,5 +38,5 @@ def test_what_a_power_cut_tore_is_copied_again(tmp_path: Path) -> None:
 def test_what_cannot_be_written_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "a.png").write_bytes(b"picture")
     (tmp_path / "inputs").write_bytes(b"in the way")
-    with pytest.raises(GalleryError, match="a file is in the folder's place"):
+    with pytest.raises(GalleryError, match="there is a file with the folder's name"):
         Gallery(tmp_path).save_input(tmp_path / "a.png")

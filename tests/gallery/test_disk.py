@@ -16,9 +16,9 @@ from tests.gallery.writer import write
 def test_a_suspended_program_does_not_hold_up_others_for_ever(tmp_path: Path) -> None:
     path = tmp_path / "log"
     with disk.open_exclusive(path), path.open() as second:
-        assert not disk.lock(second.fileno(), patience=0.01)
+        assert not disk.lock(second.fileno(), timeout=0.01)
     with path.open("w") as second:
-        assert disk.lock(second.fileno(), patience=0.01)
+        assert disk.lock(second.fileno(), timeout=0.01)
 
 
 def test_a_file_swept_before_it_was_held_is_made_again(

@@ -167,7 +167,8 @@ def test_a_grid_is_a_comment(gallery: Gallery) -> None:
 def test_a_file_in_the_folders_place_is_said(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     for outdir in (tmp_path / "file", tmp_path / "file" / "deeper"):
-        said = f"cannot write to {outdir}: a file is in the folder's place .choose another folder"
+        reason = "there is a file with the folder's name .choose another folder"
+        said = f"cannot write to {outdir}: {reason}"
         with pytest.raises(GalleryError, match=said), Gallery(outdir).reserve_number():
             pass
 
@@ -182,7 +183,7 @@ def test_a_picture_without_a_line_is_kept_and_gets_it_later(gallery: Gallery) ->
     gallery.log_path.mkdir(parents=True)
     with gallery.reserve_number() as claim:
         with pytest.raises(
-            GalleryError, match=r"000001\.7\.png is kept, but .*before the next picture"
+            GalleryError, match=r"000001\.7\.png is saved, but .*before the next image"
         ):
             gallery.save(noise(7), line="a -s1", claim=claim)
         with pytest.raises(GalleryError, match=r"000001\.7\.01\.png is kept"):

@@ -53,13 +53,13 @@ def test_a_template_is_filled_in(template: str | None, name: str) -> None:
 @pytest.mark.parametrize(
     ("template", "reason"),
     [
-        ("{sed}", "{sed} is none of"),
-        ("{}", "{0} is none of"),
-        ("{0}", "{0} is none of"),
+        ("{sed}", "{sed} is not one of"),
+        ("{}", "{0} is not one of"),
+        ("{0}", "{0} is not one of"),
         ("{seed", "expected '}'"),
         ("{seed:d}{prompt:d}", "Unknown format code"),
-        ("{seed.__class__}", "{seed.__class__} is none of"),
-        ("{prompt[0]}", "{prompt[0]} is none of"),
+        ("{seed.__class__}", "{seed.__class__} is not one of"),
+        ("{prompt[0]}", "{prompt[0]} is not one of"),
         ("{seed:99999999}", "99999999 is too wide"),
         ("{seed:{steps}{steps}}", "2020 is too wide"),
         ("{seed:٩٩٩٩٩٩٩٩}", "is too wide"),

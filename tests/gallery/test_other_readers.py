@@ -128,5 +128,5 @@ def test_text_behind_the_pixels_is_read(studio: Session, tmp_path: Path) -> None
 
 
 def test_a_picture_without_any_record_says_so(tmp_path: Path) -> None:
-    with pytest.raises(GalleryError, match="does not say how it was made"):
+    with pytest.raises(GalleryError, match="has no record of how it was made"):
         read_line_from(with_chunks(tmp_path / "a.png", Comment="x"))

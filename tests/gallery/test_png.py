@@ -74,9 +74,9 @@ def test_what_tells_nothing_is_refused_in_one_line(tmp_path: Path) -> None:
     (tmp_path / "page.png").write_text("<html>")
     (tmp_path / "cut.png").write_bytes((tmp_path / "plain.png").read_bytes()[:20])
     for name, said in {
-        "plain.png": "does not say how it was made",
-        "page.png": "is no whole PNG",
-        "cut.png": "is no whole PNG",
+        "plain.png": "has no record of how it was made",
+        "page.png": "is not a complete PNG",
+        "cut.png": "is not a complete PNG",
         "plane.png": r"there is no .* \(did you mean plain\.png",
         ".": "cannot read",
     }.items():

@@ -98,7 +98,7 @@ def test_a_disk_without_room(tmp_path: Path, limit: int) -> None:
     go(program)
     told = said(program)
     assert program.returncode == 1
-    assert "the file would be larger than is allowed here" in told
+    assert "the file would exceed the file size limit" in told
     assert told.count("\n") == 1
     gallery = Gallery(tmp_path / "out")
     pictures = {path.name for path in gallery.outdir.glob("*.png")}

@@ -453,8 +453,8 @@ WRONG = [
     Bad("x --grid=yes", 3, "takes no value"),
     Bad("x --no-grid=yes", 3, "takes no value"),
     Bad('x --outdir=""', 3, "folder"),
-    Bad("x -g yes", 6, "“yes” stands after the switches"),
-    Bad("x -s 20 extra words", 9, "“extra” stands after the switches"),
+    Bad("x -g yes", 6, "“yes” follows the switches"),
+    Bad("x -s 20 extra words", 9, "“extra” follows the switches"),
     Bad('"a b" c', 7, "after the quoted prompt"),
     Bad('"a \\"b\\"" c', 11, "after the quoted prompt"),
     Bad("a hat -S", 7, "nothing follows"),
@@ -463,7 +463,7 @@ WRONG = [
     Bad('"a cat\\" -s5', 1, "never closed"),
     Bad('"a "cat -s5', 1, "never closed"),
     Bad('"a cat -s5', 1, "never closed"),
-    Bad('"a" "b"', 5, "“b” stands after the quoted prompt"),
+    Bad('"a" "b"', 5, "“b” follows the quoted prompt"),
     Bad('"a 5" disk" -s5', 7, "after the quoted prompt"),
     Bad('x -o "my pictures', 6, "never closed"),
     Bad('x --outdir="my pictures', 12, "never closed"),
@@ -485,7 +485,7 @@ WRONG = [
     Bad("x -b4", 3, "-b"),
     Bad('outputs/000084.12.png: {"prompt": "x", "steps": "many"}', 24, "--steps takes"),
     # commands are not lines
-    Bad("!fix -U2", 1, "!fix takes a picture's file"),
+    Bad("!fix -U2", 1, "!fix takes an image file"),
     Bad("!mask a.png -tm cat", 1, "!mask is a command"),
     Bad("!replay log.txt", 1, "!replay is a command"),
 ]

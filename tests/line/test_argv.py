@@ -115,7 +115,7 @@ def test_settings(name: str, value: object, field: str, read_as: object) -> None
 @pytest.mark.parametrize(
     ("name", "value", "why"),
     [
-        ("stpes", 20, "“stpes” is no setting .did you mean steps?"),
+        ("stpes", 20, "“stpes” is not a setting .did you mean steps?"),
         ("steps", 0, "steps takes a whole number from 1 to 1000, not 0"),
         ("steps", "many", "steps takes a whole number"),
         ("steps", 2.5, "steps takes a whole number"),

@@ -61,7 +61,7 @@ def test_every_combination_in_the_order_it_was_typed() -> None:
     ]
     assert {(one.prompt, one.iterations, one.seed) for one in sweep} == {("a cat", 3, 1)}
     assert (sweep.shape, sweep.count) == ((2, 2, 3), 12)
-    assert str(sweep) == "12 pictures: 2 × -A, 2 × -C, 3 × -n"
+    assert str(sweep) == "12 images: 2 × -A, 2 × -C, 3 × -n"
 
 
 @pytest.mark.parametrize(
@@ -84,7 +84,7 @@ def test_every_combination_in_the_order_it_was_typed() -> None:
         ("x -C 1..inf", 9, "at least 1"),
         ("x -S 5,1..4000000000", 8, "more than 10,000 values"),
         ("x -C 1..2:1e-999999", 6, "more than 10,000 values"),
-        ("x -S1..200 -C1..100", 0, "20,000 pictures: 200 × -S, 100 × -C"),
+        ("x -S1..200 -C1..100", 0, "20,000 images: 200 × -S, 100 × -C"),
         ("x -n 1,2", 6, "whole number"),
         ("x -z 1..9", 6, "whole number"),
         ("x -b 1,2", 6, "whole number"),
@@ -151,7 +151,7 @@ def test_in_the_shell_a_list_goes_with_the_prompt() -> None:
     _, base, line = parse_argv(argv)
     assert base == Request(steps=5, sampler="lcm")
     assert line == '"a cat" -C 5,7.5 -s 1,2,3'
-    with pytest.raises(BadSetting, match="wants a prompt"):
+    with pytest.raises(BadSetting, match="needs a prompt"):
         parse_argv(["-C", "5,7.5"])
     with pytest.raises(BadSetting, match="whole number"):
         parse_argv(["a", "-s", "5,x"])

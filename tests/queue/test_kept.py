@@ -110,7 +110,7 @@ def test_a_folder_that_cannot_be_written_is_said_once(tmp_path: Path) -> None:
     kept.write(["a"])
     kept.write(["a", "b"])
     assert not kept.on_disk
-    assert len(heard) == 1 and "waiting lines are not kept" in heard[0]
+    assert len(heard) == 1 and "queued lines cannot be saved" in heard[0]
 
 
 def test_lines_that_are_left_stay_and_the_session_has_a_file_of_its_own(tmp_path: Path) -> None:

@@ -45,7 +45,7 @@ def test_a_line_is_moved_up_and_another_given_up() -> None:
     assert queue.cancel(2).line == "b"
     assert lines(queue) == ["d", "c"]
     for change in (queue.move_to_front, queue.cancel):
-        with pytest.raises(BadLine, match="no line 7 is waiting"):
+        with pytest.raises(BadLine, match="line 7 is not in the queue"):
             change(7)
 
 

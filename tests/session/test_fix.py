@@ -108,7 +108,7 @@ def test_it_is_logged_replayed_and_verified(studio: Session, tmp_path: Path) -> 
     assert verified.same
     Image.new("RGB", (64, 64)).save(tmp_path / "outputs" / "000001.7.png")
     events = verify(studio, line, tmp_path)
-    assert any("has changed since" in event.text for event in events if isinstance(event, Note))
+    assert any("has changed" in event.text for event in events if isinstance(event, Note))
     assert not next(event for event in events if isinstance(event, Verified)).same
 
 
@@ -142,7 +142,7 @@ def test_a_camera_s_picture_needs_no_record(studio: Session, tmp_path: Path) -> 
     assert parse_line(read_chunks(event.path)["Dream"]) == event.request, "nothing else tells of it"
     assert not [e for e in events if isinstance(e, Note)], "a network needs no words"
     (note,) = [e for e in studio.plan(f'!fix "{path}" -c top 8') if isinstance(e, Note)]
-    assert "does not say what it shows" in note.text
+    assert "contains no prompt" in note.text
     (event,) = saved(studio.make(f'!fix "{path}" -c top 8 --new_prompt "a forest"'))
     assert event.request.prompt == "a forest"
     assert pixels(event.path)[0] == (50, 38)
@@ -207,16 +207,16 @@ def test_embiggen_with_a_picture_to_start_from_takes_that_picture(
 @pytest.mark.parametrize(
     ("line", "said"),
     [
-        ("!fix", "takes a picture's file"),
+        ("!fix", "takes an image file"),
         (
             "!fix 000001.7.png",
             "what to do (one or more of -c -D -embiggen -U --watermark)",
         ),
-        ("!fix -1 -embiggen_strength 0.3", "not told what to do"),
+        ("!fix -1 -embiggen_strength 0.3", "has nothing to do"),
         ("!fix 000001.8.png -U2", "there is no 000001.8.png"),
-        ("!fix -2 -U2", "-2 asks for a picture of this session that is not there (1 so far)"),
+        ("!fix -2 -U2", "there is no image -2 in this session (1 so far)"),
         ("!fix -1 -U2 -I a.png", "there is no a.png"),
-        ("!fix -1 -U2 -I -1", "-I has no place here"),
+        ("!fix -1 -U2 -I -1", "-I is not supported with !fix"),
         ("!fix -1 -c up 8", "-c takes sides"),
         ("!fix -1 --watermark dream", "5 bytes of --watermark do not fit into 64x64 pixels"),
         ("x -W256 -H256 --watermark twentycharacters....", "use at most 19 bytes"),
@@ -246,9 +246,9 @@ def test_lines_of_a_file_follow_each_other(studio: Session, tmp_path: Path) -> N
 def test_what_a_line_would_make_is_foreseen(studio: Session) -> None:
     assert (
         str(summarize_plan(studio, "!fix 000001.7.png -c right 16 -U2"))
-        == "1 picture, 64×64 → 160×128"
+        == "1 image, 64×64 → 160×128"
     )
-    assert str(summarize_plan(studio, "x -s5 -c top 6")) == "1 picture, 64×64 → 64×70, 5 steps"
+    assert str(summarize_plan(studio, "x -s5 -c top 6")) == "1 image, 64×64 → 64×70, 5 steps"
 
 
 def test_seeds_of_this_session_are_of_rendered_pictures(studio: Session) -> None:

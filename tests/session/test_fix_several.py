@@ -132,15 +132,15 @@ def test_files_without_a_known_ending_are_meant_by_a_pattern_alone(
 @pytest.mark.parametrize(
     ("line", "said"),
     [
-        ("!fix empty/ -U2", "no picture is in, or matches, empty/"),
-        ("!fix no*.png -U2", "no picture is in, or matches, no*.png (sub-folders"),
+        ("!fix empty/ -U2", "no images found for empty/"),
+        ("!fix no*.png -U2", "no images found for no*.png (sub-folders"),
         ("!fix holiday/**/deep.png -U2", "** is not supported"),
-        ("!fix holiday/", "not told what to do"),
-        ("!fix holiday/ -U2 -I holiday/b.png", "-I has no place here"),
+        ("!fix holiday/", "has nothing to do"),
+        ("!fix holiday/ -U2 -I holiday/b.png", "-I is not supported with !fix"),
         ("!fix holiday/ -c up", "-c takes sides"),
         ("!fix holiday/b.png holiday/x.png -U2", "there is no holiday/x.png (a file's name"),
         ("!fix holiday/y.png holiday/x.png -U2", "there is no holiday/y.png holiday/x.png"),
-        ("!fix a[b.png -U2", "no picture is in, or matches, a[b.png"),
+        ("!fix a[b.png -U2", "no images found for a[b.png"),
         ("!fix holiday/ -U2 --model nope -c top 8", "nope"),
     ],
 )
@@ -302,11 +302,11 @@ def test_more_than_a_hundred_are_asked_about_and_foreseen(studio: Session, here:
         Image.new("RGB", (8, 8)).save(here / "holiday" / f"x{number:02}.png")
     context = Context(studio, list, COMMANDS)
     line = "!fix holiday/ -U2"
-    assert str(summarize_plan(studio, line)) == "101 pictures, 24×16 → 48×32"
+    assert str(summarize_plan(studio, line)) == "101 images, 24×16 → 48×32"
     assert is_queued(context, "!fix holiday/x*.png -U2")
     assert not is_queued(context, line)
     question = next(get_questions(context, line))
-    assert question.text.startswith("101 pictures: 101 files")
+    assert question.text.startswith("101 images: 101 files")
     note, edit = run_line(context, line)
     assert isinstance(note, Note) and isinstance(edit, InsertText)
     assert edit.text == f"{line} --yes"

@@ -23,7 +23,7 @@ def test_they_are_kept_in_order_and_said_in_one_line(tmp_path: Path) -> None:
     names = [f"000001.{seed}.{step:04}.png" for seed in (first, second) for step in (3, 6)]
     assert kept(tmp_path) == sorted(names)
     notes = [event.text for event in events if isinstance(event, Note)]
-    assert notes == [f"pictures in the making are kept in {tmp_path}/outputs/intermediates"]
+    assert notes == [f"intermediate images are saved in {tmp_path}/outputs/intermediates"]
 
 
 def test_they_are_no_pictures_of_the_log_and_no_part_of_its_lines(tmp_path: Path) -> None:
@@ -60,7 +60,7 @@ def test_a_folder_that_cannot_be_written_costs_no_picture(tmp_path: Path) -> Non
     events = list(fake_studio(tmp_path).make("a cat -S42 -s4 --save_intermediates 2"))
     assert [event for event in events if isinstance(event, Saved)]
     notes = [event.text for event in events if isinstance(event, Note)]
-    assert notes and all("is not kept: cannot write to" in note for note in notes)
+    assert notes and all("was not saved: cannot write to" in note for note in notes)
 
 
 @pytest.mark.parametrize("switch", ["", "--save_intermediates 0", "--save_intermediates 9"])

@@ -57,7 +57,7 @@ def test_what_is_said_stands() -> None:
 def test_sizes_are_floored_and_it_is_said() -> None:
     answer = resolve(Request(width=200, height=256), lambda name: CARD, (), lambda: 1)
     assert (answer.recipes[0].width, answer.recipes[0].height) == (192, 256)
-    assert answer.notes == ("width 200 becomes 192: the model paints in multiples of 64",)
+    assert answer.notes == ("width 200 becomes 192: the model needs multiples of 64",)
 
 
 def test_an_upscaler_is_chosen_only_where_one_is_used() -> None:

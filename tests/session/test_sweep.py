@@ -43,7 +43,7 @@ def of(kind: type[Event], events: list[Event]) -> list[Event]:
 def test_each_picture_has_a_log_line_of_its_own_that_makes_it_again(studio: Session) -> None:
     events = list(studio.make("a cat -C 5,7.5 -A k_euler,ddim -S1"))
     first, queued = events[:2]
-    assert first == Note(text="4 pictures: 2 × -C, 2 × -A"), "announced before anything is made"
+    assert first == Note(text="4 images: 2 × -C, 2 × -A"), "announced before anything is made"
     assert isinstance(queued, LineStarted) and queued.count == 4
     log = [
         parse_log_line(line).line for line in (studio.outdir / LOG_NAME).read_text().splitlines()
@@ -85,7 +85,7 @@ def test_a_dry_run_plans_single_lines(studio: Session) -> None:
 def test_a_file_of_sweeps_is_made_without_being_asked(studio: Session, tmp_path: Path) -> None:
     (tmp_path / "list.txt").write_text("a -S1..101 -s1\nb -C 2,3\n")
     events = list(studio.replay(tmp_path / "list.txt"))
-    assert Note(text="101 pictures: 101 × -S") in events
+    assert Note(text="101 images: 101 × -S") in events
     assert len(of(Saved, events)) == 103
 
 

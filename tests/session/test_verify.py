@@ -100,4 +100,4 @@ def test_another_picture_in_the_file_s_place_is_not_compared_with(tmp_path: Path
     (log,) = tmp_path.rglob("dream_log.txt")
     verified = one(studio.verify(log))
     assert (verified.same, verified.near) == (False, False)
-    assert verified.differences["picture"] == "is not the one recorded"
+    assert verified.differences["picture"] == "is not the recorded one"

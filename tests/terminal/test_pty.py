@@ -96,7 +96,7 @@ def test_a_line_is_typed_while_another_is_made(terminal: Open, tmp_path: Path) -
     here.see("render ")
     here.send("a dog -s1 -S2 -n2 -U2")
     here.see_line("a dog -s1 -S2 -n2 -U2")
-    here.see("2 pictures, 64×64 → 128×128, 1 step")
+    here.see("2 images, 64×64 → 128×128, 1 step")
     here.send("x")
     here.see("-U takes")
     here.send("\x7f\r!queue\r")

@@ -71,13 +71,13 @@ SAVED = Saved(path=Path("out/1.7.png"), line="a -S7", sha256="", request=Request
 def test_progress_is_one_line_and_is_wiped_before_what_stays() -> None:
     rows = Rows()
     assert rows.after(step(1), step(2)) == [rows.after()[0]]
-    assert rows.after()[0].startswith("picture 1/2  render 2/20")
+    assert rows.after()[0].startswith("image 1/2  render 2/20")
     assert rows.after(SAVED) == ["out/1.7.png  (-S7)"]
     assert rows.after(Loading(model="tiny")) == ["out/1.7.png  (-S7)", "loading tiny …"]
 
 
 def test_progress_never_reaches_the_last_column() -> None:
-    assert Rows(columns=20).after(step(1)) == ["picture 1/2  render"]
+    assert Rows(columns=20).after(step(1)) == ["image 1/2  render"]
 
 
 def test_where_nothing_can_be_rewritten_there_is_no_progress() -> None:
