@@ -69,9 +69,9 @@ RECIPE = Recipe(
 
 _PEAK = """
 import re, sys; from pathlib import Path
-from dream.catalogue import Shelf; from dream.engine import open_painter
+from dream.catalogue import ModelRegistry; from dream.engine import create_generator
 status = lambda key: int(re.search(key + r":\\s+(\\d+)", Path("/proc/self/status").read_text())[1])
-painter = open_painter(Shelf([Path(sys.argv[1])]).model)
+painter = create_generator(ModelRegistry([Path(sys.argv[1])]).get_model)
 before = status("VmRSS"); painter.load(sys.argv[2], print); print(status("VmHWM") - before)
 """
 

@@ -50,7 +50,7 @@ def test_a_line_with_such_a_name_is_refused_wherever_it_is_met(tmp_path: Path, n
     context = Context(studio, tuple, COMMANDS)
     lines = [f"a cat -I {quote(str(tmp_path))} {field} {quote(name)}" for field in FIELDS]
     lines += [f"a cat {field} {quote(name)}" for field in FIELDS]
-    lines += [f"!fix {quote(name)} -U2", f"{quote(name)}.png: a cat -I {quote(name)} -S1"]
+    lines += [f"!fix {quote(name)} -U2", f"x.png: a cat -I {quote(name)} -S1"]
     for line in lines:
         (event,) = run_line(context, line)
         assert isinstance(event, Rejected), line

@@ -28,13 +28,13 @@ from dream.terminal.history_file import LineHistory
 EDITOR = """
 import sys
 from pathlib import Path
-from dream.catalogue.models_toml_writer import say
+from dream.catalogue.models_toml_writer import set_values
 from dream.core.request import Request
 from dream.config.settings_file import save_settings
 folder, who = Path(sys.argv[1]), int(sys.argv[2])
 sys.stdin.readline()
 for number in range(8):
-    say((folder,), f"m{who}_{number}", {"description": "x"})
+    set_values((folder,), f"m{who}_{number}", {"description": "x"})
 save_settings((Request(steps=33), Request(cfg_scale=3.0))[who], [folder / "dream.toml"])
 """
 

@@ -2,7 +2,7 @@
 
 Implementations: `worker.client.WorkerEngine` (the real one, in a process of its own),
 `worker.inprocess.InProcessEngine` (the same in this process), and the fake of the shell's tests.
-Both open over `engine.painter.Painter`, which works through callbacks: see `Tell`.
+Both open over `engine.image_generator.ImageGenerator`, which reports through a `ProgressCallback`.
 """
 
 from __future__ import annotations

@@ -113,7 +113,7 @@ def _answer(random: Random) -> bytes:
 def _download(data: bytes, folder: Path) -> object:
     """A file from the beginning, and the name that the server gives it."""
     target = folder / "m" / "model.bin"
-    with patch.object(fetching, "opener", lambda: _Opener(data)):
+    with patch.object(fetching, "make_opener", lambda: _Opener(data)):
         name = fetching.fetch_file_name("https://example.org/x")
         if name and not is_plain_name(name):
             raise AssertionError(f"{name!r} is a name that leads elsewhere")

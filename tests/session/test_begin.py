@@ -108,7 +108,7 @@ def test_what_fits_has_the_picture_s_shape_and_fits_into_itself(
     own: tuple[int, int], width: int | None, height: int | None, multiple: int
 ) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("dream.session.input_images.measure", lambda path: own)
+        patch.setattr("dream.session.input_images.measure_image", lambda path: own)
         card = replace(CARD, multiple=multiple)
         asked = Request(init_img="a.png", fit=True, width=width, height=height)
         try:

@@ -152,9 +152,9 @@ def test_errors_we_can_explain_arrive_as_they_are(engine: WorkerEngine) -> None:
 def test_no_worker_outlives_its_prompt(shelf: ModelRegistry, tmp_path: Path) -> None:
     script = (
         "import sys, time; from pathlib import Path\n"
-        "from dream.catalogue import Shelf; from dream.worker import WorkerEngine\n"
-        f"engine = WorkerEngine(Shelf([Path({str(shelf.models_dirs[0])!r})]))\n"
-        "engine.warm('random')\n"
+        "from dream.catalogue import ModelRegistry; from dream.worker import WorkerEngine\n"
+        f"engine = WorkerEngine(ModelRegistry([Path({str(shelf.models_dirs[0])!r})]))\n"
+        "engine.preload('random')\n"
         "assert 'torch' not in sys.modules and 'numpy' not in sys.modules\n"
         "print(engine._worker._process.pid, flush=True); time.sleep(600)\n"
     )
