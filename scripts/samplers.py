@@ -1,14 +1,15 @@
 """What every sampler does: the table of docs/samplers.md, and pictures of the shipped model.
 
 python -m scripts.samplers                 the table, with the exact denoiser of the tests
-python -m scripts.samplers painted [N]     N pictures of each from words, and from a picture
+python -m scripts.samplers painted [N [NAME …]]
+                                           N pictures of each from words, and from a picture
 python -m scripts.samplers former          the lines of tests/former, bit for bit
 """
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -140,12 +141,12 @@ def grain(image: Image.Image) -> float:
     return float(np.abs(np.diff(np.asarray(image, np.float32), axis=1)).mean())
 
 
-def painted(count: int) -> None:
+def painted(count: int, rows: Sequence[str]) -> None:
     painter = create_generator(ModelRegistry([ROOT / "models"]).get_model)
     other = Image.new("RGB", (SIDE, SIDE), (128, 128, 128))
     other.paste((220, 150, 60), (64, 64, 192, 192))
     heun: dict[str, float] = {}
-    names = ["k_heun", *(name for name in SAMPLERS if name != "k_heun")]
+    names = ["k_heun", *(name for name in rows or SAMPLERS if name != "k_heun")]
     for name, start in product(names, ("words", "picture")):
         right, steps = 0, list[float]()
         for seed, (colour, kind, background) in enumerate(asked(count)):
@@ -200,8 +201,8 @@ def former() -> None:
 
 if __name__ == "__main__":
     match sys.argv[1:]:
-        case ["painted", *count]:
-            painted(int(count[0]) if count else 20)
+        case ["painted", *more]:
+            painted(int(more[0]) if more else 20, more[1:])
         case ["former"]:
             former()
         case _:

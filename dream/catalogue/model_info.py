@@ -42,6 +42,8 @@ class ModelInfo:
     steps: int = 30
     sampler: str = "dpmpp_2m_karras"
     cfg_scale: float = 7.5
+    cfg_rescale: float = 0.0
+    """Guidance rescale: Lin et al. 2023, arXiv:2305.08891, section 3.4."""
     upscaler: str = "realesr-general-x4v3"
     vae: str = ""
     """The VAE to use instead of the model's own: a name in a VAE folder, or a path; usually

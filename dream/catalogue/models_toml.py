@@ -43,7 +43,7 @@ BOOLEAN: OptionType[bool] = OptionType(
 )
 """A boolean, spelled as in TOML."""
 
-_SAME_AS_ON_A_LINE = ("width", "height", "steps", "sampler", "cfg_scale", "upscaler")
+_SAME_AS_ON_A_LINE = ("width", "height", "steps", "sampler", "cfg_scale", "cfg_rescale", "upscaler")
 SHARED_KEYS: Mapping[str, OptionType[Any]] = {
     "description": text("WORDS", "a few words"),
     "family": text("NAME", "a model family, such as sd1"),

@@ -63,6 +63,11 @@ _OTHERS_GUIDANCE = {
 by the start of the pipeline's name."""
 
 
+_ZERO_SNR_RESCALE = 0.7
+"""Guidance rescale for models trained down to pure noise (zero terminal SNR), as the paper of both
+recommends: Lin et al. 2023, arXiv:2305.08891, section 5.3."""
+
+
 def read_model(name: str, path: Path, complain: Complain) -> ModelInfo:
     """The ModelInfo of a folder or a single file. Raises ModelError if it is not a model."""
     return read_file(name, path) if path.is_file() else read_folder(name, path, complain)
@@ -84,6 +89,7 @@ def read_file(name: str, path: Path) -> ModelInfo:
         width=width,
         height=height,
         cfg_scale=_GUIDANCE.get(found.family, ModelInfo.cfg_scale),
+        cfg_rescale=_ZERO_SNR_RESCALE if found.zero_snr else 0.0,
         averages=found.ema,
     )
 
@@ -126,6 +132,7 @@ def _derived(name: str, folder: Path) -> ModelInfo:
         height=height or home,
         multiple=max(factor * _PATCH if patched else factor, least),
         cfg_scale=_guidance(pipeline, family),
+        cfg_rescale=_rescale(folder, family),
     )
 
 
@@ -139,6 +146,14 @@ def _factor(vae: Mapping[str, Any]) -> int:
 def _guidance(pipeline: str, family: str) -> float:
     others = (scale for start, scale in _OTHERS_GUIDANCE.items() if pipeline.startswith(start))
     return next(others, _GUIDANCE.get(family, ModelInfo.cfg_scale))
+
+
+def _rescale(folder: Path, family: str) -> float:
+    """Guidance rescale; pipelines of other families cannot do it."""
+    if family not in ("sd1", "sd2", "sdxl"):
+        return 0.0
+    noise = _read_json(folder / "scheduler" / "scheduler_config.json")
+    return _ZERO_SNR_RESCALE if noise.get("rescale_betas_zero_snr") is True else 0.0
 
 
 def _family(pipeline: str, net: Mapping[str, Any]) -> str:

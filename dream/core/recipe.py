@@ -29,6 +29,8 @@ class Recipe:
     model: str
     schedule: str = AUTO
     """A key of SCHEDULES; once resolved, never AUTO."""
+    cfg_rescale: float | None = None
+    """0 to 1: guidance rescale. None is 0, for models whose default is 0."""
     vae: str | None = None
     """Replaces the model's own; NO_VAE only if the model's card.toml names another."""
     init_img: str | None = None

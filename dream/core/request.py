@@ -100,6 +100,12 @@ class Request:
         always=True,
         help="prompt guidance strength; 1 turns it off",
     )
+    cfg_rescale: float | None = flag(
+        "--cfg_rescale",
+        kind=real(0, 1),
+        help="guidance rescale, 0 to 1; reduces overexposure at a high -C (default 0.7 for models"
+        " with zero terminal SNR, else 0)",
+    )
     sampler: str | None = flag(
         "-A",
         "-m",

@@ -65,7 +65,10 @@ def _alike(name: str) -> str:
 _INDIVIDUAL = SwitchEntry(Request, "grid", FLAGS["grid"], undo=True)
 _GRID_OF = SwitchEntry(Request, "iterations", FLAGS["iterations"], undo=False)
 """As logs of 1.11 to 1.13 said how many pictures are on a grid: `--grid -N4`."""
+_GUIDANCE = SwitchEntry(Request, "cfg_scale", FLAGS["cfg_scale"], undo=False)
+"""Cut short it meant this one before there was --cfg_rescale."""
 _OWN = _names(Request, FLAGS) | {
+    **dict.fromkeys(("--c", "--cf", "--cfg", "--cfg_"), _GUIDANCE),
     "-i": _INDIVIDUAL,
     "--individual": _INDIVIDUAL,
     "-N": _GRID_OF,

@@ -27,6 +27,7 @@ INHERITED_FIELDS = (
     "steps",
     "seed",
     "cfg_scale",
+    "cfg_rescale",
     "sampler",
     "schedule",
     "model",

@@ -30,6 +30,7 @@ def get_line_defaults(line: str, base: Request, find: FindPicture) -> Request:
     if logged.path is None:
         return get_image_defaults(line, base, find)
     open_ = {name: flag.default for name, flag in FLAGS.items() if _logged_line_says(name)}
+    open_["cfg_rescale"] = 0.0
     if "sha256" in parse_facts(logged.comment):
         # Ours, then; and those that do not say a schedule are from before there were any.
         open_["schedule"] = FORMER

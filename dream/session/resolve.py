@@ -16,7 +16,7 @@ from dream.core.request import FLAGS, NO_VAE, Request
 from dream.inputs import measure_image
 from dream.line import Sweep
 from dream.options.option_type import MAX_SEED
-from dream.options.schedule_table import resolve_schedule
+from dream.options.schedule_table import FORMER, resolve_schedule
 from dream.options.variations import Variation
 from dream.session.fix import find_model_info
 from dream.session.input_images import FindPicture, compute_size, resolve_image_files
@@ -58,6 +58,7 @@ def resolve(
     width, height, sized = _size(request, card)
     hires_fix, walked = _hires_fix(request, card, width, height)
     steps, sampler = request.steps or card.steps, request.sampler or card.sampler
+    schedule = resolve_schedule(sampler, request.schedule, steps, request.karras_max)
     first = Recipe(
         prompt=request.prompt,
         negative=request.negative,
@@ -67,7 +68,8 @@ def resolve(
         height=height,
         cfg_scale=request.cfg_scale or card.cfg_scale,
         sampler=sampler,
-        schedule=resolve_schedule(sampler, request.schedule, steps, request.karras_max),
+        schedule=schedule,
+        cfg_rescale=_cfg_rescale(request.cfg_rescale, schedule, card),
         model=card.name,
         vae=_vae(request.vae or card.vae, card),
         init_img=request.init_img,
@@ -158,6 +160,14 @@ def check_ranges(request: Request) -> None:
 def _vae(asked: str, card: ModelInfo) -> str | None:
     """What takes the place of the model's own VAE; that it is none is said only against a card."""
     return None if not asked or (asked == NO_VAE and not card.vae) else asked
+
+
+def _cfg_rescale(asked: float | None, schedule: str, card: ModelInfo) -> float | None:
+    """Guidance rescale. That it is 0 is said only where the model's default is another one; lines
+    from before there were schedules are from before it, too."""
+    if asked is None:
+        asked = 0 if schedule == FORMER else card.cfg_rescale
+    return asked if asked or card.cfg_rescale else None
 
 
 def _seed(asked: int, past: Sequence[int]) -> int:

@@ -66,6 +66,7 @@ REFINER = model("conditioner.embedders.0.model.token_embedding.weight")
         (SD2 | {FIRST: (320, 9, 3, 3)}, "sd2", "inpainting", "epsilon", 512),
         (SD2 | {FIRST: (320, 5, 3, 3)}, "sd2", "depth", "epsilon", 512),
         (XL | {"v_pred": (), "ztsnr": ()}, "sdxl", "", "v_prediction", 1024),
+        (SD1 | {"v_pred": (), "ztsnr": ()}, "sd1", "", "v_prediction", 512),
     ],
 )
 def test_models(

@@ -69,6 +69,32 @@ def test_a_folder_without_a_card_is_described_by_its_configuration(
     assert (card.multiple, card.upscaler) == (8, "realesr-general-x4v3")
 
 
+@pytest.mark.parametrize(
+    ("pipeline", "says", "cfg_rescale"),
+    [
+        ("StableDiffusionPipeline", {"rescale_betas_zero_snr": True}, 0.7),
+        ("StableDiffusionXLPipeline", {"rescale_betas_zero_snr": True}, 0.7),
+        ("StableDiffusionPipeline", {"rescale_betas_zero_snr": False}, 0),
+        ("StableDiffusionPipeline", {}, 0),
+        ("CogView3PlusPipeline", {"rescale_betas_zero_snr": True}, 0),
+    ],
+)
+def test_models_of_zero_terminal_snr_have_their_guidance_rescaled(
+    tmp_path: Path,
+    make_model: MakeModel,
+    pipeline: str,
+    says: dict[str, bool],
+    cfg_rescale: float,
+) -> None:
+    make_model(tmp_path / "some", pipeline)
+    path = tmp_path / "some" / "scheduler" / "scheduler_config.json"
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(json.dumps(says))
+    assert ModelRegistry((tmp_path,)).get_model("some").cfg_rescale == cfg_rescale
+    (tmp_path / "some" / "card.toml").write_text("cfg_rescale = 0.4")
+    assert ModelRegistry((tmp_path,)).get_model("some").cfg_rescale == 0.4
+
+
 @pytest.mark.parametrize("row", [{"a" * 3000: ["diffusers", "X"]}, {"a": ["b" * 3000, "X"]}])
 def test_names_that_no_file_can_have_are_no_reason_to_end(
     tmp_path: Path, make_model: MakeModel, row: dict[str, list[str]]

@@ -7,14 +7,18 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from dream.catalogue import ModelRegistry
 from dream.core.errors import ModelError
+from dream.core.events import Note
 from dream.core.picture import Picture
 from dream.engine import create_generator
 from dream.engine.image_generator import ImageGenerator
 from dream.engine.interface import DeviceConfig, Progress
+from dream.engine.sampling.guidance_rescale import compute_factor, rescale_guidance
+from dream.engine.tasks import TaskInputs
 from dream.options.variations import Variation
 from tests.random_layouts import make_consistency, make_layout, make_sd3
 from tests.recipes import recipe
@@ -93,3 +97,67 @@ def test_another_pictures_colours(families: ImageGenerator, tmp_path: Path) -> N
     picture, _ = paint(families, model="sdxl", init_color=str(path))
     assert abs(np.asarray(picture.image, int) - (200, 30, 20)).max() <= 1
     assert len(picture.facts["init_color"]) == 64
+
+
+# ── guidance rescale ───────────────────────────────────────────────────────────────────────────
+
+
+def test_guidance_is_rescaled_as_the_paper_has_it() -> None:
+    """Lin et al. 2023, arXiv:2305.08891, equations 14 to 16."""
+    outputs = torch.randn(2, 4, 8, 8, generator=torch.Generator().manual_seed(3))
+    without, positive = outputs.chunk(2)
+    guided = without + 7.5 * (positive - without)
+    rescaled = guided * positive.std() / guided.std()
+    expected = 0.7 * rescaled + 0.3 * guided
+    made = compute_factor(outputs, 0.7, 7.5) * guided
+    assert torch.allclose(made, expected, atol=1e-6)
+    assert float(compute_factor(outputs, 1.0, 7.5) * guided.std()) == pytest.approx(
+        float(positive.std()), rel=1e-5
+    )
+
+
+def test_it_is_what_a_pipeline_makes_that_can_rescale_itself() -> None:
+    pipe = make_layout("sd1")
+    pipe.set_progress_bar_config(disable=True)
+
+    def latents(**more: Any) -> torch.Tensor:
+        noise = torch.randn(1, 4, 8, 8, generator=torch.Generator().manual_seed(3))
+        asked = {"num_inference_steps": 4, "guidance_scale": 9.0, "output_type": "latent"}
+        made: torch.Tensor = pipe("a cat", latents=noise, **asked, **more).images
+        return made
+
+    theirs = latents(guidance_rescale=0.7)
+    with rescale_guidance(pipe, 0.7, 9.0):
+        ours = latents()
+    assert torch.allclose(ours, theirs, atol=1e-4)
+    assert not torch.allclose(latents(), theirs, atol=1e-2), "and it is undone"
+
+
+@pytest.mark.parametrize("model", ["sdxl", "random"])
+@pytest.mark.parametrize("start", ["words", "picture", "mask"])
+def test_guidance_is_rescaled_from_any_start(
+    families: ImageGenerator, painter: ImageGenerator, model: str, start: str
+) -> None:
+    mask = Image.linear_gradient("L").resize((64, 64))
+    picture = Image.new("RGB", (64, 64), "orange")
+    given = TaskInputs(
+        image=None if start == "words" else picture, mask=mask if start == "mask" else None
+    )
+
+    def made(**changes: Any) -> str:
+        asked = recipe(model=model, strength=None if start == "words" else 0.7, **changes)
+        engine = families if model == "sdxl" else painter
+        return engine.generate(asked, lambda happening: None, given).sha256
+
+    assert made() == made(cfg_rescale=0.0)
+    assert len({made(), made(cfg_rescale=0.7), made(cfg_rescale=1.0)}) == 3
+    assert made(cfg_scale=1.0) == made(cfg_scale=1.0, cfg_rescale=0.7), "there is no guidance"
+
+
+def test_that_guidance_is_not_rescaled_is_said(families: ImageGenerator) -> None:
+    for model in ("sd3", "consistency"):
+        told: list[Any] = []
+        made = families.generate(recipe(model=model, cfg_rescale=0.7), told.append)
+        notes = [note.text for note in told if isinstance(note, Note)]
+        assert f"{model} does not support --cfg_rescale; ignored" in notes
+        assert made.sha256 == families.generate(recipe(model=model), told.append).sha256

@@ -22,6 +22,7 @@ from PIL import Image
 from dream.catalogue import ModelRegistry
 from dream.catalogue.model_dirs import get_shipped_models_dir
 from dream.catalogue.model_info import ModelInfo
+from dream.catalogue.read_model_info import read_file
 from dream.core.errors import ModelError
 from dream.engine import create_generator
 from dream.engine.image_generator import ImageGenerator
@@ -29,6 +30,7 @@ from dream.engine.loading.checkpoint import open_tensors
 from dream.engine.loading.pipelines import load_model
 from dream.engine.loading.single_file import load_vae
 from dream.engine.memory.device import choose_placement
+from dream.engine.sampling.noise_levels import ALL_NOISE, levels_of
 from dream.engine.tasks import TaskInputs
 from tests import single_files
 from tests.random_layouts import LAYOUTS, make_autoencoder, make_layout
@@ -202,6 +204,28 @@ def test_a_card_says_what_is_predicted_and_the_digest_is_the_files_own(
     )
     assert loaded.pipe.scheduler.config.prediction_type == "v_prediction"
     assert loaded.digest.result() == hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def test_a_file_that_says_zero_terminal_snr_walks_from_noise_alone(
+    places: Path, weights: Tensors
+) -> None:
+    path = single_files.save(
+        weights, places / "zero.safetensors", metadata={"ss_zero_terminal_snr": "True"}
+    )
+    card = read_file("zero", path)
+    assert card.cfg_rescale == 0.7
+    loaded = load_model(card, "cpu", "float32")
+    assert levels_of(loaded.pipe.scheduler.config).alphas[-1] == ALL_NOISE
+    plain = single_files.save(weights, places / "plain.safetensors")
+    assert read_file("plain", plain).cfg_rescale == 0
+    assert np.abs(paint(path).astype(int) - paint(plain)).max() > 1
+    former = [
+        create_generator(lambda name, file=file: read_file(name, file)).generate(
+            recipe(model="it", steps=2, schedule="former"), lambda happening: None
+        )
+        for file in (path, plain)
+    ]
+    assert former[0].sha256 == former[1].sha256, "as such a file was painted before"
 
 
 def test_a_vae_alone_and_out_of_a_whole_model(places: Path, sd1: Any, weights: Tensors) -> None:

@@ -414,6 +414,9 @@ TYPED = [
     _typed("x --seamless_axes=y", "x", seamless_axes="y"),
     _typed("x --init_color my/sunset.jpg --save_intermediates 5", "x", init_color="my/sunset.jpg", save_intermediates=5),
     _typed("a red car --steps 25 -C 9.8 --perlin 0.1 --threshold 4", "a red car", steps=25, cfg_scale=9.8, perlin=0.1, threshold=4.0),
+    _typed("x --cfg 5", "x", cfg_scale=5.0),
+    _typed("x --c=5", "x", cfg_scale=5.0),
+    _typed("x --cfg_rescale 0.5", "x", cfg_rescale=0.5),
     _typed("x --h_sym 0.2 --v_symmetry_time_pct 1 --karras_max 30", "x", h_symmetry_time_pct=0.2, v_symmetry_time_pct=1.0, karras_max=30),
 ]
 

@@ -2,6 +2,7 @@
 
 from dataclasses import fields, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -11,8 +12,10 @@ from dream.catalogue.model_info import ModelInfo
 from dream.core.errors import BadLine
 from dream.core.recipe import Recipe
 from dream.core.request import Request
+from dream.line import format_line, parse_line
 from dream.options.option_type import MAX_SEED, Upscale
 from dream.session import check_ranges, derive_seeds, resolve
+from dream.session.replay_checks import get_line_defaults
 
 CARD = ModelInfo(
     name="tiny",
@@ -132,3 +135,37 @@ def test_nothing_is_mutated() -> None:
     before = replace(asked)
     settled(asked)
     assert asked == before
+
+
+ZERO_SNR = replace(CARD, cfg_rescale=0.7)
+
+
+@pytest.mark.parametrize(
+    ("card", "asked", "settled_at"),
+    [
+        (CARD, {}, None),
+        (CARD, {"cfg_rescale": 0.0}, None),
+        (CARD, {"cfg_rescale": 0.5}, 0.5),
+        (ZERO_SNR, {}, 0.7),
+        (ZERO_SNR, {"cfg_rescale": 0.0}, 0.0),
+        (ZERO_SNR, {"cfg_rescale": 0.5}, 0.5),
+        (ZERO_SNR, {"schedule": "former"}, 0.0),
+    ],
+)
+def test_guidance_is_rescaled_by_default_for_zero_terminal_snr(
+    card: ModelInfo, asked: dict[str, Any], settled_at: float | None
+) -> None:
+    (recipe,) = resolve(Request(prompt="x", **asked), lambda name: card, (), lambda: 7).recipes
+    assert recipe.cfg_rescale == settled_at
+    line = f"a.png: {format_line(recipe.to_request())} # sha256:0123456789abcdef"
+    assert ("--cfg_rescale" in line) == (settled_at is not None)
+    again = parse_line(line, get_line_defaults(line, Request(cfg_rescale=0.3), Path))
+    assert resolve(again, lambda name: card, (), lambda: 8).recipes == (recipe,)
+    before = 'a.png: "x" -s5 -S1 -W64 -H64 --schedule=model # sha256:0123456789abcdef'
+    (recipe,) = resolve(
+        parse_line(before, get_line_defaults(before, Request(), Path)),
+        lambda name: card,
+        (),
+        lambda: 8,
+    ).recipes
+    assert not recipe.cfg_rescale, "a logged line that does not say it is from before it"

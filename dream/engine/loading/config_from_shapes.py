@@ -176,8 +176,10 @@ def count_open_clip_blocks(shapes: Shapes, family: str) -> int:
 def infer_scheduler_config(found: DetectedModel) -> dict[str, Any]:
     """The configuration of the model's noise, for any scheduler that walks a schedule of betas."""
     common = {**_NOISE, "prediction_type": found.prediction_type, "timestep_spacing": "leading"}
+    if found.zero_snr:
+        common["rescale_betas_zero_snr"] = True
     if found.family == "sdxl":
-        return {**common, "rescale_betas_zero_snr": found.zero_snr} if found.zero_snr else common
+        return common
     return {**common, "clip_sample": False, "set_alpha_to_one": False}
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import partial
-from inspect import signature
+from inspect import Parameter, signature
 from typing import Any
 
 from PIL import Image
@@ -18,6 +19,7 @@ from dream.engine.loading.pipelines import LoadedModel
 from dream.engine.memory.low_memory import is_out_of_memory
 from dream.engine.sampling import noise
 from dream.engine.sampling.color_match import match_histograms
+from dream.engine.sampling.guidance_rescale import rescale_guidance, supports_rescale
 from dream.engine.sampling.intermediates import Intermediates, without
 from dream.engine.sampling.preview import Previewer, Previewers, ThrottledPreview
 from dream.engine.sampling.prompt_args import PromptArgs, build_prompt_args, get_truncated_text
@@ -111,10 +113,16 @@ class GenerationRun:
             "callback_on_step_end": steps,
             "callback": partial(steps.call_legacy, pipe),
         }
+        here = _rescale(self.loaded, recipe, takes)
+        if recipe.cfg_rescale is not None:
+            asked["guidance_rescale"] = recipe.cfg_rescale
         own = pipe.scheduler
         try:
             pipe.scheduler = walked = _scheduler(self.loaded, recipe, job)
-            with add_depth_conditioning(pipe, given.depth):
+            with (
+                add_depth_conditioning(pipe, given.depth),
+                rescale_guidance(pipe, here, recipe.cfg_scale),
+            ):
                 made = _run(self.loaded, pipe, {k: v for k, v in asked.items() if k in takes})
         finally:
             pipe.scheduler = own
@@ -130,6 +138,12 @@ class GenerationRun:
         kept = Intermediates(self.every, *sides, ends=self.is_final_pass) if self.every else None
         dtype = self.loaded.placement.dtype
         return StepCallback(steps, dtype, self.tell, glances, symmetry, kept)
+
+
+def _rescale(loaded: LoadedModel, recipe: Recipe, takes: Mapping[str, Parameter]) -> float:
+    """The share of guidance rescale that is left for us to do."""
+    theirs = "guidance_rescale" in takes or not supports_rescale(loaded, takes)
+    return 0.0 if theirs else recipe.cfg_rescale or 0.0
 
 
 def _run(loaded: LoadedModel, pipe: Any, asked: dict[str, Any]) -> Any:
@@ -169,13 +183,14 @@ def _words(loaded: LoadedModel, recipe: Recipe, tell: ProgressCallback) -> Promp
     for text in filter(None, (positive, negative)):
         if lost := get_truncated_text(pipe, text):
             tell(Note(text=f"prompt too long for {model}; ignored: {lost}"))
-    heard = build_prompt_args(
-        signature(pipe.__call__).parameters, positive, negative, recipe.cfg_scale
-    )
+    takes = signature(pipe.__call__).parameters
+    heard = build_prompt_args(takes, positive, negative, recipe.cfg_scale)
     if negative and "negative_prompt" not in heard:
         tell(Note(text=f"{model} does not support negative prompts; ignored: {negative}"))
     elif negative and recipe.cfg_scale <= 1:
         tell(Note(text=f"-C1 disables guidance, so the negative prompt is ignored: {negative}"))
+    if recipe.cfg_rescale and not supports_rescale(loaded, takes):
+        tell(Note(text=f"{model} does not support --cfg_rescale; ignored"))
     if (note := _other_sampler(loaded, recipe)) is not None:
         tell(Note(text=note))
     return heard
@@ -200,6 +215,14 @@ def _walks_flow(own: Any, recipe: Recipe) -> bool:
     return bool(flows(own) and SAMPLERS[recipe.sampler].flow and recipe.schedule != FORMER)
 
 
+def _former_config(loaded: LoadedModel, config: Mapping[str, Any]) -> Mapping[str, Any]:
+    """As it was before there were schedules: of a file of Stable Diffusion 1 or 2 it did not say
+    that the model was trained down to pure noise."""
+    if loaded.card.path.is_file() and loaded.card.family != "sdxl":
+        return {**config, "rescale_betas_zero_snr": False}
+    return config
+
+
 def _scheduler(loaded: LoadedModel, recipe: Recipe, job: PipelineCall) -> Any:
     own, dtype = loaded.pipe.scheduler, loaded.placement.dtype
     steps = int(job.arguments.get("num_inference_steps", recipe.steps))
@@ -209,7 +232,7 @@ def _scheduler(loaded: LoadedModel, recipe: Recipe, job: PipelineCall) -> Any:
         consistent = sampler != recipe.sampler and recipe.schedule != FORMER
         made = make_scheduler(
             sampler,
-            own.config,
+            _former_config(loaded, own.config) if recipe.schedule == FORMER else own.config,
             steps,
             dtype,
             schedule="model" if consistent else recipe.schedule,
