@@ -1,9 +1,9 @@
-"""dream: make pictures from words, at a prompt, on your own machine.
+"""dream: generate images from prompts on your own machine.
 
 import dream
 
-with dream.open(model="tiny", outdir="pictures") as studio:
-    for event in studio.make("a red circle on a blue background -S42"):
+with dream.open(model="tiny", outdir="pictures") as session:
+    for event in session.make("a red circle on a blue background -S42"):
         print(event)
 """
 
@@ -26,15 +26,15 @@ def open(
     previews: bool = False,
     **defaults: Any,
 ) -> Session:
-    """A studio: the model in memory in a process of its own, lines in, events out.
+    """Open a session: the model runs in a process of its own; lines go in, events come out.
 
-    `defaults` are fields of `Request` (steps, seed, width, outdir, upscale …) and
-    stand for every line that does not say otherwise; dream.toml is not read. Close the studio, or
-    use it in a `with`. With `previews` some of the Step events carry a rough look at the picture.
-    Raises BadLine for a default that is out of range and TypeError for one
-    that does not exist; what goes wrong later arrives as Refused and Failed events.
+    `defaults` are fields of `Request` (steps, seed, width, outdir, upscale …) for every line that
+    does not set them; dream.toml is not read. Close the session, or use it in a `with`. With
+    `previews` some Step events carry a preview of the image. Raises BadLine for a default that is
+    out of range and TypeError for one that does not exist; later errors arrive as Rejected and
+    Failed events.
     """
-    # Imported here so that `import dream` costs nothing, and every room can import the package.
+    # Imported here so that `import dream` is fast and every package can import it.
     from dream.cli.session_factory import create_session
     from dream.core.cli_options import CliOptions
     from dream.core.environment import lend_home

@@ -5,10 +5,10 @@ import sys
 
 
 def main() -> int:
-    """Import the house without pauses, and go in; the exit status.
+    """Import and run `dream` with garbage collection off; the exit status.
 
-    What is imported stays for good. Looking for garbage among it meanwhile takes a fifteenth of
-    the time from Enter to the prompt; `dream.cli.app` has it looked for again once all is imported.
+    Imported objects are never freed. Garbage collection during imports takes a fifteenth of the
+    time from Enter to the prompt; `dream.cli.app` turns it on again after all imports.
     """
     gc.disable()
     from dream.cli.app import main

@@ -37,7 +37,7 @@ def page(
 def test_a_page_when_all_is_well(monkeypatch: pytest.MonkeyPatch, launch: CliOptions) -> None:
     text, sound = page(monkeypatch, launch, WELL)
     assert sound
-    for said in ("torch ", "mine ", "(the default)", "can be written", "bfloat16, for", "all is"):
+    for said in ("torch ", "mine ", "(the default)", "writable", "bfloat16, for", "no problems"):
         assert said in text
     assert max(map(len, text.splitlines())) < 200
 
@@ -47,7 +47,7 @@ def test_what_is_broken_is_said_with_the_way_out(
 ) -> None:
     text, sound = page(monkeypatch, launch, replace(WELL, broken=("no libGL: install it",)))
     assert not sound
-    assert text.endswith("broken\n  no libGL: install it")
+    assert text.endswith("problems\n  no libGL: install it")
 
 
 def test_a_missing_package(monkeypatch: pytest.MonkeyPatch, launch: CliOptions) -> None:

@@ -61,7 +61,7 @@ def typed(monkeypatch: pytest.MonkeyPatch, run: Run, answer: str, *argv: str) ->
         monkeypatch.setattr(sys, "stderr", Shown())
         options = app.parse_argv(argv)[:2]
         try:
-            app._confirm(options, find_settings_files())
+            app._confirm_outside_settings(options, find_settings_files())
         except app.BadSetting:
             return 2, "".join(asked)
         return 0, "".join(asked)

@@ -1,1 +1,1 @@
-"""The shell command: options, the front doors without a prompt, and how a session is created."""
+"""The shell command: its options, runs without a prompt, and creating a session."""

@@ -1,7 +1,7 @@
-"""The shell command: launch options → Studio → a front door.
+"""The shell command: parse options, create a session, run the prompt or the lines.
 
-Only what reads the options is imported at once. The rooms behind come when a door opens, for the
-prompt stands there before they do.
+Only what parses the options is imported at once. Other packages are imported when they are needed,
+so that the prompt appears sooner.
 """
 
 from __future__ import annotations
@@ -39,16 +39,16 @@ if TYPE_CHECKING:
     from dream.session import Session
 
 Lines = Callable[[Callable[[str], None]], Iterable[tuple[int, str]]]
-"""Reads numbered lines; the function it is handed is called with what is said about reading."""
+"""Yields numbered lines; calls its argument with notes about reading them."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run `dream` with these words; the exit status: 0 all made, 1 some failed, 2 a line or option
-    was wrong, 130 interrupted."""
+    """Run `dream` with these arguments; the exit status: 0 success, 1 some images failed, 2 a wrong
+    line or option, 130 interrupted."""
     open_streams()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            # Whatever a prompt holds can be said, on the narrowest of terminals.
+            # Characters that the terminal's encoding lacks are printed as escapes.
             stream.reconfigure(errors="backslashreplace")
     try:
         with ensure_home():
@@ -70,69 +70,69 @@ def _run(argv: Sequence[str]) -> int:
     argv, command = find_command_line(argv)
     argv, logged = logged_of(argv)
     options = parse_argv(argv)[:2]
-    plain = options[0]
-    if plain.help:
+    shell_options = options[0]
+    if shell_options.help:
         from dream.line.help_pages import format_help
 
         print_text(format_help(), sys.stdout)
         return ALL_MADE
-    if plain.version:
+    if shell_options.version:
         print_text(f"dream {dream.__version__}", sys.stdout)
         return ALL_MADE
     files = find_settings_files()
     launch, base, prompt = parse_argv(argv, *read_settings(files))
     if launch.verify is not None and launch.dry_run:
-        raise BadSetting("--verify renders, and --dry_run renders nothing")
+        raise BadSetting("--verify cannot be combined with --dry_run, which renders nothing")
     if launch.doctor:
         from dream.cli.doctor import build_report
 
-        page, sound = build_report(launch, base)
+        page, healthy = build_report(launch, base)
         print_text(page, sys.stdout)
-        return ALL_MADE if sound else SOME_FAILED
+        return ALL_MADE if healthy else SOME_FAILED
     if not launch.dry_run:
-        _confirm(options, files)
+        _confirm_outside_settings(options, files)
     if command is not None:
         return _without_prompt(launch, base, command)
-    lines = _lines(launch, logged or prompt)
+    lines = _find_lines(launch, logged or prompt)
     if lines is None and launch.verify is None:
         return _at_prompt(launch, base)
     return _without_prompt(launch, base, lines)
 
 
-def _confirm(options: tuple[CliOptions, Request], files: Sequence[Path]) -> None:
-    """Ask about settings of the current folder that lead out of it. Raises BadSetting where the
-    answer is no, or there is nobody to ask."""
-    for elsewhere in find_outside_settings(options, files):
+def _confirm_outside_settings(options: tuple[CliOptions, Request], files: Sequence[Path]) -> None:
+    """Ask about settings of the current folder that point outside it. Raises BadSetting if the
+    answer is no, or if there is no terminal to ask on."""
+    for outside in find_outside_settings(options, files):
         if not (sys.stdin.isatty() and sys.stderr.isatty()):
-            raise elsewhere.refusal
+            raise outside.refusal
         if sys.platform != "win32":
             import termios
 
-            termios.tcflush(sys.stdin, termios.TCIFLUSH)  # what was typed before is no answer
-        print_text(f"{elsewhere.text}. Allow it? (y/n) ", sys.stderr, end="")
+            termios.tcflush(sys.stdin, termios.TCIFLUSH)  # earlier keys are not an answer
+        print_text(f"{outside.text}. Allow it? (y/n) ", sys.stderr, end="")
         if sys.stdin.readline().strip().casefold() not in ("y", "yes"):
-            raise elsewhere.refusal
-        with suppress(OSError):  # it is asked again next time
-            allow(elsewhere)
+            raise outside.refusal
+        with suppress(OSError):  # it asks again next time
+            allow(outside)
 
 
 def _at_prompt(launch: CliOptions, base: Request) -> int:
     from dream.terminal.prompt import run_prompt
 
-    looks = supports_live(sys.stdout, launch.preview)
+    previews = supports_live(sys.stdout, launch.preview)
 
-    def opened() -> Session:
+    def open_session() -> Session:
         from dream.cli.session_factory import create_session
 
-        studio = create_session(launch, base, previews=looks)
-        _all_imported()
+        studio = create_session(launch, base, previews=previews)
+        _enable_gc()
         return studio
 
-    return run_prompt(opened, base.folder, launch)
+    return run_prompt(open_session, base.folder, launch)
 
 
-def _without_prompt(launch: CliOptions, base: Request, said: str | Lines | None) -> int:
-    """A command or lines, done without anybody to ask."""
+def _without_prompt(launch: CliOptions, base: Request, source: str | Lines | None) -> int:
+    """Run a command or lines without questions."""
     from dream.cli import batch
     from dream.cli.session_factory import create_session
     from dream.commands import COMMANDS, Context, is_command, run_line
@@ -147,34 +147,34 @@ def _without_prompt(launch: CliOptions, base: Request, said: str | Lines | None)
         create_session(launch, base) as studio,
         studio.resolve_files_beside(file),
     ):
-        _all_imported()
-        pictures = None if launch.json or launch.dry_run else _pictures(launch)
-        voice = batch.EventPrinter(
+        _enable_gc()
+        pictures = None if launch.json or launch.dry_run else _detect_images(launch)
+        printer = batch.EventPrinter(
             as_json=launch.json, out=sys.stdout, err=sys.stderr, pictures=pictures
         )
-        complaints = (*studio.shelf.check_models_toml(), *find_wrong_defaults(studio.shelf, base))
-        for text in (*describe_folder_settings(studio.shelf), *complaints):
-            voice.show(Note(text=text))
+        warnings = (*studio.shelf.check_models_toml(), *find_wrong_defaults(studio.shelf, base))
+        for text in (*describe_folder_settings(studio.shelf), *warnings):
+            printer.show(Note(text=text))
         if launch.verify is not None:
             events = studio.verify(parse_path(launch.verify))
-        elif isinstance(said, str) and is_command(said.strip()):
+        elif isinstance(source, str) and is_command(source.strip()):
             from dream.terminal.history_file import FILE_NAME, LineHistory
 
             history = LineHistory(studio.outdir / FILE_NAME, lambda complaint: None)
-            events = run_line(Context(studio, history.read_lines, COMMANDS, history.clear), said)
+            events = run_line(Context(studio, history.read_lines, COMMANDS, history.clear), source)
         else:
             lines: Iterable[tuple[int, str]] = iter(())
-            if isinstance(said, str):
-                lines = iter([(0, said)])
-            elif said is not None:
-                lines = said(lambda text: voice.show(Note(text=text)))
+            if isinstance(source, str):
+                lines = iter([(0, source)])
+            elif source is not None:
+                lines = source(lambda text: printer.show(Note(text=text)))
             events = studio.make_all(lines, dry_run=launch.dry_run)
-        return batch.run(events, voice, interrupts)
+        return batch.run(events, printer, interrupts)
 
 
-def _pictures(launch: CliOptions) -> TerminalImages | None:
-    """How finished pictures are shown on the terminal; None where it is none, or none are wanted.
-    What was typed while it was asked is lost: there is nobody here to read it."""
+def _detect_images(launch: CliOptions) -> TerminalImages | None:
+    """How finished images are shown on the terminal; None if it is not a terminal or shows none.
+    Keys pressed during the terminal query are lost because nothing reads them here."""
     pictures, _ = detect_terminal_images(
         sys.stdout,
         sys.stdin,
@@ -185,34 +185,34 @@ def _pictures(launch: CliOptions) -> TerminalImages | None:
     return pictures if pictures and pictures.shows_final else None
 
 
-def _all_imported() -> None:
-    """From here on garbage is looked for, and never again among what was imported."""
+def _enable_gc() -> None:
+    """Turn garbage collection on, and exclude all objects created by imports from it."""
     gc.freeze()
     gc.enable()
 
 
-def _lines(launch: CliOptions, prompt: str | None) -> Lines | None:
-    """Where lines come from, numbered when from a file; None means: from a person. What is said
-    about reading them goes to the function that is handed over."""
+def _find_lines(launch: CliOptions, prompt: str | None) -> Lines | None:
+    """Return the source of the lines, which are numbered if they come from a file; None means the
+    interactive prompt."""
     if prompt is not None:
-        return lambda say: iter([(0, prompt)])
+        return lambda note: iter([(0, prompt)])
     if launch.from_file is not None and launch.from_file != "-":
         file = parse_path(launch.from_file)
-        return lambda say: _read(file, say)
+        return lambda note: _read_file(file, note)
     if launch.from_file == "-" or not sys.stdin.isatty():
-        return lambda say: _typed(sys.stdin, say)
+        return lambda note: _read_stdin(sys.stdin, note)
     return None
 
 
-def _read(file: Path, say: Callable[[str], None]) -> Sequence[tuple[int, str]]:
+def _read_file(file: Path, note: Callable[[str], None]) -> Sequence[tuple[int, str]]:
     from dream.gallery import read_log
 
-    return [(number, line) for number, line in read_log(file, say) if not is_skipped(line)]
+    return [(number, line) for number, line in read_log(file, note) if not is_skipped(line)]
 
 
-def _typed(stdin: TextIO, say: Callable[[str], None]) -> Iterator[tuple[int, str]]:
-    """The lines of standard input as they come, decoded as those of a file are: by their bytes,
-    whatever the locale is. Raises GalleryError for what is no text."""
+def _read_stdin(stdin: TextIO, note: Callable[[str], None]) -> Iterator[tuple[int, str]]:
+    """Yield the lines of standard input as they arrive, decoded from bytes as those of a file are,
+    regardless of the locale. Raises GalleryError if the input is not text."""
     from dream.gallery import text_lines
 
     raw = getattr(stdin, "buffer", None)
@@ -220,5 +220,5 @@ def _typed(stdin: TextIO, say: Callable[[str], None]) -> Iterator[tuple[int, str
     if raw is None:
         lines = (line.removeprefix("\ufeff").rstrip("\r\n") for line in stdin)
     else:
-        lines = text_lines(raw, "standard input", say)
+        lines = text_lines(raw, "standard input", note)
     yield from enumerate(lines, 1)

@@ -1,7 +1,7 @@
-"""The front door without a prompt: lines from the shell, a file or a pipe.
+"""Run lines from the shell, a file or a pipe without a prompt.
 
-Standard output carries what a script wants: with --json every event, one object a line; when it is
-no terminal, the finished pictures' paths, one a line. All else goes to standard error.
+Standard output is for scripts: with --json every event, one object per line; if it is not a
+terminal, the paths of the finished images, one per line. Everything else goes to standard error.
 """
 
 from __future__ import annotations
@@ -21,19 +21,19 @@ from dream.graphics import TerminalImages
 
 
 class EventPrinter:
-    """Shows events, and remembers what the exit status should be."""
+    """Prints events and keeps the exit status."""
 
     def __init__(
         self, *, as_json: bool, out: TextIO, err: TextIO, pictures: TerminalImages | None = None
     ) -> None:
-        """`pictures` shows them on a terminal; None shows paths alone."""
+        """`pictures` shows finished images on a terminal; None prints only their paths."""
         self._json, self.out, self._err, self._pictures = as_json, out, err, pictures
         self._pace, self._heard = ProgressEstimator(), NoteDeduplicator()
         self._bar = False
         self.status = ALL_MADE
 
     def show(self, event: Event) -> None:
-        """One event, to where it belongs."""
+        """Print one event to standard output or standard error."""
         self.status = max(self.status, _status(event))
         if self._json:
             print_text(format_json(event.to_json()), self.out)
@@ -41,20 +41,21 @@ class EventPrinter:
         if self._err.isatty():
             self._draw(self._pace.format_progress(event))
         if isinstance(event, Saved) and not self.out.isatty():
-            print_styled(f"{event.path.as_posix()}\n", self.out)  # for a script, as it is
+            print_styled(f"{event.path.as_posix()}\n", self.out)  # unchanged, for scripts
         elif isinstance(event, Planned | TextOutput | InsertText):
             print_text("\n".join(map(make_printable, _format_answer(event))), self.out)
         elif isinstance(event, ShowImage):
-            seen = self._pictures and self._picture(self._pictures, event.path)
-            print_styled(f"{seen or make_printable(event.path.as_posix())}\n", self.out)
+            image = self._pictures and self._render_image(self._pictures, event.path)
+            print_styled(f"{image or make_printable(event.path.as_posix())}\n", self.out)
         elif not self._heard.is_repeated(event) and (text := format_event(event)) is not None:
-            wanted = self.out if isinstance(event, Saved | Verified) else self._err
-            print_text(make_printable(text), wanted)
+            stream = self.out if isinstance(event, Saved | Verified) else self._err
+            print_text(make_printable(text), stream)
             if isinstance(event, Saved) and self._pictures is not None:
-                print_styled(f"{self._picture(self._pictures, event.path)}\n", self.out)
+                print_styled(f"{self._render_image(self._pictures, event.path)}\n", self.out)
 
-    def _picture(self, pictures: TerminalImages, path: Path) -> str:
-        """A finished picture as text; the first that cannot be shown says why, and is the last."""
+    def _render_image(self, pictures: TerminalImages, path: Path) -> str:
+        """Render a finished image as text; the first failure returns its error and turns images
+        off."""
         try:
             return pictures.show(path)
         except DreamError as error:
@@ -62,7 +63,7 @@ class EventPrinter:
             return make_printable(str(error))
 
     def _draw(self, bar: str | None) -> None:
-        """The progress line, rewritten in place; None wipes it."""
+        """Rewrite the progress line in place; None erases it."""
         if self._bar:
             print_styled("\r\x1b[K", self._err)
         if bar is not None:
@@ -71,7 +72,7 @@ class EventPrinter:
 
 
 def _format_answer(event: Planned | TextOutput | InsertText) -> Iterable[str]:
-    """What was asked for, and is no picture: as lines."""
+    """Format an event that answers with text, as lines."""
     if isinstance(event, Planned):
         return [event.line]
     if isinstance(event, InsertText):
@@ -94,17 +95,17 @@ def _status(event: Event) -> int:
             return ALL_MADE
 
 
-def run(events: Events[None], voice: EventPrinter, interrupts: Interrupts) -> int:
-    """Show all that happens; the exit status. Ctrl-C keeps what is finished, and is the last event
-    to be shown."""
+def run(events: Events[None], printer: EventPrinter, interrupts: Interrupts) -> int:
+    """Print all events; the exit status. Ctrl-C keeps finished images and is the last event
+    printed."""
     try:
-        interrupts.follow(events, voice.show)
+        interrupts.follow(events, printer.show)
     except BrokenPipeError:
-        # Whoever read our output has gone (`dream … | head -1`); what was made is kept. Python
-        # would flush the broken pipe once more at exit, and complain: give it another end.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), voice.out.fileno())
+        # The reader of our output has exited (`dream … | head -1`); finished images are kept.
+        # Python would flush the broken pipe again at exit and fail: redirect it to /dev/null.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), printer.out.fileno())
         return SOME_FAILED
-    return voice.status
+    return printer.status
 
 
 __all__ = ["EventPrinter", "run"]

@@ -1,7 +1,7 @@
-"""`dream --doctor`: one page about this installation, and what to do where it is broken.
+"""`dream --doctor`: report on this installation, with a solution for each problem.
 
-Nothing heavy is imported here; versions are read from the packages' metadata, and what has to be
-tried is tried in a process of its own.
+No heavy package is imported here: versions come from package metadata, and devices are tested in a
+separate process.
 """
 
 from __future__ import annotations
@@ -39,45 +39,49 @@ PACKAGES = (
     "prompt_toolkit",
     "chafa.py",
 )
-"""What `dream` needs, by distribution name."""
+"""The packages that `dream` needs, by distribution name."""
 
 OPENCV = ("opencv-python-headless", "opencv-python", "opencv-contrib-python")
-"""Any of them will do."""
+"""Any one of these is enough."""
 
 _GIB = 2**30
-_WIDE = 16
-_LATER = "fetched when it is first asked for"
+_WIDTH = 16
+_NOT_DOWNLOADED = "downloaded on first use"
 
 
 def build_report(launch: CliOptions, base: Request) -> tuple[str, bool]:
-    """The page, and whether all is well."""
-    broken: list[str] = []
+    """Return the report, and whether there are no problems."""
+    problems: list[str] = []
     checkup = probe_device(launch.device, launch.precision)
     sections = {
-        "versions": [*_versions(broken)],
+        "versions": [*_versions(problems)],
         "machine": [*_machine(checkup)],
-        **_shelf(launch, broken),
-        "folders": [*_folders(base, broken)],
+        **_list_models(launch, problems),
+        "folders": [*_folders(base, problems)],
     }
-    broken += checkup.broken
+    problems += checkup.broken
     page = [f"dream {dream.__version__}"]
     for title, lines in sections.items():
         page += ["", title, *(f"  {line}" for line in lines)]
-    page += ["", "broken" if broken else "all is well", *(f"  {line}" for line in broken)]
-    return "\n".join(page), not broken
+    page += [
+        "",
+        "problems" if problems else "no problems found",
+        *(f"  {line}" for line in problems),
+    ]
+    return "\n".join(page), not problems
 
 
-def _versions(broken: list[str]) -> Iterator[str]:
+def _versions(problems: list[str]) -> Iterator[str]:
     yield _row("python", f"{platform.python_version()}, {platform.platform()}")
     for package in PACKAGES:
         version = _version(package)
         yield _row(package, version or "missing")
         if not version:
-            broken.append(f"{package} is not installed: pip install {package}")
-    found = {package: version for package in OPENCV if (version := _version(package))}
-    yield _row("opencv", ", ".join(f"{version} ({name})" for name, version in found.items()))
-    if not found:
-        broken.append(f"OpenCV is not installed: pip install {OPENCV[0]}")
+            problems.append(f"{package} is not installed: pip install {package}")
+    opencv = {package: version for package in OPENCV if (version := _version(package))}
+    yield _row("opencv", ", ".join(f"{version} ({name})" for name, version in opencv.items()))
+    if not opencv:
+        problems.append(f"OpenCV is not installed: pip install {OPENCV[0]}")
 
 
 def _version(package: str) -> str | None:
@@ -89,30 +93,30 @@ def _version(package: str) -> str | None:
 
 def _machine(checkup: DeviceReport) -> Iterator[str]:
     memory = psutil.virtual_memory()
-    yield _row("memory", _of(memory.available, memory.total))
+    yield _row("memory", _format_memory(memory.available, memory.total))
     yield _row("device", checkup.device or "unknown")
     if checkup.memory:
-        yield _row("its memory", _of(*checkup.memory))
+        yield _row("device memory", _format_memory(*checkup.memory))
     if checkup.small == checkup.large:
-        yield _row("because", checkup.small or "torch does not start, see below")
+        yield _row("reason", checkup.small or "torch does not start, see below")
     else:
         yield _row("small models", checkup.small)
         yield _row("large models", checkup.large)
 
 
-def _of(free: int, total: int) -> str:
+def _format_memory(free: int, total: int) -> str:
     return f"{total / _GIB:.1f} GiB, {free / _GIB:.1f} available"
 
 
-def _shelf(launch: CliOptions, broken: list[str]) -> dict[str, list[str]]:
-    """The sections about models, upscalers, and the folders they lie in."""
+def _list_models(launch: CliOptions, problems: list[str]) -> dict[str, list[str]]:
+    """The sections about models, upscalers, auxiliary models and models folders."""
     try:
         shelf = ModelRegistry(find_models_dirs(launch.models_dir))
         default = shelf.get_default_model()
     except DreamError as error:
-        broken.append(str(error))
+        problems.append(str(error))
         return {"models": ["none"]}
-    broken += shelf.check_models()
+    problems += shelf.check_models()
     return {
         "models": [
             _row(card.name, f"{card.width} x {card.height}  {card.path}")
@@ -120,44 +124,46 @@ def _shelf(launch: CliOptions, broken: list[str]) -> dict[str, list[str]]:
             for card in shelf.list_models()
         ],
         "upscalers": [
-            _row(card.name, str(card.path) if card.is_on_disk else _LATER)
+            _row(card.name, str(card.path) if card.is_on_disk else _NOT_DOWNLOADED)
             for card in shelf.list_upscalers()
         ],
-        "models that look at pictures": [
-            _row(helper.name, str(find_auxiliary(helper, shelf.models_dirs) or _LATER))
-            for helper in AUXILIARY_MODELS
+        "auxiliary models": [
+            _row(model.name, str(find_auxiliary(model, shelf.models_dirs) or _NOT_DOWNLOADED))
+            for model in AUXILIARY_MODELS
         ],
-        "models are looked for in": list(map(str, shelf.models_dirs)),
+        "models folders": list(map(str, shelf.models_dirs)),
     }
 
 
-def _folders(base: Request, broken: list[str]) -> Iterator[str]:
+def _folders(base: Request, problems: list[str]) -> Iterator[str]:
     folders = {
-        "pictures": base.folder,
+        "images": base.folder,
         "your models": platformdirs.user_data_path("dream", appauthor=False),
         "cache": platformdirs.user_cache_path("dream", appauthor=False),
     }
     for name, folder in folders.items():
-        refusal = _refusal(folder)
-        yield _row(name, f"{folder.absolute()}  ({refusal or 'can be written'})")
-        if refusal:
-            broken.append(f"{folder.absolute()} cannot be written: {refusal}")
+        error = _find_write_error(folder)
+        yield _row(name, f"{folder.absolute()}  ({error or 'writable'})")
+        if error:
+            problems.append(f"{folder.absolute()} is not writable: {error}")
     for file in find_settings_files():
-        yield _row("settings", f"{file.absolute()}  ({'read' if file.is_file() else 'not there'})")
+        yield _row(
+            "settings", f"{file.absolute()}  ({'read' if file.is_file() else 'does not exist'})"
+        )
 
 
-def _refusal(folder: Path) -> str:
-    """Why nothing can be written into a folder, or into what it would be made in; or nothing."""
-    standing = next(place for place in (folder, *folder.absolute().parents) if place.exists())
+def _find_write_error(folder: Path) -> str:
+    """The reason why a folder, or the folder it would be created in, is not writable; or empty."""
+    existing = next(place for place in (folder, *folder.absolute().parents) if place.exists())
     try:
-        with tempfile.TemporaryFile(dir=standing):
+        with tempfile.TemporaryFile(dir=existing):
             return ""
     except OSError as error:
         return error.strerror or str(error)
 
 
 def _row(name: str, what: str) -> str:
-    return f"{name:{_WIDE - 2}}  {what}"
+    return f"{name:{_WIDTH - 2}}  {what}"
 
 
 __all__ = ["build_report"]

@@ -11,14 +11,14 @@ from dream.engine.interface import DeviceConfig
 from dream.session import Session
 from dream.worker import open_engine
 
-_YES = ("1", "ON", "YES", "TRUE")
-"""What huggingface_hub takes for a yes in its environment variables."""
+_TRUE_VALUES = ("1", "ON", "YES", "TRUE")
+"""Values that huggingface_hub accepts as true in its environment variables."""
 
 
 def create_session(launch: CliOptions, base: Request, *, previews: bool = False) -> Session:
-    """The studio these launch options ask for. Its worker process starts when it is wanted; with
-    `previews` it looks at pictures in the making."""
-    offline = launch.offline or os.environ.get("HF_HUB_OFFLINE", "").upper() in _YES
+    """Create the session for these options. Its worker process starts when it is first needed; with
+    `previews` Step events carry previews of unfinished images."""
+    offline = launch.offline or os.environ.get("HF_HUB_OFFLINE", "").upper() in _TRUE_VALUES
     shelf = ModelRegistry(find_models_dirs(launch.models_dir), offline)
     machine = DeviceConfig(
         device=launch.device,

@@ -1,4 +1,4 @@
-"""The `!` commands: a table, and how a typed line finds its row.
+"""The table of `!` commands.
 
 A new command is a function in the file of its family and a row here.
 """
@@ -52,15 +52,15 @@ COMMANDS = (
     Command(
         "!help",
         "[TOPIC]",
-        "what there is; or all about a switch, command or model",
+        "list everything, or explain one switch, command or model",
         show_help,
         "topic",
     ),
     Command(
         "!fix",
         "FILE|FOLDER|PATTERN|-1 [-c…] [-D…] [-embiggen…] [-U…] [--watermark…]",
-        "a picture, or each of many that is not done yet, taken further, in this order;"
-        " what was done is in its PNG and in the log",
+        "process an image, or every image of a folder or pattern that is not done yet, in"
+        " this order; the steps are recorded in the PNG and the log",
         fix_image,
         "picture",
         queued=True,
@@ -68,7 +68,7 @@ COMMANDS = (
     Command(
         "!replay",
         "FILE",
-        "make every line of a log or of a list of prompts",
+        "run every line of a log or of a list of prompts",
         replay_file,
         "file",
         queued=True,
@@ -76,57 +76,60 @@ COMMANDS = (
     Command(
         "!verify",
         "LOG",
-        "render a log again and compare with its record",
+        "render a log again and compare with what it recorded",
         verify_log_file,
         "file",
         changes=True,
         queued=True,
     ),
-    Command("!queue", "", "the line being made, and those that wait", list_queue),
+    Command("!queue", "", "list the current line and the waiting lines", list_queue),
     Command(
         "!cancel",
         "[N|all]",
-        "give up the line being made, line N of the queue, or all",
+        "cancel the current line, line N of the queue, or all lines",
         cancel_line,
     ),
-    Command("!next", "N", "line N of the queue comes next", move_to_front),
-    Command("!pause", "", "begin no further line; the one being made goes on", pause_queue),
-    Command("!resume", "", "go on with the waiting lines", resume_queue),
+    Command("!next", "N", "move line N to the front of the queue", move_to_front),
+    Command("!pause", "", "start no further lines; the current one finishes", pause_queue),
+    Command("!resume", "", "continue with the waiting lines", resume_queue),
     Command(
         "!restart",
         "",
-        "end the worker process and its models; the next picture has another",
+        "stop the worker process and unload its models; the next image starts a new one",
         restart,
     ),
     Command(
         "!fetch",
         "FILE|-1|PATTERN OUT",
-        "the line that made a picture, into the edit line; or those of many, into a file",
+        "put the line that made an image into the edit line; or write the lines of many"
+        " images to a file",
         fetch_lines,
         "picture",
     ),
-    Command("!show", "FILE|-1", "a picture, in the terminal", show_picture, "picture"),
-    Command("!open", "FILE|-1", "a picture, in the desktop's viewer", open_picture, "picture"),
+    Command("!show", "FILE|-1", "show an image in the terminal", show_picture, "picture"),
+    Command("!open", "FILE|-1", "open an image in the desktop's viewer", open_picture, "picture"),
     Command(
-        "!info", "FILE|-1", "all that a picture tells of how it was made", show_info, "picture"
+        "!info",
+        "FILE|-1",
+        "show everything an image records about how it was made",
+        show_info,
+        "picture",
     ),
     Command(
         "!mask",
         "FILE|-1 -tm WORDS [THRESHOLD]",
-        "where in a picture is what words name: a mask for -M beside it, and how sure that is",
+        "find what the words describe in an image: writes a mask for -M and a confidence map",
         write_mask,
         "picture",
         changes=True,
         queued=True,
     ),
-    Command("!last", "", "put the last line into the edit line, with its seed", edit_last_line),
-    Command(
-        "!models", "", "the models there are, which paints, and which are in memory", list_models
-    ),
+    Command("!last", "", "edit the last line again, with its seed", edit_last_line),
+    Command("!models", "", "list models; shows which is active and which are loaded", list_models),
     Command(
         "!switch",
         "NAME",
-        "load a model, and paint with it from now on",
+        "load a model and use it from now on",
         switch_model,
         "model",
         changes=True,
@@ -135,7 +138,7 @@ COMMANDS = (
     Command(
         "!vae",
         "[NAME|none]",
-        "the VAE of all lines that follow, or which there are",
+        "set the VAE for all following lines, or list the VAEs",
         set_vae,
         "vae",
         queued=True,
@@ -143,7 +146,7 @@ COMMANDS = (
     Command(
         "!import_model",
         "WHAT [--name N] [--description “…”] [--ema] [--all]",
-        "a model from a file, a folder, a URL or owner/name on the hub, into models.toml",
+        "add a model to models.toml: a file, a folder, a URL, or owner/name on Hugging Face",
         import_model,
         "file",
         options=IMPORT_OPTIONS,
@@ -154,7 +157,7 @@ COMMANDS = (
     Command(
         "!optimize_model",
         "NAME",
-        "a single file once more, as a folder in diffusers layout",
+        "convert a single-file model to a folder in diffusers layout",
         optimize_model,
         "model",
         changes=True,
@@ -163,7 +166,7 @@ COMMANDS = (
     Command(
         "!import_models_yaml",
         "FILE",
-        "the models of InvokeAI's models.yaml, into models.toml",
+        "add the models of InvokeAI's models.yaml to models.toml",
         import_models_yaml,
         "file",
         changes=True,
@@ -172,7 +175,7 @@ COMMANDS = (
     Command(
         "!edit_model",
         "NAME [--FIELD VALUE …] [--name NEW]",
-        "say something of a model in models.toml: its steps, its description, another name",
+        "change a model's settings in models.toml: its steps, its description, its name",
         edit_model,
         "model",
         options=EDIT_OPTIONS,
@@ -182,7 +185,8 @@ COMMANDS = (
     Command(
         "!del_model",
         "NAME [--files [--yes]]",
-        "take a model out of models.toml; --files deletes it from its models folder, after asking",
+        "remove a model from models.toml; --files also deletes it from its models folder,"
+        " after asking",
         delete_model,
         "model",
         options=DELETE_OPTIONS,
@@ -190,15 +194,13 @@ COMMANDS = (
         changes=True,
         queued=True,
     ),
-    Command("!history", "[N]", "the last N lines that were entered, numbered", show_history),
-    Command(
-        "!search", "WORDS", "the lines entered before that hold all these words", search_history
-    ),
+    Command("!history", "[N]", "list the last N lines entered, numbered", show_history),
+    Command("!search", "WORDS", "list earlier lines that contain all these words", search_history),
     Command(RECALL, "", "put line NN of the history into the edit line", recall_line),
     Command(
         "!clear",
         "",
-        "forget the history, after asking",
+        "clear the history, after asking",
         clear_history,
         questions=ask_about_clearing,
         changes=True,
@@ -206,7 +208,7 @@ COMMANDS = (
     Command(
         "!set",
         "[NAME VALUE]",
-        "a default for all lines that follow, or what was set",
+        "set a default for all following lines, or list what was set",
         set_default,
         "setting",
         queued=True,
@@ -214,13 +216,13 @@ COMMANDS = (
     Command(
         "!unset",
         "NAME",
-        "the default as it was at the start",
+        "restore a default to its value at the start",
         unset_default,
         "setting",
         queued=True,
     ),
     Command(
-        "!save_settings", "", "write these defaults into dream.toml", save_defaults, changes=True
+        "!save_settings", "", "write these defaults to dream.toml", save_defaults, changes=True
     ),
 )
 """Every command, in the order of !help."""

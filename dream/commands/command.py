@@ -1,4 +1,4 @@
-"""What a command is: one row of a table, which dispatch, !help and completion read."""
+"""Define a command: one row of the table that dispatch, !help and completion read."""
 
 from __future__ import annotations
 
@@ -17,24 +17,24 @@ from dream.options.option_type import OptionType
 from dream.queue import LineQueue
 from dream.session import Session
 
-_BACK = re.compile(r"-[1-9][0-9]{0,8}")
+_NEGATIVE_INDEX = re.compile(r"-[1-9][0-9]{0,8}")
 
 
 @dataclass(frozen=True, kw_only=True)
 class InsertText(Event):
-    """Text to be put into the edit line, for the person to change and enter."""
+    """Text to insert into the edit line, for the user to change and enter."""
 
     name: ClassVar[str] = "edit"
     text: str
 
 
 Line = str | tuple[str, str]
-"""A line as it is; or a term and what it means, to be set in two columns."""
+"""A line of text, or a term and its meaning, shown in two columns."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ShowImage(Event):
-    """A picture to be shown in the terminal."""
+    """An image to show in the terminal."""
 
     name: ClassVar[str] = "look"
     path: Path
@@ -42,7 +42,7 @@ class ShowImage(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class TextOutput(Event):
-    """An answer of several lines."""
+    """A text of several lines."""
 
     name: ClassVar[str] = "page"
     lines: tuple[Line, ...]
@@ -54,34 +54,34 @@ class Context:
 
     studio: Session
     history: Callable[[], Sequence[str]]
-    """Every line ever entered, oldest first; the first is number 1. May read a file."""
+    """Returns every line ever entered, oldest first; the first is number 1. May read a file."""
     commands: Sequence[Command]
     """The table itself, for !help."""
     clear_history: Callable[[], None] = lambda: None
-    """Clears that history, on disk too. Raises GalleryError."""
+    """Clears that history, also on disk. Raises GalleryError."""
     queue: LineQueue | None = None
-    """Where lines wait for their turn; None where each is made when it is entered."""
+    """The queue of waiting lines; None where each line runs when it is entered."""
 
 
 @dataclass(frozen=True)
 class Question:
-    """What a person at a terminal is asked before a command is done."""
+    """A question for the user at a terminal before a command runs."""
 
     text: str
     default: str = ""
-    """What no words at all mean."""
+    """The answer if nothing is entered."""
     keys: str = ""
-    """Letters, if one key is the answer; the last one means to leave all as it is."""
+    """Letters, if the answer is one key; the last one changes nothing."""
     about: tuple[Line, ...] = ()
-    """Said before it."""
+    """Text shown before the question."""
 
 
 Questions = Generator[Question, str, tuple[str, ...]]
-"""Questions out, answers in; its result is the lines to do in place of the one that was entered,
-which say it all. May raise DreamError."""
+"""Yields questions and receives answers; returns the complete lines that replace the entered one.
+May raise DreamError."""
 
 RunCommand = Callable[[Context, str], Events[None]]
-"""What a command does: the words after its name in, events out. May raise DreamError."""
+"""Runs a command: takes the text after its name, yields events. May raise DreamError."""
 
 
 @dataclass(frozen=True)
@@ -89,51 +89,51 @@ class Command:
     """One row of the table."""
 
     name: str
-    """With its `!`."""
+    """The name with its `!`."""
     usage: str
-    """What follows the name, as in `FILE` or `[N]`."""
+    """The arguments, as in `FILE` or `[N]`."""
     help: str
-    """One line, as in “make every line of a log”."""
+    """One line, as in “list models”."""
     run: RunCommand
     completion: str = ""
-    """What its first word is: "file", "picture", "topic" (a switch or a command), "setting" (a
-    switch's name, then its value), or nothing."""
+    """What completes its first word: "file", "picture", "topic" (a switch or a command), "setting"
+    (the name of a switch, then its value), or nothing."""
     options: Mapping[str, OptionType[Any]] = field(default_factory=dict)
-    """Switches of its own, and the kind of value each takes; `means` explains it."""
+    """Its own options, and the type of value each takes; `expects` explains it."""
     questions: Callable[[Context, str], Questions] | None = None
-    """Asks for what is missing in the words after its name. Only where somebody can answer."""
+    """Asks for missing arguments. Used only where a user can answer."""
     changes: bool = False
-    """Whether it loads a model or changes files, which --dry_run forbids. What only makes lines is
-    planned then."""
+    """Whether it loads a model or changes files, which --dry_run forbids. Commands that only run
+    lines plan them instead."""
     queued: bool = False
-    """Whether it takes its turn among the pictures: it makes some, or decides about the later
-    ones. The others are done at once, whatever is being made."""
+    """Whether it waits in the queue, because it makes images or affects later lines. Other
+    commands run at once."""
 
 
 def find_named_file(context: Context, argument: str, command: str) -> Path:
-    """The file an argument names; quotes round a name with spaces are optional. A name that is
-    not found here is looked for among the pictures; -1 is the last picture that was made, -2 the
-    one before. Raises BadLine when nothing is named, no file can have that name, or no such picture
-    was made."""
-    said = tuple(split_words(argument))
-    if not said:
-        raise BadLine(f"{command} takes a file, but nothing follows")
-    text = said[0].text if len(said) == 1 else argument.strip()
-    if _BACK.fullmatch(text) and not path_exists_at(parse_path(text)):
-        return _kept(context, int(text))
+    """Return the file that an argument names; quotes around a name with spaces are optional. A name
+    that does not exist here is looked up in the image folder; -1 is the last image, -2 the one
+    before. Raises BadLine if the argument is empty, cannot be the name of a file, or is the number
+    of an image that does not exist."""
+    words = tuple(split_words(argument))
+    if not words:
+        raise BadLine(f"{command} needs a file name")
+    text = words[0].text if len(words) == 1 else argument.strip()
+    if _NEGATIVE_INDEX.fullmatch(text) and not path_exists_at(parse_path(text)):
+        return _find_session_image(context, int(text))
     path = parse_path(text)
     for spelling in spellings(text):
-        with suppress(BadLine, UnicodeError):  # only what was said itself may be wrong
-            wanted = parse_path(spelling)
-            for there in (wanted, context.studio.outdir / wanted):
-                if path_exists_at(there):
-                    return there
+        with suppress(BadLine, UnicodeError):  # only the text as typed may raise
+            relative = parse_path(spelling)
+            for candidate in (relative, context.studio.outdir / relative):
+                if path_exists_at(candidate):
+                    return candidate
     return path
 
 
-def _kept(context: Context, back: int) -> Path:
-    kept = context.studio.kept
-    if -back > len(kept):
-        made = f"{len(kept)} so far" if kept else "none so far"
-        raise BadLine(f"{back} is a picture of this session that is not there ({made})")
-    return kept[back].path
+def _find_session_image(context: Context, index: int) -> Path:
+    images = context.studio.kept
+    if -index > len(images):
+        count = f"{len(images)} so far" if images else "none so far"
+        raise BadLine(f"there is no image {index} in this session ({count})")
+    return images[index].path

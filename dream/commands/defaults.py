@@ -1,4 +1,4 @@
-"""Commands about this session's defaults: what a line means where it does not say."""
+"""Commands that list, set and save the session's defaults."""
 
 from __future__ import annotations
 
@@ -21,91 +21,105 @@ from dream.line.switch_names import find_near
 from dream.options.option_type import BOOLEAN_FLAG
 from dream.session import check_default
 
-_ANSWERS: Mapping[str, str] = {"on": "", "true": "", "yes": "", "off": "no-", "false": "no-"}
-"""What may follow a switch's name, and what that puts before it."""
+_BOOLEAN_PREFIXES: Mapping[str, str] = {
+    "on": "",
+    "true": "",
+    "yes": "",
+    "off": "no-",
+    "false": "no-",
+}
+"""Values of a boolean switch, and the prefix each adds to its name."""
 
 _NAME_AND_VALUE = re.compile(r"\s*=\s*|\s+")
 
 
 def set_default(context: Context, argument: str) -> Events[None]:
-    """!set NAME VALUE: a default for the lines to come; without a name, those that were set."""
+    """!set NAME VALUE: set a default for the following lines; without a name, list those set."""
     studio = context.studio
     if not argument:
-        yield TextOutput(lines=tuple(_shown(studio.base, studio.at_start, studio.changed)))
+        yield TextOutput(lines=tuple(_format_changes(studio.base, studio.at_start, studio.changed)))
         return
     try:
         base = parse_line(_as_switches(argument), studio.base)
     except BadLine as error:
         raise BadLine(error.message, 0, error.hint) from None
     if base.prompt != studio.base.prompt:
-        raise BadLine("a prompt is no setting", 0, "type it as a line of its own")
-    told = [name for name in FLAGS if getattr(base, name) != getattr(studio.base, name)]
-    for name in told:
+        raise BadLine("a prompt is not a setting", 0, "enter it as a line of its own")
+    changed = [name for name in FLAGS if getattr(base, name) != getattr(studio.base, name)]
+    for name in changed:
         check_default(studio.shelf, base, name)
     studio.base = base
-    said = format_fields(base, told)
-    yield Note(text=f"from now on {said}" if said else "so it was already")
+    switches = format_fields(base, changed)
+    yield Note(
+        text=f"default is now {switches}" if switches else "unchanged: this is already the default"
+    )
 
 
 def unset_default(context: Context, argument: str) -> Events[None]:
-    """!unset NAME: the default as it was when the session began."""
-    names = [_field(word.text) for word in split_words(argument)]
+    """!unset NAME: restore the default from the start of the session."""
+    names = [_get_field_name(word.text) for word in split_words(argument)]
     if not names:
-        raise BadLine("!unset takes the names of settings", 0, "!set shows what was set")
+        raise BadLine("!unset needs the name of a setting", 0, "!set lists what was set")
     studio = context.studio
     studio.base = replace(studio.base, **{name: getattr(studio.at_start, name) for name in names})
-    told = "; ".join(f"{name}: {_value(studio.base, name)}" for name in names)
-    yield Note(text=f"as at the start again: {told}")
+    restored = "; ".join(f"{name}: {_format_value(studio.base, name)}" for name in names)
+    yield Note(text=f"restored: {restored}")
 
 
 def save_defaults(context: Context, argument: str) -> Events[None]:
-    """!save_settings: this session's defaults into the dream.toml of the current folder."""
+    """!save_settings: write the session's defaults to the dream.toml of the current folder."""
     if argument:
-        raise BadLine(f"!save_settings writes {FILE} in the current folder, and takes no value")
+        raise BadLine(f"!save_settings takes no value; it writes {FILE} in the current folder")
     changed, kept = save_settings(context.studio.base)
-    for elsewhere in find_outside_settings((CliOptions(), Request()), find_settings_files()):
+    for outside in find_outside_settings((CliOptions(), Request()), find_settings_files()):
         with suppress(OSError):
-            allow(elsewhere)  # it was just chosen here
-    said = ", ".join(changed) if changed else "nothing new"
-    yield Note(text=f"{FILE}: {said}")
+            allow(outside)  # the user has just set it here
+    yield Note(text=f"{FILE}: {', '.join(changed) if changed else 'no changes'}")
     if kept:
-        yield Note(text=f"another {FILE} still sets {', '.join(kept)}; take it out there")
+        yield Note(text=f"another {FILE} still sets {', '.join(kept)}; remove it there")
 
 
 def _as_switches(argument: str) -> str:
-    """`steps 30` and `steps = 30` as `--steps=30`; what begins with a dash is switches
-    already."""
+    """Turn `steps 30` and `steps = 30` into `--steps=30`; text with a leading dash stays as it
+    is."""
     if argument.startswith("-"):
         return argument
     name, value = (part.strip() for part in _NAME_AND_VALUE.split(f"{argument} ", maxsplit=1))
     flag = find_switch(f"--{name}")
-    if flag is not None and flag.kind is BOOLEAN_FLAG and value.casefold() in _ANSWERS:
-        return f"--{_ANSWERS[value.casefold()]}{flag.long_name}"
+    if flag is not None and flag.kind is BOOLEAN_FLAG and value.casefold() in _BOOLEAN_PREFIXES:
+        return f"--{_BOOLEAN_PREFIXES[value.casefold()]}{flag.long_name}"
     if flag is not None and value and flag.kind.nargs[1] == 1:
-        said = tuple(split_words(value))  # words without quotes are one value
-        value = said[0].text if len(said) == 1 else value
+        words = tuple(split_words(value))  # words without quotes are one value
+        value = words[0].text if len(words) == 1 else value
         return f"--{flag.long_name}={quote(value)}"
     return f"--{argument}"
 
 
-def _field(name: str) -> str:
+def _get_field_name(name: str) -> str:
     bare = name.lstrip("-")
     flag = find_switch(name) or find_switch(f"--{bare}")
     if flag is None:
-        meant = find_near(bare.replace("-", "_"), FLAGS)
-        raise BadLine(f"“{name}” is no setting", 0, f"did you mean {meant}?" if meant else "")
+        near = find_near(bare.replace("-", "_"), FLAGS)
+        raise BadLine(f"“{name}” is not a setting", 0, f"did you mean {near}?" if near else "")
     return next(field for field, row in FLAGS.items() if row is flag)
 
 
-def _shown(base: Request, start: Request, changed: Mapping[str, Any]) -> list[tuple[str, str]]:
+def _format_changes(
+    base: Request, start: Request, changed: Mapping[str, Any]
+) -> list[tuple[str, str]]:
     if not changed:
-        return [("", "nothing is set in this session; !set steps 30 is for all lines that follow")]
-    return [(name, f"{_value(base, name)}  (was {_value(start, name)})") for name in changed]
+        return [
+            ("", "nothing was set in this session; !set steps 30 applies to all following lines")
+        ]
+    return [
+        (name, f"{_format_value(base, name)}  (was {_format_value(start, name)})")
+        for name in changed
+    ]
 
 
-def _value(request: Request, name: str) -> str:
+def _format_value(request: Request, name: str) -> str:
     flag: Flag = FLAGS[name]
     value = getattr(request, name)
     if flag.kind is BOOLEAN_FLAG:
         return "on" if value else "off"
-    return " ".join(flag.kind.write(value)) or "on" if value not in (None, "") else "open"
+    return " ".join(flag.kind.write(value)) or "on" if value not in (None, "") else "not set"

@@ -33,48 +33,51 @@ FILES_SWITCH, YES = "--files", "--yes"
 DELETE_OPTIONS: Mapping[str, OptionType[Any]] = MappingProxyType(
     {
         FILES_SWITCH: replace(
-            BOOLEAN_FLAG, expects="delete its files too, which must lie in a models folder"
+            BOOLEAN_FLAG, expects="also delete its files, which must be in a models folder"
         ),
-        YES: replace(BOOLEAN_FLAG, expects="the answer to the question, where nobody can be asked"),
+        YES: replace(BOOLEAN_FLAG, expects="delete without asking"),
     }
 )
 
 
 def delete_model(context: Context, argument: str) -> Events[None]:
-    """!del_model NAME [--files [--yes]]: forget what models.toml says of a model; with --files, and
-    only in the models folders, delete its files too. --yes is what its person answered; a line from
-    elsewhere that lacks it deletes nothing."""
+    """!del_model NAME [--files [--yes]]: remove a model from models.toml; with --files also delete
+    its files, only in the models folders. --yes means that the user has confirmed; without it
+    nothing is deleted."""
     shelf = context.studio.shelf
-    name, path, files, sure = _to_delete(context.studio, argument)
-    inside = _is_ours(path, shelf)
+    name, path, files, confirmed = _parse_deletion(context.studio, argument)
+    inside = _is_in_models_dir(path, shelf)
     if files:
         _check_deletable(context.studio, name, path, inside)
-        if not sure:
+        if not confirmed:
             size = format_bytes(measure_bytes(path))
-            raise BadLine(f"this deletes {path} ({size})", hint=f"{FILES_SWITCH} {YES} confirms it")
+            raise BadLine(
+                f"this deletes {path} ({size})", hint=f"confirm with {FILES_SWITCH} {YES}"
+            )
         _delete(path)
         remove_entry(shelf.models_dirs, name)
-        yield Note(text=f"{name} is gone, and {path} too")
+        yield Note(text=f"removed {name} and deleted {path}")
         return
     if remove_entry(shelf.models_dirs, name):
-        yield Note(text=f"models.toml says nothing of {name} any more; {path} stays")
+        yield Note(text=f"removed {name} from models.toml; kept {path}")
     if inside:
         yield Note(
-            text=f"the same with --files deletes {path} ({format_bytes(measure_bytes(path))})"
+            text=f"to delete {path} ({format_bytes(measure_bytes(path))}) too: "
+            f"!del_model {quote_value(name)} {FILES_SWITCH}"
         )
 
 
 def ask_about_deletion(context: Context, argument: str) -> Questions:
-    """Before files are deleted, their person says yes to it. Raises what the command raises."""
-    name, path, files, _ = _to_delete(context.studio, argument)
-    inside = _is_ours(path, context.studio.shelf)
+    """Ask the user to confirm before files are deleted. Raises what the command raises."""
+    name, path, files, _ = _parse_deletion(context.studio, argument)
+    inside = _is_in_models_dir(path, context.studio.shelf)
     if files:
         _check_deletable(context.studio, name, path, inside)
     listed = f"!del_model {quote_separate_value(name)}"
     if (
         not inside
         or path == get_shipped_models_dir() / SHIPPED
-        or _not_a_model(context.studio, path)
+        or _find_reason_to_keep(context.studio, path)
     ):
         return (listed,)
     too = "" if files else " too"
@@ -85,50 +88,51 @@ def ask_about_deletion(context: Context, argument: str) -> Questions:
     return () if files else (listed,)
 
 
-def _to_delete(studio: Session, argument: str) -> tuple[str, Path, bool, bool]:
-    """The model's name, its place, whether its files are meant, and whether that was confirmed.
-    Raises BadLine, ModelError."""
-    said = [word.text for word in split_words(argument)]
-    named = " ".join(word for word in said if word not in DELETE_OPTIONS)
-    name = find_listed_name(studio.shelf, parse_name(named, "!del_model"))
+def _parse_deletion(studio: Session, argument: str) -> tuple[str, Path, bool, bool]:
+    """Return the model's name, its path, whether to delete its files, and whether that was
+    confirmed. Raises BadLine, ModelError."""
+    words = [word.text for word in split_words(argument)]
+    text = " ".join(word for word in words if word not in DELETE_OPTIONS)
+    name = find_listed_name(studio.shelf, parse_name(text, "!del_model"))
     if name == get_active_model(studio):
-        raise ModelError(f"{name} is the model that paints", "!switch to another one first")
-    return name, studio.shelf.find_paths()[name], FILES_SWITCH in said, YES in said
+        raise ModelError(f"{name} is the active model", "!switch to another model first")
+    return name, studio.shelf.find_paths()[name], FILES_SWITCH in words, YES in words
 
 
-def _is_ours(path: Path, shelf: ModelRegistry) -> bool:
-    """Whether a model lies in a models folder: it itself, not what it may be a link to."""
-    here = path.parent.resolve()
-    return any(here.is_relative_to(folder.resolve()) for folder in shelf.models_dirs)
+def _is_in_models_dir(path: Path, shelf: ModelRegistry) -> bool:
+    """Whether a model is in a models folder: the path itself, not the target of a link."""
+    parent = path.parent.resolve()
+    return any(parent.is_relative_to(folder.resolve()) for folder in shelf.models_dirs)
 
 
-def _not_a_model(studio: Session, path: Path) -> str:
-    """Why a folder that models.toml or a models folder offers as a model is not to be deleted as
-    one; empty for a model. Whoever made models.toml chose the path."""
+def _find_reason_to_keep(studio: Session, path: Path) -> str:
+    """The reason not to delete a folder listed as a model; empty if it is a model. The path may
+    come from a models.toml that somebody else wrote."""
     if in_hub_cache(path):
-        return "it belongs to the hub's cache, which other programs use too"
+        return "it belongs to the Hugging Face cache, which other programs use too"
     if path.is_symlink() or not path.is_dir():
-        return ""  # a single file, or a link, of which the link goes
+        return ""  # a single file, or a link: only the link is deleted
     if not (path / INDEX).is_file():
         return f"it has no {INDEX}"
     whole = path.resolve()
     for place in (*studio.shelf.models_dirs, studio.outdir, Path.cwd(), Path.home()):
         if place.resolve().is_relative_to(whole):
-            return f"{place} lies in it"
+            return f"it contains {place}"
     return ""
 
 
 def _check_deletable(studio: Session, name: str, path: Path, inside: bool) -> None:
     if not inside:
         raise ModelError(
-            f"{path} lies in no models folder, and is left alone",
-            f"!del_model {quote_value(name)} takes it from models.toml",
+            f"{path} is not in a models folder and is not deleted",
+            f"!del_model {quote_value(name)} removes it from models.toml",
         )
     if path == get_shipped_models_dir() / SHIPPED:
-        raise ModelError(f"{name} comes with dream, and stays")
-    if reason := _not_a_model(studio, path):
+        raise ModelError(f"{name} is part of dream and is not deleted")
+    if reason := _find_reason_to_keep(studio, path):
         raise ModelError(
-            f"{path} is no folder of one model: {reason}", "delete by hand what you do not need"
+            f"{path} is not the folder of a single model: {reason}",
+            "delete by hand what you do not need",
         )
 
 

@@ -1,4 +1,4 @@
-"""A typed line, done: a command by its row of the table, anything else by the studio."""
+"""Run an entered line: a command by its row of the table, any other line by the session."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ from dream.line.words import split_line
 from dream.session import extent, report_crashes
 
 HELP_WORDS = ("-h", "--help", "help", "?")
-"""Typed alone these ask for help; in quotes they are prompts."""
+"""Typed alone, these show the help; in quotes they are prompts."""
 
-_OF_PICTURES = ("!dream", "!fix")
+_IMAGE_COMMANDS = ("!dream", "!fix")
 
 RECALL = "!NN"
-"""The name of the row that stands for !1, !2, …"""
+"""The name of the row for !1, !2, …"""
 
 LARGE_BATCH = 100
-"""Pictures of one line that are made without asking."""
+"""The number of images that one line may make without a question."""
 
 
 def run_line(context: Context, line: str, turn: bool | None = None) -> Events[None]:
-    """Do what a line says and tell what happens. Raises no Exception: one that nobody foresaw is
-    told as Failed, with the file that its traceback is in.
+    """Run a line and yield its events. Raises no Exception: an unexpected one becomes a Failed
+    event that names the file with the traceback.
 
-    `turn` is what `takes_turn` decided, for defaults and models change meanwhile: what took its
-    turn is not asked about again, and what did not makes no picture; if it could by now, it is
-    queued. None where nothing takes turns.
+    `turn` is the result of `is_queued`, because defaults and models may change in between: a line
+    from the queue asks no question again, and a line outside the queue makes no image; if by now it
+    could make one, it is queued. None where there is no queue.
     """
     yield from report_crashes(_act(context, line, turn), line, None)
 
@@ -53,7 +53,7 @@ def _act(context: Context, line: str, turn: bool | None) -> Events[None]:
         if command.name == RECALL:
             argument = name[1:]
         if command.changes and context.studio.dry_run:
-            raise BadLine(f"{command.name} is not done: --dry_run changes nothing")
+            raise BadLine(f"{command.name} is not run: --dry_run changes nothing")
         yield from command.run(context, argument.strip())
     except DreamError as error:
         yield Rejected(error=error, line=line)
@@ -71,9 +71,9 @@ def _make_or_queue(context: Context, line: str, turn: bool | None) -> Events[Non
 
 
 def is_queued(context: Context, line: str) -> bool:
-    """Whether a line waits for those before it. One that only looks something up, or that will be
-    refused or asked about, is done at once. One that cannot be judged, for a reason that nobody
-    foresaw, waits: the thread that makes the lines reports it."""
+    """Whether a line waits in the queue. A line that only shows something, or that will be
+    rejected or need an answer, runs at once. A line whose check fails unexpectedly waits: the
+    thread that runs the queue reports the error."""
     typed = without_prefix(line)
     if is_skipped(typed) or typed in HELP_WORDS:
         return False
@@ -81,51 +81,51 @@ def is_queued(context: Context, line: str) -> bool:
         if is_command(typed):
             name, _, argument = typed.partition(" ")
             return find_command(context.commands, name).queued and bool(argument.strip())
-        asked_for = extent(context.studio, line)
+        batch = extent(context.studio, line)
     except InputError:
-        return True  # the lines before it may make the pictures of its folder
+        return True  # earlier lines may make the images in its folder
     except DreamError:
         return False
     except Exception:
         return True
-    return asked_for.count <= LARGE_BATCH or asked_for.yes
+    return batch.count <= LARGE_BATCH or batch.yes
 
 
 def get_questions(context: Context, line: str) -> Questions:
-    """What the person who entered a line is asked before it is done; mostly nothing, and then the
-    result is the line itself. What is wrong with it is said when it is done."""
+    """Ask the user what a line leaves open before it runs; usually nothing, then the result is the
+    line itself. Errors in the line are reported when it runs."""
     typed = without_prefix(line)
     name, _, argument = typed.partition(" ")
     with suppress(Exception):
         if is_skipped(typed) or typed in HELP_WORDS:
             return (line,)
         if not is_command(name):
-            return (yield from _ask_about_many(context, line))
-        if asks := find_command(context.commands, name).questions:
-            return (yield from asks(context, argument.strip()))
+            return (yield from _ask_about_batch(context, line))
+        if ask_questions := find_command(context.commands, name).questions:
+            return (yield from ask_questions(context, argument.strip()))
     return (line,)
 
 
-def _ask_about_many(context: Context, line: str) -> Questions:
-    """Whether to make so many pictures. Raises BadLine, InputError."""
-    asked_for = extent(context.studio, line)
-    if asked_for.count <= LARGE_BATCH or asked_for.yes:
+def _ask_about_batch(context: Context, line: str) -> Questions:
+    """Ask before a large batch. Raises BadLine, InputError."""
+    batch = extent(context.studio, line)
+    if batch.count <= LARGE_BATCH or batch.yes:
         return (line,)
-    if (yield Question(f"{asked_for.text}: make them?", keys="yn")) != "y":
+    if (yield Question(f"{batch.text}: generate them?", keys="yn")) != "y":
         return ()
     return (_with_yes(line),)
 
 
 def confirm_large_batch(context: Context, line: str) -> Events[bool]:
-    """Whether a line asks for so many pictures that its person should say so twice. Then, where
-    nobody was asked, their count is told, and the line put back with the switch that says it."""
+    """Whether a line makes so many images that the user must confirm. If so, yield their number
+    and insert the line again with --yes."""
     try:
-        asked_for = extent(context.studio, line)
+        batch = extent(context.studio, line)
     except DreamError:
-        return False  # what is wrong is said by whoever makes it
-    if asked_for.count <= LARGE_BATCH or asked_for.yes:
+        return False  # the error is reported when the line runs
+    if batch.count <= LARGE_BATCH or batch.yes:
         return False
-    yield Note(text=f"{asked_for.text}; Enter makes them")
+    yield Note(text=f"{batch.text}; press Enter to generate them")
     yield InsertText(text=_with_yes(line))
     return True
 
@@ -136,27 +136,26 @@ def _with_yes(line: str) -> str:
 
 
 def without_prefix(line: str) -> str:
-    """A typed line without the spaces around it; and without `dream> ` and the like where a
-    command was copied from a screen. In a line that makes pictures they are left to its reader.
-    A slash command is the `!` command that it means."""
+    """Strip the spaces around a line, and a copied prompt such as `dream> ` before a command.
+    In other lines the parser handles the copied prompt. A slash command becomes its `!` command."""
     typed = translate_slash_command(line.strip())
     command = typed[behind_prefix(typed) :]
     return command if command.startswith("!") else typed
 
 
 def is_command(typed: str) -> bool:
-    """Whether a line is for a command; `!dream …` and `!fix …` are a picture's, as any line."""
+    """Whether a line is a command; `!dream …` and `!fix …` make images and are not."""
     name = without_prefix(typed).partition(" ")[0]
-    return name.startswith("!") and name not in _OF_PICTURES
+    return name.startswith("!") and name not in _IMAGE_COMMANDS
 
 
 def find_command(commands: Collection[Command], name: str) -> Command:
-    """The row of that name; `!17` is the row of !NN. Raises BadLine with near names."""
+    """Return the row of that name; `!17` is the row of !NN. Raises BadLine with similar names."""
     table = {command.name: command for command in commands}
     if name[1:2].isdigit() and RECALL in table:
         return table[RECALL]
     if name in table:
         return table[name]
-    meant = find_near(name, table)
-    hint = f"did you mean {meant}?" if meant else "!help lists them; quotes make it a prompt"
+    near = find_near(name, table)
+    hint = f"did you mean {near}?" if near else "!help lists all commands; put a prompt in quotes"
     raise BadLine(f"“{name}” is not a command", 1, hint)

@@ -1,4 +1,4 @@
-"""A download, told as events; given up within a moment."""
+"""Run a download in a thread and yield its progress as events."""
 
 from __future__ import annotations
 
@@ -13,50 +13,50 @@ from dream.core.events import Events, Note, Step
 if TYPE_CHECKING:
     from dream.catalogue.download import OnProgress
 
-_OFTEN = 0.1
-"""Seconds between two words about it."""
+_INTERVAL = 0.1
+"""Seconds between two progress events."""
 _PATIENCE = 0.3
-"""Seconds of silence after which the last word is said again: only then can it be given up."""
+"""Seconds without progress after which the last event is repeated, so that it can be cancelled."""
 
 
-class _Unwanted(Exception):
-    """Nobody waits for the download any more."""
+class _DownloadCancelled(Exception):
+    """The download was cancelled."""
 
 
 def follow_download(work: Callable[[OnProgress, Callable[[str], None]], None]) -> Events[None]:
-    """A download, in a thread; how far it is, as Steps, and what it says, as Notes. Ctrl-C or
-    closing ends it within a moment; what has arrived is kept. Raises what the work raises."""
-    told: SimpleQueue[Step | Note | BaseException | None] = SimpleQueue()
+    """Run a download in a thread; yield its progress as Steps and its messages as Notes. Ctrl-C
+    or closing the generator stops it at once; received data is kept. Raises what `work` raises."""
+    events: SimpleQueue[Step | Note | BaseException | None] = SimpleQueue()
     closed, last = Event(), [0.0]
 
     def on_progress(arrived: int, of: int) -> None:
         if closed.is_set():
-            raise _Unwanted
-        if (now := time.monotonic()) - last[0] > _OFTEN or arrived == of:
+            raise _DownloadCancelled
+        if (now := time.monotonic()) - last[0] > _INTERVAL or arrived == of:
             last[0] = now
-            told.put(Step(stage="fetch", step=arrived, steps=of, picture=1, pictures=1))
+            events.put(Step(stage="fetch", step=arrived, steps=of, picture=1, pictures=1))
 
     def run() -> None:
         try:
-            work(on_progress, lambda text: told.put(Note(text=text)))
-            told.put(None)
+            work(on_progress, lambda text: events.put(Note(text=text)))
+            events.put(None)
         except BaseException as error:
-            told.put(error)
+            events.put(error)
 
     Thread(target=run, name="fetch", daemon=True).start()
     latest = Step(stage="fetch", step=0, steps=0, picture=1, pictures=1)
     try:
         while True:
             try:
-                happening = told.get(timeout=_PATIENCE)
-            except Empty:  # a server that is silent, and perhaps a person who has had enough
-                happening = latest
-            if happening is None:
+                event = events.get(timeout=_PATIENCE)
+            except Empty:  # no data: let the caller cancel
+                event = latest
+            if event is None:
                 return
-            if isinstance(happening, BaseException):
-                raise happening
-            if isinstance(happening, Step):
-                latest = happening
-            yield happening
+            if isinstance(event, BaseException):
+                raise event
+            if isinstance(event, Step):
+                latest = event
+            yield event
     finally:
         closed.set()

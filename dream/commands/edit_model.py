@@ -1,4 +1,4 @@
-"""!edit_model: what models.toml says of a model, and what it is called."""
+"""!edit_model: change a model's settings and name in models.toml."""
 
 from __future__ import annotations
 
@@ -28,112 +28,115 @@ _FIELDS: Mapping[str, OptionType[Any]] = MappingProxyType(
     {
         **SHARED_KEYS,
         "family": choice("sd1", "sd2", "sdxl", "sd3", "flux", "other"),
-        "path": text("PATH", "where the model lies", completes="file"),
+        "path": text("PATH", "the path of the model", completes="file"),
         "default": BOOLEAN,
-        NAME_FIELD: text("NEW", "what it is called from now on"),
+        NAME_FIELD: text("NEW", "a new name"),
     }
 )
 EDIT_OPTIONS = MappingProxyType({f"--{field}": kind for field, kind in _FIELDS.items()})
 
 
 def edit_model(context: Context, argument: str) -> Events[None]:
-    """!edit_model NAME --FIELD VALUE…, or NAME FIELD VALUE: say something of a model in
-    models.toml; `none` takes it away. --name calls it otherwise. NAME alone shows what is known."""
+    """!edit_model NAME --FIELD VALUE…, or NAME FIELD VALUE: change a model's settings in
+    models.toml; `none` removes one, --name renames the model. NAME alone lists the settings."""
     studio, shelf = context.studio, context.studio.shelf
-    said = list(split_words(argument))
-    if not said:
-        raise BadLine(f"!edit_model takes NAME --FIELD VALUE; the fields are {' '.join(_FIELDS)}")
-    name = find_listed_name(shelf, said[0].text)
-    if len(said) == 1:
-        yield TextOutput(lines=(f"{name}:", *_known(shelf, name)))
+    words = list(split_words(argument))
+    if not words:
+        raise BadLine(f"usage: !edit_model NAME --FIELD VALUE; the fields are {' '.join(_FIELDS)}")
+    name = find_listed_name(shelf, words[0].text)
+    if len(words) == 1:
+        yield TextOutput(lines=(f"{name}:", *_list_settings(shelf, name)))
         return
-    asked = _switches(said[1:]) if said[1].switch else _field_and_value(argument, said)
-    values = {field: _value(field, text) for field, text in asked.items()}
+    fields = _parse_options(words[1:]) if words[1].switch else _parse_field(argument, words)
+    values = {field: _parse_value(field, text) for field, text in fields.items()}
     if values.get("ema") and not shelf.get_model(name).averages:
-        raise ModelError(f"{name} holds no running averages of its training (ema)")
+        raise ModelError(f"{name} has no EMA weights")
     if values.get("vae"):
-        values["vae"] = _vae(shelf, values["vae"])
+        values["vae"] = _find_vae(shelf, values["vae"])
     new = values.pop(NAME_FIELD, name)
     if values:
         file = set_values(shelf.models_dirs, name, values)
-        told = ", ".join(f"{field} is {asked[field]}" for field in values)
-        yield Note(text=f"{file}: {name}'s {told}")
+        changes = ", ".join(f"{field} is {fields[field]}" for field in values)
+        yield Note(text=f"{file}: {name}'s {changes}")
     if new != name:
-        yield _renamed(studio, name, new)
+        yield _rename(studio, name, new)
 
 
-def _vae(shelf: ModelRegistry, name: str) -> str:
-    """A VAE's name, or from wherever one stands its path. Raises ModelError for what is none."""
+def _find_vae(shelf: ModelRegistry, name: str) -> str:
+    """Return the name of a listed VAE, else its absolute path. Raises ModelError if it is not a
+    VAE."""
     path = shelf.get_vae(name)
     return name if name in shelf.list_vaes() else str(normalize_path(path))
 
 
-def _renamed(studio: Session, name: str, new: str) -> Note:
+def _rename(studio: Session, name: str, new: str) -> Note:
     shelf = studio.shelf
     places = shelf.find_paths()
     if new in places:
-        raise ModelError(f"there is a model {new} already, in {places[new]}")
+        raise ModelError(f"model {new} already exists: {places[new]}")
     file = rename_entry(shelf.models_dirs, name, new, places[name])
-    # Both, so that !set does not tell of it as a change.
+    # Both, so that !set does not list it as a change.
     if studio.base.model == name:
         studio.base = replace(studio.base, model=new)
     if studio.at_start.model == name:
         studio.at_start = replace(studio.at_start, model=new)
-    return Note(text=f"{file}: {name} is {new} from now on; lines that say {name} still find it")
+    return Note(text=f"{file}: renamed {name} to {new}; lines with the name {name} still work")
 
 
-def _known(shelf: ModelRegistry, name: str) -> list[Line]:
+def _list_settings(shelf: ModelRegistry, name: str) -> list[Line]:
     card = shelf.get_model(name)
     values = ((field, getattr(card, field)) for field in ("path", *SHARED_KEYS))
-    rows = [(f"  {field}", _shown(value)) for field, value in values if value not in ("", False)]
-    return [*rows, *_recognised(card)]
+    rows = [
+        (f"  {field}", _format_value(value)) for field, value in values if value not in ("", False)
+    ]
+    return [*rows, *_describe_detected(card)]
 
 
-def _recognised(card: ModelInfo) -> list[Line]:
-    """What a single file was taken for, whatever models.toml says of it."""
+def _describe_detected(card: ModelInfo) -> list[Line]:
+    """What a single file was detected as, regardless of models.toml."""
     if card.path.is_dir():
         return []
-    from dream.catalogue.detect import detect  # as little as the shelf needs it at first
+    from dream.catalogue.detect import detect  # slow to import, and rarely needed
 
     found = detect(card.path)
     kind = f"{found.family} {found.variant}".rstrip()
-    return [("  recognised", f"{kind}, which predicts {found.prediction_type}")]
+    return [("  detected as", f"{kind}, predicts {found.prediction_type}")]
 
 
-def _shown(value: object) -> str:
+def _format_value(value: object) -> str:
     return "true" if value is True else str(value)
 
 
-def _switches(said: Sequence[Word]) -> dict[str, str]:
-    """`--steps 30 --ema`: field → words. Raises BadLine."""
-    asked: dict[str, str] = {}
+def _parse_options(words: Sequence[Word]) -> dict[str, str]:
+    """Parse `--steps 30 --ema` into field → text. Raises BadLine."""
+    fields: dict[str, str] = {}
     field = ""
-    for word in said:
+    for word in words:
         if word.switch:
             name, equals, value = word.text.partition("=")
             field = name.lstrip("-").replace("-", "_")
-            asked[field] = value if equals else ""
+            fields[field] = value if equals else ""
         else:
-            asked[field] = f"{asked[field]} {word.text}".lstrip()
-    for field, value in asked.items():
+            fields[field] = f"{fields[field]} {word.text}".lstrip()
+    for field, value in fields.items():
         if not value and _FIELDS.get(field) is BOOLEAN:
-            asked[field] = "true"
+            fields[field] = "true"
         elif not value and field in _FIELDS:
-            raise BadLine(f"--{field} takes {_FIELDS[field].expects}, but nothing follows")
-    return asked
+            raise BadLine(f"--{field} needs {_FIELDS[field].expects}")
+    return fields
 
 
-def _field_and_value(argument: str, said: Sequence[Word]) -> dict[str, str]:
-    if len(said) < 3:
-        raise BadLine(f"!edit_model takes NAME FIELD VALUE; the fields are {' '.join(_FIELDS)}")
-    return {said[1].text: said[2].text if len(said) == 3 else argument[said[2].start :].strip()}
+def _parse_field(argument: str, words: Sequence[Word]) -> dict[str, str]:
+    if len(words) < 3:
+        raise BadLine(f"usage: !edit_model NAME FIELD VALUE; the fields are {' '.join(_FIELDS)}")
+    return {words[1].text: words[2].text if len(words) == 3 else argument[words[2].start :].strip()}
 
 
-def _value(field: str, text: str) -> Any:
-    """What models.toml gets; None takes it out. Raises BadLine."""
+def _parse_value(field: str, text: str) -> Any:
+    """Return the value for models.toml; None removes the field. Raises BadLine."""
     if field not in _FIELDS:
         fields = " ".join(_FIELDS)
-        raise BadLine(f"“{field}” is not said of a model; the fields are {fields}")
+        raise BadLine(f"“{field}” is not a field of a model; the fields are {fields}")
     if text == NO_VAE_WORD and field != NAME_FIELD:
         return None
     try:
@@ -143,5 +146,5 @@ def _value(field: str, text: str) -> Any:
     if field == "path":
         value = find_local_path(text)
         if value is None:
-            raise BadLine(f"nothing lies at {text}")
+            raise BadLine(f"{text} does not exist")
     return value or None

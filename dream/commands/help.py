@@ -1,4 +1,4 @@
-"""!help: every switch and command on a page, or one of them in full."""
+"""!help: list every switch and command, or explain one of them."""
 
 from __future__ import annotations
 
@@ -12,71 +12,71 @@ from dream.core.request import FLAGS, Flag, Request
 from dream.line.switch_names import find_near
 
 _KEYS = (
-    ("q, Ctrl-D", "leave"),
-    ("Ctrl-C", "clear what is being typed; on an empty line, give up the picture being made"),
+    ("q, Ctrl-D", "quit"),
+    ("Ctrl-C", "clear the edit line; on an empty line, cancel the current image"),
 )
 
 
 def show_help(context: Context, argument: str) -> Events[None]:
-    """!help [TOPIC]: what there is, or all about one switch, command or model."""
+    """!help [TOPIC]: list everything, or explain one switch, command or model."""
     if not argument:
-        yield TextOutput(lines=tuple(_everything(context)))
+        yield TextOutput(lines=tuple(_list_everything(context)))
         return
     switches, commands = _switches(), _commands(context.commands)
-    # With its dash or its `!` a name says which it means, where there are both.
+    # A leading dash selects the switch and a leading `!` the command of that name.
     tables = [switches] if argument[0] == "-" else [commands] if argument[0] == "!" else []
-    key = _bare(argument)
+    key = _strip_prefix(argument)
     found = [table[key] for table in tables or (commands, switches) if key in table]
     if not found and not tables and argument in context.studio.shelf.find_paths():
-        yield TextOutput(lines=tuple(_about_model(context.studio.shelf.get_model(argument))))
+        yield TextOutput(lines=tuple(_explain_model(context.studio.shelf.get_model(argument))))
         return
     if not found:
         known = {**switches, **commands}
-        meant = find_near(key, known)
-        hint = f"did you mean {_name(known[meant])}?" if meant else "!help lists all there is"
-        raise BadLine(f"there is no help about “{argument}”", 0, hint)
-    yield TextOutput(lines=tuple(line for topic in found for line in _about(topic, context)))
+        near = find_near(key, known)
+        hint = f"did you mean {_get_name(known[near])}?" if near else "!help lists everything"
+        raise BadLine(f"there is no help on “{argument}”", 0, hint)
+    yield TextOutput(lines=tuple(line for topic in found for line in _explain(topic, context)))
 
 
 def list_topics(commands: Sequence[Command]) -> Sequence[str]:
-    """What can be asked about, by name without dashes or `!`."""
+    """The names of all switches and commands, without dashes or `!`."""
     return tuple(_commands(commands) | _switches())
 
 
 def _switches() -> dict[str, Flag | Command]:
-    return {_bare(name): flag for flag in FLAGS.values() for name in flag.names}
+    return {_strip_prefix(name): flag for flag in FLAGS.values() for name in flag.names}
 
 
 def _commands(commands: Sequence[Command]) -> dict[str, Flag | Command]:
-    return {_bare(command.name): command for command in commands}
+    return {_strip_prefix(command.name): command for command in commands}
 
 
-def _about(topic: Flag | Command, context: Context) -> Iterator[Line]:
+def _explain(topic: Flag | Command, context: Context) -> Iterator[Line]:
     if isinstance(topic, Command):
-        return _about_command(topic)
-    return _about_switch(topic, context)
+        return _explain_command(topic)
+    return _explain_switch(topic, context)
 
 
-def _everything(context: Context) -> Iterator[Line]:
-    yield "type what you want to see, then switches:  a red circle on blue -n2 -s20 -U2"
+def _list_everything(context: Context) -> Iterator[Line]:
+    yield "type a prompt, then switches:  a red circle on blue -n2 -s20 -U2"
     sections: dict[str, list[Flag]] = {}
     for flag in FLAGS.values():
         sections.setdefault(flag.section, []).append(flag)
     for section, flags in sections.items():
         yield ""
         yield f"{section}:"
-        yield from ((f"  {_usage(flag)}", flag.help) for flag in flags)
+        yield from ((f"  {_format_usage(flag)}", flag.help) for flag in flags)
     yield ""
     yield "commands:"
     yield from ((f"  {command.name} {command.usage}", command.help) for command in context.commands)
     yield from ((f"  {key}", does) for key, does in _KEYS)
     yield ""
-    yield "!help -U explains one switch or command; TAB completes, → takes what is shown in gray"
-    yield "several values make a picture of each:  -C 5,7.5,10  -A k_euler,ddim  -s 10..50:10"
+    yield "!help -U explains one switch or command; Tab completes, → accepts the gray suggestion"
+    yield "several values make one image each:  -C 5,7.5,10  -A k_euler,ddim  -s 10..50:10"
 
 
 def format_command_table(commands: Sequence[Command]) -> str:
-    """The commands as Markdown, for the README."""
+    """Return the commands as a Markdown table."""
     rows = ["| command | what it does |", "|---|---|"]
     for command in commands:
         typed = f"{command.name} {command.usage}".rstrip().replace("|", r"\|")
@@ -84,52 +84,52 @@ def format_command_table(commands: Sequence[Command]) -> str:
     return "\n".join(rows) + "\n"
 
 
-def _about_command(command: Command) -> Iterator[Line]:
+def _explain_command(command: Command) -> Iterator[Line]:
     yield f"{command.name} {command.usage}".rstrip()
     yield f"  {command.help}"
     for option, kind in command.options.items():
         yield (f"  {option} {kind.metavar}".rstrip(), kind.expects)
 
 
-def _about_model(card: ModelInfo) -> Iterator[Line]:
+def _explain_model(card: ModelInfo) -> Iterator[Line]:
     yield f"{card.name}: {card.description}" if card.description else card.name
     yield (
         "",
-        f"paints {card.width}x{card.height}, {card.steps} steps, unless a line says otherwise",
+        f"{card.width}x{card.height}, {card.steps} steps by default",
     )
     if not card.knows:
-        yield ("", "it does not list the words it knows")
+        yield ("", "it has no list of the words it was trained on")
         return
     yield ""
-    yield "it was trained on these words alone; others mean nothing to it:"
+    yield "it was trained on these words only; other words have no effect:"
     for group, words in card.knows:
         yield (f"  {group}", ", ".join(words))
 
 
-def _about_switch(flag: Flag, context: Context) -> Iterator[Line]:
+def _explain_switch(flag: Flag, context: Context) -> Iterator[Line]:
     yield f"{', '.join(flag.names)} {flag.kind.metavar}".rstrip()
     yield ("", flag.help)
     yield ("", f"takes {flag.kind.expects}")
     if flag.allows_sweep:
-        yield ("", f"a list makes a picture of each: {_example(flag)}")
-    now = _default(flag, context.studio.base)
+        yield ("", f"a list of values makes one image each: {_format_example(flag)}")
+    now = _format_default(flag, context.studio.base)
     if now:
-        yield ("", f"when a line does not say: {now}")
+        yield ("", f"by default: {now}")
 
 
-def _default(flag: Flag, base: Request) -> str:
+def _format_default(flag: Flag, base: Request) -> str:
     (name,) = (name for name, row in FLAGS.items() if row is flag)
     value = getattr(base, name)
     if value in (None, False, ""):
         return (
-            "what the model's card says"
+            "what the model's settings say"
             if flag.always_logged and name not in ("seed", "model")
             else ""
         )
     return " ".join(flag.kind.write(value)) or "on"
 
 
-def _example(flag: Flag) -> str:
+def _format_example(flag: Flag) -> str:
     name = flag.names[0]
     if flag.kind.choices:
         return f"{name} {','.join(flag.kind.choices[:2])}"
@@ -137,14 +137,14 @@ def _example(flag: Flag) -> str:
     return f"{name} {few} or {name} {many}"
 
 
-def _usage(flag: Flag) -> str:
-    """A switch as it is mostly typed: its short and its long name."""
+def _format_usage(flag: Flag) -> str:
+    """The usage of a switch: its short and its long name."""
     return f"{', '.join(dict.fromkeys((flag.names[0], f'--{flag.long_name}')))} {flag.kind.metavar}"
 
 
-def _name(topic: Flag | Command) -> str:
+def _get_name(topic: Flag | Command) -> str:
     return topic.name if isinstance(topic, Command) else topic.names[0]
 
 
-def _bare(name: str) -> str:
+def _strip_prefix(name: str) -> str:
     return name.strip().lstrip("-!").replace("-", "_")

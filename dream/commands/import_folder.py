@@ -1,4 +1,4 @@
-"""What a folder holds that is no model itself: the models in it, however deep."""
+"""Find the models in a folder and its subfolders."""
 
 from __future__ import annotations
 
@@ -11,33 +11,33 @@ from dream.catalogue.model_info import ModelInfo
 from dream.catalogue.read_model_info import read_model
 from dream.core.errors import BadLine, DreamError
 
-_TOLD = 5
-"""How many are told of one by one."""
+_MAX_LISTED = 5
+"""How many skipped files are listed one by one."""
 
 
 @dataclass(frozen=True)
 class FolderScan:
-    """The models in a folder, and what else looked like one."""
+    """The models in a folder, and the files that were skipped."""
 
     models: Mapping[str, ModelInfo]
-    """By the names proposed."""
+    """The models by proposed name."""
     left_out: tuple[str, ...]
-    """What is none, and why, each a line."""
+    """The skipped files and the reason for each, one line each."""
 
     def describe_left_out(self) -> list[str]:
-        """What was left out, in a few lines."""
-        lines = [f"left out: {why}" for why in self.left_out[:_TOLD]]
-        more = len(self.left_out) - _TOLD
-        return [*lines, f"left out: {more} more"] if more > 0 else lines
+        """Return at most a few lines about the skipped files."""
+        lines = [f"skipped: {reason}" for reason in self.left_out[:_MAX_LISTED]]
+        more = len(self.left_out) - _MAX_LISTED
+        return [*lines, f"skipped: {more} more"] if more > 0 else lines
 
 
 def has_several_models(path: Path) -> bool:
-    """Whether a path is a folder that may hold models, and is none."""
+    """Whether a path is a folder that may contain models but is not a model itself."""
     return path.is_dir() and not (path / INDEX).is_file()
 
 
 def scan_folder(folder: Path) -> FolderScan:
-    """All that can be taken from a folder."""
+    """Find all models in a folder."""
     models: dict[str, ModelInfo] = {}
     left_out: list[str] = []
     for name, path in find_recursive(folder).items():
@@ -49,9 +49,9 @@ def scan_folder(folder: Path) -> FolderScan:
 
 
 def refuse_options(folder: Path, count: int, options: list[str]) -> None:
-    """Raises BadLine for what is said of one model, where several are meant."""
+    """Reject options that apply to one model if there are several. Raises BadLine."""
     if options:
         raise BadLine(
-            f"{' '.join(options)} is said of one model, and these are {count}",
-            hint=f"name one of those in {folder}",
+            f"{' '.join(options)} applies to one model, but these are {count}",
+            hint=f"name a single model in {folder}",
         )

@@ -1,4 +1,4 @@
-"""Commands by which models arrive: from the disk, an address, the hub, InvokeAI's list."""
+"""Commands that import models: from disk, a URL, Hugging Face, or InvokeAI's models.yaml."""
 
 from __future__ import annotations
 
@@ -34,151 +34,155 @@ from dream.options.option_type import BOOLEAN_FLAG, OptionType, text
 if TYPE_CHECKING:
     from dream.catalogue.hub import HubId
 
-# What goes on a network comes with the first download, not with the prompt.
+# Network modules are imported with the first download, not at startup.
 
 NAME, DESCRIPTION, EMA, ALL = "--name", "--description", "--ema", "--all"
 IMPORT_OPTIONS: Mapping[str, OptionType[Any]] = MappingProxyType(
     {
-        NAME: text("NAME", "what it is called here"),
-        DESCRIPTION: text("WORDS", "a few words for !models"),
-        EMA: replace(
-            BOOLEAN_FLAG, expects="the running averages of its training paint, not the weights"
-        ),
-        ALL: replace(BOOLEAN_FLAG, expects="all that a folder holds, without a question"),
+        NAME: text("NAME", "its name in dream"),
+        DESCRIPTION: text("WORDS", "a short description for !models"),
+        EMA: replace(BOOLEAN_FLAG, expects="use the EMA weights instead of the trained ones"),
+        ALL: replace(BOOLEAN_FLAG, expects="import every model in a folder without asking"),
     }
 )
 
 
 def import_model(context: Context, argument: str) -> Events[None]:
-    """!import_model WHAT [--name N] [--description "…"] [--ema] [--all]: a model from wherever it
-    is, into models.toml; of a folder of models all. Files on this machine stay where they are."""
-    wanted, shelf = parse_import(argument), context.studio.shelf
-    name = wanted.said.get(NAME, "")
-    if is_address(wanted.what):
-        yield from _from_address(wanted, shelf)
-    elif (path := find_local_path(wanted.what)) is None:
-        folder = yield from download_folder(_on_hub(wanted.what, shelf), name, shelf)
-        yield from _listed(shelf, folder, name or folder.name, wanted.values)
+    """!import_model WHAT [--name N] [--description "…"] [--ema] [--all]: add a model to
+    models.toml; from a folder of models all of them. Local files stay where they are."""
+    request, shelf = parse_import(argument), context.studio.shelf
+    name = request.options.get(NAME, "")
+    if is_address(request.what):
+        yield from _import_from_url(request, shelf)
+    elif (path := find_local_path(request.what)) is None:
+        folder = yield from download_folder(_parse_hub_id(request.what, shelf), name, shelf)
+        yield from _add_to_models_toml(shelf, folder, name or folder.name, request.values)
     elif has_several_models(path):
-        yield from _several(path, wanted, shelf)
+        yield from _import_folder(path, request, shelf)
     else:
-        yield from _listed(shelf, path, name or get_existing_name(path, shelf), wanted.values)
+        yield from _add_to_models_toml(
+            shelf, path, name or get_existing_name(path, shelf), request.values
+        )
 
 
-def _from_address(wanted: ImportRequest, shelf: ModelRegistry) -> Events[None]:
-    name = wanted.said.get(NAME, "")
-    arrived = yield from download_file(wanted.what, name, shelf, ema=wanted.ema)
-    name = name or arrived.path.stem
-    if arrived.vae:
+def _import_from_url(request: ImportRequest, shelf: ModelRegistry) -> Events[None]:
+    name = request.options.get(NAME, "")
+    downloaded = yield from download_file(request.what, name, shelf, ema=request.ema)
+    name = name or downloaded.path.stem
+    if downloaded.vae:
         yield Note(
-            text=f"{arrived.path} is a VAE; !vae {quote_value(arrived.path.stem)} paints with it"
+            text=f"{downloaded.path} is a VAE; !vae {quote_value(downloaded.path.stem)} uses it"
         )
         return
-    said = {"prediction": arrived.prediction} if arrived.prediction else {}
-    yield from _listed(shelf, arrived.path, name, wanted.values | said)
+    prediction = {"prediction": downloaded.prediction} if downloaded.prediction else {}
+    yield from _add_to_models_toml(shelf, downloaded.path, name, request.values | prediction)
 
 
-def _several(folder: Path, wanted: ImportRequest, shelf: ModelRegistry) -> Events[None]:
-    """All that a folder of models holds."""
-    offer = scan_folder(folder)
-    yield from (Note(text=line) for line in offer.describe_left_out())
-    if not offer.models:
-        raise ModelError(f"{folder} holds no model", f"a model is a folder with {INDEX}, or a file")
-    if len(offer.models) > 1:
-        refuse_options(folder, len(offer.models), wanted.options)
-    for name, card in offer.models.items():
+def _import_folder(folder: Path, request: ImportRequest, shelf: ModelRegistry) -> Events[None]:
+    """Import every model in a folder."""
+    scan = scan_folder(folder)
+    yield from (Note(text=line) for line in scan.describe_left_out())
+    if not scan.models:
+        raise ModelError(
+            f"{folder} contains no model", f"a model is a folder with {INDEX}, or a file"
+        )
+    if len(scan.models) > 1:
+        refuse_options(folder, len(scan.models), request.single_model_options)
+    for name, card in scan.models.items():
         try:
-            name = wanted.said.get(NAME) or get_existing_name(card.path, shelf, name)
-            yield from _listed(shelf, card.path, name, wanted.values)
+            name = request.options.get(NAME) or get_existing_name(card.path, shelf, name)
+            yield from _add_to_models_toml(shelf, card.path, name, request.values)
         except DreamError as error:
-            if wanted.options:
+            if request.single_model_options:
                 raise
-            yield Note(text=f"left out: {error}")
+            yield Note(text=f"skipped: {error}")
 
 
-def _listed(shelf: ModelRegistry, path: Path, name: str, values: Mapping[str, Any]) -> Events[None]:
-    """The model in models.toml, if anything has to be said there. Raises ModelError."""
-    there = shelf.find_paths().get(name)
-    if there is not None and not there.samefile(path):
-        raise ModelError(f"there is a model {name} already, in {there}", "give it another --name")
+def _add_to_models_toml(
+    shelf: ModelRegistry, path: Path, name: str, values: Mapping[str, Any]
+) -> Events[None]:
+    """Add the model to models.toml unless it is listed already. Raises ModelError."""
+    existing = shelf.find_paths().get(name)
+    if existing is not None and not existing.samefile(path):
+        raise ModelError(f"model {name} already exists: {existing}", "choose another --name")
     card = read_model(name, path, lambda complaint: None)
     if "ema" in values and not card.averages:
-        raise ModelError(f"{path} holds no running averages of its training", "leave out --ema")
-    if there is None:
+        raise ModelError(f"{path} has no EMA weights", "remove --ema")
+    if existing is None:
         values = {"path": path, **values}
     if values:
         set_values(shelf.models_dirs, name, values)
     size = f"{card.width}x{card.height}, {format_bytes(measure_bytes(path))}"
     yield Note(
-        text=f"{name} is here: {describe_family(card)}, {size}; "
-        f"!switch {quote_value(name)} paints with it"
+        text=f"imported {name}: {describe_family(card)}, {size}; "
+        f"!switch {quote_value(name)} uses it"
     )
     if card.averages and "ema" not in values:
-        yield Note(
-            text="it holds the running averages of its training too; "
-            f"!edit_model {quote_value(name)} --ema paints with those"
-        )
+        yield Note(text=f"it also has EMA weights; !edit_model {quote_value(name)} --ema uses them")
 
 
-def _on_hub(what: str, shelf: ModelRegistry) -> HubId:
-    """Raises ModelError for what is no hub id, and where fetching is forbidden."""
+def _parse_hub_id(what: str, shelf: ModelRegistry) -> HubId:
+    """Return the hub id. Raises ModelError if it is not one, or if downloads are forbidden."""
     from dream.catalogue.hub import parse_hub_id
 
-    wanted = parse_hub_id(what)
-    if wanted is None:
+    request = parse_hub_id(what)
+    if request is None:
         raise ModelError(
-            f"nothing lies at {what}", "name a file, a folder, a URL, or owner/name on the hub"
+            f"{what} does not exist",
+            "name a file, a folder, a URL, or owner/name on Hugging Face",
         )
     require_online(shelf, what)
-    return wanted
+    return request
 
 
 def import_models_yaml(context: Context, argument: str) -> Events[None]:
-    """!import_models_yaml FILE: the models of InvokeAI's list, into models.toml."""
+    """!import_models_yaml FILE: add the models of InvokeAI's models.yaml to models.toml."""
     shelf = context.studio.shelf
-    own = shelf.get_configured_default()
+    default = shelf.get_configured_default()
     for entry in read_models_yaml(find_named_file(context, argument, "!import_models_yaml")):
         if entry.why_not:
-            yield Note(text=f"left out {entry.name}: {entry.why_not}")
+            yield Note(text=f"skipped {entry.name}: {entry.why_not}")
             continue
         values = dict(entry.values)
-        if own and own != entry.name and values.pop("default", False):
-            yield Note(text=f"{own} stays the default, which in that list is {entry.name}")
+        if default and default != entry.name and values.pop("default", False):
+            yield Note(text=f"{default} stays the default; in that list it is {entry.name}")
         set_values(shelf.models_dirs, entry.name, values)
         yield Note(text=f"{entry.name}: {values['path']}")
         if entry.lacks:
             yield Note(
-                text=f"{entry.name} paints with its own VAE, for {entry.lacks} is not here; "
-                f"!edit_model {quote_value(entry.name)} vae PATH gives it another"
+                text=f"{entry.name} uses its own VAE because {entry.lacks} was not found; "
+                f"!edit_model {quote_value(entry.name)} vae PATH sets another"
             )
 
 
 @dataclass(frozen=True)
 class ImportRequest:
-    """What follows !import_model."""
+    """The arguments of !import_model."""
 
     what: str
-    said: Mapping[str, str]
+    options: Mapping[str, str]
     """The values of options, by name."""
     everything: bool
-    """All that a folder holds, without a question."""
+    """Whether to import every model in a folder without asking."""
     ema: bool
 
     @property
     def values(self) -> dict[str, Any]:
-        """What models.toml is to say of the model."""
-        described = {"description": self.said[DESCRIPTION]} if DESCRIPTION in self.said else {}
+        """The model's settings for models.toml."""
+        described = (
+            {"description": self.options[DESCRIPTION]} if DESCRIPTION in self.options else {}
+        )
         return described | ({"ema": True} if self.ema else {})
 
     @property
-    def options(self) -> list[str]:
-        """What is said of one model, and cannot be meant of several."""
-        return [*self.said, *([EMA] if self.ema else [])]
+    def single_model_options(self) -> list[str]:
+        """The names of the options that apply to one model only."""
+        return [*self.options, *([EMA] if self.ema else [])]
 
 
 def parse_import(argument: str) -> ImportRequest:
-    """Raises BadLine."""
-    said: dict[str, str] = {}
+    """Parse the arguments of !import_model. Raises BadLine."""
+    options: dict[str, str] = {}
     flags: set[str] = set()
     places: list[str] = []
     rest = iter(split_words(argument))
@@ -187,30 +191,30 @@ def parse_import(argument: str) -> ImportRequest:
         if not word.switch:
             places.append(word.text)
         elif name not in IMPORT_OPTIONS:
-            raise BadLine(f"!import_model has no {word.text}", 0, " ".join(IMPORT_OPTIONS))
+            raise BadLine(f"!import_model has no option {word.text}", 0, " ".join(IMPORT_OPTIONS))
         elif not IMPORT_OPTIONS[name].nargs[1]:
             flags.add(name)
         else:
-            said[name] = value if equals else next((w.text for w in rest), "")
-            if not said[name]:
-                raise BadLine(f"{name} takes words, but nothing follows")
+            options[name] = value if equals else next((w.text for w in rest), "")
+            if not options[name]:
+                raise BadLine(f"{name} needs a value")
     if not places:
-        raise BadLine("!import_model takes a file, a folder, a URL, or owner/name on the hub")
-    return ImportRequest(" ".join(places), said, everything=ALL in flags, ema=EMA in flags)
+        raise BadLine("!import_model needs a file, a folder, a URL, or owner/name on Hugging Face")
+    return ImportRequest(" ".join(places), options, everything=ALL in flags, ema=EMA in flags)
 
 
 def get_default_name(what: str, shelf: ModelRegistry) -> str:
-    """What a model is called here if nobody says otherwise; empty where only a server would know.
-    Raises ModelError for what is not on this machine and cannot be fetched."""
+    """The default name of a model; empty where only the server knows it. Raises ModelError if it
+    is not on this machine and cannot be downloaded."""
     if is_address(what):
         require_online(shelf, what)
         return get_model_name(parse_file_name(what))
     path = find_local_path(what)
-    return _on_hub(what, shelf).name if path is None else get_existing_name(path, shelf)
+    return _parse_hub_id(what, shelf).name if path is None else get_existing_name(path, shelf)
 
 
 def find_local_path(what: str) -> Path | None:
-    """The file or folder on this machine that is meant, from the root; None for what is none."""
+    """Return the absolute path of a local file or folder; None if it does not exist."""
     try:
         path = parse_path(what)
     except BadLine:
@@ -219,6 +223,6 @@ def find_local_path(what: str) -> Path | None:
 
 
 def get_existing_name(path: Path, shelf: ModelRegistry, otherwise: str = "") -> str:
-    """What a file or folder is called already, or else would be."""
-    listed = (name for name, there in shelf.find_paths().items() if there.samefile(path))
+    """The listed name of a file or folder, else `otherwise` or a name from its path."""
+    listed = (name for name, other in shelf.find_paths().items() if other.samefile(path))
     return next(listed, otherwise or (path.name if path.is_dir() else path.stem))

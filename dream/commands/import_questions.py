@@ -1,4 +1,4 @@
-"""What !import_model asks at a terminal, before it takes its turn among the pictures."""
+"""Questions that !import_model asks at a terminal before it enters the queue."""
 
 from __future__ import annotations
 
@@ -27,79 +27,80 @@ from dream.line.words import quote_separate_value, quote_value
 
 
 def ask_about_import(context: Context, argument: str) -> Questions:
-    """For the name and the description; of a folder that holds several models, which are meant.
-    Raises BadLine, ModelError for what is to be refused anyway."""
-    wanted, shelf = parse_import(argument), context.studio.shelf
-    path = None if is_address(wanted.what) else find_local_path(wanted.what)
+    """Ask for the name and the description; for a folder with several models, which to import.
+    Raises BadLine, ModelError for a line that would be rejected."""
+    request, shelf = parse_import(argument), context.studio.shelf
+    path = None if is_address(request.what) else find_local_path(request.what)
     if path is not None and has_several_models(path):
-        if not wanted.everything:
-            return (yield from _ask_which(path, wanted, shelf))
-        return (_line(wanted),)
-    return (yield from _ask_about_one(wanted, shelf))
+        if not request.everything:
+            return (yield from _ask_which(path, request, shelf))
+        return (_format_line(request),)
+    return (yield from _ask_about_one(request, shelf))
 
 
-def _ask_about_one(wanted: ImportRequest, shelf: ModelRegistry) -> Questions:
-    path = None if is_address(wanted.what) else find_local_path(wanted.what)
+def _ask_about_one(request: ImportRequest, shelf: ModelRegistry) -> Questions:
+    path = None if is_address(request.what) else find_local_path(request.what)
     if path is not None:
         read_model("it", path, lambda complaint: None)
-    proposed = get_default_name(wanted.what, shelf)
-    name = wanted.said.get(NAME) or (yield from _ask_for_name(path, proposed, shelf))
-    description = wanted.said.get(DESCRIPTION)
+    proposed = get_default_name(request.what, shelf)
+    name = request.options.get(NAME) or (yield from _ask_for_name(path, proposed, shelf))
+    description = request.options.get(DESCRIPTION)
     if description is None:
-        description = yield Question("and what is it, in a few words?")
-    said = {NAME: name, DESCRIPTION: description}
-    return (_line(replace(wanted, said={key: said[key] for key in said if said[key]})),)
+        description = yield Question("Description:")
+    answers = {NAME: name, DESCRIPTION: description}
+    options = {key: value for key, value in answers.items() if value}
+    return (_format_line(replace(request, options=options)),)
 
 
 def _ask_for_name(
     path: Path | None, proposed: str, shelf: ModelRegistry
 ) -> Generator[Question, str, str]:
-    """One that is free, or this model's. None at all, where a server's own is to be taken."""
-    question = "what is it called?" if proposed else "what is it called? or nothing, for its own"
+    """Ask for a name that is free or is this model's; empty to use the server's file name."""
+    question = "Name:" if proposed else "Name (Enter keeps the original):"
     about: tuple[Line, ...] = ()
     while True:
         answer = yield Question(question, proposed, about=about)
-        there = shelf.find_paths().get(answer)
-        free = there is None or (path is not None and there.samefile(path))
+        existing = shelf.find_paths().get(answer)
+        free = existing is None or (path is not None and existing.samefile(path))
         if free and (answer or not proposed):
             return answer
-        about = (f"there is a model {answer} already, in {there}",) if answer else ()
+        about = (f"model {answer} already exists: {existing}",) if answer else ()
 
 
-def _ask_which(folder: Path, wanted: ImportRequest, shelf: ModelRegistry) -> Questions:
-    wanted = replace(wanted, what=str(folder))
-    offer = scan_folder(folder)
-    if not offer.models:
-        return (_line(replace(wanted, everything=True)),)  # which will say it
-    names = sorted(offer.models)
+def _ask_which(folder: Path, request: ImportRequest, shelf: ModelRegistry) -> Questions:
+    request = replace(request, what=str(folder))
+    scan = scan_folder(folder)
+    if not scan.models:
+        return (_format_line(replace(request, everything=True)),)  # the command reports it
+    names = sorted(scan.models)
     if len(names) == 1:
-        return (yield from _ask_about_one(_only(offer.models[names[0]], wanted), shelf))
-    listed = (*_rows(names, offer), *offer.describe_left_out())
+        return (yield from _ask_about_one(_select_model(scan.models[names[0]], request), shelf))
+    listed = (*_format_models(names, scan), *scan.describe_left_out())
     about = listed
     while True:
-        answer = yield Question("which of these? numbers, or all", "all", about=about)
-        said = answer.replace(",", " ").split()
-        if said == ["all"]:
-            return (_line(replace(wanted, everything=True)),)
-        if said and all(word.isdecimal() and 0 < int(word) <= len(names) for word in said):
+        answer = yield Question("Which of these (numbers, or all)?", "all", about=about)
+        numbers = answer.replace(",", " ").split()
+        if numbers == ["all"]:
+            return (_format_line(replace(request, everything=True)),)
+        if numbers and all(word.isdecimal() and 0 < int(word) <= len(names) for word in numbers):
             break
-        about = (*listed, f"“{answer}” is not among them")
-    chosen = [names[int(word) - 1] for word in dict.fromkeys(said)]
+        about = (*listed, f"“{answer}” is not in the list")
+    chosen = [names[int(word) - 1] for word in dict.fromkeys(numbers)]
     if len(chosen) == 1:
-        return (yield from _ask_about_one(_only(offer.models[chosen[0]], wanted), shelf))
-    refuse_options(folder, len(chosen), wanted.options)
+        return (yield from _ask_about_one(_select_model(scan.models[chosen[0]], request), shelf))
+    refuse_options(folder, len(chosen), request.single_model_options)
     cards = {
-        get_existing_name(offer.models[name].path, shelf, name): offer.models[name]
-        for name in chosen
+        get_existing_name(scan.models[name].path, shelf, name): scan.models[name] for name in chosen
     }
     return tuple(
-        _line(replace(_only(card, wanted), said={NAME: name})) for name, card in cards.items()
+        _format_line(replace(_select_model(card, request), options={NAME: name}))
+        for name, card in cards.items()
     )
 
 
-def _rows(names: Sequence[str], offer: FolderScan) -> tuple[Line, ...]:
-    """The offer, numbered."""
-    cards = [offer.models[name] for name in names]
+def _format_models(names: Sequence[str], scan: FolderScan) -> tuple[Line, ...]:
+    """The models found, numbered."""
+    cards = [scan.models[name] for name in names]
     wide = max(len(describe_family(card)) for card in cards)
     rows = zip(names, cards, strict=True)
     return tuple(
@@ -108,12 +109,12 @@ def _rows(names: Sequence[str], offer: FolderScan) -> tuple[Line, ...]:
     )
 
 
-def _only(card: ModelInfo, wanted: ImportRequest) -> ImportRequest:
-    return replace(wanted, what=str(card.path), everything=False)
+def _select_model(card: ModelInfo, request: ImportRequest) -> ImportRequest:
+    return replace(request, what=str(card.path), everything=False)
 
 
-def _line(wanted: ImportRequest) -> str:
-    """The command, saying it all."""
-    options = [f"{name}={quote_value(value)}" for name, value in wanted.said.items()]
-    flags = [EMA] * wanted.ema + [ALL] * wanted.everything
-    return " ".join(("!import_model", quote_separate_value(wanted.what), *options, *flags))
+def _format_line(request: ImportRequest) -> str:
+    """The command with all its options."""
+    options = [f"{name}={quote_value(value)}" for name, value in request.options.items()]
+    flags = [EMA] * request.ema + [ALL] * request.everything
+    return " ".join(("!import_model", quote_separate_value(request.what), *options, *flags))

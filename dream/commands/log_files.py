@@ -1,4 +1,4 @@
-"""Commands about files: logs made again, pictures asked for their line."""
+"""Commands that replay and verify logs, process images, and read the lines of images."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ _PATTERN = re.compile(r"[*?[]")
 
 
 def replay_file(context: Context, argument: str) -> Events[None]:
-    """!replay FILE: make every line of a log or of a list of prompts."""
+    """!replay FILE: run every line of a log or of a list of prompts."""
     yield from context.studio.replay(find_named_file(context, argument, "!replay"))
 
 
 def fix_image(context: Context, argument: str) -> Events[None]:
-    """!fix FILE SWITCHES: a picture, or those of a folder, taken further. Lines are the studio's
-    own to read."""
+    """!fix FILE SWITCHES: process an image, or the images of a folder. The session parses the
+    line."""
     yield from context.studio.make(f"!fix {argument}")
 
 
@@ -35,54 +35,55 @@ def verify_log_file(context: Context, argument: str) -> Events[None]:
 
 
 def fetch_lines(context: Context, argument: str) -> Events[None]:
-    """!fetch FILE: the line that made a picture, into the edit line. !fetch PATTERN OUT: the lines
-    of many, into a file for !replay."""
+    """!fetch FILE: insert the line that made an image into the edit line. !fetch PATTERN OUT: write
+    the lines of many images to a file for !replay."""
     path = find_named_file(context, argument, "!fetch")
-    said = [word.text for word in split_words(argument)]
-    if _PATTERN.search(said[0]) and not path_exists_at(path):
-        if len(said) != 2:
-            raise BadLine("!fetch takes one pattern and a file to write: !fetch *.png lines.txt")
-        pictures, wanted = _matching(context, said[0]), parse_path(said[1])
+    words = [word.text for word in split_words(argument)]
+    if _PATTERN.search(words[0]) and not path_exists_at(path):
+        if len(words) != 2:
+            raise BadLine("!fetch needs one pattern and an output file: !fetch *.png lines.txt")
+        paths, output = _find_matches(context, words[0]), parse_path(words[1])
         if context.studio.dry_run:
-            many = "1 picture" if len(pictures) == 1 else f"{len(pictures)} pictures"
-            yield Note(text=f"the lines of {many} are not written to {wanted}: --dry_run")
+            images = "1 image" if len(paths) == 1 else f"{len(paths)} images"
+            yield Note(text=f"--dry_run: the lines of {images} are not written to {output}")
             return
-        yield from _fetch_all(pictures, wanted)
+        yield from _write_lines(paths, output)
         return
     yield InsertText(text=read_line_from(path))
 
 
-def _matching(context: Context, pattern: str) -> list[Path]:
-    """The files that a pattern means, by name: here, or else among the pictures."""
-    wanted = parse_path(pattern)
-    for path in (wanted, context.studio.outdir / wanted):
+def _find_matches(context: Context, pattern: str) -> list[Path]:
+    """The files that match a pattern, by name: here, or else in the image folder."""
+    relative = parse_path(pattern)
+    for path in (relative, context.studio.outdir / relative):
         root = Path(path.anchor)
-        if found := sorted(root.glob(str(path.relative_to(root)))):
-            return found
-    raise GalleryError(f"nothing is called {pattern}")
+        if matches := sorted(root.glob(str(path.relative_to(root)))):
+            return matches
+    raise GalleryError(f"no file matches {pattern}")
 
 
-def _fetch_all(pictures: list[Path], wanted: Path) -> Events[None]:
-    """Write a line for each picture that knows its own, as its log had it."""
-    silent = 0
+def _write_lines(paths: list[Path], output: Path) -> Events[None]:
+    """Write the log line of each image that records one."""
+    without_line = 0
     try:
-        with _new_file(wanted) as out:
-            for picture in pictures:
+        with _create_file(output) as out:
+            for path in paths:
                 try:
-                    print(read_logged_line(picture), file=out)
+                    print(read_logged_line(path), file=out)
                 except GalleryError:
-                    silent += 1
+                    without_line += 1
     except OSError as error:
-        raise GalleryError(f"cannot write {wanted}: {error.strerror}") from error
-    told = len(pictures) - silent
-    lines = "1 line is" if told == 1 else f"{told} lines are"
-    others = f"; of {silent} it is not known how they were made" if silent else ""
-    yield Note(text=f"{lines} in {Path(out.name).as_posix()}{others}")
+        raise GalleryError(f"cannot write {output}: {error.strerror}") from error
+    written = len(paths) - without_line
+    lines = "1 line" if written == 1 else f"{written} lines"
+    images = "1 image has" if without_line == 1 else f"{without_line} images have"
+    others = f"; {images} no record of how they were made" if without_line else ""
+    yield Note(text=f"wrote {lines} to {Path(out.name).as_posix()}{others}")
 
 
-def _new_file(wanted: Path) -> IO[str]:
-    """A file of that name, or the first free one of name.01, name.02 … Raises OSError."""
-    for path in _names(wanted):
+def _create_file(output: Path) -> IO[str]:
+    """Create a file of that name, or the first free one of name.01, name.02 … Raises OSError."""
+    for path in _list_names(output):
         try:
             return path.open("x", encoding="utf-8", newline="\n")
         except FileExistsError:
@@ -90,7 +91,7 @@ def _new_file(wanted: Path) -> IO[str]:
     raise AssertionError("there is always another number")
 
 
-def _names(wanted: Path) -> Iterator[Path]:
-    yield wanted
+def _list_names(output: Path) -> Iterator[Path]:
+    yield output
     for number in count(1):
-        yield wanted.with_name(f"{wanted.stem}.{number:02}{wanted.suffix}")
+        yield output.with_name(f"{output.stem}.{number:02}{output.suffix}")

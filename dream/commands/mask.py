@@ -1,4 +1,4 @@
-"""!mask: what a mask from words would be, before anything is painted inside it."""
+"""!mask: write the mask that -tm finds in an image, without generating anything."""
 
 from __future__ import annotations
 
@@ -15,59 +15,61 @@ from dream.engine.interface import Progress
 from dream.line import parse_line
 from dream.options.text_mask import TextMask
 
-_USAGE = "!mask takes FILE -tm WORDS [THRESHOLD]"
+_USAGE = "usage: !mask FILE -tm WORDS [THRESHOLD]"
 
 
 def write_mask(context: Context, argument: str) -> Events[None]:
-    """!mask FILE -tm WORDS [THRESHOLD]: where in a picture is what the words name? As a mask for
-    -M, and as grey that says how sure that is, in two files beside the picture."""
-    name, asked = _asked(argument)
-    picture = find_named_file(context, name, "!mask")
-    if not path_exists_at(picture):
-        raise GalleryError(f"there is no {picture}")
-    found, sure = _claimed(picture)
+    """!mask FILE -tm WORDS [THRESHOLD]: find what the words describe in an image. Writes a mask for
+    -M and a gray confidence map, two files beside the image."""
+    name, text_mask = _parse_arguments(argument)
+    image = find_named_file(context, name, "!mask")
+    if not path_exists_at(image):
+        raise GalleryError(f"there is no {image}")
+    mask, heat_map = _create_files(image)
     done = False
     try:
-        with closing(context.studio.engine.find_mask(picture, asked, found, sure)) as happenings:
-            for happening in happenings:
-                match happening:
+        with closing(context.studio.engine.find_mask(image, text_mask, mask, heat_map)) as events:
+            for event in events:
+                match event:
                     case Progress(stage, step, steps):
                         yield Step(stage=stage, step=step, steps=steps, picture=1, pictures=1)
                     case _:
-                        yield happening
+                        yield event
         done = True
     finally:
         if not done:
-            for path in (found, sure):
+            for path in (mask, heat_map):
                 path.unlink(missing_ok=True)
-    yield Note(text=f"{found.as_posix()} is a mask for -M; how sure that is: {sure.as_posix()}")
-    yield ShowImage(path=sure)
+    yield Note(
+        text=f"wrote {mask.as_posix()}, a mask for -M; confidence map: {heat_map.as_posix()}"
+    )
+    yield ShowImage(path=heat_map)
 
 
-def _asked(argument: str) -> tuple[str, TextMask]:
-    """The file's name and what is sought. Raises BadLine."""
+def _parse_arguments(argument: str) -> tuple[str, TextMask]:
+    """Return the name of the file and the text mask. Raises BadLine."""
     request = parse_line(argument)
     if request.text_mask is None or not request.prompt:
         raise BadLine(_USAGE)
     if request != Request(prompt=request.prompt, text_mask=request.text_mask):
-        raise BadLine(f"{_USAGE}, and nothing else")
+        raise BadLine(f"{_USAGE}; other switches are not supported")
     return request.prompt, request.text_mask
 
 
-def _claimed(picture: Path) -> tuple[Path, Path]:
-    """Two names beside the picture that nobody has, now taken. Raises GalleryError."""
+def _create_files(image: Path) -> tuple[Path, Path]:
+    """Create two empty files with free names beside the image. Raises GalleryError."""
     for number in count(1):
         again = f".{number:02}" if number > 1 else ""
-        names = [f"{picture.stem}.{what}{again}.png" for what in ("mask", "heat")]
-        found, sure = (picture.with_name(name) for name in names)
+        names = [f"{image.stem}.{kind}{again}.png" for kind in ("mask", "heat")]
+        mask, heat_map = (image.with_name(name) for name in names)
         try:
-            found.open("xb").close()
+            mask.open("xb").close()
         except FileExistsError:
             continue
         except OSError as error:
-            raise GalleryError(f"cannot write {found}: {error.strerror}") from error
+            raise GalleryError(f"cannot write {mask}: {error.strerror}") from error
         with suppress(FileExistsError):
-            sure.open("xb").close()
-            return found, sure
-        found.unlink()
+            heat_map.open("xb").close()
+            return mask, heat_map
+        mask.unlink()
     raise AssertionError("numbers never end")

@@ -1,4 +1,4 @@
-"""Commands about models: which there are, which paints, what is said of them."""
+"""Commands that list, load and convert models, and set the VAE."""
 
 from __future__ import annotations
 
@@ -24,28 +24,30 @@ from dream.line.words import quote_value
 from dream.session import Session
 
 Row = tuple[str, str, str, str]
-"""Of a table: state, kind, size on disk and a description."""
+"""A row of the table: state, kind, size on disk and description."""
 
 NO_VAE_WORD = NO_VAE
-"""What takes a value away."""
+"""The word that removes a value."""
 
 
 def list_models(context: Context, argument: str) -> Events[None]:
-    """!models: every model, `*` before the one that paints; whether it is in memory, its family,
-    its size on disk; every upscaler that is here; and what is wrong with models.toml and files."""
+    """!models: list every model, with `*` before the active one, whether it is in memory, its
+    family and its size on disk; every upscaler on disk; and problems in models.toml and files."""
     studio = context.studio
-    loaded, active = _in_memory(studio), get_active_model(studio)
+    loaded, active = _list_loaded_names(studio), get_active_model(studio)
     cards = studio.shelf.list_models()
     rows = [_row(card, active, card.name in loaded) for card in cards]
-    lines = _table([f"{'*' if card.name == active else ' '} {card.name}" for card in cards], rows)
-    upscalers, wrong = _upscalers(studio.shelf)
+    lines = _format_table(
+        [f"{'*' if card.name == active else ' '} {card.name}" for card in cards], rows
+    )
+    upscalers, wrong = _list_upscalers(studio.shelf)
     if upscalers:
         lines = [*lines, "upscalers:", *upscalers]
-    complaints = (*studio.shelf.check_models(), *wrong)
-    yield TextOutput(lines=(*lines, *(f"  ! {complaint}" for complaint in complaints)))
+    problems = (*studio.shelf.check_models(), *wrong)
+    yield TextOutput(lines=(*lines, *(f"  ! {problem}" for problem in problems)))
 
 
-def _table(heads: list[str], rows: list[Row]) -> list[Line]:
+def _format_table(heads: list[str], rows: list[Row]) -> list[Line]:
     """State, kind, size and description, in columns."""
     wide = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return [
@@ -54,8 +56,8 @@ def _table(heads: list[str], rows: list[Row]) -> list[Line]:
     ]
 
 
-def _upscalers(shelf: ModelRegistry) -> tuple[list[Line], list[str]]:
-    """Those that are here, and what lies among them that is none."""
+def _list_upscalers(shelf: ModelRegistry) -> tuple[list[Line], list[str]]:
+    """The upscalers on disk, and errors about files that are not upscalers."""
     heads: list[str] = []
     rows: list[Row] = []
     wrong: list[str] = []
@@ -69,7 +71,7 @@ def _upscalers(shelf: ModelRegistry) -> tuple[list[Line], list[str]]:
             continue
         heads.append(f"  {card.name}")
         rows.append(("", kind, format_bytes(measure_bytes(card.path)), card.description))
-    return _table(heads, rows), wrong
+    return _format_table(heads, rows), wrong
 
 
 def _row(card: ModelInfo, active: str, loaded: bool) -> Row:
@@ -79,8 +81,8 @@ def _row(card: ModelInfo, active: str, loaded: bool) -> Row:
     return state, describe_family(card), format_bytes(measure_bytes(card.path)), card.description
 
 
-def _in_memory(studio: Session) -> set[str]:
-    """The names of the models in memory, as they are called today."""
+def _list_loaded_names(studio: Session) -> set[str]:
+    """The current names of the models in memory."""
     names = set()
     for name in studio.engine.list_loaded():
         with suppress(DreamError):
@@ -89,58 +91,53 @@ def _in_memory(studio: Session) -> set[str]:
 
 
 def switch_model(context: Context, argument: str) -> Events[None]:
-    """!switch NAME: load a model, and paint with it from now on; if it cannot be loaded, all stays
-    as it was."""
+    """!switch NAME: load a model and use it from now on; if it cannot be loaded, keep the current
+    model."""
     studio = context.studio
     card = studio.shelf.get_model(parse_name(argument, "!switch"))
     former = get_active_model(studio)
     try:
-        with closing(studio.engine.load(card.name)) as happenings:
-            for happening in happenings:
-                if isinstance(happening, Note | Loading):
-                    yield happening
+        with closing(studio.engine.load(card.name)) as events:
+            for event in events:
+                if isinstance(event, Note | Loading):
+                    yield event
     except DreamError as error:
         yield Rejected(error=error, line=f"!switch {argument}")
-        yield Note(text=f"{former} goes on painting")
-        studio.preload()  # it may have made room
+        yield Note(text=f"still using {former}")
+        studio.preload()  # it may have been unloaded to free memory
         return
     studio.base = replace(studio.base, model=card.name)
-    yield Note(
-        text=f"{card.name} paints from now on; {card.width}x{card.height}, {describe_family(card)}"
-    )
+    yield Note(text=f"now using {card.name}: {card.width}x{card.height}, {describe_family(card)}")
 
 
 def set_vae(context: Context, argument: str) -> Events[None]:
-    """!vae NAME|none: the VAE for all lines that follow, in place of the model's own."""
+    """!vae NAME|none: set the VAE for all following lines, in place of the model's own."""
     studio = context.studio
     if not argument.strip():
         names = studio.shelf.list_vaes()
-        now = studio.base.vae or "what the model's card says, or its own"
-        yield TextOutput(lines=(f"now: {now}", *(f"  {name}" for name in names)))
+        current = studio.base.vae or "the one in the model's settings, or the model's own"
+        yield TextOutput(lines=(f"current: {current}", *(f"  {name}" for name in names)))
         return
     name = parse_name(argument, "!vae")
     if name != NO_VAE_WORD:
         studio.shelf.get_vae(name)
     studio.base = replace(studio.base, vae=name)
-    yield Note(text=f"{name if name != NO_VAE_WORD else 'each model with its own VAE'} from now on")
+    yield Note(text=f"now using {name if name != NO_VAE_WORD else 'the VAE of each model'}")
 
 
 def optimize_model(context: Context, argument: str) -> Events[None]:
-    """!optimize_model NAME: a single file, written once more as a folder in diffusers layout.
-    The file stays, and what was made with it can be made again."""
+    """!optimize_model NAME: convert a single file to a folder in diffusers layout. The file is
+    kept, so its images can be made again."""
     studio, shelf = context.studio, context.studio.shelf
     card = shelf.get_model(parse_name(argument, "!optimize_model"))
     if card.path.is_dir():
-        raise ModelError(f"{card.name} is a folder in diffusers layout already")
+        raise ModelError(f"{card.name} is already a folder in diffusers layout")
     folder = find_writable_dir(shelf.models_dirs) / f"{card.path.stem}-diffusers"
     if folder.exists():
-        raise ModelError(f"{folder} is there already", f"!switch {quote_value(folder.name)}")
-    with closing(studio.engine.convert(card.name, folder)) as happenings:
-        for happening in happenings:
-            if isinstance(happening, Note | Loading):
-                yield happening
+        raise ModelError(f"{folder} already exists", f"!switch {quote_value(folder.name)}")
+    with closing(studio.engine.convert(card.name, folder)) as events:
+        for event in events:
+            if isinstance(event, Note | Loading):
+                yield event
     size = format_bytes(measure_bytes(folder))
-    yield Note(text=f"{folder.name} is {card.name} as a folder ({size}); the file stays")
-
-
-# ── what several of them need ──────────────────────────────────────────────────────────────────
+    yield Note(text=f"wrote {card.name} as the folder {folder.name} ({size}); the file is kept")

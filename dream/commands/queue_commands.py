@@ -1,5 +1,4 @@
-"""Commands about the queue, lines that were entered and wait for their turn, and the worker that
-makes them."""
+"""Commands that control the queue of waiting lines and the worker process."""
 
 from __future__ import annotations
 
@@ -14,71 +13,75 @@ _SHOWN = 20
 
 
 def list_queue(context: Context, argument: str) -> Events[None]:
-    """!queue: the line being made and those that wait."""
-    queue = _queue(context)
+    """!queue: list the current line and the waiting lines."""
+    queue = _get_queue(context)
     waiting = queue.waiting
-    page: list[Line] = [_row(entry, "now") for entry in [queue.current] if entry]
-    page += [_row(entry, "") for entry in waiting[:_SHOWN]]
+    page: list[Line] = [_format_entry(entry, "now") for entry in [queue.current] if entry]
+    page += [_format_entry(entry, "") for entry in waiting[:_SHOWN]]
     if len(waiting) > _SHOWN:
         page.append(f"           … and {len(waiting) - _SHOWN} more")
     if queue.paused:
-        page.append("paused; !resume goes on")
-    yield TextOutput(lines=tuple(page) or ("nothing waits",))
+        page.append("paused; !resume continues")
+    yield TextOutput(lines=tuple(page) or ("the queue is empty",))
 
 
 def cancel_line(context: Context, argument: str) -> Events[None]:
-    """!cancel [N|all]: give up the line being made, line N of the queue, or all."""
-    queue = _queue(context)
+    """!cancel [N|all]: cancel the current line, line N of the queue, or all lines."""
+    queue = _get_queue(context)
     if argument == "all":
         count = queue.cancel_all()
         if count or queue.current is None:
-            yield Note(text=f"{count_lines(count)} given up")
+            yield Note(text=f"cancelled {count_lines(count)}")
     elif argument:
-        entry = queue.cancel(_number(argument, "!cancel takes a line's number or all, not"))
+        entry = queue.cancel(
+            _parse_number(argument, "!cancel takes the number of a line or all, not")
+        )
         if entry != queue.current:
-            yield Note(text=f"given up: {entry.line}")
+            yield Note(text=f"cancelled: {entry.line}")
     elif queue.cancel_current() is None:
-        yield Note(text="nothing is being made")
+        yield Note(text="no line is running")
 
 
 def move_to_front(context: Context, argument: str) -> Events[None]:
-    """!next N: line N of the queue comes next."""
-    entry = _queue(context).move_to_front(_number(argument, "!next takes a line's number, not"))
+    """!next N: move line N to the front of the queue."""
+    entry = _get_queue(context).move_to_front(
+        _parse_number(argument, "!next takes the number of a line, not")
+    )
     yield Note(text=f"next: {entry.line}")
 
 
 def pause_queue(context: Context, argument: str) -> Events[None]:
-    """!pause: begin no further line; the one being made goes on."""
-    queue = _queue(context)
+    """!pause: start no further lines; the current one finishes."""
+    queue = _get_queue(context)
     queue.pause()
-    yield Note(text="paused; what is being made goes on, !resume begins the next")
+    yield Note(text="paused after the current line; !resume continues")
 
 
 def resume_queue(context: Context, argument: str) -> Events[None]:
-    """!resume: go on with the waiting lines."""
-    queue = _queue(context)
+    """!resume: continue with the waiting lines."""
+    queue = _get_queue(context)
     queue.resume()
-    yield Note(text=f"going on; {count_lines(len(queue.waiting))} in the queue")
+    yield Note(text=f"continuing; {count_lines(len(queue.waiting))} in the queue")
 
 
 def restart(context: Context, argument: str) -> Events[None]:
-    """!restart: end the worker process, with the models in it. The line being made begins again
-    with a fresh one."""
+    """!restart: stop the worker process and unload its models. The current line starts again in a
+    new process."""
     context.studio.engine.restart()
-    yield Note(text="the worker is ended; the next picture gets a fresh one")
+    yield Note(text="worker process stopped; the next image starts a new one")
 
 
-def _queue(context: Context) -> LineQueue:
+def _get_queue(context: Context) -> LineQueue:
     if context.queue is None:
-        raise BadLine("there is no queue here: each line is made when it is entered")
+        raise BadLine("there is no queue here: each line runs when it is entered")
     return context.queue
 
 
-def _row(entry: QueuedLine, when: str) -> str:
+def _format_entry(entry: QueuedLine, when: str) -> str:
     return f"  {when:3}{entry.number:5}  {entry.line}"
 
 
-def _number(argument: str, otherwise: str) -> int:
+def _parse_number(argument: str, message: str) -> int:
     if not (argument.isascii() and argument.isdigit() and len(argument) < 10):
-        raise BadLine(f"{otherwise} “{argument}”", 0, "!queue shows them")
+        raise BadLine(f"{message} “{argument}”", 0, "!queue lists them")
     return int(argument)

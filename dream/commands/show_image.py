@@ -1,4 +1,4 @@
-"""Commands that look at pictures: in the terminal, on the desktop, and at what they tell."""
+"""Commands that show images: in the terminal, on the desktop, and their metadata."""
 
 from __future__ import annotations
 
@@ -20,32 +20,33 @@ from dream.core.file_names import path_exists_at
 from dream.gallery.metadata import ImageMetadata, read_metadata
 
 _WITHOUT_RECORD = (".jpg", ".jpeg", ".webp")
-"""Our record is in PNGs alone; a watermark is told by these too."""
+"""Only PNGs hold a record; these formats can still hold a watermark."""
 
 _VIEWED = (
     *(".png", ".jpg", ".jpeg", ".webp", ".avif", ".heic", ".heif", ".tif", ".tiff", ".gif"),
     *(".bmp", ".ppm", ".jp2", ".tga", ".pcx", ".qoi", ".ico", ".psd"),
 )
-"""What a desktop's viewer is asked for. A desktop goes by the name, and runs what is named so."""
+"""Endings of files that may be opened. A desktop goes by the name and would run a program."""
 
 _LONG = 2000
-"""Characters of another tool's text that are shown; its graphs can be a book."""
+"""How many characters of another tool's metadata are shown; its graphs can be very long."""
 
 
 def show_picture(context: Context, argument: str) -> Events[None]:
-    """!show FILE: a picture, in the terminal. Raises InputError for what is none."""
-    path = _there(context, argument, "!show")
+    """!show FILE: show an image in the terminal. Raises InputError if it is not an image."""
+    path = _find_existing_file(context, argument, "!show")
     inputs.measure_image(path)
     yield ShowImage(path=path)
 
 
 def open_picture(context: Context, argument: str) -> Events[None]:
-    """!open FILE: a picture, in the desktop's viewer. Raises InputError for what is none, by its
-    name or by its content: a desktop would run a program."""
-    path = _there(context, argument, "!open")
+    """!open FILE: open an image in the desktop's viewer. Raises InputError if its name or its
+    content is not that of an image, because a desktop would run a program."""
+    path = _find_existing_file(context, argument, "!open")
     if path.suffix.lower() not in _VIEWED:
         raise InputError(
-            f"{path} is not opened: it is not named as an image", f"{' '.join(_VIEWED)} are"
+            f"{path} is not opened: its name is not that of an image",
+            f"names of images end in {' '.join(_VIEWED)}",
         )
     inputs.measure_image(path)
     _open_on_desktop(path.absolute())
@@ -53,67 +54,67 @@ def open_picture(context: Context, argument: str) -> Events[None]:
 
 
 def show_info(context: Context, argument: str) -> Events[None]:
-    """!info FILE: all that a picture tells of itself."""
+    """!info FILE: show everything an image records about itself."""
     path = find_named_file(context, argument, "!info")
     if path.suffix.lower() in _WITHOUT_RECORD and path_exists_at(path):
-        yield TextOutput(lines=tuple(_of_another_kind(path)))
+        yield TextOutput(lines=tuple(_format_other_image(path)))
     else:
-        yield TextOutput(lines=tuple(_rows(path, read_metadata(path))))
+        yield TextOutput(lines=tuple(_format_metadata(path, read_metadata(path))))
 
 
-def _there(context: Context, argument: str, command: str) -> Path:
+def _find_existing_file(context: Context, argument: str, command: str) -> Path:
     path = find_named_file(context, argument, command)
     if not path_exists_at(path):
         raise GalleryError(f"there is no {path}")
     return path
 
 
-def _rows(path: Path, told: ImageMetadata) -> Iterator[Line]:
+def _format_metadata(path: Path, metadata: ImageMetadata) -> Iterator[Line]:
     yield path.as_posix()
-    yield ("  size", f"{told.width} x {told.height} pixels, {told.size:,} bytes")
-    if told.record.line:
-        yield ("  line", told.record.line)
-    if told.record.origin:
-        yield ("  rendered by", told.record.origin)
-    if told.record.sha256:
-        yield ("  sha256", told.record.sha256)
-    yield from _watermark(path)
-    yield from _table("request", told.record.request)
-    yield from _table("facts", told.record.facts)
-    for number, step in enumerate(told.record.steps, 1):
-        yield from _table(f"step {number}", step)
-    for name, text in told.others.items():
+    yield ("  size", f"{metadata.width} x {metadata.height} pixels, {metadata.size:,} bytes")
+    if metadata.record.line:
+        yield ("  line", metadata.record.line)
+    if metadata.record.origin:
+        yield ("  rendered by", metadata.record.origin)
+    if metadata.record.sha256:
+        yield ("  sha256", metadata.record.sha256)
+    yield from _read_watermark(path)
+    yield from _format_table("request", metadata.record.request)
+    yield from _format_table("facts", metadata.record.facts)
+    for number, step in enumerate(metadata.record.steps, 1):
+        yield from _format_table(f"step {number}", step)
+    for name, text in metadata.others.items():
         left_out = len(text) - _LONG
         yield ""
         yield f"{name}:"
         yield from (f"  {row}" for row in text[:_LONG].splitlines())
         if left_out > 0:
             yield f"  … and {left_out} characters more"
-    if not (told.record.line or told.others):
-        yield "  it does not say how it was made"
+    if not (metadata.record.line or metadata.others):
+        yield "  it has no record of how it was made"
 
 
-def _of_another_kind(path: Path) -> Iterator[Line]:
-    """What is seen of a picture that is no PNG. Raises InputError."""
+def _format_other_image(path: Path) -> Iterator[Line]:
+    """Size and watermark of an image that is not a PNG. Raises InputError."""
     width, height = inputs.measure_image(path)
     yield path.as_posix()
     yield ("  size", f"{width} x {height} pixels, {path.stat().st_size:,} bytes")
-    yield from _watermark(path)
-    yield "  it does not say how it was made"
+    yield from _read_watermark(path)
+    yield "  it has no record of how it was made"
 
 
-def _watermark(path: Path) -> Iterator[Line]:
-    """What --watermark hid in a picture, where it is told still."""
+def _read_watermark(path: Path) -> Iterator[Line]:
+    """The text that --watermark embedded in an image, if it can still be read."""
     from dream.postprocess.watermark import (
-        extract_watermark,  # numpy comes with the first look, not the prompt
+        extract_watermark,  # numpy is not imported at startup
     )
 
-    with suppress(InputError):  # too large to be opened; what it says of itself is told above
+    with suppress(InputError):  # too large to open; its metadata is shown above
         if text := extract_watermark(inputs.open_picture(path).image):
             yield ("  watermark", text)
 
 
-def _table(title: str, values: Mapping[str, object]) -> Iterator[Line]:
+def _format_table(title: str, values: Mapping[str, object]) -> Iterator[Line]:
     if values:
         yield ""
         yield f"{title}:"
@@ -123,7 +124,7 @@ def _table(title: str, values: Mapping[str, object]) -> Iterator[Line]:
 
 
 def _open_on_desktop(path: Path) -> None:
-    """Hand a file to the program its owner likes for it, and do not wait. Raises GalleryError."""
+    """Open a file with the desktop's default program and do not wait. Raises GalleryError."""
     if sys.platform == "win32":
         os.startfile(path)
         return
@@ -132,9 +133,11 @@ def _open_on_desktop(path: Path) -> None:
         sys.platform == "darwin" or os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
     )
     if not desktop or shutil.which(opener) is None:
-        raise GalleryError(f"there is no desktop here to open {path} on", "!show shows it here")
+        raise GalleryError(f"cannot open {path}: there is no desktop", "!show shows it here")
     nothing = subprocess.DEVNULL
     viewer = subprocess.Popen(
         [opener, str(path)], stdin=nothing, stdout=nothing, stderr=nothing, start_new_session=True
     )
-    Thread(target=viewer.wait, name="viewer", daemon=True).start()  # so that no zombie stays
+    Thread(
+        target=viewer.wait, name="viewer", daemon=True
+    ).start()  # so that no zombie process stays

@@ -1,4 +1,4 @@
-"""What was typed before, shown in gray behind what is being typed; → takes it."""
+"""Suggest text from the history, in gray after the cursor; → accepts it."""
 
 from __future__ import annotations
 
@@ -14,51 +14,51 @@ from dream.line import behind_prefix, is_skipped, parse_log_line
 from dream.line.words import split_line
 
 RECENT = 1000
-"""Lines of the past that are looked through at each key: some hundred microseconds."""
+"""How many history lines are searched at each key; this takes some hundred microseconds."""
 
 _WORD = re.compile(r"[^\W\d_][\w'’-]*")
 _HALF_WORD = re.compile(r"[^\W\d_][\w'’-]*\Z")
-_LEAST = 2
-"""Letters of a word before it is guessed."""
+_MIN_LETTERS = 2
+"""How many letters of a word are needed for a suggestion."""
 
 
 class HistorySuggest(AutoSuggest):
-    """The latest line that begins as this one; or, inside a prompt, the rest of a word."""
+    """Suggests the latest line with the same beginning or, inside a prompt, the rest of a word."""
 
     def get_suggestion(self, buffer: Buffer, document: Document) -> Suggestion | None:
-        """prompt_toolkit's interface; called between two keys."""
+        """Implements prompt_toolkit's interface; called after each key."""
         typed = document.text
         if not typed.strip() or "\n" in typed:
             return None
         past = buffer.history.get_strings()[-RECENT:]
-        rest = next(find_lines(past, typed), None) or _word_on(past, typed)
+        rest = next(find_lines(past, typed), None) or _complete_word(past, typed)
         return Suggestion(rest[len(typed) :]) if rest else None
 
 
 def find_lines(past: Sequence[str], start: str) -> Iterator[str]:
-    """Lines that go on from this beginning, the latest first."""
+    """Yield longer lines that start with `start`, the latest first."""
     return (line for line in reversed(past) if line.startswith(start) and len(line) > len(start))
 
 
 def find_prompts(past: Sequence[str], start: str) -> Iterator[str]:
-    """Prompts that go on from this beginning, the latest first, each once."""
-    found = (extract_prompt(line) for line in reversed(past[-RECENT:]))
-    yield from dict.fromkeys(p for p in found if p.startswith(start) and len(p) > len(start))
+    """Yield longer prompts that start with `start`, the latest first, each once."""
+    prompts = (extract_prompt(line) for line in reversed(past[-RECENT:]))
+    yield from dict.fromkeys(p for p in prompts if p.startswith(start) and len(p) > len(start))
 
 
 def find_words(past: Sequence[str], start: str) -> Iterator[str]:
-    """Words of prompts that go on from this beginning, the latest first, each once."""
+    """Yield longer words of prompts that start with `start`, the latest first, each once."""
     yield from dict.fromkeys(
         word
         for line in reversed(past[-RECENT:])
-        for word in _words_of(line)
+        for word in _extract_words(line)
         if word.startswith(start) and len(word) > len(start)
     )
 
 
-def _word_on(past: Sequence[str], typed: str) -> str | None:
+def _complete_word(past: Sequence[str], typed: str) -> str | None:
     half = _HALF_WORD.search(typed)
-    if half is None or len(half[0]) < _LEAST or not _in_prompt(typed):
+    if half is None or len(half[0]) < _MIN_LETTERS or not _in_prompt(typed):
         return None
     word = next(find_words(past, half[0]), None)
     return typed[: half.start()] + word if word else None
@@ -75,7 +75,7 @@ def _in_prompt(typed: str) -> bool:
 
 @lru_cache(2 * RECENT)
 def extract_prompt(line: str) -> str:
-    """The prompt in an entered line; empty for a command or a line without one."""
+    """Return the prompt in an entered line; empty for a command or a line without one."""
     if is_skipped(line) or line.startswith("!", behind_prefix(line)):
         return ""
     parts = split_line(line, parse_log_line(line).start)
@@ -83,5 +83,5 @@ def extract_prompt(line: str) -> str:
 
 
 @lru_cache(2 * RECENT)
-def _words_of(line: str) -> tuple[str, ...]:
+def _extract_words(line: str) -> tuple[str, ...]:
     return tuple(_WORD.findall(extract_prompt(line)))

@@ -1,5 +1,5 @@
-"""Completion of the edit line: the line's own suggestions, with what this session knows of
-folders, models and seeds; and commands with their files."""
+"""Complete the edit line: switches and their values, with this session's folders, models and
+seeds, and commands with their arguments."""
 
 from __future__ import annotations
 
@@ -24,15 +24,26 @@ from dream.session import Session
 from dream.terminal.auto_suggest import find_prompts, find_words
 from dream.terminal.paths import PATIENCE, find_paths
 
-PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".avif", ".tif", ".tiff", ".gif", ".bmp", ".heic")
-"""How the names of those end that one usually begins from; others can be typed."""
+IMAGE_SUFFIXES = (
+    ".png",
+    ".jpg",
+    ".jpeg",
+    ".webp",
+    ".avif",
+    ".tif",
+    ".tiff",
+    ".gif",
+    ".bmp",
+    ".heic",
+)
+"""Suffixes of image files that are offered; others can be typed."""
 
-_MOST = 50
-"""Prompts or words that are offered at once, and lines of the log that are looked at."""
+_MAX_OFFERS = 50
+"""How many prompts or words are offered at once, and how many lines of the log are searched."""
 
 
 class LineCompleter(Completer):
-    """Offers what may come next at the cursor."""
+    """Offers completions at the cursor."""
 
     def __init__(self, context: Context) -> None:
         self._context = context
@@ -40,8 +51,8 @@ class LineCompleter(Completer):
     def get_completions(
         self, document: Document, complete_event: CompleteEvent
     ) -> Iterator[Completion]:
-        """prompt_toolkit's interface; called in a thread. A name that would break the edit line, or
-        hold control characters in it, is not offered."""
+        """Implements prompt_toolkit's interface; called in a thread. A name with control characters
+        is not offered."""
         for offer in self._offers(document):
             if remove_controls(offer.text) == offer.text:
                 yield offer
@@ -66,9 +77,11 @@ class LineCompleter(Completer):
         try:
             match completes:
                 case "prompt":
-                    return [(prompt, "") for prompt in islice(find_prompts(past(), typed), _MOST)]
+                    return [
+                        (prompt, "") for prompt in islice(find_prompts(past(), typed), _MAX_OFFERS)
+                    ]
                 case "word":
-                    return [(word, "") for word in islice(find_words(past(), typed), _MOST)]
+                    return [(word, "") for word in islice(find_words(past(), typed), _MAX_OFFERS)]
                 case "seed":
                     return [s for s in _seeds(studio) if s[0].startswith(typed)]
                 case "model":
@@ -82,7 +95,9 @@ class LineCompleter(Completer):
                     return [(name, "") for name in names if name.startswith(typed)]
                 case "picture":
                     places = ("", str(studio.outdir))
-                    found = (find_paths(typed, within=place, endings=PICTURES) for place in places)
+                    found = (
+                        find_paths(typed, within=place, endings=IMAGE_SUFFIXES) for place in places
+                    )
                     return [
                         (path, "") for path in dict.fromkeys(f.path for fs in found for f in fs)
                     ]
@@ -91,18 +106,18 @@ class LineCompleter(Completer):
                 case "folder":
                     return [(path, "") for path, _ in find_paths(typed, files=False)]
         except DreamError:
-            pass  # a broken shelf is said when a line asks for it
+            pass  # a broken models folder is reported when a line needs it
         return []
 
 
 def _seeds(studio: Session) -> Iterator[tuple[str, str]]:
-    """Seeds, the last picture's first, each once with the prompt it was for: this session's, and
-    then those at the end of the log."""
+    """Yield seeds with their prompts, the latest first, each once: this session's, then those at
+    the end of the log."""
     prompts = {saved.request.seed: saved.request.prompt for saved in studio.kept}
     seen = dict.fromkeys(reversed(studio.past))
     for seed in seen:
         yield str(seed), prompts.get(seed, "")
-    for line in reversed(read_last_lines(studio.outdir / LOG_NAME)[-_MOST:]):
+    for line in reversed(read_last_lines(studio.outdir / LOG_NAME)[-_MAX_OFFERS:]):
         with suppress(BadLine):
             request = studio.parse_line(line)
             if request.seed is not None and request.seed not in seen:
@@ -141,7 +156,7 @@ def _for_command(before: str, context: Context, values: Values) -> Iterator[Comp
 
 
 def _options(command: Command, argument: str, values: Values) -> Iterator[Completion]:
-    """A command's own switches, behind what it is about; then their values."""
+    """A command's own options after its first argument, then their values."""
     *before, last = argument.split(" ")
     former = before[-1] if len(before) > 1 else ""
     name, equals, value = last.partition("=")
@@ -152,22 +167,22 @@ def _options(command: Command, argument: str, values: Values) -> Iterator[Comple
                 shown = f"{option} {kind.metavar}".rstrip()
                 yield Completion(option, -len(last), shown, kind.expects)
         return
-    asked = command.options.get(name if equals else former)
+    option_type = command.options.get(name if equals else former)
     typed = value if equals else last
-    if asked is not None and asked.nargs[1]:
-        known = [(choice, "") for choice in asked.choices if choice.startswith(typed)]
-        for text, meta in known or values(asked.completion, typed):
+    if option_type is not None and option_type.nargs[1]:
+        choices = [(choice, "") for choice in option_type.choices if choice.startswith(typed)]
+        for text, meta in choices or values(option_type.completion, typed):
             yield Completion(text, -len(typed), display_meta=meta)
 
 
 def _names_file(before: str) -> bool:
-    """Whether the cursor is at the file of a `!fix` line."""
+    """Whether the cursor is at the file argument of a `!fix` line."""
     parts = split_line(before)
     return parts.fixes and not parts.switches and not before.endswith(" -")
 
 
 def _settings(typed: str, values: Values) -> Iterator[Completion]:
-    """Names of defaults; then their values, as a line would have them."""
+    """Names of defaults, then their values as in a line."""
     name, space, value = typed.partition(" ")
     if not space:
         for field, flag in FLAGS.items():
@@ -180,24 +195,24 @@ def _settings(typed: str, values: Values) -> Iterator[Completion]:
 
 
 def _files(typed: str, outdir: str, endings: tuple[str, ...]) -> Iterator[Completion]:
-    """Files here; and those among the pictures, which commands find without their folder."""
-    said = list(split_words(typed))
-    path = said[0].text if len(said) == 1 and said[0].quoted else typed.removeprefix('"')
-    found = dict.fromkeys(
+    """Files in the current folder and in the image folder, where commands also look."""
+    words = list(split_words(typed))
+    path = words[0].text if len(words) == 1 and words[0].quoted else typed.removeprefix('"')
+    matches = dict.fromkeys(
         file
         for folder in ("", outdir)
         for file in find_paths(path, within=folder, endings=endings, patience=PATIENCE / 2)
     )
-    for text, shown in found:
+    for text, shown in matches:
         if " " in text or not text.isprintable() or typed.startswith('"'):
-            # A folder's quote stays open, for its files to follow.
+            # The quote of a folder stays open so that a file can follow.
             text = quote(text).removesuffix('"') if text.endswith("/") else quote(text)
         yield Completion(text, -len(typed), shown)
 
 
 @Condition
 def should_open_menu() -> bool:
-    """Whether to offer without being asked: after a dash or a `!`, never amid a prompt's words."""
+    """Whether the menu opens while typing: after a dash or a `!`, never inside a prompt."""
     before = get_app().current_buffer.document.text_before_cursor
     if before.startswith("!"):
         return " " not in before

@@ -1,5 +1,5 @@
-"""The prompt of a terminal that can only print: no colours, no menus, nothing below the line. The
-system edits it, and each line is made before the next is asked for."""
+"""Run the prompt on a terminal that can only print: no colours, menus or status bar. The system
+edits the line, and each line finishes before the next is read."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from dream.terminal.style import MESSAGE
 
 
 def run_dumb_terminal(studio: Session, screen: Screen) -> int:
-    """The loop: for each line that is entered, do it and show what happens."""
+    """Read lines, run each and show its events; the exit status."""
     notes: list[str] = []
     history = LineHistory(studio.outdir / FILE_NAME, notes.append)
     context = Context(studio, history.read_lines, COMMANDS, history.clear)
@@ -42,21 +42,21 @@ def run_dumb_terminal(studio: Session, screen: Screen) -> int:
 
     with Interrupts() as interrupts:
         studio.preload()
-        for line in _entered(ask, screen):
+        for line in _read_lines(ask, screen):
             while notes:
                 screen.say(notes.pop())
-            for meant in _meant(get_questions(context, line), ask, screen):
-                interrupts.follow(run_line(context, meant), show)
+            for complete_line in _ask_questions(get_questions(context, line), ask, screen):
+                interrupts.follow(run_line(context, complete_line), show)
     return 0
 
 
-def _entered(ask: DumbPrompt, screen: Screen) -> Iterator[str]:
-    """Each line that is typed, until the person leaves."""
+def _read_lines(ask: DumbPrompt, screen: Screen) -> Iterator[str]:
+    """Yield each entered line until the user quits."""
     while True:
         try:
             line = ask()
         except KeyboardInterrupt:
-            screen.say("to leave, type q or press Ctrl-D")
+            screen.say("to quit, type q or press Ctrl-D")
             continue
         except EOFError:
             return
@@ -66,16 +66,16 @@ def _entered(ask: DumbPrompt, screen: Screen) -> Iterator[str]:
         yield line
 
 
-def _meant(asking: Questions, ask: DumbPrompt, screen: Screen) -> tuple[str, ...]:
-    """The line, or those that say all that it left open: its person is asked."""
+def _ask_questions(asking: Questions, ask: DumbPrompt, screen: Screen) -> tuple[str, ...]:
+    """Ask the user what a line leaves open; returns the complete lines."""
     try:
         question = next(asking)
         while True:
             if question.about:
                 screen.show(TextOutput(lines=question.about))
-            ready = f" [{question.default}]" if question.default else ""
+            default = f" [{question.default}]" if question.default else ""
             keys = f" ({'/'.join(question.keys)})" if question.keys else ""
-            answer = ask.read(f"{question.text}{ready}{keys} ").strip() or question.default
+            answer = ask.read(f"{question.text}{default}{keys} ").strip() or question.default
             if question.keys:
                 answer = next((key for key in question.keys if key == answer), question.keys[-1])
             question = asking.send(answer)
@@ -83,30 +83,30 @@ def _meant(asking: Questions, ask: DumbPrompt, screen: Screen) -> tuple[str, ...
         done: tuple[str, ...] = end.value
         return done
     except (KeyboardInterrupt, EOFError):
-        screen.say("given up")
+        screen.say("cancelled")
         return ()
 
 
 class DumbPrompt:
-    """Asks for lines on standard input, through `write`. History is kept, though no key recalls
-    it."""
+    """Reads lines from standard input and prints the prompt with `write`. Entered lines are added
+    to the history, though no key recalls them."""
 
     def __init__(self, history: History, write: Callable[[str], None]) -> None:
         self._history, self._write = history, write
         self.text = ""
-        """What the next line should begin with. It cannot be edited here; it is shown, to be
+        """Text inserted by a command. It cannot be edited here; it is shown above the prompt, to be
         copied."""
 
     def __call__(self) -> str:
-        """The next line. Raises what `read` raises."""
-        ready, self.text = make_printable(self.text), ""
-        line = self.read(f"{ready}\n{MESSAGE}" if ready else MESSAGE)
+        """Read the next line. Raises what `read` raises."""
+        inserted, self.text = make_printable(self.text), ""
+        line = self.read(f"{inserted}\n{MESSAGE}" if inserted else MESSAGE)
         if line.strip():
             self._history.append_string(line)
         return line
 
     def read(self, message: str) -> str:
-        """What is entered behind the message. Raises EOFError at the end of input and
+        """Print the message and read a line. Raises EOFError at the end of input and
         KeyboardInterrupt on Ctrl-C."""
         former = signal.signal(signal.SIGINT, signal.default_int_handler)
         try:

@@ -1,7 +1,7 @@
-"""The edit line: prompt_toolkit's, with our history, colours, keys and rows around.
+"""The edit line: prompt_toolkit's session with our history, colours, keys and status rows.
 
-It stands there before the house behind it is open, so this imports nothing of it: what knows
-models and commands (completion, hints, highlighting) moves in later, as attributes.
+It is shown before the rest of dream is imported, so this module imports none of it. Completion,
+suggestions and highlighting are set later as attributes.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ Rows = Callable[[], StyleAndTextTuples]
 
 
 class EditLine(PromptSession[str]):
-    """The edit line between two blocks of rows, `above` and `below`, which are asked for whenever
-    it is drawn and vanish with Enter. Ctrl-C calls `interrupt`."""
+    """The edit line between two blocks of rows, `above` and `below`, which are called at each
+    redraw and removed on Enter. Ctrl-C calls `interrupt`."""
 
     def __init__(self, history: LineHistory, desk: PendingInput) -> None:
         self.above: Rows = list
@@ -48,14 +48,14 @@ class EditLine(PromptSession[str]):
             [_rows(lambda: self.above()), self.layout.container, _rows(lambda: self.below())]
         )
         if isinstance(self.app.output, Vt100_Output):
-            # Where the cursor is need not be known: the rows stand next to the line, not at the
-            # terminal's bottom. So no terminal is asked, and none is waited for.
+            # The rows are next to the line and not at the bottom of the terminal, so the cursor
+            # position is not needed: do not query the terminal, and do not wait for its answer.
             self.app.output.enable_cpr = False
             self.app.renderer.cpr_support = CPR_Support.NOT_SUPPORTED
 
     async def read_line(self) -> str:
-        """The line that is entered, which begins with what lies ready on the desk. Raises EOFError
-        for Ctrl-D, and what `leave` was told."""
+        """Read a line; it starts with the pending text. Raises EOFError for Ctrl-D, and the error
+        passed to `leave`."""
         if self._over is not None:
             raise self._over
         text, self._desk.text = self._desk.text, ""
@@ -63,24 +63,25 @@ class EditLine(PromptSession[str]):
         return await self.prompt_async(default=text, handle_sigint=False)
 
     def clear_or_help(self) -> None:
-        """Ctrl-C where nothing is being made: as a shell does, or say how to leave."""
+        """Handle Ctrl-C while no line is running: clear the text as a shell does, or tell how to
+        quit."""
         buffer = self.default_buffer
         if buffer.text:
             buffer.save_to_undo_stack()
             buffer.text = ""
         else:
-            self._desk.notes.append("to leave, type q or press Ctrl-D")
+            self._desk.notes.append("to quit, type q or press Ctrl-D")
 
     def put_aside(self) -> None:
-        """End the line that stands there with an Aside, without a trace on the screen; what is
-        typed in it lies ready for the next."""
+        """Interrupt the current line with PromptInterrupted and erase it from the screen; its text
+        becomes the start of the next line."""
         self._desk.put(self.default_buffer.text)
         self.app.erase_when_done = True
         self.app.exit(exception=PromptInterrupted())
 
     def leave(self, error: BaseException) -> None:
-        """End the line or the question that stands there with this error; with any but EOFError
-        all that would follow, too."""
+        """End the current line or question with this error; any error but EOFError also ends all
+        later ones."""
         app = self._apps.app
         if not isinstance(error, EOFError):
             self._over = self._over or error
@@ -89,12 +90,12 @@ class EditLine(PromptSession[str]):
 
     @property
     def exit_error(self) -> BaseException | None:
-        """What ended the session, if something did."""
+        """The error that ended the session, or None."""
         return self._over
 
 
 class PromptInterrupted(Exception):
-    """The line will be asked for again; something else comes first."""
+    """The line was interrupted by a question and is read again after it."""
 
 
 def _rows(rows: Rows) -> AnyContainer:

@@ -1,4 +1,5 @@
-"""Colours in the line as it is typed: what will be read as switch, value, negative or error."""
+"""Highlight the edit line: switches, values, negative prompts and errors as the parser reads
+them."""
 
 from __future__ import annotations
 
@@ -18,34 +19,34 @@ from dream.line.switches import parse_switch
 from dream.line.words import Word, split_line
 
 Span = tuple[int, int, str]
-"""line[start:end] and what it is."""
+"""The start, end and style name of a part of the line."""
 
 _NEGATIVE = re.compile(r"\[[^\[\]]*\]")
 
 
 class LineLexer(Lexer):
-    """Styles the edit line through the reader's own eyes."""
+    """Styles the edit line with the line parser."""
 
     def __init__(self, commands: Collection[Command]) -> None:
         self._commands = commands
 
     def lex_document(self, document: Document) -> Callable[[int], StyleAndTextTuples]:
-        """prompt_toolkit's interface: a row's number to its styled text."""
+        """Implements prompt_toolkit's interface: maps a row number to its styled text."""
         return lambda row: style_line(document.lines[row], self._commands)
 
 
 def style_line(line: str, commands: Collection[Command]) -> StyleAndTextTuples:
-    """The line in pieces, each with its style; together they are the line."""
+    """Split the line into styled pieces; joined they are the line."""
     pieces: StyleAndTextTuples = []
     done = 0
-    for start, end, what in find_spans(line, commands):
-        pieces += [("", line[done:start]), (f"class:line.{what}", line[start:end])]
+    for start, end, style in find_spans(line, commands):
+        pieces += [("", line[done:start]), (f"class:line.{style}", line[start:end])]
         done = end
     return [*pieces, ("", line[done:])]
 
 
 def find_spans(line: str, commands: Collection[Command]) -> Iterator[Span]:
-    """What stands out in a line, from left to right, without overlaps."""
+    """Yield the highlighted parts of a line, from left to right, without overlaps."""
     typed = line.strip()
     if is_skipped(typed):
         yield 0, len(line), "aside"
@@ -53,25 +54,25 @@ def find_spans(line: str, commands: Collection[Command]) -> Iterator[Span]:
         start = line.index("/")
         yield start, start + len(typed.split(maxsplit=1)[0]), "command"
     elif is_command(typed):
-        yield _command(line, without_prefix(typed).split(maxsplit=1)[0], commands)
+        yield _highlight_command(line, without_prefix(typed).split(maxsplit=1)[0], commands)
     else:
-        yield from _picture(line)
+        yield from _highlight_line(line)
 
 
-def _command(line: str, name: str, commands: Collection[Command]) -> Span:
+def _highlight_command(line: str, name: str, commands: Collection[Command]) -> Span:
     start = line.index(name, behind_prefix(line))
     try:
         find_command(commands, name)
     except BadLine:
-        begun = line.endswith(name) and any(c.name.startswith(name) for c in commands)
-        return start, start + len(name), "command" if begun else "error"
+        unfinished = line.endswith(name) and any(c.name.startswith(name) for c in commands)
+        return start, start + len(name), "command" if unfinished else "error"
     return start, start + len(name), "command"
 
 
-def _picture(line: str) -> Iterator[Span]:
+def _highlight_line(line: str) -> Iterator[Span]:
     logged = parse_log_line(line)
     if not line.startswith(logged.line, logged.start):
-        return  # translated from another tool's words: the reader's columns are not the line's
+        return  # translated from another tool's format: columns differ from the line's
     if logged.start:
         yield 0, logged.start, "aside"
     parts = split_line(line, logged.start)
@@ -87,7 +88,7 @@ def _picture(line: str) -> Iterator[Span]:
             taken = parse_switch(parts.switches, at, LINE, sweeps=True)
         except BadLine as error:
             end = _values_end(parts.switches, at)
-            yield from _wrong(parts.switches[at:end], error.column - 1, len(line))
+            yield from _highlight_error(parts.switches[at:end], error.column - 1, len(line))
             at = end
             continue
         name_end = word.start + len(taken.name)
@@ -101,16 +102,16 @@ def _picture(line: str) -> Iterator[Span]:
 
 
 def _values_end(words: Sequence[Word], at: int) -> int:
-    """The index after the words that follow a switch and are none themselves."""
+    """The index after the values that follow a switch."""
     at += 1
     while at < len(words) and not words[at].switch:
         at += 1
     return at
 
 
-def _wrong(words: Sequence[Word], fault: int, end: int) -> Iterator[Span]:
-    """A switch with its values, one of which cannot be read. What is still being typed, at the
-    line's end, is not called wrong yet."""
+def _highlight_error(words: Sequence[Word], fault: int, end: int) -> Iterator[Span]:
+    """Yield the parts of a switch with an invalid value. A word at the end of the line may be
+    unfinished and is not marked as an error."""
     for word in words:
         if word.start <= fault < word.end < end:
             if word.start < fault and word.switch:

@@ -1,4 +1,4 @@
-"""What was typed, line by line, in a file that parallel sessions share."""
+"""Store the history of entered lines in a file that parallel sessions share."""
 
 from __future__ import annotations
 
@@ -17,19 +17,20 @@ from dream.core.plain_text import remove_controls
 FILE_NAME = ".dream_history"
 
 _RECENT = 1 << 20
-"""Bytes from the end of the file that the arrow keys go back to; `lines` reads all of it."""
+"""How many bytes at the end of the file the arrow keys reach; `read_lines` reads all of it."""
 
 
 LEAVE = ("q", "quit", "exit", "/bye")
-"""Words that end a session. No history keeps them."""
+"""Words that end a session. They are not stored in the history."""
 
 
 class LineHistory(History):
     """One line of the file is one entered line, oldest first.
 
-    Each is appended in a single write the moment it is entered, so a crash loses none and two
-    sessions never tear each other's. A file that cannot be written is reported once to `complain`;
-    history then lasts as long as the session. Blank lines and the words in `LEAVE` are not kept.
+    Each line is appended in a single write when it is entered, so a crash loses none and two
+    sessions never split each other's lines. A file that cannot be written is reported once to
+    `complain`; the history then lasts as long as the session. Blank lines and the words in `LEAVE`
+    are not stored.
     """
 
     def __init__(self, path: Path, complain: Callable[[str], None]) -> None:
@@ -37,15 +38,15 @@ class LineHistory(History):
         self._path = path
         self._complain = complain
         self._kept: list[str] | None = None
-        """This session's lines, once the file refuses them."""
+        """This session's lines, if the file cannot be written."""
 
     def read_lines(self) -> Sequence[str]:
-        """Every line, other sessions' of this very moment included; `!7` is the seventh."""
+        """Return every line, including the newest of other sessions; `!7` is the seventh."""
         return [*_read(self._path), *(self._kept or ())]
 
     def clear(self) -> None:
-        """Forget every line, other sessions' too. Raises GalleryError when the file cannot be
-        emptied."""
+        """Delete every line, also those of other sessions. Raises GalleryError if the file cannot
+        be emptied."""
         try:
             with suppress(FileNotFoundError):
                 file = open_own(self._path, os.O_WRONLY)
@@ -59,36 +60,36 @@ class LineHistory(History):
         self._loaded_strings = []
 
     def append_string(self, string: str) -> None:
-        """Remember a line that was entered."""
+        """Add an entered line."""
         if string.strip() and string.strip() not in LEAVE:
             super().append_string(string)
 
     def load_history_strings(self) -> Iterable[str]:
-        """The recent lines, newest first."""
+        """Return the recent lines, newest first."""
         return reversed(_read(self._path, _RECENT))
 
     def store_string(self, string: str) -> None:
-        """Append one line to the file, or say once why that cannot be."""
+        """Append one line to the file, or report once why it cannot be written."""
         line = string.replace("\n", "\\n")
         if self._kept is None:
             try:
                 return _append(self._path, line)
             except OSError as error:
                 self._kept = []
-                self._complain(f"history is not kept: {self._path}: {error.strerror}")
+                self._complain(f"the history is not saved: {self._path}: {error.strerror}")
         self._kept.append(line)
 
 
 def _append(path: Path, line: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     data = f"{line}\n".encode(errors="replace")
-    # Prompts are private: as with a shell's history, only their author reads this file.
+    # Prompts are private: as with a shell's history, only the user can read this file.
     file = open_own(path, os.O_RDWR | os.O_APPEND | os.O_CREAT)
     try:
         if os.fstat(file).st_size:
             os.lseek(file, -1, os.SEEK_END)
             if os.read(file, 1) != b"\n":
-                data = b"\n" + data  # a full disk cut a line off: do not join it
+                data = b"\n" + data  # a full disk cut a line off: do not append to it
         if os.write(file, data) < len(data):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     finally:
@@ -96,7 +97,7 @@ def _append(path: Path, line: str) -> None:
 
 
 def _read(path: Path, last: int | None = None) -> list[str]:
-    """The file's lines, oldest first, of at most its `last` bytes; none when it cannot be read."""
+    """The lines in the last `last` bytes of the file, oldest first; none if it cannot be read."""
     try:
         data = read_own(path, last)
     except OSError:
@@ -104,5 +105,6 @@ def _read(path: Path, last: int | None = None) -> list[str]:
     if last is not None and len(data) == last:
         data = data.partition(b"\n")[2]
     lines = data.decode(errors="replace").split("\n")
-    # Another program may have written it: a line goes into the edit line, and stays one there.
+    # Another program may have written the file: remove control characters before a line goes into
+    # the edit line.
     return [remove_controls(line.removesuffix("\r")) for line in lines if line]

@@ -1,7 +1,7 @@
-"""The living prompt: a line is typed while another is made.
+"""Run the interactive prompt: the user types while lines of the queue are rendered.
 
-One thread makes the lines of the queue, one after the other. This one reads keys and shows what
-happens, and is never waited for: events come to it through the event loop.
+One thread runs the lines of the queue, one after the other. The main thread reads keys and shows
+events, and never blocks: events reach it through the event loop.
 """
 
 from __future__ import annotations
@@ -42,14 +42,14 @@ from dream.terminal.signals import SessionEnded
 from dream.terminal.toolbar import Toolbar
 from dream.worker.crash import to_dream_error
 
-_TWICE = 1.0
-"""Seconds within which a second Ctrl-C means: and the waiting lines too."""
-_PATIENCE = 10.0
-"""Seconds that the picture being made is given to be given up, when the session ends."""
+_DOUBLE_PRESS = 1.0
+"""Seconds within which a second Ctrl-C also cancels the waiting lines."""
+_STOP_TIMEOUT = 10.0
+"""Seconds to wait at the end of the session for the current image to be cancelled."""
 
 
 class InteractiveSession:
-    """One session at the edit line, which stands there already. `run` is all there is to it."""
+    """One session at an edit line that is already shown. Call `run`."""
 
     def __init__(
         self,
@@ -68,48 +68,49 @@ class InteractiveSession:
         self._maker = Thread(target=self._make, name="maker", daemon=True)
         self._loop = asyncio.get_running_loop()
         self._cancelled_at = float("-inf")
-        self._move_in()
+        self._set_up_edit_line()
 
-    def _move_in(self) -> None:
-        """What knows models and commands comes to the edit line."""
+    def _set_up_edit_line(self) -> None:
+        """Give the edit line what needs models and commands: completion, highlighting, checks."""
         self._edit.above, self._edit.below = self._screen.get_live_rows, self._toolbar
         self._edit.interrupt = self._interrupt
         self._edit.completer = LineCompleter(self._context)
         self._edit.complete_while_typing = should_open_menu
         self._edit.auto_suggest = HistorySuggest()
         self._edit.lexer = LineLexer(self._context.commands)
-        self._checker = LineChecker(self._context, self._judged)
+        self._checker = LineChecker(self._context, self._show_check)
         self._edit.default_buffer.on_text_changed += self._checker.on_change
         self._checker.on_change(self._edit.default_buffer)
 
     async def run(self, first: asyncio.Future[str]) -> int:
-        """Until the person leaves or the terminal does; the exit status. What was not made is kept
-        on disk. `first` is the line that is being typed already."""
+        """Run until the user quits or the terminal closes; the exit status. Unfinished lines stay
+        on disk. `first` is the line already being typed."""
         ended: SessionEnded | None = None
         self._maker.start()
         self._say_notes()
         try:
-            if left := await offer(self._kept, self._screen, partial(self._aside, first)):
+            if left := await offer(
+                self._kept, self._screen, partial(self._interrupt_first_line, first)
+            ):
                 await self._put_offered(left)
-            lines = await self._lines(first)
+            lines = await self._read_lines(first)
             while not await self._enter(lines):
-                lines = await self._lines(self._edit.read_line())
+                lines = await self._read_lines(self._edit.read_line())
         except SessionEnded as end:
             ended = end
-        except (EOFError, OSError):  # the terminal may be gone before its signal comes
-            ended = (
-                self._edit.exit_error if isinstance(self._edit.exit_error, SessionEnded) else None
-            )
+        except (EOFError, OSError):  # the terminal may close before its signal arrives
+            error = self._edit.exit_error
+            ended = error if isinstance(error, SessionEnded) else None
             if ended is None:
                 raise
         finally:
             await self._close()
         return ended.status if ended else 0
 
-    # ── lines in ───────────────────────────────────────────────────────────────────────────────
+    # ── input ──────────────────────────────────────────────────────────────────────────────────
 
-    async def _lines(self, entered: Awaitable[str]) -> Sequence[str]:
-        """What is entered next: a line, with those that were pasted behind it."""
+    async def _read_lines(self, entered: Awaitable[str]) -> Sequence[str]:
+        """Return the next entered line and the lines pasted after it."""
         try:
             line = await entered
         except PromptInterrupted:
@@ -117,8 +118,8 @@ class InteractiveSession:
         except EOFError:
             return LEAVE[:1]
         self._checker.on_enter()
-        # What cannot be UTF-8 (bytes of another encoding, pasted) is shown as such, once and for
-        # all. A line break can be typed, with Ctrl-V or as a key of the editor; it ends a line.
+        # Bytes of another encoding, as in a pasted text, become question marks here. A line break
+        # can be typed with Ctrl-V or as a key of the editor; it ends a line.
         first, *others = line.encode(errors="replace").decode().split("\n")
         others += self._desk.waiting
         self._desk.waiting.clear()
@@ -129,39 +130,39 @@ class InteractiveSession:
         return [first, *others]
 
     async def _enter(self, lines: Sequence[str]) -> bool:
-        """Queue what takes its turn, do the rest at once; True to leave."""
-        turns: list[str] = []
+        """Queue lines that make images, run the others at once; True to quit."""
+        queued: list[str] = []
         for index, line in enumerate(lines):
-            meant = await self._ask_questions(line)
-            if meant and meant[0].strip() in LEAVE:
-                self._queue.put(turns)
-                return await self._may_leave()
-            if all(is_queued(self._context, one) for one in meant):
-                turns += meant
+            complete = await self._ask_questions(line)
+            if complete and complete[0].strip() in LEAVE:
+                self._queue.put(queued)
+                return await self._confirm_quit()
+            if all(is_queued(self._context, one) for one in complete):
+                queued += complete
                 continue
-            self._queue.put(turns)
-            turns = []
-            for one in meant:
+            self._queue.put(queued)
+            queued = []
+            for one in complete:
                 if index and not is_skipped(one):
                     self._screen.begin(one)
                 for event in run_line(self._context, one, turn=False):
                     self._show(event)
-        self._queue.put(turns)
+        self._queue.put(queued)
         self._say_notes()
         return False
 
     async def _put_offered(self, left: Sequence[str]) -> None:
-        """Queue lines of a session before this one, which ask what they would have asked then."""
+        """Queue lines of an earlier session, after asking the questions they need."""
         lines: list[str] = []
         for line in left:
-            meant = await self._ask_questions(line)
-            if meant and meant[0].strip() in LEAVE:
-                return  # the session ends; they are still on disk
-            lines += meant
+            complete = await self._ask_questions(line)
+            if complete and complete[0].strip() in LEAVE:
+                return  # the session ends; the lines are still on disk
+            lines += complete
         self._queue.put(lines)
 
     async def _ask_questions(self, line: str) -> Sequence[str]:
-        """The line, or those that say all that it left open: its person is asked."""
+        """Ask the user what a line leaves open; returns the complete lines."""
         asking = get_questions(self._context, line)
         try:
             question = next(asking)
@@ -174,28 +175,27 @@ class InteractiveSession:
                     else await ask_for_words(question.text, question.default)
                 )
                 if answer is None:
-                    self._screen.say("given up; the line is in the history")
+                    self._screen.say("cancelled; the line is in the history")
                     return ()
                 question = asking.send(answer)
         except StopIteration as end:
-            done: tuple[str, ...] = end.value
-            return done
+            return tuple(end.value)
         except EOFError:  # the session ends
             return LEAVE[:1]
 
-    async def _aside(self, first: asyncio.Future[str]) -> None:
-        """Have the line that is being typed make room for a question."""
+    async def _interrupt_first_line(self, first: asyncio.Future[str]) -> None:
+        """Interrupt the line being typed to make room for a question."""
         if not first.done():
             self._edit.put_aside()
             with suppress(PromptInterrupted):
                 await first
 
-    async def _may_leave(self) -> bool:
-        """Whether to leave now, with lines that are not made."""
+    async def _confirm_quit(self) -> bool:
+        """Whether to quit now; asks if there are unfinished lines."""
         if self._queue.idle:
             return True
-        count = len(self._queue.waiting) + (self._queue.current is not None)
-        question = f"{count_lines(count)} not made; y: leave and keep, w: leave when made, n: stay"
+        lines = count_lines(len(self._queue.waiting) + (self._queue.current is not None))
+        question = f"{lines} unfinished; y: quit and keep, w: quit when done, n: stay"
         try:
             answer = await ask_for_key(question, "ywn", {"yes": "y", "no": "n"})
         except EOFError:
@@ -203,18 +203,18 @@ class InteractiveSession:
         self._toolbar.leaving = answer == "w"
         return answer == "y" or (answer == "w" and self._queue.idle)
 
-    # ── what happens ───────────────────────────────────────────────────────────────────────────
+    # ── events ─────────────────────────────────────────────────────────────────────────────────
 
     def _show(self, event: Event, drawn: PreparedImage | None = None) -> None:
         self._toolbar.handle_event(event)
         if isinstance(event, InsertText):
             self._put(event.text)
-        elif not isinstance(event, Loading):  # which the toolbar tells
+        elif not isinstance(event, Loading):  # which the toolbar shows
             self._screen.show(event, drawn)
         self._edit.app.invalidate()
 
     def _put(self, text: str) -> None:
-        """Text into the edit line, or into the next one if somebody is typing."""
+        """Insert text into the edit line, or into the next one if the user is typing."""
         buffer = self._edit.default_buffer
         if self._edit.app.is_running and not buffer.text:
             buffer.text, buffer.cursor_position = text, len(text)
@@ -224,14 +224,14 @@ class InteractiveSession:
     def _line_started(self, entry: QueuedLine) -> None:
         self._screen.begin(entry.line)
 
-    def _ended(self) -> None:
+    def _line_ended(self) -> None:
         self._toolbar.clear()
         self._screen.clear_progress()
         self._edit.app.invalidate()
         if self._toolbar.leaving and self._queue.idle:
             self._edit.leave(EOFError())
 
-    def _judged(self, verdict: CheckResult | None) -> None:
+    def _show_check(self, verdict: CheckResult | None) -> None:
         self._toolbar.verdict = verdict
         self._edit.app.invalidate()
 
@@ -246,22 +246,22 @@ class InteractiveSession:
                 self._run_in_main(self._line_started, entry)
                 try:
                     events = run_line(self._context, entry.line, turn=True)
-                    follow_until_cancelled(events, self._queue.is_cancelled, self._tell)
+                    follow_until_cancelled(events, self._queue.is_cancelled, self._show_from_thread)
                 except Exception as error:
                     self._run_in_main(
                         self._show, Failed(error=to_dream_error(error), line=entry.line)
                     )
                 self._queue.finish()
-                self._run_in_main(self._ended)
-        except BaseException as error:  # a bug; it ends the session, and is shown where all end
+                self._run_in_main(self._line_ended)
+        except BaseException as error:  # a bug: it ends the session and is reported at its end
             self._run_in_main(self._edit.leave, error)
 
-    def _tell(self, event: Event) -> None:
-        # Drawn here, for it takes longer than a key may wait.
+    def _show_from_thread(self, event: Event) -> None:
+        # Rendered in this thread because it would delay keys in the main one.
         self._run_in_main(self._show, event, self._screen.prepare(event))
 
     def _run_in_main(self, do: Callable[..., None], *values: Any) -> None:
-        """Have this thread's affairs done in the other one."""
+        """Call a function in the main thread."""
 
         def safely() -> None:
             try:
@@ -269,18 +269,18 @@ class InteractiveSession:
             except BaseException as error:
                 self._edit.leave(error)
 
-        with suppress(RuntimeError):  # the loop is closed: nobody is there to see it
+        with suppress(RuntimeError):  # the loop is closed: the session has ended
             self._loop.call_soon_threadsafe(safely)
 
     def _interrupt(self) -> None:
-        """Ctrl-C: clear what is being typed; of an empty line, give up the line being made, and
-        soon again all others; where nothing is made, say how to leave."""
+        """Handle Ctrl-C: clear the edit line; if it is empty, cancel the current line, and on a
+        second press soon after all waiting lines; if no line is running, tell how to quit."""
         now = time.monotonic()
         if self._edit.app.is_running and self._edit.default_buffer.text:
             self._edit.clear_or_help()
-        elif now - self._cancelled_at < _TWICE:
+        elif now - self._cancelled_at < _DOUBLE_PRESS:
             if count := self._queue.cancel_all():
-                self._screen.say(f"and {count} waiting line{'s' if count > 1 else ''} given up")
+                self._screen.say(f"cancelled {count} waiting line{'s' if count > 1 else ''} too")
         elif self._queue.cancel_current() is not None:
             self._cancelled_at = now
         else:
@@ -288,13 +288,13 @@ class InteractiveSession:
             self._say_notes()
 
     async def _close(self) -> None:
-        kept = len(self._queue.waiting) + (self._queue.current is not None)
+        unfinished = len(self._queue.waiting) + (self._queue.current is not None)
         self._queue.close()
         if self._maker.is_alive():
-            await asyncio.to_thread(self._maker.join, _PATIENCE)
-        await asyncio.sleep(0)  # its last words
-        if kept:
+            await asyncio.to_thread(self._maker.join, _STOP_TIMEOUT)
+        await asyncio.sleep(0)  # let its last events run
+        if unfinished:
             with suppress(OSError):
-                kept_so = "kept for the next session here" if self._kept.on_disk else "not kept"
-                self._screen.say(f"{count_lines(kept)} {kept_so}")
+                state = "kept for the next session here" if self._kept.on_disk else "not saved"
+                self._screen.say(f"{count_lines(unfinished)} {state}")
         self._kept.close()

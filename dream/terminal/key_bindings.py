@@ -1,4 +1,4 @@
-"""What keys do beyond prompt_toolkit's own bindings."""
+"""Add key bindings to prompt_toolkit's: Ctrl-C and pasting several lines."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ from prompt_toolkit.keys import Keys
 
 @dataclass
 class PendingInput:
-    """What lies ready for the prompt."""
+    """Input and notes that wait for the next edit line."""
 
     waiting: deque[str] = field(default_factory=deque)
-    """Whole lines that were pasted behind the one that is being entered."""
+    """Complete lines that were pasted after the one being entered."""
     text: str = ""
-    """What the next edit line begins with."""
+    """The text that the next edit line starts with."""
     notes: list[str] = field(default_factory=list)
-    """What is to be said once the edit line is done."""
+    """Messages to show when the edit line is finished."""
 
     def put(self, text: str) -> None:
-        """Have the next edit line begin with this text, before what lies there already."""
+        """Put text at the start of the next edit line, before any pending text."""
         self.text = f"{text} {self.text}" if self.text else text
 
 
 def make_key_bindings(desk: PendingInput, interrupt: Callable[[], None]) -> KeyBindings:
-    """Ctrl-C is `interrupt`'s to answer; each line of a paste is a line of its own."""
+    """Bind Ctrl-C to `interrupt`, and enter each line of a pasted text separately."""
     bindings = KeyBindings()
     typing = has_focus(DEFAULT_BUFFER)
 
@@ -39,8 +39,8 @@ def make_key_bindings(desk: PendingInput, interrupt: Callable[[], None]) -> KeyB
 
     @bindings.add(Keys.BracketedPaste, filter=typing)
     def paste(event: KeyPressEvent) -> None:
-        # As if typed: a line break enters the line, and what follows the last one stays to be
-        # edited. Nothing of a hundred pasted lines is lost, and no two of them become one prompt.
+        # As if typed: a line break enters the line, and the text after the last one stays in the
+        # edit line. No pasted line is lost, and no two lines become one prompt.
         first, *others = event.data.replace("\r\n", "\n").replace("\r", "\n").split("\n")
         event.current_buffer.insert_text(first)
         if others:

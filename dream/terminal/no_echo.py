@@ -1,4 +1,4 @@
-"""Keys pressed between two prompts: kept for the next, not printed into what is being said."""
+"""Keep keys pressed between two prompts for the next prompt, without echoing them into output."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ if sys.platform != "win32":
 
 @contextmanager
 def disable_echo() -> Iterator[None]:
-    """Until the block ends, the system neither shows nor edits keys; Ctrl-C still interrupts. A
-    prompt in between does as it likes. Does nothing where standard input is no terminal."""
+    """Turn off the terminal's echo and line editing within the block; Ctrl-C still interrupts. A
+    prompt inside the block sets its own mode. Does nothing if standard input is not a terminal."""
     if sys.platform == "win32" or not sys.stdin.isatty():
         yield
         return
@@ -21,10 +21,12 @@ def disable_echo() -> Iterator[None]:
     former = termios.tcgetattr(file)
     quiet = termios.tcgetattr(file)
     quiet[3] &= ~(termios.ECHO | termios.ICANON)
-    quiet[3] |= termios.NOFLSH  # Ctrl-C ends a picture, not the lines typed meanwhile
+    quiet[3] |= (
+        termios.NOFLSH
+    )  # Ctrl-C cancels an image and must not discard the keys typed meanwhile
     termios.tcsetattr(file, termios.TCSANOW, quiet)
     try:
         yield
     finally:
-        with suppress(termios.error):  # it may be gone
+        with suppress(termios.error):  # the terminal may be closed
             termios.tcsetattr(file, termios.TCSANOW, former)

@@ -1,4 +1,4 @@
-"""Names of files, half typed. Listing a folder never takes longer than a person notices."""
+"""Complete the names of files. Listing a folder stops after a short time limit."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from pathlib import Path
 from typing import NamedTuple
 
 PATIENCE = 0.05
-"""Seconds; what was found by then is offered."""
-_MOST = 500
+"""Time limit in seconds; the names found by then are offered."""
+_MAX_MATCHES = 500
 
 
 class PathMatch(NamedTuple):
-    """A file or folder that goes on from what was typed."""
+    """A file or folder whose path starts with the typed text."""
 
     path: str
-    """As it would be typed; a folder ends in a slash."""
+    """The path as typed; a folder ends in a slash."""
     name: str
-    """Its last part."""
+    """The last part of the path."""
 
 
 def find_paths(
@@ -31,25 +31,26 @@ def find_paths(
     patience: float = PATIENCE,
     clock: Callable[[], float] = time.monotonic,
 ) -> list[PathMatch]:
-    """What goes on from `typed`, by name: folders and, of files, those with one of the endings
-    or all. A relative path counts from `within`. Hidden names show once their dot is typed."""
+    """Return folders and files whose path starts with `typed`, sorted by name; files only with one
+    of the endings, if there are any. A relative path is relative to `within`. Hidden names are
+    included once their dot is typed. The search stops after `patience` seconds."""
     head, slash, start = typed.rpartition("/")
     head += slash
-    found: list[PathMatch] = []
+    matches: list[PathMatch] = []
     try:
         for entry in _until(clock() + patience, Path(within, Path(head).expanduser()), clock):
             name = entry.name
             if not name.startswith(start) or (name.startswith(".") and not start):
                 continue
             if entry.is_dir():
-                found.append(PathMatch(f"{head}{name}/", f"{name}/"))
+                matches.append(PathMatch(f"{head}{name}/", f"{name}/"))
             elif files and (not endings or name.endswith(endings)):
-                found.append(PathMatch(head + name, name))
-            if len(found) >= _MOST:
+                matches.append(PathMatch(head + name, name))
+            if len(matches) >= _MAX_MATCHES:
                 break
     except (OSError, ValueError, RuntimeError):
-        pass  # no such folder, not for us, no path at all, nobody's ~home: nothing to offer
-    return sorted(found)
+        pass  # no such folder, no permission, not a path, or an unknown ~user: nothing to offer
+    return sorted(matches)
 
 
 def _until(deadline: float, folder: Path, clock: Callable[[], float]) -> Iterator[os.DirEntry[str]]:

@@ -1,4 +1,4 @@
-"""The terminal's pictures as the screen wants them: rows for above the edit line, and text."""
+"""Render images for the screen: as rows above the edit line, and as text."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ from dream.graphics import TerminalImages
 
 
 class SafeImagePreviews:
-    """Shows pictures as long as that goes well. The first failure is told in the picture's place,
-    and nothing is tried after it unless somebody asks."""
+    """Renders images until the first failure, which is shown in place of the image. After it only
+    images that the user asks for are rendered."""
 
     def __init__(self, pictures: TerminalImages) -> None:
         self._pictures = pictures
         self._failed = False
 
     def render_live(self, preview: Preview) -> StyleAndTextTuples:
-        """A rough picture as rows for above the edit line; nothing where none is wanted."""
+        """Render a preview as rows above the edit line; empty if live previews are off."""
         if not self._pictures.shows_live or self._failed:
             return []
         try:
             return to_formatted_text(ANSI(self._pictures.render_live_frame(preview)))
         except DreamError:
-            return []  # the finished one says why
+            return []  # the final image reports the error
 
     def render_final(self, path: Path) -> str:
-        """A finished picture as text to print as it is; empty where none is wanted."""
+        """Render a finished image as text to print unchanged; empty if final images are off."""
         if not self._pictures.shows_final or self._failed:
             return ""
         try:
@@ -40,5 +40,5 @@ class SafeImagePreviews:
             return make_printable(str(error))
 
     def render_file(self, path: Path) -> str:
-        """Any picture's file, likewise, since somebody asked for it. Raises DreamError."""
+        """Render an image file that the user asked for. Raises DreamError."""
         return self._pictures.show(path)

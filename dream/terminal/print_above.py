@@ -1,4 +1,4 @@
-"""What is said while a line is being typed appears above it, and disturbs neither."""
+"""Print output above the edit line while a line is being typed."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from dream.core.plain_text import make_printable
 
 
 class Printable:
-    """A stream for what libraries write while the prompt stands there, such as warnings: rows of
-    text, in which whatever would move the cursor is shown as �."""
+    """A stream for output of libraries, such as warnings, while the prompt is shown. Characters
+    that would move the cursor are shown as �."""
 
     def __init__(self, out: TextIO) -> None:
         self._out = out
 
     def write(self, text: str) -> int:
-        """Text of any number of rows, or of a part of one."""
+        """Write text of any number of rows, or a part of a row."""
         rows = text.replace("\r\n", "\n").expandtabs().split("\n")
         self._out.write("\n".join(map(make_printable, rows)))
         return len(text)
@@ -27,10 +27,10 @@ class Printable:
 
 
 class AbovePromptStream:
-    """A terminal's stream, for the thread of the event loop alone.
+    """A terminal's stream that prints above the edit line; only for the thread of the event loop.
 
-    prompt_toolkit's `patch_stdout` would do, but for each text it gives the terminal back to the
-    system and takes it again, and a key pressed in between is echoed into the picture's progress.
+    prompt_toolkit's `patch_stdout` is not used because for each text it restores the terminal's
+    mode for a moment, and a key pressed then is echoed into the progress display.
     """
 
     def __init__(self, out: TextIO) -> None:
@@ -39,7 +39,7 @@ class AbovePromptStream:
         self.encoding = out.encoding
 
     def write(self, text: str) -> int:
-        """Whole rows of text, above the edit line if one stands there."""
+        """Write whole rows of text, above the edit line if it is shown."""
         app = self._session.app
         if not text:
             return 0
@@ -48,9 +48,9 @@ class AbovePromptStream:
         app.renderer.erase()
         written = self._out.write(text)
         self._out.flush()
-        app.invalidate()  # drawn once, however much is said until then
+        app.invalidate()  # redrawn once for all text written until then
         return written
 
     def flush(self) -> None:
-        """As any stream's."""
+        """Flush the stream."""
         self._out.flush()

@@ -1,7 +1,7 @@
-"""The prompt: lines in, pictures out.
+"""Run the prompt.
 
-It is there before the house is: a person who has started `dream` may type at once, while the
-rooms behind the edit line are read from disk in another thread.
+The edit line is shown at once, so that the user can type while another thread imports the rest of
+dream.
 """
 
 from __future__ import annotations
@@ -42,12 +42,12 @@ NO_PREVIEW = CliOptions(preview="off")
 def run_prompt(
     open_studio: Callable[[], Session], outdir: Path, launch: CliOptions = NO_PREVIEW
 ) -> int:
-    """The session, from the greeting until the person leaves; the exit status. The studio is
-    opened once the prompt stands there, and closed. Raises what opening it raises.
+    """Run a session from the greeting until the user quits; the exit status. `open_studio` is
+    called once the prompt is shown, and its session is closed at the end. Raises what it raises.
 
-    `outdir` is where its pictures go, and its history; `launch` says how pictures are shown.
-    Where standard output is no terminal it gets the finished pictures' paths, and the session
-    goes on on standard error.
+    `outdir` is the folder of the images and the history; `launch` has the preview options. If
+    standard output is not a terminal, it gets the paths of the finished images and the prompt is
+    shown on standard error.
     """
     with ExitStack() as stack:
         out, paths = sys.stdout, None
@@ -55,7 +55,7 @@ def run_prompt(
             out, paths = sys.stderr, sys.stdout
             stack.enter_context(create_app_session(output=create_output(out)))
         pictures = detect_images(out, launch)
-        # What else is written there, by libraries that warn, does not disturb the edit line.
+        # Warnings from libraries are printed above the edit line.
         if not is_dumb_terminal():
             stack.enter_context(patch_stdout())
             stack.enter_context(redirect_stdout(Printable(sys.stdout)))
@@ -70,11 +70,11 @@ def run_prompt(
 
 
 def run_session(opened: Callable[[], tuple[Session, Screen]], outdir: Path) -> int:
-    """The session as this terminal can have it; the exit status. Raises what `opened` raises,
-    which is called once, in any thread."""
+    """Run the prompt that this terminal supports; the exit status. `opened` is called once, in any
+    thread; raises what it raises."""
     if not is_dumb_terminal():
         with disable_echo():
-            return asyncio.run(_converse(opened, outdir))
+            return asyncio.run(_run_interactive(opened, outdir))
     from dream.terminal.dumb_terminal import run_dumb_terminal
     from dream.terminal.greeting import greet
 
@@ -83,29 +83,30 @@ def run_session(opened: Callable[[], tuple[Session, Screen]], outdir: Path) -> i
     return run_dumb_terminal(studio, screen)
 
 
-async def _converse(opened: Callable[[], tuple[Session, Screen]], outdir: Path) -> int:
-    """The first line is asked for; behind it the house is opened, and takes over."""
+async def _run_interactive(opened: Callable[[], tuple[Session, Screen]], outdir: Path) -> int:
+    """Read the first line while a thread opens the session, then hand over to
+    InteractiveSession."""
     desk = PendingInput()
     history = LineHistory(outdir / FILE_NAME, desk.notes.append)
     edit = EditLine(history, desk)
     loop = asyncio.get_running_loop()
-    painted = loop.create_future()
+    first_paint = loop.create_future()
 
     def rendered(app: Application[str]) -> None:
-        if not painted.done():
-            painted.set_result(None)
+        if not first_paint.done():
+            first_paint.set_result(None)
 
-    def house() -> tuple[Session, Screen]:
-        import dream.terminal.interactive  # noqa: F401 - here, so that no key waits for it
+    def import_and_open() -> tuple[Session, Screen]:
+        import dream.terminal.interactive  # noqa: F401 - in this thread, so that no key is delayed
 
         return opened()
 
     with handle_signals(loop, lambda: edit.interrupt(), edit.leave):
         edit.app.after_render += rendered
         first = asyncio.ensure_future(edit.read_line())
-        await asyncio.wait([first, painted], return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait([first, first_paint], return_when=asyncio.FIRST_COMPLETED)
         try:
-            studio, screen = await asyncio.to_thread(house)
+            studio, screen = await asyncio.to_thread(import_and_open)
         except BaseException as error:
             edit.leave(error)
             with suppress(BaseException):
@@ -119,8 +120,8 @@ async def _converse(opened: Callable[[], tuple[Session, Screen]], outdir: Path) 
 
 
 def detect_images(out: TextIO, launch: CliOptions) -> TerminalImages | None:
-    """How pictures are shown there. Keys pressed while the terminal was asked what it can show
-    wait for the prompt."""
+    """Detect how images can be shown on `out`. Keys pressed during the terminal query are kept for
+    the prompt."""
     pictures, typed = detect_terminal_images(
         out,
         sys.stdin,

@@ -1,6 +1,5 @@
-"""Questions at the prompt. An answer is entered as a line is, and only by keys that were pressed
-after the question was shown: what was typed before it, and what is no answer, waits for the edit
-line."""
+"""Ask questions at the prompt. An answer ends with Enter and only counts if its keys were pressed
+after the question was shown; earlier keys and invalid answers are kept for the edit line."""
 
 from __future__ import annotations
 
@@ -19,38 +18,38 @@ from dream.line.switch_names import shown
 async def ask_for_key(
     question: str, answers: str, words: Mapping[str, str] | None = None
 ) -> str | None:
-    """The answer: one of these letters, or of these words the letter it stands for. None for Ctrl-C
-    and Ctrl-D, which decide nothing. Raises EOFError when the session ends meanwhile."""
+    """Ask for one of the letters in `answers`, or a key of `words`, which maps to a letter. None
+    for Ctrl-C and Ctrl-D, which decide nothing. Raises EOFError if the session ends meanwhile."""
     known = {letter: letter for letter in answers} | dict(words or {})
     offered = dict.fromkeys([*answers, *(word for word in known.values() if len(word) > 1)])
     question = make_printable(f"{question} ({'/'.join(offered)})")
-    refused = ""
+    complaint = ""
     while True:
-        message = f"{refused}{question} "
-        with _OnlyNew() as keys:
-            said = await keys.asked(message)
-            answer = None if said is None else known.get(said.strip().casefold())
-            if said is None or answer is not None:
+        message = f"{complaint}{question} "
+        with _FreshKeys() as keys:
+            entered = await keys.read_answer(message)
+            answer = None if entered is None else known.get(entered.strip().casefold())
+            if entered is None or answer is not None:
                 return answer
-            keys.wait(said)
-        heard = make_printable(shown(said.strip()))
-        refused = f"“{heard}” is not an answer, and waits for the edit line\n"
-        if not said.strip():
-            refused = ""
+            keys.keep(entered)
+        text = make_printable(shown(entered.strip()))
+        complaint = (
+            f"“{text}” is not an answer; it is kept for the edit line\n" if entered.strip() else ""
+        )
 
 
 async def ask_for_words(question: str, default: str) -> str | None:
-    """The words, or the default where there are none; None for Ctrl-C or Ctrl-D, which give up what
-    is asked about. Raises EOFError when the session ends meanwhile."""
-    ready = f" [{default}]" if default else ""
-    with _OnlyNew() as keys:
-        answer = await keys.asked(make_printable(f"{question}{ready} "))
+    """Ask for text; Enter alone returns the default. None for Ctrl-C or Ctrl-D, which cancel the
+    line. Raises EOFError if the session ends meanwhile."""
+    hint = f" [{default}]" if default else ""
+    with _FreshKeys() as keys:
+        answer = await keys.read_answer(make_printable(f"{question}{hint} "))
     return answer if answer is None else answer.strip() or default
 
 
-class _OnlyNew:
-    """Asks with the keys that are pressed from now on. At its end the earlier ones, and what was
-    entered and is no answer, lie before those pressed since, for whoever reads keys next."""
+class _FreshKeys:
+    """Reads an answer from keys pressed after the question is shown. On exit, the earlier keys and
+    invalid answers are put back before the later keys, for the next reader."""
 
     def __init__(self) -> None:
         bindings = KeyBindings()
@@ -67,27 +66,27 @@ class _OnlyNew:
     def _input(self) -> Input:
         return self._session.app.input
 
-    def __enter__(self) -> _OnlyNew:
+    def __enter__(self) -> _FreshKeys:
         self._waiting = get_typeahead(self._input)
         return self
 
     def __exit__(self, *raised: object) -> None:
-        since = get_typeahead(self._input)
-        store_typeahead(self._input, [*self._waiting, *since])
+        later = get_typeahead(self._input)
+        store_typeahead(self._input, [*self._waiting, *later])
 
-    async def asked(self, message: str) -> str | None:
-        """The line that is entered; None for Ctrl-C and Ctrl-D."""
+    async def read_answer(self, message: str) -> str | None:
+        """Show the question and read a line; None for Ctrl-C and Ctrl-D."""
         app = self._session.app
-        app.after_render += self._shown
+        app.after_render += self._keep_earlier_keys
         return await self._session.prompt_async(message, handle_sigint=False)
 
-    def wait(self, text: str) -> None:
-        """Have a text wait with the earlier keys."""
+    def keep(self, text: str) -> None:
+        """Keep a text with the earlier keys."""
         self._waiting += [KeyPress(char, char) for char in text]
 
-    def _shown(self, app: Application[str | None]) -> None:
-        """The question has just been painted: whatever lies in the terminal's buffer is older."""
-        app.after_render -= self._shown
+    def _keep_earlier_keys(self, app: Application[str | None]) -> None:
+        """Called after the question is drawn: keys in the terminal's buffer are older than it."""
+        app.after_render -= self._keep_earlier_keys
         while earlier := self._input.read_keys():
             self._waiting += earlier
         self._waiting += self._input.flush_keys()

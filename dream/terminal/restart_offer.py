@@ -1,4 +1,4 @@
-"""The lines that sessions before this one left, offered when one begins."""
+"""Offer the unfinished lines of earlier sessions at the start."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from dream.terminal.screen import Screen
 from dream.terminal.signals import SessionEnded
 
 _DISCARD = "discard"
-"""The answer that forgets the lines: a whole word, for one key is soon pressed."""
+"""The answer that deletes the lines: a whole word, because one key is easily pressed by mistake."""
 
-_SHOWN = 5
-"""Lines that are shown, besides those that name a folder of their own."""
-_ELSEWHERE = re.compile(r"(?<!\S)-(o|-out)", re.IGNORECASE)
+_MAX_SHOWN = 5
+"""How many lines are shown, besides those that name another output folder."""
+_OUTDIR_SWITCH = re.compile(r"(?<!\S)-(o|-out)", re.IGNORECASE)
 
 
 async def offer(
     kept: QueueFile, screen: Screen, make_room: Callable[[], Awaitable[None]]
 ) -> Sequence[str]:
-    """The lines to make now, if any; `kept` holds them. All others stay for a later session,
-    unless they are discarded. Raises Ended when the session ends meanwhile."""
+    """Return the lines to run now, if any; `kept` holds them. The others stay for a later session
+    unless they are discarded. Raises SessionEnded if the session ends meanwhile."""
     while left := kept.read_abandoned():
         await make_room()
         lines = [line for line in left if not is_command(line.strip())]
-        answer = await _answer(screen, lines, [line for line in left if line not in lines])
+        answer = await _ask_about_lines(screen, lines, [line for line in left if line not in lines])
         if answer == "y":
             return lines
         count = "1 line" if len(left) == 1 else f"{len(left)} lines"
@@ -43,18 +43,22 @@ async def offer(
     return ()
 
 
-async def _answer(screen: Screen, left: Sequence[str], commands: Sequence[str]) -> str | None:
-    """What is to become of the lines that make pictures. The commands among them are shown, and not
-    done: whoever made the folder may have written them."""
-    for line in [line for n, line in enumerate(left) if n < _SHOWN or _ELSEWHERE.search(line)]:
+async def _ask_about_lines(
+    screen: Screen, left: Sequence[str], commands: Sequence[str]
+) -> str | None:
+    """Ask what to do with the lines that make images. Commands among them are shown but not run,
+    because somebody else may have written them into the folder."""
+    for line in [
+        line for n, line in enumerate(left) if n < _MAX_SHOWN or _OUTDIR_SWITCH.search(line)
+    ]:
         screen.say(f"  {line}")
     for line in commands:
-        screen.say(f"  not done again, for it is a command: {line}")
+        screen.say(f"  not run again because it is a command: {line}")
     if not left:
-        answer = await _ask("commands were left when dream ended: discard them? n: keep")
+        answer = await _ask("Commands were left when dream ended. Discard them? n: keep")
         return _DISCARD if answer == "y" else answer
-    more = f", of {len(left)} lines" if len(left) > _SHOWN else ""
-    question = f"not made when dream ended{more}: make now? n: later"
+    count = f"{len(left)} lines" if len(left) > 1 else "1 line"
+    question = f"{count} unfinished when dream ended. Run now? n: later"
     return await _ask(question)
 
 
@@ -62,4 +66,4 @@ async def _ask(question: str) -> str | None:
     try:
         return await ask_for_key(question, "yn", {"yes": "y", "no": "n", _DISCARD: _DISCARD})
     except EOFError:
-        raise SessionEnded(0) from None  # they stay where they are
+        raise SessionEnded(0) from None  # the lines stay in the queue file

@@ -1,4 +1,4 @@
-"""Events to the screen: lines that stay, and one progress line that is rewritten in place."""
+"""Show events on the screen: as lines, and as one progress line that is rewritten in place."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ from dream.terminal.style import MESSAGE
 
 _ERASE = "\r\x1b[K"
 _TERM = 26
-"""Cells for the terms of a page; longer ones stand on a line of their own."""
+"""Width of the terms column in cells; longer terms get their own line."""
 _RED, _YELLOW, _DIM = "31", "33", "2"
 
 
 class TerminalStream(Protocol):
-    """What is asked of a terminal's stream."""
+    """The methods of a terminal's stream that are used."""
 
     @property
     def encoding(self) -> str: ...
@@ -46,20 +46,20 @@ class TerminalStream(Protocol):
 
 
 class ImagePreviews(Protocol):
-    """How pictures are shown in this terminal. Any thread may ask."""
+    """Renders images for this terminal. Thread-safe."""
 
     def render_live(self, preview: Preview) -> StyleAndTextTuples:
-        """A rough picture as rows for above the edit line; nothing where none is shown."""
+        """Render a preview as rows above the edit line; empty if none is shown."""
 
     def render_final(self, path: Path) -> str:
-        """A finished picture as text to print as it is; empty where none is shown."""
+        """Render a finished image as text to print unchanged; empty if none is shown."""
 
     def render_file(self, path: Path) -> str:
-        """A picture's file likewise, for somebody who asked to see it. Raises DreamError."""
+        """Render an image file that the user asked for. Raises DreamError."""
 
 
 class NoImagePreviews:
-    """Shows none."""
+    """Shows no images."""
 
     def render_live(self, preview: Preview) -> StyleAndTextTuples:
         """No rows."""
@@ -75,15 +75,15 @@ class NoImagePreviews:
 
 
 PreparedImage = StyleAndTextTuples | str
-"""What is to be seen of an event besides its words: rows above the edit line, or text to print."""
+"""The rendered image of an event: rows above the edit line, or text to print."""
 
 
 class Screen:
-    """A terminal that events are shown on.
+    """Shows events on a terminal.
 
-    `columns` is asked before each line that must fit. Without `rewrite` (a dumb terminal, a file)
-    there is no progress line, and without `colour` no colour. `paths` gets the finished pictures'
-    paths besides, one a line; with `links` they can be clicked.
+    `columns` returns the terminal's width in cells. Without `rewrite` (a dumb terminal, a file)
+    there is no progress line, and without `colour` no colour. `paths` also gets the paths of the
+    finished images, one per line; with `links` paths on the screen are hyperlinks.
     """
 
     def __init__(
@@ -94,7 +94,7 @@ class Screen:
         rewrite: bool,
         colour: bool,
         paths: TextIO | None = None,
-        pictures: ImagePreviews = NoImagePreviews(),  # noqa: B008 - it knows nothing
+        pictures: ImagePreviews = NoImagePreviews(),  # noqa: B008 - it has no state
         links: bool = False,
     ) -> None:
         self._out, self.columns, self._paths = out, columns, paths
@@ -106,26 +106,26 @@ class Screen:
         self._above = ""
 
     def note_typed_line(self, line: str) -> None:
-        """Know what stands on the row above, after the prompt."""
+        """Remember the entered line on the row above."""
         self._above = line
 
     def begin(self, line: str) -> None:
-        """Say which line is begun, unless it is the one on the row above."""
+        """Show which line starts, unless it is on the row above."""
         if line != self._above:
             self.say(MESSAGE + line)
             self._above = line
 
     def clear_progress(self) -> None:
-        """Know that nothing is being made."""
+        """Remove the live preview: no line is running."""
         self._live = []
 
     def get_live_rows(self) -> StyleAndTextTuples:
-        """The picture being made, as rows; none when there is nothing to see."""
+        """Return the preview of the current image as rows; empty if there is none."""
         return self._live
 
     def prepare(self, event: Event) -> PreparedImage | None:
-        """What `show` will want of an event. It takes a while; so any other thread may do it. A
-        picture that cannot be drawn is left out, for it is made all the same."""
+        """Render the image of an event for `show`. This is slow, so any thread may do it. An image
+        that cannot be shown is skipped; its file exists anyway."""
         try:
             match event:
                 case Step(preview=Preview() as preview):
@@ -137,12 +137,12 @@ class Screen:
         return None
 
     def show(self, event: Event, drawn: PreparedImage | None = None) -> None:
-        """One event, as one line or as the progress line; and what was `drawn` of it before."""
+        """Show one event as a line or as the progress line, with the image from `prepare`."""
         if isinstance(event, Saved) and self._paths is not None:
             print_styled(f"{event.path.as_posix()}\n", self._paths)
-        seen = self.prepare(event) if drawn is None else drawn
-        if isinstance(event, Step) and event.preview is not None and not isinstance(seen, str):
-            self._live = seen or []
+        image = self.prepare(event) if drawn is None else drawn
+        if isinstance(event, Step) and event.preview is not None and not isinstance(image, str):
+            self._live = image or []
         bar = self._pace.format_progress(event)
         match event:
             case _ if self._heard.is_repeated(event):
@@ -151,10 +151,10 @@ class Screen:
                 for line in format_page(lines, self.columns() - 1):
                     self.say(line)
             case ShowImage(path=path):
-                self._look(path)
+                self._show_image(path)
             case Rejected(error=BadLine(column=column) as error, line=line) if column and line:
-                self._point(line, column)
-                self.say(_told(error, event.number), _RED)
+                self._draw_caret(line, column)
+                self.say(_format_error(error, event.number), _RED)
             case Loading() | LineStarted() if self._rewrite:
                 self._draw(format_event(event) or "starting …")
             case _ if bar is not None:
@@ -163,50 +163,52 @@ class Screen:
                 self.say(text, _colour_of(event), getattr(event, "path", None))
         if isinstance(event, Saved):
             self._live = []
-            if isinstance(seen, str) and seen:
-                self.write(f"{seen}\n")
+            if isinstance(image, str) and image:
+                self.write(f"{image}\n")
 
     def say(self, text: str, colour: str = "", path: object = None) -> None:
-        """One line that stays. Where it names this path, it links to it."""
-        shown = self._painted(make_printable(text), colour)
+        """Write one line; `path`, where it occurs in the line, becomes a hyperlink."""
+        shown = self._add_colour(make_printable(text), colour)
         if self._links and isinstance(path, Path):
             name = make_printable(path.as_posix())
             shown = shown.replace(name, make_link(name, path), 1)
-        self.write(self._wiped(shown) + "\n")
+        self.write(self._erase_bar(shown) + "\n")
         self._above = ""
 
     def wipe(self) -> None:
-        """Take the progress line away."""
-        self.write(self._wiped(""))
+        """Erase the progress line."""
+        self.write(self._erase_bar(""))
 
     def write(self, text: str) -> None:
-        """Text as it is; the cursor stays behind it."""
-        # A terminal of another encoding shows question marks; it does not end the session.
+        """Write text unchanged; the cursor stays at its end."""
+        # A character that the terminal's encoding lacks becomes a question mark, not an error.
         encoding = self._out.encoding or "utf-8"
         print_styled(text.encode(encoding, "replace").decode(encoding), self._out)
 
-    def _look(self, path: Path) -> None:
-        """A picture that somebody asked to see, or why it cannot be seen."""
+    def _show_image(self, path: Path) -> None:
+        """Show an image that the user asked for, or the reason why it cannot be shown."""
         try:
             picture = self._pictures.render_file(path)
         except DreamError as error:
             self.say(str(error), _RED)
             return
         if picture:
-            self.write(self._wiped(f"{picture}\n"))
+            self.write(self._erase_bar(f"{picture}\n"))
             self._above = ""
         else:
-            self.say("there is no room for pictures here, or no colours; !open shows it", _RED)
+            self.say(
+                "this terminal is too small or has no colours for images; !open shows it", _RED
+            )
 
     def _draw(self, bar: str) -> None:
-        """The progress line. Its last column stays free, where some terminals would wrap."""
+        """Draw the progress line. Its last column stays empty because some terminals would wrap."""
         if self._rewrite:
-            self.write(self._wiped(clip(make_printable(bar), self.columns() - 1)))
+            self.write(self._erase_bar(clip(make_printable(bar), self.columns() - 1)))
             self._drawn = True
 
-    def _point(self, line: str, column: int) -> None:
-        """A caret below a character of the line: the one just typed, if it fitted on its row,
-        else as much of it as fits, shown again."""
+    def _draw_caret(self, line: str, column: int) -> None:
+        """Draw a caret below a character of the line; a line too long for one row is shown again,
+        clipped around that character."""
         room = self.columns() - 1
         line = make_printable(line)
         if line != self._above or get_cwidth(MESSAGE + line) > room:
@@ -217,16 +219,16 @@ class Screen:
             before = " " * get_cwidth(MESSAGE + line[: column - 1])
         self.say(before + "^", _RED)
 
-    def _wiped(self, text: str) -> str:
+    def _erase_bar(self, text: str) -> str:
         erase, self._drawn = (_ERASE if self._drawn else ""), False
         return erase + text
 
-    def _painted(self, text: str, colour: str) -> str:
+    def _add_colour(self, text: str, colour: str) -> str:
         return f"\x1b[{colour}m{text}\x1b[0m" if colour and self._colour else text
 
 
-def _told(error: DreamError, number: int) -> str:
-    """An error whose column is pointed at, in words."""
+def _format_error(error: DreamError, number: int) -> str:
+    """Format an error without its column, which the caret shows."""
     where = f"line {number}: " if number else ""
     return where + (f"{error.message} ({error.hint})" if error.hint else error.message)
 
@@ -244,7 +246,7 @@ def _colour_of(event: Event) -> str:
 
 
 def format_page(lines: Sequence[Line], cells: int) -> Iterator[str]:
-    """A page's lines. Terms and meanings stand side by side where there is room for both."""
+    """Format the lines of a page, with terms and meanings side by side if both fit."""
     terms = [line[0] for line in lines if isinstance(line, tuple)]
     indent = min(max(map(len, terms), default=0), _TERM) + 2
     narrow = cells < 2 * indent
@@ -253,16 +255,16 @@ def format_page(lines: Sequence[Line], cells: int) -> Iterator[str]:
             yield line
             continue
         term, meaning = line
-        told = textwrap.wrap(meaning, max(cells - (6 if narrow else indent), 10)) or [""]
+        parts = textwrap.wrap(meaning, max(cells - (6 if narrow else indent), 10)) or [""]
         if narrow or len(term) > _TERM:
             yield from [term] if term else []
         else:
-            yield f"{term:{indent}}{told.pop(0)}"
-        yield from (" " * (6 if narrow else indent) + part for part in told)
+            yield f"{term:{indent}}{parts.pop(0)}"
+        yield from (" " * (6 if narrow else indent) + part for part in parts)
 
 
 def clip(text: str, cells: int) -> str:
-    """As much of the beginning of a text as fits; a Chinese character takes two cells."""
+    """Return as much of the start of a text as fits; a Chinese character takes two cells."""
     if get_cwidth(text) <= cells:
         return text
     width = 0
@@ -274,8 +276,8 @@ def clip(text: str, cells: int) -> str:
 
 
 def clip_around(line: str, column: int, cells: int) -> tuple[str, int]:
-    """The surroundings of a character of the line (columns count from 1) that fit into so many
-    cells, and how many cells stand before that character."""
+    """Return the part of the line around a column (from 1) that fits into `cells`, and the number
+    of cells before that column in it."""
     before, after = line[: column - 1], line[column - 1 :]
     if get_cwidth(line) > cells:
         room = max(cells // 2, cells - get_cwidth(after)) - 1

@@ -1,5 +1,4 @@
-"""Signals that end a session, or a picture, as events of its loop: so that whatever ends it, the
-terminal is given back as it was."""
+"""Handle signals in the event loop, so that the terminal is restored however a session ends."""
 
 from __future__ import annotations
 
@@ -11,7 +10,7 @@ from contextlib import contextmanager
 
 
 class SessionEnded(Exception):
-    """The session ends, with this exit status."""
+    """The session was ended by a signal; `status` is the exit status."""
 
     def __init__(self, status: int) -> None:
         super().__init__(f"ended with status {status}")
@@ -24,9 +23,9 @@ def handle_signals(
     interrupt: Callable[[], None],
     end: Callable[[SessionEnded], None],
 ) -> Iterator[None]:
-    """Until the block ends, SIGINT calls `interrupt`; SIGTERM and SIGHUP call `end` with the
-    status a shell would give. The former handlers are put back."""
-    if sys.platform == "win32":  # whose loops handle none; Ctrl-C comes as a key
+    """Within the block, SIGINT calls `interrupt`; SIGTERM and SIGHUP call `end` with the exit
+    status that a shell would report. The previous handlers are restored."""
+    if sys.platform == "win32":  # its event loops do not support signals; Ctrl-C arrives as a key
         yield
         return
     ending = (signal.SIGTERM, signal.SIGHUP)

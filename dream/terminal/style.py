@@ -1,4 +1,4 @@
-"""How the prompt looks. Colours: few, the terminal's own, and none where NO_COLOR asks for none."""
+"""The styles of the prompt: few colours, the terminal's own, and none with NO_COLOR."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TextIO
 from prompt_toolkit.styles import Style
 
 MESSAGE = "dream> "
-"""What stands before a line."""
+"""The text before the edit line."""
 
 STYLE = Style.from_dict(
     {
@@ -36,6 +36,6 @@ prompt_toolkit's menu."""
 
 
 def wants_colour(out: TextIO) -> bool:
-    """Whether to colour what is written there. https://no-color.org"""
+    """Whether output to this stream is coloured. https://no-color.org"""
     dumb = os.environ.get("TERM", "").lower() in ("dumb", "unknown")
     return out.isatty() and not dumb and not os.environ.get("NO_COLOR")

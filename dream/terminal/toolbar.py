@@ -1,4 +1,4 @@
-"""The rows below the edit line: what is being made, what waits, what the typed line is worth."""
+"""The status rows below the edit line: progress, queue, model, and a check of the typed line."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ _BETWEEN = "  ·  "
 
 
 class Toolbar:
-    """Called, it gives its rows, as narrow as the terminal is; what matters most stands first and
-    what does not fit is left out."""
+    """Calling it returns the rows, clipped to the terminal's width: the most important parts come
+    first, and parts that do not fit are omitted."""
 
     def __init__(self, context: Context, queue: LineQueue, columns: Callable[[], int]) -> None:
         self.verdict: CheckResult | None = None
-        """On the line being typed."""
+        """The check of the line being typed."""
         self.leaving = False
-        """Whether the session ends when all is made."""
+        """Whether the session ends when the queue is empty."""
         self._context, self._queue, self._columns = context, queue, columns
         self._pace = ProgressEstimator()
         self._doing = ""
@@ -36,7 +36,7 @@ class Toolbar:
         self._default = ""
 
     def handle_event(self, event: Event) -> None:
-        """Something happened."""
+        """Update the progress and the device from an event."""
         bar = self._pace.format_progress(event)
         match event:
             case Loading() | LineStarted():
@@ -47,21 +47,21 @@ class Toolbar:
                 self._device = " ".join(facts[k] for k in ("device", "precision") if k in facts)
 
     def clear(self) -> None:
-        """The line that was being made is over."""
+        """Remove the progress: the line has ended."""
         self._doing = ""
 
     def __call__(self) -> StyleAndTextTuples:
-        """The rows, styled."""
+        """Return the styled rows."""
         room = self._columns() - 1
         rows: StyleAndTextTuples = []
         if self.verdict is not None:
             style = "class:toolbar.wrong" if self.verdict.wrong else "class:toolbar.outlook"
             rows.append((style, f"{clip(make_printable(self.verdict.text), room)}\n"))
-        rows.append(("class:toolbar", _fitted(self._parts(), room)))
+        rows.append(("class:toolbar", _join_fitting(self._parts(), room)))
         return rows
 
     def _parts(self) -> Iterator[str]:
-        """What there is to say, the most important first."""
+        """Yield the parts of the status row, the most important first."""
         if self._queue.current is not None:
             yield self._doing or "starting …"
         if waiting := len(self._queue.waiting):
@@ -69,7 +69,7 @@ class Toolbar:
         if self._queue.paused:
             yield "paused"
         if self.leaving:
-            yield "leaving when all is made"
+            yield "quits when done"
         yield self._model()
         if self._device:
             yield self._device
@@ -91,12 +91,12 @@ class Toolbar:
             try:
                 self._default = studio.shelf.get_default_model()
             except DreamError:
-                self._default = "no model"  # the greeting said it in full
+                self._default = "no model"  # the greeting showed the full error
         return self._default
 
 
-def _fitted(parts: Iterator[str], room: int) -> str:
-    """As many parts as fit, the first of them in any case."""
+def _join_fitting(parts: Iterator[str], room: int) -> str:
+    """Join as many parts as fit; the first is always included, clipped if needed."""
     text = ""
     for part in map(make_printable, parts):
         longer = f"{text}{_BETWEEN}{part}" if text else part

@@ -73,7 +73,7 @@ def toml(tmp_path: Path) -> str:
 def test_a_folder_elsewhere_stays_there_and_is_listed(studio: Session, tmp_path: Path) -> None:
     fake_shelf(tmp_path / "my things", "mine")
     note = said(studio, '!import_model "my things/mine" --name=good --description "the good one"')
-    assert note.startswith("good is here: sd1, 64x64") and "!switch good" in note
+    assert note.startswith("imported good: sd1, 64x64") and "!switch good" in note
     card = studio.shelf.get_model("good")
     assert (card.path, card.description) == (tmp_path / "my things" / "mine", "the good one")
     assert "already" in refusal(studio, '!import_model "my things/mine" --name tiny')
@@ -82,7 +82,7 @@ def test_a_folder_elsewhere_stays_there_and_is_listed(studio: Session, tmp_path:
 def test_of_a_folder_of_models_all_come(studio: Session, tmp_path: Path) -> None:
     fake_shelf(tmp_path / "many", "one", "two", "tiny")
     notes = said(studio, "!import_model many")
-    assert "left out: there is a model tiny already" in notes
+    assert "skipped: model tiny already exists" in notes
     assert [card.name for card in studio.shelf.list_models()] == ["one", "tiny", "two"]
 
 
@@ -106,7 +106,7 @@ def test_models_are_found_however_deep_and_other_files_left_out(
         assert name in heard
     assert "'  5" not in heard and "style0.safetensors is a LoRA, not a model" in heard
     notes = said(studio, "!import_model many --all")
-    assert notes.count("is a LoRA, not a model") == 5 and "left out: 2 more" in notes
+    assert notes.count("is a LoRA, not a model") == 5 and "skipped: 2 more" in notes
     names = [card.name for card in studio.shelf.list_models()]
     assert names == ["b", "c-paint", "folder", "paint", "tiny"]
     assert studio.shelf.get_model("paint").path.suffix == ".safetensors"
@@ -114,19 +114,19 @@ def test_models_are_found_however_deep_and_other_files_left_out(
 
 def test_what_is_said_of_one_model_is_not_said_of_several(studio: Session, tmp_path: Path) -> None:
     fake_shelf(tmp_path / "many", "one")
-    assert "mine is here" in said(studio, "!import_model many --name mine --description=good")
+    assert "imported mine:" in said(studio, "!import_model many --name mine --description=good")
     assert studio.shelf.get_model("mine").description == "good"
     assert asking(studio, "!import_model many --name its", "")[1] == (
         f"!import_model {tmp_path}/many/one --name=its",
     )
-    assert "no running averages" in refusal(studio, "!import_model many --ema")
+    assert "no EMA weights" in refusal(studio, "!import_model many --ema")
     fake_shelf(tmp_path / "many", "two")
     for options in ("--name mine", "--ema", "--name mine --all"):
-        assert "is said of one model, and these are 2" in refusal(
+        assert "applies to one model, but these are 2" in refusal(
             studio, f"!import_model many {options}"
         )
         done = asking(studio, f"!import_model many {options}", *["1,2"][: "all" not in options])
-        assert "is said of one" in refusal(studio, done[1][0])
+        assert "applies to one" in refusal(studio, done[1][0])
 
 
 def test_a_place_is_written_without_detours(studio: Session, tmp_path: Path) -> None:
@@ -144,13 +144,13 @@ def test_a_file_with_averages_says_so_and_may_be_asked_for_them(
     studio: Session, tmp_path: Path
 ) -> None:
     path = write(tmp_path / "full.safetensors", SD1 | {"model_ema.decay": ()})
-    assert "!edit_model full --ema paints with those" in said(studio, f"!import_model {path}")
-    assert "running" not in said(studio, f"!import_model {path} --name=averages --ema")
+    assert "!edit_model full --ema uses them" in said(studio, f"!import_model {path}")
+    assert "EMA" not in said(studio, f"!import_model {path} --name=averages --ema")
     assert studio.shelf.get_model("averages").ema and not studio.shelf.get_model("full").ema
     filling = write(tmp_path / "filling.safetensors", SD1 | {FIRST: (320, 9, 3, 3)})
-    assert "filling is here: sd1 inpainting" in said(studio, f"!import_model {filling}")
+    assert "imported filling: sd1 inpainting" in said(studio, f"!import_model {filling}")
     plain = write(tmp_path / "plain.safetensors", SD1)
-    assert "no running averages" in refusal(studio, f"!import_model {plain} --ema")
+    assert "no EMA weights" in refusal(studio, f"!import_model {plain} --ema")
     assert "plain" not in studio.shelf.find_paths()
 
 
@@ -176,13 +176,13 @@ def test_what_is_missing_is_asked_for(studio: Session, tmp_path: Path) -> None:
     fake_shelf(tmp_path / "my things", "mine")
     line = f'!import_model "{tmp_path}/my things/mine"'
     heard, (done,) = asking(studio, line, "tiny", "my own", "the good one")
-    assert heard[0] == "what is it called? mine"
-    assert "there is a model tiny already" in heard[1]
-    assert heard[2] == "and what is it, in a few words?"
+    assert heard[0] == "Name: mine"
+    assert "model tiny already exists" in heard[1]
+    assert heard[2] == "Description:"
     assert done == f'{line} --name="my own" --description="the good one"'
     happened(studio, done)
     assert studio.shelf.get_model("my own").description == "the good one"
-    assert asking(studio, line, "", "my own", "")[0][0].endswith("called? my own"), "as listed"
+    assert asking(studio, line, "", "my own", "")[0][0].endswith("Name: my own"), "as listed"
     assert asking(studio, f"{line} --name x --description y") == (
         [],
         (f"{line} --name=x --description=y",),
@@ -193,8 +193,8 @@ def test_what_is_missing_is_asked_for(studio: Session, tmp_path: Path) -> None:
 def test_of_several_some_may_be_taken(studio: Session, tmp_path: Path) -> None:
     fake_shelf(tmp_path / "many", "one", "two", "three")
     heard, lines = asking(studio, "!import_model many", "4", "1,3")
-    assert "one" in heard[0] and heard[0].endswith("numbers, or all all")
-    assert "“4” is not among them" in heard[1]
+    assert "one" in heard[0] and heard[0].endswith("(numbers, or all)? all")
+    assert "“4” is not in the list" in heard[1]
     for line in lines:
         happened(studio, line)
     assert [card.name for card in studio.shelf.list_models()] == ["one", "tiny", "two"]
@@ -230,9 +230,9 @@ def test_nothing_is_asked_about_what_is_refused_anyway(
 
 
 def test_the_name_of_what_is_to_be_fetched_is_asked_for_too(studio: Session, hub: Hub) -> None:
-    assert asking(studio, "!import_model some/model@v2", "m", "")[0][0].endswith("called? model")
+    assert asking(studio, "!import_model some/model@v2", "m", "")[0][0].endswith("Name: model")
     address = "https://example.org/v1.safetensors"
-    assert asking(studio, f"!import_model {address}", "m", "")[0][0].endswith("called? v1")
+    assert asking(studio, f"!import_model {address}", "m", "")[0][0].endswith("Name: v1")
     assert hub.asked == [], "nothing is fetched for a question"
     studio.shelf = replace(studio.shelf, offline=True)
     assert asking(studio, "!import_model some/model") == ([], ("!import_model some/model",))
@@ -241,15 +241,15 @@ def test_the_name_of_what_is_to_be_fetched_is_asked_for_too(studio: Session, hub
 @pytest.mark.parametrize(
     ("what", "why"),
     [
-        ("", "takes a file, a folder, a URL"),
-        ("nowhere.ckpt", "nothing lies at nowhere.ckpt"),
+        ("", "needs a file, a folder, a URL"),
+        ("nowhere.ckpt", "nowhere.ckpt does not exist"),
         ("page.safetensors", "page.safetensors is a web page"),
-        ("empty", "holds no model"),
-        ("x --size 3", "has no --size"),
-        ("x --name", "--name takes words"),
-        ("models/nosuch.safetensors", "nothing lies at models/nosuch.safetensors"),
-        ("models/nosuch", "nothing lies at models/nosuch"),
-        ("~nobody-here/x.ckpt", "nothing lies at ~nobody-here"),
+        ("empty", "contains no model"),
+        ("x --size 3", "has no option --size"),
+        ("x --name", "--name needs a value"),
+        ("models/nosuch.safetensors", "models/nosuch.safetensors does not exist"),
+        ("models/nosuch", "models/nosuch does not exist"),
+        ("~nobody-here/x.ckpt", "~nobody-here/x.ckpt does not exist"),
     ],
 )
 def test_what_is_no_model_is_refused_and_not_listed(
@@ -274,8 +274,8 @@ def test_invokeai_s_list_is_taken_over(studio: Session, tmp_path: Path) -> None:
         "gone:\n  weights: models/gone.ckpt\n"
     )
     notes = said(studio, "!import_models_yaml invokeai/configs/models.yaml")
-    assert "left out hub: to download it: !import_model some/model --name hub" in notes
-    assert "left out gone: there is no models/gone.ckpt" in notes
+    assert "skipped hub: to download it: !import_model some/model --name hub" in notes
+    assert "skipped gone: there is no models/gone.ckpt" in notes
     assert studio.shelf.find_paths()["sd-1.5"].name == "v1.ckpt"
     assert studio.shelf.get_model("folder").width == 64
     assert 'description = "the old one"' in toml(tmp_path) and "default = true" in toml(tmp_path)
@@ -298,9 +298,9 @@ def test_of_invokeai_s_list_a_vae_that_is_not_here_and_a_second_default_are_told
     happened(studio, "!edit_model tiny default true")
     notes = said(studio, f"!import_models_yaml {file}")
     assert studio.shelf.get_default_model() == "tiny" and "tiny stays the default" in notes
-    assert "one paints with its own VAE, for some/vae is not here; !edit_model one vae" in notes
-    assert "two paints with its own VAE, for gone.vae.pt is not here" in notes
-    assert "three paints" not in notes
+    assert "one uses its own VAE because some/vae was not found; !edit_model one vae" in notes
+    assert "two uses its own VAE because gone.vae.pt was not found" in notes
+    assert "three uses" not in notes
     assert studio.shelf.get_model("three").vae == str(tmp_path / "my.vae.pt")
     assert studio.shelf.find_paths()["two"] == tmp_path / "theirs" / "two"
     happened(studio, "!edit_model tiny default none")
@@ -317,14 +317,14 @@ def test_an_address_is_fetched_and_what_came_is_looked_at(studio: Session, tmp_p
         events = happened(studio, f"!import_model {url}")
         steps = [event for event in events if isinstance(event, Step)]
         assert (steps[-1].stage, steps[-1].step) == ("fetch", len(release.body))
-        assert f"{url} is a web page, not a model, and was removed" in str(events[-1])
+        assert f"{url} is a web page, not a model; the download was removed" in str(events[-1])
         assert in_models(tmp_path) == [], "and does not stand in the way of a better one"
         release.status = 404
         assert "returned 404" in refusal(studio, f"!import_model {url}")
         assert not (tmp_path / "models" / "arriving").exists()
         release.status = 200
         release.body = body(tmp_path, SD1)
-        assert "v1 is here: sd1" in said(studio, f"!import_model {url}")
+        assert "imported v1: sd1" in said(studio, f"!import_model {url}")
     assert in_models(tmp_path) == ["v1.safetensors"]
 
 
@@ -342,14 +342,14 @@ def in_models(tmp_path: Path) -> list[str]:
 def test_two_files_of_one_name_are_two_models(studio: Session, tmp_path: Path) -> None:
     with serving(Release(body(tmp_path, SD1))) as one, serving(Release(body(tmp_path, XL))) as two:
         first, second = (r.url.replace("net.pth", "model.safetensors") for r in (one, two))
-        assert "one is here: sd1" in said(studio, f"!import_model {first} --name one")
-        assert "two is here: sdxl" in said(studio, f"!import_model {second} --name two")
+        assert "imported one: sd1" in said(studio, f"!import_model {first} --name one")
+        assert "imported two: sdxl" in said(studio, f"!import_model {second} --name two")
         assert in_models(tmp_path) == ["one.safetensors", "two.safetensors"]
-        assert "model is here: sd1" in said(studio, f"!import_model {first}")
+        assert "imported model: sd1" in said(studio, f"!import_model {first}")
         asked = len(two.asked)
         why = refusal(studio, f"!import_model {second}")
-        assert "there is a model model already" in why and "give it another --name" in why
-        assert "no file here can be called" in refusal(
+        assert "model model already exists" in why and "choose another --name" in why
+        assert "cannot be the name of a file" in refusal(
             studio, f"!import_model {second} --name ../x"
         )
         assert len(two.asked) == asked, "nothing is fetched in vain"
@@ -359,11 +359,13 @@ def test_two_files_of_one_name_are_two_models(studio: Session, tmp_path: Path) -
 def test_of_what_is_no_model_only_a_vae_stays(studio: Session, tmp_path: Path) -> None:
     with serving(Release(body(tmp_path, {"x.lora_up.weight": (4, 8)}))) as release:
         lora = release.url.replace("net.pth", "style.safetensors")
-        assert "is a LoRA, not a model, and was removed" in refusal(studio, f"!import_model {lora}")
+        assert "is a LoRA, not a model; the download was removed" in refusal(
+            studio, f"!import_model {lora}"
+        )
         assert in_models(tmp_path) == []
         release.body = body(tmp_path, {"decoder.conv_in.weight": (4,)})
         vae = release.url.replace("net.pth", "soft.vae.pt")
-        assert "is a VAE; !vae soft paints with it" in said(studio, f"!import_model {vae}")
+        assert "is a VAE; !vae soft uses it" in said(studio, f"!import_model {vae}")
         assert "already" in refusal(studio, f"!import_model {vae}")
     assert studio.shelf.get_vae("soft") == tmp_path / "models" / "VAE" / "soft.safetensors"
 
@@ -376,14 +378,14 @@ def test_an_address_that_names_no_file_is_asked_what_it_has(
         Release(data, disposition='attachment; filename="v1 fine.safetensors"')
     ) as release:
         url = release.url.replace("net.pth", "models/1234?type=Model")
-        assert "v1 fine is here: sd1" in said(studio, f"!import_model {url}")
+        assert "imported v1 fine: sd1" in said(studio, f"!import_model {url}")
         assert in_models(tmp_path) == ["v1 fine.ckpt"], "by what it is, not by what it says it is"
-        assert "mine is here: sd1" in said(studio, f"!import_model {url} --name mine")
+        assert "imported mine: sd1" in said(studio, f"!import_model {url} --name mine")
         release.disposition = ""
-        assert "its server tells of none" in refusal(studio, f"!import_model {url}")
-        assert "its is here: sd1" in said(studio, f"!import_model {url} --name its")
+        assert "its server does not send a file name" in refusal(studio, f"!import_model {url}")
+        assert "imported its: sd1" in said(studio, f"!import_model {url} --name its")
         assert asking(studio, f"!import_model {url}", "", "good") == (
-            ["what is it called? or nothing, for its own", "and what is it, in a few words?"],
+            ["Name (Enter keeps the original):", "Description:"],
             (f"!import_model {url} --description=good",),
         )
 
@@ -402,9 +404,9 @@ def test_averages_that_are_not_there_cost_no_second_download(
 ) -> None:
     with serving(Release(body(tmp_path, SD1))) as release:
         url = release.url.replace("net.pth", "v1.safetensors")
-        assert "no running averages" in refusal(studio, f"!import_model {url} --ema")
+        assert "no EMA weights" in refusal(studio, f"!import_model {url} --ema")
         assert "v1" not in studio.shelf.find_paths()
-        assert "v1 is here" in said(studio, f"!import_model {url}")
+        assert "imported v1:" in said(studio, f"!import_model {url}")
         assert len(release.asked) == 1
 
 
@@ -442,9 +444,9 @@ def test_of_two_repositories_of_one_name_the_second_needs_another(
     happened(studio, "!import_model some/model")
     hub.repo, asked = "other/model", len(hub.asked)
     why = refusal(studio, "!import_model other/model")
-    assert "there is a model model already" in why and "give it another --name" in why
+    assert "model model already exists" in why and "choose another --name" in why
     assert len(hub.asked) == asked
-    assert "theirs is here" in said(studio, "!import_model other/model --name theirs")
+    assert "imported theirs:" in said(studio, "!import_model other/model --name theirs")
     assert "has no third/one" in refusal(studio, "!import_model third/one")
     assert not (tmp_path / "models" / "one").exists()
 
@@ -485,7 +487,7 @@ def test_a_gated_model_says_where_to_accept_its_licence(
     why = refusal(studio, "!import_model some/model")
     assert "is gated" in why and f"{hub.url}/some/model" in why and "hf auth login" in why
     monkeypatch.setenv("HF_TOKEN", "hf_secret")
-    assert "model is here" in said(studio, "!import_model some/model")
+    assert "imported model:" in said(studio, "!import_model some/model")
 
 
 def test_what_the_hub_has_not(studio: Session, hub: Hub) -> None:
@@ -498,7 +500,7 @@ def test_what_the_hub_has_not(studio: Session, hub: Hub) -> None:
 def test_nothing_is_asked_where_it_is_forbidden(studio: Session, hub: Hub) -> None:
     studio.shelf = replace(studio.shelf, offline=True)
     for what in ("some/model", f"{hub.url}/v1.safetensors"):
-        assert "--offline forbids to fetch it" in refusal(studio, f"!import_model {what}")
+        assert "--offline forbids downloads" in refusal(studio, f"!import_model {what}")
     assert "is not downloaded, and --offline is set" in refusal_of_upscaler(studio)
     assert hub.asked == []
     assert os.environ["HF_ENDPOINT"] == hub.url

@@ -84,7 +84,7 @@ def test_an_unknown_command_names_the_nearest(studio: Session, line: str) -> Non
 
 
 def test_a_command_like_nothing_says_how_to_make_it_a_prompt(studio: Session) -> None:
-    assert "quotes make it a prompt" in refusal(studio, "!!!wow!!!")
+    assert "put a prompt in quotes" in refusal(studio, "!!!wow!!!")
     happened(studio, '"!!!wow!!!" -S9')
     assert seeds(studio) == [9]
 
@@ -160,7 +160,7 @@ def test_a_log_replays_and_verifies_by_its_bare_name(studio: Session) -> None:
 @pytest.mark.parametrize("file", ["no such file", "/", "~nobody/x", "\0", "x" * 5000])
 def test_what_is_no_file_is_refused(studio: Session, command: str, file: str) -> None:
     assert refusal(studio, f"{command} {file}")
-    assert "takes a file" in refusal(studio, f"{command} ")
+    assert "needs a file name" in refusal(studio, f"{command} ")
 
 
 def test_fetch_gives_the_line_that_makes_the_picture_again(studio: Session) -> None:
@@ -187,7 +187,9 @@ def test_fetch_writes_a_script_that_replays_and_verifies(studio: Session, tmp_pa
     happened(studio, "a cat -S 3..1 --sheet")
     (tmp_path / "outputs" / "foreign.png").write_bytes(b"no picture")
     (note,) = happened(studio, "!fetch *.png lines.txt")
-    assert note == Note(text="3 lines are in lines.txt; of 2 it is not known how they were made")
+    assert note == Note(
+        text="wrote 3 lines to lines.txt; 2 images have no record of how they were made"
+    )
     log = (tmp_path / "outputs" / "dream_log.txt").read_text().splitlines()[:3]
     assert sorted(Path("lines.txt").read_text().splitlines()) == sorted(log)
     verified = happened(studio, "!verify lines.txt")
@@ -199,14 +201,14 @@ def test_fetch_never_writes_over_a_file(studio: Session, tmp_path: Path) -> None
     Path("my lines.txt").write_text("mine")
     for name in ("my lines.01.txt", "my lines.02.txt"):
         (note,) = happened(studio, '!fetch outputs/*.png "my lines.txt"')
-        assert note == Note(text=f"1 line is in {name}")
+        assert note == Note(text=f"wrote 1 line to {name}")
     assert Path("my lines.txt").read_text() == "mine"
 
 
 def test_a_pattern_wants_a_file_to_write(studio: Session) -> None:
     happened(studio, "a cat -S1")
-    assert "a file to write" in refusal(studio, "!fetch *.png")
-    assert "nothing is called no*.png" in refusal(studio, "!fetch no*.png lines.txt")
+    assert "an output file" in refusal(studio, "!fetch *.png")
+    assert "no file matches no*.png" in refusal(studio, "!fetch no*.png lines.txt")
     assert "cannot write /no/such" in refusal(studio, "!fetch *.png /no/such/folder/lines.txt")
 
 
@@ -235,7 +237,7 @@ PAST = [f"line {n}" for n in range(1, 31)]
 
 def test_history_shows_the_last_lines_numbered(studio: Session) -> None:
     text = page(studio, "!history", PAST)
-    assert "… and 10 before these" in text
+    assert "… and 10 earlier" in text
     assert text.endswith("   30  line 30")
     assert page(studio, "!history 2", PAST).splitlines()[1:] == ["   29  line 29", "   30  line 30"]
     assert "before" not in page(studio, "!history 99", PAST)
@@ -244,14 +246,14 @@ def test_history_shows_the_last_lines_numbered(studio: Session) -> None:
 
 @pytest.mark.parametrize("count", ["0", "-1", "x", "1 2", "²", "9" * 20])
 def test_history_wants_a_count(studio: Session, count: str) -> None:
-    assert "how many lines" in refusal(studio, f"!history {count}", PAST)
+    assert "takes a number of lines" in refusal(studio, f"!history {count}", PAST)
 
 
 def test_search_finds_all_words_in_any_order_and_case(studio: Session) -> None:
     past = ["A red Circle", "a circle", "circle, reddish"]
     assert page(studio, "!search circle RED", past) == "    1  A red Circle\n    3  circle, reddish"
     assert page(studio, "!search cow", past) == "nothing found"
-    assert "takes words" in refusal(studio, "!search", past)
+    assert "needs words" in refusal(studio, "!search", past)
 
 
 def test_a_number_puts_its_line_into_the_edit_line(studio: Session) -> None:
@@ -273,7 +275,7 @@ def test_commands_that_render_stop_at_ctrl_c(studio: Session, tmp_path: Path) ->
 
 
 def test_last_puts_the_line_back_with_its_seed(studio: Session) -> None:
-    assert "no line was made yet" in refusal(studio, "!last")
+    assert "no image was made yet" in refusal(studio, "!last")
     made = happened(studio, 'a "big" cat -n2 -C 5,7')
     (edit,) = happened(studio, "!last")
     assert isinstance(edit, InsertText)

@@ -109,14 +109,14 @@ def test_what_cannot_be_loaded_leaves_the_former_one(studio: Session) -> None:
     engine(studio).load_fails = lambda model: broken
     events = happened(studio, "!switch tiny")
     assert [type(event) for event in events[1:]] == [Rejected, Note]
-    assert "large goes on painting" in str(events[-1])
+    assert "still using large" in str(events[-1])
     assert engine(studio).warmed[-1] == "large"
     assert studio.base.model == "large"
 
 
 def test_switch_names_the_nearest(studio: Session) -> None:
     assert "did you mean large" in refusal(studio, "!switch larg")
-    assert "takes the name of a model" in refusal(studio, "!switch")
+    assert "needs the name of a model" in refusal(studio, "!switch")
     assert studio.base.model is None
 
 
@@ -169,14 +169,14 @@ def test_a_model_gets_another_name_and_the_session_goes_on(studio: Session) -> N
     ("edit", "why"),
     [
         ("large steps", "takes NAME FIELD VALUE"),
-        ("large speed 3", "“speed” is not said of a model; the fields are description"),
+        ("large speed 3", "“speed” is not a field of a model; the fields are description"),
         ("large steps many", "steps takes a whole number"),
         ("large default maybe", "true or false"),
-        ("large path nowhere", "nothing lies at"),
+        ("large path nowhere", "does not exist"),
         ("larg steps 3", "did you mean large"),
         ("", "takes NAME --FIELD VALUE"),
         ("large --steps", "--steps takes a whole number"),
-        ("large --ema", "holds no running averages"),
+        ("large --ema", "has no EMA weights"),
         ("large vae nosuch", 'there is no VAE "nosuch"'),
         ("large --family sd9", "family takes one of sd1 sd2 sdxl"),
     ],
@@ -199,7 +199,7 @@ def test_what_a_file_was_taken_for_is_shown(studio: Session, tmp_path: Path) -> 
     (page,) = happened(studio, "!edit_model filling")
     assert isinstance(page, TextOutput)
     assert ("  prediction", "v_prediction") in page.lines
-    assert ("  recognised", "sd2 inpainting, which predicts epsilon") in page.lines
+    assert ("  detected as", "sd2 inpainting, predicts epsilon") in page.lines
 
 
 def test_deleting_files_is_asked_first(studio: Session, tmp_path: Path) -> None:
@@ -242,9 +242,9 @@ def test_files_outside_the_models_folders_are_never_deleted(
     ("path", "holds", "why"),
     [
         ("thesis", "chapter.tex", "has no model_index.json"),
-        (".", "model_index.json", "models lies in it"),
-        ("..", "model_index.json", "lies in it"),
-        ("work", "model_index.json", "work/here lies in it"),
+        (".", "model_index.json", "it contains"),
+        ("..", "model_index.json", "it contains"),
+        ("work", "model_index.json", "work/here"),
     ],
 )
 def test_a_folder_that_is_no_model_is_never_deleted(
@@ -280,7 +280,7 @@ def test_only_the_shipped_model_stays_whatever_it_is_called(
     monkeypatch.setattr(module, "get_shipped_models_dir", lambda: tmp_path / "models")
     for line in ("!switch large", "!edit_model tiny --name mine"):
         happened(studio, line)
-    assert "comes with dream, and stays" in refusal(studio, "!del_model mine --files")
+    assert "is part of dream and is not deleted" in refusal(studio, "!del_model mine --files")
     for line in ("!switch mine", "!del_model large --files --yes"):
         happened(studio, line)
     assert list(table(studio)) == ["* mine"], "what lies beside it in a checkout is the user's"

@@ -35,17 +35,17 @@ def test_the_queue_is_shown(tmp_path: Path, queue: LineQueue) -> None:
     page = said(tmp_path, queue, "!queue").splitlines()
     assert page[:2] == ["  now    1  line 1", "         2  line 2"]
     assert page[-1].strip() == "… and 10 more"
-    assert said(tmp_path, LineQueue(), "!queue") == "nothing waits"
+    assert said(tmp_path, LineQueue(), "!queue") == "the queue is empty"
 
 
 def test_lines_are_moved_given_up_and_paused(tmp_path: Path, queue: LineQueue) -> None:
     assert said(tmp_path, queue, "!next 9") == "next: line 9"
-    assert said(tmp_path, queue, "!cancel 2") == "given up: line 2"
+    assert said(tmp_path, queue, "!cancel 2") == "cancelled: line 2"
     assert [entry.number for entry in queue.waiting[:2]] == [9, 3]
     said(tmp_path, queue, "!pause")
     assert "paused" in said(tmp_path, queue, "!queue")
-    assert said(tmp_path, queue, "!resume") == "going on; 29 lines in the queue"
-    assert said(tmp_path, queue, "!cancel all") == "29 lines given up"
+    assert said(tmp_path, queue, "!resume") == "continuing; 29 lines in the queue"
+    assert said(tmp_path, queue, "!cancel all") == "cancelled 29 lines"
     assert queue.is_cancelled()
 
 

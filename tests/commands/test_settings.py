@@ -56,7 +56,7 @@ def refusal(studio: Session, line: str) -> str:
     ],
 )
 def test_a_default_is_set(studio: Session, line: str, field: str, value: object, said: str) -> None:
-    assert note(studio, line) == f"from now on {said}"
+    assert note(studio, line) == f"default is now {said}"
     assert getattr(studio.base, field) == value
     assert studio.changed == {field: value}
 
@@ -83,7 +83,7 @@ def test_unset_is_as_at_the_start(studio: Session) -> None:
     note(studio, "!set -s2 -g")
     note(studio, "!set grid off")
     assert studio.changed == {"steps": 2}
-    assert note(studio, "!unset steps outdir").startswith("as at the start again: steps: open; ")
+    assert note(studio, "!unset steps outdir").startswith("restored: steps: not set; ")
     assert studio.base == before
 
 
@@ -96,9 +96,9 @@ def test_unset_is_as_at_the_start(studio: Session) -> None:
         ("!set steps 5 6", "not “5 6”"),
         ("!set cfg_scale 5,7", "at least 1"),
         ("!set sampler ddimm", "did you mean ddim?"),
-        ("!set prompt a cat", "a prompt is no setting"),
+        ("!set prompt a cat", "a prompt is not a setting"),
         ("!set device cpu", "when dream starts"),
-        ("!unset", "takes the names"),
+        ("!unset", "needs the name"),
         ("!unset stepps", "did you mean steps?"),
         ("!save_settings there", "takes no value"),
     ],
@@ -136,7 +136,7 @@ def test_values_of_every_shape_are_saved_and_read(studio: Session, said: str, sh
     assert shown in Path(FILE).read_text().splitlines()
     assert read_settings(find_settings_files())[1] == studio.base
     name = shown.partition(" ")[0]
-    assert note(studio, f"!unset {name}") == f"as at the start again: {name}: open"
+    assert note(studio, f"!unset {name}") == f"restored: {name}: not set"
 
 
 def test_comments_order_and_other_keys_stay(tmp_path: Path) -> None:

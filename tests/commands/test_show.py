@@ -80,7 +80,7 @@ def test_info_shows_other_programs_texts_as_they_are(studio: Session, tmp_path: 
     Image.new("RGB", (5, 3)).save(tmp_path / "silent.png")
     (page,) = happened(studio, "!info silent.png")
     assert isinstance(page, TextOutput)
-    assert page.lines[-1] == "  it does not say how it was made"
+    assert page.lines[-1] == "  it has no record of how it was made"
 
 
 def test_info_tells_what_was_done_and_what_is_hidden(studio: Session, tmp_path: Path) -> None:
@@ -115,10 +115,10 @@ def test_open_hands_the_picture_to_the_desktop(
     path = made(studio, "a cat -S1")
     for name in ("DISPLAY", "WAYLAND_DISPLAY"):
         monkeypatch.delenv(name, raising=False)
-    assert "there is no desktop here" in refusal(studio, "!open -1")
+    assert "there is no desktop" in refusal(studio, "!open -1")
     monkeypatch.setenv("DISPLAY", ":0")
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert "there is no desktop here" in refusal(studio, "!open -1")
+    assert "there is no desktop" in refusal(studio, "!open -1")
     opener = tmp_path / "xdg-open"
     done = tmp_path / "opened"
     opener.write_text(f'#!/bin/sh\necho "$1" > {done}.tmp\n/bin/mv {done}.tmp {done}\n')
@@ -139,7 +139,7 @@ def test_open_hands_over_pictures_alone(
     path = made(studio, "a cat -S1")
     for name in ("x.desktop", "x.command", "x.exe", "x", "x.png.sh", "x.lnk"):
         (tmp_path / name).write_bytes(path.read_bytes())
-        assert "is not named as an image" in refusal(studio, f"!open {name}")
+        assert "its name is not that of an image" in refusal(studio, f"!open {name}")
     (tmp_path / "script.png").write_text("#!/bin/sh\n")
     assert "is not an image" in refusal(studio, "!open script.png")
     (tmp_path / "page.png").write_text("%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 8 8\n")

@@ -59,4 +59,4 @@ def test_help_of_a_model_that_says_nothing(studio: Session, tmp_path: Path) -> N
     fake_shelf(tmp_path / "models", "other")
     (page,) = run_line(Context(studio, lambda: (), COMMANDS), "!help other")
     assert isinstance(page, TextOutput)
-    assert ("", "it does not list the words it knows") in page.lines
+    assert ("", "it has no list of the words it was trained on") in page.lines

@@ -19,8 +19,8 @@ Typed = Callable[..., str]
 
 
 class Watched(DummyOutput):
-    """Answers “leave when all is made” once it is asked about lines that are not made: a question
-    takes no keys from before it was shown."""
+    """Answers “quit when done” when the question about unfinished lines appears: a question ignores
+    keys pressed before it was shown."""
 
     def __init__(self, keys: PipeInput) -> None:
         self._keys = keys
@@ -41,8 +41,8 @@ def studio(tmp_path: Path) -> Session:
 
 @pytest.fixture
 def typed(monkeypatch: pytest.MonkeyPatch) -> Typed:
-    """Type these keys at the real prompt, then leave when all is made; what the screen showed,
-    greeting left out."""
+    """Type these keys at the real prompt, then quit when done; returns what the screen
+    showed after the greeting."""
     monkeypatch.setenv("TERM", "xterm")
 
     def type_keys(studio: Session, keys: str, columns: int = 80) -> str:

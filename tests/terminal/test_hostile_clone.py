@@ -163,10 +163,10 @@ def test_nothing_outside_a_hostile_clone_changes(
     monkeypatch.chdir(clone)
     here = pseudo.Terminal("-m", "dream", "--preview", "off", columns=140, rows=60)
     opened.append(here)
-    here.see("make now?")
+    here.see("Run now?")
     if log != "pipe":
         here.see("settings from dream.toml in this folder: steps, width, height")
-    assert any("not done again, for it is a command: !del_model" in row for row in here.rows())
+    assert any("not run again because it is a command: !del_model" in row for row in here.rows())
     here.send("n\r")
     here.see("kept for the next session")
     for seed in (1, 2):

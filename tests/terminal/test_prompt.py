@@ -100,7 +100,7 @@ def test_a_typed_line_break_ends_a_line_too(studio: Session, typed: Typed) -> No
 
 
 def test_ctrl_c_on_an_empty_line_says_how_to_leave(studio: Session, typed: Typed) -> None:
-    assert typed(studio, CTRL_C + "a\r").startswith("to leave, type q or press Ctrl-D\n")
+    assert typed(studio, CTRL_C + "a\r").startswith("to quit, type q or press Ctrl-D\n")
     assert prompts(studio) == ["a"]
 
 
@@ -139,7 +139,7 @@ def test_ctrl_c_twice_gives_up_the_waiting_lines(studio: Session, typed: Typed) 
 
     engine.on_step = press
     shown = typed(studio, paste("a\nb\nc\nd\n"))
-    assert "and 2 waiting lines given up" in shown
+    assert "cancelled 2 waiting lines too" in shown
     assert prompts(studio) == ["a", "b"]
 
 
@@ -168,7 +168,7 @@ def test_a_folder_that_cannot_be_written_is_said_once(studio: Session, typed: Ty
     studio.outdir.parent.mkdir(exist_ok=True)
     studio.outdir.write_text("a file in the folder's place")
     shown = typed(studio, "# one\r# two\r!history\r")
-    assert shown.count("history is not kept") == 1
+    assert shown.count("history is not saved") == 1
     assert "1  # one\n    2  # two\n" in shown
 
 
@@ -198,8 +198,6 @@ def test_a_dumb_terminal_is_asked_too(
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(typed)))
     assert run_session(lambda: (studio, create_screen(sys.stdout)), studio.outdir) == 0
     shown = capsys.readouterr().out
-    assert "what is it called? [mine] and what is it, in a few words? · mine is here" in " ".join(
-        shown.split()
-    )
-    assert shown.endswith("in a few words? \ngiven up\ndream> \n"), "the input ended"
+    assert "Name: [mine] Description: · imported mine:" in " ".join(shown.split())
+    assert shown.endswith("Description: \ncancelled\ndream> \n"), "the input ended"
     assert [card.name for card in studio.shelf.list_models()] == ["mine", "tiny"]

@@ -125,7 +125,7 @@ def test_ctrl_c_gives_up_the_picture_and_keeps_the_rest(terminal: Open, tmp_path
     here.see("dream> a cow")
     here.send(CTRL_C)
     here.send(CTRL_C)
-    here.see("given up")  # two lines, or one where the next had begun between the presses
+    here.see("cancelled")  # two lines, or one where the next had begun between the presses
     here.until(lambda: "render" not in here.rows()[-1] and kept(tmp_path) == [], "idle queue")
     assert pictures(tmp_path) == 1
     os.kill(here.child.pid, signal.SIGINT)  # as `kill -INT` does, and a terminal between prompts
@@ -142,13 +142,13 @@ def test_two_hundred_pasted_lines_are_two_hundred_requests(terminal: Open, tmp_p
     here.see("199 waiting")
     assert len(kept(tmp_path)) == 200
     here.send("!next 200\r!pause\r!cancel\r")
-    here.see("paused; what is being made goes on")
+    here.see("paused after the current line")
     here.see("cancelled")
     here.see("199 waiting")
     here.send("!resume\r")
     here.see("dream> picture 199 -s9 -S199")
     here.send("!cancel all\r")
-    here.see("198 lines given up")
+    here.see("cancelled 198 lines")
     here.until(lambda: kept(tmp_path) == [], "idle queue")
     leave(here)
 
@@ -190,17 +190,17 @@ def test_leaving_with_lines_not_made_is_asked_about(terminal: Open, tmp_path: Pa
     here.send("a cat -s300 -S1\ra dog -S2\r")
     here.see("1 waiting")
     here.send(CTRL_D)
-    here.see("2 lines not made")
+    here.see("2 lines unfinished")
     here.send("n\r")
     here.see_line("")
     here.send("q\r")
-    here.until(lambda: sum("y: leave" in row for row in here.rows()) == 2, "second question")
+    here.until(lambda: sum("y: quit" in row for row in here.rows()) == 2, "second question")
     here.send("y\r")
     assert here.end() == 0
     assert is_as_before(here)
     assert kept(tmp_path) == ["a cat -s300 -S1", "a dog -S2"]
     again = terminal()
-    again.see("make now?")
+    again.see("Run now?")
     again.send("n\r")
     again.see("2 lines kept for the next session")
     again.see_line("")
@@ -216,11 +216,11 @@ def test_only_lines_that_make_pictures_are_made_again(terminal: Open, tmp_path: 
     lines = [*cats, "!del_model twin --files --yes", f"a dog -S6 -o {tmp_path / 'far'}", "a -n200"]
     (tmp_path / "outputs" / ".dream_queue").write_text("\n".join(lines) + "\n")
     here = terminal(rows=40)
-    here.see("make now?")
-    assert any("not done again, for it is a command: !del_model" in row for row in here.rows())
+    here.see("Run now?")
+    assert any("not run again because it is a command: !del_model" in row for row in here.rows())
     assert any("a dog -S6 -o" in row for row in here.rows()), "it writes elsewhere"
     here.send("y\r")
-    here.see("make them?")
+    here.see("generate them?")
     here.send("n\r")
     here.see("(-S6)")
     leave(here)
@@ -232,7 +232,7 @@ def test_commands_alone_are_kept_or_discarded(terminal: Open, tmp_path: Path) ->
     (tmp_path / "outputs").mkdir()
     (tmp_path / "outputs" / ".dream_queue").write_text("!set steps 3\n")
     here = terminal()
-    here.see("discard them?")
+    here.see("Discard them?")
     here.send("y\r")
     here.see("1 line discarded")
     leave(here)
@@ -253,7 +253,7 @@ def test_lines_of_a_session_before_stay_for_later(
     terminal: Open, tmp_path: Path, left: list[str], key: str
 ) -> None:
     here = terminal()
-    here.see("make now?")
+    here.see("Run now?")
     here.send(key)
     here.see("2 lines kept for the next session")
     here.see_line("")
@@ -268,7 +268,7 @@ def test_lines_of_a_session_before_are_discarded_by_a_whole_word(
     terminal: Open, tmp_path: Path, left: list[str]
 ) -> None:
     here = terminal()
-    here.see("make now?")
+    here.see("Run now?")
     here.send("d\r")
     here.see("“d” is not an answer")
     here.send("discard\r")
@@ -284,7 +284,7 @@ def test_what_was_typed_before_a_question_does_not_answer_it(
 ) -> None:
     here = terminal()
     here.send("yes a hen -S3\ry\rn\rdiscard\ra cow")  # before the prompt is there
-    here.see("make now?")
+    here.see("Run now?")
     here.read(0.5)
     assert kept(tmp_path) == left
     here.send("n\r")
@@ -301,12 +301,12 @@ def test_ctrl_d_and_ctrl_c_at_leaving_stay(terminal: Open, tmp_path: Path) -> No
     here.see("render ")
     for times, key in enumerate((CTRL_C, CTRL_D), 1):
         here.send("q\r")
-        here.until(lambda n=times: sum("y: leave" in row for row in here.rows()) == n, "question")
+        here.until(lambda n=times: sum("y: quit" in row for row in here.rows()) == n, "question")
         here.send(key)
         here.see_line("")
     assert kept(tmp_path) == ["a cat -s300 -S1"]
     here.send("q\r")
-    here.until(lambda: sum("y: leave" in row for row in here.rows()) == 3, "question")
+    here.until(lambda: sum("y: quit" in row for row in here.rows()) == 3, "question")
     here.send("yes\r")
     assert here.end() == 0
     assert is_as_before(here)
@@ -330,22 +330,22 @@ def test_what_a_model_is_called_is_asked(terminal: Open, tmp_path: Path) -> None
     here = terminal(pause=0.1, columns=120)
     here.see_line("")
     here.send(f"a cat -s40 -S1\r!import_model {tmp_path}/other things/mine\r")
-    here.see("what is it called? [mine]")
+    here.see("Name: [mine]")
     here.send("tiny\r")
-    here.see("there is a model tiny already")
+    here.see("model tiny already exists")
     here.send("good one\r")
-    here.see("in a few words?")
+    here.see("Description:")
     here.send("paints well\r")
     here.see_line("")
-    here.see("good one is here")
+    here.see("imported good one")
     here.send("!import_model " + str(tmp_path / "models") + "\r")
-    here.see("which of these? numbers, or all [all]")
+    here.see("Which of these (numbers, or all)? [all]")
     here.send(CTRL_C)
-    here.see("given up")
+    here.see("cancelled")
     here.send("!del_model twin\r")
     here.see("too? (y/n)")
     here.send("y\r")
-    here.see("twin is gone")
+    here.see("removed twin")
     here.send("!models\r")
     here.see("paints well")
     leave(here)
