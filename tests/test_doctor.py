@@ -63,7 +63,7 @@ def test_a_folder_that_cannot_be_written(
     (tmp_path / "pictures").write_text("a file stands where the folder should be")
     text, sound = page(monkeypatch, launch, WELL)
     assert not sound
-    assert f"{tmp_path / 'pictures'} cannot be written" in text
+    assert f"{tmp_path / 'pictures'} is not writable" in text
 
 
 def test_no_model_at_all(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

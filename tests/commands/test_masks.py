@@ -37,7 +37,7 @@ def test_a_mask_and_how_sure_it_is(context: Context, line: str) -> None:
     assert files(context) == ["my cat.heat.png", "my cat.mask.png", "my cat.png"]
     kinds = [type(event) for event in events]
     assert kinds == [Step, Note, Note, ShowImage], events
-    assert "my cat.mask.png is a mask for -M" in str(events[2])
+    assert "my cat.mask.png, a mask for -M" in str(events[2])
 
 
 def test_nothing_is_overwritten(context: Context) -> None:
@@ -65,12 +65,12 @@ def test_what_fails_leaves_nothing_behind(context: Context, engine: FakeEngine) 
 @pytest.mark.parametrize(
     ("line", "why"),
     [
-        ("!mask", "!mask takes FILE -tm WORDS"),
-        ('!mask "my cat.png"', "!mask takes FILE -tm WORDS"),
-        ('!mask "my cat.png" -tm cat -s5', "and nothing else"),
+        ("!mask", "usage: !mask FILE -tm WORDS"),
+        ('!mask "my cat.png"', "usage: !mask FILE -tm WORDS"),
+        ('!mask "my cat.png" -tm cat -s5', "other switches are not supported"),
         ('!mask "my cat.png" -tm "cat AND" 0.5', "-tm takes words such as"),
         ("!mask dog.png -tm dog", "there is no dog.png"),
-        ("!mask -1 -tm dog", "-1 is a picture of this session"),
+        ("!mask -1 -tm dog", "there is no image -1 in this session"),
     ],
 )
 def test_what_cannot_be_done_is_said(context: Context, line: str, why: str) -> None:

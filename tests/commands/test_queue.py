@@ -51,7 +51,7 @@ def test_lines_are_moved_given_up_and_paused(tmp_path: Path, queue: LineQueue) -
 
 @pytest.mark.parametrize("line", ["!cancel x", "!next", "!next ²", "!cancel 99", "!next 1"])
 def test_what_is_no_waiting_line_is_refused(tmp_path: Path, queue: LineQueue, line: str) -> None:
-    assert "!queue shows" in said(tmp_path, queue, line)
+    assert "!queue lists" in said(tmp_path, queue, line)
     assert len(queue.waiting) == 30
 
 

@@ -69,7 +69,7 @@ def test_what_was_set_is_what_lines_mean_and_is_shown(studio: Session) -> None:
     assert (recipe.steps, recipe.cfg_scale) == (2, 3)
     event = happened(studio, "!set")
     assert isinstance(event, TextOutput)
-    assert event.lines == (("steps", "2  (was open)"), ("cfg_scale", "9  (was open)"))
+    assert event.lines == (("steps", "2  (was not set)"), ("cfg_scale", "9  (was not set)"))
 
 
 def test_nothing_set_says_how(studio: Session) -> None:
@@ -114,7 +114,7 @@ def test_saved_settings_are_read_at_the_next_start(studio: Session) -> None:
     said = note(studio, "!save_settings")
     assert said == f"{FILE}: steps, cfg_scale, sampler, upscale, grid, outdir"
     assert read_settings(find_settings_files())[1] == studio.base
-    assert note(studio, "!save_settings") == f"{FILE}: nothing new"
+    assert note(studio, "!save_settings") == f"{FILE}: no changes"
     assert list(Path().glob(".dream.toml*")) == [], "no temporary file stays"
 
 
@@ -163,7 +163,7 @@ def test_what_another_file_sets_cannot_be_unset(studio: Session, tmp_path: Path)
     events = list(run_line(Context(studio, list, COMMANDS), "!save_settings"))
     assert [event.text for event in events if isinstance(event, Note)] == [
         f"{FILE}: outdir",
-        f"another {FILE} still sets steps; take it out there",
+        f"another {FILE} still sets steps; remove it there",
     ]
 
 

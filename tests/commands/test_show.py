@@ -43,7 +43,7 @@ def test_show_finds_the_last_pictures_and_files(studio: Session) -> None:
     assert happened(studio, "!show -1") == [ShowImage(path=second)]
     assert happened(studio, "!show -2") == [ShowImage(path=first)]
     assert happened(studio, f"!show {first.name}") == [ShowImage(path=first)]
-    assert "not there" in refusal(studio, "!show -3")
+    assert "there is no image -3" in refusal(studio, "!show -3")
     assert "there is no" in refusal(studio, "!show nothing.png")
     assert "takes a file" in refusal(studio, "!show")
 
