@@ -88,7 +88,7 @@ def check_limits(recipe: Recipe, size: tuple[int, int]) -> None:
         raise BadLine(
             f"the --watermark has {len(recipe.watermark.encode())} bytes, too many for an image of"
             f" {width}x{height} pixels",
-            hint=f"at most {room} bytes fit" if room else "256x256 pixels hold 19 bytes",
+            hint=f"use at most {room} bytes" if room else "256x256 pixels hold 19 bytes",
         )
 
 

@@ -155,7 +155,7 @@ def test_a_grid_is_a_comment(gallery: Gallery) -> None:
         entry = gallery.save_grid(sheet, claim=claim, line='"a" -n2 -S7 -g')
     assert entry.path.name == "000001.grid.png"
     assert lines(gallery) == [f'# {entry.path}: "a" -n2 -S7 -g']
-    with pytest.raises(GalleryError, match="does not say"):
+    with pytest.raises(GalleryError, match="has no record of how"):
         read_record(entry.path)
     with gallery.reserve_number() as claim:
         assert claim.number == 2
@@ -186,7 +186,7 @@ def test_a_picture_without_a_line_is_kept_and_gets_it_later(gallery: Gallery) ->
             GalleryError, match=r"000001\.7\.png is saved, but .*before the next image"
         ):
             gallery.save(noise(7), line="a -s1", claim=claim)
-        with pytest.raises(GalleryError, match=r"000001\.7\.01\.png is kept"):
+        with pytest.raises(GalleryError, match=r"000001\.7\.01\.png is saved"):
             gallery.save(noise(7), line="b -s1", claim=claim)
     gallery.log_path.rmdir()
     recovered = gallery.recover()

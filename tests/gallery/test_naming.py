@@ -65,8 +65,8 @@ def test_a_template_is_filled_in(template: str | None, name: str) -> None:
         ("{seed:٩٩٩٩٩٩٩٩}", "is too wide"),
         ("{big:c}", "%c arg not in range"),
         ("{width:04d}", "Unknown format code"),
-        ("???", "no name"),
-        ("", "no name"),
+        ("???", "the name is empty"),
+        ("", "the name is empty"),
     ],
 )
 def test_a_template_that_cannot_be_filled_gives_the_usual_name(template: str, reason: str) -> None:

@@ -123,7 +123,7 @@ def test_settings(name: str, value: object, field: str, read_as: object) -> None
         ("steps", [1, 2], "steps takes a whole number"),
         ("steps", {"a": 1}, "steps takes a whole number"),
         ("sampler", "k_lmz", "did you mean k_lms"),
-        ("grid", "yes", "grid is true or false"),
+        ("grid", "yes", "grid must be true or false"),
         ("upscale", [], "upscale takes a factor"),
         ("upscale", [2, [1]], "upscale takes a factor"),
         ("outdir", "", "outdir takes a folder"),

@@ -116,7 +116,7 @@ def test_what_could_never_be_opened_again_is_refused_before_rendering(
 
 def test_a_watermark_that_does_not_fit_is_refused_before_rendering() -> None:
     text = "x" * 20
-    with pytest.raises(BadLine, match="20 bytes of --watermark do not fit into 256x256 pixels"):
+    with pytest.raises(BadLine, match="has 20 bytes, too many for an image of 256x256 pixels"):
         one(parse_line(f"x --watermark {text}"))
     assert one(parse_line(f"x -U2 --watermark {text}")).watermark == text
     with pytest.raises(BadLine, match="takes 1 to 64 bytes"):

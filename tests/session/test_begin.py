@@ -157,7 +157,7 @@ def test_what_is_no_picture_is_refused_before_anything(tmp_path: Path, photo: st
     for asked in (Request(init_img=text), Request(init_img=photo, init_mask=gone)):
         with pytest.raises(InputError):
             settled(asked)
-    with pytest.raises(BadLine, match="there is none"):
+    with pytest.raises(BadLine, match="needs an input image"):
         settled(Request(prompt="x", init_mask=photo))
     with pytest.raises(BadLine, match="strength takes a number above 0"):
         settled(Request(prompt="x", init_img=photo, strength=0.0))
@@ -168,13 +168,13 @@ def test_a_pasted_address_of_a_file_is_the_file(tmp_path: Path) -> None:
     Image.new("RGB", (64, 64)).save(path)
     studio = fake_studio(tmp_path)
     assert studio.find_picture(path.as_uri()) == path
-    with pytest.raises(BadLine, match="is no file here"):
+    with pytest.raises(BadLine, match="is a URL, not a local file"):
         studio.find_picture("https://x.org/a.png")
 
 
 def test_a_strength_without_a_picture_is_said(photo: str) -> None:
     answer = settled(Request(prompt="x", strength=0.4))
-    assert answer.recipes[0].strength is None and "-f changes nothing" in answer.notes[0]
+    assert answer.recipes[0].strength is None and "-f is ignored" in answer.notes[0]
 
 
 @settings(
@@ -216,7 +216,9 @@ def test_a_settled_recipe_is_written_and_read_and_settled_again(
 def test_minus_one_is_the_last_picture_and_becomes_its_path(tmp_path: Path) -> None:
     studio = fake_studio(tmp_path)
     (refused,) = made(studio, "a cat -I-1")
-    assert isinstance(refused, Rejected) and "not there (none so far)" in str(refused.error)
+    assert isinstance(refused, Rejected) and "no image -1 in this session (none so far)" in str(
+        refused.error
+    )
     first, second = saved(studio, "a cat"), saved(studio, "a dog")
     assert saved(studio, "a bird -I -2").request.init_img == str(first.path)
     line = saved(studio, "a fish -I -2 -f .5").line
@@ -319,7 +321,7 @@ def test_such_a_folder_may_be_moved(
     assert isinstance(event, Rejected), "only a log's picture is what it was"
     next((tmp_path / "moved" / "inputs").iterdir()).unlink()
     told = list(fake_studio(tmp_path / "other").verify(tmp_path / "moved" / LOG_NAME))
-    assert isinstance(told[-1], Note) and "1 same, 0 different, 1 not made" in told[-1].text
+    assert isinstance(told[-1], Note) and "1 same, 0 different, 1 failed" in told[-1].text
 
 
 def test_a_dry_run_shows_the_sizes(tmp_path: Path, photo: str) -> None:

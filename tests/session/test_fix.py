@@ -210,7 +210,7 @@ def test_embiggen_with_a_picture_to_start_from_takes_that_picture(
         ("!fix", "takes an image file"),
         (
             "!fix 000001.7.png",
-            "what to do (one or more of -c -D -embiggen -U --watermark)",
+            "nothing to do (add one or more of -c -D -embiggen -U --watermark)",
         ),
         ("!fix -1 -embiggen_strength 0.3", "has nothing to do"),
         ("!fix 000001.8.png -U2", "there is no 000001.8.png"),
@@ -218,7 +218,10 @@ def test_embiggen_with_a_picture_to_start_from_takes_that_picture(
         ("!fix -1 -U2 -I a.png", "there is no a.png"),
         ("!fix -1 -U2 -I -1", "-I is not supported with !fix"),
         ("!fix -1 -c up 8", "-c takes sides"),
-        ("!fix -1 --watermark dream", "5 bytes of --watermark do not fit into 64x64 pixels"),
+        (
+            "!fix -1 --watermark dream",
+            "the --watermark has 5 bytes, too many for an image of 64x64 pixels",
+        ),
         ("x -W256 -H256 --watermark twentycharacters....", "use at most 19 bytes"),
     ],
 )

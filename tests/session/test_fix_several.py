@@ -138,7 +138,7 @@ def test_files_without_a_known_ending_are_meant_by_a_pattern_alone(
         ("!fix holiday/", "has nothing to do"),
         ("!fix holiday/ -U2 -I holiday/b.png", "-I is not supported with !fix"),
         ("!fix holiday/ -c up", "-c takes sides"),
-        ("!fix holiday/b.png holiday/x.png -U2", "there is no holiday/x.png (a file's name"),
+        ("!fix holiday/b.png holiday/x.png -U2", "there is no holiday/x.png (put file names with"),
         ("!fix holiday/y.png holiday/x.png -U2", "there is no holiday/y.png holiday/x.png"),
         ("!fix a[b.png -U2", "no images found for a[b.png"),
         ("!fix holiday/ -U2 --model nope -c top 8", "nope"),

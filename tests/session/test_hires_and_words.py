@@ -53,7 +53,7 @@ def test_how_strongly_it_is_painted_over(line: str, strength: float | None) -> N
 
 def test_where_there_is_nothing_to_mend_it_is_said(photo: str) -> None:
     for line, said in (
-        ("x --hires_fix", "--hires_fix is for more than 256x256"),
+        ("x --hires_fix", "--hires_fix is ignored: the image is not larger than 256x256"),
         (f"x -I {photo} --hires_fix", "--hires_fix is ignored with an input image"),
     ):
         answer = settled(line)
@@ -65,7 +65,7 @@ def test_words_mask_a_picture_and_only_they(photo: str) -> None:
     assert one(f'x -I {photo} -tm "cat OR dog" 0.3').text_mask == TextMask("cat OR dog", 0.3)
     with pytest.raises(BadLine, match="-tm needs an input image"):
         settled("x -tm cat")
-    with pytest.raises(BadLine, match="two masks"):
+    with pytest.raises(BadLine, match="cannot be used together"):
         settled(f"x -I {photo} -M {photo} -tm cat")
 
 

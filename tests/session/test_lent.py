@@ -143,7 +143,7 @@ def test_a_prompt_from_a_picture_has_a_limit(studio: Session, tmp_path: Path) ->
     assert isinstance(events[0], Rejected)
     events = list(studio.make("-I x.png -S1 -s2"))
     (saved,) = [event for event in events if isinstance(event, Saved)]
-    assert saved.request.prompt == "" and "characters (32,768 is the limit)" in told(events)
+    assert saved.request.prompt == "" and "characters (the limit is 32,768)" in told(events)
 
 
 def chunk(kind: bytes, data: bytes) -> bytes:
@@ -192,6 +192,6 @@ def test_fix_says_that_a_line_too_long_costs_the_settings(studio: Session, tmp_p
     picture(tmp_path / "x.png", f'"{"a" * LONGEST}" -s20 -S42')
     events = list(studio.make("!fix x.png -U2"))
     assert any(isinstance(event, Saved) for event in events)
-    assert "settings it was made with are not used" in told(events)
+    assert "its settings are not used" in told(events)
     Image.new("RGB", (64, 64)).save(tmp_path / "plain.png")
     assert "settings" not in told(list(studio.make("!fix plain.png -U2")))

@@ -77,7 +77,7 @@ def test_a_missing_file_is_not_taken_for_another_of_its_name(log: Path, tmp_path
     missing.unlink()
     path, (event,) = replayed(log)
     assert not path and isinstance(event, Rejected)
-    assert f"{missing} is missing" in str(event.error) and "another file" in str(event.error)
+    assert f"{missing} is missing" in str(event.error) and "a different file" in str(event.error)
     (tmp_path / "new" / "in" / "photo.png").unlink()
     path, (event,) = replayed(log)
     assert not path and isinstance(event, Rejected)

@@ -101,7 +101,7 @@ def test_a_sweep_of_amounts_goes_towards_one_and_the_same() -> None:
 
 @pytest.mark.parametrize(
     ("line", "hint"),
-    [("x -V 7:0.1", "which one with -S"), ("x -S1 -V 7:0.1 -n3", "-v 0.1 makes others")],
+    [("x -V 7:0.1", "needs a seed (add -S)"), ("x -S1 -V 7:0.1 -n3", "-v 0.1 makes several")],
 )
 def test_what_makes_no_sense_is_refused(line: str, hint: str) -> None:
     with pytest.raises(BadLine) as caught:
