@@ -104,14 +104,14 @@ class FakeEngine:
         yield Loading(model=model)
         fake_shelf(folder.parent, folder.name)
 
-    def find_mask(self, image: Path, asked: TextMask, mask: Path, heat: Path) -> LoadEvents:
+    def find_mask(self, image: Path, text_mask: TextMask, mask: Path, heat: Path) -> LoadEvents:
         """Everything is what is sought."""
         yield Progress("fetch", 1, 2)
         if error := self.load_fails("clipseg"):
             raise error
         for path in (mask, heat):
             Image.new("L", (8, 8)).save(path)
-        yield Note(text=f"all is {asked.words}")
+        yield Note(text=f"all is {text_mask.words}")
 
     def list_loaded(self) -> list[str]:
         """The models that were loaded."""

@@ -1,7 +1,7 @@
-"""Pictures from recipes. torch and diffusers are known in this room only.
+"""Generates images from recipes. Only this package knows torch and diffusers.
 
-Importing `dream.engine` loads neither; `open_painter` does. The house's front doors do not open
-the painter themselves: `dream.worker.open_engine` does it for them, in a process of its own.
+Importing `dream.engine` loads neither; `create_generator` does. The command line does not call it
+itself: `dream.worker.open_engine` does, in a process of its own.
 """
 
 from __future__ import annotations
@@ -23,9 +23,10 @@ def create_generator(
     machine: DeviceConfig = DeviceConfig(),  # noqa: B008 - frozen
     find_decoder: Callable[[str], Path | None] = lambda family: None,
     find_vae: Callable[[str], Path] = Path,
-    bring: Downloader = refuse_download,
+    downloader: Downloader = refuse_download,
 ) -> ImageGenerator:
-    """The one lazy door to torch and diffusers: a painter in this process, without a model yet.
+    """Import torch and diffusers, and return an image generator in this process, without a model
+    yet.
 
     Raises SetupError when they cannot be imported, and BadSetting for a device that is not here.
     """
@@ -36,9 +37,9 @@ def create_generator(
 
         choose_placement(
             machine.device, machine.precision
-        )  # before the long import, for it may be all there is to say
+        )  # before the long import, because it may fail
         from dream.engine.image_generator import ImageGenerator
-    return ImageGenerator(find_model, machine, find_decoder, find_vae, bring)
+    return ImageGenerator(find_model, machine, find_decoder, find_vae, downloader)
 
 
 __all__ = ["create_generator"]

@@ -1,7 +1,7 @@
-"""-U by diffusion: Stable Diffusion's x4 upscaler, in tiles that no seam divides.
+"""-U by diffusion: Stable Diffusion's x4 upscaler, in tiles without visible seams.
 
-Its denoiser sees, beside the latents, the small picture with a little noise (7 channels in all),
-and hears how much noise that is. Rombach et al. 2022, arXiv:2112.10752; Ho et al. 2021,
+Its denoiser takes, beside the latents, the low-resolution image with a little noise (7 channels in
+all), and the amount of that noise. Rombach et al. 2022, arXiv:2112.10752; Ho et al. 2021,
 arXiv:2106.15282.
 """
 
@@ -29,25 +29,25 @@ from dream.line import split_negative
 SCALE = 4
 
 TILE = 256
-"""Pixels of a tile's sides, at most: what it takes grows with the square of their product."""
+"""Pixels of a tile's side, at most: the memory grows with the square of the tile's area."""
 OVERLAP = 32
-"""Pixels that neighbours share; from one edge to the other, the one fades into the next."""
+"""Pixels that neighbouring tiles share; across them one fades into the next."""
 
 NOISE_LEVEL = 20
-"""Of 1000: the noise on the small picture. More of it, and more is invented."""
+"""Of 1000: the noise on the low-resolution image. The more, the more detail is invented."""
 
 _COLOURS = 3
 _STEP = 8
 """The denoiser halves its sides three times."""
 
 OnStep = Callable[[int, int], None]
-"""Called after each step of each tile, with its number, from 1, and how many there are. May
-raise, to cancel."""
+"""Called after each step of each tile, with its number, from 1, and the number of all. May raise,
+to cancel."""
 
 
 @dataclass(frozen=True)
 class DiffusionUpscaler:
-    """The upscaler in memory, for one picture: with its words, seed, steps and guidance."""
+    """The upscaler in memory, for one image: with its prompt, seed, steps and guidance."""
 
     loaded: LoadedModel
     """A StableDiffusionUpscalePipeline."""
@@ -60,11 +60,11 @@ class DiffusionUpscaler:
 
     def upscale(self, rgb: NDArray[np.float32], tile: int, on_step: OnStep) -> NDArray[np.float32]:
         """(h, w, 3) in 0..1 → (4h, 4w, 3) in 0..1, by tiles of at most `tile` pixels a side, and
-        never of more than TILE; 0 is the whole at once.
+        never more than TILE; 0 is the whole at once.
 
-        All tiles are cut from one field of noise, drawn for the whole picture from its seed: where
-        they overlap they start alike, and arrive alike. Raises what `on_step` raises, and torch's
-        out-of-memory errors, for the caller to try smaller tiles.
+        All tiles are cut from one field of noise, drawn for the whole image from its seed, so
+        overlapping tiles start alike and end alike. Raises what `on_step` raises, and torch's
+        out-of-memory errors, for the caller to retry with smaller tiles.
         """
         height, width, _ = rgb.shape
         filled = np.pad(rgb, ((0, -height % _STEP), (0, -width % _STEP), (0, 0)), mode="edge")
@@ -88,10 +88,10 @@ class DiffusionUpscaler:
             here = (..., rows, columns)
             done = number * self.recipe.steps
 
-            def told(step: int, done: int = done) -> None:
+            def report_step(step: int, done: int = done) -> None:
                 on_step(done + step, len(tiles) * self.recipe.steps)
 
-            piece = self._tile(small[here], latents[here], grain[here], told)
+            piece = self._tile(small[here], latents[here], grain[here], report_step)
             weight = _fade(*piece.shape[2:])
             there = (..., _large(rows), _large(columns))
             made[there] += piece * weight
@@ -134,10 +134,10 @@ class DiffusionUpscaler:
 
 
 def open_diffusion_upscaler(loaded: LoadedModel, recipe: Recipe) -> DiffusionUpscaler:
-    """The upscaler, ready for a recipe's picture. Raises ModelError for a pipeline that is none."""
+    """The upscaler, ready for a recipe's image. Raises ModelError for other pipelines."""
     pipe = loaded.pipe
-    sees = count_latent_channels(pipe) + _COLOURS
-    if getattr(pipe, "low_res_scheduler", None) is None or pipe.unet.config.in_channels != sees:
+    channels = count_latent_channels(pipe) + _COLOURS
+    if getattr(pipe, "low_res_scheduler", None) is None or pipe.unet.config.in_channels != channels:
         raise ModelError(
             f"{loaded.card.path} is not an upscaler: its denoiser takes no low-resolution image",
             "choose another upscaler",
@@ -146,8 +146,8 @@ def open_diffusion_upscaler(loaded: LoadedModel, recipe: Recipe) -> DiffusionUps
 
 
 class _FixedNoiseScheduler:
-    """The scheduler that lays noise on the small picture, with noise that is given: the pipeline
-    would draw its own, another for each tile."""
+    """The scheduler that adds noise to the low-resolution image, with the noise passed to it: the
+    pipeline would draw other noise for each tile."""
 
     def __init__(self, own: Any, grain: torch.Tensor) -> None:
         self._own = own
@@ -155,14 +155,13 @@ class _FixedNoiseScheduler:
         self.config = own.config
 
     def add_noise(self, image: torch.Tensor, drawn: torch.Tensor, level: Any) -> torch.Tensor:
-        """The picture as noisy as `level` (0 to 999) says."""
+        """The image with noise of `level` (0 to 999)."""
         noisy: torch.Tensor = self._own.add_noise(image, self._grain.to(image), level)
         return noisy
 
 
 def _tile_spans(side: int, most: int) -> list[slice]:
-    """Where to cut a side: as few pieces as can be, of one length, that overlap by OVERLAP at
-    least."""
+    """Cut a side into as few pieces of one length as possible that overlap by at least OVERLAP."""
     length = min(side, most)
     pieces = max(1, math.ceil((side - OVERLAP) / (length - OVERLAP))) if side > length else 1
     starts = (round((side - length) * piece / max(1, pieces - 1)) for piece in range(pieces))
@@ -174,7 +173,7 @@ def _large(span: slice) -> slice:
 
 
 def _fade(height: int, width: int) -> torch.Tensor:
-    """How much a tile counts, (height, width): less and less towards its edges, never nothing."""
+    """The weight of a tile's pixels, (height, width): less towards its edges, never 0."""
 
     def ramp(side: int) -> torch.Tensor:
         near = torch.minimum(torch.arange(side), torch.arange(side).flip(0)).float() + 1

@@ -1,7 +1,8 @@
-"""Inpainting and depth models, painting from words alone: all is masked, and all equally far.
+"""Lets inpainting and depth models generate from a prompt alone: everything is masked, and equally
+far away.
 
-Their denoiser takes more channels than the latents have: a mask and the masked picture's latents
-(9 in all), or a map of depth (5). From words alone the mask is one everywhere, the picture grey.
+Their denoiser takes more channels than the latents have: a mask and the masked image's latents (9
+in all), or a depth map (5). Without an input image the mask is 1 everywhere, and the image is grey.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ def count_latent_channels(pipe: Any) -> int:
 
 
 def add_empty_conditioning(pipe: Any) -> None:
-    """Give such a denoiser what it asks for besides; others are left as they are."""
+    """Give such a denoiser its extra channels; others are left as they are."""
     unet = getattr(pipe, "unet", None)
     if unet is None or getattr(pipe, "vae", None) is None:
         return
@@ -31,7 +32,7 @@ def add_empty_conditioning(pipe: Any) -> None:
 
 
 class _EmptyConditioningHook:
-    """The hook; it keeps the latents of the grey picture for the size painted last."""
+    """The hook; it keeps the latents of the grey image for the last size."""
 
     def __init__(self, vae: Any, masked: bool) -> None:
         self._vae = vae
@@ -40,7 +41,7 @@ class _EmptyConditioningHook:
 
     def __call__(self, unet: Any, args: tuple[Any, ...]) -> tuple[Any, ...]:
         latents, *rest = args
-        if latents.shape[1] == unet.config.in_channels:  # the pipeline knows what it paints
+        if latents.shape[1] == unet.config.in_channels:  # the pipeline knows what it generates
             return args
         one = latents[:, :1]
         if not self._masked:
@@ -52,8 +53,9 @@ class _EmptyConditioningHook:
 
 
 def _grey(vae: Any, like: torch.Tensor) -> torch.Tensor:
-    """Latents of a grey picture, for latents (N, C, h, w); in float32, for float16 may overflow.
-    Weights that come to the device by layers (`engine.offload`) stay in their number type."""
+    """Latents of a grey image, for latents (N, C, h, w); computed in float32, because float16 may
+    overflow. Weights that are offloaded layer by layer (`engine.memory.offload`) stay in their
+    dtype."""
     before = vae.dtype
     factor = 2 ** (len(vae.config.block_out_channels) - 1)
     height, width = (factor * side for side in like.shape[2:])

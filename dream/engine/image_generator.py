@@ -1,4 +1,4 @@
-"""Models in memory, and pictures by them."""
+"""Holds models in memory, and generates images with them."""
 
 from __future__ import annotations
 
@@ -42,8 +42,8 @@ from dream.options.text_mask import TextMask
 
 
 class ImageGenerator:
-    """Holds models in memory, and paints with them: one picture for each forward pass, so that
-    the pixels do not depend on what else is made."""
+    """Holds models in memory, and generates with them: one image for each forward pass, so that the
+    pixels do not depend on what else is made."""
 
     def __init__(
         self,
@@ -51,45 +51,45 @@ class ImageGenerator:
         machine: DeviceConfig,
         find_decoder: Callable[[str], Path | None] = lambda family: None,
         find_vae: Callable[[str], Path] = Path,
-        bring: Downloader = refuse_download,
+        downloader: Downloader = refuse_download,
     ) -> None:
         """Raises BadSetting for a device that is not here."""
         self._find_model = find_model
         self._find_vae = find_vae
         self._vae: VaeOverride | None = None
         self._machine = machine
-        self._sight = VisionModels(bring)
+        self._vision = VisionModels(downloader)
         self._cache = ModelCache(machine.max_loaded_models, machine.max_memory)
-        self._looks = Previewers(find_decoder) if machine.previews else None
+        self._previewers = Previewers(find_decoder) if machine.previews else None
         self.placement = choose_placement(machine.device, machine.precision)
 
     def generate(
         self,
         recipe: Recipe,
-        tell: ProgressCallback,
-        given: TaskInputs | None = None,
+        report: ProgressCallback,
+        inputs: TaskInputs | None = None,
         *,
         every: int = 0,
     ) -> Picture:
-        """The picture before any finishing; each step is told on the way, with the picture in the
-        making after `every` steps, unless that is 0. It begins from the files that the recipe
-        names, unless what it begins from is given.
+        """Generate the image, without the stages after it. Each step is reported; with `every` > 0,
+        Progress holds the unfinished image after every so many steps. The input images are read
+        from the recipe's files, unless `inputs` has them.
 
-        Raises InputError, ModelError, OutOfMemory, and whatever `tell` raises, within a step.
+        Raises InputError, ModelError, OutOfMemory, and whatever `report` raises, within a step.
         """
-        if given is None:
-            given = load_inputs(
-                recipe, tell, partial(self._sight.compute_mask, self.placement.device, tell)
+        if inputs is None:
+            inputs = load_inputs(
+                recipe, report, partial(self._vision.compute_mask, self.placement.device, report)
             )
         with silence_libraries():
-            loaded = self.load(recipe.model, tell)
+            loaded = self.load(recipe.model, report)
             with replace_vae(loaded, vae := self._vae_of(recipe, loaded)):
-                given = self._sight.add_depth(loaded, given, tell)
+                inputs = self._vision.add_depth(loaded, inputs, report)
                 with (
                     make_seamless(loaded.pipe, recipe),
-                    tiles.tile_if_needed(loaded, recipe.width, recipe.height, tell) as added,
+                    tiles.tile_if_needed(loaded, recipe.width, recipe.height, report) as added,
                 ):
-                    made = self._attempt(loaded, recipe, given, tell, every)
+                    made = self._attempt(loaded, recipe, inputs, report, every)
             added = added if vae is None else {**added, "vae": vae.digest}
             return replace(made, facts={**added, **made.facts})
 
@@ -97,18 +97,18 @@ class ImageGenerator:
         self,
         loaded: LoadedModel,
         recipe: Recipe,
-        given: TaskInputs,
-        tell: ProgressCallback,
+        inputs: TaskInputs,
+        report: ProgressCallback,
         every: int,
     ) -> Picture:
-        """Paint; and where memory runs out once again, with less of it."""
-        denoising = GenerationRun.for_recipe(loaded, recipe, tell, self._looks, every)
-        paint = partial(denoising.run, recipe, given)
-        made = memory.run_or_none_on_oom(paint)
+        """Generate; when memory runs out, once more with attention and VAE slicing."""
+        denoising = GenerationRun.for_recipe(loaded, recipe, report, self._previewers, every)
+        generate = partial(denoising.run, recipe, inputs)
+        made = memory.run_or_none_on_oom(generate)
         if made is None:
-            tell(Note(text="out of memory; retrying with attention and VAE slicing"))
+            report(Note(text="out of memory; retrying with attention and VAE slicing"))
             with memory.use_less_memory(loaded.pipe):
-                made = memory.run_or_none_on_oom(paint)
+                made = memory.run_or_none_on_oom(generate)
             if made is None:
                 raise OutOfMemory(
                     f"not enough memory for {recipe.width}x{recipe.height} pixels, even sliced",
@@ -117,58 +117,62 @@ class ImageGenerator:
             made = replace(made, facts={**made.facts, "memory": "sliced and tiled"})
         return made
 
-    def find_mask(self, image: Image.Image, asked: TextMask, tell: ProgressCallback) -> MaskResult:
-        """Where in an RGB picture is what words name. Raises ModelError, FetchError."""
-        return self._sight.compute_mask_and_heatmap(self.placement.device, tell, image, asked)
+    def find_mask(
+        self, image: Image.Image, text_mask: TextMask, report: ProgressCallback
+    ) -> MaskResult:
+        """Find what a text mask names in an RGB image. Raises ModelError, FetchError."""
+        return self._vision.compute_mask_and_heatmap(
+            self.placement.device, report, image, text_mask
+        )
 
-    def load(self, model: str, tell: ProgressCallback) -> LoadedModel:
-        """The model in memory. Where there is no room beside the others, those that were used
-        least recently leave before it comes.
+    def load(self, model: str, report: ProgressCallback) -> LoadedModel:
+        """Load the model, or return the one in memory. Where there is not enough room, the models
+        used least recently are unloaded first.
 
         Raises ModelError, BadSetting, OutOfMemory.
         """
-        loaded = self._in_memory(self._find_model(model), tell)
+        loaded = self._load_or_get(self._find_model(model), report)
         self.placement = loaded.placement
         return loaded
 
     def load_upscaler(
-        self, card: UpscalerInfo, recipe: Recipe, tell: ProgressCallback
+        self, card: UpscalerInfo, recipe: Recipe, report: ProgressCallback
     ) -> DiffusionUpscaler:
-        """A diffusion upscaler in memory, for the picture of that recipe. It lives among the
-        models, so that what was used least recently leaves for it. Raises as `load`."""
+        """Load a diffusion upscaler for the recipe's image. It counts as a model, so the models
+        used least recently are unloaded for it. Raises as `load`."""
         return open_diffusion_upscaler(
-            self._in_memory(ModelInfo(name=card.name, path=card.path), tell), recipe
+            self._load_or_get(ModelInfo(name=card.name, path=card.path), report), recipe
         )
 
-    def _in_memory(self, card: ModelInfo, tell: ProgressCallback) -> LoadedModel:
+    def _load_or_get(self, card: ModelInfo, report: ProgressCallback) -> LoadedModel:
         loaded = self._cache.get(card)
         if loaded is None:
-            tell(Loading(model=card.name))
-            self._sight.close()  # it is soon there again; a model may want the room
-            loaded = self._load(card, tell)
+            report(Loading(model=card.name))
+            self._vision.close()  # it loads fast; a model may need the memory
+            loaded = self._load(card, report)
         return loaded
 
     def list_loaded(self) -> tuple[str, ...]:
         """The names of the models in memory, the one used last at the end."""
         return self._cache.list_names()
 
-    def convert(self, model: str, folder: Path, tell: ProgressCallback) -> None:
+    def convert(self, model: str, folder: Path, report: ProgressCallback) -> None:
         """Write a model's single file as a folder in diffusers layout. Raises ModelError."""
         card = self._find_model(model)
         weight = estimate_memory(card, "cpu", "float32")
         self._cache.make_room(card.name, weight)
-        tell(Loading(model=model))
+        report(Loading(model=model))
         export_diffusers(card, folder)
 
     def unload(self) -> None:
-        """Forget the models, and give their memory back."""
+        """Unload all models, and free their memory."""
         self._vae = None
-        self._sight.close()
+        self._vision.close()
         self._cache.clear()
 
     def _vae_of(self, recipe: Recipe, loaded: LoadedModel) -> VaeOverride | None:
-        """What paints in place of the model's own; the last one stays in memory, for the models
-        that it was made for."""
+        """The VAE that replaces the model's own; None for none. The last one stays in memory, for
+        the models that it was made for."""
         if recipe.vae is None or recipe.vae == NO_VAE:
             return None
         path, vae = self._find_vae(recipe.vae), self._vae
@@ -177,20 +181,20 @@ class ImageGenerator:
         check_latents(vae, loaded)
         return vae
 
-    def _load(self, card: ModelInfo, tell: ProgressCallback) -> LoadedModel:
+    def _load(self, card: ModelInfo, report: ProgressCallback) -> LoadedModel:
         machine = self._machine
         weight = estimate_memory(card, machine.device, machine.precision)
-        weight = self._cache.choose_offload(card.name, weight, machine.low_memory, tell)
-        way = weight.placement.offload_mode
+        weight = self._cache.choose_offload(card.name, weight, machine.low_memory, report)
+        offload_mode = weight.placement.offload_mode
         self._cache.make_room(card.name, weight)
         with silence_libraries():
             loaded = memory.run_or_none_on_oom(
-                lambda: load_model(card, machine.device, machine.precision, way)
+                lambda: load_model(card, machine.device, machine.precision, offload_mode)
             )
             if loaded is None and self._cache.list_names():
                 self._cache.clear()
                 loaded = memory.run_or_none_on_oom(
-                    lambda: load_model(card, machine.device, machine.precision, way)
+                    lambda: load_model(card, machine.device, machine.precision, offload_mode)
                 )
         if loaded is None:
             raise OutOfMemory(

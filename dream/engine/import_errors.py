@@ -1,4 +1,4 @@
-"""What a broken installation says, and what to do about it. Pure: imports nothing heavy."""
+"""Explains a broken installation, and what to do about it. Imports nothing heavy."""
 
 from __future__ import annotations
 
@@ -8,11 +8,13 @@ from contextlib import contextmanager
 
 from dream.core.errors import SetupError
 
-MEMORY_SHORT = "not enough memory to load torch: close other programs, then enter the line again"
+OUT_OF_MEMORY_ADVICE = (
+    "not enough memory to load torch: close other programs, then enter the line again"
+)
 KNOWN_CAUSES = (
     (
         r"[Cc]annot allocate memory|failed to map segment|(?i:out of memory)|not enough memory",
-        MEMORY_SHORT,
+        OUT_OF_MEMORY_ADVICE,
     ),
     (
         r"libGL\.so",
@@ -66,17 +68,17 @@ KNOWN_CAUSES = (
         "the package {0} is not installed: `pip install {0}`, or reinstall dream",
     ),
 )
-"""A pattern in an import's message, and the line a person reads; {0} is the first group."""
+"""A pattern in an import error's message, and the line for the user; {0} is the first group."""
 
 
 def explain_import_error(error: BaseException) -> str | None:
-    """What to install, in one line, for an import that failed; None when it is not known.
+    """What to install, in one line, for an import that failed; None when the cause is not known.
 
     The whole chain of causes is searched: libraries wrap each other's import errors.
     """
-    said = " | ".join(str(link) for link in _chain(error))
+    messages = " | ".join(str(link) for link in _chain(error))
     for pattern, advice in KNOWN_CAUSES:
-        if found := re.search(pattern, said):
+        if found := re.search(pattern, messages):
             return advice.format(*found.groups())
     if any(isinstance(link, ImportError) for link in _chain(error)):
         return f"a package cannot be loaded ({_first_line(error)}): reinstall dream"
@@ -85,11 +87,12 @@ def explain_import_error(error: BaseException) -> str | None:
 
 @contextmanager
 def raise_setup_errors() -> Iterator[None]:
-    """Imports inside raise SetupError with what to install; an unknown failure stays itself."""
+    """Imports inside raise SetupError with what to install; an unknown error is raised
+    unchanged."""
     try:
         yield
-    except MemoryError as error:  # which mostly has no words of its own
-        raise SetupError(MEMORY_SHORT) from error
+    except MemoryError as error:  # which mostly has no message
+        raise SetupError(OUT_OF_MEMORY_ADVICE) from error
     except (ImportError, OSError, RuntimeError, AttributeError) as error:
         if (advice := explain_import_error(error)) is None:
             raise

@@ -1,4 +1,4 @@
-"""Libraries speak through us or not at all: no bars, no warnings on a person's screen."""
+"""Silences the libraries: no progress bars, no warnings on the user's screen."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ LOGGERS = (diffusers.utils.logging, transformers.utils.logging)
 
 @contextmanager
 def silence_libraries() -> Iterator[None]:
-    """Silence diffusers, transformers and Python warnings; as it was before, afterwards."""
+    """Silence diffusers, transformers and Python warnings; restored afterwards."""
     before = [(log, log.get_verbosity(), log.is_progress_bar_enabled()) for log in LOGGERS]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

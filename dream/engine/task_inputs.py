@@ -1,4 +1,4 @@
-"""The pictures that a recipe begins from, read from their files."""
+"""Reads the input images of a recipe from their files."""
 
 from __future__ import annotations
 
@@ -26,39 +26,42 @@ from dream.inputs import (
 from dream.options.text_mask import TextMask
 
 MaskFinder = Callable[[Image.Image, TextMask], tuple[Image.Image, str]]
-"""A mask of what words name in a picture (L, 255 is painted), and the SHA-256 of what found it."""
+"""Returns a mask of what a text mask names in an image (L, 255 is generated), and the SHA-256 of
+the model that found it."""
 
-_OF_MASKS = ("invert_mask", "inpaint_replace")
-"""What is for masks alone."""
+_MASK_OPTIONS = ("invert_mask", "inpaint_replace")
+"""Options that need a mask."""
 
 
-def load_inputs(recipe: Recipe, tell: ProgressCallback, seek: MaskFinder) -> TaskInputs:
-    """What the recipe names, opened and brought to its size. Raises InputError, and what `seek`
-    raises."""
-    begun = _begun(recipe, tell, seek)
+def load_inputs(recipe: Recipe, report: ProgressCallback, find_mask: MaskFinder) -> TaskInputs:
+    """Open the recipe's input images, and resize them to its size. Raises InputError, and what
+    `find_mask` raises."""
+    begun = _load_initial_image(recipe, report, find_mask)
     if recipe.init_color is None:
         return begun
-    other = _open(recipe.init_color, tell)
+    other = _open(recipe.init_color, report)
     facts = {**begun.facts, "init_color": other.sha256}
     return replace(begun, colours=other.image, facts=facts)
 
 
-def _begun(recipe: Recipe, tell: ProgressCallback, seek: MaskFinder) -> TaskInputs:
+def _load_initial_image(
+    recipe: Recipe, report: ProgressCallback, find_mask: MaskFinder
+) -> TaskInputs:
     if recipe.init_img is None:
-        _without_mask(recipe, tell)
+        _note_ignored_options(recipe, report)
         return TaskInputs()
-    opened = _open(recipe.init_img, tell)
+    opened = _open(recipe.init_img, report)
     facts = {"init_img": opened.sha256}
     mask = None if opened.alpha is None else mask_from_alpha(opened.alpha)
     if recipe.init_mask is not None:
-        drawn = _open(recipe.init_mask, tell)
+        drawn = _open(recipe.init_mask, report)
         facts["init_mask"] = drawn.sha256
-        mask = _as_large(read_mask(drawn), opened)
+        mask = _resize_to_image(read_mask(drawn), opened)
     elif recipe.text_mask is not None:
-        mask, facts["clipseg"] = seek(opened.image, recipe.text_mask)
-        _refuse_nothing(mask, recipe.init_img, recipe.text_mask)
+        mask, facts["clipseg"] = find_mask(opened.image, recipe.text_mask)
+        _require_nonempty(mask, recipe.init_img, recipe.text_mask)
     if mask is None:
-        _without_mask(recipe, tell)
+        _note_ignored_options(recipe, report)
     image = opened.image if opened.alpha is None else fill_transparent(opened.image, opened.alpha)
     return make_inputs(recipe, image, mask, facts)
 
@@ -66,8 +69,8 @@ def _begun(recipe: Recipe, tell: ProgressCallback, seek: MaskFinder) -> TaskInpu
 def make_inputs(
     recipe: Recipe, image: Image.Image, mask: Image.Image | None, facts: dict[str, str]
 ) -> TaskInputs:
-    """Pictures in memory as a task takes them: an RGB one, and its mask, L, 255 where it is to be
-    painted; of one size, which becomes the recipe's. Raises InputError for a mask of nothing."""
+    """Images in memory as a task takes them: an RGB image, and its mask (L, 255 is generated), both
+    resized to the recipe's size. Raises InputError for an empty mask."""
     size = recipe.width, recipe.height
     if mask is not None:
         mask = resize_to_cover(
@@ -85,28 +88,32 @@ def make_inputs(
     return TaskInputs(image=resize_to_cover(image, *size, whole=recipe.fit), mask=mask, facts=facts)
 
 
-def _without_mask(recipe: Recipe, tell: ProgressCallback) -> None:
-    said = [FLAGS[name].names[0] for name in _OF_MASKS if getattr(recipe, name)]
-    if said:
-        tell(Note(text=f"{' and '.join(said)} ignored: there is no mask (-M, -tm or transparency)"))
+def _note_ignored_options(recipe: Recipe, report: ProgressCallback) -> None:
+    ignored = [FLAGS[name].names[0] for name in _MASK_OPTIONS if getattr(recipe, name)]
+    if ignored:
+        report(
+            Note(
+                text=f"{' and '.join(ignored)} ignored: there is no mask (-M, -tm or transparency)"
+            )
+        )
 
 
-def _refuse_nothing(mask: Image.Image, path: str, asked: TextMask) -> None:
+def _require_nonempty(mask: Image.Image, path: str, text_mask: TextMask) -> None:
     if not mask.getbbox():
         raise InputError(
-            f"“{asked.words}” was not found in {path} at threshold {asked.threshold:g}",
+            f"“{text_mask.words}” was not found in {path} at threshold {text_mask.threshold:g}",
             "lower the threshold; !mask shows what is found",
         )
 
 
-def _open(path: str, tell: ProgressCallback) -> LoadedImage:
+def _open(path: str, report: ProgressCallback) -> LoadedImage:
     opened = open_picture(Path(path))
     for note in opened.notes:
-        tell(Note(text=note))
+        report(Note(text=note))
     return opened
 
 
-def _as_large(mask: Image.Image, opened: LoadedImage) -> Image.Image:
+def _resize_to_image(mask: Image.Image, opened: LoadedImage) -> Image.Image:
     if mask.size == opened.image.size:
         return mask
     return mask.resize(opened.image.size, Image.Resampling.NEAREST)

@@ -1,5 +1,5 @@
-"""The engine in a process of its own: importing torch, loading and painting go on there, and the
-process with the prompt stays light, quick and alive whatever happens."""
+"""The engine in a process of its own, so that the prompt's process stays light and survives
+whatever happens to torch."""
 
 from dream.worker.client import WorkerEngine, open_engine
 from dream.worker.inprocess import InProcessEngine

@@ -1,9 +1,10 @@
-"""One end of the wire: messages as bytes, and what may stand in them.
+"""One end of the socket between prompt and worker: messages as bytes, and which classes they may
+hold.
 
-A message is pickled, but only plain builtins, paths, Pillow's pictures and dream's own classes
-cross: what is sent is held to that, and reading a message imports nothing but Pillow. So no
-answer brings torch into the prompt's process, and a class that the other side does not know (dream
-was upgraded meanwhile) is an error about that one message.
+A message is pickled, but only plain builtins, paths, Pillow's images and dream's own classes are
+sent, and reading a message imports nothing but Pillow. So no answer brings torch into the prompt's
+process, and a class that the other side does not know (dream was upgraded meanwhile) is an error
+about that one message.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ _PACKAGES = frozenset({"builtins", "collections", "copyreg", "dream", "pathlib",
 
 @dataclass(frozen=True)
 class UnreadableMessage:
-    """A message that arrived whole and cannot be read here."""
+    """A message that arrived complete but cannot be unpickled here."""
 
     job: int
     """The job it is about; 0 where it is about none."""
@@ -34,19 +35,19 @@ class UnreadableMessage:
 
 
 class Channel:
-    """One end of the wire, which it owns: one thread may send while another receives, and `close`
-    comes after both. Whatever the other side does, `shut` ends what they wait for."""
+    """One end of the socket, which it owns. One thread may send while another receives; `close`
+    comes after both. `shut_down` ends their waiting, whatever the other side does."""
 
     def __init__(self, end: socket.socket) -> None:
-        self._end = end
+        self._socket = end
 
     def send(self, data: bytes) -> None:
-        """Hand over what `packed` made. Raises OSError when the other side is gone, or takes
-        nothing for as long as `patience` says."""
+        """Send what `pack_message` returned. Raises OSError when the other side is gone, or
+        receives nothing within the timeout."""
         for part in (_LENGTH.pack(len(data)), data):
             left = memoryview(part)
             while left:
-                left = left[self._end.send(left) :]
+                left = left[self._socket.send(left) :]
 
     def receive(self) -> Message | UnreadableMessage:
         """The next message. Raises EOFError or OSError when the other side is gone."""
@@ -60,27 +61,27 @@ class Channel:
         return message
 
     def set_timeout(self, seconds: float) -> None:
-        """From now on `send` raises when not one byte is taken for so long."""
+        """Make `send` raise when not one byte is received for this many seconds."""
         whole = int(seconds)
         limit = struct.pack("@ll", whole, int((seconds - whole) * 1e6))
         if sys.platform == "win32":
             limit = struct.pack("@L", int(seconds * 1000))
-        self._end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, limit)
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, limit)
 
     def shut_down(self) -> None:
-        """End all sending and receiving, in whichever thread; nothing is closed yet."""
+        """End all sending and receiving, in any thread; nothing is closed yet."""
         with suppress(OSError):
-            self._end.shutdown(socket.SHUT_RDWR)
+            self._socket.shutdown(socket.SHUT_RDWR)
 
     def close(self) -> None:
-        """Let go of the wire. Nobody may send or receive any more."""
-        self._end.close()
+        """Close the socket. Nobody may send or receive any more."""
+        self._socket.close()
 
     def _bytes(self, count: int) -> bytearray:
         data = bytearray(count)
         left = memoryview(data)
         while left:
-            got = self._end.recv_into(left)
+            got = self._socket.recv_into(left)
             if not got:
                 raise EOFError
             left = left[got:]
@@ -88,7 +89,7 @@ class Channel:
 
 
 def pack_message(message: Message) -> bytes:
-    """A message as it is sent. Raises PicklingError for what does not cross the wire."""
+    """The bytes of a message. Raises PicklingError for classes that may not be sent."""
     data = io.BytesIO()
     data.write(_JOB.pack(job_of(message)))
     _Writer(data, protocol=pickle.HIGHEST_PROTOCOL).dump(message)
@@ -96,24 +97,25 @@ def pack_message(message: Message) -> bytes:
 
 
 class _Writer(pickle.Pickler):
-    def reducer_override(self, thing: Any) -> Any:
-        """Of other packages' classes, text and numbers cross as what they are (torch's version is
-        a class of torch, and a str), and nothing else."""
-        named = thing if isinstance(thing, type) or hasattr(thing, "__qualname__") else type(thing)
-        if named.__module__.partition(".")[0] in _PACKAGES:
+    def reducer_override(self, obj: Any) -> Any:
+        """Text and numbers of other packages' classes are sent as plain values (torch's version is
+        a class of torch, and a str); nothing else of those packages is sent."""
+        kind = obj if isinstance(obj, type) or hasattr(obj, "__qualname__") else type(obj)
+        if kind.__module__.partition(".")[0] in _PACKAGES:
             return NotImplemented
         kinds: tuple[type, ...] = (str, bytes, int, float)
         for plain in kinds:
-            if isinstance(thing, plain):
-                return plain, (plain(thing),)
+            if isinstance(obj, plain):
+                return plain, (plain(obj),)
         raise pickle.PicklingError(
-            f"{named.__module__}.{named.__qualname__} cannot be sent to the other process"
+            f"{kind.__module__}.{kind.__qualname__} cannot be sent to the other process"
         )
 
 
 class _Reader(pickle.Unpickler):
     def find_class(self, module: str, name: str) -> Any:
-        """A class that is here already; only Pillow may come with the first picture."""
+        """Find a class that is imported already; only Pillow may be imported, with the first
+        image."""
         package = module.partition(".")[0]
         if package not in _PACKAGES or (package != "PIL" and module not in sys.modules):
             raise pickle.UnpicklingError(f"{module}.{name} is not known in this process")

@@ -1,4 +1,4 @@
-"""The engine as the prompt sees it: an Engine whose hands are in another process."""
+"""The engine for the prompt's process: it sends every task to a worker process."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from dream.core.events import Loading, Note
 from dream.core.picture import Picture
 from dream.core.recipe import Recipe
 from dream.core.stages import Stage
-from dream.engine.import_errors import MEMORY_SHORT
+from dream.engine.import_errors import OUT_OF_MEMORY_ADVICE
 from dream.engine.interface import DeviceConfig, Engine, EngineEvents, LoadEvents, Progress
 from dream.options.text_mask import TextMask
 from dream.worker.protocol import (
@@ -35,7 +35,7 @@ from dream.worker.protocol import (
     TaskStarted,
     get_model,
 )
-from dream.worker.stall_detector import LOOK, StallDetector, is_stopped
+from dream.worker.stall_detector import POLL_INTERVAL, StallDetector, is_stopped
 from dream.worker.start_worker import get_install_times
 from dream.worker.worker_process import (
     JobCancelled,
@@ -45,20 +45,21 @@ from dream.worker.worker_process import (
 )
 
 MAX_RESTARTS = 2
-"""How often a picture is begun again after the worker died on it."""
+"""How often an image is started again after the worker died on it."""
 
-STILLBORN = 3
-"""So many workers that die before they can work are enough: no other is started until somebody
-asks for one, or something was installed meanwhile."""
+MAX_FAILED_STARTS = 3
+"""After this many workers that died before their first answer, no other is started until
+`!restart`, or until a package was installed."""
 
-PATIENCE = 60.0
-"""Seconds a cancelled picture may go on before its worker is replaced. Steps of a large model on a
-small machine take half of that. A worker that is stopped has `STOPPED_PATIENCE`."""
-STOPPED_PATIENCE = 1.0
+CANCEL_TIMEOUT = 60.0
+"""Seconds that a worker may take to stop a cancelled image before it is replaced. A step of a large
+model on a small machine takes half of that. A worker that is stopped (SIGSTOP) has
+`STOPPED_CANCEL_TIMEOUT`."""
+STOPPED_CANCEL_TIMEOUT = 1.0
 
 
-_Doing = Generator[Progress | Note | Loading, None, Picture | None]
-_DOING = {
+_TaskEvents = Generator[Progress | Note | Loading, None, Picture | None]
+_TASK_VERBS = {
     RenderTask: "rendering",
     FinishTask: "finishing",
     LoadTask: "loading",
@@ -68,56 +69,56 @@ _DOING = {
 
 
 def open_engine(
-    shelf: ModelRegistry,
+    registry: ModelRegistry,
     machine: DeviceConfig = DeviceConfig(),  # noqa: B008 - frozen
 ) -> Engine:
-    """The engine every front door uses. Nothing starts before it is warmed or asked for a picture,
-    and no setting is looked at before that: a dry run costs no torch."""
-    return WorkerEngine(shelf, machine)
+    """The engine of the command line and of Python. Nothing starts before `preload` or the first
+    image, and no setting is checked before that, so a dry run does not load torch."""
+    return WorkerEngine(registry, machine)
 
 
 class WorkerEngine:
-    """Renders and finishes in a worker process, and outlives it.
+    """Renders and finishes in a worker process, and starts another when it dies.
 
-    One picture at a time. Closing a generator cancels its picture within a step and does not wait
-    for it; the next picture does.
+    One image at a time. Closing a generator cancels its image within a step and does not wait for
+    it; the next image waits.
     """
 
     def __init__(
         self,
-        shelf: ModelRegistry,
+        registry: ModelRegistry,
         machine: DeviceConfig = DeviceConfig(),  # noqa: B008 - frozen
     ) -> None:
-        self._opening = Init(shelf, machine)
+        self._opening = Init(registry, machine)
         self._jobs = count(1)
-        self._job = 0  # the one that is waited for
+        self._job = 0  # the current one
         self._closed = False
         self._cancelled = 0
         self._cancelled_at = 0.0
         self._worker: WorkerProcess | None = None
-        self._stillborn = 0
-        self._died = ""  # how the last of them did
-        self._installed: tuple[float, ...] = ()  # what there was then
+        self._failed_starts = 0
+        self._last_death = ""  # why the last of them died
+        self._install_times_then: tuple[float, ...] = ()  # at that time
 
     def render(self, recipe: Recipe, every: int = 0) -> EngineEvents:
         """See `dream.engine.interface.Engine`. Raises SetupError and WorkerDied too."""
-        return self._pictures(RenderTask(recipe, every))
+        return self._run_for_image(RenderTask(recipe, every))
 
     def finish(self, picture: Picture, stage: Stage) -> EngineEvents:
         """See `dream.engine.interface.Engine`. Raises SetupError and WorkerDied too."""
-        return self._pictures(FinishTask(picture, stage))
+        return self._run_for_image(FinishTask(picture, stage))
 
     def load(self, model: str, weights: str = "") -> LoadEvents:
         """See `dream.engine.interface.Engine`. Raises SetupError and WorkerDied too."""
-        yield from self._do(LoadTask(model, weights))
+        yield from self._run_task(LoadTask(model, weights))
 
     def convert(self, model: str, folder: Path) -> LoadEvents:
         """See `dream.engine.interface.Engine`. Raises SetupError and WorkerDied too."""
-        yield from self._do(ConvertTask(model, folder))
+        yield from self._run_task(ConvertTask(model, folder))
 
-    def find_mask(self, image: Path, asked: TextMask, mask: Path, heat: Path) -> LoadEvents:
+    def find_mask(self, image: Path, text_mask: TextMask, mask: Path, heat: Path) -> LoadEvents:
         """See `dream.engine.interface.Engine`. Raises SetupError and WorkerDied too."""
-        yield from self._do(FindMaskTask(image, asked, mask, heat))
+        yield from self._run_task(FindMaskTask(image, text_mask, mask, heat))
 
     def list_loaded(self) -> tuple[str, ...]:
         """See `dream.engine.interface.Engine`."""
@@ -129,9 +130,9 @@ class WorkerEngine:
         return measure_resident_memory(worker.pid) if worker else 0
 
     def preload(self, model: str) -> None:
-        """Begin to load a model, without waiting for it."""
+        """Start to load a model, without waiting for it."""
         with suppress(WorkerExited, DreamError):
-            self._hired().send(Preload(model))
+            self._get_or_start_worker().send(Preload(model))
 
     def interrupt(self) -> None:
         """See `dream.engine.interface.Engine`."""
@@ -141,50 +142,51 @@ class WorkerEngine:
 
     def restart(self) -> None:
         """See `dream.engine.interface.Engine`."""
-        self._stillborn = 0
+        self._failed_starts = 0
         worker = self._worker
         if worker is not None:
             worker.dismiss()
 
     def close(self) -> None:
-        """End the worker. A picture it is at is given up."""
+        """End the worker, and cancel the image it is rendering."""
         self._closed = True
         self._discard()
 
-    def _pictures(self, task: RenderTask | FinishTask) -> EngineEvents:
-        """A task that makes a picture."""
-        made = yield from self._do(task)
+    def _run_for_image(self, task: RenderTask | FinishTask) -> EngineEvents:
+        """Run a task that returns an image."""
+        made = yield from self._run_task(task)
         assert made is not None
         yield made
 
-    def _do(self, task: Task) -> _Doing:
+    def _run_task(self, task: Task) -> _TaskEvents:
         deaths = 0
         while True:
             if self._closed:
                 raise EngineError("the engine is closed")
             worker = None
             try:
-                worker = self._hired()
+                worker = self._get_or_start_worker()
                 return (yield from self._attempt(worker, task))
             except WorkerExited as death:
                 deaths += not (worker and worker.dismissed)
-                self._take_down(worker, death)
-                if self._stillborn >= STILLBORN:
-                    raise self._gives_up() from None
+                self._record_death(worker, death)
+                if self._failed_starts >= MAX_FAILED_STARTS:
+                    raise self._start_error() from None
                 if deaths > MAX_RESTARTS:
+                    times = f"{deaths} times on {_describe(task)}"
                     raise WorkerDied(
-                        f"the worker died {deaths} times on {_what(task)}; the last time: {death}",
+                        f"the worker died {times}; the last time: {death}",
                         "the next line starts a new worker",
                     ) from None
-                again = f"starting another and {_DOING[type(task)]} {_what(task)} again"
+                again = f"starting another and {_TASK_VERBS[type(task)]} {_describe(task)} again"
                 ended = "was restarted" if worker and worker.dismissed else f"died ({death})"
                 yield Note(text=f"the worker {ended}; {again}")
             finally:
                 if worker and worker.broken:
-                    self._discard()  # the next line tries a fresh one: it may have been mended
+                    self._discard()  # the next line tries a new one: it may work by then
 
-    def _attempt(self, worker: WorkerProcess, task: Task) -> _Doing:
-        """The task, by this worker. Raises Died, and what the task raises."""
+    def _attempt(self, worker: WorkerProcess, task: Task) -> _TaskEvents:
+        """Run the task in this worker. Raises WorkerExited, and what the task raises."""
         job = self._job = next(self._jobs)
         loading = None
         over = False
@@ -195,11 +197,11 @@ class WorkerEngine:
                 yield Loading(model=loading)
             yield from self._await_turn(worker, job)
             while True:
-                match (yield from self._heard(worker)):
+                match (yield from self._receive(worker)):
                     case TaskProgress(_, Loading(model=model)) if model == loading:
                         pass
-                    case TaskProgress(number, happening) if number == job:
-                        yield happening
+                    case TaskProgress(number, event) if number == job:
+                        yield event
                     case TaskDone(number, picture) if number == job:
                         over = True
                         return picture
@@ -216,61 +218,70 @@ class WorkerEngine:
                     worker.send(CancelTask(job))
 
     def _await_turn(self, worker: WorkerProcess, job: int) -> Generator[Note, None, None]:
-        """Until the worker begins with the job: it may be importing, loading, or still at a
-        picture that was cancelled, which it is given `PATIENCE` to leave."""
+        """Wait until the worker starts the job: it may be importing, loading, or still stopping a
+        cancelled image, for `CANCEL_TIMEOUT` at most."""
         while True:
-            match (yield from self._heard(worker)):
+            match (yield from self._receive(worker)):
                 case TaskStarted(number) if number == job:
                     return
-                case TaskFailed(number, error) if number == job:  # it cannot read the order
+                case TaskFailed(number, error) if number == job:  # it cannot read the task
                     raise error
                 case JobCancelled(number) if number == job:
                     raise KeyboardInterrupt
 
-    def _heard(self, worker: WorkerProcess) -> Generator[Note, None, Answer | JobCancelled]:
-        """The next message, or what is said on this side; silence is told. Raises Died when it
-        would not leave the picture that was cancelled."""
+    def _receive(self, worker: WorkerProcess) -> Generator[Note, None, Answer | JobCancelled]:
+        """The next message. A long silence yields a Note. Raises WorkerExited when the worker does
+        not stop the cancelled image."""
         silence = StallDetector(worker.pid)
         while True:
             leaves = worker.over >= self._cancelled
             try:
-                return worker.receive(LOOK if leaves else min(LOOK, self._patience(worker)))
+                return worker.receive(
+                    POLL_INTERVAL if leaves else min(POLL_INTERVAL, self._remaining_timeout(worker))
+                )
             except TimeoutError:
-                if worker.over < self._cancelled and not self._patience(worker):
+                if worker.over < self._cancelled and not self._remaining_timeout(worker):
                     raise WorkerExited("it did not stop the cancelled image") from None
             if text := silence.check():
                 yield Note(text=text)
 
-    def _patience(self, worker: WorkerProcess) -> float:
-        """Seconds that the worker is still given to leave what was cancelled."""
-        patience = min(PATIENCE, STOPPED_PATIENCE) if is_stopped(worker.pid) else PATIENCE
+    def _remaining_timeout(self, worker: WorkerProcess) -> float:
+        """Seconds that the worker still has to stop what was cancelled."""
+        patience = (
+            min(CANCEL_TIMEOUT, STOPPED_CANCEL_TIMEOUT)
+            if is_stopped(worker.pid)
+            else CANCEL_TIMEOUT
+        )
         return max(0.0, self._cancelled_at + patience - time.monotonic())
 
-    def _hired(self) -> WorkerProcess:
-        """The worker there is, or a fresh one. Raises Died when the system starts none, and
-        WorkerDied when so many died that no other is started."""
+    def _get_or_start_worker(self) -> WorkerProcess:
+        """The current worker, or a new one. Raises WorkerExited when the system cannot start it,
+        and WorkerDied after too many failed starts."""
         if self._worker is not None and self._worker.dismissed:
             self._discard()
         if self._worker is None:
-            if self._stillborn >= STILLBORN and self._installed == get_install_times():
-                raise self._gives_up()
+            if (
+                self._failed_starts >= MAX_FAILED_STARTS
+                and self._install_times_then == get_install_times()
+            ):
+                raise self._start_error()
             self._cancelled = 0
             self._worker = WorkerProcess(self._opening)
         return self._worker
 
-    def _take_down(self, worker: WorkerProcess | None, death: WorkerExited) -> None:
-        """A worker has died: bury it, and count it where it never did anything."""
+    def _record_death(self, worker: WorkerProcess | None, death: WorkerExited) -> None:
+        """Discard a dead worker, and count it if it never answered."""
         self._discard()
         dismissed = worker is not None and worker.dismissed
         lived = worker is not None and worker.answered
-        self._stillborn = 0 if lived else self._stillborn + (not dismissed)
-        self._died, self._installed = str(death), get_install_times()
+        self._failed_starts = 0 if lived else self._failed_starts + (not dismissed)
+        self._last_death, self._install_times_then = str(death), get_install_times()
 
-    def _gives_up(self) -> WorkerDied:
-        if "MemoryError" in self._died:
-            return WorkerDied(MEMORY_SHORT, "!restart tries again")
+    def _start_error(self) -> WorkerDied:
+        if "MemoryError" in self._last_death:
+            return WorkerDied(OUT_OF_MEMORY_ADVICE, "!restart tries again")
         return WorkerDied(
-            f"the worker fails to start: {self._died}",
+            f"the worker fails to start: {self._last_death}",
             "run dream --doctor to find the reason, !restart to try again",
         )
 
@@ -280,5 +291,5 @@ class WorkerEngine:
             worker.kill()
 
 
-def _what(task: Task) -> str:
+def _describe(task: Task) -> str:
     return task.model if isinstance(task, LoadTask | ConvertTask) else "this image"

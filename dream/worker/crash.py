@@ -1,4 +1,4 @@
-"""An exception nobody foresaw: one line for the person, the whole story in a file."""
+"""Unexpected exceptions: one line for the user, and the traceback in a file."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from dream.engine.import_errors import explain_import_error
 
 
 def to_dream_error(error: Exception) -> DreamError:
-    """The error as one that can be shown and sent: itself if it is a DreamError, a SetupError if
-    it is the installation's fault, and otherwise an EngineError that names a crash file."""
+    """The error as one that can be shown and sent: unchanged if it is a DreamError, a SetupError if
+    a package is missing or broken, else an EngineError that names a crash file."""
     if isinstance(error, DreamError):
         return error
     if (advice := explain_import_error(error)) is not None:
@@ -31,7 +31,8 @@ def to_dream_error(error: Exception) -> DreamError:
 
 
 def write_crash_file(error: BaseException) -> Path:
-    """The traceback in a new file in the user's log folder, or a temporary one. Its path."""
+    """Write the traceback to a new file in the user's log folder, or to a temporary file. Returns
+    its path."""
     text = "".join(traceback.format_exception(error))
     head = f"dream {dream.__version__}, Python {sys.version}\n\n"
     name = time.strftime("dream-crash-%Y%m%d-%H%M%S-")

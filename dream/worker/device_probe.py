@@ -1,7 +1,8 @@
-"""What a worker would find on this machine: does everything import, and where would it paint?
+"""Checks this machine for `--doctor`: does everything import, and on which device would a model
+run?
 
-`check` asks in a process of its own, so that whoever asks loads no torch, and outlives a library
-that takes its process down.
+`probe_device` checks in a process of its own, so that the caller loads no torch, and survives a
+library that crashes.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from dream.core.errors import DreamError
 from dream.engine.import_errors import raise_setup_errors
 from dream.worker.crash import to_dream_error
 
-PATIENCE = 300.0
+PROBE_TIMEOUT = 300.0
 """Seconds. Importing torch from a cold and slow disk takes minutes."""
 
 SMALL, LARGE = 10_000_000, 860_000_000
@@ -31,20 +32,20 @@ _START = (
 
 @dataclass(frozen=True, kw_only=True)
 class DeviceReport:
-    """What was found. Lines are empty where there is nothing to say."""
+    """The result. Empty where there is nothing to report."""
 
     device: str = ""
     small: str = ""
-    """The number type for small models and why all this was chosen; `large`: for large ones."""
+    """The dtype for small models and the reason; `large`: for large ones."""
     large: str = ""
     memory: tuple[int, int] | None = None
-    """Free and all bytes of the GPU, where it has memory of its own."""
+    """Free and total bytes of the GPU, where it has memory of its own."""
     broken: tuple[str, ...] = ()
     """What does not work, and what to do about it; one line each."""
 
 
 def probe_device(device: str, precision: str) -> DeviceReport:
-    """Look, in a process of its own. Never raises for what it finds."""
+    """Check in a process of its own. Never raises for what it finds."""
     root = str(Path(dream.__file__).resolve().parents[1])
     try:
         done = subprocess.run(
@@ -53,27 +54,29 @@ def probe_device(device: str, precision: str) -> DeviceReport:
             text=True,
             errors="replace",
             stdin=subprocess.DEVNULL,
-            timeout=PATIENCE,
+            timeout=PROBE_TIMEOUT,
         )
     except subprocess.TimeoutExpired:
-        return DeviceReport(broken=(f"torch did not load within {PATIENCE:.0f} s: check the disk",))
+        return DeviceReport(
+            broken=(f"torch did not load within {PROBE_TIMEOUT:.0f} s: check the disk",)
+        )
     last = (done.stdout.splitlines() or [""])[-1]
     try:
         found = json.loads(last)
     except ValueError:
-        words = (done.stderr.strip().splitlines() or ["no output"])[-1]
-        how = f"importing torch crashed (exit status {done.returncode}): {words}"
-        return DeviceReport(broken=(f"{how}; reinstall torch and torchvision together",))
+        last_line = (done.stderr.strip().splitlines() or ["no output"])[-1]
+        failure = f"importing torch crashed (exit status {done.returncode}): {last_line}"
+        return DeviceReport(broken=(f"{failure}; reinstall torch and torchvision together",))
     return DeviceReport(**found | {"broken": tuple(found["broken"])})
 
 
 def main() -> None:
-    """The other process: looks, and prints what it found as one line of JSON."""
+    """The other process: check, and print the result as one line of JSON."""
     print(json.dumps(asdict(inspect_here(*sys.argv[2:4]))))  # noqa: T201 - to the process that asked
 
 
 def inspect_here(device: str, precision: str) -> DeviceReport:
-    """Look, in this process."""
+    """Check in this process."""
     broken = []
     for module in (
         "torch",
@@ -89,7 +92,7 @@ def inspect_here(device: str, precision: str) -> DeviceReport:
             broken.append(str(to_dream_error(error)))
     if "torch" in sys.modules:
         try:
-            placed = _placed(device, precision)
+            placed = _choose_placements(device, precision)
             return replace(placed, broken=_distinct([*broken, *placed.broken]))
         except DreamError as error:
             broken.append(str(error))
@@ -97,11 +100,11 @@ def inspect_here(device: str, precision: str) -> DeviceReport:
 
 
 def _distinct(lines: list[str]) -> tuple[str, ...]:
-    """One cause is often met at several imports."""
+    """One cause often breaks several imports."""
     return tuple(dict.fromkeys(lines))
 
 
-def _placed(device: str, precision: str) -> DeviceReport:
+def _choose_placements(device: str, precision: str) -> DeviceReport:
     from dream.engine.memory.device import choose_placement, measure_gpu_memory
 
     small, large = (

@@ -1,4 +1,4 @@
-"""Rendering and finishing under one roof; imports torch when it opens."""
+"""Runs a worker's tasks; imports torch when it is created."""
 
 from __future__ import annotations
 
@@ -20,64 +20,64 @@ from dream.worker.protocol import FindMaskTask, FinishTask, RenderTask
 
 
 class TaskExecutor:
-    """What a worker works with, through callbacks: see `dream.engine.interface.Tell`."""
+    """Runs tasks, and reports through a callback: see `dream.engine.interface.ProgressCallback`."""
 
-    def __init__(self, shelf: ModelRegistry, machine: DeviceConfig) -> None:
+    def __init__(self, registry: ModelRegistry, machine: DeviceConfig) -> None:
         """Raises SetupError and BadSetting."""
-        self._painter = create_generator(
-            shelf.get_model,
+        self._generator = create_generator(
+            registry.get_model,
             machine,
-            lambda family: find_decoder(family, shelf.models_dirs),
-            shelf.get_vae,
-            lambda helper, on_progress, say: ensure_auxiliary(helper, shelf, on_progress, say),
+            lambda family: find_decoder(family, registry.models_dirs),
+            registry.get_vae,
+            lambda helper, on_progress, say: ensure_auxiliary(helper, registry, on_progress, say),
         )
-        self._shelf = shelf
-        self._finisher = PostProcessor(shelf, self._painter)
+        self._registry = registry
+        self._postprocessor = PostProcessor(registry, self._generator)
 
     @property
     def advice(self) -> str:
-        """What would make it faster here, e.g. another build of torch; mostly empty."""
-        return self._painter.placement.advice
+        """What would make rendering faster here, e.g. another build of torch; mostly empty."""
+        return self._generator.placement.advice
 
-    def load(self, model: str, tell: ProgressCallback, weights: str = "") -> None:
-        """Have the model in memory, and tell when its weights' SHA-256 does not begin with
-        `weights`. Raises ModelError, OutOfMemory."""
-        loaded = self._painter.load(model, tell)
+    def load(self, model: str, report: ProgressCallback, weights: str = "") -> None:
+        """Load the model, and report when the SHA-256 of its weights does not begin with `weights`.
+        Raises ModelError, OutOfMemory."""
+        loaded = self._generator.load(model, report)
         if weights and not (found := loaded.digest.result()).startswith(weights):
             is_now = f"its weights are {found[: len(weights)]}, not {weights}"
-            tell(Note(text=f"{model} has changed: {is_now}; the image will differ"))
+            report(Note(text=f"{model} has changed: {is_now}; the image will differ"))
 
-    def convert(self, model: str, folder: Path, tell: ProgressCallback) -> None:
+    def convert(self, model: str, folder: Path, report: ProgressCallback) -> None:
         """Write a model's single file as a folder. Raises ModelError, OutOfMemory."""
-        self._painter.convert(model, folder, tell)
+        self._generator.convert(model, folder, report)
 
-    def find_mask(self, task: FindMaskTask, tell: ProgressCallback) -> None:
-        """Write where in a picture is what words name. Raises InputError, ModelError, FetchError,
-        GalleryError."""
+    def find_mask(self, task: FindMaskTask, report: ProgressCallback) -> None:
+        """Write a mask and a heat map of what a text mask names. Raises InputError, ModelError,
+        FetchError, GalleryError."""
         opened = open_picture(task.image)
-        seen = self._painter.find_mask(opened.image, task.asked, tell)
-        found = ImageStat.Stat(seen.mask).mean[0] / 255
+        result = self._generator.find_mask(opened.image, task.text_mask, report)
+        found = ImageStat.Stat(result.mask).mean[0] / 255
         try:
-            invert_mask(seen.mask).save(task.mask)
-            seen.heat.save(task.heat)
+            invert_mask(result.mask).save(task.mask)
+            result.heat.save(task.heat)
         except OSError as error:
             raise GalleryError(f"cannot write {task.mask}: {error.strerror or error}") from error
-        tell(Note(text=f"“{task.asked.words}” covers {found:.1%} of {task.image.name}"))
+        report(Note(text=f"“{task.text_mask.words}” covers {found:.1%} of {task.image.name}"))
 
     def list_loaded(self) -> tuple[str, ...]:
         """The names of the models in memory, the one used last at the end."""
-        return self._painter.list_loaded()
+        return self._generator.list_loaded()
 
-    def run(self, task: RenderTask | FinishTask, tell: ProgressCallback) -> Picture:
-        """A recipe rendered, or one stage of a picture's recipe done.
+    def run(self, task: RenderTask | FinishTask, report: ProgressCallback) -> Picture:
+        """Render a recipe, or run one stage of an image's recipe.
 
-        Raises DreamErrors, and what `tell` raises.
+        Raises DreamErrors, and what `report` raises.
         """
         if isinstance(task, RenderTask):
-            return self._painter.generate(task.recipe, tell, every=task.every)
-        return self._finisher.finish(task.picture, task.stage, tell)
+            return self._generator.generate(task.recipe, report, every=task.every)
+        return self._postprocessor.finish(task.picture, task.stage, report)
 
     def close(self) -> None:
-        """Give the models' memory back."""
-        self._painter.unload()
-        self._finisher = PostProcessor(self._shelf, self._painter)
+        """Free the memory of the models."""
+        self._generator.unload()
+        self._postprocessor = PostProcessor(self._registry, self._generator)

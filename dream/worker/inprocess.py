@@ -1,4 +1,4 @@
-"""The engine without a process of its own: for scripts that have torch loaded anyway, and tests."""
+"""The engine in this process: for scripts that have loaded torch anyway, and for tests."""
 
 from __future__ import annotations
 
@@ -31,62 +31,68 @@ from dream.worker.worker_process import measure_resident_memory
 
 
 class InProcessEngine:
-    """The same pictures as `WorkerEngine`, bit for bit. What crashes it crashes you."""
+    """The same images as `WorkerEngine`, bit for bit. A crash of torch ends this process."""
 
     def __init__(
         self,
-        shelf: ModelRegistry,
+        registry: ModelRegistry,
         machine: DeviceConfig = DeviceConfig(),  # noqa: B008 - frozen
     ) -> None:
         """Imports torch. Raises SetupError and BadSetting."""
-        self._workshop = TaskExecutor(shelf, machine)
+        self._executor = TaskExecutor(registry, machine)
 
     def render(self, recipe: Recipe, every: int = 0) -> EngineEvents:
         """See `dream.engine.interface.Engine`."""
-        yield (yield from _stream(lambda tell: self._workshop.run(RenderTask(recipe, every), tell)))
+        yield (
+            yield from _stream(lambda report: self._executor.run(RenderTask(recipe, every), report))
+        )
 
     def finish(self, picture: Picture, stage: Stage) -> EngineEvents:
         """See `dream.engine.interface.Engine`."""
         yield (
-            yield from _stream(lambda tell: self._workshop.run(FinishTask(picture, stage), tell))
+            yield from _stream(
+                lambda report: self._executor.run(FinishTask(picture, stage), report)
+            )
         )
 
     def load(self, model: str, weights: str = "") -> LoadEvents:
         """See `dream.engine.interface.Engine`."""
-        yield from _stream(lambda tell: self._workshop.load(model, tell, weights))
+        yield from _stream(lambda report: self._executor.load(model, report, weights))
 
     def convert(self, model: str, folder: Path) -> LoadEvents:
         """See `dream.engine.interface.Engine`."""
-        yield from _stream(lambda tell: self._workshop.convert(model, folder, tell))
+        yield from _stream(lambda report: self._executor.convert(model, folder, report))
 
-    def find_mask(self, image: Path, asked: TextMask, mask: Path, heat: Path) -> LoadEvents:
+    def find_mask(self, image: Path, text_mask: TextMask, mask: Path, heat: Path) -> LoadEvents:
         """See `dream.engine.interface.Engine`."""
         yield from _stream(
-            lambda tell: self._workshop.find_mask(FindMaskTask(image, asked, mask, heat), tell)
+            lambda report: self._executor.find_mask(
+                FindMaskTask(image, text_mask, mask, heat), report
+            )
         )
 
     def list_loaded(self) -> tuple[str, ...]:
         """See `dream.engine.interface.Engine`."""
-        return self._workshop.list_loaded()
+        return self._executor.list_loaded()
 
     def get_memory_usage(self) -> int:
         """See `dream.engine.interface.Engine`."""
         return measure_resident_memory(os.getpid())
 
     def preload(self, model: str) -> None:
-        """Load a model now: here there is nobody to do it meanwhile."""
+        """Load a model now, and wait for it."""
         with suppress(Exception):
-            self._workshop.load(model, lambda happening: None)
+            self._executor.load(model, lambda event: None)
 
     def interrupt(self) -> None:
-        """Does nothing: here each step is told, and the next one is soon enough."""
+        """Does nothing: every step yields an event, at which the caller can stop."""
 
     def restart(self) -> None:
-        """Does nothing: there is no process but this one."""
+        """Does nothing: there is no worker process."""
 
     def close(self) -> None:
-        """Give the model's memory back."""
-        self._workshop.close()
+        """Free the memory of the models."""
+        self._executor.close()
 
 
 T = TypeVar("T")
@@ -103,33 +109,33 @@ class _Result(Generic[T]):
 
 
 def _stream(work: Callable[[ProgressCallback], T]) -> Generator[Progress | Note | Loading, None, T]:
-    """Work that calls back, as a generator with the work's result. Closing it waits until the
-    work has stopped."""
-    told: SimpleQueue[Progress | Note | Loading | _Result[T] | _Raised] = SimpleQueue()
+    """Run work that reports through a callback, and yield what it reports; returns the work's
+    result. Closing the generator waits until the work has stopped."""
+    queue: SimpleQueue[Progress | Note | Loading | _Result[T] | _Raised] = SimpleQueue()
     closed = Event()
 
-    def tell(happening: Progress | Note | Loading) -> None:
+    def report(event: Progress | Note | Loading) -> None:
         if closed.is_set():
             raise GenerationCancelled
-        told.put(happening)
+        queue.put(event)
 
     def run() -> None:
         try:
-            told.put(_Result(work(tell)))
+            queue.put(_Result(work(report)))
         except BaseException as error:
-            told.put(_Raised(error))
+            queue.put(_Raised(error))
 
     thread = Thread(target=run, name="painter", daemon=True)
     thread.start()
     try:
         while True:
-            match told.get():
+            match queue.get():
                 case _Raised(error):
                     raise error
                 case _Result(value):
                     return value
-                case happening:
-                    yield happening
+                case event:
+                    yield event
     finally:
         closed.set()
         thread.join()

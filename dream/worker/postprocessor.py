@@ -1,4 +1,4 @@
-"""The stages after rendering, by the hands that can do them: networks, and the model itself."""
+"""Runs the stages after rendering: upscalers, and stages that need the model itself."""
 
 from __future__ import annotations
 
@@ -23,52 +23,54 @@ if TYPE_CHECKING:
 
 
 class PostProcessor:
-    """Does the stages of pictures' recipes, one at a time."""
+    """Runs the stages of images' recipes, one at a time."""
 
-    def __init__(self, shelf: ModelRegistry, painter: ImageGenerator) -> None:
-        self._shelf = shelf
-        self._painter = painter
+    def __init__(self, registry: ModelRegistry, generator: ImageGenerator) -> None:
+        self._registry = registry
+        self._generator = generator
         self._upscaler: Upscaler | None = None
 
-    def finish(self, picture: Picture, stage: Stage, tell: ProgressCallback) -> Picture:
-        """The picture after one stage, which its recipe asks for. Its facts gain what that stage
-        depended on.
+    def finish(self, picture: Picture, stage: Stage, report: ProgressCallback) -> Picture:
+        """Run one stage that the image's recipe asks for, and return the image after it. Its facts
+        gain what that stage depended on.
 
-        Raises FinishError, ModelError, FetchError, OutOfMemory, and what `tell` raises.
+        Raises FinishError, ModelError, FetchError, OutOfMemory, and what `report` raises.
         """
         if stage == OUTCROP:
-            return self._outcrop(picture, tell)
+            return self._outcrop(picture, report)
         if stage == OUTPAINT:
-            return self._outpaint(picture, tell)
+            return self._outpaint(picture, report)
         if stage == EMBIGGEN:
-            return self._embiggen(picture, tell)
+            return self._embiggen(picture, report)
         if stage == UPSCALE:
-            return self._upscale(picture, tell)
-        return self._watermark(picture, tell)
+            return self._upscale(picture, report)
+        return self._watermark(picture, report)
 
-    def _outcrop(self, picture: Picture, tell: ProgressCallback) -> Picture:
+    def _outcrop(self, picture: Picture, report: ProgressCallback) -> Picture:
         assert picture.recipe.outcrop is not None
-        return self._extend(picture, picture.image, picture.recipe.outcrop, OUTCROP, tell)
+        return self._extend(picture, picture.image, picture.recipe.outcrop, OUTCROP, report)
 
-    def _outpaint(self, picture: Picture, tell: ProgressCallback) -> Picture:
+    def _outpaint(self, picture: Picture, report: ProgressCallback) -> Picture:
         from dream.postprocess.outcrop import shift_image
 
         assert picture.recipe.out_direction is not None
-        cut, sides = shift_image(picture.image, picture.recipe.out_direction)
-        return self._extend(picture, cut, sides, OUTPAINT, tell)
+        shifted, sides = shift_image(picture.image, picture.recipe.out_direction)
+        return self._extend(picture, shifted, sides, OUTPAINT, report)
 
     def _extend(
-        self, picture: Picture, image: Image, sides: Outcrop, stage: Stage, tell: ProgressCallback
+        self, picture: Picture, image: Image, sides: Outcrop, stage: Stage, report: ProgressCallback
     ) -> Picture:
         from dream.postprocess.outcrop import outcrop_image, plan_patches
 
         window, multiple = self._window(picture.recipe)
         count = len(plan_patches(image.size, sides, window, multiple))
-        hand = _WindowGenerator(self._painter, _for_outpainting(picture.recipe), stage, count, tell)
-        made = outcrop_image(image, sides, window, multiple, hand.generate)
-        return replace(picture, image=made, facts={**picture.facts, **hand.facts})
+        windows = _WindowGenerator(
+            self._generator, _for_outpainting(picture.recipe), stage, count, report
+        )
+        result = outcrop_image(image, sides, window, multiple, windows.generate)
+        return replace(picture, image=result, facts={**picture.facts, **windows.facts})
 
-    def _embiggen(self, picture: Picture, tell: ProgressCallback) -> Picture:
+    def _embiggen(self, picture: Picture, report: ProgressCallback) -> Picture:
         from dream.postprocess.embiggen import repaint_tiles, select_tiles, split_into_tiles
 
         recipe = picture.recipe
@@ -76,92 +78,95 @@ class PostProcessor:
         scale, strength, overlap = recipe.embiggen
         if scale > 1:
             enlarging = replace(recipe, upscale=Upscale(scale, strength))
-            large = self._upscale(replace(picture, recipe=enlarging), tell)
-            tile = large.recipe.upscale_tile  # a smaller one, where memory was short
+            large = self._upscale(replace(picture, recipe=enlarging), report)
+            tile = large.recipe.upscale_tile  # smaller where memory was short
             picture = replace(large, recipe=replace(recipe, upscale_tile=tile))
         window, multiple = self._window(recipe)
         everything = split_into_tiles(picture.image.size, window, overlap, multiple)
         wanted = select_tiles(everything, recipe.embiggen_tiles or ())
         gentle = replace(picture.recipe, strength=recipe.embiggen_strength)
-        hand = _WindowGenerator(self._painter, gentle, EMBIGGEN, len(wanted), tell)
-        made = repaint_tiles(picture.image, everything, wanted, hand.generate)
-        return replace(picture, image=made, facts={**picture.facts, **hand.facts})
+        windows = _WindowGenerator(self._generator, gentle, EMBIGGEN, len(wanted), report)
+        result = repaint_tiles(picture.image, everything, wanted, windows.generate)
+        return replace(picture, image=result, facts={**picture.facts, **windows.facts})
 
-    def _upscale(self, picture: Picture, tell: ProgressCallback) -> Picture:
+    def _upscale(self, picture: Picture, report: ProgressCallback) -> Picture:
         if self._upscaler is None:
-            self._upscaler = _upscaler(self._shelf, self._painter.placement.device)
+            self._upscaler = _upscaler(self._registry, self._generator.placement.device)
         return self._upscaler.upscale(
             picture,
-            diffusion=lambda card, recipe: self._painter.load_upscaler(card, recipe, tell),
-            on_tile=lambda tile, tiles: tell(Progress("upscale", tile, tiles)),
-            on_note=lambda text: tell(Note(text=text)),
-            on_fetch=lambda arrived, of: tell(Progress("fetch", arrived, of)),
+            diffusion=lambda card, recipe: self._generator.load_upscaler(card, recipe, report),
+            on_tile=lambda tile, tiles: report(Progress("upscale", tile, tiles)),
+            on_note=lambda text: report(Note(text=text)),
+            on_fetch=lambda arrived, of: report(Progress("fetch", arrived, of)),
         )
 
-    def _watermark(self, picture: Picture, tell: ProgressCallback) -> Picture:
+    def _watermark(self, picture: Picture, report: ProgressCallback) -> Picture:
         from dream.postprocess.watermark import embed_watermark
 
         assert picture.recipe.watermark is not None
         marked = embed_watermark(picture.image, picture.recipe.watermark)
-        tell(Progress("watermark", 1, 1))
+        report(Progress("watermark", 1, 1))
         return replace(picture, image=marked)
 
     def _window(self, recipe: Recipe) -> tuple[tuple[int, int], int]:
-        """What the model sees at once: its width and height, and what they are multiples of."""
-        return (recipe.width, recipe.height), self._shelf.get_model(recipe.model).multiple
+        """What the model generates at once: (width, height), and the number both are multiples
+        of."""
+        return (recipe.width, recipe.height), self._registry.get_model(recipe.model).multiple
 
 
 class _WindowGenerator:
-    """The model, painting windows of one picture one after the other."""
+    """Generates the windows of one image with the model, one after the other."""
 
     def __init__(
         self,
-        painter: ImageGenerator,
+        generator: ImageGenerator,
         recipe: Recipe,
         stage: Stage,
         count: int,
-        tell: ProgressCallback,
+        report: ProgressCallback,
     ) -> None:
-        self._painter = painter
+        self._generator = generator
         self._recipe = _for_window(recipe)
         self._stage = stage
         self._count = count
-        self._tell = tell
+        self._report = report
         self._done = 0
         self.facts: dict[str, str] = {}
-        """Under which circumstances it painted."""
+        """What the generated windows depended on."""
 
     def generate(self, shown: Image, mask: Image | None, number: int) -> Image:
-        """See `finish.windows.Paint`. A window's noise is its own, and the same whenever it is
-        painted."""
-        from dream.engine.tasks.task import TaskInputs  # torch is here by now
+        """See `postprocess.windows`. Each window has its own seed, derived from its number, so its
+        noise is always the same."""
+        from dream.engine.tasks.task import TaskInputs  # torch is imported by now
 
         seed = (self._recipe.seed + number) % (MAX_SEED + 1)
         recipe = replace(self._recipe, seed=seed, width=shown.width, height=shown.height)
-        made = self._painter.generate(recipe, self._told, TaskInputs(image=shown, mask=mask))
-        self.facts |= made.facts
+        result = self._generator.generate(
+            recipe, self._report_step, TaskInputs(image=shown, mask=mask)
+        )
+        self.facts |= result.facts
         self._done += 1
-        return made.image
+        return result.image
 
-    def _told(self, happening: Progress | Note | Loading) -> None:
-        """A window's steps, as steps of the stage."""
-        if isinstance(happening, Progress) and happening.stage == "render":
-            step, steps = self._done * happening.steps + happening.step, happening.steps
-            happening = Progress(self._stage.name, step, self._count * steps)
-        self._tell(happening)
+    def _report_step(self, event: Progress | Note | Loading) -> None:
+        """Report a window's steps as steps of the stage."""
+        if isinstance(event, Progress) and event.stage == "render":
+            step, steps = self._done * event.steps + event.step, event.steps
+            event = Progress(self._stage.name, step, self._count * steps)
+        self._report(event)
 
 
 def _for_outpainting(recipe: Recipe) -> Recipe:
-    """The recipe, for what lies beyond a picture's frame. Where the edge's colours are kept more
-    than left, they are to go on: unamplified, for what the words name is in the picture already,
-    and guidance paints it once more wherever it is out of a window's sight."""
-    goes_on = recipe.strength is not None and recipe.strength <= OUTPAINT_STRENGTH
-    return replace(recipe, cfg_scale=1.0) if goes_on else recipe
+    """The recipe for the area outside the image. At strengths that keep most of the edge's colours,
+    guidance is off: what the prompt names is in the image already, and guidance would generate it
+    again in every window that cannot see it."""
+    extends_edges = recipe.strength is not None and recipe.strength <= OUTPAINT_STRENGTH
+    return replace(recipe, cfg_scale=1.0) if extends_edges else recipe
 
 
 def _for_window(recipe: Recipe) -> Recipe:
-    """The recipe's words and numbers alone: what the whole began from and became is no matter of
-    a window, which begins from what it shows."""
+    """A recipe with only the prompt and the numbers that matter for a window; input images and
+    later stages belong to the whole image."""
     return Recipe(
         prompt=recipe.prompt,
         negative=recipe.negative,
@@ -179,8 +184,8 @@ def _for_window(recipe: Recipe) -> Recipe:
     )
 
 
-def _upscaler(shelf: ModelRegistry, device: str) -> Upscaler:
+def _upscaler(registry: ModelRegistry, device: str) -> Upscaler:
     # Imported with the first -U: OpenCV and basicsr take seconds.
     with raise_setup_errors():
         from dream.postprocess.upscale import Upscaler
-    return Upscaler(shelf, device)
+    return Upscaler(registry, device)

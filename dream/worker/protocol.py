@@ -1,8 +1,8 @@
-"""What the prompt's process and its worker say to each other.
+"""The messages between the prompt's process and its worker.
 
-Pickled, over a socket pair that only these two hold: there is no address, and nobody else to
-believe. Every picture is a job with a number, so that late words about a cancelled one are known
-for what they are.
+They are pickled and sent over a socket pair that only these two processes hold, so there is no
+address to connect to. Every image is a job with a number, so that late messages about a cancelled
+job are recognised.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ from dream.options.text_mask import TextMask
 
 @dataclass(frozen=True)
 class Init:
-    """The first message: what to work with."""
+    """The first message: the models and the device settings."""
 
-    shelf: ModelRegistry
+    registry: ModelRegistry
     machine: DeviceConfig
 
 
@@ -39,7 +39,8 @@ class Preload:
 
 @dataclass(frozen=True)
 class RenderTask:
-    """A task: the recipe's picture, shown after every so many steps; 0 is never."""
+    """Task: render the recipe's image. After every `every` steps the unfinished image is sent; 0 is
+    never."""
 
     recipe: Recipe
     every: int = 0
@@ -47,7 +48,7 @@ class RenderTask:
 
 @dataclass(frozen=True)
 class FinishTask:
-    """A task: one stage of what the picture's recipe asks for."""
+    """Task: run one stage that the image's recipe asks for."""
 
     picture: Picture
     stage: Stage
@@ -55,7 +56,7 @@ class FinishTask:
 
 @dataclass(frozen=True)
 class LoadTask:
-    """A task: have the model in memory, and say when its weights are not those."""
+    """Task: load the model, and report when its weights are not the expected ones."""
 
     model: str
     weights: str = ""
@@ -63,7 +64,7 @@ class LoadTask:
 
 @dataclass(frozen=True)
 class ConvertTask:
-    """A task: write the model's single file as a folder in diffusers layout."""
+    """Task: write the model's single file as a folder in diffusers layout."""
 
     model: str
     folder: Path
@@ -71,10 +72,10 @@ class ConvertTask:
 
 @dataclass(frozen=True)
 class FindMaskTask:
-    """A task: find what words name in a picture, and write where it is."""
+    """Task: find what a text mask names in an image, and write a mask and a heat map."""
 
     image: Path
-    asked: TextMask
+    text_mask: TextMask
     mask: Path
     heat: Path
 
@@ -83,7 +84,7 @@ Task = RenderTask | FinishTask | LoadTask | ConvertTask | FindMaskTask
 
 
 def get_model(task: Task) -> str | None:
-    """The model that a task wants in memory."""
+    """The model that a task needs in memory; None where it needs none."""
     match task:
         case RenderTask(recipe):
             return recipe.model
@@ -96,7 +97,7 @@ def get_model(task: Task) -> str | None:
 
 @dataclass(frozen=True)
 class RunTask:
-    """Render the recipe, finish the picture, or load the model."""
+    """Run the task."""
 
     job: int
     task: Task
@@ -104,7 +105,7 @@ class RunTask:
 
 @dataclass(frozen=True)
 class CancelTask:
-    """Give the job up, begun or not."""
+    """Cancel the job, whether it has started or not."""
 
     job: int
 
@@ -114,28 +115,28 @@ class CancelTask:
 
 @dataclass(frozen=True)
 class WorkerUnusable:
-    """The worker cannot work here, and leaves."""
+    """The worker cannot run on this machine, and exits."""
 
     error: DreamError
 
 
 @dataclass(frozen=True)
 class LoadedModels:
-    """These models are in memory now, the one used last at the end."""
+    """The models in memory, the one used last at the end."""
 
     models: tuple[str, ...]
 
 
 @dataclass(frozen=True)
 class TaskStarted:
-    """The job's turn has come; what was before it is over."""
+    """The job has started; the jobs before it are over."""
 
     job: int
 
 
 @dataclass(frozen=True)
 class TaskProgress:
-    """Something happened on the way."""
+    """An event of the job."""
 
     job: int
     event: Progress | Note | Loading
@@ -143,7 +144,7 @@ class TaskProgress:
 
 @dataclass(frozen=True)
 class TaskDone:
-    """The job's picture; None when it was to load a model."""
+    """The job's image; None for tasks that return none."""
 
     job: int
     picture: Picture | None
@@ -151,7 +152,7 @@ class TaskDone:
 
 @dataclass(frozen=True)
 class TaskFailed:
-    """The job ended without a picture."""
+    """The job ended with an error."""
 
     job: int
     error: DreamError
@@ -159,13 +160,13 @@ class TaskFailed:
 
 @dataclass(frozen=True)
 class TaskCancelled:
-    """The job was cancelled, and is over."""
+    """The job was cancelled."""
 
     job: int
 
 
 WorkerCommand = Preload | RunTask
-"""What the worker does, one after the other."""
+"""What the worker runs, one after the other."""
 Answer = (
     WorkerUnusable
     | LoadedModels

@@ -1,7 +1,8 @@
-"""The worker's own side: `python -c "…host.main()" FD`, started by `dream.worker.worker_process`.
+"""The worker's side, started by `dream.worker.start_worker`.
 
-The main thread works. A second one listens: it takes orders while the first imports torch, marks
-what was cancelled, and ends the process when the other side is gone, so that none is left behind.
+The main thread works. A second thread listens: it receives tasks while the first imports torch,
+marks cancelled jobs, and ends the process when the other side is gone, so that no worker is left
+behind.
 """
 
 from __future__ import annotations
@@ -48,22 +49,22 @@ from dream.worker.start_worker import open_inherited
 
 
 def main() -> None:
-    """Work for the process at the other end of the wire, which argv[1] names, until it is gone."""
+    """Serve the process at the other end of the socket, which argv[1] names, until it is gone."""
     channel = Channel(open_inherited(sys.argv[1]))
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the prompt's; it sends Cancel
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the prompt's; it sends CancelTask
     faulthandler.enable()
     _offer_to_the_oom_killer()
     WorkerServer(channel).serve()
 
 
 class WorkerServer:
-    """Takes orders, one at a time, and answers."""
+    """Runs tasks one at a time, and answers."""
 
     def __init__(self, channel: Channel) -> None:
         self._channel = channel
         self._orders: SimpleQueue[Init | WorkerCommand | UnreadableMessage] = SimpleQueue()
         self._cancelled = 0  # every job up to this number
-        threading.Thread(target=self._listen, name="listen", daemon=True).start()
+        threading.Thread(target=self._receive_loop, name="listen", daemon=True).start()
 
     def serve(self) -> None:
         """Never returns: the listening thread ends the process."""
@@ -72,84 +73,84 @@ class WorkerServer:
             if isinstance(opening, UnreadableMessage):
                 raise opening.error
             assert isinstance(opening, Init)
-            workshop = TaskExecutor(opening.shelf, opening.machine)
+            executor = TaskExecutor(opening.registry, opening.machine)
         except Exception as error:
             self._answer(WorkerUnusable(to_dream_error(error)))
             return
-        gc.freeze()  # to look for garbage among all that was imported takes a quarter of a second
-        advice = workshop.advice
+        gc.freeze()  # a collection over everything imported takes a quarter of a second
+        advice = executor.advice
         while True:
             match self._orders.get():
                 case Preload(model):
-                    self._warm(workshop, model)
+                    self._preload(executor, model)
                 case RunTask() as order:
-                    self._do(workshop, order, advice)
+                    self._run_task(executor, order, advice)
                     advice = ""
                 case UnreadableMessage(job, unread) if job:
                     self._answer(TaskStarted(job))
                     self._answer(TaskFailed(job, to_dream_error(unread)))
 
-    def _warm(self, workshop: TaskExecutor, model: str) -> None:
-        # Whatever is wrong will be said when a picture is asked of this model.
+    def _preload(self, executor: TaskExecutor, model: str) -> None:
+        # Whatever is wrong is reported when an image of this model is requested.
         with suppress(Exception):
-            self._load(workshop, LoadTask(model), lambda happening: None)
+            self._load(executor, LoadTask(model), lambda event: None)
 
-    def _load(self, workshop: TaskExecutor, task: LoadTask, tell: ProgressCallback) -> None:
+    def _load(self, executor: TaskExecutor, task: LoadTask, report: ProgressCallback) -> None:
         try:
-            workshop.load(task.model, tell, task.weights)
-        finally:  # others may have left for one that did not come
-            self._answer(LoadedModels(workshop.list_loaded()))
+            executor.load(task.model, report, task.weights)
+        finally:  # others may have been unloaded for a model that failed to load
+            self._answer(LoadedModels(executor.list_loaded()))
 
-    def _do(self, workshop: TaskExecutor, order: RunTask, advice: str) -> None:
+    def _run_task(self, executor: TaskExecutor, order: RunTask, advice: str) -> None:
         self._answer(TaskStarted(order.job))
-        tell = self._tell(order.job)
+        report = self._report(order.job)
         try:
             if order.job <= self._cancelled:
                 raise GenerationCancelled
             if advice:
-                tell(Note(text=advice))
+                report(Note(text=advice))
             match order.task:
                 case LoadTask() as task:
-                    self._load(workshop, task, tell)
+                    self._load(executor, task, report)
                     made = None
                 case ConvertTask(model, folder):
-                    workshop.convert(model, folder, tell)
-                    self._answer(LoadedModels(workshop.list_loaded()))
+                    executor.convert(model, folder, report)
+                    self._answer(LoadedModels(executor.list_loaded()))
                     made = None
                 case FindMaskTask() as task:
-                    workshop.find_mask(task, tell)
+                    executor.find_mask(task, report)
                     made = None
                 case task:
-                    made = self._make(workshop, task, tell)
+                    made = self._make(executor, task, report)
             self._answer(TaskDone(order.job, made))
         except GenerationCancelled:
             self._answer(TaskCancelled(order.job))
-        except Exception as error:  # also that what was made crosses no wire
+        except Exception as error:  # also where the result cannot be sent
             self._answer(TaskFailed(order.job, to_dream_error(error)))
 
     def _make(
-        self, workshop: TaskExecutor, task: RenderTask | FinishTask, tell: ProgressCallback
+        self, executor: TaskExecutor, task: RenderTask | FinishTask, report: ProgressCallback
     ) -> Picture:
         if wanted := get_model(task):
-            self._load(workshop, LoadTask(wanted), tell)
+            self._load(executor, LoadTask(wanted), report)
         try:
-            return workshop.run(task, tell)
-        finally:  # an upscaler may have come, and a model left for it
+            return executor.run(task, report)
+        finally:  # a model may have been unloaded for an upscaler
             if isinstance(task, FinishTask):
-                self._answer(LoadedModels(workshop.list_loaded()))
+                self._answer(LoadedModels(executor.list_loaded()))
 
-    def _tell(self, job: int) -> ProgressCallback:
-        def tell(happening: Progress | Note | Loading) -> None:
+    def _report(self, job: int) -> ProgressCallback:
+        def report(event: Progress | Note | Loading) -> None:
             if job <= self._cancelled:
                 raise GenerationCancelled
-            self._answer(TaskProgress(job, happening))
+            self._answer(TaskProgress(job, event))
 
-        return tell
+        return report
 
     def _answer(self, answer: Answer) -> None:
         self._channel.send(pack_message(answer))
 
-    def _listen(self) -> None:
+    def _receive_loop(self) -> None:
         try:
             while True:
                 match self._channel.receive():
@@ -158,14 +159,14 @@ class WorkerServer:
                     case RunTask() | Preload() | Init() | UnreadableMessage() as order:
                         self._orders.put(order)
         except (EOFError, OSError):
-            os._exit(0)  # the prompt is gone; there is nothing here to put in order
-        except BaseException:  # who hears nothing any more is of no use
+            os._exit(0)  # the prompt is gone; there is nothing to clean up
+        except BaseException:  # a worker that cannot listen is of no use
             traceback.print_exc()
             sys.stderr.flush()
             os._exit(1)
 
 
 def _offer_to_the_oom_killer() -> None:
-    """Where memory runs out, Linux shall take the worker, not the prompt: it is replaced."""
+    """When memory runs out, Linux should kill the worker, not the prompt: a worker is replaced."""
     with suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text("500")

@@ -1,7 +1,7 @@
-"""A worker that says nothing for long: whether it is stopped, at work or waiting, and what helps.
+"""Explains a worker's long silence: whether it is stopped, busy or waiting, and what helps.
 
 A step of a large model on a small machine takes half a minute, and a model from a slow disk takes
-minutes to load; so silence alone is no death, and is only told.
+minutes to load, so silence alone does not count as death; it is only reported.
 """
 
 from __future__ import annotations
@@ -9,24 +9,25 @@ from __future__ import annotations
 import time
 from contextlib import suppress
 
-LOOK = 5.0
-"""Seconds of silence after which it is looked whether somebody stopped the process, and again."""
-LONG = 60.0
-"""Seconds of silence that are told in any case; and then each time they have doubled."""
+POLL_INTERVAL = 5.0
+"""Seconds of silence between two checks whether the process was stopped."""
+SILENCE_LIMIT = 60.0
+"""Seconds of silence that are reported in any case, and again each time they have doubled."""
 
 
 class StallDetector:
-    """Since a worker spoke last. `look` is called each `LOOK` seconds."""
+    """Measures the time since the worker's last message. `check` is called every `POLL_INTERVAL`
+    seconds."""
 
     def __init__(self, pid: int) -> None:
         self._pid = pid
         self._began = time.monotonic()
-        self._due = LONG
+        self._due = SILENCE_LIMIT
         self._worked: float | None = None
         self._stopped = False
 
     def check(self) -> str:
-        """What to tell a person about it; mostly nothing."""
+        """A sentence for the user; mostly empty."""
         if is_stopped(self._pid):
             before, self._stopped = self._stopped, True
             helps = f"kill -CONT {self._pid} resumes it, Ctrl-C cancels the image"
@@ -48,9 +49,9 @@ class StallDetector:
 
 
 def is_stopped(pid: int) -> bool:
-    """Whether somebody stopped the process (SIGSTOP, Ctrl-Z, a debugger). False where the system
-    does not say."""
-    import psutil  # not before somebody waits for long
+    """Whether the process is stopped (SIGSTOP, Ctrl-Z, a debugger). False where the system does not
+    tell."""
+    import psutil  # imported only after a long wait
 
     with suppress(psutil.Error):
         return psutil.Process(pid).status() in (psutil.STATUS_STOPPED, psutil.STATUS_TRACING_STOP)
@@ -58,7 +59,7 @@ def is_stopped(pid: int) -> bool:
 
 
 def measure_processor_time(pid: int) -> float:
-    """Seconds of processor time it has taken so far; 0 where the system does not say."""
+    """Seconds of processor time the process has used; 0 where the system does not tell."""
     import psutil
 
     with suppress(psutil.Error):

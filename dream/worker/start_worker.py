@@ -1,7 +1,7 @@
-"""A worker process is started, and finds its end of the wire.
+"""Starts a worker process, and connects it to this one.
 
-Elsewhere than on Windows it inherits the socket. Windows has no inheriting of sockets that Python
-offers: there it is shared, as bytes on standard input, with the one process they are for.
+On Windows, where Python cannot inherit sockets, the socket is shared as bytes on standard input,
+for the one process they are meant for; elsewhere it is inherited.
 """
 
 from __future__ import annotations
@@ -16,37 +16,38 @@ from typing import IO, Any
 import dream
 
 START = "import sys; sys.path.append(sys.argv[2]); from dream.worker.server import main; main()"
-"""Appended, for an installed dream is on the path already, and a checkout's may not be."""
+"""dream's folder is appended to the path, because an installed dream is on it already, and a
+checkout may not be."""
 
 ENVIRONMENT = {
-    # Models are on disk. Whatever a library would like to look up, it shall not.
+    # Models are on disk: libraries must not use the network.
     "HF_HUB_OFFLINE": "1",
     "HF_HUB_DISABLE_TELEMETRY": "1",
     "TRANSFORMERS_OFFLINE": "1",
-    # Weights are numbers: no pickle may run code, whatever a library or the user's shell says.
+    # No pickle may run code, whatever a library or the user's shell sets.
     "TORCH_FORCE_WEIGHTS_ONLY_LOAD": "1",
     "TOKENIZERS_PARALLELISM": "false",
     "PYTORCH_ENABLE_MPS_FALLBACK": "1",
 }
 DEFAULT_ENV = {
-    # How often a thread looks before it waits asleep: for about half a millisecond, longer than
-    # from one operation to the next, and a tenth of GNU's default. Never looking costs a small
-    # model a third of its time on a quiet machine; looking for long was measured to cost several
-    # times that on one with other work.
+    # How often a thread spins before it sleeps: for about half a millisecond, longer than from one
+    # operation to the next, and a tenth of GNU's default. Without spinning a small model takes a
+    # third longer on an idle machine; long spinning was measured to cost several times that on a
+    # busy one.
     "GOMP_SPINCOUNT": "30000",
 }
-"""Unless the user's environment says otherwise."""
+"""Used where the user's environment does not set them."""
 
 REMOVED_ENV = ("TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD", "PYTHONWARNINGS")
 
 SHARED = "shared"
-"""In place of a descriptor's number: the socket comes on standard input."""
+"""Instead of a descriptor's number: the socket comes on standard input."""
 
 
 def start(theirs: socket.socket, output: IO[bytes]) -> subprocess.Popen[bytes]:
-    """A worker at this end of the wire; what it prints goes to `output`. Raises OSError."""
+    """Start a worker at this end of the socket; what it prints goes to `output`. Raises OSError."""
     shares = sys.platform == "win32"
-    # A Ctrl-C in the terminal is not meant for it.
+    # Ctrl-C in the terminal must not reach it.
     apart: dict[str, Any] = {"start_new_session": True, "pass_fds": (theirs.fileno(),)}
     if shares:
         apart = {"creationflags": getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0)}
@@ -62,10 +63,10 @@ def start(theirs: socket.socket, output: IO[bytes]) -> subprocess.Popen[bytes]:
         **apart,
     )
     if process.stdin is not None:
-        share = theirs.share  # type: ignore[attr-defined,unused-ignore]  # on Windows alone
+        share = theirs.share  # type: ignore[attr-defined,unused-ignore]  # only on Windows
         try:
-            with process.stdin as told:
-                told.write(share(process.pid))
+            with process.stdin as pipe:
+                pipe.write(share(process.pid))
         except OSError:
             process.kill()
             process.wait()
@@ -74,7 +75,7 @@ def start(theirs: socket.socket, output: IO[bytes]) -> subprocess.Popen[bytes]:
 
 
 def open_inherited(argument: str) -> socket.socket:
-    """The worker's end of the wire, by the first word that it was started with."""
+    """The worker's end of the socket, from its first argument."""
     if argument == SHARED:
         end: socket.socket = socket.fromshare(  # type: ignore[attr-defined,unused-ignore]
             sys.stdin.buffer.read()
@@ -86,8 +87,8 @@ def open_inherited(argument: str) -> socket.socket:
 
 
 def get_install_times() -> tuple[float, ...]:
-    """When something was last put into each folder that modules are imported from: another value
-    means that what a worker died of may have been mended."""
+    """When each folder that modules are imported from changed last. A different value means that a
+    package was installed, and may have repaired what a worker died of."""
     return tuple(_changed(Path(folder)) for folder in (*sys.path, sys.prefix) if folder)
 
 
@@ -103,5 +104,5 @@ def _package_root() -> str:
 
 
 def _environment() -> dict[str, str]:
-    kept = {name: value for name, value in os.environ.items() if name not in REMOVED_ENV}
-    return DEFAULT_ENV | kept | ENVIRONMENT
+    inherited = {name: value for name, value in os.environ.items() if name not in REMOVED_ENV}
+    return DEFAULT_ENV | inherited | ENVIRONMENT

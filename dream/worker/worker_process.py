@@ -1,9 +1,9 @@
-"""One worker process, seen from outside: started, spoken to, outlived.
+"""One worker process, from the prompt's side: start it, send and receive, end it.
 
-Two threads stand at the wire, one that sends and one that listens, so that whoever waits for a
-picture waits in one place, where it can be woken, and a Ctrl-C never parts a message. Whatever
-ends one of them ends the worker: what is not understood is as good as a death. Only `kill` closes
-anything, after both have ended.
+Two threads use the socket, one sends and one listens. Whoever waits for an image waits in one
+place, where it can be woken, and a Ctrl-C never splits a message. Whatever ends one thread ends the
+worker: a message that cannot be read counts as its death. Only `kill` closes anything, after both
+threads have ended.
 """
 
 from __future__ import annotations
@@ -35,27 +35,28 @@ from dream.worker.protocol import (
 )
 
 SENDING_PATIENCE = 60.0
-"""Seconds in which a worker takes not one byte of what is sent to it before it counts as dead."""
+"""Seconds without a single byte received after which a worker counts as dead."""
 
 
 class WorkerExited(Exception):
-    """The worker is no more; the text says how."""
+    """The worker has ended; the text says how."""
 
 
 @dataclass(frozen=True)
 class JobCancelled:
-    """Said on this side of the wire, by whoever gave the job up to whoever waits for it."""
+    """Put into the inbox on this side, by the thread that cancelled the job, for the one that waits
+    for it."""
 
     job: int
 
 
 class WorkerProcess:
-    """A worker process. `send` and `receive` raise Died once it is gone, or the DreamError for
-    which it left."""
+    """A worker process. `send` and `receive` raise WorkerExited once it has ended, or the
+    DreamError for which it left."""
 
     def __init__(self, opening: Init) -> None:
-        """Start it. It imports torch by itself, and takes messages from the first moment. Raises
-        Died when the system starts no process."""
+        """Start it. It imports torch by itself, and receives messages from the start. Raises
+        WorkerExited when the system cannot start a process."""
         self.ready: tuple[str, ...] = ()
         """The models it has in memory, the one used last at the end."""
         self.over = 0
@@ -63,18 +64,18 @@ class WorkerProcess:
         self.broken: DreamError | None = None
         """Why it cannot work on this machine."""
         self.answered = False
-        """Whether it ever said anything: then it could import what it needs."""
+        """Whether it ever sent a message: then its imports work."""
         self.dismissed = False
         """Whether it was ended on purpose, by `dismiss`."""
         self._gone = False
-        self._why = ""  # it counts as dead, where it did not die
-        self._process, self._channel, self._output = _started()
+        self._why = ""  # why it counts as dead, where it did not exit
+        self._process, self._channel, self._output = _start_process()
         self._channel.set_timeout(SENDING_PATIENCE)
         self._inbox: SimpleQueue[Answer | JobCancelled | None] = SimpleQueue()
         self._outbox: SimpleQueue[bytes | None] = SimpleQueue()
         self._threads = [
-            threading.Thread(target=self._listen, name="worker-inbox", daemon=True),
-            threading.Thread(target=self._post, name="worker-outbox", daemon=True),
+            threading.Thread(target=self._receive_loop, name="worker-inbox", daemon=True),
+            threading.Thread(target=self._send_loop, name="worker-outbox", daemon=True),
         ]
         for thread in self._threads:
             thread.start()
@@ -82,41 +83,41 @@ class WorkerProcess:
 
     @property
     def pid(self) -> int:
-        """The system's number for it."""
+        """Its process id."""
         return self._process.pid
 
     def send(self, message: Init | WorkerCommand | CancelTask) -> None:
-        """Have a message handed over, without waiting for that."""
+        """Queue a message for sending, without waiting."""
         if self._gone:
-            raise self._end()
+            raise self._exit_error()
         try:
             self._outbox.put(pack_message(message))
         except MemoryError:
             raise OutOfMemory("not enough memory to send the image to the worker") from None
 
     def wake(self, job: int) -> None:
-        """Have `receive` answer that a job is unwanted. For any thread, and signal handlers."""
+        """Make `receive` return that a job was cancelled. For any thread, and signal handlers."""
         self._inbox.put(JobCancelled(job))
 
     def receive(self, seconds: float | None = None) -> Answer | JobCancelled:
-        """The next message. Raises TimeoutError after so many seconds."""
+        """The next message. Raises TimeoutError after this many seconds."""
         if self._gone and self._inbox.empty():
-            raise self._end()
+            raise self._exit_error()
         try:
             answer = self._inbox.get(timeout=seconds)
         except Empty:
             raise TimeoutError from None
         if answer is None:
-            raise self._end()
+            raise self._exit_error()
         return answer
 
     def dismiss(self) -> None:
-        """End it, from any thread; whoever waits for it hears that it died."""
+        """End it, from any thread; `receive` then raises WorkerExited."""
         self.dismissed = True
         self._process.kill()
 
     def kill(self) -> None:
-        """End it, at once and whatever it does, and let go of the wire."""
+        """End it at once, and close the socket."""
         with suppress(subprocess.TimeoutExpired):
             self._process.kill()
             self._process.wait(timeout=5)
@@ -128,12 +129,13 @@ class WorkerProcess:
             self._channel.close()
         self._output.close()
 
-    def _end(self) -> WorkerExited | DreamError:
-        self._threads[0].join(timeout=5)  # it may still be reading the last words
+    def _exit_error(self) -> WorkerExited | DreamError:
+        self._threads[0].join(timeout=5)  # it may still be reading the last messages
         return self.broken or WorkerExited(self._why or self._exit_reason())
 
     def _exit_reason(self) -> str:
-        """How it ended: the signal or status, and its last words if it had any."""
+        """How it ended: the signal or exit status, and the last line of its output if there is
+        one."""
         try:
             status = self._process.wait(timeout=5)
         except subprocess.TimeoutExpired:
@@ -150,10 +152,10 @@ class WorkerProcess:
             return self._output.read().decode(errors="replace").strip().splitlines()[-1:]
         return []
 
-    # ── the threads at the wire ────────────────────────────────────────────────────────────────
+    # ── the two threads ────────────────────────────────────────────────────────────────────────
 
-    def _post(self) -> None:
-        """Sends what lies in the outbox. What cannot be sent is the listener's to hear."""
+    def _send_loop(self) -> None:
+        """Send what is in the outbox. The listening thread reports what cannot be sent."""
         try:
             while (data := self._outbox.get()) is not None:
                 self._channel.send(data)
@@ -161,25 +163,25 @@ class WorkerProcess:
             self._why = f"it received nothing for {SENDING_PATIENCE:.0f} s"
             self._channel.shut_down()
         except OSError:
-            pass  # it is dead, or dying, and its last words are still to be heard
+            pass  # it has exited or is exiting, and its last messages are still to be read
         except BaseException as error:
-            self._why = f"a message to it cannot be sent: {_named(error)}"
+            self._why = f"a message to it cannot be sent: {_describe_error(error)}"
             self._channel.shut_down()
 
-    def _listen(self) -> None:
+    def _receive_loop(self) -> None:
         try:
             while True:
-                self._hear(self._channel.receive())
+                self._handle(self._channel.receive())
         except (EOFError, OSError):
             pass
         except BaseException as error:
-            self._why = self._why or f"its answer cannot be read: {_named(error)}"
+            self._why = self._why or f"its answer cannot be read: {_describe_error(error)}"
         finally:
             self._channel.shut_down()
             self._gone = True
             self._inbox.put(None)
 
-    def _hear(self, answer: object) -> None:
+    def _handle(self, answer: object) -> None:
         self.answered = True
         match answer:
             case UnreadableMessage(_, error):
@@ -197,8 +199,8 @@ class WorkerProcess:
                 self._inbox.put(answer)  # type: ignore[arg-type]
 
 
-def _started() -> tuple[subprocess.Popen[bytes], Channel, IO[bytes]]:
-    """The process, our end of the wire, and the file with what it prints. Raises Died."""
+def _start_process() -> tuple[subprocess.Popen[bytes], Channel, IO[bytes]]:
+    """The process, our end of the socket, and the file with its output. Raises WorkerExited."""
     with ExitStack() as undo:
         try:
             output = undo.enter_context(tempfile.TemporaryFile())
@@ -212,12 +214,12 @@ def _started() -> tuple[subprocess.Popen[bytes], Channel, IO[bytes]]:
         return process, Channel(ours), output
 
 
-def _named(error: BaseException) -> str:
+def _describe_error(error: BaseException) -> str:
     return f"{type(error).__name__}: {error}".strip(": ")
 
 
 def measure_resident_memory(pid: int) -> int:
-    """Bytes of main memory a process takes now; 0 where the system has no /proc, or it is gone."""
+    """Resident bytes of a process; 0 where the system has no /proc, or the process has ended."""
     with suppress(OSError, ValueError, IndexError):
         pages = Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()[1]
         return int(pages) * os.sysconf("SC_PAGE_SIZE")

@@ -341,7 +341,7 @@ REFERENCES: dict[str, Walk] = {
 
 @dataclass(frozen=True)
 class Walked:
-    """What a scheduler made of noise, or of a picture."""
+    """What a scheduler made of noise, or of an image."""
 
     x: torch.Tensor
     start: torch.Tensor
@@ -362,7 +362,7 @@ def walked(
     mask: torch.Tensor | None = None,
     seed: int = 5,
 ) -> Walked:
-    """`picture` are clean latents; where `mask` is 0, they are laid back after every call, as
+    """`image` are clean latents; where `mask` is 0, they are laid back after every call, as
     noisy as it is then."""
     with silence_libraries():
         scheduler.set_timesteps(steps)

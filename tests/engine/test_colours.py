@@ -1,4 +1,4 @@
-"""The colours of one picture for another."""
+"""The colours of one image for another."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A single file as a folder: the same pixels, in the same number type, whole or not at all."""
+"""A single file as a folder: the same pixels, in the same dtype, whole or not at all."""
 
 from __future__ import annotations
 

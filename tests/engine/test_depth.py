@@ -1,4 +1,4 @@
-"""Models that paint by depth, from a picture: random weights in the layout of the real ones."""
+"""Models that generate by depth, from an image: random weights in the layout of the real ones."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def painter_of(models: Path, offline: bool = True) -> ImageGenerator:
     shelf = ModelRegistry((models,), offline=offline)
     return create_generator(
         shelf.get_model,
-        bring=lambda helper, on_progress, say: ensure_auxiliary(helper, shelf, on_progress, say),
+        downloader=lambda helper, report, say: ensure_auxiliary(helper, shelf, report, say),
     )
 
 

@@ -1,4 +1,4 @@
-"""Every sampler, with a network that is exact, is what its paper says: from words, from a picture,
+"""Every sampler, with a network that is exact, is what its paper says: from words, from an image,
 on every kind of model, along every schedule."""
 
 from __future__ import annotations

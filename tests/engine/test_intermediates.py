@@ -1,4 +1,4 @@
-"""Pictures in the making, decoded by the VAE."""
+"""Images in the making, decoded by the VAE."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The noise that pictures start from."""
+"""The noise that images start from."""
 
 from __future__ import annotations
 

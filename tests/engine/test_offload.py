@@ -84,7 +84,7 @@ def test_a_model_larger_than_the_gpu_comes_from_main_memory(
     random_models: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """And its weights count there, not on the GPU."""
-    monkeypatch.setattr("dream.engine.memory.model_cache.choose", _on_a_gpu)
+    monkeypatch.setattr("dream.engine.memory.model_cache.choose_placement", _on_a_gpu)
     card = ModelRegistry([random_models]).get_model("random")
     weight = estimate_memory(card, "cuda:0", "float32")
     assert 0 < weight.largest < weight.weights

@@ -1,4 +1,4 @@
-"""Looks at pictures in the making."""
+"""Looks at unfinished images."""
 
 from __future__ import annotations
 

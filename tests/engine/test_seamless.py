@@ -73,7 +73,7 @@ def pixels(
 
 @pytest.fixture
 def plain_before(painter: ImageGenerator) -> Iterator[None]:
-    """Whatever the test does: a plain picture is the same before and after it."""
+    """Whatever the test does: a plain image is the same before and after it."""
     before = pixels(painter)
     yield
     assert (pixels(painter) == before).all()

@@ -105,7 +105,7 @@ FROM_PICTURES = {
         "depth_estimator": ["transformers", "DPTForDepthEstimation"],
     },
 }
-"""What the folders of these say in earnest: they are made to start from pictures."""
+"""What the folders of these say in earnest: they are made to start from images."""
 
 
 def edit_index(folder: Path, said: dict[str, Any]) -> None:
@@ -310,7 +310,7 @@ def test_a_file_without_a_vae_paints_with_another_as_the_whole_one_does(
     mask = Image.new("L", (64, 64))
     mask.paste(255, (16, 16, 48, 48))
     for given in (TaskInputs(), TaskInputs(image=grey), TaskInputs(image=grey, mask=mask)):
-        if layout == "sd2-depth" and given.image:  # which would look at the picture first
+        if layout == "sd2-depth" and given.image:  # which would look at the image first
             continue
         asked = recipe(model="whole", vae=vae, strength=given.image and 0.6)
         by_whole, by_pruned, again = (
@@ -326,7 +326,7 @@ def test_a_file_without_a_vae_paints_with_another_as_the_whole_one_does(
 def test_a_file_without_a_vae_paints_with_one_after_the_other(
     tmp_path: Path, weights: Tensors
 ) -> None:
-    """Nothing of the first is kept by what asks for one from words alone."""
+    """Nothing of the first is kept by what asks for one from a prompt alone."""
     whole = single_files.original(make_layout("sd1-inpainting"))
     painter, vae = _whole_and_pruned(whole, tmp_path)
     other = single_files.save(
@@ -365,7 +365,7 @@ def test_a_file_without_a_vae_is_written_as_a_folder_without_one(tmp_path: Path)
 
 
 def _whole_and_pruned(weights: Tensors, folder: Path) -> tuple[ImageGenerator, str]:
-    """What paints with these as `whole` and, without their VAE, as `pruned`; and that VAE."""
+    """What generates with these as `whole` and, without their VAE, as `pruned`; and that VAE."""
     single_files.save(weights, folder / "whole.safetensors")
     without = {name: weights[name] for name in weights if not name.startswith(VAE)}
     single_files.save(without, folder / "pruned.safetensors")

@@ -1,4 +1,4 @@
-"""Pictures from pictures, through real pipelines with random weights: everything but meaning."""
+"""Images from images, through real pipelines with random weights: everything but meaning."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from dream.engine.sampling.noise import make_generator
 from dream.engine.tasks import TaskInputs, choose_task
 from dream.engine.tasks.derived import get_img2img_pipeline
 from dream.engine.tasks.inpainting import snap_to_latents
-from dream.engine.tasks.strength import compute_pipeline_strength, count_steps, fine_enough
+from dream.engine.tasks.strength import compute_pipeline_strength, count_steps, refine_steps
 from dream.inputs import hash_file
 from dream.options.sampler_table import SAMPLERS
 from tests.random_layouts import make_consistency, make_layout, make_sd3
@@ -35,7 +35,7 @@ FAMILIES = ("sd1-inpainting", "sdxl", "refiner", "consistency", "sd3")
 
 @pytest.fixture(scope="module")
 def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """A picture, the same with a transparent hole, and masks, as files; 80x64."""
+    """A image, the same with a transparent hole, and masks, as files; 80x64."""
     folder = tmp_path_factory.mktemp("inputs")
     values = np.random.default_rng(0).integers(0, 255, (8, 10, 3), np.uint8)
     image = Image.fromarray(values).resize((80, 64), Image.Resampling.BICUBIC)
@@ -270,7 +270,7 @@ def test_a_picture_of_another_size_is_scaled_and_cut(
     picture, _ = paint(painter, width=64, height=64, invert_mask=True, **said)
     assert picture.image.size == (64, 64)
     with pytest.raises(InputError, match=r"the mask .* is empty"):
-        paint(painter, width=64, height=64, **said)  # what it would paint was cut off
+        paint(painter, width=64, height=64, **said)  # what it would generate was cut off
 
 
 def test_a_picture_that_fits_is_there_to_its_ends(painter: ImageGenerator, tmp_path: Path) -> None:
@@ -351,16 +351,16 @@ def test_few_steps_are_made_as_fine_as_the_strength_asks() -> None:
     for steps in (1, 2, 3, 4, 7, 20, 50):
         for percent in range(1, 101):
             asked = recipe(steps=steps, strength=percent / 100)
-            finer = fine_enough(asked)
+            finer = refine_steps(asked)
             walked = count_steps(finer)
-            assert fine_enough(finer) == finer and 1 <= walked <= finer.steps
+            assert refine_steps(finer) == finer and 1 <= walked <= finer.steps
             assert walked / finer.steps <= percent / 100 + 1e-9
             if steps * percent >= 100:
                 assert finer == asked
             else:
                 assert walked / finer.steps >= 0.75 * percent / 100
-    assert fine_enough(recipe(steps=1, strength=1e-9)).steps == 1000
-    assert fine_enough(recipe(steps=1)).steps == 1, "without a strength all is walked"
+    assert refine_steps(recipe(steps=1, strength=1e-9)).steps == 1000
+    assert refine_steps(recipe(steps=1)).steps == 1, "without a strength all is walked"
 
 
 @pytest.mark.parametrize("task", ["picture", "mask"])

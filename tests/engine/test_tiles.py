@@ -1,4 +1,4 @@
-"""The VAE in tiles where a picture would not fit: told, noted, and the same again."""
+"""The VAE in tiles where an image would not fit: told, noted, and the same again."""
 
 from __future__ import annotations
 

@@ -52,7 +52,7 @@ def main() -> None:
                 _behave(recipe.prompt)
                 if recipe.prompt == "unreadable":
                     channel.send(
-                        pack_message(TaskCancelled(job))[:8] + b"cdream.worker.wire\nNoSuch\n."
+                        pack_message(TaskCancelled(job))[:8] + b"cdream.worker.protocol\nNoSuch\n."
                     )
                 if recipe.prompt == "wait" and channel.receive() == CancelTask(job):
                     answer(TaskCancelled(job))

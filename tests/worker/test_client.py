@@ -80,7 +80,7 @@ def test_whoever_waits_for_a_picture_is_woken_and_the_next_one_is_made(
 def test_one_that_does_not_let_go_of_a_cancelled_picture_is_replaced(
     fake_engine: WorkerEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(client, "PATIENCE", 0.1)
+    monkeypatch.setattr(client, "CANCEL_TIMEOUT", 0.1)
     running = fake_engine.render(recipe(prompt="hang"))
     next(h for h in running if isinstance(h, Progress))
     running.close()
@@ -93,7 +93,7 @@ def test_one_that_does_not_let_go_of_a_cancelled_picture_is_replaced(
 def test_one_that_let_go_is_not_hurried_however_late_the_next_line(
     fake_engine: WorkerEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(client, "PATIENCE", 0.0)
+    monkeypatch.setattr(client, "CANCEL_TIMEOUT", 0.0)
     running = fake_engine.render(recipe(prompt="wait"))
     next(h for h in running if isinstance(h, Progress))
     running.close()

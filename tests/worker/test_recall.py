@@ -1,4 +1,4 @@
-"""What a picture's record tells of its model, when its line is made again with another one."""
+"""What an image's record tells of its model, when its line is made again with another one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Words to a mask to a picture, with models that have learnt nothing: -tm paints as !mask says."""
+"""Text masks with random models: -tm generates inside the mask that !mask writes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A real worker process: cancelled, killed, broken, and always a picture in the end."""
+"""A real worker process: cancelled, killed, broken, and always an image in the end."""
 
 from __future__ import annotations
 

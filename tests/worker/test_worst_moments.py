@@ -137,7 +137,7 @@ def test_sending_to_a_worker_that_reads_nothing_ends_by_itself(
 ) -> None:
     monkeypatch.setattr(process, "SENDING_PATIENCE", 0.1)
     monkeypatch.setattr(start, "START", DEAF)
-    assert "took nothing of what was sent" in fails(fake_engine.finish(large(), UPSCALE))
+    assert "received nothing for" in fails(fake_engine.finish(large(), UPSCALE))
 
 
 def test_an_answer_that_cannot_be_read_is_the_worker_s_death(fake_engine: WorkerEngine) -> None:
@@ -165,10 +165,12 @@ def test_an_order_that_the_worker_cannot_read_is_answered(
     real = process.pack_message
     with monkeypatch.context() as patch:
         patch.setattr(
-            process, "pack_message", lambda said: real(said)[:8] + b"cdream.worker.wire\nNoSuch\n."
+            process,
+            "pack_message",
+            lambda message: real(message)[:8] + b"cdream.worker.protocol\nNoSuch\n.",
         )
         monkeypatch.setattr(
-            start, "START", start.START.replace("tests.worker.fake_", "dream.worker.")
+            start, "START", start.START.replace("tests.worker.fake_host", "dream.worker.server")
         )
         with pytest.raises(EngineError, match="NoSuch"):
             [*fake_engine.render(recipe())]
@@ -177,9 +179,9 @@ def test_an_order_that_the_worker_cannot_read_is_answered(
 def test_a_stopped_worker_is_noticed_and_given_up(
     monkeypatch: pytest.MonkeyPatch, fake_engine: WorkerEngine
 ) -> None:
-    monkeypatch.setattr(silence, "LOOK", 0.05)
-    monkeypatch.setattr(client, "LOOK", 0.05)
-    monkeypatch.setattr(client, "STOPPED_PATIENCE", 0.1)
+    monkeypatch.setattr(silence, "POLL_INTERVAL", 0.05)
+    monkeypatch.setattr(client, "POLL_INTERVAL", 0.05)
+    monkeypatch.setattr(client, "STOPPED_CANCEL_TIMEOUT", 0.1)
     running = fake_engine.render(recipe(prompt="wait"))
     next(h for h in running if isinstance(h, Progress))
     pid = worker_of(fake_engine).pid
@@ -197,8 +199,8 @@ def test_a_stopped_worker_is_noticed_and_given_up(
 def test_silence_for_long_is_said_each_time_it_has_doubled(
     monkeypatch: pytest.MonkeyPatch, fake_engine: WorkerEngine
 ) -> None:
-    monkeypatch.setattr(silence, "LONG", 0.05)
-    monkeypatch.setattr(client, "LOOK", 0.05)
+    monkeypatch.setattr(silence, "SILENCE_LIMIT", 0.05)
+    monkeypatch.setattr(client, "POLL_INTERVAL", 0.05)
     running = fake_engine.render(recipe(prompt="hang"))
     next(h for h in running if isinstance(h, Progress))
     for _ in range(2):

@@ -1,4 +1,4 @@
-"""A single file of weights, opened: its tensors stay on the disk until they are copied."""
+"""Opens a single weight file: its tensors stay on disk until they are copied."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from dream.core.errors import ModelError
 from dream.engine.loading.mmap_file import MappedFile, open_mapped
 
 METADATA_PREFIX = "dream."
-"""What metadata begins with that carries what the layout cannot say, as JSON: `dream.unet`,
-`dream.vae`, `dream.text_encoder`, `dream.scheduler` (configurations in diffusers' words) and
-`dream.tokenizer` (its files, by their names)."""
+"""Prefix of the metadata keys for what the layout cannot express, as JSON: `dream.unet`,
+`dream.vae`, `dream.text_encoder`, `dream.scheduler` (configurations as in diffusers) and
+`dream.tokenizer` (its files, by name)."""
 
 _CLIP = "cond_stage_model.transformer."
 _BEFORE_2023 = tuple(_CLIP + name for name in ("embeddings.", "encoder.", "final_layer_norm."))
@@ -35,24 +35,24 @@ _BREAKS = (
     TypeError,
     ValueError,
 )
-"""What broken files make of their readers."""
+"""The exceptions that readers raise for broken files."""
 _EMA = "model_ema."
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A model's file, recognised and open."""
+    """A model's file, detected and open."""
 
     found: DetectedModel
     tensors: Mapping[str, torch.Tensor]
-    """On the CPU, in the file's number types, backed by the file where its format allows."""
+    """On the CPU, in the file's dtypes, backed by the file where its format allows."""
     embedded_config: Mapping[str, Mapping[str, Any]]
-    """What the metadata carries, by part."""
+    """Configurations from the metadata, by component."""
     mapped: MappedFile
     """The file behind the tensors."""
 
     def get_part(self, prefix: str) -> dict[str, torch.Tensor]:
-        """The tensors whose names begin so, under the rest of their names."""
+        """The tensors whose names have this prefix, by the rest of their names."""
         return {
             name.removeprefix(prefix): tensor
             for name, tensor in self.tensors.items()
@@ -61,9 +61,9 @@ class Checkpoint:
 
 
 def open_checkpoint(path: Path, ema: bool = False) -> Checkpoint:
-    """Open a model's file. Running averages (`model_ema.`) are left out, for the weights proper
-    are what other programs paint with; with `ema` they are the denoiser's weights. Raises
-    ModelError, see `recognise.wanted_model`, and for averages that are not all there."""
+    """Open a model's file. Its EMA weights (`model_ema.`) are left out, because other programs use
+    the main weights; with `ema` they are the denoiser's weights. Raises ModelError, see
+    `detect.require_model`, and for incomplete EMA weights."""
     found = require_model(path)
     mapped = open_tensors(path, found.format)
     tensors = _with_ema_weights(path, mapped.tensors) if ema else mapped.tensors
@@ -71,7 +71,7 @@ def open_checkpoint(path: Path, ema: bool = False) -> Checkpoint:
     return Checkpoint(
         found,
         {_current_key_name(name): tensors[name] for name in tensors if not name.startswith(_EMA)},
-        _carried(path, header.metadata),
+        _parse_embedded_config(path, header.metadata),
         mapped,
     )
 
@@ -81,15 +81,15 @@ def open_tensors(path: Path, form: str) -> MappedFile:
     try:
         if form == "safetensors":
             return open_mapped(path)
-        return MappedFile(_unpickled(path, form))
+        return MappedFile(_unpickle(path, form))
     except _BREAKS as error:
-        said = (str(error) or type(error).__name__).splitlines()[0]
-        raise ModelError(f"{path} cannot be read: {said}", "copy or download it again") from error
+        value = (str(error) or type(error).__name__).splitlines()[0]
+        raise ModelError(f"{path} cannot be read: {value}", "copy or download it again") from error
 
 
-def _unpickled(path: Path, form: str) -> dict[str, torch.Tensor]:
-    """Only what weights_only permits; the notes of a training beside the weights become nothing.
-    That holds for all that this process loads meanwhile, and harms none: Inert has no state."""
+def _unpickle(path: Path, form: str) -> dict[str, torch.Tensor]:
+    """Only what weights_only permits; training records beside the weights become stubs. That holds
+    for everything this process loads meanwhile, and is harmless: StubObject has no state."""
     nothing: list[Any] = [(StubObject, name) for name in IGNORED_GLOBALS]
     try:
         with torch.serialization.safe_globals(nothing):
@@ -105,17 +105,17 @@ def _unpickled(path: Path, form: str) -> dict[str, torch.Tensor]:
 
 
 def _with_ema_weights(path: Path, tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """The averages under the names of the weights they are of. The trainer (LitEma) kept them by
-    the weights' names without dots."""
+    """The EMA weights under the names of the main weights. The trainer (LitEma) stored them by
+    these names without dots."""
     averages = {
         name: f"{_EMA}{name.removeprefix('model.').replace('.', '')}"
         for name in tensors
         if name.startswith(UNET)
     }
-    lacking = [old for old in averages.values() if old not in tensors]
-    if lacking:
-        none = len(lacking) == len(averages)
-        what = f"no EMA weights ({_EMA})" if none else f"no {lacking[0]}"
+    missing = [old for old in averages.values() if old not in tensors]
+    if missing:
+        none = len(missing) == len(averages)
+        what = f"no EMA weights ({_EMA})" if none else f"no {missing[0]}"
         raise ModelError(
             f"{path} contains {what}", "remove ema from its entry to use its main weights"
         )
@@ -127,17 +127,17 @@ def _current_key_name(name: str) -> str:
     return f"{_CLIP}text_model.{name[len(_CLIP) :]}" if name.startswith(_BEFORE_2023) else name
 
 
-def _carried(path: Path, metadata: Mapping[str, str]) -> dict[str, dict[str, Any]]:
+def _parse_embedded_config(path: Path, metadata: Mapping[str, str]) -> dict[str, dict[str, Any]]:
     carried: dict[str, dict[str, Any]] = {}
     for key, text in metadata.items():
         if not key.startswith(METADATA_PREFIX):
             continue
         try:
-            said = json.loads(text)
+            value = json.loads(text)
         except ValueError as error:
             raise ModelError(
                 f"{path}: its metadata {key} is not valid JSON", "export it again"
             ) from error
-        if isinstance(said, dict):
-            carried[key.removeprefix(METADATA_PREFIX)] = said
+        if isinstance(value, dict):
+            carried[key.removeprefix(METADATA_PREFIX)] = value
     return carried

@@ -1,4 +1,4 @@
-"""CLIP's tokenizer, from the byte pairs that dream carries: no file of the model's, no network."""
+"""CLIP's tokenizer, from the byte pairs that dream includes: no file of the model, no network."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from typing import Any
 from transformers import CLIPTokenizer
 
 VOCAB_SIZE = 49408
-"""Tokens: 256 bytes, the same at the end of a word, 48,894 pairs, and two marks."""
+"""Tokens: 256 bytes, the same at the end of a word, 48,894 pairs, and two special tokens."""
 
 MAX_TOKENS = 77
-"""Tokens that a text encoder hears, the two marks among them."""
+"""Tokens that a text encoder takes, including the two special tokens."""
 
 _MERGES = Path(__file__).parent / "vocabulary" / "clip_merges.txt.gz"
 
 
 def build_clip_tokenizer(pad: str = "<|endoftext|>") -> Any:
-    """The tokenizer of CLIP ViT-L, or with `pad` "!" that of OpenCLIP, whose token 0 fills up.
+    """The tokenizer of CLIP ViT-L, or with `pad` "!" that of OpenCLIP, which pads with token 0.
 
     The numbering is CLIP's own: Radford et al. 2021, arXiv:2103.00020, simple_tokenizer.py.
     """

@@ -1,5 +1,5 @@
-"""The parts of a Stable Diffusion in diffusers layout, read without the way through
-`from_pretrained`: with less work, no second copy in memory, and whole or not at all."""
+"""Loads the components of a Stable Diffusion in diffusers layout without `from_pretrained`: less
+work, no second copy in memory, and completely or not at all."""
 
 from __future__ import annotations
 
@@ -26,15 +26,15 @@ FAST_LOADERS = {
     "diffusers": ("UNet2DConditionModel", "AutoencoderKL"),
     "transformers": ("CLIPTextModel", "CLIPTextModelWithProjection"),
 }
-"""Classes whose weights are all in the file, under the names they have in the class. The others
-go the libraries' own way: they rename, tie and compute weights, each in another manner."""
+"""Classes whose weights are all in the file, under the names they have in the class. Others are
+loaded by the libraries, which rename, tie and compute weights, each in another way."""
 
 _BEFORE_2023 = {"query": "to_q", "key": "to_k", "value": "to_v", "proj_attn": "to_out.0"}
-"""What the attention of VAEs was called before diffusers 0.15."""
+"""The names in the attention of VAEs before diffusers 0.15."""
 
 
 def has_fast_loader(library: str, kind: str, folder: Path) -> bool:
-    """Whether `load_part` reads parts of this class. Quantized ones it does not."""
+    """Whether `load_component` loads this class. It does not load quantized ones."""
     if kind not in FAST_LOADERS.get(library, ()):
         return False
     config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
@@ -44,10 +44,9 @@ def has_fast_loader(library: str, kind: str, folder: Path) -> bool:
 def load_component(
     library: str, kind: str, folder: Path, files: tuple[Path, ...], placement: Placement
 ) -> Any:
-    """The part in a folder, its weights in these safetensors files.
+    """Load the component in a folder, its weights from these safetensors files.
 
-    Raises ModelError for weights that lack or have another shape; OSError and ValueError for files
-    that are none.
+    Raises ModelError for missing weights or other shapes; OSError and ValueError for broken files.
     """
     try:
         opened = [open_mapped(path) for path in files]
@@ -57,13 +56,13 @@ def load_component(
     with start_copying(weights, placement) as coming:
         model = _diffusers(kind, folder) if library == "diffusers" else _transformers(kind, folder)
         places = model.state_dict()
-        named = _renamed(model, coming)
+        named = _to_class_names(model, coming)
         return assign_weights(model, {n: named[n] for n in named if n in places}, folder, opened)
 
 
 def load_tokenizer(kind: str, folder: Path) -> Any:
-    """The tokenizer in a folder; one for all folders that hold the same files, as those of nearly
-    all Stable Diffusions do. Raises OSError, ValueError, AttributeError."""
+    """The tokenizer in a folder; shared by all folders with the same files, as nearly all Stable
+    Diffusions have. Raises OSError, ValueError, AttributeError."""
     files = sorted(path for path in folder.iterdir() if path.is_file())
     content = hashlib.sha256()
     for path in files:
@@ -74,7 +73,7 @@ def load_tokenizer(kind: str, folder: Path) -> Any:
 
 @dataclass(frozen=True)
 class _Words:
-    """A tokenizer's files: the same ones wherever they lie."""
+    """A tokenizer's files, compared by content."""
 
     sha256: str
     folder: Path = field(compare=False)
@@ -82,7 +81,7 @@ class _Words:
 
 @lru_cache(maxsize=4)
 def _tokenizer(kind: str, words: _Words) -> Any:
-    """Making one takes a fifth of a second, and nobody changes one that is made."""
+    """Building one takes a fifth of a second, and tokenizers are never changed afterwards."""
     return getattr(transformers, kind).from_pretrained(words.folder, local_files_only=True)
 
 
@@ -99,17 +98,17 @@ def _transformers(kind: str, folder: Path) -> Any:
         return made(config)
 
 
-def _renamed(model: Any, weights: Mapping[str, PendingWeight]) -> dict[str, PendingWeight]:
-    """By the names of the class: CLIP's have lost `text_model.` on the way."""
+def _to_class_names(model: Any, weights: Mapping[str, PendingWeight]) -> dict[str, PendingWeight]:
+    """Weights by the names of the class: CLIP's lack `text_model.` now."""
     if isinstance(model, diffusers.AutoencoderKL):
-        return {modern(name): weight for name, weight in weights.items()}
+        return {current_vae_name(name): weight for name, weight in weights.items()}
     if any(name.startswith("text_model.") for name in model.state_dict()):
         return dict(weights)
     return {name.removeprefix("text_model."): weight for name, weight in weights.items()}
 
 
-def modern(name: str) -> str:
-    """A VAE's weight by the name that it has in diffusers today."""
+def current_vae_name(name: str) -> str:
+    """The name of a VAE's weight in today's diffusers."""
     *place, layer, what = name.split(".")
     if "attentions" in place and layer in _BEFORE_2023:
         return ".".join([*place, _BEFORE_2023[layer], what])

@@ -1,4 +1,5 @@
-"""A single file, written anew as a folder in diffusers layout: a part a file, and its settings."""
+"""Converts a single file to a folder in diffusers layout: one file and configuration for each
+component."""
 
 from __future__ import annotations
 
@@ -17,9 +18,9 @@ from dream.engine.silence_libraries import silence_libraries
 
 
 def export_diffusers(card: ModelInfo, folder: Path) -> None:
-    """Write the model into `folder`, in the number type it has; whole or not at all.
+    """Write the model into `folder`, in its own dtype; completely or not at all.
 
-    Raises ModelError for a model that cannot be loaded, or a place that cannot be written.
+    Raises ModelError for a model that cannot be loaded, or a folder that cannot be written.
     """
     precision = detect(card.path).precision
     with silence_libraries():

@@ -1,4 +1,4 @@
-"""A file of weights, mapped into memory: read where it is looked at, and not kept there twice."""
+"""Maps a weight file into memory: read on access, and not kept twice."""
 
 from __future__ import annotations
 
@@ -31,22 +31,22 @@ _DTYPES = {
 
 @dataclass(frozen=True)
 class MappedFile:
-    """The tensors of a file, on the CPU, in the file's number types. Nobody writes to them."""
+    """The tensors of a file, on the CPU, in the file's dtypes. They are read-only."""
 
     tensors: Mapping[str, torch.Tensor]
     pages: mmap.mmap | None = None
-    """What they lie in, where it is ours; they keep it open."""
+    """The mapping behind the tensors, if it is ours; they keep it open."""
 
     def release_pages(self) -> None:
-        """Let the system take back what was read; whoever looks again, reads again."""
+        """Let the system free the pages that were read; another access reads them again."""
         if self.pages is not None and hasattr(mmap, "MADV_DONTNEED"):
             self.pages.madvise(mmap.MADV_DONTNEED)
 
 
 def open_mapped(path: Path) -> MappedFile:
-    """A safetensors file. Raises SafetensorError, OSError, and LookupError for number types that
+    """Map a safetensors file. Raises SafetensorError, OSError, and LookupError for dtypes that
     torch does not have."""
-    with safe_open(path, framework="pt"):  # which looks through the whole header
+    with safe_open(path, framework="pt"):  # checks the whole header
         pass
     with path.open("rb") as file:
         (length,) = struct.unpack("<Q", file.read(8))

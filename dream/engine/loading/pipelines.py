@@ -1,4 +1,4 @@
-"""A model on disk, folder or single file, loaded: nothing from the network, no code from it."""
+"""Loads a model from disk, a folder or a single file: nothing from the network, no code from it."""
 
 from __future__ import annotations
 
@@ -36,14 +36,14 @@ from dream.engine.memory.device import NO_OFFLOAD, Placement, choose_placement
 from dream.engine.memory.offload import offload
 
 DIGEST_NICENESS = 10
-"""Of the thread that computes a digest; 0 is everybody's, 19 the last in the row."""
+"""Niceness of the thread that computes a digest; 0 is normal, 19 the lowest priority."""
 
 SKIPPED_COMPONENTS = ("safety_checker", "image_encoder", "feature_extractor", "depth_estimator")
-"""Optional components that take memory and have no part in painting from words."""
+"""Optional components that take memory and are not needed to generate from a prompt."""
 
 MODEL_SUFFIXES = (".json", ".txt", ".model", ".safetensors", ".bin")
-"""How the files end that are read of a folder in diffusers layout: all but its card, which is read
-for each picture anyway, and what people write about it."""
+"""Suffixes of the files that are read from a folder in diffusers layout: all but its model info,
+which is read for each image anyway, and documentation."""
 
 
 @dataclass(frozen=True)
@@ -55,43 +55,46 @@ class LoadedModel:
     """A text-to-image pipeline of diffusers."""
     placement: Placement
     digest: Future[str]
-    """SHA-256 of the weights; computed beside the first picture, for it may take seconds."""
+    """SHA-256 of the weights; computed beside the first image, because it may take seconds."""
     file_signature: object
-    """Of its files, from before they were read: see `stamp`."""
+    """Of its files, from before they were read: see `compute_file_signature`."""
     derived_pipelines: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
-    """Other pipelines over the same weights, by what they do: see `tasks.shared`."""
+    """Other pipelines over the same weights, by class: see `tasks.derived`."""
 
 
-def load_model(card: ModelInfo, device: str, precision: str, way: str = NO_OFFLOAD) -> LoadedModel:
-    """Read a model into memory; `way` is how its weights come to the device, see `offload`.
+def load_model(
+    card: ModelInfo, device: str, precision: str, offload_mode: str = NO_OFFLOAD
+) -> LoadedModel:
+    """Load a model into memory; `offload_mode` is how its weights come to the device, see
+    `offload`.
 
-    Raises ModelError for one that is broken or of another kind, BadSetting for a device that is
-    not here, and torch's own error when memory runs out.
+    Raises ModelError for a broken model or one of another kind, BadSetting for a device that is not
+    here, and torch's own error when memory runs out.
     """
     read = compute_file_signature(card.path)
     if card.path.is_file():
-        return _load_file(card, device, precision, way, read)
+        return _load_file(card, device, precision, offload_mode, read)
     index = read_index(card.path)
     weights = find_weights(card.path, index.libraries)
     check_pickles(weights)
     placement = replace(
-        choose_placement(device, precision, count_parameters(weights)), offload_mode=way
+        choose_placement(device, precision, count_parameters(weights)), offload_mode=offload_mode
     )
     try:
         pipe = _from_folder(card.path, index, weights, placement)
         _configure(card, pipe, placement)
     except pickle.UnpicklingError as error:
-        raise _refused(card.path) from error
+        raise _pickle_error(card.path) from error
     except (OSError, ValueError, KeyError, TypeError, AttributeError, ImportError) as error:
-        raise _broken(card, error) from error
+        raise _load_error(card, error) from error
     return LoadedModel(card, pipe, placement, _in_background(weights), read)
 
 
 def check_pickles(weights: WeightFiles) -> None:
-    """Walk every pickle among the files before one is read. The libraries refuse what runs code as
-    well, but do not say where it is, or advise to load it all the same.
+    """Scan every pickle among the files before one is read. The libraries refuse pickles that run
+    code too, but do not say where they are, or advise to load them anyway.
 
-    Raises ModelError for one that would run code, or is cut short.
+    Raises ModelError for one that would run code, or is truncated.
     """
     for path in weights.files:
         if path.suffix.lower() != ".safetensors":
@@ -99,52 +102,51 @@ def check_pickles(weights: WeightFiles) -> None:
 
 
 def compute_file_signature(path: Path) -> object:
-    """Another one when what is read of a model or a VAE changes on the disk: its file and the .yaml
-    beside it, or the files in its folder and in those of its parts. A millisecond, without a look
-    into any."""
+    """Changes when the files of a model or a VAE change on disk: its file and the .yaml beside it,
+    or the files in its folder and in those of its components. Takes a millisecond, and reads no
+    file."""
     files = [path, path.with_suffix(".yaml")]
     if path.is_dir():
         files = [
             file for file in (*path.glob("*"), *path.glob("*/*")) if file.suffix in MODEL_SUFFIXES
         ]
-    return tuple((file, _seen(file)) for file in sorted(files))
+    return tuple((file, _stat_numbers(file)) for file in sorted(files))
 
 
-def _seen(path: Path) -> tuple[int, ...] | None:
-    """None for what is not there."""
+def _stat_numbers(path: Path) -> tuple[int, ...] | None:
     try:
         seen = path.stat()
-    except OSError:
+    except OSError:  # it does not exist
         return None
     return seen.st_ino, seen.st_size, seen.st_mtime_ns, seen.st_ctime_ns
 
 
-def _load_file(card: ModelInfo, device: str, precision: str, way: str, read: object) -> LoadedModel:
-    from dream.engine.loading.single_file import (
-        load_file,  # brings much with it that folders do not need
-    )
+def _load_file(
+    card: ModelInfo, device: str, precision: str, offload_mode: str, read: object
+) -> LoadedModel:
+    from dream.engine.loading.single_file import load_file  # imports much
 
     placement = replace(
-        choose_placement(device, precision, detect(card.path).parameters), offload_mode=way
+        choose_placement(device, precision, detect(card.path).parameters), offload_mode=offload_mode
     )
     try:
         pipe = load_file(card.path, placement, ema=card.ema)
         _configure(card, pipe, placement)
     except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
-        raise _broken(card, error) from error
+        raise _load_error(card, error) from error
     weights = WeightFiles((card.path,), ema=card.ema)
     return LoadedModel(card, pipe, placement, _in_background(weights), read)
 
 
 @dataclass(frozen=True)
 class Index:
-    """What model_index.json says."""
+    """The content of model_index.json."""
 
     pipeline: str
     parts: Mapping[str, tuple[str, str]]
-    """Library and class of the components that are there and wanted, by name."""
+    """Library and class of the components that exist and are loaded, by name."""
     absent: tuple[str, ...]
-    """Components it names that it does not have, or that we do without."""
+    """Components that do not exist, or are not loaded."""
     refines: bool = False
     """Whether it is SDXL's refiner."""
 
@@ -155,11 +157,11 @@ class Index:
 
 
 def read_index(folder: Path) -> Index:
-    """What model_index.json in a folder says. Raises ModelError."""
+    """Read model_index.json in a folder. Raises ModelError."""
     try:
-        said = read_json(folder / "model_index.json")
-        pipeline = said["_class_name"]
-        rows = {name: row for name, row in said.items() if isinstance(row, list)}
+        content = read_json(folder / "model_index.json")
+        pipeline = content["_class_name"]
+        rows = {name: row for name, row in content.items() if isinstance(row, list)}
         absent = {
             name for name, row in rows.items() if row[0] is None or name in SKIPPED_COMPONENTS
         }
@@ -169,7 +171,7 @@ def read_index(folder: Path) -> Index:
             "a model is a folder in diffusers layout",
         ) from error
     refuse_irregular(folder)
-    refuse_code(folder, said)
+    refuse_code(folder, content)
     wanted = [name for name in rows if name not in absent]
     for name in wanted:
         if (library := rows[name][0]) not in LIBRARIES:
@@ -182,13 +184,13 @@ def read_index(folder: Path) -> Index:
         )
     for name in wanted:
         _check_part(folder, name)
-    refines = bool(said.get("requires_aesthetics_score"))
+    refines = bool(content.get("requires_aesthetics_score"))
     parts = {name: (str(rows[name][0]), str(rows[name][1])) for name in wanted}
     return Index(pipeline, parts, tuple(absent), refines)
 
 
 def _check_part(folder: Path, name: str) -> None:
-    """A tokenizer without its vocabulary would load, and understand nothing."""
+    """A tokenizer without its vocabulary would load, and map every word to nothing."""
     part = folder / name
     vocabularies = ("tokenizer.json", "vocab.json", "vocab.txt", "*.model")
     if not part.is_dir():
@@ -223,14 +225,14 @@ def _from_folder(folder: Path, index: Index, weights: WeightFiles, placement: Pl
             part.to(placement.storage_device)
             flat = all(tensor.ndim <= 4 for tensor in part.parameters())
             if placement.device == "cpu" and name in ("unet", "vae") and flat:
-                part.to(memory_format=torch.channels_last)  # see `placing.room_for`
+                part.to(memory_format=torch.channels_last)  # see `weight_copy.allocate_for`
     return pipe
 
 
 def _known_parts(
     folder: Path, index: Index, weights: WeightFiles, placement: Placement
 ) -> Iterator[tuple[str, Any]]:
-    """The parts that need not go through `from_pretrained`, by name."""
+    """The components that do not need `from_pretrained`, by name."""
     for name, (library, kind) in index.parts.items():
         files = tuple(path for path in weights.files if path.parent == folder / name)
         if files and WeightFiles(files).is_safe and has_fast_loader(library, kind, folder / name):
@@ -238,10 +240,10 @@ def _known_parts(
 
 
 def _pipeline_class(index: Index) -> Any:
-    """The class that paints from words alone.
+    """The class that generates from a prompt alone.
 
-    AutoPipelineForText2Image knows few image-to-image classes, does not say which components its
-    choice takes, and its import brings all of diffusers with it: it is the last resort.
+    AutoPipelineForText2Image knows few image-to-image classes, does not tell which components its
+    choice takes, and imports all of diffusers: it is the last resort.
     """
     if index.refines:
         from dream.engine.loading.refiner import RefinerPipeline
@@ -251,7 +253,7 @@ def _pipeline_class(index: Index) -> Any:
     if plain != index.pipeline and hasattr(diffusers, plain):
         return getattr(diffusers, plain)
     named = getattr(diffusers, index.pipeline)
-    if index.pipeline == UPSCALER:  # it paints nothing from words alone, and is asked for nothing
+    if index.pipeline == UPSCALER:  # never used to generate from a prompt alone
         return named
     takes = signature(named.__call__).parameters
     if "prompt" in takes and "image" not in takes:
@@ -278,21 +280,21 @@ def _in_background(weights: WeightFiles) -> Future[str]:
 
 
 def _digest(weights: WeightFiles) -> str:
-    """Behind the picture's own threads, where the system tells one thread from another."""
+    """Runs at a lower priority than the image's own threads, on Linux."""
     if sys.platform == "linux":
         os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), DIGEST_NICENESS)
     return hash_weight_files(weights)
 
 
-def _refused(folder: Path) -> ModelError:
-    """Of a pickle that torch refuses, and that nobody walked: a library may read other files of a
-    folder than `find_weights` says."""
+def _pickle_error(folder: Path) -> ModelError:
+    """The error for a pickle that torch refuses and `check_pickles` did not see: a library may read
+    other files of a folder than `find_weights` returns."""
     return ModelError(
         f"{folder} is refused: a pickle in it would run code, or is truncated",
         "use a .safetensors version, or convert it on an isolated machine",
     )
 
 
-def _broken(card: ModelInfo, error: Exception) -> ModelError:
-    said = (str(error).strip() or type(error).__name__).splitlines()[0]
-    return ModelError(f"{card.name} in {card.path} cannot be loaded: {said}")
+def _load_error(card: ModelInfo, error: Exception) -> ModelError:
+    content = (str(error).strip() or type(error).__name__).splitlines()[0]
+    return ModelError(f"{card.name} in {card.path} cannot be loaded: {content}")

@@ -1,4 +1,5 @@
-"""SDXL's refiner, painting from words: it asks for a mark of beauty where the base asks for sizes.
+"""SDXL's refiner as a text-to-image pipeline: it takes an aesthetic score where the base model
+takes sizes.
 
 Podell et al. 2023, arXiv:2307.01952.
 """
@@ -11,11 +12,11 @@ import torch
 from diffusers import StableDiffusionXLImg2ImgPipeline, StableDiffusionXLPipeline
 
 AESTHETIC_SCORE = 6.0
-"""Of 10: what diffusers' own refining pipeline asks for."""
+"""Of 10: the default of diffusers' refiner pipeline."""
 
 
 class RefinerPipeline(StableDiffusionXLPipeline):  # type: ignore[misc]
-    """A refiner alone: one text encoder, and a score in place of the target's size."""
+    """A refiner alone: one text encoder, and a score instead of the target size."""
 
     def _get_add_time_ids(
         self,
@@ -29,7 +30,8 @@ class RefinerPipeline(StableDiffusionXLPipeline):  # type: ignore[misc]
         return torch.tensor([numbers], dtype=dtype)
 
     def save_pretrained(self, save_directory: Any, **kwargs: Any) -> None:
-        """Written as what a refiner is elsewhere, so that every program of diffusers loads it."""
+        """Saved as the pipeline that refiners usually have, so that every program of diffusers
+        loads it."""
         StableDiffusionXLImg2ImgPipeline(
             **self.components,
             requires_aesthetics_score=True,

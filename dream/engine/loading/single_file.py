@@ -1,8 +1,8 @@
-"""A single file in CompVis' and Stability's layout, as a pipeline of diffusers; offline.
+"""Loads a single file in CompVis' and Stability's layout as a diffusers pipeline; offline.
 
-The configuration is read from the shapes (`blueprints`), the words are CLIP's (`clip_words`), the
-names are put into diffusers' by its own functions. A weight that lacks, is left over or has
-another shape is an error: nothing is ever half loaded.
+The configuration is inferred from the shapes (`config_from_shapes`), the tokenizer is CLIP's
+(`clip_tokenizer`), and diffusers' own functions convert the names. A weight that is missing, unused
+or of another shape is an error: nothing is ever half loaded.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from dream.engine.loading.clip_tokenizer import (
     build_clip_tokenizer,
     build_tokenizer_from_metadata,
 )
-from dream.engine.loading.components import modern
+from dream.engine.loading.components import current_vae_name
 from dream.engine.loading.config_from_shapes import TextEncoderSpec
 from dream.engine.loading.mmap_file import MappedFile
 from dream.engine.loading.refiner import RefinerPipeline
@@ -45,7 +45,7 @@ from dream.engine.memory.device import Placement
 Tensors = dict[str, torch.Tensor]
 
 _NO_TEXT = ("vision_model.", "visual_projection.", "visual.", "logit_scale")
-"""What the names of a whole CLIP begin with that are not its text encoder's."""
+"""Prefixes of a whole CLIP's weights that are not of its text encoder."""
 
 _VAE = "first_stage_model."
 _IGNORED_PREFIXES = ("loss.", "model_ema.")
@@ -53,11 +53,11 @@ _IGNORED_PREFIXES = ("loss.", "model_ema.")
 
 
 def load_file(path: Path, placement: Placement, *, ema: bool = False) -> Any:
-    """The pipeline of the model in a file; with `ema`, of the running averages it holds. Of a file
-    that was pruned of its VAE it is a pipeline without one: see `vae.in_place`.
+    """The pipeline of the model in a file; with `ema`, with its EMA weights. A file that was pruned
+    of its VAE gives a pipeline without one: see `vae_override.replace_vae`.
 
-    Raises ModelError for a file of another kind, one that would run code, and one whose weights
-    are not all there.
+    Raises ModelError for a file of another kind, one that would run code, and one with missing
+    weights.
     """
     file = open_checkpoint(path, ema)
     found = file.found
@@ -80,9 +80,9 @@ def load_file(path: Path, placement: Placement, *, ema: bool = False) -> Any:
 
 
 def load_vae(path: Path, placement: Placement, family: str = "sd1") -> Any:
-    """A VAE alone, from a file of one or from a whole model's; for a model of that family.
+    """A VAE alone, from its own file or from a whole model's; for a model of that family.
 
-    Raises ModelError for a file of another kind, or one whose weights are not all there.
+    Raises ModelError for a file of another kind, or one with missing weights.
     """
     found = require_safe(path)
     if found.kind not in ("vae", "model"):
@@ -131,10 +131,10 @@ def _build_vae(
             model = diffusers.AutoencoderKL.from_config(
                 carried or blueprints.vae_of_diffusers(own, found)
             )
-        named = {modern(name): _flat(name, tensor) for name, tensor in own.items()}
+        named = {current_vae_name(name): _as_matrix(name, tensor) for name, tensor in own.items()}
         return load_weights(model, named, path, placement, (mapped,))
     _require(path, own, "encoder.down.0.block.0.conv1.weight")
-    own = {_usual(name): tensor for name, tensor in own.items()}
+    own = {_original_name(name): tensor for name, tensor in own.items()}
     with init_empty_weights():
         model = diffusers.AutoencoderKL.from_config(
             carried or blueprints.infer_vae_config(own, found)
@@ -150,14 +150,14 @@ def _require(path: Path, own: Tensors, name: str) -> None:
         raise missing_weights_error(path, name)
 
 
-def _flat(name: str, tensor: torch.Tensor) -> torch.Tensor:
-    """Attention that was a convolution of 1x1 pixels is a matrix today."""
+def _as_matrix(name: str, tensor: torch.Tensor) -> torch.Tensor:
+    """Attention weights that were 1x1 convolutions are matrices today."""
     return tensor[..., 0, 0] if "attentions" in name and tensor.ndim == 4 else tensor
 
 
-def _usual(name: str) -> str:
-    """The original layout's name of a weight. Some trainers give the attention of a VAE in that
-    layout the names that diffusers uses."""
+def _original_name(name: str) -> str:
+    """A weight's name in the original layout. Some trainers use diffusers' names for the attention
+    of a VAE in that layout."""
     if ".attn_1.to_" not in name:
         return name
     renamed = re.sub(r"\.attn_1\.to_([qkv])\.", r".attn_1.\1.", name)
@@ -237,9 +237,10 @@ def _pipeline(found: DetectedModel, parts: dict[str, Any]) -> Any:
 
 
 def _check_all_used(path: Path, own: Tensors, converted: Tensors, model: Any) -> Tensors:
-    """What was converted, and what was in diffusers' names already, for the layout has none.
+    """The converted weights, and those that had diffusers' names already, because the layout has
+    none for them.
 
-    Raises ModelError when something is left over.
+    Raises ModelError for unused weights.
     """
     places = model.state_dict().keys() - converted.keys()
     already = {name: own[name] for name in own if name in places}

@@ -1,4 +1,5 @@
-"""A VAE in place of a model's own: its decoder makes the pixels, so colours and edges change."""
+"""Replaces a model's VAE with another one: its decoder makes the pixels, so colours and edges
+change."""
 
 from __future__ import annotations
 
@@ -24,22 +25,22 @@ class VaeOverride:
 
     path: Path
     cache_key: object
-    """See `origin`: another one means another VAE."""
+    """See `compute_cache_key`: a different key means another VAE."""
     module: Any
     digest: str
     """SHA-256 of its weights."""
 
 
 def compute_cache_key(path: Path, loaded: LoadedModel) -> object:
-    """What a VAE is made of for a model: the files as they are now, where and in which number type
-    it works, and the family, whose scaling of latents a single file does not hold."""
+    """What a VAE for a model depends on: its files as they are now, device and dtype, and the
+    family, because a single file does not hold the scaling of its latents."""
     return path, compute_file_signature(path), loaded.placement, loaded.card.family
 
 
 def open_vae(path: Path, loaded: LoadedModel) -> VaeOverride:
-    """The VAE in a file, or in a folder in diffusers layout, for a model that is in memory.
+    """Load the VAE in a file, or in a folder in diffusers layout, for a model that is in memory.
 
-    Raises ModelError for what is none, and for a pickle that would run code.
+    Raises ModelError for anything else, and for a pickle that would run code.
     """
     if path.is_dir():
         refuse_irregular(path)
@@ -53,8 +54,8 @@ def open_vae(path: Path, loaded: LoadedModel) -> VaeOverride:
     try:
         network = _read(path, files, loaded)
     except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
-        said = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise ModelError(f"{path} cannot be loaded as a VAE: {said}") from error
+        message = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise ModelError(f"{path} cannot be loaded as a VAE: {message}") from error
     network.to(placement.device)
     if placement.device == "cpu":
         network.to(memory_format=torch.channels_last)
@@ -62,22 +63,22 @@ def open_vae(path: Path, loaded: LoadedModel) -> VaeOverride:
 
 
 def check_latents(vae: VaeOverride, loaded: LoadedModel) -> None:
-    """Raises ModelError for a VAE that is for other latents than the model paints."""
+    """Raises ModelError for a VAE of other latents than the model's."""
     own = _latent_channels(loaded.pipe)
     if own is None:
         raise ModelError(
             f"{loaded.card.name} has no replaceable VAE",
             "remove --vae",
         )
-    if (its := vae.module.config.latent_channels) != own:
+    if (expected := vae.module.config.latent_channels) != own:
         raise ModelError(
-            f"{vae.path} expects {its} latent channels; {loaded.card.name} has {own}",
+            f"{vae.path} expects {expected} latent channels; {loaded.card.name} has {own}",
             "choose a VAE made for this model family",
         )
 
 
 def _latent_channels(pipe: Any) -> int | None:
-    """Of the latents that a pipeline paints; None where they are no AutoencoderKL's."""
+    """Channels of a pipeline's latents; None where they are not an AutoencoderKL's."""
     own, unet = getattr(pipe, "vae", None), getattr(pipe, "unet", None)
     channels: int | None = None
     if own is not None:
@@ -98,7 +99,7 @@ def _read(path: Path, files: WeightFiles, loaded: LoadedModel) -> Any:
             local_files_only=True,
         )
     from dream.engine.loading.single_file import (
-        load_vae,  # brings much with it that folders do not need
+        load_vae,  # imports much that folders do not need
     )
 
     return load_vae(path, loaded.placement, loaded.card.family)
@@ -106,9 +107,9 @@ def _read(path: Path, files: WeightFiles, loaded: LoadedModel) -> Any:
 
 @contextmanager
 def replace_vae(loaded: LoadedModel, vae: VaeOverride | None) -> Iterator[None]:
-    """The model with that VAE, if any; its own comes back at the end.
+    """The model with that VAE, if any; its own is restored at the end.
 
-    Raises ModelError for a model that would be left without one: pruned files have none.
+    Raises ModelError for a model that would have no VAE: pruned files have none.
     """
     pipe = loaded.pipe
     if vae is None:
@@ -129,14 +130,14 @@ def replace_vae(loaded: LoadedModel, vae: VaeOverride | None) -> Iterator[None]:
 
 
 def _lacks_vae(pipe: Any) -> bool:
-    """Whether there is a place for a VAE, and nothing in it."""
+    """Whether the pipeline takes a VAE, and has none."""
     return getattr(pipe, "vae", pipe) is None
 
 
 @contextmanager
 def _blanks(pipe: Any) -> Iterator[None]:
-    """The pipeline with its blanks filled (see `blank`): that takes a VAE, and could not be done
-    when the model came without one."""
+    """Adds the empty conditioning (see `empty_conditioning`), which needs a VAE and could not be
+    added when the model came without one."""
     hooks = pipe.unet._forward_pre_hooks  # torch has no other list of them
     before = set(hooks)
     add_empty_conditioning(pipe)

@@ -1,8 +1,8 @@
-"""Weights brought from the disk to where they work, in one pass: number type, layout and device.
+"""Copies weights from disk to their device in one pass: dtype, memory layout and device.
 
 A model is built without memory for its weights, and every weight is copied once. Libraries draw
-random numbers first, or keep the file mapped beside its copy, or convert the number type and then
-the layout.
+random numbers first, or keep the file mapped beside its copy, or convert the dtype and then the
+layout.
 """
 
 from __future__ import annotations
@@ -21,24 +21,24 @@ from dream.engine.loading.mmap_file import MappedFile
 from dream.engine.memory.device import Placement
 
 CHUNK = 2**20
-"""Numbers that are converted at a time: in float32 they stay in a processor's cache."""
+"""Numbers converted at a time: in float32 they fit into a processor's cache."""
 
 COPY_THREADS = 4
-"""Threads that copy; more only wait for the memory."""
+"""Threads that copy; more would only wait for the memory."""
 
 BATCH = 2**28
-"""Bytes that are read before the file's pages are given back."""
+"""Bytes that are read before the file's pages are released."""
 
 _HALVES = (torch.float16, torch.bfloat16)
 
 
 class PendingWeight(NamedTuple):
-    """A weight on its way."""
+    """A weight that is being copied."""
 
     origin: torch.Tensor
-    """As it is in its file."""
+    """The tensor in its file."""
     arrived: Callable[[], torch.Tensor]
-    """Waits for it."""
+    """Wait for the copy, and return it."""
 
 
 def load_weights(
@@ -48,10 +48,10 @@ def load_weights(
     placement: Placement,
     files: Sequence[MappedFile],
 ) -> Any:
-    """The model, built by `init_empty_weights`, with these weights out of files, and no other.
+    """The model, built by `init_empty_weights`, with exactly these weights out of files.
 
-    Copies, so that a file which is changed later changes nothing here. Raises ModelError, before
-    one is copied, where names and shapes are not the model's.
+    They are copied, so that a later change of the file has no effect. Raises ModelError, before the
+    first copy, where names and shapes are not the model's.
     """
     _compare(model, weights, path)
     with start_copying(weights, placement) as coming:
@@ -62,10 +62,10 @@ def load_weights(
 def start_copying(
     weights: Mapping[str, torch.Tensor], placement: Placement
 ) -> Iterator[dict[str, PendingWeight]]:
-    """These weights, copied from now on while their model is built, on a CPU some at the same time.
+    """Start to copy these weights while their model is built; on a CPU, several at the same time.
 
-    There each is one thread's own work. torch's way, all threads at each of a thousand tensors,
-    waits for the slowest a thousand times: on a machine with other work that takes far longer.
+    There, each weight is copied by one thread. torch's way, all threads at each of a thousand
+    tensors, waits for the slowest a thousand times: on a busy machine that takes far longer.
     """
     if placement.storage_device != "cpu":
         yield {
@@ -74,11 +74,11 @@ def start_copying(
         }
         return
     threads = torch.get_num_threads()
-    torch.set_num_threads(1)  # what threads that begin now will obey
+    torch.set_num_threads(1)  # for threads that start now
     pool = ThreadPoolExecutor(min(threads, COPY_THREADS), "weights")
     try:
-        # Rooms are made by this one thread: any other that asks for memory gets it from a heap of
-        # its own, where it lies scattered, and is new, and slow, each time.
+        # This one thread allocates: another thread's memory comes from a heap of its own, where it
+        # is scattered, and new, and slow, each time.
         yield {
             name: PendingWeight(
                 old, pool.submit(copy_into, old, allocate_for(old, placement)).result
@@ -93,12 +93,15 @@ def start_copying(
 def assign_weights(
     model: Any, coming: Mapping[str, PendingWeight], path: Path, files: Sequence[MappedFile]
 ) -> Any:
-    """The model, built by `init_empty_weights`, with the weights that come from these files, and
-    no other. Raises ModelError where names and shapes are not the model's."""
+    """The model, built by `init_empty_weights`, with exactly the weights that come from these
+    files. Raises ModelError where names and shapes are not the model's."""
     _compare(model, {name: weight.origin for name, weight in coming.items()}, path)
     brought = {}
     read = 0
-    for name, weight in coming.items():  # in the order they come in: what was read is given back
+    for (
+        name,
+        weight,
+    ) in coming.items():  # in this order, so that pages which were read can be released
         brought[name] = weight.arrived()
         read += weight.origin.nbytes
         if read > BATCH:
@@ -110,11 +113,10 @@ def assign_weights(
 
 
 def allocate_for(tensor: torch.Tensor, placement: Placement) -> torch.Tensor:
-    """Where a copy goes, with nothing in it yet: where the weights rest, in the placement's number
-    type unless of whole numbers.
+    """An empty tensor for the copy: on the storage device, in the placement's dtype unless integer.
 
-    Kernels of convolutions (N, C, H, W) lie in channels_last for a CPU: measured, the VAE decodes
-    up to an eighth faster, the UNet a little.
+    Convolution kernels (N, C, H, W) are channels_last for a CPU: measured, the VAE decodes up to an
+    eighth faster, the UNet a little.
     """
     kernels = placement.device == "cpu" and tensor.ndim == 4
     return torch.empty(
@@ -126,18 +128,18 @@ def allocate_for(tensor: torch.Tensor, placement: Placement) -> torch.Tensor:
 
 
 def copy_into(old: torch.Tensor, new: torch.Tensor) -> torch.Tensor:
-    """The second, with the numbers of the first: rounded to its type, in its layout."""
+    """Copy the first into the second, rounded to its dtype, in its layout; returns the second."""
     if new.device.type == "cpu" and old.ndim and {old.dtype, new.dtype} == {*_HALVES}:
         return _by_float32(old, new)
     return new.copy_(old)
 
 
 def _by_float32(old: torch.Tensor, new: torch.Tensor) -> torch.Tensor:
-    """From one half to the other, in rows: the layout, then the number type. torch converts those
-    number by number, but from and to float32 by vectors where the layout stays: this way takes
-    half the time, and rounds the same."""
+    """Between float16 and bfloat16, by rows: the layout, then the dtype. torch converts these
+    number by number, but from and to float32 with vector instructions where the layout stays: this
+    takes half the time, and rounds the same."""
     rows = max(1, CHUNK // max(1, old[:1].numel()))
-    # Once for all rows: memory that is new is slow.
+    # Allocated once for all rows: new memory is slow.
     laid = torch.empty_like(new[:rows], dtype=old.dtype)
     between = torch.empty_like(laid, dtype=torch.float32)
     for row in range(0, len(old), rows):
@@ -158,7 +160,7 @@ def _release_pages(files: Sequence[MappedFile]) -> None:
 
 
 def missing_weights_error(path: Path, what: str, many: int = 1) -> ModelError:
-    """A file without something that its model is made of."""
+    """The error for a file without a weight that its model needs."""
     others = f" and {many - 1} more" if many > 1 else ""
     return ModelError(
         f"{path}: missing {what}{others}", "the file is truncated, or was pruned too far"

@@ -1,4 +1,4 @@
-"""The weight files of a model in diffusers layout: which they are, how large, and their digest."""
+"""The weight files of a model in diffusers layout: which they are, how large, and their SHA-256."""
 
 from __future__ import annotations
 
@@ -29,27 +29,28 @@ _INDEX_LIMIT = 1 << 24
 
 @dataclass(frozen=True)
 class WeightFiles:
-    """The files `from_pretrained` reads, part by part."""
+    """The files `from_pretrained` reads, component by component."""
 
     files: tuple[Path, ...]
     variant: str | None = None
-    """The word in `model.fp16.safetensors`, when there is no file without one."""
+    """The variant in `model.fp16.safetensors`, when there is no file without one."""
     ema: bool = False
-    """Whether of a single file the running averages are read, and not the weights proper."""
+    """For a single file: whether its EMA weights are read instead of its main weights."""
 
     @property
     def is_safe(self) -> bool:
-        """Whether no pickle is among them."""
+        """Whether no file is a pickle."""
         return all(path.suffix.lower() == ".safetensors" for path in self.files)
 
 
 def find_weights(folder: Path, parts: Mapping[str, str]) -> WeightFiles:
-    """The weights of these parts: the folders named in model_index.json, and the library of each.
+    """The weights of these components: the folders named in model_index.json, and the library of
+    each.
 
     They are the files that the library itself loads, by name, variant and index; others beside
-    them, such as a second copy, are ignored. Where a part has both, safetensors are taken and
-    pickles left alone. Raises ModelError when there is not one file, and for a part whose files
-    have other names than its library looks for.
+    them, such as a second copy, are ignored. Where a component has both, safetensors are read and
+    pickles ignored. Raises ModelError when there is no file, and for a component whose files have
+    other names than its library looks for.
     """
     found = [_weights_of(folder / part, library) for part, library in parts.items()]
     files = tuple(path for weights in found for path in weights.files)
@@ -64,10 +65,10 @@ def find_weights(folder: Path, parts: Mapping[str, str]) -> WeightFiles:
 
 @dataclass(frozen=True)
 class _Naming:
-    """What a library calls a part's weights."""
+    """The names that a library gives to weight files."""
 
     stems: Mapping[str, str]
-    """The name before the suffix, by suffix; the suffixes in the order they are preferred."""
+    """The name before the suffix, by suffix; the suffixes in order of preference."""
     index_first: bool
     """Whether an index of shards is preferred to a single file."""
 
@@ -84,7 +85,7 @@ _PREFERRED = ("fp16", "bf16")
 
 
 def _weights_of(part: Path, library: str) -> WeightFiles:
-    """The files of one part; none where it has no weights. Raises ModelError."""
+    """The files of one component; none where it has no weights. Raises ModelError."""
     naming = _NAMINGS.get(library, _NAMINGS["diffusers"])
     here = {path.name for path in part.iterdir()} if part.is_dir() else set()
     for suffix, stem in naming.stems.items():
@@ -103,7 +104,7 @@ def _weights_of(part: Path, library: str) -> WeightFiles:
 
 
 def _variants(here: Collection[str], stem: str, suffix: str) -> list[str | None]:
-    """Those that a part's files may be of, None being the plain one, in the order of preference."""
+    """The variants of a component's files, None being the plain one, in order of preference."""
     word = r"(?P<variant>[\w-]+)"
     forms = (
         rf"{stem}\.{word}\.{suffix}",
@@ -119,7 +120,7 @@ def _variants(here: Collection[str], stem: str, suffix: str) -> list[str | None]
 def _files_of(
     part: Path, here: Collection[str], naming: _Naming, suffix: str, variant: str | None
 ) -> tuple[Path, ...]:
-    """The single file, or the shards, of one suffix and variant; none where they are not there."""
+    """The single file, or the shards, of one suffix and variant; none where they do not exist."""
     stem = naming.stems[suffix]
     word = f".{variant}" if variant else ""
     single = f"{stem}{word}.{suffix}"
@@ -143,9 +144,9 @@ def _shards(index: Path, here: Collection[str]) -> tuple[Path, ...]:
 
 
 def count_parameters(weights: WeightFiles) -> int:
-    """How many numbers the files hold, from their headers; for pickles a guess from their size.
+    """How many numbers the files hold, from their headers; for pickles an estimate from their size.
 
-    Raises ModelError for a file that is no safetensors file.
+    Raises ModelError for a file that is not a safetensors file.
     """
     return sum(
         _count(path) if path.suffix.lower() == ".safetensors" else path.stat().st_size // 4
@@ -154,11 +155,11 @@ def count_parameters(weights: WeightFiles) -> int:
 
 
 def hash_weight_files(weights: WeightFiles) -> str:
-    """SHA-256 over the contents of the files, 64 hex digits: which weights painted a picture. Of a
-    file's running averages, whose file is the same, the SHA-256 of "model_ema:" and that.
+    """SHA-256 over the contents of the files, 64 hex digits: which weights generated an image. For
+    the EMA weights of a file, the SHA-256 of "model_ema:" and that.
 
-    Remembered in the user's cache folder by path, size and time of change, for two gigabytes take
-    seconds. A cache that cannot be written is done without.
+    Cached in the user's cache folder by path, size and modification time, because two gigabytes
+    take seconds. Works without a writable cache.
     """
     whole = _digest_of_files(weights)
     return hashlib.sha256(f"model_ema:{whole}".encode()).hexdigest() if weights.ema else whole
@@ -201,7 +202,7 @@ def _digest_cache_file(weights: WeightFiles) -> Path:
 
 
 def _store_digest(memory: Path, value: str) -> None:
-    """Written aside and renamed, so that a reader never sees half of it."""
+    """Written to a temporary file and renamed, so that a reader never sees half of it."""
     memory.parent.mkdir(parents=True, exist_ok=True)
     handle, aside = tempfile.mkstemp(dir=memory.parent)
     with os.fdopen(handle, "w") as file:

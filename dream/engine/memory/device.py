@@ -1,4 +1,4 @@
-"""Where a model runs, and in which number type."""
+"""Chooses the device and the dtype that a model runs in."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ import torch
 from dream.core.errors import BadSetting
 
 NO_OFFLOAD = "off"
-"""The way of weights that do not leave the device."""
+"""The mode of weights that stay on the device."""
 
 LARGE_MODEL = 100_000_000
 """Parameters. Below this a CPU renders in float32: the gain is small, and float32 is exact."""
 
 
 PRECISIONS = ("float32", "bfloat16", "float16")
-"""The number types a model can be in."""
+"""The dtypes a model can have."""
 
 
 @dataclass(frozen=True)
 class Placement:
-    """A device, a number type, and the reason in words for `--doctor` and the toolbar."""
+    """A device, a dtype, and the reason, for `--doctor` and the toolbar."""
 
     device: str
     """"cpu", "cuda:N" or "mps"."""
@@ -33,9 +33,9 @@ class Placement:
     """"float32", "bfloat16" or "float16"."""
     reason: str
     advice: str = ""
-    """What would make it faster here; mostly empty."""
+    """What would make rendering faster here; mostly empty."""
     offload_mode: str = NO_OFFLOAD
-    """How the weights come to the device: see `engine.offload`."""
+    """How the weights come to the device: see `engine.memory.offload`."""
 
     @property
     def storage_device(self) -> str:
@@ -44,7 +44,7 @@ class Placement:
 
     @property
     def dtype(self) -> torch.dtype:
-        """The number type, as torch has it."""
+        """The precision as a torch dtype."""
         dtype = getattr(torch, self.precision)
         assert isinstance(dtype, torch.dtype)
         return dtype
@@ -53,10 +53,10 @@ class Placement:
 def choose_placement(
     device: str = "auto", precision: str = "auto", parameters: int = 0
 ) -> Placement:
-    """The best place here for a model of so many parameters, as far as the settings leave open.
+    """The best device and dtype for a model of so many parameters, where the settings are "auto".
 
-    Raises BadSetting for a device that does not exist or is not in this machine, and for a
-    precision that is unknown.
+    Raises BadSetting for a device that does not exist or is not in this machine, and for an unknown
+    precision.
     """
     place, reason = _device(device)
     advice = _advice() if device == "auto" and place == "cpu" else ""
@@ -69,7 +69,8 @@ def choose_placement(
 
 
 def describe_processor(device: str) -> str:
-    """The processor, as far as its low bits depend on it: its name and the instructions used."""
+    """The processor, as far as the low bits of the result depend on it: its name and the
+    instructions used."""
     if device.startswith("cuda"):
         return torch.cuda.get_device_name(device)
     if device == "mps":
@@ -78,7 +79,8 @@ def describe_processor(device: str) -> str:
 
 
 def measure_gpu_memory(device: str) -> tuple[int, int] | None:
-    """Free and all bytes of a CUDA device's own memory; None for devices that share the host's."""
+    """Free and total bytes of a CUDA device's own memory; None for devices that share the
+    host's."""
     return torch.cuda.mem_get_info(device) if device.startswith("cuda") else None
 
 

@@ -1,4 +1,4 @@
-"""Too little memory: how it shows, and how to render with less of it."""
+"""Detects that memory ran out, and renders with less of it."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from dream.engine.memory.device import measure_gpu_memory as device_memory
 T = TypeVar("T")
 
 OOM_PATTERNS = ("not enough memory", "can't allocate memory", "out of memory")
-"""In the words of torch's allocators for CPU (Linux, Windows), Apple's GPU and CUDA."""
+"""From the messages of torch's allocators for CPU (Linux, Windows), Apple's GPU and CUDA."""
 
 
 def run_or_none_on_oom(work: Callable[[], T]) -> T | None:
-    """What the work makes; None when memory ran out. Other errors pass.
+    """The result of the work; None when memory ran out. Other errors are raised.
 
-    Only after the `except` are the traceback and every tensor it holds let go of, and their memory
-    can be given back.
+    Only after the `except` are the traceback and every tensor it holds released, so that their
+    memory can be freed.
     """
     try:
         return work()
@@ -44,16 +44,16 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 
 def measure_free_memory(device: str) -> int:
-    """Bytes that may still be taken: of the GPU's own memory, or else of the host's, as far as
-    this process's control group lets it."""
+    """Free bytes of the GPU's own memory, or else of the host's, within the limit of this process's
+    control group."""
     if (own := device_memory(device)) is not None:
         return own[0]
     return min([psutil.virtual_memory().available, *_left_by_cgroup()])
 
 
 def _left_by_cgroup(root: Path = Path("/sys/fs/cgroup")) -> Iterator[int]:
-    """Bytes left under the limit of a container (control groups, version 2); nothing where there
-    is none. Files in memory count as used there, but are given up when memory is wanted."""
+    """Bytes left under the limit of a container (control groups, version 2); nothing where there is
+    none. Cached files count as used there, but are dropped when memory is needed."""
     with suppress(OSError, ValueError, KeyError):
         limit = int((root / "memory.max").read_text())  # or "max"
         used = int((root / "memory.current").read_text())
@@ -62,15 +62,15 @@ def _left_by_cgroup(root: Path = Path("/sys/fs/cgroup")) -> Iterator[int]:
 
 
 def free_memory() -> None:
-    """Free what is no longer referenced, on the host and on the GPU."""
+    """Free what is not referenced any more, on the host and on the GPU."""
     gc.collect()
     empty_gpu_cache()
     _trim()
 
 
 def empty_gpu_cache() -> None:
-    """Free what torch keeps for itself on the GPU. Without a look for garbage, which takes a
-    quarter of a second among all that the libraries have made."""
+    """Free torch's cache on the GPU. Without garbage collection, which takes a quarter of a second
+    with all the objects of the libraries."""
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
     elif torch.backends.mps.is_available():
@@ -78,8 +78,8 @@ def empty_gpu_cache() -> None:
 
 
 def _trim() -> None:
-    """GNU's malloc keeps memory that was freed below some that is in use: measured, most of a
-    model's two gigabytes. Told to, it gives them back; the other systems' need not be told."""
+    """GNU's malloc keeps freed memory below memory that is in use: measured, most of a model's two
+    gigabytes. `malloc_trim` returns it; other systems do this by themselves."""
     if sys.platform == "linux":
         with suppress(OSError, AttributeError):  # another C library, which has no such call
             ctypes.CDLL(None).malloc_trim(0)
@@ -87,9 +87,9 @@ def _trim() -> None:
 
 @contextmanager
 def use_less_memory(pipe: Any) -> Iterator[None]:
-    """The pipeline with attention in slices, and the VAE in slices and tiles; undone at the end.
+    """The pipeline with attention slicing, and VAE slicing and tiling; undone at the end.
 
-    Slower, and not the same bits. Pipelines and VAEs that know no such thing stay as they are.
+    Slower, and not the same bits. Pipelines and VAEs without these modes are unchanged.
     """
     switches = (
         (pipe, "attention_slicing"),

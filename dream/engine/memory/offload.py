@@ -1,7 +1,8 @@
-"""A model larger than the GPU's memory: its weights stay in main memory and visit the GPU.
+"""Runs a model larger than the GPU's memory: its weights stay in main memory and are copied to the
+GPU when needed.
 
-The ways are those of diffusers: part by part (`model`), layer by layer, fetched ahead (`group`),
-and layer by layer when it is their turn (`sequential`), each slower than the one before.
+The modes are those of diffusers: by component (`model`), by layer, prefetched (`group`), and by
+layer when it is needed (`sequential`), each slower than the one before.
 """
 
 from __future__ import annotations
@@ -13,28 +14,28 @@ import torch
 from dream.engine.memory.device import NO_OFFLOAD
 
 OFFLOAD_MODES = (NO_OFFLOAD, "model", "group", "sequential")
-"""From the quickest to the slowest."""
+"""From the fastest to the slowest."""
 
 
-def choose_mode(asked: str, device: str, need: int, largest: int, free: int) -> str:
-    """Which of `WAYS` to go.
+def choose_mode(requested: str, device: str, need: int, largest: int, free: int) -> str:
+    """Choose one of `OFFLOAD_MODES`.
 
-    asked: one of them, or "auto", which stays off as long as the model fits. need: bytes of all
-    weights and of the work with them; largest: the same for the largest part alone; free: bytes
-    of the device. Devices without memory of their own have nothing to gain.
+    requested: one of them, or "auto", which stays off as long as the model fits. need: bytes of all
+    weights and of the work with them; largest: the same for the largest component alone; free:
+    bytes of the device. Devices without memory of their own gain nothing from offloading.
     """
     if not device.startswith("cuda"):
         return NO_OFFLOAD
-    if asked != "auto":
-        return asked
+    if requested != "auto":
+        return requested
     if need <= free:
         return NO_OFFLOAD
     return "model" if largest <= free else "group"
 
 
-def offload(pipe: Any, way: str, device: str) -> None:
-    """Let a pipeline whose weights are in main memory paint on a device."""
-    match way:
+def offload(pipe: Any, mode: str, device: str) -> None:
+    """Let a pipeline whose weights are in main memory run on a device."""
+    match mode:
         case "model":
             pipe.enable_model_cpu_offload(device=device)
         case "sequential":

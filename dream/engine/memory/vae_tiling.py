@@ -1,4 +1,5 @@
-"""A picture too large for the VAE to decode at once is decoded in tiles: decided beforehand."""
+"""Decodes an image in tiles when it is too large for the VAE to decode at once; decided before it
+starts."""
 
 from __future__ import annotations
 
@@ -14,28 +15,28 @@ from dream.engine.loading.pipelines import LoadedModel
 from dream.engine.memory import low_memory as memory
 
 PEAK_ACTIVATION_FACTOR = 2.7
-"""How many times a VAE holds the last but one level's channels of a whole picture at once, on a
+"""How many copies of the last but one level's channels of a whole image a VAE holds at once, on a
 CPU. Measured at 256x256 to 768x512 with Stable Diffusion 1.5's (256 channels) in bfloat16: 1331
-bytes for each pixel, and about 85 MiB besides; in float32 twice as much."""
+bytes for each pixel, and about 85 MiB more; in float32 twice as much."""
 
 PEAK_ACTIVATION_FACTOR_GPU = 8.5
-"""The same on a GPU, where a convolution takes room to work: ComfyUI's 2178 numbers for a pixel."""
+"""The same on a GPU, where a convolution needs a workspace: ComfyUI's 2178 numbers for a pixel."""
 
 FIXED_OVERHEAD = 160 * 2**20
-"""Bytes, whatever the size."""
+"""Bytes, for any size."""
 
 FACT = {"memory": "VAE in tiles"}
-"""In a picture's facts, for tiles are not the same pixels."""
+"""In an image's facts, because tiles do not give the same pixels."""
 
 _GIB = 2**30
 
 
 def estimate_decode_peak(pipe: Any, device: str, width: int, height: int) -> int:
-    """Bytes that decoding a picture of so many pixels takes a pipeline at its peak."""
+    """Peak bytes that a pipeline needs to decode an image of this size in pixels."""
     vae = pipe.vae
     channels = vae.config.block_out_channels[:2][-1]
-    # Any VAE's configuration may ask for float32, and mostly does by default; heard it is by the
-    # pipelines that have a method for it: SDXL's and those made after them.
+    # A VAE's configuration may request float32, and mostly does by default; only pipelines with a
+    # method for it do so: SDXL's and later ones.
     upcasts = vae.config.force_upcast and hasattr(pipe, "upcast_vae")
     halves = vae.dtype.itemsize == 2 and not upcasts
     alive = PEAK_ACTIVATION_FACTOR if device == "cpu" else PEAK_ACTIVATION_FACTOR_GPU
@@ -44,10 +45,10 @@ def estimate_decode_peak(pipe: Any, device: str, width: int, height: int) -> int
 
 @contextmanager
 def tile_if_needed(
-    loaded: LoadedModel, width: int, height: int, tell: ProgressCallback
+    loaded: LoadedModel, width: int, height: int, report: ProgressCallback
 ) -> Iterator[dict[str, str]]:
-    """The model with its VAE in tiles, where a picture of so many pixels would not fit into what
-    is free; as it was, afterwards. Gives the facts that this adds to the picture, and tells it."""
+    """The model with VAE tiling where decoding an image of this size would not fit into free
+    memory; undone afterwards. Yields the facts that this adds to the image, and reports a Note."""
     vae, device = getattr(loaded.pipe, "vae", None), loaded.placement.device
     if not isinstance(vae, AutoencoderKL) or max(width, height) <= vae.tile_sample_min_size:
         yield {}
@@ -60,7 +61,7 @@ def tile_if_needed(
         yield {}
         return
     takes = f"decoding {width}x{height} pixels needs {need / _GIB:.1f} GiB"
-    tell(Note(text=f"{takes}, but {free / _GIB:.1f} GiB are free; the VAE decodes in tiles"))
+    report(Note(text=f"{takes}, but {free / _GIB:.1f} GiB are free; the VAE decodes in tiles"))
     vae.enable_tiling()
     try:
         yield FACT

@@ -1,4 +1,4 @@
-"""The colours of one picture for another (`--init_color`): histograms matched in CIELAB."""
+"""Gives an image the colours of another (`--init_color`): histograms matched in CIELAB."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from PIL import Image
 Array = np.ndarray[Any, np.dtype[np.float32]]
 
 MAX_REFERENCE_SIDE = 512
-"""Pixels a side of the reference, at most: its histogram is the same, and sorted sooner."""
+"""Pixels of the reference's longer side, at most: its histogram stays the same, and sorts
+faster."""
 
 # sRGB to CIE XYZ over its white, D65 (IEC 61966-2-1).
 _TO_XYZ = np.array(
@@ -26,8 +27,8 @@ _DELTA = 6 / 29
 
 
 def match_histograms(image: Image.Image, reference: Image.Image) -> Image.Image:
-    """The RGB picture with the lightness and the colours of another: each channel of CIELAB is
-    mapped so that its values are as frequent as there. Its forms stay."""
+    """The RGB image with the lightness and colours of another: each channel of CIELAB is mapped so
+    that its values are as frequent as there. Shapes are unchanged."""
     reference = reference.convert("RGB")
     reference.thumbnail((MAX_REFERENCE_SIDE, MAX_REFERENCE_SIDE), Image.Resampling.NEAREST)
     ours, theirs = _lab(image), _lab(reference)
@@ -36,10 +37,10 @@ def match_histograms(image: Image.Image, reference: Image.Image) -> Image.Image:
 
 
 def _matched(values: Array, reference: Array) -> Array:
-    """Values mapped onto the reference's, each to the one of its own rank.
+    """Map values onto the reference's, each to the one of its own rank.
 
-    A value that is frequent has the middle of its ranks: with the last of them, as is usual, a
-    picture of one colour would take the reference's lightest.
+    A frequent value gets the middle of its ranks: with the last of them, as is usual, an image of
+    one colour would take the reference's lightest.
     """
     _, where, counts = np.unique(values, return_inverse=True, return_counts=True)
     theirs, frequent = np.unique(reference, return_counts=True)
@@ -59,7 +60,7 @@ def _lab(image: Image.Image) -> Array:
 
 
 def _rgb(lab: Array) -> np.ndarray[Any, np.dtype[np.uint8]]:
-    """(height, width, 3) of sRGB, from CIELAB; what no screen can show, as near as it goes."""
+    """(height, width, 3) of sRGB, from CIELAB; colours outside sRGB are clipped."""
     light, red, yellow = np.moveaxis(lab, -1, 0)
     y = (light + 16) / 116
     root = np.stack([y + red / 500, y, y - yellow / 200], -1)

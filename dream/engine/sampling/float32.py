@@ -1,4 +1,5 @@
-"""Schedulers of diffusers that keep latents in float32, and whose aim can be seen and bounded."""
+"""Schedulers of diffusers that keep latents in float32, and whose prediction can be read and
+clamped."""
 
 from __future__ import annotations
 
@@ -11,7 +12,7 @@ import diffusers
 import torch
 
 Start = Callable[[torch.Tensor], tuple[torch.Tensor, torch.Tensor]]
-"""A picture's clean latents (1, C, h, w), to those that the walk begins from and the noise, in
+"""A image's clean latents (1, C, h, w), to those that the walk begins from and the noise, in
 float32, that is laid over them."""
 
 
@@ -22,12 +23,12 @@ class Point:
     x: torch.Tensor
     """(1, C, h, w): what the network saw, in float32."""
     output: torch.Tensor
-    """What the network said of it, in float32."""
+    """What the network predicted, in float32."""
     says: str
     """What that is: the noise, the "v_prediction" or the clean "sample"."""
     signal: torch.Tensor
     noise: torch.Tensor
-    """How much of x is which: √ᾱ and √(1−ᾱ)."""
+    """The factors of image and noise in x: √ᾱ and √(1−ᾱ)."""
 
     @staticmethod
     def of(scheduler: Any, x: torch.Tensor, output: torch.Tensor, timestep: Any) -> Point:
@@ -40,7 +41,7 @@ class Point:
 
     @property
     def clean(self) -> torch.Tensor:
-        """The latents that this clears up to."""
+        """The clean latents that this predicts."""
         match self.says:
             case "v_prediction":
                 return self.signal * self.x - self.noise * self.output
@@ -50,9 +51,9 @@ class Point:
                 return (self.x - self.noise * self.output) / self.signal
 
     def within(self, threshold: float) -> torch.Tensor:
-        """The output, as if the clean latents were nowhere beyond ±threshold: the static
-        thresholding of Saharia et al. 2022, arXiv:2205.11487, in latents. It is the same where
-        they are not; and for every sampler, whatever the scale of its own latents."""
+        """The output, as if the clean latents were within ±threshold: the static thresholding of
+        Saharia et al. 2022, arXiv:2205.11487, in latents. Unchanged where they are; the same for
+        every sampler, whatever the scale of its own latents."""
         clean = self.clean
         clamped = clean.clamp(-threshold, threshold)
         noise = (self.x - self.signal * clamped) / self.noise
@@ -71,8 +72,8 @@ def in_float32(scheduler: str) -> Any:
     """The scheduler class, keeping the latents in float32 between steps.
 
     The network may compute in bfloat16, whose eight bits would round the latents at every step: at
-    sigma 14 by up to 0.03. Drawn in float32 too is the noise of ancestral and stochastic samplers,
-    from the picture's CPU generator, so that it is the same on every device.
+    sigma 14 by up to 0.03. The noise of ancestral and stochastic samplers is drawn in float32 too,
+    from the image's CPU generator, so that it is the same on every device.
     """
     base: Any = getattr(diffusers, scheduler)
 

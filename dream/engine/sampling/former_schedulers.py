@@ -1,9 +1,9 @@
-"""The samplers as they were before `--schedule`: what lines logged then are painted with.
+"""The samplers as they were before `--schedule`: lines logged then are rendered with them.
 
-Nothing here is mended. Such a line makes its picture again, and some of these are not what their
-names say: `k_dpmpp_2_a` is no DPM++ 2S, `dpmpp_sde` is DPM++ 2M SDE, `k_lms` begins at order four
-wherever it begins, `plms` mixes velocities of different steps, and a schedule with zero terminal
-SNR is lost by seven of them.
+Nothing here is corrected. Such a line gives its image again, and some of these are not what their
+names say: `k_dpmpp_2_a` is not DPM++ 2S, `dpmpp_sde` is DPM++ 2M SDE, `k_lms` starts at order four
+wherever it starts, `plms` mixes velocities of different steps, and seven of them do not support a
+schedule with zero terminal SNR.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ _ROWS: Mapping[str, tuple[str, Mapping[str, Any]]] = MappingProxyType(
         "ddpm": ("DDPMScheduler", {"clip_sample": False}),
     }
 )
-"""A scheduler of diffusers, and the settings that were laid over the model's."""
+"""A scheduler of diffusers, and the settings that override the model's."""
 
 
 def former_scheduler(
@@ -54,7 +54,7 @@ def former_scheduler(
     threshold: float = 0.0,
     karras_max: int | None = None,
 ) -> Any:
-    """The scheduler that `sampler` was. Raises KeyError for one that was not there yet."""
+    """The scheduler that `sampler` was. Raises KeyError for one that did not exist then."""
     kind, settings = _ROWS[sampler]
     settings = dict(settings)
     if karras_max is not None and sampler.startswith("k_") and "use_karras_sigmas" in settings:

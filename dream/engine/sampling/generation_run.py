@@ -1,4 +1,4 @@
-"""A recipe through a diffusers pipeline, in numbered steps."""
+"""Runs a recipe through a diffusers pipeline, in numbered steps."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from dream.engine.memory.low_memory import is_out_of_memory
 from dream.engine.sampling import noise
 from dream.engine.sampling.color_match import match_histograms
 from dream.engine.sampling.guidance_rescale import rescale_guidance, supports_rescale
-from dream.engine.sampling.intermediates import Intermediates, without
+from dream.engine.sampling.intermediates import Intermediates, find_obstacle
 from dream.engine.sampling.preview import Previewer, Previewers, ThrottledPreview
 from dream.engine.sampling.prompt_args import PromptArgs, build_prompt_args, get_truncated_text
 from dream.engine.sampling.provenance import collect_provenance
@@ -34,110 +34,118 @@ from dream.engine.sampling.schedulers import (
 from dream.engine.sampling.step_callback import StepCallback
 from dream.engine.sampling.symmetry import Symmetry
 from dream.engine.tasks import PipelineCall, TaskInputs, choose_task, hires
-from dream.engine.tasks.strength import count_steps, fine_enough
+from dream.engine.tasks.strength import count_steps, refine_steps
 from dream.engine.vision.depth_conditioning import add_depth_conditioning
 from dream.inputs import resize_to_cover
 from dream.line import split_negative
 from dream.options.sampler_table import SAMPLERS
 from dream.options.schedule_table import AUTO, FORMER
 
-_AS_ASKED = {"use_resolution_binning": False, "_auto_resize": False}
-"""Pipelines that know better which size is wanted are told to paint what is asked for."""
+_NO_RESIZING = {"use_resolution_binning": False, "_auto_resize": False}
+"""Pipelines that would choose another size generate the requested one."""
 
 
 @dataclass(frozen=True)
 class GenerationRun:
-    """What one picture is painted with, however many walks it takes."""
+    """What one image is generated with, in one pass or several."""
 
     loaded: LoadedModel
     prompt_args: PromptArgs
-    tell: ProgressCallback
-    """Hears of each step; what it raises ends the picture there."""
-    look: Previewer | None
-    """How to see it in the making; None where nobody wants to, or can."""
+    report: ProgressCallback
+    """Called for each step; an exception it raises ends the image there."""
+    previewer: Previewer | None
+    """Makes previews; None where they are off, or not available."""
     every: int
-    """Steps from one picture that is kept in the making to the next; 0 keeps none."""
+    """Steps between two saved unfinished images; 0 saves none."""
     is_final_pass: bool = True
-    """Whether the picture is done after this walk."""
+    """Whether the image is finished after this pass."""
 
     @classmethod
     def for_recipe(
         cls,
         loaded: LoadedModel,
         recipe: Recipe,
-        tell: ProgressCallback,
-        looks: Previewers | None,
+        report: ProgressCallback,
+        previewers: Previewers | None,
         every: int,
     ) -> GenerationRun:
-        """For a recipe; what its model cannot hear or do, it is told."""
-        words = _words(loaded, recipe, tell)
-        if every and (why := without(loaded.pipe)):
-            tell(Note(text=f"{recipe.model} {why}"))
+        """The run for a recipe; reports what its model does not support."""
+        words = _report_prompt_args(loaded, recipe, report)
+        if every and (why := find_obstacle(loaded.pipe)):
+            report(Note(text=f"{recipe.model} {why}"))
             every = 0
         if every >= recipe.steps and recipe.hires_fix is None:
-            tell(Note(text=f"--save_intermediates {every} saves nothing in {recipe.steps} steps"))
-        look = (
-            None if looks is None else looks.for_model(loaded.card, loaded.placement.device, tell)
+            report(Note(text=f"--save_intermediates {every} saves nothing in {recipe.steps} steps"))
+        previewer = (
+            None
+            if previewers is None
+            else previewers.for_model(loaded.card, loaded.placement.device, report)
         )
-        return cls(loaded, words, tell, look, every)
+        return cls(loaded, words, report, previewer, every)
 
-    def run(self, recipe: Recipe, given: TaskInputs) -> Picture:
-        """In one walk, or in two: see `tasks.hires`. Raises ModelError, and what `tell` raises."""
-        two = hires.split_passes(recipe, self.loaded.card) if given.image is None else None
-        if two is None:
-            return self._denoise_once(recipe, given)
-        small, large = two
+    def run(self, recipe: Recipe, inputs: TaskInputs) -> Picture:
+        """Generate in one pass, or in two: see `tasks.hires`. Raises ModelError, and what `report`
+        raises."""
+        passes = hires.split_passes(recipe, self.loaded.card) if inputs.image is None else None
+        if passes is None:
+            return self._denoise_once(recipe, inputs)
+        small, large = passes
         first, second = hires.merge_progress(
-            self.tell, (small.steps, count_steps(fine_enough(large)))
+            self.report, (small.steps, count_steps(refine_steps(large)))
         )
-        begun = replace(self, tell=first, is_final_pass=False)._denoise_once(
-            small, replace(given, colours=None)
+        first_image = replace(self, report=first, is_final_pass=False)._denoise_once(
+            small, replace(inputs, colours=None)
         )
-        image = resize_to_cover(begun.image, recipe.width, recipe.height)
-        made = replace(self, tell=second)._denoise_once(large, replace(given, image=image))
+        image = resize_to_cover(first_image.image, recipe.width, recipe.height)
+        made = replace(self, report=second)._denoise_once(large, replace(inputs, image=image))
         return replace(made, recipe=recipe)
 
-    def _denoise_once(self, asked_for: Recipe, given: TaskInputs) -> Picture:
-        recipe = asked_for if given.image is None else fine_enough(asked_for)
+    def _denoise_once(self, requested: Recipe, inputs: TaskInputs) -> Picture:
+        recipe = requested if inputs.image is None else refine_steps(requested)
         source = noise.make_generator(recipe.seed)
-        job = choose_task(recipe, given).prepare(self.loaded, recipe, given, source)
+        call = choose_task(recipe, inputs).prepare(self.loaded, recipe, inputs, source)
         symmetry = Symmetry.from_recipe(recipe)
-        pipe, takes = job.pipe, signature(job.pipe.__call__).parameters
-        steps = self._steps(recipe, job.steps, symmetry)
-        asked = {
+        pipe, accepted = call.pipe, signature(call.pipe.__call__).parameters
+        steps = self._steps(recipe, call.steps, symmetry)
+        arguments = {
             **self.prompt_args,
-            **job.arguments,
-            **_AS_ASKED,
+            **call.arguments,
+            **_NO_RESIZING,
             "max_area": recipe.width * recipe.height,
             "generator": source,
             "callback_on_step_end": steps,
             "callback": partial(steps.call_legacy, pipe),
         }
-        here = _rescale(self.loaded, recipe, takes)
+        here = _rescale(self.loaded, recipe, accepted)
         if recipe.cfg_rescale is not None:
-            asked["guidance_rescale"] = recipe.cfg_rescale
+            arguments["guidance_rescale"] = recipe.cfg_rescale
         own = pipe.scheduler
         try:
-            pipe.scheduler = walked = _scheduler(self.loaded, recipe, job)
+            pipe.scheduler = scheduler = _scheduler(self.loaded, recipe, call)
             with (
-                add_depth_conditioning(pipe, given.depth),
+                add_depth_conditioning(pipe, inputs.depth),
                 rescale_guidance(pipe, here, recipe.cfg_scale),
             ):
-                made = _run(self.loaded, pipe, {k: v for k, v in asked.items() if k in takes})
+                used = {k: v for k, v in arguments.items() if k in accepted}
+                made = _run(self.loaded, pipe, used)
         finally:
             pipe.scheduler = own
-        painted = symmetry.apply_to_image(_of_size(made.images[0], recipe).convert("RGB"))
-        if given.colours is not None:
-            painted = match_histograms(painted, given.colours)
-        image = job.finish(painted)
-        return Picture(image, asked_for, {**collect_provenance(self.loaded, walked), **given.facts})
+        result = symmetry.apply_to_image(_require_size(made.images[0], recipe).convert("RGB"))
+        if inputs.colours is not None:
+            result = match_histograms(result, inputs.colours)
+        image = call.finish(result)
+        return Picture(
+            image, requested, {**collect_provenance(self.loaded, scheduler), **inputs.facts}
+        )
 
     def _steps(self, recipe: Recipe, steps: int, symmetry: Symmetry) -> StepCallback:
         sides = recipe.width, recipe.height
-        glances = None if self.look is None else ThrottledPreview(self.look, *sides)
-        kept = Intermediates(self.every, *sides, ends=self.is_final_pass) if self.every else None
+        throttled = None if self.previewer is None else ThrottledPreview(self.previewer, *sides)
+        intermediates = (
+            Intermediates(self.every, *sides, ends=self.is_final_pass) if self.every else None
+        )
         dtype = self.loaded.placement.dtype
-        return StepCallback(steps, dtype, self.tell, glances, symmetry, kept)
+        return StepCallback(steps, dtype, self.report, throttled, symmetry, intermediates)
 
 
 def _rescale(loaded: LoadedModel, recipe: Recipe, takes: Mapping[str, Parameter]) -> float:
@@ -146,26 +154,25 @@ def _rescale(loaded: LoadedModel, recipe: Recipe, takes: Mapping[str, Parameter]
     return 0.0 if theirs else recipe.cfg_rescale or 0.0
 
 
-def _run(loaded: LoadedModel, pipe: Any, asked: dict[str, Any]) -> Any:
+def _run(loaded: LoadedModel, pipe: Any, arguments: dict[str, Any]) -> Any:
     """What the pipeline makes. Of families that are taken as far as they are like those dream was
     made for, what a pipeline cannot do is said in one sentence. Raises ModelError."""
     if loaded.card.family in ("sd1", "sd2", "sdxl"):
-        return pipe(**asked)
+        return pipe(**arguments)
     try:
-        return pipe(**asked)
+        return pipe(**arguments)
     except (AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
-        if is_out_of_memory(error):  # the painter tries again with less
+        if is_out_of_memory(error):  # the caller retries with less memory
             raise
-        said = (str(error).strip() or type(error).__name__).splitlines()[0]
+        message = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise ModelError(
-            f"{loaded.card.name} cannot generate this image: {type(pipe).__name__} says {said}",
+            f"{loaded.card.name} cannot generate this image: {type(pipe).__name__} says {message}",
             "choose another --model",
         ) from error
 
 
-def _of_size(image: Image.Image, recipe: Recipe) -> Image.Image:
-    """The picture, if it is of the recipe's size: its log line must not say another. Raises
-    ModelError."""
+def _require_size(image: Image.Image, recipe: Recipe) -> Image.Image:
+    """The image, if it has the recipe's size: its log line must be true. Raises ModelError."""
     if image.size != (recipe.width, recipe.height):
         width, height = image.size
         raise ModelError(
@@ -176,33 +183,36 @@ def _of_size(image: Image.Image, recipe: Recipe) -> Image.Image:
     return image
 
 
-def _words(loaded: LoadedModel, recipe: Recipe, tell: ProgressCallback) -> PromptArgs:
-    """The two texts for the pipeline; what it will not hear, and what it will not do, is told."""
+def _report_prompt_args(
+    loaded: LoadedModel, recipe: Recipe, report: ProgressCallback
+) -> PromptArgs:
+    """The prompt arguments for the pipeline; reports what it truncates or ignores."""
     pipe, model = loaded.pipe, loaded.card.name
     positive, negative = split_negative(recipe.prompt, recipe.negative)
     for text in filter(None, (positive, negative)):
         if lost := get_truncated_text(pipe, text):
-            tell(Note(text=f"prompt too long for {model}; ignored: {lost}"))
+            report(Note(text=f"prompt too long for {model}; ignored: {lost}"))
     takes = signature(pipe.__call__).parameters
     heard = build_prompt_args(takes, positive, negative, recipe.cfg_scale)
     if negative and "negative_prompt" not in heard:
-        tell(Note(text=f"{model} does not support negative prompts; ignored: {negative}"))
+        report(Note(text=f"{model} does not support negative prompts; ignored: {negative}"))
     elif negative and recipe.cfg_scale <= 1:
-        tell(Note(text=f"-C1 disables guidance, so the negative prompt is ignored: {negative}"))
+        report(Note(text=f"-C1 disables guidance, so the negative prompt is ignored: {negative}"))
     if recipe.cfg_rescale and not supports_rescale(loaded, takes):
-        tell(Note(text=f"{model} does not support --cfg_rescale; ignored"))
-    if (note := _other_sampler(loaded, recipe)) is not None:
-        tell(Note(text=note))
+        report(Note(text=f"{model} does not support --cfg_rescale; ignored"))
+    if (note := _sampler_note(loaded, recipe)) is not None:
+        report(Note(text=note))
     return heard
 
 
-def _other_sampler(loaded: LoadedModel, recipe: Recipe) -> str | None:
-    """What should be said where another sampler paints than the line says, or another schedule."""
+def _sampler_note(loaded: LoadedModel, recipe: Recipe) -> str | None:
+    """The note where another sampler or schedule is used than the recipe's; None where it is the
+    recipe's."""
     pipe, model = loaded.pipe, loaded.card.name
     own = pipe.scheduler
     if not uses_beta_schedule(own.config):
         name = type(own).__name__
-        if not _walks_flow(own, recipe):
+        if not _uses_flow(own, recipe):
             return f"{model} only works with {name}; {recipe.sampler} is ignored"
         if recipe.schedule not in (AUTO, "model", SAMPLERS[recipe.sampler].schedule):
             return f"{model} only works with its own schedule; {recipe.schedule} is ignored"
@@ -211,7 +221,7 @@ def _other_sampler(loaded: LoadedModel, recipe: Recipe) -> str | None:
     return None
 
 
-def _walks_flow(own: Any, recipe: Recipe) -> bool:
+def _uses_flow(own: Any, recipe: Recipe) -> bool:
     return bool(flows(own) and SAMPLERS[recipe.sampler].flow and recipe.schedule != FORMER)
 
 
@@ -223,10 +233,10 @@ def _former_config(loaded: LoadedModel, config: Mapping[str, Any]) -> Mapping[st
     return config
 
 
-def _scheduler(loaded: LoadedModel, recipe: Recipe, job: PipelineCall) -> Any:
+def _scheduler(loaded: LoadedModel, recipe: Recipe, call: PipelineCall) -> Any:
     own, dtype = loaded.pipe.scheduler, loaded.placement.dtype
-    steps = int(job.arguments.get("num_inference_steps", recipe.steps))
-    skipped = steps - job.steps
+    steps = int(call.arguments.get("num_inference_steps", recipe.steps))
+    skipped = steps - call.steps
     if uses_beta_schedule(own.config):
         sampler = get_effective_sampler(loaded.pipe, recipe.sampler)
         consistent = sampler != recipe.sampler and recipe.schedule != FORMER
@@ -241,9 +251,9 @@ def _scheduler(loaded: LoadedModel, recipe: Recipe, job: PipelineCall) -> Any:
             karras_max=recipe.karras_max,
             xl=hasattr(loaded.pipe, "text_encoder_2"),
         )
-        made.start = job.start
+        made.start = call.start
         return made
-    if _walks_flow(own, recipe):
+    if _uses_flow(own, recipe):
         return make_flow_scheduler(
             recipe.sampler, own.config, dtype, skipped=skipped, threshold=recipe.threshold
         )

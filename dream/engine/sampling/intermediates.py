@@ -1,4 +1,4 @@
-"""Pictures in the making, as the VAE sees them (`--save_intermediates`)."""
+"""Unfinished images, decoded by the VAE (`--save_intermediates`)."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from dream.engine.sampling.preview import unpack_latents
 from dream.engine.sampling.schedulers import predict_x0
 
 FILMS = ("AutoencoderKLQwenImage", "AutoencoderKLWan")
-"""VAEs that decode (1, C, frames, h, w); a picture is a film of one frame."""
+"""VAEs that decode (1, C, frames, h, w); an image is a video of one frame."""
 
 
 class Intermediates:
-    """After every so many steps of one walk the picture that the latents clear up to."""
+    """After every so many steps of one pass, the image that the latents predict."""
 
     def __init__(self, every: int, width: int, height: int, *, ends: bool = True) -> None:
-        """`every` is at least 1; `width` and `height` are the picture's, in pixels; where the walk
-        `ends` it, the last step's is the picture itself, and not one in the making."""
+        """`every` is at least 1; `width` and `height` are the image's, in pixels. Where the pass
+        `ends` the image, the last step's is the image itself, and is not saved as unfinished."""
         self._every = every
         self._ends = ends
         self._size = (height, width)
@@ -27,7 +27,7 @@ class Intermediates:
     def after_step(
         self, pipe: Any, latents: torch.Tensor, step: int, steps: int
     ) -> Image.Image | None:
-        """The picture, if this step is one of them. `latents` are the pipeline's."""
+        """The unfinished image, if this step is one of them. `latents` are the pipeline's."""
         if step % self._every or (self._ends and step >= steps):
             return None
         clean = predict_x0(pipe.scheduler)
@@ -35,8 +35,8 @@ class Intermediates:
         return None if seen is None else _decoded(pipe.vae, seen)
 
 
-def without(pipe: Any) -> str:
-    """Why a pipeline cannot show pictures in the making; empty where it can."""
+def find_obstacle(pipe: Any) -> str:
+    """Why a pipeline cannot decode unfinished images; empty where it can."""
     vae = getattr(pipe, "vae", None)
     if vae is None:
         return "has no VAE, so --save_intermediates is ignored"
@@ -52,7 +52,7 @@ def without(pipe: Any) -> str:
 
 @torch.no_grad()
 def _decoded(vae: Any, latents: torch.Tensor) -> Image.Image:
-    """The picture of scaled latents (1, C, h, w)."""
+    """The image of scaled latents (1, C, h, w)."""
     config, before = vae.config, vae.dtype
     latents = latents.float() / (config.get("scaling_factor") or 1.0)
     if getattr(config, "latents_mean", None) and getattr(config, "latents_std", None):

@@ -1,7 +1,7 @@
-"""Maps from latents to colours, one for each family: fitted by others, and in common use.
+"""Matrices from latents to colours, one for each family: fitted by others, and in common use.
 
 Stable Diffusion 1 and 2: K. Turner, "Decoding latents to RGB without upscaling", 2022. The others
-are those that InvokeAI and ComfyUI show their previews with.
+are those that InvokeAI and ComfyUI use for their previews.
 """
 
 from __future__ import annotations
@@ -70,4 +70,4 @@ _FLUX = LatentRgbFactors(
 )
 
 RGB_FACTORS = {"sd1": _SD1, "sd2": _SD1, "sdxl": _SDXL, "sd3": _SD3, "flux": _FLUX}
-"""By `ModelCard.family`."""
+"""By `ModelInfo.family`."""

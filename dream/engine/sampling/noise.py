@@ -1,7 +1,7 @@
-"""Where a picture starts: noise drawn on the CPU in float32, the same on every device.
+"""The noise an image starts from: drawn on the CPU in float32, the same on every device.
 
-The one place where it is drawn, whatever is painted: from the seed, with Perlin's mixed in
-(`--perlin`), and turned towards the noise of other seeds (`-V`).
+The only place where it is drawn, for every task: from the seed, with Perlin noise mixed in
+(`--perlin`), and interpolated towards the noise of other seeds (`-V`).
 """
 
 from __future__ import annotations
@@ -16,21 +16,20 @@ from dream.core.recipe import Recipe
 from dream.engine.empty_conditioning import count_latent_channels
 
 PERLIN_CELLS = 8
-"""Of Perlin noise, along each side of the picture; of a side of 1, 2 or 4 latents as many."""
+"""Cells of Perlin noise along each side of the image; a side of 1, 2 or 4 latents has as many."""
 
 
 def make_generator(seed: int) -> torch.Generator:
-    """The picture's one source of chance, on the CPU. seed: 0 to 2**32 - 1."""
+    """The image's only random generator, on the CPU. seed: 0 to 2**32 - 1."""
     return torch.Generator("cpu").manual_seed(seed)
 
 
 def draw_latents(pipe: Any, recipe: Recipe, source: torch.Generator) -> torch.Tensor | None:
-    """The first noise (1, C, height/f, width/f) in float32.
+    """The initial noise (1, C, height/f, width/f) in float32.
 
-    None for pipelines without a UNet, whose latents have shapes of their own: those draw it
-    themselves, from the same CPU generator. They draw it in the network's number type, which on
-    the CPU is the float32 draw rounded. Raises ModelError where the recipe wants that noise to be
-    another.
+    None for pipelines without a UNet, whose latents have other shapes: those draw it themselves,
+    from the same CPU generator. They draw it in the network's dtype, which on the CPU is the
+    float32 draw rounded. Raises ModelError where the recipe changes that noise.
     """
     if getattr(pipe, "unet", None) is None:
         if recipe.with_variations or recipe.perlin:
@@ -44,13 +43,13 @@ def draw_latents(pipe: Any, recipe: Recipe, source: torch.Generator) -> torch.Te
     drawn = draw_noise(recipe, source, shape)
     if pipe.unet.config.time_cond_proj_dim is None:
         return drawn
-    # A consistency model hears the guidance scale too, and takes its number type from the latents.
+    # A consistency model takes the guidance scale too, and its dtype from the latents.
     return drawn.to(pipe.unet.dtype)
 
 
 def draw_noise(recipe: Recipe, source: torch.Generator, shape: tuple[int, ...]) -> torch.Tensor:
-    """A recipe's noise (1, C, h, w) in float32, of mean 0 and variance 1; `source` is the
-    generator of its seed, and goes on being the sampler's."""
+    """A recipe's noise (1, C, h, w) in float32, of mean 0 and variance 1; `source` is the generator
+    of its seed, which the sampler uses next."""
     noise = _draw_for_seed(recipe.perlin, source, shape)
     for seed, weight in recipe.with_variations or ():
         noise = interpolate_spherically(
@@ -60,9 +59,9 @@ def draw_noise(recipe: Recipe, source: torch.Generator, shape: tuple[int, ...]) 
 
 
 def interpolate_spherically(start: torch.Tensor, end: torch.Tensor, weight: float) -> torch.Tensor:
-    """Part of the way along the arc from one noise to another; 0 is the one, 1 the other.
+    """Part of the way along the arc from one noise to another; 0 is the first, 1 the second.
 
-    On the straight line between them the noise would be too weak to be noise: White 2016,
+    On the straight line between them the variance would be too small for noise: White 2016,
     arXiv:1609.04468.
     """
     a, b = start.double(), end.double()
@@ -80,7 +79,8 @@ def draw_gaussian(source: torch.Generator, shape: tuple[int, ...]) -> torch.Tens
 
 
 def _draw_for_seed(share: float, source: torch.Generator, shape: tuple[int, ...]) -> torch.Tensor:
-    """The noise of one seed, with that share of Perlin's; mixed so that the variance stays 1."""
+    """The noise of one seed, with that share of Perlin noise; mixed so that the variance stays
+    1."""
     plain = draw_gaussian(source, shape)
     if not share:
         return plain
@@ -89,8 +89,8 @@ def _draw_for_seed(share: float, source: torch.Generator, shape: tuple[int, ...]
 
 
 def draw_perlin(source: torch.Generator, shape: tuple[int, ...]) -> torch.Tensor:
-    """Perlin's gradient noise of this shape, the last two being height and width; each channel
-    with mean 0 and variance 1. It goes on beyond each edge where the other begins.
+    """Perlin's gradient noise of this shape, the last two being height and width; each channel with
+    mean 0 and variance 1. It is periodic along both sides.
 
     Perlin 1985, doi:10.1145/325165.325247, with the fade of 2002, doi:10.1145/566654.566636.
     """

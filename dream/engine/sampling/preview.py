@@ -1,4 +1,4 @@
-"""A rough look at a picture in the making: one matrix over its latents, or a tiny decoder."""
+"""Previews of unfinished images: one matrix over the latents, or a tiny decoder."""
 
 from __future__ import annotations
 
@@ -19,45 +19,45 @@ from dream.engine.sampling.latent_rgb_factors import RGB_FACTORS
 from dream.engine.sampling.schedulers import predict_x0
 
 MIN_INTERVAL = 0.3
-"""Seconds between two looks, at least."""
+"""Seconds between two previews, at least."""
 
 MAX_TIME_SHARE = 0.01
-"""Of the time, at most, goes into looking."""
+"""Share of the time that previews take, at most."""
 
 MAX_SIDE = 128
-"""Pixels of a decoded preview, at most; a terminal shows no more."""
+"""Pixels of a decoded preview's side, at most; a terminal shows no more."""
 
 Previewer = Callable[[torch.Tensor], Preview | None]
-"""Clean latents (1, C, h, w), as the network sees them, to a picture; None where they do not
+"""Clean latents (1, C, h, w), as the network sees them, to a preview; None where they do not
 fit."""
 
 
 class ThrottledPreview:
-    """Looks at a picture in the making, now and then: after the first step, and then no sooner
-    than `EVERY` seconds later, and never for more than `SHARE` of the time."""
+    """Makes a preview after the first step, and then no sooner than `MIN_INTERVAL` seconds later,
+    and never for more than `MAX_TIME_SHARE` of the time."""
 
     def __init__(
         self,
-        look: Previewer,
+        previewer: Previewer,
         width: int,
         height: int,
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
-        """`width` and `height` are the picture's, in pixels."""
-        self._look, self._clock = look, clock
+        """`width` and `height` are the image's, in pixels."""
+        self._previewer, self._clock = previewer, clock
         self._size = (height, width)
         self._next = float("-inf")
 
     def after_step(self, pipe: Any, latents: torch.Tensor) -> Preview | None:
-        """A look, if it is time for one. `latents` are the pipeline's after this step."""
+        """A preview, if it is time for one. `latents` are the pipeline's after this step."""
         if self._clock() < self._next:
             return None
-        _wait_for(latents.device)  # its work is not ours, and shall not count as such
+        _wait_for(latents.device)  # its work must not count as time of the preview
         began = self._clock()
         estimate = predict_x0(pipe.scheduler)
-        # Flow matching has no table of samplers, and no estimate: its latents clear up by and by.
+        # Flow matching has no such estimate: its latents become clean gradually.
         seen = unpack_latents(pipe, latents, *self._size) if estimate is None else estimate
-        preview = None if seen is None else self._look(seen)
+        preview = None if seen is None else self._previewer(seen)
         self._next = began + max(MIN_INTERVAL, (self._clock() - began) / MAX_TIME_SHARE)
         return preview
 
@@ -65,9 +65,9 @@ class ThrottledPreview:
 def unpack_latents(
     pipe: Any, latents: torch.Tensor, height: int, width: int
 ) -> torch.Tensor | None:
-    """(1, C, h, w), of Flux's (1, h * w / 4, 4 * C) and of the one frame of a film (1, C, 1, h, w)
-    too; height and width in pixels. None for latents in an order that the pipeline does not tell:
-    FLUX.2's carry their places beside them."""
+    """(1, C, h, w), also from Flux's (1, h * w / 4, 4 * C) and from a video's single frame (1, C,
+    1, h, w); height and width in pixels. None for latents in an order that the pipeline does not
+    reveal: FLUX.2's carry their positions separately."""
     if latents.ndim == 3 and hasattr(pipe, "_unpack_latents"):
         latents = pipe._unpack_latents(latents, height, width, pipe.vae_scale_factor)
     if latents.ndim == 5 and latents.shape[2] == 1:
@@ -76,16 +76,16 @@ def unpack_latents(
 
 
 class Previewers:
-    """How to look at the latents of each model: through its family's tiny decoder where there is
-    one, else through a map. A decoder is loaded once."""
+    """The previewer of each model: its family's tiny decoder where there is one, else a matrix. A
+    decoder is loaded once."""
 
     def __init__(self, find_decoder: Callable[[str], Path | None]) -> None:
-        """`find_decoder` gives a family's folder: see `catalogue.decoders`."""
+        """`find_decoder` returns a family's folder: see `catalogue.taesd`."""
         self._find_decoder = find_decoder
         self._decoders: dict[Path, Previewer] = {}
 
-    def for_model(self, card: ModelInfo, device: str, tell: ProgressCallback) -> Previewer | None:
-        """How to look at this model's; None where nobody knows."""
+    def for_model(self, card: ModelInfo, device: str, report: ProgressCallback) -> Previewer | None:
+        """The previewer of this model; None where there is none."""
         folder = self._find_decoder(card.family)
         if folder is not None and card.preview is None:
             try:
@@ -93,36 +93,36 @@ class Previewers:
                     self._decoders[folder] = make_taesd_previewer(folder, device)
                 return self._decoders[folder]
             except (OSError, ValueError, RuntimeError, ModelError) as error:
-                tell(Note(text=f"no previews from {folder}: {str(error).splitlines()[0]}"))
-        through = get_rgb_factors(card)
-        return None if through is None else make_linear_previewer(through)
+                report(Note(text=f"no previews from {folder}: {str(error).splitlines()[0]}"))
+        factors = get_rgb_factors(card)
+        return None if factors is None else make_linear_previewer(factors)
 
 
 def get_rgb_factors(card: ModelInfo) -> LatentRgbFactors | None:
-    """The model's own map, or its family's; None when none is known."""
+    """The model's own matrix, or its family's; None when none is known."""
     return card.preview or RGB_FACTORS.get(card.family)
 
 
-def make_linear_previewer(through: LatentRgbFactors) -> Previewer:
+def make_linear_previewer(factors: LatentRgbFactors) -> Previewer:
     """One matrix, no network, about a millisecond: a pixel for each latent."""
-    matrix = np.array(through.matrix, np.float32)
-    bias = np.array(through.bias, np.float32)
+    matrix = np.array(factors.matrix, np.float32)
+    bias = np.array(factors.bias, np.float32)
 
-    def look(latents: torch.Tensor) -> Preview | None:
+    def previewer(latents: torch.Tensor) -> Preview | None:
         if latents.shape[1] != len(matrix):
             return None
-        # In this thread alone: on a busy machine, waiting for torch's others takes a hundred times
-        # as long as the work.
+        # In this thread alone: on a busy machine, waiting for torch's other threads takes a hundred
+        # times as long as the work.
         seen = latents[0].cpu().float().numpy()
         return _as_preview(np.einsum("chw,cd->hwd", seen, matrix) + bias)
 
-    return look
+    return previewer
 
 
 def make_taesd_previewer(folder: Path, device: str) -> Previewer:
-    """A tiny decoder (TAESD, by O. Boer Bohan) in diffusers' layout: sharper, and dearer.
+    """A tiny decoder (TAESD, by O. Boer Bohan) in diffusers layout: sharper, and slower.
 
-    Raises OSError, ValueError, ModelError for a folder that holds none.
+    Raises OSError, ValueError, ModelError for a folder without one.
     """
     refuse_irregular(folder)
     from diffusers import AutoencoderTiny
@@ -133,7 +133,7 @@ def make_taesd_previewer(folder: Path, device: str) -> Previewer:
     channels = decoder.config.latent_channels
 
     @torch.inference_mode()
-    def look(latents: torch.Tensor) -> Preview | None:
+    def previewer(latents: torch.Tensor) -> Preview | None:
         if latents.shape[1] != channels:
             return None
         image = decoder.decode(latents[:1].float()).sample  # (1, 3, H, W), -1..1
@@ -141,7 +141,7 @@ def make_taesd_previewer(folder: Path, device: str) -> Previewer:
         small = torch.nn.functional.avg_pool2d(image, shrink)
         return _as_preview(small[0].cpu().permute(1, 2, 0).numpy())
 
-    return look
+    return previewer
 
 
 def _as_preview(rgb: np.ndarray[Any, Any]) -> Preview:

@@ -1,4 +1,4 @@
-"""What a model hears of a prompt: at most so many tokens, 77 for CLIP; and how it weighs them."""
+"""What a model takes of a prompt: a limited number of tokens, 77 for CLIP; and its guidance."""
 
 from __future__ import annotations
 
@@ -7,35 +7,37 @@ from inspect import Parameter
 from typing import Any
 
 PromptArgs = Mapping[str, str | float]
-"""The texts and their weight, by the names of a pipeline's arguments."""
+"""The texts and the guidance, by the names of a pipeline's arguments."""
 
 NO_LIMIT = 100_000
-"""Tokenizers without a limit say so by a huge number."""
+"""Tokenizers without a limit report a huge number."""
 
 
 def build_prompt_args(
-    takes: Mapping[str, Parameter], positive: str, negative: str, cfg_scale: float
+    accepted: Mapping[str, Parameter], positive: str, negative: str, cfg_scale: float
 ) -> PromptArgs:
-    """The texts as a pipeline that takes these arguments wants them, and the guidance.
+    """The texts and the guidance for a pipeline with these arguments.
 
-    Where two arguments speak of guidance, `guidance_scale` is a number that the network was
-    trained to be told (Flux: Meng et al. 2023, arXiv:2210.03142), and negative words go unheard;
-    unless it is left out (Qwen-Image): then the other is that of Ho and Salimans 2022,
-    arXiv:2207.12598, and wants a negative prompt, if only a blank.
+    Where two arguments set guidance, `guidance_scale` is a number that the network was trained on
+    as an input (Flux: Meng et al. 2023, arXiv:2210.03142), and negative prompts are ignored; unless
+    it is optional (Qwen-Image): then the other is that of Ho and Salimans 2022, arXiv:2207.12598,
+    and needs a negative prompt, if only a blank.
     """
     words: dict[str, str | float] = {"prompt": positive}
-    told = takes.get("guidance_scale")
-    if "true_cfg_scale" in takes and (told is None or told.default is None):
+    guidance = accepted.get("guidance_scale")
+    if "true_cfg_scale" in accepted and (guidance is None or guidance.default is None):
         return words | {"true_cfg_scale": cfg_scale, "negative_prompt": negative or " "}
     words["guidance_scale"] = cfg_scale
-    if negative and "negative_prompt" in takes and "true_cfg_scale" not in takes:
+    if negative and "negative_prompt" in accepted and "true_cfg_scale" not in accepted:
         words["negative_prompt"] = negative
     return words
 
 
 def get_truncated_text(pipe: Any, text: str) -> str:
-    """The end of the text that no text encoder of the pipeline gets to hear; empty if none."""
-    return min((_dropped(tokenizer, text) for tokenizer in _tokenizers(pipe)), key=len, default="")
+    """The end of the text that no text encoder of the pipeline takes; empty if none."""
+    return min(
+        (_truncated_end(tokenizer, text) for tokenizer in _tokenizers(pipe)), key=len, default=""
+    )
 
 
 def _tokenizers(pipe: Any) -> Iterator[Any]:
@@ -44,7 +46,7 @@ def _tokenizers(pipe: Any) -> Iterator[Any]:
             yield part
 
 
-def _dropped(tokenizer: Any, text: str) -> str:
+def _truncated_end(tokenizer: Any, text: str) -> str:
     limit = tokenizer.model_max_length
     if limit > NO_LIMIT or len(text.encode()) < limit - 2:  # a token is at least one byte
         return ""

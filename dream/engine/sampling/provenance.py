@@ -25,15 +25,15 @@ def collect_provenance(loaded: LoadedModel, scheduler: Any) -> dict[str, str]:
         "threads": str(torch.get_num_threads()),
         "processor": describe_processor(placement.device),
         "dream": dream.__version__,
-        "torch": str(torch.__version__),  # a class of torch's own, though a str
+        "torch": str(torch.__version__),  # a class of torch, and a str
         "diffusers": diffusers.__version__,
         "transformers": transformers.__version__,
     }
 
 
 def _prediction(scheduler: Any) -> dict[str, str]:
-    """What the denoiser is taken to predict, for a card may say so against the model's own files;
-    nothing for schedulers that know no such choice."""
+    """What the denoiser predicts, because model info may override the model's own files; nothing
+    for schedulers without that setting."""
     config = scheduler.config
     return {"prediction": config.prediction_type} if "prediction_type" in config else {}
 
@@ -41,5 +41,5 @@ def _prediction(scheduler: Any) -> dict[str, str]:
 def _digest(loaded: LoadedModel) -> str:
     try:
         return loaded.digest.result()
-    except OSError:  # the files went away after they were loaded; the picture is good all the same
+    except OSError:  # the files were removed after loading; the image is still good
         return "unknown"

@@ -1,4 +1,4 @@
-"""Pictures that tile: convolutions that see, beyond an edge, the opposite one (`--seamless`)."""
+"""Images that tile (`--seamless`): convolutions see the opposite edge beyond each edge."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from dream.core.errors import ModelError
 from dream.core.recipe import Recipe
 
 TILE_MARGIN = 16
-"""Latents that are decoded on each side besides, where a large picture is decoded in tiles: more
-than the overlap of two tiles, so that what is kept has not seen the outer edge."""
+"""Extra latents decoded on each side, where a large image is decoded in tiles: more than the
+overlap of two tiles, so that the result does not depend on the outer edge."""
 
 
 @contextmanager
 def make_seamless(pipe: Any, recipe: Recipe) -> Iterator[None]:
-    """The pipeline's UNet and VAE, wrapped around along the recipe's axes; undone at the end,
-    whatever ends it. Raises ModelError for a pipeline without a UNet."""
+    """The pipeline's UNet and VAE wrap around along the recipe's axes; undone at the end, also
+    after an error. Raises ModelError for a pipeline without a UNet."""
     if not recipe.seamless:
         yield
         return
@@ -45,7 +45,7 @@ def make_seamless(pipe: Any, recipe: Recipe) -> Iterator[None]:
 
 
 def _replace(part: Any, name: str, value: Any, undo: ExitStack) -> None:
-    """Set an attribute of this one object, over its class's; taken away again at the end."""
+    """Set an attribute of this one object, over its class's; removed at the end."""
     setattr(part, name, value)
     undo.callback(delattr, part, name)
 
@@ -70,7 +70,7 @@ def _padding(layer: nn.Conv2d) -> tuple[int, int]:
 def _circular(
     layer: nn.Conv2d, axes: str, x: Tensor, weight: Tensor, bias: Tensor | None
 ) -> Tensor:
-    """`Conv2d._conv_forward`, but for what is seen beyond the edges of these axes."""
+    """`Conv2d._conv_forward` with wrapped padding along these axes."""
     down, across = _padding(layer)
     # A side shorter than the padding cannot wrap around once.
     round_x = across if "x" in axes and across <= x.shape[-1] else 0
@@ -83,8 +83,8 @@ def _circular(
 def _wrapped_end(
     layer: nn.Conv2d, axes: str, x: Tensor, weight: Tensor, bias: Tensor | None
 ) -> Tensor:
-    """`Conv2d._conv_forward` where the last column and row are padding already: they become the
-    first ones again."""
+    """`Conv2d._conv_forward` where the last column and row are padding already: they become copies
+    of the first ones."""
     x = x.clone()
     if "x" in axes:
         x[..., -1] = x[..., 0]
@@ -94,7 +94,7 @@ def _wrapped_end(
 
 
 def _encode_with_margin(vae: AutoencoderKL, axes: str) -> Callable[[Tensor], Tensor]:
-    """`_tiled_encode` for pixels that go on beyond the edges, as in `_decode_with_margin`."""
+    """`_tiled_encode` for pixels that wrap around the edges, as in `_decode_with_margin`."""
     encode = vae._tiled_encode
     factor = 2 ** (len(vae.config.block_out_channels) - 1)
 
@@ -111,9 +111,9 @@ def _encode_with_margin(vae: AutoencoderKL, axes: str) -> Callable[[Tensor], Ten
 
 
 def _decode_with_margin(vae: Any, axes: str) -> Callable[..., Any]:
-    """`tiled_decode` for latents that go on beyond the edges.
+    """`tiled_decode` for latents that wrap around the edges.
 
-    A tile does not wrap around into itself, so its convolutions see zeros outside, as ever.
+    A tile does not wrap around into itself, so its convolutions see zeros outside, as usual.
     """
     decode = vae.tiled_decode
 
@@ -138,7 +138,7 @@ def _decode_with_margin(vae: Any, axes: str) -> Callable[..., Any]:
 
 @contextmanager
 def _original_convs(network: nn.Module) -> Iterator[None]:
-    """The network's convolutions without what this module put over them."""
+    """The network's convolutions without the ones that this module set."""
     wrapped = [layer for layer in network.modules() if "_conv_forward" in vars(layer)]
     around = [layer._conv_forward for layer in wrapped]
     try:

@@ -1,4 +1,4 @@
-"""The lists of sigmas that a sampler walks along, each from a paper or a program."""
+"""The lists of sigmas that samplers use, each from a paper or a program."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ AYS = {
 def sigmas_of(
     schedule: str, levels: Levels, steps: int, *, spacing: str = "linspace", xl: bool = False
 ) -> list[float]:
-    """`steps` sigmas, falling, and where they end: 0, but for CompVis' lists, which end at the
-    cleanest that was trained on. `spacing` is the sampler's where the model does not say."""
+    """`steps` sigmas, falling, and the last: 0, except for CompVis' lists, which end at the
+    cleanest sigma of the training. `spacing` is the sampler's, where the model has none."""
     if schedule == "model":
         found = _spaced(levels, steps, levels.spacing or spacing)
         ends = levels.sigmas[0] if spacing == "leading" else 0.0
@@ -30,7 +30,7 @@ def sigmas_of(
 
 
 def _spaced(levels: Levels, steps: int, spacing: str) -> Sigmas:
-    """By timesteps as a model says: table 2 of Lin et al. 2023, arXiv:2305.08891."""
+    """By timesteps, with the model's spacing: table 2 of Lin et al. 2023, arXiv:2305.08891."""
     count = len(levels.alphas)
     if spacing == "leading":
         leading = np.arange(steps)[::-1] * (count // steps) + levels.offset
@@ -72,7 +72,7 @@ def _sgm_uniform(levels: Levels, steps: int) -> Sigmas:
 
 
 def _simple(levels: Levels, steps: int) -> Sigmas:
-    """ComfyUI's: every so many of the sigmas, from the noisiest."""
+    """ComfyUI's: every n-th of the sigmas, from the noisiest."""
     count = len(levels.alphas)
     return np.asarray(levels.sigmas[count - 1 - (np.arange(steps) * (count / steps)).astype(int)])
 

@@ -1,4 +1,4 @@
-"""What happens after each denoising step of a pipeline: it is told, and looked at now and then."""
+"""Runs after each denoising step of a pipeline: reports the step, and makes previews."""
 
 from __future__ import annotations
 
@@ -15,55 +15,55 @@ from dream.engine.sampling.symmetry import Symmetry
 
 
 class StepCallback:
-    """A pipeline's `callback_on_step_end`: tells each step, with a look at the picture."""
+    """A pipeline's `callback_on_step_end`: reports each step, with a preview."""
 
     def __init__(
         self,
         steps: int,
         dtype: torch.dtype,
-        tell: ProgressCallback,
-        glances: ThrottledPreview | None = None,
+        report: ProgressCallback,
+        throttled: ThrottledPreview | None = None,
         symmetry: Symmetry = Symmetry(),  # noqa: B008 - frozen
         intermediates: Intermediates | None = None,
     ) -> None:
-        """`steps` are those that will be walked; `dtype` is what the VAE decodes from."""
-        self._glances = glances
+        """`steps` are those that will run; `dtype` is what the VAE decodes from."""
+        self._throttled = throttled
         self._dtype = dtype
         self._steps = steps
         self._symmetry = symmetry
         self._intermediates = intermediates
-        self._tell = tell
-        self._told = 0
+        self._report = report
+        self._reported = 0
 
     def __call__(
         self, pipe: Any, index: int, timestep: Any, tensors: Mapping[str, torch.Tensor]
     ) -> dict[str, torch.Tensor]:
-        """The latents to go on with."""
+        """The latents for the next step."""
         # Heun and other second-order samplers call twice for one step, PNDM once too often.
         calls = getattr(pipe, "num_timesteps", self._steps)
         step = min(self._steps, (index + 1) * self._steps // calls)
         latents = tensors["latents"]
-        if step > self._told:
-            self._told = step
+        if step > self._reported:
+            self._reported = step
             latents = self._symmetry.after_step(latents, step, self._steps)
-            preview = self._looked_at(pipe, latents)
+            preview = self._preview(pipe, latents)
             shown = self._intermediates
             image = shown.after_step(pipe, latents, step, self._steps) if shown else None
-            self._tell(Progress("render", step, self._steps, preview, image))
+            self._report(Progress("render", step, self._steps, preview, image))
         return {"latents": latents.to(self._dtype) if index + 1 == calls else latents}
 
-    def _looked_at(self, pipe: Any, latents: torch.Tensor) -> Preview | None:
-        """A look at the picture. One that fails is the last, and the picture goes on without."""
-        if self._glances is None:
+    def _preview(self, pipe: Any, latents: torch.Tensor) -> Preview | None:
+        """A preview. If one fails, it is the last; the image is still rendered."""
+        if self._throttled is None:
             return None
         try:
-            return self._glances.after_step(pipe, latents)
+            return self._throttled.after_step(pipe, latents)
         except Exception as error:
-            self._glances = None
+            self._throttled = None
             why = (str(error) or type(error).__name__).splitlines()[0]
-            self._tell(Note(text=f"previews are off for this image: {why}"))
+            self._report(Note(text=f"previews are off for this image: {why}"))
             return None
 
     def call_legacy(self, pipe: Any, index: int, timestep: Any, latents: torch.Tensor) -> None:
-        """The `callback` of pipelines that do not have the other yet, such as PixArt's."""
+        """The `callback` of pipelines without `callback_on_step_end`, such as PixArt's."""
         latents.copy_(self(pipe, index, timestep, {"latents": latents})["latents"])

@@ -1,8 +1,8 @@
-"""Symmetric pictures: when a share of the steps is done, one half is the other's reflection.
+"""Symmetric images: after a share of the steps, one half becomes the other's reflection.
 
-InvokeAI mirrored the latents once, and the network was free to lead them apart again; here they
-are mirrored from that step on. A mirrored latent does not become quite a mirrored patch of
-pixels, so at last the picture is mirrored too.
+InvokeAI mirrored the latents once, and the network could change the halves again; here they are
+mirrored at every step from then on. A mirrored latent does not decode exactly to mirrored pixels,
+so the finished image is mirrored too.
 """
 
 from __future__ import annotations
@@ -18,19 +18,19 @@ from dream.core.recipe import Recipe
 
 @dataclass(frozen=True)
 class Symmetry:
-    """From when on to mirror, as shares of the steps from 0 to 1; 0 is never."""
+    """When mirroring starts, as shares of the steps from 0 to 1; 0 is never."""
 
     left_right: float = 0.0
     top_bottom: float = 0.0
 
     @staticmethod
     def from_recipe(recipe: Recipe) -> Symmetry:
-        """What a recipe asks for."""
+        """The recipe's symmetry."""
         return Symmetry(recipe.h_symmetry_time_pct, recipe.v_symmetry_time_pct)
 
     def after_step(self, latents: torch.Tensor, step: int, steps: int) -> torch.Tensor:
-        """The latents (1, C, h, w) to go on with after `step` of `steps`. Raises ModelError for
-        latents of another shape, whose places are not known here."""
+        """The latents (1, C, h, w) for the next step, after `step` of `steps`. Raises ModelError
+        for latents of another shape, whose positions are not known here."""
         for axis, share in ((-1, self.left_right), (-2, self.top_bottom)):
             if share and latents.ndim != 4:
                 raise ModelError(
@@ -42,7 +42,7 @@ class Symmetry:
         return latents
 
     def apply_to_image(self, image: Image.Image) -> Image.Image:
-        """The finished picture, symmetric to the pixel."""
+        """The finished image, symmetric to the pixel."""
         width, height = image.size
         image = image.copy()
         if self.left_right:
@@ -55,8 +55,8 @@ class Symmetry:
 
 
 def _mirrored(latents: torch.Tensor, axis: int) -> torch.Tensor:
-    """The first half, and its reflection in place of the other; the middle of an odd number
-    stays."""
+    """The first half, and its reflection instead of the other; the middle of an odd number is
+    unchanged."""
     size = latents.shape[axis]
     first, middle = latents.narrow(axis, 0, size // 2), latents.narrow(axis, size // 2, size % 2)
     return torch.cat([first, middle, first.flip(axis)], axis)

@@ -20,25 +20,27 @@ INPAINT_CLASSES = {
     "RefinerPipeline": "StableDiffusionXLInpaintPipeline",
     "LatentConsistencyModelPipeline": "StableDiffusionInpaintPipeline",
 }
-"""Of the usual families, for to ask diffusers' auto pipelines is to import all pipelines it has."""
+"""For the usual families, because diffusers' auto pipelines import every pipeline of diffusers."""
 
 
 def get_img2img_pipeline(loaded: LoadedModel) -> Any:
     """The image-to-image pipeline. Raises ModelError for a model that has none."""
-    return _over(loaded, IMG2IMG_CLASSES, "AutoPipelineForImage2Image", "image-to-image")
+    return _derived_pipeline(
+        loaded, IMG2IMG_CLASSES, "AutoPipelineForImage2Image", "image-to-image"
+    )
 
 
 def get_inpaint_pipeline(loaded: LoadedModel) -> Any:
     """The inpainting pipeline. Raises ModelError for a model that has none."""
-    return _over(loaded, INPAINT_CLASSES, "AutoPipelineForInpainting", "inpainting")
+    return _derived_pipeline(loaded, INPAINT_CLASSES, "AutoPipelineForInpainting", "inpainting")
 
 
-def _over(loaded: LoadedModel, usual: dict[str, str], auto: str, only: str) -> Any:
-    """The derived pipeline, made when it is first wanted, and again where the model's parts are
-    others by now: with a --vae of its own, say."""
+def _derived_pipeline(loaded: LoadedModel, usual: dict[str, str], auto: str, only: str) -> Any:
+    """The derived pipeline. It is made when it is first used, and again after the model's
+    components changed, e.g. with --vae."""
     made = loaded.derived_pipelines.get(auto)
     if made is None or not _same_parts(made, loaded.pipe):
-        made = loaded.derived_pipelines[auto] = _made(loaded, usual, auto, only)
+        made = loaded.derived_pipelines[auto] = _build(loaded, usual, auto, only)
     return made
 
 
@@ -51,7 +53,7 @@ def _same_parts(made: Any, pipe: Any) -> bool:
     )
 
 
-def _made(loaded: LoadedModel, usual: dict[str, str], auto: str, only: str) -> Any:
+def _build(loaded: LoadedModel, usual: dict[str, str], auto: str, only: str) -> Any:
     pipe, kind = loaded.pipe, type(loaded.pipe).__name__
     try:
         if kind not in usual:

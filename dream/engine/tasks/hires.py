@@ -1,8 +1,8 @@
-"""--hires_fix: a picture larger than those a model has learnt from, in two walks.
+"""--hires_fix: an image larger than those a model was trained on, in two passes.
 
-Painted at once, such a picture holds everything twice. So its composition is painted at the size
-the model knows, enlarged, and painted over. Enlarged are pixels, not latents: that looks no worse,
-also at strengths that keep much, and is the same for every family of models.
+Generated in one pass, such an image shows everything twice. So its composition is generated at the
+model's native size, enlarged, and refined. Pixels are enlarged, not latents: that looks no worse,
+even at low strengths, and is the same for every model family.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ from dream.engine.interface import Progress, ProgressCallback
 
 
 def split_passes(recipe: Recipe, card: ModelInfo) -> tuple[Recipe, Recipe] | None:
-    """The small picture, and the large one that is painted over it; None where one walk will do."""
+    """The recipes of the small image and of the large one that refines it; None where one pass is
+    enough."""
     if recipe.hires_fix is None:
         return None
     shrink = sqrt(card.width * card.height / (recipe.width * recipe.height))
@@ -32,15 +33,16 @@ def split_passes(recipe: Recipe, card: ModelInfo) -> tuple[Recipe, Recipe] | Non
     return small, replace(recipe, strength=recipe.hires_fix, hires_fix=None)
 
 
-def merge_progress(tell: ProgressCallback, steps: Sequence[int]) -> list[ProgressCallback]:
-    """One Tell for each walk, which all count on: three steps and two are told as five."""
-    return [_counting(tell, sum(steps[:n]), sum(steps)) for n in range(len(steps))]
+def merge_progress(report: ProgressCallback, steps: Sequence[int]) -> list[ProgressCallback]:
+    """One callback for each pass, which count the steps of all: passes of three and two steps are
+    reported as five."""
+    return [_offset_progress(report, sum(steps[:n]), sum(steps)) for n in range(len(steps))]
 
 
-def _counting(tell: ProgressCallback, before: int, of: int) -> ProgressCallback:
-    def told(happening: Progress | Note | Loading) -> None:
-        if isinstance(happening, Progress):
-            happening = replace(happening, step=before + happening.step, steps=of)
-        tell(happening)
+def _offset_progress(report: ProgressCallback, before: int, of: int) -> ProgressCallback:
+    def report_all(event: Progress | Note | Loading) -> None:
+        if isinstance(event, Progress):
+            event = replace(event, step=before + event.step, steps=of)
+        report(event)
 
-    return told
+    return report_all

@@ -1,4 +1,4 @@
-"""A picture from another one, noised as far as the strength says, and from words."""
+"""Image-to-image: an input image, noised according to the strength, and a prompt."""
 
 from __future__ import annotations
 
@@ -12,26 +12,26 @@ from dream.engine.tasks.strength import compute_pipeline_strength, count_steps
 from dream.engine.tasks.task import PipelineCall, TaskInputs
 
 
-def accepts(recipe: Recipe, given: TaskInputs) -> bool:
-    """Every recipe with a picture to start from, and no mask."""
-    return given.image is not None and given.mask is None
+def accepts(recipe: Recipe, inputs: TaskInputs) -> bool:
+    """Every recipe with an input image, and no mask."""
+    return inputs.image is not None and inputs.mask is None
 
 
 def prepare(
-    loaded: LoadedModel, recipe: Recipe, given: TaskInputs, source: torch.Generator
+    loaded: LoadedModel, recipe: Recipe, inputs: TaskInputs, source: torch.Generator
 ) -> PipelineCall:
-    """See `base.Task`."""
+    """See `task.Task`."""
     drawn = noise.draw_latents(loaded.pipe, recipe, source)
-    walked = count_steps(recipe)
+    run_steps = count_steps(recipe)
     return PipelineCall(
         pipe=get_img2img_pipeline(loaded),
         arguments={
-            "image": given.image,
-            "strength": compute_pipeline_strength(walked, recipe.steps, up=drawn is None),
+            "image": inputs.image,
+            "strength": compute_pipeline_strength(run_steps, recipe.steps, up=drawn is None),
             "width": recipe.width,
             "height": recipe.height,
             "num_inference_steps": recipe.steps,
         },
-        steps=walked,
+        steps=run_steps,
         start=None if drawn is None else lambda picture: (picture, drawn),
     )

@@ -1,9 +1,9 @@
-"""A picture painted inside a mask: outside of it not one pixel is another one afterwards.
+"""Inpainting: generates inside a mask; no pixel outside it changes.
 
-Ordinary models are led back to the picture outside the mask at every step (Lugmayr et al. 2022,
+Ordinary models are set back to the input image outside the mask at every step (Lugmayr et al. 2022,
 RePaint, arXiv:2201.09865, without its resampling); inpainting models, of nine channels, see mask
-and picture. Either way a latent is a square of pixels, and a decoder changes all of them a little:
-so whole squares are painted, and of the result only the mask goes into the picture, in pixels.
+and image. Either way a latent is a square of pixels, and a decoder changes all of them a little: so
+whole squares are generated, and only the masked pixels are pasted into the input image.
 """
 
 from __future__ import annotations
@@ -25,44 +25,42 @@ from dream.engine.tasks.task import PipelineCall, Start, TaskInputs
 from dream.inputs import feather_mask
 
 
-def accepts(recipe: Recipe, given: TaskInputs) -> bool:
-    """Every recipe with a picture to start from, and a mask."""
-    return given.image is not None and given.mask is not None
+def accepts(recipe: Recipe, inputs: TaskInputs) -> bool:
+    """Every recipe with an input image and a mask."""
+    return inputs.image is not None and inputs.mask is not None
 
 
 def prepare(
-    loaded: LoadedModel, recipe: Recipe, given: TaskInputs, source: torch.Generator
+    loaded: LoadedModel, recipe: Recipe, inputs: TaskInputs, source: torch.Generator
 ) -> PipelineCall:
-    """See `base.Task`."""
-    assert given.image is not None and given.mask is not None, "see takes"
-    image, mask = given.image, given.mask
+    """See `task.Task`."""
+    assert inputs.image is not None and inputs.mask is not None, "see accepts"
+    image, mask = inputs.image, inputs.mask
     _refuse_other_channels(loaded)
     drawn = noise.draw_latents(loaded.pipe, recipe, source)
     squares = snap_to_latents(mask, loaded.pipe.vae_scale_factor)
-    walked = count_steps(recipe)
+    run_steps = count_steps(recipe)
     arguments: dict[str, Any] = {
         "image": image,
         "mask_image": squares,
-        "strength": compute_pipeline_strength(walked, recipe.steps, up=drawn is None),
+        "strength": compute_pipeline_strength(run_steps, recipe.steps, up=drawn is None),
         "width": recipe.width,
         "height": recipe.height,
         "num_inference_steps": recipe.steps,
     }
-    if walked == recipe.steps and drawn is not None:
-        arguments["latents"] = drawn  # then nothing of the picture is in the first step
+    if run_steps == recipe.steps and drawn is not None:
+        arguments["latents"] = drawn  # the first step is pure noise
     return PipelineCall(
         pipe=get_inpaint_pipeline(loaded),
         arguments=arguments,
-        steps=walked,
+        steps=run_steps,
         start=_start(drawn, squares, recipe.inpaint_replace, source),
-        finish=lambda painted: Image.composite(
-            painted, image, feather_mask(mask, recipe.mask_blur)
-        ),
+        finish=lambda result: Image.composite(result, image, feather_mask(mask, recipe.mask_blur)),
     )
 
 
 def snap_to_latents(mask: Image.Image, side: int) -> Image.Image:
-    """The mask grown to whole squares: each that it touches. Its sides are multiples of `side`."""
+    """The mask, grown to every whole square that it touches. Its sides are multiples of `side`."""
     width, height = mask.size
     values = np.asarray(mask).reshape(height // side, side, width // side, side).max((1, 3))
     return Image.fromarray(values.repeat(side, 0).repeat(side, 1), "L")
@@ -71,8 +69,8 @@ def snap_to_latents(mask: Image.Image, side: int) -> Image.Image:
 def _start(
     drawn: torch.Tensor | None, squares: Image.Image, replace: float, source: torch.Generator
 ) -> Start | None:
-    """Where the walk begins: at the picture, inside the mask mixed with as much noise as -r says.
-    None for pipelines that draw their own noise."""
+    """The latents to start from: the input image, inside the mask mixed with as much noise as -r
+    says. None for pipelines that draw their own noise."""
     if drawn is None:
         return None
     if not replace:

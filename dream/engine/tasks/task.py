@@ -1,4 +1,4 @@
-"""What a task is: it says which recipes it takes, and what it feeds the pipeline for one."""
+"""The interface of a task: which recipes it accepts, and what it passes to the pipeline."""
 
 from __future__ import annotations
 
@@ -16,53 +16,56 @@ from dream.engine.sampling.schedulers import Start
 
 @dataclass(frozen=True, kw_only=True)
 class TaskInputs:
-    """What a picture starts from besides words and noise, in memory."""
+    """What an image starts from besides prompt and noise, in memory."""
 
     image: Image.Image | None = None
     """RGB, of the recipe's size."""
     mask: Image.Image | None = None
-    """L, of the same size: 255 is painted, 0 is kept."""
+    """L, of the same size: 255 is generated, 0 is kept."""
     depth: torch.Tensor | None = None
-    """(1, 1, h, w), for models that paint by it: the greater, the nearer; None is all the same."""
+    """(1, 1, h, w), for depth models: the greater, the nearer; None means equally far
+    everywhere."""
     colours: Image.Image | None = None
-    """Another picture, whose colours the finished one is to have."""
+    """Another image, whose colours the result takes."""
     facts: Mapping[str, str] = field(default_factory=dict)
     """SHA-256 of the files they come from, by the recipe's field."""
 
 
 def return_unchanged(image: Image.Image) -> Image.Image:
-    """Nothing is left to do."""
+    """The image itself."""
     return image
 
 
 @dataclass(frozen=True, kw_only=True)
 class PipelineCall:
-    """One picture of one task, ready for the pipeline."""
+    """One image of one task, ready for the pipeline."""
 
     pipe: Any
     """A pipeline of diffusers; it shares the loaded model's weights."""
     arguments: Mapping[str, Any]
-    """For the pipeline, besides the words; those that it does not know are left out."""
+    """For the pipeline, besides the prompt; arguments that it does not have are left out."""
     steps: int
-    """Denoising steps that will be walked."""
+    """Denoising steps that will run."""
     start: Start | None = None
-    """In place of what the pipeline would draw itself, in the network's number type."""
+    """Replaces what the pipeline would draw itself, in the network's dtype."""
     finish: Callable[[Image.Image], Image.Image] = return_unchanged
-    """What is done to the pipeline's picture, in pixels."""
+    """Applied to the pipeline's image, in pixels."""
 
 
 class Task(Protocol):
-    """A module of this folder."""
+    """A module of this package."""
 
-    def accepts(self, recipe: Recipe, given: TaskInputs) -> bool:
-        """Whether this is the task for such a recipe. The first in TASKS that says yes does it."""
+    def accepts(self, recipe: Recipe, inputs: TaskInputs) -> bool:
+        """Whether this task generates such a recipe. The first task in TASKS that accepts it is
+        used."""
 
     def prepare(
-        self, loaded: LoadedModel, recipe: Recipe, given: TaskInputs, source: torch.Generator
+        self, loaded: LoadedModel, recipe: Recipe, inputs: TaskInputs, source: torch.Generator
     ) -> PipelineCall:
-        """What the pipeline is fed. `source` is the picture's one source of chance, untouched.
+        """The pipeline and its arguments. `source` is the image's only random generator, not used
+        before.
 
-        Raises ModelError where the model cannot do this.
+        Raises ModelError where the model does not support this task.
         """
 
 

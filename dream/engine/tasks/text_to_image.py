@@ -1,4 +1,4 @@
-"""A picture from words alone: the loaded pipeline as it is."""
+"""A image from a prompt alone: the loaded pipeline as it is."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from dream.engine.sampling import noise
 from dream.engine.tasks.task import PipelineCall, TaskInputs
 
 
-def accepts(recipe: Recipe, given: TaskInputs) -> bool:
-    """Every recipe that starts from no picture."""
-    return given.image is None
+def accepts(recipe: Recipe, inputs: TaskInputs) -> bool:
+    """Every recipe that starts from no image."""
+    return inputs.image is None
 
 
 def prepare(
-    loaded: LoadedModel, recipe: Recipe, given: TaskInputs, source: torch.Generator
+    loaded: LoadedModel, recipe: Recipe, inputs: TaskInputs, source: torch.Generator
 ) -> PipelineCall:
-    """See `base.Task`."""
+    """See `task.Task`."""
     arguments = {
         "latents": noise.draw_latents(loaded.pipe, recipe, source),
         "width": recipe.width,

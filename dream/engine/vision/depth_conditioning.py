@@ -1,5 +1,5 @@
-"""Models that paint by how far away things are (Stable Diffusion 2's depth model): they take a map
-of it beside the latents, from -1, the farthest, to 1."""
+"""Conditions depth models (Stable Diffusion 2's): they take a depth map beside the latents, from
+-1, the farthest, to 1."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ import torch
 from dream.engine.empty_conditioning import count_latent_channels
 from dream.engine.loading.pipelines import LoadedModel
 
-PART, LOOK = "depth_estimator", "feature_extractor"
-"""Where such a model in diffusers layout keeps what estimates depth, and how that looks."""
+PART, FEATURE_EXTRACTOR = "depth_estimator", "feature_extractor"
+"""The folders of a depth model's estimator, and of that one's image processor."""
 
 
 def is_depth_model(loaded: LoadedModel) -> bool:
@@ -24,21 +24,21 @@ def is_depth_model(loaded: LoadedModel) -> bool:
 
 
 def get_estimator_folder(loaded: LoadedModel) -> Path | None:
-    """The folder of the estimator that came with a model; None for one that has none, such as a
-    single file, whose estimator is built in another way."""
+    """The folder of the depth estimator that came with a model; None where there is none, e.g. for
+    a single file, whose estimator has another architecture."""
     folder = loaded.card.path / PART
     return folder if (folder / "config.json").is_file() else None
 
 
 @contextmanager
 def add_depth_conditioning(pipe: Any, depth: torch.Tensor | None) -> Iterator[None]:
-    """The denoiser sees this depth (1, 1, h, w) beside the latents; None leaves it as it is, which
-    is all equally far."""
+    """The denoiser gets this depth (1, 1, h, w) beside the latents; None changes nothing, which
+    means equally far everywhere."""
     if depth is None:
         yield
         return
 
-    def see(unet: Any, args: tuple[Any, ...]) -> tuple[Any, ...]:
+    def append_depth(unet: Any, args: tuple[Any, ...]) -> tuple[Any, ...]:
         latents, *rest = args
         sized = torch.nn.functional.interpolate(
             depth, size=latents.shape[2:], mode="bicubic", align_corners=False
@@ -46,7 +46,7 @@ def add_depth_conditioning(pipe: Any, depth: torch.Tensor | None) -> Iterator[No
         seen = _in_range(sized).to(latents).expand(len(latents), -1, -1, -1)
         return (torch.cat([latents, seen], 1), *rest)
 
-    handle = pipe.unet.register_forward_pre_hook(see, prepend=True)
+    handle = pipe.unet.register_forward_pre_hook(append_depth, prepend=True)
     try:
         yield
     finally:
@@ -54,7 +54,7 @@ def add_depth_conditioning(pipe: Any, depth: torch.Tensor | None) -> Iterator[No
 
 
 def _in_range(depth: torch.Tensor) -> torch.Tensor:
-    """From -1, the farthest, to 1; all 0 where everything is equally far."""
+    """Scaled to -1, the farthest, to 1; all 0 where everything is equally far."""
     least, most = depth.amin(), depth.amax()
     if most - least < 1e-6:
         return torch.zeros_like(depth)

@@ -1,4 +1,4 @@
-"""How far away things are in a picture, estimated by DPT (Ranftl et al. 2021, arXiv:2103.13413)."""
+"""Estimates depth from an image, with DPT (Ranftl et al. 2021, arXiv:2103.13413)."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from PIL import Image
 from transformers import DPTForDepthEstimation, DPTImageProcessor
 
 from dream.engine.silence_libraries import silence_libraries
-from dream.engine.vision.depth_conditioning import LOOK, PART
+from dream.engine.vision.depth_conditioning import FEATURE_EXTRACTOR, PART
 from dream.engine.vision.vision_loading import hash_weights, load_vision_model, make_load_error
 
 _NEVER_USED = "neck.fusion_stage.layers.0.residual_layer1."
-"""The first fusion has nothing to be added to it; DPT's own file leaves these out."""
+"""The first fusion has no residual input; DPT's own file leaves these weights out."""
 
 
 @dataclass(frozen=True)
@@ -28,24 +28,24 @@ class DepthEstimator:
     device: str
     model: Any
     image_processor: Any
-    """Pictures to what the model sees."""
+    """Images to the model's pixel values."""
 
     def estimate(self, image: Image.Image) -> torch.Tensor:
-        """(1, 1, h, w) in float32: the greater, the nearer, by no particular measure."""
+        """(1, 1, h, w) in float32: the greater, the nearer, in no particular unit."""
         with silence_libraries(), torch.inference_mode():
-            seen = self.image_processor(images=image, return_tensors="pt").pixel_values
-            predicted: torch.Tensor = self.model(seen.to(self.device)).predicted_depth
+            pixels = self.image_processor(images=image, return_tensors="pt").pixel_values
+            predicted: torch.Tensor = self.model(pixels.to(self.device)).predicted_depth
         return predicted[:, None].float()
 
 
 def open_estimator(path: Path, device: str) -> DepthEstimator:
-    """The model in a folder as transformers keeps it, or in its part of a depth model; in float32,
-    for its normalizations overflow in half of it. Raises ModelError."""
-    beside = path.parent / LOOK if path.name == PART else path
+    """Load the model from a transformers folder, or from its part of a depth model; in float32,
+    because its normalisations overflow in float16. Raises ModelError."""
+    beside = path.parent / FEATURE_EXTRACTOR if path.name == PART else path
     with silence_libraries():
         model = load_vision_model(DPTForDepthEstimation, path, device, unused=_NEVER_USED)
         try:
-            look = DPTImageProcessor.from_pretrained(beside, local_files_only=True)
+            image_processor = DPTImageProcessor.from_pretrained(beside, local_files_only=True)
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise make_load_error(beside, error) from error
-    return DepthEstimator(path, hash_weights(path), device, model, look)
+    return DepthEstimator(path, hash_weights(path), device, model, image_processor)

@@ -1,4 +1,4 @@
-"""The models that look at pictures: fetched, loaded and kept when they are first asked for."""
+"""The vision models: downloaded, loaded and kept in memory when they are first used."""
 
 from __future__ import annotations
 
@@ -28,88 +28,91 @@ T = TypeVar("T")
 
 
 class MaskResult(NamedTuple):
-    """What words name in a picture."""
+    """What a text mask names in an image."""
 
     mask: Image.Image
-    """L: 255 is it, 0 is not."""
+    """L: 255 where it is, 0 elsewhere."""
     heat: Image.Image
-    """L: how sure one is, from 0 to 255."""
+    """L: the score, from 0 to 255."""
 
 
 class VisionModels:
-    """Looks at pictures; the last model of each kind stays in memory."""
+    """Computes masks and depth; the last model of each kind stays in memory."""
 
-    def __init__(self, bring: Downloader) -> None:
-        self._bring = bring
+    def __init__(self, downloader: Downloader) -> None:
+        self._downloader = downloader
         self._clipseg: ClipSeg | None = None
         self._estimator: DepthEstimator | None = None
 
     def compute_mask(
-        self, device: str, tell: ProgressCallback, image: Image.Image, asked: TextMask
+        self, device: str, report: ProgressCallback, image: Image.Image, text_mask: TextMask
     ) -> tuple[Image.Image, str]:
-        """The mask of what is asked for (L, 255 is painted), and the SHA-256 of what found it.
+        """The mask of a text mask (L, 255 is generated), and the SHA-256 of the model that found
+        it.
 
         Raises ModelError, FetchError, OutOfMemory.
         """
         from dream.engine.vision.clipseg import compute_mask
 
-        seer = self._clipseg_of(device, tell)
-        return compute_mask(asked, lambda words: seer.score(image, words)), seer.sha256
+        vision_model = self._clipseg_of(device, report)
+        return compute_mask(
+            text_mask, lambda words: vision_model.score(image, words)
+        ), vision_model.sha256
 
     def compute_mask_and_heatmap(
-        self, device: str, tell: ProgressCallback, image: Image.Image, asked: TextMask
+        self, device: str, report: ProgressCallback, image: Image.Image, text_mask: TextMask
     ) -> MaskResult:
-        """The same, and how sure one is of it. Raises as `mask`."""
+        """The mask, and the heat map. Raises as `compute_mask`."""
         from dream.engine.vision.clipseg import compute_heatmap, compute_mask
 
-        seer = self._clipseg_of(device, tell)
-        score = cache(lambda words: seer.score(image, words))
-        return MaskResult(compute_mask(asked, score), compute_heatmap(asked, score))
+        vision_model = self._clipseg_of(device, report)
+        score = cache(lambda words: vision_model.score(image, words))
+        return MaskResult(compute_mask(text_mask, score), compute_heatmap(text_mask, score))
 
     def add_depth(
-        self, loaded: LoadedModel, given: TaskInputs, tell: ProgressCallback
+        self, loaded: LoadedModel, inputs: TaskInputs, report: ProgressCallback
     ) -> TaskInputs:
-        """With how far away things are in the picture that one begins from, for models that paint
-        by it. Raises as `mask`."""
-        if given.image is None or not is_depth_model(loaded):
-            return given
-        seer = self._estimator_of(loaded, tell)
-        facts = {**given.facts, "depth_estimator": seer.sha256}
-        return replace(given, depth=seer.estimate(given.image), facts=facts)
+        """The inputs with the depth of the input image, for depth models; other inputs unchanged.
+        Raises as `compute_mask`."""
+        if inputs.image is None or not is_depth_model(loaded):
+            return inputs
+        vision_model = self._estimator_of(loaded, report)
+        facts = {**inputs.facts, "depth_estimator": vision_model.sha256}
+        return replace(inputs, depth=vision_model.estimate(inputs.image), facts=facts)
 
     def close(self) -> None:
-        """Forget them."""
+        """Unload the models."""
         self._clipseg = self._estimator = None
 
-    def _clipseg_of(self, device: str, tell: ProgressCallback) -> ClipSeg:
+    def _clipseg_of(self, device: str, report: ProgressCallback) -> ClipSeg:
         from dream.engine.vision.clipseg import open_clipseg
 
-        path, now = self._here(CLIPSEG, tell), self._clipseg
+        path, now = self._ensure_downloaded(CLIPSEG, report), self._clipseg
         if now is None or (now.path, now.device) != (path, device):
-            self._clipseg = now = _in_memory(lambda: open_clipseg(path, device), path)
+            self._clipseg = now = _load_or_raise(lambda: open_clipseg(path, device), path)
         return now
 
-    def _estimator_of(self, loaded: LoadedModel, tell: ProgressCallback) -> DepthEstimator:
+    def _estimator_of(self, loaded: LoadedModel, report: ProgressCallback) -> DepthEstimator:
         from dream.engine.vision.depth_estimator import open_estimator
 
         path, device = (
-            get_estimator_folder(loaded) or self._here(DEPTH, tell),
+            get_estimator_folder(loaded) or self._ensure_downloaded(DEPTH, report),
             loaded.placement.device,
         )
         now = self._estimator
         if now is None or (now.path, now.device) != (path, device):
-            self._estimator = now = _in_memory(lambda: open_estimator(path, device), path)
+            self._estimator = now = _load_or_raise(lambda: open_estimator(path, device), path)
         return now
 
-    def _here(self, helper: AuxiliaryModel, tell: ProgressCallback) -> Path:
-        return self._bring(
+    def _ensure_downloaded(self, helper: AuxiliaryModel, report: ProgressCallback) -> Path:
+        return self._downloader(
             helper,
-            lambda arrived, of: tell(Progress("fetch", arrived, of)),
-            lambda text: tell(Note(text=text)),
+            lambda arrived, of: report(Progress("fetch", arrived, of)),
+            lambda text: report(Note(text=text)),
         )
 
 
-def _in_memory(work: Callable[[], T], path: Path) -> T:
+def _load_or_raise(work: Callable[[], T], path: Path) -> T:
     opened = memory.run_or_none_on_oom(work)
     if opened is None:
         raise OutOfMemory(f"not enough memory for {path}", "close other programs")
