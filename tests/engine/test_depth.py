@@ -115,7 +115,9 @@ def test_a_plain_picture_is_equally_far_everywhere(painter: ImageGenerator) -> N
 def test_a_single_file_borrows_an_estimator_from_beside_it(
     painter: ImageGenerator, models: Path, tmp_path: Path
 ) -> None:
-    with pytest.raises(ModelError, match="how far away things are in a picture is not on this"):
+    with pytest.raises(
+        ModelError, match="the depth estimation model is not downloaded, and --offline is set"
+    ):
         paint(painter, picture(), "file")
     assert paint(painter, None, "file").sha256 == paint(painter, None).sha256
     (tmp_path / "file.safetensors").symlink_to(models / "file.safetensors")

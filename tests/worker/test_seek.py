@@ -83,5 +83,5 @@ def test_without_the_model_and_offline_it_is_said_what_is_missing(
 ) -> None:
     workshop = TaskExecutor(ModelRegistry((random_models,), offline=True), DeviceConfig())
     asked = recipe(init_img=str(begun), strength=0.8, text_mask=TextMask("cat"))
-    with pytest.raises(ModelError, match="--offline forbids to fetch it"):
+    with pytest.raises(ModelError, match="model is not downloaded, and --offline is set"):
         workshop.run(RenderTask(asked), print)
