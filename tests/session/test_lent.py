@@ -172,7 +172,7 @@ def test_text_costs_no_picture(tmp_path: Path, kind: str, behind: bool) -> None:
     assert measure_image(path) == (64, 48)
     found = open_picture(path)
     assert found.image.getpixel((9, 9)) == (0, 128, 128)
-    assert any("text is ignored" in note for note in found.notes)
+    assert any("too large or damaged; they are ignored" in note for note in found.notes)
 
 
 def test_every_line_break_is_known() -> None:
