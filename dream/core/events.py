@@ -114,6 +114,9 @@ class Saved(Event):
     sha256: str
     """Of the RGB bytes, 64 hex digits."""
     request: Request
+    left: tuple[Request, ...] | None = field(default=None, repr=False, compare=False)
+    """What the rest of its line makes, a request with nothing open for each picture that is not on
+    disk; None where the line is to be made again as it is, as a `!fix` of several files."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -23,6 +23,17 @@ def format_line(request: Request, base: Request = Request()) -> str:  # noqa: B0
     return format_line_with_lists(request, base, {})
 
 
+def format_explicitly(request: Request, bases: Iterable[Request]) -> str:
+    """The line that asks for this whichever of these defaults it is read with."""
+    slot = "prompt" if request.fix is None else "fix"
+    line = [quote(request.prompt) if request.fix is None else f"!fix {quote(request.fix)}"]
+    for field, flag in FLAGS.items():
+        value = getattr(request, field)
+        ways = (_switch(flag, value, getattr(base, field)) for base in bases)
+        line += next(filter(None, ways), []) if field != slot else []
+    return " ".join(line)
+
+
 def write_spelled(request: Request) -> str:
     """The line in InvokeAI's form, with a space between each switch and its value, for other
     programs to read: `"a red circle" -s 20 -S 42`. The negative prompt is in brackets

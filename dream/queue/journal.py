@@ -12,7 +12,7 @@ A line is added by standing there. `#- N` takes away the line that is number N b
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from dream.core.plain_text import join_lines_of_text, remove_controls
 
@@ -28,6 +28,12 @@ def format_added(lines: Iterable[str]) -> bytes:
 def format_removed(place: int) -> bytes:
     """That a line is done or given up."""
     return b"#- %d\n" % place
+
+
+def format_replaced(place: int, lines: Sequence[str], count: int) -> bytes:
+    """That other lines stand where one did, of `count` lines; it is written in one piece."""
+    moved = (format_moved(count - 1 + n, place + n) for n in range(len(lines)))
+    return b"".join([format_removed(place), format_added(lines), *moved])
 
 
 def format_moved(place: int, to: int) -> bytes:

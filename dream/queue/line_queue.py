@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -22,6 +23,9 @@ class Keep(Protocol):
     def move(self, place: int, to: int) -> None:
         """The one at this place comes at another."""
 
+    def replace(self, place: int, lines: Sequence[str]) -> None:
+        """In place of the one at this place there are these."""
+
     def write(self, lines: Sequence[str]) -> None:
         """There are these and no others."""
 
@@ -36,6 +40,9 @@ class Unkept:
         """Nothing."""
 
     def move(self, place: int, to: int) -> None:
+        """Nothing."""
+
+    def replace(self, place: int, lines: Sequence[str]) -> None:
         """Nothing."""
 
     def write(self, lines: Sequence[str]) -> None:
@@ -68,8 +75,10 @@ class LineQueue:
         self._changed = threading.Condition()
         self._waiting: list[QueuedLine] = []
         self._current: QueuedLine | None = None
+        self._left: deque[str] = deque()
+        """What is kept of it: the line, or a line for each picture that is not on disk."""
         self._numbers = 0
-        self._given_up = self._paused = self._closed = False
+        self._given_up = self._paused = self._closed = self._is_split = False
 
     # ── for the one who makes them ─────────────────────────────────────────────────────────────
 
@@ -80,13 +89,29 @@ class LineQueue:
             if self._closed:
                 return None
             self._current, self._given_up = self._waiting.pop(0), False
+            self._left, self._is_split = deque([self._current.line]), False
             return self._current
+
+    def keep_rest(self, count: int, lines: Callable[[], Sequence[str]]) -> None:
+        """Of the line being made, `count` pictures are not on disk yet, and these lines make them:
+        a session after this one is offered no picture twice. `lines` is called for the first of
+        them; from then on each picture is a line less."""
+        with self._changed:
+            if self._current is None:
+                return
+            if count and not self._is_split:
+                self._is_split, self._left = True, deque(lines())
+                self._keep.replace(0, tuple(self._left))
+            while len(self._left) > count:
+                self._left.popleft()
+                self._keep.remove(0)
 
     def finish(self) -> None:
         """The line that was taken is over, made or not. In a closed queue it counts as not made,
-        and stays kept."""
+        and what is left of it stays kept."""
         with self._changed:
-            if self._current is not None and not self._closed:
+            while self._left and not self._closed:
+                self._left.popleft()
                 self._keep.remove(0)
             self._current = None
             self._changed.notify_all()
@@ -107,6 +132,12 @@ class LineQueue:
         """The lines after it, the next one first."""
         with self._changed:
             return tuple(self._waiting)
+
+    @property
+    def kept(self) -> int:
+        """Lines that are kept for a session after this one, were this one to end now."""
+        with self._changed:
+            return len(self._waiting) + len(self._left)
 
     @property
     def paused(self) -> bool:
@@ -164,7 +195,7 @@ class LineQueue:
             count = len(self._waiting)
             self._waiting.clear()
             if not self._closed:
-                self._keep.write([self._current.line] if self._current else [])
+                self._keep.write(tuple(self._left))
             self._give_up()
             return count
 
@@ -202,4 +233,4 @@ class LineQueue:
     @property
     def _ahead(self) -> int:
         """Lines before those that wait."""
-        return int(self._current is not None)
+        return len(self._left)

@@ -93,14 +93,23 @@ class QueueFile:
     def remove(self, place: int) -> None:
         """Keep all but the line at this place, from 0."""
         with self._guard:
-            del self._lines[place]
-            self._change(journal.format_removed(place), 2)
+            if place < len(self._lines):  # else the session has ended meanwhile
+                del self._lines[place]
+                self._change(journal.format_removed(place), 2)
 
     def move(self, place: int, to: int) -> None:
         """Keep the line at this place at another."""
         with self._guard:
             self._lines.insert(to, self._lines.pop(place))
             self._change(journal.format_moved(place, to), 1)
+
+    def replace(self, place: int, lines: Sequence[str]) -> None:
+        """Keep these lines where one stands, at this place."""
+        with self._guard:
+            if place < len(self._lines):
+                change = journal.format_replaced(place, lines, len(self._lines))
+                self._lines[place : place + 1] = lines
+                self._change(change, 2 + len(lines))
 
     def close(self) -> None:
         """Let go of the file; an empty one is removed."""

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 from dream.core.errors import DreamError
 from dream.core.events import Cancelled, Event, Events, Failed, ImageDone, Saved
 from dream.core.picture import Picture
 from dream.core.recipe import Recipe
+from dream.core.request import FLAGS, Request
 from dream.line import format_line
 from dream.session.output import LineOutput
 from dream.session.postprocessing import apply_stages
@@ -23,6 +24,12 @@ _REMEMBERED = 1000
 """Maximum number of images that -1, -2 … can refer to."""
 
 
+_OF_WHOLE_LINES = ("iterations", "grid", "sheet", "yes")
+_KEPT_WITH_EACH = [
+    name for name, flag in FLAGS.items() if not (flag.affects_image or name in _OF_WHOLE_LINES)
+]
+
+
 @dataclass(frozen=True)
 class Part:
     """The position of a line among several that a single one became."""
@@ -31,6 +38,12 @@ class Part:
     """Images of earlier lines that are on disk."""
     count: int = 0
     """Images of all lines; 0 for a line alone."""
+
+
+def _as_own_line(recipe: Recipe, request: Request) -> Request:
+    """What makes one picture of a line, kept where the line says."""
+    kept: dict[str, Any] = {name: getattr(request, name) for name in _KEPT_WITH_EACH}
+    return replace(recipe.to_request(), **kept)
 
 
 class Generation:
@@ -44,8 +57,9 @@ class Generation:
     def generate_all(self, recipes: Sequence[Recipe], album: LineOutput) -> Events[None]:
         """Generate each image in turn, until Ctrl-C."""
         try:
+            asked = tuple(_as_own_line(recipe, album.request) for recipe in recipes)
             for index, recipe in enumerate(recipes, 1):
-                yield from self._picture(recipe, index, album)
+                yield from self._picture(recipe, index, album, asked[index - 1 :])
         except KeyboardInterrupt:
             yield from self.report_cancelled()
 
@@ -62,15 +76,18 @@ class Generation:
             count = self._part.count or self._count
             yield Cancelled(finished=before + self.finished, count=count)
 
-    def _picture(self, recipe: Recipe, picture: int, album: LineOutput) -> Events[None]:
-        """Render, postprocess and save one image. An error is reported; the next image
-        continues."""
+    def _picture(
+        self, recipe: Recipe, picture: int, album: LineOutput, asked: tuple[Request, ...]
+    ) -> Events[None]:
+        """Render, postprocess and save one image, the first of those `asked`. An error is
+        reported; the next image continues."""
         studio, pictures = self._studio, self._count
         began, before = time.monotonic(), studio.kept
 
         def keep(image: Picture, *events: Event) -> Events[bool]:
+            left = asked[1:] if events else asked  # an original is not the image yet
             saving = self._save(image, picture, album, before, events)
-            return (yield from run_uninterrupted(saving))
+            return (yield from run_uninterrupted(self._with_left(saving, left)))
 
         try:
             raw = yield from studio.render(recipe, picture, pictures, album)
@@ -89,6 +106,19 @@ class Generation:
                 )
         except DreamError as error:
             yield Failed(error=error, line=format_line(recipe.to_request()))
+
+    def _with_left(self, events: Events[bool], left: tuple[Request, ...]) -> Events[bool]:
+        """These events, of which Saved says what is left of the line; the session's memory does
+        not hold that. A part of a line does not know what is left of the whole."""
+        try:
+            while True:
+                event = next(events)
+                if isinstance(event, Saved) and not self._part.count:
+                    event = replace(event, left=left)
+                yield event
+        except StopIteration as end:
+            is_there: bool = end.value
+            return is_there
 
     def _save(
         self,

@@ -265,10 +265,10 @@ class Session:
             find = self._finding(line, sweep.first)
             settled = resolve_sweep(sweep, self._find, self.past, self._draw, find)
             check_recipes(self.shelf, settled.recipes)
+            unknown = tuple(self._unknown.find_unknown(settled.recipes, self._find))
         except DreamError as error:
             yield Rejected(error=error, line=line, number=number)
             return None
-        unknown = self._unknown.find_unknown(settled.recipes, self._find)
         yield from (Note(text=text) for text in (*sweep.notes, *settled.notes, *unknown))
         return sweep, settled.recipes
 

@@ -36,7 +36,7 @@ from dream.terminal.history_file import LEAVE, LineHistory
 from dream.terminal.key_bindings import PendingInput
 from dream.terminal.live_check import CheckResult, LineChecker
 from dream.terminal.questions import ask_for_key, ask_for_words
-from dream.terminal.restart_offer import offer
+from dream.terminal.restart_offer import keep_rest, offer
 from dream.terminal.screen import PreparedImage, Screen
 from dream.terminal.signals import SessionEnded
 from dream.terminal.toolbar import Toolbar
@@ -257,6 +257,7 @@ class InteractiveSession:
             self._run_in_main(self._edit.leave, error)
 
     def _show_from_thread(self, event: Event) -> None:
+        keep_rest(self._queue, event, self._studio.at_start)
         # Rendered in this thread because it would delay keys in the main one.
         self._run_in_main(self._show, event, self._screen.prepare(event))
 
@@ -288,12 +289,11 @@ class InteractiveSession:
             self._say_notes()
 
     async def _close(self) -> None:
-        unfinished = len(self._queue.waiting) + (self._queue.current is not None)
         self._queue.close()
         if self._maker.is_alive():
             await asyncio.to_thread(self._maker.join, _STOP_TIMEOUT)
         await asyncio.sleep(0)  # let its last events run
-        if unfinished:
+        if unfinished := self._queue.kept:
             with suppress(OSError):
                 state = "kept for the next session here" if self._kept.on_disk else "not saved"
                 self._screen.say(f"{count_lines(unfinished)} {state}")
