@@ -20,12 +20,14 @@ class Points:
 
     at: int
     fault: Callable[[], None]
+    for_ever: bool = False
+    """It happens at all further points too."""
     passed: list[str] = field(default_factory=list)
 
     def reach(self, name: str) -> None:
         """Pass a point."""
         self.passed.append(name)
-        if len(self.passed) == self.at:
+        if len(self.passed) == self.at or (self.for_ever and self.struck):
             self.fault()
 
     @property
@@ -61,6 +63,37 @@ def watch_disk(
 
     for name in names:
         patch.setattr(os, name, watched(name, getattr(os, name)))
+    fdopen = os.fdopen
+
+    def opened(file: int, mode: str = "r", buffering: int = -1, *rest: Any, **named: Any) -> Any:
+        inner = fdopen(file, mode, buffering, *rest, **named)
+        return inner if buffering else _RawFile(inner, points)
+
+    patch.setattr(os, "fdopen", opened)
+
+
+class _RawFile:
+    """A file without a buffer: each write to it is a call to the system."""
+
+    def __init__(self, file: Any, points: Points) -> None:
+        self._file, self._points = file, points
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._file, name)
+
+    def __enter__(self) -> _RawFile:
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        self._file.close()
+
+    def write(self, data: Any) -> Any:
+        self._points.reach("before write to a raw file")
+        return self._file.write(data)
+
+    def truncate(self, *size: int) -> Any:
+        self._points.reach("before truncate")
+        return self._file.truncate(*size)
 
 
 def watch_calls(patch: pytest.MonkeyPatch, points: Points, place: Any, name: str) -> None:

@@ -5,19 +5,21 @@ from __future__ import annotations
 import os
 import sys
 import time
-from signal import SIGKILL
+from pathlib import Path
+from signal import SIGKILL, SIGSTOP
 
 from PIL import Image
 
 from dream.core.errors import SetupError
 from dream.core.picture import Picture
 from dream.engine.interface import Progress
-from dream.worker.channel import Channel, pack_message
+from dream.worker.channel import Channel, UnreadableMessage, pack_message
 from dream.worker.protocol import (
     Answer,
     CancelTask,
     FinishTask,
     Init,
+    Message,
     RenderTask,
     RunTask,
     TaskCancelled,
@@ -32,9 +34,40 @@ START = "import sys; sys.path.append(sys.argv[2]); from tests.worker.fake_host i
 """In place of `dream.worker.start_worker.START`."""
 
 
+FAULT = "DREAM_TEST_FAULT"
+"""Of the environment: a file that says `KILL 7`: the first worker that passes its seventh point, in
+front of a message or behind it, gets that signal there, and removes the file."""
+
+
+class _FaultyChannel(Channel):
+    """Each message that is sent or received is two points."""
+
+    _passed = 0
+
+    def send(self, data: bytes) -> None:
+        self._reach()
+        super().send(data)
+        self._reach()
+
+    def receive(self) -> Message | UnreadableMessage:
+        self._reach()
+        message = super().receive()
+        self._reach()
+        return message
+
+    def _reach(self) -> None:
+        self._passed += 1
+        order = Path(os.environ.get(FAULT, "/dev/null"))
+        if order.is_file():
+            kind, at = order.read_text().split()
+            if self._passed == int(at):
+                order.unlink()
+                os.kill(os.getpid(), SIGKILL if kind == "KILL" else SIGSTOP)
+
+
 def main() -> None:
     """Like `dream.worker.server.main`."""
-    channel = Channel(open_inherited(sys.argv[1]))
+    channel = _FaultyChannel(open_inherited(sys.argv[1]))
 
     def answer(said: Answer) -> None:
         channel.send(pack_message(said))

@@ -1,0 +1,192 @@
+"""A worker killed or stopped at every message, and a program that is killed at every call to the
+disk, while lines of a queue are made: pictures, log, memory and queue agree."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from dream.core.events import Cancelled, Event, Failed, Note, Planned, Saved
+from dream.core.request import Request
+from dream.gallery import LOG_NAME, read_log
+from dream.line import format_explicitly
+from dream.queue import LineQueue, QueueFile, follow_until_cancelled
+from dream.session import Session
+from dream.worker import WorkerEngine, client
+from dream.worker import stall_detector as silence
+from dream.worker import start_worker as start
+from tests.fakes import FakeEngine, fake_shelf, fake_studio
+from tests.faults import CHANGES, Points, runs, watch_disk
+from tests.gallery.checks import sound
+from tests.gallery.test_crash import fork
+from tests.session.test_interleaved import agree, logged
+from tests.worker.fake_host import FAULT, START
+
+if sys.platform == "win32":
+    pytest.skip("sends POSIX signals", allow_module_level=True)
+
+LINES = ("a red circle -s1 -S1", "a blue square -s1 -S2 -C5,7 -U2 -save_orig", "a cat -s1 -S9")
+
+
+class DirectQueueFile(QueueFile):
+    """What the other thread does is done with each change: so it has its place among the points."""
+
+    def _change(self, data: bytes, past: int) -> None:
+        self._thread = threading.current_thread()
+        super()._change(data, past)
+        try:
+            self._flush()
+        except OSError as error:
+            self._say(error)
+
+    def close(self) -> None:
+        self._thread = None
+        super().close()
+
+
+def make_lines(
+    studio: Session, complain: Callable[[str], None], entered: Callable[[], None]
+) -> list[Event]:
+    """The lines, entered and made as at the prompt."""
+    said: list[Event] = []
+    file = DirectQueueFile(studio.outdir, complain)
+    queue = LineQueue(file)
+    file.read_abandoned()
+    queue.put(LINES)
+    entered()
+    for _ in LINES:
+        entry = queue.take()
+        assert entry is not None
+        for event in studio.make(entry.line):
+            said.append(event)
+            if isinstance(event, Saved):
+                assert event.left is not None
+                rest = [format_explicitly(one, [Request()]) for one in event.left]
+                queue.keep_rest(len(rest), lambda rest=rest: rest)  # type: ignore[misc]
+        queue.finish()
+    queue.close()
+    file.close()
+    return said
+
+
+def left_in_queue(studio: Session) -> list[str]:
+    """The pictures that a later session is offered."""
+    file = QueueFile(studio.outdir, print)
+    lines = file.read_abandoned()
+    file.leave()
+    return [event.line for one in lines for event in studio.plan(one) if isinstance(event, Planned)]
+
+
+def made(outdir: Path) -> list[str]:
+    """The lines that the log holds."""
+    if not (outdir / LOG_NAME).exists():
+        return []
+    said = (line.partition(": ")[2] for _, line in read_log(outdir / LOG_NAME))
+    return [line.partition(" # ")[0].strip() for line in said]
+
+
+def recovered(folder: Path) -> Session:
+    """The session that starts next in the folder."""
+    studio = fake_studio(folder, FakeEngine())
+    studio._keeper.open_gallery(studio.outdir)
+    return studio
+
+
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")  # threads of other tests
+def test_killed_at_any_call_to_the_disk(tmp_path: Path) -> None:
+    whole = fake_studio(tmp_path / "whole", FakeEngine())
+    make_lines(whole, print, lambda: None)
+    wanted = {line for line in made(whole.outdir)}
+    originals = {line for line in wanted if "blue" in line and " -U" not in line}
+    assert len(wanted) == 6 and len(originals) == 2
+
+    def work(at: int) -> None:
+        studio = fake_studio(tmp_path / str(at), FakeEngine())
+        points = Points(at, lambda: os.kill(os.getpid(), signal.SIGKILL))
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(os, "fsync", lambda file: None)
+            mark = os.mkdir
+            watch_disk(patch, points, CHANGES)
+            make_lines(studio, print, lambda: mark(tmp_path / str(at) / "entered"))
+
+    for at in runs():
+        folder = tmp_path / str(at)
+        finished = fork(partial(work, at))
+        later = recovered(folder)
+        on_disk, offered = made(later.outdir), left_in_queue(later)
+        agree(later, [])
+        assert len(on_disk) == len(set(on_disk)), at
+        if (folder / "entered").exists():
+            assert set(on_disk) | set(offered) | originals == wanted, f"lost at {at}"
+        assert len(set(on_disk) & set(offered)) <= 1, f"made twice at {at}"
+        if finished:
+            assert not offered and at > 40
+            return
+
+
+@dataclass
+class Person:
+    """Presses Ctrl-C once, where a worker is stopped, and waits two seconds at most."""
+
+    engine: WorkerEngine
+    said: list[Event] = field(default_factory=list)
+    pressed_at: float = 0.0
+    times: int = 0
+
+    def has_pressed(self) -> bool:
+        """Whether the line is given up."""
+        return bool(self.pressed_at)
+
+    def look(self, event: Event) -> None:
+        """What is shown."""
+        self.said.append(event)
+        if isinstance(event, Note) and "is stopped" in event.text and not self.times:
+            self.pressed_at, self.times = time.monotonic(), 1
+            self.engine.interrupt()
+        if isinstance(event, Cancelled):
+            assert time.monotonic() - self.pressed_at < 2
+            self.pressed_at = 0.0
+
+
+@pytest.mark.parametrize("fault", ["KILL", "STOP"])
+def test_a_worker_is_lost_at_any_message(
+    fault: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(start, "START", START)
+    monkeypatch.setattr(silence, "LOOK", 0.05)
+    monkeypatch.setattr(client, "LOOK", 0.05)
+    monkeypatch.setattr(client, "STOPPED_PATIENCE", 0.1)
+    order = tmp_path / "fault"
+    monkeypatch.setenv(FAULT, str(order))
+    for at in runs():
+        order.write_text(f"{fault} {at}")
+        engine = WorkerEngine(fake_shelf(tmp_path / "models"))
+        base = Request(outdir=str(tmp_path / str(at)))
+        studio = Session(engine, engine._opening.shelf, base)
+        person = Person(engine)
+        for number in range(2):
+            for _ in range(3):  # a line that was given up is entered again
+                before = len(studio.kept)
+                line = f"a cat -s1 -S{number} -U2"
+                follow_until_cancelled(
+                    studio.make_all([(1, line)]), person.has_pressed, person.look
+                )
+                if len(studio.kept) > before:
+                    break
+        engine.close()
+        assert len(logged(studio.outdir)) == 2, f"at {at}: {person.said}"
+        agree(studio, person.said)
+        sound(studio.outdir)
+        assert fault == "STOP" or not [e for e in person.said if isinstance(e, Cancelled | Failed)]
+        if order.exists():
+            assert at > 15
+            return
