@@ -8,11 +8,11 @@ from contextlib import suppress
 from ipaddress import ip_address
 from urllib.parse import unquote, urlsplit, urlunsplit
 
-_RESERVED = frozenset(
+_RESERVED_NAMES = frozenset(
     {"CON", "PRN", "AUX", "NUL", "CONIN$", "CONOUT$"}
     | {f"{port}{number}" for port in ("COM", "LPT") for number in "0123456789¹²³"}
 )
-_LONGEST_NAME = 200
+_MAX_NAME_BYTES = 200
 """Bytes; systems allow 255, and a suffix is added during a download."""
 
 
@@ -39,10 +39,10 @@ def split_credentials(url: str) -> tuple[str, dict[str, str]]:
     parts = urlsplit(url)
     if (parts.scheme == "https" and not parts.hostname) or parts.port == 0:
         raise ValueError("it has no host")
-    who, at, host = parts.netloc.rpartition("@")
+    credentials, at, host = parts.netloc.rpartition("@")
     if not at:
         return url, {}
-    name, _, password = who.partition(":")
+    name, _, password = credentials.partition(":")
     joined = f"{unquote(name)}:{unquote(password)}".encode()
     secret = {"Authorization": f"Basic {base64.b64encode(joined).decode()}"}
     return urlunsplit(parts._replace(netloc=host)), secret
@@ -51,9 +51,9 @@ def split_credentials(url: str) -> tuple[str, dict[str, str]]:
 def is_plain_name(name: str) -> bool:
     """Whether a name from a server is a valid file name on every system: not a path, not reserved
     by Windows, no control characters."""
-    reserved = name.split(".")[0].rstrip().upper() in _RESERVED
+    reserved = name.split(".")[0].rstrip().upper() in _RESERVED_NAMES
     return (
-        0 < len(name.encode(errors="replace")) <= _LONGEST_NAME
+        0 < len(name.encode(errors="replace")) <= _MAX_NAME_BYTES
         and name.isprintable()
         and not set(name) & set('/\\:*?"<>|')
         and name.strip(" .") != ""

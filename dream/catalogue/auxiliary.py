@@ -51,36 +51,36 @@ Downloader = Callable[[AuxiliaryModel, OnProgress, Callable[[str], None]], Path]
 
 
 def refuse_download(
-    helper: AuxiliaryModel, on_progress: OnProgress, say: Callable[[str], None]
+    auxiliary: AuxiliaryModel, on_progress: OnProgress, on_message: Callable[[str], None]
 ) -> Path:
     """A Downloader that always raises ModelError."""
-    raise ModelError(f"the {helper.task} model is not available")
+    raise ModelError(f"the {auxiliary.task} model is not available")
 
 
-def find_auxiliary(helper: AuxiliaryModel, dirs: Sequence[Path]) -> Path | None:
+def find_auxiliary(auxiliary: AuxiliaryModel, dirs: Sequence[Path]) -> Path | None:
     """The model's folder: the one with its usual name, else the first of its type, else None."""
-    usual = (folder / helper.name for folder in dirs)
-    return next((path for path in (*usual, *_folders(dirs)) if _is(helper, path)), None)
+    usual = (folder / auxiliary.name for folder in dirs)
+    return next((path for path in (*usual, *_folders(dirs)) if _is_of_kind(auxiliary, path)), None)
 
 
 def ensure_auxiliary(
-    helper: AuxiliaryModel,
-    shelf: ModelRegistry,
+    auxiliary: AuxiliaryModel,
+    registry: ModelRegistry,
     on_progress: OnProgress,
-    say: Callable[[str], None],
+    on_message: Callable[[str], None],
 ) -> Path:
     """The model's folder, downloaded if it is missing. Raises ModelError, FetchError."""
-    if (path := find_auxiliary(helper, shelf.models_dirs)) is not None:
+    if (path := find_auxiliary(auxiliary, registry.models_dirs)) is not None:
         return path
-    target = find_writable_dir(shelf.models_dirs) / helper.name
-    if shelf.offline:
+    target = find_writable_dir(registry.models_dirs) / auxiliary.name
+    if registry.offline:
         raise ModelError(
-            f"the {helper.task} model is not downloaded, and --offline is set",
-            f"download {helper.hub} from the hub to {target} yourself",
+            f"the {auxiliary.task} model is not downloaded, and --offline is set",
+            f"download {auxiliary.hub} from the hub to {target} yourself",
         )
     from dream.catalogue.hub import HubId, download  # imports network code only when needed
 
-    download(HubId(helper.hub), target, on_progress, say, index=TRANSFORMERS_INDEX)
+    download(HubId(auxiliary.hub), target, on_progress, on_message, index=TRANSFORMERS_INDEX)
     return target
 
 
@@ -89,9 +89,9 @@ def _folders(dirs: Sequence[Path]) -> Iterator[Path]:
         yield from (index.parent for index in sorted(folder.glob(f"*/{TRANSFORMERS_INDEX}")))
 
 
-def _is(helper: AuxiliaryModel, folder: Path) -> bool:
+def _is_of_kind(auxiliary: AuxiliaryModel, folder: Path) -> bool:
     try:
-        said = read_json(folder / TRANSFORMERS_INDEX)
-        return isinstance(said, dict) and said.get("model_type") == helper.kind
+        config = read_json(folder / TRANSFORMERS_INDEX)
+        return isinstance(config, dict) and config.get("model_type") == auxiliary.kind
     except (OSError, ValueError):
         return False

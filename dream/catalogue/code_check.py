@@ -40,17 +40,17 @@ def refuse_irregular(folder: Path) -> None:
     """
     for entry in _entries(folder):
         try:
-            found = entry.stat()
+            status = entry.stat()
         except OSError:  # a dangling link; the code that needs the file reports it
             continue
-        if not stat.S_ISREG(found.st_mode) and not stat.S_ISDIR(found.st_mode):
+        if not stat.S_ISREG(status.st_mode) and not stat.S_ISDIR(status.st_mode):
             raise ModelError(
                 f"{entry.path} is not a regular file", "download the model from its author again"
             )
-        text = stat.S_ISREG(found.st_mode) and not entry.name.lower().endswith(_WEIGHTS)
-        if text and found.st_size > _TEXT_LIMIT:
+        text = stat.S_ISREG(status.st_mode) and not entry.name.lower().endswith(_WEIGHTS)
+        if text and status.st_size > _TEXT_LIMIT:
             raise ModelError(
-                f"{entry.path} is too large for a file without weights: {found.st_size >> 20} MiB",
+                f"{entry.path} is too large for a file without weights: {status.st_size >> 20} MiB",
                 "download the model from its author again",
             )
 
@@ -62,7 +62,7 @@ def _entries(folder: Path) -> Iterator[os.DirEntry[str]]:
                 yield entry
                 if entry.is_dir():
                     with suppress(OSError), os.scandir(entry) as inner:
-                        yield from (one for one in inner if not one.name.startswith("."))
+                        yield from (child for child in inner if not child.name.startswith("."))
 
 
 def refuse_code(folder: Path, index: Mapping[str, Any]) -> None:

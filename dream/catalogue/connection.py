@@ -11,7 +11,7 @@ from typing import IO
 
 from dream.catalogue.addresses import get_origin, is_safe, make_printable_url, redact_secrets
 
-_SECRET = ("Authorization", "Cookie")
+_SECRET_HEADERS = ("Authorization", "Cookie")
 """Headers that are sent to one origin only."""
 
 
@@ -33,11 +33,11 @@ class _SafeRedirects(urllib.request.HTTPRedirectHandler):
             raise urllib.error.URLError(
                 f"it redirects to an address that is not https: {redact_secrets(newurl)}"
             )
-        following = super().redirect_request(req, fp, code, msg, headers, newurl)
-        if following is not None and get_origin(newurl) != get_origin(req.full_url):
-            for name in _SECRET:
-                following.remove_header(name)
-        return following
+        redirected = super().redirect_request(req, fp, code, msg, headers, newurl)
+        if redirected is not None and get_origin(newurl) != get_origin(req.full_url):
+            for name in _SECRET_HEADERS:
+                redirected.remove_header(name)
+        return redirected
 
 
 def make_opener() -> urllib.request.OpenerDirector:

@@ -33,9 +33,9 @@ _SNAPSHOTS = "models--*/snapshots"
 _FILES_IN = ("", "Stable-diffusion/**/", "models/Stable-diffusion/**/")
 _LINKED = "ldm/*/model.ckpt"
 
-_COMMIT = 1000
+_MAX_REF_BYTES = 1000
 """Maximum bytes of a file with a commit hash."""
-_DEEPEST, _MOST = 8, 1000
+_MAX_DEPTH, _MAX_MODELS = 8, 1000
 """How many levels a folder is searched, and after how many models the search stops."""
 
 VAE_FILES = (*FILES, ".pt", ".bin")
@@ -79,7 +79,7 @@ def _in_hub_cache(models: Path) -> Iterator[tuple[str, Path]]:
     seen: set[str] = set()
     for snapshots in repos:
         owner_and_name = snapshots.parent.name.removeprefix("models--")
-        folder = _current(snapshots)
+        folder = _current_snapshot(snapshots)
         if folder is None:
             continue
         short = owner_and_name.partition("--")[2]
@@ -96,11 +96,13 @@ def _in_hub_cache(models: Path) -> Iterator[tuple[str, Path]]:
                 yield path.stem, path
 
 
-def _current(snapshots: Path) -> Path | None:
+def _current_snapshot(snapshots: Path) -> Path | None:
     """The snapshot that the branch `main` points to, else the newest, else None."""
     commit = ""
     with suppress(OSError, ValueError):
-        commit = read_bounded(snapshots.parent / "refs" / "main", _COMMIT).decode("ascii").strip()
+        commit = (
+            read_bounded(snapshots.parent / "refs" / "main", _MAX_REF_BYTES).decode("ascii").strip()
+        )
     with suppress(OSError):
         folders = [path for path in snapshots.iterdir() if path.is_dir()]
         return max(folders, key=lambda it: (it.name == commit, it.stat().st_mtime_ns), default=None)
@@ -112,8 +114,8 @@ def find_recursive(folder: Path) -> dict[str, Path]:
     gets its folder's name as a prefix; a file called “model” gets its folder's name instead.
     Components of models are not included."""
     found: dict[str, Path] = {}
-    for path in _below(folder, _DEEPEST):
-        if len(found) == _MOST:
+    for path in _search_folder(folder, _MAX_DEPTH):
+        if len(found) == _MAX_MODELS:
             break
         name = path.name if path.is_dir() else path.stem
         if name == "model" and path.parent != folder:
@@ -124,7 +126,7 @@ def find_recursive(folder: Path) -> dict[str, Path]:
     return found
 
 
-def _below(folder: Path, deep: int) -> Iterator[Path]:
+def _search_folder(folder: Path, depth: int) -> Iterator[Path]:
     """Models in the folder itself come first; of files that differ only in suffix, one is used."""
     part = (folder / TRANSFORMERS_INDEX).is_file()
     files = {} if part else {path.stem: path for path in _with_suffix(folder, "*", FILES[::-1])}
@@ -134,18 +136,18 @@ def _below(folder: Path, deep: int) -> Iterator[Path]:
             if inner.name.startswith(".") or inner.is_symlink() or not inner.is_dir():
                 continue
             if not (inner / INDEX).is_file():
-                yield from _below(inner, deep - 1) if deep else ()
+                yield from _search_folder(inner, depth - 1) if depth else ()
             elif not is_diffusion_upscaler(inner):
                 yield inner
 
 
 def normalize_path(path: Path) -> Path:
     """The absolute path, without `..` if that is the same file; links are not resolved."""
-    whole = path.absolute()
-    short = Path(os.path.normpath(whole))
+    absolute = path.absolute()
+    normalized = Path(os.path.normpath(absolute))
     with suppress(OSError):
-        return short if short.samefile(whole) else whole
-    return whole
+        return normalized if normalized.samefile(absolute) else absolute
+    return absolute
 
 
 def get_variant(file: str) -> str:
@@ -158,8 +160,8 @@ def get_variant(file: str) -> str:
 def is_diffusion_upscaler(folder: Path) -> bool:
     """Whether a folder in diffusers layout is an upscaler, not a model that generates images."""
     try:
-        said = read_json(folder / INDEX)
-        return isinstance(said, dict) and said.get("_class_name") == UPSCALER
+        index = read_json(folder / INDEX)
+        return isinstance(index, dict) and index.get("_class_name") == UPSCALER
     except (OSError, ValueError):
         return False
 

@@ -28,16 +28,16 @@ OnProgress = Callable[[int, int], None]
 """Called with the bytes downloaded so far, and the total (0 if unknown). May raise, to cancel; the
 downloaded part is kept."""
 
-_WHO = {"User-Agent": f"dream/{__version__}", "Accept-Encoding": "identity"}
+_HEADERS = {"User-Agent": f"dream/{__version__}", "Accept-Encoding": "identity"}
 
 _CHUNK = 256 * 1024
-_CAP = 200 * 10**9
+_MAX_BYTES = 200 * 10**9
 """Maximum bytes of a file of unknown size; larger than any model's file."""
-_SPARE = 100 * 10**6
+_MIN_FREE_BYTES = 100 * 10**6
 """Bytes of the disk that a download keeps free."""
-_LONGEST_TAG = 1000
+_MAX_TAG_BYTES = 1000
 """Maximum bytes of an ETag."""
-_PATIENCE = 0.5
+_POLL_INTERVAL = 0.5
 """Seconds between checks of another program's download of the same file."""
 
 
@@ -79,10 +79,10 @@ class _Download:
     def version(self) -> str:
         """The content of `tag`; empty if it is missing or incomplete."""
         try:
-            said = read_bounded(self.tag, _LONGEST_TAG).decode("ascii")
+            tag = read_bounded(self.tag, _MAX_TAG_BYTES).decode("ascii")
         except (OSError, ValueError):
             return ""
-        return said if _is_tag(said) else ""
+        return tag if _is_tag(tag) else ""
 
     def forget(self) -> None:
         """Delete the temporary files, so that the next download starts from the beginning."""
@@ -124,20 +124,20 @@ def fetch(
         raise FetchError(
             f"{redact_secrets(url)} could not be downloaded: it is not an address"
         ) from error
-    errand = _Download(url, target, size, sha256, {**own, **(headers or {})})
+    job = _Download(url, target, size, sha256, {**own, **(headers or {})})
     if not safe:
-        raise errand.error("its address is not https")
+        raise job.error("its address is not https")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         lock = FileLock(target.with_name(f".{target.name}.lock"))
         while not target.exists():
-            with suppress(Timeout), lock.acquire(timeout=_PATIENCE):
+            with suppress(Timeout), lock.acquire(timeout=_POLL_INTERVAL):
                 if not target.exists():
-                    _receive(errand, on_progress, timeout)
+                    _receive(job, on_progress, timeout)
                 return
-            on_progress(errand.count_bytes(), size)
+            on_progress(job.count_bytes(), size)
     except OSError as error:
-        raise errand.error(f"{error.strerror or error} in {target.parent}") from error
+        raise job.error(f"{error.strerror or error} in {target.parent}") from error
 
 
 def fetch_file_name(url: str, timeout: float = 30) -> str:
@@ -150,9 +150,9 @@ def fetch_file_name(url: str, timeout: float = 30) -> str:
                 f"{redact_secrets(url)} could not be downloaded: its address is not https"
             )
         # GET, not HEAD: a signed URL is valid for GET only.
-        request = urllib.request.Request(url, headers={**_WHO, **own})
-        with make_opener().open(request, timeout=timeout) as answer:
-            said = answer.headers.get_filename() or unquote(urlsplit(answer.url).path)
+        request = urllib.request.Request(url, headers={**_HEADERS, **own})
+        with make_opener().open(request, timeout=timeout) as response:
+            name = response.headers.get_filename() or unquote(urlsplit(response.url).path)
     except FetchError:
         raise
     except Exception as error:  # http.client raises many kinds on bad responses
@@ -160,109 +160,109 @@ def fetch_file_name(url: str, timeout: float = 30) -> str:
             error.close()
         why = explain_failure(error, get_host(url))
         raise FetchError(f"{redact_secrets(url)} could not be downloaded: {why}") from error
-    name = re.split(r"[\\/]", said)[-1]
+    name = re.split(r"[\\/]", name)[-1]
     return name if is_plain_name(name) else ""
 
 
-def _receive(errand: _Download, on_progress: OnProgress, timeout: float) -> None:
-    if not errand.size or errand.count_bytes() != errand.size:
-        with _open_response(errand, timeout) as response:
-            _write_body(response, errand, on_progress)
-    _check(errand)
-    errand.part.replace(errand.target)
-    errand.tag.unlink(missing_ok=True)
+def _receive(job: _Download, on_progress: OnProgress, timeout: float) -> None:
+    if not job.size or job.count_bytes() != job.size:
+        with _open_response(job, timeout) as response:
+            _write_body(response, job, on_progress)
+    _verify(job)
+    job.part.replace(job.target)
+    job.tag.unlink(missing_ok=True)
 
 
-def _open_response(errand: _Download, timeout: float) -> http.client.HTTPResponse:
+def _open_response(job: _Download, timeout: float) -> http.client.HTTPResponse:
     """The server's response, with the whole file or the rest of it."""
-    headers = dict(_WHO)
-    arrived = errand.count_bytes()
-    version = errand.version()
+    headers = dict(_HEADERS)
+    arrived = job.count_bytes()
+    version = job.version()
     # Resume only if an ETag or a hash can prove that the rest belongs to the same file.
-    resuming = arrived > 0 and bool(version or errand.sha256)
+    resuming = arrived > 0 and bool(version or job.sha256)
     if resuming:
         headers["Range"] = f"bytes={arrived}-"
     if resuming and version:
         headers["If-Range"] = version
     try:
-        request = urllib.request.Request(errand.url, headers={**headers, **errand.headers})
-        answer: http.client.HTTPResponse = make_opener().open(request, timeout=timeout)
-        return answer
+        request = urllib.request.Request(job.url, headers={**headers, **job.headers})
+        response: http.client.HTTPResponse = make_opener().open(request, timeout=timeout)
+        return response
     except urllib.error.HTTPError as error:
         error.close()
         if resuming and error.code == http.client.REQUESTED_RANGE_NOT_SATISFIABLE:
-            errand.forget()
-            return _open_response(errand, timeout)
-        refusal = errand.error(explain_failure(error, get_host(errand.url)))
+            job.forget()
+            return _open_response(job, timeout)
+        refusal = job.error(explain_failure(error, get_host(job.url)))
         refusal.status = error.code
         raise refusal from error
     except Exception as error:  # http.client raises many kinds on bad responses
-        raise errand.error(explain_failure(error, get_host(errand.url))) from error
+        raise job.error(explain_failure(error, get_host(job.url))) from error
 
 
 def _write_body(
-    response: http.client.HTTPResponse, errand: _Download, on_progress: OnProgress
+    response: http.client.HTTPResponse, job: _Download, on_progress: OnProgress
 ) -> None:
     """Write the response to disk. Raises FetchError if it ends early, or the disk is full."""
-    start, total = _extent(response)
-    if start and not total and not errand.size:
-        errand.forget()  # without a size, nobody can tell whether the rest is complete
-        raise errand.error(
-            f"{get_host(errand.url)} does not send the size of the file;"
+    start, total = _content_extent(response)
+    if start and not total and not job.size:
+        job.forget()  # without a size, nobody can tell whether the rest is complete
+        raise job.error(
+            f"{get_host(job.url)} does not send the size of the file;"
             " the next download starts from the beginning"
         )
-    if start not in (0, errand.count_bytes()) or (errand.size and total and total != errand.size):
-        errand.forget()
-        raise errand.error(
-            f"{get_host(errand.url)} sends a different file: {total:,} bytes from {start:,}"
+    if start not in (0, job.count_bytes()) or (job.size and total and total != job.size):
+        job.forget()
+        raise job.error(
+            f"{get_host(job.url)} sends a different file: {total:,} bytes from {start:,}"
         )
     version = response.headers.get("ETag", "")
-    arrived, most = start, errand.size or total
-    _check_room(errand, most - start)
+    arrived, most = start, job.size or total
+    _check_disk_space(job, most - start)
     try:
-        with errand.part.open("ab" if start else "wb") as file:
+        with job.part.open("ab" if start else "wb") as file:
             # Only now: the tag of one version with a part of another would mix the two.
-            errand.tag.write_text(version if _is_tag(version) else "", "ascii")
+            job.tag.write_text(version if _is_tag(version) else "", "ascii")
             on_progress(arrived, total)
-            while chunk := _chunk(response, errand):
-                if arrived + len(chunk) > (most or _CAP):
+            while chunk := _read_chunk(response, job):
+                if arrived + len(chunk) > (most or _MAX_BYTES):
                     file.close()
-                    errand.forget()
-                    raise errand.error(
-                        f"{get_host(errand.url)} sends more than {most or _CAP:,} bytes"
+                    job.forget()
+                    raise job.error(
+                        f"{get_host(job.url)} sends more than {most or _MAX_BYTES:,} bytes"
                     )
                 if not most:
-                    _check_room(errand, len(chunk))
+                    _check_disk_space(job, len(chunk))
                 file.write(chunk)
                 arrived += len(chunk)
                 on_progress(arrived, total)
             file.flush()
             os.fsync(file.fileno())
     except OSError as error:
-        raise errand.error(
-            f"{error.strerror or error}, in {errand.target.parent}, after {errand.count_bytes():,}"
+        raise job.error(
+            f"{error.strerror or error}, in {job.target.parent}, after {job.count_bytes():,}"
             " bytes; free some space, and the next download continues from there"
         ) from error
-    if arrived < max(total, errand.size):
-        raise _cut(errand)
+    if arrived < max(total, job.size):
+        raise _interrupted(job)
 
 
-def _extent(response: http.client.HTTPResponse) -> tuple[int, int]:
+def _content_extent(response: http.client.HTTPResponse) -> tuple[int, int]:
     """The first byte of the response within the file, and the size of the whole file, or 0."""
-    said = response.headers.get("Content-Range", "")
-    ranged = re.fullmatch(r"bytes (\d{1,18})-\d{1,18}/(\d{1,18}|\*)", said, re.ASCII)
+    content_range = response.headers.get("Content-Range", "")
+    ranged = re.fullmatch(r"bytes (\d{1,18})-\d{1,18}/(\d{1,18}|\*)", content_range, re.ASCII)
     if response.status == http.client.PARTIAL_CONTENT and ranged:
         return int(ranged[1]), int(ranged[2]) if ranged[2] != "*" else 0
     length = response.headers.get("Content-Length", "")
     return 0, int(length) if re.fullmatch(r"\d{1,18}", length, re.ASCII) else 0
 
 
-def _check_room(errand: _Download, wanted: int) -> None:
+def _check_disk_space(job: _Download, needed: int) -> None:
     """Raises FetchError if the disk has no room for `wanted` more bytes."""
-    free = shutil.disk_usage(errand.target.parent).free
-    if wanted + _SPARE > free:
-        raise errand.error(
-            f"it needs {wanted:,} bytes, and the disk of {errand.target.parent} has {free:,} free"
+    free = shutil.disk_usage(job.target.parent).free
+    if needed + _MIN_FREE_BYTES > free:
+        raise job.error(
+            f"it needs {needed:,} bytes, and the disk of {job.target.parent} has {free:,} free"
         )
 
 
@@ -271,29 +271,29 @@ def _is_tag(version: str) -> bool:
     return bool(re.fullmatch(r'"[!#-~]{0,900}"', version, re.ASCII))
 
 
-def _chunk(response: http.client.HTTPResponse, errand: _Download) -> bytes:
+def _read_chunk(response: http.client.HTTPResponse, job: _Download) -> bytes:
     try:
         return response.read(_CHUNK)
     except (OSError, ValueError, http.client.HTTPException) as error:
-        raise _cut(errand) from error
+        raise _interrupted(job) from error
 
 
-def _cut(errand: _Download) -> FetchError:
-    of = f" of {errand.size:,}" if errand.size else ""
-    return errand.error(
-        f"the connection was lost after {errand.count_bytes():,}{of} bytes;"
+def _interrupted(job: _Download) -> FetchError:
+    of = f" of {job.size:,}" if job.size else ""
+    return job.error(
+        f"the connection was lost after {job.count_bytes():,}{of} bytes;"
         " the next download continues from there"
     )
 
 
-def _check(errand: _Download) -> None:
-    if not errand.sha256:
+def _verify(job: _Download) -> None:
+    if not job.sha256:
         return
-    with errand.part.open("rb") as file:
+    with job.part.open("rb") as file:
         found = hashlib.file_digest(file, "sha256").hexdigest()
-    if found != errand.sha256.lower():
-        errand.forget()
-        raise errand.error(
+    if found != job.sha256.lower():
+        job.forget()
+        raise job.error(
             f"the downloaded file is not the expected one, and was removed: its sha256 is {found},"
-            f" expected {errand.sha256}"
+            f" expected {job.sha256}"
         )

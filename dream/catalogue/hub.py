@@ -22,10 +22,10 @@ from dream.core.errors import DreamError, FetchError, ModelError
 
 _HUB_ID = re.compile(r"(?P<repo>[\w.-]+/[\w.-]+)(?:@(?P<revision>[\w./-]+))?(?::(?P<variant>\w+))?")
 
-_LEFT_ALONE = ("safety_checker", "image_encoder", "..")
+_SKIPPED_FOLDERS = ("safety_checker", "image_encoder", "..")
 """Components of a model that are not used for generating images."""
 
-_SMALL = (".json", ".txt", ".model")
+_CONFIG_SUFFIXES = (".json", ".txt", ".model")
 
 _WEIGHTS = (*VAE_FILES, ".pth", ".gguf")
 """Suffixes of weights files, which repository names rarely have."""
@@ -70,10 +70,10 @@ def parse_hub_id(text: str) -> HubId | None:
 
 
 def download(
-    wanted: HubId,
+    hub_id: HubId,
     folder: Path,
     on_progress: OnProgress,
-    say: Callable[[str], None],
+    on_message: Callable[[str], None],
     index: str = INDEX,
 ) -> None:
     """Download a model in diffusers layout into `folder`, or one in transformers' format if `index`
@@ -83,15 +83,15 @@ def download(
     of all files together. Raises FetchError, and ModelError if the repository does not exist, is
     gated, or has no such model.
     """
-    info = _fetch_repo_info(wanted)
-    files = _select_files(wanted, _files(info.siblings or ()), index)
+    info = _fetch_repo_info(hub_id)
+    files = _select_files(hub_id, _files(info.siblings or ()), index)
     total = sum(file.size for file in files)
-    if lacking := _lacking(wanted.variant, files):
-        say(
-            f"{wanted.repo} has no {wanted.variant} weights for {lacking};"
+    if without_variant := _components_without_variant(hub_id.variant, files):
+        on_message(
+            f"{hub_id.repo} has no {hub_id.variant} weights for {without_variant};"
             " other weights are downloaded, which may be larger"
         )
-    say(f"{wanted.repo}: {len(files)} files, {total / 1e9:.2f} GB, to {folder}")
+    on_message(f"{hub_id.repo}: {len(files)} files, {total / 1e9:.2f} GB, to {folder}")
     from huggingface_hub import get_token, hf_hub_url
 
     token = get_token()
@@ -101,7 +101,7 @@ def download(
         before = arrived
         try:
             fetch(
-                hf_hub_url(wanted.repo, str(file.name), revision=info.sha, endpoint=_endpoint()),
+                hf_hub_url(hub_id.repo, str(file.name), revision=info.sha, endpoint=_endpoint()),
                 folder / file.name,
                 size=file.size,
                 sha256=file.sha256,
@@ -110,7 +110,7 @@ def download(
             )
         except FetchError as error:
             if error.status in (401, 403):
-                raise _gated(wanted) from error
+                raise _gated(hub_id) from error
             raise
         arrived += file.size
 
@@ -119,7 +119,7 @@ def _endpoint() -> str:
     return os.environ.get("HF_ENDPOINT", "").rstrip("/") or "https://huggingface.co"
 
 
-def _fetch_repo_info(wanted: HubId) -> Any:
+def _fetch_repo_info(hub_id: HubId) -> Any:
     """The hub's metadata of the repository, with its files."""
     from huggingface_hub import HfApi
     from huggingface_hub.errors import (
@@ -133,15 +133,15 @@ def _fetch_repo_info(wanted: HubId) -> Any:
     try:
         with _allow_hub_access():
             return HfApi(endpoint=_endpoint()).model_info(
-                wanted.repo, revision=wanted.revision, files_metadata=True, timeout=30
+                hub_id.repo, revision=hub_id.revision, files_metadata=True, timeout=30
             )
     except GatedRepoError as error:
-        raise _gated(wanted) from error
+        raise _gated(hub_id) from error
     except RevisionNotFoundError as error:
-        raise ModelError(f"{wanted.repo} has no revision {wanted.revision}") from error
+        raise ModelError(f"{hub_id.repo} has no revision {hub_id.revision}") from error
     except RepositoryNotFoundError as error:
         raise ModelError(
-            f"{_endpoint()} has no {wanted.repo}, or it is private",
+            f"{_endpoint()} has no {hub_id.repo}, or it is private",
             "to use a private model, log in with a token: hf auth login",
         ) from error
     except (OfflineModeIsEnabled, HfHubHTTPError, OSError, ValueError) as error:
@@ -166,14 +166,14 @@ def _allow_hub_access() -> Iterator[None]:
 
 
 def _unreachable(error: Exception) -> DreamError:
-    said = (str(error).strip() or type(error).__name__).splitlines()[0]
-    return FetchError(f"{_endpoint()} cannot be reached: {said}", "check your network connection")
+    reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+    return FetchError(f"{_endpoint()} cannot be reached: {reason}", "check your network connection")
 
 
-def _gated(wanted: HubId) -> ModelError:
+def _gated(hub_id: HubId) -> ModelError:
     return ModelError(
-        f"{wanted.repo} is gated: you have to accept its licence first",
-        f"accept it at {_endpoint()}/{wanted.repo}, then log in: hf auth login",
+        f"{hub_id.repo} is gated: you have to accept its licence first",
+        f"accept it at {_endpoint()}/{hub_id.repo}, then log in: hf auth login",
     )
 
 
@@ -185,39 +185,39 @@ def _files(siblings: Iterable[Any]) -> list[_File]:
     return found
 
 
-def _select_files(wanted: HubId, files: Sequence[_File], index: str) -> list[_File]:
+def _select_files(hub_id: HubId, files: Sequence[_File], index: str) -> list[_File]:
     """The files to download: for each component its configuration and one set of weights. The index
     is last."""
     last = [file for file in files if str(file.name) == index]
     if not last:
         single = [str(f.name) for f in files if f.name.suffix in (".safetensors", ".ckpt")]
         has = f"it has {', '.join(single[:6])}: import one by its URL" if single else ""
-        raise ModelError(f"{wanted.repo} is not a model in diffusers layout", has)
+        raise ModelError(f"{hub_id.repo} is not a model in diffusers layout", has)
     parts: dict[str, list[_File]] = {}
     for file in files:
         match file.name.parts:
-            case (folder, name) if index == INDEX and {folder, name}.isdisjoint(_LEFT_ALONE):
+            case (folder, name) if index == INDEX and {folder, name}.isdisjoint(_SKIPPED_FOLDERS):
                 parts.setdefault(folder, []).append(file)
             case (name,) if index != INDEX and name not in (index, ".."):
                 parts.setdefault("", []).append(file)
     chosen: list[_File] = []
     for part in parts.values():
-        small = [file for file in part if file.name.suffix in _SMALL]
-        chosen += small + _weights(part, wanted.variant)
-    _check_names(wanted, chosen + last)
+        small = [file for file in part if file.name.suffix in _CONFIG_SUFFIXES]
+        chosen += small + _select_weights(part, hub_id.variant)
+    _check_names(hub_id, chosen + last)
     return chosen + last
 
 
-def _check_names(wanted: HubId, files: Iterable[_File]) -> None:
+def _check_names(hub_id: HubId, files: Iterable[_File]) -> None:
     """Raises ModelError for a name that would be outside the model's folder, or that is not a valid
     file name on some system."""
     for file in files:
         if not all(map(is_plain_name, file.name.parts)):
             name = make_printable_url(str(file.name))
-            raise ModelError(f"{wanted.repo} is refused: “{name}” is not a valid file name")
+            raise ModelError(f"{hub_id.repo} is refused: “{name}” is not a valid file name")
 
 
-def _weights(part: Sequence[_File], variant: str | None) -> list[_File]:
+def _select_weights(part: Sequence[_File], variant: str | None) -> list[_File]:
     """Safetensors if there are any; of the variant, else without a variant, else the first."""
     files = [file for file in part if file.name.suffix == ".safetensors"]
     files = files or [file for file in part if file.name.suffix == ".bin"]
@@ -230,7 +230,7 @@ def _weights(part: Sequence[_File], variant: str | None) -> list[_File]:
     return []
 
 
-def _lacking(variant: str | None, files: Iterable[_File]) -> str:
+def _components_without_variant(variant: str | None, files: Iterable[_File]) -> str:
     """The components without weights of the variant, as text; usually empty."""
     weights = (file for file in files if file.name.suffix in (".safetensors", ".bin"))
     parts = (

@@ -13,11 +13,11 @@ from dream.core.bounded_reading import explain_error, read_bounded
 from dream.core.errors import BadLine, ModelError
 from dream.core.file_names import parse_path, path_exists_at
 
-_LIMIT = 1 << 16
+_MAX_BYTES = 1 << 16
 """Maximum bytes; a hundred models take a quarter of it."""
-_DEEPEST = 20
+_MAX_DEPTH = 20
 """Maximum levels of nesting; InvokeAI's files have three."""
-_LONGEST = 4096
+_MAX_VALUE_LENGTH = 4096
 """Maximum characters of a value; parsing a base-60 number takes time quadratic in its length."""
 
 
@@ -37,7 +37,7 @@ class InvokeAIModel:
 def read_models_yaml(file: Path) -> Iterator[InvokeAIModel]:
     """Yield every model in the file. Raises ModelError for a file that cannot be read."""
     try:
-        table = parse_yaml(read_bounded(file, _LIMIT))
+        table = parse_yaml(read_bounded(file, _MAX_BYTES))
     except (OSError, ValueError) as error:
         raise ModelError(f"{file} cannot be read: {explain_error(error)}") from error
     if not isinstance(table, dict):
@@ -58,12 +58,12 @@ def parse_yaml(data: bytes) -> Any:
         for event in yaml.parse(data, Loader=loader):
             if isinstance(event, yaml.AliasEvent):
                 raise ValueError("it has aliases (*), which are not supported")
-            if isinstance(event, yaml.ScalarEvent) and len(event.value) > _LONGEST:
-                raise ValueError(f"it has a value of more than {_LONGEST:,} characters")
+            if isinstance(event, yaml.ScalarEvent) and len(event.value) > _MAX_VALUE_LENGTH:
+                raise ValueError(f"it has a value of more than {_MAX_VALUE_LENGTH:,} characters")
             depth += isinstance(event, yaml.CollectionStartEvent)
             depth -= isinstance(event, yaml.CollectionEndEvent)
-            if depth > _DEEPEST:
-                raise ValueError(f"it has more than {_DEEPEST} levels")
+            if depth > _MAX_DEPTH:
+                raise ValueError(f"it has more than {_MAX_DEPTH} levels")
         return yaml.load(data, Loader=loader)
     except ValueError:
         raise
@@ -77,38 +77,38 @@ def _entry(name: str, row: dict[str, Any], file: Path) -> InvokeAIModel:
         return InvokeAIModel(
             name, why_not=f"to download it: !import_model {row['repo_id']} --name {name}"
         )
-    path = _find(str(place), file) if place else None
+    path = _find_path(str(place), file) if place else None
     if path is None:
         return InvokeAIModel(
             name, why_not=f"there is no {place}" if place else "it has no weights or path"
         )
-    said = {key: row[key] for key in ("description", "width", "height") if row.get(key)}
-    values = {**validate_entries(said, name, _ignore), "path": path}
+    settings = {key: row[key] for key in ("description", "width", "height") if row.get(key)}
+    values = {**validate_entries(settings, name, _ignore), "path": path}
     if row.get("default") is True:
         values["default"] = True
-    said_vae = _vae(row.get("vae"))
-    vae = _find(said_vae, file) if said_vae else None
+    vae_name = _vae_name(row.get("vae"))
+    vae = _find_path(vae_name, file) if vae_name else None
     if vae is not None:
         values["vae"] = str(vae)
-    return InvokeAIModel(name, values, lacks="" if vae else said_vae)
+    return InvokeAIModel(name, values, lacks="" if vae else vae_name)
 
 
-def _vae(said: object) -> str:
+def _vae_name(value: object) -> str:
     """The path or hub id of a VAE; empty for none."""
-    if isinstance(said, dict):
-        said = said.get("path") or said.get("repo_id")
-    return said if isinstance(said, str) else ""
+    if isinstance(value, dict):
+        value = value.get("path") or value.get("repo_id")
+    return value if isinstance(value, str) else ""
 
 
-def _find(place: str, file: Path) -> Path | None:
+def _find_path(place: str, file: Path) -> Path | None:
     """Resolve a path relative to InvokeAI's root; the file is in its `configs` folder."""
     try:
-        said = parse_path(place)
+        path = parse_path(place)
     except BadLine:
         return None
     for root in (file.absolute().parent.parent, file.absolute().parent, Path.cwd()):
-        if path_exists_at(root / said):
-            return normalize_path(root / said)
+        if path_exists_at(root / path):
+            return normalize_path(root / path)
     return None
 
 

@@ -32,7 +32,7 @@ def find_models_dirs(extra: str | None = None) -> tuple[Path, ...]:
     if local.is_dir():
         dirs.append(local)
     dirs += [user_data_path("dream", appauthor=False) / "models", get_shipped_models_dir()]
-    return _distinct(path.absolute() for path in dirs)
+    return _remove_duplicates(path.absolute() for path in dirs)
 
 
 def get_shipped_models_dir() -> Path:
@@ -45,17 +45,17 @@ def get_shipped_models_dir() -> Path:
 def find_writable_dir(dirs: Iterable[Path]) -> Path:
     """The first folder that is writable or can be created; the last one if there is none."""
     candidates = tuple(dirs)
-    return next((path for path in candidates if _writable(path)), candidates[-1])
+    return next((path for path in candidates if _is_writable(path)), candidates[-1])
 
 
-def _writable(path: Path) -> bool:
-    standing = next(place for place in (path, *path.absolute().parents) if path_exists_at(place))
-    return standing.is_dir() and os.access(standing, os.W_OK | os.X_OK)
+def _is_writable(path: Path) -> bool:
+    existing = next(place for place in (path, *path.absolute().parents) if path_exists_at(place))
+    return existing.is_dir() and os.access(existing, os.W_OK | os.X_OK)
 
 
-def _distinct(paths: Iterable[Path]) -> tuple[Path, ...]:
+def _remove_duplicates(paths: Iterable[Path]) -> tuple[Path, ...]:
     """Drop paths that lead to the same folder as an earlier one."""
-    found: dict[Path, Path] = {}
+    unique: dict[Path, Path] = {}
     for path in paths:
-        found.setdefault(path.resolve(), path)
-    return tuple(found.values())
+        unique.setdefault(path.resolve(), path)
+    return tuple(unique.values())

@@ -25,25 +25,25 @@ Complain = Callable[[str], None]
 
 FILE_NAME = "models.toml"
 
-_TRUTHS = {"true": True, "false": False}
+_BOOLEANS = {"true": True, "false": False}
 
 
-def _read_truth(words: Sequence[str]) -> bool:
-    if words[0].lower() not in _TRUTHS:
+def _read_boolean(words: Sequence[str]) -> bool:
+    if words[0].lower() not in _BOOLEANS:
         raise ValueError
-    return _TRUTHS[words[0].lower()]
+    return _BOOLEANS[words[0].lower()]
 
 
 BOOLEAN: OptionType[bool] = OptionType(
     "true|false",
     "true or false",
-    _read_truth,
+    _read_boolean,
     lambda value: [str(value).lower()],
-    choices=(*_TRUTHS,),
+    choices=(*_BOOLEANS,),
 )
 """A boolean, spelled as in TOML."""
 
-_SAME_AS_ON_A_LINE = ("width", "height", "steps", "sampler", "cfg_scale", "cfg_rescale", "upscaler")
+_LINE_OPTIONS = ("width", "height", "steps", "sampler", "cfg_scale", "cfg_rescale", "upscaler")
 SHARED_KEYS: Mapping[str, OptionType[Any]] = {
     "description": text("WORDS", "a few words"),
     "family": text("NAME", "a model family, such as sd1"),
@@ -51,7 +51,7 @@ SHARED_KEYS: Mapping[str, OptionType[Any]] = {
     "prediction": choice("epsilon", "v_prediction"),
     "vae": text("NAME", "the name or path of a VAE", completes="vae"),
     "ema": BOOLEAN,
-    **{name: FLAGS[name].kind for name in _SAME_AS_ON_A_LINE},
+    **{name: FLAGS[name].kind for name in _LINE_OPTIONS},
 }
 """The keys of both card.toml and models.toml, and their types."""
 
@@ -72,7 +72,7 @@ def read_toml(path: Path, complain: Complain) -> dict[str, Any]:
 
 def validate_entries(table: Mapping[str, Any], where: str, complain: Complain) -> dict[str, Any]:
     """The entries of `table` whose keys are in SHARED_KEYS and whose values are valid."""
-    good: dict[str, Any] = {}
+    valid: dict[str, Any] = {}
     for key, value in table.items():
         if key not in SHARED_KEYS:
             complain(f"{where}: unknown key {key}; the keys are {' '.join(SHARED_KEYS)}")
@@ -80,10 +80,10 @@ def validate_entries(table: Mapping[str, Any], where: str, complain: Complain) -
         try:
             if isinstance(value, list | dict):
                 raise ValueError
-            good[key] = SHARED_KEYS[key].read([str(value)])
+            valid[key] = SHARED_KEYS[key].read([str(value)])
         except ValueError:
             complain(f"{where}: {key} = {value!r}, but it takes {SHARED_KEYS[key].expects}")
-    return good
+    return valid
 
 
 def read_entries(dirs: Sequence[Path], complain: Complain) -> dict[str, dict[str, Any]]:
@@ -96,19 +96,19 @@ def read_entries(dirs: Sequence[Path], complain: Complain) -> dict[str, dict[str
         if not isinstance(tables, dict):
             complain(f"{path}: models is not a table; write [models.NAME]")
             continue
-        said = {
-            name: _entry(table, folder, f"{path}: [models.{name}]", complain)
+        file_entries = {
+            name: _read_entry(table, folder, f"{path}: [models.{name}]", complain)
             for name, table in tables.items()
         }
-        defaults = [name for name in said if "default" in said[name]]
+        defaults = [name for name in file_entries if "default" in file_entries[name]]
         if len(defaults) > 1:
             complain(f"{path}: {' and '.join(defaults)} are marked as default; the first is used")
-        for name in said:
-            entries[name] = said[name] | entries.get(name, {})
+        for name in file_entries:
+            entries[name] = file_entries[name] | entries.get(name, {})
     return entries
 
 
-def _entry(table: object, folder: Path, where: str, complain: Complain) -> dict[str, Any]:
+def _read_entry(table: object, folder: Path, where: str, complain: Complain) -> dict[str, Any]:
     if not isinstance(table, dict):
         complain(f"{where} is not a table")
         return {}
@@ -118,26 +118,26 @@ def _entry(table: object, folder: Path, where: str, complain: Complain) -> dict[
         default = False
     values = {key: value for key, value in table.items() if key not in EXTRA_KEYS}
     entry = validate_entries(values, where, complain) | ({"default": True} if default else {})
-    if "path" in table and (path := _path(table["path"], folder, where, complain)):
+    if "path" in table and (path := _read_path(table["path"], folder, where, complain)):
         entry["path"] = path
-    if formerly := _names(table.get("formerly", []), where, complain):
+    if formerly := _read_names(table.get("formerly", []), where, complain):
         entry["formerly"] = formerly
     return entry
 
 
-def _names(said: object, where: str, complain: Complain) -> tuple[str, ...]:
-    if isinstance(said, list) and all(isinstance(name, str) for name in said):
-        return tuple(said)
-    complain(f"{where}: formerly = {said!r}, but it takes a list of names")
+def _read_names(value: object, where: str, complain: Complain) -> tuple[str, ...]:
+    if isinstance(value, list) and all(isinstance(name, str) for name in value):
+        return tuple(value)
+    complain(f"{where}: formerly = {value!r}, but it takes a list of names")
     return ()
 
 
-def _path(said: object, folder: Path, where: str, complain: Complain) -> Path | None:
+def _read_path(value: object, folder: Path, where: str, complain: Complain) -> Path | None:
     try:
-        path = folder.absolute() / Path(str(said)).expanduser()
+        path = folder.absolute() / Path(str(value)).expanduser()
         if path.exists():
             return path
     except (OSError, ValueError, RuntimeError):  # not a valid path, or ~USER does not exist
         pass
-    complain(f"{where}: path = {said!r}, but it does not exist")
+    complain(f"{where}: path = {value!r}, but it does not exist")
     return None

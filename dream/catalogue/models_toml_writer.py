@@ -34,8 +34,8 @@ def set_values(dirs: Sequence[Path], name: str, values: Mapping[str, Any]) -> Pa
     `default` is removed from the other entries of the file. Raises ModelError for a file that
     cannot be read or written.
     """
-    file = _file_of(dirs, name)
-    with _edited(file) as target:
+    file = _find_file(dirs, name)
+    with _locked(file) as target:
         document = _read(file)
         models = _table(document, "models", file)
         entry = _table(models, name, file)
@@ -47,7 +47,9 @@ def set_values(dirs: Sequence[Path], name: str, values: Mapping[str, Any]) -> Pa
             if value is None:
                 entry.pop(key, None)
             else:
-                entry[key] = _short(value, file.parent) if isinstance(value, Path) else value
+                entry[key] = (
+                    _relative_path(value, file.parent) if isinstance(value, Path) else value
+                )
         rewrite(target, document.as_string())
     return file
 
@@ -58,16 +60,16 @@ def rename_entry(dirs: Sequence[Path], old: str, new: str, path: Path) -> Path:
     ModelError."""
     before: list[str] = []
     for file in (folder / FILE_NAME for folder in dirs):
-        if not _has(file, old):
+        if not _has_entry(file, old):
             continue
-        with _edited(file) as target:
+        with _locked(file) as target:
             before += _read(file)["models"][old].get("formerly", [])
-            rewrite(target, _renamed(file, old, new))
+            rewrite(target, _rename_in_text(file, old, new))
     formerly = [name for name in dict.fromkeys([*before, old]) if name != new]
     return set_values(dirs, new, {"path": path, "formerly": formerly})
 
 
-def _renamed(file: Path, old: str, new: str) -> str:
+def _rename_in_text(file: Path, old: str, new: str) -> str:
     """The file's text with only the model's headers changed; without headers (dotted keys), with
     the entry moved to the end."""
     import tomlkit
@@ -93,9 +95,9 @@ def remove_entry(dirs: Sequence[Path], name: str) -> bool:
     """Remove a model's entries from all files. Returns whether there was one. Raises ModelError."""
     found = False
     for file in (folder / FILE_NAME for folder in dirs):
-        if not _has(file, name):
+        if not _has_entry(file, name):
             continue
-        with _edited(file) as target:
+        with _locked(file) as target:
             document = _read(file)
             del document["models"][name]
             rewrite(target, document.as_string())
@@ -113,12 +115,12 @@ def _table(parent: Any, name: str, file: Path) -> Any:
     return table
 
 
-def _file_of(dirs: Sequence[Path], name: str) -> Path:
-    having = (folder for folder in dirs if _has(folder / FILE_NAME, name))
+def _find_file(dirs: Sequence[Path], name: str) -> Path:
+    having = (folder for folder in dirs if _has_entry(folder / FILE_NAME, name))
     return next(having, find_writable_dir(dirs)) / FILE_NAME
 
 
-def _has(file: Path, name: str) -> bool:
+def _has_entry(file: Path, name: str) -> bool:
     if not file.is_file():
         return False
     models = _read(file).get("models")
@@ -134,12 +136,12 @@ def _read(file: Path) -> TOMLDocument:
             return tomlkit.document()
         return tomlkit.parse(reading.read_editable_toml(file))
     except Exception as error:  # tomlkit's own errors, and those of odd numbers and dates
-        said = reading.explain_error(error)
-        raise ModelError(f"{file} cannot be read: {said}", "fix or move the file") from error
+        reason = reading.explain_error(error)
+        raise ModelError(f"{file} cannot be read: {reason}", "fix or move the file") from error
 
 
 @contextmanager
-def _edited(file: Path) -> Iterator[Path]:
+def _locked(file: Path) -> Iterator[Path]:
     """Lock the file against edits by other programs until the block ends. Raises ModelError."""
     try:
         with edit_locked(file) as target:
@@ -148,6 +150,6 @@ def _edited(file: Path) -> Iterator[Path]:
         raise ModelError(f"{file} cannot be written: {error.strerror or error}") from error
 
 
-def _short(path: Path, folder: Path) -> str:
+def _relative_path(path: Path, folder: Path) -> str:
     inside = path.is_relative_to(folder)
     return (path.relative_to(folder) if inside else path).as_posix()

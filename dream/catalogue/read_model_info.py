@@ -27,22 +27,22 @@ _FAMILIES = {
 }
 """The start of a pipeline's class name → family; the longer names first."""
 
-_CHANNELS = {9: "inpainting", 5: "depth"}
+_VARIANT_BY_CHANNELS = {9: "inpainting", 5: "depth"}
 """Input channels of a denoiser → variant: 4 latents, plus a mask and a masked image, or a depth
 map."""
-_LEAST_MULTIPLES = {"Sana": 32}
+_MIN_MULTIPLES = {"Sana": 32}
 """The multiple of an image's sides, for pipelines that need more than their components do."""
 _SD2_TEXT_WIDTH = 1024
-_FACTOR = 8
+_DEFAULT_VAE_FACTOR = 8
 """Pixels per latent, if the VAE's configuration does not say."""
-_PATCH = 2
+_PATCH_SIZE = 2
 """Latents along a side of a transformer's patch; a UNet has no patches."""
-_DEEPEST = 9
+_MAX_VAE_LEVELS = 9
 """Maximum levels of a VAE: 256 pixels per latent."""
-_HOME = {"sd1": 512, "sd2": 512}
-_NEWER_HOME = 1024
+_NATIVE_SIZES = {"sd1": 512, "sd2": 512}
+_DEFAULT_NATIVE_SIZE = 1024
 _GUIDANCE = {"sdxl": 5.0, "sd3": 7.0, "flux": 3.5}
-_OTHERS_GUIDANCE = {
+_PIPELINE_GUIDANCE = {
     "AuraFlow": 3.5,
     "Chroma": 5.0,
     "CogView": 5.0,
@@ -98,16 +98,18 @@ def read_folder(name: str, folder: Path, complain: Complain) -> ModelInfo:
     """The ModelInfo of a folder in diffusers layout. Raises ModelError if it is not a model."""
     if not (folder / INDEX).is_file():
         raise ModelError(f"{folder} is not a model in diffusers layout: it has no {INDEX}")
-    card = _derived(name, folder)
+    info = _read_configuration(name, folder)
     path = folder / "card.toml"
     table = read_toml(path, complain)
     preview = table.pop("preview", None)
     knows = read_vocabulary(table.pop("knows", {}), str(path), complain)
-    card = replace(card, **validate_entries(table, str(path), complain), knows=knows)
-    return card if preview is None else replace(card, preview=_preview(preview, path, complain))
+    info = replace(info, **validate_entries(table, str(path), complain), knows=knows)
+    return (
+        info if preview is None else replace(info, preview=_read_preview(preview, path, complain))
+    )
 
 
-def _derived(name: str, folder: Path) -> ModelInfo:
+def _read_configuration(name: str, folder: Path) -> ModelInfo:
     index = _read_json(folder / INDEX)
     if index.get("_class_name") == UPSCALER:
         raise ModelError(f"{folder} is an upscaler, not a model", "use it with -U4 --upscaler")
@@ -118,34 +120,34 @@ def _derived(name: str, folder: Path) -> ModelInfo:
     vae = _read_json(folder / "vae" / "config.json")
     check_supported(folder, index.get("_class_name"), net, vae)
     family = _family(pipeline, net)
-    factor = _factor(vae)
+    factor = _vae_factor(vae)
     height, width = _sides(net.get("sample_size"), FLAGS["width"].kind, factor)
-    home = _HOME.get(family, _NEWER_HOME)
+    native = _NATIVE_SIZES.get(family, _DEFAULT_NATIVE_SIZE)
     patched = (folder / "transformer").is_dir()
-    least = next((m for start, m in _LEAST_MULTIPLES.items() if pipeline.startswith(start)), 1)
+    least = next((m for start, m in _MIN_MULTIPLES.items() if pipeline.startswith(start)), 1)
     return ModelInfo(
         name=name,
         path=folder,
         family=family,
         variant=_variant(index, net),
-        width=width or home,
-        height=height or home,
-        multiple=max(factor * _PATCH if patched else factor, least),
+        width=width or native,
+        height=height or native,
+        multiple=max(factor * _PATCH_SIZE if patched else factor, least),
         cfg_scale=_guidance(pipeline, family),
         cfg_rescale=_rescale(folder, family),
     )
 
 
-def _factor(vae: Mapping[str, Any]) -> int:
+def _vae_factor(vae: Mapping[str, Any]) -> int:
     """Pixels per latent, along a side."""
     blocks = vae.get("block_out_channels", vae.get("encoder_block_out_channels"))
     levels = len(blocks) if isinstance(blocks, list) else 0
-    return 2 ** (levels - 1) if 0 < levels <= _DEEPEST else _FACTOR
+    return 2 ** (levels - 1) if 0 < levels <= _MAX_VAE_LEVELS else _DEFAULT_VAE_FACTOR
 
 
 def _guidance(pipeline: str, family: str) -> float:
-    others = (scale for start, scale in _OTHERS_GUIDANCE.items() if pipeline.startswith(start))
-    return next(others, _GUIDANCE.get(family, ModelInfo.cfg_scale))
+    matching = (scale for start, scale in _PIPELINE_GUIDANCE.items() if pipeline.startswith(start))
+    return next(matching, _GUIDANCE.get(family, ModelInfo.cfg_scale))
 
 
 def _rescale(folder: Path, family: str) -> float:
@@ -169,7 +171,7 @@ def _variant(index: Mapping[str, Any], net: Mapping[str, Any]) -> str:
     if index.get("requires_aesthetics_score") is True:
         return "refiner"
     channels = net.get("in_channels")
-    return _CHANNELS.get(channels, "") if isinstance(channels, int) else ""
+    return _VARIANT_BY_CHANNELS.get(channels, "") if isinstance(channels, int) else ""
 
 
 def _sides(sample_size: object, kind: OptionType[int], factor: int) -> tuple[int, int]:
@@ -189,18 +191,18 @@ def _sides(sample_size: object, kind: OptionType[int], factor: int) -> tuple[int
     return height, width
 
 
-def _preview(table: object, path: Path, complain: Complain) -> LatentRgbFactors | None:
+def _read_preview(table: object, path: Path, complain: Complain) -> LatentRgbFactors | None:
     match table:
         case {"matrix": [*rows], "bias": bias, **rest} if not rest:
-            triples = [_triple(row) for row in [*rows, bias]]
-            good = [triple for triple in triples if triple is not None]
-            if len(good) == len(triples) > 1:
-                return LatentRgbFactors(matrix=tuple(good[:-1]), bias=good[-1])
+            triples = [_read_triple(row) for row in [*rows, bias]]
+            valid = [triple for triple in triples if triple is not None]
+            if len(valid) == len(triples) > 1:
+                return LatentRgbFactors(matrix=tuple(valid[:-1]), bias=valid[-1])
     complain(f"{path}: [preview] takes matrix (rows of three numbers) and bias (three numbers)")
     return None
 
 
-def _triple(row: object) -> tuple[float, float, float] | None:
+def _read_triple(row: object) -> tuple[float, float, float] | None:
     match row:
         case [int() | float() as r, int() | float() as g, int() | float() as b]:
             return (float(r), float(g), float(b))
@@ -216,9 +218,9 @@ def _read_json(*places: Path) -> dict[str, Any]:
         except (FileNotFoundError, NotADirectoryError):
             continue
         except (OSError, ValueError) as error:
-            said = reading.explain_error(error)
+            reason = reading.explain_error(error)
             raise ModelError(
-                f"{path} cannot be read: {said}", "download the model again"
+                f"{path} cannot be read: {reason}", "download the model again"
             ) from error
         if not isinstance(table, dict):
             raise ModelError(f"{path} is not a table", "download the model again")

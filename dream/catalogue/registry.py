@@ -47,15 +47,15 @@ class ModelRegistry:
         places = self.find_paths()
         name = name_or_path if name_or_path in places else self._current_name(name_or_path)
         if name in places:
-            return self._card(name, places[name], _ignore)
+            return self._read_info(name, places[name], _ignore)
         path = _as_path(name_or_path)
         if name_or_path and (_is_file(path / INDEX) or _is_file(path)):
-            return self._card(self._name_of(path, places), path, _ignore)
-        raise self._no_model(name_or_path, path, places)
+            return self._read_info(self._name_of(path, places), path, _ignore)
+        raise self._not_found(name_or_path, path, places)
 
     def list_models(self) -> tuple[ModelInfo, ...]:
         """Every model that can be read, sorted by name."""
-        return tuple(self._readable(_ignore))
+        return tuple(self._iter_readable(_ignore))
 
     def find_paths(self) -> dict[str, Path]:
         """The path of every model by name, without checking that it can be read. Entries of
@@ -88,8 +88,8 @@ class ModelRegistry:
             return path
         if name_or_path not in found:
             raise ModelError(
-                f'there is no VAE "{name_or_path}" in {_listed(self.models_dirs)}',
-                _did_you_mean(name_or_path, found) or "put VAE files into VAE/ in a models folder",
+                f'there is no VAE "{name_or_path}" in {_join(self.models_dirs)}',
+                _suggest(name_or_path, found) or "put VAE files into VAE/ in a models folder",
             )
         return found[name_or_path]
 
@@ -110,15 +110,15 @@ class ModelRegistry:
             if name in places:
                 return name
         raise ModelError(
-            f"there is no model in {_listed(self.models_dirs)}",
+            f"there is no model in {_join(self.models_dirs)}",
             f"put a model into one of them: a single file, or a folder with {INDEX}",
         )
 
     def get_configured_default(self) -> str:
         """The model that models.toml marks as default; empty if there is none."""
         places, entries = self.find_paths(), read_entries(self.models_dirs, _ignore)
-        said = (name for name in entries if "default" in entries[name] and name in places)
-        return next(said, "")
+        defaults = (name for name in entries if "default" in entries[name] and name in places)
+        return next(defaults, "")
 
     def get_upscaler(self, name_or_path: str) -> UpscalerInfo:
         """The upscaler of that name, on disk or to be downloaded, or the one at that path.
@@ -129,17 +129,17 @@ class ModelRegistry:
         cards = find_upscalers(self.models_dirs)
         card = cards.get(name_or_path)
         path = _as_path(name_or_path)
-        if card is None and name_or_path and _holds(is_upscaler, path):
+        if card is None and name_or_path and _safely(is_upscaler, path):
             inside = [card for card in cards.values() if card.path == path]
             card = inside[0] if inside else info_outside_dirs(path)
         if card is None:
             raise ModelError(
-                f'there is no upscaler "{name_or_path}" in {_listed(self.models_dirs)}',
-                _did_you_mean(name_or_path, cards),
+                f'there is no upscaler "{name_or_path}" in {_join(self.models_dirs)}',
+                _suggest(name_or_path, cards),
             )
         if not (card.is_on_disk or card.url):
             raise ModelError(
-                f"{card.name} comes with dream, but it is not in {_listed(self.models_dirs)}",
+                f"{card.name} comes with dream, but it is not in {_join(self.models_dirs)}",
                 "reinstall dream",
             )
         if self.offline and not card.is_on_disk:
@@ -160,22 +160,23 @@ class ModelRegistry:
 
     def check_models_toml(self) -> tuple[str, ...]:
         """What is wrong with the models.toml files, one line each; no model is read."""
-        heard: list[str] = []
-        read_entries(self.models_dirs, heard.append)
-        return tuple(heard)
+        warnings: list[str] = []
+        read_entries(self.models_dirs, warnings.append)
+        return tuple(warnings)
 
     def check_models(self) -> tuple[str, ...]:
         """What is wrong with models, models.toml and card.toml files, one line each."""
-        heard: list[str] = []
-        named = {card.name for card in self._readable(heard.append)}
-        heard += [str(error) for error in find_unlisted(self.models_dirs).values()]
-        entries = read_entries(self.models_dirs, heard.append)
-        heard += [
+        warnings: list[str] = []
+        named = {card.name for card in self._iter_readable(warnings.append)}
+        warnings += [str(error) for error in find_unlisted(self.models_dirs).values()]
+        entries = read_entries(self.models_dirs, warnings.append)
+        warnings += [
             f"{FILE_NAME}: [models.{name}] is in none of the models folders"
             for name in entries
-            if name not in named and not any(f"[models.{name}]: path =" in text for text in heard)
+            if name not in named
+            and not any(f"[models.{name}]: path =" in text for text in warnings)
         ]
-        return tuple(dict.fromkeys(heard))
+        return tuple(dict.fromkeys(warnings))
 
     def _current_name(self, old: str) -> str:
         """The current name of a model with that previous name, or the name that models.toml gives
@@ -190,28 +191,30 @@ class ModelRegistry:
         """Names of files and folders → their different names in models.toml. If an entry uses EMA
         weights, the file's other weights are a model of their own."""
         places = {name: _identity(path) for name, path in found.items()}
-        otherwise: dict[str, str] = {}
+        renamed: dict[str, str] = {}
         for name, entry in entries.items():
-            here = _identity(entry["path"]) if "path" in entry else None
-            for old in (old for old, place in places.items() if place == here and old != name):
-                another = entry.get("ema", False) or old in entries
-                if old in entry.get("formerly", ()) or not another:
-                    otherwise[old] = name
-        return otherwise
+            path_identity = _identity(entry["path"]) if "path" in entry else None
+            for old in (
+                old for old, place in places.items() if place == path_identity and old != name
+            ):
+                is_other_model = entry.get("ema", False) or old in entries
+                if old in entry.get("formerly", ()) or not is_other_model:
+                    renamed[old] = name
+        return renamed
 
-    def _card(self, name: str, path: Path, complain: Complain) -> ModelInfo:
+    def _read_info(self, name: str, path: Path, complain: Complain) -> ModelInfo:
         card = read_model(name, path, complain)
-        said = read_entries(self.models_dirs, _ignore).get(name, {})
-        card = replace(card, **{key: said[key] for key in said if key not in EXTRA_KEYS})
+        entry = read_entries(self.models_dirs, _ignore).get(name, {})
+        card = replace(card, **{key: entry[key] for key in entry if key not in EXTRA_KEYS})
         if card.ema and not card.averages:
             complain(f"{FILE_NAME}: [models.{name}]: ema = true, but {path} has no EMA weights")
             return replace(card, ema=False)
         return card
 
-    def _readable(self, complain: Complain) -> Iterator[ModelInfo]:
+    def _iter_readable(self, complain: Complain) -> Iterator[ModelInfo]:
         for name, path in sorted(self.find_paths().items()):
             try:
-                yield self._card(name, path, complain)
+                yield self._read_info(name, path, complain)
             except ModelError as error:
                 complain(str(error))
 
@@ -219,19 +222,19 @@ class ModelRegistry:
         same = (name for name, there in places.items() if there.samefile(path))
         return next(same, str(path))
 
-    def _no_model(self, name: str, path: Path, places: dict[str, Path]) -> ModelError:
+    def _not_found(self, name: str, path: Path, places: dict[str, Path]) -> ModelError:
         if name and _is_folder(path):
             return ModelError(f"{path} is not a model in diffusers layout: it has no {INDEX}")
         for other, why in find_unlisted(self.models_dirs).items():
             if name in (other.name, other.stem):
                 return why
-        hint = _did_you_mean(_bare(name), places)
+        hint = _suggest(_without_suffix(name), places)
         if not hint.startswith("did") and _is_hub_id(name):
             hint = f"to download it: !import_model {name}"
-        return ModelError(f'there is no model "{name}" in {_listed(self.models_dirs)}', hint)
+        return ModelError(f'there is no model "{name}" in {_join(self.models_dirs)}', hint)
 
 
-def _bare(name: str) -> str:
+def _without_suffix(name: str) -> str:
     """A model's name without the suffix of a file."""
     file = Path(name)
     return file.stem if file.suffix.lower() in FILES else name
@@ -240,10 +243,10 @@ def _bare(name: str) -> str:
 def _identity(path: Path) -> object:
     """Equal for two paths of one file or folder; the path itself if it does not exist."""
     try:
-        seen = path.stat()
+        status = path.stat()
     except OSError:
         return path
-    return seen.st_dev, seen.st_ino
+    return status.st_dev, status.st_ino
 
 
 def _as_path(text: str) -> Path:
@@ -253,15 +256,15 @@ def _as_path(text: str) -> Path:
         return Path(text).absolute()
 
 
-def _holds(question: Callable[[Path], bool], path: Path) -> bool:
+def _safely(predicate: Callable[[Path], bool], path: Path) -> bool:
     try:
-        return question(path)
+        return predicate(path)
     except OSError:  # not a valid path (too long), or no permission
         return False
 
 
 def _is_file(path: Path) -> bool:
-    return _holds(Path.is_file, path)
+    return _safely(Path.is_file, path)
 
 
 def _exists(path: Path) -> bool:
@@ -269,7 +272,7 @@ def _exists(path: Path) -> bool:
 
 
 def _is_folder(path: Path) -> bool:
-    return _holds(Path.is_dir, path)
+    return _safely(Path.is_dir, path)
 
 
 def _is_hub_id(name: str) -> bool:
@@ -280,15 +283,15 @@ def _is_hub_id(name: str) -> bool:
     return parse_hub_id(name) is not None
 
 
-def _did_you_mean(name: str, known: Iterable[str]) -> str:
+def _suggest(name: str, known: Iterable[str]) -> str:
     names = {candidate.casefold(): candidate for candidate in known}
-    near = difflib.get_close_matches(name.casefold(), names, n=3, cutoff=0.5)
-    if near:
-        return f"did you mean {' or '.join(names[n] for n in near)}?"
+    similar = difflib.get_close_matches(name.casefold(), names, n=3, cutoff=0.5)
+    if similar:
+        return f"did you mean {' or '.join(names[n] for n in similar)}?"
     return f"available: {', '.join(sorted(names.values()))}" if names else ""
 
 
-def _listed(things: Iterable[object]) -> str:
+def _join(things: Iterable[object]) -> str:
     return ", ".join(map(str, things))
 
 

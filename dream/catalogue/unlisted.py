@@ -38,11 +38,11 @@ def _why_not(path: Path) -> ModelError | None:
             )
         return None
     if suffix in _UNSUPPORTED and path.is_file():
-        return _refused(path)
+        return _explain_gguf(path)
     return None
 
 
-def _refused(path: Path) -> ModelError | None:
+def _explain_gguf(path: Path) -> ModelError | None:
     from dream.catalogue.detect import read_header  # imported late: folders do not need it
 
     try:

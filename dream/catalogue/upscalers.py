@@ -19,7 +19,7 @@ downloaded. Folders in diffusers layout may also be in the models folder itself.
 SUFFIXES = (".pth", ".safetensors", ".pt", ".ckpt", ".bin")
 """In lower or upper case. The format is detected from the content."""
 
-_RELEASES = "https://github.com/xinntao/Real-ESRGAN/releases/download"
+_RELEASE_URL = "https://github.com/xinntao/Real-ESRGAN/releases/download"
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class KnownUpscaler:
 
     def info_at(self, path: Path) -> UpscalerInfo:
         """The UpscalerInfo, for a file or folder that is or will be at `path`."""
-        release = f"{_RELEASES}/{self.release}/{self.name}.pth" if self.release else ""
+        release = f"{_RELEASE_URL}/{self.release}/{self.name}.pth" if self.release else ""
         return UpscalerInfo(
             name=self.name,
             path=path,
@@ -98,16 +98,16 @@ def find_upscalers(dirs: Sequence[Path]) -> dict[str, UpscalerInfo]:
     first models folder is used."""
     known = {row.name: row for row in KNOWN_UPSCALERS}
     known |= {row.hub.partition("/")[2]: row for row in KNOWN_UPSCALERS if row.hub}
-    cards: dict[str, UpscalerInfo] = {}
+    infos: dict[str, UpscalerInfo] = {}
     for path in (*_files(dirs), *_folders(dirs)):
         name = path.stem if path.is_file() else path.name
         row = known.get(name)
-        card = row.info_at(path) if row else info_from_path(path)
-        cards.setdefault(card.name, card)
+        info = row.info_at(path) if row else info_from_path(path)
+        infos.setdefault(info.name, info)
     target = find_writable_dir(dirs) / FOLDER
     for row in KNOWN_UPSCALERS:
-        cards.setdefault(row.name, row.info_at(target / row.file_name))
-    return cards
+        infos.setdefault(row.name, row.info_at(target / row.file_name))
+    return infos
 
 
 def info_from_path(path: Path) -> UpscalerInfo:
@@ -128,24 +128,24 @@ def is_upscaler(path: Path) -> bool:
     return path.is_file() if path.suffix.lower() in SUFFIXES else is_diffusion_upscaler(path)
 
 
-def architecture_of(card: UpscalerInfo) -> str:
+def architecture_of(info: UpscalerInfo) -> str:
     """The architecture of an upscaler on disk: “ESRGAN”, “SwinIR” …, or “diffusion”. Takes a few
     milliseconds, from the file's header. Raises ModelError for a file that is not an upscaler, with
     what it is, and for a pickle that would run code."""
-    if card.diffusion:
+    if info.diffusion:
         return "diffusion"
-    return _architecture(card.path, _stamp(card.path))
+    return _detect_architecture(info.path, _file_stamp(info.path))
 
 
 @lru_cache(maxsize=256)
-def _architecture(path: Path, stamp: object) -> str:
+def _detect_architecture(path: Path, stamp: object) -> str:
     from dream.catalogue.detect import read_header  # imported late
     from dream.catalogue.detect.model_kinds import describe_kind, get_usage_hint, require_safe
     from dream.catalogue.detect.upscaler_architectures import describe_other, find_architecture
 
     found, names = require_safe(path), read_header(path).tensors
-    if made := find_architecture(names):
-        return made
+    if architecture := find_architecture(names):
+        return architecture
     if other := describe_other(names):
         raise ModelError(f"{path} is {other}, not an upscaler")
     if found.kind == "upscaler":
@@ -157,13 +157,13 @@ def _architecture(path: Path, stamp: object) -> str:
     raise ModelError(f"{path} is {describe_kind(found.kind)}, not an upscaler", hint)
 
 
-def _stamp(path: Path) -> object:
+def _file_stamp(path: Path) -> object:
     """A value that changes when the file does; None if it does not exist."""
     try:
-        seen = path.stat()
+        status = path.stat()
     except OSError:
         return None
-    return seen.st_ino, seen.st_size, seen.st_mtime_ns
+    return status.st_ino, status.st_size, status.st_mtime_ns
 
 
 def _folders(dirs: Sequence[Path]) -> Iterator[Path]:

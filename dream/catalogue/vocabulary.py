@@ -17,7 +17,7 @@ from dream.catalogue.models_toml import Complain
 Vocabulary = tuple[tuple[str, tuple[str, ...]], ...]
 """Groups in the order of the card.toml: name, and words or phrases."""
 
-_FUNCTION = frozenset(
+_FUNCTION_WORDS = frozenset(
     word
     for row in (
         "a an the this that these those some any each every all both no not of in on at by to",
@@ -61,10 +61,10 @@ def unknown_words(vocabulary: Vocabulary, prompt: str) -> tuple[str, ...]:
     empty for an empty vocabulary. Numbers, punctuation and function words are never included."""
     if not vocabulary:
         return ()
-    words, phrases, longest = _indexed(vocabulary)
+    words, phrases, longest = _index_vocabulary(vocabulary)
     unknown: dict[str, None] = {}
-    for word in _WORD.findall(_folded(prompt)):
-        for part in _parts(word):
+    for word in _WORD.findall(_fold(prompt)):
+        for part in _split_scripts(word):
             if not _HAN.match(part):
                 if not _is_known(part, words):
                     unknown[part] = None
@@ -74,19 +74,19 @@ def unknown_words(vocabulary: Vocabulary, prompt: str) -> tuple[str, ...]:
 
 
 @lru_cache(16)
-def _indexed(vocabulary: Vocabulary) -> tuple[frozenset[str], frozenset[str], int]:
+def _index_vocabulary(vocabulary: Vocabulary) -> tuple[frozenset[str], frozenset[str], int]:
     """Single words, Chinese phrases, and the length of the longest phrase."""
-    folded = _folded(" ".join(phrase for _, group in vocabulary for phrase in group))
-    parts = [part for word in _WORD.findall(folded) for part in _parts(word)]
+    folded = _fold(" ".join(phrase for _, group in vocabulary for phrase in group))
+    parts = [part for word in _WORD.findall(folded) for part in _split_scripts(word)]
     han = frozenset(part for part in parts if _HAN.match(part))
     return frozenset(parts) - han, han, max(map(len, han), default=0)
 
 
-def _folded(text: str) -> str:
+def _fold(text: str) -> str:
     return unicodedata.normalize("NFKC", text).casefold()
 
 
-def _parts(word: str) -> Iterator[str]:
+def _split_scripts(word: str) -> Iterator[str]:
     """Runs of Chinese characters, and the text between them."""
     at = 0
     for han in _HAN.finditer(word):
@@ -99,7 +99,7 @@ def _parts(word: str) -> Iterator[str]:
 
 
 def _is_known(word: str, words: frozenset[str]) -> bool:
-    if word in words or word in _FUNCTION or f"{word}s" in words:
+    if word in words or word in _FUNCTION_WORDS or f"{word}s" in words:
         return True
     return any(
         word.endswith(plural) and word[: -len(plural)] + one in words

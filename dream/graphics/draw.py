@@ -48,8 +48,12 @@ def render_text(
     `rgb` has three bytes for each pixel of `size` (width, height); the cells are at most
     MOST_PIXELS wide and high. Raises NoGraphics, and ValueError for sizes that do not fit.
     """
-    drawn = [count * side for count, side in zip(cells, terminal.cell, strict=True)]
-    if len(rgb) != size[0] * size[1] * 3 or min(*size, *drawn) < 1 or max(drawn) > MOST_PIXELS:
+    pixel_size = [count * side for count, side in zip(cells, terminal.cell, strict=True)]
+    if (
+        len(rgb) != size[0] * size[1] * 3
+        or min(*size, *pixel_size) < 1
+        or max(pixel_size) > MOST_PIXELS
+    ):
         # The library would read beyond the pixels, or abort the process.
         raise ValueError(f"{len(rgb)} bytes are not {size[0]} x {size[1]} pixels in {cells} cells")
     call, free_text = _library()
@@ -69,25 +73,25 @@ def render_text(
         image = owned.enter_context(_own(call, "image"))
         call("image_set_frame", None, image, frame)
         # In tmux an image is placed by a 24-bit number, so each image needs its own.
-        named = zlib.crc32(rgb) % 0xFFFFFF + 1 if terminal.through_tmux else -1
-        placed = owned.enter_context(_own(call, "placement", image, named))
-        call("canvas_set_placement", None, canvas, placed)
+        placement_id = zlib.crc32(rgb) % 0xFFFFFF + 1 if terminal.through_tmux else -1
+        placement = owned.enter_context(_own(call, "placement", image, placement_id))
+        call("canvas_set_placement", None, canvas, placement)
         info = call("term_db_get_fallback_info", _Pointer, call("term_db_get_default", _Pointer))
         owned.callback(call, "term_info_unref", None, _Pointer(info))
-        made = call("canvas_print", _Pointer, canvas, _Pointer(info))
-        owned.callback(free_text, _Pointer(made), 1)
-        text = _Text.from_address(made)
+        gstring = call("canvas_print", _Pointer, canvas, _Pointer(info))
+        owned.callback(free_text, _Pointer(gstring), 1)
+        text = _Text.from_address(gstring)
         return ctypes.string_at(text.text, text.length).decode()
 
 
 @contextmanager
 def _own(call: Callable[..., Any], kind: str, *arguments: object) -> Iterator[ctypes.c_void_p]:
     """Create an object of the library, and free it at the end."""
-    made = _Pointer(call(f"{kind}_new", _Pointer, *arguments))
+    pointer = _Pointer(call(f"{kind}_new", _Pointer, *arguments))
     try:
-        yield made
+        yield pointer
     finally:
-        call(f"{kind}_unref", None, made)
+        call(f"{kind}_unref", None, pointer)
 
 
 def _library() -> tuple[Callable[..., Any], Callable[..., Any]]:

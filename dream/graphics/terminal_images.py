@@ -21,9 +21,9 @@ from dream.graphics.terminal_query import choose_timeout, query_terminal, query_
 if TYPE_CHECKING:
     from dream.core.events import Preview
 
-_SMALLEST = (4, 2)
+_MIN_CELLS = (4, 2)
 """Columns and rows below which no image is shown."""
-_SPARED = 4
+_RESERVED_ROWS = 4
 """Rows that a finished image leaves for the edit line and the status bar."""
 
 
@@ -52,7 +52,7 @@ class TerminalImages:
         from dream.inputs import open_picture
 
         image = open_picture(path).image.copy()
-        cells = self._cells(image.size, spared=_SPARED)
+        cells = self._fit_cells(image.size, reserved=_RESERVED_ROWS)
         if not cells:
             return ""
         width, height = self.terminal.cell
@@ -67,23 +67,23 @@ class TerminalImages:
         from dream.graphics.draw import render_text
 
         size = (preview.width, preview.height)
-        cells = self._cells(size, spared=self.screen()[1] // 2)
+        cells = self._fit_cells(size, reserved=self.screen()[1] // 2)
         if not cells:
             return ""
         characters = replace(self.terminal, protocol="symbols", through_tmux=False)
         return render_text(preview.rgb, size, cells, characters, ascii_only=self.ascii_only)
 
-    def _cells(self, size: tuple[int, int], spared: int) -> tuple[int, int] | None:
+    def _fit_cells(self, size: tuple[int, int], reserved: int) -> tuple[int, int] | None:
         """Columns and rows for an image of `size` pixels; None if there is no room."""
         columns, rows = self.screen()
-        room = (min(self.size, columns - 1), rows - spared)
-        if room[0] < _SMALLEST[0] or room[1] < _SMALLEST[1]:
+        room = (min(self.size, columns - 1), rows - reserved)
+        if room[0] < _MIN_CELLS[0] or room[1] < _MIN_CELLS[1]:
             return None
         width, height = self.terminal.cell
         room = (min(room[0], MOST_PIXELS // width), min(room[1], MOST_PIXELS // height))
-        slant = size[1] * width / (size[0] * height)  # rows for each column
-        wide = min(float(room[0]), room[1] / slant)
-        return max(1, round(wide)), max(1, min(room[1], round(wide * slant)))
+        aspect = size[1] * width / (size[0] * height)  # rows for each column
+        fitted = min(float(room[0]), room[1] / aspect)
+        return max(1, round(fitted)), max(1, min(room[1], round(fitted * aspect)))
 
 
 def detect_terminal_images(
@@ -105,15 +105,17 @@ def detect_terminal_images(
         tmux = query_tmux() if environment.get("TMUX") else None
         answers, typed = _query(out, keys, environment)
     terminal = describe_terminal(environment, answers, tmux)
-    pictures = TerminalImages(
-        terminal=terminal if protocol == "auto" else _chosen(terminal, protocol, environment),
-        screen=lambda: _size_of(out),
+    images = TerminalImages(
+        terminal=terminal
+        if protocol == "auto"
+        else _with_protocol(terminal, protocol, environment),
+        screen=lambda: _terminal_size(out),
         size=size,
         shows_final=preview in ("auto", "final"),
         shows_live=supports_live(out, preview, environment),
         ascii_only="utf" not in (out.encoding or "").lower(),
     )
-    return pictures, typed
+    return images, typed
 
 
 def supports_live(out: TextIO, preview: str, environment: Mapping[str, str] = os.environ) -> bool:
@@ -121,7 +123,7 @@ def supports_live(out: TextIO, preview: str, environment: Mapping[str, str] = os
     return preview in ("auto", "live") and out.isatty() and not is_dumb(environment)
 
 
-def _chosen(terminal: Terminal, protocol: str, environment: Mapping[str, str]) -> Terminal:
+def _with_protocol(terminal: Terminal, protocol: str, environment: Mapping[str, str]) -> Terminal:
     """The terminal with the protocol that the user set; in tmux, kitty images are wrapped."""
     (wanted,) = (known for known in get_args(Protocol) if known == protocol)
     wrapped = wanted == "kitty" and bool(environment.get("TMUX"))
@@ -137,7 +139,7 @@ def _query(out: TextIO, keys: TextIO, environment: Mapping[str, str]) -> tuple[A
     return query_terminal(keys.fileno(), out.fileno(), choose_timeout(environment))
 
 
-def _size_of(out: TextIO) -> tuple[int, int]:
+def _terminal_size(out: TextIO) -> tuple[int, int]:
     try:
         columns, rows = os.get_terminal_size(out.fileno())
     except (OSError, ValueError):

@@ -20,14 +20,14 @@ from dream.graphics.terminal import LARGEST_CELL, SMALLEST_CELL, Answers, Tmux
 if sys.platform != "win32":
     import termios
 
-PATIENCE, FAR = 0.2, 1.0
+TIMEOUT, SSH_TIMEOUT = 0.2, 1.0
 """Seconds to wait for the last answer, locally and over SSH."""
 
 MOST_HEARD = 8192
 """Maximum bytes that are read; answers have about a hundred."""
 _MOST_ATTRIBUTES = 64
 
-_QUESTIONS = (
+_QUERIES = (
     b"\x1b_Gi=31,s=1,v=1,a=q,t=d,f=24;AAAA\x1b\\"  # kitty graphics: query with one pixel
     b"\x1b[>q"  # XTVERSION: name and version
     b"\x1b[16t"  # cell size in pixels
@@ -37,79 +37,81 @@ _KITTY = re.compile(rb"\x1b_G[^\x1b]*?i=31;?([^\x1b]*)\x1b\\")
 _VERSION = re.compile(rb"\x1bP>\|([^\x1b]*)\x1b\\")
 _CELL = re.compile(rb"\x1b\[6;(\d{1,4});(\d{1,4})t")
 _ATTRIBUTES = re.compile(rb"\x1b\[\?([\d;]*)c")
-_BEGUN = re.compile(rb"\x1b(?:_|P|\[[?6])[^\x1b]*\x1b?\Z")
+_PARTIAL_ANSWER = re.compile(rb"\x1b(?:_|P|\[[?6])[^\x1b]*\x1b?\Z")
 """The beginning of an answer whose rest comes too late."""
-_WIPE = b"\r\x1b[K"
+_ERASE_ROW = b"\r\x1b[K"
 """Erases what a terminal printed because it does not support a query."""
 
 
-def query_terminal(keys: int, out: int, patience: float = PATIENCE) -> tuple[Answers, str]:
+def query_terminal(keys: int, out: int, timeout: float = TIMEOUT) -> tuple[Answers, str]:
     """The terminal's answers, and the text typed meanwhile. `keys` and `out` are file descriptors
     of a terminal whose cursor is at the start of an empty row. `patience` is the timeout in
     seconds."""
-    heard = b""
-    with _listening(keys):
-        os.write(out, _QUESTIONS)
-        deadline = time.monotonic() + patience
-        while not (_ATTRIBUTES.search(heard) and _ends_well(heard)):
-            if len(heard) >= MOST_HEARD:  # a long paste; the rest is read by the prompt
+    received = b""
+    with _unbuffered(keys):
+        os.write(out, _QUERIES)
+        deadline = time.monotonic() + timeout
+        while not (_ATTRIBUTES.search(received) and _ends_whole(received)):
+            if len(received) >= MOST_HEARD:  # a long paste; the rest is read by the prompt
                 break
             left = deadline - time.monotonic()
             if left <= 0 or not select.select([keys], [], [], left)[0]:
                 break
-            if not (read := os.read(keys, MOST_HEARD - len(heard))):
+            if not (read := os.read(keys, MOST_HEARD - len(received))):
                 break
-            heard += read
-        os.write(out, _WIPE)
-    return parse_answers(heard)
+            received += read
+        os.write(out, _ERASE_ROW)
+    return parse_answers(received)
 
 
-def parse_answers(heard: bytes) -> tuple[Answers, str]:
+def parse_answers(received: bytes) -> tuple[Answers, str]:
     """Separate the terminal's answers from the text its user typed."""
-    kitty, version = _KITTY.search(heard), _VERSION.search(heard)
-    cell, attributes = _CELL.search(heard), _ATTRIBUTES.search(heard)
-    for answer in (_KITTY, _VERSION, _CELL, _ATTRIBUTES, _BEGUN):
-        heard = answer.sub(b"", heard)
+    kitty, version = _KITTY.search(received), _VERSION.search(received)
+    cell, attributes = _CELL.search(received), _ATTRIBUTES.search(received)
+    for answer in (_KITTY, _VERSION, _CELL, _ATTRIBUTES, _PARTIAL_ANSWER):
+        received = answer.sub(b"", received)
     height, width = map(int, cell.groups()) if cell else (0, 0)
     answers = Answers(
         kitty=kitty is not None and kitty[1] == b"OK",
         attributes=_numbers(attributes[1]) if attributes else frozenset(),
         version=version[1].decode(errors="replace") if version else "",
-        cell=(width, height) if _is_a_cell(width, height) else None,
+        cell=(width, height) if _is_valid_cell(width, height) else None,
     )
-    return answers, heard.decode(errors="replace")
+    return answers, received.decode(errors="replace")
 
 
-def _is_a_cell(width: int, height: int) -> bool:
+def _is_valid_cell(width: int, height: int) -> bool:
     """Whether a cell size in pixels is valid; otherwise the default size is used."""
     least, most = SMALLEST_CELL, LARGEST_CELL
     return least[0] <= width <= most[0] and least[1] <= height <= most[1]
 
 
-def _numbers(said: bytes) -> frozenset[int]:
+def _numbers(attributes: bytes) -> frozenset[int]:
     """Parse a limited number of attributes: a forged answer may have any number of them."""
-    found = said.split(b";", _MOST_ATTRIBUTES)[:_MOST_ATTRIBUTES]
-    return frozenset(int(number) for number in found if 0 < len(number) <= 4)
+    numbers = attributes.split(b";", _MOST_ATTRIBUTES)[:_MOST_ATTRIBUTES]
+    return frozenset(int(number) for number in numbers if 0 < len(number) <= 4)
 
 
-def _ends_well(heard: bytes) -> bool:
+def _ends_whole(received: bytes) -> bool:
     """Whether the bytes do not end within a UTF-8 character."""
     try:
-        heard.decode()
+        received.decode()
     except UnicodeDecodeError as error:
-        return error.end < len(heard) or error.reason != "unexpected end of data"
+        return error.end < len(received) or error.reason != "unexpected end of data"
     return True
 
 
 def choose_timeout(environment: Mapping[str, str]) -> float:
     """Seconds to wait for answers."""
-    return FAR if environment.get("SSH_CONNECTION") or environment.get("SSH_TTY") else PATIENCE
+    return (
+        SSH_TIMEOUT if environment.get("SSH_CONNECTION") or environment.get("SSH_TTY") else TIMEOUT
+    )
 
 
 def query_tmux() -> Tmux:
     """Query tmux about its terminal; all defaults if it does not answer."""
     with suppress(OSError, subprocess.SubprocessError):
-        said = subprocess.run(
+        answer = subprocess.run(
             ["tmux", "display-message", "-p", "#{allow-passthrough}|#{client_termtype}"],
             capture_output=True,
             text=True,
@@ -117,18 +119,18 @@ def query_tmux() -> Tmux:
             stdin=subprocess.DEVNULL,
             timeout=1,
         ).stdout.strip()
-        passthrough, _, outside = said.partition("|")
+        passthrough, _, outside = answer.partition("|")
         return Tmux(passthrough=passthrough in ("1", "on", "all", "2"), outside=outside)
     return Tmux()
 
 
 @contextmanager
-def _listening(keys: int) -> Iterator[None]:
+def _unbuffered(keys: int) -> Iterator[None]:
     """Read input without echo and line buffering. Text typed ahead is not lost."""
     former = termios.tcgetattr(keys)
-    quiet = termios.tcgetattr(keys)
-    quiet[3] &= ~(termios.ECHO | termios.ICANON)
-    termios.tcsetattr(keys, termios.TCSANOW, quiet)
+    raw = termios.tcgetattr(keys)
+    raw[3] &= ~(termios.ECHO | termios.ICANON)
+    termios.tcsetattr(keys, termios.TCSANOW, raw)
     try:
         yield
     finally:

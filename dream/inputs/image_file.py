@@ -66,9 +66,9 @@ def open_picture(path: Path) -> LoadedImage:
     Raises InputError, in one line, for a file that does not exist, is truncated, is not an image,
     or is a decompression bomb.
     """
-    data = _bytes(path)
+    data = _read_bytes(path)
     file, left_out = remove_bad_text(io.BytesIO(data))
-    image, alpha, notes = _decoded(path, file, lambda found: _pixels(path, found))
+    image, alpha, notes = _decode(path, file, lambda found: _decode_pixels(path, found))
     if left_out:
         notes = (
             *notes,
@@ -79,63 +79,63 @@ def open_picture(path: Path) -> LoadedImage:
 
 def measure_image(path: Path) -> tuple[int, int]:
     """Width and height, upright, without decoding the pixels. Raises InputError."""
-    with _readable(path), path.open("rb") as file:
-        return _decoded(path, remove_bad_text(file)[0], measure_upright)
+    with _checked_file(path), path.open("rb") as file:
+        return _decode(path, remove_bad_text(file)[0], measure_upright)
 
 
 def hash_file(path: Path) -> str:
     """SHA-256 of the file's bytes, 64 hex digits. Raises InputError if it cannot be read."""
-    return hashlib.sha256(_bytes(path)).hexdigest()
+    return hashlib.sha256(_read_bytes(path)).hexdigest()
 
 
 # ── the file ───────────────────────────────────────────────────────────────────────────────────
 
 
-def _bytes(path: Path) -> bytes:
-    with _readable(path):
+def _read_bytes(path: Path) -> bytes:
+    with _checked_file(path):
         return path.read_bytes()
 
 
 @contextmanager
-def _readable(path: Path) -> Iterator[None]:
+def _checked_file(path: Path) -> Iterator[None]:
     """Raises InputError for a path that is not a regular file, and instead of errors while
     reading."""
     try:
-        found = path.stat()
-        if not stat.S_ISREG(found.st_mode):  # reading a pipe or a device may never end
-            kind = "a folder" if stat.S_ISDIR(found.st_mode) else "not a regular file"
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode):  # reading a pipe or a device may never end
+            kind = "a folder" if stat.S_ISDIR(status.st_mode) else "not a regular file"
             raise InputError(f"{path} is {kind}", "use an image file")
-        if found.st_size > MAX_BYTES:
-            raise InputError(f"{path} is too large for an image: {found.st_size >> 20} MiB")
+        if status.st_size > MAX_BYTES:
+            raise InputError(f"{path} is too large for an image: {status.st_size >> 20} MiB")
         yield
     except FileNotFoundError as error:
-        raise InputError(f"there is no {path}", _near(path)) from error
+        raise InputError(f"there is no {path}", _suggest_names(path)) from error
     except (OSError, ValueError) as error:  # ValueError: an invalid file name
         raise InputError(f"cannot read {path}: {getattr(error, 'strerror', error)}") from error
 
 
-def _near(path: Path) -> str:
+def _suggest_names(path: Path) -> str:
     try:
-        near = get_close_matches(path.name, [other.name for other in path.parent.iterdir()])
+        similar = get_close_matches(path.name, [other.name for other in path.parent.iterdir()])
     except OSError:
         return ""
-    return f"did you mean {' or '.join(near)}?" if near else ""
+    return f"did you mean {' or '.join(similar)}?" if similar else ""
 
 
-def _decoded(path: Path, file: IO[bytes], take: Callable[[Image], T]) -> T:
+def _decode(path: Path, file: IO[bytes], take: Callable[[Image], T]) -> T:
     """Open the image in this file and return the result of `take`. Raises InputError."""
     from PIL import Image, UnidentifiedImageError  # imported with the first image
 
     logging.getLogger("PIL").addHandler(_DISCARD)
     head = file.read(12)
     if head[4:8] == b"ftyp" and head[8:] in _HEIC:
-        _learn_heic(path)
+        _register_heic(path)
     file.seek(0)
     try:
         Image.init()
         formats = [name for name in FORMATS if name in Image.OPEN]
-        with _no_bombs(), Image.open(file, formats=formats) as found:
-            return take(found)
+        with _bombs_as_errors(), Image.open(file, formats=formats) as image:
+            return take(image)
     except InputError:
         raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
@@ -146,12 +146,12 @@ def _decoded(path: Path, file: IO[bytes], take: Callable[[Image], T]) -> T:
         raise InputError(f"{path} {what}", "use PNG, JPEG, WebP or TIFF") from error
     except Exception as error:
         # On damaged data, decoders raise errors of every kind.
-        said = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise InputError(f"{path} is damaged or truncated: {said}") from error
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise InputError(f"{path} is damaged or truncated: {reason}") from error
 
 
 @contextmanager
-def _no_bombs() -> Iterator[None]:
+def _bombs_as_errors() -> Iterator[None]:
     from PIL import Image
 
     with warnings.catch_warnings():
@@ -160,7 +160,7 @@ def _no_bombs() -> Iterator[None]:
         yield
 
 
-def _learn_heic(path: Path) -> None:
+def _register_heic(path: Path) -> None:
     try:
         from pillow_heif import register_heif_opener
     except ImportError as error:
@@ -169,15 +169,15 @@ def _learn_heic(path: Path) -> None:
     register_heif_opener()
 
 
-def _pixels(path: Path, found: Image) -> tuple[Image, Image | None, tuple[str, ...]]:
-    notes, turn = _frames(path, found), read_orientation(found)
+def _decode_pixels(path: Path, found: Image) -> tuple[Image, Image | None, tuple[str, ...]]:
+    notes, turn = _frame_notes(path, found), read_orientation(found)
     fix_transparency(found)
     found.load()
     image, alpha = convert_to_srgb(path, found if turn is None else found.transpose(turn))
     return image, alpha, notes
 
 
-def _frames(path: Path, found: Image) -> tuple[str, ...]:
+def _frame_notes(path: Path, found: Image) -> tuple[str, ...]:
     """A note if the file has several frames; not for JPEG, whose second image is a preview."""
     count = getattr(found, "n_frames", 1)
     if count < 2 or found.format not in ("GIF", "PNG", "WEBP", "AVIF", "TIFF"):

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     Array = NDArray[Any]
 
-_HALF = 128
+_THRESHOLD = 128
 
 
 def read_mask(opened: LoadedImage) -> Image:
@@ -69,7 +69,7 @@ def fill_transparent(image: Image, alpha: Image) -> Image:
     inside = colours[empty]
     if not inside.size or empty.all() or (inside != inside[0]).any():
         return image
-    spread = _spread(colours * ~empty[..., None], (~empty[..., None]).astype(np.float32))
+    spread = _pull_push(colours * ~empty[..., None], (~empty[..., None]).astype(np.float32))
     return Images.fromarray(np.where(empty[..., None], spread, colours).round().astype(np.uint8))
 
 
@@ -89,7 +89,7 @@ def feather_mask(mask: Image, pixels: int) -> Image:
     return Images.fromarray((total // (pixels + 1)).astype(np.uint8), "L")
 
 
-def _spread(colours: Array, weights: Array) -> Array:
+def _pull_push(colours: Array, weights: Array) -> Array:
     """Fill pixels without weight from their surroundings by pull-push, recursively at half the
     size. `colours` (h, w, 3) are premultiplied by `weights` (h, w, 1), 0 to 1. Gortler et al. 1996,
     "The Lumigraph", section 3.3."""
@@ -97,8 +97,8 @@ def _spread(colours: Array, weights: Array) -> Array:
 
     height, width, _ = colours.shape
     if height == width == 1 or weights.min() == 1:
-        alone: Array = colours / np.maximum(weights, 1e-6)
-        return alone
+        result: Array = colours / np.maximum(weights, 1e-6)
+        return result
     even = ((0, height % 2), (0, width % 2), (0, 0))
 
     def halved(values: Array) -> Array:
@@ -108,11 +108,11 @@ def _spread(colours: Array, weights: Array) -> Array:
 
     total = halved(weights)
     scale = np.minimum(1, total) / np.maximum(total, 1e-6)
-    below = _spread(halved(colours) * scale, total * scale)
+    below = _pull_push(halved(colours) * scale, total * scale)
     behind = below.repeat(2, 0).repeat(2, 1)[:height, :width]
-    whole: Array = colours + behind * (1 - weights)
-    return whole
+    filled: Array = colours + behind * (1 - weights)
+    return filled
 
 
 def _mask_level(level: int) -> int:
-    return 255 if level < _HALF else 0
+    return 255 if level < _THRESHOLD else 0

@@ -11,20 +11,20 @@ from typing import IO, TYPE_CHECKING
 if TYPE_CHECKING:
     from PIL.Image import Image, Transpose
 
-_MOST_CHUNKS = 1 << 18
+_MAX_CHUNKS = 1 << 18
 """Maximum chunks of a PNG that are searched for an orientation after its pixels."""
-_MOST_BYTES = 1 << 20
+_MAX_CHUNK_BYTES = 1 << 20
 """Maximum bytes of such a chunk; EXIF itself has 64 KiB at most."""
-_TEXTS = (b"Raw profile type exif\0", b"XML:com.adobe.xmp\0")
+_TEXT_KEYWORDS = (b"Raw profile type exif\0", b"XML:com.adobe.xmp\0")
 """Keywords of the text chunks that can hold an orientation: ImageMagick's, and XMP's."""
 
 
-def read_orientation(found: Image) -> Transpose | None:
+def read_orientation(image: Image) -> Transpose | None:
     """The argument of `Image.transpose` that turns an opened image upright; None if it is upright.
     No pixel is decoded, unlike by `getexif` of a PNG, which reads to the end of the file."""
     from PIL import Image as Images
 
-    if found.format == "TIFF":  # Pillow turns these itself
+    if image.format == "TIFF":  # Pillow turns these itself
         return None
     turns = Images.Transpose
     by_orientation = {
@@ -36,40 +36,40 @@ def read_orientation(found: Image) -> Transpose | None:
         7: turns.TRANSVERSE,
         8: turns.ROTATE_90,
     }
-    number = _number(found)
-    if number is None and found.format == "PNG" and (late := _behind_the_pixels(found)):
-        number = _number(late)
+    number = _exif_orientation(image)
+    if number is None and image.format == "PNG" and (late := _image_of_late_chunks(image)):
+        number = _exif_orientation(late)
     return None if number is None else by_orientation.get(number)
 
 
-def measure_upright(found: Image) -> tuple[int, int]:
+def measure_upright(image: Image) -> tuple[int, int]:
     """Width and height of an opened image after it is turned upright."""
     from PIL.Image import Transpose as turns
 
-    width, height = found.size
-    lies = (turns.TRANSPOSE, turns.ROTATE_270, turns.TRANSVERSE, turns.ROTATE_90)
-    return (height, width) if read_orientation(found) in lies else (width, height)
+    width, height = image.size
+    turned = (turns.TRANSPOSE, turns.ROTATE_270, turns.TRANSVERSE, turns.ROTATE_90)
+    return (height, width) if read_orientation(image) in turned else (width, height)
 
 
-def _number(found: Image) -> int | None:
+def _exif_orientation(image: Image) -> int | None:
     """The EXIF orientation, 1 to 8; None if there is none, or the EXIF data is damaged."""
     from PIL import Image as Images
     from PIL.ExifTags import Base
 
     try:
-        number = Images.Image.getexif(found).get(Base.Orientation)
+        number = Images.Image.getexif(image).get(Base.Orientation)
     except Exception:  # decoders raise errors of every kind
         return None
     return number if isinstance(number, int) else None
 
 
-def _behind_the_pixels(found: Image) -> Image | None:
+def _image_of_late_chunks(image: Image) -> Image | None:
     """A PNG without pixels, made of this one's chunks after its pixels that can have an orientation
     (PNG specification, third edition, 5.6: eXIf and text may be anywhere); None if there are
     none."""
     from PIL import Image as Images
 
-    file = getattr(found, "fp", None)
+    file = getattr(image, "fp", None)
     if file is None:
         return None
     before = file.tell()
@@ -90,16 +90,16 @@ def _late_chunks(file: IO[bytes]) -> Iterator[bytes]:
     """The IHDR chunk of a PNG, and the chunks after its pixels that can have an orientation."""
     file.seek(8)
     pixels = False
-    for _ in range(_MOST_CHUNKS):
+    for _ in range(_MAX_CHUNKS):
         start = file.read(8)
         if len(start) < 8 or start[4:] == b"IEND":
             return
         length, kind = struct.unpack(">I4s", start)
         pixels = pixels or kind == b"IDAT"
         wanted = kind == b"IHDR" or (pixels and kind in (b"eXIf", b"iTXt", b"zTXt", b"tEXt"))
-        if not wanted or length > _MOST_BYTES:
+        if not wanted or length > _MAX_CHUNK_BYTES:
             file.seek(length + 4, io.SEEK_CUR)
             continue
         data = file.read(length + 4)
-        if kind in (b"IHDR", b"eXIf") or data.startswith(_TEXTS):
+        if kind in (b"IHDR", b"eXIf") or data.startswith(_TEXT_KEYWORDS):
             yield start + data

@@ -22,31 +22,31 @@ import warnings
 
 from dream.core.errors import SetupError
 
-_MISSING = "torchvision.transforms.functional_tensor"
+_REMOVED_MODULE = "torchvision.transforms.functional_tensor"
 
 
 def _patch_functional_tensor() -> None:
     from torchvision.transforms import functional  # type: ignore[import-untyped]
 
-    stand_in = types.ModuleType(_MISSING)
-    stand_in.rgb_to_grayscale = functional.rgb_to_grayscale  # type: ignore[attr-defined]
-    sys.modules.setdefault(_MISSING, stand_in)
+    replacement = types.ModuleType(_REMOVED_MODULE)
+    replacement.rgb_to_grayscale = functional.rgb_to_grayscale  # type: ignore[attr-defined]
+    sys.modules.setdefault(_REMOVED_MODULE, replacement)
 
 
 def _explain_import(error: Exception) -> SetupError:
     """An error with a hint for the known import failures."""
-    said = str(error).partition("\n")[0]
-    if "libGL" in said or "libgthread" in said or "libglib" in said:
+    reason = str(error).partition("\n")[0]
+    if "libGL" in reason or "libgthread" in reason or "libglib" in reason:
         return SetupError(
-            f"OpenCV, which upscaling needs, cannot be imported: {said}",
+            f"OpenCV, which upscaling needs, cannot be imported: {reason}",
             "replace opencv-python with opencv-python-headless",
         )
-    if "torchvision" in said:
+    if "torchvision" in reason:
         return SetupError(
-            f"torchvision does not match this version of torch: {said}",
+            f"torchvision does not match this version of torch: {reason}",
             "install torch and torchvision together, in matching versions",
         )
-    return SetupError(f"upscaling is not available: {said}", "reinstall realesrgan and basicsr")
+    return SetupError(f"upscaling is not available: {reason}", "reinstall realesrgan and basicsr")
 
 
 try:

@@ -42,7 +42,7 @@ def split_into_tiles(size: Size, window: Size, overlap: float, multiple: int) ->
     """
     width, height = fit_window(window, size, multiple)
     columns, rows = (
-        get_window_starts(length, side, _overlap(side, overlap) if length > side else 0)
+        get_window_starts(length, side, _overlap_pixels(side, overlap) if length > side else 0)
         for length, side in zip(size, (width, height), strict=True)
     )
     return [
@@ -50,28 +50,28 @@ def split_into_tiles(size: Size, window: Size, overlap: float, multiple: int) ->
             number,
             Box(columns[column], rows[row], columns[column] + width, rows[row] + height),
             Box(
-                _shared(columns, column - 1, width),
-                _shared(rows, row - 1, height),
-                _shared(columns, column, width),
-                _shared(rows, row, height),
+                _shared_pixels(columns, column - 1, width),
+                _shared_pixels(rows, row - 1, height),
+                _shared_pixels(columns, column, width),
+                _shared_pixels(rows, row, height),
             ),
         )
         for number, (row, column) in enumerate(product(range(len(rows)), range(len(columns))), 1)
     ]
 
 
-def select_tiles(everything: Sequence[Tile], numbers: Collection[int]) -> list[Tile]:
+def select_tiles(tiles: Sequence[Tile], numbers: Collection[int]) -> list[Tile]:
     """The tiles with these numbers, or all tiles if there are no numbers. Raises FinishError for a
     number that does not exist."""
-    count = len(everything)
-    if beyond := [number for number in numbers if number > count]:
-        there = "the only tile is 1" if count == 1 else f"the tiles are 1 to {count}"
-        raise FinishError(f"there is no tile {beyond[0]}", there)
-    return [tile for tile in everything if not numbers or tile.number in numbers]
+    count = len(tiles)
+    if missing := [number for number in numbers if number > count]:
+        available = "the only tile is 1" if count == 1 else f"the tiles are 1 to {count}"
+        raise FinishError(f"there is no tile {missing[0]}", available)
+    return [tile for tile in tiles if not numbers or tile.number in numbers]
 
 
 def repaint_tiles(
-    image: Image.Image, everything: Sequence[Tile], wanted: Sequence[Tile], paint: GenerateWindow
+    image: Image.Image, tiles: Sequence[Tile], wanted: Sequence[Tile], generate: GenerateWindow
 ) -> Image.Image:
     """Regenerate the `wanted` tiles of an RGB image; the rest stays as it is.
 
@@ -79,19 +79,21 @@ def repaint_tiles(
     """
     before = np.asarray(image)
     weights = np.zeros(before.shape[:2], np.float32)
-    for tile in everything:
-        weights[_within(tile)] += _weight(tile, image.size)
-    made = before.astype(np.float32)
+    for tile in tiles:
+        weights[_slices(tile)] += _blend_weight(tile, image.size)
+    result = before.astype(np.float32)
     for tile in wanted:
-        painted = paint(crop_padded(image, tile.box), None, tile.number - 1)
-        place = _within(tile)
-        share = (_weight(tile, image.size) / weights[place])[..., None]
+        generated = generate(crop_padded(image, tile.box), None, tile.number - 1)
+        place = _slices(tile)
+        share = (_blend_weight(tile, image.size) / weights[place])[..., None]
         height, width = share.shape[:2]
-        made[place] += share * (np.asarray(painted, np.float32)[:height, :width] - before[place])
-    return Image.fromarray(np.rint(made).clip(0, 255).astype(np.uint8))
+        result[place] += share * (
+            np.asarray(generated, np.float32)[:height, :width] - before[place]
+        )
+    return Image.fromarray(np.rint(result).clip(0, 255).astype(np.uint8))
 
 
-def _overlap(side: int, overlap: float) -> int:
+def _overlap_pixels(side: int, overlap: float) -> int:
     pixels = round(side * overlap) if overlap < 1 else int(overlap)
     if pixels >= side:
         raise FinishError(
@@ -101,19 +103,19 @@ def _overlap(side: int, overlap: float) -> int:
     return pixels
 
 
-def _shared(begin: Sequence[int], first: int, length: int) -> int:
+def _shared_pixels(begin: Sequence[int], first: int, length: int) -> int:
     """Pixels that a window shares with the next one; 0 if there is no next one."""
     if not 0 <= first < len(begin) - 1:
         return 0
     return max(0, begin[first] + length - begin[first + 1])
 
 
-def _within(tile: Tile) -> tuple[slice, slice]:
+def _slices(tile: Tile) -> tuple[slice, slice]:
     """The tile's rows and columns; array slicing clips them to a smaller image."""
     return slice(tile.box.top, tile.box.bottom), slice(tile.box.left, tile.box.right)
 
 
-def _weight(tile: Tile, size: Size) -> Floats:
+def _blend_weight(tile: Tile, size: Size) -> Floats:
     """The tile's blending weight for each of its pixels inside the image."""
     (width, height), fades = tile.box.size, tile.fades
     across, down = _ramp(width, fades.left, fades.right), _ramp(height, fades.top, fades.bottom)

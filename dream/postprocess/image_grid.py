@@ -47,8 +47,8 @@ def compute_cell_size(
     """The size of the largest image, reduced if the grid would exceed MAX_SIDE."""
     width = height = 1
     for picture in pictures:
-        across_it, down_it = _size(picture)
-        width, height = max(width, across_it), max(height, down_it)
+        image_width, image_height = _image_size(picture)
+        width, height = max(width, image_width), max(height, image_height)
     shrink = min(1.0, MAX_SIDE / (across * width), MAX_SIDE / (down * height))
     return max(1, int(width * shrink)), max(1, int(height * shrink))
 
@@ -72,7 +72,7 @@ def open_image(picture: Image.Image | Path) -> Image.Image:
         return open_picture(picture).image
 
 
-def _size(picture: Image.Image | Path) -> tuple[int, int]:
+def _image_size(picture: Image.Image | Path) -> tuple[int, int]:
     if isinstance(picture, Image.Image):
         return picture.size
     with _as_grid_error():

@@ -24,17 +24,17 @@ from dream.core.errors import ModelError
 from dream.postprocess.basicsr_compat import RRDBNet, SRVGGNetCompact
 from dream.postprocess.upscaler_weights import Weights, read_upscaler_weights
 
-_LAYER = re.compile(r"body\.(\d+)\.weight")
+_LAYER_NAME = re.compile(r"body\.(\d+)\.weight")
 
-REACH = 32
+RECEPTIVE_FIELD = 32
 """Receptive field in pixels. In theory an RRDBNet's is hundreds; with random weights it is five.
 Real-ESRGAN overlaps tiles by 10; trained networks need more than random ones, so this is more. For
 networks with windowed attention it is a few windows."""
 
-_GROWTH = 32
+_GROWTH_CHANNELS = 32
 """Channels that each layer of an RRDBNet adds; the only value spandrel supports in old layouts."""
 
-_OLD_GROWTH = ("model.1.sub.0.RDB1.conv1.0.weight", "RRDB_trunk.0.RDB1.conv1.weight")
+_OLD_GROWTH_TENSORS = ("model.1.sub.0.RDB1.conv1.0.weight", "RRDB_trunk.0.RDB1.conv1.weight")
 
 _RRDB_SCALES = {3: 4, 12: 2, 48: 1}
 """Input channels → scale: the networks for 2 and 1 first fold 2x2 and 4x4 pixels into channels."""
@@ -59,14 +59,14 @@ def load_network(path: Path) -> UpscalerNetwork:
     Raises ModelError if the file is damaged, is not an upscaler, or would run code.
     """
     weights = read_upscaler_weights(path)
-    network = _real_esrgan(path, weights) or _by_spandrel(path, weights)
+    network = _build_real_esrgan(path, weights) or _load_with_spandrel(path, weights)
     network.module.requires_grad_(False).eval()
     return network
 
 
-def _real_esrgan(path: Path, weights: Weights) -> UpscalerNetwork | None:
+def _build_real_esrgan(path: Path, weights: Weights) -> UpscalerNetwork | None:
     """One of Real-ESRGAN's own networks; None for others, some of which have similar names."""
-    network = _rrdb(weights) or _compact(weights)
+    network = _build_rrdb(weights) or _build_compact(weights)
     if network is None:
         return None
     try:
@@ -79,7 +79,7 @@ def _real_esrgan(path: Path, weights: Weights) -> UpscalerNetwork | None:
     return network
 
 
-def _rrdb(weights: Weights) -> UpscalerNetwork | None:
+def _build_rrdb(weights: Weights) -> UpscalerNetwork | None:
     first = weights.get("conv_first.weight")
     growth = weights.get("body.0.rdb1.conv1.weight")
     if first is None or growth is None or first.ndim != 4 or growth.ndim != 4:
@@ -90,11 +90,11 @@ def _rrdb(weights: Weights) -> UpscalerNetwork | None:
     blocks = {name.split(".")[1] for name in weights if name.startswith("body.")}
     with torch.device("meta"):
         module = RRDBNet(3, 3, scale, first.shape[0], len(blocks), growth.shape[0])
-    return UpscalerNetwork(module, scale, REACH)
+    return UpscalerNetwork(module, scale, RECEPTIVE_FIELD)
 
 
-def _compact(weights: Weights) -> UpscalerNetwork | None:
-    layers = {int(m[1]): weights[m[0]] for m in map(_LAYER.fullmatch, weights) if m}
+def _build_compact(weights: Weights) -> UpscalerNetwork | None:
+    layers = {int(m[1]): weights[m[0]] for m in map(_LAYER_NAME.fullmatch, weights) if m}
     convs = [layer for layer in layers.values() if layer.ndim == 4]
     slopes = [layer for layer in layers.values() if layer.ndim == 1]
     if len(convs) < 2 or len(slopes) != len(convs) - 1:  # a learnt slope (PReLU) after all but one
@@ -110,7 +110,7 @@ def _compact(weights: Weights) -> UpscalerNetwork | None:
 
 
 @contextmanager
-def _alone(devices: Sequence[torch.device] = ()) -> Iterator[None]:
+def _isolated(devices: Sequence[torch.device] = ()) -> Iterator[None]:
     """Keep torch's global random state, and suppress warnings that only spandrel's authors can
     fix."""
     with torch.random.fork_rng(devices=devices), warnings.catch_warnings():
@@ -118,21 +118,21 @@ def _alone(devices: Sequence[torch.device] = ()) -> Iterator[None]:
         yield
 
 
-class _Described(nn.Module):
+class _SpandrelNetwork(nn.Module):
     """A network of spandrel as an RGB network, whatever its channels and input sizes."""
 
-    def __init__(self, made: Any) -> None:
+    def __init__(self, descriptor: Any) -> None:
         super().__init__()
-        self.network = made.model
-        self._made = made
+        self.network = descriptor.model
+        self._descriptor = descriptor
 
     def forward(self, rgb: Tensor) -> Tensor:
         """(1, 3, h, w) in 0..1 → (1, 3, h * scale, w * scale). Grey networks get each channel
         separately, and networks with alpha an opaque image. Random numbers are seeded with 0."""
         devices = [rgb.device] if rgb.device.type == "cuda" else []
-        with _alone(devices):
+        with _isolated(devices):
             torch.manual_seed(0)
-            match self._made.input_channels:
+            match self._descriptor.input_channels:
                 case 1:
                     return torch.cat([self._run(rgb[:, n : n + 1])[:, :1] for n in range(3)], 1)
                 case 3:
@@ -142,26 +142,29 @@ class _Described(nn.Module):
                     return self._run(torch.cat([rgb, opaque], 1))
 
     def _run(self, image: Tensor) -> Tensor:
-        made: Tensor = self._made(image)[:, :3]
-        return made
+        result: Tensor = self._descriptor(image)[:, :3]
+        return result
 
 
-def _by_spandrel(path: Path, weights: Weights) -> UpscalerNetwork:
+def _load_with_spandrel(path: Path, weights: Weights) -> UpscalerNetwork:
     """Build a network with spandrel. Raises ModelError for unsupported files, and for networks that
     are not upscalers."""
     import spandrel  # imported late: few files need it
 
     if other := describe_other(weights):
         raise ModelError(f"{path} is {other}, not an upscaler")
-    growth = next((weights[name].shape[0] for name in _OLD_GROWTH if name in weights), _GROWTH)
-    if growth != _GROWTH:
+    growth = next(
+        (weights[name].shape[0] for name in _OLD_GROWTH_TENSORS if name in weights),
+        _GROWTH_CHANNELS,
+    )
+    if growth != _GROWTH_CHANNELS:
         raise ModelError(
             f"{path} is an old ESRGAN (RRDBNet) with {growth} growth channels;"
-            f" only {_GROWTH} are supported"
+            f" only {_GROWTH_CHANNELS} are supported"
         )
     try:
-        with _alone():
-            made = spandrel.ModelLoader().load_from_state_dict(dict(weights)).eval().float()
+        with _isolated():
+            descriptor = spandrel.ModelLoader().load_from_state_dict(dict(weights)).eval().float()
     except spandrel.UnsupportedModelError as error:
         raise ModelError(
             f"{path} ({len(weights)} tensors) is not an upscaler of a supported architecture",
@@ -170,7 +173,17 @@ def _by_spandrel(path: Path, weights: Weights) -> UpscalerNetwork:
     except Exception as error:  # each architecture raises its own errors
         detail = " ".join(f"{type(error).__name__}: {error}".split())[:200]
         raise ModelError(f"{path} is incomplete: {detail}", "download the file again") from error
-    usable = isinstance(made, spandrel.ImageModelDescriptor) and made.purpose != "FaceSR"
-    if not usable or made.input_channels not in (1, 3, 4) or made.output_channels not in (1, 3, 4):
-        raise ModelError(f"{path} is {made.architecture.name}, which does not upscale whole images")
-    return UpscalerNetwork(_Described(made), made.scale, REACH, made.supports_half)
+    usable = (
+        isinstance(descriptor, spandrel.ImageModelDescriptor) and descriptor.purpose != "FaceSR"
+    )
+    if (
+        not usable
+        or descriptor.input_channels not in (1, 3, 4)
+        or descriptor.output_channels not in (1, 3, 4)
+    ):
+        raise ModelError(
+            f"{path} is {descriptor.architecture.name}, which does not upscale whole images"
+        )
+    return UpscalerNetwork(
+        _SpandrelNetwork(descriptor), descriptor.scale, RECEPTIVE_FIELD, descriptor.supports_half
+    )

@@ -22,9 +22,9 @@ OnTile = Callable[[int, int], None]
 MIN_TILE = 32
 """Minimum tile in pixels; smaller tiles would be mostly overlap."""
 
-_NO_MEMORY = ("can't allocate memory", "not enough memory", "out of memory")
+_OUT_OF_MEMORY_MESSAGES = ("can't allocate memory", "not enough memory", "out of memory")
 
-_BYTES = 18
+_BYTES_PER_PIXEL = 18
 """Bytes of memory for each output pixel: three float32 values, and temporary copies."""
 
 _PRE_PAD = 10
@@ -71,27 +71,30 @@ class TiledUpscaler(RealESRGANer):  # type: ignore[misc]  # the package has no t
         raises, and torch's or Python's out-of-memory errors, so that the caller can retry with
         smaller tiles.
         """
-        self._fits(rgb)
+        self._check_memory(rgb)
         self.tile_size = tile and max(tile, MIN_TILE)
         self.on_tile = on_tile
         try:
             self.pre_process(rgb)
             self.tile_process()
-            made = self.post_process()[0, :, : len(rgb) * self.scale, : len(rgb[0]) * self.scale]
-            if not torch.isfinite(made).all():
+            result = self.post_process()[0, :, : len(rgb) * self.scale, : len(rgb[0]) * self.scale]
+            if not torch.isfinite(result).all():
                 raise FinishError(
                     "the upscaler produced NaN or infinite values", "use another upscaler"
                 )
-            pixels: NDArray[np.float32] = made.float().clamp_(0, 1).permute(1, 2, 0).cpu().numpy()
+            pixels: NDArray[np.float32] = result.float().clamp_(0, 1).permute(1, 2, 0).cpu().numpy()
             return pixels
         finally:
             self.img = self.output = None  # free the memory, which may be scarce
 
-    def _fits(self, rgb: NDArray[np.float32]) -> None:
+    def _check_memory(self, rgb: NDArray[np.float32]) -> None:
         """Raises FinishError if the result does not fit: without memory, the system kills the
         process instead of raising."""
         height, width, _ = rgb.shape
-        needed, free = height * width * self.scale**2 * _BYTES, psutil.virtual_memory().available
+        needed, free = (
+            height * width * self.scale**2 * _BYTES_PER_PIXEL,
+            psutil.virtual_memory().available,
+        )
         if needed > free:
             raise FinishError(
                 f"this upscaler turns {width}x{height} pixels into"
@@ -115,20 +118,20 @@ class TiledUpscaler(RealESRGANer):  # type: ignore[misc]  # the package has no t
         self.output = self.img.new_zeros((1, 3, height * self.scale, width * self.scale))
         for number, ((top, bottom), (left, right)) in enumerate(tiles, start=1):
             try:
-                self._tile(top, bottom, left, right)
+                self._upscale_tile(top, bottom, left, right)
             except (RuntimeError, MemoryError) as error:
                 if is_out_of_memory(error):
                     raise
                 raise FinishError(f"tile {number} of {len(tiles)} failed: {error}") from error
             self.on_tile(number, len(tiles))
 
-    def _tile(self, top: int, bottom: int, left: int, right: int) -> None:
+    def _upscale_tile(self, top: int, bottom: int, left: int, right: int) -> None:
         """Upscale these pixels, with as many around them as the receptive field needs."""
         pad, scale = self.tile_pad, self.scale
         upper, outer = max(top - pad, 0), max(left - pad, 0)
-        made = self.model(self.img[:, :, upper : bottom + pad, outer : right + pad])
+        result = self.model(self.img[:, :, upper : bottom + pad, outer : right + pad])
         inner_top, inner_left = (top - upper) * scale, (left - outer) * scale
-        self.output[:, :, top * scale : bottom * scale, left * scale : right * scale] = made[
+        self.output[:, :, top * scale : bottom * scale, left * scale : right * scale] = result[
             :,
             :,
             inner_top : inner_top + (bottom - top) * scale,
@@ -152,8 +155,10 @@ def is_out_of_memory(error: BaseException) -> bool:
     class for it, only the message."""
     if isinstance(error, (MemoryError, torch.OutOfMemoryError)):
         return True
-    said = str(error).lower()
-    return isinstance(error, RuntimeError) and any(words in said for words in _NO_MEMORY)
+    message = str(error).lower()
+    return isinstance(error, RuntimeError) and any(
+        text in message for text in _OUT_OF_MEMORY_MESSAGES
+    )
 
 
 def _ignore_tile(number: int, count: int) -> None:

@@ -54,10 +54,10 @@ OpenDiffusion = Callable[[UpscalerInfo, Recipe], UpscalerBackend]
 """Opens a diffusion upscaler for a recipe, whose prompt and seed it uses."""
 
 
-def refuse_diffusion(card: UpscalerInfo, recipe: Recipe) -> UpscalerBackend:
+def refuse_diffusion(info: UpscalerInfo, recipe: Recipe) -> UpscalerBackend:
     """An OpenDiffusion that always raises FinishError."""
     raise FinishError(
-        f"{card.name} is a diffusion upscaler, which is not supported here",
+        f"{info.name} is a diffusion upscaler, which is not supported here",
         "choose another upscaler",
     )
 
@@ -70,11 +70,11 @@ class _Loaded:
     stamp: tuple[int, int]
     """The file's time and size; a changed file is loaded again."""
     sha256: str
-    enlarger: TiledUpscaler
+    backend: TiledUpscaler
 
     def upscale(self, rgb: Floats, tile: int, on_tile: OnTile) -> Floats:
         """See `TiledUpscaler.upscale`."""
-        return self.enlarger.upscale(rgb, tile, on_tile)
+        return self.backend.upscale(rgb, tile, on_tile)
 
 
 class Upscaler:
@@ -83,9 +83,9 @@ class Upscaler:
     Networks run in float32 on a CPU and on Apple's GPUs, on NVIDIA's in float16 if supported.
     """
 
-    def __init__(self, shelf: ModelRegistry, device: str, fetch: Fetch = fetch) -> None:
+    def __init__(self, registry: ModelRegistry, device: str, fetch: Fetch = fetch) -> None:
         """`fetch` downloads an upscaler's file that is not on disk yet."""
-        self._shelf = shelf
+        self._registry = registry
         self._device = torch.device(device)
         self._fetch = fetch
         self._loaded: _Loaded | None = None
@@ -112,7 +112,7 @@ class Upscaler:
         chunks of a download. Raises FinishError, ModelError, FetchError.
         """
         try:
-            return self._upscaled(picture, on_tile, on_note, on_fetch, diffusion)
+            return self._upscale(picture, on_tile, on_note, on_fetch, diffusion)
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error):
                 raise
@@ -122,9 +122,9 @@ class Upscaler:
                 "use a smaller -U or --upscale_tile",
             ) from error
         finally:
-            self._free()
+            self._free_cache()
 
-    def _upscaled(
+    def _upscale(
         self,
         picture: Picture,
         on_tile: OnTile,
@@ -139,21 +139,21 @@ class Upscaler:
         resized = plain.resize(size, _RESIZE)
         if recipe.upscale.strength == 0:
             return replace(picture, image=resized)
-        card = self._shelf.get_upscaler(recipe.upscaler)
-        if not card.is_on_disk:
-            self._bring(card, on_note, on_fetch)
-        loaded = diffusion(card, recipe) if card.diffusion else self._load(card)
-        made, tile = self._run(loaded, plain, recipe.upscale_tile, on_tile, on_note)
+        info = self._registry.get_upscaler(recipe.upscaler)
+        if not info.is_on_disk:
+            self._download(info, on_note, on_fetch)
+        loaded = diffusion(info, recipe) if info.diffusion else self._load(info)
+        upscaled, tile = self._run(loaded, plain, recipe.upscale_tile, on_tile, on_note)
         return replace(
             picture,
-            image=blend(resized, made.resize(size, _RESIZE), recipe.upscale.strength),
+            image=blend(resized, upscaled.resize(size, _RESIZE), recipe.upscale.strength),
             recipe=replace(recipe, upscale_tile=tile),
             facts={**picture.facts, "upscaler_weights": loaded.sha256},
         )
 
     def _run(
         self,
-        enlarger: UpscalerBackend,
+        backend: UpscalerBackend,
         image: Image.Image,
         tile: int,
         on_tile: OnTile,
@@ -161,39 +161,41 @@ class Upscaler:
     ) -> tuple[Image.Image, int]:
         """The image at the network's scale, and the tile size that was used: `tile`, or a smaller
         one if memory ran out."""
-        planes = to_arrays(image)
+        arrays = to_arrays(image)
         try:
-            return from_arrays(_enlarge(enlarger, planes, tile, on_tile), image.mode), tile
+            return from_arrays(_upscale_arrays(backend, arrays, tile, on_tile), image.mode), tile
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error):
                 raise
-        self._free()  # only here, after the error and its references are gone
+        self._free_cache()  # only here, after the error and its references are gone
         side = max(image.size)
         smaller = max(MIN_TILE, min(tile or side, side) // 2)
         on_note(f"out of memory while upscaling; retrying with --upscale_tile {smaller}")
-        return from_arrays(_enlarge(enlarger, planes, smaller, on_tile), image.mode), smaller
+        return from_arrays(_upscale_arrays(backend, arrays, smaller, on_tile), image.mode), smaller
 
-    def _free(self) -> None:
+    def _free_cache(self) -> None:
         if self._device.type == "cuda":
             torch.cuda.empty_cache()
 
-    def _bring(self, card: UpscalerInfo, on_note: OnNote, on_fetch: OnProgress) -> None:
-        if card.diffusion:
-            download(HubId(card.url), card.path, on_fetch, on_note)
+    def _download(self, info: UpscalerInfo, on_note: OnNote, on_fetch: OnProgress) -> None:
+        if info.diffusion:
+            download(HubId(info.url), info.path, on_fetch, on_note)
             return
-        on_note(f"downloading {card.name}{_megabytes(card.size)} from {urlsplit(card.url).netloc}")
-        self._fetch(card.url, card.path, size=card.size, sha256=card.sha256, on_progress=on_fetch)
+        on_note(
+            f"downloading {info.name}{_format_size(info.size)} from {urlsplit(info.url).netloc}"
+        )
+        self._fetch(info.url, info.path, size=info.size, sha256=info.sha256, on_progress=on_fetch)
 
-    def _load(self, card: UpscalerInfo) -> _Loaded:
-        status = card.path.stat()
+    def _load(self, info: UpscalerInfo) -> _Loaded:
+        status = info.path.stat()
         stamp = (status.st_mtime_ns, status.st_size)
         loaded = self._loaded
-        if loaded is None or (loaded.path, loaded.stamp) != (card.path, stamp):
+        if loaded is None or (loaded.path, loaded.stamp) != (info.path, stamp):
             self._loaded = None  # before loading the next one: never two in memory
-            network, sha256 = load_network(card.path), _sha256(card.path)
+            network, sha256 = load_network(info.path), _sha256(info.path)
             half = network.half and self._device.type == "cuda"
-            enlarger = TiledUpscaler(network, self._device, half=half)
-            loaded = self._loaded = _Loaded(card.path, stamp, sha256, enlarger)
+            backend = TiledUpscaler(network, self._device, half=half)
+            loaded = self._loaded = _Loaded(info.path, stamp, sha256, backend)
         return loaded
 
 
@@ -202,19 +204,19 @@ def _sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _enlarge(
-    enlarger: UpscalerBackend, planes: ImageArrays, tile: int, on_tile: OnTile
+def _upscale_arrays(
+    backend: UpscalerBackend, arrays: ImageArrays, tile: int, on_tile: OnTile
 ) -> ImageArrays:
     """Upscale the colours, and the alpha channel if it is not constant."""
-    if planes.alpha is None or np.ptp(planes.alpha) == 0:
-        rgb = enlarger.upscale(planes.rgb, tile, on_tile)
+    if arrays.alpha is None or np.ptp(arrays.alpha) == 0:
+        rgb = backend.upscale(arrays.rgb, tile, on_tile)
         return ImageArrays(
-            rgb, None if planes.alpha is None else np.full_like(rgb, planes.alpha.max())
+            rgb, None if arrays.alpha is None else np.full_like(rgb, arrays.alpha.max())
         )
-    rgb = enlarger.upscale(planes.rgb, tile, lambda i, n: on_tile(i, 2 * n))
-    alpha = enlarger.upscale(planes.alpha, tile, lambda i, n: on_tile(n + i, 2 * n))
+    rgb = backend.upscale(arrays.rgb, tile, lambda i, n: on_tile(i, 2 * n))
+    alpha = backend.upscale(arrays.alpha, tile, lambda i, n: on_tile(n + i, 2 * n))
     return ImageArrays(rgb, alpha)
 
 
-def _megabytes(size: int) -> str:
+def _format_size(size: int) -> str:
     return f" ({size / 1e6:.1f} MB)" if size else ""

@@ -20,7 +20,7 @@ from dream.core.errors import ModelError
 
 Weights = Mapping[str, Tensor]
 
-_SAFER = "use a .safetensors version, or convert it on an isolated machine"
+_CONVERT_HINT = "use a .safetensors version, or convert it on an isolated machine"
 
 
 def read_upscaler_weights(path: Path) -> Weights:
@@ -49,8 +49,10 @@ def _refuse_code(header: Header) -> None:
     if not header.code:
         return
     if header.code[0].startswith("__torch__"):
-        raise ModelError(f"{header.path} is a TorchScript program, not weights", _SAFER)
-    raise ModelError(f"{header.path} is refused: loading it would run {header.code[0]}", _SAFER)
+        raise ModelError(f"{header.path} is a TorchScript program, not weights", _CONVERT_HINT)
+    raise ModelError(
+        f"{header.path} is refused: loading it would run {header.code[0]}", _CONVERT_HINT
+    )
 
 
 def _load_safetensors(path: Path) -> Weights:
@@ -65,15 +67,17 @@ def _load_pickle(path: Path) -> Mapping[Any, Any]:
 
     `weights_only` is set explicitly, so that no environment variable can turn it off.
     """
-    nothing: list[Any] = [(StubObject, name) for name in IGNORED_GLOBALS]
+    stubs: list[Any] = [(StubObject, name) for name in IGNORED_GLOBALS]
     try:
-        with warnings.catch_warnings(), torch.serialization.safe_globals(nothing):
+        with warnings.catch_warnings(), torch.serialization.safe_globals(stubs):
             warnings.simplefilter("ignore")  # about pickle protocols; real problems raise
             with path.open("rb") as file:  # with a path, torch depends on the suffix
-                whole = torch.load(file, map_location="cpu", weights_only=True)
+                content = torch.load(file, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
-        raise ModelError(f"{path} is refused: it contains more than weights", _SAFER) from error
+        raise ModelError(
+            f"{path} is refused: it contains more than weights", _CONVERT_HINT
+        ) from error
     except (RuntimeError, EOFError, ValueError, KeyError, TypeError, OSError) as error:
         detail = " ".join(str(error).split())[:200]
         raise ModelError(f"{path} is damaged: {detail}", "download it again") from error
-    return whole if isinstance(whole, Mapping) else {}
+    return content if isinstance(content, Mapping) else {}

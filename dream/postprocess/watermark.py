@@ -34,11 +34,11 @@ COMPVIS = b"StableDiffusionV1"
 
 _Y = np.array([0.299, 0.587, 0.114], np.float32)
 _U_TO_RGB = np.array([0, -0.395, 2.032], np.float32)
-_WAYS = ((4.0, 2.0), (2.0, 3.0), (0.0, 3.0), (0.0, 5.0))
+_STRENGTHS = ((4.0, 2.0), (2.0, 3.0), (0.0, 3.0), (0.0, 5.0))
 """Slack and bias to try, the weakest change first. Slack: how far from its target a value may stay;
 more slack changes less. Bias: how far the target is below the middle of its half, since JPEG noise
 only raises the largest value of a block."""
-_QUALITY = 85
+_JPEG_QUALITY = 85
 """JPEG quality that a watermark must survive here: lower than the promised 90, for safety."""
 
 
@@ -55,9 +55,9 @@ def embed_watermark(image: Image.Image, text: str) -> Image.Image:
             f"use at most {watermark_capacity(image.size)} bytes",
         )
     rgb = np.asarray(image.convert("RGB"))
-    bits = _bits(text.encode())
-    for slack, bias in _WAYS:
-        marked = Image.fromarray(_moved(rgb, bits, slack, bias))
+    bits = _to_bits(text.encode())
+    for slack, bias in _STRENGTHS:
+        marked = Image.fromarray(_embed_bits(rgb, bits, slack, bias))
         if extract_watermark(marked) == extract_watermark(_as_jpeg(marked)) == text:
             return marked
     raise FinishError("the image is too noisy for this watermark", "use a shorter text")
@@ -65,42 +65,42 @@ def embed_watermark(image: Image.Image, text: str) -> Image.Image:
 
 def extract_watermark(image: Image.Image) -> str | None:
     """The text embedded in an image, or None."""
-    peaks = _peaks(np.asarray(image.convert("RGB"))).ravel()
+    peaks = _block_peaks(np.asarray(image.convert("RGB"))).ravel()
     # From -1, certainly 0, to 1, certainly 1; in the middle of a half it is most certain.
     scores = -np.sin(peaks * (2 * np.pi / LEVELS))
     for size in range(1, MAX_WATERMARK_BYTES + 1):
-        data = _folded(scores, size + CRC_BYTES)
-        if data == _checked(data[:-CRC_BYTES]) and (text := _as_text(data[:-CRC_BYTES])):
+        data = _vote(scores, size + CRC_BYTES)
+        if data == _with_crc(data[:-CRC_BYTES]) and (text := _decode_text(data[:-CRC_BYTES])):
             return text
-    known = _folded(np.sign(scores), len(COMPVIS))
-    return COMPVIS.decode() if known == COMPVIS else None
+    compvis = _vote(np.sign(scores), len(COMPVIS))
+    return COMPVIS.decode() if compvis == COMPVIS else None
 
 
-def _moved(rgb: NDArray[np.uint8], bits: Bits, slack: float, bias: float) -> NDArray[np.uint8]:
+def _embed_bits(rgb: NDArray[np.uint8], bits: Bits, slack: float, bias: float) -> NDArray[np.uint8]:
     """Change each block so that its largest value is in the half that encodes its bit."""
-    peaks = _peaks(rgb)
+    peaks = _block_peaks(rgb)
     wanted = np.resize(bits, peaks.size).reshape(peaks.shape)
     aim = (wanted * 2 + 1) * (LEVELS / 4) - bias
-    off = _apart(aim, peaks)
+    off = _level_difference(aim, peaks)
     nearest = np.where(np.abs(off) > slack, off - np.sign(off) * slack, 0)
     # If that direction leaves the RGB range, use the other one.
     other = nearest - np.sign(off + (off == 0)) * LEVELS + 2 * np.sign(off) * slack
-    ways = [_shifted(rgb, peaks + way, way) for way in (nearest, other)]
-    misses = [np.abs(_apart(aim, _peaks(way))) for way in ways]
+    ways = [_shift_u(rgb, peaks + way, way) for way in (nearest, other)]
+    misses = [np.abs(_level_difference(aim, _block_peaks(way))) for way in ways]
     turned = misses[1] + 2 < np.maximum(misses[0], slack)
-    return np.where(_spread(turned, rgb.shape)[..., None], ways[1], ways[0])
+    return np.where(_expand_blocks(turned, rgb.shape)[..., None], ways[1], ways[0])
 
 
-def _shifted(rgb: NDArray[np.uint8], wanted: Floats, by: Floats) -> NDArray[np.uint8]:
+def _shift_u(rgb: NDArray[np.uint8], wanted: Floats, by: Floats) -> NDArray[np.uint8]:
     """Raise U by `by` in each block, and correct for rounding."""
     for _ in range(2):
-        change = _spread(by / 2, rgb.shape)[..., None] * _U_TO_RGB
-        made = np.clip(np.rint(rgb + change), 0, 255).astype(np.uint8)
-        by = by + (wanted - _peaks(made))
-    return made
+        change = _expand_blocks(by / 2, rgb.shape)[..., None] * _U_TO_RGB
+        changed = np.clip(np.rint(rgb + change), 0, 255).astype(np.uint8)
+        by = by + (wanted - _block_peaks(changed))
+    return changed
 
 
-def _peaks(rgb: NDArray[np.uint8]) -> Floats:
+def _block_peaks(rgb: NDArray[np.uint8]) -> Floats:
     """(h, w, 3) → (h / 8, w / 8): the largest value of each block except its first, as in the
     package. Remaining rows and columns are ignored."""
     height, width = (side // SIDE * SIDE for side in rgb.shape[:2])
@@ -113,7 +113,7 @@ def _peaks(rgb: NDArray[np.uint8]) -> Floats:
     return peaks
 
 
-def _spread(blocks: NDArray[np.generic], shape: tuple[int, ...]) -> Floats:
+def _expand_blocks(blocks: NDArray[np.generic], shape: tuple[int, ...]) -> Floats:
     """Expand a value for each block to each of its pixels; 0 for the remaining pixels."""
     full = np.zeros(shape[:2], np.float32)
     rows, columns = (count * SIDE for count in blocks.shape)
@@ -121,28 +121,28 @@ def _spread(blocks: NDArray[np.generic], shape: tuple[int, ...]) -> Floats:
     return full
 
 
-def _apart(wanted: Floats, peaks: Floats) -> Floats:
+def _level_difference(wanted: Floats, peaks: Floats) -> Floats:
     """The smallest difference from a value to the wanted one, modulo LEVELS."""
-    way: Floats = (wanted - peaks + LEVELS / 2) % LEVELS - LEVELS / 2
-    return way
+    difference: Floats = (wanted - peaks + LEVELS / 2) % LEVELS - LEVELS / 2
+    return difference
 
 
-def _checked(data: bytes) -> bytes:
+def _with_crc(data: bytes) -> bytes:
     return data + crc_hqx(data, 0xFFFF).to_bytes(CRC_BYTES, "big")
 
 
-def _bits(data: bytes) -> Bits:
-    return np.unpackbits(np.frombuffer(_checked(data), np.uint8))
+def _to_bits(data: bytes) -> Bits:
+    return np.unpackbits(np.frombuffer(_with_crc(data), np.uint8))
 
 
-def _folded(scores: Floats, size: int) -> bytes:
+def _vote(scores: Floats, size: int) -> bytes:
     """Decode `size` bytes by a vote over all their repetitions."""
     count = size * 8
     sums = np.bincount(np.arange(scores.size) % count, scores, count)
     return np.packbits(sums > 0).tobytes()
 
 
-def _as_text(data: bytes) -> str:
+def _decode_text(data: bytes) -> str:
     try:
         text = data.decode()
     except UnicodeDecodeError:
@@ -152,5 +152,5 @@ def _as_text(data: bytes) -> str:
 
 def _as_jpeg(image: Image.Image) -> Image.Image:
     file = BytesIO()
-    image.save(file, "JPEG", quality=_QUALITY)
+    image.save(file, "JPEG", quality=_JPEG_QUALITY)
     return Image.open(file)

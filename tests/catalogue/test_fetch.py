@@ -386,7 +386,7 @@ def test_a_torn_tag_is_no_tag(release: Release, target: Path, tag: bytes) -> Non
 def test_no_more_is_taken_than_was_said_or_is_possible(
     target: Path, monkeypatch: pytest.MonkeyPatch, said: int
 ) -> None:
-    monkeypatch.setattr(fetching, "_CAP", 100)
+    monkeypatch.setattr(fetching, "_MAX_BYTES", 100)
 
     def answer(to: http.server.BaseHTTPRequestHandler) -> None:
         to.send_response(200)

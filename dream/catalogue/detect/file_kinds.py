@@ -189,8 +189,8 @@ def find_quantization(names: TensorNames) -> str:
 
 def explain_refusal(names: TensorNames, denoiser: Denoiser) -> tuple[str, str]:
     """Why a file of such a family is not loaded, as it completes “PATH …”, and what to do."""
-    form = find_quantization(names)
-    as_what = f", {form}" if form else ""
+    quantization = find_quantization(names)
+    suffix = f", {quantization}" if quantization else ""
     what = "is a complete model of" if names.others else "contains only the denoiser of"
     hint = f"to download its folder: !import_model {denoiser.hub}" if denoiser.hub else _FOLDER
-    return f"{what} {denoiser.called}{as_what}, which is not supported as a single file", hint
+    return f"{what} {denoiser.called}{suffix}, which is not supported as a single file", hint

@@ -18,7 +18,7 @@ _STRING = 8
 _NAME = re.compile(rb"[\w.-]{1,40}", re.ASCII)
 
 _PART = "it is one part of a model; use the whole model"
-_HELD = {
+_ARCHITECTURES = {
     "flux": ("FLUX.1", "black-forest-labs/FLUX.1-dev"),
     "sd1": ("Stable Diffusion 1", ""),
     "sdxl": ("Stable Diffusion XL", "stabilityai/stable-diffusion-xl-base-1.0"),
@@ -37,18 +37,18 @@ _ENCODERS = ("t5", "t5encoder", "clip", "llama", "qwen2", "qwen2vl", "qwen3", "g
 def refusal(head: bytes) -> tuple[str, str]:
     """Why such a file is not loaded, as it completes “PATH …”, and what to do. `head` is its first
     HEAD bytes."""
-    called = _architecture(head)
-    if called in _HELD:
-        model, hub = _HELD[called]
+    architecture = _read_architecture(head)
+    if architecture in _ARCHITECTURES:
+        model, hub = _ARCHITECTURES[architecture]
         hint = f"to download its folder: !import_model {hub}" if hub else "use the model's folder"
         return f"is {model} in a GGUF file, which is not supported", hint
-    if called in _ENCODERS:
-        return f"is a text encoder ({called}) in a GGUF file, which is not supported", _PART
-    what = f"is a GGUF file of “{called}”" if called else "is a GGUF file"
+    if architecture in _ENCODERS:
+        return f"is a text encoder ({architecture}) in a GGUF file, which is not supported", _PART
+    what = f"is a GGUF file of “{architecture}”" if architecture else "is a GGUF file"
     return f"{what}, which is not supported", "use the model's folder from the hub"
 
 
-def _architecture(head: bytes) -> str:
+def _read_architecture(head: bytes) -> str:
     """The architecture name in the file; empty if there is none."""
     at = head.find(_KEY) + len(_KEY)
     if at < len(_KEY) or len(head) < at + 12:

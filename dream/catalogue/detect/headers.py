@@ -76,11 +76,11 @@ def _read(path: Path) -> Header:
     if not start:
         raise ModelError(f"{path} is empty", _AGAIN)
     if start[8:].lstrip()[:1] == b"{":
-        return _safetensors(path, size)
+        return _read_safetensors(path, size)
     if start.startswith(b"PK\x03\x04"):
-        return _pickle(path, size, "zip", read_zip(path, size))
+        return _read_pickle(path, size, "zip", read_zip(path, size))
     if start.startswith(_LEGACY):
-        return _pickle(path, size, "legacy", read_legacy(path))
+        return _read_pickle(path, size, "legacy", read_legacy(path))
     if start.startswith(gguf.MAGIC):
         what, hint = gguf.refusal(head)
         raise ModelError(f"{path} {what}", hint)
@@ -95,7 +95,7 @@ def _read(path: Path) -> Header:
     raise ModelError(f"{path} is not a weights file (safetensors or torch)", _AGAIN)
 
 
-def _safetensors(path: Path, size: int) -> Header:
+def _read_safetensors(path: Path, size: int) -> Header:
     """The format is: 8 bytes, little-endian length of the JSON; the JSON; the weights."""
     with open_regular(path) as file:
         (length,) = struct.unpack("<Q", file.read(8))
@@ -105,22 +105,22 @@ def _safetensors(path: Path, size: int) -> Header:
             raise ModelError(f"{path} is not a safetensors file, or it is truncated", _AGAIN)
         data = file.read(length)
     try:
-        said = parse_header(data)
+        header = parse_header(data)
     except (ArithmeticError, LookupError, RecursionError, TypeError, ValueError) as error:
         raise ModelError(f"{path} is not a safetensors file, or it is truncated", _AGAIN) from error
-    if size < 8 + length + said.end:
-        raise _cut(path, size, 8 + length + said.end)
-    return Header(path=path, format="safetensors", tensors=said.tensors, metadata=said.metadata)
+    if size < 8 + length + header.end:
+        raise _truncated(path, size, 8 + length + header.end)
+    return Header(path=path, format="safetensors", tensors=header.tensors, metadata=header.metadata)
 
 
-def _pickle(path: Path, size: int, form: str, walk: PickleScan) -> Header:
-    if walk.failed and not walk.code:
-        raise ModelError(f"{path} is truncated, or not a weights file: {walk.failed}", _AGAIN)
-    least = sum(prod(run.shape) * run.itemsize for run in walk.storages.values())
-    if size < least:
-        raise _cut(path, size, least)
-    return Header(path=path, format=form, tensors=walk.tensors, names=walk.names, code=walk.code)
+def _read_pickle(path: Path, size: int, form: str, scan: PickleScan) -> Header:
+    if scan.failed and not scan.code:
+        raise ModelError(f"{path} is truncated, or not a weights file: {scan.failed}", _AGAIN)
+    min_size = sum(prod(run.shape) * run.itemsize for run in scan.storages.values())
+    if size < min_size:
+        raise _truncated(path, size, min_size)
+    return Header(path=path, format=form, tensors=scan.tensors, names=scan.names, code=scan.code)
 
 
-def _cut(path: Path, size: int, whole: int) -> ModelError:
+def _truncated(path: Path, size: int, whole: int) -> ModelError:
     return ModelError(f"{path} is truncated: {size:,} of at least {whole:,} bytes", _AGAIN)

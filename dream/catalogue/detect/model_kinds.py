@@ -26,7 +26,7 @@ from dream.core.errors import ModelError
 UNET = "model.diffusion_model."
 """Prefix of the denoiser's tensor names in files of CompVis' and Stability's layout."""
 
-_LEAST, _MOST = 64, 4096
+_MIN_SIZE, _MAX_SIZE = 64, 4096
 """Valid range of a model's native resolution, in pixels along a side."""
 
 _VARIANTS = {4: "", 5: "depth", 9: "inpainting", 8: "instruct-pix2pix", 7: "x4-upscaler"}
@@ -53,11 +53,11 @@ _KINDS: tuple[tuple[str, str], ...] = (
 )
 """Kind and pattern; the first row whose pattern matches the start of a tensor name is used."""
 
-_WORDS = ("^cond_stage_model.", "^conditioner.embedders.")
+_TEXT_ENCODERS = ("^cond_stage_model.", "^conditioner.embedders.")
 """Prefixes of text encoders' tensor names in the layout that is loaded."""
 _FOLDER = "use the whole model: a file with all of its parts, or its folder in diffusers layout"
 
-_PLACES = {
+_USAGE_HINTS = {
     "lora": "LoRAs are not supported yet",
     "vae": "use it with --vae FILE, or put it into VAE/ in a models folder",
     "embedding": "embeddings are not supported yet",
@@ -116,21 +116,21 @@ def detect(path: Path) -> DetectedModel:
     Raises ModelError for a file that cannot be read, is truncated, or is not a weights file. A
     pickle that would run code does not raise; see `DetectedModel.code`.
     """
-    return _recognise(path, _stamp(path), _stamp(path.with_suffix(".yaml")))
+    return _detect_cached(path, _file_stamp(path), _file_stamp(path.with_suffix(".yaml")))
 
 
 @lru_cache(maxsize=256)
-def _recognise(path: Path, *stamps: object) -> DetectedModel:
+def _detect_cached(path: Path, *stamps: object) -> DetectedModel:
     return classify(read_header(path))
 
 
-def _stamp(path: Path) -> object:
+def _file_stamp(path: Path) -> object:
     """A value that changes when the file does; None if it does not exist."""
     try:
-        seen = path.stat()
+        status = path.stat()
     except (OSError, ValueError):
         return None
-    return seen.st_ino, seen.st_size, seen.st_mtime_ns, seen.st_ctime_ns
+    return status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
 
 
 def require_model(path: Path) -> DetectedModel:
@@ -168,17 +168,19 @@ def require_safe(path: Path) -> DetectedModel:
 def get_usage_hint(kind: str) -> str:
     """A hint how to use a file of that kind, or that it is not supported; empty for models and
     unknown files."""
-    return _PLACES.get(kind, "")
+    return _USAGE_HINTS.get(kind, "")
 
 
 def classify(header: Header) -> DetectedModel:
     """Detect what a file is from its header."""
     tensors = header.tensors
     names = TensorNames(tensors)
-    whole = any(map(names.has, _WORDS))  # a complete model of a supported family has text encoders
-    sort = None if whole else find_file_kind(names)
-    denoiser = None if whole or sort else find_denoiser(names)
-    kind = "model" if denoiser else sort.kind if sort else _kind(header)
+    whole = any(
+        map(names.has, _TEXT_ENCODERS)
+    )  # a complete model of a supported family has text encoders
+    file_kind = None if whole else find_file_kind(names)
+    denoiser = None if whole or file_kind else find_denoiser(names)
+    kind = "model" if denoiser else file_kind.kind if file_kind else _kind(header)
     weights = {name: row for name, row in tensors.items() if not name.startswith("model_ema.")}
     common = DetectedModel(
         path=header.path,
@@ -194,11 +196,11 @@ def classify(header: Header) -> DetectedModel:
         return replace(
             common, family=denoiser.family, called=called, place=place, size=(1024, 1024)
         )
-    if sort:
-        return replace(common, called=sort.called, place=sort.place)
+    if file_kind:
+        return replace(common, called=file_kind.called, place=file_kind.place)
     if kind != "model":
         return common
-    found = _model(common, header)
+    found = _detect_model(common, header)
     called, place = _why_not_loaded(found, names)
     return replace(found, called=called, place=place)
 
@@ -215,7 +217,7 @@ def _why_not_loaded(found: DetectedModel, names: TensorNames) -> tuple[str, str]
     return "contains only the denoiser of Stable Diffusion or another model", _FOLDER
 
 
-def _model(common: DetectedModel, header: Header) -> DetectedModel:
+def _detect_model(common: DetectedModel, header: Header) -> DetectedModel:
     family, variant = _family(header.tensors), _variant(header.tensors)
     prediction, zero_snr = detect_prediction_type(header, family, variant)
     return replace(
@@ -224,7 +226,7 @@ def _model(common: DetectedModel, header: Header) -> DetectedModel:
         variant=variant,
         prediction_type=prediction,
         zero_snr=zero_snr,
-        size=_size(header.metadata, family, prediction),
+        size=_native_size(header.metadata, family, prediction),
     )
 
 
@@ -262,14 +264,14 @@ def _variant(tensors: Mapping[str, TensorHeader]) -> str:
     return variant or ("refiner" if refiner else "")
 
 
-def _size(metadata: Mapping[str, str], family: str, prediction: str) -> tuple[int, int]:
+def _native_size(metadata: Mapping[str, str], family: str, prediction: str) -> tuple[int, int]:
     """modelspec's resolution if the file has one, else the family's native size."""
-    said = re.fullmatch(
+    resolution = re.fullmatch(
         r"(\d{2,4})(?:x(\d{2,4}))?", metadata.get("modelspec.resolution", ""), re.ASCII
     )
-    if said:
-        sides = int(said[1]), int(said[2] or said[1])
-        if all(_LEAST <= side <= _MOST and side % 8 == 0 for side in sides):
+    if resolution:
+        sides = int(resolution[1]), int(resolution[2] or resolution[1])
+        if all(_MIN_SIZE <= side <= _MAX_SIZE and side % 8 == 0 for side in sides):
             return sides
     if family == "sd2" and prediction == "v_prediction":
         return 768, 768

@@ -28,11 +28,11 @@ from dream.catalogue.detect.tensors import TensorHeader, parse_tensor
 
 STEPS = 300_000
 """Maximum steps of one run; a tensor takes 35, and SDXL has 2,500 tensors."""
-_LONGEST_NUMBER = 8
+_MAX_NUMBER_BYTES = 8
 """Maximum bytes of an integer; longer ones become stubs."""
-_LONGEST_TEXT = 4096
+_MAX_TEXT_BYTES = 4096
 """Maximum bytes of a text; longer ones become stubs."""
-_MOST_CODE = 16
+_MAX_CODE = 16
 """How many names that would run are collected; one is enough to reject the file."""
 
 STOP = ord(".")
@@ -63,7 +63,7 @@ class PickleMachine:
         self._data = data
         self._steps = steps
         self._at = 0
-        self._left = STEPS
+        self._steps_left = STEPS
         self.memo: dict[int, Any] = {}
         self.stack: list[Any] = []
         self._marks: list[int] = []
@@ -78,16 +78,16 @@ class PickleMachine:
                 raise BadPickle("its pickle is truncated")
             step = data[self._at]
             self._at += 1
-            self._spend(1)
+            self._count_steps(1)
             if step == STOP:
                 return self.stack.pop()
             steps[step](self)
 
     # ── reading ────────────────────────────────────────────────────────────────────────────────
 
-    def _spend(self, steps: int) -> None:
-        self._left -= steps
-        if self._left < 0:
+    def _count_steps(self, steps: int) -> None:
+        self._steps_left -= steps
+        if self._steps_left < 0:
             raise BadPickle(f"its pickle takes more than {STEPS:,} steps")
 
     def _read(self, length: int) -> bytes:
@@ -101,7 +101,7 @@ class PickleMachine:
         return int(number)
 
     def line(self) -> str:
-        end = self._data.find(b"\n", self._at, self._at + _LONGEST_TEXT)
+        end = self._data.find(b"\n", self._at, self._at + _MAX_TEXT_BYTES)
         if end < 0:
             raise BadPickle("its pickle is truncated")
         line = self._data[self._at : end].decode("latin1")
@@ -115,15 +115,15 @@ class PickleMachine:
 
     # ── the stack ──────────────────────────────────────────────────────────────────────────────
 
-    def push(self, thing: Any) -> None:
-        self.stack.append(thing)
+    def push(self, value: Any) -> None:
+        self.stack.append(value)
 
     def pop_mark(self) -> list[Any]:
         mark = self._marks.pop()
-        things = self.stack[mark:]
+        values = self.stack[mark:]
         del self.stack[mark:]
-        self._spend(len(things))
-        return things
+        self._count_steps(len(values))
+        return values
 
     def _store(self, table: Any, key: Any, value: Any) -> None:
         """Set an item, only for plain keys: hashing other keys could take forever."""
@@ -131,17 +131,17 @@ class PickleMachine:
             table[key] = value
 
     def _name(self, full: str) -> Any:
-        self._spend(3)
+        self._count_steps(3)
         module, _, name = full.rpartition(".")
         if module in ("torch", "torch.storage") and name in STORAGES:
             return STORAGES[name]
-        if not is_known(full) and len(self.code) < _MOST_CODE:
+        if not is_known(full) and len(self.code) < _MAX_CODE:
             self.code.append(ascii(full)[1:-1])
         return _Name(full)
 
-    def _called(self, function: Any, arguments: Any) -> Any:
+    def _call(self, function: Any, arguments: Any) -> Any:
         while type(function) is _Name and function.full == OF_TYPE:
-            self._spend(1)
+            self._count_steps(1)
             function, _, arguments, *_ = arguments
         if type(function) is not _Name or type(arguments) is not tuple:
             return STUB
@@ -153,7 +153,7 @@ class PickleMachine:
         return self._table(*arguments) if function.full == DICTIONARY else STUB
 
     def _table(self, pairs: Any = ()) -> dict[Any, Any]:
-        self._spend(len(pairs))
+        self._count_steps(len(pairs))
         table: dict[Any, Any] = {}
         for key, value in pairs:
             self._store(table, key, value)
@@ -182,8 +182,8 @@ class PickleMachine:
             self.stack.pop()
 
     def read_text(self, length: int, coding: str) -> None:
-        self._spend(1)
-        if length > _LONGEST_TEXT:
+        self._count_steps(1)
+        if length > _MAX_TEXT_BYTES:
             self.skip(length)
             self.push(STUB)
         else:
@@ -194,7 +194,7 @@ class PickleMachine:
         self.push(STUB)
 
     def read_long(self, length: int) -> None:
-        if length > _LONGEST_NUMBER:
+        if length > _MAX_NUMBER_BYTES:
             self.skip_bytes(length)
         else:
             self.push(int.from_bytes(self._read(length), "little", signed=True))
@@ -211,36 +211,36 @@ class PickleMachine:
         self.push(STUB)
 
     def make_tuple(self, count: int) -> None:
-        things = tuple(self.stack[-count:])
-        if len(things) < count:
+        values = tuple(self.stack[-count:])
+        if len(values) < count:
             raise BadPickle("its pickle is damaged")
         del self.stack[-count:]
-        self.push(things)
+        self.push(values)
 
     def make_dict(self) -> None:
-        things = self.pop_mark()
+        values = self.pop_mark()
         table: dict[Any, Any] = {}
-        for key, value in zip(things[::2], things[1::2], strict=True):
+        for key, value in zip(values[::2], values[1::2], strict=True):
             self._store(table, key, value)
         self.push(table)
 
     def append(self) -> None:
-        thing = self.stack.pop()
+        value = self.stack.pop()
         if type(self.stack[-1]) is list:
-            self.stack[-1].append(thing)
+            self.stack[-1].append(value)
 
     def appends(self) -> None:
-        things = self.pop_mark()
+        values = self.pop_mark()
         if type(self.stack[-1]) is list:
-            self.stack[-1].extend(things)
+            self.stack[-1].extend(values)
 
     def setitem(self) -> None:
         value, key = self.stack.pop(), self.stack.pop()
         self._store(self.stack[-1], key, value)
 
     def setitems(self) -> None:
-        things = self.pop_mark()
-        for key, value in zip(things[::2], things[1::2], strict=True):
+        values = self.pop_mark()
+        for key, value in zip(values[::2], values[1::2], strict=True):
             self._store(self.stack[-1], key, value)
 
     def drop_items(self) -> None:
@@ -252,11 +252,11 @@ class PickleMachine:
 
     def reduce(self) -> None:
         arguments = self.stack.pop()
-        self.push(self._called(self.stack.pop(), arguments))
+        self.push(self._call(self.stack.pop(), arguments))
 
     def new(self) -> None:
         arguments, kind = self.stack.pop(), self.stack.pop()
-        self.push(self._called(kind, arguments))
+        self.push(self._call(kind, arguments))
 
     def new_ex(self) -> None:
         self.stack.pop()
@@ -275,11 +275,11 @@ class PickleMachine:
     def inst(self) -> None:
         self.name_global()
         kind = self.stack.pop()
-        self.push(self._called(kind, tuple(self.pop_mark())))
+        self.push(self._call(kind, tuple(self.pop_mark())))
 
     def obj(self) -> None:
         kind, *arguments = self.pop_mark()
-        self.push(self._called(kind, tuple(arguments)))
+        self.push(self._call(kind, tuple(arguments)))
 
     def extension(self, length: int) -> None:
         self.skip(length)

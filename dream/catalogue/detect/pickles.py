@@ -72,25 +72,25 @@ def read_legacy(path: Path) -> PickleScan:
 def walk(data: bytes, before: int) -> PickleScan:
     """Scan the pickle in `data` that follows `before` other pickles."""
     machine = PickleMachine(data, STEPS)
-    met = PickleScan(storages=machine.storages)
-    collects = gc.isenabled()
+    scan = PickleScan(storages=machine.storages)
+    gc_was_enabled = gc.isenabled()
     gc.disable()  # many objects are created, and each collection would visit the whole process
     try:
         for _ in range(before):
             machine.run()
-        whole = machine.run()
-        if type(whole) is dict:
-            met.names = frozenset(name for name in whole if isinstance(name, str))
-            met.tensors = weights_in(whole, TensorHeader)
+        result = machine.run()
+        if type(result) is dict:
+            scan.names = frozenset(name for name in result if isinstance(name, str))
+            scan.tensors = weights_in(result, TensorHeader)
     except BadPickle as error:
-        met.failed = str(error)
+        scan.failed = str(error)
     except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError, struct.error):
-        met.failed = "its pickle is damaged"
+        scan.failed = "its pickle is damaged"
     finally:
-        if collects:
+        if gc_was_enabled:
             gc.enable()
-    met.code = tuple(machine.code)
-    return met
+    scan.code = tuple(machine.code)
+    return scan
 
 
 def weights_in(table: Mapping[Any, Any], kind: type[T], depth: int = MAX_NESTING) -> dict[str, T]:
@@ -103,10 +103,10 @@ def weights_in(table: Mapping[Any, Any], kind: type[T], depth: int = MAX_NESTING
     if isinstance(inner := table.get("string_to_param"), dict):
         return {f"string_to_param.{n}": row for n, row in weights_in(inner, kind, 0).items()}
     found = {str(name): row for name, row in table.items() if isinstance(row, kind)}
-    return found or dict(_inner(table, kind, depth, set()))
+    return found or dict(_nested_weights(table, kind, depth, set()))
 
 
-def _inner(
+def _nested_weights(
     table: Mapping[Any, Any], kind: type[T], depth: int, seen: set[int]
 ) -> Iterator[tuple[str, T]]:
     """Search nested containers; each is visited once."""
@@ -117,13 +117,14 @@ def _inner(
         if isinstance(row, kind):
             yield str(name), row
         elif isinstance(row, dict | list | tuple) and depth:
-            rows = row if isinstance(row, dict) else _numbered(row, seen)
+            rows = row if isinstance(row, dict) else _enumerate(row, seen)
             yield from (
-                (f"{name}.{inner}", found) for inner, found in _inner(rows, kind, depth - 1, seen)
+                (f"{name}.{inner}", found)
+                for inner, found in _nested_weights(rows, kind, depth - 1, seen)
             )
 
 
-def _numbered(row: Any, seen: set[int]) -> dict[Any, Any]:
+def _enumerate(row: Any, seen: set[int]) -> dict[Any, Any]:
     if id(row) in seen:
         return {}
     seen.add(id(row))

@@ -8,10 +8,10 @@ from pathlib import Path
 from dream.catalogue.detect.headers import Header
 from dream.core.bounded_reading import read_bounded
 
-_V_IN_NAME = re.compile(r"v-?_?pred|768-?v|v2-[01]_768|(^|[-_.])768($|[-_.])", re.IGNORECASE)
+_V_NAME = re.compile(r"v-?_?pred|768-?v|v2-[01]_768|(^|[-_.])768($|[-_.])", re.IGNORECASE)
 _YAML_LIMIT = 1 << 20
 """Maximum bytes of a .yaml beside a model; Stability's have two thousand."""
-_EPSILON_IN_NAME = re.compile(r"(^|[-_.])(eps(ilon)?|512|base)($|[-_.])|v2-[01]_512", re.IGNORECASE)
+_EPSILON_NAME = re.compile(r"(^|[-_.])(eps(ilon)?|512|base)($|[-_.])|v2-[01]_512", re.IGNORECASE)
 
 
 def detect_prediction_type(header: Header, family: str, variant: str) -> tuple[str, bool]:
@@ -26,39 +26,41 @@ def detect_prediction_type(header: Header, family: str, variant: str) -> tuple[s
     zero_snr = "ztsnr" in header.tensors or header.metadata.get("ss_zero_terminal_snr") == "True"
     if "v_pred" in header.tensors:
         return "v_prediction", zero_snr
-    return _said(header) or _usual(header.path.stem, family, variant), zero_snr
+    return _from_metadata(header) or _from_name(header.path.stem, family, variant), zero_snr
 
 
-def _said(header: Header) -> str:
+def _from_metadata(header: Header) -> str:
     metadata = header.metadata
-    spoken = metadata.get("modelspec.prediction_type", "").lower()
-    if spoken.startswith("v"):
+    modelspec = metadata.get("modelspec.prediction_type", "").lower()
+    if modelspec.startswith("v"):
         return "v_prediction"
-    if spoken.startswith("eps"):
+    if modelspec.startswith("eps"):
         return "epsilon"
     if "ss_v_parameterization" in metadata:
         return "v_prediction" if metadata["ss_v_parameterization"] == "True" else "epsilon"
-    return _said_beside(header.path.with_suffix(".yaml"))
+    return _from_yaml(header.path.with_suffix(".yaml"))
 
 
-def _said_beside(path: Path) -> str:
+def _from_yaml(path: Path) -> str:
     """The prediction type in Stability's .yaml format; empty if there is no such file."""
     try:
-        beside = read_bounded(path, _YAML_LIMIT).decode("utf-8", errors="replace")
+        text = read_bounded(path, _YAML_LIMIT).decode("utf-8", errors="replace")
     except (OSError, ValueError):
         return ""
-    if "linear_start:" not in beside:  # some other program's .yaml
+    if "linear_start:" not in text:  # some other program's .yaml
         return ""
-    rows = (line.split(":", 1) for line in beside.splitlines() if ":" in line)
-    said = (value.strip().strip("\"'") for key, value in rows if key.strip() == "parameterization")
-    return "v_prediction" if "v" in said else "epsilon"
+    rows = (line.split(":", 1) for line in text.splitlines() if ":" in line)
+    values = (
+        value.strip().strip("\"'") for key, value in rows if key.strip() == "parameterization"
+    )
+    return "v_prediction" if "v" in values else "epsilon"
 
 
-def _usual(stem: str, family: str, variant: str) -> str:
+def _from_name(stem: str, family: str, variant: str) -> str:
     if re.search(r"v-?_?pred", stem, re.IGNORECASE):
         return "v_prediction"
     if family != "sd2" or variant:
         return "epsilon"
-    if _V_IN_NAME.search(stem):
+    if _V_NAME.search(stem):
         return "v_prediction"
-    return "epsilon" if _EPSILON_IN_NAME.search(stem) else "v_prediction"
+    return "epsilon" if _EPSILON_NAME.search(stem) else "v_prediction"

@@ -17,21 +17,23 @@ HEADER_LIMIT = 8 << 20
 """Maximum bytes. safetensors allows 100 million; FLUX.1 has 90 thousand."""
 TENSORS = 20_000
 """Maximum tensors of one file; SDXL has 2,500."""
-_NOTE_LIMIT = 1 << 16
+_ENTRY_LIMIT = 1 << 16
 """Maximum bytes of a metadata key and value; longer ones are skipped."""
-_NOTES_LIMIT = 4 << 20
+_METADATA_LIMIT = 4 << 20
 """Maximum bytes of all metadata together."""
-_BESIDES = 500
+_ENTRY_OVERHEAD = 500
 """Overhead of a metadata entry in memory, in bytes."""
-_SETTINGS = b"dream."
+_OWN_PREFIX = b"dream."
 """Prefix of dream's own metadata keys: configurations, which may be longer."""
 
 _STRING = rb'"([^"\\\x00-\x1f]*+(?:\\.[^"\\\x00-\x1f]*+)*+)"'
 _SPACE = rb"[ \t\r\n]*+"
 _KEY = re.compile(_SPACE + _STRING + _SPACE + rb":" + _SPACE + rb"(\{)?")
-_NOTE = re.compile(_SPACE + _STRING + _SPACE + rb":" + _SPACE + _STRING + _SPACE + rb"([,}])")
+_METADATA_ENTRY = re.compile(
+    _SPACE + _STRING + _SPACE + rb":" + _SPACE + _STRING + _SPACE + rb"([,}])"
+)
 _ROW = re.compile(rb"[^{}]{0,4000}+\}")
-_USUAL = re.compile(
+_COMMON_ROW = re.compile(
     rb'"dtype":"(\w{1,20})","shape":\[([\d,]{0,400})\],"data_offsets":\[(\d{1,18}),(\d{1,18})\]\}'
 )
 _NEXT = re.compile(_SPACE + rb"([,}])")
@@ -61,7 +63,7 @@ def parse_header(data: bytes) -> SafetensorsHeader:
         at = found.end()
         if found[1] == b"__metadata__":
             metadata, at = _metadata(data, found)
-        elif found[2] is None or len(found[1]) > _NOTE_LIMIT:
+        elif found[2] is None or len(found[1]) > _ENTRY_LIMIT:
             raise ValueError("its header is not safetensors JSON")
         else:
             name = _text(found[1])
@@ -80,14 +82,14 @@ def parse_header(data: bytes) -> SafetensorsHeader:
 
 def _row(data: bytes, at: int) -> tuple[TensorHeader, int, int]:
     """A tensor, the byte at which its data ends, and the position at which its JSON ends."""
-    if usual := _USUAL.match(data, at):
-        shape = map(int, filter(None, usual[2].split(b",")))
-        return parse_tensor(usual[1].decode(), shape), int(usual[4]), usual.end()
+    if common := _COMMON_ROW.match(data, at):
+        shape = map(int, filter(None, common[2].split(b",")))
+        return parse_tensor(common[1].decode(), shape), int(common[4]), common.end()
     found = _ROW.match(data, at)
     if found is None:
         raise ValueError("its header is not safetensors JSON")
-    said = json.loads(b"{" + found[0])
-    return parse_tensor(said["dtype"], said["shape"]), int(said["data_offsets"][1]), found.end()
+    row = json.loads(b"{" + found[0])
+    return parse_tensor(row["dtype"], row["shape"]), int(row["data_offsets"][1]), found.end()
 
 
 def _metadata(data: bytes, key: re.Match[bytes]) -> tuple[dict[str, str], int]:
@@ -99,17 +101,17 @@ def _metadata(data: bytes, key: re.Match[bytes]) -> tuple[dict[str, str], int]:
         raise ValueError("its metadata is not a table")
     if empty := _EMPTY.match(data, at):
         return {}, empty.end()
-    kept: dict[str, str] = {}
-    room = _NOTES_LIMIT
-    while found := _NOTE.match(data, at):
+    entries: dict[str, str] = {}
+    room = _METADATA_LIMIT
+    while found := _METADATA_ENTRY.match(data, at):
         length = len(found[1]) + len(found[2])
-        short = length < _NOTE_LIMIT or found[1].startswith(_SETTINGS)
-        if short and length + _BESIDES < room:
-            room -= length + _BESIDES
-            kept[_text(found[1])] = _text(found[2])
+        short = length < _ENTRY_LIMIT or found[1].startswith(_OWN_PREFIX)
+        if short and length + _ENTRY_OVERHEAD < room:
+            room -= length + _ENTRY_OVERHEAD
+            entries[_text(found[1])] = _text(found[2])
         at = found.end()
         if found[3] == b"}":
-            return kept, at
+            return entries, at
     raise ValueError("its metadata has values that are not text")
 
 

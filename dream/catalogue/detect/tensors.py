@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from math import prod
 from typing import Any, NamedTuple
 
-_MOST = 2**63
+_MAX_ELEMENTS = 2**63
 """Limit of the number of elements in a tensor."""
 _BYTES = {"F64": 8, "I64": 8, "F32": 4, "I32": 4, "F16": 2, "BF16": 2, "I16": 2}
 _NAMES = {"F64": "float64", "F32": "float32", "F16": "float16", "BF16": "bfloat16"}
@@ -15,8 +15,8 @@ _NAMES = {"F64": "float64", "F32": "float32", "F16": "float16", "BF16": "bfloat1
 def parse_tensor(dtype: object, shape: Iterable[Any]) -> TensorHeader:
     """Validate a tensor's data type and shape. Raises ValueError, TypeError, OverflowError."""
     sides = tuple(map(int, shape))
-    numbered = len(sides) <= 64 and min(sides, default=0) >= 0 and prod(sides) < _MOST
-    if not (numbered and isinstance(dtype, str)):
+    valid = len(sides) <= 64 and min(sides, default=0) >= 0 and prod(sides) < _MAX_ELEMENTS
+    if not (valid and isinstance(dtype, str)):
         raise ValueError("a tensor has an invalid shape or data type")
     return TensorHeader(dtype, sides)
 

@@ -11,7 +11,7 @@ from collections.abc import Collection
 NESTS = ("params_ema", "params-ema", "params", "state_dict", "model_state_dict", "model", "net")
 """Keys under which a network's weights can be nested; EMA weights first."""
 
-_AVERAGED = NESTS[:3]
+_EMA_NESTS = NESTS[:3]
 """The keys that safetensors files, which cannot nest, have as prefixes of tensor names. Not
 “model”: ESRGAN's first layout has tensors called `model.0.weight`."""
 
@@ -89,20 +89,20 @@ OTHERS: tuple[tuple[str, tuple[str, ...]], ...] = (
 
 def find_architecture(names: Collection[str]) -> str:
     """The architecture of an upscaler with these tensor names; empty if it is not one."""
-    return _first(ARCHITECTURES, names)
+    return _first_match(ARCHITECTURES, names)
 
 
 def describe_other(names: Collection[str]) -> str:
     """What a network of OTHERS is, as text; empty if it is not one."""
-    return _first(OTHERS, names)
+    return _first_match(OTHERS, names)
 
 
 def strip_prefixes(names: Collection[str]) -> dict[str, str]:
     """Tensor name in the file → name in the network, without prefixes. If the file has EMA weights
     too, only those."""
     renamed = {name: name for name in names}
-    if renamed and all(name.split(".")[0] in _AVERAGED for name in names):
-        nest = next(nest for nest in _AVERAGED if any(n.startswith(f"{nest}.") for n in names))
+    if renamed and all(name.split(".")[0] in _EMA_NESTS for name in names):
+        nest = next(nest for nest in _EMA_NESTS if any(n.startswith(f"{nest}.") for n in names))
         inside = (name for name in names if name.startswith(f"{nest}."))
         renamed = {name: name.removeprefix(f"{nest}.") for name in inside}
     for prefix in PREFIXES:
@@ -111,6 +111,6 @@ def strip_prefixes(names: Collection[str]) -> dict[str, str]:
     return renamed
 
 
-def _first(rows: tuple[tuple[str, tuple[str, ...]], ...], names: Collection[str]) -> str:
-    there = {*names} | {*strip_prefixes(names).values()}
-    return next((name for name, wanted in rows if there.issuperset(wanted)), "")
+def _first_match(rows: tuple[tuple[str, tuple[str, ...]], ...], names: Collection[str]) -> str:
+    present = {*names} | {*strip_prefixes(names).values()}
+    return next((name for name, required in rows if present.issuperset(required)), "")

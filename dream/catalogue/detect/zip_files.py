@@ -49,7 +49,7 @@ def read_pickle(file: IO[bytes], size: int, most: int) -> bytes:
     Stored (as torch writes) and deflated (as zip programs do) entries are supported. Raises BadZip,
     OSError.
     """
-    entry = _find(_directory(file, size))
+    entry = _find(_read_directory(file, size))
     file.seek(entry.place)
     head = file.read(_LOCAL.size)
     if len(head) < _LOCAL.size or not head.startswith(_LOCAL_MARK):
@@ -60,7 +60,7 @@ def read_pickle(file: IO[bytes], size: int, most: int) -> bytes:
         data = file.read(min(entry.packed, most + 1))
         whole = len(data) == entry.packed
     else:
-        data, whole = _inflated(file, entry.packed, most)
+        data, whole = _inflate(file, entry.packed, most)
     if len(data) > most:
         raise BadZip(f"its data.pkl is larger than {most:,} bytes")
     if not whole:
@@ -68,7 +68,7 @@ def read_pickle(file: IO[bytes], size: int, most: int) -> bytes:
     return data
 
 
-def _inflated(file: IO[bytes], packed: int, most: int) -> tuple[bytes, bool]:
+def _inflate(file: IO[bytes], packed: int, most: int) -> tuple[bytes, bool]:
     """The decompressed bytes, at most one more than `most`; and whether they are complete."""
     unpacker = zlib.decompressobj(-zlib.MAX_WBITS)
     try:
@@ -78,7 +78,7 @@ def _inflated(file: IO[bytes], packed: int, most: int) -> tuple[bytes, bool]:
     return data, unpacker.eof or len(data) > most
 
 
-def _directory(file: IO[bytes], size: int) -> bytes:
+def _read_directory(file: IO[bytes], size: int) -> bytes:
     """The bytes of the directory, which is at the end of the file."""
     tail_at = max(0, size - _END.size - _COMMENT)
     file.seek(tail_at)
@@ -89,7 +89,7 @@ def _directory(file: IO[bytes], size: int) -> bytes:
     *_, length, start, _ = _END.unpack_from(tail, at)
     locator = tail_at + at - _LOCATOR.size
     if _FULL in (length, start) and locator >= 0:
-        length, start = _directory_64(file, locator)
+        length, start = _read_directory_64(file, locator)
     if length > DIRECTORY_LIMIT:
         raise BadZip(f"its zip directory is larger than {DIRECTORY_LIMIT:,} bytes")
     if start + length > size:
@@ -98,7 +98,7 @@ def _directory(file: IO[bytes], size: int) -> bytes:
     return file.read(length)
 
 
-def _directory_64(file: IO[bytes], locator: int) -> tuple[int, int]:
+def _read_directory_64(file: IO[bytes], locator: int) -> tuple[int, int]:
     """Length and start of the directory of a zip of more than 4 GB (zip64)."""
     file.seek(locator)
     found = file.read(_LOCATOR.size)
@@ -125,18 +125,18 @@ def _find(directory: bytes) -> _Entry:
         flags, method, packed, place = row[3], row[4], row[8], row[16]
         name, extra, comment = row[10:13]
         at += _ENTRY.size
-        called, more = directory[at : at + name], directory[at + name : at + name + extra]
-        if called == b"data.pkl" or called.endswith(b"/data.pkl"):
+        file_name, more = directory[at : at + name], directory[at + name : at + name + extra]
+        if file_name == b"data.pkl" or file_name.endswith(b"/data.pkl"):
             if flags & _ENCRYPTED or method not in (_STORED, _DEFLATED):
                 raise BadZip("its data.pkl is compressed in a way that torch does not support")
-            found.append(_Entry(method, *_long(packed, row[9], place, more)))
+            found.append(_Entry(method, *_zip64_sizes(packed, row[9], place, more)))
         at += name + extra + comment
     if len(found) != 1:
         raise BadZip("it is a zip without torch's data.pkl")
     return found[0]
 
 
-def _long(packed: int, unpacked: int, place: int, more: bytes) -> tuple[int, int]:
+def _zip64_sizes(packed: int, unpacked: int, place: int, more: bytes) -> tuple[int, int]:
     """Packed size and position. If 4 bytes are too few, they are in the zip64 field, which has
     8-byte numbers in the order unpacked, packed, position, each only if needed."""
     at, numbers = 0, b""
