@@ -217,5 +217,5 @@ def test_forged_answers_are_understood_within_bounds(forged: bytes) -> None:
 
 def test_a_terminal_that_never_stops_talking_is_not_heard_to_the_end() -> None:
     with FakeTerminal(answers=b"7" * 3 * MOST_HEARD) as there:
-        _, typed = query_terminal(there.slave.fileno(), there.slave.fileno(), patience=20)
+        _, typed = query_terminal(there.slave.fileno(), there.slave.fileno(), timeout=20)
     assert len(typed) <= MOST_HEARD
