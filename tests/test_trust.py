@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from dream.config.folder_notice import describe_folder_settings
+from dream.line import parse_argv
 from tests.fakes import fake_shelf
 from tests.test_app import run  # noqa: F401 - a fixture
 
@@ -59,7 +60,7 @@ def typed(monkeypatch: pytest.MonkeyPatch, run: Run, answer: str, *argv: str) ->
 
         monkeypatch.setattr(sys, "stdin", Typed())
         monkeypatch.setattr(sys, "stderr", Shown())
-        options = app.parse_argv(argv)[:2]
+        options = parse_argv(argv)[:2]
         try:
             app._confirm_outside_settings(options, find_settings_files())
         except app.BadSetting:

@@ -33,7 +33,6 @@ from dream.core.file_names import parse_path
 from dream.core.plain_text import make_printable, print_text
 from dream.core.request import Request
 from dream.graphics import TerminalImages, detect_terminal_images, supports_live
-from dream.line import find_command_line, is_skipped, logged_of, parse_argv
 
 if TYPE_CHECKING:
     from dream.session import Session
@@ -67,9 +66,14 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(argv: Sequence[str]) -> int:
-    argv, command = find_command_line(argv)
-    argv, logged = logged_of(argv)
-    options = parse_argv(argv)[:2]
+    command, logged, prompt = None, None, None
+    options = (CliOptions(), Request())
+    if argv:
+        from dream.line import find_command_line, logged_of, parse_argv  # no bare start waits
+
+        argv, command = find_command_line(argv)
+        argv, logged = logged_of(argv)
+        options = parse_argv(argv)[:2]
     shell_options = options[0]
     if shell_options.help:
         from dream.line.help_pages import format_help
@@ -80,7 +84,9 @@ def _run(argv: Sequence[str]) -> int:
         print_text(f"dream {dream.__version__}", sys.stdout)
         return ALL_MADE
     files = find_settings_files()
-    launch, base, prompt = parse_argv(argv, *read_settings(files))
+    launch, base = read_settings(files)
+    if argv:
+        launch, base, prompt = parse_argv(argv, launch, base)
     if launch.verify is not None and launch.dry_run:
         raise BadSetting("--verify cannot be combined with --dry_run, which renders nothing")
     if launch.doctor:
@@ -206,6 +212,7 @@ def _find_lines(launch: CliOptions, prompt: str | None) -> Lines | None:
 
 def _read_file(file: Path, note: Callable[[str], None]) -> Sequence[tuple[int, str]]:
     from dream.gallery import read_log
+    from dream.line import is_skipped
 
     return [(number, line) for number, line in read_log(file, note) if not is_skipped(line)]
 

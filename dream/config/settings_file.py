@@ -13,12 +13,10 @@ from typing import Any
 
 import platformdirs
 
-from dream.core import bounded_reading as reading
 from dream.core.cli_options import CLI_FLAGS, CliOptions
 from dream.core.errors import BadSetting
 from dream.core.own_files import edit_locked, rewrite
 from dream.core.request import FLAGS, Request
-from dream.line import find_setting, parse_setting
 from dream.options.option_type import OptionType
 
 FILE = "dream.toml"
@@ -52,6 +50,10 @@ def settings_in(file: Path) -> tuple[str, ...]:
 
 
 def _read(file: Path) -> Mapping[str, Any]:
+    # A start without any dream.toml waits for neither.
+    from dream.core import bounded_reading as reading
+    from dream.line import parse_setting
+
     try:
         table = reading.read_toml(file)
     except (OSError, ValueError) as error:
@@ -98,6 +100,8 @@ def _write(file: Path, changes: Mapping[str, Any]) -> None:
     """Write these values to the file; None removes a key."""
     import tomlkit  # imported late: slow, and not needed at the start
 
+    from dream.core import bounded_reading as reading
+
     try:
         with edit_locked(file) as target:
             document = tomlkit.parse(reading.read_editable_toml(file) if file.is_file() else "")
@@ -115,6 +119,8 @@ def _write(file: Path, changes: Mapping[str, Any]) -> None:
 
 
 def _means(key: str, field: str) -> bool:
+    from dream.line import find_setting
+
     try:
         return find_setting(key) == field
     except BadSetting:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import errno
 import os
-import secrets
 import stat
 import sys
 import time
@@ -89,6 +88,8 @@ def replace_own(path: Path, data: bytes, mode: int = 0o600) -> None:
 def new_beside(path: Path, mode: int = 0o600) -> tuple[Path, int]:
     """A new, empty file in the same folder: its path, and its descriptor for reading and writing.
     `dream.gallery` removes files of such random names after a crash. Raises OSError."""
+    import secrets  # no start waits for it
+
     temporary = path.with_name(f".dream-{secrets.token_hex(8)}.tmp")
     return temporary, os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL | BINARY, mode)
 
