@@ -161,8 +161,8 @@ def test_a_model_gets_another_name_and_the_session_goes_on(studio: Session) -> N
     happened(studio, "a dog -S2")
     happened(studio, "a cow -S3 --model large")
     assert [(r.model, r.steps) for r in engine(studio).rendered[1:]] == [("huge", 7)] * 2
-    assert "there is a model tiny already" in refusal(studio, "!edit_model huge --name tiny")
-    assert "name takes what it is called" in refusal(studio, '!edit_model huge name ""')
+    assert "model tiny already exists" in refusal(studio, "!edit_model huge --name tiny")
+    assert "name takes a new name" in refusal(studio, '!edit_model huge name ""')
 
 
 @pytest.mark.parametrize(
@@ -213,7 +213,7 @@ def test_deleting_files_is_asked_first(studio: Session, tmp_path: Path) -> None:
     assert toml(tmp_path).strip() in ("", "[models]")
     assert (tmp_path / "models" / "large").is_dir()
     said = refusal(studio, "!del_model large --files")
-    assert "this deletes" in said and "--files --yes confirms it" in said
+    assert "this deletes" in said and "confirm with --files --yes" in said
     assert (tmp_path / "models" / "large").is_dir(), "nobody was asked"
     happened(studio, "!del_model large --files --yes")
     assert not (tmp_path / "models" / "large").exists()

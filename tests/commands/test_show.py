@@ -45,7 +45,7 @@ def test_show_finds_the_last_pictures_and_files(studio: Session) -> None:
     assert happened(studio, f"!show {first.name}") == [ShowImage(path=first)]
     assert "there is no image -3" in refusal(studio, "!show -3")
     assert "there is no" in refusal(studio, "!show nothing.png")
-    assert "takes a file" in refusal(studio, "!show")
+    assert "needs a file name" in refusal(studio, "!show")
 
 
 def test_what_is_no_picture_is_refused_before_it_is_shown(studio: Session, tmp_path: Path) -> None:

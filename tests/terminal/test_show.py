@@ -77,7 +77,7 @@ def test_progress_is_one_line_and_is_wiped_before_what_stays() -> None:
 
 
 def test_progress_never_reaches_the_last_column() -> None:
-    assert Rows(columns=20).after(step(1)) == ["image 1/2  render"]
+    assert Rows(columns=20).after(step(1)) == ["image 1/2  render 1"]
 
 
 def test_where_nothing_can_be_rewritten_there_is_no_progress() -> None:

@@ -63,16 +63,16 @@ def test_what_was_drawn_elsewhere_is_not_drawn_again(saved: Saved) -> None:
 
 
 def test_only_what_is_wanted_is_shown(saved: Saved) -> None:
-    here, out = screen(shown(finished=False))
+    here, out = screen(shown(shows_final=False))
     here.show(saved)
     assert out.getvalue().count("\n") == 1
-    here, _ = screen(shown(making=False))
+    here, _ = screen(shown(shows_live=False))
     here.show(STEP)
     assert here.get_live_rows() == []
 
 
 def test_whoever_asks_sees_a_picture_nevertheless(saved: Saved) -> None:
-    here, out = screen(shown(finished=False, making=False))
+    here, out = screen(shown(shows_final=False, shows_live=False))
     here.show(ShowImage(path=saved.path))
     assert out.getvalue().count("\n") == 4
     here.show(ShowImage(path=saved.path.with_name("b.png")))
