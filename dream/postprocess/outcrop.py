@@ -3,7 +3,8 @@
 The canvas grows side by side, by a quarter of a window at most at a time. The new pixels begin as
 the edge's own colours, and the model paints them through windows that show some three times as much
 of what is there already. Each window paints some of its neighbour's new pixels again, from what is
-there, and fades in over them; at the picture's own edge nothing fades, for that stays.
+there, and fades in over them. The picture's own edge stays: there the new colours are corrected
+until they go on from the old ones.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from dream.options.outpaint import Outcrop, Shift
+from dream.postprocess.joins import CONTEXT, hide_decoder_edge, match_colours
 from dream.postprocess.windows import (
     Box,
     GenerateWindow,
@@ -48,11 +50,31 @@ class Patch(NamedTuple):
     window: Box
     """What the model sees; beyond the canvas only where that is smaller than a multiple."""
     new_area: Box
-    """What it paints."""
+    """What of it goes into the canvas."""
+    side: str
+    """Where the canvas grows."""
+    context: int
+    """Pixels beyond the new area, towards the picture, that are painted too, for the new colours to
+    be matched to what is there."""
     fades: Box
     """Pixels at each side of what it paints over which it fades into what was painted before."""
-    along_columns: bool
-    """Whether its strip lies along the top or bottom, so that its neighbours are left and right."""
+
+    @property
+    def along_columns(self) -> bool:
+        """Whether its strip lies along the top or bottom, so that its neighbours are left and
+        right."""
+        return self.side in ("top", "bottom")
+
+    @property
+    def mask_area(self) -> Box:
+        """What the model paints: the new area and its context."""
+        left, top, right, bottom = self.new_area
+        return Box(
+            left - self.context * (self.side == "right"),
+            top - self.context * (self.side == "bottom"),
+            right + self.context * (self.side == "left"),
+            bottom + self.context * (self.side == "top"),
+        )
 
 
 def plan_patches(size: Size, sides: Outcrop, window: Size, multiple: int) -> list[Patch]:
@@ -83,9 +105,9 @@ def outcrop_image(
         if any(patch.grows):
             image = before = strip = extend_canvas(image, patch.grows)
         mask = Image.new("L", patch.window.size, 0)
-        mask.paste(255, patch.new_area.relative_to(patch.window))
+        mask.paste(255, patch.mask_area.relative_to(patch.window))
         painted = paint(crop_padded(image, patch.window), mask, number)
-        fresh = painted.crop(patch.new_area.relative_to(patch.window))
+        fresh = _match(painted, image, patch)
         along, across = _weights(patch)
         # First the strip's windows into one another, then what they are into the strip before.
         image, strip = image.copy(), strip.copy()
@@ -117,6 +139,20 @@ def extend_canvas(image: Image.Image, sides: Outcrop) -> Image.Image:
     top, right, bottom, left = sides
     around = ((top, bottom), (left, right), (0, 0))
     return Image.fromarray(np.pad(np.asarray(image), around, mode="mean", stat_length=_EDGE))
+
+
+def _match(painted: Image.Image, image: Image.Image, patch: Patch) -> Image.Image:
+    """The patch's new area, of a window as it was painted, so that it goes on from the canvas."""
+    window = Image.fromarray(hide_decoder_edge(np.asarray(painted)))
+    fresh = np.asarray(window.crop(patch.mask_area.relative_to(patch.window)), np.float32)
+    there = np.asarray(image.crop(patch.mask_area), np.float32)
+    if patch.context:
+        # Turned so that the canvas grows downwards.
+        turns = {"bottom": 0, "right": 3, "top": 2, "left": 1}[patch.side]
+        known = np.rot90(there, turns)[: patch.context]
+        fresh = np.rot90(match_colours(np.rot90(fresh, turns), known), -turns)
+    made = Image.fromarray(np.rint(fresh).clip(0, 255).astype(np.uint8))
+    return made.crop(patch.new_area.relative_to(patch.mask_area))
 
 
 def _grown(size: Size, sides: Outcrop) -> Size:
@@ -154,6 +190,9 @@ def _strip(
     across = side in ("left", "right")
     length, reach = (size[1], window[1]) if across else (size[0], window[0])
     done, fresh = 0, step + again
+    axis = 0 if across else 1
+    # A strip that paints over the one before it has its context in that.
+    context = 0 if again else max(0, min(CONTEXT, size[axis] - step, window[axis] - step))
     fade = max(0, again - _EDGE)
     inner_fade = dict(zip(("left", "top", "right", "bottom"), (0,) * 4, strict=True))
     inner_fade[_OPPOSITE[side]] = fade
@@ -168,7 +207,7 @@ def _strip(
             box = Box(start, outer[0], start + reach, outer[1])
             painted = Box(start, inner[0], end, inner[1])
             fades = Box(**inner_fade | {"left": done - start if done else 0})
-        yield Patch(Outcrop() if done else grows, box, painted, fades, not across)
+        yield Patch(Outcrop() if done else grows, box, painted, side, context, fades)
         done = end
 
 
