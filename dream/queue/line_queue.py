@@ -69,7 +69,7 @@ class LineQueue:
         keep: Keep = Unkept(),  # noqa: B008 - it knows nothing
         interrupt: Callable[[], None] = lambda: None,
     ) -> None:
-        """`keep` is told of each change. `interrupt` is called when the line being made is
+        """`keep` is called with each change. `interrupt` is called when the line being made is
         given up, to wake whoever waits for its picture; it must return at once."""
         self._keep, self._interrupt = keep, interrupt
         self._changed = threading.Condition()

@@ -35,7 +35,7 @@ class QueueFile:
     """
 
     def __init__(self, folder: Path, complain: Callable[[str], None]) -> None:
-        """`complain` is told once why nothing can be kept, if so."""
+        """`complain` is called once with the reason if nothing can be kept."""
         self._folder, self._complain = folder, complain
         self._path = folder / FILE_NAME
         self._held: IO[bytes] | None = None

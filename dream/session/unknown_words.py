@@ -12,7 +12,7 @@ _LISTED = 6
 
 
 class UnknownWords:
-    """What one session was told of. A word is told of once for each model."""
+    """The unknown words reported in this session: each word once per model."""
 
     def __init__(self) -> None:
         self._noted: set[tuple[str, str]] = set()

@@ -82,7 +82,7 @@ def check_line(context: Context, line: str) -> CheckResult | None:
         return CheckResult(f"{said}; {odd}" if (odd := _odd_characters(typed)) else said)
     except DreamError as error:
         column = getattr(error, "column", 0)
-        # The word at the end is still being typed: what it lacks is told, but not blamed.
+        # The word at the end is still being typed: it is reported as incomplete, not as wrong.
         unfinished = not line[-1].isspace() and column > line.rfind(" ")
         odd = _odd_characters(typed)
         told = f"{_told(error)}; {odd}" if odd else _told(error)

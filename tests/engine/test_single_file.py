@@ -162,7 +162,7 @@ def test_the_running_averages_paint_where_they_are_asked_for(
 def test_averages_that_are_not_all_there_paint_nothing(places: Path, weights: Tensors) -> None:
     both = single_files.with_ema(weights)
     last = "model_ema.diffusion_modelout2bias"
-    for kept, says in ((weights, "no running averages"), (both, f"holds no {last}")):
+    for kept, says in ((weights, "contains no EMA weights"), (both, f"holds no {last}")):
         few = {name: tensor for name, tensor in kept.items() if name != last}
         path = single_files.save(few, places / "few.safetensors")
         with pytest.raises(ModelError, match=says):
@@ -434,7 +434,7 @@ def test_a_pickle_runs_nothing_even_where_it_is_not_recognised_first(
     monkeypatch.chdir(tmp_path)
     path = tmp_path / "hostile.ckpt"
     torch.save({"x": Trap()}, path, _use_new_zipfile_serialization=form == "zip")
-    with pytest.raises(ModelError, match="is refused: it would run code"):
+    with pytest.raises(ModelError, match="is refused: loading it would run code"):
         open_tensors(path, form)
     with pytest.raises(ModelError, match=r"is refused: loading it would run \w+\.mkdir"):
         load_model(ModelInfo(name="hostile", path=path), "cpu", "float32")
