@@ -162,7 +162,7 @@ def test_the_running_averages_paint_where_they_are_asked_for(
 def test_averages_that_are_not_all_there_paint_nothing(places: Path, weights: Tensors) -> None:
     both = single_files.with_ema(weights)
     last = "model_ema.diffusion_modelout2bias"
-    for kept, says in ((weights, "contains no EMA weights"), (both, f"holds no {last}")):
+    for kept, says in ((weights, "contains no EMA weights"), (both, f"contains no {last}")):
         few = {name: tensor for name, tensor in kept.items() if name != last}
         path = single_files.save(few, places / "few.safetensors")
         with pytest.raises(ModelError, match=says):

@@ -162,16 +162,16 @@ def test_a_worker_is_lost_at_any_message(
     fault: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(start, "START", START)
-    monkeypatch.setattr(silence, "LOOK", 0.05)
-    monkeypatch.setattr(client, "LOOK", 0.05)
-    monkeypatch.setattr(client, "STOPPED_PATIENCE", 0.1)
+    monkeypatch.setattr(silence, "POLL_INTERVAL", 0.05)
+    monkeypatch.setattr(client, "POLL_INTERVAL", 0.05)
+    monkeypatch.setattr(client, "STOPPED_CANCEL_TIMEOUT", 0.1)
     order = tmp_path / "fault"
     monkeypatch.setenv(FAULT, str(order))
     for at in runs():
         order.write_text(f"{fault} {at}")
         engine = WorkerEngine(fake_shelf(tmp_path / "models"))
         base = Request(outdir=str(tmp_path / str(at)))
-        studio = Session(engine, engine._opening.shelf, base)
+        studio = Session(engine, engine._opening.registry, base)
         person = Person(engine)
         for number in range(2):
             for _ in range(3):  # a line that was given up is entered again
