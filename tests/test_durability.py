@@ -60,7 +60,7 @@ def test_a_full_disk(tmp_path: Path, options: list[str]) -> None:
         text=True,
     )
     assert done.returncode == 1
-    failed = [line for line in done.stderr.splitlines() if "larger than is allowed" in line]
+    failed = [line for line in done.stderr.splitlines() if "exceed the file size limit" in line]
     assert len(failed) == 2, done.stderr
     assert done.stdout == ""
     assert "Traceback" not in done.stderr

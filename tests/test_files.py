@@ -148,7 +148,7 @@ def test_a_file_without_end_is_not_read_whole(tmp_path: Path) -> None:
     with pytest.raises(OSError, match=r"dream_log.txt is larger than 268,435,456 bytes"):
         read_own(log)
     assert read_own(log, 16) == bytes(16)
-    with pytest.raises(GalleryError, match=r"larger than"):
+    with pytest.raises(GalleryError, match=r"exceed the file size limit"):
         Gallery(tmp_path).recover()
     log.rename(tmp_path / ".dream_history")
     assert LineHistory(tmp_path / ".dream_history", print).read_lines() == []
