@@ -128,7 +128,7 @@ def test_what_libraries_write_and_questions_are_printable(monkeypatch: pytest.Mo
         shown.append(message)
         return None
 
-    monkeypatch.setattr("dream.terminal.questions._OnlyNew.asked", asked)
+    monkeypatch.setattr("dream.terminal.questions._FreshKeys.read_answer", asked)
     asyncio.run(ask_for_key(EVIL, "yn"))
     asyncio.run(ask_for_words(EVIL, EVIL))
     assert len(shown) == 2 and all(
