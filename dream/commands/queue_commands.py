@@ -73,7 +73,7 @@ def restart(context: Context, argument: str) -> Events[None]:
 
 def _get_queue(context: Context) -> LineQueue:
     if context.queue is None:
-        raise BadLine("there is no queue here: each line runs when it is entered")
+        raise BadLine("this prompt has no queue: each line runs when it is entered")
     return context.queue
 
 

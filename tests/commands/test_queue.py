@@ -56,7 +56,7 @@ def test_what_is_no_waiting_line_is_refused(tmp_path: Path, queue: LineQueue, li
 
 
 def test_where_each_line_is_made_at_once_there_is_no_queue(tmp_path: Path) -> None:
-    assert "there is no queue here" in said(tmp_path, None, "!queue")
+    assert "this prompt has no queue" in said(tmp_path, None, "!queue")
 
 
 @pytest.mark.parametrize(
