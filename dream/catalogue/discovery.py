@@ -1,4 +1,4 @@
-"""Finds models and VAEs in the models folders by their file names.
+"""Finds models in the models folders by their file names.
 
 Of folders in diffusers layout, the pipeline class is read too. A models folder can also be one of
 the AUTOMATIC1111 web UI (or the `models` in it), the hub's cache, or the folder that tutorials of
@@ -38,9 +38,6 @@ _MAX_REF_BYTES = 1000
 _MAX_DEPTH, _MAX_MODELS = 8, 1000
 """How many levels a folder is searched, and after how many models the search stops."""
 
-VAE_FILES = (*FILES, ".pt", ".bin")
-_VAES_IN = ("vae", "VAE", "models/VAE")
-
 
 def find_models(dirs: Sequence[Path]) -> dict[str, Path]:
     """Folders and single files by name. If two have the same name, the one in the first models
@@ -51,7 +48,7 @@ def find_models(dirs: Sequence[Path]) -> dict[str, Path]:
             if not is_diffusion_upscaler(index.parent):
                 found.setdefault(index.parent.name, index.parent)
         for place in _FILES_IN:
-            for path in _with_suffix(models, f"{place}*", FILES):
+            for path in list_with_suffix(models, f"{place}*", FILES):
                 found.setdefault(path.stem, path)
         for path in sorted(models.glob(_LINKED)):
             found.setdefault(path.parent.name, path)
@@ -71,8 +68,21 @@ def in_hub_cache(path: Path) -> bool:
 
 
 def _in_hub_cache(models: Path) -> Iterator[tuple[str, Path]]:
-    """The models in `models--owner--name/snapshots/COMMIT`, called `name`, or `owner--name` if that
-    name is already used. `models` can also be such a folder itself."""
+    """The models in the hub's cache by name; see `list_snapshots`."""
+    for name, folder in list_snapshots(models):
+        if (folder / INDEX).is_file():
+            if not is_diffusion_upscaler(folder):
+                yield name, folder
+        # A part of a model has its configuration beside it.
+        elif not (folder / TRANSFORMERS_INDEX).is_file():
+            for path in list_with_suffix(folder, "*", FILES):
+                yield path.stem, path
+
+
+def list_snapshots(models: Path) -> Iterator[tuple[str, Path]]:
+    """The current `models--owner--name/snapshots/COMMIT` of every repository in a hub cache, called
+    `name`, or `owner--name` if that name is already used. `models` can also be such a folder
+    itself."""
     repos = [path for place in _HUB for path in sorted(models.glob(f"{place}{_SNAPSHOTS}"))]
     if models.name.startswith("models--") and (models / "snapshots").is_dir():
         repos.append(models / "snapshots")
@@ -85,15 +95,7 @@ def _in_hub_cache(models: Path) -> Iterator[tuple[str, Path]]:
         short = owner_and_name.partition("--")[2]
         name = owner_and_name if short in seen else short
         seen.add(name)
-        if (folder / INDEX).is_file():
-            if not is_diffusion_upscaler(folder):
-                yield name, folder
-            continue
-        for path in _with_suffix(folder, "*", FILES):
-            if not (
-                folder / TRANSFORMERS_INDEX
-            ).is_file():  # a part of a model has its configuration beside it
-                yield path.stem, path
+        yield name, folder
 
 
 def _current_snapshot(snapshots: Path) -> Path | None:
@@ -129,7 +131,7 @@ def find_recursive(folder: Path) -> dict[str, Path]:
 def _search_folder(folder: Path, depth: int) -> Iterator[Path]:
     """Models in the folder itself come first; of files that differ only in suffix, one is used."""
     part = (folder / TRANSFORMERS_INDEX).is_file()
-    files = {} if part else {path.stem: path for path in _with_suffix(folder, "*", FILES[::-1])}
+    files = {} if part else {path.stem: path for path in list_with_suffix(folder, "*", FILES[::-1])}
     yield from sorted(files.values())
     with suppress(OSError):  # a folder without read permission
         for inner in sorted(folder.iterdir()):
@@ -166,20 +168,7 @@ def is_diffusion_upscaler(folder: Path) -> bool:
         return False
 
 
-def find_vaes(dirs: Sequence[Path]) -> dict[str, Path]:
-    """VAE files, and folders in diffusers layout, by name; x.vae.pt is called `x`."""
-    found: dict[str, Path] = {}
-    for models in dirs:
-        for place in _VAES_IN:
-            for config in sorted((models / place).glob("*/config.json")):
-                found.setdefault(config.parent.name, config.parent)
-            for path in _with_suffix(models / place, "**/*", VAE_FILES):
-                if not (path.parent / "config.json").exists():
-                    found.setdefault(path.stem.removesuffix(".vae"), path)
-    return found
-
-
-def _with_suffix(folder: Path, pattern: str, suffixes: Sequence[str]) -> Iterator[Path]:
+def list_with_suffix(folder: Path, pattern: str, suffixes: Sequence[str]) -> Iterator[Path]:
     """Files with these suffixes, in the order of the suffixes, so safetensors come first."""
     found = [path for path in folder.glob(pattern) if path.suffix.lower() in suffixes]
     for path in sorted(found, key=lambda path: (suffixes.index(path.suffix.lower()), path)):

@@ -16,8 +16,9 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from dream.catalogue.addresses import is_plain_name, make_printable_url
-from dream.catalogue.discovery import INDEX, VAE_FILES, get_variant
+from dream.catalogue.discovery import INDEX, get_variant
 from dream.catalogue.download import OnProgress, fetch
+from dream.catalogue.vaes import VAE_FILES
 from dream.core.errors import DreamError, FetchError, ModelError
 
 _HUB_ID = re.compile(r"(?P<repo>[\w.-]+/[\w.-]+)(?:@(?P<revision>[\w./-]+))?(?::(?P<variant>\w+))?")

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from dream.catalogue.discovery import FILES, INDEX, find_models, find_vaes
+from dream.catalogue.discovery import FILES, INDEX, find_models
 from dream.catalogue.model_info import ModelInfo, UpscalerInfo
 from dream.catalogue.models_toml import EXTRA_KEYS, FILE_NAME, Complain, read_entries
 from dream.catalogue.read_model_info import read_model
@@ -20,6 +20,7 @@ from dream.catalogue.upscalers import (
     info_outside_dirs,
     is_upscaler,
 )
+from dream.catalogue.vaes import find_vaes
 from dream.core.errors import ModelError
 
 SHIPPED = "tiny"
@@ -81,7 +82,7 @@ class ModelRegistry:
         }
 
     def get_vae(self, name_or_path: str) -> Path:
-        """The VAE of that name, or at that path. Raises ModelError with similar names."""
+        """The VAE of that name, or at that path, unread. Raises ModelError with similar names."""
         found = find_vaes(self.models_dirs)
         path = _as_path(name_or_path)
         if name_or_path not in found and name_or_path and _exists(path):

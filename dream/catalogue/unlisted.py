@@ -1,5 +1,5 @@
-"""Lists files in the models folders that cannot be models, with the reason: dangling links, and
-formats that are not supported."""
+"""Lists files in the models folders that cannot be models, VAEs or upscalers, with the reason:
+dangling links, and formats that are not supported."""
 
 from __future__ import annotations
 
@@ -7,17 +7,21 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from dream.catalogue.discovery import FILES, model_places
+from dream.catalogue import upscalers
+from dream.catalogue.discovery import model_places
+from dream.catalogue.vaes import VAE_FILES, VAE_FOLDERS
 from dream.core.errors import ModelError
 
 _UNSUPPORTED = (".gguf",)
+_OTHER_PLACES = (*VAE_FOLDERS, upscalers.FOLDER)
+_SUFFIXES = (*VAE_FILES, *upscalers.SUFFIXES, *_UNSUPPORTED)
 
 
 def find_unlisted(dirs: Sequence[Path]) -> dict[Path, ModelError]:
     """These files and links by path, and why each is not a model."""
     found: dict[Path, ModelError] = {}
     for folder in dirs:
-        for pattern in model_places():
+        for pattern in (*model_places(), *(f"{place}/*" for place in _OTHER_PLACES)):
             with suppress(OSError):  # a folder without read permission
                 for path in sorted(folder.glob(pattern)):
                     if (why := _why_not(path)) is not None:
@@ -30,7 +34,7 @@ def _why_not(path: Path) -> ModelError | None:
     if path.name.startswith("."):
         return None
     if path.is_symlink() and not path.exists():
-        if suffix in (*FILES, *_UNSUPPORTED) or not suffix:
+        if suffix in _SUFFIXES or not suffix:
             target = path.readlink()
             return ModelError(
                 f"{path} is a link to {target}, which does not exist",

@@ -7,7 +7,12 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
-from dream.catalogue.discovery import INDEX, is_diffusion_upscaler
+from dream.catalogue.discovery import (
+    INDEX,
+    is_diffusion_upscaler,
+    list_snapshots,
+    list_with_suffix,
+)
 from dream.catalogue.model_dirs import find_writable_dir
 from dream.catalogue.model_info import UpscalerInfo
 from dream.core.errors import ModelError
@@ -99,10 +104,9 @@ def find_upscalers(dirs: Sequence[Path]) -> dict[str, UpscalerInfo]:
     known = {row.name: row for row in KNOWN_UPSCALERS}
     known |= {row.hub.partition("/")[2]: row for row in KNOWN_UPSCALERS if row.hub}
     infos: dict[str, UpscalerInfo] = {}
-    for path in (*_files(dirs), *_folders(dirs)):
-        name = path.stem if path.is_file() else path.name
+    for name, path in (*_files(dirs), *_folders(dirs)):
         row = known.get(name)
-        info = row.info_at(path) if row else info_from_path(path)
+        info = row.info_at(path) if row else replace(info_from_path(path), name=name)
         infos.setdefault(info.name, info)
     target = find_writable_dir(dirs) / FOLDER
     for row in KNOWN_UPSCALERS:
@@ -140,7 +144,8 @@ def architecture_of(info: UpscalerInfo) -> str:
 @lru_cache(maxsize=256)
 def _detect_architecture(path: Path, stamp: object) -> str:
     from dream.catalogue.detect import read_header  # imported late
-    from dream.catalogue.detect.model_kinds import describe_kind, get_usage_hint, require_safe
+    from dream.catalogue.detect.model_kinds import describe_kind, get_usage_hint
+    from dream.catalogue.detect.require import require_safe
     from dream.catalogue.detect.upscaler_architectures import describe_other, find_architecture
 
     found, names = require_safe(path), read_header(path).tensors
@@ -166,19 +171,27 @@ def _file_stamp(path: Path) -> object:
     return status.st_ino, status.st_size, status.st_mtime_ns
 
 
-def _folders(dirs: Sequence[Path]) -> Iterator[Path]:
-    """Diffusion upscalers in `upscalers/`, or directly in a models folder."""
+def _folders(dirs: Sequence[Path]) -> Iterator[tuple[str, Path]]:
+    """Names and paths of diffusion upscalers in `upscalers/`, directly in a models folder, or in a
+    hub cache."""
     for folder in dirs:
         for place in (folder / FOLDER, folder):
             for index in sorted(place.glob(f"*/{INDEX}")):
                 if is_diffusion_upscaler(index.parent):
-                    yield index.parent
+                    yield index.parent.name, index.parent
+        for name, snapshot in list_snapshots(folder):
+            if is_diffusion_upscaler(snapshot):
+                yield name, snapshot
 
 
-def _files(dirs: Sequence[Path]) -> Iterator[Path]:
-    """Files in `upscalers/`, or in a folder of the file's own name, like the shipped one."""
+def _files(dirs: Sequence[Path]) -> Iterator[tuple[str, Path]]:
+    """Names and paths of files in `upscalers/`, in a folder of the file's own name (the shipped
+    one), and of .pth files in a hub cache."""
     for folder in dirs:
         for path in sorted(folder.glob("*/*")):
             expected = path.parent.name in (FOLDER, path.stem)
             if expected and path.suffix.lower() in SUFFIXES and path.is_file():
-                yield path
+                yield path.stem, path
+        for _, snapshot in list_snapshots(folder):
+            for path in list_with_suffix(snapshot, "*", SUFFIXES[:1]):
+                yield path.stem, path

@@ -11,6 +11,7 @@ from dream.catalogue import ModelInfo, ModelRegistry
 from dream.catalogue.discovery import normalize_path
 from dream.catalogue.models_toml import BOOLEAN, SHARED_KEYS
 from dream.catalogue.models_toml_writer import rename_entry, set_values
+from dream.catalogue.vaes import check_vae
 from dream.commands.command import Context, Line, TextOutput
 from dream.commands.import_model import find_local_path
 from dream.commands.model_commands import NO_VAE_WORD
@@ -66,6 +67,7 @@ def _find_vae(shelf: ModelRegistry, name: str) -> str:
     """Return the name of a listed VAE, else its absolute path. Raises ModelError if it is not a
     VAE."""
     path = shelf.get_vae(name)
+    check_vae(path)
     return name if name in shelf.list_vaes() else str(normalize_path(path))
 
 

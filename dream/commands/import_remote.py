@@ -12,8 +12,9 @@ from urllib.parse import unquote, urlsplit
 
 from dream.catalogue import ModelRegistry
 from dream.catalogue.addresses import is_plain_name, redact_secrets
-from dream.catalogue.discovery import FILES, VAE_FILES
+from dream.catalogue.discovery import FILES
 from dream.catalogue.model_dirs import find_writable_dir
+from dream.catalogue.vaes import VAE_FILES
 from dream.commands.download_events import follow_download
 from dream.core.bounded_reading import read_bounded
 from dream.core.errors import BadLine, FetchError, ModelError
@@ -148,7 +149,7 @@ def _fetch(address: str, target: Path) -> Events[None]:
 def _inspect(file: Path, url: str) -> DetectedModel:
     """Detect what a downloaded file is; remove it and raise ModelError if it is not usable."""
     from dream.catalogue.detect import require_model
-    from dream.catalogue.detect.model_kinds import require_safe
+    from dream.catalogue.detect.require import require_safe
 
     try:
         detected = require_safe(file)

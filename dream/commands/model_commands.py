@@ -9,6 +9,7 @@ from dream.catalogue import ModelRegistry
 from dream.catalogue.model_dirs import find_writable_dir
 from dream.catalogue.model_info import ModelInfo
 from dream.catalogue.upscalers import architecture_of
+from dream.catalogue.vaes import check_vae
 from dream.commands.command import Context, Line, TextOutput
 from dream.commands.model_text import (
     describe_family,
@@ -120,7 +121,7 @@ def set_vae(context: Context, argument: str) -> Events[None]:
         return
     name = parse_name(argument, "!vae")
     if name != NO_VAE_WORD:
-        studio.shelf.get_vae(name)
+        check_vae(studio.shelf.get_vae(name))
     studio.base = replace(studio.base, vae=name)
     yield Note(text=f"now using {name if name != NO_VAE_WORD else 'the VAE of each model'}")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator
 
 from dream.catalogue import ModelRegistry
+from dream.catalogue.vaes import check_vae
 from dream.core.errors import BadLine, DreamError
 from dream.core.file_names import is_file
 from dream.core.recipe import Recipe
@@ -15,7 +16,7 @@ def check_recipes(shelf: ModelRegistry, recipes: Iterable[Recipe]) -> None:
     """Raises ModelError for a VAE or an upscaler that is not in the registry."""
     for vae, upscaler in dict.fromkeys((recipe.vae, recipe.upscaler) for recipe in recipes):
         if vae and vae != NO_VAE:
-            shelf.get_vae(vae)
+            check_vae(shelf.get_vae(vae))
         if upscaler:
             shelf.get_upscaler(upscaler)
 
@@ -29,7 +30,7 @@ def check_default(shelf: ModelRegistry, base: Request, name: str) -> None:
             shelf.get_model(value)
         case "vae", value:
             if value != NO_VAE:
-                shelf.get_vae(value)
+                check_vae(shelf.get_vae(value))
         case "upscaler", value:
             shelf.get_upscaler(value)
         case "outdir", value:

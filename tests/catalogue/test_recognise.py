@@ -51,6 +51,7 @@ def model(words: str, channels: int = 4) -> Shapes:
 
 SD1 = model("cond_stage_model.transformer.text_model.final_layer_norm.weight")
 SD2 = model("cond_stage_model.model.ln_final.weight")
+VAE = {"decoder.conv_in.weight": (4, 4, 3, 3)}
 XL = model("conditioner.embedders.1.model.ln_final.weight")
 REFINER = model("conditioner.embedders.0.model.token_embedding.weight")
 

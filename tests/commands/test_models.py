@@ -13,7 +13,7 @@ from dream.commands import COMMANDS, Context, TextOutput, get_questions, run_lin
 from dream.core.errors import DreamError, ModelError
 from dream.core.events import Event, Loading, Note, Rejected
 from dream.session import Session
-from tests.catalogue.test_recognise import FIRST, SD2, write
+from tests.catalogue.test_recognise import FIRST, SD2, VAE, write
 from tests.fakes import FakeEngine, fake_studio
 
 
@@ -186,7 +186,7 @@ def test_edit_refuses_what_would_not_be_read(studio: Session, edit: str, why: st
 
 
 def test_a_vae_said_by_its_path_is_found_from_everywhere(studio: Session, tmp_path: Path) -> None:
-    (tmp_path / "my.vae.pt").write_bytes(b"")
+    write(tmp_path / "my.vae.pt", VAE)
     notes(studio, "!edit_model large vae models/../my.vae.pt")
     assert studio.shelf.get_model("large").vae == str(tmp_path / "my.vae.pt")
     notes(studio, "!edit_model large vae none")
@@ -292,7 +292,7 @@ def test_only_a_single_file_is_optimized(studio: Session) -> None:
 
 def test_a_vae_for_all_lines(studio: Session, tmp_path: Path) -> None:
     (tmp_path / "models" / "VAE").mkdir()
-    (tmp_path / "models" / "VAE" / "soft.safetensors").write_bytes(b"")
+    write(tmp_path / "models" / "VAE" / "soft.safetensors", VAE)
     assert "did you mean soft" in refusal(studio, "!vae sofd")
     (page,) = happened(studio, "!vae")
     assert isinstance(page, TextOutput) and "  soft" in page.lines

@@ -11,16 +11,22 @@ from dream.commands import COMMANDS, Context, run_line
 from dream.core.errors import ModelError
 from dream.core.events import Planned, Rejected
 from dream.session import Session, find_wrong_defaults, summarize_plan
+from tests.catalogue.test_recognise import write
 from tests.fakes import FakeEngine, fake_studio
 
 
 @pytest.fixture
 def studio(tmp_path: Path) -> Session:
     (tmp_path / "file").touch()
+    lora = tmp_path / "models" / "VAE" / "nope-style.safetensors"
+    lora.parent.mkdir(parents=True)
+    write(lora, {"lora_unet_x.lora_down.weight": (4, 8)})
     return fake_studio(tmp_path)
 
 
-@pytest.mark.parametrize("said", ["-U2 --upscaler=nope", "--vae=nope", "--model=nope"])
+@pytest.mark.parametrize(
+    "said", ["-U2 --upscaler=nope", "--vae=nope", "--vae=nope-style", "--model=nope"]
+)
 def test_a_line_is_refused_before_it_is_made_planned_or_foreseen(
     studio: Session, said: str
 ) -> None:
@@ -37,7 +43,9 @@ def test_what_is_named_and_not_used_is_no_fault(studio: Session) -> None:
     assert isinstance(event, Planned)
 
 
-@pytest.mark.parametrize("said", ["model nope", "vae nope", "upscaler = nope", "outdir {}/file"])
+@pytest.mark.parametrize(
+    "said", ["model nope", "vae nope", "vae nope-style", "upscaler = nope", "outdir {}/file"]
+)
 def test_a_default_is_refused_when_it_is_set(studio: Session, tmp_path: Path, said: str) -> None:
     before = studio.base
     (event,) = run_line(Context(studio, tuple, COMMANDS), f"!set {said.format(tmp_path)}")

@@ -9,6 +9,7 @@ import pytest
 
 from dream.core.events import Event, Note, Rejected, Saved, Step
 from dream.line import parse_log_line
+from tests.catalogue.test_recognise import VAE, write
 from tests.fakes import FakeEngine, fake_studio
 
 LINE = 'a.png: "a cat" -s3 -S1 -W64 -H64 -C7.5 -Addim --model=large'
@@ -54,7 +55,7 @@ def test_the_vae_is_the_line_s_the_session_s_the_card_s_or_none(tmp_path: Path) 
     card.write_text(card.read_text() + 'vae = "soft"\n')
     (tmp_path / "models" / "VAE").mkdir()
     for name in ("sharp", "soft", "other"):
-        (tmp_path / "models" / "VAE" / f"{name}.safetensors").touch()
+        write(tmp_path / "models" / "VAE" / f"{name}.safetensors", VAE)
     lines = ["x", "x --vae=sharp", "x --model=large", "x --model=large --vae=none"]
     made: list[Event] = []
     for line in lines:

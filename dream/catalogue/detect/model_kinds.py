@@ -21,7 +21,6 @@ from dream.catalogue.detect.headers import Header, read_header
 from dream.catalogue.detect.prediction import detect_prediction_type
 from dream.catalogue.detect.tensors import TensorHeader
 from dream.catalogue.detect.upscaler_architectures import find_architecture
-from dream.core.errors import ModelError
 
 UNET = "model.diffusion_model."
 """Prefix of the denoiser's tensor names in files of CompVis' and Stability's layout."""
@@ -131,38 +130,6 @@ def _file_stamp(path: Path) -> object:
     except (OSError, ValueError):
         return None
     return status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
-
-
-def require_model(path: Path) -> DetectedModel:
-    """Detect a file that must be a model dream can load. Raises ModelError, which says what the
-    file is instead and how to use it; and for a pickle that would run code."""
-    found = require_safe(path)
-    if found.kind != "model":
-        called = found.called or describe_kind(found.kind)
-        raise ModelError(
-            f"{path} is {called}, not a model", found.place or get_usage_hint(found.kind)
-        )
-    if found.called:
-        raise ModelError(f"{path} {found.called}", found.place)
-    if found.variant in ("instruct-pix2pix", "x4-upscaler"):
-        raise ModelError(f"{path} is an {found.variant} model, which is not supported")
-    if found.variant == "edm":
-        raise ModelError(
-            f"{path} is an EDM model, which is not supported as a single file",
-            "load it from its folder in diffusers layout, or by its hub id",
-        )
-    return found
-
-
-def require_safe(path: Path) -> DetectedModel:
-    """Detect a file that runs no code when it is loaded. Raises ModelError for one that would."""
-    found = detect(path)
-    if found.code:
-        raise ModelError(
-            f"{path} is refused: loading it would run {found.code[0]}",
-            "use a .safetensors version, or convert it on an isolated machine",
-        )
-    return found
 
 
 def get_usage_hint(kind: str) -> str:

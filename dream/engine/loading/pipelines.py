@@ -19,7 +19,7 @@ import torch
 
 from dream.catalogue.code_check import LIBRARIES, refuse_code, refuse_irregular
 from dream.catalogue.detect import detect
-from dream.catalogue.detect.model_kinds import require_safe
+from dream.catalogue.detect.require import require_safe
 from dream.catalogue.discovery import UPSCALER
 from dream.catalogue.model_info import ModelInfo
 from dream.core.bounded_reading import read_json

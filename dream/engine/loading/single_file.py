@@ -25,8 +25,9 @@ from diffusers.loaders.single_file_utils import (
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
 from transformers.initialization import no_init_weights
 
-from dream.catalogue.detect import DetectedModel, get_usage_hint
-from dream.catalogue.detect.model_kinds import UNET, describe_kind, require_safe
+from dream.catalogue.detect import DetectedModel
+from dream.catalogue.detect.model_kinds import UNET
+from dream.catalogue.detect.require import require_vae
 from dream.core.errors import ModelError
 from dream.engine.loading import config_from_shapes as blueprints
 from dream.engine.loading.checkpoint import Checkpoint, open_checkpoint, open_tensors
@@ -84,11 +85,7 @@ def load_vae(path: Path, placement: Placement, family: str = "sd1") -> Any:
 
     Raises ModelError for a file of another kind, or one with missing weights.
     """
-    found = require_safe(path)
-    if found.kind not in ("vae", "model"):
-        raise ModelError(
-            f"{path} is not a VAE, but {describe_kind(found.kind)}", get_usage_hint(found.kind)
-        )
+    found = require_vae(path)
     mapped = open_tensors(path, found.format)
     names = mapped.tensors
     prefix = next((p for p in (_VAE, "vae.") if any(n.startswith(p) for n in names)), "")

@@ -1,0 +1,57 @@
+"""Checks that a weights file is what it is used as; an error says what it is instead."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from dream.catalogue.detect.model_kinds import (
+    DetectedModel,
+    describe_kind,
+    detect,
+    get_usage_hint,
+)
+from dream.core.errors import ModelError
+
+
+def require_model(path: Path) -> DetectedModel:
+    """Detect a file that must be a model dream can load. Raises ModelError, which says what the
+    file is instead and how to use it; and for a pickle that would run code."""
+    found = require_safe(path)
+    if found.kind != "model":
+        called = found.called or describe_kind(found.kind)
+        raise ModelError(
+            f"{path} is {called}, not a model", found.place or get_usage_hint(found.kind)
+        )
+    if found.called:
+        raise ModelError(f"{path} {found.called}", found.place)
+    if found.variant in ("instruct-pix2pix", "x4-upscaler"):
+        raise ModelError(f"{path} is an {found.variant} model, which is not supported")
+    if found.variant == "edm":
+        raise ModelError(
+            f"{path} is an EDM model, which is not supported as a single file",
+            "load it from its folder in diffusers layout, or by its hub id",
+        )
+    return found
+
+
+def require_vae(path: Path) -> DetectedModel:
+    """Detect a file that must be a VAE, or a model that contains one. Raises ModelError, which says
+    what the file is instead; and for a pickle that would run code."""
+    found = require_safe(path)
+    if found.kind not in ("vae", "model"):
+        called = found.called or describe_kind(found.kind)
+        raise ModelError(
+            f"{path} is not a VAE, but {called}", found.place or get_usage_hint(found.kind)
+        )
+    return found
+
+
+def require_safe(path: Path) -> DetectedModel:
+    """Detect a file that runs no code when it is loaded. Raises ModelError for one that would."""
+    found = detect(path)
+    if found.code:
+        raise ModelError(
+            f"{path} is refused: loading it would run {found.code[0]}",
+            "use a .safetensors version, or convert it on an isolated machine",
+        )
+    return found
