@@ -77,13 +77,13 @@ before = status("VmRSS"); painter.load(sys.argv[2], print); print(status("VmHWM"
 
 
 def load(
-    shelf: ModelRegistry, model: str, plainly: Callable[[], Any], rounds: int
+    registry: ModelRegistry, model: str, plainly: Callable[[], Any], rounds: int
 ) -> list[Comparison]:
     """From the page cache to where the first step begins, by the house: over diffusers, and over
     no more than reading the bytes."""
-    painter = create_generator(shelf.get_model)
-    files = list(shelf.get_model(model).path.glob("*/*.safetensors"))
-    weights = estimate_memory(shelf.get_model(model), "auto", "auto").weights
+    painter = create_generator(registry.get_model)
+    files = list(registry.get_model(model).path.glob("*/*.safetensors"))
+    weights = estimate_memory(registry.get_model(model), "auto", "auto").weights
 
     def to_first_step() -> None:
         with _stopping_at(painter.load(model, lambda told: None).pipe):
@@ -142,21 +142,21 @@ def _stopping_at(pipe: Any) -> Iterator[None]:
         yield
 
 
-def peak(shelf: ModelRegistry, model: str) -> str:
+def peak(registry: ModelRegistry, model: str) -> str:
     """Most memory while a process of its own loads the model, over the weights."""
-    argv = [sys.executable, "-c", _PEAK, str(shelf.models_dirs[0]), model]
+    argv = [sys.executable, "-c", _PEAK, str(registry.models_dirs[0]), model]
     done = subprocess.run(argv, capture_output=True, text=True, check=True)
     most = int(done.stdout.split()[-1]) * 1024
-    weights = estimate_memory(shelf.get_model(model), "auto", "auto").weights
+    weights = estimate_memory(registry.get_model(model), "auto", "auto").weights
     verdict = "ok" if most <= MEMORY_GOAL * weights + OVERHEAD else "NOT MET"
     took = f"{most / 2**30:.2f} GiB; weights {weights / 2**30:.2f}"
     return f"peak while loading {model}: {took}  {verdict}"
 
 
-def switch(shelf: ModelRegistry, one: str, other: str, rounds: int) -> str:
+def switch(registry: ModelRegistry, one: str, other: str, rounds: int) -> str:
     """From asking for a picture to its first step, by a model in memory: another one than the last
     picture's, less the same one."""
-    engine = WorkerEngine(shelf)
+    engine = WorkerEngine(registry)
 
     def to_first_step(model: str) -> float:
         began = time.perf_counter()
@@ -222,8 +222,8 @@ def main() -> None:
         else:
             make_random_sd15(folder / "one")
         (folder / "other").symlink_to(folder / "one")
-        shelf = ModelRegistry([folder])
-        dtype = estimate_memory(shelf.get_model("one"), "auto", "auto").placement.dtype
+        registry = ModelRegistry([folder])
+        dtype = estimate_memory(registry.get_model("one"), "auto", "auto").placement.dtype
         file = _as_file(folder / "one", folder / "file.safetensors")
 
         def from_folder() -> Any:
@@ -236,11 +236,11 @@ def main() -> None:
 
         print(HEAD)
         for model, plainly in (("one", from_folder), ("file", from_file)):
-            for row in load(shelf, model, plainly, said.rounds):
+            for row in load(registry, model, plainly, said.rounds):
                 print(row, flush=True)
         for model in ("one", "file"):
-            print(peak(shelf, model), flush=True)
-        print(switch(shelf, "one", "other", said.rounds), flush=True)
+            print(peak(registry, model), flush=True)
+        print(switch(registry, "one", "other", said.rounds), flush=True)
         print(recognised(folder, said.rounds))
 
 

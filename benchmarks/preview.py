@@ -34,14 +34,14 @@ GOAL = 1.01
 LINE = "a red circle on a blue background -s20"
 
 
-def step(studio: Session) -> Callable[[], float]:
+def step(session: Session) -> Callable[[], float]:
     """Makes a picture; the mean seconds of its steps, but for the first."""
     seeds = itertools.count(1)
 
     def make() -> float:
         told = [
             time.perf_counter()
-            for event in studio.make(f"{LINE} -S{next(seeds)}")
+            for event in session.make(f"{LINE} -S{next(seeds)}")
             if isinstance(event, Step)
         ]
         return (told[-1] - told[0]) / (len(told) - 1)
@@ -77,12 +77,12 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=11)
     parser.add_argument("--model", default="tiny")
     said = parser.parse_args()
-    card = ModelRegistry(find_models_dirs()).get_model(said.model)
-    through = get_rgb_factors(card)
+    info = ModelRegistry(find_models_dirs()).get_model(said.model)
+    through = get_rgb_factors(info)
     if through is None:
-        parser.error(f"nobody knows how to look at the latents of {card.name}")
+        parser.error(f"nobody knows how to look at the latents of {info.name}")
     look: Previewer = make_linear_previewer(through)
-    size = card.height // card.multiple, card.width // card.multiple
+    size = info.height // info.multiple, info.width // info.multiple
     latents = torch.randn(1, len(through.matrix), *size)
     seen = look(latents)
     assert seen is not None

@@ -38,12 +38,12 @@ SAME = 2.0
 that low bits differ."""
 
 
-def session(studio: Session, line: str) -> Callable[[], float]:
-    """Makes a picture through the studio, each time with the next seed."""
+def make_images(session: Session, line: str) -> Callable[[], float]:
+    """Makes a picture through the session, each time with the next seed."""
     seeds = itertools.count(1)
 
     def make() -> None:
-        events = list(studio.make(f"{line} -S{next(seeds)}"))
+        events = list(session.make(f"{line} -S{next(seeds)}"))
         assert any(isinstance(event, Saved) for event in events), events
 
     return lambda: seconds(make)
@@ -80,8 +80,8 @@ def load(folder: Path, dtype: torch.dtype) -> Any:
 def ready(folder: Path, model: str, **options: Any) -> Iterator[Session]:
     """A session whose model is in memory."""
     outdir = str(folder / f"ours-{options.get('precision', 'auto')}")
-    with dream.open(model, outdir=outdir, sampler="ddim", cfg_scale=7.5, **options) as studio:
-        yield studio
+    with dream.open(model, outdir=outdir, sampler="ddim", cfg_scale=7.5, **options) as session:
+        yield session
 
 
 def over_pipeline(
@@ -91,9 +91,9 @@ def over_pipeline(
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
         options = {"width": size, "height": size, "steps": steps}
-        with ready(folder, str(model), **options) as studio:
+        with ready(folder, str(model), **options) as session:
             plain = pipeline(load(model, dtype), folder, size, steps)
-            found = compare(name, session(studio, PROMPT), plain, rounds, goal)
+            found = compare(name, make_images(session, PROMPT), plain, rounds, goal)
         for ours in (folder / "ours-auto").glob("*.png"):
             theirs = folder / f"{ours.name.split('.')[1]}.png"
             apart = ImageChops.difference(Image.open(ours), Image.open(theirs))
@@ -110,7 +110,9 @@ def over_float32(name: str, model: Path, size: int, steps: int, rounds: int) -> 
             ready(Path(place), str(model), **options) as default,
             ready(Path(place), str(model), precision="float32", **options) as exact,
         ):
-            return compare(name, session(default, PROMPT), session(exact, PROMPT), rounds, 1.0)
+            return compare(
+                name, make_images(default, PROMPT), make_images(exact, PROMPT), rounds, 1.0
+            )
 
 
 def main() -> None:

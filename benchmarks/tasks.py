@@ -114,7 +114,7 @@ def timed(
     return found
 
 
-def memory(painter: ImageGenerator, shelf: ModelRegistry, model: str, side: int) -> str:
+def memory(painter: ImageGenerator, registry: ModelRegistry, model: str, side: int) -> str:
     """What the process grows by when the other tasks come after words alone."""
     process, sizes = psutil.Process(), []
     for task in PIPELINES:
@@ -123,7 +123,7 @@ def memory(painter: ImageGenerator, shelf: ModelRegistry, model: str, side: int)
         painter.generate(recipe_of(model, side, 2, strength), lambda happening: None, given)
         sizes.append(process.memory_info().rss)
     more = max(sizes) - sizes[0]
-    weights = estimate_memory(shelf.get_model(model), "auto", "auto").weights
+    weights = estimate_memory(registry.get_model(model), "auto", "auto").weights
     verdict = "ok" if more < COPY * max(weights, 2**29) else "NOT MET"
     said = f"{more / 2**20:.0f} MiB more for all tasks; the weights are {weights / 2**20:.0f} MiB"
     return f"{said}  {verdict}"
@@ -146,10 +146,10 @@ def main() -> None:
             (folder / "one").symlink_to(chosen)
         else:
             make_random_sd15(folder / "one")
-        shelf = ModelRegistry([folder])
-        painter = create_generator(shelf.get_model)
+        registry = ModelRegistry([folder])
+        painter = create_generator(registry.get_model)
         side = said.side or (256 if said.small else 512)
-        print(memory(painter, shelf, "one", side), flush=True)
+        print(memory(painter, registry, "one", side), flush=True)
         print(HEAD)
         for row in timed(painter, "one", side, said.steps, said.rounds):
             print(row, flush=True)

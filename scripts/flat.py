@@ -23,7 +23,7 @@ from dream.core.errors import DreamError
 from dream.engine.interface import Progress
 from dream.worker import WorkerEngine
 from dream.worker import start_worker as start
-from tests.fakes import FakeEngine, fake_studio
+from tests.fakes import FakeEngine, fake_session
 from tests.recipes import recipe
 from tests.worker.fake_host import START
 
@@ -65,11 +65,11 @@ def main(pictures: int = 10_000, deaths: int = 200, cancellations: int = 2_000) 
     start.START = START
     with tempfile.TemporaryDirectory() as folder:
         engine = FakeEngine()
-        studio = fake_studio(Path(folder), engine)
+        session = fake_session(Path(folder), engine)
 
         def picture(number: int) -> None:
             # A folder of its own for every hundred: a folder with ten thousand takes its time.
-            for _ in studio.make(f"a circle -s1 -S{number} -o {folder}/{number // 100}"):
+            for _ in session.make(f"a circle -s1 -S{number} -o {folder}/{number // 100}"):
                 pass
             engine.rendered.clear()  # which the fake remembers for the tests
 

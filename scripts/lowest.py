@@ -21,21 +21,21 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 
-LAWS = (
+PROMISES = (
     "tests/line",
     "tests/gallery",
     "tests/queue",
-    "tests/studio",
+    "tests/session",
     "tests/worker",
     "tests/catalogue",
     "tests/engine",
-    "tests/finish",
+    "tests/postprocess",
     "tests/shipped",
     "tests/test_durability.py",
     "tests/test_frozen.py",
-    "tests/test_house.py",
+    "tests/test_layers.py",
 )
-"""See the table of laws in docs/architecture.md."""
+"""See the table of promises in docs/architecture.md."""
 
 _NO_TESTS = ("mypy", "ruff", "types-")
 """What the dev group has besides for other checks."""
@@ -93,7 +93,7 @@ def main() -> int:
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
     parser.add_argument("--keep", type=Path, help="folder of the environment")
-    parser.add_argument("tests", nargs="*", default=LAWS)
+    parser.add_argument("tests", nargs="*", default=PROMISES)
     asked = parser.parse_args()
     if asked.keep is not None:
         return run(install(asked.keep.absolute()), asked.tests)

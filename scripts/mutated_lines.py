@@ -22,7 +22,7 @@ from dream.core.errors import DreamError
 from dream.core.request import FLAGS, IMAGE_FILE_FIELDS
 from dream.line import is_skipped, make_typable, read_leniently
 from dream.session import Session, summarize_plan
-from tests.fakes import fake_studio
+from tests.fakes import fake_session
 from tests.line.eras import LOGGED, TYPED, WRONG
 
 _NOISE = '""\'\\\\-- -s=#{}[]:,!.5\t\n\x00\ud800é猫🐈 -U -o --no- .png: '
@@ -70,15 +70,15 @@ def mutant(chance: random.Random, lines: list[str], files: list[str]) -> str:
     return line
 
 
-def try_one(studio: Session, line: str) -> bool:
+def try_one(session: Session, line: str) -> bool:
     """Whether a line is refused. Raises whatever is a bug."""
     make_typable(line)
     read_leniently(line)
-    is_queued(Context(studio, tuple, ()), line)
+    is_queued(Context(session, tuple, ()), line)
     if is_skipped(line):
         return False
     try:
-        summarize_plan(studio, line)
+        summarize_plan(session, line)
     except DreamError as error:
         str(error)
         return True
@@ -93,12 +93,12 @@ def main() -> int:
     refused = faults = 0
     with tempfile.TemporaryDirectory() as folder:
         os.chdir(folder)
-        studio = fake_studio(Path(folder))
+        session = fake_session(Path(folder))
         files = names(Path(folder))
         for _ in range(count):
             line = mutant(chance, lines, files)
             try:
-                refused += try_one(studio, line)
+                refused += try_one(session, line)
             except Exception:
                 faults += 1
                 if faults <= _SHOWN:

@@ -180,7 +180,7 @@ def former() -> None:
     from dream.session.resolve import resolve
 
     here = ROOT / "tests" / "former"
-    painter, shelf = (
+    painter, registry = (
         create_generator(ModelRegistry([ROOT / "models"]).get_model),
         ModelRegistry([ROOT / "models"]),
     )
@@ -190,7 +190,7 @@ def former() -> None:
     for number, line in enumerate(lines):
         request = parse_line(line, get_line_defaults(line, Request(), Path))
         (recipe,) = resolve(
-            request, lambda name: shelf.get_model(name or "tiny"), (), lambda: 1
+            request, lambda name: registry.get_model(name or "tiny"), (), lambda: 1
         ).recipes
         top, left = number // 8 * 64, number % 8 * 64
         then = sheet[top : top + 64, left : left + 64]

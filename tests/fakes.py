@@ -102,7 +102,7 @@ class FakeEngine:
     def convert(self, model: str, folder: Path) -> LoadEvents:
         """A folder that only this engine can paint with."""
         yield Loading(model=model)
-        fake_shelf(folder.parent, folder.name)
+        fake_registry(folder.parent, folder.name)
 
     def find_mask(self, image: Path, text_mask: TextMask, mask: Path, heat: Path) -> LoadEvents:
         """Everything is what is sought."""
@@ -154,8 +154,8 @@ def colour(recipe: Recipe) -> tuple[int, int, int]:
     return red, green, blue
 
 
-def fake_shelf(folder: Path, *names: str) -> ModelRegistry:
-    """A shelf of models of 64x64 pixels that only the fake engine can paint with; `tiny` at
+def fake_registry(folder: Path, *names: str) -> ModelRegistry:
+    """Models of 64x64 pixels that only the fake engine can load; `tiny` at
     least. Their folders are made in `folder`."""
     for name in names or ("tiny",):
         (folder / name).mkdir(parents=True, exist_ok=True)
@@ -165,8 +165,8 @@ def fake_shelf(folder: Path, *names: str) -> ModelRegistry:
     return ModelRegistry((folder,))
 
 
-def fake_studio(folder: Path, engine: FakeEngine | None = None, *models: str) -> Session:
-    """A studio over the fake engine; models and pictures lie in `folder`. Its seeds repeat."""
+def fake_session(folder: Path, engine: FakeEngine | None = None, *models: str) -> Session:
+    """A session over the fake engine; models and images are in `folder`. Its seeds repeat."""
     base = Request(outdir=str(folder / "outputs"))
-    shelf = fake_shelf(folder / "models", *models)
-    return Session(engine or FakeEngine(), shelf, base, rng=random.Random(0))
+    registry = fake_registry(folder / "models", *models)
+    return Session(engine or FakeEngine(), registry, base, rng=random.Random(0))

@@ -12,13 +12,12 @@ from PIL import Image
 
 import dream
 from dream import graphics
-from dream.cli import app, batch
-from dream.cli import session_factory as house
+from dream.cli import app, batch, session_factory
 from dream.core.events import Saved
 from dream.core.request import Request
 from dream.gallery import LOG_NAME
 from dream.graphics import TerminalImages
-from tests.fakes import FakeEngine, fake_shelf
+from tests.fakes import FakeEngine, fake_registry
 
 
 class Terminal(io.StringIO):
@@ -31,10 +30,10 @@ def run(tmp_path, monkeypatch, capsys):
     """Runs `dream` in an empty folder; (status, stdout, stderr)."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
-    shelf = fake_shelf(tmp_path / "shelf", "tiny", "other")
-    monkeypatch.setattr(house, "ModelRegistry", lambda *where: shelf)
+    registry = fake_registry(tmp_path / "models", "tiny", "other")
+    monkeypatch.setattr(session_factory, "ModelRegistry", lambda *where: registry)
     engine = FakeEngine()
-    monkeypatch.setattr(house, "open_engine", lambda shelf, **options: engine)
+    monkeypatch.setattr(session_factory, "open_engine", lambda registry, **options: engine)
 
     def run(*argv: str, stdin: str = "", terminal: bool = False):
         monkeypatch.setattr(sys, "stdin", (Terminal if terminal else io.StringIO)(stdin))
@@ -72,7 +71,7 @@ def test_a_command_in_the_shell(run, tmp_path: Path) -> None:
 
 
 def test_what_models_toml_says_in_vain_is_said(run, tmp_path: Path) -> None:
-    (tmp_path / "shelf" / "models.toml").write_text("[models.tiny]\nsteps = 0\noops = = 3\n")
+    (tmp_path / "models" / "models.toml").write_text("[models.tiny]\nsteps = 0\noops = = 3\n")
     status, out, err = run("a", "cat")
     assert status == 0 and len(out.splitlines()) == 1
     assert "models.toml" in err and "line 3" in err
@@ -246,10 +245,12 @@ def test_the_engine_is_let_go(run) -> None:
 
 def test_python_api(tmp_path: Path, monkeypatch) -> None:
     engine = FakeEngine()
-    monkeypatch.setattr(house, "ModelRegistry", lambda *where: fake_shelf(tmp_path / "shelf"))
-    monkeypatch.setattr(house, "open_engine", lambda shelf, **options: engine)
-    with dream.open(model="tiny", outdir=str(tmp_path / "out"), steps=2) as studio:
-        events = list(studio.make("a red circle -S42"))
+    monkeypatch.setattr(
+        session_factory, "ModelRegistry", lambda *where: fake_registry(tmp_path / "models")
+    )
+    monkeypatch.setattr(session_factory, "open_engine", lambda registry, **options: engine)
+    with dream.open(model="tiny", outdir=str(tmp_path / "out"), steps=2) as session:
+        events = list(session.make("a red circle -S42"))
     assert (tmp_path / "out" / "000001.42.png").is_file()
     assert len(events) == 5
     assert engine.closed

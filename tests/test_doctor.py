@@ -12,7 +12,7 @@ from dream.core.cli_options import CliOptions
 from dream.core.request import Request
 from dream.worker import device_probe as checkup
 from dream.worker.device_probe import DeviceReport
-from tests.fakes import fake_shelf
+from tests.fakes import fake_registry
 
 WELL = DeviceReport(
     device="cpu", small="float32, for it is small", large="bfloat16, for it is large"
@@ -22,7 +22,7 @@ WELL = DeviceReport(
 @pytest.fixture
 def launch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> CliOptions:
     """Of a machine with one model, looked at in its own folder."""
-    fake_shelf(tmp_path / "models", "tiny", "mine")
+    fake_registry(tmp_path / "models", "tiny", "mine")
     monkeypatch.chdir(tmp_path)
     return CliOptions(models_dir=str(tmp_path / "models"))
 

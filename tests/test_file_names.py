@@ -12,7 +12,7 @@ from dream.core.recipe import Recipe
 from dream.engine.interface import EngineEvents
 from dream.line import quote
 from dream.terminal.live_check import check_line
-from tests.fakes import FakeEngine, fake_studio
+from tests.fakes import FakeEngine, fake_session
 
 IMPOSSIBLE = {
     "a part of 256 bytes": "a" * 252 + ".png",
@@ -46,15 +46,15 @@ def test_questions_about_impossible_paths_are_answered() -> None:
 
 @pytest.mark.parametrize("name", IMPOSSIBLE.values(), ids=IMPOSSIBLE)
 def test_a_line_with_such_a_name_is_refused_wherever_it_is_met(tmp_path: Path, name: str) -> None:
-    studio = fake_studio(tmp_path)
-    context = Context(studio, tuple, COMMANDS)
+    session = fake_session(tmp_path)
+    context = Context(session, tuple, COMMANDS)
     lines = [f"a cat -I {quote(str(tmp_path))} {field} {quote(name)}" for field in FIELDS]
     lines += [f"a cat {field} {quote(name)}" for field in FIELDS]
     lines += [f"!fix {quote(name)} -U2", f"x.png: a cat -I {quote(name)} -S1"]
     for line in lines:
         (event,) = run_line(context, line)
         assert isinstance(event, Rejected), line
-        (event,) = studio.plan(line)
+        (event,) = session.plan(line)
         assert isinstance(event, Rejected), line
         verdict = check_line(context, f"{line} -s1")
         assert verdict is not None and verdict.wrong, line
@@ -62,7 +62,7 @@ def test_a_line_with_such_a_name_is_refused_wherever_it_is_met(tmp_path: Path, n
 
 @pytest.mark.parametrize("name", IMPOSSIBLE.values(), ids=IMPOSSIBLE)
 def test_commands_refuse_such_a_name(tmp_path: Path, name: str) -> None:
-    context = Context(fake_studio(tmp_path), tuple, COMMANDS)
+    context = Context(fake_session(tmp_path), tuple, COMMANDS)
     for command in COMMANDS:
         if command.completion not in ("file", "picture", "model", "vae"):
             continue
@@ -84,9 +84,9 @@ def test_a_line_that_raises_the_unexpected_does_not_end_the_others(
             return super().render(recipe, every)
 
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
-    studio = fake_studio(tmp_path, Broken())
+    session = fake_session(tmp_path, Broken())
     lines = [(1, "a bug"), (2, "a cat")]
-    told = [event for event in studio.make_all(lines) if isinstance(event, Failed | Saved)]
+    told = [event for event in session.make_all(lines) if isinstance(event, Failed | Saved)]
     assert [type(event) for event in told] == [Failed, Saved]
     assert list(tmp_path.rglob("dream-crash-*.txt"))
-    assert any(isinstance(event, Planned) for event in studio.make_all(lines, dry_run=True))
+    assert any(isinstance(event, Planned) for event in session.make_all(lines, dry_run=True))

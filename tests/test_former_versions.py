@@ -15,7 +15,7 @@ from dream.core import events
 from dream.core.events import Event
 from dream.gallery import read_log, read_record
 from dream.line import parse_line, parse_log_line
-from tests.fakes import fake_studio
+from tests.fakes import fake_session
 
 FORMER = Path(__file__).parent / "data" / "version-0.1"
 IMAGES = sorted((FORMER / "out").glob("*.png"))
@@ -47,7 +47,7 @@ def test_every_line_of_the_log_is_read_and_can_be_planned(tmp_path: Path) -> Non
     logged = [line for _, line in read_log(FORMER / "out" / "dream_log.txt")]
     assert len(logged) == len(IMAGES)
     shutil.copytree(FORMER / "out", tmp_path / "out")
-    session = fake_studio(tmp_path)
+    session = fake_session(tmp_path)
     for line in logged:
         parsed = parse_log_line(line)
         if parsed.line.startswith("!fix") or "-I" in parsed.line or "model=other" in parsed.line:

@@ -29,10 +29,10 @@ def look(door):
 
 assert main([*small, "a circle"]) == 0
 look("shell")
-with dream.open(outdir=out, model=model) as studio:
-    for _ in studio.make("a square -s2 -W64 -H64 -Ak_euler -S2"):
+with dream.open(outdir=out, model=model) as session:
+    for _ in session.make("a square -s2 -W64 -H64 -Ak_euler -S2"):
         pass
-    assert studio.kept
+    assert session.kept
 look("Python")
 print(json.dumps(found))
 """

@@ -21,7 +21,7 @@ from dream.session import Session
 from dream.terminal.print_above import Printable
 from dream.terminal.questions import ask_for_key, ask_for_words
 from dream.terminal.screen import Screen
-from tests.fakes import fake_studio
+from tests.fakes import fake_session
 
 EVIL = "a\x1b]0;PWNED\x07\x1b]52;c;eA==\x07\x1b[2J\x9b2J\x90q\x9c\u202e\r\x08\x7f"
 OWN = re.compile(r"\r\x1b\[K")
@@ -34,21 +34,23 @@ class Terminal(io.StringIO):
 
 
 @pytest.fixture
-def studio(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Session:
-    """A studio whose pictures, names, models and log were made to do harm."""
+def session(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Session:
+    """A session whose images, names, models and log were made to do harm."""
     monkeypatch.chdir(tmp_path)
-    studio = fake_studio(tmp_path, None, "tiny", f"m{EVIL}")
-    card = tmp_path / "models" / f"m{EVIL}" / "card.toml"
-    card.write_text(card.read_text() + f"description = {json.dumps(EVIL)}\n", encoding="utf-8")
-    studio.outdir.mkdir()
+    session = fake_session(tmp_path, None, "tiny", f"m{EVIL}")
+    card_file = tmp_path / "models" / f"m{EVIL}" / "card.toml"
+    card_file.write_text(
+        card_file.read_text() + f"description = {json.dumps(EVIL)}\n", encoding="utf-8"
+    )
+    session.outdir.mkdir()
     info = PngInfo()
     for key in ("Dream", "Comment", "Title"):
         info.add_itxt(key, f'"{EVIL}" -s2 --odd{EVIL}')
     info.add_itxt("dream_record", json.dumps({"facts": {EVIL: EVIL}, "steps": [{EVIL: EVIL}]}))
     for name in ("x.png", f"{EVIL}.png"):
         Image.new("RGB", (64, 64)).save(tmp_path / name, pnginfo=info)
-    (studio.outdir / LOG_NAME).write_text(f'a.png: "{EVIL}" -s2 -S3\n{EVIL} -s0\n', "utf-8")
-    return studio
+    (session.outdir / LOG_NAME).write_text(f'a.png: "{EVIL}" -s2 -S3\n{EVIL} -s0\n', "utf-8")
+    return session
 
 
 def lines() -> list[str]:
@@ -64,12 +66,12 @@ def skipped(line: str) -> bool:
     return line.startswith("!open")  # it starts a desktop's program
 
 
-def test_no_command_says_a_control_character(studio: Session) -> None:
+def test_no_command_says_a_control_character(session: Session) -> None:
     shell_out, shell_err, script, prompt = Terminal(), Terminal(), io.StringIO(), Terminal()
     shell = batch.EventPrinter(as_json=False, out=shell_out, err=shell_err)
     as_json = batch.EventPrinter(as_json=True, out=script, err=script)
     screen = Screen(_Encoded(prompt), columns=lambda: 80, rewrite=False, colour=False)
-    context = Context(studio, lambda: [EVIL], COMMANDS)
+    context = Context(session, lambda: [EVIL], COMMANDS)
     for line in lines():
         if skipped(line):
             continue
@@ -139,11 +141,11 @@ def test_what_libraries_write_and_questions_are_printable(monkeypatch: pytest.Mo
 @pytest.mark.parametrize(
     "before", ["dream> ", "invoke> ", "(a) invoke> ", "[12] ", "dream> dream> "]
 )
-def test_a_command_may_have_its_prompt_before_it(studio: Session, before: str) -> None:
-    context = Context(studio, list, COMMANDS)
+def test_a_command_may_have_its_prompt_before_it(session: Session, before: str) -> None:
+    context = Context(session, list, COMMANDS)
     line = f"{before}!set steps 7"
     assert is_command(line) and is_queued(context, line) == is_queued(context, "!set steps 7")
     assert [event.name for event in run_line(context, line)] == [
         event.name for event in run_line(context, "!set steps 7")
     ]
-    assert studio.base.steps == 7
+    assert session.base.steps == 7

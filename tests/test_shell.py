@@ -16,7 +16,7 @@ from dream.core.events import Planned, Rejected
 from dream.engine.import_errors import explain_import_error, raise_setup_errors
 from dream.line import find_command_line, logged_of, parse_argv, parse_line
 from dream.session import Session
-from tests.fakes import FakeEngine, fake_studio
+from tests.fakes import FakeEngine, fake_session
 
 ROOT = Path(__file__).parents[1]
 HOMELESS = """
@@ -141,11 +141,11 @@ def test_a_log_line_pasted_into_the_shell_is_that_line(argv: list[str]) -> None:
 @pytest.mark.parametrize("line", ["!1", "!!", "! models", "!models", "!1.5 times", "!🙂"])
 def test_nothing_that_begins_with_an_exclamation_mark_is_painted(line: str, tmp_path: Path) -> None:
     assert find_command_line([line]) == ([], line)
-    studio = fake_studio(tmp_path)
-    list(run_line(Context(studio, tuple, COMMANDS), line))
-    (event,) = studio.make_all([(1, line)])
+    session = fake_session(tmp_path)
+    list(run_line(Context(session, tuple, COMMANDS), line))
+    (event,) = session.make_all([(1, line)])
     assert isinstance(event, Rejected)
-    assert isinstance(studio.engine, FakeEngine) and studio.engine.rendered == []
+    assert isinstance(session.engine, FakeEngine) and session.engine.rendered == []
 
 
 def test_the_history_in_the_shell_is_that_of_the_outdir(
@@ -168,11 +168,11 @@ def test_the_history_in_the_shell_is_that_of_the_outdir(
 
 @pytest.mark.parametrize("line", ["-s20", "-n3 -S1", "  --seamless  # so"])
 def test_switches_alone_are_refused_with_a_hint(line: str, tmp_path: Path) -> None:
-    studio = fake_studio(tmp_path)
-    (event,) = studio.plan(line)
+    session = fake_session(tmp_path)
+    (event,) = session.plan(line)
     assert isinstance(event, Rejected) and '""' in event.error.hint
     for worded in (f'"" {line}', f"{line.partition('#')[0]} --prompt=cat"):
-        assert all(isinstance(event, Planned) for event in studio.plan(worded))
+        assert all(isinstance(event, Planned) for event in session.plan(worded))
 
 
 @pytest.mark.parametrize("line", ['"a red circle"-s20', '"a red circle"--steps=20 -S1'])
@@ -187,11 +187,11 @@ def test_a_missing_space_behind_a_quote_is_pointed_at(line: str) -> None:
 
 @pytest.fixture
 def dry(tmp_path: Path) -> Session:
-    made = fake_studio(tmp_path)
+    made = fake_session(tmp_path)
     list(made.make("a cat -S1"))
-    studio = fake_studio(tmp_path)
-    studio.dry_run = True
-    return studio
+    session = fake_session(tmp_path)
+    session.dry_run = True
+    return session
 
 
 def test_no_command_renders_loads_or_writes_in_a_dry_run(dry: Session, tmp_path: Path) -> None:

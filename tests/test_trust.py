@@ -12,7 +12,7 @@ import pytest
 
 from dream.config.folder_notice import describe_folder_settings
 from dream.line import parse_argv
-from tests.fakes import fake_shelf
+from tests.fakes import fake_registry
 from tests.test_app import run  # noqa: F401 - a fixture
 
 Run = Callable[..., tuple[int, str, str]]
@@ -139,11 +139,11 @@ def test_what_a_person_saves_is_allowed(
     tmp_path: Path,
 ) -> None:
     from dream.commands import COMMANDS, Context, run_line
-    from tests.fakes import fake_studio
+    from tests.fakes import fake_session
 
-    studio = fake_studio(tmp_path)
+    session = fake_session(tmp_path)
     for line in (f"!set outdir {elsewhere(tmp_path)}", "!save_settings"):
-        list(run_line(Context(studio, list, COMMANDS), line))
+        list(run_line(Context(session, list, COMMANDS), line))
     assert str(elsewhere(tmp_path)) in (tmp_path / "dream.toml").read_text()
     assert run("a cat", "-s1")[0] == 0
 
@@ -152,12 +152,12 @@ def test_models_that_stand_in_place_of_others_are_said(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    theirs = fake_shelf(tmp_path / "models", "tiny", "only-here")
-    ours = fake_shelf(tmp_path / "shipped", "tiny", "other")
-    shelf = type(ours)((*theirs.models_dirs, *ours.models_dirs))
-    (said,) = describe_folder_settings(shelf)
+    theirs = fake_registry(tmp_path / "models", "tiny", "only-here")
+    ours = fake_registry(tmp_path / "shipped", "tiny", "other")
+    registry = type(ours)((*theirs.models_dirs, *ours.models_dirs))
+    (said,) = describe_folder_settings(registry)
     assert "tiny is " in said and "models/tiny" in said and "only-here" not in said
     (tmp_path / "models" / "models.toml").write_text("[models.other]\npath = 'only-here'\n")
-    (said,) = describe_folder_settings(shelf)
+    (said,) = describe_folder_settings(registry)
     assert "other is " in said and "models/only-here" in said
     assert describe_folder_settings(ours) == ()

@@ -127,36 +127,36 @@ class ModelRegistry:
         Raises ModelError with similar names and the folders searched, or with what the file is
         instead.
         """
-        cards = find_upscalers(self.models_dirs)
-        card = cards.get(name_or_path)
+        infos = find_upscalers(self.models_dirs)
+        info = infos.get(name_or_path)
         path = _as_path(name_or_path)
-        if card is None and name_or_path and _safely(is_upscaler, path):
-            inside = [card for card in cards.values() if card.path == path]
-            card = inside[0] if inside else info_outside_dirs(path)
-        if card is None:
+        if info is None and name_or_path and _safely(is_upscaler, path):
+            inside = [info for info in infos.values() if info.path == path]
+            info = inside[0] if inside else info_outside_dirs(path)
+        if info is None:
             raise ModelError(
                 f'there is no upscaler "{name_or_path}" in {_join(self.models_dirs)}',
-                _suggest(name_or_path, cards),
+                _suggest(name_or_path, infos),
             )
-        if not (card.is_on_disk or card.url):
+        if not (info.is_on_disk or info.url):
             raise ModelError(
-                f"{card.name} comes with dream, but it is not in {_join(self.models_dirs)}",
+                f"{info.name} comes with dream, but it is not in {_join(self.models_dirs)}",
                 "reinstall dream",
             )
-        if self.offline and not card.is_on_disk:
+        if self.offline and not info.is_on_disk:
             raise ModelError(
-                f"{card.name} is not downloaded, and --offline is set",
-                f"download {card.url} to {card.path} yourself",
+                f"{info.name} is not downloaded, and --offline is set",
+                f"download {info.url} to {info.path} yourself",
             )
-        if card.is_on_disk:
-            architecture_of(card)
-        return card
+        if info.is_on_disk:
+            architecture_of(info)
+        return info
 
     def list_upscalers(self) -> tuple[UpscalerInfo, ...]:
         """Every upscaler on disk or known by name; the ones on disk first."""
-        cards = find_upscalers(self.models_dirs).values()
+        infos = find_upscalers(self.models_dirs).values()
         return tuple(
-            sorted((c for c in cards if c.is_on_disk or c.url), key=lambda c: not c.is_on_disk)
+            sorted((c for c in infos if c.is_on_disk or c.url), key=lambda c: not c.is_on_disk)
         )
 
     def check_models_toml(self) -> tuple[str, ...]:
@@ -168,7 +168,7 @@ class ModelRegistry:
     def check_models(self) -> tuple[str, ...]:
         """What is wrong with models, models.toml and card.toml files, one line each."""
         warnings: list[str] = []
-        named = {card.name for card in self._iter_readable(warnings.append)}
+        named = {info.name for info in self._iter_readable(warnings.append)}
         warnings += [str(error) for error in find_unlisted(self.models_dirs).values()]
         entries = read_entries(self.models_dirs, warnings.append)
         warnings += [
@@ -204,13 +204,13 @@ class ModelRegistry:
         return renamed
 
     def _read_info(self, name: str, path: Path, complain: Complain) -> ModelInfo:
-        card = read_model(name, path, complain)
+        info = read_model(name, path, complain)
         entry = read_entries(self.models_dirs, _ignore).get(name, {})
-        card = replace(card, **{key: entry[key] for key in entry if key not in EXTRA_KEYS})
-        if card.ema and not card.averages:
+        info = replace(info, **{key: entry[key] for key in entry if key not in EXTRA_KEYS})
+        if info.ema and not info.averages:
             complain(f"{FILE_NAME}: [models.{name}]: ema = true, but {path} has no EMA weights")
-            return replace(card, ema=False)
-        return card
+            return replace(info, ema=False)
+        return info
 
     def _iter_readable(self, complain: Complain) -> Iterator[ModelInfo]:
         for name, path in sorted(self.find_paths().items()):

@@ -130,9 +130,9 @@ def _at_prompt(launch: CliOptions, base: Request) -> int:
     def open_session() -> Session:
         from dream.cli.session_factory import create_session
 
-        studio = create_session(launch, base, previews=previews)
+        session = create_session(launch, base, previews=previews)
         _enable_gc()
-        return studio
+        return session
 
     return run_prompt(open_session, base.folder, launch)
 
@@ -150,31 +150,34 @@ def _without_prompt(launch: CliOptions, base: Request, source: str | Lines | Non
     file = None if launch.from_file in (None, "-") else parse_path(str(launch.from_file))
     with (
         Interrupts() as interrupts,
-        create_session(launch, base) as studio,
-        studio.resolve_files_beside(file),
+        create_session(launch, base) as session,
+        session.resolve_files_beside(file),
     ):
         _enable_gc()
         pictures = None if launch.json or launch.dry_run else _detect_images(launch)
         printer = batch.EventPrinter(
             as_json=launch.json, out=sys.stdout, err=sys.stderr, pictures=pictures
         )
-        warnings = (*studio.shelf.check_models_toml(), *find_wrong_defaults(studio.shelf, base))
-        for text in (*describe_folder_settings(studio.shelf), *warnings):
+        warnings = (
+            *session.registry.check_models_toml(),
+            *find_wrong_defaults(session.registry, base),
+        )
+        for text in (*describe_folder_settings(session.registry), *warnings):
             printer.show(Note(text=text))
         if launch.verify is not None:
-            events = studio.verify(parse_path(launch.verify))
+            events = session.verify(parse_path(launch.verify))
         elif isinstance(source, str) and is_command(source.strip()):
             from dream.terminal.history_file import FILE_NAME, LineHistory
 
-            history = LineHistory(studio.outdir / FILE_NAME, lambda complaint: None)
-            events = run_line(Context(studio, history.read_lines, COMMANDS, history.clear), source)
+            history = LineHistory(session.outdir / FILE_NAME, lambda complaint: None)
+            events = run_line(Context(session, history.read_lines, COMMANDS, history.clear), source)
         else:
             lines: Iterable[tuple[int, str]] = iter(())
             if isinstance(source, str):
                 lines = iter([(0, source)])
             elif source is not None:
                 lines = source(lambda text: printer.show(Note(text=text)))
-            events = studio.make_all(lines, dry_run=launch.dry_run)
+            events = session.make_all(lines, dry_run=launch.dry_run)
         return batch.run(events, printer, interrupts)
 
 

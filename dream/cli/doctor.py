@@ -111,27 +111,27 @@ def _format_memory(free: int, total: int) -> str:
 def _list_models(launch: CliOptions, problems: list[str]) -> dict[str, list[str]]:
     """The sections about models, upscalers, auxiliary models and models folders."""
     try:
-        shelf = ModelRegistry(find_models_dirs(launch.models_dir))
-        default = shelf.get_default_model()
+        registry = ModelRegistry(find_models_dirs(launch.models_dir))
+        default = registry.get_default_model()
     except DreamError as error:
         problems.append(str(error))
         return {"models": ["none"]}
-    problems += shelf.check_models()
+    problems += registry.check_models()
     return {
         "models": [
-            _row(card.name, f"{card.width} x {card.height}  {card.path}")
-            + ("  (the default)" if card.name == default else "")
-            for card in shelf.list_models()
+            _row(info.name, f"{info.width} x {info.height}  {info.path}")
+            + ("  (the default)" if info.name == default else "")
+            for info in registry.list_models()
         ],
         "upscalers": [
-            _row(card.name, str(card.path) if card.is_on_disk else _NOT_DOWNLOADED)
-            for card in shelf.list_upscalers()
+            _row(info.name, str(info.path) if info.is_on_disk else _NOT_DOWNLOADED)
+            for info in registry.list_upscalers()
         ],
         "auxiliary models": [
-            _row(model.name, str(find_auxiliary(model, shelf.models_dirs) or _NOT_DOWNLOADED))
+            _row(model.name, str(find_auxiliary(model, registry.models_dirs) or _NOT_DOWNLOADED))
             for model in AUXILIARY_MODELS
         ],
-        "models folders": list(map(str, shelf.models_dirs)),
+        "models folders": list(map(str, registry.models_dirs)),
     }
 
 

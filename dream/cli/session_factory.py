@@ -19,7 +19,7 @@ def create_session(launch: CliOptions, base: Request, *, previews: bool = False)
     """Create the session for these options. Its worker process starts when it is first needed; with
     `previews` Step events carry previews of unfinished images."""
     offline = launch.offline or os.environ.get("HF_HUB_OFFLINE", "").upper() in _TRUE_VALUES
-    shelf = ModelRegistry(find_models_dirs(launch.models_dir), offline)
+    registry = ModelRegistry(find_models_dirs(launch.models_dir), offline)
     machine = DeviceConfig(
         device=launch.device,
         precision=launch.precision,
@@ -28,5 +28,5 @@ def create_session(launch: CliOptions, base: Request, *, previews: bool = False)
         low_memory=launch.low_memory,
         previews=previews,
     )
-    engine = open_engine(shelf, machine=machine)
-    return Session(engine, shelf, base, dry_run=launch.dry_run)
+    engine = open_engine(registry, machine=machine)
+    return Session(engine, registry, base, dry_run=launch.dry_run)

@@ -52,7 +52,7 @@ class TextOutput(Event):
 class Context:
     """What a command may use."""
 
-    studio: Session
+    session: Session
     history: Callable[[], Sequence[str]]
     """Returns every line ever entered, oldest first; the first is number 1. May read a file."""
     commands: Sequence[Command]
@@ -125,14 +125,14 @@ def find_named_file(context: Context, argument: str, command: str) -> Path:
     for spelling in spellings(text):
         with suppress(BadLine, UnicodeError):  # only the text as typed may raise
             relative = parse_path(spelling)
-            for candidate in (relative, context.studio.outdir / relative):
+            for candidate in (relative, context.session.outdir / relative):
                 if path_exists_at(candidate):
                     return candidate
     return path
 
 
 def _find_session_image(context: Context, index: int) -> Path:
-    images = context.studio.kept
+    images = context.session.kept
     if -index > len(images):
         count = f"{len(images)} so far" if images else "none so far"
         raise BadLine(f"there is no image {index} in this session ({count})")

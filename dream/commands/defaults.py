@@ -35,20 +35,22 @@ _NAME_AND_VALUE = re.compile(r"\s*=\s*|\s+")
 
 def set_default(context: Context, argument: str) -> Events[None]:
     """!set NAME VALUE: set a default for the following lines; without a name, list those set."""
-    studio = context.studio
+    session = context.session
     if not argument:
-        yield TextOutput(lines=tuple(_format_changes(studio.base, studio.at_start, studio.changed)))
+        yield TextOutput(
+            lines=tuple(_format_changes(session.base, session.at_start, session.changed))
+        )
         return
     try:
-        base = parse_line(_as_switches(argument), studio.base)
+        base = parse_line(_as_switches(argument), session.base)
     except BadLine as error:
         raise BadLine(error.message, 0, error.hint) from None
-    if base.prompt != studio.base.prompt:
+    if base.prompt != session.base.prompt:
         raise BadLine("a prompt is not a setting", 0, "enter it as a line of its own")
-    changed = [name for name in FLAGS if getattr(base, name) != getattr(studio.base, name)]
+    changed = [name for name in FLAGS if getattr(base, name) != getattr(session.base, name)]
     for name in changed:
-        check_default(studio.shelf, base, name)
-    studio.base = base
+        check_default(session.registry, base, name)
+    session.base = base
     switches = format_fields(base, changed)
     yield Note(
         text=f"default is now {switches}" if switches else "unchanged: this is already the default"
@@ -60,9 +62,11 @@ def unset_default(context: Context, argument: str) -> Events[None]:
     names = [_get_field_name(word.text) for word in split_words(argument)]
     if not names:
         raise BadLine("!unset needs the name of a setting", 0, "!set lists what was set")
-    studio = context.studio
-    studio.base = replace(studio.base, **{name: getattr(studio.at_start, name) for name in names})
-    restored = "; ".join(f"{name}: {_format_value(studio.base, name)}" for name in names)
+    session = context.session
+    session.base = replace(
+        session.base, **{name: getattr(session.at_start, name) for name in names}
+    )
+    restored = "; ".join(f"{name}: {_format_value(session.base, name)}" for name in names)
     yield Note(text=f"restored: {restored}")
 
 
@@ -70,7 +74,7 @@ def save_defaults(context: Context, argument: str) -> Events[None]:
     """!save_settings: write the session's defaults to the dream.toml of the current folder."""
     if argument:
         raise BadLine(f"!save_settings takes no value; it writes {FILE} in the current folder")
-    changed, kept = save_settings(context.studio.base)
+    changed, kept = save_settings(context.session.base)
     for outside in find_outside_settings((CliOptions(), Request()), find_settings_files()):
         with suppress(OSError):
             allow(outside)  # the user has just set it here

@@ -44,21 +44,21 @@ def delete_model(context: Context, argument: str) -> Events[None]:
     """!del_model NAME [--files [--yes]]: remove a model from models.toml; with --files also delete
     its files, only in the models folders. --yes means that the user has confirmed; without it
     nothing is deleted."""
-    shelf = context.studio.shelf
-    name, path, files, confirmed = _parse_deletion(context.studio, argument)
-    inside = _is_in_models_dir(path, shelf)
+    registry = context.session.registry
+    name, path, files, confirmed = _parse_deletion(context.session, argument)
+    inside = _is_in_models_dir(path, registry)
     if files:
-        _check_deletable(context.studio, name, path, inside)
+        _check_deletable(context.session, name, path, inside)
         if not confirmed:
             size = format_bytes(measure_bytes(path))
             raise BadLine(
                 f"this deletes {path} ({size})", hint=f"confirm with {FILES_SWITCH} {YES}"
             )
         _delete(path)
-        remove_entry(shelf.models_dirs, name)
+        remove_entry(registry.models_dirs, name)
         yield Note(text=f"removed {name} and deleted {path}")
         return
-    if remove_entry(shelf.models_dirs, name):
+    if remove_entry(registry.models_dirs, name):
         yield Note(text=f"removed {name} from models.toml; kept {path}")
     if inside:
         yield Note(
@@ -69,15 +69,15 @@ def delete_model(context: Context, argument: str) -> Events[None]:
 
 def ask_about_deletion(context: Context, argument: str) -> Questions:
     """Ask the user to confirm before files are deleted. Raises what the command raises."""
-    name, path, files, _ = _parse_deletion(context.studio, argument)
-    inside = _is_in_models_dir(path, context.studio.shelf)
+    name, path, files, _ = _parse_deletion(context.session, argument)
+    inside = _is_in_models_dir(path, context.session.registry)
     if files:
-        _check_deletable(context.studio, name, path, inside)
+        _check_deletable(context.session, name, path, inside)
     listed = f"!del_model {quote_separate_value(name)}"
     if (
         not inside
         or path == get_shipped_models_dir() / SHIPPED
-        or _find_reason_to_keep(context.studio, path)
+        or _find_reason_to_keep(context.session, path)
     ):
         return (listed,)
     too = "" if files else " too"
@@ -88,24 +88,24 @@ def ask_about_deletion(context: Context, argument: str) -> Questions:
     return () if files else (listed,)
 
 
-def _parse_deletion(studio: Session, argument: str) -> tuple[str, Path, bool, bool]:
+def _parse_deletion(session: Session, argument: str) -> tuple[str, Path, bool, bool]:
     """Return the model's name, its path, whether to delete its files, and whether that was
     confirmed. Raises BadLine, ModelError."""
     words = [word.text for word in split_words(argument)]
     text = " ".join(word for word in words if word not in DELETE_OPTIONS)
-    name = find_listed_name(studio.shelf, parse_name(text, "!del_model"))
-    if name == get_active_model(studio):
+    name = find_listed_name(session.registry, parse_name(text, "!del_model"))
+    if name == get_active_model(session):
         raise ModelError(f"{name} is the active model", "!switch to another model first")
-    return name, studio.shelf.find_paths()[name], FILES_SWITCH in words, YES in words
+    return name, session.registry.find_paths()[name], FILES_SWITCH in words, YES in words
 
 
-def _is_in_models_dir(path: Path, shelf: ModelRegistry) -> bool:
+def _is_in_models_dir(path: Path, registry: ModelRegistry) -> bool:
     """Whether a model is in a models folder: the path itself, not the target of a link."""
     parent = path.parent.resolve()
-    return any(parent.is_relative_to(folder.resolve()) for folder in shelf.models_dirs)
+    return any(parent.is_relative_to(folder.resolve()) for folder in registry.models_dirs)
 
 
-def _find_reason_to_keep(studio: Session, path: Path) -> str:
+def _find_reason_to_keep(session: Session, path: Path) -> str:
     """The reason not to delete a folder listed as a model; empty if it is a model. The path may
     come from a models.toml that somebody else wrote."""
     if in_hub_cache(path):
@@ -115,13 +115,13 @@ def _find_reason_to_keep(studio: Session, path: Path) -> str:
     if not (path / INDEX).is_file():
         return f"it has no {INDEX}"
     whole = path.resolve()
-    for place in (*studio.shelf.models_dirs, studio.outdir, Path.cwd(), Path.home()):
+    for place in (*session.registry.models_dirs, session.outdir, Path.cwd(), Path.home()):
         if place.resolve().is_relative_to(whole):
             return f"it contains {place}"
     return ""
 
 
-def _check_deletable(studio: Session, name: str, path: Path, inside: bool) -> None:
+def _check_deletable(session: Session, name: str, path: Path, inside: bool) -> None:
     if not inside:
         raise ModelError(
             f"{path} is not in a models folder and is not deleted",
@@ -129,7 +129,7 @@ def _check_deletable(studio: Session, name: str, path: Path, inside: bool) -> No
         )
     if path == get_shipped_models_dir() / SHIPPED:
         raise ModelError(f"{name} is part of dream and is not deleted")
-    if reason := _find_reason_to_keep(studio, path):
+    if reason := _find_reason_to_keep(session, path):
         raise ModelError(
             f"{path} is not the folder of a single model: {reason}",
             "delete by hand what you do not need",

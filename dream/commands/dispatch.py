@@ -52,7 +52,7 @@ def _act(context: Context, line: str, turn: bool | None) -> Events[None]:
         command = find_command(context.commands, name)
         if command.name == RECALL:
             argument = name[1:]
-        if command.changes and context.studio.dry_run:
+        if command.changes and context.session.dry_run:
             raise BadLine(f"{command.name} is not run: --dry_run changes nothing")
         yield from command.run(context, argument.strip())
     except DreamError as error:
@@ -61,10 +61,10 @@ def _act(context: Context, line: str, turn: bool | None) -> Events[None]:
 
 def _make_or_queue(context: Context, line: str, turn: bool | None) -> Events[None]:
     if turn is not False or context.queue is None:
-        yield from context.studio.make(line)
+        yield from context.session.make(line)
         return
     try:
-        context.studio.parse_sweep(line)
+        context.session.parse_sweep(line)
         context.queue.put([line])
     except DreamError as error:
         yield Rejected(error=error, line=line)
@@ -81,7 +81,7 @@ def is_queued(context: Context, line: str) -> bool:
         if is_command(typed):
             name, _, argument = typed.partition(" ")
             return find_command(context.commands, name).queued and bool(argument.strip())
-        batch = extent(context.studio, line)
+        batch = extent(context.session, line)
     except InputError:
         return True  # earlier lines may make the images in its folder
     except DreamError:
@@ -108,7 +108,7 @@ def get_questions(context: Context, line: str) -> Questions:
 
 def _ask_about_batch(context: Context, line: str) -> Questions:
     """Ask before a large batch. Raises BadLine, InputError."""
-    batch = extent(context.studio, line)
+    batch = extent(context.session, line)
     if batch.count <= LARGE_BATCH or batch.yes:
         return (line,)
     if (yield Question(f"{batch.text}: generate them?", keys="yn")) != "y":
@@ -120,7 +120,7 @@ def confirm_large_batch(context: Context, line: str) -> Events[bool]:
     """Whether a line makes so many images that the user must confirm. If so, yield their number
     and insert the line again with --yes."""
     try:
-        batch = extent(context.studio, line)
+        batch = extent(context.session, line)
     except DreamError:
         return False  # the error is reported when the line runs
     if batch.count <= LARGE_BATCH or batch.yes:

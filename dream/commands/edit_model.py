@@ -40,67 +40,67 @@ EDIT_OPTIONS = MappingProxyType({f"--{field}": kind for field, kind in _FIELDS.i
 def edit_model(context: Context, argument: str) -> Events[None]:
     """!edit_model NAME --FIELD VALUE…, or NAME FIELD VALUE: change a model's settings in
     models.toml; `none` removes one, --name renames the model. NAME alone lists the settings."""
-    studio, shelf = context.studio, context.studio.shelf
+    session, registry = context.session, context.session.registry
     words = list(split_words(argument))
     if not words:
         raise BadLine(f"usage: !edit_model NAME --FIELD VALUE; the fields are {' '.join(_FIELDS)}")
-    name = find_listed_name(shelf, words[0].text)
+    name = find_listed_name(registry, words[0].text)
     if len(words) == 1:
-        yield TextOutput(lines=(f"{name}:", *_list_settings(shelf, name)))
+        yield TextOutput(lines=(f"{name}:", *_list_settings(registry, name)))
         return
     fields = _parse_options(words[1:]) if words[1].switch else _parse_field(argument, words)
     values = {field: _parse_value(field, text) for field, text in fields.items()}
-    if values.get("ema") and not shelf.get_model(name).averages:
+    if values.get("ema") and not registry.get_model(name).averages:
         raise ModelError(f"{name} has no EMA weights")
     if values.get("vae"):
-        values["vae"] = _find_vae(shelf, values["vae"])
+        values["vae"] = _find_vae(registry, values["vae"])
     new = values.pop(NAME_FIELD, name)
     if values:
-        file = set_values(shelf.models_dirs, name, values)
+        file = set_values(registry.models_dirs, name, values)
         changes = ", ".join(f"{field} is {fields[field]}" for field in values)
         yield Note(text=f"{file}: {name}'s {changes}")
     if new != name:
-        yield _rename(studio, name, new)
+        yield _rename(session, name, new)
 
 
-def _find_vae(shelf: ModelRegistry, name: str) -> str:
+def _find_vae(registry: ModelRegistry, name: str) -> str:
     """Return the name of a listed VAE, else its absolute path. Raises ModelError if it is not a
     VAE."""
-    path = shelf.get_vae(name)
+    path = registry.get_vae(name)
     check_vae(path)
-    return name if name in shelf.list_vaes() else str(normalize_path(path))
+    return name if name in registry.list_vaes() else str(normalize_path(path))
 
 
-def _rename(studio: Session, name: str, new: str) -> Note:
-    shelf = studio.shelf
-    places = shelf.find_paths()
+def _rename(session: Session, name: str, new: str) -> Note:
+    registry = session.registry
+    places = registry.find_paths()
     if new in places:
         raise ModelError(f"model {new} already exists: {places[new]}")
-    file = rename_entry(shelf.models_dirs, name, new, places[name])
+    file = rename_entry(registry.models_dirs, name, new, places[name])
     # Both, so that !set does not list it as a change.
-    if studio.base.model == name:
-        studio.base = replace(studio.base, model=new)
-    if studio.at_start.model == name:
-        studio.at_start = replace(studio.at_start, model=new)
+    if session.base.model == name:
+        session.base = replace(session.base, model=new)
+    if session.at_start.model == name:
+        session.at_start = replace(session.at_start, model=new)
     return Note(text=f"{file}: renamed {name} to {new}; lines with the name {name} still work")
 
 
-def _list_settings(shelf: ModelRegistry, name: str) -> list[Line]:
-    card = shelf.get_model(name)
-    values = ((field, getattr(card, field)) for field in ("path", *SHARED_KEYS))
+def _list_settings(registry: ModelRegistry, name: str) -> list[Line]:
+    info = registry.get_model(name)
+    values = ((field, getattr(info, field)) for field in ("path", *SHARED_KEYS))
     rows = [
         (f"  {field}", _format_value(value)) for field, value in values if value not in ("", False)
     ]
-    return [*rows, *_describe_detected(card)]
+    return [*rows, *_describe_detected(info)]
 
 
-def _describe_detected(card: ModelInfo) -> list[Line]:
+def _describe_detected(info: ModelInfo) -> list[Line]:
     """What a single file was detected as, regardless of models.toml."""
-    if card.path.is_dir():
+    if info.path.is_dir():
         return []
     from dream.catalogue.detect import detect  # slow to import, and rarely needed
 
-    found = detect(card.path)
+    found = detect(info.path)
     kind = f"{found.family} {found.variant}".rstrip()
     return [("  detected as", f"{kind}, predicts {found.prediction_type}")]
 

@@ -27,8 +27,8 @@ def show_help(context: Context, argument: str) -> Events[None]:
     tables = [switches] if argument[0] == "-" else [commands] if argument[0] == "!" else []
     key = _strip_prefix(argument)
     found = [table[key] for table in tables or (commands, switches) if key in table]
-    if not found and not tables and argument in context.studio.shelf.find_paths():
-        yield TextOutput(lines=tuple(_explain_model(context.studio.shelf.get_model(argument))))
+    if not found and not tables and argument in context.session.registry.find_paths():
+        yield TextOutput(lines=tuple(_explain_model(context.session.registry.get_model(argument))))
         return
     if not found:
         known = {**switches, **commands}
@@ -91,18 +91,18 @@ def _explain_command(command: Command) -> Iterator[Line]:
         yield (f"  {option} {kind.metavar}".rstrip(), kind.expects)
 
 
-def _explain_model(card: ModelInfo) -> Iterator[Line]:
-    yield f"{card.name}: {card.description}" if card.description else card.name
+def _explain_model(info: ModelInfo) -> Iterator[Line]:
+    yield f"{info.name}: {info.description}" if info.description else info.name
     yield (
         "",
-        f"{card.width}x{card.height}, {card.steps} steps by default",
+        f"{info.width}x{info.height}, {info.steps} steps by default",
     )
-    if not card.knows:
+    if not info.knows:
         yield ("", "it has no list of the words it was trained on")
         return
     yield ""
     yield "it was trained on these words only; other words have no effect:"
-    for group, words in card.knows:
+    for group, words in info.knows:
         yield (f"  {group}", ", ".join(words))
 
 
@@ -112,7 +112,7 @@ def _explain_switch(flag: Flag, context: Context) -> Iterator[Line]:
     yield ("", f"takes {flag.kind.expects}")
     if flag.allows_sweep:
         yield ("", f"a list of values makes one image each: {_format_example(flag)}")
-    now = _format_default(flag, context.studio.base)
+    now = _format_default(flag, context.session.base)
     if now:
         yield ("", f"by default: {now}")
 

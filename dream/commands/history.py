@@ -49,11 +49,11 @@ def recall_line(context: Context, argument: str) -> Events[None]:
 def edit_last_line(context: Context, argument: str) -> Events[None]:
     """!last: insert the line of the last images, with their seed, into the edit line; in a new
     session the last line of the log."""
-    studio = context.studio
-    if studio.last is not None:
-        yield InsertText(text=format_sweep(studio.last, studio.base))
+    session = context.session
+    if session.last is not None:
+        yield InsertText(text=format_sweep(session.last, session.base))
         return
-    logged = [line for line in read_last_lines(studio.outdir / LOG_NAME) if not is_skipped(line)]
+    logged = [line for line in read_last_lines(session.outdir / LOG_NAME) if not is_skipped(line)]
     if not logged:
         raise BadLine("no image was made yet", 0, "!history lists the lines that were entered")
     recorded = parse_log_line(logged[-1])

@@ -50,24 +50,24 @@ IMPORT_OPTIONS: Mapping[str, OptionType[Any]] = MappingProxyType(
 def import_model(context: Context, argument: str) -> Events[None]:
     """!import_model WHAT [--name N] [--description "…"] [--ema] [--all]: add a model to
     models.toml; from a folder of models all of them. Local files stay where they are."""
-    request, shelf = parse_import(argument), context.studio.shelf
+    request, registry = parse_import(argument), context.session.registry
     name = request.options.get(NAME, "")
     if is_address(request.what):
-        yield from _import_from_url(request, shelf)
+        yield from _import_from_url(request, registry)
     elif (path := find_local_path(request.what)) is None:
-        folder = yield from download_folder(_parse_hub_id(request.what, shelf), name, shelf)
-        yield from _add_to_models_toml(shelf, folder, name or folder.name, request.values)
+        folder = yield from download_folder(_parse_hub_id(request.what, registry), name, registry)
+        yield from _add_to_models_toml(registry, folder, name or folder.name, request.values)
     elif has_several_models(path):
-        yield from _import_folder(path, request, shelf)
+        yield from _import_folder(path, request, registry)
     else:
         yield from _add_to_models_toml(
-            shelf, path, name or get_existing_name(path, shelf), request.values
+            registry, path, name or get_existing_name(path, registry), request.values
         )
 
 
-def _import_from_url(request: ImportRequest, shelf: ModelRegistry) -> Events[None]:
+def _import_from_url(request: ImportRequest, registry: ModelRegistry) -> Events[None]:
     name = request.options.get(NAME, "")
-    downloaded = yield from download_file(request.what, name, shelf, ema=request.ema)
+    downloaded = yield from download_file(request.what, name, registry, ema=request.ema)
     name = name or downloaded.path.stem
     if downloaded.vae:
         yield Note(
@@ -75,10 +75,10 @@ def _import_from_url(request: ImportRequest, shelf: ModelRegistry) -> Events[Non
         )
         return
     prediction = {"prediction": downloaded.prediction} if downloaded.prediction else {}
-    yield from _add_to_models_toml(shelf, downloaded.path, name, request.values | prediction)
+    yield from _add_to_models_toml(registry, downloaded.path, name, request.values | prediction)
 
 
-def _import_folder(folder: Path, request: ImportRequest, shelf: ModelRegistry) -> Events[None]:
+def _import_folder(folder: Path, request: ImportRequest, registry: ModelRegistry) -> Events[None]:
     """Import every model in a folder."""
     scan = scan_folder(folder)
     yield from (Note(text=line) for line in scan.describe_left_out())
@@ -88,10 +88,10 @@ def _import_folder(folder: Path, request: ImportRequest, shelf: ModelRegistry) -
         )
     if len(scan.models) > 1:
         refuse_options(folder, len(scan.models), request.single_model_options)
-    for name, card in scan.models.items():
+    for name, info in scan.models.items():
         try:
-            name = request.options.get(NAME) or get_existing_name(card.path, shelf, name)
-            yield from _add_to_models_toml(shelf, card.path, name, request.values)
+            name = request.options.get(NAME) or get_existing_name(info.path, registry, name)
+            yield from _add_to_models_toml(registry, info.path, name, request.values)
         except DreamError as error:
             if request.single_model_options:
                 raise
@@ -99,29 +99,29 @@ def _import_folder(folder: Path, request: ImportRequest, shelf: ModelRegistry) -
 
 
 def _add_to_models_toml(
-    shelf: ModelRegistry, path: Path, name: str, values: Mapping[str, Any]
+    registry: ModelRegistry, path: Path, name: str, values: Mapping[str, Any]
 ) -> Events[None]:
     """Add the model to models.toml unless it is listed already. Raises ModelError."""
-    existing = shelf.find_paths().get(name)
+    existing = registry.find_paths().get(name)
     if existing is not None and not existing.samefile(path):
         raise ModelError(f"model {name} already exists: {existing}", "choose another --name")
-    card = read_model(name, path, lambda complaint: None)
-    if "ema" in values and not card.averages:
+    info = read_model(name, path, lambda complaint: None)
+    if "ema" in values and not info.averages:
         raise ModelError(f"{path} has no EMA weights", "remove --ema")
     if existing is None:
         values = {"path": path, **values}
     if values:
-        set_values(shelf.models_dirs, name, values)
-    size = f"{card.width}x{card.height}, {format_bytes(measure_bytes(path))}"
+        set_values(registry.models_dirs, name, values)
+    size = f"{info.width}x{info.height}, {format_bytes(measure_bytes(path))}"
     yield Note(
-        text=f"imported {name}: {describe_family(card)}, {size}; "
+        text=f"imported {name}: {describe_family(info)}, {size}; "
         f"!switch {quote_value(name)} uses it"
     )
-    if card.averages and "ema" not in values:
+    if info.averages and "ema" not in values:
         yield Note(text=f"it also has EMA weights; !edit_model {quote_value(name)} --ema uses them")
 
 
-def _parse_hub_id(what: str, shelf: ModelRegistry) -> HubId:
+def _parse_hub_id(what: str, registry: ModelRegistry) -> HubId:
     """Return the hub id. Raises ModelError if it is not one, or if downloads are forbidden."""
     from dream.catalogue.hub import parse_hub_id
 
@@ -131,14 +131,14 @@ def _parse_hub_id(what: str, shelf: ModelRegistry) -> HubId:
             f"{what} does not exist",
             "name a file, a folder, a URL, or owner/name on Hugging Face",
         )
-    require_online(shelf, what)
+    require_online(registry, what)
     return request
 
 
 def import_models_yaml(context: Context, argument: str) -> Events[None]:
     """!import_models_yaml FILE: add the models of InvokeAI's models.yaml to models.toml."""
-    shelf = context.studio.shelf
-    default = shelf.get_configured_default()
+    registry = context.session.registry
+    default = registry.get_configured_default()
     for entry in read_models_yaml(find_named_file(context, argument, "!import_models_yaml")):
         if entry.why_not:
             yield Note(text=f"skipped {entry.name}: {entry.why_not}")
@@ -146,7 +146,7 @@ def import_models_yaml(context: Context, argument: str) -> Events[None]:
         values = dict(entry.values)
         if default and default != entry.name and values.pop("default", False):
             yield Note(text=f"{default} stays the default; in that list it is {entry.name}")
-        set_values(shelf.models_dirs, entry.name, values)
+        set_values(registry.models_dirs, entry.name, values)
         yield Note(text=f"{entry.name}: {values['path']}")
         if entry.lacks:
             yield Note(
@@ -203,14 +203,14 @@ def parse_import(argument: str) -> ImportRequest:
     return ImportRequest(" ".join(places), options, everything=ALL in flags, ema=EMA in flags)
 
 
-def get_default_name(what: str, shelf: ModelRegistry) -> str:
+def get_default_name(what: str, registry: ModelRegistry) -> str:
     """The default name of a model; empty where only the server knows it. Raises ModelError if it
     is not on this machine and cannot be downloaded."""
     if is_address(what):
-        require_online(shelf, what)
+        require_online(registry, what)
         return get_model_name(parse_file_name(what))
     path = find_local_path(what)
-    return _parse_hub_id(what, shelf).name if path is None else get_existing_name(path, shelf)
+    return _parse_hub_id(what, registry).name if path is None else get_existing_name(path, registry)
 
 
 def find_local_path(what: str) -> Path | None:
@@ -222,7 +222,7 @@ def find_local_path(what: str) -> Path | None:
     return normalize_path(path) if path_exists_at(path) else None
 
 
-def get_existing_name(path: Path, shelf: ModelRegistry, otherwise: str = "") -> str:
+def get_existing_name(path: Path, registry: ModelRegistry, otherwise: str = "") -> str:
     """The listed name of a file or folder, else `otherwise` or a name from its path."""
-    listed = (name for name, other in shelf.find_paths().items() if other.samefile(path))
+    listed = (name for name, other in registry.find_paths().items() if other.samefile(path))
     return next(listed, otherwise or (path.name if path.is_dir() else path.stem))

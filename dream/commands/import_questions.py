@@ -29,21 +29,21 @@ from dream.line.words import quote_separate_value, quote_value
 def ask_about_import(context: Context, argument: str) -> Questions:
     """Ask for the name and the description; for a folder with several models, which to import.
     Raises BadLine, ModelError for a line that would be rejected."""
-    request, shelf = parse_import(argument), context.studio.shelf
+    request, registry = parse_import(argument), context.session.registry
     path = None if is_address(request.what) else find_local_path(request.what)
     if path is not None and has_several_models(path):
         if not request.everything:
-            return (yield from _ask_which(path, request, shelf))
+            return (yield from _ask_which(path, request, registry))
         return (_format_line(request),)
-    return (yield from _ask_about_one(request, shelf))
+    return (yield from _ask_about_one(request, registry))
 
 
-def _ask_about_one(request: ImportRequest, shelf: ModelRegistry) -> Questions:
+def _ask_about_one(request: ImportRequest, registry: ModelRegistry) -> Questions:
     path = None if is_address(request.what) else find_local_path(request.what)
     if path is not None:
         read_model("it", path, lambda complaint: None)
-    proposed = get_default_name(request.what, shelf)
-    name = request.options.get(NAME) or (yield from _ask_for_name(path, proposed, shelf))
+    proposed = get_default_name(request.what, registry)
+    name = request.options.get(NAME) or (yield from _ask_for_name(path, proposed, registry))
     description = request.options.get(DESCRIPTION)
     if description is None:
         description = yield Question("Description:")
@@ -53,28 +53,28 @@ def _ask_about_one(request: ImportRequest, shelf: ModelRegistry) -> Questions:
 
 
 def _ask_for_name(
-    path: Path | None, proposed: str, shelf: ModelRegistry
+    path: Path | None, proposed: str, registry: ModelRegistry
 ) -> Generator[Question, str, str]:
     """Ask for a name that is free or is this model's; empty to use the server's file name."""
     question = "Name:" if proposed else "Name (Enter keeps the original):"
     about: tuple[Line, ...] = ()
     while True:
         answer = yield Question(question, proposed, about=about)
-        existing = shelf.find_paths().get(answer)
+        existing = registry.find_paths().get(answer)
         free = existing is None or (path is not None and existing.samefile(path))
         if free and (answer or not proposed):
             return answer
         about = (f"model {answer} already exists: {existing}",) if answer else ()
 
 
-def _ask_which(folder: Path, request: ImportRequest, shelf: ModelRegistry) -> Questions:
+def _ask_which(folder: Path, request: ImportRequest, registry: ModelRegistry) -> Questions:
     request = replace(request, what=str(folder))
     scan = scan_folder(folder)
     if not scan.models:
         return (_format_line(replace(request, everything=True)),)  # the command reports it
     names = sorted(scan.models)
     if len(names) == 1:
-        return (yield from _ask_about_one(_select_model(scan.models[names[0]], request), shelf))
+        return (yield from _ask_about_one(_select_model(scan.models[names[0]], request), registry))
     listed = (*_format_models(names, scan), *scan.describe_left_out())
     about = listed
     while True:
@@ -87,30 +87,31 @@ def _ask_which(folder: Path, request: ImportRequest, shelf: ModelRegistry) -> Qu
         about = (*listed, f"“{answer}” is not in the list")
     chosen = [names[int(word) - 1] for word in dict.fromkeys(numbers)]
     if len(chosen) == 1:
-        return (yield from _ask_about_one(_select_model(scan.models[chosen[0]], request), shelf))
+        return (yield from _ask_about_one(_select_model(scan.models[chosen[0]], request), registry))
     refuse_options(folder, len(chosen), request.single_model_options)
-    cards = {
-        get_existing_name(scan.models[name].path, shelf, name): scan.models[name] for name in chosen
+    infos = {
+        get_existing_name(scan.models[name].path, registry, name): scan.models[name]
+        for name in chosen
     }
     return tuple(
-        _format_line(replace(_select_model(card, request), options={NAME: name}))
-        for name, card in cards.items()
+        _format_line(replace(_select_model(info, request), options={NAME: name}))
+        for name, info in infos.items()
     )
 
 
 def _format_models(names: Sequence[str], scan: FolderScan) -> tuple[Line, ...]:
     """The models found, numbered."""
-    cards = [scan.models[name] for name in names]
-    wide = max(len(describe_family(card)) for card in cards)
-    rows = zip(names, cards, strict=True)
+    infos = [scan.models[name] for name in names]
+    wide = max(len(describe_family(info)) for info in infos)
+    rows = zip(names, infos, strict=True)
     return tuple(
-        (f"  {number}  {name}", f"{describe_family(card):{wide}}  {card.path}")
-        for number, (name, card) in enumerate(rows, 1)
+        (f"  {number}  {name}", f"{describe_family(info):{wide}}  {info.path}")
+        for number, (name, info) in enumerate(rows, 1)
     )
 
 
-def _select_model(card: ModelInfo, request: ImportRequest) -> ImportRequest:
-    return replace(request, what=str(card.path), everything=False)
+def _select_model(info: ModelInfo, request: ImportRequest) -> ImportRequest:
+    return replace(request, what=str(info.path), everything=False)
 
 
 def _format_line(request: ImportRequest) -> str:

@@ -64,9 +64,9 @@ def get_model_name(file: str) -> str:
     return Path(file).stem.removesuffix(".vae")
 
 
-def require_online(shelf: ModelRegistry, what: str) -> None:
+def require_online(registry: ModelRegistry, what: str) -> None:
     """Raises ModelError if downloads are forbidden."""
-    if shelf.offline:
+    if registry.offline:
         raise ModelError(
             f"{what} is not on this machine, and --offline forbids downloads",
             "start dream without --offline and HF_HUB_OFFLINE",
@@ -74,11 +74,11 @@ def require_online(shelf: ModelRegistry, what: str) -> None:
 
 
 def download_file(
-    url: str, name: str, shelf: ModelRegistry, *, ema: bool
+    url: str, name: str, registry: ModelRegistry, *, ema: bool
 ) -> Events[DownloadedFile]:
     """Download the file at a URL into a models folder or its VAE folder, under `name` or its own
     name. A file that dream cannot use is removed. Raises BadLine, ModelError, FetchError."""
-    require_online(shelf, redact_secrets(url))
+    require_online(registry, redact_secrets(url))
     # On Hugging Face a `/blob/` URL is the page about a file.
     address = url.replace("/blob/", "/resolve/", 1) if "//huggingface.co/" in url else url
     file = parse_file_name(url) or (yield from _fetch_server_name(address)) or name
@@ -89,15 +89,15 @@ def download_file(
             hint="is this the URL of the file itself? with --name it is downloaded anyway",
         )
     name = name or get_model_name(file)
-    _check_free(redact_secrets(url), _file_name(name), shelf)
+    _check_free(redact_secrets(url), _file_name(name), registry)
     _file_name(file)
     key = hashlib.sha256(url.encode()).hexdigest()[:12]
-    target = find_writable_dir(shelf.models_dirs) / _DOWNLOADS / key / file
+    target = find_writable_dir(registry.models_dirs) / _DOWNLOADS / key / file
     yield from _fetch(address, target)
     detected = _inspect(target, url)
     if ema and detected.kind == "model" and not detected.ema:
         raise ModelError(f"{redact_secrets(url)} has no EMA weights", "remove --ema")
-    return _move_into_place(detected, name, shelf)
+    return _move_into_place(detected, name, registry)
 
 
 def _fetch_server_name(address: str) -> Events[str]:
@@ -118,12 +118,12 @@ def _file_name(name: str) -> str:
     return bare
 
 
-def _check_free(what: str, name: str, shelf: ModelRegistry) -> None:
+def _check_free(what: str, name: str, registry: ModelRegistry) -> None:
     """Raises ModelError if the name is taken; only a full download could tell whether by the same
     file."""
-    folder = find_writable_dir(shelf.models_dirs)
+    folder = find_writable_dir(registry.models_dirs)
     files = (folder / f"{name}{suffix}" for suffix in FILES)
-    existing = shelf.find_paths().get(name) or next(
+    existing = registry.find_paths().get(name) or next(
         (file for file in files if path_exists_at(file)), None
     )
     if existing is not None:
@@ -160,15 +160,15 @@ def _inspect(file: Path, url: str) -> DetectedModel:
         raise ModelError(f"{message}; the download was removed", error.hint) from error
 
 
-def _move_into_place(detected: DetectedModel, name: str, shelf: ModelRegistry) -> DownloadedFile:
+def _move_into_place(detected: DetectedModel, name: str, registry: ModelRegistry) -> DownloadedFile:
     """Move the file to its final place, with the suffix of its actual format."""
     from dream.catalogue.detect import detect
 
     is_vae = detected.kind == "vae"
-    folder = find_writable_dir(shelf.models_dirs) / ("VAE" if is_vae else "")
+    folder = find_writable_dir(registry.models_dirs) / ("VAE" if is_vae else "")
     suffix = ".safetensors" if detected.format == "safetensors" else ".ckpt"
     target = folder / f"{_file_name(name)}{suffix}"
-    if path_exists_at(target) or (is_vae and name in shelf.list_vaes()):
+    if path_exists_at(target) or (is_vae and name in registry.list_vaes()):
         raise ModelError(f"{target} already exists", _ANOTHER)
     try:
         folder.mkdir(exist_ok=True)
@@ -187,14 +187,14 @@ def _remove_download_dir(folder: Path) -> None:
         folder.parent.rmdir()
 
 
-def download_folder(wanted: HubId, name: str, shelf: ModelRegistry) -> Events[Path]:
+def download_folder(wanted: HubId, name: str, registry: ModelRegistry) -> Events[Path]:
     """Download a repository of Hugging Face into a folder in a models folder, under `name` or its
     own name. Raises BadLine, ModelError, FetchError."""
     from dream.catalogue.hub import download
 
-    require_online(shelf, str(wanted))
-    folder = find_writable_dir(shelf.models_dirs) / _file_name(name or wanted.name)
-    existing = shelf.find_paths().get(folder.name, folder)
+    require_online(registry, str(wanted))
+    folder = find_writable_dir(registry.models_dirs) / _file_name(name or wanted.name)
+    existing = registry.find_paths().get(folder.name, folder)
     if existing != folder or not _claim_folder(folder, wanted):
         raise ModelError(
             f"model {folder.name} already exists: {existing}; {wanted} is a different model",

@@ -20,18 +20,18 @@ _PATTERN = re.compile(r"[*?[]")
 
 def replay_file(context: Context, argument: str) -> Events[None]:
     """!replay FILE: run every line of a log or of a list of prompts."""
-    yield from context.studio.replay(find_named_file(context, argument, "!replay"))
+    yield from context.session.replay(find_named_file(context, argument, "!replay"))
 
 
 def fix_image(context: Context, argument: str) -> Events[None]:
     """!fix FILE SWITCHES: process an image, or the images of a folder. The session parses the
     line."""
-    yield from context.studio.make(f"!fix {argument}")
+    yield from context.session.make(f"!fix {argument}")
 
 
 def verify_log_file(context: Context, argument: str) -> Events[None]:
     """!verify LOG: render a log again and compare."""
-    yield from context.studio.verify(find_named_file(context, argument, "!verify"))
+    yield from context.session.verify(find_named_file(context, argument, "!verify"))
 
 
 def fetch_lines(context: Context, argument: str) -> Events[None]:
@@ -43,7 +43,7 @@ def fetch_lines(context: Context, argument: str) -> Events[None]:
         if len(words) != 2:
             raise BadLine("!fetch needs one pattern and an output file: !fetch *.png lines.txt")
         paths, output = _find_matches(context, words[0]), parse_path(words[1])
-        if context.studio.dry_run:
+        if context.session.dry_run:
             images = "1 image" if len(paths) == 1 else f"{len(paths)} images"
             yield Note(text=f"--dry_run: the lines of {images} are not written to {output}")
             return
@@ -55,7 +55,7 @@ def fetch_lines(context: Context, argument: str) -> Events[None]:
 def _find_matches(context: Context, pattern: str) -> list[Path]:
     """The files that match a pattern, by name: here, or else in the image folder."""
     relative = parse_path(pattern)
-    for path in (relative, context.studio.outdir / relative):
+    for path in (relative, context.session.outdir / relative):
         root = Path(path.anchor)
         if matches := sorted(root.glob(str(path.relative_to(root)))):
             return matches

@@ -28,7 +28,7 @@ def write_mask(context: Context, argument: str) -> Events[None]:
     mask, heat_map = _create_files(image)
     done = False
     try:
-        with closing(context.studio.engine.find_mask(image, text_mask, mask, heat_map)) as events:
+        with closing(context.session.engine.find_mask(image, text_mask, mask, heat_map)) as events:
             for event in events:
                 match event:
                     case Progress(stage, step, steps):

@@ -12,12 +12,14 @@ from dream.line import split_words
 from dream.session import Session
 
 
-def get_active_model(studio: Session) -> str:
+def get_active_model(session: Session) -> str:
     """The name of the model for lines that do not name one; empty if there is no model."""
     try:
-        return studio.shelf.get_model(studio.base.model or studio.shelf.get_default_model()).name
+        return session.registry.get_model(
+            session.base.model or session.registry.get_default_model()
+        ).name
     except DreamError:
-        return studio.base.model or ""
+        return session.base.model or ""
 
 
 def parse_name(argument: str, command: str) -> str:
@@ -28,17 +30,17 @@ def parse_name(argument: str, command: str) -> str:
     return words[0] if len(words) == 1 else argument.strip()
 
 
-def find_listed_name(shelf: ModelRegistry, name: str) -> str:
+def find_listed_name(registry: ModelRegistry, name: str) -> str:
     """Return the name if a models folder or models.toml has it. Raises ModelError with similar
     names."""
-    if name in shelf.find_paths():
+    if name in registry.find_paths():
         return name
-    return shelf.get_model(name).name
+    return registry.get_model(name).name
 
 
-def describe_family(card: ModelInfo) -> str:
+def describe_family(info: ModelInfo) -> str:
     """Family and variant as text: “sd1 inpainting”, “sd1 ema”."""
-    return " ".join(filter(None, (card.family, card.variant, "ema" if card.ema else "")))
+    return " ".join(filter(None, (info.family, info.variant, "ema" if info.ema else "")))
 
 
 def measure_bytes(path: Path) -> int:

@@ -67,7 +67,7 @@ def resume_queue(context: Context, argument: str) -> Events[None]:
 def restart(context: Context, argument: str) -> Events[None]:
     """!restart: stop the worker process and unload its models. The current line starts again in a
     new process."""
-    context.studio.engine.restart()
+    context.session.engine.restart()
     yield Note(text="worker process stopped; the next image starts a new one")
 
 

@@ -10,14 +10,14 @@ from dream.config.settings_file import FILE, settings_in
 from dream.core.errors import DreamError
 
 
-def describe_folder_settings(shelf: ModelRegistry) -> tuple[str, ...]:
+def describe_folder_settings(registry: ModelRegistry) -> tuple[str, ...]:
     """What the current folder, which someone else may have made, changes: one line for its
     dream.toml, and one for its models that replace others of the same name."""
     notices = []
     with suppress(DreamError):
         if names := settings_in(Path(FILE)):
             notices.append(f"settings from {FILE} in this folder: {', '.join(names)}")
-    if shadows := shelf.shadowed_by(Path("models").absolute()):
+    if shadows := registry.shadowed_by(Path("models").absolute()):
         models = ", ".join(f"{name} is {path}" for name, path in shadows.items())
         notices.append(
             f"models in this folder are used instead of others of the same name: {models}"

@@ -139,7 +139,7 @@ def open_diffusion_upscaler(loaded: LoadedModel, recipe: Recipe) -> DiffusionUps
     channels = count_latent_channels(pipe) + _COLOURS
     if getattr(pipe, "low_res_scheduler", None) is None or pipe.unet.config.in_channels != channels:
         raise ModelError(
-            f"{loaded.card.path} is not an upscaler: its denoiser takes no low-resolution image",
+            f"{loaded.info.path} is not an upscaler: its denoiser takes no low-resolution image",
             "choose another upscaler",
         )
     return DiffusionUpscaler(loaded, recipe)

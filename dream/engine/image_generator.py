@@ -136,20 +136,20 @@ class ImageGenerator:
         return loaded
 
     def load_upscaler(
-        self, card: UpscalerInfo, recipe: Recipe, report: ProgressCallback
+        self, info: UpscalerInfo, recipe: Recipe, report: ProgressCallback
     ) -> DiffusionUpscaler:
         """Load a diffusion upscaler for the recipe's image. It counts as a model, so the models
         used least recently are unloaded for it. Raises as `load`."""
         return open_diffusion_upscaler(
-            self._load_or_get(ModelInfo(name=card.name, path=card.path), report), recipe
+            self._load_or_get(ModelInfo(name=info.name, path=info.path), report), recipe
         )
 
-    def _load_or_get(self, card: ModelInfo, report: ProgressCallback) -> LoadedModel:
-        loaded = self._cache.get(card)
+    def _load_or_get(self, info: ModelInfo, report: ProgressCallback) -> LoadedModel:
+        loaded = self._cache.get(info)
         if loaded is None:
-            report(Loading(model=card.name))
+            report(Loading(model=info.name))
             self._vision.close()  # it loads fast; a model may need the memory
-            loaded = self._load(card, report)
+            loaded = self._load(info, report)
         return loaded
 
     def list_loaded(self) -> tuple[str, ...]:
@@ -158,11 +158,11 @@ class ImageGenerator:
 
     def convert(self, model: str, folder: Path, report: ProgressCallback) -> None:
         """Write a model's single file as a folder in diffusers layout. Raises ModelError."""
-        card = self._find_model(model)
-        weight = estimate_memory(card, "cpu", "float32")
-        self._cache.make_room(card.name, weight)
+        info = self._find_model(model)
+        weight = estimate_memory(info, "cpu", "float32")
+        self._cache.make_room(info.name, weight)
         report(Loading(model=model))
-        export_diffusers(card, folder)
+        export_diffusers(info, folder)
 
     def unload(self) -> None:
         """Unload all models, and free their memory."""
@@ -181,24 +181,24 @@ class ImageGenerator:
         check_latents(vae, loaded)
         return vae
 
-    def _load(self, card: ModelInfo, report: ProgressCallback) -> LoadedModel:
+    def _load(self, info: ModelInfo, report: ProgressCallback) -> LoadedModel:
         machine = self._machine
-        weight = estimate_memory(card, machine.device, machine.precision)
-        weight = self._cache.choose_offload(card.name, weight, machine.low_memory, report)
+        weight = estimate_memory(info, machine.device, machine.precision)
+        weight = self._cache.choose_offload(info.name, weight, machine.low_memory, report)
         offload_mode = weight.placement.offload_mode
-        self._cache.make_room(card.name, weight)
+        self._cache.make_room(info.name, weight)
         with silence_libraries():
             loaded = memory.run_or_none_on_oom(
-                lambda: load_model(card, machine.device, machine.precision, offload_mode)
+                lambda: load_model(info, machine.device, machine.precision, offload_mode)
             )
             if loaded is None and self._cache.list_names():
                 self._cache.clear()
                 loaded = memory.run_or_none_on_oom(
-                    lambda: load_model(card, machine.device, machine.precision, offload_mode)
+                    lambda: load_model(info, machine.device, machine.precision, offload_mode)
                 )
         if loaded is None:
             raise OutOfMemory(
-                f"not enough memory for the model {card.name}",
+                f"not enough memory for the model {info.name}",
                 "use --precision float16 or bfloat16",
             )
         self._cache.add(loaded, weight)

@@ -52,19 +52,19 @@ class _Result(NamedTuple):
     seed: str
 
 
-def remaining(studio: Session, several: Several) -> Remaining:
+def remaining(session: Session, several: Several) -> Remaining:
     """The lines of the images that are not done yet. An error with one is reported when it is run;
     an error that all of them have is raised. Reads the outdir's log once, and each image's record.
     Raises DreamError."""
     lines: list[str] = []
     errors: list[DreamError] = []
-    logs = _Logs(studio)
+    logs = _Logs(session)
     done = results = 0
     for file in several.files:
         line = several.line(file)
         try:
-            request, recipes = _plan(studio, line)
-            folder = folder_of(request, studio.outdir, recipes[0].prompt)
+            request, recipes = _plan(session, line)
+            folder = folder_of(request, session.outdir, recipes[0].prompt)
             if _is_result(file, folder, recipes[0]):
                 results += 1
                 continue
@@ -79,15 +79,15 @@ def remaining(studio: Session, several: Several) -> Remaining:
     return Remaining(tuple(lines), done, results)
 
 
-def _plan(studio: Session, line: str) -> tuple[Request, Sequence[Recipe]]:
+def _plan(session: Session, line: str) -> tuple[Request, Sequence[Recipe]]:
     """The request of a line and its recipes, with seed 0 if there is none. Raises as `resolve`."""
 
     def find(name: str | None) -> ModelInfo:
-        return studio.shelf.get_model(name or studio.shelf.get_default_model())
+        return session.registry.get_model(name or session.registry.get_default_model())
 
-    sweep = studio.parse_sweep(line)
-    settled = resolve_sweep(sweep, find, studio.past, lambda: 0, studio.find_picture)
-    check_recipes(studio.shelf, settled.recipes)
+    sweep = session.parse_sweep(line)
+    settled = resolve_sweep(sweep, find, session.past, lambda: 0, session.find_picture)
+    check_recipes(session.registry, settled.recipes)
     return sweep.first, settled.recipes
 
 
@@ -106,8 +106,8 @@ def _is_result(file: Path, folder: Path, recipe: Recipe) -> bool:
 class _Logs:
     """The results in the logs of several folders, each read once."""
 
-    def __init__(self, studio: Session) -> None:
-        self._studio = studio
+    def __init__(self, session: Session) -> None:
+        self._session = session
         self._folders: dict[Path, dict[tuple[str, ...], list[_Result]]] = {}
 
     def hold(self, folder: Path, file: Path, recipes: Sequence[Recipe], *, any_seed: bool) -> bool:

@@ -49,17 +49,17 @@ def _as_own_line(recipe: Recipe, request: Request) -> Request:
 class Generation:
     """Generates one line, and counts its images on disk."""
 
-    def __init__(self, studio: Session, count: int, part: Part) -> None:
-        self._studio, self._count, self._part = studio, count, part
+    def __init__(self, session: Session, count: int, part: Part) -> None:
+        self._session, self._count, self._part = session, count, part
         self._on_disk: set[int] = set()
         self.is_cancelled = False
 
-    def generate_all(self, recipes: Sequence[Recipe], album: LineOutput) -> Events[None]:
+    def generate_all(self, recipes: Sequence[Recipe], output: LineOutput) -> Events[None]:
         """Generate each image in turn, until Ctrl-C."""
         try:
-            asked = tuple(_as_own_line(recipe, album.request) for recipe in recipes)
+            asked = tuple(_as_own_line(recipe, output.request) for recipe in recipes)
             for index, recipe in enumerate(recipes, 1):
-                yield from self._picture(recipe, index, album, asked[index - 1 :])
+                yield from self._picture(recipe, index, output, asked[index - 1 :])
         except KeyboardInterrupt:
             yield from self.report_cancelled()
 
@@ -77,24 +77,27 @@ class Generation:
             yield Cancelled(finished=before + self.finished, count=count)
 
     def _picture(
-        self, recipe: Recipe, picture: int, album: LineOutput, asked: tuple[Request, ...]
+        self, recipe: Recipe, picture: int, output: LineOutput, asked: tuple[Request, ...]
     ) -> Events[None]:
         """Render, postprocess and save one image, the first of those `asked`. An error is
         reported; the next image continues."""
-        studio, pictures = self._studio, self._count
-        began, before = time.monotonic(), studio.kept
+        session, pictures = self._session, self._count
+        began, before = time.monotonic(), session.kept
 
         def keep(image: Picture, *events: Event) -> Events[bool]:
             left = asked[1:] if events else asked  # an original is not the image yet
-            saving = self._save(image, picture, album, before, events)
+            saving = self._save(image, picture, output, before, events)
             return (yield from run_uninterrupted(self._with_left(saving, left)))
 
         try:
-            raw = yield from studio.render(recipe, picture, pictures, album)
+            raw = yield from session.render(recipe, picture, pictures, output)
             if recipe.fix is None:
-                studio.past.append(recipe.seed)
+                session.past.append(recipe.seed)
             image = yield from apply_stages(
-                raw, album, lambda done, stage: studio.finish(done, stage, picture, pictures), keep
+                raw,
+                output,
+                lambda done, stage: session.finish(done, stage, picture, pictures),
+                keep,
             )
             if image is not None:
                 seconds = time.monotonic() - began
@@ -124,7 +127,7 @@ class Generation:
         self,
         image: Picture,
         picture: int,
-        album: LineOutput,
+        output: LineOutput,
         before: Sequence[Saved],
         events: Sequence[Event],
     ) -> Events[bool]:
@@ -136,11 +139,11 @@ class Generation:
             nonlocal is_on_disk
             is_on_disk = True
             self._on_disk.add(picture)
-            self._studio.kept = (*before, saved)[-_REMEMBERED:]
+            self._session.kept = (*before, saved)[-_REMEMBERED:]
 
         yield from events
         try:
-            yield from album.save(image, remember)
+            yield from output.save(image, remember)
         except DreamError as error:
             yield Failed(error=error, line=format_line(image.recipe.to_request()))
         return is_on_disk

@@ -120,7 +120,7 @@ def _as_tiles(request: Request, notes: tuple[str, ...]) -> tuple[Request, tuple[
     )
 
 
-def compute_size(request: Request, card: ModelInfo) -> tuple[int, int, tuple[str, ...]]:
+def compute_size(request: Request, info: ModelInfo) -> tuple[int, int, tuple[str, ...]]:
     """Width and height in pixels of an image generated from another, and notes about them.
 
     Without -W and -H it keeps the input's size, with one of them its shape; with --fit all of it is
@@ -130,19 +130,19 @@ def compute_size(request: Request, card: ModelInfo) -> tuple[int, int, tuple[str
     path = Path(str(request.init_img))
     own = measure_image(path)
     if request.fit:
-        size = requested = _whole(request, card, own)
+        size = requested = _whole(request, info, own)
     else:
         requested = _covering(request, own)
-        size = _floored(requested[0], card.multiple), _floored(requested[1], card.multiple)
+        size = _floored(requested[0], info.multiple), _floored(requested[1], info.multiple)
     if max(size) > MOST:
-        fits = f"--fit scales it into {card.width}x{card.height}; -W and -H set another size"
+        fits = f"--fit scales it into {info.width}x{info.height}; -W and -H set another size"
         raise BadLine(
             f"{path.name} would become {size[0]}x{size[1]}; the limit is {MOST} pixels per side",
             hint="crop it to a less extreme shape" if request.fit else fits,
         )
     if size == own:
         return *size, ()
-    return *size, (_size_note(path, own, size, requested, request, card),)
+    return *size, (_size_note(path, own, size, requested, request, info),)
 
 
 def _covering(request: Request, own: tuple[int, int]) -> tuple[int, int]:
@@ -158,25 +158,25 @@ def _covering(request: Request, own: tuple[int, int]) -> tuple[int, int]:
     return round(across * scale), round(down * scale)
 
 
-def _whole(request: Request, card: ModelInfo, own: tuple[int, int]) -> tuple[int, int]:
+def _whole(request: Request, info: ModelInfo, own: tuple[int, int]) -> tuple[int, int]:
     """The largest size of the image's shape in a box, rounded up to a multiple. If the box has only
     one side, the other follows; without any it is the model's size. A long, thin image exceeds it,
     to reach the minimum side. A size in its own box stays as it is."""
-    step = card.multiple
+    step = info.multiple
     scales = [
         Fraction(_floored(side, step), length)
-        for side, length in zip(_box(request, card), own, strict=True)
+        for side, length in zip(_box(request, info), own, strict=True)
         if side is not None
     ]
     scale = max(min(scales), Fraction(_floored(0, step), min(own)))
     return ceil(own[0] * scale / step) * step, ceil(own[1] * scale / step) * step
 
 
-def _box(request: Request, card: ModelInfo) -> tuple[int | None, int | None]:
+def _box(request: Request, info: ModelInfo) -> tuple[int | None, int | None]:
     """The box for --fit; None is an unlimited side."""
     if request.width or request.height:
         return request.width, request.height
-    return card.width, card.height
+    return info.width, info.height
 
 
 def _floored(side: int, multiple: int) -> int:
@@ -190,14 +190,14 @@ def _size_note(
     size: tuple[int, int],
     requested: tuple[int, int],
     request: Request,
-    card: ModelInfo,
+    info: ModelInfo,
 ) -> str:
     resized = f"{path.name} is resized from {own[0]}x{own[1]} to {size[0]}x{size[1]}"
-    box = zip(_box(request, card), size, strict=True)
+    box = zip(_box(request, info), size, strict=True)
     if request.fit and any(side is not None and length > side for side, length in box):
         return f"{resized}: the minimum is {LEAST} pixels per side"
     if size != requested:
-        return f"{resized}: {card.name} needs multiples of {card.multiple}"
+        return f"{resized}: {info.name} needs multiples of {info.multiple}"
     cut = not request.fit and _apart(own, size)
     return f"{resized} and cropped; --fit keeps all of it" if cut else resized
 

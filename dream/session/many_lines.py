@@ -44,7 +44,7 @@ class Turns:
     of: int = 0
 
 
-def make_all(studio: Session, lines: Iterable[tuple[int, str]], *, dry_run: bool) -> Events[None]:
+def make_all(session: Session, lines: Iterable[tuple[int, str]], *, dry_run: bool) -> Events[None]:
     """See `Session.make_all`. An unexpected exception in a line does not end the others."""
     turns = Turns(of=len(lines)) if isinstance(lines, Sequence) else None
     for number, line in lines:
@@ -53,29 +53,29 @@ def make_all(studio: Session, lines: Iterable[tuple[int, str]], *, dry_run: bool
         if is_skipped(line):
             continue
         if dry_run:
-            yield from report_crashes(studio.plan(line, number), line, None)
+            yield from report_crashes(session.plan(line, number), line, None)
             continue
-        events = studio.make(line, number, turns)
+        events = session.make(line, number, turns)
         if (yield from report_crashes(events, line, otherwise=False)):
             return
 
 
 def make_each(
-    studio: Session, asked: str | Request, number: int, turns: Turns | None
+    session: Session, asked: str | Request, number: int, turns: Turns | None
 ) -> Events[bool]:
     """Generate the images of a line, which may name several files; whether it was cancelled. A file
     that cannot be used is reported, and the others continue."""
     finished, count = 0, 0
     try:
-        lines, text = yield from lines_of(studio, asked, number)
+        lines, text = yield from lines_of(session, asked, number)
         if text:
             turns = _with_more(turns, len(lines))
-            count = sum(_pictures_of(studio, line) for line in lines)
+            count = sum(_pictures_of(session, line) for line in lines)
             yield Note(text=text)
         for index, line in enumerate(lines):
             if turns and index:
                 turns.turn += 1
-            generating = studio.make_one(line, number, turns, Part(finished, count))
+            generating = session.make_one(line, number, turns, Part(finished, count))
             if count:
                 generation = yield from report_crashes(generating, str(line), otherwise=None)
             else:
@@ -101,46 +101,46 @@ def _with_more(turns: Turns | None, count: int) -> Turns:
     return turns
 
 
-def _pictures_of(studio: Session, line: str | Request) -> int:
+def _pictures_of(session: Session, line: str | Request) -> int:
     with suppress(DreamError):
-        return studio.parse_sweep(str(line)).count
+        return session.parse_sweep(str(line)).count
     return 1
 
 
-def group_of(studio: Session, line: str) -> Several | None:
+def group_of(session: Session, line: str) -> Several | None:
     """The images of a `!fix` line that names several; None for other lines. Raises BadLine,
     InputError."""
-    group = several(line, studio.find_picture, studio.outdir)
+    group = several(line, session.find_picture, session.outdir)
     if group is not None and not group.apart:
-        studio.parse_sweep(line)  # errors have the column of the typed line
+        session.parse_sweep(line)  # errors have the column of the typed line
     return group
 
 
-def extent(studio: Session, line: str) -> Extent:
+def extent(session: Session, line: str) -> Extent:
     """How many images a line requests. Raises BadLine, InputError."""
-    group = group_of(studio, line)
+    group = group_of(session, line)
     if group is None:
-        sweep = studio.parse_sweep(line)
+        sweep = session.parse_sweep(line)
         return Extent(sweep.count, str(sweep), sweep.first.yes, line)
     first, files = group.line(group.files[0]), len(group.files)
-    sweep = studio.parse_sweep(first)
+    sweep = session.parse_sweep(first)
     each = f" × {sweep.count}" if sweep.count > 1 else ""
     text = f"{files * sweep.count:,} images: {files} files{each}; those already done are skipped"
     return Extent(files * sweep.count, text, sweep.first.yes, first)
 
 
 def lines_of(
-    studio: Session, asked: str | Request, number: int
+    session: Session, asked: str | Request, number: int
 ) -> Events[tuple[Sequence[str | Request], str]]:
     """The line itself, without a note; or, for a `!fix` line that names several images, a line for
     each that is not done yet, and a note. No line if it is rejected."""
     if not isinstance(asked, str):
         return (asked,), ""
     try:
-        group = group_of(studio, asked)
+        group = group_of(session, asked)
         if group is None:
             return (asked,), ""
-        left = remaining(studio, group)
+        left = remaining(session, group)
         return left.lines, _describe_remaining(len(group.files), left)
     except DreamError as error:
         yield Rejected(error=error, line=asked, number=number)

@@ -12,27 +12,27 @@ from dream.core.recipe import Recipe
 from dream.core.request import NO_VAE, Request
 
 
-def check_recipes(shelf: ModelRegistry, recipes: Iterable[Recipe]) -> None:
+def check_recipes(registry: ModelRegistry, recipes: Iterable[Recipe]) -> None:
     """Raises ModelError for a VAE or an upscaler that is not in the registry."""
     for vae, upscaler in dict.fromkeys((recipe.vae, recipe.upscaler) for recipe in recipes):
         if vae and vae != NO_VAE:
-            check_vae(shelf.get_vae(vae))
+            check_vae(registry.get_vae(vae))
         if upscaler:
-            shelf.get_upscaler(upscaler)
+            registry.get_upscaler(upscaler)
 
 
-def check_default(shelf: ModelRegistry, base: Request, name: str) -> None:
+def check_default(registry: ModelRegistry, base: Request, name: str) -> None:
     """Check one field of the defaults. Raises ModelError, or BadLine for a folder."""
     match name, getattr(base, name):
         case _, None | "":
             pass
         case "model", value:
-            shelf.get_model(value)
+            registry.get_model(value)
         case "vae", value:
             if value != NO_VAE:
-                check_vae(shelf.get_vae(value))
+                check_vae(registry.get_vae(value))
         case "upscaler", value:
-            shelf.get_upscaler(value)
+            registry.get_upscaler(value)
         case "outdir", value:
             if is_file(base.folder):
                 raise BadLine(f"{value} is a file, not a folder")
@@ -43,13 +43,13 @@ CHECKED_FIELDS = ("model", "vae", "upscaler", "outdir")
 
 
 def find_wrong_defaults(
-    shelf: ModelRegistry, base: Request, besides: Collection[str] = ()
+    registry: ModelRegistry, base: Request, besides: Collection[str] = ()
 ) -> Iterator[str]:
     """A message for each default that names something missing, except for the fields in
     `besides`."""
     for name in CHECKED_FIELDS:
         try:
             if name not in besides:
-                check_default(shelf, base, name)
+                check_default(registry, base, name)
         except DreamError as error:
             yield f"{name}: {error}"

@@ -45,11 +45,11 @@ class OutputManager:
         mended = () if folder in self._galleries else self.open_gallery(folder)
         gallery = self._galleries[folder]
         with gallery.reserve_number() as claim:
-            album = LineOutput(gallery, claim, request, mended)
+            output = LineOutput(gallery, claim, request, mended)
             try:
-                yield album
+                yield output
             finally:
-                if album.log_is_short:
+                if output.log_is_short:
                     self._galleries.pop(folder, None)  # the next line recovers it
 
     def open_gallery(self, folder: Path) -> tuple[str, ...]:

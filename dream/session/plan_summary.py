@@ -37,17 +37,17 @@ class PlanSummary:
         return f"{images}, {size}, {steps}" if self.steps else f"{images}, {size}"
 
 
-def summarize_plan(studio: Session, line: str) -> PlanSummary:
+def summarize_plan(session: Session, line: str) -> PlanSummary:
     """What a line would generate now. Raises BadLine, ModelError, InputError."""
-    amount = extent(studio, line)
-    sweep = studio.parse_sweep(amount.first)
+    amount = extent(session, line)
+    sweep = session.parse_sweep(amount.first)
     first = replace(sweep.first, iterations=1)
 
     def find(name: str | None) -> ModelInfo:
-        return studio.shelf.get_model(name or studio.shelf.get_default_model())
+        return session.registry.get_model(name or session.registry.get_default_model())
 
-    (recipe,) = resolve(first, find, studio.past, lambda: 0, studio.find_picture).recipes
-    check_recipes(studio.shelf, [recipe])
+    (recipe,) = resolve(first, find, session.past, lambda: 0, session.find_picture).recipes
+    check_recipes(session.registry, [recipe])
     rendered = recipe.fix is None
     size = (recipe.width, recipe.height) if recipe.fix is None else measure_image(Path(recipe.fix))
     return PlanSummary(

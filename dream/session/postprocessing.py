@@ -40,11 +40,11 @@ Keep = Callable[[Picture], Events[bool]]
 """Saves an image, or yields an error; whether it is on disk. Is not interrupted."""
 
 
-def resolve_stages(request: Request, card: ModelInfo) -> dict[str, Any]:
+def resolve_stages(request: Request, info: ModelInfo) -> dict[str, Any]:
     """The recipe's fields for postprocessing."""
     embiggen = request.embiggen or (Embiggen(1) if request.embiggen_tiles else None)
     tiles = request.embiggen_strength or request.strength or EMBIGGEN_STRENGTH
-    upscaler = request.upscaler or card.upscaler
+    upscaler = request.upscaler or info.upscaler
     return {
         "outcrop": request.outcrop,
         "out_direction": request.out_direction,
@@ -93,14 +93,14 @@ def check_limits(recipe: Recipe, size: tuple[int, int]) -> None:
 
 
 def apply_stages(
-    raw: Picture, album: LineOutput, finish: Finish, keep: Keep
+    raw: Picture, output: LineOutput, finish: Finish, keep: Keep
 ) -> Events[Picture | None]:
     """The image after all stages of its recipe. If a stage fails or is interrupted, the image
     before it is returned or saved instead, so that no work is lost; None if that is saved
     already."""
     image, done = raw, list[Stage]()
     is_saved = raw.recipe.fix is not None
-    if get_stages(raw.recipe) and album.save_original and not is_saved:
+    if get_stages(raw.recipe) and output.save_original and not is_saved:
         is_saved = yield from keep(replace(raw, recipe=with_stages(raw.recipe, ())))
     for stage in get_stages(raw.recipe):
         before = replace(image, recipe=with_stages(image.recipe, done))

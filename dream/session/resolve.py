@@ -54,10 +54,10 @@ def resolve(
     check_ranges(request)
     _ = request.folder  # the system could not be asked about it
     request, told = resolve_image_files(request, find_picture)
-    card = find_model_info(request, find)
-    width, height, sized = _size(request, card)
-    hires_fix, walked = _hires_fix(request, card, width, height)
-    steps, sampler = request.steps or card.steps, request.sampler or card.sampler
+    info = find_model_info(request, find)
+    width, height, sized = _size(request, info)
+    hires_fix, walked = _hires_fix(request, info, width, height)
+    steps, sampler = request.steps or info.steps, request.sampler or info.sampler
     schedule = resolve_schedule(sampler, request.schedule, steps, request.karras_max)
     first = Recipe(
         prompt=request.prompt,
@@ -66,12 +66,12 @@ def resolve(
         seed=draw() if request.seed is None else _seed(request.seed, past),
         width=width,
         height=height,
-        cfg_scale=request.cfg_scale or card.cfg_scale,
+        cfg_scale=request.cfg_scale or info.cfg_scale,
         sampler=sampler,
         schedule=schedule,
-        cfg_rescale=_cfg_rescale(request.cfg_rescale, schedule, card),
-        model=card.name,
-        vae=_vae(request.vae or card.vae, card),
+        cfg_rescale=_cfg_rescale(request.cfg_rescale, schedule, info),
+        model=info.name,
+        vae=_vae(request.vae or info.vae, info),
         init_img=request.init_img,
         fit=request.fit and request.init_img is not None,
         strength=resolve_strength(request),
@@ -83,7 +83,7 @@ def resolve(
         hires_fix=hires_fix,
         fix=request.fix,
         **_effects(request),
-        **resolve_stages(request, card),
+        **resolve_stages(request, info),
     )
     check_limits(first, (width, height) if first.fix is None else measure_image(Path(first.fix)))
     return ResolvedRequest(_expand_iterations(first, request, draw), told + sized + walked)
@@ -157,17 +157,17 @@ def check_ranges(request: Request) -> None:
             raise BadLine(f"{name} takes {flag.kind.expects}, not {value!r}")
 
 
-def _vae(asked: str, card: ModelInfo) -> str | None:
+def _vae(asked: str, info: ModelInfo) -> str | None:
     """What takes the place of the model's own VAE; that it is none is said only against a card."""
-    return None if not asked or (asked == NO_VAE and not card.vae) else asked
+    return None if not asked or (asked == NO_VAE and not info.vae) else asked
 
 
-def _cfg_rescale(asked: float | None, schedule: str, card: ModelInfo) -> float | None:
+def _cfg_rescale(asked: float | None, schedule: str, info: ModelInfo) -> float | None:
     """Guidance rescale. That it is 0 is said only where the model's default is another one; lines
     from before there were schedules are from before it, too."""
     if asked is None:
-        asked = 0 if schedule == FORMER else card.cfg_rescale
-    return asked if asked or card.cfg_rescale else None
+        asked = 0 if schedule == FORMER else info.cfg_rescale
+    return asked if asked or info.cfg_rescale else None
 
 
 def _seed(asked: int, past: Sequence[int]) -> int:
@@ -179,24 +179,24 @@ def _seed(asked: int, past: Sequence[int]) -> int:
     return past[asked]
 
 
-def _size(request: Request, card: ModelInfo) -> tuple[int, int, tuple[str, ...]]:
+def _size(request: Request, info: ModelInfo) -> tuple[int, int, tuple[str, ...]]:
     if request.init_img is not None:
-        return compute_size(request, card)
-    width, wide = _floored("width", request.width or card.width, card.multiple)
-    height, high = _floored("height", request.height or card.height, card.multiple)
+        return compute_size(request, info)
+    width, wide = _floored("width", request.width or info.width, info.multiple)
+    height, high = _floored("height", request.height or info.height, info.multiple)
     return width, height, wide + high
 
 
 def _hires_fix(
-    request: Request, card: ModelInfo, width: int, height: int
+    request: Request, info: ModelInfo, width: int, height: int
 ) -> tuple[float | None, tuple[str, ...]]:
     """How strongly the picture is painted over; in InvokeAI's lines that was -f."""
     if request.hires_fix is None:
         return None, ()
     if request.init_img is not None:
         return None, ("--hires_fix is ignored with an input image",)
-    if width * height <= card.width * card.height:
-        size = f"{card.width}x{card.height}"
+    if width * height <= info.width * info.height:
+        size = f"{info.width}x{info.height}"
         return None, (f"--hires_fix is ignored: the image is not larger than {size}",)
     return request.hires_fix or request.strength or HIRES_FIX, ()
 

@@ -46,7 +46,7 @@ from dream.session.verify import verify_log
 
 
 class Session:
-    """Lines in, events out. Holds the engine, the shelf of models, and this session's memory.
+    """Lines in, events out. Holds the engine, the model registry, and this session's memory.
 
     Used as a context manager it lets go of the engine at the end. Every method that yields events
     says what went wrong as `Refused` or `Failed` events and raises no DreamError. A
@@ -57,14 +57,14 @@ class Session:
     def __init__(
         self,
         engine: Engine,
-        shelf: ModelRegistry,
+        registry: ModelRegistry,
         base: Request | None = None,
         *,
         rng: random.Random | None = None,
         dry_run: bool = False,
     ) -> None:
         self.engine = engine
-        self.shelf = shelf
+        self.registry = registry
         self.base = base or Request()
         """The defaults of every line; replaced by !set."""
         self.at_start = self.base
@@ -178,16 +178,16 @@ class Session:
         try:
             turn, of = (turns.turn, turns.of) if turns else (None, None)
             yield LineStarted(count=len(recipes), line=line, request=request, turn=turn, turns=of)
-            with self._keeper.open_output(self.last.first, self.outdir) as album:
-                yield from (Note(text=text) for text in album.notes)
+            with self._keeper.open_output(self.last.first, self.outdir) as output:
+                yield from (Note(text=text) for text in output.notes)
                 yield from check_weights(self.engine, line, recipes[0])
-                recipes = album.copy_inputs(recipes)
+                recipes = output.copy_inputs(recipes)
                 sweep = replace(sweep, first=make_reproducible(request, recipes[0]))
-                yield from making.generate_all(recipes, album)
+                yield from making.generate_all(recipes, output)
                 if request.grid:
-                    yield from album.save_grid(format_sweep(sweep))
+                    yield from output.save_grid(format_sweep(sweep))
                 if request.sheet:
-                    yield from album.save_sheet(sweep, recipes)
+                    yield from output.save_sheet(sweep, recipes)
         except DreamError as error:
             yield Failed(error=error, line=line)
         except KeyboardInterrupt:  # before the first picture was begun, or behind the last
@@ -236,14 +236,14 @@ class Session:
             yield Rejected(error=error)
 
     def render(
-        self, recipe: Recipe, picture: int = 1, pictures: int = 1, album: LineOutput | None = None
+        self, recipe: Recipe, picture: int = 1, pictures: int = 1, output: LineOutput | None = None
     ) -> Events[Picture]:
         """One picture, unfinished and unkept; an album may want it in the making. Raises what the
         engine raises, and InputError for a file that is to be taken further."""
         if recipe.fix is not None:
             return (yield from open_source_image(recipe))
-        happenings = self.engine.render(recipe, album.save_every if album else 0)
-        keep = partial(album.save_intermediate, recipe) if album else None
+        happenings = self.engine.render(recipe, output.save_every if output else 0)
+        keep = partial(output.save_intermediate, recipe) if output else None
         return (yield from convert_engine_events(happenings, picture, pictures, keep))
 
     def finish(
@@ -264,7 +264,7 @@ class Session:
             sweep = self.parse_sweep(asked) if isinstance(asked, str) else Sweep(asked)
             find = self._finding(line, sweep.first)
             settled = resolve_sweep(sweep, self._find, self.past, self._draw, find)
-            check_recipes(self.shelf, settled.recipes)
+            check_recipes(self.registry, settled.recipes)
             unknown = tuple(self._unknown.find_unknown(settled.recipes, self._find))
         except DreamError as error:
             yield Rejected(error=error, line=line, number=number)
@@ -283,4 +283,4 @@ class Session:
         return self._rng.randint(0, MAX_SEED)
 
     def _find(self, name: str | None) -> ModelInfo:
-        return self.shelf.get_model(name or self.shelf.get_default_model())
+        return self.registry.get_model(name or self.registry.get_default_model())

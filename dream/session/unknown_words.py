@@ -22,22 +22,22 @@ class UnknownWords:
     ) -> Iterator[str]:
         """One note for each model of a line's recipes, if new words are unknown to it."""
         for model in dict.fromkeys(recipe.model for recipe in recipes if recipe.fix is None):
-            card = find(model)
+            info = find(model)
             prompts = dict.fromkeys(recipe.prompt for recipe in recipes if recipe.model == model)
             unknown = dict.fromkeys(
                 word
                 for prompt in prompts
-                for word in unknown_words(card.knows, prompt)
+                for word in unknown_words(info.knows, prompt)
                 if (model, word) not in self._noted
             )
             if unknown:
                 self._noted.update((model, word) for word in unknown)
-                yield _note(card, tuple(unknown))
+                yield _note(info, tuple(unknown))
 
 
-def _note(card: ModelInfo, unknown: Sequence[str]) -> str:
+def _note(info: ModelInfo, unknown: Sequence[str]) -> str:
     some = ", ".join(f"“{word}”" for word in unknown[:_LISTED])
     if len(unknown) > _LISTED:
         some += f" and {len(unknown) - _LISTED} more"
-    known = ", ".join(card.knows[0][1][:_LISTED])
-    return f"{card.name} does not know {some}; it knows {known} …; see !help {card.name}"
+    known = ", ".join(info.knows[0][1][:_LISTED])
+    return f"{info.name} does not know {some}; it knows {known} …; see !help {info.name}"

@@ -31,7 +31,7 @@ _SOMETIMES = ("ema", "memory", "vae")
 _SHOWN = 16  # hex digits of the sha256 that a log line carries
 
 
-def verify_log(studio: Session, log: Path) -> Events[None]:
+def verify_log(session: Session, log: Path) -> Events[None]:
     """One Verified for each picture line, and a Note that sums up. Raises GalleryError."""
     found: Counter[_Verdict] = Counter()
     try:
@@ -41,7 +41,9 @@ def verify_log(studio: Session, log: Path) -> Events[None]:
         for number, line in lines:
             if is_skipped(line):
                 continue
-            verdict = report_crashes(_verify_line(studio, line, number, log.parent), line, "failed")
+            verdict = report_crashes(
+                _verify_line(session, line, number, log.parent), line, "failed"
+            )
             found[(yield from verdict)] += 1
     except KeyboardInterrupt:
         done = found.total() - found["unknown"]
@@ -60,24 +62,24 @@ _NEAR = 1
 """Of 255: how far a channel of a pixel is off at most in a picture that is near."""
 
 
-def _verify_line(studio: Session, line: str, number: int, beside: Path) -> Events[_Verdict]:
+def _verify_line(session: Session, line: str, number: int, beside: Path) -> Events[_Verdict]:
     logged = parse_log_line(line)
     recorded = _recorded(logged.path, parse_facts(logged.comment))
     if "sha256" not in recorded:
         yield Note(text=f"line {number}: no record to compare with")
         return "unknown"
     try:
-        request = studio.parse_line(line)
-        recipe = studio.resolve(request, line).recipes[0]
+        request = session.parse_line(line)
+        recipe = session.resolve(request, line).recipes[0]
         yield from check_input_files(line, recipe)
-        picture = yield from studio.render(recipe)
+        picture = yield from session.render(recipe)
         for stage in get_stages(recipe):
-            picture = yield from studio.finish(picture, stage)
+            picture = yield from session.finish(picture, stage)
     except DreamError as error:
         yield Rejected(error=error, line=line, number=number)
         return "failed"
     same = picture.sha256.startswith(recorded["sha256"][:_SHOWN])
-    apart = None if same else _apart(picture, _original(studio, logged.path, recorded, beside))
+    apart = None if same else _apart(picture, _original(session, logged.path, recorded, beside))
     near = apart is not None and apart.most <= _NEAR
     how = f"differs by {apart}" if apart else "is not the recorded one"
     differs = {} if same else {"picture": how} | _changed(recorded, picture)
@@ -100,14 +102,14 @@ class _Apart(NamedTuple):
 
 
 def _original(
-    studio: Session, path: str | None, recorded: Mapping[str, str], beside: Path
+    session: Session, path: str | None, recorded: Mapping[str, str], beside: Path
 ) -> Image | None:
     """The logged picture, where its file is there and holds the pixels that were recorded."""
     if path is None:
         return None
     try:
         names = (Path(path).name, PureWindowsPath(path).name)  # Windows logs back-slashes
-        places = [studio.find_picture(path), *(beside / name for name in names)]
+        places = [session.find_picture(path), *(beside / name for name in names)]
     except DreamError:
         return None
     if root := made_in(beside, path):

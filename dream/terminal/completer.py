@@ -73,7 +73,7 @@ class LineCompleter(Completer):
             )
 
     def _values(self, completes: str, typed: str) -> Iterable[tuple[str, str]]:
-        studio, past = self._context.studio, self._context.history
+        session, past = self._context.session, self._context.history
         try:
             match completes:
                 case "prompt":
@@ -83,18 +83,20 @@ class LineCompleter(Completer):
                 case "word":
                     return [(word, "") for word in islice(find_words(past(), typed), _MAX_OFFERS)]
                 case "seed":
-                    return [s for s in _seeds(studio) if s[0].startswith(typed)]
+                    return [s for s in _seeds(session) if s[0].startswith(typed)]
                 case "model":
-                    cards = [(card.name, card.description) for card in studio.shelf.list_models()]
-                    return [card for card in cards if card[0].startswith(typed)]
+                    infos = [
+                        (info.name, info.description) for info in session.registry.list_models()
+                    ]
+                    return [info for info in infos if info[0].startswith(typed)]
                 case "vae":
-                    vaes = (NO_VAE, *studio.shelf.list_vaes())
+                    vaes = (NO_VAE, *session.registry.list_vaes())
                     return [(name, "") for name in vaes if name.startswith(typed)]
                 case "upscaler":
-                    names = [card.name for card in studio.shelf.list_upscalers()]
+                    names = [info.name for info in session.registry.list_upscalers()]
                     return [(name, "") for name in names if name.startswith(typed)]
                 case "picture":
-                    places = ("", str(studio.outdir))
+                    places = ("", str(session.outdir))
                     found = (
                         find_paths(typed, within=place, endings=IMAGE_SUFFIXES) for place in places
                     )
@@ -110,16 +112,16 @@ class LineCompleter(Completer):
         return []
 
 
-def _seeds(studio: Session) -> Iterator[tuple[str, str]]:
+def _seeds(session: Session) -> Iterator[tuple[str, str]]:
     """Yield seeds with their prompts, the latest first, each once: this session's, then those at
     the end of the log."""
-    prompts = {saved.request.seed: saved.request.prompt for saved in studio.kept}
-    seen = dict.fromkeys(reversed(studio.past))
+    prompts = {saved.request.seed: saved.request.prompt for saved in session.kept}
+    seen = dict.fromkeys(reversed(session.past))
     for seed in seen:
         yield str(seed), prompts.get(seed, "")
-    for line in reversed(read_last_lines(studio.outdir / LOG_NAME)[-_MAX_OFFERS:]):
+    for line in reversed(read_last_lines(session.outdir / LOG_NAME)[-_MAX_OFFERS:]):
         with suppress(BadLine):
-            request = studio.parse_line(line)
+            request = session.parse_line(line)
             if request.seed is not None and request.seed not in seen:
                 seen[request.seed] = None
                 yield str(request.seed), request.prompt
@@ -152,7 +154,7 @@ def _for_command(before: str, context: Context, values: Values) -> Iterator[Comp
             yield Completion(value, -len(argument), display_meta=meta)
     elif completes in ("file", "picture"):
         endings = (".png",) if completes == "picture" else ()
-        yield from _files(argument, str(context.studio.outdir), endings)
+        yield from _files(argument, str(context.session.outdir), endings)
 
 
 def _options(command: Command, argument: str, values: Values) -> Iterator[Completion]:

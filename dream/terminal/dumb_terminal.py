@@ -27,11 +27,11 @@ from dream.terminal.screen import Screen
 from dream.terminal.style import MESSAGE
 
 
-def run_dumb_terminal(studio: Session, screen: Screen) -> int:
+def run_dumb_terminal(session: Session, screen: Screen) -> int:
     """Read lines, run each and show its events; the exit status."""
     notes: list[str] = []
-    history = LineHistory(studio.outdir / FILE_NAME, notes.append)
-    context = Context(studio, history.read_lines, COMMANDS, history.clear)
+    history = LineHistory(session.outdir / FILE_NAME, notes.append)
+    context = Context(session, history.read_lines, COMMANDS, history.clear)
     ask = DumbPrompt(history, screen.write)
 
     def show(event: Event) -> None:
@@ -41,7 +41,7 @@ def run_dumb_terminal(studio: Session, screen: Screen) -> int:
             screen.show(event)
 
     with Interrupts() as interrupts:
-        studio.preload()
+        session.preload()
         for line in _read_lines(ask, screen):
             while notes:
                 screen.say(notes.pop())

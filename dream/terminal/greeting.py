@@ -30,18 +30,18 @@ def create_screen(
     )
 
 
-def greet(studio: Session, screen: Screen) -> None:
+def greet(session: Session, screen: Screen) -> None:
     """Two lines: where we are, and how to find out more; and what models.toml says in vain."""
     try:
-        model = studio.base.model or studio.shelf.get_default_model()
+        model = session.base.model or session.registry.get_default_model()
     except DreamError as error:
         model = str(error)
-    screen.say(f"model {model}; images are saved in {studio.outdir}")
+    screen.say(f"model {model}; images are saved in {session.outdir}")
     screen.say("Type a prompt. !help for commands, q to quit.")
-    wrong = find_wrong_defaults(studio.shelf, studio.base, besides=("model",))
-    for text in describe_folder_settings(studio.shelf):
+    wrong = find_wrong_defaults(session.registry, session.base, besides=("model",))
+    for text in describe_folder_settings(session.registry):
         screen.say(text)
-    for complaint in (*studio.shelf.check_models_toml(), *wrong):
+    for complaint in (*session.registry.check_models_toml(), *wrong):
         screen.say(f"! {complaint}")
 
 

@@ -53,17 +53,17 @@ class InteractiveSession:
 
     def __init__(
         self,
-        studio: Session,
+        session: Session,
         screen: Screen,
         edit: EditLine,
         desk: PendingInput,
         history: LineHistory,
     ) -> None:
-        self._studio, self._screen = studio, screen
+        self._session, self._screen = session, screen
         self._edit, self._desk, self._history = edit, desk, history
-        self._kept = QueueFile(studio.outdir, desk.notes.append)
-        self._queue = LineQueue(self._kept, studio.engine.interrupt)
-        self._context = Context(studio, history.read_lines, COMMANDS, history.clear, self._queue)
+        self._kept = QueueFile(session.outdir, desk.notes.append)
+        self._queue = LineQueue(self._kept, session.engine.interrupt)
+        self._context = Context(session, history.read_lines, COMMANDS, history.clear, self._queue)
         self._toolbar = Toolbar(self._context, self._queue, screen.columns)
         self._maker = Thread(target=self._make, name="maker", daemon=True)
         self._loop = asyncio.get_running_loop()
@@ -241,7 +241,7 @@ class InteractiveSession:
 
     def _make(self) -> None:
         try:
-            self._studio.preload()
+            self._session.preload()
             while (entry := self._queue.take()) is not None:
                 self._run_in_main(self._line_started, entry)
                 try:
@@ -257,7 +257,7 @@ class InteractiveSession:
             self._run_in_main(self._edit.leave, error)
 
     def _show_from_thread(self, event: Event) -> None:
-        keep_rest(self._queue, event, self._studio.at_start)
+        keep_rest(self._queue, event, self._session.at_start)
         # Rendered in this thread because it would delay keys in the main one.
         self._run_in_main(self._show, event, self._screen.prepare(event))
 

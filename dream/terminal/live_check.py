@@ -78,7 +78,7 @@ def check_line(context: Context, line: str) -> CheckResult | None:
     try:
         if is_command(typed):
             return _command(context, without_prefix(typed).split()[0])
-        said = str(summarize_plan(context.studio, line))
+        said = str(summarize_plan(context.session, line))
         return CheckResult(f"{said}; {odd}" if (odd := _odd_characters(typed)) else said)
     except DreamError as error:
         column = getattr(error, "column", 0)

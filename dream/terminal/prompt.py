@@ -40,7 +40,7 @@ NO_PREVIEW = CliOptions(preview="off")
 
 
 def run_prompt(
-    open_studio: Callable[[], Session], outdir: Path, launch: CliOptions = NO_PREVIEW
+    open_session: Callable[[], Session], outdir: Path, launch: CliOptions = NO_PREVIEW
 ) -> int:
     """Run a session from the greeting until the user quits; the exit status. `open_studio` is
     called once the prompt is shown, and its session is closed at the end. Raises what it raises.
@@ -64,7 +64,7 @@ def run_prompt(
         def opened() -> tuple[Session, Screen]:
             from dream.terminal.greeting import create_screen
 
-            return stack.enter_context(open_studio()), create_screen(out, paths, pictures)
+            return stack.enter_context(open_session()), create_screen(out, paths, pictures)
 
         return run_session(opened, outdir)
 
@@ -78,9 +78,9 @@ def run_session(opened: Callable[[], tuple[Session, Screen]], outdir: Path) -> i
     from dream.terminal.dumb_terminal import run_dumb_terminal
     from dream.terminal.greeting import greet
 
-    studio, screen = opened()
-    greet(studio, screen)
-    return run_dumb_terminal(studio, screen)
+    session, screen = opened()
+    greet(session, screen)
+    return run_dumb_terminal(session, screen)
 
 
 async def _run_interactive(opened: Callable[[], tuple[Session, Screen]], outdir: Path) -> int:
@@ -106,7 +106,7 @@ async def _run_interactive(opened: Callable[[], tuple[Session, Screen]], outdir:
         first = asyncio.ensure_future(edit.read_line())
         await asyncio.wait([first, first_paint], return_when=asyncio.FIRST_COMPLETED)
         try:
-            studio, screen = await asyncio.to_thread(import_and_open)
+            session, screen = await asyncio.to_thread(import_and_open)
         except BaseException as error:
             edit.leave(error)
             with suppress(BaseException):
@@ -115,8 +115,8 @@ async def _run_interactive(opened: Callable[[], tuple[Session, Screen]], outdir:
         from dream.terminal.greeting import greet
         from dream.terminal.interactive import InteractiveSession
 
-        greet(studio, screen)
-        return await InteractiveSession(studio, screen, edit, desk, history).run(first)
+        greet(session, screen)
+        return await InteractiveSession(session, screen, edit, desk, history).run(first)
 
 
 def detect_images(out: TextIO, launch: CliOptions) -> TerminalImages | None:

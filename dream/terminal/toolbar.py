@@ -73,10 +73,10 @@ class Toolbar:
         yield self._model()
         if self._device:
             yield self._device
-        memory = self._context.studio.engine.get_memory_usage() / 2**30
+        memory = self._context.session.engine.get_memory_usage() / 2**30
         if memory >= 0.1:
             yield f"{memory:.1f} GiB"
-        changed = self._context.studio.changed
+        changed = self._context.session.changed
         yield from (
             " ".join((FLAGS[name].names[0], *FLAGS[name].kind.write(value)))
             for name, value in changed.items()
@@ -84,12 +84,12 @@ class Toolbar:
         )
 
     def _model(self) -> str:
-        studio = self._context.studio
-        if studio.base.model:
-            return studio.base.model
+        session = self._context.session
+        if session.base.model:
+            return session.base.model
         if not self._default:
             try:
-                self._default = studio.shelf.get_default_model()
+                self._default = session.registry.get_default_model()
             except DreamError:
                 self._default = "no model"  # the greeting showed the full error
         return self._default

@@ -94,7 +94,7 @@ class PostProcessor:
             self._upscaler = _upscaler(self._registry, self._generator.placement.device)
         return self._upscaler.upscale(
             picture,
-            diffusion=lambda card, recipe: self._generator.load_upscaler(card, recipe, report),
+            diffusion=lambda info, recipe: self._generator.load_upscaler(info, recipe, report),
             on_tile=lambda tile, tiles: report(Progress("upscale", tile, tiles)),
             on_note=lambda text: report(Note(text=text)),
             on_fetch=lambda arrived, of: report(Progress("fetch", arrived, of)),

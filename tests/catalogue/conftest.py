@@ -12,7 +12,7 @@ MakeModel = Callable[..., Path]
 
 @pytest.fixture
 def make_model() -> MakeModel:
-    """Writes the configuration files of a model, without its weights: all that a shelf reads."""
+    """Writes the files of a model that the registry reads: its configuration, no weights."""
 
     def make(
         folder: Path,

@@ -134,9 +134,9 @@ def test_a_long_note_is_no_fault_of_a_whole_file(tmp_path: Path) -> None:
 def test_a_thousand_files_are_listed_at_once(tmp_path: Path) -> None:
     for number in range(1000):
         write(tmp_path / f"m{number:04}.safetensors", SD1)
-    shelf = ModelRegistry([tmp_path])
+    registry = ModelRegistry([tmp_path])
     start = time.thread_time()
-    assert len(shelf.list_models()) == 1000
+    assert len(registry.list_models()) == 1000
     assert time.thread_time() - start < 2  # a second on a machine that does nothing else
 
 
@@ -184,9 +184,9 @@ def test_what_is_no_regular_file_is_never_waited_for(
     folder.mkdir()
     for name in ("model_index.json", "card.toml"):
         place(folder / name)
-    shelf = ModelRegistry([tmp_path])
-    assert [card.name for card in shelf.list_models()] == ["good"]
-    assert all("\n" not in said for said in shelf.check_models())
+    registry = ModelRegistry([tmp_path])
+    assert [info.name for info in registry.list_models()] == ["good"]
+    assert all("\n" not in said for said in registry.check_models())
 
 
 def test_an_endless_configuration_beside_a_model_is_not_read(tmp_path: Path) -> None:

@@ -53,14 +53,14 @@ def test_a_new_entry_names_its_model_wherever_it_lies(
     set_values((models,), "in", {"path": inside})
     set_values((models,), "out.1", {"path": outside, "steps": 7})
     assert 'path = "deep/some"' in (models / "models.toml").read_text("utf-8")
-    shelf = ModelRegistry((models,))
-    assert shelf.get_model("in").path == inside
-    assert (shelf.get_model("out.1").path, shelf.get_model("out.1").steps) == (outside, 7)
-    assert shelf.get_model(str(outside)).name == "out.1"
-    assert [card.name for card in shelf.list_models()] == ["in", "out.1"]
-    assert shelf.check_models() == ()
+    registry = ModelRegistry((models,))
+    assert registry.get_model("in").path == inside
+    assert (registry.get_model("out.1").path, registry.get_model("out.1").steps) == (outside, 7)
+    assert registry.get_model(str(outside)).name == "out.1"
+    assert [info.name for info in registry.list_models()] == ["in", "out.1"]
+    assert registry.check_models() == ()
     assert remove_entry((models,), "in") and not remove_entry((models,), "in")
-    assert [card.name for card in shelf.list_models()] == ["out.1"]
+    assert [info.name for info in registry.list_models()] == ["out.1"]
 
 
 def test_the_file_that_speaks_of_a_model_is_the_one_changed(tmp_path: Path) -> None:
@@ -96,12 +96,12 @@ def test_a_path_where_nothing_lies_is_complained_about(tmp_path: Path) -> None:
 def test_a_path_to_a_folder_of_models_is_no_model(tmp_path: Path, make_model: MakeModel) -> None:
     make_model(tmp_path / "some")
     (tmp_path / "models.toml").write_text('\ufeff[models.all]\npath = "."\nvae = ["x"]\n', "utf-8")
-    shelf = ModelRegistry((tmp_path,))
-    assert [card.name for card in shelf.list_models()] == ["some"]
-    assert "is not a model in diffusers layout" in shelf.check_models()[0]
-    assert "vae = ['x'], but it takes" in shelf.check_models()[1]
+    registry = ModelRegistry((tmp_path,))
+    assert [info.name for info in registry.list_models()] == ["some"]
+    assert "is not a model in diffusers layout" in registry.check_models()[0]
+    assert "vae = ['x'], but it takes" in registry.check_models()[1]
     set_values((tmp_path,), "all", {"path": tmp_path / "some", "vae": None})
-    assert shelf.get_model("all").path == tmp_path / "some" and shelf.check_models() == ()
+    assert registry.get_model("all").path == tmp_path / "some" and registry.check_models() == ()
 
 
 def test_files_are_found_where_others_keep_them(tmp_path: Path) -> None:
@@ -119,15 +119,15 @@ def test_files_are_found_where_others_keep_them(tmp_path: Path) -> None:
     ):
         (tmp_path / place).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / place).write_bytes(b"")
-    shelf = ModelRegistry((tmp_path,))
-    assert sorted(shelf.find_paths()) == ["a1", "a2", "stable-diffusion-v1", "top"]
-    assert shelf.find_paths()["top"].suffix == ".safetensors"
-    assert shelf.list_vaes() == ("sharp", "soft")
-    assert shelf.get_vae("soft") == tmp_path / "VAE" / "soft.vae.pt"
-    assert shelf.get_vae(str(tmp_path / "top.safetensors")) == tmp_path / "top.safetensors"
+    registry = ModelRegistry((tmp_path,))
+    assert sorted(registry.find_paths()) == ["a1", "a2", "stable-diffusion-v1", "top"]
+    assert registry.find_paths()["top"].suffix == ".safetensors"
+    assert registry.list_vaes() == ("sharp", "soft")
+    assert registry.get_vae("soft") == tmp_path / "VAE" / "soft.vae.pt"
+    assert registry.get_vae(str(tmp_path / "top.safetensors")) == tmp_path / "top.safetensors"
     with pytest.raises(ModelError, match="did you mean soft"):
-        shelf.get_vae("sofd")
-    assert shelf.list_models() == () and len(shelf.check_models()) == 4, (
+        registry.get_vae("sofd")
+    assert registry.list_models() == () and len(registry.check_models()) == 4, (
         "none of them holds anything"
     )
 
@@ -136,11 +136,11 @@ def test_averages_are_asked_for_only_where_a_file_has_them(
     tmp_path: Path, make_model: MakeModel
 ) -> None:
     make_model(tmp_path / "some")
-    shelf, file = ModelRegistry((tmp_path,)), tmp_path / "models.toml"
+    registry, file = ModelRegistry((tmp_path,)), tmp_path / "models.toml"
     file.write_text("[models.some]\nema = true\n", "utf-8")
-    assert "ema = true, but" in shelf.check_models()[0] and not shelf.get_model("some").ema
+    assert "ema = true, but" in registry.check_models()[0] and not registry.get_model("some").ema
     file.write_text("[models.some]\nema = 1\n", "utf-8")
-    assert shelf.check_models()[0].endswith("ema = 1, but it takes true or false")
+    assert registry.check_models()[0].endswith("ema = 1, but it takes true or false")
 
 
 @pytest.mark.parametrize("new", ["better", "a b.c"])
@@ -151,21 +151,23 @@ def test_a_model_is_called_otherwise_and_understood_by_its_former_name(
     file = tmp_path / "models.toml"
     file.write_text(BY_HAND, "utf-8")
     assert rename_entry((tmp_path,), "some", new, tmp_path / "some") == file
-    shelf = ModelRegistry((tmp_path,))
+    registry = ModelRegistry((tmp_path,))
     header = "[models.better]" if new == "better" else '[models."a b.c"]'
     told = 'path = "some"\nformerly = ["some"]\n'
     expected = BY_HAND.replace("[models.some]", header).replace("true\n", f"true\n{told}")
     assert file.read_text("utf-8") == expected
-    assert [card.name for card in shelf.list_models()] == [new] == [shelf.get_default_model()]
+    assert [info.name for info in registry.list_models()] == [new] == [registry.get_default_model()]
     assert (
-        shelf.get_model("some") == shelf.get_model(new) == shelf.get_model(str(tmp_path / "some"))
+        registry.get_model("some")
+        == registry.get_model(new)
+        == registry.get_model(str(tmp_path / "some"))
     )
-    assert shelf.get_model("some").steps == 5
+    assert registry.get_model("some").steps == 5
     rename_entry((tmp_path,), new, "third", tmp_path / "some")
-    assert {shelf.get_model(name).name for name in ("some", new, "third")} == {"third"}
+    assert {registry.get_model(name).name for name in ("some", new, "third")} == {"third"}
     rename_entry((tmp_path,), "third", "some", tmp_path / "some")
-    assert [card.name for card in shelf.list_models()] == ["some"]
-    assert shelf.get_model("third").name == "some" and shelf.check_models()[1:] == ()
+    assert [info.name for info in registry.list_models()] == ["some"]
+    assert registry.get_model("third").name == "some" and registry.check_models()[1:] == ()
 
 
 @pytest.mark.parametrize(
@@ -183,8 +185,8 @@ def test_however_an_entry_is_written_it_is_renamed(
     make_model(tmp_path / "some")
     (tmp_path / "models.toml").write_text(text, "utf-8")
     rename_entry((tmp_path,), "some", "better", tmp_path / "some")
-    card = ModelRegistry((tmp_path,)).get_model("some")
-    assert (card.name, card.steps) == ("better", 5)
+    info = ModelRegistry((tmp_path,)).get_model("some")
+    assert (info.name, info.steps) == ("better", 5)
     written = (tmp_path / "models.toml").read_text("utf-8")
     assert "# quick" in written and ('"""\n[models.some]\n"""' in written) == ('"""' in text)
 
@@ -196,8 +198,8 @@ def test_a_former_name_is_no_other_model_s(tmp_path: Path, make_model: MakeModel
     (tmp_path / "some").rename(tmp_path / "moved")
     make_model(tmp_path / "some")
     set_values((tmp_path,), "better", {"path": tmp_path / "moved"})
-    shelf = ModelRegistry((tmp_path,))
-    assert [card.name for card in shelf.list_models()] == ["better", "some"]
-    assert shelf.get_model("some").path == tmp_path / "some"
+    registry = ModelRegistry((tmp_path,))
+    assert [info.name for info in registry.list_models()] == ["better", "some"]
+    assert registry.get_model("some").path == tmp_path / "some"
     (tmp_path / "models.toml").write_text('[models.some]\nformerly = "x"\n', "utf-8")
-    assert "takes a list of names" in shelf.check_models()[0]
+    assert "takes a list of names" in registry.check_models()[0]

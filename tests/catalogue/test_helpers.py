@@ -47,12 +47,12 @@ def test_it_is_fetched_when_it_is_first_asked_for(
         "onnx/model.onnx": b"the same for others",
     }
     said: list[str] = []
-    shelf = ModelRegistry((tmp_path,))
+    registry = ModelRegistry((tmp_path,))
     with hub_at_home(Hub(CLIPSEG.hub, files)) as hub:
         monkeypatch.setenv("HF_ENDPOINT", hub.url)
-        path = ensure_auxiliary(CLIPSEG, shelf, ignore_progress, said.append)
+        path = ensure_auxiliary(CLIPSEG, registry, ignore_progress, said.append)
         fetched = [name.rpartition("/")[2] for name in hub.asked]
-        assert ensure_auxiliary(CLIPSEG, shelf, ignore_progress, said.append) == path
+        assert ensure_auxiliary(CLIPSEG, registry, ignore_progress, said.append) == path
     assert path == tmp_path / "clipseg-rd64-refined"
     wanted = ["config.json", "merges.txt", "model.safetensors", "preprocessor_config.json"]
     assert sorted(file.name for file in path.iterdir() if file.name[0] != ".") == [
@@ -61,7 +61,7 @@ def test_it_is_fetched_when_it_is_first_asked_for(
     ]
     assert fetched[-1] == "config.json", "half of it is not taken for it"
     assert len(said) == 1
-    assert shelf.list_models() == () and not shelf.check_models()
+    assert registry.list_models() == () and not registry.check_models()
 
 
 def test_offline_it_is_refused_and_said_where_to_put_it(tmp_path: Path) -> None:

@@ -71,11 +71,11 @@ def folder_of(path: Path, pipeline: object, channels: int = 4) -> Path:
 @pytest.mark.parametrize("pipeline", REFUSED)
 def test_what_paints_nothing_is_refused_when_it_is_listed(tmp_path: Path, pipeline: str) -> None:
     folder = folder_of(tmp_path / "m", pipeline)
-    shelf = ModelRegistry([tmp_path])
+    registry = ModelRegistry([tmp_path])
     with pytest.raises(ModelError, match=REFUSED[pipeline]):
-        shelf.get_model("m")
-    assert shelf.list_models() == ()
-    assert [str(folder) in complaint for complaint in shelf.check_models()] == [True]
+        registry.get_model("m")
+    assert registry.list_models() == ()
+    assert [str(folder) in complaint for complaint in registry.check_models()] == [True]
 
 
 def test_a_class_that_a_folder_brings_itself(tmp_path: Path) -> None:

@@ -64,9 +64,9 @@ def test_a_folder_without_a_card_is_described_by_its_configuration(
     cfg_scale: float,
 ) -> None:
     make_model(tmp_path / "some", pipeline, unet)
-    card = ModelRegistry((tmp_path,)).get_model("some")
-    assert (card.family, card.width, card.height, card.cfg_scale) == (family, side, side, cfg_scale)
-    assert (card.multiple, card.upscaler) == (8, "realesr-general-x4v3")
+    info = ModelRegistry((tmp_path,)).get_model("some")
+    assert (info.family, info.width, info.height, info.cfg_scale) == (family, side, side, cfg_scale)
+    assert (info.multiple, info.upscaler) == (8, "realesr-general-x4v3")
 
 
 @pytest.mark.parametrize(
@@ -102,7 +102,7 @@ def test_names_that_no_file_can_have_are_no_reason_to_end(
     make_model(tmp_path / "some")
     index = tmp_path / "some" / "model_index.json"
     index.write_text(json.dumps(json.loads(index.read_text()) | row))
-    assert [card.name for card in ModelRegistry((tmp_path,)).list_models()] == ["some"]
+    assert [info.name for info in ModelRegistry((tmp_path,)).list_models()] == ["some"]
 
 
 @pytest.mark.parametrize("given", ["", "hub", "hub/models--some--one"])
@@ -121,16 +121,16 @@ def test_the_hubs_cache_is_a_models_folder(
     file.mkdir(parents=True)
     (file / "v1.safetensors").symlink_to(one / "blob")
     make_model(tmp_path / "hub" / "models--other--one" / "snapshots" / "e5")
-    shelf = ModelRegistry((tmp_path / given,))
-    found = {card.name: card.path for card in shelf.list_models()}
-    assert shelf.check_models() == ()
+    registry = ModelRegistry((tmp_path / given,))
+    found = {info.name: info.path for info in registry.list_models()}
+    assert registry.check_models() == ()
     if given.endswith("one"):
         assert found == {"one": one / "snapshots" / "b2"}
         return
     assert found["some--one"] == one / "snapshots" / "b2"
     assert found["v1"] == file / "v1.safetensors"
     assert found["one"].parent.parent.name == "models--other--one"
-    assert shelf.get_model("some--one").width == 256
+    assert registry.get_model("some--one").width == 256
 
 
 def test_the_newest_snapshot_is_taken_where_no_branch_is_named(
@@ -147,9 +147,9 @@ def test_suffixes_are_read_in_any_case(tmp_path: Path) -> None:
     write(tmp_path / "v1.SAFETENSORS", SD1)
     (tmp_path / "VAE").mkdir()
     write(tmp_path / "VAE" / "some.SafeTensors", {"decoder.conv_in.weight": (4, 4, 3, 3)})
-    shelf = ModelRegistry((tmp_path,))
-    assert [card.name for card in shelf.list_models()] == ["v1"]
-    assert shelf.list_vaes() == ("some",)
+    registry = ModelRegistry((tmp_path,))
+    assert [info.name for info in registry.list_models()] == ["v1"]
+    assert registry.list_vaes() == ("some",)
 
 
 def test_what_cannot_be_a_model_is_listed_with_the_reason(
@@ -160,9 +160,9 @@ def test_what_cannot_be_a_model_is_listed_with_the_reason(
     (tmp_path / "folder").symlink_to(tmp_path / "nowhere")
     (tmp_path / "notes.txt").symlink_to(tmp_path / "nowhere")
     (tmp_path / "flux-Q4.GGUF").write_bytes(gguf("flux"))
-    shelf = ModelRegistry((tmp_path,))
-    said = shelf.check_models()
-    assert [card.name for card in shelf.list_models()] == ["good"]
+    registry = ModelRegistry((tmp_path,))
+    said = registry.check_models()
+    assert [info.name for info in registry.list_models()] == ["good"]
     assert len(said) == 3
     assert (
         f"away.safetensors is a link to {tmp_path / 'moved' / 'v1.safetensors'}, which" in said[0]
@@ -170,9 +170,9 @@ def test_what_cannot_be_a_model_is_listed_with_the_reason(
     assert "flux-Q4.GGUF is FLUX.1 in a GGUF file, which is not supported" in said[1]
     assert "folder is a link to" in said[2]
     with pytest.raises(ModelError, match="is a link to"):
-        shelf.get_model("away")
+        registry.get_model("away")
     with pytest.raises(ModelError, match="in a GGUF file"):
-        shelf.get_model("flux-Q4.GGUF")
+        registry.get_model("flux-Q4.GGUF")
 
 
 def test_a_variant_is_seen_by_what_the_denoiser_takes(
@@ -180,17 +180,17 @@ def test_a_variant_is_seen_by_what_the_denoiser_takes(
 ) -> None:
     for name, channels in {"inpainting": 9, "depth": 5, "": 4, "none": [3]}.items():
         make_model(tmp_path / f"m{name}", unet={"in_channels": channels})
-    shelf = ModelRegistry((tmp_path,))
-    assert shelf.get_model("minpainting").variant == "inpainting"
-    assert [card.variant for card in shelf.list_models()] == ["", "depth", "inpainting", ""]
+    registry = ModelRegistry((tmp_path,))
+    assert registry.get_model("minpainting").variant == "inpainting"
+    assert [info.variant for info in registry.list_models()] == ["", "depth", "inpainting", ""]
 
 
 def test_home_size_follows_the_vae_and_may_be_oblong(tmp_path: Path, make_model: MakeModel) -> None:
     make_model(
         tmp_path / "some", unet={"sample_size": [32, 48]}, vae={"block_out_channels": [8, 8, 8]}
     )
-    card = ModelRegistry((tmp_path,)).get_model("some")
-    assert (card.height, card.width, card.multiple) == (128, 192, 4)
+    info = ModelRegistry((tmp_path,)).get_model("some")
+    assert (info.height, info.width, info.multiple) == (128, 192, 4)
 
 
 @pytest.mark.parametrize("sample_size", [0, -8, 10**12, "64", [64], [64, 10**9], None, 1e999])
@@ -199,41 +199,41 @@ def test_a_configuration_that_says_nonsense_says_nothing(
 ) -> None:
     make_model(tmp_path / "some", unet={"sample_size": sample_size}, vae={"block_out_channels": []})
     make_model(tmp_path / "deep", vae={"block_out_channels": [1] * 500})
-    card = ModelRegistry((tmp_path,)).get_model("some")
-    assert (card.width, card.height, card.multiple) == (512, 512, 8)
+    info = ModelRegistry((tmp_path,)).get_model("some")
+    assert (info.width, info.height, info.multiple) == (512, 512, 8)
     assert ModelRegistry((tmp_path,)).get_model("deep").multiple == 8
     (tmp_path / "deep" / "model_index.json").write_text("[" * 100_000)
     assert "cannot be read" in ModelRegistry((tmp_path,)).check_models()[0]
 
 
 def test_a_card_goes_before_the_configuration(tmp_path: Path, make_model: MakeModel) -> None:
-    make_model(tmp_path / "some", card=CARD)
-    shelf = ModelRegistry((tmp_path,))
-    card = shelf.get_model("some")
-    assert (card.description, card.width, card.height) == ("shapes", 256, 192)
-    assert (card.steps, card.cfg_scale, card.multiple, card.upscaler) == (20, 4.0, 16, "tiny-x4")
-    assert card.sampler == "dpmpp_2m"  # an alias, read as on a line
-    assert card.preview == LatentRgbFactors(
+    make_model(tmp_path / "some", info=CARD)
+    registry = ModelRegistry((tmp_path,))
+    info = registry.get_model("some")
+    assert (info.description, info.width, info.height) == ("shapes", 256, 192)
+    assert (info.steps, info.cfg_scale, info.multiple, info.upscaler) == (20, 4.0, 16, "tiny-x4")
+    assert info.sampler == "dpmpp_2m"  # an alias, read as on a line
+    assert info.preview == LatentRgbFactors(
         matrix=((1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0), (0.5, 0.5, 0.5)),
         bias=(0.0, 0.25, 0.0),
     )
-    assert shelf.check_models() == ()
+    assert registry.check_models() == ()
 
 
 def test_models_toml_goes_before_the_card_key_by_key(tmp_path: Path, make_model: MakeModel) -> None:
     near, far = tmp_path / "near", tmp_path / "far"
-    make_model(far / "some", card=CARD)
+    make_model(far / "some", info=CARD)
     near.mkdir()
     (near / "models.toml").write_text("[models.some]\nsteps = 5\n", "utf-8")
     (far / "models.toml").write_text("[models.some]\nsteps = 9\ncfg_scale = 2\n", "utf-8")
-    card = ModelRegistry((near, far)).get_model("some")
-    assert (card.steps, card.cfg_scale, card.width) == (5, 2.0, 256)
+    info = ModelRegistry((near, far)).get_model("some")
+    assert (info.steps, info.cfg_scale, info.width) == (5, 2.0, 256)
 
 
 def test_broken_entries_are_complained_about_and_the_rest_is_used(
     tmp_path: Path, make_model: MakeModel
 ) -> None:
-    make_model(tmp_path / "some", card="steps = 0\nwidth = 320\n[preview]\nmatrix = [[1, 2]]\n")
+    make_model(tmp_path / "some", info="steps = 0\nwidth = 320\n[preview]\nmatrix = [[1, 2]]\n")
     make_model(tmp_path / "torn")
     (tmp_path / "torn" / "model_index.json").write_text("{", "utf-8")
     (tmp_path / "models.toml").write_text(
@@ -241,11 +241,11 @@ def test_broken_entries_are_complained_about_and_the_rest_is_used(
         "[models.gone]\nsteps = 3\n[models.odd]\ndefault = 1\n",
         "utf-8",
     )
-    shelf = ModelRegistry((tmp_path,))
-    assert [card.name for card in shelf.list_models()] == ["some"]
-    card = shelf.get_model("some")
-    assert (card.steps, card.width, card.height, card.preview) == (30, 320, 640, None)
-    complaints = "\n".join(shelf.check_models())
+    registry = ModelRegistry((tmp_path,))
+    assert [info.name for info in registry.list_models()] == ["some"]
+    info = registry.get_model("some")
+    assert (info.steps, info.width, info.height, info.preview) == (30, 320, 640, None)
+    complaints = "\n".join(registry.check_models())
     for part in (
         "card.toml: steps = 0, but it takes a whole number from 1 to 1000",
         "card.toml: [preview] takes matrix",
@@ -258,7 +258,7 @@ def test_broken_entries_are_complained_about_and_the_rest_is_used(
     ):
         assert part in complaints
     with pytest.raises(ModelError, match=r"model_index\.json cannot be read"):
-        shelf.get_model("torn")
+        registry.get_model("torn")
 
 
 @pytest.mark.parametrize("text", ["models = 3", "[models]\nsome = 3", "[models.some", "\x00"])
@@ -267,14 +267,14 @@ def test_a_models_toml_of_any_shape_never_stops_the_shelf(
 ) -> None:
     make_model(tmp_path / "some")
     (tmp_path / "models.toml").write_text(text, "utf-8")
-    shelf = ModelRegistry((tmp_path,))
-    assert shelf.get_model("some").steps == 30
-    assert len(shelf.check_models()) == 1 and "models.toml" in shelf.check_models()[0]
+    registry = ModelRegistry((tmp_path,))
+    assert registry.get_model("some").steps == 30
+    assert len(registry.check_models()) == 1 and "models.toml" in registry.check_models()[0]
 
 
 def test_the_first_folder_wins(tmp_path: Path, make_model: MakeModel) -> None:
     make_model(tmp_path / "a" / "some")
-    make_model(tmp_path / "b" / "some", card=CARD)
+    make_model(tmp_path / "b" / "some", info=CARD)
     assert ModelRegistry((tmp_path / "a", tmp_path / "b")).get_model("some").width == 512
     assert ModelRegistry((tmp_path / "b", tmp_path / "a")).get_model("some").width == 256
 
@@ -284,14 +284,14 @@ def test_a_path_is_as_good_as_a_name(
 ) -> None:
     make_model(tmp_path / "models" / "some")
     make_model(tmp_path / "elsewhere" / "other")
-    shelf = ModelRegistry((tmp_path / "models",))
+    registry = ModelRegistry((tmp_path / "models",))
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HOME", str(tmp_path))
-    assert shelf.get_model("models/some").name == "some"
+    assert registry.get_model("models/some").name == "some"
     for spelling in ("elsewhere/other", "~/elsewhere/other", str(tmp_path / "elsewhere/other")):
-        card = shelf.get_model(spelling)
-        assert card.name == str(tmp_path / "elsewhere" / "other")
-        assert shelf.get_model(card.name) == card
+        info = registry.get_model(spelling)
+        assert info.name == str(tmp_path / "elsewhere" / "other")
+        assert registry.get_model(info.name) == info
 
 
 def test_a_model_that_is_not_there_is_answered_with_near_names_and_places(
@@ -324,14 +324,14 @@ def test_what_models_toml_names_is_listed_once_and_found_by_its_file_s_name_too(
 ) -> None:
     make_model(tmp_path / "paint")
     (tmp_path / "models.toml").write_text('[models.one]\npath = "paint"\nsteps = 7\n')
-    shelf = ModelRegistry((tmp_path,))
-    assert [card.name for card in shelf.list_models()] == ["one"]
-    assert (shelf.get_model("paint").name, shelf.get_model("paint").steps) == ("one", 7)
+    registry = ModelRegistry((tmp_path,))
+    assert [info.name for info in registry.list_models()] == ["one"]
+    assert (registry.get_model("paint").name, registry.get_model("paint").steps) == ("one", 7)
     said = '[models.paint]\nsteps = 9\n[models.one]\npath = "paint"\n'
     (tmp_path / "models.toml").write_text(said)
-    assert [card.name for card in shelf.list_models()] == ["one", "paint"], "somebody named both"
+    assert [info.name for info in registry.list_models()] == ["one", "paint"], "somebody named both"
     (tmp_path / "models.toml").write_text('[models.averages]\npath = "paint"\nema = true\n')
-    assert [card.name for card in shelf.list_models()] == ["averages", "paint"], (
+    assert [info.name for info in registry.list_models()] == ["averages", "paint"], (
         "two models in one file"
     )
 
@@ -349,51 +349,51 @@ def test_words_that_are_no_model_are_a_model_error(tmp_path: Path, name: str) ->
 def test_a_file_or_another_folder_is_said_to_be_no_model(tmp_path: Path) -> None:
     (tmp_path / "v1.ckpt").write_bytes(b"")
     (tmp_path / "empty").mkdir()
-    shelf = ModelRegistry((tmp_path,))
+    registry = ModelRegistry((tmp_path,))
     with pytest.raises(ModelError, match=r"v1\.ckpt"):
-        shelf.get_model(str(tmp_path / "v1.ckpt"))
+        registry.get_model(str(tmp_path / "v1.ckpt"))
     with pytest.raises(ModelError, match=r"it has no model_index\.json"):
-        shelf.get_model(str(tmp_path / "empty"))
+        registry.get_model(str(tmp_path / "empty"))
 
 
 def test_the_default_is_what_models_toml_says_else_tiny_else_what_there_is(
     tmp_path: Path, make_model: MakeModel
 ) -> None:
-    shelf = ModelRegistry((tmp_path,))
+    registry = ModelRegistry((tmp_path,))
     with pytest.raises(ModelError, match="there is no model in"):
-        shelf.get_default_model()
+        registry.get_default_model()
     make_model(tmp_path / "some")
-    assert shelf.get_default_model() == "some"
+    assert registry.get_default_model() == "some"
     make_model(tmp_path / "tiny")
-    assert shelf.get_default_model() == "tiny"
+    assert registry.get_default_model() == "tiny"
     (tmp_path / "models.toml").write_text(
         "[models.gone]\ndefault = true\n[models.some]\ndefault = true\n", "utf-8"
     )
-    assert shelf.get_default_model() == "some"
-    assert any("gone and some are marked as default" in line for line in shelf.check_models())
+    assert registry.get_default_model() == "some"
+    assert any("gone and some are marked as default" in line for line in registry.check_models())
 
 
 # ── upscalers ──────────────────────────────────────────────────────────────────────────────────
 
 
 def test_known_upscalers_have_official_addresses_and_published_checksums() -> None:
-    cards = [row.info_at(Path("x")) for row in KNOWN_UPSCALERS]
-    assert (cards[0].name, cards[0].url) == ("tiny-x4", "")
-    for card in cards[1:-1]:
-        assert card.url.startswith("https://github.com/xinntao/Real-ESRGAN/releases/download/v0.")
-        assert card.url.endswith(f"/{card.name}.pth")
-        assert len(bytes.fromhex(card.sha256)) == 32
-        assert card.size > 4_000_000
+    infos = [row.info_at(Path("x")) for row in KNOWN_UPSCALERS]
+    assert (infos[0].name, infos[0].url) == ("tiny-x4", "")
+    for info in infos[1:-1]:
+        assert info.url.startswith("https://github.com/xinntao/Real-ESRGAN/releases/download/v0.")
+        assert info.url.endswith(f"/{info.name}.pth")
+        assert len(bytes.fromhex(info.sha256)) == 32
+        assert info.size > 4_000_000
 
 
 def test_a_known_upscaler_is_promised_in_the_first_writable_folder(tmp_path: Path) -> None:
-    shelf = ModelRegistry((tmp_path / "later",))
-    card = shelf.get_upscaler("RealESRGAN_x4plus")
-    assert card.path == tmp_path / "later" / "upscalers" / "RealESRGAN_x4plus.pth"
-    assert not card.is_on_disk
-    assert "tiny-x4" not in [card.name for card in shelf.list_upscalers()]
+    registry = ModelRegistry((tmp_path / "later",))
+    info = registry.get_upscaler("RealESRGAN_x4plus")
+    assert info.path == tmp_path / "later" / "upscalers" / "RealESRGAN_x4plus.pth"
+    assert not info.is_on_disk
+    assert "tiny-x4" not in [info.name for info in registry.list_upscalers()]
     with pytest.raises(ModelError, match="tiny-x4 comes with dream, but it is not in"):
-        shelf.get_upscaler("tiny-x4")
+        registry.get_upscaler("tiny-x4")
 
 
 def test_files_on_disk_are_found_by_name(tmp_path: Path) -> None:
@@ -406,18 +406,18 @@ def test_files_on_disk_are_found_by_name(tmp_path: Path) -> None:
         write(tmp_path / place, ESRGAN)
     (tmp_path / "upscalers" / "half.pth.part").write_bytes(b"")
     write(tmp_path / "tiny-x4" / "other.pth", ESRGAN)
-    shelf = ModelRegistry((tmp_path,))
-    assert [card.name for card in shelf.list_upscalers()][:3] == [
+    registry = ModelRegistry((tmp_path,))
+    assert [info.name for info in registry.list_upscalers()][:3] == [
         "tiny-x4",
         "RealESRGAN_x4plus",
         "mine",
     ]
-    assert [card.is_on_disk for card in shelf.list_upscalers()] == [True] * 3 + [False] * 4
-    assert shelf.get_upscaler("mine").path == tmp_path / "upscalers" / "mine.safetensors"
-    assert shelf.get_upscaler("RealESRGAN_x4plus").is_on_disk
-    assert shelf.get_upscaler(str(tmp_path / "tiny-x4" / "tiny-x4.pth")).name == "tiny-x4"
+    assert [info.is_on_disk for info in registry.list_upscalers()] == [True] * 3 + [False] * 4
+    assert registry.get_upscaler("mine").path == tmp_path / "upscalers" / "mine.safetensors"
+    assert registry.get_upscaler("RealESRGAN_x4plus").is_on_disk
+    assert registry.get_upscaler(str(tmp_path / "tiny-x4" / "tiny-x4.pth")).name == "tiny-x4"
     outside = tmp_path / "tiny-x4" / "other.pth"
-    assert shelf.get_upscaler(str(outside)).name == str(outside)
+    assert registry.get_upscaler(str(outside)).name == str(outside)
 
 
 @pytest.mark.parametrize("suffix", [".pth", ".PTH", ".pt", ".ckpt", ".bin", ".SAFETENSORS"])
@@ -428,12 +428,12 @@ def test_upscalers_are_found_by_whatever_suffix_and_judged_by_content(
     write(tmp_path / "upscalers" / f"good{suffix}", ESRGAN)
     write(tmp_path / "upscalers" / f"lora{suffix}", {"lora_unet_x.lora_up.weight": (4, 8)})
     (tmp_path / "upscalers" / f"page{suffix}").write_text("<html>")
-    shelf = ModelRegistry((tmp_path,))
-    assert architecture_of(shelf.get_upscaler("good")) == "ESRGAN"
+    registry = ModelRegistry((tmp_path,))
+    assert architecture_of(registry.get_upscaler("good")) == "ESRGAN"
     with pytest.raises(ModelError, match="is a LoRA, not an upscaler"):
-        shelf.get_upscaler("lora")
+        registry.get_upscaler("lora")
     with pytest.raises(ModelError, match="is a web page"):
-        shelf.get_upscaler(str(tmp_path / "upscalers" / f"page{suffix}"))
+        registry.get_upscaler(str(tmp_path / "upscalers" / f"page{suffix}"))
 
 
 def test_a_folder_that_enlarges_is_an_upscaler_and_no_model(
@@ -442,21 +442,21 @@ def test_a_folder_that_enlarges_is_an_upscaler_and_no_model(
     places = (tmp_path / "beside", tmp_path / "upscalers" / "inside", tmp_path / "my" / "own")
     for place in places:
         make_model(place, "StableDiffusionUpscalePipeline")
-    shelf = ModelRegistry((tmp_path,))
-    assert shelf.list_models() == () and not shelf.check_models()
+    registry = ModelRegistry((tmp_path,))
+    assert registry.list_models() == () and not registry.check_models()
     for name, path in zip(("beside", "inside", str(places[2])), places, strict=True):
-        card = shelf.get_upscaler(name)
-        assert (card.name, card.path, card.diffusion, card.is_on_disk) == (name, path, True, True)
+        info = registry.get_upscaler(name)
+        assert (info.name, info.path, info.diffusion, info.is_on_disk) == (name, path, True, True)
     with pytest.raises(ModelError, match="--upscaler"):
-        shelf.get_model(str(places[2]))
+        registry.get_model(str(places[2]))
 
 
 def test_the_known_diffusion_upscaler_is_fetched_or_found_by_its_name_on_the_hub(
     tmp_path: Path, make_model: MakeModel
 ) -> None:
-    card = ModelRegistry((tmp_path,)).get_upscaler("x4-diffusion")
-    assert (card.diffusion, card.is_on_disk, card.path.name) == (True, False, "x4-diffusion")
-    make_model(tmp_path / card.url.rpartition("/")[2], "StableDiffusionUpscalePipeline")
+    info = ModelRegistry((tmp_path,)).get_upscaler("x4-diffusion")
+    assert (info.diffusion, info.is_on_disk, info.path.name) == (True, False, "x4-diffusion")
+    make_model(tmp_path / info.url.rpartition("/")[2], "StableDiffusionUpscalePipeline")
     assert ModelRegistry((tmp_path,)).get_upscaler("x4-diffusion").is_on_disk
 
 

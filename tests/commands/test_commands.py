@@ -29,34 +29,34 @@ from dream.core.events import (
 )
 from dream.core.request import FLAGS
 from dream.session import Session
-from tests.fakes import FakeEngine, fake_studio
+from tests.fakes import FakeEngine, fake_session
 
 
 @pytest.fixture
-def studio(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Session:
+def session(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Session:
     monkeypatch.chdir(tmp_path)
-    return fake_studio(tmp_path)
+    return fake_session(tmp_path)
 
 
-def happened(studio: Session, line: str, history: Sequence[str] = ()) -> list[Event]:
-    return list(run_line(Context(studio, lambda: history, COMMANDS), line))
+def happened(session: Session, line: str, history: Sequence[str] = ()) -> list[Event]:
+    return list(run_line(Context(session, lambda: history, COMMANDS), line))
 
 
-def page(studio: Session, line: str, history: Sequence[str] = ()) -> str:
-    (event,) = happened(studio, line, history)
+def page(session: Session, line: str, history: Sequence[str] = ()) -> str:
+    (event,) = happened(session, line, history)
     assert isinstance(event, TextOutput)
     return "\n".join(" ".join(row) if isinstance(row, tuple) else row for row in event.lines)
 
 
-def refusal(studio: Session, line: str, history: Sequence[str] = ()) -> str:
-    (event,) = happened(studio, line, history)
+def refusal(session: Session, line: str, history: Sequence[str] = ()) -> str:
+    (event,) = happened(session, line, history)
     assert isinstance(event, Rejected)
     return str(event.error)
 
 
-def seeds(studio: Session) -> list[int]:
-    assert isinstance(studio.engine, FakeEngine)
-    return [recipe.seed for recipe in studio.engine.rendered]
+def seeds(session: Session) -> list[int]:
+    assert isinstance(session.engine, FakeEngine)
+    return [recipe.seed for recipe in session.engine.rendered]
 
 
 def test_every_row_of_the_table_says_what_it_is() -> None:
@@ -67,34 +67,34 @@ def test_every_row_of_the_table_says_what_it_is() -> None:
         assert not command.help.endswith(".")
 
 
-def test_anything_else_is_made(studio: Session) -> None:
+def test_anything_else_is_made(session: Session) -> None:
     for line in ("a cat -S1", "!dream a cat -S2", '"help" -S3', "helping hands -S4"):
-        happened(studio, line)
-    assert seeds(studio) == [1, 2, 3, 4]
+        happened(session, line)
+    assert seeds(session) == [1, 2, 3, 4]
 
 
 @pytest.mark.parametrize("line", ["", "  ", "# so", "// so"])
-def test_lines_that_say_nothing_do_nothing(studio: Session, line: str) -> None:
-    assert happened(studio, line) == []
+def test_lines_that_say_nothing_do_nothing(session: Session, line: str) -> None:
+    assert happened(session, line) == []
 
 
 @pytest.mark.parametrize("line", ["!hlep", "!Help", "!replya x.txt"])
-def test_an_unknown_command_names_the_nearest(studio: Session, line: str) -> None:
-    assert "is not a command (did you mean !" in refusal(studio, line)
+def test_an_unknown_command_names_the_nearest(session: Session, line: str) -> None:
+    assert "is not a command (did you mean !" in refusal(session, line)
 
 
-def test_a_command_like_nothing_says_how_to_make_it_a_prompt(studio: Session) -> None:
-    assert "put a prompt in quotes" in refusal(studio, "!!!wow!!!")
-    happened(studio, '"!!!wow!!!" -S9')
-    assert seeds(studio) == [9]
+def test_a_command_like_nothing_says_how_to_make_it_a_prompt(session: Session) -> None:
+    assert "put a prompt in quotes" in refusal(session, "!!!wow!!!")
+    happened(session, '"!!!wow!!!" -S9')
+    assert seeds(session) == [9]
 
 
 # ── !help ──────────────────────────────────────────────────────────────────────────────────────
 
 
 @pytest.mark.parametrize("line", ["!help", "help", "-h", "--help", "?", " help "])
-def test_help_names_every_switch_and_command(studio: Session, line: str) -> None:
-    text = page(studio, line)
+def test_help_names_every_switch_and_command(session: Session, line: str) -> None:
+    text = page(session, line)
     for flag in FLAGS.values():
         assert flag.help in text
     for command in COMMANDS:
@@ -102,132 +102,132 @@ def test_help_names_every_switch_and_command(studio: Session, line: str) -> None
 
 
 @pytest.mark.parametrize("topic", ["-s", "--steps", "steps", "s"])
-def test_help_explains_a_switch(studio: Session, topic: str) -> None:
-    text = page(studio, f"!help {topic}")
+def test_help_explains_a_switch(session: Session, topic: str) -> None:
+    text = page(session, f"!help {topic}")
     assert text.startswith("-s, --steps N\n")
     assert "a whole number from 1 to 1000" in text
 
 
-def test_help_knows_every_name(studio: Session) -> None:
+def test_help_knows_every_name(session: Session) -> None:
     for flag in FLAGS.values():
         for name in flag.names:
-            assert flag.help in page(studio, f"!help {name}")
-            assert flag.help in page(studio, f"!help {name.replace('_', '-')}")
+            assert flag.help in page(session, f"!help {name}")
+            assert flag.help in page(session, f"!help {name.replace('_', '-')}")
     for command in COMMANDS:
-        about = page(studio, f"!help {command.name}")
+        about = page(session, f"!help {command.name}")
         assert command.help in about
         assert all(
             name in about and kind.expects in about for name, kind in command.options.items()
         )
 
 
-def test_help_about_nothing_names_the_nearest(studio: Session) -> None:
-    assert "did you mean -s?" in refusal(studio, "!help stepps")
+def test_help_about_nothing_names_the_nearest(session: Session) -> None:
+    assert "did you mean -s?" in refusal(session, "!help stepps")
 
 
 # ── files ──────────────────────────────────────────────────────────────────────────────────────
 
 
 @pytest.mark.parametrize("file", ["list.txt", '"list.txt"', "'list.txt'", "  list.txt  "])
-def test_replay_makes_every_line(studio: Session, tmp_path: Path, file: str) -> None:
+def test_replay_makes_every_line(session: Session, tmp_path: Path, file: str) -> None:
     (tmp_path / "list.txt").write_text("a cat -S1\n# no\n\na dog -S2\n")
-    happened(studio, f"!replay {file}")
-    assert seeds(studio) == [1, 2]
+    happened(session, f"!replay {file}")
+    assert seeds(session) == [1, 2]
 
 
 @pytest.mark.parametrize("file", ["my lists/a.txt", '"my lists/a.txt"', "'my lists/a.txt'"])
 def test_names_with_spaces_need_no_quotes_and_take_them(
-    studio: Session, tmp_path: Path, file: str
+    session: Session, tmp_path: Path, file: str
 ) -> None:
     (tmp_path / "my lists").mkdir()
     (tmp_path / "my lists" / "a.txt").write_text("a cat -S1\n")
-    happened(studio, f"!replay {file}")
-    assert seeds(studio) == [1]
+    happened(session, f"!replay {file}")
+    assert seeds(session) == [1]
 
 
-def test_a_log_replays_and_verifies_by_its_bare_name(studio: Session) -> None:
-    happened(studio, "a cat -S1 -n2")
+def test_a_log_replays_and_verifies_by_its_bare_name(session: Session) -> None:
+    happened(session, "a cat -S1 -n2")
     assert not Path("dream_log.txt").exists(), "it lies in the outdir"
-    replayed = happened(studio, "!replay dream_log.txt")
+    replayed = happened(session, "!replay dream_log.txt")
     assert [type(event) for event in replayed].count(Saved) == 2
-    verified = happened(studio, "!verify dream_log.txt")
+    verified = happened(session, "!verify dream_log.txt")
     assert all(event.same for event in verified if isinstance(event, Verified))
     assert isinstance(verified[-1], Note)
-    assert len(seeds(studio)) == 8
+    assert len(seeds(session)) == 8
 
 
 @pytest.mark.parametrize("command", ["!replay", "!verify", "!fetch"])
 @pytest.mark.parametrize("file", ["no such file", "/", "~nobody/x", "\0", "x" * 5000])
-def test_what_is_no_file_is_refused(studio: Session, command: str, file: str) -> None:
-    assert refusal(studio, f"{command} {file}")
-    assert "needs a file name" in refusal(studio, f"{command} ")
+def test_what_is_no_file_is_refused(session: Session, command: str, file: str) -> None:
+    assert refusal(session, f"{command} {file}")
+    assert "needs a file name" in refusal(session, f"{command} ")
 
 
-def test_fetch_gives_the_line_that_makes_the_picture_again(studio: Session) -> None:
-    made = happened(studio, '"a \\"big\\" cat\'s -s [dark]" -S1 -s4')
+def test_fetch_gives_the_line_that_makes_the_picture_again(session: Session) -> None:
+    made = happened(session, '"a \\"big\\" cat\'s -s [dark]" -S1 -s4')
     (saved,) = (event for event in made if isinstance(event, Saved))
     for file in (str(saved.path), saved.path.name):
-        (event,) = happened(studio, f"!fetch {file}")
+        (event,) = happened(session, f"!fetch {file}")
         assert event == InsertText(text=saved.line)
-    again = happened(studio, saved.line)
+    again = happened(session, saved.line)
     assert [event.sha256 for event in again if isinstance(event, Saved)] == [saved.sha256]
 
 
-def test_fetch_counts_back_from_the_last_picture(studio: Session) -> None:
-    assert "(none so far)" in refusal(studio, "!fetch -1")
-    happened(studio, "a cat -S1")
-    happened(studio, "a dog -S2 -U2 -save_orig")
+def test_fetch_counts_back_from_the_last_picture(session: Session) -> None:
+    assert "(none so far)" in refusal(session, "!fetch -1")
+    happened(session, "a cat -S1")
+    happened(session, "a dog -S2 -U2 -save_orig")
     for back, seed in (("-1", "-S2"), ("-2", "-S1")):
-        (event,) = happened(studio, f"!fetch {back}")
+        (event,) = happened(session, f"!fetch {back}")
         assert isinstance(event, InsertText) and seed in event.text
-    assert "(2 so far)" in refusal(studio, "!fetch -3")
+    assert "(2 so far)" in refusal(session, "!fetch -3")
 
 
-def test_fetch_writes_a_script_that_replays_and_verifies(studio: Session, tmp_path: Path) -> None:
-    happened(studio, "a cat -S 3..1 --sheet")
+def test_fetch_writes_a_script_that_replays_and_verifies(session: Session, tmp_path: Path) -> None:
+    happened(session, "a cat -S 3..1 --sheet")
     (tmp_path / "outputs" / "foreign.png").write_bytes(b"no picture")
-    (note,) = happened(studio, "!fetch *.png lines.txt")
+    (note,) = happened(session, "!fetch *.png lines.txt")
     assert note == Note(
         text="wrote 3 lines to lines.txt; 2 images have no record of how they were made"
     )
     log = (tmp_path / "outputs" / "dream_log.txt").read_text().splitlines()[:3]
     assert sorted(Path("lines.txt").read_text().splitlines()) == sorted(log)
-    verified = happened(studio, "!verify lines.txt")
+    verified = happened(session, "!verify lines.txt")
     assert [event.same for event in verified if isinstance(event, Verified)] == [True] * 3
 
 
-def test_fetch_never_writes_over_a_file(studio: Session, tmp_path: Path) -> None:
-    happened(studio, "a cat -S1")
+def test_fetch_never_writes_over_a_file(session: Session, tmp_path: Path) -> None:
+    happened(session, "a cat -S1")
     Path("my lines.txt").write_text("mine")
     for name in ("my lines.01.txt", "my lines.02.txt"):
-        (note,) = happened(studio, '!fetch outputs/*.png "my lines.txt"')
+        (note,) = happened(session, '!fetch outputs/*.png "my lines.txt"')
         assert note == Note(text=f"wrote 1 line to {name}")
     assert Path("my lines.txt").read_text() == "mine"
 
 
-def test_a_pattern_wants_a_file_to_write(studio: Session) -> None:
-    happened(studio, "a cat -S1")
-    assert "an output file" in refusal(studio, "!fetch *.png")
-    assert "no file matches no*.png" in refusal(studio, "!fetch no*.png lines.txt")
-    assert "cannot write /no/such" in refusal(studio, "!fetch *.png /no/such/folder/lines.txt")
+def test_a_pattern_wants_a_file_to_write(session: Session) -> None:
+    happened(session, "a cat -S1")
+    assert "an output file" in refusal(session, "!fetch *.png")
+    assert "no file matches no*.png" in refusal(session, "!fetch no*.png lines.txt")
+    assert "cannot write /no/such" in refusal(session, "!fetch *.png /no/such/folder/lines.txt")
 
 
 # ── many pictures ──────────────────────────────────────────────────────────────────────────────
 
 
 @pytest.mark.parametrize("line", ["a cat -S1..101", "a cat -n101 # note", "x.png: a cat -S1..101"])
-def test_more_than_a_hundred_pictures_are_asked_about_first(studio: Session, line: str) -> None:
-    note, edit = happened(studio, line)
+def test_more_than_a_hundred_pictures_are_asked_about_first(session: Session, line: str) -> None:
+    note, edit = happened(session, line)
     assert isinstance(note, Note) and note.text.startswith("101 images: 101 × -")
     assert isinstance(edit, InsertText) and edit.text == line.removesuffix(" # note") + " --yes"
-    assert seeds(studio) == []
-    happened(studio, edit.text + " -s1")
-    assert len(seeds(studio)) == 101
+    assert seeds(session) == []
+    happened(session, edit.text + " -s1")
+    assert len(seeds(session)) == 101
 
 
-def test_a_hundred_are_made_at_once(studio: Session) -> None:
-    happened(studio, "a cat -S1..50 -n2 -s1")
-    assert len(seeds(studio)) == 100
+def test_a_hundred_are_made_at_once(session: Session) -> None:
+    happened(session, "a cat -S1..50 -n2 -s1")
+    assert len(seeds(session)) == 100
 
 
 # ── the past ───────────────────────────────────────────────────────────────────────────────────
@@ -235,64 +235,69 @@ def test_a_hundred_are_made_at_once(studio: Session) -> None:
 PAST = [f"line {n}" for n in range(1, 31)]
 
 
-def test_history_shows_the_last_lines_numbered(studio: Session) -> None:
-    text = page(studio, "!history", PAST)
+def test_history_shows_the_last_lines_numbered(session: Session) -> None:
+    text = page(session, "!history", PAST)
     assert "… and 10 earlier" in text
     assert text.endswith("   30  line 30")
-    assert page(studio, "!history 2", PAST).splitlines()[1:] == ["   29  line 29", "   30  line 30"]
-    assert "before" not in page(studio, "!history 99", PAST)
-    assert page(studio, "!history") == "nothing found"
+    assert page(session, "!history 2", PAST).splitlines()[1:] == [
+        "   29  line 29",
+        "   30  line 30",
+    ]
+    assert "before" not in page(session, "!history 99", PAST)
+    assert page(session, "!history") == "nothing found"
 
 
 @pytest.mark.parametrize("count", ["0", "-1", "x", "1 2", "²", "9" * 20])
-def test_history_wants_a_count(studio: Session, count: str) -> None:
-    assert "takes a number of lines" in refusal(studio, f"!history {count}", PAST)
+def test_history_wants_a_count(session: Session, count: str) -> None:
+    assert "takes a number of lines" in refusal(session, f"!history {count}", PAST)
 
 
-def test_search_finds_all_words_in_any_order_and_case(studio: Session) -> None:
+def test_search_finds_all_words_in_any_order_and_case(session: Session) -> None:
     past = ["A red Circle", "a circle", "circle, reddish"]
-    assert page(studio, "!search circle RED", past) == "    1  A red Circle\n    3  circle, reddish"
-    assert page(studio, "!search cow", past) == "nothing found"
-    assert "needs words" in refusal(studio, "!search", past)
+    assert (
+        page(session, "!search circle RED", past) == "    1  A red Circle\n    3  circle, reddish"
+    )
+    assert page(session, "!search cow", past) == "nothing found"
+    assert "needs words" in refusal(session, "!search", past)
 
 
-def test_a_number_puts_its_line_into_the_edit_line(studio: Session) -> None:
-    assert happened(studio, "!7", PAST) == [InsertText(text="line 7")]
+def test_a_number_puts_its_line_into_the_edit_line(session: Session) -> None:
+    assert happened(session, "!7", PAST) == [InsertText(text="line 7")]
 
 
 @pytest.mark.parametrize("number", ["!0", "!31", "!7x", "!99999999999999999999"])
-def test_a_number_without_a_line_is_refused(studio: Session, number: str) -> None:
-    assert "lines are 1 to 30" in refusal(studio, number, PAST)
+def test_a_number_without_a_line_is_refused(session: Session, number: str) -> None:
+    assert "lines are 1 to 30" in refusal(session, number, PAST)
 
 
-def test_commands_that_render_stop_at_ctrl_c(studio: Session, tmp_path: Path) -> None:
+def test_commands_that_render_stop_at_ctrl_c(session: Session, tmp_path: Path) -> None:
     (tmp_path / "list.txt").write_text("a cat -S1\na dog -S2\n")
-    events = run_line(Context(studio, list, COMMANDS), "!replay list.txt")
+    events = run_line(Context(session, list, COMMANDS), "!replay list.txt")
     assert [type(next(events)) for _ in range(2)] == [LineStarted, Step]
     assert isinstance(events.throw(KeyboardInterrupt()), Cancelled)
     assert list(events) == []
-    assert seeds(studio) == [1]
+    assert seeds(session) == [1]
 
 
-def test_last_puts_the_line_back_with_its_seed(studio: Session) -> None:
-    assert "no image was made yet" in refusal(studio, "!last")
-    made = happened(studio, 'a "big" cat -n2 -C 5,7')
-    (edit,) = happened(studio, "!last")
+def test_last_puts_the_line_back_with_its_seed(session: Session) -> None:
+    assert "no image was made yet" in refusal(session, "!last")
+    made = happened(session, 'a "big" cat -n2 -C 5,7')
+    (edit,) = happened(session, "!last")
     assert isinstance(edit, InsertText)
-    assert edit.text == f'"a \\"big\\" cat" -S{seeds(studio)[0]} -C5,7 -n2'
-    again = happened(studio, edit.text)
+    assert edit.text == f'"a \\"big\\" cat" -S{seeds(session)[0]} -C5,7 -n2'
+    again = happened(session, edit.text)
     pixels = [[e.sha256 for e in events if isinstance(e, Saved)] for events in (made, again)]
     assert pixels[0] == pixels[1]
 
 
-def test_last_in_a_new_session_is_the_logs_last(studio: Session, tmp_path: Path) -> None:
-    (*_, saved) = (e for e in happened(studio, "a cat -n2 --sheet") if isinstance(e, Saved))
-    assert happened(fake_studio(tmp_path), "!last") == [InsertText(text=saved.line)]
+def test_last_in_a_new_session_is_the_logs_last(session: Session, tmp_path: Path) -> None:
+    (*_, saved) = (e for e in happened(session, "a cat -n2 --sheet") if isinstance(e, Saved))
+    assert happened(fake_session(tmp_path), "!last") == [InsertText(text=saved.line)]
 
 
-def test_clear_asks_and_then_forgets(studio: Session) -> None:
+def test_clear_asks_and_then_forgets(session: Session) -> None:
     forgotten: list[str] = []
-    context = Context(studio, lambda: PAST, COMMANDS, lambda: forgotten.append("all"))
+    context = Context(session, lambda: PAST, COMMANDS, lambda: forgotten.append("all"))
     (note,) = run_line(context, "!clear")
     assert isinstance(note, Note) and "30 lines" in note.text
     assert forgotten == []
@@ -305,9 +310,9 @@ def test_clear_asks_and_then_forgets(studio: Session) -> None:
     [("!clear", "30 lines", "!clear yes"), ("a cat -n101 # so", "101", "a cat -n101 --yes")],
 )
 def test_what_cannot_be_undone_is_asked_about(
-    studio: Session, line: str, about: str, meant: str
+    session: Session, line: str, about: str, meant: str
 ) -> None:
-    context = Context(studio, lambda: PAST, COMMANDS)
+    context = Context(session, lambda: PAST, COMMANDS)
     for answer, done in (("y", (meant,)), ("n", ())):
         asking = get_questions(context, line)
         question = next(asking)
@@ -318,13 +323,13 @@ def test_what_cannot_be_undone_is_asked_about(
 
 
 def test_what_nobody_foresaw_is_reported_with_a_file(
-    studio: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    session: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def broken(context: Context, argument: str) -> NoReturn:
         raise ZeroDivisionError("of a command")
 
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
-    context = Context(studio, tuple, (Command("!broken", "", "breaks", broken),))
+    context = Context(session, tuple, (Command("!broken", "", "breaks", broken),))
     (event,) = run_line(context, "!broken now")
     assert isinstance(event, Failed) and "ZeroDivisionError: of a command" in str(event.error)
     (file,) = tmp_path.rglob("dream-crash-*.txt")
@@ -334,13 +339,13 @@ def test_what_nobody_foresaw_is_reported_with_a_file(
     def parse_sweep(line: str) -> NoReturn:
         raise RecursionError
 
-    monkeypatch.setattr(studio, "parse_sweep", parse_sweep)
+    monkeypatch.setattr(session, "parse_sweep", parse_sweep)
     assert is_queued(context, "a cat"), "the maker reports it"
     assert list(get_questions(context, "a cat")) == []
     (event,) = run_line(context, "a cat")
     assert isinstance(event, Failed)
 
 
-def test_help_says_what_can_be_swept(studio: Session) -> None:
-    assert "-A ddim,plms" in page(studio, "!help -A")
-    assert "a picture of each" not in page(studio, "!help -n")
+def test_help_says_what_can_be_swept(session: Session) -> None:
+    assert "-A ddim,plms" in page(session, "!help -A")
+    assert "a picture of each" not in page(session, "!help -n")

@@ -10,7 +10,7 @@ from PIL import Image
 from dream.commands import COMMANDS, Context, ShowImage, run_line
 from dream.core.errors import ModelError
 from dream.core.events import Event, Note, Rejected, Step
-from tests.fakes import FakeEngine, fake_studio
+from tests.fakes import FakeEngine, fake_session
 
 
 @pytest.fixture
@@ -22,11 +22,11 @@ def engine() -> FakeEngine:
 def context(tmp_path: Path, engine: FakeEngine) -> Context:
     (tmp_path / "outputs").mkdir()
     Image.new("RGB", (8, 8)).save(tmp_path / "outputs" / "my cat.png")
-    return Context(fake_studio(tmp_path, engine), history=list, commands=COMMANDS)
+    return Context(fake_session(tmp_path, engine), history=list, commands=COMMANDS)
 
 
 def files(context: Context) -> list[str]:
-    return sorted(path.name for path in context.studio.outdir.iterdir())
+    return sorted(path.name for path in context.session.outdir.iterdir())
 
 
 @pytest.mark.parametrize(

@@ -14,35 +14,37 @@ from dream.core.errors import DreamError, ModelError
 from dream.core.events import Event, Loading, Note, Rejected
 from dream.session import Session
 from tests.catalogue.test_recognise import FIRST, SD2, VAE, write
-from tests.fakes import FakeEngine, fake_studio
+from tests.fakes import FakeEngine, fake_session
 
 
 @pytest.fixture
-def studio(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Session:
+def session(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Session:
     monkeypatch.chdir(tmp_path)
-    return fake_studio(tmp_path, None, "tiny", "large")
+    return fake_session(tmp_path, None, "tiny", "large")
 
 
-def engine(studio: Session) -> FakeEngine:
-    assert isinstance(studio.engine, FakeEngine)
-    return studio.engine
+def engine(session: Session) -> FakeEngine:
+    assert isinstance(session.engine, FakeEngine)
+    return session.engine
 
 
-def happened(studio: Session, line: str) -> list[Event]:
-    return list(run_line(Context(studio, list, COMMANDS), line))
+def happened(session: Session, line: str) -> list[Event]:
+    return list(run_line(Context(session, list, COMMANDS), line))
 
 
-def notes(studio: Session, line: str) -> str:
-    return "\n".join(event.text for event in happened(studio, line) if isinstance(event, Note))
+def notes(session: Session, line: str) -> str:
+    return "\n".join(event.text for event in happened(session, line) if isinstance(event, Note))
 
 
-def refusal(studio: Session, line: str) -> str:
-    return str(next(event.error for event in happened(studio, line) if isinstance(event, Rejected)))
+def refusal(session: Session, line: str) -> str:
+    return str(
+        next(event.error for event in happened(session, line) if isinstance(event, Rejected))
+    )
 
 
-def answered(studio: Session, line: str, answer: str) -> tuple[str, ...]:
+def answered(session: Session, line: str, answer: str) -> tuple[str, ...]:
     """The lines to do instead, after the one question."""
-    asking = get_questions(Context(studio, list, COMMANDS), line)
+    asking = get_questions(Context(session, list, COMMANDS), line)
     assert "0.0 MB" in next(asking).text
     try:
         asking.send(answer)
@@ -52,8 +54,8 @@ def answered(studio: Session, line: str, answer: str) -> tuple[str, ...]:
     raise AssertionError("and another question")
 
 
-def table(studio: Session) -> dict[str, str]:
-    (page,) = happened(studio, "!models")
+def table(session: Session) -> dict[str, str]:
+    (page,) = happened(session, "!models")
     assert isinstance(page, TextOutput)
     return dict(row for row in page.lines if isinstance(row, tuple))
 
@@ -62,62 +64,62 @@ def toml(tmp_path: Path) -> str:
     return (tmp_path / "models" / "models.toml").read_text("utf-8")
 
 
-def test_models_says_what_is_where(studio: Session, tmp_path: Path) -> None:
-    assert list(table(studio)) == ["  large", "* tiny"]
-    assert table(studio)["* tiny"] == "not loaded  sd1  0.0 MB"
-    happened(studio, "!switch large")
-    happened(studio, '!edit_model large --description "paints large" --family sdxl')
-    assert table(studio) == {
+def test_models_says_what_is_where(session: Session, tmp_path: Path) -> None:
+    assert list(table(session)) == ["  large", "* tiny"]
+    assert table(session)["* tiny"] == "not loaded  sd1  0.0 MB"
+    happened(session, "!switch large")
+    happened(session, '!edit_model large --description "paints large" --family sdxl')
+    assert table(session) == {
         "* large": "active      sdxl  0.0 MB  paints large",
         "  tiny": "not loaded  sd1   0.0 MB",
     }
-    happened(studio, "a cat -S1 --model tiny")
-    engine(studio).ready.append("tiny")
-    assert table(studio)["  tiny"].startswith("in memory  sd1")
+    happened(session, "a cat -S1 --model tiny")
+    engine(session).ready.append("tiny")
+    assert table(session)["  tiny"].startswith("in memory  sd1")
     (tmp_path / "models" / "models.toml").write_text("[models.large]\nspeed = 3\n")
-    (page,) = happened(studio, "!models")
+    (page,) = happened(session, "!models")
     assert isinstance(page, TextOutput)
     assert "unknown key speed" in str(page.lines[-1])
 
 
-def test_models_lists_upscalers_too(studio: Session, tmp_path: Path) -> None:
+def test_models_lists_upscalers_too(session: Session, tmp_path: Path) -> None:
     folder = tmp_path / "models" / "upscalers"
     folder.mkdir()
     names = {"model.0.weight": (64, 3, 3, 3), "model.1.sub.0.RDB1.conv1.0.weight": (32, 64, 3, 3)}
     write(folder / "4x-old.pth", names)
     write(folder / "word.pth", {"emb_params": (4, 768)})
-    (page,) = happened(studio, "!models")
+    (page,) = happened(session, "!models")
     assert isinstance(page, TextOutput)
     assert "upscalers:" in page.lines
-    assert table(studio)["  4x-old"].split() == ["ESRGAN", "0.0", "MB"]
+    assert table(session)["  4x-old"].split() == ["ESRGAN", "0.0", "MB"]
     assert "word.pth is an embedding, not an upscaler" in str(page.lines[-1])
     assert "word" not in str(page.lines[:-1])
 
 
-def test_switch_loads_and_stays(studio: Session) -> None:
-    events = happened(studio, "!switch large")
+def test_switch_loads_and_stays(session: Session) -> None:
+    events = happened(session, "!switch large")
     assert isinstance(events[0], Loading)
-    happened(studio, "a cat -S1")
-    happened(studio, "a dog -S2 --model tiny")
-    happened(studio, "a cow -S3")
-    assert [recipe.model for recipe in engine(studio).rendered] == ["large", "tiny", "large"]
+    happened(session, "a cat -S1")
+    happened(session, "a dog -S2 --model tiny")
+    happened(session, "a cow -S3")
+    assert [recipe.model for recipe in engine(session).rendered] == ["large", "tiny", "large"]
 
 
-def test_what_cannot_be_loaded_leaves_the_former_one(studio: Session) -> None:
-    happened(studio, "!switch large")
+def test_what_cannot_be_loaded_leaves_the_former_one(session: Session) -> None:
+    happened(session, "!switch large")
     broken: DreamError = ModelError("it is torn")
-    engine(studio).load_fails = lambda model: broken
-    events = happened(studio, "!switch tiny")
+    engine(session).load_fails = lambda model: broken
+    events = happened(session, "!switch tiny")
     assert [type(event) for event in events[1:]] == [Rejected, Note]
     assert "still using large" in str(events[-1])
-    assert engine(studio).warmed[-1] == "large"
-    assert studio.base.model == "large"
+    assert engine(session).warmed[-1] == "large"
+    assert session.base.model == "large"
 
 
-def test_switch_names_the_nearest(studio: Session) -> None:
-    assert "did you mean large" in refusal(studio, "!switch larg")
-    assert "needs the name of a model" in refusal(studio, "!switch")
-    assert studio.base.model is None
+def test_switch_names_the_nearest(session: Session) -> None:
+    assert "did you mean large" in refusal(session, "!switch larg")
+    assert "needs the name of a model" in refusal(session, "!switch")
+    assert session.base.model is None
 
 
 @pytest.mark.parametrize(
@@ -130,39 +132,39 @@ def test_switch_names_the_nearest(studio: Session) -> None:
         ("description two words", 'description = "two words"'),
     ],
 )
-def test_edit_writes_models_toml(studio: Session, tmp_path: Path, edit: str, line: str) -> None:
-    assert "large's" in notes(studio, f"!edit_model large {edit}")
+def test_edit_writes_models_toml(session: Session, tmp_path: Path, edit: str, line: str) -> None:
+    assert "large's" in notes(session, f"!edit_model large {edit}")
     assert toml(tmp_path) == f"[models.large]\n{line}\n"
-    assert studio.shelf.check_models() == ()
-    notes(studio, f"!edit_model large {edit.split()[0]} none")
+    assert session.registry.check_models() == ()
+    notes(session, f"!edit_model large {edit.split()[0]} none")
     assert toml(tmp_path) == "[models.large]\n"
 
 
-def test_several_things_are_said_at_once(studio: Session, tmp_path: Path) -> None:
+def test_several_things_are_said_at_once(session: Session, tmp_path: Path) -> None:
     line = "!edit_model large --steps=7 --cfg-scale 4 --description of two words --default"
-    assert "large's steps is 7, cfg_scale is 4, description is of two" in notes(studio, line)
-    card = studio.shelf.get_model("large")
-    assert (card.steps, card.cfg_scale, card.description) == (7, 4.0, "of two words")
-    assert studio.shelf.get_default_model() == "large"
-    assert "“speed” is not a field" in refusal(studio, "!edit_model large --steps 9 --speed 3")
-    assert studio.shelf.get_model("large").steps == 7, "all or nothing"
-    (page,) = happened(studio, "!edit_model large")
+    assert "large's steps is 7, cfg_scale is 4, description is of two" in notes(session, line)
+    info = session.registry.get_model("large")
+    assert (info.steps, info.cfg_scale, info.description) == (7, 4.0, "of two words")
+    assert session.registry.get_default_model() == "large"
+    assert "“speed” is not a field" in refusal(session, "!edit_model large --steps 9 --speed 3")
+    assert session.registry.get_model("large").steps == 7, "all or nothing"
+    (page,) = happened(session, "!edit_model large")
     assert isinstance(page, TextOutput)
     assert ("  path", str(tmp_path / "models" / "large")) in page.lines
     assert ("  steps", "7") in page.lines
 
 
-def test_a_model_gets_another_name_and_the_session_goes_on(studio: Session) -> None:
+def test_a_model_gets_another_name_and_the_session_goes_on(session: Session) -> None:
     for line in ("!switch large", "!edit_model large --steps 7", "a cat -S1"):
-        happened(studio, line)
-    assert "lines with the name large still work" in notes(studio, "!edit_model large --name huge")
-    assert list(table(studio)) == ["* huge", "  tiny"]
-    assert table(studio)["* huge"].startswith("active")
-    happened(studio, "a dog -S2")
-    happened(studio, "a cow -S3 --model large")
-    assert [(r.model, r.steps) for r in engine(studio).rendered[1:]] == [("huge", 7)] * 2
-    assert "model tiny already exists" in refusal(studio, "!edit_model huge --name tiny")
-    assert "name takes a new name" in refusal(studio, '!edit_model huge name ""')
+        happened(session, line)
+    assert "lines with the name large still work" in notes(session, "!edit_model large --name huge")
+    assert list(table(session)) == ["* huge", "  tiny"]
+    assert table(session)["* huge"].startswith("active")
+    happened(session, "a dog -S2")
+    happened(session, "a cow -S3 --model large")
+    assert [(r.model, r.steps) for r in engine(session).rendered[1:]] == [("huge", 7)] * 2
+    assert "model tiny already exists" in refusal(session, "!edit_model huge --name tiny")
+    assert "name takes a new name" in refusal(session, '!edit_model huge name ""')
 
 
 @pytest.mark.parametrize(
@@ -181,47 +183,47 @@ def test_a_model_gets_another_name_and_the_session_goes_on(studio: Session) -> N
         ("large --family sd9", "family takes one of sd1 sd2 sdxl"),
     ],
 )
-def test_edit_refuses_what_would_not_be_read(studio: Session, edit: str, why: str) -> None:
-    assert why in refusal(studio, f"!edit_model {edit}")
+def test_edit_refuses_what_would_not_be_read(session: Session, edit: str, why: str) -> None:
+    assert why in refusal(session, f"!edit_model {edit}")
 
 
-def test_a_vae_said_by_its_path_is_found_from_everywhere(studio: Session, tmp_path: Path) -> None:
+def test_a_vae_said_by_its_path_is_found_from_everywhere(session: Session, tmp_path: Path) -> None:
     write(tmp_path / "my.vae.pt", VAE)
-    notes(studio, "!edit_model large vae models/../my.vae.pt")
-    assert studio.shelf.get_model("large").vae == str(tmp_path / "my.vae.pt")
-    notes(studio, "!edit_model large vae none")
-    assert studio.shelf.get_model("large").vae == ""
+    notes(session, "!edit_model large vae models/../my.vae.pt")
+    assert session.registry.get_model("large").vae == str(tmp_path / "my.vae.pt")
+    notes(session, "!edit_model large vae none")
+    assert session.registry.get_model("large").vae == ""
 
 
-def test_what_a_file_was_taken_for_is_shown(studio: Session, tmp_path: Path) -> None:
+def test_what_a_file_was_taken_for_is_shown(session: Session, tmp_path: Path) -> None:
     write(tmp_path / "models" / "filling.safetensors", SD2 | {FIRST: (320, 9, 3, 3)})
-    notes(studio, "!edit_model filling --prediction v_prediction --family sd1")
-    (page,) = happened(studio, "!edit_model filling")
+    notes(session, "!edit_model filling --prediction v_prediction --family sd1")
+    (page,) = happened(session, "!edit_model filling")
     assert isinstance(page, TextOutput)
     assert ("  prediction", "v_prediction") in page.lines
     assert ("  detected as", "sd2 inpainting, predicts epsilon") in page.lines
 
 
-def test_deleting_files_is_asked_first(studio: Session, tmp_path: Path) -> None:
-    happened(studio, "!edit_model large steps 7")
-    assert answered(studio, "!del_model large", "n") == ("!del_model large",)
-    assert answered(studio, "!del_model large --files", "n") == ()
+def test_deleting_files_is_asked_first(session: Session, tmp_path: Path) -> None:
+    happened(session, "!edit_model large steps 7")
+    assert answered(session, "!del_model large", "n") == ("!del_model large",)
+    assert answered(session, "!del_model large --files", "n") == ()
     for typed in ("", " --files", " --files --yes"):
         confirmed = ("!del_model large --files --yes",)
-        assert answered(studio, f"!del_model large{typed}", "y") == confirmed
-    assert "to delete" in notes(studio, "!del_model large")
+        assert answered(session, f"!del_model large{typed}", "y") == confirmed
+    assert "to delete" in notes(session, "!del_model large")
     assert toml(tmp_path).strip() in ("", "[models]")
     assert (tmp_path / "models" / "large").is_dir()
-    said = refusal(studio, "!del_model large --files")
+    said = refusal(session, "!del_model large --files")
     assert "this deletes" in said and "confirm with --files --yes" in said
     assert (tmp_path / "models" / "large").is_dir(), "nobody was asked"
-    happened(studio, "!del_model large --files --yes")
+    happened(session, "!del_model large --files --yes")
     assert not (tmp_path / "models" / "large").exists()
-    assert list(table(studio)) == ["* tiny"]
+    assert list(table(session)) == ["* tiny"]
 
 
 def test_files_outside_the_models_folders_are_never_deleted(
-    studio: Session, tmp_path: Path
+    session: Session, tmp_path: Path
 ) -> None:
     outside = tmp_path / "elsewhere" / "mine"
     outside.mkdir(parents=True)
@@ -229,13 +231,13 @@ def test_files_outside_the_models_folders_are_never_deleted(
     index.write_text(json.dumps({"_class_name": "StableDiffusionPipeline"}))
     (tmp_path / "models" / "linked").symlink_to(outside)
     (tmp_path / "models" / "models.toml").write_text(f'[models.listed]\npath = "{outside}"\n')
-    assert "is not deleted" in refusal(studio, "!del_model listed --files")
+    assert "is not deleted" in refusal(session, "!del_model listed --files")
     with pytest.raises(StopIteration, match="!del_model listed"):
-        next(get_questions(Context(studio, list, COMMANDS), "!del_model listed"))
-    happened(studio, "!del_model listed")
-    happened(studio, "!del_model linked --files --yes")
+        next(get_questions(Context(session, list, COMMANDS), "!del_model listed"))
+    happened(session, "!del_model listed")
+    happened(session, "!del_model linked --files --yes")
     assert index.is_file()
-    assert list(table(studio)) == ["  large", "* tiny"]
+    assert list(table(session)) == ["  large", "* tiny"]
 
 
 @pytest.mark.parametrize(
@@ -257,45 +259,45 @@ def test_a_folder_that_is_no_model_is_never_deleted(
     here = models / "work" / "here"
     here.mkdir(parents=True)
     monkeypatch.chdir(here)
-    studio = fake_studio(tmp_path, None, "tiny", "large")
-    studio.shelf = replace(studio.shelf, models_dirs=(models, tmp_path))
+    session = fake_session(tmp_path, None, "tiny", "large")
+    session.registry = replace(session.registry, models_dirs=(models, tmp_path))
     for line in ("!del_model mine --files", "!del_model mine --files --yes"):
-        assert why in refusal(studio, line)
+        assert why in refusal(session, line)
         with pytest.raises(StopIteration, match="!del_model mine"):
-            next(get_questions(Context(studio, list, COMMANDS), line))
+            next(get_questions(Context(session, list, COMMANDS), line))
     with pytest.raises(StopIteration, match="'!del_model mine'"):
-        next(get_questions(Context(studio, list, COMMANDS), "!del_model mine"))
+        next(get_questions(Context(session, list, COMMANDS), "!del_model mine"))
     assert (models / path / holds).exists()
 
 
-def test_the_model_that_paints_is_not_deleted(studio: Session) -> None:
-    assert "!switch to another model first" in refusal(studio, "!del_model tiny --files")
-    assert "did you mean" in refusal(studio, "!del_model larg")
+def test_the_model_that_paints_is_not_deleted(session: Session) -> None:
+    assert "!switch to another model first" in refusal(session, "!del_model tiny --files")
+    assert "did you mean" in refusal(session, "!del_model larg")
 
 
 def test_only_the_shipped_model_stays_whatever_it_is_called(
-    studio: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    session: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     module = sys.modules["dream.commands.delete_model"]  # by its name there is the command
     monkeypatch.setattr(module, "get_shipped_models_dir", lambda: tmp_path / "models")
     for line in ("!switch large", "!edit_model tiny --name mine"):
-        happened(studio, line)
-    assert "is part of dream and is not deleted" in refusal(studio, "!del_model mine --files")
+        happened(session, line)
+    assert "is part of dream and is not deleted" in refusal(session, "!del_model mine --files")
     for line in ("!switch mine", "!del_model large --files --yes"):
-        happened(studio, line)
-    assert list(table(studio)) == ["* mine"], "what lies beside it in a checkout is the user's"
+        happened(session, line)
+    assert list(table(session)) == ["* mine"], "what lies beside it in a checkout is the user's"
 
 
-def test_only_a_single_file_is_optimized(studio: Session) -> None:
-    assert "is already a folder in diffusers layout" in refusal(studio, "!optimize_model large")
+def test_only_a_single_file_is_optimized(session: Session) -> None:
+    assert "is already a folder in diffusers layout" in refusal(session, "!optimize_model large")
 
 
-def test_a_vae_for_all_lines(studio: Session, tmp_path: Path) -> None:
+def test_a_vae_for_all_lines(session: Session, tmp_path: Path) -> None:
     (tmp_path / "models" / "VAE").mkdir()
     write(tmp_path / "models" / "VAE" / "soft.safetensors", VAE)
-    assert "did you mean soft" in refusal(studio, "!vae sofd")
-    (page,) = happened(studio, "!vae")
+    assert "did you mean soft" in refusal(session, "!vae sofd")
+    (page,) = happened(session, "!vae")
     assert isinstance(page, TextOutput) and "  soft" in page.lines
     for line in ("!vae soft", "a cat -S1", "a cat -S1 --vae=none", "!vae none", "a cat -S1"):
-        happened(studio, line)
-    assert [recipe.vae for recipe in engine(studio).rendered] == ["soft", None, None]
+        happened(session, line)
+    assert [recipe.vae for recipe in engine(session).rendered] == ["soft", None, None]

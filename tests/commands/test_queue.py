@@ -7,7 +7,7 @@ import pytest
 from dream.commands import COMMANDS, Context, TextOutput, is_queued, run_line
 from dream.core.events import Note, Rejected
 from dream.queue import LineQueue
-from tests.fakes import fake_studio
+from tests.fakes import fake_session
 
 
 @pytest.fixture
@@ -20,7 +20,7 @@ def queue() -> LineQueue:
 
 
 def said(folder: Path, queue: LineQueue | None, line: str) -> str:
-    (event,) = run_line(Context(fake_studio(folder), list, COMMANDS, queue=queue), line)
+    (event,) = run_line(Context(fake_session(folder), list, COMMANDS, queue=queue), line)
     match event:
         case TextOutput(lines=lines):
             return "\n".join(map(str, lines))
@@ -83,4 +83,4 @@ def test_where_each_line_is_made_at_once_there_is_no_queue(tmp_path: Path) -> No
     ],
 )
 def test_what_makes_pictures_takes_its_turn(tmp_path: Path, line: str, waits: bool) -> None:
-    assert is_queued(Context(fake_studio(tmp_path), list, COMMANDS), line) is waits
+    assert is_queued(Context(fake_session(tmp_path), list, COMMANDS), line) is waits

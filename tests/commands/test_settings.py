@@ -12,30 +12,30 @@ from dream.config.settings_file import FILE, find_settings_files, read_settings,
 from dream.core.events import Event, Note, Rejected
 from dream.options.option_type import Upscale
 from dream.session import Session
-from tests.fakes import FakeEngine, fake_studio
+from tests.fakes import FakeEngine, fake_session
 
 
 @pytest.fixture
-def studio(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Session:
+def session(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Session:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(platformdirs, "user_config_path", lambda name: tmp_path / "config")
     (tmp_path / "config").mkdir()
-    return fake_studio(tmp_path)
+    return fake_session(tmp_path)
 
 
-def happened(studio: Session, line: str) -> Event:
-    (event,) = run_line(Context(studio, list, COMMANDS), line)
+def happened(session: Session, line: str) -> Event:
+    (event,) = run_line(Context(session, list, COMMANDS), line)
     return event
 
 
-def note(studio: Session, line: str) -> str:
-    event = happened(studio, line)
+def note(session: Session, line: str) -> str:
+    event = happened(session, line)
     assert isinstance(event, Note), event
     return event.text
 
 
-def refusal(studio: Session, line: str) -> str:
-    event = happened(studio, line)
+def refusal(session: Session, line: str) -> str:
+    event = happened(session, line)
     assert isinstance(event, Rejected), event
     return str(event.error)
 
@@ -55,36 +55,38 @@ def refusal(studio: Session, line: str) -> str:
         ('!set outdir "my pictures"', "outdir", "my pictures", '--outdir="my pictures"'),
     ],
 )
-def test_a_default_is_set(studio: Session, line: str, field: str, value: object, said: str) -> None:
-    assert note(studio, line) == f"default is now {said}"
-    assert getattr(studio.base, field) == value
-    assert studio.changed == {field: value}
+def test_a_default_is_set(
+    session: Session, line: str, field: str, value: object, said: str
+) -> None:
+    assert note(session, line) == f"default is now {said}"
+    assert getattr(session.base, field) == value
+    assert session.changed == {field: value}
 
 
-def test_what_was_set_is_what_lines_mean_and_is_shown(studio: Session) -> None:
-    note(studio, "!set -s2 -C9")
-    list(studio.make("a cat -C3"))
-    assert isinstance(studio.engine, FakeEngine)
-    (recipe,) = studio.engine.rendered
+def test_what_was_set_is_what_lines_mean_and_is_shown(session: Session) -> None:
+    note(session, "!set -s2 -C9")
+    list(session.make("a cat -C3"))
+    assert isinstance(session.engine, FakeEngine)
+    (recipe,) = session.engine.rendered
     assert (recipe.steps, recipe.cfg_scale) == (2, 3)
-    event = happened(studio, "!set")
+    event = happened(session, "!set")
     assert isinstance(event, TextOutput)
     assert event.lines == (("steps", "2  (was not set)"), ("cfg_scale", "9  (was not set)"))
 
 
-def test_nothing_set_says_how(studio: Session) -> None:
-    event = happened(studio, "!set")
+def test_nothing_set_says_how(session: Session) -> None:
+    event = happened(session, "!set")
     assert isinstance(event, TextOutput)
     assert "!set steps 30" in event.lines[0][1]
 
 
-def test_unset_is_as_at_the_start(studio: Session) -> None:
-    before = studio.base
-    note(studio, "!set -s2 -g")
-    note(studio, "!set grid off")
-    assert studio.changed == {"steps": 2}
-    assert note(studio, "!unset steps outdir").startswith("restored: steps: not set; ")
-    assert studio.base == before
+def test_unset_is_as_at_the_start(session: Session) -> None:
+    before = session.base
+    note(session, "!set -s2 -g")
+    note(session, "!set grid off")
+    assert session.changed == {"steps": 2}
+    assert note(session, "!unset steps outdir").startswith("restored: steps: not set; ")
+    assert session.base == before
 
 
 @pytest.mark.parametrize(
@@ -103,18 +105,18 @@ def test_unset_is_as_at_the_start(studio: Session) -> None:
         ("!save_settings there", "takes no value"),
     ],
 )
-def test_what_cannot_be_set_is_said(studio: Session, line: str, why: str) -> None:
-    before = studio.base
-    assert why in refusal(studio, line)
-    assert studio.base is before
+def test_what_cannot_be_set_is_said(session: Session, line: str, why: str) -> None:
+    before = session.base
+    assert why in refusal(session, line)
+    assert session.base is before
 
 
-def test_saved_settings_are_read_at_the_next_start(studio: Session) -> None:
-    note(studio, "!set -s2 -C7.5 -U2 -g -Aeuler")
-    said = note(studio, "!save_settings")
+def test_saved_settings_are_read_at_the_next_start(session: Session) -> None:
+    note(session, "!set -s2 -C7.5 -U2 -g -Aeuler")
+    said = note(session, "!save_settings")
     assert said == f"{FILE}: steps, cfg_scale, sampler, upscale, grid, outdir"
-    assert read_settings(find_settings_files())[1] == studio.base
-    assert note(studio, "!save_settings") == f"{FILE}: no changes"
+    assert read_settings(find_settings_files())[1] == session.base
+    assert note(session, "!save_settings") == f"{FILE}: no changes"
     assert list(Path().glob(".dream.toml*")) == [], "no temporary file stays"
 
 
@@ -130,13 +132,13 @@ def test_saved_settings_are_read_at_the_next_start(studio: Session) -> None:
         ("-embiggen 2", "embiggen = [2, 0.75, 0.25]"),
     ],
 )
-def test_values_of_every_shape_are_saved_and_read(studio: Session, said: str, shown: str) -> None:
-    note(studio, f"!set {said}")
-    note(studio, "!save_settings")
+def test_values_of_every_shape_are_saved_and_read(session: Session, said: str, shown: str) -> None:
+    note(session, f"!set {said}")
+    note(session, "!save_settings")
     assert shown in Path(FILE).read_text().splitlines()
-    assert read_settings(find_settings_files())[1] == studio.base
+    assert read_settings(find_settings_files())[1] == session.base
     name = shown.partition(" ")[0]
-    assert note(studio, f"!unset {name}") == f"restored: {name}: not set"
+    assert note(session, f"!unset {name}") == f"restored: {name}: not set"
 
 
 def test_comments_order_and_other_keys_stay(tmp_path: Path) -> None:
@@ -158,16 +160,16 @@ def test_what_is_unset_leaves_the_file(tmp_path: Path) -> None:
     assert file.read_text() == "model = 'tiny'\n"
 
 
-def test_what_another_file_sets_cannot_be_unset(studio: Session, tmp_path: Path) -> None:
+def test_what_another_file_sets_cannot_be_unset(session: Session, tmp_path: Path) -> None:
     (tmp_path / "config" / FILE).write_text("steps = 20\n")
-    events = list(run_line(Context(studio, list, COMMANDS), "!save_settings"))
+    events = list(run_line(Context(session, list, COMMANDS), "!save_settings"))
     assert [event.text for event in events if isinstance(event, Note)] == [
         f"{FILE}: outdir",
         f"another {FILE} still sets steps; remove it there",
     ]
 
 
-def test_a_broken_file_is_left_alone(studio: Session) -> None:
+def test_a_broken_file_is_left_alone(session: Session) -> None:
     Path(FILE).write_text("steps = \n")
-    assert FILE in refusal(studio, "!save_settings")
+    assert FILE in refusal(session, "!save_settings")
     assert Path(FILE).read_text() == "steps = \n"

@@ -14,50 +14,50 @@ from dream.core.events import Event, Note, Rejected, Saved
 from dream.gallery import read_record
 from dream.postprocess.watermark import embed_watermark
 from dream.session import Session
-from tests.fakes import fake_studio
+from tests.fakes import fake_session
 
 
 @pytest.fixture
-def studio(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Session:
+def session(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Session:
     monkeypatch.chdir(tmp_path)
-    return fake_studio(tmp_path)
+    return fake_session(tmp_path)
 
 
-def happened(studio: Session, line: str) -> list[Event]:
-    return list(run_line(Context(studio, list, COMMANDS), line))
+def happened(session: Session, line: str) -> list[Event]:
+    return list(run_line(Context(session, list, COMMANDS), line))
 
 
-def made(studio: Session, line: str) -> Path:
-    (saved,) = (event for event in happened(studio, line) if isinstance(event, Saved))
+def made(session: Session, line: str) -> Path:
+    (saved,) = (event for event in happened(session, line) if isinstance(event, Saved))
     return saved.path
 
 
-def refusal(studio: Session, line: str) -> str:
-    (event,) = happened(studio, line)
+def refusal(session: Session, line: str) -> str:
+    (event,) = happened(session, line)
     assert isinstance(event, Rejected)
     return str(event.error)
 
 
-def test_show_finds_the_last_pictures_and_files(studio: Session) -> None:
-    first, second = made(studio, "a cat -S1"), made(studio, "a dog -S2")
-    assert happened(studio, "!show -1") == [ShowImage(path=second)]
-    assert happened(studio, "!show -2") == [ShowImage(path=first)]
-    assert happened(studio, f"!show {first.name}") == [ShowImage(path=first)]
-    assert "there is no image -3" in refusal(studio, "!show -3")
-    assert "there is no" in refusal(studio, "!show nothing.png")
-    assert "needs a file name" in refusal(studio, "!show")
+def test_show_finds_the_last_pictures_and_files(session: Session) -> None:
+    first, second = made(session, "a cat -S1"), made(session, "a dog -S2")
+    assert happened(session, "!show -1") == [ShowImage(path=second)]
+    assert happened(session, "!show -2") == [ShowImage(path=first)]
+    assert happened(session, f"!show {first.name}") == [ShowImage(path=first)]
+    assert "there is no image -3" in refusal(session, "!show -3")
+    assert "there is no" in refusal(session, "!show nothing.png")
+    assert "needs a file name" in refusal(session, "!show")
 
 
-def test_what_is_no_picture_is_refused_before_it_is_shown(studio: Session, tmp_path: Path) -> None:
+def test_what_is_no_picture_is_refused_before_it_is_shown(session: Session, tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.png")
     (tmp_path / "page.png").write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n")
-    assert "is not a regular file" in refusal(studio, "!show pipe.png")
-    assert "is not an image" in refusal(studio, "!show page.png")
+    assert "is not a regular file" in refusal(session, "!show pipe.png")
+    assert "is not an image" in refusal(session, "!show page.png")
 
 
-def test_info_tells_all(studio: Session) -> None:
-    path = made(studio, "a cat -S1 -s4")
-    (page,) = happened(studio, "!info -1")
+def test_info_tells_all(session: Session) -> None:
+    path = made(session, "a cat -S1 -s4")
+    (page,) = happened(session, "!info -1")
     assert isinstance(page, TextOutput)
     told = {row[0].strip(): row[1] for row in page.lines if isinstance(row, tuple)}
     assert page.lines[0] == path.as_posix()
@@ -67,26 +67,26 @@ def test_info_tells_all(studio: Session) -> None:
     assert (told["seed"], told["steps"], told["device"]) == ("1", "4", "fake")
 
 
-def test_info_shows_other_programs_texts_as_they_are(studio: Session, tmp_path: Path) -> None:
+def test_info_shows_other_programs_texts_as_they_are(session: Session, tmp_path: Path) -> None:
     info = PngInfo()
     info.add_text("parameters", "a cat\nNegative prompt: dark\nSteps: 20")
     info.add_text("workflow", "x" * 5000)
     Image.new("RGB", (5, 3)).save(tmp_path / "theirs.png", pnginfo=info)
-    (page,) = happened(studio, "!info theirs.png")
+    (page,) = happened(session, "!info theirs.png")
     assert isinstance(page, TextOutput)
     assert ("  size", f"5 x 3 pixels, {Path('theirs.png').stat().st_size:,} bytes") in page.lines
     assert "  Negative prompt: dark" in page.lines
     assert page.lines[-1] == "  … and 3000 characters more"
     Image.new("RGB", (5, 3)).save(tmp_path / "silent.png")
-    (page,) = happened(studio, "!info silent.png")
+    (page,) = happened(session, "!info silent.png")
     assert isinstance(page, TextOutput)
     assert page.lines[-1] == "  it has no record of how it was made"
 
 
-def test_info_tells_what_was_done_and_what_is_hidden(studio: Session, tmp_path: Path) -> None:
-    made(studio, "a cat -S1 -W128 -H128")
-    path = made(studio, "!fix -1 -U2")
-    (page,) = happened(studio, "!info -1")
+def test_info_tells_what_was_done_and_what_is_hidden(session: Session, tmp_path: Path) -> None:
+    made(session, "a cat -S1 -W128 -H128")
+    path = made(session, "!fix -1 -U2")
+    (page,) = happened(session, "!info -1")
     assert isinstance(page, TextOutput)
     assert ("  rendered by", read_record(path).origin) in page.lines
     assert "step 1:" in page.lines and ("  line", "-U 2 0.75") in page.lines
@@ -95,35 +95,35 @@ def test_info_tells_what_was_done_and_what_is_hidden(studio: Session, tmp_path: 
     marked.save("marked.png")
     marked.save("marked.jpg", quality=90)
     for name in ("marked.png", "marked.jpg"):
-        (page,) = happened(studio, f"!info {name}")
+        (page,) = happened(session, f"!info {name}")
         assert isinstance(page, TextOutput)
         assert ("  watermark", "dream") in page.lines
         assert page.lines[1][1].startswith("256 x 256 pixels")
 
 
 @pytest.mark.parametrize("content", [b"", b"text", b"\x89PNG\r\n\x1a\n"])
-def test_info_of_what_is_no_picture(studio: Session, tmp_path: Path, content: bytes) -> None:
+def test_info_of_what_is_no_picture(session: Session, tmp_path: Path, content: bytes) -> None:
     (tmp_path / "a.png").write_bytes(content)
-    assert "cannot read a.png: it is not a complete PNG" in refusal(studio, "!info a.png")
-    assert "there is no b.png" in refusal(studio, "!info b.png")
+    assert "cannot read a.png: it is not a complete PNG" in refusal(session, "!info a.png")
+    assert "there is no b.png" in refusal(session, "!info b.png")
 
 
 def test_open_hands_the_picture_to_the_desktop(
-    studio: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    session: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sys, "platform", "linux")
-    path = made(studio, "a cat -S1")
+    path = made(session, "a cat -S1")
     for name in ("DISPLAY", "WAYLAND_DISPLAY"):
         monkeypatch.delenv(name, raising=False)
-    assert "there is no desktop" in refusal(studio, "!open -1")
+    assert "there is no desktop" in refusal(session, "!open -1")
     monkeypatch.setenv("DISPLAY", ":0")
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert "there is no desktop" in refusal(studio, "!open -1")
+    assert "there is no desktop" in refusal(session, "!open -1")
     opener = tmp_path / "xdg-open"
     done = tmp_path / "opened"
     opener.write_text(f'#!/bin/sh\necho "$1" > {done}.tmp\n/bin/mv {done}.tmp {done}\n')
     opener.chmod(0o755)
-    (note,) = happened(studio, "!open -1")
+    (note,) = happened(session, "!open -1")
     assert note == Note(text=f"opening {path.as_posix()}")
     give_up = time.monotonic() + 30
     while not done.exists() and time.monotonic() < give_up:
@@ -132,22 +132,22 @@ def test_open_hands_the_picture_to_the_desktop(
 
 
 def test_open_hands_over_pictures_alone(
-    studio: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    session: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     opened: list[Path] = []
     monkeypatch.setattr("dream.commands.show_image._open_on_desktop", opened.append)
-    path = made(studio, "a cat -S1")
+    path = made(session, "a cat -S1")
     for name in ("x.desktop", "x.command", "x.exe", "x", "x.png.sh", "x.lnk"):
         (tmp_path / name).write_bytes(path.read_bytes())
-        assert "its name is not that of an image" in refusal(studio, f"!open {name}")
+        assert "its name is not that of an image" in refusal(session, f"!open {name}")
     (tmp_path / "script.png").write_text("#!/bin/sh\n")
-    assert "is not an image" in refusal(studio, "!open script.png")
+    assert "is not an image" in refusal(session, "!open script.png")
     (tmp_path / "page.png").write_text("%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 8 8\n")
-    assert "is not an image" in refusal(studio, "!open page.png")
+    assert "is not an image" in refusal(session, "!open page.png")
     os.mkfifo(tmp_path / "pipe.png")
-    assert "not a regular file" in refusal(studio, "!open pipe.png")
+    assert "not a regular file" in refusal(session, "!open pipe.png")
     (tmp_path / "folder.png").mkdir()
-    assert "is a folder" in refusal(studio, "!open folder.png")
+    assert "is a folder" in refusal(session, "!open folder.png")
     assert opened == []
-    happened(studio, "!open -1")
+    happened(session, "!open -1")
     assert opened == [path.absolute()]

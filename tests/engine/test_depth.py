@@ -50,10 +50,10 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def painter_of(models: Path, offline: bool = True) -> ImageGenerator:
-    shelf = ModelRegistry((models,), offline=offline)
+    registry = ModelRegistry((models,), offline=offline)
     return create_generator(
-        shelf.get_model,
-        downloader=lambda helper, report, say: ensure_auxiliary(helper, shelf, report, say),
+        registry.get_model,
+        downloader=lambda helper, report, say: ensure_auxiliary(helper, registry, report, say),
     )
 
 

@@ -27,7 +27,7 @@ from tests.recipes import recipe
 
 
 @pytest.fixture(scope="module")
-def shelf(tmp_path_factory: pytest.TempPathFactory) -> ModelRegistry:
+def registry(tmp_path_factory: pytest.TempPathFactory) -> ModelRegistry:
     folder = tmp_path_factory.mktemp("families")
     with silence_libraries(), torch.random.fork_rng():
         torch.manual_seed(0)
@@ -38,8 +38,8 @@ def shelf(tmp_path_factory: pytest.TempPathFactory) -> ModelRegistry:
 
 
 @pytest.fixture(scope="module")
-def families(shelf: ModelRegistry) -> ImageGenerator:
-    return create_generator(shelf.get_model, DeviceConfig(max_loaded_models=len(FAMILIES)))
+def families(registry: ModelRegistry) -> ImageGenerator:
+    return create_generator(registry.get_model, DeviceConfig(max_loaded_models=len(FAMILIES)))
 
 
 def paint(painter: ImageGenerator, model: str, **changes: Any) -> tuple[Picture, list[Any]]:
@@ -51,9 +51,9 @@ def paint(painter: ImageGenerator, model: str, **changes: Any) -> tuple[Picture,
 @pytest.mark.parametrize("model", FAMILIES)
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 def test_it_paints_step_by_step_and_the_same_again(
-    shelf: ModelRegistry, model: str, precision: str
+    registry: ModelRegistry, model: str, precision: str
 ) -> None:
-    painter = create_generator(shelf.get_model, DeviceConfig(precision=precision))
+    painter = create_generator(registry.get_model, DeviceConfig(precision=precision))
     picture, told = paint(painter, model)
     assert picture.image.size == (80, 64)
     assert np.asarray(picture.image).std() > 1
@@ -87,14 +87,14 @@ def test_guidance_is_heard(families: ImageGenerator, model: str) -> None:
     assert one.sha256 != two.sha256
 
 
-def test_their_cards_say_what_they_want(shelf: ModelRegistry) -> None:
+def test_their_cards_say_what_they_want(registry: ModelRegistry) -> None:
     guidance = {"flux": 3.5, "pixart": 4.5, "z-image": 5.0, "qwen-image": 4.0, "sd3": 7.0}
     for name, scale in guidance.items():
-        card = shelf.get_model(name)
-        assert card.multiple == 16, "two latents to the word, eight pixels to the latent"
-        assert card.cfg_scale == scale
+        info = registry.get_model(name)
+        assert info.multiple == 16, "two latents to the word, eight pixels to the latent"
+        assert info.cfg_scale == scale
         trained = {"pixart": 256, "sd3": 256}
-        assert (card.width, card.height) == (trained.get(name, 1024),) * 2
+        assert (info.width, info.height) == (trained.get(name, 1024),) * 2
 
 
 # ── the others that diffusers knows ────────────────────────────────────────────────────────────
@@ -131,8 +131,8 @@ def test_every_pipeline_paints_what_is_asked_and_is_seen_in_the_making(
 
 
 def test_flux_2_is_not_taken_for_flux(others: ModelRegistry) -> None:
-    card = others.get_model("flux-2-klein")
-    assert (card.family, card.cfg_scale) == ("other", 4.0)
+    info = others.get_model("flux-2-klein")
+    assert (info.family, info.cfg_scale) == ("other", 4.0)
 
 
 def test_a_picture_of_another_size_than_its_line_says_is_refused(

@@ -85,8 +85,8 @@ def test_a_model_larger_than_the_gpu_comes_from_main_memory(
 ) -> None:
     """And its weights count there, not on the GPU."""
     monkeypatch.setattr("dream.engine.memory.model_cache.choose_placement", _on_a_gpu)
-    card = ModelRegistry([random_models]).get_model("random")
-    weight = estimate_memory(card, "cuda:0", "float32")
+    info = ModelRegistry([random_models]).get_model("random")
+    weight = estimate_memory(info, "cuda:0", "float32")
     assert 0 < weight.largest < weight.weights
     monkeypatch.setattr(memory, "measure_free_memory", lambda device: weight.required_bytes - 1)
     told: list[Any] = []

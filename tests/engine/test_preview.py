@@ -49,8 +49,8 @@ def test_latents_of_another_kind_are_not_shown() -> None:
 
 
 def test_a_models_own_map_goes_before_its_familys() -> None:
-    card = ModelInfo(name="m", path=Path(), preview=RED_GREEN_BLUE)
-    assert get_rgb_factors(card) is RED_GREEN_BLUE
+    info = ModelInfo(name="m", path=Path(), preview=RED_GREEN_BLUE)
+    assert get_rgb_factors(info) is RED_GREEN_BLUE
     assert get_rgb_factors(ModelInfo(name="m", path=Path(), family="other")) is None
 
 
@@ -143,11 +143,11 @@ def test_a_tiny_decoder_among_the_models_is_used(tmp_path: Path) -> None:
         num_decoder_blocks=(1, 1),
     )
     decoder.save_pretrained(tmp_path / "taesd")
-    card = ModelInfo(name="m", path=Path(), family="sd2")
+    info = ModelInfo(name="m", path=Path(), family="sd2")
     notes: list[object] = []
     looks = Previewers(lambda family: find_decoder(family, [tmp_path / "none", tmp_path]))
-    look = looks.for_model(card, "cpu", notes.append)
-    assert look is looks.for_model(card, "cpu", notes.append)
+    look = looks.for_model(info, "cpu", notes.append)
+    assert look is looks.for_model(info, "cpu", notes.append)
     assert look is not None
     latents = torch.randn(1, 4, 40, 100)
     preview = look(latents)
@@ -157,7 +157,7 @@ def test_a_tiny_decoder_among_the_models_is_used(tmp_path: Path) -> None:
     assert preview is not None
     assert (preview.width, preview.height) == (100, 40)
     (tmp_path / "taesd" / "config.json").write_text("{")
-    look = Previewers(lambda family: tmp_path / "taesd").for_model(card, "cpu", notes.append)
+    look = Previewers(lambda family: tmp_path / "taesd").for_model(info, "cpu", notes.append)
     assert len(notes) == 1
     assert look is not None
     preview = look(latents)

@@ -74,8 +74,8 @@ def averaged(places: Path) -> np.ndarray:
     return paint(places / "averages")
 
 
-def paint(path: Path, **card: Any) -> np.ndarray:
-    painter = create_generator(lambda name: ModelInfo(name=name, path=path, **card))
+def paint(path: Path, **info: Any) -> np.ndarray:
+    painter = create_generator(lambda name: ModelInfo(name=name, path=path, **info))
     return np.asarray(
         painter.generate(recipe(model=path.name, steps=2), lambda happening: None).image
     )
@@ -147,11 +147,11 @@ def test_the_running_averages_paint_where_they_are_asked_for(
     averages = {n: t * 1.5 for n, t in weights.items() if n.startswith(UNET)}
     path = single_files.save(single_files.with_ema(weights, averages), places / name)
     proper, ema = (ModelInfo(name="it", path=path, ema=ema) for ema in (False, True))
-    cards = {"proper": proper, "ema": ema}
-    painter = create_generator(lambda name: cards[name])
+    infos = {"proper": proper, "ema": ema}
+    painter = create_generator(lambda name: infos[name])
     by_set = {
         name: painter.generate(recipe(model=name, steps=2), lambda happening: None)
-        for name in cards
+        for name in infos
     }
     assert np.array_equal(np.asarray(by_set["proper"].image), painted)
     assert np.array_equal(np.asarray(by_set["ema"].image), averaged)
@@ -187,12 +187,12 @@ def test_half_precision_is_the_same_by_both_roads(places: Path) -> None:
 
 def test_the_shipped_model_goes_into_a_file_and_comes_back(places: Path) -> None:
     """Its words and its ear for the whole text have no place in the layout; metadata carries it."""
-    card = ModelRegistry([get_shipped_models_dir()]).get_model("tiny")
-    pipe = load_model(card, "cpu", "auto").pipe
-    metadata = single_files.carried(pipe, card.path / "tokenizer")
+    info = ModelRegistry([get_shipped_models_dir()]).get_model("tiny")
+    pipe = load_model(info, "cpu", "auto").pipe
+    metadata = single_files.carried(pipe, info.path / "tokenizer")
     path = places / "exported.safetensors"
     single_files.save(single_files.original(pipe), path, metadata=metadata)
-    assert np.array_equal(paint(path), paint(card.path))
+    assert np.array_equal(paint(path), paint(info.path))
 
 
 def test_a_card_says_what_is_predicted_and_the_digest_is_the_files_own(
@@ -212,9 +212,9 @@ def test_a_file_that_says_zero_terminal_snr_walks_from_noise_alone(
     path = single_files.save(
         weights, places / "zero.safetensors", metadata={"ss_zero_terminal_snr": "True"}
     )
-    card = read_file("zero", path)
-    assert card.cfg_rescale == 0.7
-    loaded = load_model(card, "cpu", "float32")
+    info = read_file("zero", path)
+    assert info.cfg_rescale == 0.7
+    loaded = load_model(info, "cpu", "float32")
     assert levels_of(loaded.pipe.scheduler.config).alphas[-1] == ALL_NOISE
     plain = single_files.save(weights, places / "plain.safetensors")
     assert read_file("plain", plain).cfg_rescale == 0

@@ -21,7 +21,7 @@ from tests.recipes import recipe
 
 
 @pytest.fixture(scope="module")
-def shelf(random_models: Path, tmp_path_factory: pytest.TempPathFactory) -> ModelRegistry:
+def registry(random_models: Path, tmp_path_factory: pytest.TempPathFactory) -> ModelRegistry:
     """With the VAEs `own`, which is the model's, and `other`, in diffusers layout."""
     from diffusers import AutoencoderKL
 
@@ -37,8 +37,8 @@ def shelf(random_models: Path, tmp_path_factory: pytest.TempPathFactory) -> Mode
 
 
 @pytest.fixture(scope="module")
-def painter(shelf: ModelRegistry) -> ImageGenerator:
-    return create_generator(shelf.get_model, find_vae=shelf.get_vae)
+def painter(registry: ModelRegistry) -> ImageGenerator:
+    return create_generator(registry.get_model, find_vae=registry.get_vae)
 
 
 def test_it_decodes_what_the_model_painted(painter: ImageGenerator) -> None:
@@ -53,10 +53,13 @@ def test_it_decodes_what_the_model_painted(painter: ImageGenerator) -> None:
 
 
 def test_a_folder_with_a_hostile_pickle_is_refused_by_name(
-    shelf: ModelRegistry, painter: ImageGenerator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    registry: ModelRegistry,
+    painter: ImageGenerator,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    folder = Path(shutil.copytree(shelf.get_vae("own"), tmp_path / "vae"))
+    folder = Path(shutil.copytree(registry.get_vae("own"), tmp_path / "vae"))
     path = folder / "diffusion_pytorch_model.safetensors"
     torch.save({**load_file(path), "x": Trap()}, path.with_suffix(".bin"))
     path.unlink()
@@ -151,12 +154,12 @@ def test_a_vae_for_other_latents_is_refused_whichever_model_it_was_read_for(
 
 
 def test_a_vae_that_changes_on_the_disk_is_read_anew(
-    shelf: ModelRegistry, painter: ImageGenerator, tmp_path: Path
+    registry: ModelRegistry, painter: ImageGenerator, tmp_path: Path
 ) -> None:
     folder = tmp_path / "vae"
-    shutil.copytree(shelf.get_vae("own"), folder)
+    shutil.copytree(registry.get_vae("own"), folder)
     before = painter.generate(recipe(vae=str(folder)), lambda _: None)
-    shutil.copytree(shelf.get_vae("other"), folder, dirs_exist_ok=True)
+    shutil.copytree(registry.get_vae("other"), folder, dirs_exist_ok=True)
     after = painter.generate(recipe(vae=str(folder)), lambda _: None)
     other = painter.generate(recipe(vae="other"), lambda _: None)
     assert after.sha256 == other.sha256 != before.sha256

@@ -43,8 +43,8 @@ def enlarging(models: Path) -> ImageGenerator:
 
 
 def diffusion(painter: ImageGenerator, models: Path, **changes: object) -> DiffusionUpscaler:
-    card = ModelRegistry((models,)).get_upscaler("x4")
-    return painter.load_upscaler(card, recipe(**({"steps": 2} | changes)), lambda told: None)
+    info = ModelRegistry((models,)).get_upscaler("x4")
+    return painter.load_upscaler(info, recipe(**({"steps": 2} | changes)), lambda told: None)
 
 
 def unheard(step: int, steps: int) -> None:
@@ -81,17 +81,17 @@ def test_a_folder_that_only_says_it_enlarges_is_refused(
     index = tmp_path / "false" / "model_index.json"
     said = json.loads(index.read_text())
     index.write_text(json.dumps({**said, "_class_name": "StableDiffusionUpscalePipeline"}))
-    shelf = ModelRegistry((tmp_path,))
+    registry = ModelRegistry((tmp_path,))
     with pytest.raises(ModelError):
-        create_generator(shelf.get_model).load_upscaler(
-            shelf.get_upscaler("false"), recipe(), lambda told: None
+        create_generator(registry.get_model).load_upscaler(
+            registry.get_upscaler("false"), recipe(), lambda told: None
         )
     flat = make_random_upscaler(tmp_path / "flat")
     config = flat / "unet" / "config.json"
     config.write_text(config.read_text().replace('"in_channels": 7', '"in_channels": 4'))
     with pytest.raises(ModelError):
-        create_generator(shelf.get_model).load_upscaler(
-            shelf.get_upscaler("flat"), recipe(), lambda told: None
+        create_generator(registry.get_model).load_upscaler(
+            registry.get_upscaler("flat"), recipe(), lambda told: None
         )
 
 

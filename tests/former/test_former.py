@@ -38,9 +38,9 @@ TELLING = (2, 3, 5, 7, 8, 11, 13, 20, 24, 27, 28, 30, 34, 37, 40, 43, 46, 51, 57
 
 @pytest.mark.parametrize("number", TELLING, ids=lambda n: LINES[n].split(" # ")[0][48:])
 def test_a_former_line_makes_its_picture(shipped: ImageGenerator, number: int) -> None:
-    shelf = ModelRegistry([Path("models")])
-    with Session(FakeEngine(), shelf, Request(schedule="beta")) as studio:
-        (recipe,) = studio.resolve(studio.parse_line(LINES[number])).recipes
+    registry = ModelRegistry([Path("models")])
+    with Session(FakeEngine(), registry, Request(schedule="beta")) as session:
+        (recipe,) = session.resolve(session.parse_line(LINES[number])).recipes
     assert recipe.schedule == FORMER
     made = np.asarray(shipped.generate(recipe, lambda told: None).image, np.int16)
     row, column = divmod(number, COLUMNS)

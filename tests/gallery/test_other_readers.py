@@ -19,16 +19,16 @@ from dream.gallery.png import RECORD, read_chunks
 from dream.line import format_line, parse_line
 from dream.session import Session
 from dream.session.image_prompts import read_line_from, read_request_from
-from tests.fakes import fake_studio
+from tests.fakes import fake_session
 
 
 @pytest.fixture
-def studio(tmp_path: Path) -> Session:
-    return fake_studio(tmp_path)
+def session(tmp_path: Path) -> Session:
+    return fake_session(tmp_path)
 
 
-def made(studio: Session, line: str) -> Saved:
-    (event,) = [event for event in studio.make(line) if isinstance(event, Saved)]
+def made(session: Session, line: str) -> Saved:
+    (event,) = [event for event in session.make(line) if isinstance(event, Saved)]
     return event
 
 
@@ -40,9 +40,9 @@ def made(studio: Session, line: str) -> Saved:
         ("一只猫 -S42 -s20 -C7 -Ak_lms -U2 --watermark x", "一只猫", ""),
     ],
 )
-def test_sd_parsers_reads_ours(studio: Session, line: str, prompt: str, avoided: str) -> None:
-    event = made(studio, line)
-    for path in (event.path, made(studio, "!fix -1 -U2").path):
+def test_sd_parsers_reads_ours(session: Session, line: str, prompt: str, avoided: str) -> None:
+    event = made(session, line)
+    for path in (event.path, made(session, "!fix -1 -U2").path):
         found = ParserManager().parse(path)
         assert found is not None and [p.value for p in found.prompts] == [prompt]
         (sampler,) = found.samplers
@@ -53,8 +53,8 @@ def test_sd_parsers_reads_ours(studio: Session, line: str, prompt: str, avoided:
         assert (found.metadata["width"], found.metadata["height"]) == (64, 64)
 
 
-def test_our_keywords_differ_where_case_is_ignored(studio: Session) -> None:
-    event = made(studio, 'say "hi" -S7')
+def test_our_keywords_differ_where_case_is_ignored(session: Session) -> None:
+    event = made(session, 'say "hi" -S7')
     keys = [key.casefold() for key in read_chunks(event.path)]
     assert len(set(keys)) == len(keys) == 2
     chunks = read_chunks(event.path)
@@ -107,8 +107,8 @@ def test_a_record_of_nonsense_is_left_open(value: object) -> None:
     assert isinstance(parse_request(said), Request)
 
 
-def test_text_behind_the_pixels_is_read(studio: Session, tmp_path: Path) -> None:
-    event = made(studio, "a hat -S7")
+def test_text_behind_the_pixels_is_read(session: Session, tmp_path: Path) -> None:
+    event = made(session, "a hat -S7")
     before, after = b"", b""
     data = event.path.read_bytes()
     signature, at = data[:8], 8

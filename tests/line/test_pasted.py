@@ -8,7 +8,7 @@ import pytest
 
 from dream.commands import COMMANDS, Context, ShowImage, run_line
 from dream.line import parse_line
-from tests.fakes import fake_studio
+from tests.fakes import fake_session
 
 PASTED = [r"my\ red\ cat.png", "'my red cat.png'", '"my red cat.png"', "'my 'red' cat.png'"]
 
@@ -30,10 +30,10 @@ def test_other_backslashes_and_apostrophes_stay(value: str) -> None:
 @pytest.mark.parametrize("name", [*PASTED, r".\my red cat.png"])
 def test_a_pasted_name_is_found(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    studio = fake_studio(tmp_path)
-    list(studio.make("a cat -S1"))
-    studio.kept[0].path.rename("my red cat.png")
-    assert studio.find_picture(name.strip('"')) == Path("my red cat.png")
-    (look,) = run_line(Context(studio, tuple, COMMANDS), f"!show {name}")
+    session = fake_session(tmp_path)
+    list(session.make("a cat -S1"))
+    session.kept[0].path.rename("my red cat.png")
+    assert session.find_picture(name.strip('"')) == Path("my red cat.png")
+    (look,) = run_line(Context(session, tuple, COMMANDS), f"!show {name}")
     assert isinstance(look, ShowImage)
     assert look.path == Path("my red cat.png")

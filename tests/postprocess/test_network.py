@@ -318,8 +318,8 @@ def test_every_architecture_is_known_by_its_header(tmp_path: Path, name: str) ->
     path = tmp_path / "upscalers" / "net.pth"
     path.parent.mkdir()
     torch.save({"params": weights_of(name)}, path)
-    card = ModelRegistry((tmp_path,)).get_upscaler("net")
-    assert architecture_of(card) == name.strip()
+    info = ModelRegistry((tmp_path,)).get_upscaler("net")
+    assert architecture_of(info) == name.strip()
     made = spandrel.ModelLoader().load_from_state_dict(weights_of(name))
     assert made.architecture.name == name.strip()
 

@@ -206,8 +206,8 @@ def test_an_upscaler_that_is_not_here_is_fetched_first(tmp_path: Path, models: P
             on_fetch=lambda *at: progress.append(at),
         )
     row = next(row for row in KNOWN_UPSCALERS if row.name == "realesr-general-x4v3")
-    card = row.info_at(tmp_path / "upscalers" / "realesr-general-x4v3.pth")
-    assert calls == [(card.url, card.path, card.size, card.sha256)]
+    info = row.info_at(tmp_path / "upscalers" / "realesr-general-x4v3.pth")
+    assert calls == [(info.url, info.path, info.size, info.sha256)]
     assert notes == ["downloading realesr-general-x4v3 (4.9 MB) from github.com"]
     assert progress == [(5, 10)]
     assert made.image.size == (36, 36)

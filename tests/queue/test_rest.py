@@ -10,7 +10,7 @@ from dream.core.events import Saved
 from dream.core.request import Request
 from dream.line import format_explicitly, parse_line
 from dream.queue import FILE_NAME, LineQueue, QueueFile, journal
-from tests.fakes import FakeEngine, fake_studio
+from tests.fakes import FakeEngine, fake_session
 
 
 def kept(folder: Path) -> list[str]:
@@ -31,18 +31,18 @@ def test_the_pictures_that_are_not_on_disk_are_left_as_lines_of_their_own(
     tmp_path: Path, line: str, count: int, made: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    studio = fake_studio(tmp_path, FakeEngine())
+    session = fake_session(tmp_path, FakeEngine())
     file = QueueFile(tmp_path, print)
     queue = LineQueue(file)
     queue.put([line, "a dog -S7"])
     assert queue.take() is not None
     saved: list[Saved] = []
     finished: set[str] = set()
-    for event in studio.make(line):
+    for event in session.make(line):
         if isinstance(event, Saved):
             saved.append(event)
             assert event.left is not None
-            rest = [format_explicitly(one, [Request(), studio.at_start]) for one in event.left]
+            rest = [format_explicitly(one, [Request(), session.at_start]) for one in event.left]
             if len(finished) < made:
                 queue.keep_rest(len(rest), lambda rest=rest: rest)
                 if len(rest) < count - len(finished):
@@ -57,7 +57,7 @@ def test_the_pictures_that_are_not_on_disk_are_left_as_lines_of_their_own(
     # Another session makes the very others from them.
     others: list[str] = []
     for one in kept(tmp_path):
-        later = fake_studio(tmp_path / "later", FakeEngine())
+        later = fake_session(tmp_path / "later", FakeEngine())
         others += [event.line for event in later.make(one) if isinstance(event, Saved)]
     stages = 2 if "-save_orig" in line else 1
     assert others == [event.line for event in saved[made * stages :]]
@@ -72,10 +72,10 @@ def test_what_is_left_says_what_a_session_s_defaults_would_change() -> None:
 
 
 def test_no_line_is_left_of_a_line_of_several_files(tmp_path: Path) -> None:
-    studio = fake_studio(tmp_path, FakeEngine())
-    for _ in studio.make("a cat -n2 -S1"):
+    session = fake_session(tmp_path, FakeEngine())
+    for _ in session.make("a cat -n2 -S1"):
         pass
-    events = [*studio.make(f"!fix {studio.outdir} -U2")]
+    events = [*session.make(f"!fix {session.outdir} -U2")]
     assert [event.left for event in events if isinstance(event, Saved)] == [None, None]
 
 

@@ -21,7 +21,7 @@ from dream.inputs import hash_file
 from dream.line import format_line, parse_facts, parse_line, parse_log_line
 from dream.session import ResolvedRequest, Session, resolve
 from dream.session.input_images import compute_size
-from tests.fakes import FakeEngine, fake_studio
+from tests.fakes import FakeEngine, fake_session
 
 CARD = ModelInfo(name="tiny", path=Path("models/tiny"), width=256, height=256, multiple=8)
 
@@ -32,8 +32,8 @@ def photo(tmp_path: Path) -> str:
     return str(tmp_path / "photo.png")
 
 
-def settled(request: Request, card: ModelInfo = CARD) -> ResolvedRequest:
-    return resolve(request, lambda name: card, (), lambda: 7)
+def settled(request: Request, info: ModelInfo = CARD) -> ResolvedRequest:
+    return resolve(request, lambda name: info, (), lambda: 7)
 
 
 def size(request: Request) -> tuple[int, int]:
@@ -41,12 +41,12 @@ def size(request: Request) -> tuple[int, int]:
     return recipe.width, recipe.height
 
 
-def made(studio: Session, line: str) -> list[Event]:
-    return list(studio.make(line))
+def made(session: Session, line: str) -> list[Event]:
+    return list(session.make(line))
 
 
-def saved(studio: Session, line: str) -> Saved:
-    events = made(studio, line)
+def saved(session: Session, line: str) -> Saved:
+    events = made(session, line)
     assert not [e for e in events if isinstance(e, Rejected | Failed)], events
     (event,) = [e for e in events if isinstance(e, Saved)]
     return event
@@ -109,13 +109,13 @@ def test_what_fits_has_the_picture_s_shape_and_fits_into_itself(
 ) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("dream.session.input_images.measure_image", lambda path: own)
-        card = replace(CARD, multiple=multiple)
+        info = replace(CARD, multiple=multiple)
         asked = Request(init_img="a.png", fit=True, width=width, height=height)
         try:
-            across, down, _ = compute_size(asked, card)
+            across, down, _ = compute_size(asked, info)
         except BadLine:
             return
-        again = compute_size(replace(asked, width=across, height=down), card)
+        again = compute_size(replace(asked, width=across, height=down), info)
     assert again[:2] == (across, down)
     assert across % multiple == down % multiple == 0 and min(across, down) >= 64
     # Each side is the picture's, times one scale, up to the next multiple.
@@ -166,10 +166,10 @@ def test_what_is_no_picture_is_refused_before_anything(tmp_path: Path, photo: st
 def test_a_pasted_address_of_a_file_is_the_file(tmp_path: Path) -> None:
     path = tmp_path / "a b.png"
     Image.new("RGB", (64, 64)).save(path)
-    studio = fake_studio(tmp_path)
-    assert studio.find_picture(path.as_uri()) == path
+    session = fake_session(tmp_path)
+    assert session.find_picture(path.as_uri()) == path
     with pytest.raises(BadLine, match="is a URL, not a local file"):
-        studio.find_picture("https://x.org/a.png")
+        session.find_picture("https://x.org/a.png")
 
 
 def test_a_strength_without_a_picture_is_said(photo: str) -> None:
@@ -203,83 +203,83 @@ def test_a_settled_recipe_is_written_and_read_and_settled_again(
 ) -> None:
     if data.pop("mask", False):
         data["init_mask"] = photo
-    card = replace(CARD, multiple=multiple)
+    info = replace(CARD, multiple=multiple)
     try:
-        (recipe,) = settled(Request(init_img=photo, **data), card).recipes
+        (recipe,) = settled(Request(init_img=photo, **data), info).recipes
     except BadLine:
         return  # a side of more than 4096
     line = format_line(recipe.to_request())
-    again = settled(parse_line(line), card)
+    again = settled(parse_line(line), info)
     assert again.recipes == (recipe,)
 
 
 def test_minus_one_is_the_last_picture_and_becomes_its_path(tmp_path: Path) -> None:
-    studio = fake_studio(tmp_path)
-    (refused,) = made(studio, "a cat -I-1")
+    session = fake_session(tmp_path)
+    (refused,) = made(session, "a cat -I-1")
     assert isinstance(refused, Rejected) and "no image -1 in this session (none so far)" in str(
         refused.error
     )
-    first, second = saved(studio, "a cat"), saved(studio, "a dog")
-    assert saved(studio, "a bird -I -2").request.init_img == str(first.path)
-    line = saved(studio, "a fish -I -2 -f .5").line
+    first, second = saved(session, "a cat"), saved(session, "a dog")
+    assert saved(session, "a bird -I -2").request.init_img == str(first.path)
+    line = saved(session, "a fish -I -2 -f .5").line
     assert f'-I"{second.path}"' in line or f"-I{second.path}" in line
-    assert studio.last is not None and studio.last.first.init_img == str(second.path)
+    assert session.last is not None and session.last.first.init_img == str(second.path)
 
 
 def test_a_picture_is_found_in_the_outdir_too(tmp_path: Path) -> None:
-    studio = fake_studio(tmp_path)
-    first = saved(studio, "a cat")
-    assert saved(studio, f"a dog -I {first.path.name}").request.init_img == str(first.path)
+    session = fake_session(tmp_path)
+    first = saved(session, "a cat")
+    assert saved(session, f"a dog -I {first.path.name}").request.init_img == str(first.path)
 
 
 def test_without_words_a_picture_s_own_are_taken(tmp_path: Path, photo: str) -> None:
-    studio = fake_studio(tmp_path)
-    first = saved(studio, "a cat [fur] --negative dogs")
-    second = saved(studio, f"-I {first.path.name} -f.3")
+    session = fake_session(tmp_path)
+    first = saved(session, "a cat [fur] --negative dogs")
+    second = saved(session, f"-I {first.path.name} -f.3")
     assert (second.request.prompt, second.request.negative) == ("a cat [fur]", "dogs")
-    assert saved(studio, "-I -1 -p").path.parent.name == "a cat [fur]"
-    assert studio.last is not None and studio.last.first.prompt == "a cat [fur]"
-    notes = [e.text for e in made(studio, f"-I {photo}") if isinstance(e, Note)]
+    assert saved(session, "-I -1 -p").path.parent.name == "a cat [fur]"
+    assert session.last is not None and session.last.first.prompt == "a cat [fur]"
+    notes = [e.text for e in made(session, f"-I {photo}") if isinstance(e, Note)]
     assert "photo.png contains no prompt; generating without a prompt" in notes
 
 
 def test_the_log_and_the_png_name_what_it_began_from(tmp_path: Path, photo: str) -> None:
-    studio = fake_studio(tmp_path)
-    event = saved(studio, f"x -I {photo} -M {photo}")
-    (line,) = [text for _, text in read_log(studio.outdir / LOG_NAME)]
+    session = fake_session(tmp_path)
+    event = saved(session, f"x -I {photo} -M {photo}")
+    (line,) = [text for _, text in read_log(session.outdir / LOG_NAME)]
     digest = hash_file(Path(photo))
     said = parse_facts(parse_log_line(line).comment)
     assert (said["init_img"], said["init_mask"]) == (digest[:16], digest[:16])
     assert read_record(event.path).facts["init_img"] == digest
 
 
-def logged(studio: Session) -> str:
-    return [text for _, text in read_log(studio.outdir / LOG_NAME)][-1]
+def logged(session: Session) -> str:
+    return [text for _, text in read_log(session.outdir / LOG_NAME)][-1]
 
 
 def test_a_changed_input_is_said_before_the_picture(tmp_path: Path, photo: str) -> None:
-    studio = fake_studio(tmp_path)
-    saved(studio, f"x -I {photo}")
-    line = logged(studio)
-    assert not [e for e in made(studio, line) if "has changed" in str(e)]
+    session = fake_session(tmp_path)
+    saved(session, f"x -I {photo}")
+    line = logged(session)
+    assert not [e for e in made(session, line) if "has changed" in str(e)]
     Image.new("RGB", (515, 389), "red").save(photo)
-    events = made(studio, line)
+    events = made(session, line)
     said = next(n for n, e in enumerate(events) if isinstance(e, Note) and "has changed" in e.text)
     assert photo in str(events[said])
     assert said < next(n for n, event in enumerate(events) if isinstance(event, Step))
-    again = list(studio.verify(studio.outdir / LOG_NAME))
+    again = list(session.verify(session.outdir / LOG_NAME))
     assert any(isinstance(e, Note) and "has changed" in e.text for e in again)
 
 
 def test_a_missing_input_is_said_and_nothing_is_rendered(tmp_path: Path, photo: str) -> None:
     engine = FakeEngine()
-    studio = fake_studio(tmp_path, engine)
-    saved(studio, f"x -I {photo}")
+    session = fake_session(tmp_path, engine)
+    saved(session, f"x -I {photo}")
     Path(photo).unlink()
     engine.rendered.clear()
     for events in (
-        list(studio.replay(studio.outdir / LOG_NAME)),
-        list(studio.verify(studio.outdir / LOG_NAME)),
+        list(session.replay(session.outdir / LOG_NAME)),
+        list(session.verify(session.outdir / LOG_NAME)),
     ):
         (refused,) = [event for event in events if isinstance(event, Rejected)]
         assert f"there is no {photo}" in str(refused.error) and refused.number == 1
@@ -287,14 +287,14 @@ def test_a_missing_input_is_said_and_nothing_is_rendered(tmp_path: Path, photo: 
 
 
 def test_kept_inputs_make_the_folder_whole_by_itself(tmp_path: Path, photo: str) -> None:
-    studio = fake_studio(tmp_path)
-    events = [saved(studio, f"x -I {photo} --keep_inputs -S{seed}") for seed in (1, 2)]
-    (copy,) = (studio.outdir / "inputs").iterdir()
+    session = fake_session(tmp_path)
+    events = [saved(session, f"x -I {photo} --keep_inputs -S{seed}") for seed in (1, 2)]
+    (copy,) = (session.outdir / "inputs").iterdir()
     assert {event.request.init_img for event in events} == {copy.as_posix()}
     assert copy.read_bytes() == Path(photo).read_bytes()
     Path(photo).unlink()
     verified = [
-        e for e in studio.verify(studio.outdir / LOG_NAME) if isinstance(e, Verified | Rejected)
+        e for e in session.verify(session.outdir / LOG_NAME) if isinstance(e, Verified | Rejected)
     ]
     assert [isinstance(e, Verified) and e.same for e in verified] == [True, True]
 
@@ -303,30 +303,30 @@ def test_such_a_folder_may_be_moved(
     tmp_path: Path, photo: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    studio = fake_studio(Path("pictures"))
-    first = saved(studio, f"x -I {photo} --keep_inputs -S1")
-    saved(studio, f"!fix {first.path} -U2")
-    studio.outdir.rename("moved")
+    session = fake_session(Path("pictures"))
+    first = saved(session, f"x -I {photo} --keep_inputs -S1")
+    saved(session, f"!fix {first.path} -U2")
+    session.outdir.rename("moved")
     Path(photo).unlink()
     (tmp_path / "elsewhere").mkdir()
     for place, log in ((".", "moved"), ("moved", "."), ("elsewhere", "../moved")):
         monkeypatch.chdir(tmp_path / place)
-        told = list(fake_studio(tmp_path / "other").verify(Path(log) / LOG_NAME))
+        told = list(fake_session(tmp_path / "other").verify(Path(log) / LOG_NAME))
         assert told[-1] == Note(text=f"2 same, 0 different, in {Path(log) / LOG_NAME}")
-        replayed = list(fake_studio(tmp_path / "other").replay(Path(log) / LOG_NAME))
+        replayed = list(fake_session(tmp_path / "other").replay(Path(log) / LOG_NAME))
         assert sum(isinstance(event, Saved) for event in replayed) == 2
     typed = tmp_path / "moved" / "typed.txt"
     typed.write_text(f"x -I nowhere/{first.path.name}\n")
-    (event,) = fake_studio(tmp_path / "other").replay(typed)
+    (event,) = fake_session(tmp_path / "other").replay(typed)
     assert isinstance(event, Rejected), "only a log's picture is what it was"
     next((tmp_path / "moved" / "inputs").iterdir()).unlink()
-    told = list(fake_studio(tmp_path / "other").verify(tmp_path / "moved" / LOG_NAME))
+    told = list(fake_session(tmp_path / "other").verify(tmp_path / "moved" / LOG_NAME))
     assert isinstance(told[-1], Note) and "1 same, 0 different, 1 failed" in told[-1].text
 
 
 def test_a_dry_run_shows_the_sizes(tmp_path: Path, photo: str) -> None:
     engine = FakeEngine()
-    events = list(fake_studio(tmp_path, engine).plan(f"x -I {photo}"))
+    events = list(fake_session(tmp_path, engine).plan(f"x -I {photo}"))
     (planned,) = [event for event in events if isinstance(event, Planned)]
     assert "-W512 -H384" in planned.line and engine.rendered == []
     assert any(isinstance(event, Note) and "512x384" in event.text for event in events)

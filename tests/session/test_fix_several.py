@@ -20,7 +20,7 @@ from dream.engine.interface import Progress
 from dream.gallery import LOG_NAME, read_record
 from dream.queue import follow_until_cancelled
 from dream.session import Session, summarize_plan
-from tests.fakes import FakeEngine, fake_studio
+from tests.fakes import FakeEngine, fake_session
 
 
 @pytest.fixture
@@ -38,8 +38,8 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def studio(here: Path) -> Session:
-    return fake_studio(here)
+def session(here: Path) -> Session:
+    return fake_session(here)
 
 
 def saved(events: Iterable[Event]) -> list[Saved]:
@@ -80,9 +80,9 @@ ALL = ["a.JPG", "b.png", "c d.webp"]
     ],
 )
 def test_each_picture_is_a_line_of_its_own(
-    studio: Session, here: Path, named: str, found: list[str]
+    session: Session, here: Path, named: str, found: list[str]
 ) -> None:
-    events = list(studio.make(f"!fix {named} -U2 # so"))
+    events = list(session.make(f"!fix {named} -U2 # so"))
     assert not refusals(events)
     assert names(events) == found
     first = next(n for n, event in enumerate(events) if isinstance(event, LineStarted))
@@ -98,17 +98,17 @@ def test_each_picture_is_a_line_of_its_own(
 
 
 def test_names_with_spaces_and_signs_are_one_file_where_there_is_one(
-    studio: Session, here: Path
+    session: Session, here: Path
 ) -> None:
     for name in ("x y.png", "x*.png", "x", "y.png"):
         Image.new("RGB", (8, 8)).save(here / name, "PNG")
-    assert names(studio.make("!fix x y.png -U2")) == ["x y.png"]
-    assert names(studio.make("!fix x*.png -U2")) == ["x*.png"]
-    assert names(studio.make("!fix x x*.png -U3")) == ["x", "x*.png"]
+    assert names(session.make("!fix x y.png -U2")) == ["x y.png"]
+    assert names(session.make("!fix x*.png -U2")) == ["x*.png"]
+    assert names(session.make("!fix x x*.png -U3")) == ["x", "x*.png"]
 
 
 def test_a_folder_among_the_pictures_is_found_and_links_are_followed(
-    studio: Session, here: Path
+    session: Session, here: Path
 ) -> None:
     (here / "outputs").mkdir()
     (here / "holiday").rename(here / "outputs" / "holiday")
@@ -116,17 +116,17 @@ def test_a_folder_among_the_pictures_is_found_and_links_are_followed(
     (here / "one").mkdir()
     (here / "one" / "far.png").symlink_to(here / "outputs" / "holiday" / "b.png")
     (here / "one" / "lost.png").symlink_to("nothing.png")
-    assert names(studio.make("!fix holiday -U2")) == ALL
-    assert names(studio.make("!fix linked/*.png -U3")) == ["b.png"]
-    assert names(studio.make("!fix one/ -U2")) == ["far.png"]
+    assert names(session.make("!fix holiday -U2")) == ALL
+    assert names(session.make("!fix linked/*.png -U3")) == ["b.png"]
+    assert names(session.make("!fix one/ -U2")) == ["far.png"]
 
 
 def test_files_without_a_known_ending_are_meant_by_a_pattern_alone(
-    studio: Session, here: Path
+    session: Session, here: Path
 ) -> None:
     (here / "holiday" / "b.png").rename(here / "holiday" / "b.scan")
-    assert names(studio.make("!fix holiday/ -U2")) == ["a.JPG", "c d.webp"]
-    assert names(studio.make("!fix holiday/*.scan -U2")) == ["b.scan"]
+    assert names(session.make("!fix holiday/ -U2")) == ["a.JPG", "c d.webp"]
+    assert names(session.make("!fix holiday/*.scan -U2")) == ["b.scan"]
 
 
 @pytest.mark.parametrize(
@@ -145,17 +145,17 @@ def test_files_without_a_known_ending_are_meant_by_a_pattern_alone(
     ],
 )
 def test_what_is_wrong_with_the_line_is_said_once(
-    studio: Session, here: Path, line: str, said: str
+    session: Session, here: Path, line: str, said: str
 ) -> None:
     (here / "empty").mkdir()
-    (refusal,) = refusals(studio.make(line))
+    (refusal,) = refusals(session.make(line))
     assert said in refusal
-    assert refusals(studio.plan(line)) == [refusal]
+    assert refusals(session.plan(line)) == [refusal]
     assert not (here / "outputs" / LOG_NAME).exists()
 
 
-def test_a_fault_is_pointed_at_where_it_was_typed(studio: Session) -> None:
-    (event,) = studio.make("!fix holiday/ -U2 -c up")
+def test_a_fault_is_pointed_at_where_it_was_typed(session: Session) -> None:
+    (event,) = session.make("!fix holiday/ -U2 -c up")
     assert isinstance(event, Rejected)
     assert getattr(event.error, "column", 0) == len("!fix holiday/ -U2 -") + 0
 
@@ -163,68 +163,68 @@ def test_a_fault_is_pointed_at_where_it_was_typed(studio: Session) -> None:
 # ── not twice ──────────────────────────────────────────────────────────────────────────────────
 
 
-def test_a_picture_done_is_not_done_twice(studio: Session, here: Path) -> None:
-    list(studio.make("!fix holiday/b.png -U2"))
-    events = list(studio.make("!fix holiday/ -U2"))
+def test_a_picture_done_is_not_done_twice(session: Session, here: Path) -> None:
+    list(session.make("!fix holiday/b.png -U2"))
+    events = list(session.make("!fix holiday/ -U2"))
     assert notes(events)[0] == "2 images to fix; 1 of 3 images was already done"
     assert names(events) == ["a.JPG", "c d.webp"]
-    again = fake_studio(here)
+    again = fake_session(here)
     for named in ("holiday/", f"{here}/holiday/*", "holiday/b.png holiday/a.JPG"):
         (event,) = again.make(f"!fix {named} -U2")
         assert isinstance(event, Note) and event.text.startswith("0 images to fix; ")
     assert names(again.make("!fix holiday/b.png -U2")) == ["b.png"], "one file is always done"
 
 
-def test_other_values_files_and_folders_are_not_done(studio: Session, here: Path) -> None:
-    list(studio.make("!fix holiday/ -U2"))
+def test_other_values_files_and_folders_are_not_done(session: Session, here: Path) -> None:
+    list(session.make("!fix holiday/ -U2"))
     for switches in ("-U3", "-U 2 .5", "-U2 -c left 8", "-U2 -o big", "-U2 -n2"):
-        assert set(names(studio.make(f"!fix holiday/ {switches}"))) == set(ALL), switches
+        assert set(names(session.make(f"!fix holiday/ {switches}"))) == set(ALL), switches
     Image.new("RGB", (24, 16), "pink").save(here / "holiday" / "b.png")
     (here / "holiday" / "a.JPG").rename(here / "holiday" / "e.jpg")
-    assert names(studio.make("!fix holiday/ -U2")) == ["b.png", "e.jpg"]
+    assert names(session.make("!fix holiday/ -U2")) == ["b.png", "e.jpg"]
     for result in (here / "outputs").glob("b.*"):
         result.unlink()
-    assert names(studio.make("!fix holiday/ -U2")) == ["b.png"], "its result is not there any more"
+    assert names(session.make("!fix holiday/ -U2")) == ["b.png"], "its result is not there any more"
 
 
 @pytest.mark.parametrize(
     "switches", ["-c top 8 -S3", "-c top 8", "-U2 -n2", "-U2,3", "-U2 --keep_inputs", "-U2 -p"]
 )
-def test_every_kind_of_line_is_known_again(studio: Session, here: Path, switches: str) -> None:
-    made = names(studio.make(f"!fix holiday/ {switches}"))
+def test_every_kind_of_line_is_known_again(session: Session, here: Path, switches: str) -> None:
+    made = names(session.make(f"!fix holiday/ {switches}"))
     assert len(made) in (3, 6)
-    again = list(fake_studio(here).make(f"!fix holiday/ {switches}"))
+    again = list(fake_session(here).make(f"!fix holiday/ {switches}"))
     assert [type(event) for event in again] == [Note]
     if "-S" in switches:
-        assert len(names(studio.make("!fix holiday/ -c top 8 -S4"))) == 3
+        assert len(names(session.make("!fix holiday/ -c top 8 -S4"))) == 3
 
 
-def test_results_are_not_taken_further_once_more(studio: Session, here: Path) -> None:
-    list(studio.make("a cat -S1"))
-    list(studio.make("a dog -S2 -U2"))
+def test_results_are_not_taken_further_once_more(session: Session, here: Path) -> None:
+    list(session.make("a cat -S1"))
+    list(session.make("a dog -S2 -U2"))
     rendered = ["000001.1.png", "000002.2.png"]
-    assert names(studio.make("!fix outputs/ -U2")) == rendered
-    list(studio.make("a cow -S3"))
-    events = list(studio.make("!fix outputs/ -U2"))
+    assert names(session.make("!fix outputs/ -U2")) == rendered
+    list(session.make("a cow -S3"))
+    events = list(session.make("!fix outputs/ -U2"))
     said = "; 2 of 5 images were already done; 2 of 5 skipped"
     assert said in notes(events)[0]
     assert len(names(events)) == 1
-    assert len(names(studio.make("!fix outputs/*.upscaled.png --watermark a"))) == 3
-    assert len(names(studio.make("!fix outputs/*.upscaled.png -U2 -o elsewhere"))) == 3
+    assert len(names(session.make("!fix outputs/*.upscaled.png --watermark a"))) == 3
+    assert len(names(session.make("!fix outputs/*.upscaled.png -U2 -o elsewhere"))) == 3
 
 
 # ── what fails, and Ctrl-C ─────────────────────────────────────────────────────────────────────
 
 
 def test_one_that_cannot_be_read_is_reported_and_the_others_go_on(
-    studio: Session, here: Path
+    session: Session, here: Path
 ) -> None:
     (here / "holiday" / "b.png").write_bytes(b"\x89PNG\r\n\x1a\n broken")
-    events = list(studio.make("!fix holiday/ -U2"))
+    events = list(session.make("!fix holiday/ -U2"))
     (refusal,) = refusals(events)
     assert "b.png" in refusal
     assert names(events) == ["a.JPG", "c d.webp"]
-    assert notes(studio.make("!fix holiday/ -U2")) == [
+    assert notes(session.make("!fix holiday/ -U2")) == [
         "1 image to fix; 2 of 3 images were already done"
     ]
 
@@ -236,14 +236,14 @@ def test_ctrl_c_gives_up_the_remaining_ones_and_the_next_time_goes_on(here: Path
         if len(list((here / "outputs").glob("*.upscaled.png"))) == 1:
             pressed.append(True)
 
-    studio = fake_studio(here, FakeEngine(on_step=press))
+    session = fake_session(here, FakeEngine(on_step=press))
     told: list[Event] = []
     follow_until_cancelled(
-        studio.make_all([(1, "!fix holiday/ -U2")]), lambda: bool(pressed), told.append
+        session.make_all([(1, "!fix holiday/ -U2")]), lambda: bool(pressed), told.append
     )
     assert len(saved(told)) == 1
     assert told[-1] == Cancelled(finished=1, count=3)
-    assert names(fake_studio(here).make("!fix holiday/ -U2")) == ["b.png", "c d.webp"]
+    assert names(fake_session(here).make("!fix holiday/ -U2")) == ["b.png", "c d.webp"]
 
 
 def _is_past(told: Sequence[Event], at: int) -> bool:
@@ -251,13 +251,13 @@ def _is_past(told: Sequence[Event], at: int) -> bool:
 
 
 def test_ctrl_c_at_every_event_counts_what_is_there(here: Path) -> None:
-    count = len(list(fake_studio(here).make("!fix holiday/ -U2 -o all")))
+    count = len(list(fake_session(here).make("!fix holiday/ -U2 -o all")))
     for at in range(count):
-        studio = fake_studio(here)
+        session = fake_session(here)
         told: list[Event] = []
         line = f"!fix holiday/ -U2 -o {at}"
         follow_until_cancelled(
-            studio.make_all([(1, line)]), partial(_is_past, told, at), told.append
+            session.make_all([(1, line)]), partial(_is_past, told, at), told.append
         )
         cancelled = [event for event in told if isinstance(event, Cancelled)]
         made = len(saved(told))
@@ -268,9 +268,9 @@ def test_ctrl_c_at_every_event_counts_what_is_there(here: Path) -> None:
 # ── lines among others ─────────────────────────────────────────────────────────────────────────
 
 
-def test_progress_counts_over_all_lines(studio: Session, here: Path) -> None:
+def test_progress_counts_over_all_lines(session: Session, here: Path) -> None:
     lines = list(enumerate(["a cat -S1", "!fix holiday/ -U2", "a dog -S2"], 1))
-    queued = [event for event in studio.make_all(lines) if isinstance(event, LineStarted)]
+    queued = [event for event in session.make_all(lines) if isinstance(event, LineStarted)]
     assert [(event.turn, event.turns) for event in queued] == [
         *((1, 3), (2, 5), (3, 5), (4, 5), (5, 5))
     ]
@@ -281,15 +281,15 @@ def test_cancelling_a_folder_ends_the_lines_after_it(here: Path) -> None:
         if progress.stage == "upscale":
             raise KeyboardInterrupt
 
-    studio = fake_studio(here, FakeEngine(on_step=press))
-    events = list(studio.make_all([(1, "!fix holiday/ -U2"), (2, "a dog -S2")]))
+    session = fake_session(here, FakeEngine(on_step=press))
+    events = list(session.make_all([(1, "!fix holiday/ -U2"), (2, "a dog -S2")]))
     assert events[-1] == Cancelled(finished=0, count=3)
     assert not saved(events)
 
 
-def test_a_dry_run_plans_each(studio: Session, here: Path) -> None:
-    list(studio.make("!fix holiday/b.png -U2"))
-    events = list(studio.make_all([(1, "!fix holiday/ -U2")], dry_run=True))
+def test_a_dry_run_plans_each(session: Session, here: Path) -> None:
+    list(session.make("!fix holiday/b.png -U2"))
+    events = list(session.make_all([(1, "!fix holiday/ -U2")], dry_run=True))
     planned = [event.line for event in events if isinstance(event, Planned)]
     assert [line.partition(" -")[0] for line in planned] == [
         '!fix "holiday/a.JPG"',
@@ -297,12 +297,12 @@ def test_a_dry_run_plans_each(studio: Session, here: Path) -> None:
     ]
 
 
-def test_more_than_a_hundred_are_asked_about_and_foreseen(studio: Session, here: Path) -> None:
+def test_more_than_a_hundred_are_asked_about_and_foreseen(session: Session, here: Path) -> None:
     for number in range(98):
         Image.new("RGB", (8, 8)).save(here / "holiday" / f"x{number:02}.png")
-    context = Context(studio, list, COMMANDS)
+    context = Context(session, list, COMMANDS)
     line = "!fix holiday/ -U2"
-    assert str(summarize_plan(studio, line)) == "101 images, 24×16 → 48×32"
+    assert str(summarize_plan(session, line)) == "101 images, 24×16 → 48×32"
     assert is_queued(context, "!fix holiday/x*.png -U2")
     assert not is_queued(context, line)
     question = next(get_questions(context, line))
@@ -315,10 +315,12 @@ def test_more_than_a_hundred_are_asked_about_and_foreseen(studio: Session, here:
 
 
 @pytest.mark.parametrize("named", ["-1", "-1 -2", "later/", "later/*.png", "a.png holiday/b.png"])
-def test_pictures_that_lines_before_it_may_make_are_waited_for(studio: Session, named: str) -> None:
+def test_pictures_that_lines_before_it_may_make_are_waited_for(
+    session: Session, named: str
+) -> None:
     Path("later").mkdir()
-    assert not is_queued(Context(studio, list, COMMANDS), "!fix holiday/ -Q2")
-    assert is_queued(Context(studio, list, COMMANDS), f"!fix {named} -U2")
+    assert not is_queued(Context(session, list, COMMANDS), "!fix holiday/ -Q2")
+    assert is_queued(Context(session, list, COMMANDS), f"!fix {named} -U2")
 
 
 # ── with the shipped upscaler ──────────────────────────────────────────────────────────────────

@@ -17,7 +17,7 @@ from dream.core.interrupts import Interrupts
 from dream.gallery import LOG_NAME, read_log
 from dream.queue import follow_until_cancelled
 from dream.session import Session
-from tests.fakes import FakeEngine, fake_studio
+from tests.fakes import FakeEngine, fake_session
 from tests.faults import CHANGES, Points, runs, watch_disk
 from tests.gallery.checks import sound
 
@@ -32,7 +32,7 @@ and a note before the picture is kept."""
 Door = Callable[[Session, Points], list[Event]]
 
 
-def by_signal(studio: Session, points: Points) -> list[Event]:
+def by_signal(session: Session, points: Points) -> list[Event]:
     """The shell and the plain prompt: SIGINT is handled."""
     said: list[Event] = []
 
@@ -41,18 +41,18 @@ def by_signal(studio: Session, points: Points) -> list[Event]:
         points.reach(event.name)
 
     with Interrupts() as interrupts:
-        interrupts.follow(studio.make_all(list(enumerate(LINES, 1))), show)
+        interrupts.follow(session.make_all(list(enumerate(LINES, 1))), show)
     return said
 
 
-def by_flag(studio: Session, points: Points) -> list[Event]:
+def by_flag(session: Session, points: Points) -> list[Event]:
     """The living prompt: another thread gives the line up, at any moment."""
     said: list[Event] = []
     given_up: list[int] = []
 
     def give_up(number: int, frame: object) -> None:
         given_up.append(number)
-        studio.engine.interrupt()
+        session.engine.interrupt()
 
     def show(event: Event) -> None:
         said.append(event)
@@ -61,17 +61,17 @@ def by_flag(studio: Session, points: Points) -> list[Event]:
     former = signal.signal(signal.SIGINT, give_up)
     try:
         follow_until_cancelled(
-            studio.make_all(list(enumerate(LINES, 1))), lambda: bool(given_up), show
+            session.make_all(list(enumerate(LINES, 1))), lambda: bool(given_up), show
         )
     finally:
         signal.signal(signal.SIGINT, former)
     return said
 
 
-def by_loop(studio: Session, points: Points) -> list[Event]:
+def by_loop(session: Session, points: Points) -> list[Event]:
     """Python: KeyboardInterrupt is raised wherever the program is."""
     said: list[Event] = []
-    events = studio.make_all(list(enumerate(LINES, 1)))
+    events = session.make_all(list(enumerate(LINES, 1)))
     with suppress(KeyboardInterrupt):
         for event in events:
             said.append(event)
@@ -91,14 +91,14 @@ def logged(outdir: Path) -> list[str]:
     return [Path(line.partition(": ")[0]).name for line in lines]
 
 
-def agree(studio: Session, said: list[Event]) -> None:
+def agree(session: Session, said: list[Event]) -> None:
     """What must hold once a session has ended its lines, however they ended."""
-    outdir = studio.outdir
+    outdir = session.outdir
     saved = [event.path.name for event in said if isinstance(event, Saved)]
     on_disk = pictures(outdir)
     assert sorted(logged(outdir)) == sorted(on_disk), "a picture and its line"
     assert set(saved) <= on_disk and len(set(saved)) == len(saved)
-    remembered = [kept.path.name for kept in studio.kept]
+    remembered = [kept.path.name for kept in session.kept]
     assert set(remembered) <= on_disk
     if saved:
         assert remembered[-1] == saved[-1], "-1 is the last one"
@@ -138,26 +138,26 @@ def test_ctrl_c_at_any_point(
 
         monkeypatch.setattr(os, "link", link)
     for at in runs():
-        studio = fake_studio(tmp_path / str(at), FakeEngine())
+        session = fake_session(tmp_path / str(at), FakeEngine())
         points = Points(at, lambda: os.kill(os.getpid(), signal.SIGINT))
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(os, "fsync", lambda file: None)  # a point, but it need not take its time
             watch_disk(patch, points, CHANGES, after=True)
-            said = door(studio, points)
+            said = door(session, points)
         try:
             if door is not by_loop:
                 assert points.struck == any(isinstance(event, Cancelled) for event in said)
-                assert not [path for path in studio.outdir.rglob(".*")], "nothing is left behind"
+                assert not [path for path in session.outdir.rglob(".*")], "nothing is left behind"
                 nothing_made_is_lost(said)
                 true_counts(said)
-                agree(studio, said)
-            kept = {saved.path for saved in studio.kept}
+                agree(session, said)
+            kept = {saved.path for saved in session.kept}
             assert all(path.exists() for path in kept), "-1 is there"
-            before = logged(studio.outdir)
-            fake_studio(tmp_path / str(at))._keeper.open_gallery(studio.outdir)
-            assert logged(studio.outdir) == before, "each picture had its line already"
-            if studio.outdir.exists():
-                sound(studio.outdir)
+            before = logged(session.outdir)
+            fake_session(tmp_path / str(at))._keeper.open_gallery(session.outdir)
+            assert logged(session.outdir) == before, "each picture had its line already"
+            if session.outdir.exists():
+                sound(session.outdir)
         except AssertionError as error:
             raise AssertionError(f"at {points.here()}: {error}") from error
         if not points.struck:

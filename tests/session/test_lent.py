@@ -22,7 +22,7 @@ from dream.gallery.png import read_chunks
 from dream.inputs import measure_image, open_picture
 from dream.session import Session
 from dream.session.image_prompts import LONGEST, read_line_from
-from tests.fakes import fake_studio
+from tests.fakes import fake_session
 
 BREAKS = ["\n", "\r", "\r\n", "\v", "\f", "\x1c", "\x1d", "\x1e", "\x85", "\u2028", "\u2029"]
 COMMAND = "!del_model tiny --files"
@@ -32,9 +32,9 @@ BEFORE = ["", " ", "\n", "\0", "\ufeff", "dream> ", "[1] ", "(a) invoke> ", "dre
 
 
 @pytest.fixture
-def studio(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Session:
+def session(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Session:
     monkeypatch.chdir(tmp_path)
-    return fake_studio(tmp_path)
+    return fake_session(tmp_path)
 
 
 def picture(path: Path, line: str, **more: str) -> Path:
@@ -49,18 +49,18 @@ def told(events: list[Event]) -> str:
     return "\n".join(e.text for e in events if isinstance(e, Note))
 
 
-def edited(studio: Session, line: str) -> str:
-    events = list(run_line(Context(studio, tuple, COMMANDS), line))
+def edited(session: Session, line: str) -> str:
+    events = list(run_line(Context(session, tuple, COMMANDS), line))
     (edit,) = [event for event in events if isinstance(event, InsertText)]
     return edit.text
 
 
 @pytest.mark.parametrize("broken", BREAKS, ids=ascii)
-def test_a_picture_gives_one_line(studio: Session, tmp_path: Path, broken: str) -> None:
+def test_a_picture_gives_one_line(session: Session, tmp_path: Path, broken: str) -> None:
     picture(tmp_path / "x.png", f'"a" -s2{broken}{COMMAND}')
-    line = edited(studio, "!fetch x.png")
+    line = edited(session, "!fetch x.png")
     assert line == f'"a" -s2 {COMMAND}' and len(line.splitlines()) == 1
-    list(run_line(Context(studio, tuple, COMMANDS), "!fetch x*.png out.txt"))
+    list(run_line(Context(session, tuple, COMMANDS), "!fetch x*.png out.txt"))
     text = (tmp_path / "out.txt").read_bytes().decode()
     assert text == f'x.png: "a" -s2 {COMMAND}\n'
 
@@ -69,28 +69,28 @@ def test_a_picture_gives_one_line(studio: Session, tmp_path: Path, broken: str) 
     "line",
     [*(f"{before}{COMMAND}" for before in BEFORE), "q", " quit\n", "exit", "help", "-h", "?"],
 )
-def test_a_picture_gives_no_command(studio: Session, tmp_path: Path, line: str) -> None:
+def test_a_picture_gives_no_command(session: Session, tmp_path: Path, line: str) -> None:
     picture(tmp_path / "x.png", line)
-    typed = edited(studio, "!fetch x.png")
+    typed = edited(session, "!fetch x.png")
     assert not is_command(typed) and typed.strip() not in ("q", "quit", "exit", "help", "-h", "?")
-    events = list(run_line(Context(studio, tuple, COMMANDS), typed))
+    events = list(run_line(Context(session, tuple, COMMANDS), typed))
     assert any(isinstance(event, Saved) for event in events), "it is a prompt"
     (tmp_path / "outputs" / LOG_NAME).write_text(f"a.png: {line.strip()}\n", encoding="utf-8")
-    studio.last = None
-    assert not is_command(edited(studio, "!last"))
+    session.last = None
+    assert not is_command(edited(session, "!last"))
 
 
-def test_words_and_name_of_a_file_are_one_line_in_a_file(studio: Session, tmp_path: Path) -> None:
+def test_words_and_name_of_a_file_are_one_line_in_a_file(session: Session, tmp_path: Path) -> None:
     name = f"b\u2028{COMMAND}\nc: d.png"
     picture(tmp_path / name, '"a" -s2')
-    list(run_line(Context(studio, tuple, COMMANDS), "!fetch b* out.txt"))
+    list(run_line(Context(session, tuple, COMMANDS), "!fetch b* out.txt"))
     text = (tmp_path / "out.txt").read_text(encoding="utf-8")
     assert len(text.splitlines()) == 1 and text.endswith('"a" -s2\n')
 
 
 @pytest.mark.parametrize("where", ["sha256", "facts", "steps", "line", "origin"])
 def test_a_foreign_record_adds_no_line_to_the_log(
-    studio: Session, tmp_path: Path, where: str
+    session: Session, tmp_path: Path, where: str
 ) -> None:
 
     evil = f"0\n{COMMAND}\u2028{COMMAND}"
@@ -101,15 +101,15 @@ def test_a_foreign_record_adds_no_line_to_the_log(
     outdir = tmp_path / "outputs"
     outdir.mkdir()
     picture(outdir / "000001.7.png", '"a" -s2', dream_record=json.dumps(said))
-    list(studio.make("a cat -S7 -s2"))
+    list(session.make("a cat -S7 -s2"))
     lines = (outdir / LOG_NAME).read_text(encoding="utf-8").splitlines()
     assert all(line.startswith(("outputs/", str(outdir))) for line in lines)
 
 
-def test_what_is_taken_further_carries_no_foreign_text_on(studio: Session, tmp_path: Path) -> None:
+def test_what_is_taken_further_carries_no_foreign_text_on(session: Session, tmp_path: Path) -> None:
     evil = f'"a \x1b]0;x\x07" -s2 --frobnicate\n{COMMAND}'
     picture(tmp_path / "x.png", evil, dream_record='{"steps": [{"stage": "\x1b"}]}', Comment=evil)
-    events = list(studio.make("!fix x.png -U2"))
+    events = list(session.make("!fix x.png -U2"))
     (saved,) = [event for event in events if isinstance(event, Saved)]
     assert "“--frobnicate” is not a switch" in told(events)
     everything = "".join(read_chunks(saved.path).values())
@@ -121,11 +121,11 @@ def test_what_is_taken_further_carries_no_foreign_text_on(studio: Session, tmp_p
 
 @pytest.mark.parametrize("switch", ["-I", "!fix"])
 def test_one_unknown_switch_does_not_cost_the_words(
-    studio: Session, tmp_path: Path, switch: str
+    session: Session, tmp_path: Path, switch: str
 ) -> None:
     picture(tmp_path / "x.png", '"a red hat" -s 5 --what 3 -G 0.8 -S 9 -W 64 # model_id=x')
     line = "-I x.png -S1" if switch == "-I" else "!fix x.png -U2"
-    events = list(studio.make(line))
+    events = list(session.make(line))
     (saved,) = [event for event in events if isinstance(event, Saved)]
     assert saved.request.prompt == "a red hat"
     assert "x.png: “--what” is not a switch" in told(events)
@@ -134,14 +134,14 @@ def test_one_unknown_switch_does_not_cost_the_words(
         assert (saved.request.steps, saved.request.seed) == (5, 9)
 
 
-def test_a_prompt_from_a_picture_has_a_limit(studio: Session, tmp_path: Path) -> None:
+def test_a_prompt_from_a_picture_has_a_limit(session: Session, tmp_path: Path) -> None:
     long = '"' + "word " * (LONGEST // 5) + '" -s2'
     path = picture(tmp_path / "x.png", long)
     with pytest.raises(GalleryError, match=r"the line in .* has 32,7\d\d characters .*limit"):
         read_line_from(path)
-    events = list(run_line(Context(studio, tuple, COMMANDS), "!fetch x.png"))
+    events = list(run_line(Context(session, tuple, COMMANDS), "!fetch x.png"))
     assert isinstance(events[0], Rejected)
-    events = list(studio.make("-I x.png -S1 -s2"))
+    events = list(session.make("-I x.png -S1 -s2"))
     (saved,) = [event for event in events if isinstance(event, Saved)]
     assert saved.request.prompt == "" and "characters (the limit is 32,768)" in told(events)
 
@@ -182,16 +182,16 @@ def test_every_line_break_is_known() -> None:
 
 
 @pytest.mark.parametrize("line", ["!fix {} -U2", "-I {} -S1", "x -S1 -I file://["])
-def test_what_is_no_file_is_refused_at_once(studio: Session, tmp_path: Path, line: str) -> None:
+def test_what_is_no_file_is_refused_at_once(session: Session, tmp_path: Path, line: str) -> None:
     os.mkfifo(tmp_path / "pipe.png")
-    events = list(studio.make(line.format("pipe.png")))
+    events = list(session.make(line.format("pipe.png")))
     assert isinstance(events[-1], Rejected)
 
 
-def test_fix_says_that_a_line_too_long_costs_the_settings(studio: Session, tmp_path: Path) -> None:
+def test_fix_says_that_a_line_too_long_costs_the_settings(session: Session, tmp_path: Path) -> None:
     picture(tmp_path / "x.png", f'"{"a" * LONGEST}" -s20 -S42')
-    events = list(studio.make("!fix x.png -U2"))
+    events = list(session.make("!fix x.png -U2"))
     assert any(isinstance(event, Saved) for event in events)
     assert "its settings are not used" in told(events)
     Image.new("RGB", (64, 64)).save(tmp_path / "plain.png")
-    assert "settings" not in told(list(studio.make("!fix plain.png -U2")))
+    assert "settings" not in told(list(session.make("!fix plain.png -U2")))

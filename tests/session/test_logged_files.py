@@ -11,7 +11,7 @@ from PIL import Image
 from dream.core.events import Event, Note, Rejected, Saved
 from dream.gallery import LOG_NAME
 from dream.session.logged_files import made_in
-from tests.fakes import fake_studio
+from tests.fakes import fake_session
 
 
 def photo(path: Path, colour: str) -> Path:
@@ -26,7 +26,7 @@ def log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     of that name is another picture."""
     photo(tmp_path / "old" / "in" / "photo.png", "teal")
     monkeypatch.chdir(tmp_path / "old")
-    made = [*fake_studio(Path()).make("x -I in/photo.png -S1")]
+    made = [*fake_session(Path()).make("x -I in/photo.png -S1")]
     assert isinstance(made[-1], Saved)
     photo(tmp_path / "new" / "in" / "photo.png", "red")
     monkeypatch.chdir(tmp_path / "new")
@@ -35,7 +35,7 @@ def log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def replayed(log: Path) -> tuple[str, list[Event]]:
     """The file that the one line of a log began from, and all that was said."""
-    events = [*fake_studio(Path.cwd()).replay(log)]
+    events = [*fake_session(Path.cwd()).replay(log)]
     return next((str(e.request.init_img) for e in events if isinstance(e, Saved)), ""), events
 
 

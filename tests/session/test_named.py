@@ -12,55 +12,55 @@ from dream.core.errors import ModelError
 from dream.core.events import Planned, Rejected
 from dream.session import Session, find_wrong_defaults, summarize_plan
 from tests.catalogue.test_recognise import write
-from tests.fakes import FakeEngine, fake_studio
+from tests.fakes import FakeEngine, fake_session
 
 
 @pytest.fixture
-def studio(tmp_path: Path) -> Session:
+def session(tmp_path: Path) -> Session:
     (tmp_path / "file").touch()
     lora = tmp_path / "models" / "VAE" / "nope-style.safetensors"
     lora.parent.mkdir(parents=True)
     write(lora, {"lora_unet_x.lora_down.weight": (4, 8)})
-    return fake_studio(tmp_path)
+    return fake_session(tmp_path)
 
 
 @pytest.mark.parametrize(
     "said", ["-U2 --upscaler=nope", "--vae=nope", "--vae=nope-style", "--model=nope"]
 )
 def test_a_line_is_refused_before_it_is_made_planned_or_foreseen(
-    studio: Session, said: str
+    session: Session, said: str
 ) -> None:
-    for events in (studio.make(f"a cat {said}"), studio.plan(f"a cat {said}")):
+    for events in (session.make(f"a cat {said}"), session.plan(f"a cat {said}")):
         (event,) = events
         assert isinstance(event, Rejected) and "nope" in str(event.error)
     with pytest.raises(ModelError):
-        summarize_plan(studio, f"a cat {said}")
-    assert isinstance(studio.engine, FakeEngine) and studio.engine.rendered == []
+        summarize_plan(session, f"a cat {said}")
+    assert isinstance(session.engine, FakeEngine) and session.engine.rendered == []
 
 
-def test_what_is_named_and_not_used_is_no_fault(studio: Session) -> None:
-    (event,) = studio.plan("a cat --upscaler=nope --vae=none")
+def test_what_is_named_and_not_used_is_no_fault(session: Session) -> None:
+    (event,) = session.plan("a cat --upscaler=nope --vae=none")
     assert isinstance(event, Planned)
 
 
 @pytest.mark.parametrize(
     "said", ["model nope", "vae nope", "vae nope-style", "upscaler = nope", "outdir {}/file"]
 )
-def test_a_default_is_refused_when_it_is_set(studio: Session, tmp_path: Path, said: str) -> None:
-    before = studio.base
-    (event,) = run_line(Context(studio, tuple, COMMANDS), f"!set {said.format(tmp_path)}")
+def test_a_default_is_refused_when_it_is_set(session: Session, tmp_path: Path, said: str) -> None:
+    before = session.base
+    (event,) = run_line(Context(session, tuple, COMMANDS), f"!set {said.format(tmp_path)}")
     assert isinstance(event, Rejected)
-    assert studio.base == before
+    assert session.base == before
 
 
-def test_settings_may_be_written_as_in_dream_toml(studio: Session) -> None:
-    list(run_line(Context(studio, tuple, COMMANDS), "!set steps = 7"))
-    list(run_line(Context(studio, tuple, COMMANDS), "!set cfg_scale=3"))
-    assert (studio.base.steps, studio.base.cfg_scale) == (7, 3)
+def test_settings_may_be_written_as_in_dream_toml(session: Session) -> None:
+    list(run_line(Context(session, tuple, COMMANDS), "!set steps = 7"))
+    list(run_line(Context(session, tuple, COMMANDS), "!set cfg_scale=3"))
+    assert (session.base.steps, session.base.cfg_scale) == (7, 3)
 
 
-def test_wrong_defaults_of_the_start_are_said(studio: Session) -> None:
-    base = replace(studio.base, upscaler="nope", vae="none", model="neither")
-    told = list(find_wrong_defaults(studio.shelf, base))
+def test_wrong_defaults_of_the_start_are_said(session: Session) -> None:
+    base = replace(session.base, upscaler="nope", vae="none", model="neither")
+    told = list(find_wrong_defaults(session.registry, base))
     assert [line.partition(":")[0] for line in told] == ["model", "upscaler"]
-    assert list(find_wrong_defaults(studio.shelf, base, besides=("model", "upscaler"))) == []
+    assert list(find_wrong_defaults(session.registry, base, besides=("model", "upscaler"))) == []

@@ -10,22 +10,22 @@ import pytest
 from dream.core.events import Event, Note, Rejected, Saved, Step
 from dream.line import parse_log_line
 from tests.catalogue.test_recognise import VAE, write
-from tests.fakes import FakeEngine, fake_studio
+from tests.fakes import FakeEngine, fake_session
 
 LINE = 'a.png: "a cat" -s3 -S1 -W64 -H64 -C7.5 -Addim --model=large'
 
 
 def test_a_line_may_name_another_model_and_the_session_keeps_its_own(tmp_path: Path) -> None:
     engine = FakeEngine()
-    studio = fake_studio(tmp_path, engine, "tiny", "large")
+    session = fake_session(tmp_path, engine, "tiny", "large")
     made: list[Event] = []
     for line in ("a cat", "a cat --model=large", "a cat"):
-        made += studio.make(line)
+        made += session.make(line)
     lines = [event.line for event in made if isinstance(event, Saved)]
     assert [line.partition("--model=")[2] for line in lines] == ["tiny", "large", "tiny"]
     engine.rendered.clear()
-    studio.base = replace(studio.base, model="large")
-    list(studio.replay(studio.outdir / "dream_log.txt"))
+    session.base = replace(session.base, model="large")
+    list(session.replay(session.outdir / "dream_log.txt"))
     assert [recipe.model for recipe in engine.rendered] == ["tiny", "large", "tiny"]
 
 
@@ -33,8 +33,8 @@ def test_a_line_may_name_another_model_and_the_session_keeps_its_own(tmp_path: P
 def test_other_weights_are_said_before_the_picture(
     tmp_path: Path, weights: str, same: bool
 ) -> None:
-    studio = fake_studio(tmp_path, FakeEngine(), "tiny", "large")
-    events = list(studio.make(f"{LINE} # sha256:0123 weights:{weights}"))
+    session = fake_session(tmp_path, FakeEngine(), "tiny", "large")
+    events = list(session.make(f"{LINE} # sha256:0123 weights:{weights}"))
     said = [n for n, event in enumerate(events) if "has changed" in str(event)]
     assert bool(said) is not same
     assert all(place < [isinstance(e, Step) for e in events].index(True) for place in said)
@@ -43,31 +43,31 @@ def test_other_weights_are_said_before_the_picture(
 
 def test_a_model_that_is_gone_is_said_and_nothing_is_rendered(tmp_path: Path) -> None:
     engine = FakeEngine()
-    (refused,) = fake_studio(tmp_path, engine).make(f"{LINE} # weights:c0ffee")
+    (refused,) = fake_session(tmp_path, engine).make(f"{LINE} # weights:c0ffee")
     assert isinstance(refused, Rejected) and 'there is no model "large"' in str(refused.error)
     assert engine.rendered == []
 
 
 def test_the_vae_is_the_line_s_the_session_s_the_card_s_or_none(tmp_path: Path) -> None:
     engine = FakeEngine()
-    studio = fake_studio(tmp_path, engine, "tiny", "large")
-    card = tmp_path / "models" / "large" / "card.toml"
-    card.write_text(card.read_text() + 'vae = "soft"\n')
+    session = fake_session(tmp_path, engine, "tiny", "large")
+    card_file = tmp_path / "models" / "large" / "card.toml"
+    card_file.write_text(card_file.read_text() + 'vae = "soft"\n')
     (tmp_path / "models" / "VAE").mkdir()
     for name in ("sharp", "soft", "other"):
         write(tmp_path / "models" / "VAE" / f"{name}.safetensors", VAE)
     lines = ["x", "x --vae=sharp", "x --model=large", "x --model=large --vae=none"]
     made: list[Event] = []
     for line in lines:
-        made += studio.make(line)
+        made += session.make(line)
     assert [recipe.vae for recipe in engine.rendered] == [None, "sharp", "soft", "none"]
     before = list(engine.rendered)
     # A log is older than whatever the session or a card has come to say since.
-    studio.base = replace(studio.base, vae="other")
+    session.base = replace(session.base, vae="other")
     (tmp_path / "models" / "tiny" / "card.toml").write_text('width = 64\nheight = 64\nvae = "x"\n')
     engine.rendered.clear()
     for line in [event for event in made if isinstance(event, Saved)]:
-        list(studio.make(f"{line.path.name}: {parse_log_line(line.line).line}"))
+        list(session.make(f"{line.path.name}: {parse_log_line(line.line).line}"))
     assert [recipe.vae for recipe in engine.rendered] == ["none", "sharp", "soft", "none"]
     assert [replace(r, vae=None) for r in engine.rendered] == [replace(r, vae=None) for r in before]
 
@@ -77,11 +77,11 @@ def test_the_vae_is_the_line_s_the_session_s_the_card_s_or_none(tmp_path: Path) 
 )
 def test_the_model_that_a_log_of_invokeai_names(tmp_path: Path, named: str, used: str) -> None:
     engine = FakeEngine()
-    studio = fake_studio(tmp_path, engine, "tiny", "large")
+    session = fake_session(tmp_path, engine, "tiny", "large")
     (tmp_path / "models" / "models.toml").write_text('[models.large]\nformerly = ["former"]\n')
     log = tmp_path / "log.txt"
     log.write_text(f"o/1.42.png: sushi -s 20 -S 42 -A k_lms # model_id={named}\n")
-    events = list(studio.replay(log))
+    events = list(session.replay(log))
     assert [recipe.model for recipe in engine.rendered] == [used]
     notes = [e.text for e in events if isinstance(e, Note) and "the log names" in e.text]
     assert len(notes) == (named == "waifu")
@@ -90,7 +90,7 @@ def test_the_model_that_a_log_of_invokeai_names(tmp_path: Path, named: str, used
 
 def test_only_a_logged_line_names_its_model_in_a_comment(tmp_path: Path) -> None:
     engine = FakeEngine()
-    studio = fake_studio(tmp_path, engine, "tiny", "large")
-    list(studio.make("sushi -s 20 # model_id=large"))
-    list(studio.make("o/1.42.png: sushi -S 42 --model=tiny # model_id=large"))
+    session = fake_session(tmp_path, engine, "tiny", "large")
+    list(session.make("sushi -s 20 # model_id=large"))
+    list(session.make("o/1.42.png: sushi -S 42 --model=tiny # model_id=large"))
     assert [recipe.model for recipe in engine.rendered] == ["tiny", "tiny"]

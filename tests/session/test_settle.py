@@ -141,7 +141,7 @@ ZERO_SNR = replace(CARD, cfg_rescale=0.7)
 
 
 @pytest.mark.parametrize(
-    ("card", "asked", "settled_at"),
+    ("info", "asked", "settled_at"),
     [
         (CARD, {}, None),
         (CARD, {"cfg_rescale": 0.0}, None),
@@ -153,18 +153,18 @@ ZERO_SNR = replace(CARD, cfg_rescale=0.7)
     ],
 )
 def test_guidance_is_rescaled_by_default_for_zero_terminal_snr(
-    card: ModelInfo, asked: dict[str, Any], settled_at: float | None
+    info: ModelInfo, asked: dict[str, Any], settled_at: float | None
 ) -> None:
-    (recipe,) = resolve(Request(prompt="x", **asked), lambda name: card, (), lambda: 7).recipes
+    (recipe,) = resolve(Request(prompt="x", **asked), lambda name: info, (), lambda: 7).recipes
     assert recipe.cfg_rescale == settled_at
     line = f"a.png: {format_line(recipe.to_request())} # sha256:0123456789abcdef"
     assert ("--cfg_rescale" in line) == (settled_at is not None)
     again = parse_line(line, get_line_defaults(line, Request(cfg_rescale=0.3), Path))
-    assert resolve(again, lambda name: card, (), lambda: 8).recipes == (recipe,)
+    assert resolve(again, lambda name: info, (), lambda: 8).recipes == (recipe,)
     before = 'a.png: "x" -s5 -S1 -W64 -H64 --schedule=model # sha256:0123456789abcdef'
     (recipe,) = resolve(
         parse_line(before, get_line_defaults(before, Request(), Path)),
-        lambda name: card,
+        lambda name: info,
         (),
         lambda: 8,
     ).recipes

@@ -7,56 +7,56 @@ import pytest
 from dream.commands import COMMANDS, Context, TextOutput, run_line
 from dream.core.events import Note, Rejected
 from dream.session import Session
-from tests.fakes import fake_shelf, fake_studio
+from tests.fakes import fake_registry, fake_session
 
 
 @pytest.fixture
-def studio(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Session:
+def session(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Session:
     monkeypatch.chdir(tmp_path)
-    studio = fake_studio(tmp_path)
-    card = studio.shelf.get_model(studio.shelf.get_default_model()).path / "card.toml"
-    said = card.read_text("utf-8") if card.exists() else ""
-    card.write_text(f'{said}\n[knows]\nthings = ["cat", "fish"]\ncolours = ["red"]\n', "utf-8")
-    return studio
+    session = fake_session(tmp_path)
+    card_file = session.registry.get_model(session.registry.get_default_model()).path / "card.toml"
+    said = card_file.read_text("utf-8") if card_file.exists() else ""
+    card_file.write_text(f'{said}\n[knows]\nthings = ["cat", "fish"]\ncolours = ["red"]\n', "utf-8")
+    return session
 
 
-def notes(studio: Session, line: str) -> list[str]:
-    happened = list(studio.make(line))
+def notes(session: Session, line: str) -> list[str]:
+    happened = list(session.make(line))
     assert not any(isinstance(event, Rejected) for event in happened)
     return [event.text for event in happened if isinstance(event, Note)]
 
 
-def test_a_word_is_told_of_once_a_session(studio: Session) -> None:
-    name = studio.shelf.get_default_model()
-    assert notes(studio, "a red dragon -n2") == [
+def test_a_word_is_told_of_once_a_session(session: Session) -> None:
+    name = session.registry.get_default_model()
+    assert notes(session, "a red dragon -n2") == [
         f"{name} does not know “dragon”; it knows cat, fish …; see !help {name}"
     ]
-    assert notes(studio, "a dragon and a red cat") == []
-    (told,) = notes(studio, "a dragon in a castle")
+    assert notes(session, "a dragon and a red cat") == []
+    (told,) = notes(session, "a dragon in a castle")
     assert "“castle”" in told
     assert "dragon" not in told
 
 
-def test_many_words_are_one_note(studio: Session) -> None:
-    (told,) = notes(studio, "one lion, tiger, wolf, bear, eagle, whale, shark, horse, cow")
+def test_many_words_are_one_note(session: Session) -> None:
+    (told,) = notes(session, "one lion, tiger, wolf, bear, eagle, whale, shark, horse, cow")
     assert "“whale” and 3 more; it knows" in told
     assert told.count("“") == 6
 
 
-def test_what_is_known_is_not_told_of(studio: Session) -> None:
-    assert notes(studio, "2 red fish, and the cats!") == []
+def test_what_is_known_is_not_told_of(session: Session) -> None:
+    assert notes(session, "2 red fish, and the cats!") == []
 
 
-def test_help_lists_what_a_model_knows(studio: Session) -> None:
-    name = studio.shelf.get_default_model()
-    (page,) = run_line(Context(studio, lambda: (), COMMANDS), f"!help {name}")
+def test_help_lists_what_a_model_knows(session: Session) -> None:
+    name = session.registry.get_default_model()
+    (page,) = run_line(Context(session, lambda: (), COMMANDS), f"!help {name}")
     assert isinstance(page, TextOutput)
     assert ("  things", "cat, fish") in page.lines
     assert ("  colours", "red") in page.lines
 
 
-def test_help_of_a_model_that_says_nothing(studio: Session, tmp_path: Path) -> None:
-    fake_shelf(tmp_path / "models", "other")
-    (page,) = run_line(Context(studio, lambda: (), COMMANDS), "!help other")
+def test_help_of_a_model_that_says_nothing(session: Session, tmp_path: Path) -> None:
+    fake_registry(tmp_path / "models", "other")
+    (page,) = run_line(Context(session, lambda: (), COMMANDS), "!help other")
     assert isinstance(page, TextOutput)
     assert ("", "it has no list of the words it was trained on") in page.lines

@@ -19,7 +19,7 @@ from dream.line import format_line, parse_line, parse_sweep
 from dream.options.option_type import MAX_SEED
 from dream.options.variations import Variation
 from dream.session import derive_seeds, resolve, resolve_sweep
-from tests.fakes import FakeEngine, fake_studio
+from tests.fakes import FakeEngine, fake_session
 
 CARD = ModelInfo(name="tiny", path=Path("models/tiny"), width=64, height=64, steps=3)
 _SHARE = st.floats(0, 1)
@@ -119,18 +119,18 @@ def test_axes_alone_mean_seamless_and_both_axes_are_all() -> None:
 
 def test_files_bear_the_variations_seed_and_lines_all_of_it(tmp_path: Path) -> None:
     engine = FakeEngine()
-    studio = fake_studio(tmp_path, engine)
-    kept = [event for event in studio.make("a cat -S42 -v0.25 -n3") if isinstance(event, Saved)]
+    session = fake_session(tmp_path, engine)
+    kept = [event for event in session.make("a cat -S42 -v0.25 -n3") if isinstance(event, Saved)]
     for event, recipe in zip(kept, engine.rendered, strict=True):
         (variation,) = recipe.with_variations or ()
         assert event.path.name == f"000001.{variation.seed}.png"
         assert f" -V{variation.seed}:0.25" in event.line and " -S42 " in event.line
         assert f"(-S42 -V{variation.seed}:0.25)" in (format_event(event) or "")
-        assert studio.resolve(studio.parse_line(event.line)).recipes == (recipe,)
-    assert studio.past == [42] * 3, "-S-1 is the seed they have in common"
+        assert session.resolve(session.parse_line(event.line)).recipes == (recipe,)
+    assert session.past == [42] * 3, "-S-1 is the seed they have in common"
 
 
 def test_a_sheet_of_variations_has_them_below(tmp_path: Path) -> None:
-    events = list(fake_studio(tmp_path).make("a cat -S42 -v 0.1,0.5 -n2 --sheet"))
+    events = list(fake_session(tmp_path).make("a cat -S42 -v 0.1,0.5 -n2 --sheet"))
     assert [event for event in events if event.name == "grid"]
     assert not [event for event in events if isinstance(event, Note) and "failed" in event.text]

@@ -14,7 +14,7 @@ from dream.core.interrupts import Interrupts
 from dream.core.picture import Picture
 from dream.core.recipe import Recipe
 from dream.engine.interface import EngineEvents
-from tests.fakes import FakeEngine, fake_studio
+from tests.fakes import FakeEngine, fake_session
 
 
 class Off(FakeEngine):
@@ -57,47 +57,47 @@ def test_it_is_said_how_far_a_picture_is_off(
     says: str,
 ) -> None:
     engine = Off()
-    studio = fake_studio(tmp_path, engine)
-    list(studio.make("a cat -S1"))
+    session = fake_session(tmp_path, engine)
+    list(session.make("a cat -S1"))
     engine.off = off
     (log,) = tmp_path.rglob("dream_log.txt")
-    verified = one(studio.verify(log))
+    verified = one(session.verify(log))
     assert (verified.same, verified.near) == (off == 0, off == 1)
     assert says in str(verified.differences)
     voice = EventPrinter(as_json=False, out=sys.stdout, err=sys.stderr)
     with Interrupts() as interrupts:
-        assert run(studio.verify(log), voice, interrupts) == status
+        assert run(session.verify(log), voice, interrupts) == status
     assert capsys.readouterr().out.startswith(verdict)
 
 
 def test_the_original_is_sought_beside_a_log_that_was_moved(tmp_path: Path) -> None:
     engine = Off()
-    studio = fake_studio(tmp_path, engine)
-    list(studio.make("a cat -S1"))
+    session = fake_session(tmp_path, engine)
+    list(session.make("a cat -S1"))
     engine.off = 1
     moved = (tmp_path / "outputs").rename(tmp_path / "moved")
-    assert one(studio.verify(moved / "dream_log.txt")).near
+    assert one(session.verify(moved / "dream_log.txt")).near
 
 
 def test_the_original_is_found_beside_a_log_that_windows_wrote(tmp_path: Path) -> None:
     engine = Off()
-    studio = fake_studio(tmp_path, engine)
-    list(studio.make("a cat -S1"))
+    session = fake_session(tmp_path, engine)
+    list(session.make("a cat -S1"))
     engine.off = 1
     moved = (tmp_path / "outputs").rename(tmp_path / "moved")
     log = moved / "dream_log.txt"
     path, colon, rest = log.read_text(encoding="utf-8").partition(": ")
     log.write_text("C:\\pictures\\" + Path(path).name + colon + rest, encoding="utf-8")
-    assert one(studio.verify(log)).near
+    assert one(session.verify(log)).near
 
 
 def test_another_picture_in_the_file_s_place_is_not_compared_with(tmp_path: Path) -> None:
     engine = Off()
-    studio = fake_studio(tmp_path, engine)
-    (saved,) = (event for event in studio.make("a cat -S1") if isinstance(event, Saved))
+    session = fake_session(tmp_path, engine)
+    (saved,) = (event for event in session.make("a cat -S1") if isinstance(event, Saved))
     Image.new("RGB", (64, 64)).save(saved.path)
     engine.off = 1
     (log,) = tmp_path.rglob("dream_log.txt")
-    verified = one(studio.verify(log))
+    verified = one(session.verify(log))
     assert (verified.same, verified.near) == (False, False)
     assert verified.differences["picture"] == "is not the recorded one"

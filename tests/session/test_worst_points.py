@@ -24,7 +24,7 @@ from dream.session import Session
 from dream.worker import WorkerEngine, client
 from dream.worker import stall_detector as silence
 from dream.worker import start_worker as start
-from tests.fakes import FakeEngine, fake_shelf, fake_studio
+from tests.fakes import FakeEngine, fake_registry, fake_session
 from tests.faults import CHANGES, Points, runs, watch_disk
 from tests.gallery.checks import sound
 from tests.gallery.test_crash import fork
@@ -54,11 +54,11 @@ class DirectQueueFile(QueueFile):
 
 
 def make_lines(
-    studio: Session, complain: Callable[[str], None], entered: Callable[[], None]
+    session: Session, complain: Callable[[str], None], entered: Callable[[], None]
 ) -> list[Event]:
     """The lines, entered and made as at the prompt."""
     said: list[Event] = []
-    file = DirectQueueFile(studio.outdir, complain)
+    file = DirectQueueFile(session.outdir, complain)
     queue = LineQueue(file)
     file.read_abandoned()
     queue.put(LINES)
@@ -66,7 +66,7 @@ def make_lines(
     for _ in LINES:
         entry = queue.take()
         assert entry is not None
-        for event in studio.make(entry.line):
+        for event in session.make(entry.line):
             said.append(event)
             if isinstance(event, Saved):
                 assert event.left is not None
@@ -78,12 +78,14 @@ def make_lines(
     return said
 
 
-def left_in_queue(studio: Session) -> list[str]:
+def left_in_queue(session: Session) -> list[str]:
     """The pictures that a later session is offered."""
-    file = QueueFile(studio.outdir, print)
+    file = QueueFile(session.outdir, print)
     lines = file.read_abandoned()
     file.leave()
-    return [event.line for one in lines for event in studio.plan(one) if isinstance(event, Planned)]
+    return [
+        event.line for one in lines for event in session.plan(one) if isinstance(event, Planned)
+    ]
 
 
 def made(outdir: Path) -> list[str]:
@@ -96,27 +98,27 @@ def made(outdir: Path) -> list[str]:
 
 def recovered(folder: Path) -> Session:
     """The session that starts next in the folder."""
-    studio = fake_studio(folder, FakeEngine())
-    studio._keeper.open_gallery(studio.outdir)
-    return studio
+    session = fake_session(folder, FakeEngine())
+    session._keeper.open_gallery(session.outdir)
+    return session
 
 
 @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")  # threads of other tests
 def test_killed_at_any_call_to_the_disk(tmp_path: Path) -> None:
-    whole = fake_studio(tmp_path / "whole", FakeEngine())
+    whole = fake_session(tmp_path / "whole", FakeEngine())
     make_lines(whole, print, lambda: None)
     wanted = {line for line in made(whole.outdir)}
     originals = {line for line in wanted if "blue" in line and " -U" not in line}
     assert len(wanted) == 6 and len(originals) == 2
 
     def work(at: int) -> None:
-        studio = fake_studio(tmp_path / str(at), FakeEngine())
+        session = fake_session(tmp_path / str(at), FakeEngine())
         points = Points(at, lambda: os.kill(os.getpid(), signal.SIGKILL))
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(os, "fsync", lambda file: None)
             mark = os.mkdir
             watch_disk(patch, points, CHANGES)
-            make_lines(studio, print, lambda: mark(tmp_path / str(at) / "entered"))
+            make_lines(session, print, lambda: mark(tmp_path / str(at) / "entered"))
 
     for at in runs():
         folder = tmp_path / str(at)
@@ -169,23 +171,23 @@ def test_a_worker_is_lost_at_any_message(
     monkeypatch.setenv(FAULT, str(order))
     for at in runs():
         order.write_text(f"{fault} {at}")
-        engine = WorkerEngine(fake_shelf(tmp_path / "models"))
+        engine = WorkerEngine(fake_registry(tmp_path / "models"))
         base = Request(outdir=str(tmp_path / str(at)))
-        studio = Session(engine, engine._opening.registry, base)
+        session = Session(engine, engine._opening.registry, base)
         person = Person(engine)
         for number in range(2):
             for _ in range(3):  # a line that was given up is entered again
-                before = len(studio.kept)
+                before = len(session.kept)
                 line = f"a cat -s1 -S{number} -U2"
                 follow_until_cancelled(
-                    studio.make_all([(1, line)]), person.has_pressed, person.look
+                    session.make_all([(1, line)]), person.has_pressed, person.look
                 )
-                if len(studio.kept) > before:
+                if len(session.kept) > before:
                     break
         engine.close()
-        assert len(logged(studio.outdir)) == 2, f"at {at}: {person.said}"
-        agree(studio, person.said)
-        sound(studio.outdir)
+        assert len(logged(session.outdir)) == 2, f"at {at}: {person.said}"
+        agree(session, person.said)
+        sound(session.outdir)
         assert fault == "STOP" or not [e for e in person.said if isinstance(e, Cancelled | Failed)]
         if order.exists():
             assert at > 15

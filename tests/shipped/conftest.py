@@ -11,7 +11,7 @@ from dream.session import Session
 
 
 @pytest.fixture(scope="module")
-def studio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Session]:
-    with dream.open(model="tiny", outdir=str(tmp_path_factory.mktemp("pictures"))) as studio:
-        studio.preload()
-        yield studio
+def session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Session]:
+    with dream.open(model="tiny", outdir=str(tmp_path_factory.mktemp("pictures"))) as session:
+        session.preload()
+        yield session

@@ -14,16 +14,16 @@ from dream.session import Session
 Pixels = np.ndarray[Any, np.dtype[np.float32]]
 
 
-def make(studio: Session, line: str) -> list[Saved]:
+def make(session: Session, line: str) -> list[Saved]:
     """Its pictures. Fails where a line is refused, or a picture."""
-    events = list(studio.make(line))
+    events = list(session.make(line))
     assert not [event for event in events if event.name in ("refused", "failed")], events
     return [event for event in events if isinstance(event, Saved)]
 
 
-def make_one(studio: Session, line: str) -> Saved:
+def make_one(session: Session, line: str) -> Saved:
     """The one picture of a line."""
-    (saved,) = make(studio, line)
+    (saved,) = make(session, line)
     return saved
 
 

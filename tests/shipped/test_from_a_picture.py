@@ -21,9 +21,9 @@ BOX = (128, 128, 240, 240)
 
 
 @pytest.fixture(scope="module")
-def first(studio: Session) -> Path:
+def first(session: Session) -> Path:
     """A red circle at the top left, on white."""
-    return make_one(studio, f"{FIRST} -S1 -s12").path
+    return make_one(session, f"{FIRST} -S1 -s12").path
 
 
 @pytest.fixture(scope="module")
@@ -43,37 +43,37 @@ def things(finding: Detection) -> list[tuple[str, str]]:
     return [(region.colour, finding.cell(region)) for region in finding.regions]
 
 
-def test_a_little_strength_keeps_layout_and_background(studio: Session, first: Path) -> None:
+def test_a_little_strength_keeps_layout_and_background(session: Session, first: Path) -> None:
     for seed in (1, 2):
-        finding = seen(make_one(studio, f"{OTHER} -I {first} -f.2 -s12 -S{seed}").path)
+        finding = seen(make_one(session, f"{OTHER} -I {first} -f.2 -s12 -S{seed}").path)
         assert finding.background == "white"
         assert [place for _, place in things(finding)][:1] == ["top left"]
 
 
-def test_much_strength_follows_the_prompt(studio: Session, first: Path) -> None:
+def test_much_strength_follows_the_prompt(session: Session, first: Path) -> None:
     findings = [
-        seen(make_one(studio, f"{OTHER} -I {first} -f.9 -s12 -S{seed}").path) for seed in (1, 2)
+        seen(make_one(session, f"{OTHER} -I {first} -f.9 -s12 -S{seed}").path) for seed in (1, 2)
     ]
     assert [finding.background for finding in findings] == ["yellow"] * 2
     assert any(("blue", "bottom right") in things(finding) for finding in findings)
 
 
-def test_no_strength_is_refused(studio: Session, first: Path) -> None:
-    (refused,) = studio.make(f"{OTHER} -I {first} -f0")
+def test_no_strength_is_refused(session: Session, first: Path) -> None:
+    (refused,) = session.make(f"{OTHER} -I {first} -f0")
     assert isinstance(refused, Rejected) and "above 0" in str(refused.error)
 
 
 def test_inside_the_mask_comes_what_was_asked_and_outside_not_one_pixel_differs(
-    studio: Session, first: Path, mask: Path
+    session: Session, first: Path, mask: Path
 ) -> None:
-    path = make_one(studio, f"{BLUE} -I {first} -M {mask} -f.9 -s12 -S3").path
+    path = make_one(session, f"{BLUE} -I {first} -M {mask} -f.9 -s12 -S3").path
     outside = pixels(mask)[..., 0] == 255
     assert (pixels(path)[outside] == pixels(first)[outside]).all()
     assert sorted(things(seen(path))) == [("blue", "bottom right"), ("red", "top left")]
 
 
-def test_a_picture_goes_on_in_its_own_words(studio: Session, first: Path) -> None:
-    assert make_one(studio, f"-I {first} -f.5 -s6 -S1").request.prompt == FIRST
+def test_a_picture_goes_on_in_its_own_words(session: Session, first: Path) -> None:
+    assert make_one(session, f"-I {first} -f.5 -s6 -S1").request.prompt == FIRST
 
 
 SMALL = "a red circle -W128 -H128"
@@ -100,11 +100,11 @@ EVERYTHING = (
 
 
 def test_a_log_of_everything_verifies_in_another_process(
-    studio: Session, first: Path, mask: Path, tmp_path: Path
+    session: Session, first: Path, mask: Path, tmp_path: Path
 ) -> None:
     for seed, line in enumerate(EVERYTHING):
         named = line.replace("FIRST", str(first)).replace("MASK", str(mask))
-        make_one(studio, f"{named} -s3 -S{seed} -o {tmp_path}")
+        make_one(session, f"{named} -s3 -S{seed} -o {tmp_path}")
     with dream.open(outdir=str(tmp_path)) as another:
         events: list[Event] = list(another.verify(tmp_path / LOG_NAME))
     verified = [event.same for event in events if isinstance(event, Verified)]

@@ -20,8 +20,8 @@ from training.shape_classifier import load_reader, read_kinds
 SEEDS = 6
 
 
-def seen(studio: Session, line: str) -> list[Detection]:
-    return [analyze(opened(event.path)) for event in make(studio, f"{line} -n{SEEDS} -S1")]
+def seen(session: Session, line: str) -> list[Detection]:
+    return [analyze(opened(event.path)) for event in make(session, f"{line} -n{SEEDS} -S1")]
 
 
 @pytest.mark.parametrize(
@@ -33,46 +33,46 @@ def seen(studio: Session, line: str) -> list[Detection]:
     ],
 )
 def test_the_colours_are_those_named(
-    studio: Session, line: str, background: str, colour: str
+    session: Session, line: str, background: str, colour: str
 ) -> None:
-    findings = seen(studio, line)
+    findings = seen(session, line)
     right = [f.background == background and f.regions[0].colour == colour for f in findings]
     assert sum(right) >= SEEDS - 1
 
 
-def test_the_shape_is_the_one_named(studio: Session) -> None:
+def test_the_shape_is_the_one_named(session: Session) -> None:
     reader = load_reader()
     asked = ["circle", "square", "triangle", "star", "heart", "ring"]
     found = [
-        analyze(opened(make_one(studio, f"a big red {kind} on a white background -S3").path))
+        analyze(opened(make_one(session, f"a big red {kind} on a white background -S3").path))
         for kind in asked
     ]
     read = read_kinds(reader, [finding.regions[0] for finding in found])
     assert sum(a == b for a, b in zip(asked, read, strict=True)) >= len(asked) - 1, read
 
 
-def test_the_place_is_the_one_named(studio: Session) -> None:
+def test_the_place_is_the_one_named(session: Session) -> None:
     for place in ("top left", "bottom right", "left", "top"):
-        event = make_one(studio, f"a small red circle in the {place} on a white background -S2")
+        event = make_one(session, f"a small red circle in the {place} on a white background -S2")
         finding = analyze(opened(event.path))
         assert finding.cell(finding.regions[0]) == place
 
 
 @pytest.mark.parametrize("line", ["a circle [red]", "a circle --negative red"])
-def test_a_negative_word_is_driven_out(studio: Session, line: str) -> None:
-    for event in make(studio, f"{line} -n{SEEDS} -S1"):
+def test_a_negative_word_is_driven_out(session: Session, line: str) -> None:
+    for event in make(session, f"{line} -n{SEEDS} -S1"):
         pixels = np.asarray(opened(event.path), np.int16)
         red = (pixels[..., 0] > 180) & (pixels[..., 1:].max(-1) < 90)
         assert red.mean() < 0.02
 
 
-def test_brackets_and_the_switch_are_the_same(studio: Session) -> None:
-    brackets = make_one(studio, "a circle [red] -S5")
-    switch = make_one(studio, "a circle --negative=red -S5")
+def test_brackets_and_the_switch_are_the_same(session: Session) -> None:
+    brackets = make_one(session, "a circle [red] -S5")
+    switch = make_one(session, "a circle --negative=red -S5")
     assert brackets.sha256 == switch.sha256
 
 
-def test_guidance_makes_the_words_count(studio: Session) -> None:
+def test_guidance_makes_the_words_count(session: Session) -> None:
     """Without guidance the words are a hint; with it, what they name is there more often."""
     line = "a small purple diamond in the top right on a yellow background"
 
@@ -83,14 +83,14 @@ def test_guidance_makes_the_words_count(studio: Session) -> None:
             for f in findings
         )
 
-    free, guided = seen(studio, f"{line} -C1"), seen(studio, f"{line} -C7")
+    free, guided = seen(session, f"{line} -C1"), seen(session, f"{line} -C7")
     assert right(guided) >= SEEDS - 1
     assert right(guided) >= right(free)
 
 
-def test_upscaling_doubles_the_sides_and_sharpens(studio: Session) -> None:
+def test_upscaling_doubles_the_sides_and_sharpens(session: Session) -> None:
     line = "a black star on a white background -S4"
-    small, large = (opened(make_one(studio, text).path) for text in (line, f"{line} -U 2 1"))
+    small, large = (opened(make_one(session, text).path) for text in (line, f"{line} -U 2 1"))
     bicubic = small.resize((512, 512), Image.Resampling.BICUBIC)
     assert large.size == bicubic.size
     assert edges(large) > 1.1 * edges(bicubic)
@@ -103,20 +103,20 @@ def edges(image: Image.Image) -> float:
     return float(np.percentile(np.hypot(*np.gradient(grey)), 99.9))
 
 
-def test_a_series_repeats(studio: Session) -> None:
-    first = make(studio, "a heart -n5 -S42 -s8")
-    again = make(studio, "a heart -n5 -S42 -s8")
+def test_a_series_repeats(session: Session) -> None:
+    first = make(session, "a heart -n5 -S42 -s8")
+    again = make(session, "a heart -n5 -S42 -s8")
     assert [event.sha256 for event in first] == [event.sha256 for event in again]
     assert [event.request.seed for event in first] == derive_seeds(42, 5)
     assert len({event.sha256 for event in first}) == 5
 
 
 def test_law_2_the_logged_lines_are_the_same_pixels_in_another_process(
-    studio: Session, tmp_path: Path
+    session: Session, tmp_path: Path
 ) -> None:
-    make(studio, f"a boat -S1 -s6 -o {tmp_path}")
-    make(studio, f"a “house”, # 1 [dogs] -S2 -s6 -A k_euler_a -o {tmp_path}")
-    make(studio, f"一只猫 -S3 -s6 -U2 -W192 -H256 -A dpmpp_sde -o {tmp_path}")
+    make(session, f"a boat -S1 -s6 -o {tmp_path}")
+    make(session, f"a “house”, # 1 [dogs] -S2 -s6 -A k_euler_a -o {tmp_path}")
+    make(session, f"一只猫 -S3 -s6 -U2 -W192 -H256 -A dpmpp_sde -o {tmp_path}")
     with dream.open(outdir=str(tmp_path)) as another:
         events = list(another.verify(tmp_path / LOG_NAME))
     verified = [event for event in events if isinstance(event, Verified)]

@@ -13,7 +13,7 @@ from prompt_toolkit.output import DummyOutput
 from dream.session import Session
 from dream.terminal.prompt import run_session
 from dream.terminal.screen import Screen
-from tests.fakes import fake_studio
+from tests.fakes import fake_session
 
 Typed = Callable[..., str]
 
@@ -35,8 +35,8 @@ class Watched(DummyOutput):
 
 
 @pytest.fixture
-def studio(tmp_path: Path) -> Session:
-    return fake_studio(tmp_path)
+def session(tmp_path: Path) -> Session:
+    return fake_session(tmp_path)
 
 
 @pytest.fixture
@@ -45,12 +45,12 @@ def typed(monkeypatch: pytest.MonkeyPatch) -> Typed:
     showed after the greeting."""
     monkeypatch.setenv("TERM", "xterm")
 
-    def type_keys(studio: Session, keys: str, columns: int = 80) -> str:
+    def type_keys(session: Session, keys: str, columns: int = 80) -> str:
         out = io.StringIO()
         screen = Screen(out, columns=lambda: columns, rewrite=False, colour=False)
         with create_pipe_input() as pipe, create_app_session(input=pipe, output=Watched(pipe)):
             pipe.send_text(f"{keys}q\r")
-            assert run_session(lambda: (studio, screen), studio.outdir) == 0
+            assert run_session(lambda: (session, screen), session.outdir) == 0
         return out.getvalue().split("\n", 2)[2]
 
     return type_keys

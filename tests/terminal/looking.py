@@ -11,7 +11,7 @@ from dream.core.events import Preview
 from dream.core.recipe import Recipe
 from dream.engine.interface import EngineEvents, Progress
 from dream.terminal.prompt import run_prompt
-from tests.fakes import FakeEngine, colour, fake_studio
+from tests.fakes import FakeEngine, colour, fake_session
 
 
 class LookingEngine(FakeEngine):
@@ -28,5 +28,5 @@ class LookingEngine(FakeEngine):
 
 
 if __name__ == "__main__":
-    studio = fake_studio(Path(sys.argv[1]), LookingEngine(pause=float(sys.argv[2])))
-    sys.exit(run_prompt(lambda: studio, studio.outdir, CliOptions(preview_size=8)))
+    session = fake_session(Path(sys.argv[1]), LookingEngine(pause=float(sys.argv[2])))
+    sys.exit(run_prompt(lambda: session, session.outdir, CliOptions(preview_size=8)))

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from dream.core.recipe import Recipe
 from dream.terminal.prompt import run_prompt
-from tests.fakes import FakeEngine, fake_studio
+from tests.fakes import FakeEngine, fake_session
 
 
 def fails(recipe: Recipe) -> None:
@@ -18,5 +18,5 @@ def fails(recipe: Recipe) -> None:
 
 if __name__ == "__main__":
     engine = FakeEngine(pause=float(sys.argv[2]), fails=fails)
-    studio = fake_studio(Path(sys.argv[1]), engine, "tiny", "twin")
-    sys.exit(run_prompt(lambda: studio, studio.outdir))
+    session = fake_session(Path(sys.argv[1]), engine, "tiny", "twin")
+    sys.exit(run_prompt(lambda: session, session.outdir))

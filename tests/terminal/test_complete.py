@@ -13,11 +13,11 @@ from dream.options.sampler_table import SAMPLERS
 from dream.session import Session
 from dream.terminal.completer import LineCompleter
 from dream.terminal.paths import find_paths
-from tests.fakes import FakeEngine, fake_studio
+from tests.fakes import FakeEngine, fake_session
 
 
 @pytest.fixture
-def studio(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Session:
+def session(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Session:
     (tmp_path / "here" / "my pictures").mkdir(parents=True)
     (tmp_path / "here" / "my pictures" / "a log.txt").touch()
     (tmp_path / "here" / ".hidden").mkdir()
@@ -25,88 +25,88 @@ def studio(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Session:
     (tmp_path / "outputs" / "000001.42.png").touch()
     (tmp_path / "outputs" / "dream_log.txt").touch()
     monkeypatch.chdir(tmp_path / "here")
-    return fake_studio(tmp_path, FakeEngine(), "tiny", "two words")
+    return fake_session(tmp_path, FakeEngine(), "tiny", "two words")
 
 
-def completed(studio: Session, line: str) -> list[str]:
+def completed(session: Session, line: str) -> list[str]:
     """The whole lines that TAB at the end of this one offers."""
-    completer = LineCompleter(Context(studio, list, COMMANDS))
+    completer = LineCompleter(Context(session, list, COMMANDS))
     offers = completer.get_completions(Document(line), CompleteEvent())
     return [line[: len(line) + offer.start_position] + offer.text for offer in offers]
 
 
-def test_a_prompt_is_left_alone(studio: Session) -> None:
-    assert completed(studio, "a red ci") == []
+def test_a_prompt_is_left_alone(session: Session) -> None:
+    assert completed(session, "a red ci") == []
 
 
-def test_fix_offers_folders(studio: Session) -> None:
-    assert completed(studio, "!fix my") == ['!fix "my pictures/']
+def test_fix_offers_folders(session: Session) -> None:
+    assert completed(session, "!fix my") == ['!fix "my pictures/']
 
 
-def test_switches_come_with_their_help(studio: Session) -> None:
-    completer = LineCompleter(Context(studio, list, COMMANDS))
+def test_switches_come_with_their_help(session: Session) -> None:
+    completer = LineCompleter(Context(session, list, COMMANDS))
     (offer,) = completer.get_completions(Document("a cat --ste"), CompleteEvent())
     assert (offer.text, offer.display_text) == ("--steps", "--steps N")
     assert "denoising" in offer.display_meta_text
 
 
 @pytest.mark.parametrize("line", ["a cat -A k_eu", "a cat --sampler=k_eu", "a cat -Ak_eu"])
-def test_values_of_a_choice(studio: Session, line: str) -> None:
+def test_values_of_a_choice(session: Session, line: str) -> None:
     start = line.removesuffix("k_eu")
     wanted = [start + name for name in SAMPLERS if name.startswith("k_eu")]
-    assert completed(studio, line) == wanted
+    assert completed(session, line) == wanted
 
 
-def test_models_from_the_shelf_quoted_where_they_need_it(studio: Session) -> None:
-    assert completed(studio, "a cat --model t") == [
+def test_models_from_the_shelf_quoted_where_they_need_it(session: Session) -> None:
+    assert completed(session, "a cat --model t") == [
         "a cat --model tiny",
         'a cat --model "two words"',
     ]
 
 
-def test_upscalers_from_the_shelf(studio: Session) -> None:
+def test_upscalers_from_the_shelf(session: Session) -> None:
     assert "a cat -U2 --upscaler realesr-general-x4v3" in completed(
-        studio, "a cat -U2 --upscaler realesr-g"
+        session, "a cat -U2 --upscaler realesr-g"
     )
 
 
-def test_seeds_of_this_session_the_last_first(studio: Session) -> None:
-    studio.past += [7, 42, 7, 421]
-    assert completed(studio, "a cat -S ") == ["a cat -S 421", "a cat -S 7", "a cat -S 42"]
-    assert completed(studio, "a cat -S4") == ["a cat -S421", "a cat -S42"]
+def test_seeds_of_this_session_the_last_first(session: Session) -> None:
+    session.past += [7, 42, 7, 421]
+    assert completed(session, "a cat -S ") == ["a cat -S 421", "a cat -S 7", "a cat -S 42"]
+    assert completed(session, "a cat -S4") == ["a cat -S421", "a cat -S42"]
 
 
 def test_folders_with_spaces_are_quoted_and_hidden_ones_wait_for_their_dot(
-    studio: Session,
+    session: Session,
 ) -> None:
-    assert completed(studio, "a cat -o ") == ['a cat -o "my pictures/"']
-    assert completed(studio, "a cat -o .h") == ["a cat -o .hidden/"]
+    assert completed(session, "a cat -o ") == ['a cat -o "my pictures/"']
+    assert completed(session, "a cat -o .h") == ["a cat -o .hidden/"]
 
 
-def test_pictures_to_start_from_here_and_among_the_session_s(studio: Session) -> None:
+def test_pictures_to_start_from_here_and_among_the_session_s(session: Session) -> None:
     Path("photo.jpg").touch()
     Path("notes.txt").touch()
     everything = ['a cat -I "my pictures/"', "a cat -I photo.jpg", "a cat -I 000001.42.png"]
-    assert completed(studio, "a cat -I ") == everything
-    assert completed(studio, "a cat -I p") == ["a cat -I photo.jpg"]
-    assert completed(studio, "a cat -I x.png -M0") == ["a cat -I x.png -M000001.42.png"]
+    assert completed(session, "a cat -I ") == everything
+    assert completed(session, "a cat -I p") == ["a cat -I photo.jpg"]
+    assert completed(session, "a cat -I x.png -M0") == ["a cat -I x.png -M000001.42.png"]
 
 
-def test_commands_and_their_files(studio: Session) -> None:
-    assert completed(studio, "!rep") == ["!replay"]
-    assert completed(studio, "!replay m") == ['!replay "my pictures/']
-    assert completed(studio, '!replay "my pictures/') == ['!replay "my pictures/a log.txt"']
-    assert completed(studio, "!verify dre") == ["!verify dream_log.txt"]
-    assert completed(studio, "!fetch 0") == ["!fetch 000001.42.png"]
-    assert completed(studio, "!fix 0") == ["!fix 000001.42.png"]
-    assert completed(studio, "!fix 000001.42.png --outc") == ["!fix 000001.42.png --outcrop"]
-    assert completed(studio, "!help verif") == ["!help verify"]
-    assert completed(studio, "!nothing x") == []
+def test_commands_and_their_files(session: Session) -> None:
+    assert completed(session, "!rep") == ["!replay"]
+    assert completed(session, "!replay m") == ['!replay "my pictures/']
+    assert completed(session, '!replay "my pictures/') == ['!replay "my pictures/a log.txt"']
+    assert completed(session, "!verify dre") == ["!verify dream_log.txt"]
+    assert completed(session, "!fetch 0") == ["!fetch 000001.42.png"]
+    assert completed(session, "!fix 0") == ["!fix 000001.42.png"]
+    assert completed(session, "!fix 000001.42.png --outc") == ["!fix 000001.42.png --outcrop"]
+    assert completed(session, "!help verif") == ["!help verify"]
+    assert completed(session, "!nothing x") == []
 
 
-def test_nothing_to_offer_is_no_error(studio: Session) -> None:
+def test_nothing_to_offer_is_no_error(session: Session) -> None:
     for line in ("!replay /no/such/folder/", "!replay ~nobody/", "a -o \0", "a --model "):
-        completed(studio, line)
+        completed(session, line)
 
 
 def test_a_folder_of_many_files_is_given_up_in_time(tmp_path: Path) -> None:
@@ -137,12 +137,12 @@ def test_a_folder_of_many_files_is_given_up_in_time(tmp_path: Path) -> None:
         ("!nothing --", []),
     ],
 )
-def test_a_command_s_own_switches(studio: Session, line: str, offered: list[str]) -> None:
-    assert completed(studio, line) == offered
+def test_a_command_s_own_switches(session: Session, line: str, offered: list[str]) -> None:
+    assert completed(session, line) == offered
 
 
 @pytest.mark.parametrize("control", ["\n", "\r", "\x1b", "\x9b", "\x85", "\u2028"], ids=ascii)
-def test_no_name_breaks_the_edit_line(studio: Session, tmp_path: Path, control: str) -> None:
+def test_no_name_breaks_the_edit_line(session: Session, tmp_path: Path, control: str) -> None:
     name = f"z{control}!set steps 3"
     Path(f"{name}.png").touch()
     Path(name).mkdir()
@@ -151,10 +151,10 @@ def test_no_name_breaks_the_edit_line(studio: Session, tmp_path: Path, control: 
         (tmp_path / "models" / name / file.name).write_bytes(file.read_bytes())
     lines = [f"{start}z" for start in ("a -I ", "a --init_img=", "a -o ", "a --model ")]
     lines += ["!fix z", "!fetch z", "!replay z", "!switch z", "!set model z"]
-    offers = [offer for line in lines for offer in completed(studio, line)]
+    offers = [offer for line in lines for offer in completed(session, line)]
     assert len(offers) >= 5
     assert all(offer.isprintable() for offer in offers)
 
 
-def test_a_command_behind_a_prompt_that_was_copied_is_completed(studio: Session) -> None:
-    assert "dream> !models" in completed(studio, "dream> !mod")
+def test_a_command_behind_a_prompt_that_was_copied_is_completed(session: Session) -> None:
+    assert "dream> !models" in completed(session, "dream> !mod")

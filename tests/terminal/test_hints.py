@@ -18,7 +18,7 @@ from dream.commands import COMMANDS, Context
 from dream.session import Session
 from dream.terminal.auto_suggest import HistorySuggest
 from dream.terminal.completer import LineCompleter
-from tests.fakes import FakeEngine, fake_studio
+from tests.fakes import FakeEngine, fake_session
 
 PAST = [
     "a red circle -s20 -S42",
@@ -82,32 +82,32 @@ def test_the_arrow_takes_the_gray_text() -> None:
     assert asyncio.run(arrow("a red c")) == "a red circle -s20 -S42"
 
 
-def completed(studio: Session, line: str) -> list[str]:
-    completer = LineCompleter(Context(studio, lambda: PAST, COMMANDS))
+def completed(session: Session, line: str) -> list[str]:
+    completer = LineCompleter(Context(session, lambda: PAST, COMMANDS))
     offers = completer.get_completions(Document(line), CompleteEvent())
     return [line[: len(line) + offer.start_position] + offer.text for offer in offers]
 
 
 def test_tab_offers_whole_prompts_and_words_of_the_past(tmp_path: Path) -> None:
-    studio = fake_studio(tmp_path)
-    assert completed(studio, "a red ") == ["a red square [blurry]", "a red circle"]
-    assert completed(studio, "a -d") == []
-    assert completed(studio, "a bl") == ["a blue elephant on the moon", "a blurry", "a blue"]
-    assert completed(studio, '"two ele') == ['"two elephant']
-    assert '"a -dashed thing"' in completed(studio, "a")
+    session = fake_session(tmp_path)
+    assert completed(session, "a red ") == ["a red square [blurry]", "a red circle"]
+    assert completed(session, "a -d") == []
+    assert completed(session, "a bl") == ["a blue elephant on the moon", "a blurry", "a blue"]
+    assert completed(session, '"two ele') == ['"two elephant']
+    assert '"a -dashed thing"' in completed(session, "a")
 
 
 def test_seeds_come_with_the_prompt_they_made(tmp_path: Path) -> None:
-    studio = fake_studio(tmp_path)
-    list(studio.make("a red circle -S42"))
-    list(studio.make("a cat -S421"))
-    completer = LineCompleter(Context(studio, list, COMMANDS))
+    session = fake_session(tmp_path)
+    list(session.make("a red circle -S42"))
+    list(session.make("a cat -S421"))
+    completer = LineCompleter(Context(session, list, COMMANDS))
     offers = completer.get_completions(Document("a cat -S 4"), CompleteEvent())
     assert [(offer.text, offer.display_meta_text) for offer in offers] == [
         ("421", "a cat"),
         ("42", "a red circle"),
     ]
-    again = fake_studio(tmp_path)
+    again = fake_session(tmp_path)
     list(again.make("a dog -S43"))
     completer = LineCompleter(Context(again, list, COMMANDS))
     offers = completer.get_completions(Document("a cat -S 4"), CompleteEvent())
@@ -119,18 +119,18 @@ def test_seeds_come_with_the_prompt_they_made(tmp_path: Path) -> None:
 
 
 def test_settings_are_completed_with_their_values(tmp_path: Path) -> None:
-    studio = fake_studio(tmp_path, FakeEngine(), "tiny", "two words")
-    assert completed(studio, "!set up") == ["!set upscale", "!set upscaler", "!set upscale_tile"]
-    assert completed(studio, "!set sampler k_eu") == [
+    session = fake_session(tmp_path, FakeEngine(), "tiny", "two words")
+    assert completed(session, "!set up") == ["!set upscale", "!set upscaler", "!set upscale_tile"]
+    assert completed(session, "!set sampler k_eu") == [
         "!set sampler k_euler",
         "!set sampler k_euler_a",
         "!set sampler k_euler_churn",
     ]
-    assert completed(studio, "!set model tw") == ['!set model "two words"']
-    assert completed(studio, "!unset ste") == ["!unset steps"]
+    assert completed(session, "!set model tw") == ['!set model "two words"']
+    assert completed(session, "!unset ste") == ["!unset steps"]
 
 
 def test_the_last_item_of_a_list_is_completed(tmp_path: Path) -> None:
-    studio = fake_studio(tmp_path)
-    assert completed(studio, "a cat -A ddim,lc") == ["a cat -A ddim,lcm"]
-    assert completed(studio, "a cat -Addim,lc") == ["a cat -Addim,lcm"]
+    session = fake_session(tmp_path)
+    assert completed(session, "a cat -A ddim,lc") == ["a cat -A ddim,lcm"]
+    assert completed(session, "a cat -Addim,lc") == ["a cat -Addim,lcm"]

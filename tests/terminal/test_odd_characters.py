@@ -8,7 +8,7 @@ import pytest
 
 from dream.commands import COMMANDS, Context
 from dream.terminal.live_check import check_line
-from tests.fakes import fake_studio
+from tests.fakes import fake_session
 
 
 @pytest.mark.parametrize(
@@ -31,6 +31,6 @@ from tests.fakes import fake_studio
     ],
 )
 def test_a_hint_says_what_was_meant(line: str, told: str, tmp_path: Path) -> None:
-    verdict = check_line(Context(fake_studio(tmp_path), tuple, COMMANDS), line)
+    verdict = check_line(Context(fake_session(tmp_path), tuple, COMMANDS), line)
     assert verdict is not None
     assert (told in verdict.text) if told else ("ASCII" not in verdict.text)

@@ -14,7 +14,7 @@ import pytest
 pytest.importorskip("pty", reason="there are no pseudo-terminals on Windows")
 
 from dream.queue import journal
-from tests.fakes import fake_shelf
+from tests.fakes import fake_registry
 from tests.terminal.pseudo import Terminal
 
 CTRL_C, CTRL_D, CTRL_R = "\x03", "\x04", "\x12"
@@ -326,7 +326,7 @@ def test_nothing_is_said_of_a_line_that_was_entered(terminal: Open) -> None:
 
 
 def test_what_a_model_is_called_is_asked(terminal: Open, tmp_path: Path) -> None:
-    fake_shelf(tmp_path / "other things", "mine")
+    fake_registry(tmp_path / "other things", "mine")
     here = terminal(pause=0.1, columns=120)
     here.see_line("")
     here.send(f"a cat -s40 -S1\r!import_model {tmp_path}/other things/mine\r")

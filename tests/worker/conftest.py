@@ -23,14 +23,14 @@ def _environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def shelf(random_models: Path) -> ModelRegistry:
+def registry(random_models: Path) -> ModelRegistry:
     return ModelRegistry([random_models, get_shipped_models_dir()])
 
 
 @pytest.fixture(scope="module")
-def engine(shelf: ModelRegistry) -> Iterator[WorkerEngine]:
+def engine(registry: ModelRegistry) -> Iterator[WorkerEngine]:
     """One worker for the whole module, for starting one takes ten seconds."""
-    engine = WorkerEngine(shelf)
+    engine = WorkerEngine(registry)
     engine.preload("random")
     yield engine
     engine.close()

@@ -20,12 +20,14 @@ def test_verify_names_what_the_model_is_taken_to_predict(
 ) -> None:
     """The weights are the same, and their hash tells nothing."""
     shutil.copytree(random_models / "random-v", tmp_path / "models" / "it")
-    shelf, out = ModelRegistry([tmp_path / "models"]), tmp_path / "out"
-    with Session(InProcessEngine(shelf), shelf, Request(model="it", outdir=str(out))) as studio:
-        list(studio.make(LINE))
-        assert _verified(list(studio.verify(out / LOG_NAME))).same
+    registry, out = ModelRegistry([tmp_path / "models"]), tmp_path / "out"
+    with Session(
+        InProcessEngine(registry), registry, Request(model="it", outdir=str(out))
+    ) as session:
+        list(session.make(LINE))
+        assert _verified(list(session.verify(out / LOG_NAME))).same
         (tmp_path / "models" / "models.toml").write_text('[models.it]\nprediction = "epsilon"\n')
-        verified = _verified(list(studio.verify(out / LOG_NAME)))
+        verified = _verified(list(session.verify(out / LOG_NAME)))
     assert verified.differences["prediction"] == "epsilon, was v_prediction"
     assert verified.differences.keys() == {"picture", "prediction"}
 

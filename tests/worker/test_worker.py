@@ -71,12 +71,12 @@ def test_a_picture_with_its_steps_in_order(engine: WorkerEngine) -> None:
     assert picture(iter(again)).sha256 == picture(iter(happenings)).sha256
 
 
-def test_the_same_bits_as_in_this_process(engine: WorkerEngine, shelf: ModelRegistry) -> None:
+def test_the_same_bits_as_in_this_process(engine: WorkerEngine, registry: ModelRegistry) -> None:
     import torch
 
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
-    here = InProcessEngine(shelf)
+    here = InProcessEngine(registry)
     try:
         for sampler in ("k_euler_a", "dpmpp_2m_karras"):
             asked = recipe(sampler=sampler, steps=6)
@@ -136,7 +136,7 @@ def test_a_killed_worker_is_replaced_and_the_picture_is_the_same(engine: WorkerE
 
 def test_unforeseen_errors_are_one_line_and_a_crash_file(engine: WorkerEngine) -> None:
     with pytest.raises(EngineError) as caught:
-        [*engine.render(recipe(width=4))]  # the studio never asks for this
+        [*engine.render(recipe(width=4))]  # the session never asks for this
     assert "\n" not in str(caught.value)
     path = Path(caught.value.hint.split(" in ")[-1])
     assert "Traceback" in path.read_text()
@@ -149,11 +149,11 @@ def test_errors_we_can_explain_arrive_as_they_are(engine: WorkerEngine) -> None:
     assert caught.value.hint.startswith("did you mean")
 
 
-def test_no_worker_outlives_its_prompt(shelf: ModelRegistry, tmp_path: Path) -> None:
+def test_no_worker_outlives_its_prompt(registry: ModelRegistry, tmp_path: Path) -> None:
     script = (
         "import sys, time; from pathlib import Path\n"
         "from dream.catalogue import ModelRegistry; from dream.worker import WorkerEngine\n"
-        f"engine = WorkerEngine(ModelRegistry([Path({str(shelf.models_dirs[0])!r})]))\n"
+        f"engine = WorkerEngine(ModelRegistry([Path({str(registry.models_dirs[0])!r})]))\n"
         "engine.preload('random')\n"
         "assert 'torch' not in sys.modules and 'numpy' not in sys.modules\n"
         "print(engine._worker._process.pid, flush=True); time.sleep(600)\n"
@@ -166,8 +166,8 @@ def test_no_worker_outlives_its_prompt(shelf: ModelRegistry, tmp_path: Path) -> 
     until(lambda: not alive(worker))
 
 
-def test_closing_ends_the_process(shelf: ModelRegistry) -> None:
-    engine = WorkerEngine(shelf)
+def test_closing_ends_the_process(registry: ModelRegistry) -> None:
+    engine = WorkerEngine(registry)
     assert engine._worker is None, "a dry run costs no process"
     engine.preload("no such model")
     worker = pid(engine)

@@ -17,14 +17,14 @@ from dream.engine.memory.device import PRECISIONS
 from dream.engine.silence_libraries import silence_libraries
 
 
-def export_diffusers(card: ModelInfo, folder: Path) -> None:
+def export_diffusers(info: ModelInfo, folder: Path) -> None:
     """Write the model into `folder`, in its own dtype; completely or not at all.
 
     Raises ModelError for a model that cannot be loaded, or a folder that cannot be written.
     """
-    precision = detect(card.path).precision
+    precision = detect(info.path).precision
     with silence_libraries():
-        pipe = load_model(card, "cpu", precision if precision in PRECISIONS else "float32").pipe
+        pipe = load_model(info, "cpu", precision if precision in PRECISIONS else "float32").pipe
         for part in pipe.components.values():
             if isinstance(part, torch.nn.Module):
                 part.to(memory_format=torch.contiguous_format)  # as safetensors want it

@@ -50,7 +50,7 @@ which is read for each image anyway, and documentation."""
 class LoadedModel:
     """A model in memory."""
 
-    card: ModelInfo
+    info: ModelInfo
     pipe: Any
     """A text-to-image pipeline of diffusers."""
     placement: Placement
@@ -63,7 +63,7 @@ class LoadedModel:
 
 
 def load_model(
-    card: ModelInfo, device: str, precision: str, offload_mode: str = NO_OFFLOAD
+    info: ModelInfo, device: str, precision: str, offload_mode: str = NO_OFFLOAD
 ) -> LoadedModel:
     """Load a model into memory; `offload_mode` is how its weights come to the device, see
     `offload`.
@@ -71,23 +71,23 @@ def load_model(
     Raises ModelError for a broken model or one of another kind, BadSetting for a device that is not
     here, and torch's own error when memory runs out.
     """
-    read = compute_file_signature(card.path)
-    if card.path.is_file():
-        return _load_file(card, device, precision, offload_mode, read)
-    index = read_index(card.path)
-    weights = find_weights(card.path, index.libraries)
+    read = compute_file_signature(info.path)
+    if info.path.is_file():
+        return _load_file(info, device, precision, offload_mode, read)
+    index = read_index(info.path)
+    weights = find_weights(info.path, index.libraries)
     check_pickles(weights)
     placement = replace(
         choose_placement(device, precision, count_parameters(weights)), offload_mode=offload_mode
     )
     try:
-        pipe = _from_folder(card.path, index, weights, placement)
-        _configure(card, pipe, placement)
+        pipe = _from_folder(info.path, index, weights, placement)
+        _configure(info, pipe, placement)
     except pickle.UnpicklingError as error:
-        raise _pickle_error(card.path) from error
+        raise _pickle_error(info.path) from error
     except (OSError, ValueError, KeyError, TypeError, AttributeError, ImportError) as error:
-        raise _load_error(card, error) from error
-    return LoadedModel(card, pipe, placement, _in_background(weights), read)
+        raise _load_error(info, error) from error
+    return LoadedModel(info, pipe, placement, _in_background(weights), read)
 
 
 def check_pickles(weights: WeightFiles) -> None:
@@ -122,20 +122,20 @@ def _stat_numbers(path: Path) -> tuple[int, ...] | None:
 
 
 def _load_file(
-    card: ModelInfo, device: str, precision: str, offload_mode: str, read: object
+    info: ModelInfo, device: str, precision: str, offload_mode: str, read: object
 ) -> LoadedModel:
     from dream.engine.loading.single_file import load_file  # imports much
 
     placement = replace(
-        choose_placement(device, precision, detect(card.path).parameters), offload_mode=offload_mode
+        choose_placement(device, precision, detect(info.path).parameters), offload_mode=offload_mode
     )
     try:
-        pipe = load_file(card.path, placement, ema=card.ema)
-        _configure(card, pipe, placement)
+        pipe = load_file(info.path, placement, ema=info.ema)
+        _configure(info, pipe, placement)
     except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
-        raise _load_error(card, error) from error
-    weights = WeightFiles((card.path,), ema=card.ema)
-    return LoadedModel(card, pipe, placement, _in_background(weights), read)
+        raise _load_error(info, error) from error
+    weights = WeightFiles((info.path,), ema=info.ema)
+    return LoadedModel(info, pipe, placement, _in_background(weights), read)
 
 
 @dataclass(frozen=True)
@@ -261,9 +261,9 @@ def _pipeline_class(index: Index) -> Any:
     return diffusers.AutoPipelineForText2Image
 
 
-def _configure(card: ModelInfo, pipe: Any, placement: Placement) -> None:
-    if card.prediction and "prediction_type" in pipe.scheduler.config:
-        pipe.scheduler.register_to_config(prediction_type=card.prediction)
+def _configure(info: ModelInfo, pipe: Any, placement: Placement) -> None:
+    if info.prediction and "prediction_type" in pipe.scheduler.config:
+        pipe.scheduler.register_to_config(prediction_type=info.prediction)
     add_empty_conditioning(pipe)
     pipe.set_progress_bar_config(disable=True)
     if placement.device.startswith("cuda"):
@@ -295,6 +295,6 @@ def _pickle_error(folder: Path) -> ModelError:
     )
 
 
-def _load_error(card: ModelInfo, error: Exception) -> ModelError:
+def _load_error(info: ModelInfo, error: Exception) -> ModelError:
     content = (str(error).strip() or type(error).__name__).splitlines()[0]
-    return ModelError(f"{card.name} in {card.path} cannot be loaded: {content}")
+    return ModelError(f"{info.name} in {info.path} cannot be loaded: {content}")

@@ -34,7 +34,7 @@ class VaeOverride:
 def compute_cache_key(path: Path, loaded: LoadedModel) -> object:
     """What a VAE for a model depends on: its files as they are now, device and dtype, and the
     family, because a single file does not hold the scaling of its latents."""
-    return path, compute_file_signature(path), loaded.placement, loaded.card.family
+    return path, compute_file_signature(path), loaded.placement, loaded.info.family
 
 
 def open_vae(path: Path, loaded: LoadedModel) -> VaeOverride:
@@ -67,12 +67,12 @@ def check_latents(vae: VaeOverride, loaded: LoadedModel) -> None:
     own = _latent_channels(loaded.pipe)
     if own is None:
         raise ModelError(
-            f"{loaded.card.name} has no replaceable VAE",
+            f"{loaded.info.name} has no replaceable VAE",
             "remove --vae",
         )
     if (expected := vae.module.config.latent_channels) != own:
         raise ModelError(
-            f"{vae.path} expects {expected} latent channels; {loaded.card.name} has {own}",
+            f"{vae.path} expects {expected} latent channels; {loaded.info.name} has {own}",
             "choose a VAE made for this model family",
         )
 
@@ -102,7 +102,7 @@ def _read(path: Path, files: WeightFiles, loaded: LoadedModel) -> Any:
         load_vae,  # imports much that folders do not need
     )
 
-    return load_vae(path, loaded.placement, loaded.card.family)
+    return load_vae(path, loaded.placement, loaded.info.family)
 
 
 @contextmanager
@@ -115,7 +115,7 @@ def replace_vae(loaded: LoadedModel, vae: VaeOverride | None) -> Iterator[None]:
     if vae is None:
         if _lacks_vae(pipe):
             raise ModelError(
-                f"{loaded.card.name} in {loaded.card.path} contains no VAE",
+                f"{loaded.info.name} in {loaded.info.path} contains no VAE",
                 'choose one with --vae NAME, or set vae = "NAME" in models.toml',
             )
         yield

@@ -44,12 +44,12 @@ class MemoryEstimate:
         return self.weights + max(self.load_overhead, min(self.weights, WORK))
 
 
-def estimate_memory(card: ModelInfo, device: str, precision: str) -> MemoryEstimate:
+def estimate_memory(info: ModelInfo, device: str, precision: str) -> MemoryEstimate:
     """Estimate a model. Raises BadSetting for a device that is not here. A model whose files cannot
     be read counts as 0 bytes: loading it will report the error."""
     try:
-        files = _files(card)
-        parameters, largest = _parameters(card, files), _largest(card, files)
+        files = _files(info)
+        parameters, largest = _parameters(info, files), _largest(info, files)
     except (ModelError, OSError):
         return MemoryEstimate(choose_placement(device, precision), 0)
     placement = choose_placement(device, precision, parameters)
@@ -60,21 +60,21 @@ def estimate_memory(card: ModelInfo, device: str, precision: str) -> MemoryEstim
     return MemoryEstimate(placement, parameters * width, unpacked, largest * width)
 
 
-def _files(card: ModelInfo) -> WeightFiles:
-    if card.path.is_file():
-        return WeightFiles((card.path,))
-    return find_weights(card.path, read_index(card.path).libraries)
+def _files(info: ModelInfo) -> WeightFiles:
+    if info.path.is_file():
+        return WeightFiles((info.path,))
+    return find_weights(info.path, read_index(info.path).libraries)
 
 
-def _parameters(card: ModelInfo, files: WeightFiles) -> int:
+def _parameters(info: ModelInfo, files: WeightFiles) -> int:
     """Of a single file, without its EMA weights, which are not loaded."""
-    return detect(card.path).parameters if card.path.is_file() else count_parameters(files)
+    return detect(info.path).parameters if info.path.is_file() else count_parameters(files)
 
 
-def _largest(card: ModelInfo, files: WeightFiles) -> int:
+def _largest(info: ModelInfo, files: WeightFiles) -> int:
     """Parameters of the largest component; of a single file, those of the denoiser."""
-    if card.path.is_file():
-        tensors = read_header(card.path).tensors
+    if info.path.is_file():
+        tensors = read_header(info.path).tensors
         return sum(prod(tensors[name].shape) for name in tensors if name.startswith(UNET))
     parts = {path.parent for path in files.files}
     return max(
@@ -94,17 +94,17 @@ class ModelCache:
 
     def list_names(self) -> tuple[str, ...]:
         """The models' names."""
-        return tuple(loaded.card.name for loaded, _ in self._models)
+        return tuple(loaded.info.name for loaded, _ in self._models)
 
-    def get(self, card: ModelInfo) -> LoadedModel | None:
+    def get(self, info: ModelInfo) -> LoadedModel | None:
         """The model, if it is in memory; it is now the one used last. A model whose files have
         changed is unloaded."""
-        wanted = _source_key(card)
-        here = next((kept for kept in self._models if _source_key(kept[0].card) == wanted), None)
+        wanted = _source_key(info)
+        here = next((kept for kept in self._models if _source_key(kept[0].info) == wanted), None)
         if here is None:
             return None
         self._models.remove(here)
-        if here[0].file_signature != compute_file_signature(card.path):
+        if here[0].file_signature != compute_file_signature(info.path):
             del here
             memory.free_memory()
             return None
@@ -186,9 +186,9 @@ class ModelCache:
         )
 
 
-def _source_key(card: ModelInfo) -> tuple[object, ...]:
+def _source_key(info: ModelInfo) -> tuple[object, ...]:
     """What a model in memory was loaded from: entries with the same key share the model."""
-    return card.path, card.ema, card.prediction
+    return info.path, info.ema, info.prediction
 
 
 def _out_of_memory(

@@ -79,14 +79,14 @@ class GenerationRun:
         previewer = (
             None
             if previewers is None
-            else previewers.for_model(loaded.card, loaded.placement.device, report)
+            else previewers.for_model(loaded.info, loaded.placement.device, report)
         )
         return cls(loaded, words, report, previewer, every)
 
     def run(self, recipe: Recipe, inputs: TaskInputs) -> Picture:
         """Generate in one pass, or in two: see `tasks.hires`. Raises ModelError, and what `report`
         raises."""
-        passes = hires.split_passes(recipe, self.loaded.card) if inputs.image is None else None
+        passes = hires.split_passes(recipe, self.loaded.info) if inputs.image is None else None
         if passes is None:
             return self._denoise_once(recipe, inputs)
         small, large = passes
@@ -157,7 +157,7 @@ def _rescale(loaded: LoadedModel, recipe: Recipe, takes: Mapping[str, Parameter]
 def _run(loaded: LoadedModel, pipe: Any, arguments: dict[str, Any]) -> Any:
     """What the pipeline makes. Of families that are taken as far as they are like those dream was
     made for, what a pipeline cannot do is said in one sentence. Raises ModelError."""
-    if loaded.card.family in ("sd1", "sd2", "sdxl"):
+    if loaded.info.family in ("sd1", "sd2", "sdxl"):
         return pipe(**arguments)
     try:
         return pipe(**arguments)
@@ -166,7 +166,7 @@ def _run(loaded: LoadedModel, pipe: Any, arguments: dict[str, Any]) -> Any:
             raise
         message = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise ModelError(
-            f"{loaded.card.name} cannot generate this image: {type(pipe).__name__} says {message}",
+            f"{loaded.info.name} cannot generate this image: {type(pipe).__name__} says {message}",
             "choose another --model",
         ) from error
 
@@ -187,7 +187,7 @@ def _report_prompt_args(
     loaded: LoadedModel, recipe: Recipe, report: ProgressCallback
 ) -> PromptArgs:
     """The prompt arguments for the pipeline; reports what it truncates or ignores."""
-    pipe, model = loaded.pipe, loaded.card.name
+    pipe, model = loaded.pipe, loaded.info.name
     positive, negative = split_negative(recipe.prompt, recipe.negative)
     for text in filter(None, (positive, negative)):
         if lost := get_truncated_text(pipe, text):
@@ -208,7 +208,7 @@ def _report_prompt_args(
 def _sampler_note(loaded: LoadedModel, recipe: Recipe) -> str | None:
     """The note where another sampler or schedule is used than the recipe's; None where it is the
     recipe's."""
-    pipe, model = loaded.pipe, loaded.card.name
+    pipe, model = loaded.pipe, loaded.info.name
     own = pipe.scheduler
     if not uses_beta_schedule(own.config):
         name = type(own).__name__
@@ -228,7 +228,7 @@ def _uses_flow(own: Any, recipe: Recipe) -> bool:
 def _former_config(loaded: LoadedModel, config: Mapping[str, Any]) -> Mapping[str, Any]:
     """As it was before there were schedules: of a file of Stable Diffusion 1 or 2 it did not say
     that the model was trained down to pure noise."""
-    if loaded.card.path.is_file() and loaded.card.family != "sdxl":
+    if loaded.info.path.is_file() and loaded.info.family != "sdxl":
         return {**config, "rescale_betas_zero_snr": False}
     return config
 

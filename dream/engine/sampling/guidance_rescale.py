@@ -19,7 +19,7 @@ _FAMILIES = ("sd1", "sd2", "sdxl")
 
 def supports_rescale(loaded: LoadedModel, takes: Mapping[str, Parameter]) -> bool:
     """Whether guidance can be rescaled: by the pipeline, which takes these arguments, or here."""
-    return "guidance_rescale" in takes or loaded.card.family in _FAMILIES
+    return "guidance_rescale" in takes or loaded.info.family in _FAMILIES
 
 
 @contextmanager

@@ -84,23 +84,23 @@ class Previewers:
         self._find_decoder = find_decoder
         self._decoders: dict[Path, Previewer] = {}
 
-    def for_model(self, card: ModelInfo, device: str, report: ProgressCallback) -> Previewer | None:
+    def for_model(self, info: ModelInfo, device: str, report: ProgressCallback) -> Previewer | None:
         """The previewer of this model; None where there is none."""
-        folder = self._find_decoder(card.family)
-        if folder is not None and card.preview is None:
+        folder = self._find_decoder(info.family)
+        if folder is not None and info.preview is None:
             try:
                 if folder not in self._decoders:
                     self._decoders[folder] = make_taesd_previewer(folder, device)
                 return self._decoders[folder]
             except (OSError, ValueError, RuntimeError, ModelError) as error:
                 report(Note(text=f"no previews from {folder}: {str(error).splitlines()[0]}"))
-        factors = get_rgb_factors(card)
+        factors = get_rgb_factors(info)
         return None if factors is None else make_linear_previewer(factors)
 
 
-def get_rgb_factors(card: ModelInfo) -> LatentRgbFactors | None:
+def get_rgb_factors(info: ModelInfo) -> LatentRgbFactors | None:
     """The model's own matrix, or its family's; None when none is known."""
-    return card.preview or RGB_FACTORS.get(card.family)
+    return info.preview or RGB_FACTORS.get(info.family)
 
 
 def make_linear_previewer(factors: LatentRgbFactors) -> Previewer:

@@ -18,7 +18,7 @@ def collect_provenance(loaded: LoadedModel, scheduler: Any) -> dict[str, str]:
     placement = loaded.placement
     return {
         "weights": _digest(loaded),
-        **({"ema": "the running averages in the model's file"} if loaded.card.ema else {}),
+        **({"ema": "the running averages in the model's file"} if loaded.info.ema else {}),
         **_prediction(scheduler),
         "device": placement.device,
         "precision": placement.precision,

@@ -65,7 +65,7 @@ def _build(loaded: LoadedModel, usual: dict[str, str], auto: str, only: str) -> 
             )
     except ValueError as error:
         raise ModelError(
-            f"{loaded.card.name} does not support {only}: diffusers has no pipeline for {kind}",
+            f"{loaded.info.name} does not support {only}: diffusers has no pipeline for {kind}",
             "choose another --model",
         ) from error
     made.set_progress_bar_config(disable=True)

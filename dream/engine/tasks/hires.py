@@ -17,16 +17,16 @@ from dream.core.recipe import Recipe
 from dream.engine.interface import Progress, ProgressCallback
 
 
-def split_passes(recipe: Recipe, card: ModelInfo) -> tuple[Recipe, Recipe] | None:
+def split_passes(recipe: Recipe, info: ModelInfo) -> tuple[Recipe, Recipe] | None:
     """The recipes of the small image and of the large one that refines it; None where one pass is
     enough."""
     if recipe.hires_fix is None:
         return None
-    shrink = sqrt(card.width * card.height / (recipe.width * recipe.height))
+    shrink = sqrt(info.width * info.height / (recipe.width * recipe.height))
     if shrink >= 1:
         return None
     width, height = (
-        max(card.multiple, int(side * shrink) // card.multiple * card.multiple)
+        max(info.multiple, int(side * shrink) // info.multiple * info.multiple)
         for side in (recipe.width, recipe.height)
     )
     small = replace(recipe, width=width, height=height, hires_fix=None)

@@ -93,6 +93,6 @@ def _refuse_other_channels(loaded: LoadedModel) -> None:
     latent = count_latent_channels(loaded.pipe)
     if unet.config.in_channels not in (latent, 2 * latent + 1):
         raise ModelError(
-            f"{loaded.card.name} does not support masks: its denoiser takes other inputs",
+            f"{loaded.info.name} does not support masks: its denoiser takes other inputs",
             "choose another --model",
         )

@@ -26,7 +26,7 @@ def is_depth_model(loaded: LoadedModel) -> bool:
 def get_estimator_folder(loaded: LoadedModel) -> Path | None:
     """The folder of the depth estimator that came with a model; None where there is none, e.g. for
     a single file, whose estimator has another architecture."""
-    folder = loaded.card.path / PART
+    folder = loaded.info.path / PART
     return folder if (folder / "config.json").is_file() else None
 
 
