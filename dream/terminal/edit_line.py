@@ -6,6 +6,7 @@ suggestions and highlighting are set later as attributes.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 from prompt_toolkit import PromptSession
@@ -14,9 +15,11 @@ from prompt_toolkit.filters import Condition, is_done
 from prompt_toolkit.formatted_text import StyleAndTextTuples
 from prompt_toolkit.layout.containers import AnyContainer, ConditionalContainer, HSplit, Window
 from prompt_toolkit.layout.controls import FormattedTextControl
+from prompt_toolkit.layout.processors import Processor, Transformation, TransformationInput
 from prompt_toolkit.output.vt100 import Vt100_Output
 from prompt_toolkit.renderer import CPR_Support
 
+from dream.core.plain_text import make_printable
 from dream.terminal.history_file import LineHistory
 from dream.terminal.key_bindings import PendingInput, make_key_bindings
 from dream.terminal.style import MESSAGE, STYLE
@@ -43,6 +46,7 @@ class EditLine(PromptSession[str]):
             include_default_pygments_style=False,
             key_bindings=make_key_bindings(desk, lambda: self.interrupt()),
             enable_suspend=True,
+            input_processors=[ReplaceUnprintable()],
         )
         self.layout.container = HSplit(
             [_rows(lambda: self.above()), self.layout.container, _rows(lambda: self.below())]
@@ -92,6 +96,29 @@ class EditLine(PromptSession[str]):
     def exit_error(self) -> BaseException | None:
         """The error that ended the session, or None."""
         return self._over
+
+
+class ReplaceUnprintable(Processor):
+    """Shows � for each character that changes the reading direction or is invisible, so that a line
+    from a file looks as it will be read. The text is unchanged; prompt_toolkit itself shows control
+    characters (`^A`)."""
+
+    def apply_transformation(self, transformation_input: TransformationInput) -> Transformation:
+        """Implements prompt_toolkit's interface; positions stay, one character for another."""
+        return Transformation(
+            [
+                (fragment[0], _show_format_characters(fragment[1]))
+                for fragment in transformation_input.fragments
+            ]
+        )
+
+
+def _show_format_characters(text: str) -> str:
+    return text if text.isprintable() else re.sub(r"[^\x00-\xa0]+", _replace, text)
+
+
+def _replace(match: re.Match[str]) -> str:
+    return make_printable(match[0])
 
 
 class PromptInterrupted(Exception):
