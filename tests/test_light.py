@@ -32,7 +32,7 @@ look("shell")
 with dream.open(outdir=out, model=model) as session:
     for _ in session.make("a square -s2 -W64 -H64 -Ak_euler -S2"):
         pass
-    assert session.kept
+    assert session.saved
 look("Python")
 print(json.dumps(found))
 """

@@ -42,19 +42,19 @@ _MAX_DEPTH, _MAX_MODELS = 8, 1000
 def find_models(dirs: Sequence[Path]) -> dict[str, Path]:
     """Folders and single files by name. If two have the same name, the one in the first models
     folder is used, and a folder before a file."""
-    found: dict[str, Path] = {}
+    paths: dict[str, Path] = {}
     for models in dirs:
         for index in sorted(models.glob(f"*/{INDEX}")):
             if not is_diffusion_upscaler(index.parent):
-                found.setdefault(index.parent.name, index.parent)
+                paths.setdefault(index.parent.name, index.parent)
         for place in _FILES_IN:
             for path in list_with_suffix(models, f"{place}*", FILES):
-                found.setdefault(path.stem, path)
+                paths.setdefault(path.stem, path)
         for path in sorted(models.glob(_LINKED)):
-            found.setdefault(path.parent.name, path)
+            paths.setdefault(path.parent.name, path)
         for name, path in _in_hub_cache(models):
-            found.setdefault(name, path)
-    return found
+            paths.setdefault(name, path)
+    return paths
 
 
 def model_places() -> tuple[str, ...]:
@@ -115,17 +115,17 @@ def find_recursive(folder: Path) -> dict[str, Path]:
     """Models at any depth of an arbitrary folder, by name. If two have the same name, the second
     gets its folder's name as a prefix; a file called “model” gets its folder's name instead.
     Components of models are not included."""
-    found: dict[str, Path] = {}
+    paths: dict[str, Path] = {}
     for path in _search_folder(folder, _MAX_DEPTH):
-        if len(found) == _MAX_MODELS:
+        if len(paths) == _MAX_MODELS:
             break
         name = path.name if path.is_dir() else path.stem
         if name == "model" and path.parent != folder:
             name = path.parent.name
         longer = "-".join(path.relative_to(folder).with_name(name).parts)
         names = (name, f"{path.parent.name}-{name}", longer)
-        found.setdefault(next((name for name in names if name not in found), longer), path)
-    return found
+        paths.setdefault(next((name for name in names if name not in paths), longer), path)
+    return paths
 
 
 def _search_folder(folder: Path, depth: int) -> Iterator[Path]:
@@ -170,7 +170,7 @@ def is_diffusion_upscaler(folder: Path) -> bool:
 
 def list_with_suffix(folder: Path, pattern: str, suffixes: Sequence[str]) -> Iterator[Path]:
     """Files with these suffixes, in the order of the suffixes, so safetensors come first."""
-    found = [path for path in folder.glob(pattern) if path.suffix.lower() in suffixes]
-    for path in sorted(found, key=lambda path: (suffixes.index(path.suffix.lower()), path)):
+    paths = [path for path in folder.glob(pattern) if path.suffix.lower() in suffixes]
+    for path in sorted(paths, key=lambda path: (suffixes.index(path.suffix.lower()), path)):
         if not path.name.startswith(".") and path.is_file():
             yield path

@@ -290,10 +290,10 @@ def _verify(job: _Download) -> None:
     if not job.sha256:
         return
     with job.part.open("rb") as file:
-        found = hashlib.file_digest(file, "sha256").hexdigest()
-    if found != job.sha256.lower():
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    if digest != job.sha256.lower():
         job.forget()
         raise job.error(
-            f"the downloaded file is not the expected one, and was removed: its sha256 is {found},"
+            f"the downloaded file is not the expected one, and was removed: its sha256 is {digest},"
             f" expected {job.sha256}"
         )

@@ -61,13 +61,13 @@ class _File:
 def parse_hub_id(text: str) -> HubId | None:
     """The text as a hub id; None for other text, and for what looks like a path: it has a suffix of
     weights, or begins with an existing folder."""
-    found = _HUB_ID.fullmatch(text)
-    if found is None or text.startswith(".") or found["repo"].lower().endswith(_WEIGHTS):
+    match = _HUB_ID.fullmatch(text)
+    if match is None or text.startswith(".") or match["repo"].lower().endswith(_WEIGHTS):
         return None
     with suppress(OSError):  # a name that is too long for a folder
         if Path(text.partition("/")[0]).is_dir():
             return None
-    return HubId(found["repo"], found["revision"], found["variant"])
+    return HubId(match["repo"], match["revision"], match["variant"])
 
 
 def download(

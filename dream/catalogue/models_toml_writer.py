@@ -78,9 +78,9 @@ def _rename_in_text(file: Path, old: str, new: str) -> str:
     text = document.as_string()
     key = tomlkit.key(new).as_string()
 
-    def header(found: re.Match[str]) -> str:
-        its = next(iter(tomllib.loads(f"{found[2]} = 0")))
-        return f"{found[1]}{key}{found[3]}" if its == old else found[0]
+    def header(match: re.Match[str]) -> str:
+        its = next(iter(tomllib.loads(f"{match[2]} = 0")))
+        return f"{match[1]}{key}{match[3]}" if its == old else match[0]
 
     changed = _HEADER.sub(header, text)
     models = document["models"]
@@ -93,7 +93,7 @@ def _rename_in_text(file: Path, old: str, new: str) -> str:
 
 def remove_entry(dirs: Sequence[Path], name: str) -> bool:
     """Remove a model's entries from all files. Returns whether there was one. Raises ModelError."""
-    found = False
+    changed = False
     for file in (folder / FILE_NAME for folder in dirs):
         if not _has_entry(file, name):
             continue
@@ -101,8 +101,8 @@ def remove_entry(dirs: Sequence[Path], name: str) -> bool:
             document = _read(file)
             del document["models"][name]
             rewrite(target, document.as_string())
-        found = True
-    return found
+        changed = True
+    return changed
 
 
 def _table(parent: Any, name: str, file: Path) -> Any:

@@ -79,18 +79,18 @@ def read_file(name: str, path: Path) -> ModelInfo:
     # Imported late: folders do not need it.
     from dream.catalogue.detect import require_model
 
-    found = require_model(path)
-    width, height = found.size
+    detected = require_model(path)
+    width, height = detected.size
     return ModelInfo(
         name=name,
         path=path,
-        family=found.family,
-        variant=found.variant,
+        family=detected.family,
+        variant=detected.variant,
         width=width,
         height=height,
-        cfg_scale=_GUIDANCE.get(found.family, ModelInfo.cfg_scale),
-        cfg_rescale=_ZERO_SNR_RESCALE if found.zero_snr else 0.0,
-        averages=found.ema,
+        cfg_scale=_GUIDANCE.get(detected.family, ModelInfo.cfg_scale),
+        cfg_rescale=_ZERO_SNR_RESCALE if detected.zero_snr else 0.0,
+        averages=detected.ema,
     )
 
 

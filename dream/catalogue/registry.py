@@ -63,10 +63,10 @@ class ModelRegistry:
         models.toml take precedence over files, and are not listed twice."""
         entries = read_entries(self.models_dirs, _ignore)
         listed = {name: entry["path"] for name, entry in entries.items() if "path" in entry}
-        found = find_models(self.models_dirs)
-        for name in self._find_renamed(entries, found):
-            del found[name]
-        return {**found, **listed}
+        paths = find_models(self.models_dirs)
+        for name in self._find_renamed(entries, paths):
+            del paths[name]
+        return {**paths, **listed}
 
     def shadowed_by(self, folder: Path) -> dict[str, Path]:
         """The models of a models folder that hide others of the same name, by name; empty if it is
@@ -83,16 +83,16 @@ class ModelRegistry:
 
     def get_vae(self, name_or_path: str) -> Path:
         """The VAE of that name, or at that path, unread. Raises ModelError with similar names."""
-        found = find_vaes(self.models_dirs)
+        paths = find_vaes(self.models_dirs)
         path = _as_path(name_or_path)
-        if name_or_path not in found and name_or_path and _exists(path):
+        if name_or_path not in paths and name_or_path and _exists(path):
             return path
-        if name_or_path not in found:
+        if name_or_path not in paths:
             raise ModelError(
                 f'there is no VAE "{name_or_path}" in {_join(self.models_dirs)}',
-                _suggest(name_or_path, found) or "put VAE files into VAE/ in a models folder",
+                _suggest(name_or_path, paths) or "put VAE files into VAE/ in a models folder",
             )
-        return found[name_or_path]
+        return paths[name_or_path]
 
     def list_vaes(self) -> tuple[str, ...]:
         """The names of all VAEs in the models folders."""
@@ -184,14 +184,14 @@ class ModelRegistry:
         to that file; empty if there is none."""
         entries = read_entries(self.models_dirs, _ignore)
         renamed = next((name for name in entries if old in entries[name].get("formerly", ())), "")
-        found = {} if renamed else find_models(self.models_dirs)
-        return renamed or self._find_renamed(entries, found).get(old, "")
+        paths = {} if renamed else find_models(self.models_dirs)
+        return renamed or self._find_renamed(entries, paths).get(old, "")
 
     @staticmethod
-    def _find_renamed(entries: Entries, found: Mapping[str, Path]) -> dict[str, str]:
+    def _find_renamed(entries: Entries, paths: Mapping[str, Path]) -> dict[str, str]:
         """Names of files and folders → their different names in models.toml. If an entry uses EMA
         weights, the file's other weights are a model of their own."""
-        places = {name: _identity(path) for name, path in found.items()}
+        places = {name: _identity(path) for name, path in paths.items()}
         renamed: dict[str, str] = {}
         for name, entry in entries.items():
             path_identity = _identity(entry["path"]) if "path" in entry else None
@@ -220,7 +220,7 @@ class ModelRegistry:
                 complain(str(error))
 
     def _name_of(self, path: Path, places: dict[str, Path]) -> str:
-        same = (name for name, there in places.items() if there.samefile(path))
+        same = (name for name, other in places.items() if other.samefile(path))
         return next(same, str(path))
 
     def _not_found(self, name: str, path: Path, places: dict[str, Path]) -> ModelError:
@@ -292,8 +292,8 @@ def _suggest(name: str, known: Iterable[str]) -> str:
     return f"available: {', '.join(sorted(names.values()))}" if names else ""
 
 
-def _join(things: Iterable[object]) -> str:
-    return ", ".join(map(str, things))
+def _join(values: Iterable[object]) -> str:
+    return ", ".join(map(str, values))
 
 
 def _ignore(complaint: str) -> None:

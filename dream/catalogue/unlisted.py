@@ -19,14 +19,14 @@ _SUFFIXES = (*VAE_FILES, *upscalers.SUFFIXES, *_UNSUPPORTED)
 
 def find_unlisted(dirs: Sequence[Path]) -> dict[Path, ModelError]:
     """These files and links by path, and why each is not a model."""
-    found: dict[Path, ModelError] = {}
+    reasons: dict[Path, ModelError] = {}
     for folder in dirs:
         for pattern in (*model_places(), *(f"{place}/*" for place in _OTHER_PLACES)):
             with suppress(OSError):  # a folder without read permission
                 for path in sorted(folder.glob(pattern)):
                     if (why := _why_not(path)) is not None:
-                        found.setdefault(path, why)
-    return found
+                        reasons.setdefault(path, why)
+    return reasons
 
 
 def _why_not(path: Path) -> ModelError | None:

@@ -148,18 +148,18 @@ def _detect_architecture(path: Path, stamp: object) -> str:
     from dream.catalogue.detect.require import require_safe
     from dream.catalogue.detect.upscaler_architectures import describe_other, find_architecture
 
-    found, names = require_safe(path), read_header(path).tensors
+    detected, names = require_safe(path), read_header(path).tensors
     if architecture := find_architecture(names):
         return architecture
     if other := describe_other(names):
         raise ModelError(f"{path} is {other}, not an upscaler")
-    if found.kind == "upscaler":
+    if detected.kind == "upscaler":
         return "unknown architecture"
     hint = (
-        get_usage_hint(found.kind)
+        get_usage_hint(detected.kind)
         or "use one of Real-ESRGAN's files, or one that spandrel supports"
     )
-    raise ModelError(f"{path} is {describe_kind(found.kind)}, not an upscaler", hint)
+    raise ModelError(f"{path} is {describe_kind(detected.kind)}, not an upscaler", hint)
 
 
 def _file_stamp(path: Path) -> object:

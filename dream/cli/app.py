@@ -92,9 +92,9 @@ def _run(argv: Sequence[str]) -> int:
     if launch.doctor:
         from dream.cli.doctor import build_report
 
-        page, healthy = build_report(launch, base)
+        page, is_healthy = build_report(launch, base)
         print_text(page, sys.stdout)
-        return ALL_MADE if healthy else SOME_FAILED
+        return ALL_MADE if is_healthy else SOME_FAILED
     if not launch.dry_run:
         _confirm_outside_settings(options, files)
     if command is not None:

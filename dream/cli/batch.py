@@ -28,7 +28,7 @@ class EventPrinter:
     ) -> None:
         """`pictures` shows finished images on a terminal; None prints only their paths."""
         self._json, self.out, self._err, self._pictures = as_json, out, err, pictures
-        self._pace, self._heard = ProgressEstimator(), NoteDeduplicator()
+        self._estimator, self._repeats = ProgressEstimator(), NoteDeduplicator()
         self._bar = False
         self.status = ALL_MADE
 
@@ -39,7 +39,7 @@ class EventPrinter:
             print_text(format_json(event.to_json()), self.out)
             return
         if self._err.isatty():
-            self._draw(self._pace.format_progress(event))
+            self._draw(self._estimator.format_progress(event))
         if isinstance(event, Saved) and not self.out.isatty():
             print_styled(f"{event.path.as_posix()}\n", self.out)  # unchanged, for scripts
         elif isinstance(event, Planned | TextOutput | InsertText):
@@ -47,7 +47,7 @@ class EventPrinter:
         elif isinstance(event, ShowImage):
             image = self._pictures and self._render_image(self._pictures, event.path)
             print_styled(f"{image or make_printable(event.path.as_posix())}\n", self.out)
-        elif not self._heard.is_repeated(event) and (text := format_event(event)) is not None:
+        elif not self._repeats.is_repeated(event) and (text := format_event(event)) is not None:
             stream = self.out if isinstance(event, Saved | Verified) else self._err
             print_text(make_printable(text), stream)
             if isinstance(event, Saved) and self._pictures is not None:

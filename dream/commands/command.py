@@ -132,7 +132,7 @@ def find_named_file(context: Context, argument: str, command: str) -> Path:
 
 
 def _find_session_image(context: Context, index: int) -> Path:
-    images = context.session.kept
+    images = context.session.saved
     if -index > len(images):
         count = f"{len(images)} so far" if images else "none so far"
         raise BadLine(f"there is no image {index} in this session ({count})")

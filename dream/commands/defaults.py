@@ -74,13 +74,13 @@ def save_defaults(context: Context, argument: str) -> Events[None]:
     """!save_settings: write the session's defaults to the dream.toml of the current folder."""
     if argument:
         raise BadLine(f"!save_settings takes no value; it writes {FILE} in the current folder")
-    changed, kept = save_settings(context.session.base)
+    changed, unsaved = save_settings(context.session.base)
     for outside in find_outside_settings((CliOptions(), Request()), find_settings_files()):
         with suppress(OSError):
             allow(outside)  # the user has just set it here
     yield Note(text=f"{FILE}: {', '.join(changed) if changed else 'no changes'}")
-    if kept:
-        yield Note(text=f"another {FILE} still sets {', '.join(kept)}; remove it there")
+    if unsaved:
+        yield Note(text=f"another {FILE} still sets {', '.join(unsaved)}; remove it there")
 
 
 def _as_switches(argument: str) -> str:

@@ -100,9 +100,9 @@ def _describe_detected(info: ModelInfo) -> list[Line]:
         return []
     from dream.catalogue.detect import detect  # slow to import, and rarely needed
 
-    found = detect(info.path)
-    kind = f"{found.family} {found.variant}".rstrip()
-    return [("  detected as", f"{kind}, predicts {found.prediction_type}")]
+    detected = detect(info.path)
+    kind = f"{detected.family} {detected.variant}".rstrip()
+    return [("  detected as", f"{kind}, predicts {detected.prediction_type}")]
 
 
 def _format_value(value: object) -> str:

@@ -26,16 +26,16 @@ def show_help(context: Context, argument: str) -> Events[None]:
     # A leading dash selects the switch and a leading `!` the command of that name.
     tables = [switches] if argument[0] == "-" else [commands] if argument[0] == "!" else []
     key = _strip_prefix(argument)
-    found = [table[key] for table in tables or (commands, switches) if key in table]
-    if not found and not tables and argument in context.session.registry.find_paths():
+    entries = [table[key] for table in tables or (commands, switches) if key in table]
+    if not entries and not tables and argument in context.session.registry.find_paths():
         yield TextOutput(lines=tuple(_explain_model(context.session.registry.get_model(argument))))
         return
-    if not found:
+    if not entries:
         known = {**switches, **commands}
         near = find_near(key, known)
         hint = f"did you mean {_get_name(known[near])}?" if near else "!help lists everything"
         raise BadLine(f"there is no help on “{argument}”", 0, hint)
-    yield TextOutput(lines=tuple(line for topic in found for line in _explain(topic, context)))
+    yield TextOutput(lines=tuple(line for topic in entries for line in _explain(topic, context)))
 
 
 def list_topics(commands: Sequence[Command]) -> Sequence[str]:

@@ -57,8 +57,8 @@ def edit_last_line(context: Context, argument: str) -> Events[None]:
     if not logged:
         raise BadLine("no image was made yet", 0, "!history lists the lines that were entered")
     recorded = parse_log_line(logged[-1])
-    ours = "sha256" in parse_facts(recorded.comment)
-    yield InsertText(text=make_line_typable(make_typable(recorded.line), ours=ours))
+    is_ours = "sha256" in parse_facts(recorded.comment)
+    yield InsertText(text=make_line_typable(make_typable(recorded.line), ours=is_ours))
 
 
 def clear_history(context: Context, argument: str) -> Events[None]:

@@ -105,7 +105,7 @@ def _fetch_server_name(address: str) -> Events[str]:
     from dream.catalogue.download import fetch_file_name
 
     names: list[str] = []
-    yield from follow_download(lambda on_progress, say: names.append(fetch_file_name(address)))
+    yield from follow_download(lambda on_progress, on_note: names.append(fetch_file_name(address)))
     return names[0] if Path(names[0]).suffix.lower() in VAE_FILES else ""
 
 
@@ -202,7 +202,7 @@ def download_folder(wanted: HubId, name: str, registry: ModelRegistry) -> Events
         )
     try:
         yield from follow_download(
-            lambda on_progress, say: download(wanted, folder, on_progress, say)
+            lambda on_progress, on_note: download(wanted, folder, on_progress, on_note)
         )
     finally:
         if not _contains_files(folder):  # no such repository, perhaps

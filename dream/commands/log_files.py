@@ -74,8 +74,8 @@ def _write_lines(paths: list[Path], output: Path) -> Events[None]:
                     without_line += 1
     except OSError as error:
         raise GalleryError(f"cannot write {output}: {error.strerror}") from error
-    written = len(paths) - without_line
-    lines = "1 line" if written == 1 else f"{written} lines"
+    count = len(paths) - without_line
+    lines = "1 line" if count == 1 else f"{count} lines"
     images = "1 image has" if without_line == 1 else f"{without_line} images have"
     others = f"; {images} no record of how they were made" if without_line else ""
     yield Note(text=f"wrote {lines} to {Path(out.name).as_posix()}{others}")

@@ -119,8 +119,8 @@ def _format_table(title: str, values: Mapping[str, object]) -> Iterator[Line]:
         yield ""
         yield f"{title}:"
     for name, value in values.items():
-        shown = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-        yield (f"  {name}", shown)
+        text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+        yield (f"  {name}", text)
 
 
 def _open_on_desktop(path: Path) -> None:

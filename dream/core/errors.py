@@ -105,7 +105,7 @@ ALL_MADE, SOME_FAILED, WRONG_LINE, INTERRUPTED = 0, 1, 2, 130
 """The shell command's exit statuses."""
 
 
-def shown(text: str) -> str:
+def excerpt(text: str) -> str:
     """Text for an error message: printable, on one line, at most 40 characters."""
     text = "".join(c if c.isprintable() else "�" for c in text[:60])
     return text if len(text) <= 40 else text[:39] + "…"

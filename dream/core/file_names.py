@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from dream.core.errors import BadLine, shown
+from dream.core.errors import BadLine, excerpt
 
 MOST_OF_A_PART, MOST = 255, 4095
 """Bytes of a name between two slashes, and of a whole path: no usual file system takes more."""
@@ -18,27 +18,29 @@ def parse_path(text: str) -> Path:
     """The path, with `~` expanded. Raises BadLine for text that cannot be a path: a name that is
     too long, a zero byte, lone surrogates, the home folder of an unknown user."""
     if "\0" in text:
-        raise BadLine(f"“{shown(text)}” contains a zero byte, which is not allowed in a file name")
+        raise BadLine(
+            f"“{excerpt(text)}” contains a zero byte, which is not allowed in a file name"
+        )
     home = os.path.expanduser(text)  # noqa: PTH111 - of ./~name Path would not see the difference
     if home.startswith("~"):
         user = home.partition("/")[0]
-        message = f"there is no user {shown(user[1:])} here, so {shown(user)} is not known"
+        message = f"there is no user {excerpt(user[1:])} here, so {excerpt(user)} is not known"
         if user == "~":
             message = "this user has no home folder, so ~ is not known"
-        raise BadLine(message, 0, f"write ./{shown(user)} for a file of that name")
+        raise BadLine(message, 0, f"write ./{excerpt(user)} for a file of that name")
     path = Path.cwd() / home if home.startswith("./~") else Path(home)
     try:
         size = len(os.fsencode(path))
         part = max((len(os.fsencode(part)) for part in path.parts), default=0)
     except UnicodeEncodeError:
         raise BadLine(
-            f"“{shown(text)}” contains characters that are not allowed in a file name"
+            f"“{excerpt(text)}” contains characters that are not allowed in a file name"
         ) from None
     if part > MOST_OF_A_PART:
-        message = f"“{shown(text)}” is too long for a file name: {part} bytes of {MOST_OF_A_PART}"
+        message = f"“{excerpt(text)}” is too long for a file name: {part} bytes of {MOST_OF_A_PART}"
         raise BadLine(message)
     if size > MOST:
-        raise BadLine(f"“{shown(text)}” is too long for a path: {size} bytes of {MOST}")
+        raise BadLine(f"“{excerpt(text)}” is too long for a path: {size} bytes of {MOST}")
     return path
 
 
@@ -48,8 +50,8 @@ def spellings(text: str) -> Iterator[str]:
     yield text
     if "'" in text or "\\" in text:
         with suppress(ValueError):  # a quote that is not closed
-            if len(read := shlex.split(text)) == 1:
-                yield read[0]
+            if len(words := shlex.split(text)) == 1:
+                yield words[0]
     if "\\" in text:
         yield text.replace("\\", "/")
 

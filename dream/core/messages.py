@@ -49,8 +49,8 @@ def format_event(event: Event) -> str | None:
             what = "; ".join(
                 f"{_DIFFERENCES.get(name, name)} {how}" for name, how in differs.items()
             )
-            verdict = "same" if same else "near" if near else "DIFFERS"
-            return f"{verdict}  {path or line}" + (f"  ({what})" if what else "")
+            result = "same" if same else "near" if near else "DIFFERS"
+            return f"{result}  {path or line}" + (f"  ({what})" if what else "")
         case _:
             return None
 

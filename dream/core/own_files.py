@@ -69,10 +69,10 @@ def replace_own(path: Path, data: bytes, mode: int = 0o600) -> None:
     """Create or replace one of dream's own files as a whole. Raises OSError; a link, a folder or a
     pipe in its place is not touched."""
     with suppress(FileNotFoundError):
-        found = os.lstat(path).st_mode
-        if stat.S_ISLNK(found):
+        file_mode = os.lstat(path).st_mode
+        if stat.S_ISLNK(file_mode):
             raise _link(path)
-        if not stat.S_ISREG(found):
+        if not stat.S_ISREG(file_mode):
             raise _irregular(path)
     temporary, file = new_beside(path, mode)
     try:

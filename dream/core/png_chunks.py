@@ -88,10 +88,10 @@ def read_texts(file: IO[bytes]) -> Texts:
         if chunk.kind not in _TEXT or count == _MOST_TEXTS:
             continue
         count += 1
-        read = _read_text(file, chunk, min(room, LONGEST_TEXT))
-        if read is None:
+        decoded = _read_text(file, chunk, min(room, LONGEST_TEXT))
+        if decoded is None:
             continue
-        key, text = read
+        key, text = decoded
         if text is None:
             too_long.append(key)
         elif key not in texts:

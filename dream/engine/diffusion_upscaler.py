@@ -69,8 +69,8 @@ class DiffusionUpscaler:
         height, width, _ = rgb.shape
         filled = np.pad(rgb, ((0, -height % _STEP), (0, -width % _STEP), (0, 0)), mode="edge")
         small = torch.from_numpy(filled).permute(2, 0, 1)[None]
-        made = self._in_tiles(small, tile, on_step)
-        pixels: NDArray[np.float32] = made[0].permute(1, 2, 0).numpy()
+        image = self._in_tiles(small, tile, on_step)
+        pixels: NDArray[np.float32] = image[0].permute(1, 2, 0).numpy()
         return pixels[: height * SCALE, : width * SCALE]
 
     @torch.inference_mode()
@@ -82,8 +82,8 @@ class DiffusionUpscaler:
         most = min(tile, TILE) // _STEP * _STEP if tile else max(sides)
         spans = [list(_tile_spans(side, max(most, 2 * OVERLAP))) for side in sides]
         tiles = list(product(*spans))
-        made = torch.zeros(1, 3, sides[0] * SCALE, sides[1] * SCALE)
-        weights = torch.zeros(1, 1, *made.shape[2:])
+        image = torch.zeros(1, 3, sides[0] * SCALE, sides[1] * SCALE)
+        weights = torch.zeros(1, 1, *image.shape[2:])
         for number, (rows, columns) in enumerate(tiles):
             here = (..., rows, columns)
             done = number * self.recipe.steps
@@ -94,11 +94,11 @@ class DiffusionUpscaler:
             piece = self._tile(small[here], latents[here], grain[here], report_step)
             weight = _fade(*piece.shape[2:])
             there = (..., _large(rows), _large(columns))
-            made[there] += piece * weight
+            image[there] += piece * weight
             weights[there] += weight
-        if not torch.isfinite(made).all():
+        if not torch.isfinite(image).all():
             raise FinishError("the upscaler produced NaN values", "choose another upscaler")
-        return made.div_(weights).clamp_(0, 1)
+        return image.div_(weights).clamp_(0, 1)
 
     def _tile(
         self,
@@ -117,7 +117,7 @@ class DiffusionUpscaler:
             )
             pipe.low_res_scheduler = _FixedNoiseScheduler(grainless, grain)
             with silence_libraries():
-                made = pipe(
+                image = pipe(
                     positive,
                     image=small,
                     num_inference_steps=recipe.steps,
@@ -130,7 +130,7 @@ class DiffusionUpscaler:
                 )
         finally:
             pipe.scheduler, pipe.low_res_scheduler = own, grainless
-        return torch.from_numpy(made.images).permute(0, 3, 1, 2).float()
+        return torch.from_numpy(image.images).permute(0, 3, 1, 2).float()
 
 
 def open_diffusion_upscaler(loaded: LoadedModel, recipe: Recipe) -> DiffusionUpscaler:

@@ -26,9 +26,9 @@ def add_empty_conditioning(pipe: Any) -> None:
     unet = getattr(pipe, "unet", None)
     if unet is None or getattr(pipe, "vae", None) is None:
         return
-    besides = unet.config.in_channels - count_latent_channels(pipe)
-    if besides in (1, 1 + count_latent_channels(pipe)):
-        unet.register_forward_pre_hook(_EmptyConditioningHook(pipe.vae, masked=besides > 1))
+    extra = unet.config.in_channels - count_latent_channels(pipe)
+    if extra in (1, 1 + count_latent_channels(pipe)):
+        unet.register_forward_pre_hook(_EmptyConditioningHook(pipe.vae, masked=extra > 1))
 
 
 class _EmptyConditioningHook:

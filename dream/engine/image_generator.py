@@ -89,9 +89,9 @@ class ImageGenerator:
                     make_seamless(loaded.pipe, recipe),
                     tiles.tile_if_needed(loaded, recipe.width, recipe.height, report) as added,
                 ):
-                    made = self._attempt(loaded, recipe, inputs, report, every)
+                    picture = self._attempt(loaded, recipe, inputs, report, every)
             added = added if vae is None else {**added, "vae": vae.digest}
-            return replace(made, facts={**added, **made.facts})
+            return replace(picture, facts={**added, **picture.facts})
 
     def _attempt(
         self,
@@ -104,18 +104,18 @@ class ImageGenerator:
         """Generate; when memory runs out, once more with attention and VAE slicing."""
         denoising = GenerationRun.for_recipe(loaded, recipe, report, self._previewers, every)
         generate = partial(denoising.run, recipe, inputs)
-        made = memory.run_or_none_on_oom(generate)
-        if made is None:
+        picture = memory.run_or_none_on_oom(generate)
+        if picture is None:
             report(Note(text="out of memory; retrying with attention and VAE slicing"))
             with memory.use_less_memory(loaded.pipe):
-                made = memory.run_or_none_on_oom(generate)
-            if made is None:
+                picture = memory.run_or_none_on_oom(generate)
+            if picture is None:
                 raise OutOfMemory(
                     f"not enough memory for {recipe.width}x{recipe.height} pixels, even sliced",
                     "use a smaller -W and -H, or --precision float16 or bfloat16",
                 )
-            made = replace(made, facts={**made.facts, "memory": "sliced and tiled"})
-        return made
+            picture = replace(picture, facts={**picture.facts, "memory": "sliced and tiled"})
+        return picture
 
     def find_mask(
         self, image: Image.Image, text_mask: TextMask, report: ProgressCallback

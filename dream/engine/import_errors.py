@@ -78,8 +78,8 @@ def explain_import_error(error: BaseException) -> str | None:
     """
     messages = " | ".join(str(link) for link in _chain(error))
     for pattern, advice in KNOWN_CAUSES:
-        if found := re.search(pattern, messages):
-            return advice.format(*found.groups())
+        if match := re.search(pattern, messages):
+            return advice.format(*match.groups())
     if any(isinstance(link, ImportError) for link in _chain(error)):
         return f"a package cannot be loaded ({_first_line(error)}): reinstall dream"
     return None

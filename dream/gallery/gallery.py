@@ -165,7 +165,10 @@ class Gallery:
         folder = self.outdir / INTERMEDIATES_FOLDER
         name = f"{claim.prefix}.{seed}.{step:04}.png"
         chunks = build_intermediate_chunks(join_lines(line), step)
-        with raise_gallery_errors(folder), self._written(image, chunks, compression) as temporary:
+        with (
+            raise_gallery_errors(folder),
+            self._temporary(image, chunks, compression) as temporary,
+        ):
             refuse_link(folder)
             folder.mkdir(exist_ok=True)
             return publish_file(temporary, folder, name)
@@ -188,9 +191,9 @@ class Gallery:
             inputs = self.outdir / INPUTS_FOLDER
             if inputs.is_dir() and not inputs.is_symlink():
                 remove_stale_files(inputs)
-            found = log_missing_images(self.outdir)
-        self.unsigned = found.unsigned
-        return found.lines
+            recovered = log_missing_images(self.outdir)
+        self.unsigned = recovered.unsigned
+        return recovered.lines
 
     def _write(
         self,
@@ -204,12 +207,14 @@ class Gallery:
         that is not in the log."""
         with (
             raise_gallery_errors(self.outdir),
-            self._written(image, chunks, compression) as temporary,
+            self._temporary(image, chunks, compression) as temporary,
         ):
             return self._publish(temporary, name, line_at)
 
     @contextmanager
-    def _written(self, image: Image, chunks: Mapping[str, str], compression: int) -> Iterator[Path]:
+    def _temporary(
+        self, image: Image, chunks: Mapping[str, str], compression: int
+    ) -> Iterator[Path]:
         """A finished PNG without a name yet; it is gone behind the block. Raises OSError."""
         self.outdir.mkdir(parents=True, exist_ok=True)
         temporary = self.outdir / f".dream-{secrets.token_hex(8)}.tmp"

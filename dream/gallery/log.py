@@ -54,9 +54,9 @@ def format_path(path: Path) -> str:
 def format_log_line(where: str, line: str, sha256: str, facts: Mapping[str, str]) -> str:
     """A picture's line; `where` is its shown path. Of its facts the comment holds the hash of the
     model's files, and those of the pictures that it began from."""
-    said = {"sha256": sha256[:16], "weights": facts.get("weights", "")[:8]}
-    said |= {name: facts.get(name, "")[:16] for name in IMAGE_FILE_FIELDS}
-    comment = " ".join(f"{name}:{value}" for name, value in said.items() if value)
+    facts_shown = {"sha256": sha256[:16], "weights": facts.get("weights", "")[:8]}
+    facts_shown |= {name: facts.get(name, "")[:16] for name in IMAGE_FILE_FIELDS}
+    comment = " ".join(f"{name}:{value}" for name, value in facts_shown.items() if value)
     return f"{where}: {line} # {comment}"
 
 
@@ -77,7 +77,7 @@ def parse_logged_name(line: str) -> str:
 
 
 def read_log(
-    path: Path, say: Callable[[str], None] = lambda text: None
+    path: Path, on_note: Callable[[str], None] = lambda text: None
 ) -> Iterator[tuple[int, str]]:
     """The lines of a log or of a list of prompts, numbered from 1; see `text_lines`, which says
     the encoding where it is not UTF-8. Pipes are read only where a shell hands them over, as
@@ -93,7 +93,7 @@ def read_log(
     except (OSError, ValueError) as error:  # ValueError: a name no file can have
         why = getattr(error, "strerror", None) or error
         raise GalleryError(f"cannot read {path}: {why}") from error
-    return enumerate(list(text_lines(io.BytesIO(data), str(path), say)), 1)
+    return enumerate(list(text_lines(io.BytesIO(data), str(path), on_note)), 1)
 
 
 def _data(path: Path) -> bytes:
@@ -138,17 +138,17 @@ class LogTail:
 
     def read_partial_line(self) -> str:
         """The last line's text when it does not end, which is what a power cut leaves; or ""."""
-        return self._torn().decode(errors="surrogateescape")
+        return self._partial_line().decode(errors="surrogateescape")
 
     def append(self, *lines: str) -> None:
         """Adds lines, durably, or nothing at all. A torn last line is finished when the first is
         the line it was going to be, and ended otherwise. Raises OSError."""
         data = b"".join(_bytes(line) + b"\n" for line in lines)
-        if torn := self._torn():
-            data = data[len(torn) :] if data.startswith(torn) else b"\n" + data
+        if partial := self._partial_line():
+            data = data[len(partial) :] if data.startswith(partial) else b"\n" + data
         self._write(data)
 
-    def _torn(self) -> bytes:
+    def _partial_line(self) -> bytes:
         size = os.lseek(self._file, 0, os.SEEK_END)
         if size == 0 or self._read(size - 1) == b"\n":
             return b""

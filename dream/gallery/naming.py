@@ -50,8 +50,8 @@ def format_file_name(
     default = FileName(f"{prefix}.{seed}.png")
     if template is None:
         return default
-    unsaid = {field: row.default for field, row in FLAGS.items()}
-    known = {**unsaid, **fields, "prefix": prefix, "seed": seed}
+    defaults = {field: row.default for field, row in FLAGS.items()}
+    known = {**defaults, **fields, "prefix": prefix, "seed": seed}
     known.setdefault("model_id", known["model"])
     try:
         filled = _PlainFormatter().vformat(template, (), known)
@@ -115,6 +115,8 @@ def _printable(value: object) -> object:
         case int() | float():
             return value
         case tuple() | list():
-            said = (part for part in value if part is not None)
-            return "-".join(part if isinstance(part, str) else format_number(part) for part in said)
+            parts = (part for part in value if part is not None)
+            return "-".join(
+                part if isinstance(part, str) else format_number(part) for part in parts
+            )
     return str(value)

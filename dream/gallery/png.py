@@ -50,7 +50,7 @@ def build_chunks(
 ) -> dict[str, str]:
     """The text chunks of a picture; `record` adds to the JSON what the caller wants remembered,
     `readable` is the line as other programs read it."""
-    said: dict[str, object] = {
+    document: dict[str, object] = {
         "line": line,
         "request": to_dict(picture.recipe.to_request()),
         "facts": dict(picture.facts),
@@ -58,14 +58,14 @@ def build_chunks(
         "sha256": sha256,
     }
     if picture.postprocess_log:
-        said["steps"] = [dict(step) for step in picture.postprocess_log]
+        document["steps"] = [dict(step) for step in picture.postprocess_log]
     if picture.source_line:
-        said["origin"] = picture.source_line
-    said["signature"] = sign(format_log_line("", line, sha256, picture.facts))
+        document["origin"] = picture.source_line
+    document["signature"] = sign(format_log_line("", line, sha256, picture.facts))
     # Other programs look for words and seed in the line that rendered it. A lone surrogate JSON can
     # hold, a text chunk cannot.
     readable = (readable or picture.source_line or line).encode(errors="replace").decode()
-    return {"Dream": readable, RECORD: json.dumps(said)}
+    return {"Dream": readable, RECORD: json.dumps(document)}
 
 
 def build_grid_chunks(line: str) -> dict[str, str]:
@@ -124,12 +124,12 @@ def read_log_line(path: Path, record: DreamRecord, line: str) -> str:
 def parse_record(chunks: Mapping[str, str]) -> DreamRecord:
     """The record in a PNG's text chunks, whoever wrote them. Its values are what they should be or
     left out: the hash is one, and no fact holds a line break."""
-    said = parse_json_chunk(chunks)
-    facts, request, steps = (said.get(name) for name in ("facts", "request", "steps"))
-    sha256 = said.get("sha256")
+    document = parse_json_chunk(chunks)
+    facts, request, steps = (document.get(name) for name in ("facts", "request", "steps"))
+    sha256 = document.get("sha256")
     rendered = _line_in(chunks) or ""
-    line = str(said.get("line", rendered))
-    origin = said.get("origin") if RECORD in chunks else rendered if rendered != line else ""
+    line = str(document.get("line", rendered))
+    origin = document.get("origin") if RECORD in chunks else rendered if rendered != line else ""
     return DreamRecord(
         line=line,
         request=request if isinstance(request, dict) else {},
@@ -144,10 +144,10 @@ def parse_record(chunks: Mapping[str, str]) -> DreamRecord:
 
 def is_ours(chunks: Mapping[str, str]) -> bool:
     """Whether this user's dream wrote the picture or the grid, with this line."""
-    said = parse_json_chunk(chunks)
-    signature = str(said.get("signature", ""))
-    if "grid" in said:
-        return is_signed(f"grid {said['grid']}", signature)
+    document = parse_json_chunk(chunks)
+    signature = str(document.get("signature", ""))
+    if "grid" in document:
+        return is_signed(f"grid {document['grid']}", signature)
     record = parse_record(chunks)
     return is_signed(
         format_log_line("", join_lines(record.line), record.sha256, record.facts), signature
@@ -174,9 +174,9 @@ def parse_json_chunk(chunks: Mapping[str, str]) -> dict[str, Any]:
     """The record's JSON as an object; empty when there is none, or none we can read."""
     for key in (RECORD, *(key for key in chunks if key.casefold() in (_DREAM, RECORD))):
         try:
-            said = json.loads(chunks.get(key, ""))
+            document = json.loads(chunks.get(key, ""))
         except (ValueError, RecursionError):
             continue
-        if isinstance(said, dict):
-            return said
+        if isinstance(document, dict):
+            return document
     return {}

@@ -48,7 +48,7 @@ class Recovered:
 
 
 @dataclass(frozen=True)
-class _Seen:
+class _Scan:
     line: str
     """The log line of one of our pictures or grids; "" for others'."""
     unsigned: bool = False
@@ -65,15 +65,15 @@ def log_missing_images(folder: Path) -> Recovered:
         return Recovered()
     with open_for_append(log) as tail:
         names = _unlogged(folder)  # again, now that no other program is between picture and line
-        torn = tail.read_partial_line()
-        seen = {name: found for name in names if (found := _look(folder / name, torn))}
+        partial = tail.read_partial_line()
+        scanned = {name: scan for name in names if (scan := _scan(folder / name, partial))}
         # The line that finishes the torn one comes first; the rest keep their order.
-        ours = (found.line for found in seen.values() if found.line)
-        lines = sorted(ours, key=lambda line: not line.startswith(torn))
+        added = (scan.line for scan in scanned.values() if scan.line)
+        lines = sorted(added, key=lambda line: not line.startswith(partial))
         if lines:
             tail.append(*lines)
-    _remember_foreign(folder, [name for name, found in seen.items() if not found.line])
-    return Recovered(tuple(lines), sum(found.unsigned for found in seen.values()))
+    _remember_foreign(folder, [name for name, scan in scanned.items() if not scan.line])
+    return Recovered(tuple(lines), sum(scan.unsigned for scan in scanned.values()))
 
 
 def _unlogged(folder: Path) -> list[str]:
@@ -81,11 +81,11 @@ def _unlogged(folder: Path) -> list[str]:
     foreign = _foreign(folder)
     same = {name for name, stamp in foreign.items() if stamp == _stamp(folder / name)}
     known = read_logged_names(folder / LOG_NAME) | same
-    lost = [name for name in {*list_names(folder)} - known if _is_dream_name(name)]
-    if any(not name.isascii() for name in lost):  # some disks store accents apart from letters
+    missing = [name for name in {*list_names(folder)} - known if _is_dream_name(name)]
+    if any(not name.isascii() for name in missing):  # some disks store accents apart from letters
         known = {unicodedata.normalize("NFC", name) for name in known}
-        lost = [name for name in lost if unicodedata.normalize("NFC", name) not in known]
-    return sorted(lost, key=lambda name: (_written(folder / name), name))
+        missing = [name for name in missing if unicodedata.normalize("NFC", name) not in known]
+    return sorted(missing, key=lambda name: (_modified_at(folder / name), name))
 
 
 def _is_dream_name(name: str) -> bool:
@@ -93,7 +93,7 @@ def _is_dream_name(name: str) -> bool:
     return name[0] != "." and "\n" not in name and parse_logged_name(f"{name}: ") == name
 
 
-def _written(path: Path) -> int:
+def _modified_at(path: Path) -> int:
     """When, in nanoseconds, so that lines come in the order the pictures did."""
     try:
         return path.lstat().st_mtime_ns
@@ -104,39 +104,39 @@ def _written(path: Path) -> int:
 def _stamp(path: Path) -> str:
     """Size and time of a file, which change when it does."""
     try:
-        seen = path.lstat()
+        status = path.lstat()
     except OSError:
         return ""
-    return f"{seen.st_size} {seen.st_mtime_ns}"
+    return f"{status.st_size} {status.st_mtime_ns}"
 
 
-def _look(path: Path, torn: str) -> _Seen | None:
+def _scan(path: Path, partial: str) -> _Scan | None:
     """What a PNG says of itself; None when it cannot be read."""
     try:
         if not stat.S_ISREG(path.lstat().st_mode):  # we write no links, and a pipe would hold us up
-            return _Seen("")
+            return _Scan("")
         if remove_if_held_in_vain(path):
             return None
         chunks = read_chunks(path)
     except OSError:
         return None
     except ValueError:
-        return _Seen("")
+        return _Scan("")
     if not is_ours(chunks):
         record = parse_record(chunks)
-        return _Seen("", unsigned=bool(record.line and record.sha256))
+        return _Scan("", unsigned=bool(record.line and record.sha256))
     # Begin where the torn line does, that it may be finished, though another path leads here now.
-    folder, slash, _ = torn.removeprefix("# ").partition(".png:")[0].rpartition("/")
+    folder, slash, _ = partial.removeprefix("# ").partition(".png:")[0].rpartition("/")
     finishing = _line_of(chunks, f"{folder}{slash}{path.name}")
-    finishes = torn and finishing.startswith(torn)
-    return _Seen(finishing if finishes else _line_of(chunks, format_path(path)))
+    finishes = partial and finishing.startswith(partial)
+    return _Scan(finishing if finishes else _line_of(chunks, format_path(path)))
 
 
 def _line_of(chunks: Mapping[str, str], where: str) -> str:
     """The log line that a PNG of ours was written with; "" for one without."""
-    said = parse_json_chunk(chunks)
-    if "grid" in said:
-        return format_grid_line(where, join_lines(str(said["grid"])))
+    document = parse_json_chunk(chunks)
+    if "grid" in document:
+        return format_grid_line(where, join_lines(str(document["grid"])))
     record = parse_record(chunks)
     if not record.line or not record.sha256:
         return ""

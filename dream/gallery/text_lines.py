@@ -16,7 +16,7 @@ from dream.core.errors import GalleryError
 _UTF16_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
-def text_lines(chunks: Iterable[bytes], name: str, say: Callable[[str], None]) -> Iterator[str]:
+def text_lines(chunks: Iterable[bytes], name: str, on_note: Callable[[str], None]) -> Iterator[str]:
     """The lines of bytes that come in chunks, each up to a line break; `name` is the file's.
 
     Lines end at \\n alone, for a prompt may hold any other separator. Text is UTF-8, with or
@@ -27,13 +27,13 @@ def text_lines(chunks: Iterable[bytes], name: str, say: Callable[[str], None]) -
     rest = iter(chunks)
     first = next(rest, b"")
     if first.startswith(_UTF16_MARKS):
-        say(f"{name} is read as UTF-16")
+        on_note(f"{name} is read as UTF-16")
         lines = _utf_16(chain([first], rest))
     elif b"\0" in first.removesuffix(b"\n").strip(b"\0"):
         raise GalleryError(f"{name} is not a text file", "expected a log or a list of prompts")
     else:
         first = first.removeprefix(codecs.BOM_UTF8)
-        lines = _line_by_line(chain([first] if first else [], rest), name, say)
+        lines = _line_by_line(chain([first] if first else [], rest), name, on_note)
     # A power cut can leave zeros where a line was to be.
     return (line.strip("\0").removesuffix("\r") for line in lines)
 
@@ -48,13 +48,15 @@ def decoded(line: bytes) -> tuple[str, str]:
     return line.decode("latin-1"), "Latin-1"
 
 
-def _line_by_line(chunks: Iterable[bytes], name: str, say: Callable[[str], None]) -> Iterator[str]:
+def _line_by_line(
+    chunks: Iterable[bytes], name: str, on_note: Callable[[str], None]
+) -> Iterator[str]:
     known = {"UTF-8"}
     for number, chunk in enumerate(chunks, 1):
         text, encoding = decoded(chunk.removesuffix(b"\n"))
         if encoding not in known:
             known.add(encoding)
-            say(f"{name}, line {number}: not UTF-8, read as {encoding}")
+            on_note(f"{name}, line {number}: not UTF-8, read as {encoding}")
         yield text
 
 

@@ -113,7 +113,7 @@ def _by_environment(environment: Mapping[str, str]) -> Protocol:
     if environment.get("KITTY_WINDOW_ID"):
         return "kitty"
     names = (environment.get(name, "") for name in ("TERM", "TERM_PROGRAM", "LC_TERMINAL"))
-    return next((found for found in map(_by_name, names) if found != "symbols"), "symbols")
+    return next((protocol for protocol in map(_by_name, names) if protocol != "symbols"), "symbols")
 
 
 def _by_name(name: str) -> Protocol:
@@ -121,9 +121,9 @@ def _by_name(name: str) -> Protocol:
     match re.search(r"kitty|ghostty|iterm|wezterm|mintty|foot|mlterm|sixel", name.lower()):
         case None:
             return "symbols"
-        case found if found[0] in ("kitty", "ghostty"):
+        case protocol if protocol[0] in ("kitty", "ghostty"):
             return "kitty"
-        case found if found[0] in ("iterm", "wezterm", "mintty"):
+        case protocol if protocol[0] in ("iterm", "wezterm", "mintty"):
             return "iterm2"
         case _:
             return "sixel"

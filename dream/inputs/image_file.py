@@ -68,7 +68,7 @@ def open_picture(path: Path) -> LoadedImage:
     """
     data = _read_bytes(path)
     file, left_out = remove_bad_text(io.BytesIO(data))
-    image, alpha, notes = _decode(path, file, lambda found: _decode_pixels(path, found))
+    image, alpha, notes = _decode(path, file, lambda opened: _decode_pixels(path, opened))
     if left_out:
         notes = (
             *notes,
@@ -169,18 +169,18 @@ def _register_heic(path: Path) -> None:
     register_heif_opener()
 
 
-def _decode_pixels(path: Path, found: Image) -> tuple[Image, Image | None, tuple[str, ...]]:
-    notes, turn = _frame_notes(path, found), read_orientation(found)
-    fix_transparency(found)
-    found.load()
-    image, alpha = convert_to_srgb(path, found if turn is None else found.transpose(turn))
+def _decode_pixels(path: Path, opened: Image) -> tuple[Image, Image | None, tuple[str, ...]]:
+    notes, turn = _frame_notes(path, opened), read_orientation(opened)
+    fix_transparency(opened)
+    opened.load()
+    image, alpha = convert_to_srgb(path, opened if turn is None else opened.transpose(turn))
     return image, alpha, notes
 
 
-def _frame_notes(path: Path, found: Image) -> tuple[str, ...]:
+def _frame_notes(path: Path, opened: Image) -> tuple[str, ...]:
     """A note if the file has several frames; not for JPEG, whose second image is a preview."""
-    count = getattr(found, "n_frames", 1)
-    if count < 2 or found.format not in ("GIF", "PNG", "WEBP", "AVIF", "TIFF"):
+    count = getattr(opened, "n_frames", 1)
+    if count < 2 or opened.format not in ("GIF", "PNG", "WEBP", "AVIF", "TIFF"):
         return ()
-    frames = "pages" if found.format == "TIFF" else "frames"
+    frames = "pages" if opened.format == "TIFF" else "frames"
     return (f"{path} has {count} {frames}; only the first is used",)

@@ -13,7 +13,7 @@ from dream.core.cli_options import CLI_FLAGS, CliOptions
 from dream.core.errors import BadLine, BadSetting
 from dream.core.request import FLAGS, Request
 from dream.line.legacy_switches import LegacySwitches
-from dream.line.switch_names import SHELL, find_near, shown
+from dream.line.switch_names import SHELL, excerpt, find_near
 from dream.line.switches import ParsedSwitch, parse_switch
 from dream.line.value_lists import ValueList
 from dream.line.words import SWITCH_LIKE, Word, quote, quote_value
@@ -52,19 +52,19 @@ def parse_argv(
             at += 1
             continue
         try:
-            taken = parse_switch(
+            parsed = parse_switch(
                 words, at, SHELL, otherwise=_DEFAULT_HINT, text_follows=True, sweeps=True
             )
         except BadLine as error:
             raise BadSetting(error.message, error.hint) from None
-        lists.pop(taken.known.field, None)
-        if isinstance(taken.value, ValueList):
-            items = (taken.known.flag.kind.write(value)[0] for value in taken.value.values)
-            lists[taken.known.field] = f"{taken.known.flag.names[0]} {','.join(items)}"
-        elif setting := _setting(taken):
+        lists.pop(parsed.known.field, None)
+        if isinstance(parsed.value, ValueList):
+            items = (parsed.known.flag.kind.write(value)[0] for value in parsed.value.values)
+            lists[parsed.known.field] = f"{parsed.known.flag.names[0]} {','.join(items)}"
+        elif setting := _setting(parsed):
             table, field, value = setting
             tables[table][field] = value
-        at = taken.next
+        at = parsed.next
     is_line = len(prompt) == 1 and not argv[cut + 1 :] and " " in prompt[0]
     prompt += argv[cut + 1 :]
     fields = tables[Request]
@@ -146,8 +146,8 @@ def parse_setting(name: str, value: object) -> tuple[str, Any]:
             # A number instead of a name was most likely meant for another key.
             if not isinstance(read, str) or all(isinstance(part, str) for part in parts):
                 return field, read
-    meant = find_near(words[0], kind.choices) if words else ""
-    hint = f"did you mean {meant}?" if meant else ""
+    suggestion = find_near(words[0], kind.choices) if words else ""
+    hint = f"did you mean {suggestion}?" if suggestion else ""
     raise BadSetting(f"{name} takes {kind.expects}, not {value!r}", hint)
 
 
@@ -157,8 +157,10 @@ def find_setting(name: str) -> str:
     for field, flag in _SETTINGS.items():
         if key == field or f"--{key}" in flag.names:
             return field
-    meant = find_near(key, _SETTINGS)
-    raise BadSetting(f"“{shown(name)}” is not a setting", f"did you mean {meant}?" if meant else "")
+    suggestion = find_near(key, _SETTINGS)
+    raise BadSetting(
+        f"“{excerpt(name)}” is not a setting", f"did you mean {suggestion}?" if suggestion else ""
+    )
 
 
 def _is_plain(value: object) -> bool:
@@ -171,21 +173,21 @@ def _word(text: str) -> Word:
         if text[2:3] and not text[1:].startswith("-") and text[:2] in SHELL[0]:
             # -o"my pictures" or "-old men in boats": the same after the shell's quoting.
             raise BadSetting(
-                f"“{shown(text)}” is ambiguous: a prompt, or {text[:2]} and its value",
+                f"“{excerpt(text)}” is ambiguous: a prompt, or {text[:2]} and its value",
                 _DEFAULT_HINT,
             )
         switch = False
     return Word(text, 0, len(text), True, switch)
 
 
-def _setting(taken: ParsedSwitch) -> tuple[type[Any], str, Any] | None:
+def _setting(parsed: ParsedSwitch) -> tuple[type[Any], str, Any] | None:
     """Table, field and value of an option. InvokeAI's old ones are translated, ignored if they
     change nothing, or rejected."""
-    known, value = taken.known, taken.value
+    known, value = parsed.known, parsed.value
     if known.table is not LegacySwitches:
         return known.table, known.field, value
     if known.field == "full_precision" and not known.undo:
         return CliOptions, "precision", "float32"
     if known.undo or value == known.flag.default:
         return None
-    raise BadSetting(f"{taken.name} ({known.flag.help}) is not supported")
+    raise BadSetting(f"{parsed.name} ({known.flag.help}) is not supported")

@@ -149,7 +149,7 @@ def _switches(typed: str, start: int) -> Iterator[Suggestion]:
 
 
 def _values(
-    flag: Flag, typed: str, cursor: int, values: Values, spelled: Callable[[str], str]
+    flag: Flag, typed: str, cursor: int, values: Values, spell: Callable[[str], str]
 ) -> Iterator[Suggestion]:
     if flag.allows_sweep:
         typed = typed.rpartition(",")[2]
@@ -157,7 +157,7 @@ def _values(
     typed = typed.removeprefix('"')
     known = ((name, "") for name in flag.kind.choices if name.startswith(typed))
     for value, meta in known if flag.kind.choices else values(flag.kind.completion, typed):
-        yield Suggestion(spelled(value), start, value, meta)
+        yield Suggestion(spell(value), start, value, meta)
 
 
 def _find(text: str) -> SwitchMatch | None:

@@ -106,7 +106,7 @@ def _joined(flag: Flag, value: str) -> str:
 def _reads_as(text: str, flag: Flag, value: str) -> bool:
     """Whether a joined word is read as this flag and value. `-outdir` is not -o with utdir."""
     try:
-        found = match_switch(Word(text, 0, len(text), False, True), LINE)
+        match = match_switch(Word(text, 0, len(text), False, True), LINE)
     except BadLine:
         return False
-    return found.known.flag is flag and not found.known.undo and found.value == value
+    return match.known.flag is flag and not match.known.undo and match.value == value

@@ -84,8 +84,8 @@ def parse_facts(comment: str) -> Mapping[str, str]:
 
 def behind_prefix(line: str) -> int:
     """The index where a line begins, after a prefix of the screen such as `dream> ` or `[12] `."""
-    found = _PREFIX.match(line)
-    return found.end() if found else 0
+    match = _PREFIX.match(line)
+    return match.end() if match else 0
 
 
 def split_path_prefix(line: str) -> tuple[str | None, int]:

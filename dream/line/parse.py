@@ -11,7 +11,7 @@ from dream.core.errors import BadLine
 from dream.core.request import Request
 from dream.line.legacy_switches import FACES, LegacySwitches
 from dream.line.log_lines import convert_web_log_line, is_skipped, split_path_prefix
-from dream.line.switch_names import LINE, shown
+from dream.line.switch_names import LINE, excerpt
 from dream.line.switches import ParsedSwitch, make_unclosed_quote_error, parse_switch
 from dream.line.words import Parts, Word, has_unclosed_quote, split_line
 
@@ -91,7 +91,7 @@ def _parse(
 ) -> Iterator[tuple[str, Any]]:
     parts = split_line(line, start)
     if line.startswith("!", start) and not parts.fixes:
-        command = shown(line[start:].split(maxsplit=1)[0])
+        command = excerpt(line[start:].split(maxsplit=1)[0])
         raise BadLine(
             f"{command} is a command, but only prompts are accepted here",
             start + 1,
@@ -119,16 +119,16 @@ def _parse(
         try:
             if not word.switch:
                 raise _stray(line, parts, at)
-            taken = parse_switch(parts.switches, at, LINE, otherwise=otherwise, sweeps=sweeps)
-            at = taken.next
-            if taken.known.table is Request:
-                yield taken.known.field, taken.value
-            elif taken.known.field in FACES:
-                note(f"{taken.name} ({taken.known.flag.help}) is not supported; ignored")
+            parsed = parse_switch(parts.switches, at, LINE, otherwise=otherwise, sweeps=sweeps)
+            at = parsed.next
+            if parsed.known.table is Request:
+                yield parsed.known.field, parsed.value
+            elif parsed.known.field in FACES:
+                note(f"{parsed.name} ({parsed.known.flag.help}) is not supported; ignored")
             else:
                 # `-Igor`: -I exists, but most likely was not meant.
-                glued = word.text.removeprefix(taken.name)[:1].isalpha()
-                _refuse_unless_harmless(taken, word.start + 1, otherwise if glued else "")
+                glued = word.text.removeprefix(parsed.name)[:1].isalpha()
+                _refuse_unless_harmless(parsed, word.start + 1, otherwise if glued else "")
         except BadLine as error:
             if skip is None:
                 raise
@@ -159,7 +159,7 @@ def _stray(line: str, parts: Parts, at: int) -> BadLine:
     word = parts.switches[at]
     if has_unclosed_quote(line, word):
         return make_unclosed_quote_error(word)
-    text, column = shown(word.text), word.start + 1
+    text, column = excerpt(word.text), word.start + 1
     if at == 0:
         hint = 'quote the whole prompt, and write \\" for a quote inside it'
         return BadLine(f"“{text}” follows the quoted prompt", column, hint)
@@ -167,12 +167,12 @@ def _stray(line: str, parts: Parts, at: int) -> BadLine:
     return BadLine(f"“{text}” follows the switches", column, hint)
 
 
-def _refuse_unless_harmless(taken: ParsedSwitch, column: int, hint: str) -> None:
+def _refuse_unless_harmless(parsed: ParsedSwitch, column: int, hint: str) -> None:
     """Raises BadLine for a switch that lines do not support, unless it changes nothing."""
-    known = taken.known
+    known = parsed.known
     if known.table is not LegacySwitches:
         raise BadLine(
-            f"{taken.name} can only be used when dream starts, not in a line", column, hint
+            f"{parsed.name} can only be used when dream starts, not in a line", column, hint
         )
-    if not known.undo and taken.value != known.flag.default:
-        raise BadLine(f"{taken.name} ({known.flag.help}) is not supported", column, hint)
+    if not known.undo and parsed.value != known.flag.default:
+        raise BadLine(f"{parsed.name} ({known.flag.help}) is not supported", column, hint)

@@ -23,7 +23,7 @@ def translate_slash_command(line: str) -> str:
     if not line.startswith("/"):
         return line
     for pattern, name in _COMMANDS:
-        if found := pattern.fullmatch(line):
-            rest = (found.groupdict().get("rest") or "").split()
+        if match := pattern.fullmatch(line):
+            rest = (match.groupdict().get("rest") or "").split()
             return " ".join([name, *rest])
     return line

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from dream.core.cli_options import CLI_FLAGS, CliOptions
 from dream.core.errors import BadLine
-from dream.core.errors import shown as shown  # those who read lines find it here
+from dream.core.errors import excerpt as excerpt  # those who read lines find it here
 from dream.core.request import FLAGS, Request
 from dream.line.foreign_switches import FOREIGN_SWITCHES
 from dream.line.legacy_switches import LEGACY_FLAGS, LegacySwitches
@@ -106,10 +106,10 @@ def match_switch(word: Word, names: Names, otherwise: str = "") -> SwitchMatch:
 def make_unknown_switch_error(word: Word, names: Names, otherwise: str = "") -> BadLine:
     """The error for a word that is no switch, naming the nearest that are."""
     if foreign := _foreign(word):
-        return BadLine(f"“{shown(word.text)}” is not a switch", word.start + 1, foreign)
+        return BadLine(f"“{excerpt(word.text)}” is not a switch", word.start + 1, foreign)
     hints = [f"did you mean {near}?"] if (near := _nearest(word, names)) else []
     hint = " ".join([*hints, *([otherwise] if otherwise else [])])
-    return BadLine(f"“{shown(word.text)}” is not a switch", word.start + 1, hint)
+    return BadLine(f"“{excerpt(word.text)}” is not a switch", word.start + 1, hint)
 
 
 def find_near(typed: str, known: Iterable[str]) -> str:
@@ -125,16 +125,18 @@ def _shortened(word: Word, key: str, names: Names) -> SwitchEntry | None:
     # Only what begins with --no- can mean --no-NAME, or --n would be ambiguous for its sake.
     undo = key.startswith("--no_")
     for tier in names:
-        meant = {
+        suggestions = {
             known.field: known
             for name, known in tier.items()
             if name.startswith(key) and known.undo is undo
         }
-        if len(meant) > 1:
-            which = " ".join(f"--{'no-' * undo}{known.flag.long_name}" for known in meant.values())
-            raise BadLine(f"“{shown(word.text)}” could be any of {which}", word.start + 1)
-        if meant:
-            return next(iter(meant.values()))
+        if len(suggestions) > 1:
+            which = " ".join(
+                f"--{'no-' * undo}{known.flag.long_name}" for known in suggestions.values()
+            )
+            raise BadLine(f"“{excerpt(word.text)}” could be any of {which}", word.start + 1)
+        if suggestions:
+            return next(iter(suggestions.values()))
     return None
 
 
@@ -157,10 +159,10 @@ def _foreign(word: Word) -> str:
 def _nearest(word: Word, names: Names) -> str:
     head = _alike(word.text.partition("=")[0])
     for tier in names:
-        written = {_alike(name): name for known in tier.values() for name in known.flag.names}
-        candidates = [name for name in written if len(name) > 2]
-        if "-" + head in written:
-            return written["-" + head]
+        spellings_of = {_alike(name): name for known in tier.values() for name in known.flag.names}
+        candidates = [name for name in spellings_of if len(name) > 2]
+        if "-" + head in spellings_of:
+            return spellings_of["-" + head]
         if found := find_near(head, candidates) or find_near("-" + head, candidates):
-            return written[found]
+            return spellings_of[found]
     return ""

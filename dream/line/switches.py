@@ -11,10 +11,10 @@ from dream.line.switch_names import (
     Names,
     SwitchEntry,
     SwitchMatch,
+    excerpt,
     find_near,
     make_unknown_switch_error,
     match_switch,
-    shown,
 )
 from dream.line.value_lists import parse_list
 from dream.line.words import Word
@@ -129,8 +129,8 @@ def _is_number(text: str) -> bool:
     return True
 
 
-def _is_list(found: SwitchMatch, text: str) -> bool:
-    known = found.known
+def _is_list(match: SwitchMatch, text: str) -> bool:
+    known = match.known
     ranged = known.flag.kind.allows_range and ".." in text
     return known.table is Request and known.flag.allows_sweep and ("," in text or ranged)
 
@@ -169,7 +169,7 @@ def _refusal(
     typed = " ".join(value.text for value in values)
     nearest = find_near(typed, kind.choices)
     return BadLine(
-        f"{found.name} takes {kind.expects}, not “{shown(typed)}”",
+        f"{found.name} takes {kind.expects}, not “{excerpt(typed)}”",
         _column(values[0]),
         f"did you mean {nearest}?" if nearest else "",
     )

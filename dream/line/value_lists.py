@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from dream.core.errors import BadLine
-from dream.line.switch_names import find_near, shown
+from dream.line.switch_names import excerpt, find_near
 from dream.options.option_type import OptionType
 
 MAX_VALUES = 10_000
@@ -51,7 +51,7 @@ def parse_list(name: str, kind: OptionType[Any], text: str, column: int) -> Any:
 def _items(text: str, column: int) -> Iterator[_Item]:
     for part in text.split(","):
         if not part:
-            message = f"a value is missing between the commas of “{shown(text)}”"
+            message = f"a value is missing between the commas of “{excerpt(text)}”"
             raise BadLine(message, column, "a list has no spaces: 5,7.5,10")
         yield _Item(part, column)
         column += len(part) + 1
@@ -91,7 +91,9 @@ def _step(text: str, column: int) -> Any:
     except ArithmeticError:
         step = Decimal(0)
     if not (step.is_finite() and step > 0):
-        raise BadLine(f"the step of a range must be a number above 0, not “{shown(text)}”", column)
+        raise BadLine(
+            f"the step of a range must be a number above 0, not “{excerpt(text)}”", column
+        )
     return step
 
 
@@ -99,14 +101,14 @@ def _value(name: str, kind: OptionType[Any], item: _Item) -> Any:
     try:
         return kind.read([item.text])
     except ValueError:
-        meant = find_near(item.text, kind.choices)
+        suggestion = find_near(item.text, kind.choices)
         raise BadLine(
-            f"{name} takes {kind.expects}, not “{shown(item.text)}”",
+            f"{name} takes {kind.expects}, not “{excerpt(item.text)}”",
             item.column,
-            f"did you mean {meant}?" if meant else "",
+            f"did you mean {suggestion}?" if suggestion else "",
         ) from None
 
 
 def _too_many(name: str, item: _Item) -> BadLine:
-    message = f"{name} {shown(item.text)} has more than {MAX_VALUES:,} values"
+    message = f"{name} {excerpt(item.text)} has more than {MAX_VALUES:,} values"
     return BadLine(message, item.column, "use a larger step: 1..1000:100")

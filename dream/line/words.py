@@ -127,11 +127,11 @@ def _nested(line: str, opening: Word, start: int) -> Word | None:
         logged = line[:start].rstrip().endswith(":")
         if not logged or not rest or rest.startswith("#") or SWITCH_LIKE.match(rest):
             return None
-    found = _NESTED.match(line, opening.start)
-    if found is None:
+    match = _NESTED.match(line, opening.start)
+    if match is None:
         return None
-    text = _ESCAPE.sub(_unescaped, found["body"])
-    return Word(text, found.start(), found.end(), True, False)
+    text = _ESCAPE.sub(_unescaped, match["body"])
+    return Word(text, match.start(), match.end(), True, False)
 
 
 def quote(text: str) -> str:

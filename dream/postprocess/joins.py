@@ -44,7 +44,7 @@ _SPOT = 4
 """How many times the median difference counts."""
 
 
-def match_colours(fresh: Floats, known: Floats) -> Floats:
+def match_colours(new: Floats, known: Floats) -> Floats:
     """The new rows, corrected so that they continue the known ones.
 
     `fresh` is (rows, columns, 3), from 0 to 255: first as many rows as `known` has, which show
@@ -52,21 +52,21 @@ def match_colours(fresh: Floats, known: Floats) -> Floats:
     The result has the shape of `fresh`; it can leave the range.
     """
     count = len(known)
-    made = fresh.copy()
+    corrected = new.copy()
     for level in _LEVELS:
-        inwards = (known - made[:count])[::-1]
+        inwards = (known - corrected[:count])[::-1]
         rows = inwards[level.rows] if count > level.rows.start else inwards[-1:]
         correction = _smooth(_without_spots(rows.mean(0)), level.sigma)
-        made += _fading(len(made), count, level.fade)[:, None, None] * correction
-    return made
+        corrected += _fading(len(corrected), count, level.fade)[:, None, None] * correction
+    return corrected
 
 
-def hide_decoder_edge(painted: NDArray[np.uint8]) -> NDArray[np.uint8]:
+def hide_decoder_edge(generated: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """A window's pixels, (rows, columns, 3), without the outermost ones, which a decoder, seeing
     nothing beyond them, often gives another colour: those next to them are mirrored there."""
-    if min(painted.shape[:2]) <= 3 * _DECODER_EDGE:
-        return painted
-    inside = painted[_DECODER_EDGE:-_DECODER_EDGE, _DECODER_EDGE:-_DECODER_EDGE]
+    if min(generated.shape[:2]) <= 3 * _DECODER_EDGE:
+        return generated
+    inside = generated[_DECODER_EDGE:-_DECODER_EDGE, _DECODER_EDGE:-_DECODER_EDGE]
     around = (_DECODER_EDGE, _DECODER_EDGE)
     return np.pad(inside, (around, around, (0, 0)), "reflect")
 

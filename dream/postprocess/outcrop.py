@@ -96,7 +96,7 @@ def plan_patches(size: Size, sides: Outcrop, window: Size, multiple: int) -> lis
 
 
 def outcrop_image(
-    image: Image.Image, sides: Outcrop, window: Size, multiple: int, paint: GenerateWindow
+    image: Image.Image, sides: Outcrop, window: Size, multiple: int, generate: GenerateWindow
 ) -> Image.Image:
     """The RGB picture with so many pixels more at each side. `window` is the size that the model
     knows, in multiples of what it asks for."""
@@ -106,8 +106,8 @@ def outcrop_image(
             image = before = strip = extend_canvas(image, patch.grows)
         mask = Image.new("L", patch.window.size, 0)
         mask.paste(255, patch.mask_area.relative_to(patch.window))
-        painted = paint(crop_padded(image, patch.window), mask, number)
-        fresh = _match(painted, image, patch)
+        generated = generate(crop_padded(image, patch.window), mask, number)
+        fresh = _match(generated, image, patch)
         along, across = _weights(patch)
         # First the strip's windows into one another, then what they are into the strip before.
         image, strip = image.copy(), strip.copy()
@@ -141,18 +141,18 @@ def extend_canvas(image: Image.Image, sides: Outcrop) -> Image.Image:
     return Image.fromarray(np.pad(np.asarray(image), around, mode="mean", stat_length=_EDGE))
 
 
-def _match(painted: Image.Image, image: Image.Image, patch: Patch) -> Image.Image:
+def _match(generated: Image.Image, image: Image.Image, patch: Patch) -> Image.Image:
     """The patch's new area, of a window as it was painted, so that it goes on from the canvas."""
-    window = Image.fromarray(hide_decoder_edge(np.asarray(painted)))
-    fresh = np.asarray(window.crop(patch.mask_area.relative_to(patch.window)), np.float32)
-    there = np.asarray(image.crop(patch.mask_area), np.float32)
+    window = Image.fromarray(hide_decoder_edge(np.asarray(generated)))
+    new = np.asarray(window.crop(patch.mask_area.relative_to(patch.window)), np.float32)
+    known_pixels = np.asarray(image.crop(patch.mask_area), np.float32)
     if patch.context:
         # Turned so that the canvas grows downwards.
         turns = {"bottom": 0, "right": 3, "top": 2, "left": 1}[patch.side]
-        known = np.rot90(there, turns)[: patch.context]
-        fresh = np.rot90(match_colours(np.rot90(fresh, turns), known), -turns)
-    made = Image.fromarray(np.rint(fresh).clip(0, 255).astype(np.uint8))
-    return made.crop(patch.new_area.relative_to(patch.mask_area))
+        known = np.rot90(known_pixels, turns)[: patch.context]
+        new = np.rot90(match_colours(np.rot90(new, turns), known), -turns)
+    matched = Image.fromarray(np.rint(new).clip(0, 255).astype(np.uint8))
+    return matched.crop(patch.new_area.relative_to(patch.mask_area))
 
 
 def _grown(size: Size, sides: Outcrop) -> Size:

@@ -31,15 +31,15 @@ def read_upscaler_weights(path: Path) -> Weights:
     """
     header = read_header(path)
     _refuse_code(header)
-    found = _load_safetensors(path) if header.format == "safetensors" else _load_pickle(path)
+    weights = _load_safetensors(path) if header.format == "safetensors" else _load_pickle(path)
     for _ in range(MAX_NESTING):
-        nests = (found.get(key) for key in NESTS if isinstance(found, Mapping))
+        nests = (weights.get(key) for key in NESTS if isinstance(weights, Mapping))
         inner = next((nest for nest in nests if isinstance(nest, Mapping) and nest), None)
-        if inner is None and len(found) == 1:
-            (only,) = found.values()
+        if inner is None and len(weights) == 1:
+            (only,) = weights.values()
             inner = only if isinstance(only, Mapping) else None
-        found = found if inner is None else inner
-    tensors = {str(name): value for name, value in found.items() if isinstance(value, Tensor)}
+        weights = weights if inner is None else inner
+    tensors = {str(name): value for name, value in weights.items() if isinstance(value, Tensor)}
     if not tensors:
         raise ModelError(f"{path} contains no weights", "use one of Real-ESRGAN's files")
     return {new: tensors[old] for old, new in strip_prefixes(tensors).items()}

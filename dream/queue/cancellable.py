@@ -8,20 +8,22 @@ from dream.core.events import Cancelled, Event, Events
 
 
 def follow_until_cancelled(
-    events: Events[None], given_up: Callable[[], bool], show: Callable[[Event], None]
+    events: Events[None], is_cancelled: Callable[[], bool], show: Callable[[Event], None]
 ) -> None:
     """Show all events. Once the line is `given_up`, KeyboardInterrupt is raised inside the events,
     once, and how they end is theirs to say."""
-    told = False
+    thrown = False
     try:
         event = next(events)
         while True:
             show(event)
-            told = told or isinstance(event, Cancelled)  # they were woken before we could say it
-            if told or not given_up():
+            thrown = thrown or isinstance(
+                event, Cancelled
+            )  # they were woken before we could say it
+            if thrown or not is_cancelled():
                 event = next(events)
             else:
-                told = True
+                thrown = True
                 event = events.throw(KeyboardInterrupt())
     except StopIteration:
         pass

@@ -11,7 +11,7 @@ from typing import Protocol
 from dream.core.errors import BadLine
 
 
-class Keep(Protocol):
+class QueueStore(Protocol):
     """Takes down all lines that are not done, the one being made first."""
 
     def add(self, lines: Sequence[str]) -> None:
@@ -30,7 +30,7 @@ class Keep(Protocol):
         """There are these and no others."""
 
 
-class Unkept:
+class NoStore:
     """Takes nothing down."""
 
     def add(self, lines: Sequence[str]) -> None:
@@ -66,19 +66,19 @@ class LineQueue:
 
     def __init__(
         self,
-        keep: Keep = Unkept(),  # noqa: B008 - it knows nothing
+        store: QueueStore = NoStore(),  # noqa: B008 - it knows nothing
         interrupt: Callable[[], None] = lambda: None,
     ) -> None:
-        """`keep` is called with each change. `interrupt` is called when the line being made is
+        """`store` is called with each change. `interrupt` is called when the line being made is
         given up, to wake whoever waits for its picture; it must return at once."""
-        self._keep, self._interrupt = keep, interrupt
+        self._store, self._interrupt = store, interrupt
         self._changed = threading.Condition()
         self._waiting: list[QueuedLine] = []
         self._current: QueuedLine | None = None
         self._left: deque[str] = deque()
         """What is kept of it: the line, or a line for each picture that is not on disk."""
         self._numbers = 0
-        self._given_up = self._paused = self._closed = self._is_split = False
+        self._cancelled = self._paused = self._closed = self._is_split = False
 
     # ── for the one who makes them ─────────────────────────────────────────────────────────────
 
@@ -88,7 +88,7 @@ class LineQueue:
             self._changed.wait_for(lambda: self._closed or (self._waiting and not self._paused))
             if self._closed:
                 return None
-            self._current, self._given_up = self._waiting.pop(0), False
+            self._current, self._cancelled = self._waiting.pop(0), False
             self._left, self._is_split = deque([self._current.line]), False
             return self._current
 
@@ -101,10 +101,10 @@ class LineQueue:
                 return
             if count and not self._is_split:
                 self._is_split, self._left = True, deque(lines())
-                self._keep.replace(0, tuple(self._left))
+                self._store.replace(0, tuple(self._left))
             while len(self._left) > count:
                 self._left.popleft()
-                self._keep.remove(0)
+                self._store.remove(0)
 
     def finish(self) -> None:
         """The line that was taken is over, made or not. In a closed queue it counts as not made,
@@ -112,13 +112,13 @@ class LineQueue:
         with self._changed:
             while self._left and not self._closed:
                 self._left.popleft()
-                self._keep.remove(0)
+                self._store.remove(0)
             self._current = None
             self._changed.notify_all()
 
     def is_cancelled(self) -> bool:
         """Whether the line being made is no longer wanted."""
-        return self._given_up
+        return self._cancelled
 
     # ── for everyone else ──────────────────────────────────────────────────────────────────────
 
@@ -134,7 +134,7 @@ class LineQueue:
             return tuple(self._waiting)
 
     @property
-    def kept(self) -> int:
+    def unfinished(self) -> int:
         """Lines that are kept for a session after this one, were this one to end now."""
         with self._changed:
             return len(self._waiting) + len(self._left)
@@ -157,7 +157,7 @@ class LineQueue:
             self._numbers += len(entries)
             self._waiting += entries
             if entries and not self._closed:
-                self._keep.add([entry.line for entry in entries])
+                self._store.add([entry.line for entry in entries])
             self._changed.notify_all()
 
     def move_to_front(self, number: int) -> QueuedLine:
@@ -167,7 +167,7 @@ class LineQueue:
             entry = self._waiting.pop(index)
             self._waiting.insert(0, entry)
             if not self._closed:
-                self._keep.move(index + self._ahead, self._ahead)
+                self._store.move(index + self._ahead, self._ahead)
             return entry
 
     def cancel(self, number: int) -> QueuedLine:
@@ -180,7 +180,7 @@ class LineQueue:
             index = self._index(number)
             entry = self._waiting.pop(index)
             if not self._closed:
-                self._keep.remove(index + self._ahead)
+                self._store.remove(index + self._ahead)
             return entry
 
     def cancel_current(self) -> QueuedLine | None:
@@ -195,7 +195,7 @@ class LineQueue:
             count = len(self._waiting)
             self._waiting.clear()
             if not self._closed:
-                self._keep.write(tuple(self._left))
+                self._store.write(tuple(self._left))
             self._give_up()
             return count
 
@@ -221,7 +221,7 @@ class LineQueue:
 
     def _give_up(self) -> None:
         if self._current is not None:
-            self._given_up = True
+            self._cancelled = True
             self._interrupt()
 
     def _index(self, number: int) -> int:

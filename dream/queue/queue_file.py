@@ -18,7 +18,7 @@ FILE_NAME = ".dream_queue"
 
 _LONGEST = 1 << 24
 """Bytes of a file of lines that are offered; a session keeps a few."""
-_PAST = 100
+_MAX_STALE = 100
 """Lines more than those that wait may be past before the file is written anew."""
 _SESSIONS = 100
 """Sessions in one folder that keep their lines at the same time; one more goes without."""
@@ -43,10 +43,10 @@ class QueueFile:
         self.on_disk = False
         """Whether the lines after the last change, or those that were taken over, are on disk."""
         self._lines: list[str] = []
-        self._past = 0  # lines of the file that say nothing any more
-        self._anew = False  # whether the file has to be written as a whole
+        self._stale = 0  # lines of the file that say nothing any more
+        self._rewrite = False  # whether the file has to be written as a whole
         self._guard = threading.RLock()
-        self._meanwhile: list[bytes] | None = None  # changes while the file is written anew
+        self._pending: list[bytes] | None = None  # changes while the file is written anew
         self._changed = threading.Event()
         self._thread: threading.Thread | None = None
 
@@ -62,7 +62,7 @@ class QueueFile:
                     continue
                 if lines := tuple(journal.read(held.read())):
                     self._path, self._held = path, held
-                    self._lines, self._anew, self.on_disk = [], True, True
+                    self._lines, self._rewrite, self.on_disk = [], True, True
                     return lines
                 path.unlink(missing_ok=True)
                 held.close()
@@ -81,7 +81,7 @@ class QueueFile:
     def write(self, lines: Sequence[str]) -> None:
         """Keep these lines and no others."""
         with self._guard:
-            self._lines, self._anew = list(lines), True
+            self._lines, self._rewrite = list(lines), True
             self._change(b"", 0)
 
     def add(self, lines: Sequence[str]) -> None:
@@ -126,47 +126,47 @@ class QueueFile:
                 else:
                     os.fsync(self._held.fileno())
             self._held.close()
-            self._held, self._lines, self._meanwhile = None, [], None
+            self._held, self._lines, self._pending = None, [], None
 
     # ── the file ───────────────────────────────────────────────────────────────────────────────
 
-    def _change(self, data: bytes, past: int) -> None:
+    def _change(self, data: bytes, stale: int) -> None:
         """Append a change, after which so many more lines of the file say nothing."""
         self.on_disk = False
         try:
             if self._held is None and self._lines:
                 self._take_place()
-                self._anew = True
+                self._rewrite = True
             if self._held is not None:
-                if self._anew:
-                    self._put(journal.format_added(self._lines))
+                if self._rewrite:
+                    self._write_whole(journal.format_added(self._lines))
                 elif not self._lines:
                     self._held.truncate(0)
-                    self._past, self._meanwhile = 0, None
+                    self._stale, self._pending = 0, None
                 else:
                     append(self._held, data)
-                    self._past += past
-                    if self._meanwhile is not None:
-                        self._meanwhile.append(data)
+                    self._stale += stale
+                    if self._pending is not None:
+                        self._pending.append(data)
                 self.on_disk = True
         except OSError as error:
-            self._anew = True
-            self._say(error)
+            self._rewrite = True
+            self._report_error(error)
             return
         if self._thread is None and self._held is not None:
             self._thread = threading.Thread(target=self._sync, name="queue-sync", daemon=True)
             self._thread.start()
         self._changed.set()
 
-    def _say(self, error: OSError) -> None:
+    def _report_error(self, error: OSError) -> None:
         self._complain(f"queued lines cannot be saved: {self._path}: {error.strerror or error}")
         self._complain = lambda text: None
 
-    def _put(self, data: bytes) -> None:
+    def _write_whole(self, data: bytes) -> None:
         """Write the file as a whole. Raises OSError."""
-        self._swap(self._written(data))
+        self._swap(self._write_new(data))
 
-    def _written(self, data: bytes) -> tuple[Path, IO[bytes]]:
+    def _write_new(self, data: bytes) -> tuple[Path, IO[bytes]]:
         # Prompts are private: as with the history, only their author reads this file.
         temporary, handle = new_beside(self._path)
         file = os.fdopen(handle, "w+b", buffering=0)
@@ -178,9 +178,9 @@ class QueueFile:
             raise
         return temporary, file
 
-    def _swap(self, written: tuple[Path, IO[bytes]]) -> None:
+    def _swap(self, new: tuple[Path, IO[bytes]]) -> None:
         """Have the new file stand in the old one's place. Raises OSError."""
-        temporary, file = written
+        temporary, file = new
         held = self._held
         assert held is not None
         if sys.platform == "win32":  # where no open file can be replaced: its contents are
@@ -201,7 +201,7 @@ class QueueFile:
                 raise
             held.close()
             self._held = file
-        self._past, self._anew, self._meanwhile = 0, False, None
+        self._stale, self._rewrite, self._pending = 0, False, None
 
     def _sync(self) -> None:
         """The other thread: what was changed becomes durable, and what is past leaves the file."""
@@ -210,11 +210,11 @@ class QueueFile:
             self._changed.wait()
             self._changed.clear()
             try:
-                if self._past > len(self._lines) + _PAST:
+                if self._stale > len(self._lines) + _MAX_STALE:
                     self._compact()
                 self._flush()
             except OSError as error:
-                self._say(error)
+                self._report_error(error)
 
     def _flush(self) -> None:
         with self._guard:
@@ -229,20 +229,20 @@ class QueueFile:
     def _compact(self) -> None:
         """Write the file anew, while changes go on to be appended to the old one."""
         with self._guard:
-            held, lines, meanwhile = self._held, list(self._lines), list[bytes]()
-            if held is None or self._anew:
+            held, lines, changes = self._held, list(self._lines), list[bytes]()
+            if held is None or self._rewrite:
                 return
-            self._meanwhile = meanwhile
-        temporary, file = self._written(journal.format_added(lines))
+            self._pending = changes
+        temporary, file = self._write_new(journal.format_added(lines))
         os.fsync(file.fileno())
         with self._guard:
-            if self._meanwhile is not meanwhile:  # it was written as a whole, or closed
+            if self._pending is not changes:  # it was written as a whole, or closed
                 file.close()
                 temporary.unlink(missing_ok=True)
                 return
-            append(file, b"".join(meanwhile))
+            append(file, b"".join(changes))
             self._swap((temporary, file))
-            self._past = 2 * len(meanwhile)
+            self._stale = 2 * len(changes)
 
     def _places(self) -> Iterator[Path]:
         first = self._folder / FILE_NAME

@@ -86,7 +86,7 @@ def _plan(session: Session, line: str) -> tuple[Request, Sequence[Recipe]]:
         return session.registry.get_model(name or session.registry.get_default_model())
 
     sweep = session.parse_sweep(line)
-    settled = resolve_sweep(sweep, find, session.past, lambda: 0, session.find_picture)
+    settled = resolve_sweep(sweep, find, session.seeds, lambda: 0, session.find_picture)
     check_recipes(session.registry, settled.recipes)
     return sweep.first, settled.recipes
 
@@ -120,14 +120,14 @@ class _Logs:
                     self._folders[folder].setdefault(values, []).append(result)
         wanted = Counter(_values(format_line(recipe.to_request()), any_seed) for recipe in recipes)
         for (values, seed), count in wanted.items():
-            found = [
+            results = [
                 result
                 for result in self._folders[folder].get(values, ())
                 if (any_seed or result.seed == seed)
                 and (result.source.name == file.name or result.source.parent.name == INPUTS_FOLDER)
             ]
             # The file is read only if its name and values are in the log.
-            if not found or count > _of_same_bytes(found, file):
+            if not results or count > _of_same_bytes(results, file):
                 return False
         return True
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from itertools import takewhile
 from pathlib import Path
 
-from dream.core.errors import BadLine, InputError, shown
+from dream.core.errors import BadLine, InputError, excerpt
 from dream.core.file_names import is_file, is_folder, path_exists_at
 from dream.inputs import ENDINGS
 from dream.line import parse_log_line, quote, split_words
@@ -64,7 +64,7 @@ def several(line: str, find: Callable[[str], Path], outdir: Path) -> Several | N
         if files:
             return Several(whole, tuple(files), rest)
         if files is not None and len(names) < 2:
-            raise InputError(f"no images found for {shown(whole)}", _DIRECT)
+            raise InputError(f"no images found for {excerpt(whole)}", _DIRECT)
     if len(names) < 2:
         return None
     return _each_of(names, typed, rest, find, outdir)
@@ -75,7 +75,7 @@ def _each_of(
 ) -> Several | None:
     """Several names in one line; None if none of them exists. Raises InputError if only some are
     missing."""
-    found: list[Path] = []
+    paths: list[Path] = []
     missing: list[str] = []
     for name in names:
         try:
@@ -85,15 +85,15 @@ def _each_of(
         except BadLine:
             files = None
         if files:
-            found += files
+            paths += files
         else:
             missing.append(name)
-    if not found:
+    if not paths:
         return None
     if missing:
         hint = "put file names with spaces in quotes"
-        raise InputError(f"there is no {shown(missing[0])}", hint)
-    return Several(typed, tuple(dict.fromkeys(found)), rest, apart=True)
+        raise InputError(f"there is no {excerpt(missing[0])}", hint)
+    return Several(typed, tuple(dict.fromkeys(paths)), rest, apart=True)
 
 
 def _names(typed: str) -> Iterator[str]:
@@ -137,11 +137,11 @@ def _matching(pattern: Path) -> list[Path]:
     """Files that match. If some have an image's file ending, only those; else all."""
     root = Path(pattern.anchor)
     try:
-        found = sorted(root.glob(str(pattern.relative_to(root))))
+        paths = sorted(root.glob(str(pattern.relative_to(root))))
     except (OSError, ValueError, NotImplementedError) as error:
-        raise InputError(f"{shown(str(pattern))} is not a valid pattern: {error}") from error
+        raise InputError(f"{excerpt(str(pattern))} is not a valid pattern: {error}") from error
     hidden = pattern.name.startswith(".")
-    files = [file for file in found if (hidden or file.name[0] != ".") and is_file(file)]
+    files = [file for file in paths if (hidden or file.name[0] != ".") and is_file(file)]
     return [file for file in files if file.name.lower().endswith(ENDINGS)] or files
 
 

@@ -42,8 +42,8 @@ class Part:
 
 def _as_own_line(recipe: Recipe, request: Request) -> Request:
     """What makes one picture of a line, kept where the line says."""
-    kept: dict[str, Any] = {name: getattr(request, name) for name in _KEPT_WITH_EACH}
-    return replace(recipe.to_request(), **kept)
+    values: dict[str, Any] = {name: getattr(request, name) for name in _KEPT_WITH_EACH}
+    return replace(recipe.to_request(), **values)
 
 
 class Generation:
@@ -57,9 +57,9 @@ class Generation:
     def generate_all(self, recipes: Sequence[Recipe], output: LineOutput) -> Events[None]:
         """Generate each image in turn, until Ctrl-C."""
         try:
-            asked = tuple(_as_own_line(recipe, output.request) for recipe in recipes)
+            requests = tuple(_as_own_line(recipe, output.request) for recipe in recipes)
             for index, recipe in enumerate(recipes, 1):
-                yield from self._picture(recipe, index, output, asked[index - 1 :])
+                yield from self._picture(recipe, index, output, requests[index - 1 :])
         except KeyboardInterrupt:
             yield from self.report_cancelled()
 
@@ -77,22 +77,22 @@ class Generation:
             yield Cancelled(finished=before + self.finished, count=count)
 
     def _picture(
-        self, recipe: Recipe, picture: int, output: LineOutput, asked: tuple[Request, ...]
+        self, recipe: Recipe, picture: int, output: LineOutput, requests: tuple[Request, ...]
     ) -> Events[None]:
         """Render, postprocess and save one image, the first of those `asked`. An error is
         reported; the next image continues."""
         session, pictures = self._session, self._count
-        began, before = time.monotonic(), session.kept
+        began, before = time.monotonic(), session.saved
 
         def keep(image: Picture, *events: Event) -> Events[bool]:
-            left = asked[1:] if events else asked  # an original is not the image yet
+            left = requests[1:] if events else requests  # an original is not the image yet
             saving = self._save(image, picture, output, before, events)
             return (yield from run_uninterrupted(self._with_left(saving, left)))
 
         try:
             raw = yield from session.render(recipe, picture, pictures, output)
             if recipe.fix is None:
-                session.past.append(recipe.seed)
+                session.seeds.append(recipe.seed)
             image = yield from apply_stages(
                 raw,
                 output,
@@ -139,7 +139,7 @@ class Generation:
             nonlocal is_on_disk
             is_on_disk = True
             self._on_disk.add(picture)
-            self._session.kept = (*before, saved)[-_REMEMBERED:]
+            self._session.saved = (*before, saved)[-_REMEMBERED:]
 
         yield from events
         try:

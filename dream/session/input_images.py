@@ -27,23 +27,23 @@ LEAST, MOST = 64, 4096
 """Minimum and maximum pixels of an image's side."""
 
 
-def resolve_image_path(said: str, kept: Sequence[Path], outdir: Path) -> Path:
+def resolve_image_path(name: str, saved: Sequence[Path], outdir: Path) -> Path:
     """The file for what a line has: -1 is the last of this session's images, -2 the one before …; a
     path is relative to the current folder, or else to the outdir. Raises BadLine for a number
     without an image, a URL, and an invalid file name."""
-    if said.startswith("-") and said[1:].isdecimal():
-        if not 0 < (back := int(said[1:])) <= len(kept):
-            so_far = f"{len(kept)} so far" if kept else "none so far"
-            raise BadLine(f"there is no image {said} in this session ({so_far})")
-        return kept[-back]
+    if name.startswith("-") and name[1:].isdecimal():
+        if not 0 < (back := int(name[1:])) <= len(saved):
+            so_far = f"{len(saved)} so far" if saved else "none so far"
+            raise BadLine(f"there is no image {name} in this session ({so_far})")
+        return saved[-back]
     try:
-        path = parse_path(_without_scheme(said))
+        path = parse_path(_without_scheme(name))
     except UnicodeError:  # a lone surrogate, behind a ~
-        raise BadLine(f"{said!a} is not a valid file name") from None
-    for spelling in spellings(said):
+        raise BadLine(f"{name!a} is not a valid file name") from None
+    for spelling in spellings(name):
         with suppress(BadLine, UnicodeError):  # an error is raised for the first spelling only
-            if there := _there(parse_path(_without_scheme(spelling)), outdir):
-                return there
+            if existing := _there(parse_path(_without_scheme(spelling)), outdir):
+                return existing
     return path
 
 
@@ -54,16 +54,18 @@ def _there(path: Path, outdir: Path) -> Path | None:
     return outdir / path if is_file(outdir / path) else None
 
 
-def _without_scheme(said: str) -> str:
+def _without_scheme(spelling: str) -> str:
     """The path of a `file:///…` URL, as desktops paste it; other text as it is."""
-    if said.startswith("file://"):
+    if spelling.startswith("file://"):
         try:
-            return unquote(urlsplit(said).path)
+            return unquote(urlsplit(spelling).path)
         except ValueError:
-            raise BadLine(f"{said} is not a valid file URL") from None
-    if said.startswith(("http://", "https://")):
-        raise BadLine(f"{said} is a URL, not a local file", 0, "download it first and use the file")
-    return said
+            raise BadLine(f"{spelling} is not a valid file URL") from None
+    if spelling.startswith(("http://", "https://")):
+        raise BadLine(
+            f"{spelling} is a URL, not a local file", 0, "download it first and use the file"
+        )
+    return spelling
 
 
 def make_reproducible(request: Request, first: Recipe) -> Request:

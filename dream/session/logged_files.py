@@ -33,20 +33,20 @@ class LoggedFiles:
     def _inputs(self) -> Path:
         return self.folder / INPUTS_FOLDER
 
-    def find(self, said: str, otherwise: Callable[[str], Path]) -> Path:
+    def find(self, spelling: str, otherwise: Callable[[str], Path]) -> Path:
         """The file with the recorded hash; without one, the first that is there: where the line
         was made, beside the log, then what `otherwise` finds here.
 
         A file that has another hash counts as changed only in its own place. Raises BadLine for
         one that is only here, where another program may have put it.
         """
-        if said.startswith("-") and said[1:].isdecimal():
-            return otherwise(said)
-        path = parse_path(said)
-        here = otherwise(said)
+        if spelling.startswith("-") and spelling[1:].isdecimal():
+            return otherwise(spelling)
+        path = parse_path(spelling)
+        here = otherwise(spelling)
         # Windows logs back-slashes; elsewhere such a character may be part of a name.
-        paths = dict.fromkeys((path, parse_path(said.replace("\\", "/"))))
-        names = dict.fromkeys((path.name, PureWindowsPath(said).name))
+        paths = dict.fromkeys((path, parse_path(spelling.replace("\\", "/"))))
+        names = dict.fromkeys((path.name, PureWindowsPath(spelling).name))
         own = [place / name for name in names for place in (self.folder, self._inputs)]
         if not path.is_absolute():
             own = [*(self.folder / path for path in paths), *own]
@@ -54,15 +54,15 @@ class LoggedFiles:
                 own = [*(self.made_in / path for path in paths), *own]
         if path.is_absolute() or self.made_in is None or _is_here(self.made_in):
             own.insert(0, here)
-        there = [file for file in own if is_file(file)]
-        wanted = self.hashes.get(said, "")
+        existing = [file for file in own if is_file(file)]
+        wanted = self.hashes.get(spelling, "")
         if not wanted:
-            return next(iter(there), here)
-        for file in dict.fromkeys([*there, *([here] if is_file(here) else [])]):
+            return next(iter(existing), here)
+        for file in dict.fromkeys([*existing, *([here] if is_file(here) else [])]):
             if _has(file, wanted):
                 return file
-        if there or not is_file(here):
-            return next(iter(there), own[0])
+        if existing or not is_file(here):
+            return next(iter(existing), own[0])
         raise BadLine(
             f"{own[0]} is missing, and {here} is a different file: its sha256 is not {wanted}",
             hint="put the file back, or next to the log",
@@ -76,8 +76,8 @@ def files_of(line: str, request: Request, folder: Path) -> LoggedFiles | None:
     if logged.path is None:
         return None
     recorded = parse_facts(logged.comment)
-    said = {getattr(request, name): recorded.get(name, "") for name in IMAGE_FILE_FIELDS}
-    hashes = {text: digest for text, digest in said.items() if text and digest}
+    names = {getattr(request, name): recorded.get(name, "") for name in IMAGE_FILE_FIELDS}
+    hashes = {text: digest for text, digest in names.items() if text and digest}
     return LoggedFiles(folder, made_in(folder, logged.path), hashes)
 
 

@@ -61,13 +61,13 @@ def make_all(session: Session, lines: Iterable[tuple[int, str]], *, dry_run: boo
 
 
 def make_each(
-    session: Session, asked: str | Request, number: int, turns: Turns | None
+    session: Session, entered: str | Request, number: int, turns: Turns | None
 ) -> Events[bool]:
     """Generate the images of a line, which may name several files; whether it was cancelled. A file
     that cannot be used is reported, and the others continue."""
     finished, count = 0, 0
     try:
-        lines, text = yield from lines_of(session, asked, number)
+        lines, text = yield from lines_of(session, entered, number)
         if text:
             turns = _with_more(turns, len(lines))
             count = sum(_pictures_of(session, line) for line in lines)
@@ -130,20 +130,20 @@ def extent(session: Session, line: str) -> Extent:
 
 
 def lines_of(
-    session: Session, asked: str | Request, number: int
+    session: Session, entered: str | Request, number: int
 ) -> Events[tuple[Sequence[str | Request], str]]:
     """The line itself, without a note; or, for a `!fix` line that names several images, a line for
     each that is not done yet, and a note. No line if it is rejected."""
-    if not isinstance(asked, str):
-        return (asked,), ""
+    if not isinstance(entered, str):
+        return (entered,), ""
     try:
-        group = group_of(session, asked)
+        group = group_of(session, entered)
         if group is None:
-            return (asked,), ""
+            return (entered,), ""
         left = remaining(session, group)
         return left.lines, _describe_remaining(len(group.files), left)
     except DreamError as error:
-        yield Rejected(error=error, line=asked, number=number)
+        yield Rejected(error=error, line=entered, number=number)
         return (), ""
 
 

@@ -43,13 +43,13 @@ CHECKED_FIELDS = ("model", "vae", "upscaler", "outdir")
 
 
 def find_wrong_defaults(
-    registry: ModelRegistry, base: Request, besides: Collection[str] = ()
+    registry: ModelRegistry, base: Request, extra: Collection[str] = ()
 ) -> Iterator[str]:
     """A message for each default that names something missing, except for the fields in
     `besides`."""
     for name in CHECKED_FIELDS:
         try:
-            if name not in besides:
+            if name not in extra:
                 check_default(registry, base, name)
         except DreamError as error:
             yield f"{name}: {error}"

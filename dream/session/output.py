@@ -42,10 +42,10 @@ class OutputManager:
         if request.prompt_as_dir:
             with raise_gallery_errors(folder):
                 refuse_link(folder)
-        mended = () if folder in self._galleries else self.open_gallery(folder)
+        notes = () if folder in self._galleries else self.open_gallery(folder)
         gallery = self._galleries[folder]
         with gallery.reserve_number() as claim:
-            output = LineOutput(gallery, claim, request, mended)
+            output = LineOutput(gallery, claim, request, notes)
             try:
                 yield output
             finally:
@@ -55,11 +55,11 @@ class OutputManager:
     def open_gallery(self, folder: Path) -> tuple[str, ...]:
         """Recover a folder after a crash; returns notes about it. Raises GalleryError."""
         gallery = Gallery(folder)
-        found = gallery.recover()
+        recovered = gallery.recover()
         self._galleries[folder] = gallery
         notes = []
-        if found:
-            images = "1 image" if len(found) == 1 else f"{len(found)} images"
+        if recovered:
+            images = "1 image" if len(recovered) == 1 else f"{len(recovered)} images"
             notes.append(f"{images} had no line in {gallery.log_path.as_posix()}; added")
         if gallery.unsigned:
             notes.append(_unsigned(gallery.unsigned, folder))
@@ -186,8 +186,8 @@ class LineOutput:
 
     def save_sheet(self, sweep: Sweep, recipes: Sequence[Recipe]) -> Events[None]:
         """Save the contact sheet of a line, if there are any images; missing ones leave a gap."""
-        kept = self.saved_by_recipe
-        paths = [kept.get(recipe) or kept.get(without_stages(recipe)) for recipe in recipes]
+        saved = self.saved_by_recipe
+        paths = [saved.get(recipe) or saved.get(without_stages(recipe)) for recipe in recipes]
         if not any(paths):
             return
         from dream.postprocess.contact_sheet import make_contact_sheet
@@ -223,10 +223,10 @@ def _columns(sweep: Sweep) -> int | None:
 
 
 def _beginning_from(recipe: Recipe, copy: Callable[[str], str]) -> Recipe:
-    said: dict[str, Any] = {
+    record: dict[str, Any] = {
         n: copy(path) for n in IMAGE_FILE_FIELDS if (path := getattr(recipe, n))
     }
-    return replace(recipe, **said)
+    return replace(recipe, **record)
 
 
 def without_stages(recipe: Recipe) -> Recipe:

@@ -46,7 +46,7 @@ def summarize_plan(session: Session, line: str) -> PlanSummary:
     def find(name: str | None) -> ModelInfo:
         return session.registry.get_model(name or session.registry.get_default_model())
 
-    (recipe,) = resolve(first, find, session.past, lambda: 0, session.find_picture).recipes
+    (recipe,) = resolve(first, find, session.seeds, lambda: 0, session.find_picture).recipes
     check_recipes(session.registry, [recipe])
     rendered = recipe.fix is None
     size = (recipe.width, recipe.height) if recipe.fix is None else measure_image(Path(recipe.fix))

@@ -78,10 +78,10 @@ def check_weights(engine: Engine, line: str, recipe: Recipe) -> Events[None]:
     weights = parse_facts(logged.comment).get("weights")
     if logged.path is None or not weights:
         return
-    with closing(engine.load(recipe.model, weights)) as happenings:
-        for happening in happenings:
-            if isinstance(happening, Note | Loading):
-                yield happening
+    with closing(engine.load(recipe.model, weights)) as events:
+        for event in events:
+            if isinstance(event, Note | Loading):
+                yield event
 
 
 def check_input_files(line: str, recipe: Recipe) -> Events[None]:

@@ -41,7 +41,7 @@ class ResolvedRequest:
 def resolve(
     request: Request,
     find: FindModel,
-    past: Sequence[int],
+    seeds: Sequence[int],
     draw: Callable[[], int],
     find_picture: FindPicture = Path,
 ) -> ResolvedRequest:
@@ -53,17 +53,17 @@ def resolve(
     """
     check_ranges(request)
     _ = request.folder  # the system could not be asked about it
-    request, told = resolve_image_files(request, find_picture)
+    request, file_notes = resolve_image_files(request, find_picture)
     info = find_model_info(request, find)
-    width, height, sized = _size(request, info)
-    hires_fix, walked = _hires_fix(request, info, width, height)
+    width, height, size_notes = _size(request, info)
+    hires_fix, hires_notes = _hires_fix(request, info, width, height)
     steps, sampler = request.steps or info.steps, request.sampler or info.sampler
     schedule = resolve_schedule(sampler, request.schedule, steps, request.karras_max)
     first = Recipe(
         prompt=request.prompt,
         negative=request.negative,
         steps=steps,
-        seed=draw() if request.seed is None else _seed(request.seed, past),
+        seed=draw() if request.seed is None else _seed(request.seed, seeds),
         width=width,
         height=height,
         cfg_scale=request.cfg_scale or info.cfg_scale,
@@ -86,34 +86,36 @@ def resolve(
         **resolve_stages(request, info),
     )
     check_limits(first, (width, height) if first.fix is None else measure_image(Path(first.fix)))
-    return ResolvedRequest(_expand_iterations(first, request, draw), told + sized + walked)
+    return ResolvedRequest(
+        _expand_iterations(first, request, draw), file_notes + size_notes + hires_notes
+    )
 
 
 def resolve_sweep(
     sweep: Sweep,
     find: FindModel,
-    past: Sequence[int],
+    seeds: Sequence[int],
     draw: Callable[[], int],
     find_picture: FindPicture = Path,
 ) -> ResolvedRequest:
     """Every Request of a sweep settled, in its order. A seed that the line leaves open is drawn
     once: the pictures differ in what was swept, and in nothing else. Raises as `settle`."""
     find, draw = cache(find), cache(draw)
-    settled = [resolve(request, find, past, draw, find_picture) for request in sweep]
-    said = (str(sweep),) if sweep.axes else ()
-    notes = dict.fromkeys(note for one in settled for note in one.notes)
+    resolved = [resolve(request, find, seeds, draw, find_picture) for request in sweep]
+    header = (str(sweep),) if sweep.axes else ()
+    notes = dict.fromkeys(note for one in resolved for note in one.notes)
     return ResolvedRequest(
-        tuple(recipe for one in settled for recipe in one.recipes), (*said, *notes)
+        tuple(recipe for one in resolved for recipe in one.recipes), (*header, *notes)
     )
 
 
 def _effects(request: Request) -> dict[str, Any]:
     """Nothing is open in them; what can be said in two ways becomes one of them."""
-    as_said = ("perlin", "threshold", "init_color", "karras_max")
+    as_typed = ("perlin", "threshold", "init_color", "karras_max")
     symmetry = ("h_symmetry_time_pct", "v_symmetry_time_pct")
-    said = {name: getattr(request, name) for name in (*as_said, *symmetry)}
+    values = {name: getattr(request, name) for name in (*as_typed, *symmetry)}
     axes, known = request.seamless_axes, request.with_variations
-    return said | {
+    return values | {
         "with_variations": known and tuple(Variation(*pair) for pair in known),
         "seamless": request.seamless or axes is not None,
         "seamless_axes": None if axes == "x,y" else axes,
@@ -157,26 +159,26 @@ def check_ranges(request: Request) -> None:
             raise BadLine(f"{name} takes {flag.kind.expects}, not {value!r}")
 
 
-def _vae(asked: str, info: ModelInfo) -> str | None:
+def _vae(name: str, info: ModelInfo) -> str | None:
     """What takes the place of the model's own VAE; that it is none is said only against a card."""
-    return None if not asked or (asked == NO_VAE and not info.vae) else asked
+    return None if not name or (name == NO_VAE and not info.vae) else name
 
 
-def _cfg_rescale(asked: float | None, schedule: str, info: ModelInfo) -> float | None:
+def _cfg_rescale(value: float | None, schedule: str, info: ModelInfo) -> float | None:
     """Guidance rescale. That it is 0 is said only where the model's default is another one; lines
     from before there were schedules are from before it, too."""
-    if asked is None:
-        asked = 0 if schedule == FORMER else info.cfg_rescale
-    return asked if asked or info.cfg_rescale else None
+    if value is None:
+        value = 0 if schedule == FORMER else info.cfg_rescale
+    return value if value or info.cfg_rescale else None
 
 
-def _seed(asked: int, past: Sequence[int]) -> int:
-    if asked >= 0:
-        return asked
-    if -asked > len(past):
-        made = f"{len(past)} so far" if past else "none so far"
-        raise BadLine(f"there is no image for -S{asked} in this session ({made})")
-    return past[asked]
+def _seed(seed: int, seeds: Sequence[int]) -> int:
+    if seed >= 0:
+        return seed
+    if -seed > len(seeds):
+        count = f"{len(seeds)} so far" if seeds else "none so far"
+        raise BadLine(f"there is no image for -S{seed} in this session ({count})")
+    return seeds[seed]
 
 
 def _size(request: Request, info: ModelInfo) -> tuple[int, int, tuple[str, ...]]:
@@ -201,8 +203,8 @@ def _hires_fix(
     return request.hires_fix or request.strength or HIRES_FIX, ()
 
 
-def _floored(what: str, asked: int, multiple: int) -> tuple[int, tuple[str, ...]]:
-    size = max(multiple, asked // multiple * multiple)
-    if size == asked:
+def _floored(what: str, value: int, multiple: int) -> tuple[int, tuple[str, ...]]:
+    size = max(multiple, value // multiple * multiple)
+    if size == value:
         return size, ()
-    return size, (f"{what} {asked} becomes {size}: the model needs multiples of {multiple}",)
+    return size, (f"{what} {value} becomes {size}: the model needs multiples of {multiple}",)

@@ -71,16 +71,16 @@ class Session:
         """The same as the session began."""
         self.dry_run = dry_run
         """Lines are planned wherever they would be made, and nothing is rendered or loaded."""
-        self.past: list[int] = []
+        self.seeds: list[int] = []
         """Seeds of the pictures made in this session, oldest first; a picture counts once."""
-        self.kept: tuple[Saved, ...] = ()
+        self.saved: tuple[Saved, ...] = ()
         """The pictures that this session put on disk, the latest last; each counts once, as it was
         kept last. Replaced by each, never changed: other threads look at it."""
         self.last: Sweep | None = None
         """What the last line asked for, its first seed filled in."""
         self._log: Path | None = None
         self._rng = rng or random.SystemRandom()
-        self._keeper = OutputManager()
+        self._outputs = OutputManager()
         self._unknown = UnknownWords()
 
     def __enter__(self) -> Session:
@@ -129,12 +129,12 @@ class Session:
     def resolve(self, request: Request, line: str = "") -> ResolvedRequest:
         """Close every open choice of what was read from a line. Raises BadLine, ModelError,
         InputError."""
-        find = self._finding(line, request)
-        return resolve(request, self._find, self.past, self._draw, find)
+        find = self._make_finder(line, request)
+        return resolve(request, self._find, self.seeds, self._draw, find)
 
-    def find_picture(self, said: str) -> Path:
+    def find_picture(self, name: str) -> Path:
         """The file that a line means by `-1` or a path; see `begin.found`. Raises BadLine."""
-        return resolve_image_path(said, [saved.path for saved in self.kept], self.outdir)
+        return resolve_image_path(name, [saved.path for saved in self.saved], self.outdir)
 
     @contextmanager
     def resolve_files_beside(self, log: Path | None) -> Iterator[None]:
@@ -147,7 +147,7 @@ class Session:
 
     def make(
         self,
-        asked: str | Request,
+        entered: str | Request,
         number: int = 0,
         turns: Turns | None = None,
     ) -> Events[bool]:
@@ -158,27 +158,27 @@ class Session:
         when it was cancelled, and other lines should be too.
         """
         if self.dry_run:
-            yield from self.plan(asked, number)
+            yield from self.plan(entered, number)
             return False
-        made = make_each(self, asked, number, turns)
-        return (yield from interrupt_at_events(made, self.engine.interrupt))
+        events = make_each(self, entered, number, turns)
+        return (yield from interrupt_at_events(events, self.engine.interrupt))
 
     def make_one(
-        self, asked: str | Request, number: int, turns: Turns | None, part: Part
+        self, entered: str | Request, number: int, turns: Turns | None, part: Part
     ) -> Events[Generation | None]:
         """The same of a line for one file, or none; None where it was refused."""
-        settled = yield from self._settled(asked, number)
-        if settled is None:
+        resolved = yield from self._resolve_line(entered, number)
+        if resolved is None:
             return None
-        sweep, recipes = settled
+        sweep, recipes = resolved
         request = sweep.first
         self.last = replace(sweep, first=make_reproducible(request, recipes[0]))
-        line = asked if isinstance(asked, str) else format_line(request)
+        line = entered if isinstance(entered, str) else format_line(request)
         making = Generation(self, len(recipes), part)
         try:
             turn, of = (turns.turn, turns.of) if turns else (None, None)
             yield LineStarted(count=len(recipes), line=line, request=request, turn=turn, turns=of)
-            with self._keeper.open_output(self.last.first, self.outdir) as output:
+            with self._outputs.open_output(self.last.first, self.outdir) as output:
                 yield from (Note(text=text) for text in output.notes)
                 yield from check_weights(self.engine, line, recipes[0])
                 recipes = output.copy_inputs(recipes)
@@ -194,29 +194,29 @@ class Session:
             yield from making.report_cancelled()
         return making
 
-    def plan(self, asked: str | Request, number: int = 0) -> Events[None]:
+    def plan(self, entered: str | Request, number: int = 0) -> Events[None]:
         """What `make` would make, without loading a model or writing anything."""
-        lines, news = yield from lines_of(self, asked, number)
+        lines, news = yield from lines_of(self, entered, number)
         if news:
             yield Note(text=news)
         for line in lines:
             yield from self._plan(line, number)
 
-    def _plan(self, asked: str | Request, number: int) -> Events[None]:
-        settled = yield from self._settled(asked, number)
-        if settled is None:
+    def _plan(self, entered: str | Request, number: int) -> Events[None]:
+        resolved = yield from self._resolve_line(entered, number)
+        if resolved is None:
             return
-        for recipe in settled[1]:
+        for recipe in resolved[1]:
             request = recipe.to_request()
             yield Planned(line=format_line(request), request=request)
 
     def replay(self, file: Path) -> Events[None]:
         """Make every line of a log of any era, or of a plain list of prompts."""
         try:
-            said: list[str] = []
-            log = read_log(file, said.append)
+            notes: list[str] = []
+            log = read_log(file, notes.append)
             lines = [(number, line) for number, line in log if not is_skipped(line)]
-            yield from (Note(text=text) for text in said)
+            yield from (Note(text=text) for text in notes)
             with self.resolve_files_beside(file):
                 yield from self.make_all(lines)
         except DreamError as error:
@@ -242,37 +242,37 @@ class Session:
         engine raises, and InputError for a file that is to be taken further."""
         if recipe.fix is not None:
             return (yield from open_source_image(recipe))
-        happenings = self.engine.render(recipe, output.save_every if output else 0)
+        events = self.engine.render(recipe, output.save_every if output else 0)
         keep = partial(output.save_intermediate, recipe) if output else None
-        return (yield from convert_engine_events(happenings, picture, pictures, keep))
+        return (yield from convert_engine_events(events, picture, pictures, keep))
 
     def finish(
-        self, made: Picture, stage: Stage, picture: int = 1, pictures: int = 1
+        self, rendered: Picture, stage: Stage, picture: int = 1, pictures: int = 1
     ) -> Events[Picture]:
         """A picture after one stage of its recipe. Raises what the engine raises."""
         return (
-            yield from convert_engine_events(self.engine.finish(made, stage), picture, pictures)
+            yield from convert_engine_events(self.engine.finish(rendered, stage), picture, pictures)
         )
 
     # ── the route of one line ──────────────────────────────────────────────────────────────────
 
-    def _settled(
-        self, asked: str | Request, number: int
+    def _resolve_line(
+        self, entered: str | Request, number: int
     ) -> Events[tuple[Sweep, Sequence[Recipe]] | None]:
-        line = asked if isinstance(asked, str) else ""
+        line = entered if isinstance(entered, str) else ""
         try:
-            sweep = self.parse_sweep(asked) if isinstance(asked, str) else Sweep(asked)
-            find = self._finding(line, sweep.first)
-            settled = resolve_sweep(sweep, self._find, self.past, self._draw, find)
-            check_recipes(self.registry, settled.recipes)
-            unknown = tuple(self._unknown.find_unknown(settled.recipes, self._find))
+            sweep = self.parse_sweep(entered) if isinstance(entered, str) else Sweep(entered)
+            find = self._make_finder(line, sweep.first)
+            resolved = resolve_sweep(sweep, self._find, self.seeds, self._draw, find)
+            check_recipes(self.registry, resolved.recipes)
+            unknown = tuple(self._unknown.find_unknown(resolved.recipes, self._find))
         except DreamError as error:
             yield Rejected(error=error, line=line, number=number)
             return None
-        yield from (Note(text=text) for text in (*sweep.notes, *settled.notes, *unknown))
-        return sweep, settled.recipes
+        yield from (Note(text=text) for text in (*sweep.notes, *resolved.notes, *unknown))
+        return sweep, resolved.recipes
 
-    def _finding(self, line: str, request: Request) -> FindPicture:
+    def _make_finder(self, line: str, request: Request) -> FindPicture:
         """How the files are found that a line begins from: those of a log's line by their hash."""
         files = None if self._log is None else files_of(line, request, self._log.parent)
         if files is None:

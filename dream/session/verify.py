@@ -33,25 +33,25 @@ _SHOWN = 16  # hex digits of the sha256 that a log line carries
 
 def verify_log(session: Session, log: Path) -> Events[None]:
     """One Verified for each picture line, and a Note that sums up. Raises GalleryError."""
-    found: Counter[_Verdict] = Counter()
+    verdicts: Counter[_Verdict] = Counter()
     try:
-        said: list[str] = []
-        lines = read_log(log, said.append)
-        yield from (Note(text=text) for text in said)
+        notes: list[str] = []
+        lines = read_log(log, notes.append)
+        yield from (Note(text=text) for text in notes)
         for number, line in lines:
             if is_skipped(line):
                 continue
-            verdict = report_crashes(
+            counted = report_crashes(
                 _verify_line(session, line, number, log.parent), line, "failed"
             )
-            found[(yield from verdict)] += 1
+            verdicts[(yield from counted)] += 1
     except KeyboardInterrupt:
-        done = found.total() - found["unknown"]
+        done = verdicts.total() - verdicts["unknown"]
         yield Cancelled(finished=done, count=done + 1)
-    near = f", {found['near']} near (within 1 of 255)" if found["near"] else ""
-    lost = f", {found['failed']} failed" if found["failed"] else ""
-    told = f"{found['same']} same{near}, {found['differs']} different{lost}"
-    yield Note(text=f"{told}, in {log.as_posix()}")
+    near = f", {verdicts['near']} near (within 1 of 255)" if verdicts["near"] else ""
+    failed = f", {verdicts['failed']} failed" if verdicts["failed"] else ""
+    counts = f"{verdicts['same']} same{near}, {verdicts['differs']} different{failed}"
+    yield Note(text=f"{counts}, in {log.as_posix()}")
 
 
 _Verdict = Literal["same", "near", "differs", "failed", "unknown"]
@@ -62,7 +62,7 @@ _NEAR = 1
 """Of 255: how far a channel of a pixel is off at most in a picture that is near."""
 
 
-def _verify_line(session: Session, line: str, number: int, beside: Path) -> Events[_Verdict]:
+def _verify_line(session: Session, line: str, number: int, folder: Path) -> Events[_Verdict]:
     logged = parse_log_line(line)
     recorded = _recorded(logged.path, parse_facts(logged.comment))
     if "sha256" not in recorded:
@@ -79,7 +79,7 @@ def _verify_line(session: Session, line: str, number: int, beside: Path) -> Even
         yield Rejected(error=error, line=line, number=number)
         return "failed"
     same = picture.sha256.startswith(recorded["sha256"][:_SHOWN])
-    apart = None if same else _apart(picture, _original(session, logged.path, recorded, beside))
+    apart = None if same else _apart(picture, _original(session, logged.path, recorded, folder))
     near = apart is not None and apart.most <= _NEAR
     how = f"differs by {apart}" if apart else "is not the recorded one"
     differs = {} if same else {"picture": how} | _changed(recorded, picture)
@@ -102,17 +102,17 @@ class _Apart(NamedTuple):
 
 
 def _original(
-    session: Session, path: str | None, recorded: Mapping[str, str], beside: Path
+    session: Session, path: str | None, recorded: Mapping[str, str], folder: Path
 ) -> Image | None:
     """The logged picture, where its file is there and holds the pixels that were recorded."""
     if path is None:
         return None
     try:
         names = (Path(path).name, PureWindowsPath(path).name)  # Windows logs back-slashes
-        places = [session.find_picture(path), *(beside / name for name in names)]
+        places = [session.find_picture(path), *(folder / name for name in names)]
     except DreamError:
         return None
-    if root := made_in(beside, path):
+    if root := made_in(folder, path):
         places[:0] = [root / path, root / path.replace("\\", "/")]
     wanted = recorded["sha256"][:_SHOWN]
     for place in dict.fromkeys(places):

@@ -30,37 +30,37 @@ class HistorySuggest(AutoSuggest):
         typed = document.text
         if not typed.strip() or "\n" in typed:
             return None
-        past = buffer.history.get_strings()[-RECENT:]
-        rest = next(find_lines(past, typed), None) or _complete_word(past, typed)
+        history = buffer.history.get_strings()[-RECENT:]
+        rest = next(find_lines(history, typed), None) or _complete_word(history, typed)
         return Suggestion(rest[len(typed) :]) if rest else None
 
 
-def find_lines(past: Sequence[str], start: str) -> Iterator[str]:
+def find_lines(history: Sequence[str], start: str) -> Iterator[str]:
     """Yield longer lines that start with `start`, the latest first."""
-    return (line for line in reversed(past) if line.startswith(start) and len(line) > len(start))
+    return (line for line in reversed(history) if line.startswith(start) and len(line) > len(start))
 
 
-def find_prompts(past: Sequence[str], start: str) -> Iterator[str]:
+def find_prompts(history: Sequence[str], start: str) -> Iterator[str]:
     """Yield longer prompts that start with `start`, the latest first, each once."""
-    prompts = (extract_prompt(line) for line in reversed(past[-RECENT:]))
+    prompts = (extract_prompt(line) for line in reversed(history[-RECENT:]))
     yield from dict.fromkeys(p for p in prompts if p.startswith(start) and len(p) > len(start))
 
 
-def find_words(past: Sequence[str], start: str) -> Iterator[str]:
+def find_words(history: Sequence[str], start: str) -> Iterator[str]:
     """Yield longer words of prompts that start with `start`, the latest first, each once."""
     yield from dict.fromkeys(
         word
-        for line in reversed(past[-RECENT:])
+        for line in reversed(history[-RECENT:])
         for word in _extract_words(line)
         if word.startswith(start) and len(word) > len(start)
     )
 
 
-def _complete_word(past: Sequence[str], typed: str) -> str | None:
+def _complete_word(history: Sequence[str], typed: str) -> str | None:
     half = _HALF_WORD.search(typed)
     if half is None or len(half[0]) < _MIN_LETTERS or not _in_prompt(typed):
         return None
-    word = next(find_words(past, half[0]), None)
+    word = next(find_words(history, half[0]), None)
     return typed[: half.start()] + word if word else None
 
 

@@ -73,15 +73,18 @@ class LineCompleter(Completer):
             )
 
     def _values(self, completes: str, typed: str) -> Iterable[tuple[str, str]]:
-        session, past = self._context.session, self._context.history
+        session, history = self._context.session, self._context.history
         try:
             match completes:
                 case "prompt":
                     return [
-                        (prompt, "") for prompt in islice(find_prompts(past(), typed), _MAX_OFFERS)
+                        (prompt, "")
+                        for prompt in islice(find_prompts(history(), typed), _MAX_OFFERS)
                     ]
                 case "word":
-                    return [(word, "") for word in islice(find_words(past(), typed), _MAX_OFFERS)]
+                    return [
+                        (word, "") for word in islice(find_words(history(), typed), _MAX_OFFERS)
+                    ]
                 case "seed":
                     return [s for s in _seeds(session) if s[0].startswith(typed)]
                 case "model":
@@ -115,15 +118,15 @@ class LineCompleter(Completer):
 def _seeds(session: Session) -> Iterator[tuple[str, str]]:
     """Yield seeds with their prompts, the latest first, each once: this session's, then those at
     the end of the log."""
-    prompts = {saved.request.seed: saved.request.prompt for saved in session.kept}
-    seen = dict.fromkeys(reversed(session.past))
-    for seed in seen:
+    prompts = {saved.request.seed: saved.request.prompt for saved in session.saved}
+    prompts_seen = dict.fromkeys(reversed(session.seeds))
+    for seed in prompts_seen:
         yield str(seed), prompts.get(seed, "")
     for line in reversed(read_last_lines(session.outdir / LOG_NAME)[-_MAX_OFFERS:]):
         with suppress(BadLine):
             request = session.parse_line(line)
-            if request.seed is not None and request.seed not in seen:
-                seen[request.seed] = None
+            if request.seed is not None and request.seed not in prompts_seen:
+                prompts_seen[request.seed] = None
                 yield str(request.seed), request.prompt
 
 
@@ -132,8 +135,8 @@ def _for_command(before: str, context: Context, values: Values) -> Iterator[Comp
     if not space:
         for command in context.commands:
             if command.name.startswith(name):
-                shown = f"{command.name} {command.usage}".rstrip()
-                yield Completion(command.name, -len(name), shown, command.help)
+                display = f"{command.name} {command.usage}".rstrip()
+                yield Completion(command.name, -len(name), display, command.help)
         return
     row = next((command for command in context.commands if command.name == name), None)
     if row is None:
@@ -163,11 +166,11 @@ def _options(command: Command, argument: str, values: Values) -> Iterator[Comple
     former = before[-1] if len(before) > 1 else ""
     name, equals, value = last.partition("=")
     if before and last.startswith("-") and not equals:
-        spelled = last[:2] + last[2:].replace("-", "_")
+        spelling = last[:2] + last[2:].replace("-", "_")
         for option, kind in command.options.items():
-            if option.startswith(spelled):
-                shown = f"{option} {kind.metavar}".rstrip()
-                yield Completion(option, -len(last), shown, kind.expects)
+            if option.startswith(spelling):
+                display = f"{option} {kind.metavar}".rstrip()
+                yield Completion(option, -len(last), display, kind.expects)
         return
     option_type = command.options.get(name if equals else former)
     typed = value if equals else last
@@ -205,11 +208,11 @@ def _files(typed: str, outdir: str, endings: tuple[str, ...]) -> Iterator[Comple
         for folder in ("", outdir)
         for file in find_paths(path, within=folder, endings=endings, patience=PATIENCE / 2)
     )
-    for text, shown in matches:
+    for text, display in matches:
         if " " in text or not text.isprintable() or typed.startswith('"'):
             # The quote of a folder stays open so that a file can follow.
             text = quote(text).removesuffix('"') if text.endswith("/") else quote(text)
-        yield Completion(text, -len(typed), shown)
+        yield Completion(text, -len(typed), display)
 
 
 @Condition

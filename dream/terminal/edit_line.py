@@ -31,11 +31,11 @@ class EditLine(PromptSession[str]):
     """The edit line between two blocks of rows, `above` and `below`, which are called at each
     redraw and removed on Enter. Ctrl-C calls `interrupt`."""
 
-    def __init__(self, history: LineHistory, desk: PendingInput) -> None:
+    def __init__(self, history: LineHistory, pending: PendingInput) -> None:
         self.above: Rows = list
         self.below: Rows = list
         self.interrupt: Callable[[], None] = self.clear_or_help
-        self._desk = desk
+        self._pending = pending
         self._apps = get_app_session()
         self._over: BaseException | None = None
         super().__init__(
@@ -44,7 +44,7 @@ class EditLine(PromptSession[str]):
             complete_in_thread=True,
             style=STYLE,
             include_default_pygments_style=False,
-            key_bindings=make_key_bindings(desk, lambda: self.interrupt()),
+            key_bindings=make_key_bindings(pending, lambda: self.interrupt()),
             enable_suspend=True,
             input_processors=[ReplaceUnprintable()],
         )
@@ -62,7 +62,7 @@ class EditLine(PromptSession[str]):
         passed to `leave`."""
         if self._over is not None:
             raise self._over
-        text, self._desk.text = self._desk.text, ""
+        text, self._pending.text = self._pending.text, ""
         self.app.erase_when_done = False
         return await self.prompt_async(default=text, handle_sigint=False)
 
@@ -74,12 +74,12 @@ class EditLine(PromptSession[str]):
             buffer.save_to_undo_stack()
             buffer.text = ""
         else:
-            self._desk.notes.append("to quit, type q or press Ctrl-D")
+            self._pending.notes.append("to quit, type q or press Ctrl-D")
 
     def put_aside(self) -> None:
         """Interrupt the current line with PromptInterrupted and erase it from the screen; its text
         becomes the start of the next line."""
-        self._desk.put(self.default_buffer.text)
+        self._pending.put(self.default_buffer.text)
         self.app.erase_when_done = True
         self.app.exit(exception=PromptInterrupted())
 

@@ -38,7 +38,7 @@ def greet(session: Session, screen: Screen) -> None:
         model = str(error)
     screen.say(f"model {model}; images are saved in {session.outdir}")
     screen.say("Type a prompt. !help for commands, q to quit.")
-    wrong = find_wrong_defaults(session.registry, session.base, besides=("model",))
+    wrong = find_wrong_defaults(session.registry, session.base, extra=("model",))
     for text in describe_folder_settings(session.registry):
         screen.say(text)
     for complaint in (*session.registry.check_models_toml(), *wrong):

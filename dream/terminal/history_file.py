@@ -37,12 +37,12 @@ class LineHistory(History):
         super().__init__()
         self._path = path
         self._complain = complain
-        self._kept: list[str] | None = None
+        self._unsaved_lines: list[str] | None = None
         """This session's lines, if the file cannot be written."""
 
     def read_lines(self) -> Sequence[str]:
         """Return every line, including the newest of other sessions; `!7` is the seventh."""
-        return [*_read(self._path), *(self._kept or ())]
+        return [*_read(self._path), *(self._unsaved_lines or ())]
 
     def clear(self) -> None:
         """Delete every line, also those of other sessions. Raises GalleryError if the file cannot
@@ -56,7 +56,7 @@ class LineHistory(History):
                     os.close(file)
         except OSError as error:
             raise GalleryError(f"cannot clear {self._path}: {error.strerror}") from error
-        self._kept = None if self._kept is None else []
+        self._unsaved_lines = None if self._unsaved_lines is None else []
         self._loaded_strings = []
 
     def append_string(self, string: str) -> None:
@@ -71,13 +71,13 @@ class LineHistory(History):
     def store_string(self, string: str) -> None:
         """Append one line to the file, or report once why it cannot be written."""
         line = string.replace("\n", "\\n")
-        if self._kept is None:
+        if self._unsaved_lines is None:
             try:
                 return _append(self._path, line)
             except OSError as error:
-                self._kept = []
+                self._unsaved_lines = []
                 self._complain(f"the history is not saved: {self._path}: {error.strerror}")
-        self._kept.append(line)
+        self._unsaved_lines.append(line)
 
 
 def _append(path: Path, line: str) -> None:

@@ -56,13 +56,13 @@ class InteractiveSession:
         session: Session,
         screen: Screen,
         edit: EditLine,
-        desk: PendingInput,
+        pending: PendingInput,
         history: LineHistory,
     ) -> None:
         self._session, self._screen = session, screen
-        self._edit, self._desk, self._history = edit, desk, history
-        self._kept = QueueFile(session.outdir, desk.notes.append)
-        self._queue = LineQueue(self._kept, session.engine.interrupt)
+        self._edit, self._pending, self._history = edit, pending, history
+        self._file = QueueFile(session.outdir, pending.notes.append)
+        self._queue = LineQueue(self._file, session.engine.interrupt)
         self._context = Context(session, history.read_lines, COMMANDS, history.clear, self._queue)
         self._toolbar = Toolbar(self._context, self._queue, screen.columns)
         self._maker = Thread(target=self._make, name="maker", daemon=True)
@@ -90,7 +90,7 @@ class InteractiveSession:
         self._say_notes()
         try:
             if left := await offer(
-                self._kept, self._screen, partial(self._interrupt_first_line, first)
+                self._file, self._screen, partial(self._interrupt_first_line, first)
             ):
                 await self._put_offered(left)
             lines = await self._read_lines(first)
@@ -121,8 +121,8 @@ class InteractiveSession:
         # Bytes of another encoding, as in a pasted text, become question marks here. A line break
         # can be typed with Ctrl-V or as a key of the editor; it ends a line.
         first, *others = line.encode(errors="replace").decode().split("\n")
-        others += self._desk.waiting
-        self._desk.waiting.clear()
+        others += self._pending.waiting
+        self._pending.waiting.clear()
         for other in others:
             self._history.append_string(other)
         self._screen.note_typed_line(first)
@@ -219,7 +219,7 @@ class InteractiveSession:
         if self._edit.app.is_running and not buffer.text:
             buffer.text, buffer.cursor_position = text, len(text)
         else:
-            self._desk.put(text)
+            self._pending.put(text)
 
     def _line_started(self, entry: QueuedLine) -> None:
         self._screen.begin(entry.line)
@@ -231,13 +231,13 @@ class InteractiveSession:
         if self._toolbar.leaving and self._queue.idle:
             self._edit.leave(EOFError())
 
-    def _show_check(self, verdict: CheckResult | None) -> None:
-        self._toolbar.verdict = verdict
+    def _show_check(self, check: CheckResult | None) -> None:
+        self._toolbar.check = check
         self._edit.app.invalidate()
 
     def _say_notes(self) -> None:
-        while self._desk.notes:
-            self._screen.say(self._desk.notes.pop())
+        while self._pending.notes:
+            self._screen.say(self._pending.notes.pop())
 
     def _make(self) -> None:
         try:
@@ -293,8 +293,8 @@ class InteractiveSession:
         if self._maker.is_alive():
             await asyncio.to_thread(self._maker.join, _STOP_TIMEOUT)
         await asyncio.sleep(0)  # let its last events run
-        if unfinished := self._queue.kept:
+        if unfinished := self._queue.unfinished:
             with suppress(OSError):
-                state = "kept for the next session here" if self._kept.on_disk else "not saved"
+                state = "kept for the next session here" if self._file.on_disk else "not saved"
                 self._screen.say(f"{count_lines(unfinished)} {state}")
-        self._kept.close()
+        self._file.close()

@@ -28,7 +28,7 @@ class PendingInput:
         self.text = f"{text} {self.text}" if self.text else text
 
 
-def make_key_bindings(desk: PendingInput, interrupt: Callable[[], None]) -> KeyBindings:
+def make_key_bindings(pending: PendingInput, interrupt: Callable[[], None]) -> KeyBindings:
     """Bind Ctrl-C to `interrupt`, and enter each line of a pasted text separately."""
     bindings = KeyBindings()
     typing = has_focus(DEFAULT_BUFFER)
@@ -44,8 +44,8 @@ def make_key_bindings(desk: PendingInput, interrupt: Callable[[], None]) -> KeyB
         first, *others = event.data.replace("\r\n", "\n").replace("\r", "\n").split("\n")
         event.current_buffer.insert_text(first)
         if others:
-            *lines, desk.text = others
-            desk.waiting.extend(lines)
+            *lines, pending.text = others
+            pending.waiting.extend(lines)
             event.current_buffer.validate_and_handle()
 
     return bindings

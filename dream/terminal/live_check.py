@@ -50,7 +50,7 @@ class LineChecker:
         if not buffer.text.strip():
             self._show(None)
             return
-        self._soon = asyncio.get_running_loop().call_later(_PAUSE, self._look, buffer)
+        self._soon = asyncio.get_running_loop().call_later(_PAUSE, self._start_check, buffer)
 
     def on_enter(self) -> None:
         """The line was entered: its result is cleared, and a check that waits is not begun.
@@ -59,12 +59,12 @@ class LineChecker:
             self._soon.cancel()
         self._show(None)
 
-    def _look(self, buffer: Buffer) -> None:
+    def _start_check(self, buffer: Buffer) -> None:
         text = buffer.text
 
-        def done(looked: asyncio.Future[CheckResult | None]) -> None:
-            if not looked.cancelled() and buffer.text == text:
-                self._show(looked.result())
+        def done(finished: asyncio.Future[CheckResult | None]) -> None:
+            if not finished.cancelled() and buffer.text == text:
+                self._show(finished.result())
 
         loop = asyncio.get_running_loop()
         loop.run_in_executor(None, check_line, self._context, text).add_done_callback(done)
@@ -78,15 +78,15 @@ def check_line(context: Context, line: str) -> CheckResult | None:
     try:
         if is_command(typed):
             return _command(context, without_prefix(typed).split()[0])
-        said = str(summarize_plan(context.session, line))
-        return CheckResult(f"{said}; {odd}" if (odd := _odd_characters(typed)) else said)
+        summary = str(summarize_plan(context.session, line))
+        return CheckResult(f"{summary}; {odd}" if (odd := _odd_characters(typed)) else summary)
     except DreamError as error:
         column = getattr(error, "column", 0)
         # The word at the end is still being typed: it is reported as incomplete, not as wrong.
         unfinished = not line[-1].isspace() and column > line.rfind(" ")
         odd = _odd_characters(typed)
-        told = f"{_told(error)}; {odd}" if odd else _told(error)
-        return CheckResult(told, wrong=not unfinished)
+        text = f"{_format_error(error)}; {odd}" if odd else _format_error(error)
+        return CheckResult(text, wrong=not unfinished)
     except Exception as error:  # a bug; Enter reports it in full
         return CheckResult(f"{type(error).__name__}: {error}", wrong=True)
 
@@ -98,12 +98,12 @@ def _odd_characters(line: str) -> str:
         return "a command begins with an ASCII !"
     if line.startswith('"'):
         line = line[line.rfind('" ') + 1 :]
-    if found := _DASHED.search(line):
-        return f"“{found[0].strip()}” is no switch: a switch begins with an ASCII -"
-    if found := _COMMA.search(line):
-        return f"“{found[0].strip()}”: a list of values has ASCII commas"
-    if found := _QUOTE.search(line):
-        return f'{found[0].strip()}: text is quoted with an ASCII "'
+    if match := _DASHED.search(line):
+        return f"“{match[0].strip()}” is no switch: a switch begins with an ASCII -"
+    if match := _COMMA.search(line):
+        return f"“{match[0].strip()}”: a list of values has ASCII commas"
+    if match := _QUOTE.search(line):
+        return f'{match[0].strip()}: text is quoted with an ASCII "'
     return ""
 
 
@@ -112,9 +112,9 @@ def _command(context: Context, name: str) -> CheckResult | None:
         command = find_command(context.commands, name)
     except BadLine as error:
         begun = any(command.name.startswith(name) for command in context.commands)
-        return None if begun else CheckResult(_told(error), wrong=True)
+        return None if begun else CheckResult(_format_error(error), wrong=True)
     return CheckResult(f"{command.name} {command.usage}".rstrip() + f": {command.help}")
 
 
-def _told(error: DreamError) -> str:
+def _format_error(error: DreamError) -> str:
     return f"{error.message} ({error.hint})" if error.hint else error.message

@@ -86,9 +86,9 @@ def run_session(opened: Callable[[], tuple[Session, Screen]], outdir: Path) -> i
 async def _run_interactive(opened: Callable[[], tuple[Session, Screen]], outdir: Path) -> int:
     """Read the first line while a thread opens the session, then hand over to
     InteractiveSession."""
-    desk = PendingInput()
-    history = LineHistory(outdir / FILE_NAME, desk.notes.append)
-    edit = EditLine(history, desk)
+    pending = PendingInput()
+    history = LineHistory(outdir / FILE_NAME, pending.notes.append)
+    edit = EditLine(history, pending)
     loop = asyncio.get_running_loop()
     first_paint = loop.create_future()
 
@@ -116,7 +116,7 @@ async def _run_interactive(opened: Callable[[], tuple[Session, Screen]], outdir:
         from dream.terminal.interactive import InteractiveSession
 
         greet(session, screen)
-        return await InteractiveSession(session, screen, edit, desk, history).run(first)
+        return await InteractiveSession(session, screen, edit, pending, history).run(first)
 
 
 def detect_images(out: TextIO, launch: CliOptions) -> TerminalImages | None:

@@ -12,7 +12,7 @@ from prompt_toolkit.input.typeahead import get_typeahead, store_typeahead
 from prompt_toolkit.key_binding import KeyBindings, KeyPress, KeyPressEvent
 
 from dream.core.plain_text import make_printable
-from dream.line.switch_names import shown
+from dream.line.switch_names import excerpt
 
 
 async def ask_for_key(
@@ -32,7 +32,7 @@ async def ask_for_key(
             if entered is None or answer is not None:
                 return answer
             keys.keep(entered)
-        text = make_printable(shown(entered.strip()))
+        text = make_printable(excerpt(entered.strip()))
         complaint = (
             f"“{text}” is not an answer; it is kept for the edit line\n" if entered.strip() else ""
         )

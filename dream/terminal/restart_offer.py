@@ -31,11 +31,11 @@ def keep_rest(queue: LineQueue, event: Event, at_start: Request) -> None:
 
 
 async def offer(
-    kept: QueueFile, screen: Screen, make_room: Callable[[], Awaitable[None]]
+    queue_file: QueueFile, screen: Screen, make_room: Callable[[], Awaitable[None]]
 ) -> Sequence[str]:
     """Return the lines to run now, if any; `kept` holds them. The others stay for a later session
     unless they are discarded. Raises SessionEnded if the session ends meanwhile."""
-    while left := kept.read_abandoned():
+    while left := queue_file.read_abandoned():
         await make_room()
         lines = [line for line in left if not is_command(line.strip())]
         answer = await _ask_about_lines(screen, lines, [line for line in left if line not in lines])
@@ -43,11 +43,11 @@ async def offer(
             return lines
         count = "1 line" if len(left) == 1 else f"{len(left)} lines"
         if answer == _DISCARD:
-            kept.write(())
-            kept.close()
+            queue_file.write(())
+            queue_file.close()
             screen.say(f"{count} discarded")
         else:
-            kept.leave()
+            queue_file.leave()
             screen.say(f"{count} kept for the next session here")
         if answer is None:
             break

@@ -101,7 +101,7 @@ class Screen:
         self._pictures, self._links = pictures, links
         self._live: StyleAndTextTuples = []
         self._rewrite, self._colour = rewrite, colour
-        self._pace, self._heard = ProgressEstimator(), NoteDeduplicator()
+        self._estimator, self._repeats = ProgressEstimator(), NoteDeduplicator()
         self._drawn = False
         self._above = ""
 
@@ -143,9 +143,9 @@ class Screen:
         image = self.prepare(event) if drawn is None else drawn
         if isinstance(event, Step) and event.preview is not None and not isinstance(image, str):
             self._live = image or []
-        bar = self._pace.format_progress(event)
+        bar = self._estimator.format_progress(event)
         match event:
-            case _ if self._heard.is_repeated(event):
+            case _ if self._repeats.is_repeated(event):
                 pass
             case TextOutput(lines=lines):
                 for line in format_page(lines, self.columns() - 1):

@@ -25,19 +25,19 @@ class Toolbar:
     first, and parts that do not fit are omitted."""
 
     def __init__(self, context: Context, queue: LineQueue, columns: Callable[[], int]) -> None:
-        self.verdict: CheckResult | None = None
+        self.check: CheckResult | None = None
         """The check of the line being typed."""
         self.leaving = False
         """Whether the session ends when the queue is empty."""
         self._context, self._queue, self._columns = context, queue, columns
-        self._pace = ProgressEstimator()
+        self._estimator = ProgressEstimator()
         self._doing = ""
         self._device = ""
         self._default = ""
 
     def handle_event(self, event: Event) -> None:
         """Update the progress and the device from an event."""
-        bar = self._pace.format_progress(event)
+        bar = self._estimator.format_progress(event)
         match event:
             case Loading() | LineStarted():
                 self._doing = format_event(event) or "starting …"
@@ -54,9 +54,9 @@ class Toolbar:
         """Return the styled rows."""
         room = self._columns() - 1
         rows: StyleAndTextTuples = []
-        if self.verdict is not None:
-            style = "class:toolbar.wrong" if self.verdict.wrong else "class:toolbar.outlook"
-            rows.append((style, f"{clip(make_printable(self.verdict.text), room)}\n"))
+        if self.check is not None:
+            style = "class:toolbar.wrong" if self.check.wrong else "class:toolbar.outlook"
+            rows.append((style, f"{clip(make_printable(self.check.text), room)}\n"))
         rows.append(("class:toolbar", _join_fitting(self._parts(), room)))
         return rows
 

@@ -154,9 +154,9 @@ class WorkerEngine:
 
     def _run_for_image(self, task: RenderTask | FinishTask) -> EngineEvents:
         """Run a task that returns an image."""
-        made = yield from self._run_task(task)
-        assert made is not None
-        yield made
+        picture = yield from self._run_task(task)
+        assert picture is not None
+        yield picture
 
     def _run_task(self, task: Task) -> _TaskEvents:
         deaths = 0
@@ -273,8 +273,8 @@ class WorkerEngine:
         """Discard a dead worker, and count it if it never answered."""
         self._discard()
         dismissed = worker is not None and worker.dismissed
-        lived = worker is not None and worker.answered
-        self._failed_starts = 0 if lived else self._failed_starts + (not dismissed)
+        answered = worker is not None and worker.answered
+        self._failed_starts = 0 if answered else self._failed_starts + (not dismissed)
         self._last_death, self._install_times_then = str(death), get_install_times()
 
     def _start_error(self) -> WorkerDied:

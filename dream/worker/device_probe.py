@@ -62,12 +62,12 @@ def probe_device(device: str, precision: str) -> DeviceReport:
         )
     last = (done.stdout.splitlines() or [""])[-1]
     try:
-        found = json.loads(last)
+        report = json.loads(last)
     except ValueError:
         last_line = (done.stderr.strip().splitlines() or ["no output"])[-1]
         failure = f"importing torch crashed (exit status {done.returncode}): {last_line}"
         return DeviceReport(broken=(f"{failure}; reinstall torch and torchvision together",))
-    return DeviceReport(**found | {"broken": tuple(found["broken"])})
+    return DeviceReport(**report | {"broken": tuple(report["broken"])})
 
 
 def main() -> None:

@@ -29,7 +29,9 @@ class TaskExecutor:
             machine,
             lambda family: find_decoder(family, registry.models_dirs),
             registry.get_vae,
-            lambda helper, on_progress, say: ensure_auxiliary(helper, registry, on_progress, say),
+            lambda helper, on_progress, on_note: ensure_auxiliary(
+                helper, registry, on_progress, on_note
+            ),
         )
         self._registry = registry
         self._postprocessor = PostProcessor(registry, self._generator)
@@ -43,8 +45,8 @@ class TaskExecutor:
         """Load the model, and report when the SHA-256 of its weights does not begin with `weights`.
         Raises ModelError, OutOfMemory."""
         loaded = self._generator.load(model, report)
-        if weights and not (found := loaded.digest.result()).startswith(weights):
-            is_now = f"its weights are {found[: len(weights)]}, not {weights}"
+        if weights and not (digest := loaded.digest.result()).startswith(weights):
+            is_now = f"its weights are {digest[: len(weights)]}, not {weights}"
             report(Note(text=f"{model} has changed: {is_now}; the image will differ"))
 
     def convert(self, model: str, folder: Path, report: ProgressCallback) -> None:
@@ -56,13 +58,13 @@ class TaskExecutor:
         FetchError, GalleryError."""
         opened = open_picture(task.image)
         result = self._generator.find_mask(opened.image, task.text_mask, report)
-        found = ImageStat.Stat(result.mask).mean[0] / 255
+        digest = ImageStat.Stat(result.mask).mean[0] / 255
         try:
             invert_mask(result.mask).save(task.mask)
             result.heat.save(task.heat)
         except OSError as error:
             raise GalleryError(f"cannot write {task.mask}: {error.strerror or error}") from error
-        report(Note(text=f"“{task.text_mask.words}” covers {found:.1%} of {task.image.name}"))
+        report(Note(text=f"“{task.text_mask.words}” covers {digest:.1%} of {task.image.name}"))
 
     def list_loaded(self) -> tuple[str, ...]:
         """The names of the models in memory, the one used last at the end."""

@@ -134,15 +134,15 @@ class _WindowGenerator:
         self.facts: dict[str, str] = {}
         """What the generated windows depended on."""
 
-    def generate(self, shown: Image, mask: Image | None, number: int) -> Image:
+    def generate(self, image: Image, mask: Image | None, number: int) -> Image:
         """See `postprocess.windows`. Each window has its own seed, derived from its number, so its
         noise is always the same."""
         from dream.engine.tasks.task import TaskInputs  # torch is imported by now
 
         seed = (self._recipe.seed + number) % (MAX_SEED + 1)
-        recipe = replace(self._recipe, seed=seed, width=shown.width, height=shown.height)
+        recipe = replace(self._recipe, seed=seed, width=image.width, height=image.height)
         result = self._generator.generate(
-            recipe, self._report_step, TaskInputs(image=shown, mask=mask)
+            recipe, self._report_step, TaskInputs(image=image, mask=mask)
         )
         self.facts |= result.facts
         self._done += 1

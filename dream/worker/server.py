@@ -112,17 +112,17 @@ class WorkerServer:
             match order.task:
                 case LoadTask() as task:
                     self._load(executor, task, report)
-                    made = None
+                    result = None
                 case ConvertTask(model, folder):
                     executor.convert(model, folder, report)
                     self._answer(LoadedModels(executor.list_loaded()))
-                    made = None
+                    result = None
                 case FindMaskTask() as task:
                     executor.find_mask(task, report)
-                    made = None
+                    result = None
                 case task:
-                    made = self._make(executor, task, report)
-            self._answer(TaskDone(order.job, made))
+                    result = self._make(executor, task, report)
+            self._answer(TaskDone(order.job, result))
         except GenerationCancelled:
             self._answer(TaskCancelled(order.job))
         except Exception as error:  # also where the result cannot be sent

@@ -67,7 +67,7 @@ class WorkerProcess:
         """Whether it ever sent a message: then its imports work."""
         self.dismissed = False
         """Whether it was ended on purpose, by `dismiss`."""
-        self._gone = False
+        self._has_exited = False
         self._why = ""  # why it counts as dead, where it did not exit
         self._process, self._channel, self._output = _start_process()
         self._channel.set_timeout(SENDING_PATIENCE)
@@ -88,7 +88,7 @@ class WorkerProcess:
 
     def send(self, message: Init | WorkerCommand | CancelTask) -> None:
         """Queue a message for sending, without waiting."""
-        if self._gone:
+        if self._has_exited:
             raise self._exit_error()
         try:
             self._outbox.put(pack_message(message))
@@ -101,7 +101,7 @@ class WorkerProcess:
 
     def receive(self, seconds: float | None = None) -> Answer | JobCancelled:
         """The next message. Raises TimeoutError after this many seconds."""
-        if self._gone and self._inbox.empty():
+        if self._has_exited and self._inbox.empty():
             raise self._exit_error()
         try:
             answer = self._inbox.get(timeout=seconds)
@@ -178,7 +178,7 @@ class WorkerProcess:
             self._why = self._why or f"its answer cannot be read: {_describe_error(error)}"
         finally:
             self._channel.shut_down()
-            self._gone = True
+            self._has_exited = True
             self._inbox.put(None)
 
     def _handle(self, answer: object) -> None:

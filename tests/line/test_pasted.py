@@ -32,7 +32,7 @@ def test_a_pasted_name_is_found(name: str, tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.chdir(tmp_path)
     session = fake_session(tmp_path)
     list(session.make("a cat -S1"))
-    session.kept[0].path.rename("my red cat.png")
+    session.saved[0].path.rename("my red cat.png")
     assert session.find_picture(name.strip('"')) == Path("my red cat.png")
     (look,) = run_line(Context(session, tuple, COMMANDS), f"!show {name}")
     assert isinstance(look, ShowImage)

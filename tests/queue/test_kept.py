@@ -136,7 +136,7 @@ def durable(kept: QueueFile) -> None:
     """Wait until the other thread has nothing to do."""
     thread = kept._thread
     assert thread is not None
-    while kept._changed.is_set() or kept._past > len(kept._lines) + 100:
+    while kept._changed.is_set() or kept._stale > len(kept._lines) + 100:
         kept._changed.set()
         time.sleep(0.001)
 

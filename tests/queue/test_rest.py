@@ -48,7 +48,7 @@ def test_the_pictures_that_are_not_on_disk_are_left_as_lines_of_their_own(
                 if len(rest) < count - len(finished):
                     finished.add(event.line)
     left = count - min(made, count)
-    assert queue.kept == left + 1
+    assert queue.unfinished == left + 1
     assert kept(tmp_path)[-1] == "a dog -S7" and len(kept(tmp_path)) == left + 1
     queue.cancel_all()
     queue.close()
@@ -91,7 +91,7 @@ def test_a_line_is_done_once_its_picture_is_on_disk(tmp_path: Path) -> None:
     queue.move_to_front(3)
     assert kept(tmp_path) == ["c", "b"]
     queue.finish()
-    assert kept(tmp_path) == ["c", "b"] and queue.kept == 2
+    assert kept(tmp_path) == ["c", "b"] and queue.unfinished == 2
     file.close()
     queue.take()
     queue.keep_rest(2, lambda: ["late", "later"])  # the maker did not end in time

@@ -256,4 +256,4 @@ def test_what_a_line_would_make_is_foreseen(session: Session) -> None:
 
 def test_seeds_of_this_session_are_of_rendered_pictures(session: Session) -> None:
     list(session.make("!fix -1 -U2"))
-    assert session.past == [7]
+    assert session.seeds == [7]

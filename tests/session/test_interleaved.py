@@ -98,7 +98,7 @@ def agree(session: Session, said: list[Event]) -> None:
     on_disk = pictures(outdir)
     assert sorted(logged(outdir)) == sorted(on_disk), "a picture and its line"
     assert set(saved) <= on_disk and len(set(saved)) == len(saved)
-    remembered = [kept.path.name for kept in session.kept]
+    remembered = [kept.path.name for kept in session.saved]
     assert set(remembered) <= on_disk
     if saved:
         assert remembered[-1] == saved[-1], "-1 is the last one"
@@ -151,10 +151,10 @@ def test_ctrl_c_at_any_point(
                 nothing_made_is_lost(said)
                 true_counts(said)
                 agree(session, said)
-            kept = {saved.path for saved in session.kept}
+            kept = {saved.path for saved in session.saved}
             assert all(path.exists() for path in kept), "-1 is there"
             before = logged(session.outdir)
-            fake_session(tmp_path / str(at))._keeper.open_gallery(session.outdir)
+            fake_session(tmp_path / str(at))._outputs.open_gallery(session.outdir)
             assert logged(session.outdir) == before, "each picture had its line already"
             if session.outdir.exists():
                 sound(session.outdir)

@@ -63,4 +63,4 @@ def test_wrong_defaults_of_the_start_are_said(session: Session) -> None:
     base = replace(session.base, upscaler="nope", vae="none", model="neither")
     told = list(find_wrong_defaults(session.registry, base))
     assert [line.partition(":")[0] for line in told] == ["model", "upscaler"]
-    assert list(find_wrong_defaults(session.registry, base, besides=("model", "upscaler"))) == []
+    assert list(find_wrong_defaults(session.registry, base, extra=("model", "upscaler"))) == []

@@ -65,7 +65,7 @@ def test_an_open_seed_is_drawn_once_for_all(session: Session) -> None:
 
 
 def test_seeds_of_the_past_can_be_swept(session: Session) -> None:
-    session.past += [10, 20]
+    session.seeds += [10, 20]
     list(session.make("a cat -S -1,-2,5"))
     assert [recipe.seed for recipe in recipes(session)] == [20, 10, 5]
 
@@ -131,7 +131,7 @@ def test_a_sheet_shows_the_enlarged_pictures_or_what_there_is(tmp_path: Path) ->
 
 def test_the_session_remembers_what_it_kept_and_what_was_asked_last(session: Session) -> None:
     events = list(session.make("a cat -s 1,2 -U2 -save_orig"))
-    assert [saved.path for saved in session.kept] == [
+    assert [saved.path for saved in session.saved] == [
         saved.path
         for saved in events
         if isinstance(saved, Saved) and saved.path.name.endswith("upscaled.png")

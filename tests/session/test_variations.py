@@ -127,7 +127,7 @@ def test_files_bear_the_variations_seed_and_lines_all_of_it(tmp_path: Path) -> N
         assert f" -V{variation.seed}:0.25" in event.line and " -S42 " in event.line
         assert f"(-S42 -V{variation.seed}:0.25)" in (format_event(event) or "")
         assert session.resolve(session.parse_line(event.line)).recipes == (recipe,)
-    assert session.past == [42] * 3, "-S-1 is the seed they have in common"
+    assert session.seeds == [42] * 3, "-S-1 is the seed they have in common"
 
 
 def test_a_sheet_of_variations_has_them_below(tmp_path: Path) -> None:

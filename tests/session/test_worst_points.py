@@ -46,7 +46,7 @@ class DirectQueueFile(QueueFile):
         try:
             self._flush()
         except OSError as error:
-            self._say(error)
+            self._report_error(error)
 
     def close(self) -> None:
         self._thread = None
@@ -99,7 +99,7 @@ def made(outdir: Path) -> list[str]:
 def recovered(folder: Path) -> Session:
     """The session that starts next in the folder."""
     session = fake_session(folder, FakeEngine())
-    session._keeper.open_gallery(session.outdir)
+    session._outputs.open_gallery(session.outdir)
     return session
 
 
@@ -177,12 +177,12 @@ def test_a_worker_is_lost_at_any_message(
         person = Person(engine)
         for number in range(2):
             for _ in range(3):  # a line that was given up is entered again
-                before = len(session.kept)
+                before = len(session.saved)
                 line = f"a cat -s1 -S{number} -U2"
                 follow_until_cancelled(
                     session.make_all([(1, line)]), person.has_pressed, person.look
                 )
-                if len(session.kept) > before:
+                if len(session.saved) > before:
                     break
         engine.close()
         assert len(logged(session.outdir)) == 2, f"at {at}: {person.said}"

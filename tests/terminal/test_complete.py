@@ -71,7 +71,7 @@ def test_upscalers_from_the_shelf(session: Session) -> None:
 
 
 def test_seeds_of_this_session_the_last_first(session: Session) -> None:
-    session.past += [7, 42, 7, 421]
+    session.seeds += [7, 42, 7, 421]
     assert completed(session, "a cat -S ") == ["a cat -S 421", "a cat -S 7", "a cat -S 42"]
     assert completed(session, "a cat -S4") == ["a cat -S421", "a cat -S42"]
 

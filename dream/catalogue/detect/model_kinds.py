@@ -167,17 +167,17 @@ def classify(header: Header) -> DetectedModel:
         return replace(common, called=file_kind.called, place=file_kind.place)
     if kind != "model":
         return common
-    found = _detect_model(common, header)
-    called, place = _why_not_loaded(found, names)
-    return replace(found, called=called, place=place)
+    detected = _detect_model(common, header)
+    called, place = _why_not_loaded(detected, names)
+    return replace(detected, called=called, place=place)
 
 
-def _why_not_loaded(found: DetectedModel, names: TensorNames) -> tuple[str, str]:
+def _why_not_loaded(detected: DetectedModel, names: TensorNames) -> tuple[str, str]:
     """For a file with Stable Diffusion's denoiser: why it cannot be loaded, and what to do; both
     empty if it can."""
     if form := find_quantization(names):
         return f"has {form} weights, which are not supported", "use a float16 or bfloat16 file"
-    if found.family in ("sd1", "sd2", "sdxl"):
+    if detected.family in ("sd1", "sd2", "sdxl"):
         return "", ""
     if names.has("^label_emb.0.0."):
         return "contains only the denoiser of Stable Diffusion XL", _FOLDER

@@ -17,8 +17,8 @@ def _counted(step: Callable[[PickleMachine, int], None], form: struct.Struct) ->
     return lambda machine: step(machine, machine.number(form))
 
 
-def _pushed(thing: Any) -> Step:
-    return lambda machine: machine.push(thing)
+def _pushed(value: Any) -> Step:
+    return lambda machine: machine.push(value)
 
 
 def _texts(form: struct.Struct, coding: str) -> Step:

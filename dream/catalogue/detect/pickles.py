@@ -27,7 +27,7 @@ __all__ = [
     "StubObject",
     "read_legacy",
     "read_zip",
-    "walk",
+    "scan_pickle",
     "weights_in",
 ]
 
@@ -59,17 +59,17 @@ def read_zip(path: Path, size: int) -> PickleScan:
     """Scan a file of torch 1.6 or later, a zip of `*/data.pkl` and one entry for each storage.
     Raises OSError, and ValueError for a zip that is truncated or has no data.pkl."""
     with open_regular(path) as file:
-        return walk(read_pickle(file, size, PICKLE_LIMIT), before=0)
+        return scan_pickle(read_pickle(file, size, PICKLE_LIMIT), before=0)
 
 
 def read_legacy(path: Path) -> PickleScan:
     """Scan a file of torch before 1.6, which has four pickles: magic number, version, machine, the
     weights. Raises OSError."""
     with open_regular(path) as file:
-        return walk(file.read(PICKLE_LIMIT), before=3)
+        return scan_pickle(file.read(PICKLE_LIMIT), before=3)
 
 
-def walk(data: bytes, before: int) -> PickleScan:
+def scan_pickle(data: bytes, before: int) -> PickleScan:
     """Scan the pickle in `data` that follows `before` other pickles."""
     machine = PickleMachine(data, STEPS)
     scan = PickleScan(storages=machine.storages)
@@ -102,8 +102,8 @@ def weights_in(table: Mapping[Any, Any], kind: type[T], depth: int = MAX_NESTING
             return weights_in(inner, kind, depth - 1)
     if isinstance(inner := table.get("string_to_param"), dict):
         return {f"string_to_param.{n}": row for n, row in weights_in(inner, kind, 0).items()}
-    found = {str(name): row for name, row in table.items() if isinstance(row, kind)}
-    return found or dict(_nested_weights(table, kind, depth, set()))
+    weights = {str(name): row for name, row in table.items() if isinstance(row, kind)}
+    return weights or dict(_nested_weights(table, kind, depth, set()))
 
 
 def _nested_weights(
@@ -119,8 +119,8 @@ def _nested_weights(
         elif isinstance(row, dict | list | tuple) and depth:
             rows = row if isinstance(row, dict) else _enumerate(row, seen)
             yield from (
-                (f"{name}.{inner}", found)
-                for inner, found in _nested_weights(rows, kind, depth - 1, seen)
+                (f"{name}.{inner}", weight)
+                for inner, weight in _nested_weights(rows, kind, depth - 1, seen)
             )
 
 

@@ -57,16 +57,16 @@ def parse_header(data: bytes) -> SafetensorsHeader:
     at = data.index(b"{") + 1
     more = not _EMPTY.match(data, at)
     while more:
-        found = _KEY.match(data, at)
-        if found is None:
+        match = _KEY.match(data, at)
+        if match is None:
             raise ValueError("its header is not safetensors JSON")
-        at = found.end()
-        if found[1] == b"__metadata__":
-            metadata, at = _metadata(data, found)
-        elif found[2] is None or len(found[1]) > _ENTRY_LIMIT:
+        at = match.end()
+        if match[1] == b"__metadata__":
+            metadata, at = _metadata(data, match)
+        elif match[2] is None or len(match[1]) > _ENTRY_LIMIT:
             raise ValueError("its header is not safetensors JSON")
         else:
-            name = _text(found[1])
+            name = _text(match[1])
             tensors[name], end, at = _row(data, at)
             last = max(last, end)
             if len(tensors) > TENSORS:
@@ -85,11 +85,11 @@ def _row(data: bytes, at: int) -> tuple[TensorHeader, int, int]:
     if common := _COMMON_ROW.match(data, at):
         shape = map(int, filter(None, common[2].split(b",")))
         return parse_tensor(common[1].decode(), shape), int(common[4]), common.end()
-    found = _ROW.match(data, at)
-    if found is None:
+    match = _ROW.match(data, at)
+    if match is None:
         raise ValueError("its header is not safetensors JSON")
-    row = json.loads(b"{" + found[0])
-    return parse_tensor(row["dtype"], row["shape"]), int(row["data_offsets"][1]), found.end()
+    row = json.loads(b"{" + match[0])
+    return parse_tensor(row["dtype"], row["shape"]), int(row["data_offsets"][1]), match.end()
 
 
 def _metadata(data: bytes, key: re.Match[bytes]) -> tuple[dict[str, str], int]:
@@ -103,14 +103,14 @@ def _metadata(data: bytes, key: re.Match[bytes]) -> tuple[dict[str, str], int]:
         return {}, empty.end()
     entries: dict[str, str] = {}
     room = _METADATA_LIMIT
-    while found := _METADATA_ENTRY.match(data, at):
-        length = len(found[1]) + len(found[2])
-        short = length < _ENTRY_LIMIT or found[1].startswith(_OWN_PREFIX)
+    while match := _METADATA_ENTRY.match(data, at):
+        length = len(match[1]) + len(match[2])
+        short = length < _ENTRY_LIMIT or match[1].startswith(_OWN_PREFIX)
         if short and length + _ENTRY_OVERHEAD < room:
             room -= length + _ENTRY_OVERHEAD
-            entries[_text(found[1])] = _text(found[2])
-        at = found.end()
-        if found[3] == b"}":
+            entries[_text(match[1])] = _text(match[2])
+        at = match.end()
+        if match[3] == b"}":
             return entries, at
     raise ValueError("its metadata has values that are not text")
 

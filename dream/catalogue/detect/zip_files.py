@@ -101,10 +101,10 @@ def _read_directory(file: IO[bytes], size: int) -> bytes:
 def _read_directory_64(file: IO[bytes], locator: int) -> tuple[int, int]:
     """Length and start of the directory of a zip of more than 4 GB (zip64)."""
     file.seek(locator)
-    found = file.read(_LOCATOR.size)
-    if len(found) < _LOCATOR.size or not found.startswith(_LOCATOR_MARK):
+    entries = file.read(_LOCATOR.size)
+    if len(entries) < _LOCATOR.size or not entries.startswith(_LOCATOR_MARK):
         raise BadZip("it has no zip directory")
-    _, _, place, _ = _LOCATOR.unpack(found)
+    _, _, place, _ = _LOCATOR.unpack(entries)
     if place > locator:
         raise BadZip("its zip directory is truncated")
     file.seek(place)
@@ -116,9 +116,9 @@ def _read_directory_64(file: IO[bytes], locator: int) -> tuple[int, int]:
 
 
 def _find(directory: bytes) -> _Entry:
-    found: list[_Entry] = []
+    entries: list[_Entry] = []
     at = 0
-    while len(found) < 2 and directory.startswith(_ENTRY_MARK, at):
+    while len(entries) < 2 and directory.startswith(_ENTRY_MARK, at):
         if at + _ENTRY.size > len(directory):
             raise BadZip("its zip directory is truncated")
         row = _ENTRY.unpack_from(directory, at)
@@ -129,11 +129,11 @@ def _find(directory: bytes) -> _Entry:
         if file_name == b"data.pkl" or file_name.endswith(b"/data.pkl"):
             if flags & _ENCRYPTED or method not in (_STORED, _DEFLATED):
                 raise BadZip("its data.pkl is compressed in a way that torch does not support")
-            found.append(_Entry(method, *_zip64_sizes(packed, row[9], place, more)))
+            entries.append(_Entry(method, *_zip64_sizes(packed, row[9], place, more)))
         at += name + extra + comment
-    if len(found) != 1:
+    if len(entries) != 1:
         raise BadZip("it is a zip without torch's data.pkl")
-    return found[0]
+    return entries[0]
 
 
 def _zip64_sizes(packed: int, unpacked: int, place: int, more: bytes) -> tuple[int, int]:

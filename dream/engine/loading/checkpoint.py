@@ -43,7 +43,7 @@ _EMA = "model_ema."
 class Checkpoint:
     """A model's file, detected and open."""
 
-    found: DetectedModel
+    detected: DetectedModel
     tensors: Mapping[str, torch.Tensor]
     """On the CPU, in the file's dtypes, backed by the file where its format allows."""
     embedded_config: Mapping[str, Mapping[str, Any]]
@@ -64,12 +64,12 @@ def open_checkpoint(path: Path, ema: bool = False) -> Checkpoint:
     """Open a model's file. Its EMA weights (`model_ema.`) are left out, because other programs use
     the main weights; with `ema` they are the denoiser's weights. Raises ModelError, see
     `detect.require_model`, and for incomplete EMA weights."""
-    found = require_model(path)
-    mapped = open_tensors(path, found.format)
+    detected = require_model(path)
+    mapped = open_tensors(path, detected.format)
     tensors = _with_ema_weights(path, mapped.tensors) if ema else mapped.tensors
     header = read_header(path)
     return Checkpoint(
-        found,
+        detected,
         {_current_key_name(name): tensors[name] for name in tensors if not name.startswith(_EMA)},
         _parse_embedded_config(path, header.metadata),
         mapped,
@@ -128,7 +128,7 @@ def _current_key_name(name: str) -> str:
 
 
 def _parse_embedded_config(path: Path, metadata: Mapping[str, str]) -> dict[str, dict[str, Any]]:
-    carried: dict[str, dict[str, Any]] = {}
+    embedded: dict[str, dict[str, Any]] = {}
     for key, text in metadata.items():
         if not key.startswith(METADATA_PREFIX):
             continue
@@ -139,5 +139,5 @@ def _parse_embedded_config(path: Path, metadata: Mapping[str, str]) -> dict[str,
                 f"{path}: its metadata {key} is not valid JSON", "export it again"
             ) from error
         if isinstance(value, dict):
-            carried[key.removeprefix(METADATA_PREFIX)] = value
-    return carried
+            embedded[key.removeprefix(METADATA_PREFIX)] = value
+    return embedded

@@ -86,16 +86,16 @@ def _tokenizer(kind: str, words: _Words) -> Any:
 
 
 def _diffusers(kind: str, folder: Path) -> Any:
-    made = getattr(diffusers, kind)
+    component = getattr(diffusers, kind)
     with init_empty_weights():
-        return made.from_config(made.load_config(folder, local_files_only=True))
+        return component.from_config(component.load_config(folder, local_files_only=True))
 
 
 def _transformers(kind: str, folder: Path) -> Any:
-    made = getattr(transformers, kind)
-    config = made.config_class.from_pretrained(folder, local_files_only=True)
+    component = getattr(transformers, kind)
+    config = component.config_class.from_pretrained(folder, local_files_only=True)
     with init_empty_weights(), no_init_weights():
-        return made(config)
+        return component(config)
 
 
 def _to_class_names(model: Any, weights: Mapping[str, PendingWeight]) -> dict[str, PendingWeight]:

@@ -54,13 +54,13 @@ class TextEncoderSpec(NamedTuple):
     """Whether the pooled text is wanted too."""
 
 
-def list_text_encoders(found: DetectedModel) -> tuple[TextEncoderSpec, ...]:
+def list_text_encoders(detected: DetectedModel) -> tuple[TextEncoderSpec, ...]:
     """The text encoders of a family."""
-    if found.family == "sd1":
+    if detected.family == "sd1":
         return (TextEncoderSpec("text_encoder", "cond_stage_model.transformer.", False),)
-    if found.family == "sd2":
+    if detected.family == "sd2":
         return (TextEncoderSpec("text_encoder", "cond_stage_model.model.", True),)
-    if found.variant == "refiner":
+    if detected.variant == "refiner":
         return (TextEncoderSpec("text_encoder_2", "conditioner.embedders.0.model.", True, True),)
     return (
         TextEncoderSpec("text_encoder", "conditioner.embedders.0.transformer.", False),
@@ -68,7 +68,7 @@ def list_text_encoders(found: DetectedModel) -> tuple[TextEncoderSpec, ...]:
     )
 
 
-def infer_unet_config(shapes: Shapes, found: DetectedModel, pooled: int) -> dict[str, Any]:
+def infer_unet_config(shapes: Shapes, detected: DetectedModel, pooled: int) -> dict[str, Any]:
     """The configuration of a UNet2DConditionModel; shapes: its weights, by their names after
     `model.diffusion_model.`; pooled: width of the pooled text. Raises KeyError for what lacks."""
     layers = _layers(shapes)
@@ -79,7 +79,7 @@ def infer_unet_config(shapes: Shapes, found: DetectedModel, pooled: int) -> dict
     kinds = ["CrossAttn" if depth else "" for depth in depths]
     middle = "middle_block.1.transformer_blocks.0.attn2.to_k.weight"
     return {
-        "sample_size": found.size[0] // 8,
+        "sample_size": detected.size[0] // 8,
         "in_channels": shapes["input_blocks.0.0.weight"].shape[1],
         "out_channels": shapes["out.2.weight"].shape[0],
         "block_out_channels": channels,
@@ -88,23 +88,23 @@ def infer_unet_config(shapes: Shapes, found: DetectedModel, pooled: int) -> dict
         "up_block_types": [f"{kind}UpBlock2D" for kind in reversed(kinds)],
         "cross_attention_dim": shapes[middle].shape[1],
         "transformer_layers_per_block": [depth or deep for depth in depths],
-        "attention_head_dim": _heads(channels, found.family),
+        "attention_head_dim": _heads(channels, detected.family),
         "use_linear_projection": len(shapes["middle_block.1.proj_in.weight"].shape) == 2,
         # Stable Diffusion 2.1 overflows in float16 without it (Stability's `ATTN_PRECISION=fp32`).
-        "upcast_attention": found.family == "sd2",
+        "upcast_attention": detected.family == "sd2",
         "time_embedding_dim": shapes["time_embed.0.weight"].shape[0],
-        **_sizes(shapes, found, pooled),
+        **_sizes(shapes, detected, pooled),
     }
 
 
-def infer_vae_config(shapes: Shapes, found: DetectedModel) -> dict[str, Any]:
+def infer_vae_config(shapes: Shapes, detected: DetectedModel) -> dict[str, Any]:
     """The configuration of an AutoencoderKL; shapes: its weights, by their names in the file
     after `first_stage_model.`. Raises KeyError for what lacks."""
     first = "encoder.down.{}.block.0.conv1.weight"
     levels = list(takewhile(lambda level: first.format(level) in shapes, count()))
     layers = _count(lambda n: f"encoder.down.0.block.{n}.conv1.weight" in shapes)
     return {
-        "sample_size": found.size[0],
+        "sample_size": detected.size[0],
         "latent_channels": shapes["decoder.conv_in.weight"].shape[1],
         "block_out_channels": [shapes[first.format(level)].shape[0] for level in levels],
         "down_block_types": ["DownEncoderBlock2D"] * len(levels),
@@ -113,17 +113,17 @@ def infer_vae_config(shapes: Shapes, found: DetectedModel) -> dict[str, Any]:
         "mid_block_add_attention": "encoder.mid.attn_1.q.weight" in shapes,
         "use_quant_conv": "quant_conv.weight" in shapes,
         "use_post_quant_conv": "post_quant_conv.weight" in shapes,
-        "scaling_factor": _SCALING.get(found.family, _USUAL_SCALING),
+        "scaling_factor": _SCALING.get(detected.family, _USUAL_SCALING),
     }
 
 
-def vae_of_diffusers(shapes: Shapes, found: DetectedModel) -> dict[str, Any]:
+def vae_of_diffusers(shapes: Shapes, detected: DetectedModel) -> dict[str, Any]:
     """The same of one whose weights are called as in diffusers. Raises KeyError."""
     first = "encoder.down_blocks.{}.resnets.0.conv1.weight"
     levels = list(takewhile(lambda level: first.format(level) in shapes, count()))
     layer = "encoder.down_blocks.0.resnets.{}.conv1.weight"
     return {
-        "sample_size": found.size[0],
+        "sample_size": detected.size[0],
         "latent_channels": shapes["decoder.conv_in.weight"].shape[1],
         "block_out_channels": [shapes[first.format(level)].shape[0] for level in levels],
         "down_block_types": ["DownEncoderBlock2D"] * len(levels),
@@ -132,7 +132,7 @@ def vae_of_diffusers(shapes: Shapes, found: DetectedModel) -> dict[str, Any]:
         "mid_block_add_attention": "encoder.mid_block.attentions.0.group_norm.weight" in shapes,
         "use_quant_conv": "quant_conv.weight" in shapes,
         "use_post_quant_conv": "post_quant_conv.weight" in shapes,
-        "scaling_factor": _SCALING.get(found.family, _USUAL_SCALING),
+        "scaling_factor": _SCALING.get(detected.family, _USUAL_SCALING),
     }
 
 
@@ -173,12 +173,12 @@ def count_open_clip_blocks(shapes: Shapes, family: str) -> int:
     return there - 1 if family == "sd2" and whole else there
 
 
-def infer_scheduler_config(found: DetectedModel) -> dict[str, Any]:
+def infer_scheduler_config(detected: DetectedModel) -> dict[str, Any]:
     """The configuration of the model's noise, for any scheduler that walks a schedule of betas."""
-    common = {**_NOISE, "prediction_type": found.prediction_type, "timestep_spacing": "leading"}
-    if found.zero_snr:
+    common = {**_NOISE, "prediction_type": detected.prediction_type, "timestep_spacing": "leading"}
+    if detected.zero_snr:
         common["rescale_betas_zero_snr"] = True
-    if found.family == "sdxl":
+    if detected.family == "sdxl":
         return common
     return {**common, "clip_sample": False, "set_alpha_to_one": False}
 
@@ -208,12 +208,12 @@ def _heads(channels: list[int], family: str) -> int | list[int]:
     return SD1_NUM_HEADS if family == "sd1" else [max(1, wide // HEAD_DIM) for wide in channels]
 
 
-def _sizes(shapes: Shapes, found: DetectedModel, pooled: int) -> dict[str, Any]:
+def _sizes(shapes: Shapes, detected: DetectedModel, pooled: int) -> dict[str, Any]:
     """SDXL hears the sizes of the picture too: six numbers, its refiner five."""
-    if found.family != "sdxl":
+    if detected.family != "sdxl":
         return {}
     wide = shapes["label_emb.0.0.weight"].shape[1]
-    numbers = 5 if found.variant == "refiner" else 6
+    numbers = 5 if detected.variant == "refiner" else 6
     return {
         "addition_embed_type": "text_time",
         "projection_class_embeddings_input_dim": wide,

@@ -30,13 +30,13 @@ def export_diffusers(info: ModelInfo, folder: Path) -> None:
                 part.to(memory_format=torch.contiguous_format)  # as safetensors want it
         try:
             folder.parent.mkdir(parents=True, exist_ok=True)
-            aside = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+            temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
             try:
-                pipe.save_pretrained(aside, safe_serialization=True)
-                aside.chmod(0o755)
-                aside.rename(folder)
+                pipe.save_pretrained(temporary, safe_serialization=True)
+                temporary.chmod(0o755)
+                temporary.rename(folder)
             except BaseException:
-                shutil.rmtree(aside, ignore_errors=True)
+                shutil.rmtree(temporary, ignore_errors=True)
                 raise
         except OSError as error:
             raise ModelError(f"{folder} cannot be written: {error.strerror or error}") from error

@@ -115,10 +115,10 @@ def compute_file_signature(path: Path) -> object:
 
 def _stat_numbers(path: Path) -> tuple[int, ...] | None:
     try:
-        seen = path.stat()
+        status = path.stat()
     except OSError:  # it does not exist
         return None
-    return seen.st_ino, seen.st_size, seen.st_mtime_ns, seen.st_ctime_ns
+    return status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
 
 
 def _load_file(

@@ -61,23 +61,23 @@ def load_file(path: Path, placement: Placement, *, ema: bool = False) -> Any:
     weights.
     """
     file = open_checkpoint(path, ema)
-    found = file.found
+    detected = file.detected
     try:
         encoders = {
-            text.part: _text(file, found, text, placement)
-            for text in blueprints.list_text_encoders(found)
+            text.part: _text(file, detected, text, placement)
+            for text in blueprints.list_text_encoders(detected)
         }
         pooled = [e.config.projection_dim for e in encoders.values()][-1]
         parts = {
             **encoders,
-            **_tokenizers(file, found),
-            "unet": _unet(file, found, pooled, placement),
-            "vae": _vae(file, found, placement),
-            "scheduler": _scheduler(file, found),
+            **_tokenizers(file, detected),
+            "unet": _unet(file, detected, pooled, placement),
+            "vae": _vae(file, detected, placement),
+            "scheduler": _scheduler(file, detected),
         }
     except KeyError as error:
         raise missing_weights_error(path, str(error.args[0])) from error
-    return _pipeline(found, parts)
+    return _pipeline(detected, parts)
 
 
 def load_vae(path: Path, placement: Placement, family: str = "sd1") -> Any:
@@ -85,48 +85,48 @@ def load_vae(path: Path, placement: Placement, family: str = "sd1") -> Any:
 
     Raises ModelError for a file of another kind, or one with missing weights.
     """
-    found = require_vae(path)
-    mapped = open_tensors(path, found.format)
+    detected = require_vae(path)
+    mapped = open_tensors(path, detected.format)
     names = mapped.tensors
     prefix = next((p for p in (_VAE, "vae.") if any(n.startswith(p) for n in names)), "")
     own = {n.removeprefix(prefix): t for n, t in names.items() if n.startswith(prefix)}
     try:
-        return _build_vae(own, {}, replace(found, family=family), placement, mapped)
+        return _build_vae(own, {}, replace(detected, family=family), placement, mapped)
     except KeyError as error:
         raise missing_weights_error(path, str(error.args[0])) from error
 
 
-def _unet(file: Checkpoint, found: DetectedModel, pooled: int, placement: Placement) -> Any:
+def _unet(file: Checkpoint, detected: DetectedModel, pooled: int, placement: Placement) -> Any:
     own = file.get_part(UNET)
-    config = file.embedded_config.get("unet") or blueprints.infer_unet_config(own, found, pooled)
+    config = file.embedded_config.get("unet") or blueprints.infer_unet_config(own, detected, pooled)
     with init_empty_weights():
         model = diffusers.UNet2DConditionModel.from_config(config)
     converted = convert_ldm_unet_checkpoint({UNET + n: t for n, t in own.items()}, model.config)
-    whole = _check_all_used(found.path, own, converted, model)
-    return load_weights(model, whole, found.path, placement, (file.mapped,))
+    whole = _check_all_used(detected.path, own, converted, model)
+    return load_weights(model, whole, detected.path, placement, (file.mapped,))
 
 
-def _vae(file: Checkpoint, found: DetectedModel, placement: Placement) -> Any:
+def _vae(file: Checkpoint, detected: DetectedModel, placement: Placement) -> Any:
     own = file.get_part(_VAE)
     if not own:
         return None
-    return _build_vae(own, file.embedded_config.get("vae", {}), found, placement, file.mapped)
+    return _build_vae(own, file.embedded_config.get("vae", {}), detected, placement, file.mapped)
 
 
 def _build_vae(
     own: Tensors,
-    carried: Mapping[str, Any],
-    found: DetectedModel,
+    embedded: Mapping[str, Any],
+    detected: DetectedModel,
     placement: Placement,
     mapped: MappedFile,
 ) -> Any:
-    path = found.path
+    path = detected.path
     own = {name: tensor for name, tensor in own.items() if not name.startswith(_IGNORED_PREFIXES)}
     if any(name.startswith("decoder.up_blocks.") for name in own):
         _require(path, own, "encoder.down_blocks.0.resnets.0.conv1.weight")
         with init_empty_weights():
             model = diffusers.AutoencoderKL.from_config(
-                carried or blueprints.vae_of_diffusers(own, found)
+                embedded or blueprints.vae_of_diffusers(own, detected)
             )
         named = {current_vae_name(name): _as_matrix(name, tensor) for name, tensor in own.items()}
         return load_weights(model, named, path, placement, (mapped,))
@@ -134,7 +134,7 @@ def _build_vae(
     own = {_original_name(name): tensor for name, tensor in own.items()}
     with init_empty_weights():
         model = diffusers.AutoencoderKL.from_config(
-            carried or blueprints.infer_vae_config(own, found)
+            embedded or blueprints.infer_vae_config(own, detected)
         )
     converted = convert_ldm_vae_checkpoint({_VAE + n: t for n, t in own.items()}, model.config)
     return load_weights(
@@ -162,18 +162,19 @@ def _original_name(name: str) -> str:
 
 
 def _text(
-    file: Checkpoint, found: DetectedModel, text: TextEncoderSpec, placement: Placement
+    file: Checkpoint, detected: DetectedModel, text: TextEncoderSpec, placement: Placement
 ) -> Any:
     own = {n: t for n, t in file.get_part(text.prefix).items() if not n.startswith(_NO_TEXT)}
-    blocks = blueprints.count_open_clip_blocks(own, found.family)
+    blocks = blueprints.count_open_clip_blocks(own, detected.family)
     config = file.embedded_config.get(text.part) or (
         blueprints.infer_open_clip_text_config(own, blocks)
         if text.open_clip
         else blueprints.infer_clip_text_config(own)
     )
-    if config["vocab_size"] != VOCAB_SIZE and "tokenizer" not in file.embedded_config:
+    size = config["vocab_size"]
+    if size != VOCAB_SIZE and "tokenizer" not in file.embedded_config:
         raise ModelError(
-            f"{found.path} has a vocabulary of {config['vocab_size']:,}, not {VOCAB_SIZE:,} tokens",
+            f"{detected.path} has a vocabulary of {size:,}, not {VOCAB_SIZE:,} tokens",
             "use its folder in diffusers layout, which includes the tokenizer",
         )
     last = VOCAB_SIZE - 1
@@ -183,9 +184,9 @@ def _text(
         model = kind(CLIPTextConfig(**{**marks, **config}))
     named = {text.prefix + name: tensor for name, tensor in own.items()}
     if text.open_clip:
-        unheard = f"{text.prefix}transformer.resblocks.{blocks}."
-        heard = {name: named[name] for name in named if not name.startswith(unheard)}
-        converted = convert_open_clip_checkpoint(model, heard, prefix=text.prefix)
+        skipped = f"{text.prefix}transformer.resblocks.{blocks}."
+        named_used = {name: named[name] for name in named if not name.startswith(skipped)}
+        converted = convert_open_clip_checkpoint(model, named_used, prefix=text.prefix)
     else:
         converted = convert_ldm_clip_checkpoint(named)
     converted.pop("text_model.embeddings.position_ids", None)
@@ -193,32 +194,36 @@ def _text(
         converted.pop("text_projection.weight", None)
     if not any(name.startswith("text_model.") for name in model.state_dict()):
         converted = {name.removeprefix("text_model."): t for name, t in converted.items()}
-    return load_weights(model, converted, found.path, placement, (file.mapped,))
+    return load_weights(model, converted, detected.path, placement, (file.mapped,))
 
 
-def _tokenizers(file: Checkpoint, found: DetectedModel) -> dict[str, Any]:
+def _tokenizers(file: Checkpoint, detected: DetectedModel) -> dict[str, Any]:
     if files := file.embedded_config.get("tokenizer"):
         try:
             return {"tokenizer": build_tokenizer_from_metadata(files)}
         except (ValueError, OSError, TypeError) as error:
-            raise ModelError(f"{found.path}: its embedded tokenizer is broken: {error}") from error
+            raise ModelError(
+                f"{detected.path}: its embedded tokenizer is broken: {error}"
+            ) from error
     pads = {True: "!", False: "<|endoftext|>"}
     return {
         text.part.replace("text_encoder", "tokenizer"): build_clip_tokenizer(pads[text.open_clip])
-        for text in blueprints.list_text_encoders(found)
+        for text in blueprints.list_text_encoders(detected)
     }
 
 
-def _scheduler(file: Checkpoint, found: DetectedModel) -> Any:
-    carried = file.embedded_config.get("scheduler")
-    if carried and (named := getattr(diffusers, str(carried.get("_class_name")), None)):
-        return named.from_config(carried)
-    kind = diffusers.EulerDiscreteScheduler if found.family == "sdxl" else diffusers.DDIMScheduler
-    return kind.from_config(blueprints.infer_scheduler_config(found))
+def _scheduler(file: Checkpoint, detected: DetectedModel) -> Any:
+    embedded = file.embedded_config.get("scheduler")
+    if embedded and (named := getattr(diffusers, str(embedded.get("_class_name")), None)):
+        return named.from_config(embedded)
+    kind = (
+        diffusers.EulerDiscreteScheduler if detected.family == "sdxl" else diffusers.DDIMScheduler
+    )
+    return kind.from_config(blueprints.infer_scheduler_config(detected))
 
 
-def _pipeline(found: DetectedModel, parts: dict[str, Any]) -> Any:
-    if found.variant == "refiner":
+def _pipeline(detected: DetectedModel, parts: dict[str, Any]) -> Any:
+    if detected.variant == "refiner":
         return RefinerPipeline(
             text_encoder=None,
             tokenizer=None,
@@ -226,7 +231,7 @@ def _pipeline(found: DetectedModel, parts: dict[str, Any]) -> Any:
             add_watermarker=False,
             **parts,
         )
-    if found.family == "sdxl":
+    if detected.family == "sdxl":
         return diffusers.StableDiffusionXLPipeline(add_watermarker=False, **parts)
     return diffusers.StableDiffusionPipeline(
         safety_checker=None, feature_extractor=None, requires_safety_checker=False, **parts

@@ -96,19 +96,19 @@ def assign_weights(
     """The model, built by `init_empty_weights`, with exactly the weights that come from these
     files. Raises ModelError where names and shapes are not the model's."""
     _compare(model, {name: weight.origin for name, weight in coming.items()}, path)
-    brought = {}
+    copied = {}
     read = 0
     for (
         name,
         weight,
     ) in coming.items():  # in this order, so that pages which were read can be released
-        brought[name] = weight.arrived()
+        copied[name] = weight.arrived()
         read += weight.origin.nbytes
         if read > BATCH:
             _release_pages(files)
             read = 0
     _release_pages(files)
-    model.load_state_dict(brought, strict=True, assign=True)
+    model.load_state_dict(copied, strict=True, assign=True)
     return model.eval()
 
 

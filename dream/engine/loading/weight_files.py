@@ -112,9 +112,9 @@ def _variants(here: Collection[str], stem: str, suffix: str) -> list[str | None]
         rf"{stem}\.{suffix}\.{word}\.index\.json",
     )
     matches = (re.fullmatch(form, name) for name in here for form in forms)
-    found = {match["variant"] for match in matches if match}
-    preferred = [variant for variant in _PREFERRED if variant in found]
-    return [None, *preferred, *sorted(found - {*preferred})]
+    available = {match["variant"] for match in matches if match}
+    preferred = [variant for variant in _PREFERRED if variant in available]
+    return [None, *preferred, *sorted(available - {*preferred})]
 
 
 def _files_of(
@@ -204,7 +204,7 @@ def _digest_cache_file(weights: WeightFiles) -> Path:
 def _store_digest(memory: Path, value: str) -> None:
     """Written to a temporary file and renamed, so that a reader never sees half of it."""
     memory.parent.mkdir(parents=True, exist_ok=True)
-    handle, aside = tempfile.mkstemp(dir=memory.parent)
+    handle, temporary = tempfile.mkstemp(dir=memory.parent)
     with os.fdopen(handle, "w") as file:
         file.write(value)
-    Path(aside).replace(memory)
+    Path(temporary).replace(memory)

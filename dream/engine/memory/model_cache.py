@@ -100,7 +100,9 @@ class ModelCache:
         """The model, if it is in memory; it is now the one used last. A model whose files have
         changed is unloaded."""
         wanted = _source_key(info)
-        here = next((kept for kept in self._models if _source_key(kept[0].info) == wanted), None)
+        here = next(
+            (cached for cached in self._models if _source_key(cached[0].info) == wanted), None
+        )
         if here is None:
             return None
         self._models.remove(here)
@@ -129,15 +131,15 @@ class ModelCache:
         """
         memory.empty_gpu_cache()  # torch's cache on a GPU does not count as free
         free = memory.measure_free_memory(weight.placement.storage_device)
-        mine = self._weights_in(weight.placement.storage_device)
+        in_use = self._weights_in(weight.placement.storage_device)
         if self._max_bytes is not None and weight.weights > self._max_bytes:
             limit = f"--max_memory is {_gib(self._max_bytes)}"
             raise _out_of_memory(
                 name, weight, limit, "raise --max_memory, or choose a smaller model"
             )
-        if weight.required_bytes > free + mine:
+        if weight.required_bytes > free + in_use:
             raise _out_of_memory(
-                name, weight, f"only {_gib(free + mine)} are free on {_where(weight)}"
+                name, weight, f"only {_gib(free + in_use)} are free on {_where(weight)}"
             )
         while self._models and not self._fits(weight):
             del self._models[0]
@@ -174,11 +176,13 @@ class ModelCache:
 
     def _weights_in(self, device: str) -> int:
         return sum(
-            kept.weights for _, kept in self._models if kept.placement.storage_device == device
+            cached.weights
+            for _, cached in self._models
+            if cached.placement.storage_device == device
         )
 
     def _fits(self, weight: MemoryEstimate) -> bool:
-        together = weight.weights + sum(kept.weights for _, kept in self._models)
+        together = weight.weights + sum(cached.weights for _, cached in self._models)
         return (
             len(self._models) < self._most
             and (self._max_bytes is None or together <= self._max_bytes)

@@ -38,14 +38,14 @@ def get_inpaint_pipeline(loaded: LoadedModel) -> Any:
 def _derived_pipeline(loaded: LoadedModel, usual: dict[str, str], auto: str, only: str) -> Any:
     """The derived pipeline. It is made when it is first used, and again after the model's
     components changed, e.g. with --vae."""
-    made = loaded.derived_pipelines.get(auto)
-    if made is None or not _same_parts(made, loaded.pipe):
-        made = loaded.derived_pipelines[auto] = _build(loaded, usual, auto, only)
-    return made
+    derived = loaded.derived_pipelines.get(auto)
+    if derived is None or not _same_parts(derived, loaded.pipe):
+        derived = loaded.derived_pipelines[auto] = _build(loaded, usual, auto, only)
+    return derived
 
 
-def _same_parts(made: Any, pipe: Any) -> bool:
-    parts = made.components
+def _same_parts(derived: Any, pipe: Any) -> bool:
+    parts = derived.components
     return all(
         parts[name] is part
         for name, part in pipe.components.items()
@@ -57,16 +57,16 @@ def _build(loaded: LoadedModel, usual: dict[str, str], auto: str, only: str) -> 
     pipe, kind = loaded.pipe, type(loaded.pipe).__name__
     try:
         if kind not in usual:
-            made = getattr(diffusers, auto).from_pipe(pipe)
+            derived = getattr(diffusers, auto).from_pipe(pipe)
         else:
-            besides = {"requires_aesthetics_score": True} if kind == "RefinerPipeline" else {}
-            made = getattr(diffusers, usual[kind]).from_pipe(
-                pipe, dtype=loaded.placement.dtype, **besides
+            extra = {"requires_aesthetics_score": True} if kind == "RefinerPipeline" else {}
+            derived = getattr(diffusers, usual[kind]).from_pipe(
+                pipe, dtype=loaded.placement.dtype, **extra
             )
     except ValueError as error:
         raise ModelError(
             f"{loaded.info.name} does not support {only}: diffusers has no pipeline for {kind}",
             "choose another --model",
         ) from error
-    made.set_progress_bar_config(disable=True)
-    return made
+    derived.set_progress_bar_config(disable=True)
+    return derived

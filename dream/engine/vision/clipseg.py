@@ -70,10 +70,10 @@ def open_clipseg(path: Path, device: str) -> ClipSeg:
 def compute_mask(text_mask: TextMask, score: Score) -> Image.Image:
     """The mask (L: 255 is generated, 0 is kept) of a text mask. Each term is compared with the
     threshold by itself; then AND, OR and NOT combine the results."""
-    found = _evaluate_mask(
+    mask = _evaluate_mask(
         parse_mask_query(text_mask.words), lambda words: score(words) >= text_mask.threshold
     )
-    return Image.fromarray(np.where(found, np.uint8(255), np.uint8(0)), "L")
+    return Image.fromarray(np.where(mask, np.uint8(255), np.uint8(0)), "L")
 
 
 def compute_heatmap(text_mask: TextMask, score: Score) -> Image.Image:

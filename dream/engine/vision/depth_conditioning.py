@@ -43,8 +43,8 @@ def add_depth_conditioning(pipe: Any, depth: torch.Tensor | None) -> Iterator[No
         sized = torch.nn.functional.interpolate(
             depth, size=latents.shape[2:], mode="bicubic", align_corners=False
         )
-        seen = _in_range(sized).to(latents).expand(len(latents), -1, -1, -1)
-        return (torch.cat([latents, seen], 1), *rest)
+        depth_map = _in_range(sized).to(latents).expand(len(latents), -1, -1, -1)
+        return (torch.cat([latents, depth_map], 1), *rest)
 
     handle = pipe.unet.register_forward_pre_hook(append_depth, prepend=True)
     try:

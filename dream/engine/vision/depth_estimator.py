@@ -41,11 +41,11 @@ class DepthEstimator:
 def open_estimator(path: Path, device: str) -> DepthEstimator:
     """Load the model from a transformers folder, or from its part of a depth model; in float32,
     because its normalisations overflow in float16. Raises ModelError."""
-    beside = path.parent / FEATURE_EXTRACTOR if path.name == PART else path
+    folder = path.parent / FEATURE_EXTRACTOR if path.name == PART else path
     with silence_libraries():
         model = load_vision_model(DPTForDepthEstimation, path, device, unused=_NEVER_USED)
         try:
-            image_processor = DPTImageProcessor.from_pretrained(beside, local_files_only=True)
+            image_processor = DPTImageProcessor.from_pretrained(folder, local_files_only=True)
         except (OSError, ValueError, KeyError, TypeError) as error:
-            raise make_load_error(beside, error) from error
+            raise make_load_error(folder, error) from error
     return DepthEstimator(path, hash_weights(path), device, model, image_processor)
