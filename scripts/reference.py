@@ -10,10 +10,10 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from dream.catalogue.pipeline_support import FAMILIES
 from dream.commands import COMMANDS as ROWS
 from dream.commands.help import format_command_table
 from dream.line.help_pages import format_flag_table
+from dream.options.family_table import FAMILIES
 
 ROOT = Path(__file__).resolve().parents[1]
 FLAGS, COMMANDS, MODELS = "flags", "commands", "families"
@@ -29,7 +29,10 @@ HEADS = {
 
 def format_family_table(head: tuple[str, str, str]) -> str:
     """The families of models as a Markdown table."""
-    rows = ((family.name, "✓", "✓" if family.single_file else "–") for family in FAMILIES)
+    rows = (
+        (family.name, "✓", "✓" if (family.stable or family.pipeline) else "–")
+        for family in FAMILIES
+    )
     lines = (head, ("---", "---", "---"), *rows)
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 

@@ -19,6 +19,19 @@ class LatentRgbFactors:
 
 
 @dataclass(frozen=True, kw_only=True)
+class PartFile:
+    """A file or a folder that completes a model which is in several files."""
+
+    part: str
+    """The component's name in diffusers: text_encoder, tokenizer, vae …"""
+    path: Path
+    prefix: str = ""
+    """What the names of its tensors begin with in its file."""
+    kind: str = ""
+    """The key of its row in the table of text encoders or of VAEs."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class ModelInfo:
     """A model on disk, and its defaults for the values that a line does not set."""
 
@@ -29,7 +42,7 @@ class ModelInfo:
     """A folder in diffusers layout, or a single file in the original one."""
     description: str = ""
     family: str = "sd1"
-    """"sd1", "sd2", "sdxl", "sd3", "flux", or "other"."""
+    """The key of a row in the table of families (`options.family_table`), or "other"."""
     variant: str = ""
     """"inpainting", "depth" or "refiner" if it was trained for that; otherwise empty."""
     prediction: str = ""
@@ -44,6 +57,14 @@ class ModelInfo:
     cfg_scale: float = 7.5
     cfg_rescale: float = 0.0
     """Guidance rescale: Lin et al. 2023, arXiv:2305.08891, section 3.4."""
+    defaults_from: str = ""
+    """What says that it was distilled to few steps; empty for the family's own defaults."""
+    parts: tuple[PartFile, ...] = ()
+    """For a single file that is split from its text encoders or VAE: where these are."""
+    missing: tuple[str, ...] = ()
+    """What it lacks, each with where to get it; it cannot be loaded then."""
+    text_encoder: str = ""
+    """The text encoder to use where there are several: a name in text_encoders/, or a path."""
     upscaler: str = "realesr-general-x4v3"
     vae: str = ""
     """The VAE to use instead of the model's own: a name in a VAE folder, or a path; usually

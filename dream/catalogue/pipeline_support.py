@@ -1,56 +1,15 @@
-"""The families of models that work with dream, and why diffusers' other pipelines do not."""
+"""Which pipelines of diffusers work with dream, and why the others do not."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from dream.core.errors import ModelError
-
-
-class Family(NamedTuple):
-    """One row: a family of models that dream generates images with."""
-
-    name: str
-    """As people know it."""
-    pipelines: str
-    """A pattern for the names of its pipelines in diffusers, without their ending “Pipeline”."""
-    single_file: bool = False
-    """Whether a single checkpoint file of it works too, not only a folder in diffusers layout."""
-
-
-FAMILIES = (
-    Family(
-        "Stable Diffusion 1 and 2 (also inpainting)",
-        r"StableDiffusion(PAG|Img2Img|Inpaint|PAGImg2Img|PAGInpaint)?",
-        single_file=True,
-    ),
-    Family("Stable Diffusion 2 depth", r"StableDiffusionDepth2Img", single_file=True),
-    Family(
-        "Stable Diffusion XL (also refiner, inpainting)",
-        r"StableDiffusionXL(PAG|Img2Img|Inpaint|PAGImg2Img|PAGInpaint)?",
-        single_file=True,
-    ),
-    Family("Stable Diffusion 3", r"StableDiffusion3(Img2Img|Inpaint)?"),
-    Family("LCM", r"LatentConsistencyModel(Img2Img)?"),
-    Family("FLUX.1, FLUX.1 Kontext", r"Flux(Img2Img|Inpaint|Kontext|KontextInpaint)?"),
-    Family("FLUX.2 klein", r"Flux2Klein(Inpaint)?"),
-    Family("Z-Image", r"ZImage(Img2Img|Inpaint|Omni)?"),
-    Family("Qwen-Image", r"QwenImage(Img2Img|Inpaint)?"),
-    Family("PixArt-α, PixArt-Σ", r"PixArt(Alpha|Sigma|SigmaPAG)"),
-    Family("Sana", r"Sana(PAG)?"),
-    Family("Lumina, Lumina 2", r"Lumina2?"),
-    Family("CogView 3 Plus, CogView 4", r"CogView(3Plus|4)"),
-    Family("HunyuanDiT", r"HunyuanDiT(PAG)?"),
-    Family("AuraFlow", r"AuraFlow"),
-    Family("Chroma", r"Chroma(Img2Img|Inpaint)?"),
-    Family("Ovis-Image", r"OvisImage"),
-)
-"""Each was run with small random weights, from a prompt alone, with previews and intermediates."""
-
-_SUPPORTED = re.compile(rf"({'|'.join(family.pipelines for family in FAMILIES)})Pipeline")
+from dream.options.family import Family
+from dream.options.family_table import FAMILIES
 
 _OTHERS = (
     (r"Onnx|Flax", "is for another runtime than PyTorch"),
@@ -77,6 +36,13 @@ _LATENTS = 4
 """Channels of latents, where a VAE's configuration does not say."""
 
 
+def find_pipeline_family(pipeline: str) -> Family | None:
+    """The row of the table of families for a pipeline class; None if there is none."""
+    return next(
+        (row for row in FAMILIES if re.fullmatch(rf"(?:{row.pipelines})Pipeline", pipeline)), None
+    )
+
+
 def check_supported(
     folder: Path, pipeline: object, net: Mapping[str, Any], vae: Mapping[str, Any]
 ) -> None:
@@ -87,7 +53,7 @@ def check_supported(
     """
     if not isinstance(pipeline, str) or not pipeline:
         raise ModelError(f"{folder} names no pipeline of diffusers, or one that it brings as code")
-    if not _SUPPORTED.fullmatch(pipeline):
+    if find_pipeline_family(pipeline) is None:
         does = (what for pattern, what in _OTHERS if re.search(pattern, pipeline))
         what = next(does, "is not one that dream paints with")
         raise ModelError(

@@ -10,59 +10,29 @@ from typing import Any
 
 from dream.catalogue.code_check import refuse_code, refuse_irregular
 from dream.catalogue.discovery import INDEX, UPSCALER
+from dream.catalogue.model_defaults import apply_distilled, apply_family_defaults
 from dream.catalogue.model_info import LatentRgbFactors, ModelInfo
 from dream.catalogue.models_toml import Complain, read_toml, validate_entries
-from dream.catalogue.pipeline_support import check_supported
+from dream.catalogue.pipeline_support import check_supported, find_pipeline_family
 from dream.catalogue.vocabulary import read_vocabulary
 from dream.core import bounded_reading as reading
 from dream.core.errors import ModelError
 from dream.core.request import FLAGS
+from dream.options.family_table import get_family
 from dream.options.option_type import OptionType
-
-_FAMILIES = {
-    "StableDiffusionXL": "sdxl",
-    "StableDiffusion3": "sd3",
-    "StableDiffusion": "sd1",
-    "Flux": "flux",
-}
-"""The start of a pipeline's class name → family; the longer names first."""
 
 _VARIANT_BY_CHANNELS = {9: "inpainting", 5: "depth"}
 """Input channels of a denoiser → variant: 4 latents, plus a mask and a masked image, or a depth
 map."""
-_MIN_MULTIPLES = {"Sana": 32}
-"""The multiple of an image's sides, for pipelines that need more than their components do."""
 _SD2_TEXT_WIDTH = 1024
 _DEFAULT_VAE_FACTOR = 8
 """Pixels per latent, if the VAE's configuration does not say."""
 _PATCH_SIZE = 2
 """Latents along a side of a transformer's patch; a UNet has no patches."""
+_SPLIT_MULTIPLE = 16
+"""The multiple of an image's sides, for the families whose models are in several files."""
 _MAX_VAE_LEVELS = 9
 """Maximum levels of a VAE: 256 pixels per latent."""
-_NATIVE_SIZES = {"sd1": 512, "sd2": 512}
-_DEFAULT_NATIVE_SIZE = 1024
-_GUIDANCE = {"sdxl": 5.0, "sd3": 7.0, "flux": 3.5}
-_PIPELINE_GUIDANCE = {
-    "AuraFlow": 3.5,
-    "Chroma": 5.0,
-    "CogView": 5.0,
-    "Flux2": 4.0,
-    "HunyuanDiT": 5.0,
-    "Kandinsky3": 3.0,
-    "Krea2": 4.5,
-    "LatentConsistency": 8.5,
-    "Lumina": 4.0,
-    "Ovis": 5.0,
-    "PRX": 4.0,
-    "PixArt": 4.5,
-    "QwenImage": 4.0,
-    "Sana": 4.5,
-    "ZImage": 5.0,
-}
-"""diffusers' defaults that differ from Stable Diffusion 1's 7.5: by family, and for family “other”
-by the start of the pipeline's name."""
-
-
 _ZERO_SNR_RESCALE = 0.7
 """Guidance rescale for models trained down to pure noise (zero terminal SNR), as the paper of both
 recommends: Lin et al. 2023, arXiv:2305.08891, section 5.3."""
@@ -77,20 +47,30 @@ def read_file(name: str, path: Path) -> ModelInfo:
     """The ModelInfo of a single file, from its header. Raises ModelError, which says what the file
     is instead, and how to use it."""
     # Imported late: folders do not need it.
-    from dream.catalogue.detect import require_model
+    from dream.catalogue.detect import read_header, require_model
 
     detected = require_model(path)
     width, height = detected.size
-    return ModelInfo(
+    info = ModelInfo(
         name=name,
         path=path,
         family=detected.family,
         variant=detected.variant,
         width=width,
         height=height,
-        cfg_scale=_GUIDANCE.get(detected.family, ModelInfo.cfg_scale),
+        multiple=_SPLIT_MULTIPLE if detected.wanted else ModelInfo.multiple,
         cfg_rescale=_ZERO_SNR_RESCALE if detected.zero_snr else 0.0,
         averages=detected.ema,
+    )
+    header = read_header(path)
+    start = detected.pieces[0].prefix if detected.pieces else ""
+    return apply_distilled(
+        apply_family_defaults(info),
+        (path.stem, name),
+        tensors={tensor.removeprefix(start) for tensor in header.tensors}
+        if start
+        else header.tensors,
+        title=header.metadata.get("modelspec.title", ""),
     )
 
 
@@ -120,21 +100,27 @@ def _read_configuration(name: str, folder: Path) -> ModelInfo:
     vae = _read_json(folder / "vae" / "config.json")
     check_supported(folder, index.get("_class_name"), net, vae)
     family = _family(pipeline, net)
+    row = get_family(family)
     factor = _vae_factor(vae)
     height, width = _sides(net.get("sample_size"), FLAGS["width"].kind, factor)
-    native = _NATIVE_SIZES.get(family, _DEFAULT_NATIVE_SIZE)
     patched = (folder / "transformer").is_dir()
-    least = next((m for start, m in _MIN_MULTIPLES.items() if pipeline.startswith(start)), 1)
-    return ModelInfo(
+    info = ModelInfo(
         name=name,
         path=folder,
         family=family,
         variant=_variant(index, net),
-        width=width or native,
-        height=height or native,
-        multiple=max(factor * _PATCH_SIZE if patched else factor, least),
-        cfg_scale=_guidance(pipeline, family),
+        width=width or row.side,
+        height=height or row.side,
+        multiple=max(factor * _PATCH_SIZE if patched else factor, row.multiple),
         cfg_rescale=_rescale(folder, family),
+    )
+    noise = _read_json(folder / "scheduler" / "scheduler_config.json")
+    return apply_distilled(
+        apply_family_defaults(info),
+        (folder.name, name),
+        index=index,
+        scheduler=noise,
+        tensors=("guidance_embeds = false",) if net.get("guidance_embeds") is False else (),
     )
 
 
@@ -145,23 +131,18 @@ def _vae_factor(vae: Mapping[str, Any]) -> int:
     return 2 ** (levels - 1) if 0 < levels <= _MAX_VAE_LEVELS else _DEFAULT_VAE_FACTOR
 
 
-def _guidance(pipeline: str, family: str) -> float:
-    matching = (scale for start, scale in _PIPELINE_GUIDANCE.items() if pipeline.startswith(start))
-    return next(matching, _GUIDANCE.get(family, ModelInfo.cfg_scale))
-
-
 def _rescale(folder: Path, family: str) -> float:
     """Guidance rescale; pipelines of other families cannot do it."""
-    if family not in ("sd1", "sd2", "sdxl"):
+    if not get_family(family).stable:
         return 0.0
     noise = _read_json(folder / "scheduler" / "scheduler_config.json")
     return _ZERO_SNR_RESCALE if noise.get("rescale_betas_zero_snr") is True else 0.0
 
 
 def _family(pipeline: str, net: Mapping[str, Any]) -> str:
-    family = next((f for start, f in _FAMILIES.items() if pipeline.startswith(start)), "other")
-    if pipeline.startswith("Flux2"):  # other latents, another text encoder
-        return "other"
+    """The key of its row in the table of families."""
+    row = find_pipeline_family(pipeline)
+    family = row.key if row else "other"
     if family == "sd1" and net.get("cross_attention_dim") == _SD2_TEXT_WIDTH:
         return "sd2"
     return family

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-_NAMES = {"sd1": "taesd", "sd2": "taesd", "sdxl": "taesdxl", "sd3": "taesd3", "flux": "taef1"}
-"""Family → the name of its published decoder. https://github.com/madebyollin/taesd"""
+from dream.options.family_table import get_family
 
 
 def find_decoder(family: str, models_dirs: Iterable[Path]) -> Path | None:
-    """The folder of the family's TAESD decoder, in diffusers layout; None if there is none."""
-    if family not in _NAMES:
+    """The folder of the family's TAESD decoder, in diffusers layout; None if there is none.
+    https://github.com/madebyollin/taesd"""
+    name = get_family(family).decoder
+    if not name:
         return None
-    folders = (models / _NAMES[family] for models in models_dirs)
+    folders = (models / name for models in models_dirs)
     return next((folder for folder in folders if (folder / "config.json").is_file()), None)

@@ -146,7 +146,7 @@ def test_averages_sizes_and_number_types(tmp_path: Path) -> None:
         ({"conv_first.weight": (64, 3, 3, 3)}, "an upscaler", "--upscaler"),
         ({"control_model.x": (1,), FIRST: (320, 4, 3, 3)}, "a ControlNet", "guides"),
         ({"down_blocks.0.resnets.0.norm1.weight": (4,)}, "a denoiser alone", "its folder"),
-        ({"text_model.encoder.layers.0.x": (4,)}, "a text encoder", "the whole model"),
+        ({"text_model.encoder.layers.0.x": (4,)}, "a text encoder", "text_encoders/"),
         ({"something": (4, 4, 4)}, "of an unknown format", ""),
         ({UNET + "joint_blocks.0.x": (4,)}, "Stable Diffusion 3", "download its folder"),
         (SD1 | {FIRST: (320, 8, 3, 3)}, "instruct-pix2pix", ""),

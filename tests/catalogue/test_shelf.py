@@ -51,7 +51,7 @@ ESRGAN = {"conv_first.weight": (64, 3, 3, 3), "body.0.rdb1.conv1.weight": (32, 6
             5.0,
         ),
         ("StableDiffusionXLPipeline", {"sample_size": None}, "sdxl", 1024, 5.0),
-        ("AuraFlowPipeline", {}, "other", 512, 3.5),
+        ("AuraFlowPipeline", {}, "auraflow", 512, 3.5),
     ],
 )
 def test_a_folder_without_a_card_is_described_by_its_configuration(

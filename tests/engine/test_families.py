@@ -132,7 +132,7 @@ def test_every_pipeline_paints_what_is_asked_and_is_seen_in_the_making(
 
 def test_flux_2_is_not_taken_for_flux(others: ModelRegistry) -> None:
     info = others.get_model("flux-2-klein")
-    assert (info.family, info.cfg_scale) == ("other", 4.0)
+    assert (info.family, info.cfg_scale) == ("flux2", 1.0)
 
 
 def test_a_picture_of_another_size_than_its_line_says_is_refused(

@@ -162,7 +162,7 @@ def test_a_tiny_decoder_among_the_models_is_used(tmp_path: Path) -> None:
     assert look is not None
     preview = look(latents)
     assert preview is not None
-    assert preview.rgb == make_linear_previewer(RGB_FACTORS["sd2"])(latents).rgb  # type: ignore[union-attr]
+    assert preview.rgb == make_linear_previewer(RGB_FACTORS["sd1"])(latents).rgb  # type: ignore[union-attr]
 
 
 def test_the_clean_estimate_of_every_sampler_finds_the_picture() -> None:

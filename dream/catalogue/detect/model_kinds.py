@@ -5,28 +5,24 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import lru_cache
 from math import prod
 from pathlib import Path
 
-from dream.catalogue.detect.file_kinds import (
-    TensorNames,
-    explain_refusal,
-    find_denoiser,
-    find_file_kind,
-    find_quantization,
-)
+from dream.catalogue.detect.detected_model import DetectedModel
+from dream.catalogue.detect.file_kinds import find_file_kind, find_quantization
 from dream.catalogue.detect.headers import Header, read_header
+from dream.catalogue.detect.native_size import read_native_size
+from dream.catalogue.detect.pieces import DENOISER, find_pieces
 from dream.catalogue.detect.prediction import detect_prediction_type
+from dream.catalogue.detect.split_models import classify_denoiser, classify_part
+from dream.catalogue.detect.tensor_names import TensorNames
 from dream.catalogue.detect.tensors import TensorHeader
 from dream.catalogue.detect.upscaler_architectures import find_architecture
 
 UNET = "model.diffusion_model."
 """Prefix of the denoiser's tensor names in files of CompVis' and Stability's layout."""
-
-_MIN_SIZE, _MAX_SIZE = 64, 4096
-"""Valid range of a model's native resolution, in pixels along a side."""
 
 _VARIANTS = {4: "", 5: "depth", 9: "inpainting", 8: "instruct-pix2pix", 7: "x4-upscaler"}
 """Input channels of the denoiser → variant."""
@@ -46,7 +42,6 @@ _KINDS: tuple[tuple[str, str], ...] = (
         "upscaler",
         r"conv_first\.|body\.0\.(rdb1\.|weight$)|model\.0\.weight$|layers\.0\.resid",
     ),
-    ("model", r"(double_blocks|joint_blocks)\.0\."),
     ("unet", r"down_blocks\.\d+\.(resnets|attentions)\.|(single_)?transformer_blocks\.0\."),
     ("text encoder", r"(text_model|encoder)\.(embeddings|encoder|block)\.|shared\.weight$"),
 )
@@ -64,48 +59,8 @@ _USAGE_HINTS = {
     "controlnet": "it only guides a model, and is not supported yet",
     "ip-adapter": "it only guides a model, and is not supported yet",
     "unet": "load the whole model from its folder in diffusers layout, or by its hub id",
-    "text encoder": "it is one part of a model; use the whole model",
+    "text encoder": "put it into text_encoders/ in a models folder, where its models find it",
 }
-
-
-@dataclass(frozen=True, kw_only=True)
-class DetectedModel:
-    """What a weights file is, detected from its header."""
-
-    path: Path
-    kind: str
-    """"model", "lora", "vae", "embedding", "upscaler", "controlnet", "ip-adapter", "unet",
-    "text encoder", another kind of `file_kinds.FILE_KINDS`, or "unknown"."""
-    family: str = "other"
-    """For models: "sd1", "sd2", "sdxl", "sd3", "flux" or "other"."""
-    variant: str = ""
-    """For models: "", "inpainting", "depth", "refiner", "instruct-pix2pix", "x4-upscaler" or
-    "edm"."""
-    prediction_type: str = "epsilon"
-    """"epsilon" or "v_prediction"; see `prediction.detect_prediction_type`."""
-    zero_snr: bool = False
-    """Whether it was trained with zero terminal SNR: Lin et al. 2023, arXiv:2305.08891."""
-    size: tuple[int, int] = (512, 512)
-    """Native width and height in pixels."""
-    precision: str = "float32"
-    """Data type of most of its weights: "float32", "float16", "bfloat16", "float8" …"""
-    parameters: int = 0
-    """Number of parameters, without EMA weights."""
-    ema: bool = False
-    """Whether it also contains EMA weights (`model_ema.`)."""
-    format: str = "safetensors"
-    """"safetensors", "zip" or "legacy"; the latter two are pickles."""
-    code: tuple[str, ...] = ()
-    """For a pickle: what it would run. Such a file is never loaded."""
-    called: str = ""
-    """Description, if the kind does not say enough; for a model, why it is not loaded."""
-    place: str = ""
-    """What to do with it, as a hint for a message."""
-
-    @property
-    def is_inpainting(self) -> bool:
-        """Whether its denoiser also takes a mask and a masked image (9 channels)."""
-        return self.variant == "inpainting"
 
 
 def detect(path: Path) -> DetectedModel:
@@ -146,30 +101,33 @@ def classify(header: Header) -> DetectedModel:
         map(names.has, _TEXT_ENCODERS)
     )  # a complete model of a supported family has text encoders
     file_kind = None if whole else find_file_kind(names)
-    denoiser = None if whole or file_kind else find_denoiser(names)
-    kind = "model" if denoiser else file_kind.kind if file_kind else _kind(header)
+    pieces = () if whole or file_kind else find_pieces(tensors)
+    common = _common(header)
+    if pieces and pieces[0].role == DENOISER:
+        return classify_denoiser(common, header, pieces)
+    if file_kind:
+        return replace(common, kind=file_kind.kind, called=file_kind.called, place=file_kind.place)
+    if len(pieces) == 1 and common.kind != "lora":
+        return classify_part(common, pieces)
+    if common.kind != "model":
+        return common
+    detected = _detect_model(common, header)
+    called, place = _why_not_loaded(detected, names)
+    return replace(detected, called=called, place=place)
+
+
+def _common(header: Header) -> DetectedModel:
+    tensors = header.tensors
     weights = {name: row for name, row in tensors.items() if not name.startswith("model_ema.")}
-    common = DetectedModel(
+    return DetectedModel(
         path=header.path,
-        kind=kind,
+        kind=_kind(header),
         precision=_precision(weights),
         parameters=sum(prod(row.shape) for row in weights.values()),
         ema=len(weights) < len(tensors),
         format=header.format,
         code=header.code,
     )
-    if denoiser:
-        called, place = explain_refusal(names, denoiser)
-        return replace(
-            common, family=denoiser.family, called=called, place=place, size=(1024, 1024)
-        )
-    if file_kind:
-        return replace(common, called=file_kind.called, place=file_kind.place)
-    if kind != "model":
-        return common
-    detected = _detect_model(common, header)
-    called, place = _why_not_loaded(detected, names)
-    return replace(detected, called=called, place=place)
 
 
 def _why_not_loaded(detected: DetectedModel, names: TensorNames) -> tuple[str, str]:
@@ -193,7 +151,7 @@ def _detect_model(common: DetectedModel, header: Header) -> DetectedModel:
         variant=variant,
         prediction_type=prediction,
         zero_snr=zero_snr,
-        size=_native_size(header.metadata, family, prediction),
+        size=read_native_size(header.metadata, _stable_side(family, prediction)),
     )
 
 
@@ -231,18 +189,10 @@ def _variant(tensors: Mapping[str, TensorHeader]) -> str:
     return variant or ("refiner" if refiner else "")
 
 
-def _native_size(metadata: Mapping[str, str], family: str, prediction: str) -> tuple[int, int]:
-    """modelspec's resolution if the file has one, else the family's native size."""
-    resolution = re.fullmatch(
-        r"(\d{2,4})(?:x(\d{2,4}))?", metadata.get("modelspec.resolution", ""), re.ASCII
-    )
-    if resolution:
-        sides = int(resolution[1]), int(resolution[2] or resolution[1])
-        if all(_MIN_SIZE <= side <= _MAX_SIZE and side % 8 == 0 for side in sides):
-            return sides
+def _stable_side(family: str, prediction: str) -> int:
     if family == "sd2" and prediction == "v_prediction":
-        return 768, 768
-    return (1024, 1024) if family in ("sdxl", "sd3", "flux") else (512, 512)
+        return 768
+    return 1024 if family == "sdxl" else 512
 
 
 def _precision(tensors: Mapping[str, TensorHeader]) -> str:

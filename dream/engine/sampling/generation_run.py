@@ -38,6 +38,7 @@ from dream.engine.tasks.strength import count_steps, refine_steps
 from dream.engine.vision.depth_conditioning import add_depth_conditioning
 from dream.inputs import resize_to_cover
 from dream.line import split_negative
+from dream.options.family_table import get_family
 from dream.options.sampler_table import SAMPLERS
 from dream.options.schedule_table import AUTO, FORMER
 
@@ -157,7 +158,7 @@ def _rescale(loaded: LoadedModel, recipe: Recipe, takes: Mapping[str, Parameter]
 def _run(loaded: LoadedModel, pipe: Any, arguments: dict[str, Any]) -> Any:
     """What the pipeline makes. Of families that are taken as far as they are like those dream was
     made for, what a pipeline cannot do is said in one sentence. Raises ModelError."""
-    if loaded.info.family in ("sd1", "sd2", "sdxl"):
+    if get_family(loaded.info.family).stable:
         return pipe(**arguments)
     try:
         return pipe(**arguments)

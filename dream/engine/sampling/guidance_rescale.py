@@ -12,14 +12,12 @@ from typing import Any
 import torch
 
 from dream.engine.loading.pipelines import LoadedModel
-
-_FAMILIES = ("sd1", "sd2", "sdxl")
-"""Their pipelines ask a UNet for both outputs at once, first the one for the negative words."""
+from dream.options.family_table import get_family
 
 
 def supports_rescale(loaded: LoadedModel, takes: Mapping[str, Parameter]) -> bool:
     """Whether guidance can be rescaled: by the pipeline, which takes these arguments, or here."""
-    return "guidance_rescale" in takes or loaded.info.family in _FAMILIES
+    return "guidance_rescale" in takes or get_family(loaded.info.family).stable
 
 
 @contextmanager

@@ -69,5 +69,5 @@ _FLUX = LatentRgbFactors(
     bias=(-0.0329, -0.0718, -0.0851),
 )
 
-RGB_FACTORS = {"sd1": _SD1, "sd2": _SD1, "sdxl": _SDXL, "sd3": _SD3, "flux": _FLUX}
-"""By `ModelInfo.family`."""
+RGB_FACTORS = {"sd1": _SD1, "sdxl": _SDXL, "sd3": _SD3, "flux": _FLUX}
+"""By `Family.space`."""

@@ -17,6 +17,7 @@ from dream.core.events import Note, Preview
 from dream.engine.interface import ProgressCallback
 from dream.engine.sampling.latent_rgb_factors import RGB_FACTORS
 from dream.engine.sampling.schedulers import predict_x0
+from dream.options.family_table import get_family
 
 MIN_INTERVAL = 0.3
 """Seconds between two previews, at least."""
@@ -100,7 +101,7 @@ class Previewers:
 
 def get_rgb_factors(info: ModelInfo) -> LatentRgbFactors | None:
     """The model's own matrix, or its family's; None when none is known."""
-    return info.preview or RGB_FACTORS.get(info.family)
+    return info.preview or RGB_FACTORS.get(get_family(info.family).space)
 
 
 def make_linear_previewer(factors: LatentRgbFactors) -> Previewer:

@@ -1,0 +1,126 @@
+"""Detects the pieces of a model that a weights file holds: a denoiser, text encoders, a VAE; and
+what its denoiser needs besides. All by tensor names and shapes: see `options.family_table`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
+
+from dream.catalogue.detect.tensor_names import TensorNames
+from dream.catalogue.detect.tensors import TensorHeader
+from dream.options.family import Family, Side
+from dream.options.family_table import FAMILIES
+from dream.options.foreign_families import OTHERS
+from dream.options.part_table import TEXT_ENCODERS, VAES
+
+DENOISER, TEXT_ENCODER, VAE = "denoiser", "text encoder", "vae"
+"""The roles of pieces."""
+
+_PREFIX = re.compile(
+    r"model\.diffusion_model\.|diffusion_model\.|net\.|transformer\."
+    r"|text_encoders\.[^.]+\.(?:transformer\.)?|vae\.|first_stage_model\."
+)
+"""What the names of a piece in a file of several begin with: ComfyUI's and Stability's layouts."""
+
+
+class Piece(NamedTuple):
+    """A piece of a model in a file."""
+
+    role: str
+    kind: str
+    """The key of its row in the table of families, of text encoders or of VAEs."""
+    prefix: str
+    """What its tensor names begin with."""
+    width: int
+    """Of a text encoder, the width of its words; of the others, the channels of its latents. 0 if
+    the shapes do not tell."""
+
+
+class Wanted(NamedTuple):
+    """A piece that a denoiser needs."""
+
+    part: str
+    """Its name in a pipeline of diffusers."""
+    role: str
+    kind: str
+    width: int
+    optional: bool = False
+
+    def is_met_by(self, piece: Piece) -> bool:
+        """Whether a piece is of this kind and width."""
+        same = (piece.role, piece.kind) == (self.role, self.kind)
+        return same and (not self.width or piece.width == self.width)
+
+
+def find_pieces(tensors: Mapping[str, TensorHeader]) -> tuple[Piece, ...]:
+    """The pieces in a file, the denoiser first; none for a file of another kind."""
+    groups: dict[str, dict[str, TensorHeader]] = {}
+    for name, tensor in tensors.items():
+        found = _PREFIX.match(name)
+        prefix = found[0] if found else ""
+        groups.setdefault(prefix, {})[name[len(prefix) :]] = tensor
+    pieces = (_find_piece(prefix, group) for prefix, group in groups.items())
+    order = (DENOISER, TEXT_ENCODER, VAE)
+    return tuple(sorted(filter(None, pieces), key=lambda piece: order.index(piece.role)))
+
+
+def find_family(names: TensorNames) -> Family | None:
+    """The family whose denoiser has these names; None if there is none. FLUX.1 is the last: those
+    that came after it have its names and more."""
+    rows = sorted((*FAMILIES, *OTHERS), key=lambda row: row.key == "flux")
+    return next((row for row in rows if row.marks and names.matches(row.marks)), None)
+
+
+def find_wanted(family: Family, denoiser: Mapping[str, TensorHeader]) -> tuple[Wanted, ...]:
+    """What a family's denoiser needs besides; `denoiser` are its tensors, by their names without a
+    prefix."""
+    encoders = (
+        Wanted(
+            need.part,
+            TEXT_ENCODER,
+            need.kind,
+            measure(need.widths, denoiser) or need.width,
+            need.optional,
+        )
+        for need in family.encoders
+    )
+    vae = Wanted("vae", VAE, family.vae, measure(family.latents, denoiser))
+    return (*encoders, vae) if family.vae else ()
+
+
+def measure(sides: Iterable[Side], tensors: Mapping[str, TensorHeader]) -> int:
+    """The number that the first of these tensors tells; 0 if none of them exists."""
+    for side in sides:
+        shape = tensors[side.tensor].shape if side.tensor in tensors else ()
+        if len(shape) > side.axis:
+            return shape[side.axis] // side.divisor
+    return 0
+
+
+def take(tensors: Mapping[str, TensorHeader], prefix: str) -> dict[str, TensorHeader]:
+    """The tensors whose names begin so, by the rest of their names."""
+    return {
+        name[len(prefix) :]: tensor for name, tensor in tensors.items() if name.startswith(prefix)
+    }
+
+
+_LATENT_SIDES = {
+    "kl": (Side("decoder.conv_in.weight", 1),),
+    "flux2": (Side("decoder.conv_in.weight", 1),),
+    "qwen": (Side("decoder.conv1.weight", 1), Side("decoder.conv_in.weight", 1)),
+}
+
+
+def _find_piece(prefix: str, tensors: Mapping[str, TensorHeader]) -> Piece | None:
+    names = TensorNames(tensors)
+    if (family := find_family(names)) is not None:
+        return Piece(DENOISER, family.key, prefix, measure(family.latents, tensors))
+    words = measure((Side("model.embed_tokens.weight", 0),), tensors)
+    for encoder in TEXT_ENCODERS:
+        if names.matches(encoder.marks) or (words and words == encoder.words):
+            return Piece(TEXT_ENCODER, encoder.key, prefix, measure(encoder.widths, tensors))
+    for kind, _, marks in VAES:
+        if names.matches(marks):
+            return Piece(VAE, kind, prefix, measure(_LATENT_SIDES.get(kind, ()), tensors))
+    return None

@@ -1,0 +1,62 @@
+"""Classifies the files of models that are split into a denoiser, text encoders and a VAE, or that
+hold all of them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from dream.catalogue.detect.detected_model import DetectedModel
+from dream.catalogue.detect.file_kinds import find_quantization
+from dream.catalogue.detect.headers import Header
+from dream.catalogue.detect.native_size import read_native_size
+from dream.catalogue.detect.pieces import TEXT_ENCODER, VAE, Piece, find_family, find_wanted, take
+from dream.catalogue.detect.tensor_names import TensorNames
+from dream.options.family import Family
+from dream.options.part_table import TEXT_ENCODERS, VAES
+
+
+def classify_denoiser(
+    common: DetectedModel, header: Header, pieces: tuple[Piece, ...]
+) -> DetectedModel:
+    """A file with a denoiser of one of the families that are recognised by it."""
+    names = TensorNames(header.tensors)
+    family = find_family(names)
+    assert family is not None, "it has such a denoiser"
+    side = family.side
+    detected = replace(
+        common,
+        kind="model",
+        family=family.key,
+        size=read_native_size(header.metadata, side),
+        pieces=pieces,
+        wanted=find_wanted(family, take(header.tensors, pieces[0].prefix)),
+    )
+    called, place = _refuse(family, names, pieces)
+    return replace(detected, called=called, place=place)
+
+
+def _refuse(family: Family, names: TensorNames, pieces: tuple[Piece, ...]) -> tuple[str, str]:
+    """Why a file of such a family is not loaded, as it completes “PATH …”, and what to do."""
+    form = find_quantization(names)
+    suffix = f", {form}" if form else ""
+    what = "is a complete model of" if len(pieces) > 1 else "contains only the denoiser of"
+    hint = f"to download its folder: !import_model {family.hub}" if family.hub else family.instead
+    return f"{what} {family.title}{suffix}, which is not supported as a single file", hint
+
+
+def classify_part(common: DetectedModel, pieces: tuple[Piece, ...]) -> DetectedModel:
+    """A text encoder or a VAE in a file of its own."""
+    (piece,) = pieces
+    if piece.role == VAE:
+        called = next(name for key, name, _ in VAES if key == piece.kind)
+        return replace(
+            common, kind="vae", called="" if piece.kind == "kl" else called, pieces=pieces
+        )
+    name = next(row.name for row in TEXT_ENCODERS if row.key == piece.kind)
+    wide = f", {piece.width:,} wide" if piece.width else ""
+    called = (
+        "a language model used as a text encoder"
+        if piece.kind == "language"
+        else f"a text encoder ({name}{wide})"
+    )
+    return replace(common, kind=TEXT_ENCODER, called=called, pieces=pieces)

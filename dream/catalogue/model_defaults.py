@@ -1,0 +1,82 @@
+"""The defaults of a model: its family's, or those of models that were distilled to few steps."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Mapping
+from dataclasses import replace
+from types import MappingProxyType
+from typing import Any
+
+from dream.catalogue.model_info import ModelInfo
+from dream.options.family import Distilled, Family
+from dream.options.family_table import get_family
+
+_MAX_STEPS = 50
+"""Steps that a name may say of a distilled model."""
+
+
+def apply_family_defaults(info: ModelInfo) -> ModelInfo:
+    """The model with its family's steps and guidance."""
+    family = get_family(info.family)
+    return replace(info, steps=family.steps, cfg_scale=family.cfg_scale)
+
+
+def apply_distilled(
+    info: ModelInfo,
+    names: Collection[str],
+    *,
+    index: Mapping[str, Any] = MappingProxyType({}),
+    scheduler: Mapping[str, Any] = MappingProxyType({}),
+    tensors: Collection[str] = (),
+    title: str = "",
+) -> ModelInfo:
+    """The model with the defaults of its distillation, if it is distilled.
+
+    What decides is, in this order: a flag in model_index.json, the scheduler's shift, missing
+    tensors, the title in the file's metadata, and last its name. `names` are its own and those of
+    its file or folder; `tensors` the denoiser's names, empty for a folder.
+    """
+    family = get_family(info.family)
+    for row in family.distilled:
+        origin = _find_sign(row, index, scheduler, tensors)
+        if origin:
+            return _with_row(info, family, row, 0, origin)
+    for text, origin in ((title, "the file's metadata"), *((name, "its name") for name in names)):
+        for row in family.distilled:
+            if found := re.search(row.pattern, text.lower()):
+                said = next((int(number) for number in found.groups() if number), 0)
+                return _with_row(info, family, row, said, f"{origin} ({text})")
+    return info
+
+
+def _find_sign(
+    row: Distilled,
+    index: Mapping[str, Any],
+    scheduler: Mapping[str, Any],
+    tensors: Collection[str],
+) -> str:
+    """What says that a model is the row's, apart from its name; empty if nothing does."""
+    if row.flag and index.get(row.flag) is True:
+        return f"{row.flag} in model_index.json"
+    if row.shift and scheduler.get("shift") == row.shift:
+        return f"its scheduler's shift of {row.shift:g}"
+    if row.lacks and tensors and row.lacks not in tensors:
+        return "its tensors"
+    return ""
+
+
+def _with_row(
+    info: ModelInfo, family: Family, row: Distilled, steps: int, origin: str
+) -> ModelInfo:
+    steps = steps if 0 < steps <= _MAX_STEPS else row.steps
+    side = row.side
+    return replace(
+        info,
+        steps=steps,
+        cfg_scale=row.cfg_scale,
+        sampler=row.sampler or info.sampler,
+        width=side or info.width,
+        height=side or info.height,
+        defaults_from=origin,
+    )

@@ -1,0 +1,127 @@
+"""What a row of the table of families says: see `family_table`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import NamedTuple
+
+Marks = tuple[tuple[str, ...], ...]
+"""Ways to detect something by tensor names. A way is a tuple of parts of names that must all be
+there; ^ matches the start of a name, $ the end. One way is enough."""
+
+
+class Side(NamedTuple):
+    """A number that a tensor's shape tells: one of its sides, divided."""
+
+    tensor: str
+    axis: int
+    divisor: int = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class TextEncoderKind:
+    """A row of the table of text encoders."""
+
+    key: str
+    name: str
+    """As people know it."""
+    marks: Marks
+    widths: tuple[Side, ...]
+    """Where its width is; the first tensor that exists."""
+    words: int = 0
+    """How many words its vocabulary has, where that tells it from others."""
+    tokenizer: str = ""
+    """Hub id of a repository with its tokenizer; empty if dream has it."""
+    tokenizer_bytes: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class TextEncoderNeed:
+    """A text encoder that a family's denoiser was trained with."""
+
+    part: str
+    """Its name in a pipeline of diffusers: text_encoder, text_encoder_2 …"""
+    kind: str
+    """The key of its row in TEXT_ENCODERS."""
+    widths: tuple[Side, ...] = ()
+    """Where the denoiser's shapes tell the encoder's width; without any, `width`."""
+    width: int = 0
+    optional: bool = False
+    """Whether the family works without it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Distilled:
+    """Defaults of a model that was distilled to few steps, and what it is recognised by."""
+
+    pattern: str
+    """A regular expression for its lower-case name; a group is the number of steps."""
+    steps: int
+    flag: str = ""
+    """A key of model_index.json that is true."""
+    shift: float = 0.0
+    """The shift in its scheduler's configuration, where the family's other models have another."""
+    lacks: str = ""
+    """A tensor that the file of another model of the family has."""
+    cfg_scale: float = 1.0
+    sampler: str = ""
+    side: int = 0
+    """Native size in pixels, where it is another one."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Family:
+    """One row: a family of models that dream generates images with, or knows by name."""
+
+    key: str
+    """`ModelInfo.family`."""
+    name: str
+    """As people know it."""
+    pipelines: str = ""
+    """A pattern for the names of its pipelines in diffusers, without their ending “Pipeline”; empty
+    for a family that dream only knows by name."""
+    pipeline: str = ""
+    """The class for its single files, without “Pipeline”; empty if they are not supported."""
+    transformer: str = ""
+    """The class of its denoiser in diffusers."""
+    marks: Marks = ()
+    """How its denoiser is detected in a file."""
+    encoders: tuple[TextEncoderNeed, ...] = ()
+    vae: str = ""
+    """The key of its VAE's kind: see `family_table.VAES`."""
+    latents: tuple[Side, ...] = ()
+    """Where the denoiser's shapes tell the channels of its latents."""
+    scheduler: Mapping[str, object] = field(default_factory=lambda: MappingProxyType({}))
+    """Settings of its scheduler, as in the original's scheduler_config.json."""
+    steps: int = 30
+    cfg_scale: float = 7.5
+    side: int = 1024
+    """Native size in pixels."""
+    multiple: int = 0
+    """Multiple of an image's sides, where it is more than its components need."""
+    negative: bool = True
+    """Whether it has negative prompts."""
+    guidance_off: float = 1.0
+    """The guidance at which its pipeline of diffusers computes none."""
+    distilled: tuple[Distilled, ...] = ()
+    """By name; the first matching row is used."""
+    space: str = ""
+    """Its latent space, for previews: see `engine.sampling.latent_rgb_factors`."""
+    decoder: str = ""
+    """The name of its TAESD's folder."""
+    references: int = 0
+    """How many reference pictures it takes at most."""
+    hub: str = ""
+    """`owner/name` of its folder in diffusers layout."""
+    stable: bool = False
+    """Whether it is a Stable Diffusion with a UNet, whose files have a layout of their own."""
+    instead: str = ""
+    """For a family that dream only knows by name: what to do."""
+
+    @property
+    def title(self) -> str:
+        """Its name in a sentence, without its variants."""
+        return re.split(r", | \(", self.name)[0] if self.pipelines else self.name

@@ -1,0 +1,273 @@
+"""The table of families of models, one row each.
+
+A row says how a family's denoiser is detected (by its tensors, never by a file's name alone), its
+classes in diffusers, the text encoders and the VAE it needs, and its defaults. A new family of
+known parts needs only a row; a new denoiser also a function in `engine.loading.transformer_config`.
+Tensor names are those of the original files, and those of diffusers.
+"""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+
+from dream.options.distilled_table import FEW_STEPS, FEW_STEPS_UNET
+from dream.options.family import Distilled, Family, Side, TextEncoderNeed
+from dream.options.folder_families import FOLDER_FAMILIES
+
+_FLOW = MappingProxyType({"num_train_timesteps": 1000})
+_FLUX_SHIFT = MappingProxyType(
+    {
+        **_FLOW,
+        "shift": 3.0,
+        "use_dynamic_shifting": True,
+        "base_shift": 0.5,
+        "max_shift": 1.15,
+        "base_image_seq_len": 256,
+        "max_image_seq_len": 4096,
+    }
+)
+
+_CLIP_L = TextEncoderNeed(
+    part="text_encoder",
+    kind="clip",
+    widths=(
+        Side("vector_in.in_layer.weight", 1),
+        Side("time_text_embed.text_embedder.linear_1.weight", 1),
+    ),
+)
+_T5_OF_FLUX = TextEncoderNeed(
+    part="text_encoder_2",
+    kind="t5",
+    widths=(Side("txt_in.weight", 1), Side("context_embedder.weight", 1)),
+)
+
+FAMILIES = (
+    Family(
+        key="sd1",
+        name="Stable Diffusion 1 and 2 (also inpainting)",
+        pipelines=r"StableDiffusion(PAG|Img2Img|Inpaint|PAGImg2Img|PAGInpaint)?",
+        side=512,
+        distilled=FEW_STEPS_UNET,
+        space="sd1",
+        decoder="taesd",
+        stable=True,
+    ),
+    Family(
+        key="sd2",
+        name="Stable Diffusion 2 depth",
+        pipelines=r"StableDiffusionDepth2Img",
+        side=512,
+        distilled=FEW_STEPS_UNET,
+        space="sd1",
+        decoder="taesd",
+        stable=True,
+    ),
+    Family(
+        key="sdxl",
+        name="Stable Diffusion XL (also refiner, inpainting)",
+        pipelines=r"StableDiffusionXL(PAG|Img2Img|Inpaint|PAGImg2Img|PAGInpaint)?",
+        cfg_scale=5.0,
+        distilled=FEW_STEPS_UNET,
+        space="sdxl",
+        decoder="taesdxl",
+        stable=True,
+    ),
+    Family(
+        key="sd3",
+        name="Stable Diffusion 3, 3.5",
+        pipelines=r"StableDiffusion3(Img2Img|Inpaint)?",
+        pipeline="StableDiffusion3",
+        transformer="SD3Transformer2DModel",
+        marks=(
+            ("^joint_blocks.0.",),
+            ("^pos_embed.pos_embed$", "^context_embedder.", "attn.norm_added_q"),
+        ),
+        encoders=(
+            TextEncoderNeed(part="text_encoder", kind="clip", width=768),
+            TextEncoderNeed(part="text_encoder_2", kind="clip", width=1280),
+            TextEncoderNeed(
+                part="text_encoder_3",
+                kind="t5",
+                widths=(Side("context_embedder.weight", 1),),
+                optional=True,
+            ),
+        ),
+        vae="kl",
+        latents=(Side("x_embedder.proj.weight", 1), Side("pos_embed.proj.weight", 1)),
+        scheduler=MappingProxyType({**_FLOW, "shift": 3.0}),
+        cfg_scale=7.0,
+        distilled=(Distilled(pattern=r"turbo", steps=4), *FEW_STEPS),
+        space="sd3",
+        decoder="taesd3",
+        hub="stabilityai/stable-diffusion-3.5-large",
+    ),
+    Family(
+        key="flux",
+        name="FLUX.1, FLUX.1 Kontext",
+        pipelines=r"Flux(Img2Img|Inpaint|Kontext|KontextInpaint)?",
+        pipeline="Flux",
+        transformer="FluxTransformer2DModel",
+        marks=(
+            ("^double_blocks.0.",),
+            ("^single_transformer_blocks.0.", "^time_text_embed.text_embedder."),
+        ),
+        encoders=(_CLIP_L, _T5_OF_FLUX),
+        vae="kl",
+        latents=(Side("final_layer.linear.weight", 0, 4), Side("proj_out.weight", 0, 4)),
+        scheduler=_FLUX_SHIFT,
+        cfg_scale=3.5,
+        negative=False,
+        distilled=(
+            Distilled(pattern=r"schnell", steps=4, lacks="guidance_in.in_layer.weight"),
+            *FEW_STEPS,
+        ),
+        space="flux",
+        decoder="taef1",
+        hub="black-forest-labs/FLUX.1-dev",
+    ),
+    Family(
+        key="flux2",
+        name="FLUX.2 klein",
+        pipelines=r"Flux2Klein(Inpaint)?",
+        pipeline="Flux2Klein",
+        transformer="Flux2Transformer2DModel",
+        marks=(("^double_stream_modulation_img.",),),
+        encoders=(
+            TextEncoderNeed(
+                part="text_encoder",
+                kind="qwen3",
+                widths=(Side("txt_in.weight", 1, 3), Side("context_embedder.weight", 1, 3)),
+            ),
+        ),
+        vae="flux2",
+        latents=(Side("img_in.weight", 1, 4), Side("x_embedder.weight", 1, 4)),
+        scheduler=MappingProxyType({**_FLUX_SHIFT, "time_shift_type": "exponential"}),
+        cfg_scale=4.0,
+        distilled=(
+            Distilled(pattern=r"klein(?!.*base)", steps=4, flag="is_distilled"),
+            *FEW_STEPS,
+        ),
+        space="flux2",
+        decoder="taef2",
+        references=10,
+        hub="black-forest-labs/FLUX.2-klein-4B",
+    ),
+    Family(
+        key="z-image",
+        name="Z-Image, Z-Image-Turbo",
+        pipelines=r"ZImage(Img2Img|Inpaint|Omni)?",
+        pipeline="ZImage",
+        transformer="ZImageTransformer2DModel",
+        marks=(("^cap_embedder.0.", "^x_pad_token$"), ("^all_x_embedder.",)),
+        encoders=(
+            TextEncoderNeed(
+                part="text_encoder",
+                kind="qwen3",
+                widths=(Side("cap_embedder.0.weight", 0),),
+            ),
+        ),
+        vae="kl",
+        latents=(Side("x_embedder.weight", 1, 4), Side("all_x_embedder.2-1.weight", 1, 4)),
+        scheduler=MappingProxyType({**_FLOW, "shift": 6.0}),
+        cfg_scale=5.0,
+        guidance_off=0.0,
+        distilled=(Distilled(pattern=r"turbo", steps=9, shift=3.0), *FEW_STEPS),
+        space="flux",
+        decoder="taef1",
+        hub="Tongyi-MAI/Z-Image-Turbo",
+    ),
+    Family(
+        key="qwen-image",
+        name="Qwen-Image",
+        pipelines=r"QwenImage(Img2Img|Inpaint)?",
+        pipeline="QwenImage",
+        transformer="QwenImageTransformer2DModel",
+        marks=(("^txt_norm.", "^transformer_blocks.0."),),
+        encoders=(
+            TextEncoderNeed(
+                part="text_encoder", kind="qwen2.5-vl", widths=(Side("txt_norm.weight", 0),)
+            ),
+        ),
+        vae="qwen",
+        latents=(Side("img_in.weight", 1, 4),),
+        scheduler=MappingProxyType(
+            {
+                **_FLOW,
+                "shift": 1.0,
+                "shift_terminal": 0.02,
+                "use_dynamic_shifting": True,
+                "base_shift": 0.5,
+                "max_shift": 0.9,
+                "base_image_seq_len": 256,
+                "max_image_seq_len": 8192,
+                "time_shift_type": "exponential",
+            }
+        ),
+        cfg_scale=4.0,
+        distilled=FEW_STEPS,
+        space="qwen",
+        decoder="taew2_1",
+        hub="Qwen/Qwen-Image",
+    ),
+    Family(
+        key="lumina2",
+        name="Lumina 2, Lumina",
+        pipelines=r"Lumina2?",
+        pipeline="Lumina2",
+        transformer="Lumina2Transformer2DModel",
+        marks=(
+            ("^cap_embedder.0.", "^noise_refiner."),
+            ("^time_caption_embed.caption_embedder.", "^noise_refiner."),
+        ),
+        encoders=(
+            TextEncoderNeed(
+                part="text_encoder",
+                kind="gemma2",
+                widths=(
+                    Side("cap_embedder.0.weight", 0),
+                    Side("time_caption_embed.caption_embedder.0.weight", 0),
+                ),
+            ),
+        ),
+        vae="kl",
+        latents=(Side("x_embedder.weight", 1, 4),),
+        scheduler=MappingProxyType({**_FLOW, "shift": 6.0}),
+        cfg_scale=4.0,
+        space="flux",
+        decoder="taef1",
+        hub="Alpha-VLLM/Lumina-Image-2.0",
+    ),
+    Family(
+        key="chroma",
+        name="Chroma",
+        pipelines=r"Chroma(Img2Img|Inpaint)?",
+        pipeline="Chroma",
+        transformer="ChromaTransformer2DModel",
+        marks=(("^distilled_guidance_layer.",),),
+        encoders=(
+            TextEncoderNeed(
+                part="text_encoder",
+                kind="t5",
+                widths=(Side("txt_in.weight", 1), Side("context_embedder.weight", 1)),
+            ),
+        ),
+        vae="kl",
+        latents=(Side("img_in.weight", 1, 4), Side("x_embedder.weight", 1, 4)),
+        scheduler=MappingProxyType({**_FLOW, "shift": 1.0}),
+        cfg_scale=5.0,
+        distilled=(Distilled(pattern=r"flash", steps=8), *FEW_STEPS),
+        space="flux",
+        decoder="taef1",
+        hub="lodestones/Chroma1-HD",
+    ),
+    *FOLDER_FAMILIES,
+)
+"""Those that dream generates images with. Each was run with small random weights, from a prompt
+alone, with previews and intermediates."""
+
+BY_KEY = {family.key: family for family in FAMILIES}
+
+
+def get_family(key: str) -> Family:
+    """The row of a family; for a name that is not in the table, a row of usual defaults."""
+    return BY_KEY.get(key) or Family(key=key, name=key)

@@ -1,0 +1,70 @@
+"""Rows of the table of families that work from their folders in diffusers layout only."""
+
+from __future__ import annotations
+
+from dream.options.family import Family
+
+FOLDER_FAMILIES = (
+    Family(
+        key="lcm",
+        name="LCM",
+        pipelines=r"LatentConsistencyModel(Img2Img)?",
+        cfg_scale=8.5,
+        steps=6,
+        space="sd1",
+        decoder="taesd",
+    ),
+    Family(
+        key="pixart",
+        name="PixArt-α, PixArt-Σ",
+        pipelines=r"PixArt(Alpha|Sigma|SigmaPAG)",
+        cfg_scale=4.5,
+        space="sdxl",
+        decoder="taesdxl",
+        hub="PixArt-alpha/PixArt-Sigma-XL-2-1024-MS",
+    ),
+    Family(
+        key="sana",
+        name="Sana",
+        pipelines=r"Sana(PAG)?",
+        cfg_scale=4.5,
+        multiple=32,
+        space="sana",
+        hub="Efficient-Large-Model/Sana_1600M_1024px_diffusers",
+    ),
+    Family(
+        key="cogview",
+        name="CogView 3 Plus, CogView 4",
+        pipelines=r"CogView(3Plus|4)",
+        cfg_scale=5.0,
+        space="cogview",
+        hub="zai-org/CogView4-6B",
+    ),
+    Family(
+        key="hunyuan-dit",
+        name="HunyuanDiT",
+        pipelines=r"HunyuanDiT(PAG)?",
+        cfg_scale=5.0,
+        space="sdxl",
+        decoder="taesdxl",
+    ),
+    Family(
+        key="auraflow",
+        name="AuraFlow",
+        pipelines=r"AuraFlow",
+        marks=(("^double_layers.0.", "^cond_seq_linear."),),
+        cfg_scale=3.5,
+        space="sdxl",
+        decoder="taesdxl",
+        hub="fal/AuraFlow-v0.3",
+    ),
+    Family(
+        key="ovis",
+        name="Ovis-Image",
+        pipelines=r"OvisImage",
+        cfg_scale=5.0,
+        space="flux",
+        decoder="taef1",
+    ),
+)
+"""See `family_table.FAMILIES`."""

@@ -1,0 +1,74 @@
+"""The tables of the parts that models of several files are made of: text encoders and VAEs."""
+
+from __future__ import annotations
+
+from dream.options.family import Marks, Side, TextEncoderKind
+
+TEXT_ENCODERS = (
+    TextEncoderKind(
+        key="t5",
+        name="T5",
+        marks=(("^encoder.block.0.layer.0.SelfAtt",),),
+        widths=(
+            Side("encoder.block.0.layer.0.SelfAttention.q.weight", 1),
+            Side("shared.weight", 1),
+        ),
+        tokenizer="google/t5-v1_1-xxl",
+        tokenizer_bytes=800_000,
+    ),
+    TextEncoderKind(
+        key="clip",
+        name="CLIP",
+        marks=(("^text_model.",), ("^token_embedding.", "^transformer.resblocks.")),
+        widths=(
+            Side("text_model.embeddings.token_embedding.weight", 1),
+            Side("token_embedding.weight", 1),
+        ),
+    ),
+    TextEncoderKind(
+        key="gemma2",
+        name="Gemma 2",
+        marks=(("^model.embed_tokens.", ".pre_feedforward_layernorm."),),
+        words=256_000,
+        widths=(Side("model.embed_tokens.weight", 1),),
+        tokenizer="Alpha-VLLM/Lumina-Image-2.0",
+        tokenizer_bytes=39_000_000,
+    ),
+    TextEncoderKind(
+        key="qwen2.5-vl",
+        name="Qwen2.5-VL",
+        marks=(
+            ("^model.embed_tokens.", "self_attn.q_proj.bias"),
+            ("^model.embed_tokens.", "^visual."),
+        ),
+        words=152_064,
+        widths=(Side("model.embed_tokens.weight", 1),),
+        tokenizer="Qwen/Qwen-Image",
+        tokenizer_bytes=5_000_000,
+    ),
+    TextEncoderKind(
+        key="qwen3",
+        name="Qwen3",
+        marks=(("^model.embed_tokens.", "self_attn.q_norm."),),
+        words=151_936,
+        widths=(Side("model.embed_tokens.weight", 1),),
+        tokenizer="Tongyi-MAI/Z-Image-Turbo",
+        tokenizer_bytes=16_000_000,
+    ),
+    TextEncoderKind(
+        key="language",
+        name="a language model",
+        marks=(("^model.embed_tokens.",),),
+        widths=(Side("model.embed_tokens.weight", 1),),
+    ),
+)
+"""The first matching row is used."""
+
+VAES: tuple[tuple[str, str, Marks], ...] = (
+    ("qwen", "a VAE of Qwen-Image or Wan", (("^decoder.conv1.", "^encoder.conv1."),)),
+    ("flux2", "a VAE of FLUX.2", (("^bn.running_mean$", "decoder.conv_in."),)),
+    ("dc", "a VAE of Sana", (("^decoder.stages.0.",), ("^decoder.up_blocks.0.0.",))),
+    ("kl", "a VAE", (("^decoder.conv_in.",), ("^encoder.conv_in.",))),
+)
+"""Kinds of VAEs: key, name with its article, marks. Those of one kind differ in their latents'
+channels; the first matching row is used."""
