@@ -73,7 +73,7 @@ def detect(path: Path) -> DetectedModel:
     return _detect_cached(path, _file_stamp(path), _file_stamp(path.with_suffix(".yaml")))
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=2048)
 def _detect_cached(path: Path, *stamps: object) -> DetectedModel:
     return classify(read_header(path))
 

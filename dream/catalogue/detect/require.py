@@ -4,12 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from dream.catalogue.detect.model_kinds import (
-    DetectedModel,
-    describe_kind,
-    detect,
-    get_usage_hint,
-)
+from dream.catalogue.detect.detected_model import DetectedModel
+from dream.catalogue.detect.model_kinds import describe_kind, detect, get_usage_hint
 from dream.core.errors import ModelError
 
 
