@@ -12,6 +12,13 @@ import pytest
 os.environ["XDG_STATE_HOME"] = tempfile.mkdtemp(prefix="dream-state-")
 
 
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """One process per core for the whole suite; none for the tests that somebody names, which start
+    sooner in this process."""
+    named = config.args_source is pytest.Config.ArgsSource.ARGS
+    return 0 if named else min(8, len(os.sched_getaffinity(0)))
+
+
 @pytest.fixture(scope="session")
 def random_models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A models folder with `random` (epsilon) and `random-v` (v-prediction), which have learnt
