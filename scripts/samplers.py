@@ -1,9 +1,9 @@
-"""What every sampler does: the table of docs/samplers.md, and pictures of the shipped model.
+"""Measures every sampler: the table of docs/samplers.md, and images of the shipped model.
 
-python -m scripts.samplers                 the table, with the exact denoiser of the tests
-python -m scripts.samplers painted [N [NAME …]]
-                                           N pictures of each from words, and from a picture
-python -m scripts.samplers former          the lines of tests/former, bit for bit
+python -m scripts.samplers                    write the table, with the exact denoiser of the tests
+python -m scripts.samplers images [N [NAME …]]
+                                              N images of each from a prompt, and N from an image
+python -m scripts.samplers former             the lines of tests/former again, bit for bit
 """
 
 from __future__ import annotations
@@ -21,12 +21,13 @@ from PIL import Image
 from dream.catalogue import ModelRegistry
 from dream.core.recipe import Recipe
 from dream.engine import create_generator
+from dream.engine.image_generator import ImageGenerator
 from dream.engine.sampling.schedulers import make_scheduler
 from dream.engine.silence_libraries import silence_libraries
 from dream.engine.tasks import TaskInputs
 from dream.options.sampler_table import SAMPLERS
 from dream.options.schedule_table import SCHEDULES
-from tests.engine.gaussian import CONFIGS, SPREAD, draws, exact, walked
+from tests.engine.gaussian import CONFIGS, SPREAD, draws, exact, run_scheduler
 from training.image_analysis import analyze
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -34,7 +35,7 @@ PAGE = ROOT / "docs" / "samplers.md"
 STEPS = (10, 20, 50)
 SIDE = 256
 
-ELSEWHERE = {
+OTHER_NAMES = {
     "ddim": ("DDIM", "ddim", "DDIMScheduler"),
     "plms": ("PLMS", "–", "PNDMScheduler"),
     "k_lms": ("LMS", "lms", "LMSDiscreteScheduler"),
@@ -55,6 +56,7 @@ ELSEWHERE = {
     "ddpm": ("–", "ddpm", "DDPMScheduler"),
     "dpmpp_3m_sde": ("DPM++ 3M SDE", "dpmpp_3m_sde", "… solver_order 3"),
     "dpm_fast": ("DPM fast", "dpm_fast", "–"),
+    "dpm_adaptive": ("DPM adaptive", "dpm_adaptive", "–"),
     "k_euler_churn": ("Euler, sigma churn", "euler, s_churn", "EulerDiscreteScheduler, s_churn"),
     "k_heun_churn": ("Heun, sigma churn", "heun, s_churn", "HeunDiscreteScheduler, s_churn"),
     "restart": ("Restart", "–", "–"),
@@ -68,44 +70,50 @@ ELSEWHERE = {
 # ── the table ──────────────────────────────────────────────────────────────────────────────────
 
 
-def error(name: str, steps: int) -> float:
-    """For a sampler without noise the distance from where the probability flow leads, of one with
-    noise that of the spread from the data's; both in standard deviations, the mean of six."""
+def measure_error(name: str, steps: int) -> tuple[float, int]:
+    """The error in standard deviations, mean of the six Gaussians; and the calls. For a sampler
+    without noise it is the distance from the exact solution, for one with noise that of the spread
+    from the data's."""
     with silence_libraries():
         scheduler = make_scheduler(name, CONFIGS["v"], steps, torch.float32)
-    made = walked(scheduler, CONFIGS["v"], steps, draws(1, 4000))
-    if SAMPLERS[name].noisy:
-        spread = made.x.std(-1, keepdim=True) / SPREAD
-        return float((spread - 1).abs().mean())
-    exactly = exact(made.start, made.sigmas[0])
-    return float(((made.x - exactly) / SPREAD).pow(2).mean(-1).sqrt().mean())
+    run = run_scheduler(scheduler, CONFIGS["v"], steps, draws(1, 4000))
+    if SAMPLERS[name].adds_noise:
+        spread = run.x.std(-1, keepdim=True) / SPREAD
+        return float((spread - 1).abs().mean()), run.calls
+    solution = exact(run.start, run.sigmas[0])
+    return float(((run.x - solution) / SPREAD).pow(2).mean(-1).sqrt().mean()), run.calls
 
 
 def table() -> Iterator[str]:
     yield "| sampler | calls | order | error at 10 | 20 | 50 steps | A1111 | ComfyUI | diffusers |"
     yield "|---|---|---|---|---|---|---|---|---|"
     for name, row in SAMPLERS.items():
-        errors = " | ".join(f"{error(name, steps):.3f}" for steps in STEPS)
-        others = " | ".join(ELSEWHERE[name])
-        yield f"| `{name}` | {row.calls} | {row.order} | {errors} | {others} |"
+        measured = [measure_error(name, steps) for steps in STEPS]
+        errors = " | ".join(f"{error:.3f}" for error, _ in measured)
+        calls = f"{measured[0][1]} here" if row.adaptive else row.calls
+        others = " | ".join(OTHER_NAMES[name])
+        yield f"| `{name}` | {calls} | {row.order} | {errors} | {others} |"
 
 
-def page() -> str:
+def page(images: str) -> str:
     schedules = "\n".join(f"| `{name}` | {what} |" for name, what in SCHEDULES.items())
     papers = "\n".join(f"| `{name}` | {row.paper} |" for name, row in SAMPLERS.items())
     rows = "\n".join(table())
     return f"""# Samplers
 
-Written by `python -m scripts.samplers`. `-A NAME` chooses one, `--schedule NAME` the noise levels
-it walks along.
+Written by `python -m scripts.samplers`. `-A NAME` chooses a sampler, `--schedule NAME` its noise
+levels.
 
-Errors are those with a denoiser that is exact, of six Gaussians with variances from 0.01 to 4, on
-Stable Diffusion's noise, along the sampler's own schedule, in standard deviations of the data: for
-a sampler without noise how far its latents end from where the probability flow leads, for one with
-noise how far their spread is from the data's. Calls are those of the network for n steps; the order
-is as measured.
+The errors were measured with an exact denoiser of six Gaussians, with variances from 0.01 to 4, on
+Stable Diffusion's noise and with the sampler's default schedule, in standard deviations of the
+data. For a sampler without noise the error is the distance of its latents from the exact solution,
+for one with noise that of their spread from the data's. Calls are those of the network for n steps;
+the order is as measured.
 
 {rows}
+
+`dpm_adaptive` chooses its steps itself, so `-s` changes neither its image nor its time; it only
+sets how finely progress is reported, and where an image-to-image run begins.
 
 ## Schedules
 
@@ -113,6 +121,13 @@ is as measured.
 |---|---|
 {schedules}
 
+Flow-matching models (Stable Diffusion 3, Flux …) have a list of their own, which is the default
+with every sampler. `--schedule` chooses other sigmas from those of their training, with their
+shift, as ComfyUI does; `align_your_steps` is not supported there. A sampler's default schedule is
+not used with them: for Karras' list use `-A dpmpp_2m --schedule karras`, not `dpmpp_2m_karras`.
+
+{IMAGES}
+{images}
 ## Papers
 
 | sampler | paper |
@@ -121,14 +136,24 @@ is as measured.
 """
 
 
-# ── pictures ───────────────────────────────────────────────────────────────────────────────────
+IMAGES = "## Images of the shipped model\n"
+
+
+def write_page() -> None:
+    """The page, with the table of images that is in it already: that one takes an hour."""
+    before = PAGE.read_text("utf-8")
+    _, _, rest = before.partition(IMAGES + "\n")
+    PAGE.write_text(page(rest.partition("## Papers")[0]), encoding="utf-8")
+
+
+# ── images ─────────────────────────────────────────────────────────────────────────────────────
 
 COLOURS = ("red", "yellow", "green", "blue", "black", "white")
 KINDS = ("circle", "star", "heart", "square")
 
 
-def asked(count: int) -> list[tuple[str, str, str]]:
-    """Colour, kind and background, of all pairs evenly."""
+def list_prompts(count: int) -> list[tuple[str, str, str]]:
+    """Colour, shape and background, from all pairs of colours evenly."""
     pairs = [pair for pair in product(COLOURS, COLOURS) if pair[0] != pair[1]]
     return [
         (pairs[n * 7 % len(pairs)][0], KINDS[n % len(KINDS)], pairs[n * 7 % len(pairs)][1])
@@ -136,54 +161,68 @@ def asked(count: int) -> list[tuple[str, str, str]]:
     ]
 
 
-def grain(image: Image.Image) -> float:
-    """Mean step from a pixel to the next, of 255."""
+def measure_grain(image: Image.Image) -> float:
+    """Mean difference of neighbouring pixels, of 255."""
     return float(np.abs(np.diff(np.asarray(image, np.float32), axis=1)).mean())
 
 
-def painted(count: int, rows: Sequence[str]) -> None:
-    painter = create_generator(ModelRegistry([ROOT / "models"]).get_model)
-    other = Image.new("RGB", (SIDE, SIDE), (128, 128, 128))
-    other.paste((220, 150, 60), (64, 64, 192, 192))
-    heun: dict[str, float] = {}
-    names = ["k_heun", *(name for name in rows or SAMPLERS if name != "k_heun")]
-    for name, start in product(names, ("words", "picture")):
-        right, steps = 0, list[float]()
-        for seed, (colour, kind, background) in enumerate(asked(count)):
-            recipe = Recipe(
-                prompt=f"a {colour} {kind} on a {background} background",
-                negative="",
-                steps=20,
-                seed=900 + seed,
-                width=SIDE,
-                height=SIDE,
-                cfg_scale=3.0,
-                sampler=name,
-                model="tiny",
-                strength=0.8 if start == "picture" else None,
-            )
-            given = TaskInputs(image=other if start == "picture" else None)
-            image = painter.generate(recipe, lambda told: None, given).image
-            found = analyze(image)
-            right += found.background == background and found.regions[0].colour == colour
-            steps.append(grain(image))
-        mean = float(np.mean(steps))
-        heun.setdefault(start, mean)
-        share = f"{right}/{count} right"
-        print(f"{name:16} {start:8} {share}  grain {mean / heun[start] - 1:+.1%}", flush=True)
+def make_input_image() -> Image.Image:
+    """An orange square on grey: nothing that the prompts name."""
+    image = Image.new("RGB", (SIDE, SIDE), (128, 128, 128))
+    image.paste((220, 150, 60), (64, 64, 192, 192))
+    return image
 
 
-def former() -> None:
+def measure_images(
+    generator: ImageGenerator, name: str, count: int, start: Image.Image | None
+) -> tuple[int, float]:
+    """How many of `count` images have the colours of their prompt; and their mean grain."""
+    right, grains = 0, list[float]()
+    for number, (colour, kind, background) in enumerate(list_prompts(count)):
+        recipe = Recipe(
+            prompt=f"a {colour} {kind} on a {background} background",
+            negative="",
+            steps=20,
+            seed=900 + number,
+            width=SIDE,
+            height=SIDE,
+            cfg_scale=3.0,
+            sampler=name,
+            model="tiny",
+            strength=None if start is None else 0.8,
+        )
+        image = generator.generate(recipe, lambda event: None, TaskInputs(image=start)).image
+        found = analyze(image)
+        right += found.background == background and found.regions[0].colour == colour
+        grains.append(measure_grain(image))
+    return right, float(np.mean(grains))
+
+
+def print_images(count: int, names: Sequence[str]) -> None:
+    """The table of images, as it is in docs/samplers.md; grain beside that of k_heun."""
+    generator = create_generator(ModelRegistry([ROOT / "models"]).get_model)
+    starts = (None, make_input_image())
+    heun = [measure_images(generator, "k_heun", count, start)[1] for start in starts]
+    print("| sampler | from a prompt | grain | from an image, `-f0.8` | grain |")
+    print("|---|---|---|---|---|")
+    for name in names or SAMPLERS:
+        cells = list[str]()
+        for start, grain_of_heun in zip(starts, heun, strict=True):
+            right, grain = measure_images(generator, name, count, start)
+            cells += [f"{right}/{count}", f"{grain / grain_of_heun - 1:+.1%}"]
+        print(f"| `{name}` | {' | '.join(cells)} |", flush=True)
+
+
+def check_former() -> None:
+    """Render the lines of tests/former again, and count those that are the same to the bit."""
     from dream.core.request import Request
     from dream.line import parse_line
     from dream.session.replay_checks import get_line_defaults
     from dream.session.resolve import resolve
 
     here = ROOT / "tests" / "former"
-    painter, registry = (
-        create_generator(ModelRegistry([ROOT / "models"]).get_model),
-        ModelRegistry([ROOT / "models"]),
-    )
+    registry = ModelRegistry([ROOT / "models"])
+    generator = create_generator(registry.get_model)
     sheet = np.asarray(Image.open(here / "pictures.png").convert("RGB"))
     lines = (here / "lines.txt").read_text("utf-8").splitlines()
     same = 0
@@ -194,16 +233,19 @@ def former() -> None:
         ).recipes
         top, left = number // 8 * 64, number % 8 * 64
         then = sheet[top : top + 64, left : left + 64]
-        made: Any = painter.generate(recipe, lambda told: None).image
-        same += bool((np.asarray(made) == then).all())
-    print(f"{same} of {len(lines)} bit for bit")
+        made: Any = generator.generate(recipe, lambda event: None).image
+        equal = bool((np.asarray(made) == then).all())
+        same += equal
+        if not equal:
+            print(f"differs: {line}", flush=True)
+    print(f"{same} of {len(lines)} are the same, bit for bit")
 
 
 if __name__ == "__main__":
     match sys.argv[1:]:
-        case ["painted", *more]:
-            painted(int(more[0]) if more else 20, more[1:])
+        case ["images", *more]:
+            print_images(int(more[0]) if more else 20, more[1:])
         case ["former"]:
-            former()
+            check_former()
         case _:
-            PAGE.write_text(page(), encoding="utf-8")
+            write_page()

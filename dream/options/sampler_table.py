@@ -1,8 +1,8 @@
 """The table of samplers, one row each.
 
-A row names a function of `engine.sampling.solvers` or `stochastic`; a few also name a scheduler of
-diffusers, for the schedule that they have always used here. Every sampler works with every schedule
-(`dream.options.schedule_table`), and draws its noise from the image's generator.
+A row names a function of `engine.sampling.solvers`, `dpm_solver` or `stochastic`; a few also name a
+scheduler of diffusers, for the schedule that they have always used here. Every sampler works with
+every schedule (`dream.options.schedule_table`), and draws its noise from the image's generator.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class SamplerSpec:
     limits the result. "–" for samplers that add noise."""
     calls: str = "n"
     """Calls of the denoiser for n steps."""
-    noisy: bool = False
+    adds_noise: bool = False
     """Whether it adds noise at each step."""
     aliases: tuple[str, ...] = ()
     """Names in older versions and other tools; read, never written."""
@@ -34,11 +34,15 @@ class SamplerSpec:
     spacing: str = "linspace"
     """Timestep spacing of the schedule "model", if the model's configuration has none."""
     scheduler: str = ""
-    """A class of diffusers, for the schedule `of_diffusers`."""
+    """A class of diffusers, for the schedule `diffusers_schedule`."""
     settings: Mapping[str, object] = field(default_factory=dict)
-    of_diffusers: str = ""
+    diffusers_schedule: str = ""
     flow: str = ""
     """For flow matching: "linear" or "logarithmic" in sigma; empty if not supported."""
+    uses_ends_only: bool = False
+    """Whether it uses only the first and the last sigma of a schedule."""
+    adaptive: bool = False
+    """Whether it decides during the run how many calls it makes."""
 
 
 _DPMPP = {
@@ -72,7 +76,7 @@ SAMPLER_TABLE = (
         spacing="leading",
         scheduler="DDIMScheduler",
         settings={"clip_sample": False, "thresholding": False},
-        of_diffusers="model",
+        diffusers_schedule="model",
     ),
     SamplerSpec("plms", "plms", _PNDM, "2", calls="n + 1", spacing="leading", aliases=("pndm",)),
     SamplerSpec(
@@ -84,7 +88,7 @@ SAMPLER_TABLE = (
         aliases=("klms", "lms"),
     ),
     SamplerSpec("k_euler", "euler", _EDM, "1", flow="linear", aliases=("euler",)),
-    SamplerSpec("k_euler_a", "euler_ancestral", _EDM, "–", noisy=True, aliases=("euler_a",)),
+    SamplerSpec("k_euler_a", "euler_ancestral", _EDM, "–", adds_noise=True, aliases=("euler_a",)),
     SamplerSpec("k_heun", "heun", _EDM, "2", calls="2n - 1", flow="linear", aliases=("heun",)),
     SamplerSpec(
         "k_dpm_2",
@@ -101,7 +105,8 @@ SAMPLER_TABLE = (
         f"{_DPM}, as in {_EDM}",
         "–",
         calls="2n - 1",
-        noisy=True,
+        adds_noise=True,
+        schedule="karras",
         aliases=("dpm2_a",),
     ),
     SamplerSpec("k_dpmpp_2", "dpmpp_2m", _DPMPP_PAPER, "2", flow="logarithmic"),
@@ -111,7 +116,7 @@ SAMPLER_TABLE = (
         _DPMPP_PAPER,
         "–",
         calls="2n - 1",
-        noisy=True,
+        adds_noise=True,
         aliases=("k_dpmpp_2s_a", "dpmpp_2s_a", "dpmpp_2s_ancestral"),
     ),
     SamplerSpec(
@@ -121,7 +126,7 @@ SAMPLER_TABLE = (
         "2",
         scheduler="DPMSolverMultistepScheduler",
         settings=_DPMPP,
-        of_diffusers="karras",
+        diffusers_schedule="karras",
         flow="logarithmic",
         aliases=("k_dpmpp_2m",),
     ),
@@ -133,7 +138,7 @@ SAMPLER_TABLE = (
         schedule="karras",
         scheduler="DPMSolverMultistepScheduler",
         settings=_DPMPP,
-        of_diffusers="karras",
+        diffusers_schedule="karras",
         flow="logarithmic",
         aliases=("k_dpmpp_2m_karras",),
     ),
@@ -143,7 +148,7 @@ SAMPLER_TABLE = (
         _SDE,
         "–",
         calls="2n - 1",
-        noisy=True,
+        adds_noise=True,
         schedule="karras",
         aliases=("k_dpmpp_sde",),
     ),
@@ -152,7 +157,7 @@ SAMPLER_TABLE = (
         "dpmpp_2m_sde",
         _SDE,
         "–",
-        noisy=True,
+        adds_noise=True,
         schedule="exponential",
         aliases=("k_dpmpp_2m_sde",),
     ),
@@ -170,39 +175,49 @@ SAMPLER_TABLE = (
         "lcm",
         "Luo et al. 2023, arXiv:2310.04378",
         "–",
-        noisy=True,
+        adds_noise=True,
         spacing="trailing",
         scheduler="LCMScheduler",
         settings={"clip_sample": False, "thresholding": False},
-        of_diffusers="model",
+        diffusers_schedule="model",
     ),
     SamplerSpec(
         "ddpm",
         "euler_ancestral",
         "Ho et al. 2020, arXiv:2006.11239",
         "–",
-        noisy=True,
+        adds_noise=True,
         spacing="leading",
         scheduler="DDPMScheduler",
         settings={"clip_sample": False, "thresholding": False},
-        of_diffusers="model",
+        diffusers_schedule="model",
     ),
     SamplerSpec(
         "dpmpp_3m_sde",
         "dpmpp_3m_sde",
         f"{_DPMPP_PAPER}, as in k-diffusion",
         "–",
-        noisy=True,
+        adds_noise=True,
         schedule="exponential",
         aliases=("k_dpmpp_3m_sde",),
     ),
-    SamplerSpec("dpm_fast", "dpm_fast", _DPM, "3", aliases=("k_dpm_fast",)),
+    SamplerSpec("dpm_fast", "dpm_fast", _DPM, "3", uses_ends_only=True, aliases=("k_dpm_fast",)),
+    SamplerSpec(
+        "dpm_adaptive",
+        "dpm_adaptive",
+        f"{_DPM}, appendix C",
+        "3, adaptive",
+        calls="as many as the image needs",
+        uses_ends_only=True,
+        adaptive=True,
+        aliases=("k_dpm_adaptive", "k_dpm_ad"),
+    ),
     SamplerSpec(
         "k_euler_churn",
         "euler_churn",
         f"{_EDM}, S_churn 40",
         "–",
-        noisy=True,
+        adds_noise=True,
         aliases=("euler_churn",),
     ),
     SamplerSpec(
@@ -211,7 +226,8 @@ SAMPLER_TABLE = (
         f"{_EDM}, S_churn 40",
         "–",
         calls="2n - 1",
-        noisy=True,
+        adds_noise=True,
+        schedule="karras",
         aliases=("heun_churn",),
     ),
     SamplerSpec(
@@ -220,21 +236,18 @@ SAMPLER_TABLE = (
         "Xu et al. 2023, arXiv:2306.14878",
         "–",
         calls="2n - 1, and a part twice",
-        noisy=True,
+        adds_noise=True,
         schedule="karras",
     ),
     SamplerSpec("res_multistep", "res_multistep", "Zhang et al. 2023, arXiv:2308.02157", "2"),
-    SamplerSpec("er_sde", "er_sde", "Cui et al. 2023, arXiv:2309.06169", "–", noisy=True),
+    SamplerSpec("er_sde", "er_sde", "Cui et al. 2023, arXiv:2309.06169", "–", adds_noise=True),
     SamplerSpec(
         "tcd",
         "tcd",
         "Zheng et al. 2024, arXiv:2402.19159",
         "–",
-        noisy=True,
+        adds_noise=True,
         spacing="trailing",
-        scheduler="TCDScheduler",
-        settings={"clip_sample": False, "thresholding": False},
-        of_diffusers="model",
     ),
 )
 

@@ -26,6 +26,29 @@ SCHEDULES: Mapping[str, str] = MappingProxyType(
 )
 """The values of `--schedule`. A recipe has any of them but the first, AUTO."""
 
+FORMER_SAMPLERS = frozenset(
+    [
+        "ddim",
+        "plms",
+        "k_lms",
+        "k_euler",
+        "k_euler_a",
+        "k_heun",
+        "k_dpm_2",
+        "k_dpm_2_a",
+        "k_dpmpp_2",
+        "k_dpmpp_2_a",
+        "dpmpp_2m",
+        "dpmpp_2m_karras",
+        "dpmpp_sde",
+        "unipc",
+        "deis",
+        "lcm",
+        "ddpm",
+    ]
+)
+"""The samplers that existed before there were schedules."""
+
 
 def resolve_schedule(sampler: str, schedule: str | None, steps: int, karras_max: int | None) -> str:
     """The schedule to use: the requested one, else Karras if `--karras_max` requires it for a k_

@@ -16,7 +16,7 @@ from dream.core.request import FLAGS, NO_VAE, Request
 from dream.inputs import measure_image
 from dream.line import Sweep
 from dream.options.option_type import MAX_SEED
-from dream.options.schedule_table import FORMER, resolve_schedule
+from dream.options.schedule_table import FORMER, FORMER_SAMPLERS, resolve_schedule
 from dream.options.variations import Variation
 from dream.session.fix import find_model_info
 from dream.session.input_images import FindPicture, compute_size, resolve_image_files
@@ -59,6 +59,8 @@ def resolve(
     hires_fix, hires_notes = _hires_fix(request, info, width, height)
     steps, sampler = request.steps or info.steps, request.sampler or info.sampler
     schedule = resolve_schedule(sampler, request.schedule, steps, request.karras_max)
+    if schedule == FORMER and sampler not in FORMER_SAMPLERS:
+        raise BadLine(f"--schedule {FORMER} has no {sampler}", 0, "remove --schedule")
     first = Recipe(
         prompt=request.prompt,
         negative=request.negative,

@@ -1,5 +1,5 @@
-"""A denoiser that is exact: of data that are Gaussian, each row of latents with a mean and a
-variance of its own. What a sampler does with it, can be compared with what its paper says."""
+"""An exact denoiser: for Gaussian data, where each row of the latents has a mean and a variance of
+its own. With it, a sampler can be compared with a reference written from its paper."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ VARIANCES = torch.tensor([0.01, 0.1, 0.5, 1.0, 2.0, 4.0], dtype=torch.float64).v
 MEANS = torch.tensor([0.0, 0.3, -0.5, 1.0, 0.0, -1.5], dtype=torch.float64).view(1, -1, 1)
 SPREAD = VARIANCES.sqrt()
 
-BETAS = {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear"}
+BETAS: dict[str, Any] = {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear"}
 CONFIGS: dict[str, dict[str, Any]] = {
     "epsilon": {**BETAS, "prediction_type": "epsilon", "steps_offset": 1},
     "v": {**BETAS, "prediction_type": "v_prediction", "steps_offset": 1},
@@ -32,7 +32,7 @@ CONFIGS: dict[str, dict[str, Any]] = {
 }
 
 Noise = Callable[[], torch.Tensor]
-Walk = Callable[[torch.Tensor, Sequence[float], Noise], torch.Tensor]
+Reference = Callable[[torch.Tensor, Sequence[float], Noise], torch.Tensor]
 
 
 def draws(seed: int, count: int) -> torch.Tensor:
@@ -40,7 +40,7 @@ def draws(seed: int, count: int) -> torch.Tensor:
 
 
 def clean(x: torch.Tensor, sigma: float) -> torch.Tensor:
-    """What latents x₀ + sigma * noise clear up to, on average."""
+    """The mean of x₀, given latents x₀ + sigma * noise."""
     return MEANS + VARIANCES / (VARIANCES + sigma**2) * (x - MEANS)
 
 
@@ -55,7 +55,7 @@ def exact(x: torch.Tensor, sigma: float, to: float = 0.0) -> torch.Tensor:
 
 @dataclass
 class Network:
-    """It sees latents of variance 1, and says what a model with this configuration would."""
+    """Takes latents of variance 1, and predicts what a model with this configuration would."""
 
     scheduler: Any
     prediction: str
@@ -63,13 +63,13 @@ class Network:
 
     def __call__(self, seen: torch.Tensor, sigma: float) -> torch.Tensor:
         self.calls += 1
-        kept = 1 / math.sqrt(sigma**2 + 1)
-        x = seen.double() / kept
+        signal = 1 / math.sqrt(sigma**2 + 1)
+        x = seen.double() / signal
         aim = clean(x, sigma)
         noise = (x - aim) / sigma
         if self.prediction == "epsilon":
             return noise.float()
-        return (kept * noise - sigma * kept * aim).float()
+        return (signal * noise - sigma * signal * aim).float()
 
 
 # ── the algorithms, as their papers and k-diffusion have them ───────────────────────────────────
@@ -131,10 +131,10 @@ def integral(f: Callable[[float], float], start: float, end: float) -> float:
     return float(quad(f, start, end, epsrel=1e-8, limit=200)[0])
 
 
-def multistep(of: Callable[[float], float], order: int) -> Walk:
+def multistep(of: Callable[[float], float], order: int) -> Reference:
     """The polynomial in `of` sigma through the last derivatives."""
 
-    def walk(x: torch.Tensor, sigmas: Sequence[float], noise: Noise) -> torch.Tensor:
+    def sample(x: torch.Tensor, sigmas: Sequence[float], noise: Noise) -> torch.Tensor:
         past: list[torch.Tensor] = []
         for i, (s, t) in enumerate(pairwise(sigmas)):
             past = [noise_in(x, s), *past][:order]
@@ -151,7 +151,7 @@ def multistep(of: Callable[[float], float], order: int) -> Walk:
                 x = x + integral(lambda tau, j=j: basis(tau, j), s, t) * d  # type: ignore[misc]
         return x
 
-    return walk
+    return sample
 
 
 def plms(x: torch.Tensor, sigmas: Sequence[float], noise: Noise) -> torch.Tensor:
@@ -161,15 +161,15 @@ def plms(x: torch.Tensor, sigmas: Sequence[float], noise: Noise) -> torch.Tensor
     def to(x: torch.Tensor, e: torch.Tensor, a: float, b: float) -> torch.Tensor:
         return b**0.5 * (x - (1 - a) ** 0.5 * e) / a**0.5 + (1 - b) ** 0.5 * e
 
-    def said(x: torch.Tensor, a: float) -> torch.Tensor:
+    def predict(x: torch.Tensor, a: float) -> torch.Tensor:
         return noise_in(x / a**0.5, ((1 - a) / a) ** 0.5)
 
     x = x * alphas[0] ** 0.5
     old: list[torch.Tensor] = []
     for a, b in pairwise(alphas):
-        e = said(x, a)
+        e = predict(x, a)
         if not old:
-            mixed = (e + said(to(x, e, a, b), b)) / 2
+            mixed = (e + predict(to(x, e, a, b), b)) / 2
         elif len(old) == 1:
             mixed = (3 * e - old[-1]) / 2
         elif len(old) == 2:
@@ -313,7 +313,185 @@ def dpm_fast(x: torch.Tensor, sigmas: Sequence[float], noise: Noise) -> torch.Te
     return x
 
 
-REFERENCES: dict[str, Walk] = {
+def unipc(x: torch.Tensor, sigmas: Sequence[float], noise: Noise) -> torch.Tensor:
+    """Zhao et al. 2023, algorithms 5 and 6, in the form that predicts x₀: UniP-2 and UniC-2, whose
+    coefficients solve equation 11 for B₂(h) = e^h - 1."""
+    lam = [-math.log(s) if s else math.inf for s in sigmas]
+    cleans = [clean(x, sigmas[0])]
+    for i in range(1, len(sigmas)):
+        s, t = sigmas[i - 1], sigmas[i]
+        if t == 0:
+            return cleans[-1]
+        h = lam[i] - lam[i - 1]
+        b = math.expm1(-h)
+        first = t / s * x - b * cleans[-1]
+        points = [(lam[i - 2] - lam[i - 1]) / h] if i > 1 else []
+        deltas = [cleans[-2] - cleans[-1]] if i > 1 else []
+        predicted = first
+        for r, d in zip(points, deltas, strict=True):  # UniP-2: the one weight is 1/2
+            predicted = predicted - b * (1 / 2) * d / r
+        now = clean(predicted, t)
+        points, deltas = [*points, 1.0], [*deltas, now - cleans[-1]]
+        weights = unipc_weights(-h, points) if len(points) > 1 else [1 / 2]
+        x = first
+        for w, r, d in zip(weights, points, deltas, strict=True):
+            x = x - b * w * d / r
+        cleans.append(now)
+    return x
+
+
+def unipc_weights(h: float, points: list[float]) -> list[float]:
+    """The a of R(h) a = φ(h) / B(h), with φ_k by its recursion."""
+    rows, rights = [], []
+    phi = math.expm1(h) / h - 1
+    for k in range(1, len(points) + 1):
+        rows.append([r ** (k - 1) for r in points])
+        rights.append(phi * math.factorial(k) / math.expm1(h))
+        phi = phi / h - 1 / math.factorial(k + 1)
+    solved = torch.linalg.solve(
+        torch.tensor(rows, dtype=torch.float64), torch.tensor(rights, dtype=torch.float64)
+    )
+    return [float(a) for a in solved]
+
+
+def er_sde(x: torch.Tensor, sigmas: Sequence[float], noise: Noise) -> torch.Tensor:
+    """Cui et al. 2023, algorithm 3 (variance exploding) with its integrals by quadrature, and the
+    noise scale φ(σ) = σ (e^(σ^0.3) + 10)."""
+
+    def phi(s: float) -> float:
+        return float(s * (math.exp(s**0.3) + 10))
+
+    old: list[torch.Tensor] = []
+    slope_old = None
+    for i, (s, t) in enumerate(pairwise(sigmas)):
+        aim = clean(x, s)
+        if t == 0:
+            return aim
+        ratio = phi(t) / phi(s)
+        x = ratio * x + (1 - ratio) * aim
+        slope = None
+        if old:
+            slope = (aim - old[-1]) / (s - sigmas[i - 1])
+            # x₀(σ) ≈ aim + (σ - s) slope + (σ - s)² / 2 curve, in ∫ φ(t) φ'(σ) / φ(σ)² x₀ dσ
+            x = x + (t - s + phi(t) * integral(lambda u: 1 / phi(u), t, s)) * slope
+        if slope is not None and slope_old is not None:
+            curve = (slope - slope_old) / ((s - sigmas[i - 2]) / 2)
+            bend = integral(lambda u, s=s: (u - s) / phi(u), t, s)  # type: ignore[misc]
+            x = x + ((t - s) ** 2 / 2 + phi(t) * bend) * curve
+        x = x + noise() * math.sqrt(t**2 - s**2 * ratio**2)
+        old.append(aim)
+        slope_old = slope
+    return x
+
+
+def churned(order: int) -> Reference:
+    """Karras et al. 2022, algorithm 2, with S_churn 40, S_min 0.05, S_max 50 and S_noise 1.003;
+    the second half of a step only where `order` is 2. No noise before the first step."""
+
+    def sample(x: torch.Tensor, sigmas: Sequence[float], noise: Noise) -> torch.Tensor:
+        steps = len(sigmas) - 1
+        for i, (s, t) in enumerate(pairwise(sigmas)):
+            gamma = min(40 / steps, math.sqrt(2) - 1) if i and 0.05 <= s <= 50 else 0.0
+            hat = s + gamma * s
+            if gamma:
+                x = x + math.sqrt(hat**2 - s**2) * 1.003 * noise()
+            d = noise_in(x, hat)
+            end = x + (t - hat) * d
+            if order == 2 and t and s < 1000:
+                end = x + (t - hat) * (d / 2 + noise_in(end, t) / 2)
+            x = end
+        return x
+
+    return sample
+
+
+def restart(x: torch.Tensor, sigmas: Sequence[float], noise: Noise) -> torch.Tensor:
+    """Xu et al. 2023, algorithm 1: when the main process reaches t_min, noise takes it back to
+    t_max, and it goes down once more. The interval is that of the list within 0.1 and 2."""
+    inside = [s for s in sigmas if 0.1 <= s <= 2]
+    for s, t in pairwise(sigmas):
+        x = heun(x, [s, t], noise)
+        if len(inside) > 1 and t == inside[-1]:
+            x = x + math.sqrt(inside[0] ** 2 - inside[-1] ** 2) * noise()
+            x = heun(x, inside, noise)
+    return x
+
+
+def tcd(levels: torch.Tensor) -> Reference:
+    """Zheng et al. 2024, algorithm 4, in its own variables: to timestep s = (1 - γ) t' of
+    equation 21, then by noise up to t'. γ is 0.3; `levels` is ᾱ by timestep."""
+    logs = ((1 - levels.double()) / levels).sqrt().log().tolist()
+
+    def sample(x: torch.Tensor, sigmas: Sequence[float], noise: Noise) -> torch.Tensor:
+        for s, t in pairwise(sigmas):
+            aim = clean(x, s)
+            if t == 0:
+                return aim
+            below = math.exp(interpolate(logs, (1 - 0.3) * locate(logs, math.log(t))))
+            below = min(t, below)
+            x = aim + below * (x - aim) / s
+            a, b = 1 / (1 + below**2), 1 / (1 + t**2)  # ᾱ at s and at t'
+            vp = a**0.5 * x
+            vp = (b / a) ** 0.5 * vp + (1 - b / a) ** 0.5 * noise()
+            x = vp / b**0.5
+        return x
+
+    return sample
+
+
+def lcm(x: torch.Tensor, sigmas: Sequence[float], noise: Noise) -> torch.Tensor:
+    """Luo et al. 2023, algorithm 3: the consistency function, and noise up to the next level."""
+    for s, t in pairwise(sigmas):
+        x = clean(x, s)
+        x = x + t * noise() if t else x
+    return x
+
+
+def interpolate(values: Sequence[float], at: float) -> float:
+    low = min(int(at), len(values) - 2)
+    return values[low] + (at - low) * (values[low + 1] - values[low])
+
+
+def locate(values: Sequence[float], value: float) -> float:
+    for k, (a, b) in enumerate(pairwise(values)):
+        if a <= value <= b:
+            return k + (value - a) / (b - a)
+    return 0.0 if value < values[0] else len(values) - 1.0
+
+
+def dpm_adaptive(x: torch.Tensor, sigmas: Sequence[float], noise: Noise) -> torch.Tensor:
+    """k-diffusion's `dpm_solver_adaptive` of order 3, with its PID controller."""
+    first = sigmas[0]
+    if first > 20:  # what it was made for; its tolerance is relative to the noise too
+        x, first = x + noise_in(x, first) * (20 - first), 20.0
+    s, t_end = -math.log(first), -math.log(sigmas[-1] or sigmas[-2])
+    x_prev, h = x, 0.05
+
+    def sg(t: float) -> float:
+        return math.exp(-t)
+
+    while s < t_end - 1e-5:
+        t = min(t_end, s + h)
+        eps = noise_in(x, sg(s))
+        w = t - s
+        s1, s2 = s + w / 3, s + 2 * w / 3
+        e1 = noise_in(x - sg(s1) * math.expm1(w / 3) * eps, sg(s1))
+        low = x - sg(t) * math.expm1(w) * eps - sg(t) / (2 / 3) * math.expm1(w) * (e1 - eps)
+        u2 = x - sg(s2) * math.expm1(2 * w / 3) * eps
+        u2 = u2 - sg(s2) * 2 * (math.expm1(2 * w / 3) / (2 * w / 3) - 1) * (e1 - eps)
+        e2 = noise_in(u2, sg(s2))
+        high = x - sg(t) * math.expm1(w) * eps
+        high = high - sg(t) / (2 / 3) * (math.expm1(w) / w - 1) * (e2 - eps)
+        delta = torch.maximum(torch.tensor(0.0078), 0.05 * torch.maximum(low.abs(), x_prev.abs()))
+        error = float(torch.linalg.norm((low - high) / delta)) / x.numel() ** 0.5
+        factor = 1 + math.atan((1 / (error + 1e-8)) ** (1 / 3) - 1)
+        if factor >= 0.81:
+            x_prev, x, s = low, high, t
+        h *= factor
+    return x
+
+
+REFERENCES: dict[str, Reference] = {
     "ddim": euler,
     "plms": plms,
     "k_lms": multistep(lambda s: s, 4),
@@ -333,62 +511,76 @@ REFERENCES: dict[str, Walk] = {
     "dpmpp_3m_sde": dpmpp_3m_sde,
     "dpm_fast": dpm_fast,
     "res_multistep": res_multistep,
+    "unipc": unipc,
+    "er_sde": er_sde,
+    "k_euler_churn": churned(1),
+    "k_heun_churn": churned(2),
+    "restart": restart,
+    "lcm": lcm,
+    "dpm_adaptive": dpm_adaptive,
 }
 
 
-# ── a walk through a scheduler, as a pipeline does it ───────────────────────────────────────────
+# ── one run through a scheduler, as a pipeline does it ──────────────────────────────────────────
 
 
 @dataclass(frozen=True)
-class Walked:
-    """What a scheduler made of noise, or of an image."""
+class SchedulerRun:
+    """What a scheduler made from noise, or from an image."""
 
     x: torch.Tensor
     start: torch.Tensor
-    """Latents x₀ + sigma * noise that the walk began from, in float64."""
+    """Latents x₀ + sigma * noise at the first call, in float64."""
     sigmas: list[float]
-    """Where the network was asked, call by call."""
+    """Of the calls."""
     calls: int
 
 
-def walked(
+def run_scheduler(
     scheduler: Any,
     config: dict[str, Any],
     steps: int,
     noise: torch.Tensor,
     *,
-    picture: torch.Tensor | None = None,
+    image: torch.Tensor | None = None,
     skipped: int = 0,
     mask: torch.Tensor | None = None,
     seed: int = 5,
-) -> Walked:
-    """`image` are clean latents; where `mask` is 0, they are laid back after every call, as
-    noisy as it is then."""
+) -> SchedulerRun:
+    """`image` is clean latents; where `mask` is 0, they are set back after every call, with the
+    noise of the next call."""
     with silence_libraries():
         scheduler.set_timesteps(steps)
     network = Network(scheduler, config["prediction_type"])
     source = torch.Generator().manual_seed(seed)
-    at = scheduler.timesteps[skipped * scheduler.order :]
+    timesteps = scheduler.timesteps[skipped * scheduler.order :]
     if hasattr(scheduler, "set_begin_index"):
         scheduler.set_begin_index(skipped * scheduler.order)
-    level = scheduler.alphas_cumprod.double()
-    own = [float(((1 - level[int(t)]) / level[int(t)]) ** 0.5) for t in at]
-    sigmas = list(scheduler._calls) if hasattr(scheduler, "_calls") else own
-    if hasattr(scheduler, "sigmas") and not hasattr(scheduler, "_calls"):
-        sigmas = [float(s) for s in scheduler.sigmas[skipped:-1]]
     x = noise * scheduler.init_noise_sigma
-    if picture is not None:
-        x = scheduler.add_noise(picture, noise, at[:1])
-    start = None
+    if image is not None:
+        x = scheduler.add_noise(image, noise, timesteps[:1])
+    start, sigmas = None, list[float]()
     takes = "generator" in inspect.signature(scheduler.step).parameters
-    asked = {"generator": source} if takes else {}
-    for i, (t, sigma) in enumerate(zip(at, sigmas, strict=True)):
+    arguments = {"generator": source} if takes else {}
+    for i, t in enumerate(timesteps):
+        sigma = _sigma_of_call(scheduler, t, skipped + i)
+        sigmas.append(sigma)
         seen = scheduler.scale_model_input(x, t)
         if start is None:
             start = seen.double() * math.sqrt(sigma**2 + 1)
-        x = scheduler.step(network(seen, sigma), t, x, **asked).prev_sample
-        if mask is not None and picture is not None and i + 1 < len(at):
-            kept = scheduler.add_noise(picture, noise, at[i + 1][None])
+        x = scheduler.step(network(seen, sigma), t, x, **arguments).prev_sample
+        if mask is not None and image is not None and i + 1 < len(timesteps):
+            kept = scheduler.add_noise(image, noise, timesteps[i + 1][None])
             x = torch.where(mask.bool(), x, kept)
     assert start is not None
-    return Walked(x.double(), start, sigmas, network.calls)
+    return SchedulerRun(x.double(), start, sigmas, network.calls)
+
+
+def _sigma_of_call(scheduler: Any, timestep: torch.Tensor, index: int) -> float:
+    """Ours know it; some of diffusers have a list; for others it follows from the timestep."""
+    if hasattr(scheduler, "calls_made"):
+        return float(scheduler.sigma)
+    if hasattr(scheduler, "sigmas"):
+        return float(scheduler.sigmas[index])
+    level = scheduler.alphas_cumprod.double()[int(timestep)].clamp(min=2.0**-24)
+    return float(((1 - level) / level) ** 0.5)

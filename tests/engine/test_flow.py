@@ -6,7 +6,7 @@ import pytest
 import torch
 from diffusers import FlowMatchEulerDiscreteScheduler
 
-from dream.engine.sampling.schedulers import flows, make_flow_scheduler
+from dream.engine.sampling.schedulers import is_flow_matching, make_flow_scheduler
 from dream.options.sampler_table import SAMPLERS
 from tests.engine.gaussian import MEANS, SPREAD, VARIANCES, draws
 
@@ -35,7 +35,7 @@ def far(x: torch.Tensor) -> float:
 
 
 def test_euler_is_the_model_s_own() -> None:
-    assert flows(OWN)
+    assert is_flow_matching(OWN)
     own = FlowMatchEulerDiscreteScheduler(shift=3.0)
     ours = make_flow_scheduler("k_euler", OWN.config, torch.float32)
     assert float((walked(own, 12) - walked(ours, 12)).abs().max()) < 1e-4

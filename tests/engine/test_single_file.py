@@ -30,7 +30,7 @@ from dream.engine.loading.checkpoint import open_tensors
 from dream.engine.loading.pipelines import load_model
 from dream.engine.loading.single_file import load_vae
 from dream.engine.memory.device import choose_placement
-from dream.engine.sampling.noise_levels import ALL_NOISE, levels_of
+from dream.engine.sampling.noise_levels import ZERO_SNR_ALPHA, read_noise_levels
 from dream.engine.tasks import TaskInputs
 from tests import single_files
 from tests.random_layouts import LAYOUTS, make_autoencoder, make_layout
@@ -215,7 +215,7 @@ def test_a_file_that_says_zero_terminal_snr_walks_from_noise_alone(
     info = read_file("zero", path)
     assert info.cfg_rescale == 0.7
     loaded = load_model(info, "cpu", "float32")
-    assert levels_of(loaded.pipe.scheduler.config).alphas[-1] == ALL_NOISE
+    assert read_noise_levels(loaded.pipe.scheduler.config).alphas[-1] == ZERO_SNR_ALPHA
     plain = single_files.save(weights, places / "plain.safetensors")
     assert read_file("plain", plain).cfg_rescale == 0
     assert np.abs(paint(path).astype(int) - paint(plain)).max() > 1

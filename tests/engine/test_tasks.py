@@ -88,7 +88,9 @@ def test_every_sampler_walks_the_end_of_its_way_and_again(
     assert np.asarray(first.image).std() > 10
 
 
-@pytest.mark.parametrize("sampler", ["ddim", "k_heun", "plms", "dpmpp_2m_karras", "lcm"])
+@pytest.mark.parametrize(
+    "sampler", ["ddim", "k_heun", "plms", "dpmpp_2m_karras", "lcm", "dpm_adaptive"]
+)
 def test_every_kind_of_sampler_stays_inside_the_mask(
     painter: ImageGenerator, files: dict[str, str], sampler: str
 ) -> None:

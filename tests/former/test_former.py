@@ -10,11 +10,13 @@ import pytest
 from PIL import Image
 
 from dream.catalogue import ModelRegistry
+from dream.core.errors import BadLine
 from dream.core.request import Request
 from dream.engine import create_generator
 from dream.engine.image_generator import ImageGenerator
+from dream.engine.sampling.former_schedulers import _ROWS
 from dream.line import format_line, parse_line
-from dream.options.schedule_table import FORMER
+from dream.options.schedule_table import FORMER, FORMER_SAMPLERS
 from dream.session import Session
 from dream.session.image_prompts import make_line_typable
 from dream.session.replay_checks import get_line_defaults
@@ -52,6 +54,14 @@ def test_a_former_line_makes_its_picture(shipped: ImageGenerator, number: int) -
     assert (made != then).mean() < 0.01
     again = parse_line(format_line(recipe.to_request()))
     assert again.schedule == FORMER, "its new line says so"
+
+
+def test_a_sampler_that_did_not_exist_is_not_former() -> None:
+    assert frozenset(_ROWS) == FORMER_SAMPLERS
+    with Session(FakeEngine(), ModelRegistry([Path("models")]), Request()) as session:
+        with pytest.raises(BadLine, match="former has no tcd"):
+            session.resolve(session.parse_line("a cat -A tcd --schedule former"))
+        session.resolve(session.parse_line("a cat -A k_lms --schedule former"))
 
 
 def test_only_lines_of_ours_are_former() -> None:

@@ -54,7 +54,7 @@ def former_scheduler(
     threshold: float = 0.0,
     karras_max: int | None = None,
 ) -> Any:
-    """The scheduler that `sampler` was. Raises KeyError for one that did not exist then."""
+    """The scheduler that `sampler` was, one of FORMER_SAMPLERS."""
     kind, settings = _ROWS[sampler]
     settings = dict(settings)
     if karras_max is not None and sampler.startswith("k_") and "use_karras_sigmas" in settings:
@@ -66,6 +66,3 @@ def former_scheduler(
     scheduler.network_dtype = dtype
     scheduler.threshold = threshold
     return scheduler
-
-
-FORMER_SAMPLERS = frozenset(_ROWS)

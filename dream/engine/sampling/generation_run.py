@@ -19,14 +19,15 @@ from dream.engine.loading.pipelines import LoadedModel
 from dream.engine.memory.low_memory import is_out_of_memory
 from dream.engine.sampling import noise
 from dream.engine.sampling.color_match import match_histograms
+from dream.engine.sampling.flow import supports_schedule
 from dream.engine.sampling.guidance_rescale import rescale_guidance, supports_rescale
 from dream.engine.sampling.intermediates import Intermediates, find_obstacle
 from dream.engine.sampling.preview import Previewer, Previewers, ThrottledPreview
 from dream.engine.sampling.prompt_args import PromptArgs, build_prompt_args, get_truncated_text
 from dream.engine.sampling.provenance import collect_provenance
 from dream.engine.sampling.schedulers import (
-    flows,
     get_effective_sampler,
+    is_flow_matching,
     make_flow_scheduler,
     make_scheduler,
     uses_beta_schedule,
@@ -129,6 +130,7 @@ class GenerationRun:
             ):
                 used = {k: v for k, v in arguments.items() if k in accepted}
                 made = _run(self.loaded, pipe, used)
+            _require_finished(scheduler, recipe)
         finally:
             pipe.scheduler = own
         result = symmetry.apply_to_image(_require_size(made.images[0], recipe).convert("RGB"))
@@ -170,6 +172,17 @@ def _run(loaded: LoadedModel, pipe: Any, arguments: dict[str, Any]) -> Any:
             f"{loaded.info.name} cannot generate this image: {type(pipe).__name__} says {message}",
             "choose another --model",
         ) from error
+
+
+def _require_finished(scheduler: Any, recipe: Recipe) -> None:
+    """An adaptive sampler must have come to its end: its timesteps look finite to a pipeline that
+    copies them. Raises ModelError."""
+    if getattr(scheduler, "share_done", None) is not None and not scheduler.finished:
+        raise ModelError(
+            f"{recipe.model} does not support {recipe.sampler}: its pipeline needs to know the"
+            " number of calls",
+            "use dpm_fast",
+        )
 
 
 def _require_size(image: Image.Image, recipe: Recipe) -> Image.Image:
@@ -215,15 +228,22 @@ def _sampler_note(loaded: LoadedModel, recipe: Recipe) -> str | None:
         name = type(own).__name__
         if not _uses_flow(own, recipe):
             return f"{model} only works with {name}; {recipe.sampler} is ignored"
-        if recipe.schedule not in (AUTO, "model", SAMPLERS[recipe.sampler].schedule):
-            return f"{model} only works with its own schedule; {recipe.schedule} is ignored"
+        if not _supports_flow_schedule(recipe):
+            return f"{model} does not support --schedule {recipe.schedule}; using its own list"
     elif (only := get_effective_sampler(pipe, recipe.sampler)) != recipe.sampler:
         return f"{model} only works with {only}; {recipe.sampler} is ignored"
     return None
 
 
+def _supports_flow_schedule(recipe: Recipe) -> bool:
+    default = SAMPLERS[recipe.sampler].schedule
+    return recipe.schedule in (AUTO, default) or supports_schedule(recipe.schedule)
+
+
 def _uses_flow(own: Any, recipe: Recipe) -> bool:
-    return bool(flows(own) and SAMPLERS[recipe.sampler].flow and recipe.schedule != FORMER)
+    return bool(
+        is_flow_matching(own) and SAMPLERS[recipe.sampler].flow and recipe.schedule != FORMER
+    )
 
 
 def _former_config(loaded: LoadedModel, config: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -256,7 +276,12 @@ def _scheduler(loaded: LoadedModel, recipe: Recipe, call: PipelineCall) -> Any:
         return made
     if _uses_flow(own, recipe):
         return make_flow_scheduler(
-            recipe.sampler, own.config, dtype, skipped=skipped, threshold=recipe.threshold
+            recipe.sampler,
+            own.config,
+            dtype,
+            schedule=recipe.schedule if _supports_flow_schedule(recipe) else "model",
+            skipped=skipped,
+            threshold=recipe.threshold,
         )
     if recipe.threshold:
         raise ModelError(

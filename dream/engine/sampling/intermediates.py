@@ -23,12 +23,16 @@ class Intermediates:
         self._every = every
         self._ends = ends
         self._size = (height, width)
+        self._step = 0
 
     def after_step(
         self, pipe: Any, latents: torch.Tensor, step: int, steps: int
     ) -> Image.Image | None:
-        """The unfinished image, if this step is one of them. `latents` are the pipeline's."""
-        if step % self._every or (self._ends and step >= steps):
+        """The unfinished image, if this step is one of them, or an adaptive sampler went past one.
+        `latents` are the pipeline's."""
+        due = step // self._every > self._step // self._every
+        self._step = step
+        if not due or (self._ends and step >= steps):
             return None
         clean = predict_x0(pipe.scheduler)
         seen = unpack_latents(pipe, latents, *self._size) if clean is None else clean

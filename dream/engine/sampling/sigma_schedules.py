@@ -1,4 +1,4 @@
-"""The lists of sigmas that samplers use, each from a paper or a program."""
+"""Lists of sigmas for samplers, each from a paper or a program."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from dream.engine.sampling.noise_levels import Levels, Sigmas
+from dream.engine.sampling.noise_levels import NoiseLevels, Sigmas, SigmaTable
 
 AYS = {
     False: (14.615, 6.475, 3.861, 2.697, 1.886, 1.396, 0.963, 0.652, 0.399, 0.152, 0.029),
@@ -15,23 +15,23 @@ AYS = {
 """Align Your Steps, ten steps, for Stable Diffusion 1 and (True) XL."""
 
 
-def sigmas_of(
-    schedule: str, levels: Levels, steps: int, *, spacing: str = "linspace", xl: bool = False
+def compute_sigmas(
+    schedule: str, levels: NoiseLevels, steps: int, *, spacing: str = "linspace", xl: bool = False
 ) -> list[float]:
-    """`steps` sigmas, falling, and the last: 0, except for CompVis' lists, which end at the
-    cleanest sigma of the training. `spacing` is the sampler's, where the model has none."""
+    """`steps` sigmas, falling, and a last one: 0, except for CompVis' lists, which end at the
+    cleanest sigma of the training. `spacing` is the sampler's, for a model that has none."""
     if schedule == "model":
-        found = _spaced(levels, steps, levels.spacing or spacing)
+        listed = _spaced(levels, steps, levels.spacing or spacing)
         ends = levels.sigmas[0] if spacing == "leading" else 0.0
-        return [*map(float, found), float(ends)]
+        return [*map(float, listed), float(ends)]
     if schedule == "align_your_steps":
         return [*map(float, _aligned(levels, steps, xl)), 0.0]
-    return [*map(float, _LISTS[schedule](levels, steps)), 0.0]
+    return [*map(float, SCHEDULE_FUNCTIONS[schedule](levels, steps)), 0.0]
 
 
-def _spaced(levels: Levels, steps: int, spacing: str) -> Sigmas:
+def _spaced(levels: NoiseLevels, steps: int, spacing: str) -> Sigmas:
     """By timesteps, with the model's spacing: table 2 of Lin et al. 2023, arXiv:2305.08891."""
-    count = len(levels.alphas)
+    count = len(levels.sigmas)
     if spacing == "leading":
         leading = np.arange(steps)[::-1] * (count // steps) + levels.offset
         return np.asarray(levels.sigma(leading.clip(0, count - 1)))
@@ -41,58 +41,58 @@ def _spaced(levels: Levels, steps: int, spacing: str) -> Sigmas:
     return _uniform(levels, steps)
 
 
-def _uniform(levels: Levels, steps: int) -> Sigmas:
+def _uniform(levels: SigmaTable, steps: int) -> Sigmas:
     """k-diffusion's `get_sigmas`: from the noisiest timestep to the cleanest."""
-    return np.asarray(levels.sigma(np.linspace(len(levels.alphas) - 1, 0, steps)))
+    return np.asarray(levels.sigma(np.linspace(len(levels.sigmas) - 1, 0, steps)))
 
 
-def _karras(levels: Levels, steps: int, rho: float = 7.0) -> Sigmas:
+def _karras(levels: SigmaTable, steps: int, rho: float = 7.0) -> Sigmas:
     """Karras et al. 2022, arXiv:2206.00364, equation 5."""
     clean, noisy = levels.sigmas[[0, -1]] ** (1 / rho)
     return np.asarray((noisy + np.linspace(0, 1, steps) * (clean - noisy)) ** rho)
 
 
-def _exponential(levels: Levels, steps: int) -> Sigmas:
+def _exponential(levels: SigmaTable, steps: int) -> Sigmas:
     """k-diffusion's `get_sigmas_exponential`: even in log sigma."""
     clean, noisy = np.log(levels.sigmas[[0, -1]])
     return np.exp(np.linspace(noisy, clean, steps))
 
 
-def _beta(levels: Levels, steps: int, shape: float = 0.6) -> Sigmas:
+def _beta(levels: SigmaTable, steps: int, shape: float = 0.6) -> Sigmas:
     """Lee et al. 2024, arXiv:2407.12173: timesteps at the quantiles of a Beta distribution."""
     from scipy.stats import beta
 
     quantiles = 1 - np.linspace(0, 1, steps, endpoint=False)
-    return np.asarray(levels.sigma(beta.ppf(quantiles, shape, shape) * (len(levels.alphas) - 1)))
+    return np.asarray(levels.sigma(beta.ppf(quantiles, shape, shape) * (len(levels.sigmas) - 1)))
 
 
-def _sgm_uniform(levels: Levels, steps: int) -> Sigmas:
+def _sgm_uniform(levels: SigmaTable, steps: int) -> Sigmas:
     """Stability's generative-models: even in time, without the cleanest."""
-    return np.asarray(levels.sigma(np.linspace(len(levels.alphas) - 1, 0, steps + 1)[:-1]))
+    return np.asarray(levels.sigma(np.linspace(len(levels.sigmas) - 1, 0, steps + 1)[:-1]))
 
 
-def _simple(levels: Levels, steps: int) -> Sigmas:
+def _simple(levels: SigmaTable, steps: int) -> Sigmas:
     """ComfyUI's: every n-th of the sigmas, from the noisiest."""
-    count = len(levels.alphas)
+    count = len(levels.sigmas)
     return np.asarray(levels.sigmas[count - 1 - (np.arange(steps) * (count / steps)).astype(int)])
 
 
-def _kl_optimal(levels: Levels, steps: int) -> Sigmas:
+def _kl_optimal(levels: SigmaTable, steps: int) -> Sigmas:
     """Sabour et al. 2024, arXiv:2404.14507, theorem 3.1: even in arctan sigma."""
     clean, noisy = np.arctan(levels.sigmas[[0, -1]])
     return np.tan(np.linspace(noisy, clean, steps))
 
 
-def _aligned(levels: Levels, steps: int, xl: bool) -> Sigmas:
+def _aligned(levels: NoiseLevels, steps: int, xl: bool) -> Sigmas:
     """Sabour et al. 2024, arXiv:2404.14507: their lists, log sigma interpolated for other counts;
     from the model's noisiest sigma to its cleanest."""
     table = np.log(AYS[xl])
-    found = np.exp(np.interp(np.linspace(0, 1, steps), np.linspace(0, 1, len(table)), table))
-    found[0] = levels.sigmas[-1]
-    return np.asarray(np.clip(found, levels.sigmas[0], None))
+    sigmas = np.exp(np.interp(np.linspace(0, 1, steps), np.linspace(0, 1, len(table)), table))
+    sigmas[0] = levels.sigmas[-1]
+    return np.asarray(np.clip(sigmas, levels.sigmas[0], None))
 
 
-_LISTS: dict[str, Callable[[Levels, int], Sigmas]] = {
+SCHEDULE_FUNCTIONS: dict[str, Callable[[SigmaTable, int], Sigmas]] = {
     "uniform": _uniform,
     "karras": _karras,
     "exponential": _exponential,
@@ -101,3 +101,4 @@ _LISTS: dict[str, Callable[[Levels, int], Sigmas]] = {
     "simple": _simple,
     "kl_optimal": _kl_optimal,
 }
+"""From the sigmas of the training, and the number of steps."""

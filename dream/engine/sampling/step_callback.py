@@ -39,18 +39,29 @@ class StepCallback:
         self, pipe: Any, index: int, timestep: Any, tensors: Mapping[str, torch.Tensor]
     ) -> dict[str, torch.Tensor]:
         """The latents for the next step."""
-        # Heun and other second-order samplers call twice for one step, PNDM once too often.
-        calls = getattr(pipe, "num_timesteps", self._steps)
-        step = min(self._steps, (index + 1) * self._steps // calls)
         latents = tensors["latents"]
-        if step > self._reported:
-            self._reported = step
+        step, is_last, adaptive = self._count(pipe, index)
+        due = step > self._reported
+        if due or adaptive:
             latents = self._symmetry.after_step(latents, step, self._steps)
+        if due:
+            self._reported = step
             preview = self._preview(pipe, latents)
             shown = self._intermediates
             image = shown.after_step(pipe, latents, step, self._steps) if shown else None
             self._report(Progress("render", step, self._steps, preview, image))
-        return {"latents": latents.to(self._dtype) if index + 1 == calls else latents}
+        return {"latents": latents.to(self._dtype) if is_last else latents}
+
+    def _count(self, pipe: Any, index: int) -> tuple[int, bool, bool]:
+        """The steps done after call `index`, whether it is the last call, and whether the sampler
+        is adaptive: its steps are shares of the way, and several calls can be within one."""
+        share = getattr(getattr(pipe, "scheduler", None), "share_done", None)
+        if share is not None:
+            return int(share * self._steps), share >= 1, True
+        # Heun and other second-order samplers call twice for one step, PNDM once too often.
+        calls = getattr(pipe, "num_timesteps", self._steps)
+        step = min(self._steps, (index + 1) * self._steps // calls)
+        return step, index + 1 == calls, False
 
     def _preview(self, pipe: Any, latents: torch.Tensor) -> Preview | None:
         """A preview. If one fails, it is the last; the image is still rendered."""
