@@ -23,7 +23,7 @@ TRANSFORMERS_INDEX = "config.json"
 UPSCALER = "StableDiffusionUpscalePipeline"
 """The pipeline class of a diffusion upscaler."""
 
-FILES = (".safetensors", ".ckpt")
+FILES = (".safetensors", ".gguf", ".ckpt")
 """Suffixes of single-file models."""
 
 _HUB = ("", "hub/")

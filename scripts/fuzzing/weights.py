@@ -1,4 +1,4 @@
-"""Files of weights: pickles, zips of torch, safetensors."""
+"""Files of weights: pickles, zips of torch, safetensors, GGUF."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from random import Random
 
 from dream.catalogue.detect import require_model
 from dream.catalogue.upscalers import is_upscaler
+from scripts.fuzzing import gguf_files
 from scripts.fuzzing.mutations import GROWN, grown, mutate
 from scripts.fuzzing.runner import Reader
 
@@ -198,5 +199,6 @@ def _through_file(name: str) -> Callable[[bytes, Path], object]:
 READERS = (
     Reader("pickles", _pickle, _through_file("v2-pickled.ckpt")),
     Reader("zips", _zip, _through_file("zipped.pth")),
+    Reader("gguf", gguf_files.made, _through_file("header.gguf")),
     Reader("safetensors", _safetensors, _through_file("header.safetensors")),
 )

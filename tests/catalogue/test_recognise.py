@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pickle
+import re
 import struct
 import zipfile
 from collections import OrderedDict
@@ -377,25 +378,36 @@ LIGHTNING = {
 }
 
 
-def gguf(architecture: str) -> bytes:
-    """The head of such a file: magic, version, counts; and the first row of its metadata."""
+def gguf(architecture: str, shapes: Shapes | None = None, kind: int = 1) -> bytes:
+    """Such a file, of tensors of one type; by number, 1 being float16."""
     key, value = b"general.architecture", architecture.encode()
-    text = struct.pack("<Q", len(key)) + key + struct.pack("<IQ", 8, len(value)) + value
-    return b"GGUF" + struct.pack("<IQQ", 3, 1, 1) + text + bytes(99)
+    head = b"GGUF" + struct.pack("<IQQ", 3, len(shapes or {}), 1)
+    head += struct.pack("<Q", len(key)) + key + struct.pack("<IQ", 8, len(value)) + value
+    for name, shape in (shapes or {}).items():
+        sides = struct.pack(f"<I{len(shape)}Q", len(shape), *reversed(shape))
+        head += struct.pack("<Q", len(name)) + name.encode() + sides + struct.pack("<IQ", kind, 0)
+    size = max((prod(shape) for shape in (shapes or {}).values()), default=0)
+    return head + bytes(-len(head) % 32) + bytes(4 * size)
+
+
+Q4_K, IQ1_S = 12, 19
+WORDS = {"token_embd.weight": (4, 256), "blk.0.attn_q.weight": (4, 256)}
 
 
 @pytest.mark.parametrize(
     ("data", "says"),
     [
-        (
-            gguf("flux"),
-            "is FLUX.1 in a GGUF file, which is not supported (to download its folder: !import",
-        ),
-        (gguf("t5encoder"), "is a text encoder (t5encoder) in a GGUF file"),
-        (gguf("starcoder"), "is a GGUF file of “starcoder”, which is not supported (use the"),
-        (gguf("\x1b[2J"), "is a GGUF file, which is not supported"),
-        (gguf("flux")[:50], "is a GGUF file, which is not supported"),
-        (b"GGUF", "is a GGUF file, which is not supported"),
+        (gguf("flux", FLUX), "contains only the denoiser of FLUX.1, which is not supported"),
+        (gguf("t5encoder", WORDS), "is a text encoder (T5), not a model"),
+        (gguf("qwen3", WORDS, Q4_K), "is a language model used as a text encoder, not a model"),
+        (gguf("qwen3", WORDS, IQ1_S), "has GGUF IQ1_S weights, which are not supported (use a Q4"),
+        (gguf("starcoder", WORDS), "is a GGUF file of “starcoder”, not a model"),
+        (gguf("\x1b[2J", WORDS), "is a GGUF file, not a model"),
+        (gguf("flux", FLUX, 99), "has the unknown data type 99"),
+        (gguf("flux", FLUX)[:50], "is not a GGUF file that can be read: it is truncated"),
+        (gguf("flux", FLUX)[:-250], "is truncated: "),
+        (b"GGUF", "is not a GGUF file that can be read: it is truncated"),
+        (b"GGUF" + struct.pack("<IQQ", 1, 0, 0), "GGUF version 1 is not supported"),
     ],
 )
 def test_a_gguf_file_is_called_what_it_is(tmp_path: Path, data: bytes, says: str) -> None:
@@ -403,6 +415,13 @@ def test_a_gguf_file_is_called_what_it_is(tmp_path: Path, data: bytes, says: str
     with pytest.raises(ModelError) as caught:
         require_model(tmp_path / "m.gguf")
     assert says in str(caught.value)
+
+
+def test_a_gguf_file_of_a_whole_model_is_a_model(tmp_path: Path) -> None:
+    (tmp_path / "m.gguf").write_bytes(gguf("sd1", SD1 | {"x.weight": (8, 256)}))
+    found = require_model(tmp_path / "m.gguf")
+    assert (found.family, found.format, found.number_format) == ("sd1", "gguf", "")
+    assert found.parameters == sum(map(prod, SD1.values())) + 8 * 256
 
 
 def under(prefix: str, shapes: Shapes) -> Shapes:
@@ -427,15 +446,18 @@ ENCODERS = {
             "complete model of Stable Diffusion 3",
         ),
         (Z_IMAGE, "only the denoiser of Z-Image"),
-        (Z_IMAGE | {"a.weight_scale": (8,)}, "Z-Image, 8-bit with scales"),
-        (FLUX | {"a.scale_weight": ()}, "FLUX.1, float8 with scales"),
         (FLUX | {"double_stream_modulation_img.lin.weight": (8, 8)}, "denoiser of FLUX.2"),
         (FLUX | {"distilled_guidance_layer.norms.0.scale": (8,)}, "denoiser of Chroma"),
         ({"txt_norm.weight": (8,), "transformer_blocks.0.attn.to_q.weight": (8, 8)}, "Qwen-Image"),
         (under("net.", {"llm_adapter.blocks.0.x": (8,)}), "denoiser of Anima"),
         ({UNET + "input_blocks.1.0.time_stack.in_layers.0.weight": (8,)}, "Stable Video Diffusion"),
         ({"embedder.model.visual.class_embedding": (8,), FIRST: (320, 4, 3, 3)}, "2.1 unCLIP"),
-        (SD1 | {"model.diffusion_model.a.scale_weight": ()}, "float8 with scales"),
+        (SD1 | {UNET + "a.quant_state.bitsandbytes__nf4": (8,)}, "has bitsandbytes 4-bit weights"),
+        (SD1 | {UNET + "a.weight": (8, 8), UNET + "a.SCB": (8,)}, "has bitsandbytes 8-bit weights"),
+        (
+            SD1 | {UNET + "a.svd_up": (8, 8)},
+            "has SDNQ weights, which are not supported (use a bf16",
+        ),
         (BARE, "only the denoiser of Stable Diffusion"),
         (under(UNET, BARE), "only the denoiser of Stable Diffusion"),
         (BARE | {"label_emb.0.0.weight": (8, 8)}, "only the denoiser of Stable Diffusion XL"),
@@ -452,7 +474,7 @@ ENCODERS = {
         ({"model.embed_tokens.weight": (8, 8)}, "a language model"),
         (
             SVDQ,
-            "contains only the denoiser of a model for nunchaku, 4-bit (SVDQuant), which is not",
+            "has SVDQuant (nunchaku) weights, which are not supported (use a bf16, fp8 or GGUF",
         ),
         (LIGHTNING, "is a denoiser alone, in diffusers format, not a model (load the wh"),
     ],
@@ -462,6 +484,55 @@ def test_every_file_beside_models_has_its_name(tmp_path: Path, shapes: Shapes, s
     with pytest.raises(ModelError) as caught:
         require_model(path)
     assert says in str(caught.value)
+
+
+def test_a_weight_with_its_scales_is_one_of_its_own_shape(tmp_path: Path) -> None:
+    """The sixteen bits of nvfp4 are packed in pairs; scales are no weights of their own."""
+    rows = {
+        "a.weight": ("U8", [8, 16]),
+        "a.weight_scale": ("F8_E4M3", [128, 4]),
+        "a.weight_scale_2": ("F32", []),
+        "a.comfy_quant": ("U8", [19]),
+        "b.weight": ("F8_E4M3", [8, 8]),
+        "b.scale_weight": ("F32", []),
+        "scaled_fp8": ("F8_E4M3", [2]),
+        "b.bias": ("BF16", [8]),
+    }
+    path = tmp_path / "m.safetensors"
+    write_rows(path, rows)
+    header = read_header(path)
+    shapes = {name: row.shape for name, row in header.tensors.items()}
+    assert shapes == {"a.weight": (8, 32), "b.weight": (8, 8), "b.bias": (8,)}
+    assert header.number_format == "nvfp4"
+    assert sum(row.size for row in header.tensors.values()) == 8 * 16 + 8 * 2 + 8 * 8 + 8 * 2
+
+
+@pytest.mark.parametrize(
+    ("dtype", "scale", "name"),
+    [
+        ("F8_E4M3", ("U8", [8, 1]), "mxfp8"),
+        ("I8", ("F32", [8, 2]), "4-bit (convrot)"),
+        ("I32", ("F32", [8, 1]), "unknown"),
+    ],
+)
+def test_scales_of_another_kind_are_not_guessed(
+    tmp_path: Path, dtype: str, scale: tuple[str, list[int]], name: str
+) -> None:
+    path = tmp_path / "m.safetensors"
+    write_rows(path, {"a.weight": (dtype, [8, 8]), "a.weight_scale": scale})
+    with pytest.raises(ModelError, match=f"has {re.escape(name)} weights, which are not"):
+        require_model(path)
+
+
+def write_rows(path: Path, rows: dict[str, tuple[str, list[int]]]) -> None:
+    end = 0
+    head = {}
+    for name, (dtype, shape) in rows.items():
+        size = prod(shape) * {"F32": 4, "I32": 4, "BF16": 2}.get(dtype, 1)
+        head[name] = {"dtype": dtype, "shape": shape, "data_offsets": [end, end + size]}
+        end += size
+    text = json.dumps(head).encode()
+    path.write_bytes(struct.pack("<Q", len(text)) + text + bytes(end))
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from dream.catalogue.model_dirs import find_writable_dir, get_shipped_models_dir
 from dream.catalogue.upscalers import KNOWN_UPSCALERS, architecture_of
 from dream.core.errors import BadSetting, ModelError
 from tests.catalogue.conftest import MakeModel
-from tests.catalogue.test_recognise import SD1, gguf, write
+from tests.catalogue.test_recognise import FLUX, SD1, gguf, write
 
 CARD = """
 description = "shapes"
@@ -159,20 +159,18 @@ def test_what_cannot_be_a_model_is_listed_with_the_reason(
     (tmp_path / "away.safetensors").symlink_to(tmp_path / "moved" / "v1.safetensors")
     (tmp_path / "folder").symlink_to(tmp_path / "nowhere")
     (tmp_path / "notes.txt").symlink_to(tmp_path / "nowhere")
-    (tmp_path / "flux-Q4.GGUF").write_bytes(gguf("flux"))
+    (tmp_path / "flux-Q4.GGUF").write_bytes(gguf("flux", FLUX))
     registry = ModelRegistry((tmp_path,))
     said = registry.check_models()
     assert [info.name for info in registry.list_models()] == ["good"]
     assert len(said) == 3
-    assert (
-        f"away.safetensors is a link to {tmp_path / 'moved' / 'v1.safetensors'}, which" in said[0]
-    )
-    assert "flux-Q4.GGUF is FLUX.1 in a GGUF file, which is not supported" in said[1]
+    assert "flux-Q4.GGUF contains only the denoiser of FLUX.1, which is not supported" in said[0]
+    assert f"away.safetensors is a link to {tmp_path / 'moved' / 'v1.safetensors'}" in said[1]
     assert "folder is a link to" in said[2]
     with pytest.raises(ModelError, match="is a link to"):
         registry.get_model("away")
-    with pytest.raises(ModelError, match="in a GGUF file"):
-        registry.get_model("flux-Q4.GGUF")
+    with pytest.raises(ModelError, match="only the denoiser of FLUX"):
+        registry.get_model("flux-Q4")
 
 
 def test_a_variant_is_seen_by_what_the_denoiser_takes(

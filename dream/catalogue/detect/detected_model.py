@@ -34,7 +34,11 @@ class DetectedModel:
     ema: bool = False
     """Whether it also contains EMA weights (`model_ema.`)."""
     format: str = "safetensors"
-    """"safetensors", "zip" or "legacy"; the latter two are pickles."""
+    """"safetensors", "gguf", "zip" or "legacy"; the latter two are pickles."""
+    number_format: str = ""
+    """Of quantized weights, as "fp8 scaled" or "Q4_K"; see `Header.number_format`."""
+    refused: bool = False
+    """Whether its number format is not supported; `called` says so."""
     code: tuple[str, ...] = ()
     """For a pickle: what it would run. Such a file is never loaded."""
     called: str = ""

@@ -68,21 +68,7 @@ FILE_KINDS = (
 )
 """The first matching row is used."""
 
-_QUANTIZED = (
-    ("4-bit (bitsandbytes)", ".quant_state.bitsandbytes"),
-    ("4-bit (SVDQuant)", ".wscales$"),
-    ("4-bit (nvfp4)", ".weight_scale_2$"),
-    ("8-bit with scales", ".weight_scale$"),
-    ("float8 with scales", ".scale_weight$"),
-    ("float8 with scales", "scaled_fp8$"),
-)
-
 
 def find_file_kind(names: TensorNames) -> FileKind | None:
     """The first matching row of FILE_KINDS, or None."""
     return next((row for row in FILE_KINDS if names.matches(row.marks)), None)
-
-
-def find_quantization(names: TensorNames) -> str:
-    """The quantization of a file's weights; empty for unquantized weights."""
-    return next((name for name, mark in _QUANTIZED if names.has(mark)), "")

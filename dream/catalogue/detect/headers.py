@@ -9,6 +9,8 @@ from math import prod
 from pathlib import Path
 
 from dream.catalogue.detect import gguf
+from dream.catalogue.detect.gguf_names import rename
+from dream.catalogue.detect.number_formats import merge_scales
 from dream.catalogue.detect.pickles import PickleScan, read_legacy, read_zip
 from dream.catalogue.detect.safetensors_header import HEADER_LIMIT, parse_header
 from dream.catalogue.detect.tensors import TensorHeader
@@ -39,10 +41,15 @@ class Header:
 
     path: Path
     format: str
-    """"safetensors", "zip" (torch's pickle today) or "legacy" (torch's before 1.6)."""
+    """"safetensors", "gguf", "zip" (torch's pickle today) or "legacy" (torch's before 1.6)."""
     tensors: Mapping[str, TensorHeader]
+    """Logical: a quantized weight with its scales is one row, of the weight's own shape. Text
+    encoders in GGUF files have transformers' names."""
     metadata: Mapping[str, str] = field(default_factory=dict)
-    """safetensors' `__metadata__`."""
+    """safetensors' `__metadata__`; of a GGUF file, the entries that are short."""
+    number_format: str = ""
+    """Of quantized weights, see `number_formats.LogicalTensors`; of a GGUF file the data type of
+    most of its quantized weights, as "Q4_K"; else empty."""
     names: frozenset[str] = frozenset()
     """For a pickle: the keys of the outermost dictionary."""
     code: tuple[str, ...] = ()
@@ -50,8 +57,9 @@ class Header:
 
 
 def read_header(path: Path) -> Header:
-    """Read the header of a .safetensors, .ckpt, .pt, .pth or .bin file; the format is detected from
-    the content. Takes at most 0.2 s of CPU time and 64 MiB of memory, whatever the file contains.
+    """Read the header of a .safetensors, .gguf, .ckpt, .pt, .pth or .bin file; the format is
+    detected from the content. Takes at most 0.2 s of CPU time and 64 MiB of memory, whatever the
+    file contains.
 
     A pickle is interpreted with stubs for everything it names; nothing is imported and nothing
     runs. Raises ModelError for a file that is truncated, not a weights file, or not a regular file.
@@ -70,9 +78,8 @@ def read_header(path: Path) -> Header:
 
 def _read(path: Path) -> Header:
     with open_regular(path) as file:
-        head = file.read(gguf.HEAD)
+        start = file.read(64)
         size = file.seek(0, 2)
-    start = head[:64]
     if not start:
         raise ModelError(f"{path} is empty", _AGAIN)
     if start[8:].lstrip()[:1] == b"{":
@@ -82,8 +89,7 @@ def _read(path: Path) -> Header:
     if start.startswith(_LEGACY):
         return _read_pickle(path, size, "legacy", read_legacy(path))
     if start.startswith(gguf.MAGIC):
-        what, hint = gguf.refusal(head)
-        raise ModelError(f"{path} {what}", hint)
+        return _read_gguf(path, size)
     for first, what, hint in _NOT_WEIGHTS:  # last: a safetensors length may begin like one of them
         if start.lstrip().startswith(first):
             raise ModelError(f"{path} {what}", hint)
@@ -110,7 +116,36 @@ def _read_safetensors(path: Path, size: int) -> Header:
         raise ModelError(f"{path} is not a safetensors file, or it is truncated", _AGAIN) from error
     if size < 8 + length + header.end:
         raise _truncated(path, size, 8 + length + header.end)
-    return Header(path=path, format="safetensors", tensors=header.tensors, metadata=header.metadata)
+    logical = merge_scales(header.tensors)
+    return Header(
+        path=path,
+        format="safetensors",
+        tensors=logical.tensors,
+        metadata=header.metadata,
+        number_format=logical.number_format,
+    )
+
+
+def _read_gguf(path: Path, size: int) -> Header:
+    try:
+        with open_regular(path) as file:
+            header = gguf.parse_header(file)
+    except (LookupError, OverflowError, ValueError, struct.error) as error:
+        why = f": {error}" if type(error) is ValueError else ""
+        raise ModelError(f"{path} is not a GGUF file that can be read{why}", _AGAIN) from error
+    if size < header.end:
+        raise _truncated(path, size, header.end)
+    names = rename(header.tensors, header.metadata.get(gguf.ARCHITECTURE, ""))
+    return Header(
+        path=path,
+        format="gguf",
+        tensors={
+            new: TensorHeader(header.tensors[old].type.name, header.tensors[old].shape)
+            for old, new in names.items()
+        },
+        metadata=header.metadata,
+        number_format=gguf.find_number_format(header.tensors),
+    )
 
 
 def _read_pickle(path: Path, size: int, form: str, scan: PickleScan) -> Header:

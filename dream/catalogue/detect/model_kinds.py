@@ -11,7 +11,7 @@ from math import prod
 from pathlib import Path
 
 from dream.catalogue.detect.detected_model import DetectedModel
-from dream.catalogue.detect.file_kinds import find_file_kind, find_quantization
+from dream.catalogue.detect.file_kinds import find_file_kind
 from dream.catalogue.detect.headers import Header, read_header
 from dream.catalogue.detect.native_size import read_native_size
 from dream.catalogue.detect.pieces import DENOISER, find_pieces
@@ -95,6 +95,14 @@ def get_usage_hint(kind: str) -> str:
 
 def classify(header: Header) -> DetectedModel:
     """Detect what a file is from its header."""
+    found = replace(_classify(header), number_format=header.number_format)
+    if unsupported := find_unsupported(header.number_format):
+        called = f"has {unsupported.name} weights, which are not supported"
+        return replace(found, called=called, place=unsupported.hint, refused=True)
+    return found
+
+
+def _classify(header: Header) -> DetectedModel:
     tensors = header.tensors
     names = TensorNames(tensors)
     whole = any(
@@ -109,6 +117,8 @@ def classify(header: Header) -> DetectedModel:
         return replace(common, kind=file_kind.kind, called=file_kind.called, place=file_kind.place)
     if len(pieces) == 1 and common.kind != "lora":
         return classify_part(common, pieces)
+    if common.kind == "unknown" and header.format == "gguf":
+        return replace(common, called=_describe_gguf(header))
     if common.kind != "model":
         return common
     detected = _detect_model(common, header)
@@ -130,11 +140,15 @@ def _common(header: Header) -> DetectedModel:
     )
 
 
+def _describe_gguf(header: Header) -> str:
+    architecture = header.metadata.get(ARCHITECTURE, "")
+    known = re.fullmatch(r"[\w.-]{1,40}", architecture, re.ASCII)
+    return f"a GGUF file of “{architecture}”" if known else "a GGUF file"
+
+
 def _why_not_loaded(detected: DetectedModel, names: TensorNames) -> tuple[str, str]:
     """For a file with Stable Diffusion's denoiser: why it cannot be loaded, and what to do; both
     empty if it can."""
-    if form := find_quantization(names):
-        return f"has {form} weights, which are not supported", "use a float16 or bfloat16 file"
     if detected.family in ("sd1", "sd2", "sdxl"):
         return "", ""
     if names.has("^label_emb.0.0."):

@@ -12,7 +12,7 @@ from dream.core.errors import ModelError
 def require_model(path: Path) -> DetectedModel:
     """Detect a file that must be a model dream can load. Raises ModelError, which says what the
     file is instead and how to use it; and for a pickle that would run code."""
-    found = require_safe(path)
+    found = require_supported(path)
     if found.kind != "model":
         called = found.called or describe_kind(found.kind)
         raise ModelError(
@@ -33,12 +33,21 @@ def require_model(path: Path) -> DetectedModel:
 def require_vae(path: Path) -> DetectedModel:
     """Detect a file that must be a VAE, or a model that contains one. Raises ModelError, which says
     what the file is instead; and for a pickle that would run code."""
-    found = require_safe(path)
+    found = require_supported(path)
     if found.kind not in ("vae", "model"):
         called = found.called or describe_kind(found.kind)
         raise ModelError(
             f"{path} is not a VAE, but {called}", found.place or get_usage_hint(found.kind)
         )
+    return found
+
+
+def require_supported(path: Path) -> DetectedModel:
+    """Detect a file whose number format is supported. Raises ModelError for one of another, and for
+    a pickle that would run code."""
+    found = require_safe(path)
+    if found.refused:
+        raise ModelError(f"{path} {found.called}", found.place)
     return found
 
 

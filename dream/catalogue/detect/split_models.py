@@ -6,7 +6,6 @@ from __future__ import annotations
 from dataclasses import replace
 
 from dream.catalogue.detect.detected_model import DetectedModel
-from dream.catalogue.detect.file_kinds import find_quantization
 from dream.catalogue.detect.headers import Header
 from dream.catalogue.detect.native_size import read_native_size
 from dream.catalogue.detect.pieces import TEXT_ENCODER, VAE, Piece, find_family, find_wanted, take
@@ -37,11 +36,9 @@ def classify_denoiser(
 
 def _refuse(family: Family, names: TensorNames, pieces: tuple[Piece, ...]) -> tuple[str, str]:
     """Why a file of such a family is not loaded, as it completes “PATH …”, and what to do."""
-    form = find_quantization(names)
-    suffix = f", {form}" if form else ""
     what = "is a complete model of" if len(pieces) > 1 else "contains only the denoiser of"
     hint = f"to download its folder: !import_model {family.hub}" if family.hub else family.instead
-    return f"{what} {family.title}{suffix}, which is not supported as a single file", hint
+    return f"{what} {family.title}, which is not supported as a single file", hint
 
 
 def classify_part(common: DetectedModel, pieces: tuple[Piece, ...]) -> DetectedModel:

@@ -6,6 +6,8 @@ from collections.abc import Iterable
 from math import prod
 from typing import Any, NamedTuple
 
+from dream.catalogue.detect.gguf_types import QUANTIZED
+
 _MAX_ELEMENTS = 2**63
 """Limit of the number of elements in a tensor."""
 _BYTES = {"F64": 8, "I64": 8, "F32": 4, "I32": 4, "F16": 2, "BF16": 2, "I16": 2}
@@ -31,6 +33,14 @@ class TensorHeader(NamedTuple):
     def itemsize(self) -> int:
         """Bytes of one element."""
         return _BYTES.get(self.dtype, 1)
+
+    @property
+    def size(self) -> int:
+        """Bytes of the tensor as it is stored; of nvfp4 with the scales of its blocks."""
+        numbers = prod(self.shape)
+        if self.dtype in QUANTIZED:
+            return int(numbers * QUANTIZED[self.dtype].bits / 8)
+        return numbers * 9 // 16 if self.dtype == "NVFP4" else numbers * self.itemsize
 
     @property
     def precision(self) -> str:

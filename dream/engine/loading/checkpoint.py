@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import pickle
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,9 @@ from dream.catalogue.detect import DetectedModel, read_header, require_model
 from dream.catalogue.detect.model_kinds import UNET
 from dream.catalogue.detect.pickles import IGNORED_GLOBALS, StubObject, weights_in
 from dream.core.errors import ModelError
-from dream.engine.loading.mmap_file import MappedFile, open_mapped
+from dream.engine.loading.formats.llama_names import with_names_of_transformers
+from dream.engine.loading.formats.safetensors_scales import join_scales
+from dream.engine.loading.mmap_file import MappedFile, open_gguf, open_mapped
 
 METADATA_PREFIX = "dream."
 """Prefix of the metadata keys for what the layout cannot express, as JSON: `dream.unet`,
@@ -77,11 +79,14 @@ def open_checkpoint(path: Path, ema: bool = False) -> Checkpoint:
 
 
 def open_tensors(path: Path, form: str) -> MappedFile:
-    """Every tensor of a file; form: "safetensors", "zip" or "legacy". Raises ModelError."""
+    """Every tensor of a file; form: "safetensors", "gguf", "zip" or "legacy". Quantized weights are
+    encoded (see `EncodedTensor`), under the names that unquantized weights have; text encoders in
+    GGUF files have transformers' names. Raises ModelError."""
     try:
-        if form == "safetensors":
-            return open_mapped(path)
-        return MappedFile(_unpickle(path, form))
+        if form == "gguf":
+            return with_names_of_transformers(open_gguf(path))
+        mapped = open_mapped(path) if form == "safetensors" else MappedFile(_unpickle(path, form))
+        return replace(mapped, tensors=join_scales(mapped.tensors, mapped.metadata, path))
     except _BREAKS as error:
         value = (str(error) or type(error).__name__).splitlines()[0]
         raise ModelError(f"{path} cannot be read: {value}", "copy or download it again") from error

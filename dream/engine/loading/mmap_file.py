@@ -6,12 +6,15 @@ import json
 import mmap
 import struct
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import prod
 from pathlib import Path
 
 import torch
 from safetensors import safe_open
+
+from dream.catalogue.detect.gguf import parse_header as parse_gguf
+from dream.engine.loading.formats.gguf_blocks import encode
 
 _DTYPES = {
     "F64": torch.float64,
@@ -36,6 +39,8 @@ class MappedFile:
     tensors: Mapping[str, torch.Tensor]
     pages: mmap.mmap | None = None
     """The mapping behind the tensors, if it is ours; they keep it open."""
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    """safetensors' `__metadata__`."""
 
     def release_pages(self) -> None:
         """Let the system free the pages that were read; another access reads them again."""
@@ -52,12 +57,27 @@ def open_mapped(path: Path) -> MappedFile:
         (length,) = struct.unpack("<Q", file.read(8))
         rows = json.loads(file.read(length))
         pages = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)
-    rows.pop("__metadata__", None)
+    metadata = rows.pop("__metadata__", None) or {}
     tensors = {
         name: _tensor(pages, row["dtype"], row["shape"], 8 + length + row["data_offsets"][0])
         for name, row in rows.items()
     }
-    return MappedFile(tensors, pages)
+    return MappedFile(tensors, pages, metadata)
+
+
+def open_gguf(path: Path) -> MappedFile:
+    """Map a GGUF file, its quantized weights encoded (see `EncodedTensor`). Raises OSError, and
+    LookupError, ValueError and RuntimeError for a damaged file."""
+    with path.open("rb") as file:
+        header = parse_gguf(file)
+        pages = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)
+    tensors: dict[str, torch.Tensor] = {}
+    for name, (kind, shape, start, size) in header.tensors.items():
+        if kind.numbers == 1:
+            tensors[name] = _tensor(pages, kind.name, list(shape), start)
+        else:
+            tensors[name] = encode(_tensor(pages, "U8", [size], start), kind, shape)
+    return MappedFile(tensors, pages, header.metadata)
 
 
 def _tensor(pages: mmap.mmap, kind: str, shape: list[int], start: int) -> torch.Tensor:

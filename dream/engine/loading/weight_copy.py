@@ -17,7 +17,9 @@ from typing import Any, NamedTuple
 import torch
 
 from dream.core.errors import ModelError
+from dream.engine.loading.encoded_tensor import EncodedTensor
 from dream.engine.loading.mmap_file import MappedFile
+from dream.engine.loading.stored_weights import keep_encoded
 from dream.engine.memory.device import Placement
 
 CHUNK = 2**20
@@ -50,11 +52,12 @@ def load_weights(
 ) -> Any:
     """The model, built by `init_empty_weights`, with exactly these weights out of files.
 
-    They are copied, so that a later change of the file has no effect. Raises ModelError, before the
-    first copy, where names and shapes are not the model's.
+    They are copied, so that a later change of the file has no effect; encoded weights stay as they
+    are stored where that saves memory (`stored_weights`), others are decoded. Raises ModelError,
+    before the first copy, where names and shapes are not the model's.
     """
     _compare(model, weights, path)
-    with start_copying(weights, placement) as coming:
+    with start_copying(keep_encoded(model, weights, placement), placement) as coming:
         return assign_weights(model, coming, path, files)
 
 
@@ -129,6 +132,8 @@ def allocate_for(tensor: torch.Tensor, placement: Placement) -> torch.Tensor:
 
 def copy_into(old: torch.Tensor, new: torch.Tensor) -> torch.Tensor:
     """Copy the first into the second, rounded to its dtype, in its layout; returns the second."""
+    if isinstance(old, EncodedTensor):
+        return old.decode_into(new)
     if new.device.type == "cpu" and old.ndim and {old.dtype, new.dtype} == {*_HALVES}:
         return _by_float32(old, new)
     return new.copy_(old)

@@ -1,0 +1,1 @@
+"""The number formats of quantized weights: bytes in a file → numbers, a file for each kind."""
