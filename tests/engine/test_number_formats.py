@@ -24,6 +24,7 @@ from dream.engine.loading.formats import gguf_blocks
 from dream.engine.loading.formats.fp8_and_int8 import encode_scaled
 from dream.engine.loading.single_file import load_file
 from dream.engine.memory.device import choose_placement
+from dream.engine.memory.model_cache import estimate_memory
 from tests import number_formats as formats
 from tests import single_files
 from tests.random_layouts import make_layout
@@ -109,13 +110,22 @@ def test_layers_stay_as_they_are_stored_and_the_rest_is_decoded(
     """In memory: a byte for each number of a layer; norms and biases in the data type chosen."""
     file, _ = formats.encode(weights, formats.fp8_scaled, of_denoiser)
     path = single_files.save(file, places / "encoded.safetensors")
-    unet = load_file(path, choose_placement("cpu", "bfloat16")).unet
+    pipe = load_file(path, choose_placement("cpu", "bfloat16"))
+    unet = pipe.unet
     layer = unet.down_blocks[0].resnets[0].conv1
     (stored, scales) = layer.parametrizations.weight.parameters()
     assert (stored.dtype, stored.numel()) == (torch.uint8, layer.weight.numel())
     assert scales.shape == (layer.weight.shape[0], 4), "float32, as bytes"
+    held = sum(
+        tensor.nbytes
+        for part in (unet, pipe.vae, pipe.text_encoder)
+        for tensor in (*part.parameters(), *part.buffers())
+    )
+    estimate = estimate_memory(ModelInfo(name="it", path=path), "cpu", "bfloat16")
+    assert estimate.weights == pytest.approx(held, rel=0.001)
     assert unet.dtype == layer.weight.dtype == layer.bias.dtype == torch.bfloat16
-    assert unet.to(torch.float32).dtype == torch.float32
+    rounded = layer.weight.to(torch.float32)
+    assert torch.equal(unet.to(torch.float32).down_blocks[0].resnets[0].conv1.weight, rounded)
     assert torch.equal(next(iter(layer.parametrizations.weight.parameters())), stored)
 
 

@@ -12,8 +12,10 @@ from pathlib import Path
 
 from dream.catalogue.detect.detected_model import DetectedModel
 from dream.catalogue.detect.file_kinds import find_file_kind
+from dream.catalogue.detect.gguf import ARCHITECTURE
 from dream.catalogue.detect.headers import Header, read_header
 from dream.catalogue.detect.native_size import read_native_size
+from dream.catalogue.detect.number_formats import find_unsupported
 from dream.catalogue.detect.pieces import DENOISER, find_pieces
 from dream.catalogue.detect.prediction import detect_prediction_type
 from dream.catalogue.detect.split_models import classify_denoiser, classify_part

@@ -91,6 +91,30 @@ def find_unsupported(number_format: str) -> Unsupported | None:
     return next((row for row in UNSUPPORTED if row.name == number_format), None)
 
 
+def memory_size(tensors: Mapping[str, TensorHeader], width: int) -> int:
+    """Bytes of a file's weights in memory, where a number that is not quantized takes `width`
+    bytes. Layers stay as they are stored where that is less; see `engine.loading.stored_weights`.
+    Averages (`model_ema.`) are not loaded with the rest."""
+    return sum(
+        _size_of(name, row, width)
+        for name, row in tensors.items()
+        if not name.startswith("model_ema.")
+    )
+
+
+def _size_of(name: str, row: TensorHeader, width: int) -> int:
+    whole = _count(row.shape) * width
+    layer = name.endswith(f".{WEIGHT}") and len(row.shape) in (2, 4)
+    if not layer or row.precision in _PLAIN or any(word in name for word in _LOOKED_UP):
+        return whole
+    return min(whole, row.size + 4 * row.shape[0])
+
+
+_PLAIN = ("float64", "float32", "float16", "bfloat16")
+_LOOKED_UP = ("embed_tokens.", "embedding.", "shared.")
+"""In names of weights that are tables, not layers."""
+
+
 def _scale_of(name: str, tensors: Mapping[str, TensorHeader]) -> TensorHeader | None:
     owner, _, last = name.rpartition(".")
     if last != WEIGHT:

@@ -28,11 +28,15 @@ their numbers in them. An embedding would be decoded whole for a few of its rows
 class DecodedWeight(nn.Module):
     """Computes a layer's weight from the parts of an EncodedTensor."""
 
+    like: torch.Tensor
+
     def __init__(self, weight: EncodedTensor, placement: Placement) -> None:
         super().__init__()
         self.codec: Codec = weight.codec
         self.shape = tuple(weight.shape)
         self.dtype = placement.dtype
+        # Follows `.to(dtype)`, as when a VAE is decoded in float32.
+        self.register_buffer("like", torch.empty(0, dtype=placement.dtype), persistent=False)
         kernels = placement.device == "cpu" and weight.ndim == 4  # as in `weight_copy.allocate_for`
         self.layout = torch.channels_last if kernels else torch.contiguous_format
         self.forms = [(part.dtype, tuple(part.shape[1:])) for part in weight.parts]
@@ -51,7 +55,7 @@ class DecodedWeight(nn.Module):
         out = torch.empty(
             self.shape, dtype=self.dtype, device=raw[0].device, memory_format=self.layout
         )
-        return decode_into(self.codec, parts, out)
+        return decode_into(self.codec, parts, out).to(self.like.dtype)
 
 
 def keep_encoded(

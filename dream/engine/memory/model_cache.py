@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from math import prod
 
 from dream.catalogue.detect import detect, read_header
 from dream.catalogue.detect.model_kinds import UNET
+from dream.catalogue.detect.number_formats import memory_size
 from dream.catalogue.model_info import ModelInfo
 from dream.core.errors import ModelError, OutOfMemory
 from dream.core.events import Note
@@ -20,6 +20,9 @@ from dream.engine.memory.offload import choose_mode
 WORK = 512 * 2**20
 """Bytes for generating an image of usual size; a small model needs no more than its weights
 again."""
+
+MAPPED = (".safetensors", ".gguf")
+"""Suffixes of files that are mapped into memory, not unpacked."""
 
 _GIB = 2**30
 _WIDTH = {"float32": 4, "bfloat16": 2, "float16": 2}
@@ -53,11 +56,15 @@ def estimate_memory(info: ModelInfo, device: str, precision: str) -> MemoryEstim
     except (ModelError, OSError):
         return MemoryEstimate(choose_placement(device, precision), 0)
     placement = choose_placement(device, precision, parameters)
-    unpacked = sum(
-        path.stat().st_size for path in files.files if path.suffix.lower() != ".safetensors"
-    )
+    unpacked = sum(path.stat().st_size for path in files.files if path.suffix.lower() not in MAPPED)
     width = _WIDTH[placement.precision]
-    return MemoryEstimate(placement, parameters * width, unpacked, largest * width)
+    if info.path.is_file():
+        tensors = read_header(info.path).tensors
+        denoiser = {name: row for name, row in tensors.items() if name.startswith(UNET)}
+        sizes = memory_size(tensors, width), memory_size(denoiser, width)
+    else:
+        sizes = parameters * width, largest * width
+    return MemoryEstimate(placement, sizes[0], unpacked, sizes[1])
 
 
 def _files(info: ModelInfo) -> WeightFiles:
@@ -72,10 +79,9 @@ def _parameters(info: ModelInfo, files: WeightFiles) -> int:
 
 
 def _largest(info: ModelInfo, files: WeightFiles) -> int:
-    """Parameters of the largest component; of a single file, those of the denoiser."""
+    """Parameters of the largest component of a folder."""
     if info.path.is_file():
-        tensors = read_header(info.path).tensors
-        return sum(prod(tensors[name].shape) for name in tensors if name.startswith(UNET))
+        return 0
     parts = {path.parent for path in files.files}
     return max(
         count_parameters(WeightFiles(tuple(path for path in files.files if path.parent == part)))
