@@ -34,63 +34,63 @@ _LETTERS = cycle("qwertzuiopasdfghjklyxcvbnm")
 def echoes(keys: int, model: str) -> list[float]:
     """Seconds from each key to its letter on the terminal, while a picture is made."""
     with tempfile.TemporaryDirectory() as folder:
-        here = Terminal("-m", "dream", "-o", folder, "--model", model, columns=100)
-        here.child.delaybeforesend = None  # its twentieth of a second would be measured too
+        term = Terminal("-m", "dream", "-o", folder, "--model", model, columns=100)
+        term.child.delaybeforesend = None  # its twentieth of a second would be measured too
         try:
-            here.see_line("")
-            here.send(_LINE)
+            term.see_line("")
+            term.send(_LINE)
             give_up = time.monotonic() + 10 * PATIENCE
-            while not any("render" in row for row in here.rows()):
+            while not any("render" in row for row in term.rows()):
                 assert time.monotonic() < give_up, "the picture was not begun"
-                here.read(1.0)
-            return [_echo(here) for _ in range(keys)]
+                term.read(1.0)
+            return [_echo(term) for _ in range(keys)]
         finally:
-            here.close()
+            term.close()
 
 
-def _echo(here: Terminal) -> float:
+def _echo(term: Terminal) -> float:
     for _ in range(random.randint(0, 5)):  # progress goes on meanwhile
-        here.read(0.02)
+        term.read(0.02)
     letter = next(_LETTERS)
     wanted = f"dream> {letter}"
     pressed = time.perf_counter()
-    here.send(letter)
-    while here.line()[: len(wanted)] != wanted:
-        here.read(1.0)
+    term.send(letter)
+    while term.line()[: len(wanted)] != wanted:
+        term.read(1.0)
         assert time.perf_counter() - pressed < PATIENCE, "the key was lost"
     seconds = time.perf_counter() - pressed
-    here.send("\x7f")
-    here.see_line("")
+    term.send("\x7f")
+    term.see_line("")
     return seconds
 
 
 def growth(pictures: int) -> float:
     """MiB that the prompt's process grows by over so many pictures, after the first hundred."""
     with tempfile.TemporaryDirectory() as folder:
-        here = Terminal("-m", "tests.terminal.session", folder, "0")
+        term = Terminal("-m", "tests.terminal.session", folder, "0")
         try:
-            here.see_line("")
-            _make(here, Path(folder), 0, 100)
-            before = _resident(here)
-            _make(here, Path(folder), 100, pictures)
-            return (_resident(here) - before) / 2**20
+            term.see_line("")
+            _make(term, Path(folder), 0, 100)
+            before = _resident(term)
+            _make(term, Path(folder), 100, pictures)
+            return (_resident(term) - before) / 2**20
         finally:
-            here.close()
+            term.close()
 
 
-def _make(here: Terminal, folder: Path, start: int, count: int) -> None:
+def _make(term: Terminal, folder: Path, start: int, count: int) -> None:
     for first in range(start, start + count, 200):
         last = min(first + 200, start + count)
-        here.paste("".join(f"picture {n} -s1 -S{n}\n" for n in range(first, last)))
+        term.paste("".join(f"picture {n} -s1 -S{n}\n" for n in range(first, last)))
         outputs = folder / "outputs"
         while (made := len(list(outputs.glob("*.png")))) < last:
-            here.read(0.5)
+            term.read(0.5)
         assert made == last
-        here.see_line("")
+        term.see_line("")
 
 
-def _resident(here: Terminal) -> int:
-    return int(Path(f"/proc/{here.child.pid}/statm").read_text().split()[1]) * PAGE
+def _resident(term: Terminal) -> int:
+    return int(Path(f"/proc/{term.child.pid}/statm").read_text().split()[1]) * PAGE
 
 
 def main() -> None:
@@ -99,12 +99,12 @@ def main() -> None:
     parser.add_argument("count", nargs="?", type=int)
     parser.add_argument("--model", default="tiny")
     parser.add_argument("--memory", action="store_true")
-    said = parser.parse_args()
-    if said.memory:
-        grown = growth(said.count or 2000)
-        print(f"{said.count or 2000} pictures: {grown:+.1f} MiB, goal {GROWTH:.0f}")
+    arguments = parser.parse_args()
+    if arguments.memory:
+        grown = growth(arguments.count or 2000)
+        print(f"{arguments.count or 2000} pictures: {grown:+.1f} MiB, goal {GROWTH:.0f}")
         sys.exit(grown > GROWTH)
-    found = sorted(echoes(said.count or 500, said.model))
+    found = sorted(echoes(arguments.count or 500, arguments.model))
     p50, p99 = found[len(found) // 2], found[min(len(found) - 1, len(found) * 99 // 100)]
     print(
         f"{len(found)} keys: p50 {1e3 * p50:.1f} ms, p99 {1e3 * p99:.1f} ms, "

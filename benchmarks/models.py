@@ -81,13 +81,13 @@ def load(
 ) -> list[Comparison]:
     """From the page cache to where the first step begins, by the house: over diffusers, and over
     no more than reading the bytes."""
-    painter = create_generator(registry.get_model)
+    generator = create_generator(registry.get_model)
     files = list(registry.get_model(model).path.glob("*/*.safetensors"))
     weights = estimate_memory(registry.get_model(model), "auto", "auto").weights
 
     def to_first_step() -> None:
-        with _stopping_at(painter.load(model, lambda told: None).pipe):
-            painter.generate(replace(RECIPE, model=model), lambda told: None)
+        with _stopping_at(generator.load(model, lambda reported: None).pipe):
+            generator.generate(replace(RECIPE, model=model), lambda reported: None)
 
     def plainly_to_first_step() -> None:
         with _stopping_at(pipe := plainly()):
@@ -99,8 +99,8 @@ def load(
             return seconds(to_first_step)
         finally:
             # Weights are hashed behind the first picture; not behind the other side's loading.
-            painter.load(model, lambda told: None).digest.result()
-            painter.unload()
+            generator.load(model, lambda reported: None).digest.result()
+            generator.unload()
 
     def plain() -> float:
         _wake(weights)
@@ -161,8 +161,8 @@ def switch(registry: ModelRegistry, one: str, other: str, rounds: int) -> str:
     def to_first_step(model: str) -> float:
         began = time.perf_counter()
         found = 0.0
-        for happening in engine.render(replace(RECIPE, model=model)):
-            if isinstance(happening, Progress):
+        for event in engine.render(replace(RECIPE, model=model)):
+            if isinstance(event, Progress):
                 found = time.perf_counter() - began
         return found
 
@@ -208,17 +208,17 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--small", action="store_true", help="a small one: does it run?")
     parser.add_argument("--model", type=Path, help="a Stable Diffusion 1.5 that is there already")
-    said = parser.parse_args()
+    arguments = parser.parse_args()
     disable_progress_bar()
     diffusers.utils.logging.set_verbosity_error()
     transformers.utils.logging.disable_progress_bar()
     gc.freeze()  # as the worker does
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
-        if said.small:
+        if arguments.small:
             make_layout("sd1").save_pretrained(folder / "one")
-        elif said.model:
-            (folder / "one").symlink_to(said.model.absolute())
+        elif arguments.model:
+            (folder / "one").symlink_to(arguments.model.absolute())
         else:
             make_random_sd15(folder / "one")
         (folder / "other").symlink_to(folder / "one")
@@ -236,12 +236,12 @@ def main() -> None:
 
         print(HEAD)
         for model, plainly in (("one", from_folder), ("file", from_file)):
-            for row in load(registry, model, plainly, said.rounds):
+            for row in load(registry, model, plainly, arguments.rounds):
                 print(row, flush=True)
         for model in ("one", "file"):
             print(peak(registry, model), flush=True)
-        print(switch(registry, "one", "other", said.rounds), flush=True)
-        print(recognised(folder, said.rounds))
+        print(switch(registry, "one", "other", arguments.rounds), flush=True)
+        print(recognised(folder, arguments.rounds))
 
 
 def _as_file(folder: Path, path: Path) -> Path:

@@ -39,12 +39,12 @@ def step(session: Session) -> Callable[[], float]:
     seeds = itertools.count(1)
 
     def make() -> float:
-        told = [
+        reported = [
             time.perf_counter()
             for event in session.make(f"{LINE} -S{next(seeds)}")
             if isinstance(event, Step)
         ]
-        return (told[-1] - told[0]) / (len(told) - 1)
+        return (reported[-1] - reported[0]) / (len(reported) - 1)
 
     return make
 
@@ -76,20 +76,20 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--rounds", type=int, default=11)
     parser.add_argument("--model", default="tiny")
-    said = parser.parse_args()
-    info = ModelRegistry(find_models_dirs()).get_model(said.model)
+    arguments = parser.parse_args()
+    info = ModelRegistry(find_models_dirs()).get_model(arguments.model)
     through = get_rgb_factors(info)
     if through is None:
         parser.error(f"nobody knows how to look at the latents of {info.name}")
-    look: Previewer = make_linear_previewer(through)
+    previewer: Previewer = make_linear_previewer(through)
     size = info.height // info.multiple, info.width // info.multiple
     latents = torch.randn(1, len(through.matrix), *size)
-    seen = look(latents)
+    seen = previewer(latents)
     assert seen is not None
     pictures = TerminalImages(terminal=Terminal(colours="all"), screen=lambda: (100, 40))
-    found, of_a_step = measure(said.model, said.rounds)
+    found, of_a_step = measure(arguments.model, arguments.rounds)
     print(f"{HEAD}\n{found}\n")
-    took = of_a_look(lambda: look(latents))
+    took = of_a_look(lambda: previewer(latents))
     share = took / max(MIN_INTERVAL, of_a_step)
     verdict = "ok" if share <= GOAL - 1 else "NOT MET"
     print(f"one look, in the worker         {took * 1e3:8.3f} ms, every {MIN_INTERVAL} s at most")

@@ -121,16 +121,16 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5, help="with the model of full size")
     parser.add_argument("--small-rounds", type=int, default=21, help="with the shipped model")
     parser.add_argument("--model", type=Path, help="a Stable Diffusion 1.5 that is there already")
-    said = parser.parse_args()
+    arguments = parser.parse_args()
     tiny = ModelRegistry(find_models_dirs()).get_model("tiny")
     place = choose_placement("auto", "auto", LARGE_PARAMETERS)
     print(f"{torch.get_num_threads()} threads; large models: {place.reason}\n\n{HEAD}", flush=True)
     name = f"{tiny.name}, {tiny.width} px, 20 steps, over the pipeline"
-    dtype, rounds = torch.float32, said.small_rounds
+    dtype, rounds = torch.float32, arguments.small_rounds
     print(over_pipeline(name, tiny.path, dtype, tiny.width, 20, rounds, SMALL_GOAL), flush=True)
     with tempfile.TemporaryDirectory() as folder:
-        model = said.model or make_random_sd15(Path(folder) / "random-sd15")
-        name, rounds = "full size, 256 px, 3 steps, over the pipeline", said.rounds
+        model = arguments.model or make_random_sd15(Path(folder) / "random-sd15")
+        name, rounds = "full size, 256 px, 3 steps, over the pipeline", arguments.rounds
         print(over_pipeline(name, model, place.dtype, 256, 3, rounds, LARGE_GOAL), flush=True)
         print(over_float32(f"full size, {place.precision} over float32", model, 256, 3, rounds))
 

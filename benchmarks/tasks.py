@@ -62,7 +62,7 @@ def recipe_of(model: str, side: int, steps: int, strength: float | None) -> Reci
     )
 
 
-def given_to(task: str, side: int) -> TaskInputs:
+def inputs_for(task: str, side: int) -> TaskInputs:
     """A grey picture, and a mask of its right half, as the task wants them."""
     mask = Image.new("L", (side, side), 0)
     mask.paste(255, (side // 2, 0, side, side))
@@ -74,13 +74,13 @@ def given_to(task: str, side: int) -> TaskInputs:
     }[task]
 
 
-def plain(pipe: Any, recipe: Recipe, given: TaskInputs) -> Callable[[], object]:
+def plain(pipe: Any, recipe: Recipe, inputs: TaskInputs) -> Callable[[], object]:
     """The same picture by diffusers alone."""
     begin: dict[str, Any] = {"height": recipe.height, "width": recipe.width}
-    if given.image is not None:
-        begin = {"image": given.image, "strength": recipe.strength}
-    if given.mask is not None:
-        begin |= {"mask_image": given.mask, "height": recipe.height, "width": recipe.width}
+    if inputs.image is not None:
+        begin = {"image": inputs.image, "strength": recipe.strength}
+    if inputs.mask is not None:
+        begin |= {"mask_image": inputs.mask, "height": recipe.height, "width": recipe.width}
     return lambda: pipe(
         recipe.prompt,
         num_inference_steps=recipe.steps,
@@ -91,42 +91,44 @@ def plain(pipe: Any, recipe: Recipe, given: TaskInputs) -> Callable[[], object]:
 
 
 def timed(
-    painter: ImageGenerator, model: str, side: int, steps: int, rounds: int
+    generator: ImageGenerator, model: str, side: int, steps: int, rounds: int
 ) -> list[Comparison]:
     """Each task, over the pipeline that diffusers has for it. Both have the same weights in
     memory, so that nothing but the way to the picture differs."""
-    loaded = painter.load(model, lambda happening: None)
+    loaded = generator.load(model, lambda event: None)
     found = []
     for task, kind in PIPELINES.items():
-        given = given_to(task, side)
-        recipe = recipe_of(model, side, steps, None if given.image is None else 0.5)
+        inputs = inputs_for(task, side)
+        recipe = recipe_of(model, side, steps, None if inputs.image is None else 0.5)
         pipe = kind.from_pipe(loaded.pipe, dtype=loaded.placement.dtype)
         pipe.set_progress_bar_config(disable=True)
         # Not ours, which leaves latents in float32 for the callback that diffusers alone has not.
         pipe.scheduler = DDIMScheduler.from_config(loaded.pipe.scheduler.config)
-        theirs = plain(pipe, recipe, given)
+        theirs = plain(pipe, recipe, inputs)
 
-        def ours(recipe: Recipe = recipe, given: TaskInputs = given) -> object:
-            return painter.generate(recipe, lambda happening: None, given)
+        def ours(recipe: Recipe = recipe, inputs: TaskInputs = inputs) -> object:
+            return generator.generate(recipe, lambda event: None, inputs)
 
         pair = (lambda work=ours: seconds(work)), (lambda work=theirs: seconds(work))
         found.append(compare(f"{task}, over diffusers", *pair, rounds, GOAL))
     return found
 
 
-def memory(painter: ImageGenerator, registry: ModelRegistry, model: str, side: int) -> str:
+def memory(generator: ImageGenerator, registry: ModelRegistry, model: str, side: int) -> str:
     """What the process grows by when the other tasks come after words alone."""
     process, sizes = psutil.Process(), []
     for task in PIPELINES:
-        given = given_to(task, side)
-        strength = None if given.image is None else 0.5
-        painter.generate(recipe_of(model, side, 2, strength), lambda happening: None, given)
+        inputs = inputs_for(task, side)
+        strength = None if inputs.image is None else 0.5
+        generator.generate(recipe_of(model, side, 2, strength), lambda event: None, inputs)
         sizes.append(process.memory_info().rss)
     more = max(sizes) - sizes[0]
     weights = estimate_memory(registry.get_model(model), "auto", "auto").weights
     verdict = "ok" if more < COPY * max(weights, 2**29) else "NOT MET"
-    said = f"{more / 2**20:.0f} MiB more for all tasks; the weights are {weights / 2**20:.0f} MiB"
-    return f"{said}  {verdict}"
+    arguments = (
+        f"{more / 2**20:.0f} MiB more for all tasks; the weights are {weights / 2**20:.0f} MiB"
+    )
+    return f"{arguments}  {verdict}"
 
 
 def main() -> None:
@@ -137,21 +139,23 @@ def main() -> None:
     parser.add_argument("--side", type=int, help="pixels; else 512, and 256 for --small")
     parser.add_argument("--small", action="store_true", help="the shipped model: does it run?")
     parser.add_argument("--model", type=Path, help="a Stable Diffusion 1.5 that is there already")
-    said = parser.parse_args()
+    arguments = parser.parse_args()
     disable_progress_bar()
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
-        if said.small or said.model:
-            chosen = get_shipped_models_dir() / "tiny" if said.small else said.model.absolute()
+        if arguments.small or arguments.model:
+            chosen = (
+                get_shipped_models_dir() / "tiny" if arguments.small else arguments.model.absolute()
+            )
             (folder / "one").symlink_to(chosen)
         else:
             make_random_sd15(folder / "one")
         registry = ModelRegistry([folder])
-        painter = create_generator(registry.get_model)
-        side = said.side or (256 if said.small else 512)
-        print(memory(painter, registry, "one", side), flush=True)
+        generator = create_generator(registry.get_model)
+        side = arguments.side or (256 if arguments.small else 512)
+        print(memory(generator, registry, "one", side), flush=True)
         print(HEAD)
-        for row in timed(painter, "one", side, said.steps, said.rounds):
+        for row in timed(generator, "one", side, arguments.steps, arguments.rounds):
             print(row, flush=True)
 
 

@@ -83,7 +83,7 @@ def main(pictures: int = 10_000, deaths: int = 200, cancellations: int = 2_000) 
 
     def cancel(number: int) -> None:
         running = client.render(recipe(prompt="wait"))
-        next(happening for happening in running if isinstance(happening, Progress))
+        next(event for event in running if isinstance(event, Progress))
         running.close()
 
     print(f"{deaths} deaths: {growth(death, -(-deaths // 3), 3)}", flush=True)

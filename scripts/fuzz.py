@@ -38,9 +38,9 @@ def main() -> int:
             wanted.keep.write_bytes(case_of(reader, wanted.seed, wanted.first))
         start = time.process_time()
         with tempfile.TemporaryDirectory() as folder:
-            here = Path(folder)
+            root = Path(folder)
             for finding in run(
-                reader, here, seed=wanted.seed, first=wanted.first, cases=wanted.cases
+                reader, root, seed=wanted.seed, first=wanted.first, cases=wanted.cases
             ):
                 found += 1
                 print(f"{reader.name} {finding.case} ({finding.size:,} bytes): {finding.what}")

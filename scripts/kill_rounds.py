@@ -78,7 +78,7 @@ class Program:
     def __init__(self, command: list[str], folder: Path) -> None:
         path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
         handle, name = tempfile.mkstemp(".txt", "said-", folder)
-        self._said = Path(name)
+        self._output = Path(name)
         with os.fdopen(handle, "wb") as errors:
             self._process = subprocess.Popen(
                 command,
@@ -89,7 +89,7 @@ class Program:
                 stderr=errors,
                 text=True,
             )
-        self._told: SimpleQueue[str | None] = SimpleQueue()
+        self._lines_read: SimpleQueue[str | None] = SimpleQueue()
         self._listener = threading.Thread(target=self._listen, daemon=True)
         self._listener.start()
 
@@ -97,15 +97,15 @@ class Program:
         assert self._process.stdout is not None
         with self._process.stdout as told:
             for line in told:
-                self._told.put(line)
-        self._told.put(None)
+                self._lines_read.put(line)
+        self._lines_read.put(None)
 
     def await_pictures(self, count: int) -> bool:
         """Wait for so many more pictures; False when it ended before."""
         for _ in range(count):
             try:
-                if self._told.get(timeout=PATIENCE) is None:
-                    self._told.put(None)
+                if self._lines_read.get(timeout=PATIENCE) is None:
+                    self._lines_read.put(None)
                     return False
             except Empty:
                 raise AssertionError(f"no picture within {PATIENCE:.0f} s") from None
@@ -125,7 +125,7 @@ class Program:
         self._process.send_signal(signal.SIGINT)
         status = self._process.wait(ANSWER)
         self._listener.join()
-        assert status in (INTERRUPTED, ALL_MADE), f"status {status}: {self.said()}"
+        assert status in (INTERRUPTED, ALL_MADE), f"status {status}: {self.output()}"
         if worker is not None:
             _, alive = psutil.wait_procs([worker], timeout=30)
             assert not alive, "the worker lives on after its program"
@@ -145,9 +145,9 @@ class Program:
         self._listener.join()
         return status
 
-    def said(self) -> str:
+    def output(self) -> str:
         """What it wrote to standard error."""
-        return self._said.read_text()
+        return self._output.read_text()
 
 
 @dataclass
@@ -194,7 +194,7 @@ def kill_once(batch: Batch, dice: random.Random) -> str:
             time.sleep(dice.uniform(0, 0.5))
             program.kill()
         else:
-            assert program.wait() == 0, program.said()
+            assert program.wait() == 0, program.output()
     elif running and victim in ("Ctrl-C", "Ctrl-C beside a stopped worker"):
         if victim != "Ctrl-C" and (worker := program.worker()) is not None:
             with suppress(psutil.NoSuchProcess):
@@ -217,7 +217,7 @@ def rounds(batch: Batch, count: int, dice: random.Random) -> Findings:
         if not batch.rest():
             batch.first += batch.size  # all made already: the next lines, in the same folder
     last = batch.start()
-    assert last.wait() == 0, last.said()
+    assert last.wait() == 0, last.output()
     sound(batch.outdir)
     findings.pictures = len(batch.made())
     assert batch.made() == list(range(1, batch.first + batch.size)), "not each line exactly once"
@@ -230,11 +230,11 @@ def main() -> None:
     parser.add_argument("rounds", nargs="?", type=int, default=30)
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randint(0, 9999))
     parser.add_argument("--model", default="tiny")
-    said = parser.parse_args()
-    print(f"{said.rounds} rounds with seed {said.seed} …", flush=True)
+    arguments = parser.parse_args()
+    print(f"{arguments.rounds} rounds with seed {arguments.seed} …", flush=True)
     with tempfile.TemporaryDirectory() as folder:
-        batch = Batch(Path(folder), size=12, options=("--model", said.model))
-        print(rounds(batch, said.rounds, random.Random(said.seed)))
+        batch = Batch(Path(folder), size=12, options=("--model", arguments.model))
+        print(rounds(batch, arguments.rounds, random.Random(arguments.seed)))
 
 
 if __name__ == "__main__":

@@ -94,11 +94,11 @@ def main() -> int:
     )
     parser.add_argument("--keep", type=Path, help="folder of the environment")
     parser.add_argument("tests", nargs="*", default=PROMISES)
-    asked = parser.parse_args()
-    if asked.keep is not None:
-        return run(install(asked.keep.absolute()), asked.tests)
+    arguments = parser.parse_args()
+    if arguments.keep is not None:
+        return run(install(arguments.keep.absolute()), arguments.tests)
     with tempfile.TemporaryDirectory() as folder:
-        return run(install(Path(folder) / "lowest"), asked.tests)
+        return run(install(Path(folder) / "lowest"), arguments.tests)
 
 
 if __name__ == "__main__":

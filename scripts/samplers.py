@@ -220,11 +220,11 @@ def check_former() -> None:
     from dream.session.replay_checks import get_line_defaults
     from dream.session.resolve import resolve
 
-    here = ROOT / "tests" / "former"
+    root = ROOT / "tests" / "former"
     registry = ModelRegistry([ROOT / "models"])
     generator = create_generator(registry.get_model)
-    sheet = np.asarray(Image.open(here / "pictures.png").convert("RGB"))
-    lines = (here / "lines.txt").read_text("utf-8").splitlines()
+    sheet = np.asarray(Image.open(root / "pictures.png").convert("RGB"))
+    lines = (root / "lines.txt").read_text("utf-8").splitlines()
     same = 0
     for number, line in enumerate(lines):
         request = parse_line(line, get_line_defaults(line, Request(), Path))

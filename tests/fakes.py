@@ -149,8 +149,8 @@ class FakeEngine:
 
 def colour(recipe: Recipe) -> tuple[int, int, int]:
     """The colour a recipe paints: another one for every change of words, seed or numbers."""
-    said = (recipe.prompt, recipe.negative, recipe.seed, recipe.steps, recipe.cfg_scale)
-    red, green, blue = hashlib.sha256(repr((*said, recipe.sampler)).encode()).digest()[:3]
+    text = (recipe.prompt, recipe.negative, recipe.seed, recipe.steps, recipe.cfg_scale)
+    red, green, blue = hashlib.sha256(repr((*text, recipe.sampler)).encode()).digest()[:3]
     return red, green, blue
 
 

@@ -94,14 +94,14 @@ def save(weights: Tensors, path: Path, *, metadata: dict[str, str] | None = None
 
 def carried(pipe: Any, tokenizer: Path) -> dict[str, str]:
     """Metadata for what the layout cannot say; see `checkpoint.METADATA_PREFIX`."""
-    said: dict[str, Any] = {
+    document: dict[str, Any] = {
         "unet": dict(pipe.unet.config),
         "vae": dict(pipe.vae.config),
         "text_encoder": pipe.text_encoder.config.to_dict(),
         "scheduler": {**pipe.scheduler.config, "_class_name": type(pipe.scheduler).__name__},
         "tokenizer": {path.name: path.read_text("utf-8") for path in tokenizer.glob("*.json")},
     }
-    return {f"dream.{part}": json.dumps(config, default=str) for part, config in said.items()}
+    return {f"dream.{part}": json.dumps(config, default=str) for part, config in document.items()}
 
 
 def unet_name(name: str, config: Any) -> str:

@@ -38,8 +38,8 @@ def run(tmp_path, monkeypatch, capsys):
     def run(*argv: str, stdin: str = "", terminal: bool = False):
         monkeypatch.setattr(sys, "stdin", (Terminal if terminal else io.StringIO)(stdin))
         status = app.main(argv)
-        said = capsys.readouterr()
-        return status, said.out, said.err
+        output_of = capsys.readouterr()
+        return status, output_of.out, output_of.err
 
     run.engine = engine
     return run
@@ -118,7 +118,7 @@ def test_settings_files_stand_below_launch_switches(run, tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize(
-    ("toml", "says"),
+    ("toml", "message"),
     [
         ("steps = 0", ["dream.toml", "steps", "1 to 1000"]),
         ("outdir = 5", ["dream.toml", "outdir", "a folder"]),
@@ -129,11 +129,11 @@ def test_settings_files_stand_below_launch_switches(run, tmp_path: Path) -> None
         ("steps = ", ["dream.toml", "Invalid value"]),
     ],
 )
-def test_a_wrong_setting_names_file_key_and_what_is_allowed(run, tmp_path, toml, says) -> None:
+def test_a_wrong_setting_names_file_key_and_what_is_allowed(run, tmp_path, toml, message) -> None:
     (tmp_path / "dream.toml").write_text(toml)
     status, out, err = run("a cat")
     assert (status, out) == (2, "")
-    assert all(word in err for word in says), err
+    assert all(word in err for word in message), err
     assert len(err.splitlines()) == 1
     assert run("--help")[0] == 0, "help is there when settings are broken"
 
@@ -144,16 +144,16 @@ def test_a_picture_is_shown_on_a_terminal(tmp_path: Path) -> None:
     voice = batch.EventPrinter(as_json=False, out=out, err=io.StringIO(), pictures=pictures)
     Image.new("RGB", (64, 64), (200, 30, 30)).save(tmp_path / "red.png")
 
-    def said(path: Path) -> str:
+    def output_of(path: Path) -> str:
         before = len(out.getvalue())
         voice.show(Saved(path=path, line="red", sha256="", request=Request(prompt="red", seed=1)))
         return out.getvalue()[before:]
 
-    path, *rows = said(tmp_path / "red.png").rstrip().split("\n")
+    path, *rows = output_of(tmp_path / "red.png").rstrip().split("\n")
     assert path.endswith("red.png  (-S1)")
     assert len(rows) == 16 and all("\x1b[" in row for row in rows)
-    assert "there is no" in said(tmp_path / "gone.png")
-    assert said(tmp_path / "red.png").count("\n") == 1, "what failed once is not tried again"
+    assert "there is no" in output_of(tmp_path / "gone.png")
+    assert output_of(tmp_path / "red.png").count("\n") == 1, "what failed once is not tried again"
 
 
 def test_json_events(run) -> None:
@@ -261,5 +261,7 @@ def test_python_api(tmp_path: Path, monkeypatch) -> None:
 def test_the_front_door_is_light() -> None:
     heavy = ("torch", "diffusers", "transformers", "numpy", "prompt_toolkit", "cv2")
     code = f"import sys, dream.cli.app; print([m for m in {heavy} if m in sys.modules])"
-    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert said.stdout.strip() == "[]"
+    output_of = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    assert output_of.stdout.strip() == "[]"

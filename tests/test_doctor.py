@@ -37,8 +37,8 @@ def page(
 def test_a_page_when_all_is_well(monkeypatch: pytest.MonkeyPatch, launch: CliOptions) -> None:
     text, sound = page(monkeypatch, launch, WELL)
     assert sound
-    for said in ("torch ", "mine ", "(the default)", "writable", "bfloat16, for", "no problems"):
-        assert said in text
+    for message in ("torch ", "mine ", "(the default)", "writable", "bfloat16, for", "no problems"):
+        assert message in text
     assert max(map(len, text.splitlines())) < 200
 
 
@@ -81,8 +81,8 @@ def test_this_machine_in_a_process_of_its_own() -> None:
 
 def test_a_library_that_takes_its_process_down(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(checkup, "_START", "import os; os.abort()")
-    (said,) = checkup.probe_device("auto", "auto").broken
-    assert "status -6" in said
+    (message,) = checkup.probe_device("auto", "auto").broken
+    assert "status -6" in message
 
 
 def test_a_broken_import_and_a_device_that_is_not_here(
@@ -94,6 +94,6 @@ def test_a_broken_import_and_a_device_that_is_not_here(
     )
     start = f"import sys; sys.path.insert(0, {str(tmp_path)!r}); {checkup._START}"
     monkeypatch.setattr(checkup, "_START", start)
-    said = checkup.probe_device("cuda:99", "auto").broken
-    assert any("torchvision does not match torch" in line for line in said)
-    assert any("--device cuda:99" in line for line in said)
+    message = checkup.probe_device("cuda:99", "auto").broken
+    assert any("torchvision does not match torch" in line for line in message)
+    assert any("--device cuda:99" in line for line in message)

@@ -37,7 +37,7 @@ def test_two_programs_at_once_in_one_folder(tmp_path: Path, options: list[str]) 
     batches = [Batch(tmp_path, 20, options, first) for first in (1, 1001)]
     programs = [batch.start() for batch in batches]
     for program in programs:
-        assert program.wait() == 0, program.said()
+        assert program.wait() == 0, program.output()
     assert batches[0].made() == [*range(1, 21), *range(1001, 1021)]
     log = batches[0].outdir / "dream_log.txt"
     assert len(log.read_text(encoding="utf-8").splitlines()) == 40

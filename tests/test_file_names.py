@@ -86,7 +86,7 @@ def test_a_line_that_raises_the_unexpected_does_not_end_the_others(
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     session = fake_session(tmp_path, Broken())
     lines = [(1, "a bug"), (2, "a cat")]
-    told = [event for event in session.make_all(lines) if isinstance(event, Failed | Saved)]
-    assert [type(event) for event in told] == [Failed, Saved]
+    outcomes = [event for event in session.make_all(lines) if isinstance(event, Failed | Saved)]
+    assert [type(event) for event in outcomes] == [Failed, Saved]
     assert list(tmp_path.rglob("dream-crash-*.txt"))
     assert any(isinstance(event, Planned) for event in session.make_all(lines, dry_run=True))

@@ -113,11 +113,11 @@ def packages() -> list[str]:
 @pytest.mark.parametrize("package", packages())
 def test_a_package_says_what_it_offers(package: str) -> None:
     opened = importlib.import_module(package)
-    said = getattr(opened, "__all__", None)
+    exported = getattr(opened, "__all__", None)
     imported = [name for name in imports(Path(str(opened.__file__))) if "__future__" not in name]
     own = [name for name in imported if name.startswith("dream.")]
-    assert said is not None or not own, "it imports names to offer, but has no __all__"
-    for name in said or ():
+    assert exported is not None or not own, "it imports names to offer, but has no __all__"
+    for name in exported or ():
         assert hasattr(opened, name), f"{name} is offered but not there"
 
 

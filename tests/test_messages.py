@@ -24,12 +24,12 @@ def test_every_event_is_one_line() -> None:
         Cancelled(finished=1, count=3),
         Verified(path="a.png", line="", same=False, differences={"threads": "2, was 1"}),
     ]
-    said = [format_event(event) for event in events]
-    assert all(text and "\n" not in text for text in said)
-    assert said[0] == "outputs/000001.7.png  (-S7)"
-    assert said[2] == "line 4: column 3: “-q” is not a switch (did you mean -s?)"
-    assert said[4] == "cancelled; 1 of 3 made"
-    assert "threads 2, was 1" in (said[5] or "")
+    messages = [format_event(event) for event in events]
+    assert all(text and "\n" not in text for text in messages)
+    assert messages[0] == "outputs/000001.7.png  (-S7)"
+    assert messages[2] == "line 4: column 3: “-q” is not a switch (did you mean -s?)"
+    assert messages[4] == "cancelled; 1 of 3 made"
+    assert "threads 2, was 1" in (messages[5] or "")
 
 
 def test_steps_go_without_saying_but_have_a_pace() -> None:
@@ -84,8 +84,8 @@ def test_the_lines_of_a_file_are_one_progress() -> None:
         pace.format_progress(LineStarted(count=1, line="", request=Request(), turn=turn, turns=10))
         for number in (1, 2, 3, 4):
             now[0] += 1
-            told = pace.format_progress(Step(step=number, steps=4, picture=1, pictures=1))
-        return told
+            text = pace.format_progress(Step(step=number, steps=4, picture=1, pictures=1))
+        return text
 
     assert line(1) == "line 1/10  render 4/4  1.00 it/s  0:00 left"
     assert line(2) == "line 2/10  render 4/4  1.00 it/s  0:32 left"

@@ -85,19 +85,19 @@ def test_a_session(watch: Watch, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     """Start, look around, render, leave; and every process there was is watched."""
     pseudo = pytest.importorskip("tests.terminal.pseudo", reason="no pseudo-terminals on Windows")
     monkeypatch.setattr(pseudo, "PATIENCE", 300.0)  # torch is imported by the worker
-    here = pseudo.Terminal("-m", "dream", "-o", str(tmp_path), columns=100, **watch.env)
+    term = pseudo.Terminal("-m", "dream", "-o", str(tmp_path), columns=100, **watch.env)
     try:
-        here.see_line("")
-        here.send("!models\r")
-        here.see("* tiny")
-        here.send("a red circle --model tiny -s1 -S1 -U2\r")
-        here.see("(-S1)")
-        there = psutil.Process(here.child.pid)
+        term.see_line("")
+        term.send("!models\r")
+        term.see("* tiny")
+        term.send("a red circle --model tiny -s1 -S1 -U2\r")
+        term.see("(-S1)")
+        there = psutil.Process(term.child.pid)
         processes = {there.pid, *(child.pid for child in there.children(recursive=True))}
-        here.send("q\r")
-        assert here.end() == 0
+        term.send("q\r")
+        assert term.end() == 0
     finally:
-        here.close()
+        term.close()
     assert len(processes) >= 2 and processes <= watch.watched()
     assert [path.name for path in tmp_path.glob("*.png")] == ["000001.1.png"]
     assert watch.calls() == ""

@@ -155,13 +155,13 @@ def test_the_history_in_the_shell_is_that_of_the_outdir(
     history = tmp_path / "o" / ".dream_history"
     history.parent.mkdir()
     history.write_text("a cat -S1\na dog -S2\n")
-    for argv, said in (
+    for argv, message in (
         (["!history"], "    1  a cat -S1\n    2  a dog -S2\n"),
         (["!search", "dog"], "    2  a dog -S2\n"),
         (["!1"], "a cat -S1\n"),
     ):
         assert main(["-o", "o", *argv]) == 0
-        assert capsys.readouterr().out == said
+        assert capsys.readouterr().out == message
     assert main(["-o", "o", "!clear", "yes"]) == 0
     assert history.read_text() == ""
 
@@ -226,7 +226,7 @@ def test_lines_of_a_command_are_planned_in_a_dry_run(dry: Session, tmp_path: Pat
 
 
 @pytest.mark.parametrize(
-    ("data", "said"),
+    ("data", "message"),
     [
         ("a café -s5 -S1\r\na 猫 -s5 -S2\r\n".encode("utf-16"), "read as UTF-16"),
         (b"a caf\xe9 -s5 -S1\n", "read as Windows-1252"),
@@ -234,7 +234,7 @@ def test_lines_of_a_command_are_planned_in_a_dry_run(dry: Session, tmp_path: Pat
         (b"a cat -s5 -S1\n\0\0\0\0", ""),
     ],
 )
-def test_standard_input_is_read_as_a_file_is(data: bytes, said: str, tmp_path: Path) -> None:
+def test_standard_input_is_read_as_a_file_is(data: bytes, message: str, tmp_path: Path) -> None:
     (tmp_path / "lines.txt").write_bytes(data)
     file, pipe = (
         shell(f"dream --dry_run --from_file {source}", tmp_path, HOME=str(tmp_path))
@@ -242,4 +242,4 @@ def test_standard_input_is_read_as_a_file_is(data: bytes, said: str, tmp_path: P
     )
     assert (file.stdout, file.returncode) == (pipe.stdout, pipe.returncode)
     assert file.stderr == pipe.stderr.replace("standard input", "lines.txt")
-    assert said in pipe.stderr and "Traceback" not in pipe.stderr
+    assert message in pipe.stderr and "Traceback" not in pipe.stderr

@@ -13,7 +13,7 @@ A, B, C = map(Term, "abc")
 
 
 @pytest.mark.parametrize(
-    ("words", "meant"),
+    ("words", "expected"),
     [
         ("a", A),
         ("a big  red ball", Term("a big red ball")),
@@ -28,8 +28,8 @@ A, B, C = map(Term, "abc")
         ("黑猫 AND NOT 狗", And(Term("黑猫"), Not(Term("狗")))),
     ],
 )
-def test_what_words_mean(words: str, meant: MaskQuery) -> None:
-    assert parse_mask_query(words) == meant
+def test_what_words_mean(words: str, expected: MaskQuery) -> None:
+    assert parse_mask_query(words) == expected
 
 
 @pytest.mark.parametrize(

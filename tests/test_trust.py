@@ -155,9 +155,9 @@ def test_models_that_stand_in_place_of_others_are_said(
     theirs = fake_registry(tmp_path / "models", "tiny", "only-here")
     ours = fake_registry(tmp_path / "shipped", "tiny", "other")
     registry = type(ours)((*theirs.models_dirs, *ours.models_dirs))
-    (said,) = describe_folder_settings(registry)
-    assert "tiny is " in said and "models/tiny" in said and "only-here" not in said
+    (message,) = describe_folder_settings(registry)
+    assert "tiny is " in message and "models/tiny" in message and "only-here" not in message
     (tmp_path / "models" / "models.toml").write_text("[models.other]\npath = 'only-here'\n")
-    (said,) = describe_folder_settings(registry)
-    assert "other is " in said and "models/only-here" in said
+    (message,) = describe_folder_settings(registry)
+    assert "other is " in message and "models/only-here" in message
     assert describe_folder_settings(ours) == ()

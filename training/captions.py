@@ -17,7 +17,7 @@ def caption(rng: random.Random, spec: Spec) -> str:
     lot = rng.random()
     if lot < 0.60:
         return _ornamented(rng, english.describe(rng, spec), ORNAMENTS_EN, ", ")
-    if lot < 0.94 or not isinstance(spec, ObjectScene) or not spec.things:
+    if lot < 0.94 or not isinstance(spec, ObjectScene) or not spec.objects:
         return _ornamented(rng, chinese.describe(rng, spec), ORNAMENTS_ZH, "，")
     return _mixed(rng, spec)
 

@@ -36,7 +36,7 @@ def name_ground(rng: random.Random, still: ObjectScene) -> str:
 
 def _still(rng: random.Random, still: ObjectScene) -> str:
     ground = name_ground(rng, still)
-    if not still.things:
+    if not still.objects:
         return ground
     objects = name_objects(rng, still)
     if rng.random() < UNSAID:
@@ -53,9 +53,9 @@ def _still(rng: random.Random, still: ObjectScene) -> str:
 
 
 def name_objects(rng: random.Random, still: ObjectScene) -> str:
-    first = still.things[0]
-    if len(still.things) == 2:
-        a, b = (_noun(rng, thing) for thing in still.things)
+    first = still.objects[0]
+    if len(still.objects) == 2:
+        a, b = (_noun(rng, obj) for obj in still.objects)
         return rng.choice(
             {
                 "and": (f"{a}和{b}", f"{a}与{b}", f"{b}和{a}"),
@@ -75,11 +75,11 @@ def name_objects(rng: random.Random, still: ObjectScene) -> str:
     return rng.choice((f"{place}的{noun}", f"{noun}在{place}"))
 
 
-def _noun(rng: random.Random, thing: SceneObject) -> str:
-    kind = rng.choice(KIND_ZH[thing.kind])
-    colour = rng.choice(COLOUR_ZH[thing.colour]) if rng.random() > UNSAID else ""
-    size = rng.choice(SIZE_ZH[thing.size]) if thing.size else ""
-    one = "一" + MEASURE_ZH.get(thing.kind, "个") if rng.random() < 0.25 else ""
+def _noun(rng: random.Random, obj: SceneObject) -> str:
+    kind = rng.choice(KIND_ZH[obj.kind])
+    colour = rng.choice(COLOUR_ZH[obj.colour]) if rng.random() > UNSAID else ""
+    size = rng.choice(SIZE_ZH[obj.size]) if obj.size else ""
+    one = "一" + MEASURE_ZH.get(obj.kind, "个") if rng.random() < 0.25 else ""
     return f"{one}{size}{colour}{rng.choice(('', '的')) if colour else ''}{kind}"
 
 
@@ -88,6 +88,6 @@ def _scene(rng: random.Random, scene: Scene) -> str:
     land = rng.choice(LAND_ZH[scene.land])
     if not scene.item:
         return rng.choice((f"{sky}下的{land}", f"{land}，{sky}", f"{land}和{sky}"))
-    thing = rng.choice(COLOUR_ZH[scene.item_colour]) + rng.choice(KIND_ZH[scene.item])
+    obj = rng.choice(COLOUR_ZH[scene.item_colour]) + rng.choice(KIND_ZH[scene.item])
     where = {"sea": "上", "mountains": "前", "hills": "上"}.get(scene.land, "里")
-    return rng.choice((f"{sky}下，{land}{where}的{thing}", f"{land}{where}的{thing}，{sky}"))
+    return rng.choice((f"{sky}下，{land}{where}的{obj}", f"{land}{where}的{obj}，{sky}"))

@@ -64,8 +64,8 @@ def _draw_still(
     draw = ImageDraw.Draw(image)
     side = min(w, h)
     spots = []
-    shade = {thing: jitter(rng, COLOURS[thing.colour]) for thing in still.things}
-    for thing, (x, y), radius in _lay_out(rng, still):
+    shade = {obj: jitter(rng, COLOURS[obj.colour]) for obj in still.objects}
+    for obj, (x, y), radius in _lay_out(rng, still):
         pen = Pen(
             draw,
             x * w,
@@ -73,9 +73,9 @@ def _draw_still(
             radius * side,
             paper=ground,
             width=max(4, side // 56),
-            ink=shade[thing] if still.style == "line drawing" else None,
+            ink=shade[obj] if still.style == "line drawing" else None,
         )
-        draw_object(pen, thing.kind, shade[thing], rng)
+        draw_object(pen, obj.kind, shade[obj], rng)
         spots.append(Spot(pen.x / SUPERSAMPLING, pen.y / SUPERSAMPLING, pen.radius / SUPERSAMPLING))
     return image, tuple(spots)
 
@@ -84,15 +84,15 @@ def _lay_out(
     rng: random.Random, still: ObjectScene
 ) -> list[tuple[SceneObject, tuple[float, float], float]]:
     """Each object with its middle (shares of width and height) and radius (of the short side)."""
-    if still.count > 1 and len(still.things) == 1:
+    if still.count > 1 and len(still.objects) == 1:
         radius = rng.uniform(*RADII["group"])
-        return [(still.things[0], _near(rng, spot, 0.01), radius) for spot in GROUPS[still.count]]
+        return [(still.objects[0], _near(rng, spot, 0.01), radius) for spot in GROUPS[still.count]]
     laid = []
-    for thing in still.things:
-        alone = len(still.things) == 1
-        key = thing.size or ("alone" if thing.place == "center" else "aside") if alone else "group"
-        spot = _near(rng, PLACES[thing.place], 0.02 if alone else 0.01)
-        laid.append((thing, spot, rng.uniform(*RADII[key])))
+    for obj in still.objects:
+        alone = len(still.objects) == 1
+        key = obj.size or ("alone" if obj.place == "center" else "aside") if alone else "group"
+        spot = _near(rng, PLACES[obj.place], 0.02 if alone else 0.01)
+        laid.append((obj, spot, rng.uniform(*RADII[key])))
     return laid
 
 

@@ -45,7 +45,7 @@ def _ground_words(rng: random.Random, still: ObjectScene) -> str:
 
 def _still(rng: random.Random, still: ObjectScene) -> str:
     ground = _ground_words(rng, still)
-    if not still.things:
+    if not still.objects:
         return rng.choice((_a(f"{ground} background"), f"{ground} background", ground))
     objects = name_objects(rng, still)
     if rng.random() < UNSAID:
@@ -65,9 +65,9 @@ def _still(rng: random.Random, still: ObjectScene) -> str:
 
 
 def name_objects(rng: random.Random, still: ObjectScene) -> str:
-    first = still.things[0]
-    if len(still.things) == 2:
-        a, b = (_noun(rng, thing) for thing in still.things)
+    first = still.objects[0]
+    if len(still.objects) == 2:
+        a, b = (_noun(rng, obj) for obj in still.objects)
         return rng.choice(
             {
                 "and": (f"{a} and {b}", f"{a} and {b}", f"{a} next to {b}", f"{b} and {a}"),
@@ -92,26 +92,26 @@ def name_objects(rng: random.Random, still: ObjectScene) -> str:
     return _noun(rng, first) + _place(rng, first)
 
 
-def _noun(rng: random.Random, thing: SceneObject) -> str:
-    words = [rng.choice(SYNONYMS_EN[thing.kind])]
+def _noun(rng: random.Random, obj: SceneObject) -> str:
+    words = [rng.choice(SYNONYMS_EN[obj.kind])]
     if rng.random() > UNSAID:
-        words.insert(0, thing.colour)
-    if thing.size:
-        words.insert(0, rng.choice(SIZE_EN[thing.size]))
+        words.insert(0, obj.colour)
+    if obj.size:
+        words.insert(0, rng.choice(SIZE_EN[obj.size]))
     return _a(" ".join(words))
 
 
-def _place(rng: random.Random, thing: SceneObject) -> str:
-    if thing.place == "center":
+def _place(rng: random.Random, obj: SceneObject) -> str:
+    if obj.place == "center":
         return rng.choice((" in the center", " in the middle")) if rng.random() < 0.15 else ""
-    corner = " " in thing.place
+    corner = " " in obj.place
     return rng.choice(
         (" in the {}", " in the {} corner", " at the {}")
         if corner
         else (" on the {}", " at the {}", " in the {}")
-        if thing.place in ("left", "right")
+        if obj.place in ("left", "right")
         else (" at the {}", " at the {}", " in the {}")
-    ).format(thing.place)
+    ).format(obj.place)
 
 
 def _scene(rng: random.Random, scene: Scene) -> str:
@@ -132,14 +132,14 @@ def _scene(rng: random.Random, scene: Scene) -> str:
         if scene.item == "tree" and scene.item_colour == "green" and rng.random() < 0.6
         else scene.item_colour + " "
     )
-    thing = _a(colour + scene.item)
+    obj = _a(colour + scene.item)
     where = {"sea": "on", "mountains": "in front of", "hills": "on"}.get(scene.land, "in")
     return rng.choice(
         (
-            f"{thing} {where} {land} under {sky}",
-            f"{thing} {where} {land} under {sky}",
-            f"{thing} {where} {land}, {sky}",
-            f"{thing} {where} {land} with {sky}",
-            f"{sky} over {land} with {thing}",
+            f"{obj} {where} {land} under {sky}",
+            f"{obj} {where} {land} under {sky}",
+            f"{obj} {where} {land}, {sky}",
+            f"{obj} {where} {land} with {sky}",
+            f"{sky} over {land} with {obj}",
         )
     )

@@ -36,15 +36,15 @@ def draw_paper(singles: int = 240, groups: int = 80, pairs: int = 80, seed: int 
 
 def _unseen(rng: random.Random, kind: str = "") -> tuple[SceneObject, str]:
     while True:
-        thing = SceneObject(kind or rng.choice(KINDS), rng.choice(NAMES))
+        obj = SceneObject(kind or rng.choice(KINDS), rng.choice(NAMES))
         ground = rng.choice(NAMES)
-        if held_out(thing.kind, thing.colour, ground) and not alike(thing.colour, ground):
-            return thing, ground
+        if held_out(obj.kind, obj.colour, ground) and not alike(obj.colour, ground):
+            return obj, ground
 
 
 def _single(rng: random.Random, number: int) -> ObjectScene:
     """Every kind in turn; two thirds in the middle (a sixth small, a sixth big), the rest aside."""
-    thing, ground = _unseen(rng, KINDS[number % len(KINDS)])
+    obj, ground = _unseen(rng, KINDS[number % len(KINDS)])
     size, place = "", "center"
     lot = rng.random()
     if lot < 1 / 6:
@@ -53,12 +53,12 @@ def _single(rng: random.Random, number: int) -> ObjectScene:
         size = "big"
     elif lot < 4 / 6:
         place = rng.choice(tuple(PLACES))
-    return ObjectScene((SceneObject(thing.kind, thing.colour, size, place),), ground)
+    return ObjectScene((SceneObject(obj.kind, obj.colour, size, place),), ground)
 
 
 def _group(rng: random.Random, count: int) -> ObjectScene:
-    thing, ground = _unseen(rng)
-    return ObjectScene((thing,), ground, count=count)
+    obj, ground = _unseen(rng)
+    return ObjectScene((obj,), ground, count=count)
 
 
 def _pair(rng: random.Random) -> ObjectScene:
@@ -69,51 +69,53 @@ def _pair(rng: random.Random) -> ObjectScene:
         if not any(alike(second.colour, c) for c in (first.colour, ground)):
             break
     places = ("left", "right") if relation == "left of" else ("top", "bottom")
-    things = (
+    objects = (
         SceneObject(first.kind, first.colour, "", places[0]),
         SceneObject(second.kind, second.colour, "", places[1]),
     )
-    return ObjectScene(things, ground, relation=relation, count=2)
+    return ObjectScene(objects, ground, relation=relation, count=2)
 
 
 # ---------------------------------------------------------------- when is it right?
 
 
-def background_right(asked: ObjectScene, found: Detection) -> bool:
-    return found.background == asked.background
+def background_right(wanted: ObjectScene, detection: Detection) -> bool:
+    return detection.background == wanted.background
 
 
-def colour_right(asked: ObjectScene, found: Detection) -> bool:
+def colour_right(wanted: ObjectScene, detection: Detection) -> bool:
     """Most of the largest object's pixels lie nearest to the colour asked for."""
-    return bool(found.regions) and found.regions[0].colour == asked.things[0].colour
+    return bool(detection.regions) and detection.regions[0].colour == wanted.objects[0].colour
 
 
-def place_right(asked: ObjectScene, found: Detection) -> bool:
-    return bool(found.regions) and found.cell(found.regions[0]) == asked.things[0].place
+def place_right(wanted: ObjectScene, detection: Detection) -> bool:
+    return (
+        bool(detection.regions) and detection.cell(detection.regions[0]) == wanted.objects[0].place
+    )
 
 
-def objects(found: Detection) -> int:
-    if not found.regions:
+def objects(detection: Detection) -> int:
+    if not detection.regions:
         return 0
-    largest = found.regions[0].area
-    return sum(region.area > REGION_OF_A_GROUP * largest for region in found.regions)
+    largest = detection.regions[0].area
+    return sum(region.area > REGION_OF_A_GROUP * largest for region in detection.regions)
 
 
-def count_right(asked: ObjectScene, found: Detection) -> bool:
-    return objects(found) == asked.count
+def count_right(wanted: ObjectScene, detection: Detection) -> bool:
+    return objects(detection) == wanted.count
 
 
-def pair_right(asked: ObjectScene, found: Detection) -> bool:
+def pair_right(wanted: ObjectScene, detection: Detection) -> bool:
     """Two objects, the first one's colour on the first one's side, the second's on the other."""
-    if len(found.regions) < 2:
+    if len(detection.regions) < 2:
         return False
-    axis = 0 if asked.relation == "left of" else 1
-    first, second = sorted(found.regions[:2], key=lambda region: region.middle[axis])
-    return (first.colour, second.colour) == tuple(thing.colour for thing in asked.things)
+    axis = 0 if wanted.relation == "left of" else 1
+    first, second = sorted(detection.regions[:2], key=lambda region: region.middle[axis])
+    return (first.colour, second.colour) == tuple(obj.colour for obj in wanted.objects)
 
 
-def colour_gone(colour: str, found: Detection) -> bool:
+def colour_gone(colour: str, detection: Detection) -> bool:
     """Neither the background nor any object of note is of this colour."""
-    total = found.size[0] * found.size[1]
-    seen = sum(region.area * region.colours[colour] for region in found.regions) / total
-    return found.background != colour and seen < TRACE
+    total = detection.size[0] * detection.size[1]
+    seen = sum(region.area * region.colours[colour] for region in detection.regions) / total
+    return detection.background != colour and seen < TRACE

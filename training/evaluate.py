@@ -55,34 +55,44 @@ class Metric:
 
 def share(
     right: Callable[[ObjectScene, Detection], bool],
-    asked: Sequence[ObjectScene],
-    found: Sequence[Detection],
+    wanted: Sequence[ObjectScene],
+    detection: Sequence[Detection],
 ) -> float:
-    return sum(right(a, f) for a, f in zip(asked, found, strict=True)) / len(asked)
+    return sum(right(a, f) for a, f in zip(wanted, detection, strict=True)) / len(wanted)
 
 
-def kinds_right(asked: Sequence[ObjectScene], found: Sequence[Detection]) -> float:
+def kinds_right(wanted: Sequence[ObjectScene], detection: Sequence[Detection]) -> float:
     reader = load_reader()
-    read = [read_kinds(reader, list(f.regions[:1])) for f in found]
-    return sum(r == [a.things[0].kind] for a, r in zip(asked, read, strict=True)) / len(asked)
+    read = [read_kinds(reader, list(f.regions[:1])) for f in detection]
+    return sum(r == [a.objects[0].kind] for a, r in zip(wanted, read, strict=True)) / len(wanted)
 
 
-def rows_of_singles(asked: Sequence[ObjectScene], found: Sequence[Detection]) -> list[Metric]:
-    n = len(asked)
+def rows_of_singles(wanted: Sequence[ObjectScene], detection: Sequence[Detection]) -> list[Metric]:
+    n = len(wanted)
     return [
         Metric(
-            "background colour right", "97 %", "99 %", share(exam.background_right, asked, found), n
+            "background colour right",
+            "97 %",
+            "99 %",
+            share(exam.background_right, wanted, detection),
+            n,
         ),
-        Metric("object colour right", "95 %", "98 %", share(exam.colour_right, asked, found), n),
-        Metric("shape right", "85 %", "95 %", kinds_right(asked, found), n),
         Metric(
-            "place right (nine cells)", "80 %", "92 %", share(exam.place_right, asked, found), n
+            "object colour right", "95 %", "98 %", share(exam.colour_right, wanted, detection), n
+        ),
+        Metric("shape right", "85 %", "95 %", kinds_right(wanted, detection), n),
+        Metric(
+            "place right (nine cells)",
+            "80 %",
+            "92 %",
+            share(exam.place_right, wanted, detection),
+            n,
         ),
     ]
 
 
-def both_right(asked: ObjectScene, found: Detection) -> bool:
-    return exam.background_right(asked, found) and exam.colour_right(asked, found)
+def both_right(wanted: ObjectScene, detection: Detection) -> bool:
+    return exam.background_right(wanted, detection) and exam.colour_right(wanted, detection)
 
 
 def row_of_counts(
@@ -90,29 +100,31 @@ def row_of_counts(
 ) -> Metric:
     """One, two and three in equal parts."""
     ones = len(paper.groups) // 2
-    asked = [*paper.singles[:ones], *paper.groups]
-    found = [*singles[:ones], *groups]
+    wanted = [*paper.singles[:ones], *paper.groups]
+    detection = [*singles[:ones], *groups]
     return Metric(
-        "count 1/2/3 right", "80 %", "92 %", share(exam.count_right, asked, found), len(asked)
+        "count 1/2/3 right", "80 %", "92 %", share(exam.count_right, wanted, detection), len(wanted)
     )
 
 
-def row_of_negatives(painter: TinyGenerator, count: int) -> Metric:
+def row_of_negatives(generator: TinyGenerator, count: int) -> Metric:
     """'a circle [red]': of every colour, and the picture must not show it."""
     kinds = ("circle", "star", "heart", "cat", "house", "flower")
     prompts = [f"a {kinds[i // len(NAMES) % len(kinds)]}" for i in range(count)]
     unwanted = [NAMES[i % len(NAMES)] for i in range(count)]
-    images = painter.paint(prompts, seed=500, negative=unwanted)
+    images = generator.paint(prompts, seed=500, negative=unwanted)
     gone = sum(exam.colour_gone(c, analyze(im)) for c, im in zip(unwanted, images, strict=True))
     return Metric("negative word gone (`a circle [red]`)", "90 %", "98 %", gone / count, count)
 
 
-def rows_of_samplers(painter: TinyGenerator, asked: Sequence[ObjectScene]) -> list[Metric]:
+def rows_of_samplers(generator: TinyGenerator, wanted: Sequence[ObjectScene]) -> list[Metric]:
     from dream.options.sampler_table import SAMPLERS
 
     each = {}
     for name in SAMPLERS:
-        each[name] = share(both_right, asked, painter.find(asked, sampler=name, steps=20, seed=900))
+        each[name] = share(
+            both_right, wanted, generator.find(wanted, sampler=name, steps=20, seed=900)
+        )
         print(f"    {name:16} {each[name]:.0%}", flush=True)
     return [
         Metric(
@@ -120,26 +132,26 @@ def rows_of_samplers(painter: TinyGenerator, asked: Sequence[ObjectScene]) -> li
             "93 %",
             "97 %",
             statistics.mean(each.values()),
-            len(asked) * len(each),
+            len(wanted) * len(each),
         ),
         Metric(
             f"… the least of them ({min(each, key=lambda name: each[name])})",
             "",
             "",
             min(each.values()),
-            len(asked),
+            len(wanted),
         ),
     ]
 
 
-def row_of_time(painter: TinyGenerator) -> Metric:
+def row_of_time(generator: TinyGenerator) -> Metric:
     threads = torch.get_num_threads()
     torch.set_num_threads(2)
-    painter.paint(["a red circle"], steps=2)
+    generator.paint(["a red circle"], steps=2)
     times = []
     for _ in range(3):
         began = time.perf_counter()
-        painter.paint(["a red circle on a blue background"], steps=20)
+        generator.paint(["a red circle on a blue background"], steps=20)
         times.append(time.perf_counter() - began)
     torch.set_num_threads(threads)
     return Metric(
@@ -151,24 +163,24 @@ def row_of_time(painter: TinyGenerator) -> Metric:
     )
 
 
-def measure_upper_bound(asked: Sequence[ObjectScene]) -> list[Metric]:
+def measure_upper_bound(wanted: Sequence[ObjectScene]) -> list[Metric]:
     """The judge on the renderer's own pictures of the same questions: what 'right' can reach."""
-    found = [analyze(render(still, 256, 256, i).image) for i, still in enumerate(asked)]
-    return rows_of_singles(asked, found)
+    detection = [analyze(render(still, 256, 256, i).image) for i, still in enumerate(wanted)]
+    return rows_of_singles(wanted, detection)
 
 
-def quick(painter: TinyGenerator) -> list[Metric]:
+def quick(generator: TinyGenerator) -> list[Metric]:
     """A fifth of the singles: what a test can afford."""
-    asked = draw_paper().singles[:54]
-    return rows_of_singles(asked, painter.find(asked))
+    wanted = draw_paper().singles[:54]
+    return rows_of_singles(wanted, generator.find(wanted))
 
 
-def full(painter: TinyGenerator) -> list[Metric]:
+def full(generator: TinyGenerator) -> list[Metric]:
     paper = draw_paper()
-    singles = painter.find(paper.singles)
+    singles = generator.find(paper.singles)
     rows = rows_of_singles(paper.singles, singles)
-    rows.append(row_of_counts(paper, singles, painter.find(paper.groups, seed=300)))
-    pairs = painter.find(paper.pairs, seed=400)
+    rows.append(row_of_counts(paper, singles, generator.find(paper.groups, seed=300)))
+    pairs = generator.find(paper.pairs, seed=400)
     rows.append(
         Metric(
             "two objects, each with its own colour",
@@ -184,18 +196,18 @@ def full(painter: TinyGenerator) -> list[Metric]:
             "Chinese prompts, background and colour",
             "92 %",
             "97 %",
-            share(both_right, some, painter.find(some, "zh")),
+            share(both_right, some, generator.find(some, "zh")),
             len(some),
         )
     )
-    rows.append(row_of_negatives(painter, 36))
-    rows += rows_of_samplers(painter, paper.singles[:12])
+    rows.append(row_of_negatives(generator, 36))
+    rows += rows_of_samplers(generator, paper.singles[:12])
     rows.append(
         Metric(
             "8 steps, dpmpp_2m_karras, background and colour",
             "85 %",
             "95 %",
-            share(both_right, some, painter.find(some, sampler="dpmpp_2m_karras", steps=8)),
+            share(both_right, some, generator.find(some, sampler="dpmpp_2m_karras", steps=8)),
             len(some),
         )
     )
@@ -208,7 +220,7 @@ def full(painter: TinyGenerator) -> list[Metric]:
             unit="dB",
         )
     )
-    rows.append(row_of_time(painter))
+    rows.append(row_of_time(generator))
     return rows
 
 
@@ -236,18 +248,18 @@ def read_from(readme: Path) -> dict[str, float]:
 
 
 def main() -> None:
-    asked = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    asked.add_argument("--model", type=Path, default=MODEL)
-    asked.add_argument("--quick", action="store_true", help="54 single objects only")
-    asked.add_argument("--judge", action="store_true", help="measure the judge on true drawings")
-    asked.add_argument("--write", action="store_true", help="put the table into the model card")
-    options = asked.parse_args()
+    wanted = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    wanted.add_argument("--model", type=Path, default=MODEL)
+    wanted.add_argument("--quick", action="store_true", help="54 single objects only")
+    wanted.add_argument("--judge", action="store_true", help="measure the judge on true drawings")
+    wanted.add_argument("--write", action="store_true", help="put the table into the model card")
+    options = wanted.parse_args()
     if options.judge:
         print(f"the reader of shapes: {reader_accuracy():.1%} right on new drawings")
         print(table(measure_upper_bound(draw_paper().singles)))
         return
-    painter = TinyGenerator(options.model)
-    rows = quick(painter) if options.quick else full(painter)
+    generator = TinyGenerator(options.model)
+    rows = quick(generator) if options.quick else full(generator)
     print(table(rows))
     if options.write:
         write_into(options.model / "README.md", rows)

@@ -26,9 +26,9 @@ class TinyGenerator:
         self.pipe.set_progress_bar_config(disable=True)
         self.config = dict(self.pipe.scheduler.config)
 
-    def paint(self, prompts: Sequence[str], seed: int = 0, **asked: Any) -> list[Image.Image]:
+    def paint(self, prompts: Sequence[str], seed: int = 0, **wanted: Any) -> list[Image.Image]:
         """One picture a prompt, seeds counted up from `seed`; `asked` overrides the card."""
-        settings = {**self.card, **asked}
+        settings = {**self.card, **wanted}
         images: list[Image.Image] = []
         for start in range(0, len(prompts), BATCH):
             some = list(prompts[start : start + BATCH])
@@ -53,9 +53,9 @@ class TinyGenerator:
         return make_scheduler(sampler, self.config, steps, torch.float32)
 
     def find(
-        self, asked: Sequence[ObjectScene], language: str = "en", **settings: Any
+        self, wanted: Sequence[ObjectScene], language: str = "en", **settings: Any
     ) -> list[Detection]:
         return [
             analyze(image)
-            for image in self.paint([plainly(still, language) for still in asked], **settings)
+            for image in self.paint([plainly(still, language) for still in wanted], **settings)
         ]

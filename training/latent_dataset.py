@@ -92,10 +92,10 @@ def write_latent_dataset(
 
 
 def open_latent_dataset(path: Path) -> LatentDataset:
-    with np.load(path) as kept:
-        mix = MixRatios(*kept["mix"].tolist())
-        specs = tuple(sample_spec(random.Random(int(s)), mix) for s in kept["seeds"])
-        return LatentDataset(kept["latents"], kept["spots"], specs)
+    with np.load(path) as saved:
+        mix = MixRatios(*saved["mix"].tolist())
+        specs = tuple(sample_spec(random.Random(int(s)), mix) for s in saved["seeds"])
+        return LatentDataset(saved["latents"], saved["spots"], specs)
 
 
 def _chunks(count: int, size: int) -> Iterator[tuple[int, int]]:

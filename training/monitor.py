@@ -161,8 +161,8 @@ class _Set:
             answer: Tensor = unet(seen.to(device), level, hidden).sample
             errors[name] = (answer.float().cpu() - wanted).square().mean().item()
         right = errors.pop("right")
-        told = "  ".join(f"wrong {name} {e / right - 1:+.1%}" for name, e in errors.items())
-        return f"loss at {level}: {right:.4f}  {told}"
+        answers = "  ".join(f"wrong {name} {e / right - 1:+.1%}" for name, e in errors.items())
+        return f"loss at {level}: {right:.4f}  {answers}"
 
 
 def _unseen(rng: random.Random) -> tuple[SceneObject, str]:
@@ -174,18 +174,18 @@ def _unseen(rng: random.Random) -> tuple[SceneObject, str]:
 
 def _single(rng: random.Random) -> dict[str, ObjectScene]:
     """The true caption and three wrong ones."""
-    thing, ground = _unseen(rng)
-    thing = replace(thing, place=rng.choice(tuple(PLACES)[:5]))
-    kinds = [k for k in KINDS if k != thing.kind]
-    colours = [c for c in NAMES if c not in (thing.colour, ground)]
-    places = [p for p in PLACES if p != thing.place]
-    told = {
-        "right": thing,
-        "kind": replace(thing, kind=rng.choice(kinds)),
-        "colour": replace(thing, colour=rng.choice(colours)),
-        "place": replace(thing, place=rng.choice(places)),
+    obj, ground = _unseen(rng)
+    obj = replace(obj, place=rng.choice(tuple(PLACES)[:5]))
+    kinds = [k for k in KINDS if k != obj.kind]
+    colours = [c for c in NAMES if c not in (obj.colour, ground)]
+    places = [p for p in PLACES if p != obj.place]
+    answers = {
+        "right": obj,
+        "kind": replace(obj, kind=rng.choice(kinds)),
+        "colour": replace(obj, colour=rng.choice(colours)),
+        "place": replace(obj, place=rng.choice(places)),
     }
-    return {name: ObjectScene((each,), ground) for name, each in told.items()}
+    return {name: ObjectScene((each,), ground) for name, each in answers.items()}
 
 
 def _pair(rng: random.Random) -> dict[str, ObjectScene]:
@@ -193,7 +193,7 @@ def _pair(rng: random.Random) -> dict[str, ObjectScene]:
     one, ground = _unseen(rng)
     colour = rng.choice([c for c in NAMES if not alike(c, one.colour) and not alike(c, ground)])
     other = SceneObject(rng.choice([k for k in KINDS if k != one.kind]), colour)
-    told = {
+    answers = {
         "right": (one, other),
         "colours swapped": (replace(one, colour=colour), replace(other, colour=one.colour)),
         "kinds swapped": (replace(one, kind=other.kind), replace(other, kind=one.kind)),
@@ -201,10 +201,10 @@ def _pair(rng: random.Random) -> dict[str, ObjectScene]:
     places = ("left", "right")
     return {
         name: ObjectScene(
-            tuple(replace(t, place=p) for t, p in zip(things, places, strict=True)),
+            tuple(replace(t, place=p) for t, p in zip(objects, places, strict=True)),
             ground,
             relation="left of",
             count=2,
         )
-        for name, things in told.items()
+        for name, objects in answers.items()
     }

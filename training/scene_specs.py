@@ -41,7 +41,7 @@ class SceneObject:
 class ObjectScene:
     """`relation` is between two different things; `count` > 1 repeats the one thing in a row."""
 
-    things: tuple[SceneObject, ...]
+    objects: tuple[SceneObject, ...]
     background: str
     second: str = ""  # the other colour of a pattern
     pattern: str = "plain"
@@ -94,16 +94,16 @@ def sample_spec(rng: random.Random, mix: MixRatios) -> Spec:
         return ObjectScene((), background, second, pattern, count=0, style="")
     if lot < mix.empty + mix.pair:
         return _pick_pair(rng, taken, pattern, style)
-    thing = _pick_thing(rng, taken)
+    obj = _pick_thing(rng, taken)
     if lot < mix.empty + mix.pair + mix.several:
         count = rng.choice((2, 3))
-        return ObjectScene((thing,), background, second, pattern, count=count, style=style)
+        return ObjectScene((obj,), background, second, pattern, count=count, style=style)
     size = rng.choice(("", "", "", "", "small", "big"))
     place = rng.choice((*("center",) * 9, *PLACES))
     if size == "big":
         place = "center"
-    thing = SceneObject(thing.kind, thing.colour, size, place)
-    return ObjectScene((thing,), background, second, pattern, style=style)
+    obj = SceneObject(obj.kind, obj.colour, size, place)
+    return ObjectScene((obj,), background, second, pattern, style=style)
 
 
 def _pick_thing(rng: random.Random, taken: tuple[str, ...]) -> SceneObject:
@@ -118,9 +118,9 @@ def _pick_pair(rng: random.Random, taken: tuple[str, ...], pattern: str, style: 
     first, second = _pick_thing(rng, taken), _pick_thing(rng, taken)
     relation = rng.choice(("and", "left of", "above"))
     places = ("top", "bottom") if relation == "above" else ("left", "right")
-    things = (
+    objects = (
         SceneObject(first.kind, first.colour, "", places[0]),
         SceneObject(second.kind, second.colour, "", places[1]),
     )
     other = taken[1] if len(taken) > 1 else ""
-    return ObjectScene(things, taken[0], other, pattern, relation, count=2, style=style)
+    return ObjectScene(objects, taken[0], other, pattern, relation, count=2, style=style)

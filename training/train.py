@@ -69,7 +69,7 @@ class StageConfig:
     minutes: float
     device: str
     pictures: int
-    onward: bool = False
+    resume: bool = False
 
     def share(self, stage: str) -> float:
         return self.minutes * MINUTES[stage]
@@ -79,68 +79,70 @@ class StageConfig:
         return CLIPTokenizer.from_pretrained(self.out / "tokenizer")
 
 
-def make_tokenizer(shop: StageConfig) -> None:
-    if not (shop.out / "tokenizer" / "vocab.json").exists():
-        words = len(tokenizer.write(shop.out / "tokenizer"))
+def make_tokenizer(config: StageConfig) -> None:
+    if not (config.out / "tokenizer" / "vocab.json").exists():
+        words = len(tokenizer.write(config.out / "tokenizer"))
         print(f"tokenizer  {words} tokens", flush=True)
 
 
-def make_vae(shop: StageConfig) -> None:
-    if shop.onward or (shop.work / "albums").exists():
+def make_vae(config: StageConfig) -> None:
+    if config.resume or (config.work / "albums").exists():
         return  # what is in the albums was seen with this eye; it must not change any more
-    train_vae(shop.out, shop.work, shop.share("vae"), shop.device)
+    train_vae(config.out, config.work, config.share("vae"), config.device)
 
 
-def make_text(shop: StageConfig) -> None:
-    if shop.onward or (shop.work / "unet.pt").exists():
+def make_text(config: StageConfig) -> None:
+    if config.resume or (config.work / "unet.pt").exists():
         return  # it learns on together with the UNet
-    train_text(shop.out, shop.work, shop.share("text"), shop.tokenizer, shop.device)
+    train_text(config.out, config.work, config.share("text"), config.tokenizer, config.device)
 
 
-def make_albums(shop: StageConfig) -> None:
+def make_datasets(config: StageConfig) -> None:
     vae = (
-        AutoencoderKL.from_pretrained(shop.out / "vae")
+        AutoencoderKL.from_pretrained(config.out / "vae")
         .float()
         .eval()
-        .to(shop.device, memory_format=torch.channels_last)
+        .to(config.device, memory_format=torch.channels_last)
     )
     for number, (mix, width, height, part) in enumerate(ALBUMS, 1):
-        path = shop.work / "albums" / f"{width}x{height}-{number}.npz"
+        path = config.work / "albums" / f"{width}x{height}-{number}.npz"
         if not path.exists():
-            count = int(part * shop.pictures)
+            count = int(part * config.pictures)
             print(f"album  {count} pictures of {width} x {height}", flush=True)
-            write_latent_dataset(path, vae, mix, count, width, height, number, shop.device)
+            write_latent_dataset(path, vae, mix, count, width, height, number, config.device)
 
 
-def make_unet(shop: StageConfig) -> None:
-    plan = TrainConfig(shop.out, shop.work, shop.share("unet"), shop.device, onward=shop.onward)
-    if shop.device == "cpu":
+def make_unet(config: StageConfig) -> None:
+    plan = TrainConfig(
+        config.out, config.work, config.share("unet"), config.device, resume=config.resume
+    )
+    if config.device == "cpu":
         plan = replace(plan, workers=min(2, os.cpu_count() or 1))
     else:
         plan = replace(plan, batch=256)
     train_unet(plan)
 
 
-def make_hand(shop: StageConfig) -> None:
-    train_decoder(shop.out, shop.work, shop.share("hand"), shop.device)
+def make_hand(config: StageConfig) -> None:
+    train_decoder(config.out, config.work, config.share("hand"), config.device)
 
 
-def make_upscaler(shop: StageConfig) -> None:
-    train_upscaler(shop.upscaler, shop.work, shop.share("upscaler"), shop.device)
+def make_upscaler(config: StageConfig) -> None:
+    train_upscaler(config.upscaler, config.work, config.share("upscaler"), config.device)
 
 
-def make_card(shop: StageConfig) -> None:
-    write_index(shop.out)
-    write_card(shop.out)
-    size = sum(f.stat().st_size for f in shop.out.rglob("*") if f.is_file())
-    print(f"card  {shop.out} is whole: {size / 1e6:.1f} MB", flush=True)
+def make_card(config: StageConfig) -> None:
+    write_index(config.out)
+    write_card(config.out)
+    size = sum(f.stat().st_size for f in config.out.rglob("*") if f.is_file())
+    print(f"card  {config.out} is whole: {size / 1e6:.1f} MB", flush=True)
 
 
 STAGES: dict[str, Callable[[StageConfig], None]] = {
     "tokenizer": make_tokenizer,
     "vae": make_vae,
     "text": make_text,
-    "albums": make_albums,
+    "albums": make_datasets,
     "unet": make_unet,
     "hand": make_hand,
     "upscaler": make_upscaler,
@@ -149,30 +151,30 @@ STAGES: dict[str, Callable[[StageConfig], None]] = {
 
 
 def main() -> None:
-    asked = argparse.ArgumentParser(
+    wanted = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    asked.add_argument("--out", type=Path, default=Path("models/tiny"))
-    asked.add_argument("--upscaler", type=Path, default=Path("models/tiny-x4/tiny-x4.pth"))
-    asked.add_argument("--work", type=Path, default=Path(".train"), help="checkpoints and albums")
-    asked.add_argument("--minutes", type=float, default=90)
-    asked.add_argument("--device", default="cpu")
-    asked.add_argument("--pictures", type=int, default=25_000)
-    asked.add_argument("--stage", choices=[*STAGES, "all"], default="all")
-    asked.add_argument("--onward", action="store_true", help="begin with the model in --out")
-    options = asked.parse_args()
-    shop = StageConfig(
+    wanted.add_argument("--out", type=Path, default=Path("models/tiny"))
+    wanted.add_argument("--upscaler", type=Path, default=Path("models/tiny-x4/tiny-x4.pth"))
+    wanted.add_argument("--work", type=Path, default=Path(".train"), help="checkpoints and albums")
+    wanted.add_argument("--minutes", type=float, default=90)
+    wanted.add_argument("--device", default="cpu")
+    wanted.add_argument("--pictures", type=int, default=25_000)
+    wanted.add_argument("--stage", choices=[*STAGES, "all"], default="all")
+    wanted.add_argument("--onward", action="store_true", help="begin with the model in --out")
+    options = wanted.parse_args()
+    config = StageConfig(
         options.out,
         options.upscaler,
         options.work,
         options.minutes,
         options.device,
         options.pictures,
-        options.onward,
+        options.resume,
     )
     for name, stage in STAGES.items():
         if options.stage in (name, "all"):
-            stage(shop)
+            stage(config)
 
 
 if __name__ == "__main__":

@@ -76,12 +76,12 @@ def answers(spec: Spec) -> list[int]:
             "relation": spec.relation,
             "count": str(spec.count),
         }
-        for i, thing in enumerate(spec.things):
+        for i, obj in enumerate(spec.objects):
             given |= {
-                f"kind{i}": thing.kind,
-                f"colour{i}": thing.colour,
-                f"size{i}": thing.size,
-                f"place{i}": thing.place,
+                f"kind{i}": obj.kind,
+                f"colour{i}": obj.colour,
+                f"size{i}": obj.size,
+                f"place{i}": obj.place,
             }
     return [choices.index(given[q]) if q in given else 0 for q, choices in QUESTIONS.items()]
 
@@ -176,7 +176,7 @@ def train_text(
         course.step(batch)
         right.append(score)
         if course.steps % 100 == 0:
-            print(_told(course, torch.stack(right[-100:]).mean(0).tolist()), flush=True)
+            print(_format_progress(course, torch.stack(right[-100:]).mean(0).tolist()), flush=True)
     save_checkpoint(
         work / "text.pt",
         {
@@ -187,9 +187,9 @@ def train_text(
     )
 
 
-def _told(course: TrainingClock, shares: list[float]) -> str:
+def _format_progress(course: TrainingClock, shares: list[float]) -> str:
     """How it goes: the share of right answers, to some questions and to all."""
     names = ("background", "kind0", "colour0", "kind1", "place0", "land")
-    told = "  ".join(f"{q} {shares[list(QUESTIONS).index(q)]:.3f}" for q in names)
+    answers = "  ".join(f"{q} {shares[list(QUESTIONS).index(q)]:.3f}" for q in names)
     pace = course.samples / course.elapsed
-    return f"text {course.elapsed:5.0f} s  {pace:.0f}/s  {told}  mean {np.mean(shares):.4f}"
+    return f"text {course.elapsed:5.0f} s  {pace:.0f}/s  {answers}  mean {np.mean(shares):.4f}"

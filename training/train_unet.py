@@ -37,27 +37,27 @@ def work_through(rank: int, plan: TrainConfig) -> None:
         dist.init_process_group("gloo", rank=rank, world_size=plan.workers, init_method=meeting)
     tokenizer = CLIPTokenizer.from_pretrained(plan.out / "tokenizer")
     vae = AutoencoderKL.from_pretrained(plan.out / "vae").float().eval().to(plan.device)
-    pupil, shelf = Trainer(plan, tokenizer), DatasetPool(plan.work / "albums")
-    rng = random.Random(hash((plan.seed, rank, pupil.course.steps)))
+    trainer, pool = Trainer(plan, tokenizer), DatasetPool(plan.work / "albums")
+    rng = random.Random(hash((plan.seed, rank, trainer.course.steps)))
     probe = CaptionProbe(tokenizer, vae.cpu()) if rank == 0 else None
     vae.to(plan.device)
     log, shown = Log(), time.monotonic()
-    course = pupil.course
+    course = trainer.course
     while not _all_over(course, plan):
         common = random.Random(course.steps)
-        log.note(*pupil.train_step(*shelf.sample_batch(rng, common, course.share, plan.batch)))
+        log.note(*trainer.train_step(*pool.sample_batch(rng, common, course.share, plan.batch)))
         if plan.workers > 1 and course.steps % MEET_EVERY == 0:
-            pupil.average_weights()
+            trainer.average_weights()
         if rank == 0 and course.steps % 100 == 0:
             print(log.line(course, plan.workers), flush=True)
             log = Log()
         if course.steps % 400 == 0:
-            shelf.refresh()
+            pool.refresh()
         if probe and time.monotonic() - shown > plan.look_every:
             shown = time.monotonic()
-            pupil.report_progress(vae, probe)
+            trainer.report_progress(vae, probe)
     if probe:
-        pupil.report_progress(vae, probe)
+        trainer.report_progress(vae, probe)
     if plan.workers > 1:
         dist.destroy_process_group()
 
@@ -110,9 +110,9 @@ def train_unet(plan: TrainConfig) -> None:
 
 def export(plan: TrainConfig) -> None:
     """Write the slow average of the last checkpoint, in float16, as diffusers reads it."""
-    pupil = Trainer(
+    trainer = Trainer(
         replace(plan, device="cpu"), CLIPTokenizer.from_pretrained(plan.out / "tokenizer")
     )
-    pupil.average.swap()
-    pupil.text.half().save_pretrained(plan.out / "text_encoder")
-    pupil.unet.to(memory_format=torch.contiguous_format).half().save_pretrained(plan.out / "unet")
+    trainer.average.swap()
+    trainer.text.half().save_pretrained(plan.out / "text_encoder")
+    trainer.unet.to(memory_format=torch.contiguous_format).half().save_pretrained(plan.out / "unet")

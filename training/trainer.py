@@ -52,7 +52,7 @@ class TrainConfig:
     seed: int = 0
     look_every: float = 300.0  # seconds between two checkpoints with contact sheet
     steps: int = 10**9
-    onward: bool = False  # without a checkpoint, begin with the weights in `out`
+    resume: bool = False  # without a checkpoint, begin with the weights in `out`
 
 
 def size_share(course_share: float, size: tuple[int, int]) -> float:
@@ -72,7 +72,7 @@ class DatasetPool:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.albums: dict[tuple[int, int], list[LatentDataset]] = {}
+        self.datasets: dict[tuple[int, int], list[LatentDataset]] = {}
         self.known: set[Path] = set()
         self.refresh()
 
@@ -80,8 +80,8 @@ class DatasetPool:
         for path in sorted(self.folder.glob("*.npz")):
             if path not in self.known:
                 self.known.add(path)
-                album = open_latent_dataset(path)
-                self.albums.setdefault(album.size, []).append(album)
+                dataset = open_latent_dataset(path)
+                self.datasets.setdefault(dataset.size, []).append(dataset)
 
     def sample_batch(
         self, rng: random.Random, common: random.Random, share: float, count: int
@@ -90,14 +90,14 @@ class DatasetPool:
 
         The size is drawn from `common`, the same for all workers: else they wait for each other.
         """
-        sizes = sorted(self.albums)
+        sizes = sorted(self.datasets)
         odd = max(1, sum(size not in SHARES for size in sizes))
         weights = [size_share(share, size) / (1 if size in SHARES else odd) for size in sizes]
-        albums = self.albums[common.choices(sizes, weights)[0]]
-        album = rng.choices(albums, [len(a.specs) for a in albums])[0]
-        rows = np.array(rng.choices(range(len(album.specs)), k=count))
-        texts = ["" if rng.random() < UNTOLD else caption(rng, album.specs[i]) for i in rows]
-        return torch.from_numpy(album.latents[rows]).float(), album.weights(rows), texts
+        datasets = self.datasets[common.choices(sizes, weights)[0]]
+        dataset = rng.choices(datasets, [len(a.specs) for a in datasets])[0]
+        rows = np.array(rng.choices(range(len(dataset.specs)), k=count))
+        texts = ["" if rng.random() < UNTOLD else caption(rng, dataset.specs[i]) for i in rows]
+        return torch.from_numpy(dataset.latents[rows]).float(), dataset.weights(rows), texts
 
 
 class Trainer:
@@ -109,7 +109,7 @@ class Trainer:
         if known := load_checkpoint(plan.work / "text.pt", plan.device):
             self.text.load_state_dict(known["encoder"])
         self.unet = new_unet().to(plan.device)
-        if plan.onward:
+        if plan.resume:
             self._begin_with(plan.out)
         self.weights = [*self.text.parameters(), *self.unet.parameters()]
         self.optimizer = _optimizer(self.text, self.unet)

@@ -65,19 +65,19 @@ def run(reader: Reader, folder: Path, *, seed: int, first: int, cases: int) -> I
     for number in range(first, first + cases):
         data = case_of(reader, seed, number)
         peak.begin()
-        seconds, said = try_case(reader, data, folder)
+        seconds, message = try_case(reader, data, folder)
         taken = peak.taken()
         if seconds > SECONDS:
-            said = said or f"{seconds:.2f} s of work"
+            message = message or f"{seconds:.2f} s of work"
         if taken > reader.memory:
-            said = said or f"{taken >> 20} MiB of memory"
-        if said:
-            yield Finding(reader.name, f"{seed}/{number}", len(data), said)
+            message = message or f"{taken >> 20} MiB of memory"
+        if message:
+            yield Finding(reader.name, f"{seed}/{number}", len(data), message)
 
 
 def try_case(reader: Reader, data: bytes, folder: Path) -> tuple[float, str]:
     """Seconds of work, and what was raised that should not be; mostly empty."""
-    said = ""
+    message = ""
     start = time.process_time()
     try:
         with _bounded(), contextlib.redirect_stdout(io.StringIO()):
@@ -86,10 +86,10 @@ def try_case(reader: Reader, data: bytes, folder: Path) -> tuple[float, str]:
         pass
     except BaseException as error:
         where = traceback.extract_tb(error.__traceback__)[-1]
-        said = f"{type(error).__name__} {str(error)[:100]!r} in {where.name}, {where.filename}"
+        message = f"{type(error).__name__} {str(error)[:100]!r} in {where.name}, {where.filename}"
         if isinstance(error, KeyboardInterrupt):
             raise
-    return time.process_time() - start, said
+    return time.process_time() - start, message
 
 
 class _TooLong(BaseException):

@@ -24,7 +24,7 @@ class Hub:
     cut: bool = False
     """Whether each file's first answer is cut in the middle."""
     url: str = ""
-    asked: list[str] = field(default_factory=list)
+    requests: list[str] = field(default_factory=list)
     """Every path, in order."""
 
 
@@ -38,8 +38,8 @@ def _handler(hub: Hub) -> type[http.server.BaseHTTPRequestHandler]:
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             path = self.path.partition("?")[0]
-            again = path in hub.asked
-            hub.asked.append(path)
+            again = path in hub.requests
+            hub.requests.append(path)
             if path.startswith(f"/api/models/{hub.repo}"):
                 self._send(200, json.dumps(_info(hub)).encode())
             elif path.startswith(f"/{hub.repo}/resolve/{COMMIT}/"):

@@ -27,7 +27,7 @@ class Release:
     length: bool = True
     """Whether the length is told beforehand."""
     url: str = ""
-    asked: list[tuple[str, str]] = field(default_factory=list)
+    requests: list[tuple[str, str]] = field(default_factory=list)
     """Range and If-Range of each request."""
 
 
@@ -56,7 +56,7 @@ def _handler(release: Release) -> type[http.server.BaseHTTPRequestHandler]:
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             wanted, version = self.headers.get("Range", ""), self.headers.get("If-Range", "")
-            release.asked.append((wanted, version))
+            release.requests.append((wanted, version))
             if release.location:
                 self.send_response(302)
                 self.send_header("Location", release.location)

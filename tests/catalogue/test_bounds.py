@@ -22,7 +22,7 @@ from dream.catalogue.invokeai_models import parse_yaml
 from dream.core.bounded_reading import parse_json, parse_toml, read_editable_toml
 from dream.core.errors import ModelError
 from scripts.fuzzing.weights import TENSOR, claimed, many_entries, packed
-from tests.catalogue.test_recognise import SD1, write
+from tests.catalogue.test_detect import SD1, write
 
 SECONDS, BYTES = 0.2, 64 << 20
 """Of work and of memory, for a header."""
@@ -186,7 +186,7 @@ def test_what_is_no_regular_file_is_never_waited_for(
         place(folder / name)
     registry = ModelRegistry([tmp_path])
     assert [info.name for info in registry.list_models()] == ["good"]
-    assert all("\n" not in said for said in registry.check_models())
+    assert all("\n" not in message for message in registry.check_models())
 
 
 def test_an_endless_configuration_beside_a_model_is_not_read(tmp_path: Path) -> None:

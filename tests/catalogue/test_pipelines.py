@@ -102,11 +102,11 @@ def test_every_pipeline_that_diffusers_paints_from_words_with_is_judged() -> Non
     or it is said what it is for instead. A new one is refused until it is added here."""
     from diffusers.pipelines.auto_pipeline import AUTO_TEXT2IMAGE_PIPELINES_MAPPING as KNOWN
 
-    paint = set()
+    render = set()
     for kind in KNOWN.values():
         try:
             check_supported(Path("m"), kind.__name__, {}, {})
-            paint.add(kind.__name__.removesuffix("Pipeline"))
+            render.add(kind.__name__.removesuffix("Pipeline"))
         except ModelError as error:
             assert "not one that dream paints with" not in str(error), kind.__name__
-    assert paint <= SEEN_TO_PAINT
+    assert render <= SEEN_TO_PAINT

@@ -11,7 +11,7 @@ from dream.catalogue import ModelRegistry
 from dream.catalogue.upscalers import architecture_of
 from dream.catalogue.vaes import check_vae
 from dream.core.errors import ModelError
-from tests.catalogue.test_recognise import VAE, write
+from tests.catalogue.test_detect import VAE, write
 
 
 def add_config(folder: Path, **config: str) -> Path:

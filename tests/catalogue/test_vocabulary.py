@@ -27,8 +27,8 @@ def shipped() -> Vocabulary:
 def test_every_word_that_training_used_is_known(shipped: Vocabulary) -> None:
     rng = random.Random(5)
     for _ in range(1000):
-        said = caption(rng, sample_spec(rng, FULL))
-        assert unknown_words(shipped, said) == (), said
+        message = caption(rng, sample_spec(rng, FULL))
+        assert unknown_words(shipped, message) == (), message
 
 
 def test_the_shipped_card_lists_the_words_of_training() -> None:

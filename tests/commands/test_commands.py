@@ -38,18 +38,18 @@ def session(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Session:
     return fake_session(tmp_path)
 
 
-def happened(session: Session, line: str, history: Sequence[str] = ()) -> list[Event]:
+def events_of(session: Session, line: str, history: Sequence[str] = ()) -> list[Event]:
     return list(run_line(Context(session, lambda: history, COMMANDS), line))
 
 
 def page(session: Session, line: str, history: Sequence[str] = ()) -> str:
-    (event,) = happened(session, line, history)
+    (event,) = events_of(session, line, history)
     assert isinstance(event, TextOutput)
     return "\n".join(" ".join(row) if isinstance(row, tuple) else row for row in event.lines)
 
 
 def refusal(session: Session, line: str, history: Sequence[str] = ()) -> str:
-    (event,) = happened(session, line, history)
+    (event,) = events_of(session, line, history)
     assert isinstance(event, Rejected)
     return str(event.error)
 
@@ -69,13 +69,13 @@ def test_every_row_of_the_table_says_what_it_is() -> None:
 
 def test_anything_else_is_made(session: Session) -> None:
     for line in ("a cat -S1", "!dream a cat -S2", '"help" -S3', "helping hands -S4"):
-        happened(session, line)
+        events_of(session, line)
     assert seeds(session) == [1, 2, 3, 4]
 
 
 @pytest.mark.parametrize("line", ["", "  ", "# so", "// so"])
 def test_lines_that_say_nothing_do_nothing(session: Session, line: str) -> None:
-    assert happened(session, line) == []
+    assert events_of(session, line) == []
 
 
 @pytest.mark.parametrize("line", ["!hlep", "!Help", "!replya x.txt"])
@@ -85,7 +85,7 @@ def test_an_unknown_command_names_the_nearest(session: Session, line: str) -> No
 
 def test_a_command_like_nothing_says_how_to_make_it_a_prompt(session: Session) -> None:
     assert "put a prompt in quotes" in refusal(session, "!!!wow!!!")
-    happened(session, '"!!!wow!!!" -S9')
+    events_of(session, '"!!!wow!!!" -S9')
     assert seeds(session) == [9]
 
 
@@ -131,7 +131,7 @@ def test_help_about_nothing_names_the_nearest(session: Session) -> None:
 @pytest.mark.parametrize("file", ["list.txt", '"list.txt"', "'list.txt'", "  list.txt  "])
 def test_replay_makes_every_line(session: Session, tmp_path: Path, file: str) -> None:
     (tmp_path / "list.txt").write_text("a cat -S1\n# no\n\na dog -S2\n")
-    happened(session, f"!replay {file}")
+    events_of(session, f"!replay {file}")
     assert seeds(session) == [1, 2]
 
 
@@ -141,16 +141,16 @@ def test_names_with_spaces_need_no_quotes_and_take_them(
 ) -> None:
     (tmp_path / "my lists").mkdir()
     (tmp_path / "my lists" / "a.txt").write_text("a cat -S1\n")
-    happened(session, f"!replay {file}")
+    events_of(session, f"!replay {file}")
     assert seeds(session) == [1]
 
 
 def test_a_log_replays_and_verifies_by_its_bare_name(session: Session) -> None:
-    happened(session, "a cat -S1 -n2")
+    events_of(session, "a cat -S1 -n2")
     assert not Path("dream_log.txt").exists(), "it lies in the outdir"
-    replayed = happened(session, "!replay dream_log.txt")
+    replayed = events_of(session, "!replay dream_log.txt")
     assert [type(event) for event in replayed].count(Saved) == 2
-    verified = happened(session, "!verify dream_log.txt")
+    verified = events_of(session, "!verify dream_log.txt")
     assert all(event.same for event in verified if isinstance(event, Verified))
     assert isinstance(verified[-1], Note)
     assert len(seeds(session)) == 8
@@ -164,49 +164,49 @@ def test_what_is_no_file_is_refused(session: Session, command: str, file: str) -
 
 
 def test_fetch_gives_the_line_that_makes_the_picture_again(session: Session) -> None:
-    made = happened(session, '"a \\"big\\" cat\'s -s [dark]" -S1 -s4')
+    made = events_of(session, '"a \\"big\\" cat\'s -s [dark]" -S1 -s4')
     (saved,) = (event for event in made if isinstance(event, Saved))
     for file in (str(saved.path), saved.path.name):
-        (event,) = happened(session, f"!fetch {file}")
+        (event,) = events_of(session, f"!fetch {file}")
         assert event == InsertText(text=saved.line)
-    again = happened(session, saved.line)
+    again = events_of(session, saved.line)
     assert [event.sha256 for event in again if isinstance(event, Saved)] == [saved.sha256]
 
 
 def test_fetch_counts_back_from_the_last_picture(session: Session) -> None:
     assert "(none so far)" in refusal(session, "!fetch -1")
-    happened(session, "a cat -S1")
-    happened(session, "a dog -S2 -U2 -save_orig")
+    events_of(session, "a cat -S1")
+    events_of(session, "a dog -S2 -U2 -save_orig")
     for back, seed in (("-1", "-S2"), ("-2", "-S1")):
-        (event,) = happened(session, f"!fetch {back}")
+        (event,) = events_of(session, f"!fetch {back}")
         assert isinstance(event, InsertText) and seed in event.text
     assert "(2 so far)" in refusal(session, "!fetch -3")
 
 
 def test_fetch_writes_a_script_that_replays_and_verifies(session: Session, tmp_path: Path) -> None:
-    happened(session, "a cat -S 3..1 --sheet")
+    events_of(session, "a cat -S 3..1 --sheet")
     (tmp_path / "outputs" / "foreign.png").write_bytes(b"no picture")
-    (note,) = happened(session, "!fetch *.png lines.txt")
+    (note,) = events_of(session, "!fetch *.png lines.txt")
     assert note == Note(
         text="wrote 3 lines to lines.txt; 2 images have no record of how they were made"
     )
     log = (tmp_path / "outputs" / "dream_log.txt").read_text().splitlines()[:3]
     assert sorted(Path("lines.txt").read_text().splitlines()) == sorted(log)
-    verified = happened(session, "!verify lines.txt")
+    verified = events_of(session, "!verify lines.txt")
     assert [event.same for event in verified if isinstance(event, Verified)] == [True] * 3
 
 
 def test_fetch_never_writes_over_a_file(session: Session, tmp_path: Path) -> None:
-    happened(session, "a cat -S1")
+    events_of(session, "a cat -S1")
     Path("my lines.txt").write_text("mine")
     for name in ("my lines.01.txt", "my lines.02.txt"):
-        (note,) = happened(session, '!fetch outputs/*.png "my lines.txt"')
+        (note,) = events_of(session, '!fetch outputs/*.png "my lines.txt"')
         assert note == Note(text=f"wrote 1 line to {name}")
     assert Path("my lines.txt").read_text() == "mine"
 
 
 def test_a_pattern_wants_a_file_to_write(session: Session) -> None:
-    happened(session, "a cat -S1")
+    events_of(session, "a cat -S1")
     assert "an output file" in refusal(session, "!fetch *.png")
     assert "no file matches no*.png" in refusal(session, "!fetch no*.png lines.txt")
     assert "cannot write /no/such" in refusal(session, "!fetch *.png /no/such/folder/lines.txt")
@@ -217,16 +217,16 @@ def test_a_pattern_wants_a_file_to_write(session: Session) -> None:
 
 @pytest.mark.parametrize("line", ["a cat -S1..101", "a cat -n101 # note", "x.png: a cat -S1..101"])
 def test_more_than_a_hundred_pictures_are_asked_about_first(session: Session, line: str) -> None:
-    note, edit = happened(session, line)
+    note, edit = events_of(session, line)
     assert isinstance(note, Note) and note.text.startswith("101 images: 101 × -")
     assert isinstance(edit, InsertText) and edit.text == line.removesuffix(" # note") + " --yes"
     assert seeds(session) == []
-    happened(session, edit.text + " -s1")
+    events_of(session, edit.text + " -s1")
     assert len(seeds(session)) == 101
 
 
 def test_a_hundred_are_made_at_once(session: Session) -> None:
-    happened(session, "a cat -S1..50 -n2 -s1")
+    events_of(session, "a cat -S1..50 -n2 -s1")
     assert len(seeds(session)) == 100
 
 
@@ -253,16 +253,17 @@ def test_history_wants_a_count(session: Session, count: str) -> None:
 
 
 def test_search_finds_all_words_in_any_order_and_case(session: Session) -> None:
-    past = ["A red Circle", "a circle", "circle, reddish"]
+    history = ["A red Circle", "a circle", "circle, reddish"]
     assert (
-        page(session, "!search circle RED", past) == "    1  A red Circle\n    3  circle, reddish"
+        page(session, "!search circle RED", history)
+        == "    1  A red Circle\n    3  circle, reddish"
     )
-    assert page(session, "!search cow", past) == "nothing found"
-    assert "needs words" in refusal(session, "!search", past)
+    assert page(session, "!search cow", history) == "nothing found"
+    assert "needs words" in refusal(session, "!search", history)
 
 
 def test_a_number_puts_its_line_into_the_edit_line(session: Session) -> None:
-    assert happened(session, "!7", PAST) == [InsertText(text="line 7")]
+    assert events_of(session, "!7", PAST) == [InsertText(text="line 7")]
 
 
 @pytest.mark.parametrize("number", ["!0", "!31", "!7x", "!99999999999999999999"])
@@ -281,18 +282,18 @@ def test_commands_that_render_stop_at_ctrl_c(session: Session, tmp_path: Path) -
 
 def test_last_puts_the_line_back_with_its_seed(session: Session) -> None:
     assert "no image was made yet" in refusal(session, "!last")
-    made = happened(session, 'a "big" cat -n2 -C 5,7')
-    (edit,) = happened(session, "!last")
+    made = events_of(session, 'a "big" cat -n2 -C 5,7')
+    (edit,) = events_of(session, "!last")
     assert isinstance(edit, InsertText)
     assert edit.text == f'"a \\"big\\" cat" -S{seeds(session)[0]} -C5,7 -n2'
-    again = happened(session, edit.text)
+    again = events_of(session, edit.text)
     pixels = [[e.sha256 for e in events if isinstance(e, Saved)] for events in (made, again)]
     assert pixels[0] == pixels[1]
 
 
 def test_last_in_a_new_session_is_the_logs_last(session: Session, tmp_path: Path) -> None:
-    (*_, saved) = (e for e in happened(session, "a cat -n2 --sheet") if isinstance(e, Saved))
-    assert happened(fake_session(tmp_path), "!last") == [InsertText(text=saved.line)]
+    (*_, saved) = (e for e in events_of(session, "a cat -n2 --sheet") if isinstance(e, Saved))
+    assert events_of(fake_session(tmp_path), "!last") == [InsertText(text=saved.line)]
 
 
 def test_clear_asks_and_then_forgets(session: Session) -> None:
@@ -306,14 +307,14 @@ def test_clear_asks_and_then_forgets(session: Session) -> None:
 
 
 @pytest.mark.parametrize(
-    ("line", "about", "meant"),
+    ("line", "about", "expected"),
     [("!clear", "30 lines", "!clear yes"), ("a cat -n101 # so", "101", "a cat -n101 --yes")],
 )
 def test_what_cannot_be_undone_is_asked_about(
-    session: Session, line: str, about: str, meant: str
+    session: Session, line: str, about: str, expected: str
 ) -> None:
     context = Context(session, lambda: PAST, COMMANDS)
-    for answer, done in (("y", (meant,)), ("n", ())):
+    for answer, done in (("y", (expected,)), ("n", ())):
         asking = get_questions(context, line)
         question = next(asking)
         assert about in question.text and question.keys == "yn"

@@ -13,7 +13,7 @@ from dream.commands import COMMANDS, Context, TextOutput, get_questions, run_lin
 from dream.core.errors import DreamError, ModelError
 from dream.core.events import Event, Loading, Note, Rejected
 from dream.session import Session
-from tests.catalogue.test_recognise import FIRST, SD2, VAE, write
+from tests.catalogue.test_detect import FIRST, SD2, VAE, write
 from tests.fakes import FakeEngine, fake_session
 
 
@@ -28,17 +28,17 @@ def engine(session: Session) -> FakeEngine:
     return session.engine
 
 
-def happened(session: Session, line: str) -> list[Event]:
+def events_of(session: Session, line: str) -> list[Event]:
     return list(run_line(Context(session, list, COMMANDS), line))
 
 
 def notes(session: Session, line: str) -> str:
-    return "\n".join(event.text for event in happened(session, line) if isinstance(event, Note))
+    return "\n".join(event.text for event in events_of(session, line) if isinstance(event, Note))
 
 
 def refusal(session: Session, line: str) -> str:
     return str(
-        next(event.error for event in happened(session, line) if isinstance(event, Rejected))
+        next(event.error for event in events_of(session, line) if isinstance(event, Rejected))
     )
 
 
@@ -55,7 +55,7 @@ def answered(session: Session, line: str, answer: str) -> tuple[str, ...]:
 
 
 def table(session: Session) -> dict[str, str]:
-    (page,) = happened(session, "!models")
+    (page,) = events_of(session, "!models")
     assert isinstance(page, TextOutput)
     return dict(row for row in page.lines if isinstance(row, tuple))
 
@@ -67,17 +67,17 @@ def toml(tmp_path: Path) -> str:
 def test_models_says_what_is_where(session: Session, tmp_path: Path) -> None:
     assert list(table(session)) == ["  large", "* tiny"]
     assert table(session)["* tiny"] == "not loaded  sd1  0.0 MB"
-    happened(session, "!switch large")
-    happened(session, '!edit_model large --description "paints large" --family sdxl')
+    events_of(session, "!switch large")
+    events_of(session, '!edit_model large --description "paints large" --family sdxl')
     assert table(session) == {
         "* large": "active      sdxl  0.0 MB  paints large",
         "  tiny": "not loaded  sd1   0.0 MB",
     }
-    happened(session, "a cat -S1 --model tiny")
+    events_of(session, "a cat -S1 --model tiny")
     engine(session).ready.append("tiny")
     assert table(session)["  tiny"].startswith("in memory  sd1")
     (tmp_path / "models" / "models.toml").write_text("[models.large]\nspeed = 3\n")
-    (page,) = happened(session, "!models")
+    (page,) = events_of(session, "!models")
     assert isinstance(page, TextOutput)
     assert "unknown key speed" in str(page.lines[-1])
 
@@ -88,7 +88,7 @@ def test_models_lists_upscalers_too(session: Session, tmp_path: Path) -> None:
     names = {"model.0.weight": (64, 3, 3, 3), "model.1.sub.0.RDB1.conv1.0.weight": (32, 64, 3, 3)}
     write(folder / "4x-old.pth", names)
     write(folder / "word.pth", {"emb_params": (4, 768)})
-    (page,) = happened(session, "!models")
+    (page,) = events_of(session, "!models")
     assert isinstance(page, TextOutput)
     assert "upscalers:" in page.lines
     assert table(session)["  4x-old"].split() == ["ESRGAN", "0.0", "MB"]
@@ -97,19 +97,19 @@ def test_models_lists_upscalers_too(session: Session, tmp_path: Path) -> None:
 
 
 def test_switch_loads_and_stays(session: Session) -> None:
-    events = happened(session, "!switch large")
+    events = events_of(session, "!switch large")
     assert isinstance(events[0], Loading)
-    happened(session, "a cat -S1")
-    happened(session, "a dog -S2 --model tiny")
-    happened(session, "a cow -S3")
+    events_of(session, "a cat -S1")
+    events_of(session, "a dog -S2 --model tiny")
+    events_of(session, "a cow -S3")
     assert [recipe.model for recipe in engine(session).rendered] == ["large", "tiny", "large"]
 
 
 def test_what_cannot_be_loaded_leaves_the_former_one(session: Session) -> None:
-    happened(session, "!switch large")
+    events_of(session, "!switch large")
     broken: DreamError = ModelError("it is torn")
     engine(session).load_fails = lambda model: broken
-    events = happened(session, "!switch tiny")
+    events = events_of(session, "!switch tiny")
     assert [type(event) for event in events[1:]] == [Rejected, Note]
     assert "still using large" in str(events[-1])
     assert engine(session).warmed[-1] == "large"
@@ -148,7 +148,7 @@ def test_several_things_are_said_at_once(session: Session, tmp_path: Path) -> No
     assert session.registry.get_default_model() == "large"
     assert "“speed” is not a field" in refusal(session, "!edit_model large --steps 9 --speed 3")
     assert session.registry.get_model("large").steps == 7, "all or nothing"
-    (page,) = happened(session, "!edit_model large")
+    (page,) = events_of(session, "!edit_model large")
     assert isinstance(page, TextOutput)
     assert ("  path", str(tmp_path / "models" / "large")) in page.lines
     assert ("  steps", "7") in page.lines
@@ -156,12 +156,12 @@ def test_several_things_are_said_at_once(session: Session, tmp_path: Path) -> No
 
 def test_a_model_gets_another_name_and_the_session_goes_on(session: Session) -> None:
     for line in ("!switch large", "!edit_model large --steps 7", "a cat -S1"):
-        happened(session, line)
+        events_of(session, line)
     assert "lines with the name large still work" in notes(session, "!edit_model large --name huge")
     assert list(table(session)) == ["* huge", "  tiny"]
     assert table(session)["* huge"].startswith("active")
-    happened(session, "a dog -S2")
-    happened(session, "a cow -S3 --model large")
+    events_of(session, "a dog -S2")
+    events_of(session, "a cow -S3 --model large")
     assert [(r.model, r.steps) for r in engine(session).rendered[1:]] == [("huge", 7)] * 2
     assert "model tiny already exists" in refusal(session, "!edit_model huge --name tiny")
     assert "name takes a new name" in refusal(session, '!edit_model huge name ""')
@@ -198,14 +198,14 @@ def test_a_vae_said_by_its_path_is_found_from_everywhere(session: Session, tmp_p
 def test_what_a_file_was_taken_for_is_shown(session: Session, tmp_path: Path) -> None:
     write(tmp_path / "models" / "filling.safetensors", SD2 | {FIRST: (320, 9, 3, 3)})
     notes(session, "!edit_model filling --prediction v_prediction --family sd1")
-    (page,) = happened(session, "!edit_model filling")
+    (page,) = events_of(session, "!edit_model filling")
     assert isinstance(page, TextOutput)
     assert ("  prediction", "v_prediction") in page.lines
     assert ("  detected as", "sd2 inpainting, predicts epsilon") in page.lines
 
 
 def test_deleting_files_is_asked_first(session: Session, tmp_path: Path) -> None:
-    happened(session, "!edit_model large steps 7")
+    events_of(session, "!edit_model large steps 7")
     assert answered(session, "!del_model large", "n") == ("!del_model large",)
     assert answered(session, "!del_model large --files", "n") == ()
     for typed in ("", " --files", " --files --yes"):
@@ -214,10 +214,10 @@ def test_deleting_files_is_asked_first(session: Session, tmp_path: Path) -> None
     assert "to delete" in notes(session, "!del_model large")
     assert toml(tmp_path).strip() in ("", "[models]")
     assert (tmp_path / "models" / "large").is_dir()
-    said = refusal(session, "!del_model large --files")
-    assert "this deletes" in said and "confirm with --files --yes" in said
+    message = refusal(session, "!del_model large --files")
+    assert "this deletes" in message and "confirm with --files --yes" in message
     assert (tmp_path / "models" / "large").is_dir(), "nobody was asked"
-    happened(session, "!del_model large --files --yes")
+    events_of(session, "!del_model large --files --yes")
     assert not (tmp_path / "models" / "large").exists()
     assert list(table(session)) == ["* tiny"]
 
@@ -234,8 +234,8 @@ def test_files_outside_the_models_folders_are_never_deleted(
     assert "is not deleted" in refusal(session, "!del_model listed --files")
     with pytest.raises(StopIteration, match="!del_model listed"):
         next(get_questions(Context(session, list, COMMANDS), "!del_model listed"))
-    happened(session, "!del_model listed")
-    happened(session, "!del_model linked --files --yes")
+    events_of(session, "!del_model listed")
+    events_of(session, "!del_model linked --files --yes")
     assert index.is_file()
     assert list(table(session)) == ["  large", "* tiny"]
 
@@ -281,10 +281,10 @@ def test_only_the_shipped_model_stays_whatever_it_is_called(
     module = sys.modules["dream.commands.delete_model"]  # by its name there is the command
     monkeypatch.setattr(module, "get_shipped_models_dir", lambda: tmp_path / "models")
     for line in ("!switch large", "!edit_model tiny --name mine"):
-        happened(session, line)
+        events_of(session, line)
     assert "is part of dream and is not deleted" in refusal(session, "!del_model mine --files")
     for line in ("!switch mine", "!del_model large --files --yes"):
-        happened(session, line)
+        events_of(session, line)
     assert list(table(session)) == ["* mine"], "what lies beside it in a checkout is the user's"
 
 
@@ -296,8 +296,8 @@ def test_a_vae_for_all_lines(session: Session, tmp_path: Path) -> None:
     (tmp_path / "models" / "VAE").mkdir()
     write(tmp_path / "models" / "VAE" / "soft.safetensors", VAE)
     assert "did you mean soft" in refusal(session, "!vae sofd")
-    (page,) = happened(session, "!vae")
+    (page,) = events_of(session, "!vae")
     assert isinstance(page, TextOutput) and "  soft" in page.lines
     for line in ("!vae soft", "a cat -S1", "a cat -S1 --vae=none", "!vae none", "a cat -S1"):
-        happened(session, line)
+        events_of(session, line)
     assert [recipe.vae for recipe in engine(session).rendered] == ["soft", None, None]

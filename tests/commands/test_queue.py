@@ -19,7 +19,7 @@ def queue() -> LineQueue:
     return queue
 
 
-def said(folder: Path, queue: LineQueue | None, line: str) -> str:
+def output_of(folder: Path, queue: LineQueue | None, line: str) -> str:
     (event,) = run_line(Context(fake_session(folder), list, COMMANDS, queue=queue), line)
     match event:
         case TextOutput(lines=lines):
@@ -32,31 +32,31 @@ def said(folder: Path, queue: LineQueue | None, line: str) -> str:
 
 
 def test_the_queue_is_shown(tmp_path: Path, queue: LineQueue) -> None:
-    page = said(tmp_path, queue, "!queue").splitlines()
+    page = output_of(tmp_path, queue, "!queue").splitlines()
     assert page[:2] == ["  now    1  line 1", "         2  line 2"]
     assert page[-1].strip() == "… and 10 more"
-    assert said(tmp_path, LineQueue(), "!queue") == "the queue is empty"
+    assert output_of(tmp_path, LineQueue(), "!queue") == "the queue is empty"
 
 
 def test_lines_are_moved_given_up_and_paused(tmp_path: Path, queue: LineQueue) -> None:
-    assert said(tmp_path, queue, "!next 9") == "next: line 9"
-    assert said(tmp_path, queue, "!cancel 2") == "cancelled: line 2"
+    assert output_of(tmp_path, queue, "!next 9") == "next: line 9"
+    assert output_of(tmp_path, queue, "!cancel 2") == "cancelled: line 2"
     assert [entry.number for entry in queue.waiting[:2]] == [9, 3]
-    said(tmp_path, queue, "!pause")
-    assert "paused" in said(tmp_path, queue, "!queue")
-    assert said(tmp_path, queue, "!resume") == "continuing; 29 lines in the queue"
-    assert said(tmp_path, queue, "!cancel all") == "cancelled 29 lines"
+    output_of(tmp_path, queue, "!pause")
+    assert "paused" in output_of(tmp_path, queue, "!queue")
+    assert output_of(tmp_path, queue, "!resume") == "continuing; 29 lines in the queue"
+    assert output_of(tmp_path, queue, "!cancel all") == "cancelled 29 lines"
     assert queue.is_cancelled()
 
 
 @pytest.mark.parametrize("line", ["!cancel x", "!next", "!next ²", "!cancel 99", "!next 1"])
 def test_what_is_no_waiting_line_is_refused(tmp_path: Path, queue: LineQueue, line: str) -> None:
-    assert "!queue lists" in said(tmp_path, queue, line)
+    assert "!queue lists" in output_of(tmp_path, queue, line)
     assert len(queue.waiting) == 30
 
 
 def test_where_each_line_is_made_at_once_there_is_no_queue(tmp_path: Path) -> None:
-    assert "this prompt has no queue" in said(tmp_path, None, "!queue")
+    assert "this prompt has no queue" in output_of(tmp_path, None, "!queue")
 
 
 @pytest.mark.parametrize(

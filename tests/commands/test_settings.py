@@ -23,25 +23,25 @@ def session(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Session:
     return fake_session(tmp_path)
 
 
-def happened(session: Session, line: str) -> Event:
+def events_of(session: Session, line: str) -> Event:
     (event,) = run_line(Context(session, list, COMMANDS), line)
     return event
 
 
 def note(session: Session, line: str) -> str:
-    event = happened(session, line)
+    event = events_of(session, line)
     assert isinstance(event, Note), event
     return event.text
 
 
 def refusal(session: Session, line: str) -> str:
-    event = happened(session, line)
+    event = events_of(session, line)
     assert isinstance(event, Rejected), event
     return str(event.error)
 
 
 @pytest.mark.parametrize(
-    ("line", "field", "value", "said"),
+    ("line", "field", "value", "message"),
     [
         ("!set steps 30", "steps", 30, "-s30"),
         ("!set steps=30", "steps", 30, "-s30"),
@@ -56,9 +56,9 @@ def refusal(session: Session, line: str) -> str:
     ],
 )
 def test_a_default_is_set(
-    session: Session, line: str, field: str, value: object, said: str
+    session: Session, line: str, field: str, value: object, message: str
 ) -> None:
-    assert note(session, line) == f"default is now {said}"
+    assert note(session, line) == f"default is now {message}"
     assert getattr(session.base, field) == value
     assert session.changed == {field: value}
 
@@ -69,13 +69,13 @@ def test_what_was_set_is_what_lines_mean_and_is_shown(session: Session) -> None:
     assert isinstance(session.engine, FakeEngine)
     (recipe,) = session.engine.rendered
     assert (recipe.steps, recipe.cfg_scale) == (2, 3)
-    event = happened(session, "!set")
+    event = events_of(session, "!set")
     assert isinstance(event, TextOutput)
     assert event.lines == (("steps", "2  (was not set)"), ("cfg_scale", "9  (was not set)"))
 
 
 def test_nothing_set_says_how(session: Session) -> None:
-    event = happened(session, "!set")
+    event = events_of(session, "!set")
     assert isinstance(event, TextOutput)
     assert "!set steps 30" in event.lines[0][1]
 
@@ -113,15 +113,15 @@ def test_what_cannot_be_set_is_said(session: Session, line: str, why: str) -> No
 
 def test_saved_settings_are_read_at_the_next_start(session: Session) -> None:
     note(session, "!set -s2 -C7.5 -U2 -g -Aeuler")
-    said = note(session, "!save_settings")
-    assert said == f"{FILE}: steps, cfg_scale, sampler, upscale, grid, outdir"
+    message = note(session, "!save_settings")
+    assert message == f"{FILE}: steps, cfg_scale, sampler, upscale, grid, outdir"
     assert read_settings(find_settings_files())[1] == session.base
     assert note(session, "!save_settings") == f"{FILE}: no changes"
     assert list(Path().glob(".dream.toml*")) == [], "no temporary file stays"
 
 
 @pytest.mark.parametrize(
-    ("said", "shown"),
+    ("message", "shown"),
     [
         ("hires_fix", "hires_fix = true"),
         ("hires_fix 0.25", "hires_fix = 0.25"),
@@ -132,8 +132,10 @@ def test_saved_settings_are_read_at_the_next_start(session: Session) -> None:
         ("-embiggen 2", "embiggen = [2, 0.75, 0.25]"),
     ],
 )
-def test_values_of_every_shape_are_saved_and_read(session: Session, said: str, shown: str) -> None:
-    note(session, f"!set {said}")
+def test_values_of_every_shape_are_saved_and_read(
+    session: Session, message: str, shown: str
+) -> None:
+    note(session, f"!set {message}")
     note(session, "!save_settings")
     assert shown in Path(FILE).read_text().splitlines()
     assert read_settings(find_settings_files())[1] == session.base

@@ -23,26 +23,26 @@ def session(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Session:
     return fake_session(tmp_path)
 
 
-def happened(session: Session, line: str) -> list[Event]:
+def events_of(session: Session, line: str) -> list[Event]:
     return list(run_line(Context(session, list, COMMANDS), line))
 
 
 def made(session: Session, line: str) -> Path:
-    (saved,) = (event for event in happened(session, line) if isinstance(event, Saved))
+    (saved,) = (event for event in events_of(session, line) if isinstance(event, Saved))
     return saved.path
 
 
 def refusal(session: Session, line: str) -> str:
-    (event,) = happened(session, line)
+    (event,) = events_of(session, line)
     assert isinstance(event, Rejected)
     return str(event.error)
 
 
 def test_show_finds_the_last_pictures_and_files(session: Session) -> None:
     first, second = made(session, "a cat -S1"), made(session, "a dog -S2")
-    assert happened(session, "!show -1") == [ShowImage(path=second)]
-    assert happened(session, "!show -2") == [ShowImage(path=first)]
-    assert happened(session, f"!show {first.name}") == [ShowImage(path=first)]
+    assert events_of(session, "!show -1") == [ShowImage(path=second)]
+    assert events_of(session, "!show -2") == [ShowImage(path=first)]
+    assert events_of(session, f"!show {first.name}") == [ShowImage(path=first)]
     assert "there is no image -3" in refusal(session, "!show -3")
     assert "there is no" in refusal(session, "!show nothing.png")
     assert "needs a file name" in refusal(session, "!show")
@@ -57,14 +57,14 @@ def test_what_is_no_picture_is_refused_before_it_is_shown(session: Session, tmp_
 
 def test_info_tells_all(session: Session) -> None:
     path = made(session, "a cat -S1 -s4")
-    (page,) = happened(session, "!info -1")
+    (page,) = events_of(session, "!info -1")
     assert isinstance(page, TextOutput)
-    told = {row[0].strip(): row[1] for row in page.lines if isinstance(row, tuple)}
+    rows = {row[0].strip(): row[1] for row in page.lines if isinstance(row, tuple)}
     assert page.lines[0] == path.as_posix()
-    assert told["size"] == f"64 x 64 pixels, {path.stat().st_size:,} bytes"
-    assert told["line"].startswith('"a cat" -s4 -S1')
-    assert len(told["sha256"]) == 64
-    assert (told["seed"], told["steps"], told["device"]) == ("1", "4", "fake")
+    assert rows["size"] == f"64 x 64 pixels, {path.stat().st_size:,} bytes"
+    assert rows["line"].startswith('"a cat" -s4 -S1')
+    assert len(rows["sha256"]) == 64
+    assert (rows["seed"], rows["steps"], rows["device"]) == ("1", "4", "fake")
 
 
 def test_info_shows_other_programs_texts_as_they_are(session: Session, tmp_path: Path) -> None:
@@ -72,13 +72,13 @@ def test_info_shows_other_programs_texts_as_they_are(session: Session, tmp_path:
     info.add_text("parameters", "a cat\nNegative prompt: dark\nSteps: 20")
     info.add_text("workflow", "x" * 5000)
     Image.new("RGB", (5, 3)).save(tmp_path / "theirs.png", pnginfo=info)
-    (page,) = happened(session, "!info theirs.png")
+    (page,) = events_of(session, "!info theirs.png")
     assert isinstance(page, TextOutput)
     assert ("  size", f"5 x 3 pixels, {Path('theirs.png').stat().st_size:,} bytes") in page.lines
     assert "  Negative prompt: dark" in page.lines
     assert page.lines[-1] == "  … and 3000 characters more"
     Image.new("RGB", (5, 3)).save(tmp_path / "silent.png")
-    (page,) = happened(session, "!info silent.png")
+    (page,) = events_of(session, "!info silent.png")
     assert isinstance(page, TextOutput)
     assert page.lines[-1] == "  it has no record of how it was made"
 
@@ -86,7 +86,7 @@ def test_info_shows_other_programs_texts_as_they_are(session: Session, tmp_path:
 def test_info_tells_what_was_done_and_what_is_hidden(session: Session, tmp_path: Path) -> None:
     made(session, "a cat -S1 -W128 -H128")
     path = made(session, "!fix -1 -U2")
-    (page,) = happened(session, "!info -1")
+    (page,) = events_of(session, "!info -1")
     assert isinstance(page, TextOutput)
     assert ("  rendered by", read_record(path).origin) in page.lines
     assert "step 1:" in page.lines and ("  line", "-U 2 0.75") in page.lines
@@ -95,7 +95,7 @@ def test_info_tells_what_was_done_and_what_is_hidden(session: Session, tmp_path:
     marked.save("marked.png")
     marked.save("marked.jpg", quality=90)
     for name in ("marked.png", "marked.jpg"):
-        (page,) = happened(session, f"!info {name}")
+        (page,) = events_of(session, f"!info {name}")
         assert isinstance(page, TextOutput)
         assert ("  watermark", "dream") in page.lines
         assert page.lines[1][1].startswith("256 x 256 pixels")
@@ -123,7 +123,7 @@ def test_open_hands_the_picture_to_the_desktop(
     done = tmp_path / "opened"
     opener.write_text(f'#!/bin/sh\necho "$1" > {done}.tmp\n/bin/mv {done}.tmp {done}\n')
     opener.chmod(0o755)
-    (note,) = happened(session, "!open -1")
+    (note,) = events_of(session, "!open -1")
     assert note == Note(text=f"opening {path.as_posix()}")
     give_up = time.monotonic() + 30
     while not done.exists() and time.monotonic() < give_up:
@@ -149,5 +149,5 @@ def test_open_hands_over_pictures_alone(
     (tmp_path / "folder.png").mkdir()
     assert "is a folder" in refusal(session, "!open folder.png")
     assert opened == []
-    happened(session, "!open -1")
+    events_of(session, "!open -1")
     assert opened == [path.absolute()]

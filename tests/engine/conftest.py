@@ -25,6 +25,6 @@ def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(scope="session")
-def painter(random_models: Path) -> ImageGenerator:
+def generator(random_models: Path) -> ImageGenerator:
     """In this process; it keeps its model from test to test."""
     return create_generator(ModelRegistry([random_models]).get_model)

@@ -39,38 +39,38 @@ def three(tmp_path_factory: pytest.TempPathFactory, random_models: Path) -> Mode
     return ModelRegistry([folder])
 
 
-def loaded(painter: ImageGenerator, *models: str) -> list[str]:
+def loaded(generator: ImageGenerator, *models: str) -> list[str]:
     """Load them in this order; those that had to be read from the disk."""
-    told: list[Any] = []
+    reported: list[Any] = []
     for model in models:
-        painter.load(model, told.append)
-    return [event.model for event in told if isinstance(event, Loading)]
+        generator.load(model, reported.append)
+    return [event.model for event in reported if isinstance(event, Loading)]
 
 
 def test_the_least_recently_used_leaves_first(three: ModelRegistry) -> None:
-    painter = create_generator(three.get_model)
-    assert loaded(painter, "one", "two", "one", "three", "one") == ["one", "two", "three"]
-    assert painter.list_loaded() == ("three", "one")
-    assert loaded(painter, "two") == ["two"]
-    assert painter.list_loaded() == ("one", "two")
+    generator = create_generator(three.get_model)
+    assert loaded(generator, "one", "two", "one", "three", "one") == ["one", "two", "three"]
+    assert generator.list_loaded() == ("three", "one")
+    assert loaded(generator, "two") == ["two"]
+    assert generator.list_loaded() == ("one", "two")
 
 
 def test_one_at_a_time_where_so_asked(three: ModelRegistry) -> None:
-    painter = create_generator(three.get_model, DeviceConfig(max_loaded_models=1))
-    assert loaded(painter, "one", "two", "one") == ["one", "two", "one"]
-    assert painter.list_loaded() == ("one",)
+    generator = create_generator(three.get_model, DeviceConfig(max_loaded_models=1))
+    assert loaded(generator, "one", "two", "one") == ["one", "two", "one"]
+    assert generator.list_loaded() == ("one",)
 
 
 def test_switching_back_changes_no_pixel(three: ModelRegistry) -> None:
-    painter = create_generator(three.get_model)
-    first = painter.generate(recipe(model="one"), lambda _: None)
-    painter.generate(recipe(model="two"), lambda _: None)
-    assert painter.generate(recipe(model="one"), lambda _: None).sha256 == first.sha256
+    generator = create_generator(three.get_model)
+    first = generator.generate(recipe(model="one"), lambda _: None)
+    generator.generate(recipe(model="two"), lambda _: None)
+    assert generator.generate(recipe(model="one"), lambda _: None).sha256 == first.sha256
 
 
 def test_the_estimate_is_what_the_model_takes(three: ModelRegistry) -> None:
-    painter = create_generator(three.get_model)
-    pipe = painter.load("one", lambda _: None).pipe
+    generator = create_generator(three.get_model)
+    pipe = generator.load("one", lambda _: None).pipe
     takes = sum(
         tensor.nbytes
         for part in (pipe.unet, pipe.vae, pipe.text_encoder)
@@ -93,19 +93,19 @@ def test_a_model_that_changes_on_the_disk_is_loaded_anew(
     random_models: Path, tmp_path: Path, change: Callable[[Path], object]
 ) -> None:
     copy = Path(shutil.copytree(random_models / "random", tmp_path / "copy"))
-    painter = create_generator(ModelRegistry([tmp_path]).get_model)
-    before = painter.generate(recipe(model="copy"), lambda _: None)
+    generator = create_generator(ModelRegistry([tmp_path]).get_model)
+    before = generator.generate(recipe(model="copy"), lambda _: None)
     (copy / "card.toml").write_text('description = "read for each picture anyway"')
     (copy / "README.md").write_text("for people")
-    assert loaded(painter, "copy") == []
+    assert loaded(generator, "copy") == []
     change(copy)
-    after = painter.generate(recipe(model="copy"), lambda _: None)
+    after = generator.generate(recipe(model="copy"), lambda _: None)
     fresh = create_generator(ModelRegistry([tmp_path]).get_model).generate(
         recipe(model="copy"), lambda _: None
     )
     assert after.sha256 == fresh.sha256 != before.sha256
     assert after.facts == fresh.facts
-    assert painter.list_loaded() == ("copy",), "the one from before has left"
+    assert generator.list_loaded() == ("copy",), "the one from before has left"
 
 
 def test_a_file_that_is_replaced_is_loaded_anew_and_so_is_what_its_yaml_says(
@@ -113,17 +113,17 @@ def test_a_file_that_is_replaced_is_loaded_anew_and_so_is_what_its_yaml_says(
 ) -> None:
     one, other = (single_files.original(make_layout("sd1", seed)) for seed in (0, 1))
     file = single_files.save(one, tmp_path / "one.safetensors")
-    aside = single_files.save(other, tmp_path.with_suffix(".safetensors"))
-    painter = create_generator(ModelRegistry([tmp_path]).get_model)
-    assert loaded(painter, "one", "one") == ["one"]
-    first = painter.generate(recipe(model="one"), lambda _: None)
-    aside.replace(file)
-    second = painter.generate(recipe(model="one"), lambda _: None)
+    moved = single_files.save(other, tmp_path.with_suffix(".safetensors"))
+    generator = create_generator(ModelRegistry([tmp_path]).get_model)
+    assert loaded(generator, "one", "one") == ["one"]
+    first = generator.generate(recipe(model="one"), lambda _: None)
+    moved.replace(file)
+    second = generator.generate(recipe(model="one"), lambda _: None)
     assert second.facts["weights"] == hashlib.sha256(file.read_bytes()).hexdigest()
     assert second.sha256 != first.sha256
     file.with_suffix(".yaml").write_text("  linear_start: 0.00085\n  parameterization: v\n")
-    assert loaded(painter, "one", "one") == ["one"]
-    predicts = painter.load("one", lambda _: None).pipe.scheduler.config.prediction_type
+    assert loaded(generator, "one", "one") == ["one"]
+    predicts = generator.load("one", lambda _: None).pipe.scheduler.config.prediction_type
     assert predicts == "v_prediction"
 
 
@@ -132,8 +132,8 @@ def _negated(path: Path) -> None:
     save_file({name: -tensor for name, tensor in whole.items()}, path)
 
 
-def _says(path: Path, **said: Any) -> None:
-    path.write_text(json.dumps(json.loads(path.read_text()) | said))
+def _says(path: Path, **values: Any) -> None:
+    path.write_text(json.dumps(json.loads(path.read_text()) | values))
 
 
 def test_max_memory_counts_all_models(three: ModelRegistry) -> None:
@@ -152,22 +152,22 @@ def test_max_memory_counts_all_models(three: ModelRegistry) -> None:
 def test_room_is_made_before_loading_and_what_cannot_fit_is_refused_with_numbers(
     three: ModelRegistry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    painter = create_generator(three.get_model)
-    loaded(painter, "one", "two")
+    generator = create_generator(three.get_model)
+    loaded(generator, "one", "two")
     size = estimate_memory(three.get_model("one"), "cpu", "auto").weights
     left = iter([size, size, 3 * size, 3 * size])
     monkeypatch.setattr(memory, "measure_free_memory", lambda device: next(left))
-    assert loaded(painter, "three") == ["three"]
-    assert painter.list_loaded() == ("two", "three") or painter.list_loaded() == ("three",)
+    assert loaded(generator, "three") == ["three"]
+    assert generator.list_loaded() == ("two", "three") or generator.list_loaded() == ("three",)
     monkeypatch.setattr(memory, "measure_free_memory", lambda device: 100)
     monkeypatch.setattr(cache, "_GIB", 2**10)
-    before = painter.list_loaded()
-    painter_alone = create_generator(three.get_model)
+    before = generator.list_loaded()
+    generator_alone = create_generator(three.get_model)
     with pytest.raises(
         OutOfMemory, match=r"needs \d+\.\d GiB in float32, but only 0\.1 GiB are free"
     ):
-        loaded(painter_alone, "one")
-    assert painter.list_loaded() == before
+        loaded(generator_alone, "one")
+    assert generator.list_loaded() == before
 
 
 def test_a_model_that_is_broken_leaves_the_others_where_they_are(
@@ -175,12 +175,12 @@ def test_a_model_that_is_broken_leaves_the_others_where_they_are(
 ) -> None:
     (tmp_path / "broken").mkdir()
     (tmp_path / "broken" / "model_index.json").write_text('{"_class_name": "Nothing"}')
-    painter = create_generator(ModelRegistry([*three.models_dirs, tmp_path]).get_model)
-    loaded(painter, "one")
+    generator = create_generator(ModelRegistry([*three.models_dirs, tmp_path]).get_model)
+    loaded(generator, "one")
     with pytest.raises(ModelError):
-        loaded(painter, "broken")
-    assert painter.list_loaded() == ("one",)
-    assert loaded(painter, "one") == []
+        loaded(generator, "broken")
+    assert generator.list_loaded() == ("one",)
+    assert loaded(generator, "one") == []
 
 
 def test_a_container_s_limit_counts(tmp_path: Path) -> None:

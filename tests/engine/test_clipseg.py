@@ -28,7 +28,7 @@ def score(words: str) -> Heatmap:
 
 
 @pytest.mark.parametrize(
-    ("words", "threshold", "painted"),
+    ("words", "threshold", "rendered"),
     [
         ("cat", 0.5, [0, 0, 1, 1]),
         ("cat", 0.4, [0, 1, 1, 1]),
@@ -40,10 +40,10 @@ def score(words: str) -> Heatmap:
         ("cat", 0, [1, 1, 1, 1]),
     ],
 )
-def test_what_is_found_is_painted(words: str, threshold: float, painted: list[int]) -> None:
+def test_what_is_found_is_painted(words: str, threshold: float, rendered: list[int]) -> None:
     mask = compute_mask(TextMask(words, threshold), score)
     assert mask.mode == "L"
-    assert (np.asarray(mask)[0] == np.array(painted) * 255).all()
+    assert (np.asarray(mask)[0] == np.array(rendered) * 255).all()
 
 
 def test_heat_is_how_sure_one_is() -> None:

@@ -20,10 +20,10 @@ from tests.recipes import recipe
 def test_the_folder_paints_what_the_file_painted(tmp_path: Path) -> None:
     weights = single_files.original(make_layout("sd1"))
     save_file({k: t.half().contiguous() for k, t in weights.items()}, tmp_path / "v1.safetensors")
-    painter = create_generator(ModelRegistry([tmp_path]).get_model)
-    painter.convert("v1", tmp_path / "v1-diffusers", lambda _: None)
+    generator = create_generator(ModelRegistry([tmp_path]).get_model)
+    generator.convert("v1", tmp_path / "v1-diffusers", lambda _: None)
     file, folder = (
-        painter.generate(recipe(model=model), lambda _: None) for model in ("v1", "v1-diffusers")
+        generator.generate(recipe(model=model), lambda _: None) for model in ("v1", "v1-diffusers")
     )
     assert file.sha256 == folder.sha256
     config = json.loads((tmp_path / "v1-diffusers" / "unet" / "config.json").read_text())
@@ -32,5 +32,5 @@ def test_the_folder_paints_what_the_file_painted(tmp_path: Path) -> None:
     assert {tensor.dtype for tensor in load_file(unet).values()} == {torch.float16}
     (tmp_path / "taken").write_text("")
     with pytest.raises(ModelError, match="cannot be written"):
-        painter.convert("v1", tmp_path / "taken" / "x", lambda _: None)
+        generator.convert("v1", tmp_path / "taken" / "x", lambda _: None)
     assert not [path for path in tmp_path.iterdir() if path.name.startswith(".")], "no litter"

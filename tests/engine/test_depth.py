@@ -39,17 +39,17 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "depth_estimator": ["transformers", "DPTForDepthEstimation"],
         "feature_extractor": ["transformers", "DPTImageProcessor"],
     }
-    said = {**json.loads(index.read_text()), **parts}
-    said.pop("safety_checker", None)
-    said.pop("image_encoder", None)
-    said.pop("requires_safety_checker", None)
-    index.write_text(json.dumps(said))
+    document = {**json.loads(index.read_text()), **parts}
+    document.pop("safety_checker", None)
+    document.pop("image_encoder", None)
+    document.pop("requires_safety_checker", None)
+    index.write_text(json.dumps(document))
     make_random_depths(folder / "deep" / "depth_estimator", folder / "deep" / "feature_extractor")
     single_files.save(single_files.original(pipe), folder / "file.safetensors")
     return folder
 
 
-def painter_of(models: Path, offline: bool = True) -> ImageGenerator:
+def generator_of(models: Path, offline: bool = True) -> ImageGenerator:
     registry = ModelRegistry((models,), offline=offline)
     return create_generator(
         registry.get_model,
@@ -58,8 +58,8 @@ def painter_of(models: Path, offline: bool = True) -> ImageGenerator:
 
 
 @pytest.fixture(scope="module")
-def painter(models: Path) -> ImageGenerator:
-    return painter_of(models)
+def generator(models: Path) -> ImageGenerator:
+    return generator_of(models)
 
 
 def picture(seed: int = 0) -> Image.Image:
@@ -68,28 +68,28 @@ def picture(seed: int = 0) -> Image.Image:
     return Image.fromarray(coarse).resize((64, 64), Image.Resampling.BICUBIC)
 
 
-def paint(painter: ImageGenerator, image: Image.Image | None, model: str = "deep") -> Picture:
-    asked = recipe(model=model, strength=1.0, steps=2, init_img="x.png" if image else None)
-    return painter.generate(asked, lambda told: None, TaskInputs(image=image))
+def render(generator: ImageGenerator, image: Image.Image | None, model: str = "deep") -> Picture:
+    wanted = recipe(model=model, strength=1.0, steps=2, init_img="x.png" if image else None)
+    return generator.generate(wanted, lambda reported: None, TaskInputs(image=image))
 
 
-def test_a_picture_is_begun_from_by_its_depth(painter: ImageGenerator) -> None:
-    first, again = paint(painter, picture()), paint(painter, picture())
+def test_a_picture_is_begun_from_by_its_depth(generator: ImageGenerator) -> None:
+    first, again = render(generator, picture()), render(generator, picture())
     assert first.sha256 == again.sha256
     assert len(first.facts["depth_estimator"]) == 64
-    assert paint(painter, picture(1)).sha256 != first.sha256
-    assert "depth_estimator" not in paint(painter, None).facts, "from words all is equally far"
+    assert render(generator, picture(1)).sha256 != first.sha256
+    assert "depth_estimator" not in render(generator, None).facts, "from words all is equally far"
 
 
-def test_it_is_the_depth_that_diffusers_would_see(painter: ImageGenerator, models: Path) -> None:
-    loaded = painter.load("deep", lambda told: None)
+def test_it_is_the_depth_that_diffusers_would_see(generator: ImageGenerator, models: Path) -> None:
+    loaded = generator.load("deep", lambda reported: None)
     theirs = StableDiffusionDepth2ImgPipeline.from_pretrained(models / "deep")
     seen: list[torch.Tensor] = []
     hooks = [
         unet.register_forward_hook(lambda unet, args, out: seen.append(args[0][:1, 4:]))
         for unet in (loaded.pipe.unet, theirs.unet)
     ]
-    paint(painter, picture())
+    render(generator, picture())
     theirs.set_progress_bar_config(disable=True)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # they would compute it in float16
@@ -101,8 +101,8 @@ def test_it_is_the_depth_that_diffusers_would_see(painter: ImageGenerator, model
     assert torch.allclose(seen[0], seen[-1], atol=1e-4)
 
 
-def test_a_plain_picture_is_equally_far_everywhere(painter: ImageGenerator) -> None:
-    loaded = painter.load("deep", lambda told: None)
+def test_a_plain_picture_is_equally_far_everywhere(generator: ImageGenerator) -> None:
+    loaded = generator.load("deep", lambda reported: None)
     seen: list[torch.Tensor] = []
     hook = loaded.pipe.unet.register_forward_hook(lambda u, args, out: seen.append(args[0]))
     with add_depth_conditioning(loaded.pipe, torch.full((1, 1, 9, 9), 7.0)), torch.no_grad():
@@ -113,20 +113,20 @@ def test_a_plain_picture_is_equally_far_everywhere(painter: ImageGenerator) -> N
 
 
 def test_a_single_file_borrows_an_estimator_from_beside_it(
-    painter: ImageGenerator, models: Path, tmp_path: Path
+    generator: ImageGenerator, models: Path, tmp_path: Path
 ) -> None:
     with pytest.raises(
         ModelError, match="the depth estimation model is not downloaded, and --offline is set"
     ):
-        paint(painter, picture(), "file")
-    assert paint(painter, None, "file").sha256 == paint(painter, None).sha256
+        render(generator, picture(), "file")
+    assert render(generator, None, "file").sha256 == render(generator, None).sha256
     (tmp_path / "file.safetensors").symlink_to(models / "file.safetensors")
     (tmp_path / "dpt").mkdir()
     for part in ("depth_estimator", "feature_extractor"):
         for file in (models / "deep" / part).iterdir():
             (tmp_path / "dpt" / file.name).write_bytes(file.read_bytes())
-    borrowed = paint(painter_of(tmp_path), picture(), "file")
-    assert borrowed.sha256 == paint(painter, picture()).sha256
+    borrowed = render(generator_of(tmp_path), picture(), "file")
+    assert borrowed.sha256 == render(generator, picture()).sha256
 
 
 def test_a_model_without_a_vae_sees_depth_with_another_s(models: Path, tmp_path: Path) -> None:
@@ -134,9 +134,9 @@ def test_a_model_without_a_vae_sees_depth_with_another_s(models: Path, tmp_path:
     shutil.rmtree(folder / "vae")
     index = folder / "model_index.json"
     index.write_text(json.dumps({**json.loads(index.read_text()), "vae": [None, None]}))
-    asked = recipe(model="deep", strength=1.0, init_img="x.png", vae=str(models / "deep" / "vae"))
+    wanted = recipe(model="deep", strength=1.0, init_img="x.png", vae=str(models / "deep" / "vae"))
     whole, without = (
-        painter_of(place).generate(asked, lambda told: None, TaskInputs(image=picture()))
+        generator_of(place).generate(wanted, lambda reported: None, TaskInputs(image=picture()))
         for place in (models, tmp_path)
     )
     assert without.sha256 == whole.sha256

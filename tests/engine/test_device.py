@@ -57,10 +57,10 @@ def test_the_table_of_choices(
     assert placement.reason and not placement.advice
 
 
-@pytest.mark.parametrize("asked", ["cuda", "cuda:0", "mps", "tpu", "cpu:x", "cuda:", ""])
-def test_a_device_that_is_not_here(machine: pytest.MonkeyPatch, asked: str) -> None:
-    with pytest.raises(BadSetting, match=f"--device {asked}"):
-        choose_placement(asked)
+@pytest.mark.parametrize("wanted", ["cuda", "cuda:0", "mps", "tpu", "cpu:x", "cuda:", ""])
+def test_a_device_that_is_not_here(machine: pytest.MonkeyPatch, wanted: str) -> None:
+    with pytest.raises(BadSetting, match=f"--device {wanted}"):
+        choose_placement(wanted)
 
 
 def test_a_card_too_many(machine: pytest.MonkeyPatch) -> None:

@@ -43,38 +43,38 @@ def families(tmp_path_factory: pytest.TempPathFactory) -> ImageGenerator:
     )
 
 
-def paint(
-    painter: ImageGenerator, every: int = 0, **changes: Any
+def render(
+    generator: ImageGenerator, every: int = 0, **changes: Any
 ) -> tuple[Picture, list[Image.Image]]:
-    told: list[Any] = []
-    picture = painter.generate(recipe(steps=4, **changes), told.append, every=every)
-    shown = [happening.image for happening in told if isinstance(happening, Progress)]
+    reported: list[Any] = []
+    picture = generator.generate(recipe(steps=4, **changes), reported.append, every=every)
+    shown = [event.image for event in reported if isinstance(event, Progress)]
     return picture, [image for image in shown if image is not None]
 
 
 @pytest.mark.parametrize("model", ["sdxl", "consistency"])
 def test_models_with_a_unet_can_do_all(families: ImageGenerator, model: str) -> None:
-    made = [paint(families, model=model, **changes)[0].sha256 for changes in ({}, *EFFECTS)]
+    made = [render(families, model=model, **changes)[0].sha256 for changes in ({}, *EFFECTS)]
     assert len(set(made)) == len(made)
-    assert paint(families, model=model)[0].sha256 == made[0], "all of it is undone"
+    assert render(families, model=model)[0].sha256 == made[0], "all of it is undone"
 
 
 @pytest.mark.parametrize("effect", EFFECTS[:4], ids=lambda effect: next(iter(effect)))
 def test_others_refuse_what_they_cannot(families: ImageGenerator, effect: dict[str, Any]) -> None:
     with pytest.raises(ModelError, match="sd3") as caught:
-        paint(families, model="sd3", **effect)
+        render(families, model="sd3", **effect)
     assert caught.value.hint
 
 
 def test_stable_diffusion_3_is_symmetric(families: ImageGenerator) -> None:
-    pixels = np.asarray(paint(families, model="sd3", h_symmetry_time_pct=0.5)[0].image)
+    pixels = np.asarray(render(families, model="sd3", h_symmetry_time_pct=0.5)[0].image)
     assert (pixels == pixels[:, ::-1]).all()
 
 
 @pytest.mark.parametrize("model", ["sdxl", "consistency", "sd3"])
 def test_each_is_seen_in_the_making(families: ImageGenerator, model: str) -> None:
-    plain, _ = paint(families, model=model)
-    picture, shown = paint(families, every=1, model=model)
+    plain, _ = render(families, model=model)
+    picture, shown = render(families, every=1, model=model)
     assert picture.sha256 == plain.sha256
     assert [image.size for image in shown] == [(64, 64)] * 3
 
@@ -85,16 +85,16 @@ def test_with_a_picture_to_start_from_they_act_too(
     path = tmp_path / "start.png"
     Image.linear_gradient("L").resize((64, 64)).convert("RGB").save(path)
     start = {"model": "sdxl", "init_img": str(path), "strength": 0.6}
-    made = [paint(families, **start, **changes)[0].sha256 for changes in ({}, *EFFECTS)]
+    made = [render(families, **start, **changes)[0].sha256 for changes in ({}, *EFFECTS)]
     assert len(set(made)) == len(made)
     near = {"with_variations": (Variation(7, 0.0),)}
-    assert paint(families, **start, **near)[0].sha256 == made[0]
+    assert render(families, **start, **near)[0].sha256 == made[0]
 
 
 def test_another_pictures_colours(families: ImageGenerator, tmp_path: Path) -> None:
     path = tmp_path / "red.png"
     Image.new("RGB", (9, 9), (200, 30, 20)).save(path)
-    picture, _ = paint(families, model="sdxl", init_color=str(path))
+    picture, _ = render(families, model="sdxl", init_color=str(path))
     assert abs(np.asarray(picture.image, int) - (200, 30, 20)).max() <= 1
     assert len(picture.facts["init_color"]) == 64
 
@@ -122,8 +122,8 @@ def test_it_is_what_a_pipeline_makes_that_can_rescale_itself() -> None:
 
     def latents(**more: Any) -> torch.Tensor:
         noise = torch.randn(1, 4, 8, 8, generator=torch.Generator().manual_seed(3))
-        asked = {"num_inference_steps": 4, "guidance_scale": 9.0, "output_type": "latent"}
-        made: torch.Tensor = pipe("a cat", latents=noise, **asked, **more).images
+        wanted = {"num_inference_steps": 4, "guidance_scale": 9.0, "output_type": "latent"}
+        made: torch.Tensor = pipe("a cat", latents=noise, **wanted, **more).images
         return made
 
     theirs = latents(guidance_rescale=0.7)
@@ -136,18 +136,18 @@ def test_it_is_what_a_pipeline_makes_that_can_rescale_itself() -> None:
 @pytest.mark.parametrize("model", ["sdxl", "random"])
 @pytest.mark.parametrize("start", ["words", "picture", "mask"])
 def test_guidance_is_rescaled_from_any_start(
-    families: ImageGenerator, painter: ImageGenerator, model: str, start: str
+    families: ImageGenerator, generator: ImageGenerator, model: str, start: str
 ) -> None:
     mask = Image.linear_gradient("L").resize((64, 64))
     picture = Image.new("RGB", (64, 64), "orange")
-    given = TaskInputs(
+    inputs = TaskInputs(
         image=None if start == "words" else picture, mask=mask if start == "mask" else None
     )
 
     def made(**changes: Any) -> str:
-        asked = recipe(model=model, strength=None if start == "words" else 0.7, **changes)
-        engine = families if model == "sdxl" else painter
-        return engine.generate(asked, lambda happening: None, given).sha256
+        wanted = recipe(model=model, strength=None if start == "words" else 0.7, **changes)
+        engine = families if model == "sdxl" else generator
+        return engine.generate(wanted, lambda event: None, inputs).sha256
 
     assert made() == made(cfg_rescale=0.0)
     assert len({made(), made(cfg_rescale=0.7), made(cfg_rescale=1.0)}) == 3
@@ -156,8 +156,8 @@ def test_guidance_is_rescaled_from_any_start(
 
 def test_that_guidance_is_not_rescaled_is_said(families: ImageGenerator) -> None:
     for model in ("sd3", "consistency"):
-        told: list[Any] = []
-        made = families.generate(recipe(model=model, cfg_rescale=0.7), told.append)
-        notes = [note.text for note in told if isinstance(note, Note)]
+        reported: list[Any] = []
+        made = families.generate(recipe(model=model, cfg_rescale=0.7), reported.append)
+        notes = [note.text for note in reported if isinstance(note, Note)]
         assert f"{model} does not support --cfg_rescale; ignored" in notes
-        assert made.sha256 == families.generate(recipe(model=model), told.append).sha256
+        assert made.sha256 == families.generate(recipe(model=model), reported.append).sha256

@@ -42,10 +42,10 @@ def families(registry: ModelRegistry) -> ImageGenerator:
     return create_generator(registry.get_model, DeviceConfig(max_loaded_models=len(FAMILIES)))
 
 
-def paint(painter: ImageGenerator, model: str, **changes: Any) -> tuple[Picture, list[Any]]:
-    told: list[Any] = []
+def render(generator: ImageGenerator, model: str, **changes: Any) -> tuple[Picture, list[Any]]:
+    reported: list[Any] = []
     small = {"width": 80, "height": 64, "steps": 3, "cfg_scale": 4.0}
-    return painter.generate(recipe(model=model, **small | changes), told.append), told
+    return generator.generate(recipe(model=model, **small | changes), reported.append), reported
 
 
 @pytest.mark.parametrize("model", FAMILIES)
@@ -53,19 +53,19 @@ def paint(painter: ImageGenerator, model: str, **changes: Any) -> tuple[Picture,
 def test_it_paints_step_by_step_and_the_same_again(
     registry: ModelRegistry, model: str, precision: str
 ) -> None:
-    painter = create_generator(registry.get_model, DeviceConfig(precision=precision))
-    picture, told = paint(painter, model)
+    generator = create_generator(registry.get_model, DeviceConfig(precision=precision))
+    picture, reported = render(generator, model)
     assert picture.image.size == (80, 64)
     assert np.asarray(picture.image).std() > 1
-    assert [told.step for told in told if isinstance(told, Progress)] == [1, 2, 3]
-    assert paint(painter, model)[0].sha256 == picture.sha256
-    assert paint(painter, model, seed=2)[0].sha256 != picture.sha256
+    assert [reported.step for reported in reported if isinstance(reported, Progress)] == [1, 2, 3]
+    assert render(generator, model)[0].sha256 == picture.sha256
+    assert render(generator, model, seed=2)[0].sha256 != picture.sha256
 
 
 @pytest.mark.parametrize("model", FAMILIES)
 def test_it_can_be_stopped(families: ImageGenerator, model: str) -> None:
-    def stop(happening: object) -> None:
-        if isinstance(happening, Progress):
+    def stop(event: object) -> None:
+        if isinstance(event, Progress):
             raise GenerationCancelled
 
     with pytest.raises(GenerationCancelled):
@@ -74,16 +74,16 @@ def test_it_can_be_stopped(families: ImageGenerator, model: str) -> None:
 
 @pytest.mark.parametrize("model", FAMILIES)
 def test_negative_words_are_heard_or_it_is_said(families: ImageGenerator, model: str) -> None:
-    plain, _ = paint(families, model, negative="")
-    other, told = paint(families, model, negative="blue")
+    plain, _ = render(families, model, negative="")
+    other, reported = render(families, model, negative="blue")
     deaf = f"{model} does not support negative prompts; ignored: blue"
     assert (plain.sha256 == other.sha256) == (model == "flux")
-    assert (Note(text=deaf) in told) == (model == "flux")
+    assert (Note(text=deaf) in reported) == (model == "flux")
 
 
 @pytest.mark.parametrize("model", FAMILIES)
 def test_guidance_is_heard(families: ImageGenerator, model: str) -> None:
-    one, two = (paint(families, model, cfg_scale=scale)[0] for scale in (2.0, 9.0))
+    one, two = (render(families, model, cfg_scale=scale)[0] for scale in (2.0, 9.0))
     assert one.sha256 != two.sha256
 
 
@@ -114,20 +114,20 @@ def others(tmp_path_factory: pytest.TempPathFactory) -> ModelRegistry:
 def test_every_pipeline_paints_what_is_asked_and_is_seen_in_the_making(
     others: ModelRegistry, model: str
 ) -> None:
-    painter = create_generator(others.get_model, DeviceConfig(previews=True))
+    generator = create_generator(others.get_model, DeviceConfig(previews=True))
     size = {"width": 96, "height": 64, "steps": 3, "cfg_scale": 4.0}
-    told: list[Any] = []
-    picture = painter.generate(recipe(model=model, **size), told.append, every=1)
+    reported: list[Any] = []
+    picture = generator.generate(recipe(model=model, **size), reported.append, every=1)
     assert picture.image.size == (96, 64), "the pipeline knows no better"
-    steps = [happening for happening in told if isinstance(happening, Progress)]
+    steps = [event for event in reported if isinstance(event, Progress)]
     shown = [step.image.size for step in steps if step.image is not None]
-    notes = " ".join(note.text for note in told if isinstance(note, Note))
+    notes = " ".join(note.text for note in reported if isinstance(note, Note))
     if model == "flux-2-klein":
         assert shown == [] and "cannot be decoded between steps" in notes
     else:
         assert shown == [(96, 64)] * 2
     quietly = create_generator(others.get_model, DeviceConfig())
-    assert quietly.generate(recipe(model=model, **size), told.append).sha256 == picture.sha256
+    assert quietly.generate(recipe(model=model, **size), reported.append).sha256 == picture.sha256
 
 
 def test_flux_2_is_not_taken_for_flux(others: ModelRegistry) -> None:
@@ -139,38 +139,38 @@ def test_a_picture_of_another_size_than_its_line_says_is_refused(
     others: ModelRegistry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("dream.engine.sampling.generation_run._NO_RESIZING", {})
-    painter = create_generator(others.get_model, DeviceConfig())
+    generator = create_generator(others.get_model, DeviceConfig())
     small = recipe(model="hunyuan-dit", width=96, height=64, steps=2)
     with pytest.raises(ModelError, match=r"generated \d+x\d+ pixels instead of 96x64"):
-        painter.generate(small, lambda happening: None)
+        generator.generate(small, lambda event: None)
 
 
 def test_what_a_pipeline_cannot_do_is_said_in_one_sentence(others: ModelRegistry) -> None:
-    painter = create_generator(others.get_model, DeviceConfig())
+    generator = create_generator(others.get_model, DeviceConfig())
     odd = recipe(model="sana", width=80, height=64, steps=2)
     with pytest.raises(
         ModelError, match="sana cannot generate this image: SanaPipeline says"
     ) as caught:
-        painter.generate(odd, lambda happening: None)
+        generator.generate(odd, lambda event: None)
     assert "\n" not in str(caught.value)
     assert others.get_model("sana").multiple == 32
 
 
-@pytest.mark.parametrize("said", ["shape '[1, 2]' is invalid", "out of memory"])
+@pytest.mark.parametrize("message", ["shape '[1, 2]' is invalid", "out of memory"])
 def test_what_torch_says_is_one_sentence_but_for_memory(
-    others: ModelRegistry, monkeypatch: pytest.MonkeyPatch, said: str
+    others: ModelRegistry, monkeypatch: pytest.MonkeyPatch, message: str
 ) -> None:
     from diffusers import AuraFlowPipeline
 
     def fail(*words: object, **more: object) -> None:
-        raise RuntimeError(f"{said}\nsecond line")
+        raise RuntimeError(f"{message}\nsecond line")
 
-    painter = create_generator(others.get_model, DeviceConfig())
+    generator = create_generator(others.get_model, DeviceConfig())
     monkeypatch.setattr(AuraFlowPipeline, "encode_prompt", fail)
     small = recipe(model="aura-flow", width=64, height=64, steps=2)
-    kind = OutOfMemory if "memory" in said else ModelError
+    kind = OutOfMemory if "memory" in message else ModelError
     with pytest.raises(kind) as caught:
-        painter.generate(small, lambda happening: None)
+        generator.generate(small, lambda event: None)
     assert "second line" not in str(caught.value)
     assert ("AuraFlowPipeline says" in str(caught.value)) == (kind is ModelError)
 
@@ -201,5 +201,5 @@ def test_a_folder_saved_by_an_image_to_image_class_paints_from_words(
         plain.save_pretrained(tmp_path / "models" / "plain")
     index = json.loads((tmp_path / "models" / "saved" / "model_index.json").read_text("utf-8"))
     assert index["_class_name"] == f"{name}Pipeline"
-    painter = create_generator(ModelRegistry([tmp_path / "models"]).get_model, DeviceConfig())
-    assert paint(painter, "saved")[0].sha256 == paint(painter, "plain")[0].sha256
+    generator = create_generator(ModelRegistry([tmp_path / "models"]).get_model, DeviceConfig())
+    assert render(generator, "saved")[0].sha256 == render(generator, "plain")[0].sha256

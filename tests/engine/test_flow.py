@@ -14,7 +14,7 @@ FLOWING = [name for name, row in SAMPLERS.items() if row.flow]
 OWN = FlowMatchEulerDiscreteScheduler(shift=3.0)
 
 
-def walked(scheduler: FlowMatchEulerDiscreteScheduler, steps: int) -> torch.Tensor:
+def run_scheduler(scheduler: FlowMatchEulerDiscreteScheduler, steps: int) -> torch.Tensor:
     """From noise, asked what an exact network says: noise - x₀."""
     scheduler.set_timesteps(steps)
     x = draws(1, 300)
@@ -38,13 +38,13 @@ def test_euler_is_the_model_s_own() -> None:
     assert is_flow_matching(OWN)
     own = FlowMatchEulerDiscreteScheduler(shift=3.0)
     ours = make_flow_scheduler("k_euler", OWN.config, torch.float32)
-    assert float((walked(own, 12) - walked(ours, 12)).abs().max()) < 1e-4
+    assert float((run_scheduler(own, 12) - run_scheduler(ours, 12)).abs().max()) < 1e-4
 
 
 @pytest.mark.parametrize("name", FLOWING)
 def test_it_arrives_where_the_flow_leads(name: str) -> None:
     coarse, fine = (
-        far(walked(make_flow_scheduler(name, OWN.config, torch.float32), steps))
+        far(run_scheduler(make_flow_scheduler(name, OWN.config, torch.float32), steps))
         for steps in (15, 60)
     )
     assert fine < (0.08 if name == "k_euler" else 0.06), (coarse, fine)

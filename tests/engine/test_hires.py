@@ -20,9 +20,9 @@ from training.image_analysis import analyze
 CARD = ModelInfo(name="some", path=get_shipped_models_dir() / "tiny", width=512, height=512)
 
 
-def paint(painter: ImageGenerator, told: list[Any] | None = None, **changes: Any) -> Picture:
-    heard: list[Any] = [] if told is None else told
-    return painter.generate(recipe(**changes), heard.append)
+def render(generator: ImageGenerator, reported: list[Any] | None = None, **changes: Any) -> Picture:
+    heard: list[Any] = [] if reported is None else reported
+    return generator.generate(recipe(**changes), heard.append)
 
 
 @pytest.mark.parametrize(
@@ -47,28 +47,28 @@ def test_the_small_one_has_the_shape_of_the_large_and_the_area_of_home(
     assert (second.width, second.height, second.strength) == (*size, 0.5)
 
 
-def test_two_walks_are_told_as_one(painter: ImageGenerator) -> None:
-    told: list[Any] = []
-    asked: dict[str, Any] = {"width": 96, "height": 128, "steps": 4, "hires_fix": 0.5}
-    first = paint(painter, told, **asked)
-    steps = [happening for happening in told if isinstance(happening, Progress)]
+def test_two_walks_are_told_as_one(generator: ImageGenerator) -> None:
+    reported: list[Any] = []
+    wanted: dict[str, Any] = {"width": 96, "height": 128, "steps": 4, "hires_fix": 0.5}
+    first = render(generator, reported, **wanted)
+    steps = [event for event in reported if isinstance(event, Progress)]
     assert [(step.step, step.steps) for step in steps] == [(n, 6) for n in range(1, 7)]
-    assert first.image.size == (96, 128) and first.recipe == recipe(**asked)
-    assert paint(painter, **asked).sha256 == first.sha256
-    assert paint(painter, **asked | {"hires_fix": 0.75}).sha256 != first.sha256
-    assert paint(painter, **asked | {"hires_fix": None}).sha256 != first.sha256
+    assert first.image.size == (96, 128) and first.recipe == recipe(**wanted)
+    assert render(generator, **wanted).sha256 == first.sha256
+    assert render(generator, **wanted | {"hires_fix": 0.75}).sha256 != first.sha256
+    assert render(generator, **wanted | {"hires_fix": None}).sha256 != first.sha256
 
 
-def test_both_walks_can_be_given_up(painter: ImageGenerator) -> None:
-    asked = recipe(width=128, height=128, steps=4, hires_fix=0.5)
+def test_both_walks_can_be_given_up(generator: ImageGenerator) -> None:
+    wanted = recipe(width=128, height=128, steps=4, hires_fix=0.5)
     for last in (2, 5):
 
-        def tell(happening: Any, last: int = last) -> None:
-            if isinstance(happening, Progress) and happening.step == last:
+        def tell(event: Any, last: int = last) -> None:
+            if isinstance(event, Progress) and event.step == last:
                 raise GenerationCancelled
 
         with pytest.raises(GenerationCancelled):
-            painter.generate(asked, tell)
+            generator.generate(wanted, tell)
 
 
 @pytest.fixture(scope="module")
@@ -80,7 +80,7 @@ def tiny() -> ImageGenerator:
 
 @pytest.mark.parametrize("seed", [1, 2])
 def test_what_would_be_there_twice_is_there_once(tiny: ImageGenerator, seed: int) -> None:
-    asked: dict[str, Any] = {
+    wanted: dict[str, Any] = {
         "prompt": "a blue fish on a yellow background",
         "model": "tiny",
         "width": 512,
@@ -90,7 +90,7 @@ def test_what_would_be_there_twice_is_there_once(tiny: ImageGenerator, seed: int
         "cfg_scale": 3.0,
         "sampler": "dpmpp_2m_karras",
     }
-    plain, fixed = (analyze(paint(tiny, **asked, hires_fix=x).image) for x in (None, 0.5))
+    plain, fixed = (analyze(render(tiny, **wanted, hires_fix=x).image) for x in (None, 0.5))
     assert [region.colour for region in plain.regions] == ["blue", "blue"]
     assert [region.colour for region in fixed.regions] == ["blue"]
     assert fixed.background == "yellow"

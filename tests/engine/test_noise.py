@@ -16,8 +16,8 @@ SHAPE = (1, 4, 24, 40)
 
 
 def drawn(**changes: object) -> torch.Tensor:
-    asked = recipe(**changes)
-    return noise.draw_noise(asked, noise.make_generator(asked.seed), SHAPE)
+    wanted = recipe(**changes)
+    return noise.draw_noise(wanted, noise.make_generator(wanted.seed), SHAPE)
 
 
 def test_a_plain_recipe_is_plain_noise() -> None:
@@ -78,12 +78,14 @@ def test_perlin_of_any_size_is_there(height: int, width: int) -> None:
     assert field.std((-2, -1), correction=0).allclose(torch.ones(1, 4), atol=1e-3)
 
 
-def test_variations_and_perlin_change_what_the_same_seed_paints(painter: ImageGenerator) -> None:
+def test_variations_and_perlin_change_what_the_same_seed_paints(generator: ImageGenerator) -> None:
     def sha256(**changes: object) -> str:
-        return painter.generate(recipe(sampler="k_euler_a", **changes), lambda told: None).sha256
+        return generator.generate(
+            recipe(sampler="k_euler_a", **changes), lambda reported: None
+        ).sha256
 
-    asked = ({}, {"perlin": 0.2}, {"with_variations": (Variation(7, 0.2),)})
-    pictures = [sha256(**changes) for changes in asked]
+    wanted = ({}, {"perlin": 0.2}, {"with_variations": (Variation(7, 0.2),)})
+    pictures = [sha256(**changes) for changes in wanted]
     for one, other in itertools.combinations(pictures, 2):
         assert one != other
     assert sha256(with_variations=(Variation(7, 0.0),)) == pictures[0]

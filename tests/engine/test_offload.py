@@ -22,7 +22,7 @@ from tests.recipes import recipe
 
 
 @pytest.mark.parametrize(
-    ("asked", "device", "free", "way"),
+    ("wanted", "device", "free", "way"),
     [
         ("auto", "cuda:0", 100, "off"),
         ("auto", "cuda:0", 99, "model"),
@@ -36,40 +36,40 @@ from tests.recipes import recipe
         ("model", "mps", 1, "off"),
     ],
 )
-def test_the_way_is_chosen_by_what_is_free(asked: str, device: str, free: int, way: str) -> None:
-    assert choose_mode(asked, device, need=100, largest=60, free=free) == way
+def test_the_way_is_chosen_by_what_is_free(wanted: str, device: str, free: int, way: str) -> None:
+    assert choose_mode(wanted, device, need=100, largest=60, free=free) == way
 
 
 @pytest.mark.parametrize("way", ["model", "group"])
 def test_the_pixels_stay(random_models: Path, tmp_path: Path, way: str) -> None:
     """With hooks that bring the weights from main memory to where they are, in each pipeline."""
-    painter = create_generator(ModelRegistry([random_models]).get_model)
-    words = painter.generate(recipe(steps=2), lambda told: None)
+    generator = create_generator(ModelRegistry([random_models]).get_model)
+    words = generator.generate(recipe(steps=2), lambda reported: None)
     words.image.save(tmp_path / "first.png")
     from_it = replace(recipe(steps=2), init_img=str(tmp_path / "first.png"), strength=0.9)
-    other = painter.generate(from_it, lambda told: None)
+    other = generator.generate(from_it, lambda reported: None)
     with silence_libraries():
-        offload.offload(painter.load("random", lambda told: None).pipe, way, "cpu")
+        offload.offload(generator.load("random", lambda reported: None).pipe, way, "cpu")
     for _ in range(2):
-        assert painter.generate(recipe(steps=2), lambda told: None).sha256 == words.sha256
-        assert painter.generate(from_it, lambda told: None).sha256 == other.sha256
+        assert generator.generate(recipe(steps=2), lambda reported: None).sha256 == words.sha256
+        assert generator.generate(from_it, lambda reported: None).sha256 == other.sha256
 
 
 class Pipe:
     """Writes down what is asked of it."""
 
     def __init__(self) -> None:
-        self.asked: list[tuple[str, Any]] = []
+        self.wanted: list[tuple[str, Any]] = []
 
     def __getattr__(self, name: str) -> Any:
-        return lambda **said: self.asked.append((name, said))
+        return lambda **said: self.wanted.append((name, said))
 
 
 def test_each_way_is_diffusers_own() -> None:
     pipe = Pipe()
     for way in offload.OFFLOAD_MODES:
         offload.offload(pipe, way, "cuda:1")
-    names, said = zip(*pipe.asked, strict=True)
+    names, said = zip(*pipe.wanted, strict=True)
     assert names == (
         "enable_model_cpu_offload",
         "enable_group_offload",
@@ -89,12 +89,12 @@ def test_a_model_larger_than_the_gpu_comes_from_main_memory(
     weight = estimate_memory(info, "cuda:0", "float32")
     assert 0 < weight.largest < weight.weights
     monkeypatch.setattr(memory, "measure_free_memory", lambda device: weight.required_bytes - 1)
-    told: list[Any] = []
-    moved = ModelCache(2, None).choose_offload("random", weight, "auto", told.append)
+    reported: list[Any] = []
+    moved = ModelCache(2, None).choose_offload("random", weight, "auto", reported.append)
     assert (moved.placement.offload_mode, moved.placement.storage_device) == ("model", "cpu")
-    assert "needs 0.0 GiB, but cuda:0 has only 0.0 GiB; offloading" in told[0].text
-    stays = ModelCache(2, None).choose_offload("random", weight, "off", told.append)
-    assert (stays.placement.storage_device, len(told)) == ("cuda:0", 1)
+    assert "needs 0.0 GiB, but cuda:0 has only 0.0 GiB; offloading" in reported[0].text
+    stays = ModelCache(2, None).choose_offload("random", weight, "off", reported.append)
+    assert (stays.placement.storage_device, len(reported)) == ("cuda:0", 1)
 
 
 def _on_a_gpu(device: str, precision: str, parameters: int = 0) -> Any:
@@ -102,12 +102,12 @@ def _on_a_gpu(device: str, precision: str, parameters: int = 0) -> Any:
 
 
 def test_without_a_gpu_it_is_said_once_that_there_is_nothing_to_gain(random_models: Path) -> None:
-    painter = create_generator(
+    generator = create_generator(
         ModelRegistry([random_models]).get_model, DeviceConfig(low_memory="model")
     )
-    told: list[Any] = []
-    painter.load("random", told.append)
-    painter.load("random-v", told.append)
-    kinds = [type(event) for event in told]
+    reported: list[Any] = []
+    generator.load("random", reported.append)
+    generator.load("random-v", reported.append)
+    kinds = [type(event) for event in reported]
     assert kinds == [Loading, Note, Loading]
-    assert "--low_memory model has no effect: on cpu" in told[1].text
+    assert "--low_memory model has no effect: on cpu" in reported[1].text

@@ -33,9 +33,9 @@ def opened(folder: Path) -> Any:
 
 def edit_index(folder: Path, edit: Callable[[dict[str, Any]], None]) -> None:
     path = folder / "model_index.json"
-    said = json.loads(path.read_text())
-    edit(said)
-    path.write_text(json.dumps(said))
+    document = json.loads(path.read_text())
+    edit(document)
+    path.write_text(json.dumps(document))
 
 
 def as_pickles(folder: Path) -> None:
@@ -158,7 +158,9 @@ def test_code_beside_a_part_is_refused_by_name(
 
 
 def test_a_part_elsewhere_is_refused(copy: Path) -> None:
-    edit_index(copy, lambda said: said.update({"../../etc": ["diffusers", "AutoencoderKL"]}))
+    edit_index(
+        copy, lambda document: document.update({"../../etc": ["diffusers", "AutoencoderKL"]})
+    )
     with pytest.raises(ModelError, match="not a folder name"):
         opened(copy)
 
@@ -173,19 +175,19 @@ def test_what_diffusers_wrote_as_pickles_is_read(random_models: Path, tmp_path: 
 
 
 def test_no_library_of_the_folders_choice_is_imported(copy: Path) -> None:
-    edit_index(copy, lambda said: said.update(unet=["antigravity", "UNet2DConditionModel"]))
+    edit_index(copy, lambda document: document.update(unet=["antigravity", "UNet2DConditionModel"]))
     with pytest.raises(ModelError, match="code from antigravity, which is not allowed"):
         opened(copy)
 
 
 def test_a_pipeline_nobody_knows(copy: Path) -> None:
-    edit_index(copy, lambda said: said.update(_class_name="TelepathyPipeline"))
+    edit_index(copy, lambda document: document.update(_class_name="TelepathyPipeline"))
     with pytest.raises(ModelError, match="TelepathyPipeline"):
         opened(copy)
 
 
 def test_a_model_from_pictures_paints_from_words_too(copy: Path) -> None:
-    edit_index(copy, lambda said: said.update(_class_name="StableDiffusionImg2ImgPipeline"))
+    edit_index(copy, lambda document: document.update(_class_name="StableDiffusionImg2ImgPipeline"))
     assert type(opened(copy).pipe).__name__ == "StableDiffusionPipeline"
 
 

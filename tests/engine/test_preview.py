@@ -63,17 +63,17 @@ def test_every_familys_map_fits_its_latents(family: str) -> None:
 
 
 def test_a_look_that_fails_is_the_last_and_the_picture_goes_on() -> None:
-    def look(latents: torch.Tensor) -> Preview | None:
+    def previewer(latents: torch.Tensor) -> Preview | None:
         raise IndexError("no such channel")
 
-    told: list[object] = []
-    glances = ThrottledPreview(look, 8, 8)
-    steps = StepCallback(2, torch.float32, told.append, glances)
+    reported: list[object] = []
+    glances = ThrottledPreview(previewer, 8, 8)
+    steps = StepCallback(2, torch.float32, reported.append, glances)
     latents = torch.zeros(1, 4, 1, 1)
     pipe = SimpleNamespace(scheduler=None, num_timesteps=2)
     for index in range(2):
         assert steps(pipe, index, 0, {"latents": latents})["latents"] is latents
-    note, *progress = told
+    note, *progress = reported
     assert note == Note(text="previews are off for this image: no such channel")
     assert [(one.step, one.preview) for one in progress if isinstance(one, Progress)] == [
         (1, None),
@@ -101,20 +101,20 @@ class Pipe:
 
 
 def test_at_most_a_hundredth_of_the_time_goes_into_looking() -> None:
-    clock, looked = Clock(), list[float]()
+    clock, times = Clock(), list[float]()
 
-    def look(latents: torch.Tensor) -> Preview:
-        looked.append(clock.now)
+    def previewer(latents: torch.Tensor) -> Preview:
+        times.append(clock.now)
         clock.now += 0.02
         return Preview(1, 1, b"   ")
 
-    glances = ThrottledPreview(look, 8, 8, clock)
+    glances = ThrottledPreview(previewer, 8, 8, clock)
     while clock.now < 10:
         glances.after_step(Pipe(), torch.zeros(1, 4, 1, 1))
         clock.now += 0.05
-    assert looked[0] == 0.0
-    assert all(later - earlier >= 2.0 for earlier, later in pairwise(looked))
-    assert len(looked) >= 4
+    assert times[0] == 0.0
+    assert all(later - earlier >= 2.0 for earlier, later in pairwise(times))
+    assert len(times) >= 4
 
 
 def test_a_quick_look_is_taken_a_few_times_a_second() -> None:
@@ -145,22 +145,22 @@ def test_a_tiny_decoder_among_the_models_is_used(tmp_path: Path) -> None:
     decoder.save_pretrained(tmp_path / "taesd")
     info = ModelInfo(name="m", path=Path(), family="sd2")
     notes: list[object] = []
-    looks = Previewers(lambda family: find_decoder(family, [tmp_path / "none", tmp_path]))
-    look = looks.for_model(info, "cpu", notes.append)
-    assert look is looks.for_model(info, "cpu", notes.append)
-    assert look is not None
+    previewers = Previewers(lambda family: find_decoder(family, [tmp_path / "none", tmp_path]))
+    previewer = previewers.for_model(info, "cpu", notes.append)
+    assert previewer is previewers.for_model(info, "cpu", notes.append)
+    assert previewer is not None
     latents = torch.randn(1, 4, 40, 100)
-    preview = look(latents)
+    preview = previewer(latents)
     assert preview is not None
     assert (preview.width, preview.height) == (100, 40)
-    preview = look(torch.randn(1, 4, 80, 200))
+    preview = previewer(torch.randn(1, 4, 80, 200))
     assert preview is not None
     assert (preview.width, preview.height) == (100, 40)
     (tmp_path / "taesd" / "config.json").write_text("{")
-    look = Previewers(lambda family: tmp_path / "taesd").for_model(info, "cpu", notes.append)
+    previewer = Previewers(lambda family: tmp_path / "taesd").for_model(info, "cpu", notes.append)
     assert len(notes) == 1
-    assert look is not None
-    preview = look(latents)
+    assert previewer is not None
+    preview = previewer(latents)
     assert preview is not None
     assert preview.rgb == make_linear_previewer(RGB_FACTORS["sd1"])(latents).rgb  # type: ignore[union-attr]
 

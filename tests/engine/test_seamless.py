@@ -42,9 +42,9 @@ class Pipe:
 def test_rolled_before_is_rolled_behind(axes: str | None, axis: int) -> None:
     unet, x = Convolved(), torch.rand(1, 4, 6, 10)
     with make_seamless(Pipe(unet), recipe(seamless=True, seamless_axes=axes)):
-        painted, rolled = unet(x), unet(x.roll(3, axis))
+        rendered, rolled = unet(x), unet(x.roll(3, axis))
     wraps = axes is None or axes == {-1: "x", -2: "y"}[axis]
-    assert torch.allclose(rolled, painted.roll(3, axis), atol=1e-6) == wraps
+    assert torch.allclose(rolled, rendered.roll(3, axis), atol=1e-6) == wraps
 
 
 @torch.no_grad()
@@ -65,38 +65,38 @@ def test_a_model_without_a_unet_is_refused() -> None:
 
 
 def pixels(
-    painter: ImageGenerator, **changes: object
+    generator: ImageGenerator, **changes: object
 ) -> np.ndarray[tuple[int, ...], np.dtype[np.int16]]:
-    picture = painter.generate(recipe(sampler="k_euler", **changes), lambda told: None)
+    picture = generator.generate(recipe(sampler="k_euler", **changes), lambda reported: None)
     return np.asarray(picture.image, np.int16)
 
 
 @pytest.fixture
-def plain_before(painter: ImageGenerator) -> Iterator[None]:
+def plain_before(generator: ImageGenerator) -> Iterator[None]:
     """Whatever the test does: a plain image is the same before and after it."""
-    before = pixels(painter)
+    before = pixels(generator)
     yield
-    assert (pixels(painter) == before).all()
+    assert (pixels(generator) == before).all()
 
 
 @pytest.mark.usefixtures("plain_before")
-def test_it_is_undone_behind_a_line_and_behind_a_failure(painter: ImageGenerator) -> None:
-    plain, tiled = pixels(painter), pixels(painter, seamless=True)
+def test_it_is_undone_behind_a_line_and_behind_a_failure(generator: ImageGenerator) -> None:
+    plain, tiled = pixels(generator), pixels(generator, seamless=True)
     assert (plain != tiled).any()
 
     class Hell(Exception): ...
 
-    def fail(told: object) -> None:
+    def fail(reported: object) -> None:
         raise Hell
 
     with pytest.raises(Hell):
-        painter.generate(recipe(seamless=True), fail)
+        generator.generate(recipe(seamless=True), fail)
 
 
 @torch.no_grad()
 @pytest.mark.parametrize("axes", [None, "x", "y"])
-def test_a_picture_is_encoded_without_a_seam(painter: ImageGenerator, axes: str | None) -> None:
-    pipe = painter.load("random", lambda told: None).pipe
+def test_a_picture_is_encoded_without_a_seam(generator: ImageGenerator, axes: str | None) -> None:
+    pipe = generator.load("random", lambda reported: None).pipe
     factor = pipe.vae_scale_factor
     x = torch.rand(1, 3, 12 * factor, 16 * factor, generator=torch.Generator().manual_seed(0))
     for axis, name in ((-1, "x"), (-2, "y")):
@@ -109,8 +109,8 @@ def test_a_picture_is_encoded_without_a_seam(painter: ImageGenerator, axes: str 
 
 @torch.no_grad()
 def test_it_is_encoded_in_tiles_without_a_seam_too() -> None:
-    painter = create_generator(ModelRegistry([SHIPPED]).get_model)
-    pipe = painter.load("tiny", lambda told: None).pipe
+    generator = create_generator(ModelRegistry([SHIPPED]).get_model)
+    pipe = generator.load("tiny", lambda reported: None).pipe
     vae, factor = pipe.vae, pipe.vae_scale_factor
     down, across = torch.meshgrid(torch.arange(256), torch.arange(512), indexing="ij")
     turn = torch.pi / 256  # no tile of 256 pixels is a period of it
@@ -131,16 +131,16 @@ def test_it_is_encoded_in_tiles_without_a_seam_too() -> None:
 
 def test_where_memory_is_short_the_tiles_fit_as_well() -> None:
     """With the shipped model: random ones see every tile with another eye."""
-    painter = create_generator(ModelRegistry([SHIPPED]).get_model)
-    asked = {
+    generator = create_generator(ModelRegistry([SHIPPED]).get_model)
+    wanted = {
         "model": "tiny",
         "prompt": "an orange sunset over the sea",
         "width": 512,
         "height": 256,
     }
-    whole = pixels(painter, seamless=True, **asked)
-    with memory.use_less_memory(painter.load("tiny", lambda told: None).pipe):
-        tiled = pixels(painter, seamless=True, **asked)
+    whole = pixels(generator, seamless=True, **wanted)
+    with memory.use_less_memory(generator.load("tiny", lambda reported: None).pipe):
+        tiled = pixels(generator, seamless=True, **wanted)
     assert 0 < abs(whole - tiled).mean() < 3
     for axis in (0, 1):
         leaps = abs(tiled - np.roll(tiled, 1, axis)).mean((1 - axis, 2))

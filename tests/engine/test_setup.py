@@ -12,7 +12,7 @@ from dream.engine.import_errors import explain_import_error, raise_setup_errors
 
 
 @pytest.mark.parametrize(
-    ("said", "advice"),
+    ("message", "advice"),
     [
         ("libGL.so.1: cannot open shared object file: No such file or directory", "libgl1"),
         ("libgthread-2.0.so.0: cannot open shared object file", "libglib2.0-0"),
@@ -29,8 +29,8 @@ from dream.engine.import_errors import explain_import_error, raise_setup_errors
         ("cannot import name 'x' from 'y' (z.py)\nmore", "cannot import name 'x'"),
     ],
 )
-def test_one_line_says_what_to_install(said: str, advice: str) -> None:
-    line = explain_import_error(ImportError(said))
+def test_one_line_says_what_to_install(message: str, advice: str) -> None:
+    line = explain_import_error(ImportError(message))
     assert line is not None and advice in line
     assert "\n" not in line
 

@@ -59,10 +59,10 @@ def weights(sd1: Any) -> Tensors:
 
 
 @pytest.fixture(scope="module")
-def painted(sd1: Any, places: Path) -> np.ndarray:
+def rendered(sd1: Any, places: Path) -> np.ndarray:
     """By the folder of Stable Diffusion 1."""
     sd1.save_pretrained(places / "folder")
-    return paint(places / "folder")
+    return render(places / "folder")
 
 
 @pytest.fixture(scope="module")
@@ -71,13 +71,13 @@ def averaged(places: Path) -> np.ndarray:
     pipe = make_layout("sd1")
     pipe.unet.load_state_dict({n: t * 1.5 for n, t in pipe.unet.state_dict().items()})
     pipe.save_pretrained(places / "averages")
-    return paint(places / "averages")
+    return render(places / "averages")
 
 
-def paint(path: Path, **info: Any) -> np.ndarray:
-    painter = create_generator(lambda name: ModelInfo(name=name, path=path, **info))
+def render(path: Path, **info: Any) -> np.ndarray:
+    generator = create_generator(lambda name: ModelInfo(name=name, path=path, **info))
     return np.asarray(
-        painter.generate(recipe(model=path.name, steps=2), lambda happening: None).image
+        generator.generate(recipe(model=path.name, steps=2), lambda event: None).image
     )
 
 
@@ -91,8 +91,8 @@ def test_each_layout_paints_as_its_folder_does(places: Path, layout: str) -> Non
     if layout in FROM_PICTURES:
         edit_index(places / layout, FROM_PICTURES[layout])
     file = single_files.save(single_files.original(pipe), places / f"{layout}.safetensors")
-    by_folder = paint(places / layout)
-    assert np.array_equal(paint(file), by_folder)
+    by_folder = render(places / layout)
+    assert np.array_equal(render(file), by_folder)
     assert by_folder.std() > 1, "it paints something"
     file.unlink()
 
@@ -108,16 +108,16 @@ FROM_PICTURES = {
 """What the folders of these say in earnest: they are made to start from images."""
 
 
-def edit_index(folder: Path, said: dict[str, Any]) -> None:
+def edit_index(folder: Path, document: dict[str, Any]) -> None:
     path = folder / "model_index.json"
-    path.write_text(json.dumps(json.loads(path.read_text()) | said))
+    path.write_text(json.dumps(json.loads(path.read_text()) | document))
 
 
 # ── formats ────────────────────────────────────────────────────────────────────────────────────
 
 
 def test_averages_and_the_notes_of_a_training_change_nothing(
-    places: Path, weights: Tensors, painted: np.ndarray, monkeypatch: pytest.MonkeyPatch
+    places: Path, weights: Tensors, rendered: np.ndarray, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A .ckpt as of 2022: running averages, names without text_model, what a trainer noted."""
     name = "pytorch_lightning.callbacks.model_checkpoint"
@@ -136,24 +136,23 @@ def test_averages_and_the_notes_of_a_training_change_nothing(
         monkeypatch.delitem(sys.modules, module)
     link = places / "model.ckpt"
     link.symlink_to(path)
-    assert np.array_equal(paint(link), painted)
+    assert np.array_equal(render(link), rendered)
 
 
 @pytest.mark.parametrize("name", ["both.safetensors", "both.ckpt"])
 def test_the_running_averages_paint_where_they_are_asked_for(
-    places: Path, weights: Tensors, painted: np.ndarray, averaged: np.ndarray, name: str
+    places: Path, weights: Tensors, rendered: np.ndarray, averaged: np.ndarray, name: str
 ) -> None:
     """As the folder does whose UNet they are; the two sets of one file are two models."""
     averages = {n: t * 1.5 for n, t in weights.items() if n.startswith(UNET)}
     path = single_files.save(single_files.with_ema(weights, averages), places / name)
     proper, ema = (ModelInfo(name="it", path=path, ema=ema) for ema in (False, True))
     infos = {"proper": proper, "ema": ema}
-    painter = create_generator(lambda name: infos[name])
+    generator = create_generator(lambda name: infos[name])
     by_set = {
-        name: painter.generate(recipe(model=name, steps=2), lambda happening: None)
-        for name in infos
+        name: generator.generate(recipe(model=name, steps=2), lambda event: None) for name in infos
     }
-    assert np.array_equal(np.asarray(by_set["proper"].image), painted)
+    assert np.array_equal(np.asarray(by_set["proper"].image), rendered)
     assert np.array_equal(np.asarray(by_set["ema"].image), averaged)
     assert by_set["proper"].facts["weights"] != by_set["ema"].facts["weights"]
     assert "ema" in by_set["ema"].facts and "ema" not in by_set["proper"].facts
@@ -162,27 +161,27 @@ def test_the_running_averages_paint_where_they_are_asked_for(
 def test_averages_that_are_not_all_there_paint_nothing(places: Path, weights: Tensors) -> None:
     both = single_files.with_ema(weights)
     last = "model_ema.diffusion_modelout2bias"
-    for kept, says in ((weights, "contains no EMA weights"), (both, f"contains no {last}")):
+    for kept, message in ((weights, "contains no EMA weights"), (both, f"contains no {last}")):
         few = {name: tensor for name, tensor in kept.items() if name != last}
         path = single_files.save(few, places / "few.safetensors")
-        with pytest.raises(ModelError, match=says):
+        with pytest.raises(ModelError, match=message):
             load_model(ModelInfo(name="few", path=path, ema=True), "cpu", "float32")
 
 
-def test_a_file_of_torch_before_1_6(places: Path, weights: Tensors, painted: np.ndarray) -> None:
+def test_a_file_of_torch_before_1_6(places: Path, weights: Tensors, rendered: np.ndarray) -> None:
     path = places / "legacy.ckpt"
     whole = {name: tensor.contiguous() for name, tensor in weights.items()}
     torch.save({"state_dict": whole}, path, _use_new_zipfile_serialization=False)
-    assert np.array_equal(paint(path), painted)
+    assert np.array_equal(render(path), rendered)
 
 
 def test_half_precision_is_the_same_by_both_roads(places: Path) -> None:
     half = make_layout("sd1").to(torch.float16)
     half.save_pretrained(places / "half")
     weights = single_files.original(half)
-    by_folder = paint(places / "half")
+    by_folder = render(places / "half")
     for name in ("half.safetensors", "half.ckpt"):
-        assert np.array_equal(paint(single_files.save(weights, places / name)), by_folder)
+        assert np.array_equal(render(single_files.save(weights, places / name)), by_folder)
 
 
 def test_the_shipped_model_goes_into_a_file_and_comes_back(places: Path) -> None:
@@ -192,7 +191,7 @@ def test_the_shipped_model_goes_into_a_file_and_comes_back(places: Path) -> None
     metadata = single_files.carried(pipe, info.path / "tokenizer")
     path = places / "exported.safetensors"
     single_files.save(single_files.original(pipe), path, metadata=metadata)
-    assert np.array_equal(paint(path), paint(info.path))
+    assert np.array_equal(render(path), render(info.path))
 
 
 def test_a_card_says_what_is_predicted_and_the_digest_is_the_files_own(
@@ -218,10 +217,10 @@ def test_a_file_that_says_zero_terminal_snr_walks_from_noise_alone(
     assert read_noise_levels(loaded.pipe.scheduler.config).alphas[-1] == ZERO_SNR_ALPHA
     plain = single_files.save(weights, places / "plain.safetensors")
     assert read_file("plain", plain).cfg_rescale == 0
-    assert np.abs(paint(path).astype(int) - paint(plain)).max() > 1
+    assert np.abs(render(path).astype(int) - render(plain)).max() > 1
     former = [
         create_generator(lambda name, file=file: read_file(name, file)).generate(
-            recipe(model="it", steps=2, schedule="former"), lambda happening: None
+            recipe(model="it", steps=2, schedule="former"), lambda event: None
         )
         for file in (path, plain)
     ]
@@ -268,7 +267,7 @@ def test_a_vae_whose_attention_has_diffusers_names_is_whole(
 
 
 def test_of_a_whole_clip_the_text_encoder_is_taken(
-    places: Path, weights: Tensors, painted: np.ndarray
+    places: Path, weights: Tensors, rendered: np.ndarray
 ) -> None:
     clip = "cond_stage_model.transformer."
     whole = weights | {
@@ -280,19 +279,19 @@ def test_of_a_whole_clip_the_text_encoder_is_taken(
         "cond_stage_model.logit_scale": torch.tensor(4.6),
     }
     path = single_files.save(whole, places / "clip.safetensors")
-    assert np.array_equal(paint(path), painted)
+    assert np.array_equal(render(path), rendered)
 
 
 @pytest.mark.parametrize("nests", [["params_ema"], ["params-ema"], ["model"], ["model", "params"]])
 def test_weights_in_a_nest_load_as_they_are_recognised(
-    places: Path, weights: Tensors, painted: np.ndarray, nests: list[str]
+    places: Path, weights: Tensors, rendered: np.ndarray, nests: list[str]
 ) -> None:
     whole: dict[str, Any] = dict(weights)
     for nest in nests:
         whole = {nest: whole, "iter": 3}
     path = places / "nested.ckpt"
     torch.save(whole, path)
-    assert np.array_equal(paint(path), painted)
+    assert np.array_equal(render(path), rendered)
 
 
 # ── pruned ─────────────────────────────────────────────────────────────────────────────────────
@@ -305,22 +304,22 @@ def test_a_file_without_a_vae_paints_with_another_as_the_whole_one_does(
     tmp_path: Path, layout: str
 ) -> None:
     whole = single_files.original(make_layout(layout))
-    painter, vae = _whole_and_pruned(whole, tmp_path)
+    generator, vae = _whole_and_pruned(whole, tmp_path)
     grey = Image.new("RGB", (64, 64), "gray")
     mask = Image.new("L", (64, 64))
     mask.paste(255, (16, 16, 48, 48))
     for given in (TaskInputs(), TaskInputs(image=grey), TaskInputs(image=grey, mask=mask)):
         if layout == "sd2-depth" and given.image:  # which would look at the image first
             continue
-        asked = recipe(model="whole", vae=vae, strength=given.image and 0.6)
+        wanted = recipe(model="whole", vae=vae, strength=given.image and 0.6)
         by_whole, by_pruned, again = (
-            painter.generate(replace(asked, model=model), lambda _: None, given)
+            generator.generate(replace(wanted, model=model), lambda _: None, given)
             for model in ("whole", "pruned", "pruned")
         )
         assert by_pruned.sha256 == again.sha256 == by_whole.sha256
         assert by_pruned.facts["vae"] == by_whole.facts["vae"]
-    own = painter.generate(recipe(model="whole"), lambda _: None)
-    assert own.sha256 == painter.generate(recipe(model="pruned", vae=vae), lambda _: None).sha256
+    own = generator.generate(recipe(model="whole"), lambda _: None)
+    assert own.sha256 == generator.generate(recipe(model="pruned", vae=vae), lambda _: None).sha256
 
 
 def test_a_file_without_a_vae_paints_with_one_after_the_other(
@@ -328,40 +327,40 @@ def test_a_file_without_a_vae_paints_with_one_after_the_other(
 ) -> None:
     """Nothing of the first is kept by what asks for one from a prompt alone."""
     whole = single_files.original(make_layout("sd1-inpainting"))
-    painter, vae = _whole_and_pruned(whole, tmp_path)
+    generator, vae = _whole_and_pruned(whole, tmp_path)
     other = single_files.save(
         {n: t * 1.5 for n, t in weights.items() if n.startswith(VAE)}, tmp_path / "other.ckpt"
     )
-    asked = [recipe(model="pruned", vae=name) for name in (vae, str(other), vae)]
-    first, second, third = (painter.generate(one, lambda _: None).sha256 for one in asked)
+    wanted = [recipe(model="pruned", vae=name) for name in (vae, str(other), vae)]
+    first, second, third = (generator.generate(one, lambda _: None).sha256 for one in wanted)
     assert first == third != second
 
 
 @pytest.mark.parametrize("vae", [None, "none"])
 def test_without_any_vae_it_says_how_to_name_one(tmp_path: Path, vae: str | None) -> None:
     whole = single_files.original(make_layout("sd1"))
-    painter, _ = _whole_and_pruned(whole, tmp_path)
+    generator, _ = _whole_and_pruned(whole, tmp_path)
     with pytest.raises(ModelError, match=r"pruned.* contains no VAE .*--vae NAME.*vae = "):
-        painter.generate(recipe(model="pruned", vae=vae), lambda _: None)
+        generator.generate(recipe(model="pruned", vae=vae), lambda _: None)
 
 
 def test_a_vae_for_other_latents_does_not_fit_a_file_without_one(tmp_path: Path) -> None:
-    painter, _ = _whole_and_pruned(single_files.original(make_layout("sd1")), tmp_path)
+    generator, _ = _whole_and_pruned(single_files.original(make_layout("sd1")), tmp_path)
     make_autoencoder().save_pretrained(tmp_path / "newer")
     with pytest.raises(ModelError, match="expects 16 latent channels; pruned has 4"):
-        painter.generate(recipe(model="pruned", vae=str(tmp_path / "newer")), lambda _: None)
+        generator.generate(recipe(model="pruned", vae=str(tmp_path / "newer")), lambda _: None)
 
 
 def test_a_file_without_a_vae_is_written_as_a_folder_without_one(tmp_path: Path) -> None:
-    painter, vae = _whole_and_pruned(single_files.original(make_layout("sd1")), tmp_path)
-    painter.convert("pruned", tmp_path / "folder", lambda _: None)
+    generator, vae = _whole_and_pruned(single_files.original(make_layout("sd1")), tmp_path)
+    generator.convert("pruned", tmp_path / "folder", lambda _: None)
     by_file, by_folder = (
-        painter.generate(recipe(model=model, vae=vae), lambda _: None)
+        generator.generate(recipe(model=model, vae=vae), lambda _: None)
         for model in ("pruned", "folder")
     )
     assert by_folder.sha256 == by_file.sha256
     with pytest.raises(ModelError, match=r"folder in .* contains no VAE"):
-        painter.generate(recipe(model="folder"), lambda _: None)
+        generator.generate(recipe(model="folder"), lambda _: None)
 
 
 def _whole_and_pruned(weights: Tensors, folder: Path) -> tuple[ImageGenerator, str]:
@@ -381,7 +380,7 @@ WORDS = "cond_stage_model.transformer.text_model.embeddings.token_embedding.weig
 
 
 @pytest.mark.parametrize(
-    ("change", "says"),
+    ("change", "message"),
     [
         (lambda w: w.pop(f"{UNET}out.2.bias"), "missing conv_out.bias of UNet2DConditionModel"),
         (lambda w: w.pop(f"{UNET}time_embed.0.weight"), "missing time_embed.0.weight"),
@@ -397,14 +396,14 @@ WORDS = "cond_stage_model.transformer.text_model.embeddings.token_embedding.weig
     ],
 )
 def test_nothing_is_half_loaded(
-    tmp_path: Path, weights: Tensors, change: Callable[[Tensors], object], says: str
+    tmp_path: Path, weights: Tensors, change: Callable[[Tensors], object], message: str
 ) -> None:
     changed = dict(weights)
     change(changed)
     path = single_files.save(changed, tmp_path / "broken.safetensors")
     with pytest.raises(ModelError) as caught:
         load_model(ModelInfo(name="broken", path=path), "cpu", "float32")
-    assert says in str(caught.value) and str(path) in str(caught.value)
+    assert message in str(caught.value) and str(path) in str(caught.value)
     assert "\n" not in str(caught.value)
 
 

@@ -48,7 +48,9 @@ def test_a_picture_is_mirrored_to_the_pixel(size: tuple[int, int]) -> None:
 
 
 @pytest.mark.parametrize("sampler", ["k_heun", "plms", "dpmpp_sde"])
-def test_it_is_symmetric_with_every_kind_of_sampler(painter: ImageGenerator, sampler: str) -> None:
-    asked = recipe(sampler=sampler, steps=4, h_symmetry_time_pct=0.4)
-    pixels = np.asarray(painter.generate(asked, lambda told: None).image)
+def test_it_is_symmetric_with_every_kind_of_sampler(
+    generator: ImageGenerator, sampler: str
+) -> None:
+    wanted = recipe(sampler=sampler, steps=4, h_symmetry_time_pct=0.4)
+    pixels = np.asarray(generator.generate(wanted, lambda reported: None).image)
     assert (pixels == pixels[:, ::-1]).all() and (pixels != pixels[::-1]).any()

@@ -60,10 +60,10 @@ def layouts(tmp_path_factory: pytest.TempPathFactory) -> ImageGenerator:
     return create_generator(ModelRegistry([folder]).get_model, DeviceConfig(max_loaded_models=6))
 
 
-def paint(painter: ImageGenerator, **changes: Any) -> tuple[Picture, list[Any]]:
-    told: list[Any] = []
+def render(generator: ImageGenerator, **changes: Any) -> tuple[Picture, list[Any]]:
+    reported: list[Any] = []
     usual = {"width": 80, "height": 64, "strength": 0.5, "steps": 6, "mask_blur": 0}
-    return painter.generate(recipe(**usual | changes), told.append), told
+    return generator.generate(recipe(**usual | changes), reported.append), reported
 
 
 def pixels(path: str) -> Any:
@@ -78,13 +78,13 @@ def changed(picture: Picture, path: str) -> Any:
 
 @pytest.mark.parametrize("sampler", SAMPLERS)
 def test_every_sampler_walks_the_end_of_its_way_and_again(
-    painter: ImageGenerator, files: dict[str, str], sampler: str
+    generator: ImageGenerator, files: dict[str, str], sampler: str
 ) -> None:
-    first, told = paint(painter, sampler=sampler, init_img=files["image"])
-    again, _ = paint(painter, sampler=sampler, init_img=files["image"])
+    first, reported = render(generator, sampler=sampler, init_img=files["image"])
+    again, _ = render(generator, sampler=sampler, init_img=files["image"])
     assert first.sha256 == again.sha256
-    assert [h.step for h in told if isinstance(h, Progress)] == [1, 2, 3]
-    assert {h.steps for h in told if isinstance(h, Progress)} == {3}
+    assert [h.step for h in reported if isinstance(h, Progress)] == [1, 2, 3]
+    assert {h.steps for h in reported if isinstance(h, Progress)} == {3}
     assert np.asarray(first.image).std() > 10
 
 
@@ -92,32 +92,32 @@ def test_every_sampler_walks_the_end_of_its_way_and_again(
     "sampler", ["ddim", "k_heun", "plms", "dpmpp_2m_karras", "lcm", "dpm_adaptive"]
 )
 def test_every_kind_of_sampler_stays_inside_the_mask(
-    painter: ImageGenerator, files: dict[str, str], sampler: str
+    generator: ImageGenerator, files: dict[str, str], sampler: str
 ) -> None:
-    said = {"sampler": sampler, "init_img": files["image"], "init_mask": files["mask"]}
-    picture, told = paint(painter, **said)
+    switches = {"sampler": sampler, "init_img": files["image"], "init_mask": files["mask"]}
+    picture, reported = render(generator, **switches)
     outside = pixels(files["mask"])[..., 0] == 255
     where = changed(picture, files["image"])
     assert not where[outside].any(), "outside the mask not one pixel differs"
     assert where[~outside].mean() > 0.9
-    assert [h.step for h in told if isinstance(h, Progress)] == [1, 2, 3]
+    assert [h.step for h in reported if isinstance(h, Progress)] == [1, 2, 3]
 
 
 def test_another_pictures_colours_stay_inside_the_mask_too(
-    painter: ImageGenerator, files: dict[str, str], tmp_path: Path
+    generator: ImageGenerator, files: dict[str, str], tmp_path: Path
 ) -> None:
     Image.new("RGB", (8, 8), "lime").save(tmp_path / "lime.png")
-    said = {"init_img": files["image"], "init_mask": files["mask"]}
-    picture, _ = paint(painter, **said, init_color=str(tmp_path / "lime.png"))
+    switches = {"init_img": files["image"], "init_mask": files["mask"]}
+    picture, _ = render(generator, **switches, init_color=str(tmp_path / "lime.png"))
     outside = pixels(files["mask"])[..., 0] == 255
     assert not changed(picture, files["image"])[outside].any()
     assert (np.asarray(picture.image)[~outside] == (0, 255, 0)).all()
 
 
 def test_it_is_what_diffusers_makes_of_the_same_noise(
-    painter: ImageGenerator, random_models: Path, files: dict[str, str]
+    generator: ImageGenerator, random_models: Path, files: dict[str, str]
 ) -> None:
-    ours, _ = paint(painter, init_img=files["image"], negative="blue")
+    ours, _ = render(generator, init_img=files["image"], negative="blue")
     pipe = StableDiffusionImg2ImgPipeline.from_pretrained(
         random_models / "random", safety_checker=None
     )
@@ -144,8 +144,8 @@ def test_it_is_what_diffusers_makes_of_the_same_noise(
 def test_every_family_paints_from_a_picture(
     layouts: ImageGenerator, files: dict[str, str], layout: str
 ) -> None:
-    near, _ = paint(layouts, model=layout, init_img=files["image"], strength=0.2)
-    far, _ = paint(layouts, model=layout, init_img=files["image"], strength=1)
+    near, _ = render(layouts, model=layout, init_img=files["image"], strength=0.2)
+    far, _ = render(layouts, model=layout, init_img=files["image"], strength=1)
     assert near.image.size == (80, 64) and near.sha256 != far.sha256
 
 
@@ -154,8 +154,8 @@ def test_every_family_paints_from_a_picture(
 def test_every_family_paints_inside_a_mask(
     layouts: ImageGenerator, files: dict[str, str], layout: str, strength: float
 ) -> None:
-    said = {"model": layout, "init_img": files["image"], "strength": strength}
-    picture, _ = paint(layouts, init_mask=files["mask"], **said)
+    switches = {"model": layout, "init_img": files["image"], "strength": strength}
+    picture, _ = render(layouts, init_mask=files["mask"], **switches)
     outside = pixels(files["mask"])[..., 0] == 255
     where = changed(picture, files["image"])
     assert not where[outside].any() and where[~outside].mean() > 0.9
@@ -164,37 +164,42 @@ def test_every_family_paints_inside_a_mask(
 def test_a_consistency_model_keeps_its_sampler_and_says_so(
     layouts: ImageGenerator, files: dict[str, str]
 ) -> None:
-    by_ddim, told = paint(layouts, model="consistency", sampler="ddim")
+    by_ddim, reported = render(layouts, model="consistency", sampler="ddim")
     assert "consistency only works with lcm; ddim is ignored" in [
-        getattr(h, "text", "") for h in told
+        getattr(h, "text", "") for h in reported
     ]
-    by_lcm, told = paint(layouts, model="consistency", sampler="lcm")
+    by_lcm, reported = render(layouts, model="consistency", sampler="lcm")
     assert by_ddim.sha256 == by_lcm.sha256
-    assert [h.step for h in told if isinstance(h, Progress)] == [1, 2, 3, 4, 5, 6]
+    assert [h.step for h in reported if isinstance(h, Progress)] == [1, 2, 3, 4, 5, 6]
 
 
 def test_a_model_that_needs_something_besides_refuses_a_mask(
     layouts: ImageGenerator, files: dict[str, str]
 ) -> None:
     with Image.open(files["image"]) as image, Image.open(files["mask"]) as mask:
-        given = TaskInputs(image=image.convert("RGB"), mask=mask.convert("L"))
+        inputs = TaskInputs(image=image.convert("RGB"), mask=mask.convert("L"))
     with pytest.raises(ModelError, match="sd2-depth does not support masks"):
-        loaded, asked = layouts.load("sd2-depth", lambda happening: None), recipe(strength=0.5)
-        choose_task(asked, given).prepare(loaded, asked, given, make_generator(1))
+        loaded, wanted = layouts.load("sd2-depth", lambda event: None), recipe(strength=0.5)
+        choose_task(wanted, inputs).prepare(loaded, wanted, inputs, make_generator(1))
 
 
-def test_there_is_no_second_copy(painter: ImageGenerator, files: dict[str, str]) -> None:
-    loaded = painter.load("random", lambda happening: None)
+def test_there_is_no_second_copy(generator: ImageGenerator, files: dict[str, str]) -> None:
+    loaded = generator.load("random", lambda event: None)
     image = Image.open(files["image"]).convert("RGB")
     for mask in (None, Image.new("L", image.size, 255)):
-        asked, given = recipe(width=80, height=64, strength=0.5), TaskInputs(image=image, mask=mask)
-        job = choose_task(asked, given).prepare(loaded, asked, given, make_generator(1))
+        wanted, inputs = (
+            recipe(width=80, height=64, strength=0.5),
+            TaskInputs(image=image, mask=mask),
+        )
+        job = choose_task(wanted, inputs).prepare(loaded, wanted, inputs, make_generator(1))
         for name, part in loaded.pipe.components.items():
             assert getattr(job.pipe, name) is part
 
 
-def test_a_derived_pipeline_is_kept_until_the_models_parts_change(painter: ImageGenerator) -> None:
-    loaded = painter.load("random", lambda happening: None)
+def test_a_derived_pipeline_is_kept_until_the_models_parts_change(
+    generator: ImageGenerator,
+) -> None:
+    loaded = generator.load("random", lambda event: None)
     kept = get_img2img_pipeline(loaded)
     assert get_img2img_pipeline(loaded) is kept
     own, other = loaded.pipe.vae, deepcopy(loaded.pipe.vae)
@@ -207,47 +212,47 @@ def test_a_derived_pipeline_is_kept_until_the_models_parts_change(painter: Image
 
 
 def test_transparency_is_a_mask_and_a_mask_goes_before_it(
-    painter: ImageGenerator, files: dict[str, str]
+    generator: ImageGenerator, files: dict[str, str]
 ) -> None:
-    by_alpha, _ = paint(painter, init_img=files["hole"])
-    by_mask, _ = paint(painter, init_img=files["image"], init_mask=files["mask"])
+    by_alpha, _ = render(generator, init_img=files["hole"])
+    by_mask, _ = render(generator, init_img=files["image"], init_mask=files["mask"])
     assert by_alpha.sha256 == by_mask.sha256
     outside = pixels(files["mask"])[..., 0] == 255
-    said = {"init_img": files["hole"], "init_mask": files["white"], "invert_mask": True}
-    everywhere, _ = paint(painter, **said)
+    switches = {"init_img": files["hole"], "init_mask": files["white"], "invert_mask": True}
+    everywhere, _ = render(generator, **switches)
     assert changed(everywhere, files["image"])[outside].mean() > 0.9
-    other_way, _ = paint(painter, init_img=files["hole"], invert_mask=True)
+    other_way, _ = render(generator, init_img=files["hole"], invert_mask=True)
     assert not changed(other_way, files["image"])[~outside].any()
     assert changed(other_way, files["image"])[outside].mean() > 0.9
 
 
 def test_the_picture_with_a_hole_in_it_is_a_mask_of_that_hole(
-    painter: ImageGenerator, files: dict[str, str]
+    generator: ImageGenerator, files: dict[str, str]
 ) -> None:
     assert (pixels(files["hole"]).mean(2) < 120).any(), "it has dark parts besides"
-    by_hole, _ = paint(painter, init_img=files["image"], init_mask=files["hole"])
-    by_mask, _ = paint(painter, init_img=files["image"], init_mask=files["mask"])
+    by_hole, _ = render(generator, init_img=files["image"], init_mask=files["hole"])
+    by_mask, _ = render(generator, init_img=files["image"], init_mask=files["mask"])
     assert by_hole.sha256 == by_mask.sha256
 
 
-def test_a_mask_of_nothing_is_refused(painter: ImageGenerator, files: dict[str, str]) -> None:
+def test_a_mask_of_nothing_is_refused(generator: ImageGenerator, files: dict[str, str]) -> None:
     with pytest.raises(InputError, match=r"white\.png is empty.*--invert_mask"):
-        paint(painter, init_img=files["image"], init_mask=files["white"])
+        render(generator, init_img=files["image"], init_mask=files["white"])
 
 
-def test_forgetting_what_the_mask_covers(painter: ImageGenerator, files: dict[str, str]) -> None:
-    said = {"init_img": files["image"], "init_mask": files["mask"], "strength": 0.3}
-    kept, half, none = (paint(painter, inpaint_replace=r, **said)[0] for r in (0, 0.5, 1))
+def test_forgetting_what_the_mask_covers(generator: ImageGenerator, files: dict[str, str]) -> None:
+    switches = {"init_img": files["image"], "init_mask": files["mask"], "strength": 0.3}
+    kept, half, none = (render(generator, inpaint_replace=r, **switches)[0] for r in (0, 0.5, 1))
     assert len({kept.sha256, half.sha256, none.sha256}) == 3
     outside = pixels(files["mask"])[..., 0] == 255
     assert not changed(none, files["image"])[outside].any()
 
 
 def test_the_painting_fades_in_inside_the_edge(
-    painter: ImageGenerator, files: dict[str, str]
+    generator: ImageGenerator, files: dict[str, str]
 ) -> None:
-    said = {"init_img": files["image"], "init_mask": files["mask"]}
-    sharp, soft = (paint(painter, mask_blur=blur, **said)[0] for blur in (0, 8))
+    switches = {"init_img": files["image"], "init_mask": files["mask"]}
+    sharp, soft = (render(generator, mask_blur=blur, **switches)[0] for blur in (0, 8))
     outside = pixels(files["mask"])[..., 0] == 255
     assert not changed(soft, files["image"])[outside].any()
     difference = [
@@ -260,7 +265,7 @@ def test_the_painting_fades_in_inside_the_edge(
 
 
 def test_a_picture_of_another_size_is_scaled_and_cut(
-    painter: ImageGenerator, tmp_path: Path
+    generator: ImageGenerator, tmp_path: Path
 ) -> None:
     wide = Image.new("RGB", (300, 100), "blue")
     wide.paste("red", (100, 0, 200, 100))
@@ -268,14 +273,16 @@ def test_a_picture_of_another_size_is_scaled_and_cut(
     mask = Image.new("L", (30, 10), 0)
     mask.paste(255, (10, 0, 20, 10))
     mask.save(tmp_path / "mask.png")
-    said = {"init_img": str(tmp_path / "wide.png"), "init_mask": str(tmp_path / "mask.png")}
-    picture, _ = paint(painter, width=64, height=64, invert_mask=True, **said)
+    switches = {"init_img": str(tmp_path / "wide.png"), "init_mask": str(tmp_path / "mask.png")}
+    picture, _ = render(generator, width=64, height=64, invert_mask=True, **switches)
     assert picture.image.size == (64, 64)
     with pytest.raises(InputError, match=r"the mask .* is empty"):
-        paint(painter, width=64, height=64, **said)  # what it would generate was cut off
+        render(generator, width=64, height=64, **switches)  # what it would generate was cut off
 
 
-def test_a_picture_that_fits_is_there_to_its_ends(painter: ImageGenerator, tmp_path: Path) -> None:
+def test_a_picture_that_fits_is_there_to_its_ends(
+    generator: ImageGenerator, tmp_path: Path
+) -> None:
     wall = Image.new("RGB", (300, 100), "lime")
     wall.paste("red", (0, 0, 30, 100))
     wall.paste("blue", (270, 0, 300, 100))
@@ -283,22 +290,22 @@ def test_a_picture_that_fits_is_there_to_its_ends(painter: ImageGenerator, tmp_p
     mask = Image.new("L", (300, 100), 255)
     mask.paste(0, (0, 0, 30, 100))
     mask.save(tmp_path / "mask.png")
-    said = {"init_img": str(tmp_path / "wall.png"), "init_mask": str(tmp_path / "mask.png")}
-    picture, _ = paint(painter, width=200, height=64, fit=True, strength=0.1, **said)
+    switches = {"init_img": str(tmp_path / "wall.png"), "init_mask": str(tmp_path / "mask.png")}
+    picture, _ = render(generator, width=200, height=64, fit=True, strength=0.1, **switches)
     values = np.asarray(picture.image, int)
     assert (values[:, 25:175, 1] > 250).all() and (values[:, 185:, 2] > 250).all()
     assert (values[:, 20:] != (0, 255, 0)).any(2).mean() < 0.3 < (values[:, :19, 1] < 200).mean()
 
 
 def test_the_facts_name_the_files_and_notes_tell_of_films(
-    painter: ImageGenerator, tmp_path: Path
+    generator: ImageGenerator, tmp_path: Path
 ) -> None:
     film = tmp_path / "film.gif"
     frames = [Image.new("RGB", (80, 64), colour) for colour in ("red", "blue")]
     frames[0].save(film, save_all=True, append_images=frames[1:])
-    picture, told = paint(painter, init_img=str(film))
+    picture, reported = render(generator, init_img=str(film))
     assert picture.facts["init_img"] == hash_file(film)
-    assert [h.text for h in told if isinstance(h, Note)] == [
+    assert [h.text for h in reported if isinstance(h, Note)] == [
         f"{film} has 2 frames; only the first is used"
     ]
 
@@ -310,71 +317,72 @@ def test_half_precision_paints_from_pictures_too(
         ModelRegistry([random_models]).get_model, DeviceConfig(precision="bfloat16")
     )
     for more in ({}, {"init_mask": files["mask"]}, {"strength": 1.0, "init_mask": files["mask"]}):
-        picture, _ = paint(half, init_img=files["image"], **more)
+        picture, _ = render(half, init_img=files["image"], **more)
         assert np.asarray(picture.image).std() > 10
 
 
 def test_it_is_given_up_within_a_step_and_seen_on_the_way(
     random_models: Path, files: dict[str, str]
 ) -> None:
-    painter = create_generator(
+    generator = create_generator(
         ModelRegistry([random_models]).get_model, DeviceConfig(previews=True)
     )
-    told: list[Any] = []
+    reported: list[Any] = []
 
-    def tell(happening: Any) -> None:
-        told.append(happening)
-        if isinstance(happening, Progress):
+    def tell(event: Any) -> None:
+        reported.append(event)
+        if isinstance(event, Progress):
             raise GenerationCancelled
 
-    asked = recipe(width=80, height=64, steps=6, strength=0.5, init_img=files["image"])
+    wanted = recipe(width=80, height=64, steps=6, strength=0.5, init_img=files["image"])
     with pytest.raises(GenerationCancelled):
-        painter.generate(asked, tell)
-    (step,) = [happening for happening in told if isinstance(happening, Progress)]
+        generator.generate(wanted, tell)
+    (step,) = [event for event in reported if isinstance(event, Progress)]
     assert step.preview is not None
     assert (
-        painter.generate(asked, told.append).sha256 == painter.generate(asked, told.append).sha256
+        generator.generate(wanted, reported.append).sha256
+        == generator.generate(wanted, reported.append).sha256
     )
 
 
 def test_every_pipeline_counts_the_same_steps() -> None:
     for steps in range(1, 1001):
-        for walked in {1, steps // 3 or 1, steps // 2 or 1, steps - 1 or 1, steps}:
+        for done in {1, steps // 3 or 1, steps // 2 or 1, steps - 1 or 1, steps}:
             down, up = (
-                compute_pipeline_strength(walked, steps),
-                compute_pipeline_strength(walked, steps, up=True),
+                compute_pipeline_strength(done, steps),
+                compute_pipeline_strength(done, steps, up=True),
             )
-            assert min(int(steps * down), steps) == walked
-            assert steps - int(max(steps - steps * up, 0)) == walked
+            assert min(int(steps * down), steps) == done
+            assert steps - int(max(steps - steps * up, 0)) == done
     assert [count_steps(recipe(steps=s, strength=f)) for s, f in ((50, 0.58), (9, 1))] == [29, 9]
 
 
 def test_few_steps_are_made_as_fine_as_the_strength_asks() -> None:
     for steps in (1, 2, 3, 4, 7, 20, 50):
         for percent in range(1, 101):
-            asked = recipe(steps=steps, strength=percent / 100)
-            finer = refine_steps(asked)
-            walked = count_steps(finer)
-            assert refine_steps(finer) == finer and 1 <= walked <= finer.steps
-            assert walked / finer.steps <= percent / 100 + 1e-9
+            wanted = recipe(steps=steps, strength=percent / 100)
+            finer = refine_steps(wanted)
+            done = count_steps(finer)
+            assert refine_steps(finer) == finer and 1 <= done <= finer.steps
+            assert done / finer.steps <= percent / 100 + 1e-9
             if steps * percent >= 100:
-                assert finer == asked
+                assert finer == wanted
             else:
-                assert walked / finer.steps >= 0.75 * percent / 100
+                assert done / finer.steps >= 0.75 * percent / 100
     assert refine_steps(recipe(steps=1, strength=1e-9)).steps == 1000
     assert refine_steps(recipe(steps=1)).steps == 1, "without a strength all is walked"
 
 
 @pytest.mark.parametrize("task", ["picture", "mask"])
 def test_one_step_at_a_low_strength_is_the_last_of_many(
-    painter: ImageGenerator, files: dict[str, str], task: str
+    generator: ImageGenerator, files: dict[str, str], task: str
 ) -> None:
-    said = {"init_img": files["image"], "strength": 0.1}
-    said |= {"init_mask": files["mask"]} if task == "mask" else {}
-    one, told = paint(painter, steps=1, **said)
-    ten, _ = paint(painter, steps=10, **said)
+    switches = {"init_img": files["image"], "strength": 0.1}
+    switches |= {"init_mask": files["mask"]} if task == "mask" else {}
+    one, reported = render(generator, steps=1, **switches)
+    ten, _ = render(generator, steps=10, **switches)
     assert one.sha256 == ten.sha256 and one.recipe.steps == 1
-    assert [(p.step, p.steps) for p in told if isinstance(p, Progress)] == [(1, 1)]
+    assert [(p.step, p.steps) for p in reported if isinstance(p, Progress)] == [(1, 1)]
 
 
 def test_squares_that_a_mask_touches_are_painted_whole() -> None:

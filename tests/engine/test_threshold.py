@@ -38,9 +38,9 @@ def test_what_latents_clear_up_to_is_clamped(sampler: str, prediction: str) -> N
 
 
 @pytest.mark.parametrize("sampler", ["k_heun", "plms", "lcm", "unipc"])
-def test_every_kind_of_sampler_takes_it(painter: ImageGenerator, sampler: str) -> None:
+def test_every_kind_of_sampler_takes_it(generator: ImageGenerator, sampler: str) -> None:
     def sha256(**changes: object) -> str:
-        return painter.generate(recipe(sampler=sampler, **changes), lambda told: None).sha256
+        return generator.generate(recipe(sampler=sampler, **changes), lambda reported: None).sha256
 
     assert sha256(threshold=1000.0) == sha256() != sha256(threshold=0.3)
 
@@ -54,14 +54,14 @@ def test_karras_sigmas_below_so_many_steps(sampler: str) -> None:
     assert resolve_schedule(sampler, "beta", 9, 10) == "beta", "what is asked for goes before it"
 
 
-def test_a_model_with_a_scheduler_of_its_own_refuses_a_threshold(painter: ImageGenerator) -> None:
+def test_a_model_with_a_scheduler_of_its_own_refuses_a_threshold(generator: ImageGenerator) -> None:
     from diffusers import FlowMatchEulerDiscreteScheduler
 
-    pipe = painter.load("random", lambda told: None).pipe
+    pipe = generator.load("random", lambda reported: None).pipe
     own = pipe.scheduler
     try:
         pipe.scheduler = FlowMatchEulerDiscreteScheduler()
         with pytest.raises(ModelError, match="--threshold"):
-            painter.generate(recipe(threshold=2.0), lambda told: None)
+            generator.generate(recipe(threshold=2.0), lambda reported: None)
     finally:
         pipe.scheduler = own

@@ -25,21 +25,21 @@ LARGE = {"width": 128, "height": 96, "steps": 1}
 def test_a_picture_that_does_not_fit_is_decoded_in_tiles(
     random_models: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    painter = create_generator(ModelRegistry([random_models]).get_model)
-    whole = painter.generate(recipe(**LARGE), lambda told: None)
-    pipe = painter.load("random", lambda told: None).pipe
+    generator = create_generator(ModelRegistry([random_models]).get_model)
+    whole = generator.generate(recipe(**LARGE), lambda reported: None)
+    pipe = generator.load("random", lambda reported: None).pipe
     vae, need = pipe.vae, estimate_decode_peak(pipe, "cpu", 128, 96)
     monkeypatch.setattr(memory, "measure_free_memory", lambda device: need - 1)
-    told: list[Any] = []
-    tiled, again = (painter.generate(recipe(**LARGE), told.append) for _ in range(2))
+    reported: list[Any] = []
+    tiled, again = (generator.generate(recipe(**LARGE), reported.append) for _ in range(2))
     assert not vae.use_tiling, "it is as it was"
-    assert [t.text for t in told if "tiles" in getattr(t, "text", "")] == 2 * [
+    assert [t.text for t in reported if "tiles" in getattr(t, "text", "")] == 2 * [
         "decoding 128x96 pixels needs 0.2 GiB, but 0.2 GiB are free; the VAE decodes in tiles"
     ]
     assert tiled.facts["memory"] == "VAE in tiles"
     assert "memory" not in whole.facts
     assert again.sha256 == tiled.sha256 != whole.sha256
-    small = painter.generate(recipe(width=64, height=64, steps=1), told.append)
+    small = generator.generate(recipe(width=64, height=64, steps=1), reported.append)
     assert "memory" not in small.facts, "one tile is the whole picture"
 
 

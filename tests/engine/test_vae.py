@@ -37,16 +37,17 @@ def registry(random_models: Path, tmp_path_factory: pytest.TempPathFactory) -> M
 
 
 @pytest.fixture(scope="module")
-def painter(registry: ModelRegistry) -> ImageGenerator:
+def generator(registry: ModelRegistry) -> ImageGenerator:
     return create_generator(registry.get_model, find_vae=registry.get_vae)
 
 
-def test_it_decodes_what_the_model_painted(painter: ImageGenerator) -> None:
+def test_it_decodes_what_the_model_painted(generator: ImageGenerator) -> None:
     plain, own, other, none = (
-        painter.generate(recipe(vae=vae), lambda _: None) for vae in (None, "own", "other", "none")
+        generator.generate(recipe(vae=vae), lambda _: None)
+        for vae in (None, "own", "other", "none")
     )
     assert plain.sha256 == own.sha256 == none.sha256 != other.sha256
-    assert painter.generate(recipe(), lambda _: None).sha256 == plain.sha256, "its own came back"
+    assert generator.generate(recipe(), lambda _: None).sha256 == plain.sha256, "its own came back"
     assert "vae" not in plain.facts
     assert len(other.facts["vae"]) == 64 and other.facts["vae"] != own.facts["vae"]
     assert other.facts["weights"] == plain.facts["weights"]
@@ -54,7 +55,7 @@ def test_it_decodes_what_the_model_painted(painter: ImageGenerator) -> None:
 
 def test_a_folder_with_a_hostile_pickle_is_refused_by_name(
     registry: ModelRegistry,
-    painter: ImageGenerator,
+    generator: ImageGenerator,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -64,7 +65,7 @@ def test_a_folder_with_a_hostile_pickle_is_refused_by_name(
     torch.save({**load_file(path), "x": Trap()}, path.with_suffix(".bin"))
     path.unlink()
     with pytest.raises(ModelError, match=r"model\.bin is refused: loading it would run \w+\.mkdir"):
-        painter.generate(recipe(vae=str(folder)), lambda _: None)
+        generator.generate(recipe(vae=str(folder)), lambda _: None)
     assert not Path("trapped").exists()
 
 
@@ -73,14 +74,14 @@ class Trap:
         return (os.mkdir, ("trapped",))
 
 
-def test_what_is_no_vae_is_said(painter: ImageGenerator, tmp_path: Path) -> None:
+def test_what_is_no_vae_is_said(generator: ImageGenerator, tmp_path: Path) -> None:
     page = tmp_path / "page.safetensors"
     page.write_text("<html>")
     for place in (page, tmp_path):
         with pytest.raises(ModelError):
-            painter.generate(recipe(vae=str(place)), lambda _: None)
+            generator.generate(recipe(vae=str(place)), lambda _: None)
     with pytest.raises(ModelError, match="did you mean other"):
-        painter.generate(recipe(vae="othar"), lambda _: None)
+        generator.generate(recipe(vae="othar"), lambda _: None)
 
 
 def test_a_file_is_read_as_each_family_scales_its_latents(tmp_path: Path) -> None:
@@ -91,11 +92,11 @@ def test_a_file_is_read_as_each_family_scales_its_latents(tmp_path: Path) -> Non
     single_files.save(weights, tmp_path / "sd1.safetensors")
     single_files.save(single_files.original(make_layout("sdxl")), tmp_path / "sdxl.safetensors")
     find = ModelRegistry([tmp_path]).get_model
-    used, fresh = create_generator(find), create_generator(find)
+    used, new_generator = create_generator(find), create_generator(find)
     for model in ("sd1", "sdxl", "sd1"):
         one = used.generate(recipe(model=model, vae=str(file)), lambda _: None)
         if model == "sdxl":
-            assert one.sha256 == fresh.generate(one.recipe, lambda _: None).sha256
+            assert one.sha256 == new_generator.generate(one.recipe, lambda _: None).sha256
 
 
 OLD = {"to_q": "query", "to_k": "key", "to_v": "value", "to_out.0": "proj_attn"}
@@ -118,9 +119,9 @@ def test_a_file_with_the_names_of_diffusers_is_read_too(
                 for n, t in named.items()
             }
     single_files.save(named, tmp_path / f"diffusers{suffix}")
-    painter = create_generator(ModelRegistry([tmp_path]).get_model)
+    generator = create_generator(ModelRegistry([tmp_path]).get_model)
     made = [
-        painter.generate(recipe(model="sd1", vae=str(tmp_path / file)), lambda _: None).sha256
+        generator.generate(recipe(model="sd1", vae=str(tmp_path / file)), lambda _: None).sha256
         for file in ("ldm.safetensors", f"diffusers{suffix}")
     ]
     assert made[0] == made[1]
@@ -134,9 +135,9 @@ def test_half_a_vae_is_said(tmp_path: Path, names: str) -> None:
     own = vae_of(weights) if names == "ldm" else pipe.vae.state_dict()
     half = {name: t for name, t in own.items() if name.startswith(("decoder.", "post_"))}
     file = single_files.save(half, tmp_path / "half.safetensors")
-    painter = create_generator(ModelRegistry([tmp_path]).get_model)
+    generator = create_generator(ModelRegistry([tmp_path]).get_model)
     with pytest.raises(ModelError, match=r"half\.safetensors: missing encoder\."):
-        painter.generate(recipe(model="sd1", vae=str(file)), lambda _: None)
+        generator.generate(recipe(model="sd1", vae=str(file)), lambda _: None)
 
 
 def test_a_vae_for_other_latents_is_refused_whichever_model_it_was_read_for(
@@ -146,22 +147,22 @@ def test_a_vae_for_other_latents_is_refused_whichever_model_it_was_read_for(
         vae_of(single_files.original(make_layout("sd1"))), tmp_path / "vae.safetensors"
     )
     make_sd3().save_pretrained(tmp_path / "sd3")
-    painter = create_generator(ModelRegistry([random_models, tmp_path]).get_model)
-    painter.generate(recipe(vae=str(file)), lambda _: None)
+    generator = create_generator(ModelRegistry([random_models, tmp_path]).get_model)
+    generator.generate(recipe(vae=str(file)), lambda _: None)
     for _ in range(2):
         with pytest.raises(ModelError, match=r"expects 4 latent channels; sd3 has 16 .choose"):
-            painter.generate(recipe(model="sd3", vae=str(file)), lambda _: None)
+            generator.generate(recipe(model="sd3", vae=str(file)), lambda _: None)
 
 
 def test_a_vae_that_changes_on_the_disk_is_read_anew(
-    registry: ModelRegistry, painter: ImageGenerator, tmp_path: Path
+    registry: ModelRegistry, generator: ImageGenerator, tmp_path: Path
 ) -> None:
     folder = tmp_path / "vae"
     shutil.copytree(registry.get_vae("own"), folder)
-    before = painter.generate(recipe(vae=str(folder)), lambda _: None)
+    before = generator.generate(recipe(vae=str(folder)), lambda _: None)
     shutil.copytree(registry.get_vae("other"), folder, dirs_exist_ok=True)
-    after = painter.generate(recipe(vae=str(folder)), lambda _: None)
-    other = painter.generate(recipe(vae="other"), lambda _: None)
+    after = generator.generate(recipe(vae=str(folder)), lambda _: None)
+    other = generator.generate(recipe(vae="other"), lambda _: None)
     assert after.sha256 == other.sha256 != before.sha256
     assert after.facts["vae"] == other.facts["vae"]
 

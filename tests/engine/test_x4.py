@@ -42,18 +42,18 @@ def enlarging(models: Path) -> ImageGenerator:
     return create_generator(ModelRegistry((models,)).get_model)
 
 
-def diffusion(painter: ImageGenerator, models: Path, **changes: object) -> DiffusionUpscaler:
+def diffusion(generator: ImageGenerator, models: Path, **changes: object) -> DiffusionUpscaler:
     info = ModelRegistry((models,)).get_upscaler("x4")
-    return painter.load_upscaler(info, recipe(**({"steps": 2} | changes)), lambda told: None)
+    return generator.load_upscaler(info, recipe(**({"steps": 2} | changes)), lambda reported: None)
 
 
-def unheard(step: int, steps: int) -> None:
+def ignore(step: int, steps: int) -> None:
     pass
 
 
 def test_four_times_as_large_and_the_same_again(enlarging: ImageGenerator, models: Path) -> None:
     first, again, seed, words = (
-        diffusion(enlarging, models, **changes).upscale(RGB, 0, unheard)
+        diffusion(enlarging, models, **changes).upscale(RGB, 0, ignore)
         for changes in ({}, {}, {"seed": 1}, {"prompt": "a house"})
     )
     assert first.shape == (144, 120, 3) and 0 <= first.min() < first.max() <= 1
@@ -65,10 +65,10 @@ def test_tiles_fade_into_each_other_and_each_step_is_told(
     enlarging: ImageGenerator, models: Path
 ) -> None:
     wide = np.random.default_rng(0).random((40, 104, 3), np.float32)
-    told: list[tuple[int, int]] = []
-    made = diffusion(enlarging, models).upscale(wide, 64, lambda *at: told.append(at))
-    assert told == [(n, 6) for n in range(1, 7)], "three tiles, two steps each"
-    whole = diffusion(enlarging, models).upscale(wide, 0, unheard)
+    reported: list[tuple[int, int]] = []
+    made = diffusion(enlarging, models).upscale(wide, 64, lambda *at: reported.append(at))
+    assert reported == [(n, 6) for n in range(1, 7)], "three tiles, two steps each"
+    whole = diffusion(enlarging, models).upscale(wide, 0, ignore)
     assert np.abs(made - whole).mean() < 0.1, "they are cut from one noise"
     steps = np.abs(np.diff(made, axis=1)).mean((0, 2))
     assert steps.max() < 2 * np.median(steps), "no column is an edge"
@@ -79,19 +79,19 @@ def test_a_folder_that_only_says_it_enlarges_is_refused(
 ) -> None:
     shutil.copytree(random_models / "random", tmp_path / "false")
     index = tmp_path / "false" / "model_index.json"
-    said = json.loads(index.read_text())
-    index.write_text(json.dumps({**said, "_class_name": "StableDiffusionUpscalePipeline"}))
+    document = json.loads(index.read_text())
+    index.write_text(json.dumps({**document, "_class_name": "StableDiffusionUpscalePipeline"}))
     registry = ModelRegistry((tmp_path,))
     with pytest.raises(ModelError):
         create_generator(registry.get_model).load_upscaler(
-            registry.get_upscaler("false"), recipe(), lambda told: None
+            registry.get_upscaler("false"), recipe(), lambda reported: None
         )
     flat = make_random_upscaler(tmp_path / "flat")
     config = flat / "unet" / "config.json"
     config.write_text(config.read_text().replace('"in_channels": 7', '"in_channels": 4'))
     with pytest.raises(ModelError):
         create_generator(registry.get_model).load_upscaler(
-            registry.get_upscaler("flat"), recipe(), lambda told: None
+            registry.get_upscaler("flat"), recipe(), lambda reported: None
         )
 
 
@@ -102,7 +102,7 @@ def test_it_ends_where_nobody_waits_for_it(enlarging: ImageGenerator, models: Pa
     ready = diffusion(enlarging, models)
     with pytest.raises(KeyboardInterrupt):
         ready.upscale(RGB, 0, give_up)
-    ready.upscale(RGB, 0, unheard)
+    ready.upscale(RGB, 0, ignore)
 
 
 @pytest.mark.parametrize("side", [8, 64, 72, 256, 264, 1000, 4096])
@@ -115,18 +115,18 @@ def test_spans_cover_a_side_and_overlap(side: int, most: int) -> None:
 
 
 def test_a_picture_of_any_factor_through_the_workshop(models: Path) -> None:
-    asked = recipe(steps=2, upscale=Upscale(3, 0.5), upscaler="x4")
-    picture = Picture(Image.fromarray((RGB * 255).astype(np.uint8)), asked, {"weights": "abc"})
-    told: list[object] = []
+    wanted = recipe(steps=2, upscale=Upscale(3, 0.5), upscaler="x4")
+    picture = Picture(Image.fromarray((RGB * 255).astype(np.uint8)), wanted, {"weights": "abc"})
+    reported: list[object] = []
     workshop = TaskExecutor(ModelRegistry((models,)), DeviceConfig())
-    made = workshop.run(FinishTask(picture, UPSCALE), told.append)
+    made = workshop.run(FinishTask(picture, UPSCALE), reported.append)
     assert made.image.size == (90, 108)
     assert made.facts.keys() == {"weights", "upscaler_weights"}
-    assert told == [Loading(model="x4"), Progress("upscale", 1, 2), Progress("upscale", 2, 2)]
+    assert reported == [Loading(model="x4"), Progress("upscale", 1, 2), Progress("upscale", 2, 2)]
     torch.manual_seed(1)
-    assert workshop.run(FinishTask(picture, UPSCALE), told.append).sha256 == made.sha256
-    other = replace(picture, recipe=replace(asked, seed=43))
-    assert workshop.run(FinishTask(other, UPSCALE), told.append).sha256 != made.sha256
+    assert workshop.run(FinishTask(picture, UPSCALE), reported.append).sha256 == made.sha256
+    other = replace(picture, recipe=replace(wanted, seed=43))
+    assert workshop.run(FinishTask(other, UPSCALE), reported.append).sha256 != made.sha256
 
 
 def test_the_known_one_is_fetched_when_it_is_first_asked_for(
@@ -138,14 +138,14 @@ def test_the_known_one_is_fetched_when_it_is_first_asked_for(
         for path in folder.rglob("*")
         if path.is_file()
     }
-    asked = recipe(steps=1, upscale=Upscale(4, 1), upscaler="x4-diffusion")
-    picture = Picture(Image.new("RGB", (16, 16), "red"), asked)
-    told: list[object] = []
+    wanted = recipe(steps=1, upscale=Upscale(4, 1), upscaler="x4-diffusion")
+    picture = Picture(Image.new("RGB", (16, 16), "red"), wanted)
+    reported: list[object] = []
     with hub_at_home(Hub("stabilityai/stable-diffusion-x4-upscaler", files)) as hub:
         monkeypatch.setenv("HF_ENDPOINT", hub.url)
         workshop = TaskExecutor(ModelRegistry((tmp_path,)), DeviceConfig())
-        made = workshop.run(FinishTask(picture, UPSCALE), told.append)
+        made = workshop.run(FinishTask(picture, UPSCALE), reported.append)
     assert made.image.size == (64, 64)
     assert (tmp_path / "upscalers" / "x4-diffusion" / "model_index.json").is_file()
-    fetched = [h for h in told if isinstance(h, Progress) and h.stage == "fetch"]
+    fetched = [h for h in reported if isinstance(h, Progress) and h.stage == "fetch"]
     assert fetched[-1].step == fetched[-1].steps > 0

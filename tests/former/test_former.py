@@ -29,9 +29,9 @@ SIDE, COLUMNS = 64, 8
 
 @pytest.fixture(scope="module")
 def shipped() -> Iterator[ImageGenerator]:
-    painter = create_generator(ModelRegistry([Path("models")]).get_model)
-    yield painter
-    painter.unload()
+    generator = create_generator(ModelRegistry([Path("models")]).get_model)
+    yield generator
+    generator.unload()
 
 
 TELLING = (2, 3, 5, 7, 8, 11, 13, 20, 24, 27, 28, 30, 34, 37, 40, 43, 46, 51, 57)
@@ -44,7 +44,7 @@ def test_a_former_line_makes_its_picture(shipped: ImageGenerator, number: int) -
     with Session(FakeEngine(), registry, Request(schedule="beta")) as session:
         (recipe,) = session.resolve(session.parse_line(LINES[number])).recipes
     assert recipe.schedule == FORMER
-    made = np.asarray(shipped.generate(recipe, lambda told: None).image, np.int16)
+    made = np.asarray(shipped.generate(recipe, lambda reported: None).image, np.int16)
     row, column = divmod(number, COLUMNS)
     top, left = row * SIDE, column * SIDE
     with Image.open(HERE / "pictures.png") as sheet:

@@ -89,16 +89,16 @@ def test_killed_at_any_call(tmp_path: Path) -> None:
             at_call(patch, point, CHANGES, lambda: os.kill(os.getpid(), signal.SIGKILL))
             work(gallery)
 
-        lived = fork(die)
+        survived = fork(die)
         gallery.recover()
         for path in gallery.outdir.glob("*.png"):
             # Killed before it could write that it holds the name: it may be anybody's, and stays.
             if not path.stat().st_size:
-                assert not lived
+                assert not survived
                 path.unlink()
                 (gallery.outdir / ".dream_foreign").unlink()
         sound(gallery.outdir)
-        if lived:
+        if survived:
             assert point > 40
             assert len(list_names(gallery.outdir)) == 5
             return
@@ -106,7 +106,7 @@ def test_killed_at_any_call(tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("links")
 @pytest.mark.parametrize(
-    ("error", "said"),
+    ("error", "message"),
     [
         (OSError(errno.ENOSPC, "No space left on device"), "no space is left"),
         (OSError(errno.EIO, "Input/output error"), "Input/output error"),
@@ -114,7 +114,7 @@ def test_killed_at_any_call(tmp_path: Path) -> None:
     ],
 )
 def test_a_full_disk_or_an_interrupt_at_any_call(
-    tmp_path: Path, error: BaseException, said: str
+    tmp_path: Path, error: BaseException, message: str
 ) -> None:
     for point in points():
         gallery = Gallery(tmp_path / str(point))
@@ -125,7 +125,7 @@ def test_a_full_disk_or_an_interrupt_at_any_call(
                 work(gallery)
                 done = True
             except (GalleryError, KeyboardInterrupt) as caught:
-                assert said in str(caught)
+                assert message in str(caught)
         assert list(gallery.outdir.glob(".*")) == [], "before any recovery"
         gallery.recover()
         sound(gallery.outdir)

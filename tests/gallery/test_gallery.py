@@ -168,8 +168,8 @@ def test_a_file_in_the_folders_place_is_said(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     for outdir in (tmp_path / "file", tmp_path / "file" / "deeper"):
         reason = "there is a file with the folder's name .choose another folder"
-        said = f"cannot write to {outdir}: {reason}"
-        with pytest.raises(GalleryError, match=said), Gallery(outdir).reserve_number():
+        document = f"cannot write to {outdir}: {reason}"
+        with pytest.raises(GalleryError, match=document), Gallery(outdir).reserve_number():
             pass
 
 
@@ -211,15 +211,15 @@ def test_a_lost_log_comes_back_as_it_was(gallery: Gallery) -> None:
     assert lines(gallery) == before
 
 
-@pytest.mark.parametrize("torn", [1, 2, 20, 40, 44])
+@pytest.mark.parametrize("partial", [1, 2, 20, 40, 44])
 @pytest.mark.parametrize("moved", [False, True])
 def test_a_torn_line_is_finished(
-    gallery: Gallery, monkeypatch: pytest.MonkeyPatch, torn: int, moved: bool
+    gallery: Gallery, monkeypatch: pytest.MonkeyPatch, partial: int, moved: bool
 ) -> None:
     keep(gallery, 7)
     keep(gallery, 8)
     whole = gallery.log_path.read_bytes()
-    gallery.log_path.write_bytes(whole[:-torn])
+    gallery.log_path.write_bytes(whole[:-partial])
     if moved:
         monkeypatch.chdir(gallery.outdir)
         gallery = Gallery(Path())
@@ -273,7 +273,7 @@ def test_a_picture_that_was_half_copied_gets_its_line_when_it_is_whole(
 def test_a_stranger_s_picture_gets_no_line_whatever_it_holds(gallery: Gallery) -> None:
     keep(gallery, 7)
     with Image.open(gallery.outdir / "000001.7.png") as image:
-        said = json.loads(image.info["dream_record"])
+        document = json.loads(image.info["dream_record"])
     for name, change in (
         ("line", {"line": 'a cat; touch "$HOME/pwned" #'}),
         ("hash", {"sha256": "0" * 64}),
@@ -285,7 +285,7 @@ def test_a_stranger_s_picture_gets_no_line_whatever_it_holds(gallery: Gallery) -
     ):
         chunks = PngInfo()
         chunks.add_text("Dream", "a -s1")
-        chunks.add_text("dream_record", json.dumps({**said, **change}))
+        chunks.add_text("dream_record", json.dumps({**document, **change}))
         Image.new("RGB", (8, 8)).save(gallery.outdir / f"{name}.png", pnginfo=chunks)
     (line,) = gallery.recover()
     assert line.startswith(f"{gallery.outdir.as_posix()}/whole.png: "), "only our own words"
@@ -294,11 +294,11 @@ def test_a_stranger_s_picture_gets_no_line_whatever_it_holds(gallery: Gallery) -
 def test_a_picture_of_dream_s_without_its_signature_is_counted_once(gallery: Gallery) -> None:
     keep(gallery, 7)
     with Image.open(gallery.outdir / "000001.7.png") as image:
-        said = json.loads(image.info["dream_record"])
+        document = json.loads(image.info["dream_record"])
     for name, keyword in (("former.png", "dream"), ("elsewhere.png", "dream_record")):
         chunks = PngInfo()
         chunks.add_text("Dream", "a -s1")
-        chunks.add_text(keyword, json.dumps({**said, "signature": ""}))
+        chunks.add_text(keyword, json.dumps({**document, "signature": ""}))
         Image.new("RGB", (8, 8)).save(gallery.outdir / name, pnginfo=chunks)
     Image.new("RGB", (8, 8)).save(gallery.outdir / "holiday.png")
     assert gallery.recover() == ()

@@ -133,7 +133,7 @@ def test_only_whole_lines_count(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("data", "said"),
+    ("data", "messages"),
     [
         (b"", []),
         ("müde 猫\n".encode("utf-8-sig"), []),
@@ -143,10 +143,10 @@ def test_only_whole_lines_count(tmp_path: Path) -> None:
         (b"\x81\n", ["l, line 1: not UTF-8, read as Latin-1"]),
     ],
 )
-def test_an_encoding_that_is_not_utf_8_is_said_once(data: bytes, said: list[str]) -> None:
-    heard: list[str] = []
-    list(text_lines(data.splitlines(keepends=True), "l", heard.append))
-    assert heard == said
+def test_an_encoding_that_is_not_utf_8_is_said_once(data: bytes, messages: list[str]) -> None:
+    notes: list[str] = []
+    list(text_lines(data.splitlines(keepends=True), "l", notes.append))
+    assert notes == messages
 
 
 def test_utf_16_may_come_in_any_pieces() -> None:

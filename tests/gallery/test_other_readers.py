@@ -72,12 +72,12 @@ def with_chunks(path: Path, **chunks: str) -> Path:
 
 def test_the_record_s_old_name_is_read_for_ever(tmp_path: Path) -> None:
     line, sha256 = '"a hat" -s20 -S7', "ab" * 32
-    said = {"request": to_dict(parse_line(line)), "facts": {"weights": "0f"}, "sha256": sha256}
-    old = read_record(with_chunks(tmp_path / "1.png", Dream=line, dream=json.dumps(said)))
+    document = {"request": to_dict(parse_line(line)), "facts": {"weights": "0f"}, "sha256": sha256}
+    old = read_record(with_chunks(tmp_path / "1.png", Dream=line, dream=json.dumps(document)))
     assert (old.line, old.sha256, old.facts, old.origin) == (line, sha256, {"weights": "0f"}, "")
-    said["line"] = '!fix "a.png" -U2'
-    old = read_record(with_chunks(tmp_path / "2.png", Dream=line, dream=json.dumps(said)))
-    assert (old.line, old.origin) == (said["line"], line)
+    document["line"] = '!fix "a.png" -U2'
+    old = read_record(with_chunks(tmp_path / "2.png", Dream=line, dream=json.dumps(document)))
+    assert (old.line, old.origin) == (document["line"], line)
 
 
 @pytest.mark.parametrize("key", ["Dream", "dream", "DREAM"])
@@ -101,10 +101,10 @@ def test_a_lost_line_is_made_from_the_record(tmp_path: Path, key: str) -> None:
     "value", ["many", [], [1], {"a": 1}, None, True, 1e400, -1, 10**30, ["x", "y"], "\ud800"]
 )
 def test_a_record_of_nonsense_is_left_open(value: object) -> None:
-    said = {
+    document = {
         name: value for name in to_dict(parse_line("x -s5 -U2")) | {"with_variations": 1, "fix": 1}
     }
-    assert isinstance(parse_request(said), Request)
+    assert isinstance(parse_request(document), Request)
 
 
 def test_text_behind_the_pixels_is_read(session: Session, tmp_path: Path) -> None:

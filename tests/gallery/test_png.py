@@ -20,7 +20,7 @@ from tests.gallery.writer import noise
 MANY = settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
-def kept(folder: Path, line: str, **record: object) -> Path:
+def write_png(folder: Path, line: str, **record: object) -> Path:
     gallery = Gallery(folder)
     with gallery.reserve_number() as claim:
         return gallery.save(noise(7, weights="0f"), line=line, claim=claim, record=record).path
@@ -36,7 +36,7 @@ def kept(folder: Path, line: str, **record: object) -> Path:
     ],
 )
 def test_a_line_in_any_script_comes_back(tmp_path: Path, line: str, chunk: type[str]) -> None:
-    path = kept(tmp_path, line)
+    path = write_png(tmp_path, line)
     assert read_record(path).line == line
     with Image.open(path) as image:
         assert type(image.info["Dream"]) is chunk
@@ -48,12 +48,12 @@ def test_a_line_in_any_script_comes_back(tmp_path: Path, line: str, chunk: type[
 def test_every_line_comes_back(tmp_path: Path, line: str) -> None:
     # Two surrogates in a row are one character, to JSON and to everybody.
     joined = line.encode("utf-16", "surrogatepass").decode("utf-16", "surrogatepass")
-    assert read_record(kept(tmp_path, line)).line == join_lines_of_text(joined)
+    assert read_record(write_png(tmp_path, line)).line == join_lines_of_text(joined)
 
 
 def test_a_png_remembers_request_facts_and_pixels(tmp_path: Path) -> None:
     picture = noise(7, weights="0f")
-    path = kept(tmp_path, "x", sha256="a lie", mood="fine")
+    path = write_png(tmp_path, "x", sha256="a lie", mood="fine")
     request = to_dict(picture.recipe.to_request())
     assert read_record(path) == DreamRecord("x", request, {"weights": "0f"}, picture.sha256)
     with Image.open(path) as image:
@@ -73,21 +73,21 @@ def test_what_tells_nothing_is_refused_in_one_line(tmp_path: Path) -> None:
     Image.new("RGB", (8, 8)).save(tmp_path / "plain.png")
     (tmp_path / "page.png").write_text("<html>")
     (tmp_path / "cut.png").write_bytes((tmp_path / "plain.png").read_bytes()[:20])
-    for name, said in {
+    for name, document in {
         "plain.png": "has no record of how it was made",
         "page.png": "is not a complete PNG",
         "cut.png": "is not a complete PNG",
         "plane.png": r"there is no .* \(did you mean plain\.png",
         ".": "cannot read",
     }.items():
-        with pytest.raises(GalleryError, match=said):
+        with pytest.raises(GalleryError, match=document):
             read_record(tmp_path / name)
 
 
 @MANY
 @given(st.data())
 def test_a_damaged_png_is_read_or_refused(tmp_path: Path, data: st.DataObject) -> None:
-    whole = kept(tmp_path, '"猫" -s20').read_bytes()
+    whole = write_png(tmp_path, '"猫" -s20').read_bytes()
     at = data.draw(st.integers(0, len(whole) - 1))
     path = tmp_path / "damaged"
     path.write_bytes(whole[:at] + data.draw(st.binary(max_size=9)) + whole[at + 1 :])

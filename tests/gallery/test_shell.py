@@ -46,8 +46,8 @@ def lines(first: str, second: str) -> list[str]:
     )
     for request in (some, *others):
         assert parse_line(format_line(request)) == request
-    said = {"prompt": first, "negative": second}
-    name = format_file_name("{prompt}-{negative}.png", prefix="000001", seed=1, fields=said).text
+    values = {"prompt": first, "negative": second}
+    name = format_file_name("{prompt}-{negative}.png", prefix="000001", seed=1, fields=values).text
     places = (Path("out") / name, Path(first.replace("/", "_")) / "000001.1.png")
     return [
         format_log_line(

@@ -151,7 +151,7 @@ def after_the_pixels(path: Path, *chunks: bytes) -> None:
 def test_an_orientation_behind_the_pixels_is_obeyed(tmp_path: Path) -> None:
     exif = Image.Exif()
     exif[0x0112] = 6
-    said = exif.tobytes().removeprefix(b"Exif\0\0")
+    text = exif.tobytes().removeprefix(b"Exif\0\0")
     xmp = (
         b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf='
         b'"http://www.w3.org/1999/02/22-rdf-syntax-ns#"><rdf:Description xmlns:tiff='
@@ -159,8 +159,8 @@ def test_an_orientation_behind_the_pixels_is_obeyed(tmp_path: Path) -> None:
     )
     raw = f"\nexif\n{len(exif.tobytes()):8}\n{exif.tobytes().hex()}\n".encode()
     for kinds in (
-        (chunk(b"eXIf", said),),
-        (chunk(b"tEXt", b"Comment\0hello"), chunk(b"eXIf", said)),
+        (chunk(b"eXIf", text),),
+        (chunk(b"tEXt", b"Comment\0hello"), chunk(b"eXIf", text)),
         (chunk(b"iTXt", b"XML:com.adobe.xmp\0\0\0\0\0" + xmp),),
         (chunk(b"zTXt", b"Raw profile type exif\0\0" + zlib.compress(raw)),),
     ):

@@ -19,7 +19,7 @@ class Good(NamedTuple):
     """A line and the fields it sets; all others stay as they were."""
 
     line: str
-    says: dict[str, Any]
+    values: dict[str, Any]
 
 
 class Bad(NamedTuple):
@@ -32,8 +32,8 @@ class Bad(NamedTuple):
 
 def _old(prompt: str, seed: int, **more: Any) -> dict[str, Any]:
     """What all lines of the logs of 512 by 512 pictures say."""
-    said = {"steps": 50, "width": 512, "height": 512, "cfg_scale": 7.5, "sampler": "k_lms"}
-    return {"prompt": prompt, "seed": seed, **said, **more}
+    values = {"steps": 50, "width": 512, "height": 512, "cfg_scale": 7.5, "sampler": "k_lms"}
+    return {"prompt": prompt, "seed": seed, **values, **more}
 
 
 LOGGED = [
@@ -256,8 +256,8 @@ LOGGED = [
 ]
 
 
-def _typed(line: str, prompt: str = "", **says: Any) -> Good:
-    return Good(line, {"prompt": prompt, **says} if prompt else says)
+def _typed(line: str, prompt: str = "", **values: Any) -> Good:
+    return Good(line, {"prompt": prompt, **values} if prompt else values)
 
 
 # fmt: off

@@ -15,7 +15,7 @@ from tests.line.eras import LOGGED, TYPED, WRONG, Bad, Good
 @pytest.mark.parametrize("case", LOGGED + TYPED, ids=lambda case: case.line[:60])
 def test_a_line_says(case: Good) -> None:
     request = parse_line(case.line)
-    assert request == replace(Request(), **case.says)
+    assert request == replace(Request(), **case.values)
     assert parse_line(format_line(request)) == request
 
 

@@ -53,7 +53,7 @@ def test_the_page_for_those_who_come_lists_them_all() -> None:
 
 
 @pytest.mark.parametrize(
-    ("typed", "meant"),
+    ("typed", "expected"),
     [
         ("/help", "!help"),
         ("/?", "!help"),
@@ -67,8 +67,8 @@ def test_the_page_for_those_who_come_lists_them_all() -> None:
         ("/show a.png", "!info a.png"),
     ],
 )
-def test_slash_commands(typed: str, meant: str) -> None:
-    assert translate_slash_command(typed) == meant
+def test_slash_commands(typed: str, expected: str) -> None:
+    assert translate_slash_command(typed) == expected
     assert make_typable(typed) == f'"{typed}"'
 
 

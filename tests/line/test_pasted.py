@@ -18,8 +18,8 @@ PASTED = [r"my\ red\ cat.png", "'my red cat.png'", '"my red cat.png"', "'my 'red
 def test_a_pasted_name_is_one_value(switch: str, name: str) -> None:
     request = parse_line(f"a cat {switch}{name} -s20")
     assert request.steps == 20
-    said = request.init_mask if switch == "-M " else request.init_img
-    assert said in (name, "my red cat.png")
+    text = request.init_mask if switch == "-M " else request.init_img
+    assert text in (name, "my red cat.png")
 
 
 @pytest.mark.parametrize("value", [r"C:\cats" + "\\", "it's.png", r"a\b.png"])

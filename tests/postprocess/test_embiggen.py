@@ -72,13 +72,13 @@ def test_an_edge_of_a_tile_is_not_seen_where_four_of_them_meet() -> None:
 def test_a_tile_is_painted_alone_as_among_all() -> None:
     seen: list[tuple[int, bytes]] = []
 
-    def paint(shown: Image.Image, mask: Image.Image | None, number: int) -> Image.Image:
+    def render(shown: Image.Image, mask: Image.Image | None, number: int) -> Image.Image:
         seen.append((number, shown.tobytes()))
         return inverted(shown, mask, number)
 
     image = Image.linear_gradient("L").convert("RGB").resize((128, 128))
-    repaint_tiles(image, nine(), nine(), paint)
-    repaint_tiles(image, nine(), select_tiles(nine(), (7,)), paint)
+    repaint_tiles(image, nine(), nine(), render)
+    repaint_tiles(image, nine(), select_tiles(nine(), (7,)), render)
     assert seen[-1] == seen[6]
 
 

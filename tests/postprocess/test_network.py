@@ -143,7 +143,7 @@ def test_a_network_pickled_whole_is_refused_with_its_class(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "message"),
     [
         (b"<!DOCTYPE html><html>", "is a web page, not a model"),
         (b"", "is empty"),
@@ -155,12 +155,12 @@ def test_a_network_pickled_whole_is_refused_with_its_class(tmp_path: Path) -> No
 )
 @pytest.mark.parametrize("name", ["net.pth", "net.safetensors"])
 def test_a_file_of_another_kind_is_named(
-    tmp_path: Path, name: str, content: bytes, said: str
+    tmp_path: Path, name: str, content: bytes, message: str
 ) -> None:
     (tmp_path / name).write_bytes(content)
     with pytest.raises(ModelError) as caught:
         load_network(tmp_path / name)
-    assert f"{name} {said}" in str(caught.value)
+    assert f"{name} {message}" in str(caught.value)
     assert "\n" not in str(caught.value)
 
 

@@ -30,13 +30,13 @@ class Hand:
 
     def __init__(self) -> None:
         self.shown: list[Image.Image] = []
-        self.painted = 0
+        self.rendered = 0
 
     def __call__(self, shown: Image.Image, mask: Image.Image | None, number: int) -> Image.Image:
         assert mask is not None and mask.size == shown.size
         assert number == len(self.shown)
         assert all(side % 8 == 0 for side in shown.size)
-        self.painted += mask.histogram()[255]
+        self.rendered += mask.histogram()[255]
         self.shown.append(shown)
         return Image.new("RGB", shown.size, GREEN)
 
@@ -51,14 +51,14 @@ def test_the_old_pixels_stay_and_the_new_are_painted(size: tuple[int, int], side
     assert made.size == (width + left + right, height + top + bottom)
     assert made.crop((left, top, left + width, top + height)).tobytes() == image.tobytes()
     windows = plan_patches(size, sides, (64, 64), 8)
-    painted = np.zeros((height, width), bool)
+    rendered = np.zeros((height, width), bool)
     for patch in windows:
         grows, area = patch.grows, patch.new_area
-        painted = np.pad(painted, ((grows.top, grows.bottom), (grows.left, grows.right)))
-        painted[area.top : area.bottom, area.left : area.right] = True
-    assert painted.sum() == painted.size - width * height
+        rendered = np.pad(rendered, ((grows.top, grows.bottom), (grows.left, grows.right)))
+        rendered[area.top : area.bottom, area.left : area.right] = True
+    assert rendered.sum() == rendered.size - width * height
     masks = [patch.mask_area.size for patch in windows]
-    assert hand.painted == sum(width * height for width, height in masks)
+    assert hand.rendered == sum(width * height for width, height in masks)
     assert all(max(shown.size) <= 64 for shown in hand.shown)
     assert len(hand.shown) == len(windows)
 
@@ -82,23 +82,23 @@ def test_an_edge_of_the_pictures_own_fades_within_a_few_pixels() -> None:
     image.paste((100, 100, 100), (0, 63, 64, 64))
     image.putpixel((63, 63), (0, 0, 0))
 
-    def paint(shown: Image.Image, mask: Image.Image | None, number: int) -> Image.Image:
+    def render(shown: Image.Image, mask: Image.Image | None, number: int) -> Image.Image:
         return Image.new("RGB", shown.size, (120, 120, 120))
 
-    made = np.asarray(outcrop_image(image, Outcrop(bottom=32), (96, 96), 8, paint), int)[..., 0]
+    made = np.asarray(outcrop_image(image, Outcrop(bottom=32), (96, 96), 8, render), int)[..., 0]
     down = made[63:, 10]
     assert down[0] == 100 and abs(np.diff(down)).max() <= 7 and (down[5:] == 120).all()
     assert made[64:].min() >= 120 - 4 * 20
 
 
 def test_a_decoders_edge_is_not_seen_in_the_new_pixels() -> None:
-    def paint(shown: Image.Image, mask: Image.Image | None, number: int) -> Image.Image:
+    def render(shown: Image.Image, mask: Image.Image | None, number: int) -> Image.Image:
         made = Image.new("RGB", shown.size, (60, 60, 60))
         made.paste((120, 120, 120), (2, 2, shown.width - 2, shown.height - 2))
         return made
 
     image = Image.new("RGB", (64, 64), (120, 120, 120))
-    made = np.asarray(outcrop_image(image, Outcrop(40, 40, 40, 40), (64, 64), 8, paint))
+    made = np.asarray(outcrop_image(image, Outcrop(40, 40, 40, 40), (64, 64), 8, render))
     assert (made == 120).all()
 
 
@@ -106,12 +106,12 @@ def test_windows_fade_into_one_another() -> None:
     """Each window in a grey of its own: where two of them meet, nothing leaps."""
     greys = iter(range(100, 250, 6))
 
-    def paint(shown: Image.Image, mask: Image.Image | None, number: int) -> Image.Image:
+    def render(shown: Image.Image, mask: Image.Image | None, number: int) -> Image.Image:
         return Image.new("RGB", shown.size, (next(greys),) * 3)
 
     size, sides = (300, 128), Outcrop(bottom=100, right=40)
     image = Image.new("RGB", size, (100, 100, 100))
-    made = np.asarray(outcrop_image(image, sides, (128, 128), 8, paint), int)[..., 0]
+    made = np.asarray(outcrop_image(image, sides, (128, 128), 8, render), int)[..., 0]
     assert len(plan_patches(size, sides, (128, 128), 8)) > 6
     below = made[128:]
     # 6 of grey from one to the next, and three windows from one strip to the next, over a sixteenth
@@ -124,8 +124,8 @@ def test_windows_fade_into_one_another() -> None:
 
 def test_a_window_shows_at_least_as_much_of_the_old_as_of_the_new() -> None:
     for patch in plan_patches((256, 256), Outcrop(200, 200, 200, 200), (256, 256), 8):
-        fresh, window = patch.new_area, patch.window
-        across, along = (f / w for f, w in zip(fresh.size, window.size, strict=True))
+        new_area, window = patch.new_area, patch.window
+        across, along = (f / w for f, w in zip(new_area.size, window.size, strict=True))
         assert min(across, along) <= 0.5
 
 

@@ -23,7 +23,7 @@ def planes(width: int, height: int) -> np.ndarray[tuple[int, ...], np.dtype[np.f
     return np.asarray(noise(width, height)).astype(np.float32) / 255
 
 
-def unheard(number: int, count: int) -> None:
+def ignore(number: int, count: int) -> None:
     pass
 
 
@@ -68,7 +68,7 @@ def test_pieces_are_even_and_none_is_a_sliver(units: int, most: int, step: int) 
 def test_a_picture_a_little_larger_than_a_tile_has_no_slivers() -> None:
     # Real-ESRGAN's own tiling: 118 + 10 pixels in tiles of 60 is 3 x 3, five of them slivers.
     module = Watched(compact())
-    TiledUpscaler(UpscalerNetwork(module, 4, 4), CPU).upscale(planes(118, 118), 64, unheard)
+    TiledUpscaler(UpscalerNetwork(module, 4, 4), CPU).upscale(planes(118, 118), 64, ignore)
     assert module.sizes == [(68, 68)] * 4
 
 
@@ -90,8 +90,8 @@ def test_tiles_make_the_same_picture_as_the_whole(
     module: nn.Module, scale: int, reach: int, size: tuple[int, int]
 ) -> None:
     enlarger = TiledUpscaler(UpscalerNetwork(module, scale, reach), CPU)
-    whole = enlarger.upscale(planes(*size), 0, unheard)
-    tiled = enlarger.upscale(planes(*size), 32, unheard)
+    whole = enlarger.upscale(planes(*size), 0, ignore)
+    tiled = enlarger.upscale(planes(*size), 32, ignore)
     assert whole.shape == (size[1] * scale, size[0] * scale, 3)
     assert whole.std() > 0.01
     assert np.abs(whole - tiled).max() <= 1 / 255
@@ -106,7 +106,7 @@ def test_the_whole_is_what_the_original_makes(
     original = RealESRGANer(scale, str(path), model=module, device=CPU)
     image = noise(45, 33)
     theirs, _ = original.enhance(np.asarray(image)[..., ::-1])  # it wants blue first
-    ours = TiledUpscaler(UpscalerNetwork(module, scale, 4), CPU).upscale(planes(45, 33), 0, unheard)
+    ours = TiledUpscaler(UpscalerNetwork(module, scale, 4), CPU).upscale(planes(45, 33), 0, ignore)
     difference = np.rint(ours * 255) - theirs[..., ::-1].astype(np.float32)
     assert np.abs(difference).max() <= 1
 
@@ -116,7 +116,7 @@ def test_the_whole_is_what_the_original_makes(
 def test_pictures_may_be_as_small_as_one_pixel(
     module: nn.Module, scale: int, size: tuple[int, int]
 ) -> None:
-    made = TiledUpscaler(UpscalerNetwork(module, scale, 4), CPU).upscale(planes(*size), 64, unheard)
+    made = TiledUpscaler(UpscalerNetwork(module, scale, 4), CPU).upscale(planes(*size), 64, ignore)
     assert made.shape == (size[1] * scale, size[0] * scale, 3)
     assert 0 <= made.min() <= made.max() <= 1
 
@@ -132,7 +132,7 @@ def test_tiles_are_counted_and_nothing_is_printed(capfd: pytest.CaptureFixture[s
 
 def test_a_tile_is_never_smaller_than_its_overlap() -> None:
     module = Watched(compact())
-    TiledUpscaler(UpscalerNetwork(module, 4, 4), CPU).upscale(planes(54, 54), 1, unheard)
+    TiledUpscaler(UpscalerNetwork(module, 4, 4), CPU).upscale(planes(54, 54), 1, ignore)
     assert len(module.sizes) == 4
 
 
@@ -144,13 +144,13 @@ def test_a_failing_tile_raises(fails_at: int) -> None:
     module = Watched(compact(), fails_at, RuntimeError("conv2d said no"))
     enlarger = TiledUpscaler(UpscalerNetwork(module, 4, 4), CPU)
     with pytest.raises(FinishError, match=f"tile {fails_at} of 4 failed: conv2d said no"):
-        enlarger.upscale(planes(54, 54), 32, unheard)
+        enlarger.upscale(planes(54, 54), 32, ignore)
 
 
 def test_memory_that_is_short_is_left_to_the_caller() -> None:
     module = Watched(compact(), 2, torch.OutOfMemoryError("CUDA out of memory"))
     with pytest.raises(torch.OutOfMemoryError):
-        TiledUpscaler(UpscalerNetwork(module, 4, 4), CPU).upscale(planes(54, 54), 32, unheard)
+        TiledUpscaler(UpscalerNetwork(module, 4, 4), CPU).upscale(planes(54, 54), 32, ignore)
 
 
 def test_what_has_no_room_is_refused_with_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -159,9 +159,9 @@ def test_what_has_no_room_is_refused_with_numbers(monkeypatch: pytest.MonkeyPatc
 
     monkeypatch.setattr(tiles.psutil, "virtual_memory", Short)
     enlarger = TiledUpscaler(UpscalerNetwork(compact(), 4, 0), CPU)
-    assert enlarger.upscale(planes(8, 8), 0, unheard).shape == (32, 32, 3)
+    assert enlarger.upscale(planes(8, 8), 0, ignore).shape == (32, 32, 3)
     with pytest.raises(FinishError, match=r"turns 20x10 pixels into 80x40: .* 0.0 are free"):
-        enlarger.upscale(planes(20, 10), 0, unheard)
+        enlarger.upscale(planes(20, 10), 0, ignore)
 
 
 def test_raising_between_tiles_cancels() -> None:
@@ -175,11 +175,11 @@ def test_raising_between_tiles_cancels() -> None:
     with pytest.raises(KeyboardInterrupt):
         enlarger.upscale(planes(54, 54), 32, cancel)
     assert len(module.sizes) == 2
-    assert enlarger.upscale(planes(9, 9), 0, unheard).shape == (36, 36, 3)
+    assert enlarger.upscale(planes(9, 9), 0, ignore).shape == (36, 36, 3)
 
 
 def test_numbers_that_are_no_colours_raise() -> None:
     module = compact()
     next(module.parameters()).data.fill_(float("nan"))
     with pytest.raises(FinishError, match="NaN or infinite"):
-        TiledUpscaler(UpscalerNetwork(module, 4, 4), CPU).upscale(planes(9, 9), 0, unheard)
+        TiledUpscaler(UpscalerNetwork(module, 4, 4), CPU).upscale(planes(9, 9), 0, ignore)

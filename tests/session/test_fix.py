@@ -205,7 +205,7 @@ def test_embiggen_with_a_picture_to_start_from_takes_that_picture(
 
 
 @pytest.mark.parametrize(
-    ("line", "said"),
+    ("line", "message"),
     [
         ("!fix", "takes an image file"),
         (
@@ -226,9 +226,9 @@ def test_embiggen_with_a_picture_to_start_from_takes_that_picture(
     ],
 )
 def test_what_is_wrong_is_said_before_anything_is_done(
-    session: Session, line: str, said: str
+    session: Session, line: str, message: str
 ) -> None:
-    assert said in refusal(session.make(line))
+    assert message in refusal(session.make(line))
 
 
 def test_the_inputs_copy_has_the_first_ones_name(session: Session, tmp_path: Path) -> None:

@@ -108,7 +108,7 @@ def test_the_folder_that_a_line_was_made_in(folder: str, picture: str, place: st
 
 
 @pytest.mark.parametrize(
-    ("said", "place"),
+    ("spelling", "place"),
     [
         (r"in\\photo.png", "photo.png"),
         (r"in\\photo.png", "in/photo.png"),
@@ -118,8 +118,8 @@ def test_the_folder_that_a_line_was_made_in(folder: str, picture: str, place: st
         (r"C:\\pictures\\in\\photo.png", "inputs/photo.png"),
     ],
 )
-def test_paths_as_windows_writes_them(log: Path, tmp_path: Path, said: str, place: str) -> None:
-    line = log.read_text(encoding="utf-8").replace("in/photo.png", f'"{said}"')
+def test_paths_as_windows_writes_them(log: Path, tmp_path: Path, spelling: str, place: str) -> None:
+    line = log.read_text(encoding="utf-8").replace("in/photo.png", f'"{spelling}"')
     log.write_text(line, encoding="utf-8")
     beside = log.parent / place
     beside.parent.mkdir(exist_ok=True)

@@ -15,8 +15,8 @@ def session(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Session:
     monkeypatch.chdir(tmp_path)
     session = fake_session(tmp_path)
     card_file = session.registry.get_model(session.registry.get_default_model()).path / "card.toml"
-    said = card_file.read_text("utf-8") if card_file.exists() else ""
-    card_file.write_text(f'{said}\n[knows]\nthings = ["cat", "fish"]\ncolours = ["red"]\n', "utf-8")
+    text = card_file.read_text("utf-8") if card_file.exists() else ""
+    card_file.write_text(f'{text}\n[knows]\nthings = ["cat", "fish"]\ncolours = ["red"]\n', "utf-8")
     return session
 
 
@@ -32,15 +32,15 @@ def test_a_word_is_told_of_once_a_session(session: Session) -> None:
         f"{name} does not know “dragon”; it knows cat, fish …; see !help {name}"
     ]
     assert notes(session, "a dragon and a red cat") == []
-    (told,) = notes(session, "a dragon in a castle")
-    assert "“castle”" in told
-    assert "dragon" not in told
+    (events,) = notes(session, "a dragon in a castle")
+    assert "“castle”" in events
+    assert "dragon" not in events
 
 
 def test_many_words_are_one_note(session: Session) -> None:
-    (told,) = notes(session, "one lion, tiger, wolf, bear, eagle, whale, shark, horse, cow")
-    assert "“whale” and 3 more; it knows" in told
-    assert told.count("“") == 6
+    (events,) = notes(session, "one lion, tiger, wolf, bear, eagle, whale, shark, horse, cow")
+    assert "“whale” and 3 more; it knows" in events
+    assert events.count("“") == 6
 
 
 def test_what_is_known_is_not_told_of(session: Session) -> None:

@@ -26,7 +26,7 @@ _SHARE = st.floats(0, 1)
 _VARIATIONS = st.lists(st.builds(Variation, st.integers(0, MAX_SEED), _SHARE), min_size=1)
 
 
-def settled(request: Request) -> tuple[Recipe, ...]:
+def resolved(request: Request) -> tuple[Recipe, ...]:
     numbers = itertools.count(1000)
     return resolve(request, lambda name: CARD, (), lambda: next(numbers)).recipes
 
@@ -49,14 +49,14 @@ def settled(request: Request) -> tuple[Recipe, ...]:
     )
 )
 def test_law_2_what_is_settled_is_written_and_read_and_settled_the_same(request: Request) -> None:
-    for recipe in settled(request):
+    for recipe in resolved(request):
         logged = parse_line(format_line(recipe.to_request()))
         assert logged.variation_amount == 0
-        assert settled(logged) == (recipe,)
+        assert resolved(logged) == (recipe,)
 
 
 def test_variations_of_one_seed_are_different_and_all_written_down() -> None:
-    recipes = settled(Request(seed=42, variation_amount=0.2, iterations=5))
+    recipes = resolved(Request(seed=42, variation_amount=0.2, iterations=5))
     assert {recipe.seed for recipe in recipes} == {42}
     towards = [recipe.with_variations or () for recipe in recipes]
     assert [len(way) for way in towards] == [1] * 5
@@ -65,28 +65,28 @@ def test_variations_of_one_seed_are_different_and_all_written_down() -> None:
 
 
 def test_pairs_from_python_will_do() -> None:
-    (recipe,) = settled(Request(seed=42, with_variations=((7, 0.1),)))  # type: ignore[arg-type]
+    (recipe,) = resolved(Request(seed=42, with_variations=((7, 0.1),)))  # type: ignore[arg-type]
     assert recipe.with_variations == (Variation(7, 0.1),) and recipe.filename_seed == 7
 
 
 def test_they_are_other_ones_each_time() -> None:
     numbers = itertools.count(1000)
-    asked = Request(seed=42, variation_amount=0.2)
-    one, other = (resolve(asked, lambda name: CARD, (), lambda: next(numbers)) for _ in range(2))
+    request = Request(seed=42, variation_amount=0.2)
+    one, other = (resolve(request, lambda name: CARD, (), lambda: next(numbers)) for _ in range(2))
     assert one.recipes != other.recipes
 
 
 def test_with_known_ones_it_goes_on_from_there() -> None:
     known = (Variation(7, 0.1),)
-    recipes = settled(Request(seed=42, variation_amount=0.2, with_variations=known, iterations=2))
+    recipes = resolved(Request(seed=42, variation_amount=0.2, with_variations=known, iterations=2))
     assert all((recipe.with_variations or ())[:1] == known for recipe in recipes)
     assert all(len(recipe.with_variations or ()) == 2 for recipe in recipes)
 
 
 def test_no_amount_is_no_variation() -> None:
-    asked = Request(seed=42, iterations=3)
-    assert settled(Request(seed=42, iterations=3, variation_amount=0.0)) == settled(asked)
-    assert [recipe.seed for recipe in settled(asked)] == derive_seeds(42, 3)
+    request = Request(seed=42, iterations=3)
+    assert resolved(Request(seed=42, iterations=3, variation_amount=0.0)) == resolved(request)
+    assert [recipe.seed for recipe in resolved(request)] == derive_seeds(42, 3)
 
 
 def test_a_sweep_of_amounts_goes_towards_one_and_the_same() -> None:
@@ -105,16 +105,16 @@ def test_a_sweep_of_amounts_goes_towards_one_and_the_same() -> None:
 )
 def test_what_makes_no_sense_is_refused(line: str, hint: str) -> None:
     with pytest.raises(BadLine) as caught:
-        settled(parse_line(line))
+        resolved(parse_line(line))
     assert hint in str(caught.value)
 
 
 def test_axes_alone_mean_seamless_and_both_axes_are_all() -> None:
-    (both,) = settled(Request(seed=1, seamless_axes="x,y"))
+    (both,) = resolved(Request(seed=1, seamless_axes="x,y"))
     assert (both.seamless, both.seamless_axes) == (True, None)
-    (one,) = settled(Request(seed=1, seamless_axes="y"))
+    (one,) = resolved(Request(seed=1, seamless_axes="y"))
     assert (one.seamless, one.seamless_axes) == (True, "y")
-    assert settled(Request(seed=1))[0].seamless is False
+    assert resolved(Request(seed=1))[0].seamless is False
 
 
 def test_files_bear_the_variations_seed_and_lines_all_of_it(tmp_path: Path) -> None:

@@ -23,16 +23,16 @@ class Off(FakeEngine):
     off = 0
 
     def render(self, recipe: Recipe, every: int = 0) -> EngineEvents:
-        for happening in super().render(recipe, every):
-            if isinstance(happening, Picture) and self.off:
-                image = happening.image.copy()
+        for event in super().render(recipe, every):
+            if isinstance(event, Picture) and self.off:
+                image = event.image.copy()
                 for x in range(image.width):
                     red, green, blue = image.getpixel((x, 0))  # type: ignore[misc]
                     green = green + self.off if green < 128 else green - self.off
                     image.putpixel((x, 0), (red, green, blue))
-                yield Picture(image, happening.recipe, happening.facts)
+                yield Picture(image, event.recipe, event.facts)
             else:
-                yield happening
+                yield event
 
 
 def one(events: Events[None]) -> Verified:
@@ -41,7 +41,7 @@ def one(events: Events[None]) -> Verified:
 
 
 @pytest.mark.parametrize(
-    ("off", "verdict", "status", "says"),
+    ("off", "verdict", "status", "message"),
     [
         (0, "same", 0, ""),
         (1, "near", 0, "differs by at most 1 of 255 in 1.6 % of pixels"),
@@ -54,7 +54,7 @@ def test_it_is_said_how_far_a_picture_is_off(
     off: int,
     verdict: str,
     status: int,
-    says: str,
+    message: str,
 ) -> None:
     engine = Off()
     session = fake_session(tmp_path, engine)
@@ -63,7 +63,7 @@ def test_it_is_said_how_far_a_picture_is_off(
     (log,) = tmp_path.rglob("dream_log.txt")
     verified = one(session.verify(log))
     assert (verified.same, verified.near) == (off == 0, off == 1)
-    assert says in str(verified.differences)
+    assert message in str(verified.differences)
     voice = EventPrinter(as_json=False, out=sys.stdout, err=sys.stderr)
     with Interrupts() as interrupts:
         assert run(session.verify(log), voice, interrupts) == status

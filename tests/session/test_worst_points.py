@@ -28,7 +28,7 @@ from tests.fakes import FakeEngine, fake_registry, fake_session
 from tests.faults import CHANGES, Points, runs, watch_disk
 from tests.gallery.checks import sound
 from tests.gallery.test_crash import fork
-from tests.session.test_interleaved import agree, logged
+from tests.session.test_interrupts import agree, logged
 from tests.worker.fake_host import FAULT, START
 
 if sys.platform == "win32":
@@ -40,9 +40,9 @@ LINES = ("a red circle -s1 -S1", "a blue square -s1 -S2 -C5,7 -U2 -save_orig", "
 class DirectQueueFile(QueueFile):
     """What the other thread does is done with each change: so it has its place among the points."""
 
-    def _change(self, data: bytes, past: int) -> None:
+    def _change(self, data: bytes, stale: int) -> None:
         self._thread = threading.current_thread()
-        super()._change(data, past)
+        super()._change(data, stale)
         try:
             self._flush()
         except OSError as error:
@@ -57,7 +57,7 @@ def make_lines(
     session: Session, complain: Callable[[str], None], entered: Callable[[], None]
 ) -> list[Event]:
     """The lines, entered and made as at the prompt."""
-    said: list[Event] = []
+    events: list[Event] = []
     file = DirectQueueFile(session.outdir, complain)
     queue = LineQueue(file)
     file.read_abandoned()
@@ -67,7 +67,7 @@ def make_lines(
         entry = queue.take()
         assert entry is not None
         for event in session.make(entry.line):
-            said.append(event)
+            events.append(event)
             if isinstance(event, Saved):
                 assert event.left is not None
                 rest = [format_explicitly(one, [Request()]) for one in event.left]
@@ -75,7 +75,7 @@ def make_lines(
         queue.finish()
     queue.close()
     file.close()
-    return said
+    return events
 
 
 def left_in_queue(session: Session) -> list[str]:
@@ -92,8 +92,8 @@ def made(outdir: Path) -> list[str]:
     """The lines that the log holds."""
     if not (outdir / LOG_NAME).exists():
         return []
-    said = (line.partition(": ")[2] for _, line in read_log(outdir / LOG_NAME))
-    return [line.partition(" # ")[0].strip() for line in said]
+    events = (line.partition(": ")[2] for _, line in read_log(outdir / LOG_NAME))
+    return [line.partition(" # ")[0].strip() for line in events]
 
 
 def recovered(folder: Path) -> Session:
@@ -140,7 +140,7 @@ class Person:
     """Presses Ctrl-C once, where a worker is stopped, and waits two seconds at most."""
 
     engine: WorkerEngine
-    said: list[Event] = field(default_factory=list)
+    events: list[Event] = field(default_factory=list)
     pressed_at: float = 0.0
     times: int = 0
 
@@ -150,7 +150,7 @@ class Person:
 
     def look(self, event: Event) -> None:
         """What is shown."""
-        self.said.append(event)
+        self.events.append(event)
         if isinstance(event, Note) and "is stopped" in event.text and not self.times:
             self.pressed_at, self.times = time.monotonic(), 1
             self.engine.interrupt()
@@ -185,10 +185,12 @@ def test_a_worker_is_lost_at_any_message(
                 if len(session.saved) > before:
                     break
         engine.close()
-        assert len(logged(session.outdir)) == 2, f"at {at}: {person.said}"
-        agree(session, person.said)
+        assert len(logged(session.outdir)) == 2, f"at {at}: {person.events}"
+        agree(session, person.events)
         sound(session.outdir)
-        assert fault == "STOP" or not [e for e in person.said if isinstance(e, Cancelled | Failed)]
+        assert fault == "STOP" or not [
+            e for e in person.events if isinstance(e, Cancelled | Failed)
+        ]
         if order.exists():
             assert at > 15
             return

@@ -11,7 +11,7 @@ from PIL import Image
 from dream.core.events import Verified
 from dream.gallery import LOG_NAME
 from dream.session import Session
-from tests.shipped.making import Pixels, make, make_one, pixels
+from tests.shipped.render import Pixels, make, make_one, pixels
 from training.image_analysis import analyze
 
 CIRCLE = "a red circle on a blue background -S42 -s6"
@@ -22,10 +22,10 @@ SUNSET = "an orange sunset over the sea -S42 -s6"
 @pytest.fixture(scope="module")
 def circle(session: Session) -> Pixels:
     """Painted before any effect; nothing may have been left behind by them."""
-    return painted(session, SMALL)
+    return rendered(session, SMALL)
 
 
-def painted(session: Session, line: str) -> Pixels:
+def rendered(session: Session, line: str) -> Pixels:
     return pixels(make_one(session, line).path)
 
 
@@ -43,10 +43,10 @@ def seam(picture: Pixels, axis: int) -> tuple[float, float]:
 
 
 def test_a_picture_moves_away_with_the_amount(session: Session, circle: Pixels) -> None:
-    moved = [apart(circle, painted(session, f"{SMALL} -V7:{w}")) for w in (0, 0.1, 0.3, 0.7)]
+    moved = [apart(circle, rendered(session, f"{SMALL} -V7:{w}")) for w in (0, 0.1, 0.3, 0.7)]
     assert moved[0] == 0
     assert moved == sorted(moved) and len(set(moved)) == 4
-    assert apart(circle, painted(session, f"{SMALL} -v0")) == 0
+    assert apart(circle, rendered(session, f"{SMALL} -v0")) == 0
 
 
 def test_variations_are_others_and_of_the_same(session: Session) -> None:
@@ -61,28 +61,28 @@ def test_variations_are_others_and_of_the_same(session: Session) -> None:
 
 
 def test_perlin_noise_is_another_beginning(session: Session, circle: Pixels) -> None:
-    assert apart(circle, painted(session, f"{SMALL} --perlin 0")) == 0
-    moved = [apart(circle, painted(session, f"{SMALL} --perlin {p}")) for p in (0.1, 0.3)]
+    assert apart(circle, rendered(session, f"{SMALL} --perlin 0")) == 0
+    moved = [apart(circle, rendered(session, f"{SMALL} --perlin {p}")) for p in (0.1, 0.3)]
     assert 0 < moved[0] < moved[1]
-    mixed = Image.fromarray(painted(session, f"{CIRCLE} --perlin 0.3").astype(np.uint8))
+    mixed = Image.fromarray(rendered(session, f"{CIRCLE} --perlin 0.3").astype(np.uint8))
     assert analyze(mixed).background == "blue", "it still hears the words"
 
 
 def test_a_threshold_tames_a_high_guidance(session: Session) -> None:
-    wild, tame = (painted(session, f"{CIRCLE} -C 12 --threshold {most}") for most in (0, 2))
+    wild, tame = (rendered(session, f"{CIRCLE} -C 12 --threshold {most}") for most in (0, 2))
     assert tame.std() < 0.97 * wild.std()
 
 
 def test_symmetric_pictures_are_symmetric(session: Session) -> None:
     line = "a red heart to the left of a blue star on a white background -S42 -s6"
-    plain = painted(session, line)
+    plain = rendered(session, line)
     assert apart(plain, plain[:, ::-1]) > 5
-    mirrored = painted(session, f"{line} --h_symmetry_time_pct 0.2")
+    mirrored = rendered(session, f"{line} --h_symmetry_time_pct 0.2")
     assert apart(mirrored, mirrored[:, ::-1]) == 0
     assert apart(mirrored, mirrored[::-1]) > 2
     hearts = analyze(Image.fromarray(mirrored.astype(np.uint8))).regions
     assert len({region.colour for region in hearts[:2]}) == 1 < len(hearts), "and no star"
-    both = painted(session, f"{SMALL} --h_symmetry_time_pct 0.2 --v_symmetry_time_pct 0.2")
+    both = rendered(session, f"{SMALL} --h_symmetry_time_pct 0.2 --v_symmetry_time_pct 0.2")
     assert apart(both, both[::-1]) == apart(both, both[:, ::-1]) == 0
 
 
@@ -112,14 +112,14 @@ def test_the_colours_become_another_pictures(
 
 @pytest.fixture(scope="module")
 def sunset(session: Session) -> Pixels:
-    return painted(session, SUNSET)
+    return rendered(session, SUNSET)
 
 
 @pytest.mark.parametrize(("switch", "fits"), [("", (1, 0)), (" --seamless_axes y", (0,))])
 def test_a_seamless_picture_has_no_seam(
     session: Session, sunset: Pixels, switch: str, fits: tuple[int]
 ) -> None:
-    plain, tiled = sunset, painted(session, f"{SUNSET} --seamless{switch}")
+    plain, tiled = sunset, rendered(session, f"{SUNSET} --seamless{switch}")
     for axis in (0, 1):
         edge, inner = seam(tiled, axis)
         assert (edge <= inner) == (axis in fits)
@@ -127,8 +127,8 @@ def test_a_seamless_picture_has_no_seam(
 
 
 def test_a_line_after_a_seamless_one_is_as_before(session: Session, circle: Pixels) -> None:
-    assert apart(circle, painted(session, f"{SMALL} --seamless")) > 0
-    assert apart(circle, painted(session, SMALL)) == 0
+    assert apart(circle, rendered(session, f"{SMALL} --seamless")) > 0
+    assert apart(circle, rendered(session, SMALL)) == 0
 
 
 # ── on the way ─────────────────────────────────────────────────────────────────────────────────

@@ -13,7 +13,7 @@ import dream
 from dream.core.events import Verified
 from dream.gallery import LOG_NAME
 from dream.session import Session, derive_seeds
-from tests.shipped.making import make, make_one, opened
+from tests.shipped.render import make, make_one, opened
 from training.image_analysis import Detection, analyze
 from training.shape_classifier import load_reader, read_kinds
 

@@ -161,34 +161,34 @@ def test_nothing_outside_a_hostile_clone_changes(
     outdir = clone / "outputs" / "img-samples"
     before, ours = listing(home, clone), sorted(list_names(outdir))
     monkeypatch.chdir(clone)
-    here = pseudo.Terminal("-m", "dream", "--preview", "off", columns=140, rows=60)
-    opened.append(here)
-    here.see("Run now?")
+    term = pseudo.Terminal("-m", "dream", "--preview", "off", columns=140, rows=60)
+    opened.append(term)
+    term.see("Run now?")
     if log != "pipe":
-        here.see("settings from dream.toml in this folder: steps, width, height")
-    assert any("not run again because it is a command: !del_model" in row for row in here.rows())
-    here.send("n\r")
-    here.see("kept for the next session")
+        term.see("settings from dream.toml in this folder: steps, width, height")
+    assert any("not run again because it is a command: !del_model" in row for row in term.rows())
+    term.send("n\r")
+    term.see("kept for the next session")
     for seed in (1, 2):
-        here.send(f"a red circle -S{seed} --save_intermediates=1\r")
+        term.send(f"a red circle -S{seed} --save_intermediates=1\r")
         if log == "lies":
-            here.see(f"{seed}.png")
-            here.see("intermediates is a symbolic link")
+            term.see(f"{seed}.png")
+            term.see("intermediates is a symbolic link")
         else:
-            here.see("dream_log.txt is")
-    here.send("!models\r")
-    here.see("not a regular file")
+            term.see("dream_log.txt is")
+    term.send("!models\r")
+    term.see("not a regular file")
     for name in ("no-weights", "no-card", "no-index", "zero"):
-        here.send(f"a red circle --model {name}\r")
-        here.see(f"--model {name}")
-    for name, says in (("hostile.png", "dream>"), ("pipe.png", "pipe.png"), ("-1", "-1")):
-        here.send(f"!show {name}\r")
-        here.see(says)
-    here.send("!history\r")
-    here.see("!show -1")
-    here.send("q\r")
-    assert here.end() == 0
-    assert is_as_before(here)
+        term.send(f"a red circle --model {name}\r")
+        term.see(f"--model {name}")
+    for name, message in (("hostile.png", "dream>"), ("pipe.png", "pipe.png"), ("-1", "-1")):
+        term.send(f"!show {name}\r")
+        term.see(message)
+    term.send("!history\r")
+    term.see("!show -1")
+    term.send("q\r")
+    assert term.end() == 0
+    assert is_as_before(term)
     after = listing(home, clone)
     new = {name for name in after if after[name] != before.get(name)}
     assert before.keys() <= after.keys()

@@ -12,7 +12,7 @@ from tests.fakes import fake_session
 
 
 @pytest.mark.parametrize(
-    ("line", "told"),
+    ("line", "hint"),
     [
         ("a cat －S1", "“－S1” is no switch"),
         ("a cat —s5 ", "“—s5” is no switch"),
@@ -30,7 +30,7 @@ from tests.fakes import fake_session
         ("the cat’s “hat” -S1", ""),
     ],
 )
-def test_a_hint_says_what_was_meant(line: str, told: str, tmp_path: Path) -> None:
+def test_a_hint_says_what_was_meant(line: str, hint: str, tmp_path: Path) -> None:
     verdict = check_line(Context(fake_session(tmp_path), tuple, COMMANDS), line)
     assert verdict is not None
-    assert (told in verdict.text) if told else ("ASCII" not in verdict.text)
+    assert (hint in verdict.text) if hint else ("ASCII" not in verdict.text)

@@ -31,7 +31,7 @@ def prompts(session: Session) -> list[str]:
     return [recipe.prompt for recipe in session.engine.rendered]
 
 
-def kept(session: Session) -> list[str]:
+def saved_lines(session: Session) -> list[str]:
     file = session.outdir / FILE_NAME
     return file.read_text().splitlines() if file.exists() else []
 
@@ -80,7 +80,7 @@ def test_each_pasted_line_is_a_line_of_its_own(session: Session, typed: Typed) -
     shown = typed(session, "a " + paste("cat -S1\r\nb -S2\nc -S3\nd -") + "S4\r")
     assert prompts(session) == ["a cat", "b", "c", "d"]
     assert "dream> b -S2\n" in shown
-    assert kept(session) == ["a cat -S1", "b -S2", "c -S3", "d -S4"]
+    assert saved_lines(session) == ["a cat -S1", "b -S2", "c -S3", "d -S4"]
 
 
 def test_forty_pasted_lines_are_all_made_in_order(session: Session, typed: Typed) -> None:
@@ -147,7 +147,7 @@ def test_ctrl_c_twice_gives_up_the_waiting_lines(session: Session, typed: Typed)
 
 def test_leaving_is_not_kept_but_wrong_lines_are(session: Session, typed: Typed) -> None:
     typed(session, "a cat -stpes\r\r")
-    assert kept(session) == ["a cat -stpes"]
+    assert saved_lines(session) == ["a cat -stpes"]
 
 
 def test_commands_put_text_into_the_edit_line(session: Session, typed: Typed) -> None:
@@ -184,7 +184,7 @@ def test_a_dumb_terminal_gets_a_plain_prompt(
     assert "\x1b" not in shown
     assert shown.count("dream> ") == 4
     assert prompts(session) == ["a cat", "a dog"]
-    assert kept(session) == ["a cat -S1", "!1", "a dog -S2"]
+    assert saved_lines(session) == ["a cat -S1", "!1", "a dog -S2"]
 
 
 def test_a_dumb_terminal_is_asked_too(

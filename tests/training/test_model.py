@@ -38,7 +38,7 @@ def pipe() -> StableDiffusionPipeline:
     return pipe
 
 
-def paint(
+def render(
     pipe: StableDiffusionPipeline, prompt: str, seed: int = 1, side: tuple[int, int] = (256, 256)
 ) -> Image.Image:
     made: Image.Image = pipe(
@@ -78,19 +78,19 @@ def test_weights_are_safetensors_in_float16() -> None:
 def test_it_paints_the_colours_asked_for(
     pipe: StableDiffusionPipeline, prompt: str, background: str, colour: str
 ) -> None:
-    found = analyze(paint(pipe, prompt))
-    assert found.background == background
-    assert found.regions and found.regions[0].colour == colour
+    detection = analyze(render(pipe, prompt))
+    assert detection.background == background
+    assert detection.regions and detection.regions[0].colour == colour
 
 
 @pytest.mark.parametrize("side", [(192, 192), (384, 256), (256, 320)])
 def test_other_sizes_hold_one_object_too(
     pipe: StableDiffusionPipeline, side: tuple[int, int]
 ) -> None:
-    found = analyze(paint(pipe, "a red circle on a blue background", side=side))
-    largest = found.regions[0].area
-    assert found.background == "blue"
-    assert sum(region.area > 0.3 * largest for region in found.regions) == 1
+    detection = analyze(render(pipe, "a red circle on a blue background", side=side))
+    largest = detection.regions[0].area
+    assert detection.background == "blue"
+    assert sum(region.area > 0.3 * largest for region in detection.regions) == 1
 
 
 def test_two_processes_paint_the_same_bits() -> None:

@@ -39,8 +39,8 @@ def test_training_never_sees_the_combinations_held_out() -> None:
     for _ in range(2000):
         spec = sample_spec(rng, FULL)
         if isinstance(spec, ObjectScene):
-            for thing in spec.things:
-                assert not held_out(thing.kind, thing.colour, spec.background)
+            for obj in spec.objects:
+                assert not held_out(obj.kind, obj.colour, spec.background)
 
 
 def test_a_tenth_of_the_combinations_is_held_out() -> None:
@@ -50,20 +50,20 @@ def test_a_tenth_of_the_combinations_is_held_out() -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_judge_sees_what_was_drawn(kind: str) -> None:
-    asked = ObjectScene((SceneObject(kind, "orange", "", "top left"),), "blue")
-    found = analyze(render(asked, 192, 192, 3).image)
-    assert background_right(asked, found)
-    assert colour_right(asked, found)
-    assert place_right(asked, found)
-    assert count_right(asked, found)
+    wanted = ObjectScene((SceneObject(kind, "orange", "", "top left"),), "blue")
+    detection = analyze(render(wanted, 192, 192, 3).image)
+    assert background_right(wanted, detection)
+    assert colour_right(wanted, detection)
+    assert place_right(wanted, detection)
+    assert count_right(wanted, detection)
 
 
 @pytest.mark.parametrize("count", [2, 3])
 @pytest.mark.parametrize("size", [(256, 256), (192, 320)])
 def test_objects_of_a_group_do_not_touch(count: int, size: tuple[int, int]) -> None:
     for kind in KINDS:
-        asked = ObjectScene((SceneObject(kind, "yellow"),), "purple", count=count)
-        assert count_right(asked, analyze(render(asked, *size, 1).image)), kind
+        wanted = ObjectScene((SceneObject(kind, "yellow"),), "purple", count=count)
+        assert count_right(wanted, analyze(render(wanted, *size, 1).image)), kind
 
 
 def test_captions_are_plain_when_plainly_asked() -> None:
@@ -78,11 +78,11 @@ def test_captions_are_plain_when_plainly_asked() -> None:
 
 def test_captions_vary_and_come_in_two_languages() -> None:
     still = ObjectScene((SceneObject("circle", "red"),), "blue")
-    said = {caption(random.Random(seed), still) for seed in range(400)}
-    assert len(said) > 60
-    assert any(text.isascii() for text in said)
-    assert any("红" in text and "圆" in text for text in said)
-    assert any("red" in text and "蓝" in text for text in said)
+    captions = {caption(random.Random(seed), still) for seed in range(400)}
+    assert len(captions) > 60
+    assert any(text.isascii() for text in captions)
+    assert any("红" in text and "圆" in text for text in captions)
+    assert any("red" in text and "蓝" in text for text in captions)
 
 
 def test_every_place_and_kind_has_words_in_both_languages() -> None:

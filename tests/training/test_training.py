@@ -30,42 +30,46 @@ def test_the_denoiser_learns_and_goes_on_from_its_checkpoint(tmp_path: Path) -> 
     vae = AutoencoderKL.from_pretrained(MODEL / "vae").float().eval()
     write_latent_dataset(tmp_path / "albums" / "a.npz", vae, PLAIN, 48, 128, 128, seed=1)
     plan = TrainConfig(MODEL, tmp_path, minutes=60, batch=8)
-    pupil, shelf, rng = Trainer(plan, tokenizer), DatasetPool(tmp_path / "albums"), random.Random(0)
+    trainer, pool, rng = (
+        Trainer(plan, tokenizer),
+        DatasetPool(tmp_path / "albums"),
+        random.Random(0),
+    )
     losses = []
-    while pupil.course.steps < 36:
-        batch = shelf.sample_batch(rng, random.Random(pupil.course.steps), 0.0, plan.batch)
-        losses.append(pupil.train_step(*batch)[0].mean().item())
+    while trainer.course.steps < 36:
+        batch = pool.sample_batch(rng, random.Random(trainer.course.steps), 0.0, plan.batch)
+        losses.append(trainer.train_step(*batch)[0].mean().item())
     third = len(losses) // 3
     assert sum(losses[-third:]) < 0.95 * sum(losses[:third])
 
-    pupil.checkpoint()
+    trainer.checkpoint()
     again = Trainer(plan, tokenizer)
-    assert again.course.steps == pupil.course.steps
-    for mine, theirs in zip(again.weights, pupil.weights, strict=True):
+    assert again.course.steps == trainer.course.steps
+    for mine, theirs in zip(again.weights, trainer.weights, strict=True):
         assert torch.equal(mine, theirs)
 
 
 def test_without_a_checkpoint_it_can_go_on_from_the_model_itself(tmp_path: Path) -> None:
     tokenizer = CLIPTokenizer.from_pretrained(MODEL / "tokenizer")
     nothing = Trainer(TrainConfig(MODEL, tmp_path, minutes=1), tokenizer)
-    onward = Trainer(TrainConfig(MODEL, tmp_path, minutes=1, onward=True), tokenizer)
+    resume = Trainer(TrainConfig(MODEL, tmp_path, minutes=1, resume=True), tokenizer)
     shipped = load_file(MODEL / "unet" / "diffusion_pytorch_model.safetensors")
     name = "conv_in.weight"
-    assert torch.equal(onward.unet.state_dict()[name], shipped[name].float())
+    assert torch.equal(resume.unet.state_dict()[name], shipped[name].float())
     assert not torch.equal(nothing.unet.state_dict()[name], shipped[name].float())
-    assert onward.course.steps == 0
-    for slow, weight in zip(onward.average.slow, onward.weights, strict=True):
+    assert resume.course.steps == 0
+    for slow, weight in zip(resume.average.slow, resume.weights, strict=True):
         assert torch.equal(slow, weight)
 
 
 def test_an_album_remembers_what_is_in_its_pictures(tmp_path: Path) -> None:
     vae = new_vae().eval()
     write_latent_dataset(tmp_path / "a.npz", vae, PLAIN, 6, 192, 128, seed=5)
-    album = open_latent_dataset(tmp_path / "a.npz")
-    assert album.size == (192, 128)
-    assert album.latents.shape == (6, 4, 16, 24)
-    assert len(album.specs) == 6
-    assert album.specs == open_latent_dataset(tmp_path / "a.npz").specs
+    dataset = open_latent_dataset(tmp_path / "a.npz")
+    assert dataset.size == (192, 128)
+    assert dataset.latents.shape == (6, 4, 16, 24)
+    assert len(dataset.specs) == 6
+    assert dataset.specs == open_latent_dataset(tmp_path / "a.npz").specs
 
 
 def test_the_text_encoder_learns_what_captions_say(
@@ -73,8 +77,8 @@ def test_the_text_encoder_learns_what_captions_say(
 ) -> None:
     tokenizer = CLIPTokenizer.from_pretrained(MODEL / "tokenizer")
     train_text(MODEL, tmp_path, 0.05, tokenizer, batch=16)
-    kept = load_checkpoint(tmp_path / "text.pt")
-    assert kept is not None and kept["course"]["steps"] > 0
+    saved = load_checkpoint(tmp_path / "text.pt")
+    assert saved is not None and saved["course"]["steps"] > 0
 
 
 def test_every_picture_answers_every_question() -> None:
@@ -122,9 +126,9 @@ def test_a_course_left_and_taken_up_again_ends_on_time(tmp_path: Path) -> None:
     course.step(16)
     save_checkpoint(tmp_path / "c.pt", course.state() | {"spent": 99.0})
     taken_up = TrainingClock(100.0)
-    kept = load_checkpoint(tmp_path / "c.pt")
-    assert kept is not None
-    taken_up.resume(kept)
+    saved = load_checkpoint(tmp_path / "c.pt")
+    assert saved is not None
+    taken_up.resume(saved)
     assert (taken_up.steps, taken_up.samples) == (1, 16)
     assert 0.98 < taken_up.share < 1
     assert taken_up.rate(1e-3, 1e-5) < 1e-4

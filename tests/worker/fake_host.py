@@ -69,8 +69,8 @@ def main() -> None:
     """Like `dream.worker.server.main`."""
     channel = _FaultyChannel(open_inherited(sys.argv[1]))
 
-    def answer(said: Answer) -> None:
-        channel.send(pack_message(said))
+    def answer(message: Answer) -> None:
+        channel.send(pack_message(message))
 
     opening = channel.receive()
     assert isinstance(opening, Init)

@@ -20,17 +20,17 @@ from tests.recipes import recipe
 from tests.worker.fake_host import START
 
 
-def is_made(happenings: Iterator[EngineEvent]) -> bool:
-    return isinstance([*happenings][-1], Picture)
+def is_made(events: Iterator[EngineEvent]) -> bool:
+    return isinstance([*events][-1], Picture)
 
 
-def until_it_fails(happenings: Iterator[EngineEvent]) -> tuple[list[str], str]:
+def until_it_fails(events: Iterator[EngineEvent]) -> tuple[list[str], str]:
     """The notes on the way, and what was raised."""
     notes: list[str] = []
     with pytest.raises(WorkerDied) as caught:
-        for happening in happenings:
-            if isinstance(happening, Note):
-                notes.append(happening.text)
+        for event in events:
+            if isinstance(event, Note):
+                notes.append(event.text)
     return notes, str(caught.value)
 
 
@@ -57,11 +57,11 @@ def test_a_worker_that_died_while_idle_is_replaced(fake_engine: WorkerEngine) ->
     fake_engine._worker._process.kill()
     fake_engine._worker._process.wait()
     fake_engine.preload("random")  # says nothing, for nobody listens
-    happenings = [*fake_engine.render(recipe())]
-    assert [h.text for h in happenings if isinstance(h, Note)] == [
+    events = [*fake_engine.render(recipe())]
+    assert [h.text for h in events if isinstance(h, Note)] == [
         "the worker died (signal 9); starting another and rendering this image again"
     ]
-    assert is_made(iter(happenings))
+    assert is_made(iter(events))
 
 
 def test_whoever_waits_for_a_picture_is_woken_and_the_next_one_is_made(
@@ -84,10 +84,10 @@ def test_one_that_does_not_let_go_of_a_cancelled_picture_is_replaced(
     running = fake_engine.render(recipe(prompt="hang"))
     next(h for h in running if isinstance(h, Progress))
     running.close()
-    happenings = [*fake_engine.render(recipe())]
-    (note,) = [h for h in happenings if isinstance(h, Note)]
+    events = [*fake_engine.render(recipe())]
+    (note,) = [h for h in events if isinstance(h, Note)]
     assert "did not stop the cancelled image" in note.text
-    assert is_made(iter(happenings))
+    assert is_made(iter(events))
 
 
 def test_one_that_let_go_is_not_hurried_however_late_the_next_line(
@@ -101,9 +101,9 @@ def test_one_that_let_go_is_not_hurried_however_late_the_next_line(
     assert worker is not None
     while worker.over < 1:
         time.sleep(0.01)
-    happenings = [*fake_engine.render(recipe())]
-    assert not [h for h in happenings if isinstance(h, Note)]
-    assert is_made(iter(happenings)) and fake_engine._worker is worker
+    events = [*fake_engine.render(recipe())]
+    assert not [h for h in events if isinstance(h, Note)]
+    assert is_made(iter(events)) and fake_engine._worker is worker
 
 
 def test_what_is_broken_is_said_for_each_line_until_it_is_mended(

@@ -36,8 +36,8 @@ def pid(engine: WorkerEngine) -> int:
     return process(engine)._process.pid
 
 
-def picture(happenings: Iterator[EngineEvent]) -> Picture:
-    *_, last = happenings
+def picture(events: Iterator[EngineEvent]) -> Picture:
+    *_, last = events
     assert isinstance(last, Picture)
     return last
 
@@ -60,15 +60,15 @@ def until(what: object, seconds: float = 60.0) -> None:
 
 
 def test_a_picture_with_its_steps_in_order(engine: WorkerEngine) -> None:
-    happenings = [*engine.render(recipe(steps=5))]
-    assert isinstance(happenings[0], Loading) and happenings[0].model == "random"
-    assert [h.step for h in happenings if isinstance(h, Progress)] == [1, 2, 3, 4, 5]
-    assert isinstance(happenings[-1], Picture)
+    events = [*engine.render(recipe(steps=5))]
+    assert isinstance(events[0], Loading) and events[0].model == "random"
+    assert [h.step for h in events if isinstance(h, Progress)] == [1, 2, 3, 4, 5]
+    assert isinstance(events[-1], Picture)
     assert engine.get_memory_usage() > 100 << 20, "torch alone takes more"
     again = [*engine.render(recipe(steps=5))]
     assert not [h for h in again if isinstance(h, Loading)], "it is in memory now"
-    assert again[-1] == replace(happenings[-1], image=again[-1].image)  # type: ignore[union-attr]
-    assert picture(iter(again)).sha256 == picture(iter(happenings)).sha256
+    assert again[-1] == replace(events[-1], image=again[-1].image)  # type: ignore[union-attr]
+    assert picture(iter(again)).sha256 == picture(iter(events)).sha256
 
 
 def test_the_same_bits_as_in_this_process(engine: WorkerEngine, registry: ModelRegistry) -> None:
@@ -76,19 +76,19 @@ def test_the_same_bits_as_in_this_process(engine: WorkerEngine, registry: ModelR
 
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
-    here = InProcessEngine(registry)
+    inprocess = InProcessEngine(registry)
     try:
         for sampler in ("k_euler_a", "dpmpp_2m_karras"):
-            asked = recipe(sampler=sampler, steps=6)
-            mine, its = picture(here.render(asked)), picture(engine.render(asked))
+            wanted = recipe(sampler=sampler, steps=6)
+            mine, its = picture(inprocess.render(wanted)), picture(engine.render(wanted))
             assert mine.sha256 == its.sha256
             assert mine.facts == its.facts
-        stopped = here.render(LONG)
+        stopped = inprocess.render(LONG)
         next(h for h in stopped if isinstance(h, Progress))
         stopped.close()
-        assert picture(here.render(recipe())).sha256 == picture(engine.render(recipe())).sha256
+        assert picture(inprocess.render(recipe())).sha256 == picture(engine.render(recipe())).sha256
     finally:
-        here.close()
+        inprocess.close()
         torch.set_num_threads(threads)
 
 
@@ -108,30 +108,30 @@ def test_cancelling_returns_at_once_and_the_next_picture_is_made(engine: WorkerE
 
 
 def test_upscaling_in_the_worker(engine: WorkerEngine) -> None:
-    asked = recipe(upscale=Upscale(2.0, 1.0), upscaler="tiny-x4", upscale_tile=40)
-    raw = picture(engine.render(asked))
-    happenings = [*engine.finish(raw, UPSCALE)]
-    tiles = [h for h in happenings if isinstance(h, Progress)]
+    wanted = recipe(upscale=Upscale(2.0, 1.0), upscaler="tiny-x4", upscale_tile=40)
+    raw = picture(engine.render(wanted))
+    events = [*engine.finish(raw, UPSCALE)]
+    tiles = [h for h in events if isinstance(h, Progress)]
     assert {h.stage for h in tiles} == {"upscale"}
     assert tiles[-1].step == tiles[-1].steps == len(tiles) > 1
-    large = picture(iter(happenings))
+    large = picture(iter(events))
     assert large.image.size == (128, 128)
     assert large.facts.items() > raw.facts.items()
 
 
 def test_a_killed_worker_is_replaced_and_the_picture_is_the_same(engine: WorkerEngine) -> None:
-    asked = recipe(steps=40, sampler="k_euler_a")
-    expected = picture(engine.render(asked)).sha256
-    happenings = engine.render(asked)
-    next(h for h in happenings if isinstance(h, Progress) and h.step == 5)
+    wanted = recipe(steps=40, sampler="k_euler_a")
+    expected = picture(engine.render(wanted)).sha256
+    events = engine.render(wanted)
+    next(h for h in events if isinstance(h, Progress) and h.step == 5)
     os.kill(pid(engine), SIGKILL)
     began = time.monotonic()
-    said = next(h for h in happenings if isinstance(h, Note))
+    message = next(h for h in events if isinstance(h, Note))
     assert time.monotonic() - began < 1
-    assert said.text == (
+    assert message.text == (
         "the worker died (signal 9); starting another and rendering this image again"
     )
-    assert picture(happenings).sha256 == expected
+    assert picture(events).sha256 == expected
 
 
 def test_unforeseen_errors_are_one_line_and_a_crash_file(engine: WorkerEngine) -> None:

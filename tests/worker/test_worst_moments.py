@@ -42,13 +42,13 @@ def worker_of(fake_engine: WorkerEngine) -> process.WorkerProcess:
 
 def large() -> Picture:
     """More than a socket holds: its sender waits until the other side reads."""
-    asked = recipe(upscale=Upscale(2.0, 0.5), upscaler="none")
-    return Picture(Image.effect_noise((1024, 512), 50).convert("RGB"), asked)
+    wanted = recipe(upscale=Upscale(2.0, 0.5), upscaler="none")
+    return Picture(Image.effect_noise((1024, 512), 50).convert("RGB"), wanted)
 
 
-def fails(happenings: Iterator[EngineEvent]) -> str:
+def fails(events: Iterator[EngineEvent]) -> str:
     with pytest.raises(WorkerDied) as caught:
-        for _ in happenings:
+        for _ in events:
             pass
     return str(caught.value)
 
@@ -72,8 +72,8 @@ def test_a_worker_that_dies_at_import_is_not_started_for_every_line(
     monkeypatch.setattr(start, "START", DIES)
     begun = started(monkeypatch)
     for _ in range(3):
-        said = fails(fake_engine.render(recipe()))
-        assert said.startswith("the worker fails to start: exit status 1: ImportError: ")
+        message = fails(fake_engine.render(recipe()))
+        assert message.startswith("the worker fails to start: exit status 1: ImportError: ")
         fake_engine.preload("random")
     assert len(begun) == 3
     monkeypatch.setattr(client, "get_install_times", lambda: (1.0,))  # something was
@@ -114,8 +114,8 @@ def test_a_worker_that_dies_while_a_large_picture_is_sent_to_it(
         reading = f"\nwhile n < {taken}: n += len(s.recv(min(65536, {taken} - n)))\nos._exit(9)"
         monkeypatch.setattr(start, "START", reads + reading)
         fake_engine.restart()
-        said = fails(fake_engine.finish(large(), UPSCALE))
-        assert "exit status 9" in said
+        message = fails(fake_engine.finish(large(), UPSCALE))
+        assert "exit status 9" in message
     fake_engine.restart()
     monkeypatch.setattr(start, "START", START)
     assert is_made(fake_engine.finish(large(), UPSCALE))
@@ -218,8 +218,8 @@ def test_restarting_an_idle_worker_says_nothing_to_the_next_picture(
     assert is_made(fake_engine.render(recipe()))
     pid = worker_of(fake_engine).pid
     fake_engine.restart()
-    happenings = [*fake_engine.render(recipe())]
-    assert not [h for h in happenings if isinstance(h, Note)]
+    events = [*fake_engine.render(recipe())]
+    assert not [h for h in events if isinstance(h, Note)]
     assert worker_of(fake_engine).pid != pid
 
 
@@ -227,14 +227,14 @@ def test_on_windows_the_socket_is_shared_with_the_one_process(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """No Windows here: what it is asked for is seen, and what the worker makes of it."""
-    asked: dict[str, object] = {}
+    wanted: dict[str, object] = {}
 
     class Child:
         pid = 4711
         stdin = (tmp_path / "shared").open("wb")
 
     def popen(words: list[str], **named: object) -> Child:
-        asked.update(named, end=words[4])
+        wanted.update(named, end=words[4])
         return Child()
 
     class End:
@@ -248,8 +248,8 @@ def test_on_windows_the_socket_is_shared_with_the_one_process(
     monkeypatch.setattr(subprocess, "Popen", popen)
     with (tmp_path / "said").open("wb") as output:
         start.start(End(), output)  # type: ignore[arg-type]
-    assert asked["end"] == start.SHARED
-    assert "pass_fds" not in asked and "start_new_session" not in asked
+    assert wanted["end"] == start.SHARED
+    assert "pass_fds" not in wanted and "start_new_session" not in wanted
     with (tmp_path / "shared").open() as shared:
         monkeypatch.setattr(sys, "stdin", shared)
         monkeypatch.setattr(socket, "fromshare", lambda data: data, raising=False)

@@ -35,4 +35,4 @@ def test_what_sees_is_fetched_by_a_real_worker(
         finally:
             engine.close()
     assert (models / "clipseg-rd64-refined" / "config.json").is_file()
-    assert sum(path.startswith("/api/") for path in hub.asked) == 1, "asked for once"
+    assert sum(path.startswith("/api/") for path in hub.requests) == 1, "asked for once"

@@ -14,7 +14,7 @@ from dream.core.events import Verified
 from dream.gallery import LOG_NAME, read_record
 from dream.postprocess.watermark import extract_watermark
 from dream.session import Session
-from tests.shipped.making import make_one, opened
+from tests.shipped.render import make_one, opened
 from training.image_analysis import analyze
 
 
@@ -26,9 +26,9 @@ def circle(session: Session) -> Path:
 
 def background(image: Image.Image) -> str:
     """The colour of a strip that holds nothing else, but for what a seam is."""
-    found = analyze(image)
-    assert sum(region.area for region in found.regions) < 0.03 * image.width * image.height
-    return found.background
+    detection = analyze(image)
+    assert sum(region.area for region in detection.regions) < 0.03 * image.width * image.height
+    return detection.background
 
 
 def difference(one: Image.Image, other: Image.Image) -> Any:
@@ -41,9 +41,9 @@ def test_beyond_the_frame_the_background_goes_on(session: Session, circle: Path)
     assert made.crop((0, 24, 256, 280)).tobytes() == opened(circle).tobytes()
     for strip in (made.crop((256, 0, 320, 280)), made.crop((0, 0, 320, 24))):
         assert background(strip) == "blue"
-    found = analyze(made)
-    assert found.background == "blue"
-    assert [region.colour for region in found.regions if region.colour != "blue"] == ["red"]
+    detection = analyze(made)
+    assert detection.background == "blue"
+    assert [region.colour for region in detection.regions if region.colour != "blue"] == ["red"]
 
 
 @pytest.mark.parametrize("seed", [42, 43])
@@ -110,9 +110,9 @@ def test_several_at_once_are_the_same_one_by_one(session: Session) -> None:
 def test_embiggened_it_is_one_circle_still(session: Session, circle: Path) -> None:
     whole = opened(make_one(session, f"!fix {circle} -embiggen 1.5 0 -embiggen_strength 0.2").path)
     assert whole.size == (384, 384)
-    found = analyze(whole)
-    assert found.background == "blue"
-    assert [region.colour for region in found.regions if region.colour != "blue"] == ["red"]
+    detection = analyze(whole)
+    assert detection.background == "blue"
+    assert [region.colour for region in detection.regions if region.colour != "blue"] == ["red"]
     tile = opened(make_one(session, "!fix -1 -embiggen_tiles 4 -f0.2").path)
     changed = difference(whole, tile) > 0
     assert changed[256:, 256:].mean() > 0.5

@@ -15,23 +15,23 @@ def test_variations_are_written_and_read_again(value: tuple[Variation, ...]) -> 
     assert VARIATIONS.read(VARIATIONS.write(value)) == value
 
 
-@pytest.mark.parametrize("said", ["42:0.1,7:0.25", "42,0.1;7,0.25", "42,0.1,7,0.25"])
-def test_variations_in_every_spelling(said: str) -> None:
-    assert VARIATIONS.read([said]) == (Variation(42, 0.1), Variation(7, 0.25))
+@pytest.mark.parametrize("spelling", ["42:0.1,7:0.25", "42,0.1;7,0.25", "42,0.1,7,0.25"])
+def test_variations_in_every_spelling(spelling: str) -> None:
+    assert VARIATIONS.read([spelling]) == (Variation(42, 0.1), Variation(7, 0.25))
 
 
 @pytest.mark.parametrize(
-    "said",
+    "spelling",
     [
         *("", "42", "42:", ":0.1", "42:0.1,", "42:0.1,7", "42,0.1,7", "42:0.1:7:0.2", "42;0.1"),
         *("42:0.1;7:0.25", "42:1.1", "42:-0.1", "42:nan", "-1:0.1", "4294967296:0.1", "a:b"),
     ],
 )
-def test_what_are_no_variations(said: str) -> None:
+def test_what_are_no_variations(spelling: str) -> None:
     with pytest.raises(ValueError, match=r"|."):
-        VARIATIONS.read([said])
+        VARIATIONS.read([spelling])
 
 
 def test_axes_in_every_spelling() -> None:
-    assert {AXES.read([said]) for said in ("x,y", "y,x", "xy")} == {"x,y"}
-    assert [AXES.read([said]) for said in "xy"] == ["x", "y"]
+    assert {AXES.read([spelling]) for spelling in ("x,y", "y,x", "xy")} == {"x,y"}
+    assert [AXES.read([spelling]) for spelling in "xy"] == ["x", "y"]

@@ -70,7 +70,7 @@ def test_a_folder_without_a_card_is_described_by_its_configuration(
 
 
 @pytest.mark.parametrize(
-    ("pipeline", "says", "cfg_rescale"),
+    ("pipeline", "message", "cfg_rescale"),
     [
         ("StableDiffusionPipeline", {"rescale_betas_zero_snr": True}, 0.7),
         ("StableDiffusionXLPipeline", {"rescale_betas_zero_snr": True}, 0.7),
@@ -83,13 +83,13 @@ def test_models_of_zero_terminal_snr_have_their_guidance_rescaled(
     tmp_path: Path,
     make_model: MakeModel,
     pipeline: str,
-    says: dict[str, bool],
+    message: dict[str, bool],
     cfg_rescale: float,
 ) -> None:
     make_model(tmp_path / "some", pipeline)
     path = tmp_path / "some" / "scheduler" / "scheduler_config.json"
     path.parent.mkdir(exist_ok=True)
-    path.write_text(json.dumps(says))
+    path.write_text(json.dumps(message))
     assert ModelRegistry((tmp_path,)).get_model("some").cfg_rescale == cfg_rescale
     (tmp_path / "some" / "card.toml").write_text("cfg_rescale = 0.4")
     assert ModelRegistry((tmp_path,)).get_model("some").cfg_rescale == 0.4
@@ -161,12 +161,12 @@ def test_what_cannot_be_a_model_is_listed_with_the_reason(
     (tmp_path / "notes.txt").symlink_to(tmp_path / "nowhere")
     (tmp_path / "flux-Q4.GGUF").write_bytes(gguf("flux", FLUX))
     registry = ModelRegistry((tmp_path,))
-    said = registry.check_models()
+    message = registry.check_models()
     assert [info.name for info in registry.list_models()] == ["good"]
-    assert len(said) == 3
-    assert "flux-Q4.GGUF contains only the denoiser of FLUX.1, which is not supported" in said[0]
-    assert f"away.safetensors is a link to {tmp_path / 'moved' / 'v1.safetensors'}" in said[1]
-    assert "folder is a link to" in said[2]
+    assert len(message) == 3
+    assert "flux-Q4.GGUF contains only the denoiser of FLUX.1, which is not supported" in message[0]
+    assert f"away.safetensors is a link to {tmp_path / 'moved' / 'v1.safetensors'}" in message[1]
+    assert "folder is a link to" in message[2]
     with pytest.raises(ModelError, match="is a link to"):
         registry.get_model("away")
     with pytest.raises(ModelError, match="only the denoiser of FLUX"):
@@ -205,7 +205,7 @@ def test_a_configuration_that_says_nonsense_says_nothing(
 
 
 def test_a_card_goes_before_the_configuration(tmp_path: Path, make_model: MakeModel) -> None:
-    make_model(tmp_path / "some", info=CARD)
+    make_model(tmp_path / "some", card=CARD)
     registry = ModelRegistry((tmp_path,))
     info = registry.get_model("some")
     assert (info.description, info.width, info.height) == ("shapes", 256, 192)
@@ -220,7 +220,7 @@ def test_a_card_goes_before_the_configuration(tmp_path: Path, make_model: MakeMo
 
 def test_models_toml_goes_before_the_card_key_by_key(tmp_path: Path, make_model: MakeModel) -> None:
     near, far = tmp_path / "near", tmp_path / "far"
-    make_model(far / "some", info=CARD)
+    make_model(far / "some", card=CARD)
     near.mkdir()
     (near / "models.toml").write_text("[models.some]\nsteps = 5\n", "utf-8")
     (far / "models.toml").write_text("[models.some]\nsteps = 9\ncfg_scale = 2\n", "utf-8")
@@ -231,7 +231,7 @@ def test_models_toml_goes_before_the_card_key_by_key(tmp_path: Path, make_model:
 def test_broken_entries_are_complained_about_and_the_rest_is_used(
     tmp_path: Path, make_model: MakeModel
 ) -> None:
-    make_model(tmp_path / "some", info="steps = 0\nwidth = 320\n[preview]\nmatrix = [[1, 2]]\n")
+    make_model(tmp_path / "some", card="steps = 0\nwidth = 320\n[preview]\nmatrix = [[1, 2]]\n")
     make_model(tmp_path / "torn")
     (tmp_path / "torn" / "model_index.json").write_text("{", "utf-8")
     (tmp_path / "models.toml").write_text(
@@ -272,7 +272,7 @@ def test_a_models_toml_of_any_shape_never_stops_the_shelf(
 
 def test_the_first_folder_wins(tmp_path: Path, make_model: MakeModel) -> None:
     make_model(tmp_path / "a" / "some")
-    make_model(tmp_path / "b" / "some", info=CARD)
+    make_model(tmp_path / "b" / "some", card=CARD)
     assert ModelRegistry((tmp_path / "a", tmp_path / "b")).get_model("some").width == 512
     assert ModelRegistry((tmp_path / "b", tmp_path / "a")).get_model("some").width == 256
 
@@ -298,8 +298,8 @@ def test_a_model_that_is_not_there_is_answered_with_near_names_and_places(
     make_model(tmp_path / "tiny")
     with pytest.raises(ModelError) as caught:
         ModelRegistry((tmp_path,)).get_model("Tinny")
-    said = str(caught.value)
-    assert said == f'there is no model "Tinny" in {tmp_path} (did you mean tiny?)'
+    message = str(caught.value)
+    assert message == f'there is no model "Tinny" in {tmp_path} (did you mean tiny?)'
     with pytest.raises(ModelError, match="did you mean tiny"):
         ModelRegistry((tmp_path,)).get_model("tinyy.safetensors")
     with pytest.raises(ModelError, match="to download it: !import_model runwayml/old@fp16"):
@@ -325,8 +325,8 @@ def test_what_models_toml_names_is_listed_once_and_found_by_its_file_s_name_too(
     registry = ModelRegistry((tmp_path,))
     assert [info.name for info in registry.list_models()] == ["one"]
     assert (registry.get_model("paint").name, registry.get_model("paint").steps) == ("one", 7)
-    said = '[models.paint]\nsteps = 9\n[models.one]\npath = "paint"\n'
-    (tmp_path / "models.toml").write_text(said)
+    message = '[models.paint]\nsteps = 9\n[models.one]\npath = "paint"\n'
+    (tmp_path / "models.toml").write_text(message)
     assert [info.name for info in registry.list_models()] == ["one", "paint"], "somebody named both"
     (tmp_path / "models.toml").write_text('[models.averages]\npath = "paint"\nema = true\n')
     assert [info.name for info in registry.list_models()] == ["averages", "paint"], (

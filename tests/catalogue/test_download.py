@@ -49,16 +49,16 @@ def visible(target: Path) -> list[str]:
 
 def get(release: Release, target: Path) -> list[tuple[int, int]]:
     """Fetch with everything known, and what progress was told."""
-    told: list[tuple[int, int]] = []
+    progress: list[tuple[int, int]] = []
     fetch(
         release.url,
         target,
         size=len(BODY),
         sha256=SHA256,
-        on_progress=lambda *at: told.append(at),
+        on_progress=lambda *at: progress.append(at),
         timeout=5,
     )
-    return told
+    return progress
 
 
 @pytest.mark.parametrize(
@@ -85,18 +85,18 @@ def test_a_name_that_cannot_be_asked_for_is_one_line(release: Release) -> None:
 
 
 def test_a_file_arrives_whole_and_leaves_nothing_beside_it(release: Release, target: Path) -> None:
-    told = get(release, target)
+    progress = get(release, target)
     assert target.read_bytes() == BODY
     assert visible(target) == ["net.pth"]
-    assert told[0] == (0, len(BODY)) and told[-1] == (len(BODY), len(BODY))
-    assert told == sorted(told)
+    assert progress[0] == (0, len(BODY)) and progress[-1] == (len(BODY), len(BODY))
+    assert progress == sorted(progress)
 
 
 def test_a_file_that_is_there_is_not_asked_for(release: Release, target: Path) -> None:
     target.parent.mkdir()
     target.write_bytes(b"mine")
     assert get(release, target) == []
-    assert release.asked == [] and target.read_bytes() == b"mine"
+    assert release.requests == [] and target.read_bytes() == b"mine"
 
 
 @pytest.mark.parametrize("length", [True, False])
@@ -110,16 +110,18 @@ def test_a_cut_download_says_so_and_is_resumed(release: Release, target: Path) -
     release.cut_after = 300_000
     with pytest.raises(FetchError) as caught:
         get(release, target)
-    said = str(caught.value)
-    assert "lost after 300,000 of 1,000,000 bytes; the next download continues from there" in said
-    assert f"or download {release.url} to {target} yourself" in said
-    assert "\n" not in said
+    message = str(caught.value)
+    assert (
+        "lost after 300,000 of 1,000,000 bytes; the next download continues from there" in message
+    )
+    assert f"or download {release.url} to {target} yourself" in message
+    assert "\n" not in message
     assert not target.exists()
 
     release.cut_after = None
     assert get(release, target)[0] == (300_000, len(BODY))
     assert target.read_bytes() == BODY
-    assert release.asked == [("", ""), ("bytes=300000-", '"one"')]
+    assert release.requests == [("", ""), ("bytes=300000-", '"one"')]
     assert visible(target) == ["net.pth"]
 
 
@@ -147,7 +149,7 @@ def test_without_a_version_or_checksum_nothing_is_resumed(release: Release, targ
         fetch(release.url, target)
     release.cut_after = None
     fetch(release.url, target)
-    assert release.asked == [("", ""), ("", "")]
+    assert release.requests == [("", ""), ("", "")]
     assert target.read_bytes() == BODY
 
 
@@ -162,7 +164,7 @@ def test_a_whole_part_is_checked_and_kept_without_asking(release: Release, targe
     target.parent.mkdir()
     target.with_name("net.pth.part").write_bytes(BODY)
     get(release, target)
-    assert release.asked == [] and target.read_bytes() == BODY
+    assert release.requests == [] and target.read_bytes() == BODY
 
 
 def test_a_wrong_hash_removes_what_came_and_names_both(release: Release, target: Path) -> None:
@@ -238,7 +240,7 @@ def test_a_redirect_is_followed_with_its_range(release: Release, target: Path) -
     release.cut_after = None
     with serving(Release(b"", location=release.url)) as front:
         get(front, target)
-    assert release.asked[-1] == ("bytes=300000-", '"one"')
+    assert release.requests[-1] == ("bytes=300000-", '"one"')
     assert target.read_bytes() == BODY
 
 
@@ -300,7 +302,7 @@ def test_programs_that_want_the_same_file_take_turns(release: Release, target: P
         thread.join()
     assert failures == []
     assert target.read_bytes() == BODY
-    assert len(release.asked) == 1
+    assert len(release.requests) == 1
 
 
 # ── servers that mean harm, or do not know ─────────────────────────────────────────────────────
@@ -325,11 +327,11 @@ def test_a_rest_of_a_file_whose_length_nobody_says_is_never_taken_for_the_whole(
     release: Release, target: Path
 ) -> None:
     """`Content-Range: bytes N-M/*`, of a server that cut the first answer."""
-    asked: list[str] = []
+    requests: list[str] = []
 
     def answer(to: http.server.BaseHTTPRequestHandler) -> None:
         wanted = to.headers.get("Range", "")
-        asked.append(wanted)
+        requests.append(wanted)
         start = int(wanted[6:-1]) if wanted else 0
         to.send_response(206 if start else 200)
         if start:
@@ -337,16 +339,16 @@ def test_a_rest_of_a_file_whose_length_nobody_says_is_never_taken_for_the_whole(
         to.send_header("ETag", '"v1"')
         to.send_header("Content-Length", str(len(BODY) - start))
         to.end_headers()
-        to.wfile.write(BODY[start:] if len(asked) > 2 else BODY[start : start + 1000])
+        to.wfile.write(BODY[start:] if len(requests) > 2 else BODY[start : start + 1000])
 
     with answering(answer) as url:
-        for says in ("was lost after 1,000", "does not send the size"):
-            with pytest.raises(FetchError, match=says):
+        for message in ("was lost after 1,000", "does not send the size"):
+            with pytest.raises(FetchError, match=message):
                 fetch(f"{url}/net.pth", target)
             assert not target.exists()
         fetch(f"{url}/net.pth", target)
     assert target.read_bytes() == BODY
-    assert asked == ["", "bytes=1000-", ""]
+    assert requests == ["", "bytes=1000-", ""]
 
 
 def test_no_tag_of_a_new_version_stands_beside_an_old_part(
@@ -379,12 +381,12 @@ def test_a_torn_tag_is_no_tag(release: Release, target: Path, tag: bytes) -> Non
     target.with_name("net.pth.part.etag").write_bytes(tag)
     fetch(release.url, target)
     assert target.read_bytes() == BODY
-    assert release.asked == [("", "")]
+    assert release.requests == [("", "")]
 
 
-@pytest.mark.parametrize("said", [100, 0])
+@pytest.mark.parametrize("message", [100, 0])
 def test_no_more_is_taken_than_was_said_or_is_possible(
-    target: Path, monkeypatch: pytest.MonkeyPatch, said: int
+    target: Path, monkeypatch: pytest.MonkeyPatch, message: int
 ) -> None:
     monkeypatch.setattr(fetching, "_MAX_BYTES", 100)
 
@@ -396,7 +398,7 @@ def test_no_more_is_taken_than_was_said_or_is_possible(
                 to.wfile.write(bytes(100_000))
 
     with answering(answer) as url, pytest.raises(FetchError, match="sends more than 100 bytes"):
-        fetch(f"{url}/net.pth", target, size=said)
+        fetch(f"{url}/net.pth", target, size=message)
     assert visible(target) == []
 
 
@@ -414,10 +416,10 @@ def test_a_disk_without_room_is_seen_before_it_is_full(
 
 @pytest.mark.parametrize(("same", "kept"), [(True, True), (False, False)])
 def test_a_secret_stays_with_its_host(target: Path, same: bool, kept: bool) -> None:
-    heard: list[str | None] = []
+    notes: list[str | None] = []
 
     def answer(to: http.server.BaseHTTPRequestHandler) -> None:
-        heard.append(to.headers.get("Authorization"))
+        notes.append(to.headers.get("Authorization"))
         to.send_response(200)
         to.send_header("Content-Length", "3")
         to.end_headers()
@@ -430,7 +432,7 @@ def test_a_secret_stays_with_its_host(target: Path, same: bool, kept: bool) -> N
             if to.path == "/there":
                 answer(to)
                 return
-            heard.append(to.headers.get("Authorization"))
+            notes.append(to.headers.get("Authorization"))
             to.send_response(302)
             to.send_header("Location", f"{places['']}/there")
             to.end_headers()
@@ -438,19 +440,19 @@ def test_a_secret_stays_with_its_host(target: Path, same: bool, kept: bool) -> N
         with answering(lead) as here:
             places[""] = here if same else elsewhere
             fetch(f"{here}/net.pth", target, headers={"Authorization": "Bearer secret"})
-    assert heard == ["Bearer secret", "Bearer secret" if kept else None]
+    assert notes == ["Bearer secret", "Bearer secret" if kept else None]
 
 
 def test_a_name_and_a_password_in_an_address_are_sent_and_never_shown(target: Path) -> None:
-    heard: list[str | None] = []
+    notes: list[str | None] = []
 
     def answer(to: http.server.BaseHTTPRequestHandler) -> None:
-        heard.append(to.headers.get("Authorization"))
+        notes.append(to.headers.get("Authorization"))
         to.send_error(404)
 
     with answering(answer) as url, pytest.raises(FetchError) as caught:
         fetch(url.replace("//", "//me:p%40ss@") + "/net.pth?token=hush", target)
-    assert heard == ["Basic " + base64.b64encode(b"me:p@ss").decode()]
+    assert notes == ["Basic " + base64.b64encode(b"me:p@ss").decode()]
     assert all(secret not in str(caught.value) for secret in ("p%40ss", "p@ss", "hush", "me:"))
 
 

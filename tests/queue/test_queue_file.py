@@ -30,36 +30,36 @@ def quiet(text: str) -> None:
 
 def left(folder: Path) -> tuple[str, ...]:
     """What a new session finds."""
-    kept = QueueFile(folder, quiet)
-    lines = kept.read_abandoned()
-    kept.close()
+    queue_file = QueueFile(folder, quiet)
+    lines = queue_file.read_abandoned()
+    queue_file.close()
     return lines
 
 
 def test_a_folder_without_a_queue_stays_as_it_is(tmp_path: Path) -> None:
-    kept = QueueFile(tmp_path / "outputs", quiet)
-    assert kept.read_abandoned() == ()
-    kept.write([])
-    kept.close()
+    queue_file = QueueFile(tmp_path / "outputs", quiet)
+    assert queue_file.read_abandoned() == ()
+    queue_file.write([])
+    queue_file.close()
     assert not (tmp_path / "outputs").exists()
 
 
 def test_a_killed_session_s_lines_are_found(tmp_path: Path) -> None:
     subprocess.run([sys.executable, "-c", KILLED, str(tmp_path)], check=False)
-    kept = QueueFile(tmp_path, quiet)
-    assert kept.read_abandoned() == ("line 48", *(f"line {n}" for n in range(1, 48)))
+    queue_file = QueueFile(tmp_path, quiet)
+    assert queue_file.read_abandoned() == ("line 48", *(f"line {n}" for n in range(1, 48)))
     assert (tmp_path / FILE_NAME).exists(), "they stay until they are made or refused"
-    kept.write(["a\nb", "猫 \udcff"])
-    kept.close()
+    queue_file.write(["a\nb", "猫 \udcff"])
+    queue_file.close()
     assert left(tmp_path) == ("a b", "猫 ?")
 
 
 def test_only_their_author_reads_them_and_an_empty_file_is_removed(tmp_path: Path) -> None:
-    kept = QueueFile(tmp_path, quiet)
-    kept.write(["a"])
+    queue_file = QueueFile(tmp_path, quiet)
+    queue_file.write(["a"])
     assert (tmp_path / FILE_NAME).stat().st_mode & 0o777 == 0o600
-    kept.write([])
-    kept.close()
+    queue_file.write([])
+    queue_file.close()
     assert list(tmp_path.iterdir()) == []
 
 
@@ -92,38 +92,38 @@ def test_what_stands_in_the_file_s_place_hides_no_other(tmp_path: Path, kind: st
             file.truncate(1 << 40)
     (outputs / f"{FILE_NAME}.tmp").symlink_to(victim)
     (outputs / f"{FILE_NAME}.3").write_text("a cat\n")
-    kept = QueueFile(outputs, quiet)
-    assert kept.read_abandoned() == ("a cat",) and kept.on_disk
-    kept.leave()
-    kept.write(["a dog"])
-    assert kept.on_disk
-    kept.close()
+    queue_file = QueueFile(outputs, quiet)
+    assert queue_file.read_abandoned() == ("a cat",) and queue_file.on_disk
+    queue_file.leave()
+    queue_file.write(["a dog"])
+    assert queue_file.on_disk
+    queue_file.close()
     assert left(outputs) == ("a dog",)
     assert victim.read_text() == "mine\n"
 
 
 def test_a_folder_that_cannot_be_written_is_said_once(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    heard: list[str] = []
-    kept = QueueFile(tmp_path / "file", heard.append)
-    assert kept.read_abandoned() == ()
-    kept.write(["a"])
-    kept.write(["a", "b"])
-    assert not kept.on_disk
-    assert len(heard) == 1 and "queued lines cannot be saved" in heard[0]
+    notes: list[str] = []
+    queue_file = QueueFile(tmp_path / "file", notes.append)
+    assert queue_file.read_abandoned() == ()
+    queue_file.write(["a"])
+    queue_file.write(["a", "b"])
+    assert not queue_file.on_disk
+    assert len(notes) == 1 and "queued lines cannot be saved" in notes[0]
 
 
 def test_lines_that_are_left_stay_and_the_session_has_a_file_of_its_own(tmp_path: Path) -> None:
     (tmp_path / FILE_NAME).write_text("a cat\n")
     (tmp_path / f"{FILE_NAME}.2").write_text("a dog\n")
-    kept = QueueFile(tmp_path, print)
-    assert kept.read_abandoned() == ("a cat",)
-    kept.leave()
-    assert kept.read_abandoned() == ("a dog",)
-    kept.leave()
-    assert kept.read_abandoned() == ()
-    kept.write(["a hen"])
-    kept.close()
+    queue_file = QueueFile(tmp_path, print)
+    assert queue_file.read_abandoned() == ("a cat",)
+    queue_file.leave()
+    assert queue_file.read_abandoned() == ("a dog",)
+    queue_file.leave()
+    assert queue_file.read_abandoned() == ()
+    queue_file.write(["a hen"])
+    queue_file.close()
     files = {path.name: path.read_text() for path in tmp_path.iterdir()}
     assert files == {FILE_NAME: "a cat\n", f"{FILE_NAME}.2": "a dog\n", f"{FILE_NAME}.3": "a hen\n"}
     assert left(tmp_path) == ("a cat",)
@@ -132,18 +132,18 @@ def test_lines_that_are_left_stay_and_the_session_has_a_file_of_its_own(tmp_path
 # ── many lines ─────────────────────────────────────────────────────────────────────────────────
 
 
-def durable(kept: QueueFile) -> None:
+def durable(queue_file: QueueFile) -> None:
     """Wait until the other thread has nothing to do."""
-    thread = kept._thread
+    thread = queue_file._thread
     assert thread is not None
-    while kept._changed.is_set() or kept._stale > len(kept._lines) + 100:
-        kept._changed.set()
+    while queue_file._changed.is_set() or queue_file._stale > len(queue_file._lines) + 100:
+        queue_file._changed.set()
         time.sleep(0.001)
 
 
 def test_a_change_among_ten_thousand_lines_costs_less_than_a_millisecond(tmp_path: Path) -> None:
-    kept = QueueFile(tmp_path, quiet)
-    queue = LineQueue(kept)
+    queue_file = QueueFile(tmp_path, quiet)
+    queue = LineQueue(queue_file)
     queue.put(
         f"a red circle number {n} on a blue field, oil painting -s20 -S{n}" for n in range(10_000)
     )
@@ -158,23 +158,23 @@ def test_a_change_among_ten_thousand_lines_costs_less_than_a_millisecond(tmp_pat
     spent = time.thread_time() - began
     assert spent / changes < 1e-3
     waiting = tuple(entry.line for entry in queue.waiting)
-    kept.close()
+    queue_file.close()
     assert left(tmp_path) == waiting
     size = (tmp_path / FILE_NAME).stat().st_size
     assert size < 3 * sum(len(line) for line in waiting), "what is past leaves the file"
 
 
 def test_what_is_past_leaves_the_file_though_lines_come_and_go(tmp_path: Path) -> None:
-    kept = QueueFile(tmp_path, quiet)
-    queue = LineQueue(kept)
+    queue_file = QueueFile(tmp_path, quiet)
+    queue = LineQueue(queue_file)
     for number in range(3000):
         queue.put([f"line {number}"])
         queue.take()
         queue.finish()
     queue.put(["the last"])
-    durable(kept)
+    durable(queue_file)
     assert (tmp_path / FILE_NAME).stat().st_size < 20_000
-    kept.close()
+    queue_file.close()
     assert left(tmp_path) == ("the last",)
 
 
@@ -182,9 +182,9 @@ def test_what_is_past_leaves_the_file_though_lines_come_and_go(tmp_path: Path) -
 def test_a_full_disk_is_said_and_what_follows_is_kept(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failing: str
 ) -> None:
-    heard: list[str] = []
-    kept = QueueFile(tmp_path, heard.append)
-    kept.add(["a", "b"])
+    notes: list[str] = []
+    queue_file = QueueFile(tmp_path, notes.append)
+    queue_file.add(["a", "b"])
 
     def full(*_: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
@@ -194,19 +194,19 @@ def test_a_full_disk_is_said_and_what_follows_is_kept(
             patch.setattr("dream.queue.queue_file.append", full)
         else:
             patch.setattr(os, failing, full)
-        kept.add(["c"])
+        queue_file.add(["c"])
         if failing == "replace":
-            kept.write(["a", "b", "c"])
+            queue_file.write(["a", "b", "c"])
         if failing != "fsync":
-            assert not kept.on_disk
-        while not heard:
+            assert not queue_file.on_disk
+        while not notes:
             time.sleep(0.001)
-    kept.add(["d"])
-    assert kept.on_disk
-    kept.remove(0)
-    kept.close()
+    queue_file.add(["d"])
+    assert queue_file.on_disk
+    queue_file.remove(0)
+    queue_file.close()
     assert left(tmp_path) == ("b", "c", "d")
-    assert len(heard) == 1
+    assert len(notes) == 1
     assert [path.name for path in tmp_path.iterdir()] == [FILE_NAME]
 
 
@@ -221,11 +221,11 @@ def test_on_windows_an_open_file_is_not_replaced(
     with monkeypatch.context() as patch:
         patch.setattr(sys, "platform", "win32")
         patch.setattr(os, "replace", refused)
-        kept = QueueFile(tmp_path, quiet)
-        kept.add(["a", "b", "c"])
-        kept.write(["b"])
-        kept.add(["d"])
-        kept.close()
+        queue_file = QueueFile(tmp_path, quiet)
+        queue_file.add(["a", "b", "c"])
+        queue_file.write(["b"])
+        queue_file.add(["d"])
+        queue_file.close()
     assert left(tmp_path) == ("b", "d")
     assert [path.name for path in tmp_path.iterdir()] == [FILE_NAME]
 

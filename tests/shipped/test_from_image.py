@@ -10,7 +10,7 @@ import dream
 from dream.core.events import Event, Note, Rejected, Verified
 from dream.gallery import LOG_NAME
 from dream.session import Session
-from tests.shipped.making import make_one, opened, pixels
+from tests.shipped.render import make_one, opened, pixels
 from training.image_analysis import Detection, analyze
 
 FIRST = "a red circle in the top left on a white background"

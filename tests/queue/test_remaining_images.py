@@ -13,7 +13,7 @@ from dream.queue import FILE_NAME, LineQueue, QueueFile, journal
 from tests.fakes import FakeEngine, fake_session
 
 
-def kept(folder: Path) -> list[str]:
+def saved_lines(folder: Path) -> list[str]:
     return journal.read((folder / FILE_NAME).read_bytes())
 
 
@@ -49,14 +49,14 @@ def test_the_pictures_that_are_not_on_disk_are_left_as_lines_of_their_own(
                     finished.add(event.line)
     left = count - min(made, count)
     assert queue.unfinished == left + 1
-    assert kept(tmp_path)[-1] == "a dog -S7" and len(kept(tmp_path)) == left + 1
+    assert saved_lines(tmp_path)[-1] == "a dog -S7" and len(saved_lines(tmp_path)) == left + 1
     queue.cancel_all()
     queue.close()
     queue.finish()
-    assert len(kept(tmp_path)) == left, "the line being made is kept as far as it is left"
+    assert len(saved_lines(tmp_path)) == left, "the line being made is kept as far as it is left"
     # Another session makes the very others from them.
     others: list[str] = []
-    for one in kept(tmp_path):
+    for one in saved_lines(tmp_path):
         later = fake_session(tmp_path / "later", FakeEngine())
         others += [event.line for event in later.make(one) if isinstance(event, Saved)]
     stages = 2 if "-save_orig" in line else 1
@@ -66,9 +66,9 @@ def test_the_pictures_that_are_not_on_disk_are_left_as_lines_of_their_own(
 
 def test_what_is_left_says_what_a_session_s_defaults_would_change() -> None:
     base = Request(perlin=0.5, iterations=4)
-    asked = Request(prompt="a cat", seed=1)
-    said = format_explicitly(asked, [Request(), base])
-    assert parse_line(said) == parse_line(said, base) == asked
+    wanted = Request(prompt="a cat", seed=1)
+    text = format_explicitly(wanted, [Request(), base])
+    assert parse_line(text) == parse_line(text, base) == wanted
 
 
 def test_no_line_is_left_of_a_line_of_several_files(tmp_path: Path) -> None:
@@ -85,15 +85,15 @@ def test_a_line_is_done_once_its_picture_is_on_disk(tmp_path: Path) -> None:
     queue.put(["a", "b"])
     queue.take()
     queue.keep_rest(0, list)
-    assert kept(tmp_path) == ["b"]
+    assert saved_lines(tmp_path) == ["b"]
     queue.move_to_front(2)
     queue.put(["c"])
     queue.move_to_front(3)
-    assert kept(tmp_path) == ["c", "b"]
+    assert saved_lines(tmp_path) == ["c", "b"]
     queue.finish()
-    assert kept(tmp_path) == ["c", "b"] and queue.unfinished == 2
+    assert saved_lines(tmp_path) == ["c", "b"] and queue.unfinished == 2
     file.close()
     queue.take()
     queue.keep_rest(2, lambda: ["late", "later"])  # the maker did not end in time
     queue.keep_rest(0, list)
-    assert kept(tmp_path) == ["c", "b"]
+    assert saved_lines(tmp_path) == ["c", "b"]

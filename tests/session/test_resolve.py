@@ -30,12 +30,12 @@ CARD = ModelInfo(
 )
 
 
-def settled(request: Request, past: tuple[int, ...] = (), drawn: int = 7) -> tuple[Recipe, ...]:
+def resolved(request: Request, past: tuple[int, ...] = (), drawn: int = 7) -> tuple[Recipe, ...]:
     return resolve(request, lambda name: CARD, past, lambda: drawn).recipes
 
 
 def test_the_card_fills_what_is_open() -> None:
-    (recipe,) = settled(Request(prompt="a cat"))
+    (recipe,) = resolved(Request(prompt="a cat"))
     assert recipe == Recipe(
         prompt="a cat",
         negative="",
@@ -51,8 +51,8 @@ def test_the_card_fills_what_is_open() -> None:
 
 
 def test_what_is_said_stands() -> None:
-    asked = Request(prompt="x", steps=3, seed=0, width=128, cfg_scale=1.0, sampler="plms")
-    (recipe,) = settled(asked)
+    request = Request(prompt="x", steps=3, seed=0, width=128, cfg_scale=1.0, sampler="plms")
+    (recipe,) = resolved(request)
     assert (recipe.steps, recipe.seed, recipe.width, recipe.height) == (3, 0, 128, 192)
     assert (recipe.cfg_scale, recipe.sampler) == (1.0, "plms")
 
@@ -64,29 +64,29 @@ def test_sizes_are_floored_and_it_is_said() -> None:
 
 
 def test_an_upscaler_is_chosen_only_where_one_is_used() -> None:
-    assert settled(Request(upscaler="other"))[0].upscaler is None
-    assert settled(Request(upscale=Upscale(2)))[0].upscaler == "tiny-x4"
-    assert settled(Request(upscale=Upscale(2), upscaler="other"))[0].upscaler == "other"
+    assert resolved(Request(upscaler="other"))[0].upscaler is None
+    assert resolved(Request(upscale=Upscale(2)))[0].upscaler == "tiny-x4"
+    assert resolved(Request(upscale=Upscale(2), upscaler="other"))[0].upscaler == "other"
 
 
 def test_a_series_repeats_and_begins_with_its_seed() -> None:
-    first = settled(Request(seed=42, iterations=5))
+    first = resolved(Request(seed=42, iterations=5))
     assert [r.seed for r in first] == derive_seeds(42, 5)
     assert first[0].seed == 42
     assert len({r.seed for r in first}) == 5
-    assert settled(Request(seed=42, iterations=3)) == first[:3]
+    assert resolved(Request(seed=42, iterations=3)) == first[:3]
 
 
-@pytest.mark.parametrize(("asked", "seed"), [(-1, 30), (-2, 20), (-3, 10)])
-def test_a_negative_seed_is_a_picture_of_this_session(asked: int, seed: int) -> None:
-    assert settled(Request(seed=asked), past=(10, 20, 30))[0].seed == seed
+@pytest.mark.parametrize(("number", "seed"), [(-1, 30), (-2, 20), (-3, 10)])
+def test_a_negative_seed_is_a_picture_of_this_session(number: int, seed: int) -> None:
+    assert resolved(Request(seed=number), past=(10, 20, 30))[0].seed == seed
 
 
 def test_a_picture_that_is_not_there() -> None:
     with pytest.raises(BadLine, match=r"-S-2 .* \(1 so far\)"):
-        settled(Request(seed=-2), past=(10,))
+        resolved(Request(seed=-2), past=(10,))
     with pytest.raises(BadLine, match="none so far"):
-        settled(Request(seed=-1))
+        resolved(Request(seed=-1))
 
 
 @pytest.mark.parametrize(
@@ -125,23 +125,23 @@ def test_a_request_from_python_keeps_to_the_ranges(wrong: Request) -> None:
     )
 )
 def test_settling_twice_changes_nothing(request: Request) -> None:
-    for recipe in settled(request):
-        assert settled(recipe.to_request()) == (recipe,)
+    for recipe in resolved(request):
+        assert resolved(recipe.to_request()) == (recipe,)
         assert all(getattr(recipe, f.name) is not None for f in fields(recipe)[:9])
 
 
 def test_nothing_is_mutated() -> None:
-    asked = Request(prompt="x", iterations=2)
-    before = replace(asked)
-    settled(asked)
-    assert asked == before
+    request = Request(prompt="x", iterations=2)
+    before = replace(request)
+    resolved(request)
+    assert request == before
 
 
 ZERO_SNR = replace(CARD, cfg_rescale=0.7)
 
 
 @pytest.mark.parametrize(
-    ("info", "asked", "settled_at"),
+    ("info", "changes", "resolved_at"),
     [
         (CARD, {}, None),
         (CARD, {"cfg_rescale": 0.0}, None),
@@ -153,12 +153,12 @@ ZERO_SNR = replace(CARD, cfg_rescale=0.7)
     ],
 )
 def test_guidance_is_rescaled_by_default_for_zero_terminal_snr(
-    info: ModelInfo, asked: dict[str, Any], settled_at: float | None
+    info: ModelInfo, changes: dict[str, Any], resolved_at: float | None
 ) -> None:
-    (recipe,) = resolve(Request(prompt="x", **asked), lambda name: info, (), lambda: 7).recipes
-    assert recipe.cfg_rescale == settled_at
+    (recipe,) = resolve(Request(prompt="x", **changes), lambda name: info, (), lambda: 7).recipes
+    assert recipe.cfg_rescale == resolved_at
     line = f"a.png: {format_line(recipe.to_request())} # sha256:0123456789abcdef"
-    assert ("--cfg_rescale" in line) == (settled_at is not None)
+    assert ("--cfg_rescale" in line) == (resolved_at is not None)
     again = parse_line(line, get_line_defaults(line, Request(cfg_rescale=0.3), Path))
     assert resolve(again, lambda name: info, (), lambda: 8).recipes == (recipe,)
     before = 'a.png: "x" -s5 -S1 -W64 -H64 --schedule=model # sha256:0123456789abcdef'

@@ -35,65 +35,65 @@ def screen(
     pictures: SafeImagePreviews | NoImagePreviews, links: bool = False
 ) -> tuple[Screen, io.StringIO]:
     out = io.StringIO()
-    here = Screen(
+    term = Screen(
         out, columns=lambda: 500, rewrite=False, colour=False, pictures=pictures, links=links
     )
-    return here, out
+    return term, out
 
 
 def test_a_picture_lives_above_the_line_until_it_is_finished(saved: Saved) -> None:
-    here, out = screen(shown())
-    here.show(STEP)
-    assert len(fragment_list_to_text(here.get_live_rows()).split("\n")) == 4
-    here.show(Step(step=2, steps=9, picture=1, pictures=1))
-    assert here.get_live_rows(), "the last look stands until there is another"
-    here.show(saved)
-    assert here.get_live_rows() == []
+    term, out = screen(shown())
+    term.show(STEP)
+    assert len(fragment_list_to_text(term.get_live_rows()).split("\n")) == 4
+    term.show(Step(step=2, steps=9, picture=1, pictures=1))
+    assert term.get_live_rows(), "the last look stands until there is another"
+    term.show(saved)
+    assert term.get_live_rows() == []
     name, *picture = out.getvalue().rstrip("\n").split("\n")
     assert name == f"{saved.path.as_posix()}  (-S7)"
     assert len(picture) == 4
 
 
 def test_what_was_drawn_elsewhere_is_not_drawn_again(saved: Saved) -> None:
-    here, out = screen(shown())
-    drawn = here.prepare(saved)
+    term, out = screen(shown())
+    drawn = term.prepare(saved)
     saved.path.unlink()
-    here.show(saved, drawn)
+    term.show(saved, drawn)
     assert "\x1b[" in out.getvalue()
 
 
 def test_only_what_is_wanted_is_shown(saved: Saved) -> None:
-    here, out = screen(shown(shows_final=False))
-    here.show(saved)
+    term, out = screen(shown(shows_final=False))
+    term.show(saved)
     assert out.getvalue().count("\n") == 1
-    here, _ = screen(shown(shows_live=False))
-    here.show(STEP)
-    assert here.get_live_rows() == []
+    term, _ = screen(shown(shows_live=False))
+    term.show(STEP)
+    assert term.get_live_rows() == []
 
 
 def test_whoever_asks_sees_a_picture_nevertheless(saved: Saved) -> None:
-    here, out = screen(shown(shows_final=False, shows_live=False))
-    here.show(ShowImage(path=saved.path))
+    term, out = screen(shown(shows_final=False, shows_live=False))
+    term.show(ShowImage(path=saved.path))
     assert out.getvalue().count("\n") == 4
-    here.show(ShowImage(path=saved.path.with_name("b.png")))
+    term.show(ShowImage(path=saved.path.with_name("b.png")))
     assert "there is no" in out.getvalue().splitlines()[-1]
-    here, out = screen(NoImagePreviews())
-    here.show(ShowImage(path=saved.path))
+    term, out = screen(NoImagePreviews())
+    term.show(ShowImage(path=saved.path))
     assert "!open shows it" in out.getvalue()
 
 
 def test_without_chafa_it_is_said_once(saved: Saved, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "chafa", None)
-    here, out = screen(shown())
+    term, out = screen(shown())
     for _ in range(3):
-        here.show(STEP)
-        here.show(saved)
+        term.show(STEP)
+        term.show(saved)
     assert out.getvalue().count("pip install chafa.py") == 1
     assert out.getvalue().count("a.png") == 3
 
 
 def test_paths_are_links_where_that_is_wanted(saved: Saved) -> None:
-    here, out = screen(NoImagePreviews(), links=True)
-    here.show(saved)
+    term, out = screen(NoImagePreviews(), links=True)
+    term.show(saved)
     name = saved.path.as_posix()
     assert f"\x1b\\{name}\x1b]8;;\x1b\\  (-S7)\n" in out.getvalue()

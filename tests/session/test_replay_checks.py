@@ -9,7 +9,7 @@ import pytest
 
 from dream.core.events import Event, Note, Rejected, Saved, Step
 from dream.line import parse_log_line
-from tests.catalogue.test_recognise import VAE, write
+from tests.catalogue.test_detect import VAE, write
 from tests.fakes import FakeEngine, fake_session
 
 LINE = 'a.png: "a cat" -s3 -S1 -W64 -H64 -C7.5 -Addim --model=large'
@@ -35,9 +35,9 @@ def test_other_weights_are_said_before_the_picture(
 ) -> None:
     session = fake_session(tmp_path, FakeEngine(), "tiny", "large")
     events = list(session.make(f"{LINE} # sha256:0123 weights:{weights}"))
-    said = [n for n, event in enumerate(events) if "has changed" in str(event)]
-    assert bool(said) is not same
-    assert all(place < [isinstance(e, Step) for e in events].index(True) for place in said)
+    places = [n for n, event in enumerate(events) if "has changed" in str(event)]
+    assert bool(places) is not same
+    assert all(place < [isinstance(e, Step) for e in events].index(True) for place in places)
     assert any(isinstance(event, Saved) for event in events)
 
 

@@ -116,7 +116,7 @@ def test_folders_with_the_same_words_share_a_tokenizer(random_models: Path, tmp_
     shared = load_tokenizer("CLIPTokenizer", one)
     assert load_tokenizer("CLIPTokenizer", other) is shared
     config = other / "tokenizer_config.json"
-    said = json.loads(config.read_text()) | {"model_max_length": 33}
-    config.write_text(json.dumps(said))
+    document = json.loads(config.read_text()) | {"model_max_length": 33}
+    config.write_text(json.dumps(document))
     own = load_tokenizer("CLIPTokenizer", other)
     assert own is not shared and own.model_max_length == 33

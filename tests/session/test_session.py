@@ -284,12 +284,12 @@ def test_verify_names_the_recorded_circumstances(tmp_path: Path) -> None:
 
     class Elsewhere(FakeEngine):
         def render(self, recipe, every=0):  # type: ignore[no-untyped-def]
-            for happening in super().render(recipe):
-                if hasattr(happening, "facts"):
-                    inverted = happening.image.point(lambda value: 255 - value)
-                    facts = {**happening.facts, "threads": "8"}
-                    happening = type(happening)(inverted, recipe, facts)
-                yield happening
+            for item in super().render(recipe):
+                if hasattr(item, "facts"):
+                    inverted = item.image.point(lambda value: 255 - value)
+                    facts = {**item.facts, "threads": "8"}
+                    item = type(item)(inverted, recipe, facts)
+                yield item
 
     events = fake_session(tmp_path, Elsewhere()).verify(log)
     (event,) = [event for event in events if isinstance(event, Verified)]
@@ -301,16 +301,16 @@ def test_verify_names_what_was_done_to_save_memory_then_or_now(tmp_path: Path) -
         facts: dict[str, str]
 
         def render(self, recipe, every=0):  # type: ignore[no-untyped-def]
-            for happening in super().render(recipe):
-                if hasattr(happening, "facts"):
-                    facts = {**happening.facts, "processor": "fake", **self.facts}
-                    image = happening.image.point(lambda value: value ^ len(self.facts))
-                    happening = type(happening)(image, recipe, facts)
-                yield happening
+            for item in super().render(recipe):
+                if hasattr(item, "facts"):
+                    facts = {**item.facts, "processor": "fake", **self.facts}
+                    image = item.image.point(lambda value: value ^ len(self.facts))
+                    item = type(item)(image, recipe, facts)
+                yield item
 
     whole, tiled = InTiles(), InTiles()
     whole.facts, tiled.facts = {}, {"memory": "VAE in tiles"}
-    for folder, then, now, says in (
+    for folder, then, now, message in (
         ("one", tiled, whole, "as usual, was VAE in tiles"),
         ("two", whole, tiled, "VAE in tiles, was as usual"),
     ):
@@ -319,7 +319,7 @@ def test_verify_names_what_was_done_to_save_memory_then_or_now(tmp_path: Path) -
         events = list(session.verify(tmp_path / folder / "outputs" / LOG_NAME))
         (event,) = [event for event in events if isinstance(event, Verified)]
         assert event.differences.keys() == {"picture", "memory"}
-        assert event.differences["memory"] == says
+        assert event.differences["memory"] == message
 
 
 def test_a_line_without_a_record_cannot_be_compared(tmp_path: Path) -> None:

@@ -45,7 +45,7 @@ def picture(path: Path, line: str, **more: str) -> Path:
     return path
 
 
-def told(events: list[Event]) -> str:
+def text_of(events: list[Event]) -> str:
     return "\n".join(e.text for e in events if isinstance(e, Note))
 
 
@@ -94,13 +94,13 @@ def test_a_foreign_record_adds_no_line_to_the_log(
 ) -> None:
 
     evil = f"0\n{COMMAND}\u2028{COMMAND}"
-    said = {"sha256": "0" * 64, "line": '"a" -s2', "facts": {"weights": "0"}, "steps": []}
-    said |= {
+    document = {"sha256": "0" * 64, "line": '"a" -s2', "facts": {"weights": "0"}, "steps": []}
+    document |= {
         where: {"facts": {"weights": evil, "init_img": evil}, "steps": [evil]}.get(where, evil)
     }
     outdir = tmp_path / "outputs"
     outdir.mkdir()
-    picture(outdir / "000001.7.png", '"a" -s2', dream_record=json.dumps(said))
+    picture(outdir / "000001.7.png", '"a" -s2', dream_record=json.dumps(document))
     list(session.make("a cat -S7 -s2"))
     lines = (outdir / LOG_NAME).read_text(encoding="utf-8").splitlines()
     assert all(line.startswith(("outputs/", str(outdir))) for line in lines)
@@ -111,7 +111,7 @@ def test_what_is_taken_further_carries_no_foreign_text_on(session: Session, tmp_
     picture(tmp_path / "x.png", evil, dream_record='{"steps": [{"stage": "\x1b"}]}', Comment=evil)
     events = list(session.make("!fix x.png -U2"))
     (saved,) = [event for event in events if isinstance(event, Saved)]
-    assert "“--frobnicate” is not a switch" in told(events)
+    assert "“--frobnicate” is not a switch" in text_of(events)
     everything = "".join(read_chunks(saved.path).values())
     assert COMMAND not in everything and "frobnicate" not in everything and "\x1b" not in everything
     record = read_record(saved.path)
@@ -128,8 +128,8 @@ def test_one_unknown_switch_does_not_cost_the_words(
     events = list(session.make(line))
     (saved,) = [event for event in events if isinstance(event, Saved)]
     assert saved.request.prompt == "a red hat"
-    assert "x.png: “--what” is not a switch" in told(events)
-    assert "-G (face restoration) is not supported; ignored" in told(events)
+    assert "x.png: “--what” is not a switch" in text_of(events)
+    assert "-G (face restoration) is not supported; ignored" in text_of(events)
     if switch == "!fix":
         assert (saved.request.steps, saved.request.seed) == (5, 9)
 
@@ -143,7 +143,7 @@ def test_a_prompt_from_a_picture_has_a_limit(session: Session, tmp_path: Path) -
     assert isinstance(events[0], Rejected)
     events = list(session.make("-I x.png -S1 -s2"))
     (saved,) = [event for event in events if isinstance(event, Saved)]
-    assert saved.request.prompt == "" and "characters (the limit is 32,768)" in told(events)
+    assert saved.request.prompt == "" and "characters (the limit is 32,768)" in text_of(events)
 
 
 def chunk(kind: bytes, data: bytes) -> bytes:
@@ -192,6 +192,6 @@ def test_fix_says_that_a_line_too_long_costs_the_settings(session: Session, tmp_
     picture(tmp_path / "x.png", f'"{"a" * LONGEST}" -s20 -S42')
     events = list(session.make("!fix x.png -U2"))
     assert any(isinstance(event, Saved) for event in events)
-    assert "its settings are not used" in told(events)
+    assert "its settings are not used" in text_of(events)
     Image.new("RGB", (64, 64)).save(tmp_path / "plain.png")
-    assert "settings" not in told(list(session.make("!fix plain.png -U2")))
+    assert "settings" not in text_of(list(session.make("!fix plain.png -U2")))

@@ -17,7 +17,7 @@ from dream.core.events import Event, Note, Rejected, Step
 from dream.session import Session
 from tests.catalogue.hub_stub import Hub, hub_at_home
 from tests.catalogue.server import Release, serving
-from tests.catalogue.test_recognise import FIRST, SD1, SD2, XL, Shapes, pickled, write
+from tests.catalogue.test_detect import FIRST, SD1, SD2, XL, Shapes, pickled, write
 from tests.fakes import fake_registry, fake_session
 
 INDEX = json.dumps({"_class_name": "StableDiffusionPipeline"}).encode()
@@ -50,16 +50,16 @@ def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
         yield hub
 
 
-def happened(session: Session, line: str) -> list[Event]:
+def events_of(session: Session, line: str) -> list[Event]:
     return list(run_line(Context(session, list, COMMANDS), line))
 
 
-def said(session: Session, line: str) -> str:
-    return "\n".join(event.text for event in happened(session, line) if isinstance(event, Note))
+def output_of(session: Session, line: str) -> str:
+    return "\n".join(event.text for event in events_of(session, line) if isinstance(event, Note))
 
 
 def refusal(session: Session, line: str) -> str:
-    (error,) = (e.error for e in happened(session, line) if isinstance(e, Rejected))
+    (error,) = (e.error for e in events_of(session, line) if isinstance(e, Rejected))
     return str(error)
 
 
@@ -72,7 +72,9 @@ def toml(tmp_path: Path) -> str:
 
 def test_a_folder_elsewhere_stays_there_and_is_listed(session: Session, tmp_path: Path) -> None:
     fake_registry(tmp_path / "my things", "mine")
-    note = said(session, '!import_model "my things/mine" --name=good --description "the good one"')
+    note = output_of(
+        session, '!import_model "my things/mine" --name=good --description "the good one"'
+    )
     assert note.startswith("imported good: sd1, 64x64") and "!switch good" in note
     info = session.registry.get_model("good")
     assert (info.path, info.description) == (tmp_path / "my things" / "mine", "the good one")
@@ -81,7 +83,7 @@ def test_a_folder_elsewhere_stays_there_and_is_listed(session: Session, tmp_path
 
 def test_of_a_folder_of_models_all_come(session: Session, tmp_path: Path) -> None:
     fake_registry(tmp_path / "many", "one", "two", "tiny")
-    notes = said(session, "!import_model many")
+    notes = output_of(session, "!import_model many")
     assert "skipped: model tiny already exists" in notes
     assert [info.name for info in session.registry.list_models()] == ["one", "tiny", "two"]
 
@@ -101,11 +103,11 @@ def test_models_are_found_however_deep_and_other_files_left_out(
     write(tmp_path / "many" / "b" / "model.safetensors", SD1)
     for n in range(7):
         write(tmp_path / "many" / f"style{n}.safetensors", {"x.lora_up.weight": (4, 8)})
-    heard = asking(session, "!import_model many", "all")[0][0]
+    shown = asking(session, "!import_model many", "all")[0][0]
     for name in ("'  1  b', 'sd1", "'  2  c-paint', 'sdxl", "'  3  folder', 'sd1", "'  4  paint'"):
-        assert name in heard
-    assert "'  5" not in heard and "style0.safetensors is a LoRA, not a model" in heard
-    notes = said(session, "!import_model many --all")
+        assert name in shown
+    assert "'  5" not in shown and "style0.safetensors is a LoRA, not a model" in shown
+    notes = output_of(session, "!import_model many --all")
     assert notes.count("is a LoRA, not a model") == 5 and "skipped: 2 more" in notes
     names = [info.name for info in session.registry.list_models()]
     assert names == ["b", "c-paint", "folder", "paint", "tiny"]
@@ -114,7 +116,9 @@ def test_models_are_found_however_deep_and_other_files_left_out(
 
 def test_what_is_said_of_one_model_is_not_said_of_several(session: Session, tmp_path: Path) -> None:
     fake_registry(tmp_path / "many", "one")
-    assert "imported mine:" in said(session, "!import_model many --name mine --description=good")
+    assert "imported mine:" in output_of(
+        session, "!import_model many --name mine --description=good"
+    )
     assert session.registry.get_model("mine").description == "good"
     assert asking(session, "!import_model many --name its", "")[1] == (
         f"!import_model {tmp_path}/many/one --name=its",
@@ -132,13 +136,13 @@ def test_what_is_said_of_one_model_is_not_said_of_several(session: Session, tmp_
 def test_a_place_is_written_without_detours(session: Session, tmp_path: Path) -> None:
     fake_registry(tmp_path / "big", "mine")
     (tmp_path / "models" / "link").symlink_to(tmp_path / "big")
-    happened(session, "!import_model models/../big/mine --name one")
+    events_of(session, "!import_model models/../big/mine --name one")
     assert session.registry.find_paths()["one"] == tmp_path / "big" / "mine"
-    happened(session, "!import_model models/link/mine --name two")
+    events_of(session, "!import_model models/link/mine --name two")
     assert session.registry.find_paths()["two"] == tmp_path / "models" / "link" / "mine", (
         "links stay"
     )
-    happened(session, "!import_model models/link/../big/mine --name three")
+    events_of(session, "!import_model models/link/../big/mine --name three")
     assert session.registry.get_model("three").width == 64
 
 
@@ -146,11 +150,11 @@ def test_a_file_with_averages_says_so_and_may_be_asked_for_them(
     session: Session, tmp_path: Path
 ) -> None:
     path = write(tmp_path / "full.safetensors", SD1 | {"model_ema.decay": ()})
-    assert "!edit_model full --ema uses them" in said(session, f"!import_model {path}")
-    assert "EMA" not in said(session, f"!import_model {path} --name=averages --ema")
+    assert "!edit_model full --ema uses them" in output_of(session, f"!import_model {path}")
+    assert "EMA" not in output_of(session, f"!import_model {path} --name=averages --ema")
     assert session.registry.get_model("averages").ema and not session.registry.get_model("full").ema
     filling = write(tmp_path / "filling.safetensors", SD1 | {FIRST: (320, 9, 3, 3)})
-    assert "imported filling: sd1 inpainting" in said(session, f"!import_model {filling}")
+    assert "imported filling: sd1 inpainting" in output_of(session, f"!import_model {filling}")
     plain = write(tmp_path / "plain.safetensors", SD1)
     assert "no EMA weights" in refusal(session, f"!import_model {plain} --ema")
     assert "plain" not in session.registry.find_paths()
@@ -162,27 +166,27 @@ def test_a_file_with_averages_says_so_and_may_be_asked_for_them(
 def asking(session: Session, line: str, *answers: str) -> tuple[list[str], tuple[str, ...]]:
     """What is asked, with what lies ready; and the lines to do instead."""
     questions = get_questions(Context(session, list, COMMANDS), line)
-    heard: list[str] = []
+    shown: list[str] = []
     try:
         question = next(questions)
         for answer in answers:
             about = "".join(f"{row} " for row in question.about)
-            heard.append(f"{about}{question.text} {question.default}".rstrip())
+            shown.append(f"{about}{question.text} {question.default}".rstrip())
             question = questions.send(answer)
     except StopIteration as end:
-        return heard, end.value
+        return shown, end.value
     raise AssertionError(f"and {question}")
 
 
 def test_what_is_missing_is_asked_for(session: Session, tmp_path: Path) -> None:
     fake_registry(tmp_path / "my things", "mine")
     line = f'!import_model "{tmp_path}/my things/mine"'
-    heard, (done,) = asking(session, line, "tiny", "my own", "the good one")
-    assert heard[0] == "Name: mine"
-    assert "model tiny already exists" in heard[1]
-    assert heard[2] == "Description:"
+    shown, (done,) = asking(session, line, "tiny", "my own", "the good one")
+    assert shown[0] == "Name: mine"
+    assert "model tiny already exists" in shown[1]
+    assert shown[2] == "Description:"
     assert done == f'{line} --name="my own" --description="the good one"'
-    happened(session, done)
+    events_of(session, done)
     assert session.registry.get_model("my own").description == "the good one"
     assert asking(session, line, "", "my own", "")[0][0].endswith("Name: my own"), "as listed"
     assert asking(session, f"{line} --name x --description y") == (
@@ -194,11 +198,11 @@ def test_what_is_missing_is_asked_for(session: Session, tmp_path: Path) -> None:
 
 def test_of_several_some_may_be_taken(session: Session, tmp_path: Path) -> None:
     fake_registry(tmp_path / "many", "one", "two", "three")
-    heard, lines = asking(session, "!import_model many", "4", "1,3")
-    assert "one" in heard[0] and heard[0].endswith("(numbers, or all)? all")
-    assert "“4” is not in the list" in heard[1]
+    shown, lines = asking(session, "!import_model many", "4", "1,3")
+    assert "one" in shown[0] and shown[0].endswith("(numbers, or all)? all")
+    assert "“4” is not in the list" in shown[1]
     for line in lines:
-        happened(session, line)
+        events_of(session, line)
     assert [info.name for info in session.registry.list_models()] == ["one", "tiny", "two"]
     everything = (f"!import_model {tmp_path / 'many'} --all",)
     assert asking(session, "!import_model many", "all")[1] == everything
@@ -227,15 +231,15 @@ def test_nothing_is_asked_about_what_is_refused_anyway(
 ) -> None:
     (tmp_path / "page.safetensors").write_text("<html>")
     (tmp_path / "empty").mkdir()
-    heard, (done,) = asking(session, line)
-    assert heard == [] and done.split()[:1] == line.split()[:1]
+    shown, (done,) = asking(session, line)
+    assert shown == [] and done.split()[:1] == line.split()[:1]
 
 
 def test_the_name_of_what_is_to_be_fetched_is_asked_for_too(session: Session, hub: Hub) -> None:
     assert asking(session, "!import_model some/model@v2", "m", "")[0][0].endswith("Name: model")
     address = "https://example.org/v1.safetensors"
     assert asking(session, f"!import_model {address}", "m", "")[0][0].endswith("Name: v1")
-    assert hub.asked == [], "nothing is fetched for a question"
+    assert hub.requests == [], "nothing is fetched for a question"
     session.registry = replace(session.registry, offline=True)
     assert asking(session, "!import_model some/model") == ([], ("!import_model some/model",))
 
@@ -275,7 +279,7 @@ def test_invokeai_s_list_is_taken_over(session: Session, tmp_path: Path) -> None
         "hub:\n  format: diffusers\n  repo_id: some/model\n"
         "gone:\n  weights: models/gone.ckpt\n"
     )
-    notes = said(session, "!import_models_yaml invokeai/configs/models.yaml")
+    notes = output_of(session, "!import_models_yaml invokeai/configs/models.yaml")
     assert "skipped hub: to download it: !import_model some/model --name hub" in notes
     assert "skipped gone: there is no models/gone.ckpt" in notes
     assert session.registry.find_paths()["sd-1.5"].name == "v1.ckpt"
@@ -297,16 +301,16 @@ def test_of_invokeai_s_list_a_vae_that_is_not_here_and_a_second_default_are_told
         "two:\n  path: models/../theirs/two\n  vae: gone.vae.pt\n"
         "three:\n  path: theirs/three\n  vae: models/../my.vae.pt\n"
     )
-    happened(session, "!edit_model tiny default true")
-    notes = said(session, f"!import_models_yaml {file}")
+    events_of(session, "!edit_model tiny default true")
+    notes = output_of(session, f"!import_models_yaml {file}")
     assert session.registry.get_default_model() == "tiny" and "tiny stays the default" in notes
     assert "one uses its own VAE because some/vae was not found; !edit_model one vae" in notes
     assert "two uses its own VAE because gone.vae.pt was not found" in notes
     assert "three uses" not in notes
     assert session.registry.get_model("three").vae == str(tmp_path / "my.vae.pt")
     assert session.registry.find_paths()["two"] == tmp_path / "theirs" / "two"
-    happened(session, "!edit_model tiny default none")
-    happened(session, f"!import_models_yaml {file}")
+    events_of(session, "!edit_model tiny default none")
+    events_of(session, f"!import_models_yaml {file}")
     assert session.registry.get_default_model() == "one"
 
 
@@ -316,7 +320,7 @@ def test_of_invokeai_s_list_a_vae_that_is_not_here_and_a_second_default_are_told
 def test_an_address_is_fetched_and_what_came_is_looked_at(session: Session, tmp_path: Path) -> None:
     with serving(Release(b"<html>login</html>")) as release:
         url = release.url.replace("net.pth", "v1.safetensors")
-        events = happened(session, f"!import_model {url}")
+        events = events_of(session, f"!import_model {url}")
         steps = [event for event in events if isinstance(event, Step)]
         assert (steps[-1].stage, steps[-1].step) == ("fetch", len(release.body))
         assert f"{url} is a web page, not a model; the download was removed" in str(events[-1])
@@ -326,7 +330,7 @@ def test_an_address_is_fetched_and_what_came_is_looked_at(session: Session, tmp_
         assert not (tmp_path / "models" / "arriving").exists()
         release.status = 200
         release.body = body(tmp_path, SD1)
-        assert "imported v1: sd1" in said(session, f"!import_model {url}")
+        assert "imported v1: sd1" in output_of(session, f"!import_model {url}")
     assert in_models(tmp_path) == ["v1.safetensors"]
 
 
@@ -344,17 +348,17 @@ def in_models(tmp_path: Path) -> list[str]:
 def test_two_files_of_one_name_are_two_models(session: Session, tmp_path: Path) -> None:
     with serving(Release(body(tmp_path, SD1))) as one, serving(Release(body(tmp_path, XL))) as two:
         first, second = (r.url.replace("net.pth", "model.safetensors") for r in (one, two))
-        assert "imported one: sd1" in said(session, f"!import_model {first} --name one")
-        assert "imported two: sdxl" in said(session, f"!import_model {second} --name two")
+        assert "imported one: sd1" in output_of(session, f"!import_model {first} --name one")
+        assert "imported two: sdxl" in output_of(session, f"!import_model {second} --name two")
         assert in_models(tmp_path) == ["one.safetensors", "two.safetensors"]
-        assert "imported model: sd1" in said(session, f"!import_model {first}")
-        asked = len(two.asked)
+        assert "imported model: sd1" in output_of(session, f"!import_model {first}")
+        requests = len(two.requests)
         why = refusal(session, f"!import_model {second}")
         assert "model model already exists" in why and "choose another --name" in why
         assert "cannot be the name of a file" in refusal(
             session, f"!import_model {second} --name ../x"
         )
-        assert len(two.asked) == asked, "nothing is fetched in vain"
+        assert len(two.requests) == requests, "nothing is fetched in vain"
     assert [info.name for info in session.registry.list_models()] == ["model", "one", "tiny", "two"]
 
 
@@ -367,7 +371,7 @@ def test_of_what_is_no_model_only_a_vae_stays(session: Session, tmp_path: Path) 
         assert in_models(tmp_path) == []
         release.body = body(tmp_path, {"decoder.conv_in.weight": (4,)})
         vae = release.url.replace("net.pth", "soft.vae.pt")
-        assert "is a VAE; !vae soft uses it" in said(session, f"!import_model {vae}")
+        assert "is a VAE; !vae soft uses it" in output_of(session, f"!import_model {vae}")
         assert "already" in refusal(session, f"!import_model {vae}")
     assert session.registry.get_vae("soft") == tmp_path / "models" / "VAE" / "soft.safetensors"
 
@@ -380,12 +384,12 @@ def test_an_address_that_names_no_file_is_asked_what_it_has(
         Release(data, disposition='attachment; filename="v1 fine.safetensors"')
     ) as release:
         url = release.url.replace("net.pth", "models/1234?type=Model")
-        assert "imported v1 fine: sd1" in said(session, f"!import_model {url}")
+        assert "imported v1 fine: sd1" in output_of(session, f"!import_model {url}")
         assert in_models(tmp_path) == ["v1 fine.ckpt"], "by what it is, not by what it says it is"
-        assert "imported mine: sd1" in said(session, f"!import_model {url} --name mine")
+        assert "imported mine: sd1" in output_of(session, f"!import_model {url} --name mine")
         release.disposition = ""
         assert "its server does not send a file name" in refusal(session, f"!import_model {url}")
-        assert "imported its: sd1" in said(session, f"!import_model {url} --name its")
+        assert "imported its: sd1" in output_of(session, f"!import_model {url} --name its")
         assert asking(session, f"!import_model {url}", "", "good") == (
             ["Name (Enter keeps the original):", "Description:"],
             (f"!import_model {url} --description=good",),
@@ -397,7 +401,7 @@ def test_what_a_file_s_own_name_tells_of_it_is_kept_under_another(
 ) -> None:
     with serving(Release(body(tmp_path, SD2))) as release:
         url = release.url.replace("net.pth", "512-base-ema.safetensors")
-        happened(session, f"!import_model {url} --name mine")
+        events_of(session, f"!import_model {url} --name mine")
     assert session.registry.get_model("mine").prediction == "epsilon"
 
 
@@ -408,8 +412,8 @@ def test_averages_that_are_not_there_cost_no_second_download(
         url = release.url.replace("net.pth", "v1.safetensors")
         assert "no EMA weights" in refusal(session, f"!import_model {url} --ema")
         assert "v1" not in session.registry.find_paths()
-        assert "imported v1:" in said(session, f"!import_model {url}")
-        assert len(release.asked) == 1
+        assert "imported v1:" in output_of(session, f"!import_model {url}")
+        assert len(release.requests) == 1
 
 
 # ── from the hub ───────────────────────────────────────────────────────────────────────────────
@@ -418,7 +422,7 @@ def test_averages_that_are_not_there_cost_no_second_download(
 def test_the_hub_gives_what_the_model_needs_and_no_more(
     session: Session, hub: Hub, tmp_path: Path
 ) -> None:
-    events = happened(session, "!import_model some/model")
+    events = events_of(session, "!import_model some/model")
     folder = tmp_path / "models" / "model"
     there = {p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.name[0] != "."}
     assert {name for name in there if (folder / name).is_file()} == {
@@ -433,30 +437,32 @@ def test_the_hub_gives_what_the_model_needs_and_no_more(
         == steps[-1].steps
         == sum((folder / name).stat().st_size for name in there if (folder / name).is_file())
     )
-    assert hub.asked[-1].endswith("model_index.json"), "half a model is not taken for one"
+    assert hub.requests[-1].endswith("model_index.json"), "half a model is not taken for one"
     assert session.registry.get_model("model").width == 64 * 8
-    asked = len(hub.asked)
-    happened(session, "!import_model some/model")
-    assert hub.asked[asked:] == ["/api/models/some/model"], "what is here is not fetched again"
+    requests = len(hub.requests)
+    events_of(session, "!import_model some/model")
+    assert hub.requests[requests:] == ["/api/models/some/model"], (
+        "what is here is not fetched again"
+    )
 
 
 def test_of_two_repositories_of_one_name_the_second_needs_another(
     session: Session, hub: Hub, tmp_path: Path
 ) -> None:
-    happened(session, "!import_model some/model")
-    hub.repo, asked = "other/model", len(hub.asked)
+    events_of(session, "!import_model some/model")
+    hub.repo, requests = "other/model", len(hub.requests)
     why = refusal(session, "!import_model other/model")
     assert "model model already exists" in why and "choose another --name" in why
-    assert len(hub.asked) == asked
-    assert "imported theirs:" in said(session, "!import_model other/model --name theirs")
+    assert len(hub.requests) == requests
+    assert "imported theirs:" in output_of(session, "!import_model other/model --name theirs")
     assert "has no third/one" in refusal(session, "!import_model third/one")
     assert not (tmp_path / "models" / "one").exists()
 
 
 def test_a_revision_and_a_variant(session: Session, hub: Hub, tmp_path: Path) -> None:
-    told = said(session, "!import_model some/model@v2:fp16 --name half")
-    assert "some/model has no fp16 weights for vae; other weights" in told.splitlines()[0]
-    assert "/api/models/some/model/revision/v2" in hub.asked
+    text = output_of(session, "!import_model some/model@v2:fp16 --name half")
+    assert "some/model has no fp16 weights for vae; other weights" in text.splitlines()[0]
+    assert "/api/models/some/model/revision/v2" in hub.requests
     weights = sorted((tmp_path / "models" / "half").glob("*/*.safetensors"))
     assert [path.name for path in weights] == [
         "diffusion_pytorch_model.fp16.safetensors",
@@ -465,10 +471,10 @@ def test_a_revision_and_a_variant(session: Session, hub: Hub, tmp_path: Path) ->
 
 
 def test_a_variant_that_is_not_there_is_told_before_others_come(session: Session, hub: Hub) -> None:
-    told = said(session, "!import_model some/model:bf16").splitlines()
+    text = output_of(session, "!import_model some/model:bf16").splitlines()
     assert (
-        "some/model has no bf16 weights for unet, vae; other weights" in told[0]
-        and "files" in told[1]
+        "some/model has no bf16 weights for unet, vae; other weights" in text[0]
+        and "files" in text[1]
     )
 
 
@@ -476,7 +482,7 @@ def test_a_download_that_was_cut_goes_on(session: Session, hub: Hub, tmp_path: P
     hub.cut = True
     assert "continues from there" in refusal(session, "!import_model some/model")
     for _ in FILES:
-        happened(session, "!import_model some/model")
+        events_of(session, "!import_model some/model")
     weights = tmp_path / "models" / "model" / "unet" / "diffusion_pytorch_model.safetensors"
     assert weights.read_bytes() == FILES["unet/diffusion_pytorch_model.safetensors"]
     assert "model" in session.registry.find_paths()
@@ -489,7 +495,7 @@ def test_a_gated_model_says_where_to_accept_its_licence(
     why = refusal(session, "!import_model some/model")
     assert "is gated" in why and f"{hub.url}/some/model" in why and "hf auth login" in why
     monkeypatch.setenv("HF_TOKEN", "hf_secret")
-    assert "imported model:" in said(session, "!import_model some/model")
+    assert "imported model:" in output_of(session, "!import_model some/model")
 
 
 def test_what_the_hub_has_not(session: Session, hub: Hub) -> None:
@@ -504,7 +510,7 @@ def test_nothing_is_asked_where_it_is_forbidden(session: Session, hub: Hub) -> N
     for what in ("some/model", f"{hub.url}/v1.safetensors"):
         assert "--offline forbids downloads" in refusal(session, f"!import_model {what}")
     assert "is not downloaded, and --offline is set" in refusal_of_upscaler(session)
-    assert hub.asked == []
+    assert hub.requests == []
     assert os.environ["HF_ENDPOINT"] == hub.url
 
 
@@ -537,5 +543,5 @@ def test_ctrl_c_ends_a_download_and_keeps_what_came(
     with pytest.raises(KeyboardInterrupt):
         events.throw(KeyboardInterrupt())
     assert "model" not in session.registry.find_paths()
-    happened(session, "!import_model some/model")
+    events_of(session, "!import_model some/model")
     assert "model" in session.registry.find_paths()

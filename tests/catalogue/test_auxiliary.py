@@ -46,13 +46,13 @@ def test_it_is_fetched_when_it_is_first_asked_for(
         "README.md": b"words",
         "onnx/model.onnx": b"the same for others",
     }
-    said: list[str] = []
+    message: list[str] = []
     registry = ModelRegistry((tmp_path,))
     with hub_at_home(Hub(CLIPSEG.hub, files)) as hub:
         monkeypatch.setenv("HF_ENDPOINT", hub.url)
-        path = ensure_auxiliary(CLIPSEG, registry, ignore_progress, said.append)
-        fetched = [name.rpartition("/")[2] for name in hub.asked]
-        assert ensure_auxiliary(CLIPSEG, registry, ignore_progress, said.append) == path
+        path = ensure_auxiliary(CLIPSEG, registry, ignore_progress, message.append)
+        fetched = [name.rpartition("/")[2] for name in hub.requests]
+        assert ensure_auxiliary(CLIPSEG, registry, ignore_progress, message.append) == path
     assert path == tmp_path / "clipseg-rd64-refined"
     wanted = ["config.json", "merges.txt", "model.safetensors", "preprocessor_config.json"]
     assert sorted(file.name for file in path.iterdir() if file.name[0] != ".") == [
@@ -60,7 +60,7 @@ def test_it_is_fetched_when_it_is_first_asked_for(
         "vocab.json",
     ]
     assert fetched[-1] == "config.json", "half of it is not taken for it"
-    assert len(said) == 1
+    assert len(message) == 1
     assert registry.list_models() == () and not registry.check_models()
 
 

@@ -11,7 +11,7 @@ from dream.commands import COMMANDS, Context, run_line
 from dream.core.errors import ModelError
 from dream.core.events import Planned, Rejected
 from dream.session import Session, find_wrong_defaults, summarize_plan
-from tests.catalogue.test_recognise import write
+from tests.catalogue.test_detect import write
 from tests.fakes import FakeEngine, fake_session
 
 
@@ -25,16 +25,16 @@ def session(tmp_path: Path) -> Session:
 
 
 @pytest.mark.parametrize(
-    "said", ["-U2 --upscaler=nope", "--vae=nope", "--vae=nope-style", "--model=nope"]
+    "spelling", ["-U2 --upscaler=nope", "--vae=nope", "--vae=nope-style", "--model=nope"]
 )
 def test_a_line_is_refused_before_it_is_made_planned_or_foreseen(
-    session: Session, said: str
+    session: Session, spelling: str
 ) -> None:
-    for events in (session.make(f"a cat {said}"), session.plan(f"a cat {said}")):
+    for events in (session.make(f"a cat {spelling}"), session.plan(f"a cat {spelling}")):
         (event,) = events
         assert isinstance(event, Rejected) and "nope" in str(event.error)
     with pytest.raises(ModelError):
-        summarize_plan(session, f"a cat {said}")
+        summarize_plan(session, f"a cat {spelling}")
     assert isinstance(session.engine, FakeEngine) and session.engine.rendered == []
 
 
@@ -44,11 +44,13 @@ def test_what_is_named_and_not_used_is_no_fault(session: Session) -> None:
 
 
 @pytest.mark.parametrize(
-    "said", ["model nope", "vae nope", "vae nope-style", "upscaler = nope", "outdir {}/file"]
+    "spelling", ["model nope", "vae nope", "vae nope-style", "upscaler = nope", "outdir {}/file"]
 )
-def test_a_default_is_refused_when_it_is_set(session: Session, tmp_path: Path, said: str) -> None:
+def test_a_default_is_refused_when_it_is_set(
+    session: Session, tmp_path: Path, spelling: str
+) -> None:
     before = session.base
-    (event,) = run_line(Context(session, tuple, COMMANDS), f"!set {said.format(tmp_path)}")
+    (event,) = run_line(Context(session, tuple, COMMANDS), f"!set {spelling.format(tmp_path)}")
     assert isinstance(event, Rejected)
     assert session.base == before
 
@@ -61,6 +63,6 @@ def test_settings_may_be_written_as_in_dream_toml(session: Session) -> None:
 
 def test_wrong_defaults_of_the_start_are_said(session: Session) -> None:
     base = replace(session.base, upscaler="nope", vae="none", model="neither")
-    told = list(find_wrong_defaults(session.registry, base))
-    assert [line.partition(":")[0] for line in told] == ["model", "upscaler"]
+    events = list(find_wrong_defaults(session.registry, base))
+    assert [line.partition(":")[0] for line in events] == ["model", "upscaler"]
     assert list(find_wrong_defaults(session.registry, base, extra=("model", "upscaler"))) == []

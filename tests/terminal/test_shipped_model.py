@@ -17,9 +17,9 @@ from tests.terminal.test_pty import is_as_before
 @pytest.fixture
 def dream(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[pseudo.Terminal]:
     monkeypatch.setattr(pseudo, "PATIENCE", 300.0)  # torch is imported by each worker
-    here = pseudo.Terminal("-m", "dream", "-o", str(tmp_path), "--preview", "off", columns=100)
-    yield here
-    here.close()
+    term = pseudo.Terminal("-m", "dream", "-o", str(tmp_path), "--preview", "off", columns=100)
+    yield term
+    term.close()
 
 
 def test_a_session_that_types_cancels_and_loses_its_worker(

@@ -34,20 +34,20 @@ Door = Callable[[Session, Points], list[Event]]
 
 def by_signal(session: Session, points: Points) -> list[Event]:
     """The shell and the plain prompt: SIGINT is handled."""
-    said: list[Event] = []
+    received: list[Event] = []
 
     def show(event: Event) -> None:
-        said.append(event)
+        received.append(event)
         points.reach(event.name)
 
     with Interrupts() as interrupts:
         interrupts.follow(session.make_all(list(enumerate(LINES, 1))), show)
-    return said
+    return received
 
 
 def by_flag(session: Session, points: Points) -> list[Event]:
     """The living prompt: another thread gives the line up, at any moment."""
-    said: list[Event] = []
+    received: list[Event] = []
     given_up: list[int] = []
 
     def give_up(number: int, frame: object) -> None:
@@ -55,7 +55,7 @@ def by_flag(session: Session, points: Points) -> list[Event]:
         session.engine.interrupt()
 
     def show(event: Event) -> None:
-        said.append(event)
+        received.append(event)
         points.reach(event.name)
 
     former = signal.signal(signal.SIGINT, give_up)
@@ -65,19 +65,19 @@ def by_flag(session: Session, points: Points) -> list[Event]:
         )
     finally:
         signal.signal(signal.SIGINT, former)
-    return said
+    return received
 
 
 def by_loop(session: Session, points: Points) -> list[Event]:
     """Python: KeyboardInterrupt is raised wherever the program is."""
-    said: list[Event] = []
+    received: list[Event] = []
     events = session.make_all(list(enumerate(LINES, 1)))
     with suppress(KeyboardInterrupt):
         for event in events:
-            said.append(event)
+            received.append(event)
             points.reach(event.name)
     events.close()
-    return said
+    return received
 
 
 def pictures(outdir: Path) -> set[str]:
@@ -91,10 +91,10 @@ def logged(outdir: Path) -> list[str]:
     return [Path(line.partition(": ")[0]).name for line in lines]
 
 
-def agree(session: Session, said: list[Event]) -> None:
+def agree(session: Session, received: list[Event]) -> None:
     """What must hold once a session has ended its lines, however they ended."""
     outdir = session.outdir
-    saved = [event.path.name for event in said if isinstance(event, Saved)]
+    saved = [event.path.name for event in received if isinstance(event, Saved)]
     on_disk = pictures(outdir)
     assert sorted(logged(outdir)) == sorted(on_disk), "a picture and its line"
     assert set(saved) <= on_disk and len(set(saved)) == len(saved)
@@ -104,10 +104,10 @@ def agree(session: Session, said: list[Event]) -> None:
         assert remembered[-1] == saved[-1], "-1 is the last one"
 
 
-def true_counts(said: list[Event]) -> None:
+def true_counts(received: list[Event]) -> None:
     """What is said of a line that was given up is what was said of its pictures."""
     finished: set[int] = set()
-    for event in said:
+    for event in received:
         match event:
             case LineStarted():
                 finished = set()
@@ -117,10 +117,10 @@ def true_counts(said: list[Event]) -> None:
                 assert count == len(finished)
 
 
-def nothing_made_is_lost(said: list[Event]) -> None:
-    for event, following in zip(said, [*said[1:], None], strict=True):
+def nothing_made_is_lost(received: list[Event]) -> None:
+    for event, following in zip(received, [*received[1:], None], strict=True):
         if isinstance(event, ImageDone):
-            rest = said[said.index(event) + 1 :]
+            rest = received[received.index(event) + 1 :]
             later = next((e for e in rest if isinstance(e, Saved | Failed)), None)
             assert isinstance(later, Saved), f"made, and then {following}"
 
@@ -143,14 +143,14 @@ def test_ctrl_c_at_any_point(
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(os, "fsync", lambda file: None)  # a point, but it need not take its time
             watch_disk(patch, points, CHANGES, after=True)
-            said = door(session, points)
+            received = door(session, points)
         try:
             if door is not by_loop:
-                assert points.struck == any(isinstance(event, Cancelled) for event in said)
+                assert points.struck == any(isinstance(event, Cancelled) for event in received)
                 assert not [path for path in session.outdir.rglob(".*")], "nothing is left behind"
-                nothing_made_is_lost(said)
-                true_counts(said)
-                agree(session, said)
+                nothing_made_is_lost(received)
+                true_counts(received)
+                agree(session, received)
             kept = {saved.path for saved in session.saved}
             assert all(path.exists() for path in kept), "-1 is there"
             before = logged(session.outdir)

@@ -139,17 +139,17 @@ def test_a_photo_stands_upright(tmp_path: Path, orientation: int, ending: str) -
 
 
 @pytest.mark.parametrize(
-    ("ending", "said"),
+    ("ending", "message"),
     [("gif", "frames"), ("webp", "frames"), ("png", "frames"), ("tiff", "pages")],
 )
-def test_of_what_moves_the_first_frame_is_taken(tmp_path: Path, ending: str, said: str) -> None:
+def test_of_what_moves_the_first_frame_is_taken(tmp_path: Path, ending: str, message: str) -> None:
     path = tmp_path / f"film.{ending}"
     others = [Image.new("RGB", (8, 8), colour) for colour in ("blue", "black")]
     Image.new("RGB", (8, 8), RED).save(path, save_all=True, append_images=others)
     opened = open_picture(path)
     assert near(opened.image.getpixel((4, 4)), RED)
     (note,) = opened.notes
-    assert f"3 {said}" in note and str(path) in note
+    assert f"3 {message}" in note and str(path) in note
 
 
 def test_a_wide_profile_becomes_srgb(tmp_path: Path) -> None:
@@ -205,13 +205,13 @@ def test_what_is_no_picture_is_refused_in_one_line(tmp_path: Path) -> None:
         "head.png": (png.getvalue()[:20], "head.png"),
         "bomb.png": (bomb(), "million pixels"),
     }
-    for name, (data, said) in cases.items():
+    for name, (data, message) in cases.items():
         path = tmp_path / name
         path.write_bytes(data)
         with pytest.raises(InputError) as caught:
             open_picture(path)
         text = str(caught.value)
-        assert said in text and name in text and len(text.splitlines()) == 1, text
+        assert message in text and name in text and len(text.splitlines()) == 1, text
     with pytest.raises(InputError, match="million pixels"):
         measure_image(tmp_path / "bomb.png")
 

@@ -51,7 +51,7 @@ def go(program: subprocess.Popen[str]) -> None:
     program.stdin.flush()
 
 
-def said(program: subprocess.Popen[str]) -> str:
+def output_of(program: subprocess.Popen[str]) -> str:
     """What it said before it ended."""
     return program.communicate(timeout=60)[1]
 
@@ -60,7 +60,7 @@ def test_two_programs_at_once(tmp_path: Path) -> None:
     programs = [writer(tmp_path, 10, 2, seed) for seed in (1000, 2000)]
     for program in programs:
         go(program)
-    assert [said(program) for program in programs] == ["", ""]
+    assert [output_of(program) for program in programs] == ["", ""]
     pictures = [path for path in tmp_path.glob("*.png") if ".grid." not in path.name]
     assert len(pictures) == 40
     lines = [line for line in Gallery(tmp_path).log_path.read_text().splitlines() if line[0] != "#"]
@@ -81,8 +81,8 @@ def test_killed_while_another_goes_on(tmp_path: Path, seed: int) -> None:
     time.sleep(dice.uniform(0.01, 0.25))
     victim.kill()
     Gallery(tmp_path).recover()  # as a third program would, at its start
-    assert said(other) == ""
-    said(victim)
+    assert output_of(other) == ""
+    output_of(victim)
     Gallery(tmp_path).recover()
     sound(tmp_path)
     seeds = [int(path.name.split(".")[1]) for path in tmp_path.glob("*.[0-9]*.png")]
@@ -96,10 +96,10 @@ def test_a_disk_without_room(tmp_path: Path, limit: int) -> None:
     """A picture of the writer takes about 7300 bytes; the log reaches 8000 after some."""
     program = writer(tmp_path / "out", 100, 3, 1000, limit)
     go(program)
-    told = said(program)
+    text = output_of(program)
     assert program.returncode == 1
-    assert "the file would exceed the file size limit" in told
-    assert told.count("\n") == 1
+    assert "the file would exceed the file size limit" in text
+    assert text.count("\n") == 1
     gallery = Gallery(tmp_path / "out")
     pictures = {path.name for path in gallery.outdir.glob("*.png")}
     assert bool(pictures) == (limit == 8000)

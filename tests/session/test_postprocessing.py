@@ -43,7 +43,7 @@ def maybe(values: st.SearchStrategy[object]) -> st.SearchStrategy[object]:
 
 @settings(max_examples=100, deadline=None)
 @given(
-    said=st.fixed_dictionaries(
+    message=st.fixed_dictionaries(
         {
             "strength": maybe(_SHARE),
             "outcrop": maybe(st.builds(Outcrop, _PIXELS, _PIXELS, _PIXELS, _PIXELS).filter(any)),
@@ -59,12 +59,12 @@ def maybe(values: st.SearchStrategy[object]) -> st.SearchStrategy[object]:
     kind=st.sampled_from(["words", "init_img", "fix"]),
 )
 def test_a_settled_recipe_is_written_and_read_again(
-    said: dict[str, object], kind: str, photo: str
+    message: dict[str, object], kind: str, photo: str
 ) -> None:
     begins = {} if kind == "words" else {kind: photo}
-    if kind == "fix" and not any(said[stage.recipe_fields[0]] for stage in STAGES):
-        said["upscale"] = Upscale(2)
-    recipe = one(Request(prompt='a "cat" -s5', **begins, **said))  # type: ignore[arg-type]
+    if kind == "fix" and not any(message[stage.recipe_fields[0]] for stage in STAGES):
+        message["upscale"] = Upscale(2)
+    recipe = one(Request(prompt='a "cat" -s5', **begins, **message))  # type: ignore[arg-type]
     assert one(parse_line(format_line(recipe.to_request()))) == recipe
     size = (200, 150) if recipe.fix else (recipe.width, recipe.height)
     done = []
@@ -108,8 +108,8 @@ def test_what_could_never_be_opened_again_is_refused_before_rendering(
 ) -> None:
     path = tmp_path / "large.png"
     Image.new("1", (6000, 5000)).save(path)
-    said = "6000x5000 would become 12000x10000, 120 million pixels"
-    with pytest.raises(BadLine, match=said):
+    message = "6000x5000 would become 12000x10000, 120 million pixels"
+    with pytest.raises(BadLine, match=message):
         one(parse_line(f"!fix {path} -U2"))
     assert one(parse_line(f"!fix {path} -U1.5")).upscale == (1.5, 0.75)
 

@@ -27,7 +27,7 @@ def test_the_exam_asks_what_training_never_saw() -> None:
     paper = draw_paper()
     assert len(paper.singles) + len(paper.groups) + len(paper.pairs) == 400
     for still in (*paper.singles, *paper.groups, *paper.pairs):
-        first = still.things[0]
+        first = still.objects[0]
         assert held_out(first.kind, first.colour, still.background)
     assert draw_paper() == paper
 
@@ -42,9 +42,9 @@ def test_true_drawings_pass_the_exam() -> None:
 
 def test_a_colour_that_is_there_is_not_gone() -> None:
     still = draw_paper(1, 0, 0).singles[0]
-    found = analyze(render(still, 192, 192, 1).image)
-    assert not colour_gone(still.background, found)
-    assert not colour_gone(still.things[0].colour, found)
+    detection = analyze(render(still, 192, 192, 1).image)
+    assert not colour_gone(still.background, detection)
+    assert not colour_gone(still.objects[0].colour, detection)
 
 
 def test_a_table_written_into_a_card_can_be_read_again(tmp_path: Path) -> None:

@@ -153,8 +153,8 @@ def test_a_model_is_called_otherwise_and_understood_by_its_former_name(
     assert rename_entry((tmp_path,), "some", new, tmp_path / "some") == file
     registry = ModelRegistry((tmp_path,))
     header = "[models.better]" if new == "better" else '[models."a b.c"]'
-    told = 'path = "some"\nformerly = ["some"]\n'
-    expected = BY_HAND.replace("[models.some]", header).replace("true\n", f"true\n{told}")
+    rows = 'path = "some"\nformerly = ["some"]\n'
+    expected = BY_HAND.replace("[models.some]", header).replace("true\n", f"true\n{rows}")
     assert file.read_text("utf-8") == expected
     assert [info.name for info in registry.list_models()] == [new] == [registry.get_default_model()]
     assert (

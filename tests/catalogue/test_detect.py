@@ -253,7 +253,7 @@ HUGE = b"\x80\x02}\x8b\x00\x10\x00\x00" + b"\x7f" * 4096 + b"K\x01s."
 
 
 @pytest.mark.parametrize(
-    ("program", "says"),
+    ("program", "message"),
     [
         (YEAR, ""),
         (CIRCLE, ""),
@@ -264,11 +264,11 @@ HUGE = b"\x80\x02}\x8b\x00\x10\x00\x00" + b"\x7f" * 4096 + b"K\x01s."
     ],
 )
 def test_a_pickle_made_to_do_harm_without_code_does_none(
-    tmp_path: Path, program: bytes, says: str
+    tmp_path: Path, program: bytes, message: str
 ) -> None:
     path = by_hand(tmp_path / "model.ckpt", program)
-    if says:
-        with pytest.raises(ModelError, match=says):
+    if message:
+        with pytest.raises(ModelError, match=message):
             detect(path)
     else:
         assert detect(path).kind == "unknown"
@@ -300,8 +300,8 @@ def _header(path: Path, text: str) -> None:
     path.write_bytes(struct.pack("<Q", len(text)) + text.encode())
 
 
-def _row(**said: Any) -> str:
-    return json.dumps({"a": {"dtype": "F16", "shape": [1], "data_offsets": [0, 0], **said}})
+def _row(**message: Any) -> str:
+    return json.dumps({"a": {"dtype": "F16", "shape": [1], "data_offsets": [0, 0], **message}})
 
 
 def _cut(path: Path) -> None:
@@ -326,7 +326,7 @@ def _cut_in_pickle(path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("make", "says"),
+    ("make", "message"),
     [
         (lambda p: p.write_bytes(b""), "is empty"),
         (lambda p: p.write_text("\n<!DOCTYPE html><html>Sign in</html>"), "web page"),
@@ -351,14 +351,14 @@ def _cut_in_pickle(path: Path) -> None:
     ],
 )
 def test_what_is_broken_is_one_line(
-    tmp_path: Path, make: Callable[[Path], object], says: str, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, make: Callable[[Path], object], message: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     path = tmp_path / "model.safetensors"
     make(path)
     with pytest.raises(ModelError) as caught:
         detect(path)
-    assert says in str(caught.value)
+    assert message in str(caught.value)
     assert str(path) in str(caught.value) and "\n" not in str(caught.value)
     assert not Path("trapped").exists()
 
@@ -395,7 +395,7 @@ WORDS = {"token_embd.weight": (4, 256), "blk.0.attn_q.weight": (4, 256)}
 
 
 @pytest.mark.parametrize(
-    ("data", "says"),
+    ("data", "message"),
     [
         (gguf("flux", FLUX), "contains only the denoiser of FLUX.1, which is not supported"),
         (gguf("t5encoder", WORDS), "is a text encoder (T5), not a model"),
@@ -410,11 +410,11 @@ WORDS = {"token_embd.weight": (4, 256), "blk.0.attn_q.weight": (4, 256)}
         (b"GGUF" + struct.pack("<IQQ", 1, 0, 0), "GGUF version 1 is not supported"),
     ],
 )
-def test_a_gguf_file_is_called_what_it_is(tmp_path: Path, data: bytes, says: str) -> None:
+def test_a_gguf_file_is_called_what_it_is(tmp_path: Path, data: bytes, message: str) -> None:
     (tmp_path / "m.gguf").write_bytes(data)
     with pytest.raises(ModelError) as caught:
         require_model(tmp_path / "m.gguf")
-    assert says in str(caught.value)
+    assert message in str(caught.value)
 
 
 def test_a_gguf_file_of_a_whole_model_is_a_model(tmp_path: Path) -> None:
@@ -435,7 +435,7 @@ ENCODERS = {
 
 
 @pytest.mark.parametrize(
-    ("shapes", "says"),
+    ("shapes", "message"),
     [
         (FLUX, "only the denoiser of FLUX.1"),
         (under(UNET, FLUX), "only the denoiser of FLUX.1"),
@@ -479,11 +479,13 @@ ENCODERS = {
         (LIGHTNING, "is a denoiser alone, in diffusers format, not a model (load the wh"),
     ],
 )
-def test_every_file_beside_models_has_its_name(tmp_path: Path, shapes: Shapes, says: str) -> None:
+def test_every_file_beside_models_has_its_name(
+    tmp_path: Path, shapes: Shapes, message: str
+) -> None:
     path = write(tmp_path / "it.safetensors", shapes)
     with pytest.raises(ModelError) as caught:
         require_model(path)
-    assert says in str(caught.value)
+    assert message in str(caught.value)
 
 
 def test_a_weight_with_its_scales_is_one_of_its_own_shape(tmp_path: Path) -> None:
@@ -550,8 +552,8 @@ def test_pickles_of_other_kinds_have_their_names(tmp_path: Path, whole: Any, kin
     assert detect(path).kind == kind
 
 
-@pytest.mark.parametrize("said", ["10", "0000x0000", "64x9999", "1001x1000", "١٠٢٤"])
-def test_a_resolution_of_nonsense_is_none(tmp_path: Path, said: str) -> None:
-    metadata = {"modelspec.resolution": said}
+@pytest.mark.parametrize("message", ["10", "0000x0000", "64x9999", "1001x1000", "١٠٢٤"])
+def test_a_resolution_of_nonsense_is_none(tmp_path: Path, message: str) -> None:
+    metadata = {"modelspec.resolution": message}
     path = write(tmp_path / "m.safetensors", SD1, metadata=metadata)
     assert detect(path).size == (512, 512)

@@ -27,12 +27,12 @@ def photo(tmp_path_factory: pytest.TempPathFactory) -> str:
     return str(path)
 
 
-def settled(line: str) -> ResolvedRequest:
+def resolved(line: str) -> ResolvedRequest:
     return resolve(parse_line(line), lambda name: CARD, (), lambda: 7)
 
 
 def one(line: str) -> Recipe:
-    (recipe,) = settled(line).recipes
+    (recipe,) = resolved(line).recipes
     return recipe
 
 
@@ -48,25 +48,25 @@ def one(line: str) -> Recipe:
 def test_how_strongly_it_is_painted_over(line: str, strength: float | None) -> None:
     assert one(line).hires_fix == strength
     assert one(line).strength is None
-    assert settled(line).notes == ()
+    assert resolved(line).notes == ()
 
 
 def test_where_there_is_nothing_to_mend_it_is_said(photo: str) -> None:
-    for line, said in (
+    for line, message in (
         ("x --hires_fix", "--hires_fix is ignored: the image is not larger than 256x256"),
         (f"x -I {photo} --hires_fix", "--hires_fix is ignored with an input image"),
     ):
-        answer = settled(line)
+        answer = resolved(line)
         assert answer.recipes[0].hires_fix is None
-        assert any(note.startswith(said) for note in answer.notes)
+        assert any(note.startswith(message) for note in answer.notes)
 
 
 def test_words_mask_a_picture_and_only_they(photo: str) -> None:
     assert one(f'x -I {photo} -tm "cat OR dog" 0.3').text_mask == TextMask("cat OR dog", 0.3)
     with pytest.raises(BadLine, match="-tm needs an input image"):
-        settled("x -tm cat")
+        resolved("x -tm cat")
     with pytest.raises(BadLine, match="cannot be used together"):
-        settled(f"x -I {photo} -M {photo} -tm cat")
+        resolved(f"x -I {photo} -M {photo} -tm cat")
 
 
 @settings(max_examples=60, deadline=None)
@@ -79,6 +79,6 @@ def test_what_is_settled_is_written_and_read_back(
     photo: str, hires_fix: float | None, text_mask: TextMask | None, from_picture: bool
 ) -> None:
     begun = {"init_img": photo, "text_mask": text_mask} if from_picture else {}
-    asked = Request(prompt="x", width=512, height=384, hires_fix=hires_fix, **begun)
-    (recipe,) = resolve(asked, lambda name: CARD, (), lambda: 7).recipes
+    request = Request(prompt="x", width=512, height=384, hires_fix=hires_fix, **begun)
+    (recipe,) = resolve(request, lambda name: CARD, (), lambda: 7).recipes
     assert one(format_line(recipe.to_request())) == recipe

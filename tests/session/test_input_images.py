@@ -32,12 +32,12 @@ def photo(tmp_path: Path) -> str:
     return str(tmp_path / "photo.png")
 
 
-def settled(request: Request, info: ModelInfo = CARD) -> ResolvedRequest:
+def resolved(request: Request, info: ModelInfo = CARD) -> ResolvedRequest:
     return resolve(request, lambda name: info, (), lambda: 7)
 
 
 def size(request: Request) -> tuple[int, int]:
-    (recipe,) = settled(request).recipes
+    (recipe,) = resolved(request).recipes
     return recipe.width, recipe.height
 
 
@@ -53,7 +53,7 @@ def saved(session: Session, line: str) -> Saved:
 
 
 def test_a_picture_keeps_its_size_floored_and_it_is_said(photo: str) -> None:
-    answer = settled(Request(prompt="x", init_img=photo))
+    answer = resolved(Request(prompt="x", init_img=photo))
     (recipe,) = answer.recipes
     assert (recipe.width, recipe.height, recipe.strength) == (512, 384, 0.75)
     (note,) = answer.notes
@@ -61,7 +61,7 @@ def test_a_picture_keeps_its_size_floored_and_it_is_said(photo: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("said", "becomes"),
+    ("values", "becomes"),
     [
         ({"fit": True}, (256, 200)),
         ({"fit": True, "width": 1024, "height": 300}, (392, 296)),
@@ -73,26 +73,26 @@ def test_a_picture_keeps_its_size_floored_and_it_is_said(photo: str) -> None:
         ({"width": 320, "height": 320}, (320, 320)),
     ],
 )
-def test_sizes(photo: str, said: dict[str, Any], becomes: tuple[int, int]) -> None:
-    assert size(Request(prompt="x", init_img=photo, **said)) == becomes
+def test_sizes(photo: str, values: dict[str, Any], becomes: tuple[int, int]) -> None:
+    assert size(Request(prompt="x", init_img=photo, **values)) == becomes
 
 
 def test_what_is_cut_is_said(photo: str) -> None:
-    (note,) = settled(Request(prompt="x", init_img=photo, width=320, height=320)).notes
+    (note,) = resolved(Request(prompt="x", init_img=photo, width=320, height=320)).notes
     assert note == "photo.png is resized from 515x389 to 320x320 and cropped; --fit keeps all of it"
 
 
 def test_a_long_thin_picture_fits_whole_by_growing_out_of_the_box(tmp_path: Path) -> None:
     path = str(tmp_path / "wall.png")
     Image.new("L", (600, 100)).save(path)
-    answer = settled(Request(prompt="x", init_img=path, fit=True))
+    answer = resolved(Request(prompt="x", init_img=path, fit=True))
     assert (answer.recipes[0].width, answer.recipes[0].height) == (384, 64)
     assert answer.notes == (
         "wall.png is resized from 600x100 to 384x64: the minimum is 64 pixels per side",
     )
     Image.new("L", (8000, 20)).save(path)
     with pytest.raises(BadLine, match="less extreme shape"):
-        settled(Request(prompt="x", init_img=path, fit=True))
+        resolved(Request(prompt="x", init_img=path, fit=True))
 
 
 @settings(
@@ -110,12 +110,12 @@ def test_what_fits_has_the_picture_s_shape_and_fits_into_itself(
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("dream.session.input_images.measure_image", lambda path: own)
         info = replace(CARD, multiple=multiple)
-        asked = Request(init_img="a.png", fit=True, width=width, height=height)
+        request = Request(init_img="a.png", fit=True, width=width, height=height)
         try:
-            across, down, _ = compute_size(asked, info)
+            across, down, _ = compute_size(request, info)
         except BadLine:
             return
-        again = compute_size(replace(asked, width=across, height=down), info)
+        again = compute_size(replace(request, width=across, height=down), info)
     assert again[:2] == (across, down)
     assert across % multiple == down % multiple == 0 and min(across, down) >= 64
     # Each side is the picture's, times one scale, up to the next multiple.
@@ -127,7 +127,7 @@ def test_a_mask_of_another_shape_is_told(tmp_path: Path, photo: str) -> None:
     def notes(size: tuple[int, int]) -> tuple[str, ...]:
         Image.new("L", size).save(tmp_path / "mask.png")
         mask = str(tmp_path / "mask.png")
-        return settled(Request(prompt="x", init_img=photo, init_mask=mask)).notes
+        return resolved(Request(prompt="x", init_img=photo, init_mask=mask)).notes
 
     assert not any("mask" in note for note in (*notes((515, 389)), *notes((256, 193))))
     assert notes((515, 200))[0] == (
@@ -147,20 +147,20 @@ def test_a_huge_picture_wants_a_size(tmp_path: Path) -> None:
     path = str(tmp_path / "huge.png")
     Image.new("1", (8000, 8000)).save(path)
     with pytest.raises(BadLine, match=r"huge\.png would become 8000x8000.*--fit"):
-        settled(Request(prompt="x", init_img=path))
+        resolved(Request(prompt="x", init_img=path))
     assert size(Request(prompt="x", init_img=path, fit=True)) == (256, 256)
 
 
 def test_what_is_no_picture_is_refused_before_anything(tmp_path: Path, photo: str) -> None:
     (tmp_path / "text.png").write_text("hello")
     text, gone = str(tmp_path / "text.png"), str(tmp_path / "gone.png")
-    for asked in (Request(init_img=text), Request(init_img=photo, init_mask=gone)):
+    for request in (Request(init_img=text), Request(init_img=photo, init_mask=gone)):
         with pytest.raises(InputError):
-            settled(asked)
+            resolved(request)
     with pytest.raises(BadLine, match="needs an input image"):
-        settled(Request(prompt="x", init_mask=photo))
+        resolved(Request(prompt="x", init_mask=photo))
     with pytest.raises(BadLine, match="strength takes a number above 0"):
-        settled(Request(prompt="x", init_img=photo, strength=0.0))
+        resolved(Request(prompt="x", init_img=photo, strength=0.0))
 
 
 def test_a_pasted_address_of_a_file_is_the_file(tmp_path: Path) -> None:
@@ -173,7 +173,7 @@ def test_a_pasted_address_of_a_file_is_the_file(tmp_path: Path) -> None:
 
 
 def test_a_strength_without_a_picture_is_said(photo: str) -> None:
-    answer = settled(Request(prompt="x", strength=0.4))
+    answer = resolved(Request(prompt="x", strength=0.4))
     assert answer.recipes[0].strength is None and "-f is ignored" in answer.notes[0]
 
 
@@ -205,11 +205,11 @@ def test_a_settled_recipe_is_written_and_read_and_settled_again(
         data["init_mask"] = photo
     info = replace(CARD, multiple=multiple)
     try:
-        (recipe,) = settled(Request(init_img=photo, **data), info).recipes
+        (recipe,) = resolved(Request(init_img=photo, **data), info).recipes
     except BadLine:
         return  # a side of more than 4096
     line = format_line(recipe.to_request())
-    again = settled(parse_line(line), info)
+    again = resolved(parse_line(line), info)
     assert again.recipes == (recipe,)
 
 
@@ -248,8 +248,8 @@ def test_the_log_and_the_png_name_what_it_began_from(tmp_path: Path, photo: str)
     event = saved(session, f"x -I {photo} -M {photo}")
     (line,) = [text for _, text in read_log(session.outdir / LOG_NAME)]
     digest = hash_file(Path(photo))
-    said = parse_facts(parse_log_line(line).comment)
-    assert (said["init_img"], said["init_mask"]) == (digest[:16], digest[:16])
+    values = parse_facts(parse_log_line(line).comment)
+    assert (values["init_img"], values["init_mask"]) == (digest[:16], digest[:16])
     assert read_record(event.path).facts["init_img"] == digest
 
 
@@ -264,9 +264,11 @@ def test_a_changed_input_is_said_before_the_picture(tmp_path: Path, photo: str) 
     assert not [e for e in made(session, line) if "has changed" in str(e)]
     Image.new("RGB", (515, 389), "red").save(photo)
     events = made(session, line)
-    said = next(n for n, e in enumerate(events) if isinstance(e, Note) and "has changed" in e.text)
-    assert photo in str(events[said])
-    assert said < next(n for n, event in enumerate(events) if isinstance(event, Step))
+    values = next(
+        n for n, e in enumerate(events) if isinstance(e, Note) and "has changed" in e.text
+    )
+    assert photo in str(events[values])
+    assert values < next(n for n, event in enumerate(events) if isinstance(event, Step))
     again = list(session.verify(session.outdir / LOG_NAME))
     assert any(isinstance(e, Note) and "has changed" in e.text for e in again)
 
@@ -311,8 +313,8 @@ def test_such_a_folder_may_be_moved(
     (tmp_path / "elsewhere").mkdir()
     for place, log in ((".", "moved"), ("moved", "."), ("elsewhere", "../moved")):
         monkeypatch.chdir(tmp_path / place)
-        told = list(fake_session(tmp_path / "other").verify(Path(log) / LOG_NAME))
-        assert told[-1] == Note(text=f"2 same, 0 different, in {Path(log) / LOG_NAME}")
+        events = list(fake_session(tmp_path / "other").verify(Path(log) / LOG_NAME))
+        assert events[-1] == Note(text=f"2 same, 0 different, in {Path(log) / LOG_NAME}")
         replayed = list(fake_session(tmp_path / "other").replay(Path(log) / LOG_NAME))
         assert sum(isinstance(event, Saved) for event in replayed) == 2
     typed = tmp_path / "moved" / "typed.txt"
@@ -320,8 +322,8 @@ def test_such_a_folder_may_be_moved(
     (event,) = fake_session(tmp_path / "other").replay(typed)
     assert isinstance(event, Rejected), "only a log's picture is what it was"
     next((tmp_path / "moved" / "inputs").iterdir()).unlink()
-    told = list(fake_session(tmp_path / "other").verify(tmp_path / "moved" / LOG_NAME))
-    assert isinstance(told[-1], Note) and "1 same, 0 different, 1 failed" in told[-1].text
+    events = list(fake_session(tmp_path / "other").verify(tmp_path / "moved" / LOG_NAME))
+    assert isinstance(events[-1], Note) and "1 same, 0 different, 1 failed" in events[-1].text
 
 
 def test_a_dry_run_shows_the_sizes(tmp_path: Path, photo: str) -> None:
@@ -333,5 +335,5 @@ def test_a_dry_run_shows_the_sizes(tmp_path: Path, photo: str) -> None:
 
 
 def test_a_recipe_without_a_picture_has_no_strength() -> None:
-    (recipe,) = settled(Request(prompt="x")).recipes
+    (recipe,) = resolved(Request(prompt="x")).recipes
     assert isinstance(recipe, Recipe) and (recipe.init_img, recipe.strength) == (None, None)

@@ -43,45 +43,45 @@ def begun(tmp_path: Path) -> Path:
     return path
 
 
-def sought(workshop: TaskExecutor, begun: Path) -> tuple[TextMask, Path, str]:
+def find_mask(workshop: TaskExecutor, begun: Path) -> tuple[TextMask, Path, str]:
     """Words with a threshold that is neither too high nor too low, their mask, and what is said."""
     mask, heat = begun.with_name("mask.png"), begun.with_name("heat.png")
-    told: list[Any] = []
-    workshop.find_mask(FindMaskTask(begun, TextMask("a cat"), mask, heat), told.append)
+    reported: list[Any] = []
+    workshop.find_mask(FindMaskTask(begun, TextMask("a cat"), mask, heat), reported.append)
     threshold = float(np.median(np.asarray(Image.open(heat)))) / 255
-    asked = TextMask(WORDS, round(threshold, 3))
-    workshop.find_mask(FindMaskTask(begun, asked, mask, heat), told.append)
-    (said,) = (note.text for note in told[1:] if isinstance(note, Note))
-    return asked, mask, said
+    wanted = TextMask(WORDS, round(threshold, 3))
+    workshop.find_mask(FindMaskTask(begun, wanted, mask, heat), reported.append)
+    (message,) = (note.text for note in reported[1:] if isinstance(note, Note))
+    return wanted, mask, message
 
 
 def test_what_words_name_is_painted_and_nothing_else(workshop: TaskExecutor, begun: Path) -> None:
-    asked, mask, said = sought(workshop, begun)
+    wanted, mask, message = find_mask(workshop, begun)
     black = np.asarray(Image.open(mask)) == 0
     assert 0.01 < black.mean() < 0.99
-    assert said == f"“{WORDS}” covers {black.mean():.1%} of begun.png"
+    assert message == f"“{WORDS}” covers {black.mean():.1%} of begun.png"
     usual = {"init_img": str(begun), "strength": 0.8, "steps": 3}
-    by_words = workshop.run(RenderTask(recipe(**usual, text_mask=asked)), print)
+    by_words = workshop.run(RenderTask(recipe(**usual, text_mask=wanted)), print)
     by_file = workshop.run(RenderTask(recipe(**usual, init_mask=str(mask))), print)
     assert by_words.sha256 == by_file.sha256
     assert len(by_words.facts["clipseg"]) == 64
     differs = (np.asarray(by_words.image) != np.asarray(Image.open(begun))).any(2)
     assert differs[black].any() and not differs[~black].any()
-    others = workshop.run(RenderTask(recipe(**usual, text_mask=asked, invert_mask=True)), print)
+    others = workshop.run(RenderTask(recipe(**usual, text_mask=wanted, invert_mask=True)), print)
     differs = (np.asarray(others.image) != np.asarray(Image.open(begun))).any(2)
     assert differs[~black].any() and not differs[black].any()
 
 
 def test_words_that_name_nothing_are_refused(workshop: TaskExecutor, begun: Path) -> None:
-    asked = recipe(init_img=str(begun), strength=0.8, text_mask=TextMask("cat", 1))
+    wanted = recipe(init_img=str(begun), strength=0.8, text_mask=TextMask("cat", 1))
     with pytest.raises(InputError, match=r"“cat” was not found in .* at threshold 1"):
-        workshop.run(RenderTask(asked), print)
+        workshop.run(RenderTask(wanted), print)
 
 
 def test_without_the_model_and_offline_it_is_said_what_is_missing(
     random_models: Path, begun: Path
 ) -> None:
     workshop = TaskExecutor(ModelRegistry((random_models,), offline=True), DeviceConfig())
-    asked = recipe(init_img=str(begun), strength=0.8, text_mask=TextMask("cat"))
+    wanted = recipe(init_img=str(begun), strength=0.8, text_mask=TextMask("cat"))
     with pytest.raises(ModelError, match="model is not downloaded, and --offline is set"):
-        workshop.run(RenderTask(asked), print)
+        workshop.run(RenderTask(wanted), print)

@@ -24,13 +24,13 @@ def terminal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Open]:
     opened: list[Terminal] = []
 
     def open_terminal(answers: str, pause: float, keys: str = "") -> Terminal:
-        session = ("-m", "tests.terminal.looking", str(tmp_path), str(pause))
-        here = Terminal(*session, columns=40, COLORTERM="truecolor")
-        opened.append(here)
-        here.until(lambda: b"\x1b[c" in here.raw, "question")
-        here.send(keys[: len(keys) // 2] + answers + keys[len(keys) // 2 :])
-        here.see("dream>")
-        return here
+        session = ("-m", "tests.terminal.previewing_session", str(tmp_path), str(pause))
+        term = Terminal(*session, columns=40, COLORTERM="truecolor")
+        opened.append(term)
+        term.until(lambda: b"\x1b[c" in term.raw, "question")
+        term.send(keys[: len(keys) // 2] + answers + keys[len(keys) // 2 :])
+        term.see("dream>")
+        return term
 
     yield open_terminal
     for one in opened:
@@ -38,33 +38,33 @@ def terminal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Open]:
 
 
 def test_a_picture_lives_above_the_line_that_is_typed(terminal: Open) -> None:
-    here = terminal(PLAIN, 0.2)
-    here.send("a cat -s50 -S1\r")
-    here.until(lambda: b"48;2;" in here.raw, "colours")
-    here.send("a dog")
-    here.see_line("a dog")
-    here.resize(20, 30)
-    here.send(" in the rain")
-    here.see_line("a dog in the rain")
-    here.send("\x03")
-    here.see_line("")
-    here.send("\x03")
-    here.see("cancelled")
-    here.send("\x15q\r")
-    assert here.end() == 0
-    assert here.state() == here.before
+    term = terminal(PLAIN, 0.2)
+    term.send("a cat -s50 -S1\r")
+    term.until(lambda: b"48;2;" in term.raw, "colours")
+    term.send("a dog")
+    term.see_line("a dog")
+    term.resize(20, 30)
+    term.send(" in the rain")
+    term.see_line("a dog in the rain")
+    term.send("\x03")
+    term.see_line("")
+    term.send("\x03")
+    term.see("cancelled")
+    term.send("\x15q\r")
+    assert term.end() == 0
+    assert term.state() == term.before
 
 
 def test_what_was_typed_while_the_terminal_was_asked_is_a_line(
     terminal: Open, tmp_path: Path
 ) -> None:
-    here = terminal(KITTY, 0.0, keys="a cat -S7\r")
+    term = terminal(KITTY, 0.0, keys="a cat -S7\r")
     # The terminal of this test knows nothing of kitty's pictures; so look at what it is sent.
-    here.until(lambda: b"\x1b_Gm=0\x1b\\" in here.raw, "end of the picture")
-    assert b"\x1b_Ga=T" in here.raw
-    assert b"c=8,r=4" in here.raw
-    assert b"\x1b]8;;file://" in here.raw
+    term.until(lambda: b"\x1b_Gm=0\x1b\\" in term.raw, "end of the picture")
+    assert b"\x1b_Ga=T" in term.raw
+    assert b"c=8,r=4" in term.raw
+    assert b"\x1b]8;;file://" in term.raw
     assert len([*(tmp_path / "outputs").glob("*.7.png")]) == 1
-    here.send("q\r")
-    assert here.end() == 0
-    assert here.state() == here.before
+    term.send("q\r")
+    assert term.end() == 0
+    assert term.state() == term.before

@@ -19,12 +19,12 @@ class LookingEngine(FakeEngine):
 
     def render(self, recipe: Recipe, every: int = 0) -> EngineEvents:
         """As the other's, with the picture's colour in every preview."""
-        look = Preview(8, 8, bytes(colour(recipe)) * 64)
-        for happening in super().render(recipe, every):
-            if isinstance(happening, Progress):
-                yield replace(happening, preview=look)
+        preview = Preview(8, 8, bytes(colour(recipe)) * 64)
+        for event in super().render(recipe, every):
+            if isinstance(event, Progress):
+                yield replace(event, preview=preview)
             else:
-                yield happening
+                yield event
 
 
 if __name__ == "__main__":
