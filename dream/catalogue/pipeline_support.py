@@ -12,25 +12,28 @@ from dream.options.family import Family
 from dream.options.family_table import FAMILIES
 
 _OTHERS = (
-    (r"Onnx|Flax", "is for another runtime than PyTorch"),
-    (r"InstructPix2Pix|Edit|Pix2Pix|Kontext", "edits pictures by words"),
-    (r"Video|Animate|Wan|LTX|Mochi|CogVideo|Latte|Allegro|Helios|Cosmos", "makes films"),
-    (r"Audio|Music|Riffusion", "makes sound"),
-    (r"ControlNet|Control|Adapter|GLIGEN", "is guided by a picture of edges, poses or depth"),
-    (r"Upscale|SuperResolution", "enlarges pictures"),
-    (r"^IF", "paints in three models, one after the other"),
-    (r"Prior", "makes no pictures, but what another model makes pictures of"),
-    (r"Kandinsky3", "has an autoencoder that keeps its latents in another way"),
-    (r"Kandinsky|Wuerstchen|Cascade", "is made of several models"),
-    (r"Shap|3D|Marigold", "makes depth or shapes"),
+    (r"Onnx|Flax", "does not use PyTorch"),
+    (r"InstructPix2Pix|Edit|Pix2Pix|Kontext", "edits images from instructions"),
+    (r"Video|Animate|Wan|LTX|Mochi|CogVideo|Latte|Allegro|Helios|Cosmos", "generates videos"),
+    (r"Audio|Music|Riffusion", "generates audio"),
+    (r"ControlNet|Control|Adapter|GLIGEN", "needs a control image (edges, a pose or depth)"),
+    (r"Upscale|SuperResolution", "upscales images"),
+    (r"^IF", "consists of three models that run in sequence"),
+    (r"Prior", "generates embeddings for another model, not images"),
+    (r"Kandinsky3", "uses an autoencoder with another latent format"),
+    (r"Kandinsky|Wuerstchen|Cascade", "consists of several models"),
+    (r"Shap|3D|Marigold", "generates depth maps or 3D shapes"),
     (r"StableDiffusion3PAG", "fails in diffusers itself"),
-    (r"Flux2Pipeline|GlmImage|NucleusMoE|QwenImage21", "reads words with a processor for pictures"),
-    (r"Ideogram4", "has a second denoiser, for guidance"),
-    (r"Fill", "only fills in the masked part of a picture"),
-    (r"Krea2", "keeps its latents in an order of its own"),
-    (r"PRX", "has not been tried with dream"),
+    (
+        r"Flux2Pipeline|GlmImage|NucleusMoE|QwenImage21",
+        "encodes the prompt with a vision-language processor",
+    ),
+    (r"Ideogram4", "has a second denoiser for guidance"),
+    (r"Fill", "only fills the masked part of an image"),
+    (r"Krea2", "uses its own latent layout"),
+    (r"PRX", "has not been tested with dream"),
 )
-"""What the other pipelines do, by what their names hold."""
+"""What the other pipelines do, by patterns of their names."""
 
 _LATENTS = 4
 """Channels of latents, where a VAE's configuration does not say."""
@@ -46,16 +49,18 @@ def find_pipeline_family(pipeline: str) -> Family | None:
 def check_supported(
     folder: Path, pipeline: object, net: Mapping[str, Any], vae: Mapping[str, Any]
 ) -> None:
-    """Refuse a folder whose pipeline cannot paint from words here. `pipeline` is the class that
+    """Reject a folder whose pipeline cannot generate from a prompt. `pipeline` is the class that
     its index names; `net` and `vae` are the configurations of its denoiser and its VAE.
 
-    Raises ModelError that says what it is for.
+    Raises ModelError, which says what the pipeline is for.
     """
     if not isinstance(pipeline, str) or not pipeline:
-        raise ModelError(f"{folder} names no pipeline of diffusers, or one that it brings as code")
+        raise ModelError(
+            f"{folder} does not name a diffusers pipeline, or names one that it includes as code"
+        )
     if find_pipeline_family(pipeline) is None:
         does = (what for pattern, what in _OTHERS if re.search(pattern, pipeline))
-        what = next(does, "is not one that dream paints with")
+        what = next(does, "is not supported by dream")
         raise ModelError(
             f"{folder} is not supported: its {pipeline} {what}", "choose another model"
         )
@@ -66,7 +71,7 @@ def check_supported(
     )
     if with_unet and vae and isinstance(channels, int) and wanted and channels not in wanted:
         raise ModelError(
-            f"{folder} is not supported: its denoiser takes {channels} channels, where painting"
-            f" takes {wanted[0]}, depth {wanted[1]} and a mask {wanted[2]}",
+            f"{folder} is not supported: its denoiser takes {channels} channels; text-to-image"
+            f" takes {wanted[0]}, depth {wanted[1]} and inpainting {wanted[2]}",
             "choose another model",
         )

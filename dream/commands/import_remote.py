@@ -68,7 +68,7 @@ def require_online(registry: ModelRegistry, what: str) -> None:
     """Raises ModelError if downloads are forbidden."""
     if registry.offline:
         raise ModelError(
-            f"{what} is not on this machine, and --offline forbids downloads",
+            f"{what} is not on this machine, and --offline does not allow downloads",
             "start dream without --offline and HF_HUB_OFFLINE",
         )
 
@@ -86,7 +86,7 @@ def download_file(
         raise BadLine(
             f"{redact_secrets(url)} does not end in the name of a {' or '.join(FILES)} file, "
             "and its server does not send a file name",
-            hint="is this the URL of the file itself? with --name it is downloaded anyway",
+            hint="check that this is the URL of the file; with --name it is downloaded anyway",
         )
     name = name or get_model_name(file)
     _check_free(redact_secrets(url), _file_name(name), registry)

@@ -35,9 +35,8 @@ def create_generator(
     with raise_setup_errors():
         from dream.engine.memory.device import choose_placement
 
-        choose_placement(
-            machine.device, machine.precision
-        )  # before the long import, because it may fail
+        # before the long import, because it may fail
+        choose_placement(machine.device, machine.precision)
         from dream.engine.image_generator import ImageGenerator
     return ImageGenerator(find_model, machine, find_decoder, find_vae, downloader)
 

@@ -1,4 +1,4 @@
-"""Pictures at rest: their names, their PNGs, their log, and what happens after a crash."""
+"""Saves images: file names, PNGs, the log, and recovery after a crash."""
 
 from dream.gallery.copies import INPUTS_FOLDER
 from dream.gallery.durable_files import raise_gallery_errors

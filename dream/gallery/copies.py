@@ -1,4 +1,4 @@
-"""Copies of what pictures begin from, so that a folder with a log is whole by itself."""
+"""Copies of input images, so that a folder with a log is complete."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from dream.core.own_files import refuse_link
 from dream.gallery.durable_files import open_exclusive, raise_gallery_errors, sync_folder
 
 INPUTS_FOLDER = "inputs"
-"""Beside the log."""
+"""Next to the log."""
 
-_SHOWN = 16  # hex digits of the sha256 that the copy is called by
+_SHOWN = 16  # hex digits of the SHA-256 in the copy's name
 
 
 def save_copy(path: Path, folder: Path) -> Path:
-    """The file's durable copy in a folder, called by its SHA-256; what is there already stays.
+    """Copy a file durably into a folder, named by its SHA-256; an identical copy is reused.
 
-    Raises GalleryError when it cannot be read or written.
+    Raises GalleryError if it cannot be read or written.
     """
     with raise_gallery_errors(folder):
         refuse_link(folder)

@@ -1,8 +1,8 @@
-"""What a disk must be told so that nothing is lost, torn or overwritten.
+"""Writes files so that nothing is lost, torn or overwritten, even in a crash.
 
-Whoever is at work on a file holds a lock on it; the system lets go of the lock when its holder
-dies, however it dies. So a file nobody holds was left behind by the dead, and may be swept. Where
-there are no such locks, age decides.
+A program locks each file that it is writing. The system releases the lock when the program ends, in
+whatever way. So a file without a lock was left by a crash and can be removed. On systems without
+such locks, the file's age decides.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ if sys.platform != "win32":
 A_DAY = 24 * 60 * 60
 TEMP_NAME_PATTERN = re.compile(r"\.(dream-[0-9a-f]{16}\.tmp|[0-9]{6,}\.claim)")
 _CLAIM = re.compile(rb"([0-9]+ [^\n]*\n)?")
-"""What a claim holds: who claimed it, or nothing yet."""
+"""The content of a claim: who claimed it, or nothing yet."""
 _NAME_HELD = b"dream holds this name for a picture it is writing\n"
-"""What stands in a picture's place where its name has to be taken before its file can have it."""
+"""The content of a file that reserves an image's name on file systems without hard links."""
 NO_LINKS = frozenset(
     {errno.EPERM, errno.EACCES, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP}
 )
-"""What systems answer where a file can have one name only, as on a memory stick."""
+"""The errors of file systems without hard links, such as a memory stick."""
 
 _ELSEWHERE = "choose another folder with -o FOLDER"
 _WHY = {
@@ -49,13 +49,13 @@ _WHY = {
 
 
 def explain_os_error(error: OSError) -> tuple[str, str]:
-    """What went wrong and what to do next, in a user's words."""
+    """Describe an OSError for the user: what went wrong, and what to do next."""
     return _WHY.get(error.errno or 0, (error.strerror or str(error), _ELSEWHERE))
 
 
 @contextmanager
 def raise_gallery_errors(folder: Path) -> Iterator[None]:
-    """Raises GalleryError in place of the OSError a full or closed disk answers with."""
+    """Convert an OSError, such as that of a full disk, into GalleryError."""
     try:
         yield
     except OSError as error:
@@ -65,15 +65,15 @@ def raise_gallery_errors(folder: Path) -> Iterator[None]:
 
 @contextmanager
 def open_exclusive(path: Path) -> Iterator[int]:
-    """A new file, open for writing, held until the block ends, and then removed.
+    """Create a file, open for writing and locked until the block ends, then removed.
 
-    Raises FileExistsError when there is one already.
+    Raises FileExistsError if it exists already.
     """
     while True:
         file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | BINARY, 0o666)
         try:
             lock(file)
-            if _is_at(file, path):  # else it was swept before we held it
+            if _is_at(file, path):  # otherwise it was removed before it was locked
                 yield file
                 return
         finally:
@@ -81,17 +81,17 @@ def open_exclusive(path: Path) -> Iterator[int]:
 
 
 def _let_go(file: int, path: Path) -> None:
-    if sys.platform == "win32":  # where an open file cannot be removed
+    if sys.platform == "win32":  # an open file cannot be removed
         os.close(file)
     with suppress(OSError):
         if sys.platform == "win32" or _is_at(file, path):
             path.unlink()
-    if sys.platform != "win32":  # where the name, once let go, may be another's at once
+    if sys.platform != "win32":  # after the removal another program may use the name
         os.close(file)
 
 
 def _is_at(file: int, path: Path) -> bool:
-    """Whether the open file still is the one at this path."""
+    """Whether the open file is still the one at this path."""
     try:
         return os.path.samestat(os.fstat(file), path.lstat())
     except FileNotFoundError:
@@ -99,7 +99,7 @@ def _is_at(file: int, path: Path) -> bool:
 
 
 def remove_stale_files(folder: Path) -> None:
-    """Removes what dead programs left behind: temporary files and claims nobody holds."""
+    """Remove temporary files and claims that a crash left."""
     for name in list_names(folder):
         if TEMP_NAME_PATTERN.fullmatch(name):
             with suppress(OSError):
@@ -107,13 +107,13 @@ def remove_stale_files(folder: Path) -> None:
 
 
 def _remove_if_left(path: Path) -> None:
-    """Removes a temporary file or a claim that nobody holds. Raises OSError."""
+    """Remove a temporary file or a claim that no program has locked. Raises OSError."""
     _remove(path, lambda file: path.suffix != ".claim" or _CLAIM.fullmatch(_beginning(file)))
 
 
 def remove_if_held_in_vain(path: Path) -> bool:
-    """Removes what only held the name of a picture that never came; whether it was that. An empty
-    file is not: a browser may be about to fill it. Raises OSError."""
+    """Remove a file that only reserved the name of an image, and return whether it was one. An
+    empty file is not: a browser may be about to write it. Raises OSError."""
     return _remove(path, lambda file: _beginning(file) == _NAME_HELD)
 
 
@@ -127,7 +127,7 @@ def _remove(path: Path, is_left: Callable[[int], object]) -> bool:
             return True
     finally:
         os.close(file)
-    path.unlink()  # Windows refuses while somebody has the file open
+    path.unlink()  # Windows refuses if a program has the file open
     return True
 
 
@@ -149,9 +149,9 @@ def _nobody_holds(file: int) -> bool:
 
 
 def publish_file(temporary: Path, folder: Path, name: str) -> Path:
-    """Gives a finished file its name, or the first free one of name.01.png, name.02.png …
+    """Give a finished file its name, or the first free one of name.01.png, name.02.png …
 
-    Nothing is ever overwritten, whoever else writes to the folder.
+    Nothing is ever overwritten, even if other programs write to the folder.
     """
     path, count = folder / name, 0
     while not _named(temporary, path):
@@ -162,7 +162,7 @@ def publish_file(temporary: Path, folder: Path, name: str) -> Path:
 
 
 def _named(temporary: Path, path: Path) -> bool:
-    """Names the file; False when the name is taken."""
+    """Name the file; False if the name is taken."""
     try:
         os.link(temporary, path)
     except FileExistsError:
@@ -175,7 +175,7 @@ def _named(temporary: Path, path: Path) -> bool:
 
 
 def _named_without_links(temporary: Path, path: Path) -> bool:
-    """The same where a file has one name only: another file holds it, then is replaced."""
+    """The same without hard links: reserve the name, then replace that file."""
     with ExitStack() as stack:
         try:
             file = stack.enter_context(open_exclusive(path))
@@ -187,7 +187,7 @@ def _named_without_links(temporary: Path, path: Path) -> bool:
 
 
 def sync_folder(folder: Path) -> None:
-    """Makes new names in a folder survive a power cut, where the system can."""
+    """Make new names in a folder survive a power cut, where the system supports it."""
     with suppress(OSError):
         file = os.open(folder, os.O_RDONLY)
         try:

@@ -1,4 +1,4 @@
-"""What is in a folder."""
+"""Lists a folder's names, and suggests a similar one for a missing file."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from pathlib import Path
 
 
 def list_names(folder: Path) -> list[str]:
-    """The names in a folder, in no order. Raises OSError."""
+    """The names in a folder, in no particular order. Raises OSError."""
     with os.scandir(folder) as entries:
         return [entry.name for entry in entries]
 
 
 def suggest_names(path: Path) -> str:
-    """A hint for a file that is not there: `did you mean a.txt or b.txt?`, or an empty one."""
+    """A hint for a missing file: `did you mean a.txt or b.txt?`, or an empty string."""
     try:
         names = list_names(path.parent)
     except OSError:

@@ -1,4 +1,4 @@
-"""A folder of pictures and its log: numbers are claimed, pictures kept, crashes mended."""
+"""A folder of images and its log: reserves numbers, saves images, recovers from crashes."""
 
 from __future__ import annotations
 
@@ -40,49 +40,51 @@ if TYPE_CHECKING:
 
 
 INTERMEDIATES_FOLDER = "intermediates"
-"""Beside the log."""
+"""Next to the log."""
 
 
 @dataclass(frozen=True)
 class SavedImage:
-    """A picture that is on disk and in the log."""
+    """An image that is on disk and in the log."""
 
     path: Path
-    """As the outdir was given: relative stays relative."""
+    """Relative if the outdir is."""
     line: str
-    """The line that makes it again."""
+    """The line that generates it."""
     sha256: str
-    """Of the RGB bytes, 64 hex digits."""
+    """SHA-256 of the RGB bytes, 64 hex digits."""
     log_line: str
 
 
 class Unlogged(GalleryError):
-    """A picture that is on disk, but could not be added to the log."""
+    """An image that is on disk but could not be added to the log."""
 
     entry: SavedImage
 
 
 class Gallery:
-    """A folder of pictures. Any number of programs may share one.
+    """A folder of images. Several programs can share one.
 
-    The folder is made when first needed. Whatever cannot be written raises GalleryError.
+    The folder is created when it is first needed. Raises GalleryError if something cannot be
+    written.
     """
 
     def __init__(self, outdir: Path) -> None:
         self.outdir = Path(outdir)
         self._next = 1
         self.unsigned = 0
-        """Pictures that `recover` found without a log line, written by dream, but not by this
-        installation: see `gallery.signature`."""
+        """Number of images without a log line that `recover` found, written by dream, but not by
+        this installation: see `gallery.signature`."""
 
     @property
     def log_path(self) -> Path:
-        """`dream_log.txt`, in the folder."""
+        """`dream_log.txt` in the folder."""
         return self.outdir / LOG_NAME
 
     @contextmanager
     def reserve_number(self) -> Iterator[ReservedNumber]:
-        """A command's number: one above the highest, no other command's while the block lasts."""
+        """Reserve a number for a command: one above the highest; no other command gets it during
+        the block."""
         with ExitStack() as stack:
             with raise_gallery_errors(self.outdir):
                 self.outdir.mkdir(parents=True, exist_ok=True)
@@ -101,13 +103,13 @@ class Gallery:
         readable: str = "",
         compression: int = 6,
     ) -> SavedImage:
-        """Writes the picture and then its log line, each durably and never over anything.
+        """Write the image and then its log line, durably, and without overwriting anything.
 
-        `line` is what makes the picture again. `name` is from `file_name`, and is followed by
-        .01, .02 … when taken; without one it is the number and the seed. `record` adds to the
-        PNG's JSON, which holds the request, the picture's facts and its sha256; `readable` is the
-        line as other programs read it. `compression` is 0 to 9. When the log cannot be written the
-        picture stays, and the error says so.
+        `line` generates the image. `name` is from `format_file_name`, and gets .01, .02 … if taken;
+        without a name it is the number and the seed. `record` is added to the PNG's JSON, which has
+        the request, the image's provenance and its SHA-256; `readable` is the line in the form that
+        other programs read. `compression` is 0 to 9. If the log cannot be written the image stays,
+        and the error says so.
         """
         line = join_lines(line)
         sha256 = picture.sha256
@@ -134,9 +136,9 @@ class Gallery:
         name: str = "grid",
         compression: int = 6,
     ) -> SavedImage:
-        """Writes a sheet of the command's pictures as `000042.grid.png`, or with another name.
+        """Write a grid of the command's images as `000042.grid.png`, or with another name.
 
-        Its log line is a comment, `# path: line`, for it can be made from the others.
+        Its log line is a comment, `# path: line`, since it can be made from the other images.
         """
         line = join_lines(line)
         path, logged, error = self._write(
@@ -160,8 +162,8 @@ class Gallery:
         line: str,
         compression: int = 6,
     ) -> Path:
-        """Writes a picture in the making, `intermediates/000042.1234567.0005.png`, durably and
-        never over anything. It has no line in the log. Returns its path."""
+        """Write an unfinished image, `intermediates/000042.1234567.0005.png`, durably and without
+        overwriting anything. It has no line in the log. Returns its path."""
         folder = self.outdir / INTERMEDIATES_FOLDER
         name = f"{claim.prefix}.{seed}.{step:04}.png"
         chunks = build_intermediate_chunks(join_lines(line), step)
@@ -174,15 +176,15 @@ class Gallery:
             return publish_file(temporary, folder, name)
 
     def save_input(self, path: Path) -> Path:
-        """A durable copy, in `inputs/`, of a file that pictures begin from, named by what is in
-        it: the same file is kept once. Raises GalleryError when it cannot be written."""
+        """Copy an input file durably to `inputs/`, named by its content, so that the same file is
+        copied once. Raises GalleryError if it cannot be written."""
         return save_copy(path, self.outdir / INPUTS_FOLDER)
 
     def recover(self) -> tuple[str, ...]:
-        """Mends what a crash left: for every start.
+        """Recover from a crash, at every start.
 
-        What dead programs were writing is removed; a picture of ours that never got its log line
-        gets it, from its own PNG. Returns the lines added.
+        Unfinished files are removed; an image of this installation without a log line gets it, from
+        its own PNG. Returns the added lines.
         """
         if not self.outdir.is_dir():
             return ()
@@ -203,8 +205,8 @@ class Gallery:
         compression: int,
         line_at: Callable[[str], str],
     ) -> tuple[Path, str, Unlogged | None]:
-        """The file's path and its log line, which `line_at` makes from the shown path; and why
-        that is not in the log."""
+        """The file's path and its log line, which `line_at` makes from the shown path; and the
+        error if the line is not in the log."""
         with (
             raise_gallery_errors(self.outdir),
             self._temporary(image, chunks, compression) as temporary,
@@ -215,7 +217,7 @@ class Gallery:
     def _temporary(
         self, image: Image, chunks: Mapping[str, str], compression: int
     ) -> Iterator[Path]:
-        """A finished PNG without a name yet; it is gone behind the block. Raises OSError."""
+        """A finished PNG without a final name yet; removed after the block. Raises OSError."""
         self.outdir.mkdir(parents=True, exist_ok=True)
         temporary = self.outdir / f".dream-{secrets.token_hex(8)}.tmp"
         with open_exclusive(temporary) as file:
@@ -234,7 +236,7 @@ class Gallery:
                 line = line_at(format_path(path))
                 tail.append(line)
         except OSError as error:
-            # Where not even the log can be opened, the picture matters more.
+            # if not even the log can be opened, the image is still saved
             path = path or publish_file(temporary, self.outdir, name)
             reason = explain_os_error(error)[0]
             message = f"{path} is saved, but could not be added to {self.log_path}: {reason}"

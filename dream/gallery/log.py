@@ -29,31 +29,31 @@ LOG_NAME = "dream_log.txt"
 _UNSAFE = re.compile(r"""^[#!\["'\s-]|^//|: |[`$;&|<>'\x00-\x1f\x7f-\x9f\u2028\u2029]""")
 _FROM_A_SHELL = (Path("/dev/fd"), Path("/proc/self/fd"))
 _LONGEST = 1 << 20
-"""Bytes to look back for the beginning of a torn line."""
+"""Bytes to look back for the beginning of a partial line."""
 
 
-# ── what a line looks like ─────────────────────────────────────────────────────────────────────
+# ── the format of a line ───────────────────────────────────────────────────────────────────────
 
 
 def join_lines(line: str) -> str:
-    """The line without line breaks, whichever of Unicode's: the log keeps one picture a line,
-    whatever it is handed, and whoever reads it."""
+    """The line without line breaks of any kind that Unicode has, so that the log has one image per
+    line for every reader."""
     return join_lines_of_text(line)
 
 
 def format_path(path: Path) -> str:
-    """How a log line begins: the path as given, with forward slashes.
+    """The beginning of a log line: the path as given, with forward slashes.
 
-    A path that could be misread there (as a comment, a command, for its own `: `, or by a shell) is
-    given by the file's name alone, which is enough beside the log.
+    A path that could be misread there (as a comment, a command, because of its own `: `, or by a
+    shell) is replaced by the file's name, which is enough next to the log.
     """
     text = path.as_posix()
     return make_printable(path.name) if _UNSAFE.search(text) else text
 
 
 def format_log_line(where: str, line: str, sha256: str, facts: Mapping[str, str]) -> str:
-    """A picture's line; `where` is its shown path. Of its facts the comment holds the hash of the
-    model's files, and those of the pictures that it began from."""
+    """An image's line; `where` is its shown path. The comment has the hash of the model's files,
+    and those of the input images."""
     facts_shown = {"sha256": sha256[:16], "weights": facts.get("weights", "")[:8]}
     facts_shown |= {name: facts.get(name, "")[:16] for name in IMAGE_FILE_FIELDS}
     comment = " ".join(f"{name}:{value}" for name, value in facts_shown.items() if value)
@@ -61,12 +61,12 @@ def format_log_line(where: str, line: str, sha256: str, facts: Mapping[str, str]
 
 
 def format_grid_line(where: str, comment: str) -> str:
-    """A grid's line, which is a comment: a grid is made from pictures that have their own."""
+    """A grid's line, which is a comment: a grid is made from images that have their own lines."""
     return f"# {where}: {comment}"
 
 
 def parse_logged_name(line: str) -> str:
-    """The file name of the picture that a log line, of any era, is about; or ""."""
+    """The file name of the image in a log line of any version; "" if there is none."""
     head, mark, _ = line.partition(".png: ")
     if not mark:
         return ""
@@ -79,10 +79,9 @@ def parse_logged_name(line: str) -> str:
 def read_log(
     path: Path, on_note: Callable[[str], None] = lambda text: None
 ) -> Iterator[tuple[int, str]]:
-    """The lines of a log or of a list of prompts, numbered from 1; see `text_lines`, which says
-    the encoding where it is not UTF-8. Pipes are read only where a shell hands them over, as
-    `<(…)`. Raises GalleryError when there is no such file, it is no text, or has more than 256
-    MiB."""
+    """The lines of a log or of a list of prompts, numbered from 1; see `text_lines`, which reports
+    an encoding other than UTF-8. Pipes are read only if a shell passes them, as `<(…)`. Raises
+    GalleryError if the file does not exist, is not text, or has more than 256 MiB."""
     try:
         data = _data(path)
     except FileNotFoundError as error:
@@ -90,7 +89,7 @@ def read_log(
     except IsADirectoryError as error:
         hint = f"its log is {path / LOG_NAME}" if (path / LOG_NAME).exists() else ""
         raise GalleryError(f"{path} is a folder, not a log", hint) from error
-    except (OSError, ValueError) as error:  # ValueError: a name no file can have
+    except (OSError, ValueError) as error:  # ValueError: an invalid file name
         why = getattr(error, "strerror", None) or error
         raise GalleryError(f"cannot read {path}: {why}") from error
     return enumerate(list(text_lines(io.BytesIO(data), str(path), on_note)), 1)
@@ -99,7 +98,7 @@ def read_log(
 def _data(path: Path) -> bytes:
     if path.parent not in _FROM_A_SHELL or path.is_file():
         return read_bounded(path, LARGEST)
-    with path.open("rb") as file:  # which may be a pipe
+    with path.open("rb") as file:  # it may be a pipe
         data = file.read(LARGEST + 1)
     if len(data) > LARGEST:
         raise OSError(errno.EFBIG, f"it is larger than {LARGEST:,} bytes")
@@ -107,10 +106,10 @@ def _data(path: Path) -> bytes:
 
 
 def read_last_lines(path: Path, size: int = 1 << 16) -> list[str]:
-    """The log's last whole lines, oldest first, of at most so many bytes; none where there are
-    none to be read."""
+    """The last complete lines of the log, oldest first, of at most this many bytes; none if they
+    cannot be read."""
     try:
-        data = read_own(path, size + 1)  # and what stands before them, to know where one begins
+        data = read_own(path, size + 1)  # and the byte before them, to know where a line begins
     except OSError:
         return []
     lines = data.split(b"\n")
@@ -118,7 +117,7 @@ def read_last_lines(path: Path, size: int = 1 << 16) -> list[str]:
 
 
 def read_logged_names(path: Path) -> set[str]:
-    """The names of all pictures with a whole line in the log; none when there is no log."""
+    """The names of all images with a complete line in the log; none if there is no log."""
     try:
         data = read_own(path)
     except FileNotFoundError:
@@ -137,12 +136,12 @@ class LogTail:
         self._file = file
 
     def read_partial_line(self) -> str:
-        """The last line's text when it does not end, which is what a power cut leaves; or ""."""
+        """The text of an incomplete last line, which a power cut leaves; or ""."""
         return self._partial_line().decode(errors="surrogateescape")
 
     def append(self, *lines: str) -> None:
-        """Adds lines, durably, or nothing at all. A torn last line is finished when the first is
-        the line it was going to be, and ended otherwise. Raises OSError."""
+        """Append lines durably, or nothing at all. A partial last line is completed if the first
+        line begins with it, otherwise it is ended with a line break. Raises OSError."""
         data = b"".join(_bytes(line) + b"\n" for line in lines)
         if partial := self._partial_line():
             data = data[len(partial) :] if data.startswith(partial) else b"\n" + data
@@ -167,15 +166,16 @@ class LogTail:
             os.fsync(self._file)
         except OSError:
             with suppress(OSError):
-                if os.fstat(self._file).st_size == before + done:  # nobody wrote after us
+                # no other program wrote after this one
+                if os.fstat(self._file).st_size == before + done:
                     os.ftruncate(self._file, before)
             raise
 
 
 @contextmanager
 def open_for_append(path: Path) -> Iterator[LogTail]:
-    """The log's end, locked against other programs until the block ends. Raises OSError, also for
-    a log that is a link: whoever made the folder chose where it leads."""
+    """The end of the log, locked against other programs until the block ends. Raises OSError, also
+    if the log is a link: whoever created the folder chose its target."""
     file = open_own(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o666)
     try:
         lock(file)
@@ -187,5 +187,5 @@ def open_for_append(path: Path) -> Iterator[LogTail]:
 def _bytes(line: str) -> bytes:
     try:
         return line.encode(errors="surrogateescape")
-    except UnicodeEncodeError:  # half a character that no file can hold
+    except UnicodeEncodeError:  # a lone surrogate, which no file can contain
         return line.encode(errors="replace")

@@ -1,4 +1,4 @@
-"""All that a PNG tells of itself, whoever wrote it."""
+"""Reads all metadata of a PNG, whichever program wrote it."""
 
 from __future__ import annotations
 
@@ -17,21 +17,22 @@ _HEAD = 24
 
 @dataclass(frozen=True, kw_only=True)
 class ImageMetadata:
-    """What stands in a PNG besides its pixels."""
+    """The metadata of a PNG."""
 
     width: int
     height: int
-    """Pixels."""
+    """In pixels."""
     size: int
-    """Bytes of the file."""
+    """Size of the file in bytes."""
     record: DreamRecord
-    """Ours; empty where the picture has none."""
+    """dream's record; empty if there is none."""
     others: Mapping[str, str]
-    """Other programs' text chunks, as they are."""
+    """Other programs' text chunks, unchanged."""
 
 
 def read_metadata(path: Path) -> ImageMetadata:
-    """Read it, but none of its pixels. Raises GalleryError: no such file, no PNG."""
+    """Read the metadata, but no pixels. Raises GalleryError if there is no such file or it is not a
+    PNG."""
     try:
         chunks = read_chunks(path)
         with path.open("rb") as file:

@@ -1,8 +1,8 @@
-"""What a picture's file, and a prompt's folder, are called.
+"""Names of image files, and of a prompt's folder.
 
-`--fnformat` is Python's format language over the fields of a request, as it was in InvokeAI:
-`{prefix}.{seed}.png`, `{prompt:0.40}_{steps}_{cfg_scale}.png`. Only plain names may stand between
-the braces: what a template can reach is the table and nothing behind it.
+`--fnformat` is Python's format language with the fields of a request, as in InvokeAI:
+`{prefix}.{seed}.png`, `{prompt:0.40}_{steps}_{cfg_scale}.png`. Only plain names are allowed between
+the braces, so a template can use these fields and nothing else.
 """
 
 from __future__ import annotations
@@ -16,23 +16,23 @@ from dream.core.request import FLAGS
 from dream.options.option_type import format_number
 
 NAME_BYTES = 255
-"""The longest name common file systems take."""
+"""Maximum length of a name on common file systems."""
 
 CLASH_ROOM = len(".999")
-"""Kept free for what `disk.give_name` adds."""
+"""Reserved for the number that `publish_file` adds."""
 
 _ROOM = CLASH_ROOM + len(".upscaled")
 _FORBIDDEN = re.compile(r'[<>:"/\\|?*\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]')
 _SHELL = re.compile(r"[`$;&']")
-"""What would run something, were a log line, which begins with the name, given to a shell."""
+"""Characters that a shell would execute in a log line, which begins with the name."""
 _LEADING = re.compile(r"^[\s.#!'\[-]+")
-"""A hidden file, or, at the start of a log line, a comment, a command or a switch."""
+"""A hidden file, or at the beginning of a log line a comment, a command or a switch."""
 _RESERVED = re.compile(r"(con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³])(\..*)?", re.I | re.S)
-_HUGE = re.compile(r"\d{4}")  # in any script, as the format language reads them
+_HUGE = re.compile(r"\d{4}")  # in any script, as the format language accepts them
 
 
 class FileName(NamedTuple):
-    """A file name, and what to tell the user when it is not the one asked for."""
+    """A file name, and a warning if it is not the requested one."""
 
     text: str
     warning: str | None = None
@@ -41,11 +41,11 @@ class FileName(NamedTuple):
 def format_file_name(
     template: str | None, *, prefix: str, seed: int, fields: Mapping[str, object]
 ) -> FileName:
-    """The name of a picture's file: one name inside the folder, whatever the template says.
+    """The file name of an image: a single name in the folder, for any template.
 
-    `fields` are the request's by name, those at their default may be missing; `prefix`, `seed`,
-    and `model_id` for the model are added. A template that cannot be filled in gives the default
-    name and a warning.
+    `fields` are the request's by name, those at their default may be missing; `prefix`, `seed`, and
+    `model_id` for the model are added. A template that cannot be filled in gives the default name
+    and a warning.
     """
     default = FileName(f"{prefix}.{seed}.png")
     if template is None:
@@ -67,7 +67,8 @@ def format_file_name(
 
 
 def make_safe_name(text: str, room: int = CLASH_ROOM) -> str:
-    """The nearest name of a PNG any system takes, `room` bytes short of the limit; or ""."""
+    """The nearest PNG name that is valid on every system, `room` bytes below the limit; "" if there
+    is none."""
     stem = text[:-4] if text[-4:].lower() == ".png" else text
     stem = _LEADING.sub("_", _SHELL.sub("_", _FORBIDDEN.sub("_", stem)))
     stem = _unreserved(truncate_utf8(stem, NAME_BYTES - len("_.png") - room).rstrip(" "))
@@ -75,13 +76,13 @@ def make_safe_name(text: str, room: int = CLASH_ROOM) -> str:
 
 
 def make_prompt_folder(prompt: str) -> str:
-    """The folder of a prompt's pictures (--prompt_as_dir): one name, never empty."""
+    """The folder for a prompt's images (--prompt_as_dir): a single name, never empty."""
     text = truncate_utf8(_FORBIDDEN.sub("_", prompt).lstrip(), NAME_BYTES - len("_"))
     return _unreserved(text.rstrip(" .")) or "_"
 
 
 def truncate_utf8(text: str, limit: int) -> str:
-    """The longest beginning of at most `limit` bytes in UTF-8, no character halved."""
+    """The longest beginning with at most `limit` bytes in UTF-8, with complete characters only."""
     return text.encode()[:limit].decode(errors="ignore")
 
 
@@ -90,7 +91,7 @@ def _unreserved(name: str) -> str:
 
 
 class _PlainFormatter(Formatter):
-    """str.format without its doors into objects: no attributes, no indices, no positions."""
+    """str.format without access to objects: no attributes, no indices, no positions."""
 
     def get_field(
         self, field_name: str, args: Sequence[Any], kwargs: Mapping[str, Any]

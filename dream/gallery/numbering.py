@@ -1,7 +1,7 @@
-"""The number of a command: one above the highest in the folder, and nobody else's.
+"""Reserves the number of a command: one above the highest in the folder, and unique.
 
-A number is claimed by creating `.000042.claim`, which only one program can, and is then looked at
-again: had another program used and let go of it in between, its pictures would be there.
+A number is reserved by creating `.000042.claim`, which only one program can do, and then checked
+again: if another program used and released it in between, its images exist.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ from dream.gallery.durable_files import open_exclusive
 from dream.gallery.folder import list_names
 
 _PLAUSIBLE = 10**9
-"""Names beginning with larger numbers are somebody's time stamps; they do not count."""
+"""Names that begin with larger numbers are time stamps of other programs; they do not count."""
 
 _NUMBERED = re.compile(r"([0-9]{1,6}\.|[0-9]{7,}\.(?!png$))")
-"""`{seed}.png` names begin with a seed, which is no number of a command."""
+"""`{seed}.png` names begin with a seed, not with the number of a command."""
 
 
 @dataclass(frozen=True)
 class ReservedNumber:
-    """A command's number, ours until the claim's block ends."""
+    """A command's number, reserved until the block ends."""
 
     number: int
 
@@ -38,7 +38,8 @@ class ReservedNumber:
 
 @contextmanager
 def reserve_number(folder: Path, guess: int) -> Iterator[ReservedNumber]:
-    """The lowest number above all in the folder. `guess` is where to look first. Raises OSError."""
+    """The lowest number above all in the folder. `guess` is where the search begins. Raises
+    OSError."""
     number = guess
     while True:
         with ExitStack() as stack:
@@ -56,7 +57,7 @@ def reserve_number(folder: Path, guess: int) -> Iterator[ReservedNumber]:
 
 
 def find_next_number(folder: Path, least: int = 1) -> int:
-    """The lowest number from `least` on that is above every picture's in the folder."""
+    """The lowest number, at least `least`, that is above all images in the folder."""
     heads = {name.partition(".")[0] for name in list_names(folder) if _NUMBERED.match(name)}
     used = {int(head) for head in heads}
     number = max(least, 1 + max((n for n in used if n < _PLAUSIBLE), default=0))

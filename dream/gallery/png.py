@@ -1,7 +1,7 @@
-"""A picture's own record, in its PNG. Text chunk `Dream` is the line in the form that other
-programs have read since 2022; text chunk `dream_record` is JSON with the exact line, the request,
-the circumstances, and the sha256. It was called `dream` once, which tools that ignore case confuse
-with the other one; that is read for ever."""
+"""The record in an image's PNG. The text chunk `Dream` is the line in the form that other programs
+have read since 2022; the text chunk `dream_record` is JSON with the exact line, the request, the
+provenance, and the SHA-256. It was called `dream` before, which tools that ignore case confuse with
+the other one; that name is still read."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from dream.gallery.signature import is_signed, sign
 
 RECORD = "dream_record"
 _DREAM = "dream"
-"""The keyword of the line, and once of the record too, in whatever case."""
+"""The keyword of the line, and formerly of the record too, in any case."""
 _SHA256 = re.compile("[0-9a-f]{64}")
 
 if TYPE_CHECKING:
@@ -32,24 +32,24 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class DreamRecord:
-    """What a PNG tells of how it was made. A line alone, when an older program made it."""
+    """How an image was made, as its PNG records it. Only a line if an older program made it."""
 
     line: str
     request: Mapping[str, Any] = field(default_factory=dict)
     facts: Mapping[str, str] = field(default_factory=dict)
     sha256: str = ""
-    """Of the RGB bytes, 64 hex digits; or empty."""
+    """SHA-256 of the RGB bytes, 64 hex digits; or empty."""
     steps: tuple[Mapping[str, Any], ...] = ()
-    """What was done to it after it was rendered."""
+    """The postprocessing steps."""
     origin: str = ""
-    """The line that rendered it, where another one took it further; or empty."""
+    """The line that rendered it, if another line processed it further; or empty."""
 
 
 def build_chunks(
     picture: Picture, line: str, sha256: str, record: Mapping[str, object], readable: str = ""
 ) -> dict[str, str]:
-    """The text chunks of a picture; `record` adds to the JSON what the caller wants remembered,
-    `readable` is the line as other programs read it."""
+    """The text chunks of an image; `record` is added to the JSON, `readable` is the line in the
+    form that other programs read."""
     document: dict[str, object] = {
         "line": line,
         "request": to_dict(picture.recipe.to_request()),
@@ -62,25 +62,25 @@ def build_chunks(
     if picture.source_line:
         document["origin"] = picture.source_line
     document["signature"] = sign(format_log_line("", line, sha256, picture.facts))
-    # Other programs look for words and seed in the line that rendered it. A lone surrogate JSON can
-    # hold, a text chunk cannot.
+    # Other programs look for prompt and seed in the line that rendered it. JSON can contain a lone
+    # surrogate, a text chunk cannot.
     readable = (readable or picture.source_line or line).encode(errors="replace").decode()
     return {"Dream": readable, RECORD: json.dumps(document)}
 
 
 def build_grid_chunks(line: str) -> dict[str, str]:
-    """The text chunk of a grid, which is no picture of its own and has no line."""
+    """The text chunk of a grid, which is not an image of its own and has no line."""
     return {RECORD: json.dumps({"grid": line, "signature": sign(f"grid {line}")})}
 
 
 def build_intermediate_chunks(line: str, step: int) -> dict[str, str]:
-    """The text chunk of a picture in the making: after which step, and what it was to become."""
+    """The text chunk of an unfinished image: the step, and the line."""
     return {RECORD: json.dumps({"intermediate": line, "step": step})}
 
 
 def write_png(file: IO[bytes], image: Image, chunks: Mapping[str, str], compression: int) -> None:
-    """Writes a PNG; texts beyond Latin-1 become iTXt. `compression` is 0 to 9."""
-    from PIL.PngImagePlugin import PngInfo  # Pillow comes with the first picture, not the prompt
+    """Write a PNG; texts beyond Latin-1 become iTXt. `compression` is 0 to 9."""
+    from PIL.PngImagePlugin import PngInfo  # imported late: the prompt does not need Pillow
 
     info = PngInfo()
     for key, text in chunks.items():
@@ -89,16 +89,17 @@ def write_png(file: IO[bytes], image: Image, chunks: Mapping[str, str], compress
 
 
 def read_chunks(path: Path) -> dict[str, str]:
-    """The text chunks of a PNG, wherever they stand in it, without its pixels. Raises OSError, or
-    ValueError for no PNG."""
+    """The text chunks of a PNG, anywhere in the file, without its pixels. Raises OSError, or
+    ValueError if it is not a PNG."""
     if path.exists() and not (path.is_file() or path.is_dir()):
-        raise ValueError("not a regular file")  # a pipe or a device would never end
+        raise ValueError("not a regular file")  # a pipe or a device may never end
     with path.open("rb") as file:
         return read_texts(file).texts
 
 
 def read_record(path: Path) -> DreamRecord:
-    """What a PNG tells of how it was made. Raises GalleryError: no such file, no PNG, no record."""
+    """How an image was made, from its PNG. Raises GalleryError if there is no such file, it is not
+    a PNG, or it has no record."""
     try:
         chunks = read_chunks(path)
     except FileNotFoundError as error:
@@ -115,15 +116,15 @@ def read_record(path: Path) -> DreamRecord:
 
 
 def read_log_line(path: Path, record: DreamRecord, line: str) -> str:
-    """The line a picture would have in a log, by its own record."""
+    """The line that the image would have in a log, from its own record."""
     if not record.sha256:
         return f"{format_path(path)}: {line}"
     return format_log_line(format_path(path), line, record.sha256, record.facts)
 
 
 def parse_record(chunks: Mapping[str, str]) -> DreamRecord:
-    """The record in a PNG's text chunks, whoever wrote them. Its values are what they should be or
-    left out: the hash is one, and no fact holds a line break."""
+    """The record in a PNG's text chunks, whichever program wrote them. Invalid values are left out:
+    the hash is a hash, and no provenance value contains a line break."""
     document = parse_json_chunk(chunks)
     facts, request, steps = (document.get(name) for name in ("facts", "request", "steps"))
     sha256 = document.get("sha256")
@@ -143,7 +144,7 @@ def parse_record(chunks: Mapping[str, str]) -> DreamRecord:
 
 
 def is_ours(chunks: Mapping[str, str]) -> bool:
-    """Whether this user's dream wrote the picture or the grid, with this line."""
+    """Whether this user's dream wrote the image or the grid, with this line."""
     document = parse_json_chunk(chunks)
     signature = str(document.get("signature", ""))
     if "grid" in document:
@@ -162,7 +163,7 @@ def _facts(facts: Mapping[object, object]) -> dict[str, str]:
 
 
 def _line_in(chunks: Mapping[str, str]) -> str | None:
-    """The line among the text chunks, whatever another tool made of its keyword's case; None where
+    """The line in the text chunks, in whatever case another tool has written the keyword; None if
     there is none."""
     if "Dream" in chunks:
         return chunks["Dream"]
@@ -171,7 +172,7 @@ def _line_in(chunks: Mapping[str, str]) -> str | None:
 
 
 def parse_json_chunk(chunks: Mapping[str, str]) -> dict[str, Any]:
-    """The record's JSON as an object; empty when there is none, or none we can read."""
+    """The record's JSON as an object; empty if there is none, or it cannot be read."""
     for key in (RECORD, *(key for key in chunks if key.casefold() in (_DREAM, RECORD))):
         try:
             document = json.loads(chunks.get(key, ""))

@@ -1,7 +1,7 @@
-"""After a crash: pictures that are on disk but not in the log, found and given their lines.
+"""Recovery after a crash: images that are on disk but not in the log get their lines.
 
-Only those that this user's dream wrote. A picture that came from elsewhere, though dream made it
-there, gets no line, whatever its PNG holds.
+Only those that this user's dream wrote. An image that was copied here gets no line, whatever its
+PNG contains, even if dream wrote it elsewhere.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ from dream.gallery.log import (
 from dream.gallery.png import is_ours, parse_json_chunk, parse_record, read_chunks
 
 FOREIGN_NAME = ".dream_foreign"
-"""Lists the PNGs that are not ours, `SIZE TIME NAME` a line, so that they are not opened at every
-start, but when they have changed: a picture may have been half copied when it was looked at."""
+"""Lists the PNGs of other programs, `SIZE TIME NAME` a line, so that they are opened again only if
+they have changed: an image may have been half copied before."""
 _LONGEST = 1 << 24
-"""Bytes of that list that are read."""
+"""Maximum bytes of that list."""
 
 
 @dataclass(frozen=True)
@@ -41,33 +41,34 @@ class Recovered:
     """What recovery found in a folder."""
 
     lines: tuple[str, ...] = ()
-    """The log lines that were added."""
+    """The added log lines."""
     unsigned: int = 0
-    """Pictures without a log line that dream wrote, but without the signature of this installation.
-    They are counted when they are first seen, where the list of foreign files can be written."""
+    """Number of images without a log line that dream wrote, but without the signature of this
+    installation. They are counted when they are first seen, if the list of other programs' files
+    can be written."""
 
 
 @dataclass(frozen=True)
 class _Scan:
     line: str
-    """The log line of one of our pictures or grids; "" for others'."""
+    """The log line of an image or grid of this installation; "" for others."""
     unsigned: bool = False
 
 
 def log_missing_images(folder: Path) -> Recovered:
-    """Gives every unlogged picture of ours its line. Raises OSError."""
+    """Add the missing log lines of this installation's images. Raises OSError."""
     log = folder / LOG_NAME
     if os.path.lexists(log):
-        os.close(
-            open_own(log, os.O_RDWR | os.O_APPEND)
-        )  # what cannot be written is said before anything is made
+        # an error is raised before anything is generated
+        os.close(open_own(log, os.O_RDWR | os.O_APPEND))
     if not _unlogged(folder):
         return Recovered()
     with open_for_append(log) as tail:
-        names = _unlogged(folder)  # again, now that no other program is between picture and line
+        # again: now no other program is between writing an image and its line
+        names = _unlogged(folder)
         partial = tail.read_partial_line()
         scanned = {name: scan for name in names if (scan := _scan(folder / name, partial))}
-        # The line that finishes the torn one comes first; the rest keep their order.
+        # The line that completes the partial one comes first; the others keep their order.
         added = (scan.line for scan in scanned.values() if scan.line)
         lines = sorted(added, key=lambda line: not line.startswith(partial))
         if lines:
@@ -77,24 +78,26 @@ def log_missing_images(folder: Path) -> Recovered:
 
 
 def _unlogged(folder: Path) -> list[str]:
-    """The names of PNGs that have no line in the log and are not known to be somebody else's."""
+    """The names of PNGs that have no line in the log and are not known to be from elsewhere."""
     foreign = _foreign(folder)
     same = {name for name, stamp in foreign.items() if stamp == _stamp(folder / name)}
     known = read_logged_names(folder / LOG_NAME) | same
     missing = [name for name in {*list_names(folder)} - known if _is_dream_name(name)]
-    if any(not name.isascii() for name in missing):  # some disks store accents apart from letters
+    # some disks store accents separately from letters
+    if any(not name.isascii() for name in missing):
         known = {unicodedata.normalize("NFC", name) for name in known}
         missing = [name for name in missing if unicodedata.normalize("NFC", name) not in known]
     return sorted(missing, key=lambda name: (_modified_at(folder / name), name))
 
 
 def _is_dream_name(name: str) -> bool:
-    """Whether we could have given the name: one that a log line can begin with."""
+    """Whether dream could have given this name: one that can begin a log line."""
     return name[0] != "." and "\n" not in name and parse_logged_name(f"{name}: ") == name
 
 
 def _modified_at(path: Path) -> int:
-    """When, in nanoseconds, so that lines come in the order the pictures did."""
+    """The modification time in nanoseconds, so that lines have the order of the images; 0 if
+    unknown."""
     try:
         return path.lstat().st_mtime_ns
     except OSError:
@@ -102,7 +105,7 @@ def _modified_at(path: Path) -> int:
 
 
 def _stamp(path: Path) -> str:
-    """Size and time of a file, which change when it does."""
+    """Size and time of a file, which change if it does; "" if it cannot be read."""
     try:
         status = path.lstat()
     except OSError:
@@ -111,9 +114,10 @@ def _stamp(path: Path) -> str:
 
 
 def _scan(path: Path, partial: str) -> _Scan | None:
-    """What a PNG says of itself; None when it cannot be read."""
+    """What a PNG contains; None if it cannot be read."""
     try:
-        if not stat.S_ISREG(path.lstat().st_mode):  # we write no links, and a pipe would hold us up
+        # dream writes no links, and opening a pipe would block
+        if not stat.S_ISREG(path.lstat().st_mode):
             return _Scan("")
         if remove_if_held_in_vain(path):
             return None
@@ -125,7 +129,7 @@ def _scan(path: Path, partial: str) -> _Scan | None:
     if not is_ours(chunks):
         record = parse_record(chunks)
         return _Scan("", unsigned=bool(record.line and record.sha256))
-    # Begin where the torn line does, that it may be finished, though another path leads here now.
+    # Begin like the partial line, to complete it, even if another path leads here now.
     folder, slash, _ = partial.removeprefix("# ").partition(".png:")[0].rpartition("/")
     finishing = _line_of(chunks, f"{folder}{slash}{path.name}")
     finishes = partial and finishing.startswith(partial)
@@ -133,7 +137,7 @@ def _scan(path: Path, partial: str) -> _Scan | None:
 
 
 def _line_of(chunks: Mapping[str, str], where: str) -> str:
-    """The log line that a PNG of ours was written with; "" for one without."""
+    """The log line that a PNG of this installation was written with; "" for one without."""
     document = parse_json_chunk(chunks)
     if "grid" in document:
         return format_grid_line(where, join_lines(str(document["grid"])))
@@ -144,7 +148,7 @@ def _line_of(chunks: Mapping[str, str], where: str) -> str:
 
 
 def _foreign(folder: Path) -> dict[str, str]:
-    """The stamps of the files that were no pictures of ours, by name."""
+    """The stamps of the files that other programs wrote, by name."""
     try:
         text = read_own(folder / FOREIGN_NAME, _LONGEST).decode(errors="surrogateescape")
     except OSError:
@@ -154,7 +158,8 @@ def _foreign(folder: Path) -> dict[str, str]:
 
 
 def _remember_foreign(folder: Path, names: Iterable[str]) -> None:
-    """A mere convenience: where it cannot be written, they are opened again next time."""
+    """Remember files of other programs. If the list cannot be written, they are opened again next
+    time."""
     new = {name: _stamp(folder / name) for name in names}
     if new:
         known = {**_foreign(folder), **new}

@@ -1,8 +1,8 @@
-"""A picture's proof that this user's dream wrote it, which nobody else can make.
+"""Signs images, to prove that this user's dream wrote them.
 
-After a crash a picture may be in the folder and not in the log. Its line is in the PNG, but so it
-would be in a PNG that came from anywhere. So each PNG is signed: HMAC-SHA256 (RFC 2104) of its log
-line, with a random key that lies in the user's state folder and never leaves this machine.
+After a crash, an image may be in the folder but not in the log. Its line is in the PNG, but a PNG
+from anywhere can contain a line. So each PNG is signed: HMAC-SHA256 (RFC 2104) of its log line,
+with a random key in the user's state folder, which never leaves this machine.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _KEY_BYTES = 32
 def sign(text: str) -> str:
     """The signature of a text, 64 hex digits."""
     key = _key_in(user_state_path("dream", appauthor=False))
-    # In UTF-16 two halves of a character are the same as the whole, as JSON has it too.
+    # In UTF-16, two surrogates are the same as the character, as in JSON.
     return hmac.new(key, text.encode("utf-16-le", "surrogatepass"), "sha256").hexdigest()
 
 
@@ -35,8 +35,8 @@ def is_signed(text: str, signature: str) -> bool:
 
 @cache
 def _key_in(folder: Path) -> bytes:
-    """The key that lies in a folder, made at first use. Where none can be kept, as in a container
-    without a home, one that lasts as long as this process."""
+    """The key in a folder, created on first use. If it cannot be saved, as in a container without a
+    home, it lasts as long as this process."""
     path = folder / "key"
     for _ in range(2):
         with suppress(OSError):
@@ -49,7 +49,7 @@ def _key_in(folder: Path) -> bytes:
 
 
 def _make(path: Path) -> None:
-    """A new key, unless another program has made one by now. Raises OSError."""
+    """Create a new key, unless another program has created one meanwhile. Raises OSError."""
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     temporary, file = new_beside(path)
     try:
@@ -61,8 +61,8 @@ def _make(path: Path) -> None:
             os.link(temporary, path)
         except FileExistsError:
             return
-        except OSError:  # no hard links here
-            if not os.path.lexists(path):  # what stands there is not dream's to replace
+        except OSError:  # hard links are not supported here
+            if not os.path.lexists(path):  # another program's file is not replaced
                 temporary.replace(path)
     finally:
         with suppress(OSError):

@@ -1,7 +1,7 @@
-"""Bytes of a log or of a list of prompts, from a file or a pipe, as lines of text.
+"""Reads the bytes of a log or of a list of prompts, from a file or a pipe, as lines of text.
 
-UTF-8 is what dream writes. What programs on Windows and older ones wrote is read too, and which
-encoding was used is said.
+dream writes UTF-8. Encodings of Windows and of older programs are read too, and the user is told
+which one was used.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ _UTF16_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 def text_lines(chunks: Iterable[bytes], name: str, on_note: Callable[[str], None]) -> Iterator[str]:
     """The lines of bytes that come in chunks, each up to a line break; `name` is the file's.
 
-    Lines end at \\n alone, for a prompt may hold any other separator. Text is UTF-8, with or
-    without a mark; GB18030 or Windows-1252 line by line where it is not; or UTF-16 with a mark.
-    `say` is called once for each encoding that is not UTF-8. Raises GalleryError, at the first
-    line, for what is no text.
+    Only \\n ends a line, since a prompt may contain any other separator. Text is UTF-8, with or
+    without a byte order mark; GB18030 or Windows-1252 for lines that are not UTF-8; or UTF-16 with
+    a byte order mark. `on_note` is called once for each encoding that is not UTF-8. Raises
+    GalleryError at the first line if it is not text.
     """
     rest = iter(chunks)
     first = next(rest, b"")
@@ -34,13 +34,13 @@ def text_lines(chunks: Iterable[bytes], name: str, on_note: Callable[[str], None
     else:
         first = first.removeprefix(codecs.BOM_UTF8)
         lines = _line_by_line(chain([first] if first else [], rest), name, on_note)
-    # A power cut can leave zeros where a line was to be.
+    # A power cut can leave zeros in place of a line.
     return (line.strip("\0").removesuffix("\r") for line in lines)
 
 
 def decoded(line: bytes) -> tuple[str, str]:
-    """A line's text, and the encoding that it is read in: UTF-8; where it is not, GB18030 if it
-    plainly is Chinese, or Windows-1252."""
+    """A line's text and its encoding: UTF-8; otherwise GB18030 if it clearly is Chinese, or
+    Windows-1252."""
     other = "GB18030" if _is_chinese(line) else "Windows-1252"
     for encoding in ("UTF-8", other):
         with suppress(UnicodeDecodeError):
@@ -71,8 +71,8 @@ def _utf_16(chunks: Iterable[bytes]) -> Iterator[str]:
 
 
 def _is_chinese(line: bytes) -> bool:
-    """Whether all that is not ASCII is pairs of bytes of GB 2312 (1980), most of them in its first
-    plane of common characters. In Western text such bytes mostly stand alone."""
+    """Whether all bytes beyond ASCII are pairs of GB 2312 (1980), most of them in its first plane
+    of common characters. In Western text such bytes mostly stand alone."""
     try:
         text = line.decode("gb18030")
         pairs = [c.encode("gb2312") for c in text if not c.isascii()]

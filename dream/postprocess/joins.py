@@ -72,8 +72,8 @@ def hide_decoder_edge(generated: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 def _without_spots(difference: Floats) -> Floats:
-    """(columns, 3), without what a few pixels are off by far more than the others, such as the
-    image's corner: spread over the new rows it would be a spot."""
+    """(columns, 3), without outliers, such as the image's corner, which would be spread over the
+    new rows as a spot."""
     most = _SPOT * np.median(abs(difference), axis=0)
     return np.clip(difference, -most, most)
 

@@ -104,9 +104,8 @@ def _build_compact(weights: Weights) -> UpscalerNetwork | None:
         return None
     with torch.device("meta"):
         module = SRVGGNetCompact(3, 3, features, len(convs) - 2, scale, "prelu")
-    return UpscalerNetwork(
-        module, scale, receptive_field=len(convs)
-    )  # each 3x3 convolution sees one pixel further
+    # each 3x3 convolution sees one pixel further
+    return UpscalerNetwork(module, scale, receptive_field=len(convs))
 
 
 @contextmanager

@@ -54,9 +54,8 @@ class TiledUpscaler(RealESRGANer):  # type: ignore[misc]  # the package has no t
         self.half = half
         self.pre_pad = _PRE_PAD
         self.tile_size = 0
-        self.tile_pad = 4 * math.ceil(
-            network.receptive_field / 4
-        )  # nets for x2 and x1 fold 2 and 4 pixels
+        # nets for x2 and x1 fold 2 and 4 pixels
+        self.tile_pad = 4 * math.ceil(network.receptive_field / 4)
         self.mod_scale = None
         dtype = torch.float16 if half else torch.float32
         self.model = network.module.to(device, dtype).to(memory_format=torch.channels_last)

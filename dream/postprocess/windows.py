@@ -1,4 +1,4 @@
-"""The model sees a large picture through windows of the size it knows: where they lie."""
+"""The windows through which the model processes a larger image, and their positions."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from PIL import Image
 
 
 class Box(NamedTuple):
-    """A rectangle of pixels, as Pillow has it: right and bottom are the first beyond it."""
+    """A rectangle of pixels, as in Pillow: right and bottom are exclusive."""
 
     left: int
     top: int
@@ -24,19 +24,19 @@ class Box(NamedTuple):
         return self.right - self.left, self.bottom - self.top
 
     def relative_to(self, other: Box) -> Box:
-        """The same rectangle, seen from the other's corner."""
+        """The same rectangle, relative to the other's corner."""
         x, y = other.left, other.top
         return Box(self.left - x, self.top - y, self.right - x, self.bottom - y)
 
 
 GenerateWindow = Callable[[Image.Image, Image.Image | None, int], Image.Image]
-"""The model's hand: what a window shows (RGB), the mask (L, 255 is painted, 0 kept; None is all),
-and the window's number from 0; the window painted, of the same size."""
+"""Regenerates a window: takes its pixels (RGB), the mask (L, 255 is generated, 0 is kept; None is
+all of it) and its number from 0; returns the window in the same size."""
 
 
 def get_window_starts(length: int, window: int, overlap: int) -> list[int]:
-    """Where windows begin along a side, for them to cover it, with at least so much overlap and
-    the same from one to the next, as near as pixels go. `overlap` is less than `window`."""
+    """Where windows begin along a side so that they cover it, with at least this overlap,
+    distributed as evenly as pixels allow. `overlap` is less than `window`."""
     if length <= window:
         return [0]
     last = math.ceil((length - overlap) / (window - overlap)) - 1
@@ -44,7 +44,7 @@ def get_window_starts(length: int, window: int, overlap: int) -> list[int]:
 
 
 def fit_window(window: tuple[int, int], size: tuple[int, int], multiple: int) -> tuple[int, int]:
-    """The window's size where the picture is smaller: its own, up to the next multiple."""
+    """The window's size for a smaller image: the image's own, rounded up to a multiple."""
     return tuple(  # type: ignore[return-value]
         min(side, math.ceil(length / multiple) * multiple)
         for side, length in zip(window, size, strict=True)
@@ -52,7 +52,8 @@ def fit_window(window: tuple[int, int], size: tuple[int, int], multiple: int) ->
 
 
 def crop_padded(image: Image.Image, box: Box) -> Image.Image:
-    """What a window shows; beyond the picture's right and bottom edge its last pixels go on."""
+    """The pixels of a window; beyond the image's right and bottom edge its last pixels are
+    repeated."""
     width, height = image.size
     inside = np.asarray(
         image.crop((box.left, box.top, min(box.right, width), min(box.bottom, height)))

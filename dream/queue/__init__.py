@@ -1,6 +1,6 @@
-"""Lines that wait for their turn, in order; and the file that keeps them through whatever happens.
+"""The queue of lines, and the file that keeps them across sessions.
 
-Knows lines and events; who makes the pictures is the caller's affair.
+It has lines and events only; the caller generates the images.
 """
 
 from dream.queue.cancellable import follow_until_cancelled

@@ -1,4 +1,4 @@
-"""One line's events, and how it is given up."""
+"""Follows the events of one line, and cancels it."""
 
 from __future__ import annotations
 
@@ -10,16 +10,15 @@ from dream.core.events import Cancelled, Event, Events
 def follow_until_cancelled(
     events: Events[None], is_cancelled: Callable[[], bool], show: Callable[[Event], None]
 ) -> None:
-    """Show all events. Once the line is `given_up`, KeyboardInterrupt is raised inside the events,
-    once, and how they end is theirs to say."""
+    """Show all events. Once `is_cancelled` returns True, KeyboardInterrupt is raised in them, once;
+    the events report how the line ends."""
     thrown = False
     try:
         event = next(events)
         while True:
             show(event)
-            thrown = thrown or isinstance(
-                event, Cancelled
-            )  # they were woken before we could say it
+            # they were woken before we could say it
+            thrown = thrown or isinstance(event, Cancelled)
             if thrown or not is_cancelled():
                 event = next(events)
             else:

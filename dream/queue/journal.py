@@ -1,12 +1,12 @@
-"""How lines that wait are written down: each line as it is, and each change behind them.
+"""The format of the queue file: each line as it is, followed by the changes.
 
     a red circle -s20
     a blue square
     #^ 1 0
     #- 0
 
-A line is added by standing there. `#- N` takes away the line that is number N by then, from 0;
-`#^ N M` moves it to place M. Whoever reads it as a list of prompts takes changes for comments.
+A line by itself adds a line. `#- N` removes line N of the lines so far, from 0; `#^ N M` moves it
+to place M. Read as a list of prompts, changes are comments.
 """
 
 from __future__ import annotations
@@ -21,29 +21,29 @@ _MOVED = re.compile(r"#\^ (\d{1,9}) (\d{1,9})")
 
 
 def format_added(lines: Iterable[str]) -> bytes:
-    """Lines, as they are written down."""
+    """Lines in the format of the file."""
     return "".join(f"{_one_line(line)}\n" for line in lines).encode(errors="replace")
 
 
 def format_removed(place: int) -> bytes:
-    """That a line is done or given up."""
+    """The change for a line that is done or cancelled."""
     return b"#- %d\n" % place
 
 
 def format_replaced(place: int, lines: Sequence[str], count: int) -> bytes:
-    """That other lines stand where one did, of `count` lines; it is written in one piece."""
+    """The change that replaces one of `count` lines by others, written at once."""
     moved = (format_moved(count - 1 + n, place + n) for n in range(len(lines)))
     return b"".join([format_removed(place), format_added(lines), *moved])
 
 
 def format_moved(place: int, to: int) -> bytes:
-    """That a line comes sooner."""
+    """The change for a line that moves to an earlier place."""
     return b"#^ %d %d\n" % (place, to)
 
 
 def read(data: bytes) -> list[str]:
-    """The lines that wait, after all changes. A change that makes no sense is none.
-    Whoever wrote them, each stays one line, without control characters."""
+    """The waiting lines after all changes; invalid changes are ignored. Each is a single line
+    without control characters, whatever the file contains."""
     lines: list[str] = []
     for line in data.decode(errors="replace").split("\n"):
         if change := _REMOVED.fullmatch(line):

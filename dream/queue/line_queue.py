@@ -1,4 +1,4 @@
-"""The queue: who is being made, who waits, in which order."""
+"""The queue: the current line and the waiting lines, in order."""
 
 from __future__ import annotations
 
@@ -12,26 +12,26 @@ from dream.core.errors import BadLine
 
 
 class QueueStore(Protocol):
-    """Takes down all lines that are not done, the one being made first."""
+    """Stores all unfinished lines, the current one first."""
 
     def add(self, lines: Sequence[str]) -> None:
-        """These came, behind the others."""
+        """Append these lines."""
 
     def remove(self, place: int) -> None:
-        """The one at this place, from 0, is done or given up."""
+        """Remove the line at this place, from 0: it is done or cancelled."""
 
     def move(self, place: int, to: int) -> None:
-        """The one at this place comes at another."""
+        """Move the line at this place to another."""
 
     def replace(self, place: int, lines: Sequence[str]) -> None:
-        """In place of the one at this place there are these."""
+        """Replace the line at this place by these."""
 
     def write(self, lines: Sequence[str]) -> None:
-        """There are these and no others."""
+        """Replace all lines by these."""
 
 
 class NoStore:
-    """Takes nothing down."""
+    """Stores nothing."""
 
     def add(self, lines: Sequence[str]) -> None:
         """Nothing."""
@@ -54,36 +54,38 @@ class QueuedLine:
     """A line in the queue."""
 
     number: int
-    """From 1, in the order they were entered; no two lines of a session share one."""
+    """From 1, in the order they were entered; unique in a session."""
     line: str
 
 
 class LineQueue:
-    """Lines in, one at a time out. Every method may be called from any thread.
+    """A queue of lines. Every method may be called from any thread.
 
-    One thread takes a line, makes it and says `finish`; all others put, look, move and cancel.
+    One thread takes a line, runs it and calls `finish`; the others add, read, move and cancel
+    lines.
     """
 
     def __init__(
         self,
-        store: QueueStore = NoStore(),  # noqa: B008 - it knows nothing
+        store: QueueStore = NoStore(),  # noqa: B008 - it has no state
         interrupt: Callable[[], None] = lambda: None,
     ) -> None:
-        """`store` is called with each change. `interrupt` is called when the line being made is
-        given up, to wake whoever waits for its picture; it must return at once."""
+        """`store` is called with each change. `interrupt` is called when the current line is
+        cancelled, to wake the thread that waits for its image; it must return at once."""
         self._store, self._interrupt = store, interrupt
         self._changed = threading.Condition()
         self._waiting: list[QueuedLine] = []
         self._current: QueuedLine | None = None
         self._left: deque[str] = deque()
-        """What is kept of it: the line, or a line for each picture that is not on disk."""
+        """What is stored of the current line: the line, or a line for each image that is not on
+        disk."""
         self._numbers = 0
         self._cancelled = self._paused = self._closed = self._is_split = False
 
-    # ── for the one who makes them ─────────────────────────────────────────────────────────────
+    # ── for the thread that runs the lines ─────────────────────────────────────────────────────
 
     def take(self) -> QueuedLine | None:
-        """The next line, when there is one and nothing is paused; None once the queue is closed."""
+        """Wait for the next line, and while the queue is paused; None once the queue is closed."""
         with self._changed:
             self._changed.wait_for(lambda: self._closed or (self._waiting and not self._paused))
             if self._closed:
@@ -93,9 +95,9 @@ class LineQueue:
             return self._current
 
     def keep_rest(self, count: int, lines: Callable[[], Sequence[str]]) -> None:
-        """Of the line being made, `count` pictures are not on disk yet, and these lines make them:
-        a session after this one is offered no picture twice. `lines` is called for the first of
-        them; from then on each picture is a line less."""
+        """Replace the current line in the store: `count` of its images are not on disk yet, and
+        `lines` returns a line for each, so that the next session does not generate an image twice.
+        `lines` is called for the first image; each further image removes one line."""
         with self._changed:
             if self._current is None:
                 return
@@ -107,8 +109,8 @@ class LineQueue:
                 self._store.remove(0)
 
     def finish(self) -> None:
-        """The line that was taken is over, made or not. In a closed queue it counts as not made,
-        and what is left of it stays kept."""
+        """The line that was taken has ended, successfully or not. In a closed queue it counts as
+        unfinished, and the rest of it stays in the store."""
         with self._changed:
             while self._left and not self._closed:
                 self._left.popleft()
@@ -117,41 +119,41 @@ class LineQueue:
             self._changed.notify_all()
 
     def is_cancelled(self) -> bool:
-        """Whether the line being made is no longer wanted."""
+        """Whether the current line has been cancelled."""
         return self._cancelled
 
-    # ── for everyone else ──────────────────────────────────────────────────────────────────────
+    # ── for all threads ────────────────────────────────────────────────────────────────────────
 
     @property
     def current(self) -> QueuedLine | None:
-        """The line being made."""
+        """The line that is running."""
         return self._current
 
     @property
     def waiting(self) -> tuple[QueuedLine, ...]:
-        """The lines after it, the next one first."""
+        """The waiting lines, the next one first."""
         with self._changed:
             return tuple(self._waiting)
 
     @property
     def unfinished(self) -> int:
-        """Lines that are kept for a session after this one, were this one to end now."""
+        """Number of lines that the next session would get if this one ended now."""
         with self._changed:
             return len(self._waiting) + len(self._left)
 
     @property
     def paused(self) -> bool:
-        """Whether no further line is begun."""
+        """Whether no further line is started."""
         return self._paused
 
     @property
     def idle(self) -> bool:
-        """Whether there is nothing to do: no line is being made and none waits."""
+        """Whether no line is running and none is waiting."""
         with self._changed:
             return self._current is None and not self._waiting
 
     def put(self, lines: Iterable[str]) -> None:
-        """Have these lines made after all others."""
+        """Add these lines at the end."""
         with self._changed:
             entries = [QueuedLine(n, line) for n, line in enumerate(lines, self._numbers + 1)]
             self._numbers += len(entries)
@@ -161,7 +163,7 @@ class LineQueue:
             self._changed.notify_all()
 
     def move_to_front(self, number: int) -> QueuedLine:
-        """Have a waiting line be the next. Raises BadLine when there is none of that number."""
+        """Move a waiting line to the front. Raises BadLine if there is none with that number."""
         with self._changed:
             index = self._index(number)
             entry = self._waiting.pop(index)
@@ -171,8 +173,7 @@ class LineQueue:
             return entry
 
     def cancel(self, number: int) -> QueuedLine:
-        """Give a line up, waiting or being made. Raises BadLine when there is none of that
-        number."""
+        """Cancel a line, waiting or running. Raises BadLine if there is none with that number."""
         with self._changed:
             if self._current is not None and self._current.number == number:
                 self._give_up()
@@ -184,13 +185,13 @@ class LineQueue:
             return entry
 
     def cancel_current(self) -> QueuedLine | None:
-        """Give up the line being made, if there is one."""
+        """Cancel the current line, if there is one."""
         with self._changed:
             self._give_up()
             return self._current
 
     def cancel_all(self) -> int:
-        """Give up every line; how many of them were waiting."""
+        """Cancel every line; returns how many were waiting."""
         with self._changed:
             count = len(self._waiting)
             self._waiting.clear()
@@ -200,24 +201,24 @@ class LineQueue:
             return count
 
     def pause(self) -> None:
-        """Begin no further line. The one being made goes on."""
+        """Start no further line. The current one continues."""
         self._paused = True
 
     def resume(self) -> None:
-        """Go on with the waiting lines."""
+        """Continue with the waiting lines."""
         with self._changed:
             self._paused = False
             self._changed.notify_all()
 
     def close(self) -> None:
-        """Give up the line being made and begin no other. What was not done stays kept as it is:
-        nothing changes that any more."""
+        """Cancel the current line and start no other. Unfinished lines stay in the store, which no
+        longer changes."""
         with self._changed:
             self._closed = True
             self._give_up()
             self._changed.notify_all()
 
-    # ── with the lock held ─────────────────────────────────────────────────────────────────────
+    # ── the lock is held ───────────────────────────────────────────────────────────────────────
 
     def _give_up(self) -> None:
         if self._current is not None:
@@ -232,5 +233,5 @@ class LineQueue:
 
     @property
     def _ahead(self) -> int:
-        """Lines before those that wait."""
+        """Number of stored lines before the waiting ones."""
         return len(self._left)

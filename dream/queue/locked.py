@@ -1,4 +1,5 @@
-"""A session's own file: held under a lock that dies with it, and only ever whole at its end."""
+"""A file of one session: locked as long as the session lives, and written completely or not at
+all."""
 
 from __future__ import annotations
 
@@ -15,7 +16,7 @@ if sys.platform != "win32":
 
 
 def append(file: IO[bytes], data: bytes) -> None:
-    """Write all of it at the end, or nothing. Raises OSError."""
+    """Append all of the data, or nothing. Raises OSError."""
     before = file.seek(0, os.SEEK_END)
     try:
         left = memoryview(data)
@@ -28,13 +29,13 @@ def append(file: IO[bytes], data: bytes) -> None:
 
 
 def hold(path: Path, *, create: bool) -> IO[bytes] | None:
-    """The file, open and locked; None when it is not there, or another session's. Raises OSError,
-    for a link and for what is no regular file too."""
+    """The file, open and locked; None if it does not exist, or belongs to another session. Raises
+    OSError, also for a link and anything that is not a regular file."""
     try:
         file = os.fdopen(open_own(path, os.O_RDWR | (os.O_CREAT if create else 0)), "r+b", 0)
     except (FileNotFoundError, NotADirectoryError):
         return None
-    # Between opening and locking, its holder may have put another file in its place.
+    # Between opening and locking, its owner may have replaced it by another file.
     with suppress(OSError):
         if lock(file) and os.path.samestat(os.fstat(file.fileno()), path.lstat()):
             return file
@@ -43,7 +44,7 @@ def hold(path: Path, *, create: bool) -> IO[bytes] | None:
 
 
 def lock(file: IO[bytes]) -> bool:
-    """Take the lock; False when another session has it. Where there are no locks, all may."""
+    """Take the lock; False if another session has it. Always True on systems without locks."""
     if sys.platform == "win32":
         return True
     try:

@@ -1,4 +1,4 @@
-"""The lines that wait, on disk: a session that is killed finds them again."""
+"""Saves the waiting lines, so that the next session finds them after a crash."""
 
 from __future__ import annotations
 
@@ -17,25 +17,25 @@ from dream.queue.locked import append, hold, lock
 FILE_NAME = ".dream_queue"
 
 _LONGEST = 1 << 24
-"""Bytes of a file of lines that are offered; a session keeps a few."""
+"""Maximum bytes of a file whose lines are offered; a session has only a few."""
 _MAX_STALE = 100
-"""Lines more than those that wait may be past before the file is written anew."""
+"""The file is rewritten when it has this many more stale lines than waiting ones."""
 _SESSIONS = 100
-"""Sessions in one folder that keep their lines at the same time; one more goes without."""
+"""Maximum number of sessions in one folder that save their lines at the same time."""
 
 
 class QueueFile:
     """The lines of one session, the next one first, in a file of their own; see `journal`.
 
-    Each session holds a lock on its file: `.dream_queue`, or `.dream_queue.2` … where another
-    session holds that one. The system lets go of a lock when its holder dies, however it dies, so a
-    file nobody holds is what a dead session left; a new session takes it over. A change is appended
-    at once, so that it outlives the session, whatever ends it; another thread has the disk make it
-    durable, and writes the file anew when most of it is past. Enter waits for neither.
+    Each session holds a lock on its file: `.dream_queue`, or `.dream_queue.2` … if another session
+    has that one. The system releases a lock when its process ends, in whatever way, so a file
+    without a lock was left by a crash; a new session takes it over. A change is appended at once,
+    so that it survives the session; another thread syncs it to disk, and rewrites the file when
+    most of it is stale. Enter waits for neither.
     """
 
     def __init__(self, folder: Path, complain: Callable[[str], None]) -> None:
-        """`complain` is called once with the reason if nothing can be kept."""
+        """`complain` is called once with the reason if the lines cannot be saved."""
         self._folder, self._complain = folder, complain
         self._path = folder / FILE_NAME
         self._held: IO[bytes] | None = None
@@ -43,17 +43,17 @@ class QueueFile:
         self.on_disk = False
         """Whether the lines after the last change, or those that were taken over, are on disk."""
         self._lines: list[str] = []
-        self._stale = 0  # lines of the file that say nothing any more
-        self._rewrite = False  # whether the file has to be written as a whole
+        self._stale = 0  # lines of the file without effect
+        self._rewrite = False  # whether the file has to be rewritten
         self._guard = threading.RLock()
-        self._pending: list[bytes] | None = None  # changes while the file is written anew
+        self._pending: list[bytes] | None = None  # changes while the file is being rewritten
         self._changed = threading.Event()
         self._thread: threading.Thread | None = None
 
     def read_abandoned(self) -> tuple[str, ...]:
-        """The lines a session before this one left. They stay on disk until the next change."""
+        """The lines that an earlier session left. They stay on disk until the next change."""
         for path in self._places():
-            with suppress(OSError):  # one that cannot be read hides no other
+            with suppress(OSError):  # continue with the next if one cannot be read
                 held = None if path in self._left else hold(path, create=False)
                 if held is None:
                     continue
@@ -69,8 +69,8 @@ class QueueFile:
         return ()
 
     def leave(self) -> None:
-        """Let go of the lines that were taken over: they stay on disk for a later session, and this
-        one keeps its own in another file."""
+        """Release the lines that were taken over: they stay on disk for a later session, and this
+        one uses another file."""
         if self._held is not None:
             self._left.add(self._path)
             self._held.close()
@@ -79,32 +79,32 @@ class QueueFile:
     # ── changes; none of them raises ───────────────────────────────────────────────────────────
 
     def write(self, lines: Sequence[str]) -> None:
-        """Keep these lines and no others."""
+        """Save these lines and no others."""
         with self._guard:
             self._lines, self._rewrite = list(lines), True
             self._change(b"", 0)
 
     def add(self, lines: Sequence[str]) -> None:
-        """Keep these lines too, behind the others."""
+        """Save these lines too, after the others."""
         with self._guard:
             self._lines += lines
             self._change(journal.format_added(lines), 0)
 
     def remove(self, place: int) -> None:
-        """Keep all but the line at this place, from 0."""
+        """Remove the line at this place, from 0."""
         with self._guard:
-            if place < len(self._lines):  # else the session has ended meanwhile
+            if place < len(self._lines):  # otherwise the session has ended meanwhile
                 del self._lines[place]
                 self._change(journal.format_removed(place), 2)
 
     def move(self, place: int, to: int) -> None:
-        """Keep the line at this place at another."""
+        """Move the line at this place to another."""
         with self._guard:
             self._lines.insert(to, self._lines.pop(place))
             self._change(journal.format_moved(place, to), 1)
 
     def replace(self, place: int, lines: Sequence[str]) -> None:
-        """Keep these lines where one stands, at this place."""
+        """Replace the line at this place by these."""
         with self._guard:
             if place < len(self._lines):
                 change = journal.format_replaced(place, lines, len(self._lines))
@@ -112,7 +112,7 @@ class QueueFile:
                 self._change(change, 2 + len(lines))
 
     def close(self) -> None:
-        """Let go of the file; an empty one is removed."""
+        """Close the file; an empty one is removed."""
         thread, self._thread = self._thread, None
         if thread is not None:
             self._changed.set()
@@ -131,7 +131,7 @@ class QueueFile:
     # ── the file ───────────────────────────────────────────────────────────────────────────────
 
     def _change(self, data: bytes, stale: int) -> None:
-        """Append a change, after which so many more lines of the file say nothing."""
+        """Append a change, which makes this many lines of the file stale."""
         self.on_disk = False
         try:
             if self._held is None and self._lines:
@@ -167,7 +167,7 @@ class QueueFile:
         self._swap(self._write_new(data))
 
     def _write_new(self, data: bytes) -> tuple[Path, IO[bytes]]:
-        # Prompts are private: as with the history, only their author reads this file.
+        # Prompts are private: like the history, the file is readable by its owner only.
         temporary, handle = new_beside(self._path)
         file = os.fdopen(handle, "w+b", buffering=0)
         try:
@@ -179,11 +179,11 @@ class QueueFile:
         return temporary, file
 
     def _swap(self, new: tuple[Path, IO[bytes]]) -> None:
-        """Have the new file stand in the old one's place. Raises OSError."""
+        """Replace the old file by the new one. Raises OSError."""
         temporary, file = new
         held = self._held
         assert held is not None
-        if sys.platform == "win32":  # where no open file can be replaced: its contents are
+        if sys.platform == "win32":  # an open file cannot be replaced here, so copy the contents
             with file:
                 file.seek(0)
                 data = file.read()
@@ -204,7 +204,8 @@ class QueueFile:
         self._stale, self._rewrite, self._pending = 0, False, None
 
     def _sync(self) -> None:
-        """The other thread: what was changed becomes durable, and what is past leaves the file."""
+        """The other thread: syncs changes to disk, and rewrites the file when it has many stale
+        lines."""
         me = threading.current_thread()
         while self._thread is me:
             self._changed.wait()
@@ -220,14 +221,14 @@ class QueueFile:
         with self._guard:
             if self._held is None:
                 return
-            file = os.dup(self._held.fileno())  # the other thread may close its own
+            file = os.dup(self._held.fileno())  # the main thread may close the original
         try:
             os.fsync(file)
         finally:
             os.close(file)
 
     def _compact(self) -> None:
-        """Write the file anew, while changes go on to be appended to the old one."""
+        """Rewrite the file, while changes are still appended to the old one."""
         with self._guard:
             held, lines, changes = self._held, list(self._lines), list[bytes]()
             if held is None or self._rewrite:
@@ -236,7 +237,7 @@ class QueueFile:
         temporary, file = self._write_new(journal.format_added(lines))
         os.fsync(file.fileno())
         with self._guard:
-            if self._pending is not changes:  # it was written as a whole, or closed
+            if self._pending is not changes:  # it was rewritten or closed meanwhile
                 file.close()
                 temporary.unlink(missing_ok=True)
                 return
@@ -255,13 +256,14 @@ class QueueFile:
         for path in self._places():
             try:
                 held = hold(path, create=True)
-            except OSError as error:  # a link, a folder, or another user's; the next may do
+            except OSError as error:  # a link, a folder, or another user's file: try the next
                 refused = error
                 continue
             if held is None:
                 continue
             small = os.fstat(held.fileno()).st_size <= _LONGEST
-            if small and not journal.read(held.read()):  # else a session that died since left it
+            # otherwise a session that has crashed since then left it
+            if small and not journal.read(held.read()):
                 self._path, self._held = path, held
                 return
             held.close()

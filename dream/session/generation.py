@@ -41,7 +41,7 @@ class Part:
 
 
 def _as_own_line(recipe: Recipe, request: Request) -> Request:
-    """What makes one picture of a line, kept where the line says."""
+    """The request of one image of a line, saved as the line says."""
     values: dict[str, Any] = {name: getattr(request, name) for name in _KEPT_WITH_EACH}
     return replace(recipe.to_request(), **values)
 
@@ -111,8 +111,9 @@ class Generation:
             yield Failed(error=error, line=format_line(recipe.to_request()))
 
     def _with_left(self, events: Events[bool], left: tuple[Request, ...]) -> Events[bool]:
-        """These events, of which Saved says what is left of the line; the session's memory does
-        not hold that. A part of a line does not know what is left of the whole."""
+        """Yield the events; Saved gets the lines for the images of the line that are not on disk
+        yet (`left`). The session's memory does not hold them. A part of a line does not know what
+        is left of the whole, so it gets None."""
         try:
             while True:
                 event = next(events)

@@ -34,11 +34,11 @@ class LoggedFiles:
         return self.folder / INPUTS_FOLDER
 
     def find(self, spelling: str, otherwise: Callable[[str], Path]) -> Path:
-        """The file with the recorded hash; without one, the first that is there: where the line
-        was made, beside the log, then what `otherwise` finds here.
+        """The file with the recorded hash; without a hash, the first that exists: in the folder
+        where the line was logged, next to the log, then what `otherwise` finds here.
 
-        A file that has another hash counts as changed only in its own place. Raises BadLine for
-        one that is only here, where another program may have put it.
+        A file with a different hash counts as changed only in its own place. Raises BadLine for one
+        that exists only here, where another program may have put it.
         """
         if spelling.startswith("-") and spelling[1:].isdecimal():
             return otherwise(spelling)
@@ -70,8 +70,8 @@ class LoggedFiles:
 
 
 def files_of(line: str, request: Request, folder: Path) -> LoggedFiles | None:
-    """How the files of a line of a log in this folder are found; None for a line that was not
-    logged, such as one of a list of prompts."""
+    """How to find the files of a line of a log in this folder; None for a line that was not logged,
+    such as one of a list of prompts."""
     logged = parse_log_line(line)
     if logged.path is None:
         return None
@@ -82,9 +82,9 @@ def files_of(line: str, request: Request, folder: Path) -> LoggedFiles | None:
 
 
 def made_in(folder: Path, picture: str) -> Path | None:
-    """The folder that dream ran in when it logged a picture, by the picture's path as the log has
-    it and the folder of that log: of `/a/b/out` and `out/1.png` it is `/a/b`. None where both have
-    nothing in common: a full path, a bare name, a log that was moved."""
+    """The folder that dream ran in when it logged an image, from the image's path in the log and
+    the log's folder: for `/a/b/out` and `out/1.png` it is `/a/b`. None if the two have nothing in
+    common: an absolute path, a bare name, a log that was moved."""
     parts = PurePosixPath(picture.replace("\\", "/")).parent.parts
     place = folder.absolute()
     for count in range(min(len(parts), len(place.parts) - 1), 0, -1):

@@ -1,5 +1,5 @@
-"""What a logged line says by itself: all about its picture; and which weights made it, and which
-files it began from, for others make another one."""
+"""Checks before a logged line is rendered again: its defaults, its model, and whether the weights
+and input files are the recorded ones."""
 
 from __future__ import annotations
 
@@ -24,15 +24,16 @@ _PER_LINE = ("iterations", "grid", "sheet", "save_original")
 
 
 def get_line_defaults(line: str, base: Request, find: FindPicture) -> Request:
-    """What a line leaves open: as `base`, a session's defaults, has it. But a logged line says all
-    about its picture by itself, and of a `!fix` line what is open is as the picture was made."""
+    """The values of a line that it leaves open: those of `base`, the session's defaults. A logged
+    line sets all values of its image itself; for a `!fix` line they come from the image's
+    record."""
     logged = parse_log_line(line)
     if logged.path is None:
         return get_image_defaults(line, base, find)
     open_ = {name: flag.default for name, flag in FLAGS.items() if _logged_line_says(name)}
     open_["cfg_rescale"] = 0.0
     if "sha256" in parse_facts(logged.comment):
-        # Ours, then; and those that do not say a schedule are from before there were any.
+        # Written by dream; without a schedule, it is from before --schedule existed.
         open_["schedule"] = FORMER
     if model := _model_id(line):
         open_["model"] = model
@@ -42,8 +43,8 @@ def get_line_defaults(line: str, base: Request, find: FindPicture) -> Request:
 def with_a_model(
     line: str, request: Request, base: Request, find: Callable[[str | None], ModelInfo]
 ) -> tuple[Request, tuple[str, ...]]:
-    """The request of a line of InvokeAI 2.3, whose log names the model in the comment, with a
-    model that is here: that one, or else the session's, and a note that says so."""
+    """The request of a line of InvokeAI 2.3, whose log names the model in the comment: with that
+    model if it exists here, otherwise with the session's and a note."""
     model = _model_id(line)
     if not model or request.model != model:
         return request, ()
@@ -58,21 +59,22 @@ def with_a_model(
 
 
 def _model_id(line: str) -> str:
-    """The model that the comment of a logged line names, as InvokeAI wrote it; or ""."""
+    """The model that the comment of a logged line names, in InvokeAI's format; "" if none."""
     logged = parse_log_line(line)
     return parse_facts(logged.comment).get("model_id", "") if logged.path is not None else ""
 
 
 def _logged_line_says(name: str) -> bool:
-    """A field that a log line always decides, by holding it or by leaving it out. The `always`
-    fields are left to the defaults: our lines hold them all, and older ones mean the session's."""
+    """Whether a log line always determines this field, by its value or by its absence. The
+    `always_logged` fields come from the defaults: dream's lines always have them, and older lines
+    mean the session's."""
     return name in _PER_LINE or (FLAGS[name].affects_image and not FLAGS[name].always_logged)
 
 
 def check_weights(engine: Engine, line: str, recipe: Recipe) -> Events[None]:
-    """Before a logged line is made again: load its model, and say so if its weights, or a file
-    that it begins from, are others now. Nothing for other lines. Raises what loading raises, and
-    InputError for a file that is gone."""
+    """Before a logged line is rendered again: load its model, and report if its weights or input
+    files have changed. Does nothing for other lines. Raises what loading raises, and InputError for
+    a missing file."""
     yield from check_input_files(line, recipe)
     logged = parse_log_line(line)
     weights = parse_facts(logged.comment).get("weights")
@@ -85,7 +87,7 @@ def check_weights(engine: Engine, line: str, recipe: Recipe) -> Events[None]:
 
 
 def check_input_files(line: str, recipe: Recipe) -> Events[None]:
-    """Say which files that a logged line begins from have changed since. Raises InputError."""
+    """Report which input files of a logged line have changed. Raises InputError."""
     logged = parse_log_line(line)
     recorded = parse_facts(logged.comment)
     for name in IMAGE_FILE_FIELDS:

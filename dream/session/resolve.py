@@ -1,4 +1,4 @@
-"""Asked → settled: a Request becomes Recipes with nothing left open."""
+"""Resolves a Request into Recipes, in which every value is set."""
 
 from __future__ import annotations
 
@@ -23,16 +23,15 @@ from dream.session.input_images import FindPicture, compute_size, resolve_image_
 from dream.session.postprocessing import check_limits, resolve_stages, resolve_strength
 
 HIRES_FIX = 0.5
-"""How far a picture that was painted small is left where nobody says: 0.75 already lets objects
-double again."""
+"""The default strength of the second pass of --hires_fix; 0.75 already duplicates subjects."""
 
 FindModel = Callable[[str | None], ModelInfo]
-"""A name, or None for the default, to its card. Raises ModelError."""
+"""Maps a model's name, or None for the default, to its ModelInfo. Raises ModelError."""
 
 
 @dataclass(frozen=True)
 class ResolvedRequest:
-    """What a line comes to: one recipe for each picture, and what should be said about it."""
+    """The recipes of a line, one for each image, and notes for the user."""
 
     recipes: tuple[Recipe, ...]
     notes: tuple[str, ...] = ()
@@ -45,14 +44,14 @@ def resolve(
     draw: Callable[[], int],
     find_picture: FindPicture = Path,
 ) -> ResolvedRequest:
-    """Close every open choice: what the line left open, the model's card decides.
+    """Resolve a request: values that the line leaves open come from the model's defaults.
 
-    `past` holds the seeds of this session's pictures, for `-S-1`; `draw` gives a fresh seed;
-    `find_picture` the file of a picture to start from. Raises BadLine for a value out of range or
-    a seed that does not exist, ModelError for a model that does not, InputError for a picture.
+    `seeds` are those of this session's images, for `-S-1`; `draw` returns a new seed;
+    `find_picture` finds the file of an input image. Raises BadLine for a value out of range or a
+    seed that does not exist, ModelError for a missing model, InputError for an input image.
     """
     check_ranges(request)
-    _ = request.folder  # the system could not be asked about it
+    _ = request.folder  # raises BadLine if the system cannot resolve the folder
     request, file_notes = resolve_image_files(request, find_picture)
     info = find_model_info(request, find)
     width, height, size_notes = _size(request, info)
@@ -100,8 +99,8 @@ def resolve_sweep(
     draw: Callable[[], int],
     find_picture: FindPicture = Path,
 ) -> ResolvedRequest:
-    """Every Request of a sweep settled, in its order. A seed that the line leaves open is drawn
-    once: the pictures differ in what was swept, and in nothing else. Raises as `settle`."""
+    """Resolve every Request of a sweep, in order. A seed that the line leaves open is drawn once,
+    so that the images differ only in the swept values. Raises as `resolve`."""
     find, draw = cache(find), cache(draw)
     resolved = [resolve(request, find, seeds, draw, find_picture) for request in sweep]
     header = (str(sweep),) if sweep.axes else ()
@@ -112,7 +111,8 @@ def resolve_sweep(
 
 
 def _effects(request: Request) -> dict[str, Any]:
-    """Nothing is open in them; what can be said in two ways becomes one of them."""
+    """The fields for variations and effects. They need no defaults; values that have two spellings
+    are normalized."""
     as_typed = ("perlin", "threshold", "init_color", "karras_max")
     symmetry = ("h_symmetry_time_pct", "v_symmetry_time_pct")
     values = {name: getattr(request, name) for name in (*as_typed, *symmetry)}
@@ -127,12 +127,13 @@ def _effects(request: Request) -> dict[str, Any]:
 def _expand_iterations(
     first: Recipe, request: Request, draw: Callable[[], int]
 ) -> tuple[Recipe, ...]:
-    """`-n` of them: of seeds in a series; or, with `-v`, of one seed, towards others."""
+    """The recipes of `-n` images: with a series of seeds; or, with `-v`, with one seed and
+    different variations."""
     count, amount, known = request.iterations, request.variation_amount, first.with_variations
     if known and request.seed is None:
         raise BadLine("-V needs a seed", 0, "add -S")
     if amount:
-        # Not what is drawn: a sweep draws but once, and that may be the first seed already.
+        # not the first draw: `draw` is cached in a sweep, so that may be the first seed already
         others = derive_seeds(draw(), count + 1)[1:]
         ways = [(*(known or ()), Variation(other, amount)) for other in others]
         return tuple(replace(first, with_variations=way) for way in ways)
@@ -142,13 +143,14 @@ def _expand_iterations(
 
 
 def derive_seeds(first: int, count: int) -> list[int]:
-    """`count` seeds: the first, then what a generator seeded with it draws; so -n5 -S42 repeats."""
+    """`count` seeds: the first, then those that a generator seeded with it draws; so -n5 -S42 is
+    reproducible."""
     rng = random.Random(first)
     return [first, *(rng.randint(0, MAX_SEED) for _ in range(count - 1))]
 
 
 def check_ranges(request: Request) -> None:
-    """Hold a Request made in Python to the same ranges as a typed one. Raises BadLine."""
+    """Check a Request built in Python against the ranges of a typed line. Raises BadLine."""
     for name, flag in FLAGS.items():
         value = getattr(request, name)
         if value == flag.default:
@@ -162,13 +164,14 @@ def check_ranges(request: Request) -> None:
 
 
 def _vae(name: str, info: ModelInfo) -> str | None:
-    """What takes the place of the model's own VAE; that it is none is said only against a card."""
+    """The VAE that replaces the model's own. `none` is recorded only if the model's settings name a
+    VAE."""
     return None if not name or (name == NO_VAE and not info.vae) else name
 
 
 def _cfg_rescale(value: float | None, schedule: str, info: ModelInfo) -> float | None:
-    """Guidance rescale. That it is 0 is said only where the model's default is another one; lines
-    from before there were schedules are from before it, too."""
+    """Guidance rescale. 0 is recorded only if the model's default differs. Lines from before
+    --schedule existed are from before this too."""
     if value is None:
         value = 0 if schedule == FORMER else info.cfg_rescale
     return value if value or info.cfg_rescale else None
@@ -194,7 +197,7 @@ def _size(request: Request, info: ModelInfo) -> tuple[int, int, tuple[str, ...]]
 def _hires_fix(
     request: Request, info: ModelInfo, width: int, height: int
 ) -> tuple[float | None, tuple[str, ...]]:
-    """How strongly the picture is painted over; in InvokeAI's lines that was -f."""
+    """The strength of the second pass, and notes. In InvokeAI's lines it was -f."""
     if request.hires_fix is None:
         return None, ()
     if request.init_img is not None:

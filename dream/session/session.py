@@ -1,4 +1,4 @@
-"""One line through the house: settle → render → finish → keep; and what happened, as events."""
+"""Runs one line: resolve → render → postprocess → save, with an event for each step."""
 
 from __future__ import annotations
 
@@ -46,12 +46,12 @@ from dream.session.verify import verify_log
 
 
 class Session:
-    """Lines in, events out. Holds the engine, the model registry, and this session's memory.
+    """Runs lines and yields events. Holds the engine, the model registry, and the session's memory.
 
-    Used as a context manager it lets go of the engine at the end. Every method that yields events
-    says what went wrong as `Refused` or `Failed` events and raises no DreamError. A
-    KeyboardInterrupt while a picture is made ends the line with `Cancelled`; closing the generator
-    cancels it silently. What is finished is kept either way.
+    As a context manager, it closes the engine at the end. Methods that yield events report errors
+    as `Rejected` or `Failed` events and raise no DreamError. A KeyboardInterrupt during rendering
+    ends the line with `Cancelled`; closing the generator cancels it silently. Finished images are
+    saved either way.
     """
 
     def __init__(
@@ -68,16 +68,16 @@ class Session:
         self.base = base or Request()
         """The defaults of every line; replaced by !set."""
         self.at_start = self.base
-        """The same as the session began."""
+        """The defaults when the session began."""
         self.dry_run = dry_run
-        """Lines are planned wherever they would be made, and nothing is rendered or loaded."""
+        """Lines are only planned; nothing is rendered or loaded."""
         self.seeds: list[int] = []
-        """Seeds of the pictures made in this session, oldest first; a picture counts once."""
+        """Seeds of the images generated in this session, oldest first; each image counts once."""
         self.saved: tuple[Saved, ...] = ()
-        """The pictures that this session put on disk, the latest last; each counts once, as it was
-        kept last. Replaced by each, never changed: other threads look at it."""
+        """The images that this session saved, the latest last; each counts once, as last saved. The
+        tuple is replaced, never changed, since other threads read it."""
         self.last: Sweep | None = None
-        """What the last line asked for, its first seed filled in."""
+        """The last line as a request, with its first seed filled in."""
         self._log: Path | None = None
         self._rng = rng or random.SystemRandom()
         self._outputs = OutputManager()
@@ -90,17 +90,17 @@ class Session:
         self.close()
 
     def close(self) -> None:
-        """Let go of the engine: its models, its process."""
+        """Close the engine: its models, its process."""
         self.engine.close()
 
     @property
     def outdir(self) -> Path:
-        """Where pictures go when a line does not say."""
+        """The folder for images, if a line does not set one."""
         return self.base.folder
 
     @property
     def changed(self) -> Mapping[str, Any]:
-        """The defaults that are others than at the start, by field."""
+        """The defaults that differ from those at the start, by field."""
         return {
             name: getattr(self.base, name)
             for name in FLAGS
@@ -108,37 +108,37 @@ class Session:
         }
 
     def preload(self) -> None:
-        """Begin to load the default model; lines can be given at once and wait their turn."""
-        with suppress(DreamError):  # the first line will say it, with the name that was asked for
+        """Start loading the default model; lines can be entered at once and wait for it."""
+        # the first line reports the error, with the name that it requests
+        with suppress(DreamError):
             if not self.dry_run:
                 self.engine.preload(self._find(self.base.model).name)
 
     def parse_line(self, line: str) -> Request:
-        """A line as one Request. A logged line says all about its picture itself, so this
-        session's defaults only decide where that is kept. Raises BadLine."""
+        """Parse a line into one Request. A logged line sets all values of its image, so the
+        session's defaults only determine where it is saved. Raises BadLine."""
         request = parse_line(line, get_line_defaults(line, self.base, self.find_picture))
         return with_a_model(line, request, self.base, self._find)[0]
 
     def parse_sweep(self, line: str) -> Sweep:
-        """The same of a line that may list several values for a switch. Raises BadLine."""
+        """The same for a line that may list several values for a switch. Raises BadLine."""
         sweep = parse_sweep(line, get_line_defaults(line, self.base, self.find_picture))
         check_has_prompt(line, sweep.first)
         first, notes = with_a_model(line, sweep.first, self.base, self._find)
         return replace(sweep, first=first, notes=(*sweep.notes, *notes))
 
     def resolve(self, request: Request, line: str = "") -> ResolvedRequest:
-        """Close every open choice of what was read from a line. Raises BadLine, ModelError,
-        InputError."""
+        """Resolve a request: set every open value. Raises BadLine, ModelError, InputError."""
         find = self._make_finder(line, request)
         return resolve(request, self._find, self.seeds, self._draw, find)
 
     def find_picture(self, name: str) -> Path:
-        """The file that a line means by `-1` or a path; see `begin.found`. Raises BadLine."""
+        """The file for `-1` or a path in a line; see `resolve_image_path`. Raises BadLine."""
         return resolve_image_path(name, [saved.path for saved in self.saved], self.outdir)
 
     @contextmanager
     def resolve_files_beside(self, log: Path | None) -> Iterator[None]:
-        """While a file's logged lines are made, their files are found from where it is."""
+        """During the block, the input files of logged lines are searched next to their log."""
         before, self._log = self._log, log
         try:
             yield
@@ -151,11 +151,11 @@ class Session:
         number: int = 0,
         turns: Turns | None = None,
     ) -> Events[bool]:
-        """Make the pictures of one line, keep them, and say what happens on the way.
+        """Generate and save the images of one line, and yield events.
 
-        `number` is the line's in its file, from 1, and `turns` counts the lines that are made. A
-        `!fix` line that names several pictures is made as a line for each. The result is True
-        when it was cancelled, and other lines should be too.
+        `number` is the line's number in its file, from 1, and `turns` counts the lines. A `!fix`
+        line that names several images is run as a line for each. The result is True if it was
+        cancelled, and other lines should be cancelled too.
         """
         if self.dry_run:
             yield from self.plan(entered, number)
@@ -166,7 +166,7 @@ class Session:
     def make_one(
         self, entered: str | Request, number: int, turns: Turns | None, part: Part
     ) -> Events[Generation | None]:
-        """The same of a line for one file, or none; None where it was refused."""
+        """The same for a line that names at most one file; None if it was rejected."""
         resolved = yield from self._resolve_line(entered, number)
         if resolved is None:
             return None
@@ -190,12 +190,12 @@ class Session:
                     yield from output.save_sheet(sweep, recipes)
         except DreamError as error:
             yield Failed(error=error, line=line)
-        except KeyboardInterrupt:  # before the first picture was begun, or behind the last
+        except KeyboardInterrupt:  # before the first image was started, or after the last
             yield from making.report_cancelled()
         return making
 
     def plan(self, entered: str | Request, number: int = 0) -> Events[None]:
-        """What `make` would make, without loading a model or writing anything."""
+        """What `make` would generate, without loading a model or writing anything."""
         lines, news = yield from lines_of(self, entered, number)
         if news:
             yield Note(text=news)
@@ -211,7 +211,7 @@ class Session:
             yield Planned(line=format_line(request), request=request)
 
     def replay(self, file: Path) -> Events[None]:
-        """Make every line of a log of any era, or of a plain list of prompts."""
+        """Run every line of a log of any version, or of a plain list of prompts."""
         try:
             notes: list[str] = []
             log = read_log(file, notes.append)
@@ -223,8 +223,9 @@ class Session:
             yield Rejected(error=error)
 
     def make_all(self, lines: Iterable[tuple[int, str]], *, dry_run: bool = False) -> Events[None]:
-        """Make, or with `dry_run` only plan, numbered lines in their order, comments passed over.
-        Cancelling one ends them all. Where `lines` has a length, its end is foreseen."""
+        """Run numbered lines in order, or only plan them with `dry_run`; comments are skipped.
+        Cancelling one cancels the rest. If `lines` has a length, the progress shows how many there
+        are."""
         yield from make_all(self, lines, dry_run=dry_run or self.dry_run)
 
     def verify(self, log: Path) -> Events[None]:
@@ -238,8 +239,8 @@ class Session:
     def render(
         self, recipe: Recipe, picture: int = 1, pictures: int = 1, output: LineOutput | None = None
     ) -> Events[Picture]:
-        """One picture, unfinished and unkept; an album may want it in the making. Raises what the
-        engine raises, and InputError for a file that is to be taken further."""
+        """One image before postprocessing; `output` may save intermediate images. Raises what the
+        engine raises, and InputError for a file to process."""
         if recipe.fix is not None:
             return (yield from open_source_image(recipe))
         events = self.engine.render(recipe, output.save_every if output else 0)
@@ -249,12 +250,12 @@ class Session:
     def finish(
         self, rendered: Picture, stage: Stage, picture: int = 1, pictures: int = 1
     ) -> Events[Picture]:
-        """A picture after one stage of its recipe. Raises what the engine raises."""
+        """An image after one stage of its recipe. Raises what the engine raises."""
         return (
             yield from convert_engine_events(self.engine.finish(rendered, stage), picture, pictures)
         )
 
-    # ── the route of one line ──────────────────────────────────────────────────────────────────
+    # ── the steps of one line ──────────────────────────────────────────────────────────────────
 
     def _resolve_line(
         self, entered: str | Request, number: int
@@ -273,7 +274,7 @@ class Session:
         return sweep, resolved.recipes
 
     def _make_finder(self, line: str, request: Request) -> FindPicture:
-        """How the files are found that a line begins from: those of a log's line by their hash."""
+        """How to find the input files of a line: those of a logged line by their hash."""
         files = None if self._log is None else files_of(line, request, self._log.parent)
         if files is None:
             return self.find_picture

@@ -1,5 +1,5 @@
-"""Where Ctrl-C is answered while pictures are made: at events alone, and between a picture's Made
-and its Saved at none."""
+"""Handles Ctrl-C during rendering: only between events, and never between an image's ImageDone and
+its Saved."""
 
 from __future__ import annotations
 
@@ -17,10 +17,11 @@ T = TypeVar("T")
 
 
 def interrupt_at_events(events: Events[T], wake: Callable[[], None]) -> Events[T]:
-    """These events, among which a KeyboardInterrupt is raised where they wait for their reader, and
-    nowhere else. Python raises it in the middle of whatever the main thread does: a file half
-    written, a message half sent. Pressed at such a moment, it comes with the next event; `wake` is
-    called at once, for whoever waits for a worker. Raised behind the last event."""
+    """Yield the events, and raise KeyboardInterrupt in them only where they wait for their reader.
+    Python would raise it anywhere in the main thread, such as while a file is being written or a
+    message sent. If Ctrl-C is pressed at such a moment, it is raised with the next event; `wake` is
+    called at once, for a thread that waits for the worker. If it is pressed after the last event,
+    it is raised then."""
     pressed: list[int] = []
 
     def press(number: int, frame: object) -> None:
@@ -45,7 +46,8 @@ def interrupt_at_events(events: Events[T], wake: Callable[[], None]) -> Events[T
             with _sigint(press):
                 events.close()
             raise
-        if pressed and not isinstance(event, Cancelled):  # else they were woken, and said it
+        # if it is Cancelled, the waiting thread was woken and has reported it
+        if pressed and not isinstance(event, Cancelled):
             thrown = KeyboardInterrupt()
         pressed.clear()
     if pressed:
@@ -54,8 +56,9 @@ def interrupt_at_events(events: Events[T], wake: Callable[[], None]) -> Events[T
 
 
 def run_uninterrupted(events: Events[T]) -> Events[T]:
-    """These events to their end, and only then what came meanwhile: a KeyboardInterrupt, or that
-    nobody wants further events. They must raise nothing, or it would take the Ctrl-C's place."""
+    """Yield all events, and only then raise a KeyboardInterrupt that came meanwhile; the same if no
+    further events are wanted. The events must not raise, since that would replace the
+    KeyboardInterrupt."""
     interrupted = None
     try:
         event = next(events)
@@ -77,7 +80,8 @@ def run_uninterrupted(events: Events[T]) -> Events[T]:
 
 @contextmanager
 def _sigint(handler: Callable[[int, object], None]) -> Iterator[None]:
-    """SIGINT is handled so within the block, where it is Python's to raise: in the main thread."""
+    """Handle SIGINT with `handler` during the block, in the main thread, where Python handles
+    it."""
     former = signal.getsignal(signal.SIGINT)
     if threading.current_thread() is not threading.main_thread() or not callable(former):
         yield

@@ -1,4 +1,4 @@
-"""Words of a prompt that its model was not trained on: said once, so that nobody wonders."""
+"""Reports words of a prompt that the model was not trained on, once each."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dream.catalogue import ModelInfo, unknown_words
 from dream.core.recipe import Recipe
 
 _LISTED = 6
-"""How many words, unknown or known, a note names."""
+"""Maximum number of words, unknown or known, that a note lists."""
 
 
 class UnknownWords:

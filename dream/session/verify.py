@@ -1,4 +1,4 @@
-"""Law 2, held against a log: render every line again and compare with what it recorded."""
+"""Renders every line of a log again and compares the result with the record."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ if TYPE_CHECKING:
     from dream.session.session import Session
 
 _SOMETIMES = ("ema", "memory", "vae")
-"""Facts that are there only where something was not as usual."""
+"""Provenance values that are recorded only if they differ from the usual."""
 
-_SHOWN = 16  # hex digits of the sha256 that a log line carries
+_SHOWN = 16  # hex digits of the SHA-256 in a log line
 
 
 def verify_log(session: Session, log: Path) -> Events[None]:
-    """One Verified for each picture line, and a Note that sums up. Raises GalleryError."""
+    """One Verified for each image line, and a Note with the counts. Raises GalleryError."""
     verdicts: Counter[_Verdict] = Counter()
     try:
         notes: list[str] = []
@@ -55,11 +55,11 @@ def verify_log(session: Session, log: Path) -> Events[None]:
 
 
 _Verdict = Literal["same", "near", "differs", "failed", "unknown"]
-"""Near is what another processor's rounding may do. Unknown is what nothing was recorded of to
-compare with."""
+""""near" can be the rounding of another processor. "unknown" is a line without a record to compare
+with."""
 
 _NEAR = 1
-"""Of 255: how far a channel of a pixel is off at most in a picture that is near."""
+"""Maximum difference of a near image, of 255, in any channel of any pixel."""
 
 
 def _verify_line(session: Session, line: str, number: int, folder: Path) -> Events[_Verdict]:
@@ -90,12 +90,12 @@ def _verify_line(session: Session, line: str, number: int, folder: Path) -> Even
 
 
 class _Apart(NamedTuple):
-    """How far two pictures of one size are apart."""
+    """How much two images of the same size differ."""
 
     most: int
     """Of 255, in any channel of any pixel."""
     share: float
-    """Of the pixels that differ, above 0 up to 1."""
+    """Share of the pixels that differ, above 0, up to 1."""
 
     def __str__(self) -> str:
         return f"at most {self.most} of 255 in {100 * self.share:.2g} % of pixels"
@@ -104,11 +104,11 @@ class _Apart(NamedTuple):
 def _original(
     session: Session, path: str | None, recorded: Mapping[str, str], folder: Path
 ) -> Image | None:
-    """The logged picture, where its file is there and holds the pixels that were recorded."""
+    """The logged image, if its file exists and has the recorded pixels."""
     if path is None:
         return None
     try:
-        names = (Path(path).name, PureWindowsPath(path).name)  # Windows logs back-slashes
+        names = (Path(path).name, PureWindowsPath(path).name)  # Windows logs backslashes
         places = [session.find_picture(path), *(folder / name for name in names)]
     except DreamError:
         return None
@@ -137,8 +137,8 @@ def _apart(picture: Picture, original: Image | None) -> _Apart | None:
 
 
 def _recorded(path: str | None, comment: Mapping[str, str]) -> dict[str, str]:
-    """What is known of the logged picture: its PNG's full record when it is still there and is
-    the one the line speaks of, else the line's comment."""
+    """The record of the logged image: from its PNG if that exists and is the one in the line,
+    otherwise from the line's comment."""
     if path is None:
         return dict(comment)
     try:
@@ -151,9 +151,9 @@ def _recorded(path: str | None, comment: Mapping[str, str]) -> dict[str, str]:
 
 
 def _changed(recorded: Mapping[str, str], picture: Picture) -> dict[str, str]:
-    """The recorded circumstances that are others today, named."""
+    """The recorded provenance values that differ now, by name."""
     facts = dict(picture.facts)
-    if "processor" in recorded:  # a PNG's whole record, not the few of a log line
+    if "processor" in recorded:  # the complete record of a PNG, not the few values of a log line
         usual = dict.fromkeys(_SOMETIMES, "as usual")
         facts, recorded = usual | facts, usual | dict(recorded)
     return {

@@ -1,4 +1,4 @@
-"""What the prompt says with once the house behind it is open: the screen, and the greeting."""
+"""Shows the greeting once the rest of the program is imported, and creates the screen."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from dream.terminal.style import wants_colour
 def create_screen(
     out: TextIO, paths: TextIO | None = None, pictures: TerminalImages | None = None
 ) -> Screen:
-    """The screen behind a stream, as the environment describes it."""
+    """The screen for a stream, as the environment describes it."""
     return Screen(
         AbovePromptStream(out),
         columns=lambda: _columns(out),
@@ -31,7 +31,8 @@ def create_screen(
 
 
 def greet(session: Session, screen: Screen) -> None:
-    """Two lines: where we are, and how to find out more; and what models.toml says in vain."""
+    """Show two lines: model and folder, and how to get help; then defaults that name something
+    missing and problems in models.toml."""
     try:
         model = session.base.model or session.registry.get_default_model()
     except DreamError as error:

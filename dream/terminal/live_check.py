@@ -99,7 +99,7 @@ def _odd_characters(line: str) -> str:
     if line.startswith('"'):
         line = line[line.rfind('" ') + 1 :]
     if match := _DASHED.search(line):
-        return f"“{match[0].strip()}” is no switch: a switch begins with an ASCII -"
+        return f"“{match[0].strip()}” is not a switch: a switch begins with an ASCII -"
     if match := _COMMA.search(line):
         return f"“{match[0].strip()}”: a list of values has ASCII commas"
     if match := _QUOTE.search(line):

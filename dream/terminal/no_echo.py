@@ -21,9 +21,8 @@ def disable_echo() -> Iterator[None]:
     former = termios.tcgetattr(file)
     quiet = termios.tcgetattr(file)
     quiet[3] &= ~(termios.ECHO | termios.ICANON)
-    quiet[3] |= (
-        termios.NOFLSH
-    )  # Ctrl-C cancels an image and must not discard the keys typed meanwhile
+    # Ctrl-C cancels an image and must not discard the keys typed meanwhile
+    quiet[3] |= termios.NOFLSH
     termios.tcsetattr(file, termios.TCSANOW, quiet)
     try:
         yield

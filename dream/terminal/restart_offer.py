@@ -66,7 +66,7 @@ async def _ask_about_lines(
     for line in commands:
         screen.say(f"  not run again because it is a command: {line}")
     if not left:
-        answer = await _ask("Commands were left when dream ended. Discard them? n: keep")
+        answer = await _ask("Commands were waiting when dream ended. Discard them? n: keep")
         return _DISCARD if answer == "y" else answer
     count = f"{len(left)} lines" if len(left) > 1 else "1 line"
     question = f"{count} unfinished when dream ended. Run now? n: later"

@@ -58,13 +58,13 @@ class TaskExecutor:
         FetchError, GalleryError."""
         opened = open_picture(task.image)
         result = self._generator.find_mask(opened.image, task.text_mask, report)
-        digest = ImageStat.Stat(result.mask).mean[0] / 255
+        share = ImageStat.Stat(result.mask).mean[0] / 255
         try:
             invert_mask(result.mask).save(task.mask)
             result.heat.save(task.heat)
         except OSError as error:
             raise GalleryError(f"cannot write {task.mask}: {error.strerror or error}") from error
-        report(Note(text=f"“{task.text_mask.words}” covers {digest:.1%} of {task.image.name}"))
+        report(Note(text=f"“{task.text_mask.words}” covers {share:.1%} of {task.image.name}"))
 
     def list_loaded(self) -> tuple[str, ...]:
         """The names of the models in memory, the one used last at the end."""

@@ -12,41 +12,41 @@ from dream.catalogue.pipeline_support import check_supported
 from dream.core.errors import ModelError
 
 REFUSED = {
-    "OnnxStableDiffusionPipeline": "another runtime",
-    "FlaxStableDiffusionPipeline": "another runtime",
-    "StableDiffusionInstructPix2PixPipeline": "edits pictures",
-    "StableDiffusionXLInstructPix2PixPipeline": "edits pictures",
-    "QwenImageEditPipeline": "edits pictures",
-    "StableVideoDiffusionPipeline": "makes films",
-    "AnimateDiffPipeline": "makes films",
-    "WanPipeline": "makes films",
-    "LTXPipeline": "makes films",
-    "HeliosPipeline": "makes films",
-    "AudioLDM2Pipeline": "makes sound",
-    "StableDiffusionControlNetPipeline": "is guided by a picture",
-    "StableDiffusionXLControlNetUnionPipeline": "is guided by a picture",
-    "FluxControlPipeline": "is guided by a picture",
-    "ZImageControlNetInpaintPipeline": "is guided by a picture",
-    "StableDiffusionLatentUpscalePipeline": "enlarges pictures",
+    "OnnxStableDiffusionPipeline": "does not use PyTorch",
+    "FlaxStableDiffusionPipeline": "does not use PyTorch",
+    "StableDiffusionInstructPix2PixPipeline": "edits images",
+    "StableDiffusionXLInstructPix2PixPipeline": "edits images",
+    "QwenImageEditPipeline": "edits images",
+    "StableVideoDiffusionPipeline": "generates videos",
+    "AnimateDiffPipeline": "generates videos",
+    "WanPipeline": "generates videos",
+    "LTXPipeline": "generates videos",
+    "HeliosPipeline": "generates videos",
+    "AudioLDM2Pipeline": "generates audio",
+    "StableDiffusionControlNetPipeline": "needs a control image",
+    "StableDiffusionXLControlNetUnionPipeline": "needs a control image",
+    "FluxControlPipeline": "needs a control image",
+    "ZImageControlNetInpaintPipeline": "needs a control image",
+    "StableDiffusionLatentUpscalePipeline": "upscales images",
     "IFPipeline": "three models",
-    "IFSuperResolutionPipeline": "enlarges pictures",
-    "KandinskyV22PriorPipeline": "makes no pictures",
+    "IFSuperResolutionPipeline": "upscales images",
+    "KandinskyV22PriorPipeline": "embeddings for another model",
     "KandinskyV22Pipeline": "several models",
-    "Kandinsky3Pipeline": "another way",
+    "Kandinsky3Pipeline": "another latent format",
     "KandinskyCombinedPipeline": "several models",
     "WuerstchenDecoderPipeline": "several models",
     "StableCascadeCombinedPipeline": "several models",
     "StableDiffusion3PAGPipeline": "fails in diffusers",
-    "FluxFillPipeline": "fills in the masked part",
-    "Flux2Pipeline": "processor for pictures",
-    "GlmImagePipeline": "processor for pictures",
-    "NucleusMoEImagePipeline": "processor for pictures",
-    "QwenImage21Pipeline": "processor for pictures",
+    "FluxFillPipeline": "fills the masked part",
+    "Flux2Pipeline": "vision-language processor",
+    "GlmImagePipeline": "vision-language processor",
+    "NucleusMoEImagePipeline": "vision-language processor",
+    "QwenImage21Pipeline": "vision-language processor",
     "Ideogram4Pipeline": "second denoiser",
-    "Krea2Pipeline": "order of its own",
-    "PRXPipeline": "not been tried",
-    "FancyNewPipeline": "not one that dream paints with",
-    "": "names no pipeline",
+    "Krea2Pipeline": "its own latent layout",
+    "PRXPipeline": "not been tested",
+    "FancyNewPipeline": "is not supported by dream",
+    "": "does not name a diffusers pipeline",
 }
 
 SEEN_TO_PAINT = {
@@ -80,7 +80,7 @@ def test_what_paints_nothing_is_refused_when_it_is_listed(tmp_path: Path, pipeli
 
 def test_a_class_that_a_folder_brings_itself(tmp_path: Path) -> None:
     folder_of(tmp_path / "m", ["pipeline_mine", "Mine"])
-    with pytest.raises(ModelError, match="brings as code"):
+    with pytest.raises(ModelError, match="includes as code"):
         ModelRegistry([tmp_path]).get_model("m")
 
 
@@ -108,5 +108,5 @@ def test_every_pipeline_that_diffusers_paints_from_words_with_is_judged() -> Non
             check_supported(Path("m"), kind.__name__, {}, {})
             render.add(kind.__name__.removesuffix("Pipeline"))
         except ModelError as error:
-            assert "not one that dream paints with" not in str(error), kind.__name__
+            assert "is not supported by dream" not in str(error), kind.__name__
     assert render <= SEEN_TO_PAINT

@@ -508,7 +508,7 @@ def test_what_the_hub_has_not(session: Session, hub: Hub) -> None:
 def test_nothing_is_asked_where_it_is_forbidden(session: Session, hub: Hub) -> None:
     session.registry = replace(session.registry, offline=True)
     for what in ("some/model", f"{hub.url}/v1.safetensors"):
-        assert "--offline forbids downloads" in refusal(session, f"!import_model {what}")
+        assert "--offline does not allow downloads" in refusal(session, f"!import_model {what}")
     assert "is not downloaded, and --offline is set" in refusal_of_upscaler(session)
     assert hub.requests == []
     assert os.environ["HF_ENDPOINT"] == hub.url

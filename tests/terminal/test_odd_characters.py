@@ -14,8 +14,8 @@ from tests.fakes import fake_session
 @pytest.mark.parametrize(
     ("line", "hint"),
     [
-        ("a cat －S1", "“－S1” is no switch"),
-        ("a cat —s5 ", "“—s5” is no switch"),
+        ("a cat －S1", "“－S1” is not a switch"),
+        ("a cat —s5 ", "“—s5” is not a switch"),
         ("a cat –-steps=5 ", ""),
         ("！help", "a command begins with an ASCII !"),
         ("a cat -C5，7.5 ", "ASCII commas"),

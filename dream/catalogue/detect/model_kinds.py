@@ -107,9 +107,8 @@ def classify(header: Header) -> DetectedModel:
 def _classify(header: Header) -> DetectedModel:
     tensors = header.tensors
     names = TensorNames(tensors)
-    whole = any(
-        map(names.has, _TEXT_ENCODERS)
-    )  # a complete model of a supported family has text encoders
+    # a complete model of a supported family has text encoders
+    whole = any(map(names.has, _TEXT_ENCODERS))
     file_kind = None if whole else find_file_kind(names)
     pieces = () if whole or file_kind else find_pieces(tensors)
     common = _common(header)

@@ -101,10 +101,11 @@ def assign_weights(
     _compare(model, {name: weight.origin for name, weight in coming.items()}, path)
     copied = {}
     read = 0
+    # in this order, so that pages which were read can be released
     for (
         name,
         weight,
-    ) in coming.items():  # in this order, so that pages which were read can be released
+    ) in coming.items():
         copied[name] = weight.arrived()
         read += weight.origin.nbytes
         if read > BATCH:

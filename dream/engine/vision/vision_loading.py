@@ -32,7 +32,7 @@ def load_vision_model(kind: Any, path: Path, device: str, unused: str = "") -> A
         raise make_load_error(path, error) from error
     missing = [name for name in info["missing_keys"] if not (unused and name.startswith(unused))]
     if missing:
-        raise ModelError(f"{path}: {min(missing)} is missing", "fetch it again")
+        raise ModelError(f"{path}: {min(missing)} is missing", "download it again")
     for weight in model.parameters():
         # A copy has torch's alignment; the file's own would change low bits.
         weight.data = weight.data.to(device, torch.float32, copy=True)
@@ -42,7 +42,7 @@ def load_vision_model(kind: Any, path: Path, device: str, unused: str = "") -> A
 def make_load_error(path: Path, error: Exception) -> ModelError:
     """The error for a folder that cannot be loaded."""
     message = (str(error).strip() or type(error).__name__).splitlines()[0]
-    return ModelError(f"{path} cannot be loaded: {message}", "fetch it again")
+    return ModelError(f"{path} cannot be loaded: {message}", "download it again")
 
 
 def hash_weights(path: Path) -> str:
