@@ -1,5 +1,4 @@
-"""ModelRegistry: finds models, VAEs and upscalers by name. Every call reads the disk, so a new file
-is found at once."""
+"""ModelRegistry: finds models, VAEs and upscalers by name. Every call reads the disk."""
 
 from __future__ import annotations
 
@@ -9,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from dream.catalogue.adapter_registry import NO_ADAPTER_DIRS, AdapterDirs
 from dream.catalogue.discovery import FILES, INDEX, find_models
 from dream.catalogue.model_info import ModelInfo, UpscalerInfo
 from dream.catalogue.models_toml import EXTRA_KEYS, FILE_NAME, Complain, read_entries
@@ -38,6 +38,7 @@ class ModelRegistry:
     models_dirs: Sequence[Path]
     offline: bool = False
     """No downloads: --offline."""
+    adapter_dirs: AdapterDirs = NO_ADAPTER_DIRS
 
     def get_model(self, name_or_path: str) -> ModelInfo:
         """The model of that name, or the folder or file at that path (`~` is expanded).
@@ -180,8 +181,7 @@ class ModelRegistry:
         return tuple(dict.fromkeys(warnings))
 
     def _current_name(self, old: str) -> str:
-        """The current name of a model with that previous name, or the name that models.toml gives
-        to that file; empty if there is none."""
+        """The current name of a model with that previous name or file name; empty if none."""
         entries = read_entries(self.models_dirs, _ignore)
         renamed = next((name for name in entries if old in entries[name].get("formerly", ())), "")
         paths = {} if renamed else find_models(self.models_dirs)
@@ -297,4 +297,4 @@ def _join(values: Iterable[object]) -> str:
 
 
 def _ignore(complaint: str) -> None:
-    """Complaints are reported by `ModelRegistry.check_models` only."""
+    """`ModelRegistry.check_models` reports them."""

@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 from dream.catalogue import ModelRegistry, find_models_dirs
+from dream.catalogue.adapter_registry import AdapterDirs
 from dream.core.cli_options import CliOptions
+from dream.core.errors import BadSetting
+from dream.core.file_names import is_folder, parse_path
 from dream.core.request import Request
 from dream.engine.interface import DeviceConfig
 from dream.session import Session
 from dream.worker import open_engine
+
+_ADAPTER_DIRS = {"lora": "lora_dir"}
+"""Fields of AdapterDirs, and the launch options that set them."""
 
 _TRUE_VALUES = ("1", "ON", "YES", "TRUE")
 """Values that huggingface_hub accepts as true in its environment variables."""
@@ -19,7 +26,9 @@ def create_session(launch: CliOptions, base: Request, *, previews: bool = False)
     """Create the session for these options. Its worker process starts when it is first needed; with
     `previews` Step events carry previews of unfinished images."""
     offline = launch.offline or os.environ.get("HF_HUB_OFFLINE", "").upper() in _TRUE_VALUES
-    registry = ModelRegistry(find_models_dirs(launch.models_dir), offline)
+    registry = ModelRegistry(
+        find_models_dirs(launch.models_dir), offline, find_adapter_dirs(launch)
+    )
     machine = DeviceConfig(
         device=launch.device,
         precision=launch.precision,
@@ -30,3 +39,19 @@ def create_session(launch: CliOptions, base: Request, *, previews: bool = False)
     )
     engine = open_engine(registry, machine=machine)
     return Session(engine, registry, base, dry_run=launch.dry_run)
+
+
+def find_adapter_dirs(launch: CliOptions) -> AdapterDirs:
+    """The folders of adapters that the launch options name. Raises BadSetting for one that is not a
+    folder, BadLine for an invalid path."""
+    dirs: dict[str, tuple[Path, ...]] = {}
+    for field, option in _ADAPTER_DIRS.items():
+        if (value := getattr(launch, option)) is None:
+            continue
+        folder = parse_path(value)
+        if not is_folder(folder):
+            raise BadSetting(
+                f"--{option}: there is no folder {folder}", "create it, or choose another"
+            )
+        dirs[field] = (folder.absolute(),)
+    return AdapterDirs(**dirs)

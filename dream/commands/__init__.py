@@ -3,6 +3,7 @@
 A new command is a function in the file of its family and a row here.
 """
 
+from dream.commands.adapter_commands import list_loras
 from dream.commands.command import (
     Command,
     Context,
@@ -142,6 +143,12 @@ COMMANDS = (
         set_vae,
         "vae",
         queued=True,
+    ),
+    Command(
+        "!loras",
+        "[TEXT]",
+        "list LoRAs, with family, rank and trigger words; those for the active model first",
+        list_loras,
     ),
     Command(
         "!import_model",

@@ -8,6 +8,7 @@ of models and settings are read through this module.
 from __future__ import annotations
 
 import errno
+import hashlib
 import json
 import os
 import re
@@ -61,6 +62,15 @@ def read_bounded(path: Path, most: int) -> bytes:
     if too_large or len(data) > most:
         raise OSError(errno.EFBIG, f"it is larger than {most:,} bytes")
     return data
+
+
+def hash_regular(path: Path) -> str:
+    """SHA-256 of a regular file of any size, 64 hex digits. Raises OSError."""
+    digest = hashlib.sha256()
+    with open_regular(path) as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
 
 
 def read_json(path: Path, most: int = JSON_LIMIT) -> Any:

@@ -63,6 +63,13 @@ class CliOptions:
         section=_MACHINE,
         help="folder of models, in addition to those included",
     )
+    lora_dir: str | None = flag(
+        "--lora_dir",
+        "--lora_directory",
+        kind=text("FOLDER", "a folder", completes="folder"),
+        section=_MACHINE,
+        help="folder of LoRAs, in addition to those in the models folders",
+    )
     offline: bool = flag(
         "--offline",
         kind=BOOLEAN_FLAG,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 
 from dream.core.request import Request
+from dream.options.adapters import Lora
 from dream.options.option_type import Upscale
 from dream.options.outpaint import Embiggen, Outcrop, Shift
 from dream.options.schedule_table import AUTO
@@ -33,6 +34,8 @@ class Recipe:
     """0 to 1: guidance rescale. None is 0, for models whose default is 0."""
     vae: str | None = None
     """Replaces the model's own; NO_VAE only if the model's card.toml names another."""
+    lora: tuple[Lora, ...] | None = None
+    """LoRAs that are merged into the weights, in this order; never empty."""
     init_img: str | None = None
     """Path of the input image; its pixels are those of the file at the time it is read."""
     fit: bool = False

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from dream.core.file_names import parse_path
+from dream.options.adapters import LORAS, Lora
 from dream.options.option_type import (
     BOOLEAN_FLAG,
     HIRES_STRENGTH,
@@ -130,6 +131,11 @@ class Request:
         "--vae",
         kind=text("NAME", "a VAE's name or file, or none", completes="vae"),
         help="VAE to use instead of the model's own; none is the model's own",
+    )
+    lora: tuple[Lora, ...] | None = flag(
+        "--lora",
+        kind=LORAS,
+        help="LoRAs to apply, each with its weight; !loras lists them",
     )
     init_img: str | None = flag(
         "-I",
@@ -443,6 +449,10 @@ IMAGE_FILE_FIELDS = tuple(name for name, row in FLAGS.items() if row.kind is IMA
 """The fields that name an input image. A resolved recipe has paths in them; the files' SHA-256 are
 under the same names in an image's provenance."""
 
+ADAPTER_FIELDS = ("lora",)
+"""The names of an image's facts about adapters: the beginnings of their files' SHA-256, in the
+line's order, joined by commas; also in the log's comment."""
+
 
 def to_dict(request: Request) -> dict[str, Any]:
     """The table's values by name, ready for json.dumps, without those at their default."""
@@ -454,4 +464,13 @@ def to_dict(request: Request) -> dict[str, Any]:
     }
 
 
-__all__ = ["FLAGS", "IMAGE_FILE_FIELDS", "NO_VAE", "Flag", "Request", "Upscale", "to_dict"]
+__all__ = [
+    "ADAPTER_FIELDS",
+    "FLAGS",
+    "IMAGE_FILE_FIELDS",
+    "NO_VAE",
+    "Flag",
+    "Request",
+    "Upscale",
+    "to_dict",
+]

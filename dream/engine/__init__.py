@@ -24,6 +24,7 @@ def create_generator(
     find_decoder: Callable[[str], Path | None] = lambda family: None,
     find_vae: Callable[[str], Path] = Path,
     downloader: Downloader = refuse_download,
+    find_lora: Callable[[str], Path] = Path,
 ) -> ImageGenerator:
     """Import torch and diffusers, and return an image generator in this process, without a model
     yet.
@@ -38,7 +39,7 @@ def create_generator(
         # before the long import, because it may fail
         choose_placement(machine.device, machine.precision)
         from dream.engine.image_generator import ImageGenerator
-    return ImageGenerator(find_model, machine, find_decoder, find_vae, downloader)
+    return ImageGenerator(find_model, machine, find_decoder, find_vae, downloader, find_lora)
 
 
 __all__ = ["create_generator"]

@@ -16,6 +16,7 @@ from dream.core.events import Loading, Note
 from dream.core.picture import Picture
 from dream.core.recipe import Recipe
 from dream.core.request import NO_VAE
+from dream.engine.adapters.adapters import Adapters, can_merge, merge_loras
 from dream.engine.diffusion_upscaler import DiffusionUpscaler, open_diffusion_upscaler
 from dream.engine.interface import DeviceConfig, ProgressCallback
 from dream.engine.loading.convert import export_diffusers
@@ -52,12 +53,14 @@ class ImageGenerator:
         find_decoder: Callable[[str], Path | None] = lambda family: None,
         find_vae: Callable[[str], Path] = Path,
         downloader: Downloader = refuse_download,
+        find_lora: Callable[[str], Path] = Path,
     ) -> None:
         """Raises BadSetting for a device that is not here."""
         self._find_model = find_model
         self._find_vae = find_vae
         self._vae: VaeOverride | None = None
         self._machine = machine
+        self._adapters = Adapters(find_lora)
         self._vision = VisionModels(downloader)
         self._cache = ModelCache(machine.max_loaded_models, machine.max_memory)
         self._previewers = Previewers(find_decoder) if machine.previews else None
@@ -82,7 +85,7 @@ class ImageGenerator:
                 recipe, report, partial(self._vision.compute_mask, self.placement.device, report)
             )
         with silence_libraries():
-            loaded = self.load(recipe.model, report)
+            loaded, adapted = self._load_with_loras(recipe, report)
             with replace_vae(loaded, vae := self._vae_of(recipe, loaded)):
                 inputs = self._vision.add_depth(loaded, inputs, report)
                 with (
@@ -90,7 +93,7 @@ class ImageGenerator:
                     tiles.tile_if_needed(loaded, recipe.width, recipe.height, report) as added,
                 ):
                     picture = self._attempt(loaded, recipe, inputs, report, every)
-            added = added if vae is None else {**added, "vae": vae.digest}
+            added = {**adapted, **added} | ({} if vae is None else {"vae": vae.digest})
             return replace(picture, facts={**added, **picture.facts})
 
     def _attempt(
@@ -135,6 +138,22 @@ class ImageGenerator:
         self.placement = loaded.placement
         return loaded
 
+    def _load_with_loras(
+        self, recipe: Recipe, report: ProgressCallback
+    ) -> tuple[LoadedModel, dict[str, str]]:
+        """The model with the recipe's LoRAs in its weights, and no others; and the image's facts
+        about them. Raises ModelError."""
+        loras = self._adapters.open_loras(recipe)
+        loaded = self.load(recipe.model, report)
+        if not can_merge(loaded.adapters, loras):
+            self._cache.discard(loaded)
+            del loaded
+            loaded = self.load(recipe.model, report)
+        offload_mode = loaded.placement.offload_mode
+        return loaded, merge_loras(
+            loaded.adapters, loras, loaded.pipe, loaded.info.name, offload_mode
+        )
+
     def load_upscaler(
         self, info: UpscalerInfo, recipe: Recipe, report: ProgressCallback
     ) -> DiffusionUpscaler:
@@ -167,6 +186,7 @@ class ImageGenerator:
     def unload(self) -> None:
         """Unload all models, and free their memory."""
         self._vae = None
+        self._adapters.close()
         self._vision.close()
         self._cache.clear()
 

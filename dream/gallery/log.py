@@ -20,7 +20,7 @@ from dream.core.bounded_reading import read_bounded
 from dream.core.errors import GalleryError
 from dream.core.own_files import LARGEST, lock, open_own, read_own
 from dream.core.plain_text import join_lines_of_text, make_printable
-from dream.core.request import IMAGE_FILE_FIELDS
+from dream.core.request import ADAPTER_FIELDS, IMAGE_FILE_FIELDS
 from dream.gallery.folder import suggest_names
 from dream.gallery.text_lines import decoded, text_lines
 
@@ -53,9 +53,10 @@ def format_path(path: Path) -> str:
 
 def format_log_line(where: str, line: str, sha256: str, facts: Mapping[str, str]) -> str:
     """An image's line; `where` is its shown path. The comment has the hash of the model's files,
-    and those of the input images."""
+    and those of the input images and of the adapters."""
     facts_shown = {"sha256": sha256[:16], "weights": facts.get("weights", "")[:8]}
     facts_shown |= {name: facts.get(name, "")[:16] for name in IMAGE_FILE_FIELDS}
+    facts_shown |= {name: facts.get(name, "") for name in ADAPTER_FIELDS}
     comment = " ".join(f"{name}:{value}" for name, value in facts_shown.items() if value)
     return f"{where}: {line} # {comment}"
 

@@ -1,24 +1,44 @@
-"""Checks before anything is generated that models, VAEs, upscalers and folders exist."""
+"""Checks before anything is generated that models, VAEs, upscalers, LoRAs and folders exist."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator
 
 from dream.catalogue import ModelRegistry
+from dream.catalogue.adapter_registry import AdapterRegistry
+from dream.catalogue.detect.lora_family import describe_family
+from dream.catalogue.lora_info import fits
 from dream.catalogue.vaes import check_vae
-from dream.core.errors import BadLine, DreamError
+from dream.core.errors import BadLine, DreamError, ModelError
 from dream.core.file_names import is_file
 from dream.core.recipe import Recipe
 from dream.core.request import NO_VAE, Request
+from dream.options.adapters import Lora
 
 
 def check_recipes(registry: ModelRegistry, recipes: Iterable[Recipe]) -> None:
-    """Raises ModelError for a VAE or an upscaler that is not in the registry."""
+    """Raises ModelError for a VAE, an upscaler or a LoRA that is not in the registry, and for a
+    LoRA of another family than its model."""
+    recipes = tuple(recipes)
     for vae, upscaler in dict.fromkeys((recipe.vae, recipe.upscaler) for recipe in recipes):
         if vae and vae != NO_VAE:
             check_vae(registry.get_vae(vae))
         if upscaler:
             registry.get_upscaler(upscaler)
+    for model, loras in dict.fromkeys((r.model, r.lora) for r in recipes if r.fix is None):
+        check_loras(registry, loras or (), model)
+
+
+def check_loras(registry: ModelRegistry, loras: Iterable[Lora], model: str = "") -> None:
+    """Raises ModelError for a LoRA that is not in the registry or, with a model, cannot fit it."""
+    for lora in loras:
+        info = AdapterRegistry.of(registry).get_lora(lora.name)
+        if model and not fits(info, family := registry.get_model(model).family):
+            raise ModelError(
+                f"{lora.name} is a LoRA for {describe_family(info.family)}, but {model} is"
+                f" {describe_family(family)}",
+                "!loras lists those that fit",
+            )
 
 
 def check_default(registry: ModelRegistry, base: Request, name: str) -> None:
@@ -33,12 +53,14 @@ def check_default(registry: ModelRegistry, base: Request, name: str) -> None:
                 check_vae(registry.get_vae(value))
         case "upscaler", value:
             registry.get_upscaler(value)
+        case "lora", value:
+            check_loras(registry, value)
         case "outdir", value:
             if is_file(base.folder):
                 raise BadLine(f"{value} is a file, not a folder")
 
 
-CHECKED_FIELDS = ("model", "vae", "upscaler", "outdir")
+CHECKED_FIELDS = ("model", "vae", "upscaler", "lora", "outdir")
 """The fields that `check_default` checks."""
 
 

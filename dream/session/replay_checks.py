@@ -8,7 +8,11 @@ from contextlib import closing, suppress
 from dataclasses import replace
 from pathlib import Path
 
+from dream.catalogue import ModelRegistry
+from dream.catalogue.adapter_files import LORA
+from dream.catalogue.adapter_registry import AdapterRegistry
 from dream.catalogue.model_info import ModelInfo
+from dream.core.bounded_reading import hash_regular
 from dream.core.errors import ModelError
 from dream.core.events import Events, Loading, Note
 from dream.core.recipe import Recipe
@@ -84,6 +88,26 @@ def check_weights(engine: Engine, line: str, recipe: Recipe) -> Events[None]:
         for event in events:
             if isinstance(event, Note | Loading):
                 yield event
+
+
+def check_adapters(registry: ModelRegistry, line: str, recipe: Recipe) -> Events[None]:
+    """Say which adapters of a logged line have changed since. Raises ModelError for one that is
+    gone or cannot be read."""
+    logged = parse_log_line(line)
+    recorded = parse_facts(logged.comment) if logged.path is not None else {}
+    adapters = AdapterRegistry.of(registry)
+    for lora, was in zip(recipe.lora or (), recorded.get("lora", "").split(","), strict=False):
+        path = adapters.get(LORA, lora.name)
+        if was and not (now := _hash(path)).startswith(was):
+            is_now = f"the sha256 of {path} is {now[: len(was)]}, not {was}"
+            yield Note(text=f"the LoRA {lora.name} has changed: {is_now}; the image will differ")
+
+
+def _hash(path: Path) -> str:
+    try:
+        return hash_regular(path)
+    except OSError as error:
+        raise ModelError(f"{path} cannot be read: {error.strerror or error}") from error
 
 
 def check_input_files(line: str, recipe: Recipe) -> Events[None]:

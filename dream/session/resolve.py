@@ -73,6 +73,7 @@ def resolve(
         cfg_rescale=_cfg_rescale(request.cfg_rescale, schedule, info),
         model=info.name,
         vae=_vae(request.vae or info.vae, info),
+        lora=request.lora or None,
         init_img=request.init_img,
         fit=request.fit and request.init_img is not None,
         strength=resolve_strength(request),

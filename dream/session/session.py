@@ -38,7 +38,12 @@ from dream.session.logged_files import files_of
 from dream.session.many_lines import Turns, check_has_prompt, lines_of, make_all, make_each
 from dream.session.name_checks import check_recipes
 from dream.session.output import LineOutput, OutputManager
-from dream.session.replay_checks import check_weights, get_line_defaults, with_a_model
+from dream.session.replay_checks import (
+    check_adapters,
+    check_weights,
+    get_line_defaults,
+    with_a_model,
+)
 from dream.session.resolve import ResolvedRequest, resolve, resolve_sweep
 from dream.session.uninterrupted import interrupt_at_events
 from dream.session.unknown_words import UnknownWords
@@ -180,6 +185,7 @@ class Session:
             yield LineStarted(count=len(recipes), line=line, request=request, turn=turn, turns=of)
             with self._outputs.open_output(self.last.first, self.outdir) as output:
                 yield from (Note(text=text) for text in output.notes)
+                yield from check_adapters(self.registry, line, recipes[0])
                 yield from check_weights(self.engine, line, recipes[0])
                 recipes = output.copy_inputs(recipes)
                 sweep = replace(sweep, first=make_reproducible(request, recipes[0]))

@@ -18,7 +18,7 @@ from dream.inputs import open_picture
 from dream.line import is_skipped, parse_facts, parse_log_line
 from dream.session.engine_events import report_crashes
 from dream.session.logged_files import made_in
-from dream.session.replay_checks import check_input_files
+from dream.session.replay_checks import check_adapters, check_input_files
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -72,6 +72,7 @@ def _verify_line(session: Session, line: str, number: int, folder: Path) -> Even
         request = session.parse_line(line)
         recipe = session.resolve(request, line).recipes[0]
         yield from check_input_files(line, recipe)
+        yield from check_adapters(session.registry, line, recipe)
         picture = yield from session.render(recipe)
         for stage in get_stages(recipe):
             picture = yield from session.finish(picture, stage)

@@ -12,7 +12,10 @@ from prompt_toolkit.completion import CompleteEvent, Completer, Completion
 from prompt_toolkit.document import Document
 from prompt_toolkit.filters import Condition
 
+from dream.catalogue.adapter_registry import AdapterRegistry
+from dream.catalogue.lora_info import LoraInfo, fits
 from dream.commands import Command, Context, is_command, list_topics
+from dream.commands.adapter_commands import find_active_family
 from dream.core.errors import BadLine, DreamError
 from dream.core.plain_text import remove_controls
 from dream.core.request import FLAGS, NO_VAE
@@ -98,6 +101,8 @@ class LineCompleter(Completer):
                 case "upscaler":
                     names = [info.name for info in session.registry.list_upscalers()]
                     return [(name, "") for name in names if name.startswith(typed)]
+                case "lora":
+                    return _loras(session, typed)
                 case "picture":
                     places = ("", str(session.outdir))
                     found = (
@@ -113,6 +118,16 @@ class LineCompleter(Completer):
         except DreamError:
             pass  # a broken models folder is reported when a line needs it
         return []
+
+
+def _loras(session: Session, typed: str) -> Iterator[tuple[str, str]]:
+    """Yield the LoRAs that fit the active model, each with its trigger words."""
+    family = find_active_family(session)
+    for found in AdapterRegistry.of(session.registry).list_loras():
+        if not isinstance(found, LoraInfo) or not found.is_lora or not fits(found, family):
+            continue
+        if found.name.casefold().startswith(typed.casefold()):
+            yield found.name, ", ".join(found.triggers)
 
 
 def _seeds(session: Session) -> Iterator[tuple[str, str]]:

@@ -7,6 +7,8 @@ from pathlib import Path
 from PIL import ImageStat
 
 from dream.catalogue import ModelRegistry
+from dream.catalogue.adapter_files import LORA
+from dream.catalogue.adapter_registry import AdapterRegistry
 from dream.catalogue.auxiliary import ensure_auxiliary
 from dream.catalogue.taesd import find_decoder
 from dream.core.errors import GalleryError
@@ -32,6 +34,7 @@ class TaskExecutor:
             lambda helper, on_progress, on_note: ensure_auxiliary(
                 helper, registry, on_progress, on_note
             ),
+            lambda name: AdapterRegistry.of(registry).get(LORA, name),
         )
         self._registry = registry
         self._postprocessor = PostProcessor(registry, self._generator)

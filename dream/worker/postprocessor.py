@@ -180,6 +180,7 @@ def _for_window(recipe: Recipe) -> Recipe:
         schedule=recipe.schedule,
         model=recipe.model,
         vae=recipe.vae,
+        lora=recipe.lora,
         strength=recipe.strength,
     )
 

@@ -131,11 +131,23 @@ def test_averages_sizes_and_number_types(tmp_path: Path) -> None:
         (
             {"lora_unet_mid_block_x.lora_down.weight": (4, 8)},
             "a LoRA",
-            "LoRAs are not supported yet",
+            "use it with --lora NAME; put it into loras/ in a models folder",
         ),
-        ({"unet.mid_block.x.lora.up.weight": (4, 8)}, "a LoRA", "LoRAs are not supported yet"),
-        ({"lora_unet_x.oft_blocks": (4, 8)}, "a LoRA", "LoRAs are not supported yet"),
-        ({"base_model.model.to_q.oft_r": (4, 8)}, "a LoRA", "LoRAs are not supported yet"),
+        (
+            {"unet.mid_block.x.lora.up.weight": (4, 8)},
+            "a LoRA",
+            "use it with --lora NAME; put it into loras/ in a models folder",
+        ),
+        (
+            {"lora_unet_x.oft_blocks": (4, 8)},
+            "a LoRA",
+            "use it with --lora NAME; put it into loras/ in a models folder",
+        ),
+        (
+            {"base_model.model.to_q.oft_r": (4, 8)},
+            "a LoRA",
+            "use it with --lora NAME; put it into loras/ in a models folder",
+        ),
         ({"first_stage_model.decoder.conv_in.weight": (4,)}, "a VAE", "--vae"),
         ({"decoder.conv_in.weight": (4,), "encoder.conv_in.weight": (4,)}, "a VAE", "--vae"),
         ({"emb_params": (2, 768)}, "an embedding", "embeddings are not supported yet"),

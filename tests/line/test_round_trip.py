@@ -27,6 +27,7 @@ from dream.line import (
     split_negative,
     write_spelled,
 )
+from dream.options.adapters import Lora
 from dream.options.option_type import BOOLEAN_FLAG, OptionType, Upscale
 from dream.options.outpaint import SIDES, TILES, Embiggen, Outcrop, Shift
 from dream.options.text_mask import TextMask
@@ -106,6 +107,10 @@ def _values(field: str, hint: Any) -> st.SearchStrategy[Any]:
         values = st.builds(TextMask, words, st.floats(0, 1))
     elif field == "with_variations":
         one = st.builds(Variation, st.integers(0, 2**32 - 1), st.floats(0, 1))
+        values = st.lists(one, min_size=1, max_size=3).map(tuple)
+    elif field == "lora":
+        weights = st.floats(-3, 3)
+        one = st.builds(Lora, _TEXT.filter(bool), weights, st.one_of(st.none(), weights))
         values = st.lists(one, min_size=1, max_size=3).map(tuple)
     elif str in (hint, *getattr(hint, "__args__", ())):
         values = _TEXT.filter(bool)

@@ -36,7 +36,7 @@ FILE_KINDS = (
     FileKind(
         "lora",
         "a LoRA for FLUX.1",
-        "LoRAs are not supported yet",
+        "use it with --lora NAME; put it into loras/ in a models folder",
         (("double_blocks.0.processor.", "_lora"),),
     ),
     FileKind(

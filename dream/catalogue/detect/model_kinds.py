@@ -54,7 +54,7 @@ _TEXT_ENCODERS = ("^cond_stage_model.", "^conditioner.embedders.")
 _FOLDER = "use the whole model: a file with all of its parts, or its folder in diffusers layout"
 
 _USAGE_HINTS = {
-    "lora": "LoRAs are not supported yet",
+    "lora": "use it with --lora NAME; put it into loras/ in a models folder",
     "vae": "use it with --vae FILE, or put it into VAE/ in a models folder",
     "embedding": "embeddings are not supported yet",
     "upscaler": "use it with --upscaler FILE, or put it into upscalers/ in a models folder",

@@ -24,6 +24,7 @@ from dream.catalogue.discovery import UPSCALER
 from dream.catalogue.model_info import ModelInfo
 from dream.core.bounded_reading import read_json
 from dream.core.errors import ModelError
+from dream.engine.adapters.weight_merge import MergedWeights
 from dream.engine.empty_conditioning import add_empty_conditioning
 from dream.engine.loading.components import has_fast_loader, load_component, load_tokenizer
 from dream.engine.loading.weight_files import (
@@ -36,14 +37,13 @@ from dream.engine.memory.device import NO_OFFLOAD, Placement, choose_placement
 from dream.engine.memory.offload import offload
 
 DIGEST_NICENESS = 10
-"""Niceness of the thread that computes a digest; 0 is normal, 19 the lowest priority."""
+"""Of the thread that computes a digest."""
 
 SKIPPED_COMPONENTS = ("safety_checker", "image_encoder", "feature_extractor", "depth_estimator")
 """Optional components that take memory and are not needed to generate from a prompt."""
 
 MODEL_SUFFIXES = (".json", ".txt", ".model", ".safetensors", ".bin")
-"""Suffixes of the files that are read from a folder in diffusers layout: all but its model info,
-which is read for each image anyway, and documentation."""
+"""Suffixes of the files of a folder in diffusers layout that a loaded model depends on."""
 
 
 @dataclass(frozen=True)
@@ -60,16 +60,17 @@ class LoadedModel:
     """Of its files, from before they were read: see `compute_file_signature`."""
     derived_pipelines: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
     """Other pipelines over the same weights, by class: see `tasks.derived`."""
+    adapters: MergedWeights = field(default_factory=MergedWeights, repr=False, compare=False)
+    """The LoRAs that are in the weights."""
 
 
 def load_model(
     info: ModelInfo, device: str, precision: str, offload_mode: str = NO_OFFLOAD
 ) -> LoadedModel:
-    """Load a model into memory; `offload_mode` is how its weights come to the device, see
-    `offload`.
+    """Load a model into memory; for `offload_mode` see `offload`.
 
-    Raises ModelError for a broken model or one of another kind, BadSetting for a device that is not
-    here, and torch's own error when memory runs out.
+    Raises ModelError for a broken model or one of another kind, BadSetting for a device that does
+    not exist, and torch's own error when memory runs out.
     """
     read = compute_file_signature(info.path)
     if info.path.is_file():
@@ -287,8 +288,7 @@ def _digest(weights: WeightFiles) -> str:
 
 
 def _pickle_error(folder: Path) -> ModelError:
-    """The error for a pickle that torch refuses and `check_pickles` did not see: a library may read
-    other files of a folder than `find_weights` returns."""
+    """The error for a pickle that `check_pickles` did not see but torch refuses."""
     return ModelError(
         f"{folder} is refused: a pickle in it would run code, or is truncated",
         "use a .safetensors version, or convert it on an isolated machine",

@@ -123,6 +123,10 @@ class ModelCache:
         """Keep a model that `make_room` was called for."""
         self._models.append((loaded, weight))
 
+    def discard(self, loaded: LoadedModel) -> None:
+        """Unload one model. Its memory is free when the caller lets go of it too."""
+        self._models = [kept for kept in self._models if kept[0] is not loaded]
+
     def clear(self) -> None:
         """Unload all models, and free their memory."""
         if self._models:

@@ -1,0 +1,53 @@
+"""Commands that list adapters."""
+
+from __future__ import annotations
+
+from dream.catalogue.adapter_registry import AdapterRegistry
+from dream.catalogue.detect.lora_family import describe_family
+from dream.catalogue.lora_info import LoraInfo, fits
+from dream.commands.command import Context, Line, TextOutput
+from dream.commands.model_text import format_bytes, get_active_model, measure_bytes
+from dream.core.errors import DreamError
+from dream.core.events import Events
+from dream.session import Session
+
+
+def list_loras(context: Context, argument: str) -> Events[None]:
+    """!loras [TEXT]: list LoRAs, those that fit the active model first, with family, rank, size and
+    trigger words; and files that cannot be read."""
+    session = context.session
+    family = find_active_family(session)
+    wanted = argument.strip().casefold()
+    fitting: list[Line] = []
+    others: list[Line] = []
+    problems: list[Line] = []
+    for found in AdapterRegistry.of(session.registry).list_loras():
+        if not isinstance(found, LoraInfo):
+            problems.append(f"  ! {found}")
+        elif wanted in found.name.casefold() and found.is_lora:
+            (fitting if fits(found, family) else others).append(_row(found))
+    lines: list[Line] = [*fitting]
+    if others:
+        lines += ["for other models:", *others]
+    if not lines and not problems:
+        named = f" with “{argument.strip()}” in its name" if wanted else ""
+        lines = [f"there is no LoRA{named}; put its file into loras/ in a models folder"]
+    yield TextOutput(lines=(*lines, *problems))
+
+
+def find_active_family(session: Session) -> str:
+    """The family of the model for lines that do not name one; “other” if there is none."""
+    try:
+        return session.registry.get_model(get_active_model(session)).family
+    except DreamError:
+        return "other"
+
+
+def _row(info: LoraInfo) -> Line:
+    facts = [describe_family(info.family) if info.family else "unknown family"]
+    if info.rank:
+        facts.append(f"rank {info.rank}")
+    facts.append(format_bytes(measure_bytes(info.path)))
+    if info.triggers:
+        facts.append("triggers: " + ", ".join(info.triggers))
+    return f"  {info.name}", ", ".join(facts)

@@ -1,0 +1,202 @@
+"""Opens a LoRA's file and finds the place of each of its layers in a model, completely or not at
+all."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from dream.catalogue.detect import read_header
+from dream.catalogue.detect.lora_family import describe_family, detect_lora_family
+from dream.catalogue.detect.require import require_safe
+from dream.core.bounded_reading import hash_regular
+from dream.core.errors import ModelError
+from dream.engine.adapters.layer_kinds import UnsupportedLayer
+from dream.engine.adapters.layer_names import Leaves, group_by_layer
+from dream.engine.adapters.layer_places import Place, Places, flatten_name
+from dream.engine.loading.checkpoint import open_tensors
+
+_EMBEDDED = re.compile(r"bundle_emb\..+")
+"""OneTrainer puts the embeddings of a training into its LoRA's file; see `embeddings`."""
+_SHOWN = 3
+"""How many names of layers without a place a message shows."""
+
+Layers = dict[str, tuple[Place, Leaves]]
+"""The tensors for each layer, by `Place.key`."""
+
+
+@dataclass(frozen=True)
+class LoraFile:
+    """A LoRA's file, open; its tensors stay on disk until they are used."""
+
+    name: str
+    """As the line has it."""
+    path: Path
+    tensors: Mapping[str, Tensor]
+    metadata: Mapping[str, str]
+    stamp: object
+    """Changes when the file does; see `get_stamp`."""
+    digest: Future[str]
+    """SHA-256 of the file, computed in the background."""
+
+
+def open_lora(name: str, path: Path) -> LoraFile:
+    """Open a file. Raises ModelError for one that is broken, or would run code."""
+    stamp = get_stamp(path)
+    found = require_safe(path)
+    return LoraFile(
+        name=name,
+        path=path,
+        tensors=open_tensors(path, found.format).tensors,
+        metadata=read_header(path).metadata,
+        stamp=stamp,
+        digest=hash_in_background(path),
+    )
+
+
+def get_stamp(path: Path) -> object:
+    """Changes when the file does; None if it does not exist."""
+    try:
+        seen = path.stat()
+    except OSError:
+        return None
+    return seen.st_ino, seen.st_size, seen.st_mtime_ns, seen.st_ctime_ns
+
+
+def hash_in_background(path: Path) -> Future[str]:
+    """The SHA-256 of a file's bytes, 64 hex digits; the result raises OSError."""
+    pool = ThreadPoolExecutor(1, "adapter-digest")
+    try:
+        return pool.submit(hash_regular, path)
+    finally:
+        pool.shutdown(wait=False)
+
+
+def find_layers(file: LoraFile, places: Places, pipeline: Any, model: str) -> Layers:
+    """The file's tensors by the layers that they are for, by `Place.key`.
+
+    pipeline: the model's pipeline, whose class knows other spellings of its family. Raises
+    ModelError, with a count, if a tensor has no place in the model or its ending is not known.
+    """
+    own = {name: t for name, t in file.tensors.items() if not _EMBEDDED.fullmatch(name)}
+    if not own:
+        raise ModelError(f"{file.path} contains no layers of a LoRA")
+    layers, missing = _match(own, places)
+    if missing:
+        converted = _convert(own, pipeline)
+        if converted is not None:
+            layers, missing = _match(converted, places)
+    if missing:
+        raise _no_place(file, missing, len(own), model)
+    _add_alphas(layers, file)
+    return {place.key: (place, leaves) for place, leaves in layers}
+
+
+def _match(
+    tensors: Mapping[str, Tensor], places: Places
+) -> tuple[list[tuple[Place, Leaves]], list[str]]:
+    """The layers in the order of `Place.key`, and the tensor names without a place."""
+    groups, unknown = group_by_layer(tensors)
+    missing = list(unknown)
+    found: dict[str, tuple[Place, Leaves]] = {}
+    for layer, leaves in groups.items():
+        place = places.get(flatten_name(layer))
+        if place is None or (place.key in found and leaves.keys() & found[place.key][1].keys()):
+            missing += [f"{layer} ({leaf})" for leaf in leaves]
+        else:
+            found.setdefault(place.key, (place, {}))[1].update(leaves)
+    return [found[key] for key in sorted(found)], missing
+
+
+def _convert(tensors: Mapping[str, Tensor], pipeline: Any) -> dict[str, Tensor] | None:
+    """The tensors by diffusers' names, converted by the pipeline's class, which knows the original
+    names of its family; None if it does not know these. Not for Stable Diffusion 1, 2 and XL: for
+    them diffusers drops what it does not know."""
+    convert = getattr(type(pipeline), "lora_state_dict", None)
+    if convert is None or hasattr(pipeline, "unet"):
+        return None
+    try:
+        converted = convert({name: tensor.clone() for name, tensor in tensors.items()})
+    except (ValueError, KeyError, IndexError, RuntimeError, TypeError, AttributeError):
+        return None
+    if isinstance(converted, tuple):
+        converted, alphas = converted[0], converted[1]
+        for name, alpha in (alphas or {}).items():
+            converted.setdefault(name, torch.tensor(float(alpha)))
+    return {name: t for name, t in converted.items() if isinstance(t, Tensor)} or None
+
+
+def _add_alphas(layers: Sequence[tuple[Place, Leaves]], file: LoraFile) -> None:
+    """PEFT keeps alpha in the metadata, or in adapter_config.json beside the file."""
+    settings = _read_settings(file)
+    if not settings:
+        return
+    for place, leaves in layers:
+        if "down" not in leaves or "alpha" in leaves:
+            continue
+        alpha = _lookup(settings, "lora_alpha", "alpha_pattern", place)
+        if alpha is None:
+            continue
+        rank = len(leaves["down"])
+        if _lookup(settings, "use_rslora", "", place):  # Kalajdzievski 2023, arXiv:2312.03732
+            alpha *= math.sqrt(rank)
+        leaves["alpha"] = torch.tensor(float(alpha))
+
+
+def _read_settings(file: LoraFile) -> dict[str, Any]:
+    text = file.metadata.get("lora_adapter_metadata", "")
+    beside = file.path.with_name("adapter_config.json")
+    try:
+        if not text and file.path.stem == "adapter_model":
+            text = beside.read_text(encoding="utf-8")[: 1 << 20]
+        settings = json.loads(text) if text else {}
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return settings if isinstance(settings, dict) else {}
+
+
+def _lookup(settings: Mapping[str, Any], name: str, pattern: str, place: Place) -> Any:
+    """The value for a layer; diffusers prefixes names with the component."""
+    prefix = (
+        f"{place.component}."
+        if any(key.startswith(f"{place.component}.") for key in settings)
+        else ""
+    )
+    patterns = settings.get(f"{prefix}{pattern}") if pattern else None
+    if isinstance(patterns, dict):
+        for layer, value in patterns.items():
+            if isinstance(value, int | float) and re.fullmatch(
+                rf"(?:.*\.)?{re.escape(str(layer).removeprefix('^'))}", place.name
+            ):
+                return value
+    value = settings.get(f"{prefix}{name}")
+    return value if isinstance(value, int | float) else None
+
+
+def _no_place(file: LoraFile, missing: Sequence[str], count: int, model: str) -> ModelError:
+    shown = ", ".join(missing[:_SHOWN]) + (" …" if len(missing) > _SHOWN else "")
+    family = detect_lora_family(read_header(file.path))
+    hint = f"it seems to be for {describe_family(family)}" if family else "choose another LoRA"
+    return ModelError(
+        f"{file.name} does not fit {model}: {len(missing)} of its {count} tensors have no place in"
+        f" it ({shown})",
+        hint,
+    )
+
+
+def does_not_fit(file: LoraFile, place: Place, error: UnsupportedLayer, model: str) -> ModelError:
+    """The error for a layer whose tensors have other shapes than the model's layer."""
+    family = detect_lora_family(read_header(file.path))
+    return ModelError(
+        f"{file.name} does not fit {model}: at {place.key}, {error}",
+        f"it seems to be for {describe_family(family)}" if family else "choose another LoRA",
+    )
