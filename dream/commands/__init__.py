@@ -105,7 +105,7 @@ COMMANDS = (
         "put the line that made an image into the edit line; or write the lines of many"
         " images to a file",
         fetch_lines,
-        "picture",
+        "png",
     ),
     Command("!show", "FILE|-1", "show an image in the terminal", show_picture, "picture"),
     Command("!open", "FILE|-1", "open an image in the desktop's viewer", open_picture, "picture"),

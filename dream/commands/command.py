@@ -96,8 +96,8 @@ class Command:
     """One line, as in “list models”."""
     run: RunCommand
     completion: str = ""
-    """What completes its first word: "file", "picture", "topic" (a switch or a command), "setting"
-    (the name of a switch, then its value), or nothing."""
+    """What completes its first word: "file", "picture", "png", "topic" (a switch or a command),
+    "setting" (the name of a switch, then its value), or nothing."""
     options: Mapping[str, OptionType[Any]] = field(default_factory=dict)
     """Its own options, and the type of value each takes; `expects` explains it."""
     questions: Callable[[Context, str], Questions] | None = None

@@ -22,12 +22,6 @@ from dream.gallery.metadata import ImageMetadata, read_metadata
 _WITHOUT_RECORD = (".jpg", ".jpeg", ".webp")
 """Only PNGs hold a record; these formats can still hold a watermark."""
 
-_VIEWED = (
-    *(".png", ".jpg", ".jpeg", ".webp", ".avif", ".heic", ".heif", ".tif", ".tiff", ".gif"),
-    *(".bmp", ".ppm", ".jp2", ".tga", ".pcx", ".qoi", ".ico", ".psd"),
-)
-"""Endings of files that may be opened. A desktop goes by the name and would run a program."""
-
 _LONG = 2000
 """How many characters of another tool's metadata are shown; its graphs can be very long."""
 
@@ -41,12 +35,12 @@ def show_picture(context: Context, argument: str) -> Events[None]:
 
 def open_picture(context: Context, argument: str) -> Events[None]:
     """!open FILE: open an image in the desktop's viewer. Raises InputError if its name or its
-    content is not that of an image, because a desktop would run a program."""
+    content is not that of an image: a desktop chooses by the name, and may run a program."""
     path = _find_existing_file(context, argument, "!open")
-    if path.suffix.lower() not in _VIEWED:
+    if path.suffix.lower() not in inputs.ENDINGS:
         raise InputError(
             f"{path} is not opened: its name is not that of an image",
-            f"names of images end in {' '.join(_VIEWED)}",
+            f"names of images end in {' '.join(inputs.ENDINGS)}",
         )
     inputs.measure_image(path)
     _open_on_desktop(path.absolute())

@@ -20,6 +20,7 @@ from dream.core.errors import BadLine, DreamError
 from dream.core.plain_text import remove_controls
 from dream.core.request import FLAGS, NO_VAE
 from dream.gallery import LOG_NAME, read_last_lines
+from dream.inputs import ENDINGS
 from dream.line import behind_prefix, quote, split_words
 from dream.line.complete import Values, complete
 from dream.line.words import split_line
@@ -27,19 +28,8 @@ from dream.session import Session
 from dream.terminal.auto_suggest import find_prompts, find_words
 from dream.terminal.paths import PATIENCE, find_paths
 
-IMAGE_SUFFIXES = (
-    ".png",
-    ".jpg",
-    ".jpeg",
-    ".webp",
-    ".avif",
-    ".tif",
-    ".tiff",
-    ".gif",
-    ".bmp",
-    ".heic",
-)
-"""Suffixes of image files that are offered; others can be typed."""
+_ENDINGS = {"file": (), "picture": ENDINGS, "png": (".png",)}
+"""Endings of the files that complete a command, by its `completion`; () is any file."""
 
 _MAX_OFFERS = 50
 """How many prompts or words are offered at once, and how many lines of the log are searched."""
@@ -105,9 +95,7 @@ class LineCompleter(Completer):
                     return _loras(session, typed)
                 case "picture":
                     places = ("", str(session.outdir))
-                    found = (
-                        find_paths(typed, within=place, endings=IMAGE_SUFFIXES) for place in places
-                    )
+                    found = (find_paths(typed, within=place, endings=ENDINGS) for place in places)
                     return [
                         (path, "") for path in dict.fromkeys(f.path for fs in found for f in fs)
                     ]
@@ -170,9 +158,8 @@ def _for_command(before: str, context: Context, values: Values) -> Iterator[Comp
     elif completes in ("model", "vae"):
         for value, meta in values(completes, argument):
             yield Completion(value, -len(argument), display_meta=meta)
-    elif completes in ("file", "picture"):
-        endings = (".png",) if completes == "picture" else ()
-        yield from _files(argument, str(context.session.outdir), endings)
+    elif completes in _ENDINGS:
+        yield from _files(argument, str(context.session.outdir), _ENDINGS[completes])
 
 
 def _options(command: Command, argument: str, values: Values) -> Iterator[Completion]:

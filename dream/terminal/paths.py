@@ -32,8 +32,9 @@ def find_paths(
     clock: Callable[[], float] = time.monotonic,
 ) -> list[PathMatch]:
     """Return folders and files whose path starts with `typed`, sorted by name; files only with one
-    of the endings, if there are any. A relative path is relative to `within`. Hidden names are
-    included once their dot is typed. The search stops after `patience` seconds."""
+    of the endings (lower case, matches any), if there are any. A relative path is relative to
+    `within`. Hidden names are included once their dot is typed. The search stops after `patience`
+    seconds."""
     head, slash, start = typed.rpartition("/")
     head += slash
     matches: list[PathMatch] = []
@@ -44,7 +45,7 @@ def find_paths(
                 continue
             if entry.is_dir():
                 matches.append(PathMatch(f"{head}{name}/", f"{name}/"))
-            elif files and (not endings or name.endswith(endings)):
+            elif files and (not endings or name.lower().endswith(endings)):
                 matches.append(PathMatch(head + name, name))
             if len(matches) >= _MAX_MATCHES:
                 break

@@ -99,6 +99,12 @@ def test_commands_and_their_files(session: Session) -> None:
     assert completed(session, "!verify dre") == ["!verify dream_log.txt"]
     assert completed(session, "!fetch 0") == ["!fetch 000001.42.png"]
     assert completed(session, "!fix 0") == ["!fix 000001.42.png"]
+    for name in ("Scan.TIF", "Scan.sgi", "Scan.txt"):
+        Path(name).touch()
+    both = ["Scan.TIF", "Scan.sgi"]
+    assert completed(session, "!fix S") == [f"!fix {name}" for name in both], "as !fix reads them"
+    assert completed(session, "!show S") == [f"!show {name}" for name in both]
+    assert completed(session, "!fetch S") == [], "only a PNG has a record"
     assert completed(session, "!fix 000001.42.png --outc") == ["!fix 000001.42.png --outcrop"]
     assert completed(session, "!help verif") == ["!help verify"]
     assert completed(session, "!nothing x") == []
