@@ -8,13 +8,26 @@ import random
 from dataclasses import replace
 from typing import Any
 
-from training import chinese, english
-from training.scene_specs import ObjectScene, Spec
+from training import chinese, english, free_captions
+from training.arrangements import Arrangement
+from training.free_wording import HELD_OUT_PROMPTS
+from training.scene_specs import AnySpec, ObjectScene, Spec
 from training.vocabulary import ORNAMENTS_EN, ORNAMENTS_ZH
 
 
-def caption(rng: random.Random, spec: Spec) -> str:
+def caption(rng: random.Random, spec: AnySpec) -> str:
+    """A caption in one of many wordings; never one of the evaluation's prompts."""
+    while (text := _write(rng, spec)).lower() in HELD_OUT_PROMPTS:
+        pass
+    return text
+
+
+def _write(rng: random.Random, spec: AnySpec) -> str:
     lot = rng.random()
+    if isinstance(spec, Arrangement):
+        if lot < 0.65:
+            return _ornamented(rng, free_captions.describe(rng, spec), ORNAMENTS_EN, ", ")
+        return free_captions.describe_in_chinese(rng, spec)
     if lot < 0.60:
         return _ornamented(rng, english.describe(rng, spec), ORNAMENTS_EN, ", ")
     if lot < 0.94 or not isinstance(spec, ObjectScene) or not spec.objects:

@@ -7,10 +7,12 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 
+from training.arrangements import Arrangement
+from training.draw_arrangement import draw_arrangement
 from training.objects import draw_object
 from training.palette import COLOURS, RGB, jitter
 from training.pen import Pen
-from training.scene_specs import PLACES, ObjectScene, SceneObject, Spec
+from training.scene_specs import PLACES, AnySpec, ObjectScene, SceneObject
 from training.scenes import Scene, draw_scene, gradient
 
 SUPERSAMPLING = 2  # drawn twice as large, then halved: smooth edges
@@ -44,12 +46,15 @@ class Drawing:
     spots: tuple[Spot, ...] = ()
 
 
-def render(spec: Spec, width: int, height: int, seed: int) -> Drawing:
+def render(spec: AnySpec, width: int, height: int, seed: int) -> Drawing:
     rng = random.Random(seed)
     size = (width * SUPERSAMPLING, height * SUPERSAMPLING)
     if isinstance(spec, Scene):
         image = draw_scene(rng, spec, *size)
         spots: tuple[Spot, ...] = ()
+    elif isinstance(spec, Arrangement):
+        image, found = draw_arrangement(rng, spec, *size)
+        spots = tuple(Spot(*(value / SUPERSAMPLING for value in spot)) for spot in found)
     else:
         image, spots = _draw_still(rng, spec, *size)
     return Drawing(STYLE[spec.style](rng, image, width, height), spots)

@@ -15,7 +15,7 @@ from diffusers import AutoencoderKL
 from torch import Tensor
 
 from training.drawing import render
-from training.scene_specs import MixRatios, Spec, sample_spec
+from training.scene_specs import AnySpec, MixRatios, sample_any_spec
 from training.train_vae import SCALING
 from training.training_clock import precision
 
@@ -27,7 +27,7 @@ ON_OBJECT = 2.0  # loss weight of the latents on and near an object; elsewhere i
 class LatentDataset:
     latents: np.ndarray  # (n, 4, h, w) float16, scaled as the UNet sees them
     spots: np.ndarray  # (n, 3, 3) float32: x, y, radius of up to three objects, in latents
-    specs: tuple[Spec, ...]
+    specs: tuple[AnySpec, ...]
 
     @property
     def size(self) -> tuple[int, int]:
@@ -68,10 +68,11 @@ def write_latent_dataset(
     spots = np.zeros((count, MOST_SPOTS, 3), np.float32)
     for start, stop in _chunks(count, 16 if device == "cpu" else 256):
         drawings = [
-            render(sample_spec(random.Random(s), mix), width, height, s) for s in seeds[start:stop]
+            render(sample_any_spec(random.Random(s), mix), width, height, s)
+            for s in seeds[start:stop]
         ]
         for row, drawing in enumerate(drawings, start):
-            for i, spot in enumerate(drawing.spots):
+            for i, spot in enumerate(drawing.spots[:MOST_SPOTS]):
                 spots[row, i] = spot.x / 8, spot.y / 8, spot.radius / 8
         pixels = torch.from_numpy(np.stack([np.asarray(d.image) for d in drawings]))
         pixels = pixels.to(device).permute(0, 3, 1, 2).float() / 127.5 - 1
@@ -94,7 +95,7 @@ def write_latent_dataset(
 def open_latent_dataset(path: Path) -> LatentDataset:
     with np.load(path) as saved:
         mix = MixRatios(*saved["mix"].tolist())
-        specs = tuple(sample_spec(random.Random(int(s)), mix) for s in saved["seeds"])
+        specs = tuple(sample_any_spec(random.Random(int(s)), mix) for s in saved["seeds"])
         return LatentDataset(saved["latents"], saved["spots"], specs)
 
 

@@ -112,7 +112,7 @@ def cat(pen: Pen, colour: RGB, tilt: float) -> None:
 
 def fish(pen: Pen, colour: RGB, tilt: float) -> None:
     """It swims to the left."""
-    pen.fill([(0.45, 0.0), (1.2, -0.62), (1.2, 0.62)], _deeper(colour))
+    pen.fill([(0.45, 0.0), (1.2, -0.62), (1.2, 0.62)], deeper(colour))
     pen.oval(-0.15, 0, 0.95, 0.64, colour)
     pen.oval(-0.62, -0.15, 0.19, 0.19, LIGHT)
     pen.oval(-0.65, -0.15, 0.09, 0.09, DARK)
@@ -153,8 +153,8 @@ def mushroom(pen: Pen, colour: RGB, tilt: float) -> None:
 
 
 def balloon(pen: Pen, colour: RGB, tilt: float) -> None:
-    pen.stroke([(0, 0.5), (0.09, 0.8), (-0.07, 1.25)], _deeper(colour), 0.08)
-    pen.fill([(0, 0.46), (0.18, 0.74), (-0.18, 0.74)], _deeper(colour))
+    pen.stroke([(0, 0.5), (0.09, 0.8), (-0.07, 1.25)], deeper(colour), 0.08)
+    pen.fill([(0, 0.46), (0.18, 0.74), (-0.18, 0.74)], deeper(colour))
     pen.oval(0, -0.22, 0.76, 0.88, colour)
     pen.oval(-0.28, -0.52, 0.13, 0.2, mix(colour, (255, 255, 255), 0.45))
 
@@ -187,7 +187,7 @@ def boat(pen: Pen, colour: RGB, tilt: float) -> None:
     pen.fill([(-1.1, 0.36), (1.1, 0.36), (0.72, 0.98), (-0.72, 0.98)], colour)
 
 
-def _deeper(colour: RGB) -> RGB:
+def deeper(colour: RGB) -> RGB:
     """The colour in shadow; a colour that is shadow already comes out lighter instead."""
     if is_dark(colour):
         return mix(colour, (255, 255, 255), 0.3)

@@ -8,6 +8,7 @@ follows from the seed: the same seed is the same picture, on every machine with 
 import random
 from dataclasses import dataclass
 
+from training.arrangements import Arrangement, sample_arrangement
 from training.objects import KINDS
 from training.palette import NAMES, alike
 from training.scenes import Scene, pick_scene
@@ -51,6 +52,7 @@ class ObjectScene:
 
 
 Spec = ObjectScene | Scene
+AnySpec = Spec | Arrangement
 
 
 @dataclass(frozen=True)
@@ -63,18 +65,30 @@ class MixRatios:
     empty: float
     pattern: float
     style: float
+    arrangement: float = 0.0
 
 
 PLAIN = MixRatios(scene=0.10, pair=0.10, several=0.08, empty=0.02, pattern=0.10, style=0.05)
 FULL = MixRatios(scene=0.18, pair=0.15, several=0.10, empty=0.02, pattern=0.18, style=0.14)
 # Whose colour is whose is the last thing learnt, and it is learnt from nothing else.
 PAIRS = MixRatios(scene=0.04, pair=0.66, several=0.10, empty=0.0, pattern=0.08, style=0.04)
+# More objects, relations, places and wordings, and enough of the rest not to forget it.
+RICH = MixRatios(
+    scene=0.06, pair=0.45, several=0.10, empty=0.02, pattern=0.12, style=0.08, arrangement=0.6
+)
 
 
 def held_out(kind: str, colour: str, background: str) -> bool:
     """A tenth of the combinations is never trained on: it is what `measure` asks for."""
     number = KINDS.index(kind) * 7 + NAMES.index(colour) * 5 + NAMES.index(background) * 3
     return number % 10 == 0
+
+
+def sample_any_spec(rng: random.Random, mix: MixRatios) -> AnySpec:
+    """A spec of any kind; without arrangements in the mix, the one that `sample_spec` draws."""
+    if mix.arrangement and rng.random() < mix.arrangement:
+        return sample_arrangement(rng)
+    return sample_spec(rng, mix)
 
 
 def sample_spec(rng: random.Random, mix: MixRatios) -> Spec:

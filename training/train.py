@@ -29,7 +29,7 @@ from transformers import CLIPTokenizer
 from training import tokenizer
 from training.latent_dataset import write_latent_dataset
 from training.model_card import write_card, write_index
-from training.scene_specs import FULL, PAIRS, PLAIN, MixRatios
+from training.scene_specs import FULL, PAIRS, PLAIN, RICH, MixRatios
 from training.train_decoder import train_decoder
 from training.train_text_encoder import train_text
 from training.train_unet import train_unet
@@ -56,6 +56,9 @@ ALBUMS: tuple[tuple[MixRatios, int, int, float], ...] = (
     (FULL, 320, 320, 0.02),
     (FULL, 384, 256, 0.01),
     (FULL, 256, 384, 0.01),
+    (RICH, 128, 128, 0.3),
+    (RICH, 192, 192, 0.3),
+    (RICH, 256, 256, 0.3),
 )
 
 

@@ -1,0 +1,103 @@
+"""Objects in relation to each other: they follow from the seed, and their captions name them."""
+
+from __future__ import annotations
+
+import hashlib
+import random
+
+import numpy as np
+import pytest
+
+from training.arrangements import KINDS, RELATIONS, Arrangement, Item, sample_arrangement
+from training.captions import caption
+from training.drawing import render
+from training.free_captions import UNKNOWN as UNKNOWN_NOUNS
+from training.free_wording import HELD_OUT_PROMPTS, UNKNOWN, read_prompts
+from training.image_analysis import analyze
+from training.nouns import NEW_NOUNS, NOUNS, Noun, pluralize
+from training.objects import KINDS as FIRST_KINDS
+from training.palette import NAMES
+from training.scene_specs import FULL, PAIRS, PLAIN, RICH, sample_any_spec, sample_spec
+from training.settings import SETTINGS
+from training.vocabulary import COLOUR_ZH
+
+PROMPTS = read_prompts(frozenset(NAMES))
+
+
+def test_a_mix_without_arrangements_draws_what_it_always_drew() -> None:
+    for mix in (PLAIN, PAIRS, FULL):
+        for seed in range(20):
+            old = sample_spec(random.Random(seed), mix)
+            assert sample_any_spec(random.Random(seed), mix) == old
+    rich = [sample_any_spec(random.Random(seed), RICH) for seed in range(100)]
+    assert 40 < sum(isinstance(spec, Arrangement) for spec in rich) < 80
+
+
+def test_the_same_seed_draws_the_same_arrangement() -> None:
+    def fingerprint(seed: int) -> str:
+        spec = sample_arrangement(random.Random(seed))
+        return hashlib.sha256(render(spec, 128, 96, seed).image.tobytes()).hexdigest()
+
+    once = [fingerprint(seed) for seed in range(10)]
+    assert once == [fingerprint(seed) for seed in range(10)] and len(set(once)) == 10
+
+
+@pytest.mark.parametrize("noun", NEW_NOUNS, ids=lambda noun: noun.kind)
+def test_each_new_object_has_its_colour_and_lies_in_its_circle(noun: Noun) -> None:
+    for colour, ground in (("red", "white"), ("blue", "yellow")):
+        drawing = render(Arrangement((Item(noun.kind, colour),), ground), 128, 128, 1)
+        found = analyze(drawing.image)
+        assert found.background == ground
+        assert found.regions and found.regions[0].colours[colour] > 0.2
+        (spot,) = drawing.spots
+        y, x = np.mgrid[:128, :128]
+        outside = (x - spot.x) ** 2 + (y - spot.y) ** 2 > (1.5 * spot.radius) ** 2
+        pixels = np.asarray(drawing.image, int)[outside]
+        assert np.ptp(pixels.reshape(-1, 3), axis=0).max() < 8
+
+
+@pytest.mark.parametrize("relation", RELATIONS)
+def test_a_relation_is_drawn(relation: str) -> None:
+    items = (Item("star", "red"), Item("circle", "blue"))
+    spots = render(Arrangement(items, "white", relation=relation), 128, 128, 3).spots
+    image = render(Arrangement(items, "white", relation=relation), 128, 128, 3).image
+    colours = np.asarray(image).reshape(-1, 3)
+    for rgb in ((222, 38, 40), (38, 84, 214)):
+        assert (np.abs(colours.astype(int) - rgb).sum(1) < 40).sum() > 60, "both are seen"
+    if relation == "between":
+        assert len(spots) == 3 and spots[0].x < spots[1].x < spots[2].x
+    elif relation == "above":
+        assert spots[0].y + spots[0].radius < spots[1].y - spots[1].radius
+    elif relation == "left of":
+        assert spots[0].x + spots[0].radius < spots[1].x - spots[1].radius
+    elif relation == "inside":
+        assert spots[1].radius < 0.5 * spots[0].radius
+
+
+def test_captions_name_what_is_there() -> None:
+    for seed in range(400):
+        spec = sample_arrangement(random.Random(seed))
+        text = caption(random.Random(seed), spec)
+        chinese = any("\u4e00" <= c <= "\u9fff" for c in text)
+        names = NOUNS[spec.items[0].kind].chinese if chinese else NOUNS[spec.items[0].kind].english
+        both = [*names, *map(pluralize, names)]
+        assert spec.unknown or any(name in text for name in both), text
+        assert "{" not in text and text.lower() not in HELD_OUT_PROMPTS
+
+
+def test_the_first_objects_keep_their_numbers() -> None:
+    assert KINDS[: len(FIRST_KINDS)] == FIRST_KINDS and len(KINDS) == len(FIRST_KINDS) + 33
+    assert set(COLOUR_ZH) == set(NAMES)
+
+
+def test_the_prompts_of_the_evaluation_can_be_judged() -> None:
+    assert len(PROMPTS) == 200 and len({prompt.text for prompt in PROMPTS}) == 200
+    for prompt in PROMPTS:
+        assert prompt.ground in ("", *NAMES, *SETTINGS), prompt
+        for thing in prompt.things:
+            assert thing.kind == UNKNOWN or thing.kind in NOUNS, prompt
+            assert set(thing.colours) <= set(NAMES) and 1 <= thing.count <= 5
+    unknown = [p.text for p in PROMPTS if any(t.kind == UNKNOWN for t in p.things)]
+    assert len(unknown) >= 30
+    words = {word for text in unknown for word in text.split()}
+    assert not words & set(UNKNOWN_NOUNS), "a noun that training uses is not new"

@@ -1,0 +1,124 @@
+"""Pictures of one to five objects in relation to each other, on a background or in a place.
+
+They have what `scene_specs` lacks: pairs of two sizes, inside, in front of and between, objects of
+two colours, four and five of a kind, and any object in a landscape. A spec follows from its seed.
+"""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+
+from training.nouns import NOUNS
+from training.palette import NAMES, alike
+from training.settings import SETTINGS
+
+KINDS = tuple(NOUNS)
+OUTER = ("circle", "square", "heart", "diamond", "ring", "star", "triangle", "cloud")
+"""Kinds that another object can lie inside."""
+FLYING = ("bird", "butterfly", "plane", "rocket", "balloon", "cloud", "sun", "moon", "star")
+SWIMMING = ("boat", "duck", "fish", "turtle")
+RELATIONS = ("above", "left of", "inside", "in front of", "between", "on top of")
+TWO_COLOURED = ("striped", "spotted", "half")
+STYLES = ("watercolor", "pixel art")
+
+
+@dataclass(frozen=True)
+class Item:
+    """One object. `second` is its other colour, if `pattern` is one of TWO_COLOURED."""
+
+    kind: str
+    colour: str
+    size: str = ""
+    second: str = ""
+    pattern: str = ""
+
+
+@dataclass(frozen=True)
+class Arrangement:
+    """`relation` is that of the first item to the second: the first is above it, inside it, in
+    front of it …; “between” means that the second is on both sides. `count` > 1 repeats the only
+    item. `setting` is a key of `settings.SETTINGS`, or empty: then `background` is a colour."""
+
+    items: tuple[Item, ...]
+    background: str = ""
+    setting: str = ""
+    relation: str = ""
+    count: int = 1
+    style: str = ""
+    unknown: bool = False
+    """Whether a caption calls the first item by a noun that no picture belongs to, so that such a
+    noun is an object of no particular shape, and the rest of the sentence still counts."""
+
+
+def sample_arrangement(rng: random.Random) -> Arrangement:
+    """Draw one by lot."""
+    lot = rng.random()
+    style = rng.choice(STYLES) if rng.random() < 0.06 else ""
+    if lot < 0.24:
+        return _sample_setting(rng, style)
+    background = rng.choice(NAMES)
+    if lot < 0.62:
+        return _sample_pair(rng, background, style)
+    if lot < 0.74:
+        item = _sample_item(rng, (background,))
+        return Arrangement((item,), background, count=rng.randint(2, 5), style=style)
+    if lot < 0.82:
+        item = _add_second_colour(rng, _sample_item(rng, (background,)), background)
+        return Arrangement((item,), background, style=style)
+    item = _sample_item(rng, (background,), sizes=True)
+    return Arrangement((item,), background, style=style, unknown=lot > 0.93)
+
+
+def _sample_item(
+    rng: random.Random,
+    others: tuple[str, ...],
+    kinds: tuple[str, ...] = KINDS,
+    sizes: bool = False,
+) -> Item:
+    """An item whose colour can be told from those of `others`."""
+    kind = rng.choice(kinds)
+    usual = [c for c in NOUNS[kind].usual if _differs(c, others)]
+    while True:
+        colour = rng.choice(usual) if usual and rng.random() < 0.3 else rng.choice(NAMES)
+        if _differs(colour, others):
+            size = rng.choice(("", "", "small", "big")) if sizes else ""
+            return Item(kind, colour, size)
+
+
+def _differs(colour: str, others: tuple[str, ...]) -> bool:
+    return not any(colour == other or alike(colour, other) for other in others)
+
+
+def _add_second_colour(rng: random.Random, item: Item, background: str) -> Item:
+    second = _sample_item(rng, (background, item.colour)).colour
+    return Item(item.kind, item.colour, item.size, second, rng.choice(TWO_COLOURED))
+
+
+def _sample_pair(rng: random.Random, background: str, style: str) -> Arrangement:
+    relation = rng.choice((*RELATIONS, "above", "left of", "left of", "inside"))
+    kinds = OUTER if relation == "inside" else KINDS
+    second = _sample_item(rng, (background,), kinds)
+    first = _sample_item(rng, (background, second.colour))
+    if relation in ("above", "left of") and rng.random() < 0.6:
+        sizes = rng.choice((("small", "big"), ("big", "small"), ("", "big"), ("small", "")))
+        first = Item(first.kind, first.colour, sizes[0])
+        second = Item(second.kind, second.colour, sizes[1])
+    elif rng.random() < 0.15:
+        first = _add_second_colour(rng, first, background)
+    return Arrangement((first, second), background, relation=relation, style=style)
+
+
+def _sample_setting(rng: random.Random, style: str) -> Arrangement:
+    setting = rng.choice(tuple(SETTINGS))
+    row = SETTINGS[setting]
+    kinds = tuple(kind for kind in KINDS if kind not in FLYING and kind != "mountain")
+    if row.land == "sea":
+        kinds = SWIMMING
+    elif rng.random() < 0.15:
+        kinds = FLYING
+    item = _sample_item(rng, row.colours, kinds)
+    if rng.random() < 0.12 and row.land != "sea":
+        second = _sample_item(rng, (*row.colours, item.colour), kinds)
+        return Arrangement((item, second), setting=setting, relation="left of", style=style)
+    return Arrangement((item,), setting=setting, style=style, unknown=rng.random() < 0.05)
