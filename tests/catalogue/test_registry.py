@@ -11,7 +11,7 @@ from dream.catalogue.model_dirs import find_writable_dir, get_shipped_models_dir
 from dream.catalogue.upscalers import KNOWN_UPSCALERS, architecture_of
 from dream.core.errors import BadSetting, ModelError
 from tests.catalogue.conftest import MakeModel
-from tests.catalogue.test_recognise import FLUX, SD1, gguf, write
+from tests.catalogue.test_detect import FLUX, SD1, gguf, write
 
 CARD = """
 description = "shapes"
