@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 import dream
+from scripts.names import measure_names
 from scripts.reference import get_between
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -134,3 +135,7 @@ def test_what_is_written_fits_the_eye(module: Path) -> None:
 def test_the_changelog_knows_this_version() -> None:
     changelog = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
     assert f"## [{dream.__version__}]" in changelog or "## [Unreleased]" in changelog
+
+
+def test_no_class_and_no_module_shares_its_name() -> None:
+    assert measure_names(ROOT / "dream").repeated == {}

@@ -13,7 +13,3 @@ def test_public_functions_begin_with_a_verb() -> None:
 
 def test_few_public_functions_begin_with_a_participle() -> None:
     assert NAMES.participles <= 0.04
-
-
-def test_no_class_and_no_module_shares_its_name() -> None:
-    assert NAMES.repeated == {}

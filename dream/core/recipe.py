@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 
 from dream.core.request import Request
-from dream.options.adapters import Lora
+from dream.options.lora import Lora
 from dream.options.option_type import Upscale
 from dream.options.outpaint import Embiggen, Outcrop, Shift
 from dream.options.schedule_table import AUTO

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from dream.core.file_names import parse_path
-from dream.options.adapters import LORAS, Lora
+from dream.options.lora import LORAS, Lora
 from dream.options.option_type import (
     BOOLEAN_FLAG,
     HIRES_STRENGTH,

@@ -13,7 +13,7 @@ from dream.core.errors import BadLine, DreamError, ModelError
 from dream.core.file_names import is_file
 from dream.core.recipe import Recipe
 from dream.core.request import NO_VAE, Request
-from dream.options.adapters import Lora
+from dream.options.lora import Lora
 
 
 def check_recipes(registry: ModelRegistry, recipes: Iterable[Recipe]) -> None:

@@ -27,7 +27,7 @@ from dream.line import (
     split_negative,
     write_spelled,
 )
-from dream.options.adapters import Lora
+from dream.options.lora import Lora
 from dream.options.option_type import BOOLEAN_FLAG, OptionType, Upscale
 from dream.options.outpaint import SIDES, TILES, Embiggen, Outcrop, Shift
 from dream.options.text_mask import TextMask

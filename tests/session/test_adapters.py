@@ -14,7 +14,7 @@ from dream.core.events import Note, Rejected
 from dream.core.request import Request, to_dict
 from dream.core.request_json import parse_request
 from dream.line import format_line, parse_line
-from dream.options.adapters import LORAS, Lora, format_lora, parse_lora
+from dream.options.lora import LORAS, Lora, format_lora, parse_lora
 from dream.session import Session
 from dream.session.replay_checks import check_adapters
 from tests.fakes import fake_session

@@ -14,7 +14,7 @@ from dream.core.errors import ModelError
 from dream.engine import create_generator
 from dream.engine.adapters import weight_merge
 from dream.engine.image_generator import ImageGenerator
-from dream.options.adapters import Lora
+from dream.options.lora import Lora
 from tests.engine.adapters import files, layers
 from tests.recipes import recipe
 
