@@ -53,10 +53,8 @@ class Texts:
 
 
 def read_chunk_headers(file: IO[bytes]) -> Iterator[Chunk]:
-    """The chunks of a PNG in order, up to its end or to where it is truncated.
-
-    Raises ValueError if it is not a PNG, and OSError.
-    """
+    """The chunks of a PNG in order, up to its end or to where it is truncated. Raises ValueError if
+    it is not a PNG, and OSError."""
     size = file.seek(0, os.SEEK_END)
     file.seek(0)
     if file.read(len(SIGNATURE)) != SIGNATURE:

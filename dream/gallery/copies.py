@@ -17,10 +17,8 @@ _SHOWN = 16  # hex digits of the SHA-256 in the copy's name
 
 
 def save_copy(path: Path, folder: Path) -> Path:
-    """Copy a file durably into a folder, named by its SHA-256; an identical copy is reused.
-
-    Raises GalleryError if it cannot be read or written.
-    """
+    """Copy a file durably into a folder, named by its SHA-256; an identical copy is reused. Raises
+    GalleryError if it cannot be read or written."""
     with raise_gallery_errors(folder):
         refuse_link(folder)
         data = path.read_bytes()

@@ -31,8 +31,7 @@ class ImageMetadata:
 
 
 def read_metadata(path: Path) -> ImageMetadata:
-    """Read the metadata, but no pixels. Raises GalleryError if there is no such file or it is not a
-    PNG."""
+    """Read the metadata, no pixels. Raises GalleryError if the file is missing or is not a PNG."""
     try:
         chunks = read_chunks(path)
         with path.open("rb") as file:

@@ -25,10 +25,8 @@ _CONVERT_HINT = "use a .safetensors version, or convert it on an isolated machin
 
 def read_upscaler_weights(path: Path) -> Weights:
     """The tensors of a file by name, without the nesting and the prefixes that trainers add. The
-    format is detected from the content. A pickle is checked before it is opened.
-
-    Raises ModelError if the file is damaged, contains no weights, or would run code.
-    """
+    format is detected from the content, and a pickle is checked before it is opened. Raises
+    ModelError if the file is damaged, contains no weights, or would run code."""
     header = read_header(path)
     _refuse_code(header)
     weights = _load_safetensors(path) if header.format == "safetensors" else _load_pickle(path)

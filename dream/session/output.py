@@ -192,11 +192,7 @@ class LineOutput:
             return
         from dream.postprocess.contact_sheet import make_contact_sheet
 
-        fields = [axis.field for axis in sweep.axes]
-        own = "with_variations" if sweep.first.variation_amount else "seed"
-        if own not in fields and (sweep.first.iterations > 1 or not fields):
-            fields.append(own)
-        labels = [format_fields(recipe.to_request(), fields) for recipe in recipes]
+        labels = [format_fields(recipe.to_request(), _label_fields(sweep)) for recipe in recipes]
         line = format_sweep(sweep)
         try:
             page = make_contact_sheet(paths, labels, _columns(sweep))
@@ -213,6 +209,15 @@ def _unsigned(count: int, folder: Path) -> str:
         which = f"{count} images have no log line and do not carry"
     where = folder.as_posix()
     return f"in {where}, {which} the signature of this installation; !fetch FILE shows its line"
+
+
+def _label_fields(sweep: Sweep) -> list[str]:
+    """The fields in which the images of a sheet differ."""
+    fields = [axis.field for axis in sweep.axes]
+    own = "with_variations" if sweep.first.variation_amount else "seed"
+    if own not in fields and (sweep.first.iterations > 1 or not fields):
+        fields.append(own)
+    return fields
 
 
 def _columns(sweep: Sweep) -> int | None:

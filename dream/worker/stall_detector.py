@@ -40,12 +40,9 @@ class StallDetector:
             return ""
         self._due = 2 * silent
         worked, self._worked = self._worked, measure_processor_time(self._pid)
-        does = (
-            "the worker is busy" if self._worked > worked else "the worker is waiting for the disk"
-        )
-        if not self._worked:
-            does = "the worker is running"
-        return f"no step for {silent / 60:.0f} min; {does}, Ctrl-C cancels the image"
+        does = "busy" if self._worked > worked else "waiting for the disk"
+        state = f"the worker is {does if self._worked else 'running'}"
+        return f"no step for {silent / 60:.0f} min; {state}, Ctrl-C cancels the image"
 
 
 def is_stopped(pid: int) -> bool:

@@ -241,11 +241,9 @@ def _known_parts(
 
 
 def _pipeline_class(index: Index) -> Any:
-    """The class that generates from a prompt alone.
-
-    AutoPipelineForText2Image knows few image-to-image classes, does not tell which components its
-    choice takes, and imports all of diffusers: it is the last resort.
-    """
+    """The class that generates from a prompt alone. AutoPipelineForText2Image knows few
+    image-to-image classes, does not tell which components its choice takes, and imports all of
+    diffusers: it is the last resort."""
     if index.refines:
         from dream.engine.loading.refiner import RefinerPipeline
 
