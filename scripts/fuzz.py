@@ -14,10 +14,16 @@ import tempfile
 import time
 from pathlib import Path
 
-from scripts.fuzzing import pictures, servers, settings, weights
+from scripts.fuzzing import foreign, pictures, servers, settings, weights
 from scripts.fuzzing.runner import case_of, run
 
-READERS = (*weights.READERS, *settings.READERS, *pictures.READERS, *servers.READERS)
+READERS = (
+    *weights.READERS,
+    *settings.READERS,
+    *pictures.READERS,
+    *foreign.READERS,
+    *servers.READERS,
+)
 
 
 def main() -> int:

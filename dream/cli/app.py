@@ -37,8 +37,8 @@ from dream.graphics import TerminalImages, detect_terminal_images, supports_live
 if TYPE_CHECKING:
     from dream.session import Session
 
-Lines = Callable[[Callable[[str], None]], Iterable[tuple[int, str]]]
-"""Yields numbered lines; calls its argument with notes about reading them."""
+Lines = Callable[[Callable[[str], None], "Session"], Iterable[tuple[int, str]]]
+"""Yields numbered lines; calls its first argument with notes about reading them."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -176,7 +176,7 @@ def _without_prompt(launch: CliOptions, base: Request, source: str | Lines | Non
             if isinstance(source, str):
                 lines = iter([(0, source)])
             elif source is not None:
-                lines = source(lambda text: printer.show(Note(text=text)))
+                lines = source(lambda text: printer.show(Note(text=text)), session)
             events = session.make_all(lines, dry_run=launch.dry_run)
         return batch.run(events, printer, interrupts)
 
@@ -204,20 +204,22 @@ def _find_lines(launch: CliOptions, prompt: str | None) -> Lines | None:
     """Return the source of the lines, which are numbered if they come from a file; None means the
     interactive prompt."""
     if prompt is not None:
-        return lambda note: iter([(0, prompt)])
+        return lambda note, session: iter([(0, prompt)])
     if launch.from_file is not None and launch.from_file != "-":
         file = parse_path(launch.from_file)
-        return lambda note: _read_file(file, note)
+        return lambda note, session: _read_file(file, note, session)
     if launch.from_file == "-" or not sys.stdin.isatty():
-        return lambda note: _read_stdin(sys.stdin, note)
+        return lambda note, session: _read_stdin(sys.stdin, note)
     return None
 
 
-def _read_file(file: Path, note: Callable[[str], None]) -> Sequence[tuple[int, str]]:
-    from dream.gallery import read_log
-    from dream.line import is_skipped
+def _read_file(
+    file: Path, note: Callable[[str], None], session: Session
+) -> Sequence[tuple[int, str]]:
+    from dream.session.foreign_models import ModelLookup
+    from dream.session.line_sources import read_lines
 
-    return [(number, line) for number, line in read_log(file, note) if not is_skipped(line)]
+    return read_lines(file, note, ModelLookup(session.registry))
 
 
 def _read_stdin(stdin: TextIO, note: Callable[[str], None]) -> Iterator[tuple[int, str]]:

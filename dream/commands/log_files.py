@@ -13,7 +13,8 @@ from dream.core.errors import BadLine, GalleryError
 from dream.core.events import Events, Note
 from dream.core.file_names import parse_path, path_exists_at
 from dream.line import split_words
-from dream.session.image_prompts import read_line_from, read_logged_line
+from dream.session.foreign_models import ModelLookup
+from dream.session.image_prompts import read_image_line, read_logged_line
 
 _PATTERN = re.compile(r"[*?[]")
 
@@ -47,9 +48,11 @@ def fetch_lines(context: Context, argument: str) -> Events[None]:
             images = "1 image" if len(paths) == 1 else f"{len(paths)} images"
             yield Note(text=f"--dry_run: the lines of {images} are not written to {output}")
             return
-        yield from _write_lines(paths, output)
+        yield from _write_lines(paths, output, ModelLookup(context.session.registry))
         return
-    yield InsertText(text=read_line_from(path))
+    line, notes = read_image_line(path, ModelLookup(context.session.registry))
+    yield from (Note(text=note) for note in notes)
+    yield InsertText(text=line)
 
 
 def _find_matches(context: Context, pattern: str) -> list[Path]:
@@ -62,14 +65,14 @@ def _find_matches(context: Context, pattern: str) -> list[Path]:
     raise GalleryError(f"no file matches {pattern}")
 
 
-def _write_lines(paths: list[Path], output: Path) -> Events[None]:
+def _write_lines(paths: list[Path], output: Path, lookup: ModelLookup) -> Events[None]:
     """Write the log line of each image that records one."""
     without_line = 0
     try:
         with _create_file(output) as out:
             for path in paths:
                 try:
-                    print(read_logged_line(path), file=out)
+                    print(read_logged_line(path, lookup), file=out)
                 except GalleryError:
                     without_line += 1
     except OSError as error:

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
+from dataclasses import fields
 from pathlib import Path
 from threading import Thread
 
@@ -18,10 +19,16 @@ from dream.core.errors import GalleryError, InputError
 from dream.core.events import Events, Note
 from dream.core.file_names import path_exists_at
 from dream.gallery.metadata import ImageMetadata, read_metadata
+from dream.gallery.readers import ForeignRecord
+from dream.line import format_line
+from dream.session.foreign_lines import find_nearest
+from dream.session.foreign_models import ModelLookup
 
-_WITHOUT_RECORD = (".jpg", ".jpeg", ".webp")
-"""Only PNGs hold a record; these formats can still hold a watermark."""
+_READ = (".png", ".txt", ".json", "")
+"""Endings of files that are never opened as another kind of image, to say what is wrong."""
 
+_APART = ("tool", "version", "unread", "syntax", "switches")
+"""Fields of a record that are shown in other ways."""
 _LONG = 2000
 """How many characters of another tool's metadata are shown; its graphs can be very long."""
 
@@ -50,10 +57,16 @@ def open_picture(context: Context, argument: str) -> Events[None]:
 def show_info(context: Context, argument: str) -> Events[None]:
     """!info FILE: show everything an image records about itself."""
     path = find_named_file(context, argument, "!info")
-    if path.suffix.lower() in _WITHOUT_RECORD and path_exists_at(path):
+    try:
+        metadata = read_metadata(path)
+    except GalleryError:
+        # Other formats hold no record that is read, but their size and a watermark can be shown.
+        if path.suffix.lower() in _READ or not path_exists_at(path):
+            raise
         yield TextOutput(lines=tuple(_format_other_image(path)))
-    else:
-        yield TextOutput(lines=tuple(_format_metadata(path, read_metadata(path))))
+        return
+    lines = _format_metadata(path, metadata, ModelLookup(context.session.registry))
+    yield TextOutput(lines=tuple(lines))
 
 
 def _find_existing_file(context: Context, argument: str, command: str) -> Path:
@@ -63,16 +76,22 @@ def _find_existing_file(context: Context, argument: str, command: str) -> Path:
     return path
 
 
-def _format_metadata(path: Path, metadata: ImageMetadata) -> Iterator[Line]:
+def _format_metadata(path: Path, metadata: ImageMetadata, lookup: ModelLookup) -> Iterator[Line]:
     yield path.as_posix()
-    yield ("  size", f"{metadata.width} x {metadata.height} pixels, {metadata.size:,} bytes")
+    if metadata.format != "text":
+        yield ("  size", f"{metadata.width} x {metadata.height} pixels, {metadata.size:,} bytes")
+    if metadata.grid:
+        yield ("  grid of", metadata.grid)
     if metadata.record.line:
         yield ("  line", metadata.record.line)
     if metadata.record.origin:
         yield ("  rendered by", metadata.record.origin)
     if metadata.record.sha256:
         yield ("  sha256", metadata.record.sha256)
-    yield from _read_watermark(path)
+    if metadata.foreign is not None:
+        yield from _format_foreign(metadata.foreign, lookup)
+    if metadata.format != "text":
+        yield from _read_watermark(path)
     yield from _format_table("request", metadata.record.request)
     yield from _format_table("facts", metadata.record.facts)
     for number, step in enumerate(metadata.record.steps, 1):
@@ -84,12 +103,27 @@ def _format_metadata(path: Path, metadata: ImageMetadata) -> Iterator[Line]:
         yield from (f"  {row}" for row in text[:_LONG].splitlines())
         if left_out > 0:
             yield f"  … and {left_out} characters more"
-    if not (metadata.record.line or metadata.others):
+    if not (metadata.has_record or metadata.grid or metadata.others):
         yield "  it has no record of how it was made"
 
 
+def _format_foreign(record: ForeignRecord, lookup: ModelLookup) -> Iterator[Line]:
+    """Another program's record, and the line that comes nearest."""
+    nearest = find_nearest(record, lookup)
+    yield ("  made by", f"{record.tool} {record.version}".strip())
+    yield ("  line", format_line(nearest.request))
+    if nearest.left_out:
+        yield ("  not carried over", ", ".join(nearest.left_out))
+    shown = {
+        field.name.replace("_", " "): value
+        for field in fields(record)
+        if field.name not in _APART and (value := getattr(record, field.name))
+    }
+    yield from _format_table("record", shown)
+
+
 def _format_other_image(path: Path) -> Iterator[Line]:
-    """Size and watermark of an image that is not a PNG. Raises InputError."""
+    """Size and watermark of an image of another format. Raises InputError."""
     width, height = inputs.measure_image(path)
     yield path.as_posix()
     yield ("  size", f"{width} x {height} pixels, {path.stat().st_size:,} bytes")

@@ -50,6 +50,13 @@ class Texts:
     """By keyword; the first chunk of a keyword counts."""
     too_long: tuple[str, ...] = ()
     """The keywords of texts over the limits, which were not read."""
+    width: int = 0
+    height: int = 0
+    """Pixels."""
+    colour_type: int = 0
+    """As in IHDR: 4 and 6 have alpha."""
+    exif: bytes = b""
+    """The data of the chunk eXIf, if it has at most LONGEST_TEXT bytes."""
 
 
 def read_chunk_headers(file: IO[bytes]) -> Iterator[Chunk]:
@@ -81,8 +88,13 @@ def read_texts(file: IO[bytes]) -> Texts:
     too_long: list[str] = []
     room = ALL_TEXT
     begun, count = False, 0
+    head = exif = b""
     for chunk in read_chunk_headers(file):
         begun = begun or chunk.kind in (b"IDAT", b"IEND")
+        if chunk.kind == b"IHDR" and not head:
+            head = file.read(min(chunk.length, 13))
+        elif chunk.kind == b"eXIf" and not exif and chunk.length <= LONGEST_TEXT:
+            exif = file.read(chunk.length)
         if chunk.kind not in _TEXT or count == _MOST_TEXTS:
             continue
         count += 1
@@ -100,7 +112,14 @@ def read_texts(file: IO[bytes]) -> Texts:
         begun = _pixels_begin(file)
     if not begun:
         raise ValueError("it ends before its pixels")
-    return Texts(texts, tuple(dict.fromkeys(too_long)))
+    return Texts(
+        texts,
+        tuple(dict.fromkeys(too_long)),
+        width=int.from_bytes(head[:4], "big"),
+        height=int.from_bytes(head[4:8], "big"),
+        colour_type=head[9] if len(head) > 9 else 0,
+        exif=exif,
+    )
 
 
 def remove_bad_text(file: IO[bytes]) -> tuple[IO[bytes], bool]:

@@ -1,7 +1,7 @@
-"""The record in an image's PNG. The text chunk `Dream` is the line in the form that other programs
+"""The record in an image's file. The text chunk `Dream` is the line in the form that other programs
 have read since 2022; the text chunk `dream_record` is JSON with the exact line, the request, the
 provenance, and the SHA-256. It was called `dream` before, which tools that ignore case confuse with
-the other one; that name is still read."""
+the other one; that name is still read. JPEG, WebP and AVIF have both in XMP."""
 
 from __future__ import annotations
 
@@ -15,16 +15,19 @@ from typing import IO, TYPE_CHECKING, Any
 from dream.core.errors import GalleryError
 from dream.core.picture import Picture
 from dream.core.plain_text import join_lines_of_text
-from dream.core.png_chunks import read_texts
 from dream.core.request import to_dict
+from dream.gallery.containers.image_text import XMP, ImageText, read_image_text
 from dream.gallery.folder import suggest_names
 from dream.gallery.log import format_log_line, format_path, join_lines
+from dream.gallery.readers.xmp import find_element
 from dream.gallery.signature import is_signed, sign
 
 RECORD = "dream_record"
 _DREAM = "dream"
 """The keyword of the line, and formerly of the record too, in any case."""
 _SHA256 = re.compile("[0-9a-f]{64}")
+XMP_ELEMENTS = {"Dream": "dream:Line", RECORD: "dream:Record"}
+"""The elements of an XMP packet that hold what a PNG has in these chunks."""
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -89,12 +92,21 @@ def write_png(file: IO[bytes], image: Image, chunks: Mapping[str, str], compress
 
 
 def read_chunks(path: Path) -> dict[str, str]:
-    """The text chunks of a PNG, anywhere in the file, without its pixels. Raises OSError, or
-    ValueError if it is not a PNG."""
+    """The text chunks of an image, anywhere in the file, without its pixels. Raises OSError, or
+    ValueError if it is not a PNG, JPEG, WebP or AVIF."""
     if path.exists() and not (path.is_file() or path.is_dir()):
         raise ValueError("not a regular file")  # a pipe or a device may never end
-    with path.open("rb") as file:
-        return read_texts(file).texts
+    return get_chunks(read_image_text(path))
+
+
+def get_chunks(image: ImageText) -> dict[str, str]:
+    """The texts of an image; those of dream by their PNG keywords, whatever the format."""
+    texts = dict(image.texts)
+    if "dream:" in texts.get(XMP, ""):
+        for key, element in XMP_ELEMENTS.items():
+            if key not in texts and (text := find_element(texts[XMP], element)):
+                texts[key] = text
+    return texts
 
 
 def read_record(path: Path) -> DreamRecord:
@@ -107,12 +119,17 @@ def read_record(path: Path) -> DreamRecord:
     except OSError as error:
         raise GalleryError(f"cannot read {path}: {error.strerror or error}") from error
     except ValueError as error:
-        hint = "the record of an image is in its PNG"
-        raise GalleryError(f"{path} is not a complete PNG", hint) from error
+        hint = "a record is read from PNG, JPEG, WebP and AVIF files"
+        raise GalleryError(f"{path} is not a complete image", hint) from error
     record = parse_record(chunks)
-    if not (record.line or record.request or _line_in(chunks) is not None):
-        raise GalleryError(f"{path} has no record of how it was made", "it has no Dream text chunk")
+    if not has_record(chunks, record):
+        raise GalleryError(f"{path} has no record of how it was made", "dream did not make it")
     return record
+
+
+def has_record(chunks: Mapping[str, str], record: DreamRecord) -> bool:
+    """Whether an image with these chunks has a record of dream's, or InvokeAI's line."""
+    return bool(record.line or record.request) or _line_in(chunks) is not None
 
 
 def read_log_line(path: Path, record: DreamRecord, line: str) -> str:

@@ -15,11 +15,12 @@ from dream.core.picture import Picture
 from dream.core.recipe import Recipe
 from dream.core.request import FLAGS, IMAGE_FILE_FIELDS, NO_VAE, Request
 from dream.core.stages import STAGES
-from dream.gallery import DreamRecord, read_record
+from dream.gallery.metadata import ImageMetadata, read_metadata
 from dream.inputs import open_picture
 from dream.line import format_line, parse_log_line
 from dream.line.words import split_line
-from dream.session.image_prompts import get_request, read_request_from
+from dream.session.foreign_models import NO_LOOKUP, ModelLookup
+from dream.session.image_prompts import get_request, get_request_of, read_request_from
 
 INHERITED_FIELDS = (
     "prompt",
@@ -41,14 +42,16 @@ _USED_FIELDS = (*INHERITED_FIELDS, "width", "height", "strength", "fix", "upscal
 _STAGE_FIELDS = tuple(stage.recipe_fields[0] for stage in STAGES)
 
 
-def get_image_defaults(line: str, base: Request, find: Callable[[str], Path]) -> Request:
+def get_image_defaults(
+    line: str, base: Request, find: Callable[[str], Path], lookup: ModelLookup = NO_LOOKUP
+) -> Request:
     """The defaults of a line: the base; for a `!fix` line also the settings of the image. If the
     file does not exist (yet), `resolve` reports it."""
     parts = split_line(line, parse_log_line(line).start)
     if not parts.fixes or not parts.prompt:
         return base
     with suppress(DreamError):
-        its, _ = read_request_from(find(parts.prompt.text))
+        its, _ = read_request_from(find(parts.prompt.text), lookup)
         settings = {
             name: getattr(its, name) for name in INHERITED_FIELDS if getattr(its, name) is not None
         }
@@ -112,7 +115,10 @@ def use_image_prompt(request: Request, path: Path) -> tuple[Request, tuple[str, 
         return request, (f"{why}; generating without a prompt",)
     if not its.prompt:
         return request, (f"{path.name} contains no prompt; generating without a prompt", *unread)
-    own = replace(request, prompt=its.prompt, negative=request.negative or its.negative)
+    words: dict[str, Any] = {"prompt": its.prompt, "negative": request.negative or its.negative}
+    if syntax := getattr(its, "syntax", None):
+        words["syntax"] = getattr(request, "syntax", None) or syntax
+    own = replace(request, **words)
     return own, (f"using the prompt of {path.name}: {its.prompt}", *unread)
 
 
@@ -123,24 +129,26 @@ def open_source_image(recipe: Recipe) -> Events[Picture]:
     yield from (Note(text=note) for note in opened.notes)
     if opened.alpha is not None:
         yield Note(text=f"{path.name} is partly transparent; the transparency is ignored")
-    record = _record(path)
+    found = _metadata(path)
     facts: dict[str, Any] = {"fix": opened.sha256}
+    if found is None or not found.has_record:
+        return Picture(opened.image, recipe, facts)
     # Only our own records have steps, and only the readable parts of a line are passed on.
+    record = found.record
     steps = record.steps if record.sha256 else ()
     origin = ""
     try:
-        its, unread = get_request(record, path)
-        yield from (Note(text=note) for note in unread)
+        its, unread = get_request_of(found, path)
+        yield from (Note(text=note) for note in unread if found.foreign is None)
         if record.origin:
             its, _ = get_request(replace(record, line=record.origin), path)
         origin = format_line(its) if its != Request() else ""
     except DreamError as error:
-        if record.line or record.request:  # otherwise there are no settings to lose
-            yield Note(text=f"{error}; its settings are not used")
+        yield Note(text=f"{error}; its settings are not used")
     return Picture(opened.image, recipe, facts, steps, origin)
 
 
-def _record(path: Path) -> DreamRecord:
+def _metadata(path: Path) -> ImageMetadata | None:
     with suppress(DreamError):
-        return read_record(path)
-    return DreamRecord("")
+        return read_metadata(path)
+    return None

@@ -5,24 +5,49 @@ from __future__ import annotations
 
 from contextlib import suppress
 from pathlib import Path
+from typing import NamedTuple
 
 from dream.core.errors import BadLine, GalleryError
 from dream.core.request import Request
 from dream.core.request_json import parse_request
-from dream.gallery import DreamRecord, read_log_line, read_record
+from dream.gallery import DreamRecord, read_log_line
+from dream.gallery.log import format_path
+from dream.gallery.metadata import ImageMetadata, read_metadata
 from dream.line import format_line, make_typable, parse_line, read_leniently
 from dream.options.schedule_table import FORMER
+from dream.session.foreign_lines import find_nearest, format_left_out
+from dream.session.foreign_models import NO_LOOKUP, ModelLookup
 
 LONGEST = 32_768
 """Maximum characters of a line in an image. Other programs' lines have less than 10,000; resolving
 one of 400,000 took seconds, of fifty million minutes."""
 
 
+class ImageLine(NamedTuple):
+    """The line of an image."""
+
+    line: str
+    notes: tuple[str, ...] = ()
+    """Who made it, and what the line does not carry."""
+
+
 def read_line_from(path: Path) -> str:
-    """The line of an image, safe for the edit line. Raises GalleryError if there is none, or it is
-    too long."""
-    record = read_record(path)
-    return make_line_typable(make_typable(get_line(record, path)), ours=bool(record.sha256))
+    """The line of an image alone; see `read_image_line`."""
+    return read_image_line(path).line
+
+
+def read_image_line(path: Path, lookup: ModelLookup = NO_LOOKUP) -> ImageLine:
+    """The line of an image, of a grid, or of a record in a text file, safe for the edit line.
+    Raises GalleryError if there is none, or it is too long."""
+    found = read_metadata(path)
+    if found.grid:
+        return ImageLine(make_typable(_limited(found.grid, path)))
+    if found.foreign is not None:
+        nearest = find_nearest(found.foreign, lookup)
+        line = _limited(format_line(nearest.request), path)
+        return ImageLine(make_typable(line), (format_left_out(found.foreign, nearest),))
+    line = make_typable(get_line(found.record, path))
+    return ImageLine(make_line_typable(line, ours=bool(found.record.sha256)))
 
 
 def make_line_typable(line: str, *, ours: bool) -> str:
@@ -34,16 +59,35 @@ def make_line_typable(line: str, *, ours: bool) -> str:
     return line
 
 
-def read_logged_line(path: Path) -> str:
-    """The line of an image as in a log. Raises GalleryError."""
-    record = read_record(path)
-    return read_log_line(path, record, make_typable(get_line(record, path)))
+def read_logged_line(path: Path, lookup: ModelLookup = NO_LOOKUP) -> str:
+    """The line of an image as in a log; for another program's, the comment says who made it and
+    what is not carried over. Raises GalleryError, also for a grid."""
+    found = read_metadata(path)
+    if found.foreign is None:
+        return read_log_line(path, found.record, make_typable(get_line(found.record, path)))
+    nearest = find_nearest(found.foreign, lookup)
+    line = make_typable(_limited(format_line(nearest.request), path))
+    comment = format_left_out(found.foreign, nearest).replace(":", "").replace("=", "")
+    return f"{format_path(path)}: {line} # {comment}"
 
 
-def read_request_from(path: Path) -> tuple[Request, tuple[str, ...]]:
+def read_request_from(
+    path: Path, lookup: ModelLookup = NO_LOOKUP
+) -> tuple[Request, tuple[str, ...]]:
     """The request of an image's line, as far as it can be read, and a note for each part that
     cannot. Raises GalleryError."""
-    return get_request(read_record(path), path)
+    return get_request_of(read_metadata(path), path, lookup)
+
+
+def get_request_of(
+    found: ImageMetadata, path: Path, lookup: ModelLookup = NO_LOOKUP
+) -> tuple[Request, tuple[str, ...]]:
+    """The same for what was read of an image."""
+    if found.foreign is None:
+        return get_request(found.record, path)
+    nearest = find_nearest(found.foreign, lookup)
+    _limited(format_line(nearest.request), path)
+    return nearest.request, (f"{path.name}: {format_left_out(found.foreign, nearest)}",)
 
 
 def get_request(record: DreamRecord, path: Path) -> tuple[Request, tuple[str, ...]]:
@@ -57,6 +101,10 @@ def get_line(record: DreamRecord, path: Path) -> str:
     line = record.line or (format_line(parse_request(record.request)) if record.request else "")
     if not line:
         raise GalleryError(f"{path} has no record of how it was made")
+    return _limited(line, path)
+
+
+def _limited(line: str, path: Path) -> str:
     if len(line) > LONGEST:
         raise GalleryError(
             f"the line in {path} has {len(line):,} characters", f"the limit is {LONGEST:,}"

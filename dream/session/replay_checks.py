@@ -22,18 +22,21 @@ from dream.inputs import hash_file
 from dream.line import parse_facts, parse_log_line
 from dream.options.schedule_table import FORMER
 from dream.session.fix import get_image_defaults
+from dream.session.foreign_models import NO_LOOKUP, ModelLookup
 from dream.session.input_images import FindPicture
 
 _PER_LINE = ("iterations", "grid", "sheet", "save_original")
 
 
-def get_line_defaults(line: str, base: Request, find: FindPicture) -> Request:
+def get_line_defaults(
+    line: str, base: Request, find: FindPicture, lookup: ModelLookup = NO_LOOKUP
+) -> Request:
     """The values of a line that it leaves open: those of `base`, the session's defaults. A logged
     line sets all values of its image itself; for a `!fix` line they come from the image's
     record."""
     logged = parse_log_line(line)
     if logged.path is None:
-        return get_image_defaults(line, base, find)
+        return get_image_defaults(line, base, find, lookup)
     open_ = {name: flag.default for name, flag in FLAGS.items() if _logged_line_says(name)}
     open_["cfg_rescale"] = 0.0
     if "sha256" in parse_facts(logged.comment):

@@ -27,13 +27,14 @@ from dream.core.recipe import Recipe
 from dream.core.request import FLAGS, Request
 from dream.core.stages import Stage
 from dream.engine.interface import Engine
-from dream.gallery import read_log
-from dream.line import Sweep, format_line, format_sweep, is_skipped, parse_line, parse_sweep
+from dream.line import Sweep, format_line, format_sweep, parse_line, parse_sweep
 from dream.options.option_type import MAX_SEED
 from dream.session.engine_events import convert_engine_events
 from dream.session.fix import open_source_image
+from dream.session.foreign_models import ModelLookup
 from dream.session.generation import Generation, Part
 from dream.session.input_images import FindPicture, make_reproducible, resolve_image_path
+from dream.session.line_sources import read_lines
 from dream.session.logged_files import files_of
 from dream.session.many_lines import Turns, check_has_prompt, lines_of, make_all, make_each
 from dream.session.name_checks import check_recipes
@@ -122,12 +123,12 @@ class Session:
     def parse_line(self, line: str) -> Request:
         """Parse a line into one Request. A logged line sets all values of its image, so the
         session's defaults only determine where it is saved. Raises BadLine."""
-        request = parse_line(line, get_line_defaults(line, self.base, self.find_picture))
+        request = parse_line(line, self._defaults_of(line))
         return with_a_model(line, request, self.base, self._find)[0]
 
     def parse_sweep(self, line: str) -> Sweep:
         """The same for a line that may list several values for a switch. Raises BadLine."""
-        sweep = parse_sweep(line, get_line_defaults(line, self.base, self.find_picture))
+        sweep = parse_sweep(line, self._defaults_of(line))
         check_has_prompt(line, sweep.first)
         first, notes = with_a_model(line, sweep.first, self.base, self._find)
         return replace(sweep, first=first, notes=(*sweep.notes, *notes))
@@ -217,11 +218,11 @@ class Session:
             yield Planned(line=format_line(request), request=request)
 
     def replay(self, file: Path) -> Events[None]:
-        """Run every line of a log of any version, or of a plain list of prompts."""
+        """Run every line of a log of any version, of a list of prompts, of an image or a grid, or
+        of the images in a folder."""
         try:
             notes: list[str] = []
-            log = read_log(file, notes.append)
-            lines = [(number, line) for number, line in log if not is_skipped(line)]
+            lines = read_lines(file, notes.append, ModelLookup(self.registry))
             yield from (Note(text=text) for text in notes)
             with self.resolve_files_beside(file):
                 yield from self.make_all(lines)
@@ -285,6 +286,9 @@ class Session:
         if files is None:
             return self.find_picture
         return partial(files.find, otherwise=self.find_picture)
+
+    def _defaults_of(self, line: str) -> Request:
+        return get_line_defaults(line, self.base, self.find_picture, ModelLookup(self.registry))
 
     def _draw(self) -> int:
         return self._rng.randint(0, MAX_SEED)

@@ -22,10 +22,19 @@ class PendingInput:
     """The text that the next edit line starts with."""
     notes: list[str] = field(default_factory=list)
     """Messages to show when the edit line is finished."""
+    read_pasted: Callable[[str], str | None] = lambda text: _read_pasted(text)
+    """Turns another program's record, pasted as text, into a line; None for other text."""
 
     def put(self, text: str) -> None:
         """Put text at the start of the next edit line, before any pending text."""
         self.text = f"{text} {self.text}" if self.text else text
+
+
+def _read_pasted(text: str) -> str | None:
+    """Before there is a session that knows the models."""
+    from dream.session.line_sources import read_pasted
+
+    return read_pasted(text, lambda note: None)
 
 
 def make_key_bindings(pending: PendingInput, interrupt: Callable[[], None]) -> KeyBindings:
@@ -40,8 +49,12 @@ def make_key_bindings(pending: PendingInput, interrupt: Callable[[], None]) -> K
     @bindings.add(Keys.BracketedPaste, filter=typing)
     def paste(event: KeyPressEvent) -> None:
         # As if typed: a line break enters the line, and the text after the last one stays in the
-        # edit line. No pasted line is lost, and no two lines become one prompt.
-        first, *others = event.data.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+        # edit line. No pasted line is lost, and no two lines become one prompt; but a record that
+        # another program made, such as AUTOMATIC1111's, becomes one line to edit.
+        text = event.data.replace("\r\n", "\n").replace("\r", "\n")
+        if "\n" in text and not event.current_buffer.text:
+            text = pending.read_pasted(text) or text
+        first, *others = text.split("\n")
         event.current_buffer.insert_text(first)
         if others:
             *lines, pending.text = others

@@ -112,10 +112,15 @@ async def _run_interactive(opened: Callable[[], tuple[Session, Screen]], outdir:
             with suppress(BaseException):
                 await first
             raise
+        from dream.session.foreign_models import ModelLookup
+        from dream.session.line_sources import read_pasted
         from dream.terminal.greeting import greet
         from dream.terminal.interactive import InteractiveSession
 
         greet(session, screen)
+        pending.read_pasted = lambda text: read_pasted(
+            text, screen.say, ModelLookup(session.registry)
+        )
         return await InteractiveSession(session, screen, edit, pending, history).run(first)
 
 

@@ -75,8 +75,8 @@ def test_what_tells_nothing_is_refused_in_one_line(tmp_path: Path) -> None:
     (tmp_path / "cut.png").write_bytes((tmp_path / "plain.png").read_bytes()[:20])
     for name, document in {
         "plain.png": "has no record of how it was made",
-        "page.png": "is not a complete PNG",
-        "cut.png": "is not a complete PNG",
+        "page.png": "is not a complete image",
+        "cut.png": "is not a complete image",
         "plane.png": r"there is no .* \(did you mean plain\.png",
         ".": "cannot read",
     }.items():

@@ -1,0 +1,138 @@
+"""The line that comes nearest to another program's record, and what it does not carry, by name."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+from dream.core.plain_text import join_lines_of_text, remove_controls
+from dream.core.request import FLAGS, Request
+from dream.gallery.readers.record import A1111, INVOKEAI, PLAIN, ForeignRecord
+from dream.line import read_leniently
+from dream.options.foreign_names import find_sampling
+from dream.options.variations import Variation
+from dream.session.foreign_models import NO_LOOKUP, ModelLookup
+
+_LORA = re.compile(r"<(lora|lyco|hypernet):([^<>:]{1,200})(:[^<>]{0,60})?>", re.IGNORECASE)
+_BRACKETS_MEAN_LESS = ("AUTOMATIC1111", "Forge", "Forge Neo", "SD.Next", "NovelAI", "dream")
+"""Programs in whose prompts [words] weigh less; in others of that syntax they are words."""
+
+
+class Nearest(NamedTuple):
+    """The request that comes nearest to a record."""
+
+    request: Request
+    left_out: tuple[str, ...]
+    """Names of what it does not carry, on one line each."""
+
+
+def find_nearest(record: ForeignRecord, lookup: ModelLookup = NO_LOOKUP) -> Nearest:
+    """The nearest request. A model that is not found here is left open. Raises nothing."""
+    left_out: list[str] = []
+    values: dict[str, Any] = {}
+    for name, value in _values(record, lookup, left_out):
+        if value is None or name not in FLAGS:
+            continue
+        kind = FLAGS[name].kind
+        try:
+            if kind.read(kind.write(value)) == value:
+                values[name] = value
+                continue
+        except (TypeError, ValueError, AttributeError, OverflowError):
+            pass
+        left_out.append(f"{name} {value}")
+    prompt, negative = _prompts(record, left_out)
+    request = Request(prompt=prompt, negative=negative, **values)
+    if record.tool == "dream":
+        if record.switches:
+            request = read_leniently(f'"" {record.switches}', request)[0]
+            request = replace(request, prompt=request.prompt or prompt)
+    else:
+        left_out += record.unread
+        left_out += record.input_images
+        if record.gpu_noise and record.seed is not None:
+            left_out.append("noise drawn on a GPU (the seed gives another image)")
+    return Nearest(request, tuple(dict.fromkeys(map(_clean, left_out))))
+
+
+def format_left_out(record: ForeignRecord, nearest: Nearest) -> str:
+    """A message: the program, and what is not carried over."""
+    tool = _clean(f"{record.tool} {record.version}".strip())
+    if not nearest.left_out:
+        return f"made by {tool}"
+    return f"made by {tool}; not carried over: {', '.join(nearest.left_out)}"
+
+
+def _values(
+    record: ForeignRecord, lookup: ModelLookup, left_out: list[str]
+) -> Iterator[tuple[str, Any]]:
+    """Fields and values, still unchecked."""
+    sampling = find_sampling(record.sampler, record.schedule)
+    left_out += sampling.unknown
+    yield "sampler", sampling.sampler
+    yield "schedule", sampling.schedule
+    yield "steps", record.steps
+    # The generator of the noise has 32 bits: larger seeds are taken modulo 2**32 there too.
+    yield "seed", None if record.seed is None else record.seed % (1 << 32)
+    yield "width", record.width
+    yield "height", record.height
+    yield "cfg_scale", record.cfg_scale
+    yield "cfg_rescale", record.cfg_rescale
+    yield "strength", record.strength
+    yield "hires_fix", record.hires_strength
+    yield "seamless", record.seamless or None
+    if record.variation is not None:
+        seed, weight = record.variation
+        yield "with_variations", (Variation(seed % (1 << 32), weight),)
+    if record.model:
+        model = lookup.find_model(record.model, record.model_hash)
+        if not model:
+            left_out.append(f"model {record.model} (not found here)")
+        yield "model", model or None
+    if record.vae:
+        vae = lookup.find_vae(record.vae)
+        if not vae:
+            left_out.append(f"VAE {record.vae} (not found here)")
+        yield "vae", vae or None
+    yield from _newer_fields(record, left_out)
+
+
+def _newer_fields(record: ForeignRecord, left_out: list[str]) -> Iterator[tuple[str, Any]]:
+    """What not every version of the table of switches has."""
+    if record.syntax != PLAIN:
+        yield "syntax", record.syntax
+    if "clip_skip" in FLAGS:
+        yield "clip_skip", record.clip_skip
+    elif record.clip_skip:
+        left_out.append(f"clip skip {record.clip_skip}")
+    left_out += [f"LoRA {lora.name} {lora.weight:g}" for lora in record.loras]
+
+
+def _prompts(record: ForeignRecord, left_out: list[str]) -> tuple[str, str]:
+    return (
+        _prompt(record.prompt, record, left_out),
+        _prompt(record.negative, record, left_out),
+    )
+
+
+def _prompt(text: str, record: ForeignRecord, left_out: list[str]) -> str:
+    """The prompt in one line, for the syntax that the line has."""
+    text = re.sub(r"\s*[\r\n]+\s*", " ", text).strip()
+    if record.tool == "dream":
+        return text
+    supported = "syntax" in FLAGS
+    if record.syntax == A1111 and "lora" not in FLAGS:
+        loras = [f"LoRA {found[2]}{found[3] or ''}" for found in _LORA.finditer(text)]
+        left_out += loras
+        text = re.sub(r"\s{2,}", " ", _LORA.sub("", text)).strip(" ,") if loras else text
+    keeps = supported and record.tool in _BRACKETS_MEAN_LESS
+    if not keeps and not (record.syntax == INVOKEAI and record.version.startswith("2")):
+        text = re.sub(r"(?<!\\)[\[\]]", r"\\\g<0>", text)
+    return text
+
+
+def _clean(text: str) -> str:
+    """A name for a message: one line, without controls, short."""
+    return remove_controls(join_lines_of_text(text))[:100].strip()
