@@ -9,9 +9,10 @@ from typing import Any, NamedTuple
 
 from dream.core.plain_text import join_lines_of_text, remove_controls
 from dream.core.request import FLAGS, Request
-from dream.gallery.readers.record import A1111, INVOKEAI, PLAIN, ForeignRecord
+from dream.gallery.readers.record import A1111, INVOKEAI, PLAIN, ForeignRecord, to_number
 from dream.line import read_leniently
 from dream.options.foreign_names import find_sampling
+from dream.options.lora import MAX_LORAS, Lora
 from dream.options.variations import Variation
 from dream.session.foreign_models import NO_LOOKUP, ModelLookup
 
@@ -43,7 +44,7 @@ def find_nearest(record: ForeignRecord, lookup: ModelLookup = NO_LOOKUP) -> Near
         except (TypeError, ValueError, AttributeError, OverflowError):
             pass
         left_out.append(f"{name} {value}")
-    prompt, negative = _prompts(record, left_out)
+    prompt, negative = _prompt(record.prompt, record), _prompt(record.negative, record)
     request = Request(prompt=prompt, negative=negative, **values)
     if record.tool == "dream":
         if record.switches:
@@ -96,6 +97,7 @@ def _values(
         if not vae:
             left_out.append(f"VAE {record.vae} (not found here)")
         yield "vae", vae or None
+    yield "lora", _loras(record, lookup, left_out)
     yield from _newer_fields(record, left_out)
 
 
@@ -107,26 +109,47 @@ def _newer_fields(record: ForeignRecord, left_out: list[str]) -> Iterator[tuple[
         yield "clip_skip", record.clip_skip
     elif record.clip_skip:
         left_out.append(f"clip skip {record.clip_skip}")
-    left_out += [f"LoRA {lora.name} {lora.weight:g}" for lora in record.loras]
 
 
-def _prompts(record: ForeignRecord, left_out: list[str]) -> tuple[str, str]:
-    return (
-        _prompt(record.prompt, record, left_out),
-        _prompt(record.negative, record, left_out),
-    )
+def _loras(
+    record: ForeignRecord, lookup: ModelLookup, left_out: list[str]
+) -> tuple[Lora, ...] | None:
+    """Those of the record and, in AUTOMATIC1111's syntax, of the prompt that are here."""
+    known: list[Lora] = [Lora(*lora) for lora in record.loras]
+    if record.syntax == A1111 and record.tool != "dream":
+        for found in _LORA.finditer(record.prompt):
+            if found[1].casefold() == "hypernet":
+                left_out.append(f"hypernetwork {found[2]}")
+            else:
+                known.append(_parse_inline(found[2], found[3] or ""))
+    here = []
+    for lora in known[:MAX_LORAS]:
+        if name := lookup.find_lora(lora.name):
+            here.append(lora._replace(name=name))
+        else:
+            left_out.append(f"LoRA {lora.name} {lora.weight:g} (not found here)")
+    return tuple(here) or None
 
 
-def _prompt(text: str, record: ForeignRecord, left_out: list[str]) -> str:
+def _parse_inline(name: str, weights: str) -> Lora:
+    """`<lora:NAME:TEXT:UNET>`, with one weight for both, or named ones (`te=0.5:unet=0.8`)."""
+    said = [part.partition("=") for part in weights.split(":") if part]
+    named = {key.strip(): to_number(value) for key, equals, value in said if equals}
+    plain = [to_number(key) for key, equals, _ in said if not equals]
+    text = named.get("te", plain[0] if plain else None)
+    weight = named.get("unet", plain[1] if len(plain) > 1 else text)
+    weight = 1.0 if weight is None else weight
+    return Lora(name, weight, None if text in (None, weight) else text)
+
+
+def _prompt(text: str, record: ForeignRecord) -> str:
     """The prompt in one line, for the syntax that the line has."""
     text = re.sub(r"\s*[\r\n]+\s*", " ", text).strip()
     if record.tool == "dream":
         return text
     supported = "syntax" in FLAGS
-    if record.syntax == A1111 and "lora" not in FLAGS:
-        loras = [f"LoRA {found[2]}{found[3] or ''}" for found in _LORA.finditer(text)]
-        left_out += loras
-        text = re.sub(r"\s{2,}", " ", _LORA.sub("", text)).strip(" ,") if loras else text
+    if record.syntax == A1111 and _LORA.search(text):
+        text = re.sub(r"\s{2,}", " ", _LORA.sub("", text)).strip(" ,")
     keeps = supported and record.tool in _BRACKETS_MEAN_LESS
     if not keeps and not (record.syntax == INVOKEAI and record.version.startswith("2")):
         text = re.sub(r"(?<!\\)[\[\]]", r"\\\g<0>", text)

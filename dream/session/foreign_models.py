@@ -7,6 +7,8 @@ from contextlib import suppress
 from functools import cached_property
 
 from dream.catalogue import ModelRegistry
+from dream.catalogue.adapter_files import LORA
+from dream.catalogue.adapter_registry import AdapterRegistry
 from dream.core.errors import DreamError
 from dream.gallery.readers.record import strip_suffix
 
@@ -28,6 +30,18 @@ class ModelLookup:
     def find_vae(self, name: str) -> str:
         """The name of the VAE here; empty if there is none."""
         return self._vaes.get(_fold(name), "") if self._registry is not None and name else ""
+
+    def find_lora(self, name: str) -> str:
+        """The name of the LoRA here; empty if there is none."""
+        return self._loras.get(_fold(name), "") if self._registry is not None and name else ""
+
+    @cached_property
+    def _loras(self) -> Mapping[str, str]:
+        assert self._registry is not None
+        with suppress(DreamError, OSError):
+            found = AdapterRegistry.of(self._registry).find(LORA)
+            return {_fold(name): name for name in found}
+        return {}
 
     @cached_property
     def _models(self) -> Mapping[str, str]:

@@ -15,6 +15,7 @@ from dream.core.request import Request
 from dream.gallery.readers import ForeignRecord
 from dream.line import parse_line
 from dream.options.foreign_names import find_sampling
+from dream.options.lora import Lora
 from dream.session import Session
 from dream.session.foreign_lines import find_nearest
 from dream.session.foreign_models import ModelLookup
@@ -75,6 +76,29 @@ def test_a_model_is_found_by_name(session: Session) -> None:
     nearest = find_nearest(ForeignRecord(tool="x", prompt="a", model="../other"), lookup)
     assert nearest.request.model is None
     assert nearest.left_out == ("model ../other (not found here)",)
+
+
+class AnyLora(ModelLookup):
+    def find_lora(self, name: str) -> str:
+        return "" if name == "gone" else name
+
+
+@pytest.mark.parametrize(
+    ("inline", "lora"),
+    [
+        ("ink", Lora("ink")),
+        ("ink:0.8", Lora("ink", 0.8)),
+        ("ink:0", Lora("ink", 0)),
+        ("ink:0.5:0.8", Lora("ink", 0.8, 0.5)),
+        ("ink:te=0.5:unet=0.8", Lora("ink", 0.8, 0.5)),
+        ("ink:x", Lora("ink")),
+    ],
+)
+def test_loras_of_a_prompt_become_switches(inline: str, lora: Lora) -> None:
+    text = f"a <lora:{inline}> cat <lora:gone:1>, <hypernet:h:1>"
+    nearest = find_nearest(ForeignRecord(tool="x", prompt=text, syntax="a1111"), AnyLora(None))
+    assert nearest.request == Request(prompt="a cat", lora=(lora,))
+    assert nearest.left_out == ("hypernetwork h", "LoRA gone 1 (not found here)")
 
 
 def test_what_is_out_of_range_is_named() -> None:

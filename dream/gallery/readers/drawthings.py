@@ -15,8 +15,8 @@ from dream.gallery.readers.record import (
     parse_size,
     parse_table,
     strip_suffix,
-    to_number,
     to_text,
+    to_weight,
 )
 from dream.gallery.readers.xmp import find_element
 
@@ -42,7 +42,7 @@ def read_drawthings_json(table: Mapping[str, object]) -> ForeignRecord | None:
     width, height = parse_size(values.text("size"))
     strength = values.number("strength")
     loras = tuple(
-        ForeignLora(strip_suffix(to_text(row.get("model"))), to_number(row.get("weight")) or 1.0)
+        ForeignLora(strip_suffix(to_text(row.get("model"))), to_weight(row.get("weight")))
         for row in iterate_tables(values.take("lora"))
         if to_text(row.get("model"))
     )

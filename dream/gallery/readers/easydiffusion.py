@@ -17,8 +17,8 @@ from dream.gallery.readers.record import (
     parse_table,
     strip_suffix,
     to_list,
-    to_number,
     to_text,
+    to_weight,
 )
 
 _LABELS = {
@@ -97,7 +97,7 @@ def read_easydiffusion_json(table: Mapping[str, object]) -> ForeignRecord | None
         vae=strip_suffix(values.text("use_vae_model")),
         clip_skip=2 if values.take("clip_skip") in (True, "True", "true") else None,
         loras=tuple(
-            ForeignLora(strip_suffix(name), to_number(weight) or 1.0)
+            ForeignLora(strip_suffix(name), to_weight(weight))
             for name, weight in zip(names, [*numbers, *[1.0] * len(names)], strict=False)
             if name
         ),

@@ -18,8 +18,8 @@ from dream.gallery.readers.record import (
     parse_table,
     strip_suffix,
     to_list,
-    to_number,
     to_text,
+    to_weight,
 )
 
 _IGNORED = (
@@ -49,11 +49,11 @@ def read_fooocus_json(table: Mapping[str, object]) -> ForeignRecord | None:
     for number in range(1, 33):
         name, _, weight = values.text(f"lora_combined_{number}").partition(" : ")
         if name and name != "None":
-            loras.append(ForeignLora(strip_suffix(name), to_number(weight) or 1.0))
+            loras.append(ForeignLora(strip_suffix(name), to_weight(weight)))
     for row in [] if loras else to_list(table.get("loras"))[:100]:
         named, amount, *_ = [*to_list(row), "", ""]
         if to_text(named):
-            loras.append(ForeignLora(strip_suffix(to_text(named)), to_number(amount) or 1.0))
+            loras.append(ForeignLora(strip_suffix(to_text(named)), to_weight(amount)))
     width, height = parse_size(values.text("resolution"))
     width, height = width or values.whole("width"), height or values.whole("height")
     clip_skip = values.whole("clip_skip")

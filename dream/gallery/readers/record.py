@@ -142,6 +142,12 @@ def to_number(value: object) -> float | None:
     return number if math.isfinite(number) else None
 
 
+def to_weight(value: object) -> float:
+    """A value as a weight; 1 if it is no number."""
+    number = to_number(value)
+    return 1.0 if number is None else number
+
+
 def to_whole(value: object) -> int | None:
     """A value as a whole number of at most 64 bits; None if it is none."""
     if isinstance(value, str) and re.fullmatch(r"\s*-?[0-9]{1,20}\s*", value):
