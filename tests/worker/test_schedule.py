@@ -1,0 +1,80 @@
+"""--schedule reaches every run of the network that an image takes: both passes of --hires_fix, the
+tiles of -embiggen, and what -c and -D generate beyond the edge."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from dream.catalogue import ModelRegistry
+from dream.core.picture import Picture
+from dream.core.stages import EMBIGGEN, OUTCROP, OUTPAINT, Stage
+from dream.engine import create_generator
+from dream.engine.image_generator import ImageGenerator
+from dream.engine.sampling import generation_run
+from dream.options.outpaint import Embiggen, Outcrop, Shift
+from dream.worker.postprocessor import PostProcessor
+from tests.recipes import recipe
+
+
+@pytest.fixture(scope="module")
+def generator(random_models: Path) -> Iterator[ImageGenerator]:
+    made = create_generator(ModelRegistry([random_models]).get_model)
+    yield made
+    made.unload()
+
+
+@pytest.fixture
+def used(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str]]:
+    """The sampler and schedule of each scheduler that is made."""
+    made: list[tuple[str, str]] = []
+    original = generation_run.make_scheduler
+
+    def make(sampler: str, *args: Any, **kwargs: Any) -> Any:
+        made.append((sampler, kwargs["schedule"]))
+        return original(sampler, *args, **kwargs)
+
+    monkeypatch.setattr(generation_run, "make_scheduler", make)
+    return made
+
+
+STAGES: list[tuple[Stage, dict[str, Any]]] = [
+    (EMBIGGEN, {"embiggen": Embiggen(1.0, 0.75, 0.25), "embiggen_strength": 0.7}),
+    (OUTCROP, {"outcrop": Outcrop(right=24), "strength": 0.7}),
+    (OUTPAINT, {"out_direction": Shift("top", 24), "strength": 0.7}),
+]
+
+
+@pytest.mark.parametrize(("stage", "fields"), STAGES, ids=[stage.name for stage, _ in STAGES])
+def test_what_is_generated_after_the_image_uses_its_schedule(
+    generator: ImageGenerator,
+    random_models: Path,
+    used: list[tuple[str, str]],
+    stage: Stage,
+    fields: dict[str, Any],
+) -> None:
+    postprocessor = PostProcessor(ModelRegistry([random_models]), generator)
+    image = generator.generate(recipe(), lambda event: None).image
+    used.clear()
+
+    def finish(schedule: str) -> Any:
+        asked = recipe(sampler="k_euler", schedule=schedule, **fields)
+        picture = Picture(image, asked, {})
+        return np.asarray(postprocessor.finish(picture, stage, lambda event: None).image)
+
+    first = finish("exponential")
+    assert used and set(used) == {("k_euler", "exponential")}
+    assert (first == finish("exponential")).all()
+    assert (first != finish("uniform")).any()
+
+
+def test_both_passes_of_hires_fix_use_the_schedule(
+    generator: ImageGenerator, used: list[tuple[str, str]]
+) -> None:
+    asked = recipe(width=96, height=96, hires_fix=0.7, sampler="k_euler", schedule="exponential")
+    generator.generate(asked, lambda event: None)
+    assert used == [("k_euler", "exponential")] * 2
