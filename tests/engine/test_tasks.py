@@ -161,6 +161,29 @@ def test_every_family_paints_inside_a_mask(
     assert not where[outside].any() and where[~outside].mean() > 0.9
 
 
+@pytest.mark.parametrize("start", [{"init_img": "image"}, {}], ids=["image", "prompt"])
+def test_a_flow_matching_model_uses_the_schedule(
+    layouts: ImageGenerator, files: dict[str, str], start: dict[str, str]
+) -> None:
+    inputs = {field: files[name] for field, name in start.items()}
+
+    def generate(schedule: str) -> tuple[str, list[str]]:
+        changes = {"model": "sd3", "sampler": "dpmpp_2m", "schedule": schedule, **inputs}
+        if not inputs:
+            changes["strength"] = None
+        picture, events = paint(layouts, **changes)
+        return picture.sha256, [
+            e.text for e in events if isinstance(e, Note) if "schedule" in e.text
+        ]
+
+    own, beta, unsupported = (generate(one) for one in ("model", "beta", "align_your_steps"))
+    assert own[0] != beta[0] and own[1] == beta[1] == []
+    assert unsupported[0] == own[0]
+    assert unsupported[1] == [
+        "sd3 does not support --schedule align_your_steps; using its own list"
+    ]
+
+
 def test_a_consistency_model_keeps_its_sampler_and_says_so(
     layouts: ImageGenerator, files: dict[str, str]
 ) -> None:
