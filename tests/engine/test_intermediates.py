@@ -22,7 +22,7 @@ def rendered(
     return picture, {step.step: step.image for step in steps if step.image is not None}
 
 
-@pytest.mark.parametrize("sampler", ["ddim", "k_heun", "plms", "k_dpm_2_a"])
+@pytest.mark.parametrize("sampler", ["ddim", "k_heun", "plms", "k_dpm_2_a", "dpm_adaptive"])
 def test_every_second_step_is_shown_and_changes_nothing(
     generator: ImageGenerator, sampler: str
 ) -> None:

@@ -171,7 +171,7 @@ def test_a_flow_matching_model_uses_the_schedule(
         changes = {"model": "sd3", "sampler": "dpmpp_2m", "schedule": schedule, **inputs}
         if not inputs:
             changes["strength"] = None
-        picture, events = paint(layouts, **changes)
+        picture, events = render(layouts, **changes)
         return picture.sha256, [
             e.text for e in events if isinstance(e, Note) if "schedule" in e.text
         ]
