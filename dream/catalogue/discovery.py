@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from dream.catalogue.layouts import CHECKPOINTS, DENOISERS, FOLDERS, list_folders
 from dream.core.bounded_reading import read_bounded, read_json
 
 INDEX = "model_index.json"
@@ -26,11 +27,13 @@ UPSCALER = "StableDiffusionUpscalePipeline"
 FILES = (".safetensors", ".gguf", ".ckpt")
 """Suffixes of single-file models."""
 
+MODEL_FILES = (*FILES, ".gguf")
+"""The same, in folders that hold nothing but models."""
+
 _HUB = ("", "hub/")
 """Where the hub's cache is in a models folder: the folder itself, or in `~/.cache/huggingface`."""
 _SNAPSHOTS = "models--*/snapshots"
 
-_FILES_IN = ("", "Stable-diffusion/**/", "models/Stable-diffusion/**/")
 _LINKED = "ldm/*/model.ckpt"
 
 _MAX_REF_BYTES = 1000
@@ -47,9 +50,13 @@ def find_models(dirs: Sequence[Path]) -> dict[str, Path]:
         for index in sorted(models.glob(f"*/{INDEX}")):
             if not is_diffusion_upscaler(index.parent):
                 paths.setdefault(index.parent.name, index.parent)
-        for place in _FILES_IN:
-            for path in list_with_suffix(models, f"{place}*", FILES):
-                paths.setdefault(path.stem, path)
+        for path in list_with_suffix(models, "*", FILES):
+            paths.setdefault(path.stem, path)
+        for kind in (CHECKPOINTS, DENOISERS):
+            for folder in list_folders(kind, (models,)):
+                for path in list_with_suffix(folder, "**/*", MODEL_FILES):
+                    if not (path.parent / TRANSFORMERS_INDEX).is_file():
+                        paths.setdefault(path.stem, path)
         for path in sorted(models.glob(_LINKED)):
             paths.setdefault(path.parent.name, path)
         for name, path in _in_hub_cache(models):
@@ -59,7 +66,7 @@ def find_models(dirs: Sequence[Path]) -> dict[str, Path]:
 
 def model_places() -> tuple[str, ...]:
     """Glob patterns, relative to a models folder, of all files and folders that can be models."""
-    return (*(f"{place}*" for place in _FILES_IN), _LINKED, f"{_SNAPSHOTS}/*/*")
+    return ("*", *(f"{name}/**/*" for name in FOLDERS[CHECKPOINTS]), _LINKED, f"{_SNAPSHOTS}/*/*")
 
 
 def in_hub_cache(path: Path) -> bool:

@@ -79,4 +79,5 @@ def _with_row(
         width=side or info.width,
         height=side or info.height,
         defaults_from=origin,
+        scheduler=(*row.scheduler.items(), *((("shift", row.shift),) if row.shift else ())),
     )

@@ -61,6 +61,8 @@ class ModelInfo:
     """What says that it was distilled to few steps; empty for the family's own defaults."""
     parts: tuple[PartFile, ...] = ()
     """For a single file that is split from its text encoders or VAE: where these are."""
+    scheduler: tuple[tuple[str, object], ...] = ()
+    """For such a file: settings of its scheduler that differ from the family's."""
     missing: tuple[str, ...] = ()
     """What it lacks, each with where to get it; it cannot be loaded then."""
     text_encoder: str = ""

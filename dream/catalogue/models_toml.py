@@ -50,6 +50,7 @@ SHARED_KEYS: Mapping[str, OptionType[Any]] = {
     "multiple": integer(1, 256),
     "prediction": choice("epsilon", "v_prediction"),
     "vae": text("NAME", "the name or path of a VAE", completes="vae"),
+    "text_encoder": text("NAME", "the name or path of a text encoder"),
     "ema": BOOLEAN,
     **{name: FLAGS[name].kind for name in _LINE_OPTIONS},
 }

@@ -86,11 +86,11 @@ class ModelRegistry:
         """The VAE of that name, or at that path, unread. Raises ModelError with similar names."""
         paths = find_vaes(self.models_dirs)
         path = _as_path(name_or_path)
-        if name_or_path not in paths and name_or_path and _exists(path):
+        if name_or_path not in paths and name_or_path and (_is_file(path) or _is_folder(path)):
             return path
         if name_or_path not in paths:
             raise ModelError(
-                f'there is no VAE "{name_or_path}" in {_join(self.models_dirs)}',
+                f'there is no VAE "{name_or_path}" in {self._places()}',
                 _suggest(name_or_path, paths) or "put VAE files into VAE/ in a models folder",
             )
         return paths[name_or_path]
@@ -112,7 +112,7 @@ class ModelRegistry:
             if name in places:
                 return name
         raise ModelError(
-            f"there is no model in {_join(self.models_dirs)}",
+            f"there is no model in {self._places()}",
             f"put a model into one of them: a single file, or a folder with {INDEX}",
         )
 
@@ -136,12 +136,12 @@ class ModelRegistry:
             info = inside[0] if inside else info_outside_dirs(path)
         if info is None:
             raise ModelError(
-                f'there is no upscaler "{name_or_path}" in {_join(self.models_dirs)}',
+                f'there is no upscaler "{name_or_path}" in {self._places()}',
                 _suggest(name_or_path, infos),
             )
         if not (info.is_on_disk or info.url):
             raise ModelError(
-                f"{info.name} comes with dream, but it is not in {_join(self.models_dirs)}",
+                f"{info.name} comes with dream, but it is not in {self._places()}",
                 "reinstall dream",
             )
         if self.offline and not info.is_on_disk:
@@ -209,8 +209,12 @@ class ModelRegistry:
         info = replace(info, **{key: entry[key] for key in entry if key not in EXTRA_KEYS})
         if info.ema and not info.averages:
             complain(f"{FILE_NAME}: [models.{name}]: ema = true, but {path} has no EMA weights")
-            return replace(info, ema=False)
-        return info
+            info = replace(info, ema=False)
+        if not _is_file(info.path):
+            return info
+        from dream.catalogue.companions import with_companions  # folders do not need it
+
+        return with_companions(info, self.models_dirs)
 
     def _iter_readable(self, complain: Complain) -> Iterator[ModelInfo]:
         for name, path in sorted(self.find_paths().items()):
@@ -218,6 +222,9 @@ class ModelRegistry:
                 yield self._read_info(name, path, complain)
             except ModelError as error:
                 complain(str(error))
+
+    def _places(self) -> str:
+        return ", ".join(map(str, self.models_dirs))
 
     def _name_of(self, path: Path, places: dict[str, Path]) -> str:
         same = (name for name, other in places.items() if other.samefile(path))
@@ -232,7 +239,7 @@ class ModelRegistry:
         hint = _suggest(_without_suffix(name), places)
         if not hint.startswith("did") and _is_hub_id(name):
             hint = f"to download it: !import_model {name}"
-        return ModelError(f'there is no model "{name}" in {_join(self.models_dirs)}', hint)
+        return ModelError(f'there is no model "{name}" in {self._places()}', hint)
 
 
 def _without_suffix(name: str) -> str:
@@ -266,10 +273,6 @@ def _safely(predicate: Callable[[Path], bool], path: Path) -> bool:
 
 def _is_file(path: Path) -> bool:
     return _safely(Path.is_file, path)
-
-
-def _exists(path: Path) -> bool:
-    return _is_file(path) or _is_folder(path)
 
 
 def _is_folder(path: Path) -> bool:

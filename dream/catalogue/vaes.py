@@ -11,6 +11,7 @@ from dream.catalogue.discovery import (
     list_snapshots,
     list_with_suffix,
 )
+from dream.catalogue.layouts import VAES, list_folders
 from dream.core.bounded_reading import read_json
 from dream.core.errors import ModelError
 
@@ -26,10 +27,10 @@ def find_vaes(dirs: Sequence[Path]) -> dict[str, Path]:
     a hub cache that hold a VAE alone (sd-vae-ft-mse) are VAEs too."""
     found: dict[str, Path] = {}
     for models in dirs:
-        for place in VAE_FOLDERS:
-            for config in sorted((models / place).glob(f"*/{TRANSFORMERS_INDEX}")):
+        for place in list_folders(VAES, (models,)):
+            for config in sorted(place.glob(f"*/{TRANSFORMERS_INDEX}")):
                 found.setdefault(config.parent.name, config.parent)
-            for path in list_with_suffix(models / place, "**/*", VAE_FILES):
+            for path in list_with_suffix(place, "**/*", VAE_FILES):
                 if not (path.parent / TRANSFORMERS_INDEX).exists():
                     found.setdefault(path.stem.removesuffix(".vae"), path)
         for name, folder in list_snapshots(models):

@@ -21,6 +21,7 @@ from dream.engine.diffusion_upscaler import DiffusionUpscaler, open_diffusion_up
 from dream.engine.interface import DeviceConfig, ProgressCallback
 from dream.engine.loading.convert import export_diffusers
 from dream.engine.loading.pipelines import LoadedModel, load_model
+from dream.engine.loading.shared_encoders import SharedEncoders, count_bytes
 from dream.engine.loading.vae_override import (
     VaeOverride,
     check_latents,
@@ -63,6 +64,7 @@ class ImageGenerator:
         self._adapters = Adapters(find_lora)
         self._vision = VisionModels(downloader)
         self._cache = ModelCache(machine.max_loaded_models, machine.max_memory)
+        self._shared = SharedEncoders()
         self._previewers = Previewers(find_decoder) if machine.previews else None
         self.placement = choose_placement(machine.device, machine.precision)
 
@@ -179,6 +181,8 @@ class ImageGenerator:
         """Write a model's single file as a folder in diffusers layout. Raises ModelError."""
         info = self._find_model(model)
         weight = estimate_memory(info, "cpu", "float32")
+        kept = self._shared.find({part.path for part in info.parts})  # while others are unloaded
+        weight = replace(weight, weights=max(0, weight.weights - count_bytes(kept)))
         self._cache.make_room(info.name, weight)
         report(Loading(model=model))
         export_diffusers(info, folder)
@@ -206,15 +210,21 @@ class ImageGenerator:
         weight = estimate_memory(info, machine.device, machine.precision)
         weight = self._cache.choose_offload(info.name, weight, machine.low_memory, report)
         offload_mode = weight.placement.offload_mode
+        kept = self._shared.find({part.path for part in info.parts})  # while others are unloaded
+        weight = replace(weight, weights=max(0, weight.weights - count_bytes(kept)))
         self._cache.make_room(info.name, weight)
         with silence_libraries():
             loaded = memory.run_or_none_on_oom(
-                lambda: load_model(info, machine.device, machine.precision, offload_mode)
+                lambda: load_model(
+                    info, machine.device, machine.precision, offload_mode, self._shared
+                )
             )
             if loaded is None and self._cache.list_names():
                 self._cache.clear()
                 loaded = memory.run_or_none_on_oom(
-                    lambda: load_model(info, machine.device, machine.precision, offload_mode)
+                    lambda: load_model(
+                        info, machine.device, machine.precision, offload_mode, self._shared
+                    )
                 )
         if loaded is None:
             raise OutOfMemory(

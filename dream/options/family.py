@@ -14,11 +14,12 @@ there; ^ matches the start of a name, $ the end. One way is enough."""
 
 
 class Side(NamedTuple):
-    """A number that a tensor's shape tells: one of its sides, divided."""
+    """A number that a tensor's shape tells: one of its sides, times a factor, divided."""
 
     tensor: str
     axis: int
     divisor: int = 1
+    factor: int = 1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,6 +65,8 @@ class Distilled:
     """A key of model_index.json that is true."""
     shift: float = 0.0
     """The shift in its scheduler's configuration, where the family's other models have another."""
+    scheduler: Mapping[str, object] = field(default_factory=lambda: MappingProxyType({}))
+    """Settings of its scheduler that differ from the family's, but for the shift."""
     lacks: str = ""
     """A tensor that the file of another model of the family has."""
     cfg_scale: float = 1.0
@@ -92,6 +95,8 @@ class Family:
     encoders: tuple[TextEncoderNeed, ...] = ()
     vae: str = ""
     """The key of its VAE's kind: see `family_table.VAES`."""
+    vae_names: str = r"^ae\b|flux"
+    """A pattern for the lower-case names of its VAE's files, where several are of its kind."""
     latents: tuple[Side, ...] = ()
     """Where the denoiser's shapes tell the channels of its latents."""
     scheduler: Mapping[str, object] = field(default_factory=lambda: MappingProxyType({}))

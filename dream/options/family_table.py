@@ -27,6 +27,8 @@ _FLUX_SHIFT = MappingProxyType(
     }
 )
 
+_POOLED = ("y_embedder.mlp.0.weight", "time_text_embed.text_embedder.linear_1.weight")
+"""In Stable Diffusion 3, as wide as CLIP-L and CLIP-G together: 768 and 1280."""
 _CLIP_L = TextEncoderNeed(
     part="text_encoder",
     kind="clip",
@@ -83,8 +85,12 @@ FAMILIES = (
             ("^pos_embed.pos_embed$", "^context_embedder.", "attn.norm_added_q"),
         ),
         encoders=(
-            TextEncoderNeed(part="text_encoder", kind="clip", width=768),
-            TextEncoderNeed(part="text_encoder_2", kind="clip", width=1280),
+            TextEncoderNeed(
+                part="text_encoder", kind="clip", widths=tuple(Side(n, 1, 8, 3) for n in _POOLED)
+            ),
+            TextEncoderNeed(
+                part="text_encoder_2", kind="clip", widths=tuple(Side(n, 1, 8, 5) for n in _POOLED)
+            ),
             TextEncoderNeed(
                 part="text_encoder_3",
                 kind="t5",
@@ -93,6 +99,7 @@ FAMILIES = (
             ),
         ),
         vae="kl",
+        vae_names="sd3",
         latents=(Side("x_embedder.proj.weight", 1), Side("pos_embed.proj.weight", 1)),
         scheduler=MappingProxyType({**_FLOW, "shift": 3.0}),
         cfg_scale=7.0,
@@ -118,7 +125,12 @@ FAMILIES = (
         cfg_scale=3.5,
         negative=False,
         distilled=(
-            Distilled(pattern=r"schnell", steps=4, lacks="guidance_in.in_layer.weight"),
+            Distilled(
+                pattern=r"schnell",
+                steps=4,
+                lacks="guidance_in.in_layer.weight",
+                scheduler=MappingProxyType({"use_dynamic_shifting": False, "shift": 1.0}),
+            ),
             *FEW_STEPS,
         ),
         space="flux",

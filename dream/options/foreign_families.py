@@ -15,6 +15,15 @@ OTHERS = (
         instead="Krea 2 is not supported yet",
     ),
     Family(
+        key="flux2-dev",
+        name="FLUX.2 dev",
+        marks=(
+            ("^double_stream_modulation_img.", "guidance_in."),
+            ("time_guidance_embed.guidance_embedder.",),
+        ),
+        instead="use FLUX.2 klein: !import_model flux2-klein",
+    ),
+    Family(
         key="anima",
         name="Anima",
         marks=(("^llm_adapter.blocks.",),),

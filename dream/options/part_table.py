@@ -13,8 +13,8 @@ TEXT_ENCODERS = (
             Side("encoder.block.0.layer.0.SelfAttention.q.weight", 1),
             Side("shared.weight", 1),
         ),
-        tokenizer="google/t5-v1_1-xxl",
-        tokenizer_bytes=800_000,
+        tokenizer="google-t5/t5-small",
+        tokenizer_bytes=1_400_000,
     ),
     TextEncoderKind(
         key="clip",
@@ -31,8 +31,8 @@ TEXT_ENCODERS = (
         marks=(("^model.embed_tokens.", ".pre_feedforward_layernorm."),),
         words=256_000,
         widths=(Side("model.embed_tokens.weight", 1),),
-        tokenizer="Alpha-VLLM/Lumina-Image-2.0",
-        tokenizer_bytes=39_000_000,
+        tokenizer="unsloth/gemma-2-2b",
+        tokenizer_bytes=34_000_000,
     ),
     TextEncoderKind(
         key="qwen2.5-vl",
@@ -43,8 +43,8 @@ TEXT_ENCODERS = (
         ),
         words=152_064,
         widths=(Side("model.embed_tokens.weight", 1),),
-        tokenizer="Qwen/Qwen-Image",
-        tokenizer_bytes=5_000_000,
+        tokenizer="Qwen/Qwen2.5-VL-7B-Instruct",
+        tokenizer_bytes=12_000_000,
     ),
     TextEncoderKind(
         key="qwen3",
@@ -52,7 +52,7 @@ TEXT_ENCODERS = (
         marks=(("^model.embed_tokens.", "self_attn.q_norm."),),
         words=151_936,
         widths=(Side("model.embed_tokens.weight", 1),),
-        tokenizer="Tongyi-MAI/Z-Image-Turbo",
+        tokenizer="Qwen/Qwen3-4B",
         tokenizer_bytes=16_000_000,
     ),
     TextEncoderKind(

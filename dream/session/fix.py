@@ -93,11 +93,22 @@ def find_model_info(request: Request, find: Callable[[str | None], ModelInfo]) -
     """The model of a request. If a `!fix` does not need the image's model and it is not here, the
     default model's info with the name of the image's. Raises ModelError."""
     try:
-        return find(request.model)
+        return require_complete(find(request.model))
     except ModelError:
         if request.fix is None or request.model is None or _needs_model(request):
             raise
         return replace(find(None), name=request.model)
+
+
+def require_complete(info: ModelInfo) -> ModelInfo:
+    """The model, if nothing of it is missing. Raises ModelError with where to get what is."""
+    if info.missing:
+        lacks = [one.partition(": ") for one in info.missing]
+        raise ModelError(
+            f"{info.name} lacks {' and '.join(what for what, _, _ in lacks)}",
+            "; ".join(hint for _, _, hint in lacks),
+        )
+    return info
 
 
 def _needs_model(request: Request) -> bool:

@@ -161,7 +161,6 @@ def test_averages_sizes_and_number_types(tmp_path: Path) -> None:
         ({"down_blocks.0.resnets.0.norm1.weight": (4,)}, "a denoiser alone", "its folder"),
         ({"text_model.encoder.layers.0.x": (4,)}, "a text encoder", "text_encoders/"),
         ({"something": (4, 4, 4)}, "of an unknown format", ""),
-        ({UNET + "joint_blocks.0.x": (4,)}, "Stable Diffusion 3", "download its folder"),
         (SD1 | {FIRST: (320, 8, 3, 3)}, "instruct-pix2pix", ""),
         (XL | {"edm_mean": (4,)}, "EDM", "diffusers layout"),
     ],
@@ -449,18 +448,6 @@ ENCODERS = {
 @pytest.mark.parametrize(
     ("shapes", "message"),
     [
-        (FLUX, "only the denoiser of FLUX.1"),
-        (under(UNET, FLUX), "only the denoiser of FLUX.1"),
-        (under(UNET, FLUX) | ENCODERS, "is a complete model of FLUX.1"),
-        (under(UNET, NETA) | ENCODERS, "is a complete model of Lumina 2"),
-        (
-            under(UNET, {"joint_blocks.0.x": (4,)}) | ENCODERS,
-            "complete model of Stable Diffusion 3",
-        ),
-        (Z_IMAGE, "only the denoiser of Z-Image"),
-        (FLUX | {"double_stream_modulation_img.lin.weight": (8, 8)}, "denoiser of FLUX.2"),
-        (FLUX | {"distilled_guidance_layer.norms.0.scale": (8,)}, "denoiser of Chroma"),
-        ({"txt_norm.weight": (8,), "transformer_blocks.0.attn.to_q.weight": (8, 8)}, "Qwen-Image"),
         (under("net.", {"llm_adapter.blocks.0.x": (8,)}), "denoiser of Anima"),
         ({UNET + "input_blocks.1.0.time_stack.in_layers.0.weight": (8,)}, "Stable Video Diffusion"),
         ({"embedder.model.visual.class_embedding": (8,), FIRST: (320, 4, 3, 3)}, "2.1 unCLIP"),
@@ -547,6 +534,42 @@ def write_rows(path: Path, rows: dict[str, tuple[str, list[int]]]) -> None:
         end += size
     text = json.dumps(head).encode()
     path.write_bytes(struct.pack("<Q", len(text)) + text + bytes(end))
+
+
+JOINT = {"joint_blocks.0.x": (4,)}
+DEV = {"guidance_in.in_layer.weight": (8, 8)}
+
+
+@pytest.mark.parametrize(
+    ("shapes", "family", "roles"),
+    [
+        (FLUX, "flux", ["denoiser"]),
+        (under(UNET, FLUX), "flux", ["denoiser"]),
+        (under(UNET, FLUX) | ENCODERS, "flux", ["denoiser", "text encoder", "vae"]),
+        (under(UNET, NETA) | ENCODERS, "lumina2", ["denoiser", "text encoder", "vae"]),
+        (under(UNET, JOINT) | ENCODERS, "sd3", ["denoiser", "text encoder", "vae"]),
+        (Z_IMAGE, "z-image", ["denoiser"]),
+        (FLUX | {"double_stream_modulation_img.lin.weight": (8, 8)}, "flux2", ["denoiser"]),
+        (FLUX | {"distilled_guidance_layer.norms.0.scale": (8,)}, "chroma", ["denoiser"]),
+        (
+            {"txt_norm.weight": (8,), "transformer_blocks.0.attn.to_q.weight": (8, 8)},
+            "qwen-image",
+            ["denoiser"],
+        ),
+    ],
+)
+def test_denoisers_are_recognised_with_what_is_beside_them(
+    tmp_path: Path, shapes: Shapes, family: str, roles: list[str]
+) -> None:
+    found = require_model(write(tmp_path / "it.safetensors", shapes))
+    assert found.family == family
+    assert [piece.role for piece in found.pieces] == roles
+
+
+def test_flux_2_dev_is_not_taken_for_klein(tmp_path: Path) -> None:
+    shapes = FLUX | {"double_stream_modulation_img.lin.weight": (8, 8)} | DEV
+    with pytest.raises(ModelError, match=r"denoiser of FLUX\.2 dev.*flux2-klein"):
+        require_model(write(tmp_path / "it.safetensors", shapes))
 
 
 @pytest.mark.parametrize(

@@ -68,7 +68,7 @@ def find_pieces(tensors: Mapping[str, TensorHeader]) -> tuple[Piece, ...]:
 def find_family(names: TensorNames) -> Family | None:
     """The family whose denoiser has these names; None if there is none. FLUX.1 is the last: those
     that came after it have its names and more."""
-    rows = sorted((*FAMILIES, *OTHERS), key=lambda row: row.key == "flux")
+    rows = sorted((*OTHERS, *FAMILIES), key=lambda row: row.key == "flux")
     return next((row for row in rows if row.marks and names.matches(row.marks)), None)
 
 
@@ -94,7 +94,7 @@ def measure(sides: Iterable[Side], tensors: Mapping[str, TensorHeader]) -> int:
     for side in sides:
         shape = tensors[side.tensor].shape if side.tensor in tensors else ()
         if len(shape) > side.axis:
-            return shape[side.axis] // side.divisor
+            return shape[side.axis] * side.factor // side.divisor
     return 0
 
 

@@ -8,9 +8,11 @@ from dataclasses import replace
 from dream.catalogue.detect.detected_model import DetectedModel
 from dream.catalogue.detect.headers import Header
 from dream.catalogue.detect.native_size import read_native_size
-from dream.catalogue.detect.pieces import TEXT_ENCODER, VAE, Piece, find_family, find_wanted, take
+from dream.catalogue.detect.pieces import TEXT_ENCODER, VAE, Piece, find_wanted, take
 from dream.catalogue.detect.tensor_names import TensorNames
 from dream.options.family import Family
+from dream.options.family_table import FAMILIES
+from dream.options.foreign_families import OTHERS
 from dream.options.part_table import TEXT_ENCODERS, VAES
 
 
@@ -19,8 +21,7 @@ def classify_denoiser(
 ) -> DetectedModel:
     """A file with a denoiser of one of the families that are recognised by it."""
     names = TensorNames(header.tensors)
-    family = find_family(names)
-    assert family is not None, "it has such a denoiser"
+    family = next(row for row in (*OTHERS, *FAMILIES) if row.key == pieces[0].kind)
     side = family.side
     detected = replace(
         common,
@@ -35,7 +36,10 @@ def classify_denoiser(
 
 
 def _refuse(family: Family, names: TensorNames, pieces: tuple[Piece, ...]) -> tuple[str, str]:
-    """Why a file of such a family is not loaded, as it completes “PATH …”, and what to do."""
+    """Why a file of such a family is not loaded, as it completes “PATH …”, and what to do; both
+    empty if it is."""
+    if family.pipeline:
+        return "", ""
     what = "is a complete model of" if len(pieces) > 1 else "contains only the denoiser of"
     hint = f"to download its folder: !import_model {family.hub}" if family.hub else family.instead
     return f"{what} {family.title}, which is not supported as a single file", hint

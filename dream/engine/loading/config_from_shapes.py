@@ -12,6 +12,7 @@ from itertools import count, takewhile
 from typing import Any, NamedTuple, Protocol
 
 from dream.catalogue.detect import DetectedModel
+from dream.options.family_table import get_family
 
 HEAD_DIM = 64
 """Width of an attention head, but in the denoiser of Stable Diffusion 1, which has EIGHT."""
@@ -22,6 +23,8 @@ OPENCLIP_H_LAYERS = 24
 
 _SCALING = {"sdxl": 0.13025}
 _USUAL_SCALING = 0.18215
+_SHIFTED = {"flux": (0.3611, 0.1159), "sd3": (1.5305, 0.0609)}
+"""Scaling and shift of latents, by the latent space of a family: `Family.space`."""
 _NOISE = {
     "beta_start": 0.00085,
     "beta_end": 0.012,
@@ -113,7 +116,7 @@ def infer_vae_config(shapes: Shapes, detected: DetectedModel) -> dict[str, Any]:
         "mid_block_add_attention": "encoder.mid.attn_1.q.weight" in shapes,
         "use_quant_conv": "quant_conv.weight" in shapes,
         "use_post_quant_conv": "post_quant_conv.weight" in shapes,
-        "scaling_factor": _SCALING.get(detected.family, _USUAL_SCALING),
+        **_latent_scale(detected.family),
     }
 
 
@@ -132,8 +135,17 @@ def vae_of_diffusers(shapes: Shapes, detected: DetectedModel) -> dict[str, Any]:
         "mid_block_add_attention": "encoder.mid_block.attentions.0.group_norm.weight" in shapes,
         "use_quant_conv": "quant_conv.weight" in shapes,
         "use_post_quant_conv": "post_quant_conv.weight" in shapes,
-        "scaling_factor": _SCALING.get(detected.family, _USUAL_SCALING),
+        **_latent_scale(detected.family),
     }
+
+
+def _latent_scale(family: str) -> dict[str, float]:
+    """The scaling of a family's latents, which no file says."""
+    space = get_family(family).space
+    if space in _SHIFTED:
+        scaling, shift = _SHIFTED[space]
+        return {"scaling_factor": scaling, "shift_factor": shift}
+    return {"scaling_factor": _SCALING.get(family, _USUAL_SCALING)}
 
 
 def infer_clip_text_config(shapes: Shapes) -> dict[str, Any]:

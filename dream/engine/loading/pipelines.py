@@ -27,6 +27,8 @@ from dream.core.errors import ModelError
 from dream.engine.adapters.weight_merge import MergedWeights
 from dream.engine.empty_conditioning import add_empty_conditioning
 from dream.engine.loading.components import has_fast_loader, load_component, load_tokenizer
+from dream.engine.loading.file_signature import compute_model_signature, list_weight_files
+from dream.engine.loading.shared_encoders import SharedEncoders
 from dream.engine.loading.weight_files import (
     WeightFiles,
     count_parameters,
@@ -41,9 +43,6 @@ DIGEST_NICENESS = 10
 
 SKIPPED_COMPONENTS = ("safety_checker", "image_encoder", "feature_extractor", "depth_estimator")
 """Optional components that take memory and are not needed to generate from a prompt."""
-
-MODEL_SUFFIXES = (".json", ".txt", ".model", ".safetensors", ".bin")
-"""Suffixes of the files of a folder in diffusers layout that a loaded model depends on."""
 
 
 @dataclass(frozen=True)
@@ -65,16 +64,21 @@ class LoadedModel:
 
 
 def load_model(
-    info: ModelInfo, device: str, precision: str, offload_mode: str = NO_OFFLOAD
+    info: ModelInfo,
+    device: str,
+    precision: str,
+    offload_mode: str = NO_OFFLOAD,
+    shared: SharedEncoders | None = None,
 ) -> LoadedModel:
-    """Load a model into memory; for `offload_mode` see `offload`.
+    """Load a model into memory; for `offload_mode` see `offload`; `shared` are the text encoders in
+    memory, which it uses and adds to.
 
     Raises ModelError for a broken model or one of another kind, BadSetting for a device that does
     not exist, and torch's own error when memory runs out.
     """
-    read = compute_file_signature(info.path)
+    read = compute_model_signature(info)
     if info.path.is_file():
-        return _load_file(info, device, precision, offload_mode, read)
+        return _load_file(info, device, precision, offload_mode, read, shared)
     index = read_index(info.path)
     weights = find_weights(info.path, index.libraries)
     check_pickles(weights)
@@ -102,40 +106,28 @@ def check_pickles(weights: WeightFiles) -> None:
             require_safe(path)
 
 
-def compute_file_signature(path: Path) -> object:
-    """Changes when the files of a model or a VAE change on disk: its file and the .yaml beside it,
-    or the files in its folder and in those of its components. Takes a millisecond, and reads no
-    file."""
-    files = [path, path.with_suffix(".yaml")]
-    if path.is_dir():
-        files = [
-            file for file in (*path.glob("*"), *path.glob("*/*")) if file.suffix in MODEL_SUFFIXES
-        ]
-    return tuple((file, _stat_numbers(file)) for file in sorted(files))
-
-
-def _stat_numbers(path: Path) -> tuple[int, ...] | None:
-    try:
-        status = path.stat()
-    except OSError:  # it does not exist
-        return None
-    return status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
-
-
 def _load_file(
-    info: ModelInfo, device: str, precision: str, offload_mode: str, read: object
+    info: ModelInfo,
+    device: str,
+    precision: str,
+    offload_mode: str,
+    read: object,
+    shared: SharedEncoders | None,
 ) -> LoadedModel:
     from dream.engine.loading.single_file import load_file  # imports much
+    from dream.engine.loading.split_model import load_split_model
 
-    placement = replace(
-        choose_placement(device, precision, detect(info.path).parameters), offload_mode=offload_mode
-    )
+    weights = list_weight_files(info)
+    parameters = sum(detect(file).parameters for file in weights.files)
+    placement = replace(choose_placement(device, precision, parameters), offload_mode=offload_mode)
     try:
-        pipe = load_file(info.path, placement, ema=info.ema)
+        if detect(info.path).wanted:
+            pipe = load_split_model(info, placement, SharedEncoders() if shared is None else shared)
+        else:
+            pipe = load_file(info.path, placement, ema=info.ema)
         _configure(info, pipe, placement)
     except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
         raise _load_error(info, error) from error
-    weights = WeightFiles((info.path,), ema=info.ema)
     return LoadedModel(info, pipe, placement, _in_background(weights), read)
 
 

@@ -27,6 +27,7 @@ from transformers.initialization import no_init_weights
 
 from dream.catalogue.detect import DetectedModel
 from dream.catalogue.detect.model_kinds import UNET
+from dream.catalogue.detect.pieces import VAE
 from dream.catalogue.detect.require import require_vae
 from dream.core.errors import ModelError
 from dream.engine.loading import config_from_shapes as blueprints
@@ -40,6 +41,7 @@ from dream.engine.loading.components import current_vae_name
 from dream.engine.loading.config_from_shapes import TextEncoderSpec
 from dream.engine.loading.mmap_file import MappedFile
 from dream.engine.loading.refiner import RefinerPipeline
+from dream.engine.loading.vaes import OTHER_VAES, load_vae_of_kind
 from dream.engine.loading.weight_copy import load_weights, missing_weights_error
 from dream.engine.memory.device import Placement
 
@@ -90,8 +92,11 @@ def load_vae(path: Path, placement: Placement, family: str = "sd1") -> Any:
     names = mapped.tensors
     prefix = next((p for p in (_VAE, "vae.") if any(n.startswith(p) for n in names)), "")
     own = {n.removeprefix(prefix): t for n, t in names.items() if n.startswith(prefix)}
+    kind = next((piece.kind for piece in detected.pieces if piece.role == VAE), "kl")
     try:
-        return _build_vae(own, {}, replace(detected, family=family), placement, mapped)
+        if kind in OTHER_VAES:
+            return load_vae_of_kind(kind, own, detected, placement, mapped)
+        return build_vae(own, {}, replace(detected, family=family), placement, mapped)
     except KeyError as error:
         raise missing_weights_error(path, str(error.args[0])) from error
 
@@ -110,16 +115,18 @@ def _vae(file: Checkpoint, detected: DetectedModel, placement: Placement) -> Any
     own = file.get_part(_VAE)
     if not own:
         return None
-    return _build_vae(own, file.embedded_config.get("vae", {}), detected, placement, file.mapped)
+    return build_vae(own, file.embedded_config.get("vae", {}), detected, placement, file.mapped)
 
 
-def _build_vae(
+def build_vae(
     own: Tensors,
     embedded: Mapping[str, Any],
     detected: DetectedModel,
     placement: Placement,
     mapped: MappedFile,
 ) -> Any:
+    """An AutoencoderKL from its weights, in the original layout or in diffusers'; `embedded` is its
+    configuration, if the file has it. Raises KeyError and ModelError for weights that lack."""
     path = detected.path
     own = {name: tensor for name, tensor in own.items() if not name.startswith(_IGNORED_PREFIXES)}
     if any(name.startswith("decoder.up_blocks.") for name in own):

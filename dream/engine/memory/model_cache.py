@@ -11,7 +11,8 @@ from dream.catalogue.model_info import ModelInfo
 from dream.core.errors import ModelError, OutOfMemory
 from dream.core.events import Note
 from dream.engine.interface import ProgressCallback
-from dream.engine.loading.pipelines import LoadedModel, compute_file_signature, read_index
+from dream.engine.loading.file_signature import compute_model_signature, list_weight_files
+from dream.engine.loading.pipelines import LoadedModel, read_index
 from dream.engine.loading.weight_files import WeightFiles, count_parameters, find_weights
 from dream.engine.memory import low_memory as memory
 from dream.engine.memory.device import NO_OFFLOAD, Placement, choose_placement
@@ -60,8 +61,12 @@ def estimate_memory(info: ModelInfo, device: str, precision: str) -> MemoryEstim
     width = _WIDTH[placement.precision]
     if info.path.is_file():
         tensors = read_header(info.path).tensors
-        denoiser = {name: row for name, row in tensors.items() if name.startswith(UNET)}
-        sizes = memory_size(tensors, width), memory_size(denoiser, width)
+        pieces = detect(info.path).pieces
+        start = pieces[0].prefix if pieces else UNET
+        denoiser = {name: row for name, row in tensors.items() if name.startswith(start)}
+        others = (read_header(file).tensors for file in files.files[1:])
+        whole = memory_size(tensors, width) + sum(memory_size(rows, width) for rows in others)
+        sizes = whole, memory_size(denoiser, width)
     else:
         sizes = parameters * width, largest * width
     return MemoryEstimate(placement, sizes[0], unpacked, sizes[1])
@@ -69,13 +74,15 @@ def estimate_memory(info: ModelInfo, device: str, precision: str) -> MemoryEstim
 
 def _files(info: ModelInfo) -> WeightFiles:
     if info.path.is_file():
-        return WeightFiles((info.path,))
+        return list_weight_files(info)
     return find_weights(info.path, read_index(info.path).libraries)
 
 
 def _parameters(info: ModelInfo, files: WeightFiles) -> int:
-    """Of a single file, without its EMA weights, which are not loaded."""
-    return detect(info.path).parameters if info.path.is_file() else count_parameters(files)
+    """Of single files, without their EMA weights, which are not loaded."""
+    if info.path.is_file():
+        return sum(detect(file).parameters for file in files.files)
+    return count_parameters(files)
 
 
 def _largest(info: ModelInfo, files: WeightFiles) -> int:
@@ -112,7 +119,7 @@ class ModelCache:
         if here is None:
             return None
         self._models.remove(here)
-        if here[0].file_signature != compute_file_signature(info.path):
+        if here[0].file_signature != compute_model_signature(info):
             del here
             memory.free_memory()
             return None
@@ -202,7 +209,7 @@ class ModelCache:
 
 def _source_key(info: ModelInfo) -> tuple[object, ...]:
     """What a model in memory was loaded from: entries with the same key share the model."""
-    return info.path, info.ema, info.prediction
+    return info.path, info.ema, info.prediction, info.parts
 
 
 def _out_of_memory(

@@ -1,0 +1,196 @@
+"""Finds what completes a model in several files: text encoders, a VAE and tokenizers.
+
+They are found by kind, in the folders where ComfyUI and others keep them. Of several candidates,
+one that the user names is used; else the family's usual file, then the one of highest precision.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from dream.catalogue.detect import DetectedModel, detect
+from dream.catalogue.detect.pieces import VAE, Piece, Wanted
+from dream.catalogue.layouts import TEXT_ENCODERS as TEXT_ENCODER_FOLDERS
+from dream.catalogue.layouts import TOKENIZERS, list_folders
+from dream.catalogue.layouts import VAES as VAE_FOLDERS
+from dream.catalogue.model_info import ModelInfo, PartFile
+from dream.catalogue.vaes import VAE_FILES
+from dream.core.errors import ModelError
+from dream.options.family import Family, TextEncoderKind
+from dream.options.family_table import get_family
+from dream.options.known_models import find_part_download
+from dream.options.part_table import TEXT_ENCODERS
+
+WEIGHT_FILES = (*VAE_FILES, ".gguf")
+_VOCABULARIES = ("tokenizer.json", "vocab.json", "spiece.model")
+_BITS = {"float32": 32, "bfloat16": 16, "float16": 16, "float8": 8}
+_MAX_FILES = 500
+"""Files that are looked at for one model."""
+
+
+@dataclass(frozen=True)
+class Companions:
+    """What completes a model, and what it lacks."""
+
+    parts: tuple[PartFile, ...] = ()
+    missing: tuple[str, ...] = ()
+    """Each with where to get it."""
+
+
+def with_companions(info: ModelInfo, dirs: Sequence[Path]) -> ModelInfo:
+    """A single-file model with the files that complete it and what it lacks, if it is in several.
+
+    Raises ModelError for a file that cannot be read.
+    """
+    if not (detected := detect(info.path)).wanted:
+        return info
+    found = find_companions(detected, dirs, info.text_encoder)
+    return replace(info, parts=found.parts, missing=found.missing)
+
+
+def find_companions(
+    detected: DetectedModel, dirs: Sequence[Path], text_encoder: str = ""
+) -> Companions:
+    """What completes the model in a file: its own pieces first, then other files; `text_encoder` is
+    the name or path of the file to use where there are several."""
+    family = get_family(detected.family)
+    parts: list[PartFile] = []
+    missing: list[str] = []
+    own = list(detected.pieces[1:])
+    for wanted in detected.wanted:
+        chosen = _take_own(own, wanted, detected.path) or _choose(
+            family, wanted, dirs, detected.path, text_encoder
+        )
+        if chosen is not None:
+            parts.append(chosen)
+        elif not wanted.optional:
+            missing.append(_describe_missing(wanted))
+    for need in family.encoders:
+        kind = get_text_encoder_kind(need.kind)
+        if kind.tokenizer and any(part.part == need.part for part in parts):
+            folder = find_tokenizer(kind, dirs)
+            if folder is None:
+                missing.append(_describe_missing_tokenizer(kind))
+            else:
+                name = need.part.replace("text_encoder", "tokenizer")
+                parts.append(PartFile(part=name, path=folder, kind=need.kind))
+    return Companions(tuple(parts), tuple(missing))
+
+
+def get_text_encoder_kind(key: str) -> TextEncoderKind:
+    """The row of the table of text encoders."""
+    return next(row for row in TEXT_ENCODERS if row.key == key)
+
+
+def find_tokenizer(kind: TextEncoderKind, dirs: Sequence[Path]) -> Path | None:
+    """The folder of a tokenizer: `tokenizers/KIND` in a models folder, the tokenizer of its usual
+    repository in the hub's cache, or of a folder of that name."""
+    owner, _, name = kind.tokenizer.partition("/")
+    for folder in list_folders(TOKENIZERS, dirs):
+        if _has_vocabulary(folder / kind.key):
+            return folder / kind.key
+    for models in dirs:
+        for hub in ("", "hub"):
+            snapshots = models / hub / f"models--{owner}--{name}" / "snapshots"
+            for snapshot in sorted(snapshots.glob("*")):
+                for place in (snapshot / "tokenizer", snapshot):
+                    if _has_vocabulary(place):
+                        return place
+        if _has_vocabulary(models / name / "tokenizer"):
+            return models / name / "tokenizer"
+    return None
+
+
+def _has_vocabulary(folder: Path) -> bool:
+    return any((folder / name).is_file() for name in _VOCABULARIES)
+
+
+def _take_own(own: list[Piece], wanted: Wanted, path: Path) -> PartFile | None:
+    """A piece of the model's own file, which is then used."""
+    for piece in own:
+        if wanted.is_met_by(piece):
+            own.remove(piece)
+            return PartFile(part=wanted.part, path=path, prefix=piece.prefix, kind=piece.kind)
+    return None
+
+
+def _choose(
+    family: Family, wanted: Wanted, dirs: Sequence[Path], model: Path, named: str
+) -> PartFile | None:
+    found = [
+        (file, detected, piece)
+        for file, detected in _list_files(wanted, dirs, named)
+        for piece in detected.pieces
+        if wanted.is_met_by(piece)
+    ]
+    if not found:
+        return None
+    file, _, piece = min(found, key=lambda one: _rank(family, wanted, model, named, *one[:2]))
+    return PartFile(part=wanted.part, path=file, prefix=piece.prefix, kind=piece.kind)
+
+
+def _rank(
+    family: Family, wanted: Wanted, model: Path, named: str, file: Path, detected: DetectedModel
+) -> tuple[object, ...]:
+    """The lowest is used."""
+    usual = bool(wanted.role == VAE and re.search(family.vae_names, file.stem.lower()))
+    return (
+        not (wanted.role != VAE and _is_named(file, named)),
+        not usual,
+        file.parents[1] not in model.parents,  # beside the model, in the same program's folder
+        -_BITS.get(detected.precision, 0),
+        file.name,
+    )
+
+
+def _is_named(file: Path, named: str) -> bool:
+    return bool(named) and named in (file.stem, file.name, str(file))
+
+
+def _list_files(
+    wanted: Wanted, dirs: Sequence[Path], named: str
+) -> Iterator[tuple[Path, DetectedModel]]:
+    """The weight files in the folders for such parts, and one that is named by its path."""
+    kinds = (VAE_FOLDERS,) if wanted.role == VAE else (TEXT_ENCODER_FOLDERS,)
+    folders = (folder for kind in kinds for folder in list_folders(kind, dirs))
+    files = [file for folder in folders for file in list_weight_files(folder)]
+    if named and wanted.role != VAE and (path := Path(named).expanduser()).is_file():
+        files.append(path.absolute())
+    for file in files[:_MAX_FILES]:
+        try:
+            yield file, detect(file)
+        except ModelError:  # torn, hostile or of another kind: `!models` says so
+            continue
+
+
+def list_weight_files(folder: Path) -> Iterable[Path]:
+    """The weight files in a folder and those in it, at any depth, by name."""
+    return sorted(
+        path
+        for path in folder.glob("**/*")
+        if path.suffix.lower() in WEIGHT_FILES and not path.name.startswith(".") and path.is_file()
+    )
+
+
+def _describe_missing(wanted: Wanted) -> str:
+    if wanted.role == VAE:
+        what = f"its VAE ({wanted.kind}, {wanted.width} channels)"
+    else:
+        name = get_text_encoder_kind(wanted.kind).name
+        what = f"its text encoder ({name}, {wanted.width:,} wide)"
+    known = find_part_download(wanted.kind, wanted.width)
+    if known is None:
+        folder = "vae/" if wanted.role == VAE else "text_encoders/"
+        return f"{what}: put it into {folder} in a models folder"
+    return f"{what}: !import_model {known.name} ({known.size / 1e9:.1f} GB)"
+
+
+def _describe_missing_tokenizer(kind: TextEncoderKind) -> str:
+    size = kind.tokenizer_bytes / 1e6
+    return (
+        f"the tokenizer of {kind.name}: !import_model tokenizer-{kind.key}"
+        f" ({kind.tokenizer}, {size:.0f} MB)"
+    )

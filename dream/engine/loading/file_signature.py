@@ -1,0 +1,44 @@
+"""The files of a model, and whether they changed on disk."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from dream.catalogue.model_info import ModelInfo
+from dream.engine.loading.weight_files import WeightFiles
+
+MODEL_SUFFIXES = (".json", ".txt", ".model", ".safetensors", ".bin")
+"""Suffixes of the files that are read from a folder in diffusers layout: all but its model info,
+which is read for each image anyway, and documentation."""
+
+
+def list_weight_files(info: ModelInfo) -> WeightFiles:
+    """The weight files of a single-file model, or of one that is split into several."""
+    others = (part.path for part in info.parts if not part.part.startswith("tokenizer"))
+    return WeightFiles(tuple(dict.fromkeys((info.path, *others))), ema=info.ema)
+
+
+def compute_file_signature(path: Path) -> object:
+    """Changes when the files of a model or a VAE change on disk: its file and the .yaml beside it,
+    or the files in its folder and in those of its components. Takes a millisecond, and reads no
+    file."""
+    files = [path, path.with_suffix(".yaml")]
+    if path.is_dir():
+        files = [
+            file for file in (*path.glob("*"), *path.glob("*/*")) if file.suffix in MODEL_SUFFIXES
+        ]
+    return tuple((file, _stat_numbers(file)) for file in sorted(files))
+
+
+def compute_model_signature(info: ModelInfo) -> object:
+    """The signature of all files of a model."""
+    paths = dict.fromkeys((info.path, *(part.path for part in info.parts)))
+    return tuple(compute_file_signature(path) for path in paths)
+
+
+def _stat_numbers(path: Path) -> tuple[int, ...] | None:
+    try:
+        status = path.stat()
+    except OSError:  # it does not exist
+        return None
+    return status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns

@@ -1,0 +1,167 @@
+"""The configuration of a denoiser, read from the shapes of its weights under diffusers' names.
+
+What shapes do not say is the same in every published model of a class, and stands here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from itertools import count
+from math import isqrt
+from typing import Any
+
+from dream.engine.loading.config_from_shapes import Shapes
+
+_SD3_HEAD = 64
+"""Width of a head of attention in Stable Diffusion 3, whose first version has no norm to tell."""
+
+
+def infer_transformer_config(kind: str, shapes: Shapes) -> dict[str, Any]:
+    """The configuration of a denoiser of a class of diffusers. Raises KeyError for a weight that
+    lacks."""
+    return _CONFIGS[kind](shapes)
+
+
+def _z_image(shapes: Shapes) -> dict[str, Any]:
+    embedder = shapes["all_x_embedder.2-1.weight"].shape
+    head = shapes["layers.0.attention.norm_q.weight"].shape[0]
+    config = {
+        "in_channels": embedder[1] // 4,
+        "dim": embedder[0],
+        "n_layers": _count(shapes, "layers.{}.attention.to_q.weight"),
+        "n_refiner_layers": _count(shapes, "noise_refiner.{}.attention.to_q.weight"),
+        "n_heads": shapes["layers.0.attention.to_q.weight"].shape[0] // head,
+        "n_kv_heads": shapes["layers.0.attention.to_k.weight"].shape[0] // head,
+        "cap_feat_dim": shapes["cap_embedder.0.weight"].shape[0],
+        "axes_dims": _axes(head, (32, 48, 48)),
+        "axes_lens": [1536, 512, 512],
+    }
+    if "siglip_embedder.0.weight" in shapes:
+        config["siglip_feat_dim"] = shapes["siglip_embedder.0.weight"].shape[0]
+    return config
+
+
+def _flux2(shapes: Shapes) -> dict[str, Any]:
+    width, channels = shapes["x_embedder.weight"].shape
+    head = shapes["transformer_blocks.0.attn.norm_q.weight"].shape[0]
+    return {
+        "in_channels": channels,
+        "num_layers": _count(shapes, "transformer_blocks.{}.attn.to_q.weight"),
+        "num_single_layers": _count(shapes, "single_transformer_blocks.{}.attn.to_out.weight"),
+        "attention_head_dim": head,
+        "num_attention_heads": width // head,
+        "joint_attention_dim": shapes["context_embedder.weight"].shape[1],
+        "mlp_ratio": shapes["transformer_blocks.0.ff.linear_out.weight"].shape[1] / width,
+        "timestep_guidance_channels": shapes[
+            "time_guidance_embed.timestep_embedder.linear_1.weight"
+        ].shape[1],
+        "axes_dims_rope": _axes(head, (32, 32, 32, 32)),
+        "guidance_embeds": "time_guidance_embed.guidance_embedder.linear_1.weight" in shapes,
+    }
+
+
+def _flux(shapes: Shapes) -> dict[str, Any]:
+    return {
+        **_flux_blocks(shapes),
+        "pooled_projection_dim": shapes["time_text_embed.text_embedder.linear_1.weight"].shape[1],
+        "guidance_embeds": "time_text_embed.guidance_embedder.linear_1.weight" in shapes,
+    }
+
+
+def _chroma(shapes: Shapes) -> dict[str, Any]:
+    width, channels = shapes["distilled_guidance_layer.in_proj.weight"].shape
+    return {
+        **_flux_blocks(shapes),
+        "approximator_num_channels": channels,
+        "approximator_hidden_dim": width,
+        "approximator_layers": _count(shapes, "distilled_guidance_layer.norms.{}.weight"),
+    }
+
+
+def _flux_blocks(shapes: Shapes) -> dict[str, Any]:
+    width, channels = shapes["x_embedder.weight"].shape
+    head = shapes["transformer_blocks.0.attn.norm_q.weight"].shape[0]
+    outputs = shapes["proj_out.weight"].shape[0]
+    return {
+        "in_channels": channels,
+        "out_channels": None if outputs == channels else outputs,
+        "num_layers": _count(shapes, "transformer_blocks.{}.attn.to_q.weight"),
+        "num_single_layers": _count(shapes, "single_transformer_blocks.{}.attn.to_q.weight"),
+        "attention_head_dim": head,
+        "num_attention_heads": width // head,
+        "joint_attention_dim": shapes["context_embedder.weight"].shape[1],
+        "axes_dims_rope": _axes(head, (16, 56, 56)),
+    }
+
+
+def _qwen_image(shapes: Shapes) -> dict[str, Any]:
+    width, channels = shapes["img_in.weight"].shape
+    head = shapes["transformer_blocks.0.attn.norm_q.weight"].shape[0]
+    return {
+        "in_channels": channels,
+        "out_channels": shapes["proj_out.weight"].shape[0] // 4,
+        "num_layers": _count(shapes, "transformer_blocks.{}.attn.to_q.weight"),
+        "attention_head_dim": head,
+        "num_attention_heads": width // head,
+        "joint_attention_dim": shapes["txt_norm.weight"].shape[0],
+        "axes_dims_rope": _axes(head, (16, 56, 56)),
+    }
+
+
+def _sd3(shapes: Shapes) -> dict[str, Any]:
+    width, channels = shapes["pos_embed.proj.weight"].shape[:2]
+    norm = "transformer_blocks.0.attn.norm_q.weight"
+    head = shapes[norm].shape[0] if norm in shapes else _SD3_HEAD
+    layers = _count(shapes, "transformer_blocks.{}.attn.to_q.weight")
+    dual = (n for n in range(layers) if f"transformer_blocks.{n}.attn2.to_q.weight" in shapes)
+    return {
+        "sample_size": 128,
+        "in_channels": channels,
+        "out_channels": channels,
+        "num_layers": layers,
+        "attention_head_dim": head,
+        "num_attention_heads": width // head,
+        "caption_projection_dim": shapes["context_embedder.weight"].shape[0],
+        "joint_attention_dim": shapes["context_embedder.weight"].shape[1],
+        "pooled_projection_dim": shapes["time_text_embed.text_embedder.linear_1.weight"].shape[1],
+        "pos_embed_max_size": isqrt(shapes["pos_embed.pos_embed"].shape[1]),
+        "dual_attention_layers": list(dual),
+        "qk_norm": "rms_norm" if norm in shapes else None,
+    }
+
+
+def _lumina2(shapes: Shapes) -> dict[str, Any]:
+    width, channels = shapes["x_embedder.weight"].shape
+    head = shapes["layers.0.attn.norm_q.weight"].shape[0]
+    return {
+        "in_channels": channels // 4,
+        "hidden_size": width,
+        "num_layers": _count(shapes, "layers.{}.attn.to_q.weight"),
+        "num_refiner_layers": _count(shapes, "noise_refiner.{}.attn.to_q.weight"),
+        "num_attention_heads": shapes["layers.0.attn.to_q.weight"].shape[0] // head,
+        "num_kv_heads": shapes["layers.0.attn.to_k.weight"].shape[0] // head,
+        "axes_dim_rope": _axes(head, (32, 32, 32)),
+        "cap_feat_dim": shapes["time_caption_embed.caption_embedder.0.weight"].shape[0],
+    }
+
+
+_CONFIGS: Mapping[str, Callable[[Shapes], dict[str, Any]]] = {
+    "ChromaTransformer2DModel": _chroma,
+    "Flux2Transformer2DModel": _flux2,
+    "FluxTransformer2DModel": _flux,
+    "Lumina2Transformer2DModel": _lumina2,
+    "QwenImageTransformer2DModel": _qwen_image,
+    "SD3Transformer2DModel": _sd3,
+    "ZImageTransformer2DModel": _z_image,
+}
+"""By the class in diffusers."""
+
+
+def _axes(head: int, shares: tuple[int, ...]) -> list[int]:
+    """A head's width, divided among the axes of a position as in the published model."""
+    return [head * share // sum(shares) for share in shares]
+
+
+def _count(shapes: Shapes, pattern: str) -> int:
+    """How many blocks there are, from 0 on, without a gap."""
+    return next(n for n in count() if pattern.format(n) not in shapes)

@@ -1,0 +1,110 @@
+"""What completes a model in several files: found in other programs' folders, or named."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from dream.catalogue import ModelRegistry
+from dream.core.errors import ModelError
+from dream.core.request import Request
+from dream.session.fix import require_complete
+from dream.session.resolve import resolve
+from tests.catalogue.test_recognise import write
+
+Z_IMAGE = {
+    "cap_embedder.0.weight": (32,),
+    "x_pad_token": (1, 8),
+    "x_embedder.weight": (8, 64),
+    "layers.0.attention.qkv.weight": (24, 8),
+}
+QWEN3 = {"model.embed_tokens.weight": (300, 32), "model.layers.0.self_attn.q_norm.weight": (8,)}
+VAE = {"decoder.conv_in.weight": (8, 16, 3, 3), "encoder.conv_in.weight": (8, 3, 3, 3)}
+PARTS = ["qwen.safetensors", "ae.safetensors", "qwen3"]
+
+
+def put(root: Path, unet: str, encoders: str, vae: str, tokenizers: Path) -> None:
+    for folder in (unet, encoders, vae):
+        (root / folder).mkdir(parents=True, exist_ok=True)
+    write(root / unet / "z.safetensors", Z_IMAGE)
+    write(root / encoders / "qwen.safetensors", QWEN3)
+    write(root / vae / "ae.safetensors", VAE)
+    (tokenizers / "tokenizers" / "qwen3").mkdir(parents=True, exist_ok=True)
+    (tokenizers / "tokenizers" / "qwen3" / "tokenizer.json").write_text("{}")
+
+
+@pytest.mark.parametrize(
+    ("unet", "encoders", "vae"),
+    [
+        ("models/diffusion_models", "models/text_encoders", "models/vae"),  # ComfyUI
+        ("models/unet/deep/er", "models/clip", "models/vae"),
+        ("diffusion_models", "text_encoders", "vae"),
+        ("models/Stable-diffusion", "models/text_encoder", "models/VAE"),  # Forge
+        ("Models/diffusion_models", "Models/clip", "Models/VAE"),  # SwarmUI
+        ("models/z-image/main/some", "models/any/qwen3_encoder/some", "models/flux/vae/some"),
+    ],
+)
+def test_parts_are_found_where_programs_keep_them(
+    tmp_path: Path, unet: str, encoders: str, vae: str
+) -> None:
+    put(tmp_path, unet, encoders, vae, tmp_path)
+    registry = ModelRegistry([tmp_path])
+    info = registry.get_model("z")
+    assert [part.path.name for part in info.parts] == PARTS and info.missing == ()
+    assert [model.name for model in registry.list_models()] == ["z"], "once, and no parts"
+
+
+def test_extra_model_paths_of_comfyui_are_read(tmp_path: Path) -> None:
+    comfy, disk = tmp_path / "ComfyUI", tmp_path / "disk"
+    comfy.mkdir()
+    put(disk, "a/unets", "te", "v", comfy)
+    (comfy / "extra_model_paths.yaml").write_text(
+        f"other:\n  base_path: {disk}\n  is_default: true\n  diffusion_models: |\n"
+        "    nowhere\n    a/unets\n  text_encoders: te\n  vae: v/\nodd: 3\n"
+    )
+    info = ModelRegistry([comfy]).get_model("z")
+    assert [part.path.name for part in info.parts] == PARTS
+    (comfy / "extra_model_paths.yaml").write_text("a: !!python/object/apply:os.system [x]\n")
+    with pytest.raises(ModelError, match="there is no model"):
+        ModelRegistry([comfy]).get_model("z")
+
+
+def test_what_is_missing_is_named_before_anything_is_loaded(tmp_path: Path) -> None:
+    (tmp_path / "unet").mkdir()
+    write(tmp_path / "unet" / "z.safetensors", Z_IMAGE | {"cap_embedder.0.weight": (2560,)})
+    registry = ModelRegistry([tmp_path])
+    with pytest.raises(ModelError) as caught:
+        resolve(
+            Request(prompt="x", model="z"),
+            lambda name: registry.get_model(name or ""),
+            [],
+            lambda: 1,
+        )
+    text = str(caught.value)
+    assert "z lacks its text encoder (Qwen3, 2,560 wide) and its VAE (kl, 16 channels)" in text
+    assert "!import_model qwen-3-4b (8.0 GB)" in text and "!import_model flux-vae (0.3 GB)" in text
+    put(tmp_path, "unet", "clip", "vae", tmp_path / "elsewhere")
+    with pytest.raises(ModelError, match=r"tokenizer of Qwen3 \(!import_model tokenizer-qwen3"):
+        require_complete(ModelRegistry([tmp_path]).get_model("z"))
+
+
+def test_of_several_candidates_one_is_used(tmp_path: Path) -> None:
+    put(tmp_path, "unet", "clip", "vae", tmp_path)
+    write(tmp_path / "clip" / "wide.safetensors", QWEN3 | {"model.embed_tokens.weight": (300, 64)})
+    write(tmp_path / "clip" / "exact.safetensors", QWEN3, dtype="F32")
+    write(tmp_path / "vae" / "aaa-sd3.safetensors", VAE, dtype="F32")
+    (tmp_path / "clip" / "torn.safetensors").write_bytes(b"\x08" + bytes(20))
+    info = ModelRegistry([tmp_path]).get_model("z")
+    assert [part.path.name for part in info.parts] == ["exact.safetensors", *PARTS[1:]]
+    (tmp_path / "models.toml").write_text('[models.z]\ntext_encoder = "qwen"\n')
+    info = ModelRegistry([tmp_path]).get_model("z")
+    assert [part.path.name for part in info.parts] == PARTS
+
+
+def test_a_tokenizer_is_found_in_the_hubs_cache(tmp_path: Path) -> None:
+    put(tmp_path, "unet", "clip", "vae", tmp_path / "elsewhere")
+    snapshot = tmp_path / "models--Qwen--Qwen3-4B" / "snapshots" / ("0" * 40)
+    snapshot.mkdir(parents=True)
+    (snapshot / "tokenizer.json").write_text("{}")
+    assert ModelRegistry([tmp_path]).get_model("z").parts[-1].path == snapshot

@@ -1,0 +1,133 @@
+"""Models in several files, as ComfyUI's folders have them, give the pixels of their folder in
+diffusers layout."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from dream.catalogue import ModelRegistry
+from dream.core.errors import ModelError
+from dream.core.picture import Picture
+from dream.engine import create_generator
+from dream.engine.image_generator import ImageGenerator
+from dream.engine.interface import DeviceConfig
+from dream.engine.silence_libraries import silence_libraries
+from tests.random_split import SPLIT
+from tests.recipes import recipe
+from tests.split_files import denoiser_tensors, save, under, write_split, write_whole
+
+
+def make(family: str, folder: Path) -> Any:
+    """A random model of a family, also in diffusers layout in a folder `models/folder`."""
+    with silence_libraries(), torch.random.fork_rng():
+        torch.manual_seed(0)
+        pipe = SPLIT[family](folder)
+        pipe.save_pretrained(folder / "models" / "folder")
+    return pipe
+
+
+def paint(generator: ImageGenerator, model: str) -> Picture:
+    loaded = generator.load(model, lambda event: None)
+    for part in loaded.pipe.components.values():
+        for weight in part.parameters() if isinstance(part, torch.nn.Module) else ():
+            # A library leaves them where they are in the file, and where they are in memory decides
+            # about the last bit of products.
+            weight.data = weight.data.clone()
+    small = {"width": 80, "height": 64, "steps": 2, "cfg_scale": 1.0, "prompt": "a red circle"}
+    return generator.generate(recipe(model=model, **small), lambda event: None)
+
+
+@pytest.mark.parametrize("family", SPLIT)
+def test_split_files_and_all_in_one_give_the_pixels_of_the_folder(
+    tmp_path: Path, family: str
+) -> None:
+    pipe = make(family, tmp_path)
+    write_split(pipe, family, tmp_path / "ComfyUI" / "models")
+    write_whole(
+        pipe, family, tmp_path / "whole", vae="first_stage_model." if family == "sd3" else "vae."
+    )
+    registry = ModelRegistry([tmp_path / name for name in ("models", "ComfyUI", "whole")])
+    generator = create_generator(registry.get_model, DeviceConfig(max_loaded_models=1))
+    folder, split, whole = (
+        paint(generator, name) for name in ("folder", f"my-{family}", f"whole-{family}")
+    )
+    assert folder.sha256 == split.sha256 == whole.sha256
+    assert split.facts["weights"] != whole.facts["weights"]
+    info = registry.get_model(f"my-{family}")
+    assert info.family == family == registry.get_model("folder").family
+    assert info.missing == () and info.multiple == 16
+    assert {part.path.name for part in registry.get_model(f"whole-{family}").parts} <= {
+        f"whole-{family}.safetensors",
+        "t5",
+        "qwen3",
+        "qwen2.5-vl",
+        "gemma2",
+    }
+
+
+@pytest.fixture(scope="module")
+def z_image(tmp_path_factory: pytest.TempPathFactory) -> tuple[Any, Path]:
+    folder = tmp_path_factory.mktemp("z-image")
+    pipe = make("z-image", folder)
+    write_split(pipe, "z-image", folder / "models")
+    return pipe, folder / "models"
+
+
+@pytest.mark.parametrize("prefix", ["model.diffusion_model.", "diffusion_model.", "transformer."])
+def test_every_prefix_in_use_is_read(z_image: tuple[Any, Path], prefix: str) -> None:
+    pipe, models = z_image
+    names = denoiser_tensors(pipe, "z-image")
+    path = save(models / "unet" / "prefixed.safetensors", under(prefix, names))
+    generator = create_generator(ModelRegistry([models]).get_model, DeviceConfig())
+    loaded = generator.load("prefixed", lambda event: None).pipe.transformer.state_dict()
+    assert all(torch.equal(loaded[n], t) for n, t in pipe.transformer.state_dict().items())
+    path.unlink()
+
+
+def test_names_of_diffusers_are_read_too(z_image: tuple[Any, Path]) -> None:
+    pipe, models = z_image
+    path = save(models / "unet" / "plain.safetensors", dict(pipe.transformer.state_dict()))
+    generator = create_generator(ModelRegistry([models]).get_model, DeviceConfig())
+    loaded = generator.load("plain", lambda event: None).pipe.transformer.state_dict()
+    assert all(torch.equal(loaded[n], t) for n, t in pipe.transformer.state_dict().items())
+    path.unlink()
+
+
+def test_two_models_share_their_text_encoder(z_image: tuple[Any, Path]) -> None:
+    pipe, models = z_image
+    other = save(models / "unet" / "other.safetensors", denoiser_tensors(pipe, "z-image"))
+    generator = create_generator(ModelRegistry([models]).get_model, DeviceConfig())
+    one = generator.load("my-z-image", lambda event: None).pipe
+    two = generator.load("other", lambda event: None).pipe
+    assert one.text_encoder is two.text_encoder and one.transformer is not two.transformer
+    other.unlink()
+
+
+def test_a_weight_that_lacks_is_named(z_image: tuple[Any, Path]) -> None:
+    pipe, models = z_image
+    names = denoiser_tensors(pipe, "z-image")
+    del names["layers.1.feed_forward.w2.weight"]
+    path = save(models / "unet" / "torn.safetensors", names)
+    generator = create_generator(ModelRegistry([models]).get_model, DeviceConfig())
+    with pytest.raises(ModelError, match=r"missing layers\.1\.feed_forward\.w2\.weight"):
+        generator.load("torn", lambda event: None)
+    path.unlink()
+
+
+def test_turbo_has_its_shift_and_steps(z_image: tuple[Any, Path]) -> None:
+    pipe, models = z_image
+    names = denoiser_tensors(pipe, "z-image")
+    path = save(models / "unet" / "z_image_turbo.safetensors", names)
+    registry = ModelRegistry([models])
+    info = registry.get_model("z_image_turbo")
+    assert (info.steps, info.cfg_scale) == (9, 1.0)
+    assert "z_image_turbo" in info.defaults_from
+    loaded = create_generator(registry.get_model, DeviceConfig()).load(
+        info.name, lambda event: None
+    )
+    assert loaded.pipe.scheduler.config.shift == 3.0
+    path.unlink()
