@@ -76,11 +76,8 @@ class ModelRegistry:
         if len(others) == len(self.models_dirs):
             return {}
         without = replace(self, models_dirs=others).find_paths()
-        return {
-            name: path
-            for name, path in self.find_paths().items()
-            if name in without and _identity(path) != _identity(without[name])
-        }
+        paths = self.find_paths().items()
+        return {n: p for n, p in paths if n in without and _identity(p) != _identity(without[n])}
 
     def get_vae(self, name_or_path: str) -> Path:
         """The VAE of that name, or at that path, unread. Raises ModelError with similar names."""
@@ -90,7 +87,7 @@ class ModelRegistry:
             return path
         if name_or_path not in paths:
             raise ModelError(
-                f'there is no VAE "{name_or_path}" in {self._places()}',
+                f'there is no VAE "{name_or_path}" in {_join(self.models_dirs)}',
                 _suggest(name_or_path, paths) or "put VAE files into VAE/ in a models folder",
             )
         return paths[name_or_path]
@@ -112,7 +109,7 @@ class ModelRegistry:
             if name in places:
                 return name
         raise ModelError(
-            f"there is no model in {self._places()}",
+            f"there is no model in {_join(self.models_dirs)}",
             f"put a model into one of them: a single file, or a folder with {INDEX}",
         )
 
@@ -136,12 +133,12 @@ class ModelRegistry:
             info = inside[0] if inside else info_outside_dirs(path)
         if info is None:
             raise ModelError(
-                f'there is no upscaler "{name_or_path}" in {self._places()}',
+                f'there is no upscaler "{name_or_path}" in {_join(self.models_dirs)}',
                 _suggest(name_or_path, infos),
             )
         if not (info.is_on_disk or info.url):
             raise ModelError(
-                f"{info.name} comes with dream, but it is not in {self._places()}",
+                f"{info.name} comes with dream, but it is not in {_join(self.models_dirs)}",
                 "reinstall dream",
             )
         if self.offline and not info.is_on_disk:
@@ -223,9 +220,6 @@ class ModelRegistry:
             except ModelError as error:
                 complain(str(error))
 
-    def _places(self) -> str:
-        return ", ".join(map(str, self.models_dirs))
-
     def _name_of(self, path: Path, places: dict[str, Path]) -> str:
         same = (name for name, other in places.items() if other.samefile(path))
         return next(same, str(path))
@@ -237,9 +231,9 @@ class ModelRegistry:
             if name in (other.name, other.stem):
                 return why
         hint = _suggest(_without_suffix(name), places)
-        if not hint.startswith("did") and _is_hub_id(name):
+        if not hint.startswith("did") and "/" in name and _is_hub_id(name):
             hint = f"to download it: !import_model {name}"
-        return ModelError(f'there is no model "{name}" in {self._places()}', hint)
+        return ModelError(f'there is no model "{name}" in {_join(self.models_dirs)}', hint)
 
 
 def _without_suffix(name: str) -> str:
@@ -280,8 +274,6 @@ def _is_folder(path: Path) -> bool:
 
 
 def _is_hub_id(name: str) -> bool:
-    if "/" not in name:
-        return False
     from dream.catalogue.hub import parse_hub_id  # imports network code
 
     return parse_hub_id(name) is not None
@@ -297,6 +289,10 @@ def _suggest(name: str, known: Iterable[str]) -> str:
 
 def _join(values: Iterable[object]) -> str:
     return ", ".join(map(str, values))
+
+
+def _join(folders: Iterable[Path]) -> str:
+    return ", ".join(map(str, folders))
 
 
 def _ignore(complaint: str) -> None:

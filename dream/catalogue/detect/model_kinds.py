@@ -116,7 +116,7 @@ def _classify(header: Header) -> DetectedModel:
         return classify_denoiser(common, header, pieces)
     if file_kind:
         return replace(common, kind=file_kind.kind, called=file_kind.called, place=file_kind.place)
-    if len(pieces) == 1 and common.kind != "lora":
+    if len(pieces) == 1 and common.kind not in ("lora", "model"):
         return classify_part(common, pieces)
     if common.kind == "unknown" and header.format == "gguf":
         return replace(common, called=_describe_gguf(header))
