@@ -291,9 +291,5 @@ def _join(values: Iterable[object]) -> str:
     return ", ".join(map(str, values))
 
 
-def _join(folders: Iterable[Path]) -> str:
-    return ", ".join(map(str, folders))
-
-
 def _ignore(complaint: str) -> None:
     """`ModelRegistry.check_models` reports them."""

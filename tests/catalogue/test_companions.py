@@ -11,7 +11,7 @@ from dream.core.errors import ModelError
 from dream.core.request import Request
 from dream.session.fix import require_complete
 from dream.session.resolve import resolve
-from tests.catalogue.test_recognise import write
+from tests.catalogue.test_detect import write
 
 Z_IMAGE = {
     "cap_embedder.0.weight": (32,),
