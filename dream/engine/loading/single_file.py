@@ -31,6 +31,7 @@ from dream.catalogue.detect.pieces import VAE
 from dream.catalogue.detect.require import require_vae
 from dream.core.errors import ModelError
 from dream.engine.loading import config_from_shapes as blueprints
+from dream.engine.loading.build_vaes import OTHER_VAES, load_vae_of_kind
 from dream.engine.loading.checkpoint import Checkpoint, open_checkpoint, open_tensors
 from dream.engine.loading.clip_tokenizer import (
     VOCAB_SIZE,
@@ -41,7 +42,6 @@ from dream.engine.loading.components import current_vae_name
 from dream.engine.loading.config_from_shapes import TextEncoderSpec
 from dream.engine.loading.mmap_file import MappedFile
 from dream.engine.loading.refiner import RefinerPipeline
-from dream.engine.loading.vaes import OTHER_VAES, load_vae_of_kind
 from dream.engine.loading.weight_copy import load_weights, missing_weights_error
 from dream.engine.memory.device import Placement
 

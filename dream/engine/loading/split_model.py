@@ -24,6 +24,7 @@ from dream.catalogue.detect.require import require_model
 from dream.catalogue.model_info import ModelInfo, PartFile
 from dream.core.bounded_reading import read_json
 from dream.core.errors import ModelError
+from dream.engine.loading.build_vaes import load_vae_of_kind
 from dream.engine.loading.checkpoint import open_tensors
 from dream.engine.loading.clip_tokenizer import build_clip_tokenizer
 from dream.engine.loading.components import load_tokenizer
@@ -33,7 +34,6 @@ from dream.engine.loading.shared_encoders import EncoderKey, SharedEncoders
 from dream.engine.loading.single_file import build_vae
 from dream.engine.loading.text_encoders import load_text_encoder
 from dream.engine.loading.transformer_config import infer_transformer_config
-from dream.engine.loading.vaes import load_vae_of_kind
 from dream.engine.loading.weight_copy import load_weights, missing_weights_error
 from dream.engine.memory.device import NO_OFFLOAD, Placement
 from dream.options.family import Family
