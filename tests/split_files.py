@@ -1,5 +1,5 @@
 """Writes a pipeline of diffusers as the files that people have in ComfyUI's folders: the inverse of
-`engine.loading.key_maps`, `text_encoders` and `build_vaes`. The names are those of the original code."""
+`engine.loading.key_maps`, `text_encoders` and `build_vaes`, with the names of the original code."""
 
 from __future__ import annotations
 
