@@ -1,6 +1,7 @@
 """The `dream` command, and `python -m dream`."""
 
 import gc
+import signal
 import sys
 
 
@@ -8,12 +9,26 @@ def main() -> int:
     """Import and run `dream` with garbage collection off; the exit status.
 
     Imported objects are never freed. Garbage collection during imports takes a fifteenth of the
-    time from Enter to the prompt; `dream.cli.app` turns it on again after all imports.
+    time from Enter to the prompt; `dream.cli.app` turns it on again after all imports. Ctrl-C
+    during the imports, or while the interpreter exits, ends the process without a traceback.
     """
     gc.disable()
-    from dream.cli.app import main
+    try:
+        from dream.cli.app import main
 
-    return main()
+        status = main()
+    except KeyboardInterrupt:
+        _end_at_next_interrupt()
+        from dream.core.errors import INTERRUPTED
+
+        return INTERRUPTED
+    _end_at_next_interrupt()
+    return status
+
+
+def _end_at_next_interrupt() -> None:
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from scripts.kill_rounds import ROOT, Batch, rounds
+from scripts.kill_rounds import ROOT, Batch, run_rounds
 from tests.gallery.checks import sound
 from tests.random_models import make_random_model
 
@@ -29,7 +29,7 @@ def options(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
 
 
 def test_killed_at_random_moments(tmp_path: Path, options: list[str]) -> None:
-    findings = rounds(Batch(tmp_path, 12, options), 3, random.Random(7))
+    findings = run_rounds(Batch(tmp_path, 12, options), 3, random.Random(7))
     assert findings.rounds.total() == 3
 
 
@@ -37,7 +37,7 @@ def test_two_programs_at_once_in_one_folder(tmp_path: Path, options: list[str]) 
     batches = [Batch(tmp_path, 20, options, first) for first in (1, 1001)]
     programs = [batch.start() for batch in batches]
     for program in programs:
-        assert program.wait() == 0, program.output()
+        assert program.wait() == 0, program.stderr()
     assert batches[0].made() == [*range(1, 21), *range(1001, 1021)]
     log = batches[0].outdir / "dream_log.txt"
     assert len(log.read_text(encoding="utf-8").splitlines()) == 40

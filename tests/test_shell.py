@@ -243,3 +243,39 @@ def test_standard_input_is_read_as_a_file_is(data: bytes, message: str, tmp_path
     assert (file.stdout, file.returncode) == (pipe.stdout, pipe.returncode)
     assert file.stderr == pipe.stderr.replace("standard input", "lines.txt")
     assert message in pipe.stderr and "Traceback" not in pipe.stderr
+
+
+INTERRUPTED_START = """
+import os, signal, sys
+
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
+class Press:
+    def find_spec(self, name, path, target=None):
+        if name == sys.argv[1]:
+            os.kill(os.getpid(), signal.SIGINT)
+
+sys.meta_path.insert(0, Press())
+sys.argv = ["dream", *sys.argv[1:]]
+from dream.__main__ import main
+status = main()
+if sys.argv[1] == "red circle":
+    os.kill(os.getpid(), signal.SIGINT)
+sys.exit(status)
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="sends POSIX signals")
+@pytest.mark.parametrize(
+    ("module", "status"),
+    [("dream.cli.app", 130), ("dream.line", 130), ("dream.session", 130), ("red circle", -2)],
+)
+def test_ctrl_c_while_it_starts_or_ends(module: str, status: int, tmp_path: Path) -> None:
+    ran = subprocess.run(
+        [sys.executable, "-c", INTERRUPTED_START, module, "--dry_run"],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+    )
+    assert (ran.returncode, ran.stderr) == (status, ""), ran.stderr
