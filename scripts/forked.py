@@ -85,7 +85,6 @@ def _fork_worker(theirs: socket.socket, output: IO[bytes]) -> ForkedProcess:
     def run() -> int:
         from dream.worker.server import main
 
-        os.setsid()
         sys.argv = ["-c", str(theirs.fileno()), ""]
         main()
         return 0
