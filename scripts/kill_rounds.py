@@ -40,7 +40,7 @@ ROOT = Path(__file__).resolve().parents[1]
 FAULTS = ("program", "worker", "Ctrl-C", "Ctrl-C beside a stopped worker", "full disk")
 INTERRUPT_TIMEOUT = 30.0
 """Seconds within which Ctrl-C ends the program, on a busy machine."""
-TIMEOUT = 180.0
+TIMEOUT = 900.0
 """Seconds that a program may take to start, or to make an image."""
 REPORT_EVERY = 25
 """Rounds between two lines about the progress."""

@@ -18,8 +18,8 @@ def list_queue(context: Context, argument: str) -> Events[None]:
     waiting = queue.waiting
     page: list[Line] = [_format_entry(entry, "now") for entry in [queue.current] if entry]
     page += [_format_entry(entry, "") for entry in waiting[:_SHOWN]]
-    if len(waiting) > _SHOWN:
-        page.append(f"           … and {len(waiting) - _SHOWN} more")
+    if more := queue.count_waiting - len(waiting[:_SHOWN]):
+        page.append(f"           … and {more} more")
     if queue.paused:
         page.append("paused; !resume continues")
     yield TextOutput(lines=tuple(page) or ("the queue is empty",))
@@ -61,7 +61,7 @@ def resume_queue(context: Context, argument: str) -> Events[None]:
     """!resume: continue with the waiting lines."""
     queue = _get_queue(context)
     queue.resume()
-    yield Note(text=f"continuing; {count_lines(len(queue.waiting))} in the queue")
+    yield Note(text=f"continuing; {count_lines(queue.count_waiting)} in the queue")
 
 
 def restart(context: Context, argument: str) -> Events[None]:

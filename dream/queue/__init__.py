@@ -1,10 +1,17 @@
-"""The queue of lines, and the file that keeps them across sessions.
+"""The lines that wait to run, in order; and the file that stores them in case the session dies.
 
-It has lines and events only; the caller generates the images.
+It knows lines and events; the caller makes the images.
 """
 
 from dream.queue.cancellable import follow_until_cancelled
-from dream.queue.line_queue import LineQueue, QueuedLine
+from dream.queue.line_queue import LineQueue, QueuedLine, UncheckedLine
 from dream.queue.queue_file import FILE_NAME, QueueFile
 
-__all__ = ["FILE_NAME", "LineQueue", "QueueFile", "QueuedLine", "follow_until_cancelled"]
+__all__ = [
+    "FILE_NAME",
+    "LineQueue",
+    "QueueFile",
+    "QueuedLine",
+    "UncheckedLine",
+    "follow_until_cancelled",
+]

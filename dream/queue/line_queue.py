@@ -1,4 +1,4 @@
-"""The queue: the current line and the waiting lines, in order."""
+"""The queue: the current line, the waiting lines, and entered lines that are not checked yet."""
 
 from __future__ import annotations
 
@@ -6,47 +6,9 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 from dream.core.errors import BadLine
-
-
-class QueueStore(Protocol):
-    """Stores all unfinished lines, the current one first."""
-
-    def add(self, lines: Sequence[str]) -> None:
-        """Append these lines."""
-
-    def remove(self, place: int) -> None:
-        """Remove the line at this place, from 0: it is done or cancelled."""
-
-    def move(self, place: int, to: int) -> None:
-        """Move the line at this place to another."""
-
-    def replace(self, place: int, lines: Sequence[str]) -> None:
-        """Replace the line at this place by these."""
-
-    def write(self, lines: Sequence[str]) -> None:
-        """Replace all lines by these."""
-
-
-class NoStore:
-    """Stores nothing."""
-
-    def add(self, lines: Sequence[str]) -> None:
-        """Nothing."""
-
-    def remove(self, place: int) -> None:
-        """Nothing."""
-
-    def move(self, place: int, to: int) -> None:
-        """Nothing."""
-
-    def replace(self, place: int, lines: Sequence[str]) -> None:
-        """Nothing."""
-
-    def write(self, lines: Sequence[str]) -> None:
-        """Nothing."""
+from dream.queue.queue_store import NoStore, QueueStore
 
 
 @dataclass(frozen=True)
@@ -54,15 +16,25 @@ class QueuedLine:
     """A line in the queue."""
 
     number: int
-    """From 1, in the order they were entered; unique in a session."""
+    """From 1, in the order in which lines were queued; unique in a session."""
     line: str
 
 
-class LineQueue:
-    """A queue of lines. Every method may be called from any thread.
+@dataclass(frozen=True)
+class UncheckedLine:
+    """An entered line that is not checked yet: it may need an answer, or run at once."""
 
-    One thread takes a line, runs it and calls `finish`; the others add, read, move and cancel
-    lines.
+    line: str
+    is_shown: bool
+    """Whether the user sees it on the screen, because it was typed and not pasted."""
+
+
+class LineQueue:
+    """Returns queued lines one at a time. Every method may be called from any thread.
+
+    One thread takes a line, runs it and calls `finish`; others put, list, move and cancel. The
+    store holds the current line (or what is left of it), the waiting lines and, after
+    `store_unchecked`, the unchecked lines, in this order.
     """
 
     def __init__(
@@ -75,17 +47,18 @@ class LineQueue:
         self._store, self._interrupt = store, interrupt
         self._changed = threading.Condition()
         self._waiting: list[QueuedLine] = []
+        self._unchecked: deque[UncheckedLine] = deque()
+        self._unstored = 0  # the last of them, which are not in the store
         self._current: QueuedLine | None = None
         self._left: deque[str] = deque()
-        """What is stored of the current line: the line, or a line for each image that is not on
-        disk."""
+        """What is stored for it: the line, or a line for each image that is not on disk."""
         self._numbers = 0
         self._cancelled = self._paused = self._closed = self._is_split = False
 
     # ── for the thread that runs the lines ─────────────────────────────────────────────────────
 
     def take(self) -> QueuedLine | None:
-        """Wait for the next line, and while the queue is paused; None once the queue is closed."""
+        """Wait for the next line, and for the end of a pause; None once the queue is closed."""
         with self._changed:
             self._changed.wait_for(lambda: self._closed or (self._waiting and not self._paused))
             if self._closed:
@@ -95,9 +68,9 @@ class LineQueue:
             return self._current
 
     def keep_rest(self, count: int, lines: Callable[[], Sequence[str]]) -> None:
-        """Replace the current line in the store: `count` of its images are not on disk yet, and
-        `lines` returns a line for each, so that the next session does not generate an image twice.
-        `lines` is called for the first image; each further image removes one line."""
+        """Store `count` lines, one for each image of the current line that is not on disk yet, so
+        that a later session makes no image twice. `lines` is called for the first of them; from
+        then on each image removes a line."""
         with self._changed:
             if self._current is None:
                 return
@@ -109,8 +82,8 @@ class LineQueue:
                 self._store.remove(0)
 
     def finish(self) -> None:
-        """The line that was taken has ended, successfully or not. In a closed queue it counts as
-        unfinished, and the rest of it stays in the store."""
+        """The current line has ended, successfully or not. In a closed queue it counts as
+        unfinished: what is left of it stays stored."""
         with self._changed:
             while self._left and not self._closed:
                 self._left.popleft()
@@ -119,10 +92,52 @@ class LineQueue:
             self._changed.notify_all()
 
     def is_cancelled(self) -> bool:
-        """Whether the current line has been cancelled."""
+        """Whether the current line was cancelled."""
         return self._cancelled
 
-    # ── for all threads ────────────────────────────────────────────────────────────────────────
+    # ── lines that are not checked yet ─────────────────────────────────────────────────────────
+
+    def add_unchecked(self, lines: Sequence[UncheckedLine]) -> None:
+        """Add entered lines, which are checked one after the other. They are not stored yet."""
+        with self._changed:
+            self._unchecked += lines
+            self._unstored += len(lines)
+
+    def store_unchecked(self) -> None:
+        """Store all unchecked lines, because checking them takes a while, or the session ends."""
+        with self._changed:
+            new = len(self._unchecked) - self._unstored
+            if self._unstored and not self._closed:
+                self._store.add([entry.line for entry in list(self._unchecked)[new:]])
+                self._unstored = 0
+
+    @property
+    def next_unchecked(self) -> UncheckedLine | None:
+        """The unchecked line that was entered first."""
+        with self._changed:
+            return self._unchecked[0] if self._unchecked else None
+
+    def resolve_unchecked(self, entry: UncheckedLine, lines: Sequence[str]) -> None:
+        """Queue these lines in place of the first unchecked line, which is `entry`, or was
+        cancelled meanwhile; none if it runs at once."""
+        with self._changed:
+            if not self._unchecked or self._unchecked[0] is not entry:
+                return
+            is_stored = self._unstored < len(self._unchecked)
+            place = self._ahead + len(self._waiting)
+            self._unchecked.popleft()
+            self._unstored -= not is_stored
+            if self._closed or (is_stored and list(lines) == [entry.line]):
+                pass  # nothing changes on disk
+            elif is_stored and lines:
+                self._store.replace(place, lines)
+            elif is_stored:
+                self._store.remove(place)
+            elif lines:
+                self._store.add(lines)
+            self._add(lines)
+
+    # ── for everyone else ──────────────────────────────────────────────────────────────────────
 
     @property
     def current(self) -> QueuedLine | None:
@@ -131,15 +146,21 @@ class LineQueue:
 
     @property
     def waiting(self) -> tuple[QueuedLine, ...]:
-        """The waiting lines, the next one first."""
+        """The lines after it, the next one first; without the unchecked ones."""
         with self._changed:
             return tuple(self._waiting)
 
     @property
-    def unfinished(self) -> int:
-        """Number of lines that the next session would get if this one ended now."""
+    def count_waiting(self) -> int:
+        """The number of lines after the current one, with the unchecked ones."""
         with self._changed:
-            return len(self._waiting) + len(self._left)
+            return len(self._waiting) + len(self._unchecked)
+
+    @property
+    def unfinished(self) -> int:
+        """The number of lines that a later session is offered if this one ends now."""
+        with self._changed:
+            return len(self._left) + len(self._waiting) + len(self._unchecked) - self._unstored
 
     @property
     def paused(self) -> bool:
@@ -148,22 +169,24 @@ class LineQueue:
 
     @property
     def idle(self) -> bool:
-        """Whether no line is running and none is waiting."""
+        """Whether no line is running and none waits."""
         with self._changed:
-            return self._current is None and not self._waiting
+            return self._current is None and not self._waiting and not self._unchecked
 
     def put(self, lines: Iterable[str]) -> None:
-        """Add these lines at the end."""
+        """Add lines after all waiting lines, before the unchecked ones."""
         with self._changed:
-            entries = [QueuedLine(n, line) for n, line in enumerate(lines, self._numbers + 1)]
-            self._numbers += len(entries)
-            self._waiting += entries
-            if entries and not self._closed:
-                self._store.add([entry.line for entry in entries])
-            self._changed.notify_all()
+            added = list(lines)
+            if added and not self._closed:
+                place = self._ahead + len(self._waiting)
+                stored = len(self._unchecked) - self._unstored
+                self._store.add(added)
+                for n in range(len(added) if stored else 0):
+                    self._store.move(place + stored + n, place + n)
+            self._add(added)
 
     def move_to_front(self, number: int) -> QueuedLine:
-        """Move a waiting line to the front. Raises BadLine if there is none with that number."""
+        """Make a waiting line the next one. Raises BadLine if no line has this number."""
         with self._changed:
             index = self._index(number)
             entry = self._waiting.pop(index)
@@ -173,10 +196,10 @@ class LineQueue:
             return entry
 
     def cancel(self, number: int) -> QueuedLine:
-        """Cancel a line, waiting or running. Raises BadLine if there is none with that number."""
+        """Cancel the current or a waiting line. Raises BadLine if no line has this number."""
         with self._changed:
             if self._current is not None and self._current.number == number:
-                self._give_up()
+                self._cancel_current()
                 return self._current
             index = self._index(number)
             entry = self._waiting.pop(index)
@@ -187,17 +210,19 @@ class LineQueue:
     def cancel_current(self) -> QueuedLine | None:
         """Cancel the current line, if there is one."""
         with self._changed:
-            self._give_up()
+            self._cancel_current()
             return self._current
 
     def cancel_all(self) -> int:
-        """Cancel every line; returns how many were waiting."""
+        """Cancel every line; the number of those that were waiting."""
         with self._changed:
-            count = len(self._waiting)
+            count = len(self._waiting) + len(self._unchecked)
             self._waiting.clear()
+            self._unchecked.clear()
+            self._unstored = 0
             if not self._closed:
                 self._store.write(tuple(self._left))
-            self._give_up()
+            self._cancel_current()
             return count
 
     def pause(self) -> None:
@@ -211,16 +236,21 @@ class LineQueue:
             self._changed.notify_all()
 
     def close(self) -> None:
-        """Cancel the current line and start no other. Unfinished lines stay in the store, which no
-        longer changes."""
+        """Cancel the current line and start no other. Unfinished lines stay stored as they are."""
         with self._changed:
             self._closed = True
-            self._give_up()
+            self._cancel_current()
             self._changed.notify_all()
 
-    # ── the lock is held ───────────────────────────────────────────────────────────────────────
+    # ── with the lock held ─────────────────────────────────────────────────────────────────────
 
-    def _give_up(self) -> None:
+    def _add(self, lines: Iterable[str]) -> None:
+        entries = [QueuedLine(n, line) for n, line in enumerate(lines, self._numbers + 1)]
+        self._numbers += len(entries)
+        self._waiting += entries
+        self._changed.notify_all()
+
+    def _cancel_current(self) -> None:
         if self._current is not None:
             self._cancelled = True
             self._interrupt()
@@ -233,5 +263,5 @@ class LineQueue:
 
     @property
     def _ahead(self) -> int:
-        """Number of stored lines before the waiting ones."""
+        """Stored lines before the waiting ones."""
         return len(self._left)

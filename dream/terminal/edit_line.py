@@ -78,10 +78,11 @@ class EditLine(PromptSession[str]):
 
     def put_aside(self) -> None:
         """Interrupt the current line with PromptInterrupted and erase it from the screen; its text
-        becomes the start of the next line."""
-        self._pending.put(self.default_buffer.text)
-        self.app.erase_when_done = True
-        self.app.exit(exception=PromptInterrupted())
+        becomes the start of the next line. A line that was just entered is not interrupted."""
+        if self.app.is_running and self.app.future and not self.app.future.done():
+            self._pending.put(self.default_buffer.text)
+            self.app.erase_when_done = True
+            self.app.exit(exception=PromptInterrupted())
 
     def leave(self, error: BaseException) -> None:
         """End the current line or question with this error; any error but EOFError also ends all

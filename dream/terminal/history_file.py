@@ -61,8 +61,14 @@ class LineHistory(History):
 
     def append_string(self, string: str) -> None:
         """Add an entered line."""
-        if string.strip() and string.strip() not in LEAVE:
-            super().append_string(string)
+        self.append_strings([string])
+
+    def append_strings(self, strings: Iterable[str]) -> None:
+        """Add entered lines, oldest first."""
+        added = [text for text in strings if text.strip() and text.strip() not in LEAVE]
+        if added:
+            self._loaded_strings[:0] = reversed(added)
+            self._store(added)
 
     def load_history_strings(self) -> Iterable[str]:
         """Return the recent lines, newest first."""
@@ -70,19 +76,22 @@ class LineHistory(History):
 
     def store_string(self, string: str) -> None:
         """Append one line to the file, or report once why it cannot be written."""
-        line = string.replace("\n", "\\n")
+        self._store([string])
+
+    def _store(self, strings: Iterable[str]) -> None:
+        lines = [string.replace("\n", "\\n") for string in strings]
         if self._unsaved_lines is None:
             try:
-                return _append(self._path, line)
+                return _append(self._path, lines)
             except OSError as error:
                 self._unsaved_lines = []
                 self._complain(f"the history is not saved: {self._path}: {error.strerror}")
-        self._unsaved_lines.append(line)
+        self._unsaved_lines += lines
 
 
-def _append(path: Path, line: str) -> None:
+def _append(path: Path, lines: Iterable[str]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    data = f"{line}\n".encode(errors="replace")
+    data = "".join(f"{line}\n" for line in lines).encode(errors="replace")
     # Prompts are private: as with a shell's history, only the user can read this file.
     file = open_own(path, os.O_RDWR | os.O_APPEND | os.O_CREAT)
     try:

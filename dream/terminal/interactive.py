@@ -8,34 +8,24 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
-from functools import partial
 from threading import Thread
 from typing import Any
 
-from dream.commands import (
-    COMMANDS,
-    Context,
-    InsertText,
-    TextOutput,
-    get_questions,
-    is_queued,
-    run_line,
-)
+from dream.commands import COMMANDS, Context, InsertText, run_line
 from dream.core.events import Event, Failed, Loading
 from dream.core.messages import count_lines
-from dream.line import is_skipped
 from dream.queue import LineQueue, QueuedLine, QueueFile, follow_until_cancelled
 from dream.session import Session
 from dream.terminal.auto_suggest import HistorySuggest
 from dream.terminal.completer import LineCompleter, should_open_menu
 from dream.terminal.edit_line import EditLine, PromptInterrupted
+from dream.terminal.entered_lines import EnteredLines
 from dream.terminal.highlight import LineLexer
 from dream.terminal.history_file import LEAVE, LineHistory
 from dream.terminal.key_bindings import PendingInput
 from dream.terminal.live_check import CheckResult, LineChecker
-from dream.terminal.questions import ask_for_key, ask_for_words
 from dream.terminal.restart_offer import keep_rest, offer
 from dream.terminal.screen import PreparedImage, Screen
 from dream.terminal.signals import SessionEnded
@@ -65,6 +55,9 @@ class InteractiveSession:
         self._queue = LineQueue(self._file, session.engine.interrupt)
         self._context = Context(session, history.read_lines, COMMANDS, history.clear, self._queue)
         self._toolbar = Toolbar(self._context, self._queue, screen.columns)
+        self._entered = EnteredLines(
+            self._context, self._queue, screen, self._toolbar, self._show, self._make_room
+        )
         self._maker = Thread(target=self._make, name="maker", daemon=True)
         self._loop = asyncio.get_running_loop()
         self._cancelled_at = float("-inf")
@@ -86,16 +79,12 @@ class InteractiveSession:
         """Run until the user quits or the terminal closes; the exit status. Unfinished lines stay
         on disk. `first` is the line already being typed."""
         ended: SessionEnded | None = None
+        self._reading = first
         self._maker.start()
         self._say_notes()
         try:
-            if left := await offer(
-                self._file, self._screen, partial(self._interrupt_first_line, first)
-            ):
-                await self._put_offered(left)
-            lines = await self._read_lines(first)
-            while not await self._enter(lines):
-                lines = await self._read_lines(self._edit.read_line())
+            self._entered.add(await offer(self._file, self._screen, self._make_room))
+            await self._read_and_check_lines()
         except SessionEnded as end:
             ended = end
         except (EOFError, OSError):  # the terminal may close before its signal arrives
@@ -109,12 +98,32 @@ class InteractiveSession:
 
     # ── input ──────────────────────────────────────────────────────────────────────────────────
 
-    async def _read_lines(self, entered: Awaitable[str]) -> Sequence[str]:
+    async def _read_and_check_lines(self) -> None:
+        """Read lines, and check entered lines while the next one is typed, until the user quits."""
+        while True:
+            if _was_put_aside(self._reading):
+                self._reading = asyncio.ensure_future(self._edit.read_line())
+            if not self._entered.is_checked and not self._reading.done():
+                await asyncio.sleep(0)  # the loop reads keys and draws
+                if await self._entered.check_some():
+                    return
+                continue
+            try:
+                first, *others = await self._read_lines()
+            except PromptInterrupted:
+                continue
+            if first.strip() in LEAVE:
+                self._entered.add(others)
+                if await self._entered.confirm_quit():
+                    return
+            else:
+                self._entered.add([first, *others], is_shown=True)
+            self._reading = asyncio.ensure_future(self._edit.read_line())
+
+    async def _read_lines(self) -> Sequence[str]:
         """Return the next entered line and the lines pasted after it."""
         try:
-            line = await entered
-        except PromptInterrupted:
-            line = await self._edit.read_line()
+            line = await self._reading
         except EOFError:
             return LEAVE[:1]
         self._checker.on_enter()
@@ -123,85 +132,17 @@ class InteractiveSession:
         first, *others = line.encode(errors="replace").decode().split("\n")
         others += self._pending.waiting
         self._pending.waiting.clear()
-        for other in others:
-            self._history.append_string(other)
+        self._history.append_strings(others)
         self._screen.note_typed_line(first)
         self._say_notes()
         return [first, *others]
 
-    async def _enter(self, lines: Sequence[str]) -> bool:
-        """Queue lines that make images, run the others at once; True to quit."""
-        queued: list[str] = []
-        for index, line in enumerate(lines):
-            complete = await self._ask_questions(line)
-            if complete and complete[0].strip() in LEAVE:
-                self._queue.put(queued)
-                return await self._confirm_quit()
-            if all(is_queued(self._context, one) for one in complete):
-                queued += complete
-                continue
-            self._queue.put(queued)
-            queued = []
-            for one in complete:
-                if index and not is_skipped(one):
-                    self._screen.begin(one)
-                for event in run_line(self._context, one, turn=False):
-                    self._show(event)
-        self._queue.put(queued)
-        self._say_notes()
-        return False
-
-    async def _put_offered(self, left: Sequence[str]) -> None:
-        """Queue lines of an earlier session, after asking the questions they need."""
-        lines: list[str] = []
-        for line in left:
-            complete = await self._ask_questions(line)
-            if complete and complete[0].strip() in LEAVE:
-                return  # the session ends; the lines are still on disk
-            lines += complete
-        self._queue.put(lines)
-
-    async def _ask_questions(self, line: str) -> Sequence[str]:
-        """Ask the user what a line leaves open; returns the complete lines."""
-        asking = get_questions(self._context, line)
-        try:
-            question = next(asking)
-            while True:
-                if question.about:
-                    self._screen.show(TextOutput(lines=question.about))
-                answer = (
-                    await ask_for_key(question.text, question.keys)
-                    if question.keys
-                    else await ask_for_words(question.text, question.default)
-                )
-                if answer is None:
-                    self._screen.say("cancelled; the line is in the history")
-                    return ()
-                question = asking.send(answer)
-        except StopIteration as end:
-            return tuple(end.value)
-        except EOFError:  # the session ends
-            return LEAVE[:1]
-
-    async def _interrupt_first_line(self, first: asyncio.Future[str]) -> None:
-        """Interrupt the line being typed to make room for a question."""
-        if not first.done():
-            self._edit.put_aside()
-            with suppress(PromptInterrupted):
-                await first
-
-    async def _confirm_quit(self) -> bool:
-        """Whether to quit now; asks if there are unfinished lines."""
-        if self._queue.idle:
-            return True
-        lines = count_lines(len(self._queue.waiting) + (self._queue.current is not None))
-        question = f"{lines} unfinished; y: quit and keep, w: quit when done, n: stay"
-        try:
-            answer = await ask_for_key(question, "ywn", {"yes": "y", "no": "n"})
-        except EOFError:
-            answer = "y"
-        self._toolbar.leaving = answer == "w"
-        return answer == "y" or (answer == "w" and self._queue.idle)
+    async def _make_room(self) -> None:
+        """Interrupt the line being typed to make room for a question, or at the end."""
+        self._edit.put_aside()
+        await asyncio.wait([self._reading])
+        if not self._reading.cancelled():
+            self._reading.exception()  # is raised where it is awaited, and at the end nowhere
 
     # ── events ─────────────────────────────────────────────────────────────────────────────────
 
@@ -289,6 +230,8 @@ class InteractiveSession:
             self._say_notes()
 
     async def _close(self) -> None:
+        await self._make_room()
+        self._queue.store_unchecked()
         self._queue.close()
         if self._maker.is_alive():
             await asyncio.to_thread(self._maker.join, _STOP_TIMEOUT)
@@ -298,3 +241,11 @@ class InteractiveSession:
                 state = "kept for the next session here" if self._file.on_disk else "not saved"
                 self._screen.say(f"{count_lines(unfinished)} {state}")
         self._file.close()
+
+
+def _was_put_aside(reading: asyncio.Future[str]) -> bool:
+    return (
+        reading.done()
+        and not reading.cancelled()
+        and isinstance(reading.exception(), PromptInterrupted)
+    )

@@ -10,6 +10,7 @@ from dream.core.events import Event, Saved
 from dream.core.request import Request
 from dream.line import format_explicitly
 from dream.queue import LineQueue, QueueFile
+from dream.terminal.history_file import LEAVE
 from dream.terminal.questions import ask_for_key
 from dream.terminal.screen import Screen
 from dream.terminal.signals import SessionEnded
@@ -37,6 +38,11 @@ async def offer(
     unless they are discarded. Raises SessionEnded if the session ends meanwhile."""
     while left := queue_file.read_abandoned():
         await make_room()
+        left = tuple(line for line in left if line.strip() not in LEAVE)  # it was pasted
+        if not left:
+            file.write(())
+            file.close()
+            continue
         lines = [line for line in left if not is_command(line.strip())]
         answer = await _ask_about_lines(screen, lines, [line for line in left if line not in lines])
         if answer == "y":

@@ -64,7 +64,7 @@ class Toolbar:
         """Yield the parts of the status row, the most important first."""
         if self._queue.current is not None:
             yield self._doing or "starting …"
-        if waiting := len(self._queue.waiting):
+        if waiting := self._queue.count_waiting:
             yield f"{waiting} waiting"
         if self._queue.paused:
             yield "paused"
