@@ -34,14 +34,14 @@ def keep_rest(queue: LineQueue, event: Event, at_start: Request) -> None:
 async def offer(
     queue_file: QueueFile, screen: Screen, make_room: Callable[[], Awaitable[None]]
 ) -> Sequence[str]:
-    """Return the lines to run now, if any; `kept` holds them. The others stay for a later session
-    unless they are discarded. Raises SessionEnded if the session ends meanwhile."""
+    """Return the lines to run now, if any; `queue_file` holds them. The others stay for a later
+    session unless they are discarded. Raises SessionEnded if the session ends meanwhile."""
     while left := queue_file.read_abandoned():
         await make_room()
         left = tuple(line for line in left if line.strip() not in LEAVE)  # it was pasted
         if not left:
-            file.write(())
-            file.close()
+            queue_file.write(())
+            queue_file.close()
             continue
         lines = [line for line in left if not is_command(line.strip())]
         answer = await _ask_about_lines(screen, lines, [line for line in left if line not in lines])
