@@ -139,7 +139,8 @@ class FakeEngine:
 
     def _steps(self, stage: str, steps: int, error: DreamError | None) -> EngineEvents:
         for step in range(1, steps + 1):
-            time.sleep(self.pause)
+            if self.pause:
+                time.sleep(self.pause)
             progress = Progress(stage, step, steps)
             self.on_step(progress)
             yield progress

@@ -1,12 +1,15 @@
 from __future__ import annotations
 
+import random
 import threading
 from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
 
 from dream.core.errors import BadLine
-from dream.queue import LineQueue, QueuedLine
+from dream.queue import LineQueue, QueuedLine, QueueFile, UncheckedLine, journal
+from dream.queue.queue_file import FILE_NAME
 
 
 def lines(queue: LineQueue) -> list[str]:
@@ -110,3 +113,52 @@ def test_what_is_not_done_is_kept_and_a_closed_queue_changes_nothing() -> None:
     queue.put("h")
     assert kept == ["f", "g"]
     assert queue.take() is None
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_the_store_holds_what_is_unfinished_in_its_order(seed: int, tmp_path: Path) -> None:
+    dice = random.Random(seed)
+    file = QueueFile(tmp_path, print)
+    queue = LineQueue(file)
+    unchecked: list[str] = []
+    left: list[str] = []
+    is_split = False
+    numbers = iter(range(10_000))
+
+    def new(prefix: str) -> list[str]:
+        return [f"{prefix}{next(numbers)}" for _ in range(dice.randint(1, 3))]
+
+    for _ in range(120):
+        match dice.choice(
+            ["put", "add", "add", "store", "resolve", "resolve", "take", "rest", "end"]
+        ):
+            case "put":
+                queue.put(new("p"))
+            case "add":
+                unchecked += (added := new("u"))
+                queue.add_unchecked([UncheckedLine(line, False) for line in added])
+            case "store":
+                queue.store_unchecked()
+            case "resolve" if entry := queue.next_unchecked:
+                assert entry.line == unchecked.pop(0)
+                queue.resolve_unchecked(entry, dice.choice([(), [entry.line], new("r")]))
+            case "take" if queue.current is None and queue.waiting:
+                left, is_split = [queue.waiting[0].line], False
+                queue.take()
+            case "rest" if left:
+                rest = new("s")[1:]
+                queue.keep_rest(len(rest), lambda rest=rest: rest)
+                left = left[max(0, len(left) - len(rest)) :] if is_split or not rest else rest
+                is_split = is_split or bool(rest)
+            case "end" if queue.current:
+                queue.finish()
+                left = []
+            case "end" if queue.waiting and dice.random() < 0.5:
+                queue.move_to_front(queue.waiting[-1].number)
+            case "end" if queue.waiting:
+                queue.cancel(queue.waiting[0].number)
+        stored = journal.read((tmp_path / FILE_NAME).read_bytes()) if queue.unfinished else []
+        expected = [*left, *lines(queue), *unchecked]
+        assert stored == expected[: len(stored)] and len(stored) == queue.unfinished
+        assert expected[len(stored) :] == unchecked[len(unchecked) - len(expected) + len(stored) :]
+    file.close()

@@ -3,6 +3,7 @@ disk, while lines of a queue are made: pictures, log, memory and queue agree."""
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import sys
@@ -15,11 +16,11 @@ from pathlib import Path
 
 import pytest
 
-from dream.core.events import Cancelled, Event, Failed, Note, Planned, Saved
+from dream.core.events import Cancelled, Event, Failed, Note, Planned, Rejected, Saved
 from dream.core.request import Request
 from dream.gallery import LOG_NAME, read_log
 from dream.line import format_explicitly
-from dream.queue import LineQueue, QueueFile, follow_until_cancelled
+from dream.queue import FILE_NAME, LineQueue, QueueFile, follow_until_cancelled
 from dream.session import Session
 from dream.worker import WorkerEngine, client
 from dream.worker import stall_detector as silence
@@ -28,7 +29,7 @@ from tests.fakes import FakeEngine, fake_registry, fake_session
 from tests.faults import CHANGES, Points, runs, watch_disk
 from tests.gallery.checks import sound
 from tests.gallery.test_crash import fork
-from tests.session.test_interrupts import agree, logged
+from tests.session.test_interrupts import agree, logged, pictures
 from tests.worker.fake_host import FAULT, START
 
 if sys.platform == "win32":
@@ -133,6 +134,46 @@ def test_killed_at_any_call_to_the_disk(tmp_path: Path) -> None:
         if finished:
             assert not offered and at > 40
             return
+
+
+@pytest.mark.parametrize(("error", "for_ever"), [(errno.EIO, False), (errno.ENOSPC, True)])
+def test_the_disk_refuses_any_call(error: int, for_ever: bool, tmp_path: Path) -> None:
+    def refuse() -> None:
+        raise OSError(error, os.strerror(error))
+
+    for at in runs():
+        session = fake_session(tmp_path / str(at), FakeEngine())
+        complaints: list[str] = []
+        points = Points(at, refuse, for_ever=for_ever)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(os, "fsync", lambda file: None)
+            watch_disk(patch, points, CHANGES)
+            events = make_lines(session, complaints.append, lambda: None)
+        try:
+            check_refused(session, events, complaints)
+        except AssertionError as failed:
+            raise AssertionError(f"at {points.here()}: {failed}") from failed
+        if not points.struck:
+            assert at > 60 and not complaints
+            return
+
+
+def check_refused(session: Session, events: list[Event], complaints: list[str]) -> None:
+    """What must hold after calls to the disk were refused, in this session and in the next."""
+    saved = {event.path for event in events if isinstance(event, Saved)}
+    failed = [event for event in events if isinstance(event, Failed | Rejected)]
+    assert not [event for event in events if isinstance(event, Cancelled)]
+    assert len(saved) + len(failed) >= len(LINES), "each line has a result"
+    assert saved == {session.outdir / name for name in pictures(session.outdir)}
+    assert {image.path for image in session.saved} <= saved
+    assert len(complaints) <= 1
+    later = recovered(session.outdir.parent)
+    agree(later, [])
+    offered = left_in_queue(later)
+    assert not offered or complaints, "it was reported that lines cannot be saved"
+    for file in later.outdir.glob(f"{FILE_NAME}*"):
+        file.unlink()
+    sound(later.outdir)
 
 
 @dataclass

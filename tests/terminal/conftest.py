@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
@@ -19,19 +19,25 @@ Typed = Callable[..., str]
 
 
 class Watched(DummyOutput):
-    """Answers “quit when done” when the question about unfinished lines appears: a question ignores
-    keys pressed before it was shown."""
+    """Answers questions when they appear, each time with the next letter: a question ignores keys
+    pressed before it was shown. Without other answers, the one about unfinished lines is answered
+    “quit when done”."""
 
-    def __init__(self, keys: PipeInput) -> None:
+    def __init__(self, keys: PipeInput, answers: Mapping[str, str]) -> None:
         self._keys = keys
+        self._answers = {question: iter(a) for question, a in {"(y/w/n)": "w", **answers}.items()}
         self._seen = ""
+        self._is_asked = False
 
     def write(self, data: str) -> None:
         """What prompt_toolkit paints, piece by piece."""
-        asked = "(y/w/n)" in self._seen
         self._seen += data
-        if not asked and "(y/w/n)" in self._seen:
-            asyncio.get_running_loop().call_soon(self._keys.send_text, "w\r")
+        for question, answers in self._answers.items():
+            if question in self._seen:
+                self._seen = ""
+                self._is_asked = not self._is_asked  # an answered question is drawn once more
+                if self._is_asked and (answer := next(answers, "")):
+                    asyncio.get_running_loop().call_soon(self._keys.send_text, f"{answer}\r")
 
 
 @pytest.fixture
@@ -45,10 +51,15 @@ def typed(monkeypatch: pytest.MonkeyPatch) -> Typed:
     showed after the greeting."""
     monkeypatch.setenv("TERM", "xterm")
 
-    def type_keys(session: Session, keys: str, columns: int = 80) -> str:
+    def type_keys(
+        session: Session, keys: str, columns: int = 80, answers: Mapping[str, str] | None = None
+    ) -> str:
         out = io.StringIO()
         screen = Screen(out, columns=lambda: columns, rewrite=False, colour=False)
-        with create_pipe_input() as pipe, create_app_session(input=pipe, output=Watched(pipe)):
+        with (
+            create_pipe_input() as pipe,
+            create_app_session(input=pipe, output=Watched(pipe, answers or {})),
+        ):
             pipe.send_text(f"{keys}q\r")
             assert run_session(lambda: (session, screen), session.outdir) == 0
         return out.getvalue().split("\n", 2)[2]
