@@ -1,7 +1,9 @@
 """The front process stays as small as it is: memory and descriptors over many pictures, deaths of
 workers and cancellations.
 
-    python -m scripts.flat [PICTURES] [DEATHS] [CANCELLATIONS]
+    python -m scripts.flat [PICTURES] [DEATHS] [CANCELLATIONS] [WARM]
+
+The first WARM pictures are not measured: a session remembers a thousand.
 """
 
 from __future__ import annotations
@@ -59,7 +61,9 @@ def growth(work: Callable[[int], None], count: int, warm: int) -> str:
     return f"{grown / 1e6:+.1f} MB, {after.descriptors - before.descriptors:+} descriptors"
 
 
-def main(pictures: int = 10_000, deaths: int = 200, cancellations: int = 2_000) -> None:
+def main(
+    pictures: int = 10_000, deaths: int = 200, cancellations: int = 2_000, warm: int = 1_100
+) -> None:
     """Measure, and print what was found. AssertionError says what grows."""
     os.fsync = lambda file: None  # not what is measured
     start.START = START
@@ -73,7 +77,7 @@ def main(pictures: int = 10_000, deaths: int = 200, cancellations: int = 2_000) 
                 pass
             engine.rendered.clear()  # which the fake remembers for the tests
 
-        print(f"{pictures} pictures: {growth(picture, pictures, 1100)}", flush=True)
+        print(f"{pictures} pictures: {growth(picture, pictures, warm)}", flush=True)
     client = WorkerEngine(ModelRegistry([Path()]))
 
     def death(number: int) -> None:
@@ -86,8 +90,8 @@ def main(pictures: int = 10_000, deaths: int = 200, cancellations: int = 2_000) 
         next(event for event in running if isinstance(event, Progress))
         running.close()
 
-    print(f"{deaths} deaths: {growth(death, -(-deaths // 3), 3)}", flush=True)
-    print(f"{cancellations} cancellations: {growth(cancel, cancellations, 20)}", flush=True)
+    print(f"{deaths} deaths: {growth(death, -(-deaths // 3), min(3, warm // 20))}", flush=True)
+    print(f"{cancellations} cancellations: {growth(cancel, cancellations, min(20, warm))}", flush=True)
     client.close()
 
 

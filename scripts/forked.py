@@ -15,6 +15,7 @@ import sys
 import traceback
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import IO
 
@@ -70,23 +71,24 @@ def fork_program(arguments: Sequence[str], folder: Path, out: int, err: int) -> 
 
     def run() -> int:
         from dream.cli.app import main
+        from dream.worker.server import main as serve
 
         os.chdir(folder)
         signal.signal(signal.SIGINT, signal.default_int_handler)
-        start_worker.start = _fork_worker  # type: ignore[assignment]
+        start_worker.start = partial(fork_worker, serve)
         return main(list(arguments))
 
     return _fork(run, out, err)
 
 
-def _fork_worker(theirs: socket.socket, output: IO[bytes]) -> ForkedProcess:
-    """Like `dream.worker.start_worker.start`."""
+def fork_worker(
+    serve: Callable[[], None], theirs: socket.socket, output: IO[bytes]
+) -> ForkedProcess:
+    """Like `dream.worker.start_worker.start`, with the worker's main function."""
 
     def run() -> int:
-        from dream.worker.server import main
-
         sys.argv = ["-c", str(theirs.fileno()), ""]
-        main()
+        serve()
         return 0
 
     return _fork(run, output.fileno(), output.fileno(), theirs.fileno())

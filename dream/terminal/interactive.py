@@ -118,6 +118,8 @@ class InteractiveSession:
                     return
             else:
                 self._entered.add([first, *others], is_shown=True)
+                if await self._entered.check_some():  # before the keys that were typed ahead
+                    return
             self._reading = asyncio.ensure_future(self._edit.read_line())
 
     async def _read_lines(self) -> Sequence[str]:

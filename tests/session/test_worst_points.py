@@ -25,12 +25,19 @@ from dream.session import Session
 from dream.worker import WorkerEngine, client
 from dream.worker import stall_detector as silence
 from dream.worker import start_worker as start
+from scripts.forked import fork_worker
 from tests.fakes import FakeEngine, fake_registry, fake_session
 from tests.faults import CHANGES, Points, runs, watch_disk
 from tests.gallery.checks import sound
 from tests.gallery.test_crash import fork
+<<<<<<< HEAD
 from tests.session.test_interrupts import agree, logged, pictures
 from tests.worker.fake_host import FAULT, START
+=======
+from tests.session.test_interleaved import agree, logged, pictures
+from tests.worker import fake_host
+from tests.worker.fake_host import FAULT
+>>>>>>> 438bb71 (A small test that memory and descriptors stay flat; workers of the interleaving tests are forks, which halves their time)
 
 if sys.platform == "win32":
     pytest.skip("sends POSIX signals", allow_module_level=True)
@@ -200,14 +207,15 @@ class Person:
             self.pressed_at = 0.0
 
 
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")  # threads of other tests
 @pytest.mark.parametrize("fault", ["KILL", "STOP"])
 def test_a_worker_is_lost_at_any_message(
     fault: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(start, "START", START)
-    monkeypatch.setattr(silence, "POLL_INTERVAL", 0.05)
-    monkeypatch.setattr(client, "POLL_INTERVAL", 0.05)
-    monkeypatch.setattr(client, "STOPPED_CANCEL_TIMEOUT", 0.1)
+    monkeypatch.setattr(start, "start", partial(fork_worker, fake_host.main))
+    monkeypatch.setattr(silence, "POLL_INTERVAL", 0.02)
+    monkeypatch.setattr(client, "POLL_INTERVAL", 0.02)
+    monkeypatch.setattr(client, "STOPPED_CANCEL_TIMEOUT", 0.05)
     order = tmp_path / "fault"
     monkeypatch.setenv(FAULT, str(order))
     for at in runs():
