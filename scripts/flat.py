@@ -91,7 +91,9 @@ def main(
         running.close()
 
     print(f"{deaths} deaths: {growth(death, -(-deaths // 3), min(3, warm // 20))}", flush=True)
-    print(f"{cancellations} cancellations: {growth(cancel, cancellations, min(20, warm))}", flush=True)
+    print(
+        f"{cancellations} cancellations: {growth(cancel, cancellations, min(20, warm))}", flush=True
+    )
     client.close()
 
 

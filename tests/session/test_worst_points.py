@@ -30,14 +30,9 @@ from tests.fakes import FakeEngine, fake_registry, fake_session
 from tests.faults import CHANGES, Points, runs, watch_disk
 from tests.gallery.checks import sound
 from tests.gallery.test_crash import fork
-<<<<<<< HEAD
 from tests.session.test_interrupts import agree, logged, pictures
-from tests.worker.fake_host import FAULT, START
-=======
-from tests.session.test_interleaved import agree, logged, pictures
 from tests.worker import fake_host
 from tests.worker.fake_host import FAULT
->>>>>>> 438bb71 (A small test that memory and descriptors stay flat; workers of the interleaving tests are forks, which halves their time)
 
 if sys.platform == "win32":
     pytest.skip("sends POSIX signals", allow_module_level=True)
