@@ -179,6 +179,7 @@ def test_what_was_not_made_is_offered_after_a_kill(terminal: Open, tmp_path: Pat
     term.end()
     again = terminal()
     again.see("a 猫 -S2")
+    again.see("Run now?")
     again.send("y\r")
     again.see("(-S3)")
     leave(again)
