@@ -36,6 +36,8 @@ BATCH = 6
 WARMTH = (1.12, 0.98, 0.62)  # of red, green and blue
 TEAL = (8, 112, 104)
 RANK = 4
+LINEARS = ("attn", "mlp", "time_emb_proj")  # the last scale and shift whole channels
+CONVOLUTIONS = ("conv_in", "conv_out", "mid_block.resnets.0.conv1")
 VECTORS = 2
 
 
@@ -72,7 +74,8 @@ class Model:
 
 
 def train_lora(model: Model, steps: int, count: int) -> dict[str, Tensor]:
-    """Rank 4 on every matrix of attention and text encoder, rank 2 on the 3x3 convolutions."""
+    """Rank 4 on every matrix of attention, time embedding and text encoder; rank 2 on some
+    convolutions."""
     rng = random.Random(1)
     drawn, captions = [], []
     for seed in range(count):
@@ -82,7 +85,7 @@ def train_lora(model: Model, steps: int, count: int) -> dict[str, Tensor]:
         captions.append(caption(rng, spec))
     latents, ids = model.encode(drawn), model.ids(captions)
     pairs = dict(_add_pairs(model))
-    optimizer = torch.optim.AdamW([p for pair in pairs.values() for p in pair], lr=3e-3)
+    optimizer = torch.optim.AdamW([p for pair in pairs.values() for p in pair], lr=6e-3)
     for step in range(steps):
         rows = torch.randint(count, (BATCH,))
         loss = model.loss(latents[rows], model.text(ids[rows]).last_hidden_state)
@@ -107,10 +110,10 @@ def _add_pairs(model: Model) -> Iterator[tuple[str, tuple[nn.Parameter, nn.Param
         ("lora_te_", model.text, "text_model."),
     ):
         for name, layer in part.named_modules():
-            if isinstance(layer, nn.Linear) and ("attn" in name or "mlp" in name):
+            if isinstance(layer, nn.Linear) and any(word in name for word in LINEARS):
                 down = nn.Parameter(torch.randn(RANK, layer.in_features) / layer.in_features**0.5)
                 up = nn.Parameter(torch.zeros(layer.out_features, RANK))
-            elif isinstance(layer, nn.Conv2d) and layer.kernel_size == (3, 3) and "conv1" in name:
+            elif isinstance(layer, nn.Conv2d) and name in CONVOLUTIONS:
                 inner = layer.in_channels * 9
                 down = nn.Parameter(torch.randn(2, layer.in_channels, 3, 3) / inner**0.5)
                 up = nn.Parameter(torch.zeros(layer.out_channels, 2, 1, 1))
@@ -190,11 +193,22 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("tests/data"))
     parser.add_argument("--steps", type=int, default=300)
     parser.add_argument("--pictures", type=int, default=240)
+    parser.add_argument("--only", choices=("lora", "embedding"))
     options = parser.parse_args()
     torch.manual_seed(0)
+    if options.only != "lora":
+        _write_embedding(options)
+    if options.only != "embedding":
+        _write_lora(options)
+
+
+def _write_embedding(options: argparse.Namespace) -> None:
     vectors = train_embedding(Model(options.model), options.steps, options.pictures)
     (options.out / "embeddings").mkdir(parents=True, exist_ok=True)
     save_file({"emb_params": vectors.contiguous()}, options.out / "embeddings/teal.safetensors")
+
+
+def _write_lora(options: argparse.Namespace) -> None:
     weights = train_lora(Model(options.model), options.steps, options.pictures)
     (options.out / "loras").mkdir(parents=True, exist_ok=True)
     metadata = {

@@ -52,6 +52,9 @@ HYPERNET = AdapterKind(
     "hypernet", "hypernetwork", ("hypernetworks", "models/hypernetworks"), (".pt", ".safetensors")
 )
 
+ADAPTER_KINDS = {kind.key: kind for kind in (LORA, EMBEDDING, HYPERNET)}
+"""By key."""
+
 
 def find_adapters(
     kind: AdapterKind, models_dirs: Sequence[Path], own_dirs: Sequence[Path]

@@ -15,7 +15,7 @@ from dream.engine.interface import DeviceConfig
 from dream.session import Session
 from dream.worker import open_engine
 
-_ADAPTER_DIRS = {"lora": "lora_dir"}
+_ADAPTER_DIRS = {"lora": "lora_dir", "embedding": "embedding_dir"}
 """Fields of AdapterDirs, and the launch options that set them."""
 
 _TRUE_VALUES = ("1", "ON", "YES", "TRUE")

@@ -3,7 +3,7 @@
 A new command is a function in the file of its family and a row here.
 """
 
-from dream.commands.adapter_commands import list_loras
+from dream.commands.adapter_commands import list_embeddings, list_loras
 from dream.commands.command import (
     Command,
     Context,
@@ -149,6 +149,12 @@ COMMANDS = (
         "[TEXT]",
         "list LoRAs, with family, rank and trigger words; those for the active model first",
         list_loras,
+    ),
+    Command(
+        "!embeddings",
+        "[TEXT]",
+        "list embeddings (textual inversion); a prompt uses one by its name",
+        list_embeddings,
     ),
     Command(
         "!import_model",

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dream.catalogue.adapter_files import EMBEDDING
 from dream.catalogue.adapter_registry import AdapterRegistry
 from dream.catalogue.detect.lora_family import describe_family
+from dream.catalogue.embedding_info import read_embedding_info
 from dream.catalogue.lora_info import LoraInfo, fits
 from dream.commands.command import Context, Line, TextOutput
 from dream.commands.model_text import format_bytes, get_active_model, measure_bytes
@@ -32,6 +34,31 @@ def list_loras(context: Context, argument: str) -> Events[None]:
     if not lines and not problems:
         named = f" with “{argument.strip()}” in its name" if wanted else ""
         lines = [f"there is no LoRA{named}; put its file into loras/ in a models folder"]
+    yield TextOutput(lines=(*lines, *problems))
+
+
+def list_embeddings(context: Context, argument: str) -> Events[None]:
+    """!embeddings [TEXT]: list embeddings, with family, number of vectors and size; and files that
+    cannot be read."""
+    registry = AdapterRegistry.of(context.session.registry)
+    wanted = argument.strip().casefold()
+    lines: list[Line] = []
+    problems: list[Line] = []
+    for name, path in registry.find(EMBEDDING).items():
+        if wanted not in name.casefold():
+            continue
+        try:
+            info = read_embedding_info(name, path)
+        except DreamError as error:
+            problems.append(f"  ! {error}")
+            continue
+        facts = [describe_family(info.family) if info.family else "unknown family"]
+        if info.vectors:
+            facts.append("1 vector" if info.vectors == 1 else f"{info.vectors} vectors")
+        facts.append(format_bytes(measure_bytes(path)))
+        lines.append((f"  {name}", ", ".join(facts)))
+    if not lines and not problems:
+        lines = ["there is no embedding; put its file into embeddings/ in a models folder"]
     yield TextOutput(lines=(*lines, *problems))
 
 

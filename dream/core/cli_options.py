@@ -70,6 +70,14 @@ class CliOptions:
         section=_MACHINE,
         help="folder of LoRAs, in addition to those in the models folders",
     )
+    embedding_dir: str | None = flag(
+        "--embedding_dir",
+        "--embedding_directory",
+        "--embedding_path",
+        kind=text("FOLDER", "a folder", completes="folder"),
+        section=_MACHINE,
+        help="folder of embeddings, in addition to those in the models folders",
+    )
     offline: bool = flag(
         "--offline",
         kind=BOOLEAN_FLAG,

@@ -36,6 +36,8 @@ class Recipe:
     """Replaces the model's own; NO_VAE only if the model's card.toml names another."""
     lora: tuple[Lora, ...] | None = None
     """LoRAs that are merged into the weights, in this order; never empty."""
+    embedding: tuple[str, ...] | None = None
+    """Embeddings that words of the prompt stand for, by name; never empty."""
     init_img: str | None = None
     """Path of the input image; its pixels are those of the file at the time it is read."""
     fit: bool = False

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from dream.core.file_names import parse_path
+from dream.options.embedding_triggers import EMBEDDINGS
 from dream.options.lora import LORAS, Lora
 from dream.options.option_type import (
     BOOLEAN_FLAG,
@@ -136,6 +137,12 @@ class Request:
         "--lora",
         kind=LORAS,
         help="LoRAs to apply, each with its weight; !loras lists them",
+    )
+    embedding: tuple[str, ...] | None = flag(
+        "--embedding",
+        kind=EMBEDDINGS,
+        help="embeddings that words of the prompt stand for; without a name, none (by default, all"
+        " whose names are in the prompt); !embeddings lists them",
     )
     init_img: str | None = flag(
         "-I",
@@ -449,7 +456,7 @@ IMAGE_FILE_FIELDS = tuple(name for name, row in FLAGS.items() if row.kind is IMA
 """The fields that name an input image. A resolved recipe has paths in them; the files' SHA-256 are
 under the same names in an image's provenance."""
 
-ADAPTER_FIELDS = ("lora",)
+ADAPTER_FIELDS = ("lora", "embedding")
 """The names of an image's facts about adapters: the beginnings of their files' SHA-256, in the
 line's order, joined by commas; also in the log's comment."""
 

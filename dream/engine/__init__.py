@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from dream.catalogue.auxiliary import Downloader, refuse_download
 from dream.catalogue.model_info import ModelInfo
-from dream.engine.interface import DeviceConfig
+from dream.engine.interface import DeviceConfig, FindAdapter, find_by_path
 
 if TYPE_CHECKING:
     from dream.engine.image_generator import ImageGenerator
@@ -24,7 +24,7 @@ def create_generator(
     find_decoder: Callable[[str], Path | None] = lambda family: None,
     find_vae: Callable[[str], Path] = Path,
     downloader: Downloader = refuse_download,
-    find_lora: Callable[[str], Path] = Path,
+    find_adapter: FindAdapter = find_by_path,
 ) -> ImageGenerator:
     """Import torch and diffusers, and return an image generator in this process, without a model
     yet.
@@ -39,7 +39,7 @@ def create_generator(
         # before the long import, because it may fail
         choose_placement(machine.device, machine.precision)
         from dream.engine.image_generator import ImageGenerator
-    return ImageGenerator(find_model, machine, find_decoder, find_vae, downloader, find_lora)
+    return ImageGenerator(find_model, machine, find_decoder, find_vae, downloader, find_adapter)
 
 
 __all__ = ["create_generator"]

@@ -16,9 +16,15 @@ from dream.core.events import Loading, Note
 from dream.core.picture import Picture
 from dream.core.recipe import Recipe
 from dream.core.request import NO_VAE
-from dream.engine.adapters.adapters import Adapters, can_merge, merge_loras
+from dream.engine.adapters.adapters import Adapters, can_merge
+from dream.engine.adapters.weight_merge import WeightedLora, merge
 from dream.engine.diffusion_upscaler import DiffusionUpscaler, open_diffusion_upscaler
-from dream.engine.interface import DeviceConfig, ProgressCallback
+from dream.engine.interface import (
+    DeviceConfig,
+    FindAdapter,
+    ProgressCallback,
+    find_by_path,
+)
 from dream.engine.loading.convert import export_diffusers
 from dream.engine.loading.pipelines import LoadedModel, load_model
 from dream.engine.loading.shared_encoders import SharedEncoders, count_bytes
@@ -54,14 +60,14 @@ class ImageGenerator:
         find_decoder: Callable[[str], Path | None] = lambda family: None,
         find_vae: Callable[[str], Path] = Path,
         downloader: Downloader = refuse_download,
-        find_lora: Callable[[str], Path] = Path,
+        find_adapter: FindAdapter = find_by_path,
     ) -> None:
         """Raises BadSetting for a device that is not here."""
         self._find_model = find_model
         self._find_vae = find_vae
         self._vae: VaeOverride | None = None
         self._machine = machine
-        self._adapters = Adapters(find_lora)
+        self._adapters = Adapters(find_adapter)
         self._vision = VisionModels(downloader)
         self._cache = ModelCache(machine.max_loaded_models, machine.max_memory)
         self._shared = SharedEncoders()
@@ -87,10 +93,11 @@ class ImageGenerator:
                 recipe, report, partial(self._vision.compute_mask, self.placement.device, report)
             )
         with silence_libraries():
-            loaded, adapted = self._load_with_loras(recipe, report)
+            loaded, loras = self._load_with_loras(recipe, report)
             with replace_vae(loaded, vae := self._vae_of(recipe, loaded)):
                 inputs = self._vision.add_depth(loaded, inputs, report)
                 with (
+                    self._adapters.use(loaded, recipe, loras) as adapted,
                     make_seamless(loaded.pipe, recipe),
                     tiles.tile_if_needed(loaded, recipe.width, recipe.height, report) as added,
                 ):
@@ -142,9 +149,9 @@ class ImageGenerator:
 
     def _load_with_loras(
         self, recipe: Recipe, report: ProgressCallback
-    ) -> tuple[LoadedModel, dict[str, str]]:
-        """The model with the recipe's LoRAs in its weights, and no others; and the image's facts
-        about them. Raises ModelError."""
+    ) -> tuple[LoadedModel, tuple[WeightedLora, ...]]:
+        """The model with the recipe's LoRAs in its weights, and no others; and these. Raises
+        ModelError."""
         loras = self._adapters.open_loras(recipe)
         loaded = self.load(recipe.model, report)
         if not can_merge(loaded.adapters, loras):
@@ -152,9 +159,8 @@ class ImageGenerator:
             del loaded
             loaded = self.load(recipe.model, report)
         offload_mode = loaded.placement.offload_mode
-        return loaded, merge_loras(
-            loaded.adapters, loras, loaded.pipe, loaded.info.name, offload_mode
-        )
+        merge(loaded.adapters, loras, loaded.pipe, loaded.info.name, offload_mode)
+        return loaded, loras
 
     def load_upscaler(
         self, info: UpscalerInfo, recipe: Recipe, report: ProgressCallback

@@ -51,6 +51,16 @@ class Progress:
     """RGB: the unfinished image, where `render` was asked for it."""
 
 
+FindAdapter = Callable[[str, str], Path]
+"""From the kind of an adapter ("lora", "embedding" or "hypernet") and its name to its file. Raises
+ModelError."""
+
+
+def find_by_path(kind: str, name: str) -> Path:
+    """The file at that path."""
+    return Path(name)
+
+
 EngineEvent = Progress | Note | Loading | Picture
 """What an engine yields; a `Picture` comes last, once."""
 

@@ -37,7 +37,7 @@ class OptionType(Generic[T]):
     """The allowed names, if there is a fixed set."""
     completion: str = ""
     """What completion may offer: "file", "picture", "folder", "model", "vae", "upscaler",
-    "lora", "seed", or nothing."""
+    "lora", "embedding", "seed", or nothing."""
     allows_range: bool = False
     """Whether ranges such as `10..50:10` are allowed."""
     joins: bool = False

@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from dream.catalogue import ModelRegistry
-from dream.catalogue.adapter_files import LORA
+from dream.catalogue.adapter_files import EMBEDDING, LORA
 from dream.catalogue.adapter_registry import AdapterRegistry
 from dream.catalogue.model_info import ModelInfo
 from dream.core.bounded_reading import hash_regular
@@ -42,6 +42,7 @@ def get_line_defaults(
     if "sha256" in parse_facts(logged.comment):
         # Written by dream; without a schedule, it is from before --schedule existed.
         open_["schedule"] = FORMER
+        open_["embedding"] = ()  # a log line names those that it used
     if model := _model_id(line):
         open_["model"] = model
     return replace(base, **(open_ | {"vae": NO_VAE}))
@@ -99,11 +100,17 @@ def check_adapters(registry: ModelRegistry, line: str, recipe: Recipe) -> Events
     logged = parse_log_line(line)
     recorded = parse_facts(logged.comment) if logged.path is not None else {}
     adapters = AdapterRegistry.of(registry)
-    for lora, was in zip(recipe.lora or (), recorded.get("lora", "").split(","), strict=False):
-        path = adapters.get(LORA, lora.name)
-        if was and not (now := _hash(path)).startswith(was):
-            is_now = f"the sha256 of {path} is {now[: len(was)]}, not {was}"
-            yield Note(text=f"the LoRA {lora.name} has changed: {is_now}; the image will differ")
+    names = {
+        LORA: [lora.name for lora in recipe.lora or ()],
+        EMBEDDING: list(recipe.embedding or ()),
+    }
+    for kind, used in names.items():
+        for name, was in zip(used, recorded.get(kind.key, "").split(","), strict=False):
+            path = adapters.get(kind, name)
+            if was and not (now := _hash(path)).startswith(was):
+                is_now = f"the sha256 of {path} is {now[: len(was)]}, not {was}"
+                text = f"the {kind.called} {name} has changed: {is_now}; the image will differ"
+                yield Note(text=text)
 
 
 def _hash(path: Path) -> str:

@@ -9,6 +9,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from dream.catalogue.adapter_registry import AdapterRegistry
 from dream.catalogue.model_info import ModelInfo
 from dream.core.errors import BadLine
 from dream.core.recipe import Recipe
@@ -18,6 +19,7 @@ from dream.line import Sweep
 from dream.options.option_type import MAX_SEED
 from dream.options.schedule_table import FORMER, FORMER_SAMPLERS, resolve_schedule
 from dream.options.variations import Variation
+from dream.session.adapter_defaults import apply_few_step_defaults, resolve_embeddings
 from dream.session.fix import find_model_info
 from dream.session.input_images import FindPicture, compute_size, resolve_image_files
 from dream.session.postprocessing import check_limits, resolve_stages, resolve_strength
@@ -43,17 +45,21 @@ def resolve(
     seeds: Sequence[int],
     draw: Callable[[], int],
     find_picture: FindPicture = Path,
+    adapters: AdapterRegistry | None = None,
 ) -> ResolvedRequest:
     """Resolve a request: values that the line leaves open come from the model's defaults.
 
     `seeds` are those of this session's images, for `-S-1`; `draw` returns a new seed;
-    `find_picture` finds the file of an input image. Raises BadLine for a value out of range or a
+    `find_picture` finds the file of an input image; without `adapters`, no embeddings and no
+    few-step LoRAs are looked up. Raises BadLine for a value out of range or a
     seed that does not exist, ModelError for a missing model, InputError for an input image.
     """
     check_ranges(request)
     _ = request.folder  # raises BadLine if the system cannot resolve the folder
     request, file_notes = resolve_image_files(request, find_picture)
     info = find_model_info(request, find)
+    request, info, step_notes = apply_few_step_defaults(request, info, adapters)
+    embedding, embedding_notes = resolve_embeddings(request, info, adapters)
     width, height, size_notes = _size(request, info)
     hires_fix, hires_notes = _hires_fix(request, info, width, height)
     steps, sampler = request.steps or info.steps, request.sampler or info.sampler
@@ -74,6 +80,7 @@ def resolve(
         model=info.name,
         vae=_vae(request.vae or info.vae, info),
         lora=request.lora or None,
+        embedding=embedding,
         init_img=request.init_img,
         fit=request.fit and request.init_img is not None,
         strength=resolve_strength(request),
@@ -89,7 +96,8 @@ def resolve(
     )
     check_limits(first, (width, height) if first.fix is None else measure_image(Path(first.fix)))
     return ResolvedRequest(
-        _expand_iterations(first, request, draw), file_notes + size_notes + hires_notes
+        _expand_iterations(first, request, draw),
+        file_notes + step_notes + embedding_notes + size_notes + hires_notes,
     )
 
 
@@ -99,11 +107,12 @@ def resolve_sweep(
     seeds: Sequence[int],
     draw: Callable[[], int],
     find_picture: FindPicture = Path,
+    adapters: AdapterRegistry | None = None,
 ) -> ResolvedRequest:
     """Resolve every Request of a sweep, in order. A seed that the line leaves open is drawn once,
     so that the images differ only in the swept values. Raises as `resolve`."""
     find, draw = cache(find), cache(draw)
-    resolved = [resolve(request, find, seeds, draw, find_picture) for request in sweep]
+    resolved = [resolve(request, find, seeds, draw, find_picture, adapters) for request in sweep]
     header = (str(sweep),) if sweep.axes else ()
     notes = dict.fromkeys(note for one in resolved for note in one.notes)
     return ResolvedRequest(

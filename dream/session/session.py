@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from dream.catalogue import ModelRegistry
+from dream.catalogue.adapter_registry import AdapterRegistry
 from dream.catalogue.model_info import ModelInfo
 from dream.core.errors import DreamError
 from dream.core.events import (
@@ -136,7 +137,9 @@ class Session:
     def resolve(self, request: Request, line: str = "") -> ResolvedRequest:
         """Resolve a request: set every open value. Raises BadLine, ModelError, InputError."""
         find = self._make_finder(line, request)
-        return resolve(request, self._find, self.seeds, self._draw, find)
+        return resolve(
+            request, self._find, self.seeds, self._draw, find, AdapterRegistry.of(self.registry)
+        )
 
     def find_picture(self, name: str) -> Path:
         """The file for `-1` or a path in a line; see `resolve_image_path`. Raises BadLine."""
@@ -271,7 +274,8 @@ class Session:
         try:
             sweep = self.parse_sweep(entered) if isinstance(entered, str) else Sweep(entered)
             find = self._make_finder(line, sweep.first)
-            resolved = resolve_sweep(sweep, self._find, self.seeds, self._draw, find)
+            adapters = AdapterRegistry.of(self.registry)
+            resolved = resolve_sweep(sweep, self._find, self.seeds, self._draw, find, adapters)
             check_recipes(self.registry, resolved.recipes)
             unknown = tuple(self._unknown.find_unknown(resolved.recipes, self._find))
         except DreamError as error:

@@ -7,7 +7,7 @@ from pathlib import Path
 from PIL import ImageStat
 
 from dream.catalogue import ModelRegistry
-from dream.catalogue.adapter_files import LORA
+from dream.catalogue.adapter_files import ADAPTER_KINDS
 from dream.catalogue.adapter_registry import AdapterRegistry
 from dream.catalogue.auxiliary import ensure_auxiliary
 from dream.catalogue.taesd import find_decoder
@@ -34,7 +34,7 @@ class TaskExecutor:
             lambda helper, on_progress, on_note: ensure_auxiliary(
                 helper, registry, on_progress, on_note
             ),
-            lambda name: AdapterRegistry.of(registry).get(LORA, name),
+            lambda kind, name: AdapterRegistry.of(registry).get(ADAPTER_KINDS[kind], name),
         )
         self._registry = registry
         self._postprocessor = PostProcessor(registry, self._generator)

@@ -181,6 +181,7 @@ def _for_window(recipe: Recipe) -> Recipe:
         model=recipe.model,
         vae=recipe.vae,
         lora=recipe.lora,
+        embedding=recipe.embedding,
         strength=recipe.strength,
     )
 

@@ -150,11 +150,15 @@ def test_averages_sizes_and_number_types(tmp_path: Path) -> None:
         ),
         ({"first_stage_model.decoder.conv_in.weight": (4,)}, "a VAE", "--vae"),
         ({"decoder.conv_in.weight": (4,), "encoder.conv_in.weight": (4,)}, "a VAE", "--vae"),
-        ({"emb_params": (2, 768)}, "an embedding", "embeddings are not supported yet"),
+        (
+            {"emb_params": (2, 768)},
+            "an embedding",
+            "use its name in a prompt; put it into embeddings/ in a models folder",
+        ),
         (
             {"clip_l": (2, 768), "clip_g": (2, 1280)},
             "an embedding",
-            "embeddings are not supported yet",
+            "use its name in a prompt; put it into embeddings/ in a models folder",
         ),
         ({"conv_first.weight": (64, 3, 3, 3)}, "an upscaler", "--upscaler"),
         ({"control_model.x": (1,), FIRST: (320, 4, 3, 3)}, "a ControlNet", "guides"),

@@ -108,6 +108,8 @@ def _values(field: str, hint: Any) -> st.SearchStrategy[Any]:
     elif field == "with_variations":
         one = st.builds(Variation, st.integers(0, 2**32 - 1), st.floats(0, 1))
         values = st.lists(one, min_size=1, max_size=3).map(tuple)
+    elif field == "embedding":
+        values = st.lists(_TEXT.filter(bool), max_size=3).map(tuple)
     elif field == "lora":
         weights = st.floats(-3, 3)
         one = st.builds(Lora, _TEXT.filter(bool), weights, st.one_of(st.none(), weights))

@@ -56,7 +56,7 @@ _FOLDER = "use the whole model: a file with all of its parts, or its folder in d
 _USAGE_HINTS = {
     "lora": "use it with --lora NAME; put it into loras/ in a models folder",
     "vae": "use it with --vae FILE, or put it into VAE/ in a models folder",
-    "embedding": "embeddings are not supported yet",
+    "embedding": "use its name in a prompt; put it into embeddings/ in a models folder",
     "upscaler": "use it with --upscaler FILE, or put it into upscalers/ in a models folder",
     "controlnet": "it only guides a model, and is not supported yet",
     "ip-adapter": "it only guides a model, and is not supported yet",

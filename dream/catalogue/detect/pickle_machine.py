@@ -19,6 +19,7 @@ from dream.catalogue.detect.pickle_names import (
     DICTIONARY,
     OF_TYPE,
     PARAMETER,
+    PARAMETER_DICT,
     STORAGES,
     STUB,
     TENSOR,
@@ -150,7 +151,7 @@ class PickleMachine:
             return parse_tensor(storage.dtype, shape)
         if function.full.startswith(PARAMETER):
             return arguments[0]
-        return self._table(*arguments) if function.full == DICTIONARY else STUB
+        return self._table(*arguments) if function.full in (DICTIONARY, PARAMETER_DICT) else STUB
 
     def _table(self, pairs: Any = ()) -> dict[Any, Any]:
         self._count_steps(len(pairs))
@@ -261,6 +262,13 @@ class PickleMachine:
     def new_ex(self) -> None:
         self.stack.pop()
         self.new()
+
+    def build(self) -> None:
+        state, table = self.stack.pop(), self.stack[-1]  # only a ParameterDict's matters
+        if type(state) is dict and type(table) is dict:
+            for key, value in dict(state.get("_parameters") or {}).items():
+                self._count_steps(1)
+                self._store(table, key, value)
 
     def name_global(self) -> None:
         module = self.line()

@@ -25,6 +25,11 @@ STORAGES = {
     "UntypedStorage": "U8",
 }
 DICTIONARY = "collections.OrderedDict"
+PARAMETER_DICT = "torch.nn.modules.container.ParameterDict"
+"""In old embeddings. A module, so the scan and the loader treat it as the table of its
+parameters."""
+SETS = ("__builtin__.set", "builtins.set")
+"""In the state of such a module."""
 TENSOR = ("torch._utils._rebuild_tensor", "torch._utils._rebuild_tensor_v2")
 PARAMETER = "torch._utils._rebuild_parameter"
 OF_TYPE = "torch._tensor._rebuild_from_type_v2"
@@ -36,7 +41,7 @@ def is_known(full: str) -> bool:
     """Whether a weights file may use that name, `module.name`."""
     module, _, name = full.rpartition(".")
     return (
-        full in (DICTIONARY, *TENSOR, OF_TYPE, *IGNORED_GLOBALS, *_HARMLESS)
+        full in (DICTIONARY, PARAMETER_DICT, *SETS, *TENSOR, OF_TYPE, *IGNORED_GLOBALS, *_HARMLESS)
         or full.startswith(PARAMETER)
         or (module == "torch" and name.startswith(_DTYPES))
     )
@@ -58,6 +63,15 @@ class StubObject:
 
     def extend(self, items: object) -> None:
         """Do nothing."""
+
+
+class ParameterTable(dict[str, object]):
+    """Replaces torch's ParameterDict: a dictionary of its parameters."""
+
+    def __setstate__(self, state: object) -> None:
+        parameters = state.get("_parameters") if isinstance(state, dict) else None
+        if isinstance(parameters, dict):
+            self.update(parameters)
 
 
 STUB = StubObject()

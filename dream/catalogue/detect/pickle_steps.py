@@ -57,7 +57,7 @@ _BY_BYTE: dict[bytes, Step] = {
     b"\x96": _counted(PickleMachine.skip_bytes, _U8),
     b"a": PickleMachine.append,
     b"e": PickleMachine.appends,
-    b"b": lambda m: m.stack.pop() and None,
+    b"b": PickleMachine.build,
     b"c": PickleMachine.name_global,
     b"\x93": PickleMachine.stack_global,
     b"d": PickleMachine.make_dict,

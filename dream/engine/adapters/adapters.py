@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 from dream.core.recipe import Recipe
+from dream.engine.adapters.embedding_file import Embedding, find_bundled, open_embedding
+from dream.engine.adapters.embeddings import use_embeddings
 from dream.engine.adapters.lora_file import LoraFile, get_stamp, open_lora
-from dream.engine.adapters.weight_merge import MergedWeights, WeightedLora, get_key, merge
+from dream.engine.adapters.weight_merge import MergedWeights, WeightedLora, get_key
+from dream.engine.interface import FindAdapter
+
+if TYPE_CHECKING:
+    from dream.engine.loading.pipelines import LoadedModel
 
 OPEN_FILES = 8
 """How many LoRA files stay open, so that a sweep of weights opens each once."""
@@ -21,31 +29,80 @@ DIGITS = 16
 class Adapters:
     """Opens the files of adapters, and applies them."""
 
-    def __init__(self, find_lora: Callable[[str], Path]) -> None:
-        """find_lora: a name to its file; raises ModelError."""
-        self._find_lora = find_lora
-        self._files: OrderedDict[Path, LoraFile] = OrderedDict()
+    def __init__(self, find: FindAdapter) -> None:
+        """find: raises ModelError."""
+        self._find = find
+        self._loras: _OpenFiles[LoraFile] = _OpenFiles(open_lora)
+        self._embeddings: _OpenFiles[Embedding] = _OpenFiles(open_embedding)
 
     def open_loras(self, recipe: Recipe) -> tuple[WeightedLora, ...]:
         """The recipe's LoRAs, open, in its order. Raises ModelError."""
         return tuple(
-            WeightedLora(self._open(lora.name), lora.weight, lora.for_text)
+            WeightedLora(
+                self._loras.open(lora.name, self._find("lora", lora.name)),
+                lora.weight,
+                lora.for_text,
+            )
             for lora in recipe.lora or ()
         )
 
+    def open_embeddings(self, recipe: Recipe) -> tuple[Embedding, ...]:
+        """The embeddings that the recipe's words stand for. Raises ModelError."""
+        return tuple(
+            self._embeddings.open(name, self._find("embedding", name))
+            for name in recipe.embedding or ()
+        )
+
+    @contextmanager
+    def use(
+        self, loaded: LoadedModel, recipe: Recipe, loras: Sequence[WeightedLora]
+    ) -> Iterator[dict[str, str]]:
+        """What the recipe's adapters change besides weights, undone at the end; yields what the
+        image records about all of them. Raises ModelError."""
+        embeddings = (*self.open_embeddings(recipe), *find_bundled(loras))
+        state, pipe = loaded.adapters, loaded.pipe
+        before = state.text_key
+        with use_embeddings(pipe, embeddings, loaded.info.name):
+            state.text_key = (*before, *((one.path, one.name, one.stamp) for one in embeddings))
+            try:
+                yield collect_facts(loras, embeddings)
+            finally:
+                state.text_key = before
+
     def close(self) -> None:
         """Close all files."""
-        self._files.clear()
+        self._loras.close()
+        self._embeddings.close()
 
-    def _open(self, name: str) -> LoraFile:
-        path = self._find_lora(name)
-        file = self._files.pop(path, None)
+
+class _File(Protocol):
+    @property
+    def stamp(self) -> object: ...
+
+
+F = TypeVar("F", bound=_File)
+
+
+class _OpenFiles(Generic[F]):
+    """The files of one kind that were opened last; one that has changed is opened again."""
+
+    def __init__(self, open_file: Callable[[str, Path], F]) -> None:
+        self._open_file = open_file
+        self._files: OrderedDict[tuple[str, Path], F] = OrderedDict()
+
+    def open(self, name: str, path: Path) -> F:
+        """The file at that path, which the line calls so. Raises ModelError."""
+        file = self._files.pop((name, path), None)
         if file is None or file.stamp != get_stamp(path):
-            file = open_lora(name, path)
-        self._files[path] = file
+            file = self._open_file(name, path)
+        self._files[name, path] = file
         while len(self._files) > OPEN_FILES:
             self._files.popitem(last=False)
         return file
+
+    def close(self) -> None:
+        """Forget all files."""
+        self._files.clear()
 
 
 def can_merge(state: MergedWeights, loras: tuple[WeightedLora, ...]) -> bool:
@@ -53,25 +110,24 @@ def can_merge(state: MergedWeights, loras: tuple[WeightedLora, ...]) -> bool:
     return state.is_reversible or state.key == get_key(loras)
 
 
-def merge_loras(
-    state: MergedWeights,
-    loras: tuple[WeightedLora, ...],
-    pipe: Any,
-    model: str,
-    offload_mode: str,
-) -> dict[str, str]:
-    """Merge the LoRAs, and return the facts that an image records: the beginning of the SHA-256 of
-    each file, and all of it by name. Raises ModelError."""
-    merge(state, loras, pipe, model, offload_mode)
-    if not loras:
-        return {}
-    digests = [(lora.file.name, _digest(lora)) for lora in loras]
-    short = ",".join(digest[:DIGITS] for _, digest in digests)
-    return {"lora": short} | {f"lora {name}": digest for name, digest in digests}
+def collect_facts(loras: Sequence[WeightedLora], embeddings: Sequence[Embedding]) -> dict[str, str]:
+    """What an image records about adapters: for each kind the beginnings of the files' SHA-256, and
+    all of each by name."""
+    facts: dict[str, str] = {}
+    used: dict[str, list[LoraFile | Embedding]] = {
+        "lora": [lora.file for lora in loras],
+        "embedding": [*embeddings],
+    }
+    for kind, files in used.items():
+        digests = [(file.name, _digest(file.digest)) for file in files]
+        if digests:
+            facts[kind] = ",".join(digest[:DIGITS] for _, digest in digests)
+            facts |= {f"{kind} {name}": digest for name, digest in digests}
+    return facts
 
 
-def _digest(lora: WeightedLora) -> str:
+def _digest(digest: Future[str]) -> str:
     try:
-        return lora.file.digest.result()
+        return digest.result()
     except OSError:  # the file was removed after it was opened; the image is still good
         return "unknown"

@@ -14,7 +14,14 @@ from safetensors import SafetensorError
 
 from dream.catalogue.detect import DetectedModel, read_header, require_model
 from dream.catalogue.detect.model_kinds import UNET
-from dream.catalogue.detect.pickles import IGNORED_GLOBALS, StubObject, weights_in
+from dream.catalogue.detect.pickle_names import (
+    IGNORED_GLOBALS,
+    PARAMETER_DICT,
+    SETS,
+    ParameterTable,
+    StubObject,
+)
+from dream.catalogue.detect.pickles import weights_in
 from dream.core.errors import ModelError
 from dream.engine.loading.formats.llama_names import with_names_of_transformers
 from dream.engine.loading.formats.safetensors_scales import join_scales
@@ -95,9 +102,10 @@ def open_tensors(path: Path, form: str) -> MappedFile:
 def _unpickle(path: Path, form: str) -> dict[str, torch.Tensor]:
     """Only what weights_only permits; training records beside the weights become stubs. That holds
     for everything this process loads meanwhile, and is harmless: StubObject has no state."""
-    nothing: list[Any] = [(StubObject, name) for name in IGNORED_GLOBALS]
+    stubs: list[Any] = [(StubObject, name) for name in (*IGNORED_GLOBALS, *SETS)]
+    stubs.append((ParameterTable, PARAMETER_DICT))
     try:
-        with torch.serialization.safe_globals(nothing):
+        with torch.serialization.safe_globals(stubs):
             whole = torch.load(path, map_location="cpu", weights_only=True, mmap=form == "zip")
     except pickle.UnpicklingError as error:
         raise ModelError(

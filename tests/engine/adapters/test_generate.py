@@ -29,7 +29,7 @@ def generator(random_models: Path, folder: Path) -> ImageGenerator:
     """With the LoRAs `unet` and `text` for the model `random`."""
     generator = create_generator(
         ModelRegistry([random_models]).get_model,
-        find_lora=lambda name: folder / f"{name}.safetensors",
+        find_adapter=lambda kind, name: folder / f"{name}.safetensors",
     )
     pipe = generator.load("random", lambda _: None).pipe
     for component, name in (("unet", "unet"), ("text_encoder", "text")):
@@ -103,7 +103,7 @@ def test_without_room_the_model_is_loaded_again(
     plain, with_it = generate(generator), generate(generator, Lora("unet"))
     other = create_generator(
         ModelRegistry([random_models]).get_model,
-        find_lora=lambda name: folder / f"{name}.safetensors",
+        find_adapter=lambda kind, name: folder / f"{name}.safetensors",
     )
     monkeypatch.setattr(weight_merge, "measure_free_memory", lambda device: 0)
     assert generate(other, Lora("unet")).sha256 == with_it.sha256

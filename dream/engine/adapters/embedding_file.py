@@ -1,0 +1,121 @@
+"""Reads the vectors of an embedding (textual inversion: Gal et al. 2022, arXiv:2208.01618) from the
+files of every trainer."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import Future
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from dream.catalogue.detect.require import require_safe
+from dream.core.bounded_reading import open_regular, parse_json
+from dream.core.errors import ModelError
+from dream.core.png_chunks import read_texts
+from dream.engine.adapters.lora_file import get_stamp, hash_in_background
+from dream.engine.adapters.weight_merge import WeightedLora
+from dream.engine.loading.checkpoint import open_tensors
+
+_PNG_KEY = "sd-ti-embedding"
+"""The text chunk in which the AUTOMATIC1111 web UI keeps an embedding, as base64 of JSON."""
+
+_PARTS = {
+    "clip_l": "text_encoder",
+    "clip_g": "text_encoder_2",
+    "text_encoders_0": "text_encoder",
+    "text_encoders_1": "text_encoder_2",
+}
+"""Names of tensors → the text encoder that they are for. Others are for the one of their width."""
+
+_BUNDLED = re.compile(r"bundle_emb\.(?P<name>[^.]+)\.(?:string_to_param\.)?(?P<rest>.+)")
+
+_MAX_VECTORS = 75
+
+
+@dataclass(frozen=True)
+class Embedding:
+    """An embedding's vectors."""
+
+    name: str
+    path: Path
+    vectors: Mapping[str, Tensor]
+    """(n, width), in float32, by text encoder; "" for the text encoders of that width."""
+    stamp: object
+    digest: Future[str]
+    """SHA-256 of the file."""
+    tokens: tuple[str, ...] = ()
+    """Triggers besides the name: what the file calls its vectors, if that is `<…>`."""
+
+
+def open_embedding(name: str, path: Path) -> Embedding:
+    """Read a file. Raises ModelError for one that is not an embedding, or would run code."""
+    stamp = get_stamp(path)
+    if path.suffix.lower() in (".png", ".webp"):
+        tensors = _read_png(path)
+    else:
+        tensors = dict(open_tensors(path, require_safe(path).format).tensors)
+    try:
+        vectors = read_vectors(tensors)
+    except ValueError as error:
+        raise ModelError(f"{path} is not an embedding: {error}") from error
+    tokens = tuple(key for key in tensors if key.startswith("<") and key.endswith(">"))
+    return Embedding(name, path, vectors, stamp, hash_in_background(path), tokens)
+
+
+def find_bundled(loras: Iterable[WeightedLora]) -> Iterator[Embedding]:
+    """The embeddings that OneTrainer put into LoRAs' files, by the names it gave them. Raises
+    ModelError."""
+    for lora in loras:
+        bundles: dict[str, dict[str, Tensor]] = {}
+        for key, tensor in lora.file.tensors.items():
+            if found := _BUNDLED.fullmatch(key):
+                bundles.setdefault(found["name"], {})[found["rest"]] = tensor
+        for name, tensors in bundles.items():
+            try:
+                vectors = read_vectors(tensors)
+            except ValueError as error:
+                raise ModelError(f"{lora.file.path}: its embedding {name}: {error}") from error
+            yield Embedding(name, lora.file.path, vectors, lora.file.stamp, lora.file.digest)
+
+
+def read_vectors(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The vectors by text encoder. Raises ValueError."""
+    vectors: dict[str, Tensor] = {}
+    for name, tensor in tensors.items():
+        part = _PARTS.get(name, "")
+        if tensor.ndim not in (1, 2) or not tensor.is_floating_point() or part in vectors:
+            raise ValueError(f"it contains {name} of shape {tuple(tensor.shape)}")
+        rows = tensor.detach().float().reshape(-1, tensor.shape[-1])
+        if not 0 < len(rows) <= _MAX_VECTORS:
+            raise ValueError(f"it has {len(rows)} vectors, not 1 to {_MAX_VECTORS}")
+        vectors[part] = rows.clone()
+    if not vectors:
+        raise ValueError("it contains no vectors")
+    if len({len(rows) for rows in vectors.values()}) > 1:
+        raise ValueError("its text encoders have different numbers of vectors")
+    return vectors
+
+
+def _read_png(path: Path) -> dict[str, Tensor]:
+    """The tensors in an image that the AUTOMATIC1111 web UI made. Raises ModelError."""
+    try:
+        with open_regular(path) as file:
+            text = read_texts(file).texts.get(_PNG_KEY, "")
+        if not text:
+            raise ModelError(f"{path} is an image without an embedding in its text chunks")
+        table = parse_json(base64.b64decode(text))
+        params = table["string_to_param"]
+        return {f"string_to_param.{key}": _tensor(value) for key, value in params.items()}
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, binascii.Error) as error:
+        raise ModelError(f"{path}: its embedding cannot be read") from error
+
+
+def _tensor(value: Any) -> Tensor:
+    return torch.tensor(value["TORCHTENSOR"], dtype=torch.float32)

@@ -1,0 +1,66 @@
+"""Finds the words of a prompt that stand for an embedding (textual inversion).
+
+An embedding called `ink` is used by `ink` as a whole word, as in the AUTOMATIC1111 web UI, by
+`<ink>`, as in InvokeAI, and by `embedding:ink`, as in ComfyUI. It is never found inside a word.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
+
+from dream.options.option_type import OptionType
+
+MAX_EMBEDDINGS = 100
+"""How many one line can use."""
+
+_NOT_BEFORE = r"(?<!\w)(?<!\w-)"
+_NOT_AFTER = r"(?!\w|-\w)"
+
+
+@lru_cache(maxsize=64)
+def build_trigger_pattern(names: tuple[str, ...]) -> re.Pattern[str]:
+    """A pattern that finds the triggers of these embeddings, the longest first. Its groups `N` and
+    `N + 1` … are the names, in the order of `names`: see `find_name`."""
+    rows = []
+    for number, name in sorted(enumerate(names), key=lambda row: -len(row[1])):
+        spelled = re.escape(name)
+        bare = spelled if name.startswith("<") else rf"{_NOT_BEFORE}{spelled}{_NOT_AFTER}"
+        rows.append(
+            rf"(?P<e{number}>{_NOT_BEFORE}embedding:{spelled}{_NOT_AFTER}|<{spelled}>|{bare})"
+        )
+    return re.compile("|".join(rows) or r"(?!)", re.IGNORECASE)
+
+
+def find_name(found: re.Match[str], names: Sequence[str]) -> str:
+    """The name of the embedding that a match is a trigger of."""
+    assert found.lastgroup is not None
+    return names[int(found.lastgroup[1:])]
+
+
+def find_triggered(text: str, names: Iterable[str]) -> list[str]:
+    """The embeddings whose triggers are in a text, in the text's order, each once."""
+    lowered = text.casefold()
+    candidates = tuple(name for name in names if name.casefold() in lowered)
+    if not candidates:
+        return []
+    pattern = build_trigger_pattern(candidates)
+    found = (find_name(match, candidates) for match in pattern.finditer(text))
+    return list(dict.fromkeys(found))
+
+
+def _read(words: Sequence[str]) -> tuple[str, ...]:
+    if not all(words):
+        raise ValueError
+    return tuple(words)
+
+
+EMBEDDINGS: OptionType[tuple[str, ...]] = OptionType(
+    "[NAME …]",
+    "names of embeddings, or nothing for none",
+    _read,
+    list,
+    nargs=(0, MAX_EMBEDDINGS),
+    completion="embedding",
+)

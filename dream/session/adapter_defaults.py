@@ -1,0 +1,80 @@
+"""Resolves what adapters decide: which embeddings a prompt uses, and the settings that a few-step
+LoRA needs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+from dream.catalogue.adapter_files import EMBEDDING
+from dream.catalogue.adapter_registry import AdapterRegistry
+from dream.catalogue.detect.lora_family import describe_family
+from dream.catalogue.embedding_info import read_embedding_info
+from dream.catalogue.few_step import FewStepSettings, find_few_step_settings
+from dream.catalogue.model_info import ModelInfo
+from dream.core.request import Request
+from dream.options.embedding_triggers import find_triggered
+
+
+def apply_few_step_defaults(
+    request: Request, info: ModelInfo, adapters: AdapterRegistry | None
+) -> tuple[Request, ModelInfo, tuple[str, ...]]:
+    """The request and the model's defaults with the steps, guidance, sampler and schedule of the
+    first few-step LoRA, for what the line leaves open; and a note that says so. Raises ModelError
+    for a LoRA that does not exist."""
+    for lora in request.lora or () if adapters else ():
+        assert adapters is not None
+        found = adapters.get_lora(lora.name)
+        settings = find_few_step_settings(found.name, found.path.stem, found.output_name)
+        if settings is None or lora.weight <= 0:
+            continue
+        changes = dict(_open_settings(request, settings))
+        if not changes:
+            return request, info, ()
+        used = " ".join(f"{switch}{value}" for switch, value in changes.values())
+        schedule = request.schedule
+        if "sampler" in changes and not schedule:
+            schedule = settings.schedule or None
+            used += f" --schedule={schedule}" if schedule else ""
+        values: dict[str, Any] = {
+            "steps": settings.steps,
+            "cfg_scale": settings.cfg_scale,
+            "sampler": settings.sampler or info.sampler,
+        }
+        note = f"{lora.name} is a few-step LoRA ({settings.called}): using {used}"
+        return replace(request, schedule=schedule), replace(info, **values), (note,)
+    return request, info, ()
+
+
+def _open_settings(
+    request: Request, settings: FewStepSettings
+) -> Iterator[tuple[str, tuple[str, object]]]:
+    """The settings that the line leaves open: the field, its switch and the value."""
+    if not request.steps:
+        yield "steps", ("-s", settings.steps)
+    if not request.cfg_scale:
+        yield "cfg_scale", ("-C", f"{settings.cfg_scale:g}")
+    if not request.sampler and settings.sampler:
+        yield "sampler", ("-A", settings.sampler)
+
+
+def resolve_embeddings(
+    request: Request, info: ModelInfo, adapters: AdapterRegistry | None
+) -> tuple[tuple[str, ...] | None, tuple[str, ...]]:
+    """The embeddings of a recipe, and notes. Those that the line names; by default, all whose names
+    are in the prompt, but not those for another model family. Raises ModelError for one that does
+    not exist or cannot be read."""
+    if request.embedding is not None or adapters is None:
+        return request.embedding or None, ()
+    known = adapters.find(EMBEDDING)
+    used: list[str] = []
+    notes: list[str] = []
+    for name in find_triggered(f"{request.prompt}\n{request.negative}", known):
+        found = read_embedding_info(name, known[name])
+        if found.family in ("", info.family) or info.family == "other":
+            used.append(name)
+        else:
+            family = describe_family(found.family)
+            notes.append(f"the embedding {name} is for {family}; ignored with {info.name}")
+    return tuple(used) or None, tuple(notes)
