@@ -137,9 +137,8 @@ class Session:
     def resolve(self, request: Request, line: str = "") -> ResolvedRequest:
         """Resolve a request: set every open value. Raises BadLine, ModelError, InputError."""
         find = self._make_finder(line, request)
-        return resolve(
-            request, self._find, self.seeds, self._draw, find, AdapterRegistry.of(self.registry)
-        )
+        adapters = AdapterRegistry.of(self.registry)
+        return resolve(request, self._find, self.seeds, self._draw, find, adapters)
 
     def find_picture(self, name: str) -> Path:
         """The file for `-1` or a path in a line; see `resolve_image_path`. Raises BadLine."""
