@@ -1,8 +1,8 @@
-"""What a model is built like, read from the shapes of its weights.
+"""Configurations of a model's components, inferred from the shapes of its weights.
 
-A file in CompVis' and Stability's layout comes without configuration. What its shapes do not say
-is the same in every such model, and stands here: 32 groups in a normalization, 8 heads of
-attention in Stable Diffusion 1 and heads of 64 in its successors.
+A file in CompVis' and Stability's layout has no configuration. What its shapes do not show is the
+same in every such model, and is a constant here: 8 attention heads in Stable Diffusion 1, heads of
+width 64 in its successors.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from dream.catalogue.detect import DetectedModel
 from dream.options.family_table import get_family
 
 HEAD_DIM = 64
-"""Width of an attention head, but in the denoiser of Stable Diffusion 1, which has EIGHT."""
+"""Width of an attention head, except in the UNet of Stable Diffusion 1: see SD1_NUM_HEADS."""
 SD1_NUM_HEADS = 8
 
 OPENCLIP_H_LAYERS = 24
-"""Blocks of Stable Diffusion 2's text encoder, the last of which is never heard."""
+"""Blocks of Stable Diffusion 2's text encoder, the last of which is not used."""
 
 _SCALING = {"sdxl": 0.13025}
 _USUAL_SCALING = 0.18215
@@ -35,26 +35,26 @@ _NOISE = {
 
 
 class HasShape(Protocol):
-    """A tensor, or the shadow of one."""
+    """A tensor, or the description of one in a header."""
 
     @property
     def shape(self) -> Any:
-        """Its sides."""
+        """The size of each dimension."""
 
 
 Shapes = Mapping[str, HasShape]
 
 
 class TextEncoderSpec(NamedTuple):
-    """A text encoder in a file: what its names begin with, and how it is made."""
+    """A text encoder in a file: the prefix of its weights' names, and its architecture."""
 
     part: str
     """"text_encoder" or "text_encoder_2"."""
     prefix: str
     open_clip: bool
-    """OpenCLIP's naming, else that of transformers."""
+    """Whether its names are OpenCLIP's; else they are transformers'."""
     projected: bool = False
-    """Whether the pooled text is wanted too."""
+    """Whether the pooled embedding is used too."""
 
 
 def list_text_encoders(detected: DetectedModel) -> tuple[TextEncoderSpec, ...]:
@@ -72,8 +72,9 @@ def list_text_encoders(detected: DetectedModel) -> tuple[TextEncoderSpec, ...]:
 
 
 def infer_unet_config(shapes: Shapes, detected: DetectedModel, pooled: int) -> dict[str, Any]:
-    """The configuration of a UNet2DConditionModel; shapes: its weights, by their names after
-    `model.diffusion_model.`; pooled: width of the pooled text. Raises KeyError for what lacks."""
+    """The configuration of a UNet2DConditionModel; shapes: of its weights, by their names
+    after `model.diffusion_model.`; pooled: width of the pooled text embedding. Raises KeyError for
+    a missing weight."""
     layers = _layers(shapes)
     levels = _unet_levels(shapes, layers)
     channels = [shapes[f"{block}.0.out_layers.3.weight"].shape[0] for block in levels]
@@ -101,8 +102,8 @@ def infer_unet_config(shapes: Shapes, detected: DetectedModel, pooled: int) -> d
 
 
 def infer_vae_config(shapes: Shapes, detected: DetectedModel) -> dict[str, Any]:
-    """The configuration of an AutoencoderKL; shapes: its weights, by their names in the file
-    after `first_stage_model.`. Raises KeyError for what lacks."""
+    """The configuration of an AutoencoderKL; shapes: of its weights, by their names in the
+    file after `first_stage_model.`. Raises KeyError for a missing weight."""
     first = "encoder.down.{}.block.0.conv1.weight"
     levels = list(takewhile(lambda level: first.format(level) in shapes, count()))
     layers = _count(lambda n: f"encoder.down.0.block.{n}.conv1.weight" in shapes)
@@ -120,8 +121,8 @@ def infer_vae_config(shapes: Shapes, detected: DetectedModel) -> dict[str, Any]:
     }
 
 
-def vae_of_diffusers(shapes: Shapes, detected: DetectedModel) -> dict[str, Any]:
-    """The same of one whose weights are called as in diffusers. Raises KeyError."""
+def infer_diffusers_vae_config(shapes: Shapes, detected: DetectedModel) -> dict[str, Any]:
+    """The same for weights with diffusers' names. Raises KeyError for a missing weight."""
     first = "encoder.down_blocks.{}.resnets.0.conv1.weight"
     levels = list(takewhile(lambda level: first.format(level) in shapes, count()))
     layer = "encoder.down_blocks.0.resnets.{}.conv1.weight"
@@ -149,44 +150,45 @@ def _latent_scale(family: str) -> dict[str, float]:
 
 
 def infer_clip_text_config(shapes: Shapes) -> dict[str, Any]:
-    """The configuration of a CLIPTextModel; shapes: its weights, by transformers' names with
-    `text_model.` before them. Raises KeyError for what lacks."""
-    words = shapes["text_model.embeddings.token_embedding.weight"].shape
+    """The configuration of a CLIPTextModel; shapes: of its weights, by transformers' names,
+    with the prefix `text_model.`. Raises KeyError for a missing weight."""
+    tokens = shapes["text_model.embeddings.token_embedding.weight"].shape
     block = "text_model.encoder.layers.{}.mlp.fc1.weight"
     return {
-        **_words(words, shapes["text_model.embeddings.position_embedding.weight"].shape),
+        **_embedding_sizes(tokens, shapes["text_model.embeddings.position_embedding.weight"].shape),
         "num_hidden_layers": _count(lambda n: block.format(n) in shapes),
         "intermediate_size": shapes[block.format(0)].shape[0],
-        "projection_dim": words[1],
+        "projection_dim": tokens[1],
         "hidden_act": "quick_gelu",
     }
 
 
 def infer_open_clip_text_config(shapes: Shapes, blocks: int) -> dict[str, Any]:
-    """The same from OpenCLIP's names, with so many of its blocks. Raises KeyError."""
-    words = shapes["token_embedding.weight"].shape
+    """The same from OpenCLIP's names, with the first `blocks` of its blocks. Raises KeyError for a
+    missing weight."""
+    tokens = shapes["token_embedding.weight"].shape
     projection = shapes.get("text_projection")
     return {
-        **_words(words, shapes["positional_embedding"].shape),
+        **_embedding_sizes(tokens, shapes["positional_embedding"].shape),
         "num_hidden_layers": blocks,
         "intermediate_size": shapes["transformer.resblocks.0.mlp.c_fc.weight"].shape[0],
-        "projection_dim": words[1] if projection is None else projection.shape[1],
+        "projection_dim": tokens[1] if projection is None else projection.shape[1],
         "hidden_act": "gelu",
     }
 
 
 def count_open_clip_blocks(shapes: Shapes, family: str) -> int:
-    """How many of its blocks are heard. Stable Diffusion 2 listens to the last but one; files
-    that came by way of diffusers have lost the last, and with it `text_projection`."""
-    there = _count(lambda n: f"transformer.resblocks.{n}.ln_1.weight" in shapes)
-    whole = there == OPENCLIP_H_LAYERS or (
-        there != OPENCLIP_H_LAYERS - 1 and "text_projection" in shapes
+    """How many of its blocks are used. Stable Diffusion 2 uses the output of the last but one;
+    files that were converted by way of diffusers lack the last, and with it `text_projection`."""
+    present = _count(lambda n: f"transformer.resblocks.{n}.ln_1.weight" in shapes)
+    whole = present == OPENCLIP_H_LAYERS or (
+        present != OPENCLIP_H_LAYERS - 1 and "text_projection" in shapes
     )
-    return there - 1 if family == "sd2" and whole else there
+    return present - 1 if family == "sd2" and whole else present
 
 
 def infer_scheduler_config(detected: DetectedModel) -> dict[str, Any]:
-    """The configuration of the model's noise, for any scheduler that walks a schedule of betas."""
+    """The configuration of the model's noise, for any scheduler with a schedule of betas."""
     common = {**_NOISE, "prediction_type": detected.prediction_type, "timestep_spacing": "leading"}
     if detected.zero_snr:
         common["rescale_betas_zero_snr"] = True
@@ -196,13 +198,13 @@ def infer_scheduler_config(detected: DetectedModel) -> dict[str, Any]:
 
 
 def _layers(shapes: Shapes) -> int:
-    """Residual blocks in a level: a level ends with a convolution that halves the sides."""
-    blocks = _count(lambda n: any(f"input_blocks.{n + 1}.0.{x}" in shapes for x in _FIRSTS))
+    """Residual blocks per level: a level ends with a convolution that halves width and height."""
+    blocks = _count(lambda n: any(f"input_blocks.{n + 1}.0.{x}" in shapes for x in _FIRST_WEIGHTS))
     ends = [n for n in range(1, blocks + 1) if f"input_blocks.{n}.0.op.weight" in shapes]
     return ends[0] - 1 if ends else blocks
 
 
-_FIRSTS = ("in_layers.0.weight", "op.weight")
+_FIRST_WEIGHTS = ("in_layers.0.weight", "op.weight")
 
 
 def _unet_levels(shapes: Shapes, layers: int) -> list[str]:
@@ -216,32 +218,32 @@ def _depth(shapes: Shapes, block: str) -> int:
 
 
 def _heads(channels: list[int], family: str) -> int | list[int]:
-    """Their number, which diffusers calls attention_head_dim."""
-    return SD1_NUM_HEADS if family == "sd1" else [max(1, wide // HEAD_DIM) for wide in channels]
+    """The number of attention heads, which diffusers calls attention_head_dim."""
+    return SD1_NUM_HEADS if family == "sd1" else [max(1, width // HEAD_DIM) for width in channels]
 
 
 def _sizes(shapes: Shapes, detected: DetectedModel, pooled: int) -> dict[str, Any]:
-    """SDXL hears the sizes of the picture too: six numbers, its refiner five."""
+    """SDXL is conditioned on the image's sizes too: six numbers, its refiner five."""
     if detected.family != "sdxl":
         return {}
-    wide = shapes["label_emb.0.0.weight"].shape[1]
+    width = shapes["label_emb.0.0.weight"].shape[1]
     numbers = 5 if detected.variant == "refiner" else 6
     return {
         "addition_embed_type": "text_time",
-        "projection_class_embeddings_input_dim": wide,
-        "addition_time_embed_dim": (wide - pooled) // numbers,
+        "projection_class_embeddings_input_dim": width,
+        "addition_time_embed_dim": (width - pooled) // numbers,
     }
 
 
-def _words(words: Any, positions: Any) -> dict[str, Any]:
+def _embedding_sizes(tokens: Any, positions: Any) -> dict[str, Any]:
     return {
-        "vocab_size": words[0],
-        "hidden_size": words[1],
-        "num_attention_heads": max(1, words[1] // HEAD_DIM),
+        "vocab_size": tokens[0],
+        "hidden_size": tokens[1],
+        "num_attention_heads": max(1, tokens[1] // HEAD_DIM),
         "max_position_embeddings": positions[0],
     }
 
 
 def _count(has: Callable[[int], bool]) -> int:
-    """How many there are, from 0 on, without a gap."""
+    """How many consecutive numbers from 0 exist."""
     return next(n for n in count() if not has(n))

@@ -133,7 +133,7 @@ def build_vae(
         _require(path, own, "encoder.down_blocks.0.resnets.0.conv1.weight")
         with init_empty_weights():
             model = diffusers.AutoencoderKL.from_config(
-                embedded or blueprints.vae_of_diffusers(own, detected)
+                embedded or blueprints.infer_diffusers_vae_config(own, detected)
             )
         named = {current_vae_name(name): _as_matrix(name, tensor) for name, tensor in own.items()}
         return load_weights(model, named, path, placement, (mapped,))

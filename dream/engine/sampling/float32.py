@@ -12,8 +12,8 @@ import diffusers
 import torch
 
 Start = Callable[[torch.Tensor], tuple[torch.Tensor, torch.Tensor]]
-"""A image's clean latents (1, C, h, w), to those that the walk begins from and the noise, in
-float32, that is laid over them."""
+"""From an image's clean latents (1, C, h, w) to the latents that the run starts from and the noise
+that is added to them, both float32."""
 
 
 @dataclass(frozen=True)
@@ -96,10 +96,10 @@ def in_float32(scheduler: str) -> Any:
         def add_noise(
             self, original_samples: torch.Tensor, noise: torch.Tensor, timesteps: Any
         ) -> Any:
-            picture = original_samples.float()
+            latents = original_samples.float()
             if self.start is not None:
-                picture, noise = self.start(picture)
-            noised = super().add_noise(picture, noise.to(picture), timesteps)
+                latents, noise = self.start(latents)
+            noised = super().add_noise(latents, noise.to(latents), timesteps)
             return noised.to(noise.dtype)
 
         # The pipeline asks the signature of `step` whether it takes a generator; wraps keeps it.
