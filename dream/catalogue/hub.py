@@ -93,27 +93,51 @@ def download(
             " other weights are downloaded, which may be larger"
         )
     on_message(f"{hub_id.repo}: {len(files)} files, {total / 1e9:.2f} GB, to {folder}")
-    from huggingface_hub import get_token, hf_hub_url
-
-    token = get_token()
-    headers = {"Authorization": f"Bearer {token}"} if token else {}
     arrived = 0
     for file in files:
         before = arrived
-        try:
-            fetch(
-                hf_hub_url(hub_id.repo, str(file.name), revision=info.sha, endpoint=_endpoint()),
-                folder / file.name,
-                size=file.size,
-                sha256=file.sha256,
-                on_progress=lambda now, _, before=before: on_progress(before + now, total),  # type: ignore[misc]
-                headers=headers,
-            )
-        except FetchError as error:
-            if error.status in (401, 403):
-                raise _gated(hub_id) from error
-            raise
+        _fetch_file(
+            hub_id,
+            info.sha,
+            file,
+            folder / file.name,
+            lambda now, _, before=before: on_progress(before + now, total),  # type: ignore[misc]
+        )
         arrived += file.size
+
+
+def download_file(repo: str, path: str, target: Path, on_progress: OnProgress) -> None:
+    """Download one file of a repository to `target`, unless it is there; an interrupted download
+    continues. Its SHA-256 is checked. Raises FetchError, and ModelError if it does not exist."""
+    hub_id = HubId(repo)
+    info = _fetch_repo_info(hub_id)
+    file = next((file for file in _files(info.siblings or ()) if str(file.name) == path), None)
+    if file is None:
+        raise ModelError(f"{repo} has no {path}", "update dream, or import the file by its URL")
+    _check_names(hub_id, [file])
+    target.parent.mkdir(parents=True, exist_ok=True)
+    _fetch_file(hub_id, info.sha, file, target, on_progress)
+
+
+def _fetch_file(
+    hub_id: HubId, commit: str, file: _File, target: Path, on_progress: OnProgress
+) -> None:
+    from huggingface_hub import get_token, hf_hub_url
+
+    token = get_token()
+    try:
+        fetch(
+            hf_hub_url(hub_id.repo, str(file.name), revision=commit, endpoint=_endpoint()),
+            target,
+            size=file.size,
+            sha256=file.sha256,
+            on_progress=on_progress,
+            headers={"Authorization": f"Bearer {token}"} if token else {},
+        )
+    except FetchError as error:
+        if error.status in (401, 403):
+            raise _gated(hub_id) from error
+        raise
 
 
 def _endpoint() -> str:

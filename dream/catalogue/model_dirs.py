@@ -9,20 +9,20 @@ from pathlib import Path
 from platformdirs import user_data_path
 
 from dream.core.errors import BadSetting
-from dream.core.file_names import is_folder, parse_path, path_exists_at
+from dream.core.file_names import is_folder, parse_path, path_exists_at, split_folders
 
 _PACKAGE = Path(__file__).resolve().parents[1]
 
 
 def find_models_dirs(extra: str | None = None) -> tuple[Path, ...]:
-    """The models folders in order of precedence: `extra` (--models_dir), ./models, the user's data
-    folder, and the shipped models. The user's folder is included even before it exists.
+    """The models folders in order of precedence: those of `extra` (--models_dir), ./models, the
+    user's data folder, and the shipped models. The user's folder is included even before it exists.
 
     Raises BadSetting if `extra` is not a folder, BadLine if it is not a valid path.
     """
     dirs: list[Path] = []
-    if extra is not None:
-        chosen = parse_path(extra)
+    for one in split_folders(extra or ""):
+        chosen = parse_path(one)
         if not is_folder(chosen):
             raise BadSetting(
                 f"--models_dir: there is no folder {chosen}", "create it, or choose another"

@@ -71,6 +71,8 @@ class ModelInfo:
     vae: str = ""
     """The VAE to use instead of the model's own: a name in a VAE folder, or a path; usually
     empty."""
+    number_format: str = ""
+    """Of the quantized weights of a single file, as "fp8 scaled" or "Q4_K"."""
     averages: bool = False
     """Whether it is a file that also contains EMA weights (`model_ema.`)."""
     ema: bool = False

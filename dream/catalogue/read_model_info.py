@@ -61,6 +61,7 @@ def read_file(name: str, path: Path) -> ModelInfo:
         multiple=_SPLIT_MULTIPLE if detected.wanted else ModelInfo.multiple,
         cfg_rescale=_ZERO_SNR_RESCALE if detected.zero_snr else 0.0,
         averages=detected.ema,
+        number_format=detected.number_format,
     )
     header = read_header(path)
     start = detected.pieces[0].prefix if detected.pieces else ""

@@ -126,7 +126,12 @@ COMMANDS = (
         queued=True,
     ),
     Command("!last", "", "edit the last line again, with its seed", edit_last_line),
-    Command("!models", "", "list models; shows which is active and which are loaded", list_models),
+    Command(
+        "!models",
+        "[--known]",
+        "list models; shows which is active and which are loaded; --known: those to download",
+        list_models,
+    ),
     Command(
         "!switch",
         "NAME",

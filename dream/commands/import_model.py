@@ -15,6 +15,7 @@ from dream.catalogue.models_toml_writer import set_values
 from dream.catalogue.read_model_info import read_model
 from dream.commands.command import Context, find_named_file
 from dream.commands.import_folder import has_several_models, refuse_options, scan_folder
+from dream.commands.import_known import import_known_files
 from dream.commands.import_remote import (
     download_file,
     download_folder,
@@ -29,6 +30,8 @@ from dream.core.events import Events, Note
 from dream.core.file_names import parse_path, path_exists_at
 from dream.line import split_words
 from dream.line.words import quote_value
+from dream.options.known_model import KnownModel
+from dream.options.known_models import find_known
 from dream.options.option_type import BOOLEAN_FLAG, OptionType, text
 
 if TYPE_CHECKING:
@@ -54,7 +57,11 @@ def import_model(context: Context, argument: str) -> Events[None]:
     name = request.options.get(NAME, "")
     if is_address(request.what):
         yield from _import_from_url(request, registry)
-    elif (path := find_local_path(request.what)) is None:
+    elif (path := find_local_path(request.what)) is None and (
+        known := find_known(request.what)
+    ) is not None:
+        yield from _import_known(known, request, registry)
+    elif path is None:
         folder = yield from download_folder(_parse_hub_id(request.what, registry), name, registry)
         yield from _add_to_models_toml(registry, folder, name or folder.name, request.values)
     elif has_several_models(path):
@@ -63,6 +70,19 @@ def import_model(context: Context, argument: str) -> Events[None]:
         yield from _add_to_models_toml(
             registry, path, name or get_existing_name(path, registry), request.values
         )
+
+
+def _import_known(
+    known: KnownModel, request: ImportRequest, registry: ModelRegistry
+) -> Events[None]:
+    """Import a model by its short name: its files, or its folder in diffusers layout."""
+    if not known.hub:
+        refuse_options(Path(known.name), len(known.files), request.single_model_options)
+        yield from import_known_files(known, registry)
+        return
+    name = request.options.get(NAME, known.name)
+    folder = yield from download_folder(_parse_hub_id(known.hub, registry), name, registry)
+    yield from _add_to_models_toml(registry, folder, name, request.values)
 
 
 def _import_from_url(request: ImportRequest, registry: ModelRegistry) -> Events[None]:
@@ -129,7 +149,7 @@ def _parse_hub_id(what: str, registry: ModelRegistry) -> HubId:
     if request is None:
         raise ModelError(
             f"{what} does not exist",
-            "name a file, a folder, a URL, or owner/name on Hugging Face",
+            "name a file, a folder, a URL, owner/name on Hugging Face, or one of !models --known",
         )
     require_online(registry, what)
     return request

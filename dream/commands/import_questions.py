@@ -10,6 +10,7 @@ from dream.catalogue import ModelInfo, ModelRegistry
 from dream.catalogue.read_model_info import read_model
 from dream.commands.command import Context, Line, Question, Questions
 from dream.commands.import_folder import FolderScan, has_several_models, refuse_options, scan_folder
+from dream.commands.import_known import MUCH, describe_known
 from dream.commands.import_model import (
     ALL,
     DESCRIPTION,
@@ -24,6 +25,8 @@ from dream.commands.import_model import (
 from dream.commands.import_remote import is_address
 from dream.commands.model_text import describe_family
 from dream.line.words import quote_separate_value, quote_value
+from dream.options.known_model import KnownModel
+from dream.options.known_models import find_known
 
 
 def ask_about_import(context: Context, argument: str) -> Questions:
@@ -31,11 +34,22 @@ def ask_about_import(context: Context, argument: str) -> Questions:
     Raises BadLine, ModelError for a line that would be rejected."""
     request, registry = parse_import(argument), context.session.registry
     path = None if is_address(request.what) else find_local_path(request.what)
+    if path is None and (known := find_known(request.what)) is not None:
+        return (yield from _ask_about_known(known, request))
     if path is not None and has_several_models(path):
         if not request.everything:
             return (yield from _ask_which(path, request, registry))
         return (_format_line(request),)
     return (yield from _ask_about_one(request, registry))
+
+
+def _ask_about_known(known: KnownModel, request: ImportRequest) -> Questions:
+    """A large download is started only after a yes; a licence is named."""
+    if known.size > MUCH:
+        answer = yield Question("Download? [y/N]", "", about=(describe_known(known),))
+        if answer.strip().lower() not in ("y", "yes"):
+            return ()
+    return (_format_line(request),)
 
 
 def _ask_about_one(request: ImportRequest, registry: ModelRegistry) -> Questions:

@@ -11,14 +11,17 @@ from dream.catalogue.model_info import ModelInfo
 from dream.catalogue.upscalers import architecture_of
 from dream.catalogue.vaes import check_vae
 from dream.commands.command import Context, Line, TextOutput
+from dream.commands.import_known import list_known
 from dream.commands.model_text import (
+    describe_details,
     describe_family,
     format_bytes,
     get_active_model,
     measure_bytes,
+    measure_model,
     parse_name,
 )
-from dream.core.errors import DreamError, ModelError
+from dream.core.errors import BadLine, DreamError, ModelError
 from dream.core.events import Events, Loading, Note, Rejected
 from dream.core.request import NO_VAE
 from dream.line.words import quote_value
@@ -35,6 +38,9 @@ def list_models(context: Context, argument: str) -> Events[None]:
     """!models: list every model, with `*` before the active one, whether it is in memory, its
     family and its size on disk; every upscaler on disk; and problems in models.toml and files."""
     session = context.session
+    if argument.strip():
+        yield _list_known(argument.strip())
+        return
     loaded, active = _list_loaded_names(session), get_active_model(session)
     infos = session.registry.list_models()
     rows = [_row(info, active, info.name in loaded) for info in infos]
@@ -46,6 +52,12 @@ def list_models(context: Context, argument: str) -> Events[None]:
         lines = [*lines, "upscalers:", *upscalers]
     problems = (*session.registry.check_models(), *wrong)
     yield TextOutput(lines=(*lines, *(f"  ! {problem}" for problem in problems)))
+
+
+def _list_known(argument: str) -> TextOutput:
+    if argument != "--known":
+        raise BadLine(f"!models takes --known, not {argument}")
+    return TextOutput(lines=list_known())
 
 
 def _format_table(heads: list[str], rows: list[Row]) -> list[Line]:
@@ -79,7 +91,7 @@ def _row(info: ModelInfo, active: str, loaded: bool) -> Row:
     state = "in memory" if loaded else "not loaded"
     if loaded and info.name == active:
         state = "active"
-    return state, describe_family(info), format_bytes(measure_bytes(info.path)), info.description
+    return state, describe_family(info), format_bytes(measure_model(info)), describe_details(info)
 
 
 def _list_loaded_names(session: Session) -> set[str]:

@@ -39,8 +39,21 @@ def find_listed_name(registry: ModelRegistry, name: str) -> str:
 
 
 def describe_family(info: ModelInfo) -> str:
-    """Family and variant as text: “sd1 inpainting”, “sd1 ema”."""
-    return " ".join(filter(None, (info.family, info.variant, "ema" if info.ema else "")))
+    """Family, variant and number format as text: “sd1 inpainting”, “z-image fp8 scaled”."""
+    ema = "ema" if info.ema else ""
+    return " ".join(filter(None, (info.family, info.variant, ema, info.number_format)))
+
+
+def describe_details(info: ModelInfo) -> str:
+    """The description; where defaults of a distilled model come from; and what it lacks."""
+    told = f"{info.steps} steps by {info.defaults_from}" if info.defaults_from else ""
+    lacks = ", ".join(one.partition(": ")[0] for one in info.missing)
+    return "; ".join(filter(None, (info.description, told, f"lacks {lacks}" if lacks else "")))
+
+
+def measure_model(info: ModelInfo) -> int:
+    """Bytes of all files of a model, also of those in other folders."""
+    return sum(map(measure_bytes, dict.fromkeys((info.path, *(part.path for part in info.parts)))))
 
 
 def measure_bytes(path: Path) -> int:

@@ -18,7 +18,7 @@ from platformdirs import user_state_path
 from dream.config.settings_file import FILE, read_settings
 from dream.core.cli_options import CliOptions
 from dream.core.errors import BadSetting
-from dream.core.file_names import parse_path
+from dream.core.file_names import parse_path, split_folders
 from dream.core.own_files import open_own, read_own
 from dream.core.request import Request
 
@@ -69,7 +69,10 @@ def find_outside_settings(
         source = FILE if base.outdir is not None else f"the link in {base.folder}"
         found.append(OutsideSetting("outdir", source, _real(base.folder)))
     if options[0].models_dir is None and launch.models_dir is not None:
-        found.append(OutsideSetting("models_dir", FILE, _real(parse_path(launch.models_dir))))
+        found += [
+            OutsideSetting("models_dir", FILE, _real(parse_path(folder)))
+            for folder in split_folders(launch.models_dir)
+        ]
     here = _real(Path())
     known = _allowed()
     return tuple(

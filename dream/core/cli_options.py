@@ -3,7 +3,7 @@ become the defaults of every line."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from dream.options.option_type import BOOLEAN_FLAG, choice, flag, get_flags, integer, real, text
 
@@ -59,9 +59,10 @@ class CliOptions:
     )
     models_dir: str | None = flag(
         "--models_dir",
-        kind=text("FOLDER", "a folder", completes="folder"),
+        kind=replace(text("FOLDER", "a folder", completes="folder"), repeats=True),
         section=_MACHINE,
-        help="folder of models, in addition to those included",
+        help="folder of models, in addition to those included: dream's, ComfyUI's, AUTOMATIC1111's,"
+        " InvokeAI's, SwarmUI's or a hub cache; several with commas, or repeated",
     )
     lora_dir: str | None = flag(
         "--lora_dir",

@@ -78,3 +78,10 @@ def is_folder(path: Path) -> bool:
         return path.is_dir()
     except (OSError, ValueError):
         return False
+
+
+def split_folders(text: str) -> tuple[str, ...]:
+    """Folders between commas; one folder whose name has a comma is one."""
+    if not text or ("," in text and is_folder(parse_path(text))):
+        return (text,) if text else ()
+    return tuple(part.strip() for part in text.split(",") if part.strip())

@@ -63,7 +63,9 @@ def parse_argv(
             lists[parsed.known.field] = f"{parsed.known.flag.names[0]} {','.join(items)}"
         elif setting := _setting(parsed):
             table, field, value = setting
-            tables[table][field] = value
+            former = tables[table].get(field)
+            repeated = former is not None and parsed.known.flag.kind.repeats
+            tables[table][field] = f"{former},{value}" if repeated else value
         at = parsed.next
     is_line = len(prompt) == 1 and not argv[cut + 1 :] and " " in prompt[0]
     prompt += argv[cut + 1 :]
@@ -138,6 +140,8 @@ def parse_setting(name: str, value: object) -> tuple[str, Any]:
         return field, kind.read([]) if value else _SETTINGS[field].default
     parts = value if isinstance(value, list) else [value]
     words = [str(part) for part in parts]
+    if kind.repeats and isinstance(value, list) and words:
+        words = [",".join(words)]
     if kind.nargs[1] > 1 and isinstance(value, str):
         words = value.replace(",", " ").split()
     if all(map(_is_plain, parts)) and kind.nargs[0] <= len(words) <= kind.nargs[1]:

@@ -43,6 +43,9 @@ class OptionType(Generic[T]):
     joins: bool = False
     """Whether several words, up to a number, are its first value, as in old lines:
     `-tm a red orange 0.6`."""
+    repeats: bool = False
+    """Whether it can be given several times, or as a list in dream.toml; the values are joined with
+    commas."""
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from dream.catalogue import ModelRegistry
+from dream.commands.model_text import describe_details, measure_model
 from dream.core.errors import ModelError
 from dream.core.request import Request
 from dream.session.fix import require_complete
@@ -108,3 +109,15 @@ def test_a_tokenizer_is_found_in_the_hubs_cache(tmp_path: Path) -> None:
     snapshot.mkdir(parents=True)
     (snapshot / "tokenizer.json").write_text("{}")
     assert ModelRegistry([tmp_path]).get_model("z").parts[-1].path == snapshot
+
+
+def test_models_says_what_is_missing_and_why_steps_are_few(tmp_path: Path) -> None:
+    put(tmp_path, "unet", "clip", "vae", tmp_path)
+    write(tmp_path / "unet" / "z_image_turbo.safetensors", Z_IMAGE)
+    turbo, base = (ModelRegistry([tmp_path]).get_model(name) for name in ("z_image_turbo", "z"))
+    assert describe_details(turbo) == "9 steps by its name (z_image_turbo)"
+    assert describe_details(base) == ""
+    assert measure_model(base) > sum(part.path.stat().st_size for part in base.parts[:2])
+    (tmp_path / "vae" / "ae.safetensors").unlink()
+    lacking = ModelRegistry([tmp_path]).get_model("z")
+    assert describe_details(lacking) == "lacks its VAE (kl, 16 channels)"

@@ -479,6 +479,10 @@ def test_the_places_in_their_order(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         *_data(tmp_path),
         shipped,
     )
+    (tmp_path / "yours, too").mkdir()
+    assert find_models_dirs("yours, too")[0] == tmp_path / "yours, too"
+    (tmp_path / "b").mkdir()
+    assert find_models_dirs("mine,b")[:2] == (tmp_path / "mine", tmp_path / "b")
     assert find_models_dirs("models")[:1] == (tmp_path / "models",)
     assert len(find_models_dirs("models")) == 3
     with pytest.raises(BadSetting, match="--models_dir: there is no folder nowhere"):

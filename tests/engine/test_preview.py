@@ -7,6 +7,7 @@ from itertools import pairwise
 from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
 from diffusers import AutoencoderTiny, FluxPipeline
@@ -25,6 +26,7 @@ from dream.engine.sampling.preview import (
 from dream.engine.sampling.schedulers import make_scheduler, predict_x0
 from dream.engine.sampling.step_callback import StepCallback
 from dream.engine.silence_libraries import silence_libraries
+from dream.options.family_table import FAMILIES, get_family
 from dream.options.sampler_table import SAMPLERS
 
 RED_GREEN_BLUE = LatentRgbFactors(
@@ -54,11 +56,14 @@ def test_a_models_own_map_goes_before_its_familys() -> None:
     assert get_rgb_factors(ModelInfo(name="m", path=Path(), family="other")) is None
 
 
-@pytest.mark.parametrize("family", RGB_FACTORS)
+CHANNELS = {"sd1": 4, "sdxl": 4, "sd3": 16, "flux": 16, "flux2": 32, "qwen": 16}
+
+
+@pytest.mark.parametrize("family", [row.key for row in FAMILIES if row.space in RGB_FACTORS])
 def test_every_familys_map_fits_its_latents(family: str) -> None:
     through = get_rgb_factors(ModelInfo(name="m", path=Path(), family=family))
-    assert through is not None
-    channels = 16 if family in ("sd3", "flux") else 4
+    assert through is not None and set(CHANNELS) == set(RGB_FACTORS)
+    channels = CHANNELS[get_family(family).space]
     assert make_linear_previewer(through)(torch.zeros(1, channels, 2, 2)) is not None
 
 
@@ -195,3 +200,29 @@ def test_the_clean_estimate_of_every_sampler_finds_the_picture() -> None:
             estimate = predict_x0(scheduler)
             assert estimate is not None
             assert torch.allclose(estimate, clean, atol=1e-4), name
+
+
+def test_flux_2_s_latents_are_seen_as_its_pipeline_decodes_them(tmp_path: Path) -> None:
+    from dream.engine.sampling.intermediates import _decoded
+    from dream.engine.sampling.preview import unpack_latents
+    from dream.engine.silence_libraries import silence_libraries
+    from tests.random_split import make_flux2
+
+    with silence_libraries(), torch.random.fork_rng():
+        torch.manual_seed(0)
+        pipe = make_flux2(tmp_path)
+        pipe.vae.bn.running_mean.normal_()
+        pipe.vae.bn.running_var.uniform_(0.5, 2)
+        packed = torch.randn(1, 4 * 5, 32)
+    seen = unpack_latents(pipe, packed, 64, 80)
+    assert seen is not None and seen.shape == (1, 8, 8, 10)
+    ids = pipe._prepare_latent_ids(torch.zeros(1, 32, 4, 5))
+    squares = pipe._unpack_latents_with_ids(packed, ids, 4, 5)
+    assert torch.equal(seen, pipe._unpatchify_latents(squares))
+    norm = pipe.vae.bn
+    deviation = torch.sqrt(norm.running_var + pipe.vae.config.batch_norm_eps).view(1, -1, 1, 1)
+    wanted = pipe._unpatchify_latents(squares * deviation + norm.running_mean.view(1, -1, 1, 1))
+    with torch.no_grad():
+        image = pipe.image_processor.postprocess(pipe.vae.decode(wanted).sample, "pil")[0]
+    shown = np.asarray(_decoded(pipe.vae, seen)).astype(int)
+    assert abs(shown - np.asarray(image)).max() <= 1

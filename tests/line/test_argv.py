@@ -161,3 +161,11 @@ def test_a_command_is_told_from_a_prompt(
     argv: list[str], before: list[str], line: str | None
 ) -> None:
     assert find_command_line(argv) == (before, line)
+
+
+def test_models_folders_can_be_several() -> None:
+    launch, _, line = parse_argv(["--models_dir", "a", "a cat", "--models_dir=b,c"])
+    assert launch.models_dir == "a,b,c" and line == "a cat"
+    assert parse_argv(["--models_dir", "x"], launch)[0].models_dir == "x"
+    assert parse_setting("models_dir", ["a", "b"]) == ("models_dir", "a,b")
+    assert parse_setting("models_dir", "a") == ("models_dir", "a")

@@ -207,7 +207,9 @@ def _report_prompt_args(
         if lost := get_truncated_text(pipe, text):
             report(Note(text=f"prompt too long for {model}; ignored: {lost}"))
     takes = signature(pipe.__call__).parameters
-    heard = build_prompt_args(takes, positive, negative, recipe.cfg_scale)
+    heard = build_prompt_args(
+        takes, positive, negative, recipe.cfg_scale, get_family(loaded.info.family).guidance_off
+    )
     if negative and "negative_prompt" not in heard:
         report(Note(text=f"{model} does not support negative prompts; ignored: {negative}"))
     elif negative and recipe.cfg_scale <= 1:

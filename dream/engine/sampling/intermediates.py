@@ -35,7 +35,7 @@ class Intermediates:
         if not due or (self._ends and step >= steps):
             return None
         clean = predict_x0(pipe.scheduler)
-        seen = unpack_latents(pipe, latents, *self._size) if clean is None else clean
+        seen = unpack_latents(pipe, latents if clean is None else clean, *self._size)
         return None if seen is None else _decoded(pipe.vae, seen)
 
 
@@ -47,7 +47,7 @@ def find_obstacle(pipe: Any) -> str:
     config = vae.config
     scaled = config.get("scaling_factor") is not None
     normalised = bool(config.get("latents_mean")) and bool(config.get("latents_std"))
-    if hasattr(pipe, "_unpack_latents_with_ids") or not (scaled or normalised):
+    if not (scaled or normalised or hasattr(vae, "bn")):
         return (
             "has latents that cannot be decoded between steps, so --save_intermediates is ignored"
         )
@@ -66,6 +66,7 @@ def _decoded(vae: Any, latents: torch.Tensor) -> Image.Image:
         )
         latents = latents * std + mean
     latents = latents + (getattr(config, "shift_factor", None) or 0.0)
+    latents = _undo_batch_norm(vae, latents)
     try:
         if before == torch.float16:  # in which some VAEs overflow
             vae.to(torch.float32)
@@ -78,3 +79,19 @@ def _decoded(vae: Any, latents: torch.Tensor) -> Image.Image:
             vae.to(before)
     pixels = image[0].float().add(1).mul(127.5).round().clamp(0, 255).to(torch.uint8)
     return Image.fromarray(pixels.permute(1, 2, 0).cpu().numpy(), "RGB")
+
+
+def _undo_batch_norm(vae: Any, latents: torch.Tensor) -> torch.Tensor:
+    """FLUX.2's latents (1, C, h, w) as its VAE decodes them: it normalizes squares of 2 x 2."""
+    norm = getattr(vae, "bn", None)
+    if norm is None:
+        return latents
+    _, channels, height, width = latents.shape
+    mean, deviation = (
+        numbers.float().reshape(1, channels, 2, 2).repeat(1, 1, height // 2, width // 2).to(latents)
+        for numbers in (
+            norm.running_mean,
+            torch.sqrt(norm.running_var + vae.config.batch_norm_eps),
+        )
+    )
+    return latents * deviation + mean

@@ -57,7 +57,7 @@ class ThrottledPreview:
         began = self._clock()
         estimate = predict_x0(pipe.scheduler)
         # Flow matching has no such estimate: its latents become clean gradually.
-        seen = unpack_latents(pipe, latents, *self._size) if estimate is None else estimate
+        seen = unpack_latents(pipe, latents if estimate is None else estimate, *self._size)
         preview = None if seen is None else self._previewer(seen)
         self._next = began + max(MIN_INTERVAL, (self._clock() - began) / MAX_TIME_SHARE)
         return preview
@@ -67,8 +67,12 @@ def unpack_latents(
     pipe: Any, latents: torch.Tensor, height: int, width: int
 ) -> torch.Tensor | None:
     """(1, C, h, w), also from Flux's (1, h * w / 4, 4 * C) and from a video's single frame (1, C,
-    1, h, w); height and width in pixels. None for latents in an order that the pipeline does not
-    reveal: FLUX.2's carry their positions separately."""
+    1, h, w); height and width in pixels. FLUX.2's are packed like Flux's, and stay
+    normalized. None for latents in an order that the pipeline does not reveal."""
+    if latents.ndim == 3 and hasattr(pipe, "_unpatchify_latents"):
+        rows, columns = (side // (2 * pipe.vae_scale_factor) for side in (height, width))
+        squares = latents.reshape(1, rows, columns, -1).permute(0, 3, 1, 2)
+        latents = pipe._unpatchify_latents(squares)
     if latents.ndim == 3 and hasattr(pipe, "_unpack_latents"):
         latents = pipe._unpack_latents(latents, height, width, pipe.vae_scale_factor)
     if latents.ndim == 5 and latents.shape[2] == 1:

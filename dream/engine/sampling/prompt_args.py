@@ -14,9 +14,14 @@ NO_LIMIT = 100_000
 
 
 def build_prompt_args(
-    accepted: Mapping[str, Parameter], positive: str, negative: str, cfg_scale: float
+    accepted: Mapping[str, Parameter],
+    positive: str,
+    negative: str,
+    cfg_scale: float,
+    off: float = 1.0,
 ) -> PromptArgs:
-    """The texts and the guidance for a pipeline with these arguments.
+    """The texts and the guidance for a pipeline with these arguments; `off` is the guidance at
+    which it computes none, which -C1 means.
 
     Where two arguments set guidance, `guidance_scale` is a number that the network was trained on
     as an input (Flux: Meng et al. 2023, arXiv:2210.03142), and negative prompts are ignored; unless
@@ -27,7 +32,7 @@ def build_prompt_args(
     guidance = accepted.get("guidance_scale")
     if "true_cfg_scale" in accepted and (guidance is None or guidance.default is None):
         return words | {"true_cfg_scale": cfg_scale, "negative_prompt": negative or " "}
-    words["guidance_scale"] = cfg_scale
+    words["guidance_scale"] = off if cfg_scale <= 1 else cfg_scale
     if negative and "negative_prompt" in accepted and "true_cfg_scale" not in accepted:
         words["negative_prompt"] = negative
     return words
