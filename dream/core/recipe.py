@@ -78,6 +78,9 @@ class Recipe:
     seamless: bool = False
     seamless_axes: str | None = None
     """"x" or "y"; None is both."""
+    freeu: bool = False
+    pag: float = 0.0
+    """Scale of perturbed-attention guidance; 0 is none."""
     init_color: str | None = None
     """Path of the image whose colours are matched."""
     karras_max: int | None = None

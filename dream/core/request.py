@@ -312,6 +312,20 @@ class Request:
         section=_EFFECTS,
         help="axes along which the image tiles",
     )
+    freeu: bool = flag(
+        "--freeu",
+        kind=BOOLEAN_FLAG,
+        default=False,
+        section=_EFFECTS,
+        help="FreeU: more detail and fewer artifacts from the same UNet, at no cost",
+    )
+    pag: float = flag(
+        "--pag",
+        kind=real(0, 100),
+        default=0.0,
+        section=_EFFECTS,
+        help="perturbed-attention guidance scale, try 3; 0 is off; takes half as long again",
+    )
     init_color: str | None = flag(
         "--init_color",
         kind=IMAGE_FILE,

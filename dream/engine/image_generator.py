@@ -39,6 +39,7 @@ from dream.engine.memory import low_memory as memory
 from dream.engine.memory import vae_tiling as tiles
 from dream.engine.memory.device import choose_placement
 from dream.engine.memory.model_cache import ModelCache, estimate_memory
+from dream.engine.sampling.free_u import use_free_u
 from dream.engine.sampling.generation_run import GenerationRun
 from dream.engine.sampling.preview import Previewers
 from dream.engine.sampling.seamless import make_seamless
@@ -95,9 +96,10 @@ class ImageGenerator:
         with silence_libraries():
             loaded, loras = self._load_with_loras(recipe, report)
             with replace_vae(loaded, vae := self._vae_of(recipe, loaded)):
-                inputs = self._vision.add_depth(loaded, inputs, report)
+                inputs, info = self._vision.add_depth(loaded, inputs, report), loaded.info
                 with (
                     self._adapters.use(loaded, recipe, loras) as adapted,
+                    use_free_u(loaded.pipe, info.family, info.name, recipe.freeu),
                     make_seamless(loaded.pipe, recipe),
                     tiles.tile_if_needed(loaded, recipe.width, recipe.height, report) as added,
                 ):

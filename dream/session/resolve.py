@@ -123,7 +123,7 @@ def resolve_sweep(
 def _effects(request: Request) -> dict[str, Any]:
     """The fields for variations and effects. They need no defaults; values that have two spellings
     are normalized."""
-    as_typed = ("perlin", "threshold", "init_color", "karras_max")
+    as_typed = ("perlin", "threshold", "init_color", "karras_max", "freeu", "pag")
     symmetry = ("h_symmetry_time_pct", "v_symmetry_time_pct")
     values = {name: getattr(request, name) for name in (*as_typed, *symmetry)}
     axes, known = request.seamless_axes, request.with_variations

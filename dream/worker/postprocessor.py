@@ -182,6 +182,8 @@ def _for_window(recipe: Recipe) -> Recipe:
         vae=recipe.vae,
         lora=recipe.lora,
         embedding=recipe.embedding,
+        freeu=recipe.freeu,
+        pag=recipe.pag,
         strength=recipe.strength,
     )
 

@@ -21,7 +21,7 @@ from dream.catalogue.detect.require import require_safe
 from dream.core.bounded_reading import hash_regular
 from dream.core.errors import ModelError
 from dream.engine.adapters.layer_kinds import UnsupportedLayer
-from dream.engine.adapters.layer_names import Leaves, group_by_layer
+from dream.engine.adapters.layer_names import Leaves, group_by_layer, split_name
 from dream.engine.adapters.layer_places import Place, Places, flatten_name
 from dream.engine.loading.checkpoint import open_tensors
 
@@ -91,9 +91,9 @@ def find_layers(file: LoraFile, places: Places, pipeline: Any, model: str) -> La
     if not own:
         raise ModelError(f"{file.path} contains no layers of a LoRA")
     layers, missing = _match(own, places)
-    if missing:
-        converted = _convert(own, pipeline)
-        if converted is not None:
+    for spelled in (own, _in_kohyas_spelling(own)) if missing else ():
+        converted = _convert(spelled, pipeline)
+        if missing and converted is not None:
             layers, missing = _match(converted, places)
     if missing:
         raise _no_place(file, missing, len(own), model)
@@ -122,7 +122,8 @@ def _convert(tensors: Mapping[str, Tensor], pipeline: Any) -> dict[str, Tensor] 
     names of its family; None if it does not know these. Not for Stable Diffusion 1, 2 and XL: for
     them diffusers drops what it does not know."""
     convert = getattr(type(pipeline), "lora_state_dict", None)
-    if convert is None or hasattr(pipeline, "unet"):
+    dropped = any(name.endswith("dora_scale") for name in tensors)
+    if convert is None or hasattr(pipeline, "unet") or dropped:
         return None
     try:
         converted = convert({name: tensor.clone() for name, tensor in tensors.items()})
@@ -133,6 +134,18 @@ def _convert(tensors: Mapping[str, Tensor], pipeline: Any) -> dict[str, Tensor] 
         for name, alpha in (alphas or {}).items():
             converted.setdefault(name, torch.tensor(float(alpha)))
     return {name: t for name, t in converted.items() if isinstance(t, Tensor)} or None
+
+
+def _in_kohyas_spelling(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The original code's names behind ComfyUI's prefix, as ai-toolkit writes them, in the spelling
+    that diffusers knows for them."""
+    spelled = {}
+    for name, tensor in tensors.items():
+        layer, leaf = split_name(name)
+        known = {"down": "lora_down.weight", "up": "lora_up.weight", "alpha": "alpha"}.get(leaf)
+        bare = layer.removeprefix("diffusion_model.")
+        spelled[f"lora_unet_{flatten_name(bare)}.{known}" if known else name] = tensor
+    return spelled
 
 
 def _add_alphas(layers: Sequence[tuple[Place, Leaves]], file: LoraFile) -> None:

@@ -22,6 +22,7 @@ from dream.engine.sampling.color_match import match_histograms
 from dream.engine.sampling.flow import supports_schedule
 from dream.engine.sampling.guidance_rescale import rescale_guidance, supports_rescale
 from dream.engine.sampling.intermediates import Intermediates, find_obstacle
+from dream.engine.sampling.perturbed_attention import get_pag_pipeline
 from dream.engine.sampling.preview import Previewer, Previewers, ThrottledPreview
 from dream.engine.sampling.prompt_args import PromptArgs, build_prompt_args, get_truncated_text
 from dream.engine.sampling.provenance import collect_provenance
@@ -107,13 +108,15 @@ class GenerationRun:
         source = noise.make_generator(recipe.seed)
         call = choose_task(recipe, inputs).prepare(self.loaded, recipe, inputs, source)
         symmetry = Symmetry.from_recipe(recipe)
-        pipe, accepted = call.pipe, signature(call.pipe.__call__).parameters
+        pipe = get_pag_pipeline(self.loaded, call.pipe) if recipe.pag else call.pipe
+        accepted = signature(pipe.__call__).parameters
         steps = self._steps(recipe, call.steps, symmetry)
         arguments = {
             **self.prompt_args,
             **call.arguments,
             **_NO_RESIZING,
             "max_area": recipe.width * recipe.height,
+            "pag_scale": recipe.pag,
             "generator": source,
             "callback_on_step_end": steps,
             "callback": partial(steps.call_legacy, pipe),
