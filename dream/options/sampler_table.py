@@ -39,6 +39,8 @@ class SamplerSpec:
     diffusers_schedule: str = ""
     flow: str = ""
     """For flow matching: "linear" or "logarithmic" in sigma; empty if not supported."""
+    from_image: str = ""
+    """The function for runs that start from an image, if it is another."""
     uses_ends_only: bool = False
     """Whether it uses only the first and the last sigma of a schedule."""
     adaptive: bool = False
@@ -78,7 +80,16 @@ SAMPLER_TABLE = (
         settings={"clip_sample": False, "thresholding": False},
         diffusers_schedule="model",
     ),
-    SamplerSpec("plms", "plms", _PNDM, "2", calls="n + 1", spacing="leading", aliases=("pndm",)),
+    SamplerSpec(
+        "plms",
+        "plms",
+        _PNDM,
+        "2",
+        calls="n + 1",
+        spacing="leading",
+        from_image="plms_3",
+        aliases=("pndm",),
+    ),
     SamplerSpec(
         "k_lms",
         "lms",

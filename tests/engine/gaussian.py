@@ -154,9 +154,8 @@ def multistep(of: Callable[[float], float], order: int) -> Reference:
     return sample
 
 
-def plms(x: torch.Tensor, sigmas: Sequence[float], noise: Noise) -> torch.Tensor:
-    """CompVis' plms.py, in its own variables: latents √ᾱ x₀ + √(1 - ᾱ) noise."""
-    alphas = [1 / (1 + s**2) for s in sigmas]
+def plms(order: int) -> Reference:
+    """CompVis' plms.py, in its own variables: latents √ᾱ x₀ + √(1 - ᾱ) noise. Its order is 4."""
 
     def to(x: torch.Tensor, e: torch.Tensor, a: float, b: float) -> torch.Tensor:
         return b**0.5 * (x - (1 - a) ** 0.5 * e) / a**0.5 + (1 - b) ** 0.5 * e
@@ -164,21 +163,25 @@ def plms(x: torch.Tensor, sigmas: Sequence[float], noise: Noise) -> torch.Tensor
     def predict(x: torch.Tensor, a: float) -> torch.Tensor:
         return noise_in(x / a**0.5, ((1 - a) / a) ** 0.5)
 
-    x = x * alphas[0] ** 0.5
-    old: list[torch.Tensor] = []
-    for a, b in pairwise(alphas):
-        e = predict(x, a)
-        if not old:
-            mixed = (e + predict(to(x, e, a, b), b)) / 2
-        elif len(old) == 1:
-            mixed = (3 * e - old[-1]) / 2
-        elif len(old) == 2:
-            mixed = (23 * e - 16 * old[-1] + 5 * old[-2]) / 12
-        else:
-            mixed = (55 * e - 59 * old[-1] + 37 * old[-2] - 9 * old[-3]) / 24
-        old.append(e)
-        x = to(x, mixed, a, b)
-    return x
+    def sample(x: torch.Tensor, sigmas: Sequence[float], noise: Noise) -> torch.Tensor:
+        alphas = [1 / (1 + s**2) for s in sigmas]
+        x = x * alphas[0] ** 0.5
+        old: list[torch.Tensor] = []
+        for a, b in pairwise(alphas):
+            e = predict(x, a)
+            if not old:
+                mixed = (e + predict(to(x, e, a, b), b)) / 2
+            elif len(old) == 1:
+                mixed = (3 * e - old[-1]) / 2
+            elif len(old) == 2 or order == 3:
+                mixed = (23 * e - 16 * old[-1] + 5 * old[-2]) / 12
+            else:
+                mixed = (55 * e - 59 * old[-1] + 37 * old[-2] - 9 * old[-3]) / 24
+            old.append(e)
+            x = to(x, mixed, a, b)
+        return x
+
+    return sample
 
 
 def dpmpp_2m(x: torch.Tensor, sigmas: Sequence[float], noise: Noise) -> torch.Tensor:
@@ -493,7 +496,7 @@ def dpm_adaptive(x: torch.Tensor, sigmas: Sequence[float], noise: Noise) -> torc
 
 REFERENCES: dict[str, Reference] = {
     "ddim": euler,
-    "plms": plms,
+    "plms": plms(4),
     "k_lms": multistep(lambda s: s, 4),
     "k_euler": euler,
     "k_euler_a": euler_ancestral,

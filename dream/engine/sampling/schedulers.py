@@ -74,7 +74,7 @@ def make_scheduler(
         return made
     sigmas = partial(compute_sigmas, schedule, levels, spacing=row.spacing, xl=xl)
     return SigmaScheduler.create(
-        get_solver(row, levels),
+        get_solver(row, levels, from_image=skipped > 0),
         levels,
         partial(_to_cleanest, sigmas, levels) if row.uses_ends_only else sigmas,
         prediction,
@@ -119,15 +119,18 @@ def make_flow_scheduler(
     )
 
 
-def get_solver(row: SamplerSpec, levels: NoiseLevels | None = None) -> Solver:
+def get_solver(
+    row: SamplerSpec, levels: NoiseLevels | None = None, *, from_image: bool = False
+) -> Solver:
     """The function of `solvers`, `dpm_solver` or `stochastic` that a row names."""
     if row.solver == "tcd":
         assert levels is not None, "its steps are measured in timesteps"
         return stochastic.make_tcd(levels)
+    name = (from_image and row.from_image) or row.solver
     solver: Solver = next(
-        getattr(module, row.solver)
+        getattr(module, name)
         for module in (solvers, dpm_solver, stochastic)
-        if hasattr(module, row.solver)
+        if hasattr(module, name)
     )
     return solver
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Generator, Sequence
+from functools import partial
 from itertools import pairwise
 
 import numpy as np
@@ -136,7 +137,7 @@ def _log_integrals(start: float, end: float, count: int) -> list[float]:
     return [b - a for a, b in zip(integrate_to(start), integrate_to(end), strict=True)]
 
 
-def plms(x: torch.Tensor, sigmas: Sequence[float], noise: Noise) -> SolverRun:
+def plms(x: torch.Tensor, sigmas: Sequence[float], noise: Noise, *, order: int = 4) -> SolverRun:
     """Pseudo linear multistep, Liu et al. 2022, arXiv:2202.09778, as in CompVis' code: Adams and
     Bashforth's weights on the noise, whatever the network predicts; the first step takes two
     calls."""
@@ -146,7 +147,7 @@ def plms(x: torch.Tensor, sigmas: Sequence[float], noise: Noise) -> SolverRun:
     for sigma, next_sigma in pairwise(sigmas):
         x, clean = yield x, sigma
         slope = (x - clean) / sigma
-        slopes = [slope, *slopes[:3]]
+        slopes = [slope, *slopes[: order - 1]]
         if len(slopes) == 1 and next_sigma > 0:
             end, clean_end = yield euler_step(clean, x, sigma, next_sigma), next_sigma
             x = x + (slope + (end - clean_end) / next_sigma) * ((next_sigma - sigma) / 2)
@@ -155,6 +156,11 @@ def plms(x: torch.Tensor, sigmas: Sequence[float], noise: Noise) -> SolverRun:
         mean = sum((w * e for w, e in zip(factors, slopes, strict=True)), torch.zeros_like(x))
         x = x + mean * (next_sigma - sigma)
     return x
+
+
+plms_3: Solver = partial(plms, order=3)
+"""From an image, where the prediction changes most at once: there the fourth order, whose weights
+are those of equal steps, extrapolates too far, and leaves coloured stains at 20 steps."""
 
 
 def dpmpp_2m(x: torch.Tensor, sigmas: Sequence[float], noise: Noise) -> SolverRun:
