@@ -32,7 +32,7 @@ INDEX = {
 }
 
 CARD = """\
-description = "The embedded model: bold little pictures of shapes, things and landscapes"
+description = "The included model: simple images of shapes, objects and landscapes"
 family = "sd1"
 steps = 20
 sampler = "dpmpp_2m_karras"
