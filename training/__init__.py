@@ -1,1 +1,1 @@
-"""The embedded model: the pictures it is taught with, its training, its measuring."""
+"""The included model: its training images, its training, its evaluation."""

@@ -1,7 +1,7 @@
-"""What one may say about a picture, in English and in Chinese, in many wordings.
+"""Captions of an image, in English and in Chinese, in many wordings.
 
-`caption` draws lots: language, wording, order, what is left unsaid, an ornament or two. `plainly`
-says everything in the plainest words; it is what `measure` asks with.
+`caption` chooses at random: language, wording, order, what is left out, a few additions. `plainly`
+names everything in the simplest words; the evaluation uses it.
 """
 
 import random
@@ -36,13 +36,13 @@ def _write(rng: random.Random, spec: AnySpec) -> str:
 
 
 def plainly(spec: Spec, language: str = "en") -> str:
-    """The first wording of everything, nothing unsaid, no ornament."""
+    """The first wording of everything, with nothing left out and nothing added."""
     first = _First()
     return english.describe(first, spec) if language == "en" else chinese.describe(first, spec)
 
 
 class _First(random.Random):
-    """A lot that always falls on the first choice and never leaves anything out."""
+    """A random generator that always makes the first choice and never leaves anything out."""
 
     def random(self) -> float:
         return 0.999

@@ -1,4 +1,4 @@
-"""What one may say about a picture in Chinese."""
+"""Captions of an image in Chinese."""
 
 import random
 

@@ -1,4 +1,4 @@
-"""The drawing of a picture from its spec and a seed: the layout, the background, the style."""
+"""Draws an image from its spec and a seed: the layout, the background, the style."""
 
 import random
 from collections.abc import Callable
@@ -15,13 +15,13 @@ from training.pen import Pen
 from training.scene_specs import PLACES, AnySpec, ObjectScene, SceneObject
 from training.scenes import Scene, draw_scene, gradient
 
-SUPERSAMPLING = 2  # drawn twice as large, then halved: smooth edges
+SUPERSAMPLING = 2  # drawn at twice the size, then halved: smooth edges
 
 GROUPS: dict[int, tuple[tuple[float, float], ...]] = {  # two in a row, three in a triangle
     2: ((0.26, 0.5), (0.74, 0.5)),
     3: ((0.26, 0.29), (0.74, 0.29), (0.5, 0.72)),
 }
-# radius of an object as a share of the shorter side, so that no two of a picture touch
+# radius of an object as a share of the shorter side, so that no two in an image touch
 RADII: dict[str, tuple[float, float]] = {
     "alone": (0.28, 0.33),
     "small": (0.13, 0.155),
@@ -33,7 +33,7 @@ RADII: dict[str, tuple[float, float]] = {
 
 @dataclass(frozen=True)
 class Spot:
-    """Where one object ended up, in pixels of the finished picture."""
+    """The position of an object, in pixels of the finished image."""
 
     x: float
     y: float
@@ -88,7 +88,8 @@ def _draw_still(
 def _lay_out(
     rng: random.Random, still: ObjectScene
 ) -> list[tuple[SceneObject, tuple[float, float], float]]:
-    """Each object with its middle (shares of width and height) and radius (of the short side)."""
+    """Each object with its centre (shares of width and height) and radius (share of the shorter
+    side)."""
     if still.count > 1 and len(still.objects) == 1:
         radius = rng.uniform(*RADII["group"])
         return [(still.objects[0], _near(rng, spot, 0.01), radius) for spot in GROUPS[still.count]]
@@ -136,12 +137,12 @@ def _as_drawn(rng: random.Random, image: Image.Image, w: int, h: int) -> Image.I
 
 
 def _as_pixel_art(rng: random.Random, image: Image.Image, w: int, h: int) -> Image.Image:
-    """Blocks of 8 x 8 pixels, which are the VAE's own blocks."""
+    """Blocks of 8 x 8 pixels, which match the VAE's blocks."""
     return image.reduce(SUPERSAMPLING * 8).resize((w, h), Image.Resampling.NEAREST)
 
 
 def _as_watercolor(rng: random.Random, image: Image.Image, w: int, h: int) -> Image.Image:
-    """Wobbling soft edges, pale pigment, paper showing through in broad patches."""
+    """Irregular soft edges, pale pigment, and paper that shows through in large patches."""
     image = image.reduce(SUPERSAMPLING)
     cells = 6
     xs = [round(i * w / cells) for i in range(cells + 1)]

@@ -1,4 +1,4 @@
-"""What one may say about a picture in English."""
+"""Captions of an image in English."""
 
 import random
 

@@ -1,7 +1,7 @@
-"""What is asked of the model, and when an answer counts as right.
+"""The evaluation's prompts, and when an image counts as right.
 
-Single objects come from the combinations of object, colour and background that training never
-saw; so does the first object of every pair and of every group.
+Single objects come from the combinations of object, colour and background that training never saw;
+so does the first object of every pair and of every group.
 """
 
 import random
@@ -12,13 +12,13 @@ from training.objects import KINDS
 from training.palette import NAMES, alike
 from training.scene_specs import PLACES, ObjectScene, SceneObject, held_out
 
-REGION_OF_A_GROUP = 0.3  # a region of less than this share of the largest is not another object
-TRACE = 0.03  # of the picture: so much of a colour and it is "there"
+REGION_OF_A_GROUP = 0.3  # a region below this share of the largest is not counted as an object
+TRACE = 0.03  # a colour that covers this share of the image counts as present
 
 
 @dataclass(frozen=True)
 class EvalSet:
-    """All questions of one sitting."""
+    """The prompts of one evaluation."""
 
     singles: tuple[ObjectScene, ...]
     groups: tuple[ObjectScene, ...]
@@ -43,7 +43,8 @@ def _unseen(rng: random.Random, kind: str = "") -> tuple[SceneObject, str]:
 
 
 def _single(rng: random.Random, number: int) -> ObjectScene:
-    """Every kind in turn; two thirds in the middle (a sixth small, a sixth big), the rest aside."""
+    """Every kind in turn; two thirds in the middle (a sixth small, a sixth large), the rest off
+    centre."""
     obj, ground = _unseen(rng, KINDS[number % len(KINDS)])
     size, place = "", "center"
     lot = rng.random()
@@ -76,7 +77,7 @@ def _pair(rng: random.Random) -> ObjectScene:
     return ObjectScene(objects, ground, relation=relation, count=2)
 
 
-# ---------------------------------------------------------------- when is it right?
+# ---------------------------------------------------------------- when is an image right?
 
 
 def background_right(wanted: ObjectScene, detection: Detection) -> bool:
@@ -84,7 +85,7 @@ def background_right(wanted: ObjectScene, detection: Detection) -> bool:
 
 
 def colour_right(wanted: ObjectScene, detection: Detection) -> bool:
-    """Most of the largest object's pixels lie nearest to the colour asked for."""
+    """Most of the largest object's pixels are nearest to the requested colour."""
     return bool(detection.regions) and detection.regions[0].colour == wanted.objects[0].colour
 
 
@@ -106,7 +107,7 @@ def count_right(wanted: ObjectScene, detection: Detection) -> bool:
 
 
 def pair_right(wanted: ObjectScene, detection: Detection) -> bool:
-    """Two objects, the first one's colour on the first one's side, the second's on the other."""
+    """Two objects: the first one's colour on the first one's side, the second's on the other."""
     if len(detection.regions) < 2:
         return False
     axis = 0 if wanted.relation == "left of" else 1
@@ -115,7 +116,7 @@ def pair_right(wanted: ObjectScene, detection: Detection) -> bool:
 
 
 def colour_gone(colour: str, detection: Detection) -> bool:
-    """Neither the background nor any object of note is of this colour."""
+    """Neither the background nor any large object has this colour."""
     total = detection.size[0] * detection.size[1]
     seen = sum(region.area * region.colours[colour] for region in detection.regions) / total
     return detection.background != colour and seen < TRACE

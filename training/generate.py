@@ -1,4 +1,4 @@
-"""The finished model with its card: prompts in, pictures out, by plain diffusers."""
+"""Generates images with the finished model, by plain diffusers."""
 
 import tomllib
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ BATCH = 8
 
 
 class TinyGenerator:
-    """The model with its card: prompts in, findings out."""
+    """The model with its card."""
 
     def __init__(self, folder: Path = MODEL) -> None:
         self.card = tomllib.loads((folder / "card.toml").read_text("utf-8"))
@@ -26,8 +26,9 @@ class TinyGenerator:
         self.pipe.set_progress_bar_config(disable=True)
         self.config = dict(self.pipe.scheduler.config)
 
-    def paint(self, prompts: Sequence[str], seed: int = 0, **wanted: Any) -> list[Image.Image]:
-        """One picture a prompt, seeds counted up from `seed`; `asked` overrides the card."""
+    def generate(self, prompts: Sequence[str], seed: int = 0, **wanted: Any) -> list[Image.Image]:
+        """One image per prompt, seeds counted up from `seed`; `wanted` overrides the card's
+        values."""
         settings = {**self.card, **wanted}
         images: list[Image.Image] = []
         for start in range(0, len(prompts), BATCH):
@@ -57,5 +58,5 @@ class TinyGenerator:
     ) -> list[Detection]:
         return [
             analyze(image)
-            for image in self.paint([plainly(still, language) for still in wanted], **settings)
+            for image in self.generate([plainly(still, language) for still in wanted], **settings)
         ]

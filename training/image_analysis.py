@@ -1,9 +1,9 @@
-"""What is in this picture? Asked of pixels alone, with nothing that training assumed.
+"""Finds objects and colours in an image from its pixels alone.
 
-The background's colour is the median of the picture's rim. Objects are the connected regions that
-differ from it. An object's colour is the palette colour most of its pixels lie nearest to, in
-CIE Lab, where distances are what eyes see. Its shape is read by a small classifier that learnt on
-drawings of whole objects, and that states its own accuracy.
+The background's colour is the median of the image's border. Objects are the connected regions that
+differ from it. An object's colour is the palette colour that most of its pixels are nearest to, in
+CIE Lab, where distances match perception. Its shape is read by a small classifier trained on
+drawings of whole objects, which reports its own accuracy.
 """
 
 from dataclasses import dataclass
@@ -13,9 +13,9 @@ from PIL import Image
 
 from training.palette import COLOURS, NAMES
 
-DIFFERENT = 22.0  # Lab distance from the background from which a pixel belongs to an object
-SPECK = 0.004  # a region smaller than this share of the picture is dirt
-VIEW = 32  # the classifier looks at objects scaled to this many pixels a side
+DIFFERENT = 22.0  # Lab distance from the background at which a pixel belongs to an object
+SPECK = 0.004  # a region smaller than this share of the image is ignored
+VIEW = 32  # the classifier sees objects scaled to this many pixels per side
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Region:
     bottom: int
     area: int
     colours: dict[str, float]
-    view: np.ndarray  # (2, VIEW, VIEW): how different from the background, how light
+    view: np.ndarray  # (2, VIEW, VIEW): difference from the background, lightness
 
     @property
     def colour(self) -> str:
@@ -46,7 +46,7 @@ class Detection:
     size: tuple[int, int]
 
     def cell(self, region: Region) -> str:
-        """Which of the nine cells the region's middle lies in."""
+        """Which of the nine cells contains the region's centre."""
         x, y = region.middle
         column = ("left", "", "right")[min(2, int(x / self.size[0] * 3))]
         row = ("top", "", "bottom")[min(2, int(y / self.size[1] * 3))]
@@ -87,7 +87,7 @@ def analyze(image: Image.Image) -> Detection:
 
 
 def whole(image: Image.Image) -> Region:
-    """All that differs from the background, as one object: for pictures known to have one."""
+    """Everything that differs from the background, as one object: for images known to have one."""
     colours, _, difference = _apart(image)
     return _region(difference > DIFFERENT, colours, difference)
 
@@ -110,12 +110,14 @@ def _apart(image: Image.Image) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 def components(mask: np.ndarray, least: int) -> list[np.ndarray]:
-    """The connected regions of at least so many pixels, found at half the resolution."""
+    """The connected regions of at least this many pixels, found at half the resolution."""
     h, w = mask.shape
     even = mask[: h // 2 * 2, : w // 2 * 2]
     coarse = even.reshape(h // 2, 2, w // 2, 2).mean((1, 3)) >= 0.5
     label = np.where(coarse, np.arange(1, coarse.size + 1).reshape(coarse.shape), 0)
-    while True:  # every pixel takes the largest number along its row and column, until all rest
+    while (
+        True
+    ):  # every pixel takes the largest number along its row and column, until nothing changes
         spread = _sweep(label.copy(), coarse)
         if (spread == label).all():
             break

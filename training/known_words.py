@@ -1,5 +1,4 @@
-"""The words of all captions, in groups, as the card lists them for whoever asks what can be
-painted."""
+"""The words of all captions, in groups, as card.toml lists them for users."""
 
 import re
 from collections.abc import Iterable
@@ -67,7 +66,7 @@ def _each(*rows: Iterable[Iterable[str]]) -> tuple[str, ...]:
 
 
 def _bare(rows: Iterable[Iterable[str]]) -> tuple[str, ...]:
-    """Of `{}, watercolor` what stands around the picture."""
+    """The words before and after the subject in a pattern such as `{}, watercolor`."""
     patterns = chain.from_iterable(rows)
     around = chain.from_iterable(pattern.split("{}") for pattern in patterns)
     return _each([(words for part in around if (words := part.strip(" ,，：")))])

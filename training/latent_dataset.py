@@ -1,7 +1,7 @@
-"""Pictures kept as latents, so that the eye looks at each only once.
+"""Images stored as latents, so that each is encoded only once.
 
-An album is one file of pictures of one size. It keeps the seeds, not the captions: what is in a
-picture follows from its seed, and every time a picture is looked at it gets a fresh caption.
+A dataset is one file of images of one size. It stores the seeds, not the captions: the content of
+an image follows from its seed, and an image gets a new caption each time it is used.
 """
 
 import random
@@ -36,12 +36,12 @@ class LatentDataset:
         return w * 8, h * 8
 
     def weights(self, rows: np.ndarray) -> Tensor:
-        """(b, 1, h, w): more on objects, since shape lives in few latents."""
+        """(b, 1, h, w): larger on objects, since few latents determine a shape."""
         h, w = self.latents.shape[2:]
         spots = torch.from_numpy(self.spots[rows])  # (b, 3, 3)
-        x, y, radius = (spots[:, :, i, None, None] for i in range(3))
-        column = torch.arange(w)[None, None, None, :] + 0.5
-        row = torch.arange(h)[None, None, :, None] + 0.5
+        x, y, radius = (spots[:, :, i, None, None] for i in range(3))  # each (b, 3, 1, 1)
+        column = torch.arange(w)[None, None, None, :] + 0.5  # (1, 1, 1, w)
+        row = torch.arange(h)[None, None, :, None] + 0.5  # (1, 1, h, 1)
         inside = (column - x) ** 2 + (row - y) ** 2 < (1.3 * radius) ** 2  # (b, 3, h, w)
         return 1 + (ON_OBJECT - 1) * inside.any(1, keepdim=True).float()
 
@@ -62,7 +62,7 @@ def write_latent_dataset(
     seed: int,
     device: str = "cpu",
 ) -> None:
-    """Draw, encode and write `count` pictures."""
+    """Draw, encode and write `count` images."""
     seeds = seeds_of(count, seed)
     latents = np.empty((count, 4, height // 8, width // 8), np.float16)
     spots = np.zeros((count, MOST_SPOTS, 3), np.float32)
@@ -80,8 +80,8 @@ def write_latent_dataset(
             encoded = vae.encode(pixels.contiguous(memory_format=torch.channels_last))
         latents[start:stop] = (encoded.latent_dist.mode().float() * SCALING).cpu().numpy()
     path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_suffix(".new")
-    with beside.open("wb") as file:
+    temporary = path.with_suffix(".new")
+    with temporary.open("wb") as file:
         np.savez(
             file,
             latents=latents,
@@ -89,7 +89,7 @@ def write_latent_dataset(
             seeds=np.array(seeds, np.int64),
             mix=np.array(list(asdict(mix).values())),
         )
-    beside.replace(path)
+    temporary.replace(path)
 
 
 def open_latent_dataset(path: Path) -> LatentDataset:

@@ -1,4 +1,4 @@
-"""What is put around the weights: the pipeline's index, and `card.toml`, which the house reads."""
+"""Writes the files around the weights: the pipeline's index, and `card.toml`, which dream reads."""
 
 import json
 import random
@@ -94,7 +94,7 @@ def knows_table() -> str:
 
 
 def _group(name: str, words: tuple[str, ...]) -> str:
-    # Lines are broken between phrases alone, so their own spaces do not break while it is done.
+    # Lines break between phrases only: their own spaces are replaced meanwhile.
     quoted = (json.dumps(word, ensure_ascii=False).replace(" ", "\0") for word in words)
     indent = "    "
     listed = fill(

@@ -1,7 +1,7 @@
-"""Looking over the painter's shoulder while it learns: a contact sheet, and a sharper number.
+"""Monitors training: a contact sheet, and a sharper number than the loss.
 
-The loss hardly moves while everything happens. What tells is how much the loss grows when the
-caption names the wrong object, colour or place: 0 means that the words are not heard at all.
+The loss hardly changes during most of the training. More telling is how much it grows when the
+caption names the wrong object, colour or place: 0 means that the text has no effect.
 """
 
 import random
@@ -78,7 +78,7 @@ def contact_sheet(
     guidance: float = 4.0,
     side: int = 256,
 ) -> None:
-    """One picture of each prompt, seeds 0, 1, 2 …, with its words below."""
+    """One image of each prompt, seeds 0, 1, 2 …, with its prompt below."""
     cell, line = 160, 24
     rows = -(-len(prompts) // columns)
     sheet = Image.new("RGB", (columns * cell, rows * (cell + line)), "white")
@@ -104,7 +104,7 @@ def contact_sheet(
 
 
 class CaptionProbe:
-    """A fixed set of pictures never trained on, each with its caption and wrong ones.
+    """A fixed set of images outside the training set, each with its caption and wrong ones.
 
     Half of them show two objects: "swapped" names both colours, each for the other object.
     """
@@ -128,7 +128,7 @@ class CaptionProbe:
 
 
 class _Set:
-    """Pictures as latents, and for each kind of mistake a list of captions."""
+    """Images as latents, and for each kind of mistake a list of captions."""
 
     def __init__(
         self,

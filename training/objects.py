@@ -1,6 +1,6 @@
-"""Eighteen objects, drawn with few and bold strokes so that a small network can learn them.
+"""Draws eighteen objects with few and bold strokes, so that a small network can learn them.
 
-Every object lives in its own unit circle, which a `Pen` carries to the picture.
+Every object is drawn in its own unit circle, which a `Pen` maps to the image.
 """
 
 import math
@@ -23,7 +23,7 @@ def star_points(points: int = 5, outer: float = 1.1, inner: float = 0.46) -> lis
 
 
 def moon_points() -> list[Point]:
-    """A crescent open to the right: a wide arc out, a narrower one back."""
+    """A crescent open to the right: a wide outer arc, a narrower inner one."""
     outer = arc(0, 0, 1, 1, math.pi * 0.28, math.pi * 1.72)
     tip, centre = outer[0], 0.48
     radius = math.hypot(tip[0] - centre, tip[1])
@@ -188,7 +188,7 @@ def boat(pen: Pen, colour: RGB, tilt: float) -> None:
 
 
 def deeper(colour: RGB) -> RGB:
-    """The colour in shadow; a colour that is shadow already comes out lighter instead."""
+    """The colour in shadow; a colour that is already dark is made lighter instead."""
     if is_dark(colour):
         return mix(colour, (255, 255, 255), 0.3)
     return mix(colour, (0, 0, 0), 0.3)

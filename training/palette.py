@@ -1,4 +1,4 @@
-"""The twelve colours a caption can name, kept well apart so that a pixel tells which was meant."""
+"""The twelve colours that captions name, far enough apart to be recognised from a pixel."""
 
 import random
 
@@ -19,17 +19,17 @@ COLOURS: dict[str, RGB] = {
     "cyan": (66, 210, 224),
 }
 NAMES = tuple(COLOURS)
-LEAST_DISTANCE = 110  # two colours of one picture differ at least this much, summed over r, g, b
+LEAST_DISTANCE = 110  # two colours in an image differ at least this much, summed over r, g, b
 
 
 def mix(a: RGB, b: RGB, share: float) -> RGB:
-    """`a` with `share` of `b` stirred in."""
+    """`a` mixed with `share` of `b`."""
     r, g, bl = (round(x + (y - x) * share) for x, y in zip(a, b, strict=True))
     return r, g, bl
 
 
 def jitter(rng: random.Random, colour: RGB, by: float = 6) -> RGB:
-    """The same colour, as another tin of paint would have it."""
+    """The colour with a small random change."""
     r, g, b = (max(0, min(255, int(v + rng.uniform(-by, by)))) for v in colour)
     return r, g, b
 
@@ -39,7 +39,7 @@ def distance(a: RGB, b: RGB) -> int:
 
 
 def alike(a: str, b: str) -> bool:
-    """Too close to be told apart when one lies upon the other."""
+    """Whether two colours are too close to be distinguished when one is on the other."""
     return distance(COLOURS[a], COLOURS[b]) < LEAST_DISTANCE
 
 

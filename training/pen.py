@@ -1,4 +1,5 @@
-"""A pen that draws in the unit circle of one object: (0, 0) its middle, y down, 1 its radius."""
+"""A pen that draws in the unit circle of one object: (0, 0) is its centre, y points down, its
+radius is 1."""
 
 import math
 from collections.abc import Sequence
@@ -44,7 +45,7 @@ class Pen:
         )
 
     def band(self, inner: float, colour: RGB) -> None:
-        """A ring of radius 1 with a hole of radius `inner`, whatever lies beneath."""
+        """A ring of radius 1 with a hole of radius `inner`, over any background."""
         box = (
             self.x - self.radius,
             self.y - self.radius,

@@ -1,8 +1,8 @@
-"""The pictures the model learns from: what is in one (a spec), drawn by lot from a seed.
+"""The content of the training images (their specs), drawn at random from a seed.
 
-`Still` is one to three objects on a background, `Scene` a landscape. A spec says what a caption
-may say; the rest (exact place, shade, tilt) is the drawing's own, from its seed. Everything
-follows from the seed: the same seed is the same picture, on every machine with the same Pillow.
+`ObjectScene` is one to three objects on a background, `Scene` a landscape. A spec has what a
+caption may mention; the rest (exact place, shade, tilt) is drawn from the seed too. The same seed
+is the same image, on every machine with the same Pillow.
 """
 
 import random

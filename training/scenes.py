@@ -1,4 +1,4 @@
-"""Landscapes: a sky with its light, a land below it, perhaps one thing standing in it."""
+"""Draws landscapes: a sky with its light, the land below it, and sometimes one object on it."""
 
 import random
 from collections.abc import Callable
@@ -28,7 +28,7 @@ SUNS: dict[str, RGB] = {
     "red": (255, 190, 80),
 }
 LIGHTS = ("", "sun", "moon", "stars", "clouds", "rain", "snow")
-LANDS: dict[str, tuple[str, ...]] = {  # and what may stand in each
+LANDS: dict[str, tuple[str, ...]] = {  # and the objects that may be on each
     "sea": ("", "", "boat"),
     "mountains": ("", "", "tree", "house"),
     "hills": ("", "tree", "house"),
@@ -75,7 +75,7 @@ def gradient(w: int, h: int, top: RGB, bottom: RGB) -> Image.Image:
 
 @dataclass
 class Canvas:
-    """What every part of a landscape needs to know to draw itself."""
+    """What every part of a landscape needs to draw itself."""
 
     image: Image.Image
     draw: ImageDraw.ImageDraw
@@ -93,7 +93,7 @@ class Canvas:
         self.draw.ellipse((x - rx, y - ry, x + rx, y + ry), fill=colour)
 
     def lit(self, colour: RGB) -> RGB:
-        """A colour of the land as this sky lights it."""
+        """A colour of the land in this sky's light."""
         if self.scene.sky in WARM:
             colour = mix(colour, self.low, 0.18)
         if self.scene.sky == "night":
@@ -191,7 +191,7 @@ def _draw_mountains(c: Canvas) -> None:
 
 
 def _draw_round_land(c: Canvas) -> None:
-    """Hills and dunes: three great discs."""
+    """Hills and dunes: three large discs."""
     colour = c.lit({"hills": (76, 166, 82), "desert": (232, 190, 112)}[c.scene.land])
     shade = mix(colour, (0, 0, 0), 0.14)
     slip = c.rng.uniform(-0.06, 0.06) * c.w

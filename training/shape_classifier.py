@@ -1,4 +1,4 @@
-"""The reader of shapes: a small classifier that learnt on the renderer's whole objects."""
+"""The shape classifier: a small network trained on the renderer's whole objects."""
 
 import random
 from pathlib import Path
@@ -40,7 +40,7 @@ def new_reader() -> nn.Sequential:
 
 
 def make_views(rng: random.Random, count: int) -> tuple[Tensor, Tensor]:
-    """Views of drawn objects, blurred and noisy at times, and their kinds."""
+    """Views of drawn objects, some of them blurred and noisy, and their kinds."""
     seen: list[np.ndarray] = []
     kinds: list[int] = []
     while len(seen) < count:
@@ -61,9 +61,9 @@ def make_views(rng: random.Random, count: int) -> tuple[Tensor, Tensor]:
 
 
 def train_reader(count: int = 9000, epochs: int = 14, seed: int = 3) -> float:
-    """Learn to read shapes, write the reader beside this file, return its accuracy on new ones."""
+    """Train the classifier, write it next to this file, return its accuracy on new drawings."""
     torch.manual_seed(seed)
-    x, y = make_views(random.Random(seed), count)
+    x, y = make_views(random.Random(seed), count)  # (count, 2, 32, 32), (count,)
     reader = new_reader()
     optimizer = torch.optim.AdamW(reader.parameters(), 2e-3)
     for epoch in range(epochs):
@@ -83,7 +83,7 @@ def train_reader(count: int = 9000, epochs: int = 14, seed: int = 3) -> float:
 @torch.no_grad()
 def reader_accuracy(count: int = 1000, seed: int = 77) -> float:
     x, y = make_views(random.Random(seed), count)
-    right: Tensor = load_reader()(x).argmax(1) == y
+    right: Tensor = load_reader()(x).argmax(1) == y  # (count,)
     return float(right.float().mean())
 
 

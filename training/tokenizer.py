@@ -1,9 +1,9 @@
-"""A byte-pair vocabulary of our own (Sennrich 2016), in the files that CLIPTokenizer reads.
+"""A small byte-pair vocabulary (Sennrich 2016), in the files that CLIPTokenizer reads.
 
-CLIP works on bytes, written as printable characters, the last one of a word marked `</w>`. All
-256 bytes are in the vocabulary, so any Unicode is accepted. Chinese has no spaces: a run of it is
-one "word" to CLIP, so every Chinese word is taught twice, within a run and at its end, and the
-bytes of one character merge before anything else, so that no token straddles two words.
+CLIP works on bytes, written as printable characters, the last one of a word marked `</w>`. All 256
+bytes are in the vocabulary, so any Unicode is accepted. Chinese has no spaces: CLIP sees a run of
+it as one "word", so every Chinese word is learned twice, within a run and at its end, and the bytes
+of one character are merged first, so that no token spans two words.
 """
 
 import itertools
@@ -32,7 +32,7 @@ Pair = tuple[str, str]
 
 
 def byte_characters() -> list[str]:
-    """GPT-2's table: each of the 256 bytes as a printable character, in the order CLIP has."""
+    """GPT-2's table: each of the 256 bytes as a printable character, in CLIP's order."""
     printable = [*range(33, 127), *range(161, 173), *range(174, 256)]
     table = {b: chr(b) for b in printable}
     for extra, b in enumerate(b for b in range(256) if b not in table):
@@ -46,7 +46,7 @@ def _symbols(word: str, table: list[str], ends: bool = True) -> Symbols:
 
 
 def learn_merges(counts: Counter[Symbols]) -> tuple[list[Pair], Counter[Symbols]]:
-    """Merge the commonest pair until each word is one symbol."""
+    """Merge the most frequent pair until each word is one symbol."""
     merges: list[Pair] = []
     while True:
         pairs: Counter[Pair] = Counter()
@@ -133,7 +133,7 @@ def build() -> tuple[dict[str, int], list[Pair]]:
 
 
 def write(folder: Path) -> CLIPTokenizer:
-    """Write the files and read them back the way any diffusers user will."""
+    """Write the files and read them back as any user of diffusers does."""
     vocabulary, merges = build()
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "vocab.json").write_text(json.dumps(vocabulary, ensure_ascii=False), "utf-8")

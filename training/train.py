@@ -1,19 +1,19 @@
-"""Make the embedded model from nothing: `python -m training.train --out models/tiny --minutes 90`
+"""Train the included model from scratch: `python -m training.train --out models/tiny --minutes 90`
 
 The stages, in order, and their share of the minutes:
 
     tokenizer   a vocabulary from the captions                      seconds
-    vae         the eye and hand, on crops of fresh pictures        0.11
-    text        the ear, on captions alone                          0.05
-    albums      pictures looked at once and kept as latents         as long as they take
+    vae         the VAE, on crops of new images                     0.11
+    text        the text encoder, on captions alone                 0.05
+    albums      images encoded once and stored as latents           as long as they take
     unet        text encoder and UNet together                      0.75
-    hand        the decoder on its own once more                    0.06
-    upscaler    the magnifying glass                                0.03
-    card        what the house reads: card.toml, model_index.json   seconds
+    hand        the decoder once more, alone                        0.06
+    upscaler    the upscaler                                        0.03
+    card        card.toml and model_index.json                      seconds
 
-Each stage keeps a checkpoint under --work and goes on from it, so the same command after an
-interruption continues, and with more --minutes the UNet, the decoder and the upscaler learn longer.
-Where the checkpoints are lost, --onward begins with the model that --out holds instead of nothing.
+Each stage keeps a checkpoint under --work and continues from it, so the same command continues
+after an interruption, and with more --minutes the UNet, the decoder and the upscaler train longer.
+If the checkpoints are lost, --onward starts with the model in --out instead of from scratch.
 """
 
 import argparse
@@ -154,18 +154,18 @@ STAGES: dict[str, Callable[[StageConfig], None]] = {
 
 
 def main() -> None:
-    wanted = argparse.ArgumentParser(
+    parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    wanted.add_argument("--out", type=Path, default=Path("models/tiny"))
-    wanted.add_argument("--upscaler", type=Path, default=Path("models/tiny-x4/tiny-x4.pth"))
-    wanted.add_argument("--work", type=Path, default=Path(".train"), help="checkpoints and albums")
-    wanted.add_argument("--minutes", type=float, default=90)
-    wanted.add_argument("--device", default="cpu")
-    wanted.add_argument("--pictures", type=int, default=25_000)
-    wanted.add_argument("--stage", choices=[*STAGES, "all"], default="all")
-    wanted.add_argument("--onward", action="store_true", help="begin with the model in --out")
-    options = wanted.parse_args()
+    parser.add_argument("--out", type=Path, default=Path("models/tiny"))
+    parser.add_argument("--upscaler", type=Path, default=Path("models/tiny-x4/tiny-x4.pth"))
+    parser.add_argument("--work", type=Path, default=Path(".train"), help="checkpoints and albums")
+    parser.add_argument("--minutes", type=float, default=90)
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--pictures", type=int, default=25_000)
+    parser.add_argument("--stage", choices=[*STAGES, "all"], default="all")
+    parser.add_argument("--onward", dest="resume", action="store_true", help="start with --out")
+    options = parser.parse_args()
     config = StageConfig(
         options.out,
         options.upscaler,

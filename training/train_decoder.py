@@ -1,7 +1,7 @@
-"""The hand practises alone: the decoder trained on, while the eye and its latents stay as they are.
+"""Trains the decoder further, while the encoder and its latents stay as they are.
 
-Latents must not change once the denoiser has begun to learn them, but what is made of them may.
-So the decoder is given the minutes that are left, for crisper edges and truer colours.
+Latents must not change once the denoiser has begun to learn them, but their decoding may. So the
+decoder is trained for the remaining minutes, for sharper edges and more accurate colours.
 """
 
 import random
@@ -21,13 +21,13 @@ from training.training_clock import (
     set_rate,
 )
 
-SLIP = 0.15  # noise on the latents, at most: what the denoiser will get wrong
+SLIP = 0.15  # maximum noise on the latents, as the denoiser's errors
 
 
 def train_decoder(
     out: Path, work: Path, minutes: float, device: str = "cpu", seed: int = 1
 ) -> None:
-    """Train the decoder of `out`/vae for so many minutes and write it back."""
+    """Train the decoder of `out`/vae for this many minutes and write it back."""
     torch.manual_seed(seed)
     vae = AutoencoderKL.from_pretrained(out / "vae").float().to(device)
     vae.to(memory_format=torch.channels_last)

@@ -1,9 +1,9 @@
-"""The ear: CLIP's text encoder, very small, taught the language before it meets a picture.
+"""Trains the text encoder: a very small CLIP, on captions alone.
 
-Alone, a denoiser has to learn what the words mean from how noise turns out, which is slow. So the
-encoder first answers questions about captions (which object? which colour? where?) through small
-heads that are then thrown away. What stays is an encoder whose every position after the end of
-the caption holds the answers in linear form, the same for English and for Chinese.
+A denoiser that has to learn the words from noise alone learns slowly. So the encoder first answers
+questions about captions (which object? which colour? where?) with small heads that are then
+discarded. The resulting encoder holds the answers in linear form at every position after the end of
+the caption, the same for English and for Chinese.
 """
 
 import random
@@ -31,7 +31,7 @@ from training.training_clock import (
 
 WIDTH = 128
 
-# what there is to ask about a caption, and how many answers each question has (0 = none)
+# the questions about a caption, and the number of answers to each (0 = none)
 QUESTIONS: dict[str, tuple[str, ...]] = {
     "style": STYLES,
     "pattern": PATTERNS,
@@ -99,7 +99,7 @@ def new_text_encoder(tokenizer: CLIPTokenizer) -> CLIPTextModel:
         bos_token_id=tokenizer.bos_token_id,
         eos_token_id=tokenizer.eos_token_id,
         pad_token_id=tokenizer.pad_token_id,
-        attn_implementation="eager",  # on a CPU twice as fast to train as the fused one
+        attn_implementation="eager",  # twice as fast to train on a CPU as the fused one
     )
     encoder = CLIPTextModel(config)
     with torch.no_grad():
@@ -112,11 +112,11 @@ def new_text_encoder(tokenizer: CLIPTokenizer) -> CLIPTextModel:
 def tokenize(tokenizer: CLIPTokenizer, captions: list[str]) -> Tensor:
     """(n, 77) token numbers."""
     ids = tokenizer(captions, padding="max_length", max_length=LENGTH, truncation=True).input_ids
-    return torch.tensor(ids)
+    return torch.tensor(ids)  # (n, 77)
 
 
 class QuestionHeads(nn.Module):
-    """One linear head a question, all in one matrix."""
+    """One linear head per question, all in one matrix."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -124,8 +124,9 @@ class QuestionHeads(nn.Module):
         self.heads = nn.Linear(WIDTH, sum(self.sizes))
 
     def forward(self, hidden: Tensor, truth: Tensor) -> tuple[Tensor, Tensor]:
-        """hidden (n, 128), truth (n, questions) → mean loss, share right of each question."""
-        parts = self.heads(hidden).float().split(self.sizes, dim=1)
+        """hidden (n, 128), truth (n, questions) → mean loss, share of right answers to each
+        question."""
+        parts = self.heads(hidden).float().split(self.sizes, dim=1)  # one (n, answers) per question
         losses = [F.cross_entropy(part, truth[:, i]) for i, part in enumerate(parts)]
         right = [(part.argmax(1) == truth[:, i]).float().mean() for i, part in enumerate(parts)]
         return torch.stack(losses).mean(), torch.stack(right)
@@ -140,7 +141,7 @@ def train_text(
     seed: int = 0,
     batch: int = 96,
 ) -> None:
-    """Train for so many minutes and leave the encoder in `work`/text.pt for the denoiser."""
+    """Train for this many minutes and save the encoder in `work`/text.pt for the denoiser."""
     torch.manual_seed(seed)
     encoder, examiner = new_text_encoder(tokenizer).to(device), QuestionHeads().to(device)
     weights = [*encoder.parameters(), *examiner.parameters()]
@@ -156,13 +157,13 @@ def train_text(
         set_rate(optimizer, course.rate(1.5e-3, 5e-5))
         specs = [sample_spec(rng, FULL) for _ in range(batch)]
         ids = tokenize(tokenizer, [caption(rng, spec) for spec in specs]).to(device)
-        truth = torch.tensor([answers(spec) for spec in specs], device=device)
-        # captions end before 40; attention is causal, so the rest may be cut off to save time
+        truth = torch.tensor([answers(spec) for spec in specs], device=device)  # (n, questions)
+        # captions have fewer than 40 tokens; attention is causal, so cut off the rest to save time
         length = LENGTH if course.steps % 4 == 0 else 44
-        ids = ids[:, :length]
+        ids = ids[:, :length]  # (n, length)
         with precision(device):
             hidden = encoder(ids).last_hidden_state  # (n, length, 128)
-        end = (ids == tokenizer.eos_token_id).int().argmax(1)
+        end = (ids == tokenizer.eos_token_id).int().argmax(1)  # (n,): position of the end token
         later = (end + (torch.rand(batch, device=device) * (length - end)).long()).clamp(
             max=length - 1
         )
@@ -188,7 +189,7 @@ def train_text(
 
 
 def _format_progress(course: TrainingClock, shares: list[float]) -> str:
-    """How it goes: the share of right answers, to some questions and to all."""
+    """The share of right answers, to some questions and to all, as text."""
     names = ("background", "kind0", "colour0", "kind1", "place0", "land")
     answers = "  ".join(f"{q} {shares[list(QUESTIONS).index(q)]:.3f}" for q in names)
     pace = course.samples / course.elapsed

@@ -1,4 +1,4 @@
-"""The lessons held: workers, their meetings, the log, checkpoints, and the weights written."""
+"""Runs the training: workers, averaging, the log, checkpoints, and the exported weights."""
 
 import os
 import random
@@ -17,9 +17,9 @@ from training.monitor import CaptionProbe
 from training.trainer import DatasetPool, TrainConfig, Trainer
 from training.training_clock import TrainingClock
 
-MEET_EVERY = 16  # steps between two means of the weights
-# glibc gives large blocks back to the system at once and asks for them again a moment later;
-# letting it keep them saves a tenth of the time
+MEET_EVERY = 16  # steps between two averages of the weights
+# glibc returns large blocks to the system at once and requests them again a moment later;
+# keeping them saves a tenth of the time
 KEEP_MEMORY = {
     "MALLOC_MMAP_MAX_": "0",
     "MALLOC_TRIM_THRESHOLD_": "8000000000",
@@ -28,7 +28,7 @@ KEEP_MEMORY = {
 
 
 def work_through(rank: int, plan: TrainConfig) -> None:
-    """What one worker does from its first step to its last."""
+    """The training loop of one worker."""
     if plan.device == "cpu":
         torch.set_num_threads(max(1, (os.cpu_count() or 1) // plan.workers))
     torch.manual_seed(plan.seed * 1000 + rank + int(time.time()))
@@ -63,7 +63,7 @@ def work_through(rank: int, plan: TrainConfig) -> None:
 
 
 def _all_over(course: TrainingClock, plan: TrainConfig) -> bool:
-    """Workers must stop at the same step, so they ask each other, at a meeting."""
+    """Whether all workers have used their time: they must stop at the same step."""
     if plan.workers == 1:
         return course.over or course.steps >= plan.steps
     if course.steps % MEET_EVERY:
@@ -74,7 +74,7 @@ def _all_over(course: TrainingClock, plan: TrainConfig) -> bool:
 
 
 class Log:
-    """The loss since the last line, over all and by tenth of the noise levels."""
+    """The loss since the last line, in total and by tenth of the noise levels."""
 
     def __init__(self) -> None:
         self.sums, self.counts = np.zeros(10), np.zeros(10)
@@ -103,7 +103,7 @@ def train_unet(plan: TrainConfig) -> None:
         work_through(0, plan)
     else:
         os.environ.update(KEEP_MEMORY)  # read by the C library when a worker starts
-        processes: Any = multiprocessing  # torch does not say what it takes
+        processes: Any = multiprocessing  # untyped in torch
         processes.spawn(work_through, (plan,), nprocs=plan.workers)
     export(plan)
 

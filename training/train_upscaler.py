@@ -1,7 +1,7 @@
-"""A magnifying glass: SRVGGNetCompact (Real-ESRGAN, Wang 2021), four times, 53 k weights.
+"""Trains the upscaler: SRVGGNetCompact (Real-ESRGAN, Wang 2021), 4x, 53 k weights.
 
-It sees small pictures as the world delivers them, blurred, noisy, squeezed through JPEG, and has
-to give back the large ones. The file is Real-ESRGAN's, so any program that loads those loads it.
+Its input is images degraded as in practice: blurred, noisy, compressed as JPEG. The file has
+Real-ESRGAN's format, so any program that loads those loads it.
 """
 
 import io
@@ -31,7 +31,7 @@ CROP = 96
 
 
 class SRVGGNetCompact(nn.Module):
-    """The same net, name for name, as basicsr's; basicsr itself is not needed to train it."""
+    """The same network as basicsr's, with the same names; basicsr is not needed to train it."""
 
     def __init__(self, features: int = 24, convolutions: int = 8) -> None:
         super().__init__()
@@ -43,16 +43,16 @@ class SRVGGNetCompact(nn.Module):
         self.upsampler = nn.PixelShuffle(SCALE)
 
     def forward(self, small: Tensor) -> Tensor:
-        """(b, 3, h, w) in 0..1 → (b, 3, 4h, 4w): what to add to the nearest-neighbour picture."""
+        """(b, 3, h, w) in 0..1 → (b, 3, 4h, 4w): what to add to the nearest-neighbour image."""
         x = small
         for layer in self.body:
-            x = layer(x)
-        sharp: Tensor = self.upsampler(x)
+            x = layer(x)  # (b, 24, h, w), at last (b, 48, h, w)
+        sharp: Tensor = self.upsampler(x)  # (b, 3, 4h, 4w)
         return sharp + F.interpolate(small, scale_factor=SCALE, mode="nearest")
 
 
 def shrunk(rng: random.Random, image: Image.Image) -> Image.Image:
-    """A quarter of the size, and (most of the time) the worse for it."""
+    """The image at a quarter of the size, most of the time degraded."""
     if rng.random() < 0.4:
         image = image.filter(ImageFilter.GaussianBlur(rng.uniform(0.4, 1.6)))
     way = rng.choice((Image.Resampling.BICUBIC, Image.Resampling.BICUBIC, Image.Resampling.BOX))
@@ -95,14 +95,14 @@ def pairs(rng: random.Random, count: int) -> tuple[Tensor, Tensor]:
 
 
 def charbonnier(made: Tensor, wanted: Tensor, softness: float) -> Tensor:
-    """L1 with a round tip (Charbonnier 1994): plain L1 is content with nearest-neighbour."""
+    """L1 with a rounded tip (Charbonnier 1994): plain L1 would settle for nearest-neighbour."""
     return ((made - wanted).square() + softness**2).sqrt().mean()
 
 
 def train_upscaler(
     out: Path, work: Path, minutes: float, device: str = "cpu", seed: int = 0
 ) -> None:
-    """Train for so many minutes and write `out` (a .pth in Real-ESRGAN's format)."""
+    """Train for this many minutes and write `out` (a .pth in Real-ESRGAN's format)."""
     torch.manual_seed(seed)
     net = SRVGGNetCompact().to(device)
     with torch.no_grad():
@@ -119,7 +119,7 @@ def train_upscaler(
         set_rate(optimizer, course.rate(2e-3, 2e-5, warm=50))
         small, large = (t.to(device) for t in pairs(rng, 12 if device == "cpu" else 96))
         with precision(device):
-            made = net(small.contiguous(memory_format=torch.channels_last))
+            made = net(small.contiguous(memory_format=torch.channels_last))  # (b, 3, 96, 96)
         loss = charbonnier(made.float(), large, 0.1 * (1 - course.share) + 0.01)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(net.parameters(), 0.5)
@@ -149,7 +149,7 @@ def train_upscaler(
 
 @torch.no_grad()
 def gain(path: Path, count: int = 40) -> float:
-    """Mean PSNR over bicubic's, in dB, on pictures it has not seen, cleanly shrunk."""
+    """Mean PSNR above bicubic's, in dB, on unseen images without other degradation."""
     net = SRVGGNetCompact().eval()
     net.load_state_dict(torch.load(path, weights_only=True)["params"])
     rng = random.Random(424_242)

@@ -1,10 +1,10 @@
-"""The eye and hand: an autoencoder to and from 8 times smaller latents (Rombach 2022).
+"""Trains the VAE: an autoencoder with latents of an eighth of the size (Rombach 2022).
 
-Small as it is, it fails in its own ways, and three measures mend them. Two groups in every group
-norm, since eight on 16 channels forget flat colours. An identity-like start, since the usual one
-lets the four channels collapse to luminance. And whitening: the decoder only ever sees latents of
-mean 0 and covariance 1, so that the four channels stay independent and the denoiser, later, finds
-the unit variance that its noise schedule assumes.
+A VAE of this size fails in its own ways, and three measures prevent that. Two groups in every group
+norm, since eight groups of 16 channels lose flat colours. An identity-like initialization, since
+with the usual one the four channels collapse to luminance. And whitening: the decoder only sees
+latents of mean 0 and covariance 1, so that the four channels stay independent, and the denoiser
+later gets the unit variance that its noise schedule assumes.
 """
 
 import math
@@ -29,7 +29,7 @@ from training.training_clock import (
     set_rate,
 )
 
-SCALING = 0.18215  # Stable Diffusion's; the quant convolutions undo it, so that it is also ours
+SCALING = 0.18215  # Stable Diffusion's; the quant convolutions undo it
 VARIED = MixRatios(scene=0.3, pair=0.1, several=0.2, empty=0.0, pattern=0.3, style=0.3)
 SIDES = (192, 256, 320, 384)
 CROP = 80
@@ -56,7 +56,7 @@ def new_vae() -> AutoencoderKL:
 
 @torch.no_grad()
 def _start_like_identity(vae: AutoencoderKL) -> None:
-    """Residual branches silent; shortcuts, poolings and enlargements pass channels through."""
+    """Residual branches start at zero; shortcuts, down- and upsampling pass channels through."""
     pool, pass_on = torch.zeros(3, 3), torch.zeros(3, 3)
     pool[:2, :2], pass_on[1, 1] = 0.25, 1.0
     for name, module in vae.named_modules():
@@ -79,7 +79,8 @@ def _pass_through(weight: Tensor, kernel: Tensor) -> None:
 
 
 class Whitening:
-    """Running mean and covariance of the four latent channels, and the map to mean 0, cov 1."""
+    """Running mean and covariance of the four latent channels, and the map to mean 0, covariance
+    1."""
 
     def __init__(self, device: str = "cpu") -> None:
         self.mean = torch.zeros(4, device=device)
@@ -92,18 +93,18 @@ class Whitening:
         self.steps += 1
         weight = max(0.01, 1 / self.steps)
         self.mean = self.mean.lerp(flat.mean(0), weight)
-        centred = flat - self.mean
+        centred = flat - self.mean  # (b h w, 4)
         self.covariance = self.covariance.lerp(centred.T @ centred / len(centred), weight)
 
     def matrix(self) -> Tensor:
         """The inverse of the Cholesky factor: covariance = L Lᵀ, so L⁻¹ x has covariance 1."""
         eye = torch.eye(4, device=self.covariance.device)
-        steady = self.covariance + 1e-5 * self.covariance.diagonal().mean() * eye
+        steady = self.covariance + 1e-5 * self.covariance.diagonal().mean() * eye  # (4, 4)
         inverse: Tensor = torch.linalg.inv(torch.linalg.cholesky(steady))
         return inverse
 
     def __call__(self, latents: Tensor) -> Tensor:
-        centred = latents - self.mean[None, :, None, None]
+        centred = latents - self.mean[None, :, None, None]  # (b, 4, h, w)
         return torch.einsum("ij,bjhw->bihw", self.matrix(), centred)
 
     def state(self) -> dict[str, Tensor]:
@@ -115,39 +116,39 @@ def fold(vae: AutoencoderKL, whitening: Whitening) -> None:
     """Put the whitening, and 1 / SCALING, into the 1x1 convolutions around the latents."""
     matrix, into, out = whitening.matrix(), vae.quant_conv, vae.post_quant_conv
     into.weight[:4] = torch.einsum("ij,jcxy->icxy", matrix, into.weight[:4]) / SCALING
-    into.bias[:4] = matrix @ (into.bias[:4] - whitening.mean) / SCALING
+    into.bias[:4] = matrix @ (into.bias[:4] - whitening.mean) / SCALING  # (4,)
     into.weight[4:] = 0
-    into.bias[4:] = 2 * math.log(0.03 / SCALING)  # the log variance: next to none
+    into.bias[4:] = 2 * math.log(0.03 / SCALING)  # the log variance: almost none
     out.weight.mul_(SCALING)
 
 
 def crops(rng: random.Random, count: int = BATCH, side: int = CROP) -> Tensor:
-    """(count, 3, side, side) in -1..1: corners of freshly drawn pictures of every size."""
+    """(count, 3, side, side) in -1..1: crops of new images of every size."""
     cut: list[np.ndarray] = []
     while len(cut) < count:
         w, h = rng.choice(SIDES), rng.choice(SIDES)
         pixels = np.asarray(render(sample_spec(rng, VARIED), w, h, rng.getrandbits(32)).image)
         if rng.random() < 0.2:
-            pixels = pixels[..., rng.sample(range(3), 3)]  # colours beyond the palette
+            pixels = pixels[..., rng.sample(range(3), 3)]  # colours outside the palette
         for _ in range(2):
             x, y = rng.randint(0, w - side), rng.randint(0, h - side)
-            piece = pixels[y : y + side, x : x + side]
+            piece = pixels[y : y + side, x : x + side]  # (side, side, 3)
             cut.append(piece[:, ::-1] if rng.random() < 0.5 else piece)
-    batch = torch.from_numpy(np.stack(cut[:count])).permute(0, 3, 1, 2)
+    batch = torch.from_numpy(np.stack(cut[:count])).permute(0, 3, 1, 2)  # (count, 3, side, side)
     return batch.float() / 127.5 - 1
 
 
 def reconstruct(vae: AutoencoderKL, whitening: Whitening, pixels: Tensor, device: str) -> Tensor:
-    """Through the latents and back, with a little noise on the way: a forgiving decoder."""
+    """Encode and decode, with a little noise on the latents, for a robust decoder."""
     with precision(device):
-        latents = vae.quant_conv(vae.encoder(pixels))[:, :4]
+        latents = vae.quant_conv(vae.encoder(pixels))[:, :4]  # (b, 3, 8h, 8w) → (b, 4, h, w)
     latents = latents.float()
     whitening.observe(latents)
-    latents = whitening(latents)
+    latents = whitening(latents)  # mean 0, covariance 1
     noise = torch.rand(len(latents), 1, 1, 1, device=latents.device) * 0.12
     latents = latents + noise * torch.randn_like(latents)
     with precision(device):
-        pixels_again: Tensor = vae.decoder(vae.post_quant_conv(latents))
+        pixels_again: Tensor = vae.decoder(vae.post_quant_conv(latents))  # (b, 3, 8h, 8w)
     return pixels_again.float()
 
 
@@ -159,7 +160,7 @@ def picture_loss(made: Tensor, wanted: Tensor) -> Tensor:
 
 
 def train_vae(out: Path, work: Path, minutes: float, device: str = "cpu", seed: int = 0) -> None:
-    """Train for so many minutes (over all sittings) and write `out`/vae."""
+    """Train for this many minutes (over all runs) and write `out`/vae."""
     torch.manual_seed(seed)
     vae, whitening = new_vae().to(device), Whitening(device)
     course = TrainingClock(minutes * 60)

@@ -1,8 +1,8 @@
-"""Text encoder and UNet learn together from albums of latents and freshly drawn captions.
+"""Trains text encoder and UNet together, on datasets of latents with new captions.
 
-On a CPU one process a core, each with its own pictures; every few steps all take the mean of
-their weights (local SGD, Stich 2018), which costs one percent and keeps both cores busy. On a GPU
-one process with large batches.
+On a CPU, one process per core, each with its own images; every few steps all take the mean of their
+weights (local SGD, Stich 2018), which costs one percent and keeps both cores busy. On a GPU, one
+process with large batches.
 """
 
 import random
@@ -32,13 +32,13 @@ from training.training_clock import (
 )
 
 UNTOLD = 0.1  # this share of the captions is empty, for guidance (Ho & Salimans 2022)
-HEAR_EVERY = 4  # the text encoder already knows its words: a gradient now and then is enough
+HEAR_EVERY = 4  # the text encoder is pretrained: an occasional gradient is enough
 TEXT_RATE = 0.3  # and a lower learning rate
 PEAK, LOWEST = 1e-3, 4e-5
-# shares of the pictures by size, at first and in the end; in between, from here to there
+# shares of the images by size, at the beginning and at the end, interpolated in between
 SHARES = {(128, 128): (0.5, 0.2), (192, 192): (0.35, 0.35), (256, 256): (0.12, 0.35)}
 OTHER_SIZES = (0.03, 0.1)  # all together
-TURN = (0.3, 0.75)  # shares of the course
+TURN = (0.3, 0.75)  # shares of the training time
 
 
 @dataclass(frozen=True)
@@ -56,10 +56,10 @@ class TrainConfig:
 
 
 def size_share(course_share: float, size: tuple[int, int]) -> float:
-    """How often to look at pictures of this size: small and cheap ones early, home size late.
+    """The share of images of this size: small and cheap ones early, 256 pixels late.
 
-    A default object at 128 pixels is as large in latents as a small one at 256, so nothing
-    learnt there is lost; and a sample costs a third.
+    A default object at 128 pixels is as large in latents as a small one at 256, so nothing learned
+    there is lost; and a sample costs a third.
     """
     start, end = TURN
     turned = min(1.0, max(0.0, (course_share - start) / (end - start)))
@@ -68,7 +68,7 @@ def size_share(course_share: float, size: tuple[int, int]) -> float:
 
 
 class DatasetPool:
-    """All albums there are; looks again now and then, since more may be drawn meanwhile."""
+    """All datasets that exist; refreshed from time to time, since more may be written meanwhile."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -88,7 +88,8 @@ class DatasetPool:
     ) -> tuple[Tensor, Tensor, list[str]]:
         """Latents (b, 4, h, w), loss weights (b, 1, h, w) and captions; all of one size.
 
-        The size is drawn from `common`, the same for all workers: else they wait for each other.
+        The size is drawn from `common`, which is the same for all workers: otherwise they wait for
+        each other.
         """
         sizes = sorted(self.datasets)
         odd = max(1, sum(size not in SHARES for size in sizes))
@@ -120,7 +121,7 @@ class Trainer:
             self._resume(saved)
 
     def _begin_with(self, out: Path) -> None:
-        """What was written in float16 is nearly what was learnt; the optimizer starts anew."""
+        """Start with the exported float16 weights; the optimizer starts from zero."""
         text = CLIPTextModel.from_pretrained(out / "text_encoder")
         unet = UNet2DConditionModel.from_pretrained(out / "unet")
         self.text.load_state_dict(text.float().state_dict())
@@ -154,9 +155,9 @@ class Trainer:
         set_rate(self.optimizer, rate)
         for group in self.optimizer.param_groups[2:]:
             group["lr"] = rate * TEXT_RATE
-        ids = tokenize(self.tokenizer, texts).to(device)
+        ids = tokenize(self.tokenizer, texts).to(device)  # (b, 77)
         with torch.set_grad_enabled(course.steps % HEAR_EVERY == 0), precision(device):
-            hidden = self.text(ids).last_hidden_state
+            hidden = self.text(ids).last_hidden_state  # (b, 77, 128)
         with precision(device):
             loss, each, level = denoising_loss(
                 self.unet, self.noise, latents.to(device), hidden, weight.to(device)
@@ -171,8 +172,8 @@ class Trainer:
 
     @torch.no_grad()
     def average_weights(self) -> None:
-        """Every worker leaves with the mean of all weights."""
-        flat = torch.cat([w.detach().reshape(-1) for w in self.weights])
+        """Give every worker the mean of all weights."""
+        flat = torch.cat([w.detach().reshape(-1) for w in self.weights])  # (all weights,)
         dist.all_reduce(flat)
         flat /= self.plan.workers
         for w, mean in zip(
@@ -181,7 +182,7 @@ class Trainer:
             w.copy_(mean.view_as(w))
 
     def report_progress(self, vae: AutoencoderKL, probe: CaptionProbe) -> None:
-        """Checkpoint, wrong-caption losses, contact sheet, and the model as it stands."""
+        """Write checkpoint, wrong-caption losses, contact sheet, and the current model."""
         self.checkpoint()
         self.average.swap()
         print("     ", probe(self.text, self.unet), flush=True)

@@ -1,4 +1,4 @@
-"""A training is a course of so many seconds; it can be left and taken up again."""
+"""Measures a training by time; it can be interrupted and continued."""
 
 import math
 import time
@@ -11,10 +11,10 @@ import torch
 
 @dataclass
 class TrainingClock:
-    """Time spent on one part, over all sittings, and what follows from it."""
+    """Time spent on one part, over all runs, and the learning rate."""
 
     seconds: float
-    spent: float = 0.0  # in earlier sittings
+    spent: float = 0.0  # in earlier runs
     steps: int = 0
     samples: int = 0
     began: float = field(default_factory=time.monotonic)
@@ -50,7 +50,8 @@ class TrainingClock:
 
 
 class ExponentialAverage:
-    """A slow copy of the weights (EMA, Polyak 1992): what is shipped, it draws steadier lines."""
+    """A slow average of the weights (EMA, Polyak 1992), which is exported: its images are
+    steadier."""
 
     def __init__(self, weights: list[torch.nn.Parameter], decay: float) -> None:
         self.weights = weights
@@ -66,7 +67,7 @@ class ExponentialAverage:
 
     @torch.no_grad()
     def swap(self) -> None:
-        """Exchange the quick weights and the slow ones; again to exchange them back."""
+        """Exchange the current weights and the average; again to exchange them back."""
         for weight, slow in zip(self.weights, self.slow, strict=True):
             quick = weight.detach().clone()
             weight.copy_(slow)
@@ -87,7 +88,7 @@ def set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
 
 
 def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
-    """Written beside and renamed, so that a death leaves the last checkpoint whole."""
+    """Write next to the old checkpoint and rename, so that a crash leaves the last one complete."""
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_suffix(".new")
     torch.save(state, beside)
