@@ -9,6 +9,7 @@ from dream.options.lora import Lora
 from dream.options.option_type import Upscale
 from dream.options.outpaint import Embiggen, Outcrop, Shift
 from dream.options.schedule_table import AUTO
+from dream.options.syntax_table import PLAIN
 from dream.options.text_mask import TextMask
 from dream.options.variations import Variation
 
@@ -28,6 +29,12 @@ class Recipe:
     cfg_scale: float
     sampler: str
     model: str
+    syntax: str = PLAIN
+    """A key of SYNTAXES: the language of prompt and negative."""
+    weighting: str | None = None
+    """A key of WEIGHTINGS; None is the one of the syntax."""
+    clip_skip: int | None = None
+    """Layers of CLIP counted from its end, from 1; None is the model's own."""
     schedule: str = AUTO
     """A key of SCHEDULES; once resolved, never AUTO."""
     cfg_rescale: float | None = None

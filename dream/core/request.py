@@ -42,6 +42,7 @@ from dream.options.outpaint import (
 )
 from dream.options.sampler_table import ALIASES, SAMPLERS
 from dream.options.schedule_table import SCHEDULES
+from dream.options.syntax_table import SYNTAXES, WEIGHTINGS
 from dream.options.text_mask import TEXT_MASK, TextMask
 from dream.options.variations import AXES, VARIATIONS, Variation
 
@@ -121,6 +122,23 @@ class Request:
         kind=choice(*SCHEDULES),
         always=True,
         help="noise schedule; auto is the sampler's default",
+    )
+    syntax: str | None = flag(
+        "--syntax",
+        kind=choice(*SYNTAXES),
+        always=True,
+        help="language of the prompt: invokeai has word++, (words)1.3 and [negative]; a1111 has"
+        " (words:1.3), [from:to:0.5], BREAK and AND; plain has only words and [negative]",
+    )
+    weighting: str | None = flag(
+        "--weighting",
+        kind=choice(*WEIGHTINGS),
+        help="how weights in the prompt act on the model (default: as --syntax does it)",
+    )
+    clip_skip: int | None = flag(
+        "--clip_skip",
+        kind=integer(1, 12),
+        help="stop CLIP this many layers before its end, counted as in A1111: 1 is its last layer",
     )
     model: str | None = flag(
         "--model",

@@ -24,7 +24,7 @@ from dream.engine.loading.pipelines import LoadedModel
 from dream.engine.sampling import noise
 from dream.engine.sampling.schedulers import make_scheduler
 from dream.engine.silence_libraries import silence_libraries
-from dream.line import split_negative
+from dream.prompt import parse_prompt
 
 SCALE = 4
 
@@ -109,7 +109,8 @@ class DiffusionUpscaler:
     ) -> torch.Tensor:
         """(1, 3, h, w) in 0..1 → (1, 3, 4h, 4w) in 0..1, in float32 on the CPU."""
         pipe, recipe = self.loaded.pipe, self.recipe
-        positive, negative = split_negative(recipe.prompt, recipe.negative)
+        read = parse_prompt(recipe.prompt, recipe.negative, recipe.syntax)
+        positive, negative = read.positive.words, read.negative.words
         own, grainless = pipe.scheduler, pipe.low_res_scheduler
         try:
             pipe.scheduler = make_scheduler(

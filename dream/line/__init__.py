@@ -9,11 +9,11 @@ switch by its name, `legacy_switches` has InvokeAI's switches that are not suppo
 from dream.line.argv import find_command_line, find_setting, logged_of, parse_argv, parse_setting
 from dream.line.format import format_explicitly, format_fields, format_line, write_spelled
 from dream.line.log_lines import LogLine, behind_prefix, is_skipped, parse_facts, parse_log_line
-from dream.line.negative import split_negative
 from dream.line.parse import parse_line, read_leniently
 from dream.line.sweep import Axis, Sweep, format_sweep, parse_sweep
 from dream.line.untrusted_text import make_typable
 from dream.line.words import Word, quote, split_words
+from dream.prompt import split_negative
 
 __all__ = [
     "Axis",

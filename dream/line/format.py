@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from dream.core.errors import BadLine
 from dream.core.request import FLAGS, Request
-from dream.line.negative import split_negative
 from dream.line.switch_names import LINE, match_switch
 from dream.line.words import Word, quote, quote_separate_value, quote_value
 from dream.options.option_type import Flag
+from dream.options.syntax_table import A1111, PLAIN
+from dream.prompt import split_negative
 
 
 def format_line(request: Request, base: Request = Request()) -> str:  # noqa: B008 - frozen
@@ -38,10 +40,11 @@ def write_spelled(request: Request) -> str:
     """The line in InvokeAI's form, with a space between each switch and its value, for other
     programs to read: `"a red circle" -s 20 -S 42`. The negative prompt is in brackets
     inside the prompt if that means the same. The parsed line generates the same image."""
-    if request.negative and request.fix is None:
-        parts = split_negative(request.prompt, request.negative)
+    if request.negative and request.fix is None and request.syntax != A1111:
+        split = partial(split_negative, unescape=request.syntax == PLAIN)
+        parts = split(request.prompt, request.negative)
         ways = (f"{request.prompt} [{request.negative}]", f"[{request.negative}] {request.prompt}")
-        if inside := next((way for way in ways if split_negative(way, "") == parts), None):
+        if inside := next((way for way in ways if split(way, "") == parts), None):
             request = replace(request, prompt=inside, negative="")
     slot = "prompt" if request.fix is None else "fix"
     line = [quote(request.prompt) if request.fix is None else f"!fix {quote(request.fix)}"]

@@ -25,6 +25,9 @@ from dream.session.image_prompts import get_request, get_request_of, read_reques
 INHERITED_FIELDS = (
     "prompt",
     "negative",
+    "syntax",
+    "weighting",
+    "clip_skip",
     "steps",
     "seed",
     "cfg_scale",
@@ -126,10 +129,12 @@ def use_image_prompt(request: Request, path: Path) -> tuple[Request, tuple[str, 
         return request, (f"{why}; generating without a prompt",)
     if not its.prompt:
         return request, (f"{path.name} contains no prompt; generating without a prompt", *unread)
-    words: dict[str, Any] = {"prompt": its.prompt, "negative": request.negative or its.negative}
-    if syntax := getattr(its, "syntax", None):
-        words["syntax"] = getattr(request, "syntax", None) or syntax
-    own = replace(request, **words)
+    own = replace(
+        request,
+        prompt=its.prompt,
+        negative=request.negative or its.negative,
+        syntax=its.syntax or request.syntax,
+    )
     return own, (f"using the prompt of {path.name}: {its.prompt}", *unread)
 
 

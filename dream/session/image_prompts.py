@@ -15,6 +15,7 @@ from dream.gallery.log import format_path
 from dream.gallery.metadata import ImageMetadata, read_metadata
 from dream.line import format_line, make_typable, parse_line, read_leniently
 from dream.options.schedule_table import FORMER
+from dream.options.syntax_table import PLAIN
 from dream.session.foreign_lines import find_nearest, format_left_out
 from dream.session.foreign_models import NO_LOOKUP, ModelLookup
 
@@ -51,11 +52,13 @@ def read_image_line(path: Path, lookup: ModelLookup = NO_LOOKUP) -> ImageLine:
 
 
 def make_line_typable(line: str, *, ours: bool) -> str:
-    """A recorded line for typing. One of ours from before --schedule existed gets
-    --schedule=former, since without its comment it looks like a new one."""
+    """A recorded line for typing. One of ours from before --schedule or --syntax existed gets
+    --schedule=former and --syntax=plain, since without its comment it looks like a new one."""
     with suppress(BadLine):
-        if ours and parse_line(line).schedule is None:
-            return f"{line} --schedule={FORMER}"
+        if ours:
+            request = parse_line(line)
+            line += f" --schedule={FORMER}" if request.schedule is None else ""
+            line += f" --syntax={PLAIN}" if request.syntax is None else ""
     return line
 
 
@@ -92,7 +95,8 @@ def get_request_of(
 
 def get_request(record: DreamRecord, path: Path) -> tuple[Request, tuple[str, ...]]:
     """The same for a record. Raises GalleryError if its line is too long."""
-    request, unread = read_leniently(make_typable(get_line(record, path)))
+    former = Request(syntax=PLAIN) if record.sha256 else Request()
+    request, unread = read_leniently(make_typable(get_line(record, path)), former)
     return request, tuple(f"{path.name}: {what}" for what in dict.fromkeys(unread))
 
 

@@ -24,6 +24,7 @@ from dream.options.schedule_table import FORMER
 from dream.session.fix import get_image_defaults
 from dream.session.foreign_models import NO_LOOKUP, ModelLookup
 from dream.session.input_images import FindPicture
+from dream.session.prompt_text import get_logged_syntax
 
 _PER_LINE = ("iterations", "grid", "sheet", "save_original")
 
@@ -39,6 +40,7 @@ def get_line_defaults(
         return get_image_defaults(line, base, find, lookup)
     open_ = {name: flag.default for name, flag in FLAGS.items() if _logged_line_says(name)}
     open_["cfg_rescale"] = 0.0
+    open_["syntax"] = get_logged_syntax(logged.comment)
     if "sha256" in parse_facts(logged.comment):
         # Written by dream; without a schedule, it is from before --schedule existed.
         open_["schedule"] = FORMER

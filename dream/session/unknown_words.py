@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from dream.catalogue import ModelInfo, unknown_words
 from dream.core.recipe import Recipe
+from dream.prompt import parse_prompt
 
 _LISTED = 6
 """Maximum number of words, unknown or known, that a note lists."""
@@ -23,7 +24,7 @@ class UnknownWords:
         """One note for each model of a line's recipes, if new words are unknown to it."""
         for model in dict.fromkeys(recipe.model for recipe in recipes if recipe.fix is None):
             info = find(model)
-            prompts = dict.fromkeys(recipe.prompt for recipe in recipes if recipe.model == model)
+            prompts = dict.fromkeys(_words(recipe) for recipe in recipes if recipe.model == model)
             unknown = dict.fromkeys(
                 word
                 for prompt in prompts
@@ -33,6 +34,12 @@ class UnknownWords:
             if unknown:
                 self._noted.update((model, word) for word in unknown)
                 yield _note(info, tuple(unknown))
+
+
+def _words(recipe: Recipe) -> str:
+    """What a prompt says, its negative part too, without the signs of its syntax."""
+    read = parse_prompt(recipe.prompt, "", recipe.syntax)
+    return f"{read.positive.words}, {read.negative.words}"
 
 
 def _note(info: ModelInfo, unknown: Sequence[str]) -> str:

@@ -170,6 +170,9 @@ def _for_window(recipe: Recipe) -> Recipe:
     return Recipe(
         prompt=recipe.prompt,
         negative=recipe.negative,
+        syntax=recipe.syntax,
+        weighting=recipe.weighting,
+        clip_skip=recipe.clip_skip,
         steps=recipe.steps,
         seed=recipe.seed,
         width=recipe.width,

@@ -17,6 +17,7 @@ from dream.engine.image_generator import ImageGenerator
 from dream.engine.sampling.former_schedulers import _ROWS
 from dream.line import format_line, parse_line
 from dream.options.schedule_table import FORMER, FORMER_SAMPLERS
+from dream.options.syntax_table import INVOKEAI, PLAIN
 from dream.session import Session
 from dream.session.image_prompts import make_line_typable
 from dream.session.replay_checks import get_line_defaults
@@ -53,7 +54,7 @@ def test_a_former_line_makes_its_picture(shipped: ImageGenerator, number: int) -
     assert np.abs(made - then).max() <= 1
     assert (made != then).mean() < 0.01
     again = parse_line(format_line(recipe.to_request()))
-    assert again.schedule == FORMER, "its new line says so"
+    assert (again.schedule, again.syntax) == (FORMER, PLAIN), "its new line says so"
 
 
 def test_a_sampler_that_did_not_exist_is_not_former() -> None:
@@ -74,7 +75,22 @@ def test_only_lines_of_ours_are_former() -> None:
     assert schedule('"x" -s5 -Ak_lms') is None
 
 
+def test_the_syntax_of_a_line() -> None:
+    def syntax(line: str) -> str | None:
+        base = Request(syntax="a1111")
+        return parse_line(line, get_line_defaults(line, base, Path)).syntax
+
+    assert syntax('a.png: "x++" -s5 # sha256:0123456789abcdef') == PLAIN
+    assert syntax('a.png: "x++" -s5 --syntax=invokeai # sha256:0123456789abcdef') == INVOKEAI
+    assert syntax('a.png: "x++" -s5 -S1') == INVOKEAI
+    assert syntax('"x++" -s5') == "a1111"
+
+
 def test_a_recorded_line_that_is_typed_again_says_what_it_was() -> None:
-    assert make_line_typable('"x" -s5 -Ak_lms', ours=True) == '"x" -s5 -Ak_lms --schedule=former'
-    assert make_line_typable('"x" -s5 --schedule=beta', ours=True) == '"x" -s5 --schedule=beta'
+    former = '"x" -s5 -Ak_lms --schedule=former --syntax=plain'
+    assert make_line_typable('"x" -s5 -Ak_lms', ours=True) == former
+    later = '"x" -s5 --schedule=beta'
+    assert make_line_typable(later, ours=True) == f"{later} --syntax=plain"
+    new = f"{later} --syntax=a1111"
+    assert make_line_typable(new, ours=True) == new
     assert make_line_typable('"x" -s5 -Ak_lms', ours=False) == '"x" -s5 -Ak_lms'

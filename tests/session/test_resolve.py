@@ -46,6 +46,7 @@ def test_the_card_fills_what_is_open() -> None:
         cfg_scale=4.5,
         sampler="ddim",
         schedule="model",
+        syntax="invokeai",
         model="tiny",
     )
 

@@ -54,7 +54,7 @@ def test_what_is_said_of_one_line(tmp_path: Path) -> None:
     assert first.path.name == "000001.42.png"
     assert second.path.name == f"000001.{derive_seeds(42, 2)[1]}.png"
     numbers = "-s3 -S42 -W64 -H64 -C7.5 -Adpmpp_2m_karras --schedule=karras"
-    assert first.line == f'"a red circle" {numbers} --model=tiny'
+    assert first.line == f'"a red circle" {numbers} --syntax=invokeai --model=tiny'
 
 
 def test_png_log_and_event_agree(tmp_path: Path) -> None:

@@ -25,6 +25,7 @@ from dream.catalogue.model_info import ModelInfo
 from dream.core.bounded_reading import read_json
 from dream.core.errors import ModelError
 from dream.engine.adapters.weight_merge import MergedWeights
+from dream.engine.conditioning.cache import EncodingCache
 from dream.engine.empty_conditioning import add_empty_conditioning
 from dream.engine.loading.components import has_fast_loader, load_component, load_tokenizer
 from dream.engine.loading.file_signature import compute_model_signature, list_weight_files
@@ -57,6 +58,8 @@ class LoadedModel:
     """SHA-256 of the weights; computed beside the first image, because it may take seconds."""
     file_signature: object
     """Of its files, from before they were read: see `compute_file_signature`."""
+    encodings: EncodingCache = field(default_factory=EncodingCache, repr=False, compare=False)
+    """The latest encodings of prompts."""
     derived_pipelines: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
     """Other pipelines over the same weights, by class: see `tasks.derived`."""
     adapters: MergedWeights = field(default_factory=MergedWeights, repr=False, compare=False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from functools import partial
 from inspect import Parameter, signature
@@ -14,6 +15,8 @@ from dream.core.errors import ModelError
 from dream.core.events import Note
 from dream.core.picture import Picture
 from dream.core.recipe import Recipe
+from dream.engine.conditioning.conditioning import Conditioning
+from dream.engine.conditioning.prepare import make_conditioning
 from dream.engine.interface import ProgressCallback
 from dream.engine.loading.pipelines import LoadedModel
 from dream.engine.memory.low_memory import is_out_of_memory
@@ -24,7 +27,6 @@ from dream.engine.sampling.guidance_rescale import rescale_guidance, supports_re
 from dream.engine.sampling.intermediates import Intermediates, find_obstacle
 from dream.engine.sampling.perturbed_attention import get_pag_pipeline
 from dream.engine.sampling.preview import Previewer, Previewers, ThrottledPreview
-from dream.engine.sampling.prompt_args import PromptArgs, build_prompt_args, get_truncated_text
 from dream.engine.sampling.provenance import collect_provenance
 from dream.engine.sampling.schedulers import (
     get_effective_sampler,
@@ -39,7 +41,6 @@ from dream.engine.tasks import PipelineCall, TaskInputs, choose_task, hires
 from dream.engine.tasks.strength import count_steps, refine_steps
 from dream.engine.vision.depth_conditioning import add_depth_conditioning
 from dream.inputs import resize_to_cover
-from dream.line import split_negative
 from dream.options.family_table import get_family
 from dream.options.sampler_table import SAMPLERS
 from dream.options.schedule_table import AUTO, FORMER
@@ -53,7 +54,7 @@ class GenerationRun:
     """What one image is generated with, in one pass or several."""
 
     loaded: LoadedModel
-    prompt_args: PromptArgs
+    conditioning: Conditioning
     report: ProgressCallback
     """Called for each step; an exception it raises ends the image there."""
     previewer: Previewer | None
@@ -62,6 +63,8 @@ class GenerationRun:
     """Steps between two saved unfinished images; 0 saves none."""
     is_final_pass: bool = True
     """Whether the image is finished after this pass."""
+    steps_before: int | None = None
+    """The steps of the first pass, for the second of two."""
 
     @classmethod
     def for_recipe(
@@ -73,7 +76,8 @@ class GenerationRun:
         every: int,
     ) -> GenerationRun:
         """The run for a recipe; reports what its model does not support."""
-        words = _report_prompt_args(loaded, recipe, report)
+        words = make_conditioning(loaded, recipe, report)
+        _report_ignored(loaded, recipe, report)
         if every and (why := find_obstacle(loaded.pipe)):
             report(Note(text=f"{recipe.model} {why}"))
             every = 0
@@ -100,7 +104,9 @@ class GenerationRun:
             small, replace(inputs, colours=None)
         )
         image = resize_to_cover(first_image.image, recipe.width, recipe.height)
-        made = replace(self, report=second)._denoise_once(large, replace(inputs, image=image))
+        made = replace(self, report=second, steps_before=small.steps)._denoise_once(
+            large, replace(inputs, image=image)
+        )
         return replace(made, recipe=recipe)
 
     def _denoise_once(self, requested: Recipe, inputs: TaskInputs) -> Picture:
@@ -112,7 +118,6 @@ class GenerationRun:
         accepted = signature(pipe.__call__).parameters
         steps = self._steps(recipe, call.steps, symmetry)
         arguments = {
-            **self.prompt_args,
             **call.arguments,
             **_NO_RESIZING,
             "max_area": recipe.width * recipe.height,
@@ -128,10 +133,11 @@ class GenerationRun:
         try:
             pipe.scheduler = scheduler = _scheduler(self.loaded, recipe, call)
             with (
+                self._condition(recipe, call) as said,
                 add_depth_conditioning(pipe, inputs.depth),
                 rescale_guidance(pipe, here, recipe.cfg_scale),
             ):
-                used = {k: v for k, v in arguments.items() if k in accepted}
+                used = {k: v for k, v in {**said, **arguments}.items() if k in accepted}
                 made = _run(self.loaded, pipe, used)
             _require_finished(scheduler, recipe)
         finally:
@@ -143,6 +149,14 @@ class GenerationRun:
         return Picture(
             image, requested, {**collect_provenance(self.loaded, scheduler), **inputs.facts}
         )
+
+    def _condition(
+        self, recipe: Recipe, call: PipelineCall
+    ) -> AbstractContextManager[Mapping[str, Any]]:
+        """While what the prompt says reaches the pipeline: its arguments."""
+        of = int(call.arguments.get("num_inference_steps", recipe.steps))
+        skipped = 1 - min(1.0, call.steps / of)
+        return self.conditioning.applied(call.pipe, call.steps, skipped, self.steps_before)
 
     def _steps(self, recipe: Recipe, steps: int, symmetry: Symmetry) -> StepCallback:
         sides = recipe.width, recipe.height
@@ -200,28 +214,13 @@ def _require_size(image: Image.Image, recipe: Recipe) -> Image.Image:
     return image
 
 
-def _report_prompt_args(
-    loaded: LoadedModel, recipe: Recipe, report: ProgressCallback
-) -> PromptArgs:
-    """The prompt arguments for the pipeline; reports what it truncates or ignores."""
-    pipe, model = loaded.pipe, loaded.info.name
-    positive, negative = split_negative(recipe.prompt, recipe.negative)
-    for text in filter(None, (positive, negative)):
-        if lost := get_truncated_text(pipe, text):
-            report(Note(text=f"prompt too long for {model}; ignored: {lost}"))
-    takes = signature(pipe.__call__).parameters
-    heard = build_prompt_args(
-        takes, positive, negative, recipe.cfg_scale, get_family(loaded.info.family).guidance_off
-    )
-    if negative and "negative_prompt" not in heard:
-        report(Note(text=f"{model} does not support negative prompts; ignored: {negative}"))
-    elif negative and recipe.cfg_scale <= 1:
-        report(Note(text=f"-C1 disables guidance, so the negative prompt is ignored: {negative}"))
+def _report_ignored(loaded: LoadedModel, recipe: Recipe, report: ProgressCallback) -> None:
+    """Reports what the model ignores of the recipe, besides its prompt."""
+    takes = signature(loaded.pipe.__call__).parameters
     if recipe.cfg_rescale and not supports_rescale(loaded, takes):
-        report(Note(text=f"{model} does not support --cfg_rescale; ignored"))
+        report(Note(text=f"{loaded.info.name} does not support --cfg_rescale; ignored"))
     if (note := _sampler_note(loaded, recipe)) is not None:
         report(Note(text=note))
-    return heard
 
 
 def _sampler_note(loaded: LoadedModel, recipe: Recipe) -> str | None:

@@ -7,11 +7,12 @@ import re
 _BRACKET = re.compile(r"\\?[\[\]]")
 
 
-def split_negative(prompt: str, negative: str) -> tuple[str, str]:
+def split_negative(prompt: str, negative: str, *, unescape: bool = True) -> tuple[str, str]:
     """The prompt and the negative prompt for the text encoder.
 
     Parts in balanced square brackets move from the prompt to the negative prompt, joined by commas.
-    `\\[` and `\\]` are literal brackets; so is a bracket without its partner.
+    `\\[` and `\\]` are literal brackets; so is a bracket without its partner. Without `unescape`
+    the backslashes stay, for a parser that knows more of them.
 
     >>> split_negative("a cat [blurry], on a mat [red]", "dark")
     ('a cat, on a mat', 'dark, blurry, red')
@@ -26,7 +27,8 @@ def split_negative(prompt: str, negative: str) -> tuple[str, str]:
         positive = _seam(positive, prompt[at:]) if prompt[at:].strip() else positive.rstrip(" ,")
     else:
         positive = prompt
-    return _literal(positive), _literal(", ".join(filter(None, avoided)))
+    joined = ", ".join(filter(None, avoided))
+    return (_literal(positive), _literal(joined)) if unescape else (positive, joined)
 
 
 def _balanced(prompt: str) -> list[tuple[int, int]]:

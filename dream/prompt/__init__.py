@@ -1,0 +1,47 @@
+"""The languages of a prompt: a text becomes a tree. Standard library only.
+
+`--syntax` names the language. `parse_prompt` reads both sides, `write_prompt` writes one again,
+`engine.conditioning` makes embeddings of them.
+"""
+
+from dream.prompt.legacy_blend import convert_legacy_blend
+from dream.prompt.negative import split_negative
+from dream.prompt.networks import Network, extract_networks
+from dream.prompt.parse import parse_prompt
+from dream.prompt.tree import (
+    Break,
+    Fragment,
+    How,
+    ParsedPrompt,
+    Part,
+    Piece,
+    Prompt,
+    PromptError,
+    Swap,
+    SwapOptions,
+    Timeline,
+    take_side,
+)
+from dream.prompt.write import escape_text, write_prompt
+
+__all__ = [
+    "Break",
+    "Fragment",
+    "How",
+    "Network",
+    "ParsedPrompt",
+    "Part",
+    "Piece",
+    "Prompt",
+    "PromptError",
+    "Swap",
+    "SwapOptions",
+    "Timeline",
+    "convert_legacy_blend",
+    "escape_text",
+    "extract_networks",
+    "parse_prompt",
+    "split_negative",
+    "take_side",
+    "write_prompt",
+]

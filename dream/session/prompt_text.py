@@ -1,0 +1,84 @@
+"""Settles what language a prompt is in, and checks it before a model is loaded."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from dream.core.errors import BadLine
+from dream.core.request import FLAGS, Request
+from dream.line import parse_facts, parse_log_line
+from dream.options.lora import Lora
+from dream.options.syntax_table import INVOKEAI, PLAIN
+from dream.prompt import (
+    Network,
+    PromptError,
+    convert_legacy_blend,
+    extract_networks,
+    parse_prompt,
+    split_negative,
+)
+
+
+def get_logged_syntax(comment: str) -> str:
+    """The syntax of a logged line that names none. Ours are from before there was one: plain.
+    Others are InvokeAI's, and have its syntax."""
+    return PLAIN if "sha256" in parse_facts(comment) else INVOKEAI
+
+
+def convert_legacy_prompt(line: str, request: Request) -> Request:
+    """The request of a line that InvokeAI logged, with its weighted subprompts, `cat:0.3 dog:0.7`,
+    as a `.blend()`. Others are unchanged."""
+    logged = parse_log_line(line)
+    if (
+        logged.path is None
+        or ":" not in request.prompt
+        or "--syntax" in logged.line
+        or get_logged_syntax(logged.comment) == PLAIN
+    ):
+        return request
+    positive, negative = split_negative(request.prompt, "", unescape=False)
+    blend = convert_legacy_blend(positive)
+    if blend == positive:
+        return request
+    both = ", ".join(filter(None, (request.negative, negative)))
+    return replace(request, prompt=blend, negative=both)
+
+
+def check_prompt(request: Request, line: str = "") -> None:
+    """Raises BadLine for a prompt that means nothing in its syntax, with the column in the line
+    that it came from."""
+    syntax = request.syntax or INVOKEAI
+    for text in (request.prompt, request.negative):
+        at = line.find(text) if text else -1
+        try:
+            _, networks = extract_networks(text, syntax)
+            parse_prompt(text, "", syntax)
+        except PromptError as error:
+            column = at + error.column if error.column and at >= 0 else 0
+            raise BadLine(error.message, column, error.hint) from None
+        for network in networks:
+            if network.kind not in FLAGS:
+                name = f"<{network.kind}:{network.name}>"
+                raise BadLine(f"{name} is not supported", max(0, at + 1), "remove it")
+
+
+def move_networks(request: Request) -> Request:
+    """The request with the networks that its prompt names in the fields for them, after those that
+    are there."""
+    syntax = request.syntax or INVOKEAI
+    prompt, found = extract_networks(request.prompt, syntax)
+    negative, more = extract_networks(request.negative, syntax)
+    loras = tuple(_make_lora(network) for network in (*found, *more) if network.kind == "lora")
+    if not (found or more):
+        return request
+    together = (*(request.lora or ()), *loras) or None
+    return replace(request, prompt=prompt, negative=negative, lora=together)
+
+
+def _make_lora(network: Network) -> Lora:
+    """A1111's `<lora:name:te:unet>` names the text encoder's weight first."""
+    text, denoiser = {0: (1.0, 1.0), 1: network.weights * 2}.get(
+        len(network.weights), network.weights[:2]
+    )
+    text, denoiser = network.named.get("te", text), network.named.get("unet", denoiser)
+    return Lora(network.name, denoiser, None if text == denoiser else text)
