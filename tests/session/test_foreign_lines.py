@@ -97,7 +97,7 @@ class AnyLora(ModelLookup):
 def test_loras_of_a_prompt_become_switches(inline: str, lora: Lora) -> None:
     text = f"a <lora:{inline}> cat <lora:gone:1>, <hypernet:h:1>"
     nearest = find_nearest(ForeignRecord(tool="x", prompt=text, syntax="a1111"), AnyLora(None))
-    assert nearest.request == Request(prompt="a cat", lora=(lora,))
+    assert nearest.request == Request(prompt="a cat", syntax="a1111", lora=(lora,))
     assert nearest.left_out == ("hypernetwork h", "LoRA gone 1 (not found here)")
 
 
