@@ -7,16 +7,16 @@
 from dream.prompt.legacy_blend import convert_legacy_blend
 from dream.prompt.negative import split_negative
 from dream.prompt.networks import Network, extract_networks
-from dream.prompt.parse import parse_prompt
+from dream.prompt.prompt_parser import parse_prompt
 from dream.prompt.tree import (
     Break,
     Fragment,
     How,
     ParsedPrompt,
-    Part,
     Piece,
     Prompt,
     PromptError,
+    PromptPart,
     Swap,
     SwapOptions,
     Timeline,
@@ -30,10 +30,10 @@ __all__ = [
     "How",
     "Network",
     "ParsedPrompt",
-    "Part",
     "Piece",
     "Prompt",
     "PromptError",
+    "PromptPart",
     "Swap",
     "SwapOptions",
     "Timeline",

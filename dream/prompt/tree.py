@@ -100,7 +100,7 @@ class Timeline:
 
 
 @dataclass(frozen=True)
-class Part:
+class PromptPart:
     """One text of a prompt, with its weight among the others."""
 
     pieces: tuple[Piece, ...]
@@ -148,7 +148,7 @@ class How(Enum):
 class Prompt:
     """One side of a prompt, the positive or the negative, read."""
 
-    parts: tuple[Part, ...]
+    parts: tuple[PromptPart, ...]
     """Never empty."""
     how: How = How.TEXT
     normalize: bool = True

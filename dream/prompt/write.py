@@ -13,9 +13,9 @@ from dream.prompt.tree import (
     Fragment,
     How,
     Node,
-    Part,
     Piece,
     Prompt,
+    PromptPart,
     Swap,
 )
 
@@ -50,7 +50,7 @@ def escape_text(text: str, syntax: str) -> str:
     return signs.sub(lambda match: "".join(f"\\{sign}" for sign in match[0]) or "\\", text)
 
 
-def _write_part(part: Part, syntax: str) -> str:
+def _write_part(part: PromptPart, syntax: str) -> str:
     if part.timeline is not None:
         return _write_nodes(part.timeline.nodes)
     return "".join(_write_pieces(part.pieces, syntax))

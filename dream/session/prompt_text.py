@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 from dream.core.errors import BadLine
 from dream.core.request import FLAGS, Request
@@ -25,7 +26,15 @@ def get_logged_syntax(comment: str) -> str:
     return PLAIN if "sha256" in parse_facts(comment) else INVOKEAI
 
 
-def convert_legacy_prompt(line: str, request: Request) -> Request:
+def settle_prompt(line: str, request: Request) -> Request:
+    """The request of a line, its prompt in a syntax that we have. Raises BadLine for a prompt that
+    means nothing in it."""
+    request = _convert_legacy_prompt(line, request)
+    check_prompt(request, line)
+    return request
+
+
+def _convert_legacy_prompt(line: str, request: Request) -> Request:
     """The request of a line that InvokeAI logged, with its weighted subprompts, `cat:0.3 dog:0.7`,
     as a `.blend()`. Others are unchanged."""
     logged = parse_log_line(line)
@@ -62,9 +71,17 @@ def check_prompt(request: Request, line: str = "") -> None:
                 raise BadLine(f"{name} is not supported", max(0, at + 1), "remove it")
 
 
+def list_prompt_fields(request: Request) -> dict[str, Any]:
+    """What a recipe has of the prompt."""
+    names = ("prompt", "negative", "weighting", "clip_skip")
+    fields = {name: getattr(request, name) for name in names}
+    return {**fields, "syntax": request.syntax or INVOKEAI}
+
+
 def move_networks(request: Request) -> Request:
     """The request with the networks that its prompt names in the fields for them, after those that
-    are there."""
+    are there. Raises BadLine for a prompt that means nothing in its syntax."""
+    check_prompt(request)
     syntax = request.syntax or INVOKEAI
     prompt, found = extract_networks(request.prompt, syntax)
     negative, more = extract_networks(request.negative, syntax)

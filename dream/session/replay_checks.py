@@ -24,7 +24,7 @@ from dream.options.schedule_table import FORMER
 from dream.session.fix import get_image_defaults
 from dream.session.foreign_models import NO_LOOKUP, ModelLookup
 from dream.session.input_images import FindPicture
-from dream.session.prompt_text import get_logged_syntax
+from dream.session.prompt_text import get_logged_syntax, settle_prompt
 
 _PER_LINE = ("iterations", "grid", "sheet", "save_original")
 
@@ -54,7 +54,9 @@ def with_a_model(
     line: str, request: Request, base: Request, find: Callable[[str | None], ModelInfo]
 ) -> tuple[Request, tuple[str, ...]]:
     """The request of a line of InvokeAI 2.3, whose log names the model in the comment: with that
-    model if it exists here, otherwise with the session's and a note."""
+    model if it exists here, otherwise with the session's and a note. Of any line, the prompt is
+    checked. Raises BadLine for one that means nothing in its syntax."""
+    request = settle_prompt(line, request)
     model = _model_id(line)
     if not model or request.model != model:
         return request, ()

@@ -18,13 +18,12 @@ from dream.inputs import measure_image
 from dream.line import Sweep
 from dream.options.option_type import MAX_SEED
 from dream.options.schedule_table import FORMER, FORMER_SAMPLERS, resolve_schedule
-from dream.options.syntax_table import INVOKEAI
 from dream.options.variations import Variation
 from dream.session.adapter_defaults import apply_few_step_defaults, resolve_embeddings
 from dream.session.fix import find_model_info
 from dream.session.input_images import FindPicture, compute_size, resolve_image_files
 from dream.session.postprocessing import check_limits, resolve_stages, resolve_strength
-from dream.session.prompt_text import check_prompt, move_networks
+from dream.session.prompt_text import list_prompt_fields, move_networks
 
 HIRES_FIX = 0.5
 """The default strength of the second pass of --hires_fix; 0.75 already duplicates subjects."""
@@ -59,7 +58,6 @@ def resolve(
     check_ranges(request)
     _ = request.folder  # raises BadLine if the system cannot resolve the folder
     request, file_notes = resolve_image_files(request, find_picture)
-    check_prompt(request)
     request = move_networks(request)
     info = find_model_info(request, find)
     request, info, step_notes = apply_few_step_defaults(request, info, adapters)
@@ -71,17 +69,13 @@ def resolve(
     if schedule == FORMER and sampler not in FORMER_SAMPLERS:
         raise BadLine(f"--schedule {FORMER} has no {sampler}", 0, "remove --schedule")
     first = Recipe(
-        prompt=request.prompt,
-        negative=request.negative,
+        **list_prompt_fields(request),
         steps=steps,
         seed=draw() if request.seed is None else _seed(request.seed, seeds),
         width=width,
         height=height,
         cfg_scale=request.cfg_scale or info.cfg_scale,
         sampler=sampler,
-        syntax=request.syntax or INVOKEAI,
-        weighting=request.weighting,
-        clip_skip=request.clip_skip,
         schedule=schedule,
         cfg_rescale=_cfg_rescale(request.cfg_rescale, schedule, info),
         model=info.name,

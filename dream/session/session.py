@@ -40,7 +40,6 @@ from dream.session.logged_files import files_of
 from dream.session.many_lines import Turns, check_has_prompt, lines_of, make_all, make_each
 from dream.session.name_checks import check_recipes
 from dream.session.output import LineOutput, OutputManager
-from dream.session.prompt_text import check_prompt, convert_legacy_prompt
 from dream.session.replay_checks import (
     check_adapters,
     check_weights,
@@ -126,18 +125,13 @@ class Session:
         """Parse a line into one Request. A logged line sets all values of its image, so the
         session's defaults only determine where it is saved. Raises BadLine."""
         request = parse_line(line, self._defaults_of(line))
-        request = convert_legacy_prompt(line, request)
-        check_prompt(request, line)
         return with_a_model(line, request, self.base, self._find)[0]
 
     def parse_sweep(self, line: str) -> Sweep:
         """The same for a line that may list several values for a switch. Raises BadLine."""
         sweep = parse_sweep(line, self._defaults_of(line))
         check_has_prompt(line, sweep.first)
-        first, notes = with_a_model(
-            line, convert_legacy_prompt(line, sweep.first), self.base, self._find
-        )
-        check_prompt(first, line)
+        first, notes = with_a_model(line, sweep.first, self.base, self._find)
         return replace(sweep, first=first, notes=(*sweep.notes, *notes))
 
     def resolve(self, request: Request, line: str = "") -> ResolvedRequest:
@@ -152,7 +146,7 @@ class Session:
 
     @contextmanager
     def resolve_files_beside(self, log: Path | None) -> Iterator[None]:
-        """During the block, the input files of logged lines are searched next to their log."""
+        """In the block, input files of logged lines are searched next to their log."""
         before, self._log = self._log, log
         try:
             yield

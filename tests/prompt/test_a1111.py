@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from dream.prompt import Break, Fragment, How, Timeline
-from dream.prompt.a1111 import parse_a1111, parse_attention
+from dream.prompt.a1111_parser import parse_a1111, parse_attention
 
 
 def flat(prompt: str) -> list[tuple[str, float]]:

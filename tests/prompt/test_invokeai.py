@@ -18,7 +18,7 @@ from dream.prompt import (
     extract_networks,
     parse_prompt,
 )
-from dream.prompt.invokeai import parse_invokeai
+from dream.prompt.invokeai_parser import parse_invokeai
 
 
 def tidy(text: str) -> str:

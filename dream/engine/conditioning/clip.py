@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from dream.core.errors import ModelError
-from dream.engine.conditioning.tokens import Chunk
+from dream.engine.conditioning.tokens import TokenChunk
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class ClipEncoder:
     device: Any
     """Where it runs, even while its weights are offloaded."""
 
-    def encode(self, chunk: Chunk, without: list[int]) -> torch.Tensor:
+    def encode(self, chunk: TokenChunk, without: list[int]) -> torch.Tensor:
         """The hidden states (1, length, width) of a chunk; nothing attends to the tokens with the
         indices `without`."""
         out = self._run(chunk, without)
@@ -36,12 +36,12 @@ class ClipEncoder:
             hidden = self._norm()(hidden)
         return hidden
 
-    def pool(self, chunk: Chunk) -> torch.Tensor | None:
+    def pool(self, chunk: TokenChunk) -> torch.Tensor | None:
         """The projected state (1, width) of the end mark; None for an encoder without it."""
         pooled: torch.Tensor | None = getattr(self._run(chunk, []), "text_embeds", None)
         return pooled
 
-    def _run(self, chunk: Chunk, without: list[int]) -> Any:
+    def _run(self, chunk: TokenChunk, without: list[int]) -> Any:
         device = self.device
         ids = chunk.list_ids(self.tokenizer)
         mask = None

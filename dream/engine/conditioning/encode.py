@@ -10,7 +10,7 @@ import torch
 
 from dream.engine.conditioning.cache import EncodingCache
 from dream.engine.conditioning.clip import ClipEncoder, find_encoders
-from dream.engine.conditioning.tokens import Chunk, make_chunks
+from dream.engine.conditioning.tokens import TokenChunk, make_chunks
 from dream.engine.conditioning.weighting import weigh
 from dream.prompt import Fragment, How, Piece, Prompt
 
@@ -122,7 +122,7 @@ class PromptEncoder:
         more = empty.repeat(1, -(-missing // empty.shape[1]), 1)[:, :missing]
         return replace(encoded, embeds=torch.cat([encoded.embeds, more], 1))
 
-    def chunk(self, pieces: tuple[Piece, ...], *, after: bool = True) -> list[Chunk]:
+    def chunk(self, pieces: tuple[Piece, ...], *, after: bool = True) -> list[TokenChunk]:
         """The chunks of a text for the first encoder."""
         return make_chunks(self.layout.tokenizer, pieces, after=after)
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from dream.engine.conditioning.encode import Encoded, PromptEncoder, zero
-from dream.prompt import How, ParsedPrompt, Part, Piece, SwapOptions
+from dream.prompt import How, ParsedPrompt, Piece, PromptPart, SwapOptions
 from dream.prompt.tree import Swap
 
 
@@ -41,7 +41,7 @@ class Plan:
         return any(part.timeline is not None for side in sides for part in side.parts)
 
     @property
-    def swap(self) -> Part | None:
+    def swap(self) -> PromptPart | None:
         """The part with `.swap()`; None without."""
         return next((part for part in self.prompt.positive.parts if part.swaps), None)
 
@@ -61,7 +61,7 @@ class Plan:
             return self.encoder.encode_prompt(prompt)
         return self._said(prompt.parts[0], call, calls).encoded
 
-    def _said(self, part: Part, call: int, calls: int) -> Said:
+    def _said(self, part: PromptPart, call: int, calls: int) -> Said:
         if part.timeline is None:
             original = self.encoder.encode(part.pieces, after=False) if part.swaps else None
             return Said(self.encoder.encode(part.pieces), part.weight, original)
@@ -71,7 +71,7 @@ class Plan:
                 return Said(self.encoder.encode(pieces), part.weight)
         raise AssertionError("the last text is used to the end")
 
-    def _timeline(self, part: Part, calls: int) -> Iterator[tuple[int, tuple[Piece, ...]]]:
+    def _timeline(self, part: PromptPart, calls: int) -> Iterator[tuple[int, tuple[Piece, ...]]]:
         assert part.timeline is not None
         for end, text in part.timeline.list_texts(calls, self.before):
             yield end, part.timeline.read(text)
@@ -85,6 +85,6 @@ class Plan:
                         self.encoder.encode(pieces)
 
 
-def get_swap_options(part: Part) -> SwapOptions:
+def get_swap_options(part: PromptPart) -> SwapOptions:
     """The options of the first swap of a part; all swaps of a prompt share them."""
     return next(piece.options for piece in part.pieces if isinstance(piece, Swap))

@@ -27,7 +27,7 @@ class Token(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Chunk:
+class TokenChunk:
     """What the text encoder is run on once: a start mark, the tokens, an end mark, padding."""
 
     tokens: tuple[Token, ...]
@@ -51,7 +51,9 @@ class Chunk:
             yield self.tokens[at[0] - 1].weight, at
 
 
-def make_chunks(tokenizer: Any, pieces: tuple[Piece, ...], *, after: bool = True) -> list[Chunk]:
+def make_chunks(
+    tokenizer: Any, pieces: tuple[Piece, ...], *, after: bool = True
+) -> list[TokenChunk]:
     """The chunks of a text; at least one. Of a swap, one side.
 
     Each fragment is tokenised alone. BREAK ends a chunk. The vectors of one embedding, which are
@@ -79,7 +81,7 @@ def make_chunks(tokenizer: Any, pieces: tuple[Piece, ...], *, after: bool = True
         current += group[:room]
     if current or not chunks:
         chunks.append(current)
-    return [Chunk(tuple(tokens), length) for tokens in chunks]
+    return [TokenChunk(tuple(tokens), length) for tokens in chunks]
 
 
 def _groups(
@@ -128,7 +130,7 @@ def _tokenize(tokenizer: Any, text: str) -> list[int]:
 
 
 def map_same_tokens(
-    pieces: tuple[Piece, ...], before: list[Chunk], after: list[Chunk]
+    pieces: tuple[Piece, ...], before: list[TokenChunk], after: list[TokenChunk]
 ) -> list[tuple[int, int]]:
     """For both sides of a text with swaps: the positions, in the embeddings after and before, of
     all tokens outside the swaps, and of marks and padding."""
@@ -137,7 +139,7 @@ def map_same_tokens(
     return [(at, old[key]) for key, at in _positions(after) if key in old]
 
 
-def _positions(chunks: list[Chunk]) -> Iterator[tuple[tuple[int | str, ...], int]]:
+def _positions(chunks: list[TokenChunk]) -> Iterator[tuple[tuple[int | str, ...], int]]:
     for number, chunk in enumerate(chunks):
         start = number * chunk.length
         yield ("start", number), start

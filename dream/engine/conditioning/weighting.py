@@ -7,17 +7,17 @@ from math import pi, tan
 
 import torch
 
-from dream.engine.conditioning.tokens import Chunk
+from dream.engine.conditioning.tokens import TokenChunk
 from dream.options.syntax_table import A1111, COMFY, INVOKEAI, NO_NORM
 
-Encode = Callable[[Chunk, list[int]], torch.Tensor]
+Encode = Callable[[TokenChunk, list[int]], torch.Tensor]
 """Encodes a chunk (1, length, width), as if the tokens with these indices were not there."""
 
 SMALLEST = 1e-5
 """Weights below it are taken as this one by compel."""
 
 
-def weigh(chunk: Chunk, encode: Encode, weighting: str) -> torch.Tensor:
+def weigh(chunk: TokenChunk, encode: Encode, weighting: str) -> torch.Tensor:
     """The embeddings (1, length, width) of a chunk with its weights, in the encoder's data type.
     Without weights they are the encoder's own, bit for bit."""
     weights = chunk.list_weights()
@@ -28,7 +28,7 @@ def weigh(chunk: Chunk, encode: Encode, weighting: str) -> torch.Tensor:
     factors = torch.tensor(weights, device=z.device)[None, :, None]
     if weighting in (A1111, NO_NORM):
         return _multiply(z, factors, restore_mean=weighting == A1111).to(plain)
-    empty = encode(Chunk((), chunk.length), []).float()
+    empty = encode(TokenChunk((), chunk.length), []).float()
     weighed = empty + (z - empty) * factors
     if weighting == COMFY:
         return torch.where(factors == 1, z, weighed).to(plain)
@@ -43,7 +43,7 @@ def _multiply(z: torch.Tensor, factors: torch.Tensor, *, restore_mean: bool) -> 
 
 
 def _downweigh(
-    chunk: Chunk,
+    chunk: TokenChunk,
     encode: Encode,
     empty: torch.Tensor,
     factors: torch.Tensor,

@@ -13,7 +13,7 @@ from __future__ import annotations
 import re
 
 from dream.prompt.timeline import parse_timeline
-from dream.prompt.tree import Break, Fragment, How, Part, Piece, Prompt
+from dream.prompt.tree import Break, Fragment, How, Piece, Prompt, PromptPart
 
 _COMMENT = re.compile(r"(?<!\\)#[^\n]*")
 _AND = re.compile(r"\bAND\b")
@@ -43,11 +43,11 @@ def _split_weight(text: str) -> tuple[str, float]:
     return text, 1.0
 
 
-def _part(text: str, weight: float) -> Part:
+def _part(text: str, weight: float) -> PromptPart:
     timeline = parse_timeline(text, parse_attention)
     if timeline is None:
-        return Part(parse_attention(text), weight)
-    return Part(parse_attention(timeline.list_texts(1000)[-1][1]), weight, timeline)
+        return PromptPart(parse_attention(text), weight)
+    return PromptPart(parse_attention(timeline.list_texts(1000)[-1][1]), weight, timeline)
 
 
 def parse_attention(text: str) -> tuple[Piece, ...]:

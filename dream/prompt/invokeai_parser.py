@@ -22,7 +22,7 @@ from dataclasses import dataclass, field
 from dream.prompt.brackets import pair_up, split_at_commas
 from dream.prompt.fragments import Raw, RawSwap, make_pieces
 from dream.prompt.swap_options import read_swap_options
-from dream.prompt.tree import How, Part, Prompt, PromptError
+from dream.prompt.tree import How, Prompt, PromptError, PromptPart
 
 _PUNCTUATION = ",;!?，。；！？、"
 _TOKEN = re.compile(
@@ -57,7 +57,7 @@ def parse_invokeai(text: str) -> Prompt:
     whole = _parse_whole(text, pairs)
     if whole is not None:
         return whole
-    return Prompt((Part(make_pieces(_Scanner(text, pairs).scan(0, len(text)))),))
+    return Prompt((PromptPart(make_pieces(_Scanner(text, pairs).scan(0, len(text)))),))
 
 
 def _parse_whole(text: str, pairs: Mapping[int, int]) -> Prompt | None:
@@ -76,13 +76,13 @@ def _parse_whole(text: str, pairs: Mapping[int, int]) -> Prompt | None:
     weights, normalize = _read_weights(text, method.end(), end, pairs, len(parts))
     if method[1] != "blend":
         both = zip(parts, weights, strict=True)
-        return Prompt(tuple(Part(pieces, weight) for pieces, weight in both), How.JOIN)
+        return Prompt(tuple(PromptPart(pieces, weight) for pieces, weight in both), How.JOIN)
     if normalize and abs(sum(weights)) < 1e-9:
         raise PromptError(
             "the weights of .blend() add up to 0", close + 1, "add no_normalize to use them as is"
         )
     both = zip(parts, weights, strict=True)
-    return Prompt(tuple(Part(p, w) for p, w in both), How.BLEND, normalize)
+    return Prompt(tuple(PromptPart(p, w) for p, w in both), How.BLEND, normalize)
 
 
 def _read_weights(

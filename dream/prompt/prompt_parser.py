@@ -5,11 +5,11 @@ from __future__ import annotations
 from functools import lru_cache
 
 from dream.options.syntax_table import A1111, PLAIN
-from dream.prompt.a1111 import parse_a1111
-from dream.prompt.invokeai import parse_invokeai
+from dream.prompt.a1111_parser import parse_a1111
+from dream.prompt.invokeai_parser import parse_invokeai
 from dream.prompt.negative import split_negative
 from dream.prompt.networks import extract_networks
-from dream.prompt.tree import Fragment, ParsedPrompt, Part, Prompt
+from dream.prompt.tree import Fragment, ParsedPrompt, Prompt, PromptPart
 
 
 @lru_cache(128)
@@ -31,4 +31,4 @@ def parse_prompt(prompt: str, negative: str, syntax: str) -> ParsedPrompt:
 
 
 def _plain(text: str) -> Prompt:
-    return Prompt((Part((Fragment(text),)),))
+    return Prompt((PromptPart((Fragment(text),)),))
