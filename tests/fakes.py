@@ -89,7 +89,7 @@ class FakeEngine:
         darker = picture.image.resize(size).point(lambda value: value * 7 // 8)
         yield replace(picture, image=darker)
 
-    def load(self, model: str, weights: str = "") -> LoadEvents:
+    def load(self, model: str, weights: str = "", quantize: str | None = None) -> LoadEvents:
         """As a real engine, without a model."""
         if model not in self.ready:
             yield Loading(model=model)
@@ -121,7 +121,7 @@ class FakeEngine:
         """One and a half GiB."""
         return 3 << 29
 
-    def preload(self, model: str) -> None:
+    def preload(self, model: str, quantize: str | None = None) -> None:
         """Remember that it was asked for."""
         self.warmed.append(model)
 

@@ -16,7 +16,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from dream.catalogue.addresses import is_plain_name, make_printable_url
-from dream.catalogue.discovery import INDEX, get_variant
+from dream.catalogue.discovery import FILES, INDEX, get_variant
 from dream.catalogue.download import OnProgress, fetch
 from dream.catalogue.vaes import VAE_FILES
 from dream.core.errors import DreamError, FetchError, ModelError
@@ -215,7 +215,7 @@ def _select_files(hub_id: HubId, files: Sequence[_File], index: str) -> list[_Fi
     is last."""
     last = [file for file in files if str(file.name) == index]
     if not last:
-        single = [str(f.name) for f in files if f.name.suffix in (".safetensors", ".ckpt")]
+        single = [str(f.name) for f in files if f.name.suffix in FILES]
         has = f"it has {', '.join(single[:6])}: import one by its URL" if single else ""
         raise ModelError(f"{hub_id.repo} is not a model in diffusers layout", has)
     parts: dict[str, list[_File]] = {}

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from dream.catalogue.discovery import INDEX
 from dream.catalogue.vocabulary import Vocabulary
+from dream.options.quantize_table import NO_QUANTIZATION
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,6 +79,8 @@ class ModelInfo:
     ema: bool = False
     """Whether the EMA weights are used. CompVis' own configuration (`use_ema: False`) and other
     programs use the other ones."""
+    quantize: str = NO_QUANTIZATION
+    """How its layers are quantized while it is loaded, as the line says."""
     preview: LatentRgbFactors | None = None
     knows: Vocabulary = ()
     """The words it was trained on, if its card.toml lists them; empty: no limit."""

@@ -166,7 +166,7 @@ def _move_into_place(detected: DetectedModel, name: str, registry: ModelRegistry
 
     is_vae = detected.kind == "vae"
     folder = find_writable_dir(registry.models_dirs) / ("VAE" if is_vae else "")
-    suffix = ".safetensors" if detected.format == "safetensors" else ".ckpt"
+    suffix = f".{detected.format}" if detected.format in ("safetensors", "gguf") else ".ckpt"
     target = folder / f"{_file_name(name)}{suffix}"
     if path_exists_at(target) or (is_vae and name in registry.list_vaes()):
         raise ModelError(f"{target} already exists", _ANOTHER)

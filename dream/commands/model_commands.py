@@ -110,7 +110,7 @@ def switch_model(context: Context, argument: str) -> Events[None]:
     info = session.registry.get_model(parse_name(argument, "!switch"))
     former = get_active_model(session)
     try:
-        with closing(session.engine.load(info.name)) as events:
+        with closing(session.engine.load(info.name, quantize=session.base.quantize)) as events:
             for event in events:
                 if isinstance(event, Note | Loading):
                     yield event

@@ -45,6 +45,8 @@ class Recipe:
     """LoRAs that are merged into the weights, in this order; never empty."""
     embedding: tuple[str, ...] | None = None
     """Embeddings that words of the prompt stand for, by name; never empty."""
+    quantize: str | None = None
+    """A key of QUANTIZATIONS, or None: how the model's layers are quantized while it is loaded."""
     init_img: str | None = None
     """Path of the input image; its pixels are those of the file at the time it is read."""
     fit: bool = False

@@ -40,6 +40,7 @@ from dream.options.outpaint import (
     Outcrop,
     Shift,
 )
+from dream.options.quantize_table import NO_QUANTIZATION, QUANTIZATIONS
 from dream.options.sampler_table import ALIASES, SAMPLERS
 from dream.options.schedule_table import SCHEDULES
 from dream.options.syntax_table import SYNTAXES, WEIGHTINGS
@@ -161,6 +162,12 @@ class Request:
         kind=EMBEDDINGS,
         help="embeddings that words of the prompt stand for; without a name, none (by default, all"
         " whose names are in the prompt); !embeddings lists them",
+    )
+    quantize: str | None = flag(
+        "--quantize",
+        kind=choice(NO_QUANTIZATION, *QUANTIZATIONS),
+        help="quantize the model while it is loaded; it takes less memory, and the image differs a"
+        " little",
     )
     init_img: str | None = flag(
         "-I",

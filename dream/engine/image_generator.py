@@ -47,6 +47,7 @@ from dream.engine.silence_libraries import silence_libraries
 from dream.engine.task_inputs import load_inputs
 from dream.engine.tasks import TaskInputs
 from dream.engine.vision.vision_models import MaskResult, VisionModels
+from dream.options.quantize_table import NO_QUANTIZATION
 from dream.options.text_mask import TextMask
 
 
@@ -139,13 +140,16 @@ class ImageGenerator:
             self.placement.device, report, image, text_mask
         )
 
-    def load(self, model: str, report: ProgressCallback) -> LoadedModel:
-        """Load the model, or return the one in memory. Where there is not enough room, the models
-        used least recently are unloaded first.
+    def load(
+        self, model: str, report: ProgressCallback, quantize: str | None = None
+    ) -> LoadedModel:
+        """Load the model, or return the one in memory; `quantize` is the value of --quantize. Where
+        there is not enough room, the models used least recently are unloaded first.
 
         Raises ModelError, BadSetting, OutOfMemory.
         """
-        loaded = self._load_or_get(self._find_model(model), report)
+        info = replace(self._find_model(model), quantize=quantize or NO_QUANTIZATION)
+        loaded = self._load_or_get(info, report)
         self.placement = loaded.placement
         return loaded
 
@@ -155,11 +159,11 @@ class ImageGenerator:
         """The model with the recipe's LoRAs in its weights, and no others; and these. Raises
         ModelError."""
         loras = self._adapters.open_loras(recipe)
-        loaded = self.load(recipe.model, report)
+        loaded = self.load(recipe.model, report, recipe.quantize)
         if not can_merge(loaded.adapters, loras):
             self._cache.discard(loaded)
             del loaded
-            loaded = self.load(recipe.model, report)
+            loaded = self.load(recipe.model, report, recipe.quantize)
         offload_mode = loaded.placement.offload_mode
         merge(loaded.adapters, loras, loaded.pipe, loaded.info.name, offload_mode)
         return loaded, loras

@@ -90,9 +90,10 @@ class Engine(Protocol):
         """Run one stage that the image's recipe asks for. Raises FinishError, ModelError,
         FetchError, OutOfMemory."""
 
-    def load(self, model: str, weights: str = "") -> LoadEvents:
-        """Load a model. `weights`, if not empty, is the beginning of the SHA-256 that an image was
-        made with; a Note says when the model's is different. Raises ModelError, OutOfMemory."""
+    def load(self, model: str, weights: str = "", quantize: str | None = None) -> LoadEvents:
+        """Load a model; `quantize` is the value of --quantize. `weights`, if not empty, is the
+        beginning of the SHA-256 that an image was made with; a Note says when the model's is
+        different. Raises ModelError, OutOfMemory."""
 
     def convert(self, model: str, folder: Path) -> LoadEvents:
         """Write a model's single file as a folder in diffusers layout. Raises ModelError,
@@ -109,7 +110,7 @@ class Engine(Protocol):
     def get_memory_usage(self) -> int:
         """Bytes of main memory of the process with the models; 0 where that is not known."""
 
-    def preload(self, model: str) -> None:
+    def preload(self, model: str, quantize: str | None = None) -> None:
         """Start to load a model, without waiting for it. Never raises; `render` will."""
 
     def interrupt(self) -> None:

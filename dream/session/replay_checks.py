@@ -92,7 +92,7 @@ def check_weights(engine: Engine, line: str, recipe: Recipe) -> Events[None]:
     weights = parse_facts(logged.comment).get("weights")
     if logged.path is None or not weights:
         return
-    with closing(engine.load(recipe.model, weights)) as events:
+    with closing(engine.load(recipe.model, weights, recipe.quantize)) as events:
         for event in events:
             if isinstance(event, Note | Loading):
                 yield event

@@ -17,6 +17,7 @@ from dream.core.request import FLAGS, NO_VAE, Request
 from dream.inputs import measure_image
 from dream.line import Sweep
 from dream.options.option_type import MAX_SEED
+from dream.options.quantize_table import NO_QUANTIZATION
 from dream.options.schedule_table import FORMER, FORMER_SAMPLERS, resolve_schedule
 from dream.options.variations import Variation
 from dream.session.adapter_defaults import apply_few_step_defaults, resolve_embeddings
@@ -82,6 +83,7 @@ def resolve(
         vae=_vae(request.vae or info.vae, info),
         lora=request.lora or None,
         embedding=embedding,
+        quantize=None if request.quantize == NO_QUANTIZATION else request.quantize,
         init_img=request.init_img,
         fit=request.fit and request.init_img is not None,
         strength=resolve_strength(request),

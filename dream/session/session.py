@@ -119,7 +119,7 @@ class Session:
         # the first line reports the error, with the name that it requests
         with suppress(DreamError):
             if not self.dry_run:
-                self.engine.preload(self._find(self.base.model).name)
+                self.engine.preload(self._find(self.base.model).name, self.base.quantize)
 
     def parse_line(self, line: str) -> Request:
         """Parse a line into one Request. A logged line sets all values of its image, so the

@@ -108,9 +108,9 @@ class WorkerEngine:
         """See `dream.engine.interface.Engine`. Raises SetupError and WorkerDied too."""
         return self._run_for_image(FinishTask(picture, stage))
 
-    def load(self, model: str, weights: str = "") -> LoadEvents:
+    def load(self, model: str, weights: str = "", quantize: str | None = None) -> LoadEvents:
         """See `dream.engine.interface.Engine`. Raises SetupError and WorkerDied too."""
-        yield from self._run_task(LoadTask(model, weights))
+        yield from self._run_task(LoadTask(model, weights, quantize))
 
     def convert(self, model: str, folder: Path) -> LoadEvents:
         """See `dream.engine.interface.Engine`. Raises SetupError and WorkerDied too."""
@@ -129,10 +129,10 @@ class WorkerEngine:
         worker = self._worker
         return measure_resident_memory(worker.pid) if worker else 0
 
-    def preload(self, model: str) -> None:
+    def preload(self, model: str, quantize: str | None = None) -> None:
         """Start to load a model, without waiting for it."""
         with suppress(WorkerExited, DreamError):
-            self._get_or_start_worker().send(Preload(model))
+            self._get_or_start_worker().send(Preload(model, quantize))
 
     def interrupt(self) -> None:
         """See `dream.engine.interface.Engine`."""

@@ -44,10 +44,16 @@ class TaskExecutor:
         """What would make rendering faster here, e.g. another build of torch; mostly empty."""
         return self._generator.placement.advice
 
-    def load(self, model: str, report: ProgressCallback, weights: str = "") -> None:
+    def load(
+        self,
+        model: str,
+        report: ProgressCallback,
+        weights: str = "",
+        quantize: str | None = None,
+    ) -> None:
         """Load the model, and report when the SHA-256 of its weights does not begin with `weights`.
         Raises ModelError, OutOfMemory."""
-        loaded = self._generator.load(model, report)
+        loaded = self._generator.load(model, report, quantize)
         if weights and not (digest := loaded.digest.result()).startswith(weights):
             is_now = f"its weights are {digest[: len(weights)]}, not {weights}"
             report(Note(text=f"{model} has changed: {is_now}; the image will differ"))

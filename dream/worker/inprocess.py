@@ -55,9 +55,9 @@ class InProcessEngine:
             )
         )
 
-    def load(self, model: str, weights: str = "") -> LoadEvents:
+    def load(self, model: str, weights: str = "", quantize: str | None = None) -> LoadEvents:
         """See `dream.engine.interface.Engine`."""
-        yield from _stream(lambda report: self._executor.load(model, report, weights))
+        yield from _stream(lambda report: self._executor.load(model, report, weights, quantize))
 
     def convert(self, model: str, folder: Path) -> LoadEvents:
         """See `dream.engine.interface.Engine`."""
@@ -79,10 +79,10 @@ class InProcessEngine:
         """See `dream.engine.interface.Engine`."""
         return measure_resident_memory(os.getpid())
 
-    def preload(self, model: str) -> None:
+    def preload(self, model: str, quantize: str | None = None) -> None:
         """Load a model now, and wait for it."""
         with suppress(Exception):
-            self._executor.load(model, lambda event: None)
+            self._executor.load(model, lambda event: None, quantize=quantize)
 
     def interrupt(self) -> None:
         """Does nothing: every step yields an event, at which the caller can stop."""

@@ -35,6 +35,7 @@ class Preload:
     """Load this model when there is nothing else to do."""
 
     model: str
+    quantize: str | None = None
 
 
 @dataclass(frozen=True)
@@ -60,6 +61,7 @@ class LoadTask:
 
     model: str
     weights: str = ""
+    quantize: str | None = None
 
 
 @dataclass(frozen=True)
@@ -92,6 +94,18 @@ def get_model(task: Task) -> str | None:
             return model
         case FinishTask(picture, stage) if stage.needs_model:
             return picture.recipe.model
+    return None
+
+
+def get_quantize(task: Task) -> str | None:
+    """The value of --quantize that a task's model is loaded with."""
+    match task:
+        case RenderTask(recipe):
+            return recipe.quantize
+        case FinishTask(picture):
+            return picture.recipe.quantize
+        case LoadTask():
+            return task.quantize
     return None
 
 

@@ -44,6 +44,7 @@ from dream.worker.protocol import (
     WorkerCommand,
     WorkerUnusable,
     get_model,
+    get_quantize,
 )
 from dream.worker.start_worker import open_inherited
 
@@ -81,8 +82,8 @@ class WorkerServer:
         advice = executor.advice
         while True:
             match self._orders.get():
-                case Preload(model):
-                    self._preload(executor, model)
+                case Preload(model, quantize):
+                    self._preload(executor, LoadTask(model, quantize=quantize))
                 case RunTask() as order:
                     self._run_task(executor, order, advice)
                     advice = ""
@@ -90,14 +91,14 @@ class WorkerServer:
                     self._answer(TaskStarted(job))
                     self._answer(TaskFailed(job, to_dream_error(unread)))
 
-    def _preload(self, executor: TaskExecutor, model: str) -> None:
+    def _preload(self, executor: TaskExecutor, task: LoadTask) -> None:
         # Whatever is wrong is reported when an image of this model is requested.
         with suppress(Exception):
-            self._load(executor, LoadTask(model), lambda event: None)
+            self._load(executor, task, lambda event: None)
 
     def _load(self, executor: TaskExecutor, task: LoadTask, report: ProgressCallback) -> None:
         try:
-            executor.load(task.model, report, task.weights)
+            executor.load(task.model, report, task.weights, task.quantize)
         finally:  # others may have been unloaded for a model that failed to load
             self._answer(LoadedModels(executor.list_loaded()))
 
@@ -132,7 +133,7 @@ class WorkerServer:
         self, executor: TaskExecutor, task: RenderTask | FinishTask, report: ProgressCallback
     ) -> Picture:
         if wanted := get_model(task):
-            self._load(executor, LoadTask(wanted), report)
+            self._load(executor, LoadTask(wanted, quantize=get_quantize(task)), report)
         try:
             return executor.run(task, report)
         finally:  # a model may have been unloaded for an upscaler

@@ -3,7 +3,10 @@ are those of the reference."""
 
 from __future__ import annotations
 
+import json
+import re
 import shutil
+import sys
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -13,18 +16,24 @@ import gguf
 import numpy as np
 import pytest
 import torch
+import transformers
 
 from dream.catalogue.detect import read_header
 from dream.catalogue.detect.gguf_types import BLOCK_TYPES
 from dream.catalogue.model_info import ModelInfo
+from dream.core.errors import ModelError
 from dream.engine import create_generator
+from dream.engine.loading import quantize
 from dream.engine.loading.checkpoint import open_tensors
 from dream.engine.loading.encoded_tensor import EncodedTensor
 from dream.engine.loading.formats import gguf_blocks
 from dream.engine.loading.formats.fp8_and_int8 import encode_scaled
+from dream.engine.loading.pipelines import load_model
+from dream.engine.loading.quantized_folders import require_packages
 from dream.engine.loading.single_file import load_file
 from dream.engine.memory.device import choose_placement
 from dream.engine.memory.model_cache import estimate_memory
+from dream.options.quantize_table import QUANTIZATIONS
 from tests import number_formats as formats
 from tests import single_files
 from tests.random_layouts import make_layout
@@ -214,3 +223,189 @@ def test_rows_stay_encoded_and_all_else_is_decoded() -> None:
 
 
 # ── text encoders of llama.cpp ─────────────────────────────────────────────────────────────────
+
+_SMALL = {
+    "hidden_size": 32,
+    "intermediate_size": 64,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "head_dim": 8,
+    "vocab_size": 50,
+    "tie_word_embeddings": True,
+}
+ENCODERS: dict[str, tuple[str, gguf.MODEL_ARCH, dict[str, Any]]] = {
+    "t5encoder": (
+        "T5",
+        gguf.MODEL_ARCH.T5ENCODER,
+        {"d_model": 32, "d_kv": 8, "d_ff": 64, "num_layers": 2, "num_heads": 4, "vocab_size": 50}
+        | {"feed_forward_proj": "gated-gelu"},
+    ),
+    "qwen2": ("Qwen2", gguf.MODEL_ARCH.QWEN2, _SMALL),
+    "qwen3": ("Qwen3", gguf.MODEL_ARCH.QWEN3, _SMALL),
+    "gemma2": ("Gemma2", gguf.MODEL_ARCH.GEMMA2, _SMALL),
+    "gemma3": ("Gemma3Text", gguf.MODEL_ARCH.GEMMA3, _SMALL),
+    "llama": ("Llama", gguf.MODEL_ARCH.LLAMA, _SMALL),
+}
+
+
+def encoder_weights(kind: str, config: dict[str, Any]) -> Tensors:
+    """Random weights of a text encoder, by transformers' names."""
+    made = getattr(transformers, f"{kind}Config")(**config)
+    name = "T5EncoderModel" if kind == "T5" else f"{kind.removesuffix('Text')}ForCausalLM"
+    model = getattr(transformers, name)(made)
+    tied = ("lm_head.weight", "encoder.embed_tokens.weight")
+    return {n: torch.randn(t.shape) for n, t in model.state_dict().items() if n not in tied}
+
+
+def interleaved(weight: torch.Tensor, heads: int) -> torch.Tensor:
+    """The rows of a head as llama.cpp's converter orders them (`LlamaModel.permute`)."""
+    rows = weight.reshape(heads, 2, len(weight) // heads // 2, -1).swapaxes(1, 2)
+    return rows.reshape(weight.shape)
+
+
+@pytest.mark.parametrize("architecture", ENCODERS)
+def test_a_text_encoder_of_llama_cpp_has_the_weights_of_transformers(
+    tmp_path: Path, architecture: str
+) -> None:
+    kind, arch, config = ENCODERS[architecture]
+    weights = encoder_weights(kind, config)
+    names = gguf.get_tensor_name_map(arch, 2)
+    file = {}
+    for name, weight in weights.items():
+        owner, _, last = name.rpartition(".")
+        if architecture.startswith("gemma") and name.endswith("norm.weight"):
+            weight = weight + 1
+        if architecture == "llama" and owner.endswith(("q_proj", "k_proj")):
+            weight = interleaved(weight, 4 if owner.endswith("q_proj") else 2)
+        file[f"{names.get_name(owner)}.{last}"] = weight
+    path = tmp_path / "encoder.gguf"
+    layers = formats.save_gguf(
+        file,
+        path,
+        TYPES["Q8_0"],
+        lambda name, weight: weight.ndim == 2 and "embd" not in name,
+        architecture,
+        head_count=4,
+        head_count_kv=2,
+    )
+    found = open_tensors(path, "gguf").tensors
+    assert found.keys() == weights.keys() == read_header(path).tensors.keys()
+    assert len(layers) == len(weights)
+    for name, weight in weights.items():
+        tensor = found[name]
+        got = tensor.decoded() if isinstance(tensor, EncodedTensor) else tensor
+        assert torch.allclose(got, weight, atol=0.03), name
+        assert read_header(path).tensors[name].shape == tuple(weight.shape)
+    assert any(isinstance(tensor, EncodedTensor) for tensor in found.values())
+
+
+# ── --quantize ─────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("kind", ["Q8_0", "Q4_0"])
+def test_numbers_are_quantized_to_the_bytes_of_llama_cpp(kind: str) -> None:
+    weight = torch.randn(64, 96)
+    weight[3, :32] = 0
+    how = {"Q8_0": "int8", "Q4_0": "int4"}[kind]
+    _, plan = quantize.plan(weight, how)
+    found = plan.write(torch.empty(plan.shape, dtype=torch.uint8)).numpy()
+    assert np.array_equal(found, gguf.quants.quantize(weight.numpy(), TYPES[kind]))
+
+
+@pytest.mark.parametrize("how", QUANTIZATIONS)
+def test_a_model_is_quantized_while_it_is_loaded(places: Path, how: str) -> None:
+    """From a file, from a folder whose components dream builds, and from one that a library loads:
+    the same pixels, which are not those of the model itself."""
+    pipe = make_layout("sd1")
+    file = single_files.save(single_files.original(pipe), places / "whole.safetensors")
+    pipe.save_pretrained(places / "whole")
+    pipe.save_pretrained(places / "pickled", safe_serialization=False)
+    painter = create_generator(lambda name: ModelInfo(name=name, path=places / name))
+
+    def paint_with(name: str, how: str | None) -> np.ndarray:
+        wanted = recipe(model=name, steps=1, quantize=how)
+        return np.asarray(painter.generate(wanted, lambda _: None).image)
+
+    quantized = [paint_with(name, how) for name in (file.name, "whole", "pickled")]
+    assert all(np.array_equal(one, quantized[0]) for one in quantized)
+    assert not np.array_equal(paint_with("whole", None), quantized[0])
+
+
+def test_the_estimate_knows_what_is_quantized(places: Path) -> None:
+    pipe = make_layout("sd1")
+    file = single_files.save(single_files.original(pipe), places / "whole.safetensors")
+    pipe.save_pretrained(places / "whole")
+    for path in (file, places / "whole"):
+        info = ModelInfo(name="it", path=path, quantize="int4")
+        loaded = load_model(info, "cpu", "bfloat16").pipe
+        held = sum(
+            tensor.nbytes
+            for part in (loaded.unet, loaded.vae, loaded.text_encoder)
+            for tensor in (*part.parameters(), *part.buffers())
+        )
+        estimate = estimate_memory(info, "cpu", "bfloat16")
+        assert estimate.weights == pytest.approx(held, rel=0.02)
+        vae = sum(tensor.nbytes for tensor in loaded.vae.parameters())
+        assert vae == 2 * sum(tensor.numel() for tensor in pipe.vae.parameters()), "not quantized"
+
+
+# ── other libraries ────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("method", "says"),
+    [
+        (
+            "bitsandbytes",
+            "its unet is quantized with bitsandbytes, which is not installed (pip ins",
+        ),
+        ("sdnq", "its unet is quantized with sdnq, which is not installed (pip install sdnq, or"),
+        ("svdquant", "its unet is quantized with nunchaku, which is not installed (pip install n"),
+        ("quanto", "its unet is quantized with optimum-quanto, which is not installed (pip insta"),
+        ("of tomorrow", "its unet is quantized in a way that is not supported"),
+    ],
+)
+def test_a_folder_of_another_library_names_it(tmp_path: Path, method: str, says: str) -> None:
+    config = {"quantization_config": {"quant_method": method}}
+    (tmp_path / "unet").mkdir()
+    (tmp_path / "unet" / "config.json").write_text(json.dumps(config))
+    require_packages(tmp_path, ["scheduler"])
+    with pytest.raises(ModelError) as caught:
+        require_packages(tmp_path, ["scheduler", "unet"])
+    assert says in str(caught.value)
+
+
+def test_a_folder_of_a_library_that_is_here_is_left_to_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A package that adds itself to diffusers is imported for that."""
+    (tmp_path / "sdnq.py").write_text("registered = True\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "unet").mkdir()
+    text = json.dumps({"quantization_config": {"quant_method": "sdnq"}})
+    (tmp_path / "unet" / "config.json").write_text(text)
+    require_packages(tmp_path, ["unet"])
+    assert sys.modules.pop("sdnq").registered
+
+
+@pytest.mark.parametrize(
+    ("config", "says"),
+    [
+        (b"{", "cannot be decoded"),
+        (b'{"format": "of tomorrow"}', "the format 'of tomorrow' is not supported"),
+        (b'{"convrot": true, "convrot_groupsize": 48}', "groups of 48"),
+        (b"[" * 5000, "cannot be decoded"),
+        (b"[]", "cannot be decoded"),
+        (b" " * 20_000, "its configuration has 20,000 bytes"),
+    ],
+)
+def test_a_damaged_configuration_is_not_guessed(tmp_path: Path, config: bytes, says: str) -> None:
+    file = {
+        "a.weight": torch.ones(4, 64, dtype=torch.int8),
+        "a.weight_scale": torch.ones(4, 1),
+        "a.comfy_quant": torch.tensor(list(config), dtype=torch.uint8),
+    }
+    path = single_files.save(file, tmp_path / "it.safetensors")
+    with pytest.raises(ModelError, match=re.escape(says)):
+        open_tensors(path, "safetensors")

@@ -40,18 +40,23 @@ def test_the_way_is_chosen_by_what_is_free(wanted: str, device: str, free: int, 
     assert choose_mode(wanted, device, need=100, largest=60, free=free) == way
 
 
-@pytest.mark.parametrize("way", ["model", "group"])
-def test_the_pixels_stay(random_models: Path, tmp_path: Path, way: str) -> None:
+@pytest.mark.parametrize(
+    ("way", "quantize"), [("model", None), ("group", None), ("model", "int8"), ("group", "int8")]
+)
+def test_the_pixels_stay(
+    random_models: Path, tmp_path: Path, way: str, quantize: str | None
+) -> None:
     """With hooks that bring the weights from main memory to where they are, in each pipeline."""
     generator = create_generator(ModelRegistry([random_models]).get_model)
-    words = generator.generate(recipe(steps=2), lambda reported: None)
+    first = recipe(steps=2, quantize=quantize)
+    words = generator.generate(first, lambda reported: None)
     words.image.save(tmp_path / "first.png")
-    from_it = replace(recipe(steps=2), init_img=str(tmp_path / "first.png"), strength=0.9)
+    from_it = replace(first, init_img=str(tmp_path / "first.png"), strength=0.9)
     other = generator.generate(from_it, lambda reported: None)
     with silence_libraries():
-        offload.offload(generator.load("random", lambda reported: None).pipe, way, "cpu")
+        offload.offload(generator.load("random", lambda reported: None, quantize).pipe, way, "cpu")
     for _ in range(2):
-        assert generator.generate(recipe(steps=2), lambda reported: None).sha256 == words.sha256
+        assert generator.generate(first, lambda reported: None).sha256 == words.sha256
         assert generator.generate(from_it, lambda reported: None).sha256 == other.sha256
 
 

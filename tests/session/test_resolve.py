@@ -170,3 +170,17 @@ def test_guidance_is_rescaled_by_default_for_zero_terminal_snr(
         lambda: 8,
     ).recipes
     assert not recipe.cfg_rescale, "a logged line that does not say it is from before it"
+
+
+def test_how_a_model_is_quantized_is_in_the_log_and_only_there() -> None:
+    """A logged line without the value was made without it, whatever the session's default is."""
+    (recipe,) = resolved(parse_line("a cat --quantize int8"))
+    logged = f"outputs/000001.7.png: {format_line(recipe.to_request())}"
+    base = Request(quantize="fp8")
+    again = parse_line(logged, get_line_defaults(logged, base, Path))
+    assert resolved(again)[0].quantize == recipe.quantize == "int8"
+    (plain,) = resolved(parse_line("a cat --quantize none", base))
+    logged = f"outputs/000002.7.png: {format_line(plain.to_request())}"
+    assert plain.quantize is None and "quantize" not in logged
+    assert resolved(parse_line(logged, get_line_defaults(logged, base, Path)))[0] == plain
+    assert resolved(parse_line("a cat", base))[0].quantize == "fp8"

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from dream.catalogue.detect.gguf_types import QUANTIZED
 from dream.catalogue.detect.tensors import TensorHeader
+from dream.options.quantize_table import NO_QUANTIZATION, QUANTIZATIONS
 
 WEIGHT = "weight"
 SCALES = ("scale_weight", "weight_scale")
@@ -91,28 +92,37 @@ def find_unsupported(number_format: str) -> Unsupported | None:
     return next((row for row in UNSUPPORTED if row.name == number_format), None)
 
 
-def memory_size(tensors: Mapping[str, TensorHeader], width: int) -> int:
+def memory_size(
+    tensors: Mapping[str, TensorHeader], width: int, quantize: str = NO_QUANTIZATION
+) -> int:
     """Bytes of a file's weights in memory, where a number that is not quantized takes `width`
-    bytes. Layers stay as they are stored where that is less; see `engine.loading.stored_weights`.
-    Averages (`model_ema.`) are not loaded with the rest."""
+    bytes. Layers stay as they are stored where that is less; see `engine.loading.stored_weights`;
+    others are quantized as --quantize says. Averages (`model_ema.`) are not loaded with the rest.
+    """
     return sum(
-        _size_of(name, row, width)
+        _size_of(name, row, width, quantize)
         for name, row in tensors.items()
         if not name.startswith("model_ema.")
     )
 
 
-def _size_of(name: str, row: TensorHeader, width: int) -> int:
+def _size_of(name: str, row: TensorHeader, width: int, quantize: str) -> int:
     whole = _count(row.shape) * width
     layer = name.endswith(f".{WEIGHT}") and len(row.shape) in (2, 4)
-    if not layer or row.precision in _PLAIN or any(word in name for word in _LOOKED_UP):
+    if not layer or any(word in name for word in _LOOKED_UP):
         return whole
+    if row.precision in _PLAIN:
+        chosen = QUANTIZATIONS.get(quantize)
+        decoder = any(word in name for word in _DECODERS)
+        return whole if chosen is None or decoder else int(_count(row.shape) * chosen.bits / 8)
     return min(whole, row.size + 4 * row.shape[0])
 
 
 _PLAIN = ("float64", "float32", "float16", "bfloat16")
 _LOOKED_UP = ("embed_tokens.", "embedding.", "shared.")
 """In names of weights that are tables, not layers."""
+_DECODERS = ("first_stage_model.", "vae.")
+"""In names of a VAE's weights, which --quantize leaves as they are."""
 
 
 def _scale_of(name: str, tensors: Mapping[str, TensorHeader]) -> TensorHeader | None:

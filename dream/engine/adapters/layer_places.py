@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from torch import nn
+from torch.nn.utils.parametrize import is_parametrized
 
 _DENOISERS = ("unet", "transformer")
 _DENOISER_PREFIXES = (
@@ -97,7 +98,7 @@ def find_places(components: Mapping[str, Any]) -> dict[str, Place]:
 
 def _layers(part: nn.Module) -> Iterator[tuple[str, nn.Module]]:
     for name, layer in part.named_modules():
-        if name and "weight" in layer._parameters:
+        if name and ("weight" in layer._parameters or is_parametrized(layer, "weight")):
             yield name, layer
 
 

@@ -20,8 +20,9 @@ _HALF = 2
 
 def must_hook(layer: nn.Module, offload_mode: str) -> bool:
     """Whether a LoRA for this layer has to be added to its output."""
-    weight = layer._parameters["weight"]
-    assert weight is not None
+    weight = layer._parameters.get("weight")
+    if weight is None:  # decoded whenever it is read: see `loading.stored_weights`
+        return True
     quantized = not weight.is_floating_point() or weight.element_size() < _HALF
     return quantized or weight.is_meta or offload_mode in _OFFLOADED_LAYERS
 

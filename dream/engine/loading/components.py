@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import diffusers
 import transformers
@@ -19,8 +19,11 @@ from safetensors import SafetensorError
 from transformers.initialization import no_init_weights
 
 from dream.engine.loading.mmap_file import open_mapped
-from dream.engine.loading.weight_copy import PendingWeight, assign_weights, start_copying
+from dream.engine.loading.weight_copy import assign_weights, load_weights, start_copying
 from dream.engine.memory.device import Placement
+from dream.options.quantize_table import NO_QUANTIZATION
+
+T = TypeVar("T")
 
 FAST_LOADERS = {
     "diffusers": ("UNet2DConditionModel", "AutoencoderKL"),
@@ -53,8 +56,13 @@ def load_component(
     except SafetensorError as error:
         raise ValueError(f"{folder} contains a broken file: {error}") from error
     weights = dict(chain.from_iterable(one.tensors.items() for one in opened))
+    if placement.quantize != NO_QUANTIZATION:
+        model = _build(library, kind, folder)
+        own, places = _to_class_names(model, weights), model.state_dict()
+        used = {name: own[name] for name in own if name in places}
+        return load_weights(model, used, folder, placement, opened)
     with start_copying(weights, placement) as coming:
-        model = _diffusers(kind, folder) if library == "diffusers" else _transformers(kind, folder)
+        model = _build(library, kind, folder)
         places = model.state_dict()
         named = _to_class_names(model, coming)
         return assign_weights(model, {n: named[n] for n in named if n in places}, folder, opened)
@@ -85,6 +93,11 @@ def _tokenizer(kind: str, words: _Words) -> Any:
     return getattr(transformers, kind).from_pretrained(words.folder, local_files_only=True)
 
 
+def _build(library: str, kind: str, folder: Path) -> Any:
+    """The component, without memory for its weights."""
+    return _diffusers(kind, folder) if library == "diffusers" else _transformers(kind, folder)
+
+
 def _diffusers(kind: str, folder: Path) -> Any:
     component = getattr(diffusers, kind)
     with init_empty_weights():
@@ -98,7 +111,7 @@ def _transformers(kind: str, folder: Path) -> Any:
         return component(config)
 
 
-def _to_class_names(model: Any, weights: Mapping[str, PendingWeight]) -> dict[str, PendingWeight]:
+def _to_class_names(model: Any, weights: Mapping[str, T]) -> dict[str, T]:
     """Weights by the names of the class: CLIP's lack `text_model.` now."""
     if isinstance(model, diffusers.AutoencoderKL):
         return {current_vae_name(name): weight for name, weight in weights.items()}

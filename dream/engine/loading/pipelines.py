@@ -29,7 +29,10 @@ from dream.engine.conditioning.cache import EncodingCache
 from dream.engine.empty_conditioning import add_empty_conditioning
 from dream.engine.loading.components import has_fast_loader, load_component, load_tokenizer
 from dream.engine.loading.file_signature import compute_model_signature, list_weight_files
+from dream.engine.loading.load_errors import load_error, pickle_error
+from dream.engine.loading.quantized_folders import require_packages
 from dream.engine.loading.shared_encoders import SharedEncoders
+from dream.engine.loading.stored_weights import quantize_loaded
 from dream.engine.loading.weight_files import (
     WeightFiles,
     count_parameters,
@@ -85,16 +88,19 @@ def load_model(
     index = read_index(info.path)
     weights = find_weights(info.path, index.libraries)
     check_pickles(weights)
+    require_packages(info.path, index.parts)
     placement = replace(
-        choose_placement(device, precision, count_parameters(weights)), offload_mode=offload_mode
+        choose_placement(device, precision, count_parameters(weights)),
+        offload_mode=offload_mode,
+        quantize=info.quantize,
     )
     try:
         pipe = _from_folder(info.path, index, weights, placement)
         _configure(info, pipe, placement)
     except pickle.UnpicklingError as error:
-        raise _pickle_error(info.path) from error
+        raise pickle_error(info.path) from error
     except (OSError, ValueError, KeyError, TypeError, AttributeError, ImportError) as error:
-        raise _load_error(info, error) from error
+        raise load_error(info, error) from error
     return LoadedModel(info, pipe, placement, _in_background(weights), read)
 
 
@@ -122,7 +128,11 @@ def _load_file(
 
     weights = list_weight_files(info)
     parameters = sum(detect(file).parameters for file in weights.files)
-    placement = replace(choose_placement(device, precision, parameters), offload_mode=offload_mode)
+    placement = replace(
+        choose_placement(device, precision, parameters),
+        offload_mode=offload_mode,
+        quantize=info.quantize,
+    )
     try:
         if detect(info.path).wanted:
             pipe = load_split_model(info, placement, SharedEncoders() if shared is None else shared)
@@ -130,7 +140,7 @@ def _load_file(
             pipe = load_file(info.path, placement, ema=info.ema)
         _configure(info, pipe, placement)
     except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
-        raise _load_error(info, error) from error
+        raise load_error(info, error) from error
     return LoadedModel(info, pipe, placement, _in_background(weights), read)
 
 
@@ -218,6 +228,7 @@ def _from_folder(folder: Path, index: Index, weights: WeightFiles, placement: Pl
     )
     for name, part in pipe.components.items():
         if isinstance(part, torch.nn.Module) and name not in read:
+            quantize_loaded(part, placement)
             part.to(placement.storage_device)
             flat = all(tensor.ndim <= 4 for tensor in part.parameters())
             if placement.device == "cpu" and name in ("unet", "vae") and flat:
@@ -278,16 +289,3 @@ def _digest(weights: WeightFiles) -> str:
     if sys.platform == "linux":
         os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), DIGEST_NICENESS)
     return hash_weight_files(weights)
-
-
-def _pickle_error(folder: Path) -> ModelError:
-    """The error for a pickle that `check_pickles` did not see but torch refuses."""
-    return ModelError(
-        f"{folder} is refused: a pickle in it would run code, or is truncated",
-        "use a .safetensors version, or convert it on an isolated machine",
-    )
-
-
-def _load_error(info: ModelInfo, error: Exception) -> ModelError:
-    content = (str(error).strip() or type(error).__name__).splitlines()[0]
-    return ModelError(f"{info.name} in {info.path} cannot be loaded: {content}")

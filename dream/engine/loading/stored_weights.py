@@ -18,11 +18,8 @@ from torch import nn
 from torch.nn.utils import parametrize
 
 from dream.engine.loading.encoded_tensor import Codec, EncodedTensor, decode_into
+from dream.engine.loading.quantize import LAYERS, BytesToEncode, is_quantized, plan
 from dream.engine.memory.device import Placement
-
-LAYERS = (nn.Linear, nn.Conv2d)
-"""Layers whose weight can stay as it is stored: a denoiser and a text encoder have nearly all of
-their numbers in them. An embedding would be decoded whole for a few of its rows."""
 
 
 class DecodedWeight(nn.Module):
@@ -58,33 +55,58 @@ class DecodedWeight(nn.Module):
         return decode_into(self.codec, parts, out).to(self.like.dtype)
 
 
-def keep_encoded(
-    model: Any, weights: Mapping[str, torch.Tensor], placement: Placement
-) -> dict[str, torch.Tensor]:
+Placed = dict[str, torch.Tensor | BytesToEncode]
+
+
+def keep_encoded(model: Any, weights: Mapping[str, torch.Tensor], placement: Placement) -> Placed:
     """Prepare a model, built by `init_empty_weights`, for the encoded among its weights, by the
-    names in the class. Returns the weights by the names they have then: the parts of those that
-    stay as they are stored, and the others, unchanged."""
-    placed: dict[str, torch.Tensor] = {}
+    names in the class, and for those that the placement quantizes. Returns the weights by the names
+    they have then: the parts of those that stay as they are stored, and the others, unchanged."""
+    placed: Placed = {}
     for name, weight in weights.items():
         owner, _, last = name.rpartition(".")
         layer = model.get_submodule(owner) if last == "weight" else None
-        if layer is None or not stays_encoded(layer, weight, placement):
+        if is_quantized(model, name, weight, placement):
+            encoded, placed[f"{owner}.{_PART}0"] = plan(weight, placement.quantize)
+        elif isinstance(weight, EncodedTensor) and stays_encoded(layer, weight, placement):
+            encoded = weight
+            for number, part in enumerate(weight.raw_parts()):
+                placed[f"{owner}.{_PART}{number}"] = part
+        else:
             placed[name] = weight
             continue
-        for number, raw in enumerate(weight.raw_parts()):  # type: ignore[attr-defined]
-            placed[f"{owner}.parametrizations.weight.original{number}"] = raw
-        layer.weight.requires_grad_(False)
-        decoded = DecodedWeight(weight, placement)  # type: ignore[arg-type]
-        parametrize.register_parametrization(layer, "weight", decoded, unsafe=True)
+        _decode_when_read(layer, encoded, placement)
     return placed
 
 
-def stays_encoded(layer: Any, weight: torch.Tensor, placement: Placement) -> bool:
-    """Whether a layer's weight stays as it is stored: where that saves memory."""
+_PART = "parametrizations.weight.original"
+"""torch's names for the parts of a computed weight, before their numbers."""
+
+
+def _decode_when_read(layer: Any, encoded: EncodedTensor, placement: Placement) -> None:
+    layer.weight.requires_grad_(False)
+    decoded = DecodedWeight(encoded, placement)
+    parametrize.register_parametrization(layer, "weight", decoded, unsafe=True)
+
+
+def quantize_loaded(model: Any, placement: Placement) -> None:
+    """Quantize a model that a library has loaded, layer by layer, where the placement says so."""
+    for name, layer in list(model.named_modules()):
+        weight = getattr(layer, "weight", None) if isinstance(layer, LAYERS) else None
+        if weight is None or not is_quantized(model, f"{name}.weight", weight, placement):
+            continue
+        encoded, raw = plan(weight.data, placement.quantize)
+        part = raw.write(torch.empty(raw.shape, dtype=torch.uint8, device=weight.device))
+        _decode_when_read(layer, encoded, placement)
+        layer.parametrizations.weight.original0 = nn.Parameter(part, requires_grad=False)
+
+
+def stays_encoded(layer: Any, weight: EncodedTensor, placement: Placement) -> bool:
+    """Whether a layer's weight stays as it is stored: where that saves memory. Nearly all numbers
+    of a denoiser and a text encoder are in layers; a table would be decoded whole for a few of its
+    rows."""
     return (
-        isinstance(layer, LAYERS)
-        and isinstance(weight, EncodedTensor)
-        and weight.stored_size < weight.numel() * placement.dtype.itemsize
+        isinstance(layer, LAYERS) and weight.stored_size < weight.numel() * placement.dtype.itemsize
     )
 
 

@@ -19,7 +19,8 @@ import torch
 from dream.core.errors import ModelError
 from dream.engine.loading.encoded_tensor import EncodedTensor
 from dream.engine.loading.mmap_file import MappedFile
-from dream.engine.loading.stored_weights import keep_encoded
+from dream.engine.loading.quantize import BytesToEncode
+from dream.engine.loading.stored_weights import Placed, keep_encoded
 from dream.engine.memory.device import Placement
 
 CHUNK = 2**20
@@ -37,7 +38,7 @@ _HALVES = (torch.float16, torch.bfloat16)
 class PendingWeight(NamedTuple):
     """A weight that is being copied."""
 
-    origin: torch.Tensor
+    origin: torch.Tensor | BytesToEncode
     """The tensor in its file."""
     arrived: Callable[[], torch.Tensor]
     """Wait for the copy, and return it."""
@@ -63,7 +64,7 @@ def load_weights(
 
 @contextmanager
 def start_copying(
-    weights: Mapping[str, torch.Tensor], placement: Placement
+    weights: Mapping[str, torch.Tensor] | Placed, placement: Placement
 ) -> Iterator[dict[str, PendingWeight]]:
     """Start to copy these weights while their model is built; on a CPU, several at the same time.
 
@@ -116,12 +117,14 @@ def assign_weights(
     return model.eval()
 
 
-def allocate_for(tensor: torch.Tensor, placement: Placement) -> torch.Tensor:
+def allocate_for(tensor: torch.Tensor | BytesToEncode, placement: Placement) -> torch.Tensor:
     """An empty tensor for the copy: on the storage device, in the placement's dtype unless integer.
 
     Convolution kernels (N, C, H, W) are channels_last for a CPU: measured, the VAE decodes up to an
     eighth faster, the UNet a little.
     """
+    if isinstance(tensor, BytesToEncode):
+        return torch.empty(tensor.shape, dtype=torch.uint8, device=placement.storage_device)
     kernels = placement.device == "cpu" and tensor.ndim == 4
     return torch.empty(
         tensor.shape,
@@ -131,8 +134,10 @@ def allocate_for(tensor: torch.Tensor, placement: Placement) -> torch.Tensor:
     )
 
 
-def copy_into(old: torch.Tensor, new: torch.Tensor) -> torch.Tensor:
+def copy_into(old: torch.Tensor | BytesToEncode, new: torch.Tensor) -> torch.Tensor:
     """Copy the first into the second, rounded to its dtype, in its layout; returns the second."""
+    if isinstance(old, BytesToEncode):
+        return old.write(new)
     if isinstance(old, EncodedTensor):
         return old.decode_into(new)
     if new.device.type == "cpu" and old.ndim and {old.dtype, new.dtype} == {*_HALVES}:
@@ -156,7 +161,7 @@ def _by_float32(old: torch.Tensor, new: torch.Tensor) -> torch.Tensor:
     return new
 
 
-def _copy_to_device(old: torch.Tensor, placement: Placement) -> torch.Tensor:
+def _copy_to_device(old: torch.Tensor | BytesToEncode, placement: Placement) -> torch.Tensor:
     return copy_into(old, allocate_for(old, placement))
 
 
@@ -173,7 +178,7 @@ def missing_weights_error(path: Path, what: str, many: int = 1) -> ModelError:
     )
 
 
-def _compare(model: Any, weights: Mapping[str, torch.Tensor], path: Path) -> None:
+def _compare(model: Any, weights: Mapping[str, torch.Tensor] | Placed, path: Path) -> None:
     places, kind = model.state_dict(), type(model).__name__
     if absent := sorted(places.keys() - weights.keys()):
         raise missing_weights_error(path, f"{absent[0]} of {kind}", len(absent))
@@ -186,5 +191,5 @@ def _compare(model: Any, weights: Mapping[str, torch.Tensor], path: Path) -> Non
             )
 
 
-def _sides(tensor: torch.Tensor) -> str:
+def _sides(tensor: torch.Tensor | BytesToEncode) -> str:
     return " x ".join(map(str, tensor.shape))

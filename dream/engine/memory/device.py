@@ -11,6 +11,7 @@ from pathlib import Path
 import torch
 
 from dream.core.errors import BadSetting
+from dream.options.quantize_table import NO_QUANTIZATION
 
 NO_OFFLOAD = "off"
 """The mode of weights that stay on the device."""
@@ -36,6 +37,9 @@ class Placement:
     """What would make rendering faster here; mostly empty."""
     offload_mode: str = NO_OFFLOAD
     """How the weights come to the device: see `engine.memory.offload`."""
+
+    quantize: str = NO_QUANTIZATION
+    """The value of --quantize: see `options.quantize_table`."""
 
     @property
     def storage_device(self) -> str:

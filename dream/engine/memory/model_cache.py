@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from dream.catalogue.detect import detect, read_header
 from dream.catalogue.detect.model_kinds import UNET
@@ -17,6 +19,7 @@ from dream.engine.loading.weight_files import WeightFiles, count_parameters, fin
 from dream.engine.memory import low_memory as memory
 from dream.engine.memory.device import NO_OFFLOAD, Placement, choose_placement
 from dream.engine.memory.offload import choose_mode
+from dream.options.quantize_table import NO_QUANTIZATION
 
 WORK = 512 * 2**20
 """Bytes for generating an image of usual size; a small model needs no more than its weights
@@ -60,16 +63,38 @@ def estimate_memory(info: ModelInfo, device: str, precision: str) -> MemoryEstim
     unpacked = sum(path.stat().st_size for path in files.files if path.suffix.lower() not in MAPPED)
     width = _WIDTH[placement.precision]
     if info.path.is_file():
-        tensors = read_header(info.path).tensors
-        pieces = detect(info.path).pieces
-        start = pieces[0].prefix if pieces else UNET
-        denoiser = {name: row for name, row in tensors.items() if name.startswith(start)}
-        others = (read_header(file).tensors for file in files.files[1:])
-        whole = memory_size(tensors, width) + sum(memory_size(rows, width) for rows in others)
-        sizes = whole, memory_size(denoiser, width)
-    else:
+        sizes = _sizes_of_files(info, files, width)
+    elif info.quantize == NO_QUANTIZATION or unpacked:
         sizes = parameters * width, largest * width
+    else:
+        parts = _sizes_of_parts(files, width, info.quantize)
+        sizes = sum(parts), max(parts)
     return MemoryEstimate(placement, sizes[0], unpacked, sizes[1])
+
+
+def _sizes_of_files(info: ModelInfo, files: WeightFiles, width: int) -> tuple[int, int]:
+    """Bytes of a model in single files, and of its denoiser. --quantize leaves a VAE as it is."""
+    vaes = {part.path for part in info.parts if part.part == "vae" and part.path != info.path}
+    whole = sum(
+        memory_size(
+            read_header(file).tensors, width, NO_QUANTIZATION if file in vaes else info.quantize
+        )
+        for file in files.files
+    )
+    pieces = detect(info.path).pieces
+    start = pieces[0].prefix if pieces else UNET
+    rows = read_header(info.path).tensors
+    denoiser = {name: row for name, row in rows.items() if name.startswith(start)}
+    return whole, memory_size(denoiser, width, info.quantize)
+
+
+def _sizes_of_parts(files: WeightFiles, width: int, quantize: str) -> list[int]:
+    """Bytes of each component of a folder, quantized; but a VAE is not."""
+    sizes: Counter[Path] = Counter()
+    for path in files.files:
+        how = NO_QUANTIZATION if path.parent.name.startswith("vae") else quantize
+        sizes[path.parent] += memory_size(read_header(path).tensors, width, how)
+    return list(sizes.values())
 
 
 def _files(info: ModelInfo) -> WeightFiles:
@@ -209,7 +234,7 @@ class ModelCache:
 
 def _source_key(info: ModelInfo) -> tuple[object, ...]:
     """What a model in memory was loaded from: entries with the same key share the model."""
-    return info.path, info.ema, info.prediction, info.parts
+    return info.path, info.ema, info.prediction, info.parts, info.quantize
 
 
 def _out_of_memory(

@@ -59,6 +59,13 @@ def test_it_changes_the_image_and_is_gone_afterwards(generator: ImageGenerator) 
     assert halves.sha256 != plain.sha256
 
 
+def test_quantized_layers_get_it_beside_their_weights(generator: ImageGenerator) -> None:
+    plain = generate(generator, quantize="int8")
+    for name in ("unet", "text"):
+        assert generate(generator, Lora(name), quantize="int8").sha256 != plain.sha256
+        assert generate(generator, quantize="int8").sha256 == plain.sha256
+
+
 def test_both_parts_have_their_own_weight(generator: ImageGenerator) -> None:
     plain = generate(generator)
     assert generate(generator, Lora("unet", 0, 1)).sha256 == plain.sha256
