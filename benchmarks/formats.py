@@ -22,6 +22,7 @@ import gguf
 import torch
 
 from benchmarks.abab import HEAD, compare, seconds
+from dream.engine.loading import quantize
 from dream.engine.memory.low_memory import free_memory
 from tests import number_formats, single_files
 
@@ -116,7 +117,6 @@ def _write(folder: Path, blocks: tuple[int, int]) -> dict[str, Path]:
     """The same weights in each format."""
     (folder / "config.json").write_text(json.dumps(config(blocks)))
     weights = weights_of(blocks)
-    matrix = lambda name, weight: weight.ndim == 2  # noqa: E731
     files = {"bf16": single_files.save(weights, folder / "bf16.safetensors")}
     for name, how in (("fp8 scaled", number_formats.fp8_scaled), ("int8", number_formats.int8)):
         file = {}
@@ -127,12 +127,24 @@ def _write(folder: Path, blocks: tuple[int, int]) -> dict[str, Path]:
             else:
                 file[key] = tensor
         files[name] = single_files.save(file, folder / f"{name.replace(' ', '-')}.safetensors")
-    del file
-    plain = {name: tensor.float() for name, tensor in weights.items()}
-    kind = gguf.GGMLQuantizationType.Q8_0
-    number_formats.save_gguf(plain, folder / "q8.gguf", kind, matrix, "flux")
-    files["GGUF Q8_0"] = folder / "q8.gguf"
+    files["GGUF Q8_0"] = _write_gguf(weights, folder / "q8.gguf")
     return files
+
+
+def _write_gguf(weights: dict[str, torch.Tensor], path: Path) -> Path:
+    writer = gguf.GGUFWriter(path, "flux")
+    for name, tensor in weights.items():
+        if tensor.ndim < 2:
+            writer.add_tensor(name, tensor.float().numpy())
+            continue
+        _, plan = quantize.plan(tensor, "int8")
+        blocks = plan.write(torch.empty(plan.shape, dtype=torch.uint8)).numpy()
+        writer.add_tensor(name, blocks, raw_dtype=gguf.GGMLQuantizationType.Q8_0)
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    return path
 
 
 def _timed(path: Path, loader: Any) -> float:
