@@ -83,7 +83,6 @@ def resolve(
         vae=_vae(request.vae or info.vae, info),
         lora=request.lora or None,
         embedding=embedding,
-        quantize=None if request.quantize == NO_QUANTIZATION else request.quantize,
         init_img=request.init_img,
         fit=request.fit and request.init_img is not None,
         strength=resolve_strength(request),
@@ -134,6 +133,7 @@ def _effects(request: Request) -> dict[str, Any]:
         "with_variations": known and tuple(Variation(*pair) for pair in known),
         "seamless": request.seamless or axes is not None,
         "seamless_axes": None if axes == "x,y" else axes,
+        "quantize": None if request.quantize == NO_QUANTIZATION else request.quantize,
     }
 
 
