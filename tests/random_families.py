@@ -12,23 +12,58 @@ from tests.random_layouts import make_autoencoder, make_clip
 WIDE = 16
 """Of a language model."""
 
+FLUX_SIZES: dict[str, Any] = {
+    "in_channels": 64,
+    "num_layers": 1,
+    "num_single_layers": 1,
+    "attention_head_dim": 16,
+    "num_attention_heads": 2,
+    "joint_attention_dim": WIDE,
+    "axes_dims_rope": (4, 6, 6),
+}
+"""Of the transformers of Flux and of those derived from it."""
+
+Z_IMAGE_SIZES: dict[str, Any] = {
+    "dim": 32,
+    "n_layers": 1,
+    "n_refiner_layers": 1,
+    "n_heads": 2,
+    "n_kv_heads": 2,
+    "cap_feat_dim": WIDE,
+    "axes_dims": [8, 4, 4],
+    "axes_lens": [256, 32, 32],
+}
+
+LUMINA_SIZES: dict[str, Any] = {
+    "sample_size": 16,
+    "patch_size": 2,
+    "in_channels": 4,
+    "hidden_size": 24,
+    "num_attention_heads": 3,
+    "num_kv_heads": 1,
+}
+
+COGVIEW_SIZES: dict[str, Any] = {
+    "patch_size": 2,
+    "in_channels": 4,
+    "out_channels": 4,
+    "num_layers": 1,
+    "attention_head_dim": 4,
+    "text_embed_dim": WIDE,
+    "time_embed_dim": 8,
+}
+
 
 def make_flux() -> Any:
-    """Flux: told a guidance scale, with no ear for negative words."""
+    """Flux: takes a guidance scale, which ignores negative prompts."""
     from diffusers import FlowMatchEulerDiscreteScheduler, FluxPipeline, FluxTransformer2DModel
 
     from dream.engine.loading.clip_tokenizer import build_clip_tokenizer
 
     clip = make_clip()
     transformer = FluxTransformer2DModel(
-        in_channels=64,
-        num_layers=1,
-        num_single_layers=1,
-        attention_head_dim=16,
-        num_attention_heads=2,
-        joint_attention_dim=WIDE,
+        **FLUX_SIZES,
         pooled_projection_dim=clip.config.hidden_size,
-        axes_dims_rope=(4, 6, 6),
         guidance_embeds=True,
     )
     return FluxPipeline(
@@ -71,14 +106,7 @@ def make_z_image(folder: Path) -> Any:
     from transformers import Qwen3Config, Qwen3Model
 
     transformer = ZImageTransformer2DModel(
-        dim=32,
-        n_layers=1,
-        n_refiner_layers=1,
-        n_heads=2,
-        n_kv_heads=2,
-        cap_feat_dim=WIDE,
-        axes_dims=[8, 4, 4],
-        axes_lens=[256, 32, 32],
+        **Z_IMAGE_SIZES,
     )
     reader = Qwen3Model(Qwen3Config(**SMALL, head_dim=8))
     return ZImagePipeline(

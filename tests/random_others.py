@@ -1,4 +1,4 @@
-"""Small models of the families that diffusers knows besides, with random weights."""
+"""Small models of further families of diffusers, with random weights."""
 
 from __future__ import annotations
 
@@ -6,7 +6,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from tests.random_families import WIDE, qwen_tokenizer, t5, t5_tokenizer
+from tests.random_families import (
+    COGVIEW_SIZES,
+    FLUX_SIZES,
+    LUMINA_SIZES,
+    WIDE,
+    qwen_tokenizer,
+    t5,
+    t5_tokenizer,
+)
 from tests.random_layouts import make_autoencoder
 
 
@@ -36,7 +44,7 @@ def make_aura_flow() -> Any:
 
 
 def make_hunyuan_dit(folder: Path) -> Any:
-    """HunyuanDiT, which maps every size to one of its own unless it is told not to."""
+    """HunyuanDiT, which maps every size to one of its own by default."""
     import diffusers
     import transformers
 
@@ -90,13 +98,7 @@ def make_chroma() -> Any:
 
     transformer = diffusers.ChromaTransformer2DModel(
         patch_size=1,
-        in_channels=64,
-        num_layers=1,
-        num_single_layers=1,
-        attention_head_dim=16,
-        num_attention_heads=2,
-        joint_attention_dim=WIDE,
-        axes_dims_rope=(4, 6, 6),
+        **FLUX_SIZES,
         approximator_hidden_dim=32,
         approximator_layers=1,
         approximator_num_channels=16,
@@ -128,7 +130,7 @@ def gemma() -> Any:
 
 
 def make_sana(folder: Path) -> Any:
-    """Sana, whose autoencoder shrinks otherwise than Stable Diffusion's."""
+    """Sana, whose autoencoder has another factor than Stable Diffusion's."""
     import diffusers
 
     transformer = diffusers.SanaTransformer2DModel(
@@ -178,14 +180,9 @@ def make_lumina_2(folder: Path) -> Any:
     import diffusers
 
     transformer = diffusers.Lumina2Transformer2DModel(
-        sample_size=16,
-        patch_size=2,
-        in_channels=4,
-        hidden_size=24,
+        **LUMINA_SIZES,
         num_layers=1,
         num_refiner_layers=1,
-        num_attention_heads=3,
-        num_kv_heads=1,
         multiple_of=2,
         axes_dim_rope=[4, 2, 2],
         axes_lens=[300, 512, 512],
@@ -205,14 +202,8 @@ def make_cogview_3() -> Any:
     import diffusers
 
     transformer = diffusers.CogView3PlusTransformer2DModel(
-        patch_size=2,
-        in_channels=4,
-        num_layers=1,
-        attention_head_dim=4,
+        **COGVIEW_SIZES,
         num_attention_heads=2,
-        out_channels=4,
-        text_embed_dim=WIDE,
-        time_embed_dim=8,
         condition_dim=2,
         pos_embed_max_size=64,
         sample_size=16,
@@ -235,7 +226,7 @@ def make_cogview_3() -> Any:
 
 
 def make_flux_2_klein(folder: Path) -> Any:
-    """FLUX.2-klein: latents with places of their own, and an autoencoder that normalises them."""
+    """FLUX.2-klein: latents with position ids, and an autoencoder that normalises them."""
     import diffusers
     from transformers import Qwen3Config, Qwen3ForCausalLM
 
@@ -274,7 +265,7 @@ def make_flux_2_klein(folder: Path) -> Any:
 
 
 def make_kontext() -> Any:
-    """FLUX.1 Kontext, which paints from words alone too, and chooses sizes unless told not to."""
+    """FLUX.1 Kontext, which also generates from a prompt alone, and chooses the size by default."""
     import diffusers
 
     from tests.random_families import make_flux
@@ -292,4 +283,4 @@ OTHERS: dict[str, Callable[[Path], Any]] = {
     "flux-2-klein": make_flux_2_klein,
     "kontext": lambda folder: make_kontext(),
 }
-"""By name; given a folder for files they are made from."""
+"""By name; each takes a folder for the files it is built from."""

@@ -45,8 +45,8 @@ def apply_distilled(
     for text, origin in ((title, "the file's metadata"), *((name, "its name") for name in names)):
         for row in family.distilled:
             if found := re.search(row.pattern, text.lower()):
-                said = next((int(number) for number in found.groups() if number), 0)
-                return _with_row(info, family, row, said, f"{origin} ({text})")
+                steps = next((int(number) for number in found.groups() if number), 0)
+                return _with_row(info, family, row, steps, f"{origin} ({text})")
     return info
 
 

@@ -46,9 +46,9 @@ def describe_family(info: ModelInfo) -> str:
 
 def describe_details(info: ModelInfo) -> str:
     """The description; where defaults of a distilled model come from; and what it lacks."""
-    told = f"{info.steps} steps by {info.defaults_from}" if info.defaults_from else ""
+    source = f"{info.steps} steps by {info.defaults_from}" if info.defaults_from else ""
     lacks = ", ".join(one.partition(": ")[0] for one in info.missing)
-    return "; ".join(filter(None, (info.description, told, f"lacks {lacks}" if lacks else "")))
+    return "; ".join(filter(None, (info.description, source, f"lacks {lacks}" if lacks else "")))
 
 
 def measure_model(info: ModelInfo) -> int:

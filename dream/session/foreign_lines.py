@@ -133,9 +133,9 @@ def _loras(
 
 def _parse_inline(name: str, weights: str) -> Lora:
     """`<lora:NAME:TEXT:UNET>`, with one weight for both, or named ones (`te=0.5:unet=0.8`)."""
-    said = [part.partition("=") for part in weights.split(":") if part]
-    named = {key.strip(): to_number(value) for key, equals, value in said if equals}
-    plain = [to_number(key) for key, equals, _ in said if not equals]
+    pairs = [part.partition("=") for part in weights.split(":") if part]
+    named = {key.strip(): to_number(value) for key, equals, value in pairs if equals}
+    plain = [to_number(key) for key, equals, _ in pairs if not equals]
     text = named.get("te", plain[0] if plain else None)
     weight = named.get("unet", plain[1] if len(plain) > 1 else text)
     weight = 1.0 if weight is None else weight

@@ -24,11 +24,11 @@ _CARRIED = ("prompts", "prompt", "negative_prompt", "size", "init_image", "mask_
 def read_imaginairy(image: ImageText) -> ForeignRecord | None:
     """The record of an image of imaginAIry."""
     table = parse_table(image.texts.get("EXIF UserComment", ""))
-    said = to_table(table.get("prompt"))
+    prompts = to_table(table.get("prompt"))
     software = image.texts.get("EXIF Software", "")
-    if "solver_type" not in said and not software.startswith("Imaginairy"):
+    if "solver_type" not in prompts and not software.startswith("Imaginairy"):
         return None
-    values = Settings(said)
+    values = Settings(prompts)
     size = [*to_list(values.take("size")), None, None]
     inputs = [
         name.replace("_", " ").replace("init", "input")
