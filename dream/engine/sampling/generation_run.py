@@ -38,6 +38,7 @@ from dream.engine.sampling.schedulers import (
 from dream.engine.sampling.step_callback import StepCallback
 from dream.engine.sampling.symmetry import Symmetry
 from dream.engine.tasks import PipelineCall, TaskInputs, choose_task, hires
+from dream.engine.tasks.editing import edits
 from dream.engine.tasks.strength import count_steps, refine_steps
 from dream.engine.vision.depth_conditioning import add_depth_conditioning
 from dream.inputs import resize_to_cover
@@ -110,7 +111,8 @@ class GenerationRun:
         return replace(made, recipe=recipe)
 
     def _denoise_once(self, requested: Recipe, inputs: TaskInputs) -> Picture:
-        recipe = requested if inputs.image is None else refine_steps(requested)
+        whole = inputs.image is None or edits(self.loaded.pipe, requested)
+        recipe = requested if whole else refine_steps(requested)
         source = noise.make_generator(recipe.seed)
         call = choose_task(recipe, inputs).prepare(self.loaded, recipe, inputs, source)
         symmetry = Symmetry.from_recipe(recipe)
@@ -219,6 +221,8 @@ def _report_ignored(loaded: LoadedModel, recipe: Recipe, report: ProgressCallbac
     takes = signature(loaded.pipe.__call__).parameters
     if recipe.cfg_rescale and not supports_rescale(loaded, takes):
         report(Note(text=f"{loaded.info.name} does not support --cfg_rescale; ignored"))
+    if edits(loaded.pipe, recipe):
+        report(Note(text=f"{loaded.info.name} edits the input image as a whole; -f is ignored"))
     if (note := _sampler_note(loaded, recipe)) is not None:
         report(Note(text=note))
 

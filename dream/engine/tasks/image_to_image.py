@@ -8,6 +8,7 @@ from dream.core.recipe import Recipe
 from dream.engine.loading.pipelines import LoadedModel
 from dream.engine.sampling import noise
 from dream.engine.tasks.derived import get_img2img_pipeline
+from dream.engine.tasks.editing import edits, prepare_edit
 from dream.engine.tasks.strength import compute_pipeline_strength, count_steps
 from dream.engine.tasks.task import PipelineCall, TaskInputs
 
@@ -20,7 +21,10 @@ def accepts(recipe: Recipe, inputs: TaskInputs) -> bool:
 def prepare(
     loaded: LoadedModel, recipe: Recipe, inputs: TaskInputs, source: torch.Generator
 ) -> PipelineCall:
-    """See `task.Task`."""
+    """See `task.Task`. A model that edits does so where the line has the image; images in memory
+    are refined by other models only."""
+    if edits(loaded.pipe, recipe):
+        return prepare_edit(loaded, recipe, inputs)
     drawn = noise.draw_latents(loaded.pipe, recipe, source)
     run_steps = count_steps(recipe)
     return PipelineCall(
