@@ -25,6 +25,7 @@ from dream.commands.dispatch import (
     without_prefix,
 )
 from dream.commands.edit_model import EDIT_OPTIONS, edit_model
+from dream.commands.explain import explain_line
 from dream.commands.help import list_topics, show_help
 from dream.commands.history import (
     ask_about_clearing,
@@ -56,6 +57,12 @@ COMMANDS = (
         "list everything, or explain one switch, command or model",
         show_help,
         "topic",
+    ),
+    Command(
+        "!explain",
+        "LINE",
+        "show what the prompt of a line is read as: its words and their weights",
+        explain_line,
     ),
     Command(
         "!fix",

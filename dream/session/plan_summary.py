@@ -6,12 +6,18 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from dream.catalogue.model_info import ModelInfo
+from dream.core.recipe import Recipe
 from dream.core.stages import compute_final_size
 from dream.inputs import measure_image
+from dream.prompt import parse_prompt
+from dream.prompt.describe import count_parts, list_weights
 from dream.session.many_lines import extent
 from dream.session.name_checks import check_recipes
 from dream.session.resolve import resolve
 from dream.session.session import Session
+
+_LONGEST = 200
+"""Characters of weights in a summary."""
 
 
 @dataclass(frozen=True)
@@ -27,6 +33,8 @@ class PlanSummary:
     steps: int
     """0 if nothing is rendered."""
     model: str
+    weights: str = ""
+    """What is not plain words in the prompt: its parts, and words with a weight."""
 
     def __str__(self) -> str:
         images = "1 image" if self.pictures == 1 else f"{self.pictures:,} images"
@@ -34,7 +42,8 @@ class PlanSummary:
         if self.after != (self.width, self.height):
             size += f" → {self.after[0]}×{self.after[1]}"
         steps = "1 step" if self.steps == 1 else f"{self.steps} steps"
-        return f"{images}, {size}, {steps}" if self.steps else f"{images}, {size}"
+        text = f"{images}, {size}, {steps}" if self.steps else f"{images}, {size}"
+        return f"{text}; {self.weights}" if self.weights else text
 
 
 def summarize_plan(session: Session, line: str) -> PlanSummary:
@@ -57,4 +66,14 @@ def summarize_plan(session: Session, line: str) -> PlanSummary:
         after=compute_final_size(recipe, size),
         steps=recipe.steps if rendered else 0,
         model=recipe.model,
+        weights=_list_weights(recipe) if rendered else "",
     )
+
+
+def _list_weights(recipe: Recipe) -> str:
+    """The parts and weights of a prompt, short enough for the status bar."""
+    parsed = parse_prompt(recipe.prompt, recipe.negative, recipe.syntax)
+    sides = (parsed.positive, parsed.negative)
+    found = (text for side in sides for text in (count_parts(side), list_weights(side)))
+    text = ", ".join(filter(None, found))
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"

@@ -22,6 +22,15 @@ Span = tuple[int, int, str]
 """The start, end and style name of a part of the line."""
 
 _NEGATIVE = re.compile(r"\[[^\[\]]*\]")
+_WEIGHT = re.compile(
+    r"""(?<=[^\s+-])(?:\++|-+)(?=[\s,.;:!?)\]]|\Z)
+      | (?<=\))(?:\d+\.?\d*|\.\d+)(?!\w)
+      | :\s*[+-]?(?:\d+\.?\d*|\.\d+)\s*(?=\))
+      | \.(?:attend|swap|blend|and)(?=\()
+      | <(?:lora|lyco|hypernet):[^<>]*>""",
+    re.VERBOSE,
+)
+"""Weights and methods in a prompt, and networks."""
 
 
 class LineLexer(Lexer):
@@ -79,8 +88,7 @@ def _highlight_line(line: str) -> Iterator[Span]:
     if parts.fixes:
         yield logged.start, logged.start + len("!fix"), "command"
     elif parts.prompt:
-        inside = _NEGATIVE.finditer(line, parts.prompt.start, parts.prompt.end)
-        yield from ((match.start(), match.end(), "negative") for match in inside)
+        yield from _highlight_prompt(line, parts.prompt)
     at = 0
     while at < len(parts.switches):
         word = parts.switches[at]
@@ -99,6 +107,16 @@ def _highlight_line(line: str) -> Iterator[Span]:
         at = taken.next
     if parts.comment < len(line):
         yield parts.comment, len(line), "aside"
+
+
+def _highlight_prompt(line: str, prompt: Word) -> Iterator[Span]:
+    """The parts in square brackets, and outside of them the weights."""
+    inside = [match.span() for match in _NEGATIVE.finditer(line, prompt.start, prompt.end)]
+    spans = [(start, end, "negative") for start, end in inside]
+    for match in _WEIGHT.finditer(line, prompt.start, prompt.end):
+        if not any(start <= match.start() < end for start, end in inside):
+            spans.append((match.start(), match.end(), "weight"))
+    yield from sorted(spans)
 
 
 def _values_end(words: Sequence[Word], at: int) -> int:

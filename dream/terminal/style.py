@@ -17,6 +17,7 @@ STYLE = Style.from_dict(
         "line.value": "ansigreen",
         "line.command": "ansicyan",
         "line.negative": "ansimagenta",
+        "line.weight": "ansiyellow",
         "line.aside": "ansibrightblack",
         "line.error": "ansired underline",
         "auto-suggestion": "ansibrightblack",

@@ -19,6 +19,12 @@ def coloured(line: str) -> list[tuple[str, str]]:
         ("a cat -s20", [("-s", "switch"), ("20", "value")]),
         ("a cat -s 20 -g", [("-s", "switch"), (" 20", "value"), ("-g", "switch")]),
         ("a [dark] cat", [("[dark]", "negative")]),
+        ("a cat++ x-ray -s5", [("++", "weight"), ("-s", "switch"), ("5", "value")]),
+        (
+            "(a)1.3 [(b:1.2)] (c:1.2)",
+            [("1.3", "weight"), ("[(b:1.2)]", "negative"), (":1.2", "weight")],
+        ),
+        ("a.swap(b) <lora:x:1>", [(".swap", "weight"), ("<lora:x:1>", "weight")]),
         ("a cat -s20 # so", [("-s", "switch"), ("20", "value"), ("# so", "aside")]),
         ('a.png: "x" -S1', [("a.png: ", "aside"), ("-S", "switch"), ("1", "value")]),
         ("# all of it", [("# all of it", "aside")]),

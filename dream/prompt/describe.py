@@ -1,0 +1,72 @@
+"""Says in words what a prompt was read as."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from dream.prompt.tree import Break, Fragment, How, Piece, Prompt, PromptPart, Swap
+
+_TITLES = {
+    How.BLEND: "blend, weight {weight}",
+    How.JOIN: "and, weight {weight}",
+    How.COMPOSE: "AND, weight {weight}",
+}
+_STEPS = 20
+"""Steps for which a text that changes is shown."""
+
+
+def format_weight(weight: float) -> str:
+    """At most three decimals: 1.21."""
+    return f"{weight:.3f}".rstrip("0").rstrip(".")
+
+
+def describe_prompt(prompt: Prompt) -> Iterator[str]:
+    """One line for each fragment: its weight, and its words; with a title for each part."""
+    for part in prompt.parts:
+        if prompt.how is not How.TEXT:
+            yield _TITLES[prompt.how].format(weight=format_weight(part.weight))
+        if part.timeline is None:
+            yield from _describe_pieces(part.pieces)
+            continue
+        for end, text in part.timeline.list_texts(_STEPS):
+            yield f"up to step {end} of {_STEPS}"
+            yield from _describe_pieces(part.timeline.read(text))
+
+
+def list_weights(prompt: Prompt) -> str:
+    """The fragments whose weight is not 1, as `C·1.21, red·0.5`; empty if there are none."""
+    weighed = [
+        f"{piece.text.strip()}·{format_weight(piece.weight)}"
+        for piece in _fragments(prompt.parts)
+        if piece.weight != 1 and piece.text.strip()
+    ]
+    return ", ".join(weighed)
+
+
+def count_parts(prompt: Prompt) -> str:
+    """Into how many parts a prompt is divided, and how: “2 parts, AND”; empty for one."""
+    if prompt.how is How.TEXT:
+        return ""
+    names = {How.BLEND: ".blend()", How.JOIN: ".and()", How.COMPOSE: "AND"}
+    return f"{len(prompt.parts)} parts, {names[prompt.how]}"
+
+
+def _fragments(parts: tuple[PromptPart, ...]) -> Iterator[Fragment]:
+    for part in parts:
+        for piece in part.pieces:
+            if isinstance(piece, Fragment):
+                yield piece
+            elif isinstance(piece, Swap):
+                yield from (*piece.before, *piece.after)
+
+
+def _describe_pieces(pieces: tuple[Piece, ...]) -> Iterator[str]:
+    for piece in pieces:
+        match piece:
+            case Break():
+                yield "BREAK"
+            case Swap(before, after):
+                old, new = ("".join(one.text for one in side).strip() for side in (before, after))
+                yield f"swap   {old or '(nothing)'} → {new or '(nothing)'}"
+            case Fragment(text, weight):
+                yield f"{format_weight(weight):<6} {text.strip() or '(nothing)'}"

@@ -1,0 +1,60 @@
+"""!explain and the toolbar say what a prompt is read as."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from dream.commands import COMMANDS, Context, TextOutput, run_line
+from dream.core.events import Rejected
+from dream.terminal.live_check import check_line
+from tests.fakes import fake_session
+
+
+@pytest.fixture
+def context(tmp_path: Path) -> Context:
+    return Context(fake_session(tmp_path), list, COMMANDS)
+
+
+def explained(context: Context, line: str) -> list[str]:
+    (event,) = run_line(context, f"!explain {line}")
+    assert isinstance(event, TextOutput), event
+    return [str(one) for one in event.lines]
+
+
+def test_fragments_and_weights(context: Context) -> None:
+    lines = explained(context, "a (red)1.3 circle++ [dark-] -s5")
+    assert lines[1:] == [
+        "prompt:",
+        "  1      a",
+        "  1.3    red",
+        "  1.21   circle",
+        "negative prompt:",
+        "  0.9    dark",
+        "weights act as --weighting invokeai",
+    ]
+
+
+def test_parts_steps_swaps_and_networks(context: Context) -> None:
+    lines = explained(context, "a [b:c:0.5] AND d:0.5 BREAK <lora:ink:1> --syntax a1111")
+    assert "  AND, weight 1" in lines and "  up to step 10 of 20" in lines
+    assert "lora: ink" in lines and lines[-1].endswith("a1111")
+    assert "  swap   cat → dog" in explained(context, "a cat.swap(dog)")
+    assert "  blend, weight 2" in explained(context, '("a", "b").blend(1, 2)')
+
+
+def test_a_bad_prompt_is_an_error_with_its_column(context: Context) -> None:
+    (event,) = run_line(context, '!explain ("a", "b").blend(1)')
+    assert isinstance(event, Rejected) and "2 prompts with 1 weight" in str(event.error)
+
+
+def test_the_toolbar_says_weights_as_they_are_typed(context: Context) -> None:
+    def said(line: str) -> str:
+        result = check_line(context, line)
+        assert result is not None
+        return result.text
+
+    assert said("C++ code").endswith("; C·1.21")
+    assert "·" not in said("a red circle")
+    assert said('("a", "b+").blend(1, 1)').endswith("; 2 parts, .blend(), b·1.1")
