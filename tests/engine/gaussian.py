@@ -169,7 +169,9 @@ def plms(order: int) -> Reference:
         old: list[torch.Tensor] = []
         for a, b in pairwise(alphas):
             e = predict(x, a)
-            if not old:
+            if not old and a < 1e-6:  # pure noise, where a derivative says nothing
+                mixed = e
+            elif not old:
                 mixed = (e + predict(to(x, e, a, b), b)) / 2
             elif len(old) == 1:
                 mixed = (3 * e - old[-1]) / 2

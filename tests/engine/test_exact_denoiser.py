@@ -129,6 +129,23 @@ def test_an_adaptive_sampler_takes_more_calls_where_the_image_needs_them() -> No
     assert count(1.0, 0.0) < count(1.0, 1.0)
 
 
+@pytest.mark.parametrize("name", ["ddim", "plms", "k_lms", "k_heun", "dpmpp_2m", "dpm_adaptive"])
+def test_few_steps_from_pure_noise_stay_within_the_data(name: str) -> None:
+    for steps in (1, 4):
+        scheduler = make(name, "zero snr", steps)
+        made = run_scheduler(scheduler, CONFIGS["zero snr"], steps, draws(1, COUNT))
+        assert float((made.x.std(-1) / SPREAD[..., 0])[0, 2:].max()) < 1.4, steps
+
+
+def test_an_adaptive_sampler_with_no_way_to_go_makes_one_call() -> None:
+    """-s2 -f0.5 with Karras' sigmas starts at the cleanest one."""
+    scheduler = make("dpm_adaptive", "epsilon", 2, 1, "karras")
+    made = run_scheduler(
+        scheduler, CONFIGS["epsilon"], 2, draws(1, 8), image=draws(2, 8), skipped=1
+    )
+    assert made.calls == 1 and torch.isfinite(made.x).all()
+
+
 def test_an_adaptive_sampler_ends_whatever_the_network_predicts() -> None:
     scheduler = make("dpm_adaptive", "epsilon", 20)
     scheduler.set_timesteps(20)

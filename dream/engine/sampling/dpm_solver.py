@@ -90,6 +90,9 @@ def dpm_adaptive(x: torch.Tensor, sigmas: Sequence[float], noise: Noise) -> Solv
         x, clean = yield x, first
         x, first = euler_step(clean, x, first, NOISIEST), NOISIEST
     t = -math.log(first)
+    if t > end - 1e-5:  # there is no way to go
+        x, clean = yield x, first
+        return clean
     h, low_before = FIRST_STEP, x
     eps: torch.Tensor | None = None
     while t < end - 1e-5:

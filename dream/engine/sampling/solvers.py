@@ -140,7 +140,7 @@ def _log_integrals(start: float, end: float, count: int) -> list[float]:
 def plms(x: torch.Tensor, sigmas: Sequence[float], noise: Noise, *, order: int = 4) -> SolverRun:
     """Pseudo linear multistep, Liu et al. 2022, arXiv:2202.09778, as in CompVis' code: Adams and
     Bashforth's weights on the noise, whatever the network predicts; the first step takes two
-    calls."""
+    calls, except from pure noise."""
     weights = ((1.0,), (3 / 2, -1 / 2), (23 / 12, -16 / 12, 5 / 12))
     fourth = (55 / 24, -59 / 24, 37 / 24, -9 / 24)
     slopes: list[torch.Tensor] = []
@@ -148,7 +148,7 @@ def plms(x: torch.Tensor, sigmas: Sequence[float], noise: Noise, *, order: int =
         x, clean = yield x, sigma
         slope = (x - clean) / sigma
         slopes = [slope, *slopes[: order - 1]]
-        if len(slopes) == 1 and next_sigma > 0:
+        if len(slopes) == 1 and next_sigma > 0 and sigma < PURE_NOISE:
             end, clean_end = yield euler_step(clean, x, sigma, next_sigma), next_sigma
             x = x + (slope + (end - clean_end) / next_sigma) * ((next_sigma - sigma) / 2)
             continue
