@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 
 from dream.core.request import Request
-from dream.options.lora import Lora
+from dream.options.lora import Hypernet, Lora
 from dream.options.option_type import Upscale
 from dream.options.outpaint import Embiggen, Outcrop, Shift
 from dream.options.schedule_table import AUTO
@@ -43,6 +43,8 @@ class Recipe:
     """Replaces the model's own; NO_VAE only if the model's card.toml names another."""
     lora: tuple[Lora, ...] | None = None
     """LoRAs that are merged into the weights, in this order; never empty."""
+    hypernet: tuple[Hypernet, ...] | None = None
+    """Hypernetworks, in this order; never empty."""
     embedding: tuple[str, ...] | None = None
     """Embeddings that words of the prompt stand for, by name; never empty."""
     quantize: str | None = None

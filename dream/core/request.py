@@ -12,7 +12,7 @@ from typing import Any
 
 from dream.core.file_names import parse_path
 from dream.options.embedding_triggers import EMBEDDINGS
-from dream.options.lora import LORAS, Lora
+from dream.options.lora import HYPERNETS, LORAS, Hypernet, Lora
 from dream.options.option_type import (
     BOOLEAN_FLAG,
     HIRES_STRENGTH,
@@ -156,6 +156,11 @@ class Request:
         "--lora",
         kind=LORAS,
         help="LoRAs to apply, each with its weight; !loras lists them",
+    )
+    hypernet: tuple[Hypernet, ...] | None = flag(
+        "--hypernet",
+        kind=HYPERNETS,
+        help="hypernetworks to apply, each with its weight",
     )
     embedding: tuple[str, ...] | None = flag(
         "--embedding",
@@ -495,7 +500,7 @@ IMAGE_FILE_FIELDS = tuple(name for name, row in FLAGS.items() if row.kind is IMA
 """The fields that name an input image. A resolved recipe has paths in them; the files' SHA-256 are
 under the same names in an image's provenance."""
 
-ADAPTER_FIELDS = ("lora", "embedding")
+ADAPTER_FIELDS = ("lora", "embedding", "hypernet")
 """The names of an image's facts about adapters: the beginnings of their files' SHA-256, in the
 line's order, joined by commas; also in the log's comment."""
 

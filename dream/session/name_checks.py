@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator
 
 from dream.catalogue import ModelRegistry
-from dream.catalogue.adapter_files import EMBEDDING
+from dream.catalogue.adapter_files import EMBEDDING, HYPERNET
 from dream.catalogue.adapter_registry import AdapterRegistry
 from dream.catalogue.detect.lora_family import describe_family
 from dream.catalogue.lora_info import fits
@@ -28,8 +28,10 @@ def check_recipes(registry: ModelRegistry, recipes: Iterable[Recipe]) -> None:
             registry.get_upscaler(upscaler)
     for model, loras in dict.fromkeys((r.model, r.lora) for r in recipes if r.fix is None):
         check_loras(registry, loras or (), model)
-    for name in dict.fromkeys(name for recipe in recipes for name in recipe.embedding or ()):
-        AdapterRegistry.of(registry).get(EMBEDDING, name)
+    names = [(EMBEDDING, name) for recipe in recipes for name in recipe.embedding or ()]
+    names += [(HYPERNET, net.name) for recipe in recipes for net in recipe.hypernet or ()]
+    for kind, name in dict.fromkeys(names):
+        AdapterRegistry.of(registry).get(kind, name)
 
 
 def check_loras(registry: ModelRegistry, loras: Iterable[Lora], model: str = "") -> None:

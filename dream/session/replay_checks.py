@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from dream.catalogue import ModelRegistry
-from dream.catalogue.adapter_files import EMBEDDING, LORA
+from dream.catalogue.adapter_files import EMBEDDING, HYPERNET, LORA
 from dream.catalogue.adapter_registry import AdapterRegistry
 from dream.catalogue.model_info import ModelInfo
 from dream.core.bounded_reading import hash_regular
@@ -107,6 +107,7 @@ def check_adapters(registry: ModelRegistry, line: str, recipe: Recipe) -> Events
     names = {
         LORA: [lora.name for lora in recipe.lora or ()],
         EMBEDDING: list(recipe.embedding or ()),
+        HYPERNET: [net.name for net in recipe.hypernet or ()],
     }
     for kind, used in names.items():
         for name, was in zip(used, recorded.get(kind.key, "").split(","), strict=False):

@@ -82,6 +82,7 @@ def resolve(
         model=info.name,
         vae=_vae(request.vae or info.vae, info),
         lora=request.lora or None,
+        hypernet=request.hypernet or None,
         embedding=embedding,
         init_img=request.init_img,
         fit=request.fit and request.init_img is not None,

@@ -12,7 +12,7 @@ from prompt_toolkit.completion import CompleteEvent, Completer, Completion
 from prompt_toolkit.document import Document
 from prompt_toolkit.filters import Condition
 
-from dream.catalogue.adapter_files import EMBEDDING
+from dream.catalogue.adapter_files import ADAPTER_KINDS
 from dream.catalogue.adapter_registry import AdapterRegistry
 from dream.catalogue.lora_info import LoraInfo, fits
 from dream.commands import Command, Context, is_command, list_topics
@@ -94,8 +94,9 @@ class LineCompleter(Completer):
                     return [(name, "") for name in names if name.startswith(typed)]
                 case "lora":
                     return _loras(session, typed)
-                case "embedding":
-                    names = list(AdapterRegistry.of(session.registry).find(EMBEDDING))
+                case "embedding" | "hypernet":
+                    kind = ADAPTER_KINDS[completes]
+                    names = list(AdapterRegistry.of(session.registry).find(kind))
                     return [(name, "") for name in names if name.startswith(typed)]
                 case "picture":
                     places = ("", str(session.outdir))

@@ -184,6 +184,7 @@ def _for_window(recipe: Recipe) -> Recipe:
         model=recipe.model,
         vae=recipe.vae,
         lora=recipe.lora,
+        hypernet=recipe.hypernet,
         embedding=recipe.embedding,
         freeu=recipe.freeu,
         pag=recipe.pag,

@@ -27,7 +27,7 @@ from dream.line import (
     split_negative,
     write_spelled,
 )
-from dream.options.lora import Lora
+from dream.options.lora import Hypernet, Lora
 from dream.options.option_type import BOOLEAN_FLAG, OptionType, Upscale
 from dream.options.outpaint import SIDES, TILES, Embiggen, Outcrop, Shift
 from dream.options.text_mask import TextMask
@@ -110,6 +110,9 @@ def _values(field: str, hint: Any) -> st.SearchStrategy[Any]:
         values = st.lists(one, min_size=1, max_size=3).map(tuple)
     elif field == "embedding":
         values = st.lists(_TEXT.filter(bool), max_size=3).map(tuple)
+    elif field == "hypernet":
+        one = st.builds(Hypernet, _TEXT.filter(bool), st.floats(-3, 3))
+        values = st.lists(one, min_size=1, max_size=3).map(tuple)
     elif field == "lora":
         weights = st.floats(-3, 3)
         one = st.builds(Lora, _TEXT.filter(bool), weights, st.one_of(st.none(), weights))

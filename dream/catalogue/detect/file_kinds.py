@@ -49,7 +49,7 @@ FILE_KINDS = (
     FileKind(
         "hypernetwork",
         "a hypernetwork",
-        "hypernetworks are not supported",
+        "use it with --hypernet NAME; put it into hypernetworks/ in a models folder",
         tuple((f"^{width}.0.linear",) for width in (320, 640, 768, 1024, 1280)),
     ),
     FileKind("text encoder", "a complete CLIP", _PART, (("^text_model.", "^vision_model."),)),

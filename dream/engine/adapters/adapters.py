@@ -12,6 +12,11 @@ from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 from dream.core.recipe import Recipe
 from dream.engine.adapters.embedding_file import Embedding, find_bundled, open_embedding
 from dream.engine.adapters.embeddings import use_embeddings
+from dream.engine.adapters.hypernetworks import (
+    Hypernetwork,
+    open_hypernetwork,
+    use_hypernetworks,
+)
 from dream.engine.adapters.lora_file import LoraFile, get_stamp, open_lora
 from dream.engine.adapters.weight_merge import MergedWeights, WeightedLora, get_key
 from dream.engine.interface import FindAdapter
@@ -34,6 +39,7 @@ class Adapters:
         self._find = find
         self._loras: _OpenFiles[LoraFile] = _OpenFiles(open_lora)
         self._embeddings: _OpenFiles[Embedding] = _OpenFiles(open_embedding)
+        self._hypernetworks: _OpenFiles[Hypernetwork] = _OpenFiles(open_hypernetwork)
 
     def open_loras(self, recipe: Recipe) -> tuple[WeightedLora, ...]:
         """The recipe's LoRAs, open, in its order. Raises ModelError."""
@@ -60,12 +66,16 @@ class Adapters:
         """What the recipe's adapters change besides weights, undone at the end; yields what the
         image records about all of them. Raises ModelError."""
         embeddings = (*self.open_embeddings(recipe), *find_bundled(loras))
-        state, pipe = loaded.adapters, loaded.pipe
+        networks = [
+            (self._hypernetworks.open(net.name, self._find("hypernet", net.name)), net.weight)
+            for net in recipe.hypernet or ()
+        ]
+        state, pipe, model = loaded.adapters, loaded.pipe, loaded.info.name
         before = state.text_key
-        with use_embeddings(pipe, embeddings, loaded.info.name):
+        with use_embeddings(pipe, embeddings, model), use_hypernetworks(pipe, networks, model):
             state.text_key = (*before, *((one.path, one.name, one.stamp) for one in embeddings))
             try:
-                yield collect_facts(loras, embeddings)
+                yield collect_facts(loras, embeddings, [network for network, _ in networks])
             finally:
                 state.text_key = before
 
@@ -73,6 +83,7 @@ class Adapters:
         """Close all files."""
         self._loras.close()
         self._embeddings.close()
+        self._hypernetworks.close()
 
 
 class _File(Protocol):
@@ -110,13 +121,18 @@ def can_merge(state: MergedWeights, loras: tuple[WeightedLora, ...]) -> bool:
     return state.is_reversible or state.key == get_key(loras)
 
 
-def collect_facts(loras: Sequence[WeightedLora], embeddings: Sequence[Embedding]) -> dict[str, str]:
+def collect_facts(
+    loras: Sequence[WeightedLora],
+    embeddings: Sequence[Embedding],
+    hypernetworks: Sequence[Hypernetwork],
+) -> dict[str, str]:
     """What an image records about adapters: for each kind the beginnings of the files' SHA-256, and
     all of each by name."""
     facts: dict[str, str] = {}
-    used: dict[str, list[LoraFile | Embedding]] = {
+    used: dict[str, list[LoraFile | Embedding | Hypernetwork]] = {
         "lora": [lora.file for lora in loras],
         "embedding": [*embeddings],
+        "hypernet": [*hypernetworks],
     }
     for kind, files in used.items():
         digests = [(file.name, _digest(file.digest)) for file in files]
