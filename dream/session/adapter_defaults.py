@@ -59,6 +59,19 @@ def _open_settings(
         yield "sampler", ("-A", settings.sampler)
 
 
+def resolve_adapters(
+    request: Request, info: ModelInfo, adapters: AdapterRegistry | None
+) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """The recipe's fields for adapters, and notes. Raises as `resolve_embeddings`."""
+    embedding, notes = resolve_embeddings(request, info, adapters)
+    values = {
+        "lora": request.lora or None,
+        "hypernet": request.hypernet or None,
+        "embedding": embedding,
+    }
+    return values, notes
+
+
 def resolve_embeddings(
     request: Request, info: ModelInfo, adapters: AdapterRegistry | None
 ) -> tuple[tuple[str, ...] | None, tuple[str, ...]]:

@@ -20,7 +20,7 @@ from dream.options.option_type import MAX_SEED
 from dream.options.quantize_table import NO_QUANTIZATION
 from dream.options.schedule_table import FORMER, FORMER_SAMPLERS, resolve_schedule
 from dream.options.variations import Variation
-from dream.session.adapter_defaults import apply_few_step_defaults, resolve_embeddings
+from dream.session.adapter_defaults import apply_few_step_defaults, resolve_adapters
 from dream.session.fix import find_model_info
 from dream.session.input_images import FindPicture, compute_size, resolve_image_files
 from dream.session.postprocessing import check_limits, resolve_stages, resolve_strength
@@ -62,7 +62,7 @@ def resolve(
     request = move_networks(request)
     info = find_model_info(request, find)
     request, info, step_notes = apply_few_step_defaults(request, info, adapters)
-    embedding, embedding_notes = resolve_embeddings(request, info, adapters)
+    adapter_values, embedding_notes = resolve_adapters(request, info, adapters)
     width, height, size_notes = _size(request, info)
     hires_fix, hires_notes = _hires_fix(request, info, width, height)
     steps, sampler = request.steps or info.steps, request.sampler or info.sampler
@@ -81,9 +81,6 @@ def resolve(
         cfg_rescale=_cfg_rescale(request.cfg_rescale, schedule, info),
         model=info.name,
         vae=_vae(request.vae or info.vae, info),
-        lora=request.lora or None,
-        hypernet=request.hypernet or None,
-        embedding=embedding,
         init_img=request.init_img,
         fit=request.fit and request.init_img is not None,
         strength=resolve_strength(request),
@@ -94,6 +91,7 @@ def resolve(
         mask_blur=request.mask_blur,
         hires_fix=hires_fix,
         fix=request.fix,
+        **adapter_values,
         **_effects(request),
         **resolve_stages(request, info),
     )
