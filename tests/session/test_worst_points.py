@@ -238,3 +238,32 @@ def test_a_worker_is_lost_at_any_message(
         if order.exists():
             assert at > 15
             return
+
+
+def test_a_model_that_cannot_be_read_again_is_an_error_of_its_line(tmp_path: Path) -> None:
+    session = fake_session(tmp_path, FakeEngine())
+    index = tmp_path / "models" / "tiny" / "model_index.json"
+    opened = os.open
+    rejected: list[str] = []
+
+    def refuse() -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    for at in runs():
+        points = Points(at, refuse)
+
+        def open_index(path: str | Path, *rest: int, points: Points = points) -> int:
+            if Path(path) == index:
+                points.reach("open")
+            return opened(path, *rest)
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(os, "open", open_index)
+            *_, last = session.make(f"a cat -s1 -S{at}")
+        rejected += [str(last.error)] if isinstance(last, Rejected) else []
+        *_, last = session.make(f"a dog -s1 -S{at}")
+        assert isinstance(last, Saved), "the next line reads it"
+        if not points.struck:
+            break
+    assert at > 5 and len(rejected) == 2
+    assert all("cannot be read" in text for text in rejected), rejected
