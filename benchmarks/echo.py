@@ -1,10 +1,11 @@
 """How long a key takes to stand on the screen while a picture is made on all cores.
 
     python -m benchmarks.echo [KEYS] [--model NAME]
+    python -m benchmarks.echo [KEYS] --pasted 10000
 
 `dream` runs on a pseudo-terminal. Each key is pressed when the one before has appeared (a closed
-loop), at moments that no tick of ours decides; the letter is looked for in what is drawn. Besides,
-the growth of the prompt's memory over 2,000 queued pictures of a fake engine:
+loop), at moments that no tick of ours decides; the letter is looked for in what is drawn. With
+--pasted the keys follow so many pasted lines, which are still being checked. Besides, the growth of the prompt's memory over 2,000 queued pictures of a fake engine:
 
     python -m benchmarks.echo --memory [PICTURES]
 """
@@ -42,6 +43,22 @@ def echoes(keys: int, model: str) -> list[float]:
             give_up = time.monotonic() + 10 * PATIENCE
             while not any("render" in row for row in term.rows()):
                 assert time.monotonic() < give_up, "the picture was not begun"
+                term.read(1.0)
+            return [_echo(term) for _ in range(keys)]
+        finally:
+            term.close()
+
+
+def echoes_behind_paste(keys: int, pasted: int) -> list[float]:
+    """Seconds from each key to its letter on the terminal, after so many lines were pasted. The
+    first includes the paste itself."""
+    with tempfile.TemporaryDirectory() as folder:
+        term = Terminal("-m", "tests.terminal.session", folder, "0.05", columns=100)
+        term.child.delaybeforesend = None
+        try:
+            term.see_line("")
+            term.paste("".join(f"picture {n} -s1000 -S{n}\n" for n in range(pasted)))
+            while not any("waiting" in row for row in term.rows()):
                 term.read(1.0)
             return [_echo(term) for _ in range(keys)]
         finally:
@@ -99,12 +116,16 @@ def main() -> None:
     parser.add_argument("count", nargs="?", type=int)
     parser.add_argument("--model", default="tiny")
     parser.add_argument("--memory", action="store_true")
+    parser.add_argument("--pasted", type=int, default=0)
     arguments = parser.parse_args()
     if arguments.memory:
         grown = growth(arguments.count or 2000)
         print(f"{arguments.count or 2000} pictures: {grown:+.1f} MiB, goal {GROWTH:.0f}")
         sys.exit(grown > GROWTH)
-    found = sorted(echoes(arguments.count or 500, arguments.model))
+    if arguments.pasted:
+        found = sorted(echoes_behind_paste(arguments.count or 50, arguments.pasted))
+    else:
+        found = sorted(echoes(arguments.count or 500, arguments.model))
     p50, p99 = found[len(found) // 2], found[min(len(found) - 1, len(found) * 99 // 100)]
     print(
         f"{len(found)} keys: p50 {1e3 * p50:.1f} ms, p99 {1e3 * p99:.1f} ms, "

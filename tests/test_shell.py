@@ -245,6 +245,23 @@ def test_standard_input_is_read_as_a_file_is(data: bytes, message: str, tmp_path
     assert message in pipe.stderr and "Traceback" not in pipe.stderr
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
+@pytest.mark.parametrize(
+    ("command", "status", "message"),
+    [
+        (
+            "dream -h > /dev/full",
+            1,
+            "dream: the output cannot be written: No space left on device\n",
+        ),
+        ("dream --dry_run 'a cat -stpes' 2> /dev/full", 2, ""),
+    ],
+)
+def test_output_to_a_full_disk(command: str, status: int, message: str, tmp_path: Path) -> None:
+    ran = shell(command, tmp_path)
+    assert (ran.returncode, ran.stderr) == (status, message)
+
+
 INTERRUPTED_START = """
 import os, signal, sys
 

@@ -30,7 +30,7 @@ from dream.core.errors import (
     GalleryError,
 )
 from dream.core.file_names import parse_path
-from dream.core.plain_text import make_printable, print_text
+from dream.core.plain_text import OutputError, make_printable, print_styled, print_text
 from dream.core.request import Request
 from dream.graphics import TerminalImages, detect_terminal_images, supports_live
 
@@ -52,10 +52,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         with ensure_home():
             status = _run(sys.argv[1:] if argv is None else argv)
-        sys.stdout.flush()
+        print_styled("", sys.stdout)  # what libraries have printed is written now
         return status
     except BrokenPipeError:
-        close_output()
+        close_output("stdout")
+        return SOME_FAILED
+    except OutputError as error:
+        close_output("stdout")
+        print_text(f"dream: {error}", sys.stderr)
         return SOME_FAILED
     except DreamError as error:
         print_text(make_printable(f"dream: {error}"), sys.stderr)

@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+from typing import Literal
 
 
 def open_streams() -> None:
@@ -21,11 +22,11 @@ def open_streams() -> None:
             setattr(sys, name, empty)
 
 
-def close_output() -> None:
-    """Redirect stdout to the null device, after its reader has gone (`dream -h | head -1`): Python
-    would flush the broken pipe again at exit and report an error."""
+def close_output(name: Literal["stdout", "stderr"]) -> None:
+    """Redirect a standard stream to the null device, after its reader has gone (`dream -h | head
+    -1`) or its disk is full: Python would flush it again at exit and report an error."""
     with suppress(OSError, ValueError):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        os.dup2(os.open(os.devnull, os.O_WRONLY), getattr(sys, name).fileno())
 
 
 @contextmanager

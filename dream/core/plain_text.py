@@ -9,7 +9,10 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from typing import Protocol
+
+from dream.core.environment import close_output
 
 _BREAKS = re.compile("\r\n|[\n\v\f\r\x1c-\x1e\x85\u2028\u2029]")
 """Every character at which Unicode or Python's `splitlines` ends a line."""
@@ -41,17 +44,31 @@ def make_printable(text: str) -> str:
     return "".join(c if c.isprintable() or c in _JOINERS else "�" for c in text)
 
 
+class OutputError(OSError):
+    """The output cannot be written, e.g. `> file` on a full disk. The text is a message."""
+
+
 def print_text(text: str, out: Writable, end: str = "\n") -> None:
-    """Write text of one or several rows, with each row made printable."""
-    out.write("\n".join(map(make_printable, text.split("\n"))) + end)
-    out.flush()
+    """Write text of one or several rows, with each row made printable. Raises OutputError,
+    BrokenPipeError."""
+    print_styled("\n".join(map(make_printable, text.split("\n"))) + end, out)
 
 
 def print_styled(text: str, out: Writable) -> None:
     """Write terminal output of dream itself: images, progress bars, colours. Text of files, names
-    and messages in it must have gone through `make_printable`."""
-    out.write(text)
-    out.flush()
+    and messages in it must have gone through `make_printable`. Raises OutputError and
+    BrokenPipeError; errors of standard error cannot be reported and are ignored."""
+    try:
+        out.write(text)
+        out.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        if out is sys.stderr:
+            close_output("stderr")
+            return
+        why = error.strerror or str(error)
+        raise OutputError(f"the output cannot be written: {why}") from error
 
 
 def format_json(value: object) -> str:

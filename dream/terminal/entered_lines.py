@@ -25,7 +25,7 @@ from dream.terminal.questions import ask_for_key, ask_for_words
 from dream.terminal.screen import Screen
 from dream.terminal.toolbar import Toolbar
 
-CHECKED_AT_ONCE = 20
+CHECKED_AT_ONCE = 10
 """Lines that are checked before keys are read again."""
 
 

@@ -26,7 +26,7 @@ from dream.core.events import (
     Verified,
 )
 from dream.core.messages import NoteDeduplicator, ProgressEstimator, format_event
-from dream.core.plain_text import make_printable, print_styled
+from dream.core.plain_text import OutputError, make_printable, print_styled
 from dream.graphics import make_link
 from dream.terminal.style import MESSAGE
 
@@ -139,7 +139,7 @@ class Screen:
     def show(self, event: Event, drawn: PreparedImage | None = None) -> None:
         """Show one event as a line or as the progress line, with the image from `prepare`."""
         if isinstance(event, Saved) and self._paths is not None:
-            print_styled(f"{event.path.as_posix()}\n", self._paths)
+            self._print_path(event.path, self._paths)
         image = self.prepare(event) if drawn is None else drawn
         if isinstance(event, Step) and event.preview is not None and not isinstance(image, str):
             self._live = image or []
@@ -184,6 +184,13 @@ class Screen:
         # A character that the terminal's encoding lacks becomes a question mark, not an error.
         encoding = self._out.encoding or "utf-8"
         print_styled(text.encode(encoding, "replace").decode(encoding), self._out)
+
+    def _print_path(self, path: Path, paths: TextIO) -> None:
+        try:
+            print_styled(f"{path.as_posix()}\n", paths)
+        except OutputError as error:
+            self._paths = None
+            self.say(f"paths are no longer printed: {error}", _RED)
 
     def _show_image(self, path: Path) -> None:
         """Show an image that the user asked for, or the reason why it cannot be shown."""
