@@ -5,7 +5,8 @@
 
 `dream` runs on a pseudo-terminal. Each key is pressed when the one before has appeared (a closed
 loop), at moments that no tick of ours decides; the letter is looked for in what is drawn. With
---pasted the keys follow so many pasted lines, which are still being checked. Besides, the growth of the prompt's memory over 2,000 queued pictures of a fake engine:
+--pasted the keys follow so many pasted lines, which are still being checked. Besides, the growth of
+the prompt's memory over 2,000 queued pictures of a fake engine:
 
     python -m benchmarks.echo --memory [PICTURES]
 """

@@ -34,6 +34,8 @@ from dream.worker.crash import to_dream_error
 
 _DOUBLE_PRESS = 1.0
 """Seconds within which a second Ctrl-C also cancels the waiting lines."""
+_CHECK_PAUSE = 0.001
+"""Seconds in which keys are read and drawn, before a few more entered lines are checked."""
 _STOP_TIMEOUT = 10.0
 """Seconds to wait at the end of the session for the current image to be cancelled."""
 
@@ -104,7 +106,7 @@ class InteractiveSession:
             if _was_put_aside(self._reading):
                 self._reading = asyncio.ensure_future(self._edit.read_line())
             if not self._entered.is_checked and not self._reading.done():
-                await asyncio.sleep(0)  # the loop reads keys and draws
+                await asyncio.sleep(_CHECK_PAUSE)
                 if await self._entered.check_some():
                     return
                 continue
