@@ -60,10 +60,10 @@ class EnteredLines:
         return self._queue.next_unchecked is None
 
     async def check_some(self) -> bool:
-        """Check the next few lines; True to end the session."""
+        """Check the next few lines; True if one of them ends the session."""
         for _ in range(CHECKED_AT_ONCE):
             if (entry := self._queue.next_unchecked) is None:
-                return self._toolbar.leaving and self._queue.idle
+                return False
             if await self._check(entry):
                 return True
         self._queue.store_unchecked()

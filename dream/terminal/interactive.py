@@ -102,7 +102,7 @@ class InteractiveSession:
 
     async def _read_and_check_lines(self) -> None:
         """Read lines, and check entered lines while the next one is typed, until the user quits."""
-        while True:
+        while not (self._toolbar.leaving and self._queue.idle):
             if _was_put_aside(self._reading):
                 self._reading = asyncio.ensure_future(self._edit.read_line())
             if not self._entered.is_checked and not self._reading.done():

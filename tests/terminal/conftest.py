@@ -27,16 +27,17 @@ class Watched(DummyOutput):
         self._keys = keys
         self._answers = {question: iter(a) for question, a in {"(y/w/n)": "w", **answers}.items()}
         self._seen = ""
-        self._is_asked = False
+        self._is_answered = False
 
     def write(self, data: str) -> None:
         """What prompt_toolkit paints, piece by piece."""
         self._seen += data
+        if "dream> " in self._seen:  # a question is drawn again until the edit line is
+            self._seen, self._is_answered = self._seen.rpartition("dream> ")[2], False
         for question, answers in self._answers.items():
-            if question in self._seen:
-                self._seen = ""
-                self._is_asked = not self._is_asked  # an answered question is drawn once more
-                if self._is_asked and (answer := next(answers, "")):
+            if question in self._seen and not self._is_answered:
+                self._is_answered = True
+                if answer := next(answers, ""):
                     asyncio.get_running_loop().call_soon(self._keys.send_text, f"{answer}\r")
 
 
