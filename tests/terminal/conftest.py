@@ -27,16 +27,16 @@ class Watched(DummyOutput):
         self._keys = keys
         self._answers = {question: iter(a) for question, a in {"(y/w/n)": "w", **answers}.items()}
         self._seen = ""
-        self._is_answered = False
+        self._answered = ""
 
     def write(self, data: str) -> None:
         """What prompt_toolkit paints, piece by piece."""
         self._seen += data
         if "dream> " in self._seen:  # a question is drawn again until the edit line is
-            self._seen, self._is_answered = self._seen.rpartition("dream> ")[2], False
+            self._seen, self._answered = self._seen.rpartition("dream> ")[2], ""
         for question, answers in self._answers.items():
-            if question in self._seen and not self._is_answered:
-                self._is_answered = True
+            if question in self._seen and question != self._answered:
+                self._seen, self._answered = "", question
                 if answer := next(answers, ""):
                     asyncio.get_running_loop().call_soon(self._keys.send_text, f"{answer}\r")
 
