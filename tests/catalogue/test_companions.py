@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from time import thread_time
 
 import pytest
 
@@ -121,3 +122,29 @@ def test_models_says_what_is_missing_and_why_steps_are_few(tmp_path: Path) -> No
     (tmp_path / "vae" / "ae.safetensors").unlink()
     lacking = ModelRegistry([tmp_path]).get_model("z")
     assert describe_details(lacking) == "lacks its VAE (kl, 16 channels)"
+
+
+def test_a_tree_of_comfyui_is_listed_at_once_and_harms_nobody(tmp_path: Path) -> None:
+    models = tmp_path / "models"
+    put(tmp_path, "models/diffusion_models", "models/text_encoders", "models/vae", tmp_path)
+    many = {f"layers.{n}.attention.qkv.weight": (3072, 1024) for n in range(400)}
+    for number in range(8):
+        write(models / "diffusion_models" / f"z{number}.safetensors", Z_IMAGE | many)
+        write(models / "text_encoders" / f"clip{number}.safetensors", {"text_model.x": (4,)})
+    (models / "checkpoints").mkdir()
+    write(models / "checkpoints" / "anima.safetensors", {"net.llm_adapter.blocks.0.x": (8,)})
+    (models / "checkpoints" / "torn.safetensors").write_bytes(b"\x10" + bytes(30))
+    (models / "checkpoints" / "web.ckpt").write_text("<html>")
+    (models / "loras").mkdir()
+    write(models / "loras" / "style.safetensors", {"x.lora_up.weight": (4, 8)})
+    registry = ModelRegistry([tmp_path])
+    start = thread_time()
+    listed = registry.list_models()
+    spent = thread_time() - start
+    assert [info.name for info in listed] == ["z", *(f"z{number}" for number in range(8))]
+    assert all(not info.missing for info in listed)
+    assert spent < 3, "seconds of a busy machine; a tenth is usual"
+    problems = registry.check_models()
+    assert [any(name in text for text in problems) for name in ("anima", "torn", "web")] == [
+        True
+    ] * 3
