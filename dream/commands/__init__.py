@@ -48,6 +48,7 @@ from dream.commands.queue_commands import (
     restart,
     resume_queue,
 )
+from dream.commands.search_images import FIND_OPTIONS, find_images, show_statistics
 from dream.commands.show_image import open_picture, show_info, show_picture
 
 COMMANDS = (
@@ -221,6 +222,20 @@ COMMANDS = (
     ),
     Command("!history", "[N]", "list the last N lines entered, numbered", show_history),
     Command("!search", "WORDS", "list earlier lines that contain all these words", search_history),
+    Command(
+        "!find",
+        "WORDS [--model NAME] [--after DATE] [--before DATE]",
+        "list the images of the image folder whose line or name has all these words",
+        find_images,
+        options=FIND_OPTIONS,
+    ),
+    Command(
+        "!stats",
+        "[FOLDER]",
+        "count the images of a folder and its log, by model",
+        show_statistics,
+        "file",
+    ),
     Command(RECALL, "", "put line NN of the history into the edit line", recall_line),
     Command(
         "!clear",

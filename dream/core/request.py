@@ -12,6 +12,7 @@ from typing import Any
 
 from dream.core.file_names import parse_path
 from dream.options.embedding_triggers import EMBEDDINGS
+from dream.options.image_output import BOTH, FORMATS, METADATA, PNG
 from dream.options.lora import HYPERNETS, LORAS, Hypernet, Lora
 from dream.options.option_type import (
     BOOLEAN_FLAG,
@@ -485,6 +486,31 @@ class Request:
         logged=False,
         section=_KEEPING,
         help="PNG compression: 0 is fast and large, 9 slow and small; pixels are the same",
+    )
+    format: str = flag(
+        "--format",
+        kind=choice(*FORMATS, metavar="FORMAT"),
+        default=PNG,
+        logged=False,
+        section=_KEEPING,
+        help="file format; the log has the hash of the image before a lossy one changes it",
+    )
+    quality: int = flag(
+        "--quality",
+        kind=integer(1, 100),
+        default=90,
+        logged=False,
+        section=_KEEPING,
+        help="quality of JPEG, WebP and AVIF; WebP is lossless at 100",
+    )
+    metadata: tuple[str, ...] = flag(
+        "--metadata",
+        kind=METADATA,
+        default=BOTH,
+        logged=False,
+        section=_KEEPING,
+        help="what is written into images: dream (the line and its record), a1111 (as "
+        "AUTOMATIC1111 writes it), txt (the same in a file beside it), or none",
     )
 
     @property

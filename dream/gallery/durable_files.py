@@ -156,7 +156,8 @@ def publish_file(temporary: Path, folder: Path, name: str) -> Path:
     path, count = folder / name, 0
     while not _named(temporary, path):
         count += 1
-        path = folder / f"{name.removesuffix('.png')}.{count:02}.png"
+        stem, _, ending = name.rpartition(".")
+        path = folder / f"{stem}.{count:02}.{ending}"
     sync_folder(folder)
     return path
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 import os
 import secrets
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,6 +22,7 @@ from dream.gallery.durable_files import (
     raise_gallery_errors,
     remove_stale_files,
 )
+from dream.gallery.image_writer import Encoding, write_image
 from dream.gallery.log import (
     LOG_NAME,
     format_grid_line,
@@ -32,8 +33,14 @@ from dream.gallery.log import (
 )
 from dream.gallery.naming import make_safe_name
 from dream.gallery.numbering import ReservedNumber, reserve_number
-from dream.gallery.png import build_chunks, build_grid_chunks, build_intermediate_chunks, write_png
+from dream.gallery.png import (
+    PARAMETERS,
+    build_chunks,
+    build_grid_chunks,
+    build_intermediate_chunks,
+)
 from dream.gallery.recovery import log_missing_images
+from dream.options.image_output import A1111, BOTH, DREAM
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -101,23 +108,35 @@ class Gallery:
         name: str | None = None,
         record: Mapping[str, object] | None = None,
         readable: str = "",
-        compression: int = 6,
+        parameters: str = "",
+        own_line: str = "",
+        kinds: Collection[str] = BOTH,
+        encoding: Encoding = Encoding(),  # noqa: B008 - frozen
     ) -> SavedImage:
         """Write the image and then its log line, durably, and without overwriting anything.
 
         `line` generates the image. `name` is from `format_file_name`, and gets .01, .02 … if taken;
-        without a name it is the number and the seed. `record` is added to the PNG's JSON, which has
-        the request, the image's provenance and its SHA-256; `readable` is the line in the form that
-        other programs read. `compression` is 0 to 9. If the log cannot be written the image stays,
-        and the error says so.
+        without a name it is the number and the seed. `record` is added to the image's JSON, which
+        has the request, the image's provenance and its SHA-256, or replaces a part of it;
+        `readable` is the line in the form that other programs read, `parameters` is AUTOMATIC1111's
+        text, and `own_line` is the line in the image, if it is not the log's. Of these, `kinds` (of
+        METADATA_KINDS) are written. If the log cannot be written the image stays, and the error
+        says so.
         """
         line = join_lines(line)
         sha256 = picture.sha256
+        chunks = {}
+        if DREAM in kinds:
+            own = join_lines(own_line) or line
+            chunks = build_chunks(picture, own, sha256, record or {}, readable)
+        if A1111 in kinds and parameters:
+            chunks[PARAMETERS] = parameters.encode(errors="replace").decode()
         path, logged, error = self._write(
             picture.image,
-            make_safe_name(name or "") or f"{claim.prefix}.{picture.recipe.filename_seed}.png",
-            build_chunks(picture, line, sha256, record or {}, readable),
-            compression,
+            make_safe_name(name or "", ending=encoding.ending)
+            or f"{claim.prefix}.{picture.recipe.filename_seed}{encoding.ending}",
+            chunks,
+            encoding,
             lambda where: format_log_line(where, line, sha256, picture.facts),
         )
         self._next = claim.number + 1
@@ -134,7 +153,8 @@ class Gallery:
         claim: ReservedNumber,
         line: str,
         name: str = "grid",
-        compression: int = 6,
+        kinds: Collection[str] = BOTH,
+        encoding: Encoding = Encoding(),  # noqa: B008 - frozen
     ) -> SavedImage:
         """Write a grid of the command's images as `000042.grid.png`, or with another name.
 
@@ -143,9 +163,9 @@ class Gallery:
         line = join_lines(line)
         path, logged, error = self._write(
             sheet,
-            f"{claim.prefix}.{name}.png",
-            build_grid_chunks(line),
-            compression,
+            f"{claim.prefix}.{name}{encoding.ending}",
+            build_grid_chunks(line) if DREAM in kinds else {},
+            encoding,
             lambda where: format_grid_line(where, line),
         )
         if error is not None:
@@ -160,20 +180,32 @@ class Gallery:
         seed: int,
         step: int,
         line: str,
-        compression: int = 6,
+        encoding: Encoding = Encoding(),  # noqa: B008 - frozen
     ) -> Path:
         """Write an unfinished image, `intermediates/000042.1234567.0005.png`, durably and without
-        overwriting anything. It has no line in the log. Returns its path."""
+        overwriting anything. It has no line in the log; it has `line` in it unless that is empty.
+        Returns its path."""
         folder = self.outdir / INTERMEDIATES_FOLDER
         name = f"{claim.prefix}.{seed}.{step:04}.png"
-        chunks = build_intermediate_chunks(join_lines(line), step)
+        chunks = build_intermediate_chunks(join_lines(line), step) if line else {}
         with (
             raise_gallery_errors(folder),
-            self._temporary(image, chunks, compression) as temporary,
+            self._temporary(image, chunks, encoding) as temporary,
         ):
             refuse_link(folder)
             folder.mkdir(exist_ok=True)
             return publish_file(temporary, folder, name)
+
+    def save_text(self, path: Path, text: str) -> None:
+        """Write a text beside an image, with the image's name and `.txt`, unless there is such a
+        file already. Raises GalleryError if it cannot be written."""
+        beside = path.with_suffix(".txt")
+        with (
+            raise_gallery_errors(self.outdir),
+            suppress(FileExistsError),
+            beside.open("x", encoding="utf-8", errors="replace", newline="\n") as file,
+        ):
+            file.write(text)
 
     def save_input(self, path: Path) -> Path:
         """Copy an input file durably to `inputs/`, named by its content, so that the same file is
@@ -202,27 +234,27 @@ class Gallery:
         image: Image,
         name: str,
         chunks: Mapping[str, str],
-        compression: int,
+        encoding: Encoding,
         line_at: Callable[[str], str],
     ) -> tuple[Path, str, Unlogged | None]:
         """The file's path and its log line, which `line_at` makes from the shown path; and the
         error if the line is not in the log."""
         with (
             raise_gallery_errors(self.outdir),
-            self._temporary(image, chunks, compression) as temporary,
+            self._temporary(image, chunks, encoding) as temporary,
         ):
             return self._publish(temporary, name, line_at)
 
     @contextmanager
     def _temporary(
-        self, image: Image, chunks: Mapping[str, str], compression: int
+        self, image: Image, chunks: Mapping[str, str], encoding: Encoding
     ) -> Iterator[Path]:
-        """A finished PNG without a final name yet; removed after the block. Raises OSError."""
+        """A finished file without a final name yet; removed after the block. Raises OSError."""
         self.outdir.mkdir(parents=True, exist_ok=True)
         temporary = self.outdir / f".dream-{secrets.token_hex(8)}.tmp"
         with open_exclusive(temporary) as file:
             with os.fdopen(file, "wb", closefd=False) as out:
-                write_png(out, image, chunks, compression)
+                write_image(out, image, chunks, encoding)
             os.fsync(file)
             yield temporary
 

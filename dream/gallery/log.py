@@ -27,6 +27,8 @@ from dream.gallery.text_lines import decoded, text_lines
 LOG_NAME = "dream_log.txt"
 
 _UNSAFE = re.compile(r"""^[#!\["'\s-]|^//|: |[`$;&|<>'\x00-\x1f\x7f-\x9f\u2028\u2029]""")
+_ENDING = re.compile(r"\.(?:png|jpg|webp|avif): ")
+"""The end of the path in a log line, in each format that dream writes."""
 _FROM_A_SHELL = (Path("/dev/fd"), Path("/proc/self/fd"))
 _LONGEST = 1 << 20
 """Bytes to look back for the beginning of a partial line."""
@@ -68,10 +70,11 @@ def format_grid_line(where: str, comment: str) -> str:
 
 def parse_logged_name(line: str) -> str:
     """The file name of the image in a log line of any version; "" if there is none."""
-    head, mark, _ = line.partition(".png: ")
-    if not mark:
+    found = _ENDING.search(line)
+    if found is None:
         return ""
-    return head.removeprefix("# ").replace("\\", "/").rpartition("/")[2] + ".png"
+    head = line[: found.end() - len(": ")]
+    return head.removeprefix("# ").replace("\\", "/").rpartition("/")[2]
 
 
 # ── reading ────────────────────────────────────────────────────────────────────────────────────

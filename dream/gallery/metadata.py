@@ -9,9 +9,11 @@ from pathlib import Path
 from dream.core.bounded_reading import read_bounded
 from dream.core.errors import GalleryError
 from dream.gallery.containers import ImageText, read_image_text
+from dream.gallery.containers.image_text import XMP
 from dream.gallery.folder import suggest_names
 from dream.gallery.png import (
     RECORD,
+    XMP_ELEMENTS,
     DreamRecord,
     get_chunks,
     has_record,
@@ -80,8 +82,13 @@ def _gather(path: Path, image: ImageText) -> ImageMetadata:
         record=record,
         foreign=None if ours else read_foreign(path, image),
         grid=grid if isinstance(grid, str) else "",
-        others={name: text for name, text in chunks.items() if name.casefold() not in _OURS},
+        others={name: text for name, text in chunks.items() if not _is_ours(name, text)},
     )
+
+
+def _is_ours(name: str, text: str) -> bool:
+    """Whether a text is dream's own, in a PNG or as XMP."""
+    return name.casefold() in _OURS or (name == XMP and XMP_ELEMENTS[RECORD] in text)
 
 
 def _read_text(path: Path) -> ImageMetadata:

@@ -13,6 +13,7 @@ from string import Formatter
 from typing import Any, NamedTuple
 
 from dream.core.request import FLAGS
+from dream.options.image_output import READ_ENDINGS
 from dream.options.option_type import format_number
 
 NAME_BYTES = 255
@@ -66,13 +67,14 @@ def format_file_name(
     return FileName(name)
 
 
-def make_safe_name(text: str, room: int = CLASH_ROOM) -> str:
-    """The nearest PNG name that is valid on every system, `room` bytes below the limit; "" if there
-    is none."""
-    stem = text[:-4] if text[-4:].lower() == ".png" else text
+def make_safe_name(text: str, room: int = CLASH_ROOM, ending: str = ".png") -> str:
+    """The nearest name that is valid on every system, `room` bytes below the limit; "" if there is
+    none. An ending of another image format is replaced."""
+    own = next((known for known in READ_ENDINGS if text.lower().endswith(known)), "")
+    stem = text[: len(text) - len(own)]
     stem = _LEADING.sub("_", _SHELL.sub("_", _FORBIDDEN.sub("_", stem)))
-    stem = _unreserved(truncate_utf8(stem, NAME_BYTES - len("_.png") - room).rstrip(" "))
-    return f"{stem}.png" if stem.strip("_ ") else ""
+    stem = _unreserved(truncate_utf8(stem, NAME_BYTES - len("_") - len(ending) - room).rstrip(" "))
+    return f"{stem}{ending}" if stem.strip("_ ") else ""
 
 
 def make_prompt_folder(prompt: str) -> str:

@@ -20,7 +20,7 @@ from dream.gallery.folder import list_names
 _PLAUSIBLE = 10**9
 """Names that begin with larger numbers are time stamps of other programs; they do not count."""
 
-_NUMBERED = re.compile(r"([0-9]{1,6}\.|[0-9]{7,}\.(?!png$))")
+_NUMBERED = re.compile(r"([0-9]{1,6}\.|[0-9]{7,}\.(?!(png|jpg|webp|avif)$))")
 """`{seed}.png` names begin with a seed, not with the number of a command."""
 
 

@@ -22,7 +22,8 @@ from dream.gallery.log import format_log_line, format_path, join_lines
 from dream.gallery.readers.xmp import find_element
 from dream.gallery.signature import is_signed, sign
 
-RECORD = "dream_record"
+RECORD, PARAMETERS = "dream_record", "parameters"
+"""Keywords of our record, and of AUTOMATIC1111's text."""
 _DREAM = "dream"
 """The keyword of the line, and formerly of the record too, in any case."""
 _SHA256 = re.compile("[0-9a-f]{64}")
@@ -46,13 +47,15 @@ class DreamRecord:
     """The postprocessing steps."""
     origin: str = ""
     """The line that rendered it, if another line processed it further; or empty."""
+    seconds: float | None = None
+    """How long it took."""
 
 
 def build_chunks(
     picture: Picture, line: str, sha256: str, record: Mapping[str, object], readable: str = ""
 ) -> dict[str, str]:
-    """The text chunks of an image; `record` is added to the JSON, `readable` is the line in the
-    form that other programs read."""
+    """The text chunks of an image; `record` is added to the JSON or replaces a part of it,
+    `readable` is the line in the form that other programs read."""
     document: dict[str, object] = {
         "line": line,
         "request": to_dict(picture.recipe.to_request()),
@@ -144,7 +147,7 @@ def parse_record(chunks: Mapping[str, str]) -> DreamRecord:
     the hash is a hash, and no provenance value contains a line break."""
     document = parse_json_chunk(chunks)
     facts, request, steps = (document.get(name) for name in ("facts", "request", "steps"))
-    sha256 = document.get("sha256")
+    sha256, seconds = document.get("sha256"), document.get("seconds")
     rendered = _line_in(chunks) or ""
     line = str(document.get("line", rendered))
     origin = document.get("origin") if RECORD in chunks else rendered if rendered != line else ""
@@ -157,6 +160,7 @@ def parse_record(chunks: Mapping[str, str]) -> DreamRecord:
         if isinstance(steps, list)
         else (),
         origin=origin if isinstance(origin, str) else "",
+        seconds=seconds if isinstance(seconds, float) and 0 < seconds < 1e9 else None,
     )
 
 

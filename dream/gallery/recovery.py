@@ -7,6 +7,7 @@ PNG contains, even if dream wrote it elsewhere.
 from __future__ import annotations
 
 import os
+import re
 import stat
 import unicodedata
 from collections.abc import Iterable, Mapping
@@ -30,8 +31,9 @@ from dream.gallery.log import (
 from dream.gallery.png import is_ours, parse_json_chunk, parse_record, read_chunks
 
 FOREIGN_NAME = ".dream_foreign"
-"""Lists the PNGs of other programs, `SIZE TIME NAME` a line, so that they are opened again only if
-they have changed: an image may have been half copied before."""
+"""Lists the images of other programs, `SIZE TIME NAME` a line, so that they are opened again only
+if they have changed: an image may have been half copied before."""
+_ENDING = re.compile(r"\.(?:png|jpg|webp|avif):")
 _LONGEST = 1 << 24
 """Maximum bytes of that list."""
 
@@ -130,7 +132,7 @@ def _scan(path: Path, partial: str) -> _Scan | None:
         record = parse_record(chunks)
         return _Scan("", unsigned=bool(record.line and record.sha256))
     # Begin like the partial line, to complete it, even if another path leads here now.
-    folder, slash, _ = partial.removeprefix("# ").partition(".png:")[0].rpartition("/")
+    folder, slash, _ = _ENDING.split(partial.removeprefix("# "), maxsplit=1)[0].rpartition("/")
     finishing = _line_of(chunks, f"{folder}{slash}{path.name}")
     finishes = partial and finishing.startswith(partial)
     return _Scan(finishing if finishes else _line_of(chunks, format_path(path)))

@@ -7,7 +7,13 @@ switch by its name, `legacy_switches` has InvokeAI's switches that are not suppo
 """
 
 from dream.line.argv import find_command_line, find_setting, logged_of, parse_argv, parse_setting
-from dream.line.format import format_explicitly, format_fields, format_line, write_spelled
+from dream.line.format import (
+    format_changes,
+    format_explicitly,
+    format_fields,
+    format_line,
+    write_spelled,
+)
 from dream.line.log_lines import LogLine, behind_prefix, is_skipped, parse_facts, parse_log_line
 from dream.line.parse import parse_line, read_leniently
 from dream.line.sweep import Axis, Sweep, format_sweep, parse_sweep
@@ -23,6 +29,7 @@ __all__ = [
     "behind_prefix",
     "find_command_line",
     "find_setting",
+    "format_changes",
     "format_explicitly",
     "format_fields",
     "format_line",

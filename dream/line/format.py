@@ -75,6 +75,16 @@ def format_line_with_lists(
     return " ".join(line)
 
 
+def format_changes(values: Mapping[str, Any], base: Request) -> str:
+    """The switches that turn a request into one with these values, also for its prompt."""
+    words: list[str] = []
+    for field, value in values.items():
+        before = getattr(base, field)
+        if value != before:
+            words += _switch(FLAGS[field], value, before)
+    return " ".join(words)
+
+
 def format_fields(request: Request, fields: Iterable[str]) -> str:
     """Only some fields, as switches: `-C7.5 -Ak_euler`."""
     words: list[str] = []

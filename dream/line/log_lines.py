@@ -20,7 +20,7 @@ _PREFIX = re.compile(
 """`dream> `, `invoke> `, `(model) invoke> ` and `[12] `: what is on the screen before a line or
 path, and may be copied with it."""
 _DREAM = re.compile(r"!dream(?:\s+|\Z)")
-_PATH_END = re.compile(r"\.(?:png|jpe?g|webp):\s+", re.IGNORECASE)
+_PATH_END = re.compile(r"\.(?:png|jpe?g|webp|avif):\s+", re.IGNORECASE)
 _SEED = re.compile(r"\s(?:-S|--seed)")
 _FACT = re.compile(r"(?<!\S)([A-Za-z_]\w*)[:=](\S+)")
 

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Any, NamedTuple
 
 from dream.core.plain_text import join_lines_of_text, remove_controls
 from dream.core.request import FLAGS, Request
 from dream.gallery.readers.record import A1111, INVOKEAI, PLAIN, ForeignRecord, to_number
-from dream.line import read_leniently
+from dream.line import quote, read_leniently
 from dream.options.foreign_names import find_sampling
 from dream.options.lora import MAX_LORAS, Lora
 from dream.options.variations import Variation
@@ -48,8 +47,7 @@ def find_nearest(record: ForeignRecord, lookup: ModelLookup = NO_LOOKUP) -> Near
     request = Request(prompt=prompt, negative=negative, **values)
     if record.tool == "dream":
         if record.switches:
-            request = read_leniently(f'"" {record.switches}', request)[0]
-            request = replace(request, prompt=request.prompt or prompt)
+            request = read_leniently(f"{quote(prompt)} {record.switches}", request)[0]
     else:
         left_out += record.unread
         left_out += record.input_images

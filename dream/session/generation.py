@@ -142,9 +142,10 @@ class Generation:
             self._on_disk.add(picture)
             self._session.saved = (*before, saved)[-_REMEMBERED:]
 
+        seconds = next((event.seconds for event in events if isinstance(event, ImageDone)), None)
         yield from events
         try:
-            yield from output.save(image, remember)
+            yield from output.save(image, remember, seconds)
         except DreamError as error:
             yield Failed(error=error, line=format_line(image.recipe.to_request()))
         return is_on_disk

@@ -12,12 +12,11 @@ from dream.gallery.folder import list_names
 from dream.gallery.readers import read_foreign_text
 from dream.gallery.readers.a1111 import is_parameters_line
 from dream.line import format_line, is_skipped, make_typable
+from dream.options.image_output import READ_ENDINGS
 from dream.session.foreign_lines import find_nearest, format_left_out
 from dream.session.foreign_models import NO_LOOKUP, ModelLookup
 from dream.session.image_prompts import read_image_line, read_logged_line
 
-RECORD_ENDINGS = (".png", ".jpg", ".jpeg", ".webp", ".avif")
-"""Endings of the image files that hold records, in lower case."""
 _LONGEST_BLOCK = 1000
 """Lines of a block of AUTOMATIC1111's text at most."""
 
@@ -30,7 +29,7 @@ def read_lines(path: Path, say: Say, lookup: ModelLookup = NO_LOOKUP) -> Sequenc
     line each. `say` takes notes. Raises GalleryError."""
     if is_folder(path):
         return _read_folder(path, say, lookup)
-    if path.suffix.lower() in RECORD_ENDINGS:
+    if path.suffix.lower() in READ_ENDINGS:
         found = read_image_line(path, lookup)
         for note in found.notes:
             say(f"{path.name}: {note}")
@@ -61,7 +60,7 @@ def _read_folder(folder: Path, say: Say, lookup: ModelLookup) -> Sequence[tuple[
 
 
 def _may_have_record(name: str) -> bool:
-    return name[0] != "." and name.lower().endswith(RECORD_ENDINGS)
+    return name[0] != "." and name.lower().endswith(READ_ENDINGS)
 
 
 def join_blocks(

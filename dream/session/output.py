@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from functools import cache
 from math import prod
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dream.core.errors import DreamError
 from dream.core.events import Events, Failed, Grid, Note, Saved
@@ -26,7 +26,14 @@ from dream.gallery import (
     make_prompt_folder,
     raise_gallery_errors,
 )
-from dream.line import Sweep, format_fields, format_line, format_sweep, parse_line, write_spelled
+from dream.gallery.image_writer import Encoding, fits
+from dream.line import Sweep, format_fields, format_line, format_sweep
+from dream.options.image_output import DREAM, TEXT_FILE
+from dream.session.embedded import make_embedded
+from dream.session.private_paths import hide_private_paths
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
 
 
 class OutputManager:
@@ -104,9 +111,11 @@ class LineOutput:
         }
         return [_beginning_from(recipe, copy) for recipe in recipes]
 
-    def save(self, picture: Picture, remember: Callable[[Saved], None]) -> Events[None]:
-        """Write image and log line; `remember` is called as soon as the image is on disk. Raises
-        GalleryError."""
+    def save(
+        self, picture: Picture, remember: Callable[[Saved], None], seconds: float | None = None
+    ) -> Events[None]:
+        """Write image and log line; `remember` is called as soon as the image is on disk. `seconds`
+        is how long it took. Raises GalleryError."""
         recipe = picture.recipe
         request = recipe.to_request()
         line = format_line(request)
@@ -118,23 +127,30 @@ class LineOutput:
         )
         if warning:
             yield Note(text=warning)
-        done = [*(stage.file_suffix for stage in get_stages(recipe)), "png"]
+        encoding = self._encoding
+        if not fits(picture.image.size, encoding):
+            yield Note(text=f"{encoding.format} cannot hold an image of this size; saved as PNG")
+            encoding = Encoding(compression=encoding.compression)
+        done = [*(stage.file_suffix for stage in get_stages(recipe)), encoding.ending[1:]]
         if recipe.fix is not None and self.request.fnformat is None:
             name = ".".join([self.fix_source_stems.get(recipe.fix, Path(recipe.fix).stem), *done])
         elif self.save_original and self.paths and len(done) > 1:
             # Next to its original, which was just saved, maybe under a name with a number.
             name = ".".join([self.paths[-1].stem, *done])
         unlogged = None
+        embedded = make_embedded(picture, request, seconds)
         try:
             entry = self.gallery.save(
-                picture,
+                embedded.picture,
                 line=line,
                 claim=self.claim,
                 name=name,
-                readable=write_spelled(
-                    parse_line(picture.source_line) if picture.source_line else request
-                ),
-                compression=self.request.png_compression,
+                record=embedded.record,
+                readable=embedded.readable,
+                parameters=embedded.parameters,
+                own_line=embedded.line,
+                kinds=self.request.metadata,
+                encoding=encoding,
             )
         except Unlogged as error:  # the image is on disk, and the next line recovers the log
             entry, unlogged, self.log_is_short = error.entry, error, True
@@ -142,9 +158,16 @@ class LineOutput:
         self.saved_by_recipe[recipe] = entry.path
         saved = Saved(path=entry.path, line=line, sha256=entry.sha256, request=request)
         remember(saved)
+        if TEXT_FILE in self.request.metadata and embedded.parameters:
+            self.gallery.save_text(entry.path, embedded.parameters)
         yield saved
         if unlogged is not None:
             raise unlogged
+
+    @property
+    def _encoding(self) -> Encoding:
+        request = self.request
+        return Encoding(request.format, request.quality, request.png_compression)
 
     @property
     def save_every(self) -> int:
@@ -160,8 +183,10 @@ class LineOutput:
                 claim=self.claim,
                 seed=recipe.filename_seed,
                 step=progress.step,
-                line=format_line(recipe.to_request()),
-                compression=self.request.png_compression,
+                line=format_line(hide_private_paths(recipe.to_request()))
+                if DREAM in self.request.metadata
+                else "",
+                encoding=Encoding(compression=self.request.png_compression),
             )
         except DreamError as error:
             yield Note(text=f"the image after step {progress.step} was not saved: {error}")
@@ -170,17 +195,17 @@ class LineOutput:
             yield Note(text=f"intermediate images are saved in {path.parent.as_posix()}")
         self.intermediates.append(path)
 
-    def save_grid(self, line: str) -> Events[None]:
-        """Save a grid of all images so far, if there are any."""
+    def save_grid(self, sweep: Sweep) -> Events[None]:
+        """Save a grid of all images of a line so far, if there are any."""
         if not self.paths:
             return
+        line = _public_line(sweep)
         from dream.postprocess.image_grid import (
             make_image_grid,  # imported late: the prompt does not need Pillow
         )
 
         try:
-            entry = self.gallery.save_grid(make_image_grid(self.paths), claim=self.claim, line=line)
-            yield Grid(path=entry.path)
+            yield from self._save_sheet_of(make_image_grid(self.paths), line, "grid")
         except DreamError as error:
             yield Failed(error=error, line=line)
 
@@ -193,13 +218,27 @@ class LineOutput:
         from dream.postprocess.contact_sheet import make_contact_sheet
 
         labels = [format_fields(recipe.to_request(), _label_fields(sweep)) for recipe in recipes]
-        line = format_sweep(sweep)
+        line = _public_line(sweep)
         try:
             page = make_contact_sheet(paths, labels, _columns(sweep))
-            entry = self.gallery.save_grid(page, claim=self.claim, line=line, name="sheet")
-            yield Grid(path=entry.path, labelled=True)
+            yield from self._save_sheet_of(page, line, "sheet")
         except DreamError as error:
             yield Failed(error=error, line=line)
+
+    def _save_sheet_of(self, page: Image, line: str, name: str) -> Events[None]:
+        """Save a grid or a contact sheet. Raises GalleryError."""
+        encoding = self._encoding
+        if not fits(page.size, encoding):
+            encoding = Encoding(compression=encoding.compression)
+        entry = self.gallery.save_grid(
+            page,
+            claim=self.claim,
+            line=line,
+            name=name,
+            kinds=self.request.metadata,
+            encoding=encoding,
+        )
+        yield Grid(path=entry.path, labelled=name == "sheet")
 
 
 def _unsigned(count: int, folder: Path) -> str:
@@ -209,6 +248,10 @@ def _unsigned(count: int, folder: Path) -> str:
         which = f"{count} images have no log line and do not carry"
     where = folder.as_posix()
     return f"in {where}, {which} the signature of this installation; !fetch FILE shows its line"
+
+
+def _public_line(sweep: Sweep) -> str:
+    return format_sweep(replace(sweep, first=hide_private_paths(sweep.first)))
 
 
 def _label_fields(sweep: Sweep) -> list[str]:

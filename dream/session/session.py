@@ -28,7 +28,7 @@ from dream.core.recipe import Recipe
 from dream.core.request import FLAGS, Request
 from dream.core.stages import Stage
 from dream.engine.interface import Engine
-from dream.line import Sweep, format_line, format_sweep, parse_line, parse_sweep
+from dream.line import Sweep, format_line, parse_line, parse_sweep
 from dream.options.option_type import MAX_SEED
 from dream.session.engine_events import convert_engine_events
 from dream.session.fix import open_source_image
@@ -194,7 +194,7 @@ class Session:
                 sweep = replace(sweep, first=make_reproducible(request, recipes[0]))
                 yield from making.generate_all(recipes, output)
                 if request.grid:
-                    yield from output.save_grid(format_sweep(sweep))
+                    yield from output.save_grid(sweep)
                 if request.sheet:
                     yield from output.save_sheet(sweep, recipes)
         except DreamError as error:

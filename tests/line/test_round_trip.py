@@ -27,6 +27,7 @@ from dream.line import (
     split_negative,
     write_spelled,
 )
+from dream.options.image_output import METADATA, METADATA_KINDS
 from dream.options.lora import Hypernet, Lora
 from dream.options.option_type import BOOLEAN_FLAG, OptionType, Upscale
 from dream.options.outpaint import SIDES, TILES, Embiggen, Outcrop, Shift
@@ -105,6 +106,10 @@ def _values(field: str, hint: Any) -> st.SearchStrategy[Any]:
     elif TextMask in getattr(hint, "__args__", ()):
         words = st.one_of(st.sampled_from(["cat AND NOT (dog OR red ball)", "NOT 猫"]), _TEXT)
         values = st.builds(TextMask, words, st.floats(0, 1))
+    elif flag.kind is METADATA:
+        values = st.sets(st.sampled_from(METADATA_KINDS)).map(
+            lambda kinds: tuple(kind for kind in METADATA_KINDS if kind in kinds)
+        )
     elif field == "with_variations":
         one = st.builds(Variation, st.integers(0, 2**32 - 1), st.floats(0, 1))
         values = st.lists(one, min_size=1, max_size=3).map(tuple)
@@ -131,7 +136,7 @@ PATIENT = settings(
 )
 """However many values a kind refuses, and however busy the machine is."""
 
-_REQUESTS = st.builds(
+REQUESTS = _REQUESTS = st.builds(
     Request, **{field: _values(field, get_type_hints(Request)[field]) for field in FLAGS}
 )
 

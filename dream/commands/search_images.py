@@ -1,0 +1,169 @@
+"""!find and !stats: search and count the images of a folder and its log."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from datetime import date, datetime
+from itertools import islice
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from dream.commands.command import Context, Line, TextOutput, find_named_file
+from dream.core.errors import BadLine, DreamError
+from dream.core.events import Events, Note
+from dream.core.file_names import is_folder
+from dream.gallery import read_record
+from dream.line import parse_line, split_words
+from dream.options.option_type import OptionType, text
+from dream.session.foreign_models import ModelLookup
+from dream.session.picture_index import Found, PictureIndex
+
+_SHOWN = 50
+"""Images that are listed."""
+_TIMED = 200
+"""Images whose time is read for an average."""
+
+
+def _read_date(words: Sequence[str]) -> date:
+    return date.fromisoformat(words[0])
+
+
+_DATE: OptionType[date] = OptionType(
+    "DATE", "a date such as 2026-11-28", _read_date, lambda value: [value.isoformat()]
+)
+FIND_OPTIONS: dict[str, OptionType[Any]] = {
+    "--model": text("NAME", "a part of a model's name"),
+    "--after": _DATE,
+    "--before": _DATE,
+}
+
+
+class _Query(NamedTuple):
+    words: tuple[str, ...]
+    model: str = ""
+    after: float = 0
+    before: float = 0
+
+
+def find_images(context: Context, argument: str) -> Events[None]:
+    """!find WORDS: list the images of the image folder with all these words, the newest first."""
+    query = _parse_query(argument)
+    folder = context.session.outdir
+    with PictureIndex(folder, ModelLookup(context.session.registry)) as index:
+        yield from _update(index)
+        found = index.find(*query)
+        shown = list(islice(found, _SHOWN))
+        more = sum(1 for _ in found)
+    if not shown:
+        yield Note(text=f"no image in {folder.as_posix()} matches")
+        return
+    yield TextOutput(lines=tuple(_list_found(folder, shown, more)))
+
+
+def show_statistics(context: Context, argument: str) -> Events[None]:
+    """!stats [FOLDER]: count the images of a folder and its log."""
+    folder = context.session.outdir
+    if argument:
+        path = find_named_file(context, argument, "!stats")
+        folder = path if is_folder(path) else path.parent
+    with PictureIndex(folder, ModelLookup(context.session.registry)) as index:
+        yield from _update(index)
+        found = list(index.find(()))
+    if not found:
+        yield Note(text=f"no image in {folder.as_posix()} says how it was made")
+        return
+    yield TextOutput(lines=tuple(_format_statistics(folder, found)))
+
+
+def _update(index: PictureIndex) -> Events[None]:
+    """Bring an index up to date, with a note first if that takes long."""
+    for count in index.update():
+        if count:
+            where = index.folder.as_posix()
+            yield Note(text=f"reading {count:,} new images in {where}; the next time is instant")
+
+
+def _parse_query(argument: str) -> _Query:
+    """The words and options. Raises BadLine."""
+    words: list[str] = []
+    options: dict[str, float | str] = {}
+    parts = iter([word.text for word in split_words(argument)])
+    for part in parts:
+        name, equals, value = part.partition("=")
+        kind = FIND_OPTIONS.get(name)
+        if kind is None:
+            if name.startswith("--"):
+                known = " ".join(FIND_OPTIONS)
+                raise BadLine(f"!find has no option {name}", 0, f"it has {known}")
+            words.append(part)
+            continue
+        value = value if equals else next(parts, "")
+        try:
+            read = kind.read([value])
+        except ValueError:
+            raise BadLine(f"{name} takes {kind.expects}, not “{value}”") from None
+        midnight = datetime.min.time()
+        options[name[2:]] = (
+            datetime.combine(read, midnight).timestamp() if isinstance(read, date) else str(read)
+        )
+    if not (words or options):
+        raise BadLine("!find needs words to look for", 0, "!stats counts all images")
+    return _Query(tuple(words), **options)  # type: ignore[arg-type]
+
+
+def _list_found(folder: Path, shown: Sequence[Found], more: int) -> Iterator[Line]:
+    for one in shown:
+        gone = "" if one.time else " (deleted)"
+        tool = f" (by {one.tool})" if one.tool else ""
+        yield (f"{(folder / one.name).as_posix()}{gone}{tool}", one.line)
+    if more:
+        images = "1 more image" if more == 1 else f"{more:,} more images"
+        yield f"… and {images}; more words, --model or --after narrow it down"
+
+
+def _format_statistics(folder: Path, found: Sequence[Found]) -> Iterator[Line]:
+    """Counts by model and program, first and last day, and seconds an image."""
+    there = [one for one in found if one.time]
+    yield folder.as_posix()
+    deleted = len(found) - len(there)
+    gone = f", {deleted:,} of them deleted" if deleted else ""
+    yield ("  images", f"{len(found):,}{gone}")
+    if there:
+        yield ("  first", _day(there[-1].time))
+        yield ("  last", _day(there[0].time))
+    tools = Counter(one.tool for one in found if one.tool)
+    for tool, count in tools.most_common(10):
+        yield (f"  by {tool}", f"{count:,}")
+    yield ""
+    yield "models:"
+    seconds = _average_seconds(folder, there)
+    for model, count in Counter(one.model for one in found).most_common(30):
+        each = f", {seconds[model]:.1f} s an image" if model in seconds else ""
+        yield (f"  {model or 'not recorded'}", f"{count:,}{each}")
+    steps = [n for one in islice(found, _TIMED) if (n := _steps(one.line))]
+    if steps:
+        yield ""
+        yield ("steps", f"{sum(steps) / len(steps):.0f} on average")
+
+
+def _day(seconds: float) -> str:
+    return time.strftime("%Y-%m-%d %H:%M", time.localtime(seconds))
+
+
+def _average_seconds(folder: Path, found: Sequence[Found]) -> dict[str, float]:
+    """Seconds an image by model, of the newest images that record it."""
+    taken: dict[str, list[float]] = {}
+    for one in islice(found, _TIMED):
+        with suppress(DreamError):
+            if seconds := read_record(folder / one.name).seconds:
+                taken.setdefault(one.model, []).append(seconds)
+    return {model: sum(values) / len(values) for model, values in taken.items()}
+
+
+def _steps(line: str) -> int | None:
+    with suppress(DreamError):
+        return parse_line(line).steps
+    return None
