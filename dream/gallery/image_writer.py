@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
 from html import escape
@@ -18,7 +19,9 @@ if TYPE_CHECKING:
 
 _LONGEST_SEGMENT = 65_000
 """Bytes of EXIF, and of XMP, that fit into a JPEG."""
-_USER_COMMENT, _EXIF_DIRECTORY = 0x9286, 0x8769
+_USER_COMMENT, _EXIF_DIRECTORY, _VERSION = 0x9286, 0x8769, 0x9000
+_LONG, _UNDEFINED = 4, 7
+"""Types of EXIF's values."""
 _LOSSLESS = 100
 
 
@@ -71,16 +74,23 @@ def write_image(
 
 
 def _make_exif(text: str, limit: int) -> bytes:
-    """AUTOMATIC1111's text as it writes it: UTF-16, marked UNICODE. None if it is too long."""
+    """AUTOMATIC1111's text as it writes it: UTF-16, marked UNICODE. Empty if it is too long. The
+    block is built here because Pillow writes UserComment as BYTE, which piexif, and so
+    AUTOMATIC1111, does not read."""
     if not text:
         return b""
-    from PIL import Image
-
-    exif = Image.Exif()
-    exif.endian = ">"  # the text's order too, which some readers take from here
-    data = b"UNICODE\0" + text.encode("utf-16-be", "replace")
-    exif.get_ifd(_EXIF_DIRECTORY)[_USER_COMMENT] = data
-    block = exif.tobytes()
+    comment = b"UNICODE\0" + text.encode("utf-16-be", "replace")
+    # TIFF 6.0: header; directory 0, of one entry; the Exif directory, of two; the comment.
+    first, second = 8, 8 + 18
+    block = b"".join(
+        (
+            b"Exif\0\0MM\0*" + struct.pack(">I", first),
+            struct.pack(">HHHII", 1, _EXIF_DIRECTORY, _LONG, 1, second) + bytes(4),
+            struct.pack(">HHHI4s", 2, _VERSION, _UNDEFINED, 4, b"0232"),
+            struct.pack(">HHII", _USER_COMMENT, _UNDEFINED, len(comment), second + 30) + bytes(4),
+            comment,
+        )
+    )
     return block if not limit or len(block) <= limit else b""
 
 
