@@ -10,7 +10,11 @@ from dream.catalogue import ModelRegistry
 from dream.catalogue.adapter_files import LORA
 from dream.catalogue.adapter_registry import AdapterRegistry
 from dream.core.errors import DreamError
+from dream.core.weight_digests import read_known_digest
 from dream.gallery.readers.record import strip_suffix
+
+_LEAST_DIGITS = 10
+"""Of a hash: AUTOMATIC1111's oldest ones, of eight digits, are of a part of the file."""
 
 
 class ModelLookup:
@@ -25,6 +29,10 @@ class ModelLookup:
         file's SHA-256, or empty."""
         if self._registry is None:
             return ""
+        if len(digest) >= _LEAST_DIGITS:
+            same = (own for own, model in self._digests.items() if own.startswith(digest.lower()))
+            if found := next(same, ""):
+                return self._digests[found]
         return self._models.get(_fold(name), "") if name else ""
 
     def find_vae(self, name: str) -> str:
@@ -53,6 +61,16 @@ class ModelLookup:
                 for name, path in reversed(paths.items())
                 for key in (_fold(path.name), _fold(name))
             }
+        return {}
+
+    @cached_property
+    def _digests(self) -> Mapping[str, str]:
+        """The names of models in single files by their SHA-256, of those that were used before."""
+        assert self._registry is not None
+        with suppress(DreamError, OSError):
+            paths = self._registry.find_paths()
+            found = {read_known_digest((path,)): name for name, path in paths.items()}
+            return {digest: name for digest, name in found.items() if digest}
         return {}
 
     @cached_property

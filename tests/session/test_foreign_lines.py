@@ -12,6 +12,7 @@ from dream.cli.app import main
 from dream.commands import COMMANDS, Context, InsertText, TextOutput, run_line
 from dream.core.events import Event, Note, Planned, Rejected, Saved
 from dream.core.request import Request
+from dream.core.weight_digests import find_digest_file
 from dream.gallery.readers import ForeignRecord
 from dream.line import parse_line
 from dream.options.foreign_names import find_sampling
@@ -76,6 +77,22 @@ def test_a_model_is_found_by_name(session: Session) -> None:
     nearest = find_nearest(ForeignRecord(tool="x", prompt="a", model="../other"), lookup)
     assert nearest.request.model is None
     assert nearest.left_out == ("model ../other (not found here)",)
+
+
+def test_a_model_is_found_by_hash_before_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    session = fake_session(tmp_path, None, "CuteMix", "renamed")
+    file = tmp_path / "models" / "other.safetensors"
+    file.write_bytes(b"weights")
+    known = find_digest_file((file,))
+    known.parent.mkdir(parents=True)
+    known.write_text("72bd94132e" + "0" * 54)
+    lookup = ModelLookup(session.registry)
+    assert lookup.find_model("CuteMix", "72bd94132e") == "other"
+    assert lookup.find_model("CuteMix", "72bd9413") == "CuteMix"
+    assert lookup.find_model("CuteMix", "ffffffffff") == "CuteMix"
 
 
 class AnyLora(ModelLookup):

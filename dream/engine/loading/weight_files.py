@@ -14,10 +14,9 @@ from dataclasses import dataclass
 from math import prod
 from pathlib import Path
 
-from platformdirs import user_cache_path
-
 from dream.core.bounded_reading import open_regular, read_json
 from dream.core.errors import ModelError
+from dream.core.weight_digests import find_digest_file, read_known_digest
 
 WEIGHTS_HEADER_LIMIT = 100_000_000
 """Bytes; safetensors itself refuses longer headers."""
@@ -166,10 +165,9 @@ def hash_weight_files(weights: WeightFiles) -> str:
 
 
 def _digest_of_files(weights: WeightFiles) -> str:
-    memory = _digest_cache_file(weights)
-    with suppress(OSError):
-        if len(known := memory.read_text()) == 64:
-            return known
+    if known := read_known_digest(weights.files):
+        return known
+    memory = find_digest_file(weights.files)
     result = hashlib.sha256()
     for path in weights.files:
         with path.open("rb") as file:
@@ -192,13 +190,6 @@ def _count(path: Path) -> int:
         raise ModelError(
             f"{path} is not a safetensors file, or is truncated", "copy or download it again"
         ) from error
-
-
-def _digest_cache_file(weights: WeightFiles) -> Path:
-    stats = [(str(path.resolve()), path.stat()) for path in weights.files]
-    key = json.dumps([(name, stat.st_size, stat.st_mtime_ns) for name, stat in stats])
-    name = hashlib.sha256(key.encode()).hexdigest()
-    return user_cache_path("dream", appauthor=False) / "weights" / name
 
 
 def _store_digest(memory: Path, value: str) -> None:
