@@ -9,7 +9,7 @@ from contextlib import suppress
 from datetime import date, datetime
 from itertools import islice
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from dream.commands.command import Context, Line, TextOutput, find_named_file
 from dream.core.errors import BadLine, DreamError
@@ -19,7 +19,9 @@ from dream.gallery import read_record
 from dream.line import parse_line, split_words
 from dream.options.option_type import OptionType, text
 from dream.session.foreign_models import ModelLookup
-from dream.session.picture_index import Found, PictureIndex
+
+if TYPE_CHECKING:
+    from dream.session.picture_index import Found, PictureIndex
 
 _SHOWN = 50
 """Images that are listed."""
@@ -50,6 +52,8 @@ class _Query(NamedTuple):
 
 def find_images(context: Context, argument: str) -> Events[None]:
     """!find WORDS: list the images of the image folder with all these words, the newest first."""
+    from dream.session.picture_index import PictureIndex  # SQLite is not imported at startup
+
     query = _parse_query(argument)
     folder = context.session.outdir
     with PictureIndex(folder, ModelLookup(context.session.registry)) as index:
@@ -65,6 +69,8 @@ def find_images(context: Context, argument: str) -> Events[None]:
 
 def show_statistics(context: Context, argument: str) -> Events[None]:
     """!stats [FOLDER]: count the images of a folder and its log."""
+    from dream.session.picture_index import PictureIndex
+
     folder = context.session.outdir
     if argument:
         path = find_named_file(context, argument, "!stats")

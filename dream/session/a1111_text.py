@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from dream import __version__
+from dream.core.plain_text import remove_controls
 from dream.core.request import FLAGS, Request
 from dream.gallery.readers.a1111 import parse_parameters
 from dream.line import format_changes, split_negative
@@ -57,12 +58,18 @@ def _format(request: Request, pairs: dict[str, str]) -> str:
     prompt, negative = request.prompt, request.negative
     if getattr(request, "syntax", None) != "a1111":
         prompt, negative = split_negative(prompt, negative)
+    prompt, negative = _clean(prompt), _clean(negative)
     inline = [_format_lora(Lora(*lora)) for lora in request.lora or ()]
     prompt = " ".join(filter(None, (prompt, *inline)))
     version = {"Version": f"dream {__version__}"}
     last = ", ".join(f"{key}: {_quote(value)}" for key, value in (pairs | version).items())
     avoided = f"Negative prompt: {negative}" if negative else ""
     return "\n".join(filter(None, (prompt, avoided, last)))
+
+
+def _clean(text: str) -> str:
+    """The text without control characters, of which only line breaks are left."""
+    return "\n".join(map(remove_controls, text.split("\n")))
 
 
 def _escape(mark: re.Match[str]) -> str:

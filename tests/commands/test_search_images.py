@@ -11,7 +11,7 @@ from dream.commands import COMMANDS, Context, TextOutput, run_line
 from dream.core.events import Event, Note, Rejected
 from dream.session import Session
 from dream.session.picture_index import PictureIndex
-from tests.fakes import fake_session
+from tests.fakes import FakeEngine, fake_session
 from tests.foreign_samples import FOLDER
 
 
@@ -140,6 +140,8 @@ def test_only_what_is_new_is_read(session: Session, monkeypatch: pytest.MonkeyPa
 
 
 def test_stats_count(session: Session) -> None:
+    assert isinstance(session.engine, FakeEngine)
+    session.engine.pause = 0.002
     happened(session, "a cat -S1 -n3")
     (session.outdir / "forge.png").write_bytes((FOLDER / "forge.png").read_bytes())
     next(session.outdir.glob("*.1.png")).unlink()

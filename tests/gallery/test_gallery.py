@@ -15,6 +15,7 @@ from dream.core.errors import GalleryError
 from dream.gallery import Gallery, read_record, signature
 from dream.gallery import durable_files as disk
 from dream.gallery.folder import list_names
+from dream.gallery.image_writer import Encoding
 from tests.gallery.writer import noise, write
 
 
@@ -99,7 +100,9 @@ def test_a_picture_and_its_line(gallery: Gallery, monkeypatch: pytest.MonkeyPatc
     gallery = Gallery(Path("outputs/img-samples"))
     picture = noise(7, weights="fedcba9876543210")
     with gallery.reserve_number() as claim:
-        entry = gallery.save(picture, line='"a red circle" -s1 -S7', claim=claim, compression=9)
+        entry = gallery.save(
+            picture, line='"a red circle" -s1 -S7', claim=claim, encoding=Encoding(compression=9)
+        )
     assert entry.path == Path("outputs/img-samples/000001.7.png")
     assert entry.line == '"a red circle" -s1 -S7'
     assert entry.sha256 == picture.sha256
