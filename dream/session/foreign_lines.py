@@ -101,7 +101,7 @@ def _values(
 
 def _newer_fields(record: ForeignRecord, left_out: list[str]) -> Iterator[tuple[str, Any]]:
     """What not every version of the table of switches has."""
-    if record.syntax != PLAIN:
+    if record.syntax != PLAIN and record.tool != "dream":
         yield "syntax", record.syntax
     if "clip_skip" in FLAGS:
         yield "clip_skip", record.clip_skip

@@ -22,24 +22,33 @@ class PendingInput:
     """The text that the next edit line starts with."""
     notes: list[str] = field(default_factory=list)
     """Messages to show when the edit line is finished."""
-    read_pasted: Callable[[str], str | None] = lambda text: _read_pasted(text)
-    """Turns another program's record, pasted as text, into a line; None for other text."""
+    read_pasted: Callable[[str], str | None] | None = None
+    """Turns another program's record, pasted as text, into a line, or returns None for other text;
+    set by the session, which knows the models."""
 
     def put(self, text: str) -> None:
         """Put text at the start of the next edit line, before any pending text."""
         self.text = f"{text} {self.text}" if self.text else text
 
 
-def _read_pasted(text: str) -> str | None:
-    """Before there is a session that knows the models."""
+def _read_pasted(text: str, say: Callable[[str], None]) -> str | None:
+    """Before there is a session that knows the models. Nothing is imported for other text."""
+    if not text.strip().rpartition("\n")[2].startswith("Steps: "):
+        return None
     from dream.session.line_sources import read_pasted
 
-    return read_pasted(text, lambda note: None)
+    return read_pasted(text, say)
 
 
 def make_key_bindings(pending: PendingInput, interrupt: Callable[[], None]) -> KeyBindings:
     """Bind Ctrl-C to `interrupt`, and enter each line of a pasted text separately."""
     bindings = KeyBindings()
+
+    def read_pasted(text: str) -> str | None:
+        if pending.read_pasted is not None:
+            return pending.read_pasted(text)
+        return _read_pasted(text, pending.notes.append)
+
     typing = has_focus(DEFAULT_BUFFER)
 
     @bindings.add("c-c", filter=typing)
@@ -53,7 +62,7 @@ def make_key_bindings(pending: PendingInput, interrupt: Callable[[], None]) -> K
         # another program made, such as AUTOMATIC1111's, becomes one line to edit.
         text = event.data.replace("\r\n", "\n").replace("\r", "\n")
         if "\n" in text and not event.current_buffer.text:
-            text = pending.read_pasted(text) or text
+            text = read_pasted(text) or text
         first, *others = text.split("\n")
         event.current_buffer.insert_text(first)
         if others:

@@ -17,6 +17,7 @@ from dream.terminal.greeting import create_screen
 from dream.terminal.history_file import FILE_NAME
 from dream.terminal.prompt import run_session
 from tests.fakes import FakeEngine, fake_registry
+from tests.foreign_samples import FORGE
 from tests.terminal.conftest import Typed
 
 CTRL_C, CTRL_D, ENTER = "\x03", "\x04", "\r"
@@ -81,6 +82,12 @@ def test_each_pasted_line_is_a_line_of_its_own(session: Session, typed: Typed) -
     assert prompts(session) == ["a cat", "b", "c", "d"]
     assert "dream> b -S2\n" in shown
     assert saved_lines(session) == ["a cat -S1", "b -S2", "c -S3", "d -S4"]
+
+
+def test_a_pasted_block_of_another_program_is_one_line(session: Session, typed: Typed) -> None:
+    shown = typed(session, paste(FORGE) + "\r")
+    assert prompts(session) == ["a red circle"]
+    assert "made by Forge" in shown
 
 
 def test_forty_pasted_lines_are_all_made_in_order(session: Session, typed: Typed) -> None:
