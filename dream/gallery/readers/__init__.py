@@ -1,8 +1,6 @@
 """Readers of what other programs record in images, one module a program.
 
-To add a program: a module with a function that takes an ImageText and returns a ForeignRecord or
-None, a row in READERS, a sample in tests/gallery/foreign_samples.py, and its name in
-scripts/reference.py's table.
+CONTRIBUTING.md says how to add one.
 """
 
 from dream.gallery.readers.read_foreign import (
