@@ -102,7 +102,7 @@ class PictureIndex:
             where.append("instr(words, ?) > 0")
             values.append(_printable(word.casefold()))
         for condition, value in (
-            ("instr(model, ?) > 0", _printable(model.casefold())),
+            ("instr(lower(model), ?) > 0", _printable(model.casefold())),
             ("time >= ?", after),
             ("time < ? and time > 0", before),
         ):
@@ -157,7 +157,7 @@ def _make_row(name: str, line: str, request: Request, tool: str = "") -> tuple[s
     return (
         _printable(line),
         _printable("\n".join(parts).casefold()),
-        _printable((request.model or "").casefold()),
+        _printable(request.model or ""),
         _printable(tool),
     )
 
