@@ -70,6 +70,8 @@ def _shuffle(random: Random, value: object) -> object:
 def _read(data: bytes, folder: Path) -> object:
     ending, _, content = data.partition(b"\0")
     path = folder / f"a{ending.decode()}"
+    for other in folder.iterdir():
+        other.unlink()  # a text beside an image would be read with it
     path.write_bytes(content)
     found = read_image_line(path)
     logged = read_logged_line(path)

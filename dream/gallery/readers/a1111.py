@@ -24,7 +24,11 @@ from dream.gallery.readers.record import (
 from dream.gallery.readers.xmp import find_element
 
 NEGATIVE = "Negative prompt:"
-_PAIR = re.compile(r'\s*+(\w[\w \-/]{1,60}):\s*+("(?:\\.|[^\\"])++"(?=\s*(?:,|$))|[^,]*+)(?:,|$)')
+_PAIR = re.compile(
+    r'(?<![^,])\s*+(\w[\w \-/]{1,60}):\s*+("(?:\\.|[^\\"])++"(?=\s*(?:,|$))|[^,]*+)(?:,|$)'
+)
+"""AUTOMATIC1111's own pattern, but only at the beginning and behind commas, where pairs are: so it
+takes one pass."""
 _PARAMETERS = re.compile(r"(?m)^\s{0,8}Steps: {0,8}[0-9]+,")
 _BLOCKS = re.compile(r",? ?(Hashes|Civitai resources|Civitai metadata|SDCPP): (?=[\[{])")
 """Unquoted JSON in the last line. SDCPP repeats the prompt, so it must not be searched for keys."""
