@@ -84,7 +84,7 @@ def _format_lora(lora: Lora) -> str:
 
 
 def _quote(value: str) -> str:
-    needed = any(mark in value for mark in ",\n:") or value.startswith('"')
+    needed = any(mark in value for mark in ",:\n\r") or value.startswith('"')
     return json.dumps(value, ensure_ascii=False) if needed else value
 
 
