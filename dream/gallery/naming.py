@@ -13,7 +13,6 @@ from string import Formatter
 from typing import Any, NamedTuple
 
 from dream.core.request import FLAGS
-from dream.options.image_output import READ_ENDINGS
 from dream.options.option_type import format_number
 
 NAME_BYTES = 255
@@ -69,9 +68,10 @@ def format_file_name(
 
 def make_safe_name(text: str, room: int = CLASH_ROOM, ending: str = ".png") -> str:
     """The nearest name that is valid on every system, `room` bytes below the limit; "" if there is
-    none. An ending of another image format is replaced."""
-    own = next((known for known in READ_ENDINGS if text.lower().endswith(known)), "")
-    stem = text[: len(text) - len(own)]
+    none. `.png` is replaced by the ending."""
+    stem = text
+    for known in dict.fromkeys((".png", ending)):
+        stem = stem[: -len(known)] if stem.lower().endswith(known) else stem
     stem = _LEADING.sub("_", _SHELL.sub("_", _FORBIDDEN.sub("_", stem)))
     stem = _unreserved(truncate_utf8(stem, NAME_BYTES - len("_") - len(ending) - room).rstrip(" "))
     return f"{stem}{ending}" if stem.strip("_ ") else ""
