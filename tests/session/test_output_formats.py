@@ -163,7 +163,8 @@ def test_the_text_is_as_a1111_writes_it(session: Session) -> None:
         "Negative prompt: ugly\n"
         "Steps: 20, Sampler: Euler a, Schedule type: Automatic, CFG scale: 7, Seed: 42, "
         "Size: 128x64, Model: tiny, Variation seed: 7, Variation seed strength: 0.3, RNG: CPU, "
-        'Dream: --prompt="a red circle [ugly]" --no-negative --schedule=model --perlin=0.2, '
+        'Dream: --prompt="a red circle [ugly]" --no-negative --schedule=model '
+        "--syntax=invokeai --perlin=0.2, "
         f"Version: dream {__import__('dream').__version__}"
     )
 
