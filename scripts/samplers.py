@@ -128,8 +128,7 @@ shift, as ComfyUI does; `align_your_steps` is not supported there. A sampler's d
 not used with them: for Karras' list use `-A dpmpp_2m --schedule karras`, not `dpmpp_2m_karras`.
 
 {IMAGES}
-{images}
-## Papers
+{images}## Papers
 
 | sampler | paper |
 |---|---|
