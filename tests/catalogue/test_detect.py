@@ -412,8 +412,7 @@ WORDS = {"token_embd.weight": (4, 256), "blk.0.attn_q.weight": (4, 256)}
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        (gguf("flux", FLUX), "contains only the denoiser of FLUX.1, which is not supported"),
-        (gguf("t5encoder", WORDS), "is a text encoder (T5), not a model"),
+        (gguf("t5encoder", WORDS), "is a text encoder (T5, 256 wide), not a model"),
         (gguf("qwen3", WORDS, Q4_K), "is a language model used as a text encoder, not a model"),
         (gguf("qwen3", WORDS, IQ1_S), "has GGUF IQ1_S weights, which are not supported (use a Q4"),
         (gguf("starcoder", WORDS), "is a GGUF file of “starcoder”, not a model"),
@@ -430,6 +429,12 @@ def test_a_gguf_file_is_called_what_it_is(tmp_path: Path, data: bytes, message: 
     with pytest.raises(ModelError) as caught:
         require_model(tmp_path / "m.gguf")
     assert message in str(caught.value)
+
+
+def test_a_gguf_file_of_a_denoiser_is_a_model_of_its_family(tmp_path: Path) -> None:
+    (tmp_path / "m.gguf").write_bytes(gguf("flux", FLUX))
+    found = require_model(tmp_path / "m.gguf")
+    assert (found.kind, found.family) == ("model", "flux")
 
 
 def test_a_gguf_file_of_a_whole_model_is_a_model(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from dream.catalogue.model_dirs import find_writable_dir, get_shipped_models_dir
 from dream.catalogue.upscalers import KNOWN_UPSCALERS, architecture_of
 from dream.core.errors import BadSetting, ModelError
 from tests.catalogue.conftest import MakeModel
-from tests.catalogue.test_detect import FLUX, SD1, gguf, write
+from tests.catalogue.test_detect import SD1, WORDS, gguf, write
 
 CARD = """
 description = "shapes"
@@ -159,18 +159,18 @@ def test_what_cannot_be_a_model_is_listed_with_the_reason(
     (tmp_path / "away.safetensors").symlink_to(tmp_path / "moved" / "v1.safetensors")
     (tmp_path / "folder").symlink_to(tmp_path / "nowhere")
     (tmp_path / "notes.txt").symlink_to(tmp_path / "nowhere")
-    (tmp_path / "flux-Q4.GGUF").write_bytes(gguf("flux", FLUX))
+    (tmp_path / "coder-Q4.GGUF").write_bytes(gguf("starcoder", WORDS))
     registry = ModelRegistry((tmp_path,))
     message = registry.check_models()
     assert [info.name for info in registry.list_models()] == ["good"]
     assert len(message) == 3
-    assert "flux-Q4.GGUF contains only the denoiser of FLUX.1, which is not supported" in message[0]
+    assert "coder-Q4.GGUF is a GGUF file of “starcoder”, not a model" in message[0]
     assert f"away.safetensors is a link to {tmp_path / 'moved' / 'v1.safetensors'}" in message[1]
     assert "folder is a link to" in message[2]
     with pytest.raises(ModelError, match="is a link to"):
         registry.get_model("away")
-    with pytest.raises(ModelError, match="only the denoiser of FLUX"):
-        registry.get_model("flux-Q4")
+    with pytest.raises(ModelError, match="a GGUF file of “starcoder”"):
+        registry.get_model("coder-Q4")
 
 
 def test_a_variant_is_seen_by_what_the_denoiser_takes(

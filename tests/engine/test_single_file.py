@@ -239,7 +239,7 @@ def test_a_vae_alone_and_out_of_a_whole_model(places: Path, sd1: Any, weights: T
         vae = load_vae(single_files.save(tensors, places / name), place)
         same = sd1.vae.state_dict()
         assert all(torch.equal(t, same[n]) for n, t in vae.state_dict().items())
-    with pytest.raises(ModelError, match=r"is not a VAE, but an embedding .embeddings are not"):
+    with pytest.raises(ModelError, match=r"is not a VAE, but an embedding .use its name"):
         load_vae(single_files.save({"emb_params": torch.zeros(2, 2)}, places / "e.pt"), place)
 
 
