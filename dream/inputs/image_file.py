@@ -40,6 +40,10 @@ ENDINGS = (
 MAX_BYTES = 1 << 30
 """Maximum bytes of a file; 8000x8000 pixels of four 16-bit channels are half of it."""
 
+SMALL_PIXELS, PIXELS_PER_BYTE = 1 << 24, 1 << 14
+"""An image may have 4096 x 4096 pixels, and 16,384 more for each byte of its file. A PNG of one
+colour has 1,000 to 8,000 pixels to a byte."""
+
 _DISCARD = logging.NullHandler()
 """Discards Pillow's log messages about damaged files, which would be printed over the prompt."""
 _HEIC = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
@@ -68,13 +72,29 @@ def open_picture(path: Path) -> LoadedImage:
     """
     data = _read_bytes(path)
     file, left_out = remove_bad_text(io.BytesIO(data))
-    image, alpha, notes = _decode(path, file, lambda opened: _decode_pixels(path, opened))
+
+    def decode(opened: Image) -> tuple[Image, Image | None, tuple[str, ...]]:
+        _check_claim(path, opened.size, len(data))
+        return _decode_pixels(path, opened)
+
+    image, alpha, notes = _decode(path, file, decode)
     if left_out:
         notes = (
             *notes,
             f"{path} has text chunks that are too large or damaged; they are ignored",
         )
     return LoadedImage(path, image, alpha, hashlib.sha256(data).hexdigest(), notes)
+
+
+def _check_claim(path: Path, size: tuple[int, int], file_size: int) -> None:
+    """Raises InputError for a few bytes that claim many pixels: decoding would take a second and
+    hundreds of megabytes."""
+    pixels = size[0] * size[1]
+    if pixels > SMALL_PIXELS + PIXELS_PER_BYTE * file_size:
+        raise InputError(
+            f"{path} claims {pixels // 10**6} million pixels in {file_size:,} bytes",
+            "save it again as PNG",
+        )
 
 
 def measure_image(path: Path) -> tuple[int, int]:

@@ -132,7 +132,7 @@ def _picture(random: Random) -> bytes:
     return mutate(random, random.choice(_whole_pictures()), _PNG_WORDS)
 
 
-_LARGE_PICTURE = 1 << 30
+_LARGE_PICTURE = 1 << 29
 """Bytes: 89 million pixels are opened, of three or four bytes, and turned into RGB. A WebP file of
 44 bytes may say that it has as many."""
 _SHOWN = TerminalImages(terminal=Terminal(protocol="symbols"), screen=lambda: (20, 10), size=8)

@@ -173,9 +173,9 @@ def test_from_one_pixel_to_8000_squared(tmp_path: Path, size: tuple[int, int]) -
 
 def test_measuring_decodes_no_pixel(tmp_path: Path) -> None:
     path = tmp_path / "large.png"
-    Image.new("L", (8000, 8000)).save(path)
+    Image.new("L", (4000, 4000)).save(path)
     path.write_bytes(path.read_bytes()[:200])
-    assert measure_image(path) == (8000, 8000)
+    assert measure_image(path) == (4000, 4000)
     with pytest.raises(InputError, match="truncated"):
         open_picture(path)
 
@@ -286,3 +286,21 @@ def test_what_pillow_logs_of_a_damaged_file_is_not_printed(tmp_path: Path) -> No
     command = [sys.executable, "-c", program, str(path)]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert (done.stdout, done.stderr) == ("refused\n", "")
+
+
+def test_a_few_bytes_that_claim_many_pixels_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "tall.tif"
+    Image.new("L", (8, 8)).save(path)
+    tag = struct.pack("<HHI", 257, 3, 1)  # the height, as a 16-bit number
+    data = path.read_bytes()
+    assert tag in data or struct.pack("<HHI", 257, 4, 1) in data
+    for kind in (3, 4):
+        head = struct.pack("<HHI", 257, kind, 1)
+        if head in data:
+            at = data.index(head)
+            data = data[:at] + struct.pack("<HHII", 257, 4, 1, 8_323_080) + data[at + 12 :]
+    path.write_bytes(data)
+    with pytest.raises(InputError, match=r"claims 66 million pixels in [\d,]+ bytes"):
+        open_picture(path)
+    Image.new("L", (8192, 8192), 255).save(tmp_path / "mask.png")
+    assert open_picture(tmp_path / "mask.png").image.size == (8192, 8192)
