@@ -45,8 +45,7 @@ _ERASE_ROW = b"\r\x1b[K"
 
 def query_terminal(keys: int, out: int, timeout: float = TIMEOUT) -> tuple[Answers, str]:
     """The terminal's answers, and the text typed meanwhile. `keys` and `out` are file descriptors
-    of a terminal whose cursor is at the start of an empty row. `patience` is the timeout in
-    seconds."""
+    of a terminal whose cursor is at the start of an empty row; `timeout` is in seconds."""
     received = b""
     with _unbuffered(keys):
         os.write(out, _QUERIES)
@@ -65,7 +64,9 @@ def query_terminal(keys: int, out: int, timeout: float = TIMEOUT) -> tuple[Answe
 
 
 def parse_answers(received: bytes) -> tuple[Answers, str]:
-    """Separate the terminal's answers from the text its user typed."""
+    """Separate the terminal's answers, in the first `MOST_HEARD` bytes, from the text its user
+    typed."""
+    received, typed = received[:MOST_HEARD], received[MOST_HEARD:]
     kitty, version = _KITTY.search(received), _VERSION.search(received)
     cell, attributes = _CELL.search(received), _ATTRIBUTES.search(received)
     for answer in (_KITTY, _VERSION, _CELL, _ATTRIBUTES, _PARTIAL_ANSWER):
@@ -77,7 +78,7 @@ def parse_answers(received: bytes) -> tuple[Answers, str]:
         version=version[1].decode(errors="replace") if version else "",
         cell=(width, height) if _is_valid_cell(width, height) else None,
     )
-    return answers, received.decode(errors="replace")
+    return answers, (received + typed).decode(errors="replace")
 
 
 def _is_valid_cell(width: int, height: int) -> bool:

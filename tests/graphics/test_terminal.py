@@ -219,3 +219,10 @@ def test_a_terminal_that_never_stops_talking_is_not_heard_to_the_end() -> None:
     with FakeTerminal(answers=b"7" * 3 * MOST_HEARD) as there:
         _, typed = query_terminal(there.slave.fileno(), there.slave.fileno(), timeout=20)
     assert len(typed) <= MOST_HEARD
+
+
+def test_no_answer_takes_long_however_long_it_is() -> None:
+    start = time.thread_time()
+    answers, typed = parse_answers(b"\x1b_G" + b"i=31;" * 50_000 + b"typed")
+    assert time.thread_time() - start < 0.5
+    assert not answers.kitty and typed.endswith("typed")
