@@ -13,7 +13,9 @@ _ASKS_FOR_HELP = ("-h", "--help")
 def make_typable(text: str) -> str:
     """A line from a file for the edit line: always one line; a command, or a word that ends the
     session, becomes a prompt. Lines that dream wrote are unchanged."""
-    line = remove_controls(text).strip().removeprefix("\ufeff").strip()
+    line = remove_controls(text).strip()
+    while line.startswith("\ufeff"):  # byte order marks of files that were joined
+        line = line.removeprefix("\ufeff").strip()
     bare = line[behind_prefix(line) :].strip()
     if bare.startswith("!") and not FIX.match(bare):
         return quote(bare)

@@ -182,6 +182,7 @@ def test_a_line_of_ours_is_typed_as_it_is(request_: Request) -> None:
 @example('"a" -s2\n!set steps 3')
 @example("[1] [2] !set steps 3")
 @example("q")
+@example("\ufeff\ufeff0 0")
 def test_what_is_typable_is_one_line_and_no_command(text: str) -> None:
     line = make_typable(text)
     assert len(line.splitlines()) <= 1 and line.isascii() <= line.isprintable()
