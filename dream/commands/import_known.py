@@ -9,6 +9,7 @@ from dream.catalogue import ModelRegistry
 from dream.catalogue.model_dirs import find_writable_dir
 from dream.commands.command import Line
 from dream.commands.download_events import follow_download
+from dream.commands.model_text import format_bytes
 from dream.core.errors import ModelError
 from dream.core.events import Events, Note
 from dream.line.words import quote_value
@@ -60,7 +61,7 @@ def _download(
 def describe_known(known: KnownModel) -> str:
     """Title, size, licence, and whether it is gated, in one line."""
     gated = ", gated: its licence has to be accepted at the hub" if known.gated else ""
-    return f"{known.title}; {known.size / 1e9:.1f} GB, licence {known.licence}{gated}"
+    return f"{known.title}; {format_bytes(known.size)}, licence {known.licence}{gated}"
 
 
 def list_known() -> tuple[Line, ...]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from typing import Any
 
-from dream.core.errors import BadLine
-from dream.core.request import FLAGS, Request
+from dream.core.errors import BadLine, excerpt
+from dream.core.request import Request
 from dream.line import parse_facts, parse_log_line
-from dream.options.lora import Lora
+from dream.options.lora import Hypernet, Lora
 from dream.options.syntax_table import INVOKEAI, PLAIN
 from dream.prompt import (
     Network,
@@ -18,6 +19,9 @@ from dream.prompt import (
     parse_prompt,
     split_negative,
 )
+
+_PATH = re.compile(r"[/\\]|^[~.]")
+"""A prompt can come from anybody's image, so it names no file outside the folders of networks."""
 
 
 def get_logged_syntax(comment: str) -> str:
@@ -66,9 +70,12 @@ def check_prompt(request: Request, line: str = "") -> None:
             column = at + error.column if error.column and at >= 0 else 0
             raise BadLine(error.message, column, error.hint) from None
         for network in networks:
-            if network.kind not in FLAGS:
-                name = f"<{network.kind}:{network.name}>"
-                raise BadLine(f"{name} is not supported", max(0, at + 1), "remove it")
+            if _PATH.search(network.name):
+                raise BadLine(
+                    f"{excerpt(network.name)} is a path; in a prompt, networks are called by name",
+                    max(0, at + 1),
+                    f"use --{network.kind} for a file elsewhere",
+                )
 
 
 def list_prompt_fields(request: Request) -> dict[str, Any]:
@@ -85,11 +92,18 @@ def move_networks(request: Request) -> Request:
     syntax = request.syntax or INVOKEAI
     prompt, found = extract_networks(request.prompt, syntax)
     negative, more = extract_networks(request.negative, syntax)
-    loras = tuple(_make_lora(network) for network in (*found, *more) if network.kind == "lora")
-    if not (found or more):
+    networks = (*found, *more)
+    if not networks:
         return request
-    together = (*(request.lora or ()), *loras) or None
-    return replace(request, prompt=prompt, negative=negative, lora=together)
+    loras = (_make_lora(network) for network in networks if network.kind == "lora")
+    hypernets = (_make_hypernet(network) for network in networks if network.kind == "hypernet")
+    return replace(
+        request,
+        prompt=prompt,
+        negative=negative,
+        lora=(*(request.lora or ()), *loras) or None,
+        hypernet=(*(request.hypernet or ()), *hypernets) or None,
+    )
 
 
 def _make_lora(network: Network) -> Lora:
@@ -99,3 +113,7 @@ def _make_lora(network: Network) -> Lora:
     )
     text, denoiser = network.named.get("te", text), network.named.get("unet", denoiser)
     return Lora(network.name, denoiser, None if text == denoiser else text)
+
+
+def _make_hypernet(network: Network) -> Hypernet:
+    return Hypernet(network.name, network.weights[0] if network.weights else 1.0)
