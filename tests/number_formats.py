@@ -123,7 +123,7 @@ def quantize(weight: torch.Tensor, kind: gguf.GGMLQuantizationType) -> np.ndarra
     try:
         found: np.ndarray = gguf.quants.quantize(weight.numpy(), kind)
         return found
-    except NotImplementedError:
+    except NotImplementedError:  # gguf only reads this type
         return random_blocks(tuple(weight.shape), kind)
 
 

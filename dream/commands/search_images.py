@@ -21,7 +21,7 @@ from dream.options.option_type import OptionType, text
 from dream.session.foreign_models import ModelLookup
 
 if TYPE_CHECKING:
-    from dream.session.picture_index import Found, PictureIndex
+    from dream.session.picture_index import IndexedImage, PictureIndex
 
 _SHOWN = 50
 """Images that are listed."""
@@ -64,7 +64,7 @@ def find_images(context: Context, argument: str) -> Events[None]:
     if not shown:
         yield Note(text=f"no image in {folder.as_posix()} matches")
         return
-    yield TextOutput(lines=tuple(_list_found(folder, shown, more)))
+    yield TextOutput(lines=tuple(_list_images(folder, shown, more)))
 
 
 def show_statistics(context: Context, argument: str) -> Events[None]:
@@ -120,36 +120,36 @@ def _parse_query(argument: str) -> _Query:
     return _Query(tuple(words), **options)  # type: ignore[arg-type]
 
 
-def _list_found(folder: Path, shown: Sequence[Found], more: int) -> Iterator[Line]:
-    for one in shown:
-        gone = "" if one.time else " (deleted)"
-        tool = f" (by {one.tool})" if one.tool else ""
-        yield (f"{(folder / one.name).as_posix()}{gone}{tool}", one.line)
+def _list_images(folder: Path, shown: Sequence[IndexedImage], more: int) -> Iterator[Line]:
+    for image in shown:
+        gone = "" if image.time else " (deleted)"
+        tool = f" (by {image.tool})" if image.tool else ""
+        yield (f"{(folder / image.name).as_posix()}{gone}{tool}", image.line)
     if more:
-        images = "1 more image" if more == 1 else f"{more:,} more images"
-        yield f"… and {images}; more words, --model or --after narrow it down"
+        rest = "1 more image" if more == 1 else f"{more:,} more images"
+        yield f"… and {rest}; more words, --model or --after narrow it down"
 
 
-def _format_statistics(folder: Path, found: Sequence[Found]) -> Iterator[Line]:
+def _format_statistics(folder: Path, images: Sequence[IndexedImage]) -> Iterator[Line]:
     """Counts by model and program, first and last day, and seconds an image."""
-    there = [one for one in found if one.time]
+    there = [image for image in images if image.time]
     yield folder.as_posix()
-    deleted = len(found) - len(there)
+    deleted = len(images) - len(there)
     gone = f", {deleted:,} of them deleted" if deleted else ""
-    yield ("  images", f"{len(found):,}{gone}")
+    yield ("  images", f"{len(images):,}{gone}")
     if there:
         yield ("  first", _day(there[-1].time))
         yield ("  last", _day(there[0].time))
-    tools = Counter(one.tool for one in found if one.tool)
+    tools = Counter(image.tool for image in images if image.tool)
     for tool, count in tools.most_common(10):
         yield (f"  by {tool}", f"{count:,}")
     yield ""
     yield "models:"
     seconds = _average_seconds(folder, there)
-    for model, count in Counter(one.model for one in found).most_common(30):
+    for model, count in Counter(image.model for image in images).most_common(30):
         each = f", {seconds[model]:.1f} s an image" if model in seconds else ""
         yield (f"  {model or 'not recorded'}", f"{count:,}{each}")
-    steps = [n for one in islice(found, _TIMED) if (n := _steps(one.line))]
+    steps = [n for image in islice(images, _TIMED) if (n := _steps(image.line))]
     if steps:
         yield ""
         yield ("steps", f"{sum(steps) / len(steps):.0f} on average")
@@ -159,13 +159,13 @@ def _day(seconds: float) -> str:
     return time.strftime("%Y-%m-%d %H:%M", time.localtime(seconds))
 
 
-def _average_seconds(folder: Path, found: Sequence[Found]) -> dict[str, float]:
+def _average_seconds(folder: Path, images: Sequence[IndexedImage]) -> dict[str, float]:
     """Seconds an image by model, of the newest images that record it."""
     taken: dict[str, list[float]] = {}
-    for one in islice(found, _TIMED):
+    for image in islice(images, _TIMED):
         with suppress(DreamError):
-            if seconds := read_record(folder / one.name).seconds:
-                taken.setdefault(one.model, []).append(seconds)
+            if seconds := read_record(folder / image.name).seconds:
+                taken.setdefault(image.model, []).append(seconds)
     return {model: sum(values) / len(values) for model, values in taken.items()}
 
 

@@ -1,6 +1,6 @@
 """Reads the bytes of a log or of a list of prompts, from a file or a pipe, as lines of text.
 
-dream writes UTF-8. Encodings of Windows and of older programs are read too, and the user is told
+dream writes UTF-8. Encodings of Windows and of older programs are read too; a note says
 which one was used.
 """
 

@@ -64,7 +64,7 @@ def _alike(name: str) -> str:
 
 _INDIVIDUAL = SwitchEntry(Request, "grid", FLAGS["grid"], undo=True)
 _GRID_OF = SwitchEntry(Request, "iterations", FLAGS["iterations"], undo=False)
-"""As logs of 1.11 to 1.13 said how many pictures are on a grid: `--grid -N4`."""
+"""How logs of 1.11 to 1.13 give the number of images on a grid: `--grid -N4`."""
 _GUIDANCE = SwitchEntry(Request, "cfg_scale", FLAGS["cfg_scale"], undo=False)
 """Cut short it meant this one before there was --cfg_rescale."""
 _OWN = _names(Request, FLAGS) | {

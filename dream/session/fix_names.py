@@ -138,7 +138,7 @@ def _matching(pattern: Path) -> list[Path]:
     root = Path(pattern.anchor)
     try:
         paths = sorted(root.glob(str(pattern.relative_to(root))))
-    except (OSError, ValueError, NotImplementedError) as error:
+    except (OSError, ValueError, NotImplementedError) as error:  # pathlib: absolute patterns
         raise InputError(f"{excerpt(str(pattern))} is not a valid pattern: {error}") from error
     hidden = pattern.name.startswith(".")
     files = [file for file in paths if (hidden or file.name[0] != ".") and is_file(file)]

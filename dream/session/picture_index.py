@@ -37,7 +37,7 @@ create table if not exists images (
 
 
 @dataclass(frozen=True)
-class Found:
+class IndexedImage:
     """An image of a folder, as its log or its file has it."""
 
     name: str
@@ -94,7 +94,7 @@ class PictureIndex:
 
     def find(
         self, words: Sequence[str], model: str = "", after: float = 0, before: float = 0
-    ) -> Iterator[Found]:
+    ) -> Iterator[IndexedImage]:
         """The images with all these words in prompt, negative prompt, model, program or name, the
         newest first. Times are in seconds since 1970; 0 is no limit."""
         where, values = ["line != ''"], list[object]()
@@ -111,7 +111,7 @@ class PictureIndex:
                 values.append(value)
         query = f"select name, time, line, model, tool from images where {' and '.join(where)}"
         for row in self._db.execute(f"{query} order by time desc, name desc", values):
-            yield Found(*row)
+            yield IndexedImage(*row)
 
     def _list_files(self) -> Iterator[tuple[str, tuple[int, int]]]:
         """Size and time of each image file."""

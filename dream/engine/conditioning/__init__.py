@@ -1,1 +1,1 @@
-"""From a prompt's tree to what a denoiser is told: tokens, weights, embeddings, and their steps."""
+"""Encodes a prompt's tree for the denoiser: tokens, weights and embeddings, for each step."""

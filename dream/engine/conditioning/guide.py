@@ -12,7 +12,7 @@ import torch
 from dream.core.errors import ModelError
 from dream.engine.conditioning.attention_control import AttentionControl, Mode
 from dream.engine.conditioning.encode import Encoded
-from dream.engine.conditioning.plan import Plan, Said, get_swap_options
+from dream.engine.conditioning.plan import Plan, WeightedText, get_swap_options
 from dream.engine.conditioning.tokens import map_same_tokens
 
 
@@ -56,17 +56,17 @@ class Guide:
             raise ModelError("this prompt's syntax is not supported with --pag", "remove --pag")
         total = getattr(self._pipe, "num_timesteps", None) or self._steps
         call, self._calls = min(self._calls, total - 1), self._calls + 1
-        said = self._plan.positive(call, total)
+        texts = self._plan.positive(call, total)
         ask = _Asker(self._forward, sample, timestep, args, kw)
         if rows == 1 and not self._plan.composes:
-            return ask.answer([self._positive(ask, said[0], 0, call / total)])
+            return ask.answer([self._positive(ask, texts[0], 0, call / total)])
         negative = self._plan.negative(call, total)
-        if len(said) == 1 and self._control is None and _same_shape(negative, said[0].encoded):
-            return ask.answer([ask.both(negative, said[0].encoded)])
+        if len(texts) == 1 and self._control is None and _same_shape(negative, texts[0].encoded):
+            return ask.answer([ask.both(negative, texts[0].encoded)])
         without = ask.one(negative, 0)
-        parts = [self._positive(ask, one, rows - 1, call / total) for one in said]
+        parts = [self._positive(ask, text, rows - 1, call / total) for text in texts]
         if self._plan.composes:
-            weights = [one.weight for one in said]
+            weights = [text.weight for text in texts]
             guided = without + sum(
                 weight * (part - without) for weight, part in zip(weights, parts, strict=True)
             )
@@ -74,22 +74,22 @@ class Guide:
             (guided,) = parts
         return ask.answer([guided] if rows == 1 else [without, guided])
 
-    def _positive(self, ask: _Asker, said: Said, row: int, done: float) -> torch.Tensor:
+    def _positive(self, ask: _Asker, text: WeightedText, row: int, done: float) -> torch.Tensor:
         """The prediction for one text, for a swap with the original's attention."""
         control = self._control
-        if said.original is None or control is None:
-            return ask.one(said.encoded, row)
+        if text.original is None or control is None:
+            return ask.one(text.encoded, row)
         at = self._skipped + (1 - self._skipped) * done
         options = self._options
         control.cross = options.t_start <= at < options.t_end
         control.self_ = options.s_start <= at < options.s_end
         if not (control.cross or control.self_):
-            return ask.one(said.original, row)
+            return ask.one(text.original, row)
         try:
             control.mode = Mode.SAVE
-            ask.one(said.original, row)
+            ask.one(text.original, row)
             control.mode = Mode.APPLY
-            return ask.one(said.encoded, row)
+            return ask.one(text.encoded, row)
         finally:
             control.mode = Mode.OFF
 

@@ -1,4 +1,4 @@
-"""What is said at each step: the texts of both sides, from the trees of a prompt."""
+"""The encoded texts of each step, for the prompt and the negative prompt, from their trees."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from dream.prompt.tree import Swap
 
 
 @dataclass(frozen=True)
-class Said:
-    """One text at one step, and its share in the guidance."""
+class WeightedText:
+    """An encoded text at one step, and its weight in the guidance."""
 
     encoded: Encoded
     weight: float = 1.0
     original: Encoded | None = None
-    """Of a swap: the encoding of what stood there before."""
+    """For `.swap()`: the encoding with the words that are replaced."""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What a prompt says at any step of one pass."""
+    """The texts of a prompt at every step of one pass."""
 
     prompt: ParsedPrompt
     encoder: PromptEncoder
@@ -31,7 +31,7 @@ class Plan:
 
     @property
     def composes(self) -> bool:
-        """Whether several texts are guided to at once."""
+        """Whether the guidance combines several texts (`AND`)."""
         return self.prompt.positive.how is How.COMPOSE
 
     @property
@@ -45,12 +45,12 @@ class Plan:
         """The part with `.swap()`; None without."""
         return next((part for part in self.prompt.positive.parts if part.swaps), None)
 
-    def positive(self, call: int, calls: int) -> list[Said]:
+    def positive(self, call: int, calls: int) -> list[WeightedText]:
         """The texts at the denoiser's call number `call`, from 0, of `calls`."""
         prompt = self.prompt.positive
         if prompt.how in (How.BLEND, How.JOIN):
-            return [Said(self.encoder.encode_prompt(prompt))]
-        return [self._said(part, call, calls) for part in prompt.parts]
+            return [WeightedText(self.encoder.encode_prompt(prompt))]
+        return [self._encode_part(part, call, calls) for part in prompt.parts]
 
     def negative(self, call: int, calls: int) -> Encoded:
         """The negative text."""
@@ -59,16 +59,16 @@ class Plan:
             return zero(self.encoder.empty())
         if prompt.how in (How.BLEND, How.JOIN):
             return self.encoder.encode_prompt(prompt)
-        return self._said(prompt.parts[0], call, calls).encoded
+        return self._encode_part(prompt.parts[0], call, calls).encoded
 
-    def _said(self, part: PromptPart, call: int, calls: int) -> Said:
+    def _encode_part(self, part: PromptPart, call: int, calls: int) -> WeightedText:
         if part.timeline is None:
             original = self.encoder.encode(part.pieces, after=False) if part.swaps else None
-            return Said(self.encoder.encode(part.pieces), part.weight, original)
+            return WeightedText(self.encoder.encode(part.pieces), part.weight, original)
         for end, pieces in self._timeline(part, calls):
             # As A1111: a text stays for one call more than it says.
             if call <= end:
-                return Said(self.encoder.encode(pieces), part.weight)
+                return WeightedText(self.encoder.encode(pieces), part.weight)
         raise AssertionError("the last text is used to the end")
 
     def _timeline(self, part: PromptPart, calls: int) -> Iterator[tuple[int, tuple[Piece, ...]]]:

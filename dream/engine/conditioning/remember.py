@@ -22,10 +22,10 @@ def remember_encodings(pipe: Any, loaded: LoadedModel) -> Iterator[None]:
 
     def encode_or_remember(*args: Any, **kwargs: Any) -> Any:
         adapters = getattr(getattr(loaded, "adapters", None), "text_key", ())
-        said = _make_key((args, sorted(kwargs.items())))
-        if said is None:
+        arguments_key = _make_key((args, sorted(kwargs.items())))
+        if arguments_key is None:
             return encode(*args, **kwargs)
-        key = (type(pipe).__name__, adapters, said)
+        key = (type(pipe).__name__, adapters, arguments_key)
         kept = loaded.encodings.get(key)
         if kept is None:
             kept = encode(*args, **kwargs)

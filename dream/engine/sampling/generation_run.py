@@ -135,11 +135,11 @@ class GenerationRun:
         try:
             pipe.scheduler = scheduler = _scheduler(self.loaded, recipe, call)
             with (
-                self._condition(recipe, call) as said,
+                self._condition(recipe, call) as conditioning,
                 add_depth_conditioning(pipe, inputs.depth),
                 rescale_guidance(pipe, here, recipe.cfg_scale),
             ):
-                used = {k: v for k, v in {**said, **arguments}.items() if k in accepted}
+                used = {k: v for k, v in {**conditioning, **arguments}.items() if k in accepted}
                 made = _run(self.loaded, pipe, used)
             _require_finished(scheduler, recipe)
         finally:
@@ -178,7 +178,7 @@ def _rescale(loaded: LoadedModel, recipe: Recipe, takes: Mapping[str, Parameter]
 
 def _run(loaded: LoadedModel, pipe: Any, arguments: dict[str, Any]) -> Any:
     """What the pipeline makes. Of families that are taken as far as they are like those dream was
-    made for, what a pipeline cannot do is said in one sentence. Raises ModelError."""
+    made for, an error of a pipeline becomes one sentence. Raises ModelError."""
     if get_family(loaded.info.family).stable:
         return pipe(**arguments)
     try:
