@@ -37,8 +37,8 @@ class UnknownWords:
 
 
 def _words(recipe: Recipe) -> str:
-    """What a prompt says, its negative part too, without the signs of its syntax."""
-    read = parse_prompt(recipe.prompt, "", recipe.syntax)
+    """The words of the prompt and the negative prompt, without their syntax."""
+    read = parse_prompt(recipe.prompt, recipe.negative, recipe.syntax)
     return f"{read.positive.words}, {read.negative.words}"
 
 

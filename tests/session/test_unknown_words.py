@@ -37,6 +37,13 @@ def test_a_word_is_told_of_once_a_session(session: Session) -> None:
     assert "dragon" not in events
 
 
+def test_words_of_the_negative_prompt_are_noted_too(session: Session) -> None:
+    (inline,) = notes(session, "a (red)1.4 cat.swap(fish) [a griffin]")
+    assert "does not know “griffin”;" in inline
+    (switch,) = notes(session, 'a red cat --negative "a yeti"')
+    assert "does not know “yeti”;" in switch
+
+
 def test_many_words_are_one_note(session: Session) -> None:
     (events,) = notes(session, "one lion, tiger, wolf, bear, eagle, whale, shark, horse, cow")
     assert "“whale” and 3 more; it knows" in events
