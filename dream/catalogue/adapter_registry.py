@@ -3,14 +3,14 @@ a new file is found at once."""
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dream.catalogue.adapter_files import EMBEDDING, HYPERNET, LORA, AdapterKind, find_adapters
 from dream.catalogue.lora_info import LoraInfo, read_lora_info, read_output_name
+from dream.catalogue.suggest import suggest_names
 from dream.core.errors import ModelError
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ class AdapterRegistry:
         where = ", ".join(map(str, (*self.dirs.of(kind), *self.models_dirs)))
         raise ModelError(
             f'there is no {kind.called} "{name}" in {where}',
-            _suggest(stem, found) or f"put its file into {kind.places[0]}/ in a models folder",
+            suggest_names(stem, found) or f"put its file into {kind.places[0]}/ in a models folder",
         )
 
     def get_lora(self, name: str) -> LoraInfo:
@@ -101,12 +101,3 @@ def _existing_file(name: str) -> Path | None:
         return path if path.is_file() else None
     except (OSError, RuntimeError, ValueError):
         return None
-
-
-def _suggest(name: str, known: Iterable[str]) -> str:
-    names = {candidate.casefold(): candidate for candidate in known}
-    similar = difflib.get_close_matches(name.casefold(), names, n=3, cutoff=0.5)
-    if similar:
-        return f"did you mean {' or '.join(names[n] for n in similar)}?"
-    some = sorted(names.values())[:10]
-    return f"available: {', '.join(some)}{' …' if len(names) > len(some) else ''}" if names else ""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,6 +12,7 @@ from dream.catalogue.discovery import FILES, INDEX, find_models
 from dream.catalogue.model_info import ModelInfo, UpscalerInfo
 from dream.catalogue.models_toml import EXTRA_KEYS, FILE_NAME, Complain, read_entries
 from dream.catalogue.read_model_info import read_model
+from dream.catalogue.suggest import suggest_names
 from dream.catalogue.unlisted import find_unlisted
 from dream.catalogue.upscalers import (
     architecture_of,
@@ -88,7 +88,7 @@ class ModelRegistry:
         if name_or_path not in paths:
             raise ModelError(
                 f'there is no VAE "{name_or_path}" in {_join(self.models_dirs)}',
-                _suggest(name_or_path, paths) or "put VAE files into VAE/ in a models folder",
+                suggest_names(name_or_path, paths) or "put VAE files into VAE/ in a models folder",
             )
         return paths[name_or_path]
 
@@ -134,7 +134,7 @@ class ModelRegistry:
         if info is None:
             raise ModelError(
                 f'there is no upscaler "{name_or_path}" in {_join(self.models_dirs)}',
-                _suggest(name_or_path, infos),
+                suggest_names(name_or_path, infos),
             )
         if not (info.is_on_disk or info.url):
             raise ModelError(
@@ -230,7 +230,7 @@ class ModelRegistry:
         for other, why in find_unlisted(self.models_dirs).items():
             if name in (other.name, other.stem):
                 return why
-        hint = _suggest(_without_suffix(name), places)
+        hint = suggest_names(_without_suffix(name), places)
         if not hint.startswith("did") and "/" in name and _is_hub_id(name):
             hint = f"to download it: !import_model {name}"
         return ModelError(f'there is no model "{name}" in {_join(self.models_dirs)}', hint)
@@ -277,14 +277,6 @@ def _is_hub_id(name: str) -> bool:
     from dream.catalogue.hub import parse_hub_id  # imports network code
 
     return parse_hub_id(name) is not None
-
-
-def _suggest(name: str, known: Iterable[str]) -> str:
-    names = {candidate.casefold(): candidate for candidate in known}
-    similar = difflib.get_close_matches(name.casefold(), names, n=3, cutoff=0.5)
-    if similar:
-        return f"did you mean {' or '.join(names[n] for n in similar)}?"
-    return f"available: {', '.join(sorted(names.values()))}" if names else ""
 
 
 def _join(values: Iterable[object]) -> str:

@@ -16,6 +16,7 @@ from dream.catalogue.discovery import (
 from dream.catalogue.model_dirs import find_writable_dir
 from dream.catalogue.model_info import UpscalerInfo
 from dream.core.errors import ModelError
+from dream.core.file_names import get_file_stamp
 
 FOLDER = "upscalers"
 """The subfolder of a models folder in which files are found by name, and into which they are
@@ -138,7 +139,7 @@ def architecture_of(info: UpscalerInfo) -> str:
     what it is, and for a pickle that would run code."""
     if info.diffusion:
         return "diffusion"
-    return _detect_architecture(info.path, _file_stamp(info.path))
+    return _detect_architecture(info.path, get_file_stamp(info.path))
 
 
 @lru_cache(maxsize=256)
@@ -160,15 +161,6 @@ def _detect_architecture(path: Path, stamp: object) -> str:
         or "use one of Real-ESRGAN's files, or one that spandrel supports"
     )
     raise ModelError(f"{path} is {describe_kind(detected.kind)}, not an upscaler", hint)
-
-
-def _file_stamp(path: Path) -> object:
-    """A value that changes when the file does; None if it does not exist."""
-    try:
-        status = path.stat()
-    except OSError:
-        return None
-    return status.st_ino, status.st_size, status.st_mtime_ns
 
 
 def _folders(dirs: Sequence[Path]) -> Iterator[tuple[str, Path]]:

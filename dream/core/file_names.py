@@ -80,6 +80,16 @@ def is_folder(path: Path) -> bool:
         return False
 
 
+def get_file_stamp(path: Path) -> tuple[int, ...] | None:
+    """Inode, size and times of a file: equal as long as the file is the same. None for a file that
+    does not exist or cannot be examined."""
+    try:
+        status = path.stat()
+    except (OSError, ValueError):
+        return None
+    return status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
+
+
 def split_folders(text: str) -> tuple[str, ...]:
     """Folders between commas; one folder whose name has a comma is one."""
     if not text or ("," in text and is_folder(parse_path(text))):

@@ -22,6 +22,7 @@ from dream.catalogue.detect.split_models import classify_denoiser, classify_part
 from dream.catalogue.detect.tensor_names import TensorNames
 from dream.catalogue.detect.tensors import TensorHeader
 from dream.catalogue.detect.upscaler_architectures import find_architecture
+from dream.core.file_names import get_file_stamp
 
 UNET = "model.diffusion_model."
 """Prefix of the denoiser's tensor names in files of CompVis' and Stability's layout."""
@@ -72,21 +73,12 @@ def detect(path: Path) -> DetectedModel:
     Raises ModelError for a file that cannot be read, is truncated, or is not a weights file. A
     pickle that would run code does not raise; see `DetectedModel.code`.
     """
-    return _detect_cached(path, _file_stamp(path), _file_stamp(path.with_suffix(".yaml")))
+    return _detect_cached(path, get_file_stamp(path), get_file_stamp(path.with_suffix(".yaml")))
 
 
 @lru_cache(maxsize=2048)
 def _detect_cached(path: Path, *stamps: object) -> DetectedModel:
     return classify(read_header(path))
-
-
-def _file_stamp(path: Path) -> object:
-    """A value that changes when the file does; None if it does not exist."""
-    try:
-        status = path.stat()
-    except (OSError, ValueError):
-        return None
-    return status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
 
 
 def get_usage_hint(kind: str) -> str:

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
+from dream.core.file_names import get_file_stamp
 from dream.core.recipe import Recipe
 from dream.engine.adapters.embedding_file import Embedding, find_bundled, open_embedding
 from dream.engine.adapters.embeddings import use_embeddings
@@ -17,7 +18,7 @@ from dream.engine.adapters.hypernetworks import (
     open_hypernetwork,
     use_hypernetworks,
 )
-from dream.engine.adapters.lora_file import LoraFile, get_stamp, open_lora
+from dream.engine.adapters.lora_file import LoraFile, open_lora
 from dream.engine.adapters.weight_merge import MergedWeights, WeightedLora, get_key
 from dream.engine.interface import FindAdapter
 
@@ -104,7 +105,7 @@ class _OpenFiles(Generic[F]):
     def open(self, name: str, path: Path) -> F:
         """The file at that path, which the line calls so. Raises ModelError."""
         file = self._files.pop((name, path), None)
-        if file is None or file.stamp != get_stamp(path):
+        if file is None or file.stamp != get_file_stamp(path):
             file = self._open_file(name, path)
         self._files[name, path] = file
         while len(self._files) > OPEN_FILES:

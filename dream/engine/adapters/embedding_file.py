@@ -18,8 +18,9 @@ from torch import Tensor
 from dream.catalogue.detect.require import require_safe
 from dream.core.bounded_reading import open_regular, parse_json
 from dream.core.errors import ModelError
+from dream.core.file_names import get_file_stamp
 from dream.core.png_chunks import read_texts
-from dream.engine.adapters.lora_file import get_stamp, hash_in_background
+from dream.engine.adapters.lora_file import hash_in_background
 from dream.engine.adapters.weight_merge import WeightedLora
 from dream.engine.loading.checkpoint import open_tensors
 
@@ -56,7 +57,7 @@ class Embedding:
 
 def open_embedding(name: str, path: Path) -> Embedding:
     """Read a file. Raises ModelError for one that is not an embedding, or would run code."""
-    stamp = get_stamp(path)
+    stamp = get_file_stamp(path)
     if path.suffix.lower() in (".png", ".webp"):
         tensors = _read_png(path)
     else:

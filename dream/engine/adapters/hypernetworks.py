@@ -18,7 +18,8 @@ from torch.nn import functional
 
 from dream.catalogue.detect.require import require_safe
 from dream.core.errors import ModelError
-from dream.engine.adapters.lora_file import get_stamp, hash_in_background
+from dream.core.file_names import get_file_stamp
+from dream.engine.adapters.lora_file import hash_in_background
 
 _ACTIVATIONS: Mapping[str, Callable[[Tensor], Tensor]] = {
     "linear": lambda x: x,
@@ -84,7 +85,7 @@ class Hypernetwork:
 
 def open_hypernetwork(name: str, path: Path) -> Hypernetwork:
     """Read a file. Raises ModelError for one that is not a hypernetwork, or would run code."""
-    stamp = get_stamp(path)
+    stamp = get_file_stamp(path)
     require_safe(path)
     try:
         whole = torch.load(path, map_location="cpu", weights_only=True)

@@ -20,6 +20,7 @@ from dream.catalogue.detect.lora_family import describe_family, detect_lora_fami
 from dream.catalogue.detect.require import require_safe
 from dream.core.bounded_reading import hash_regular
 from dream.core.errors import ModelError
+from dream.core.file_names import get_file_stamp
 from dream.engine.adapters.layer_kinds import UnsupportedLayer
 from dream.engine.adapters.layer_names import Leaves, group_by_layer, split_name
 from dream.engine.adapters.layer_places import Place, Places, flatten_name
@@ -44,14 +45,14 @@ class LoraFile:
     tensors: Mapping[str, Tensor]
     metadata: Mapping[str, str]
     stamp: object
-    """Changes when the file does; see `get_stamp`."""
+    """Changes when the file does; see `get_file_stamp`."""
     digest: Future[str]
     """SHA-256 of the file, computed in the background."""
 
 
 def open_lora(name: str, path: Path) -> LoraFile:
     """Open a file. Raises ModelError for one that is broken, or would run code."""
-    stamp = get_stamp(path)
+    stamp = get_file_stamp(path)
     found = require_safe(path)
     return LoraFile(
         name=name,
@@ -61,15 +62,6 @@ def open_lora(name: str, path: Path) -> LoraFile:
         stamp=stamp,
         digest=hash_in_background(path),
     )
-
-
-def get_stamp(path: Path) -> object:
-    """Changes when the file does; None if it does not exist."""
-    try:
-        seen = path.stat()
-    except OSError:
-        return None
-    return seen.st_ino, seen.st_size, seen.st_mtime_ns, seen.st_ctime_ns
 
 
 def hash_in_background(path: Path) -> Future[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from dream.catalogue.model_info import ModelInfo
+from dream.core.file_names import get_file_stamp
 from dream.engine.loading.weight_files import WeightFiles
 
 MODEL_SUFFIXES = (".json", ".txt", ".model", ".safetensors", ".bin")
@@ -27,18 +28,10 @@ def compute_file_signature(path: Path) -> object:
         files = [
             file for file in (*path.glob("*"), *path.glob("*/*")) if file.suffix in MODEL_SUFFIXES
         ]
-    return tuple((file, _stat_numbers(file)) for file in sorted(files))
+    return tuple((file, get_file_stamp(file)) for file in sorted(files))
 
 
 def compute_model_signature(info: ModelInfo) -> object:
     """The signature of all files of a model."""
     paths = dict.fromkeys((info.path, *(part.path for part in info.parts)))
     return tuple(compute_file_signature(path) for path in paths)
-
-
-def _stat_numbers(path: Path) -> tuple[int, ...] | None:
-    try:
-        status = path.stat()
-    except OSError:  # it does not exist
-        return None
-    return status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns

@@ -24,6 +24,7 @@ from dream.catalogue.detect.require import require_model
 from dream.catalogue.model_info import ModelInfo, PartFile
 from dream.core.bounded_reading import read_json
 from dream.core.errors import ModelError
+from dream.core.file_names import get_file_stamp
 from dream.engine.loading.build_vaes import load_vae_of_kind
 from dream.engine.loading.checkpoint import open_tensors
 from dream.engine.loading.clip_tokenizer import build_clip_tokenizer
@@ -139,7 +140,7 @@ def _load_part(
     if placement.offload_mode != NO_OFFLOAD:  # its hooks belong to one pipeline
         return load()
     variant = (part.part, projected) if part.kind == "clip" else ()
-    details = part.prefix, variant, placement, _stamp(part.path)
+    details = part.prefix, variant, placement, get_file_stamp(part.path)
     return shared.get(EncoderKey(part.path, details), load)
 
 
@@ -151,8 +152,3 @@ def _tokenizer_class(part: PartFile) -> str:
         if isinstance(named, str) and named.removesuffix("Fast") in _TOKENIZERS.values():
             return named
     return _TOKENIZERS[part.kind]
-
-
-def _stamp(path: Path) -> tuple[int, ...]:
-    status = path.stat()
-    return status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
