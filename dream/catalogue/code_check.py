@@ -43,16 +43,19 @@ def refuse_irregular(folder: Path) -> None:
             status = entry.stat()
         except OSError:  # a dangling link; the code that needs the file reports it
             continue
-        if not stat.S_ISREG(status.st_mode) and not stat.S_ISDIR(status.st_mode):
-            raise ModelError(
-                f"{entry.path} is not a regular file", "download the model from its author again"
-            )
-        text = stat.S_ISREG(status.st_mode) and not entry.name.lower().endswith(_WEIGHTS)
-        if text and status.st_size > _TEXT_LIMIT:
-            raise ModelError(
-                f"{entry.path} is too large for a file without weights: {status.st_size >> 20} MiB",
-                "download the model from its author again",
-            )
+        if problem := _find_problem(entry.name, status):
+            raise ModelError(f"{entry.path} {problem}", "download the model from its author again")
+
+
+def _find_problem(name: str, status: os.stat_result) -> str:
+    """What is wrong with an entry of a model folder; usually empty."""
+    if stat.S_ISDIR(status.st_mode):
+        return ""
+    if not stat.S_ISREG(status.st_mode):
+        return "is not a regular file"
+    if status.st_size > _TEXT_LIMIT and not name.lower().endswith(_WEIGHTS):
+        return f"is too large for a file without weights: {status.st_size >> 20} MiB"
+    return ""
 
 
 def _entries(folder: Path) -> Iterator[os.DirEntry[str]]:
@@ -80,9 +83,13 @@ def refuse_code(folder: Path, index: Mapping[str, Any]) -> None:
                 f"{folder}: its index lists the component {name!r}, which is not a folder name"
             )
         for library in (None, *LIBRARIES, row[0]):
-            path = folder / name / f"{library}.py"  # of any length: no file may have such a name
-            if str(library).isidentifier() and os.path.lexists(path):
-                raise ModelError(
-                    f"{folder} is refused: loading the model would run {path}",
-                    "weights need no code; download the model from its author again",
-                )
+            _refuse_library(folder, folder / name, str(library))
+
+
+def _refuse_library(model: Path, component: Path, library: str) -> None:
+    path = component / f"{library}.py"  # of any length: no file may have such a name
+    if library.isidentifier() and os.path.lexists(path):
+        raise ModelError(
+            f"{model} is refused: loading the model would run {path}",
+            "weights need no code; download the model from its author again",
+        )

@@ -52,16 +52,22 @@ def find_models(dirs: Sequence[Path]) -> dict[str, Path]:
                 paths.setdefault(index.parent.name, index.parent)
         for path in list_with_suffix(models, "*", FILES):
             paths.setdefault(path.stem, path)
-        for kind in (CHECKPOINTS, DENOISERS):
-            for folder in list_folders(kind, (models,)):
-                for path in list_with_suffix(folder, "**/*", MODEL_FILES):
-                    if not (path.parent / TRANSFORMERS_INDEX).is_file():
-                        paths.setdefault(path.stem, path)
+        for path in _in_layout_folders(models):
+            paths.setdefault(path.stem, path)
         for path in sorted(models.glob(_LINKED)):
             paths.setdefault(path.parent.name, path)
         for name, path in _in_hub_cache(models):
             paths.setdefault(name, path)
     return paths
+
+
+def _in_layout_folders(models: Path) -> Iterator[Path]:
+    """The model files in the folders that other programs keep them in."""
+    for kind in (CHECKPOINTS, DENOISERS):
+        for folder in list_folders(kind, (models,)):
+            for path in list_with_suffix(folder, "**/*", MODEL_FILES):
+                if not (path.parent / TRANSFORMERS_INDEX).is_file():
+                    yield path
 
 
 def model_places() -> tuple[str, ...]:

@@ -203,11 +203,10 @@ def _gated(hub_id: HubId) -> ModelError:
 
 
 def _files(siblings: Iterable[Any]) -> list[_File]:
-    found = []
-    for row in siblings:
-        lfs = row.lfs.sha256 if row.lfs else ""
-        found.append(_File(PurePosixPath(row.rfilename), row.size or 0, lfs))
-    return found
+    return [
+        _File(PurePosixPath(row.rfilename), row.size or 0, row.lfs.sha256 if row.lfs else "")
+        for row in siblings
+    ]
 
 
 def _select_files(hub_id: HubId, files: Sequence[_File], index: str) -> list[_File]:
@@ -218,6 +217,15 @@ def _select_files(hub_id: HubId, files: Sequence[_File], index: str) -> list[_Fi
         single = [str(f.name) for f in files if f.name.suffix in FILES]
         has = f"it has {', '.join(single[:6])}: import one by its URL" if single else ""
         raise ModelError(f"{hub_id.repo} is not a model in diffusers layout", has)
+    chosen: list[_File] = []
+    for part in _group_by_component(files, index):
+        small = [file for file in part if file.name.suffix in _CONFIG_SUFFIXES]
+        chosen += small + _select_weights(part, hub_id.variant)
+    _check_names(hub_id, chosen + last)
+    return chosen + last
+
+
+def _group_by_component(files: Sequence[_File], index: str) -> Iterable[list[_File]]:
     parts: dict[str, list[_File]] = {}
     for file in files:
         match file.name.parts:
@@ -225,12 +233,7 @@ def _select_files(hub_id: HubId, files: Sequence[_File], index: str) -> list[_Fi
                 parts.setdefault(folder, []).append(file)
             case (name,) if index != INDEX and name not in (index, ".."):
                 parts.setdefault("", []).append(file)
-    chosen: list[_File] = []
-    for part in parts.values():
-        small = [file for file in part if file.name.suffix in _CONFIG_SUFFIXES]
-        chosen += small + _select_weights(part, hub_id.variant)
-    _check_names(hub_id, chosen + last)
-    return chosen + last
+    return parts.values()
 
 
 def _check_names(hub_id: HubId, files: Iterable[_File]) -> None:

@@ -82,15 +82,17 @@ def _entry(name: str, row: dict[str, Any], file: Path) -> InvokeAIModel:
         return InvokeAIModel(
             name, why_not=f"there is no {place}" if place else "it has no weights or path"
         )
-    settings = {key: row[key] for key in ("description", "width", "height") if row.get(key)}
-    values = {**validate_entries(settings, name, _ignore), "path": path}
-    if row.get("default") is True:
-        values["default"] = True
     vae_name = _vae_name(row.get("vae"))
     vae = _find_path(vae_name, file) if vae_name else None
-    if vae is not None:
-        values["vae"] = str(vae)
+    values = {**_settings(name, row), "path": path, **({"vae": str(vae)} if vae else {})}
     return InvokeAIModel(name, values, lacks="" if vae else vae_name)
+
+
+def _settings(name: str, row: dict[str, Any]) -> dict[str, Any]:
+    """A model's valid values for models.toml, except paths."""
+    settings = {key: row[key] for key in ("description", "width", "height") if row.get(key)}
+    default = {"default": True} if row.get("default") is True else {}
+    return {**validate_entries(settings, name, _ignore), **default}
 
 
 def _vae_name(value: object) -> str:

@@ -92,20 +92,25 @@ def read_entries(dirs: Sequence[Path], complain: Complain) -> dict[str, dict[str
     `default` (True), `path` (a Path) and `formerly` (a tuple of previous names)."""
     entries: dict[str, dict[str, Any]] = {}
     for folder in dirs:
-        path = folder / FILE_NAME
-        tables = read_toml(path, complain).get("models", {})
-        if not isinstance(tables, dict):
-            complain(f"{path}: models is not a table; write [models.NAME]")
-            continue
-        file_entries = {
-            name: _read_entry(table, folder, f"{path}: [models.{name}]", complain)
-            for name, table in tables.items()
-        }
-        defaults = [name for name in file_entries if "default" in file_entries[name]]
-        if len(defaults) > 1:
-            complain(f"{path}: {' and '.join(defaults)} are marked as default; the first is used")
-        for name in file_entries:
-            entries[name] = file_entries[name] | entries.get(name, {})
+        for name, entry in _read_file(folder, complain).items():
+            entries[name] = entry | entries.get(name, {})
+    return entries
+
+
+def _read_file(folder: Path, complain: Complain) -> dict[str, dict[str, Any]]:
+    """The entries of the models.toml in one folder."""
+    path = folder / FILE_NAME
+    tables = read_toml(path, complain).get("models", {})
+    if not isinstance(tables, dict):
+        complain(f"{path}: models is not a table; write [models.NAME]")
+        return {}
+    entries = {
+        name: _read_entry(table, folder, f"{path}: [models.{name}]", complain)
+        for name, table in tables.items()
+    }
+    defaults = [name for name, entry in entries.items() if "default" in entry]
+    if len(defaults) > 1:
+        complain(f"{path}: {' and '.join(defaults)} are marked as default; the first is used")
     return entries
 
 

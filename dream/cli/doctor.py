@@ -60,14 +60,10 @@ def build_report(launch: CliOptions, base: Request) -> tuple[str, bool]:
         "folders": [*_folders(base, problems)],
     }
     problems += checkup.broken
+    sections["problems" if problems else "no problems found"] = problems
     page = [f"dream {dream.__version__}"]
     for title, lines in sections.items():
         page += ["", title, *(f"  {line}" for line in lines)]
-    page += [
-        "",
-        "problems" if problems else "no problems found",
-        *(f"  {line}" for line in problems),
-    ]
     return "\n".join(page), not problems
 
 

@@ -57,32 +57,35 @@ def import_model(context: Context, argument: str) -> Events[None]:
     name = request.options.get(NAME, "")
     if is_address(request.what):
         yield from _import_from_url(request, registry)
-    elif (path := find_local_path(request.what)) is None and (
-        known := find_known(request.what)
-    ) is not None:
+    elif path := find_local_path(request.what):
+        if has_several_models(path):
+            yield from _import_folder(path, request, registry)
+        else:
+            name = name or get_existing_name(path, registry)
+            yield from _add_to_models_toml(registry, path, name, request.values)
+    elif known := find_known(request.what):
         yield from _import_known(known, request, registry)
-    elif path is None:
-        folder = yield from download_folder(_parse_hub_id(request.what, registry), name, registry)
-        yield from _add_to_models_toml(registry, folder, name or folder.name, request.values)
-    elif has_several_models(path):
-        yield from _import_folder(path, request, registry)
     else:
-        yield from _add_to_models_toml(
-            registry, path, name or get_existing_name(path, registry), request.values
-        )
+        yield from _import_from_hub(request.what, name, request, registry)
 
 
 def _import_known(
     known: KnownModel, request: ImportRequest, registry: ModelRegistry
 ) -> Events[None]:
     """Import a model by its short name: its files, or its folder in diffusers layout."""
-    if not known.hub:
-        refuse_options(Path(known.name), len(known.files), request.single_model_options)
-        yield from import_known_files(known, registry)
+    if known.hub:
+        name = request.options.get(NAME, known.name)
+        yield from _import_from_hub(known.hub, name, request, registry)
         return
-    name = request.options.get(NAME, known.name)
-    folder = yield from download_folder(_parse_hub_id(known.hub, registry), name, registry)
-    yield from _add_to_models_toml(registry, folder, name, request.values)
+    refuse_options(Path(known.name), len(known.files), request.single_model_options)
+    yield from import_known_files(known, registry)
+
+
+def _import_from_hub(
+    hub_id: str, name: str, request: ImportRequest, registry: ModelRegistry
+) -> Events[None]:
+    folder = yield from download_folder(_parse_hub_id(hub_id, registry), name, registry)
+    yield from _add_to_models_toml(registry, folder, name or folder.name, request.values)
 
 
 def _import_from_url(request: ImportRequest, registry: ModelRegistry) -> Events[None]:
@@ -132,13 +135,11 @@ def _add_to_models_toml(
         values = {"path": path, **values}
     if values:
         set_values(registry.models_dirs, name, values)
+    quoted = quote_value(name)
     size = f"{info.width}x{info.height}, {format_bytes(measure_bytes(path))}"
-    yield Note(
-        text=f"imported {name}: {describe_family(info)}, {size}; "
-        f"!switch {quote_value(name)} uses it"
-    )
+    yield Note(text=f"imported {name}: {describe_family(info)}, {size}; !switch {quoted} uses it")
     if info.averages and "ema" not in values:
-        yield Note(text=f"it also has EMA weights; !edit_model {quote_value(name)} --ema uses them")
+        yield Note(text=f"it also has EMA weights; !edit_model {quoted} --ema uses them")
 
 
 def _parse_hub_id(what: str, registry: ModelRegistry) -> HubId:
@@ -214,10 +215,10 @@ def parse_import(argument: str) -> ImportRequest:
             raise BadLine(f"!import_model has no option {word.text}", 0, " ".join(IMPORT_OPTIONS))
         elif not IMPORT_OPTIONS[name].nargs[1]:
             flags.add(name)
+        elif following := value if equals else next((w.text for w in rest), ""):
+            options[name] = following
         else:
-            options[name] = value if equals else next((w.text for w in rest), "")
-            if not options[name]:
-                raise BadLine(f"{name} needs a value")
+            raise BadLine(f"{name} needs a value")
     if not places:
         raise BadLine("!import_model needs a file, a folder, a URL, or owner/name on Hugging Face")
     return ImportRequest(" ".join(places), options, everything=ALL in flags, ema=EMA in flags)

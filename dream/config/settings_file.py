@@ -6,7 +6,7 @@ of the current folder, the one in the user's config folder, the model's card.tom
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, MutableMapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -106,16 +106,22 @@ def _write(file: Path, changes: Mapping[str, Any]) -> None:
         with edit_locked(file) as target:
             document = tomlkit.parse(reading.read_editable_toml(file) if file.is_file() else "")
             for field, value in changes.items():
-                keys = [key for key in document if _means(key, field)] or [field]
-                for key in keys[1:] if value not in (None, "") else keys:
-                    document.pop(key, None)
-                if value not in (None, ""):
-                    document[keys[0]] = _as_toml(value, FLAGS[field].kind)
+                _change(document, field, value)
             rewrite(target, tomlkit.dumps(document))
     except Exception as error:  # the parser's own, and others for odd numbers and dates
         raise BadSetting(
             f"{file}: {reading.explain_error(error)}", "fix or remove this file"
         ) from None
+
+
+def _change(document: MutableMapping[str, Any], field: str, value: Any) -> None:
+    """Set a field under the first key that means it, and remove its other keys."""
+    keys = [key for key in document if _means(key, field)] or [field]
+    removed = value in (None, "")
+    for key in keys if removed else keys[1:]:
+        document.pop(key, None)
+    if not removed:
+        document[keys[0]] = _as_toml(value, FLAGS[field].kind)
 
 
 def _means(key: str, field: str) -> bool:

@@ -72,20 +72,26 @@ def make_inputs(
     """Images in memory as a task takes them: an RGB image, and its mask (L, 255 is generated), both
     resized to the recipe's size. Raises InputError for an empty mask."""
     size = recipe.width, recipe.height
-    if mask is not None:
-        mask = resize_to_cover(
-            invert_mask(mask) if recipe.invert_mask else mask, *size, whole=recipe.fit
+    return TaskInputs(
+        image=resize_to_cover(image, *size, whole=recipe.fit),
+        mask=mask and _fit_mask(mask, recipe),
+        facts=facts,
+    )
+
+
+def _fit_mask(mask: Image.Image, recipe: Recipe) -> Image.Image:
+    """The mask at the recipe's size, inverted where it says so. Raises InputError for an empty
+    one."""
+    oriented = invert_mask(mask) if recipe.invert_mask else mask
+    fitted = resize_to_cover(oriented, recipe.width, recipe.height, whole=recipe.fit)
+    if not fitted.getbbox():
+        source = recipe.init_mask or recipe.init_img
+        name = f"the mask {source}" if source else "the mask"
+        remedy = "remove" if recipe.invert_mask else "add"
+        raise InputError(
+            f"{name} is empty: no part is black or transparent", f"{remedy} --invert_mask"
         )
-        if not mask.getbbox():
-            source = recipe.init_mask or recipe.init_img
-            name = f"the mask {source}" if source else "the mask"
-            raise InputError(
-                f"{name} is empty: no part is black or transparent",
-                "remove --invert_mask"
-                if recipe.invert_mask
-                else "add --invert_mask to invert the mask",
-            )
-    return TaskInputs(image=resize_to_cover(image, *size, whole=recipe.fit), mask=mask, facts=facts)
+    return fitted
 
 
 def _note_ignored_options(recipe: Recipe, report: ProgressCallback) -> None:

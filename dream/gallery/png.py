@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, TypeVar
 
 from dream.core.errors import GalleryError
 from dream.core.picture import Picture
@@ -32,6 +32,8 @@ XMP_ELEMENTS = {"Dream": "dream:Line", RECORD: "dream:Record"}
 
 if TYPE_CHECKING:
     from PIL.Image import Image
+
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True)
@@ -146,22 +148,25 @@ def parse_record(chunks: Mapping[str, str]) -> DreamRecord:
     """The record in a PNG's text chunks, whichever program wrote them. Invalid values are left out:
     the hash is a hash, and no provenance value contains a line break."""
     document = parse_json_chunk(chunks)
-    facts, request, steps = (document.get(name) for name in ("facts", "request", "steps"))
     sha256, seconds = document.get("sha256"), document.get("seconds")
     rendered = _line_in(chunks) or ""
     line = str(document.get("line", rendered))
     origin = document.get("origin") if RECORD in chunks else rendered if rendered != line else ""
     return DreamRecord(
         line=line,
-        request=request if isinstance(request, dict) else {},
-        facts=_facts(facts) if isinstance(facts, dict) else {},
+        request=_typed(document, "request", dict),
+        facts=_facts(_typed(document, "facts", dict)),
         sha256=sha256 if isinstance(sha256, str) and _SHA256.fullmatch(sha256) else "",
-        steps=tuple(step for step in steps if isinstance(step, dict))
-        if isinstance(steps, list)
-        else (),
+        steps=tuple(step for step in _typed(document, "steps", list) if isinstance(step, dict)),
         origin=origin if isinstance(origin, str) else "",
         seconds=seconds if isinstance(seconds, float) and 0 < seconds < 1e9 else None,
     )
+
+
+def _typed(document: Mapping[str, Any], key: str, kind: type[_T]) -> _T:
+    """The value, or an empty one if it is not of that type."""
+    value = document.get(key)
+    return value if isinstance(value, kind) else kind()
 
 
 def is_ours(chunks: Mapping[str, str]) -> bool:

@@ -131,11 +131,15 @@ def _scan(path: Path, partial: str) -> _Scan | None:
     if not is_ours(chunks):
         record = parse_record(chunks)
         return _Scan("", unsigned=bool(record.line and record.sha256))
-    # Begin like the partial line, to complete it, even if another path leads here now.
+    return _Scan(_complete(partial, path, chunks) or _line_of(chunks, format_path(path)))
+
+
+def _complete(partial: str, path: Path, chunks: Mapping[str, str]) -> str:
+    """The image's line with the path that the partial line begins with, which may lead elsewhere
+    now; "" if that is not the image's line."""
     folder, slash, _ = _ENDING.split(partial.removeprefix("# "), maxsplit=1)[0].rpartition("/")
-    finishing = _line_of(chunks, f"{folder}{slash}{path.name}")
-    finishes = partial and finishing.startswith(partial)
-    return _Scan(finishing if finishes else _line_of(chunks, format_path(path)))
+    line = _line_of(chunks, f"{folder}{slash}{path.name}")
+    return line if partial and line.startswith(partial) else ""
 
 
 def _line_of(chunks: Mapping[str, str], where: str) -> str:

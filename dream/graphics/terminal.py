@@ -74,12 +74,10 @@ def describe_terminal(
     if environment.get("NO_COLOR"):
         return Terminal(colours="none", cell=cell)
     if tmux is not None:
-        outside = _by_name(tmux.outside)
-        if tmux.passthrough and outside == "kitty":
+        if tmux.passthrough and _by_name(tmux.outside) == "kitty":
             return Terminal(protocol="kitty", colours=colours, through_tmux=True, cell=cell)
-        own: Protocol = "sixel" if 4 in answers.attributes else "symbols"
-        return Terminal(protocol=own, colours=colours, cell=cell)
-    if answers.attributes or answers.kitty or answers.version:
+        protocol: Protocol = "sixel" if 4 in answers.attributes else "symbols"
+    elif answers.attributes or answers.kitty or answers.version:
         protocol = _by_answers(answers)
     else:
         protocol = _by_environment(environment)

@@ -79,10 +79,8 @@ def open_picture(path: Path) -> LoadedImage:
 
     image, alpha, notes = _decode(path, file, decode)
     if left_out:
-        notes = (
-            *notes,
-            f"{path} has text chunks that are too large or damaged; they are ignored",
-        )
+        ignored = f"{path} has text chunks that are too large or damaged; they are ignored"
+        notes = (*notes, ignored)
     return LoadedImage(path, image, alpha, hashlib.sha256(data).hexdigest(), notes)
 
 

@@ -113,16 +113,12 @@ class _Logs:
     def hold(self, folder: Path, file: Path, recipes: Sequence[Recipe], *, any_seed: bool) -> bool:
         """Whether all results of a file exist already: from the same bytes, with the same values,
         and with the same seed unless `any_seed`. Raises InputError."""
-        if folder not in self._folders:
-            self._folders[folder] = {}
-            with suppress(DreamError):
-                for values, result in _results(folder):
-                    self._folders[folder].setdefault(values, []).append(result)
+        logged = self._results_in(folder)
         wanted = Counter(_values(format_line(recipe.to_request()), any_seed) for recipe in recipes)
         for (values, seed), count in wanted.items():
             results = [
                 result
-                for result in self._folders[folder].get(values, ())
+                for result in logged.get(values, ())
                 if (any_seed or result.seed == seed)
                 and (result.source.name == file.name or result.source.parent.name == INPUTS_FOLDER)
             ]
@@ -130,6 +126,14 @@ class _Logs:
             if not results or count > _of_same_bytes(results, file):
                 return False
         return True
+
+    def _results_in(self, folder: Path) -> dict[tuple[str, ...], list[_Result]]:
+        if folder not in self._folders:
+            self._folders[folder] = {}
+            with suppress(DreamError):
+                for values, result in _results(folder):
+                    self._folders[folder].setdefault(values, []).append(result)
+        return self._folders[folder]
 
 
 def _of_same_bytes(results: Sequence[_Result], file: Path) -> int:

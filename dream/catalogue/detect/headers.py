@@ -127,12 +127,7 @@ def _read_safetensors(path: Path, size: int) -> Header:
 
 
 def _read_gguf(path: Path, size: int) -> Header:
-    try:
-        with open_regular(path) as file:
-            header = gguf.parse_header(file)
-    except (LookupError, OverflowError, ValueError, struct.error) as error:
-        why = f": {error}" if type(error) is ValueError else ""
-        raise ModelError(f"{path} is not a GGUF file that can be read{why}", _AGAIN) from error
+    header = _parse_gguf(path)
     if size < header.end:
         raise _truncated(path, size, header.end)
     names = rename(header.tensors, header.metadata.get(gguf.ARCHITECTURE, ""))
@@ -146,6 +141,15 @@ def _read_gguf(path: Path, size: int) -> Header:
         metadata=header.metadata,
         number_format=gguf.find_number_format(header.tensors),
     )
+
+
+def _parse_gguf(path: Path) -> gguf.GgufHeader:
+    try:
+        with open_regular(path) as file:
+            return gguf.parse_header(file)
+    except (LookupError, OverflowError, ValueError, struct.error) as error:
+        why = f": {error}" if type(error) is ValueError else ""
+        raise ModelError(f"{path} is not a GGUF file that can be read{why}", _AGAIN) from error
 
 
 def _read_pickle(path: Path, size: int, form: str, scan: PickleScan) -> Header:

@@ -103,10 +103,7 @@ def assign_weights(
     copied = {}
     read = 0
     # in this order, so that pages which were read can be released
-    for (
-        name,
-        weight,
-    ) in coming.items():
+    for name, weight in coming.items():
         copied[name] = weight.arrived()
         read += weight.origin.nbytes
         if read > BATCH:

@@ -54,15 +54,25 @@ def read_noise_levels(config: Mapping[str, Any]) -> NoiseLevels:
     alphas = np.asarray(diffusers.DDPMScheduler(**betas).alphas_cumprod, np.float64)
     if shift := config.get("snr_shift_scale"):
         alphas = alphas / (shift + (1 - shift) * alphas)
+    spacing = _read_spacing(config)
+    if config.get("rescale_betas_zero_snr"):
+        alphas = _rescale_to_zero_snr(alphas)
+        spacing = "trailing" if spacing in ("", "leading") else spacing
+    sigmas = np.sqrt((1 - alphas) / alphas)
+    return NoiseLevels(sigmas, alphas, spacing, int(config.get("steps_offset") or 0))
+
+
+def _read_spacing(config: Mapping[str, Any]) -> str:
     # A class's default is not the model's own value: diffusers does not pass it on to other
     # classes either.
     defaults = config.get("_use_default_values") or ()
     is_set = "timestep_spacing" in config and "timestep_spacing" not in defaults
-    spacing = str(config["timestep_spacing"]) if is_set else ""
-    if config.get("rescale_betas_zero_snr"):
-        root = np.sqrt(alphas)
-        alphas = ((root - root[-1]) * root[0] / (root[0] - root[-1])) ** 2
-        alphas[-1] = ZERO_SNR_ALPHA
-        spacing = "trailing" if spacing in ("", "leading") else spacing
-    sigmas = np.sqrt((1 - alphas) / alphas)
-    return NoiseLevels(sigmas, alphas, spacing, int(config.get("steps_offset") or 0))
+    return str(config["timestep_spacing"]) if is_set else ""
+
+
+def _rescale_to_zero_snr(alphas: Sigmas) -> Sigmas:
+    """ᾱ by timestep, so that the last timestep is pure noise (algorithm 1 of the paper)."""
+    root = np.sqrt(alphas)
+    rescaled: Sigmas = ((root - root[-1]) * root[0] / (root[0] - root[-1])) ** 2
+    rescaled[-1] = ZERO_SNR_ALPHA
+    return rescaled

@@ -22,17 +22,22 @@ def get_pag_pipeline(loaded: LoadedModel, pipe: Any) -> Any:
     for ending in ("ControlNetImg2ImgPipeline", "Img2ImgPipeline", "InpaintPipeline", "Pipeline"):
         if not name.endswith(ending):
             continue
-        kind = getattr(diffusers, name.removesuffix(ending) + "PAG" + ending, None)
-        if kind is None:
+        pipeline_class = getattr(diffusers, name.removesuffix(ending) + "PAG" + ending, None)
+        if pipeline_class is None:
             break
-        takes = signature(kind.__init__).parameters
-        parts = {key: part for key, part in pipe.components.items() if key in takes}
-        if "requires_safety_checker" in takes:
-            parts["requires_safety_checker"] = False
-        made = kind(**parts, pag_applied_layers=_LAYERS)
-        made.set_progress_bar_config(disable=True)
-        return made
+        return _build_pipeline(pipeline_class, pipe)
     raise ModelError(
         f"{loaded.info.name} does not support --pag: diffusers has no such pipeline for {name}",
         "remove --pag, or choose another --model",
     )
+
+
+def _build_pipeline(pipeline_class: Any, pipe: Any) -> Any:
+    """A pipeline of that class over the components of `pipe`."""
+    parameters = signature(pipeline_class.__init__).parameters
+    parts = {name: part for name, part in pipe.components.items() if name in parameters}
+    if "requires_safety_checker" in parameters:
+        parts["requires_safety_checker"] = False
+    built = pipeline_class(**parts, pag_applied_layers=_LAYERS)
+    built.set_progress_bar_config(disable=True)
+    return built

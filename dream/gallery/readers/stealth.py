@@ -9,11 +9,15 @@ from __future__ import annotations
 
 import zlib
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from dream.gallery.containers.image_text import ImageText
 from dream.gallery.readers.a1111 import parse_parameters
 from dream.gallery.readers.novelai import read_novelai_json
 from dream.gallery.readers.record import ForeignRecord, parse_table
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 MOST_PIXELS = 32_000_000
 """Larger images are not decoded for this."""
@@ -38,25 +42,32 @@ def read_stealth(path: Path, image: ImageText) -> ForeignRecord | None:
 
 def read_hidden_text(path: Path) -> str:
     """The text itself; empty if there is none."""
-    from PIL import Image  # few images have such text
-
-    from dream.core.png_chunks import remove_bad_text
-
-    try:
-        with (
-            path.open("rb") as file,
-            Image.open(remove_bad_text(file)[0], formats=("PNG", "WEBP")) as found,
-        ):
-            if found.width * found.height > MOST_PIXELS:
-                return ""
-            pixels = found.convert("RGBA").transpose(Image.Transpose.TRANSPOSE)
-    except Exception:  # decoders raise errors of every kind on damaged data
+    pixels = _read_columns(path)
+    if pixels is None:
         return ""
     for bands, marks in _MARKS.items():
         data = pixels.getchannel("A") if bands == "A" else pixels.convert("RGB")
         if text := _decode(data.tobytes(), marks):
             return text
     return ""
+
+
+def _read_columns(path: Path) -> Image.Image | None:
+    """The image in RGBA, with rows and columns exchanged; None if it is too large or damaged."""
+    from PIL import Image as Images  # few images have such text
+
+    from dream.core.png_chunks import remove_bad_text
+
+    try:
+        with (
+            path.open("rb") as file,
+            Images.open(remove_bad_text(file)[0], formats=("PNG", "WEBP")) as image,
+        ):
+            if image.width * image.height > MOST_PIXELS:
+                return None
+            return image.convert("RGBA").transpose(Images.Transpose.TRANSPOSE)
+    except Exception:  # decoders raise errors of every kind on damaged data
+        return None
 
 
 def _decode(data: bytes, marks: tuple[bytes, bytes]) -> str:
