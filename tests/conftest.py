@@ -1,4 +1,4 @@
-"""What several rooms' tests need: models to paint with."""
+"""What the tests of several packages need: models to generate with."""
 
 from __future__ import annotations
 
@@ -7,6 +7,10 @@ import tempfile
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+settings.register_profile("dream", deadline=None)  # other programs may use the processor
+settings.load_profile("dream")
 
 # What dream remembers about its user is the tests' own, in the programs that they start too.
 os.environ["XDG_STATE_HOME"] = tempfile.mkdtemp(prefix="dream-state-")

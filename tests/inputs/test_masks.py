@@ -69,7 +69,7 @@ def test_an_empty_hole_is_filled_from_around_it() -> None:
     assert fill_transparent(emptied, Image.new("L", image.size, 0)) is emptied
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.integers(0, 2**32 - 1), st.integers(0, 9), st.floats(0, 1))
 def test_a_fading_edge_never_leaves_the_mask(seed: int, blur: int, share: float) -> None:
     values = np.random.default_rng(seed).random((5, 7)) < share

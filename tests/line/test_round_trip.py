@@ -131,9 +131,7 @@ def _values(field: str, hint: Any) -> st.SearchStrategy[Any]:
     return st.one_of(st.just(flag.default), values.filter(lambda value: _takes(flag.kind, value)))
 
 
-PATIENT = settings(
-    deadline=None, suppress_health_check=[HealthCheck.filter_too_much, HealthCheck.too_slow]
-)
+PATIENT = settings(suppress_health_check=[HealthCheck.filter_too_much, HealthCheck.too_slow])
 """However many values a kind refuses, and however busy the machine is."""
 
 REQUESTS = _REQUESTS = st.builds(

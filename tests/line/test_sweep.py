@@ -6,7 +6,7 @@ from fractions import Fraction
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from dream.core.errors import BadLine, BadSetting
@@ -97,7 +97,6 @@ def test_what_is_wrong_is_pointed_at(line: str, column: int, why: str) -> None:
     assert why in str(error.value)
 
 
-@settings(deadline=None)
 @given(
     st.decimals(1, 40, places=2),
     st.decimals(1, 40, places=2),
@@ -122,7 +121,6 @@ _AXES = st.fixed_dictionaries(
 )
 
 
-@settings(deadline=None)
 @given(_AXES, st.text(max_size=20), st.integers(1, 5), st.sampled_from([None, 7]))
 def test_a_sweep_is_written_and_read_again(
     axes: dict[str, list[Any]], prompt: str, iterations: int, steps: int | None

@@ -28,7 +28,7 @@ def flat(size: tuple[int, int]) -> Image.Image:
     return Image.new("RGB", size, (40, 80, 120))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(_SIZES, st.sampled_from([0, 0.25, 0.5, 1, 17]))
 def test_all_tiles_together_are_the_whole_without_a_seam(
     size: tuple[int, int], overlap: float

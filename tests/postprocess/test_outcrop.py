@@ -41,7 +41,7 @@ class Hand:
         return Image.new("RGB", shown.size, GREEN)
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(_SIZES, _SIDES)
 def test_the_old_pixels_stay_and_the_new_are_painted(size: tuple[int, int], sides: Outcrop) -> None:
     image, hand = noise(size), Hand()

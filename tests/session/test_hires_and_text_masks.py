@@ -69,7 +69,7 @@ def test_words_mask_a_picture_and_only_they(photo: str) -> None:
         resolved(f"x -I {photo} -M {photo} -tm cat")
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.none() | st.floats(0, 1),
     st.none() | st.builds(TextMask, st.sampled_from(["cat", "NOT (a OR b)"]), st.floats(0, 1)),

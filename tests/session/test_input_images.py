@@ -95,9 +95,7 @@ def test_a_long_thin_picture_fits_whole_by_growing_out_of_the_box(tmp_path: Path
         resolved(Request(prompt="x", init_img=path, fit=True))
 
 
-@settings(
-    max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     own=st.tuples(st.integers(1, 3000), st.integers(1, 3000)),
     width=st.none() | st.integers(64, 1500),
@@ -177,9 +175,7 @@ def test_a_strength_without_a_picture_is_said(photo: str) -> None:
     assert answer.recipes[0].strength is None and "-f is ignored" in answer.notes[0]
 
 
-@settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     data=st.fixed_dictionaries(
         {},

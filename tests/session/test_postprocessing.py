@@ -41,7 +41,7 @@ def maybe(values: st.SearchStrategy[object]) -> st.SearchStrategy[object]:
     return st.one_of(st.none(), values)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(
     message=st.fixed_dictionaries(
         {

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from dream.catalogue.model_info import ModelInfo
@@ -112,7 +112,6 @@ def test_a_request_from_python_keeps_to_the_ranges(wrong: Request) -> None:
         check_ranges(wrong)
 
 
-@settings(deadline=None)
 @given(
     st.builds(
         Request,

@@ -67,9 +67,7 @@ def test_png_log_and_event_agree(tmp_path: Path) -> None:
     assert line.startswith(f"{event.path.as_posix()}: {event.line} # sha256:{event.sha256[:16]}")
 
 
-@settings(
-    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(prompt=st.text(max_size=60), steps=st.integers(1, 3), seed=st.integers(0, 2**32 - 1))
 def test_law_2_a_logged_line_is_the_same_recipe(
     tmp_path: Path, prompt: str, steps: int, seed: int

@@ -31,7 +31,7 @@ def resolved(request: Request) -> tuple[Recipe, ...]:
     return resolve(request, lambda name: CARD, (), lambda: next(numbers)).recipes
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.builds(
         Request,

@@ -62,7 +62,7 @@ LINES = st.lists(
 ).map(" ".join)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(LINES)
 def test_the_pieces_are_the_line(line: str) -> None:
     assert "".join(piece[1] for piece in style_line(line, COMMANDS)) == line
