@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import TYPE_CHECKING
+from dataclasses import fields, replace
+from typing import TYPE_CHECKING, Any
 
 from dream.catalogue import ModelRegistry
 from dream.core.events import Loading, Note
@@ -14,6 +14,7 @@ from dream.engine.import_errors import raise_setup_errors
 from dream.engine.interface import Progress, ProgressCallback
 from dream.options.option_type import MAX_SEED, Upscale
 from dream.options.outpaint import OUTPAINT_STRENGTH, Outcrop
+from dream.options.schedule_table import FORMER
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -126,7 +127,7 @@ class _WindowGenerator:
         report: ProgressCallback,
     ) -> None:
         self._generator = generator
-        self._recipe = _for_window(recipe)
+        self._recipe = make_window_recipe(recipe)
         self._stage = stage
         self._count = count
         self._report = report
@@ -164,32 +165,47 @@ def _for_outpainting(recipe: Recipe) -> Recipe:
     return replace(recipe, cfg_scale=1.0) if extends_edges else recipe
 
 
-def _for_window(recipe: Recipe) -> Recipe:
-    """A recipe with only the prompt and the numbers that matter for a window; input images and
-    later stages belong to the whole image."""
-    return Recipe(
-        prompt=recipe.prompt,
-        negative=recipe.negative,
-        syntax=recipe.syntax,
-        weighting=recipe.weighting,
-        clip_skip=recipe.clip_skip,
-        steps=recipe.steps,
-        seed=recipe.seed,
-        width=recipe.width,
-        height=recipe.height,
-        cfg_scale=recipe.cfg_scale,
-        cfg_rescale=recipe.cfg_rescale,
-        sampler=recipe.sampler,
-        schedule=recipe.schedule,
-        model=recipe.model,
-        vae=recipe.vae,
-        lora=recipe.lora,
-        hypernet=recipe.hypernet,
-        embedding=recipe.embedding,
-        freeu=recipe.freeu,
-        pag=recipe.pag,
-        strength=recipe.strength,
+WHOLE_IMAGE_FIELDS = frozenset(
+    (
+        "init_img",
+        "fit",
+        "init_mask",
+        "text_mask",
+        "invert_mask",
+        "inpaint_replace",
+        "mask_blur",
+        "init_color",
+        "fix",
+        "hires_fix",
+        "outcrop",
+        "out_direction",
+        "embiggen",
+        "embiggen_tiles",
+        "embiggen_strength",
+        "with_variations",
+        "perlin",
+        "seamless",
+        "seamless_axes",
+        "h_symmetry_time_pct",
+        "v_symmetry_time_pct",
+        "upscale",
+        "upscaler",
+        "upscale_tile",
+        "watermark",
     )
+)
+"""Fields of a recipe for input images, later stages and the composition: they belong to the image
+as a whole, and its windows are rendered without them."""
+
+
+def make_window_recipe(recipe: Recipe) -> Recipe:
+    """A recipe with the prompt, the model, and how it is sampled; as its line was rendered when it
+    was logged: before --schedule existed, --threshold and --karras_max did not reach windows."""
+    reset = set(WHOLE_IMAGE_FIELDS)
+    if recipe.schedule == FORMER:
+        reset |= {"threshold", "karras_max"}
+    defaults: dict[str, Any] = {f.name: f.default for f in fields(Recipe) if f.name in reset}
+    return replace(recipe, **defaults)
 
 
 def _upscaler(registry: ModelRegistry, device: str) -> Upscaler:

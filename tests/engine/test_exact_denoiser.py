@@ -17,30 +17,18 @@ from dream.options.schedule_table import AUTO, FORMER, SCHEDULES
 from tests.engine.gaussian import (
     CONFIGS,
     MEANS,
-    REFERENCES,
     SPREAD,
     clean,
+    distance,
     draws,
     exact,
-    plms,
+    make,
     run_scheduler,
-    tcd,
 )
+from tests.engine.reference_samplers import REFERENCES, plms, tcd
 
 COUNT = 400
 STARTS = (1.0, 0.75, 0.5, 0.2)
-
-
-def make(name: str, kind: str, steps: int, skipped: int = 0, schedule: str = AUTO) -> Any:
-    with silence_libraries():
-        return make_scheduler(
-            name, CONFIGS[kind], steps, torch.float32, schedule=schedule, skipped=skipped
-        )
-
-
-def distance(one: torch.Tensor, other: torch.Tensor) -> float:
-    """The greatest distance of a row, in standard deviations of its data."""
-    return float(((one - other) / SPREAD).pow(2).mean(-1).sqrt().max())
 
 
 def reference_for(name: str, scheduler: Any, skipped: int) -> Any:
@@ -95,65 +83,12 @@ def sigma_at_end(scheduler: Any) -> float:
     return math.sqrt((1 - level) / level)
 
 
-@pytest.mark.parametrize("kind", CONFIGS)
-@pytest.mark.parametrize("schedule", ["karras", "simple", "align_your_steps"])
-def test_an_adaptive_sampler_is_near_the_exact_solution_with_every_schedule(
-    schedule: str, kind: str
-) -> None:
-    """Of which it uses the ends only: `simple` at 20 steps has sigma 0.2 before its 0."""
-    for steps in (1, 5, 20):
-        scheduler = make("dpm_adaptive", kind, steps, schedule=schedule)
-        made = run_scheduler(scheduler, CONFIGS[kind], steps, draws(1, COUNT))
-        assert 12 < made.calls < 80
-        solution = exact(made.start, made.sigmas[0], made.sigmas[-1])
-        assert distance(made.x, solution) < 0.2
-        assert len(scheduler.timesteps) == made.calls and not list(scheduler.timesteps)
-
-
-def test_an_adaptive_sampler_takes_more_calls_where_the_image_needs_them() -> None:
-    def count(strength: float, clean_at: float) -> int:
-        """Calls on a denoiser whose prediction jumps at one sigma; of half the way, or all."""
-        scheduler = make("dpm_adaptive", "epsilon", 20, 20 - int(20 * strength))
-        scheduler.set_timesteps(20)
-        x, done = draws(1, 50) * scheduler.init_noise_sigma, list[float]()
-        for t in scheduler.timesteps:
-            share = scheduler.share_done
-            assert share is not None and 0 <= share < 1
-            done.append(share)
-            jumped = torch.ones_like(x) if scheduler.sigma < clean_at else torch.zeros_like(x)
-            noise = (x - jumped) / scheduler.sigma
-            x = scheduler.step(noise, t, x).prev_sample
-        assert scheduler.share_done == 1 and done[-1] > 0.8
-        return len(done)
-
-    assert count(1.0, 0.0) < count(1.0, 1.0)
-
-
 @pytest.mark.parametrize("name", ["ddim", "plms", "k_lms", "k_heun", "dpmpp_2m", "dpm_adaptive"])
 def test_few_steps_from_pure_noise_stay_within_the_data(name: str) -> None:
     for steps in (1, 4):
         scheduler = make(name, "zero snr", steps)
         made = run_scheduler(scheduler, CONFIGS["zero snr"], steps, draws(1, COUNT))
         assert float((made.x.std(-1) / SPREAD[..., 0])[0, 2:].max()) < 1.4, steps
-
-
-def test_an_adaptive_sampler_with_no_way_to_go_makes_one_call() -> None:
-    """-s2 -f0.5 with Karras' sigmas starts at the cleanest one."""
-    scheduler = make("dpm_adaptive", "epsilon", 2, 1, "karras")
-    made = run_scheduler(
-        scheduler, CONFIGS["epsilon"], 2, draws(1, 8), image=draws(2, 8), skipped=1
-    )
-    assert made.calls == 1 and torch.isfinite(made.x).all()
-
-
-def test_an_adaptive_sampler_ends_whatever_the_network_predicts() -> None:
-    scheduler = make("dpm_adaptive", "epsilon", 20)
-    scheduler.set_timesteps(20)
-    x = draws(1, 8)
-    for calls, t in enumerate(scheduler.timesteps):
-        assert calls < 40
-        x = scheduler.step(torch.full_like(x, math.nan), t, x).prev_sample
-    assert scheduler.finished
 
 
 @pytest.mark.parametrize("strength", [1.0, 0.75])

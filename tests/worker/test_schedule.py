@@ -4,6 +4,7 @@ tiles of -embiggen, and what -c and -D generate beyond the edge."""
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import fields as dataclass_fields
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +13,14 @@ import pytest
 
 from dream.catalogue import ModelRegistry
 from dream.core.picture import Picture
+from dream.core.recipe import Recipe
 from dream.core.stages import EMBIGGEN, OUTCROP, OUTPAINT, Stage
 from dream.engine import create_generator
 from dream.engine.image_generator import ImageGenerator
 from dream.engine.sampling import generation_run
+from dream.options.option_type import Upscale
 from dream.options.outpaint import Embiggen, Outcrop, Shift
-from dream.worker.postprocessor import PostProcessor
+from dream.worker.postprocessor import WHOLE_IMAGE_FIELDS, PostProcessor, make_window_recipe
 from tests.recipes import recipe
 
 
@@ -70,6 +73,34 @@ def test_what_is_generated_after_the_image_uses_its_schedule(
     assert used and set(used) == {("k_euler", "exponential")}
     assert (first == finish("exponential")).all()
     assert (first != finish("uniform")).any()
+
+
+@pytest.mark.parametrize(
+    ("schedule", "kept"), [("exponential", (0.8, 15)), ("former", (0.0, None))]
+)
+def test_windows_keep_everything_but_what_belongs_to_the_whole_image(
+    schedule: str, kept: tuple[float, int | None]
+) -> None:
+    """A quantized model stays quantized. Lines from before --schedule render as they did."""
+    whole = recipe(
+        schedule=schedule,
+        threshold=0.8,
+        karras_max=15,
+        quantize="int8",
+        freeu=True,
+        init_img="in.png",
+        mask_blur=9,
+        seamless=True,
+        upscale=Upscale(2),
+        strength=0.4,
+    )
+    window = make_window_recipe(whole)
+    assert (window.quantize, window.freeu, window.strength) == ("int8", True, 0.4)
+    assert (window.threshold, window.karras_max) == kept
+    assert (window.init_img, window.mask_blur, window.seamless, window.upscale) == (
+        (None, 4, False, None)
+    )
+    assert {field.name for field in dataclass_fields(Recipe)} > WHOLE_IMAGE_FIELDS
 
 
 def test_both_passes_of_hires_fix_use_the_schedule(
