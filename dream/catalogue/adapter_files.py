@@ -61,7 +61,7 @@ def find_adapters(
 ) -> dict[str, Path]:
     """The files by name: the stem, or the path in the folder without suffix if another file has
     that stem already. Folders of their own come first, then those in the models folders."""
-    found: dict[str, Path] = {}
+    paths: dict[str, Path] = {}
     seen: set[Path] = set()
     folders = [*own_dirs, *(models / place for models in models_dirs for place in kind.places)]
     for folder in folders:
@@ -74,15 +74,15 @@ def find_adapters(
         seen.add(real)
         for path in _files(folder, kind.suffixes):
             name = _name_of(path)
-            if name in found:
+            if name in paths:
                 if (
-                    path.suffix.lower() != found[name].suffix.lower()
-                    and path.parent == found[name].parent
+                    path.suffix.lower() != paths[name].suffix.lower()
+                    and path.parent == paths[name].parent
                 ):
                     continue  # the same adapter in two formats; safetensors come first
                 name = path.relative_to(folder).with_suffix("").as_posix()
-            found.setdefault(name, path)
-    return found
+            paths.setdefault(name, path)
+    return paths
 
 
 def _name_of(path: Path) -> str:

@@ -47,31 +47,31 @@ class AdapterRegistry:
 
     def find(self, kind: AdapterKind) -> dict[str, Path]:
         """The files of one kind, by name, sorted."""
-        found = find_adapters(kind, self.models_dirs, self.dirs.of(kind))
-        return dict(sorted(found.items(), key=lambda item: item[0].casefold()))
+        paths = find_adapters(kind, self.models_dirs, self.dirs.of(kind))
+        return dict(sorted(paths.items(), key=lambda item: item[0].casefold()))
 
     def get(self, kind: AdapterKind, name: str) -> Path:
         """The file of that name, or at that path. For a LoRA, the name that its trainer gave it
         works too, as it does in the AUTOMATIC1111 web UI. Raises ModelError with similar names."""
-        found = self.find(kind)
-        if name in found:
-            return found[name]
+        paths = self.find(kind)
+        if name in paths:
+            return paths[name]
         stem = (
             Path(name).with_suffix("").name if Path(name).suffix.lower() in kind.suffixes else name
         )
-        for candidate, path in found.items():
+        for candidate, path in paths.items():
             if candidate.casefold() in (name.casefold(), stem.casefold()):
                 return path
         if (outside := _existing_file(name)) is not None:
             return outside
         if kind is LORA:
-            for path in found.values():
+            for path in paths.values():
                 if read_output_name(path) == name:
                     return path
         where = ", ".join(map(str, (*self.dirs.of(kind), *self.models_dirs)))
         raise ModelError(
             f'there is no {kind.called} "{name}" in {where}',
-            suggest_names(stem, found) or f"put its file into {kind.places[0]}/ in a models folder",
+            suggest_names(stem, paths) or f"put its file into {kind.places[0]}/ in a models folder",
         )
 
     def get_lora(self, name: str) -> LoraInfo:

@@ -43,8 +43,8 @@ def split_credentials(url: str) -> tuple[str, dict[str, str]]:
     if not at:
         return url, {}
     name, _, password = credentials.partition(":")
-    joined = f"{unquote(name)}:{unquote(password)}".encode()
-    secret = {"Authorization": f"Basic {base64.b64encode(joined).decode()}"}
+    plain = f"{unquote(name)}:{unquote(password)}".encode()
+    secret = {"Authorization": f"Basic {base64.b64encode(plain).decode()}"}
     return urlunsplit(parts._replace(netloc=host)), secret
 
 

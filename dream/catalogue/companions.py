@@ -47,8 +47,8 @@ def with_companions(info: ModelInfo, dirs: Sequence[Path]) -> ModelInfo:
     """
     if not (detected := detect(info.path)).wanted:
         return info
-    found = find_companions(detected, dirs, info.text_encoder)
-    return replace(info, parts=found.parts, missing=found.missing)
+    companions = find_companions(detected, dirs, info.text_encoder)
+    return replace(info, parts=companions.parts, missing=companions.missing)
 
 
 def find_companions(
@@ -120,15 +120,15 @@ def _take_own(own: list[Piece], wanted: Wanted, path: Path) -> PartFile | None:
 def _choose(
     family: Family, wanted: Wanted, dirs: Sequence[Path], model: Path, named: str
 ) -> PartFile | None:
-    found = [
+    candidates = [
         (file, detected, piece)
         for file, detected in _list_files(wanted, dirs, named)
         for piece in detected.pieces
         if wanted.is_met_by(piece)
     ]
-    if not found:
+    if not candidates:
         return None
-    file, _, piece = min(found, key=lambda one: _rank(family, wanted, model, named, *one[:2]))
+    file, _, piece = min(candidates, key=lambda one: _rank(family, wanted, model, named, *one[:2]))
     return PartFile(part=wanted.part, path=file, prefix=piece.prefix, kind=piece.kind)
 
 

@@ -66,9 +66,9 @@ def find_few_step_settings(*names: str) -> FewStepSettings | None:
         for row in _ROWS:
             if row.pattern.search(name):
                 steps = _STEPS.search(name)
-                found = row.settings
-                count = int(steps[1]) if steps else found.steps
+                settings = row.settings
+                count = int(steps[1]) if steps else settings.steps
                 return FewStepSettings(
-                    found.called, count, found.cfg_scale, found.sampler, found.schedule
+                    settings.called, count, settings.cfg_scale, settings.sampler, settings.schedule
                 )
     return None

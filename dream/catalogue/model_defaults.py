@@ -44,8 +44,8 @@ def apply_distilled(
             return _with_row(info, family, row, 0, origin)
     for text, origin in ((title, "the file's metadata"), *((name, "its name") for name in names)):
         for row in family.distilled:
-            if found := re.search(row.pattern, text.lower()):
-                steps = next((int(number) for number in found.groups() if number), 0)
+            if match := re.search(row.pattern, text.lower()):
+                steps = next((int(number) for number in match.groups() if number), 0)
                 return _with_row(info, family, row, steps, f"{origin} ({text})")
     return info
 

@@ -79,8 +79,8 @@ def _rename_in_text(file: Path, old: str, new: str) -> str:
     key = tomlkit.key(new).as_string()
 
     def header(match: re.Match[str]) -> str:
-        its = next(iter(tomllib.loads(f"{match[2]} = 0")))
-        return f"{match[1]}{key}{match[3]}" if its == old else match[0]
+        name = next(iter(tomllib.loads(f"{match[2]} = 0")))
+        return f"{match[1]}{key}{match[3]}" if name == old else match[0]
 
     changed = _HEADER.sub(header, text)
     models = document["models"]

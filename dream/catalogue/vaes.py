@@ -25,18 +25,18 @@ VAE_FOLDERS = ("vae", "VAE", "models/VAE")
 def find_vaes(dirs: Sequence[Path]) -> dict[str, Path]:
     """VAE files, and folders in diffusers layout, by name; x.vae.pt is called `x`. Repositories in
     a hub cache that hold a VAE alone (sd-vae-ft-mse) are VAEs too."""
-    found: dict[str, Path] = {}
+    paths: dict[str, Path] = {}
     for models in dirs:
         for place in list_folders(VAES, (models,)):
             for config in sorted(place.glob(f"*/{TRANSFORMERS_INDEX}")):
-                found.setdefault(config.parent.name, config.parent)
+                paths.setdefault(config.parent.name, config.parent)
             for path in list_with_suffix(place, "**/*", VAE_FILES):
                 if not (path.parent / TRANSFORMERS_INDEX).exists():
-                    found.setdefault(path.stem.removesuffix(".vae"), path)
+                    paths.setdefault(path.stem.removesuffix(".vae"), path)
         for name, folder in list_snapshots(models):
             if is_vae_folder(folder):
-                found.setdefault(name, folder)
-    return found
+                paths.setdefault(name, folder)
+    return paths
 
 
 def check_vae(path: Path) -> None:

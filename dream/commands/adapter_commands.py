@@ -19,20 +19,20 @@ def list_loras(context: Context, argument: str) -> Events[None]:
     trigger words; and files that cannot be read."""
     session = context.session
     family = find_active_family(session)
-    wanted = argument.strip().casefold()
+    query = argument.strip().casefold()
     fitting: list[Line] = []
     others: list[Line] = []
     problems: list[Line] = []
-    for found in AdapterRegistry.of(session.registry).list_loras():
-        if not isinstance(found, LoraInfo):
-            problems.append(f"  ! {found}")
-        elif wanted in found.name.casefold() and found.is_lora:
-            (fitting if fits(found, family) else others).append(_row(found))
+    for lora in AdapterRegistry.of(session.registry).list_loras():
+        if not isinstance(lora, LoraInfo):
+            problems.append(f"  ! {lora}")
+        elif query in lora.name.casefold() and lora.is_lora:
+            (fitting if fits(lora, family) else others).append(_row(lora))
     lines: list[Line] = [*fitting]
     if others:
         lines += ["for other models:", *others]
     if not lines and not problems:
-        named = f" with “{argument.strip()}” in its name" if wanted else ""
+        named = f" with “{argument.strip()}” in its name" if query else ""
         lines = [f"there is no LoRA{named}; put its file into loras/ in a models folder"]
     yield TextOutput(lines=(*lines, *problems))
 
@@ -41,11 +41,11 @@ def list_embeddings(context: Context, argument: str) -> Events[None]:
     """!embeddings [TEXT]: list embeddings, with family, number of vectors and size; and files that
     cannot be read."""
     registry = AdapterRegistry.of(context.session.registry)
-    wanted = argument.strip().casefold()
+    query = argument.strip().casefold()
     lines: list[Line] = []
     problems: list[Line] = []
     for name, path in registry.find(EMBEDDING).items():
-        if wanted not in name.casefold():
+        if query not in name.casefold():
             continue
         try:
             info = read_embedding_info(name, path)

@@ -24,13 +24,13 @@ def show_history(context: Context, argument: str) -> Events[None]:
 
 def search_history(context: Context, argument: str) -> Events[None]:
     """!search WORDS: list the lines that contain all the words, in any order and any case."""
-    wanted = argument.casefold().split()
-    if not wanted:
+    words = argument.casefold().split()
+    if not words:
         raise BadLine("!search needs words to search for")
     matches = [
         (number, line)
         for number, line in enumerate(context.history(), 1)
-        if all(word in line.casefold() for word in wanted)
+        if all(word in line.casefold() for word in words)
     ]
     yield _format_numbered(matches, _MAX_SHOWN)
 

@@ -187,22 +187,22 @@ def _remove_download_dir(folder: Path) -> None:
         folder.parent.rmdir()
 
 
-def download_folder(wanted: HubId, name: str, registry: ModelRegistry) -> Events[Path]:
+def download_folder(hub_id: HubId, name: str, registry: ModelRegistry) -> Events[Path]:
     """Download a repository of Hugging Face into a folder in a models folder, under `name` or its
     own name. Raises BadLine, ModelError, FetchError."""
     from dream.catalogue.hub import download
 
-    require_online(registry, str(wanted))
-    folder = find_writable_dir(registry.models_dirs) / _file_name(name or wanted.name)
+    require_online(registry, str(hub_id))
+    folder = find_writable_dir(registry.models_dirs) / _file_name(name or hub_id.name)
     existing = registry.find_paths().get(folder.name, folder)
-    if existing != folder or not _claim_folder(folder, wanted):
+    if existing != folder or not _claim_folder(folder, hub_id):
         raise ModelError(
-            f"model {folder.name} already exists: {existing}; {wanted} is a different model",
+            f"model {folder.name} already exists: {existing}; {hub_id} is a different model",
             _ANOTHER,
         )
     try:
         yield from follow_download(
-            lambda on_progress, on_note: download(wanted, folder, on_progress, on_note)
+            lambda on_progress, on_note: download(hub_id, folder, on_progress, on_note)
         )
     finally:
         if not _contains_files(folder):  # no such repository, perhaps
@@ -210,14 +210,14 @@ def download_folder(wanted: HubId, name: str, registry: ModelRegistry) -> Events
     return folder
 
 
-def _claim_folder(folder: Path, wanted: HubId) -> bool:
+def _claim_folder(folder: Path, hub_id: HubId) -> bool:
     """Whether a folder is free for this repository: new, empty, or a download of it."""
     origin = folder / _ORIGIN
     try:
         if _contains_files(folder):
-            return path_exists_at(origin) and read_bounded(origin, 1000) == str(wanted).encode()
+            return path_exists_at(origin) and read_bounded(origin, 1000) == str(hub_id).encode()
         folder.mkdir(parents=True, exist_ok=True)
-        origin.write_text(str(wanted), "utf-8")
+        origin.write_text(str(hub_id), "utf-8")
     except OSError as error:
         raise ModelError(f"{folder} cannot be written: {error.strerror or error}") from error
     return True

@@ -58,13 +58,13 @@ def find_images(context: Context, argument: str) -> Events[None]:
     folder = context.session.outdir
     with PictureIndex(folder, ModelLookup(context.session.registry)) as index:
         yield from _update(index)
-        found = index.find(*query)
-        shown = list(islice(found, _SHOWN))
-        more = sum(1 for _ in found)
-    if not shown:
+        matches = index.find(*query)
+        images = list(islice(matches, _SHOWN))
+        more = sum(1 for _ in matches)
+    if not images:
         yield Note(text=f"no image in {folder.as_posix()} matches")
         return
-    yield TextOutput(lines=tuple(_list_images(folder, shown, more)))
+    yield TextOutput(lines=tuple(_list_images(folder, images, more)))
 
 
 def show_statistics(context: Context, argument: str) -> Events[None]:
@@ -77,11 +77,11 @@ def show_statistics(context: Context, argument: str) -> Events[None]:
         folder = path if is_folder(path) else path.parent
     with PictureIndex(folder, ModelLookup(context.session.registry)) as index:
         yield from _update(index)
-        found = list(index.find(()))
-    if not found:
+        images = list(index.find(()))
+    if not images:
         yield Note(text=f"no image in {folder.as_posix()} says how it was made")
         return
-    yield TextOutput(lines=tuple(_format_statistics(folder, found)))
+    yield TextOutput(lines=tuple(_format_statistics(folder, images)))
 
 
 def _update(index: PictureIndex) -> Events[None]:
@@ -120,11 +120,11 @@ def _parse_query(argument: str) -> _Query:
     return _Query(tuple(words), **options)  # type: ignore[arg-type]
 
 
-def _list_images(folder: Path, shown: Sequence[IndexedImage], more: int) -> Iterator[Line]:
-    for image in shown:
-        gone = "" if image.time else " (deleted)"
+def _list_images(folder: Path, images: Sequence[IndexedImage], more: int) -> Iterator[Line]:
+    for image in images:
+        deleted = "" if image.time else " (deleted)"
         tool = f" (by {image.tool})" if image.tool else ""
-        yield (f"{(folder / image.name).as_posix()}{gone}{tool}", image.line)
+        yield (f"{(folder / image.name).as_posix()}{deleted}{tool}", image.line)
     if more:
         rest = "1 more image" if more == 1 else f"{more:,} more images"
         yield f"… and {rest}; more words, --model or --after narrow it down"
@@ -161,12 +161,12 @@ def _day(seconds: float) -> str:
 
 def _average_seconds(folder: Path, images: Sequence[IndexedImage]) -> dict[str, float]:
     """Seconds an image by model, of the newest images that record it."""
-    taken: dict[str, list[float]] = {}
+    seconds_by_model: dict[str, list[float]] = {}
     for image in islice(images, _TIMED):
         with suppress(DreamError):
             if seconds := read_record(folder / image.name).seconds:
-                taken.setdefault(image.model, []).append(seconds)
-    return {model: sum(values) / len(values) for model, values in taken.items()}
+                seconds_by_model.setdefault(image.model, []).append(seconds)
+    return {model: sum(values) / len(values) for model, values in seconds_by_model.items()}
 
 
 def _steps(line: str) -> int | None:

@@ -64,19 +64,19 @@ def find_outside_settings(
     which the last is the current folder's. Raises BadSetting."""
     launch, base = read_settings(files[-1:])
     others = read_settings(files[:-1])[1]
-    found = []
+    settings = []
     if options[1].outdir is None and (base.outdir is not None or others.outdir is None):
         source = FILE if base.outdir is not None else f"the link in {base.folder}"
-        found.append(OutsideSetting("outdir", source, _real(base.folder)))
+        settings.append(OutsideSetting("outdir", source, _real(base.folder)))
     if options[0].models_dir is None and launch.models_dir is not None:
-        found += [
+        settings += [
             OutsideSetting("models_dir", FILE, _real(parse_path(folder)))
             for folder in split_folders(launch.models_dir)
         ]
     here = _real(Path())
     known = _allowed()
     return tuple(
-        one for one in found if not one.place.is_relative_to(here) and one._mark() not in known
+        one for one in settings if not one.place.is_relative_to(here) and one._mark() not in known
     )
 
 

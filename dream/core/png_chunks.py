@@ -147,13 +147,13 @@ def remove_bad_text(file: IO[bytes]) -> tuple[IO[bytes], bool]:
     file.seek(0)
     if not bad:
         return file, False
-    kept, at = io.BytesIO(), 0
+    cleaned, at = io.BytesIO(), 0
     for chunk in bad:
-        _copy(file, kept, at, chunk.start - 8)
+        _copy(file, cleaned, at, chunk.start - 8)
         at = chunk.start + chunk.length + 4
-    _copy(file, kept, at, file.seek(0, os.SEEK_END))
-    kept.seek(0)
-    return kept, True
+    _copy(file, cleaned, at, file.seek(0, os.SEEK_END))
+    cleaned.seek(0)
+    return cleaned, True
 
 
 def _copy(source: IO[bytes], target: IO[bytes], start: int, end: int) -> None:

@@ -47,10 +47,14 @@ def with_stages(recipe: Recipe, stages: Collection[Stage]) -> Recipe:
     off: dict[str, Any] = {
         name: None for stage in STAGES if stage not in stages for name in stage.recipe_fields
     }
-    left = replace(recipe, **off)
-    if not (left.outcrop or left.out_direction or left.init_img):
-        left = replace(left, strength=None)
-    return left if needs_upscaler(left.embiggen, left.upscale) else replace(left, upscaler=None)
+    reduced = replace(recipe, **off)
+    if not (reduced.outcrop or reduced.out_direction or reduced.init_img):
+        reduced = replace(reduced, strength=None)
+    return (
+        reduced
+        if needs_upscaler(reduced.embiggen, reduced.upscale)
+        else replace(reduced, upscaler=None)
+    )
 
 
 def needs_upscaler(embiggen: Embiggen | None, upscale: Upscale | None) -> bool:

@@ -193,8 +193,10 @@ class ImageGenerator:
         """Write a model's single file as a folder in diffusers layout. Raises ModelError."""
         info = self._find_model(model)
         weight = estimate_memory(info, "cpu", "float32")
-        kept = self._shared.find({part.path for part in info.parts})  # while others are unloaded
-        weight = replace(weight, weights=max(0, weight.weights - count_bytes(kept)))
+        encoders = self._shared.find(
+            {part.path for part in info.parts}
+        )  # while others are unloaded
+        weight = replace(weight, weights=max(0, weight.weights - count_bytes(encoders)))
         self._cache.make_room(info.name, weight)
         report(Loading(model=model))
         export_diffusers(info, folder)
@@ -222,8 +224,10 @@ class ImageGenerator:
         weight = estimate_memory(info, machine.device, machine.precision)
         weight = self._cache.choose_offload(info.name, weight, machine.low_memory, report)
         offload_mode = weight.placement.offload_mode
-        kept = self._shared.find({part.path for part in info.parts})  # while others are unloaded
-        weight = replace(weight, weights=max(0, weight.weights - count_bytes(kept)))
+        encoders = self._shared.find(
+            {part.path for part in info.parts}
+        )  # while others are unloaded
+        weight = replace(weight, weights=max(0, weight.weights - count_bytes(encoders)))
         self._cache.make_room(info.name, weight)
         with silence_libraries():
             loaded = memory.run_or_none_on_oom(

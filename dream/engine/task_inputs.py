@@ -54,9 +54,9 @@ def _load_initial_image(
     facts = {"init_img": opened.sha256}
     mask = None if opened.alpha is None else mask_from_alpha(opened.alpha)
     if recipe.init_mask is not None:
-        drawn = _open(recipe.init_mask, report)
-        facts["init_mask"] = drawn.sha256
-        mask = _resize_to_image(read_mask(drawn), opened)
+        mask_image = _open(recipe.init_mask, report)
+        facts["init_mask"] = mask_image.sha256
+        mask = _resize_to_image(read_mask(mask_image), opened)
     elif recipe.text_mask is not None:
         mask, facts["clipseg"] = find_mask(opened.image, recipe.text_mask)
         _require_nonempty(mask, recipe.init_img, recipe.text_mask)

@@ -70,10 +70,10 @@ def format_grid_line(where: str, comment: str) -> str:
 
 def parse_logged_name(line: str) -> str:
     """The file name of the image in a log line of any version; "" if there is none."""
-    found = _ENDING.search(line)
-    if found is None:
+    match = _ENDING.search(line)
+    if match is None:
         return ""
-    head = line[: found.end() - len(": ")]
+    head = line[: match.end() - len(": ")]
     return head.removeprefix("# ").replace("\\", "/").rpartition("/")[2]
 
 

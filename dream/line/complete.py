@@ -55,8 +55,8 @@ def list_switch_names() -> tuple[str, ...]:
 
 def find_switch(name: str) -> Flag | None:
     """The row of `Request` for a typed switch (`-s50`, `--cfg-scale=7`); None if there is none."""
-    found = _find(name)
-    return found.known.flag if found and found.known.table is Request else None
+    match = _find(name)
+    return match.known.flag if match and match.known.table is Request else None
 
 
 def complete(line: str, cursor: int, values: Values = complete_nothing) -> list[Suggestion]:
@@ -126,11 +126,11 @@ def _find_incomplete_switch(done: Sequence[Word]) -> Flag | None:
 
 
 def _from_dash(text: str, at: int, cursor: int, values: Values) -> Iterator[Suggestion]:
-    found = _find(text)
-    if found and not found.known.undo:
-        flag = found.known.flag
-        if found.value is not None:
-            yield from _values(flag, found.value, cursor, values, quote_value)
+    match = _find(text)
+    if match and not match.known.undo:
+        flag = match.known.flag
+        if match.value is not None:
+            yield from _values(flag, match.value, cursor, values, quote_value)
         elif text in flag.names and not text.startswith("--") and flag.kind.nargs[0]:
             yield from _values(flag, "", cursor, values, quote_value)
     yield from _switches(text, at)

@@ -117,8 +117,8 @@ def find_near(typed: str, known: Iterable[str]) -> str:
     import difflib  # only what is wrong needs it
 
     # Long words are never near, and difflib is slow to say so.
-    found = difflib.get_close_matches(typed, known, 1, 0.6) if len(typed) <= 40 else []
-    return found[0] if found else ""
+    near = difflib.get_close_matches(typed, known, 1, 0.6) if len(typed) <= 40 else []
+    return near[0] if near else ""
 
 
 def _shortened(word: Word, key: str, names: Names) -> SwitchEntry | None:
@@ -163,6 +163,6 @@ def _nearest(word: Word, names: Names) -> str:
         candidates = [name for name in spellings_of if len(name) > 2]
         if "-" + head in spellings_of:
             return spellings_of["-" + head]
-        if found := find_near(head, candidates) or find_near("-" + head, candidates):
-            return spellings_of[found]
+        if near := find_near(head, candidates) or find_near("-" + head, candidates):
+            return spellings_of[near]
     return ""

@@ -51,12 +51,12 @@ def parse_switch(
     With `sweeps`, a switch that takes one value may have a list of them. Raises BadLine.
     """
     word = words[at]
-    found = match_switch(word, names, otherwise)
-    flag, undo = found.known.flag, found.known.undo
+    match = match_switch(word, names, otherwise)
+    flag, undo = match.known.flag, match.known.undo
     low, high = (0, 0) if undo else flag.kind.nargs
-    if found.value is not None and not high:
-        raise BadLine(f"{found.name} takes no value", word.start + 1)
-    values = [] if found.value is None else [word._replace(text=found.value)]
+    if match.value is not None and not high:
+        raise BadLine(f"{match.name} takes no value", word.start + 1)
+    values = [] if match.value is None else [word._replace(text=match.value)]
     at += 1
     joins = flag.kind.joins and not text_follows and not undo
     while (len(values) < high or joins) and at < len(words) and not words[at].switch:
@@ -69,12 +69,12 @@ def parse_switch(
         values = _joined(values)
     if len(values) < low:
         missing = f"but only {values[0].text} follows" if values else "but nothing follows"
-        raise BadLine(f"{found.name} takes {flag.kind.expects}, {missing}", word.start + 1)
+        raise BadLine(f"{match.name} takes {flag.kind.expects}, {missing}", word.start + 1)
     for value in values:
         if value.text.startswith('"') and not value.quoted:
             raise make_unclosed_quote_error(value)
     if undo:
-        return ParsedSwitch(found.known, found.name, flag.default, at)
+        return ParsedSwitch(match.known, match.name, flag.default, at)
     fewest = low if text_follows else len(values)
     for count in range(len(values), fewest - 1, -1):
         try:
@@ -82,13 +82,13 @@ def parse_switch(
         except ValueError:
             continue
         return ParsedSwitch(
-            found.known, found.name, read, end if joins else at - len(values) + count
+            match.known, match.name, read, end if joins else at - len(values) + count
         )
-    if sweeps and _is_list(found, values[0].text):
+    if sweeps and _is_list(match, values[0].text):
         value = values[0]
-        listed = parse_list(found.name, flag.kind, value.text, _column(value) + value.quoted)
-        return ParsedSwitch(found.known, found.name, listed, at)
-    raise _refusal(word, found, values, names, otherwise)
+        listed = parse_list(match.name, flag.kind, value.text, _column(value) + value.quoted)
+        return ParsedSwitch(match.known, match.name, listed, at)
+    raise _refusal(word, match, values, names, otherwise)
 
 
 def _pasted(value: Word, words: Sequence[Word], at: int) -> tuple[Word, int]:
@@ -159,17 +159,17 @@ def _read(kind: OptionType[Any], words: list[str]) -> Any:
 
 
 def _refusal(
-    word: Word, found: SwitchMatch, values: Sequence[Word], names: Names, otherwise: str
+    word: Word, match: SwitchMatch, values: Sequence[Word], names: Names, otherwise: str
 ) -> BadLine:
     """The error for values that a switch does not take."""
-    kind = found.known.flag.kind
-    if found.value and found.value[0].isalpha() and not kind.choices and "=" not in word.text:
+    kind = match.known.flag.kind
+    if match.value and match.value[0].isalpha() and not kind.choices and "=" not in word.text:
         # `-small`: more likely a word of the prompt, or another switch, than -s with a value.
         return make_unknown_switch_error(word, names, otherwise)
     typed = " ".join(value.text for value in values)
     nearest = find_near(typed, kind.choices)
     return BadLine(
-        f"{found.name} takes {kind.expects}, not “{excerpt(typed)}”",
+        f"{match.name} takes {kind.expects}, not “{excerpt(typed)}”",
         _column(values[0]),
         f"did you mean {nearest}?" if nearest else "",
     )

@@ -33,10 +33,10 @@ def build_trigger_pattern(names: tuple[str, ...]) -> re.Pattern[str]:
     return re.compile("|".join(rows) or r"(?!)", re.IGNORECASE)
 
 
-def find_name(found: re.Match[str], names: Sequence[str]) -> str:
+def find_name(match: re.Match[str], names: Sequence[str]) -> str:
     """The name of the embedding that a match is a trigger of."""
-    assert found.lastgroup is not None
-    return names[int(found.lastgroup[1:])]
+    assert match.lastgroup is not None
+    return names[int(match.lastgroup[1:])]
 
 
 def find_triggered(text: str, names: Iterable[str]) -> list[str]:
@@ -46,8 +46,8 @@ def find_triggered(text: str, names: Iterable[str]) -> list[str]:
     if not candidates:
         return []
     pattern = build_trigger_pattern(candidates)
-    found = (find_name(match, candidates) for match in pattern.finditer(text))
-    return list(dict.fromkeys(found))
+    triggered = (find_name(match, candidates) for match in pattern.finditer(text))
+    return list(dict.fromkeys(triggered))
 
 
 def _read(words: Sequence[str]) -> tuple[str, ...]:

@@ -111,17 +111,20 @@ def find_sampling(sampler: str, schedule: str) -> ForeignSampling:
     """Our sampler and schedule for another program's names; empty ones were not recorded."""
     name, plan = _fold(sampler), _fold(schedule)
     unknown = []
-    found = _find_sampler(name)
-    if name and found is None:
+    known_sampler = _find_sampler(name)
+    if name and known_sampler is None:
         stem, suffix = _split_suffix(name)
         if _find_sampler(stem):
-            found, plan = _find_sampler(stem), plan if plan not in ("", "automatic") else suffix
+            known_sampler, plan = (
+                _find_sampler(stem),
+                plan if plan not in ("", "automatic") else suffix,
+            )
         elif name not in ("default", "linear"):
             unknown.append(f"sampler {sampler[:40]}")
     known = _find_schedule(plan)
     if plan and known is None:
         unknown.append(f"schedule {schedule[:40] or plan}")
-    return ForeignSampling(found, None if known == AUTO else known, tuple(unknown))
+    return ForeignSampling(known_sampler, None if known == AUTO else known, tuple(unknown))
 
 
 def _fold(name: str) -> str:

@@ -60,16 +60,16 @@ def format_lora(lora: Lora) -> str:
 
 
 def _split(word: str, most: int) -> tuple[str, float, float | None]:
-    found = _WORD.fullmatch(word)
-    if found is None or (most < 2 and found["text"]):
+    match = _WORD.fullmatch(word)
+    if match is None or (most < 2 and match["text"]):
         raise ValueError(word)
-    weight, text = found["weight"], found["text"]
+    weight, text = match["weight"], match["text"]
     if weight is None and text is not None:  # `.+?` and one number: it is the weight
         weight, text = text, None
     numbers = 1.0 if weight is None else float(weight), None if text is None else float(text)
     if not all(math.isfinite(number) for number in numbers if number is not None):
         raise ValueError(word)
-    return found["name"], *numbers
+    return match["name"], *numbers
 
 
 def _read_loras(words: Sequence[str]) -> tuple[Lora, ...]:

@@ -80,7 +80,7 @@ class Patch(NamedTuple):
 def plan_patches(size: Size, sides: Outcrop, window: Size, multiple: int) -> list[Patch]:
     """The windows that extend an image of this size, in order: right and left first, since these
     sides change an image's content least, then bottom and top."""
-    found: list[Patch] = []
+    patches: list[Patch] = []
     for side in ("right", "left", "bottom", "top"):
         left = getattr(sides, side)
         again = 0
@@ -89,10 +89,10 @@ def plan_patches(size: Size, sides: Outcrop, window: Size, multiple: int) -> lis
             step = min(left, max(multiple, window[along] // _STEP))
             grows = Outcrop(**{side: step})
             size = _grown(size, grows)
-            found += _strip(size, side, step, again, fit_window(window, size, multiple), grows)
+            patches += _strip(size, side, step, again, fit_window(window, size, multiple), grows)
             left -= step
             again = min(step, _EDGE + window[along] // _FADE)
-    return found
+    return patches
 
 
 def outcrop_image(

@@ -27,8 +27,8 @@ def split_negative(prompt: str, negative: str, *, unescape: bool = True) -> tupl
         positive = _seam(positive, prompt[at:]) if prompt[at:].strip() else positive.rstrip(" ,")
     else:
         positive = prompt
-    joined = ", ".join(filter(None, avoided))
-    return (_literal(positive), _literal(joined)) if unescape else (positive, joined)
+    combined = ", ".join(filter(None, avoided))
+    return (_literal(positive), _literal(combined)) if unescape else (positive, combined)
 
 
 def _balanced(prompt: str) -> list[tuple[int, int]]:

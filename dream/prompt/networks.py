@@ -37,18 +37,18 @@ def extract_networks(text: str, syntax: str) -> tuple[str, tuple[Network, ...]]:
     """
     if syntax == PLAIN or ("<" not in text and "Lora(" not in text):
         return text, ()
-    found: list[Network] = []
+    networks: list[Network] = []
     rest, at = "", 0
     for match in _EITHER.finditer(text):
         network = _read(match)
         if network is None:
             continue
-        found.append(network)
+        networks.append(network)
         rest += text[at : match.start()]
         at = match.end()
-    if not found:
+    if not networks:
         return text, ()
-    return (rest + text[at:]).strip(), tuple(found)
+    return (rest + text[at:]).strip(), tuple(networks)
 
 
 def _read(match: re.Match[str]) -> Network | None:

@@ -42,7 +42,7 @@ def parse_timeline(text: str, read: Callable[[str], tuple[Piece, ...]]) -> Timel
 def _find_brackets(text: str) -> Mapping[int, _Bracket]:
     """The square brackets that change, by where they start."""
     opened: list[_Bracket] = []
-    found: dict[int, _Bracket] = {}
+    brackets: dict[int, _Bracket] = {}
     for match in _SIGN.finditer(text):
         sign, at = match[0], match.start()
         if sign in "([":
@@ -51,12 +51,12 @@ def _find_brackets(text: str) -> Mapping[int, _Bracket]:
             closed = _close(opened, square=sign == "]")
             if closed is not None and closed.square and _changes(text, closed, at):
                 closed.end = at
-                found[closed.start] = closed
+                brackets[closed.start] = closed
         elif opened and sign == ":":
             opened[-1].colons.append(at)
         elif opened and sign == "|":
             opened[-1].bars.append(at)
-    return found
+    return brackets
 
 
 def _close(opened: list[_Bracket], *, square: bool) -> _Bracket | None:

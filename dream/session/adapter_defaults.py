@@ -25,8 +25,10 @@ def apply_few_step_defaults(
     for a LoRA that does not exist."""
     for lora in request.lora or () if adapters else ():
         assert adapters is not None
-        found = adapters.get_lora(lora.name)
-        settings = find_few_step_settings(found.name, found.path.stem, found.output_name)
+        lora_info = adapters.get_lora(lora.name)
+        settings = find_few_step_settings(
+            lora_info.name, lora_info.path.stem, lora_info.output_name
+        )
         if settings is None or lora.weight <= 0:
             continue
         changes = dict(_open_settings(request, settings))
@@ -84,10 +86,10 @@ def resolve_embeddings(
     used: list[str] = []
     notes: list[str] = []
     for name in find_triggered(f"{request.prompt}\n{request.negative}", known):
-        found = read_embedding_info(name, known[name])
-        if found.family in ("", info.family) or info.family == "other":
+        embedding = read_embedding_info(name, known[name])
+        if embedding.family in ("", info.family) or info.family == "other":
             used.append(name)
         else:
-            family = describe_family(found.family)
+            family = describe_family(embedding.family)
             notes.append(f"the embedding {name} is for {family}; ignored with {info.name}")
     return tuple(used) or None, tuple(notes)

@@ -54,9 +54,11 @@ def get_image_defaults(
     if not parts.fixes or not parts.prompt:
         return base
     with suppress(DreamError):
-        its, _ = read_request_from(find(parts.prompt.text), lookup)
+        recorded, _ = read_request_from(find(parts.prompt.text), lookup)
         settings = {
-            name: getattr(its, name) for name in INHERITED_FIELDS if getattr(its, name) is not None
+            name: getattr(recorded, name)
+            for name in INHERITED_FIELDS
+            if getattr(recorded, name) is not None
         }
         return replace(base, **{"vae": NO_VAE, **settings})
     return base
@@ -122,20 +124,20 @@ def _needs_model(request: Request) -> bool:
 def use_image_prompt(request: Request, path: Path) -> tuple[Request, tuple[str, ...]]:
     """The request with the prompt of an image; and notes about it."""
     try:
-        its, unread = read_request_from(path)
+        recorded, unread = read_request_from(path)
     except DreamError as error:
         # A photo has no record; for a record that cannot be used, the note says why.
         why = f"{error}" if "limit" in error.hint else f"{path.name} contains no prompt"
         return request, (f"{why}; generating without a prompt",)
-    if not its.prompt:
+    if not recorded.prompt:
         return request, (f"{path.name} contains no prompt; generating without a prompt", *unread)
     own = replace(
         request,
-        prompt=its.prompt,
-        negative=request.negative or its.negative,
-        syntax=its.syntax or request.syntax,
+        prompt=recorded.prompt,
+        negative=request.negative or recorded.negative,
+        syntax=recorded.syntax or request.syntax,
     )
-    return own, (f"using the prompt of {path.name}: {its.prompt}", *unread)
+    return own, (f"using the prompt of {path.name}: {recorded.prompt}", *unread)
 
 
 def open_source_image(recipe: Recipe) -> Events[Picture]:
@@ -145,20 +147,20 @@ def open_source_image(recipe: Recipe) -> Events[Picture]:
     yield from (Note(text=note) for note in opened.notes)
     if opened.alpha is not None:
         yield Note(text=f"{path.name} is partly transparent; the transparency is ignored")
-    found = _metadata(path)
+    metadata = _metadata(path)
     facts: dict[str, Any] = {"fix": opened.sha256}
-    if found is None or not found.has_record:
+    if metadata is None or not metadata.has_record:
         return Picture(opened.image, recipe, facts)
     # Only our own records have steps, and only the readable parts of a line are passed on.
-    record = found.record
+    record = metadata.record
     steps = record.steps if record.sha256 else ()
     origin = ""
     try:
-        its, unread = get_request_of(found, path)
-        yield from (Note(text=note) for note in unread if found.foreign is None)
+        recorded, unread = get_request_of(metadata, path)
+        yield from (Note(text=note) for note in unread if metadata.foreign is None)
         if record.origin:
-            its, _ = get_request(replace(record, line=record.origin), path)
-        origin = format_line(its) if its != Request() else ""
+            recorded, _ = get_request(replace(record, line=record.origin), path)
+        origin = format_line(recorded) if recorded != Request() else ""
     except DreamError as error:
         yield Note(text=f"{error}; its settings are not used")
     return Picture(opened.image, recipe, facts, steps, origin)

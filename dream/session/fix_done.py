@@ -86,9 +86,9 @@ def _plan(session: Session, line: str) -> tuple[Request, Sequence[Recipe]]:
         return session.registry.get_model(name or session.registry.get_default_model())
 
     sweep = session.parse_sweep(line)
-    settled = resolve_sweep(sweep, find, session.seeds, lambda: 0, session.find_picture)
-    check_recipes(session.registry, settled.recipes)
-    return sweep.first, settled.recipes
+    resolved = resolve_sweep(sweep, find, session.seeds, lambda: 0, session.find_picture)
+    check_recipes(session.registry, resolved.recipes)
+    return sweep.first, resolved.recipes
 
 
 def _is_result(file: Path, folder: Path, recipe: Recipe) -> bool:

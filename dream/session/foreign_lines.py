@@ -115,11 +115,11 @@ def _loras(
     """Those of the record and, in AUTOMATIC1111's syntax, of the prompt that are here."""
     known: list[Lora] = [Lora(*lora) for lora in record.loras]
     if record.syntax == A1111 and record.tool != "dream":
-        for found in _LORA.finditer(record.prompt):
-            if found[1].casefold() == "hypernet":
-                left_out.append(f"hypernetwork {found[2]}")
+        for match in _LORA.finditer(record.prompt):
+            if match[1].casefold() == "hypernet":
+                left_out.append(f"hypernetwork {match[2]}")
             else:
-                known.append(_parse_inline(found[2], found[3] or ""))
+                known.append(_parse_inline(match[2], match[3] or ""))
     here = []
     for lora in known[:MAX_LORAS]:
         if name := lookup.find_lora(lora.name):

@@ -31,8 +31,8 @@ class ModelLookup:
             return ""
         if len(digest) >= _LEAST_DIGITS:
             same = (own for own, model in self._digests.items() if own.startswith(digest.lower()))
-            if found := next(same, ""):
-                return self._digests[found]
+            if full_digest := next(same, ""):
+                return self._digests[full_digest]
         return self._models.get(_fold(name), "") if name else ""
 
     def find_vae(self, name: str) -> str:
@@ -47,8 +47,8 @@ class ModelLookup:
     def _loras(self) -> Mapping[str, str]:
         assert self._registry is not None
         with suppress(DreamError, OSError):
-            found = AdapterRegistry.of(self._registry).find(LORA)
-            return {_fold(name): name for name in found}
+            paths = AdapterRegistry.of(self._registry).find(LORA)
+            return {_fold(name): name for name in paths}
         return {}
 
     @cached_property
@@ -69,8 +69,8 @@ class ModelLookup:
         assert self._registry is not None
         with suppress(DreamError, OSError):
             paths = self._registry.find_paths()
-            found = {read_known_digest((path,)): name for name, path in paths.items()}
-            return {digest: name for digest, name in found.items() if digest}
+            names = {read_known_digest((path,)): name for name, path in paths.items()}
+            return {digest: name for digest, name in names.items() if digest}
         return {}
 
     @cached_property

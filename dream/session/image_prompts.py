@@ -40,15 +40,15 @@ def read_line_from(path: Path) -> str:
 def read_image_line(path: Path, lookup: ModelLookup = NO_LOOKUP) -> ImageLine:
     """The line of an image, of a grid, or of a record in a text file, safe for the edit line.
     Raises GalleryError if there is none, or it is too long."""
-    found = read_metadata(path)
-    if found.grid:
-        return ImageLine(make_typable(_limited(found.grid, path)))
-    if found.foreign is not None:
-        nearest = find_nearest(found.foreign, lookup)
+    metadata = read_metadata(path)
+    if metadata.grid:
+        return ImageLine(make_typable(_limited(metadata.grid, path)))
+    if metadata.foreign is not None:
+        nearest = find_nearest(metadata.foreign, lookup)
         line = _limited(format_line(nearest.request), path)
-        return ImageLine(make_typable(line), (format_left_out(found.foreign, nearest),))
-    line = make_typable(get_line(found.record, path))
-    return ImageLine(make_line_typable(line, ours=bool(found.record.sha256)))
+        return ImageLine(make_typable(line), (format_left_out(metadata.foreign, nearest),))
+    line = make_typable(get_line(metadata.record, path))
+    return ImageLine(make_line_typable(line, ours=bool(metadata.record.sha256)))
 
 
 def make_line_typable(line: str, *, ours: bool) -> str:
@@ -65,12 +65,12 @@ def make_line_typable(line: str, *, ours: bool) -> str:
 def read_logged_line(path: Path, lookup: ModelLookup = NO_LOOKUP) -> str:
     """The line of an image as in a log; for another program's, the comment says who made it and
     what is not carried over. Raises GalleryError, also for a grid."""
-    found = read_metadata(path)
-    if found.foreign is None:
-        return read_log_line(path, found.record, make_typable(get_line(found.record, path)))
-    nearest = find_nearest(found.foreign, lookup)
+    metadata = read_metadata(path)
+    if metadata.foreign is None:
+        return read_log_line(path, metadata.record, make_typable(get_line(metadata.record, path)))
+    nearest = find_nearest(metadata.foreign, lookup)
     line = make_typable(_limited(format_line(nearest.request), path))
-    comment = format_left_out(found.foreign, nearest).replace(":", "").replace("=", "")
+    comment = format_left_out(metadata.foreign, nearest).replace(":", "").replace("=", "")
     return f"{format_path(path)}: {line} # {comment}"
 
 
@@ -83,14 +83,14 @@ def read_request_from(
 
 
 def get_request_of(
-    found: ImageMetadata, path: Path, lookup: ModelLookup = NO_LOOKUP
+    metadata: ImageMetadata, path: Path, lookup: ModelLookup = NO_LOOKUP
 ) -> tuple[Request, tuple[str, ...]]:
     """The same for what was read of an image."""
-    if found.foreign is None:
-        return get_request(found.record, path)
-    nearest = find_nearest(found.foreign, lookup)
+    if metadata.foreign is None:
+        return get_request(metadata.record, path)
+    nearest = find_nearest(metadata.foreign, lookup)
     _limited(format_line(nearest.request), path)
-    return nearest.request, (f"{path.name}: {format_left_out(found.foreign, nearest)}",)
+    return nearest.request, (f"{path.name}: {format_left_out(metadata.foreign, nearest)}",)
 
 
 def get_request(record: DreamRecord, path: Path) -> tuple[Request, tuple[str, ...]]:

@@ -89,24 +89,24 @@ def resolve_image_files(request: Request, find: FindPicture) -> tuple[Request, t
     }
     for path in paths.values():
         measure_image(Path(path))
-    settled = replace(request, **paths)
-    if settled.fix is not None:
-        return convert_to_fix(settled)
-    if settled.init_img is None:
-        for name, mask in (("-M", settled.init_mask), ("-tm", settled.text_mask)):
+    resolved = replace(request, **paths)
+    if resolved.fix is not None:
+        return convert_to_fix(resolved)
+    if resolved.init_img is None:
+        for name, mask in (("-M", resolved.init_mask), ("-tm", resolved.text_mask)):
             if mask is not None:
                 raise BadLine(f"{name} needs an input image", 0, "add -I FILE")
-        is_used = settled.hires_fix is not None or uses_strength(settled)
-        if settled.strength is not None and not is_used:
-            return settled, ("-f is ignored: there is no input image (-I)",)
-        return settled, ()
-    if settled.init_mask is not None and settled.text_mask is not None:
+        is_used = resolved.hires_fix is not None or uses_strength(resolved)
+        if resolved.strength is not None and not is_used:
+            return resolved, ("-f is ignored: there is no input image (-I)",)
+        return resolved, ()
+    if resolved.init_mask is not None and resolved.text_mask is not None:
         raise BadLine("-M and -tm cannot be used together", 0, "use one of them")
-    mask_notes = _stretched(settled)
-    if settled.prompt:
-        return _as_tiles(settled, mask_notes)
-    settled, prompt_notes = use_image_prompt(settled, Path(settled.init_img))
-    return _as_tiles(settled, mask_notes + prompt_notes)
+    mask_notes = _stretched(resolved)
+    if resolved.prompt:
+        return _as_tiles(resolved, mask_notes)
+    resolved, prompt_notes = use_image_prompt(resolved, Path(resolved.init_img))
+    return _as_tiles(resolved, mask_notes + prompt_notes)
 
 
 def _as_tiles(request: Request, notes: tuple[str, ...]) -> tuple[Request, tuple[str, ...]]:
@@ -214,8 +214,8 @@ def _stretched(request: Request) -> tuple[str, ...]:
     if request.init_mask is None or request.init_img is None:
         return ()
     image, mask = Path(request.init_img), Path(request.init_mask)
-    own, its = measure_image(image), measure_image(mask)
-    if not _apart(its, own):
+    image_size, mask_size = measure_image(image), measure_image(mask)
+    if not _apart(mask_size, image_size):
         return ()
-    shape = f"the shape of {image.name} ({own[0]}x{own[1]})"
-    return (f"the mask {mask.name} ({its[0]}x{its[1]}) is stretched to {shape}",)
+    shape = f"the shape of {image.name} ({image_size[0]}x{image_size[1]})"
+    return (f"the mask {mask.name} ({mask_size[0]}x{mask_size[1]}) is stretched to {shape}",)

@@ -30,10 +30,10 @@ def read_lines(path: Path, say: Say, lookup: ModelLookup = NO_LOOKUP) -> Sequenc
     if is_folder(path):
         return _read_folder(path, say, lookup)
     if path.suffix.lower() in READ_ENDINGS:
-        found = read_image_line(path, lookup)
-        for note in found.notes:
+        image_line = read_image_line(path, lookup)
+        for note in image_line.notes:
             say(f"{path.name}: {note}")
-        return [(1, found.line)]
+        return [(1, image_line.line)]
     lines = join_blocks(read_log(path, say), path.name, say, lookup)
     return [(number, line) for number, line in lines if not is_skipped(line)]
 

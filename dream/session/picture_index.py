@@ -140,14 +140,14 @@ class PictureIndex:
     def _describe(self, name: str) -> tuple[str, str, str, str]:
         """Of an image that is not in the log: what it records itself; empty if it has no record."""
         with suppress(DreamError):
-            found = read_metadata(self.folder / name)
-            if found.has_record and not found.grid:
-                request = get_request_of(found, Path(name), self._lookup)[0]
+            metadata = read_metadata(self.folder / name)
+            if metadata.has_record and not metadata.grid:
+                request = get_request_of(metadata, Path(name), self._lookup)[0]
                 line = format_line(request)
-                if found.foreign is None:
+                if metadata.foreign is None:
                     return _make_row(name, line, request)
-                model = request.model or found.foreign.model or None
-                return _make_row(name, line, replace(request, model=model), found.foreign.tool)
+                model = request.model or metadata.foreign.model or None
+                return _make_row(name, line, replace(request, model=model), metadata.foreign.tool)
         return ("", "", "", "")
 
 

@@ -74,6 +74,6 @@ def _list_weights(recipe: Recipe) -> str:
     """The parts and weights of a prompt, short enough for the status bar."""
     parsed = parse_prompt(recipe.prompt, recipe.negative, recipe.syntax)
     sides = (parsed.positive, parsed.negative)
-    found = (text for side in sides for text in (count_parts(side), list_weights(side)))
-    text = ", ".join(filter(None, found))
+    texts = (text for side in sides for text in (count_parts(side), list_weights(side)))
+    text = ", ".join(filter(None, texts))
     return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"

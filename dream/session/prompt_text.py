@@ -90,9 +90,9 @@ def move_networks(request: Request) -> Request:
     are there. Raises BadLine for a prompt that means nothing in its syntax."""
     check_prompt(request)
     syntax = request.syntax or INVOKEAI
-    prompt, found = extract_networks(request.prompt, syntax)
+    prompt, networks = extract_networks(request.prompt, syntax)
     negative, more = extract_networks(request.negative, syntax)
-    networks = (*found, *more)
+    networks = (*networks, *more)
     if not networks:
         return request
     loras = (_make_lora(network) for network in networks if network.kind == "lora")

@@ -100,9 +100,9 @@ class LineCompleter(Completer):
                     return [(name, "") for name in names if name.startswith(typed)]
                 case "picture":
                     places = ("", str(session.outdir))
-                    found = (find_paths(typed, within=place, endings=ENDINGS) for place in places)
+                    matches = (find_paths(typed, within=place, endings=ENDINGS) for place in places)
                     return [
-                        (path, "") for path in dict.fromkeys(f.path for fs in found for f in fs)
+                        (path, "") for path in dict.fromkeys(f.path for fs in matches for f in fs)
                     ]
                 case "file":
                     return [(path, "") for path, _ in find_paths(typed)]
@@ -116,11 +116,11 @@ class LineCompleter(Completer):
 def _loras(session: Session, typed: str) -> Iterator[tuple[str, str]]:
     """Yield the LoRAs that fit the active model, each with its trigger words."""
     family = find_active_family(session)
-    for found in AdapterRegistry.of(session.registry).list_loras():
-        if not isinstance(found, LoraInfo) or not found.is_lora or not fits(found, family):
+    for lora in AdapterRegistry.of(session.registry).list_loras():
+        if not isinstance(lora, LoraInfo) or not lora.is_lora or not fits(lora, family):
             continue
-        if found.name.casefold().startswith(typed.casefold()):
-            yield found.name, ", ".join(found.triggers)
+        if lora.name.casefold().startswith(typed.casefold()):
+            yield lora.name, ", ".join(lora.triggers)
 
 
 def _seeds(session: Session) -> Iterator[tuple[str, str]]:

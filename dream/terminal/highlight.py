@@ -93,18 +93,18 @@ def _highlight_line(line: str) -> Iterator[Span]:
     while at < len(parts.switches):
         word = parts.switches[at]
         try:
-            taken = parse_switch(parts.switches, at, LINE, sweeps=True)
+            switch = parse_switch(parts.switches, at, LINE, sweeps=True)
         except BadLine as error:
             end = _values_end(parts.switches, at)
             yield from _highlight_error(parts.switches[at:end], error.column - 1, len(line))
             at = end
             continue
-        name_end = word.start + len(taken.name)
+        name_end = word.start + len(switch.name)
         yield word.start, name_end, "switch"
-        value_end = parts.switches[taken.next - 1].end
+        value_end = parts.switches[switch.next - 1].end
         if value_end > name_end:
-            yield name_end, value_end, "negative" if taken.known.field == "negative" else "value"
-        at = taken.next
+            yield name_end, value_end, "negative" if switch.known.field == "negative" else "value"
+        at = switch.next
     if parts.comment < len(line):
         yield parts.comment, len(line), "aside"
 

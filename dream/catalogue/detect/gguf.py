@@ -93,8 +93,10 @@ def parse_header(file: IO[bytes]) -> GgufHeader:
     if not 0 < alignment <= _MAX_ALIGNMENT:
         raise ValueError("its alignment is invalid")
     start = reader.at + -reader.at % alignment
-    found = {name: _placed(row, start, shapes.get(name)) for name, row in rows}
-    return GgufHeader(found, metadata, max((t.start + t.size for t in found.values()), default=0))
+    by_name = {name: _placed(row, start, shapes.get(name)) for name, row in rows}
+    return GgufHeader(
+        by_name, metadata, max((t.start + t.size for t in by_name.values()), default=0)
+    )
 
 
 def find_number_format(tensors: Mapping[str, GgufTensor]) -> str:

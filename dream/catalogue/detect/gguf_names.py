@@ -86,9 +86,9 @@ def rename(names: Iterable[str], architecture: str) -> dict[str, str]:
     for name in whole:
         if name in _COMPUTED:
             continue
-        found = _LAYER.fullmatch(name)
-        if found and (inner := layer.get(found[3])):
-            renamed[name] = f"{prefix}.{found[2]}.{inner}.{found[4]}"
+        match = _LAYER.fullmatch(name)
+        if match and (inner := layer.get(match[3])):
+            renamed[name] = f"{prefix}.{match[2]}.{inner}.{match[4]}"
         else:
             renamed[name] = ends.get(name, name)
     return renamed

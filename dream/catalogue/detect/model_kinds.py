@@ -89,11 +89,11 @@ def get_usage_hint(kind: str) -> str:
 
 def classify(header: Header) -> DetectedModel:
     """Detect what a file is from its header."""
-    found = replace(_classify(header), number_format=header.number_format)
+    detected = replace(_classify(header), number_format=header.number_format)
     if unsupported := find_unsupported(header.number_format):
         called = f"has {unsupported.name} weights, which are not supported"
-        return replace(found, called=called, place=unsupported.hint, refused=True)
-    return found
+        return replace(detected, called=called, place=unsupported.hint, refused=True)
+    return detected
 
 
 def _classify(header: Header) -> DetectedModel:

@@ -57,8 +57,8 @@ def find_pieces(tensors: Mapping[str, TensorHeader]) -> tuple[Piece, ...]:
     """The pieces in a file, the denoiser first; none for a file of another kind."""
     groups: dict[str, dict[str, TensorHeader]] = {}
     for name, tensor in tensors.items():
-        found = _PREFIX.match(name)
-        prefix = found[0] if found else ""
+        match = _PREFIX.match(name)
+        prefix = match[0] if match else ""
         groups.setdefault(prefix, {})[name[len(prefix) :]] = tensor
     pieces = (_find_piece(prefix, group) for prefix, group in groups.items())
     order = (DENOISER, TEXT_ENCODER, VAE)

@@ -12,51 +12,51 @@ from dream.core.errors import ModelError
 def require_model(path: Path) -> DetectedModel:
     """Detect a file that must be a model dream can load. Raises ModelError, which says what the
     file is instead and how to use it; and for a pickle that would run code."""
-    found = require_supported(path)
-    if found.kind != "model":
-        called = found.called or describe_kind(found.kind)
+    detected = require_supported(path)
+    if detected.kind != "model":
+        called = detected.called or describe_kind(detected.kind)
         raise ModelError(
-            f"{path} is {called}, not a model", found.place or get_usage_hint(found.kind)
+            f"{path} is {called}, not a model", detected.place or get_usage_hint(detected.kind)
         )
-    if found.called:
-        raise ModelError(f"{path} {found.called}", found.place)
-    if found.variant in ("instruct-pix2pix", "x4-upscaler"):
-        raise ModelError(f"{path} is an {found.variant} model, which is not supported")
-    if found.variant == "edm":
+    if detected.called:
+        raise ModelError(f"{path} {detected.called}", detected.place)
+    if detected.variant in ("instruct-pix2pix", "x4-upscaler"):
+        raise ModelError(f"{path} is an {detected.variant} model, which is not supported")
+    if detected.variant == "edm":
         raise ModelError(
             f"{path} is an EDM model, which is not supported as a single file",
             "load it from its folder in diffusers layout, or by its hub id",
         )
-    return found
+    return detected
 
 
 def require_vae(path: Path) -> DetectedModel:
     """Detect a file that must be a VAE, or a model that contains one. Raises ModelError, which says
     what the file is instead; and for a pickle that would run code."""
-    found = require_supported(path)
-    if found.kind not in ("vae", "model"):
-        called = found.called or describe_kind(found.kind)
+    detected = require_supported(path)
+    if detected.kind not in ("vae", "model"):
+        called = detected.called or describe_kind(detected.kind)
         raise ModelError(
-            f"{path} is not a VAE, but {called}", found.place or get_usage_hint(found.kind)
+            f"{path} is not a VAE, but {called}", detected.place or get_usage_hint(detected.kind)
         )
-    return found
+    return detected
 
 
 def require_supported(path: Path) -> DetectedModel:
     """Detect a file whose number format is supported. Raises ModelError for one of another, and for
     a pickle that would run code."""
-    found = require_safe(path)
-    if found.refused:
-        raise ModelError(f"{path} {found.called}", found.place)
-    return found
+    detected = require_safe(path)
+    if detected.refused:
+        raise ModelError(f"{path} {detected.called}", detected.place)
+    return detected
 
 
 def require_safe(path: Path) -> DetectedModel:
     """Detect a file that runs no code when it is loaded. Raises ModelError for one that would."""
-    found = detect(path)
-    if found.code:
+    detected = detect(path)
+    if detected.code:
         raise ModelError(
-            f"{path} is refused: loading it would run {found.code[0]}",
+            f"{path} is refused: loading it would run {detected.code[0]}",
             "use a .safetensors version, or convert it on an isolated machine",
         )
-    return found
+    return detected

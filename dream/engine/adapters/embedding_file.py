@@ -76,8 +76,8 @@ def find_bundled(loras: Iterable[WeightedLora]) -> Iterator[Embedding]:
     for lora in loras:
         bundles: dict[str, dict[str, Tensor]] = {}
         for key, tensor in lora.file.tensors.items():
-            if found := _BUNDLED.fullmatch(key):
-                bundles.setdefault(found["name"], {})[found["rest"]] = tensor
+            if match := _BUNDLED.fullmatch(key):
+                bundles.setdefault(match["name"], {})[match["rest"]] = tensor
         for name, tensors in bundles.items():
             try:
                 vectors = read_vectors(tensors)

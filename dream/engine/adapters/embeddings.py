@@ -148,10 +148,10 @@ class EmbeddingTokenizer:
     def _encode(self, text: str, settings: Mapping[str, Any]) -> list[int]:
         tokens: list[int] = []
         end = 0
-        for found in self._pattern.finditer(text):
-            tokens += self._plain(text[end : found.start()])
-            tokens += self._ids[self._names[find_name(found, self._triggers)]]
-            end = found.end()
+        for match in self._pattern.finditer(text):
+            tokens += self._plain(text[end : match.start()])
+            tokens += self._ids[self._names[find_name(match, self._triggers)]]
+            end = match.end()
         tokens += self._plain(text[end:])
         marks = settings.get("add_special_tokens", True)
         if settings.get("truncation"):

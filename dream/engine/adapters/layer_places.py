@@ -134,18 +134,18 @@ def _original_names(unet: nn.Module) -> Iterator[tuple[str, str]]:
     for name, _ in _layers(unet):
         if name in _OUTSIDE_BLOCKS:
             yield name, _OUTSIDE_BLOCKS[name]
-        elif found := _IN_BLOCK.fullmatch(name):
-            yield name, _in_block(unet, layers, found)
+        elif match := _IN_BLOCK.fullmatch(name):
+            yield name, _in_block(unet, layers, match)
 
 
-def _in_block(unet: Any, layers: int, found: re.Match[str]) -> str:
-    kind, rest = found["kind"], found["rest"]
-    number, block = int(found["number"]), int(found["block"] or 0)
+def _in_block(unet: Any, layers: int, match: re.Match[str]) -> str:
+    kind, rest = match["kind"], match["rest"]
+    number, block = int(match["number"]), int(match["block"] or 0)
     if kind == "resnets":
         rest = _IN_RESNET.get(rest, rest)
-    if found["side"] == "mid":
+    if match["side"] == "mid":
         return f"middle_block.{2 * number if kind == 'resnets' else 2 * number + 1}.{rest}"
-    if found["side"] == "down":
+    if match["side"] == "down":
         if kind == "downsamplers":
             return f"input_blocks.{(block + 1) * (layers + 1)}.0.{rest.replace('conv', 'op')}"
         where = 1 + block * (layers + 1) + number

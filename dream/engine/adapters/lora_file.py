@@ -53,11 +53,11 @@ class LoraFile:
 def open_lora(name: str, path: Path) -> LoraFile:
     """Open a file. Raises ModelError for one that is broken, or would run code."""
     stamp = get_file_stamp(path)
-    found = require_safe(path)
+    detected = require_safe(path)
     return LoraFile(
         name=name,
         path=path,
-        tensors=open_tensors(path, found.format).tensors,
+        tensors=open_tensors(path, detected.format).tensors,
         metadata=read_header(path).metadata,
         stamp=stamp,
         digest=hash_in_background(path),
@@ -99,14 +99,14 @@ def _match(
     """The layers in the order of `Place.key`, and the tensor names without a place."""
     groups, unknown = group_by_layer(tensors)
     missing = list(unknown)
-    found: dict[str, tuple[Place, Leaves]] = {}
+    matched: dict[str, tuple[Place, Leaves]] = {}
     for layer, leaves in groups.items():
         place = places.get(flatten_name(layer))
-        if place is None or (place.key in found and leaves.keys() & found[place.key][1].keys()):
+        if place is None or (place.key in matched and leaves.keys() & matched[place.key][1].keys()):
             missing += [f"{layer} ({leaf})" for leaf in leaves]
         else:
-            found.setdefault(place.key, (place, {}))[1].update(leaves)
-    return [found[key] for key in sorted(found)], missing
+            matched.setdefault(place.key, (place, {}))[1].update(leaves)
+    return [matched[key] for key in sorted(matched)], missing
 
 
 def _convert(tensors: Mapping[str, Tensor], pipeline: Any) -> dict[str, Tensor] | None:

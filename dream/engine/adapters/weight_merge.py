@@ -159,21 +159,21 @@ def _plan(
 def _find_layers(state: MergedWeights, file: LoraFile, pipe: Any, model: str) -> Layers:
     key = file.path, file.stamp
     if key not in state.layers:
-        found = find_layers(file, find_places(pipe.components), pipe, model)
+        layers = find_layers(file, find_places(pipe.components), pipe, model)
         while len(state.layers) >= MAX_KNOWN:
             del state.layers[next(iter(state.layers))]
-        state.layers[key] = found
+        state.layers[key] = layers
     return state.layers[key]
 
 
 def _parameters(parts: Mapping[str, Sequence[_Part]]) -> dict[str, nn.Parameter]:
     """The parameters that change, by name."""
-    found: dict[str, nn.Parameter] = {}
+    parameters: dict[str, nn.Parameter] = {}
     for key, several in parts.items():
         for name, parameter in several[0].place.layer.named_parameters(recurse=False):
             if name == "weight" or any(_has_bias(part.leaves) for part in several):
-                found[f"{key}.{name}"] = parameter
-    return found
+                parameters[f"{key}.{name}"] = parameter
+    return parameters
 
 
 def _has_bias(leaves: Leaves) -> bool:
@@ -237,8 +237,8 @@ def _merge_bias(state: MergedWeights, part: _Part, delta: Tensor, model: str) ->
 
 def _original(state: MergedWeights, name: str, parameter: nn.Parameter) -> Tensor:
     """The original weight in float32, on its device; a copy."""
-    kept = state.originals.get(name)
-    source = parameter.detach() if kept is None else kept
+    original = state.originals.get(name)
+    source = parameter.detach() if original is None else original
     return source.to(parameter.device, torch.float32, copy=True)
 
 

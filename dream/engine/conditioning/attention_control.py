@@ -86,10 +86,10 @@ class _Processor:
     ) -> torch.Tensor:
         is_cross = self._name.endswith("attn2")
         if not self._control.handles(is_cross):
-            made: torch.Tensor = self._own(
+            attended: torch.Tensor = self._own(
                 attn, hidden_states, encoder_hidden_states, attention_mask, *args, **kwargs
             )
-            return made
+            return attended
         context = hidden_states if encoder_hidden_states is None else encoder_hidden_states
         query = attn.head_to_batch_dim(attn.to_q(hidden_states))
         key = attn.head_to_batch_dim(attn.to_k(context))

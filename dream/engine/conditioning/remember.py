@@ -26,11 +26,11 @@ def remember_encodings(pipe: Any, loaded: LoadedModel) -> Iterator[None]:
         if arguments_key is None:
             return encode(*args, **kwargs)
         key = (type(pipe).__name__, adapters, arguments_key)
-        kept = loaded.encodings.get(key)
-        if kept is None:
-            kept = encode(*args, **kwargs)
-            loaded.encodings.add(key, kept)
-        return _copy(kept)
+        encoding = loaded.encodings.get(key)
+        if encoding is None:
+            encoding = encode(*args, **kwargs)
+            loaded.encodings.add(key, encoding)
+        return _copy(encoding)
 
     pipe.encode_prompt = encode_or_remember
     try:

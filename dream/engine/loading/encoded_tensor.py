@@ -43,12 +43,12 @@ class EncodedTensor(torch.Tensor):
     @staticmethod
     def __new__(cls, codec: Codec, parts: Sequence[torch.Tensor], shape: Sequence[int]) -> Any:
         """`parts` have one number of rows: the weight's own, or any that divides its numbers."""
-        made = torch.Tensor._make_wrapper_subclass(
+        wrapper = torch.Tensor._make_wrapper_subclass(
             cls, tuple(shape), dtype=torch.float32, device=parts[0].device
         )
-        made.codec = codec
-        made.parts = tuple(parts)
-        return made
+        wrapper.codec = codec
+        wrapper.parts = tuple(parts)
+        return wrapper
 
     def __init__(self, *_: Any) -> None:
         super().__init__()
@@ -90,8 +90,8 @@ class EncodedTensor(torch.Tensor):
         cls, func: Any, types: Any, args: Sequence[Any] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
         """torch calls this for every operation on such tensors."""
-        kept = _OPERATIONS.get(func.overloadpacket)
-        if kept is not None and (result := kept(*args, **(kwargs or {}))) is not None:
+        operation = _OPERATIONS.get(func.overloadpacket)
+        if operation is not None and (result := operation(*args, **(kwargs or {}))) is not None:
             return result
         return func(*tree_map(_decode, tuple(args)), **tree_map(_decode, dict(kwargs or {})))
 

@@ -97,15 +97,15 @@ def convert_names(kind: str, tensors: Tensors) -> Tensors:
 def _convert_flux(tensors: Tensors) -> Tensors:
     converted: Tensors = {}
     for name, tensor in tensors.items():
-        if found := re.fullmatch(r"double_blocks\.(\d+)\.(img|txt)_attn\.qkv\.(\w+)", name):
-            _split_qkv(converted, found, tensor)
-        elif found := re.fullmatch(r"single_blocks\.(\d+)\.linear1\.(\w+)", name):
-            width = tensors[f"single_blocks.{found[1]}.linear2.weight"].shape[0]
+        if match := re.fullmatch(r"double_blocks\.(\d+)\.(img|txt)_attn\.qkv\.(\w+)", name):
+            _split_qkv(converted, match, tensor)
+        elif match := re.fullmatch(r"single_blocks\.(\d+)\.linear1\.(\w+)", name):
+            width = tensors[f"single_blocks.{match[1]}.linear2.weight"].shape[0]
             parts = tensor.split([width, width, width, tensor.shape[0] - 3 * width])
             for part, weight in zip(
                 ("attn.to_q", "attn.to_k", "attn.to_v", "proj_mlp"), parts, strict=True
             ):
-                converted[f"single_transformer_blocks.{found[1]}.{part}.{found[2]}"] = weight
+                converted[f"single_transformer_blocks.{match[1]}.{part}.{match[2]}"] = weight
         elif name.startswith("final_layer.adaLN_modulation.1."):
             shift, scale = tensor.chunk(2)  # diffusers has them in the other order
             converted[f"norm_out.linear.{name.rpartition('.')[2]}"] = torch.cat([scale, shift])
@@ -114,8 +114,8 @@ def _convert_flux(tensors: Tensors) -> Tensors:
     return converted
 
 
-def _split_qkv(converted: Tensors, found: re.Match[str], tensor: torch.Tensor) -> None:
-    number, stream, what = found.groups()
+def _split_qkv(converted: Tensors, match: re.Match[str], tensor: torch.Tensor) -> None:
+    number, stream, what = match.groups()
     names = next(names for start, _, names in _STREAM if start == stream)
     for part, weight in zip(names, tensor.chunk(3), strict=True):
         converted[f"transformer_blocks.{number}.attn.{part}.{what}"] = weight
@@ -126,8 +126,8 @@ def _rename(name: str) -> str:
         if name.startswith(start):
             return new + name[len(start) :]
     for pattern, new in _FLUX_BLOCKS:
-        if found := re.match(pattern, name):
-            return found.expand(new) + name[found.end() :]
+        if match := re.match(pattern, name):
+            return match.expand(new) + name[match.end() :]
     return name
 
 

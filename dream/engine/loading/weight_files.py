@@ -51,14 +51,14 @@ def find_weights(folder: Path, parts: Mapping[str, str]) -> WeightFiles:
     pickles ignored. Raises ModelError when there is no file, and for a component whose files have
     other names than its library looks for.
     """
-    found = [_weights_of(folder / part, library) for part, library in parts.items()]
-    files = tuple(path for weights in found for path in weights.files)
+    components = [_weights_of(folder / part, library) for part, library in parts.items()]
+    files = tuple(path for weights in components for path in weights.files)
     if not files:
         raise ModelError(
             f"{folder} contains no weights",
             "its components need .safetensors files; copy the whole folder again",
         )
-    variants = (weights.variant for weights in found)
+    variants = (weights.variant for weights in components)
     return WeightFiles(files, next((variant for variant in variants if variant is not None), None))
 
 

@@ -33,8 +33,8 @@ class Point:
     @staticmethod
     def of(scheduler: Any, x: torch.Tensor, output: torch.Tensor, timestep: Any) -> Point:
         # Sigmas between the training steps (Karras') have timesteps between whole numbers.
-        kept: torch.Tensor = scheduler.alphas_cumprod[round(float(timestep))]
-        signal = kept.to(x.device, torch.float32).sqrt().clamp(min=1e-4)
+        alpha: torch.Tensor = scheduler.alphas_cumprod[round(float(timestep))]
+        signal = alpha.to(x.device, torch.float32).sqrt().clamp(min=1e-4)
         noise = (1 - signal**2).sqrt().clamp(min=1e-4)
         says = scheduler.config.prediction_type
         return Point(x.float(), output.float(), says, signal, noise)

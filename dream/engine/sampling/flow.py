@@ -48,10 +48,10 @@ class FlowScheduler(SolverStepper, FlowMatchEulerDiscreteScheduler):  # type: ig
         threshold: float = 0.0,
     ) -> FlowScheduler:
         """`config` is that of the model's own FlowMatchEulerDiscreteScheduler."""
-        made: FlowScheduler = cls.from_config(config)
-        SolverStepper.__init__(made, solver, skipped, dtype, threshold)
-        made._logarithmic, made._schedule = logarithmic, schedule
-        return made
+        scheduler: FlowScheduler = cls.from_config(config)
+        SolverStepper.__init__(scheduler, solver, skipped, dtype, threshold)
+        scheduler._logarithmic, scheduler._schedule = logarithmic, schedule
+        return scheduler
 
     def set_timesteps(
         self,

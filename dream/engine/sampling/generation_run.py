@@ -105,10 +105,10 @@ class GenerationRun:
             small, replace(inputs, colours=None)
         )
         image = resize_to_cover(first_image.image, recipe.width, recipe.height)
-        made = replace(self, report=second, steps_before=small.steps)._denoise_once(
+        picture = replace(self, report=second, steps_before=small.steps)._denoise_once(
             large, replace(inputs, image=image)
         )
-        return replace(made, recipe=recipe)
+        return replace(picture, recipe=recipe)
 
     def _denoise_once(self, requested: Recipe, inputs: TaskInputs) -> Picture:
         whole = inputs.image is None or edits(self.loaded.pipe, requested)
@@ -140,11 +140,11 @@ class GenerationRun:
                 rescale_guidance(pipe, here, recipe.cfg_scale),
             ):
                 used = {k: v for k, v in {**conditioning, **arguments}.items() if k in accepted}
-                made = _run(self.loaded, pipe, used)
+                output = _run(self.loaded, pipe, used)
             _require_finished(scheduler, recipe)
         finally:
             pipe.scheduler = own
-        result = symmetry.apply_to_image(_require_size(made.images[0], recipe).convert("RGB"))
+        result = symmetry.apply_to_image(_require_size(output.images[0], recipe).convert("RGB"))
         if inputs.colours is not None:
             result = match_histograms(result, inputs.colours)
         image = call.finish(result)
@@ -269,7 +269,7 @@ def _scheduler(loaded: LoadedModel, recipe: Recipe, call: PipelineCall) -> Any:
     if uses_beta_schedule(own.config):
         sampler = get_effective_sampler(loaded.pipe, recipe.sampler)
         consistent = sampler != recipe.sampler and recipe.schedule != FORMER
-        made = make_scheduler(
+        scheduler = make_scheduler(
             sampler,
             _former_config(loaded, own.config) if recipe.schedule == FORMER else own.config,
             steps,
@@ -280,8 +280,8 @@ def _scheduler(loaded: LoadedModel, recipe: Recipe, call: PipelineCall) -> Any:
             karras_max=recipe.karras_max,
             xl=hasattr(loaded.pipe, "text_encoder_2"),
         )
-        made.start = call.start
-        return made
+        scheduler.start = call.start
+        return scheduler
     if _uses_flow(own, recipe):
         return make_flow_scheduler(
             recipe.sampler,

@@ -40,11 +40,11 @@ def draw_latents(pipe: Any, recipe: Recipe, source: torch.Generator) -> torch.Te
         return None
     factor = pipe.vae_scale_factor
     shape = (1, count_latent_channels(pipe), recipe.height // factor, recipe.width // factor)
-    drawn = draw_noise(recipe, source, shape)
+    latents = draw_noise(recipe, source, shape)
     if pipe.unet.config.time_cond_proj_dim is None:
-        return drawn
+        return latents
     # A consistency model takes the guidance scale too, and its dtype from the latents.
-    return drawn.to(pipe.unet.dtype)
+    return latents.to(pipe.unet.dtype)
 
 
 def draw_noise(recipe: Recipe, source: torch.Generator, shape: tuple[int, ...]) -> torch.Tensor:

@@ -69,9 +69,9 @@ def make_scheduler(
     levels = read_noise_levels(config)
     prediction = str(config.get("prediction_type") or "epsilon")
     if schedule == row.diffusers_schedule:
-        made = _make_diffusers_scheduler(row, config, steps, levels, prediction)
-        made.network_dtype, made.threshold = dtype, threshold
-        return made
+        scheduler = _make_diffusers_scheduler(row, config, steps, levels, prediction)
+        scheduler.network_dtype, scheduler.threshold = dtype, threshold
+        return scheduler
     sigmas = partial(compute_sigmas, schedule, levels, spacing=row.spacing, xl=xl)
     return SigmaScheduler.create(
         get_solver(row, levels, from_image=skipped > 0),
@@ -149,13 +149,13 @@ def _make_diffusers_scheduler(
     if row.scheduler == "LCMScheduler":
         # Its steps are chosen from this many, and it rejects more of them.
         settings["original_inference_steps"] = max(50, steps)
-    made = in_float32(row.scheduler).from_config(config, **settings)
-    made.begins = True
+    scheduler = in_float32(row.scheduler).from_config(config, **settings)
+    scheduler.begins = True
     if config.get("snr_shift_scale"):  # not every class supports it
-        made.alphas_cumprod = torch.from_numpy(levels.alphas).float()
-        if not made.config.get("set_alpha_to_one", True):
-            made.final_alpha_cumprod = made.alphas_cumprod[0]
-    return made
+        scheduler.alphas_cumprod = torch.from_numpy(levels.alphas).float()
+        if not scheduler.config.get("set_alpha_to_one", True):
+            scheduler.final_alpha_cumprod = scheduler.alphas_cumprod[0]
+    return scheduler
 
 
 def predict_x0(scheduler: Any) -> torch.Tensor | None:

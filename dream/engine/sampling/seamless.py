@@ -126,12 +126,12 @@ def _decode_with_margin(vae: Any, axes: str) -> Callable[..., Any]:
             decoded = decode(wide, return_dict=False)[0]
         factor = decoded.shape[-1] // wide.shape[-1]
         rows = slice(y * factor, (y + height) * factor)
-        kept = decoded[..., rows, x * factor : (x + width) * factor]
+        tile = decoded[..., rows, x * factor : (x + width) * factor]
         if not return_dict:
-            return (kept,)
+            return (tile,)
         from diffusers.models.autoencoders.vae import DecoderOutput
 
-        return DecoderOutput(sample=kept)
+        return DecoderOutput(sample=tile)
 
     return tiled_decode
 

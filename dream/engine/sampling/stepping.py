@@ -178,13 +178,13 @@ class SigmaScheduler(SolverStepper, SchedulerMixin, ConfigMixin):  # type: ignor
     ) -> SigmaScheduler:
         """`sigmas` computes the list for a number of steps; `prediction` is "epsilon",
         "v_prediction" or "sample"."""
-        made: SigmaScheduler = cls(
+        scheduler: SigmaScheduler = cls(
             num_train_timesteps=len(levels.alphas), prediction_type=prediction
         )
-        SolverStepper.__init__(made, solver, skipped, dtype, threshold, adaptive=adaptive)
-        made._levels, made._compute_sigmas = levels, sigmas
-        made.alphas_cumprod = torch.from_numpy(levels.alphas).float()
-        return made
+        SolverStepper.__init__(scheduler, solver, skipped, dtype, threshold, adaptive=adaptive)
+        scheduler._levels, scheduler._compute_sigmas = levels, sigmas
+        scheduler.alphas_cumprod = torch.from_numpy(levels.alphas).float()
+        return scheduler
 
     def set_timesteps(self, num_inference_steps: int, device: Any = None) -> None:
         self.num_inference_steps = num_inference_steps

@@ -25,17 +25,19 @@ def prepare(
     are refined by other models only."""
     if edits(loaded.pipe, recipe):
         return prepare_edit(loaded, recipe, inputs)
-    drawn = noise.draw_latents(loaded.pipe, recipe, source)
+    noise_latents = noise.draw_latents(loaded.pipe, recipe, source)
     run_steps = count_steps(recipe)
     return PipelineCall(
         pipe=get_img2img_pipeline(loaded),
         arguments={
             "image": inputs.image,
-            "strength": compute_pipeline_strength(run_steps, recipe.steps, up=drawn is None),
+            "strength": compute_pipeline_strength(
+                run_steps, recipe.steps, up=noise_latents is None
+            ),
             "width": recipe.width,
             "height": recipe.height,
             "num_inference_steps": recipe.steps,
         },
         steps=run_steps,
-        start=None if drawn is None else lambda picture: (picture, drawn),
+        start=None if noise_latents is None else lambda picture: (picture, noise_latents),
     )

@@ -37,24 +37,24 @@ def prepare(
     assert inputs.image is not None and inputs.mask is not None, "see accepts"
     image, mask = inputs.image, inputs.mask
     _refuse_other_channels(loaded)
-    drawn = noise.draw_latents(loaded.pipe, recipe, source)
+    noise_latents = noise.draw_latents(loaded.pipe, recipe, source)
     squares = snap_to_latents(mask, loaded.pipe.vae_scale_factor)
     run_steps = count_steps(recipe)
     arguments: dict[str, Any] = {
         "image": image,
         "mask_image": squares,
-        "strength": compute_pipeline_strength(run_steps, recipe.steps, up=drawn is None),
+        "strength": compute_pipeline_strength(run_steps, recipe.steps, up=noise_latents is None),
         "width": recipe.width,
         "height": recipe.height,
         "num_inference_steps": recipe.steps,
     }
-    if run_steps == recipe.steps and drawn is not None:
-        arguments["latents"] = drawn  # the first step is pure noise
+    if run_steps == recipe.steps and noise_latents is not None:
+        arguments["latents"] = noise_latents  # the first step is pure noise
     return PipelineCall(
         pipe=get_inpaint_pipeline(loaded),
         arguments=arguments,
         steps=run_steps,
-        start=_start(drawn, squares, recipe.inpaint_replace, source),
+        start=_start(noise_latents, squares, recipe.inpaint_replace, source),
         finish=lambda result: Image.composite(result, image, feather_mask(mask, recipe.mask_blur)),
     )
 
@@ -67,21 +67,26 @@ def snap_to_latents(mask: Image.Image, side: int) -> Image.Image:
 
 
 def _start(
-    drawn: torch.Tensor | None, squares: Image.Image, replace: float, source: torch.Generator
+    noise_latents: torch.Tensor | None,
+    squares: Image.Image,
+    replace: float,
+    source: torch.Generator,
 ) -> Start | None:
     """The latents to start from: the input image, inside the mask mixed with as much noise as -r
     says. None for pipelines that draw their own noise."""
-    if drawn is None:
+    if noise_latents is None:
         return None
     if not replace:
-        return lambda picture: (picture, drawn)
-    small = squares.resize((drawn.shape[3], drawn.shape[2]), Image.Resampling.NEAREST)
+        return lambda picture: (picture, noise_latents)
+    small = squares.resize(
+        (noise_latents.shape[3], noise_latents.shape[2]), Image.Resampling.NEAREST
+    )
     covered = replace * torch.from_numpy(np.array(small, np.float32) / 255)
-    other = torch.randn(drawn.shape, generator=source, device="cpu", dtype=torch.float32)
+    other = torch.randn(noise_latents.shape, generator=source, device="cpu", dtype=torch.float32)
 
     def start(picture: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         share_of_noise = covered.to(picture)
-        return picture * (1 - share_of_noise) + other.to(picture) * share_of_noise, drawn
+        return picture * (1 - share_of_noise) + other.to(picture) * share_of_noise, noise_latents
 
     return start
 

@@ -42,18 +42,18 @@ def _read_items(file: IO[bytes], meta: bytes) -> RawMetadata:
     boxes = {kind: body for kind, body in reversed([*_boxes(meta)])}
     kinds = dict(_kinds(boxes.get(b"iinf", b"")))
     places = dict(_places(boxes.get(b"iloc", b"")))
-    found = {b"Exif": b"", b"mime": b""}
+    items = {b"Exif": b"", b"mime": b""}
     for item, kind in kinds.items():
-        if kind in found and not found[kind] and item in places:
-            found[kind] = _item(file, boxes.get(b"idat", b""), *places[item])
-    exif = found[b"Exif"]
+        if kind in items and not items[kind] and item in places:
+            items[kind] = _item(file, boxes.get(b"idat", b""), *places[item])
+    exif = items[b"Exif"]
     exif = exif[4 + int.from_bytes(exif[:4], "big") :]
     width = height = 0
     properties = dict(reversed([*_boxes(boxes.get(b"iprp", b""))])).get(b"ipco", b"")
     for kind, body in _boxes(properties):
         if kind == b"ispe" and not width:
             width, height = int.from_bytes(body[4:8], "big"), int.from_bytes(body[8:12], "big")
-    return RawMetadata(width=width, height=height, exif=exif, xmp=found[b"mime"])
+    return RawMetadata(width=width, height=height, exif=exif, xmp=items[b"mime"])
 
 
 def _boxes(data: bytes) -> Iterator[tuple[bytes, bytes]]:

@@ -50,18 +50,18 @@ def read_image_text(path: Path) -> ImageText:
             return _read_png(file, size)
         name, read = _find_format(head)
         file.seek(0)
-        found = read(file)
-    texts = read_exif(found.exif) if found.exif else {}
-    if found.xmp:
-        texts[XMP] = found.xmp.decode("utf-8", "replace")
-    if found.comment:
-        texts[COMMENT] = found.comment.decode("utf-8", "replace")
+        metadata = read(file)
+    texts = read_exif(metadata.exif) if metadata.exif else {}
+    if metadata.xmp:
+        texts[XMP] = metadata.xmp.decode("utf-8", "replace")
+    if metadata.comment:
+        texts[COMMENT] = metadata.comment.decode("utf-8", "replace")
     return ImageText(
         format=name,
-        width=found.width,
-        height=found.height,
+        width=metadata.width,
+        height=metadata.height,
         size=size,
-        has_alpha=found.has_alpha,
+        has_alpha=metadata.has_alpha,
         texts=texts,
     )
 
@@ -77,15 +77,15 @@ def _find_format(head: bytes) -> tuple[str, Callable[[IO[bytes]], RawMetadata]]:
 
 
 def _read_png(file: IO[bytes], size: int) -> ImageText:
-    found = read_texts(file)
-    texts = dict(found.texts)
-    if found.exif:
-        texts |= {name: text for name, text in read_exif(found.exif).items() if name not in texts}
+    chunks = read_texts(file)
+    texts = dict(chunks.texts)
+    if chunks.exif:
+        texts |= {name: text for name, text in read_exif(chunks.exif).items() if name not in texts}
     return ImageText(
         format="PNG",
-        width=found.width,
-        height=found.height,
+        width=chunks.width,
+        height=chunks.height,
         size=size,
-        has_alpha=found.colour_type in _PNG_WITH_ALPHA,
+        has_alpha=chunks.colour_type in _PNG_WITH_ALPHA,
         texts=texts,
     )

@@ -74,8 +74,8 @@ def read_a1111(image: ImageText) -> ForeignRecord | None:
         comment.removeprefix("parameters\0"),
         find_element(image.texts.get(XMP, ""), "sdcpp:parameters"),
     ):
-        if text and (found := parse_parameters(text)):
-            return found
+        if text and (record := parse_parameters(text)):
+            return record
     return None
 
 
@@ -114,26 +114,26 @@ def _read_pairs(line: str) -> dict[str, str]:
 
 
 def _iterate_pairs(line: str) -> Iterator[tuple[str, str]]:
-    for found in _PAIR.finditer(line):
-        value = found[2].strip()
+    for match in _PAIR.finditer(line):
+        value = match[2].strip()
         if value.startswith('"'):
             with suppress(ValueError):
                 read = parse_json(value)
                 value = read if isinstance(read, str) else value
-        yield found[1].strip(), value
+        yield match[1].strip(), value
 
 
 def _cut_blocks(line: str) -> str:
     """The line without unquoted JSON."""
     for _ in range(4):
-        found = _BLOCKS.search(line)
-        if found is None:
+        match = _BLOCKS.search(line)
+        if match is None:
             break
         try:
-            _, end = json.JSONDecoder().raw_decode(line, found.end())
+            _, end = json.JSONDecoder().raw_decode(line, match.end())
         except (ValueError, RecursionError):
             end = len(line)
-        line = line[: found.start()] + line[end:]
+        line = line[: match.start()] + line[end:]
     return line
 
 
@@ -210,5 +210,5 @@ def _without_none(name: str) -> str:
 
 def read_hex(text: str) -> str:
     """A hash's hex digits in lower case, without what stands before them."""
-    found = re.search(r"(?:0x)?([0-9a-fA-F]{6,64})$", text.strip())
-    return found[1].lower() if found else ""
+    match = re.search(r"(?:0x)?([0-9a-fA-F]{6,64})$", text.strip())
+    return match[1].lower() if match else ""

@@ -63,8 +63,8 @@ def read_comfyui(image: ImageText) -> ForeignRecord | None:
     """The record of an image with a graph."""
     prompt = image.texts.get("prompt", "") or _behind(image, "prompt:")
     workflow = image.texts.get("workflow", "") or _behind(image, "workflow:")
-    if found := read_graph_json(parse_table(prompt)):
-        return found
+    if record := read_graph_json(parse_table(prompt)):
+        return record
     return read_graph_json(parse_table(workflow))
 
 
@@ -105,7 +105,7 @@ def _read_pass(graph: Graph, node: Node) -> _Pass:
     """The settings of one sampler. SamplerCustomAdvanced has them in other nodes: noise, guider,
     sampler, sigmas."""
     noise, guider, chooser, sigmas = (
-        found[0] if (found := graph.follow(node, name)) else node
+        target[0] if (target := graph.follow(node, name)) else node
         for name in ("noise", "guider", "sampler", "sigmas")
     )
     sigmas = _find(graph, sigmas, "steps")

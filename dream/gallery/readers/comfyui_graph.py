@@ -94,9 +94,9 @@ class Graph:
         that only pass on a value; None if there is none."""
         for name in names:
             if name in node.inputs:
-                found = self._value(node.inputs[name], {})
-                if found is not None:
-                    return found
+                value = self._value(node.inputs[name], {})
+                if value is not None:
+                    return value
         return None
 
     def upstream(self, *starts: Node) -> Iterator[Node]:
@@ -147,8 +147,8 @@ class Graph:
         if not names and len(node.inputs) == 1:
             names = tuple(node.inputs)
         for name in names:
-            if (found := self._value(node.inputs[name], known)) is not None:
-                return found
+            if (value := self._value(node.inputs[name], known)) is not None:
+                return value
         return None
 
 

@@ -72,8 +72,8 @@ def _collect_texts(
     names: tuple[str, ...] = _TEXTS
     if slot == 1 and "negative" in encoder.inputs:  # a loader with both texts
         names = ("negative", "text_negative", "negative_prompt")
-    if found := [text for key in names if (text := _own_text(graph, encoder, key))]:
-        texts.extend(found)
+    if own_texts := [text for key in names if (text := _own_text(graph, encoder, key))]:
+        texts.extend(own_texts)
         return
     for key, value in encoder.inputs.items():
         if graph.is_link(value) and key.startswith(("conditioning", "positive", "cond", "any", "")):
@@ -86,8 +86,8 @@ def _own_text(graph: Graph, encoder: Node, key: str) -> str:
     value = encoder.inputs.get(key)
     if value is None or isinstance(value, int | float):
         return ""
-    found = graph.value(encoder, key)
-    return found if isinstance(found, str) else ""
+    text = graph.value(encoder, key)
+    return text if isinstance(text, str) else ""
 
 
 def read_models(graph: Graph, node: Node) -> Models:
@@ -118,14 +118,14 @@ def _read_loras(graph: Graph, node: Node) -> list[ForeignLora]:
         weight = to_number(graph.value(node, "strength_model", "strength", "lora_wt"))
         name = to_text(graph.value(node, "lora_name"))
         return [ForeignLora(strip_suffix(name), 1.0 if weight is None else weight)] if name else []
-    found = []
+    loras = []
     for name, value in node.inputs.items():
         row = to_table(value)  # rgthree's Power Lora Loader
         if name.startswith("lora_") and row.get("on") is True and to_text(row.get("lora")):
             weight = to_number(row.get("strength"))
             lora = strip_suffix(to_text(row["lora"]))
-            found.append(ForeignLora(lora, 1.0 if weight is None else weight))
-    return found
+            loras.append(ForeignLora(lora, 1.0 if weight is None else weight))
+    return loras
 
 
 def read_clip_skip(graph: Graph, guider: Node, name: str) -> int | None:

@@ -29,8 +29,8 @@ def read_drawthings(image: ImageText) -> ForeignRecord | None:
         find_element(image.texts.get(XMP, ""), "exif:UserComment"),
         image.texts.get("EXIF UserComment", ""),
     ):
-        if found := read_drawthings_json(parse_table(text)):
-            return found
+        if record := read_drawthings_json(parse_table(text)):
+            return record
     return None
 
 

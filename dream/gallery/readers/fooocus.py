@@ -35,8 +35,8 @@ _USUAL = {"sharpness": "2", "adm_guidance": "(1.5, 0.8, 0.3)"}
 def read_fooocus(image: ImageText) -> ForeignRecord | None:
     """The record of an image of Fooocus."""
     for name in ("parameters", "EXIF UserComment", "Comment"):
-        if found := read_fooocus_json(parse_table(image.texts.get(name, ""))):
-            return found
+        if record := read_fooocus_json(parse_table(image.texts.get(name, ""))):
+            return record
     return None
 
 

@@ -38,10 +38,10 @@ _IGNORED = (
 
 def read_invokeai(image: ImageText) -> ForeignRecord | None:
     """The record of an image of any version."""
-    if found := read_metadata_json(parse_table(image.texts.get("invokeai_metadata", ""))):
-        return found
-    if found := _read_version_2(parse_table(image.texts.get("sd-metadata", ""))):
-        return found
+    if record := read_metadata_json(parse_table(image.texts.get("invokeai_metadata", ""))):
+        return record
+    if record := _read_version_2(parse_table(image.texts.get("sd-metadata", ""))):
+        return record
     return _read_graph(parse_table(image.texts.get("invokeai_graph", "")))
 
 
@@ -170,8 +170,8 @@ def _read_graph(table: Mapping[str, object]) -> ForeignRecord | None:
         """A field's value; where an edge leads to it, that of the same or only field there."""
         if (source := edges.get((node, field))) and depth:
             for name in (source[1], "value", "collection", field):
-                if (found := value(source[0], name, depth - 1)) is not None:
-                    return found
+                if (upstream := value(source[0], name, depth - 1)) is not None:
+                    return upstream
             return None
         return nodes.get(node, {}).get(field)
 

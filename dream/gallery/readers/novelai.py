@@ -104,10 +104,10 @@ def convert_weights(text: str) -> str:
     for opening, closing, factor in (("{", "}", _STRONGER), ("[", "]", _WEAKER)):
         pattern = re.compile(rf"(\{opening}{{1,20}})([^{{}}\[\]]{{1,5000}})(\{closing}{{1,20}})")
 
-        def weigh(found: re.Match[str], factor: float = factor) -> str:
-            if len(found[1]) != len(found[3]):
-                return found[0]
-            return f"({found[2]}:{factor ** len(found[1]):.4g})"
+        def weigh(match: re.Match[str], factor: float = factor) -> str:
+            if len(match[1]) != len(match[3]):
+                return match[0]
+            return f"({match[2]}:{factor ** len(match[1]):.4g})"
 
         for _ in range(3):  # inside out
             text = pattern.sub(weigh, text)

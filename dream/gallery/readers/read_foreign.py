@@ -65,18 +65,18 @@ LARGEST_SIDE_FILE = 4 << 20
 def read_foreign(path: Path, image: ImageText) -> ForeignRecord | None:
     """The record of an image by any of the programs: in its metadata, its pixels, or in a file
     beside it. The size is the image's own where the record has none. Raises nothing."""
-    found = _read_embedded(image) or read_stealth(path, image) or _read_beside(path)
-    if found is None or (found.width and found.height):
-        return found
-    return replace(found, width=image.width or None, height=image.height or None)
+    record = _read_embedded(image) or read_stealth(path, image) or _read_beside(path)
+    if record is None or (record.width and record.height):
+        return record
+    return replace(record, width=image.width or None, height=image.height or None)
 
 
 def read_foreign_text(text: str) -> ForeignRecord | None:
     """The record of a text: AUTOMATIC1111's, or Easy Diffusion's lines, or the JSON of a program
     that writes it into a file."""
     if table := parse_table(text.removeprefix("\ufeff")):
-        found = (reader.read_json(table) for reader in READERS if reader.read_json)
-        return next(filter(None, found), None)
+        records = (reader.read_json(table) for reader in READERS if reader.read_json)
+        return next(filter(None, records), None)
     return parse_parameters(text) or read_easydiffusion_text(text)
 
 
@@ -88,8 +88,8 @@ def list_side_files(path: Path) -> Iterator[Path]:
 
 
 def _read_embedded(image: ImageText) -> ForeignRecord | None:
-    found = (reader.read(image) for reader in READERS) if image.texts else iter(())
-    return next(filter(None, found), None)
+    records = (reader.read(image) for reader in READERS) if image.texts else iter(())
+    return next(filter(None, records), None)
 
 
 def _read_beside(path: Path) -> ForeignRecord | None:
@@ -98,6 +98,6 @@ def _read_beside(path: Path) -> ForeignRecord | None:
             text = read_bounded(file, LARGEST_SIDE_FILE).decode("utf-8", "replace")
         except (OSError, ValueError):
             continue
-        if found := read_foreign_text(text):
-            return found
+        if record := read_foreign_text(text):
+            return record
     return None

@@ -80,8 +80,8 @@ class Settings:
 
     def take(self, *keys: str) -> object:
         """The value of the first of these keys that has one, or None; all of them are taken."""
-        found = [self._values.pop(key, None) for key in keys]
-        return next((value for value in found if value is not None), None)
+        values = [self._values.pop(key, None) for key in keys]
+        return next((value for value in values if value is not None), None)
 
     def text(self, *keys: str) -> str:
         """The same as text; empty if it is neither text nor a number."""
@@ -183,8 +183,8 @@ def parse_table(text: str) -> dict[str, object]:
 
 def parse_size(text: str) -> tuple[int | None, int | None]:
     """Width and height of `512x768`, `(512, 768)`, `512 × 768`."""
-    found = re.fullmatch(r"\W{0,2}([0-9]{1,6})\s{0,3}[x×X,;]\s{0,3}([0-9]{1,6})\W{0,2}", text[:40])
-    return (int(found[1]), int(found[2])) if found else (None, None)
+    match = re.fullmatch(r"\W{0,2}([0-9]{1,6})\s{0,3}[x×X,;]\s{0,3}([0-9]{1,6})\W{0,2}", text[:40])
+    return (int(match[1]), int(match[2])) if match else (None, None)
 
 
 def strip_suffix(name: str) -> str:

@@ -26,8 +26,8 @@ _IGNORED = ("swarm_version", "images", "aspectratio", "automaticvae", "date", "g
 def read_swarmui(image: ImageText) -> ForeignRecord | None:
     """The record of an image of SwarmUI."""
     for name in ("parameters", "EXIF UserComment"):
-        if found := read_swarmui_json(parse_table(image.texts.get(name, ""))):
-            return found
+        if record := read_swarmui_json(parse_table(image.texts.get(name, ""))):
+            return record
     return None
 
 
@@ -92,9 +92,9 @@ def _loras(names: object, weights: object) -> list[ForeignLora]:
         names.split(",") if isinstance(names, str) else [to_text(name) for name in to_list(names)]
     )
     numbers = weights.split(",") if isinstance(weights, str) else to_list(weights)
-    found = []
+    loras = []
     for index, name in enumerate(rows[:100]):
         weight = to_number(numbers[index]) if index < len(numbers) else None
         if name.strip():
-            found.append(ForeignLora(strip_suffix(name.strip()), 1.0 if weight is None else weight))
-    return found
+            loras.append(ForeignLora(strip_suffix(name.strip()), 1.0 if weight is None else weight))
+    return loras

@@ -15,8 +15,8 @@ def find_element(xmp: str, name: str) -> str:
     xmp = xmp[:_LONGEST]
     start = xmp.find(f"<{name}")
     if start < 0:
-        found = re.search(rf'\s{re.escape(name)}="([^"]*)"', xmp)
-        return html.unescape(found[1]) if found else ""
+        match = re.search(rf'\s{re.escape(name)}="([^"]*)"', xmp)
+        return html.unescape(match[1]) if match else ""
     start = xmp.find(">", start) + 1
     end = xmp.find(f"</{name}>", start)
     if not start or end < 0:

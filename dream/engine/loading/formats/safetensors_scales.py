@@ -38,21 +38,21 @@ def join_scales(
 ) -> dict[str, torch.Tensor]:
     """The tensors of a file, its quantized weights encoded (see `EncodedTensor`), under the names
     that unquantized weights have. Raises ModelError for formats and shapes that are not known."""
-    joined: dict[str, torch.Tensor] = {}
+    weights: dict[str, torch.Tensor] = {}
     parts = {name for name in tensors if _is_part(name, tensors)}
     name = CONFIGS
     try:
         configs = json.loads(metadata.get(CONFIGS, "{}")).get("layers", {})
         for name in tensors:
             if name not in parts:
-                joined[name] = _joined(name, tensors, configs)
+                weights[name] = _joined(name, tensors, configs)
     except _BREAKS as error:
         content = (str(error) or type(error).__name__).splitlines()[0]
         raise ModelError(
             f"{path}: the quantized {name} cannot be decoded: {content}",
             "use a bf16, fp8 or GGUF file of this model",
         ) from error
-    return joined
+    return weights
 
 
 def _is_part(name: str, tensors: Tensors) -> bool:
@@ -84,5 +84,5 @@ def _config(text: torch.Tensor | None) -> dict[str, Any]:
         return {}
     if text.numel() > _CONFIG_LIMIT:
         raise ValueError(f"its configuration has {text.numel():,} bytes")
-    found: dict[str, Any] = json.loads(bytes(text.to(torch.uint8).flatten().tolist()))
-    return found
+    config: dict[str, Any] = json.loads(bytes(text.to(torch.uint8).flatten().tolist()))
+    return config
