@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from datetime import date, datetime
-from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -21,12 +19,13 @@ from dream.options.option_type import OptionType, text
 from dream.session.foreign_models import ModelLookup
 
 if TYPE_CHECKING:
-    from dream.session.picture_index import IndexedImage, PictureIndex
+    from dream.session.index_table import IndexedImage, IndexSummary
+    from dream.session.picture_index import PictureIndex
 
 _SHOWN = 50
 """Images that are listed."""
-_TIMED = 200
-"""Images whose time is read for an average."""
+_TIMED = 100
+"""The newest images, whose time and steps are read for an average."""
 
 
 def _read_date(words: Sequence[str]) -> date:
@@ -58,9 +57,8 @@ def find_images(context: Context, argument: str) -> Events[None]:
     folder = context.session.outdir
     with PictureIndex(folder, ModelLookup(context.session.registry)) as index:
         yield from _update(index)
-        matches = index.find(*query)
-        images = list(islice(matches, _SHOWN))
-        more = sum(1 for _ in matches)
+        images = list(index.find(*query, limit=_SHOWN))
+        more = index.count(*query) - len(images) if len(images) == _SHOWN else 0
     if not images:
         yield Note(text=f"no image in {folder.as_posix()} matches")
         return
@@ -77,11 +75,11 @@ def show_statistics(context: Context, argument: str) -> Events[None]:
         folder = path if is_folder(path) else path.parent
     with PictureIndex(folder, ModelLookup(context.session.registry)) as index:
         yield from _update(index)
-        images = list(index.find(()))
-    if not images:
+        summary, newest = index.summarize(), list(index.find((), limit=_TIMED))
+    if not newest:
         yield Note(text=f"no image in {folder.as_posix()} says how it was made")
         return
-    yield TextOutput(lines=tuple(_format_statistics(folder, images)))
+    yield TextOutput(lines=tuple(_format_statistics(folder, summary, newest)))
 
 
 def _update(index: PictureIndex) -> Events[None]:
@@ -130,26 +128,25 @@ def _list_images(folder: Path, images: Sequence[IndexedImage], more: int) -> Ite
         yield f"… and {rest}; more words, --model or --after narrow it down"
 
 
-def _format_statistics(folder: Path, images: Sequence[IndexedImage]) -> Iterator[Line]:
+def _format_statistics(
+    folder: Path, summary: IndexSummary, newest: Sequence[IndexedImage]
+) -> Iterator[Line]:
     """Counts by model and program, first and last day, and seconds an image."""
-    there = [image for image in images if image.time]
     yield folder.as_posix()
-    deleted = len(images) - len(there)
-    gone = f", {deleted:,} of them deleted" if deleted else ""
-    yield ("  images", f"{len(images):,}{gone}")
-    if there:
-        yield ("  first", _day(there[-1].time))
-        yield ("  last", _day(there[0].time))
-    tools = Counter(image.tool for image in images if image.tool)
-    for tool, count in tools.most_common(10):
+    gone = f", {summary.deleted:,} of them deleted" if summary.deleted else ""
+    yield ("  images", f"{summary.images:,}{gone}")
+    if summary.last:
+        yield ("  first", _day(summary.first))
+        yield ("  last", _day(summary.last))
+    for tool, count in summary.tools[:10]:
         yield (f"  by {tool}", f"{count:,}")
     yield ""
     yield "models:"
-    seconds = _average_seconds(folder, there)
-    for model, count in Counter(image.model for image in images).most_common(30):
+    seconds = _average_seconds(folder, [image for image in newest if image.time])
+    for model, count in summary.models[:30]:
         each = f", {seconds[model]:.1f} s an image" if model in seconds else ""
         yield (f"  {model or 'not recorded'}", f"{count:,}{each}")
-    steps = [n for image in islice(images, _TIMED) if (n := _steps(image.line))]
+    steps = [n for image in newest if (n := _steps(image.line))]
     if steps:
         yield ""
         yield ("steps", f"{sum(steps) / len(steps):.0f} on average")
@@ -160,9 +157,9 @@ def _day(seconds: float) -> str:
 
 
 def _average_seconds(folder: Path, images: Sequence[IndexedImage]) -> dict[str, float]:
-    """Seconds an image by model, of the newest images that record it."""
+    """Seconds an image by model, of the images that record it."""
     seconds_by_model: dict[str, list[float]] = {}
-    for image in islice(images, _TIMED):
+    for image in images:
         with suppress(DreamError):
             if seconds := read_record(folder / image.name).seconds:
                 seconds_by_model.setdefault(image.model, []).append(seconds)

@@ -3,7 +3,14 @@
 from dream.gallery.copies import INPUTS_FOLDER
 from dream.gallery.durable_files import raise_gallery_errors
 from dream.gallery.gallery import Gallery, SavedImage, Unlogged
-from dream.gallery.log import LOG_NAME, parse_logged_name, read_last_lines, read_log
+from dream.gallery.log import (
+    LOG_NAME,
+    LogMark,
+    parse_logged_name,
+    read_last_lines,
+    read_log,
+    read_log_after,
+)
 from dream.gallery.naming import FileName, format_file_name, make_prompt_folder
 from dream.gallery.numbering import ReservedNumber
 from dream.gallery.png import DreamRecord, read_log_line, read_record
@@ -15,6 +22,7 @@ __all__ = [
     "DreamRecord",
     "FileName",
     "Gallery",
+    "LogMark",
     "ReservedNumber",
     "SavedImage",
     "Unlogged",
@@ -24,6 +32,7 @@ __all__ = [
     "raise_gallery_errors",
     "read_last_lines",
     "read_log",
+    "read_log_after",
     "read_log_line",
     "read_record",
     "text_lines",

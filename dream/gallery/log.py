@@ -9,12 +9,15 @@ cut short is taken back, what a power cut tore is finished or ended before the n
 from __future__ import annotations
 
 import errno
+import hashlib
 import io
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from itertools import chain
 from pathlib import Path
+from typing import NamedTuple
 
 from dream.core.bounded_reading import read_bounded
 from dream.core.errors import GalleryError
@@ -22,7 +25,7 @@ from dream.core.own_files import LARGEST, lock, open_own, read_own
 from dream.core.plain_text import join_lines_of_text, make_printable
 from dream.core.request import ADAPTER_FIELDS, IMAGE_FILE_FIELDS
 from dream.gallery.folder import suggest_names
-from dream.gallery.text_lines import decoded, text_lines
+from dream.gallery.text_lines import UTF16_MARKS, decoded, text_lines
 
 LOG_NAME = "dream_log.txt"
 
@@ -86,8 +89,14 @@ def read_log(
     """The lines of a log or of a list of prompts, numbered from 1; see `text_lines`, which reports
     an encoding other than UTF-8. Pipes are read only if a shell passes them, as `<(…)`. Raises
     GalleryError if the file does not exist, is not text, or has more than 256 MiB."""
+    data = _read_data(path)
+    return enumerate(list(text_lines(io.BytesIO(data), str(path), on_note)), 1)
+
+
+def _read_data(path: Path) -> bytes:
+    """The bytes of a log. Raises GalleryError."""
     try:
-        data = _data(path)
+        return _data(path)
     except FileNotFoundError as error:
         raise GalleryError(f"there is no {path}", suggest_names(path)) from error
     except IsADirectoryError as error:
@@ -96,7 +105,6 @@ def read_log(
     except (OSError, ValueError) as error:  # ValueError: an invalid file name
         why = getattr(error, "strerror", None) or error
         raise GalleryError(f"cannot read {path}: {why}") from error
-    return enumerate(list(text_lines(io.BytesIO(data), str(path), on_note)), 1)
 
 
 def _data(path: Path) -> bytes:
@@ -107,6 +115,33 @@ def _data(path: Path) -> bytes:
     if len(data) > LARGEST:
         raise OSError(errno.EFBIG, f"it is larger than {LARGEST:,} bytes")
     return data
+
+
+class LogMark(NamedTuple):
+    """Where a reader ended in a log, and what was before."""
+
+    size: int = 0
+    """Bytes up to there, which are whole lines."""
+    digest: str = ""
+    """Of these bytes."""
+
+
+def read_log_after(path: Path, mark: LogMark) -> tuple[list[str], LogMark, bool]:
+    """The lines of a log behind a mark, or all of them if what is before it changed; the mark
+    behind them; and whether they are all. A line that is not ended yet is read again the next time.
+    Raises GalleryError as `read_log` does."""
+    data = _read_data(path)
+    whole = not 0 < mark.size <= len(data) or _digest(data, mark.size) != mark.digest
+    whole = whole or data.startswith(UTF16_MARKS)
+    # The empty line in front: only the file's own first line tells its encoding.
+    chunks = io.BytesIO(data) if whole else chain([b"\n"], io.BytesIO(data[mark.size :]))
+    lines = list(text_lines(chunks, str(path), lambda text: None))
+    end = data.rfind(b"\n") + 1
+    return lines if whole else lines[1:], LogMark(end, _digest(data, end)), whole
+
+
+def _digest(data: bytes, size: int) -> str:
+    return hashlib.blake2b(memoryview(data)[:size], digest_size=16).hexdigest()
 
 
 def read_last_lines(path: Path, size: int = 1 << 16) -> list[str]:

@@ -13,7 +13,7 @@ from itertools import chain
 
 from dream.core.errors import GalleryError
 
-_UTF16_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+UTF16_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
 def text_lines(chunks: Iterable[bytes], name: str, on_note: Callable[[str], None]) -> Iterator[str]:
@@ -26,7 +26,7 @@ def text_lines(chunks: Iterable[bytes], name: str, on_note: Callable[[str], None
     """
     rest = iter(chunks)
     first = next(rest, b"")
-    if first.startswith(_UTF16_MARKS):
+    if first.startswith(UTF16_MARKS):
         on_note(f"{name} is read as UTF-16")
         lines = _utf_16(chain([first], rest))
     elif b"\0" in first.removesuffix(b"\n").strip(b"\0"):

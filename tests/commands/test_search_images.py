@@ -9,6 +9,8 @@ import pytest
 
 from dream.commands import COMMANDS, Context, TextOutput, run_line
 from dream.core.events import Event, Note, Rejected
+from dream.line import parse_log_line
+from dream.line.log_lines import LogLine
 from dream.session import Session
 from dream.session.picture_index import PictureIndex
 from tests.fakes import FakeEngine, fake_session
@@ -137,6 +139,59 @@ def test_only_what_is_new_is_read(session: Session, monkeypatch: pytest.MonkeyPa
     assert sorted(read) == ["forge.png", "mold.jpg"]
     happened(session, "!find circle")
     assert len(read) == 2
+
+
+def test_a_log_that_grew_is_read_from_where_it_ended(
+    session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[str] = []
+
+    def watched(line: str) -> LogLine:
+        read.append(line)
+        return parse_log_line(line)
+
+    monkeypatch.setattr("dream.session.picture_index.parse_log_line", watched)
+    happened(session, "a cat -S1 -n3")
+    assert len(names(session, "!find cat")) == len(read) == 3
+    happened(session, "a cat -S9")
+    assert len(names(session, "!find cat")) == len(read) == 4
+    assert len(names(session, "!find cat")) == len(read) == 4
+    log = session.outdir / "dream_log.txt"
+    log.write_text(log.read_text().replace("a cat", "a cow", 1))
+    assert len(names(session, "!find cat")) == 3, "a change before that place is seen"
+    assert len(names(session, "!find cow")) == 1
+    with log.open("a", encoding="utf-8") as file:
+        file.write('000009.9.png: "a cow at da')
+    assert len(names(session, "!find cow")) == 2
+    with log.open("a", encoding="utf-8") as file:
+        file.write('wn" -S9\n')
+    assert names(session, "!find dawn") == ["000009.9.png"], "a torn line is read again"
+
+
+def test_deleted_and_replaced_files_are_noticed(session: Session) -> None:
+    happened(session, "a cat -S1")
+    (path,) = session.outdir.glob("*.png")
+    other = session.outdir / "mold.jpg"
+    other.write_bytes((FOLDER / "mold.jpg").read_bytes())
+    assert names(session, "!find mold") == ["mold.jpg"]
+    aside = path.rename(path.with_suffix(".bak"))
+    assert "(deleted)" in next(iter(rows(session, "!find cat")))
+    aside.rename(path)
+    assert "(deleted)" not in next(iter(rows(session, "!find cat")))
+    (session.outdir / "x").write_bytes((FOLDER / "easydiffusion.jpg").read_bytes())
+    (session.outdir / "x").replace(other)
+    (found,) = rows(session, "!find circle")
+    assert "mold.jpg (by Easy Diffusion)" in found
+
+
+def test_many_found_images_are_counted(session: Session) -> None:
+    session.outdir.mkdir(exist_ok=True)
+    lines = [f'{number:06}.1.png: "a cat" -S{number}\n' for number in range(53)]
+    (session.outdir / "dream_log.txt").write_text("".join(lines))
+    (page,) = happened(session, "!find cat")
+    assert isinstance(page, TextOutput) and len(page.lines) == 51
+    assert "… and 3 more images" in page.lines[-1]
+    assert rows(session, "!stats")["images"] == "53, 53 of them deleted"
 
 
 def test_stats_count(session: Session) -> None:
