@@ -5,13 +5,13 @@ from pathlib import Path
 import pytest
 
 from dream.commands import COMMANDS, Context, run_line
+from dream.commands.check_line import check_line
 from dream.core.errors import BadLine
 from dream.core.events import Failed, Planned, Rejected, Saved
 from dream.core.file_names import is_file, is_folder, parse_path, path_exists_at
 from dream.core.recipe import Recipe
 from dream.engine.interface import EngineEvents
 from dream.line import quote
-from dream.terminal.live_check import check_line
 from tests.fakes import FakeEngine, fake_session
 
 IMPOSSIBLE = {

@@ -69,6 +69,12 @@ class ModelRegistry:
             del paths[name]
         return {**paths, **listed}
 
+    def list_names(self) -> set[str]:
+        """Every name that a line may have for a model: present and former ones, no paths."""
+        entries, files = read_entries(self.models_dirs, _ignore), find_models(self.models_dirs)
+        formerly = (old for name in entries for old in entries[name].get("formerly", ()))
+        return {*self.find_paths(), *formerly, *self._find_renamed(entries, files)}
+
     def shadowed_by(self, folder: Path) -> dict[str, Path]:
         """The models of a models folder that hide others of the same name, by name; empty if it is
         not a models folder."""

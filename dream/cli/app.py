@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gc
 import io
+import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
@@ -36,6 +37,7 @@ from dream.graphics import TerminalImages, detect_terminal_images, supports_live
 
 if TYPE_CHECKING:
     from dream.session import Session
+    from dream.terminal.prompt import Serve
 
 Lines = Callable[[Callable[[str], None], "Session"], Iterable[tuple[int, str]]]
 """Yields numbered lines; calls its first argument with notes about reading them."""
@@ -101,6 +103,8 @@ def _run(argv: Sequence[str]) -> int:
         return ALL_MADE if is_healthy else SOME_FAILED
     if not launch.dry_run:
         _confirm_outside_settings(options, files)
+    if launch.web is not None:
+        return _serve(launch, base, is_alone=(command or logged or prompt) is None)
     if command is not None:
         return _without_prompt(launch, base, command)
     lines = _find_lines(launch, logged or prompt)
@@ -126,10 +130,33 @@ def _confirm_outside_settings(options: tuple[CliOptions, Request], files: Sequen
             allow(outside)
 
 
-def _at_prompt(launch: CliOptions, base: Request) -> int:
+def _serve(launch: CliOptions, base: Request, is_alone: bool) -> int:
+    """Serve the page and the APIs: beside the prompt if there is a terminal, else alone."""
+    if not is_alone or launch.from_file or launch.verify or launch.dry_run or launch.json:
+        raise BadSetting(
+            "--web cannot be combined with a line, a command, --from_file, --verify, --json or"
+            " --dry_run",
+            "enter lines at the prompt or on the page",
+        )
+    from dream.web.access import read_web_options
+    from dream.web.alone import serve_alone
+    from dream.web.web_server import serve
+
+    options = read_web_options(launch, os.environ)
+    if sys.stdin.isatty():
+        return _at_prompt(launch, base, lambda runner: serve(runner, options))
+    from dream.cli.session_factory import create_session
+
+    with create_session(launch, base, previews=True) as session:
+        _enable_gc()
+        return serve_alone(session, options, lambda text: print_text(text, sys.stderr))
+
+
+def _at_prompt(launch: CliOptions, base: Request, serve: Serve | None = None) -> int:
+    """Run the prompt; `serve` serves the same session's page beside it."""
     from dream.terminal.prompt import run_prompt
 
-    previews = supports_live(sys.stdout, launch.preview)
+    previews = serve is not None or supports_live(sys.stdout, launch.preview)
 
     def open_session() -> Session:
         from dream.cli.session_factory import create_session
@@ -138,7 +165,7 @@ def _at_prompt(launch: CliOptions, base: Request) -> int:
         _enable_gc()
         return session
 
-    return run_prompt(open_session, base.folder, launch)
+    return run_prompt(open_session, base.folder, launch, serve)
 
 
 def _without_prompt(launch: CliOptions, base: Request, source: str | Lines | None) -> int:

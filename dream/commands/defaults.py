@@ -41,12 +41,7 @@ def set_default(context: Context, argument: str) -> Events[None]:
             lines=tuple(_format_changes(session.base, session.at_start, session.changed))
         )
         return
-    try:
-        base = parse_line(_as_switches(argument), session.base)
-    except BadLine as error:
-        raise BadLine(error.message, 0, error.hint) from None
-    if base.prompt != session.base.prompt:
-        raise BadLine("a prompt is not a setting", 0, "enter it as a line of its own")
+    base = read_default(argument, session.base)
     changed = [name for name in FLAGS if getattr(base, name) != getattr(session.base, name)]
     for name in changed:
         check_default(session.registry, base, name)
@@ -55,6 +50,17 @@ def set_default(context: Context, argument: str) -> Events[None]:
     yield Note(
         text=f"default is now {switches}" if switches else "unchanged: this is already the default"
     )
+
+
+def read_default(argument: str, base: Request) -> Request:
+    """The defaults with what `!set` is given. Raises BadLine."""
+    try:
+        changed = parse_line(_as_switches(argument), base)
+    except BadLine as error:
+        raise BadLine(error.message, 0, error.hint) from None
+    if changed.prompt != base.prompt:
+        raise BadLine("a prompt is not a setting", 0, "enter it as a line of its own")
+    return changed
 
 
 def unset_default(context: Context, argument: str) -> Events[None]:

@@ -21,7 +21,12 @@ from dream.options.option_type import OptionType
 
 FILE = "dream.toml"
 
-_COMMAND_LINE_ONLY = frozenset({"prompt", "from_file", "verify", "doctor", "version", "help"})
+_COMMAND_LINE_ONLY = frozenset(
+    {
+        *("prompt", "from_file", "verify", "doctor", "version", "help"),
+        *("web", "token", "allow_host", "allow_origin"),  # a folder must not open a port
+    }
+)
 
 
 def find_settings_files() -> tuple[Path, ...]:

@@ -6,10 +6,12 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from dream.options.option_type import BOOLEAN_FLAG, choice, flag, get_flags, integer, real, text
+from dream.options.web_address import WEB_ADDRESS, WebAddress
 
 _RUN = "what to run"
 _MACHINE = "machine"
 _PICTURES = "images in the terminal"
+_WEB = "web page and API"
 
 PRECISIONS = ("auto", "float32", "bfloat16", "float16")
 
@@ -142,6 +144,34 @@ class CliOptions:
         default=32,
         section=_PICTURES,
         help="width of an image in the terminal, in columns at most",
+    )
+    web: WebAddress | None = flag(
+        "--web",
+        kind=WEB_ADDRESS,
+        section=_WEB,
+        help="serve a web page and an HTTP API, beside the prompt or, without a terminal, alone;"
+        " by default at 127.0.0.1:7860; another HOST needs a token",
+    )
+    token: str | None = flag(
+        "--token",
+        kind=text("TOKEN", "a secret of at least 12 characters"),
+        section=_WEB,
+        help="secret that --web asks for; the environment variable DREAM_TOKEN does the same, and"
+        " other users of this machine cannot see it",
+    )
+    allow_host: str | None = flag(
+        "--allow_host",
+        kind=replace(text("NAME", "a host name"), repeats=True),
+        section=_WEB,
+        help="name under which browsers may reach --web, besides localhost and addresses; several"
+        " with commas, or repeated",
+    )
+    allow_origin: str | None = flag(
+        "--allow_origin",
+        kind=replace(text("URL", "an origin such as https://example.org"), repeats=True),
+        section=_WEB,
+        help="web site whose pages may use the API of --web (CORS); several with commas, or"
+        " repeated; by default none",
     )
 
 

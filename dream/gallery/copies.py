@@ -21,8 +21,15 @@ def save_copy(path: Path, folder: Path) -> Path:
     GalleryError if it cannot be read or written."""
     with raise_gallery_errors(folder):
         refuse_link(folder)
-        data = path.read_bytes()
-        copy = folder / f"{hashlib.sha256(data).hexdigest()[:_SHOWN]}{path.suffix.lower()}"
+        return save_bytes(path.read_bytes(), path.suffix.lower(), folder)
+
+
+def save_bytes(data: bytes, suffix: str, folder: Path) -> Path:
+    """Write a file durably into a folder, named by its SHA-256 with this suffix; an identical one
+    is reused. Raises GalleryError if it cannot be written."""
+    with raise_gallery_errors(folder):
+        refuse_link(folder)
+        copy = folder / f"{hashlib.sha256(data).hexdigest()[:_SHOWN]}{suffix}"
         if copy.is_file() and copy.stat().st_size == len(data) and copy.read_bytes() == data:
             return copy
         folder.mkdir(parents=True, exist_ok=True)

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from dream.core.errors import BadLine
+from dream.core.request import Request
 from dream.queue.queue_store import NoStore, QueueStore
 
 
@@ -18,6 +19,8 @@ class QueuedLine:
     number: int
     """From 1, in the order in which lines were queued; unique in a session."""
     line: str
+    request: Request | None = None
+    """What is made instead of the line, for a front door that has no line; the line means it."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +57,7 @@ class LineQueue:
         """What is stored for it: the line, or a line for each image that is not on disk."""
         self._numbers = 0
         self._cancelled = self._paused = self._closed = self._is_split = False
+        self._watchers: list[Callable[[], None]] = []
 
     # ── for the thread that runs the lines ─────────────────────────────────────────────────────
 
@@ -65,6 +69,7 @@ class LineQueue:
                 return None
             self._current, self._cancelled = self._waiting.pop(0), False
             self._left, self._is_split = deque([self._current.line]), False
+            self._notify()
             return self._current
 
     def keep_rest(self, count: int, lines: Callable[[], Sequence[str]]) -> None:
@@ -89,7 +94,7 @@ class LineQueue:
                 self._left.popleft()
                 self._store.remove(0)
             self._current = None
-            self._changed.notify_all()
+            self._notify()
 
     def is_cancelled(self) -> bool:
         """Whether the current line was cancelled."""
@@ -173,8 +178,14 @@ class LineQueue:
         with self._changed:
             return self._current is None and not self._waiting and not self._unchecked
 
-    def put(self, lines: Iterable[str]) -> None:
-        """Add lines after all waiting lines, before the unchecked ones."""
+    def watch(self, callback: Callable[[], None]) -> None:
+        """Call this function after each change of the current and the waiting lines, from the
+        thread that made it. It must return at once."""
+        self._watchers.append(callback)
+
+    def put(self, lines: Iterable[str], request: Request | None = None) -> tuple[int, ...]:
+        """Add lines after all waiting lines, before the unchecked ones; their numbers. With a
+        `request`, which is what the line means, that is made."""
         with self._changed:
             added = list(lines)
             if added and not self._closed:
@@ -183,17 +194,24 @@ class LineQueue:
                 self._store.add(added)
                 for n in range(len(added) if stored else 0):
                     self._store.move(place + stored + n, place + n)
-            self._add(added)
+            return self._add(added, request)
 
-    def move_to_front(self, number: int) -> QueuedLine:
-        """Make a waiting line the next one. Raises BadLine if no line has this number."""
+    def move(self, number: int, place: int) -> QueuedLine:
+        """Move a waiting line to a place among the waiting ones, from 0; behind the last one it
+        becomes the last. Raises BadLine if no line has this number."""
         with self._changed:
             index = self._index(number)
             entry = self._waiting.pop(index)
-            self._waiting.insert(0, entry)
+            place = max(0, min(place, len(self._waiting)))
+            self._waiting.insert(place, entry)
             if not self._closed:
-                self._store.move(index + self._ahead, self._ahead)
+                self._store.move(index + self._ahead, place + self._ahead)
+            self._notify()
             return entry
+
+    def move_to_front(self, number: int) -> QueuedLine:
+        """Make a waiting line the next one. Raises BadLine if no line has this number."""
+        return self.move(number, 0)
 
     def cancel(self, number: int) -> QueuedLine:
         """Cancel the current or a waiting line. Raises BadLine if no line has this number."""
@@ -205,6 +223,7 @@ class LineQueue:
             entry = self._waiting.pop(index)
             if not self._closed:
                 self._store.remove(index + self._ahead)
+            self._notify()
             return entry
 
     def cancel_current(self) -> QueuedLine | None:
@@ -223,32 +242,41 @@ class LineQueue:
             if not self._closed:
                 self._store.write(tuple(self._left))
             self._cancel_current()
+            self._notify()
             return count
 
     def pause(self) -> None:
         """Start no further line. The current one continues."""
-        self._paused = True
+        with self._changed:
+            self._paused = True
+            self._notify()
 
     def resume(self) -> None:
         """Continue with the waiting lines."""
         with self._changed:
             self._paused = False
-            self._changed.notify_all()
+            self._notify()
 
     def close(self) -> None:
         """Cancel the current line and start no other. Unfinished lines stay stored as they are."""
         with self._changed:
             self._closed = True
             self._cancel_current()
-            self._changed.notify_all()
+            self._notify()
 
     # ── with the lock held ─────────────────────────────────────────────────────────────────────
 
-    def _add(self, lines: Iterable[str]) -> None:
-        entries = [QueuedLine(n, line) for n, line in enumerate(lines, self._numbers + 1)]
+    def _notify(self) -> None:
+        self._changed.notify_all()
+        for callback in self._watchers:
+            callback()
+
+    def _add(self, lines: Iterable[str], request: Request | None = None) -> tuple[int, ...]:
+        entries = [QueuedLine(n, line, request) for n, line in enumerate(lines, self._numbers + 1)]
         self._numbers += len(entries)
         self._waiting += entries
-        self._changed.notify_all()
+        self._notify()
+        return tuple(entry.number for entry in entries)
 
     def _cancel_current(self) -> None:
         if self._current is not None:

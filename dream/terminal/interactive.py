@@ -10,13 +10,14 @@ import asyncio
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from threading import Thread
 from typing import Any
 
-from dream.commands import COMMANDS, Context, InsertText, run_line
-from dream.core.events import Event, Failed, Loading
+from dream.commands import COMMANDS, Context, InsertText
+from dream.commands.check_line import CheckResult
+from dream.commands.line_runner import LineRunner
+from dream.core.events import Event, Loading
 from dream.core.messages import count_lines
-from dream.queue import LineQueue, QueuedLine, QueueFile, follow_until_cancelled
+from dream.queue import LineQueue, QueuedLine, QueueFile
 from dream.session import Session
 from dream.terminal.auto_suggest import HistorySuggest
 from dream.terminal.completer import LineCompleter, should_open_menu
@@ -25,12 +26,11 @@ from dream.terminal.entered_lines import EnteredLines
 from dream.terminal.highlight import LineLexer
 from dream.terminal.history_file import LEAVE, LineHistory
 from dream.terminal.key_bindings import PendingInput
-from dream.terminal.live_check import CheckResult, LineChecker
-from dream.terminal.restart_offer import keep_rest, offer
+from dream.terminal.live_check import LineChecker
+from dream.terminal.restart_offer import offer
 from dream.terminal.screen import PreparedImage, Screen
 from dream.terminal.signals import SessionEnded
 from dream.terminal.toolbar import Toolbar
-from dream.worker.crash import to_dream_error
 
 _DOUBLE_PRESS = 1.0
 """Seconds within which a second Ctrl-C also cancels the waiting lines."""
@@ -60,7 +60,10 @@ class InteractiveSession:
         self._entered = EnteredLines(
             self._context, self._queue, screen, self._toolbar, self._show, self._make_room
         )
-        self._maker = Thread(target=self._make, name="maker", daemon=True)
+        self.runner = LineRunner(self._context, self._queue)
+        """Runs the lines of the queue; other front doors of this session listen to it."""
+        self.runner.listeners.append(self)
+        self.runner.on_bug = lambda error: self._run_in_main(self._edit.leave, error)
         self._loop = asyncio.get_running_loop()
         self._cancelled_at = float("-inf")
         self._set_up_edit_line()
@@ -82,7 +85,7 @@ class InteractiveSession:
         on disk. `first` is the line already being typed."""
         ended: SessionEnded | None = None
         self._reading = first
-        self._maker.start()
+        self.runner.start()
         self._say_notes()
         try:
             self._entered.add(await offer(self._file, self._screen, self._make_room))
@@ -166,10 +169,21 @@ class InteractiveSession:
         else:
             self._pending.put(text)
 
-    def _line_started(self, entry: QueuedLine) -> None:
-        self._screen.begin(entry.line)
+    def begin_line(self, entry: QueuedLine) -> None:
+        """Implements LineListener, in the thread that runs the lines, as `show_event` and
+        `end_line`."""
+        self._run_in_main(self._screen.begin, entry.line)
 
-    def _line_ended(self) -> None:
+    def show_event(self, entry: QueuedLine, event: Event) -> None:
+        """Show an event of a queued line."""
+        # Rendered in this thread because it would delay keys in the main one.
+        self._run_in_main(self._show, event, self._screen.prepare(event))
+
+    def end_line(self, entry: QueuedLine) -> None:
+        """A queued line has ended."""
+        self._run_in_main(self._end_line)
+
+    def _end_line(self) -> None:
         self._toolbar.clear()
         self._screen.clear_progress()
         self._edit.app.invalidate()
@@ -183,28 +197,6 @@ class InteractiveSession:
     def _say_notes(self) -> None:
         while self._pending.notes:
             self._screen.say(self._pending.notes.pop())
-
-    def _make(self) -> None:
-        try:
-            self._session.preload()
-            while (entry := self._queue.take()) is not None:
-                self._run_in_main(self._line_started, entry)
-                try:
-                    events = run_line(self._context, entry.line, turn=True)
-                    follow_until_cancelled(events, self._queue.is_cancelled, self._show_from_thread)
-                except Exception as error:
-                    self._run_in_main(
-                        self._show, Failed(error=to_dream_error(error), line=entry.line)
-                    )
-                self._queue.finish()
-                self._run_in_main(self._line_ended)
-        except BaseException as error:  # a bug: it ends the session and is reported at its end
-            self._run_in_main(self._edit.leave, error)
-
-    def _show_from_thread(self, event: Event) -> None:
-        keep_rest(self._queue, event, self._session.at_start)
-        # Rendered in this thread because it would delay keys in the main one.
-        self._run_in_main(self._show, event, self._screen.prepare(event))
 
     def _run_in_main(self, do: Callable[..., None], *values: Any) -> None:
         """Call a function in the main thread."""
@@ -237,8 +229,7 @@ class InteractiveSession:
         await self._make_room()
         self._queue.store_unchecked()
         self._queue.close()
-        if self._maker.is_alive():
-            await asyncio.to_thread(self._maker.join, _STOP_TIMEOUT)
+        await asyncio.to_thread(self.runner.wait, _STOP_TIMEOUT)
         await asyncio.sleep(0)  # let its last events run
         if unfinished := self._queue.unfinished:
             with suppress(OSError):

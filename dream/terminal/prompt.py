@@ -9,9 +9,15 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import Callable
-from contextlib import ExitStack, redirect_stderr, redirect_stdout, suppress
+from contextlib import (
+    AbstractContextManager,
+    ExitStack,
+    redirect_stderr,
+    redirect_stdout,
+    suppress,
+)
 from pathlib import Path
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, Protocol, TextIO
 
 from prompt_toolkit.application import Application, create_app_session
 from prompt_toolkit.application.current import get_app_session
@@ -24,6 +30,7 @@ from prompt_toolkit.patch_stdout import patch_stdout
 from prompt_toolkit.utils import is_dumb_terminal
 
 from dream.core.cli_options import CliOptions
+from dream.core.errors import BadSetting
 from dream.graphics import TerminalImages, detect_terminal_images
 from dream.terminal.edit_line import EditLine
 from dream.terminal.history_file import FILE_NAME, LineHistory
@@ -33,16 +40,33 @@ from dream.terminal.print_above import Printable
 from dream.terminal.signals import handle_signals
 
 if TYPE_CHECKING:
+    from dream.commands.line_runner import LineRunner
     from dream.session import Session
     from dream.terminal.screen import Screen
 
 NO_PREVIEW = CliOptions(preview="off")
 
 
+class Served(Protocol):
+    """Another front door of the session."""
+
+    @property
+    def url(self) -> str:
+        """Where it is."""
+
+
+Serve = Callable[["LineRunner"], AbstractContextManager[Served]]
+"""Serves another front door of the session whose lines are run by this runner, during a block.
+Raises BadSetting."""
+
+
 def run_prompt(
-    open_session: Callable[[], Session], outdir: Path, launch: CliOptions = NO_PREVIEW
+    open_session: Callable[[], Session],
+    outdir: Path,
+    launch: CliOptions = NO_PREVIEW,
+    serve: Serve | None = None,
 ) -> int:
-    """Run a session from the greeting until the user quits; the exit status. `open_studio` is
+    """Run a session from the greeting until the user quits; the exit status. `open_session` is
     called once the prompt is shown, and its session is closed at the end. Raises what it raises.
 
     `outdir` is the folder of the images and the history; `launch` has the preview options. If
@@ -66,15 +90,19 @@ def run_prompt(
 
             return stack.enter_context(open_session()), create_screen(out, paths, pictures)
 
-        return run_session(opened, outdir)
+        return run_session(opened, outdir, serve)
 
 
-def run_session(opened: Callable[[], tuple[Session, Screen]], outdir: Path) -> int:
+def run_session(
+    opened: Callable[[], tuple[Session, Screen]], outdir: Path, serve: Serve | None = None
+) -> int:
     """Run the prompt that this terminal supports; the exit status. `opened` is called once, in any
     thread; raises what it raises."""
     if not is_dumb_terminal():
         with disable_echo():
-            return asyncio.run(_run_interactive(opened, outdir))
+            return asyncio.run(_run_interactive(opened, outdir, serve))
+    if serve is not None:
+        raise BadSetting("--web beside the prompt needs a terminal", "use it with </dev/null")
     from dream.terminal.dumb_terminal import run_dumb_terminal
     from dream.terminal.greeting import greet
 
@@ -83,7 +111,9 @@ def run_session(opened: Callable[[], tuple[Session, Screen]], outdir: Path) -> i
     return run_dumb_terminal(session, screen)
 
 
-async def _run_interactive(opened: Callable[[], tuple[Session, Screen]], outdir: Path) -> int:
+async def _run_interactive(
+    opened: Callable[[], tuple[Session, Screen]], outdir: Path, serve: Serve | None
+) -> int:
     """Read the first line while a thread opens the session, then hand over to
     InteractiveSession."""
     pending = PendingInput()
@@ -108,9 +138,7 @@ async def _run_interactive(opened: Callable[[], tuple[Session, Screen]], outdir:
         try:
             session, screen = await asyncio.to_thread(import_and_open)
         except BaseException as error:
-            edit.leave(error)
-            with suppress(BaseException):
-                await first
+            await _leave(edit, first, error)
             raise
         from dream.session.foreign_models import ModelLookup
         from dream.session.line_sources import read_pasted
@@ -121,7 +149,23 @@ async def _run_interactive(opened: Callable[[], tuple[Session, Screen]], outdir:
         pending.read_pasted = lambda text: read_pasted(
             text, screen.say, ModelLookup(session.registry)
         )
-        return await InteractiveSession(session, screen, edit, pending, history).run(first)
+        interactive = InteractiveSession(session, screen, edit, pending, history)
+        with ExitStack() as stack:
+            if serve is not None:
+                try:
+                    served = stack.enter_context(serve(interactive.runner))
+                except BaseException as error:
+                    await _leave(edit, first, error)
+                    raise
+                screen.say(f"web page: {served.url}")
+            return await interactive.run(first)
+
+
+async def _leave(edit: EditLine, first: asyncio.Future[str], error: BaseException) -> None:
+    """Take away the edit line before the session has begun."""
+    edit.leave(error)
+    with suppress(BaseException):
+        await first
 
 
 def detect_images(out: TextIO, launch: CliOptions) -> TerminalImages | None:

@@ -6,10 +6,7 @@ import re
 from collections.abc import Awaitable, Callable, Sequence
 
 from dream.commands import is_command
-from dream.core.events import Event, Saved
-from dream.core.request import Request
-from dream.line import format_explicitly
-from dream.queue import LineQueue, QueueFile
+from dream.queue import QueueFile
 from dream.terminal.history_file import LEAVE
 from dream.terminal.questions import ask_for_key
 from dream.terminal.screen import Screen
@@ -21,14 +18,6 @@ _DISCARD = "discard"
 _MAX_SHOWN = 5
 """How many lines are shown, besides those that name another output folder."""
 _OUTDIR_SWITCH = re.compile(r"(?<!\S)-(o|-out)", re.IGNORECASE)
-
-
-def keep_rest(queue: LineQueue, event: Event, at_start: Request) -> None:
-    """Where a picture is on disk, have the lines that are offered make only the others of its line,
-    with the defaults that a session has `at_start`."""
-    if isinstance(event, Saved) and (left := event.left) is not None:
-        bases = (Request(), at_start)
-        queue.keep_rest(len(left), lambda: [format_explicitly(one, bases) for one in left])
 
 
 async def offer(

@@ -8,13 +8,13 @@ from prompt_toolkit.formatted_text import StyleAndTextTuples
 from prompt_toolkit.utils import get_cwidth
 
 from dream.commands import Context
+from dream.commands.check_line import CheckResult
 from dream.core.errors import DreamError
 from dream.core.events import Event, ImageDone, LineStarted, Loading, Step
 from dream.core.messages import ProgressEstimator, format_event
 from dream.core.plain_text import make_printable
 from dream.core.request import FLAGS
 from dream.queue import LineQueue
-from dream.terminal.live_check import CheckResult
 from dream.terminal.screen import clip
 
 _BETWEEN = "  ·  "

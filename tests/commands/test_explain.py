@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from dream.commands import COMMANDS, Context, TextOutput, run_line
+from dream.commands.check_line import check_line
 from dream.core.events import Rejected
-from dream.terminal.live_check import check_line
 from tests.fakes import fake_session
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from dream.commands import COMMANDS, Context
-from dream.terminal.live_check import check_line
+from dream.commands.check_line import check_line
 from tests.fakes import fake_session
 
 

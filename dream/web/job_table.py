@@ -1,0 +1,282 @@
+"""The jobs of the session: every line of its queue, whoever entered it, under its number.
+
+A job outlives the connection that submitted it. What happens is kept in a bounded ring, each event
+with an id, so that a client that was away goes on where it stopped.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import threading
+import time
+from collections import OrderedDict, deque
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from dream.commands.line_runner import LineRunner
+from dream.core.errors import DreamError
+from dream.core.events import Cancelled, Event, Failed, LineStarted, Preview, Rejected, Saved, Step
+from dream.queue import QueuedLine
+
+_MAX_EVENTS = 2000
+"""Events that a client may have missed."""
+_MAX_JOBS = 500
+"""Jobs that are remembered after they ended."""
+_MAX_EVENTS_OF_JOB = 1000
+
+
+class JobState(StrEnum):
+    """How far a job is."""
+
+    WAITING = "waiting"
+    RUNNING = "running"
+    DONE = "done"
+    FAILED = "failed"
+    """Some or all of its images were not made."""
+    CANCELLED = "cancelled"
+
+
+@dataclass
+class Job:
+    """One line. Written by the thread that runs lines; a reader sees a whole state or a later
+    one."""
+
+    number: int
+    """That of the line in the queue."""
+    line: str
+    owner: str = ""
+    """The client that submitted it; empty for the prompt."""
+    state: JobState = JobState.WAITING
+    pictures: int = 0
+    """Images it makes; 0 until it runs, if nobody knew."""
+    saved: list[Saved] = field(default_factory=list)
+    events: list[Event] = field(default_factory=list)
+    """All but the steps, oldest first; the last thousand."""
+    dropped: int = 0
+    """Events that were forgotten because there were more."""
+    step: Step | None = None
+    """The latest one, while it runs."""
+    preview: Preview | None = None
+    """The latest one."""
+    error: DreamError | None = None
+    """The first one."""
+    began: float = 0.0
+    """Seconds since 1970; 0 while it waits."""
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing more will happen."""
+        return self.state not in (JobState.WAITING, JobState.RUNNING)
+
+
+Change = Callable[[Job, Event], dict[str, Any]]
+"""How an event is written for clients."""
+
+
+class JobTable:
+    """All jobs of a session. Follows the runner as a LineListener, and the queue."""
+
+    def __init__(self, runner: LineRunner, write: Change) -> None:
+        """`write` turns an event into the JSON that clients read."""
+        self._runner, self._write = runner, write
+        self._lock = threading.Lock()
+        self._jobs: OrderedDict[int, Job] = OrderedDict()
+        self._ring: deque[tuple[int, dict[str, Any]]] = deque(maxlen=_MAX_EVENTS)
+        self._ids = 0
+        self.run = secrets.token_hex(4)
+        """Which server the ids of events are from: one that was restarted counts anew."""
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._changed = asyncio.Event()
+        self._told = False
+        self.is_closed = False
+        runner.listeners.append(self)
+        runner.queue.watch(self._queue_changed)
+
+    def bind(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Wake the readers of this event loop."""
+        self._loop = loop
+
+    def close(self) -> None:
+        """End all readers: the server stops."""
+        self.is_closed = True
+        self._wake()
+
+    # ── reading, from the event loop ───────────────────────────────────────────────────────────
+
+    def get(self, number: int) -> Job | None:
+        """The job with this number; None if there is none, or it was long ago."""
+        with self._lock:
+            return self._jobs.get(number)
+
+    def list_finished(self, most: int = 50) -> list[Job]:
+        """The latest jobs that are over, the last first."""
+        with self._lock:
+            return [job for job in reversed(self._jobs.values()) if job.is_over][:most]
+
+    def count_open(self, owner: str | None = None) -> int:
+        """Jobs that wait or run, of one client or of all."""
+        with self._lock:
+            jobs = [job for job in self._jobs.values() if not job.is_over]
+        return len([job for job in jobs if owner in (None, job.owner)])
+
+    @property
+    def last_id(self) -> int:
+        """The id of the latest event; 0 if there was none."""
+        return self._ids
+
+    def events_after(self, last: int) -> list[tuple[int, dict[str, Any]]] | None:
+        """The events after that id, oldest first; None if some were forgotten."""
+        with self._lock:
+            if last > self._ids or (self._ring and last < self._ring[0][0] - 1):
+                return None
+            return [entry for entry in self._ring if entry[0] > last]
+
+    @property
+    def current(self) -> Job | None:
+        """The job that runs."""
+        entry = self._runner.queue.current
+        return self.get(entry.number) if entry else None
+
+    def expect_change(self) -> Callable[[float], Awaitable[bool]]:
+        """A function that waits, so many seconds at most, until anything has changed since this
+        call; whether it has."""
+        changed = self._changed
+
+        async def wait(timeout: float) -> bool:
+            if self.is_closed:
+                return True
+            try:
+                await asyncio.wait_for(changed.wait(), timeout)
+            except TimeoutError:
+                return False
+            return True
+
+        return wait
+
+    async def follow(self, number: int) -> AsyncIterator[Event]:
+        """The events of a job, from its first to its last; of its steps only the latest, for a
+        slow reader. Ends early if the server stops."""
+        job = self.get(number)
+        index, step = 0, None
+        while job is not None:
+            changed, over = self._changed, job.is_over
+            events, first = list(job.events), job.dropped
+            for event in events[max(0, index - first) :]:
+                yield event
+            index = first + len(events)
+            if job.step is not None and job.step is not step:
+                step = job.step
+                yield step
+            if over or self.is_closed:
+                return
+            await changed.wait()
+
+    async def finish(self, number: int) -> Job | None:
+        """Wait until a job is over; None if there is none with this number."""
+        async for _ in self.follow(number):
+            pass
+        return self.get(number)
+
+    # ── writing, from any thread ───────────────────────────────────────────────────────────────
+
+    def submit(self, line: str, put: Callable[[], int], *, owner: str, pictures: int) -> Job:
+        """The job of a line that `put` adds to the queue and returns the number of."""
+        with self._lock:
+            number = put()
+            job = self._jobs.setdefault(number, Job(number, line))
+            job.line, job.owner, job.pictures = line, owner, pictures
+        self._publish({"event": "queue"})
+        return job
+
+    def begin_line(self, entry: QueuedLine) -> None:
+        """Implements LineListener."""
+        job = self._job_of(entry)
+        job.state, job.began = JobState.RUNNING, time.time()
+        self._publish({"event": "queue"})
+
+    def show_event(self, entry: QueuedLine, event: Event) -> None:
+        """Implements LineListener."""
+        job = self._job_of(entry)
+        match event:
+            case Step():
+                job.preview = event.preview or job.preview
+                job.step = event
+                self._wake()
+                return
+            case LineStarted(count=count):
+                job.pictures = count
+            case Saved():
+                job.saved.append(event)
+            case Failed(error=error) | Rejected(error=error):
+                job.error = job.error or error
+            case Cancelled():
+                job.state = JobState.CANCELLED
+        job.events.append(event)
+        if len(job.events) > _MAX_EVENTS_OF_JOB:
+            del job.events[0]
+            job.dropped += 1
+        self._publish(self._write(job, event))
+
+    def end_line(self, entry: QueuedLine) -> None:
+        """Implements LineListener."""
+        job = self._job_of(entry)
+        if job.state is JobState.RUNNING:
+            job.state = JobState.DONE if job.error is None else JobState.FAILED
+        job.step = job.preview = None
+        self._publish({"event": "ended", "job": job.number, "state": str(job.state)})
+
+    def _job_of(self, entry: QueuedLine) -> Job:
+        with self._lock:
+            return self._jobs.setdefault(entry.number, Job(entry.number, entry.line))
+
+    def _queue_changed(self) -> None:
+        """From within the queue, which is locked: look at it soon, from elsewhere."""
+        if self._loop is not None and not self._loop.is_closed():
+            try:
+                self._loop.call_soon_threadsafe(self._read_queue)
+            except RuntimeError:  # closed meanwhile
+                return
+
+    def _read_queue(self) -> None:
+        """Add the lines that the prompt has entered; those that left without a turn were
+        cancelled."""
+        queue = self._runner.queue
+        with self._lock:  # so that `submit` does not come in between
+            waiting = {entry.number: entry for entry in queue.waiting}
+            current = queue.current
+            for entry in waiting.values():
+                self._jobs.setdefault(entry.number, Job(entry.number, entry.line))
+            here = {*waiting, current.number if current else 0}
+            for job in self._jobs.values():
+                if job.state is JobState.WAITING and job.number not in here:
+                    job.state = JobState.CANCELLED
+            over = [number for number, job in self._jobs.items() if job.is_over]
+            for number in over[:-_MAX_JOBS]:
+                del self._jobs[number]
+        self._publish({"event": "queue"})
+
+    def _publish(self, event: dict[str, Any]) -> None:
+        with self._lock:
+            if event == {"event": "queue"} and self._ring and self._ring[-1][1] == event:
+                self._ring.pop()  # one is as good as many
+            self._ids += 1
+            self._ring.append((self._ids, event))
+        self._wake()
+
+    def _wake(self) -> None:
+        """Wake every reader, once for all changes until they run."""
+        if self._loop is None or self._told:
+            return
+        self._told = True
+        try:
+            self._loop.call_soon_threadsafe(self._wake_readers)
+        except RuntimeError:  # the loop is closed
+            self._told = False
+
+    def _wake_readers(self) -> None:
+        self._told = False
+        changed, self._changed = self._changed, asyncio.Event()
+        changed.set()
