@@ -11,9 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from dream.core.file_names import parse_path
-from dream.options.embedding_triggers import EMBEDDINGS
 from dream.options.image_output import BOTH, FORMATS, METADATA, PNG
-from dream.options.lora import HYPERNETS, LORAS, Hypernet, Lora
+from dream.options.lora import EMBEDDINGS, HYPERNETS, LORAS, Hypernet, Lora
 from dream.options.option_type import (
     BOOLEAN_FLAG,
     HIRES_STRENGTH,

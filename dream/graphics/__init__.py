@@ -1,9 +1,9 @@
 """Shows images in a terminal: detects what it supports, and renders images as terminal text.
 
-chafa, which does the rendering, is imported with the first image.
+chafa, which does the rendering, is imported with the first image. `links` is imported separately:
+the first paint does not need it.
 """
 
-from dream.graphics.links import make_link, supports_links
 from dream.graphics.terminal import PROTOCOLS, Colours, Protocol, Terminal
 from dream.graphics.terminal_images import TerminalImages, detect_terminal_images, supports_live
 
@@ -14,7 +14,5 @@ __all__ = [
     "Terminal",
     "TerminalImages",
     "detect_terminal_images",
-    "make_link",
-    "supports_links",
     "supports_live",
 ]

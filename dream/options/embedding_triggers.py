@@ -10,11 +10,6 @@ import re
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
 
-from dream.options.option_type import OptionType
-
-MAX_EMBEDDINGS = 100
-"""How many one line can use."""
-
 _NOT_BEFORE = r"(?<!\w)(?<!\w-)"
 _NOT_AFTER = r"(?!\w|-\w)"
 
@@ -48,19 +43,3 @@ def find_triggered(text: str, names: Iterable[str]) -> list[str]:
     pattern = build_trigger_pattern(candidates)
     triggered = (find_name(match, candidates) for match in pattern.finditer(text))
     return list(dict.fromkeys(triggered))
-
-
-def _read(words: Sequence[str]) -> tuple[str, ...]:
-    if not all(words):
-        raise ValueError
-    return tuple(words)
-
-
-EMBEDDINGS: OptionType[tuple[str, ...]] = OptionType(
-    "[NAME …]",
-    "names of embeddings, or nothing for none",
-    _read,
-    list,
-    nargs=(0, MAX_EMBEDDINGS),
-    completion="embedding",
-)

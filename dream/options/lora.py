@@ -1,4 +1,4 @@
-"""Option types for adapters: LoRAs and hypernetworks, by name, with weights."""
+"""Option types for adapters: LoRAs and hypernetworks, by name, with weights; and embeddings."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from typing import NamedTuple
 from dream.options.option_type import OptionType, format_number
 
 MAX_LORAS = 32
+"""How many one line can use."""
+MAX_EMBEDDINGS = 100
 """How many one line can use."""
 
 _WEIGHT = r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?"
@@ -110,4 +112,20 @@ HYPERNETS: OptionType[tuple[Hypernet, ...]] = OptionType(
     _write_hypernets,
     nargs=(1, MAX_LORAS),
     completion="hypernet",
+)
+
+
+def _read_embeddings(words: Sequence[str]) -> tuple[str, ...]:
+    if not all(words):
+        raise ValueError
+    return tuple(words)
+
+
+EMBEDDINGS: OptionType[tuple[str, ...]] = OptionType(
+    "[NAME …]",
+    "names of embeddings, or nothing for none",
+    _read_embeddings,
+    list,
+    nargs=(0, MAX_EMBEDDINGS),
+    completion="embedding",
 )

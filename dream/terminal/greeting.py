@@ -7,7 +7,8 @@ from typing import TextIO
 
 from dream.config.folder_notice import describe_folder_settings
 from dream.core.errors import DreamError
-from dream.graphics import TerminalImages, supports_links
+from dream.graphics import TerminalImages
+from dream.graphics.links import supports_links
 from dream.session import Session, find_wrong_defaults
 from dream.terminal.previews import SafeImagePreviews
 from dream.terminal.print_above import AbovePromptStream

@@ -27,7 +27,7 @@ from dream.core.events import (
 )
 from dream.core.messages import NoteDeduplicator, ProgressEstimator, format_event
 from dream.core.plain_text import OutputError, make_printable, print_styled
-from dream.graphics import make_link
+from dream.graphics.links import make_link
 from dream.terminal.style import MESSAGE
 
 _ERASE = "\r\x1b[K"

@@ -7,7 +7,7 @@ from urllib.parse import unquote, urlparse
 
 import pytest
 
-from dream.graphics import make_link, supports_links
+from dream.graphics.links import make_link, supports_links
 
 
 class Tty(io.StringIO):
