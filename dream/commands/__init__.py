@@ -62,7 +62,7 @@ COMMANDS = (
     Command(
         "!explain",
         "LINE",
-        "show what the prompt of a line is read as: its words and their weights",
+        "show how the prompt of a line is parsed: its words and their weights",
         explain_line,
     ),
     Command(
@@ -137,7 +137,7 @@ COMMANDS = (
     Command(
         "!models",
         "[--known]",
-        "list models; shows which is active and which are loaded; --known: those to download",
+        "list models; shows which is active and which are loaded; --known lists models to download",
         list_models,
     ),
     Command(
@@ -225,14 +225,14 @@ COMMANDS = (
     Command(
         "!find",
         "WORDS [--model NAME] [--after DATE] [--before DATE]",
-        "list the images of the image folder whose line or name has all these words",
+        "list images in the image folder whose line or file name contains all these words",
         find_images,
         options=FIND_OPTIONS,
     ),
     Command(
         "!stats",
         "[FOLDER]",
-        "count the images of a folder and its log, by model",
+        "count the images in a folder and its log, by model",
         show_statistics,
         "file",
     ),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dream.catalogue.adapter_files import EMBEDDING
+from dream.catalogue.adapter_files import EMBEDDING, LORA, AdapterKind
 from dream.catalogue.adapter_registry import AdapterRegistry
 from dream.catalogue.detect.lora_family import describe_family
 from dream.catalogue.embedding_info import read_embedding_info
@@ -32,8 +32,7 @@ def list_loras(context: Context, argument: str) -> Events[None]:
     if others:
         lines += ["for other models:", *others]
     if not lines and not problems:
-        named = f" with “{argument.strip()}” in its name" if query else ""
-        lines = [f"there is no LoRA{named}; put its file into loras/ in a models folder"]
+        lines = [_nothing_found(LORA, argument)]
     yield TextOutput(lines=(*lines, *problems))
 
 
@@ -58,8 +57,14 @@ def list_embeddings(context: Context, argument: str) -> Events[None]:
         facts.append(format_bytes(measure_bytes(path)))
         lines.append((f"  {name}", ", ".join(facts)))
     if not lines and not problems:
-        lines = ["there is no embedding; put its file into embeddings/ in a models folder"]
+        lines = [_nothing_found(EMBEDDING, argument)]
     yield TextOutput(lines=(*lines, *problems))
+
+
+def _nothing_found(kind: AdapterKind, argument: str) -> str:
+    if text := argument.strip():
+        return f"no {kind.called} has “{text}” in its name"
+    return f"no {kind.called} found; put files into {kind.places[0]}/ in a models folder"
 
 
 def find_active_family(session: Session) -> str:

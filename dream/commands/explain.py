@@ -1,4 +1,4 @@
-"""!explain: show what a line's prompt is read as."""
+"""!explain: show how a line's prompt is parsed."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dream.commands.command import Context, TextOutput
 from dream.core.errors import BadLine
 from dream.core.events import Events
 from dream.core.request import Request
-from dream.options.syntax_table import INVOKEAI, SYNTAXES, get_default_weighting
+from dream.options.syntax_table import INVOKEAI, SYNTAXES, WEIGHTINGS, get_default_weighting
 from dream.prompt import extract_networks, parse_prompt
 from dream.prompt.describe import describe_prompt
 
@@ -34,4 +34,4 @@ def _explain(request: Request) -> Iterator[str]:
     _, networks = extract_networks(request.prompt, syntax)
     yield from (f"{network.kind}: {network.name}" for network in networks)
     if not (parsed.positive.is_plain and parsed.negative.is_plain):
-        yield f"weights act as --weighting {weighting}"
+        yield f"--weighting {weighting}: {WEIGHTINGS[weighting]}"

@@ -32,7 +32,7 @@ def import_known_files(known: KnownModel, registry: ModelRegistry) -> Events[Non
         by_hand = (f"{file.repo}/{file.path} to {target}" for file, target in targets)
         raise ModelError(
             f"{known.name} is not on this machine, and --offline forbids downloads",
-            f"download by hand {'; '.join(by_hand)}",
+            f"download by hand: {'; '.join(by_hand)}",
         )
     yield from follow_download(lambda on_progress, on_note: _download(known, targets, on_progress))
     denoisers = [target for file, target in targets if file.folder == "diffusion_models"]
@@ -60,15 +60,15 @@ def _download(
 
 def describe_known(known: KnownModel) -> str:
     """Title, size, licence, and whether it is gated, in one line."""
-    gated = ", gated: its licence has to be accepted at the hub" if known.gated else ""
+    gated = ", gated: accept its licence on Hugging Face first" if known.gated else ""
     return f"{known.title}; {format_bytes(known.size)}, licence {known.licence}{gated}"
 
 
 def list_known() -> tuple[Line, ...]:
     """The models and parts with short names."""
     return (
-        "!import_model NAME downloads:",
+        "models that !import_model NAME downloads:",
         *((f"  {known.name}", describe_known(known)) for known in KNOWN_MODELS),
-        "parts of models:",
+        "model parts:",
         *((f"  {known.name}", describe_known(known)) for known in KNOWN_PARTS),
     )

@@ -77,7 +77,7 @@ def show_statistics(context: Context, argument: str) -> Events[None]:
         yield from _update(index)
         summary, newest = index.summarize(), list(index.find((), limit=_TIMED))
     if not newest:
-        yield Note(text=f"no image in {folder.as_posix()} says how it was made")
+        yield Note(text=f"no image in {folder.as_posix()} has recorded settings")
         return
     yield TextOutput(lines=tuple(_format_statistics(folder, summary, newest)))
 
@@ -87,7 +87,7 @@ def _update(index: PictureIndex) -> Events[None]:
     for count in index.update():
         if count:
             where = index.folder.as_posix()
-            yield Note(text=f"reading {count:,} new images in {where}; the next time is instant")
+            yield Note(text=f"reading {count:,} new images in {where}; later searches are faster")
 
 
 def _parse_query(argument: str) -> _Query:
@@ -101,7 +101,7 @@ def _parse_query(argument: str) -> _Query:
         if kind is None:
             if name.startswith("--"):
                 known = " ".join(FIND_OPTIONS)
-                raise BadLine(f"!find has no option {name}", 0, f"it has {known}")
+                raise BadLine(f"!find has no option {name}", 0, f"the options are {known}")
             words.append(part)
             continue
         value = value if equals else next(parts, "")
@@ -125,7 +125,7 @@ def _list_images(folder: Path, images: Sequence[IndexedImage], more: int) -> Ite
         yield (f"{(folder / image.name).as_posix()}{deleted}{tool}", image.line)
     if more:
         rest = "1 more image" if more == 1 else f"{more:,} more images"
-        yield f"… and {rest}; more words, --model or --after narrow it down"
+        yield f"… and {rest}; add words, --model or --after to narrow it down"
 
 
 def _format_statistics(
@@ -144,7 +144,7 @@ def _format_statistics(
     yield "models:"
     seconds = _average_seconds(folder, [image for image in newest if image.time])
     for model, count in summary.models[:30]:
-        each = f", {seconds[model]:.1f} s an image" if model in seconds else ""
+        each = f", {seconds[model]:.1f} s per image" if model in seconds else ""
         yield (f"  {model or 'not recorded'}", f"{count:,}{each}")
     steps = [n for image in newest if (n := _steps(image.line))]
     if steps:

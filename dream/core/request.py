@@ -134,7 +134,7 @@ class Request:
     weighting: str | None = flag(
         "--weighting",
         kind=choice(*WEIGHTINGS),
-        help="how weights in the prompt act on the model (default: as --syntax does it)",
+        help="how weights in the prompt are applied (default: depends on --syntax)",
     )
     clip_skip: int | None = flag(
         "--clip_skip",
@@ -165,14 +165,13 @@ class Request:
     embedding: tuple[str, ...] | None = flag(
         "--embedding",
         kind=EMBEDDINGS,
-        help="embeddings that words of the prompt stand for; without a name, none (by default, all"
+        help="embeddings to use, by their names in the prompt; without a name, none (default: all"
         " whose names are in the prompt); !embeddings lists them",
     )
     quantize: str | None = flag(
         "--quantize",
         kind=choice(NO_QUANTIZATION, *QUANTIZATIONS),
-        help="quantize the model while it is loaded; it takes less memory, and the image differs a"
-        " little",
+        help="quantize the model while loading it: it uses less memory, and images differ slightly",
     )
     init_img: str | None = flag(
         "-I",
@@ -354,7 +353,7 @@ class Request:
         kind=real(0, 100),
         default=0.0,
         section=_EFFECTS,
-        help="perturbed-attention guidance scale, try 3; 0 is off; takes half as long again",
+        help="perturbed-attention guidance scale, try 3; 0 is off; takes 50 % longer",
     )
     init_color: str | None = flag(
         "--init_color",
@@ -492,7 +491,7 @@ class Request:
         default=PNG,
         logged=False,
         section=_KEEPING,
-        help="file format; the log has the hash of the image before a lossy one changes it",
+        help="file format of images; with a lossy format, the log has the original pixels' hash",
     )
     quality: int = flag(
         "--quality",
@@ -508,8 +507,8 @@ class Request:
         default=BOTH,
         logged=False,
         section=_KEEPING,
-        help="what is written into images: dream (the line and its record), a1111 (as "
-        "AUTOMATIC1111 writes it), txt (the same in a file beside it), or none",
+        help="metadata to write: dream (the line and its record), a1111 (AUTOMATIC1111's text), "
+        "txt (the same text in a .txt file next to the image), or none",
     )
 
     @property

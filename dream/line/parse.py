@@ -11,8 +11,13 @@ from dream.core.errors import BadLine
 from dream.core.request import Request
 from dream.line.legacy_switches import FACES, LegacySwitches
 from dream.line.log_lines import convert_web_log_line, is_skipped, split_path_prefix
-from dream.line.switch_names import LINE, excerpt
-from dream.line.switches import ParsedSwitch, make_unclosed_quote_error, parse_switch
+from dream.line.switch_names import LINE, excerpt, match_switch
+from dream.line.switches import (
+    ParsedSwitch,
+    make_unclosed_quote_error,
+    parse_switch,
+    suggest_double_quotes,
+)
 from dream.line.words import Parts, Word, has_unclosed_quote, split_line
 
 
@@ -163,8 +168,19 @@ def _stray(line: str, parts: Parts, at: int) -> BadLine:
     if at == 0:
         hint = 'quote the whole prompt, and write \\" for a quote inside it'
         return BadLine(f"“{text}” follows the quoted prompt", column, hint)
-    hint = "the prompt comes first; put a value with spaces in quotes"
+    hint = _suggest_double_quotes(parts.switches, at)
+    hint = hint or "the prompt comes first; put a value with spaces in double quotes"
     return BadLine(f"“{text}” follows the switches", column, hint)
+
+
+def _suggest_double_quotes(words: Sequence[Word], at: int) -> str:
+    """The hint for the value that words[at] is a part of, if it is in other quotes."""
+    first = max(index for index in range(at) if words[index].switch)
+    switch = match_switch(words[first], LINE)
+    if switch.known.undo or not switch.known.flag.kind.nargs[1]:
+        return ""
+    joined = () if switch.value is None else (words[first]._replace(text=switch.value),)
+    return suggest_double_quotes(switch.name, (*joined, *words[first + 1 :]))
 
 
 def _refuse_unless_harmless(parsed: ParsedSwitch, column: int, hint: str) -> None:

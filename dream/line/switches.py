@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from dream.core.errors import BadLine
@@ -17,11 +18,15 @@ from dream.line.switch_names import (
     match_switch,
 )
 from dream.line.value_lists import parse_list
-from dream.line.words import Word
+from dream.line.words import Word, quote
 from dream.options.option_type import OptionType
 
 _NAMES_FILES = ("file", "picture", "folder")
 """The completions of option types whose value is a file name."""
+_OTHER_QUOTES: Mapping[str, str] = MappingProxyType(
+    {"'": "'", "‘": "’", "’": "’", "“": "”", "”": "”", "„": "“", "«": "»"}
+)
+"""Quotes that shells and keyboards have and a line does not: opening → closing."""
 
 
 class ParsedSwitch(NamedTuple):
@@ -73,6 +78,8 @@ def parse_switch(
     for value in values:
         if value.text.startswith('"') and not value.quoted:
             raise make_unclosed_quote_error(value)
+    if len(values) > 1 and (hint := suggest_double_quotes(match.name, values)):
+        raise BadLine("only double quotes join words", _column(values[0]), hint)
     if undo:
         return ParsedSwitch(match.known, match.name, flag.default, at)
     fewest = low if text_follows else len(values)
@@ -141,6 +148,17 @@ def make_unclosed_quote_error(word: Word) -> BadLine:
     if "\\" in word.text:
         hint += '; inside quotes \\" is a quote mark and \\\\ a backslash'
     return BadLine("this quote is never closed", _column(word), hint)
+
+
+def suggest_double_quotes(name: str, values: Sequence[Word]) -> str:
+    """The hint for a switch whose value is several words in quotes other than `"`; empty for any
+    other value."""
+    closing = _OTHER_QUOTES.get(values[0].text[:1], "") if values and not values[0].quoted else ""
+    for count, word in enumerate(values, 1):
+        if closing and count > 1 and word.text.endswith(closing):
+            text = " ".join(value.text for value in values[:count])[1:-1]
+            return f"use double quotes: {name} {quote(text)}"
+    return ""
 
 
 def _column(value: Word) -> int:

@@ -21,9 +21,9 @@ class Quantization(NamedTuple):
 
 QUANTIZATIONS: Mapping[str, Quantization] = MappingProxyType(
     {
-        "fp8": Quantization("float8 (e4m3fn), as diffusers' layerwise casting", 8, 1),
-        "int8": Quantization("GGUF's Q8_0: eight bits, a scale for 32 numbers", 8.5, 32),
-        "int4": Quantization("GGUF's Q4_0: four bits, a scale for 32 numbers", 4.5, 32),
+        "fp8": Quantization("float8 (e4m3fn), like diffusers' layerwise casting", 8, 1),
+        "int8": Quantization("GGUF Q8_0: 8 bits, one scale per 32 weights", 8.5, 32),
+        "int4": Quantization("GGUF Q4_0: 4 bits, one scale per 32 weights", 4.5, 32),
     }
 )
 """By the value in the line and in the log, which are the same on every machine."""

@@ -18,10 +18,10 @@ SYNTAXES: Mapping[str, str] = MappingProxyType(
 NO_NORM, COMFY = "a1111_no_norm", "comfy"
 WEIGHTINGS: Mapping[str, str] = MappingProxyType(
     {
-        INVOKEAI: "compel's: from the empty prompt, and away from the prompt without the words",
-        A1111: "multiplied, then scaled back to the former mean",
-        NO_NORM: "multiplied only; A1111's “No norm”, better for SDXL",
-        COMFY: "ComfyUI's: between the empty prompt and the words",
+        INVOKEAI: "compel's: away from the empty prompt, or towards the prompt without the words",
+        A1111: "embeddings × weight, then rescaled to their original mean",
+        NO_NORM: "embeddings × weight only; A1111's “No norm”, better for SDXL",
+        COMFY: "ComfyUI's: interpolates between the empty prompt and the prompt",
     }
 )
 """The values of `--weighting`. `engine.conditioning.weighting` computes them."""

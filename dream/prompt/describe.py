@@ -1,4 +1,4 @@
-"""Says in words what a prompt was read as."""
+"""Describes in words how a prompt was parsed."""
 
 from __future__ import annotations
 

@@ -83,10 +83,13 @@ def convert_to_fix(request: Request) -> tuple[Request, tuple[str, ...]]:
         for name, flag in FLAGS.items()
         if flag.affects_image and name not in own and name not in _USED_FIELDS
     }
-    ignored = [FLAGS[name].names[0] for name in off if getattr(request, name) != off[name]]
-    notes = (
-        (f"!fix does not generate a new image: {' and '.join(ignored)} ignored",) if ignored else ()
+    # An empty list, as a log line may have, asks for nothing.
+    ignored = " and ".join(
+        flag.names[0]
+        for name, flag in FLAGS.items()
+        if name in off and getattr(request, name) not in (off[name], ())
     )
+    notes = (f"!fix does not generate a new image: {ignored} ignored",) if ignored else ()
     bare: Request = replace(request, **off)
     if bare.prompt or not _needs_model(bare):
         return bare, notes

@@ -1,4 +1,4 @@
-"""!explain and the toolbar say what a prompt is read as."""
+"""!explain and the toolbar show how a prompt is parsed."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import pytest
 from dream.commands import COMMANDS, Context, TextOutput, run_line
 from dream.commands.check_line import check_line
 from dream.core.events import Rejected
+from dream.options.syntax_table import WEIGHTINGS
 from tests.fakes import fake_session
 
 
@@ -32,14 +33,14 @@ def test_fragments_and_weights(context: Context) -> None:
         "  1.21   circle",
         "negative prompt:",
         "  0.9    dark",
-        "weights act as --weighting invokeai",
+        f"--weighting invokeai: {WEIGHTINGS['invokeai']}",
     ]
 
 
 def test_parts_steps_swaps_and_networks(context: Context) -> None:
     lines = explained(context, "a [b:c:0.5] AND d:0.5 BREAK <lora:ink:1> --syntax a1111")
     assert "  AND, weight 1" in lines and "  up to step 10 of 20" in lines
-    assert "lora: ink" in lines and lines[-1].endswith("a1111")
+    assert "lora: ink" in lines and lines[-1].startswith("--weighting a1111: ")
     assert "  swap   cat → dog" in explained(context, "a cat.swap(dog)")
     assert "  blend, weight 2" in explained(context, '("a", "b").blend(1, 2)')
 

@@ -203,7 +203,7 @@ def test_stats_count(session: Session) -> None:
     found = rows(session, "!stats")
     assert found["images"] == "4, 1 of them deleted"
     assert found["by Forge"] == "1"
-    assert found["tiny"].startswith("3, ") and found["tiny"].endswith(" s an image")
+    assert found["tiny"].startswith("3, ") and found["tiny"].endswith(" s per image")
     assert rows(session, f"!stats {session.outdir}") == found
     (note,) = happened(session, f"!stats {session.outdir.parent / 'models'}")
     assert isinstance(note, Note)

@@ -101,7 +101,9 @@ def test_it_is_logged_replayed_and_verified(session: Session, tmp_path: Path) ->
     line = log_of(tmp_path)[-1]
     assert " fix:" in line
     assert line == read_logged_line(event.path), "what a crash would have lost is in the PNG"
-    (again,) = saved(session.make(line))
+    events = list(session.make(line))
+    assert not [event.text for event in events if isinstance(event, Note)], "nothing is ignored"
+    (again,) = saved(events)
     assert (again.sha256, again.line) == (event.sha256, event.line)
     assert again.path != event.path
     (verified,) = [e for e in verify(session, line, tmp_path) if isinstance(e, Verified)]
