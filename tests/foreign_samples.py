@@ -16,6 +16,7 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from dream.gallery.metadata import read_metadata
+from tests.foreign_workflows import WORKFLOW
 
 FOLDER = Path(__file__).parent / "data" / "foreign"
 SIZE = (64, 96)
@@ -595,6 +596,7 @@ def write_samples(folder: Path) -> None:
     ):
         save_png(folder / f"{name}.png", {"prompt": json.dumps(graph)})
     save_png(folder / "comfyui-workflow.png", {"workflow": json.dumps(COMFY_WORKFLOW)})
+    save_png(folder / "comfyui-subgraphs.png", {"workflow": json.dumps(WORKFLOW)})
     blank().save(
         folder / "comfyui.webp",
         exif=make_exif(

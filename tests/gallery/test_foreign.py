@@ -21,6 +21,7 @@ from dream.gallery.readers.novelai import convert_weights
 from dream.gallery.readers.xmp import find_element
 from tests import foreign_samples
 from tests.foreign_samples import FOLDER, comment_of, make_exif, save_png
+from tests.foreign_workflows import WORKFLOW, node
 
 INK = (ForeignLora("ink", 0.8),)
 CIRCLE: dict[str, Any] = {"prompt": "a red circle", "negative": "ugly", "width": 64, "height": 96}
@@ -165,6 +166,14 @@ EXPECTED: dict[str, dict[str, Any]] = {
     },
     "comfyui-workflow.png": CIRCLE
     | {"tool": "ComfyUI", "seed": 156680208700286, "model": "v1-5-pruned-emaonly", "unread": ()},
+    "comfyui-subgraphs.png": CIRCLE
+    | {
+        "tool": "ComfyUI",
+        "seed": 156680208700286,
+        "model": "v1-5-pruned-emaonly",
+        "loras": INK,
+        "unread": (),
+    },
     "invokeai.png": CIRCLE
     | {
         "tool": "InvokeAI",
@@ -382,6 +391,48 @@ def test_every_sampler_of_a_graph_is_named() -> None:
     record = read_graph_json(graph)
     assert record is not None and record.hires_strength is None
     assert "sampler 30: seed 8, 12 steps, denoise 0.5" in record.unread
+
+
+def workflow() -> Any:
+    return json.loads(json.dumps(WORKFLOW))
+
+
+def test_a_subgraph_without_values_of_its_own_has_those_it_was_saved_with() -> None:
+    graph = workflow()
+    graph["definitions"]["subgraphs"][0]["nodes"][0]["widgets_values"] = []
+    record = read_graph_json(graph)
+    assert record is not None
+    assert (record.prompt, record.negative) == ("what the subgraph was saved with", "beautiful")
+
+
+def test_a_muted_node_carries_nothing_and_a_bypassed_one_only_its_type() -> None:
+    graph = workflow()
+    graph["nodes"][2]["mode"] = 0
+    record = read_graph_json(graph)
+    assert record is not None and [lora.name for lora in record.loras] == ["ink", "bypassed"]
+    graph["nodes"][2]["mode"] = 2
+    record = read_graph_json(graph)
+    assert record is not None and (record.model, record.loras) == ("", ())
+    graph["nodes"][2]["mode"] = 4
+    graph["nodes"][2]["inputs"][0]["type"] = "OTHER"
+    record = read_graph_json(graph)
+    assert record is not None and record.model == ""
+
+
+def test_workflows_without_end_are_read_in_bounded_time() -> None:
+    graph = workflow()
+    sampling, texts = graph["definitions"]["subgraphs"]
+    texts["nodes"] += [node(n, sampling["id"]) for n in range(20, 60)]
+    sampling["nodes"] += [node(n, texts["id"]) for n in range(20, 60)]
+    start = time.process_time()
+    assert read_graph_json(graph) is not None
+    # Reroutes in a circle, and slots that all lead into it.
+    slots = [{"name": f"x{n}", "type": "*", "link": 500} for n in range(400)]
+    graph["nodes"] += [node(n, "X", *slots) for n in range(100, 200)]
+    graph["nodes"] += [node(50, "Reroute", slots[0]), node(51, "Y", *slots, mode=4)]
+    graph["links"] += [[500, 50, 0, 51, 0, "*"], [501, 51, 0, 50, 0, "*"]]
+    read_graph_json(graph)
+    assert time.process_time() - start < 5
 
 
 # ── bounds ─────────────────────────────────────────────────────────────────────────────────────

@@ -12,12 +12,8 @@ from typing import NamedTuple
 
 from dream.gallery.containers.image_text import ImageText
 from dream.gallery.readers import comfyui_nodes
-from dream.gallery.readers.comfyui_graph import (
-    Graph,
-    Node,
-    make_editor_graph,
-    make_graph,
-)
+from dream.gallery.readers.comfyui_editor import make_editor_graph
+from dream.gallery.readers.comfyui_graph import Graph, Node, make_graph
 from dream.gallery.readers.record import (
     A1111,
     ForeignRecord,

@@ -1,7 +1,7 @@
 """A graph of ComfyUI: its nodes, and the values that their inputs have, followed through links.
 
-PNG text `prompt` is the graph as it ran (subgraphs are already expanded in it, as `12:3`);
-`workflow` is the editor's, from which the nodes in `_WIDGETS` are read where the other is missing.
+PNG text `prompt` is the graph as it ran, in which subgraphs are already expanded, as `12:3`;
+`comfyui_editor` makes the same of the editor's.
 """
 
 from __future__ import annotations
@@ -10,9 +10,10 @@ from collections import deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from dream.gallery.readers.record import iterate_tables, parse_table, to_list, to_table, to_text
+from dream.gallery.readers.record import parse_table, to_table, to_text
 
-_MOST_NODES = 5000
+MOST_NODES = 5000
+"""Of a graph; others are ignored."""
 _DEEPEST = 64
 """Maximum nodes that are followed for one value."""
 _LONGEST = 100_000
@@ -32,42 +33,6 @@ _JOINED: tuple[tuple[str, ...], ...] = (
     ("prefix", "text", "suffix"),
 )
 """The inputs that nodes join to one text."""
-
-_KSAMPLER = ("seed", "", "steps", "cfg", "sampler_name", "scheduler", "denoise")
-_WIDGETS: Mapping[str, tuple[str, ...]] = {
-    "KSampler": _KSAMPLER,
-    "KSamplerAdvanced": (
-        *("add_noise", "noise_seed", "", "steps", "cfg", "sampler_name", "scheduler"),
-        *("start_at_step", "end_at_step", "return_with_leftover_noise"),
-    ),
-    "SamplerCustom": ("add_noise", "noise_seed", "", "cfg"),
-    "RandomNoise": ("noise_seed",),
-    "KSamplerSelect": ("sampler_name",),
-    "BasicScheduler": ("scheduler", "steps", "denoise"),
-    "CFGGuider": ("cfg",),
-    "FluxGuidance": ("guidance",),
-    "CLIPTextEncode": ("text",),
-    "CheckpointLoaderSimple": ("ckpt_name",),
-    "UNETLoader": ("unet_name",),
-    "UnetLoaderGGUF": ("unet_name",),
-    "VAELoader": ("vae_name",),
-    "LoraLoader": ("lora_name", "strength_model", "strength_clip"),
-    "LoraLoaderModelOnly": ("lora_name", "strength_model"),
-    "CLIPSetLastLayer": ("stop_at_clip_layer",),
-    "EmptyLatentImage": ("width", "height", "batch_size"),
-    "EmptySD3LatentImage": ("width", "height", "batch_size"),
-    "LatentUpscale": ("upscale_method", "width", "height", "crop"),
-    "LatentUpscaleBy": ("upscale_method", "scale_by"),
-    "ImageScale": ("upscale_method", "width", "height", "crop"),
-    "ImageScaleBy": ("upscale_method", "scale_by"),
-    "LoadImage": ("image",),
-    "PrimitiveNode": ("value",),
-    "PrimitiveInt": ("value",),
-    "PrimitiveFloat": ("value",),
-    "PrimitiveString": ("value",),
-    "PrimitiveStringMultiline": ("value",),
-}
-"""The values that the editor's graph lists without names, by node; "" is skipped."""
 
 
 @dataclass(frozen=True)
@@ -163,35 +128,6 @@ def make_graph(table: Mapping[str, object]) -> Graph | None:
     for key, value in table.items():
         node = to_table(value)
         kind = node.get("class_type")
-        if isinstance(kind, str) and len(nodes) < _MOST_NODES:
+        if isinstance(kind, str) and len(nodes) < MOST_NODES:
             nodes[key] = Node(key, kind[:200], to_table(node.get("inputs")))
-    return Graph(nodes) if nodes else None
-
-
-def make_editor_graph(table: Mapping[str, object]) -> Graph | None:
-    """The graph of a JSON object from the editor (`workflow`); None if it is none. Muted and
-    bypassed nodes are left out."""
-    links: dict[object, list[object]] = {}
-    for link in to_list(table.get("links")):
-        if isinstance(link, list) and len(link) >= 5 and isinstance(link[0], int):
-            links[link[0]] = [str(link[1]), link[2]]
-        elif isinstance(link, dict) and isinstance(link.get("id"), int):
-            links[link["id"]] = [str(link.get("origin_id")), link.get("origin_slot", 0)]
-    nodes: dict[str, Node] = {}
-    for node in iterate_tables(table.get("nodes")):
-        kind, key = node.get("type"), str(node.get("id"))
-        if not isinstance(kind, str) or node.get("mode") in (2, 4) or len(nodes) >= _MOST_NODES:
-            continue
-        widgets = node.get("widgets_values")
-        inputs = dict(widgets) if isinstance(widgets, dict) else {}
-        if isinstance(widgets, list):
-            names = _WIDGETS.get(kind, ())
-            inputs |= {n: v for n, v in zip(names, widgets, strict=False) if n}
-            if not names and len(widgets) == 1:
-                inputs["value"] = widgets[0]
-        for slot in iterate_tables(node.get("inputs")):
-            link_number = slot.get("link")
-            if isinstance(link_number, int) and link_number in links:
-                inputs[str(slot.get("name"))] = links[link_number]
-        nodes[key] = Node(key, kind[:200], inputs)
     return Graph(nodes) if nodes else None
