@@ -21,6 +21,7 @@ from dream.queue import LineQueue, QueuedLine, QueueFile
 from dream.session import Session
 from dream.terminal.auto_suggest import HistorySuggest
 from dream.terminal.completer import LineCompleter, should_open_menu
+from dream.terminal.early_lines import EarlyLines
 from dream.terminal.edit_line import EditLine, PromptInterrupted
 from dream.terminal.entered_lines import EnteredLines
 from dream.terminal.highlight import LineLexer
@@ -80,15 +81,16 @@ class InteractiveSession:
         self._edit.default_buffer.on_text_changed += self._checker.on_change
         self._checker.on_change(self._edit.default_buffer)
 
-    async def run(self, first: asyncio.Future[str]) -> int:
+    async def run(self, first: asyncio.Future[str], early: EarlyLines) -> int:
         """Run until the user quits or the terminal closes; the exit status. Unfinished lines stay
-        on disk. `first` is the line already being typed."""
+        on disk. `first` is the line already being typed, after the `early` ones."""
         ended: SessionEnded | None = None
         self._reading = first
         self.runner.start()
         self._say_notes()
         try:
             self._entered.add(await offer(self._file, self._screen, self._make_room))
+            self._take_over(early)
             await self._read_and_check_lines()
         except SessionEnded as end:
             ended = end
@@ -127,6 +129,14 @@ class InteractiveSession:
                     return
             self._reading = asyncio.ensure_future(self._edit.read_line())
 
+    def _take_over(self, early: EarlyLines) -> None:
+        """Have lines checked that were entered before there was a session."""
+        if early.lines:
+            self._screen.note_typed_line(early.lines[-1])
+            self._entered.add(early.lines, is_shown=len(early.lines) == 1)
+            self._queue.store_unchecked()
+            early.discard()
+
     async def _read_lines(self) -> Sequence[str]:
         """Return the next entered line and the lines pasted after it."""
         try:
@@ -134,11 +144,7 @@ class InteractiveSession:
         except EOFError:
             return LEAVE[:1]
         self._checker.on_enter()
-        # Bytes of another encoding, as in a pasted text, become question marks here. A line break
-        # can be typed with Ctrl-V or as a key of the editor; it ends a line.
-        first, *others = line.encode(errors="replace").decode().split("\n")
-        others += self._pending.waiting
-        self._pending.waiting.clear()
+        first, *others = self._pending.take_lines(line)
         self._history.append_strings(others)
         self._screen.note_typed_line(first)
         self._say_notes()

@@ -30,6 +30,14 @@ class PendingInput:
         """Put text at the start of the next edit line, before any pending text."""
         self.text = f"{text} {self.text}" if self.text else text
 
+    def take_lines(self, entered: str) -> list[str]:
+        """The lines of an entered text, at least one, and those pasted after it."""
+        # Bytes of another encoding, as in a pasted text, become question marks here. A line break
+        # can be typed with Ctrl-V or as a key of the editor; it ends a line.
+        lines = [*entered.encode(errors="replace").decode().split("\n"), *self.waiting]
+        self.waiting.clear()
+        return lines
+
 
 def _read_pasted(text: str, say: Callable[[str], None]) -> str | None:
     """Before there is a session that knows the models. Nothing is imported for other text."""

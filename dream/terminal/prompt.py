@@ -114,8 +114,7 @@ def run_session(
 async def _run_interactive(
     opened: Callable[[], tuple[Session, Screen]], outdir: Path, serve: Serve | None
 ) -> int:
-    """Read the first line while a thread opens the session, then hand over to
-    InteractiveSession."""
+    """Read lines while a thread opens the session, then hand over to InteractiveSession."""
     pending = PendingInput()
     history = LineHistory(outdir / FILE_NAME, pending.notes.append)
     edit = EditLine(history, pending)
@@ -133,10 +132,15 @@ async def _run_interactive(
 
     with handle_signals(loop, lambda: edit.interrupt(), edit.leave):
         edit.app.after_render += rendered
-        first = asyncio.ensure_future(edit.read_line())
+        first: asyncio.Future[str] = asyncio.ensure_future(edit.read_line())
         await asyncio.wait([first, first_paint], return_when=asyncio.FIRST_COMPLETED)
+        opening = asyncio.ensure_future(asyncio.to_thread(import_and_open))
+        from dream.terminal.early_lines import EarlyLines  # once the prompt is shown
+
+        early = EarlyLines(edit, pending, history, outdir)
+        first = await early.read_until(first, opening)
         try:
-            session, screen = await asyncio.to_thread(import_and_open)
+            session, screen = await opening
         except BaseException as error:
             await _leave(edit, first, error)
             raise
@@ -158,7 +162,7 @@ async def _run_interactive(
                     await _leave(edit, first, error)
                     raise
                 screen.say(f"web page: {served.url}")
-            return await interactive.run(first)
+            return await interactive.run(first, early)
 
 
 async def _leave(edit: EditLine, first: asyncio.Future[str], error: BaseException) -> None:

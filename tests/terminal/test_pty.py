@@ -187,6 +187,40 @@ def test_what_was_not_made_is_offered_after_a_kill(terminal: Open, tmp_path: Pat
     assert not (tmp_path / "outputs" / ".dream_queue").exists()
 
 
+def test_lines_entered_before_the_session_is_open_are_on_disk(
+    terminal: Open, tmp_path: Path
+) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+
+    def enter(term: Terminal) -> None:
+        """While the program imports: two pasted lines, a comment, one more line, half a line."""
+        term.see_line("")
+        term.paste("a cat -S1\n# later\na dog -S2\na bi")
+        term.see_line("a bi")
+        term.send("rd -S3\ra ha")
+        term.see_line("a ha")
+
+    term = terminal(OPENS_WITH=str(pipe))
+    enter(term)
+    three = ["a cat -S1", "a dog -S2", "a bird -S3"]
+    assert saved_lines(tmp_path) == three
+    term.child.kill(signal.SIGKILL)
+    term.end()
+
+    term = terminal(OPENS_WITH=str(pipe))
+    enter(term)
+    pipe.write_text("open")
+    term.see("3 lines unfinished when dream ended. Run now?")
+    term.send("y\r")
+    term.until(lambda: pictures(tmp_path) == 6, "six pictures")
+    term.see_line("a ha")
+    term.send("t -S4\r")
+    term.until(lambda: pictures(tmp_path) == 7, "seventh picture")
+    leave(term)
+    assert not list((tmp_path / "outputs").glob(".dream_queue*"))
+
+
 def test_leaving_with_lines_not_made_is_asked_about(terminal: Open, tmp_path: Path) -> None:
     term = terminal(pause=0.1)
     term.see_line("")
