@@ -18,7 +18,7 @@ from dream.core.errors import DreamError
 from dream.core.events import Loading, Note
 from dream.core.picture import Picture
 from dream.core.recipe import Recipe
-from dream.core.request import IMAGE_FILE_FIELDS, Request
+from dream.core.request import IMAGE_FILE_FIELDS, Request, get_image_files
 from dream.core.stages import Stage, compute_final_size, get_stages, with_stages
 from dream.engine.interface import EngineEvents, LoadEvents, Progress
 from dream.inputs import hash_file
@@ -76,8 +76,8 @@ class FakeEngine:
             raise
         facts = {"device": "fake", "precision": "float32", "threads": "1"}
         for name in IMAGE_FILE_FIELDS:
-            if path := getattr(recipe, name):
-                facts[name] = hash_file(Path(path))
+            if paths := get_image_files(getattr(recipe, name)):
+                facts[name] = ",".join(hash_file(Path(path)) for path in paths)
         yield Picture(image, recipe, facts)
 
     def finish(self, picture: Picture, stage: Stage) -> EngineEvents:

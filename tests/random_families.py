@@ -193,8 +193,8 @@ def t5_tokenizer() -> Any:
     return T5TokenizerFast(vocab=[*marks, *letters], extra_ids=0, model_max_length=512)
 
 
-def qwen_tokenizer(folder: Path) -> Any:
-    """Byte by byte."""
+def qwen_tokenizer(folder: Path, *, sees: bool = False) -> Any:
+    """Byte by byte; one that `sees` has the words that images stand for."""
     import json
 
     from tokenizers.pre_tokenizers import ByteLevel
@@ -209,4 +209,7 @@ def qwen_tokenizer(folder: Path) -> Any:
         vocab=str(vocabulary), merges=str(merges), unk_token=marks[0], pad_token=marks[0]
     )
     tokenizer.chat_template = "{% for said in messages %}{{ said['content'] }}{% endfor %}"
+    if sees:
+        eyes = ["<|vision_start|>", "<|image_pad|>", "<|video_pad|>", "<|vision_end|>"]
+        tokenizer.add_special_tokens({"additional_special_tokens": eyes})
     return tokenizer

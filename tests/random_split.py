@@ -291,6 +291,24 @@ def make_qwen_image(folder: Path) -> Any:
     )
 
 
+def make_qwen_edit(folder: Path, *, plus: bool = True) -> Any:
+    """Qwen-Image-Edit-2511, or the first Qwen-Image-Edit."""
+    import diffusers
+    from transformers import Qwen2VLImageProcessor, Qwen2VLProcessor, Qwen2VLVideoProcessor
+
+    parts = make_qwen_image(folder).components
+    tokenizer = qwen_tokenizer(folder, sees=True)
+    looking = Qwen2VLImageProcessor(size={"shortest_edge": 3136, "longest_edge": 12845056})
+    processor = Qwen2VLProcessor(looking, tokenizer, Qwen2VLVideoProcessor())
+    parts["text_encoder"].config.image_token_id = processor.image_token_id
+    if plus:
+        config = {k: v for k, v in parts["transformer"].config.items() if not k.startswith("_")}
+        config["zero_cond_t"] = True
+        parts["transformer"] = diffusers.QwenImageTransformer2DModel(**config)
+    kind = diffusers.QwenImageEditPlusPipeline if plus else diffusers.QwenImageEditPipeline
+    return kind(**{**parts, "tokenizer": tokenizer, "processor": processor})
+
+
 SPLIT: dict[str, Callable[[Path], Any]] = {
     "z-image": make_z_image,
     "flux2": make_flux2,

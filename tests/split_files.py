@@ -61,6 +61,14 @@ def write_tokenizers(pipe: Any, folder: Path) -> None:
             tokenizer.save_pretrained(folder / "tokenizers" / kind)
 
 
+def move_weights(pipe: Any) -> None:
+    """A library leaves weights where they are in the file, and where they are in memory decides
+    about the last bit of products."""
+    for part in pipe.components.values():
+        for weight in part.parameters() if isinstance(part, torch.nn.Module) else ():
+            weight.data = weight.data.clone()
+
+
 def under(prefix: str, tensors: Tensors) -> Tensors:
     return {prefix + name: tensor for name, tensor in tensors.items()}
 

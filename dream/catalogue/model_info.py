@@ -7,6 +7,7 @@ from pathlib import Path
 
 from dream.catalogue.discovery import INDEX
 from dream.catalogue.vocabulary import Vocabulary
+from dream.options.editors import count_references
 from dream.options.quantize_table import NO_QUANTIZATION
 
 
@@ -46,6 +47,11 @@ class ModelInfo:
     """The key of a row in the table of families (`options.family_table`), or "other"."""
     variant: str = ""
     """"inpainting", "depth" or "refiner" if it was trained for that; otherwise empty."""
+    edits: str = ""
+    """The key of a row in the table of editors, for a model that was trained to edit; "no" if its
+    entry in models.toml says that it was not."""
+    edits_from: str = ""
+    """What says so, for a single file."""
     prediction: str = ""
     """"epsilon" or "v_prediction"; empty: the model's own setting."""
     width: int = 512
@@ -84,6 +90,11 @@ class ModelInfo:
     preview: LatentRgbFactors | None = None
     knows: Vocabulary = ()
     """The words it was trained on, if its card.toml lists them; empty: no limit."""
+
+    @property
+    def references(self) -> int:
+        """How many reference images it takes at most; 0 for a model that does not edit."""
+        return count_references(self.family, self.edits)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -18,6 +18,7 @@ from typing import Any
 
 from dream.core import bounded_reading as reading
 from dream.core.request import FLAGS
+from dream.options.editors import EDITORS, NO_EDITOR
 from dream.options.option_type import OptionType, choice, integer, text
 
 Complain = Callable[[str], None]
@@ -49,6 +50,7 @@ SHARED_KEYS: Mapping[str, OptionType[Any]] = {
     "family": text("NAME", "a model family, such as sd1"),
     "multiple": integer(1, 256),
     "prediction": choice("epsilon", "v_prediction"),
+    "edits": choice(*EDITORS, NO_EDITOR),
     "vae": text("NAME", "the name or path of a VAE", completes="vae"),
     "text_encoder": text("NAME", "the name or path of a text encoder"),
     "ema": BOOLEAN,

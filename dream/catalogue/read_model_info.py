@@ -18,6 +18,7 @@ from dream.catalogue.vocabulary import read_vocabulary
 from dream.core import bounded_reading as reading
 from dream.core.errors import ModelError
 from dream.core.request import FLAGS
+from dream.options.editors import detect_editor, find_editor_of_pipeline
 from dream.options.family_table import get_family
 from dream.options.option_type import OptionType
 
@@ -65,13 +66,13 @@ def read_file(name: str, path: Path) -> ModelInfo:
     )
     header = read_header(path)
     start = detected.pieces[0].prefix if detected.pieces else ""
+    tensors = {tensor.removeprefix(start) for tensor in header.tensors}
+    title = header.metadata.get("modelspec.title", "")
+    titles = (title, "the file's metadata"), (path.stem, "its name"), (Path(name).name, "its name")
+    if found := detect_editor(info.family, tensors, titles):
+        info = replace(info, edits=found[0].key, edits_from=found[1])
     return apply_distilled(
-        apply_family_defaults(info),
-        (path.stem, name),
-        tensors={tensor.removeprefix(start) for tensor in header.tensors}
-        if start
-        else header.tensors,
-        title=header.metadata.get("modelspec.title", ""),
+        apply_family_defaults(info), (path.stem, name), tensors=tensors, title=title
     )
 
 
@@ -115,6 +116,8 @@ def _read_configuration(name: str, folder: Path) -> ModelInfo:
         multiple=max(factor * _PATCH_SIZE if patched else factor, row.multiple),
         cfg_rescale=_rescale(folder, family),
     )
+    if editor := find_editor_of_pipeline(family, pipeline):
+        info = replace(info, edits=editor.key)
     noise = _read_json(folder / "scheduler" / "scheduler_config.json")
     return apply_distilled(
         apply_family_defaults(info),

@@ -209,7 +209,8 @@ class ModelRegistry:
     def _read_info(self, name: str, path: Path, complain: Complain) -> ModelInfo:
         info = read_model(name, path, complain)
         entry = read_entries(self.models_dirs, _ignore).get(name, {})
-        info = replace(info, **{key: entry[key] for key in entry if key not in EXTRA_KEYS})
+        own = (*EXTRA_KEYS, *(() if _is_file(info.path) else ("edits",)))  # its pipeline says it
+        info = replace(info, **{key: entry[key] for key in entry if key not in own})
         if info.ema and not info.averages:
             complain(f"{FILE_NAME}: [models.{name}]: ema = true, but {path} has no EMA weights")
             info = replace(info, ema=False)

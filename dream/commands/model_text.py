@@ -9,6 +9,7 @@ from dream.catalogue import ModelRegistry
 from dream.catalogue.model_info import ModelInfo
 from dream.core.errors import BadLine, DreamError
 from dream.line import split_words
+from dream.options.editors import find_editor
 from dream.session import Session
 
 
@@ -41,14 +42,18 @@ def find_listed_name(registry: ModelRegistry, name: str) -> str:
 def describe_family(info: ModelInfo) -> str:
     """Family, variant and number format as text: “sd1 inpainting”, “z-image fp8 scaled”."""
     ema = "ema" if info.ema else ""
-    return " ".join(filter(None, (info.family, info.variant, ema, info.number_format)))
+    editor = find_editor(info.family, info.edits)
+    edits = editor.key if editor else ""
+    return " ".join(filter(None, (info.family, info.variant, edits, ema, info.number_format)))
 
 
 def describe_details(info: ModelInfo) -> str:
     """The description; where defaults of a distilled model come from; and what it lacks."""
     source = f"{info.steps} steps by {info.defaults_from}" if info.defaults_from else ""
+    edits = f"edits by {info.edits_from}" if info.references and info.edits_from else ""
     lacks = ", ".join(one.partition(": ")[0] for one in info.missing)
-    return "; ".join(filter(None, (info.description, source, f"lacks {lacks}" if lacks else "")))
+    parts = (info.description, source, edits, f"lacks {lacks}" if lacks else "")
+    return "; ".join(filter(None, parts))
 
 
 def measure_model(info: ModelInfo) -> int:

@@ -51,6 +51,9 @@ class Recipe:
     """A key of QUANTIZATIONS, or None: how the model's layers are quantized while it is loaded."""
     init_img: str | None = None
     """Path of the input image; its pixels are those of the file at the time it is read."""
+    reference: tuple[str, ...] | None = None
+    """Paths of the reference images of a model that edits, in this order; never empty. init_img
+    comes before them."""
     fit: bool = False
     """Whether all of init_img is scaled to width and height; else it is scaled to cover them, and
     cropped."""

@@ -6,6 +6,7 @@ and InvokeAI's long switch. `None` means not set. To add a flag, add a field her
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from dream.options.option_type import (
     BOOLEAN_FLAG,
     HIRES_STRENGTH,
     IMAGE_FILE,
+    IMAGE_FILES,
     SEED,
     SHARE,
     STRENGTH,
@@ -179,6 +181,13 @@ class Request:
         kind=IMAGE_FILE,
         section=_FROM,
         help="input image; without a prompt, the one stored in its PNG is used",
+    )
+    reference: tuple[str, ...] | None = flag(
+        "-ref",
+        "--reference",
+        kind=IMAGE_FILES,
+        section=_FROM,
+        help="reference images for a model that edits, in order; -I comes before them",
     )
     strength: float | None = flag(
         "-f",
@@ -520,13 +529,32 @@ class Request:
 FLAGS = get_flags(Request)
 """The rows of the table, by field name."""
 
-IMAGE_FILE_FIELDS = tuple(name for name, row in FLAGS.items() if row.kind is IMAGE_FILE)
-"""The fields that name an input image. A resolved recipe has paths in them; the files' SHA-256 are
-under the same names in an image's provenance."""
+IMAGE_FILE_FIELDS = tuple(
+    name for name, row in FLAGS.items() if row.kind in (IMAGE_FILE, IMAGE_FILES)
+)
+"""The fields that name input images: see `get_image_files`. A resolved recipe has paths in them;
+the files' SHA-256 are under the same names in an image's provenance, joined by commas where there
+are several."""
 
 ADAPTER_FIELDS = ("lora", "embedding", "hypernet")
 """The names of an image's facts about adapters: the beginnings of their files' SHA-256, in the
 line's order, joined by commas; also in the log's comment."""
+
+
+def get_image_files(value: str | tuple[str, ...] | None) -> tuple[str, ...]:
+    """The files that the value of one of IMAGE_FILE_FIELDS names."""
+    if value is None:
+        return ()
+    return (value,) if isinstance(value, str) else value
+
+
+def map_image_files(
+    value: str | tuple[str, ...] | None, change: Callable[[str], str]
+) -> str | tuple[str, ...] | None:
+    """The value of one of IMAGE_FILE_FIELDS with each file replaced."""
+    if value is None:
+        return None
+    return change(value) if isinstance(value, str) else tuple(map(change, value))
 
 
 def to_dict(request: Request) -> dict[str, Any]:
@@ -547,5 +575,7 @@ __all__ = [
     "Flag",
     "Request",
     "Upscale",
+    "get_image_files",
+    "map_image_files",
     "to_dict",
 ]

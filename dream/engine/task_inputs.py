@@ -37,6 +37,10 @@ def load_inputs(recipe: Recipe, report: ProgressCallback, find_mask: MaskFinder)
     """Open the recipe's input images, and resize them to its size. Raises InputError, and what
     `find_mask` raises."""
     begun = _load_initial_image(recipe, report, find_mask)
+    if recipe.reference:
+        opened = [_open(path, report) for path in recipe.reference]
+        facts = {**begun.facts, "reference": ",".join(one.sha256 for one in opened)}
+        begun = replace(begun, references=tuple(map(_flatten, opened)), facts=facts)
     if recipe.init_color is None:
         return begun
     other = _open(recipe.init_color, report)
@@ -62,8 +66,7 @@ def _load_initial_image(
         _require_nonempty(mask, recipe.init_img, recipe.text_mask)
     if mask is None:
         _note_ignored_options(recipe, report)
-    image = opened.image if opened.alpha is None else fill_transparent(opened.image, opened.alpha)
-    return make_inputs(recipe, image, mask, facts)
+    return make_inputs(recipe, _flatten(opened), mask, facts)
 
 
 def make_inputs(
@@ -117,6 +120,11 @@ def _open(path: str, report: ProgressCallback) -> LoadedImage:
     for note in opened.notes:
         report(Note(text=note))
     return opened
+
+
+def _flatten(opened: LoadedImage) -> Image.Image:
+    """The image without transparency."""
+    return opened.image if opened.alpha is None else fill_transparent(opened.image, opened.alpha)
 
 
 def _resize_to_image(mask: Image.Image, opened: LoadedImage) -> Image.Image:

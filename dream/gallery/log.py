@@ -60,7 +60,8 @@ def format_log_line(where: str, line: str, sha256: str, facts: Mapping[str, str]
     """An image's line; `where` is its shown path. The comment has the hash of the model's files,
     and those of the input images and of the adapters."""
     facts_shown = {"sha256": sha256[:16], "weights": facts.get("weights", "")[:8]}
-    facts_shown |= {name: facts.get(name, "")[:16] for name in IMAGE_FILE_FIELDS}
+    for name in IMAGE_FILE_FIELDS:
+        facts_shown[name] = ",".join(digest[:16] for digest in facts.get(name, "").split(","))
     facts_shown |= {name: facts.get(name, "") for name in ADAPTER_FIELDS}
     comment = " ".join(f"{name}:{value}" for name, value in facts_shown.items() if value)
     return f"{where}: {line} # {comment}"

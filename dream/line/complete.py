@@ -74,7 +74,7 @@ def complete(line: str, cursor: int, values: Values = complete_nothing) -> list[
     text = typed[at:]
     if text.startswith("-"):
         return list(_from_dash(text, at, cursor, values))
-    if flag := _find_incomplete_switch(done):
+    if flag := _find_incomplete_switch(done, more=bool(text)):
         return list(_values(flag, text, cursor, values, quote_separate_value))
     return [] if text else list(_switches("", at))
 
@@ -116,13 +116,13 @@ def _as_prompt(text: str) -> str:
         return quote(text)
 
 
-def _find_incomplete_switch(done: Sequence[Word]) -> Flag | None:
-    """The switch that still needs a value."""
+def _find_incomplete_switch(done: Sequence[Word], *, more: bool) -> Flag | None:
+    """The switch that still needs a value; with `more`, one that can take another."""
     last = max((index for index, word in enumerate(done) if word.switch), default=None)
     if last is None or not (found := _find(done[last].text)) or found.known.undo:
         return None
     has = len(done) - 1 - last + (found.value is not None)
-    return found.known.flag if has < found.known.flag.kind.nargs[0] else None
+    return found.known.flag if has < found.known.flag.kind.nargs[more] else None
 
 
 def _from_dash(text: str, at: int, cursor: int, values: Values) -> Iterator[Suggestion]:

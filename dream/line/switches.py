@@ -64,11 +64,14 @@ def parse_switch(
     values = [] if match.value is None else [word._replace(text=match.value)]
     at += 1
     joins = flag.kind.joins and not text_follows and not undo
-    while (len(values) < high or joins) and at < len(words) and not words[at].switch:
-        values.append(words[at])
-        at += 1
-    if values and flag.kind.completion in _NAMES_FILES and not text_follows:
+    pasted = flag.kind.completion in _NAMES_FILES and not text_follows
+    if values and pasted:
         values[0], at = _pasted(values[0], words, at)
+    while (len(values) < high or joins) and at < len(words) and not words[at].switch:
+        value, at = words[at], at + 1
+        if pasted:
+            value, at = _pasted(value, words, at)
+        values.append(value)
     end = at
     if joins and len(values) > 1:
         values = _joined(values)

@@ -146,8 +146,10 @@ def quote_value(text: str) -> str:
 
 
 def quote_separate_value(text: str) -> str:
-    """The text as a separate word, which is never read as a switch or a comment."""
-    return quote(text) if text.startswith(("-", "#")) else quote_value(text)
+    """The text as a separate word, which is never read as a switch or a comment, nor as the
+    beginning of a pasted file name."""
+    apart = text.startswith(("-", "#")) or text.endswith("\\")
+    return quote(text) if apart else quote_value(text)
 
 
 def has_unclosed_quote(line: str, word: Word) -> bool:

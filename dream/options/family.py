@@ -76,6 +76,25 @@ class Distilled:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Editor:
+    """A model of a family that was trained to edit reference images, and what it is recognised by
+    in a single file."""
+
+    key: str
+    """`ModelInfo.edits`."""
+    name: str
+    """As people know it."""
+    pipeline: str
+    """Its class in diffusers, without “Pipeline”."""
+    pattern: str
+    """A regular expression for its lower-case name or title."""
+    references: int
+    """How many reference images it takes at most."""
+    mark: str = ""
+    """A tensor that only its files have."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Family:
     """One row: a family of models that dream generates images with, or knows by name."""
 
@@ -118,7 +137,9 @@ class Family:
     decoder: str = ""
     """The name of its TAESD's folder."""
     references: int = 0
-    """How many reference pictures it takes at most."""
+    """How many reference images all its models take at most."""
+    editors: tuple[Editor, ...] = ()
+    """Its models that take some while others do not; the first that fits is used."""
     hub: str = ""
     """`owner/name` of its folder in diffusers layout."""
     stable: bool = False

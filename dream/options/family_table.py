@@ -11,6 +11,7 @@ from __future__ import annotations
 from types import MappingProxyType
 
 from dream.options.distilled_table import FEW_STEPS, FEW_STEPS_UNET
+from dream.options.editor_table import FLUX_EDITORS, QWEN_EDITORS
 from dream.options.family import Distilled, Family, Side, TextEncoderNeed
 from dream.options.folder_families import FOLDER_FAMILIES
 
@@ -135,6 +136,7 @@ FAMILIES = (
         ),
         space="flux",
         decoder="taef1",
+        editors=FLUX_EDITORS,
         hub="black-forest-labs/FLUX.1-dev",
     ),
     Family(
@@ -190,8 +192,8 @@ FAMILIES = (
     ),
     Family(
         key="qwen-image",
-        name="Qwen-Image",
-        pipelines=r"QwenImage(Img2Img|Inpaint)?",
+        name="Qwen-Image, Qwen-Image-Edit",
+        pipelines=r"QwenImage(Edit|EditPlus)?(Img2Img|Inpaint)?",
         pipeline="QwenImage",
         transformer="QwenImageTransformer2DModel",
         marks=(("^txt_norm.", "^transformer_blocks.0."),),
@@ -219,6 +221,7 @@ FAMILIES = (
         distilled=FEW_STEPS,
         space="qwen",
         decoder="taew2_1",
+        editors=QWEN_EDITORS,
         hub="Qwen/Qwen-Image",
     ),
     Family(

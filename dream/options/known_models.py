@@ -107,6 +107,13 @@ KNOWN_MODELS = (
         ),
     ),
     KnownModel(
+        name="qwen-image-edit",
+        title="Qwen-Image-Edit-2511, 20B, edits up to three images",
+        licence=_APACHE,
+        hub="Qwen/Qwen-Image-Edit-2511",
+        hub_size=58 * _GB,
+    ),
+    KnownModel(
         name="z-image",
         title="Z-Image, 6B",
         licence=_APACHE,

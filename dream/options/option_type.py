@@ -194,6 +194,27 @@ IMAGE_FILE: OptionType[str] = text(
 )
 
 
+MAX_REFERENCES = 32
+"""How many reference images one line can name; a model takes fewer."""
+
+
+def _read_files(words: Sequence[str]) -> tuple[str, ...]:
+    if not words or not all(words):
+        raise ValueError
+    return tuple(words)
+
+
+IMAGE_FILES: OptionType[tuple[str, ...]] = OptionType(
+    "FILE …",
+    "image files, or -1 for the last image, -2 for the one before",
+    _read_files,
+    list,
+    nargs=(1, MAX_REFERENCES),
+    completion="picture",
+)
+"""In the order in which the model sees them."""
+
+
 def _read_strength(words: Sequence[str]) -> float:
     value = float(words[0])
     if not 0 < value <= 1:

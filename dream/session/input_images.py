@@ -15,7 +15,12 @@ from dream.catalogue.model_info import ModelInfo
 from dream.core.errors import BadLine
 from dream.core.file_names import is_file, parse_path, path_exists_at, spellings
 from dream.core.recipe import Recipe
-from dream.core.request import IMAGE_FILE_FIELDS, Request
+from dream.core.request import (
+    IMAGE_FILE_FIELDS,
+    Request,
+    get_image_files,
+    map_image_files,
+)
 from dream.inputs import measure_image
 from dream.session.fix import convert_to_fix, use_image_prompt
 from dream.session.postprocessing import uses_strength
@@ -85,10 +90,13 @@ def resolve_image_files(request: Request, find: FindPicture) -> tuple[Request, t
     InputError for a file that is missing or not an image.
     """
     paths: dict[str, Any] = {
-        name: str(find(value)) for name in IMAGE_FILE_FIELDS if (value := getattr(request, name))
+        name: map_image_files(value, lambda file: str(find(file)))
+        for name in IMAGE_FILE_FIELDS
+        if (value := getattr(request, name))
     }
-    for path in paths.values():
-        measure_image(Path(path))
+    for value in paths.values():
+        for path in get_image_files(value):
+            measure_image(Path(path))
     resolved = replace(request, **paths)
     if resolved.fix is not None:
         return convert_to_fix(resolved)
@@ -134,8 +142,8 @@ def compute_size(request: Request, info: ModelInfo) -> tuple[int, int, tuple[str
     if request.fit:
         size = requested = _whole(request, info, own)
     else:
-        requested = _covering(request, own)
-        size = _floored(requested[0], info.multiple), _floored(requested[1], info.multiple)
+        requested = cover_size(request, own)
+        size = floor_side(requested[0], info.multiple), floor_side(requested[1], info.multiple)
     if max(size) > MOST:
         fits = f"--fit scales it into {info.width}x{info.height}; -W and -H set another size"
         raise BadLine(
@@ -147,8 +155,9 @@ def compute_size(request: Request, info: ModelInfo) -> tuple[int, int, tuple[str
     return *size, (_size_note(path, own, size, requested, request, info),)
 
 
-def _covering(request: Request, own: tuple[int, int]) -> tuple[int, int]:
-    """The requested size before rounding down; the image is scaled to cover it."""
+def cover_size(request: Request, own: tuple[int, int]) -> tuple[int, int]:
+    """The requested size before rounding down; an image of the size `own` is scaled to cover
+    it."""
     width, height = request.width, request.height
     across, down = own
     if width and height:
@@ -166,11 +175,11 @@ def _whole(request: Request, info: ModelInfo, own: tuple[int, int]) -> tuple[int
     to reach the minimum side. A size in its own box stays as it is."""
     step = info.multiple
     scales = [
-        Fraction(_floored(side, step), length)
+        Fraction(floor_side(side, step), length)
         for side, length in zip(_box(request, info), own, strict=True)
         if side is not None
     ]
-    scale = max(min(scales), Fraction(_floored(0, step), min(own)))
+    scale = max(min(scales), Fraction(floor_side(0, step), min(own)))
     return ceil(own[0] * scale / step) * step, ceil(own[1] * scale / step) * step
 
 
@@ -181,7 +190,8 @@ def _box(request: Request, info: ModelInfo) -> tuple[int | None, int | None]:
     return info.width, info.height
 
 
-def _floored(side: int, multiple: int) -> int:
+def floor_side(side: int, multiple: int) -> int:
+    """A side rounded down to a multiple, at least LEAST."""
     least = -(-LEAST // multiple) * multiple
     return max(least, side // multiple * multiple)
 

@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 
 from dream.core.errors import BadLine, InputError
 from dream.core.file_names import is_file, parse_path
-from dream.core.request import IMAGE_FILE_FIELDS, Request
+from dream.core.request import IMAGE_FILE_FIELDS, Request, get_image_files
 from dream.gallery import INPUTS_FOLDER
 from dream.inputs import hash_file
 from dream.line import parse_facts, parse_log_line
@@ -76,8 +76,16 @@ def files_of(line: str, request: Request, folder: Path) -> LoggedFiles | None:
     if logged.path is None:
         return None
     recorded = parse_facts(logged.comment)
-    names = {getattr(request, name): recorded.get(name, "") for name in IMAGE_FILE_FIELDS}
-    hashes = {text: digest for text, digest in names.items() if text and digest}
+    hashes = {
+        text: digest
+        for name in IMAGE_FILE_FIELDS
+        for text, digest in zip(
+            get_image_files(getattr(request, name)),
+            recorded.get(name, "").split(","),
+            strict=False,
+        )
+        if text and digest
+    }
     return LoggedFiles(folder, made_in(folder, logged.path), hashes)
 
 

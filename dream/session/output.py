@@ -15,7 +15,7 @@ from dream.core.events import Events, Failed, Grid, Note, Saved
 from dream.core.own_files import refuse_link
 from dream.core.picture import Picture
 from dream.core.recipe import Recipe
-from dream.core.request import IMAGE_FILE_FIELDS, Request, to_dict
+from dream.core.request import IMAGE_FILE_FIELDS, Request, map_image_files, to_dict
 from dream.core.stages import get_stages, with_stages
 from dream.engine.interface import Progress
 from dream.gallery import (
@@ -272,7 +272,7 @@ def _columns(sweep: Sweep) -> int | None:
 
 def _beginning_from(recipe: Recipe, copy: Callable[[str], str]) -> Recipe:
     record: dict[str, Any] = {
-        n: copy(path) for n in IMAGE_FILE_FIELDS if (path := getattr(recipe, n))
+        n: map_image_files(paths, copy) for n in IMAGE_FILE_FIELDS if (paths := getattr(recipe, n))
     }
     return replace(recipe, **record)
 

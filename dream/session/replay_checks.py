@@ -16,7 +16,7 @@ from dream.core.bounded_reading import hash_regular
 from dream.core.errors import ModelError
 from dream.core.events import Events, Loading, Note
 from dream.core.recipe import Recipe
-from dream.core.request import FLAGS, IMAGE_FILE_FIELDS, NO_VAE, Request
+from dream.core.request import FLAGS, IMAGE_FILE_FIELDS, NO_VAE, Request, get_image_files
 from dream.engine.interface import Engine
 from dream.inputs import hash_file
 from dream.line import parse_facts, parse_log_line
@@ -130,9 +130,10 @@ def check_input_files(line: str, recipe: Recipe) -> Events[None]:
     logged = parse_log_line(line)
     recorded = parse_facts(logged.comment)
     for name in IMAGE_FILE_FIELDS:
-        path, was = getattr(recipe, name), recorded.get(name)
-        if logged.path is None or path is None or was is None:
+        if logged.path is None or name not in recorded:
             continue
-        if not (now := hash_file(Path(path))).startswith(was):
-            is_now = f"its sha256 is {now[: len(was)]}, not {was}"
-            yield Note(text=f"{path} has changed: {is_now}; the image will differ")
+        paths = get_image_files(getattr(recipe, name))
+        for path, was in zip(paths, recorded[name].split(","), strict=False):
+            if not (now := hash_file(Path(path))).startswith(was):
+                is_now = f"its sha256 is {now[: len(was)]}, not {was}"
+                yield Note(text=f"{path} has changed: {is_now}; the image will differ")

@@ -25,6 +25,7 @@ from dream.session.fix import find_model_info
 from dream.session.input_images import FindPicture, compute_size, resolve_image_files
 from dream.session.postprocessing import check_limits, resolve_stages, resolve_strength
 from dream.session.prompt_text import list_prompt_fields, move_networks
+from dream.session.reference_images import check_references, compute_reference_size
 
 HIRES_FIX = 0.5
 """The default strength of the second pass of --hires_fix; 0.75 already duplicates subjects."""
@@ -82,6 +83,7 @@ def resolve(
         model=info.name,
         vae=_vae(request.vae or info.vae, info),
         init_img=request.init_img,
+        reference=request.reference,
         fit=request.fit and request.init_img is not None,
         strength=resolve_strength(request),
         init_mask=request.init_mask,
@@ -199,8 +201,11 @@ def _seed(seed: int, seeds: Sequence[int]) -> int:
 
 
 def _size(request: Request, info: ModelInfo) -> tuple[int, int, tuple[str, ...]]:
+    check_references(request, info)
     if request.init_img is not None:
         return compute_size(request, info)
+    if request.reference:
+        return compute_reference_size(request, info)
     width, wide = _floored("width", request.width or info.width, info.multiple)
     height, high = _floored("height", request.height or info.height, info.multiple)
     return width, height, wide + high
@@ -212,7 +217,7 @@ def _hires_fix(
     """The strength of the second pass, and notes. In InvokeAI's lines it was -f."""
     if request.hires_fix is None:
         return None, ()
-    if request.init_img is not None:
+    if request.init_img is not None or request.reference:
         return None, ("--hires_fix is ignored with an input image",)
     if width * height <= info.width * info.height:
         size = f"{info.width}x{info.height}"

@@ -14,9 +14,8 @@ from dream.core.errors import ModelError
 REFUSED = {
     "OnnxStableDiffusionPipeline": "does not use PyTorch",
     "FlaxStableDiffusionPipeline": "does not use PyTorch",
-    "StableDiffusionInstructPix2PixPipeline": "edits images",
     "StableDiffusionXLInstructPix2PixPipeline": "edits images",
-    "QwenImageEditPipeline": "edits images",
+    "StableDiffusionInstructPix2PixPipeline": "edits images",
     "StableVideoDiffusionPipeline": "generates videos",
     "AnimateDiffPipeline": "generates videos",
     "WanPipeline": "generates videos",
@@ -53,7 +52,16 @@ SEEN_TO_PAINT = {
     *("StableDiffusion", "StableDiffusionXL", "StableDiffusion3", "LatentConsistencyModel"),
     *("StableDiffusionPAG", "StableDiffusionXLPAG", "HunyuanDiTPAG", "SanaPAG", "PixArtSigmaPAG"),
     *("HunyuanDiT", "Sana", "PixArtAlpha", "PixArtSigma", "AuraFlow", "Chroma", "OvisImage"),
-    *("Flux", "FluxKontext", "Flux2Klein", "QwenImage", "ZImage", "ZImageOmni"),
+    *(
+        "Flux",
+        "FluxKontext",
+        "Flux2Klein",
+        "QwenImage",
+        "QwenImageEdit",
+        "QwenImageEditPlus",
+        "ZImage",
+        "ZImageOmni",
+    ),
     *("Lumina", "Lumina2", "CogView3Plus", "CogView4"),
 }
 """Of the mapping of AutoPipelineForText2Image."""

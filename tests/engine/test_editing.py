@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from diffusers.pipelines.qwenimage import pipeline_qwenimage_edit as edit_pipeline
+from diffusers.pipelines.qwenimage import pipeline_qwenimage_edit_plus as plus_pipeline
 from PIL import Image
+from safetensors.torch import load_file
 
 from dream.catalogue import ModelRegistry
+from dream.core.errors import ModelError
 from dream.core.events import Note
 from dream.core.picture import Picture
 from dream.engine import create_generator
@@ -17,8 +23,22 @@ from dream.engine.image_generator import ImageGenerator
 from dream.engine.interface import Progress
 from dream.engine.silence_libraries import silence_libraries
 from tests.random_others import make_kontext
-from tests.random_split import make_flux2
+from tests.random_split import make_flux2, make_qwen_edit
 from tests.recipes import recipe
+from tests.split_files import move_weights, save, write_split
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _small_images() -> Iterator[None]:
+    """Qwen-Image-Edit sees images of about a megapixel, which takes long."""
+    with pytest.MonkeyPatch.context() as patch:
+        at_area = edit_pipeline.calculate_dimensions
+        patch.setattr(
+            edit_pipeline, "calculate_dimensions", lambda area, ratio: at_area(64 * 64, ratio)
+        )
+        patch.setattr(plus_pipeline, "VAE_IMAGE_SIZE", 64 * 64)
+        patch.setattr(plus_pipeline, "CONDITION_IMAGE_SIZE", 64 * 64)
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +47,10 @@ def editors(tmp_path_factory: pytest.TempPathFactory) -> tuple[ImageGenerator, P
     with silence_libraries(), torch.random.fork_rng():
         torch.manual_seed(0)
         make_kontext().save_pretrained(folder / "kontext")
-        make_flux2(tmp_path_factory.mktemp("tokenizer")).save_pretrained(folder / "klein")
+        parts = tmp_path_factory.mktemp("tokenizer")
+        make_flux2(parts).save_pretrained(folder / "klein")
+        make_qwen_edit(parts, plus=False).save_pretrained(folder / "edit")
+        make_qwen_edit(parts).save_pretrained(folder / "edit-plus")
     for name, colour in (("red", "#f00"), ("blue", "#00f")):
         Image.new("RGB", (80, 64), colour).save(folder / f"{name}.png")
     return create_generator(ModelRegistry([folder]).get_model), folder
@@ -40,7 +63,7 @@ def edit(generator: ImageGenerator, model: str, **values: Any) -> tuple[Picture,
     return picture, reported
 
 
-@pytest.mark.parametrize("model", ["kontext", "klein"])
+@pytest.mark.parametrize("model", ["kontext", "klein", "edit"])
 def test_an_editor_sees_the_image_and_has_no_strength(
     editors: tuple[ImageGenerator, Path], model: str
 ) -> None:
@@ -56,3 +79,123 @@ def test_an_editor_sees_the_image_and_has_no_strength(
     assert [event.step for event in reported if isinstance(event, Progress)] == [1, 2, 3]
     note = Note(text=f"{model} edits the input image as a whole; -f is ignored")
     assert reported.count(note) == 1
+
+
+@pytest.mark.parametrize("model", ["kontext", "klein", "edit-plus"])
+def test_the_input_image_is_the_first_reference_image(
+    editors: tuple[ImageGenerator, Path], model: str
+) -> None:
+    generator, folder = editors
+    red = str(folder / "red.png")
+    first, _ = edit(generator, model, init_img=red, strength=0.75)
+    other, reported = edit(generator, model, reference=(red,))
+    assert first.sha256 == other.sha256
+    assert first.facts["init_img"] == other.facts["reference"]
+    assert not [event for event in reported if isinstance(event, Note) and "-f" in event.text]
+
+
+@pytest.mark.parametrize("model", ["klein", "edit-plus"])
+def test_several_reference_images_in_their_order(
+    editors: tuple[ImageGenerator, Path], model: str
+) -> None:
+    generator, folder = editors
+    red, blue = str(folder / "red.png"), str(folder / "blue.png")
+    one, two, again, begun = (
+        edit(generator, model, **values)[0]
+        for values in (
+            {"reference": (red, blue)},
+            {"reference": (blue, red)},
+            {"reference": (red, blue)},
+            {"init_img": red, "reference": (blue,), "strength": 0.75},
+        )
+    )
+    assert one.sha256 == again.sha256 == begun.sha256 != two.sha256
+    assert one.facts["reference"].split(",") == two.facts["reference"].split(",")[::-1]
+
+
+def test_a_reference_image_inside_a_mask(editors: tuple[ImageGenerator, Path]) -> None:
+    generator, folder = editors
+    Image.new("L", (80, 64), 255).save(folder / "all.png")
+    mask = Image.new("L", (80, 64), 255)
+    mask.paste(0, (32, 0, 80, 64))
+    mask.save(folder / "mask.png")
+    red, blue = str(folder / "red.png"), str(folder / "blue.png")
+    begun = {"init_img": red, "init_mask": str(folder / "mask.png"), "strength": 0.9}
+    plain, _ = edit(generator, "klein", **begun)
+    seen, _ = edit(generator, "klein", **begun, reference=(blue,))
+    assert plain.sha256 != seen.sha256
+    assert seen.image.getpixel((4, 4)) == (255, 0, 0)
+    with pytest.raises(ModelError, match="does not support several reference images"):
+        edit(generator, "klein", **begun, reference=(blue, blue))
+    with pytest.raises(ModelError, match="does not support a reference image"):
+        edit(generator, "edit-plus", **begun, reference=(blue,))
+
+
+def test_an_edit_model_generates_from_a_prompt_alone(
+    editors: tuple[ImageGenerator, Path],
+) -> None:
+    generator, _ = editors
+    picture, reported = edit(generator, "edit-plus")
+    assert picture.image.size == (80, 64)
+    assert [event.step for event in reported if isinstance(event, Progress)] == [1, 2, 3]
+
+
+def test_a_model_that_does_not_edit_refuses_reference_images(
+    generator: ImageGenerator, editors: tuple[ImageGenerator, Path]
+) -> None:
+    with pytest.raises(ModelError, match="does not take reference images"):
+        edit(generator, "random", reference=(str(editors[1] / "red.png"),))
+
+
+def test_a_single_file_of_an_edit_model_gives_the_pixels_of_its_folder(
+    editors: tuple[ImageGenerator, Path], tmp_path: Path
+) -> None:
+    generator, folder = editors
+    pipe = generator.load("edit-plus", lambda event: None).pipe
+    path = write_split(pipe, "qwen-image", tmp_path)
+    mark = {"__index_timestep_zero__": torch.tensor([])}
+    save(path.with_name("qwen_image_plain.safetensors"), load_file(path) | mark)
+    shutil.move(path, path.with_name("qwen_image_edit.safetensors"))
+    registry = ModelRegistry([tmp_path])
+    marked, named = (registry.get_model(f"qwen_image_{name}") for name in ("plain", "edit"))
+    assert (marked.edits, marked.edits_from, marked.references) == ("edit-plus", "its tensors", 3)
+    assert (named.edits, named.references) == ("edit", 1)
+    split = create_generator(registry.get_model)
+    move_weights(pipe)
+    move_weights(split.load(marked.name, lambda event: None).pipe)
+    red, blue = str(folder / "red.png"), str(folder / "blue.png")
+    from_folder, _ = edit(generator, "edit-plus", reference=(red, blue))
+    from_file, _ = edit(split, marked.name, reference=(red, blue))
+    assert from_file.sha256 == from_folder.sha256
+
+
+def test_images_have_positions_in_two_dimensions(editors: tuple[ImageGenerator, Path]) -> None:
+    """As transformers computes them if it is told which tokens are images."""
+    generator, folder = editors
+    pipe = generator.load("edit-plus", lambda event: None).pipe
+    with Image.open(folder / "red.png") as image:
+        read = pipe.processor(text=["<|vision_start|><|image_pad|>!"], images=[image])
+    tensors = {name: torch.as_tensor(read[name]) for name in read}
+    with torch.no_grad():
+        right = pipe.text_encoder(**tensors, output_hidden_states=True).hidden_states[-1]
+        kinds = tensors.pop("mm_token_type_ids")
+        ours = pipe.text_encoder(**tensors, output_hidden_states=True).hidden_states[-1]
+        flat = pipe.text_encoder(
+            **tensors, mm_token_type_ids=0 * kinds, output_hidden_states=True
+        ).hidden_states[-1]
+    assert torch.equal(ours, right) and not torch.equal(ours, flat)
+
+
+def test_a_text_encoder_that_cannot_see_is_named(
+    editors: tuple[ImageGenerator, Path], tmp_path: Path
+) -> None:
+    generator, _ = editors
+    pipe = generator.load("edit-plus", lambda event: None).pipe
+    path = write_split(pipe, "qwen-image", tmp_path)
+    (reader,) = (tmp_path / "text_encoders").glob("*.safetensors")
+    words = {n: t for n, t in load_file(reader).items() if not n.startswith("visual.")}
+    save(reader, words)
+    shutil.move(path, path.with_name("qwen_image_edit.safetensors"))
+    split = create_generator(ModelRegistry([tmp_path]).get_model)
+    with pytest.raises(ModelError, match="qwen_image_edit has no vision tower"):
+        split.load("qwen_image_edit", lambda event: None)

@@ -18,7 +18,7 @@ from dream.engine.interface import DeviceConfig
 from dream.engine.silence_libraries import silence_libraries
 from tests.random_split import SPLIT
 from tests.recipes import recipe
-from tests.split_files import denoiser_tensors, save, under, write_split, write_whole
+from tests.split_files import denoiser_tensors, move_weights, save, under, write_split, write_whole
 
 
 def make(family: str, folder: Path) -> Any:
@@ -32,11 +32,7 @@ def make(family: str, folder: Path) -> Any:
 
 def paint(generator: ImageGenerator, model: str) -> Picture:
     loaded = generator.load(model, lambda event: None)
-    for part in loaded.pipe.components.values():
-        for weight in part.parameters() if isinstance(part, torch.nn.Module) else ():
-            # A library leaves them where they are in the file, and where they are in memory decides
-            # about the last bit of products.
-            weight.data = weight.data.clone()
+    move_weights(loaded.pipe)
     small = {"width": 80, "height": 64, "steps": 2, "cfg_scale": 1.0, "prompt": "a red circle"}
     return generator.generate(recipe(model=model, **small), lambda event: None)
 

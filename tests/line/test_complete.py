@@ -13,6 +13,7 @@ from tests.line.eras import LOGGED, TYPED, WRONG
 
 def _values(completes: str, typed: str) -> Iterable[tuple[str, str]]:
     known = {"folder": ["my pictures", "out"], "model": ["tiny"], "seed": ["42", "-1"]}
+    known["picture"] = ["my cat.png"]
     return [(v, completes) for v in known.get(completes, []) if v.startswith(typed)]
 
 
@@ -38,6 +39,7 @@ def _offered(line: str) -> list[str]:
         ("a cat --model ", ["a cat --model tiny"]),
         ("a cat --model=t", ["a cat --model=tiny"]),
         ("a cat -o ", ['a cat -o "my pictures"', "a cat -o out"]),
+        ("a cat -ref a.png my", ['a cat -ref a.png "my cat.png"']),
         ('a cat -o "my pi', ['a cat -o "my pictures"']),
         ('a cat --outdir="my pi', ['a cat --outdir="my pictures"']),
         ("a cat -S", ["a cat -S42", "a cat -S-1", "a cat -S"]),

@@ -113,7 +113,7 @@ def _values(field: str, hint: Any) -> st.SearchStrategy[Any]:
     elif field == "with_variations":
         one = st.builds(Variation, st.integers(0, 2**32 - 1), st.floats(0, 1))
         values = st.lists(one, min_size=1, max_size=3).map(tuple)
-    elif field == "embedding":
+    elif field in ("embedding", "reference"):
         values = st.lists(_TEXT.filter(bool), max_size=3).map(tuple)
     elif field == "hypernet":
         one = st.builds(Hypernet, _TEXT.filter(bool), st.floats(-3, 3))

@@ -22,6 +22,7 @@ from dream.catalogue.detect import detect
 from dream.catalogue.detect.require import require_safe
 from dream.catalogue.discovery import UPSCALER
 from dream.catalogue.model_info import ModelInfo
+from dream.catalogue.pipeline_support import find_pipeline_family
 from dream.core.bounded_reading import read_json
 from dream.core.errors import ModelError
 from dream.engine.adapters.weight_merge import MergedWeights
@@ -41,6 +42,7 @@ from dream.engine.loading.weight_files import (
 )
 from dream.engine.memory.device import NO_OFFLOAD, Placement, choose_placement
 from dream.engine.memory.offload import offload
+from dream.options.editors import find_editor_of_pipeline
 
 DIGEST_NICENESS = 10
 """Of the thread that computes a digest."""
@@ -254,6 +256,9 @@ def _pipeline_class(index: Index) -> Any:
         from dream.engine.loading.refiner import RefinerPipeline
 
         return RefinerPipeline
+    family = find_pipeline_family(index.pipeline)
+    if family and (editor := find_editor_of_pipeline(family.key, index.pipeline)):
+        return getattr(diffusers, f"{editor.pipeline}Pipeline")
     plain = re.sub("(Img2Img|Inpaint|Depth2Img)(?=Pipeline$)", "", index.pipeline)
     if plain != index.pipeline and hasattr(diffusers, plain):
         return getattr(diffusers, plain)
@@ -270,6 +275,10 @@ def _configure(info: ModelInfo, pipe: Any, placement: Placement) -> None:
     if info.prediction and "prediction_type" in pipe.scheduler.config:
         pipe.scheduler.register_to_config(prediction_type=info.prediction)
     add_empty_conditioning(pipe)
+    if getattr(pipe, "processor", None) is not None:
+        from dream.engine.loading.qwen_processor import place_images  # imports much
+
+        place_images(pipe, info.name)
     pipe.set_progress_bar_config(disable=True)
     if placement.device.startswith("cuda"):
         torch.backends.cudnn.deterministic = True  # same line, same pixels

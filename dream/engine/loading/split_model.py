@@ -11,6 +11,7 @@ from __future__ import annotations
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -31,12 +32,14 @@ from dream.engine.loading.clip_tokenizer import build_clip_tokenizer
 from dream.engine.loading.components import load_tokenizer
 from dream.engine.loading.key_maps import QWEN_ZERO_TIME, convert_names
 from dream.engine.loading.mmap_file import MappedFile
+from dream.engine.loading.qwen_processor import build_processor
 from dream.engine.loading.shared_encoders import EncoderKey, SharedEncoders
 from dream.engine.loading.single_file import build_vae
 from dream.engine.loading.text_encoders import load_text_encoder
 from dream.engine.loading.transformer_config import infer_transformer_config
 from dream.engine.loading.weight_copy import load_weights, missing_weights_error
 from dream.engine.memory.device import NO_OFFLOAD, Placement
+from dream.options.editors import find_editor
 from dream.options.family import Family
 from dream.options.family_table import get_family
 
@@ -97,7 +100,11 @@ def load_split_model(info: ModelInfo, placement: Placement, shared: SharedEncode
     for part in parts.values():
         if isinstance(part, torch.nn.Module):
             part.to(placement.storage_device)  # what is computed and not in a file
-    return getattr(diffusers, f"{family.pipeline}Pipeline")(**parts)
+    editor = find_editor(family.key, info.edits)
+    kind = getattr(diffusers, f"{editor.pipeline if editor else family.pipeline}Pipeline")
+    if "processor" in signature(kind.__init__).parameters:
+        parts["processor"] = build_processor(parts["tokenizer"])
+    return kind(**parts)
 
 
 def _load_denoiser(

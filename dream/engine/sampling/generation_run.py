@@ -38,7 +38,7 @@ from dream.engine.sampling.schedulers import (
 from dream.engine.sampling.step_callback import StepCallback
 from dream.engine.sampling.symmetry import Symmetry
 from dream.engine.tasks import PipelineCall, TaskInputs, choose_task, hires
-from dream.engine.tasks.editing import edits
+from dream.engine.tasks.editing import edits, edits_initial_image
 from dream.engine.tasks.strength import count_steps, refine_steps
 from dream.engine.vision.depth_conditioning import add_depth_conditioning
 from dream.inputs import resize_to_cover
@@ -111,7 +111,7 @@ class GenerationRun:
         return replace(picture, recipe=recipe)
 
     def _denoise_once(self, requested: Recipe, inputs: TaskInputs) -> Picture:
-        whole = inputs.image is None or edits(self.loaded.pipe, requested)
+        whole = inputs.image is None or edits(self.loaded.info, requested, inputs)
         recipe = requested if whole else refine_steps(requested)
         source = noise.make_generator(recipe.seed)
         call = choose_task(recipe, inputs).prepare(self.loaded, recipe, inputs, source)
@@ -221,7 +221,7 @@ def _report_ignored(loaded: LoadedModel, recipe: Recipe, report: ProgressCallbac
     takes = signature(loaded.pipe.__call__).parameters
     if recipe.cfg_rescale and not supports_rescale(loaded, takes):
         report(Note(text=f"{loaded.info.name} does not support --cfg_rescale; ignored"))
-    if edits(loaded.pipe, recipe):
+    if edits_initial_image(loaded.info, recipe):
         report(Note(text=f"{loaded.info.name} edits the input image as a whole; -f is ignored"))
     if (note := _sampler_note(loaded, recipe)) is not None:
         report(Note(text=note))

@@ -13,14 +13,32 @@ IMG2IMG_CLASSES = {
     "StableDiffusionPipeline": "StableDiffusionImg2ImgPipeline",
     "StableDiffusionXLPipeline": "StableDiffusionXLImg2ImgPipeline",
     "RefinerPipeline": "StableDiffusionXLImg2ImgPipeline",
+    "QwenImageEditPipeline": "QwenImageImg2ImgPipeline",
+    "QwenImageEditPlusPipeline": "QwenImageImg2ImgPipeline",
 }
 INPAINT_CLASSES = {
     "StableDiffusionPipeline": "StableDiffusionInpaintPipeline",
     "StableDiffusionXLPipeline": "StableDiffusionXLInpaintPipeline",
     "RefinerPipeline": "StableDiffusionXLInpaintPipeline",
     "LatentConsistencyModelPipeline": "StableDiffusionInpaintPipeline",
+    "Flux2KleinPipeline": "Flux2KleinInpaintPipeline",
+    "QwenImageEditPipeline": "QwenImageInpaintPipeline",
+    "QwenImageEditPlusPipeline": "QwenImageInpaintPipeline",
 }
-"""For the usual families, because diffusers' auto pipelines import every pipeline of diffusers."""
+"""For the usual families, because diffusers' auto pipelines import every pipeline of diffusers; and
+for those where they choose one without a strength, or one that has a size of its own."""
+TEXT_CLASSES = {
+    "QwenImageEditPipeline": "QwenImagePipeline",
+    "QwenImageEditPlusPipeline": "QwenImagePipeline",
+}
+"""For pipelines that cannot do without an image."""
+
+
+def get_text_pipeline(loaded: LoadedModel) -> Any:
+    """The pipeline that generates from a prompt alone."""
+    if type(loaded.pipe).__name__ not in TEXT_CLASSES:
+        return loaded.pipe
+    return _derived_pipeline(loaded, TEXT_CLASSES, "AutoPipelineForText2Image", "a prompt alone")
 
 
 def get_img2img_pipeline(loaded: LoadedModel) -> Any:

@@ -14,8 +14,8 @@ from dream.engine.tasks.task import PipelineCall, TaskInputs
 
 
 def accepts(recipe: Recipe, inputs: TaskInputs) -> bool:
-    """Every recipe with an input image, and no mask."""
-    return inputs.image is not None and inputs.mask is None
+    """Every recipe with an input image or reference images, and no mask."""
+    return (inputs.image is not None or bool(inputs.references)) and inputs.mask is None
 
 
 def prepare(
@@ -23,7 +23,7 @@ def prepare(
 ) -> PipelineCall:
     """See `task.Task`. A model that edits does so where the line has the image; images in memory
     are refined by other models only."""
-    if edits(loaded.pipe, recipe):
+    if edits(loaded.info, recipe, inputs):
         return prepare_edit(loaded, recipe, inputs)
     noise_latents = noise.draw_latents(loaded.pipe, recipe, source)
     run_steps = count_steps(recipe)

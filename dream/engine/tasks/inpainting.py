@@ -8,6 +8,7 @@ whole squares are generated, and only the masked pixels are pasted into the inpu
 
 from __future__ import annotations
 
+from inspect import signature
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,7 @@ from dream.engine.empty_conditioning import count_latent_channels
 from dream.engine.loading.pipelines import LoadedModel
 from dream.engine.sampling import noise
 from dream.engine.tasks.derived import get_inpaint_pipeline
+from dream.engine.tasks.editing import limit_references
 from dream.engine.tasks.strength import compute_pipeline_strength, count_steps
 from dream.engine.tasks.task import PipelineCall, Start, TaskInputs
 from dream.inputs import feather_mask
@@ -48,15 +50,29 @@ def prepare(
         "height": recipe.height,
         "num_inference_steps": recipe.steps,
     }
+    pipe = get_inpaint_pipeline(loaded)
+    if inputs.references:
+        arguments["image_reference"] = _take_reference(loaded, pipe, inputs)
     if run_steps == recipe.steps and noise_latents is not None:
         arguments["latents"] = noise_latents  # the first step is pure noise
     return PipelineCall(
-        pipe=get_inpaint_pipeline(loaded),
+        pipe=pipe,
         arguments=arguments,
         steps=run_steps,
         start=_start(noise_latents, squares, recipe.inpaint_replace, source),
         finish=lambda result: Image.composite(result, image, feather_mask(mask, recipe.mask_blur)),
     )
+
+
+def _take_reference(loaded: LoadedModel, pipe: Any, inputs: TaskInputs) -> Image.Image:
+    """The reference image for what is generated inside the mask. Raises ModelError."""
+    if "image_reference" not in signature(pipe.__call__).parameters or len(inputs.references) > 1:
+        takes = "several reference images" if len(inputs.references) > 1 else "a reference image"
+        raise ModelError(
+            f"{loaded.info.name} does not support {takes} (-ref) together with a mask",
+            "remove -ref or the mask",
+        )
+    return limit_references(loaded.info, inputs)[0]
 
 
 def snap_to_latents(mask: Image.Image, side: int) -> Image.Image:

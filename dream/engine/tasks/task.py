@@ -25,6 +25,8 @@ class TaskInputs:
     depth: torch.Tensor | None = None
     """(1, 1, h, w), for depth models: the greater, the nearer; None means equally far
     everywhere."""
+    references: tuple[Image.Image, ...] = ()
+    """RGB, of any size; for models that edit. `image` comes before them."""
     colours: Image.Image | None = None
     """Another image, whose colours the result takes."""
     facts: Mapping[str, str] = field(default_factory=dict)

@@ -7,6 +7,7 @@ import torch
 from dream.core.recipe import Recipe
 from dream.engine.loading.pipelines import LoadedModel
 from dream.engine.sampling import noise
+from dream.engine.tasks.derived import get_text_pipeline
 from dream.engine.tasks.task import PipelineCall, TaskInputs
 
 
@@ -25,4 +26,4 @@ def prepare(
         "height": recipe.height,
         "num_inference_steps": recipe.steps,
     }
-    return PipelineCall(pipe=loaded.pipe, arguments=arguments, steps=recipe.steps)
+    return PipelineCall(pipe=get_text_pipeline(loaded), arguments=arguments, steps=recipe.steps)
