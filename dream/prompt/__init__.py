@@ -22,7 +22,7 @@ from dream.prompt.tree import (
     Timeline,
     take_side,
 )
-from dream.prompt.write import escape_text, write_prompt
+from dream.prompt.write import convert_to_a1111, escape_text, write_prompt
 
 __all__ = [
     "Break",
@@ -38,6 +38,7 @@ __all__ = [
     "SwapOptions",
     "Timeline",
     "convert_legacy_blend",
+    "convert_to_a1111",
     "escape_text",
     "extract_networks",
     "parse_prompt",

@@ -42,6 +42,25 @@ def write_prompt(prompt: Prompt, syntax: str) -> str:
     return f"({texts}).{prompt.how.value}({weights}{raw})"
 
 
+def convert_to_a1111(prompt: Prompt) -> str | None:
+    """The prompt as A1111 and the programs that read its text weight it; weights have four digits.
+    None for what they have no words for: a blend, a swap, a text that changes."""
+    joined = prompt.how is How.JOIN and all(part.weight == 1 for part in prompt.parts)
+    if prompt.how is not How.TEXT and not joined:
+        return None
+    if any(part.timeline or part.swaps for part in prompt.parts):
+        return None
+    return " BREAK ".join("".join(map(_convert_piece, part.pieces)) for part in prompt.parts)
+
+
+def _convert_piece(piece: Piece) -> str:
+    if not isinstance(piece, Fragment):
+        return " BREAK "
+    # Only what always is syntax there: escaped colons and the like are shown as they are.
+    text = re.sub(r"[\\()\[\]]", r"\\\g<0>", piece.text)
+    return text if piece.weight == 1 else f"({text}:{_number(round(piece.weight, 4))})"
+
+
 def escape_text(text: str, syntax: str) -> str:
     """Words as a prompt that says just these words."""
     if syntax == PLAIN:

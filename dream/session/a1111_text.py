@@ -16,10 +16,12 @@ from dream import __version__
 from dream.core.plain_text import remove_controls
 from dream.core.request import FLAGS, Request
 from dream.gallery.readers.a1111 import parse_parameters
-from dream.line import format_changes, split_negative
+from dream.line import format_changes
 from dream.options.foreign_names import A1111_SAMPLERS, A1111_SCHEDULES
 from dream.options.lora import Lora
 from dream.options.option_type import format_number
+from dream.options.syntax_table import A1111
+from dream.prompt import PromptError, convert_to_a1111, parse_prompt, split_negative
 from dream.session.foreign_lines import find_nearest
 from dream.session.foreign_models import ModelLookup
 
@@ -55,16 +57,32 @@ def format_a1111(request: Request, weights: str = "") -> str:
 
 
 def _format(request: Request, pairs: dict[str, str]) -> str:
-    prompt, negative = request.prompt, request.negative
-    if getattr(request, "syntax", None) != "a1111":
-        prompt, negative = split_negative(prompt, negative)
-    prompt, negative = _clean(prompt), _clean(negative)
+    prompt, negative = map(_clean, _convert_prompt(request))
     inline = [_format_lora(Lora(*lora)) for lora in request.lora or ()]
     prompt = " ".join(filter(None, (prompt, *inline)))
     version = {"Version": f"dream {__version__}"}
     last = ", ".join(f"{key}: {_quote(value)}" for key, value in (pairs | version).items())
     avoided = f"Negative prompt: {negative}" if negative else ""
     return "\n".join(filter(None, (prompt, avoided, last)))
+
+
+def _convert_prompt(request: Request) -> tuple[str, str]:
+    """Both sides of the prompt in AUTOMATIC1111's syntax, as far as it has words for them."""
+    if request.syntax == A1111:
+        return request.prompt, request.negative
+    split = split_negative(request.prompt, request.negative)
+    if request.syntax is None:
+        return split
+    try:
+        parsed = parse_prompt(request.prompt, request.negative, request.syntax)
+    except PromptError:
+        return split
+    sides = (parsed.positive, parsed.negative)
+    converted = [
+        text if (text := convert_to_a1111(side)) is not None else words
+        for side, words in zip(sides, split, strict=True)
+    ]
+    return converted[0], converted[1]
 
 
 def _clean(text: str) -> str:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
+from hypothesis import strategies as st
 from PIL import Image
 from sd_parsers import ParserManager
 
@@ -22,6 +23,7 @@ from dream.gallery.png import read_chunks
 from dream.gallery.readers.a1111 import parse_parameters
 from dream.line import parse_line
 from dream.options.lora import Lora
+from dream.prompt import Fragment, How, PromptError, convert_to_a1111, parse_prompt
 from dream.session import Session
 from dream.session.a1111_text import format_a1111
 from dream.session.foreign_lines import find_nearest
@@ -153,6 +155,45 @@ def test_loras_are_in_the_prompt_as_there() -> None:
         Request(prompt="a cat", lora=(Lora("ink", 0.8), Lora("/x/b.safetensors", 1, 0.5)))
     )
     assert format_a1111(asked).startswith("a cat <lora:ink:0.8> <lora:b:0.5:1>\nSteps: ")
+
+
+@pytest.mark.parametrize(
+    ("prompt", "syntax", "text"),
+    [
+        ("a cat++ on a (big)0.5 mat", "invokeai", "a (cat:1.21) on a (big:0.5) mat"),
+        ("a (cat) [dog-]", "invokeai", "a cat\nNegative prompt: (dog:0.9)"),
+        ("mountain \\(man\\), (hot)--- 16:9", "invokeai", "mountain \\(man\\), (hot:0.729) 16:9"),
+        ('("a cat", "a dog++").and()', "invokeai", "a cat BREAK a (dog:1.21)"),
+        ('("a", "b").blend(1, 2)', "invokeai", '("a", "b").blend(1, 2)'),
+        ("a cat.swap(dog)", "invokeai", "a cat.swap(dog)"),
+        ("a photo (1990s)++ [x]", "plain", "a photo \\(1990s\\)++\nNegative prompt: x"),
+        ("a (cat:1.3) [x]", "a1111", "a (cat:1.3) [x]"),
+    ],
+)
+def test_weights_are_written_as_a1111_has_them(prompt: str, syntax: str, text: str) -> None:
+    asked = resolved(Request(prompt=prompt, syntax=syntax))
+    written = format_a1111(asked)
+    assert written.startswith(f"{text}\nSteps: ")
+    record = parse_parameters(written)
+    assert record is not None
+    read = find_nearest(record, AnyModel(None)).request
+    assert (read.prompt, read.syntax) == (prompt, syntax), "the key Dream has the line itself"
+
+
+@settings(PATIENT, max_examples=100)
+@given(st.text('ab (){}+-.\\"|,0123', max_size=30))
+def test_words_and_weights_mean_the_same_there(prompt: str) -> None:
+    try:
+        parsed = parse_prompt(prompt, "", "invokeai").positive
+    except PromptError:
+        return
+    text = convert_to_a1111(parsed)
+    if text is None or parsed.how is not How.TEXT:
+        return
+    pieces = parse_prompt(text, "", "a1111").positive.parts[0].pieces
+    for piece, other in zip(pieces, parsed.parts[0].pieces, strict=True):
+        assert isinstance(piece, Fragment) and isinstance(other, Fragment)
+        assert piece.text == other.text and abs(piece.weight - other.weight) < 1e-4
 
 
 def test_the_text_is_as_a1111_writes_it(session: Session) -> None:
