@@ -13,10 +13,13 @@ from PIL import Image
 import dream
 from dream import graphics
 from dream.cli import app, batch, session_factory
+from dream.cli.stdin_lines import StdinLines
 from dream.core.events import Saved
 from dream.core.request import Request
 from dream.gallery import LOG_NAME
 from dream.graphics import TerminalImages
+from dream.session.foreign_models import NO_LOOKUP
+from dream.session.line_sources import join_blocks
 from tests.fakes import FakeEngine, fake_registry
 
 
@@ -50,6 +53,52 @@ def test_words_make_pictures_and_paths(run) -> None:
     assert status == 0
     assert [Path(line).is_file() for line in out.splitlines()] == [True, True]
     assert out.splitlines()[0] == "outputs/img-samples/000001.42.png"
+
+
+BLOCK = """a red circle
+on a table
+Negative prompt: ugly
+Steps: 3, Sampler: Euler a, CFG scale: 7, Seed: 9, Size: 64x64
+"""
+
+
+def test_a1111_blocks_are_one_line_each_in_files_and_pipes(run, tmp_path: Path) -> None:
+    lines = f"a cat -S1\n\n{BLOCK}{BLOCK.replace('red', 'blue')}a dog -S2\n"
+    (tmp_path / "list.txt").write_text(lines)
+    for status, out, _ in (
+        run("--from_file", "list.txt", "--dry_run"),
+        run("--from_file=-", "--dry_run", stdin=lines),
+    ):
+        assert status == 0
+        planned = [line.partition(" -s")[0] for line in out.splitlines()]
+        circles = [f'"a {colour} circle on a table" --negative=ugly' for colour in ("red", "blue")]
+        assert planned == ['"a cat"', *circles, '"a dog"']
+        assert "-s3 -S9" in out.splitlines()[1]
+
+
+def test_lines_of_a_pipe_are_read_as_they_arrive() -> None:
+    read, write = os.pipe()
+    with os.fdopen(read, "rb") as pipe, os.fdopen(write, "wb", buffering=0) as writer:
+        source = StdinLines(pipe)
+        lines = iter(source)
+        writer.write(b"a cat\na d")
+        assert next(lines) == b"a cat\n"
+        assert not source.comes_soon(), "half a line is none"
+        writer.write(b"og\n" + b"x" * 200)
+        assert source.comes_soon() and next(lines) == b"a dog\n"
+        writer.close()
+        assert source.comes_soon() and list(lines) == [b"x" * 200]
+        assert source.comes_soon(), "the end is not waited for"
+    assert list(StdinLines(io.BytesIO(b"a\n\nb"))) == [b"a\n", b"\n", b"b"]
+    assert not StdinLines(io.BytesIO(b"a")).comes_soon()
+
+
+def test_a_block_that_arrives_line_by_line_is_not_waited_for() -> None:
+    lines = list(enumerate(BLOCK.splitlines(), 1))
+    joined = list(join_blocks(lines, "x", print, NO_LOOKUP))
+    assert [number for number, _ in joined] == [1]
+    apart = [line for _, line in join_blocks(lines, "x", print, NO_LOOKUP, lambda: False)]
+    assert apart[:3] == BLOCK.splitlines()[:3]
 
 
 def test_a_command_in_the_shell(run, tmp_path: Path) -> None:

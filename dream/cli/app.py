@@ -240,7 +240,7 @@ def _find_lines(launch: CliOptions, prompt: str | None) -> Lines | None:
         file = parse_path(launch.from_file)
         return lambda note, session: _read_file(file, note, session)
     if launch.from_file == "-" or not sys.stdin.isatty():
-        return lambda note, session: _read_stdin(sys.stdin, note)
+        return lambda note, session: _read_stdin(sys.stdin, note, session)
     return None
 
 
@@ -253,15 +253,23 @@ def _read_file(
     return read_lines(file, note, ModelLookup(session.registry))
 
 
-def _read_stdin(stdin: TextIO, note: Callable[[str], None]) -> Iterator[tuple[int, str]]:
+def _read_stdin(
+    stdin: TextIO, note: Callable[[str], None], session: Session
+) -> Iterator[tuple[int, str]]:
     """Yield the lines of standard input as they arrive, decoded from bytes as those of a file are,
-    regardless of the locale. Raises GalleryError if the input is not text."""
+    regardless of the locale, and blocks of AUTOMATIC1111's text that arrive at once as one line.
+    Raises GalleryError if the input is not text."""
+    from dream.cli.stdin_lines import StdinLines
     from dream.gallery import text_lines
+    from dream.session.foreign_models import ModelLookup
+    from dream.session.line_sources import join_blocks
 
+    name, lookup = "standard input", ModelLookup(session.registry)
     raw = getattr(stdin, "buffer", None)
-    lines: Iterator[str]
     if raw is None:
         lines = (line.removeprefix("\ufeff").rstrip("\r\n") for line in stdin)
-    else:
-        lines = text_lines(raw, "standard input", note)
-    yield from enumerate(lines, 1)
+        yield from join_blocks(enumerate(lines, 1), name, note, lookup)
+        return
+    source = StdinLines(raw)
+    numbered = enumerate(text_lines(source, name, note), 1)
+    yield from join_blocks(numbered, name, note, lookup, source.comes_soon)

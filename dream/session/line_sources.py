@@ -64,12 +64,25 @@ def _may_have_record(name: str) -> bool:
 
 
 def join_blocks(
-    lines: Iterable[tuple[int, str]], name: str, say: Say, lookup: ModelLookup
+    lines: Iterable[tuple[int, str]],
+    name: str,
+    say: Say,
+    lookup: ModelLookup,
+    comes_soon: Callable[[], bool] = lambda: True,
 ) -> Iterator[tuple[int, str]]:
     """The lines, with one line for each block of AUTOMATIC1111's text: all lines since the last
-    empty one, up to `Steps: 20, Sampler: …`."""
+    empty one, up to `Steps: 20, Sampler: …`. Where lines arrive one by one, `comes_soon` says
+    whether the next one is worth waiting for; if not, the lines so far are no block."""
     block: list[tuple[int, str]] = []
-    for number, line in lines:
+    waiting = iter(lines)
+    while True:
+        if block and not comes_soon():
+            yield from block
+            block = []
+        number, line = next(waiting, (0, ""))
+        if not number:
+            yield from block
+            return
         if is_parameters_line(line):
             text = "\n".join([*(part for _, part in block), line])
             first = block[0][0] if block else number
@@ -81,7 +94,6 @@ def join_blocks(
             yield number, line
         else:
             block.append((number, line))
-    yield from block
 
 
 def convert_pasted(text: str, say: Say, lookup: ModelLookup = NO_LOOKUP) -> str | None:
