@@ -9,16 +9,13 @@ from typing import Any
 
 from dream.catalogue.discovery import normalize_path
 from dream.catalogue.models_toml import validate_entries
+from dream.catalogue.read_yaml import parse_yaml
 from dream.core.bounded_reading import explain_error, read_bounded
 from dream.core.errors import BadLine, ModelError
 from dream.core.file_names import parse_path, path_exists_at
 
 _MAX_BYTES = 1 << 16
 """Maximum bytes; a hundred models take a quarter of it."""
-_MAX_DEPTH = 20
-"""Maximum levels of nesting; InvokeAI's files have three."""
-_MAX_VALUE_LENGTH = 4096
-"""Maximum characters of a value; parsing a base-60 number takes time quadratic in its length."""
 
 
 @dataclass(frozen=True)
@@ -45,30 +42,6 @@ def read_models_yaml(file: Path) -> Iterator[InvokeAIModel]:
     for name, row in table.items():
         if isinstance(row, dict):
             yield _entry(str(name), row, file)
-
-
-def parse_yaml(data: bytes) -> Any:
-    """Parse YAML of plain values. Raises only ValueError: for invalid YAML, and for aliases, with
-    which ten lines can stand for billions of values."""
-    import yaml  # imported late: one command needs it
-
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    try:
-        depth = 0
-        for event in yaml.parse(data, Loader=loader):
-            if isinstance(event, yaml.AliasEvent):
-                raise ValueError("it has aliases (*), which are not supported")
-            if isinstance(event, yaml.ScalarEvent) and len(event.value) > _MAX_VALUE_LENGTH:
-                raise ValueError(f"it has a value of more than {_MAX_VALUE_LENGTH:,} characters")
-            depth += isinstance(event, yaml.CollectionStartEvent)
-            depth -= isinstance(event, yaml.CollectionEndEvent)
-            if depth > _MAX_DEPTH:
-                raise ValueError(f"it has more than {_MAX_DEPTH} levels")
-        return yaml.load(data, Loader=loader)
-    except ValueError:
-        raise
-    except (Exception, RecursionError) as error:
-        raise ValueError(str(error) or type(error).__name__) from error
 
 
 def _entry(name: str, row: dict[str, Any], file: Path) -> InvokeAIModel:

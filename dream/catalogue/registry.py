@@ -39,6 +39,8 @@ class ModelRegistry:
     offline: bool = False
     """No downloads: --offline."""
     adapter_dirs: AdapterDirs = NO_ADAPTER_DIRS
+    wildcards_dir: Path | None = None
+    """The folder of wildcards, besides those in the models folders."""
 
     def get_model(self, name_or_path: str) -> ModelInfo:
         """The model of that name, or the folder or file at that path (`~` is expanded).

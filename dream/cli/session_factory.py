@@ -27,7 +27,10 @@ def create_session(launch: CliOptions, base: Request, *, previews: bool = False)
     `previews` Step events carry previews of unfinished images."""
     offline = launch.offline or os.environ.get("HF_HUB_OFFLINE", "").upper() in _TRUE_VALUES
     registry = ModelRegistry(
-        find_models_dirs(launch.models_dir), offline, find_adapter_dirs(launch)
+        find_models_dirs(launch.models_dir),
+        offline,
+        find_adapter_dirs(launch),
+        find_wildcards_dir(launch),
     )
     machine = DeviceConfig(
         device=launch.device,
@@ -41,6 +44,14 @@ def create_session(launch: CliOptions, base: Request, *, previews: bool = False)
     return Session(engine, registry, base, dry_run=launch.dry_run)
 
 
+def find_wildcards_dir(launch: CliOptions) -> Path:
+    """The folder of wildcards: that of the option, or `wildcards` in the current folder. Raises
+    BadSetting if the option's is not a folder, BadLine for an invalid path."""
+    if launch.wildcards_dir is None:
+        return Path.cwd() / "wildcards"
+    return _existing_folder("wildcards_dir", launch.wildcards_dir)
+
+
 def find_adapter_dirs(launch: CliOptions) -> AdapterDirs:
     """The folders of adapters that the launch options name. Raises BadSetting for one that is not a
     folder, BadLine for an invalid path."""
@@ -48,10 +59,12 @@ def find_adapter_dirs(launch: CliOptions) -> AdapterDirs:
     for field, option in _ADAPTER_DIRS.items():
         if (value := getattr(launch, option)) is None:
             continue
-        folder = parse_path(value)
-        if not is_folder(folder):
-            raise BadSetting(
-                f"--{option}: there is no folder {folder}", "create it, or choose another"
-            )
-        dirs[field] = (folder.absolute(),)
+        dirs[field] = (_existing_folder(option, value),)
     return AdapterDirs(**dirs)
+
+
+def _existing_folder(option: str, value: str) -> Path:
+    folder = parse_path(value)
+    if not is_folder(folder):
+        raise BadSetting(f"--{option}: there is no folder {folder}", "create it, or choose another")
+    return folder.absolute()

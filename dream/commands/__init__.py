@@ -50,6 +50,7 @@ from dream.commands.queue_commands import (
 )
 from dream.commands.search_images import FIND_OPTIONS, find_images, show_statistics
 from dream.commands.show_image import open_picture, show_info, show_picture
+from dream.commands.wildcard_commands import list_wildcards
 
 COMMANDS = (
     Command(
@@ -62,7 +63,7 @@ COMMANDS = (
     Command(
         "!explain",
         "LINE",
-        "show how the prompt of a line is parsed: its words and their weights",
+        "show how the prompt of a line is parsed: its words, their weights, and what is chosen",
         explain_line,
     ),
     Command(
@@ -168,6 +169,12 @@ COMMANDS = (
         "[TEXT]",
         "list embeddings (textual inversion); a prompt uses one by its name",
         list_embeddings,
+    ),
+    Command(
+        "!wildcards",
+        "[TEXT]",
+        "list the wildcards that __name__ in a prompt chooses from, with their values",
+        list_wildcards,
     ),
     Command(
         "!import_model",

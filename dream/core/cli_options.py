@@ -81,6 +81,13 @@ class CliOptions:
         section=_MACHINE,
         help="folder of embeddings, in addition to those in the models folders",
     )
+    wildcards_dir: str | None = flag(
+        "--wildcards_dir",
+        kind=text("FOLDER", "a folder", completes="folder"),
+        section=_MACHINE,
+        help="folder of the files that __name__ in a prompt chooses from (default: wildcards/ in"
+        " the current folder), in addition to wildcards/ in the models folders",
+    )
     offline: bool = flag(
         "--offline",
         kind=BOOLEAN_FLAG,

@@ -31,6 +31,11 @@ class Recipe:
     model: str
     syntax: str = PLAIN
     """A key of SYNTAXES: the language of prompt and negative."""
+    wildcards: str | None = None
+    """OFF if the prompt has signs of a template that are words; else None."""
+    template: str | None = None
+    """What was typed, if words of the prompt were chosen."""
+    negative_template: str | None = None
     weighting: str | None = None
     """A key of WEIGHTINGS; None is the one of the syntax."""
     clip_skip: int | None = None

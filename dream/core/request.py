@@ -45,7 +45,7 @@ from dream.options.outpaint import (
 from dream.options.quantize_table import NO_QUANTIZATION, QUANTIZATIONS
 from dream.options.sampler_table import ALIASES, SAMPLERS
 from dream.options.schedule_table import SCHEDULES
-from dream.options.syntax_table import SYNTAXES, WEIGHTINGS
+from dream.options.syntax_table import SYNTAXES, WEIGHTINGS, WILDCARDS
 from dream.options.text_mask import TEXT_MASK, TextMask
 from dream.options.variations import AXES, VARIATIONS, Variation
 
@@ -132,6 +132,23 @@ class Request:
         always=True,
         help="language of the prompt: invokeai has word++, (words)1.3 and [negative]; a1111 has"
         " (words:1.3), [from:to:0.5], BREAK and AND; plain has only words and [negative]",
+    )
+    wildcards: str | None = flag(
+        "--wildcards",
+        kind=choice(*WILDCARDS),
+        help="whether {red|green}, __name__ and ${x=red} in the prompt choose words (default on,"
+        " but not with --syntax plain); !wildcards lists the names",
+    )
+    template: str | None = flag(
+        "--template",
+        kind=text("WORDS", "a prompt with {red|green} or __name__"),
+        help="the prompt as it was typed, before words were chosen; without a prompt, it is the"
+        " prompt",
+    )
+    negative_template: str | None = flag(
+        "--negative_template",
+        kind=text("WORDS", "a negative prompt with {red|green} or __name__"),
+        help="the same for the negative prompt",
     )
     weighting: str | None = flag(
         "--weighting",
@@ -410,6 +427,13 @@ class Request:
         default=1,
         logged=False,
         help="number of images; -S sets the first seed, and the others follow from it",
+    )
+    combine: bool = flag(
+        "--combine",
+        kind=BOOLEAN_FLAG,
+        default=False,
+        logged=False,
+        help="generate every combination of what {red|green} and __name__ in the prompt can become",
     )
     grid: bool = flag(
         "-g",

@@ -16,7 +16,7 @@ from dream.line.format import (
 )
 from dream.line.log_lines import LogLine, behind_prefix, is_skipped, parse_facts, parse_log_line
 from dream.line.parse import parse_line, read_leniently
-from dream.line.sweep import Axis, Sweep, format_sweep, parse_sweep
+from dream.line.sweep import Axis, Sweep, Words, check_count, format_sweep, parse_sweep
 from dream.line.untrusted_text import make_typable
 from dream.line.words import Word, quote, split_words
 from dream.prompt import split_negative
@@ -26,7 +26,9 @@ __all__ = [
     "LogLine",
     "Sweep",
     "Word",
+    "Words",
     "behind_prefix",
+    "check_count",
     "find_command_line",
     "find_setting",
     "format_changes",

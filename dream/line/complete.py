@@ -24,6 +24,21 @@ from dream.options.option_type import Flag
 
 _DASH = re.compile(r"(?<!\S)-{1,2}\Z")
 _HALF_WORD = re.compile(r"\w[\w'’-]*\Z")
+_HALF_NAME = re.compile(
+    r"""(?: (?P<wildcard>(?<![^\W_])__) | (?P<hypernet><hypernet:) | (?P<lora><(?:lora|lyco):)
+          | (?P<call>(?<!\w)(?:with|use)Lora\() | (?P<embedding>(?<!\w)embedding:))
+        (?P<name>[^<>:(),|{}"\n]*)\Z""",
+    re.VERBOSE,
+)
+"""A half-typed name of a wildcard, a network or an embedding."""
+_CALLED = {"call": "lora"}
+_WRITTEN = {
+    "wildcard": "__{}__",
+    "hypernet": "<hypernet:{}:1>",
+    "lora": "<lora:{}:1>",
+    "call": "withLora({}, 1)",
+    "embedding": "embedding:{}",
+}
 _OPEN_QUOTE = re.compile(r'(?:-{1,2}[A-Za-z][A-Za-z0-9_-]*+=?)?"')
 
 
@@ -38,9 +53,9 @@ class Suggestion(NamedTuple):
 
 
 Values = Callable[[str, str], Iterable[tuple[str, str]]]
-"""A function of `OptionType.completion` ("file", "model", "seed" …), or "prompt" or "word", and the
-typed beginning; returns values, each with a line of help. The front end implements it, since it
-knows the files, the session and the history."""
+"""A function of `OptionType.completion` ("file", "model", "seed" …), or "prompt", "word" or
+"wildcard", and the typed beginning; returns values, each with a line of help. The front end
+implements it, since it knows the files, the session and the history."""
 
 
 def complete_nothing(completes: str, typed: str) -> Iterable[tuple[str, str]]:
@@ -97,15 +112,32 @@ def _cut(typed: str, parts: Parts) -> tuple[Sequence[Word], int] | None:
 
 
 def _in_prompt(typed: str, parts: Parts, values: Values) -> Iterator[Suggestion]:
-    if parts.prompt is None or parts.prompt.quoted or parts.switches or parts.fixes:
+    if parts.prompt is None or parts.switches or parts.fixes:
         return
     start = parts.prompt.start
+    if parts.prompt.end < len(typed):
+        return
+    if half := _HALF_NAME.search(typed, start):
+        yield from _names(half, values)
+        return
+    if parts.prompt.quoted:
+        return
     if not typed.startswith('"', start):
         for prompt, meta in values("prompt", typed[start:]):
             yield Suggestion(_as_prompt(prompt), start, prompt, meta)
     if half := _HALF_WORD.search(typed, start):
         for word, meta in values("word", half[0]):
             yield Suggestion(word, half.start(), word, meta)
+
+
+def _names(half: re.Match[str], values: Values) -> Iterator[Suggestion]:
+    """Names of wildcards, networks and embeddings; of LoRAs also with their trigger words."""
+    kind = next(kind for kind in _WRITTEN if half[kind])
+    for name, meta in values(_CALLED.get(kind, kind), half["name"]):
+        text = _WRITTEN[kind].format(name)
+        yield Suggestion(text, half.start(), text, meta)
+        if meta and kind in ("lora", "call"):
+            yield Suggestion(f"{text} {meta}", half.start(), f"{text} {meta}", "with its triggers")
 
 
 def _as_prompt(text: str) -> str:

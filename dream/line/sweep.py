@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from functools import partial
 from itertools import product
 from math import prod
 from typing import Any, NamedTuple
@@ -18,6 +19,7 @@ from dream.core.request import FLAGS, Request
 from dream.line.format import format_line_with_lists
 from dream.line.parse import parse_fields
 from dream.line.value_lists import MAX_VALUES, ValueList
+from dream.options.syntax_table import OFF
 
 
 class Axis(NamedTuple):
@@ -25,6 +27,14 @@ class Axis(NamedTuple):
 
     field: str
     values: tuple[Any, ...]
+
+
+@dataclass(frozen=True)
+class Words:
+    """A prompt and a negative prompt that a template can become."""
+
+    prompt: str
+    negative: str
 
 
 @dataclass(frozen=True)
@@ -36,18 +46,22 @@ class Sweep:
     axes: tuple[Axis, ...] = ()
     notes: tuple[str, ...] = field(default=(), compare=False)
     """Messages about what is ignored in the line."""
+    words: tuple[Words, ...] = ()
+    """With --combine what the template of `first` can become; it changes slowest."""
 
     def __iter__(self) -> Iterator[Request]:
         fields = [axis.field for axis in self.axes]
-        for values in product(*(axis.values for axis in self.axes)):
-            yield replace(self.first, **dict(zip(fields, values, strict=True)))
+        for first in map(partial(_say, self.first), self.words) if self.words else (self.first,):
+            for values in product(*(axis.values for axis in self.axes)):
+                yield replace(first, **dict(zip(fields, values, strict=True)))
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """The number of values of each axis; last the number of images of each Request, if more
-        than one."""
+        """The number of combinations of words, if any, and of values of each axis; last the number
+        of images of each Request, if more than one."""
+        words = (len(self.words),) if self.words else ()
         repeats = (self.first.iterations,) if self.first.iterations > 1 else ()
-        return (*(len(axis.values) for axis in self.axes), *repeats)
+        return (*words, *(len(axis.values) for axis in self.axes), *repeats)
 
     @property
     def count(self) -> int:
@@ -55,9 +69,25 @@ class Sweep:
         return prod(self.shape)
 
     def __str__(self) -> str:
-        names = [FLAGS[axis.field].names[0] for axis in self.axes] + ["-n"]
+        names = ["--combine"] if self.words else []
+        names += [*(FLAGS[axis.field].names[0] for axis in self.axes), "-n"]
         factors = [f"{many} × {name}" for many, name in zip(self.shape, names, strict=False)]
         return f"{self.count:,} images: " + ", ".join(factors)
+
+
+def _say(first: Request, words: Words) -> Request:
+    """The request with these words, and its template beside them."""
+    template = None if first.prompt == words.prompt else first.prompt
+    negative = None if first.negative == words.negative else first.negative
+    return replace(
+        first,
+        prompt=words.prompt,
+        negative=words.negative,
+        template=template or first.template,
+        negative_template=negative or first.negative_template,
+        combine=False,
+        wildcards=OFF,
+    )
 
 
 def parse_sweep(line: str, base: Request = Request()) -> Sweep:  # noqa: B008 - frozen
@@ -76,6 +106,11 @@ def parse_sweep(line: str, base: Request = Request()) -> Sweep:  # noqa: B008 - 
         one[name] = value
     axes = tuple(Axis(*axis) for axis in several.items())
     sweep = Sweep(replace(base, **one), axes, tuple(dict.fromkeys(notes)))
+    return check_count(sweep)
+
+
+def check_count(sweep: Sweep) -> Sweep:
+    """The sweep. Raises BadLine if it has too many images."""
     if sweep.count > MAX_VALUES:
         raise BadLine(f"this line asks for {sweep}; the maximum is {MAX_VALUES:,}")
     return sweep

@@ -27,6 +27,11 @@ WEIGHTINGS: Mapping[str, str] = MappingProxyType(
 """The values of `--weighting`. `engine.conditioning.weighting` computes them."""
 
 
+ON, OFF = "on", "off"
+WILDCARDS = (ON, OFF)
+"""The values of `--wildcards`."""
+
+
 def get_default_weighting(syntax: str) -> str:
     """The weighting that belongs to a syntax."""
     return A1111 if syntax == A1111 else INVOKEAI

@@ -26,6 +26,7 @@ INHERITED_FIELDS = (
     "prompt",
     "negative",
     "syntax",
+    "wildcards",
     "weighting",
     "clip_skip",
     "steps",

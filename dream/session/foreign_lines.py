@@ -14,6 +14,7 @@ from dream.options.foreign_names import find_sampling
 from dream.options.lora import MAX_LORAS, Lora
 from dream.options.variations import Variation
 from dream.session.foreign_models import NO_LOOKUP, ModelLookup
+from dream.session.templates import protect_words
 
 _LORA = re.compile(r"<(lora|lyco|hypernet):([^<>:]{1,200})(:[^<>]{0,60})?>", re.IGNORECASE)
 _BRACKETS_MEAN_LESS = ("AUTOMATIC1111", "Forge", "Forge Neo", "SD.Next", "NovelAI", "dream")
@@ -53,7 +54,7 @@ def find_nearest(record: ForeignRecord, lookup: ModelLookup = NO_LOOKUP) -> Near
         left_out += record.input_images
         if record.gpu_noise and record.seed is not None:
             left_out.append("noise drawn on a GPU (the seed gives another image)")
-    return Nearest(request, tuple(dict.fromkeys(map(_clean, left_out))))
+    return Nearest(protect_words(request), tuple(dict.fromkeys(map(_clean, left_out))))
 
 
 def format_left_out(record: ForeignRecord, nearest: Nearest) -> str:

@@ -4,6 +4,7 @@ wrote the file, the result is one line, never a command, and of limited length."
 from __future__ import annotations
 
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -18,6 +19,7 @@ from dream.options.schedule_table import FORMER
 from dream.options.syntax_table import PLAIN
 from dream.session.foreign_lines import find_nearest, format_left_out
 from dream.session.foreign_models import NO_LOOKUP, ModelLookup
+from dream.session.templates import keep_words, protect_words
 
 LONGEST = 32_768
 """Maximum characters of a line in an image. Other programs' lines have less than 10,000; resolving
@@ -53,12 +55,16 @@ def read_image_line(path: Path, lookup: ModelLookup = NO_LOOKUP) -> ImageLine:
 
 def make_line_typable(line: str, *, ours: bool) -> str:
     """A recorded line for typing. One of ours from before --schedule or --syntax existed gets
-    --schedule=former and --syntax=plain, since without its comment it looks like a new one."""
+    --schedule=former and --syntax=plain, since without its comment it looks like a new one; one
+    with the signs of a template gets --wildcards=off, since these are words."""
     with suppress(BadLine):
+        request = parse_line(line)
         if ours:
-            request = parse_line(line)
             line += f" --schedule={FORMER}" if request.schedule is None else ""
             line += f" --syntax={PLAIN}" if request.syntax is None else ""
+            request = replace(request, syntax=request.syntax or PLAIN)
+        if request.wildcards is None and (off := keep_words(request)):
+            line += f" --wildcards={off}"
     return line
 
 
@@ -97,7 +103,8 @@ def get_request(record: DreamRecord, path: Path) -> tuple[Request, tuple[str, ..
     """The same for a record. Raises GalleryError if its line is too long."""
     former = Request(syntax=PLAIN) if record.sha256 else Request()
     request, unread = read_leniently(make_typable(get_line(record, path)), former)
-    return request, tuple(f"{path.name}: {what}" for what in dict.fromkeys(unread))
+    notes = tuple(f"{path.name}: {what}" for what in dict.fromkeys(unread))
+    return protect_words(request), notes
 
 
 def get_line(record: DreamRecord, path: Path) -> str:

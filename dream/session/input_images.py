@@ -76,9 +76,9 @@ def _without_scheme(spelling: str) -> str:
 def make_reproducible(request: Request, first: Recipe) -> Request:
     """The request with everything fixed: the drawn seed, paths instead of -1, and the prompt that
     came from an image."""
-    values: dict[str, Any] = {
-        name: getattr(first, name) for name in ("prompt", "negative", *IMAGE_FILE_FIELDS)
-    }
+    of_image = () if request.prompt or request.template else ("prompt", "negative", "syntax")
+    names = (*of_image, *IMAGE_FILE_FIELDS)
+    values: dict[str, Any] = {name: getattr(first, name) for name in names}
     return replace(request, seed=first.seed, **values)
 
 

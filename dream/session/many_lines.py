@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dream.core.errors import BadLine, DreamError
-from dream.core.events import Cancelled, Events, Note, Rejected
+from dream.core.events import Cancelled, Events, Note, Planned, Rejected
 from dream.core.request import Request
-from dream.line import is_skipped, parse_log_line
+from dream.line import format_line, is_skipped, parse_log_line
 from dream.line.words import split_line
 from dream.session.engine_events import report_crashes
 from dream.session.fix_done import Remaining, remaining
@@ -92,6 +92,18 @@ def make_each(
     return False
 
 
+def plan_each(session: Session, entered: str | Request, number: int) -> Events[None]:
+    """What `make_each` would generate."""
+    lines, text = yield from lines_of(session, entered, number)
+    if text:
+        yield Note(text=text)
+    for line in lines:
+        resolved = yield from session.resolve_line(line, number)
+        for recipe in resolved[1] if resolved else ():
+            request = recipe.to_request()
+            yield Planned(line=format_line(request), request=request)
+
+
 def _with_more(turns: Turns | None, count: int) -> Turns:
     """A line has become `count` lines, maybe none."""
     if turns is None:
@@ -162,7 +174,8 @@ def _describe_remaining(named: int, left: Remaining) -> str:
 def check_has_prompt(line: str, request: Request) -> Request:
     """The request. Raises BadLine if its line has neither a prompt nor an input image, which was
     most likely a mistake."""
-    if not (request.prompt or request.init_img or request.fix or is_skipped(line)):
+    has_some = request.prompt or request.template or request.init_img or request.fix
+    if not (has_some or is_skipped(line)):
         parts = split_line(line, parse_log_line(line).start)
         if parts.switches and parts.prompt is None:
             hint = '"" before the switches is an empty prompt; !set steps 30 is for all lines'

@@ -12,12 +12,20 @@ from dream.line import parse_facts, parse_log_line
 from dream.options.lora import Hypernet, Lora
 from dream.options.syntax_table import INVOKEAI, PLAIN
 from dream.prompt import (
+    Lookup,
     Network,
     PromptError,
     convert_legacy_blend,
     extract_networks,
     parse_prompt,
     split_negative,
+)
+from dream.session.templates import (
+    check_templates,
+    check_wildcards,
+    has_template,
+    keep_words,
+    use_template,
 )
 
 _PATH = re.compile(r"[/\\]|^[~.]")
@@ -30,11 +38,12 @@ def get_logged_syntax(comment: str) -> str:
     return PLAIN if "sha256" in parse_facts(comment) else INVOKEAI
 
 
-def settle_prompt(line: str, request: Request) -> Request:
+def settle_prompt(line: str, request: Request, wildcards: Lookup) -> Request:
     """The request of a line, its prompt in a syntax that we have. Raises BadLine for a prompt that
-    means nothing in it."""
+    means nothing in it, or names a wildcard that does not exist."""
     request = _convert_legacy_prompt(line, request)
     check_prompt(request, line)
+    check_wildcards(use_template(request), line, wildcards)
     return request
 
 
@@ -59,8 +68,12 @@ def _convert_legacy_prompt(line: str, request: Request) -> Request:
 
 def check_prompt(request: Request, line: str = "") -> None:
     """Raises BadLine for a prompt that means nothing in its syntax, with the column in the line
-    that it came from."""
+    that it came from. Of a template, only the places are checked: the rest is what will be
+    chosen."""
     syntax = request.syntax or INVOKEAI
+    if has_template(request):
+        check_templates(request, line)
+        return
     for text in (request.prompt, request.negative):
         at = line.find(text) if text else -1
         try:
@@ -80,9 +93,10 @@ def check_prompt(request: Request, line: str = "") -> None:
 
 def list_prompt_fields(request: Request) -> dict[str, Any]:
     """What a recipe has of the prompt."""
-    names = ("prompt", "negative", "weighting", "clip_skip")
+    names = ("prompt", "negative", "template", "negative_template", "weighting", "clip_skip")
     fields = {name: getattr(request, name) for name in names}
-    return {**fields, "syntax": request.syntax or INVOKEAI}
+    syntax = request.syntax or INVOKEAI
+    return {**fields, "syntax": syntax, "wildcards": keep_words(request)}
 
 
 def move_networks(request: Request) -> Request:

@@ -21,10 +21,13 @@ from dream.engine.interface import Engine
 from dream.inputs import hash_file
 from dream.line import parse_facts, parse_log_line
 from dream.options.schedule_table import FORMER
+from dream.options.syntax_table import OFF
+from dream.prompt import Lookup
 from dream.session.fix import get_image_defaults
 from dream.session.foreign_models import NO_LOOKUP, ModelLookup
 from dream.session.input_images import FindPicture
 from dream.session.prompt_text import get_logged_syntax, settle_prompt
+from dream.session.templates import find_nothing
 
 _PER_LINE = ("iterations", "grid", "sheet", "save_original")
 
@@ -41,6 +44,7 @@ def get_line_defaults(
     open_ = {name: flag.default for name, flag in FLAGS.items() if _logged_line_says(name)}
     open_["cfg_rescale"] = 0.0
     open_["syntax"] = get_logged_syntax(logged.comment)
+    open_["wildcards"] = OFF  # a log line has the words that were chosen
     if "sha256" in parse_facts(logged.comment):
         # Written by dream; without a schedule, it is from before --schedule existed.
         open_["schedule"] = FORMER
@@ -51,12 +55,16 @@ def get_line_defaults(
 
 
 def with_a_model(
-    line: str, request: Request, base: Request, find: Callable[[str | None], ModelInfo]
+    line: str,
+    request: Request,
+    base: Request,
+    find: Callable[[str | None], ModelInfo],
+    wildcards: Lookup = find_nothing,
 ) -> tuple[Request, tuple[str, ...]]:
     """The request of a line of InvokeAI 2.3, whose log names the model in the comment: with that
     model if it exists here, otherwise with the session's and a note. Of any line, the prompt is
     checked. Raises BadLine for one that means nothing in its syntax."""
-    request = settle_prompt(line, request)
+    request = settle_prompt(line, request, wildcards)
     model = _model_id(line)
     if not model or request.model != model:
         return request, ()

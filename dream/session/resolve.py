@@ -20,12 +20,14 @@ from dream.options.option_type import MAX_SEED
 from dream.options.quantize_table import NO_QUANTIZATION
 from dream.options.schedule_table import FORMER, FORMER_SAMPLERS, resolve_schedule
 from dream.options.variations import Variation
+from dream.prompt import Lookup
 from dream.session.adapter_defaults import apply_few_step_defaults, resolve_adapters
 from dream.session.fix import find_model_info
 from dream.session.input_images import FindPicture, compute_size, resolve_image_files
 from dream.session.postprocessing import check_limits, resolve_stages, resolve_strength
 from dream.session.prompt_text import list_prompt_fields, move_networks
 from dream.session.reference_images import check_references, compute_reference_size
+from dream.session.templates import expand_request, find_nothing, has_template, use_template
 
 HIRES_FIX = 0.5
 """The default strength of the second pass of --hires_fix; 0.75 already duplicates subjects."""
@@ -49,15 +51,46 @@ def resolve(
     draw: Callable[[], int],
     find_picture: FindPicture = Path,
     adapters: AdapterRegistry | None = None,
+    wildcards: Lookup = find_nothing,
 ) -> ResolvedRequest:
     """Resolve a request: values that the line leaves open come from the model's defaults.
 
     `seeds` are those of this session's images, for `-S-1`; `draw` returns a new seed;
     `find_picture` finds the file of an input image; without `adapters`, no embeddings and no
-    few-step LoRAs are looked up. Raises BadLine for a value out of range or a
+    few-step LoRAs are looked up; `wildcards` has the values of `__name__` in a prompt, of which
+    each image chooses its own. Raises BadLine for a value out of range or a
     seed that does not exist, ModelError for a missing model, InputError for an input image.
     """
     check_ranges(request)
+    _check_variations(request)
+    request = use_template(request)
+    if not has_template(request):
+        return _resolve_words(request, find, seeds, draw, find_picture, adapters)
+    first = draw() if request.seed is None else _seed(request.seed, seeds)
+    several = 1 if request.variation_amount else request.iterations
+    resolved = [
+        _resolve_words(
+            replace(
+                expand_request(request, seed, wildcards),
+                seed=seed,
+                iterations=request.iterations if several == 1 else 1,
+            ),
+            *(find, seeds, draw, find_picture, adapters),
+        )
+        for seed in derive_seeds(first, several)
+    ]
+    return _join(resolved)
+
+
+def _resolve_words(
+    request: Request,
+    find: FindModel,
+    seeds: Sequence[int],
+    draw: Callable[[], int],
+    find_picture: FindPicture,
+    adapters: AdapterRegistry | None,
+) -> ResolvedRequest:
+    """The same for a request whose words are chosen."""
     _ = request.folder  # raises BadLine if the system cannot resolve the folder
     request, file_notes = resolve_image_files(request, find_picture)
     request = move_networks(request)
@@ -111,16 +144,26 @@ def resolve_sweep(
     draw: Callable[[], int],
     find_picture: FindPicture = Path,
     adapters: AdapterRegistry | None = None,
+    wildcards: Lookup = find_nothing,
 ) -> ResolvedRequest:
     """Resolve every Request of a sweep, in order. A seed that the line leaves open is drawn once,
     so that the images differ only in the swept values. Raises as `resolve`."""
     find, draw = cache(find), cache(draw)
-    resolved = [resolve(request, find, seeds, draw, find_picture, adapters) for request in sweep]
-    header = (str(sweep),) if sweep.axes else ()
-    notes = dict.fromkeys(note for one in resolved for note in one.notes)
-    return ResolvedRequest(
-        tuple(recipe for one in resolved for recipe in one.recipes), (*header, *notes)
+    resolved = _join(
+        [
+            resolve(request, find, seeds, draw, find_picture, adapters, wildcards)
+            for request in sweep
+        ]
     )
+    header = (str(sweep),) if sweep.axes or sweep.words else ()
+    return ResolvedRequest(resolved.recipes, (*header, *resolved.notes))
+
+
+def _join(resolved: Sequence[ResolvedRequest]) -> ResolvedRequest:
+    """The recipes of several, in order, and their notes, each once."""
+    notes = dict.fromkeys(note for one in resolved for note in one.notes)
+    recipes = tuple(recipe for one in resolved for recipe in one.recipes)
+    return ResolvedRequest(recipes, tuple(notes))
 
 
 def _effects(request: Request) -> dict[str, Any]:
@@ -144,16 +187,20 @@ def _expand_iterations(
     """The recipes of `-n` images: with a series of seeds; or, with `-v`, with one seed and
     different variations."""
     count, amount, known = request.iterations, request.variation_amount, first.with_variations
-    if known and request.seed is None:
-        raise BadLine("-V needs a seed", 0, "add -S")
     if amount:
         # not the first draw: `draw` is cached in a sweep, so that may be the first seed already
         others = derive_seeds(draw(), count + 1)[1:]
         ways = [(*(known or ()), Variation(other, amount)) for other in others]
         return tuple(replace(first, with_variations=way) for way in ways)
-    if known and count > 1:
-        raise BadLine(f"-V makes one image, not {count}", 0, "-v 0.1 makes several variations")
     return tuple(replace(first, seed=seed) for seed in derive_seeds(first.seed, count))
+
+
+def _check_variations(request: Request) -> None:
+    known, count = request.with_variations, request.iterations
+    if known and request.seed is None:
+        raise BadLine("-V needs a seed", 0, "add -S")
+    if known and count > 1 and not request.variation_amount:
+        raise BadLine(f"-V makes one image, not {count}", 0, "-v 0.1 makes several variations")
 
 
 def derive_seeds(first: int, count: int) -> list[int]:

@@ -13,13 +13,13 @@ from typing import Any
 from dream.catalogue import ModelRegistry
 from dream.catalogue.adapter_registry import AdapterRegistry
 from dream.catalogue.model_info import ModelInfo
+from dream.catalogue.wildcard_files import WildcardFiles
 from dream.core.errors import DreamError
 from dream.core.events import (
     Events,
     Failed,
     LineStarted,
     Note,
-    Planned,
     Rejected,
     Saved,
 )
@@ -30,6 +30,7 @@ from dream.core.stages import Stage
 from dream.engine.interface import Engine
 from dream.line import Sweep, format_line, parse_line, parse_sweep
 from dream.options.option_type import MAX_SEED
+from dream.prompt import Lookup
 from dream.session.engine_events import convert_engine_events
 from dream.session.fix import open_source_image
 from dream.session.foreign_models import ModelLookup
@@ -37,7 +38,7 @@ from dream.session.generation import Generation, Part
 from dream.session.input_images import FindPicture, make_reproducible, resolve_image_path
 from dream.session.line_sources import read_lines
 from dream.session.logged_files import files_of
-from dream.session.many_lines import Turns, check_has_prompt, lines_of, make_all, make_each
+from dream.session.many_lines import Turns, check_has_prompt, make_all, make_each, plan_each
 from dream.session.name_checks import check_recipes
 from dream.session.output import LineOutput, OutputManager
 from dream.session.replay_checks import (
@@ -47,6 +48,7 @@ from dream.session.replay_checks import (
     with_a_model,
 )
 from dream.session.resolve import ResolvedRequest, resolve, resolve_sweep
+from dream.session.templates import combine_words
 from dream.session.uninterrupted import interrupt_at_events
 from dream.session.unknown_words import UnknownWords
 from dream.session.verify import verify_log
@@ -125,20 +127,21 @@ class Session:
         """Parse a line into one Request. A logged line sets all values of its image, so the
         session's defaults only determine where it is saved. Raises BadLine."""
         request = parse_line(line, self._defaults_of(line))
-        return with_a_model(line, request, self.base, self._find)[0]
+        return with_a_model(line, request, self.base, self._find, self._get_values)[0]
 
     def parse_sweep(self, line: str) -> Sweep:
         """The same for a line that may list several values for a switch. Raises BadLine."""
         sweep = parse_sweep(line, self._defaults_of(line))
         check_has_prompt(line, sweep.first)
-        first, notes = with_a_model(line, sweep.first, self.base, self._find)
-        return replace(sweep, first=first, notes=(*sweep.notes, *notes))
+        first, notes = with_a_model(line, sweep.first, self.base, self._find, self._get_values)
+        sweep = replace(sweep, first=first, notes=(*sweep.notes, *notes))
+        return combine_words(sweep, self._get_values)
 
     def resolve(self, request: Request, line: str = "") -> ResolvedRequest:
         """Resolve a request: set every open value. Raises BadLine, ModelError, InputError."""
         find = self._make_finder(line, request)
-        adapters = AdapterRegistry.of(self.registry)
-        return resolve(request, self._find, self.seeds, self._draw, find, adapters)
+        adapters, values = AdapterRegistry.of(self.registry), self._get_values
+        return resolve(request, self._find, self.seeds, self._draw, find, adapters, values)
 
     def find_picture(self, name: str) -> Path:
         """The file for `-1` or a path in a line; see `resolve_image_path`. Raises BadLine."""
@@ -175,7 +178,7 @@ class Session:
         self, entered: str | Request, number: int, turns: Turns | None, part: Part
     ) -> Events[Generation | None]:
         """The same for a line that names at most one file; None if it was rejected."""
-        resolved = yield from self._resolve_line(entered, number)
+        resolved = yield from self.resolve_line(entered, number)
         if resolved is None:
             return None
         sweep, recipes = resolved
@@ -205,19 +208,7 @@ class Session:
 
     def plan(self, entered: str | Request, number: int = 0) -> Events[None]:
         """What `make` would generate, without loading a model or writing anything."""
-        lines, news = yield from lines_of(self, entered, number)
-        if news:
-            yield Note(text=news)
-        for line in lines:
-            yield from self._plan(line, number)
-
-    def _plan(self, entered: str | Request, number: int) -> Events[None]:
-        resolved = yield from self._resolve_line(entered, number)
-        if resolved is None:
-            return
-        for recipe in resolved[1]:
-            request = recipe.to_request()
-            yield Planned(line=format_line(request), request=request)
+        yield from plan_each(self, entered, number)
 
     def replay(self, file: Path) -> Events[None]:
         """Run every line of a log of any version, of a list of prompts, of an image or a grid, or
@@ -266,15 +257,19 @@ class Session:
 
     # ── the steps of one line ──────────────────────────────────────────────────────────────────
 
-    def _resolve_line(
+    def resolve_line(
         self, entered: str | Request, number: int
     ) -> Events[tuple[Sweep, Sequence[Recipe]] | None]:
+        """The requests and the recipes of a line; None if it was rejected."""
         line = entered if isinstance(entered, str) else ""
         try:
-            sweep = self.parse_sweep(entered) if isinstance(entered, str) else Sweep(entered)
+            values = self._get_values
+            typed = self.parse_sweep(entered) if isinstance(entered, str) else Sweep(entered)
+            sweep = combine_words(typed, values)
             find = self._make_finder(line, sweep.first)
             adapters = AdapterRegistry.of(self.registry)
-            resolved = resolve_sweep(sweep, self._find, self.seeds, self._draw, find, adapters)
+            seeds, draw = self.seeds, self._draw
+            resolved = resolve_sweep(sweep, self._find, seeds, draw, find, adapters, values)
             check_recipes(self.registry, resolved.recipes)
             unknown = tuple(self._unknown.find_unknown(resolved.recipes, self._find))
         except DreamError as error:
@@ -282,6 +277,11 @@ class Session:
             return None
         yield from (Note(text=text) for text in (*sweep.notes, *resolved.notes, *unknown))
         return sweep, resolved.recipes
+
+    @property
+    def _get_values(self) -> Lookup:
+        """The values of wildcards, which are read anew for each line."""
+        return WildcardFiles.of(self.registry).find
 
     def _make_finder(self, line: str, request: Request) -> FindPicture:
         """How to find the input files of a line: those of a logged line by their hash."""

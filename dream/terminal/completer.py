@@ -15,6 +15,7 @@ from prompt_toolkit.filters import Condition
 from dream.catalogue.adapter_files import ADAPTER_KINDS
 from dream.catalogue.adapter_registry import AdapterRegistry
 from dream.catalogue.lora_info import LoraInfo, fits
+from dream.catalogue.wildcard_files import WildcardFiles
 from dream.commands import Command, Context, is_command, list_topics
 from dream.commands.adapter_commands import find_active_family
 from dream.core.errors import BadLine, DreamError
@@ -25,6 +26,7 @@ from dream.inputs import ENDINGS
 from dream.line import behind_prefix, quote, split_words
 from dream.line.complete import Values, complete
 from dream.line.words import split_line
+from dream.prompt import TemplateError
 from dream.session import Session
 from dream.terminal.auto_suggest import find_prompts, find_words
 from dream.terminal.paths import PATIENCE, find_paths
@@ -34,6 +36,9 @@ _ENDINGS = {"file": (), "picture": ENDINGS, "png": (".png",)}
 
 _MAX_OFFERS = 50
 """How many prompts or words are offered at once, and how many lines of the log are searched."""
+
+_VALUES_SHOWN = 5
+"""Values shown beside a wildcard."""
 
 
 class LineCompleter(Completer):
@@ -98,6 +103,8 @@ class LineCompleter(Completer):
                     kind = ADAPTER_KINDS[completes]
                     names = list(AdapterRegistry.of(session.registry).find(kind))
                     return [(name, "") for name in names if name.startswith(typed)]
+                case "wildcard":
+                    return _wildcards(session, typed)
                 case "picture":
                     places = ("", str(session.outdir))
                     matches = (find_paths(typed, within=place, endings=ENDINGS) for place in places)
@@ -121,6 +128,16 @@ def _loras(session: Session, typed: str) -> Iterator[tuple[str, str]]:
             continue
         if lora.name.casefold().startswith(typed.casefold()):
             yield lora.name, ", ".join(lora.triggers)
+
+
+def _wildcards(session: Session, typed: str) -> Iterator[tuple[str, str]]:
+    """Yield wildcards, those first whose name begins so, with their first values."""
+    files = WildcardFiles.of(session.registry)
+    lowered = typed.casefold()
+    found = [name for name in files.names if lowered in name.casefold()]
+    for name in sorted(found, key=lambda name: not name.casefold().startswith(lowered)):
+        with suppress(TemplateError):
+            yield name, ", ".join(files.get(name)[:_VALUES_SHOWN])
 
 
 def _seeds(session: Session) -> Iterator[tuple[str, str]]:

@@ -19,7 +19,7 @@ import pytest
 
 from dream.catalogue import ModelRegistry
 from dream.catalogue.detect import classify, detect, read_header, require_model
-from dream.catalogue.invokeai_models import parse_yaml
+from dream.catalogue.read_yaml import parse_yaml
 from dream.core.bounded_reading import parse_json, parse_toml, read_editable_toml
 from dream.core.errors import ModelError
 from scripts.fuzzing.weights import TENSOR, claimed, many_entries, packed

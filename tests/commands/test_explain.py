@@ -59,3 +59,33 @@ def test_the_toolbar_says_weights_as_they_are_typed(context: Context) -> None:
     assert said("C++ code").endswith("; C·1.21")
     assert "·" not in said("a red circle")
     assert said('("a", "b+").blend(1, 1)').endswith("; 2 parts, .blend(), b·1.1")
+
+
+def test_a_template_is_explained_with_examples(context: Context, tmp_path: Path) -> None:
+    folder = tmp_path / "models/wildcards"
+    folder.mkdir(parents=True)
+    (folder / "colour.txt").write_text("red\ngreen\n")
+    lines = explained(context, "a __colour__ (circle)1.3 {x|y|z} -S7")
+    assert lines[0] == "template with 6 combinations; for example:"
+    assert [line[:6] for line in lines[1:4]] == ["  -S7:", "  -S8:", "  -S9:"]
+    assert lines[4] == "with -S7:" and "  1.3    circle" in lines
+    assert "more than 10,000" in explained(context, "{a|b}" * 14)[0]
+
+
+def test_wildcards_are_listed_with_their_values(context: Context, tmp_path: Path) -> None:
+    def listed(argument: str = "") -> list[object]:
+        (event,) = run_line(context, f"!wildcards {argument}".strip())
+        assert isinstance(event, TextOutput), event
+        return list(event.lines)
+
+    assert "put a .txt" in str(listed())
+    folder = tmp_path / "models/wildcards"
+    folder.mkdir(parents=True)
+    (folder / "colour.txt").write_text("red\ngreen\nblue\npink\ngrey\n")
+    (folder / "one.json").write_text('["x"]')
+    (folder / "bad.yaml").write_text("[")
+    assert listed("col") == [
+        ("  __colour__", "5 values: red, green, blue, pink, …"),
+        *[line for line in listed() if "bad.yaml" in str(line)],
+    ]
+    assert ("  __one__", "1 value: x") in listed()

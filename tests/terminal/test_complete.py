@@ -14,6 +14,7 @@ from dream.session import Session
 from dream.terminal.completer import LineCompleter
 from dream.terminal.paths import find_paths
 from tests.fakes import FakeEngine, fake_session
+from tests.session.test_adapters import write_lora
 
 
 @pytest.fixture
@@ -164,3 +165,25 @@ def test_no_name_breaks_the_edit_line(session: Session, tmp_path: Path, control:
 
 def test_a_command_behind_a_prompt_that_was_copied_is_completed(session: Session) -> None:
     assert "dream> !models" in completed(session, "dream> !mod")
+
+
+def test_names_inside_a_prompt(session: Session, tmp_path: Path) -> None:
+    for name in ("wildcards/colour.txt", "wildcards/a/cold.txt", "hypernetworks/anime.pt"):
+        (tmp_path / "models" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "models" / name).write_text("red\ngreen\n")
+    tags = {"ss_tag_frequency": '{"a": {"inky": 9}}'}
+    write_lora(tmp_path / "models/loras/ink.safetensors", **tags)
+    write_lora(tmp_path / "models/loras/old ink.safetensors")
+    (tmp_path / "models/embeddings").mkdir()
+    (tmp_path / "models/embeddings/glow.pt").touch()
+    assert completed(session, "a __col") == ["a __colour__", "a __a/cold__"]
+    assert completed(session, 'a "__co') == ['a "__colour__', 'a "__a/cold__']
+    assert completed(session, '"a {b|__colo') == ['"a {b|__colour__']
+    inky = "a <lora:ink:1>"
+    assert completed(session, "a <lora:i") == [inky, f"{inky} inky"]
+    assert completed(session, '"a <lyco:o') == ['"a <lora:old ink:1>']
+    assert completed(session, "a withLora(old") == ["a withLora(old ink, 1)"]
+    assert completed(session, "a <hypernet:") == ["a <hypernet:anime:1>"]
+    assert completed(session, "(a embedding:g") == ["(a embedding:glow"]
+    assert completed(session, "my_embedding:g") == completed(session, "a__col") == []
+    assert completed(session, "a cat --negative __col") == []
