@@ -3,7 +3,7 @@
 A new command is a function in the file of its family and a row here.
 """
 
-from dream.commands.adapter_commands import list_embeddings, list_loras
+from dream.commands.adapter_commands import list_embeddings, list_hypernetworks, list_loras
 from dream.commands.command import (
     Command,
     Context,
@@ -169,6 +169,12 @@ COMMANDS = (
         "[TEXT]",
         "list embeddings (textual inversion); a prompt uses one by its name",
         list_embeddings,
+    ),
+    Command(
+        "!hypernets",
+        "[TEXT]",
+        "list hypernetworks; a prompt uses one as <hypernet:NAME:1>",
+        list_hypernetworks,
     ),
     Command(
         "!wildcards",

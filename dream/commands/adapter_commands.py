@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dream.catalogue.adapter_files import EMBEDDING, LORA, AdapterKind
+from dream.catalogue.adapter_files import EMBEDDING, HYPERNET, LORA, AdapterKind
 from dream.catalogue.adapter_registry import AdapterRegistry
 from dream.catalogue.detect.lora_family import describe_family
 from dream.catalogue.embedding_info import read_embedding_info
@@ -59,6 +59,17 @@ def list_embeddings(context: Context, argument: str) -> Events[None]:
     if not lines and not problems:
         lines = [_nothing_found(EMBEDDING, argument)]
     yield TextOutput(lines=(*lines, *problems))
+
+
+def list_hypernetworks(context: Context, argument: str) -> Events[None]:
+    """!hypernets [TEXT]: list hypernetworks, with their size."""
+    registry = AdapterRegistry.of(context.session.registry)
+    wanted = argument.strip().casefold()
+    lines: list[Line] = []
+    for name, path in registry.find(HYPERNET).items():
+        if wanted in name.casefold():
+            lines.append((f"  {name}", format_bytes(measure_bytes(path))))
+    yield TextOutput(lines=tuple(lines or [_nothing_found(HYPERNET, argument)]))
 
 
 def _nothing_found(kind: AdapterKind, argument: str) -> str:

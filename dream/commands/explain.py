@@ -18,7 +18,7 @@ from dream.prompt import (
     list_combinations,
     parse_prompt,
 )
-from dream.prompt.describe import describe_prompt
+from dream.prompt.describe import describe_prompt, suggest_syntax
 from dream.session.templates import expand_request, has_template, use_template
 
 _COUNTED = 10_000
@@ -69,5 +69,7 @@ def _explain(request: Request) -> Iterator[str]:
         yield from (f"  {line}" for line in describe_prompt(parsed.negative))
     _, networks = extract_networks(request.prompt, syntax)
     yield from (f"{network.kind}: {network.name}" for network in networks)
+    if hint := suggest_syntax(request.prompt, syntax):
+        yield hint
     if not (parsed.positive.is_plain and parsed.negative.is_plain):
         yield f"--weighting {weighting}: {WEIGHTINGS[weighting]}"

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
+from dream.options.syntax_table import INVOKEAI
 from dream.prompt.tree import Break, Fragment, How, Piece, Prompt, PromptPart, Swap
 
 _TITLES = {
@@ -11,6 +13,16 @@ _TITLES = {
     How.JOIN: "and, weight {weight}",
     How.COMPOSE: "AND, weight {weight}",
 }
+_OF_A1111 = re.compile(
+    r"""\bBREAK\b | \bAND\b(?!\s*\Z)
+      | (?<!\\)\(\([^()]{1,200}(?<!\\)\)\)(?![\d.+-])
+      | (?<!\\)\[[^\[\]:|]{0,200}:(?:[^\[\]:|]{0,200}:)?\s*\d{0,3}\.?\d{1,3}\s*\]
+      | (?<!\\)\[[^\[\]|]{1,200}\|[^\[\]]{0,200}\]""",
+    re.VERBOSE,
+)
+"""BREAK, AND, ((words)), [from:to:0.5] and [a|b]: in InvokeAI's language words, brackets without
+a weight, or negative."""
+_LONGEST_SIGN = 30
 _STEPS = 20
 """Steps for which a text that changes is shown."""
 
@@ -49,6 +61,16 @@ def count_parts(prompt: Prompt) -> str:
         return ""
     names = {How.BLEND: ".blend()", How.JOIN: ".and()", How.COMPOSE: "AND"}
     return f"{len(prompt.parts)} parts, {names[prompt.how]}"
+
+
+def suggest_syntax(prompt: str, syntax: str) -> str:
+    """A hint for a prompt with signs of A1111's language that mean nothing in InvokeAI's; empty if
+    there are none."""
+    if syntax == INVOKEAI and (found := _OF_A1111.search(prompt)):
+        sign = " ".join(found[0].split())
+        sign = sign if len(sign) <= _LONGEST_SIGN else f"{sign[:_LONGEST_SIGN]}…"
+        return f"“{sign}” looks like A1111's syntax: --syntax a1111"
+    return ""
 
 
 def _fragments(parts: tuple[PromptPart, ...]) -> Iterator[Fragment]:

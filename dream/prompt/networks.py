@@ -15,6 +15,8 @@ _CALL = re.compile(r"(?<![\w\\])(?:with|use)Lora\((?P<call>[^()]*)\)")
 _EITHER = re.compile(f"{_TAG.pattern}|{_CALL.pattern}")
 _ALIASES = {"lyco": "lora"}
 KINDS = ("lora", "hypernet")
+WEIGHT_NAMES = ("te", "unet", "dyn")
+"""A1111's, in `<lora:name:te=0.5:unet=1>`; `dyn` is read and ignored."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +65,9 @@ def _read(match: re.Match[str]) -> Network | None:
     name, *values = (part.strip() for part in match["tag"].split(":"))
     pairs = (value.partition("=") for value in values)
     named = {key.strip(): value.strip() for key, sign, value in pairs if sign}
+    if unknown := next((key for key in named if key not in WEIGHT_NAMES), ""):
+        called = "block weights (lbw)" if unknown == "lbw" else f"“{unknown[:20]}=”"
+        raise PromptError(f"{called} in <{kind}:…> are not supported", column, "remove that part")
     weights = _numbers([value for value in values if "=" not in value], column)
     numbers = zip(named, _numbers(list(named.values()), column), strict=True)
     return Network(kind, name, weights, MappingProxyType(dict(numbers))) if name else None

@@ -15,6 +15,7 @@ from dream.catalogue.few_step import FewStepSettings, find_few_step_settings
 from dream.catalogue.model_info import ModelInfo
 from dream.core.request import Request
 from dream.options.embedding_triggers import find_triggered
+from dream.options.syntax_table import PLAIN
 
 
 def apply_few_step_defaults(
@@ -78,9 +79,9 @@ def resolve_embeddings(
     request: Request, info: ModelInfo, adapters: AdapterRegistry | None
 ) -> tuple[tuple[str, ...] | None, tuple[str, ...]]:
     """The embeddings of a recipe, and notes. Those that the line names; by default, all whose names
-    are in the prompt, but not those for another model family. Raises ModelError for one that does
-    not exist or cannot be read."""
-    if request.embedding is not None or adapters is None:
+    are in the prompt, but not those for another model family, and none with `--syntax plain`.
+    Raises ModelError for one that does not exist or cannot be read."""
+    if request.embedding is not None or adapters is None or request.syntax == PLAIN:
         return request.embedding or None, ()
     known = adapters.find(EMBEDDING)
     used: list[str] = []

@@ -6,11 +6,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from dream.catalogue.model_info import ModelInfo
+from dream.catalogue.wildcard_files import WildcardFiles
 from dream.core.recipe import Recipe
 from dream.core.stages import compute_final_size
 from dream.inputs import measure_image
 from dream.prompt import parse_prompt
-from dream.prompt.describe import count_parts, list_weights
+from dream.prompt.describe import count_parts, list_weights, suggest_syntax
 from dream.session.many_lines import extent
 from dream.session.name_checks import check_recipes
 from dream.session.resolve import resolve
@@ -55,7 +56,11 @@ def summarize_plan(session: Session, line: str) -> PlanSummary:
     def find(name: str | None) -> ModelInfo:
         return session.registry.get_model(name or session.registry.get_default_model())
 
-    (recipe,) = resolve(first, find, session.seeds, lambda: 0, session.find_picture).recipes
+    values = WildcardFiles.of(session.registry).find
+    resolved = resolve(
+        first, find, session.seeds, lambda: 0, session.find_picture, wildcards=values
+    )
+    (recipe,) = resolved.recipes
     check_recipes(session.registry, [recipe])
     rendered = recipe.fix is None
     size = (recipe.width, recipe.height) if recipe.fix is None else measure_image(Path(recipe.fix))
@@ -74,6 +79,7 @@ def _list_weights(recipe: Recipe) -> str:
     """The parts and weights of a prompt, short enough for the status bar."""
     parsed = parse_prompt(recipe.prompt, recipe.negative, recipe.syntax)
     sides = (parsed.positive, parsed.negative)
-    texts = (text for side in sides for text in (count_parts(side), list_weights(side)))
+    texts = [text for side in sides for text in (count_parts(side), list_weights(side))]
+    texts.append(suggest_syntax(recipe.prompt, recipe.syntax))
     text = ", ".join(filter(None, texts))
     return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"

@@ -27,10 +27,12 @@ _WEIGHT = re.compile(
       | (?<=\))(?:\d+\.?\d*|\.\d+)(?!\w)
       | :\s*[+-]?(?:\d+\.?\d*|\.\d+)\s*(?=\))
       | \.(?:attend|swap|blend|and)(?=\()
-      | <(?:lora|lyco|hypernet):[^<>]*>""",
+      | <(?:lora|lyco|hypernet):[^<>]*>
+      | (?<!\\)(?:\$?\{|\})
+      | (?<![^\W_])__[\w\-./*]{1,200}?__""",
     re.VERBOSE,
 )
-"""Weights and methods in a prompt, and networks."""
+"""Weights and methods in a prompt, networks, and what is chosen."""
 
 
 class LineLexer(Lexer):

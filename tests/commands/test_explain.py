@@ -89,3 +89,36 @@ def test_wildcards_are_listed_with_their_values(context: Context, tmp_path: Path
         *[line for line in listed() if "bad.yaml" in str(line)],
     ]
     assert ("  __one__", "1 value: x") in listed()
+
+
+@pytest.mark.parametrize(
+    ("prompt", "sign"),
+    [
+        ("a ((red)) circle", "((red))"),
+        ("a red BREAK circle", "BREAK"),
+        ("a cat AND a dog", "AND"),
+        ("a [cat:dog:0.5]", "[cat:dog:0.5]"),
+        ("a [dog:5]", "[dog:5]"),
+        ("a [cat|dog]", "[cat|dog]"),
+        ("a ((red))1.3 circle", ""),
+        ("a ((red))++ circle", ""),
+        ("a [blurry, dark] cat", ""),
+        (r"a \(\(red\)\)", ""),
+        ("black and white", ""),
+    ],
+)
+def test_signs_of_another_syntax_are_pointed_at(context: Context, prompt: str, sign: str) -> None:
+    hint = f"“{sign}” looks like A1111's syntax: --syntax a1111"
+    checked = check_line(context, prompt)
+    assert checked is not None
+    assert (hint if sign else "") in checked.text and ("looks like" in checked.text) == bool(sign)
+    assert (hint in explained(context, prompt)) == bool(sign)
+    assert "looks like" not in str(explained(context, f"{prompt} --syntax a1111"))
+
+
+def test_the_toolbar_checks_wildcards(context: Context, tmp_path: Path) -> None:
+    (tmp_path / "models/wildcards").mkdir(parents=True)
+    (tmp_path / "models/wildcards/colour.txt").write_text("(red)1.3\n")
+    good, bad = check_line(context, "a __colour__ cat"), check_line(context, "a __colur__ cat")
+    assert good is not None and good.text.endswith("; red·1.3") and not good.wrong
+    assert bad is not None and bad.wrong and "did you mean colour?" in bad.text

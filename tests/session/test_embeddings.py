@@ -41,6 +41,8 @@ def resolved(session: Session, line: str) -> Any:
         ("a cat in pink", None),
         ("a cat in ink --embedding", None),
         ("a cat --embedding ink", ("ink",)),
+        ("a cat in ink --syntax plain", None),
+        ("a cat in ink --syntax plain --embedding ink", ("ink",)),
     ],
 )
 def test_names_in_the_prompt_are_used(

@@ -39,6 +39,22 @@ def test_networks_come_after_those_of_the_switches() -> None:
 
 
 @pytest.mark.parametrize(
+    ("tag", "message"),
+    [
+        ("<lora:ink:1:lbw=1,0,0,1>", "block weights (lbw) in <lora:…> are not supported"),
+        ("<lora:ink:1:1:lbw=OUTALL>", "block weights (lbw)"),
+        ("<lora:ink:stop=0.5>", "“stop=” in <lora:…> are not supported"),
+        ("<lora:ink:0.8:x>", "“x” is not a weight"),
+    ],
+)
+def test_what_a_tag_cannot_say_is_refused_by_name(tag: str, message: str) -> None:
+    line = f"a cat {tag}"
+    with pytest.raises(BadLine) as raised:
+        check_prompt(Request(prompt=line), line)
+    assert message in raised.value.message and raised.value.column == 7
+
+
+@pytest.mark.parametrize(
     "name", ["/etc/passwd", "../x", "..\\x", "~/x", "~root", ".hidden", "C:\\x", "a/b"]
 )
 @pytest.mark.parametrize("tag", ["<lora:{}:1>", "<hypernet:{}:1>", "withLora({},1)"])

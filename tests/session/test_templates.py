@@ -172,7 +172,7 @@ def test_many_combinations_are_asked_about_or_refused(session: Session) -> None:
         (event,) = session.make(line)
         assert isinstance(event, Rejected) and "10,000" in str(event.error)
     assert "--combine is ignored" in str(next(iter(session.plan("a cat --combine"))))
-    assert summarize_plan(session, f"{ten} --combine").pictures == 10
+    assert summarize_plan(session, f"{ten} __colour__ --combine").pictures == 30
 
 
 def test_the_last_line_and_a_grid_have_what_was_typed(session: Session) -> None:
