@@ -85,8 +85,8 @@ COMMANDS = (
     ),
     Command(
         "!verify",
-        "LOG",
-        "render a log again and compare with what it recorded",
+        "LOG|IMAGE",
+        "render a log, or one image, again and compare with what it recorded",
         verify_log_file,
         "file",
         changes=True,

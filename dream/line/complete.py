@@ -115,7 +115,7 @@ def _in_prompt(typed: str, parts: Parts, values: Values) -> Iterator[Suggestion]
     if parts.prompt is None or parts.switches or parts.fixes:
         return
     start = parts.prompt.start
-    if parts.prompt.end < len(typed):
+    if parts.prompt.quoted and parts.prompt.end < len(typed):
         return
     if half := _HALF_NAME.search(typed, start):
         yield from _names(half, values)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path, PureWindowsPath
 from typing import TYPE_CHECKING, Literal, NamedTuple
@@ -16,7 +16,10 @@ from dream.core.stages import get_stages
 from dream.gallery import read_log, read_record
 from dream.inputs import open_picture
 from dream.line import is_skipped, parse_facts, parse_log_line
+from dream.options.image_output import READ_ENDINGS
 from dream.session.engine_events import report_crashes
+from dream.session.foreign_models import ModelLookup
+from dream.session.image_prompts import read_logged_line
 from dream.session.logged_files import made_in
 from dream.session.replay_checks import check_adapters, check_input_files
 
@@ -32,11 +35,16 @@ _SHOWN = 16  # hex digits of the SHA-256 in a log line
 
 
 def verify_log(session: Session, log: Path) -> Events[None]:
-    """One Verified for each image line, and a Note with the counts. Raises GalleryError."""
+    """One Verified for each line of a log, or for the line of an image; and a Note with the counts.
+    Raises GalleryError."""
     verdicts: Counter[_Verdict] = Counter()
     try:
         notes: list[str] = []
-        lines = read_log(log, notes.append)
+        lines: Iterable[tuple[int, str]]
+        if log.suffix.lower() in READ_ENDINGS:
+            lines = [(1, read_logged_line(log, ModelLookup(session.registry)))]
+        else:
+            lines = read_log(log, notes.append)
         yield from (Note(text=text) for text in notes)
         for number, line in lines:
             if is_skipped(line):

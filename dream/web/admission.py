@@ -16,7 +16,14 @@ from dream.catalogue.adapter_files import ADAPTER_KINDS
 from dream.catalogue.adapter_registry import AdapterRegistry
 from dream.core.errors import BadLine, excerpt
 from dream.core.file_names import parse_path
-from dream.core.request import ADAPTER_FIELDS, FLAGS, IMAGE_FILE_FIELDS, NO_VAE, Request
+from dream.core.request import (
+    ADAPTER_FIELDS,
+    FLAGS,
+    IMAGE_FILE_FIELDS,
+    NO_VAE,
+    Request,
+    map_image_files,
+)
 from dream.core.stages import compute_final_size
 from dream.inputs import measure_image
 from dream.session import Session
@@ -41,12 +48,15 @@ class Admission:
         """The request with paths for its files, if a client may make it. With `memory`, -1 may
         stand for the session's last image or seed; other doors have no such memory. Raises
         BadLine."""
-        if max(len(request.prompt), len(request.negative)) > MAX_PROMPT:
+        texts = (request.prompt, request.negative, request.template, request.negative_template)
+        if any(len(text or "") > MAX_PROMPT for text in texts):
             raise BadLine(f"the prompt is longer than {MAX_PROMPT:,} characters")
         if request.iterations > MAX_PICTURES:
             raise BadLine(
                 f"{request.iterations} images are too many at once", 0, f"at most {MAX_PICTURES}"
             )
+        if request.combine and not memory:
+            raise BadLine("--combine is for lines only", 0, "leave it out")
         if not memory and request.seed is not None and request.seed < 0:
             raise BadLine("the seed is negative", 0, "leave it out for a random one")
         self._check_names(request)
@@ -94,10 +104,10 @@ class Admission:
         return value
 
     def _find_files(self, request: Request, memory: bool) -> dict[str, Any]:
-        values = {name: getattr(request, name) for name in IMAGE_FILE_FIELDS}
-        return {
-            name: self.find_image(value, memory=memory) for name, value in values.items() if value
-        }
+        def find(value: str) -> str:
+            return self.find_image(value, memory=memory)
+
+        return {name: map_image_files(getattr(request, name), find) for name in IMAGE_FILE_FIELDS}
 
     def _check_names(self, request: Request) -> None:
         registry = self._session.registry

@@ -14,18 +14,31 @@ from dream.commands.command import Context
 from dream.commands.defaults import read_default
 from dream.commands.dispatch import HELP_WORDS, RECALL
 from dream.core.errors import BadLine
-from dream.core.request import IMAGE_FILE_FIELDS, NO_VAE, Request
+from dream.core.request import IMAGE_FILE_FIELDS, NO_VAE, Request, get_image_files
+from dream.gallery.png import is_ours, read_chunks
 from dream.line import Sweep, is_skipped, parse_sweep, split_words
 from dream.web.admission import MAX_PICTURES, MAX_PROMPT, Admission
 
 _HARMLESS = frozenset(
     {
         *("!help", "!explain", "!queue", "!cancel", "!next", "!pause", "!resume", "!last"),
-        *("!models", "!loras", "!embeddings", "!history", "!search", "!find", "!unset", RECALL),
+        *(
+            "!models",
+            "!loras",
+            "!embeddings",
+            "!hypernets",
+            "!wildcards",
+            "!history",
+            "!search",
+            "!find",
+            "!unset",
+            RECALL,
+        ),
     }
 )
-_WITH_IMAGE = frozenset({"!info", "!fetch", "!mask"})
+_WITH_IMAGE = frozenset({"!info", "!fetch", "!mask", "!verify"})
 """Their first word names an image."""
+_USABLE = _HARMLESS | _WITH_IMAGE | {"!fix", "!switch", "!vae", "!set", "!stats"}
 
 
 @dataclass(frozen=True)
@@ -63,16 +76,19 @@ class LineAdmission:
         sweep = self._check_images(line)
         return AdmittedLine(line, True, sweep.count)
 
+    def is_usable(self, offer: str) -> bool:
+        """Whether a completion is worth offering: not a command that is refused."""
+        name = offer.strip()
+        return not name.startswith("!") or name in _USABLE
+
     def _check_images(self, line: str) -> Sweep:
         session = self._context.session
         sweep = parse_sweep(line, session.base)  # reads no file
-        if sweep.count > MAX_PICTURES:
-            raise BadLine(
-                f"{sweep.count:,} images are too many at once", 0, f"at most {MAX_PICTURES}"
-            )
+        _check_count(sweep)
         for request in sweep:
             self._check_files(request, self._admission.admit(request, memory=True))
         sweep = session.parse_sweep(line)
+        _check_count(sweep)  # --combine makes more of them
         for request in sweep:
             if not _uses_memory(request):
                 self._admission.check_size(self._admission.admit(request))
@@ -82,12 +98,13 @@ class LineAdmission:
         """Raises BadLine if the line, when it runs, would find another file of that name in the
         current folder."""
         for name in IMAGE_FILE_FIELDS:
-            value, path = getattr(request, name), getattr(admitted, name)
-            if not value or value == path:
-                continue
-            found = self._context.session.find_picture(value)
-            if found.absolute() != Path(path).absolute():
-                raise BadLine(f"there are two files of the name {value}", 0, f"use {path}")
+            values = get_image_files(getattr(request, name))
+            for value, path in zip(values, get_image_files(getattr(admitted, name)), strict=True):
+                if value == path:
+                    continue
+                found = self._context.session.find_picture(value)
+                if found.absolute() != Path(path).absolute():
+                    raise BadLine(f"there are two files of the name {value}", 0, f"use {path}")
 
     def _check_command(self, name: str, argument: str) -> None:
         session = self._context.session
@@ -100,6 +117,8 @@ class LineAdmission:
                 raise BadLine("!fetch with two files is available at the prompt only", 1)
             named = self._admission.find_image(words[0], memory=True)
             self._check_files(Request(init_img=words[0]), Request(init_img=named))
+            if command == "!verify" and not _is_own(named):
+                raise BadLine("this image was not written by dream here")
         elif command == "!switch":
             self._admission.admit(Request(model=argument.strip('"')))
         elif command == "!vae":
@@ -112,8 +131,20 @@ class LineAdmission:
             raise BadLine(f"{command} is available at the prompt only", 1)
 
 
+def _check_count(sweep: Sweep) -> None:
+    if sweep.count > MAX_PICTURES:
+        raise BadLine(f"{sweep.count:,} images are too many at once", 0, f"at most {MAX_PICTURES}")
+
+
+def _is_own(path: str) -> bool:
+    try:
+        return is_ours(read_chunks(Path(path)))
+    except (OSError, ValueError):
+        return False
+
+
 def _uses_memory(request: Request) -> bool:
     """Whether it names an image or a seed of the session that earlier lines may still make."""
-    files = (getattr(request, name) or "" for name in IMAGE_FILE_FIELDS)
+    files = [file for name in IMAGE_FILE_FIELDS for file in get_image_files(getattr(request, name))]
     is_back = any(value.startswith("-") and value[1:].isdecimal() for value in files)
     return is_back or (request.seed is not None and request.seed < 0)

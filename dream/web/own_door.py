@@ -10,20 +10,16 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 import dream
-from dream.commands import run_line
-from dream.commands.check_line import check_line
-from dream.core.errors import BadLine, DreamError
-from dream.core.events import Event
+from dream.core.errors import BadLine
 from dream.web.door import Door
 from dream.web.event_stream import stream_events
-from dream.web.line_admission import AdmittedLine, LineAdmission
+from dream.web.line_routes import LineRoutes
+from dream.web.page_door import PageRoutes
 from dream.web.picture_routes import PictureRoutes
-from dream.web.read_body import read_json, take_integer, take_text
+from dream.web.read_body import read_json, take_integer
 from dream.web.refusal import Refusal
-from dream.web.services import WebServices, client_of
+from dream.web.services import WebServices
 from dream.web.state import StateWriter, describe_job, encode_preview
-
-_DOOR = "page"
 
 
 def open_own_door(services: WebServices) -> Door:
@@ -44,7 +40,10 @@ def open_own_door(services: WebServices) -> Door:
         Route("/api/link", jobs.make_link, methods=["POST"]),
         Route("/api/lines", lines.submit, methods=["POST"]),
         Route("/api/check", lines.check, methods=["POST"]),
+        Route("/api/complete", lines.complete, methods=["POST"]),
+        Route("/api/edit", lines.edit, methods=["POST"]),
         *pictures.list_routes(),
+        *PageRoutes().list_routes(),
     ]
     return Door(("/",), routes)
 
@@ -52,72 +51,6 @@ def open_own_door(services: WebServices) -> Door:
 async def get_health(http: HttpRequest) -> Response:
     """GET /health: the server answers. Needs no token."""
     return JSONResponse({"status": "ok", "version": dream.__version__})
-
-
-class LineRoutes:
-    """Typed lines."""
-
-    def __init__(self, services: WebServices) -> None:
-        self._services = services
-        self._context = services.runner.context
-        self._admission = LineAdmission(self._context, services.admission)
-
-    async def submit(self, http: HttpRequest) -> Response:
-        """POST /api/lines {"line"}: 202 with a job, or 200 with what a command shows."""
-        line = take_text(await read_json(http), "line")
-        owner = client_of(http, _DOOR)
-        self._services.check_room(owner)
-        admitted = await to_thread.run_sync(self._admission.admit_line, line)
-        if not admitted.queued:
-            shown = await to_thread.run_sync(self._run_now, admitted)
-            return JSONResponse({"events": shown})
-        job = await to_thread.run_sync(self._put, admitted, owner)
-        return JSONResponse(describe_job(self._services, job), 202)
-
-    async def check(self, http: HttpRequest) -> Response:
-        """POST /api/check {"line"}: what a line would make, or what is wrong with it."""
-        line = take_text(await read_json(http), "line")
-        return JSONResponse(await to_thread.run_sync(self._check, line))
-
-    def _check(self, line: str) -> dict[str, Any]:
-        if not line.strip():
-            return {"text": "", "wrong": False}
-        try:
-            self._admission.admit_line(line)
-        except DreamError as error:
-            found = check_line(self._context, line) if _is_unread(error) else None
-            if found is not None and found.column:
-                return {"text": found.text, "wrong": found.wrong, "column": found.column}
-            return {
-                "text": f"{error.message} ({error.hint})" if error.hint else error.message,
-                "wrong": True,
-                "column": getattr(error, "column", 0),
-            }
-        checked = check_line(self._context, line)
-        if checked is None:
-            return {"text": "", "wrong": False}
-        return {"text": checked.text, "wrong": checked.wrong, "column": checked.column}
-
-    def _put(self, admitted: AdmittedLine, owner: str) -> Any:
-        return self._services.jobs.submit(
-            admitted.line,
-            lambda: self._services.queue.put([admitted.line])[0],
-            owner=owner,
-            pictures=admitted.pictures,
-        )
-
-    def _run_now(self, admitted: AdmittedLine) -> list[dict[str, Any]]:
-        events = run_line(self._context, admitted.line, turn=False)
-        return [_describe(event) for event in events]
-
-
-def _is_unread(error: DreamError) -> bool:
-    """Whether the line could not be read, so that looking at it again opens no file."""
-    return isinstance(error, BadLine) and error.column > 0
-
-
-def _describe(event: Event) -> dict[str, Any]:
-    return event.to_json()
 
 
 class JobRoutes:

@@ -9,12 +9,14 @@ import os
 import re
 import threading
 import time
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from dream.gallery import INPUTS_FOLDER, LOG_NAME
 from dream.gallery.gallery import INTERMEDIATES_FOLDER
+from dream.line.words import quote_value
 from dream.options.image_output import READ_ENDINGS
 
 _DEEPEST = 3
@@ -22,6 +24,7 @@ _DEEPEST = 3
 _MOMENT = 10**9
 """Nanoseconds: a folder that changed later than so long ago is read again."""
 _DIGITS = 30
+_MAX_OFFERS = 50
 _UPLOAD = re.compile(r"inputs/[0-9a-f]{16}\.[a-z0-9]{2,5}")
 MEDIA_TYPES = {
     ".png": "image/png",
@@ -113,6 +116,24 @@ class PictureList:
                 is_old = time.time_ns() - max(known.stamps.values(), default=0) > _MOMENT
                 self._known = known if is_old else None
             return known
+
+
+class ListedFiles:
+    """A FileFinder that offers listed images only."""
+
+    def __init__(self, pictures: PictureList) -> None:
+        self._pictures = pictures
+
+    def find_values(self, kind: str, typed: str) -> Iterable[str]:
+        """Images whose names begin so, newest first; no other files."""
+        if kind not in ("picture", "png"):
+            return ()
+        listed = self._pictures.newest_first()
+        return [one.name for one in listed if one.name.startswith(typed)][:_MAX_OFFERS]
+
+    def find_arguments(self, kind: str, typed: str) -> Iterable[tuple[str, str]]:
+        """The same for a command."""
+        return [(quote_value(name), name) for name in self.find_values(kind, typed)]
 
 
 def _stamp_of(folder: Path) -> int:

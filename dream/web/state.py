@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 import dream
@@ -132,7 +133,7 @@ class StateWriter:
                 for field, flag in FLAGS.items()
                 if field != "prompt"
             ],
-            "defaults": to_dict(self._services.session.base),
+            "defaults": to_dict(replace(self._services.session.base, outdir=None)),
         }
 
 

@@ -69,7 +69,9 @@ def test_what_is_wrong_with_a_line_has_its_column(served: Served) -> None:
     assert answer.json()["column"] == 9 and "-s" in answer.json()["error"]
     check = served.post("/api/check", line="a cat -s0 ").json()
     assert check["wrong"] and check["column"] == 9
-    assert served.post("/api/check", line="a cat -n3 -U2").json() == {
+    check = served.post("/api/check", line="a cat -n3 -U2").json()
+    assert check.pop("values") == {"iterations": ["3"], "upscale": ["2", "0.75"]}
+    assert check == {
         "text": "3 images, 64×64 → 128×128, 3 steps",
         "wrong": False,
         "column": 0,
@@ -218,3 +220,30 @@ def test_the_server_stops_while_clients_listen(tmp_path: Path) -> None:
         next(events.iter_lines())
         began = time.process_time()
     assert time.process_time() - began < 5
+
+
+def test_a_line_is_completed_and_edited(served: Served) -> None:
+    served.make("a cat -S5")
+    offers = served.post("/api/complete", line="a cat --ste", cursor=11).json()["offers"]
+    assert [(one["text"], one["start"]) for one in offers] == [("--steps", 6)]
+    images = served.post("/api/complete", line="a cat -I 0", cursor=10).json()["offers"]
+    assert [one["text"] for one in images] == ["000001.5.png"]
+    commands = served.post("/api/complete", line="!", cursor=1).json()["offers"]
+    names = {one["text"] for one in commands}
+    assert "!models" in names and not names & {"!del_model", "!import_model", "!open"}
+    edited = served.post("/api/edit", line="a cat -s5", field="steps", value=["7"])
+    assert edited.json() == {"line": "a cat -s7"}
+    assert served.post("/api/edit", line="a cat", field="steps", value=["x"]).status_code == 400
+    assert served.post("/api/edit", line="a cat", field="steps", value=3).status_code == 400
+
+
+def test_one_image_is_verified(served: Served) -> None:
+    served.make("a cat -S5")
+    job = served.post("/api/lines", line="!verify 000001.5.png").json()["job"]
+    assert served.wait(job)["state"] == "done"
+    (verified,) = [
+        event
+        for event in served.server.services.require_job(job).events
+        if event.name == "verified"
+    ]
+    assert verified.to_json()["same"]

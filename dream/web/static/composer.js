@@ -1,0 +1,206 @@
+/* The line: typed, checked, completed, submitted. All else on the page only writes into it. */
+
+import { ApiError, post } from "./api.js";
+import { $, make, say, soon } from "./dom.js";
+import { t } from "./strings.js";
+
+const LINE = "dream.line", HISTORY = "dream.history";
+const MOST_HISTORY = 300;
+const box = $("line"), list = $("offers"), check = $("check");
+
+let offers = [], chosen = -1, asked = 0, back = 0, onValues = () => {};
+
+export const getLine = () => box.value;
+
+export function setLine(text, focus = true) {
+  box.value = text;
+  back = 0;
+  changed();
+  hideOffers();
+  if (focus) {
+    box.focus();
+    box.setSelectionRange(text.length, text.length);
+    box.scrollIntoView({ block: "nearest" });
+  }
+}
+
+export function whenChecked(callback) { onValues = callback; }
+
+function changed() {
+  box.style.height = "auto";
+  box.style.height = `${box.scrollHeight}px`;
+  localStorage.setItem(LINE, box.value);
+  lookAt();
+}
+
+/* The row of the box that the cursor is in, and the cursor's place in it. */
+function row() {
+  const at = box.selectionStart, start = box.value.lastIndexOf("\n", at - 1) + 1;
+  const end = box.value.indexOf("\n", at);
+  return { start, line: box.value.slice(start, end < 0 ? undefined : end), cursor: at - start };
+}
+
+function show(text, wrong) {
+  check.textContent = text;
+  check.classList.toggle("wrong", wrong);
+  box.setAttribute("aria-invalid", wrong ? "true" : "false");
+}
+
+const lookAt = soon(140, async () => {
+  const number = ++asked;
+  try {
+    const found = await post("/api/check", { line: row().line });
+    if (number !== asked) return;
+    const where = found.column ? `${found.column}: ` : "";
+    show(where + found.text, found.wrong);
+    onValues(found.values || {});
+  } catch (error) {
+    if (number === asked) show(error instanceof ApiError ? error.message : t("offline"), true);
+  }
+});
+
+// ── completion ────────────────────────────────────────────────────────────────────────────────
+
+const complete = soon(60, async (always) => {
+  const { line, cursor } = row();
+  const before = line.slice(0, cursor), word = before.slice(before.lastIndexOf(" ") + 1);
+  const wanted = always || word.startsWith("-") || /(^|\s)-{1,2}[A-Za-z_-]+\s+\S*$/.test(before) ||
+    before.startsWith("!");
+  if (!wanted) return hideOffers();
+  try {
+    const answer = await post("/api/complete", { line, cursor });
+    if (row().line !== line || document.activeElement !== box) return;
+    offers = answer.offers.filter((one) => one.text !== line.slice(one.start, cursor));
+  } catch { offers = []; }
+  draw();
+});
+
+function draw() {
+  chosen = -1;
+  list.replaceChildren(...offers.map((one, n) =>
+    make("li", { id: `offer-${n}`, role: "option", "aria-selected": "false",
+      onpointerdown: (event) => { event.preventDefault(); accept(n); } },
+      make("span", { textContent: one.display }), make("span", { textContent: one.meta }))));
+  list.hidden = !offers.length;
+  box.removeAttribute("aria-activedescendant");
+}
+
+function choose(n) {
+  const rows = list.children;
+  rows[chosen]?.setAttribute("aria-selected", "false");
+  chosen = (n + rows.length) % rows.length;
+  rows[chosen].setAttribute("aria-selected", "true");
+  rows[chosen].scrollIntoView({ block: "nearest" });
+  box.setAttribute("aria-activedescendant", rows[chosen].id);
+}
+
+function accept(n) {
+  const { start, cursor } = row(), one = offers[n];
+  const from = start + one.start, to = start + cursor;
+  box.setRangeText(one.text, from, to, "end");
+  hideOffers();
+  changed();
+  box.focus();
+}
+
+export function hideOffers() {
+  offers = [];
+  draw();
+}
+
+// ── keys ──────────────────────────────────────────────────────────────────────────────────────
+
+const history = () => JSON.parse(localStorage.getItem(HISTORY) || "[]");
+
+function recall(step) {
+  const lines = history(), next = back + step;
+  if (next < 0 || next > lines.length) return;
+  back = next;
+  const kept = back;
+  setLine(back ? lines[lines.length - back] : "");
+  back = kept;
+}
+
+box.addEventListener("keydown", (event) => {
+  if (event.isComposing) return;
+  const open = !list.hidden, key = event.key;
+  const act = (action) => { event.preventDefault(); action(); };
+  if (open && key === "ArrowDown") act(() => choose(chosen + 1));
+  else if (open && key === "ArrowUp") act(() => choose(chosen < 0 ? -1 : chosen - 1));
+  else if (open && key === "Escape") act(hideOffers);
+  else if (open && key === "Tab" && !event.shiftKey) act(() => accept(Math.max(chosen, 0)));
+  else if (open && key === "Enter" && chosen >= 0) act(() => accept(chosen));
+  else if (key === "Enter" && !event.shiftKey) act(submit);
+  else if (key === " " && event.ctrlKey) act(() => complete(true));
+  else if (key === "ArrowUp" && (!box.value || back)) act(() => recall(1));
+  else if (key === "ArrowDown" && back) act(() => recall(-1));
+});
+box.addEventListener("input", () => { back = 0; changed(); complete(false); });
+box.addEventListener("blur", () => setTimeout(hideOffers, 120));
+$("form").addEventListener("submit", (event) => { event.preventDefault(); submit(); });
+
+// ── entering ──────────────────────────────────────────────────────────────────────────────────
+
+export async function submit() {
+  const lines = box.value.split("\n").filter((line) => line.trim());
+  hideOffers();
+  while (lines.length) {
+    if (!await enter(lines[0])) return;
+    lines.shift();
+    box.value = lines.join("\n");
+    changed();
+  }
+}
+
+/* Run a line; whether it was accepted. What is wrong with it is shown below the box. */
+export async function enter(line) {
+  try {
+    const answer = await post("/api/lines", { line });
+    localStorage.setItem(HISTORY,
+      JSON.stringify([...history().filter((one) => one !== line), line].slice(-MOST_HISTORY)));
+    if (answer.events) showAnswer(line, answer.events);
+    return true;
+  } catch (error) {
+    asked++;
+    if (getLine() !== line && !getLine().startsWith(line)) say(`${line}: ${error.message}`, true);
+    else show((error.column ? `${error.column}: ` : "") + error.message, true);
+    return false;
+  }
+}
+
+function showAnswer(line, events) {
+  const parts = [];
+  for (const event of events) {
+    if (event.event === "edit") setTimeout(() => setLine(event.text));
+    else if (event.event === "page") parts.push(...describe(event.lines));
+    else if (event.event === "note") parts.push(make("p", { textContent: event.text }));
+    else if (event.error) parts.push(make("p", { textContent: event.error }));
+  }
+  if (!parts.length) return;
+  $("output-title").textContent = line;
+  $("answer").replaceChildren(...parts);
+  $("output").hidden = false;
+  $("answer").scrollTop = 0;
+}
+
+function* describe(lines) {
+  let terms = null;
+  for (const line of lines) {
+    if (Array.isArray(line)) {
+      terms ??= make("dl");
+      terms.append(make("dt", { textContent: line[0].trim() }), make("dd", { textContent: line[1] }));
+      continue;
+    }
+    if (terms) { yield terms; terms = null; }
+    yield make("p", { textContent: line });
+  }
+  if (terms) yield terms;
+}
+
+$("close-output").onclick = () => { $("output").hidden = true; box.focus(); };
+
+export function begin() {
+  box.placeholder = t("placeholder");
+  setLine(localStorage.getItem(LINE) || "", false);
+  if (matchMedia("(pointer: fine)").matches) box.focus();
+}

@@ -1,0 +1,284 @@
+"""The page in a real browser: Debian's chromium, driven by playwright."""
+
+from __future__ import annotations
+
+import io
+import re
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from PIL import Image, ImageChops
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+import dream
+from dream.core.events import Saved
+from tests.web.serving import Served, serve_fake, serve_session
+from tests.web.test_own_api import Held, png
+
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser"))), None)
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="there is no chromium here")
+
+DROP = """async ([bytes, name, type]) => {
+    const data = new DataTransfer();
+    data.items.add(new File([new Uint8Array(bytes)], name, {type}));
+    document.body.dispatchEvent(new DragEvent("drop", {dataTransfer: data, bubbles: true}));
+}"""
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Served]:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    with serve_fake(tmp_path) as served:
+        yield served
+
+
+@contextmanager
+def opened(browser: Browser, served: Served, **options: Any) -> Iterator[Page]:
+    """A tab of the page, in which nothing may go wrong."""
+    options = {"viewport": {"width": 1280, "height": 900}, "locale": "en-US"} | options
+    context = browser.new_context(**options)
+    page = context.new_page()
+    page.set_default_timeout(10_000)
+    wrong: list[str] = []
+    page.on("pageerror", lambda error: wrong.append(str(error)))
+    page.on(
+        "console",
+        lambda message: wrong.append(message.text) if message.type == "error" else None,
+    )
+    page.goto(f"{served.url}/")
+    expect(page.locator("#model")).not_to_be_empty()
+    yield page
+    context.close()
+    expected = ("Failed to load resource",)  # a refused line, which the page explains
+    assert [text for text in wrong if not text.startswith(expected)] == []
+
+
+def enter(page: Page, line: str) -> None:
+    page.fill("#line", line)
+    page.press("#line", "Enter")
+
+
+def test_a_line_is_checked_completed_and_made(browser: Browser, served: Served) -> None:
+    with opened(browser, served) as page:
+        page.locator("#line").press_sequentially("a cat -n2 --ste")
+        expect(page.locator("#offers li")).to_have_count(1)
+        page.keyboard.press("Tab")
+        assert page.input_value("#line") == "a cat -n2 --steps"
+        page.keyboard.type(" 4")
+        expect(page.locator("#check")).to_have_text("2 images, 64×64, 4 steps")
+        page.keyboard.press("Enter")
+        expect(page.locator(".tile img")).to_have_count(2)
+        assert page.input_value("#line") == ""
+        page.keyboard.press("ArrowUp")
+        assert page.input_value("#line") == "a cat -n2 --steps 4"
+        enter(page, "a cat -s0")
+        expect(page.locator("#check")).to_contain_text("9: -s takes a whole number")
+        assert page.input_value("#line") == "a cat -s0", "what was refused is still there"
+
+
+def test_the_live_picture_cancel_and_reload(browser: Browser, tmp_path: Path) -> None:
+    engine = Held()
+    with serve_fake(tmp_path, engine) as served, opened(browser, served) as page:
+        enter(page, "first -n3")
+        enter(page, "second")
+        enter(page, "third")
+        expect(page.locator("#preview")).to_have_attribute("src", re.compile("/preview"))
+        expect(page.locator("#now-text")).to_contain_text("image 1 of 3 · step 1/3")
+        page.reload()
+        expect(page.locator("#now-line")).to_have_text("first -n3")
+        expect(page.locator("#now-text")).to_contain_text("step 1/3")
+        expect(page.locator("#waiting li")).to_have_count(2)
+        page.get_by_role("button", name="Earlier: third").click()
+        expect(page.locator("#waiting li").first).to_contain_text("third")
+        page.get_by_role("button", name="Cancel this line: second").click()
+        expect(page.locator("#waiting li")).to_have_count(1)
+        page.get_by_role("button", name="Pause").click()
+        expect(page.get_by_role("button", name="Resume")).to_be_visible()
+        page.get_by_role("button", name="Cancel", exact=True).click()
+        expect(page.locator("#messages")).to_contain_text("Cancelled: 0/3")
+        engine.go.set()
+        page.get_by_role("button", name="Resume").click()
+        expect(page.locator(".tile img")).to_have_count(1)
+
+
+def test_two_tabs_show_one_session(browser: Browser, served: Served) -> None:
+    with opened(browser, served) as one, opened(browser, served) as other:
+        enter(one, "a cat -S5")
+        expect(other.locator(".tile img")).to_have_attribute("alt", "a cat")
+        expect(one.locator(".tile img")).to_have_count(1)
+
+
+def test_what_can_be_done_with_an_image(browser: Browser, served: Served) -> None:
+    served.make("a cat -S5")
+    with opened(browser, served) as page:
+
+        def choose(action: str) -> str:
+            page.locator(".tile").first.click()
+            page.locator("#actions").get_by_text(action, exact=True).click()
+            expect(page.locator("#viewer")).to_be_hidden()
+            expect(page.locator("#line")).to_be_focused()
+            return page.input_value("#line")
+
+        assert "-S5" in choose("Edit its line")
+        assert "-v0.1" in (varied := choose("Variations")) and "-n4" in varied and "-S5" in varied
+        assert choose("Upscale ×2") == "!fix 000001.5.png -U2"
+        assert "-I 000001.5.png" in (begun := choose("Start from it")) and "-f0.6" in begun
+        assert "-S" not in begun
+        page.locator(".tile").first.click()
+        page.get_by_role("button", name="Details").click()
+        expect(page.locator("#facts")).to_contain_text("sha256")
+        page.get_by_role("button", name="Delete…").click()
+        page.get_by_role("button", name="Cancel", exact=True).last.click()
+        expect(page.locator("#viewer")).to_be_visible()
+        page.get_by_role("button", name="Delete…").click()
+        page.get_by_role("button", name="Delete", exact=True).click()
+        expect(page.locator(".tile")).to_have_count(0)
+        assert not (served.session.outdir / "000001.5.png").exists()
+
+
+def test_sliders_write_switches_and_read_them(browser: Browser, served: Served) -> None:
+    with opened(browser, served) as page:
+        page.fill("#line", "a cat -s 9 -n2")
+        page.get_by_role("button", name="Options").click()
+        steps = page.locator("#options input[type=number]").first
+        expect(steps).to_have_value("9")
+        steps.fill("12")
+        steps.press("Enter")
+        expect(page.locator("#line")).to_have_value("a cat -s12 -n2")
+        page.locator("#options").get_by_label("Size").select_option("128×128")
+        expect(page.locator("#line")).to_have_value("a cat -s12 -n2 -W128 -H128")
+        page.get_by_label("Seamless tile").check()
+        expect(page.locator("#line")).to_have_value(re.compile("--seamless$"))
+        page.get_by_label("Seamless tile").uncheck()
+        expect(page.locator("#line")).to_have_value("a cat -s12 -n2 -W128 -H128")
+
+
+def test_a_foreign_image_is_read_and_used(browser: Browser, served: Served) -> None:
+    sample = next(Path("tests/data/foreign").glob("a1111*.png")).read_bytes()
+    with opened(browser, served) as page:
+        page.evaluate(DROP, [list(sample), "x.png", "image/png"])
+        page.get_by_role("button", name="Read how it was made").click()
+        expect(page.locator("#line")).not_to_have_value("")
+        page.fill("#line", "a cat")
+        page.evaluate(DROP, [list(png((64, 64))), "x.png", "image/png"])
+        page.get_by_role("button", name="Start from it (-I)").click()
+        expect(page.locator("#line")).to_have_value(re.compile(r"a cat -I inputs/\w{16}\.png"))
+        enter(page, page.input_value("#line"))
+        expect(page.locator(".tile img")).to_have_count(1)
+
+
+@pytest.mark.parametrize(
+    ("options", "word"),
+    [
+        ({"color_scheme": "light"}, "Gallery"),
+        ({"color_scheme": "dark", "locale": "zh-CN"}, "图库"),
+        (
+            {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True},
+            "Gallery",
+        ),
+    ],
+    ids=["light", "dark and Chinese", "phone"],
+)
+def test_everybody_can_use_it(
+    browser: Browser, served: Served, options: dict[str, Any], word: str
+) -> None:
+    served.make("a cat -S5")
+    with opened(browser, served, **options) as page:
+        expect(page.locator("#gallery-title")).to_have_text(word)
+        page.locator("#toggle-options").click()
+        enter(page, "!help")
+        expect(page.locator("#answer dt").first).to_be_visible()
+        assert find_barriers(page) == []
+        wide = page.evaluate("document.documentElement.scrollWidth > innerWidth")
+        assert not wide, "nothing is cut, and nothing scrolls sideways"
+        page.locator(".tile").first.click()
+        page.locator("#actions button").first.wait_for()
+        assert find_barriers(page) == []
+        page.keyboard.press("Escape")
+        if "color_scheme" in options:
+            theme = page.evaluate("document.documentElement.dataset.theme")
+            assert theme == options["color_scheme"]
+
+
+def find_barriers(page: Page) -> list[str]:
+    """Serious findings of axe-core."""
+    found = Axe().run(page).response["violations"]
+    return [
+        f"{one['id']}: {one['nodes'][0]['html'][:120]} {one['nodes'][0]['failureSummary']}"
+        for one in found
+        if one["impact"] in ("serious", "critical")
+    ]
+
+
+def test_the_keyboard_is_enough(browser: Browser, served: Served) -> None:
+    with opened(browser, served) as page:
+        page.keyboard.type("a cat -S5")
+        page.keyboard.press("Enter")
+        expect(page.locator(".tile")).to_have_count(1)
+        page.keyboard.press("Escape")
+        for _ in range(40):
+            page.keyboard.press("Tab")
+            if page.evaluate("document.activeElement.className") == "tile":
+                break
+        page.keyboard.press("Enter")
+        expect(page.locator("#viewer")).to_be_visible()
+        page.locator("#actions").get_by_text("Paint a mask").focus()
+        page.keyboard.press("Enter")
+        expect(page.locator("#masker")).to_be_visible()
+        expect(page.locator("#canvas")).to_be_focused()
+        for key in ("ArrowLeft", "Space", "ArrowUp", "Space", "i", "i", "z", "+", "-", "e", "e"):
+            page.keyboard.press(key)
+        page.get_by_role("button", name="Use this mask").press("Enter")
+        expect(page.locator("#line")).to_have_value(re.compile(r"-M inputs/\w{16}\.png"))
+
+
+def test_a_painted_mask_inpaints_and_nothing_else_changes(browser: Browser, tmp_path: Path) -> None:
+    with dream.open(
+        model="tiny", outdir=str(tmp_path / "out"), width=64, height=64, steps=2, previews=True
+    ) as session:
+        session.preload()
+        (first,) = [event for event in session.make("a red circle -S1") if isinstance(event, Saved)]
+        with serve_session(session) as served, opened(browser, served) as page:
+            page.locator(".tile").click()
+            page.get_by_role("button", name="Paint a mask").click()
+            canvas = page.locator("#canvas")
+            expect(canvas).to_be_visible()
+            area = canvas.bounding_box()
+            assert area is not None
+            x, y, side = area["x"], area["y"], area["width"]
+            page.mouse.move(x + side * 0.25, y + side * 0.3)
+            page.mouse.down()
+            page.mouse.move(x + side * 0.4, y + side * 0.3, steps=4)
+            page.mouse.up()
+            page.get_by_role("button", name="Use this mask").click()
+            expect(page.locator("#line")).to_have_value(re.compile("-M inputs/"))
+            enter(page, page.input_value("#line").replace("red circle", "green square") + " -f0.9")
+            expect(page.locator(".tile")).to_have_count(2, timeout=120_000)
+            listed = served.http.get("/api/pictures").json()["pictures"]
+            after = io.BytesIO(served.http.get(f"/pictures/{listed[0]['name']}").content)
+            upload = page.input_value("#line") or listed[0]["line"]
+            mask_name = re.search(r"inputs/(\w{16}\.png)", upload.split("--init_mask")[-1])
+            assert mask_name is not None
+        mask = Image.open(tmp_path / "out" / "inputs" / mask_name[1]).getchannel("A")
+        painted = mask.point(lambda value: 255 if value == 0 else 0)
+        box = painted.getbbox()
+        assert box is not None and box[2] < 40 and box[3] < 40, "where it was painted"
+        difference = ImageChops.difference(
+            Image.open(first.path).convert("RGB"), Image.open(after).convert("RGB")
+        ).convert("L")
+        assert difference.getbbox() is not None, "something was made anew"
+        outside = ImageChops.multiply(difference.point(lambda v: 255 if v else 0), mask)
+        assert outside.getbbox() is None, "outside the mask not a pixel changes"
