@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from math import pi, tan
 from pathlib import Path
 from typing import Any
@@ -17,12 +18,14 @@ from dream.core.picture import Picture
 from dream.engine import create_generator
 from dream.engine.conditioning.cache import EncodingCache
 from dream.engine.conditioning.encode import PromptEncoder
+from dream.engine.conditioning.token_weights import find_weighable, read_weights, weigh_tokens
 from dream.engine.conditioning.tokens import make_chunks, map_same_tokens
 from dream.engine.image_generator import ImageGenerator
 from dream.engine.interface import DeviceConfig
 from dream.engine.silence_libraries import silence_libraries
 from dream.options.syntax_table import A1111, COMFY, INVOKEAI, NO_NORM
 from dream.prompt import Prompt, parse_prompt
+from tests.random_families import make_flux, make_pixart, make_z_image
 from tests.random_layouts import make_layout, make_sd3
 from tests.recipes import recipe
 
@@ -268,6 +271,8 @@ def generator(tmp_path_factory: pytest.TempPathFactory) -> ImageGenerator:
     with silence_libraries():
         make_layout("sdxl").save_pretrained(folder / "xl")
         make_sd3().save_pretrained(folder / "sd3")
+        make_flux().save_pretrained(folder / "flux")
+        make_z_image(tmp_path_factory.mktemp("z")).save_pretrained(folder / "z-image")
     registry = ModelRegistry([Path("models"), folder])
     return create_generator(registry.get_model, DeviceConfig(max_loaded_models=3))
 
@@ -386,11 +391,63 @@ def test_clip_skip_changes_the_image_of_sd1_only(generator: ImageGenerator) -> N
     assert "--clip_skip is ignored" in note
 
 
-def test_models_without_clip_say_what_they_do_not_support(generator: ImageGenerator) -> None:
-    plain, _ = paint(generator, "a red circle", model="sd3")
-    weighed, notes = paint(generator, "a (red)1.3 circle", model="sd3")
-    assert any("sd3 does not support weights in prompts" in note for note in notes)
+@pytest.mark.parametrize(
+    ("make", "parts", "factors"),
+    [
+        (make_flux, ("2",), [0.5, 0.5, 1.3, 1.3, 1.3, 1.3]),  # its T5 has a token for each letter
+        (make_pixart, ("",), [0.5, 0.5, 1.3, 1.3, 1.3, 1.3]),
+        (make_sd3, ("", "2"), [1.0, 0.5, 1.3]),
+    ],
+)
+def test_weights_move_tokens_away_from_the_empty_prompt_as_in_comfyui(
+    make: Any, parts: tuple[str, ...], factors: list[float]
+) -> None:
+    pipe = make()
+    suffixes = [f"_{part}" if part else "" for part in parts]
+    encoders = [getattr(pipe, f"text_encoder{suffix}").eval() for suffix in suffixes]
+    assert [encoder for encoder, _ in find_weighable(pipe)] == encoders
+    weighed = read_weights(read("(a)0.5 (red)1.3 circle"))
+    assert weighed.text == "a red circle"
+    m = torch.tensor(factors + [1.0] * (40 - len(factors)))[None, :, None]
+    for suffix, encoder in zip(suffixes, encoders, strict=True):
+        run = partial(states_of, getattr(pipe, f"tokenizer{suffix}"), encoder)
+        for masked in (False, True):
+            z, e = run("a red circle", masked), run("", masked)
+            other = run("a blue square", masked)
+            with weigh_tokens(pipe, (weighed,)):
+                made = run("a red circle", masked)
+                assert torch.equal(run("a blue square", masked), other)
+            assert torch.allclose(made, e + (z - e) * m, atol=1e-5)
+            assert torch.equal(made[m.expand_as(made) == 1], z[m.expand_as(z) == 1])
+            assert torch.equal(run("a red circle", masked), z), "afterwards nothing is weighed"
+
+
+@torch.no_grad()
+def states_of(tokenizer: Any, encoder: Any, text: str, masked: bool) -> torch.Tensor:
+    """What a pipeline takes of a T5 or, in Stable Diffusion 3, of a CLIP: 40 tokens."""
+    coded = tokenizer(text, padding="max_length", max_length=40, return_tensors="pt")
+    mask = coded.attention_mask if masked else None
+    out = encoder(coded.input_ids, attention_mask=mask, output_hidden_states=True)
+    is_clip = "CLIP" in type(encoder).__name__
+    state: torch.Tensor = out.hidden_states[-2] if is_clip else out.last_hidden_state
+    return state
+
+
+def test_weights_of_t5_and_of_stable_diffusion_3_act(generator: ImageGenerator) -> None:
+    """They are in the key of what was encoded; a language model's are ignored, which is said."""
+    for model in ("sd3", "flux"):
+        plain, _ = paint(generator, "a red circle", model=model)
+        weighed, notes = paint(generator, "a (red)1.9 circle", model=model)
+        same, _ = paint(generator, "a (red:1.0) circle", model=model)
+        assert not any("weights" in note for note in notes)
+        assert weighed.sha256 != plain.sha256 == same.sha256
+    plain, _ = paint(generator, "a red circle", model="z-image")
+    weighed, notes = paint(generator, "a (red)1.9 circle", model="z-image")
+    assert any("z-image does not support weights in prompts" in note for note in notes)
     assert weighed.sha256 == plain.sha256
+
+
+def test_models_without_clip_say_what_they_do_not_support(generator: ImageGenerator) -> None:
     for prompt, syntax, name in (
         ('("a", "b").blend()', INVOKEAI, ".blend()"),
         ("a cat.swap(dog)", INVOKEAI, ".swap()"),

@@ -12,6 +12,7 @@ from dream.engine.conditioning.encode import Encoded, PromptEncoder
 from dream.engine.conditioning.guide import Guide
 from dream.engine.conditioning.plan import Plan
 from dream.engine.conditioning.remember import remember_encodings
+from dream.engine.conditioning.token_weights import WeighedText, weigh_tokens
 from dream.engine.loading.pipelines import LoadedModel
 from dream.engine.sampling.prompt_args import PromptArgs
 from dream.options.syntax_table import get_default_weighting
@@ -27,6 +28,8 @@ class Conditioning:
     """Texts and guidance, by the names of the pipeline's arguments."""
     plan: Plan | None = None
     """Replaces the texts; None where the pipeline encodes them itself."""
+    weighed: tuple[WeighedText, ...] = ()
+    """Where the pipeline encodes them itself: texts with weights."""
 
     @contextmanager
     def applied(
@@ -38,7 +41,10 @@ class Conditioning:
         for the second of two.
         """
         if self.plan is None:
-            with remember_encodings(pipe, self.loaded):
+            with (
+                weigh_tokens(pipe, self.weighed),
+                remember_encodings(pipe, self.loaded, self.weighed),
+            ):
                 yield self.prompt_args
             return
         plan = replace(self.plan, before=before)

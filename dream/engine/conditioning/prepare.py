@@ -10,6 +10,11 @@ from dream.core.events import Note
 from dream.core.recipe import Recipe
 from dream.engine.conditioning.clip import takes_clip
 from dream.engine.conditioning.conditioning import Conditioning, make_plan
+from dream.engine.conditioning.token_weights import (
+    WeighedText,
+    find_weighable,
+    read_weights,
+)
 from dream.engine.interface import ProgressCallback
 from dream.engine.loading.pipelines import LoadedModel
 from dream.engine.sampling.prompt_args import build_prompt_args, get_truncated_text
@@ -37,11 +42,12 @@ def make_conditioning(
     ]
     plain = parsed.positive.is_plain and parsed.negative.is_plain
     encodes = has_clip and (skips or not plain or bool(long and recipe.syntax != PLAIN))
+    weighed: tuple[WeighedText, ...] = ()
     if not encodes:
         for lost in long:
             report(Note(text=f"prompt too long for {model}; ignored: {lost}"))
         if not plain:
-            _refuse_syntax(model, parsed, report)
+            weighed = _weigh_words(loaded, parsed, report)
     takes = signature(pipe.__call__).parameters
     guidance_off = get_family(loaded.info.family).guidance_off
     arguments = build_prompt_args(takes, positive, negative, recipe.cfg_scale, guidance_off)
@@ -49,9 +55,8 @@ def make_conditioning(
         report(Note(text=f"{model} does not support negative prompts; ignored: {negative}"))
     elif negative and recipe.cfg_scale <= 1:
         report(Note(text=f"-C1 disables guidance, so the negative prompt is ignored: {negative}"))
-    return Conditioning(
-        loaded, arguments, make_plan(loaded, recipe, parsed, skips) if encodes else None
-    )
+    plan = make_plan(loaded, recipe, parsed, skips) if encodes else None
+    return Conditioning(loaded, arguments, plan, weighed)
 
 
 def _uses_clip_skip(
@@ -72,14 +77,22 @@ def _uses_clip_skip(
     return recipe.clip_skip > 1
 
 
-def _refuse_syntax(model: str, parsed: ParsedPrompt, report: ProgressCallback) -> None:
-    """Reports that weights are ignored. Raises ModelError for what has no meaning without CLIP."""
+def _weigh_words(
+    loaded: LoadedModel, parsed: ParsedPrompt, report: ProgressCallback
+) -> tuple[WeighedText, ...]:
+    """The texts with weights for a model that encodes them itself; if it has no way to weigh them,
+    reports that they are ignored. Raises ModelError for what has no meaning without CLIP."""
+    model = loaded.info.name
     for side in (parsed.positive, parsed.negative):
         if name := next(_list_unsupported(side), ""):
             raise ModelError(
                 f"{model} does not support {name} in prompts", "remove it, or choose another model"
             )
+    if find_weighable(loaded.pipe):
+        sides = (parsed.positive, parsed.negative)
+        return tuple(read_weights(side) for side in sides if not side.is_plain)
     report(Note(text=f"{model} does not support weights in prompts; ignored"))
+    return ()
 
 
 def _list_unsupported(prompt: Prompt) -> Iterator[str]:

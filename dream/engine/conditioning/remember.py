@@ -8,13 +8,17 @@ from typing import Any
 
 import torch
 
+from dream.engine.conditioning.token_weights import WeighedText
 from dream.engine.loading.pipelines import LoadedModel
 
 
 @contextmanager
-def remember_encodings(pipe: Any, loaded: LoadedModel) -> Iterator[None]:
-    """While the pipeline's `encode_prompt` returns what it returned for the same arguments before,
-    bit for bit. Other pipelines, and arguments that are not plain values, are left as they are."""
+def remember_encodings(
+    pipe: Any, loaded: LoadedModel, weighed: tuple[WeighedText, ...] = ()
+) -> Iterator[None]:
+    """While the pipeline's `encode_prompt` returns what it returned for the same arguments and
+    weights before, bit for bit. Other pipelines, and arguments that are not plain values, are left
+    as they are."""
     encode = getattr(pipe, "encode_prompt", None)
     if encode is None:
         yield
@@ -25,7 +29,7 @@ def remember_encodings(pipe: Any, loaded: LoadedModel) -> Iterator[None]:
         arguments_key = _make_key((args, sorted(kwargs.items())))
         if arguments_key is None:
             return encode(*args, **kwargs)
-        key = (type(pipe).__name__, adapters, arguments_key)
+        key = (type(pipe).__name__, adapters, weighed, arguments_key)
         encoding = loaded.encodings.get(key)
         if encoding is None:
             encoding = encode(*args, **kwargs)
