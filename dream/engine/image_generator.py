@@ -11,7 +11,7 @@ from PIL import Image
 
 from dream.catalogue.auxiliary import Downloader, refuse_download
 from dream.catalogue.model_info import ModelInfo, UpscalerInfo
-from dream.core.errors import OutOfMemory
+from dream.core.errors import ModelError, OutOfMemory
 from dream.core.events import Loading, Note
 from dream.core.picture import Picture
 from dream.core.recipe import Recipe
@@ -26,6 +26,7 @@ from dream.engine.interface import (
     find_by_path,
 )
 from dream.engine.loading.convert import export_diffusers
+from dream.engine.loading.file_signature import compute_model_signature, is_overwritten
 from dream.engine.loading.pipelines import LoadedModel, load_model
 from dream.engine.loading.shared_encoders import SharedEncoders, count_bytes
 from dream.engine.loading.vae_override import (
@@ -105,6 +106,7 @@ class ImageGenerator:
                     tiles.tile_if_needed(loaded, recipe.width, recipe.height, report) as added,
                 ):
                     picture = self._attempt(loaded, recipe, inputs, report, every)
+            _require_unchanged(loaded)
             added = {**adapted, **added} | ({} if vae is None else {"vae": vae.digest})
             return replace(picture, facts={**added, **picture.facts})
 
@@ -249,3 +251,13 @@ class ImageGenerator:
             )
         self._cache.add(loaded, weight)
         return loaded
+
+
+def _require_unchanged(loaded: LoadedModel) -> None:
+    """Raises ModelError where a mapped file was overwritten: its image has mixed weights."""
+    now = compute_model_signature(loaded.info)
+    if memory.count_mapped_bytes([loaded.pipe]) and is_overwritten(loaded.file_signature, now):
+        raise ModelError(
+            f"the files of {loaded.info.name} were overwritten while the image was generated",
+            "run the line again; the model will be loaded again",
+        )

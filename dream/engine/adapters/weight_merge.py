@@ -28,7 +28,7 @@ from dream.engine.adapters.layer_names import Leaves
 from dream.engine.adapters.layer_places import Place, find_places
 from dream.engine.adapters.lora_file import Layers, LoraFile, does_not_fit, find_layers
 from dream.engine.adapters.lora_hooks import add_hook, must_hook
-from dream.engine.memory.low_memory import measure_free_memory
+from dream.engine.memory.low_memory import count_mapped_bytes, measure_free_memory
 
 RESERVE = 2**29
 """Bytes of main memory that stay free when originals are kept."""
@@ -110,7 +110,7 @@ def merge(
         merged = {n: p for n, p in parts.items() if not must_hook(p[0].place.layer, offload_mode)}
         for name in state.originals.keys() - _parameters(merged).keys():
             _parameter(pipe, name).data.copy_(state.originals.pop(name))
-        _keep_originals(state, _parameters(merged))
+        _keep_originals(state, _parameters(merged), count_mapped_bytes([pipe]))
         for several in merged.values():
             _merge_layer(state, several, model)
         for name in parts.keys() - merged.keys():
@@ -180,10 +180,12 @@ def _has_bias(leaves: Leaves) -> bool:
     return bool(leaves.keys() & {"diff_b", "b_norm", "up_bias"})
 
 
-def _keep_originals(state: MergedWeights, parameters: Mapping[str, nn.Parameter]) -> None:
+def _keep_originals(
+    state: MergedWeights, parameters: Mapping[str, nn.Parameter], mapped: int
+) -> None:
     new = {name: p for name, p in parameters.items() if name not in state.originals}
     needed = sum(parameter.nbytes for parameter in new.values())
-    if needed and needed + RESERVE > measure_free_memory("cpu"):
+    if needed and needed + RESERVE > measure_free_memory("cpu") - mapped:
         for name, original in state.originals.items():
             parameters[name].data.copy_(original)
         state.originals.clear()

@@ -61,7 +61,7 @@ def load_component(
         own, places = _to_class_names(model, weights), model.state_dict()
         used = {name: own[name] for name in own if name in places}
         return load_weights(model, used, folder, placement, opened)
-    with start_copying(weights, placement) as coming:
+    with start_copying(weights, placement, opened) as coming:
         model = _build(library, kind, folder)
         places = model.state_dict()
         named = _to_class_names(model, coming)

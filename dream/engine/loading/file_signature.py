@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import chain
 from pathlib import Path
 
 from dream.catalogue.model_info import ModelInfo
@@ -19,7 +20,12 @@ def list_weight_files(info: ModelInfo) -> WeightFiles:
     return WeightFiles(tuple(dict.fromkeys((info.path, *others))), ema=info.ema)
 
 
-def compute_file_signature(path: Path) -> object:
+Stamps = tuple[tuple[Path, tuple[int, ...] | None], ...]
+Signature = tuple[Stamps, ...]
+"""Of each file of a model, or folder: its files, and their stamps."""
+
+
+def compute_file_signature(path: Path) -> Stamps:
     """Changes when the files of a model or a VAE change on disk: its file and the .yaml beside it,
     or the files in its folder and in those of its components. Takes a millisecond, and reads no
     file."""
@@ -31,7 +37,18 @@ def compute_file_signature(path: Path) -> object:
     return tuple((file, get_file_stamp(file)) for file in sorted(files))
 
 
-def compute_model_signature(info: ModelInfo) -> object:
+def is_overwritten(before: Signature, now: Signature) -> bool:
+    """Whether a file of the first signature was written to, so that what is mapped of it changed.
+    One that was replaced or deleted stays as it is as long as it is mapped."""
+    stamps = dict(chain.from_iterable(now))
+    return any(
+        old is not None and new is not None and old[0] == new[0] and old[1:3] != new[1:3]
+        for file, old in chain.from_iterable(before)
+        for new in (stamps.get(file),)
+    )
+
+
+def compute_model_signature(info: ModelInfo) -> Signature:
     """The signature of all files of a model."""
     paths = dict.fromkeys((info.path, *(part.path for part in info.parts)))
     return tuple(compute_file_signature(path) for path in paths)

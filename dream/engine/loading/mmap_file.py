@@ -7,6 +7,7 @@ import mmap
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from math import prod
 from pathlib import Path
 
@@ -34,7 +35,8 @@ _DTYPES = {
 
 @dataclass(frozen=True)
 class MappedFile:
-    """The tensors of a file, on the CPU, in the file's dtypes. They are read-only."""
+    """The tensors of a file, on the CPU, in the file's dtypes. What is written to them stays in
+    memory, and never reaches the file."""
 
     tensors: Mapping[str, torch.Tensor]
     pages: mmap.mmap | None = None
@@ -44,8 +46,27 @@ class MappedFile:
 
     def release_pages(self) -> None:
         """Let the system free the pages that were read; another access reads them again."""
-        if self.pages is not None and hasattr(mmap, "MADV_DONTNEED"):
-            self.pages.madvise(mmap.MADV_DONTNEED)
+        self._advise("MADV_DONTNEED")
+
+    def read_ahead(self) -> None:
+        """Let the system read the file, beside this process."""
+        self._advise("MADV_WILLNEED")
+
+    def contains(self, tensor: torch.Tensor) -> bool:
+        """Whether a tensor's numbers are in the mapping, not in memory of their own."""
+        first, last = self._addresses
+        return first <= tensor.data_ptr() < last
+
+    @cached_property
+    def _addresses(self) -> tuple[int, int]:
+        if self.pages is None:
+            return 0, 0
+        first = torch.frombuffer(self.pages, dtype=torch.uint8).data_ptr()
+        return first, first + len(self.pages)
+
+    def _advise(self, advice: str) -> None:
+        if self.pages is not None and hasattr(mmap, advice):
+            self.pages.madvise(getattr(mmap, advice))
 
 
 def open_mapped(path: Path) -> MappedFile:

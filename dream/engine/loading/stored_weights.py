@@ -38,6 +38,16 @@ class DecodedWeight(nn.Module):
         self.layout = torch.channels_last if kernels else torch.contiguous_format
         self.forms = [(part.dtype, tuple(part.shape[1:])) for part in weight.parts]
         self.places = [torch.empty_like(raw, device="meta") for raw in weight.raw_parts()]
+        self.is_held = False
+        self.held: torch.Tensor | None = None
+
+    def hold_during(self, caller: nn.Module) -> None:
+        """Decode once for each call of a module that reads the weight several times."""
+        caller.register_forward_pre_hook(lambda *_: self._hold(True))
+        caller.register_forward_hook(lambda *_: self._hold(False), always_call=True)
+
+    def _hold(self, is_held: bool) -> None:
+        self.is_held, self.held = is_held, None
 
     def right_inverse(self, _: torch.Tensor) -> list[torch.Tensor]:
         """The places of the parts, without memory; their bytes are loaded as any weight's."""
@@ -45,6 +55,8 @@ class DecodedWeight(nn.Module):
 
     def forward(self, *raw: torch.Tensor) -> torch.Tensor:
         """The weight, from the bytes of its parts."""
+        if self.held is not None:
+            return self.held
         parts = [
             part.view(dtype).reshape(len(part), *shape)
             for part, (dtype, shape) in zip(raw, self.forms, strict=True)
@@ -52,7 +64,10 @@ class DecodedWeight(nn.Module):
         out = torch.empty(
             self.shape, dtype=self.dtype, device=raw[0].device, memory_format=self.layout
         )
-        return decode_into(self.codec, parts, out).to(self.like.dtype)
+        decoded = decode_into(self.codec, parts, out).to(self.like.dtype)
+        if self.is_held:
+            self.held = decoded
+        return decoded
 
 
 Placed = dict[str, torch.Tensor | BytesToEncode]
@@ -76,6 +91,7 @@ def keep_encoded(model: Any, weights: Mapping[str, torch.Tensor], placement: Pla
             placed[name] = weight
             continue
         _decode_when_read(layer, encoded, placement)
+    _decode_once_for_t5(model)
     return placed
 
 
@@ -99,6 +115,16 @@ def quantize_loaded(model: Any, placement: Placement) -> None:
         part = raw.write(torch.empty(raw.shape, dtype=torch.uint8, device=weight.device))
         _decode_when_read(layer, encoded, placement)
         layer.parametrizations.weight.original0 = nn.Parameter(part, requires_grad=False)
+    _decode_once_for_t5(model)
+
+
+def _decode_once_for_t5(model: Any) -> None:
+    """T5 reads `wo.weight` several times to compare its dtype, before it multiplies."""
+    for module in model.modules():
+        layer = getattr(module, "wo", None)
+        if isinstance(layer, LAYERS) and parametrize.is_parametrized(layer, "weight"):
+            parametrizations: Any = layer.parametrizations
+            parametrizations.weight[0].hold_during(module)
 
 
 def stays_encoded(layer: Any, weight: EncodedTensor, placement: Placement) -> bool:

@@ -1,16 +1,18 @@
-"""Copies weights from disk to their device in one pass: dtype, memory layout and device.
+"""Brings weights from disk to their device in one pass: dtype, memory layout and device.
 
 A model is built without memory for its weights, and every weight is copied once. Libraries draw
 random numbers first, or keep the file mapped beside its copy, or convert the dtype and then the
-layout.
+layout. On a CPU, a large weight that would be copied unchanged is not copied: it is the file,
+mapped into memory, which costs neither time nor memory beside the system's cache.
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -29,8 +31,16 @@ CHUNK = 2**20
 COPY_THREADS = 4
 """Threads that copy; more would only wait for the memory."""
 
-BATCH = 2**28
+BATCH = 2**26
 """Bytes that are read before the file's pages are released."""
+
+MAPPED_SIZE = 2**20
+"""Bytes from which a weight stays mapped. Smaller ones are copied."""
+
+ALIGNMENT = 64
+"""Bytes. MKL's products in float32 depend, in the last bits, on where in memory a weight begins;
+allocated memory begins at a multiple of this. Those in bfloat16 and float16 do not, see
+`tests/engine/test_mapped_weights.py`."""
 
 _HALVES = (torch.float16, torch.bfloat16)
 
@@ -53,42 +63,48 @@ def load_weights(
 ) -> Any:
     """The model, built by `init_empty_weights`, with exactly these weights out of files.
 
-    They are copied, so that a later change of the file has no effect; encoded weights stay as they
-    are stored where that saves memory (`stored_weights`), others are decoded. Raises ModelError,
-    before the first copy, where names and shapes are not the model's.
+    Encoded weights stay as they are stored where that saves memory (`stored_weights`), others are
+    decoded. Raises ModelError, before the first copy, where names and shapes are not the model's.
     """
     _compare(model, weights, path)
-    with start_copying(keep_encoded(model, weights, placement), placement) as coming:
+    with start_copying(keep_encoded(model, weights, placement), placement, files) as coming:
         return assign_weights(model, coming, path, files)
 
 
 @contextmanager
 def start_copying(
-    weights: Mapping[str, torch.Tensor] | Placed, placement: Placement
+    weights: Mapping[str, torch.Tensor] | Placed,
+    placement: Placement,
+    files: Sequence[MappedFile],
 ) -> Iterator[dict[str, PendingWeight]]:
-    """Start to copy these weights while their model is built; on a CPU, several at the same time.
+    """Start to copy these weights out of files while their model is built; on a CPU, several at the
+    same time. A tensor with two names is copied once.
 
     There, each weight is copied by one thread. torch's way, all threads at each of a thousand
     tensors, waits for the slowest a thousand times: on a busy machine that takes far longer.
     """
     if placement.storage_device != "cpu":
-        yield {
-            name: PendingWeight(old, partial(_copy_to_device, old, placement))
-            for name, old in weights.items()
+        copies = {
+            id(old): cache(partial(_copy_to_device, old, placement)) for old in weights.values()
         }
+        yield {name: PendingWeight(old, copies[id(old)]) for name, old in weights.items()}
         return
     threads = torch.get_num_threads()
     torch.set_num_threads(1)  # for threads that start now
     pool = ThreadPoolExecutor(min(threads, COPY_THREADS), "weights")
-    try:
+
+    def start(old: torch.Tensor | BytesToEncode) -> Callable[[], torch.Tensor]:
+        if isinstance(old, torch.Tensor) and can_stay_mapped(old, placement, files):
+            return lambda: old
         # This one thread allocates: another thread's memory comes from a heap of its own, where it
         # is scattered, and new, and slow, each time.
-        yield {
-            name: PendingWeight(
-                old, pool.submit(copy_into, old, allocate_for(old, placement)).result
-            )
-            for name, old in weights.items()
+        return pool.submit(copy_into, old, allocate_for(old, placement)).result
+
+    try:
+        started = {
+            id(old): start(old) for old in {id(old): old for old in weights.values()}.values()
         }
+        yield {name: PendingWeight(old, started[id(old)]) for name, old in weights.items()}
     finally:
         pool.shutdown(cancel_futures=True)
         torch.set_num_threads(threads)
@@ -100,18 +116,40 @@ def assign_weights(
     """The model, built by `init_empty_weights`, with exactly the weights that come from these
     files. Raises ModelError where names and shapes are not the model's."""
     _compare(model, {name: weight.origin for name, weight in coming.items()}, path)
-    copied = {}
+    arrived: dict[str, torch.Tensor] = {}
     read = 0
     # in this order, so that pages which were read can be released
     for name, weight in coming.items():
-        copied[name] = weight.arrived()
+        arrived[name] = weight.arrived()
+        if arrived[name] is weight.origin:
+            continue
         read += weight.origin.nbytes
         if read > BATCH:
             _release_pages(files)
             read = 0
     _release_pages(files)
-    model.load_state_dict(copied, strict=True, assign=True)
+    mapped = {id(t): t.nbytes for name, t in arrived.items() if t is coming[name].origin}
+    if mapped:
+        for file in files:
+            file.read_ahead()
+    model.load_state_dict(arrived, strict=True, assign=True)
+    model.mapped_bytes = sum(mapped.values())
     return model.eval()
+
+
+def can_stay_mapped(
+    tensor: torch.Tensor, placement: Placement, files: Sequence[MappedFile]
+) -> bool:
+    """Whether a weight need not be copied out of these files: on a CPU, where dtype and layout
+    are those of a copy. Not on Windows, where nobody could replace or delete such a file."""
+    if placement.device != "cpu" or os.name == "nt" or tensor.nbytes < MAPPED_SIZE:
+        return False
+    if isinstance(tensor, EncodedTensor) or tensor.ndim > 3 or not tensor.is_contiguous():
+        return False
+    if tensor.is_floating_point() and tensor.dtype != placement.dtype:
+        return False
+    aligned = tensor.dtype != torch.float32 or tensor.data_ptr() % ALIGNMENT == 0
+    return aligned and any(file.contains(tensor) for file in files)
 
 
 def allocate_for(tensor: torch.Tensor | BytesToEncode, placement: Placement) -> torch.Tensor:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ctypes
 import gc
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar
@@ -45,10 +45,17 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 def measure_free_memory(device: str) -> int:
     """Free bytes of the GPU's own memory, or else of the host's, within the limit of this process's
-    control group."""
+    control group. Mapped files count as free: see `count_mapped_bytes`."""
     if (own := device_memory(device)) is not None:
         return own[0]
     return min([psutil.virtual_memory().available, *_left_by_cgroup()])
+
+
+def count_mapped_bytes(pipes: Iterable[Any]) -> int:
+    """Bytes of weights that are mapped files, see `loading.weight_copy`; what pipelines share
+    counts once."""
+    parts = {id(part): part for pipe in pipes for part in pipe.components.values()}
+    return sum(getattr(part, "mapped_bytes", 0) for part in parts.values())
 
 
 def _left_by_cgroup(root: Path = Path("/sys/fs/cgroup")) -> Iterator[int]:

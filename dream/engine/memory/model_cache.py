@@ -172,7 +172,7 @@ class ModelCache:
         unloaded.
         """
         memory.empty_gpu_cache()  # torch's cache on a GPU does not count as free
-        free = memory.measure_free_memory(weight.placement.storage_device)
+        free = self._measure_free(weight.placement.storage_device)
         in_use = self._weights_in(weight.placement.storage_device)
         if self._max_bytes is not None and weight.weights > self._max_bytes:
             limit = f"--max_memory is {_gib(self._max_bytes)}"
@@ -186,9 +186,7 @@ class ModelCache:
         while self._models and not self._fits(weight):
             del self._models[0]
             memory.free_memory()
-        if weight.required_bytes > (
-            free := memory.measure_free_memory(weight.placement.storage_device)
-        ):
+        if weight.required_bytes > (free := self._measure_free(weight.placement.storage_device)):
             raise _out_of_memory(name, weight, f"only {_gib(free)} are free on {_where(weight)}")
 
     def choose_offload(
@@ -214,7 +212,11 @@ class ModelCache:
     def count_free_bytes(self, device: str) -> int:
         """Bytes that would be free on a device if all models were unloaded."""
         memory.empty_gpu_cache()
-        return memory.measure_free_memory(device) + self._weights_in(device)
+        return self._measure_free(device) + self._weights_in(device)
+
+    def _measure_free(self, device: str) -> int:
+        mapped = memory.count_mapped_bytes(loaded.pipe for loaded, _ in self._models)
+        return memory.measure_free_memory(device) - mapped
 
     def _weights_in(self, device: str) -> int:
         return sum(
@@ -228,7 +230,7 @@ class ModelCache:
         return (
             len(self._models) < self._most
             and (self._max_bytes is None or together <= self._max_bytes)
-            and weight.required_bytes <= memory.measure_free_memory(weight.placement.storage_device)
+            and weight.required_bytes <= self._measure_free(weight.placement.storage_device)
         )
 
 
