@@ -20,12 +20,12 @@ def list_weight_files(info: ModelInfo) -> WeightFiles:
     return WeightFiles(tuple(dict.fromkeys((info.path, *others))), ema=info.ema)
 
 
-Stamps = tuple[tuple[Path, tuple[int, ...] | None], ...]
-Signature = tuple[Stamps, ...]
+FileStamps = tuple[tuple[Path, tuple[int, ...] | None], ...]
+Stamps = tuple[FileStamps, ...]
 """Of each file of a model, or folder: its files, and their stamps."""
 
 
-def compute_file_signature(path: Path) -> Stamps:
+def compute_file_signature(path: Path) -> FileStamps:
     """Changes when the files of a model or a VAE change on disk: its file and the .yaml beside it,
     or the files in its folder and in those of its components. Takes a millisecond, and reads no
     file."""
@@ -37,7 +37,7 @@ def compute_file_signature(path: Path) -> Stamps:
     return tuple((file, get_file_stamp(file)) for file in sorted(files))
 
 
-def is_overwritten(before: Signature, now: Signature) -> bool:
+def is_overwritten(before: Stamps, now: Stamps) -> bool:
     """Whether a file of the first signature was written to, so that what is mapped of it changed.
     One that was replaced or deleted stays as it is as long as it is mapped."""
     stamps = dict(chain.from_iterable(now))
@@ -48,7 +48,7 @@ def is_overwritten(before: Signature, now: Signature) -> bool:
     )
 
 
-def compute_model_signature(info: ModelInfo) -> Signature:
+def compute_model_signature(info: ModelInfo) -> Stamps:
     """The signature of all files of a model."""
     paths = dict.fromkeys((info.path, *(part.path for part in info.parts)))
     return tuple(compute_file_signature(path) for path in paths)

@@ -29,11 +29,7 @@ from dream.engine.adapters.weight_merge import MergedWeights
 from dream.engine.conditioning.cache import EncodingCache
 from dream.engine.empty_conditioning import add_empty_conditioning
 from dream.engine.loading.components import has_fast_loader, load_component, load_tokenizer
-from dream.engine.loading.file_signature import (
-    Signature,
-    compute_model_signature,
-    list_weight_files,
-)
+from dream.engine.loading.file_signature import Stamps, compute_model_signature, list_weight_files
 from dream.engine.loading.load_errors import load_error, pickle_error
 from dream.engine.loading.quantized_folders import require_packages
 from dream.engine.loading.shared_encoders import SharedEncoders
@@ -65,7 +61,7 @@ class LoadedModel:
     placement: Placement
     digest: Future[str]
     """SHA-256 of the weights; computed beside the first image, because it may take seconds."""
-    file_signature: Signature
+    file_signature: Stamps
     """Of its files, from before they were read: see `compute_file_signature`."""
     encodings: EncodingCache = field(default_factory=EncodingCache, repr=False, compare=False)
     """The latest encodings of prompts."""
@@ -126,7 +122,7 @@ def _load_file(
     device: str,
     precision: str,
     offload_mode: str,
-    read: Signature,
+    read: Stamps,
     shared: SharedEncoders | None,
 ) -> LoadedModel:
     from dream.engine.loading.single_file import load_file  # imports much
