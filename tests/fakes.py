@@ -113,6 +113,10 @@ class FakeEngine:
             Image.new("L", (8, 8)).save(path)
         yield Note(text=f"all is {text_mask.words}")
 
+    def count_tokens(self, recipe: Recipe) -> LoadEvents:
+        """A word is a token."""
+        yield Note(text=f"prompt: {len(recipe.prompt.split())} tokens")
+
     def list_loaded(self) -> list[str]:
         """The models that were loaded."""
         return self.ready

@@ -63,8 +63,9 @@ COMMANDS = (
     Command(
         "!explain",
         "LINE",
-        "show how the prompt of a line is parsed: its words, their weights, and what is chosen",
+        "show how the prompt of a line is parsed: its words, weights, choices and tokens",
         explain_line,
+        queued=True,
     ),
     Command(
         "!fix",
@@ -170,12 +171,7 @@ COMMANDS = (
         "list embeddings (textual inversion); a prompt uses one by its name",
         list_embeddings,
     ),
-    Command(
-        "!hypernets",
-        "[TEXT]",
-        "list hypernetworks; a prompt uses one as <hypernet:NAME:1>",
-        list_hypernetworks,
-    ),
+    Command("!hypernets", "[TEXT]", "list hypernetworks, <hypernet:NAME:1>", list_hypernetworks),
     Command(
         "!wildcards",
         "[TEXT]",

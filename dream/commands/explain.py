@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import replace
 
 from dream.catalogue.wildcard_files import WildcardFiles
 from dream.commands.command import Context, TextOutput
 from dream.core.errors import BadLine
-from dream.core.events import Events
+from dream.core.events import Events, Loading, Note
 from dream.core.request import Request
 from dream.options.option_type import MAX_SEED
 from dream.options.syntax_table import INVOKEAI, SYNTAXES, WEIGHTINGS, get_default_weighting
@@ -19,6 +21,7 @@ from dream.prompt import (
     parse_prompt,
 )
 from dream.prompt.describe import describe_prompt, suggest_syntax
+from dream.session import Session
 from dream.session.templates import expand_request, has_template, use_template
 
 _COUNTED = 10_000
@@ -28,18 +31,32 @@ _EXAMPLES = 3
 
 def explain_line(context: Context, argument: str) -> Events[None]:
     """!explain LINE: the fragments of both sides of its prompt with their weights, and what else
-    the prompt asks for. Generates nothing."""
+    the prompt asks for; and how many tokens that is. Generates nothing."""
     if not argument:
         raise BadLine("usage: !explain LINE")
     request = use_template(context.session.parse_line(argument))
-    if not has_template(request):
-        yield TextOutput(lines=tuple(_explain(request)))
-        return
     find = WildcardFiles.of(context.session.registry).find
     seed = 0 if request.seed is None or request.seed < 0 else request.seed
-    chosen = expand_request(request, seed, find)
-    lines = (*_explain_template(request, seed, find), *_explain(chosen))
-    yield TextOutput(lines=lines)
+    examples: tuple[str, ...] = ()
+    if has_template(request):
+        examples = tuple(_explain_template(request, seed, find))
+        request = expand_request(request, seed, find)
+    yield TextOutput(lines=(*examples, *_explain(request)))
+    if request.fix is None:
+        yield from _count_tokens(context.session, replace(request, seed=seed, iterations=1))
+
+
+def _count_tokens(session: Session, request: Request) -> Events[None]:
+    """The tokens of each part, if its model is in memory; it is not loaded for that."""
+    (recipe,) = session.resolve(request).recipes
+    if recipe.model not in session.engine.list_loaded():
+        name = recipe.model
+        yield Note(text=f"tokens are counted when {name} is loaded: !switch {name}")
+        return
+    with closing(session.engine.count_tokens(recipe)) as events:
+        for event in events:
+            if isinstance(event, Note | Loading):
+                yield event
 
 
 def _explain_template(request: Request, seed: int, find: Lookup) -> Iterator[str]:

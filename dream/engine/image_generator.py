@@ -18,6 +18,7 @@ from dream.core.recipe import Recipe
 from dream.core.request import NO_VAE
 from dream.engine.adapters.adapters import Adapters, can_merge
 from dream.engine.adapters.weight_merge import WeightedLora, merge
+from dream.engine.conditioning.count_tokens import describe_tokens
 from dream.engine.diffusion_upscaler import DiffusionUpscaler, open_diffusion_upscaler
 from dream.engine.interface import (
     DeviceConfig,
@@ -133,6 +134,10 @@ class ImageGenerator:
                 )
             picture = replace(picture, facts={**picture.facts, "memory": "sliced and tiled"})
         return picture
+
+    def count_tokens(self, recipe: Recipe, report: ProgressCallback) -> tuple[str, ...]:
+        """A line for each part of a recipe's prompt. Raises ModelError, BadSetting, OutOfMemory."""
+        return tuple(describe_tokens(self.load(recipe.model, report, recipe.quantize).pipe, recipe))
 
     def find_mask(
         self, image: Image.Image, text_mask: TextMask, report: ProgressCallback

@@ -104,6 +104,10 @@ class Engine(Protocol):
         black where it is, and a grey heat map, the lighter, the surer. Raises InputError,
         ModelError, FetchError, GalleryError."""
 
+    def count_tokens(self, recipe: Recipe) -> LoadEvents:
+        """Load the recipe's model; a Note for each part of its prompt says how many tokens it has,
+        and what is cut off. Raises ModelError, OutOfMemory."""
+
     def list_loaded(self) -> Sequence[str]:
         """The names of the models in memory, the one used last at the end."""
 

@@ -21,6 +21,7 @@ from dream.worker.protocol import (
     Answer,
     CancelTask,
     ConvertTask,
+    CountTokensTask,
     FindMaskTask,
     FinishTask,
     Init,
@@ -52,9 +53,8 @@ MAX_FAILED_STARTS = 3
 `!restart`, or until a package was installed."""
 
 CANCEL_TIMEOUT = 60.0
-"""Seconds that a worker may take to stop a cancelled image before it is replaced. A step of a large
-model on a small machine takes half of that. A worker that is stopped (SIGSTOP) has
-`STOPPED_CANCEL_TIMEOUT`."""
+"""Seconds that a worker may take to stop a cancelled image before it is replaced; a step of a large
+model takes half of that. A worker that is stopped (SIGSTOP) has `STOPPED_CANCEL_TIMEOUT`."""
 STOPPED_CANCEL_TIMEOUT = 1.0
 
 
@@ -65,6 +65,7 @@ _TASK_VERBS = {
     LoadTask: "loading",
     ConvertTask: "converting",
     FindMaskTask: "searching",
+    CountTokensTask: "counting",
 }
 
 
@@ -119,6 +120,10 @@ class WorkerEngine:
     def find_mask(self, image: Path, text_mask: TextMask, mask: Path, heat: Path) -> LoadEvents:
         """See `dream.engine.interface.Engine`. Raises SetupError and WorkerDied too."""
         yield from self._run_task(FindMaskTask(image, text_mask, mask, heat))
+
+    def count_tokens(self, recipe: Recipe) -> LoadEvents:
+        """See `dream.engine.interface.Engine`. Raises SetupError and WorkerDied too."""
+        yield from self._run_task(CountTokensTask(recipe))
 
     def list_loaded(self) -> tuple[str, ...]:
         """See `dream.engine.interface.Engine`."""

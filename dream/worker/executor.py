@@ -14,6 +14,7 @@ from dream.catalogue.taesd import find_decoder
 from dream.core.errors import GalleryError
 from dream.core.events import Note
 from dream.core.picture import Picture
+from dream.core.recipe import Recipe
 from dream.engine import create_generator
 from dream.engine.interface import DeviceConfig, ProgressCallback
 from dream.inputs import invert_mask, open_picture
@@ -74,6 +75,11 @@ class TaskExecutor:
         except OSError as error:
             raise GalleryError(f"cannot write {task.mask}: {error.strerror or error}") from error
         report(Note(text=f"“{task.text_mask.words}” covers {share:.1%} of {task.image.name}"))
+
+    def count_tokens(self, recipe: Recipe, report: ProgressCallback) -> None:
+        """Report the tokens of a recipe's prompt. Raises ModelError, OutOfMemory."""
+        for text in self._generator.count_tokens(recipe, report):
+            report(Note(text=text))
 
     def list_loaded(self) -> tuple[str, ...]:
         """The names of the models in memory, the one used last at the end."""

@@ -71,6 +71,10 @@ class InProcessEngine:
             )
         )
 
+    def count_tokens(self, recipe: Recipe) -> LoadEvents:
+        """See `dream.engine.interface.Engine`."""
+        yield from _stream(lambda report: self._executor.count_tokens(recipe, report))
+
     def list_loaded(self) -> tuple[str, ...]:
         """See `dream.engine.interface.Engine`."""
         return self._executor.list_loaded()

@@ -82,13 +82,20 @@ class FindMaskTask:
     heat: Path
 
 
-Task = RenderTask | FinishTask | LoadTask | ConvertTask | FindMaskTask
+@dataclass(frozen=True)
+class CountTokensTask:
+    """Task: count the tokens of the recipe's prompt for its model."""
+
+    recipe: Recipe
+
+
+Task = RenderTask | FinishTask | LoadTask | ConvertTask | FindMaskTask | CountTokensTask
 
 
 def get_model(task: Task) -> str | None:
     """The model that a task needs in memory; None where it needs none."""
     match task:
-        case RenderTask(recipe):
+        case RenderTask(recipe) | CountTokensTask(recipe):
             return recipe.model
         case LoadTask(model):
             return model
@@ -100,7 +107,7 @@ def get_model(task: Task) -> str | None:
 def get_quantize(task: Task) -> str | None:
     """The value of --quantize that a task's model is loaded with."""
     match task:
-        case RenderTask(recipe):
+        case RenderTask(recipe) | CountTokensTask(recipe):
             return recipe.quantize
         case FinishTask(picture):
             return picture.recipe.quantize

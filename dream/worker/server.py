@@ -28,6 +28,7 @@ from dream.worker.protocol import (
     Answer,
     CancelTask,
     ConvertTask,
+    CountTokensTask,
     FindMaskTask,
     FinishTask,
     Init,
@@ -120,6 +121,10 @@ class WorkerServer:
                     result = None
                 case FindMaskTask() as task:
                     executor.find_mask(task, report)
+                    result = None
+                case CountTokensTask(recipe):
+                    executor.count_tokens(recipe, report)
+                    self._answer(LoadedModels(executor.list_loaded()))
                     result = None
                 case task:
                     result = self._make(executor, task, report)

@@ -8,9 +8,9 @@ import pytest
 
 from dream.commands import COMMANDS, Context, TextOutput, run_line
 from dream.commands.check_line import check_line
-from dream.core.events import Rejected
+from dream.core.events import Note, Rejected
 from dream.options.syntax_table import WEIGHTINGS
-from tests.fakes import fake_session
+from tests.fakes import FakeEngine, fake_session
 
 
 @pytest.fixture
@@ -19,7 +19,7 @@ def context(tmp_path: Path) -> Context:
 
 
 def explained(context: Context, line: str) -> list[str]:
-    (event,) = run_line(context, f"!explain {line}")
+    event, *_ = run_line(context, f"!explain {line}")
     assert isinstance(event, TextOutput), event
     return [str(one) for one in event.lines]
 
@@ -122,3 +122,13 @@ def test_the_toolbar_checks_wildcards(context: Context, tmp_path: Path) -> None:
     good, bad = check_line(context, "a __colour__ cat"), check_line(context, "a __colur__ cat")
     assert good is not None and good.text.endswith("; red·1.3") and not good.wrong
     assert bad is not None and bad.wrong and "did you mean colour?" in bad.text
+
+
+def test_tokens_are_counted_by_the_worker_if_the_model_is_in_memory(context: Context) -> None:
+    _, note = run_line(context, "!explain a red circle")
+    assert note == Note(text="tokens are counted when tiny is loaded: !switch tiny")
+    engine = context.session.engine
+    assert isinstance(engine, FakeEngine)
+    engine.ready.append("tiny")
+    assert list(run_line(context, "!explain a red circle"))[1:] == [Note(text="prompt: 3 tokens")]
+    assert not engine.rendered and not context.session.seeds

@@ -74,6 +74,7 @@ def test_where_each_line_is_made_at_once_there_is_no_queue(tmp_path: Path) -> No
         ("a cat -n101 --yes", True),
         ("a cat -stpes", False),
         ("!replay", False),
+        ("!explain a cat", True),
         ("!queue", False),
         ("!help", False),
         ("help", False),

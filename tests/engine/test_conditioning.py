@@ -17,13 +17,14 @@ from dream.core.events import Note
 from dream.core.picture import Picture
 from dream.engine import create_generator
 from dream.engine.conditioning.cache import EncodingCache
+from dream.engine.conditioning.count_tokens import describe_tokens
 from dream.engine.conditioning.encode import PromptEncoder
 from dream.engine.conditioning.token_weights import find_weighable, read_weights, weigh_tokens
 from dream.engine.conditioning.tokens import make_chunks, map_same_tokens
 from dream.engine.image_generator import ImageGenerator
 from dream.engine.interface import DeviceConfig
 from dream.engine.silence_libraries import silence_libraries
-from dream.options.syntax_table import A1111, COMFY, INVOKEAI, NO_NORM
+from dream.options.syntax_table import A1111, COMFY, INVOKEAI, NO_NORM, PLAIN
 from dream.prompt import Prompt, parse_prompt
 from tests.random_families import make_flux, make_pixart, make_z_image
 from tests.random_layouts import make_layout, make_sd3
@@ -447,6 +448,11 @@ def test_weights_of_t5_and_of_stable_diffusion_3_act(generator: ImageGenerator) 
     assert weighed.sha256 == plain.sha256
 
 
+def test_tokens_are_counted_by_the_generator(generator: ImageGenerator) -> None:
+    counted = generator.count_tokens(recipe(prompt="a red circle", model="sd3"), lambda event: None)
+    assert counted == ("prompt: 3 tokens; nothing is cut off",)
+
+
 def test_models_without_clip_say_what_they_do_not_support(generator: ImageGenerator) -> None:
     for prompt, syntax, name in (
         ('("a", "b").blend()', INVOKEAI, ".blend()"),
@@ -457,3 +463,28 @@ def test_models_without_clip_say_what_they_do_not_support(generator: ImageGenera
         with pytest.raises(ModelError) as raised:
             paint(generator, prompt, syntax, model="sd3")
         assert f"sd3 does not support {name} in prompts" in str(raised.value)
+
+
+def test_tokens_are_counted_for_each_part_and_what_is_cut_off_is_said(
+    pipes: dict[str, Any],
+) -> None:
+    def count(prompt: str, pipe: Any = pipes["sd1"], **changes: Any) -> list[str]:
+        small = {"syntax": INVOKEAI, **changes}
+        return list(describe_tokens(pipe, recipe(prompt=prompt, **small)))
+
+    whole = "tokens in 1 chunk of 75; nothing is cut off"
+    assert count("a (red)1.3 circle") == [f"prompt: 3 {whole}"]
+    assert count("a red circle", negative="blurry") == [
+        f"prompt: 3 {whole}",
+        f"negative prompt: 1 {whole}",
+    ]
+    assert count('("a cat", "a red dog").and()') == [
+        f"prompt, part 1: 2 {whole}",
+        f"prompt, part 2: 3 {whole}",
+    ]
+    (long,) = count("red " * 100)
+    assert long == "prompt: 75 + 25 tokens in 2 chunks of 75; nothing is cut off"
+    (cut,) = count("red " * 80, syntax=PLAIN)
+    assert cut == "prompt: 80 tokens; cut off: red red red red red"
+    assert count("a BREAK b", syntax=A1111)[0].startswith("prompt: 1 + 1 tokens in 2 chunks")
+    assert count("red", make_pixart()) == ["prompt: 4 tokens; nothing is cut off"]
