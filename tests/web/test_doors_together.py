@@ -1,0 +1,78 @@
+"""The server beside the prompt, and alone: one queue, and it ends as everything ends."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import httpx2
+import pytest
+
+from dream.queue.queue_file import FILE_NAME
+from tests.terminal.pseudo import ROOT, Terminal
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals, pseudo-terminals")
+_ADDRESS = re.compile(r"http://127\.0\.0\.1:\d+/")
+SESSION = "tests.web.doors_session"
+
+
+def test_the_prompt_and_the_page_share_one_queue(tmp_path: Path) -> None:
+    terminal = Terminal("-m", SESSION, str(tmp_path), "beside", "0.02", columns=200)
+    try:
+        terminal.see("web page: http://127.0.0.1:")
+        address = _ADDRESS.search("\n".join(terminal.rows()))
+        assert address is not None
+        with httpx2.Client(base_url=address[0], timeout=30) as http:
+            assert http.post("/api/lines", json={"line": "from the page -S5"}).status_code == 202
+            terminal.see("000001.5.png")  # at the prompt
+            terminal.send("from the prompt -S6 -n3\r")
+            terminal.see("000002.6.png")
+            with http.stream("GET", "/api/events"):  # a page is open while the prompt ends
+                jobs = http.get("/api/jobs").json()
+                lines = [job["line"] for job in [*jobs["finished"], jobs["running"]] if job]
+                assert {"from the page -S5", "from the prompt -S6 -n3"} == set(lines)
+                terminal.until(
+                    lambda: http.get("/api/jobs").json()["running"] is None, "end of the line"
+                )
+                terminal.send("q\r")
+                assert terminal.end() == 0
+    finally:
+        terminal.close()
+
+
+@pytest.mark.parametrize(
+    ("number", "status"), [(signal.SIGTERM, 128 + signal.SIGTERM), (signal.SIGINT, 130)]
+)
+def test_alone_it_ends_by_a_signal_and_keeps_its_lines(
+    tmp_path: Path, number: int, status: int
+) -> None:
+    server = subprocess.Popen(
+        [sys.executable, "-m", SESSION, str(tmp_path), "alone", "0.5"],
+        stdin=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=ROOT,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+    )
+    try:
+        assert server.stderr is not None
+        address = _ADDRESS.search(server.stderr.readline())
+        assert address is not None
+        with httpx2.Client(base_url=address[0], timeout=30) as http:
+            for line in ("first -n9", "second"):
+                assert http.post("/api/lines", json={"line": line}).status_code == 202
+            with http.stream("GET", "/api/events") as events:
+                next(events.iter_lines())
+                server.send_signal(number)
+                assert server.wait(60) == status
+        assert "2 lines kept for the next session here" in server.stderr.read()
+        assert (tmp_path / "outputs" / FILE_NAME).read_text() == "first -n9\nsecond\n"
+    finally:
+        server.kill()
+        server.wait()
+        if server.stderr:
+            server.stderr.close()
