@@ -15,6 +15,7 @@ from dream.core.messages import count_lines
 from dream.queue import LineQueue, QueueFile
 from dream.session import Session
 from dream.web.access import WebOptions
+from dream.web.left_lines import LeftLines
 from dream.web.web_server import serve
 
 _STOP_TIMEOUT = 10.0
@@ -24,6 +25,7 @@ _STOP_TIMEOUT = 10.0
 def serve_alone(session: Session, options: WebOptions, say: Callable[[str], None]) -> int:
     """Serve until Ctrl-C, SIGTERM or SIGHUP; the exit status, as at the prompt. Unfinished lines
     stay on disk for the next session."""
+    left = LeftLines(session.outdir, say)
     store = QueueFile(session.outdir, say)
     queue = LineQueue(store, session.engine.interrupt)
     runner = LineRunner(Context(session, lambda: (), COMMANDS, queue=queue), queue)
@@ -37,9 +39,11 @@ def serve_alone(session: Session, options: WebOptions, say: Callable[[str], None
     runner.on_bug = report_bug
     with ExitStack() as stack:
         stack.enter_context(_signals(ended))
-        server = stack.enter_context(serve(runner, options))
+        server = stack.enter_context(serve(runner, options, left))
         runner.start()
         say(f"dream serves {server.url} (Ctrl-C to quit)")
+        if left.lines:
+            say(f"{count_lines(len(left.lines))} unfinished when dream ended; the page offers them")
         ended.event.wait()
         queue.close()
         runner.wait(_STOP_TIMEOUT)
@@ -47,6 +51,7 @@ def serve_alone(session: Session, options: WebOptions, say: Callable[[str], None
         state = "kept for the next session here" if store.on_disk else "not saved"
         say(f"{count_lines(unfinished)} {state}")
     store.close()
+    left.close()
     if bugs:
         raise bugs[0]
     return ended.status

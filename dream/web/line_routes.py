@@ -79,6 +79,27 @@ class LineRoutes:
         line = set_switch(take_text(body, "line"), take_text(body, "field"), value)
         return JSONResponse({"line": line})
 
+    async def decide_left(self, http: HttpRequest) -> Response:
+        """POST /api/left {"run": true or false}: queue or discard what an earlier session left."""
+        run = (await read_json(http)).get("run")
+        if not isinstance(run, bool):
+            raise Refusal(400, "“run” has to be true or false")
+        body = await to_thread.run_sync(self._take_left, run, client_of(http, _DOOR))
+        return JSONResponse(body)
+
+    def _take_left(self, run: bool, owner: str) -> dict[str, Any]:
+        left = self._services.left
+        jobs, refused = [], []
+        for line in left.take() if left else ():
+            if not run:
+                continue
+            try:
+                admitted = self._admission.admit_line(line)
+                jobs.append(self._put(admitted, owner).number)
+            except DreamError as error:
+                refused.append({"line": line, "error": str(error)})
+        return {"jobs": jobs, "refused": refused}
+
     def _complete(self, line: str, cursor: int) -> list[dict[str, Any]]:
         offers = self._completions.complete_line(line, cursor)
         usable = (offer for offer in offers if self._admission.is_usable(offer.text))

@@ -41,6 +41,7 @@ def open_own_door(services: WebServices) -> Door:
         Route("/api/lines", lines.submit, methods=["POST"]),
         Route("/api/check", lines.check, methods=["POST"]),
         Route("/api/complete", lines.complete, methods=["POST"]),
+        Route("/api/left", lines.decide_left, methods=["POST"]),
         Route("/api/edit", lines.edit, methods=["POST"]),
         *pictures.list_routes(),
         *PageRoutes().list_routes(),

@@ -23,6 +23,7 @@ from dream.line import format_line
 from dream.web.access import Access, WebOptions
 from dream.web.admission import Admission
 from dream.web.job_table import Job, JobTable
+from dream.web.left_lines import LeftLines
 from dream.web.picture_list import PictureList
 from dream.web.refusal import Refusal, wait_before
 from dream.web.upload import StoredUpload, store_upload
@@ -45,6 +46,8 @@ class WebServices:
 
     runner: LineRunner
     options: WebOptions
+    left: LeftLines | None = None
+    """What an earlier session left; None where the prompt offers it."""
 
     def __post_init__(self) -> None:
         self.session = self.runner.context.session

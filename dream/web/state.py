@@ -62,6 +62,7 @@ class StateWriter:
             "memory": session.engine.get_memory_usage(),
             "defaults": format_fields(session.base, names) if names else "",
             "token": self._services.access.needs_token,
+            "left": list(self._services.left.lines) if self._services.left else [],
             **self.describe_jobs(),
         }
 

@@ -14,6 +14,7 @@ from dream.core.errors import BadSetting
 from dream.options.web_address import WebAddress
 from dream.web.access import WebOptions
 from dream.web.asgi_app import create_web_app
+from dream.web.left_lines import LeftLines
 from dream.web.services import WebServices
 
 _MAX_CONNECTIONS = 400
@@ -68,10 +69,12 @@ class WebServer:
 
 
 @contextmanager
-def serve(runner: LineRunner, options: WebOptions) -> Iterator[WebServer]:
+def serve(
+    runner: LineRunner, options: WebOptions, left: LeftLines | None = None
+) -> Iterator[WebServer]:
     """Serve a session's page and APIs during the block. Raises BadSetting if the address cannot be
     used."""
-    server = WebServer(WebServices(runner, options), _listen(options.address))
+    server = WebServer(WebServices(runner, options, left), _listen(options.address))
     server.start()
     try:
         yield server

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,6 +20,7 @@ from dream.options.web_address import WebAddress
 from dream.queue import LineQueue
 from dream.session import Session
 from dream.web.access import WebOptions
+from dream.web.left_lines import LeftLines
 from dream.web.web_server import WebServer, serve
 from tests.fakes import FakeEngine, colour, fake_session
 
@@ -102,12 +103,12 @@ def serve_fake(
 def serve_session(
     session: Session,
     options: WebOptions = WebOptions(ANY_PORT),  # noqa: B008 - frozen
-    history: Callable[[], Sequence[str]] = lambda: (),
+    left: LeftLines | None = None,
 ) -> Iterator[Served]:
     """Serve any session."""
     queue = LineQueue(interrupt=session.engine.interrupt)
-    runner = LineRunner(Context(session, history, COMMANDS, queue=queue), queue)
-    with serve(runner, options) as server:
+    runner = LineRunner(Context(session, tuple, COMMANDS, queue=queue), queue)
+    with serve(runner, options, left) as server:
         runner.start()
         with httpx2.Client(base_url=f"http://{server.address}", timeout=20) as http:
             yield Served(server, session, FakeEngine(), http)

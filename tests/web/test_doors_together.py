@@ -12,8 +12,13 @@ from pathlib import Path
 import httpx2
 import pytest
 
+from dream.cli import app
+from dream.core.errors import WRONG_LINE
 from dream.queue.queue_file import FILE_NAME
+from dream.web.left_lines import LeftLines
+from tests.fakes import fake_session
 from tests.terminal.pseudo import ROOT, Terminal
+from tests.web.serving import serve_fake, serve_session
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals, pseudo-terminals")
 _ADDRESS = re.compile(r"http://127\.0\.0\.1:\d+/")
@@ -70,9 +75,49 @@ def test_alone_it_ends_by_a_signal_and_keeps_its_lines(
                 server.send_signal(number)
                 assert server.wait(60) == status
         assert "2 lines kept for the next session here" in server.stderr.read()
-        assert (tmp_path / "outputs" / FILE_NAME).read_text() == "first -n9\nsecond\n"
+        left = tmp_path / "outputs" / FILE_NAME
+        assert left.read_text() == "first -n9\nsecond\n"
     finally:
         server.kill()
         server.wait()
         if server.stderr:
             server.stderr.close()
+
+
+def test_what_was_left_is_offered_on_the_page(tmp_path: Path) -> None:
+    (tmp_path / "outputs").mkdir()
+    file = tmp_path / "outputs" / FILE_NAME
+    file.write_text("a cat -S5\n!del_model tiny --files\na dog -I /etc/passwd\n")
+    left = LeftLines(file.parent, print)
+    with fake_session(tmp_path) as session, serve_session(session, left=left) as served:
+        lines = ["a cat -S5", "a dog -I /etc/passwd"]
+        assert served.http.get("/api/state").json()["left"] == lines
+        assert file.exists(), "nobody has decided yet"
+        answer = served.post("/api/left", run=True).json()
+        assert [one["line"] for one in answer["refused"]] == lines[1:]
+        assert served.wait(answer["jobs"][0])["state"] == "done"
+        assert served.http.get("/api/state").json()["left"] == [] and not file.exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--web", "a cat"], "cannot be combined"),
+        (["--web", "7860", "a", "cat"], "cannot be combined"),
+        (["--web", "--dry_run"], "cannot be combined"),
+        (["--web", "0.0.0.0:7860"], "needs a token"),
+        (["--web", "--token", "short"], "at least 12"),
+    ],
+)
+def test_what_web_cannot_be_combined_with(
+    options: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert app.main(options) == WRONG_LINE
+    assert message in capsys.readouterr().err
+
+
+def test_an_address_that_is_taken(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    with serve_fake(tmp_path) as served:
+        status = app.main(["--web", str(served.server.address), "-o", str(tmp_path / "out")])
+    assert status == WRONG_LINE
+    assert "in use" in capsys.readouterr().err

@@ -1,13 +1,12 @@
 /* Starts the page: what it knows comes from the server, so nothing is lost by a reload. */
 
-import { get, sendImage } from "./api.js";
+import { editLine, get, post, sendImage } from "./api.js";
 import { begin as beginLine, enter, getLine, setLine } from "./composer.js";
-import { $, ask, say } from "./dom.js";
+import { $, ask, make, say } from "./dom.js";
 import { loadMore, paint, refresh as refreshGallery } from "./gallery.js";
 import { begin as beginOptions, loadModels } from "./options.js";
 import { refresh as refreshQueue, showJobs, showLoading, showStep } from "./queue.js";
 import { otherLanguage, switchLanguage, t, translate } from "./strings.js";
-import { editLine } from "./api.js";
 
 // ── look ──────────────────────────────────────────────────────────────────────────────────────
 
@@ -32,8 +31,23 @@ async function loadState() {
   showJobs(state);
   const gib = (state.memory / 2 ** 30).toFixed(1);
   $("status").textContent = [t("memory", `${gib} GiB`), state.defaults].filter(Boolean).join(" · ");
+  $("left").hidden = !state.left.length;
+  $("left-title").textContent = t("left-lines", state.left.length);
+  $("left-lines").replaceChildren(...state.left.slice(0, 20).map((line) => make("li", { textContent: line })));
   return state;
 }
+
+async function decide(run) {
+  try {
+    const answer = await post("/api/left", { run });
+    for (const one of answer.refused) say(`${one.line}: ${one.error}`, true);
+    await loadState();
+  } catch (error) {
+    say(error.message, true);
+  }
+}
+$("run-left").onclick = () => decide(true);
+$("discard-left").onclick = () => decide(false);
 
 const NOTES = {
   note: (event) => say(event.text),
