@@ -23,6 +23,9 @@ from tests.web.test_own_api import Held, png
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser"))), None)
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="there is no chromium here")
 
+PATIENCE = 30_000
+"""Milliseconds; a slow machine is no failure."""
+expect.set_options(timeout=PATIENCE)
 DROP = """async ([bytes, name, type]) => {
     const data = new DataTransfer();
     data.items.add(new File([new Uint8Array(bytes)], name, {type}));
@@ -51,7 +54,7 @@ def opened(browser: Browser, served: Served, **options: Any) -> Iterator[Page]:
     options = {"viewport": {"width": 1280, "height": 900}, "locale": "en-US"} | options
     context = browser.new_context(**options)
     page = context.new_page()
-    page.set_default_timeout(10_000)
+    page.set_default_timeout(PATIENCE)
     wrong: list[str] = []
     page.on("pageerror", lambda error: wrong.append(str(error)))
     page.on(

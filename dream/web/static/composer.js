@@ -30,6 +30,7 @@ function changed() {
   box.style.height = "auto";
   box.style.height = `${box.scrollHeight}px`;
   localStorage.setItem(LINE, box.value);
+  asked++;  // an answer about the former line comes too late
   lookAt();
 }
 
@@ -141,19 +142,17 @@ $("form").addEventListener("submit", (event) => { event.preventDefault(); submit
 
 // ── entering ──────────────────────────────────────────────────────────────────────────────────
 
+/* The box is empty at once, so that the next line can be typed; what is refused comes back. */
 export async function submit() {
   const lines = box.value.split("\n").filter((line) => line.trim());
-  hideOffers();
-  while (lines.length) {
-    if (!await enter(lines[0])) return;
-    lines.shift();
-    box.value = lines.join("\n");
-    changed();
-  }
+  if (!lines.length) return;
+  setLine("");
+  while (lines.length && await enter(lines[0], lines)) lines.shift();
 }
 
-/* Run a line; whether it was accepted. What is wrong with it is shown below the box. */
-export async function enter(line) {
+/* Run a line; whether it was accepted. If not, it is put into the box again, with those after it,
+   unless another is typed there already. */
+export async function enter(line, rest = [line]) {
   try {
     const answer = await post("/api/lines", { line });
     localStorage.setItem(HISTORY,
@@ -161,9 +160,13 @@ export async function enter(line) {
     if (answer.events) showAnswer(line, answer.events);
     return true;
   } catch (error) {
-    asked++;
-    if (getLine() !== line && !getLine().startsWith(line)) say(`${line}: ${error.message}`, true);
-    else show((error.column ? `${error.column}: ` : "") + error.message, true);
+    const text = error instanceof ApiError ? error.message : t("offline");
+    if (box.value) say(`${line}: ${text}`, true);
+    else {
+      setLine(rest.join("\n"));
+      if (error.status === 400) show((error.column ? `${error.column}: ` : "") + text, true);
+      else say(text, true);
+    }
     return false;
   }
 }

@@ -6,17 +6,16 @@ import { $, make } from "./dom.js";
 import { t } from "./strings.js";
 
 const root = $("options"), toggle = $("toggle-options");
-let fields = {}, model = null, switches = {}, pending = Promise.resolve(), editing = false;
+let fields = {}, model = null, switches = {}, pending = Promise.resolve(), busy = 0;
 
 /* Write a switch; edits follow one another, so that none is lost. */
 function write(changes) {
+  busy++;
   pending = pending.then(async () => {
     let line = getLine();
     for (const [field, value] of Object.entries(changes)) line = await editLine(line, field, value);
-    editing = true;
     setLine(line, false);
-    editing = false;
-  }).catch(() => {});
+  }).catch(() => {}).finally(() => { busy--; });
 }
 
 const number = (value) => (value === "" ? null : [String(value)]);
@@ -108,11 +107,8 @@ export function begin() {
   toggle.onclick = () => openOptions(root.hidden);
   openOptions(Boolean(localStorage.getItem("dream.options")));
   whenChecked((values) => {
-    for (const [field, read] of Object.entries(fields)) {
-      if (!root.contains(document.activeElement) || editing || field !== document.activeElement?.dataset?.field) {
-        read(values[field], values);
-      }
-    }
+    if (busy) return;  // what is being written is not in the line yet
+    for (const [field, read] of Object.entries(fields)) read(values[field], values);
   });
 }
 
