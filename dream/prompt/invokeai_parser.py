@@ -108,7 +108,7 @@ def _read_weights(
     return tuple(weights or (1.0,) * count), normalize
 
 
-@dataclass
+@dataclass(slots=True)
 class _Frame:
     """What an open bracket holds so far."""
 
@@ -152,7 +152,8 @@ class _Scanner:
         while at < end:
             match = next_token(self._text, at, end)
             assert match is not None, "one of its ways takes any character"
-            if match.lastgroup == "text":
+            kind = match.lastgroup
+            if kind == "text" or (kind == "bracket" and at not in self._pairs):
                 self._frames[-1].text += match[0]
                 at = match.end()
             else:
@@ -167,7 +168,7 @@ class _Scanner:
         match match.lastgroup:
             case "escaped":
                 token = token[1:]
-            case "bracket" if at in self._pairs and self._pairs[at] < end:
+            case "bracket" if self._pairs[at] < end:
                 return self._bracket(at)
             case "run" if _AFTER_RUN.match(self._text, match.end()):
                 if word := self._frames[-1].take_word():
@@ -197,9 +198,13 @@ class _Scanner:
             self._frames.append(_Frame(at))
             return at + 1
         closed = self._frames.pop()
-        closed.flush()
         weight, after = self._weight(at + 1) if closed.weight is None else (closed.weight, at + 1)
-        self._frames[-1].nodes.append(Raw("", weight, tuple(closed.nodes), operand=True))
+        if closed.nodes:
+            closed.flush()
+            group = Raw("", weight, tuple(closed.nodes), operand=True)
+        else:
+            group = Raw(closed.text, weight, operand=True)
+        self._frames[-1].nodes.append(group)
         return after
 
     def _weight(self, at: int) -> tuple[float, int]:
@@ -258,4 +263,4 @@ class _Scanner:
 
 def _weigh(word: str, weight: float) -> Raw:
     """A word with a weight, as if it were in brackets."""
-    return Raw("", weight, (Raw(word),), operand=True)
+    return Raw(word, weight, operand=True)
