@@ -16,6 +16,7 @@ from PIL import Image
 from dream.catalogue import ModelRegistry
 from dream.core.errors import DreamError
 from dream.core.events import Loading, Note
+from dream.core.model_options import DEFAULT_OPTIONS, ModelOptions
 from dream.core.picture import Picture
 from dream.core.recipe import Recipe
 from dream.core.request import IMAGE_FILE_FIELDS, Request, get_image_files
@@ -89,7 +90,9 @@ class FakeEngine:
         darker = picture.image.resize(size).point(lambda value: value * 7 // 8)
         yield replace(picture, image=darker)
 
-    def load(self, model: str, weights: str = "", quantize: str | None = None) -> LoadEvents:
+    def load(
+        self, model: str, weights: str = "", options: ModelOptions = DEFAULT_OPTIONS
+    ) -> LoadEvents:
         """As a real engine, without a model."""
         if model not in self.ready:
             yield Loading(model=model)
@@ -125,7 +128,7 @@ class FakeEngine:
         """One and a half GiB."""
         return 3 << 29
 
-    def preload(self, model: str, quantize: str | None = None) -> None:
+    def preload(self, model: str, options: ModelOptions = DEFAULT_OPTIONS) -> None:
         """Remember that it was asked for."""
         self.warmed.append(model)
 

@@ -175,12 +175,16 @@ def list_weight_files(folder: Path) -> Iterable[Path]:
     )
 
 
+def describe_encoder(wanted: Wanted) -> str:
+    """A text encoder with its width, as “Qwen3, 2,560 wide”."""
+    return f"{get_text_encoder_kind(wanted.kind).name}, {wanted.width:,} wide"
+
+
 def _describe_missing(wanted: Wanted) -> str:
     if wanted.role == VAE:
         what = f"its VAE ({wanted.kind}, {wanted.width} channels)"
     else:
-        name = get_text_encoder_kind(wanted.kind).name
-        what = f"its text encoder ({name}, {wanted.width:,} wide)"
+        what = f"its text encoder ({describe_encoder(wanted)})"
     known = find_part_download(wanted.kind, wanted.width)
     if known is None:
         folder = "vae/" if wanted.role == VAE else "text_encoders/"

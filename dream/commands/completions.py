@@ -10,6 +10,7 @@ from typing import Protocol
 
 from dream.catalogue.adapter_files import ADAPTER_KINDS
 from dream.catalogue.adapter_registry import AdapterRegistry
+from dream.catalogue.encoder_files import find_text_encoders
 from dream.catalogue.lora_info import LoraInfo, fits
 from dream.catalogue.wildcard_files import WildcardFiles
 from dream.commands import Command, Context, is_command, list_topics
@@ -92,6 +93,9 @@ class LineCompletions:
                 case "vae":
                     vaes = (NO_VAE, *session.registry.list_vaes())
                     return [(name, "") for name in vaes if name.startswith(typed)]
+                case "text_encoder":
+                    encoders = find_text_encoders(session.registry.models_dirs)
+                    return [(name, "") for name in encoders if name.startswith(typed)]
                 case "upscaler":
                     names = [info.name for info in session.registry.list_upscalers()]
                     return [(name, "") for name in names if name.startswith(typed)]

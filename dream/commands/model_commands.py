@@ -23,6 +23,7 @@ from dream.commands.model_text import (
 )
 from dream.core.errors import BadLine, DreamError, ModelError
 from dream.core.events import Events, Loading, Note, Rejected
+from dream.core.model_options import get_model_options
 from dream.core.request import NO_VAE
 from dream.line.words import quote_value
 from dream.session import Session
@@ -110,7 +111,8 @@ def switch_model(context: Context, argument: str) -> Events[None]:
     info = session.registry.get_model(parse_name(argument, "!switch"))
     former = get_active_model(session)
     try:
-        with closing(session.engine.load(info.name, quantize=session.base.quantize)) as events:
+        options = get_model_options(session.base)
+        with closing(session.engine.load(info.name, options=options)) as events:
             for event in events:
                 if isinstance(event, Note | Loading):
                     yield event

@@ -46,6 +46,8 @@ class Recipe:
     """0 to 1: guidance rescale. None is 0, for models whose default is 0."""
     vae: str | None = None
     """Replaces the model's own; NO_VAE only if the model's card.toml names another."""
+    text_encoder: str | None = None
+    """Name or path of the text encoder; None is the one that the model finds."""
     lora: tuple[Lora, ...] | None = None
     """LoRAs that are merged into the weights, in this order; never empty."""
     hypernet: tuple[Hypernet, ...] | None = None

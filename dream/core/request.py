@@ -171,6 +171,11 @@ class Request:
         kind=text("NAME", "a VAE's name or file, or none", completes="vae"),
         help="VAE to use instead of the model's own; none is the model's own",
     )
+    text_encoder: str | None = flag(
+        "--text_encoder",
+        kind=text("NAME", "a text encoder's name or file", completes="text_encoder"),
+        help="text encoder to use where several fit a model in several files",
+    )
     lora: tuple[Lora, ...] | None = flag(
         "--lora",
         kind=LORAS,

@@ -12,7 +12,13 @@ from typing import TYPE_CHECKING
 
 from dream.catalogue.auxiliary import Downloader, refuse_download
 from dream.catalogue.model_info import ModelInfo
-from dream.engine.interface import DeviceConfig, FindAdapter, find_by_path
+from dream.engine.interface import (
+    DeviceConfig,
+    FindAdapter,
+    UseTextEncoder,
+    find_by_path,
+    keep_text_encoder,
+)
 
 if TYPE_CHECKING:
     from dream.engine.image_generator import ImageGenerator
@@ -25,6 +31,7 @@ def create_generator(
     find_vae: Callable[[str], Path] = Path,
     downloader: Downloader = refuse_download,
     find_adapter: FindAdapter = find_by_path,
+    use_text_encoder: UseTextEncoder = keep_text_encoder,
 ) -> ImageGenerator:
     """Import torch and diffusers, and return an image generator in this process, without a model
     yet.
@@ -39,7 +46,9 @@ def create_generator(
         # before the long import, because it may fail
         choose_placement(machine.device, machine.precision)
         from dream.engine.image_generator import ImageGenerator
-    return ImageGenerator(find_model, machine, find_decoder, find_vae, downloader, find_adapter)
+    return ImageGenerator(
+        find_model, machine, find_decoder, find_vae, downloader, find_adapter, use_text_encoder
+    )
 
 
 __all__ = ["create_generator"]

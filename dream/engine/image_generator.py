@@ -13,6 +13,7 @@ from dream.catalogue.auxiliary import Downloader, refuse_download
 from dream.catalogue.model_info import ModelInfo, UpscalerInfo
 from dream.core.errors import ModelError, OutOfMemory
 from dream.core.events import Loading, Note
+from dream.core.model_options import DEFAULT_OPTIONS, ModelOptions, get_model_options
 from dream.core.picture import Picture
 from dream.core.recipe import Recipe
 from dream.core.request import NO_VAE
@@ -24,7 +25,9 @@ from dream.engine.interface import (
     DeviceConfig,
     FindAdapter,
     ProgressCallback,
+    UseTextEncoder,
     find_by_path,
+    keep_text_encoder,
 )
 from dream.engine.loading.convert import export_diffusers
 from dream.engine.loading.file_signature import compute_model_signature, is_overwritten
@@ -65,10 +68,12 @@ class ImageGenerator:
         find_vae: Callable[[str], Path] = Path,
         downloader: Downloader = refuse_download,
         find_adapter: FindAdapter = find_by_path,
+        use_text_encoder: UseTextEncoder = keep_text_encoder,
     ) -> None:
         """Raises BadSetting for a device that is not here."""
         self._find_model = find_model
         self._find_vae = find_vae
+        self._use_text_encoder = use_text_encoder
         self._vae: VaeOverride | None = None
         self._machine = machine
         self._adapters = Adapters(find_adapter)
@@ -148,14 +153,17 @@ class ImageGenerator:
         )
 
     def load(
-        self, model: str, report: ProgressCallback, quantize: str | None = None
+        self, model: str, report: ProgressCallback, options: ModelOptions = DEFAULT_OPTIONS
     ) -> LoadedModel:
-        """Load the model, or return the one in memory; `quantize` is the value of --quantize. Where
+        """Load the model, or return the one in memory. Where
         there is not enough room, the models used least recently are unloaded first.
 
         Raises ModelError, BadSetting, OutOfMemory.
         """
-        info = replace(self._find_model(model), quantize=quantize or NO_QUANTIZATION)
+        info = self._find_model(model)
+        if options.text_encoder:
+            info = self._use_text_encoder(info, options.text_encoder)
+        info = replace(info, quantize=options.quantize or NO_QUANTIZATION)
         loaded = self._load_or_get(info, report)
         self.placement = loaded.placement
         return loaded
@@ -166,11 +174,11 @@ class ImageGenerator:
         """The model with the recipe's LoRAs in its weights, and no others; and these. Raises
         ModelError."""
         loras = self._adapters.open_loras(recipe)
-        loaded = self.load(recipe.model, report, recipe.quantize)
+        loaded = self.load(recipe.model, report, get_model_options(recipe))
         if not can_merge(loaded.adapters, loras):
             self._cache.discard(loaded)
             del loaded
-            loaded = self.load(recipe.model, report, recipe.quantize)
+            loaded = self.load(recipe.model, report, get_model_options(recipe))
         offload_mode = loaded.placement.offload_mode
         merge(loaded.adapters, loras, loaded.pipe, loaded.info.name, offload_mode)
         return loaded, loras

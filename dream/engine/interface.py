@@ -12,7 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from dream.catalogue.model_info import ModelInfo
 from dream.core.events import Loading, Note, Preview
+from dream.core.model_options import DEFAULT_OPTIONS, ModelOptions
 from dream.core.picture import Picture
 from dream.core.recipe import Recipe
 from dream.core.stages import Stage
@@ -61,6 +63,15 @@ def find_by_path(kind: str, name: str) -> Path:
     return Path(name)
 
 
+UseTextEncoder = Callable[[ModelInfo, str], ModelInfo]
+"""A model with the text encoder of that name or path. Raises ModelError."""
+
+
+def keep_text_encoder(info: ModelInfo, name: str) -> ModelInfo:
+    """The model as it is."""
+    return info
+
+
 EngineEvent = Progress | Note | Loading | Picture
 """What an engine yields; a `Picture` comes last, once."""
 
@@ -90,8 +101,10 @@ class Engine(Protocol):
         """Run one stage that the image's recipe asks for. Raises FinishError, ModelError,
         FetchError, OutOfMemory."""
 
-    def load(self, model: str, weights: str = "", quantize: str | None = None) -> LoadEvents:
-        """Load a model; `quantize` is the value of --quantize. `weights`, if not empty, is the
+    def load(
+        self, model: str, weights: str = "", options: ModelOptions = DEFAULT_OPTIONS
+    ) -> LoadEvents:
+        """Load a model. `weights`, if not empty, is the
         beginning of the SHA-256 that an image was made with; a Note says when the model's is
         different. Raises ModelError, OutOfMemory."""
 
@@ -114,7 +127,7 @@ class Engine(Protocol):
     def get_memory_usage(self) -> int:
         """Bytes of main memory of the process with the models; 0 where that is not known."""
 
-    def preload(self, model: str, quantize: str | None = None) -> None:
+    def preload(self, model: str, options: ModelOptions = DEFAULT_OPTIONS) -> None:
         """Start to load a model, without waiting for it. Never raises; `render` will."""
 
     def interrupt(self) -> None:

@@ -36,8 +36,8 @@ class OptionType(Generic[T]):
     choices: tuple[str, ...] = ()
     """The allowed names, if there is a fixed set."""
     completion: str = ""
-    """What completion may offer: "file", "picture", "folder", "model", "vae", "upscaler",
-    "lora", "embedding", "seed", or nothing."""
+    """What completion may offer: "file", "picture", "folder", "model", "vae", "text_encoder",
+    "upscaler", "lora", "embedding", "seed", or nothing."""
     allows_range: bool = False
     """Whether ranges such as `10..50:10` are allowed."""
     joins: bool = False

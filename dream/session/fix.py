@@ -37,6 +37,7 @@ INHERITED_FIELDS = (
     "schedule",
     "model",
     "vae",
+    "text_encoder",
 )
 """Fields taken from the image's own line, unless the `!fix` line sets them."""
 

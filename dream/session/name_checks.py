@@ -8,6 +8,7 @@ from dream.catalogue import ModelRegistry
 from dream.catalogue.adapter_files import EMBEDDING, HYPERNET
 from dream.catalogue.adapter_registry import AdapterRegistry
 from dream.catalogue.detect.lora_family import describe_family
+from dream.catalogue.encoder_files import use_text_encoder
 from dream.catalogue.lora_info import fits
 from dream.catalogue.vaes import check_vae
 from dream.core.errors import BadLine, DreamError, ModelError
@@ -18,14 +19,17 @@ from dream.options.lora import Lora
 
 
 def check_recipes(registry: ModelRegistry, recipes: Iterable[Recipe]) -> None:
-    """Raises ModelError for a VAE, an upscaler or a LoRA that is not in the registry, and for a
-    LoRA of another family than its model."""
+    """Raises ModelError for a VAE, a text encoder, an upscaler or a LoRA that is not in the
+    registry, and for a text encoder or a LoRA that does not fit its model."""
     recipes = tuple(recipes)
     for vae, upscaler in dict.fromkeys((recipe.vae, recipe.upscaler) for recipe in recipes):
         if vae and vae != NO_VAE:
             check_vae(registry.get_vae(vae))
         if upscaler:
             registry.get_upscaler(upscaler)
+    for model, encoder in dict.fromkeys((recipe.model, recipe.text_encoder) for recipe in recipes):
+        if encoder:
+            use_text_encoder(registry.get_model(model), encoder, registry.models_dirs)
     for model, loras in dict.fromkeys((r.model, r.lora) for r in recipes if r.fix is None):
         check_loras(registry, loras or (), model)
     names = [(EMBEDDING, name) for recipe in recipes for name in recipe.embedding or ()]

@@ -15,6 +15,7 @@ from dream.catalogue.model_info import ModelInfo
 from dream.core.bounded_reading import hash_regular
 from dream.core.errors import ModelError
 from dream.core.events import Events, Loading, Note
+from dream.core.model_options import get_model_options
 from dream.core.recipe import Recipe
 from dream.core.request import FLAGS, IMAGE_FILE_FIELDS, NO_VAE, Request, get_image_files
 from dream.engine.interface import Engine
@@ -100,7 +101,7 @@ def check_weights(engine: Engine, line: str, recipe: Recipe) -> Events[None]:
     weights = parse_facts(logged.comment).get("weights")
     if logged.path is None or not weights:
         return
-    with closing(engine.load(recipe.model, weights, recipe.quantize)) as events:
+    with closing(engine.load(recipe.model, weights, get_model_options(recipe))) as events:
         for event in events:
             if isinstance(event, Note | Loading):
                 yield event

@@ -32,6 +32,12 @@ from dream.session.templates import expand_request, find_nothing, has_template, 
 HIRES_FIX = 0.5
 """The default strength of the second pass of --hires_fix; 0.75 already duplicates subjects."""
 
+_AS_TYPED = (
+    *("init_img", "reference", "init_mask", "text_mask", "invert_mask"),
+    *("inpaint_replace", "mask_blur"),
+)
+"""Fields of input images, which are resolved before others."""
+
 FindModel = Callable[[str | None], ModelInfo]
 """Maps a model's name, or None for the default, to its ModelInfo. Raises ModelError."""
 
@@ -115,17 +121,12 @@ def _resolve_words(
         cfg_rescale=_cfg_rescale(request.cfg_rescale, schedule, info),
         model=info.name,
         vae=_vae(request.vae or info.vae, info),
-        init_img=request.init_img,
-        reference=request.reference,
+        text_encoder=request.text_encoder or info.text_encoder or None,
         fit=request.fit and request.init_img is not None,
         strength=resolve_strength(request),
-        init_mask=request.init_mask,
-        text_mask=request.text_mask,
-        invert_mask=request.invert_mask,
-        inpaint_replace=request.inpaint_replace,
-        mask_blur=request.mask_blur,
         hires_fix=hires_fix,
         fix=request.fix,
+        **{name: getattr(request, name) for name in _AS_TYPED},
         **adapter_values,
         **_effects(request),
         **resolve_stages(request, info),

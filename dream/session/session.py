@@ -15,14 +15,8 @@ from dream.catalogue.adapter_registry import AdapterRegistry
 from dream.catalogue.model_info import ModelInfo
 from dream.catalogue.wildcard_files import WildcardFiles
 from dream.core.errors import DreamError
-from dream.core.events import (
-    Events,
-    Failed,
-    LineStarted,
-    Note,
-    Rejected,
-    Saved,
-)
+from dream.core.events import Events, Failed, LineStarted, Note, Rejected, Saved
+from dream.core.model_options import get_model_options
 from dream.core.picture import Picture
 from dream.core.recipe import Recipe
 from dream.core.request import FLAGS, Request
@@ -121,7 +115,8 @@ class Session:
         # the first line reports the error, with the name that it requests
         with suppress(DreamError):
             if not self.dry_run:
-                self.engine.preload(self._find(self.base.model).name, self.base.quantize)
+                name = self._find(self.base.model).name
+                self.engine.preload(name, get_model_options(self.base))
 
     def parse_line(self, line: str) -> Request:
         """Parse a line into one Request. A logged line sets all values of its image, so the

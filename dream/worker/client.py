@@ -11,6 +11,7 @@ from pathlib import Path
 from dream.catalogue import ModelRegistry
 from dream.core.errors import DreamError, EngineError, WorkerDied
 from dream.core.events import Loading, Note
+from dream.core.model_options import DEFAULT_OPTIONS, ModelOptions
 from dream.core.picture import Picture
 from dream.core.recipe import Recipe
 from dream.core.stages import Stage
@@ -109,9 +110,11 @@ class WorkerEngine:
         """See `dream.engine.interface.Engine`. Raises SetupError and WorkerDied too."""
         return self._run_for_image(FinishTask(picture, stage))
 
-    def load(self, model: str, weights: str = "", quantize: str | None = None) -> LoadEvents:
+    def load(
+        self, model: str, weights: str = "", options: ModelOptions = DEFAULT_OPTIONS
+    ) -> LoadEvents:
         """See `dream.engine.interface.Engine`. Raises SetupError and WorkerDied too."""
-        yield from self._run_task(LoadTask(model, weights, quantize))
+        yield from self._run_task(LoadTask(model, weights, options))
 
     def convert(self, model: str, folder: Path) -> LoadEvents:
         """See `dream.engine.interface.Engine`. Raises SetupError and WorkerDied too."""
@@ -134,10 +137,10 @@ class WorkerEngine:
         worker = self._worker
         return measure_resident_memory(worker.pid) if worker else 0
 
-    def preload(self, model: str, quantize: str | None = None) -> None:
+    def preload(self, model: str, options: ModelOptions = DEFAULT_OPTIONS) -> None:
         """Start to load a model, without waiting for it."""
         with suppress(WorkerExited, DreamError):
-            self._get_or_start_worker().send(Preload(model, quantize))
+            self._get_or_start_worker().send(Preload(model, options))
 
     def interrupt(self) -> None:
         """See `dream.engine.interface.Engine`."""

@@ -10,9 +10,11 @@ from dream.catalogue import ModelRegistry
 from dream.catalogue.adapter_files import ADAPTER_KINDS
 from dream.catalogue.adapter_registry import AdapterRegistry
 from dream.catalogue.auxiliary import ensure_auxiliary
+from dream.catalogue.encoder_files import use_text_encoder
 from dream.catalogue.taesd import find_decoder
 from dream.core.errors import GalleryError
 from dream.core.events import Note
+from dream.core.model_options import DEFAULT_OPTIONS, ModelOptions
 from dream.core.picture import Picture
 from dream.core.recipe import Recipe
 from dream.engine import create_generator
@@ -36,6 +38,7 @@ class TaskExecutor:
                 helper, registry, on_progress, on_note
             ),
             lambda kind, name: AdapterRegistry.of(registry).get(ADAPTER_KINDS[kind], name),
+            lambda info, name: use_text_encoder(info, name, registry.models_dirs),
         )
         self._registry = registry
         self._postprocessor = PostProcessor(registry, self._generator)
@@ -50,11 +53,11 @@ class TaskExecutor:
         model: str,
         report: ProgressCallback,
         weights: str = "",
-        quantize: str | None = None,
+        options: ModelOptions = DEFAULT_OPTIONS,
     ) -> None:
         """Load the model, and report when the SHA-256 of its weights does not begin with `weights`.
         Raises ModelError, OutOfMemory."""
-        loaded = self._generator.load(model, report, quantize)
+        loaded = self._generator.load(model, report, options)
         if weights and not (digest := loaded.digest.result()).startswith(weights):
             is_now = f"its weights are {digest[: len(weights)]}, not {weights}"
             report(Note(text=f"{model} has changed: {is_now}; the image will differ"))

@@ -13,6 +13,7 @@ from typing import Generic, TypeVar
 
 from dream.catalogue import ModelRegistry
 from dream.core.events import Loading, Note
+from dream.core.model_options import DEFAULT_OPTIONS, ModelOptions
 from dream.core.picture import Picture
 from dream.core.recipe import Recipe
 from dream.core.stages import Stage
@@ -55,9 +56,11 @@ class InProcessEngine:
             )
         )
 
-    def load(self, model: str, weights: str = "", quantize: str | None = None) -> LoadEvents:
+    def load(
+        self, model: str, weights: str = "", options: ModelOptions = DEFAULT_OPTIONS
+    ) -> LoadEvents:
         """See `dream.engine.interface.Engine`."""
-        yield from _stream(lambda report: self._executor.load(model, report, weights, quantize))
+        yield from _stream(lambda report: self._executor.load(model, report, weights, options))
 
     def convert(self, model: str, folder: Path) -> LoadEvents:
         """See `dream.engine.interface.Engine`."""
@@ -83,10 +86,10 @@ class InProcessEngine:
         """See `dream.engine.interface.Engine`."""
         return measure_resident_memory(os.getpid())
 
-    def preload(self, model: str, quantize: str | None = None) -> None:
+    def preload(self, model: str, options: ModelOptions = DEFAULT_OPTIONS) -> None:
         """Load a model now, and wait for it."""
         with suppress(Exception):
-            self._executor.load(model, lambda event: None, quantize=quantize)
+            self._executor.load(model, lambda event: None, options=options)
 
     def interrupt(self) -> None:
         """Does nothing: every step yields an event, at which the caller can stop."""

@@ -13,6 +13,7 @@ from pathlib import Path
 from dream.catalogue import ModelRegistry
 from dream.core.errors import DreamError
 from dream.core.events import Loading, Note
+from dream.core.model_options import DEFAULT_OPTIONS, ModelOptions, get_model_options
 from dream.core.picture import Picture
 from dream.core.recipe import Recipe
 from dream.core.stages import Stage
@@ -35,7 +36,7 @@ class Preload:
     """Load this model when there is nothing else to do."""
 
     model: str
-    quantize: str | None = None
+    options: ModelOptions = DEFAULT_OPTIONS
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,7 @@ class LoadTask:
 
     model: str
     weights: str = ""
-    quantize: str | None = None
+    options: ModelOptions = DEFAULT_OPTIONS
 
 
 @dataclass(frozen=True)
@@ -104,16 +105,16 @@ def get_model(task: Task) -> str | None:
     return None
 
 
-def get_quantize(task: Task) -> str | None:
-    """The value of --quantize that a task's model is loaded with."""
+def get_task_options(task: Task) -> ModelOptions:
+    """How a task's model is loaded."""
     match task:
         case RenderTask(recipe) | CountTokensTask(recipe):
-            return recipe.quantize
+            return get_model_options(recipe)
         case FinishTask(picture):
-            return picture.recipe.quantize
+            return get_model_options(picture.recipe)
         case LoadTask():
-            return task.quantize
-    return None
+            return task.options
+    return DEFAULT_OPTIONS
 
 
 @dataclass(frozen=True)

@@ -45,7 +45,7 @@ from dream.worker.protocol import (
     WorkerCommand,
     WorkerUnusable,
     get_model,
-    get_quantize,
+    get_task_options,
 )
 from dream.worker.start_worker import open_inherited
 
@@ -83,8 +83,8 @@ class WorkerServer:
         advice = executor.advice
         while True:
             match self._orders.get():
-                case Preload(model, quantize):
-                    self._preload(executor, LoadTask(model, quantize=quantize))
+                case Preload(model, options):
+                    self._preload(executor, LoadTask(model, options=options))
                 case RunTask() as order:
                     self._run_task(executor, order, advice)
                     advice = ""
@@ -99,7 +99,7 @@ class WorkerServer:
 
     def _load(self, executor: TaskExecutor, task: LoadTask, report: ProgressCallback) -> None:
         try:
-            executor.load(task.model, report, task.weights, task.quantize)
+            executor.load(task.model, report, task.weights, task.options)
         finally:  # others may have been unloaded for a model that failed to load
             self._answer(LoadedModels(executor.list_loaded()))
 
@@ -138,7 +138,7 @@ class WorkerServer:
         self, executor: TaskExecutor, task: RenderTask | FinishTask, report: ProgressCallback
     ) -> Picture:
         if wanted := get_model(task):
-            self._load(executor, LoadTask(wanted, quantize=get_quantize(task)), report)
+            self._load(executor, LoadTask(wanted, options=get_task_options(task)), report)
         try:
             return executor.run(task, report)
         finally:  # a model may have been unloaded for an upscaler

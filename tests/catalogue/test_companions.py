@@ -8,10 +8,15 @@ from time import thread_time
 import pytest
 
 from dream.catalogue import ModelRegistry
+from dream.catalogue.encoder_files import use_text_encoder
+from dream.catalogue.model_info import ModelInfo
 from dream.commands.model_text import describe_details, measure_model
 from dream.core.errors import ModelError
+from dream.core.recipe import Recipe
 from dream.core.request import Request
+from dream.line import format_line
 from dream.session.fix import require_complete
+from dream.session.name_checks import check_recipes
 from dream.session.resolve import resolve
 from tests.catalogue.test_detect import write
 
@@ -148,3 +153,45 @@ def test_a_tree_of_comfyui_is_listed_at_once_and_harms_nobody(tmp_path: Path) ->
     assert [any(name in text for text in problems) for name in ("anima", "torn", "web")] == [
         True
     ] * 3
+
+
+def test_another_text_encoder_is_used_by_name_or_path_and_refused_by_kind(tmp_path: Path) -> None:
+    put(tmp_path, "unet", "clip", "vae", tmp_path)
+    write(tmp_path / "clip" / "other.safetensors", QWEN3)
+    wide = QWEN3 | {"model.embed_tokens.weight": (300, 64)}
+    write(tmp_path / "clip" / "wide.safetensors", wide)
+    write(tmp_path / "away.safetensors", QWEN3)
+    registry = ModelRegistry([tmp_path])
+    info, dirs = registry.get_model("z"), registry.models_dirs
+    assert info.parts[0].path.stem == "qwen"
+    for name in ("other", "other.safetensors", str(tmp_path / "away.safetensors")):
+        used = use_text_encoder(info, name, dirs)
+        assert used.parts[0].path.stem == Path(name).stem and used.parts[1:] == info.parts[1:]
+    for name, message in {
+        "wide": r"wide\.safetensors is a text encoder \(Qwen3, 64 wide\), but z needs a text enc",
+        str(tmp_path / "vae" / PARTS[1]): "is a VAE, but z needs a text encoder",
+        "othr": r'there is no text encoder "othr" .*did you mean other',
+    }.items():
+        with pytest.raises(ModelError, match=message):
+            use_text_encoder(info, name, dirs)
+    with pytest.raises(ModelError, match="the text encoder of tiny cannot be replaced"):
+        use_text_encoder(ModelInfo(name="tiny", path=tmp_path), "other", dirs)
+
+
+def test_a_line_is_refused_before_its_model_is_loaded_and_says_what_it_used(tmp_path: Path) -> None:
+    put(tmp_path, "unet", "clip", "vae", tmp_path)
+    write(tmp_path / "clip" / "other.safetensors", QWEN3)
+    registry = ModelRegistry([tmp_path])
+
+    def resolved(**values: str) -> Recipe:
+        request = Request(prompt="x", model="z", **values)
+        return resolve(request, lambda n: registry.get_model(n or ""), [], lambda: 1).recipes[0]
+
+    assert resolved().text_encoder is None
+    check_recipes(registry, [resolved(text_encoder="other")])
+    with pytest.raises(ModelError, match="is a VAE"):
+        check_recipes(registry, [resolved(text_encoder=str(tmp_path / "vae" / PARTS[1]))])
+    (tmp_path / "models.toml").write_text('[models.z]\ntext_encoder = "other"\n')
+    assert resolved().text_encoder == "other" and "--text_encoder=other" in format_line(
+        resolved().to_request()
+    )

@@ -10,6 +10,7 @@ import pytest
 
 from dream.catalogue import ModelRegistry
 from dream.core.events import Loading, Note
+from dream.core.model_options import ModelOptions
 from dream.engine import create_generator
 from dream.engine.interface import DeviceConfig
 from dream.engine.memory import low_memory as memory
@@ -54,7 +55,8 @@ def test_the_pixels_stay(
     from_it = replace(first, init_img=str(tmp_path / "first.png"), strength=0.9)
     other = generator.generate(from_it, lambda reported: None)
     with silence_libraries():
-        offload.offload(generator.load("random", lambda reported: None, quantize).pipe, way, "cpu")
+        loaded = generator.load("random", lambda reported: None, ModelOptions(quantize))
+        offload.offload(loaded.pipe, way, "cpu")
     for _ in range(2):
         assert generator.generate(first, lambda reported: None).sha256 == words.sha256
         assert generator.generate(from_it, lambda reported: None).sha256 == other.sha256

@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from dream.catalogue import ModelRegistry
+from dream.catalogue.encoder_files import use_text_encoder
 from dream.core.errors import ModelError
 from dream.core.picture import Picture
 from dream.engine import create_generator
@@ -18,7 +19,15 @@ from dream.engine.interface import DeviceConfig
 from dream.engine.silence_libraries import silence_libraries
 from tests.random_split import SPLIT
 from tests.recipes import recipe
-from tests.split_files import denoiser_tensors, move_weights, save, under, write_split, write_whole
+from tests.split_files import (
+    denoiser_tensors,
+    encoder_tensors,
+    move_weights,
+    save,
+    under,
+    write_split,
+    write_whole,
+)
 
 
 def make(family: str, folder: Path) -> Any:
@@ -127,3 +136,27 @@ def test_turbo_has_its_shift_and_steps(z_image: tuple[Any, Path]) -> None:
     )
     assert loaded.pipe.scheduler.config.shift == 3.0
     path.unlink()
+
+
+def test_another_text_encoder_for_one_line(z_image: tuple[Any, Path]) -> None:
+    pipe, models = z_image
+    names = {
+        n: t * 1.5 if t.ndim == 2 else t for n, t in encoder_tensors(pipe.text_encoder).items()
+    }
+    other = save(models / "text_encoders" / "zz-other.safetensors", names)
+    registry = ModelRegistry([models])
+    generator = create_generator(
+        registry.get_model,
+        DeviceConfig(max_loaded_models=1),
+        use_text_encoder=lambda info, name: use_text_encoder(info, name, registry.models_dirs),
+    )
+    small = {"width": 64, "height": 64, "steps": 1, "cfg_scale": 1.0, "prompt": "a red circle"}
+    first, changed, again = (
+        generator.generate(
+            recipe(model="my-z-image", **small, text_encoder=name), lambda event: None
+        )
+        for name in (None, "zz-other", None)
+    )
+    assert first.sha256 == again.sha256 != changed.sha256
+    assert first.facts["weights"] == again.facts["weights"] != changed.facts["weights"]
+    other.unlink()
