@@ -80,7 +80,14 @@ def ensure_auxiliary(
         )
     from dream.catalogue.hub import HubId, download  # imports network code only when needed
 
-    download(HubId(auxiliary.hub), target, on_progress, on_message, index=TRANSFORMERS_INDEX)
+    download(
+        HubId(auxiliary.hub),
+        target,
+        on_progress,
+        on_message,
+        index=TRANSFORMERS_INDEX,
+        mirror=registry.hub_mirror,
+    )
     return target
 
 

@@ -7,17 +7,18 @@ format is a single component in the repository's top folder, and its index is it
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from dream.catalogue.addresses import is_plain_name, make_printable_url
 from dream.catalogue.discovery import FILES, INDEX, get_variant
 from dream.catalogue.download import OnProgress, fetch
+from dream.catalogue.hub_addresses import get_hub, is_own, try_addresses
 from dream.catalogue.vaes import VAE_FILES
 from dream.core.errors import DreamError, FetchError, ModelError
 
@@ -76,15 +77,16 @@ def download(
     on_progress: OnProgress,
     on_message: Callable[[str], None],
     index: str = INDEX,
+    mirror: str = "",
 ) -> None:
     """Download a model in diffusers layout into `folder`, or one in transformers' format if `index`
     is `discovery.TRANSFORMERS_INDEX`; files that exist are not downloaded again.
 
     The index is downloaded last, so that a partial model is not used. `on_progress` gets the bytes
-    of all files together. Raises FetchError, and ModelError if the repository does not exist, is
-    gated, or has no such model.
+    of all files together. `mirror` is an address that is tried before the hub's. Raises FetchError,
+    and ModelError if the repository does not exist, is gated, or has no such model.
     """
-    info = _fetch_repo_info(hub_id)
+    info = try_addresses(mirror, lambda at: _fetch_repo_info(hub_id, at), on_message)
     files = _select_files(hub_id, _files(info.siblings or ()), index)
     total = sum(file.size for file in files)
     if without_variant := _components_without_variant(hub_id.variant, files):
@@ -95,39 +97,51 @@ def download(
     on_message(f"{hub_id.repo}: {len(files)} files, {total / 1e9:.2f} GB, to {folder}")
     arrived = 0
     for file in files:
-        before = arrived
-        _fetch_file(
-            hub_id,
-            info.sha,
-            file,
-            folder / file.name,
-            lambda now, _, before=before: on_progress(before + now, total),  # type: ignore[misc]
-        )
+        report = partial(_report_total, on_progress, arrived, total)
+        fetch_it = partial(_fetch_file, hub_id, info.sha, file, folder / file.name, report)
+        try_addresses(mirror, fetch_it, on_message)
         arrived += file.size
 
 
-def download_file(repo: str, path: str, target: Path, on_progress: OnProgress) -> None:
+def _report_total(on_progress: OnProgress, before: int, total: int, now: int, of: int) -> None:
+    on_progress(before + now, total)
+
+
+def download_file(
+    repo: str,
+    path: str,
+    target: Path,
+    on_progress: OnProgress,
+    on_message: Callable[[str], None] = lambda text: None,
+    mirror: str = "",
+) -> None:
     """Download one file of a repository to `target`, unless it is there; an interrupted download
     continues. Its SHA-256 is checked. Raises FetchError, and ModelError if it does not exist."""
     hub_id = HubId(repo)
-    info = _fetch_repo_info(hub_id)
+    info = try_addresses(mirror, lambda at: _fetch_repo_info(hub_id, at), on_message)
     file = next((file for file in _files(info.siblings or ()) if str(file.name) == path), None)
     if file is None:
         raise ModelError(f"{repo} has no {path}", "update dream, or import the file by its URL")
     _check_names(hub_id, [file])
     target.parent.mkdir(parents=True, exist_ok=True)
-    _fetch_file(hub_id, info.sha, file, target, on_progress)
+    fetch_it = partial(_fetch_file, hub_id, info.sha, file, target, on_progress)
+    try_addresses(mirror, fetch_it, on_message)
 
 
 def _fetch_file(
-    hub_id: HubId, commit: str, file: _File, target: Path, on_progress: OnProgress
+    hub_id: HubId,
+    commit: str,
+    file: _File,
+    target: Path,
+    on_progress: OnProgress,
+    address: str,
 ) -> None:
     from huggingface_hub import get_token, hf_hub_url
 
-    token = get_token()
+    token = get_token() if is_own(address) else None
     try:
         fetch(
-            hf_hub_url(hub_id.repo, str(file.name), revision=commit, endpoint=_endpoint()),
+            hf_hub_url(hub_id.repo, str(file.name), revision=commit, endpoint=address),
             target,
             size=file.size,
             sha256=file.sha256,
@@ -140,12 +154,8 @@ def _fetch_file(
         raise
 
 
-def _endpoint() -> str:
-    return os.environ.get("HF_ENDPOINT", "").rstrip("/") or "https://huggingface.co"
-
-
-def _fetch_repo_info(hub_id: HubId) -> Any:
-    """The hub's metadata of the repository, with its files."""
+def _fetch_repo_info(hub_id: HubId, address: str) -> Any:
+    """The hub's metadata of the repository at an address, with its files."""
     from huggingface_hub import HfApi
     from huggingface_hub.errors import (
         GatedRepoError,
@@ -157,7 +167,8 @@ def _fetch_repo_info(hub_id: HubId) -> Any:
 
     try:
         with _allow_hub_access():
-            return HfApi(endpoint=_endpoint()).model_info(
+            token = None if is_own(address) else False  # None is the user's own
+            return HfApi(endpoint=address, token=token).model_info(
                 hub_id.repo, revision=hub_id.revision, files_metadata=True, timeout=30
             )
     except GatedRepoError as error:
@@ -166,15 +177,15 @@ def _fetch_repo_info(hub_id: HubId) -> Any:
         raise ModelError(f"{hub_id.repo} has no revision {hub_id.revision}") from error
     except RepositoryNotFoundError as error:
         raise ModelError(
-            f"{_endpoint()} has no {hub_id.repo}, or it is private",
+            f"{address} has no {hub_id.repo}, or it is private",
             "to use a private model, log in with a token: hf auth login",
         ) from error
     except (OfflineModeIsEnabled, HfHubHTTPError, OSError, ValueError) as error:
-        raise _unreachable(error) from error
+        raise _unreachable(address, error) from error
     except Exception as error:  # httpx's, an implementation detail of huggingface_hub
         if type(error).__module__.partition(".")[0] not in ("httpx", "httpcore", "httpx2"):
             raise
-        raise _unreachable(error) from error
+        raise _unreachable(address, error) from error
 
 
 @contextmanager
@@ -190,15 +201,15 @@ def _allow_hub_access() -> Iterator[None]:
         constants.HF_HUB_OFFLINE = forbidden
 
 
-def _unreachable(error: Exception) -> DreamError:
+def _unreachable(address: str, error: Exception) -> DreamError:
     reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-    return FetchError(f"{_endpoint()} cannot be reached: {reason}", "check your network connection")
+    return FetchError(f"{address} cannot be reached: {reason}", "check your network connection")
 
 
 def _gated(hub_id: HubId) -> ModelError:
     return ModelError(
         f"{hub_id.repo} is gated: you have to accept its licence first",
-        f"accept it at {_endpoint()}/{hub_id.repo}, then log in: hf auth login",
+        f"accept it at {get_hub()}/{hub_id.repo}, then log in: hf auth login",
     )
 
 

@@ -41,6 +41,8 @@ class ModelRegistry:
     adapter_dirs: AdapterDirs = NO_ADAPTER_DIRS
     wildcards_dir: Path | None = None
     """The folder of wildcards, besides those in the models folders."""
+    hub_mirror: str = ""
+    """An address that is tried before the hub's: --hub_mirror."""
 
     def get_model(self, name_or_path: str) -> ModelInfo:
         """The model of that name, or the folder or file at that path (`~` is expanded).

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from dream.catalogue import ModelRegistry, find_models_dirs
 from dream.catalogue.adapter_registry import AdapterDirs
+from dream.catalogue.hub_addresses import check_mirror
 from dream.core.cli_options import CliOptions
 from dream.core.errors import BadSetting
 from dream.core.file_names import is_folder, parse_path
@@ -31,6 +32,7 @@ def create_session(launch: CliOptions, base: Request, *, previews: bool = False)
         offline,
         find_adapter_dirs(launch),
         find_wildcards_dir(launch),
+        check_mirror(launch.hub_mirror) if launch.hub_mirror else "",
     )
     machine = DeviceConfig(
         device=launch.device,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -34,7 +35,11 @@ def import_known_files(known: KnownModel, registry: ModelRegistry) -> Events[Non
             f"{known.name} is not on this machine, and --offline forbids downloads",
             f"download by hand: {'; '.join(by_hand)}",
         )
-    yield from follow_download(lambda on_progress, on_note: _download(known, targets, on_progress))
+    yield from follow_download(
+        lambda on_progress, on_note: _download(
+            known, targets, on_progress, on_note, registry.hub_mirror
+        )
+    )
     denoisers = [target for file, target in targets if file.folder == "diffusion_models"]
     text = f"imported {known.name} ({known.title}) into {folder}"
     use = f"; !switch {quote_value(denoisers[0].stem)} uses it" if denoisers else ""
@@ -42,7 +47,11 @@ def import_known_files(known: KnownModel, registry: ModelRegistry) -> Events[Non
 
 
 def _download(
-    known: KnownModel, targets: list[tuple[KnownFile, Path]], on_progress: OnProgress
+    known: KnownModel,
+    targets: list[tuple[KnownFile, Path]],
+    on_progress: OnProgress,
+    on_note: Callable[[str], None],
+    mirror: str,
 ) -> None:
     from dream.catalogue.hub import download_file  # uses the network
 
@@ -54,6 +63,8 @@ def _download(
             file.path,
             target,
             lambda now, _, before=before: on_progress(before + now, known.size),  # type: ignore[misc]
+            on_note,
+            mirror,
         )
         arrived += file.size
 

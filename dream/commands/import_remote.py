@@ -202,7 +202,9 @@ def download_folder(hub_id: HubId, name: str, registry: ModelRegistry) -> Events
         )
     try:
         yield from follow_download(
-            lambda on_progress, on_note: download(hub_id, folder, on_progress, on_note)
+            lambda on_progress, on_note: download(
+                hub_id, folder, on_progress, on_note, mirror=registry.hub_mirror
+            )
         )
     finally:
         if not _contains_files(folder):  # no such repository, perhaps

@@ -28,6 +28,9 @@ _COMMAND_LINE_ONLY = frozenset(
     }
 )
 
+_USER_ONLY = frozenset({"hub_mirror"})
+"""A folder that someone else may have made must not say where models come from."""
+
 
 def find_settings_files() -> tuple[Path, ...]:
     """The files that may contain settings, the lowest priority first."""
@@ -66,14 +69,16 @@ def _read(file: Path) -> Mapping[str, Any]:
             f"{file}: {reading.explain_error(error)}", "fix or remove this file"
         ) from None
     values = {}
+    refused = {*_COMMAND_LINE_ONLY, *(_USER_ONLY if file == Path(FILE) else ())}
     for key, value in table.items():
         try:
             name, parsed = parse_setting(key, value)
         except BadSetting as error:
             raise BadSetting(f"{file}: {error.message}", error.hint) from None
-        if name in _COMMAND_LINE_ONLY:
+        if name in refused:
             raise BadSetting(
-                f"{file}: {name} is a command-line option and is not allowed in {FILE}"
+                f"{file}: {name} is a command-line option and is not allowed in {FILE}",
+                f"{find_settings_files()[0]} may set it" if name in _USER_ONLY else "",
             )
         values[name] = parsed
     return values

@@ -95,6 +95,12 @@ class CliOptions:
         section=_MACHINE,
         help="do not use the network; HF_HUB_OFFLINE=1 does the same",
     )
+    hub_mirror: str | None = flag(
+        "--hub_mirror",
+        kind=text("URL", "the https address of a mirror of the hub"),
+        section=_MACHINE,
+        help="mirror of the Hugging Face hub to try first; it never gets your token",
+    )
     device: str = flag(
         "--device",
         "-d",

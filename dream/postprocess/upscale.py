@@ -179,7 +179,8 @@ class Upscaler:
 
     def _download(self, info: UpscalerInfo, on_note: OnNote, on_fetch: OnProgress) -> None:
         if info.diffusion:
-            download(HubId(info.url), info.path, on_fetch, on_note)
+            mirror = self._registry.hub_mirror
+            download(HubId(info.url), info.path, on_fetch, on_note, mirror=mirror)
             return
         on_note(
             f"downloading {info.name}{_format_size(info.size)} from {urlsplit(info.url).netloc}"

@@ -26,6 +26,8 @@ class Hub:
     url: str = ""
     requests: list[str] = field(default_factory=list)
     """Every path, in order."""
+    tokens: list[str] = field(default_factory=list)
+    """Every Authorization that came with one."""
 
 
 @contextmanager
@@ -40,6 +42,7 @@ def _handler(hub: Hub) -> type[http.server.BaseHTTPRequestHandler]:
             path = self.path.partition("?")[0]
             again = path in hub.requests
             hub.requests.append(path)
+            hub.tokens += filter(None, [self.headers.get("Authorization")])
             if path.startswith(f"/api/models/{hub.repo}"):
                 self._send(200, json.dumps(_info(hub)).encode())
             elif path.startswith(f"/{hub.repo}/resolve/{COMMIT}/"):

@@ -157,25 +157,25 @@ def test_a_tree_of_comfyui_is_listed_at_once_and_harms_nobody(tmp_path: Path) ->
 
 def test_another_text_encoder_is_used_by_name_or_path_and_refused_by_kind(tmp_path: Path) -> None:
     put(tmp_path, "unet", "clip", "vae", tmp_path)
-    write(tmp_path / "clip" / "other.safetensors", QWEN3)
+    write(tmp_path / "clip" / "spare.safetensors", QWEN3)
     wide = QWEN3 | {"model.embed_tokens.weight": (300, 64)}
     write(tmp_path / "clip" / "wide.safetensors", wide)
     write(tmp_path / "away.safetensors", QWEN3)
     registry = ModelRegistry([tmp_path])
     info, dirs = registry.get_model("z"), registry.models_dirs
     assert info.parts[0].path.stem == "qwen"
-    for name in ("other", "other.safetensors", str(tmp_path / "away.safetensors")):
+    for name in ("spare", "spare.safetensors", str(tmp_path / "away.safetensors")):
         used = use_text_encoder(info, name, dirs)
         assert used.parts[0].path.stem == Path(name).stem and used.parts[1:] == info.parts[1:]
     for name, message in {
         "wide": r"wide\.safetensors is a text encoder \(Qwen3, 64 wide\), but z needs a text enc",
         str(tmp_path / "vae" / PARTS[1]): "is a VAE, but z needs a text encoder",
-        "othr": r'there is no text encoder "othr" .*did you mean other',
+        "spar": r'there is no text encoder "spar" .*did you mean spare',
     }.items():
         with pytest.raises(ModelError, match=message):
             use_text_encoder(info, name, dirs)
     with pytest.raises(ModelError, match="the text encoder of tiny cannot be replaced"):
-        use_text_encoder(ModelInfo(name="tiny", path=tmp_path), "other", dirs)
+        use_text_encoder(ModelInfo(name="tiny", path=tmp_path), "spare", dirs)
 
 
 def test_a_line_is_refused_before_its_model_is_loaded_and_says_what_it_used(tmp_path: Path) -> None:
