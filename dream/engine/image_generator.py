@@ -142,7 +142,8 @@ class ImageGenerator:
 
     def count_tokens(self, recipe: Recipe, report: ProgressCallback) -> tuple[str, ...]:
         """A line for each part of a recipe's prompt. Raises ModelError, BadSetting, OutOfMemory."""
-        return tuple(describe_tokens(self.load(recipe.model, report, recipe.quantize).pipe, recipe))
+        loaded = self.load(recipe.model, report, get_model_options(recipe))
+        return tuple(describe_tokens(loaded.pipe, recipe))
 
     def find_mask(
         self, image: Image.Image, text_mask: TextMask, report: ProgressCallback
