@@ -48,14 +48,11 @@ from dream.worker.worker_process import (
 
 MAX_RESTARTS = 2
 """How often an image is started again after the worker died on it."""
-
 MAX_FAILED_STARTS = 3
 """After this many workers that died before their first answer, no other is started until
 `!restart`, or until a package was installed."""
-
 CANCEL_TIMEOUT = 60.0
-"""Seconds that a worker may take to stop a cancelled image before it is replaced; a step of a large
-model takes half of that. A worker that is stopped (SIGSTOP) has `STOPPED_CANCEL_TIMEOUT`."""
+"""Seconds that a worker may take to stop a cancelled image before it is replaced."""
 STOPPED_CANCEL_TIMEOUT = 1.0
 
 
