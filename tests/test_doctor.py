@@ -66,6 +66,15 @@ def test_a_folder_that_cannot_be_written(
     assert f"{tmp_path / 'pictures'} is not writable" in text
 
 
+def test_a_link_to_no_settings_is_named(
+    monkeypatch: pytest.MonkeyPatch, launch: CliOptions, tmp_path: Path
+) -> None:
+    assert f"{tmp_path / 'dream.toml'}  (does not exist)" in page(monkeypatch, launch, WELL)[0]
+    (tmp_path / "dream.toml").symlink_to("elsewhere.toml")
+    text, _ = page(monkeypatch, launch, WELL)
+    assert "dream.toml  (a link to elsewhere.toml, which does not exist)" in text
+
+
 def test_no_model_at_all(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(doctor, "find_models_dirs", lambda extra: (tmp_path,))
     text, sound = page(monkeypatch, CliOptions(), WELL)

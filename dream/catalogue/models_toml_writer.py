@@ -13,6 +13,7 @@ from dream.catalogue.model_dirs import find_writable_dir
 from dream.catalogue.models_toml import FILE_NAME
 from dream.core import bounded_reading as reading
 from dream.core.errors import ModelError
+from dream.core.file_names import path_exists_at
 from dream.core.own_files import edit_locked, rewrite
 
 if TYPE_CHECKING:
@@ -59,12 +60,9 @@ def rename_entry(dirs: Sequence[Path], old: str, new: str, path: Path) -> Path:
     created if needed. The old name still works. Returns the path of the changed file. Raises
     ModelError."""
     before: list[str] = []
-    for file in (folder / FILE_NAME for folder in dirs):
-        if not _has_entry(file, old):
-            continue
-        with _locked(file) as target:
-            before += _read(file)["models"][old].get("formerly", [])
-            rewrite(target, _rename_in_text(file, old, new))
+    for file, target in _lock_each(dirs, old):
+        before += _read(file)["models"][old].get("formerly", [])
+        rewrite(target, _rename_in_text(file, old, new))
     formerly = [name for name in dict.fromkeys([*before, old]) if name != new]
     return set_values(dirs, new, {"path": path, "formerly": formerly})
 
@@ -94,15 +92,22 @@ def _rename_in_text(file: Path, old: str, new: str) -> str:
 def remove_entry(dirs: Sequence[Path], name: str) -> bool:
     """Remove a model's entries from all files. Returns whether there was one. Raises ModelError."""
     changed = False
-    for file in (folder / FILE_NAME for folder in dirs):
-        if not _has_entry(file, name):
-            continue
-        with _locked(file) as target:
-            document = _read(file)
-            del document["models"][name]
-            rewrite(target, document.as_string())
+    for file, target in _lock_each(dirs, name):
+        document = _read(file)
+        del document["models"][name]
+        rewrite(target, document.as_string())
         changed = True
     return changed
+
+
+def _lock_each(dirs: Sequence[Path], name: str) -> Iterator[tuple[Path, Path]]:
+    """Each file that has the model's entry, and the path to write it to, locked while the caller
+    has it. Raises ModelError."""
+    for file in (folder / FILE_NAME for folder in dirs):
+        if _has_entry(file, name):
+            with _locked(file) as target:
+                if _has_entry(file, name):  # another program may have removed it meanwhile
+                    yield file, target
 
 
 def _table(parent: Any, name: str, file: Path) -> Any:
@@ -121,8 +126,6 @@ def _find_file(dirs: Sequence[Path], name: str) -> Path:
 
 
 def _has_entry(file: Path, name: str) -> bool:
-    if not file.is_file():
-        return False
     models = _read(file).get("models")
     return isinstance(models, dict) and name in models
 
@@ -132,7 +135,7 @@ def _read(file: Path) -> TOMLDocument:
     import tomlkit
 
     try:
-        if not file.is_file():
+        if not path_exists_at(file):
             return tomlkit.document()
         return tomlkit.parse(reading.read_editable_toml(file))
     except Exception as error:  # tomlkit's own errors, and those of odd numbers and dates

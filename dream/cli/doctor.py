@@ -21,6 +21,7 @@ from dream.catalogue.auxiliary import AUXILIARY_MODELS, find_auxiliary
 from dream.config.settings_file import find_settings_files
 from dream.core.cli_options import CliOptions
 from dream.core.errors import DreamError
+from dream.core.file_names import path_exists_at
 from dream.core.request import Request
 from dream.worker.device_probe import DeviceReport, probe_device
 
@@ -143,9 +144,16 @@ def _folders(base: Request, problems: list[str]) -> Iterator[str]:
         if error:
             problems.append(f"{folder.absolute()} is not writable: {error}")
     for file in find_settings_files():
-        yield _row(
-            "settings", f"{file.absolute()}  ({'read' if file.is_file() else 'does not exist'})"
-        )
+        yield _row("settings", f"{file.absolute()}  ({_describe_settings_file(file)})")
+
+
+def _describe_settings_file(file: Path) -> str:
+    """A file that exists was read, or there would be no report."""
+    if path_exists_at(file):
+        return "read"
+    if file.is_symlink():
+        return f"a link to {file.readlink()}, which does not exist"
+    return "does not exist"
 
 
 def _find_write_error(folder: Path) -> str:

@@ -15,6 +15,7 @@ import platformdirs
 
 from dream.core.cli_options import CLI_FLAGS, CliOptions
 from dream.core.errors import BadSetting
+from dream.core.file_names import path_exists_at
 from dream.core.own_files import edit_locked, rewrite
 from dream.core.request import FLAGS, Request
 from dream.options.option_type import OptionType
@@ -44,7 +45,7 @@ def read_settings(files: Iterable[Path]) -> tuple[CliOptions, Request]:
     """
     values: dict[str, Any] = {}
     for file in files:
-        if file.is_file():
+        if path_exists_at(file):
             values |= _read(file)
     return (
         CliOptions(**{name: values[name] for name in values if name in CLI_FLAGS}),
@@ -54,7 +55,7 @@ def read_settings(files: Iterable[Path]) -> tuple[CliOptions, Request]:
 
 def settings_in(file: Path) -> tuple[str, ...]:
     """The names of the fields that a file sets; none if there is no file. Raises BadSetting."""
-    return tuple(_read(file)) if file.is_file() else ()
+    return tuple(_read(file)) if path_exists_at(file) else ()
 
 
 def _read(file: Path) -> Mapping[str, Any]:
@@ -114,7 +115,9 @@ def _write(file: Path, changes: Mapping[str, Any]) -> None:
 
     try:
         with edit_locked(file) as target:
-            document = tomlkit.parse(reading.read_editable_toml(file) if file.is_file() else "")
+            document = tomlkit.parse(
+                reading.read_editable_toml(file) if path_exists_at(file) else ""
+            )
             for field, value in changes.items():
                 _change(document, field, value)
             rewrite(target, tomlkit.dumps(document))

@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+import os
+import stat
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
 
-from dream.catalogue import ModelRegistry
+from dream.catalogue import ModelRegistry, models_toml_writer
 from dream.catalogue.models_toml_writer import remove_entry, rename_entry, set_values
 from dream.core.errors import ModelError
 from tests.catalogue.conftest import MakeModel
@@ -85,6 +88,32 @@ def test_a_file_of_another_shape_is_refused(tmp_path: Path, text: str) -> None:
     with pytest.raises(ModelError, match="is not a table"):
         set_values((tmp_path,), "some", {"steps": 6})
     assert (tmp_path / "models.toml").read_text("utf-8") == text
+
+
+def test_an_entry_that_another_program_has_just_removed_is_gone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    set_values((tmp_path,), "some", {"steps": 9})
+    locked = models_toml_writer.edit_locked
+    text = (tmp_path / "models.toml").read_text("utf-8")
+
+    def lock_late(file: Path) -> AbstractContextManager[Path]:
+        file.write_text("", "utf-8")
+        return locked(file)
+
+    monkeypatch.setattr(models_toml_writer, "edit_locked", lock_late)
+    assert not remove_entry((tmp_path,), "some")
+    (tmp_path / "models.toml").write_text(text, "utf-8")
+    rename_entry((tmp_path,), "some", "new", tmp_path)
+    assert "[models.new]" in (tmp_path / "models.toml").read_text("utf-8")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no named pipes")
+def test_a_pipe_is_not_written_over(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "models.toml")
+    with pytest.raises(ModelError, match="it is not a regular file"):
+        set_values((tmp_path,), "some", {"steps": 6})
+    assert stat.S_ISFIFO((tmp_path / "models.toml").lstat().st_mode)
 
 
 def test_a_path_where_nothing_lies_is_complained_about(tmp_path: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable
 from pathlib import Path
 
 import platformdirs
@@ -9,6 +11,7 @@ import pytest
 
 from dream.commands import COMMANDS, Context, TextOutput, run_line
 from dream.config.settings_file import FILE, find_settings_files, read_settings, save_settings
+from dream.core.errors import BadSetting
 from dream.core.events import Event, Note, Rejected
 from dream.options.option_type import Upscale
 from dream.session import Session
@@ -169,6 +172,26 @@ def test_what_another_file_sets_cannot_be_unset(session: Session, tmp_path: Path
         f"{FILE}: outdir",
         f"another {FILE} still sets steps; remove it there",
     ]
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no named pipes")
+@pytest.mark.parametrize(
+    ("make", "why"),
+    [
+        (os.mkfifo, "it is not a regular file"),
+        (Path.mkdir, "it is a folder, not a file"),
+        (lambda path: path.symlink_to(os.devnull), "it is not a regular file"),
+    ],
+)
+def test_what_is_no_file_is_named_and_stays(
+    session: Session, make: Callable[[Path], None], why: str
+) -> None:
+    make(Path(FILE))
+    before = Path(FILE).lstat()
+    with pytest.raises(BadSetting, match=why):
+        read_settings(find_settings_files())
+    assert why in refusal(session, "!save_settings")
+    assert Path(FILE).lstat()[:3] == before[:3]
 
 
 def test_a_broken_file_is_left_alone(session: Session) -> None:
