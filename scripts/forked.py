@@ -61,7 +61,7 @@ def import_everything(model: str, folder: Path) -> None:
     from dream.worker.inprocess import InProcessEngine
 
     with dream.open(model, outdir=str(folder)) as session:
-        session.engine = InProcessEngine(session.shelf)
+        session.engine = InProcessEngine(session.registry)
         events = list(session.make("a red circle -s1"))
     assert any(event.name == "saved" for event in events), events
 

@@ -5,8 +5,9 @@ batch, and checks that nothing finished is lost.
 
 Every round runs what is left of the batch. At a random moment of it the program or its worker is
 killed, or Ctrl-C pressed, while the worker is running or while it is stopped, or the disk accepts
-nothing more for a while. Afterwards every PNG opens, and every log line has its PNG. A last run,
-undisturbed, completes the batch: then every PNG has its line too, and every line of the batch has
+nothing more for a while. Each start saves in a random format, with a text beside the image.
+Afterwards every image opens, and every log line has its image. A last run, undisturbed, completes
+the batch: then every image has its line too, every text is whole, and every line of the batch has
 been made exactly once. With --forked nothing is imported anew for each round; see `scripts.forked`.
 """
 
@@ -33,6 +34,7 @@ from PIL import Image
 
 from dream.core.errors import ALL_MADE, INTERRUPTED, SOME_FAILED
 from dream.gallery import LOG_NAME, read_log
+from dream.options.image_output import ENDINGS, FORMATS, PNG
 from scripts.forked import ForkedProcess, fork_program, import_everything
 from tests.gallery.checks import sound
 
@@ -56,26 +58,31 @@ class Batch:
     first: int = 1
     forked: bool = False
     opened: set[str] = field(default_factory=set)
-    """The names of the PNGs that were opened once; they never change."""
+    """The names of the images that were opened once; they never change."""
 
     @property
     def outdir(self) -> Path:
         return self.folder / "pictures"
 
+    def names(self) -> set[str]:
+        """The names of the images on disk."""
+        return {path.name for path in self.outdir.glob("*") if path.suffix in ENDINGS}
+
     def made(self) -> list[int]:
         """The seeds of the images on disk."""
-        return sorted(int(path.name.split(".")[1]) for path in self.outdir.glob("*.png"))
+        return sorted(int(name.split(".")[1]) for name in self.names())
 
     def rest(self) -> list[int]:
         """The seeds still to be made."""
         made = set(self.made())
         return [seed for seed in range(self.first, self.first + self.size) if seed not in made]
 
-    def start(self) -> Program:
+    def start(self, format: str = PNG) -> Program:
         """Start the program with the rest of the batch."""
         lines = self.folder / f"rest-from-{self.first}.txt"
         lines.write_text("".join(f"a red circle -S{seed}\n" for seed in self.rest()))
-        arguments = ["--from_file", str(lines), "--outdir", str(self.outdir), *self.options]
+        saving = ["--outdir", str(self.outdir), "--format", format, "--metadata", "dream,a1111,txt"]
+        arguments = ["--from_file", str(lines), *saving, *self.options]
         return Program(arguments, self.folder, self.forked)
 
 
@@ -201,7 +208,7 @@ class Findings:
 
 def check_folder(batch: Batch) -> int:
     """Check what must hold at any moment; the number of images still without a line."""
-    names = {path.name for path in batch.outdir.glob("*.png")}
+    names = batch.names()
     for name in names - batch.opened:
         with Image.open(batch.outdir / name) as image:
             image.load()
@@ -209,7 +216,7 @@ def check_folder(batch: Batch) -> int:
     log = batch.outdir / LOG_NAME
     lines = [line for _, line in read_log(log)] if log.exists() else []
     logged = Counter(Path(line.partition(": ")[0]).name for line in lines)
-    assert set(logged) <= names, f"lines without a PNG: {set(logged) - names}"
+    assert set(logged) <= names, f"lines without an image: {set(logged) - names}"
     assert all(count == 1 for count in logged.values()), f"logged twice: {logged}"
     return len(names - set(logged))
 
@@ -217,7 +224,7 @@ def check_folder(batch: Batch) -> int:
 def run_round(batch: Batch, dice: random.Random) -> str:
     """Start the rest, wait for a random moment, cause a fault; which one, or "" if the program
     ended before."""
-    program = batch.start()
+    program = batch.start(dice.choice(list(FORMATS)))
     fault = dice.choice(FAULTS)
     running = program.await_images(dice.choice([0, 1, 1, 2]))
     time.sleep(dice.uniform(0, 1.5))

@@ -154,7 +154,7 @@ def publish_file(temporary: Path, folder: Path, name: str) -> Path:
     Nothing is ever overwritten, even if other programs write to the folder.
     """
     path, count = folder / name, 0
-    while not _named(temporary, path):
+    while not name_unless_taken(temporary, path):
         count += 1
         stem, _, ending = name.rpartition(".")
         path = folder / f"{stem}.{count:02}.{ending}"
@@ -162,8 +162,8 @@ def publish_file(temporary: Path, folder: Path, name: str) -> Path:
     return path
 
 
-def _named(temporary: Path, path: Path) -> bool:
-    """Name the file; False if the name is taken."""
+def name_unless_taken(temporary: Path, path: Path) -> bool:
+    """Name a finished file; False if the name is taken. Raises OSError."""
     try:
         os.link(temporary, path)
     except FileExistsError:

@@ -6,10 +6,11 @@ import hashlib
 import os
 import secrets
 from collections.abc import Callable, Collection, Iterator, Mapping
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 from dream.core.errors import GalleryError
 from dream.core.own_files import refuse_link
@@ -17,10 +18,12 @@ from dream.core.picture import Picture
 from dream.gallery.copies import INPUTS_FOLDER, save_copy
 from dream.gallery.durable_files import (
     explain_os_error,
+    name_unless_taken,
     open_exclusive,
     publish_file,
     raise_gallery_errors,
     remove_stale_files,
+    sync_folder,
 )
 from dream.gallery.image_writer import Encoding, write_image
 from dream.gallery.log import (
@@ -190,22 +193,22 @@ class Gallery:
         chunks = build_intermediate_chunks(join_lines(line), step) if line else {}
         with (
             raise_gallery_errors(folder),
-            self._temporary(image, chunks, encoding) as temporary,
+            self._temporary(partial(write_image, image, chunks, encoding)) as temporary,
         ):
             refuse_link(folder)
             folder.mkdir(exist_ok=True)
             return publish_file(temporary, folder, name)
 
     def save_text(self, path: Path, text: str) -> None:
-        """Write a text beside an image, with the image's name and `.txt`, unless there is such a
-        file already. Raises GalleryError if it cannot be written."""
-        beside = path.with_suffix(".txt")
+        """Write a text beside an image, with the image's name and `.txt`, as a whole or not at all,
+        unless there is such a file already. Raises GalleryError if it cannot be written."""
+        data = text.encode("utf-8", "replace")
         with (
             raise_gallery_errors(self.outdir),
-            suppress(FileExistsError),
-            beside.open("x", encoding="utf-8", errors="replace", newline="\n") as file,
+            self._temporary(lambda file: file.write(data)) as temporary,
         ):
-            file.write(text)
+            name_unless_taken(temporary, path.with_suffix(".txt"))
+            sync_folder(path.parent)
 
     def save_input(self, path: Path) -> Path:
         """Copy an input file durably to `inputs/`, named by its content, so that the same file is
@@ -218,9 +221,9 @@ class Gallery:
         Unfinished files are removed; an image of this installation without a log line gets it, from
         its own PNG. Returns the added lines.
         """
-        if not self.outdir.is_dir():
-            return ()
         with raise_gallery_errors(self.outdir):
+            if not self.outdir.is_dir():
+                return ()
             remove_stale_files(self.outdir)
             inputs = self.outdir / INPUTS_FOLDER
             if inputs.is_dir() and not inputs.is_symlink():
@@ -241,20 +244,18 @@ class Gallery:
         error if the line is not in the log."""
         with (
             raise_gallery_errors(self.outdir),
-            self._temporary(image, chunks, encoding) as temporary,
+            self._temporary(partial(write_image, image, chunks, encoding)) as temporary,
         ):
             return self._publish(temporary, name, line_at)
 
     @contextmanager
-    def _temporary(
-        self, image: Image, chunks: Mapping[str, str], encoding: Encoding
-    ) -> Iterator[Path]:
+    def _temporary(self, write: Callable[[IO[bytes]], object]) -> Iterator[Path]:
         """A finished file without a final name yet; removed after the block. Raises OSError."""
         self.outdir.mkdir(parents=True, exist_ok=True)
         temporary = self.outdir / f".dream-{secrets.token_hex(8)}.tmp"
         with open_exclusive(temporary) as file:
             with os.fdopen(file, "wb", closefd=False) as out:
-                write_image(out, image, chunks, encoding)
+                write(out)
             os.fsync(file)
             yield temporary
 

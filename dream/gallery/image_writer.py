@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import struct
 from collections.abc import Mapping
@@ -48,7 +49,7 @@ def fits(size: tuple[int, int], encoding: Encoding) -> bool:
 
 
 def write_image(
-    file: IO[bytes], image: Image, chunks: Mapping[str, str], encoding: Encoding
+    image: Image, chunks: Mapping[str, str], encoding: Encoding, file: IO[bytes]
 ) -> None:
     """Write an RGB image. PNG has the metadata in text chunks; the others have AUTOMATIC1111's text
     in EXIF UserComment, and dream's line and record in XMP. Raises OSError, and GalleryError if
@@ -59,18 +60,21 @@ def write_image(
     limit = _LONGEST_SEGMENT if encoding.format == "jpeg" else 0
     settings: dict[str, object] = {"quality": encoding.quality}
     if encoding.format == "jpeg":
-        settings |= {"subsampling": 0 if encoding.quality >= 90 else 2, "optimize": True}
+        # not optimized: Pillow then fails with images that are mostly noise
+        settings["subsampling"] = 0 if encoding.quality >= 90 else 2
     elif encoding.format == "webp":
         settings["lossless"] = encoding.quality == _LOSSLESS
     if exif := _make_exif(chunks.get(PARAMETERS, ""), limit):
         settings["exif"] = exif
     if xmp := make_xmp(chunks, limit):
         settings["xmp"] = xmp
+    encoded = io.BytesIO()  # writing to a full disk, Pillow loses the reason
     try:
-        image.save(file, FORMATS[encoding.format].pillow, **settings)
+        image.save(encoded, FORMATS[encoding.format].pillow, **settings)
     except KeyError as error:
         message = f"this installation of Pillow cannot write {encoding.format}"
         raise GalleryError(message, "use --format png, or reinstall Pillow") from error
+    file.write(encoded.getbuffer())
 
 
 def _make_exif(text: str, limit: int) -> bytes:

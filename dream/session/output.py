@@ -10,7 +10,7 @@ from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dream.core.errors import DreamError
+from dream.core.errors import DreamError, GalleryError
 from dream.core.events import Events, Failed, Grid, Note, Saved
 from dream.core.own_files import refuse_link
 from dream.core.picture import Picture
@@ -158,11 +158,21 @@ class LineOutput:
         self.saved_by_recipe[recipe] = entry.path
         saved = Saved(path=entry.path, line=line, sha256=entry.sha256, request=request)
         remember(saved)
-        if TEXT_FILE in self.request.metadata and embedded.parameters:
-            self.gallery.save_text(entry.path, embedded.parameters)
+        notes = self._save_text(entry.path, embedded.parameters)
         yield saved
+        yield from notes
         if unlogged is not None:
             raise unlogged
+
+    def _save_text(self, path: Path, parameters: str) -> tuple[Note, ...]:
+        """Write AUTOMATIC1111's text beside an image, if it is wanted; a note if that fails."""
+        if TEXT_FILE not in self.request.metadata or not parameters:
+            return ()
+        try:
+            self.gallery.save_text(path, parameters)
+        except GalleryError as error:
+            return (Note(text=f"{path.with_suffix('.txt').name} was not saved: {error}"),)
+        return ()
 
     @property
     def _encoding(self) -> Encoding:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import getpass
+import io
 import json
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,10 +19,10 @@ from sd_parsers import ParserManager
 from dream.core.events import Event, Note, Saved, Verified
 from dream.core.request import FLAGS, Request, to_dict
 from dream.gallery import Gallery, read_record
-from dream.gallery.image_writer import Encoding, fits, make_xmp
+from dream.gallery.image_writer import Encoding, fits, make_xmp, write_image
 from dream.gallery.log import parse_logged_name
 from dream.gallery.metadata import read_metadata
-from dream.gallery.png import read_chunks
+from dream.gallery.png import PARAMETERS, read_chunks
 from dream.gallery.readers.a1111 import parse_parameters
 from dream.line import parse_line
 from dream.options.lora import Lora
@@ -31,6 +34,7 @@ from dream.session.foreign_models import ModelLookup
 from dream.session.image_prompts import read_line_from
 from dream.session.private_paths import hide_private_path
 from tests.fakes import fake_session
+from tests.gallery.writer import noise
 from tests.line.test_round_trip import PATIENT, REQUESTS
 
 OTHERS = ("jpeg", "webp", "avif")
@@ -142,6 +146,32 @@ def test_a_text_file_is_written_beside(session: Session) -> None:
     assert text.startswith("a cat\nSteps: ")
     assert read_chunks(saved.path) == {}
     assert read_line_from(saved.path).startswith('"a cat"')
+
+
+def test_a_text_file_that_cannot_be_written_is_noted(
+    session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    link = os.link
+
+    def refuse(source: Path, target: Path) -> None:
+        if Path(target).suffix == ".txt":
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        link(source, target)
+
+    monkeypatch.setattr(os, "link", refuse)
+    *_, saved, note = session.make("a cat -S1 --metadata dream,txt")
+    assert isinstance(saved, Saved) and isinstance(note, Note)
+    assert note.text.startswith(f"{saved.path.stem}.txt was not saved: ")
+    assert "no space is left" in note.text
+    assert {path.name for path in session.outdir.iterdir()} == {saved.path.name, "dream_log.txt"}
+
+
+@pytest.mark.parametrize("quality", [90, 95, 100])
+def test_an_image_of_noise_is_a_jpeg(quality: int) -> None:
+    file = io.BytesIO()
+    write_image(noise(3, 128).image, {PARAMETERS: "x"}, Encoding("jpeg", quality), file)
+    with Image.open(file) as opened:
+        assert opened.convert("RGB").size == (128, 128)
 
 
 def test_a_prompt_cannot_be_taken_for_keys() -> None:
