@@ -21,6 +21,7 @@ from filelock import FileLock, Timeout
 from dream import __version__
 from dream.catalogue.addresses import is_plain_name, is_safe, redact_secrets, split_credentials
 from dream.catalogue.connection import explain_failure, get_host, make_opener
+from dream.catalogue.http_ranges import continues, is_part, is_strong_tag, read_extent
 from dream.core.bounded_reading import read_bounded
 from dream.core.errors import FetchError
 
@@ -82,7 +83,7 @@ class _Download:
             tag = read_bounded(self.tag, _MAX_TAG_BYTES).decode("ascii")
         except (OSError, ValueError):
             return ""
-        return tag if _is_tag(tag) else ""
+        return tag if is_strong_tag(tag) else ""
 
     def forget(self) -> None:
         """Delete the temporary files, so that the next download starts from the beginning."""
@@ -187,7 +188,6 @@ def _open_response(job: _Download, timeout: float) -> http.client.HTTPResponse:
     try:
         request = urllib.request.Request(job.url, headers={**headers, **job.headers})
         response: http.client.HTTPResponse = make_opener().open(request, timeout=timeout)
-        return response
     except urllib.error.HTTPError as error:
         error.close()
         if resuming and error.code == http.client.REQUESTED_RANGE_NOT_SATISFIABLE:
@@ -198,14 +198,19 @@ def _open_response(job: _Download, timeout: float) -> http.client.HTTPResponse:
         raise refusal from error
     except Exception as error:  # http.client raises many kinds on bad responses
         raise job.error(explain_failure(error, get_host(job.url))) from error
+    if resuming and not continues(response, arrived, "" if job.sha256 else version):
+        response.close()
+        job.forget()
+        return _open_response(job, timeout)
+    return response
 
 
 def _write_body(
     response: http.client.HTTPResponse, job: _Download, on_progress: OnProgress
 ) -> None:
     """Write the response to disk. Raises FetchError if it ends early, or the disk is full."""
-    start, total = _content_extent(response)
-    if start and not total and not job.size:
+    start, total = read_extent(response)
+    if is_part(response) and not total and not job.size:
         job.forget()  # without a size, nobody can tell whether the rest is complete
         raise job.error(
             f"{get_host(job.url)} does not send the size of the file;"
@@ -222,7 +227,7 @@ def _write_body(
     try:
         with job.part.open("ab" if start else "wb") as file:
             # Only now: the tag of one version with a part of another would mix the two.
-            job.tag.write_text(version if _is_tag(version) else "", "ascii")
+            job.tag.write_text(version if is_strong_tag(version) else "", "ascii")
             on_progress(arrived, total)
             while chunk := _read_chunk(response, job):
                 if arrived + len(chunk) > (most or _MAX_BYTES):
@@ -247,16 +252,6 @@ def _write_body(
         raise _interrupted(job)
 
 
-def _content_extent(response: http.client.HTTPResponse) -> tuple[int, int]:
-    """The first byte of the response within the file, and the size of the whole file, or 0."""
-    content_range = response.headers.get("Content-Range", "")
-    ranged = re.fullmatch(r"bytes (\d{1,18})-\d{1,18}/(\d{1,18}|\*)", content_range, re.ASCII)
-    if response.status == http.client.PARTIAL_CONTENT and ranged:
-        return int(ranged[1]), int(ranged[2]) if ranged[2] != "*" else 0
-    length = response.headers.get("Content-Length", "")
-    return 0, int(length) if re.fullmatch(r"\d{1,18}", length, re.ASCII) else 0
-
-
 def _check_disk_space(job: _Download, needed: int) -> None:
     """Raises FetchError if the disk has no room for `wanted` more bytes."""
     free = shutil.disk_usage(job.target.parent).free
@@ -264,11 +259,6 @@ def _check_disk_space(job: _Download, needed: int) -> None:
         raise job.error(
             f"it needs {needed:,} bytes, and the disk of {job.target.parent} has {free:,} free"
         )
-
-
-def _is_tag(version: str) -> bool:
-    """Whether it is a strong ETag as in RFC 9110, which can be sent back."""
-    return bool(re.fullmatch(r'"[!#-~]{0,900}"', version, re.ASCII))
 
 
 def _read_chunk(response: http.client.HTTPResponse, job: _Download) -> bytes:

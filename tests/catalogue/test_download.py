@@ -351,6 +351,57 @@ def test_a_rest_of_a_file_whose_length_nobody_says_is_never_taken_for_the_whole(
     assert requests == ["", "bytes=1000-", ""]
 
 
+@pytest.mark.parametrize(
+    ("etag", "content_range"),
+    [
+        ('"two"', f"bytes 1000-{len(BODY) - 1}/{len(BODY)}"),  # If-Range is ignored
+        ("", f"bytes 1000-{len(BODY) - 1}/{len(BODY)}"),
+        ('"one"', f"bytes=1000-{len(BODY) - 1}/{len(BODY)}"),  # not as RFC 9110 has it
+        ('"one"', ""),
+        ('"one"', f"bytes 500-{len(BODY) - 1}/{len(BODY)}"),
+    ],
+)
+def test_a_rest_that_may_be_of_another_version_is_not_appended(
+    target: Path, etag: str, content_range: str
+) -> None:
+    requests: list[str] = []
+
+    def answer(to: http.server.BaseHTTPRequestHandler) -> None:
+        requests.append(to.headers.get("Range", ""))
+        start = 1000 if requests[-1] else 0
+        to.send_response(206 if start else 200)
+        if start and content_range:
+            to.send_header("Content-Range", content_range)
+        if etag:
+            to.send_header("ETag", etag)
+        to.send_header("Content-Length", str(len(BODY) - start))
+        to.end_headers()
+        to.wfile.write(BODY[start:])
+
+    target.parent.mkdir(parents=True)
+    target.with_name("net.pth.part").write_bytes(bytes(1000))
+    target.with_name("net.pth.part.etag").write_text('"one"')
+    with answering(answer) as url:
+        fetch(f"{url}/net.pth", target)
+    assert target.read_bytes() == BODY
+    assert requests == ["bytes=1000-", ""]
+
+
+@pytest.mark.parametrize("content_range", ["bytes 0-999/*", "bytes 0-999", ""])
+def test_a_part_that_nobody_asked_for_is_not_the_whole(target: Path, content_range: str) -> None:
+    def answer(to: http.server.BaseHTTPRequestHandler) -> None:
+        to.send_response(206)
+        if content_range:
+            to.send_header("Content-Range", content_range)
+        to.send_header("Content-Length", "1000")
+        to.end_headers()
+        to.wfile.write(BODY[:1000])
+
+    with answering(answer) as url, pytest.raises(FetchError, match="does not send the size"):
+        fetch(f"{url}/net.pth", target)
+    assert not target.exists()
+
+
 def test_no_tag_of_a_new_version_stands_beside_an_old_part(
     release: Release, target: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
