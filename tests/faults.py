@@ -3,15 +3,20 @@ event it yields, each call to the disk it makes, each message it sends or hears.
 
 from __future__ import annotations
 
+import builtins
+import io
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 CHANGES = ("mkdir", "open", "write", "fsync", "link", "replace", "rename", "unlink", "ftruncate")
 """Calls that change the disk: a crash elsewhere is a crash before the next of these."""
+READS = ("stat", "lstat", "scandir", "listdir", "open", "readlink")
+"""Calls with a path that only read it; files are opened for changes too."""
 
 
 @dataclass
@@ -70,6 +75,36 @@ def watch_disk(
         return inner if buffering else _RawFile(inner, points)
 
     patch.setattr(os, "fdopen", opened)
+
+
+def watch_reads(patch: pytest.MonkeyPatch, points: Points, folder: Path) -> None:
+    """Each call that reads something in this folder is a point before it is made: each name that is
+    looked up, each file that is opened, and each read of it."""
+    inside: set[int] = set()
+
+    def watched(name: str, call: Callable[..., Any]) -> Callable[..., Any]:
+        def instead(path: Any, *args: Any, **named: Any) -> Any:
+            if not isinstance(path, int) and Path(os.fsdecode(path)).is_relative_to(folder):
+                points.reach(f"before {name} {Path(os.fsdecode(path)).name}")
+                done = call(path, *args, **named)
+                if isinstance(done, int):
+                    inside.add(done)
+                return done
+            return call(path, *args, **named)
+
+        return instead
+
+    def read(file: int, *args: Any) -> bytes:
+        if file in inside:
+            points.reach("before read")
+        return read_bytes(file, *args)
+
+    for name in READS:
+        patch.setattr(os, name, watched(name, getattr(os, name)))
+    for place in (io, builtins):
+        patch.setattr(place, "open", watched("open", open))
+    read_bytes = os.read
+    patch.setattr(os, "read", read)
 
 
 class _RawFile:

@@ -22,12 +22,14 @@ from dream.gallery import LOG_NAME, read_log
 from dream.line import format_explicitly
 from dream.queue import FILE_NAME, LineQueue, QueueFile, follow_until_cancelled
 from dream.session import Session
+from dream.terminal.history_file import FILE_NAME as HISTORY
+from dream.terminal.history_file import LineHistory
 from dream.worker import WorkerEngine, client
 from dream.worker import stall_detector as silence
 from dream.worker import start_worker as start
 from scripts.forked import fork_worker
 from tests.fakes import FakeEngine, fake_registry, fake_session
-from tests.faults import CHANGES, Points, runs, watch_disk
+from tests.faults import CHANGES, Points, runs, watch_disk, watch_reads
 from tests.gallery.checks import sound
 from tests.gallery.test_crash import fork
 from tests.session.test_interrupts import agree, logged, pictures
@@ -61,6 +63,7 @@ def make_lines(
 ) -> list[Event]:
     """The lines, entered and made as at the prompt."""
     events: list[Event] = []
+    LineHistory(session.outdir / HISTORY, complain).append_strings(LINES)
     file = DirectQueueFile(session.outdir, complain)
     queue = LineQueue(file)
     file.read_abandoned()
@@ -168,14 +171,38 @@ def check_refused(session: Session, events: list[Event], complaints: list[str]) 
     assert len(saved) + len(failed) >= len(LINES), "each line has a result"
     assert saved == {session.outdir / name for name in pictures(session.outdir)}
     assert {image.path for image in session.saved} <= saved
-    assert len(complaints) <= 1
+    of_queue = [text for text in complaints if text.startswith("queued lines")]
+    assert len(of_queue) <= 1 and len(complaints) - len(of_queue) <= 1
+    entered = LineHistory(session.outdir / HISTORY, print).read_lines()
+    assert tuple(entered) == LINES or (set(entered) <= set(LINES) and complaints != of_queue)
     later = recovered(session.outdir.parent)
     agree(later, [])
     offered = left_in_queue(later)
-    assert not offered or complaints, "it was reported that lines cannot be saved"
-    for file in later.outdir.glob(f"{FILE_NAME}*"):
+    assert not offered or of_queue, "it was reported that lines cannot be saved"
+    for file in (*later.outdir.glob(f"{FILE_NAME}*"), *later.outdir.glob(HISTORY)):
         file.unlink()
     sound(later.outdir)
+
+
+def test_the_disk_refuses_to_be_read_at_any_call(tmp_path: Path) -> None:
+    def refuse() -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    for at in runs():
+        session = fake_session(tmp_path / str(at), FakeEngine())
+        complaints: list[str] = []
+        points = Points(at, refuse)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(os, "fsync", lambda file: None)
+            watch_reads(patch, points, session.outdir)
+            events = make_lines(session, complaints.append, lambda: None)
+        try:
+            check_refused(session, events, complaints)
+        except AssertionError as failed:
+            raise AssertionError(f"at {points.here()}: {failed}") from failed
+        if not points.struck:
+            assert at > 60 and not complaints
+            return
 
 
 @dataclass
