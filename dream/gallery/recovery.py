@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dream.core.own_files import open_own, read_own, replace_own
+from dream.gallery.containers.completeness import is_complete
 from dream.gallery.durable_files import remove_if_held_in_vain
 from dream.gallery.folder import list_names
 from dream.gallery.log import (
@@ -124,6 +125,7 @@ def _scan(path: Path, partial: str) -> _Scan | None:
         if remove_if_held_in_vain(path):
             return None
         chunks = read_chunks(path)
+        whole = is_complete(path)
     except OSError:
         return None
     except ValueError:
@@ -131,6 +133,8 @@ def _scan(path: Path, partial: str) -> _Scan | None:
     if not is_ours(chunks):
         record = parse_record(chunks)
         return _Scan("", unsigned=bool(record.line and record.sha256))
+    if not whole:  # a copy that has not arrived: looked at again when it has changed
+        return _Scan("")
     return _Scan(_complete(partial, path, chunks) or _line_of(chunks, format_path(path)))
 
 

@@ -16,6 +16,7 @@ from dream.gallery import Gallery, read_record, signature
 from dream.gallery import durable_files as disk
 from dream.gallery.folder import list_names
 from dream.gallery.image_writer import Encoding
+from dream.options.image_output import FORMATS
 from tests.gallery.writer import noise, write
 
 
@@ -258,16 +259,19 @@ def test_others_pictures_are_left_alone_and_opened_when_they_changed(
     assert len(lines(gallery)) == 1
 
 
+@pytest.mark.parametrize("kind", FORMATS)
 def test_a_picture_that_was_half_copied_gets_its_line_when_it_is_whole(
-    gallery: Gallery, tmp_path: Path
+    gallery: Gallery, tmp_path: Path, kind: str
 ) -> None:
-    keep(gallery, 7)
+    with gallery.reserve_number() as claim:
+        saved = gallery.save(noise(7), line="a -S7", claim=claim, encoding=Encoding(kind))
+    whole = saved.path.read_bytes()
     other = Gallery(tmp_path / "other")
-    whole = (gallery.outdir / "000001.7.png").read_bytes()
     other.outdir.mkdir()
-    copy = other.outdir / "copy.png"
-    copy.write_bytes(whole[:300])
-    assert other.recover() == ()
+    copy = other.outdir / f"copy{saved.path.suffix}"
+    for length in (*range(0, len(whole), len(whole) // 20), len(whole) - 1):
+        copy.write_bytes(whole[:length])
+        assert other.recover() == (), length
     copy.write_bytes(whole)
     (line,) = other.recover()
     assert line.startswith(f"{copy.as_posix()}: ")
