@@ -376,7 +376,8 @@ def test_a_rest_that_may_be_of_another_version_is_not_appended(
             to.send_header("ETag", etag)
         to.send_header("Content-Length", str(len(BODY) - start))
         to.end_headers()
-        to.wfile.write(BODY[start:])
+        with suppress(OSError):  # it is not read to its end
+            to.wfile.write(BODY[start:])
 
     target.parent.mkdir(parents=True)
     target.with_name("net.pth.part").write_bytes(bytes(1000))
