@@ -33,16 +33,17 @@ GAP = 0.07
 
 def draw_arrangement(
     rng: random.Random, spec: Arrangement, w: int, h: int
-) -> tuple[Image.Image, list[tuple[float, float, float]]]:
-    """The picture of w x h pixels, and the middle and radius of each object in pixels."""
+) -> tuple[Image.Image, list[Placed]]:
+    """The picture of w x h pixels, and each object with its middle and radius in pixels, those
+    behind first."""
     image = _draw_ground(rng, spec, w, h)
     shades = {name: jitter(rng, rgb) for name, rgb in COLOURS.items()}
     paper = shades[spec.background] if spec.background else image.getpixel((w // 2, h // 2))
-    side, spots = min(w, h), []
+    side, spots = min(w, h), list[Placed]()
     for item, x, y, radius in _place(rng, spec):
         spot = (x * w, y * h, radius * side)
         _draw_item(image, item, shades, spot, rng.uniform(-0.05, 0.05), _as_rgb(paper))
-        spots.append(spot)
+        spots.append((item, *spot))
     return image, spots
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 
-from training.arrangements import Arrangement
+from training.arrangements import Arrangement, Item
 from training.draw_arrangement import draw_arrangement
 from training.objects import draw_object
 from training.palette import COLOURS, RGB, jitter
@@ -33,11 +33,12 @@ RADII: dict[str, tuple[float, float]] = {
 
 @dataclass(frozen=True)
 class Spot:
-    """The position of an object, in pixels of the finished image."""
+    """The position of an object, in pixels of the finished image; and which, of an arrangement."""
 
     x: float
     y: float
     radius: float
+    item: Item | None = None
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,10 @@ def render(spec: AnySpec, width: int, height: int, seed: int) -> Drawing:
         spots: tuple[Spot, ...] = ()
     elif isinstance(spec, Arrangement):
         image, found = draw_arrangement(rng, spec, *size)
-        spots = tuple(Spot(*(value / SUPERSAMPLING for value in spot)) for spot in found)
+        spots = tuple(
+            Spot(x / SUPERSAMPLING, y / SUPERSAMPLING, radius / SUPERSAMPLING, item)
+            for item, x, y, radius in found
+        )
     else:
         image, spots = _draw_still(rng, spec, *size)
     return Drawing(STYLE[spec.style](rng, image, width, height), spots)

@@ -51,6 +51,17 @@ PROMPTS = (
     "黑色背景上的一只橙色猫",
 )
 
+FREE_PROMPTS = (
+    "a black dog on the grass",
+    "a red car on a yellow background",
+    "a small blue star above a big yellow circle",
+    "a green heart inside a white square",
+    "an orange cat next to a purple rabbit",
+    "a striped red and white apple on blue",
+    "four yellow birds on a green background",
+    "紫色天空下的一座白色房子",
+)
+
 
 def pipeline(
     tokenizer: CLIPTokenizer, text: CLIPTextModel, unet: UNet2DConditionModel, vae: AutoencoderKL

@@ -40,7 +40,7 @@ def byte_characters() -> list[str]:
     return [table[b] for b in range(256)]
 
 
-def _symbols(word: str, table: list[str], ends: bool = True) -> Symbols:
+def split_word(word: str, table: list[str], ends: bool = True) -> Symbols:
     letters = [table[b] for b in word.encode()]
     return tuple([*letters[:-1], letters[-1] + END] if ends else letters)
 
@@ -63,11 +63,11 @@ def learn_merges(counts: Counter[Symbols]) -> tuple[list[Pair], Counter[Symbols]
 def _merged(counts: Counter[Symbols], pair: Pair) -> Counter[Symbols]:
     result: Counter[Symbols] = Counter()
     for word, count in counts.items():
-        result[_join(word, pair)] += count
+        result[join_pair(word, pair)] += count
     return result
 
 
-def _join(word: Symbols, pair: Pair) -> Symbols:
+def join_pair(word: Symbols, pair: Pair) -> Symbols:
     joined: list[str] = []
     for symbol in word:
         if joined and (joined[-1], symbol) == pair:
@@ -108,15 +108,15 @@ def build() -> tuple[dict[str, int], list[Pair]]:
     single: Counter[Symbols] = Counter()
     for ends in (False, True):
         for letter in sorted(set("".join(chinese)) | set("，：、。")):
-            single[_symbols(letter, table, ends)] += 1
+            single[split_word(letter, table, ends)] += 1
     merges, _ = learn_merges(single)
 
     counts: Counter[Symbols] = Counter()
     for word in sorted(chinese):
         for ends in (False, True):
-            counts[_symbols(word, table, ends)] += 40
+            counts[split_word(word, table, ends)] += 40
     for word, count in english_counts().items():
-        counts[_symbols(word, table)] += count
+        counts[split_word(word, table)] += count
     for pair in merges:
         counts = _merged(counts, pair)
     more, _ = learn_merges(counts)

@@ -120,7 +120,7 @@ def make_unet(config: StageConfig) -> None:
         config.out, config.work, config.share("unet"), config.device, resume=config.resume
     )
     if config.device == "cpu":
-        plan = replace(plan, workers=min(2, os.cpu_count() or 1))
+        plan = replace(plan, workers=min(2, os.cpu_count() or 1), look_every=600.0)
     else:
         plan = replace(plan, batch=256)
     train_unet(plan)

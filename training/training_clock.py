@@ -32,9 +32,11 @@ class TrainingClock:
     def over(self) -> bool:
         return self.elapsed >= self.seconds
 
-    def rate(self, peak: float, lowest: float, warm: int = 100) -> float:
-        """Learning rate: a short warm-up, then a cosine down (Loshchilov & Hutter 2017)."""
-        cosine = 0.5 * (1 + math.cos(math.pi * self.share))
+    def rate(self, peak: float, lowest: float, warm: int = 100, hold: float = 0.0) -> float:
+        """Learning rate: a short warm-up, then a cosine down (Loshchilov & Hutter 2017), which
+        begins when the share `hold` of the time is over (Hu 2024)."""
+        falling = max(0.0, self.share - hold) / (1 - hold)
+        cosine = 0.5 * (1 + math.cos(math.pi * falling))
         return min(1.0, (self.steps + 1) / warm) * (lowest + (peak - lowest) * cosine)
 
     def step(self, samples: int) -> None:
