@@ -4,6 +4,7 @@ A new noun in pieces (`r ab bi t`) is a longer lesson than one token. The new me
 last, so that every caption made of old words keeps its token numbers, and with them its meaning.
 """
 
+import itertools
 import json
 import random
 import re
@@ -29,35 +30,9 @@ from training.tokenizer import (
 CAPTIONS = 6000
 RARE = 3  # a word in fewer of the captions stays in pieces
 MORE_CHINESE = (
-    *("四", "五", "四个", "五个", "一半", "条纹的", "相间", "斑点", "带", "里面", "里有", "中间"),
-    *(
-        "中间有",
-        "前面",
-        "后面",
-        "旁边",
-        "旁边有",
-        "之间",
-        "之间的",
-        "顶上",
-        "顶上的",
-        "上方有",
-        "左边有",
-    ),
-    *(
-        "花园",
-        "公园",
-        "山丘",
-        "冬天",
-        "雪地",
-        "傍晚",
-        "时",
-        "沙子",
-        "夜里",
-        "城市",
-        "水面",
-        "紫色天空",
-    ),
-)
+    "四 五 四个 五个 一半 条纹的 相间 斑点 带 里面 里有 中间 中间有 前面 后面 旁边 旁边有 之间 之间的 "
+    "顶上 顶上的 上方有 左边有 花园 公园 山丘 冬天 雪地 傍晚 时 沙子 夜里 城市 水面 紫色天空"
+).split()
 _CHINESE = re.compile(r"[\u4e00-\u9fff]+")
 
 
@@ -101,7 +76,7 @@ def new_merges(known: list[Pair], words: list[str]) -> list[Pair]:
 def _merge_known(symbols: Symbols, ranks: dict[Pair, int]) -> Symbols:
     """Byte-pair encoding: the known merges, the earliest first."""
     while len(symbols) > 1:
-        pairs = [p for p in zip(symbols, symbols[1:], strict=False) if p in ranks]
+        pairs = [p for p in itertools.pairwise(symbols) if p in ranks]
         if not pairs:
             break
         symbols = join_pair(symbols, min(pairs, key=lambda pair: ranks[pair]))
