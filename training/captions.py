@@ -11,7 +11,7 @@ from typing import Any
 from training import chinese, english, free_captions
 from training.arrangements import Arrangement
 from training.free_wording import HELD_OUT_PROMPTS
-from training.scene_specs import AnySpec, ObjectScene, Spec
+from training.scene_specs import AnySpec, ObjectScene
 from training.vocabulary import ORNAMENTS_EN, ORNAMENTS_ZH
 
 
@@ -35,9 +35,12 @@ def _write(rng: random.Random, spec: AnySpec) -> str:
     return _mixed(rng, spec)
 
 
-def plainly(spec: Spec, language: str = "en") -> str:
+def plainly(spec: AnySpec, language: str = "en") -> str:
     """The first wording of everything, with nothing left out and nothing added."""
     first = _First()
+    if isinstance(spec, Arrangement):
+        describe = free_captions.describe if language == "en" else free_captions.describe_in_chinese
+        return describe(first, spec)
     return english.describe(first, spec) if language == "en" else chinese.describe(first, spec)
 
 

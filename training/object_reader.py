@@ -40,7 +40,7 @@ class Found:
     """An object: its middle and radius in shares of width, height and shorter side."""
 
     kind: str
-    colours: frozenset[str]
+    colours: tuple[str, ...]  # one or two
     x: float
     y: float
     radius: float
@@ -228,11 +228,11 @@ def _look(reader: ObjectReader, pixels: Tensor, radius: float) -> list[Found]:
     found = []
     for i in (score > SURE).nonzero()[:, 0].tolist():
         row, column = divmod(i, columns)
-        named = {COLOUR_ANSWERS[int(colours[i].argmax())], SECOND_ANSWERS[int(seconds[i].argmax())]}
+        named = COLOUR_ANSWERS[int(colours[i].argmax())], SECOND_ANSWERS[int(seconds[i].argmax())]
         found.append(
             Found(
                 KIND_ANSWERS[1 + int(kinds[i, 1:].argmax())],
-                frozenset(named - {""}),
+                tuple(colour for colour in named if colour),
                 (column * STRIDE) / size[1],
                 (row * STRIDE) / size[0],
                 radius,
