@@ -5,53 +5,28 @@ drawn on the CPU, with the card's steps, sampler and guidance, and judged by `ev
 """
 
 import argparse
-import math
 import statistics
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
 from training import eval_prompts as exam
+from training import free_evaluation as free
+from training.arrangements import KINDS
+from training.captions import plainly
 from training.drawing import render
 from training.eval_prompts import EvalSet, draw_paper
 from training.generate import MODEL, TinyGenerator
 from training.image_analysis import Detection, analyze
+from training.metrics import Metric, table, write_into
 from training.palette import NAMES
 from training.scene_specs import ObjectScene
 from training.shape_classifier import load_reader, read_kinds, reader_accuracy
 from training.train_upscaler import gain
 
-BEGIN, END = "<!-- measured -->", "<!-- /measured -->"
 UPSCALER = Path("models/tiny-x4/tiny-x4.pth")
-
-
-@dataclass(frozen=True)
-class Metric:
-    what: str
-    needed: str
-    goal: str
-    measured: float  # a share, or in `unit`
-    of: int = 0  # number of judged images; 0: not a share
-    unit: str = "%"
-
-    @property
-    def error(self) -> float:
-        """Two standard errors of a share; at least as if one of the images had been judged
-        otherwise."""
-        if not self.of:
-            return 0.0
-        share = min(max(self.measured, 1 / self.of), 1 - 1 / self.of)
-        return 2 * math.sqrt(share * (1 - share) / self.of)
-
-    def cells(self) -> tuple[str, ...]:
-        if self.unit == "%":
-            value = f"{self.measured:.1%} ± {self.error * 100:.1f}"
-        else:
-            value = f"{self.measured:+.2f} dB" if self.unit == "dB" else f"{self.measured:.2f} s"
-        return self.what, self.needed, self.goal, value
 
 
 def share(
@@ -145,6 +120,14 @@ def rows_of_samplers(generator: TinyGenerator, wanted: Sequence[ObjectScene]) ->
     ]
 
 
+def rows_of_free_wording(generator: TinyGenerator) -> list[Metric]:
+    return free.rows(
+        generator.generate([prompt.text for prompt in free.PROMPTS], seed=0),
+        generator.generate([plainly(spec) for spec in free.draw_relations()], seed=600),
+        generator.generate([plainly(spec) for spec in free.draw_new_objects()], seed=700),
+    )
+
+
 def row_of_time(generator: TinyGenerator) -> Metric:
     threads = torch.get_num_threads()
     torch.set_num_threads(2)
@@ -202,6 +185,7 @@ def full(generator: TinyGenerator) -> list[Metric]:
             len(some),
         )
     )
+    rows += rows_of_free_wording(generator)
     rows.append(row_of_negatives(generator, 36))
     rows += rows_of_samplers(generator, paper.singles[:12])
     rows.append(
@@ -226,29 +210,6 @@ def full(generator: TinyGenerator) -> list[Metric]:
     return rows
 
 
-def table(rows: Sequence[Metric]) -> str:
-    lines = ["| on held-out prompts | needed | goal | measured |", "|---|---|---|---|"]
-    return "\n".join([*lines, *(f"| {' | '.join(row.cells())} |" for row in rows)])
-
-
-def write_into(readme: Path, rows: Sequence[Metric]) -> None:
-    """Replace the table in the model card by this one."""
-    text = readme.read_text("utf-8")
-    before, rest = text.split(BEGIN)
-    after = rest.split(END)[1]
-    readme.write_text(f"{before}{BEGIN}\n{table(rows)}\n{END}{after}", "utf-8")
-
-
-def read_from(readme: Path) -> dict[str, float]:
-    """The shares in the model card, by their names."""
-    stated = {}
-    for line in readme.read_text("utf-8").splitlines():
-        cells = [cell.strip() for cell in line.strip("|").split("|")]
-        if len(cells) == 4 and "%" in cells[3]:
-            stated[cells[0]] = float(cells[3].split("%")[0]) / 100
-    return stated
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--model", type=Path, default=MODEL)
@@ -258,7 +219,8 @@ def main() -> None:
     options = parser.parse_args()
     if options.judge:
         print(f"the reader of shapes: {reader_accuracy():.1%} right on new drawings")
-        print(table(measure_upper_bound(draw_paper().singles)))
+        print(f"… of all objects: {reader_accuracy(kinds=KINDS):.1%}")
+        print(table([*measure_upper_bound(draw_paper().singles), *free.rows_of_drawings()]))
         return
     generator = TinyGenerator(options.model)
     rows = quick(generator) if options.quick else full(generator)

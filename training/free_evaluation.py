@@ -13,16 +13,18 @@ from dataclasses import dataclass, replace
 import numpy as np
 from PIL import Image
 
+from training import object_reader
 from training.arrangements import FLYING, KINDS, OUTER, SWIMMING, Arrangement, Item
-from training.captions import plainly
 from training.drawing import render
-from training.free_wording import UNKNOWN, FreePrompt, Thing
+from training.free_wording import UNKNOWN, FreePrompt, Thing, read_prompts
 from training.image_analysis import analyze, lab
+from training.metrics import Metric
 from training.nouns import NEW_NOUNS
 from training.object_reader import Found, ObjectReader, find_objects, read_setting
 from training.palette import NAMES, alike
 from training.settings import SETTINGS
 
+PROMPTS = read_prompts(frozenset(NAMES))
 FLAT_STEP = 3.0  # Lab distance between neighbours below which a surface is flat
 LEAST_FLAT = 0.85  # share of flat pixels; the roughest drawings, watercolors, have 0.88 of them
 LARGER = 1.25  # least ratio of the radii of a big and a small object
@@ -210,5 +212,58 @@ def _relation_in(prompt: FreePrompt) -> str:
     return "inside" if inside and prompt.things[1].kind in OUTER else "left of"
 
 
-def captions_of(specs: Sequence[Arrangement]) -> list[str]:
-    return [plainly(spec) for spec in specs]
+# ---------------------------------------------------------------- the rows of the table
+
+
+def rows(
+    free: Sequence[Image.Image], related: Sequence[Image.Image], new: Sequence[Image.Image]
+) -> list[Metric]:
+    """The images of PROMPTS, of `draw_relations` and of `draw_new_objects`, judged."""
+    reader = object_reader.load()
+    seen = [look(reader, image) for image in free]
+    right = {p: prompt_right(p, s) for p, s in zip(PROMPTS, seen, strict=True)}
+    known = [p for p in PROMPTS if not _is_unknown(p)]
+    unknown = [p for p in PROMPTS if _is_unknown(p)]
+    noise = [s for p, s in zip(PROMPTS, seen, strict=True) if _is_unknown(p) and is_noise(s)]
+    return [
+        _row("free wording: main object and colours right", "75 %", [right[p] for p in known]),
+        _row(
+            "unknown noun: background and named colours right, no noise",
+            "85 %",
+            [right[p] for p in unknown],
+        ),
+        _row("… of them noise", "0 %", [True] * len(noise) + [False] * (len(unknown) - len(noise))),
+        _row(
+            "relations and sizes of two objects right",
+            "85 %",
+            [
+                relation_right(spec, look(reader, image))
+                for spec, image in zip(draw_relations(), related, strict=True)
+            ],
+        ),
+        _row(
+            "the 33 newer objects: shape right",
+            "",
+            [
+                kind_right(spec, look(reader, image))
+                for spec, image in zip(draw_new_objects(), new, strict=True)
+            ],
+        ),
+    ]
+
+
+def rows_of_drawings() -> list[Metric]:
+    """The same of true drawings: the highest possible figures."""
+    return rows(
+        [drawing_of(prompt, i) for i, prompt in enumerate(PROMPTS)],
+        [render(spec, 256, 256, i).image for i, spec in enumerate(draw_relations())],
+        [render(spec, 256, 256, i).image for i, spec in enumerate(draw_new_objects())],
+    )
+
+
+def _row(what: str, needed: str, right: Sequence[bool]) -> Metric:
+    return Metric(what, needed, "", sum(right) / len(right), len(right))
+
+
+def _is_unknown(prompt: FreePrompt) -> bool:
+    return any(thing.kind == UNKNOWN for thing in prompt.things)

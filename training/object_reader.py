@@ -16,7 +16,7 @@ from PIL import Image, ImageFilter
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from training.arrangements import KINDS, sample_arrangement
+from training.arrangements import KINDS, Arrangement, sample_arrangement
 from training.drawing import Drawing, Spot, render
 from training.palette import NAMES
 from training.settings import SETTINGS
@@ -33,6 +33,8 @@ SETTING_ANSWERS = ("", *SETTINGS)  # of a window that is the whole image; "": a 
 ANSWERS = (KIND_ANSWERS, COLOUR_ANSWERS, SECOND_ANSWERS, SETTING_ANSWERS)
 IGNORED = -100  # a question that is not asked about a window
 SURE = 0.5  # least probability of an object
+TWO_COLOURED = 0.25  # of the training's images at least this share has an object of two colours
+FLAT = 0.03  # a window that varies less, in -1..1, shows no object
 
 
 @dataclass(frozen=True)
@@ -70,7 +72,8 @@ class ObjectReader(nn.Module):
 
     def forward(self, windows: Tensor) -> tuple[Tensor, ...]:
         """(n, 3, 32, 32) in -1..1 → for each question (n, answers)."""
-        return self.say(self.see(windows)).split(self.sizes, dim=1)
+        said: Tensor = self.say(self.see(windows))
+        return said.split(self.sizes, dim=1)
 
 
 # ---------------------------------------------------------------- training
@@ -81,7 +84,7 @@ def make_windows(rng: random.Random, pictures: int) -> tuple[Tensor, Tensor]:
     windows: list[np.ndarray] = []
     answers: list[tuple[int, int, int, int]] = []
     for _ in range(pictures):
-        spec, side = sample_arrangement(rng), rng.choice((112, 128, 160, 192))
+        spec, side = _sample(rng), rng.choice((112, 128, 160, 192))
         drawing = render(spec, side, side, rng.getrandbits(32))
         image = _worsen(rng, drawing.image)
         for box, answer in _choose_windows(rng, drawing, side):
@@ -92,6 +95,16 @@ def make_windows(rng: random.Random, pictures: int) -> tuple[Tensor, Tensor]:
         answers.append((IGNORED, IGNORED, IGNORED, setting))
     pixels = torch.from_numpy(np.stack(windows)).permute(0, 3, 1, 2).contiguous()
     return pixels, torch.tensor(answers)
+
+
+def _sample(rng: random.Random) -> Arrangement:
+    """An arrangement; more often than in training one with an object of two colours, whose halves
+    are easily taken for objects."""
+    wanted = rng.random() < TWO_COLOURED
+    while True:
+        spec = sample_arrangement(rng)
+        if not wanted or any(item.second for item in spec.items):
+            return spec
 
 
 def _worsen(rng: random.Random, image: Image.Image) -> Image.Image:
@@ -125,11 +138,14 @@ def _choose_windows(
             shift = [rng.uniform(-0.2, 0.2) * r for _ in "xy"]
             box = _box(spot.x + shift[0], spot.y + shift[1], r * rng.uniform(0.84, 1.19))
             chosen.append((box, answer))
-    for _ in range(len(drawing.spots) + 2):
-        if drawing.spots and rng.random() < 0.6:  # beside an object, or of another size
+    for _ in range(2 * len(drawing.spots) + 2):
+        lot = rng.random()
+        if drawing.spots and lot < 0.8:  # a part of an object, or beside it, or of another size
             spot = rng.choice(drawing.spots)
-            r = spot.radius * rng.choice((0.4, 0.55, 0.7, 1.0, 1.0, 1.0, 1.4, 1.8))
-            x, y = (v + rng.uniform(-1.2, 1.2) * spot.radius for v in (spot.x, spot.y))
+            part = lot < 0.45
+            r = spot.radius * rng.choice((0.3, 0.4, 0.5, 0.65) if part else (0.7, 1, 1, 1.5, 2))
+            reach = 0.8 if part else 1.2
+            x, y = (v + rng.uniform(-reach, reach) * spot.radius for v in (spot.x, spot.y))
         else:
             r = rng.choice(RADII) * side
             x, y = rng.uniform(0, side), rng.uniform(0, side)
@@ -173,15 +189,17 @@ def loss(said: tuple[Tensor, ...], answers: Tensor) -> Tensor:
     return torch.stack([part for part in each if part.isfinite()]).sum()
 
 
-def train(pictures: int = 9000, epochs: int = 7, seed: int = 5, out: Path = FILE) -> None:
-    """Train the reader and write it."""
+def train(
+    pictures: int = 14_000, epochs: int = 6, seed: int = 5, rate: float = 2e-3, out: Path = FILE
+) -> None:
+    """Train the reader, from the weights in `out` if there are any, and write it there."""
     torch.manual_seed(seed)
     pixels, answers = make_windows(random.Random(seed), pictures)
-    reader = ObjectReader()
-    optimizer = torch.optim.AdamW(reader.parameters(), 2e-3)
+    reader = (load(out) if out.exists() else ObjectReader()).train()
+    optimizer = torch.optim.AdamW(reader.parameters(), rate)
     for epoch in range(epochs):
         for group in optimizer.param_groups:
-            group["lr"] = 2e-3 * (1 - epoch / epochs)
+            group["lr"] = rate * (1 - epoch / epochs)
         for rows in torch.randperm(len(pixels)).split(128):
             loss(reader(as_input(pixels[rows])), answers[rows]).backward()
             optimizer.step()
@@ -221,13 +239,16 @@ def _look(reader: ObjectReader, pixels: Tensor, radius: float) -> list[Found]:
     pad = WINDOW // 2
     small = F.pad(small, (pad, pad, pad, pad), mode="replicate")
     windows = small.unfold(2, WINDOW, STRIDE).unfold(3, WINDOW, STRIDE)  # (1, 3, i, j, 32, 32)
-    rows, columns = windows.shape[2:4]
+    columns = windows.shape[3]
     flat = windows.permute(0, 2, 3, 1, 4, 5).reshape(-1, 3, WINDOW, WINDOW)
-    kinds, colours, seconds, _ = (part.softmax(1) for part in reader(flat))
+    busy = (flat.std((2, 3)).amax(1) > FLAT).nonzero()[:, 0]  # (n,): numbers of windows
+    if not len(busy):
+        return []
+    kinds, colours, seconds, _ = (part.softmax(1) for part in reader(flat[busy]))
     score = 1 - kinds[:, 0]  # (n,)
     found = []
     for i in (score > SURE).nonzero()[:, 0].tolist():
-        row, column = divmod(i, columns)
+        row, column = divmod(int(busy[i]), columns)
         named = COLOUR_ANSWERS[int(colours[i].argmax())], SECOND_ANSWERS[int(seconds[i].argmax())]
         found.append(
             Found(
@@ -239,7 +260,6 @@ def _look(reader: ObjectReader, pixels: Tensor, radius: float) -> list[Found]:
                 float(kinds[i, 1:].max()),
             )
         )
-    assert rows * columns == len(flat)
     return found
 
 
@@ -253,7 +273,8 @@ def _same_place(one: Found, other: Found) -> bool:
 @torch.no_grad()
 def read_setting(reader: ObjectReader, image: Image.Image) -> str:
     """The landscape of an image, as a key of SETTINGS; empty for a plain background."""
-    window = torch.from_numpy(_cut(image.convert("RGB"), (0, 0, image.width, image.height)))
+    box = (0, 0, image.width, image.height)
+    window = torch.from_numpy(np.array(_cut(image.convert("RGB"), box)))
     answer = reader(as_input(window.permute(2, 0, 1)[None]))[3]
     return SETTING_ANSWERS[int(answer.argmax())]
 

@@ -6,9 +6,10 @@ import pytest
 
 from training.drawing import render
 from training.eval_prompts import colour_gone, count_right, draw_paper, pair_right
-from training.evaluate import Metric, quick, read_from, table, write_into
+from training.evaluate import quick
 from training.generate import TinyGenerator
 from training.image_analysis import analyze
+from training.metrics import Metric, read_from, table, write_into
 from training.scene_specs import held_out
 
 CARD = Path("models/tiny/README.md")
