@@ -14,6 +14,7 @@ from training.arrangements import Arrangement, Item
 from training.drawing import render
 from training.free_evaluation import (
     PROMPTS,
+    Seen,
     draw_new_objects,
     draw_relations,
     drawing_of,
@@ -24,10 +25,9 @@ from training.free_evaluation import (
     relation_right,
     share_of_flat,
 )
-from training.free_wording import UNKNOWN
 from training.object_reader import ObjectReader, find_objects, read_setting
 
-SOME = PROMPTS[::5]
+SOME = PROMPTS[::14]
 
 
 @pytest.fixture(scope="module")
@@ -42,20 +42,21 @@ def noise(seed: int, grain: int) -> Image.Image:
     return Image.fromarray(cells).resize((256, 256), Image.Resampling.BICUBIC)
 
 
-def test_true_drawings_are_right(reader: ObjectReader) -> None:
-    right = [prompt_right(p, look(reader, drawing_of(p, i))) for i, p in enumerate(SOME)]
-    wrong = [p.text for p, r in zip(SOME, right, strict=True) if not r]
-    assert len(wrong) <= 0.1 * len(SOME), wrong
+@pytest.fixture(scope="module")
+def drawn(reader: ObjectReader) -> list[Seen]:
+    """What is seen in true drawings of SOME."""
+    return [look(reader, drawing_of(prompt, i)) for i, prompt in enumerate(SOME)]
 
 
-def test_drawings_of_something_else_are_wrong(reader: ObjectReader) -> None:
-    known = [p for p in SOME if all(t.kind != UNKNOWN for t in p.things)]
-    others = [*known[7:], *known[:7]]
-    right = [
-        prompt_right(p, look(reader, drawing_of(other, i)))
-        for i, (p, other) in enumerate(zip(known, others, strict=True))
-    ]
-    assert sum(right) <= 0.1 * len(known)
+def test_true_drawings_are_right(drawn: list[Seen]) -> None:
+    wrong = [p.text for p, seen in zip(SOME, drawn, strict=True) if not prompt_right(p, seen)]
+    assert len(wrong) <= 1, wrong
+
+
+def test_drawings_of_something_else_are_wrong(drawn: list[Seen]) -> None:
+    for prompt, own in zip(SOME, drawn, strict=True):
+        others = [seen for seen in drawn if seen is not own]
+        assert sum(prompt_right(prompt, seen) for seen in others) <= 1, prompt.text
 
 
 @pytest.mark.parametrize("grain", [1, 4, 16])
@@ -73,18 +74,18 @@ def test_drawings_in_every_style_are_not_noise() -> None:
 
 
 def test_relations_and_sizes_are_read(reader: ObjectReader) -> None:
-    specs = draw_relations(24)
+    specs = draw_relations(12)
     drawn = [look(reader, render(spec, 256, 256, i).image) for i, spec in enumerate(specs)]
     right = [relation_right(spec, seen) for spec, seen in zip(specs, drawn, strict=True)]
-    assert sum(right) >= 0.9 * len(specs)
+    assert sum(right) >= len(specs) - 1
     swapped = [replace(spec, items=spec.items[::-1]) for spec in specs]
     assert not any(relation_right(s, seen) for s, seen in zip(swapped, drawn, strict=True))
 
 
 def test_most_new_objects_are_read(reader: ObjectReader) -> None:
-    specs = draw_new_objects()[::2]
+    specs = draw_new_objects()[::6]
     seen = [look(reader, render(spec, 256, 256, i).image) for i, spec in enumerate(specs)]
-    assert sum(map(kind_right, specs, seen)) >= 0.9 * len(specs)
+    assert sum(map(kind_right, specs, seen)) >= len(specs) - 1
 
 
 def test_what_is_found_lies_where_it_was_drawn(reader: ObjectReader) -> None:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from training.arrangements import KINDS
 from training.drawing import render
 from training.eval_prompts import colour_gone, count_right, draw_paper, pair_right
 from training.evaluate import quick
@@ -11,6 +12,7 @@ from training.generate import TinyGenerator
 from training.image_analysis import analyze
 from training.metrics import Metric, read_from, table, write_into
 from training.scene_specs import held_out
+from training.shape_classifier import reader_accuracy
 
 CARD = Path("models/tiny/README.md")
 
@@ -31,6 +33,11 @@ def test_the_exam_asks_what_training_never_saw() -> None:
         first = still.objects[0]
         assert held_out(first.kind, first.colour, still.background)
     assert draw_paper() == paper
+
+
+def test_the_reader_of_shapes_knows_all_objects() -> None:
+    assert reader_accuracy(120) >= 0.98
+    assert reader_accuracy(180, kinds=KINDS) >= 0.96
 
 
 def test_true_drawings_pass_the_exam() -> None:
