@@ -72,8 +72,8 @@ class ObjectReader(nn.Module):
 
     def forward(self, windows: Tensor) -> tuple[Tensor, ...]:
         """(n, 3, 32, 32) in -1..1 → for each question (n, answers)."""
-        said: Tensor = self.say(self.see(windows))
-        return said.split(self.sizes, dim=1)
+        said: tuple[Tensor, ...] = self.say(self.see(windows)).split(self.sizes, dim=1)
+        return said
 
 
 # ---------------------------------------------------------------- training
