@@ -13,10 +13,11 @@ from pathlib import Path
 from dream.commands import COMMANDS as ROWS
 from dream.commands.help import format_command_table
 from dream.line.help_pages import format_flag_table
+from dream.options.family_switches import FAMILY_SWITCHES
 from dream.options.family_table import FAMILIES
 
 ROOT = Path(__file__).resolve().parents[1]
-FLAGS, COMMANDS, MODELS = "flags", "commands", "families"
+FLAGS, COMMANDS, MODELS, SWITCHES = "flags", "commands", "families", "family switches"
 """The names of the markers."""
 
 HEADS = {
@@ -34,6 +35,22 @@ def format_family_table(head: tuple[str, str, str]) -> str:
         for family in FAMILIES
     )
     lines = (head, ("---", "---", "---"), *rows)
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def format_switch_table() -> str:
+    """Which family supports which switches, as a Markdown table."""
+    switches = [", ".join(f"`{name}`" for name in row.switches) for row in FAMILY_SWITCHES]
+    head = ("", *switches, "negative words")
+    rows = (
+        (
+            family.title,
+            *("✓" if row.supports(family) else "–" for row in FAMILY_SWITCHES),
+            "✓" if family.negative else "ignored",
+        )
+        for family in FAMILIES
+    )
+    lines = (head, ("---",) * len(head), *rows)
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
@@ -61,6 +78,7 @@ def generate_tables() -> Iterator[tuple[Path, str, str]]:
     yield ROOT / "docs" / "reference.md", COMMANDS, format_command_table(ROWS)
     for page, head in HEADS.items():
         yield ROOT / page, MODELS, format_family_table(head)
+    yield ROOT / "docs" / "models.md", SWITCHES, format_switch_table()
 
 
 if __name__ == "__main__":

@@ -132,6 +132,8 @@ class Family:
     """The guidance at which its pipeline of diffusers computes none."""
     distilled: tuple[Distilled, ...] = ()
     """By name; the first matching row is used."""
+    packed: bool = False
+    """Whether its latents are tokens (1, n, C) between two steps, not an image (1, C, h, w)."""
     space: str = ""
     """Its latent space, for previews: see `engine.sampling.latent_rgb_factors`."""
     decoder: str = ""

@@ -22,6 +22,7 @@ from dream.options.schedule_table import FORMER, FORMER_SAMPLERS, resolve_schedu
 from dream.options.variations import Variation
 from dream.prompt import Lookup
 from dream.session.adapter_defaults import apply_few_step_defaults, resolve_adapters
+from dream.session.family_checks import check_family
 from dream.session.fix import find_model_info
 from dream.session.input_images import FindPicture, compute_size, resolve_image_files
 from dream.session.postprocessing import check_limits, resolve_stages, resolve_strength
@@ -132,8 +133,10 @@ def _resolve_words(
         **resolve_stages(request, info),
     )
     check_limits(first, (width, height) if first.fix is None else measure_image(Path(first.fix)))
+    recipes = _expand_iterations(first, request, draw)
+    check_family(recipes[-1], info)
     return ResolvedRequest(
-        _expand_iterations(first, request, draw),
+        recipes,
         file_notes + step_notes + embedding_notes + size_notes + hires_notes,
     )
 

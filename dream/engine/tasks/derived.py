@@ -10,6 +10,8 @@ from dream.core.errors import ModelError
 from dream.engine.loading.pipelines import LoadedModel
 
 IMG2IMG_CLASSES = {
+    "ChromaPipeline": "ChromaImg2ImgPipeline",
+    "FluxKontextPipeline": "FluxImg2ImgPipeline",
     "StableDiffusionPipeline": "StableDiffusionImg2ImgPipeline",
     "StableDiffusionXLPipeline": "StableDiffusionXLImg2ImgPipeline",
     "RefinerPipeline": "StableDiffusionXLImg2ImgPipeline",
@@ -17,6 +19,7 @@ IMG2IMG_CLASSES = {
     "QwenImageEditPlusPipeline": "QwenImageImg2ImgPipeline",
 }
 INPAINT_CLASSES = {
+    "FluxKontextPipeline": "FluxKontextInpaintPipeline",
     "StableDiffusionPipeline": "StableDiffusionInpaintPipeline",
     "StableDiffusionXLPipeline": "StableDiffusionXLInpaintPipeline",
     "RefinerPipeline": "StableDiffusionXLInpaintPipeline",

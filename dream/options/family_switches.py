@@ -1,0 +1,63 @@
+"""Which switches each family of models supports: refused before loading, and told in
+docs/models.md. What is not in this table works with every family.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from dream.options.family import Family
+
+
+class FamilySwitch(NamedTuple):
+    """Switches that not every family supports, for one reason."""
+
+    switches: tuple[str, ...]
+    """As they are typed, each with its field in `fields`."""
+    fields: tuple[str, ...]
+    """Of a Recipe; a switch is used where its field is neither None nor false."""
+    supports: Callable[[Family], bool]
+
+
+def _has_unet(family: Family) -> bool:
+    """Other denoisers have no convolutions that wrap around, and draw noise of a shape of their
+    own."""
+    return family.stable or family.key == "lcm"
+
+
+def _starts_from_image(family: Family) -> bool:
+    return "2Img" in family.pipelines
+
+
+def _takes_image(family: Family) -> bool:
+    return _starts_from_image(family) or family.references > 0
+
+
+def _inpaints(family: Family) -> bool:
+    """LCM by Stable Diffusion's pipeline. Chroma's own reads a configuration that Chroma lacks."""
+    own = "Inpaint" in family.pipelines and family.key != "chroma"
+    return own or family.key == "lcm"
+
+
+def _has_positions(family: Family) -> bool:
+    """Whether a latent's place in the image is known between two steps."""
+    return not family.packed
+
+
+FAMILY_SWITCHES = (
+    FamilySwitch(("-I",), ("init_img",), _takes_image),
+    FamilySwitch(("-M", "-tm", "--outcrop"), ("init_mask", "text_mask", "outcrop"), _inpaints),
+    FamilySwitch(("--hires_fix",), ("hires_fix",), _starts_from_image),
+    FamilySwitch(
+        ("--h_symmetry_time_pct", "--v_symmetry_time_pct"),
+        ("h_symmetry_time_pct", "v_symmetry_time_pct"),
+        _has_positions,
+    ),
+    FamilySwitch(
+        ("-v or -V", "--perlin", "--seamless"),
+        ("with_variations", "perlin", "seamless"),
+        _has_unet,
+    ),
+    FamilySwitch(("--freeu",), ("freeu",), lambda family: family.stable),
+)
