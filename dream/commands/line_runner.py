@@ -12,7 +12,7 @@ from typing import Protocol
 
 from dream.commands.command import Context
 from dream.commands.dispatch import run_line
-from dream.core.events import Event, Events, Failed, Saved
+from dream.core.events import Event, Events, Failed, Note, Saved
 from dream.core.request import Request
 from dream.line import format_explicitly
 from dream.queue import LineQueue, QueuedLine, follow_until_cancelled
@@ -78,6 +78,7 @@ class LineRunner:
             listener.end_line(entry)
 
     def _make(self, entry: QueuedLine) -> Events[None]:
+        yield from (Note(text=text) for text in entry.notes)
         if entry.request is None:
             yield from run_line(self.context, entry.line, turn=True)
         else:

@@ -21,6 +21,8 @@ class QueuedLine:
     line: str
     request: Request | None = None
     """What is made instead of the line, for a front door that has no line; the line means it."""
+    notes: tuple[str, ...] = ()
+    """What that front door has to say about it; shown when it begins."""
 
 
 @dataclass(frozen=True)
@@ -183,9 +185,11 @@ class LineQueue:
         thread that made it. It must return at once."""
         self._watchers.append(callback)
 
-    def put(self, lines: Iterable[str], request: Request | None = None) -> tuple[int, ...]:
+    def put(
+        self, lines: Iterable[str], request: Request | None = None, notes: Sequence[str] = ()
+    ) -> tuple[int, ...]:
         """Add lines after all waiting lines, before the unchecked ones; their numbers. With a
-        `request`, which is what the line means, that is made."""
+        `request`, which is what the line means, that is made, and `notes` are shown first."""
         with self._changed:
             added = list(lines)
             if added and not self._closed:
@@ -194,7 +198,7 @@ class LineQueue:
                 self._store.add(added)
                 for n in range(len(added) if stored else 0):
                     self._store.move(place + stored + n, place + n)
-            return self._add(added, request)
+            return self._add(added, request, tuple(notes))
 
     def move(self, number: int, place: int) -> QueuedLine:
         """Move a waiting line to a place among the waiting ones, from 0; behind the last one it
@@ -271,8 +275,11 @@ class LineQueue:
         for callback in self._watchers:
             callback()
 
-    def _add(self, lines: Iterable[str], request: Request | None = None) -> tuple[int, ...]:
-        entries = [QueuedLine(n, line, request) for n, line in enumerate(lines, self._numbers + 1)]
+    def _add(
+        self, lines: Iterable[str], request: Request | None = None, notes: tuple[str, ...] = ()
+    ) -> tuple[int, ...]:
+        numbered = enumerate(lines, self._numbers + 1)
+        entries = [QueuedLine(n, line, request, notes) for n, line in numbered]
         self._numbers += len(entries)
         self._waiting += entries
         self._notify()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dream.web.door import MakeDoor
 from dream.web.own_door import open_own_door
+from dream.web.sdapi.sdapi_door import open_sdapi_door
 
-DOORS: tuple[MakeDoor, ...] = (open_own_door,)
+DOORS: tuple[MakeDoor, ...] = (open_own_door, open_sdapi_door)
 """The one with the longest matching prefix answers."""

@@ -6,7 +6,7 @@ A door translates between its clients and these functions; it decides nothing el
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -59,19 +59,20 @@ class WebServices:
 
     # ── jobs ───────────────────────────────────────────────────────────────────────────────────
 
-    async def submit_request(self, request: Request, owner: str) -> Job:
-        """Queue a client's Request, admitted; it never becomes a line that is read. Raises BadLine
-        and other DreamErrors for what cannot be made, Refusal for a client with too many jobs."""
+    async def submit_request(self, request: Request, owner: str, notes: Sequence[str] = ()) -> Job:
+        """Queue a client's Request, admitted; it never becomes a line that is read. `notes` are
+        shown when it begins. Raises BadLine and other DreamErrors for what cannot be made, Refusal
+        for a client with too many jobs."""
         self.check_room(owner)
-        return await to_thread.run_sync(self._submit, request, owner)
+        return await to_thread.run_sync(self._submit, request, owner, notes)
 
-    def _submit(self, request: Request, owner: str) -> Job:
+    def _submit(self, request: Request, owner: str, notes: Sequence[str]) -> Job:
         admitted = self.admission.admit(request)
         self.admission.check_size(admitted)
         line = format_line(admitted)
         return self.jobs.submit(
             line,
-            lambda: self.queue.put([line], admitted)[0],
+            lambda: self.queue.put([line], admitted, notes)[0],
             owner=owner,
             pictures=admitted.iterations,
         )

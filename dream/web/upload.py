@@ -9,7 +9,7 @@ from pathlib import Path
 from dream.core.errors import InputError
 from dream.gallery import INPUTS_FOLDER
 from dream.gallery.copies import save_bytes
-from dream.inputs import open_picture
+from dream.inputs import LoadedImage, open_picture
 
 _ENDINGS = {
     b"\x89PNG\r\n\x1a\n": ".png",
@@ -36,16 +36,21 @@ def store_upload(data: bytes, folder: Path) -> StoredUpload:
     """Keep an image next to a folder's log, named by its content. Raises InputError if it is not an
     image, GalleryError if it cannot be written."""
     suffix = _ending_of(data)
-    with tempfile.NamedTemporaryFile(suffix=suffix) as file:
+    size = open_upload(data).image.size
+    path = save_bytes(data, suffix, folder / INPUTS_FOLDER)
+    return StoredUpload(f"{INPUTS_FOLDER}/{path.name}", path, *size)
+
+
+def open_upload(data: bytes) -> LoadedImage:
+    """The image in a file that a client sent, without keeping it. Raises InputError."""
+    with tempfile.NamedTemporaryFile(suffix=_ending_of(data)) as file:
         file.write(data)
         file.flush()
         try:
-            size = open_picture(Path(file.name)).image.size
+            return open_picture(Path(file.name))
         except InputError as error:
             text = error.message.replace(file.name, "the upload")
             raise InputError(text, error.hint) from None
-    path = save_bytes(data, suffix, folder / INPUTS_FOLDER)
-    return StoredUpload(f"{INPUTS_FOLDER}/{path.name}", path, *size)
 
 
 def _ending_of(data: bytes) -> str:

@@ -90,6 +90,19 @@ def parse_parameters(text: str) -> ForeignRecord | None:
     return None
 
 
+def parse_fields(text: str) -> dict[str, str]:
+    """The keys and values of such a text as AUTOMATIC1111 names them, with `Prompt`, `Negative
+    prompt`, `Size-1` and `Size-2`; empty if it is none."""
+    lines = text.strip().split("\n")
+    pairs = _read_pairs(lines[-1])
+    if len(pairs) < _LEAST_PAIRS:
+        return {}
+    prompt, negative = _split(lines[:-1])
+    width, height = parse_size(pairs.get("Size", ""))
+    size = {"Size-1": str(width), "Size-2": str(height)} if width and height else {}
+    return {"Prompt": prompt, "Negative prompt": negative, **pairs, **size}
+
+
 def is_parameters_line(line: str) -> bool:
     """Whether a line is the last one of such a text: `Steps: 20, Sampler: Euler a, …`."""
     return bool(_PARAMETERS.match(line)) and len(_read_pairs(line)) >= _LEAST_PAIRS
