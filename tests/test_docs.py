@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from pathlib import Path
 
 import pytest
 
+import dream.commands.command as commands
+from dream.core import events
 from scripts.reference import ROOT, generate_tables, get_between
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -50,3 +53,21 @@ def test_links_lead_somewhere() -> None:
     for page in [*pages, *(ROOT / "docs").glob("*.md")]:
         for link in re.findall(r"\]\(([^)#]+)\)", page.read_text(encoding="utf-8")):
             assert link.startswith("http") or (page.parent / link).exists(), f"{page.name}: {link}"
+
+
+def test_agents_find_every_event_and_its_keys() -> None:
+    """The schema of --json is the classes of events."""
+    page = (ROOT / "docs" / "agents.md").read_text(encoding="utf-8")
+    rows = [line.split("|")[1:3] for line in page.splitlines() if line.startswith("| `")]
+    tables = [(re.findall(r"`(\w+)`", name), re.findall(r"`(\w+)`", keys)) for name, keys in rows]
+    listed = {names[0]: keys for names, keys in tables if keys}
+    classes = [*vars(events).values(), *vars(commands).values()]
+    expected = {
+        one.name: [field.name for field in dataclasses.fields(one) if field.repr]
+        for one in classes
+        if isinstance(one, type) and issubclass(one, events.Event) and one.name
+    }
+    expected["queued"].append("schema")
+    expected["refused"].append("column")
+    assert listed == expected
+    assert f"schema {events.JSON_SCHEMA}" in page

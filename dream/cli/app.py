@@ -29,6 +29,7 @@ from dream.core.errors import (
     BadSetting,
     DreamError,
     GalleryError,
+    SetupError,
 )
 from dream.core.file_names import parse_path
 from dream.core.plain_text import OutputError, make_printable, print_styled, print_text
@@ -103,6 +104,8 @@ def _run(argv: Sequence[str]) -> int:
         return ALL_MADE if is_healthy else SOME_FAILED
     if not launch.dry_run:
         _confirm_outside_settings(options, files)
+    if launch.mcp:
+        return _serve_mcp(launch, base, is_alone=(command or logged or prompt) is None)
     if launch.web is not None:
         return _serve(launch, base, is_alone=(command or logged or prompt) is None)
     if command is not None:
@@ -150,6 +153,26 @@ def _serve(launch: CliOptions, base: Request, is_alone: bool) -> int:
     with create_session(launch, base, previews=True) as session:
         _enable_gc()
         return serve_alone(session, options, lambda text: print_text(text, sys.stderr))
+
+
+def _serve_mcp(launch: CliOptions, base: Request, is_alone: bool) -> int:
+    """Serve one MCP client over stdin and stdout. Raises SetupError without the library."""
+    others = (launch.web, launch.from_file, launch.verify, launch.dry_run, launch.json)
+    if not is_alone or any(others):
+        raise BadSetting("--mcp cannot be combined with --web, a line, or other ways to run lines")
+    try:
+        from dream.web.mcp_server.over_stdio import serve_stdio
+    except ImportError as error:
+        if (error.name or "").partition(".")[0] not in ("mcp", "mcp_types", "pydantic"):
+            raise
+        hint = "pip install 'dream-prompt[mcp]'"
+        raise SetupError("--mcp needs the package mcp, which is not installed", hint) from None
+    from dream.cli.session_factory import create_session
+
+    with create_session(launch, base) as session:
+        _enable_gc()
+        serve_stdio(session)
+    return ALL_MADE
 
 
 def _at_prompt(launch: CliOptions, base: Request, serve: Serve | None = None) -> int:

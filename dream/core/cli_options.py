@@ -165,6 +165,14 @@ class CliOptions:
         help="serve a web page and an HTTP API, beside the prompt or, without a terminal, alone;"
         " by default at 127.0.0.1:7860; another HOST needs a token",
     )
+    mcp: bool = flag(
+        "--mcp",
+        kind=BOOLEAN_FLAG,
+        default=False,
+        section=_WEB,
+        help="serve a language model's client over stdin and stdout (MCP); needs dream-prompt[mcp]."
+        " --web serves it too, at /mcp",
+    )
     token: str | None = flag(
         "--token",
         kind=text("TOKEN", "a secret of at least 12 characters"),

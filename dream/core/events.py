@@ -15,6 +15,9 @@ from dream.core.errors import DreamError
 from dream.core.recipe import Recipe
 from dream.core.request import Request, to_dict
 
+JSON_SCHEMA = 1
+"""The version of the events as JSON (docs/agents.md). Within it, keys and events are only added."""
+
 
 @dataclass(frozen=True)
 class Preview:
@@ -60,6 +63,10 @@ class LineStarted(Event):
     turn: int | None = None
     """Which line it is of the `turns` lines of a file, from 1; None if unknown."""
     turns: int | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """With the version of the schema, since each line begins with this event."""
+        return super().to_json() | {"schema": JSON_SCHEMA}
 
 
 @dataclass(frozen=True, kw_only=True)
