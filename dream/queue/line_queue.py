@@ -21,8 +21,7 @@ class QueuedLine:
     line: str
     request: Request | None = None
     """What is made instead of the line, for a front door that has no line; the line means it."""
-    notes: tuple[str, ...] = ()
-    """What that front door has to say about it; shown when it begins."""
+    notes: tuple[str, ...] = ()  # shown when it begins
 
 
 @dataclass(frozen=True)
@@ -181,8 +180,7 @@ class LineQueue:
             return self._current is None and not self._waiting and not self._unchecked
 
     def watch(self, callback: Callable[[], None]) -> None:
-        """Call this function after each change of the current and the waiting lines, from the
-        thread that made it. It must return at once."""
+        """Call this after each change of the lines, in the thread that made it. It returns soon."""
         self._watchers.append(callback)
 
     def put(
@@ -278,12 +276,12 @@ class LineQueue:
     def _add(
         self, lines: Iterable[str], request: Request | None = None, notes: tuple[str, ...] = ()
     ) -> tuple[int, ...]:
-        numbered = enumerate(lines, self._numbers + 1)
-        entries = [QueuedLine(n, line, request, notes) for n, line in numbered]
-        self._numbers += len(entries)
-        self._waiting += entries
+        first = self._numbers + 1
+        new = [QueuedLine(n, line, request, notes) for n, line in enumerate(lines, first)]
+        self._numbers += len(new)
+        self._waiting += new
         self._notify()
-        return tuple(entry.number for entry in entries)
+        return tuple(entry.number for entry in new)
 
     def _cancel_current(self) -> None:
         if self._current is not None:

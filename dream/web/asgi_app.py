@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
@@ -17,9 +18,14 @@ from dream.web.guard import Guard
 from dream.web.refusal import Refusal
 from dream.web.services import ClientGone, WebServices
 
+_LIBRARIES = ("python_multipart", "uvicorn", "mcp")
+
 
 def create_web_app(services: WebServices, doors: Sequence[MakeDoor] = DOORS) -> ASGIApp:
     """The ASGI application of a session. It answers errors itself and raises none."""
+    for name in _LIBRARIES:
+        # Their warnings quote what clients send; without a handler they would be on the terminal.
+        logging.getLogger(name).addHandler(logging.NullHandler())
     opened = [make(services) for make in doors]
     router = Router(
         routes=[route for door in opened for route in door.routes],

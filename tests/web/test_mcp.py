@@ -15,6 +15,8 @@ from mcp import Client
 from mcp.client.stdio import StdioServerParameters
 from PIL import Image
 
+from dream.cli.app import main
+from dream.core.errors import SOME_FAILED, WRONG_LINE
 from dream.web.mcp_server import tools as tools_module
 from tests.web.serving import Served, serve_fake
 from tests.web.test_own_api import Held
@@ -199,3 +201,18 @@ def test_over_stdio_with_the_shipped_model(tmp_path: Path) -> None:
         assert again["sha256 of the pixels"] == made["sha256 of the pixels"]
 
     with_client(server, use)
+
+
+def test_without_the_library_there_is_a_hint(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in [name for name in sys.modules if name.startswith("dream.web.mcp_server")]:
+        monkeypatch.delitem(sys.modules, name)
+    for name in [name for name in sys.modules if name.partition(".")[0] == "mcp"]:
+        monkeypatch.setitem(sys.modules, name, None)
+    with serve_fake(tmp_path) as served:
+        answer = served.post("/mcp", jsonrpc="2.0", id=1, method="ping")
+    assert answer.status_code == 404 and "dream-prompt[mcp]" in answer.json()["hint"]
+    assert main(["--mcp"]) == SOME_FAILED
+    assert "pip install 'dream-prompt[mcp]'" in capsys.readouterr().err
+    assert main(["--mcp", "a cat"]) == WRONG_LINE

@@ -58,6 +58,7 @@ def create_mcp_server(
     )
     tools = Tools(services, owner, start)
     _add_making(server, tools)
+    _add_remaking(server, tools)
     _add_jobs(server, tools)
     _add_reading(server, tools)
     _add_resources(server, services)
@@ -103,6 +104,8 @@ def _add_making(server: MCPServer[Any], tools: Tools) -> None:
         )
         return await _answer(tools.generate(arguments, preview, ctx.report_progress))
 
+
+def _add_remaking(server: MCPServer[Any], tools: Tools) -> None:
     @server.tool(annotations=_MAKES, structured_output=False)
     async def vary(
         ctx: Context,

@@ -10,9 +10,9 @@ from dream.core.request import FLAGS, Request, Upscale
 from dream.options.syntax_table import INVOKEAI
 from dream.prompt import escape_text
 from dream.session import Session
+from dream.web.added_switches import apply_switches
 from dream.web.client_values import get_client_defaults
 from dream.web.own_images import read_own_request
-from dream.web.switches import apply_switches
 
 MAX_COUNT = 4
 """Images of one call."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from anyio import to_thread
@@ -37,6 +37,8 @@ from dream.web.services import ClientGone, WebServices, client_of
 from dream.web.upload import StoredUpload
 
 _DOOR = "openai"
+_MOST_IMAGES = 16
+"""Of one edit; more are not kept."""
 Answer = Callable[[HttpRequest], Awaitable[Response]]
 
 
@@ -104,14 +106,13 @@ class OpenaiRoutes:
     async def edit(self, http: HttpRequest) -> Response:
         """POST /v1/images/edits."""
         sent = await _read_sent(http)
-        image = await self._store_first(sent)
+        images = [await self._store_first(sent)]
+        images += [await self._services.store_upload(data) for data in sent.images[1:_MOST_IMAGES]]
         mask = ""
         if sent.mask is not None:
             mask = (await self._services.store_upload(sent.mask)).name
-        wanted = await to_thread.run_sync(read_edit, self._session, sent.fields, image.name, mask)
-        if len(sent.images) > 1:
-            note = "only the first image was used"
-            wanted = _with_note(wanted, note)
+        names = [image.name for image in images]
+        wanted = await to_thread.run_sync(read_edit, self._session, sent.fields, names, mask)
         return await self._make(wanted, "image_edit", http)
 
     async def vary(self, http: HttpRequest) -> Response:
@@ -161,10 +162,6 @@ class OpenaiRoutes:
         if not sent.images:
             raise Refusal(400, "“image” is missing")
         return await self._services.store_upload(sent.images[0])
-
-
-def _with_note(wanted: WantedImages, note: str) -> WantedImages:
-    return replace(wanted, notes=(*wanted.notes, note))
 
 
 async def _read_sent(http: HttpRequest) -> SentForm:

@@ -7,7 +7,7 @@ unless the client names a `syntax`. Fields that other servers of this API added 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -15,10 +15,10 @@ from dream.core.request import FLAGS, Request
 from dream.options.syntax_table import INVOKEAI
 from dream.prompt import escape_text
 from dream.session import Session
+from dream.web.added_switches import apply_switches
 from dream.web.client_values import ClientValues, get_client_defaults
 from dream.web.refusal import Refusal
 from dream.web.sdapi.model_titles import find_model
-from dream.web.switches import apply_switches
 
 MAX_IMAGES = 10
 MAX_PARTIAL = 3
@@ -62,14 +62,28 @@ def read_generation(session: Session, body: Mapping[str, Any]) -> WantedImages:
     return _read(session, values, fit=False)
 
 
-def read_edit(session: Session, body: Mapping[str, Any], image: str, mask: str) -> WantedImages:
-    """What POST edits wants of an image and maybe a mask, by their handles. Raises as above."""
+def read_edit(
+    session: Session, body: Mapping[str, Any], images: Sequence[str], mask: str
+) -> WantedImages:
+    """What POST edits wants of images and maybe a mask, by their handles. Of several images, those
+    that the model does not take are left out, with a note. Raises as above."""
     values = ClientValues(body)
     if not values.text("prompt"):
         raise Refusal(400, "“prompt” is missing")
     wanted = _read(session, values, fit=True)
-    request = replace(wanted.request, init_img=image, init_mask=mask or None)
-    return replace(wanted, request=request)
+    model = wanted.request.model or session.registry.get_default_model()
+    taken = max(1, session.registry.get_model(model).references) if len(images) > 1 else 1
+    notes = wanted.notes
+    if len(images) > taken:
+        which = "the first image was" if taken == 1 else f"the first {taken} images were"
+        notes = (*notes, f"only {which} used")
+    request = replace(
+        wanted.request,
+        init_img=images[0],
+        init_mask=mask or None,
+        reference=tuple(images[1:taken]) or None,
+    )
+    return replace(wanted, request=request, notes=notes)
 
 
 def read_variation(

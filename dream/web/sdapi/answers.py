@@ -15,10 +15,10 @@ from dream.session.a1111_text import format_a1111
 from dream.web.job_table import Job
 from dream.web.sdapi.calls import SdapiCall
 from dream.web.sdapi.lists import get_sampler_name
-from dream.web.sdapi.read_wanted import Wanted
+from dream.web.sdapi.read_wanted import WantedCall
 
 
-def write_images_answer(call: SdapiCall, wanted: Wanted) -> dict[str, Any]:
+def write_images_answer(call: SdapiCall, wanted: WantedCall) -> dict[str, Any]:
     """The answer of txt2img and img2img. Reads the images from disk. Raises GalleryError."""
     saved = [(job, one) for job in call.finished for one in job.saved[:1]]
     images = [read_base64(one) for _, one in saved] if wanted.sends_images else []
@@ -44,7 +44,9 @@ def get_weights(job: Job) -> str:
     return next((event.facts.get("weights", "") for event in done), "")
 
 
-def _write_info(call: SdapiCall, wanted: Wanted, saved: list[tuple[Job, Saved]]) -> dict[str, Any]:
+def _write_info(
+    call: SdapiCall, wanted: WantedCall, saved: list[tuple[Job, Saved]]
+) -> dict[str, Any]:
     requests = [one.request for _, one in saved] or [wanted.request_of(0)]
     first = requests[0]
     weights = get_weights(saved[0][0]) if saved else ""
@@ -90,7 +92,7 @@ def _write_info(call: SdapiCall, wanted: Wanted, saved: list[tuple[Job, Saved]])
     }
 
 
-def _write_parameters(wanted: Wanted, info: Mapping[str, Any]) -> dict[str, Any]:
+def _write_parameters(wanted: WantedCall, info: Mapping[str, Any]) -> dict[str, Any]:
     """What was asked for, with what it became. Nothing else of the body is repeated: some clients
     send passwords in it."""
     names = (

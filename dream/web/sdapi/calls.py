@@ -14,7 +14,7 @@ from starlette.requests import Request as HttpRequest
 from dream.web.client_values import list_notes
 from dream.web.job_table import Job, JobState
 from dream.web.refusal import Refusal
-from dream.web.sdapi.read_wanted import Wanted
+from dream.web.sdapi.read_wanted import WantedCall
 from dream.web.services import WebServices, client_of
 from dream.web.state import encode_preview
 
@@ -73,7 +73,7 @@ class SdapiCalls:
                 return call
         return self._calls[0] if self._calls else None
 
-    async def make(self, call: SdapiCall, wanted: Wanted, http: HttpRequest) -> list[str]:
+    async def make(self, call: SdapiCall, wanted: WantedCall, http: HttpRequest) -> list[str]:
         """Make all images of a call, one after the other; notes about them. A client that leaves
         ends it. Raises what the first image raises, if there is none."""
         owner, notes = client_of(http, _DOOR), list(wanted.notes)

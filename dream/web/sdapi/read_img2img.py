@@ -19,7 +19,7 @@ from dream.web.sdapi.input_pictures import (
     read_painted,
     read_picture,
 )
-from dream.web.sdapi.read_wanted import INVALID, Wanted
+from dream.web.sdapi.read_wanted import INVALID, WantedCall
 
 _STRENGTH = 0.75
 _FILL, _ORIGINAL, _NOISE, _NOTHING = 0, 1, 2, 3
@@ -39,7 +39,7 @@ class PreparedImages:
     notes: tuple[str, ...]
 
 
-def prepare_images(wanted: Wanted, body: Mapping[str, Any]) -> PreparedImages:
+def prepare_images(wanted: WantedCall, body: Mapping[str, Any]) -> PreparedImages:
     """The input image and the mask as dream takes them. Decodes and resizes, so call it in a
     thread. Raises Refusal, InputError."""
     values = ClientValues(body, INVALID)
@@ -84,13 +84,15 @@ def prepare_images(wanted: Wanted, body: Mapping[str, Any]) -> PreparedImages:
     return PreparedImages(encode_png(image), mask, fields, tuple(values.notes))
 
 
-def with_images(wanted: Wanted, prepared: PreparedImages, image: str, mask: str | None) -> Wanted:
+def with_images(
+    wanted: WantedCall, prepared: PreparedImages, image: str, mask: str | None
+) -> WantedCall:
     """What is wanted, with the handles of the images."""
     first = replace(wanted.first, init_img=image, init_mask=mask, **prepared.fields)
     return replace(wanted, first=first, notes=(*wanted.notes, *prepared.notes))
 
 
-def _read_size(wanted: Wanted) -> tuple[int, int] | None:
+def _read_size(wanted: WantedCall) -> tuple[int, int] | None:
     first = wanted.first
     return (first.width, first.height) if first.width and first.height else None
 

@@ -46,7 +46,7 @@ _HARMLESS = ("Automatic", "Use same checkpoint", "Use same sampler", "Use same s
 
 
 @dataclass(frozen=True)
-class Wanted:
+class WantedCall:
     """What one call wants."""
 
     first: Request
@@ -75,7 +75,7 @@ class Wanted:
         return replace(self.first, seed=self.seed, with_variations=(variation,))
 
 
-def read_wanted(session: Session, chosen: ServerOptions, body: Mapping[str, Any]) -> Wanted:
+def read_wanted(session: Session, chosen: ServerOptions, body: Mapping[str, Any]) -> WantedCall:
     """What POST txt2img wants, and of img2img all but its images. Raises Refusal."""
     values = ClientValues(body, INVALID)
     if values.text("script_name") not in ("", "None"):
@@ -101,7 +101,7 @@ def read_wanted(session: Session, chosen: ServerOptions, body: Mapping[str, Any]
         **fields,
     )
     strength = values.number("subseed_strength") or 0.0
-    return Wanted(
+    return WantedCall(
         first=first,
         seed=_read_seed(values, "seed"),
         count=count,
@@ -115,7 +115,7 @@ def read_wanted(session: Session, chosen: ServerOptions, body: Mapping[str, Any]
     )
 
 
-def read_hires(wanted: Wanted, body: Mapping[str, Any]) -> Wanted:
+def read_hires(wanted: WantedCall, body: Mapping[str, Any]) -> WantedCall:
     """With the second pass that POST txt2img may want. Raises Refusal."""
     values = ClientValues(body, INVALID)
     if not values.truth("enable_hr"):

@@ -31,7 +31,7 @@ from dream.web.sdapi.extras import (
 from dream.web.sdapi.input_pictures import encode_png
 from dream.web.sdapi.lists import LISTS, ListThings
 from dream.web.sdapi.read_img2img import prepare_images, with_images
-from dream.web.sdapi.read_wanted import INVALID, MAX_IMAGES, Wanted, read_hires, read_wanted
+from dream.web.sdapi.read_wanted import INVALID, MAX_IMAGES, WantedCall, read_hires, read_wanted
 from dream.web.sdapi.server_options import (
     ServerOptions,
     describe_options,
@@ -185,10 +185,10 @@ class SdapiRoutes:
 
         return answer
 
-    def _read_text(self, body: dict[str, Any]) -> Wanted:
+    def _read_text(self, body: dict[str, Any]) -> WantedCall:
         return read_hires(read_wanted(self._session, self._options, body), body)
 
-    async def _make(self, wanted: Wanted, http: HttpRequest) -> Response:
+    async def _make(self, wanted: WantedCall, http: HttpRequest) -> Response:
         call = SdapiCall(wanted.count, wanted.task)
         notes = await self._calls.make(call, wanted, http)
         if wanted.options is not None:
@@ -206,7 +206,7 @@ class SdapiRoutes:
         stored = await self._services.store_upload(data)
         request = wanted.request_of(self._session, stored)
         call = SdapiCall(1)
-        made = Wanted(request, None, 1, 1, "", True, 0, 0.0, wanted.notes)
+        made = WantedCall(request, None, 1, 1, "", True, 0, 0.0, wanted.notes)
         notes = await self._calls.make(call, made, http)
         saved = require_saved(call).saved[0]
         if wanted.size is not None and wanted.crops:
