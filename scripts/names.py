@@ -75,6 +75,11 @@ class Names:
         return sum(map(_begins_with_participle, self.functions)) / len(self.functions)
 
     @property
+    def ninetieth_length(self) -> int:
+        """Lines of a function that is longer than nine in ten (p90)."""
+        return sorted(self.lengths)[len(self.lengths) * 9 // 10]
+
+    @property
     def repeated(self) -> dict[str, list[str]]:
         """Class names and module stems that are in use more than once, with their places."""
         every = {**self.classes, **self.modules}
@@ -122,12 +127,11 @@ def _begins_with_participle(name: str) -> bool:
 
 
 def _rows(names: Names) -> Iterator[str]:
-    lengths = sorted(names.lengths)
     yield f"public functions       {len(names.functions)}"
     yield f"begin with a verb      {names.verbs:.1%}"
     yield f"with a participle      {names.participles:.1%}"
-    median, p90 = statistics.median(lengths), lengths[len(lengths) * 9 // 10]
-    yield f"function length        median {median:g}, p90 {p90}, max {lengths[-1]}"
+    median, longest = statistics.median(names.lengths), max(names.lengths)
+    yield (f"function length        median {median:g}, p90 {names.ninetieth_length}, max {longest}")
     for name, places in names.repeated.items():
         yield f"more than once         {name}: {', '.join(places)}"
 

@@ -13,3 +13,7 @@ def test_public_functions_begin_with_a_verb() -> None:
 
 def test_few_public_functions_begin_with_a_participle() -> None:
     assert NAMES.participles <= 0.04
+
+
+def test_most_functions_are_short() -> None:
+    assert NAMES.ninetieth_length <= 20
