@@ -11,7 +11,7 @@ from collections.abc import Callable
 from http.cookies import CookieError, SimpleCookie
 from typing import Any
 
-from starlette.responses import JSONResponse, RedirectResponse, Response
+from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from dream.core.errors import DreamError
@@ -137,7 +137,10 @@ class Guard:
             if self._is_allowed(headers):
                 return RedirectResponse("/", 303)
             raise Refusal(401, "this link was used already", hint="ask for a new one at the prompt")
-        answer = RedirectResponse("/", 303)
+        answer: Response = RedirectResponse("/", 303)
+        if headers.get("sec-fetch-site") == "cross-site":
+            # A link on another site: the browser sends a strict cookie only from our own page.
+            answer = HTMLResponse('<meta http-equiv="refresh" content="0;url=/">')
         answer.set_cookie(COOKIE, session, httponly=True, samesite="strict")
         return answer
 

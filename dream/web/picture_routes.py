@@ -79,7 +79,8 @@ class PictureRoutes:
     async def read_info(self, http: HttpRequest) -> Response:
         """POST /api/info with a file `image`: what any program's image records, as a line."""
         data = await read_file(http, "image")
-        return JSONResponse(await to_thread.run_sync(self._describe_bytes, data))
+        limiter = self._services.decoders
+        return JSONResponse(await to_thread.run_sync(self._describe_bytes, data, limiter=limiter))
 
     async def send(self, http: HttpRequest) -> Response:
         """GET /pictures/NAME: the file."""
@@ -91,7 +92,7 @@ class PictureRoutes:
     async def send_thumbnail(self, http: HttpRequest) -> Response:
         """GET /thumbnails/NAME: at most 384 pixels a side, as WebP."""
         picture = await self._find(http)
-        path = await to_thread.run_sync(make_thumbnail, picture)
+        path = await to_thread.run_sync(make_thumbnail, picture, limiter=self._services.decoders)
         headers = {"Cache-Control": "private, max-age=86400"}
         return FileResponse(path, media_type="image/webp", headers=headers)
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from anyio import to_thread
+from anyio import CapacityLimiter, to_thread
 from starlette.requests import Request as HttpRequest
 
 from dream.commands.line_runner import LineRunner
@@ -34,6 +34,9 @@ MAX_OF_CLIENT = 32
 """Jobs of one client that wait or run; those of the page and of other doors count apart."""
 MAX_OF_ALL = 256
 """Jobs of all clients."""
+_MAX_DECODERS = 2
+_MAX_UPLOADS = 4 << 30
+"""Bytes that clients may upload while the server runs."""
 
 
 class ClientGone(Exception):
@@ -56,6 +59,9 @@ class WebServices:
         self.admission = Admission(self.session, self.pictures)
         self.access = Access(self.options)
         self.jobs = JobTable(self.runner, self.write_event)
+        self.decoders = CapacityLimiter(_MAX_DECODERS)
+        """Of the threads that decode images, which take much memory."""
+        self._uploaded = 0
 
     # ── jobs ───────────────────────────────────────────────────────────────────────────────────
 
@@ -127,8 +133,14 @@ class WebServices:
 
     async def store_upload(self, data: bytes) -> StoredUpload:
         """Keep an image that a client sends in `inputs/`, named by its content; the name is a
-        handle that requests may use for -I and the like. Raises InputError, GalleryError."""
-        return await to_thread.run_sync(store_upload, data, self.pictures.folder)
+        handle that requests may use for -I and the like. Raises InputError, GalleryError, and
+        Refusal once clients have sent gigabytes."""
+        if self._uploaded + len(data) > _MAX_UPLOADS:
+            raise Refusal(507, "too many uploads", hint="restart dream to allow more")
+        folder = self.pictures.folder
+        stored = await to_thread.run_sync(store_upload, data, folder, limiter=self.decoders)
+        self._uploaded += len(data)
+        return stored
 
     def name_of(self, path: Path) -> str:
         """The gallery's name of a saved image; empty if it is elsewhere."""

@@ -245,6 +245,11 @@ def test_a_link_opens_the_page_once(guarded: Served) -> None:
         assert browser.get("/api/state").status_code == 200
         assert browser.get(f"/?{path}").status_code == 303  # it has the cookie already
     with httpx2.Client(base_url=guarded.url) as other:
+        mail = {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate"}
+        new = guarded.server.url.partition("/?")[2]
+        answer = other.get(f"/?{new}", headers=mail | {"Sec-Fetch-Dest": "document"})
+        assert "url=/" in answer.text and "SameSite=strict" in answer.headers["set-cookie"]
+    with httpx2.Client(base_url=guarded.url) as other:
         assert other.get(f"/?{path}").status_code == 401
 
 
