@@ -6,7 +6,7 @@ import { $, make } from "./dom.js";
 import { t } from "./strings.js";
 
 const root = $("options"), toggle = $("toggle-options");
-let fields = {}, model = null, switches = {}, pending = Promise.resolve(), busy = 0;
+let fields = {}, model = null, loras = [], switches = {}, pending = Promise.resolve(), busy = 0;
 
 /* Write a switch; edits follow one another, so that none is lost. */
 function write(changes) {
@@ -89,6 +89,8 @@ function draw() {
     menu("sampler", [["", t("automatic")], ...(switches.sampler || []).map((one) => [one, one])],
       (words) => words?.[0] ?? "", (value) => write({ sampler: number(value) })),
     menu("upscale", factors, (words) => words?.[0] ?? "", (value) => write({ upscale: number(value) })),
+    ...(loras.length ? [menu("lora", [["", "–"], ...loras.map((one) => [one.name, one.name])],
+      (words) => (words?.[0] ?? "").split(":")[0], (value) => write({ lora: number(value) }))] : []),
     slider("strength", 0.05, 1, 0.05, () => 0.75),
     make("label", {}, t("negative"), negative),
     checkbox("seamless"),
@@ -115,6 +117,7 @@ export function begin() {
 export async function loadModels() {
   const [found, table] = await Promise.all([get("/api/models"), get("/api/switches")]);
   model = found.models.find((one) => one.active) || null;
+  loras = found.loras;
   switches = Object.fromEntries(table.switches.map((one) => [one.field, one.choices]));
   const select = $("model");
   select.replaceChildren(...found.models.map((one) =>
