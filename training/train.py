@@ -13,7 +13,9 @@ The stages, in order, and their share of the minutes:
 
 Each stage keeps a checkpoint under --work and continues from it, so the same command continues
 after an interruption, and with more --minutes the UNet, the decoder and the upscaler train longer.
-If the checkpoints are lost, --onward starts with the model in --out instead of from scratch.
+If the checkpoints are lost, --onward starts with the model in --out instead of from scratch. So
+does a model that is to learn new words: `python -m training.extend_text_encoder models/tiny FOLDER`
+first, then this with --onward --out FOLDER --stage unet.
 """
 
 import argparse

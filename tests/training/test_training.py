@@ -134,6 +134,27 @@ def test_a_course_left_and_taken_up_again_ends_on_time(tmp_path: Path) -> None:
     assert taken_up.rate(1e-3, 1e-5) < 1e-4
 
 
+def test_the_rate_can_stay_high_before_it_falls() -> None:
+    rates = []
+    for spent in (0.0, 30.0, 64.0, 82.5, 100.0):
+        course = TrainingClock(100.0, spent=spent, steps=1000)
+        rates.append(course.rate(1e-3, 1e-5, hold=0.65))
+    assert rates[:3] == pytest.approx([1e-3] * 3)
+    assert rates[3:] == pytest.approx([0.505e-3, 1e-5], rel=0.01)
+
+
+def test_small_images_come_in_larger_batches(tmp_path: Path) -> None:
+    vae = new_vae().eval()
+    for side in (128, 256):
+        write_latent_dataset(tmp_path / f"{side}.npz", vae, PLAIN, 2, side, side, seed=5)
+    pool, sizes = DatasetPool(tmp_path), set()
+    for seed in range(12):
+        latents, weights, texts = pool.sample_batch(random.Random(0), random.Random(seed), 0.5, 4)
+        assert len(latents) == len(weights) == len(texts)
+        sizes.add((latents.shape[-1], len(latents)))
+    assert sizes == {(16, 8), (32, 4)}
+
+
 def test_the_slow_average_follows_and_swaps_back() -> None:
     weight = torch.nn.Parameter(torch.zeros(3))
     average = ExponentialAverage([weight], 0.5)
