@@ -105,6 +105,47 @@ def make_z_image_omni(folder: Path) -> Any:
     )
 
 
+def make_krea_2(folder: Path) -> Any:
+    """Krea 2: it reads several layers of Qwen3-VL, and packs latents with a method of its own."""
+    import diffusers
+    from transformers import Qwen3VLConfig, Qwen3VLModel
+
+    rope = {"rope_type": "default", "rope_theta": 1e6, "mrope_section": [2, 1, 1]}
+    eyes = {"depth": 1, "hidden_size": WIDE, "intermediate_size": WIDE, "num_heads": 2}
+    reader = Qwen3VLConfig(
+        text_config=SMALL | {"head_dim": 8, "rope_parameters": rope},
+        vision_config=eyes | {"out_hidden_size": WIDE, "deepstack_visual_indexes": [0]},
+    )
+    transformer = diffusers.Krea2Transformer2DModel(
+        in_channels=16,
+        num_layers=1,
+        attention_head_dim=16,
+        num_attention_heads=2,
+        num_key_value_heads=1,
+        intermediate_size=32,
+        timestep_embed_dim=32,
+        text_hidden_dim=WIDE,
+        num_text_layers=2,
+        text_num_attention_heads=2,
+        text_num_key_value_heads=2,
+        text_intermediate_size=32,
+        num_layerwise_text_blocks=1,
+        num_refiner_text_blocks=1,
+        axes_dims_rope=(4, 6, 6),
+    )
+    return diffusers.Krea2Pipeline(
+        scheduler=diffusers.FlowMatchEulerDiscreteScheduler(use_dynamic_shifting=True),
+        vae=diffusers.AutoencoderKLQwenImage(
+            base_dim=24, z_dim=4, num_res_blocks=1, latents_mean=[0.0] * 4, latents_std=[1.0] * 4
+        ),
+        text_encoder=Qwen3VLModel(reader),
+        tokenizer=qwen_tokenizer(folder),
+        transformer=transformer,
+        text_encoder_select_layers=(1, 2),
+        is_distilled=True,
+    )
+
+
 def with_pag(pipe: Any, kind: str, **more: Any) -> Any:
     """The same parts in the pipeline for perturbed attention."""
     import diffusers
@@ -117,6 +158,7 @@ NEWEST: dict[str, Callable[[Path], Any]] = {
     "lumina": make_lumina,
     "ovis": make_ovis,
     "z-image-omni": make_z_image_omni,
+    "krea-2": make_krea_2,
     "hunyuan-dit-pag": lambda folder: with_pag(
         make_hunyuan_dit(folder), "HunyuanDiTPAGPipeline", requires_safety_checker=False
     ),

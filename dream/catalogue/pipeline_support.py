@@ -30,7 +30,6 @@ _OTHERS = (
     ),
     (r"Ideogram4", "has a second denoiser for guidance"),
     (r"Fill", "only fills the masked part of an image"),
-    (r"Krea2", "uses its own latent layout"),
     (r"PRX", "has not been tested with dream"),
 )
 """What the other pipelines do, by patterns of their names."""

@@ -8,13 +8,6 @@ _FOLDER = "load it from its folder in diffusers layout, or by its hub id"
 
 OTHERS = (
     Family(
-        key="krea2",
-        name="Krea 2",
-        marks=(("^txtfusion.",),),
-        cfg_scale=4.5,
-        instead="Krea 2 is not supported yet",
-    ),
-    Family(
         key="flux2-dev",
         name="FLUX.2 dev",
         marks=(

@@ -42,7 +42,6 @@ REFUSED = {
     "NucleusMoEImagePipeline": "vision-language processor",
     "QwenImage21Pipeline": "vision-language processor",
     "Ideogram4Pipeline": "second denoiser",
-    "Krea2Pipeline": "its own latent layout",
     "PRXPipeline": "not been tested",
     "FancyNewPipeline": "is not supported by dream",
     "": "does not name a diffusers pipeline",
@@ -62,7 +61,7 @@ SEEN_TO_PAINT = {
         "ZImage",
         "ZImageOmni",
     ),
-    *("Lumina", "Lumina2", "CogView3Plus", "CogView4"),
+    *("Lumina", "Lumina2", "CogView3Plus", "CogView4", "Krea2"),
 }
 """Of the mapping of AutoPipelineForText2Image."""
 

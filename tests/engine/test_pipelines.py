@@ -19,7 +19,8 @@ from dream.catalogue.model_info import ModelInfo
 from dream.catalogue.read_model_info import read_folder
 from dream.core.errors import ModelError
 from dream.engine.loading import pipelines
-from dream.engine.loading.pipelines import load_model, read_index
+from dream.engine.loading.model_index import read_index
+from dream.engine.loading.pipelines import load_model
 
 
 @pytest.fixture

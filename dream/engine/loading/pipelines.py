@@ -7,7 +7,7 @@ import pickle
 import re
 import sys
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from inspect import signature
@@ -17,20 +17,18 @@ from typing import Any
 import diffusers
 import torch
 
-from dream.catalogue.code_check import LIBRARIES, refuse_code, refuse_irregular
 from dream.catalogue.detect import detect
 from dream.catalogue.detect.require import require_safe
 from dream.catalogue.discovery import UPSCALER
 from dream.catalogue.model_info import ModelInfo
 from dream.catalogue.pipeline_support import find_pipeline_family
-from dream.core.bounded_reading import read_json
-from dream.core.errors import ModelError
 from dream.engine.adapters.weight_merge import MergedWeights
 from dream.engine.conditioning.cache import EncodingCache
 from dream.engine.empty_conditioning import add_empty_conditioning
 from dream.engine.loading.components import has_fast_loader, load_component, load_tokenizer
 from dream.engine.loading.file_signature import Stamps, compute_model_signature, list_weight_files
 from dream.engine.loading.load_errors import load_error, pickle_error
+from dream.engine.loading.model_index import Index, read_index
 from dream.engine.loading.quantized_folders import require_packages
 from dream.engine.loading.shared_encoders import SharedEncoders
 from dream.engine.loading.stored_weights import quantize_loaded
@@ -46,9 +44,6 @@ from dream.options.editors import find_editor_of_pipeline
 
 DIGEST_NICENESS = 10
 """Of the thread that computes a digest."""
-
-SKIPPED_COMPONENTS = ("safety_checker", "image_encoder", "feature_extractor", "depth_estimator")
-"""Optional components that take memory and are not needed to generate from a prompt."""
 
 
 @dataclass(frozen=True)
@@ -144,67 +139,6 @@ def _load_file(
     except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
         raise load_error(info, error) from error
     return LoadedModel(info, pipe, placement, _in_background(weights), read)
-
-
-@dataclass(frozen=True)
-class Index:
-    """The content of model_index.json."""
-
-    pipeline: str
-    parts: Mapping[str, tuple[str, str]]
-    """Library and class of the components that exist and are loaded, by name."""
-    absent: tuple[str, ...]
-    """Components that do not exist, or are not loaded."""
-    refines: bool = False
-    """Whether it is SDXL's refiner."""
-
-    @property
-    def libraries(self) -> Mapping[str, str]:
-        """Of the components, by name."""
-        return {name: library for name, (library, _) in self.parts.items()}
-
-
-def read_index(folder: Path) -> Index:
-    """Read model_index.json in a folder. Raises ModelError."""
-    try:
-        content = read_json(folder / "model_index.json")
-        pipeline = content["_class_name"]
-        rows = {name: row for name, row in content.items() if isinstance(row, list)}
-        absent = {
-            name for name, row in rows.items() if row[0] is None or name in SKIPPED_COMPONENTS
-        }
-    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
-        raise ModelError(
-            f"{folder / 'model_index.json'} cannot be read",
-            "a model is a folder in diffusers layout",
-        ) from error
-    refuse_irregular(folder)
-    refuse_code(folder, content)
-    wanted = [name for name in rows if name not in absent]
-    for name in wanted:
-        if (library := rows[name][0]) not in LIBRARIES:
-            raise ModelError(
-                f"{folder}: its {name} would run code from {library}, which is not allowed"
-            )
-    if not isinstance(pipeline, str) or not hasattr(diffusers, pipeline):
-        raise ModelError(
-            f"{folder} needs a {pipeline}, which the installed diffusers does not have"
-        )
-    for name in wanted:
-        _check_part(folder, name)
-    refines = bool(content.get("requires_aesthetics_score"))
-    parts = {name: (str(rows[name][0]), str(rows[name][1])) for name in wanted}
-    return Index(pipeline, parts, tuple(absent), refines)
-
-
-def _check_part(folder: Path, name: str) -> None:
-    """A tokenizer without its vocabulary would load, and map every word to nothing."""
-    part = folder / name
-    vocabularies = ("tokenizer.json", "vocab.json", "vocab.txt", "*.model")
-    if not part.is_dir():
-        raise ModelError(f"{folder}: its {name} is missing", "copy the whole folder again")
-    if name.startswith("tokenizer") and not any(any(part.glob(v)) for v in vocabularies):
-        raise ModelError(f"{part} has no vocabulary", "copy the whole folder again")
 
 
 def _from_folder(folder: Path, index: Index, weights: WeightFiles, placement: Placement) -> Any:

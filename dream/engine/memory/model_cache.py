@@ -14,7 +14,8 @@ from dream.core.errors import ModelError, OutOfMemory
 from dream.core.events import Note
 from dream.engine.interface import ProgressCallback
 from dream.engine.loading.file_signature import compute_model_signature, list_weight_files
-from dream.engine.loading.pipelines import LoadedModel, read_index
+from dream.engine.loading.model_index import read_index
+from dream.engine.loading.pipelines import LoadedModel
 from dream.engine.loading.weight_files import WeightFiles, count_parameters, find_weights
 from dream.engine.memory import low_memory as memory
 from dream.engine.memory.device import NO_OFFLOAD, Placement, choose_placement

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -74,7 +75,9 @@ def unpack_latents(
         squares = latents.reshape(1, rows, columns, -1).permute(0, 3, 1, 2)
         latents = pipe._unpatchify_latents(squares)
     if latents.ndim == 3 and hasattr(pipe, "_unpack_latents"):
-        latents = pipe._unpack_latents(latents, height, width, pipe.vae_scale_factor)
+        factor = (pipe.vae_scale_factor,)
+        takes = len(signature(pipe._unpack_latents).parameters)
+        latents = pipe._unpack_latents(latents, height, width, *factor[: takes - 3])
     if latents.ndim == 5 and latents.shape[2] == 1:
         latents = latents.squeeze(2)
     return latents if latents.ndim == 4 else None
