@@ -226,6 +226,7 @@ def test_masked_content_is_filled_from_around(served: Served) -> None:
         post(served, "img2img", **body, inpainting_fill=fill)
         made = Image.open(str(served.engine.rendered[-1].init_img))
         assert made.getpixel((32, 32)) == expected
+        assert made.getpixel((17, 32)) == (0, 0, 255), "what the soft edge shows is unchanged"
         assert made.getpixel((2, 2)) == (255, 0, 0)
 
 

@@ -81,8 +81,9 @@ def _draw_out(image: Image, size: Size) -> Image:
     return canvas
 
 
-def fill_painted(image: Image, painted: Image) -> Image:
-    """`inpainting_fill` 0: the masked parts become the blurred colours of what is around them."""
+def fill_painted(image: Image, painted: Image, blur: int) -> Image:
+    """`inpainting_fill` 0: the masked parts become the blurred colours of what is around them. So
+    many pixels of soft edge, in which the image itself shows through, stay as they are."""
     from PIL import Image as Images
     from PIL import ImageChops, ImageFilter
 
@@ -93,14 +94,25 @@ def fill_painted(image: Image, painted: Image) -> Image:
         blurred = kept.filter(ImageFilter.GaussianBlur(radius)).convert("RGBA")
         for _ in range(repeats):
             filled.alpha_composite(blurred)
-    return filled.convert("RGB")
+    return Images.composite(filled.convert("RGB"), image, _shrink(painted, blur))
 
 
-def grey_painted(image: Image, painted: Image) -> Image:
-    """`inpainting_fill` 3, latents of zeros, are a plain grey in most models."""
+def grey_painted(image: Image, painted: Image, blur: int) -> Image:
+    """`inpainting_fill` 3, latents of zeros, are a plain grey in most models; the soft edge as
+    above."""
     grey = image.copy()
-    grey.paste((_HALF, _HALF, _HALF), mask=painted)
+    grey.paste((_HALF, _HALF, _HALF), mask=_shrink(painted, blur))
     return grey
+
+
+def _shrink(painted: Image, pixels: int) -> Image:
+    """The mask without its soft edge; the whole mask where nothing else is left."""
+    from PIL import ImageFilter
+
+    inner = painted
+    for _ in range(pixels):
+        inner = inner.filter(ImageFilter.MinFilter(3))
+    return inner if inner.getbbox() else painted
 
 
 def make_mask_file(painted: Image) -> bytes:

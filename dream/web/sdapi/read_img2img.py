@@ -24,6 +24,7 @@ from dream.web.sdapi.read_wanted import INVALID, WantedCall
 _STRENGTH = 0.75
 _FILL, _ORIGINAL, _NOISE, _NOTHING = 0, 1, 2, 3
 _UNSUPPORTED = ("latent_mask", "image_cfg_scale", "inpainting_mask_weight")
+_MOST_BLUR = 64
 _LEAST_STRENGTH = 0.01
 """0 leaves the image as it is; we have no such strength."""
 
@@ -67,13 +68,13 @@ def prepare_images(wanted: WantedCall, body: Mapping[str, Any]) -> PreparedImage
         invert = (values.whole("inpainting_mask_invert") or 0) == 1
         painted = read_painted(data, image.size, mode, invert)
         content = values.whole("inpainting_fill") or _FILL
+        blur = fields["mask_blur"] = min(_read_blur(values), _MOST_BLUR)
         if content == _FILL:
-            image = fill_painted(image, painted)
+            image = fill_painted(image, painted, blur)
         elif content == _NOISE:
             fields["inpaint_replace"] = 1.0
         elif content == _NOTHING:
-            image = grey_painted(image, painted)
-        fields["mask_blur"] = min(_read_blur(values), 64)
+            image = grey_painted(image, painted, blur)
         if values.truth("inpaint_full_res"):
             values.notes.append(
                 "inpaint_full_res is not supported: the whole image is generated at its size"

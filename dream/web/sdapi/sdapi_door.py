@@ -83,7 +83,7 @@ def open_sdapi_door(services: WebServices) -> Door:
 
 def format_error(refusal: Refusal) -> dict[str, Any]:
     """The body of an error, with the keys of FastAPI and of AUTOMATIC1111."""
-    return {"detail": refusal.text, "error": type(refusal).__name__, "errors": refusal.text}
+    return {"error": "HTTPException", "detail": refusal.text, "body": "", "errors": refusal.text}
 
 
 async def answer_nothing(http: HttpRequest) -> Response:
