@@ -13,7 +13,7 @@ from dream.core.bounded_reading import read_bounded
 
 CHECKPOINTS, DENOISERS, TEXT_ENCODERS, VAES = "checkpoints", "denoisers", "text encoders", "vaes"
 LORAS, CONTROLNETS, EMBEDDINGS, UPSCALERS = "loras", "controlnets", "embeddings", "upscalers"
-TOKENIZERS = "tokenizers"
+TOKENIZERS, FACES = "tokenizers", "faces"
 
 FOLDERS: Mapping[str, tuple[str, ...]] = {
     CHECKPOINTS: ("checkpoints", "Stable-diffusion", "Stable-Diffusion"),
@@ -25,6 +25,7 @@ FOLDERS: Mapping[str, tuple[str, ...]] = {
     EMBEDDINGS: ("embeddings", "Embeddings"),
     UPSCALERS: ("upscale_models", "ESRGAN", "RealESRGAN", "upscalers"),
     TOKENIZERS: ("tokenizers",),
+    FACES: ("faces", "facerestore_models", "facedetection", "GFPGAN", "Codeformer"),
 }
 """The names of folders, by what they hold."""
 
@@ -52,6 +53,7 @@ _EXTRA_KEYS: Mapping[str, tuple[str, ...]] = {
     EMBEDDINGS: ("embeddings",),
     UPSCALERS: ("upscale_models",),
     TOKENIZERS: (),
+    FACES: ("facerestore_models", "facedetection"),
 }
 """ComfyUI's keys in that file."""
 _MAX_EXTRA_BYTES = 100_000

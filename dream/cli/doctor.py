@@ -18,6 +18,7 @@ import psutil
 import dream
 from dream.catalogue import ModelRegistry, find_models_dirs
 from dream.catalogue.auxiliary import AUXILIARY_MODELS, find_auxiliary
+from dream.catalogue.face_models import find_face_detector, list_face_models
 from dream.config.settings_file import find_settings_files
 from dream.core.cli_options import CliOptions
 from dream.core.errors import DreamError
@@ -123,6 +124,13 @@ def _list_models(launch: CliOptions, problems: list[str]) -> dict[str, list[str]
         "upscalers": [
             _row(info.name, str(info.path) if info.is_on_disk else _NOT_DOWNLOADED)
             for info in registry.list_upscalers()
+        ],
+        "faces": [
+            _row(model.name, str(model.path) if model.is_on_disk else _NOT_DOWNLOADED)
+            for model in (
+                *list_face_models(registry.models_dirs).values(),
+                find_face_detector(registry.models_dirs, offline=False),
+            )
         ],
         "auxiliary models": [
             _row(model.name, str(find_auxiliary(model, registry.models_dirs) or _NOT_DOWNLOADED))

@@ -11,6 +11,7 @@ from typing import Protocol
 from dream.catalogue.adapter_files import ADAPTER_KINDS
 from dream.catalogue.adapter_registry import AdapterRegistry
 from dream.catalogue.encoder_files import find_text_encoders
+from dream.catalogue.face_models import list_face_models
 from dream.catalogue.lora_info import LoraInfo, fits
 from dream.catalogue.wildcard_files import WildcardFiles
 from dream.commands import Command, Context, is_command, list_topics
@@ -99,6 +100,9 @@ class LineCompletions:
                 case "upscaler":
                     names = [info.name for info in session.registry.list_upscalers()]
                     return [(name, "") for name in names if name.startswith(typed)]
+                case "face model":
+                    models = list_face_models(session.registry.models_dirs).values()
+                    return [(m.name, m.description) for m in models if m.name.startswith(typed)]
                 case "lora":
                     return _loras(session, typed)
                 case "embedding" | "hypernet":

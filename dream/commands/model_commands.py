@@ -6,6 +6,11 @@ from contextlib import closing, suppress
 from dataclasses import replace
 
 from dream.catalogue import ModelRegistry
+from dream.catalogue.face_models import (
+    detect_face_architecture,
+    find_face_detector,
+    list_face_models,
+)
 from dream.catalogue.model_dirs import find_writable_dir
 from dream.catalogue.model_info import ModelInfo
 from dream.catalogue.upscalers import architecture_of
@@ -37,7 +42,8 @@ NO_VAE_WORD = NO_VAE
 
 def list_models(context: Context, argument: str) -> Events[None]:
     """!models: list every model, with `*` before the active one, whether it is in memory, its
-    family and its size on disk; every upscaler on disk; and problems in models.toml and files."""
+    family and its size on disk; every upscaler and face restorer on disk; and problems in
+    models.toml and files."""
     session = context.session
     if argument.strip():
         yield _list_known(argument.strip())
@@ -51,7 +57,10 @@ def list_models(context: Context, argument: str) -> Events[None]:
     upscalers, wrong = _list_upscalers(session.registry)
     if upscalers:
         lines = [*lines, "upscalers:", *upscalers]
-    problems = (*session.registry.check_models(), *wrong)
+    faces, wrong_faces = _list_face_models(session.registry)
+    if faces:
+        lines = [*lines, "faces:", *faces]
+    problems = (*session.registry.check_models(), *wrong, *wrong_faces)
     yield TextOutput(lines=(*lines, *(f"  ! {problem}" for problem in problems)))
 
 
@@ -86,6 +95,24 @@ def _list_upscalers(registry: ModelRegistry) -> tuple[list[Line], list[str]]:
         heads.append(f"  {info.name}")
         rows.append(("", kind, format_bytes(measure_bytes(info.path)), info.description))
     return _format_table(heads, rows), wrong
+
+
+def _list_face_models(registry: ModelRegistry) -> tuple[list[Line], list[str]]:
+    """The face restorers on disk, and what finds faces for them; and errors about these files."""
+    dirs = registry.models_dirs
+    heads: list[str] = []
+    rows: list[Row] = []
+    wrong: list[str] = []
+    for model in (*list_face_models(dirs).values(), find_face_detector(dirs, offline=False)):
+        if model.is_on_disk:
+            try:
+                kind = detect_face_architecture(model.path)
+            except DreamError as error:
+                wrong.append(str(error))
+                continue
+            heads.append(f"  {model.name}")
+            rows.append(("", kind, format_bytes(measure_bytes(model.path)), model.description))
+    return (_format_table(heads, rows) if rows else []), wrong
 
 
 def _row(info: ModelInfo, active: str, loaded: bool) -> Row:

@@ -105,6 +105,12 @@ class Recipe:
     init_color: str | None = None
     """Path of the image whose colours are matched."""
     karras_max: int | None = None
+    facetool_strength: float | None = None
+    """Above 0, up to 1: the share of the restored faces; None if none are restored."""
+    facetool: str | None = None
+    """The face restorer; None if no faces are restored."""
+    codeformer_fidelity: float | None = None
+    """0 to 1; None for other restorers."""
     upscale: Upscale | None = None
     upscaler: str | None = None
     """The upscaling model; None if nothing is upscaled."""

@@ -16,6 +16,7 @@ from dream.options.image_output import BOTH, FORMATS, METADATA, PNG
 from dream.options.lora import EMBEDDINGS, HYPERNETS, LORAS, Hypernet, Lora
 from dream.options.option_type import (
     BOOLEAN_FLAG,
+    FACE_STRENGTH,
     HIRES_STRENGTH,
     IMAGE_FILE,
     IMAGE_FILES,
@@ -397,6 +398,28 @@ class Request:
         kind=integer(0, 1000),
         section=_EFFECTS,
         help="use --schedule karras with k_ samplers if there are fewer steps than this",
+    )
+    facetool_strength: float | None = flag(
+        "-G",
+        "--facetool_strength",
+        "--gfpgan_strength",
+        kind=FACE_STRENGTH,
+        section=_AFTER,
+        help="restore the faces of the finished image, and blend them with it this much",
+    )
+    facetool: str | None = flag(
+        "-ft",
+        "--facetool",
+        kind=text("NAME", "the name or file of a face restorer", completes="face model"),
+        section=_AFTER,
+        help="face restorer: gfpgan (the default), restoreformer, codeformer, or a file",
+    )
+    codeformer_fidelity: float | None = flag(
+        "-cf",
+        "--codeformer_fidelity",
+        kind=real(0, 1),
+        section=_AFTER,
+        help="codeformer: from 0, which invents most, to 1, which keeps most of the face",
     )
     upscale: Upscale | None = flag(
         "-U",

@@ -31,10 +31,11 @@ OUTPAINT = Stage("outpaint", "outpainted", ("out_direction",), needs_model=True)
 EMBIGGEN = Stage(
     "embiggen", "embiggened", ("embiggen", "embiggen_tiles", "embiggen_strength"), needs_model=True
 )
+FACES = Stage("faces", "faces", ("facetool_strength", "facetool", "codeformer_fidelity"))
 UPSCALE = Stage("upscale", "upscaled", ("upscale",))
 WATERMARK = Stage("watermark", "watermarked", ("watermark",))
 
-STAGES = (OUTCROP, OUTPAINT, EMBIGGEN, UPSCALE, WATERMARK)
+STAGES = (OUTCROP, OUTPAINT, EMBIGGEN, FACES, UPSCALE, WATERMARK)
 
 
 def get_stages(recipe: Recipe) -> tuple[Stage, ...]:

@@ -58,8 +58,9 @@ def format_path(path: Path) -> str:
 
 def format_log_line(where: str, line: str, sha256: str, facts: Mapping[str, str]) -> str:
     """An image's line; `where` is its shown path. The comment has the hash of the model's files,
-    and those of the input images and of the adapters."""
-    facts_shown = {"sha256": sha256[:16], "weights": facts.get("weights", "")[:8]}
+    of what restored faces, and those of the input images and of the adapters."""
+    facts_shown = {"sha256": sha256[:16]}
+    facts_shown |= {name: facts.get(name, "")[:8] for name in ("weights", "face_weights")}
     for name in IMAGE_FILE_FIELDS:
         facts_shown[name] = ",".join(digest[:16] for digest in facts.get(name, "").split(","))
     facts_shown |= {name: facts.get(name, "") for name in ADAPTER_FIELDS}

@@ -12,7 +12,6 @@ from dream.options.option_type import BOOLEAN_FLAG, OptionType, flag, get_flags,
 
 _SHARE = real(0, 1)
 _FILE = text("FILE", "an image file", completes="file")
-_WORDS = text("WORDS", "words")
 _MANY: OptionType[tuple[str, ...]] = OptionType(
     "…", "one or more words", tuple, list, nargs=(1, 64)
 )
@@ -43,19 +42,6 @@ class LegacySwitches:
     use_mps_noise: bool = flag(
         "--use_mps_noise", kind=BOOLEAN_FLAG, default=True, help="noise from the CPU"
     )
-    # Faces.
-    facetool_strength: float = flag(
-        "-G",
-        "--facetool_strength",
-        "--gfpgan_strength",
-        kind=_SHARE,
-        default=0,
-        help="face restoration",
-    )
-    facetool: str = flag("-ft", "--facetool", kind=_WORDS, help="the face restorer")
-    codeformer_fidelity: float = flag(
-        "-cf", "--codeformer_fidelity", kind=_SHARE, help="CodeFormer's fidelity"
-    )
     # Outpainting.
     force_outpaint: bool = flag(
         "--force_outpaint", kind=BOOLEAN_FLAG, default=False, help="outpainting"
@@ -66,10 +52,6 @@ class LegacySwitches:
     seam_steps: int = flag("--seam_steps", kind=integer(0, 9999), help="outpainting's seam")
     tile_size: int = flag("--tile_size", kind=integer(1, 9999), help="outpainting's tiles")
 
-
-FACES = ("facetool_strength", "facetool", "codeformer_fidelity")
-"""Fields about face restoration of a finished image. A line that has them is run, with a note that
-they are ignored."""
 
 LEGACY_FLAGS = get_flags(LegacySwitches)
 """The rows, by InvokeAI's long name."""

@@ -9,7 +9,7 @@ from typing import Any
 
 from dream.core.errors import BadLine
 from dream.core.request import Request
-from dream.line.legacy_switches import FACES, LegacySwitches
+from dream.line.legacy_switches import LegacySwitches
 from dream.line.log_lines import convert_web_log_line, is_skipped, split_path_prefix
 from dream.line.switch_names import LINE, excerpt, match_switch
 from dream.line.switches import (
@@ -128,8 +128,6 @@ def _parse(
             at = parsed.next
             if parsed.known.table is Request:
                 yield parsed.known.field, parsed.value
-            elif parsed.known.field in FACES:
-                note(f"{parsed.name} ({parsed.known.flag.help}) is not supported; ignored")
             else:
                 # `-Igor`: -I exists, but most likely was not meant.
                 glued = word.text.removeprefix(parsed.name)[:1].isalpha()

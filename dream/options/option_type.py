@@ -37,7 +37,7 @@ class OptionType(Generic[T]):
     """The allowed names, if there is a fixed set."""
     completion: str = ""
     """What completion may offer: "file", "picture", "folder", "model", "vae", "text_encoder",
-    "upscaler", "lora", "embedding", "seed", or nothing."""
+    "upscaler", "face model", "lora", "embedding", "seed", or nothing."""
     allows_range: bool = False
     """Whether ranges such as `10..50:10` are allowed."""
     joins: bool = False
@@ -250,6 +250,16 @@ SHARE: OptionType[float] = OptionType(
     allows_range=True,
 )
 """Without a value it is 1, as old lines mean it."""
+
+
+FACE_STRENGTH: OptionType[float] = OptionType(
+    "[X]",
+    "no value, which is 0.8, or a number from 0 (off) to 1",
+    lambda words: real(0, 1).read(words) if words else 0.8,
+    lambda value: [format_number(value)],
+    nargs=(0, 1),
+    allows_range=True,
+)
 
 
 class Upscale(NamedTuple):

@@ -109,7 +109,7 @@ def _build_compact(weights: Weights) -> UpscalerNetwork | None:
 
 
 @contextmanager
-def _isolated(devices: Sequence[torch.device] = ()) -> Iterator[None]:
+def isolated(devices: Sequence[torch.device] = ()) -> Iterator[None]:
     """Keep torch's global random state, and suppress warnings that only spandrel's authors can
     fix."""
     with torch.random.fork_rng(devices=devices), warnings.catch_warnings():
@@ -129,7 +129,7 @@ class _SpandrelNetwork(nn.Module):
         """(1, 3, h, w) in 0..1 → (1, 3, h * scale, w * scale). Grey networks get each channel
         separately, and networks with alpha an opaque image. Random numbers are seeded with 0."""
         devices = [rgb.device] if rgb.device.type == "cuda" else []
-        with _isolated(devices):
+        with isolated(devices):
             torch.manual_seed(0)
             match self._descriptor.input_channels:
                 case 1:
@@ -162,7 +162,7 @@ def _load_with_spandrel(path: Path, weights: Weights) -> UpscalerNetwork:
             f" only {_GROWTH_CHANNELS} are supported"
         )
     try:
-        with _isolated():
+        with isolated():
             descriptor = spandrel.ModelLoader().load_from_state_dict(dict(weights)).eval().float()
     except spandrel.UnsupportedModelError as error:
         raise ModelError(

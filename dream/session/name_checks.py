@@ -9,6 +9,7 @@ from dream.catalogue.adapter_files import EMBEDDING, HYPERNET
 from dream.catalogue.adapter_registry import AdapterRegistry
 from dream.catalogue.detect.lora_family import describe_family
 from dream.catalogue.encoder_files import use_text_encoder
+from dream.catalogue.face_models import find_face_detector, find_face_model
 from dream.catalogue.lora_info import fits
 from dream.catalogue.vaes import check_vae
 from dream.core.errors import BadLine, DreamError, ModelError
@@ -19,8 +20,8 @@ from dream.options.lora import Lora
 
 
 def check_recipes(registry: ModelRegistry, recipes: Iterable[Recipe]) -> None:
-    """Raises ModelError for a VAE, a text encoder, an upscaler or a LoRA that is not in the
-    registry, and for a text encoder or a LoRA that does not fit its model."""
+    """Raises ModelError for a VAE, a text encoder, an upscaler, a face restorer or a LoRA that is
+    not in the registry, and for a text encoder or a LoRA that does not fit its model."""
     recipes = tuple(recipes)
     for vae, upscaler in dict.fromkeys((recipe.vae, recipe.upscaler) for recipe in recipes):
         if vae and vae != NO_VAE:
@@ -30,12 +31,22 @@ def check_recipes(registry: ModelRegistry, recipes: Iterable[Recipe]) -> None:
     for model, encoder in dict.fromkeys((recipe.model, recipe.text_encoder) for recipe in recipes):
         if encoder:
             use_text_encoder(registry.get_model(model), encoder, registry.models_dirs)
+    for name in dict.fromkeys(recipe.facetool for recipe in recipes):
+        if name:
+            check_face_models(registry, name)
     for model, loras in dict.fromkeys((r.model, r.lora) for r in recipes if r.fix is None):
         check_loras(registry, loras or (), model)
     names = [(EMBEDDING, name) for recipe in recipes for name in recipe.embedding or ()]
     names += [(HYPERNET, net.name) for recipe in recipes for net in recipe.hypernet or ()]
     for kind, name in dict.fromkeys(names):
         AdapterRegistry.of(registry).get(kind, name)
+
+
+def check_face_models(registry: ModelRegistry, name: str) -> None:
+    """Raises ModelError for a face restorer that is not known or cannot be used, and offline for
+    one that is not downloaded."""
+    find_face_model(name, registry.models_dirs, offline=registry.offline)
+    find_face_detector(registry.models_dirs, offline=registry.offline)
 
 
 def check_loras(registry: ModelRegistry, loras: Iterable[Lora], model: str = "") -> None:
@@ -62,6 +73,8 @@ def check_default(registry: ModelRegistry, base: Request, name: str) -> None:
                 check_vae(registry.get_vae(value))
         case "upscaler", value:
             registry.get_upscaler(value)
+        case "facetool", value:
+            check_face_models(registry, value)
         case "lora", value:
             check_loras(registry, value)
         case "outdir", value:
@@ -69,7 +82,7 @@ def check_default(registry: ModelRegistry, base: Request, name: str) -> None:
                 raise BadLine(f"{value} is a file, not a folder")
 
 
-CHECKED_FIELDS = ("model", "vae", "upscaler", "lora", "outdir")
+CHECKED_FIELDS = ("model", "vae", "upscaler", "facetool", "lora", "outdir")
 """The fields that `check_default` checks."""
 
 

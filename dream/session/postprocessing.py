@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from dream.catalogue.face_models import DEFAULT_FACETOOL, FIDELITY, KNOWN_FACE_MODELS
 from dream.catalogue.model_info import ModelInfo
 from dream.core.errors import BadLine, DreamError
 from dream.core.events import Events, Failed
@@ -51,10 +52,28 @@ def resolve_stages(request: Request, info: ModelInfo) -> dict[str, Any]:
         "embiggen": embiggen,
         "embiggen_tiles": request.embiggen_tiles,
         "embiggen_strength": tiles if embiggen else None,
+        **_resolve_faces(request),
         "upscale": request.upscale,
         "upscaler": upscaler if needs_upscaler(embiggen, request.upscale) else None,
         "upscale_tile": request.upscale_tile,
         "watermark": request.watermark,
+    }
+
+
+def _resolve_faces(request: Request) -> dict[str, Any]:
+    """The recipe's fields for faces. InvokeAI's lines have `-G 0`, which restores none."""
+    if not request.facetool_strength:
+        return {"facetool_strength": None, "facetool": None, "codeformer_fidelity": None}
+    name = request.facetool or DEFAULT_FACETOOL
+    fidelity = request.codeformer_fidelity
+    known = {model.name: model for model in KNOWN_FACE_MODELS}
+    if found := known.get(name.lower()):
+        name = found.name
+        fidelity = (FIDELITY if fidelity is None else fidelity) if found.has_fidelity else None
+    return {
+        "facetool_strength": request.facetool_strength,
+        "facetool": name,
+        "codeformer_fidelity": fidelity,
     }
 
 

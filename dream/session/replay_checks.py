@@ -11,6 +11,7 @@ from pathlib import Path
 from dream.catalogue import ModelRegistry
 from dream.catalogue.adapter_files import EMBEDDING, HYPERNET, LORA
 from dream.catalogue.adapter_registry import AdapterRegistry
+from dream.catalogue.face_models import find_face_model
 from dream.catalogue.model_info import ModelInfo
 from dream.core.bounded_reading import hash_regular
 from dream.core.errors import ModelError
@@ -108,8 +109,8 @@ def check_weights(engine: Engine, line: str, recipe: Recipe) -> Events[None]:
 
 
 def check_adapters(registry: ModelRegistry, line: str, recipe: Recipe) -> Events[None]:
-    """Say which adapters of a logged line have changed since. Raises ModelError for one that is
-    gone or cannot be read."""
+    """Say which adapters of a logged line have changed since, and whether its face restorer has.
+    Raises ModelError for one that is gone or cannot be read."""
     logged = parse_log_line(line)
     recorded = parse_facts(logged.comment) if logged.path is not None else {}
     adapters = AdapterRegistry.of(registry)
@@ -125,6 +126,16 @@ def check_adapters(registry: ModelRegistry, line: str, recipe: Recipe) -> Events
                 is_now = f"the sha256 of {path} is {now[: len(was)]}, not {was}"
                 text = f"the {kind.called} {name} has changed: {is_now}; the image will differ"
                 yield Note(text=text)
+    if recipe.facetool:
+        yield from _check_face_weights(registry, recorded.get("face_weights", ""), recipe.facetool)
+
+
+def _check_face_weights(registry: ModelRegistry, was: str, name: str) -> Events[None]:
+    """See `check_adapters`. A file that is not here yet will be the recorded one."""
+    model = find_face_model(name, registry.models_dirs, offline=registry.offline)
+    if was and model.is_on_disk and not (now := _hash(model.path)).startswith(was):
+        is_now = f"the sha256 of {model.path} is {now[: len(was)]}, not {was}"
+        yield Note(text=f"{name} has changed: {is_now}; the image will differ")
 
 
 def _hash(path: Path) -> str:

@@ -14,6 +14,7 @@ from typing import Any
 
 from dream.catalogue.adapter_files import ADAPTER_KINDS
 from dream.catalogue.adapter_registry import AdapterRegistry
+from dream.catalogue.face_models import list_face_models
 from dream.core.errors import BadLine, excerpt
 from dream.core.file_names import parse_path
 from dream.core.request import (
@@ -119,6 +120,8 @@ class Admission:
         if request.upscaler and request.upscaler != base.upscaler:
             names = [info.name for info in registry.list_upscalers()]
             _check_listed("upscaler", request.upscaler, names)
+        if request.facetool and request.facetool != base.facetool:
+            _check_listed("facetool", request.facetool, list_face_models(registry.models_dirs))
         adapters = AdapterRegistry.of(registry)
         for field in ADAPTER_FIELDS:
             for item in getattr(request, field) or ():

@@ -10,6 +10,7 @@ from typing import Any
 import dream
 from dream.catalogue.adapter_files import EMBEDDING, HYPERNET
 from dream.catalogue.adapter_registry import AdapterRegistry
+from dream.catalogue.face_models import list_face_models
 from dream.catalogue.lora_info import LoraInfo
 from dream.commands.model_text import describe_details, describe_family, get_active_model
 from dream.core.errors import DreamError
@@ -110,6 +111,10 @@ class StateWriter:
             ],
             "vaes": list(registry.list_vaes()),
             "upscalers": upscalers,
+            "face_restorers": [
+                {"name": model.name, "on_disk": model.is_on_disk}
+                for model in list_face_models(registry.models_dirs).values()
+            ],
             "loras": [
                 {"name": info.name, "triggers": list(info.triggers)}
                 for info in loras

@@ -9,7 +9,7 @@ from dream.catalogue import ModelRegistry
 from dream.core.events import Loading, Note
 from dream.core.picture import Picture
 from dream.core.recipe import Recipe
-from dream.core.stages import EMBIGGEN, OUTCROP, OUTPAINT, UPSCALE, Stage
+from dream.core.stages import EMBIGGEN, FACES, OUTCROP, OUTPAINT, UPSCALE, Stage
 from dream.engine.import_errors import raise_setup_errors
 from dream.engine.interface import Progress, ProgressCallback
 from dream.options.option_type import MAX_SEED, Upscale
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
     from dream.engine.image_generator import ImageGenerator
+    from dream.postprocess.faces import FaceRestorer
     from dream.postprocess.upscale import Upscaler
 
 
@@ -30,6 +31,7 @@ class PostProcessor:
         self._registry = registry
         self._generator = generator
         self._upscaler: Upscaler | None = None
+        self._restorer: FaceRestorer | None = None
 
     def finish(self, picture: Picture, stage: Stage, report: ProgressCallback) -> Picture:
         """Run one stage that the image's recipe asks for, and return the image after it. Its facts
@@ -43,6 +45,8 @@ class PostProcessor:
             return self._outpaint(picture, report)
         if stage == EMBIGGEN:
             return self._embiggen(picture, report)
+        if stage == FACES:
+            return self._restore_faces(picture, report)
         if stage == UPSCALE:
             return self._upscale(picture, report)
         return self._watermark(picture, report)
@@ -97,6 +101,16 @@ class PostProcessor:
             picture,
             diffusion=lambda info, recipe: self._generator.load_upscaler(info, recipe, report),
             on_tile=lambda tile, tiles: report(Progress("upscale", tile, tiles)),
+            on_note=lambda text: report(Note(text=text)),
+            on_fetch=lambda arrived, of: report(Progress("fetch", arrived, of)),
+        )
+
+    def _restore_faces(self, picture: Picture, report: ProgressCallback) -> Picture:
+        if self._restorer is None:
+            self._restorer = _make_face_restorer(self._registry, self._generator.placement.device)
+        return self._restorer.restore(
+            picture,
+            on_face=lambda face, faces: report(Progress(FACES.name, face, faces)),
             on_note=lambda text: report(Note(text=text)),
             on_fetch=lambda arrived, of: report(Progress("fetch", arrived, of)),
         )
@@ -188,6 +202,9 @@ WHOLE_IMAGE_FIELDS = frozenset(
         "seamless_axes",
         "h_symmetry_time_pct",
         "v_symmetry_time_pct",
+        "facetool_strength",
+        "facetool",
+        "codeformer_fidelity",
         "upscale",
         "upscaler",
         "upscale_tile",
@@ -206,6 +223,13 @@ def make_window_recipe(recipe: Recipe) -> Recipe:
         reset |= {"threshold", "karras_max"}
     defaults: dict[str, Any] = {f.name: f.default for f in fields(Recipe) if f.name in reset}
     return replace(recipe, **defaults)
+
+
+def _make_face_restorer(registry: ModelRegistry, device: str) -> FaceRestorer:
+    # Imported with the first -G, as above.
+    with raise_setup_errors():
+        from dream.postprocess.faces import FaceRestorer
+    return FaceRestorer(registry, device)
 
 
 def _upscaler(registry: ModelRegistry, device: str) -> Upscaler:

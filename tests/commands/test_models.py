@@ -96,6 +96,22 @@ def test_models_lists_upscalers_too(session: Session, tmp_path: Path) -> None:
     assert "word" not in str(page.lines[:-1])
 
 
+def test_models_lists_face_restorers_too(session: Session, tmp_path: Path) -> None:
+    folder = tmp_path / "models" / "faces"
+    folder.mkdir()
+    names = ("toRGB.0.weight", "stylegan_decoder.style_mlp.1.weight", "final_linear.weight")
+    write(folder / "GFPGANv1.3.pth", {name: (4, 4) for name in names})
+    heads = ("ClassHead.0.conv1x1.weight", "LandmarkHead.0.conv1x1.weight")
+    write(folder / "detection_Resnet50_Final.pth", {name: (4, 4, 1, 1) for name in heads})
+    write(folder / "codeformer.pth", {"emb_params": (4, 768)})
+    (page,) = events_of(session, "!models")
+    assert isinstance(page, TextOutput) and "faces:" in page.lines
+    rows = table(session)
+    assert rows["  GFPGANv1.3"].split() == ["GFPGAN", "0.0", "MB"]
+    assert rows["  RetinaFace"].split()[0] == "RetinaFace"
+    assert "codeformer.pth is an embedding, not a face restorer" in str(page.lines[-1])
+
+
 def test_switch_loads_and_stays(session: Session) -> None:
     events = events_of(session, "!switch large")
     assert isinstance(events[0], Loading)

@@ -244,14 +244,18 @@ LOGGED = [
     Good('a.png: "a "red" hat" -s50 # comment', {"prompt": 'a "red" hat', "steps": 50}),
     Good('a.png: "a 5" disk" -s50', {"prompt": 'a 5" disk', "steps": 50}),
     Good('a.png: "a 5" disk"', {"prompt": 'a 5" disk'}),
-    # faces are not restored; the picture is made
     Good(
         'outputs/img-samples\\000413.3128109951.png: "a warrior" -s50 -b1 -W512 -H512 -C7.5 -mplms -G0.5 -S3128109951',
-        _old("a warrior", 3128109951, sampler="plms"),
+        _old("a warrior", 3128109951, sampler="plms", facetool_strength=0.5),
     ),
     Good(
         '[1] outputs/img-samples/000017.4829112.gfpgan-00.png: !fix "outputs/img-samples/0000045.4829112.png" -s 50 -S  -W 512 -G 0.8',
-        {"fix": "outputs/img-samples/0000045.4829112.png", "steps": 50, "width": 512},
+        {
+            "fix": "outputs/img-samples/0000045.4829112.png",
+            "steps": 50,
+            "width": 512,
+            "facetool_strength": 0.8,
+        },
     ),
 ]
 
@@ -371,8 +375,10 @@ TYPED = [
     _typed("x -U 2,0.5", "x", upscale=Upscale(2, 0.5)),
     _typed("x --upscale=4 .6", "x", upscale=Upscale(4, 0.6)),
     _typed("x -U4 --upscaler RealESRGAN_x4plus --esrgan_bg_tile 0", "x", upscale=Upscale(4), upscaler="RealESRGAN_x4plus", upscale_tile=0),
-    _typed("banana sushi -s 20 -S 42 -G 0.8 -ft gfpgan -U 2.0 0.5 # model_id=stable-diffusion-1.5", "banana sushi", steps=20, seed=42, upscale=Upscale(2, 0.5)),
-    _typed("banana sushi -Ak_lms -S42 -G1 -cf 0.5 -U 2 0.5 -s20", "banana sushi", sampler="k_lms", steps=20, seed=42, upscale=Upscale(2, 0.5)),
+    _typed("banana sushi -s 20 -S 42 -G 0.8 -ft gfpgan -U 2.0 0.5 # model_id=stable-diffusion-1.5", "banana sushi", steps=20, seed=42, upscale=Upscale(2, 0.5), facetool_strength=0.8, facetool="gfpgan"),
+    _typed("banana sushi -Ak_lms -S42 -G1 -cf 0.5 -U 2 0.5 -s20", "banana sushi", sampler="k_lms", steps=20, seed=42, upscale=Upscale(2, 0.5), facetool_strength=1, codeformer_fidelity=0.5),
+    _typed("x -G -s5", "x", facetool_strength=0.8, steps=5),
+    _typed("x --gfpgan_strength=.3 -ft codeformer", "x", facetool_strength=0.3, facetool="codeformer"),
     _typed("x -U 2 1.5", "x", upscale=Upscale(2, 1)),
     _typed('x -tm "black cat" AND dog 0.6', "x", text_mask=TextMask("black cat AND dog", 0.6)),
     _typed('"a sign saying "open"" -s50', 'a sign saying "open"', steps=50),
@@ -405,7 +411,7 @@ TYPED = [
     _typed("   "),
     # switches of old that change nothing here
     _typed("x -b1 -F -t -x --log_tokenization --use_mps_noise -s5", "x", steps=5),
-    _typed("x -G0 -v0 --perlin 0 --threshold 0.0 --no-seamless -s5", "x", steps=5),
+    _typed("x -G0 -v0 --perlin 0 --threshold 0.0 --no-seamless -s5", "x", steps=5, facetool_strength=0),
     # variations and effects
     _typed("banana sushi -Ak_lms -S42 -V1349749425:0.1,4145759947:0.1 -s20", "banana sushi", sampler="k_lms", seed=42, steps=20, with_variations=(Variation(1349749425, 0.1), Variation(4145759947, 0.1))),
     _typed('"prompt" -S3357757885 -V3647897225,0.1,1614299449,0.1 -v0.05 -n6', "prompt", seed=3357757885, with_variations=(Variation(3647897225, 0.1), Variation(1614299449, 0.1)), variation_amount=0.05, iterations=6),

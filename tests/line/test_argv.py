@@ -46,7 +46,7 @@ from dream.line import find_command_line, parse_argv, parse_line, parse_setting
         (["-s0"], {}, {}, BadSetting),
         (["-n"], {}, {}, BadSetting),
         (["--mod", "x"], {}, {}, BadSetting),
-        (["-G1"], {}, {}, BadSetting),
+        (["--tile_size=8"], {}, {}, BadSetting),
         (["--precision", "half"], {}, {}, BadSetting),
     ],
     ids=lambda case: " ".join(case) if isinstance(case, list) else None,

@@ -83,7 +83,7 @@ def test_every_name_is_looked_up() -> None:
     assert (
         find_switch("--s")
         is find_switch("-q")
-        is find_switch("-G1")
+        is find_switch("--seam_size")
         is find_switch("--device")
         is None
     )

@@ -13,7 +13,7 @@ from dream.catalogue.model_info import ModelInfo
 from dream.core.errors import BadLine
 from dream.core.recipe import Recipe
 from dream.core.request import Request
-from dream.core.stages import STAGES, compute_final_size, get_stages, with_stages
+from dream.core.stages import FACES, STAGES, compute_final_size, get_stages, with_stages
 from dream.line import format_line, parse_line
 from dream.options.option_type import Upscale
 from dream.options.outpaint import SIDES, Embiggen, Outcrop, Shift
@@ -53,6 +53,9 @@ def maybe(values: st.SearchStrategy[object]) -> st.SearchStrategy[object]:
             "embiggen_strength": maybe(_SHARE),
             "upscale": maybe(st.builds(Upscale, st.floats(1, 2), _SHARE)),
             "upscaler": maybe(st.just("tiny-x4")),
+            "facetool_strength": maybe(st.floats(0, 1)),
+            "facetool": maybe(st.sampled_from(["gfpgan", "CodeFormer", "x.pth"])),
+            "codeformer_fidelity": maybe(st.floats(0, 1)),
             "watermark": maybe(st.just("ab")),
         }
     ),
@@ -79,6 +82,28 @@ def test_a_settled_recipe_is_written_and_read_again(
     assert size == compute_final_size(
         recipe, (200, 150) if recipe.fix else (recipe.width, recipe.height)
     )
+
+
+@pytest.mark.parametrize(
+    ("line", "settled"),
+    [
+        ("a -G", (0.8, "gfpgan", None)),
+        ("a -G.5 -ft RestoreFormer -cf .3", (0.5, "restoreformer", None)),
+        ("a -G1 -ft codeformer", (1, "codeformer", 0.75)),
+        ("a -G1 -ft codeformer -cf 0", (1, "codeformer", 0)),
+        ("a -G1 -ft my.pth -cf 0.2", (1, "my.pth", 0.2)),
+        ("a -G0 -ft codeformer -cf 0.2", (None, None, None)),
+        ("a -ft codeformer", (None, None, None)),
+    ],
+)
+def test_faces_are_settled(line: str, settled: tuple[object, ...]) -> None:
+    recipe = one(parse_line(line))
+    values = (recipe.facetool_strength, recipe.facetool, recipe.codeformer_fidelity)
+    assert values == settled
+    assert (FACES in get_stages(recipe)) == (settled[0] is not None)
+    both = get_stages(one(parse_line(f"{line} -U2 -embiggen 2")))
+    assert [stage.name for stage in both if stage != FACES] == ["embiggen", "upscale"]
+    assert FACES not in both or both[1] == FACES, "faces are restored before -U"
 
 
 def test_tiles_alone_are_at_the_same_size() -> None:

@@ -71,6 +71,10 @@ def test_upscalers_from_the_shelf(session: Session) -> None:
     )
 
 
+def test_face_restorers(session: Session) -> None:
+    assert completed(session, "a cat -G -ft co") == ["a cat -G -ft codeformer"]
+
+
 def test_seeds_of_this_session_the_last_first(session: Session) -> None:
     session.seeds += [7, 42, 7, 421]
     assert completed(session, "a cat -S ") == ["a cat -S 421", "a cat -S 7", "a cat -S 42"]

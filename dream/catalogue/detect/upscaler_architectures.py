@@ -89,12 +89,12 @@ OTHERS: tuple[tuple[str, tuple[str, ...]], ...] = (
 
 def find_architecture(names: Collection[str]) -> str:
     """The architecture of an upscaler with these tensor names; empty if it is not one."""
-    return _first_match(ARCHITECTURES, names)
+    return find_first(ARCHITECTURES, names)
 
 
 def describe_other(names: Collection[str]) -> str:
     """What a network of OTHERS is, as text; empty if it is not one."""
-    return _first_match(OTHERS, names)
+    return find_first(OTHERS, names)
 
 
 def strip_prefixes(names: Collection[str]) -> dict[str, str]:
@@ -111,6 +111,7 @@ def strip_prefixes(names: Collection[str]) -> dict[str, str]:
     return renamed
 
 
-def _first_match(rows: tuple[tuple[str, tuple[str, ...]], ...], names: Collection[str]) -> str:
+def find_first(rows: tuple[tuple[str, tuple[str, ...]], ...], names: Collection[str]) -> str:
+    """The name of the first row of which all tensors are present; empty if there is none."""
     present = {*names} | {*strip_prefixes(names).values()}
     return next((name for name, required in rows if present.issuperset(required)), "")
