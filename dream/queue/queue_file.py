@@ -76,6 +76,14 @@ class QueueFile:
             self._held.close()
             self._held = None
 
+    def adopt(self, other: QueueFile) -> None:
+        """Continue in the file of another, unless this one has its own. Its lines stay until the
+        next change."""
+        with self._guard, other._guard:
+            if self._held is None and other._held is not None:
+                self._path, self._held, self._rewrite = other._path, other._held, True
+                other._held = None
+
     # ── changes; none of them raises ───────────────────────────────────────────────────────────
 
     def write(self, lines: Sequence[str]) -> None:

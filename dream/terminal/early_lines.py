@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -53,9 +54,11 @@ class EarlyLines:
             self._file = QueueFile(self._outdir, self._pending.notes.append)
         self._file.add([line for line in lines if not line.lstrip().startswith(("#", "//"))])
 
-    def discard(self) -> None:
-        """Remove the file: the lines are in the session's own, or done."""
+    def hand_over(self, file: QueueFile, store: Callable[[], None]) -> None:
+        """Have the session's file hold the lines; `store` writes them into it."""
         if self._file is not None:
+            file.adopt(self._file)
+            store()
             self._file.write(())
             self._file.close()
             self._file = None

@@ -134,8 +134,7 @@ class InteractiveSession:
         if early.lines:
             self._screen.note_typed_line(early.lines[-1])
             self._entered.add(early.lines, is_shown=len(early.lines) == 1)
-            self._queue.store_unchecked()
-            early.discard()
+            early.hand_over(self._file, self._queue.store_unchecked)
 
     async def _read_lines(self) -> Sequence[str]:
         """Return the next entered line and the lines pasted after it."""

@@ -240,3 +240,29 @@ def test_what_another_program_wrote_is_read_back_as_lines_without_controls(tmp_p
     (tmp_path / FILE_NAME).write_text(f"a{controls}b\n", encoding="utf-8", newline="")
     (line,) = left(tmp_path)
     assert line.split() == ["a", "b"] and line.isprintable()
+
+
+def test_a_session_continues_in_the_file_of_the_lines_before_it(tmp_path: Path) -> None:
+    early, own = QueueFile(tmp_path, quiet), QueueFile(tmp_path, quiet)
+    early.add(["one", "two"])
+    own.adopt(early)
+    assert journal.read((tmp_path / FILE_NAME).read_bytes()) == ["one", "two"], "until it changes"
+    own.add(["one", "two", "three"])
+    early.write(())
+    early.close()
+    assert [path.name for path in tmp_path.iterdir()] == [FILE_NAME]
+    own.close()
+    assert left(tmp_path) == ("one", "two", "three")
+
+
+def test_a_session_with_a_file_keeps_its_own(tmp_path: Path) -> None:
+    own, early = QueueFile(tmp_path, quiet), QueueFile(tmp_path, quiet)
+    own.add(["left by a crash"])
+    early.add(["one"])
+    own.adopt(early)
+    own.add(["one"])
+    early.write(())
+    early.close()
+    assert [path.name for path in tmp_path.iterdir()] == [FILE_NAME]
+    own.close()
+    assert left(tmp_path) == ("left by a crash", "one")
