@@ -58,14 +58,16 @@ def measure(session: Session, rounds: int) -> tuple[float, float, list[float]]:
     own: list[float] = []
     theirs: list[float] = []
     delays: list[float] = []
+    list(session.make("a red circle -s1"))  # loads the model
     with serve(runner, WebOptions(WebAddress("127.0.0.1", 0))) as server:
         runner.start()
         with httpx2.Client(base_url=server.url, timeout=300) as http:
-            ended = threading.Event()
+            ended, listening = threading.Event(), threading.Event()
 
             def listen() -> None:
                 with http.stream("GET", "/api/events") as stream:
                     for line in stream.iter_lines():
+                        listening.set()
                         event = json.loads(line[6:]) if line.startswith("data: ") else {}
                         if event.get("event") == "step":
                             key = (event["job"], event["picture"], event["step"])
@@ -74,7 +76,8 @@ def measure(session: Session, rounds: int) -> tuple[float, float, list[float]]:
                             ended.set()
 
             threading.Thread(target=listen, daemon=True).start()
-            for round_ in range(rounds + 1):
+            listening.wait()
+            for _ in range(rounds):
                 line = f"a red circle on a blue background -S{next(seeds)}"
                 began = time.monotonic()
                 list(session.make(line))
@@ -82,9 +85,8 @@ def measure(session: Session, rounds: int) -> tuple[float, float, list[float]]:
                 ended.clear()
                 http.post("/api/lines", json={"line": line})
                 ended.wait()
-                if round_:  # the first loads the model
-                    own.append(middle - began)
-                    theirs.append(time.monotonic() - middle)
+                own.append(middle - began)
+                theirs.append(time.monotonic() - middle)
         queue.close()
         runner.wait(10)
     return statistics.median(own), statistics.median(theirs), delays
