@@ -62,3 +62,10 @@ def test_a_blend_is_between_its_parts(session: Session) -> None:
     )
     green = [image[48:80, 48:80, 1].mean() for image in (one, both, other)]
     assert green[0] + 10 < green[1] < green[2] - 10
+
+
+def test_and_shows_both(session: Session) -> None:
+    """The circle alone is on yellow, the background alone has no circle."""
+    both = painted(session, "a red circle AND a blue background:0.5 --syntax a1111")
+    assert share(both, "red") > 0.05
+    assert share(both, "blue") > 0.5
