@@ -47,6 +47,7 @@ from dream.engine.memory.model_cache import ModelCache, estimate_memory
 from dream.engine.sampling.free_u import use_free_u
 from dream.engine.sampling.generation_run import GenerationRun
 from dream.engine.sampling.preview import Previewers
+from dream.engine.sampling.preview_fit import fit_rgb_factors
 from dream.engine.sampling.seamless import make_seamless
 from dream.engine.silence_libraries import silence_libraries
 from dream.engine.task_inputs import load_inputs
@@ -80,7 +81,7 @@ class ImageGenerator:
         self._vision = VisionModels(downloader)
         self._cache = ModelCache(machine.max_loaded_models, machine.max_memory)
         self._shared = SharedEncoders()
-        self._previewers = Previewers(find_decoder) if machine.previews else None
+        self._previewers = Previewers(find_decoder, fit_rgb_factors) if machine.previews else None
         self.placement = choose_placement(machine.device, machine.precision)
 
     def generate(

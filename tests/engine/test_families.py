@@ -122,6 +122,7 @@ def test_every_pipeline_paints_what_is_asked_and_is_seen_in_the_making(
     steps = [event for event in reported if isinstance(event, Progress)]
     shown = [step.image.size for step in steps if step.image is not None]
     assert shown == [(96, 64)] * 2
+    assert steps[0].preview is not None, "a matrix is fitted where none is published"
     quietly = create_generator(others.get_model, DeviceConfig())
     assert quietly.generate(recipe(model=model, **size), reported.append).sha256 == picture.sha256
 

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 from diffusers import AutoencoderTiny, FluxPipeline
+from diffusers.configuration_utils import FrozenDict
 
 from dream.catalogue.model_info import LatentRgbFactors, ModelInfo
 from dream.catalogue.taesd import find_decoder
@@ -23,6 +24,7 @@ from dream.engine.sampling.preview import (
     get_rgb_factors,
     make_linear_previewer,
 )
+from dream.engine.sampling.preview_fit import fit_rgb_factors
 from dream.engine.sampling.schedulers import make_scheduler, predict_x0
 from dream.engine.sampling.step_callback import StepCallback
 from dream.engine.silence_libraries import silence_libraries
@@ -203,7 +205,7 @@ def test_the_clean_estimate_of_every_sampler_finds_the_picture() -> None:
 
 
 def test_flux_2_s_latents_are_seen_as_its_pipeline_decodes_them(tmp_path: Path) -> None:
-    from dream.engine.sampling.intermediates import _decoded
+    from dream.engine.sampling.intermediates import _as_image, decode_latents
     from dream.engine.sampling.preview import unpack_latents
     from dream.engine.silence_libraries import silence_libraries
     from tests.random_split import make_flux2
@@ -224,5 +226,45 @@ def test_flux_2_s_latents_are_seen_as_its_pipeline_decodes_them(tmp_path: Path) 
     wanted = pipe._unpatchify_latents(squares * deviation + norm.running_mean.view(1, -1, 1, 1))
     with torch.no_grad():
         image = pipe.image_processor.postprocess(pipe.vae.decode(wanted).sample, "pil")[0]
-    shown = np.asarray(_decoded(pipe.vae, seen)).astype(int)
+    shown = np.asarray(_as_image(decode_latents(pipe.vae, seen))).astype(int)
     assert abs(shown - np.asarray(image)).max() <= 1
+
+
+def test_a_matrix_is_fitted_where_none_is_known() -> None:
+    """A decoder that is linear, of 4 latents to pixels four times as large."""
+
+    class Linear:
+        config = FrozenDict({"latent_channels": 4, "scaling_factor": 0.5})
+        dtype, device = torch.float32, torch.device("cpu")
+
+        def decode(self, latents: torch.Tensor, return_dict: bool) -> tuple[torch.Tensor]:
+            image = torch.einsum("bchw,cd->bdhw", latents, matrix) + 0.25
+            return (image.repeat_interleave(4, 2).repeat_interleave(4, 3),)
+
+    matrix = torch.randn(4, 3, generator=torch.Generator().manual_seed(1))
+    before = torch.random.get_rng_state()
+    fitted = fit_rgb_factors(SimpleNamespace(vae=Linear()))
+    assert fitted is not None
+    assert torch.equal(torch.random.get_rng_state(), before)
+    assert torch.tensor(fitted.matrix).allclose(matrix / 0.5, atol=1e-5)
+    assert torch.tensor(fitted.bias).allclose(torch.tensor(0.25), atol=1e-5)
+    assert fit_rgb_factors(SimpleNamespace(vae=None)) is None
+
+
+def test_it_is_fitted_once_for_a_model_and_a_failure_shows_nothing() -> None:
+    fitted: list[object] = []
+
+    def fit(pipe: object) -> LatentRgbFactors:
+        fitted.append(pipe)
+        if pipe is None:
+            raise RuntimeError("out of memory")
+        return RED_GREEN_BLUE
+
+    previewers = Previewers(lambda family: None, fit)
+    sana, other = (ModelInfo(name=n, path=Path(n), family="sana") for n in ("a", "b"))
+    for _ in range(2):
+        assert previewers.for_model(sana, "cpu", print, "pipe") is not None
+        assert previewers.for_model(other, "cpu", print, None) is None
+    known = ModelInfo(name="c", path=Path("c"), family="sd1")
+    assert previewers.for_model(known, "cpu", print, "pipe") is not None
+    assert fitted == ["pipe", None]

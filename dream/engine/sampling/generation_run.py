@@ -87,7 +87,7 @@ class GenerationRun:
         previewer = (
             None
             if previewers is None
-            else previewers.for_model(loaded.info, loaded.placement.device, report)
+            else previewers.for_model(loaded.info, loaded.placement.device, report, loaded.pipe)
         )
         return cls(loaded, words, report, previewer, every)
 

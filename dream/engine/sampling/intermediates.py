@@ -36,7 +36,7 @@ class Intermediates:
             return None
         clean = predict_x0(pipe.scheduler)
         seen = unpack_latents(pipe, latents if clean is None else clean, *self._size)
-        return None if seen is None else _decoded(pipe.vae, seen)
+        return None if seen is None else _as_image(decode_latents(pipe.vae, seen))
 
 
 def find_obstacle(pipe: Any) -> str:
@@ -55,8 +55,9 @@ def find_obstacle(pipe: Any) -> str:
 
 
 @torch.no_grad()
-def _decoded(vae: Any, latents: torch.Tensor) -> Image.Image:
-    """The image of scaled latents (1, C, h, w)."""
+def decode_latents(vae: Any, latents: torch.Tensor) -> torch.Tensor:
+    """The image, (1, 3, H, W) in float32 and about -1..1, of latents (1, C, h, w) as the network
+    sees them."""
     config, before = vae.config, vae.dtype
     latents = latents.float() / (config.get("scaling_factor") or 1.0)
     if getattr(config, "latents_mean", None) and getattr(config, "latents_std", None):
@@ -77,7 +78,12 @@ def _decoded(vae: Any, latents: torch.Tensor) -> Image.Image:
     finally:
         if before == torch.float16:
             vae.to(before)
-    pixels = image[0].float().add(1).mul(127.5).round().clamp(0, 255).to(torch.uint8)
+    decoded: torch.Tensor = image.float()
+    return decoded
+
+
+def _as_image(decoded: torch.Tensor) -> Image.Image:
+    pixels = decoded[0].add(1).mul(127.5).round().clamp(0, 255).to(torch.uint8)
     return Image.fromarray(pixels.permute(1, 2, 0).cpu().numpy(), "RGB")
 
 

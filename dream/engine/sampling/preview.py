@@ -87,13 +87,26 @@ class Previewers:
     """The previewer of each model: its family's tiny decoder where there is one, else a matrix. A
     decoder is loaded once."""
 
-    def __init__(self, find_decoder: Callable[[str], Path | None]) -> None:
-        """`find_decoder` returns a family's folder: see `catalogue.taesd`."""
+    def __init__(
+        self,
+        find_decoder: Callable[[str], Path | None],
+        fit: Callable[[Any], LatentRgbFactors | None] = lambda pipe: None,
+    ) -> None:
+        """`find_decoder` returns a family's folder: see `catalogue.taesd`. `fit` computes a matrix
+        for a pipeline, where none is known: see `preview_fit`."""
         self._find_decoder = find_decoder
+        self._fit = fit
         self._decoders: dict[Path, Previewer] = {}
+        self._fitted: dict[Path, LatentRgbFactors | None] = {}
 
-    def for_model(self, info: ModelInfo, device: str, report: ProgressCallback) -> Previewer | None:
-        """The previewer of this model; None where there is none."""
+    def for_model(
+        self,
+        info: ModelInfo,
+        device: str,
+        report: ProgressCallback,
+        pipe: Any = None,
+    ) -> Previewer | None:
+        """The previewer of this model, which this pipeline is; None where there is none."""
         folder = self._find_decoder(info.family)
         if folder is not None and info.preview is None:
             try:
@@ -103,7 +116,25 @@ class Previewers:
             except (OSError, ValueError, RuntimeError, ModelError) as error:
                 report(Note(text=f"no previews from {folder}: {str(error).splitlines()[0]}"))
         factors = get_rgb_factors(info)
+        if factors is None or not _has_latents_of(factors, pipe):
+            factors = self._fit_once(info, pipe)
         return None if factors is None else make_linear_previewer(factors)
+
+    def _fit_once(self, info: ModelInfo, pipe: Any) -> LatentRgbFactors | None:
+        if info.path not in self._fitted:
+            try:
+                self._fitted[info.path] = self._fit(pipe)
+            except (AttributeError, LookupError, RuntimeError, TypeError, ValueError):
+                self._fitted[info.path] = None  # a preview must not end an image
+        return self._fitted[info.path]
+
+
+def _has_latents_of(factors: LatentRgbFactors, pipe: Any) -> bool:
+    """Whether a pipeline's latents have as many channels as a matrix: not all models of a family
+    need have the same VAE."""
+    count = len(factors.matrix)
+    config = getattr(getattr(pipe, "vae", None), "config", {})
+    return bool(config.get("latent_channels", config.get("z_dim", count)) == count)
 
 
 def get_rgb_factors(info: ModelInfo) -> LatentRgbFactors | None:
