@@ -1,24 +1,21 @@
-"""Any body gets an answer in its door's shape, and many clients at once are served."""
+"""Made-up requests, a few of those of `python -m scripts.fuzz_web`; and many clients at once."""
 
 from __future__ import annotations
 
-import asyncio
 import socket
 from contextlib import ExitStack
 from pathlib import Path
 
 import psutil
 
-from scripts.web_fuzz import BODIES, run
+from scripts.fuzz_web import fuzz
 from tests.web.serving import serve_fake
 
 CLIENTS, ROOM = 200, 100e6
 
 
-def test_mutated_bodies(tmp_path: Path) -> None:
-    counts = asyncio.run(run(tmp_path, cases=600, seed=1))
-    assert {name.split()[0] for name in counts} == set(BODIES)
-    assert any(name.endswith(("200", "202")) for name in counts)
+def test_every_answer_has_the_shape_of_its_door(tmp_path: Path) -> None:
+    assert list(fuzz(tmp_path, 0, 600)) == []
 
 
 def test_two_hundred_listeners_and_slow_senders(tmp_path: Path) -> None:
