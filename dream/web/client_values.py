@@ -17,6 +17,8 @@ from dream.web.refusal import Refusal
 
 NOTES_HEADER = "X-Dream-Notes"
 """Tells a client what was not done as it asked."""
+_LARGEST = 1e12
+"""No number that means something is larger, and calculations with larger ones overflow."""
 _LONGEST_HEADER = 1000
 _NAME = re.compile(r"[A-Za-z0-9_.+ -]{1,60}")
 _OFF: tuple[object, ...] = (None, False, "", "None", "none", 0)
@@ -57,17 +59,17 @@ class ClientValues:
         if value is None or value == "":
             return None
         number = to_whole(value)
-        if number is None:
+        if number is None or abs(number) > _LARGEST:
             raise self._wrong(name, "a whole number")
         return number
 
     def number(self, name: str) -> float | None:
-        """A finite number; None if there is none. Raises Refusal."""
+        """A number of bounded size; None if there is none. Raises Refusal."""
         value = self._body.get(name)
         if value is None or value == "":
             return None
         number = to_number(value)
-        if number is None:
+        if number is None or abs(number) > _LARGEST:
             raise self._wrong(name, "a number")
         return number
 
