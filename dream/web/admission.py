@@ -14,6 +14,7 @@ from typing import Any
 
 from dream.catalogue.adapter_files import ADAPTER_KINDS
 from dream.catalogue.adapter_registry import AdapterRegistry
+from dream.catalogue.encoder_files import find_text_encoders
 from dream.catalogue.face_models import list_face_models
 from dream.core.errors import BadLine, excerpt
 from dream.core.file_names import parse_path
@@ -117,6 +118,9 @@ class Admission:
             _check_listed("model", request.model, registry.list_names())
         if request.vae and request.vae not in (NO_VAE, base.vae):
             _check_listed("vae", request.vae, registry.list_vaes())
+        if request.text_encoder and request.text_encoder != base.text_encoder:
+            encoders = find_text_encoders(registry.models_dirs)
+            _check_listed("text_encoder", request.text_encoder, encoders)
         if request.upscaler and request.upscaler != base.upscaler:
             names = [info.name for info in registry.list_upscalers()]
             _check_listed("upscaler", request.upscaler, names)

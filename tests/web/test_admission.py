@@ -13,7 +13,7 @@ import pytest
 
 from dream.core.cli_options import CliOptions
 from dream.core.errors import BadLine, BadSetting
-from dream.core.request import Request
+from dream.core.request import FLAGS, Request
 from dream.options.lora import Lora
 from dream.options.option_type import Upscale
 from dream.options.web_address import WEB_ADDRESS, WebAddress
@@ -121,6 +121,17 @@ def test_such_a_request_is_refused(served: Served, request_: Request) -> None:
     admission = served.server.services.admission
     with pytest.raises(BadLine):
         admission.check_size(admission.admit(request_))
+
+
+NAMES = [name for name, flag in FLAGS.items() if flag.kind.completion not in ("", "seed")]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_no_switch_that_takes_a_name_takes_a_path(served: Served, name: str) -> None:
+    """Of all that there are: a new one has to be admitted too."""
+    value = FLAGS[name].kind.read(["/etc/hostname"])
+    with pytest.raises(BadLine, match=r"not listed|not an image|outside"):
+        served.server.services.admission.admit(replace(Request(prompt="x"), **{name: value}))
 
 
 def test_a_request_never_becomes_a_line(served: Served) -> None:
