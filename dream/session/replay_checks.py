@@ -31,6 +31,8 @@ from dream.session.input_images import FindPicture
 from dream.session.prompt_text import get_logged_syntax, settle_prompt
 from dream.session.templates import find_nothing
 
+EXCHANGED_UPSCALERS = ("tiny-x4",)
+"""Their weights were exchanged while log lines had no hash of the upscaler yet."""
 _PER_LINE = ("iterations", "grid", "sheet", "save_original")
 
 
@@ -109,8 +111,8 @@ def check_weights(engine: Engine, line: str, recipe: Recipe) -> Events[None]:
 
 
 def check_adapters(registry: ModelRegistry, line: str, recipe: Recipe) -> Events[None]:
-    """Say which adapters of a logged line have changed since, and whether its face restorer has.
-    Raises ModelError for one that is gone or cannot be read."""
+    """Say which adapters of a logged line have changed since, and whether its face restorer or
+    upscaler has. Raises ModelError for one that is gone or cannot be read."""
     logged = parse_log_line(line)
     recorded = parse_facts(logged.comment) if logged.path is not None else {}
     adapters = AdapterRegistry.of(registry)
@@ -127,14 +129,21 @@ def check_adapters(registry: ModelRegistry, line: str, recipe: Recipe) -> Events
                 text = f"the {kind.called} {name} has changed: {is_now}; the image will differ"
                 yield Note(text=text)
     if recipe.facetool:
-        yield from _check_face_weights(registry, recorded.get("face_weights", ""), recipe.facetool)
+        face = find_face_model(recipe.facetool, registry.models_dirs, offline=registry.offline)
+        yield from _check_file(face.name, face.path, recorded.get("face_weights", ""))
+    if recipe.upscaler and logged.path is not None:
+        upscaler = registry.get_upscaler(recipe.upscaler)
+        was = recorded.get("upscaler_weights", "")
+        yield from _check_file(upscaler.name, upscaler.path, was)
+        if not was and upscaler.name in EXCHANGED_UPSCALERS:
+            text = f"the log has no hash of {upscaler.name}, which has been trained again since"
+            yield Note(text=f"{text}; the image may differ")
 
 
-def _check_face_weights(registry: ModelRegistry, was: str, name: str) -> Events[None]:
-    """See `check_adapters`. A file that is not here yet will be the recorded one."""
-    model = find_face_model(name, registry.models_dirs, offline=registry.offline)
-    if was and model.is_on_disk and not (now := _hash(model.path)).startswith(was):
-        is_now = f"the sha256 of {model.path} is {now[: len(was)]}, not {was}"
+def _check_file(name: str, path: Path, was: str) -> Events[None]:
+    """Say if a network's file has changed. One that is not here yet will be the recorded one."""
+    if was and path.is_file() and not (now := _hash(path)).startswith(was):
+        is_now = f"the sha256 of {path} is {now[: len(was)]}, not {was}"
         yield Note(text=f"{name} has changed: {is_now}; the image will differ")
 
 

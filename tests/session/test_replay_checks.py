@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from dream.catalogue import ModelRegistry
 from dream.core.events import Event, Note, Rejected, Saved, Step
 from dream.line import parse_log_line
+from dream.options.option_type import Upscale
+from dream.session.replay_checks import check_adapters
 from tests.catalogue.test_detect import VAE, write
 from tests.fakes import FakeEngine, fake_session
+from tests.recipes import recipe
 
+ROOT = Path(__file__).resolve().parents[2]
 LINE = 'a.png: "a cat" -s3 -S1 -W64 -H64 -C7.5 -Addim --model=large'
 
 
@@ -94,3 +100,28 @@ def test_only_a_logged_line_names_its_model_in_a_comment(tmp_path: Path) -> None
     list(session.make("sushi -s 20 # model_id=large"))
     list(session.make("o/1.42.png: sushi -S 42 --model=tiny # model_id=large"))
     assert [recipe.model for recipe in engine.rendered] == ["tiny", "tiny"]
+
+
+@pytest.mark.parametrize(
+    ("name", "comment", "said"),
+    [
+        ("net", "upscaler_weights:{now}", ""),
+        ("net", "upscaler_weights:deadbeef", "net has changed"),
+        ("net", "", ""),
+        ("tiny-x4", "", "the log has no hash of tiny-x4, which has been trained again since"),
+        ("realesr-general-x4v3", "upscaler_weights:deadbeef", ""),  # not here yet
+    ],
+)
+def test_other_weights_of_an_upscaler_are_said(
+    tmp_path: Path, name: str, comment: str, said: str
+) -> None:
+    (tmp_path / "upscalers").mkdir()
+    weights = (ROOT / "models" / "tiny-x4" / "tiny-x4.pth").read_bytes()
+    for file in ("net.pth", "tiny-x4.pth"):
+        (tmp_path / "upscalers" / file).write_bytes(weights)
+    asked = recipe(upscale=Upscale(2), upscaler=name)
+    now = hashlib.sha256(weights).hexdigest()[:8]
+    line = f'a.png: "a cat" -U2 # sha256:0123 {comment.format(now=now)}'
+    notes = list(check_adapters(ModelRegistry([tmp_path]), line, asked))
+    assert bool(notes) is bool(said) and said in "".join(map(str, notes))
+    assert not list(check_adapters(ModelRegistry([tmp_path]), '"a cat" -U2', asked))
