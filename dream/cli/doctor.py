@@ -19,7 +19,7 @@ import dream
 from dream.catalogue import ModelRegistry, find_models_dirs
 from dream.catalogue.auxiliary import AUXILIARY_MODELS, find_auxiliary
 from dream.catalogue.face_models import find_face_detector, list_face_models
-from dream.config.settings_file import find_settings_files
+from dream.config.settings_file import find_settings_files, is_ignored
 from dream.core.cli_options import CliOptions
 from dream.core.errors import DreamError
 from dream.core.file_names import path_exists_at
@@ -157,6 +157,8 @@ def _folders(base: Request, problems: list[str]) -> Iterator[str]:
 
 def _describe_settings_file(file: Path) -> str:
     """A file that exists was read, or there would be no report."""
+    if is_ignored(file):
+        return "not a regular file: ignored"
     if path_exists_at(file):
         return "read"
     if file.is_symlink():

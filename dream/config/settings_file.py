@@ -39,18 +39,25 @@ def find_settings_files() -> tuple[Path, ...]:
 
 
 def read_settings(files: Iterable[Path]) -> tuple[CliOptions, Request]:
-    """The defaults in these files; later files override earlier ones, missing files are skipped.
+    """The defaults in these files; later files override earlier ones, missing and ignored files
+    are skipped.
 
     Raises BadSetting, which names the file, the key and what is allowed.
     """
     values: dict[str, Any] = {}
     for file in files:
-        if path_exists_at(file):
+        if path_exists_at(file) and not is_ignored(file):
             values |= _read(file)
     return (
         CliOptions(**{name: values[name] for name in values if name in CLI_FLAGS}),
         Request(**{name: values[name] for name in values if name in FLAGS}),
     )
+
+
+def is_ignored(file: Path) -> bool:
+    """Whether this is the current folder's file, which someone else may have made, and not a
+    regular file: a pipe would never end."""
+    return file == Path(FILE) and path_exists_at(file) and not file.is_file()
 
 
 def settings_in(file: Path) -> tuple[str, ...]:

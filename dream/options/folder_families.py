@@ -68,6 +68,7 @@ FOLDER_FAMILIES = (
         cfg_scale=4.5,
         guidance_off=0.0,
         distilled=(Distilled(pattern=r"turbo", steps=8, flag="is_distilled"),),
+        packed=True,
         space="qwen",
         decoder="taew2_1",
         instead="use its folder in diffusers layout",

@@ -11,8 +11,10 @@ import pytest
 
 from dream.commands import COMMANDS, Context, TextOutput, run_line
 from dream.config.settings_file import FILE, find_settings_files, read_settings, save_settings
+from dream.core.cli_options import CliOptions
 from dream.core.errors import BadSetting
 from dream.core.events import Event, Note, Rejected
+from dream.core.request import Request
 from dream.options.option_type import Upscale
 from dream.session import Session
 from tests.fakes import FakeEngine, fake_session
@@ -188,9 +190,11 @@ def test_what_is_no_file_is_named_and_stays(
 ) -> None:
     make(Path(FILE))
     before = Path(FILE).lstat()
+    folders = find_settings_files()[-1]
+    assert read_settings([folders]) == (CliOptions(), Request())  # of anybody's clone
     with pytest.raises(BadSetting, match=why):
-        read_settings(find_settings_files())
-    assert why in refusal(session, "!save_settings")
+        read_settings([folders.absolute()])
+    assert "fix or remove this file" in refusal(session, "!save_settings")
     assert Path(FILE).lstat()[:3] == before[:3]
 
 

@@ -212,7 +212,7 @@ def test_embiggen_with_a_picture_to_start_from_takes_that_picture(
         ("!fix", "takes an image file"),
         (
             "!fix 000001.7.png",
-            "nothing to do (add one or more of -c -D -embiggen -U --watermark)",
+            "nothing to do (add one or more of -c -D -embiggen -G -U --watermark)",
         ),
         ("!fix -1 -embiggen_strength 0.3", "has nothing to do"),
         ("!fix 000001.8.png -U2", "there is no 000001.8.png"),

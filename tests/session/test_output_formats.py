@@ -33,6 +33,7 @@ from dream.session.foreign_lines import find_nearest
 from dream.session.foreign_models import ModelLookup
 from dream.session.image_prompts import read_line_from
 from dream.session.private_paths import hide_private_path
+from dream.session.templates import keep_words
 from tests.fakes import fake_session
 from tests.gallery.writer import noise
 from tests.line.test_round_trip import PATIENT, REQUESTS
@@ -254,7 +255,8 @@ def resolved(request: Request) -> Request:
     )
     left = {name: value for name, value in to_dict(usual).items() if name != "seed"}
     left = {name: value for name, value in left.items() if getattr(request, name) is None}
-    return replace(request, **left, seed=max(0, request.seed or 0))
+    request = replace(request, **left, seed=max(0, request.seed or 0))
+    return replace(request, wildcards=keep_words(request))
 
 
 class AnyModel(ModelLookup):
