@@ -6,9 +6,11 @@ A models folder can be dream's, or that of the AUTOMATIC1111 web UI, ComfyUI or 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+from dream.catalogue.walk_files import walk_files
 
 _SUFFIXES = (".safetensors", ".pt", ".ckpt", ".bin", ".pth")
 _MAX_FILES = 10_000
@@ -92,24 +94,9 @@ def _name_of(path: Path) -> str:
 def _files(folder: Path, suffixes: Sequence[str]) -> list[Path]:
     """The files in a folder and below, without hidden ones: safetensors first, then by path."""
     files: list[Path] = []
-    for path in _walk(folder, _MAX_DEPTH):
+    for path in walk_files(folder, _MAX_DEPTH):
         if path.suffix.lower() in suffixes:
             files.append(path)
             if len(files) == _MAX_FILES:
                 break
     return sorted(files, key=lambda path: (suffixes.index(path.suffix.lower()), path.as_posix()))
-
-
-def _walk(folder: Path, depth: int) -> Iterator[Path]:
-    try:
-        entries = sorted(folder.iterdir())
-    except OSError:  # it does not exist, or cannot be read
-        return
-    for path in entries:
-        if path.name.startswith("."):
-            continue
-        if path.is_dir():
-            if depth:
-                yield from _walk(path, depth - 1)
-        elif path.is_file():
-            yield path

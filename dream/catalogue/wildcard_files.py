@@ -17,7 +17,9 @@ from typing import TYPE_CHECKING, Any
 
 from dream.catalogue.read_yaml import parse_yaml
 from dream.catalogue.suggest import suggest_names
+from dream.catalogue.walk_files import walk_files
 from dream.core.bounded_reading import explain_error, parse_json, read_bounded
+from dream.core.file_names import get_file_stamp
 from dream.prompt import TemplateError
 
 if TYPE_CHECKING:
@@ -75,7 +77,7 @@ class WildcardFiles:
                     found.setdefault(name, path)
                     continue
                 try:
-                    named = _read_structured(path, _stamp(path))
+                    named = _read_structured(path, get_file_stamp(path))
                 except (OSError, ValueError) as error:
                     problems.append(f"{path}: {explain_error(error)}")
                     continue
@@ -99,7 +101,7 @@ class WildcardFiles:
         if isinstance(values, tuple):
             return values
         try:
-            return _read_text(values, _stamp(values))
+            return _read_text(values, get_file_stamp(values))
         except (OSError, ValueError) as error:
             raise TemplateError(f"{values} cannot be read: {explain_error(error)}") from None
 
@@ -134,46 +136,26 @@ def _files(folder: Path) -> list[Path]:
     links that lead out of it."""
     try:
         root = folder.resolve()
-        found: list[Path] = []
-        for path in _walk(folder, _MAX_DEPTH):
+        files: list[Path] = []
+        for path in walk_files(folder, _MAX_DEPTH, through_links=False):
             if path.suffix.lower() in _SUFFIXES and path.resolve().is_relative_to(root):
-                found.append(path)
-            if len(found) == _MAX_FILES:
+                files.append(path)
+            if len(files) == _MAX_FILES:
                 break
     except (OSError, RuntimeError):
         return []
-    return found
-
-
-def _walk(folder: Path, depth: int) -> Iterator[Path]:
-    try:
-        entries = sorted(folder.iterdir())
-    except OSError:  # it does not exist, or cannot be read
-        return
-    for path in entries:
-        if path.name.startswith("."):
-            continue
-        if path.is_dir():
-            if depth and not path.is_symlink():
-                yield from _walk(path, depth - 1)
-        elif path.is_file():
-            yield path
-
-
-def _stamp(path: Path) -> tuple[int, int]:
-    status = path.stat()
-    return status.st_mtime_ns, status.st_size
+    return files
 
 
 @lru_cache(64)
-def _read_text(path: Path, stamp: tuple[int, int]) -> Values:
+def _read_text(path: Path, stamp: object) -> Values:
     """The values of a text file: its lines, without comments. Raises OSError, ValueError."""
     lines = read_bounded(path, _MAX_BYTES).decode("utf-8-sig", "replace").splitlines()
     return _clean(_COMMENT.sub("", line) for line in lines)
 
 
 @lru_cache(64)
-def _read_structured(path: Path, stamp: tuple[int, int]) -> Mapping[str, Values]:
+def _read_structured(path: Path, stamp: object) -> Mapping[str, Values]:
     """The lists of a file by their keys. Raises OSError, ValueError."""
     data = read_bounded(path, _MAX_BYTES)
     is_json = path.suffix.lower() == ".json"

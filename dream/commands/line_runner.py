@@ -21,7 +21,7 @@ from dream.worker.crash import to_dream_error
 
 
 class LineListener(Protocol):
-    """Is told about every line of the queue, in the thread that runs them. Its methods return
+    """Shows every line of the queue, in the thread that runs them. Its methods return
     soon, since the next image waits for them."""
 
     def begin_line(self, entry: QueuedLine) -> None:

@@ -1,5 +1,5 @@
-"""Which switches each family of models supports: refused before loading, and told in
-docs/models.md. What is not in this table works with every family.
+"""Which switches each family of models supports: refused before loading, and listed
+in docs/models.md. What is not in this table works with every family.
 """
 
 from __future__ import annotations

@@ -38,7 +38,7 @@ class ClientValues:
         """`status` is that of the Refusal for a value of the wrong kind."""
         self._body, self._status = body, status
         self.notes: list[str] = []
-        """What the client is told."""
+        """What the answer says beside its images."""
 
     def __contains__(self, name: str) -> bool:
         return self._body.get(name) is not None

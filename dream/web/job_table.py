@@ -90,7 +90,7 @@ class JobTable:
         """Which server the ids of events are from: one that was restarted counts anew."""
         self._loop: asyncio.AbstractEventLoop | None = None
         self._changed = asyncio.Event()
-        self._told = False
+        self._will_wake = False
         self.is_closed = False
         runner.listeners.append(self)
         runner.queue.watch(self._queue_changed)
@@ -268,15 +268,15 @@ class JobTable:
 
     def _wake(self) -> None:
         """Wake every reader, once for all changes until they run."""
-        if self._loop is None or self._told:
+        if self._loop is None or self._will_wake:
             return
-        self._told = True
+        self._will_wake = True
         try:
             self._loop.call_soon_threadsafe(self._wake_readers)
         except RuntimeError:  # the loop is closed
-            self._told = False
+            self._will_wake = False
 
     def _wake_readers(self) -> None:
-        self._told = False
+        self._will_wake = False
         changed, self._changed = self._changed, asyncio.Event()
         changed.set()
