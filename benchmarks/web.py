@@ -16,6 +16,7 @@ import statistics
 import tempfile
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import httpx2
@@ -65,7 +66,8 @@ def measure(session: Session, rounds: int) -> tuple[float, float, list[float]]:
             ended, listening = threading.Event(), threading.Event()
 
             def listen() -> None:
-                with http.stream("GET", "/api/events") as stream:
+                # The client is closed under it at the end.
+                with suppress(httpx2.HTTPError), http.stream("GET", "/api/events") as stream:
                     for line in stream.iter_lines():
                         listening.set()
                         event = json.loads(line[6:]) if line.startswith("data: ") else {}
