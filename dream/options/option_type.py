@@ -46,6 +46,8 @@ class OptionType(Generic[T]):
     repeats: bool = False
     """Whether it can be given several times, or as a list in dream.toml; the values are joined with
     commas."""
+    accumulates: bool = False
+    """Whether it can be given several times in one line; its values are tuples, and add up."""
 
 
 @dataclass(frozen=True)

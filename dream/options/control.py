@@ -1,0 +1,156 @@
+"""The type of `--control`: images that control the composition, and the table of their kinds."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
+from typing import NamedTuple
+
+from dream.options.option_type import OptionType, format_number
+
+MAX_CONTROLS = 8
+"""How many one line can use."""
+MAX_WEIGHT = 10.0
+
+BALANCED, PROMPT, CONTROL = "balanced", "prompt", "control"
+CONTROL_MODES = (BALANCED, PROMPT, CONTROL)
+"""What counts more, as in A1111's ControlNet extension: both the same, the prompt, or the control
+image."""
+
+
+class ControlKind(NamedTuple):
+    """A kind of control image."""
+
+    name: str
+    called: str
+    """What it shows."""
+    made_by: str
+    """How it is computed from an ordinary image; empty if it is used as it is."""
+    help: str
+    aliases: tuple[str, ...] = ()
+    """Other programs' names, which are read and never written."""
+
+
+CONTROL_KINDS: Mapping[str, ControlKind] = MappingProxyType(
+    {
+        kind.name: kind
+        for kind in (
+            ControlKind("canny", "edges", "Canny", "white lines along every edge"),
+            ControlKind(
+                "depth", "a depth map", "depth estimation", "the lighter, the nearer", ("midas",)
+            ),
+            ControlKind(
+                "pose", "poses", "pose estimation", "people as skeletons", ("openpose", "dwpose")
+            ),
+            ControlKind(
+                "seg", "areas", "segmentation", "a colour for each kind of thing", ("segmentation",)
+            ),
+            ControlKind("scribble", "a scribble", "XDoG", "rough white lines", ("sketch",)),
+            ControlKind("lineart", "line art", "difference of Gaussians", "fine white lines"),
+            ControlKind(
+                "softedge", "soft edges", "gradients", "edges with soft borders", ("hed", "pidinet")
+            ),
+            ControlKind(
+                "normal",
+                "surface normals",
+                "gradients of depth",
+                "red, green and blue are directions",
+                ("normalbae", "normalmap"),
+            ),
+            ControlKind("tile", "the image itself", "blur", "keeps content, and redraws details"),
+            ControlKind("qr", "a pattern", "", "light and dark as in a QR code", ("qrcode",)),
+            ControlKind("inpaint", "the image itself", "", "fills the masked part to fit the rest"),
+        )
+    }
+)
+"""By the name in the line and in the log."""
+
+_NAMES = {
+    spelling: kind.name
+    for kind in CONTROL_KINDS.values()
+    for spelling in (kind.name, *kind.aliases)
+}
+_SHARE = r"(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?"
+_SETTINGS = rf"(?::(?P<weight>{_SHARE}))?(?::(?P<start>{_SHARE})-(?P<end>{_SHARE}))?"
+_WORD = re.compile(rf"(?P<kind>\w+)=(?P<image>.+?){_SETTINGS}", re.DOTALL)
+_ENDS_LIKE_SETTINGS = re.compile(rf":{_SHARE}(?:-{_SHARE})?\Z")
+
+
+class Control(NamedTuple):
+    """A control image, and how strongly and during which steps it is used."""
+
+    kind: str
+    """A key of CONTROL_KINDS."""
+    image: str
+    """The image file, or -1 for the last image of the session; resolved, always a path."""
+    weight: float = 1.0
+    """0 (no effect) to MAX_WEIGHT."""
+    start: float = 0.0
+    end: float = 1.0
+    """The share of the steps during which it is used, from 0 to 1: start <= step / steps < end."""
+
+
+def parse_control(word: str) -> Control:
+    """`KIND=FILE`, `KIND=FILE:WEIGHT`, `KIND=FILE:WEIGHT:START-END` or `KIND=FILE:START-END`. A
+    colon that no number follows belongs to the file name. Raises ValueError."""
+    match = _WORD.fullmatch(word)
+    if match is None or match["kind"].lower() not in _NAMES:
+        raise ValueError(word)
+    weight, start, end = (
+        default if match[name] is None else float(match[name])
+        for name, default in (("weight", 1.0), ("start", 0.0), ("end", 1.0))
+    )
+    if not (math.isfinite(weight) and weight <= MAX_WEIGHT and 0 <= start < end <= 1):
+        raise ValueError(word)
+    return Control(_NAMES[match["kind"].lower()], match["image"], weight, start, end)
+
+
+def format_control(control: Control) -> str:
+    """The inverse of `parse_control`."""
+    kind, image, weight, start, end = Control(*control)
+    numbers = []
+    always = _ENDS_LIKE_SETTINGS.search(image) is not None
+    when = (start, end) != (0, 1)
+    if weight != 1 or when or always:
+        numbers.append(format_number(weight))
+    if when or always:
+        numbers.append(f"{format_number(start)}-{format_number(end)}")
+    return ":".join([f"{kind}={image}", *numbers])
+
+
+def _read_controls(words: Sequence[str]) -> tuple[Control, ...]:
+    return tuple(map(parse_control, words))
+
+
+def _write_controls(value: Iterable[Control]) -> list[str]:
+    return [format_control(control) for control in value]
+
+
+CONTROLS: OptionType[tuple[Control, ...]] = OptionType(
+    "KIND=FILE[:WEIGHT[:START-END]] …",
+    f"KIND=FILE, such as canny=cat.png or canny=cat.png:0.8, with a weight up to {MAX_WEIGHT:g},"
+    f" and one of the kinds {' '.join(CONTROL_KINDS)}",
+    _read_controls,
+    _write_controls,
+    nargs=(1, MAX_CONTROLS),
+    completion="control",
+    accumulates=True,
+)
+
+
+def _read_names(words: Sequence[str]) -> tuple[str, ...]:
+    if not words or not all(words):
+        raise ValueError
+    return tuple(words)
+
+
+CONTROL_MODELS: OptionType[tuple[str, ...]] = OptionType(
+    "NAME …",
+    "the name or file of a control model, or one for each control image, in order",
+    _read_names,
+    list,
+    nargs=(1, MAX_CONTROLS),
+    completion="control_model",
+)

@@ -1,0 +1,69 @@
+"""What `--control` is written as, and read from."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dream.options.control import CONTROL_KINDS, CONTROLS, MAX_WEIGHT, Control
+
+_NAME = st.text(st.sampled_from("ab.:-=01e5 /\\'\"é"), min_size=1, max_size=12)
+_SPAN = st.tuples(st.floats(0, 1), st.floats(0, 1)).filter(lambda ends: ends[0] != ends[1])
+_CONTROL = st.builds(
+    lambda kind, image, weight, ends: Control(kind, image, weight, *sorted(ends)),
+    st.sampled_from(list(CONTROL_KINDS)),
+    _NAME,
+    st.floats(0, MAX_WEIGHT),
+    _SPAN,
+)
+
+
+@given(st.lists(_CONTROL, min_size=1, max_size=4).map(tuple))
+def test_controls_are_written_and_read_again(value: tuple[Control, ...]) -> None:
+    assert CONTROLS.read(CONTROLS.write(value)) == value
+
+
+@given(st.sampled_from(list(CONTROL_KINDS)), _NAME)
+def test_whatever_a_file_is_called_it_is_written_and_read_again(kind: str, image: str) -> None:
+    value = (Control(kind, image),)
+    assert CONTROLS.read(CONTROLS.write(value)) == value
+
+
+@pytest.mark.parametrize(
+    ("word", "means"),
+    [
+        ("canny=a.png", Control("canny", "a.png")),
+        ("depth=-1", Control("depth", "-1")),
+        ("depth=-1:0.5", Control("depth", "-1", 0.5)),
+        ("openpose=a.png:0.5", Control("pose", "a.png", 0.5)),
+        ("Canny=a.png:1.2:0-0.5", Control("canny", "a.png", 1.2, 0, 0.5)),
+        ("tile=a.png:.5:.25-.75", Control("tile", "a.png", 0.5, 0.25, 0.75)),
+        ("seg=a.png:0.2-1", Control("seg", "a.png", 1, 0.2, 1)),
+        ("canny=C:\\my\\a.png:0.5", Control("canny", "C:\\my\\a.png", 0.5)),
+        ("canny=a=b.png", Control("canny", "a=b.png")),
+        ("canny=10:30.png", Control("canny", "10:30.png")),
+        ("canny=at 10:30:1", Control("canny", "at 10:30")),
+        ("canny=at 10:30:1:0-1", Control("canny", "at 10:30")),
+    ],
+)
+def test_what_people_type(word: str, means: Control) -> None:
+    assert CONTROLS.read([word]) == (means,)
+
+
+@pytest.mark.parametrize(
+    "word",
+    [
+        *("", "canny", "canny=", "=a.png", "a.png", "edge=a.png", "canny:a.png", "canny =a.png"),
+        *("canny=a.png:11", "canny=a.png:1e999", "canny=a.png:1:0.5-0.5", "canny=a.png:1:0.7-0.2"),
+        "canny=a.png:1:0-1.5",
+    ],
+)
+def test_what_is_no_control(word: str) -> None:
+    with pytest.raises(ValueError, match=r"|."):
+        CONTROLS.read([word])
+
+
+def test_no_two_kinds_share_a_name() -> None:
+    names = [name for kind in CONTROL_KINDS.values() for name in (kind.name, *kind.aliases)]
+    assert len(names) == len(set(names))
