@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 from PIL import Image
 
 from dream.catalogue.auxiliary import CLIPSEG, DEPTH, AuxiliaryModel, Downloader
-from dream.core.errors import OutOfMemory
+from dream.core.errors import ModelError, OutOfMemory
 from dream.core.events import Note
 from dream.engine.interface import Progress, ProgressCallback
 from dream.engine.loading.pipelines import LoadedModel
 from dream.engine.memory import low_memory as memory
 from dream.engine.tasks.task import TaskInputs
+from dream.engine.vision.control_maps.make_map import make_plain_map
 from dream.engine.vision.depth_conditioning import get_estimator_folder, is_depth_model
 from dream.options.text_mask import TextMask
 
@@ -36,8 +37,17 @@ class MaskResult(NamedTuple):
     """L: the score, from 0 to 255."""
 
 
+class ControlMap(NamedTuple):
+    """What a control model sees of an image."""
+
+    image: Image.Image
+    """RGB."""
+    facts: dict[str, str]
+    """The SHA-256 of the network that computed it, under its kind; empty where none did."""
+
+
 class VisionModels:
-    """Computes masks and depth; the last model of each kind stays in memory."""
+    """Computes masks, depth and control maps; the last model of each kind stays in memory."""
 
     def __init__(self, downloader: Downloader) -> None:
         self._downloader = downloader
@@ -79,6 +89,27 @@ class VisionModels:
         vision_model = self._estimator_of(loaded, report)
         facts = {**inputs.facts, "depth_estimator": vision_model.sha256}
         return replace(inputs, depth=vision_model.estimate(inputs.image), facts=facts)
+
+    def make_control_map(
+        self,
+        device: str,
+        report: ProgressCallback,
+        kind: str,
+        image: Image.Image,
+        size: tuple[int, int],
+    ) -> ControlMap:
+        """The map of an RGB image for control models of a kind (a key of CONTROL_KINDS), scaled and
+        cropped to `size`, width and height in pixels. The same image gives the same map.
+
+        Raises ModelError, FetchError, OutOfMemory, SetupError.
+        """
+        plain = make_plain_map(kind, image, size)
+        if plain is None:
+            raise ModelError(
+                f"a map of kind {kind} cannot be made of an image",
+                "use a ready-made map with --control_raw",
+            )
+        return ControlMap(plain, {})
 
     def close(self) -> None:
         """Unload the models."""

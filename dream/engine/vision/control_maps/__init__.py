@@ -1,0 +1,1 @@
+"""Control maps: what a ControlNet sees of an image."""
