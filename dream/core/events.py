@@ -6,7 +6,7 @@ anywhere, and `Rejected`, `Failed` or `Cancelled` if it ends early.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
@@ -191,6 +191,14 @@ class Cancelled(Event):
     name: ClassVar[str] = "cancelled"
     finished: int
     count: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Waiting(Event):
+    """There is nothing to do until `is_over` returns True. Only generators that run side by side
+    yield it, to whoever runs them; no front door sees it."""
+
+    is_over: Callable[[], bool] = field(repr=False)
 
 
 T = TypeVar("T")

@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from dream.catalogue.model_info import ModelInfo
-from dream.core.events import Loading, Note, Preview
+from dream.core.events import Loading, Note, Preview, Waiting
 from dream.core.model_options import DEFAULT_OPTIONS, ModelOptions
 from dream.core.picture import Picture
 from dream.core.recipe import Recipe
@@ -35,6 +35,9 @@ class DeviceConfig:
     """GiB for all models together; None is all that the machine has."""
     low_memory: str = "auto"
     """Offloading of weights for a GPU: "auto", "off", "model", "group" or "sequential"."""
+    threads: int | None = None
+    """Threads for arithmetic on the processor; None is torch's default, one for each core. Their
+    number can change the lowest bits of an image."""
     previews: bool = False
     """Whether to make previews of unfinished images; they cost a little time."""
 
@@ -51,6 +54,8 @@ class Progress:
     preview: Preview | None = None
     image: Image | None = None
     """RGB: the unfinished image, where `render` was asked for it."""
+    worker: str = ""
+    """Which worker of several it is from."""
 
 
 FindAdapter = Callable[[str, str], Path]
@@ -72,12 +77,12 @@ def keep_text_encoder(info: ModelInfo, name: str) -> ModelInfo:
     return info
 
 
-EngineEvent = Progress | Note | Loading | Picture
-"""What an engine yields; a `Picture` comes last, once."""
+EngineEvent = Progress | Note | Loading | Waiting | Picture
+"""What an engine yields; a `Picture` comes last, once. Waiting only comes from a PoolEngine."""
 
 EngineEvents = Generator[EngineEvent, None, None]
 
-LoadEvents = Generator[Progress | Note | Loading, None, None]
+LoadEvents = Generator[Progress | Note | Loading | Waiting, None, None]
 """What an engine yields while it loads a model."""
 
 ProgressCallback = Callable[[Progress | Note | Loading], None]
@@ -140,3 +145,19 @@ class Engine(Protocol):
 
     def close(self) -> None:
         """Free models and processes. The engine cannot be used afterwards."""
+
+
+@runtime_checkable
+class PoolEngine(Engine, Protocol):
+    """An engine with several workers. Its generators run side by side, in one thread: where one has
+    nothing to yield yet, it yields Waiting."""
+
+    def count_workers(self) -> int:
+        """How many images it renders at once, at least 1."""
+
+    def wait(self) -> None:
+        """Wait until a worker has reported something. Raises KeyboardInterrupt after
+        `interrupt`."""
+
+    def set_owner(self, owner: str) -> None:
+        """Whose the tasks are that are submitted from now on; owners get equal shares."""

@@ -35,6 +35,8 @@ from dream.worker.protocol import (
     TaskFailed,
     TaskProgress,
     TaskStarted,
+    describe_again,
+    died_too_often,
     get_model,
 )
 from dream.worker.stall_detector import POLL_INTERVAL, StallDetector, is_stopped
@@ -55,16 +57,7 @@ CANCEL_TIMEOUT = 60.0
 """Seconds that a worker may take to stop a cancelled image before it is replaced."""
 STOPPED_CANCEL_TIMEOUT = 1.0
 
-
-_TaskEvents = Generator[Progress | Note | Loading, None, Picture | None]
-_TASK_VERBS = {
-    RenderTask: "rendering",
-    FinishTask: "finishing",
-    LoadTask: "loading",
-    ConvertTask: "converting",
-    FindMaskTask: "searching",
-    CountTokensTask: "counting",
-}
+TaskEvents = Generator[Progress | Note | Loading, None, Picture | None]
 
 
 def open_engine(
@@ -98,6 +91,8 @@ class WorkerEngine:
         self._failed_starts = 0
         self._last_death = ""  # why the last of them died
         self._install_times_then: tuple[float, ...] = ()  # at that time
+        self.unusable: DreamError | None = None
+        """Why the last worker could not work on this machine."""
 
     def render(self, recipe: Recipe, every: int = 0) -> EngineEvents:
         """See `dream.engine.interface.Engine`. Raises SetupError and WorkerDied too."""
@@ -163,34 +158,46 @@ class WorkerEngine:
         assert picture is not None
         yield picture
 
-    def _run_task(self, task: Task) -> _TaskEvents:
+    def _run_task(self, task: Task) -> TaskEvents:
         deaths = 0
         while True:
-            if self._closed:
-                raise EngineError("the engine is closed")
-            worker = None
             try:
-                worker = self._get_or_start_worker()
-                return (yield from self._attempt(worker, task))
+                return (yield from self.run_once(task))
             except WorkerExited as death:
-                deaths += not (worker and worker.dismissed)
-                self._record_death(worker, death)
-                if self._failed_starts >= MAX_FAILED_STARTS:
+                deaths += not death.is_intended
+                if self.fails_to_start:
                     raise self._start_error() from None
                 if deaths > MAX_RESTARTS:
-                    times = f"{deaths} times on {_describe(task)}"
-                    raise WorkerDied(
-                        f"the worker died {times}; the last time: {death}",
-                        "the next line starts a new worker",
-                    ) from None
-                again = f"starting another and {_TASK_VERBS[type(task)]} {_describe(task)} again"
-                ended = "was restarted" if worker and worker.dismissed else f"died ({death})"
+                    raise died_too_often(task, deaths, str(death)) from None
+                again = f"starting another and {describe_again(task)}"
+                ended = "was restarted" if death.is_intended else f"died ({death})"
                 yield Note(text=f"the worker {ended}; {again}")
-            finally:
-                if worker and worker.broken:
-                    self._discard()  # the next line tries a new one: it may work by then
 
-    def _attempt(self, worker: WorkerProcess, task: Task) -> _TaskEvents:
+    def run_once(self, task: Task) -> TaskEvents:
+        """Run a task, without trying again where the worker ends on it. Returns its image, if it
+        has one. Raises WorkerExited, and what the task raises; WorkerDied where no worker
+        starts."""
+        if self._closed:
+            raise EngineError("the engine is closed")
+        worker = None
+        try:
+            worker = self._get_or_start_worker()
+            return (yield from self._attempt(worker, task))
+        except WorkerExited as death:
+            death.is_intended = worker is not None and worker.dismissed
+            self._record_death(worker, death)
+            raise
+        finally:
+            if worker and worker.broken:
+                self.unusable = worker.broken
+                self._discard()  # the next line tries a new one: it may work by then
+
+    @property
+    def fails_to_start(self) -> bool:
+        """Whether so many workers died before their first answer that no other is started."""
+        return self._failed_starts >= MAX_FAILED_STARTS
+
+    def _attempt(self, worker: WorkerProcess, task: Task) -> TaskEvents:
         """Run the task in this worker. Raises WorkerExited, and what the task raises."""
         job = self._job = next(self._jobs)
         loading = None
@@ -265,10 +272,7 @@ class WorkerEngine:
         if self._worker is not None and self._worker.dismissed:
             self._discard()
         if self._worker is None:
-            if (
-                self._failed_starts >= MAX_FAILED_STARTS
-                and self._install_times_then == get_install_times()
-            ):
+            if self.fails_to_start and self._install_times_then == get_install_times():
                 raise self._start_error()
             self._cancelled = 0
             self._worker = WorkerProcess(self._opening)
@@ -294,7 +298,3 @@ class WorkerEngine:
         worker, self._worker = self._worker, None
         if worker is not None:
             worker.kill()
-
-
-def _describe(task: Task) -> str:
-    return task.model if isinstance(task, LoadTask | ConvertTask) else "this image"

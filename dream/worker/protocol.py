@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dream.catalogue import ModelRegistry
-from dream.core.errors import DreamError
+from dream.core.errors import DreamError, WorkerDied
 from dream.core.events import Loading, Note
 from dream.core.model_options import DEFAULT_OPTIONS, ModelOptions, get_model_options
 from dream.core.picture import Picture
@@ -115,6 +115,33 @@ def get_task_options(task: Task) -> ModelOptions:
         case LoadTask():
             return task.options
     return DEFAULT_OPTIONS
+
+
+_VERBS = {
+    RenderTask: "rendering",
+    FinishTask: "finishing",
+    LoadTask: "loading",
+    ConvertTask: "converting",
+    FindMaskTask: "searching",
+    CountTokensTask: "counting",
+}
+
+
+def describe_again(task: Task) -> str:
+    """That a task is run again, for people: “rendering this image again”."""
+    return f"{_VERBS[type(task)]} {_describe(task)} again"
+
+
+def died_too_often(task: Task, deaths: int, last: str) -> WorkerDied:
+    """The error of a task that workers died on."""
+    return WorkerDied(
+        f"the worker died {deaths} times on {_describe(task)}; the last time: {last}",
+        "the next line starts a new worker",
+    )
+
+
+def _describe(task: Task) -> str:
+    return task.model if isinstance(task, LoadTask | ConvertTask) else "this image"
 
 
 @dataclass(frozen=True)

@@ -41,6 +41,9 @@ SENDING_PATIENCE = 60.0
 class WorkerExited(Exception):
     """The worker has ended; the text says how."""
 
+    is_intended = False
+    """Whether it was ended on purpose, by `dismiss`."""
+
 
 @dataclass(frozen=True)
 class JobCancelled:
