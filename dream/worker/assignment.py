@@ -21,7 +21,7 @@ _MOST_EXAMINED = 100
 
 
 @dataclass(eq=False)
-class Job:
+class PoolJob:
     """A task that waits, or runs on a worker."""
 
     task: Task
@@ -42,7 +42,7 @@ class Job:
 @dataclass
 class _Attempt:
     worker: str
-    job: Job | None
+    job: PoolJob | None
     """None where it was cancelled: the worker is busy until it says that it has stopped."""
 
 
@@ -62,7 +62,7 @@ class Start:
 
     worker: str
     attempt: int
-    job: Job
+    job: PoolJob
 
 
 class Assignment:
@@ -71,7 +71,7 @@ class Assignment:
     def __init__(self, max_retries: int = MAX_RETRIES) -> None:
         self._max_retries = max_retries
         self._seats: dict[str, _Seat] = {}
-        self._waiting: dict[str, list[Job]] = {}
+        self._waiting: dict[str, list[PoolJob]] = {}
         self._attempts: dict[int, _Attempt] = {}
         self._numbers, self._sequence = count(1), count(1)
 
@@ -94,15 +94,15 @@ class Assignment:
 
     def lose_worker(
         self, name: str, *, will_return: bool, counts: bool
-    ) -> tuple[list[Job], list[Job]]:
+    ) -> tuple[list[PoolJob], list[PoolJob]]:
         """A worker was lost: its jobs wait again, before those that were submitted later. Returns
         these, and those that were lost too often and are over. A loss counts for the first of a
         worker's jobs only: the other had not begun."""
         seat = self._seats.get(name)
         if seat is None:
             return [], []
-        again: list[Job] = []
-        over: list[Job] = []
+        again: list[PoolJob] = []
+        over: list[PoolJob] = []
         for index, number in enumerate(seat.attempts):
             job = self._attempts.pop(number).job
             if job is None:
@@ -119,7 +119,7 @@ class Assignment:
             del self._seats[name]
         return again, over
 
-    def get_job(self, worker: str) -> Job | None:
+    def get_job(self, worker: str) -> PoolJob | None:
         """The job that runs on a worker."""
         seat = self._seats.get(worker)
         return self._attempts[seat.attempts[0]].job if seat and seat.attempts else None
@@ -130,13 +130,13 @@ class Assignment:
 
     # ── jobs ───────────────────────────────────────────────────────────────────────────────────
 
-    def submit(self, task: Task, owner: str = "") -> Job:
+    def submit(self, task: Task, owner: str = "") -> PoolJob:
         """A new job, which waits for a worker."""
-        job = Job(task, owner, next(self._sequence))
+        job = PoolJob(task, owner, next(self._sequence))
         self._wait(job)
         return job
 
-    def cancel(self, job: Job) -> tuple[str, int] | None:
+    def cancel(self, job: PoolJob) -> tuple[str, int] | None:
         """A job is not wanted any more; the worker and the attempt to stop, if it was assigned."""
         if job.attempt:
             attempt = self._attempts[job.attempt]
@@ -147,12 +147,12 @@ class Assignment:
             waiting.remove(job)
         return None
 
-    def find(self, attempt: int) -> Job | None:
+    def find(self, attempt: int) -> PoolJob | None:
         """The job that an answer is about; None for one that is over, lost or cancelled."""
         found = self._attempts.get(attempt)
         return found.job if found else None
 
-    def end(self, attempt: int) -> Job | None:
+    def end(self, attempt: int) -> PoolJob | None:
         """An attempt has ended, and its worker is free for another. The job that is over, if it is
         still wanted and this was not a late answer."""
         found = self._attempts.pop(attempt, None)
@@ -177,7 +177,7 @@ class Assignment:
         """Jobs without a worker."""
         return sum(map(len, self._waiting.values()))
 
-    def list_homeless(self) -> list[Job]:
+    def list_homeless(self) -> list[PoolJob]:
         """The waiting jobs that none of the workers can run, which wait no longer."""
         homeless = [
             job
@@ -189,7 +189,7 @@ class Assignment:
             self._waiting[job.owner].remove(job)
         return homeless
 
-    def _wait(self, job: Job) -> None:
+    def _wait(self, job: PoolJob) -> None:
         insort(self._waiting.setdefault(job.owner, []), job, key=lambda job: job.order)
 
     def _fill(self, busy: int, keep: int = 0) -> Iterator[Start]:
@@ -203,7 +203,7 @@ class Assignment:
             seats.pop(name).attempts.append(job.attempt)
             yield Start(name, job.attempt, job)
 
-    def _choose(self, seats: dict[str, _Seat]) -> tuple[str, Job] | None:
+    def _choose(self, seats: dict[str, _Seat]) -> tuple[str, PoolJob] | None:
         """The next job, of the owner with the fewest running ones, and a worker: one that has its
         model in memory if there is one."""
         running = Counter(one.job.owner for one in self._attempts.values() if one.job is not None)
@@ -219,6 +219,6 @@ class Assignment:
         return None
 
 
-def _can_run(seat: _Seat, job: Job) -> bool:
+def _can_run(seat: _Seat, job: PoolJob) -> bool:
     model = get_model(job.task)
     return model is None or seat.has_model(model)

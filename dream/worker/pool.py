@@ -22,7 +22,7 @@ from dream.core.recipe import Recipe
 from dream.core.stages import Stage
 from dream.engine.interface import EngineEvents, LoadEvents, Progress
 from dream.options.text_mask import TextMask
-from dream.worker.assignment import Assignment, Job
+from dream.worker.assignment import Assignment, PoolJob
 from dream.worker.pool_worker import PoolAnswer, PoolWorker, WorkerFactory, WorkerLost
 from dream.worker.protocol import (
     ConvertTask,
@@ -52,7 +52,7 @@ _TaskEvents = Generator[Progress | Note | Loading | Waiting, None, Picture | Non
 class _Stream:
     """What a job has reported and nobody has read yet."""
 
-    job: Job
+    job: PoolJob
     events: deque[Progress | Note | Loading] = field(default_factory=deque)
     ended: bool = False
     picture: Picture | None = None
@@ -70,7 +70,7 @@ class WorkerPool:
         self._inbox: SimpleQueue[tuple[str, PoolAnswer] | None] = SimpleQueue()
         self._assignment = Assignment()
         self._workers: dict[str, PoolWorker] = {}
-        self._streams: dict[Job, _Stream] = {}
+        self._streams: dict[PoolJob, _Stream] = {}
         self._owner = ""
         self._has_news = False
         self._last_loss = WorkerLost("none has started")
@@ -220,7 +220,7 @@ class WorkerPool:
         for job in self._assignment.list_homeless():
             self._end(job, error=self._explain_homeless(job))
 
-    def _explain_homeless(self, job: Job) -> DreamError:
+    def _explain_homeless(self, job: PoolJob) -> DreamError:
         model = get_model(job.task)
         if self._assignment.workers:
             return EngineError(f"no worker has the model {model}", "!models lists those there are")
@@ -264,14 +264,14 @@ class WorkerPool:
         for job in over:
             self._end(job, error=died_too_often(job.task, job.losses, loss.reason))
 
-    def _tell(self, job: Job, event: Progress | Note | Loading, name: str) -> None:
+    def _tell(self, job: PoolJob, event: Progress | Note | Loading, name: str) -> None:
         if (stream := self._streams.get(job)) is not None:
             named = replace(event, worker=name) if isinstance(event, Progress) else event
             stream.events.append(named)
             self._has_news = True
 
     def _end(
-        self, job: Job | None, picture: Picture | None = None, error: DreamError | None = None
+        self, job: PoolJob | None, picture: Picture | None = None, error: DreamError | None = None
     ) -> None:
         self._has_news = True
         if job is not None and (stream := self._streams.get(job)) is not None:
