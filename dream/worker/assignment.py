@@ -65,7 +65,7 @@ class Start:
     job: PoolJob
 
 
-class Assignment:
+class JobAssignment:
     """The jobs and the workers of a pool. Not thread-safe."""
 
     def __init__(self, max_retries: int = MAX_RETRIES) -> None:

@@ -22,7 +22,7 @@ from dream.core.recipe import Recipe
 from dream.core.stages import Stage
 from dream.engine.interface import EngineEvents, LoadEvents, Progress
 from dream.options.text_mask import TextMask
-from dream.worker.assignment import Assignment, PoolJob
+from dream.worker.assignment import JobAssignment, PoolJob
 from dream.worker.pool_worker import PoolAnswer, PoolWorker, WorkerFactory, WorkerLost
 from dream.worker.protocol import (
     ConvertTask,
@@ -68,7 +68,7 @@ class WorkerPool:
 
     def __init__(self, factories: Iterable[WorkerFactory]) -> None:
         self._inbox: SimpleQueue[tuple[str, PoolAnswer] | None] = SimpleQueue()
-        self._assignment = Assignment()
+        self._assignment = JobAssignment()
         self._workers: dict[str, PoolWorker] = {}
         self._streams: dict[PoolJob, _Stream] = {}
         self._owner = ""
