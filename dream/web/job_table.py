@@ -20,6 +20,7 @@ from dream.commands.line_runner import LineRunner
 from dream.core.errors import DreamError
 from dream.core.events import Cancelled, Event, Failed, LineStarted, Preview, Rejected, Saved, Step
 from dream.queue import QueuedLine
+from dream.web.refusal import without_folders
 
 _MAX_EVENTS = 2000
 """Events that a client may have missed."""
@@ -211,7 +212,7 @@ class JobTable:
             case Saved():
                 job.saved.append(event)
             case Failed(error=error) | Rejected(error=error):
-                job.error = job.error or error
+                job.error = job.error or without_folders(error)
             case Cancelled():
                 job.state = JobState.CANCELLED
         job.events.append(event)

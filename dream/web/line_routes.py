@@ -23,7 +23,7 @@ from dream.web.admission import MAX_PROMPT
 from dream.web.line_admission import AdmittedLine, LineAdmission
 from dream.web.picture_list import ListedFiles
 from dream.web.read_body import read_json, take_integer, take_text
-from dream.web.refusal import Refusal
+from dream.web.refusal import Refusal, explain, without_folders
 from dream.web.services import WebServices, client_of
 from dream.web.state import describe_job
 
@@ -97,7 +97,7 @@ class LineRoutes:
                 admitted = self._admission.admit_line(line)
                 jobs.append(self._put(admitted, owner).number)
             except DreamError as error:
-                refused.append({"line": line, "error": str(error)})
+                refused.append({"line": line, "error": str(without_folders(error))})
         return {"jobs": jobs, "refused": refused}
 
     def _complete(self, line: str, cursor: int) -> list[dict[str, Any]]:
@@ -126,7 +126,7 @@ class LineRoutes:
             if found is not None and found.column:
                 return {"text": found.text, "wrong": found.wrong, "column": found.column}
             return {
-                "text": f"{error.message} ({error.hint})" if error.hint else error.message,
+                "text": explain(error).text,
                 "wrong": True,
                 "column": getattr(error, "column", 0),
             }

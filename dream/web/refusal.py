@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+import copy
+import re
 from collections.abc import Mapping
 from typing import Any
 
 from dream.core.errors import DreamError
+
+_PART = r"[^/\\\"”,:;(\n]{1,255}"
+_FOLDERS = re.compile(
+    rf"(?:(?<=[\s\"'“(=])|^)(?:(?!/api/)/(?:{_PART}/)+|[A-Za-z]:\\(?:{_PART}\\)+)"
+)
+"""What an absolute path begins with, up to its last separator; those of the API are no paths."""
 
 
 class Refusal(Exception):
@@ -32,7 +40,21 @@ class Refusal(Exception):
 
 def explain(error: DreamError) -> Refusal:
     """The refusal for an error that dream explains: the client asked for something impossible."""
+    error = without_folders(error)
     return Refusal(400, error.message, hint=error.hint, column=getattr(error, "column", 0))
+
+
+def without_folders(error: DreamError) -> DreamError:
+    """The error with only the last part of each absolute path: a client has no use for the folders
+    of this machine."""
+    shown = copy.copy(error)
+    shown.message, shown.hint = shorten_paths(error.message), shorten_paths(error.hint)
+    return shown
+
+
+def shorten_paths(text: str) -> str:
+    """The text with the last part of each absolute path in it."""
+    return _FOLDERS.sub("", text)
 
 
 def format_own_error(refusal: Refusal) -> Any:

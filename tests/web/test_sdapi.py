@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import html
 import io
 import json
 import threading
@@ -16,6 +17,7 @@ from PIL import Image
 from dream.options.foreign_names import find_sampling
 from dream.options.sampler_table import SAMPLERS
 from dream.web.client_values import NOTES_HEADER
+from dream.web.refusal import shorten_paths
 from tests.web.serving import Served, serve_fake
 from tests.web.test_own_api import Held
 
@@ -70,14 +72,14 @@ def test_txt2img_answers_images_and_every_key_of_info(served: Served) -> None:
         "scheduler": "automatic",
         "auth": "user:secret",
         "url": "http://x",
-        "restore_faces": 1,
+        "styles": ["Cinematic"],
         "override_settings": {"sd_model_checkpoint": "twin [0123456789]"},
         "tiling": False,
     }
     answer = served.post("/sdapi/v1/txt2img", **body)
     made = answer.json()
     assert "secret" not in answer.text and NOTES_HEADER in answer.headers
-    assert "restore_faces" in answer.headers[NOTES_HEADER]
+    assert "styles" in answer.headers[NOTES_HEADER]
     assert [decode(image).size for image in made["images"]] == [(128, 64)] * 2
     info = json.loads(made["info"])
     assert set(info) == set(INFO_KEYS.split())
@@ -95,10 +97,10 @@ def test_txt2img_answers_images_and_every_key_of_info(served: Served) -> None:
 
 
 def test_a_note_is_shown_at_the_prompt_too(served: Served) -> None:
-    post(served, "txt2img", prompt="noted", restore_faces=True, scheduler="gibberish")
+    post(served, "txt2img", prompt="noted", eta=0.5, scheduler="gibberish")
     job = served.server.services.jobs.list_finished()[0]
     notes = [event.text for event in job.events if event.name == "note"]  # type: ignore[attr-defined]
-    assert "restore_faces is not supported and was ignored" in notes
+    assert "eta is not supported and was ignored" in notes
     assert "scheduler gibberish is not supported and was ignored" in notes
 
 
@@ -263,6 +265,52 @@ def test_extras_upscale(served: Served) -> None:
     assert decode(made["images"][0]).size == (64, 48)
     answer = served.post("/sdapi/v1/extra-single-image", image=image, upscaler_1="nothing")
     assert answer.status_code == 404
+
+
+def test_faces_are_restored_as_theirs(served: Served) -> None:
+    """`restore_faces` with the restorer of the options, and the visibilities of the extras tab."""
+    names = [row["name"] for row in post_get(served, "face-restorers")]
+    assert names == ["GFPGAN", "CodeFormer"]
+    chosen = {"face_restoration_model": "CodeFormer", "code_former_weight": 0.3}
+    made = post(served, "txt2img", prompt="a", restore_faces=True, override_settings=chosen)
+    info = json.loads(made["info"])
+    assert info["restore_faces"] is True and info["face_restoration_model"] == "CodeFormer"
+    assert list_faces(served, info["extra_generation_params"]["dream"]) == (1, "codeformer", 0.3)
+    made = post(served, "txt2img", prompt="a", restore_faces=True)
+    assert json.loads(made["info"])["face_restoration_model"] == "GFPGAN"
+    for wrong in ({"face_restoration_model": "x"}, chosen | {"code_former_weight": 2}):
+        answer = served.post(
+            "/sdapi/v1/txt2img", prompt="a", restore_faces=True, override_settings=wrong
+        )
+        assert answer.status_code in (404, 422)
+    image = encode(Image.new("RGB", (64, 48), "red"))
+    for wanted, faces in (
+        ({"gfpgan_visibility": 0.5}, (0.5, "gfpgan", None)),
+        ({"codeformer_visibility": 1, "codeformer_weight": 0.9}, (1, "codeformer", 0.9)),
+    ):
+        made = post(served, "extra-single-image", image=image, upscaler_1="None", **wanted)
+        assert decode(made["image"]).size == (64, 48)
+        line = html.unescape(made["html_info"].removeprefix("<p>").removesuffix("</p>"))
+        assert list_faces(served, line) == faces
+
+
+def list_faces(served: Served, line: str) -> tuple[float | None, str | None, float | None]:
+    request = served.session.parse_line(line)
+    return request.facetool_strength, request.facetool, request.codeformer_fidelity
+
+
+def test_a_clients_error_names_no_folder_of_this_machine(served: Served) -> None:
+    answer = served.post("/sdapi/v1/txt2img", prompt="a <lora:nothing:1>")
+    text = answer.json()["detail"]
+    assert "nothing" in text
+    for folder in served.session.registry.models_dirs:
+        assert str(folder) not in text and folder.name in text
+    assert shorten_paths("in /home/ann b/models, /x/y (see /api/models)") == (
+        "in models, y (see /api/models)"
+    )
+    assert shorten_paths(r"C:\Users\ann\models is 1/2 full, see https://a.b/c") == (
+        "models is 1/2 full, see https://a.b/c"
+    )
 
 
 def post_get(served: Served, name: str) -> Any:

@@ -30,7 +30,7 @@ from dream.web.mcp_server.tool_requests import (
     read_upscale_request,
     read_variation_request,
 )
-from dream.web.refusal import Refusal
+from dream.web.refusal import Refusal, without_folders
 from dream.web.services import WebServices
 
 PATIENCE = 45.0
@@ -229,4 +229,4 @@ def _make_jpeg(path: Path, side: int) -> bytes:
 
 def explain_to_model(error: DreamError | Refusal) -> str:
     """An error as text for a language model."""
-    return error.text if isinstance(error, Refusal) else str(error)
+    return error.text if isinstance(error, Refusal) else str(without_folders(error))

@@ -14,8 +14,11 @@ from dream.core.request import NO_VAE
 from dream.session.a1111_text import format_a1111
 from dream.web.job_table import Job
 from dream.web.sdapi.calls import SdapiCall
+from dream.web.sdapi.face_fields import RESTORERS
 from dream.web.sdapi.lists import get_sampler_name
 from dream.web.sdapi.read_wanted import WantedCall
+
+_FACE_RESTORERS = {ours: theirs for theirs, ours in RESTORERS.items()}
 
 
 def write_images_answer(call: SdapiCall, wanted: WantedCall) -> dict[str, Any]:
@@ -72,8 +75,8 @@ def _write_info(
         "cfg_scale": first.cfg_scale or 0.0,
         "steps": first.steps or 0,
         "batch_size": wanted.batch_size,
-        "restore_faces": False,
-        "face_restoration_model": None,
+        "restore_faces": bool(first.facetool_strength),
+        "face_restoration_model": _FACE_RESTORERS.get(first.facetool or ""),
         "sd_model_name": first.model or "",
         "sd_model_hash": weights[:10],
         "sd_vae_name": None if first.vae in (None, NO_VAE) else first.vae,

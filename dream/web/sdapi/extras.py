@@ -19,16 +19,14 @@ from dream.session.a1111_text import format_a1111
 from dream.session.foreign_lines import find_nearest
 from dream.web.client_values import ClientValues, get_client_defaults
 from dream.web.refusal import Refusal
+from dream.web.sdapi.face_fields import read_visible_faces
 from dream.web.sdapi.input_pictures import encode_png
 from dream.web.sdapi.read_wanted import INVALID
 from dream.web.upload import StoredUpload
 
 _LARGEST = 8.0
 """The largest factor."""
-_UNSUPPORTED = (
-    *("gfpgan_visibility", "codeformer_visibility", "extras_upscaler_2_visibility"),
-    "show_extras_results",
-)
+_UNSUPPORTED = ("extras_upscaler_2_visibility", "show_extras_results")
 _MOST_TEXTS, _LONGEST_TEXT = 50, 100_000
 
 
@@ -42,6 +40,8 @@ class WantedUpscale:
     """0: as large as covers `size`."""
     size: tuple[int, int] | None
     crops: bool
+    faces: Mapping[str, Any]
+    """The fields of a Request that restore faces."""
     notes: tuple[str, ...]
 
     def request_of(self, session: Session, stored: StoredUpload) -> Request:
@@ -49,14 +49,15 @@ class WantedUpscale:
         factor = self.factor
         if self.size is not None:
             factor = max(self.size[0] / stored.width, self.size[1] / stored.height)
-        if not 1 <= factor <= _LARGEST:
+        if self.upscaler and not 1 <= factor <= _LARGEST:
             raise Refusal(INVALID, f"the factor has to be from 1 to {_LARGEST:g}")
-        fields = get_client_defaults(session.base) | {"upscaler": self.upscaler}
+        fields = get_client_defaults(session.base) | {"upscaler": self.upscaler or None}
         kept = ("outdir", "prompt_as_dir", "fnformat", "metadata", "upscaler", "upscale_tile")
         return Request(
             fix=stored.name,
-            upscale=Upscale(round(factor, 4), 1.0),
+            upscale=Upscale(round(factor, 4), 1.0) if self.upscaler else None,
             **{name: fields[name] for name in kept},
+            **self.faces,
         )
 
 
@@ -79,11 +80,13 @@ def read_upscale(session: Session, body: Mapping[str, Any]) -> WantedUpscale:
     if values.text("upscaler_2") not in ("", "None"):
         values.ignore("upscaler_2")
     factor = values.number("upscaling_resize")
+    faces = read_visible_faces(values, INVALID)
     return WantedUpscale(
         upscaler,
         2.0 if factor is None else factor,
         size,
         values.truth("upscaling_crop", True),
+        faces,
         tuple(values.notes),
     )
 

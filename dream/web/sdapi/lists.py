@@ -17,6 +17,7 @@ from dream.options.foreign_names import A1111_SAMPLERS, A1111_SCHEDULES, find_sa
 from dream.options.sampler_table import SAMPLERS
 from dream.options.schedule_table import AUTO, FORMER, SCHEDULES
 from dream.session import Session
+from dream.web.sdapi.face_fields import RESTORERS
 from dream.web.sdapi.model_titles import get_digest, make_title
 
 _SCALE = 4.0
@@ -142,7 +143,7 @@ LISTS: dict[str, ListThings] = {
     "scripts": lambda session: {"txt2img": [], "img2img": []},
     "memory": _describe_memory,
     "cmd-flags": lambda session: _FLAGS,
-    "face-restorers": _list_nothing,
+    "face-restorers": lambda session: [{"name": name, "cmd_dir": None} for name in RESTORERS],
     "realesrgan-models": _list_nothing,
     "prompt-styles": _list_nothing,
     "script-info": _list_nothing,

@@ -19,6 +19,7 @@ from dream.options.variations import Variation
 from dream.session import Session
 from dream.web.client_values import ClientValues, get_client_defaults
 from dream.web.refusal import Refusal
+from dream.web.sdapi.face_fields import FIDELITY, RESTORER, read_restored_faces
 from dream.web.sdapi.server_options import (
     CLIP_SKIP,
     MODEL,
@@ -35,12 +36,16 @@ _HIRES_STRENGTH, _HIRES_SCALE = 0.7, 2.0
 """AUTOMATIC1111's defaults."""
 
 _UNSUPPORTED = (
-    *("restore_faces", "styles", "eta", "s_min_uncond", "s_churn", "s_tmin", "refiner_checkpoint"),
+    *("styles", "eta", "s_min_uncond", "s_churn", "s_tmin", "refiner_checkpoint"),
     *("firstpass_image", "script_args"),
 )
 _UNSUPPORTED_HIRES = (
     *("hr_second_pass_steps", "hr_checkpoint_name", "hr_sampler_name", "hr_scheduler"),
     *("hr_prompt", "hr_negative_prompt"),
+)
+_READ_OVERRIDES = (
+    *(MODEL, VAE, CLIP_SKIP, RESTORER, FIDELITY),
+    *("samples_format", "show_progress_every_n_steps"),
 )
 _HARMLESS = ("Automatic", "Use same checkpoint", "Use same sampler", "Use same scheduler")
 
@@ -87,6 +92,7 @@ def read_wanted(session: Session, chosen: ServerOptions, body: Mapping[str, Any]
         **options.fields(),
         **_read_sampling(values),
         **_read_numbers(values),
+        **read_restored_faces(values, overrides, INVALID),
     }
     batch_size = values.whole("batch_size") or 1
     count = batch_size * (values.whole("n_iter") or 1)
@@ -190,6 +196,6 @@ def _note_unsupported(values: ClientValues, overrides: ClientValues) -> None:
     for name in values.table("alwayson_scripts"):
         values.ignore(str(name))
     for name in values.table("override_settings"):
-        if name not in (MODEL, VAE, CLIP_SKIP, "samples_format", "show_progress_every_n_steps"):
+        if name not in _READ_OVERRIDES:
             overrides.ignore(str(name))
     values.notes += overrides.notes

@@ -201,7 +201,7 @@ class SdapiRoutes:
     ) -> tuple[str, str, list[str]]:
         """The image in base64, something about it in HTML, and notes."""
         data = decode_base64(encoded, "image", INVALID)
-        if not wanted.upscaler:
+        if not (wanted.upscaler or wanted.faces):
             return await to_thread.run_sync(_repeat, data), "<p>not upscaled</p>", [*wanted.notes]
         stored = await self._services.store_upload(data)
         request = wanted.request_of(self._session, stored)
@@ -209,7 +209,7 @@ class SdapiRoutes:
         made = WantedCall(request, None, 1, 1, "", True, 0, 0.0, wanted.notes)
         notes = await self._calls.make(call, made, http)
         saved = require_saved(call).saved[0]
-        if wanted.size is not None and wanted.crops:
+        if wanted.upscaler and wanted.size is not None and wanted.crops:
             crop = await to_thread.run_sync(crop_to_size, saved.path, wanted.size)
             image = _encode(crop)
         else:
