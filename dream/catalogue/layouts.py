@@ -21,7 +21,10 @@ FOLDERS: Mapping[str, tuple[str, ...]] = {
     TEXT_ENCODERS: ("text_encoders", "text_encoder", "clip", "CLIP", "TextEncoders"),
     VAES: ("vae", "VAE"),
     LORAS: ("loras", "lora", "Lora", "LyCORIS"),
-    CONTROLNETS: ("controlnet", "ControlNet"),
+    CONTROLNETS: (
+        *("controlnet", "ControlNet", "controlnets", "control", "t2i_adapter", "T2IAdapter"),
+        *("controlnet-lora", "control-lora", "extensions/sd-webui-controlnet/models"),
+    ),
     EMBEDDINGS: ("embeddings", "Embeddings"),
     UPSCALERS: ("upscale_models", "ESRGAN", "RealESRGAN", "upscalers"),
     TOKENIZERS: ("tokenizers",),
@@ -32,13 +35,13 @@ FOLDERS: Mapping[str, tuple[str, ...]] = {
 _ROOTS = ("", "models", "Models")
 """Where these folders are in a models folder: in itself, or in the `models` of a program's."""
 
-_INVOKEAI: Mapping[str, str] = {
-    CHECKPOINTS: "*/main",
-    VAES: "*/vae",
-    LORAS: "*/lora",
-    CONTROLNETS: "*/controlnet",
-    EMBEDDINGS: "*/embedding",
-    TEXT_ENCODERS: "any/*encoder",
+_INVOKEAI: Mapping[str, tuple[str, ...]] = {
+    CHECKPOINTS: ("*/main",),
+    VAES: ("*/vae",),
+    LORAS: ("*/lora",),
+    CONTROLNETS: ("*/controlnet", "*/t2i_adapter", "*/control_lora"),
+    EMBEDDINGS: ("*/embedding",),
+    TEXT_ENCODERS: ("any/*encoder",),
 }
 """InvokeAI's folders, `models/sdxl/main`: patterns."""
 
@@ -49,7 +52,7 @@ _EXTRA_KEYS: Mapping[str, tuple[str, ...]] = {
     TEXT_ENCODERS: ("text_encoders", "clip"),
     VAES: ("vae",),
     LORAS: ("loras",),
-    CONTROLNETS: ("controlnet",),
+    CONTROLNETS: ("controlnet", "t2i_adapter"),
     EMBEDDINGS: ("embeddings",),
     UPSCALERS: ("upscale_models",),
     TOKENIZERS: (),
@@ -85,9 +88,9 @@ def _candidates(kind: str, models: Path) -> Iterator[Path]:
     for root in _ROOTS:
         for name in FOLDERS[kind]:
             yield models / root / name
-        if kind in _INVOKEAI:
+        for pattern in _INVOKEAI.get(kind, ()):
             with suppress(OSError):
-                yield from sorted((models / root).glob(_INVOKEAI[kind]))
+                yield from sorted((models / root).glob(pattern))
     for place in (models, models.parent):
         yield from _read_extra(place / _EXTRA_FILE, kind)
 

@@ -6,6 +6,8 @@ from contextlib import closing, suppress
 from dataclasses import replace
 
 from dream.catalogue import ModelRegistry
+from dream.catalogue.control_files import list_controls
+from dream.catalogue.control_info import ControlInfo
 from dream.catalogue.face_models import (
     detect_face_architecture,
     find_face_detector,
@@ -42,8 +44,8 @@ NO_VAE_WORD = NO_VAE
 
 def list_models(context: Context, argument: str) -> Events[None]:
     """!models: list every model, with `*` before the active one, whether it is in memory, its
-    family and its size on disk; every upscaler and face restorer on disk; and problems in
-    models.toml and files."""
+    family and its size on disk; every upscaler, face restorer and control model on disk; and
+    problems in models.toml and files."""
     session = context.session
     if argument.strip():
         yield _list_known(argument.strip())
@@ -60,7 +62,10 @@ def list_models(context: Context, argument: str) -> Events[None]:
     faces, wrong_faces = _list_face_models(session.registry)
     if faces:
         lines = [*lines, "faces:", *faces]
-    problems = (*session.registry.check_models(), *wrong, *wrong_faces)
+    controls, wrong_controls = _list_control_models(session.registry)
+    if controls:
+        lines = [*lines, "control models:", *controls]
+    problems = (*session.registry.check_models(), *wrong, *wrong_faces, *wrong_controls)
     yield TextOutput(lines=(*lines, *(f"  ! {problem}" for problem in problems)))
 
 
@@ -112,6 +117,21 @@ def _list_face_models(registry: ModelRegistry) -> tuple[list[Line], list[str]]:
                 continue
             heads.append(f"  {model.name}")
             rows.append(("", kind, format_bytes(measure_bytes(model.path)), model.description))
+    return (_format_table(heads, rows) if rows else []), wrong
+
+
+def _list_control_models(registry: ModelRegistry) -> tuple[list[Line], list[str]]:
+    """The control models on disk, with what they are for, and errors about files among them."""
+    heads: list[str] = []
+    rows: list[Row] = []
+    wrong: list[str] = []
+    for info in list_controls(registry.models_dirs):
+        if not isinstance(info, ControlInfo):
+            wrong.append(str(info))
+            continue
+        heads.append(f"  {info.name}")
+        kind = f"{info.family} {info.kind}".strip()
+        rows.append(("", kind, format_bytes(measure_bytes(info.path)), ", ".join(info.controls)))
     return (_format_table(heads, rows) if rows else []), wrong
 
 

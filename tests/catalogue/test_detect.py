@@ -161,7 +161,7 @@ def test_averages_sizes_and_number_types(tmp_path: Path) -> None:
             "use its name in a prompt; put it into embeddings/ in a models folder",
         ),
         ({"conv_first.weight": (64, 3, 3, 3)}, "an upscaler", "--upscaler"),
-        ({"control_model.x": (1,), FIRST: (320, 4, 3, 3)}, "a ControlNet", "guides"),
+        ({"control_model.x": (1,), FIRST: (320, 4, 3, 3)}, "a ControlNet", "--control"),
         ({"down_blocks.0.resnets.0.norm1.weight": (4,)}, "a denoiser alone", "its folder"),
         ({"text_model.encoder.layers.0.x": (4,)}, "a text encoder", "text_encoders/"),
         ({"something": (4, 4, 4)}, "of an unknown format", ""),

@@ -13,6 +13,9 @@ from dream.commands import COMMANDS, Context, TextOutput, get_questions, run_lin
 from dream.core.errors import DreamError, ModelError
 from dream.core.events import Event, Loading, Note, Rejected
 from dream.session import Session
+from tests.catalogue.test_control_files import IP_PLUS
+from tests.catalogue.test_control_files import SDXL as CONTROLNET_XL
+from tests.catalogue.test_control_files import write as write_header
 from tests.catalogue.test_detect import FIRST, SD2, VAE, write
 from tests.fakes import FakeEngine, fake_session
 
@@ -110,6 +113,18 @@ def test_models_lists_face_restorers_too(session: Session, tmp_path: Path) -> No
     assert rows["  GFPGANv1.3"].split() == ["GFPGAN", "0.0", "MB"]
     assert rows["  RetinaFace"].split()[0] == "RetinaFace"
     assert "codeformer.pth is an embedding, not a face restorer" in str(page.lines[-1])
+
+
+def test_models_lists_the_control_models_with_what_they_are_for(session: Session) -> None:
+    folder = session.registry.models_dirs[0] / "controlnet"
+    write_header(folder / "sdxl_depth.safetensors", CONTROLNET_XL)
+    write_header(folder / "ip-adapter.safetensors", IP_PLUS)
+    (folder / "torn.pth").write_bytes(b"<html>")
+    (page,) = events_of(session, "!models")
+    assert isinstance(page, TextOutput) and "control models:" in page.lines
+    assert table(session)["  sdxl_depth"] == "  sdxl controlnet  2.6 MB  depth"
+    assert "  ip-adapter" not in table(session)
+    assert any("torn.pth is a web page" in str(line) for line in page.lines)
 
 
 def test_switch_loads_and_stays(session: Session) -> None:

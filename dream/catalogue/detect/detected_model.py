@@ -17,10 +17,10 @@ class DetectedModel:
     """"model", "lora", "vae", "embedding", "upscaler", "controlnet", "ip-adapter", "unet",
     "text encoder", another kind of `file_kinds.FILE_KINDS`, or "unknown"."""
     family: str = "other"
-    """For models: the key of a row in the table of families, or "other"."""
+    """For models and control files: the key of a row in the table of families, or "other"."""
     variant: str = ""
     """For models: "", "inpainting", "depth", "refiner", "instruct-pix2pix", "x4-upscaler" or
-    "edm"."""
+    "edm". For IP-Adapters: see `control_family.detect_image_projection`."""
     prediction_type: str = "epsilon"
     """"epsilon" or "v_prediction"; see `prediction.detect_prediction_type`."""
     zero_snr: bool = False

@@ -9,10 +9,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from dream.catalogue.detect.control_family import (
+    CONTROL_LORA,
+    CONTROLNET,
+    IP_ADAPTER,
+    T2I_ADAPTER,
+    UNION,
+)
 from dream.catalogue.detect.tensor_names import TensorNames
 from dream.options.family import Marks
 
-_GUIDES = "it only guides a model, and is not supported yet"
+_CONTROL = "use it with --control KIND=FILE; put it into controlnet/ in a models folder"
+_NOT_YET = "it only guides a model, and is not supported yet"
 _PART = "it is one part of a model; use the whole model"
 
 
@@ -29,10 +37,15 @@ class FileKind:
 
 
 FILE_KINDS = (
-    FileKind("controlnet", "a control-LoRA", _GUIDES, (("^lora_controlnet$",),)),
-    FileKind("controlnet", "a ControlNet-LLLite", _GUIDES, (("^lllite_",),)),
-    FileKind("ip-adapter", "an IP-Adapter for FLUX.1", _GUIDES, (("^ip_adapter_proj_model.",),)),
-    FileKind("ip-adapter", "an IP-Adapter", _GUIDES, (("^ip_adapter.",), ("^image_proj.",))),
+    FileKind(CONTROL_LORA, "a control-LoRA", _CONTROL, (("^lora_controlnet$",),)),
+    FileKind(
+        "controlnet-lllite",
+        "a ControlNet-LLLite",
+        "it is not supported; use a ControlNet or a control-LoRA for Stable Diffusion XL",
+        (("^lllite_",),),
+    ),
+    FileKind(IP_ADAPTER, "an IP-Adapter", _NOT_YET, (("^ip_adapter_proj_model.",),)),
+    FileKind(IP_ADAPTER, "an IP-Adapter", _NOT_YET, (("^ip_adapter.",), ("^image_proj.",))),
     FileKind(
         "lora",
         "a LoRA for FLUX.1",
@@ -40,12 +53,30 @@ FILE_KINDS = (
         (("double_blocks.0.processor.", "_lora"),),
     ),
     FileKind(
-        "controlnet",
-        "a ControlNet",
-        _GUIDES,
-        (("^input_hint_block.",), ("^zero_convs.",), ("^control_model.",)),
+        UNION,
+        "a union ControlNet",
+        _CONTROL,
+        (("^task_embedding$", "^control_add_embedding."), ("^controlnet_mode_embedder.",)),
     ),
-    FileKind("t2i-adapter", "a T2I-Adapter", _GUIDES, (("^adapter.body.",), ("^body.0.block1.",))),
+    FileKind(
+        CONTROLNET,
+        "a ControlNet",
+        _CONTROL,
+        (
+            *(("^input_hint_block.",), ("^zero_convs.",), ("^control_model.",)),
+            *(("^controlnet_cond_embedding.",), ("^controlnet_blocks.",)),
+            *(("^controlnet_x_embedder.",), ("^control_layers.0.",)),
+        ),
+    ),
+    FileKind(
+        T2I_ADAPTER,
+        "a T2I-Adapter",
+        _CONTROL,
+        (
+            *(("^adapter.body.",), ("^body.0.block1.",)),
+            ("^body.0.in_conv.", "^body.0.body.0.block1."),
+        ),
+    ),
     FileKind(
         "hypernetwork",
         "a hypernetwork",

@@ -10,10 +10,18 @@ from functools import lru_cache
 from math import prod
 from pathlib import Path
 
+from dream.catalogue.detect.control_family import (
+    CONTROL_FILE_KINDS,
+    IP_ADAPTER,
+    Tensors,
+    detect_control_family,
+    detect_image_projection,
+)
 from dream.catalogue.detect.detected_model import DetectedModel
 from dream.catalogue.detect.file_kinds import find_file_kind
 from dream.catalogue.detect.gguf import ARCHITECTURE
 from dream.catalogue.detect.headers import Header, read_header
+from dream.catalogue.detect.lora_family import describe_family
 from dream.catalogue.detect.native_size import read_native_size
 from dream.catalogue.detect.number_formats import find_unsupported
 from dream.catalogue.detect.pieces import DENOISER, find_pieces
@@ -59,7 +67,7 @@ _USAGE_HINTS = {
     "vae": "use it with --vae FILE, or put it into VAE/ in a models folder",
     "embedding": "use its name in a prompt; put it into embeddings/ in a models folder",
     "upscaler": "use it with --upscaler FILE, or put it into upscalers/ in a models folder",
-    "controlnet": "it only guides a model, and is not supported yet",
+    "controlnet": "use it with --control KIND=FILE; put it into controlnet/ in a models folder",
     "ip-adapter": "it only guides a model, and is not supported yet",
     "unet": "load the whole model from its folder in diffusers layout, or by its hub id",
     "text encoder": "put it into text_encoders/ in a models folder, where its models find it",
@@ -107,7 +115,10 @@ def _classify(header: Header) -> DetectedModel:
     if pieces and pieces[0].role == DENOISER:
         return classify_denoiser(common, header, pieces)
     if file_kind:
-        return replace(common, kind=file_kind.kind, called=file_kind.called, place=file_kind.place)
+        found = replace(common, kind=file_kind.kind, called=file_kind.called, place=file_kind.place)
+        return _with_control_family(found, tensors)
+    if common.kind in CONTROL_FILE_KINDS:  # in a file that has the whole model too
+        return _with_control_family(common, tensors)
     if len(pieces) == 1 and common.kind not in ("lora", "model"):
         return classify_part(common, pieces)
     if common.kind == "unknown" and header.format == "gguf":
@@ -117,6 +128,19 @@ def _classify(header: Header) -> DetectedModel:
     detected = _detect_model(common, header)
     called, place = _why_not_loaded(detected, names)
     return replace(detected, called=called, place=place)
+
+
+def _with_control_family(detected: DetectedModel, tensors: Tensors) -> DetectedModel:
+    """For a control file or an IP-Adapter: with its family, and what it is called."""
+    kind = detected.kind
+    if kind != IP_ADAPTER and kind not in CONTROL_FILE_KINDS:
+        return detected
+    family = detect_control_family(kind, tensors)
+    called = detected.called or describe_kind(kind)
+    variant = detect_image_projection(tensors) if kind == IP_ADAPTER else ""
+    if family:
+        called = f"{called} for {describe_family(family)}"
+    return replace(detected, family=family or "other", variant=variant, called=called)
 
 
 def _common(header: Header) -> DetectedModel:

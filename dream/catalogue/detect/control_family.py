@@ -1,0 +1,91 @@
+"""Detects which model family a control file is for, from its header: a ControlNet, a control-LoRA,
+a T2I-Adapter or an IP-Adapter.
+
+Sources: the layers' names as lllyasviel's, Stability's, Tencent's, XLabs', InstantX', Alibaba's and
+diffusers' trainers write them, and the width of the text that cross-attention reads.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from dream.catalogue.detect.tensors import TensorHeader
+
+Tensors = Mapping[str, TensorHeader]
+
+CONTROLNET, UNION, CONTROL_LORA = "controlnet", "controlnet union", "control-lora"
+T2I_ADAPTER, IP_ADAPTER = "t2i-adapter", "ip-adapter"
+CONTROL_FILE_KINDS = (CONTROLNET, UNION, CONTROL_LORA, T2I_ADAPTER)
+"""The kinds of file that make a model follow a control image."""
+
+_WIDTHS = {768: "sd1", 1024: "sd2", 2048: "sdxl"}
+_SDXL_SIZES = 2816
+"""Width of SDXL's sizes and pooled text; its small ControlNets have no cross-attention."""
+
+_NAMED: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
+    (family, re.compile(pattern))
+    for family, pattern in (
+        ("sd3", r"pos_embed_input\.|joint_blocks\.|transformer_blocks\.\d+\.adaLN_modulation\."),
+        ("z-image", r"control_(layers|noise_refiner|all_x_embedder)\."),
+        ("qwen-image", r"txt_norm\.|transformer_blocks\.\d+\.(img|txt)_mod\."),
+        ("flux", r"ip_adapter_proj_model\.|(double_blocks|single_transformer_blocks)\."),
+        ("flux", r"controlnet_(x_embedder|mode_embedder|blocks)\."),
+    )
+)
+"""The first row with a matching tensor name is used."""
+
+_TEXT = re.compile(r".*(attn2\.to_k\.(weight|down)|\.to_k_ip\.weight)")
+_SIZES = re.compile(r".*(label_emb\.0\.0|add_embedding\.linear_1)\.(weight|down)")
+_T2I_INPUT = re.compile(r"(adapter\.)?conv_in\.weight")
+_T2I_CHANNELS = {64: "sd1", 192: "sd1", 256: "sdxl", 768: "sdxl"}
+"""A pixel's neighbours become channels: squares of 8 in adapters for SD 1, of 16 for SDXL; of gray
+or of RGB."""
+
+_IMAGE_PROJECTIONS = (
+    ("faceid plus", "image_proj.perceiver_resampler."),
+    ("faceid", "ip_adapter.0.to_q_lora."),
+    ("plus", "image_proj.latents"),
+    ("full face", "image_proj.proj.3."),
+    ("plain", "image_proj.proj.weight"),
+    ("plain", "ip_adapter_proj_model."),
+    ("faceid", "image_proj.proj.2."),
+)
+"""Kinds of IP-Adapter, by the beginning of a tensor's name; the first match is used."""
+
+
+def detect_control_family(kind: str, tensors: Tensors) -> str:
+    """ "sd1", "sd2", "sdxl", "sd3", "flux", "qwen-image" or "z-image"; empty if the header does not
+    say, as for models of unusual widths."""
+    if kind == T2I_ADAPTER:
+        return _t2i_family(tensors)
+    for family, pattern in _NAMED:
+        if any(map(pattern.match, tensors)):
+            return family
+    for name, tensor in tensors.items():
+        if len(tensor.shape) == 2 and _TEXT.fullmatch(name):
+            return _WIDTHS.get(tensor.shape[1], "")
+    for name, tensor in tensors.items():
+        if len(tensor.shape) == 2 and _SIZES.fullmatch(name):
+            return "sdxl" if tensor.shape[1] == _SDXL_SIZES else ""
+    return ""
+
+
+def _t2i_family(tensors: Tensors) -> str:
+    for name, tensor in tensors.items():
+        if len(tensor.shape) == 4 and _T2I_INPUT.fullmatch(name):
+            return _T2I_CHANNELS.get(tensor.shape[1], "")
+    return "sd1"  # there are light adapters for it only
+
+
+def detect_image_projection(tensors: Tensors) -> str:
+    """Which kind of IP-Adapter: "plain", "plus", "full face", "faceid", "faceid plus"; empty if
+    unknown."""
+    return next(
+        (
+            kind
+            for kind, start in _IMAGE_PROJECTIONS
+            if any(name.startswith(start) for name in tensors)
+        ),
+        "",
+    )
