@@ -21,6 +21,7 @@ from dream.catalogue.detect.require import require_supported
 from dream.catalogue.discovery import TRANSFORMERS_INDEX
 from dream.core.bounded_reading import read_json
 from dream.core.errors import ModelError
+from dream.options.union_modes import UNION_MODES, UNNUMBERED_UNIONS
 
 FOLDER, DIFFUSERS, ORIGINAL = "folder", "diffusers", "original"
 """Forms of a control model: a folder in diffusers layout; a file with diffusers' names; a file with
@@ -53,17 +54,8 @@ _WORDS: Mapping[str, tuple[str, ...]] = {
 }
 """Words in the names of files for each kind of control image (`options.control`)."""
 
-_UNIONS: Mapping[str, tuple[str, ...]] = {
-    "sdxl": ("pose", "depth", "softedge", "scribble", "canny", "lineart", "normal", "seg"),
-    "flux": ("canny", "tile", "depth", "pose"),
-    "qwen-image": ("canny", "softedge", "depth", "pose"),
-    "z-image": ("canny", "softedge", "depth", "pose"),
-}
-"""What union models of each family are for, as their authors list it."""
-_PROMAX = 8
-"""Control types of xinsir's larger union, which also has tile and inpaint."""
 _SPLIT = re.compile(r"[^a-z0-9]+|(?<=[a-z])(?=[0-9])")
-_TYPES = "task_embedding"
+_MODES = ("task_embedding", "controlnet_mode_embedder.weight")
 _DIFFUSERS_NAMES = ("down_blocks.", "adapter.", "transformer_blocks.", "control_layers.")
 _METADATA = ("modelspec.title", "title")
 _LONG = 5
@@ -142,8 +134,9 @@ def _read_folder(name: str, folder: Path) -> ControlInfo:
         family = _FAMILIES_BY_WIDTH.get(width, "")
     if family == "flux" and config.get("num_mode"):
         kind = UNION
-    promax = config.get("num_control_type") == _PROMAX
-    controls = find_controls(kind, family, promax, (name, folder.name))
+    types = config.get("num_control_type") or config.get("num_mode")
+    types = types if isinstance(types, int) else 0
+    controls = find_controls(kind, family, types, (name, folder.name))
     return ControlInfo(
         name=name, path=folder, kind=kind, family=family, form=FOLDER, controls=controls
     )
@@ -167,8 +160,8 @@ def _read_file(name: str, path: Path) -> ControlInfo:
         raise ModelError(f"{path} is {called}, not a control model", hint)
     header = read_header(path)
     family = "" if detected.family == "other" else detected.family
-    types = header.tensors.get(_TYPES)
-    promax = types is not None and types.shape[:1] == (_PROMAX,)
+    modes = (header.tensors[name].shape for name in _MODES if name in header.tensors)
+    types = next((shape[0] for shape in modes if shape), 0)
     texts = (name, path.stem, *(header.metadata.get(key, "") for key in _METADATA))
     plain = any(part.startswith(_DIFFUSERS_NAMES) for part in header.tensors)
     return ControlInfo(
@@ -177,13 +170,16 @@ def _read_file(name: str, path: Path) -> ControlInfo:
         kind=detected.kind,
         family=family,
         form=DIFFUSERS if plain else ORIGINAL,
-        controls=find_controls(detected.kind, family, promax, texts),
+        controls=find_controls(detected.kind, family, types, texts),
     )
 
 
-def find_controls(kind: str, family: str, promax: bool, texts: tuple[str, ...]) -> tuple[str, ...]:
-    """The kinds of control image that a model is for: those that its name or title has, else those
-    of a union. promax: whether it is xinsir's larger union."""
+def find_controls(kind: str, family: str, types: int, texts: tuple[str, ...]) -> tuple[str, ...]:
+    """The kinds of control image that a model is for: of a union as many as it has types, else
+    those that its name or title has."""
+    if kind == UNION:
+        modes = UNION_MODES.get(family, {})
+        return tuple(control for control, number in modes.items() if number < types)
     for text in texts:
         plain = text.casefold()
         words = set(_SPLIT.split(plain))
@@ -192,8 +188,20 @@ def find_controls(kind: str, family: str, promax: bool, texts: tuple[str, ...]) 
             for control, names in _WORDS.items()
             if any(name in words or (len(name) >= _LONG and name in plain) for name in names)
         )
-        if named and kind != UNION:
+        if named:
             return named
-        if kind == UNION or "union" in words:
-            return (*_UNIONS.get(family, ()), *(("tile", "inpaint") if promax else ()))
+        if "union" in words:
+            return UNNUMBERED_UNIONS.get(family, ())
     return ()
+
+
+def find_union_mode(info: ControlInfo, control: str) -> int | None:
+    """The number by which a union knows a kind of control image; None for other models. Raises
+    ModelError for a kind that it was not trained on."""
+    if info.kind != UNION:
+        return None
+    if control not in info.controls:
+        raise ModelError(
+            f"{info.name} is not for {control}", f"it is for {', '.join(info.controls)}"
+        )
+    return UNION_MODES[info.family][control]

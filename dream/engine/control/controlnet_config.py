@@ -8,7 +8,7 @@ Zhang et al. 2023, arXiv:2302.05543. The original layout counts the blocks of al
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from itertools import count
 from typing import Any
 
@@ -134,6 +134,21 @@ def infer_controlnet_config(shapes: Shapes, family: str, time_width: int = 0) ->
     return config
 
 
+def infer_union_config(shapes: Shapes) -> dict[str, Any]:
+    """What a ControlNetUnionModel has besides: types of control, and a transformer over them.
+    Raises KeyError for a missing weight."""
+    types, width = shapes["task_embedding"].shape
+    layer = "transformer_layes.{}.ln_1.weight"  # spelled so in the files
+    return {
+        "num_control_type": types,
+        "num_trans_channel": width,
+        "num_trans_layer": _count(lambda n: layer.format(n) in shapes),
+        "num_proj_channel": shapes["spatial_ch_projs.weight"].shape[0],
+        "addition_time_embed_dim": shapes["control_add_embedding.linear_1.weight"].shape[1]
+        // types,
+    }
+
+
 def _conditioning(shapes: Shapes) -> dict[str, Any]:
     """The convolutions that the control image passes through: each pair keeps, then widens."""
     first = shapes["controlnet_cond_embedding.conv_in.weight"].shape
@@ -162,6 +177,6 @@ def _depth(shapes: Shapes, place: str) -> int:
     return _count(lambda n: f"{place}.transformer_blocks.{n}.norm1.weight" in shapes)
 
 
-def _count(has: Any) -> int:
+def _count(has: Callable[[int], bool]) -> int:
     """How many consecutive numbers from 0 exist."""
     return next(n for n in count() if not has(n))

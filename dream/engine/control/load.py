@@ -6,7 +6,7 @@ another shape is an error: nothing is ever half loaded.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +15,17 @@ import torch
 from accelerate import init_empty_weights
 
 from dream.catalogue.control_info import FOLDER, ControlInfo
+from dream.catalogue.detect.control_family import CONTROL_LORA, CONTROLNET, T2I_ADAPTER, UNION
 from dream.catalogue.detect.require import require_supported
 from dream.core.bounded_reading import read_json
 from dream.core.errors import ModelError
+from dream.engine.control.control_lora import complete_control_lora
 from dream.engine.control.controlnet_config import (
     infer_controlnet_config,
+    infer_union_config,
     rename_controlnet,
 )
+from dream.engine.control.t2i_adapter import infer_t2i_config, rename_t2i_adapter
 from dream.engine.loading.checkpoint import open_tensors
 from dream.engine.loading.mmap_file import MappedFile
 from dream.engine.loading.weight_copy import load_weights, missing_weights_error
@@ -51,8 +55,9 @@ CONTROL_CLASSES: Mapping[str, Any] = {
 def load_control(info: ControlInfo, placement: Placement, unet: Any = None) -> torch.nn.Module:
     """The control model, in diffusers' class, on its device.
 
-    unet: the denoiser of the model that it is used with, for what a file does not say. Raises
-    ModelError for a file that is broken, incomplete, or would run code.
+    unet: the denoiser of the model that it is used with, for what a file does not say; a
+    control-LoRA adds to its weights, so no LoRA may be merged into them then. Raises ModelError
+    for a file that is broken, incomplete, or would run code.
     """
     try:
         if info.form == FOLDER:
@@ -60,7 +65,7 @@ def load_control(info: ControlInfo, placement: Placement, unet: Any = None) -> t
         return _load_file(info, placement, unet)
     except KeyError as error:
         raise missing_weights_error(info.path, str(error.args[0])) from error
-    except IndexError as error:  # a weight of fewer dimensions than it needs
+    except (IndexError, ValueError, ArithmeticError) as error:  # of shapes that no model has
         raise _unsupported(info.path) from error
 
 
@@ -89,12 +94,48 @@ def _load_folder(folder: Path, placement: Placement) -> torch.nn.Module:
 def _load_file(info: ControlInfo, placement: Placement, unet: Any) -> torch.nn.Module:
     mapped = open_tensors(info.path, require_supported(info.path).format)
     weights = _own_weights(mapped.tensors)
-    names = rename_controlnet(weights)
-    weights = {names[name]: tensor for name, tensor in weights.items()}
-    time_width = getattr(getattr(unet, "config", None), "addition_time_embed_dim", None) or 0
-    config = infer_controlnet_config(weights, info.family, time_width)
-    model = _build_empty("ControlNetModel", config, info.path)
+    kind, weights, config = _READERS[info.kind](info, weights, unet)
+    model = _build_empty(kind, config, info.path)
     return _build(model, weights, info.path, placement, [mapped])
+
+
+Read = tuple[str, dict[str, torch.Tensor], dict[str, Any]]
+"""The class, the weights by its names, and its configuration."""
+
+
+def _read_controlnet(info: ControlInfo, weights: Tensors, unet: Any) -> Read:
+    renamed = _rename(weights, rename_controlnet(weights))
+    time_width = getattr(getattr(unet, "config", None), "addition_time_embed_dim", None) or 0
+    config = infer_controlnet_config(renamed, info.family, time_width)
+    return "ControlNetModel", renamed, config
+
+
+def _read_union(info: ControlInfo, weights: Tensors, unet: Any) -> Read:
+    _, renamed, config = _read_controlnet(info, weights, unet)
+    config.pop("mid_block_type", None)
+    return "ControlNetUnionModel", renamed, config | infer_union_config(renamed)
+
+
+def _read_control_lora(info: ControlInfo, weights: Tensors, unet: Any) -> Read:
+    renamed = _rename(weights, rename_controlnet(weights))
+    return "ControlNetModel", *complete_control_lora(renamed, unet, info.path)
+
+
+def _read_t2i_adapter(info: ControlInfo, weights: Tensors, unet: Any) -> Read:
+    renamed = _rename(weights, rename_t2i_adapter(weights))
+    return "T2IAdapter", renamed, infer_t2i_config(renamed)
+
+
+_READERS: Mapping[str, Callable[[ControlInfo, Tensors, Any], Read]] = {
+    CONTROLNET: _read_controlnet,
+    UNION: _read_union,
+    CONTROL_LORA: _read_control_lora,
+    T2I_ADAPTER: _read_t2i_adapter,
+}
+
+
+def _rename(weights: Tensors, names: Mapping[str, str]) -> dict[str, torch.Tensor]:
+    return {names[name]: tensor for name, tensor in weights.items()}
 
 
 def _own_weights(tensors: Tensors) -> dict[str, torch.Tensor]:
