@@ -116,6 +116,13 @@ class FakeEngine:
             Image.new("L", (8, 8)).save(path)
         yield Note(text=f"all is {text_mask.words}")
 
+    def make_control_map(self, kind: str, image: Path, target: Path) -> LoadEvents:
+        """Everything is black."""
+        yield Progress("fetch", 1, 2)
+        if error := self.load_fails(kind):
+            raise error
+        Image.new("RGB", (8, 8)).save(target)
+
     def count_tokens(self, recipe: Recipe) -> LoadEvents:
         """A word is a token."""
         yield Note(text=f"prompt: {len(recipe.prompt.split())} tokens")

@@ -64,10 +64,11 @@ def test_a_line_with_such_a_name_is_refused_wherever_it_is_met(tmp_path: Path, n
 def test_commands_refuse_such_a_name(tmp_path: Path, name: str) -> None:
     context = Context(fake_session(tmp_path), tuple, COMMANDS)
     for command in COMMANDS:
-        if command.completion not in ("file", "picture", "model", "vae"):
+        if command.completion not in ("file", "picture", "model", "vae", "control"):
             continue
         options = " -tm cat" if command.name == "!mask" else ""
-        (event,) = run_line(context, f"{command.name} {quote(name)}{options}")
+        kind = "canny " if command.name == "!control" else ""
+        (event,) = run_line(context, f"{command.name} {kind}{quote(name)}{options}")
         assert isinstance(event, Rejected), command.name
     for line in (f"!set outdir {quote(name)}", f"!fetch *.png {quote(name)}"):
         events = list(run_line(context, line))

@@ -204,6 +204,7 @@ def test_no_command_renders_loads_or_writes_in_a_dry_run(dry: Session, tmp_path:
     arguments = {"!mask": f"{picture} -tm cat", "!fix": f"{picture} -U2", "!del_model": "tiny"}
     arguments |= {"!verify": str(log), "!replay": str(log), "!clear": "yes", "!switch": "tiny"}
     arguments |= {
+        "!control": f"canny {picture}",
         "!import_model": str(tmp_path / "models" / "tiny"),
         "!edit_model": "tiny --steps 2",
         "!fetch": f"{picture.parent}/*.png {tmp_path / 'fetched.txt'}",

@@ -13,6 +13,7 @@ from dream.commands.command import (
     ShowImage,
     TextOutput,
 )
+from dream.commands.control_map import write_control_map
 from dream.commands.defaults import save_defaults, set_default, unset_default
 from dream.commands.delete_model import DELETE_OPTIONS, ask_about_deletion, delete_model
 from dream.commands.dispatch import (
@@ -132,6 +133,16 @@ COMMANDS = (
         "find what the words describe in an image: writes a mask for -M and a confidence map",
         write_mask,
         "picture",
+        changes=True,
+        queued=True,
+    ),
+    Command(
+        "!control",
+        "KIND FILE|-1",
+        "write the map that --control makes of an image, such as its edges; use or edit it with"
+        " --control_raw",
+        write_control_map,
+        "control",
         changes=True,
         queued=True,
     ),

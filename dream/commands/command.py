@@ -97,7 +97,8 @@ class Command:
     run: RunCommand
     completion: str = ""
     """What completes its first word: "file", "picture", "png", "topic" (a switch or a command),
-    "setting" (the name of a switch, then its value), or nothing."""
+    "setting" (the name of a switch, then its value), "control" (a kind of control image, then a
+    picture), or nothing."""
     options: Mapping[str, OptionType[Any]] = field(default_factory=dict)
     """Its own options, and the type of value each takes; `expects` explains it."""
     questions: Callable[[Context, str], Questions] | None = None

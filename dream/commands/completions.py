@@ -24,6 +24,7 @@ from dream.gallery import LOG_NAME, read_last_lines
 from dream.line import behind_prefix
 from dream.line.complete import Suggestion, Values, complete
 from dream.line.words import split_line
+from dream.options.control import CONTROL_KINDS
 from dream.prompt import TemplateError
 from dream.session import Session
 
@@ -178,12 +179,26 @@ def _for_command(
             yield Suggestion(value, end - len(argument), value, meta)
     elif completes == "setting":
         yield from _settings(argument, values, end)
+    elif completes == "control":
+        yield from _controls(argument, files, end)
     elif completes in ("model", "vae"):
         for value, meta in values(completes, argument):
             yield Suggestion(value, end - len(argument), value, meta)
     elif completes in _FILES:
         for text, display in files.find_arguments(completes, argument):
             yield Suggestion(text, end - len(argument), display, "")
+
+
+def _controls(typed: str, files: FileFinder, end: int) -> Iterator[Suggestion]:
+    """Kinds of control images, then images."""
+    name, space, file = typed.partition(" ")
+    if not space:
+        for kind in CONTROL_KINDS.values():
+            if kind.name.startswith(name.lower()):
+                yield Suggestion(kind.name, end - len(name), kind.name, kind.help)
+        return
+    for text, display in files.find_arguments("picture", file.lstrip()):
+        yield Suggestion(text, end - len(file.lstrip()), display, "")
 
 
 def _options(command: Command, argument: str, values: Values, end: int) -> Iterator[Suggestion]:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from contextlib import closing, suppress
-from itertools import count
-from pathlib import Path
+from contextlib import closing
 
 from dream.commands.command import Context, ShowImage, find_named_file
+from dream.commands.new_files import create_files_beside
 from dream.core.errors import BadLine, GalleryError
 from dream.core.events import Events, Note, Step
 from dream.core.file_names import path_exists_at
@@ -25,7 +24,7 @@ def write_mask(context: Context, argument: str) -> Events[None]:
     image = find_named_file(context, name, "!mask")
     if not path_exists_at(image):
         raise GalleryError(f"there is no {image}")
-    mask, heat_map = _create_files(image)
+    mask, heat_map = create_files_beside(image, "mask", "heat")
     done = False
     try:
         with closing(context.session.engine.find_mask(image, text_mask, mask, heat_map)) as events:
@@ -54,22 +53,3 @@ def _parse_arguments(argument: str) -> tuple[str, TextMask]:
     if request != Request(prompt=request.prompt, text_mask=request.text_mask):
         raise BadLine(f"{_USAGE}; other switches are not supported")
     return request.prompt, request.text_mask
-
-
-def _create_files(image: Path) -> tuple[Path, Path]:
-    """Create two empty files with free names beside the image. Raises GalleryError."""
-    for number in count(1):
-        again = f".{number:02}" if number > 1 else ""
-        names = [f"{image.stem}.{kind}{again}.png" for kind in ("mask", "heat")]
-        mask, heat_map = (image.with_name(name) for name in names)
-        try:
-            mask.open("xb").close()
-        except FileExistsError:
-            continue
-        except OSError as error:
-            raise GalleryError(f"cannot write {mask}: {error.strerror}") from error
-        with suppress(FileExistsError):
-            heat_map.open("xb").close()
-            return mask, heat_map
-        mask.unlink()
-    raise AssertionError("numbers never end")

@@ -154,6 +154,14 @@ class ImageGenerator:
             self.placement.device, report, image, text_mask
         )
 
+    def make_control_map(
+        self, kind: str, image: Image.Image, report: ProgressCallback
+    ) -> Image.Image:
+        """The map of an RGB image for control models of a kind, in its size. Raises ModelError,
+        FetchError, OutOfMemory, SetupError."""
+        device = self.placement.device
+        return self._vision.make_control_map(device, report, kind, image, image.size).image
+
     def load(
         self, model: str, report: ProgressCallback, options: ModelOptions = DEFAULT_OPTIONS
     ) -> LoadedModel:

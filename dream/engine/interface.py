@@ -122,6 +122,11 @@ class Engine(Protocol):
         black where it is, and a grey heat map, the lighter, the surer. Raises InputError,
         ModelError, FetchError, GalleryError."""
 
+    def make_control_map(self, kind: str, image: Path, target: Path) -> LoadEvents:
+        """Write the map of an image for control models of a kind (a key of CONTROL_KINDS), a PNG of
+        the image's size, at most `make_map.LONGEST_SIDE` wide or high. Raises InputError,
+        ModelError, FetchError, GalleryError."""
+
     def count_tokens(self, recipe: Recipe) -> LoadEvents:
         """Load the recipe's model; a Note for each part of its prompt says how many tokens it has,
         and what is cut off. Raises ModelError, OutOfMemory."""

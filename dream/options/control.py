@@ -67,6 +67,29 @@ CONTROL_KINDS: Mapping[str, ControlKind] = MappingProxyType(
 )
 """By the name in the line and in the log."""
 
+UNSUPPORTED_KINDS: Mapping[str, str] = MappingProxyType(
+    {
+        **dict.fromkeys(
+            ("mlsd", "lines"),
+            "MLSD is in no maintained package; use canny, or a ready-made map with --control_raw",
+        ),
+        **dict.fromkeys(
+            ("animal_pose", "animalpose", "animal_openpose"),
+            "animal poses are in no maintained package; use softedge or depth, or a ready-made map"
+            " with --control_raw",
+        ),
+        **dict.fromkeys(
+            ("face", "mediapipe_face", "densepose"),
+            "its detector is in no maintained package; use pose or softedge, or a ready-made map"
+            " with --control_raw",
+        ),
+        "lineart_anime": "its network is in no maintained package; use lineart",
+        "shuffle": "use -I with a high --strength, or --image_prompt",
+        "teed": "its network is in no maintained package; use softedge",
+    }
+)
+"""Other programs' kinds that have no preprocessor here, and what to use instead."""
+
 _NAMES = {
     spelling: kind.name
     for kind in CONTROL_KINDS.values()

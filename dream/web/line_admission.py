@@ -38,7 +38,9 @@ _HARMLESS = frozenset(
 )
 _WITH_IMAGE = frozenset({"!info", "!fetch", "!mask", "!verify"})
 """Their first word names an image."""
-_USABLE = _HARMLESS | _WITH_IMAGE | {"!fix", "!switch", "!vae", "!set", "!stats"}
+_CONTROL = "!control"
+"""Its second word names an image."""
+_USABLE = _HARMLESS | _WITH_IMAGE | {_CONTROL, "!fix", "!switch", "!vae", "!set", "!stats"}
 
 
 @dataclass(frozen=True)
@@ -112,7 +114,11 @@ class LineAdmission:
         if command in _HARMLESS or (command in ("!stats", "!vae", "!set") and not argument):
             return
         words = [word.text for word in split_words(argument)]
-        if command in _WITH_IMAGE and words:
+        if command == _CONTROL:
+            if len(words) != 2:
+                raise BadLine("!control takes a kind and a file", 1, "quote a name with spaces")
+            words = words[1:]
+        if command in (*_WITH_IMAGE, _CONTROL) and words:
             if command == "!fetch" and len(words) > 1:
                 raise BadLine("!fetch with two files is available at the prompt only", 1)
             named = self._admission.find_image(words[0], memory=True)
@@ -127,7 +133,7 @@ class LineAdmission:
         elif command == "!set":
             base = read_default(argument, session.base)
             self._admission.admit(replace(base, prompt=""), memory=True)
-        elif command not in _WITH_IMAGE:
+        elif command not in (*_WITH_IMAGE, _CONTROL):
             raise BadLine(f"{command} is available at the prompt only", 1)
 
 

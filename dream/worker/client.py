@@ -27,6 +27,7 @@ from dream.worker.protocol import (
     FinishTask,
     Init,
     LoadTask,
+    MakeControlMapTask,
     Preload,
     RenderTask,
     RunTask,
@@ -115,6 +116,10 @@ class WorkerEngine:
     def find_mask(self, image: Path, text_mask: TextMask, mask: Path, heat: Path) -> LoadEvents:
         """See `dream.engine.interface.Engine`. Raises SetupError and WorkerDied too."""
         yield from self._run_task(FindMaskTask(image, text_mask, mask, heat))
+
+    def make_control_map(self, kind: str, image: Path, target: Path) -> LoadEvents:
+        """See `dream.engine.interface.Engine`. Raises SetupError and WorkerDied too."""
+        yield from self._run_task(MakeControlMapTask(kind, image, target))
 
     def count_tokens(self, recipe: Recipe) -> LoadEvents:
         """See `dream.engine.interface.Engine`. Raises SetupError and WorkerDied too."""

@@ -21,7 +21,7 @@ from dream.engine import create_generator
 from dream.engine.interface import DeviceConfig, ProgressCallback
 from dream.inputs import invert_mask, open_picture
 from dream.worker.postprocessor import PostProcessor
-from dream.worker.protocol import FindMaskTask, FinishTask, RenderTask
+from dream.worker.protocol import FindMaskTask, FinishTask, MakeControlMapTask, RenderTask
 
 
 class TaskExecutor:
@@ -78,6 +78,16 @@ class TaskExecutor:
         except OSError as error:
             raise GalleryError(f"cannot write {task.mask}: {error.strerror or error}") from error
         report(Note(text=f"“{task.text_mask.words}” covers {share:.1%} of {task.image.name}"))
+
+    def make_control_map(self, task: MakeControlMapTask, report: ProgressCallback) -> None:
+        """Write the control map of an image. Raises InputError, ModelError, FetchError,
+        GalleryError."""
+        opened = open_picture(task.image)
+        control_map = self._generator.make_control_map(task.kind, opened.image, report)
+        try:
+            control_map.save(task.target)
+        except OSError as error:
+            raise GalleryError(f"cannot write {task.target}: {error.strerror or error}") from error
 
     def count_tokens(self, recipe: Recipe, report: ProgressCallback) -> None:
         """Report the tokens of a recipe's prompt. Raises ModelError, OutOfMemory."""

@@ -27,7 +27,7 @@ from dream.engine.interface import (
 )
 from dream.options.text_mask import TextMask
 from dream.worker.executor import TaskExecutor
-from dream.worker.protocol import FindMaskTask, FinishTask, RenderTask
+from dream.worker.protocol import FindMaskTask, FinishTask, MakeControlMapTask, RenderTask
 from dream.worker.worker_process import measure_resident_memory
 
 
@@ -71,6 +71,14 @@ class InProcessEngine:
         yield from _stream(
             lambda report: self._executor.find_mask(
                 FindMaskTask(image, text_mask, mask, heat), report
+            )
+        )
+
+    def make_control_map(self, kind: str, image: Path, target: Path) -> LoadEvents:
+        """See `dream.engine.interface.Engine`."""
+        yield from _stream(
+            lambda report: self._executor.make_control_map(
+                MakeControlMapTask(kind, image, target), report
             )
         )
 

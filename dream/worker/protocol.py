@@ -84,13 +84,30 @@ class FindMaskTask:
 
 
 @dataclass(frozen=True)
+class MakeControlMapTask:
+    """Task: write the map of an image for control models of a kind."""
+
+    kind: str
+    image: Path
+    target: Path
+
+
+@dataclass(frozen=True)
 class CountTokensTask:
     """Task: count the tokens of the recipe's prompt for its model."""
 
     recipe: Recipe
 
 
-Task = RenderTask | FinishTask | LoadTask | ConvertTask | FindMaskTask | CountTokensTask
+Task = (
+    RenderTask
+    | FinishTask
+    | LoadTask
+    | ConvertTask
+    | FindMaskTask
+    | MakeControlMapTask
+    | CountTokensTask
+)
 
 
 def get_model(task: Task) -> str | None:
@@ -123,6 +140,7 @@ _VERBS = {
     LoadTask: "loading",
     ConvertTask: "converting",
     FindMaskTask: "searching",
+    MakeControlMapTask: "preprocessing",
     CountTokensTask: "counting",
 }
 

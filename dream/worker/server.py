@@ -34,6 +34,7 @@ from dream.worker.protocol import (
     Init,
     LoadedModels,
     LoadTask,
+    MakeControlMapTask,
     Preload,
     RenderTask,
     RunTask,
@@ -121,6 +122,9 @@ class WorkerServer:
                     result = None
                 case FindMaskTask() as task:
                     executor.find_mask(task, report)
+                    result = None
+                case MakeControlMapTask() as task:
+                    executor.make_control_map(task, report)
                     result = None
                 case CountTokensTask(recipe):
                     executor.count_tokens(recipe, report)

@@ -70,6 +70,7 @@ LINES = (
     "!fetch -1 /tmp/out.txt",
     "!info /etc/passwd",
     "!mask /etc/hostname -tm x",
+    "!control canny /etc/hostname",
     "!stats /etc",
     "!clear",
     "!restart",

@@ -1,0 +1,50 @@
+"""`!control` in the worker: a real image becomes a real map."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image, ImageDraw
+
+from dream.catalogue import ModelRegistry
+from dream.core.errors import GalleryError, InputError, ModelError
+from dream.engine.interface import DeviceConfig
+from dream.worker.executor import TaskExecutor
+from dream.worker.protocol import MakeControlMapTask
+
+
+@pytest.fixture(scope="module")
+def executor(tmp_path_factory: pytest.TempPathFactory) -> TaskExecutor:
+    return TaskExecutor(
+        ModelRegistry((tmp_path_factory.mktemp("models"),), offline=True), DeviceConfig()
+    )
+
+
+@pytest.fixture
+def drawing(tmp_path: Path) -> Path:
+    image = Image.new("RGB", (96, 64), "blue")
+    ImageDraw.Draw(image).ellipse((30, 10, 70, 50), fill="red")
+    image.save(tmp_path / "drawing.png")
+    return tmp_path / "drawing.png"
+
+
+def test_the_map_has_the_size_of_the_image(executor: TaskExecutor, drawing: Path) -> None:
+    target = drawing.with_name("map.png")
+    executor.make_control_map(MakeControlMapTask("canny", drawing, target), print)
+    with Image.open(target) as made:
+        levels = np.asarray(made)
+    assert levels.shape == (64, 96, 3) and 80 < (levels[..., 0] == 255).sum() < 200
+
+
+def test_what_cannot_be_read_or_written_is_said(executor: TaskExecutor, drawing: Path) -> None:
+    broken = drawing.with_name("broken.png")
+    broken.write_bytes(b"no image")
+    with pytest.raises(InputError):
+        executor.make_control_map(MakeControlMapTask("canny", broken, broken), print)
+    target = drawing.parent / "missing" / "map.png"
+    with pytest.raises(GalleryError, match="cannot write"):
+        executor.make_control_map(MakeControlMapTask("canny", drawing, target), print)
+    with pytest.raises(ModelError):
+        executor.make_control_map(MakeControlMapTask("depth", drawing, target), print)
