@@ -1,6 +1,7 @@
 """The table of `!` commands.
 
-A new command is a function in the file of its family and a row here.
+A new command is a function in the file of its family and a row here; those of the queue have their
+rows in their own file.
 """
 
 from dream.commands.adapter_commands import list_embeddings, list_hypernetworks, list_loras
@@ -41,14 +42,7 @@ from dream.commands.import_questions import ask_about_import
 from dream.commands.log_files import fetch_lines, fix_image, replay_file, verify_log_file
 from dream.commands.mask import write_mask
 from dream.commands.model_commands import list_models, optimize_model, set_vae, switch_model
-from dream.commands.queue_commands import (
-    cancel_line,
-    list_queue,
-    move_to_front,
-    pause_queue,
-    restart,
-    resume_queue,
-)
+from dream.commands.queue_commands import QUEUE_COMMANDS
 from dream.commands.search_images import FIND_OPTIONS, find_images, show_statistics
 from dream.commands.show_image import open_picture, show_info, show_picture
 from dream.commands.wildcard_commands import list_wildcards
@@ -94,22 +88,7 @@ COMMANDS = (
         changes=True,
         queued=True,
     ),
-    Command("!queue", "", "list the current line and the waiting lines", list_queue),
-    Command(
-        "!cancel",
-        "[N|all]",
-        "cancel the current line, line N of the queue, or all lines",
-        cancel_line,
-    ),
-    Command("!next", "N", "move line N to the front of the queue", move_to_front),
-    Command("!pause", "", "start no further lines; the current one finishes", pause_queue),
-    Command("!resume", "", "continue with the waiting lines", resume_queue),
-    Command(
-        "!restart",
-        "",
-        "stop the worker process and unload its models; the next image starts a new one",
-        restart,
-    ),
+    *QUEUE_COMMANDS,
     Command(
         "!fetch",
         "FILE|-1|PATTERN OUT",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dream.commands.command import Context, Line, TextOutput
+from dream.commands.command import Command, Context, Line, TextOutput
 from dream.core.errors import BadLine
 from dream.core.events import Events, Note
 from dream.core.messages import count_lines
@@ -85,3 +85,24 @@ def _parse_number(argument: str, message: str) -> int:
     if not (argument.isascii() and argument.isdigit() and len(argument) < 10):
         raise BadLine(f"{message} “{argument}”", 0, "!queue lists them")
     return int(argument)
+
+
+QUEUE_COMMANDS = (
+    Command("!queue", "", "list the current line and the waiting lines", list_queue),
+    Command(
+        "!cancel",
+        "[N|all]",
+        "cancel the current line, line N of the queue, or all lines",
+        cancel_line,
+    ),
+    Command("!next", "N", "move line N to the front of the queue", move_to_front),
+    Command("!pause", "", "start no further lines; the current one finishes", pause_queue),
+    Command("!resume", "", "continue with the waiting lines", resume_queue),
+    Command(
+        "!restart",
+        "",
+        "stop the worker process and unload its models; the next image starts a new one",
+        restart,
+    ),
+)
+"""Their rows in the table of commands."""

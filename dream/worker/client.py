@@ -148,8 +148,7 @@ class WorkerEngine:
     def restart(self) -> None:
         """See `dream.engine.interface.Engine`."""
         self._failed_starts = 0
-        worker = self._worker
-        if worker is not None:
+        if (worker := self._worker) is not None:
             worker.dismiss()
 
     def close(self) -> None:
@@ -264,11 +263,8 @@ class WorkerEngine:
 
     def _remaining_timeout(self, worker: WorkerProcess) -> float:
         """Seconds that the worker still has to stop what was cancelled."""
-        patience = (
-            min(CANCEL_TIMEOUT, STOPPED_CANCEL_TIMEOUT)
-            if is_stopped(worker.pid)
-            else CANCEL_TIMEOUT
-        )
+        stopped = is_stopped(worker.pid)
+        patience = min(CANCEL_TIMEOUT, STOPPED_CANCEL_TIMEOUT) if stopped else CANCEL_TIMEOUT
         return max(0.0, self._cancelled_at + patience - time.monotonic())
 
     def _get_or_start_worker(self) -> WorkerProcess:
@@ -286,8 +282,7 @@ class WorkerEngine:
     def _record_death(self, worker: WorkerProcess | None, death: WorkerExited) -> None:
         """Discard a dead worker, and count it if it never answered."""
         self._discard()
-        dismissed = worker is not None and worker.dismissed
-        answered = worker is not None and worker.answered
+        dismissed, answered = (worker.dismissed, worker.answered) if worker else (False, False)
         self._failed_starts = 0 if answered else self._failed_starts + (not dismissed)
         self._last_death, self._install_times_then = str(death), get_install_times()
 
