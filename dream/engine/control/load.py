@@ -26,11 +26,16 @@ from dream.engine.control.controlnet_config import (
     rename_controlnet,
 )
 from dream.engine.control.t2i_adapter import infer_t2i_config, rename_t2i_adapter
+from dream.engine.control.transformer_controls import (
+    TRANSFORMER_FAMILIES,
+    infer_transformer_control,
+)
 from dream.engine.loading.checkpoint import open_tensors
 from dream.engine.loading.mmap_file import MappedFile
 from dream.engine.loading.weight_copy import load_weights, missing_weights_error
 from dream.engine.loading.weight_files import find_weights
 from dream.engine.memory.device import Placement
+from dream.engine.silence_libraries import silence_libraries
 
 _PREFIX = "control_model."
 _CONFIG = "config.json"
@@ -50,6 +55,13 @@ CONTROL_CLASSES: Mapping[str, Any] = {
     )
 }
 """The classes of diffusers that are loaded, by name."""
+
+
+_REFUSALS = (
+    *(ArithmeticError, AssertionError, AttributeError, LookupError),
+    *(RuntimeError, TypeError, ValueError),
+)
+"""What diffusers raises for a configuration that no model has."""
 
 
 def load_control(info: ControlInfo, placement: Placement, unet: Any = None) -> torch.nn.Module:
@@ -104,13 +116,28 @@ Read = tuple[str, dict[str, torch.Tensor], dict[str, Any]]
 
 
 def _read_controlnet(info: ControlInfo, weights: Tensors, unet: Any) -> Read:
+    if info.family in TRANSFORMER_FAMILIES:
+        return _read_transformer(info, weights)
     renamed = _rename(weights, rename_controlnet(weights))
     time_width = getattr(getattr(unet, "config", None), "addition_time_embed_dim", None) or 0
     config = infer_controlnet_config(renamed, info.family, time_width)
     return "ControlNetModel", renamed, config
 
 
+def _read_transformer(info: ControlInfo, weights: Tensors) -> Read:
+    """A ControlNet for a transformer, by diffusers' names. XLabs' names are not among them."""
+    if any(name.startswith("double_blocks.") for name in weights):
+        raise ModelError(
+            f"{info.path} has XLabs' tensor names, which are not supported",
+            "use its version in diffusers layout",
+        )
+    kind, config = infer_transformer_control(info.family, weights)
+    return kind, dict(weights), config
+
+
 def _read_union(info: ControlInfo, weights: Tensors, unet: Any) -> Read:
+    if info.family in TRANSFORMER_FAMILIES:
+        return _read_transformer(info, weights)
     _, renamed, config = _read_controlnet(info, weights, unet)
     config.pop("mid_block_type", None)
     return "ControlNetUnionModel", renamed, config | infer_union_config(renamed)
@@ -153,14 +180,17 @@ def _build_empty(kind: str, config: Mapping[str, Any], path: Path) -> Any:
     """The module, without memory for its weights. Raises ModelError for a configuration that no
     such module has."""
     try:
-        with init_empty_weights():
+        with silence_libraries(), init_empty_weights():
             return CONTROL_CLASSES[kind].from_config(config)
-    except (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError) as e:
-        raise _unsupported(path) from e
+    except _REFUSALS as error:
+        raise _unsupported(path) from error
 
 
 def _unsupported(path: Path) -> ModelError:
-    return ModelError(f"{path} cannot be loaded: its architecture is not supported")
+    return ModelError(
+        f"{path} cannot be loaded: its architecture is not supported",
+        "use its folder in diffusers layout, if there is one",
+    )
 
 
 def _build(
