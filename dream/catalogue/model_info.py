@@ -10,6 +10,9 @@ from dream.catalogue.vocabulary import Vocabulary
 from dream.options.editors import count_references
 from dream.options.quantize_table import NO_QUANTIZATION
 
+BASE = "base"
+"""The part that is the base model of a UNet alone in its file."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class LatentRgbFactors:
@@ -25,12 +28,14 @@ class PartFile:
     """A file or a folder that completes a model which is in several files."""
 
     part: str
-    """The component's name in diffusers: text_encoder, tokenizer, vae …"""
+    """The component's name in diffusers: text_encoder, tokenizer, vae …, or BASE."""
     path: Path
     prefix: str = ""
     """What the names of its tensors begin with in its file."""
     kind: str = ""
-    """The key of its row in the table of text encoders or of VAEs."""
+    """The key of its row in the table of text encoders or of VAEs; of a base model, its family."""
+    name: str = ""
+    """Of a base model."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,6 +79,8 @@ class ModelInfo:
     """What it lacks, each with where to get it; it cannot be loaded then."""
     text_encoder: str = ""
     """The text encoder to use where there are several: a name in text_encoders/, or a path."""
+    base: str = ""
+    """For a UNet alone in its file: the base model to use where there are several."""
     upscaler: str = "realesr-general-x4v3"
     vae: str = ""
     """The VAE to use instead of the model's own: a name in a VAE folder, or a path; usually

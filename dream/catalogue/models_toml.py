@@ -53,6 +53,7 @@ SHARED_KEYS: Mapping[str, OptionType[Any]] = {
     "edits": choice(*EDITORS, NO_EDITOR),
     "vae": text("NAME", "the name or path of a VAE", completes="vae"),
     "text_encoder": text("NAME", "the name or path of a text encoder"),
+    "base": text("NAME", "the base model of a UNet that is alone in its file"),
     "ema": BOOLEAN,
     **{name: FLAGS[name].kind for name in _LINE_OPTIONS},
 }

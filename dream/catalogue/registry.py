@@ -220,9 +220,9 @@ class ModelRegistry:
             info = replace(info, ema=False)
         if not _is_file(info.path):
             return info
-        from dream.catalogue.companions import with_companions  # folders do not need it
+        from dream.catalogue.complete_model import complete_model  # folders do not need it
 
-        return with_companions(info, self.models_dirs)
+        return complete_model(info, self.models_dirs)
 
     def _iter_readable(self, complain: Complain) -> Iterator[ModelInfo]:
         for name, path in sorted(self.find_paths().items()):

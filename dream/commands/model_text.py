@@ -6,7 +6,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from dream.catalogue import ModelRegistry
-from dream.catalogue.model_info import ModelInfo
+from dream.catalogue.model_info import BASE, ModelInfo
 from dream.core.errors import BadLine, DreamError
 from dream.line import split_words
 from dream.options.editors import find_editor
@@ -52,7 +52,8 @@ def describe_details(info: ModelInfo) -> str:
     source = f"{info.steps} steps by {info.defaults_from}" if info.defaults_from else ""
     edits = f"edits by {info.edits_from}" if info.references and info.edits_from else ""
     lacks = ", ".join(one.partition(": ")[0] for one in info.missing)
-    parts = (info.description, source, edits, f"lacks {lacks}" if lacks else "")
+    over = "".join(f"over {part.name}" for part in info.parts if part.part == BASE)
+    parts = (info.description, over, source, edits, f"lacks {lacks}" if lacks else "")
     return "; ".join(filter(None, parts))
 
 

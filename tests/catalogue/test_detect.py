@@ -393,6 +393,37 @@ LIGHTNING = {
 }
 
 
+LABELS = {"label_emb.0.0.weight": (1280, 2816)}
+ATTENDS = {"input_blocks.4.1.transformer_blocks.0.attn1.to_q.weight": (640, 640)}
+LINEAR = {"middle_block.1.proj_in.weight": (1280, 1280)}
+
+
+@pytest.mark.parametrize(
+    ("shapes", "family", "variant", "names"),
+    [
+        (BARE | ATTENDS, "sd1", "", "original"),
+        (BARE | ATTENDS | LINEAR, "sd2", "", "original"),
+        (BARE | ATTENDS | LABELS, "sdxl", "", "original"),
+        ({UNET + name: shape for name, shape in (BARE | ATTENDS).items()}, "sd1", "", "original"),
+        (
+            BARE | ATTENDS | {"input_blocks.0.0.weight": (320, 9, 3, 3)},
+            "sd1",
+            "inpainting",
+            "original",
+        ),
+        (BARE | ATTENDS | {"label_emb.0.0.weight": (1536, 2560)}, "sdxl", "refiner", "original"),
+        (LIGHTNING, "sd1", "", "diffusers"),
+        (LIGHTNING | {"add_embedding.linear_1.weight": (1280, 2816)}, "sdxl", "", "diffusers"),
+        (SD1, "sd1", "", ""),
+    ],
+)
+def test_a_unet_alone_has_a_family(
+    tmp_path: Path, shapes: Shapes, family: str, variant: str, names: str
+) -> None:
+    found = require_model(write(tmp_path / "it.safetensors", shapes))
+    assert (found.family, found.variant, found.lone_unet) == (family, variant, names)
+
+
 def gguf(architecture: str, shapes: Shapes | None = None, kind: int = 1) -> bytes:
     """Such a file, of tensors of one type; by number, 1 being float16."""
     key, value = b"general.architecture", architecture.encode()
@@ -468,7 +499,6 @@ ENCODERS = {
         ),
         (BARE, "only the denoiser of Stable Diffusion"),
         (under(UNET, BARE), "only the denoiser of Stable Diffusion"),
-        (BARE | {"label_emb.0.0.weight": (8, 8)}, "only the denoiser of Stable Diffusion XL"),
         ({"input_hint_block.0.weight": (8,), **BARE}, "a ControlNet, not a model"),
         ({"lora_controlnet": (), **BARE}, "a control-LoRA"),
         ({"lllite_unet_input_blocks_4_1_x.down.0.weight": (8, 8)}, "a ControlNet-LLLite"),
@@ -484,7 +514,6 @@ ENCODERS = {
             SVDQ,
             "has SVDQuant (nunchaku) weights, which are not supported (use a bf16, fp8 or GGUF",
         ),
-        (LIGHTNING, "is a denoiser alone, in diffusers format, not a model (load the wh"),
     ],
 )
 def test_every_file_beside_models_has_its_name(

@@ -249,18 +249,17 @@ FILES = (
     Published("NoobAI-XL-Vpred-v1.0", {**XL, **V_PREDICTION}, "sdxl"),
     Published("novaAnimeXL_fp8", cast(XL, "F8_E4M3"), "sdxl", "fp8"),
     Published("DreamShaper_8_pruned", SD_1, "sd1"),
-    Published("sdxl_unet_only", under(ORIGINAL, XL_UNET), "other", "", ANY),
+    Published("sdxl_unet_only", under(ORIGINAL, XL_UNET), "sdxl"),
     Published(
         "sdxl_lightning_4step_unet",
         bf16(
             {
                 "down_blocks.1.attentions.0.transformer_blocks.0.attn1.to_q": (640, 640),
                 "conv_in": (320, 4, 3, 3),
+                "add_embedding.linear_1": (1280, 2816),
             }
         ),
-        "other",
-        "",
-        ANY,
+        "sdxl",
     ),
     Published("z_image_turbo_bf16", Z_IMAGE, "z-image"),
     Published("z_image_turbo_prefixed", under(ORIGINAL, Z_IMAGE), "z-image"),

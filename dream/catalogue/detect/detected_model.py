@@ -51,6 +51,10 @@ class DetectedModel:
     wanted: tuple[Wanted, ...] = ()
     """What its denoiser needs besides, which may be among its own pieces."""
 
+    lone_unet: str = ""
+    """For the UNet of a Stable Diffusion alone, which needs a base model: whose names its weights
+    have, "original" or "diffusers"."""
+
     @property
     def is_inpainting(self) -> bool:
         """Whether its denoiser also takes a mask and a masked image (9 channels)."""

@@ -22,9 +22,10 @@ from dream.catalogue.detect.file_kinds import find_file_kind
 from dream.catalogue.detect.gguf import ARCHITECTURE
 from dream.catalogue.detect.headers import Header, read_header
 from dream.catalogue.detect.lora_family import describe_family
+from dream.catalogue.detect.lone_unets import LoneUnet, find_lone_unet
 from dream.catalogue.detect.native_size import read_native_size
 from dream.catalogue.detect.number_formats import find_unsupported
-from dream.catalogue.detect.pieces import DENOISER, find_pieces
+from dream.catalogue.detect.pieces import DENOISER, Piece, find_pieces
 from dream.catalogue.detect.prediction import detect_prediction_type
 from dream.catalogue.detect.split_models import classify_denoiser, classify_part
 from dream.catalogue.detect.tensor_names import TensorNames
@@ -123,10 +124,12 @@ def _classify(header: Header) -> DetectedModel:
         return classify_part(common, pieces)
     if common.kind == "unknown" and header.format == "gguf":
         return replace(common, called=_describe_gguf(header))
+    if not whole and common.kind in ("model", "unet") and (unet := find_lone_unet(tensors)):
+        return _classify_lone_unet(common, header, unet)
     if common.kind != "model":
         return common
-    detected = _detect_model(common, header)
-    called, place = _why_not_loaded(detected, names)
+    detected = _detect_model(common, header, _family(tensors), _variant(tensors))
+    called, place = _why_not_loaded(detected)
     return replace(detected, called=called, place=place)
 
 
@@ -141,6 +144,13 @@ def _with_control_family(detected: DetectedModel, tensors: Tensors) -> DetectedM
     if family:
         called = f"{called} for {describe_family(family)}"
     return replace(detected, family=family or "other", variant=variant, called=called)
+
+
+def _classify_lone_unet(common: DetectedModel, header: Header, unet: LoneUnet) -> DetectedModel:
+    variant = "refiner" if unet.refiner else _VARIANTS.get(unet.channels, "")
+    detected = _detect_model(common, header, unet.family, variant)
+    piece = Piece(DENOISER, unet.family, unet.prefix, unet.channels)
+    return replace(detected, kind="model", lone_unet=unet.layout, pieces=(piece,))
 
 
 def _common(header: Header) -> DetectedModel:
@@ -163,18 +173,17 @@ def _describe_gguf(header: Header) -> str:
     return f"a GGUF file of “{architecture}”" if known else "a GGUF file"
 
 
-def _why_not_loaded(detected: DetectedModel, names: TensorNames) -> tuple[str, str]:
+def _why_not_loaded(detected: DetectedModel) -> tuple[str, str]:
     """For a file with Stable Diffusion's denoiser: why it cannot be loaded, and what to do; both
     empty if it can."""
     if detected.family in ("sd1", "sd2", "sdxl"):
         return "", ""
-    if names.has("^label_emb.0.0."):
-        return "contains only the denoiser of Stable Diffusion XL", _FOLDER
     return "contains only the denoiser of Stable Diffusion or another model", _FOLDER
 
 
-def _detect_model(common: DetectedModel, header: Header) -> DetectedModel:
-    family, variant = _family(header.tensors), _variant(header.tensors)
+def _detect_model(
+    common: DetectedModel, header: Header, family: str, variant: str
+) -> DetectedModel:
     prediction, zero_snr = detect_prediction_type(header, family, variant)
     return replace(
         common,

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from itertools import chain
+from math import prod
 from pathlib import Path
 
-from dream.catalogue.model_info import ModelInfo
+from dream.catalogue.detect import TensorHeader, detect, read_header
+from dream.catalogue.detect.model_kinds import UNET
+from dream.catalogue.model_info import BASE, ModelInfo, PartFile
 from dream.core.file_names import get_file_stamp
-from dream.engine.loading.weight_files import WeightFiles
+from dream.engine.loading.model_index import read_index
+from dream.engine.loading.weight_files import WeightFiles, find_weights
 
 MODEL_SUFFIXES = (".json", ".txt", ".model", ".safetensors", ".bin")
 """Suffixes of the files that are read from a folder in diffusers layout: all but its model info,
@@ -15,9 +20,45 @@ which is read for each image anyway, and documentation."""
 
 
 def list_weight_files(info: ModelInfo) -> WeightFiles:
-    """The weight files of a single-file model, or of one that is split into several."""
-    others = (part.path for part in info.parts if not part.part.startswith("tokenizer"))
+    """The weight files of a single-file model, or of one that is split into several. Raises
+    ModelError for a base model whose folder is not complete."""
+    parts = (part for part in info.parts if not part.part.startswith("tokenizer"))
+    others = (file for part in parts for file in _list_part_files(part))
     return WeightFiles(tuple(dict.fromkeys((info.path, *others))), ema=info.ema)
+
+
+def _list_part_files(part: PartFile) -> tuple[Path, ...]:
+    """The weight files of a part; of a base model in a folder, all but those of its UNet."""
+    if part.part != BASE or part.path.is_file():
+        return (part.path,)
+    libraries = read_index(part.path).libraries
+    return find_weights(part.path, {n: libraries[n] for n in libraries if n != "unet"}).files
+
+
+def count_used_parameters(info: ModelInfo) -> int:
+    """How many numbers the files of a single-file model hold that are loaded. Raises ModelError."""
+    return sum(_count_used(info, file) for file in list_weight_files(info).files)
+
+
+def _count_used(info: ModelInfo, file: Path) -> int:
+    whole = detect(file).parameters
+    if not _is_base_file(info, file):
+        return whole
+    rows = read_header(file).tensors.items()
+    return whole - sum(prod(row.shape) for name, row in rows if name.startswith(UNET))
+
+
+def select_used(
+    info: ModelInfo, file: Path, rows: Mapping[str, TensorHeader]
+) -> Mapping[str, TensorHeader]:
+    """The tensors of a file that are loaded for a model: none of a base model's UNet."""
+    if not _is_base_file(info, file):
+        return rows
+    return {name: row for name, row in rows.items() if not name.startswith(UNET)}
+
+
+def _is_base_file(info: ModelInfo, file: Path) -> bool:
+    return any(part.part == BASE and part.path == file for part in info.parts)
 
 
 FileStamps = tuple[tuple[Path, tuple[int, ...] | None], ...]

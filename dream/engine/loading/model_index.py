@@ -16,13 +16,17 @@ SKIPPED_COMPONENTS = ("safety_checker", "image_encoder", "feature_extractor", "d
 """Optional components that take memory and are not needed to generate from a prompt."""
 
 
+Parts = Mapping[str, tuple[str, str]]
+"""Library and class of components, by name."""
+
+
 @dataclass(frozen=True)
 class Index:
     """The content of model_index.json."""
 
     pipeline: str
-    parts: Mapping[str, tuple[str, str]]
-    """Library and class of the components that exist and are loaded, by name."""
+    parts: Parts
+    """The components that exist and are loaded."""
     absent: tuple[str, ...]
     """Components that do not exist, or are not loaded."""
     refines: bool = False

@@ -7,11 +7,13 @@ import pickle
 import re
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from functools import partial
 from inspect import signature
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import diffusers
@@ -22,13 +24,19 @@ from dream.catalogue.detect.require import require_safe
 from dream.catalogue.discovery import UPSCALER
 from dream.catalogue.model_info import ModelInfo
 from dream.catalogue.pipeline_support import find_pipeline_family
+from dream.core.errors import ModelError
 from dream.engine.adapters.weight_merge import MergedWeights
 from dream.engine.conditioning.cache import EncodingCache
 from dream.engine.empty_conditioning import add_empty_conditioning
 from dream.engine.loading.components import has_fast_loader, load_component, load_tokenizer
-from dream.engine.loading.file_signature import Stamps, compute_model_signature, list_weight_files
+from dream.engine.loading.file_signature import (
+    Stamps,
+    compute_model_signature,
+    count_used_parameters,
+    list_weight_files,
+)
 from dream.engine.loading.load_errors import load_error, pickle_error
-from dream.engine.loading.model_index import Index, read_index
+from dream.engine.loading.model_index import Index, Parts, read_index
 from dream.engine.loading.quantized_folders import require_packages
 from dream.engine.loading.shared_encoders import SharedEncoders
 from dream.engine.loading.stored_weights import quantize_loaded
@@ -124,14 +132,15 @@ def _load_file(
     from dream.engine.loading.split_model import load_split_model
 
     weights = list_weight_files(info)
-    parameters = sum(detect(file).parameters for file in weights.files)
     placement = replace(
-        choose_placement(device, precision, parameters),
+        choose_placement(device, precision, count_used_parameters(info)),
         offload_mode=offload_mode,
         quantize=info.quantize,
     )
     try:
-        if detect(info.path).wanted:
+        if detect(info.path).lone_unet:
+            pipe = _load_over_base(info, placement)
+        elif detect(info.path).wanted:
             pipe = load_split_model(info, placement, SharedEncoders() if shared is None else shared)
         else:
             pipe = load_file(info.path, placement, ema=info.ema)
@@ -141,14 +150,42 @@ def _load_file(
     return LoadedModel(info, pipe, placement, _in_background(weights), read)
 
 
-def _from_folder(folder: Path, index: Index, weights: WeightFiles, placement: Placement) -> Any:
+def _load_over_base(info: ModelInfo, placement: Placement) -> Any:
+    """The pipeline of a base model with the UNet of another file."""
+    from dream.engine.loading.lone_unet import load_unet, read_folder_config, with_noise_of
+    from dream.engine.loading.single_file import load_file
+
+    if info.missing or not info.parts:
+        raise ModelError(f"{info.name} lacks {(*info.missing, 'its base model')[0]}")
+    base = info.parts[0].path
+    if base.is_file():
+        pipe = load_file(base, placement, make_unet=partial(load_unet, info.path, placement))
+    else:
+        index = read_index(base)
+        weights = find_weights(base, index.libraries)
+        check_pickles(weights)
+        require_packages(base, index.parts)
+        unet = load_unet(info.path, placement, read_folder_config(base))
+        pipe = _from_folder(base, index, weights, placement, {"unet": unet})
+    return with_noise_of(info.path, pipe)
+
+
+def _from_folder(
+    folder: Path,
+    index: Index,
+    weights: WeightFiles,
+    placement: Placement,
+    other_parts: Mapping[str, Any] = MappingProxyType({}),
+) -> Any:
+    """The pipeline of a folder; `other_parts` take the place of its own."""
     with ThreadPoolExecutor(1, "tokenizers") as pool:  # beside the weights, which wait for memory
         words = {
             name: pool.submit(load_tokenizer, kind, folder / name)
             for name, (library, kind) in index.parts.items()
             if name.startswith("tokenizer") and library == "transformers"
         }
-        read = dict(_known_parts(folder, index, weights, placement))
+        own = {name: index.parts[name] for name in index.parts if name not in other_parts}
+        read = dict(_known_parts(folder, own, weights, placement)) | dict(other_parts)
         read |= {name: loading.result() for name, loading in words.items()}
     kind = _pipeline_class(index)
     takes = signature(kind.__init__).parameters
@@ -173,10 +210,10 @@ def _from_folder(folder: Path, index: Index, weights: WeightFiles, placement: Pl
 
 
 def _known_parts(
-    folder: Path, index: Index, weights: WeightFiles, placement: Placement
+    folder: Path, parts: Parts, weights: WeightFiles, placement: Placement
 ) -> Iterator[tuple[str, Any]]:
     """The components that do not need `from_pretrained`, by name."""
-    for name, (library, kind) in index.parts.items():
+    for name, (library, kind) in parts.items():
         files = tuple(path for path in weights.files if path.parent == folder / name)
         if files and WeightFiles(files).is_safe and has_fast_loader(library, kind, folder / name):
             yield name, load_component(library, kind, folder / name, files, placement)

@@ -8,7 +8,7 @@ or of another shape is an error: nothing is ever half loaded.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -46,6 +46,8 @@ from dream.engine.loading.weight_copy import load_weights, missing_weights_error
 from dream.engine.memory.device import Placement
 
 Tensors = dict[str, torch.Tensor]
+MakeUnet = Callable[[Mapping[str, Any], int], Any]
+"""Takes the configuration of a UNet and the width of the pooled text embedding."""
 
 _NO_TEXT = ("vision_model.", "visual_projection.", "visual.", "logit_scale")
 """Prefixes of a whole CLIP's weights that are not of its text encoder."""
@@ -55,9 +57,12 @@ _IGNORED_PREFIXES = ("loss.", "model_ema.")
 """What a VAE's file keeps of its training."""
 
 
-def load_file(path: Path, placement: Placement, *, ema: bool = False) -> Any:
+def load_file(
+    path: Path, placement: Placement, *, ema: bool = False, make_unet: MakeUnet | None = None
+) -> Any:
     """The pipeline of the model in a file; with `ema`, with its EMA weights. A file that was pruned
-    of its VAE gives a pipeline without one: see `vae_override.replace_vae`.
+    of its VAE gives a pipeline without one: see `vae_override.replace_vae`. `make_unet` gives
+    another UNet for the file's.
 
     Raises ModelError for a file of another kind, one that would run code, and one with missing
     weights.
@@ -70,10 +75,11 @@ def load_file(path: Path, placement: Placement, *, ema: bool = False) -> Any:
             for text in blueprints.list_text_encoders(detected)
         }
         pooled = [e.config.projection_dim for e in encoders.values()][-1]
+        config = _unet_config(file, detected, pooled)
         parts = {
             **encoders,
             **_tokenizers(file, detected),
-            "unet": _unet(file, detected, pooled, placement),
+            "unet": make_unet(config, pooled) if make_unet else _unet(file, config, placement),
             "vae": _vae(file, detected, placement),
             "scheduler": _scheduler(file, detected),
         }
@@ -101,14 +107,25 @@ def load_vae(path: Path, placement: Placement, family: str = "sd1") -> Any:
         raise missing_weights_error(path, str(error.args[0])) from error
 
 
-def _unet(file: Checkpoint, detected: DetectedModel, pooled: int, placement: Placement) -> Any:
-    own = file.get_part(UNET)
-    config = file.embedded_config.get("unet") or blueprints.infer_unet_config(own, detected, pooled)
+def _unet_config(file: Checkpoint, detected: DetectedModel, pooled: int) -> Mapping[str, Any]:
+    embedded = file.embedded_config.get("unet")
+    return embedded or blueprints.infer_unet_config(file.get_part(UNET), detected, pooled)
+
+
+def _unet(file: Checkpoint, config: Mapping[str, Any], placement: Placement) -> Any:
+    return build_unet(file.get_part(UNET), config, file.detected.path, placement, file.mapped)
+
+
+def build_unet(
+    own: Tensors, config: Mapping[str, Any], path: Path, placement: Placement, mapped: MappedFile
+) -> Any:
+    """A UNet2DConditionModel of this configuration from its weights, by their names after
+    `model.diffusion_model.`. Raises KeyError and ModelError for weights that lack."""
     with init_empty_weights():
-        model = diffusers.UNet2DConditionModel.from_config(config)
+        model = diffusers.UNet2DConditionModel.from_config(dict(config))
     converted = convert_ldm_unet_checkpoint({UNET + n: t for n, t in own.items()}, model.config)
-    whole = _check_all_used(detected.path, own, converted, model)
-    return load_weights(model, whole, detected.path, placement, (file.mapped,))
+    whole = _check_all_used(path, own, converted, model)
+    return load_weights(model, whole, path, placement, (mapped,))
 
 
 def _vae(file: Checkpoint, detected: DetectedModel, placement: Placement) -> Any:

@@ -13,7 +13,12 @@ from dream.catalogue.model_info import ModelInfo
 from dream.core.errors import ModelError, OutOfMemory
 from dream.core.events import Note
 from dream.engine.interface import ProgressCallback
-from dream.engine.loading.file_signature import compute_model_signature, list_weight_files
+from dream.engine.loading.file_signature import (
+    compute_model_signature,
+    count_used_parameters,
+    list_weight_files,
+    select_used,
+)
 from dream.engine.loading.model_index import read_index
 from dream.engine.loading.pipelines import LoadedModel
 from dream.engine.loading.weight_files import WeightFiles, count_parameters, find_weights
@@ -78,7 +83,9 @@ def _sizes_of_files(info: ModelInfo, files: WeightFiles, width: int) -> tuple[in
     vaes = {part.path for part in info.parts if part.part == "vae" and part.path != info.path}
     whole = sum(
         memory_size(
-            read_header(file).tensors, width, NO_QUANTIZATION if file in vaes else info.quantize
+            select_used(info, file, read_header(file).tensors),
+            width,
+            NO_QUANTIZATION if file in vaes else info.quantize,
         )
         for file in files.files
     )
@@ -107,7 +114,7 @@ def _files(info: ModelInfo) -> WeightFiles:
 def _parameters(info: ModelInfo, files: WeightFiles) -> int:
     """Of single files, without their EMA weights, which are not loaded."""
     if info.path.is_file():
-        return sum(detect(file).parameters for file in files.files)
+        return count_used_parameters(info)
     return count_parameters(files)
 
 
