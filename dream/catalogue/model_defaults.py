@@ -19,7 +19,8 @@ _MAX_STEPS = 50
 def apply_family_defaults(info: ModelInfo) -> ModelInfo:
     """The model with its family's steps and guidance."""
     family = get_family(info.family)
-    return replace(info, steps=family.steps, cfg_scale=family.cfg_scale)
+    origin = f"usual for {family.title}"
+    return info.with_defaults(origin, steps=family.steps, cfg_scale=family.cfg_scale)
 
 
 def apply_distilled(
@@ -70,14 +71,13 @@ def _with_row(
     info: ModelInfo, family: Family, row: Distilled, steps: int, origin: str
 ) -> ModelInfo:
     steps = steps if 0 < steps <= _MAX_STEPS else row.steps
-    side = row.side
+    values: dict[str, Any] = {"steps": steps, "cfg_scale": row.cfg_scale}
+    if row.sampler:
+        values["sampler"] = row.sampler
+    if row.side:
+        values |= {"width": row.side, "height": row.side}
     return replace(
-        info,
-        steps=steps,
-        cfg_scale=row.cfg_scale,
-        sampler=row.sampler or info.sampler,
-        width=side or info.width,
-        height=side or info.height,
+        info.with_defaults(origin, **values),
         defaults_from=origin,
         scheduler=(*row.scheduler.items(), *((("shift", row.shift),) if row.shift else ())),
     )

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from dream.catalogue.discovery import INDEX
 from dream.catalogue.vocabulary import Vocabulary
@@ -69,6 +70,8 @@ class ModelInfo:
     cfg_scale: float = 7.5
     cfg_rescale: float = 0.0
     """Guidance rescale: Lin et al. 2023, arXiv:2305.08891, section 3.4."""
+    origins: tuple[tuple[str, str], ...] = ()
+    """What decided a default, by field, as “models.toml”; others are dream's own."""
     defaults_from: str = ""
     """What says that it was distilled to few steps; empty for the family's own defaults."""
     parts: tuple[PartFile, ...] = ()
@@ -97,6 +100,11 @@ class ModelInfo:
     preview: LatentRgbFactors | None = None
     knows: Vocabulary = ()
     """The words it was trained on, if its card.toml lists them; empty: no limit."""
+
+    def with_defaults(self, origin: str, **values: Any) -> ModelInfo:
+        """The same with these values, which `origin` decided."""
+        origins = {**dict(self.origins), **dict.fromkeys(values, origin)}
+        return replace(self, **values, origins=tuple(origins.items()))
 
     @property
     def references(self) -> int:

@@ -51,20 +51,20 @@ def read_file(name: str, path: Path) -> ModelInfo:
     from dream.catalogue.detect import read_header, require_model
 
     detected = require_model(path)
+    header = read_header(path)
     width, height = detected.size
     info = ModelInfo(
         name=name,
         path=path,
         family=detected.family,
         variant=detected.variant,
-        width=width,
-        height=height,
         multiple=_SPLIT_MULTIPLE if detected.wanted else ModelInfo.multiple,
-        cfg_rescale=_ZERO_SNR_RESCALE if detected.zero_snr else 0.0,
         averages=detected.ema,
         number_format=detected.number_format,
     )
-    header = read_header(path)
+    named = "modelspec.resolution" in header.metadata
+    origin = "the file's metadata" if named else f"usual for {get_family(info.family).title}"
+    info = _with_zero_snr(info.with_defaults(origin, width=width, height=height), detected.zero_snr)
     start = detected.pieces[0].prefix if detected.pieces else ""
     tensors = {tensor.removeprefix(start) for tensor in header.tensors}
     title = header.metadata.get("modelspec.title", "")
@@ -85,7 +85,8 @@ def read_folder(name: str, folder: Path, complain: Complain) -> ModelInfo:
     table = read_toml(path, complain)
     preview = table.pop("preview", None)
     knows = read_vocabulary(table.pop("knows", {}), str(path), complain)
-    info = replace(info, **validate_entries(table, str(path), complain), knows=knows)
+    values = validate_entries(table, str(path), complain)
+    info = replace(info.with_defaults(path.name, **values), knows=knows)
     return (
         info if preview is None else replace(info, preview=_read_preview(preview, path, complain))
     )
@@ -111,11 +112,11 @@ def _read_configuration(name: str, folder: Path) -> ModelInfo:
         path=folder,
         family=family,
         variant=_variant(index, net),
-        width=width or row.side,
-        height=height or row.side,
         multiple=max(factor * _PATCH_SIZE if patched else factor, row.multiple),
-        cfg_rescale=_rescale(folder, family),
     )
+    origin = "its configuration" if width else f"usual for {row.title}"
+    info = info.with_defaults(origin, width=width or row.side, height=height or row.side)
+    info = _with_zero_snr(info, _has_zero_snr(folder, family))
     if editor := find_editor_of_pipeline(family, pipeline):
         info = replace(info, edits=editor.key)
     noise = _read_json(folder / "scheduler" / "scheduler_config.json")
@@ -135,12 +136,18 @@ def _vae_factor(vae: Mapping[str, Any]) -> int:
     return 2 ** (levels - 1) if 0 < levels <= _MAX_VAE_LEVELS else _DEFAULT_VAE_FACTOR
 
 
-def _rescale(folder: Path, family: str) -> float:
-    """Guidance rescale; pipelines of other families cannot do it."""
+def _with_zero_snr(info: ModelInfo, zero_snr: bool) -> ModelInfo:
+    if not zero_snr:
+        return info
+    return info.with_defaults("its zero terminal SNR", cfg_rescale=_ZERO_SNR_RESCALE)
+
+
+def _has_zero_snr(folder: Path, family: str) -> bool:
+    """Whether it was trained so; pipelines of families without a UNet cannot rescale guidance."""
     if not get_family(family).stable:
-        return 0.0
+        return False
     noise = _read_json(folder / "scheduler" / "scheduler_config.json")
-    return _ZERO_SNR_RESCALE if noise.get("rescale_betas_zero_snr") is True else 0.0
+    return noise.get("rescale_betas_zero_snr") is True
 
 
 def _family(pipeline: str, net: Mapping[str, Any]) -> str:

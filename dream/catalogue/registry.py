@@ -214,7 +214,8 @@ class ModelRegistry:
         info = read_model(name, path, complain)
         entry = read_entries(self.models_dirs, _ignore).get(name, {})
         own = (*EXTRA_KEYS, *(() if _is_file(info.path) else ("edits",)))  # its pipeline says it
-        info = replace(info, **{key: entry[key] for key in entry if key not in own})
+        values = {key: entry[key] for key in entry if key not in own}
+        info = info.with_defaults(FILE_NAME, **values)
         if info.ema and not info.averages:
             complain(f"{FILE_NAME}: [models.{name}]: ema = true, but {path} has no EMA weights")
             info = replace(info, ema=False)

@@ -101,8 +101,9 @@ COMMANDS = (
     Command("!open", "FILE|-1", "open an image in the desktop's viewer", open_picture, "picture"),
     Command(
         "!info",
-        "FILE|-1",
-        "show everything an image records about how it was made",
+        "FILE|-1|MODEL",
+        "show everything an image records about how it was made; or what a model is, and where its"
+        " defaults come from",
         show_info,
         "picture",
     ),

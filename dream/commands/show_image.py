@@ -14,7 +14,11 @@ from pathlib import Path
 from threading import Thread
 
 from dream import inputs
+from dream.catalogue.discovery import FILES, INDEX
+from dream.catalogue.model_info import ModelInfo
 from dream.commands.command import Context, Line, ShowImage, TextOutput, find_named_file
+from dream.commands.explain_model import explain_model
+from dream.commands.model_text import parse_name
 from dream.core.errors import GalleryError, InputError
 from dream.core.events import Events, Note
 from dream.core.file_names import path_exists_at
@@ -55,8 +59,12 @@ def open_picture(context: Context, argument: str) -> Events[None]:
 
 
 def show_info(context: Context, argument: str) -> Events[None]:
-    """!info FILE: show everything an image records about itself."""
+    """!info FILE: show everything an image records about itself; or, of a model, what it is and
+    where its defaults come from."""
     path = find_named_file(context, argument, "!info")
+    if (info := _find_model(context, argument, path)) is not None:
+        yield TextOutput(lines=tuple(explain_model(info, context.session)))
+        return
     try:
         metadata = read_metadata(path)
     except GalleryError:
@@ -67,6 +75,15 @@ def show_info(context: Context, argument: str) -> Events[None]:
         return
     lines = _format_metadata(path, metadata, ModelLookup(context.session.registry))
     yield TextOutput(lines=tuple(lines))
+
+
+def _find_model(context: Context, argument: str, path: Path) -> ModelInfo | None:
+    """The model that an argument names, by its name or path; None for an image or a text."""
+    if path.suffix.lower() in (*inputs.ENDINGS, *_READ[:-1]):
+        return None
+    registry, name = context.session.registry, parse_name(argument, "!info")
+    is_model = path.suffix.lower() in FILES or (path / INDEX).is_file()
+    return registry.get_model(name) if name in registry.list_names() or is_model else None
 
 
 def _find_existing_file(context: Context, argument: str, command: str) -> Path:

@@ -117,7 +117,7 @@ def test_without_a_base_it_says_what_is_missing(tmp_path: Path) -> None:
         " (put a whole Stable Diffusion XL into a models folder)"
     )
     assert "lacks its base model" in describe_details(info)
-    with pytest.raises(ModelError, match="alone lacks its base model"):
+    with pytest.raises(ModelError, match=r"alone\.safetensors lacks its base model"):
         load_model(info, "cpu", "float32")
     entry = '[models.alone]\nbase = "another-family"\n'
     (tmp_path / "models.toml").write_text(entry, "utf-8")

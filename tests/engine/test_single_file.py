@@ -392,7 +392,7 @@ WORDS = "cond_stage_model.transformer.text_model.embeddings.token_embedding.weig
             lambda w: w.update({WORDS: torch.zeros(9, 32)}),
             "has a vocabulary of 9, not 49,408 tokens",
         ),
-        (lambda w: [w.pop(name) for name in [*w] if "text_model" in name], "only the denoiser"),
+        (lambda w: [w.pop(name) for name in [*w] if "text_model" in name], "lacks its base model"),
     ],
 )
 def test_nothing_is_half_loaded(

@@ -156,7 +156,7 @@ def _load_over_base(info: ModelInfo, placement: Placement) -> Any:
     from dream.engine.loading.single_file import load_file
 
     if info.missing or not info.parts:
-        raise ModelError(f"{info.name} lacks {(*info.missing, 'its base model')[0]}")
+        raise ModelError(f"{info.path} lacks {(*info.missing, 'its base model')[0]}")
     base = info.parts[0].path
     if base.is_file():
         pipe = load_file(base, placement, make_unet=partial(load_unet, info.path, placement))
