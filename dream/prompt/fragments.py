@@ -19,10 +19,6 @@ class Raw(NamedTuple):
     operand: bool = False
     """Whether it was in brackets or quotes, which can hold a text alone."""
 
-    @property
-    def is_space(self) -> bool:
-        return not self.operand and self.text.isspace()
-
 
 @dataclass(frozen=True)
 class RawSwap:
@@ -32,78 +28,70 @@ class RawSwap:
     after: tuple[Raw | RawSwap, ...]
     options: SwapOptions
     operand: bool = False
-    is_space: bool = False
 
 
 def make_pieces(nodes: Iterable[Raw | RawSwap]) -> tuple[Piece, ...]:
     """The pieces of a text: neighbours of one weight are one fragment. Never empty."""
-    pieces: list[Piece] = []
-    run: list[tuple[str, float]] = []
-    for item, weight in _flatten(nodes, 1.0):
-        if isinstance(item, str):
-            run.append((item, weight))
-            continue
-        pieces += _merge(run)
-        run = []
-        before, after = (_merge(_texts(side, weight)) for side in (item.before, item.after))
-        pieces.append(Swap(tuple(before), tuple(after), item.options))
-    pieces += _merge(run)
-    pieces = _strip(pieces)
+    pieces = _strip(list(_flatten(nodes, 1.0)))
     return tuple(pieces) or (Fragment(""),)
 
 
-def _flatten(
-    nodes: Iterable[Raw | RawSwap], weight: float
-) -> Iterator[tuple[str | RawSwap, float]]:
-    """The texts and swaps in order, and an empty text where a group begins or ends; however deep
-    they are."""
+def _flatten(nodes: Iterable[Raw | RawSwap], weight: float) -> Iterator[Piece]:
+    """The pieces of nodes, however deep they are. Two words that would become one where a bracket
+    begins or ends get a space between them, as in compel. White space belongs to the fragment
+    before it, and at the beginning to the one after it."""
     stack: list[tuple[Iterator[Raw | RawSwap], float]] = [(iter(nodes), weight)]
+    texts: list[str] = []
+    current, edge, blank = weight, False, True
     while stack:
-        nodes_left, weight = stack[-1]
-        node = next(nodes_left, None)
-        if node is None:
+        nodes_left, outer = stack[-1]
+        for node in nodes_left:
+            if isinstance(node, RawSwap):
+                if texts:
+                    yield Fragment("".join(texts), current)
+                yield _make_swap(node, outer)
+                texts, edge, blank = [], False, True
+                continue
+            text, weight, inside, operand = node
+            if inside:
+                edge = True
+                stack.append((iter(inside), outer * weight))
+                break
+            edge = edge or operand
+            if not text:
+                continue
+            weight *= outer
+            if edge and texts and _are_words(texts[-1][-1], text[0]):
+                texts.append(" ")
+            if blank:
+                blank = text.isspace()
+                if not (blank and texts):
+                    current = weight
+                texts.append(text)
+            elif weight == current or text.isspace():
+                texts.append(text)
+            else:
+                yield Fragment("".join(texts), current)
+                texts, current = [text], weight
+            edge = operand
+        else:
             stack.pop()
-            yield "", weight
-        elif isinstance(node, RawSwap):
-            yield node, weight
-        elif node.inside:
-            yield "", weight
-            stack.append((iter(node.inside), weight * node.weight))
-        elif node.operand:
-            yield "", weight
-            yield node.text, weight * node.weight
-            yield "", weight
-        else:
-            yield node.text, weight * node.weight
-
-
-def _texts(nodes: Iterable[Raw | RawSwap], weight: float) -> list[tuple[str, float]]:
-    return [(item, w) for item, w in _flatten(nodes, weight) if isinstance(item, str)]
-
-
-def _merge(run: list[tuple[str, float]]) -> list[Fragment]:
-    """Fragments of texts with weights. An empty text is the edge of a bracket: two words that
-    would become one there get a space between them, as in compel. White space belongs to the
-    fragment before it."""
-    texts: list[list[str]] = []
-    weights: list[float] = []
-    edge, last = False, ""
-    for text, weight in run:
-        if not text:
             edge = True
-            continue
-        if edge and last.isascii() and last.isalnum() and text[0].isascii() and text[0].isalnum():
-            texts[-1].append(" ")
-        edge, last = False, text[-1]
-        if texts and (weight == weights[-1] or text.isspace()):
-            texts[-1].append(text)
-        elif texts and all(part.isspace() for part in texts[-1]) and len(texts) == 1:
-            texts[-1].append(text)
-            weights[-1] = weight
-        else:
-            texts.append([text])
-            weights.append(weight)
-    return [Fragment("".join(parts), weight) for parts, weight in zip(texts, weights, strict=True)]
+    if texts:
+        yield Fragment("".join(texts), current)
+
+
+def _make_swap(swap: RawSwap, weight: float) -> Swap:
+    """A swap has no others inside."""
+    before, after = (
+        tuple(piece for piece in _flatten(side, weight) if isinstance(piece, Fragment))
+        for side in (swap.before, swap.after)
+    )
+    return Swap(before, after, swap.options)
+
+
+def _are_words(left: str, right: str) -> bool:
+    return left.isascii() and left.isalnum() and right.isascii() and right.isalnum()
 
 
 def _strip(pieces: list[Piece]) -> list[Piece]:

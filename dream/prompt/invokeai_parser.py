@@ -25,9 +25,18 @@ from dream.prompt.swap_options import read_swap_options
 from dream.prompt.tree import How, Prompt, PromptError, PromptPart
 
 _PUNCTUATION = ",;!?，。；！？、"
+_TEXT_ENDS = _PUNCTUATION + r"\[\]"
+_ENDS = _PUNCTUATION + ":：[]()"
+_ENDS_WORD = frozenset(_ENDS)
+_WORDS = r"""[^\\()（）"+\-.:：]"""
+"""Any character but the signs of the language."""
+_BEHIND_RUN = rf"""(?:[\s{_PUNCTUATION}.:：\[\]()（）"]|\Z)"""
+"""What follows a run of + or - at the end of a word."""
 _TOKEN = re.compile(
-    r"""(?P<text>[^\\()（）"+\-.:：]+)
-       | (?P<escaped>\\[\\()\[\]（）{}"+\-.:：<>|,_\#&$])
+    rf"""(?P<lead>{_WORDS}*[\s{_TEXT_ENDS}])?(?P<word>[^\\()（）"+\-.:：\s{_TEXT_ENDS}]+)
+         (?P<weighed>(?:\++|-+)(?={_BEHIND_RUN}))
+       | (?P<text>{_WORDS}+)"""
+    r"""| (?P<escaped>\\[\\()\[\]（）{}"+\-.:：<>|,_\#&$])
        | (?P<run>\++|-+)
        | (?P<method>\.(?:attend|swap|blend|and|add)\()
        | (?P<bracket>[()（）"])
@@ -36,12 +45,15 @@ _TOKEN = re.compile(
     re.VERBOSE | re.DOTALL,
 )
 _RUN = re.compile(r"\++|-+")
-_ENDS_WORD = frozenset(_PUNCTUATION + ":：[]()")
-_AFTER_RUN = re.compile(rf'[\s{_PUNCTUATION}.:：\[\]()（）"]|\Z')
+_AFTER_RUN = re.compile(_BEHIND_RUN)
+_LAST_WORD = re.compile(rf"(?:.*[{re.escape(_ENDS)}])?", re.DOTALL)
+"""What is before the last word of a text without white space."""
 _AFTER_NUMBER = re.compile(r"[\u2e80-\U0010ffff]|\W|\Z")
 """What may follow a weight: anything but a letter or digit; letters of Chinese may."""
 _NUMBER = re.compile(r"\d+(?:\.\d+)?|\.\d+")
 _COLON_WEIGHT = re.compile(r"[:：]\s*([+-]?(?:\d+(?:\.\d*)?|\.\d+))\s*(?=[)）])")
+_SIMPLE = re.compile(rf"({_WORDS}+)(?:{_COLON_WEIGHT.pattern})?(?=[)）])")
+"""The inside of a bracket without any other sign."""
 _ATTEND = re.compile(
     r"\.attend\(\s*(?:(?P<run>\++|-+)|(?P<number>[+-]?(?:\d+(?:\.\d*)?|\.\d+)))\s*\)"
 )
@@ -117,26 +129,28 @@ class _Frame:
     nodes: list[Raw | RawSwap] = field(default_factory=list)
     weight: float | None = None
     """What `:1.3` at its end says."""
-    text: str = ""
-    """The words behind the last node."""
+    texts: list[str] = field(default_factory=list)
+    """The words behind the last node, none of them empty."""
 
     def flush(self) -> None:
         """Make the words a node."""
-        if self.text:
-            self.nodes.append(Raw(self.text))
-            self.text = ""
+        if self.texts:
+            self.nodes.append(Raw("".join(self.texts)))
+            self.texts = []
 
     def take_word(self) -> str:
         """Take the word at the end of the text, and flush what is before it; empty if there is
         none."""
-        text, at = self.text, len(self.text)
-        while at and not (text[at - 1].isspace() or text[at - 1] in _ENDS_WORD):
-            at -= 1
-        if at == len(text):
+        if not self.texts or self.texts[-1][-1] in _ENDS_WORD or self.texts[-1][-1].isspace():
             return ""
-        self.text = text[:at]
-        self.flush()
-        return text[at:]
+        text = "".join(self.texts)
+        word = text.rsplit(None, 1)[-1]
+        if not word.isalnum() and (before := _LAST_WORD.match(word)):
+            word = word[before.end() :]
+        self.texts = []
+        if before_word := text[: len(text) - len(word)]:
+            self.nodes.append(Raw(before_word))
+        return word
 
 
 class _Scanner:
@@ -154,13 +168,28 @@ class _Scanner:
             assert match is not None, "one of its ways takes any character"
             kind = match.lastgroup
             if kind == "text" or (kind == "bracket" and at not in self._pairs):
-                self._frames[-1].text += match[0]
+                self._frames[-1].texts.append(match[0])
+                at = match.end()
+            elif kind == "weighed":
+                self._weigh_word(*match.group("lead", "word", "weighed"))
                 at = match.end()
             else:
                 at = self._take(match, end)
         (frame,) = self._frames
         frame.flush()
         return frame.nodes
+
+    def _weigh_word(self, lead: str | None, word: str, run: str) -> None:
+        """A word with a weight, and what is before it."""
+        frame = self._frames[-1]
+        if lead is None:
+            if frame.texts:  # it may begin in another token
+                frame.texts.append(word)
+                word = frame.take_word()
+        else:
+            frame.texts.append(lead)
+            frame.flush()
+        frame.nodes.append(Raw(word, _STEP[run[0]] ** len(run), (), True))
 
     def _take(self, match: re.Match[str], end: int) -> int:
         """Handle one token. Returns the index after it."""
@@ -178,7 +207,7 @@ class _Scanner:
                 return self._method(match)
             case "colon":
                 return self._colon(match)
-        self._frames[-1].text += token
+        self._frames[-1].texts.append(token)
         return match.end()
 
     def _colon(self, match: re.Match[str]) -> int:
@@ -189,12 +218,18 @@ class _Scanner:
             if weight and weight.end() == self._pairs[frame.start]:
                 frame.weight = float(weight[1])
                 return weight.end()
-        frame.text += match[0]
+        frame.texts.append(match[0])
         return match.end()
 
     def _bracket(self, at: int) -> int:
-        if self._pairs[at] > at:
+        if (close := self._pairs[at]) > at:
             self._frames[-1].flush()
+            if self._text[at] != '"' and (simple := _SIMPLE.match(self._text, at + 1, close + 1)):
+                weight, after = self._weight(close + 1)
+                if simple[2]:
+                    weight, after = float(simple[2]), close + 1
+                self._frames[-1].nodes.append(Raw(simple[1], weight, (), True))
+                return after
             self._frames.append(_Frame(at))
             return at + 1
         closed = self._frames.pop()
@@ -203,7 +238,7 @@ class _Scanner:
             closed.flush()
             group = Raw("", weight, tuple(closed.nodes), operand=True)
         else:
-            group = Raw(closed.text, weight, operand=True)
+            group = Raw("".join(closed.texts), weight, operand=True)
         self._frames[-1].nodes.append(group)
         return after
 
@@ -220,7 +255,7 @@ class _Scanner:
     def _method(self, match: re.Match[str]) -> int:
         """`.attend()`, `.swap()`, or an error: the others are only allowed for whole prompts."""
         frame, at = self._frames[-1], match.start()
-        after_bracket = bool(not frame.text and frame.nodes and frame.nodes[-1].operand)
+        after_bracket = bool(not frame.texts and frame.nodes and frame.nodes[-1].operand)
         opened = match.end() - 1
         if attend := _ATTEND.match(self._text, at):
             run, number = attend["run"], attend["number"]
@@ -238,15 +273,16 @@ class _Scanner:
             example = 'as in ("a", "b").blend(1, 1)'
             raise PromptError(f"{match[0]}) must be the whole prompt", at + 1, example)
         # Only the name: its bracket is one like any other.
-        frame.text += match[0][:-1]
+        frame.texts.append(match[0][:-1])
         return opened
 
     def _swap(self, match: re.Match[str]) -> int | None:
         """Take `.swap(…)` and what stands before it; None if nothing does."""
         frame = self._frames[-1]
-        frame.text = frame.text.rstrip()
+        words = "".join(frame.texts).rstrip()
+        frame.texts = [words] if words else []
         before: Raw | RawSwap
-        if not frame.text and frame.nodes and frame.nodes[-1].operand:
+        if not frame.texts and frame.nodes and frame.nodes[-1].operand:
             before = frame.nodes.pop()
         elif word := frame.take_word():
             before = Raw(word)
