@@ -21,8 +21,8 @@ from dream.catalogue.detect.detected_model import DetectedModel
 from dream.catalogue.detect.file_kinds import find_file_kind
 from dream.catalogue.detect.gguf import ARCHITECTURE
 from dream.catalogue.detect.headers import Header, read_header
-from dream.catalogue.detect.lora_family import describe_family
 from dream.catalogue.detect.lone_unets import LoneUnet, find_lone_unet
+from dream.catalogue.detect.lora_family import describe_family
 from dream.catalogue.detect.native_size import read_native_size
 from dream.catalogue.detect.number_formats import find_unsupported
 from dream.catalogue.detect.pieces import DENOISER, Piece, find_pieces
