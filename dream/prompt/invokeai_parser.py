@@ -17,20 +17,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 
 from dream.prompt.brackets import pair_up, split_at_commas
 from dream.prompt.fragments import Raw, RawSwap, make_pieces
+from dream.prompt.open_bracket import PUNCTUATION, OpenBracket
 from dream.prompt.swap_options import read_swap_options
 from dream.prompt.tree import How, Prompt, PromptError, PromptPart
 
-_PUNCTUATION = ",;!?，。；！？、"
-_TEXT_ENDS = _PUNCTUATION + r"\[\]"
-_ENDS = _PUNCTUATION + ":：[]()"
-_ENDS_WORD = frozenset(_ENDS)
+_TEXT_ENDS = PUNCTUATION + r"\[\]"
 _WORDS = r"""[^\\()（）"+\-.:：]"""
 """Any character but the signs of the language."""
-_BEHIND_RUN = rf"""(?:[\s{_PUNCTUATION}.:：\[\]()（）"]|\Z)"""
+_BEHIND_RUN = rf"""(?:[\s{PUNCTUATION}.:：\[\]()（）"]|\Z)"""
 """What follows a run of + or - at the end of a word."""
 _TOKEN = re.compile(
     rf"""(?P<lead>{_WORDS}*[\s{_TEXT_ENDS}])?(?P<word>[^\\()（）"+\-.:：\s{_TEXT_ENDS}]+)
@@ -46,8 +43,6 @@ _TOKEN = re.compile(
 )
 _RUN = re.compile(r"\++|-+")
 _AFTER_RUN = re.compile(_BEHIND_RUN)
-_LAST_WORD = re.compile(rf"(?:.*[{re.escape(_ENDS)}])?", re.DOTALL)
-"""What is before the last word of a text without white space."""
 _AFTER_NUMBER = re.compile(r"[\u2e80-\U0010ffff]|\W|\Z")
 """What may follow a weight: anything but a letter or digit; letters of Chinese may."""
 _NUMBER = re.compile(r"\d+(?:\.\d+)?|\.\d+")
@@ -120,45 +115,12 @@ def _read_weights(
     return tuple(weights or (1.0,) * count), normalize
 
 
-@dataclass(slots=True)
-class _Frame:
-    """What an open bracket holds so far."""
-
-    start: int
-    """The index of the bracket; -1 for none."""
-    nodes: list[Raw | RawSwap] = field(default_factory=list)
-    weight: float | None = None
-    """What `:1.3` at its end says."""
-    texts: list[str] = field(default_factory=list)
-    """The words behind the last node, none of them empty."""
-
-    def flush(self) -> None:
-        """Make the words a node."""
-        if self.texts:
-            self.nodes.append(Raw("".join(self.texts)))
-            self.texts = []
-
-    def take_word(self) -> str:
-        """Take the word at the end of the text, and flush what is before it; empty if there is
-        none."""
-        if not self.texts or self.texts[-1][-1] in _ENDS_WORD or self.texts[-1][-1].isspace():
-            return ""
-        text = "".join(self.texts)
-        word = text.rsplit(None, 1)[-1]
-        if not word.isalnum() and (before := _LAST_WORD.match(word)):
-            word = word[before.end() :]
-        self.texts = []
-        if before_word := text[: len(text) - len(word)]:
-            self.nodes.append(Raw(before_word))
-        return word
-
-
 class _Scanner:
     """Reads a span of the text, token by token. Brackets are frames on a stack of its own."""
 
     def __init__(self, text: str, pairs: Mapping[int, int], *, swaps: bool = True) -> None:
         self._text, self._pairs, self._swaps = text, pairs, swaps
-        self._frames = [_Frame(-1)]
+        self._frames = [OpenBracket(-1)]
 
     def scan(self, start: int, end: int) -> list[Raw | RawSwap]:
         """The words and groups of text[start:end]."""
@@ -230,7 +192,7 @@ class _Scanner:
                     weight, after = float(simple[2]), close + 1
                 self._frames[-1].nodes.append(Raw(simple[1], weight, (), True))
                 return after
-            self._frames.append(_Frame(at))
+            self._frames.append(OpenBracket(at))
             return at + 1
         closed = self._frames.pop()
         weight, after = self._weight(at + 1) if closed.weight is None else (closed.weight, at + 1)
