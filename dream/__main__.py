@@ -1,6 +1,7 @@
 """The `dream` command, and `python -m dream`."""
 
 import gc
+import os
 import signal
 import sys
 
@@ -13,6 +14,9 @@ def main() -> int:
     during the imports, or while the interpreter exits, ends the process without a traceback.
     """
     gc.disable()
+    if os.getpid() == 1:  # in a container
+        # For process 1, a signal without a handler does nothing: `docker stop` would wait and kill.
+        signal.signal(signal.SIGTERM, lambda number, frame: os._exit(128 + number))
     try:
         from dream.cli.app import main
 

@@ -11,23 +11,28 @@ from platformdirs import user_data_path
 from dream.core.errors import BadSetting
 from dream.core.file_names import is_folder, parse_path, path_exists_at, split_folders
 
+VARIABLE = "DREAM_MODELS_DIR"
+"""An environment variable with models folders, for containers and the nodes of a cluster."""
+
 _PACKAGE = Path(__file__).resolve().parents[1]
 
 
 def find_models_dirs(extra: str | None = None) -> tuple[Path, ...]:
-    """The models folders in order of precedence: those of `extra` (--models_dir), ./models, the
-    user's data folder, and the shipped models. The user's folder is included even before it exists.
+    """The models folders in order of precedence: those of `extra` (--models_dir), those of the
+    environment variable DREAM_MODELS_DIR, ./models, the user's data folder, and the shipped models.
+    The user's folder is included even before it exists.
 
-    Raises BadSetting if `extra` is not a folder, BadLine if it is not a valid path.
+    Raises BadSetting if one of the first two is not a folder, BadLine if it is not a valid path.
     """
     dirs: list[Path] = []
-    for one in split_folders(extra or ""):
-        chosen = parse_path(one)
-        if not is_folder(chosen):
-            raise BadSetting(
-                f"--models_dir: there is no folder {chosen}", "create it, or choose another"
-            )
-        dirs.append(chosen)
+    for source, value in (("--models_dir", extra), (VARIABLE, os.environ.get(VARIABLE))):
+        for one in split_folders(value or ""):
+            chosen = parse_path(one)
+            if not is_folder(chosen):
+                raise BadSetting(
+                    f"{source}: there is no folder {chosen}", "create it, or choose another"
+                )
+            dirs.append(chosen)
     local = Path("models")
     if local.is_dir():
         dirs.append(local)

@@ -489,6 +489,20 @@ def test_the_places_in_their_order(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         find_models_dirs("nowhere")
 
 
+def test_the_environment_names_models_folders_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    mine, theirs, local = (tmp_path / name for name in ("mine", "theirs", "models"))
+    for folder in (mine, theirs, local):
+        folder.mkdir()
+    monkeypatch.setenv("DREAM_MODELS_DIR", "theirs")
+    assert find_models_dirs("mine")[:3] == (mine, theirs, local)
+    monkeypatch.setenv("DREAM_MODELS_DIR", "gone")
+    with pytest.raises(BadSetting, match="DREAM_MODELS_DIR: there is no folder"):
+        find_models_dirs("mine")
+
+
 def _data(tmp_path: Path) -> tuple[Path, ...]:
     from platformdirs import user_data_path
 
