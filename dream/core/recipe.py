@@ -56,6 +56,9 @@ class Recipe:
     """Embeddings that words of the prompt stand for, by name; never empty."""
     quantize: str | None = None
     """A key of QUANTIZATIONS, or None: how the model's layers are quantized while it is loaded."""
+    engine: str | None = None
+    """A key of ENGINES, or AUTO: what computes the model. None is torch. An image's recipe has the
+    engine that rendered it."""
     init_img: str | None = None
     """Path of the input image; its pixels are those of the file at the time it is read."""
     reference: tuple[str, ...] | None = None

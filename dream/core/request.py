@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from dream.core.file_names import parse_path
+from dream.options.engine_table import AUTO, ENGINES
 from dream.options.image_output import BOTH, FORMATS, METADATA, PNG
 from dream.options.lora import EMBEDDINGS, HYPERNETS, LORAS, Hypernet, Lora
 from dream.options.option_type import (
@@ -197,6 +198,12 @@ class Request:
         "--quantize",
         kind=choice(NO_QUANTIZATION, *QUANTIZATIONS),
         help="quantize the model while loading it: it uses less memory, and images differ slightly",
+    )
+    engine: str | None = flag(
+        "--engine",
+        kind=choice(AUTO, *ENGINES),
+        help="what computes the model (default torch); auto uses OpenVINO on a CPU if it is"
+        " installed and the model is converted already; images differ in their lowest bits",
     )
     init_img: str | None = flag(
         "-I",

@@ -19,6 +19,7 @@ from dream.core.recipe import Recipe
 from dream.core.request import NO_VAE
 from dream.engine.adapters.adapters import Adapters, can_merge
 from dream.engine.adapters.weight_merge import WeightedLora, merge
+from dream.engine.backends.engines import Engines, check_engine
 from dream.engine.conditioning.count_tokens import describe_tokens
 from dream.engine.diffusion_upscaler import DiffusionUpscaler, open_diffusion_upscaler
 from dream.engine.interface import (
@@ -81,6 +82,7 @@ class ImageGenerator:
         self._vision = VisionModels(downloader)
         self._cache = ModelCache(machine.max_loaded_models, machine.max_memory)
         self._shared = SharedEncoders()
+        self.engines = Engines()
         self._previewers = Previewers(find_decoder, fit_rgb_factors) if machine.previews else None
         self.placement = choose_placement(machine.device, machine.precision)
 
@@ -98,6 +100,7 @@ class ImageGenerator:
 
         Raises InputError, ModelError, OutOfMemory, and whatever `report` raises, within a step.
         """
+        check_engine(recipe.engine)
         if inputs is None:
             inputs = load_inputs(
                 recipe, report, partial(self._vision.compute_mask, self.placement.device, report)
@@ -111,11 +114,14 @@ class ImageGenerator:
                     use_free_u(loaded.pipe, info.family, info.name, recipe.freeu),
                     make_seamless(loaded.pipe, recipe),
                     tiles.tile_if_needed(loaded, recipe.width, recipe.height, report) as added,
+                    self.engines.use(
+                        loaded, recipe, loras, "" if vae is None else vae.digest, report
+                    ) as engine,
                 ):
                     picture = self._attempt(loaded, recipe, inputs, report, every)
             _require_unchanged(loaded)
             added = {**adapted, **added} | ({} if vae is None else {"vae": vae.digest})
-            return replace(picture, facts={**added, **picture.facts})
+            return engine.record(replace(picture, facts={**added, **picture.facts}))
 
     def _attempt(
         self,
@@ -231,6 +237,7 @@ class ImageGenerator:
         self._vae = None
         self._adapters.close()
         self._vision.close()
+        self.engines.close()
         self._cache.clear()
 
     def _vae_of(self, recipe: Recipe, loaded: LoadedModel) -> VaeOverride | None:

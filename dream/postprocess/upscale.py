@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
@@ -62,6 +63,17 @@ def refuse_diffusion(info: UpscalerInfo, recipe: Recipe) -> UpscalerBackend:
     )
 
 
+UseEngine = Callable[[torch.nn.Module, UpscalerInfo, str], AbstractContextManager[None]]
+"""While an engine besides torch computes a network; its file, and the SHA-256 of that."""
+
+
+def use_torch(
+    network: torch.nn.Module, info: UpscalerInfo, sha256: str
+) -> AbstractContextManager[None]:
+    """A UseEngine that changes nothing."""
+    return nullcontext()
+
+
 @dataclass(frozen=True)
 class _Loaded:
     """A network in memory, and the file it was loaded from."""
@@ -98,9 +110,10 @@ class Upscaler:
         on_note: OnNote,
         on_fetch: OnProgress = ignore_progress,
         diffusion: OpenDiffusion = refuse_diffusion,
+        use_engine: UseEngine = use_torch,
     ) -> Picture:
         """Upscale a picture by its recipe's `upscale`, `upscaler` and `upscale_tile`. `diffusion`
-        opens diffusion upscalers.
+        opens diffusion upscalers; other networks run within `use_engine`.
 
         The sides become exactly round(side * factor). The network runs once, at its own scale (1 to
         16 times); the rest, up or down, is an antialiased resize, as in Real-ESRGAN itself. A
@@ -112,7 +125,7 @@ class Upscaler:
         chunks of a download. Raises FinishError, ModelError, FetchError.
         """
         try:
-            return self._upscale(picture, on_tile, on_note, on_fetch, diffusion)
+            return self._upscale(picture, on_tile, on_note, on_fetch, diffusion, use_engine)
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error):
                 raise
@@ -131,6 +144,7 @@ class Upscaler:
         on_note: OnNote,
         on_fetch: OnProgress,
         diffusion: OpenDiffusion,
+        use_engine: UseEngine,
     ) -> Picture:
         recipe, plain = picture.recipe, normalize_mode(picture.image)
         if recipe.upscale is None or recipe.upscaler is None:
@@ -142,14 +156,23 @@ class Upscaler:
         info = self._registry.get_upscaler(recipe.upscaler)
         if not info.is_on_disk:
             self._download(info, on_note, on_fetch)
-        loaded = diffusion(info, recipe) if info.diffusion else self._load(info)
-        upscaled, tile = self._run(loaded, plain, recipe.upscale_tile, on_tile, on_note)
+        network, engine = self._open(info, recipe, diffusion, use_engine)
+        with engine:
+            upscaled, tile = self._run(network, plain, recipe.upscale_tile, on_tile, on_note)
         return replace(
             picture,
             image=blend(resized, upscaled.resize(size, _RESIZE), recipe.upscale.strength),
             recipe=replace(recipe, upscale_tile=tile),
-            facts={**picture.facts, "upscaler_weights": loaded.sha256},
+            facts={**picture.facts, "upscaler_weights": network.sha256},
         )
+
+    def _open(
+        self, info: UpscalerInfo, recipe: Recipe, diffusion: OpenDiffusion, use_engine: UseEngine
+    ) -> tuple[UpscalerBackend, AbstractContextManager[None]]:
+        if info.diffusion:
+            return diffusion(info, recipe), nullcontext()
+        loaded = self._load(info)
+        return loaded, use_engine(loaded.backend.model, info, loaded.sha256)
 
     def _run(
         self,

@@ -12,6 +12,7 @@ from dream.core.recipe import Recipe
 from dream.core.stages import EMBIGGEN, FACES, OUTCROP, OUTPAINT, UPSCALE, Stage
 from dream.engine.import_errors import raise_setup_errors
 from dream.engine.interface import Progress, ProgressCallback
+from dream.options.engine_table import AUTO, TORCH
 from dream.options.option_type import MAX_SEED, Upscale
 from dream.options.outpaint import OUTPAINT_STRENGTH, Outcrop
 from dream.options.schedule_table import FORMER
@@ -39,6 +40,8 @@ class PostProcessor:
 
         Raises FinishError, ModelError, FetchError, OutOfMemory, and what `report` raises.
         """
+        if picture.recipe.engine == AUTO:  # of !fix: nothing was generated that has chosen
+            picture = replace(picture, recipe=replace(picture.recipe, engine=TORCH))
         if stage == OUTCROP:
             return self._outcrop(picture, report)
         if stage == OUTPAINT:
@@ -100,6 +103,9 @@ class PostProcessor:
         return self._upscaler.upscale(
             picture,
             diffusion=lambda info, recipe: self._generator.load_upscaler(info, recipe, report),
+            use_engine=lambda network, info, sha256: self._generator.engines.use_upscaler(
+                picture.recipe.engine, info.name, network, sha256, report
+            ),
             on_tile=lambda tile, tiles: report(Progress("upscale", tile, tiles)),
             on_note=lambda text: report(Note(text=text)),
             on_fetch=lambda arrived, of: report(Progress("fetch", arrived, of)),

@@ -70,6 +70,8 @@ class LoadedModel:
     """The latest encodings of prompts."""
     derived_pipelines: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
     """Other pipelines over the same weights, by class: see `tasks.derived`."""
+    compiled: dict[Any, Any] = field(default_factory=dict, repr=False, compare=False)
+    """What engines besides torch have compiled of its networks: see `backends.engines`."""
     adapters: MergedWeights = field(default_factory=MergedWeights, repr=False, compare=False)
     """The LoRAs that are in the weights."""
 

@@ -1,0 +1,1 @@
+"""Engines besides torch for the same networks: OpenVINO and torch.compile, see `--engine`."""

@@ -1,0 +1,214 @@
+"""Runs one network of a pipeline with OpenVINO, in the place of its `forward`."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from diffusers.models.unets.unet_2d_condition import UNet2DConditionOutput
+from torch import Tensor, nn
+
+from dream.core.events import Note
+from dream.engine.backends import openvino_runtime as runtime
+from dream.engine.backends.converted_networks import ConvertedNetwork, ConvertedNetworks
+from dream.engine.backends.identity import compute_key
+from dream.engine.backends.network_call import NetworkCall
+from dream.engine.interface import ProgressCallback
+from dream.engine.memory.low_memory import is_out_of_memory, measure_free_memory
+
+MAX_DIFFERENCE = {torch.float32: 1e-3, torch.bfloat16: 0.05, torch.float16: 0.02}
+"""Of a result from torch's, as root mean squares, relative to torch's."""
+
+KEPT = 2
+"""Of one network, the shapes that are compiled at the same time: with guidance and without, or both
+passes of --hires_fix. Each has its own copy of the weights."""
+
+KEPT_TILES = 9
+"""The same of an upscaler: tiles in the corners, along the sides and in the middle."""
+
+Compiled = OrderedDict[object, runtime.CompiledNetwork]
+_CHANGED_CLASSES = ("Sliced", "IPAdapter", "PAG")
+"""In the names of attention processors that a converted network does not have."""
+
+
+@dataclass
+class NetworkForward:
+    """Takes the place of a module's `forward`."""
+
+    part: str
+    """ "unet", "transformer", "vae" or "upscaler"."""
+    name: str
+    """As it is called in messages: "the unet of tiny"."""
+    module: nn.Module
+    identity: Callable[[], Mapping[str, Any]]
+    """What the module's weights are; see `identity`."""
+    networks: ConvertedNetworks
+    compiled: Compiled
+    """Of this module, the one used last at the end; kept by the caller."""
+    report: ProgressCallback
+    convert: bool = True
+    """Whether a network that was not converted yet is converted now, while the caller waits."""
+    missing: NetworkCall | None = None
+    """The first call that no converted network could answer, if none was converted."""
+    kept: int = KEPT
+    """How many shapes stay compiled."""
+    calls: int = 0
+    """How many were answered by OpenVINO."""
+    _original: Any = None
+    _reported: set[str] = field(default_factory=set)
+    """Why torch answers instead."""
+
+    @contextmanager
+    def replaced(self) -> Iterator[None]:
+        """While the module is run by it."""
+        own = vars(self.module).get("forward")
+        self._original = self.module.forward
+        self.module.forward = self
+        try:
+            yield
+        finally:
+            if own is None:
+                del self.module.forward
+            else:
+                self.module.forward = own
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """What the module's own `forward` would return, within MAX_DIFFERENCE."""
+        try:
+            result = self._answer(*args, **kwargs)
+        except _Unusable as why:
+            self._report(str(why))
+            result = None
+        if result is None:
+            return self._original(*args, **kwargs)
+        self.calls += 1
+        if not hasattr(self.module, "config"):  # a part of a model: it returns a tensor
+            return result
+        return (result,) if kwargs.get("return_dict") is False else UNet2DConditionOutput(result)
+
+    def _answer(self, *args: Any, **kwargs: Any) -> Tensor | None:
+        """OpenVINO's result; None where it is not ready yet. Raises _Unusable."""
+        if not is_plain(self.module):
+            raise _Unusable("this line changes what is inside it")
+        call = NetworkCall.of(self.module, args, kwargs)
+        key = compute_key(self.identity(), self.module, call.layout)
+        at = key, call.shapes
+        try:
+            if (ready := self.compiled.get(at)) is not None:
+                self.compiled.move_to_end(at)
+                return ready(call.tensors)
+            network = self._find_or_convert(key, call)
+            if network is None:
+                return None
+            _require_good(network, call)
+            ready = self._compile(network, call)
+            result = ready(call.tensors)
+        except _Unusable:
+            raise
+        except Exception as error:  # OpenVINO raises RuntimeError for everything, and others
+            why = "not enough memory" if is_out_of_memory(error) else _first_line(error)
+            raise _Unusable(why) from error
+        if network.checked(call.shapes) is None:
+            good = self._compare(result, args, kwargs)
+            _require_good(self.networks.set_checked(network, call.shapes, good), call)
+        self.compiled[at] = ready
+        return result
+
+    def _find_or_convert(self, key: str, call: NetworkCall) -> ConvertedNetwork | None:
+        """None where there is none to use now. Raises _Unusable, and
+        what conversion raises."""
+        network = self.networks.find(key)
+        if network is not None:
+            return network
+        if not self.convert:
+            self.missing = self.missing or call
+            return None
+        if not self.networks.has_room(count_bytes(self.module)):
+            raise _Unusable("the disk of the cache folder is full")
+        self.report(Note(text=f"converting {self.name} for OpenVINO; this is done once"))
+        return convert_and_keep(self.networks, key, self.module, call)
+
+    def _compile(self, network: ConvertedNetwork, call: NetworkCall) -> runtime.CompiledNetwork:
+        while len(self.compiled) >= self.kept:
+            self.compiled.popitem(last=False)
+        if measure_free_memory("cpu") < count_bytes(self.module):
+            raise MemoryError
+        dtype = next(self.module.parameters()).dtype
+        return runtime.CompiledNetwork(network.xml, call.shapes, dtype)
+
+    def _compare(self, result: Tensor, args: Any, kwargs: Any) -> bool:
+        expected = self._original(*args, **kwargs)
+        expected = expected if isinstance(expected, Tensor) else expected[0]
+        most = MAX_DIFFERENCE[next(self.module.parameters()).dtype]
+        return measure_difference(result, expected) <= most
+
+    def _report(self, why: str) -> None:
+        """Say once why torch answers."""
+        if why not in self._reported:
+            self._reported.add(why)
+            self.report(Note(text=f"OpenVINO cannot run {self.name}: {why}; using torch for it"))
+
+
+class _Unusable(Exception):
+    """Why torch has to answer."""
+
+
+def _require_good(network: ConvertedNetwork, call: NetworkCall) -> None:
+    """Raises _Unusable for a network that could not be converted, or whose results are wrong."""
+    if network.failure:
+        raise _Unusable(network.failure)
+    if network.checked(call.shapes) is False:
+        raise _Unusable("its results are not close to torch's")
+
+
+def convert_and_keep(
+    networks: ConvertedNetworks, key: str, module: nn.Module, call: NetworkCall
+) -> ConvertedNetwork:
+    """Convert a network; what its operations do not allow is remembered. Raises what is raised."""
+    try:
+        return networks.add(key, lambda xml: runtime.convert(module, call, xml), {})
+    except (RuntimeError, TypeError, ValueError, AttributeError, NotImplementedError) as error:
+        if not is_out_of_memory(error):
+            networks.add_failure(key, _first_line(error))
+        raise
+
+
+def measure_difference(result: Tensor, expected: Tensor) -> float:
+    """The root mean square of the difference, relative to that of what is expected; infinite for
+    another shape, or for values that are not finite."""
+    if result.shape != expected.shape:
+        return float("inf")
+    one, other = result.double(), expected.double()
+    size = float(other.square().mean().sqrt())
+    difference = float((one - other).square().mean().sqrt())
+    return difference / max(size, 1e-12) if difference == difference else float("inf")
+
+
+def is_plain(module: nn.Module) -> bool:
+    """Whether nothing inside a module is changed: no hooks, no other functions, and no attention
+    but diffusers' usual."""
+    for layer in module.modules():
+        if layer is not module and (layer._forward_hooks or layer._forward_pre_hooks):
+            return False
+        if "_conv_forward" in vars(layer) or (layer is not module and "forward" in vars(layer)):
+            return False
+        processor = type(vars(layer).get("processor"))
+        if processor.__module__.startswith("dream.") or any(
+            name in processor.__name__ for name in _CHANGED_CLASSES
+        ):
+            return False
+    return True
+
+
+def count_bytes(module: nn.Module) -> int:
+    """Of its weights."""
+    return sum(parameter.nbytes for parameter in module.parameters())
+
+
+def _first_line(error: Exception) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return (lines[-1] if lines else type(error).__name__)[:200]
