@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import select
 import socket
 from contextlib import ExitStack
 from pathlib import Path
@@ -10,6 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from dream.web.body_limit import MAX_BODY
 from scripts.fuzz_web import fuzz
 from tests.web.serving import serve_fake
 
@@ -36,3 +38,29 @@ def test_two_hundred_listeners_and_slow_senders(tmp_path: Path) -> None:
         assert served.make("a cat -n3")["state"] == "done"
         assert served.http.get("/health").status_code == 200
         assert psutil.Process().memory_info().rss - before < ROOM
+
+
+def test_a_body_of_a_gibibyte_takes_no_memory(tmp_path: Path) -> None:
+    """Neither with its length said, which is refused at once, nor in chunks without an end, which
+    are read up to the limit."""
+    with serve_fake(tmp_path) as served:
+        before = psutil.Process().memory_info().rss
+        head = "POST /api/lines HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+        for length in (f"Content-Length: {1 << 30}", "Transfer-Encoding: chunked"):
+            with socket.create_connection(served.server.address, timeout=20) as client:
+                client.sendall(f"{head}{length}\r\n\r\n".encode())
+                sent = send_without_end(client) if "chunked" in length else 0
+                assert sent < MAX_BODY + ROOM
+                assert client.recv(100).startswith(b"HTTP/1.1 413")
+        assert psutil.Process().memory_info().rss - before < MAX_BODY + ROOM
+        assert served.http.get("/health").status_code == 200
+
+
+def send_without_end(client: socket.socket) -> int:
+    """Send chunks until the server answers; bytes sent."""
+    data = b"x" * (1 << 20)
+    for sent in range(0, 1 << 30, 1 << 20):
+        if select.select([client], [], [], 0)[0]:
+            return sent
+        client.sendall(b"100000\r\n" + data + b"\r\n")
+    return 1 << 30
