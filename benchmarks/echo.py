@@ -2,11 +2,13 @@
 
     python -m benchmarks.echo [KEYS] [--model NAME]
     python -m benchmarks.echo [KEYS] --pasted 10000
+    python -m benchmarks.echo [KEYS] --clients 8
 
 `dream` runs on a pseudo-terminal. Each key is pressed when the one before has appeared (a closed
 loop), at moments that no tick of ours decides; the letter is looked for in what is drawn. With
---pasted the keys follow so many pasted lines, which are still being checked. Besides, the growth of
-the prompt's memory over 2,000 queued pictures of a fake engine:
+--pasted the keys follow so many pasted lines, which are still being checked. With --clients, the
+prompt has its `--web` server, which so many clients ask for something all the time. Besides, the
+growth of the prompt's memory over 2,000 queued pictures of a fake engine:
 
     python -m benchmarks.echo --memory [PICTURES]
 """
@@ -15,10 +17,15 @@ from __future__ import annotations
 
 import argparse
 import random
+import socket
+import subprocess
 import sys
 import tempfile
+import threading
 import time
-from itertools import cycle
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from itertools import count, cycle
 from pathlib import Path
 
 from tests.terminal.pseudo import PATIENCE, Terminal
@@ -30,13 +37,17 @@ GROWTH = 10.0
 PAGE = 4096
 
 _LINE = "a large picture that takes long -s1000 -W512 -H512\r"
+_ASKED = ("/api/state", "/api/pictures", "/sdapi/v1/progress", "/sdapi/v1/samplers")
 _LETTERS = cycle("qwertzuiopasdfghjklyxcvbnm")
 
 
-def echoes(keys: int, model: str) -> list[float]:
-    """Seconds from each key to its letter on the terminal, while a picture is made."""
+def echoes(keys: int, model: str, clients: int = 0) -> list[float]:
+    """Seconds from each key to its letter on the terminal, while a picture is made, and while so
+    many clients of its server ask it for something."""
     with tempfile.TemporaryDirectory() as folder:
-        term = Terminal("-m", "dream", "-o", folder, "--model", model, columns=100)
+        port = find_free_port()
+        serving = ["--web", f"127.0.0.1:{port}"] if clients else []
+        term = Terminal("-m", "dream", "-o", folder, "--model", model, *serving, columns=100)
         term.child.delaybeforesend = None  # its twentieth of a second would be measured too
         try:
             term.see_line("")
@@ -45,9 +56,50 @@ def echoes(keys: int, model: str) -> list[float]:
             while not any("render" in row for row in term.rows()):
                 assert time.monotonic() < give_up, "the picture was not begun"
                 term.read(1.0)
-            return [_echo(term) for _ in range(keys)]
+            with ask_all_the_time(port, clients) if clients else nullcontext():
+                return [_echo(term) for _ in range(keys)]
         finally:
             term.close()
+
+
+def find_free_port() -> int:
+    """A port that nothing listens on at the moment."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port: int = server.getsockname()[1]
+        return port
+
+
+@contextmanager
+def ask_all_the_time(port: int, clients: int) -> Iterator[None]:
+    """Clients in a process of their own, as they are in life. At the end, how often they asked."""
+    code = f"from benchmarks.echo import ask; ask({port}, {clients})"
+    process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE)
+    try:
+        assert process.stdout is not None
+        assert process.stdout.readline(), "the server does not answer"
+        yield
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def ask(port: int, clients: int) -> None:
+    """Ask for what pages and other programs ask for, until this process is ended."""
+    import httpx2
+
+    def go_on() -> None:
+        with httpx2.Client(base_url=f"http://127.0.0.1:{port}") as http:
+            for number in count():
+                http.get(_ASKED[number % len(_ASKED)]).raise_for_status()
+                http.post("/api/check", json={"line": f"a cat -S{number}"}).raise_for_status()
+                if number == 10:
+                    print("answered", flush=True)
+
+    threads = [threading.Thread(target=go_on) for _ in range(clients)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
 
 
 def echoes_behind_paste(keys: int, pasted: int) -> list[float]:
@@ -118,6 +170,7 @@ def main() -> None:
     parser.add_argument("--model", default="tiny")
     parser.add_argument("--memory", action="store_true")
     parser.add_argument("--pasted", type=int, default=0)
+    parser.add_argument("--clients", type=int, default=0)
     arguments = parser.parse_args()
     if arguments.memory:
         grown = growth(arguments.count or 2000)
@@ -126,7 +179,7 @@ def main() -> None:
     if arguments.pasted:
         found = sorted(echoes_behind_paste(arguments.count or 50, arguments.pasted))
     else:
-        found = sorted(echoes(arguments.count or 500, arguments.model))
+        found = sorted(echoes(arguments.count or 500, arguments.model, arguments.clients))
     p50, p99 = found[len(found) // 2], found[min(len(found) - 1, len(found) * 99 // 100)]
     print(
         f"{len(found)} keys: p50 {1e3 * p50:.1f} ms, p99 {1e3 * p99:.1f} ms, "
