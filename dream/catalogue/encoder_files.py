@@ -16,13 +16,18 @@ from dream.catalogue.model_info import ModelInfo
 from dream.catalogue.suggest import suggest_names
 from dream.core.errors import ModelError
 
+_VISION_TOWER = "mmproj"
+"""What the names of such files contain."""
+
 
 def find_text_encoders(dirs: Sequence[Path]) -> dict[str, Path]:
-    """The files in the folders for text encoders, by name."""
+    """The files in the folders for text encoders, by name; without the vision towers that
+    llama.cpp's users have beside them."""
     files: dict[str, Path] = {}
     for folder in list_folders(TEXT_ENCODERS, dirs):
         for file in list_weight_files(folder):
-            files.setdefault(file.stem, file)
+            if _VISION_TOWER not in file.stem.lower():
+                files.setdefault(file.stem, file)
     return files
 
 

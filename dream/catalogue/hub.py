@@ -86,8 +86,9 @@ def download(
     of all files together. `mirror` is an address that is tried before the hub's. Raises FetchError,
     and ModelError if the repository does not exist, is gated, or has no such model.
     """
-    info = try_addresses(mirror, lambda at: _fetch_repo_info(hub_id, at), on_message)
-    files = _select_files(hub_id, _files(info.siblings or ()), index)
+    info, files = try_addresses(
+        mirror, lambda at: _list_repo(hub_id, at, partial(_select_files, hub_id, index)), on_message
+    )
     total = sum(file.size for file in files)
     if without_variant := _components_without_variant(hub_id.variant, files):
         on_message(
@@ -118,11 +119,9 @@ def download_file(
     """Download one file of a repository to `target`, unless it is there; an interrupted download
     continues. Its SHA-256 is checked. Raises FetchError, and ModelError if it does not exist."""
     hub_id = HubId(repo)
-    info = try_addresses(mirror, lambda at: _fetch_repo_info(hub_id, at), on_message)
-    file = next((file for file in _files(info.siblings or ()) if str(file.name) == path), None)
-    if file is None:
-        raise ModelError(f"{repo} has no {path}", "update dream, or import the file by its URL")
-    _check_names(hub_id, [file])
+    info, (file,) = try_addresses(
+        mirror, lambda at: _list_repo(hub_id, at, partial(_select_file, hub_id, path)), on_message
+    )
     target.parent.mkdir(parents=True, exist_ok=True)
     fetch_it = partial(_fetch_file, hub_id, info.sha, file, target, on_progress)
     try_addresses(mirror, fetch_it, on_message)
@@ -190,10 +189,12 @@ def _fetch_repo_info(hub_id: HubId, address: str) -> Any:
 
 @contextmanager
 def _allow_hub_access() -> Iterator[None]:
-    """Allow this request: the worker sets `HF_HUB_OFFLINE` so that libraries do not query the hub
-    by themselves. The caller has already respected the user's own `HF_HUB_OFFLINE`."""
+    """Allow this request, and nothing else: the worker sets `HF_HUB_OFFLINE` so that libraries do
+    not query the hub by themselves. The caller has already respected the user's own
+    `HF_HUB_OFFLINE`. With its telemetry, the library would fetch a list of agents first."""
     from huggingface_hub import constants
 
+    constants.HF_HUB_DISABLE_TELEMETRY = True
     forbidden, constants.HF_HUB_OFFLINE = constants.HF_HUB_OFFLINE, False
     try:
         yield
@@ -220,7 +221,23 @@ def _files(siblings: Iterable[Any]) -> list[_File]:
     ]
 
 
-def _select_files(hub_id: HubId, files: Sequence[_File], index: str) -> list[_File]:
+def _list_repo(
+    hub_id: HubId, address: str, select: Callable[[Sequence[_File]], list[_File]]
+) -> tuple[Any, list[_File]]:
+    """The metadata of the repository, and the files to download. Raises as `download`."""
+    info = _fetch_repo_info(hub_id, address)
+    return info, select(_files(info.siblings or ()))
+
+
+def _select_file(hub_id: HubId, path: str, files: Sequence[_File]) -> list[_File]:
+    chosen = [file for file in files if str(file.name) == path]
+    if not chosen:
+        raise ModelError(f"{hub_id.repo} has no {path}", "update dream, or import the file by URL")
+    _check_names(hub_id, chosen)
+    return chosen[:1]
+
+
+def _select_files(hub_id: HubId, index: str, files: Sequence[_File]) -> list[_File]:
     """The files to download: for each component its configuration and one set of weights. The index
     is last."""
     last = [file for file in files if str(file.name) == index]
@@ -232,6 +249,8 @@ def _select_files(hub_id: HubId, files: Sequence[_File], index: str) -> list[_Fi
     for part in _group_by_component(files, index):
         small = [file for file in part if file.name.suffix in _CONFIG_SUFFIXES]
         chosen += small + _select_weights(part, hub_id.variant)
+    if not any(file.name.suffix in (".safetensors", ".bin") for file in chosen):
+        raise ModelError(f"{hub_id.repo} has no weights that are used")
     _check_names(hub_id, chosen + last)
     return chosen + last
 

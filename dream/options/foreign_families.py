@@ -23,10 +23,19 @@ OTHERS = (
         instead="diffusers has no pipeline for Anima; choose another model",
     ),
     Family(
+        key="kolors",
+        name="Kolors",
+        marks=(
+            ("^encoder_hid_proj.weight$", "^add_embedding.linear_1."),
+            ("^encoder_hid_proj.weight$", "^label_emb.0.0."),
+        ),
+        instead="its text encoder, ChatGLM3, is not supported; choose another model",
+    ),
+    Family(
         key="hidream",
         name="HiDream-I1",
         marks=(("^double_stream_blocks.0.block.",),),
-        instead="HiDream-I1 is not supported yet",
+        instead="its four text encoders, one of them Llama 3.1, are not supported; choose another",
     ),
     Family(
         key="wan",

@@ -8,7 +8,7 @@ from time import thread_time
 import pytest
 
 from dream.catalogue import ModelRegistry
-from dream.catalogue.encoder_files import use_text_encoder
+from dream.catalogue.encoder_files import find_text_encoders, use_text_encoder
 from dream.catalogue.model_info import ModelInfo
 from dream.commands.model_text import describe_details, measure_model
 from dream.core.errors import ModelError
@@ -195,3 +195,11 @@ def test_a_line_is_refused_before_its_model_is_loaded_and_says_what_it_used(tmp_
     assert resolved().text_encoder == "other" and "--text_encoder=other" in format_line(
         resolved().to_request()
     )
+
+
+def test_a_vision_tower_is_not_offered_as_a_text_encoder(tmp_path: Path) -> None:
+    folder = tmp_path / "text_encoders"
+    folder.mkdir()
+    for name in ("Qwen2.5-VL-7B-Q4_K.gguf", "mmproj-Qwen2.5-VL-7B-F16.gguf"):
+        (folder / name).write_bytes(b"GGUF")
+    assert set(find_text_encoders([tmp_path])) == {"Qwen2.5-VL-7B-Q4_K"}

@@ -424,6 +424,9 @@ def test_a_unet_alone_has_a_family(
     assert (found.family, found.variant, found.lone_unet) == (family, variant, names)
 
 
+TOWER = {"v.patch_embd.weight": (8, 3, 2, 2), "v.blk.0.attn_q.weight": (8, 256)}
+
+
 def gguf(architecture: str, shapes: Shapes | None = None, kind: int = 1) -> bytes:
     """Such a file, of tensors of one type; by number, 1 being float16."""
     key, value = b"general.architecture", architecture.encode()
@@ -446,6 +449,10 @@ WORDS = {"token_embd.weight": (4, 256), "blk.0.attn_q.weight": (4, 256)}
         (gguf("t5encoder", WORDS), "is a text encoder (T5, 256 wide), not a model"),
         (gguf("qwen3", WORDS, Q4_K), "is a language model used as a text encoder, not a model"),
         (gguf("qwen3", WORDS, IQ1_S), "has GGUF IQ1_S weights, which are not supported (use a Q4"),
+        (
+            gguf("clip", TOWER),
+            "is the vision tower of a language model (mmproj), not a model (it is",
+        ),
         (gguf("starcoder", WORDS), "is a GGUF file of “starcoder”, not a model"),
         (gguf("\x1b[2J", WORDS), "is a GGUF file, not a model"),
         (gguf("flux", FLUX, 99), "has the unknown data type 99"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,7 @@ from dream.config.settings_file import read_settings
 from dream.core.cli_options import CliOptions
 from dream.core.errors import BadSetting, ModelError
 from dream.core.request import Request
-from tests.catalogue.hub_stub import Hub, hub_at_home
+from tests.catalogue.hub_stub import COMMIT, Hub, hub_at_home
 
 FILES = {"model_index.json": b"{}", "unet/config.json": b"{}", "unet/x.safetensors": b"weights"}
 NOWHERE = "http://127.0.0.1:9"
@@ -42,10 +43,36 @@ def test_a_mirror_serves_all_of_it_and_sees_no_token(tmp_path: Path, hub: Hub) -
         download(HubId("a/b"), tmp_path, ignore_progress, said.append, mirror=mirror.url)
         target = tmp_path / "one" / "x.safetensors"
         download_file("a/b", "unet/x.safetensors", target, ignore_progress, mirror=mirror.url)
-    assert not [path for path in hub.requests if "a/b" in path]  # its library may ask more
-    assert mirror.requests and mirror.tokens == []
+    assert hub.requests == [] and mirror.requests and mirror.tokens == []
     assert names(tmp_path) == {*FILES, "one/x.safetensors"}
     assert target.read_bytes() == b"weights" and len(said) == 1
+
+
+def test_nothing_else_is_asked(tmp_path: Path, hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+    """huggingface_hub asks for a list of agents by itself, unless its telemetry is off."""
+    template = hub.url + "/{repo_id}/resolve/{revision}/{filename}"
+    monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", hub.url)
+    monkeypatch.setattr("huggingface_hub.constants.HUGGINGFACE_CO_URL_TEMPLATE", template)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_DISABLE_TELEMETRY", False)
+    if find_spec("huggingface_hub.utils._detect_agent"):
+        monkeypatch.setattr("huggingface_hub.utils._detect_agent._registry", None)
+        path = str(tmp_path / "none.json")
+        monkeypatch.setattr("huggingface_hub.constants.AGENT_HARNESSES_PATH", path)
+    download(HubId("a/b"), tmp_path / "it", ignore_progress, print)
+    commit = f"/a/b/resolve/{COMMIT}/"
+    assert {*hub.requests} == {"/api/models/a/b", *(commit + name for name in FILES)}
+
+
+def test_a_mirror_that_lists_less_than_a_model_is_not_enough(tmp_path: Path, hub: Hub) -> None:
+    said: list[str] = []
+    for number, left_out in enumerate(("model_index.json", "unet/x.safetensors")):
+        some = {name: FILES[name] for name in FILES if name != left_out}
+        with hub_at_home(Hub("a/b", some)) as mirror:
+            folder = tmp_path / str(number)
+            download(HubId("a/b"), folder, ignore_progress, said.append, mirror=mirror.url)
+        assert names(folder) == set(FILES), left_out
+        assert any(text.endswith(f"; trying {hub.url}") for text in said)
+        said.clear()
 
 
 @pytest.mark.parametrize("kind", ["unreachable", "without it", "gated"])

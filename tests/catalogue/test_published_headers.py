@@ -233,6 +233,32 @@ ANY = r".*"
 """Opens, or will: only its name is compared."""
 
 
+NO_KREA = (
+    r"only the denoiser of Krea 2, which is .* \(diffusers cannot convert its names: use its fo"
+)
+NO_HIDREAM = (
+    r"only the denoiser of HiDream-I1, which is .* \(its four text encoders, one of them Llam"
+)
+
+
+def refused(family: str, hub: str) -> str:
+    """The error for a denoiser whose family works from its folder only."""
+    what = f"only the denoiser of {family}, which is not supported as a single file"
+    return rf"{what} \(to download its folder: !import_model {hub}\)"
+
+
+AURA = {
+    "double_layers.0.attn.w1q": (3072, 3072),
+    "cond_seq_linear": (3072, 2048),
+    "init_x_linear": (3072, 16),
+}
+PIXART = {
+    "t_block.1": (6912, 1152),
+    "y_embedder.y_proj.fc1": (1152, 4096),
+    "blocks.0.cross_attn.q_linear": (1152, 1152),
+}
+
+
 class Published(NamedTuple):
     """A file, and what it is."""
 
@@ -286,8 +312,58 @@ FILES = (
         ),
         "z-image",
     ),
-    Published("krea2_turbo_fp8_scaled", fp8_scaled(KREA_2), "krea2", "fp8 scaled", ANY),
-    Published("krea2_turbo_int8", int8(KREA_2), "krea2", "int8", ANY),
+    Published("krea2_turbo_fp8_scaled", fp8_scaled(KREA_2), "krea2", "fp8 scaled", NO_KREA),
+    Published("krea2_turbo_int8", int8(KREA_2), "krea2", "int8", NO_KREA),
+    Published(
+        "aura_flow_0.3", bf16(AURA), "auraflow", "", refused("AuraFlow", "fal/AuraFlow-v0.3")
+    ),
+    Published(
+        "PixArt-Sigma-XL-2-1024-MS",
+        {**bf16(PIXART), "y_embedder.y_embedding": ("BF16", (300, 4096))},
+        "pixart",
+        "",
+        refused("PixArt-α", "PixArt-alpha/PixArt-Sigma-XL-2-1024-MS"),
+    ),
+    Published(
+        "pixart_sigma_transformer",
+        bf16({"adaln_single.linear": (6912, 1152), "pos_embed.proj": (1152, 4, 2, 2)}),
+        "pixart",
+        "",
+        refused("PixArt-α", "PixArt-alpha/PixArt-Sigma-XL-2-1024-MS"),
+    ),
+    Published(
+        "Sana_1600M_1024px",
+        bf16({"t_block.1": (13440, 2240), "attention_y_norm": (2240,)}),
+        "sana",
+        "",
+        refused("Sana", "Efficient-Large-Model/Sana_1600M_1024px_diffusers"),
+    ),
+    Published(
+        "cogview4_transformer",
+        bf16(
+            {
+                "patch_embed.text_proj": (4096, 4096),
+                "time_condition_embed.timestep_embedder.linear_1": (512, 4096),
+            }
+        ),
+        "cogview",
+        "",
+        refused("CogView 3 Plus", "zai-org/CogView4-6B"),
+    ),
+    Published(
+        "kolors_unet",
+        bf16(
+            {
+                "conv_in": (320, 4, 3, 3),
+                "down_blocks.1.attentions.0.transformer_blocks.0.attn1.to_q": (640, 640),
+                "add_embedding.linear_1": (1280, 5632),
+                "encoder_hid_proj": (2048, 4096),
+            }
+        ),
+        "kolors",
+        "",
+        r"only the denoiser of Kolors, which is not supported.*ChatGLM3, is not supported; choose",
+    ),
     Published("qwen_image_fp8_e4m3fn", cast(QWEN, "F8_E4M3"), "qwen-image", "fp8"),
     Published("qwen_image_edit_2509_fp8", cast(QWEN, "F8_E4M3"), "qwen-image", "fp8"),
     Published(
@@ -320,7 +396,7 @@ FILES = (
     ),
     Published("Chroma1-HD", CHROMA, "chroma"),
     Published("anima-base-v1.0", ANIMA, "anima", "", r"only the denoiser of Anima.*choose another"),
-    Published("hidream_i1_full_fp8", cast(HIDREAM, "F8_E4M3"), "hidream", "fp8", ANY),
+    Published("hidream_i1_full_fp8", cast(HIDREAM, "F8_E4M3"), "hidream", "fp8", NO_HIDREAM),
     Published(
         "sd3.5_large_fp8_scaled",
         {

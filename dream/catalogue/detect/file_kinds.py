@@ -91,6 +91,12 @@ FILE_KINDS = (
         (("^vision_model.",), ("^visual.class_embedding$",)),
     ),
     FileKind(
+        "vision encoder",
+        "the vision tower of a language model (mmproj)",
+        "it is not used: Qwen-Image-Edit needs a text encoder in one file with its vision tower",
+        (("^v.blk.0.",), ("^v.patch_embd.",)),
+    ),
+    FileKind(
         "tiny vae",
         "a TAESD",
         "for live previews, put its folder (taesd, taesdxl, taesd3 or taef1) into a models folder",
