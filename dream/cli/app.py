@@ -111,7 +111,7 @@ def _run(argv: Sequence[str]) -> int:
     if command is not None:
         return _without_prompt(launch, base, command)
     lines = _find_lines(launch, logged or prompt)
-    if lines is None and launch.verify is None:
+    if lines is None and launch.verify is None and launch.resume is None:
         return _at_prompt(launch, base)
     return _without_prompt(launch, base, lines)
 
@@ -195,7 +195,6 @@ def _without_prompt(launch: CliOptions, base: Request, source: str | Lines | Non
     """Run a command or lines without questions."""
     from dream.cli import batch
     from dream.cli.session_factory import create_session
-    from dream.commands import COMMANDS, Context, is_command, run_line
     from dream.config.folder_notice import describe_folder_settings
     from dream.core.events import Note
     from dream.core.interrupts import Interrupts
@@ -218,20 +217,7 @@ def _without_prompt(launch: CliOptions, base: Request, source: str | Lines | Non
         )
         for text in (*describe_folder_settings(session.registry), *warnings):
             printer.show(Note(text=text))
-        if launch.verify is not None:
-            events = session.verify(parse_path(launch.verify))
-        elif isinstance(source, str) and is_command(source.strip()):
-            from dream.terminal.history_file import FILE_NAME, LineHistory
-
-            history = LineHistory(session.outdir / FILE_NAME, lambda complaint: None)
-            events = run_line(Context(session, history.read_lines, COMMANDS, history.clear), source)
-        else:
-            lines: Iterable[tuple[int, str]] = iter(())
-            if isinstance(source, str):
-                lines = iter([(0, source)])
-            elif source is not None:
-                lines = source(lambda text: printer.show(Note(text=text)), session)
-            events = session.make_all(lines, dry_run=launch.dry_run)
+        events = batch.choose_events(session, launch, source, file, printer)
         return batch.run(events, printer, interrupts)
 
 
@@ -259,6 +245,8 @@ def _find_lines(launch: CliOptions, prompt: str | None) -> Lines | None:
     interactive prompt."""
     if prompt is not None:
         return lambda note, session: iter([(0, prompt)])
+    if launch.resume is not None:
+        return None
     if launch.from_file is not None and launch.from_file != "-":
         file = parse_path(launch.from_file)
         return lambda note, session: _read_file(file, note, session)

@@ -7,17 +7,45 @@ terminal, the paths of the finished images, one per line. Everything else goes t
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TextIO
 
-from dream.commands import InsertText, ShowImage, TextOutput
+from dream.commands import (
+    COMMANDS,
+    Context,
+    InsertText,
+    ShowImage,
+    TextOutput,
+    is_command,
+    run_line,
+)
+from dream.core.cli_options import CliOptions
 from dream.core.errors import ALL_MADE, INTERRUPTED, SOME_FAILED, WRONG_LINE, DreamError
-from dream.core.events import Cancelled, Event, Events, Failed, Planned, Rejected, Saved, Verified
+from dream.core.events import (
+    Cancelled,
+    Event,
+    Events,
+    Failed,
+    Note,
+    Planned,
+    Rejected,
+    Saved,
+    Verified,
+)
+from dream.core.file_names import parse_path
 from dream.core.interrupts import Interrupts
 from dream.core.messages import NoteDeduplicator, ProgressEstimator, format_event
 from dream.core.plain_text import format_json, make_printable, print_styled, print_text
 from dream.graphics import TerminalImages
+from dream.session import Session
+from dream.session.batch_plan import describe_plan, find_plan, list_plans
+from dream.session.run_plan import resume_batch, run_batch
+from dream.session.side_by_side import wait_for_workers
+from dream.terminal.history_file import FILE_NAME, LineHistory
+
+Lines = Callable[[Callable[[str], None], Session], Iterable[tuple[int, str]]]
+"""Yields numbered lines; calls its first argument with notes about reading them."""
 
 
 class EventPrinter:
@@ -95,6 +123,55 @@ def _status(event: Event) -> int:
             return ALL_MADE
 
 
+def choose_events(
+    session: Session,
+    launch: CliOptions,
+    source: str | Lines | None,
+    file: Path | None,
+    printer: EventPrinter,
+) -> Events[None]:
+    """What the launch options ask for: a command, lines, or the rest of a batch; `file` is what
+    --from_file names. Raises GalleryError."""
+    if launch.verify is not None:
+        return session.verify(parse_path(launch.verify))
+    if launch.resume is not None:
+        return resume_named(session, launch.resume)
+    if isinstance(source, str) and is_command(source.strip()):
+        history = LineHistory(session.outdir / FILE_NAME, lambda complaint: None)
+        context = Context(session, history.read_lines, COMMANDS, history.clear)
+        return wait_for_workers(run_line(context, source), session.engine)
+    lines: Iterable[tuple[int, str]] = iter(())
+    if isinstance(source, str):
+        lines = iter([(0, source)])
+    elif source is not None:
+        lines = source(lambda text: printer.show(Note(text=text)), session)
+    if launch.workers is not None and file is not None and not launch.dry_run:
+        return report_errors(run_batch(session, lines, file.as_posix()))
+    return session.make_all(lines, dry_run=launch.dry_run)
+
+
+def resume_named(session: Session, name: str) -> Events[None]:
+    """Continue the batch of that name; without a name, the only one there is, or list them."""
+    plans = list_plans(session.outdir)
+    if name:
+        yield from report_errors(resume_batch(session, find_plan(session.outdir, name)))
+    elif len(plans) == 1:
+        yield from report_errors(resume_batch(session, plans[0]))
+    elif plans:
+        yield TextOutput(lines=tuple(describe_plan(path) for path in plans))
+        yield Note(text="dream --resume NAME continues one of them")
+    else:
+        yield Note(text=f"there is no unfinished batch in {session.outdir.as_posix()}")
+
+
+def report_errors(events: Events[None]) -> Events[None]:
+    """The events; a DreamError ends them with Rejected."""
+    try:
+        yield from events
+    except DreamError as error:
+        yield Rejected(error=error)
+
+
 def run(events: Events[None], printer: EventPrinter, interrupts: Interrupts) -> int:
     """Print all events; the exit status. Ctrl-C keeps finished images and is the last event
     printed."""
@@ -108,4 +185,4 @@ def run(events: Events[None], printer: EventPrinter, interrupts: Interrupts) -> 
     return printer.status
 
 
-__all__ = ["EventPrinter", "run"]
+__all__ = ["EventPrinter", "choose_events", "run"]

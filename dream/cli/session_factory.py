@@ -12,9 +12,11 @@ from dream.core.cli_options import CliOptions
 from dream.core.errors import BadSetting
 from dream.core.file_names import is_folder, parse_path
 from dream.core.request import Request
-from dream.engine.interface import DeviceConfig
+from dream.engine.interface import DeviceConfig, Engine
+from dream.options.workers_option import WorkersOption
 from dream.session import Session
 from dream.worker import open_engine
+from dream.worker.open_pool import open_workers, plan_workers
 
 _ADAPTER_DIRS = {"lora": "lora_dir", "embedding": "embedding_dir"}
 """Fields of AdapterDirs, and the launch options that set them."""
@@ -42,8 +44,21 @@ def create_session(launch: CliOptions, base: Request, *, previews: bool = False)
         low_memory=launch.low_memory,
         previews=previews,
     )
-    engine = open_engine(registry, machine=machine)
+    engine, base = _open_engine(launch.workers, registry, machine, base)
     return Session(engine, registry, base, dry_run=launch.dry_run)
+
+
+def _open_engine(
+    workers: WorkersOption | None, registry: ModelRegistry, machine: DeviceConfig, base: Request
+) -> tuple[Engine, Request]:
+    """The engine with its workers; and the defaults, which have the number of threads. Raises
+    BadSetting."""
+    if workers is None:
+        return open_engine(registry, machine=machine), base
+    if workers.ray is not None:
+        raise BadSetting("--workers ray is not supported yet", "use --workers N")
+    plan = plan_workers(workers, machine.device)
+    return open_workers(registry, machine, plan), base
 
 
 def find_wildcards_dir(launch: CliOptions) -> Path:

@@ -9,8 +9,9 @@ from dataclasses import replace
 from dream.catalogue.wildcard_files import WildcardFiles
 from dream.commands.command import Context, TextOutput
 from dream.core.errors import BadLine
-from dream.core.events import Events, Loading, Note
+from dream.core.events import Events, Note
 from dream.core.request import Request
+from dream.engine.interface import Progress
 from dream.options.option_type import MAX_SEED
 from dream.options.syntax_table import INVOKEAI, SYNTAXES, WEIGHTINGS, get_default_weighting
 from dream.prompt import (
@@ -55,7 +56,7 @@ def _count_tokens(session: Session, request: Request) -> Events[None]:
         return
     with closing(session.engine.count_tokens(recipe)) as events:
         for event in events:
-            if isinstance(event, Note | Loading):
+            if not isinstance(event, Progress):
                 yield event
 
 

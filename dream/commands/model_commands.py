@@ -29,9 +29,10 @@ from dream.commands.model_text import (
     parse_name,
 )
 from dream.core.errors import BadLine, DreamError, ModelError
-from dream.core.events import Events, Loading, Note, Rejected
+from dream.core.events import Events, Note, Rejected
 from dream.core.model_options import get_model_options
 from dream.core.request import NO_VAE
+from dream.engine.interface import Progress
 from dream.line.words import quote_value
 from dream.session import Session
 
@@ -161,7 +162,7 @@ def switch_model(context: Context, argument: str) -> Events[None]:
         options = get_model_options(session.base)
         with closing(session.engine.load(info.name, options=options)) as events:
             for event in events:
-                if isinstance(event, Note | Loading):
+                if not isinstance(event, Progress):
                     yield event
     except DreamError as error:
         yield Rejected(error=error, line=f"!switch {argument}")
@@ -199,7 +200,7 @@ def optimize_model(context: Context, argument: str) -> Events[None]:
         raise ModelError(f"{folder} already exists", f"!switch {quote_value(folder.name)}")
     with closing(session.engine.convert(info.name, folder)) as events:
         for event in events:
-            if isinstance(event, Note | Loading):
+            if not isinstance(event, Progress):
                 yield event
     size = format_bytes(measure_bytes(folder))
     yield Note(text=f"wrote {info.name} as the folder {folder.name} ({size}); the file is kept")

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from dream.options.option_type import BOOLEAN_FLAG, choice, flag, get_flags, integer, real, text
 from dream.options.web_address import WEB_ADDRESS, WebAddress
+from dream.options.workers_option import BATCH_NAME, WORKERS, WorkersOption
 
 _RUN = "what to run"
 _MACHINE = "machine"
@@ -31,6 +32,13 @@ class CliOptions:
         kind=text("LOG", "a dream_log.txt", completes="file"),
         section=_RUN,
         help="render every line of a log again, without saving, and compare with the log",
+    )
+    resume: str | None = flag(
+        "--resume",
+        kind=BATCH_NAME,
+        section=_RUN,
+        help="continue a batch that --from_file with --workers did not complete; without NAME, list"
+        " them if there are several",
     )
     dry_run: bool = flag(
         "--dry_run",
@@ -136,6 +144,13 @@ class CliOptions:
         section=_MACHINE,
         help="offload weights to RAM: per model part (model), per layer group (group), or per "
         "layer (sequential); auto does this if the model does not fit",
+    )
+    workers: WorkersOption | None = flag(
+        "--workers",
+        kind=WORKERS,
+        section=_MACHINE,
+        help="worker processes that render at once: auto (one for each GPU), a number,"
+        " cuda:0,cuda:1 or cpu:2; --from_file then writes a plan that --resume continues",
     )
     preview: str = flag(
         "--preview",

@@ -95,6 +95,8 @@ class Step(Event):
     picture: int
     pictures: int
     preview: Preview | None = field(default=None, repr=False)
+    worker: str | None = None
+    """Which worker of several did it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -124,6 +126,8 @@ class Saved(Event):
     left: tuple[Request, ...] | None = field(default=None, repr=False, compare=False)
     """What the rest of its line makes, a request with nothing open for each picture that is not on
     disk; None where the line is to be made again as it is, as a `!fix` of several files."""
+    left_before: int = field(default=0, repr=False, compare=False)
+    """How many of these come before this one in the line."""
 
 
 @dataclass(frozen=True, kw_only=True)

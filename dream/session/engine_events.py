@@ -50,6 +50,7 @@ def convert_engine_events(
                         picture=picture,
                         pictures=pictures,
                         preview=preview,
+                        worker=event.worker or None,
                     )
                 case _:
                     yield event

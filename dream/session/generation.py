@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,7 @@ from dream.core.request import FLAGS, Request
 from dream.line import format_line
 from dream.session.output import LineOutput
 from dream.session.postprocessing import apply_stages
+from dream.session.side_by_side import WINDOW, Place, SaveOrder, SideBySide, get_pool, has_room
 from dream.session.uninterrupted import run_uninterrupted
 
 if TYPE_CHECKING:
@@ -49,17 +51,38 @@ def _as_own_line(recipe: Recipe, request: Request) -> Request:
 class Generation:
     """Generates one line, and counts its images on disk."""
 
-    def __init__(self, session: Session, count: int, part: Part) -> None:
+    def __init__(
+        self, session: Session, count: int, part: Part, place: Place | None = None
+    ) -> None:
+        """`place` is the line's among those that are generated side by side."""
         self._session, self._count, self._part = session, count, part
+        self._place = place or Place()
+        self._order = SaveOrder()
         self._on_disk: set[int] = set()
+        self._ended: set[int] = set()
         self.is_cancelled = False
 
     def generate_all(self, recipes: Sequence[Recipe], output: LineOutput) -> Events[None]:
-        """Generate each image in turn, until Ctrl-C."""
+        """Generate each image, as many at once as there are workers, until Ctrl-C. They are saved
+        in order."""
+        session = self._session
         try:
             requests = tuple(_as_own_line(recipe, output.request) for recipe in recipes)
-            for index, recipe in enumerate(recipes, 1):
-                yield from self._picture(recipe, index, output, requests[index - 1 :])
+            folder, logged = output.gallery.outdir, session.logged
+            done = [logged and logged.take(folder, recipe.to_request()) for recipe in recipes]
+            images = (
+                self._remember(recipe, index, output, saved)
+                if (saved := done[index - 1])
+                else self._picture(recipe, index, output, requests)
+                for index, recipe in enumerate(recipes, 1)
+            )
+            if get_pool(session.engine) is None:
+                for events in images:
+                    yield from events
+            else:
+                yield from SideBySide(
+                    images, lambda count: has_room(session.engine, session.in_flight, WINDOW)
+                ).run()
         except KeyboardInterrupt:
             yield from self.report_cancelled()
 
@@ -79,20 +102,31 @@ class Generation:
     def _picture(
         self, recipe: Recipe, picture: int, output: LineOutput, requests: tuple[Request, ...]
     ) -> Events[None]:
-        """Render, postprocess and save one image, the first of those `asked`. An error is
-        reported; the next image continues."""
+        """Render, postprocess and save one image of those of the `requests`. An error is reported;
+        the next image continues."""
         session, pictures = self._session, self._count
-        began, before = time.monotonic(), session.saved
+        saved: list[Saved] = []
+        began, is_counted = time.monotonic(), recipe.fix is not None
 
         def keep(image: Picture, *events: Event) -> Events[bool]:
-            left = requests[1:] if events else requests  # an original is not the image yet
-            saving = self._save(image, picture, output, before, events)
-            return (yield from run_uninterrupted(self._with_left(saving, left)))
+            nonlocal is_counted
+            saving = self._save(image, picture, output, saved, events)
+            is_original = not events  # which is not the image yet
+            left = self._with_left(saving, picture, requests, is_original)
+            interrupt = yield from self._wait_for_turn(picture, left)
+            if not is_counted:
+                session.seeds.append(recipe.seed)
+                is_counted = True
+            is_there = yield from run_uninterrupted(left)
+            if not is_original:
+                self._ended.add(picture)
+            if interrupt is not None:
+                raise interrupt
+            return is_there
 
+        session.in_flight += 1
         try:
             raw = yield from session.render(recipe, picture, pictures, output)
-            if recipe.fix is None:
-                session.seeds.append(recipe.seed)
             image = yield from apply_stages(
                 raw,
                 output,
@@ -107,18 +141,65 @@ class Generation:
                         picture=picture, pictures=pictures, seconds=seconds, facts=image.facts
                     ),
                 )
+            self._ended.add(picture)
         except DreamError as error:
+            self._ended.add(picture)
             yield Failed(error=error, line=format_line(recipe.to_request()))
+        finally:
+            session.in_flight -= 1
+            self._order.leave(picture - 1)
 
-    def _with_left(self, events: Events[bool], left: tuple[Request, ...]) -> Events[bool]:
+    def _remember(
+        self, recipe: Recipe, picture: int, output: LineOutput, saved: Saved
+    ) -> Events[None]:
+        """An image that an earlier run of its batch saved counts as one of this session."""
+        try:
+            yield from Place(self._order, picture - 1).wait()
+            yield from self._place.wait()
+            if recipe.fix is None:
+                self._session.seeds.append(recipe.seed)
+            self._session.saved = (*self._session.saved, saved)[-_REMEMBERED:]
+            output.paths.append(saved.path)
+            output.saved_by_recipe[recipe] = saved.path
+        finally:
+            self._on_disk.add(picture)
+            self._ended.add(picture)
+            self._order.leave(picture - 1)
+
+    def _wait_for_turn(
+        self, picture: int, saving: Events[bool]
+    ) -> Events[KeyboardInterrupt | None]:
+        """Wait until the images before this one are saved. If Ctrl-C comes first, it is saved at
+        once, and the result is what is to be raised afterwards."""
+        try:
+            yield from Place(self._order, picture - 1).wait()
+            yield from self._place.wait()
+        except KeyboardInterrupt as interrupt:
+            return interrupt
+        except GeneratorExit:
+            deque(saving, maxlen=0)
+            raise
+        return None
+
+    def _with_left(
+        self,
+        events: Events[bool],
+        picture: int,
+        requests: tuple[Request, ...],
+        is_original: bool,
+    ) -> Events[bool]:
         """Yield the events; Saved gets the lines for the images of the line that are not on disk
-        yet (`left`). The session's memory does not hold them. A part of a line does not know what
+        yet. The session's memory does not hold them. A part of a line does not know what
         is left of the whole, so it gets None."""
+        ended = self._ended if is_original else self._ended | {picture}
+        left = [place for place in range(1, len(requests) + 1) if place not in ended]
+        before = len([place for place in left if place < picture])
         try:
             while True:
                 event = next(events)
                 if isinstance(event, Saved) and not self._part.count:
-                    event = replace(event, left=left)
+                    asked = tuple(requests[place - 1] for place in left)
+                    event = replace(event, left=asked, left_before=before)
                 yield event
         except StopIteration as end:
             is_there: bool = end.value
@@ -129,18 +210,20 @@ class Generation:
         image: Picture,
         picture: int,
         output: LineOutput,
-        before: Sequence[Saved],
+        earlier: list[Saved],
         events: Sequence[Event],
     ) -> Events[bool]:
         """Yield the events, save the image; whether it is on disk. The session remembers it once,
-        as last saved. Raises nothing."""
+        as last saved, in place of what was saved of it `earlier`. Raises nothing."""
         is_on_disk = False
 
         def remember(saved: Saved) -> None:
             nonlocal is_on_disk
             is_on_disk = True
             self._on_disk.add(picture)
-            self._session.saved = (*before, saved)[-_REMEMBERED:]
+            others = [one for one in self._session.saved if one not in earlier]
+            self._session.saved = (*others, saved)[-_REMEMBERED:]
+            earlier[:] = [saved]
 
         seconds = next((event.seconds for event in events if isinstance(event, ImageDone)), None)
         yield from events

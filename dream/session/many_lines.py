@@ -16,6 +16,7 @@ from dream.session.engine_events import report_crashes
 from dream.session.fix_done import Remaining, remaining
 from dream.session.fix_names import Several, several
 from dream.session.generation import Part
+from dream.session.side_by_side import Place
 
 if TYPE_CHECKING:
     from dream.session.session import Session
@@ -61,7 +62,11 @@ def make_all(session: Session, lines: Iterable[tuple[int, str]], *, dry_run: boo
 
 
 def make_each(
-    session: Session, entered: str | Request, number: int, turns: Turns | None
+    session: Session,
+    entered: str | Request,
+    number: int,
+    turns: Turns | None,
+    place: Place | None = None,
 ) -> Events[bool]:
     """Generate the images of a line, which may name several files; whether it was cancelled. A file
     that cannot be used is reported, and the others continue."""
@@ -75,7 +80,7 @@ def make_each(
         for index, line in enumerate(lines):
             if turns and index:
                 turns.turn += 1
-            generating = session.make_one(line, number, turns, Part(finished, count))
+            generating = session.make_one(line, number, turns, Part(finished, count), place)
             if count:
                 generation = yield from report_crashes(generating, str(line), otherwise=None)
             else:
@@ -90,6 +95,18 @@ def make_each(
         yield Cancelled(finished=finished, count=count)
         return True
     return False
+
+
+def make_beside(session: Session, entered: str | Request, place: Place) -> Events[bool]:
+    """Generate the images of a line beside those of others, saved in the order of their places.
+    Yields Waiting where there is nothing to do; whether it was cancelled."""
+    try:
+        if session.dry_run:
+            yield from session.plan(entered)
+            return False
+        return (yield from make_each(session, entered, 0, None, place))
+    finally:
+        place.leave()
 
 
 def plan_each(session: Session, entered: str | Request, number: int) -> Events[None]:

@@ -15,11 +15,11 @@ from dream.catalogue.face_models import find_face_model
 from dream.catalogue.model_info import ModelInfo
 from dream.core.bounded_reading import hash_regular
 from dream.core.errors import ModelError
-from dream.core.events import Events, Loading, Note
+from dream.core.events import Events, Note
 from dream.core.model_options import get_model_options
 from dream.core.recipe import Recipe
 from dream.core.request import FLAGS, IMAGE_FILE_FIELDS, NO_VAE, Request, get_image_files
-from dream.engine.interface import Engine
+from dream.engine.interface import Engine, Progress
 from dream.inputs import hash_file
 from dream.line import parse_facts, parse_log_line
 from dream.options.schedule_table import FORMER
@@ -106,7 +106,7 @@ def check_weights(engine: Engine, line: str, recipe: Recipe) -> Events[None]:
         return
     with closing(engine.load(recipe.model, weights, get_model_options(recipe))) as events:
         for event in events:
-            if isinstance(event, Note | Loading):
+            if not isinstance(event, Progress):
                 yield event
 
 

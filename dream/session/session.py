@@ -32,8 +32,8 @@ from dream.session.generation import Generation, Part
 from dream.session.input_images import FindPicture, make_reproducible, resolve_image_path
 from dream.session.line_sources import read_lines
 from dream.session.logged_files import files_of
+from dream.session.logged_images import LoggedImages
 from dream.session.many_lines import Turns, check_has_prompt, make_all, make_each, plan_each
-from dream.session.name_checks import check_recipes
 from dream.session.output import LineOutput, OutputManager
 from dream.session.replay_checks import (
     check_adapters,
@@ -41,7 +41,9 @@ from dream.session.replay_checks import (
     get_line_defaults,
     with_a_model,
 )
-from dream.session.resolve import ResolvedRequest, resolve, resolve_sweep
+from dream.session.resolve import ResolvedRequest, resolve
+from dream.session.resolve_entered import resolve_entered
+from dream.session.side_by_side import Place, wait_for_workers
 from dream.session.templates import combine_words
 from dream.session.uninterrupted import interrupt_at_events
 from dream.session.unknown_words import UnknownWords
@@ -81,9 +83,13 @@ class Session:
         tuple is replaced, never changed, since other threads read it."""
         self.last: Sweep | None = None
         """The last line as a request, with its first seed filled in."""
+        self.in_flight = 0  # images that are being rendered, postprocessed or saved
+        self.logged: LoggedImages | None = None
+        """The images of a batch that are done."""
         self._log: Path | None = None
-        self._rng = rng or random.SystemRandom()
-        self._outputs = OutputManager()
+        self.rng = rng or random.SystemRandom()
+        """What seeds are drawn from."""
+        self.outputs = OutputManager()
         self._unknown = UnknownWords()
 
     def __enter__(self) -> Session:
@@ -115,28 +121,28 @@ class Session:
         # the first line reports the error, with the name that it requests
         with suppress(DreamError):
             if not self.dry_run:
-                name = self._find(self.base.model).name
+                name = self.find_model(self.base.model).name
                 self.engine.preload(name, get_model_options(self.base))
 
     def parse_line(self, line: str) -> Request:
         """Parse a line into one Request. A logged line sets all values of its image, so the
         session's defaults only determine where it is saved. Raises BadLine."""
         request = parse_line(line, self._defaults_of(line))
-        return with_a_model(line, request, self.base, self._find, self._get_values)[0]
+        return with_a_model(line, request, self.base, self.find_model, self.get_values)[0]
 
     def parse_sweep(self, line: str) -> Sweep:
         """The same for a line that may list several values for a switch. Raises BadLine."""
         sweep = parse_sweep(line, self._defaults_of(line))
         check_has_prompt(line, sweep.first)
-        first, notes = with_a_model(line, sweep.first, self.base, self._find, self._get_values)
+        first, notes = with_a_model(line, sweep.first, self.base, self.find_model, self.get_values)
         sweep = replace(sweep, first=first, notes=(*sweep.notes, *notes))
-        return combine_words(sweep, self._get_values)
+        return combine_words(sweep, self.get_values)
 
     def resolve(self, request: Request, line: str = "") -> ResolvedRequest:
         """Resolve a request: set every open value. Raises BadLine, ModelError, InputError."""
-        find = self._make_finder(line, request)
-        adapters, values = AdapterRegistry.of(self.registry), self._get_values
-        return resolve(request, self._find, self.seeds, self._draw, find, adapters, values)
+        find = self.make_finder(line, request)
+        adapters, values = AdapterRegistry.of(self.registry), self.get_values
+        return resolve(request, self.find_model, self.seeds, self.draw, find, adapters, values)
 
     def find_picture(self, name: str) -> Path:
         """The file for `-1` or a path in a line; see `resolve_image_path`. Raises BadLine."""
@@ -166,31 +172,39 @@ class Session:
         if self.dry_run:
             yield from self.plan(entered, number)
             return False
-        events = make_each(self, entered, number, turns)
+        events = wait_for_workers(make_each(self, entered, number, turns), self.engine)
         return (yield from interrupt_at_events(events, self.engine.interrupt))
 
     def make_one(
-        self, entered: str | Request, number: int, turns: Turns | None, part: Part
+        self,
+        entered: str | Request,
+        number: int,
+        turns: Turns | None,
+        part: Part,
+        place: Place | None = None,
     ) -> Events[Generation | None]:
         """The same for a line that names at most one file; None if it was rejected."""
-        resolved = yield from self.resolve_line(entered, number)
+        planned = place.images if place else ()
+        resolved = yield from self.resolve_line(entered, number, planned)
         if resolved is None:
             return None
         sweep, recipes = resolved
         request = sweep.first
         self.last = replace(sweep, first=make_reproducible(request, recipes[0]))
         line = entered if isinstance(entered, str) else format_line(request)
-        making = Generation(self, len(recipes), part)
+        making = Generation(self, len(recipes), part, place)
         try:
             turn, of = (turns.turn, turns.of) if turns else (None, None)
             yield LineStarted(count=len(recipes), line=line, request=request, turn=turn, turns=of)
-            with self._outputs.open_output(self.last.first, self.outdir) as output:
+            with self.outputs.open_output(self.last.first, self.outdir) as output:
                 yield from (Note(text=text) for text in output.notes)
                 yield from check_adapters(self.registry, line, recipes[0])
                 yield from check_weights(self.engine, line, recipes[0])
                 recipes = output.copy_inputs(recipes)
                 sweep = replace(sweep, first=make_reproducible(request, recipes[0]))
                 yield from making.generate_all(recipes, output)
+                if place is not None and (request.grid or request.sheet):
+                    yield from place.wait()
                 if request.grid:
                     yield from output.save_grid(sweep)
                 if request.sheet:
@@ -206,8 +220,7 @@ class Session:
         yield from plan_each(self, entered, number)
 
     def replay(self, file: Path) -> Events[None]:
-        """Run every line of a log of any version, of a list of prompts, of an image or a grid, or
-        of the images in a folder."""
+        """Run every line of a log, of a list of prompts, of an image, or of a folder's images."""
         try:
             notes: list[str] = []
             lines = read_lines(file, notes.append, ModelLookup(self.registry))
@@ -219,15 +232,14 @@ class Session:
 
     def make_all(self, lines: Iterable[tuple[int, str]], *, dry_run: bool = False) -> Events[None]:
         """Run numbered lines in order, or only plan them with `dry_run`; comments are skipped.
-        Cancelling one cancels the rest. If `lines` has a length, the progress shows how many there
-        are."""
+        Cancelling one cancels the rest. The length of `lines`, if it has one, is shown."""
         yield from make_all(self, lines, dry_run=dry_run or self.dry_run)
 
     def verify(self, log: Path) -> Events[None]:
         """Render every line of a log again, save nothing, and compare with its record."""
         try:
             with self.resolve_files_beside(log):
-                yield from verify_log(self, log)
+                yield from wait_for_workers(verify_log(self, log), self.engine)
         except DreamError as error:
             yield Rejected(error=error)
 
@@ -250,35 +262,26 @@ class Session:
             yield from convert_engine_events(self.engine.finish(rendered, stage), picture, pictures)
         )
 
-    # ── the steps of one line ──────────────────────────────────────────────────────────────────
-
     def resolve_line(
-        self, entered: str | Request, number: int
+        self, entered: str | Request, number: int, planned: Sequence[str] = ()
     ) -> Events[tuple[Sweep, Sequence[Recipe]] | None]:
-        """The requests and the recipes of a line; None if it was rejected."""
+        """The requests and recipes of a line, or the `planned` ones; None if it was rejected."""
         line = entered if isinstance(entered, str) else ""
         try:
-            values = self._get_values
-            typed = self.parse_sweep(entered) if isinstance(entered, str) else Sweep(entered)
-            sweep = combine_words(typed, values)
-            find = self._make_finder(line, sweep.first)
-            adapters = AdapterRegistry.of(self.registry)
-            seeds, draw = self.seeds, self._draw
-            resolved = resolve_sweep(sweep, self._find, seeds, draw, find, adapters, values)
-            check_recipes(self.registry, resolved.recipes)
-            unknown = tuple(self._unknown.find_unknown(resolved.recipes, self._find))
+            sweep, recipes, notes = resolve_entered(self, entered, planned)
+            unknown = tuple(self._unknown.find_unknown(recipes, self.find_model))
         except DreamError as error:
             yield Rejected(error=error, line=line, number=number)
             return None
-        yield from (Note(text=text) for text in (*sweep.notes, *resolved.notes, *unknown))
-        return sweep, resolved.recipes
+        yield from (Note(text=text) for text in (*notes, *unknown))
+        return sweep, recipes
 
     @property
-    def _get_values(self) -> Lookup:
+    def get_values(self) -> Lookup:
         """The values of wildcards, which are read anew for each line."""
         return WildcardFiles.of(self.registry).find
 
-    def _make_finder(self, line: str, request: Request) -> FindPicture:
+    def make_finder(self, line: str, request: Request) -> FindPicture:
         """How to find the input files of a line: those of a logged line by their hash."""
         files = None if self._log is None else files_of(line, request, self._log.parent)
         if files is None:
@@ -288,8 +291,10 @@ class Session:
     def _defaults_of(self, line: str) -> Request:
         return get_line_defaults(line, self.base, self.find_picture, ModelLookup(self.registry))
 
-    def _draw(self) -> int:
-        return self._rng.randint(0, MAX_SEED)
+    def draw(self) -> int:
+        """A new seed."""
+        return self.rng.randint(0, MAX_SEED)
 
-    def _find(self, name: str | None) -> ModelInfo:
+    def find_model(self, name: str | None) -> ModelInfo:
+        """A model, or the default one. Raises ModelError."""
         return self.registry.get_model(name or self.registry.get_default_model())

@@ -154,7 +154,7 @@ def test_ctrl_c_at_any_point(
             kept = {saved.path for saved in session.saved}
             assert all(path.exists() for path in kept), "-1 is there"
             before = logged(session.outdir)
-            fake_session(tmp_path / str(at))._outputs.open_gallery(session.outdir)
+            fake_session(tmp_path / str(at)).outputs.open_gallery(session.outdir)
             assert logged(session.outdir) == before, "each picture had its line already"
             if session.outdir.exists():
                 sound(session.outdir)

@@ -105,7 +105,7 @@ def made(outdir: Path) -> list[str]:
 def recovered(folder: Path) -> Session:
     """The session that starts next in the folder."""
     session = fake_session(folder, FakeEngine())
-    session._outputs.open_gallery(session.outdir)
+    session.outputs.open_gallery(session.outdir)
     return session
 
 
