@@ -16,7 +16,7 @@ from dream.core.request import FLAGS, Request
 from dream.line import format_line
 from dream.session.output import LineOutput
 from dream.session.postprocessing import apply_stages
-from dream.session.side_by_side import WINDOW, Place, SaveOrder, SideBySide, get_pool, has_room
+from dream.session.side_by_side import WINDOW, SaveOrder, SavePlace, SideBySide, get_pool, has_room
 from dream.session.uninterrupted import run_uninterrupted
 
 if TYPE_CHECKING:
@@ -52,11 +52,11 @@ class Generation:
     """Generates one line, and counts its images on disk."""
 
     def __init__(
-        self, session: Session, count: int, part: Part, place: Place | None = None
+        self, session: Session, count: int, part: Part, place: SavePlace | None = None
     ) -> None:
         """`place` is the line's among those that are generated side by side."""
         self._session, self._count, self._part = session, count, part
-        self._place = place or Place()
+        self._place = place or SavePlace()
         self._order = SaveOrder()
         self._on_disk: set[int] = set()
         self._ended: set[int] = set()
@@ -147,6 +147,7 @@ class Generation:
             yield Failed(error=error, line=format_line(recipe.to_request()))
         finally:
             session.in_flight -= 1
+            self._order.is_broken |= picture not in self._ended
             self._order.leave(picture - 1)
 
     def _remember(
@@ -154,7 +155,7 @@ class Generation:
     ) -> Events[None]:
         """An image that an earlier run of its batch saved counts as one of this session."""
         try:
-            yield from Place(self._order, picture - 1).wait()
+            yield from SavePlace(self._order, picture - 1).wait()
             yield from self._place.wait()
             if recipe.fix is None:
                 self._session.seeds.append(recipe.seed)
@@ -170,16 +171,24 @@ class Generation:
         self, picture: int, saving: Events[bool]
     ) -> Events[KeyboardInterrupt | None]:
         """Wait until the images before this one are saved. If Ctrl-C comes first, it is saved at
-        once, and the result is what is to be raised afterwards."""
+        once, and the result is what is to be raised afterwards; unless images before it are
+        missing and its batch will be continued."""
         try:
-            yield from Place(self._order, picture - 1).wait()
+            yield from SavePlace(self._order, picture - 1).wait()
             yield from self._place.wait()
         except KeyboardInterrupt as interrupt:
+            if self._is_too_early():
+                raise
             return interrupt
         except GeneratorExit:
-            deque(saving, maxlen=0)
+            if not self._is_too_early():
+                deque(saving, maxlen=0)
             raise
         return None
+
+    def _is_too_early(self) -> bool:
+        broken = self._order.is_broken or self._place.order.is_broken
+        return self._place.is_strict and broken
 
     def _with_left(
         self,

@@ -16,7 +16,7 @@ from dream.session.engine_events import report_crashes
 from dream.session.fix_done import Remaining, remaining
 from dream.session.fix_names import Several, several
 from dream.session.generation import Part
-from dream.session.side_by_side import Place
+from dream.session.side_by_side import SavePlace
 
 if TYPE_CHECKING:
     from dream.session.session import Session
@@ -66,7 +66,7 @@ def make_each(
     entered: str | Request,
     number: int,
     turns: Turns | None,
-    place: Place | None = None,
+    place: SavePlace | None = None,
 ) -> Events[bool]:
     """Generate the images of a line, which may name several files; whether it was cancelled. A file
     that cannot be used is reported, and the others continue."""
@@ -97,7 +97,7 @@ def make_each(
     return False
 
 
-def make_beside(session: Session, entered: str | Request, place: Place) -> Events[bool]:
+def make_beside(session: Session, entered: str | Request, place: SavePlace) -> Events[bool]:
     """Generate the images of a line beside those of others, saved in the order of their places.
     Yields Waiting where there is nothing to do; whether it was cancelled."""
     try:

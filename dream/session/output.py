@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
-from functools import cache
+from functools import cache, cached_property
 from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -43,16 +43,22 @@ class OutputManager:
         self._galleries: dict[Path, Gallery] = {}
 
     @contextmanager
-    def open_output(self, request: Request, outdir: Path) -> Iterator[LineOutput]:
-        """The output of one line, with a reserved number. Raises GalleryError."""
+    def open_output(
+        self, request: Request, outdir: Path, *, is_beside: bool = False
+    ) -> Iterator[LineOutput]:
+        """The output of one line, with a reserved number; of a line beside others, with its first
+        image, so that the numbers have the order of the images. Raises GalleryError."""
         folder = folder_of(request, outdir, request.prompt)
         if request.prompt_as_dir:
             with raise_gallery_errors(folder):
                 refuse_link(folder)
         notes = () if folder in self._galleries else self.open_gallery(folder)
         gallery = self._galleries[folder]
-        with gallery.reserve_number() as claim:
-            output = LineOutput(gallery, claim, request, notes)
+        with ExitStack() as stack:
+            number = gallery.reserve_number
+            output = LineOutput(gallery, lambda: stack.enter_context(number()), request, notes)
+            if not is_beside:
+                _ = output.claim
             try:
                 yield output
             finally:
@@ -84,7 +90,7 @@ class LineOutput:
     """The images of one line, under one number."""
 
     gallery: Gallery
-    claim: ReservedNumber
+    reserve: Callable[[], ReservedNumber]
     request: Request
     notes: tuple[str, ...] = ()
     paths: list[Path] = field(default_factory=list)
@@ -94,6 +100,11 @@ class LineOutput:
     """The original names of files that were copied, by the copy's path."""
     log_is_short: bool = False
     """Whether an image is on disk but its line could not be added to the log."""
+
+    @cached_property
+    def claim(self) -> ReservedNumber:
+        """The number of its images, reserved when first asked for. Raises GalleryError."""
+        return self.reserve()
 
     @property
     def save_original(self) -> bool:
@@ -210,9 +221,8 @@ class LineOutput:
         if not self.paths:
             return
         line = _public_line(sweep)
-        from dream.postprocess.image_grid import (
-            make_image_grid,  # imported late: the prompt does not need Pillow
-        )
+        # imported late: the prompt does not need Pillow
+        from dream.postprocess.image_grid import make_image_grid
 
         try:
             yield from self._save_sheet_of(make_image_grid(self.paths), line, "grid")
@@ -252,10 +262,8 @@ class LineOutput:
 
 
 def _unsigned(count: int, folder: Path) -> str:
-    if count == 1:
-        which = "1 image has no log line and does not carry"
-    else:
-        which = f"{count} images have no log line and do not carry"
+    one = "1 image has no log line and does not carry"
+    which = one if count == 1 else f"{count} images have no log line and do not carry"
     where = folder.as_posix()
     return f"in {where}, {which} the signature of this installation; !fetch FILE shows its line"
 

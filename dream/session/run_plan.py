@@ -23,8 +23,8 @@ from dream.session.logged_images import LoggedImages
 from dream.session.many_lines import Turns, make_each
 from dream.session.side_by_side import (
     WINDOW,
-    Place,
     SaveOrder,
+    SavePlace,
     SideBySide,
     get_pool,
     has_room,
@@ -81,7 +81,8 @@ def _run(
             yield Cancelled(finished=done, count=count_images(plan.lines))
             yield Note(text=f"the batch is not complete; {again} continues it")
         elif run.failed:
-            yield Note(text=f"{run.failed} images failed; {again} tries them again")
+            failed = "1 image" if run.failed == 1 else f"{run.failed} images"
+            yield Note(text=f"{failed} failed; {again} tries again")
         else:
             remove_plan(path)
 
@@ -134,18 +135,20 @@ class _PlanRun:
         for index, line in enumerate(self._lines):
             if self.is_cancelled:
                 return
-            events = self._make(line, Place(self._order, index, line.images))
+            events = self._make(line, SavePlace(self._order, index, line.images, is_strict=True))
             yield report_crashes(events, line.line, otherwise=False)
 
-    def _make(self, line: PlannedLine, place: Place) -> Events[bool]:
-        session = self._session
+    def _make(self, line: PlannedLine, place: SavePlace) -> Events[bool]:
+        session, is_cancelled = self._session, True
         try:
             if not line.images:  # it depends on those before
                 yield from place.wait()
                 session.rng = random.Random(line.draws)
             turns = Turns(place.number + 1, len(self._lines))
-            return (yield from make_each(session, line.line, line.number, turns, place))
+            is_cancelled = yield from make_each(session, line.line, line.number, turns, place)
+            return is_cancelled
         finally:
+            self._order.is_broken |= is_cancelled
             place.leave()
 
 

@@ -43,7 +43,7 @@ from dream.session.replay_checks import (
 )
 from dream.session.resolve import ResolvedRequest, resolve
 from dream.session.resolve_entered import resolve_entered
-from dream.session.side_by_side import Place, wait_for_workers
+from dream.session.side_by_side import SavePlace, wait_for_workers
 from dream.session.templates import combine_words
 from dream.session.uninterrupted import interrupt_at_events
 from dream.session.unknown_words import UnknownWords
@@ -181,7 +181,7 @@ class Session:
         number: int,
         turns: Turns | None,
         part: Part,
-        place: Place | None = None,
+        place: SavePlace | None = None,
     ) -> Events[Generation | None]:
         """The same for a line that names at most one file; None if it was rejected."""
         planned = place.images if place else ()
@@ -196,15 +196,15 @@ class Session:
         try:
             turn, of = (turns.turn, turns.of) if turns else (None, None)
             yield LineStarted(count=len(recipes), line=line, request=request, turn=turn, turns=of)
-            with self.outputs.open_output(self.last.first, self.outdir) as output:
+            first, is_beside = self.last.first, place is not None
+            with self.outputs.open_output(first, self.outdir, is_beside=is_beside) as output:
                 yield from (Note(text=text) for text in output.notes)
                 yield from check_adapters(self.registry, line, recipes[0])
                 yield from check_weights(self.engine, line, recipes[0])
                 recipes = output.copy_inputs(recipes)
                 sweep = replace(sweep, first=make_reproducible(request, recipes[0]))
                 yield from making.generate_all(recipes, output)
-                if place is not None and (request.grid or request.sheet):
-                    yield from place.wait()
+                yield from place.wait() if place else ()
                 if request.grid:
                     yield from output.save_grid(sweep)
                 if request.sheet:

@@ -64,6 +64,8 @@ class SaveOrder:
     def __init__(self) -> None:
         self._next = 0
         self._left: set[int] = set()
+        self.is_broken = False
+        """Whether something was interrupted: what comes after it would come too early."""
 
     def is_turn(self, place: int) -> bool:
         """Whether all places before this one have left."""
@@ -78,13 +80,15 @@ class SaveOrder:
 
 
 @dataclass(frozen=True)
-class Place:
+class SavePlace:
     """A place in such an order."""
 
     order: SaveOrder = field(default_factory=SaveOrder)
     number: int = 0
     images: tuple[str, ...] = ()
     """The lines of the images that are planned here."""
+    is_strict: bool = False
+    """Whether nothing is saved behind something that was interrupted."""
 
     def wait(self) -> Events[None]:
         """Yield Waiting until it is this place's turn."""
