@@ -1,4 +1,5 @@
-"""Runs the lines of a queue, one after the other, in a thread of its own.
+"""Runs the lines of a queue in a thread of its own: one after the other, or, with several workers,
+side by side.
 
 Every front door of a session puts its lines into the one queue; those that show what happens listen
 here.
@@ -12,11 +13,13 @@ from typing import Protocol
 
 from dream.commands.command import Context
 from dream.commands.dispatch import run_line
+from dream.commands.lines_beside import LinesBeside
 from dream.core.events import Event, Events, Failed, Note, Saved
 from dream.core.request import Request
 from dream.line import format_explicitly
 from dream.queue import LineQueue, QueuedLine, follow_until_cancelled
 from dream.session import report_crashes
+from dream.session.side_by_side import get_pool
 from dream.worker.crash import to_dream_error
 
 
@@ -57,23 +60,31 @@ class LineRunner:
     def _run(self) -> None:
         try:
             self.context.session.preload()
+            if (pool := get_pool(self.context.session.engine)) is not None:
+                LinesBeside(self, pool).run()
             while (entry := self.queue.take()) is not None:
                 self._run_entry(entry)
         except BaseException as error:
             self.on_bug(error)
 
     def _run_entry(self, entry: QueuedLine) -> None:
-        for listener in self.listeners:
-            listener.begin_line(entry)
+        self.begin(entry)
         try:
             follow_until_cancelled(
-                self._make(entry),
-                self.queue.is_cancelled,
-                lambda event: self._show(entry, event),
+                self._make(entry), self.queue.is_cancelled, lambda event: self.show(entry, event)
             )
         except Exception as error:
-            self._show(entry, Failed(error=to_dream_error(error), line=entry.line))
-        self.queue.finish()
+            self.show(entry, Failed(error=to_dream_error(error), line=entry.line))
+        self.end(entry)
+
+    def begin(self, entry: QueuedLine) -> None:
+        """A line begins."""
+        for listener in self.listeners:
+            listener.begin_line(entry)
+
+    def end(self, entry: QueuedLine) -> None:
+        """A line has ended."""
+        self.queue.finish(entry.number)
         for listener in self.listeners:
             listener.end_line(entry)
 
@@ -85,15 +96,21 @@ class LineRunner:
             events = self.context.session.make(entry.request)
             yield from report_crashes(events, entry.line, otherwise=False)
 
-    def _show(self, entry: QueuedLine, event: Event) -> None:
-        keep_rest(self.queue, event, self.context.session.at_start)
+    def show(self, entry: QueuedLine, event: Event) -> None:
+        """An event of a line."""
+        keep_rest(self.queue, event, self.context.session.at_start, entry.number)
         for listener in self.listeners:
             listener.show_event(entry, event)
 
 
-def keep_rest(queue: LineQueue, event: Event, at_start: Request) -> None:
+def keep_rest(queue: LineQueue, event: Event, at_start: Request, number: int = 0) -> None:
     """Where a picture is on disk, have the lines that are offered make only the others of its line,
     with the defaults that a session has `at_start`."""
     if isinstance(event, Saved) and (left := event.left) is not None:
         bases = (Request(), at_start)
-        queue.keep_rest(len(left), lambda: [format_explicitly(one, bases) for one in left])
+        queue.keep_rest(
+            len(left),
+            lambda: [format_explicitly(one, bases) for one in left],
+            number,
+            event.left_before,
+        )

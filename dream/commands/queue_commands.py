@@ -16,7 +16,7 @@ def list_queue(context: Context, argument: str) -> Events[None]:
     """!queue: list the current line and the waiting lines."""
     queue = _get_queue(context)
     waiting = queue.waiting
-    page: list[Line] = [_format_entry(entry, "now") for entry in [queue.current] if entry]
+    page: list[Line] = [_format_entry(entry, "now") for entry in queue.running]
     page += [_format_entry(entry, "") for entry in waiting[:_SHOWN]]
     if more := queue.count_waiting - len(waiting[:_SHOWN]):
         page.append(f"           … and {more} more")
@@ -26,7 +26,7 @@ def list_queue(context: Context, argument: str) -> Events[None]:
 
 
 def cancel_line(context: Context, argument: str) -> Events[None]:
-    """!cancel [N|all]: cancel the current line, line N of the queue, or all lines."""
+    """!cancel [N|all]: cancel the lines that are running, line N of the queue, or all lines."""
     queue = _get_queue(context)
     if argument == "all":
         count = queue.cancel_all()
@@ -36,7 +36,7 @@ def cancel_line(context: Context, argument: str) -> Events[None]:
         entry = queue.cancel(
             _parse_number(argument, "!cancel takes the number of a line or all, not")
         )
-        if entry != queue.current:
+        if entry not in queue.running:
             yield Note(text=f"cancelled: {entry.line}")
     elif queue.cancel_current() is None:
         yield Note(text="no line is running")

@@ -10,6 +10,7 @@ from dream.core.events import (
     Event,
     Failed,
     Grid,
+    ImageDone,
     LineStarted,
     Loading,
     Note,
@@ -91,9 +92,12 @@ class ProgressEstimator:
         self._turn: tuple[int, int] | None = None
         self._line_began = self._lines_began = 0.0
         self._first_line = 0
+        self._workers: dict[str, str] = {}
 
     def format_progress(self, event: Event) -> str | None:
         """A progress line for a Step; None for other events, which only update the state."""
+        if isinstance(event, ImageDone | Failed | Cancelled):
+            self._workers.clear()  # those that still work report their next step
         if isinstance(event, LineStarted):
             self._stage = None
             self._start_line(event)
@@ -112,6 +116,10 @@ class ProgressEstimator:
         parts = [f"{event.stage} {event.step}/{event.steps}"]
         if event.pictures > 1:
             parts.insert(0, f"image {event.picture}/{event.pictures}")
+        if event.worker is not None:
+            step = f"{event.worker} {' '.join(parts)}"
+            self._workers[event.worker] = step
+            return "  ·  ".join(dict(sorted(self._workers.items())).values())
         if self._turn is not None:
             parts.insert(0, f"line {self._turn[0]}/{self._turn[1]}")
         if rate:

@@ -161,8 +161,11 @@ class PoolEngine(Engine, Protocol):
         """How many images it renders at once, at least 1."""
 
     def wait(self) -> None:
-        """Wait until a worker has reported something. Raises KeyboardInterrupt after
-        `interrupt`."""
+        """Wait until a worker has reported something, or until `wake`. Raises KeyboardInterrupt
+        after `interrupt`."""
+
+    def wake(self) -> None:
+        """From any thread: end the waiting. Returns at once."""
 
     def set_owner(self, owner: str) -> None:
         """Whose the tasks are that are submitted from now on; owners get equal shares."""

@@ -4,8 +4,9 @@ It knows lines and events; the caller makes the images.
 """
 
 from dream.queue.cancellable import follow_until_cancelled
-from dream.queue.line_queue import LineQueue, QueuedLine, UncheckedLine
+from dream.queue.line_queue import LineQueue
 from dream.queue.queue_file import FILE_NAME, QueueFile
+from dream.queue.running_lines import QueuedLine, UncheckedLine
 
 __all__ = [
     "FILE_NAME",

@@ -5,32 +5,11 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 
 from dream.core.errors import BadLine
 from dream.core.request import Request
 from dream.queue.queue_store import NoStore, QueueStore
-
-
-@dataclass(frozen=True)
-class QueuedLine:
-    """A line in the queue."""
-
-    number: int
-    """From 1, in the order in which lines were queued; unique in a session."""
-    line: str
-    request: Request | None = None
-    """What is made instead of the line, for a front door that has no line; the line means it."""
-    notes: tuple[str, ...] = ()  # shown when it begins
-
-
-@dataclass(frozen=True)
-class UncheckedLine:
-    """An entered line that is not checked yet: it may need an answer, or run at once."""
-
-    line: str
-    is_shown: bool
-    """Whether the user sees it on the screen, because it was typed and not pasted."""
+from dream.queue.running_lines import QueuedLine, RunningLines, UncheckedLine
 
 
 class LineQueue:
@@ -53,11 +32,9 @@ class LineQueue:
         self._waiting: list[QueuedLine] = []
         self._unchecked: deque[UncheckedLine] = deque()
         self._unstored = 0  # the last of them, which are not in the store
-        self._current: QueuedLine | None = None
-        self._left: deque[str] = deque()
-        """What is stored for it: the line, or a line for each image that is not on disk."""
+        self._running = RunningLines(store)
         self._numbers = 0
-        self._cancelled = self._paused = self._closed = self._is_split = False
+        self._paused = self._closed = False
         self._watchers: list[Callable[[], None]] = []
 
     # ── for the thread that runs the lines ─────────────────────────────────────────────────────
@@ -66,40 +43,41 @@ class LineQueue:
         """Wait for the next line, and for the end of a pause; None once the queue is closed."""
         with self._changed:
             self._changed.wait_for(lambda: self._closed or (self._waiting and not self._paused))
-            if self._closed:
+            return None if self._closed else self._take(0)
+
+    def take_another(
+        self, choose: Callable[[Sequence[QueuedLine]], QueuedLine | None]
+    ) -> QueuedLine | None:
+        """One more line beside those that run, which `choose` takes from the waiting ones; without
+        waiting for one."""
+        with self._changed:
+            if self._closed or self._paused or not self._waiting:
                 return None
-            self._current, self._cancelled = self._waiting.pop(0), False
-            self._left, self._is_split = deque([self._current.line]), False
-            self._notify()
-            return self._current
+            entry = choose(self._waiting)
+            return None if entry is None else self._take(self._waiting.index(entry))
 
-    def keep_rest(self, count: int, lines: Callable[[], Sequence[str]]) -> None:
-        """Store `count` lines, one for each image of the current line that is not on disk yet, so
+    def keep_rest(
+        self, count: int, lines: Callable[[], Sequence[str]], number: int = 0, before: int = 0
+    ) -> None:
+        """Store `count` lines, one for each image of a running line that is not on disk yet, so
         that a later session makes no image twice. `lines` is called for the first of them; from
-        then on each image removes a line."""
+        then on each image removes a line, behind those of the `before` images that are missing."""
         with self._changed:
-            if self._current is None:
-                return
-            if count and not self._is_split:
-                self._is_split, self._left = True, deque(lines())
-                self._store.replace(0, tuple(self._left))
-            while len(self._left) > count:
-                self._left.popleft()
-                self._store.remove(0)
+            if (running := self._running.find(number)) is not None:
+                self._running.keep_rest(running, count, lines, before)
 
-    def finish(self) -> None:
-        """The current line has ended, successfully or not. In a closed queue it counts as
-        unfinished: what is left of it stays stored."""
+    def finish(self, number: int = 0) -> None:
+        """A line, the first without a number, has ended, successfully or not. In a closed queue it
+        counts as unfinished: what is left of it stays stored."""
         with self._changed:
-            while self._left and not self._closed:
-                self._left.popleft()
-                self._store.remove(0)
-            self._current = None
+            if (running := self._running.find(number)) is not None:
+                self._running.end(running, keep=self._closed)
             self._notify()
 
-    def is_cancelled(self) -> bool:
-        """Whether the current line was cancelled."""
-        return self._cancelled
+    def is_cancelled(self, number: int = 0) -> bool:
+        """Whether a running line was cancelled."""
+        running = self._running.find(number)
+        return running is not None and running.is_cancelled
 
     # ── lines that are not checked yet ─────────────────────────────────────────────────────────
 
@@ -147,8 +125,14 @@ class LineQueue:
 
     @property
     def current(self) -> QueuedLine | None:
-        """The line that is running."""
-        return self._current
+        """The line that is running; of several, the one that began first."""
+        running = self._running.find(0)
+        return running.entry if running else None
+
+    @property
+    def running(self) -> tuple[QueuedLine, ...]:
+        """The lines that are running."""
+        return self._running.entries
 
     @property
     def waiting(self) -> tuple[QueuedLine, ...]:
@@ -166,7 +150,7 @@ class LineQueue:
     def unfinished(self) -> int:
         """The number of lines that a later session is offered if this one ends now."""
         with self._changed:
-            return len(self._left) + len(self._waiting) + len(self._unchecked) - self._unstored
+            return self._ahead + len(self._waiting) + len(self._unchecked) - self._unstored
 
     @property
     def paused(self) -> bool:
@@ -177,14 +161,18 @@ class LineQueue:
     def idle(self) -> bool:
         """Whether no line is running and none waits."""
         with self._changed:
-            return self._current is None and not self._waiting and not self._unchecked
+            return not self._running.entries and not self._waiting and not self._unchecked
 
     def watch(self, callback: Callable[[], None]) -> None:
         """Call this after each change of the lines, in the thread that made it. It returns soon."""
         self._watchers.append(callback)
 
     def put(
-        self, lines: Iterable[str], request: Request | None = None, notes: Sequence[str] = ()
+        self,
+        lines: Iterable[str],
+        request: Request | None = None,
+        notes: Sequence[str] = (),
+        owner: str = "",
     ) -> tuple[int, ...]:
         """Add lines after all waiting lines, before the unchecked ones; their numbers. With a
         `request`, which is what the line means, that is made, and `notes` are shown first."""
@@ -196,7 +184,7 @@ class LineQueue:
                 self._store.add(added)
                 for n in range(len(added) if stored else 0):
                     self._store.move(place + stored + n, place + n)
-            return self._add(added, request, tuple(notes))
+            return self._add(added, request, tuple(notes), owner)
 
     def move(self, number: int, place: int) -> QueuedLine:
         """Move a waiting line to a place among the waiting ones, from 0; behind the last one it
@@ -218,9 +206,10 @@ class LineQueue:
     def cancel(self, number: int) -> QueuedLine:
         """Cancel the current or a waiting line. Raises BadLine if no line has this number."""
         with self._changed:
-            if self._current is not None and self._current.number == number:
-                self._cancel_current()
-                return self._current
+            if (running := self._running.find(number)) is not None:
+                running.is_cancelled = True
+                self._interrupt()
+                return running.entry
             index = self._index(number)
             entry = self._waiting.pop(index)
             if not self._closed:
@@ -229,10 +218,10 @@ class LineQueue:
             return entry
 
     def cancel_current(self) -> QueuedLine | None:
-        """Cancel the current line, if there is one."""
+        """Cancel the lines that are running; the first of them."""
         with self._changed:
-            self._cancel_current()
-            return self._current
+            self._cancel_running()
+            return self.current
 
     def cancel_all(self) -> int:
         """Cancel every line; the number of those that were waiting."""
@@ -242,8 +231,8 @@ class LineQueue:
             self._unchecked.clear()
             self._unstored = 0
             if not self._closed:
-                self._store.write(tuple(self._left))
-            self._cancel_current()
+                self._store.write(tuple(self._running.stored))
+            self._cancel_running()
             self._notify()
             return count
 
@@ -263,7 +252,7 @@ class LineQueue:
         """Cancel the current line and start no other. Unfinished lines stay stored as they are."""
         with self._changed:
             self._closed = True
-            self._cancel_current()
+            self._cancel_running()
             self._notify()
 
     # ── with the lock held ─────────────────────────────────────────────────────────────────────
@@ -274,18 +263,29 @@ class LineQueue:
             callback()
 
     def _add(
-        self, lines: Iterable[str], request: Request | None = None, notes: tuple[str, ...] = ()
+        self,
+        lines: Iterable[str],
+        request: Request | None = None,
+        notes: tuple[str, ...] = (),
+        owner: str = "",
     ) -> tuple[int, ...]:
         first = self._numbers + 1
-        new = [QueuedLine(n, line, request, notes) for n, line in enumerate(lines, first)]
+        new = [QueuedLine(n, line, request, notes, owner) for n, line in enumerate(lines, first)]
         self._numbers += len(new)
         self._waiting += new
         self._notify()
         return tuple(entry.number for entry in new)
 
-    def _cancel_current(self) -> None:
-        if self._current is not None:
-            self._cancelled = True
+    def _take(self, index: int) -> QueuedLine:
+        entry = self._waiting.pop(index)
+        if index:
+            self._store.move(self._ahead + index, self._ahead)
+        self._running.begin(entry)
+        self._notify()
+        return entry
+
+    def _cancel_running(self) -> None:
+        if self._running.cancel_all():
             self._interrupt()
 
     def _index(self, number: int) -> int:
@@ -297,4 +297,4 @@ class LineQueue:
     @property
     def _ahead(self) -> int:
         """Stored lines before the waiting ones."""
-        return len(self._left)
+        return len(self._running.stored)

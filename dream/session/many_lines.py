@@ -45,8 +45,11 @@ class Turns:
     of: int = 0
 
 
-def make_all(session: Session, lines: Iterable[tuple[int, str]], *, dry_run: bool) -> Events[None]:
-    """See `Session.make_all`. An unexpected exception in a line does not end the others."""
+def make_one_by_one(
+    session: Session, lines: Iterable[tuple[int, str]], *, dry_run: bool
+) -> Events[None]:
+    """See `Session.make_all`: one line after the other. An unexpected exception in a line does not
+    end the others."""
     turns = Turns(of=len(lines)) if isinstance(lines, Sequence) else None
     for number, line in lines:
         if turns:

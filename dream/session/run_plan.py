@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,7 +21,7 @@ from dream.session.batch_plan import (
 )
 from dream.session.engine_events import report_crashes
 from dream.session.logged_images import LoggedImages
-from dream.session.many_lines import Turns, make_each
+from dream.session.many_lines import Turns, make_each, make_one_by_one
 from dream.session.side_by_side import (
     WINDOW,
     SaveOrder,
@@ -34,6 +35,20 @@ from dream.session.uninterrupted import interrupt_at_events
 
 if TYPE_CHECKING:
     from dream.session.session import Session
+
+
+def make_all(session: Session, lines: Iterable[tuple[int, str]], *, dry_run: bool) -> Events[None]:
+    """See `Session.make_all`: side by side where there are several workers and all lines are
+    known."""
+    if dry_run or get_pool(session.engine) is None or not isinstance(lines, Sequence):
+        yield from make_one_by_one(session, lines, dry_run=dry_run)
+        return
+    plan = yield from make_plan(session, lines, "")
+    session.rng = random.SystemRandom()
+    run = _PlanRun(session, plan)
+    yield from run.follow()
+    if run.is_cancelled:
+        yield Cancelled(finished=run.saved, count=count_images(plan.lines))
 
 
 def run_batch(session: Session, lines: Iterable[tuple[int, str]], source: str) -> Events[None]:
@@ -66,13 +81,8 @@ def _run(
     with hold_plan(path):
         session.logged = logged
         run = _PlanRun(session, plan)
-        events = interrupt_at_events(
-            wait_for_workers(run.make_all(), session.engine), session.engine.interrupt
-        )
         try:
-            yield from events
-        except KeyboardInterrupt:
-            pass
+            yield from run.follow()
         finally:
             session.logged = None
         done = run.saved + (logged.taken if logged else 0)
@@ -96,7 +106,14 @@ class _PlanRun:
         self.saved = self.failed = 0
         self.is_cancelled = False
 
-    def make_all(self) -> Events[None]:
+    def follow(self) -> Events[None]:
+        """The events of all lines, until Ctrl-C."""
+        engine = self._session.engine
+        events = wait_for_workers(self._make_all(), engine)
+        with suppress(KeyboardInterrupt):
+            yield from interrupt_at_events(events, engine.interrupt)
+
+    def _make_all(self) -> Events[None]:
         """The events of all lines. Counts, and yields no Cancelled of a single line."""
         engine = self._session.engine
         pool = get_pool(engine)
@@ -152,4 +169,4 @@ class _PlanRun:
             place.leave()
 
 
-__all__ = ["resume_batch", "run_batch"]
+__all__ = ["make_all", "resume_batch", "run_batch"]

@@ -33,7 +33,7 @@ from dream.session.input_images import FindPicture, make_reproducible, resolve_i
 from dream.session.line_sources import read_lines
 from dream.session.logged_files import files_of
 from dream.session.logged_images import LoggedImages
-from dream.session.many_lines import Turns, check_has_prompt, make_all, make_each, plan_each
+from dream.session.many_lines import Turns, check_has_prompt, make_each, plan_each
 from dream.session.output import LineOutput, OutputManager
 from dream.session.replay_checks import (
     check_adapters,
@@ -43,6 +43,7 @@ from dream.session.replay_checks import (
 )
 from dream.session.resolve import ResolvedRequest, resolve
 from dream.session.resolve_entered import resolve_entered
+from dream.session.run_plan import make_all
 from dream.session.side_by_side import SavePlace, wait_for_workers
 from dream.session.templates import combine_words
 from dream.session.uninterrupted import interrupt_at_events
@@ -88,7 +89,6 @@ class Session:
         """The images of a batch that are done."""
         self._log: Path | None = None
         self.rng = rng or random.SystemRandom()
-        """What seeds are drawn from."""
         self.outputs = OutputManager()
         self._unknown = UnknownWords()
 
@@ -220,7 +220,7 @@ class Session:
         yield from plan_each(self, entered, number)
 
     def replay(self, file: Path) -> Events[None]:
-        """Run every line of a log, of a list of prompts, of an image, or of a folder's images."""
+        """Run every line of a log, a list of prompts, an image, or a folder's images."""
         try:
             notes: list[str] = []
             lines = read_lines(file, notes.append, ModelLookup(self.registry))

@@ -73,7 +73,7 @@ class EnteredLines:
         """Whether to quit now; asks if there are unfinished lines."""
         if self._queue.idle:
             return True
-        lines = count_lines(self._queue.count_waiting + (self._queue.current is not None))
+        lines = count_lines(self._queue.count_waiting + len(self._queue.running))
         question = f"{lines} unfinished; y: quit and keep, w: quit when done, n: stay"
         self._queue.store_unchecked()
         await self._make_room()

@@ -100,6 +100,7 @@ class Screen:
         self._out, self.columns, self._paths = out, columns, paths
         self._pictures, self._links = pictures, links
         self._live: StyleAndTextTuples = []
+        self._previewed: str | None = None
         self._rewrite, self._colour = rewrite, colour
         self._estimator, self._repeats = ProgressEstimator(), NoteDeduplicator()
         self._drawn = False
@@ -116,8 +117,8 @@ class Screen:
             self._above = line
 
     def clear_progress(self) -> None:
-        """Remove the live preview: no line is running."""
-        self._live = []
+        """Remove the live preview: a line has ended."""
+        self._live, self._previewed = [], None
 
     def get_live_rows(self) -> StyleAndTextTuples:
         """Return the preview of the current image as rows; empty if there is none."""
@@ -142,7 +143,9 @@ class Screen:
             self._print_path(event.path, self._paths)
         image = self.prepare(event) if drawn is None else drawn
         if isinstance(event, Step) and event.preview is not None and not isinstance(image, str):
-            self._live = image or []
+            self._previewed = self._previewed or event.worker  # one of several workers
+            if event.worker == self._previewed:
+                self._live = image or []
         bar = self._estimator.format_progress(event)
         match event:
             case _ if self._repeats.is_repeated(event):
@@ -162,7 +165,7 @@ class Screen:
             case _ if (text := format_event(event)) is not None:
                 self.say(text, _colour_of(event), getattr(event, "path", None))
         if isinstance(event, Saved):
-            self._live = []
+            self._live, self._previewed = [], None
             if isinstance(image, str) and image:
                 self.write(f"{image}\n")
 

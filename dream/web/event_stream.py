@@ -34,7 +34,7 @@ async def _write_events(services: WebServices, last: str) -> AsyncIterator[str]:
     at = int(number) if known else jobs.last_id
     if not known:
         yield _format({"event": "reset"}, f"{jobs.run}-{at}")
-    step: Step | None = None
+    steps: dict[int, Step | None] = {}
     while not jobs.is_closed:
         waiting = jobs.expect_change()
         events = jobs.events_after(at)
@@ -44,9 +44,11 @@ async def _write_events(services: WebServices, last: str) -> AsyncIterator[str]:
             continue
         for at, event in events:
             yield _format(event, f"{jobs.run}-{at}")
-        if (current := jobs.current) is not None and current.step not in (None, step):
-            step = current.step
-            yield _format(describe_step(current.number, step))
+        running = {job.number: job.step for job in jobs.running}
+        for number_of_job, step in running.items():
+            if step is not None and step is not steps.get(number_of_job):
+                yield _format(describe_step(number_of_job, step))
+        steps = running
         if not await waiting(_HEARTBEAT):
             yield ": \n\n"
 

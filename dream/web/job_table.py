@@ -137,9 +137,14 @@ class JobTable:
 
     @property
     def current(self) -> Job | None:
-        """The job that runs."""
-        entry = self._runner.queue.current
-        return self.get(entry.number) if entry else None
+        """The job that runs; of several, the one that began first."""
+        return next(iter(self.running), None)
+
+    @property
+    def running(self) -> list[Job]:
+        """The jobs that run."""
+        found = [self.get(entry.number) for entry in self._runner.queue.running]
+        return [job for job in found if job is not None]
 
     def expect_change(self) -> Callable[[float], Awaitable[bool]]:
         """A function that waits, so many seconds at most, until anything has changed since this
@@ -247,10 +252,10 @@ class JobTable:
         queue = self._runner.queue
         with self._lock:  # so that `submit` does not come in between
             waiting = {entry.number: entry for entry in queue.waiting}
-            current = queue.current
+            running = queue.running
             for entry in waiting.values():
                 self._jobs.setdefault(entry.number, Job(entry.number, entry.line))
-            here = {*waiting, current.number if current else 0}
+            here = {*waiting, *(entry.number for entry in running)}
             for job in self._jobs.values():
                 if job.state is JobState.WAITING and job.number not in here:
                     job.state = JobState.CANCELLED

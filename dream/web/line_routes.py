@@ -138,7 +138,7 @@ class LineRoutes:
     def _put(self, admitted: AdmittedLine, owner: str) -> Any:
         return self._services.jobs.submit(
             admitted.line,
-            lambda: self._services.queue.put([admitted.line])[0],
+            lambda: self._services.queue.put([admitted.line], owner=owner)[0],
             owner=owner,
             pictures=admitted.pictures,
         )

@@ -78,7 +78,7 @@ class WebServices:
         line = format_line(admitted)
         return self.jobs.submit(
             line,
-            lambda: self.queue.put([line], admitted, notes)[0],
+            lambda: self.queue.put([line], admitted, notes, owner)[0],
             owner=owner,
             pictures=admitted.iterations,
         )

@@ -76,6 +76,7 @@ class StateWriter:
         return {
             "paused": services.queue.paused,
             "running": None if current is None else describe_job(services, current),
+            "running_beside": [describe_job(services, job) for job in services.jobs.running[1:]],
             "waiting": [describe_job(services, job) for job in waiting if job is not None],
             "finished": [describe_job(services, job) for job in finished],
         }

@@ -62,12 +62,16 @@ class _Stream:
         return self.ended or bool(self.events)
 
 
+class _Wake:
+    """Ends the waiting of the session's thread."""
+
+
 class WorkerPool:
     """Implements `PoolEngine`. All methods but those of any thread (`interrupt`, `restart`,
     `preload`, `list_loaded`, `get_memory_usage`) are for one thread."""
 
     def __init__(self, factories: Iterable[WorkerFactory]) -> None:
-        self._inbox: SimpleQueue[tuple[str, PoolAnswer] | None] = SimpleQueue()
+        self._inbox: SimpleQueue[tuple[str, PoolAnswer] | _Wake | None] = SimpleQueue()
         self._assignment = JobAssignment()
         self._workers: dict[str, PoolWorker] = {}
         self._streams: dict[PoolJob, _Stream] = {}
@@ -138,6 +142,10 @@ class WorkerPool:
         """See `dream.engine.interface.Engine`."""
         self._inbox.put(None)
 
+    def wake(self) -> None:
+        """See `dream.engine.interface.PoolEngine`."""
+        self._inbox.put(_Wake())
+
     def restart(self) -> None:
         """End every worker's process. Those that could not start are tried again."""
         self._restarted = True
@@ -175,6 +183,8 @@ class WorkerPool:
                 continue
             if report is None:
                 raise KeyboardInterrupt
+            if isinstance(report, _Wake):
+                break
             self._handle(*report)
             self._read_inbox()
             self._assign()
@@ -231,7 +241,7 @@ class WorkerPool:
         """Handle what has been reported, without waiting."""
         with suppress(Empty):
             while True:
-                if (report := self._inbox.get_nowait()) is not None:
+                if isinstance(report := self._inbox.get_nowait(), tuple):
                     self._handle(*report)
 
     def _handle(self, name: str, answer: PoolAnswer) -> None:

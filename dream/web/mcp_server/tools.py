@@ -91,7 +91,7 @@ class Tools:
         self._start()
         job = self._services.jobs.submit(
             line,
-            lambda: self._services.queue.put([line])[0],
+            lambda: self._services.queue.put([line], owner=self._owner)[0],
             owner=self._owner,
             pictures=admitted.pictures,
         )

@@ -67,9 +67,9 @@ class SdapiCalls:
     @property
     def current(self) -> SdapiCall | None:
         """The call whose job runs; else the one that came first."""
-        running = self._services.jobs.current
+        running = self._services.jobs.running
         for call in self._calls:
-            if running is not None and call.job is running:
+            if call.job in running:
                 return call
         return self._calls[0] if self._calls else None
 

@@ -17,11 +17,25 @@ export function showJobs(state) {
   $("pause").setAttribute("aria-pressed", String(paused));
   $("pause").textContent = t(paused ? "resume" : "pause");
   showRunning(state.running);
-  $("queue").hidden = !state.waiting.length;
+  const beside = state.running_beside ?? [];
+  $("queue").hidden = !state.waiting.length && !beside.length;
   const focused = document.activeElement?.dataset?.key;
-  $("waiting").replaceChildren(...state.waiting.map((job, place) => item(job, place, state.waiting.length)));
+  $("waiting").replaceChildren(...beside.map(besideItem),
+    ...state.waiting.map((job, place) => item(job, place, state.waiting.length)));
   if (focused) document.querySelector(`#waiting [data-key="${focused}"]`)?.focus();
 }
+
+/* A line that another worker renders at the same time. */
+function besideItem(job) {
+  const stop = make("button", { type: "button", textContent: "✕", onclick: () => cancel(job.job),
+    "aria-label": `${t("remove")}: ${job.line}`, title: t("remove") });
+  stop.dataset.key = `remove-${job.job}`;
+  const done = make("span", { textContent: job.step ? stepText(job.step) : t("starting") });
+  done.dataset.steps = job.job;
+  return make("li", {}, make("span", { className: "mono grow", textContent: job.line }), done, stop);
+}
+
+const stepText = (step) => t("step", step.stage === "render" ? t("render") : step.stage, step.step, step.steps || "?");
 
 function item(job, place, count) {
   const button = (text, label, key, action, enabled = true) => {
@@ -61,12 +75,14 @@ function showRunning(job) {
 }
 
 export function showStep(step) {
+  const beside = document.querySelector(`#waiting [data-steps="${step.job}"]`);
+  if (beside) beside.textContent = stepText(step);
   if (!running || step.job !== running.job) return;
   const now = performance.now() / 1000, key = `${step.stage} ${step.picture}`;
   if (first?.key !== key) first = { key, now, step: step.step };
   const parts = [];
   if (step.pictures > 1) parts.push(t("image", step.picture, step.pictures));
-  parts.push(t("step", step.stage === "render" ? t("render") : step.stage, step.step, step.steps || "?"));
+  parts.push(stepText(step));
   const done = step.step - first.step;
   if (done > 0 && step.steps) {
     const each = (now - first.now) / done;
