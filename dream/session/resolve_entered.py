@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from dream.catalogue.adapter_registry import AdapterRegistry
 from dream.core.recipe import Recipe
-from dream.core.request import IMAGE_FILE_FIELDS, Request, get_image_files
+from dream.core.request import FLAGS, Request
 from dream.line import Sweep, parse_sweep
 from dream.session.many_lines import group_of
 from dream.session.name_checks import check_recipes
@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 
 Resolved = tuple[Sweep, Sequence[Recipe], tuple[str, ...]]
 
-_EARLIER_IMAGE = re.compile(r"-[1-9][0-9]*")
+_EARLIER_IMAGE = re.compile(r"(?:^|[=:,])-[1-9][0-9]*(?:$|[:,])")
+"""In the value of a switch: alone, or as one of its parts."""
+_TEXTS = ("prompt", "negative", "template")
 
 
 def resolve_entered(
@@ -52,7 +54,11 @@ def needs_earlier_images(session: Session, line: str) -> bool:
     """Whether a line means images that were made before it: `-S -1`, `-I -1`, `!fix -1`; or several
     files, which earlier lines may add to. Raises BadLine."""
     first = parse_sweep(line).first
-    names = [name for field in IMAGE_FILE_FIELDS for name in get_image_files(getattr(first, field))]
-    if (first.seed or 0) < 0 or any(map(_EARLIER_IMAGE.fullmatch, names)):
+    if (first.seed or 0) < 0:
         return True
+    for name, flag in FLAGS.items():
+        value = getattr(first, name)
+        if isinstance(value, str | tuple) and name not in _TEXTS:
+            if any(map(_EARLIER_IMAGE.search, flag.kind.write(value))):
+                return True
     return group_of(session, line) is not None

@@ -30,6 +30,7 @@ from dream.worker.protocol import (
     FindMaskTask,
     FinishTask,
     LoadTask,
+    MakeControlMapTask,
     RenderTask,
     Task,
     TaskCancelled,
@@ -118,6 +119,10 @@ class WorkerPool:
     def find_mask(self, image: Path, text_mask: TextMask, mask: Path, heat: Path) -> LoadEvents:
         """See `dream.engine.interface.Engine`."""
         yield from self._run_task(FindMaskTask(image, text_mask, mask, heat))
+
+    def make_control_map(self, kind: str, image: Path, target: Path) -> LoadEvents:
+        """See `dream.engine.interface.Engine`."""
+        yield from self._run_task(MakeControlMapTask(kind, image, target))
 
     def count_tokens(self, recipe: Recipe) -> LoadEvents:
         """See `dream.engine.interface.Engine`."""
