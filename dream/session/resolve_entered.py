@@ -56,9 +56,10 @@ def needs_earlier_images(session: Session, line: str) -> bool:
     first = parse_sweep(line).first
     if (first.seed or 0) < 0:
         return True
-    for name, flag in FLAGS.items():
-        value = getattr(first, name)
-        if isinstance(value, str | tuple) and name not in _TEXTS:
-            if any(map(_EARLIER_IMAGE.search, flag.kind.write(value))):
-                return True
-    return group_of(session, line) is not None
+    words = (
+        word
+        for name, flag in FLAGS.items()
+        if isinstance(value := getattr(first, name), str | tuple) and name not in _TEXTS
+        for word in flag.kind.write(value)
+    )
+    return any(map(_EARLIER_IMAGE.search, words)) or group_of(session, line) is not None
