@@ -16,7 +16,7 @@ from dream.core.events import Note
 from dream.core.picture import Picture
 from dream.core.recipe import Recipe
 from dream.engine.adapters.weight_merge import WeightedLora
-from dream.engine.backends.compiled_blocks import find_blocks, use_compiled_blocks
+from dream.engine.backends.compiled_blocks import CompiledBlocks, find_blocks
 from dream.engine.backends.convert_process import BackgroundConverter
 from dream.engine.backends.converted_networks import ConvertedNetworks
 from dream.engine.backends.identity import identify_denoiser, identify_vae, is_hashed
@@ -37,22 +37,23 @@ class EngineRun:
     requested: str | None
     """The recipe's."""
     forwards: list[NetworkForward] = field(default_factory=list)
-    blocks: int = 0
-    """How many blocks torch.compile compiled."""
+    blocks: CompiledBlocks | None = None
+    """Those of torch.compile."""
 
     def record(self, picture: Picture) -> Picture:
         """The picture, with the engine that computed it in its recipe, and in its facts."""
         if self.requested is None:
             return picture
         used = [forward.part for forward in self.forwards if forward.calls]
-        engine = OPENVINO if used else COMPILE if self.blocks else TORCH
+        compiled = self.blocks is not None and self.blocks.calls
+        engine = OPENVINO if used else COMPILE if compiled else TORCH
         facts = dict(picture.facts)
         if used:
             from dream.engine.backends.openvino_runtime import get_version
 
             facts["engine"] = f"openvino {get_version()}: {', '.join(used)}"
-        elif self.blocks:
-            facts["engine"] = f"torch.compile: {self.blocks} blocks"
+        elif compiled:
+            facts["engine"] = "torch.compile"
         return replace(picture, recipe=replace(picture.recipe, engine=engine), facts=facts)
 
 
@@ -89,8 +90,10 @@ class Engines:
             yield run
             return
         if engine == COMPILE:
-            run.blocks = len(find_blocks(denoiser))
-            with use_compiled_blocks(denoiser, loaded.compiled):
+            name = f"the {get_part(loaded.pipe)} of {loaded.info.name}"
+            kept = loaded.compiled.setdefault(COMPILE, {})
+            run.blocks = CompiledBlocks(name, denoiser, kept, report)
+            with run.blocks.replaced():
                 yield run
             return
         if recipe.engine == AUTO and not self._is_worthwhile(loaded, loras, denoiser):
@@ -135,7 +138,7 @@ class Engines:
         report: ProgressCallback,
     ) -> Iterator[NetworkForward]:
         denoiser, model = get_denoiser(loaded.pipe), loaded.info.name
-        part = "unet" if hasattr(loaded.pipe, "unet") else "transformer"
+        part = get_part(loaded.pipe)
         yield NetworkForward(
             part,
             f"the {part} of {model}",
@@ -211,6 +214,11 @@ def get_denoiser(pipe: Any) -> Any:
     """The UNet or transformer of a pipeline; None for one with neither."""
     unet = getattr(pipe, "unet", None)
     return getattr(pipe, "transformer", None) if unet is None else unet
+
+
+def get_part(pipe: Any) -> str:
+    """The name of that component."""
+    return "transformer" if getattr(pipe, "unet", None) is None else "unet"
 
 
 def _find_obstacle(engine: str, loaded: LoadedModel, recipe: Recipe, denoiser: nn.Module) -> str:

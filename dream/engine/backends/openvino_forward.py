@@ -8,20 +8,17 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-import torch
 from diffusers.models.unets.unet_2d_condition import UNet2DConditionOutput
 from torch import Tensor, nn
 
 from dream.core.events import Note
 from dream.engine.backends import openvino_runtime as runtime
+from dream.engine.backends.comparison import MAX_DIFFERENCE, get_last_line, measure_difference
 from dream.engine.backends.converted_networks import ConvertedNetwork, ConvertedNetworks
 from dream.engine.backends.identity import compute_key
 from dream.engine.backends.network_call import NetworkCall
 from dream.engine.interface import ProgressCallback
 from dream.engine.memory.low_memory import is_out_of_memory, measure_free_memory
-
-MAX_DIFFERENCE = {torch.float32: 1e-3, torch.bfloat16: 0.05, torch.float16: 0.02}
-"""Of a result from torch's, as root mean squares, relative to torch's."""
 
 KEPT = 2
 """Of one network, the shapes that are compiled at the same time: with guidance and without, or both
@@ -110,7 +107,7 @@ class NetworkForward:
         except _Unusable:
             raise
         except Exception as error:  # OpenVINO raises RuntimeError for everything, and others
-            why = "not enough memory" if is_out_of_memory(error) else _first_line(error)
+            why = "not enough memory" if is_out_of_memory(error) else get_last_line(error)
             raise _Unusable(why) from error
         if network.checked(call.shapes) is None:
             good = self._compare(result, args, kwargs)
@@ -173,19 +170,8 @@ def convert_and_keep(
         return networks.add(key, lambda xml: runtime.convert(module, call, xml), {})
     except (RuntimeError, TypeError, ValueError, AttributeError, NotImplementedError) as error:
         if not is_out_of_memory(error):
-            networks.add_failure(key, _first_line(error))
+            networks.add_failure(key, get_last_line(error))
         raise
-
-
-def measure_difference(result: Tensor, expected: Tensor) -> float:
-    """The root mean square of the difference, relative to that of what is expected; infinite for
-    another shape, or for values that are not finite."""
-    if result.shape != expected.shape:
-        return float("inf")
-    one, other = result.double(), expected.double()
-    size = float(other.square().mean().sqrt())
-    difference = float((one - other).square().mean().sqrt())
-    return difference / max(size, 1e-12) if difference == difference else float("inf")
 
 
 def is_plain(module: nn.Module) -> bool:
@@ -207,8 +193,3 @@ def is_plain(module: nn.Module) -> bool:
 def count_bytes(module: nn.Module) -> int:
     """Of its weights."""
     return sum(parameter.nbytes for parameter in module.parameters())
-
-
-def _first_line(error: Exception) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return (lines[-1] if lines else type(error).__name__)[:200]

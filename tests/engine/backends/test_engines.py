@@ -25,7 +25,12 @@ from dream.engine.backends.converted_networks import BIN, ConvertedNetworks
 from dream.engine.backends.engines import Engines
 from dream.engine.backends.network_call import NetworkCall
 from dream.engine.image_generator import ImageGenerator
-from dream.options.engine_table import AUTO, ENGINES, OPENVINO, TORCH
+from dream.options.engine_table import AUTO, COMPILE, ENGINES, OPENVINO, TORCH
+from dream.options.lora import Lora
+from dream.postprocess.network import UpscalerNetwork
+from dream.postprocess.tiled_upscaler import TiledUpscaler
+from tests.engine.adapters import files, layers
+from tests.postprocess.conftest import compact, noise
 from tests.recipes import recipe
 
 needs_openvino = pytest.mark.skipif(
@@ -41,8 +46,19 @@ def networks(tmp_path_factory: pytest.TempPathFactory) -> ConvertedNetworks:
 
 @pytest.fixture(scope="module")
 def generator(random_models: Path, networks: ConvertedNetworks) -> ImageGenerator:
-    generator = create_generator(ModelRegistry([random_models]).get_model)
+    folder = networks.folder.parent
+    generator = create_generator(
+        ModelRegistry([random_models]).get_model,
+        find_adapter=lambda kind, name: folder / f"{name}.safetensors",
+    )
     generator.engines = Engines(networks)
+    pipe = generator.load("random", lambda _: None).pipe
+    parts = {
+        ("unet", layer): layers.lora(files.weight_of(pipe, "unet", layer))[0]
+        for layer, module in pipe.unet.named_modules()
+        if isinstance(module, torch.nn.Linear)
+    }
+    files.write(folder / "lora.safetensors", pipe, parts)
     return generator
 
 
@@ -99,6 +115,67 @@ def test_another_process_renders_the_same(
     (logged,) = (tmp_path / "out" / "dream_log.txt").read_text().splitlines()
     assert "--engine=openvino" in logged and first.sha256[:16] in logged
     assert "converting" not in done.stdout + done.stderr
+
+
+@needs_openvino
+def test_loras_are_in_what_is_converted(generator: ImageGenerator) -> None:
+    without, _ = render(generator, engine=OPENVINO)
+    loras = (Lora("lora", 0.8),)
+    plain, _ = render(generator, lora=loras)
+    with_it, notes = render(generator, lora=loras, engine=OPENVINO)
+    assert [note for note in notes if "unet" in note], "another network, converted once"
+    assert difference(with_it, plain) <= 2 < difference(with_it, without)
+    again, notes = render(generator, engine=OPENVINO)
+    assert again.sha256 == without.sha256 and notes == []
+    again, notes = render(generator, lora=loras, engine=OPENVINO)
+    assert again.sha256 == with_it.sha256 and notes == []
+
+
+@needs_openvino
+def test_upscalers_are_computed_too(networks: ConvertedNetworks) -> None:
+    upscaler = TiledUpscaler(UpscalerNetwork(compact(), 4, 4), torch.device("cpu"))
+    image = np.asarray(noise(80, 48), np.float32) / 255
+    results = []
+    notes: list[Any] = []
+    engines = Engines(networks)
+    for engine in (TORCH, OPENVINO, OPENVINO):
+        with engines.use_upscaler(engine, "mine", upscaler.model, "0" * 64, notes.append):
+            results.append(upscaler.upscale(image, 32, lambda tile, tiles: None))
+    assert [note.text for note in notes] == ["converting mine for OpenVINO; this is done once"]
+    assert abs(results[0] - results[1]).max() < 1e-4
+    assert (results[1] == results[2]).all()
+    assert "forward" not in vars(upscaler.model)
+
+
+@pytest.mark.skipif(bool(ENGINES[COMPILE].find_missing()), reason="there is no C++ compiler")
+def test_torch_compile_renders_the_same_image_within_rounding(generator: ImageGenerator) -> None:
+    plain, _ = render(generator, steps=2)
+    first, notes = render(generator, steps=2, engine=COMPILE)
+    again, _ = render(generator, steps=2, engine=COMPILE)
+    assert notes == [] and again.sha256 == first.sha256
+    assert difference(first, plain) <= 2
+    assert (first.recipe.engine, first.facts["engine"]) == (COMPILE, "torch.compile")
+    after, _ = render(generator, steps=2)
+    assert after.sha256 == plain.sha256
+
+
+def test_what_torch_cannot_compile_is_left_to_it(
+    generator: ImageGenerator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: Any, **__: Any) -> None:
+        raise RuntimeError("fatal error:\nno such header")
+
+    row = ENGINES[COMPILE]._replace(find_missing=lambda: "")
+    monkeypatch.setattr(module, "ENGINES", {**ENGINES, COMPILE: row})
+    monkeypatch.setattr(torch, "compile", lambda call, **_: refuse)
+    generator.load("random", lambda _: None).compiled.clear()
+    plain, _ = render(generator, steps=2)
+    picture, notes = render(generator, steps=2, engine=COMPILE)
+    assert notes == [
+        "torch.compile cannot run the unet of random: no such header; using torch for it"
+    ]
+    assert picture.sha256 == plain.sha256 and picture.recipe.engine == TORCH
+    generator.load("random", lambda _: None).compiled.clear()
 
 
 @needs_openvino
