@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 from dream.catalogue import ModelRegistry, find_models_dirs
@@ -58,6 +59,8 @@ def _open_engine(
     if workers.ray is not None:
         raise BadSetting("--workers ray is not supported yet", "use --workers N")
     plan = plan_workers(workers, machine.device)
+    if base.threads is None:  # several share the processor; a line says its number
+        base = replace(base, threads=plan.threads)
     return open_workers(registry, machine, plan), base
 
 

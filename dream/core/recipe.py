@@ -59,6 +59,8 @@ class Recipe:
     engine: str | None = None
     """A key of ENGINES, or AUTO: what computes the model. None is torch. An image's recipe has the
     engine that rendered it."""
+    threads: int | None = None
+    """Threads for arithmetic on the processor; None is one for each core."""
     init_img: str | None = None
     """Path of the input image; its pixels are those of the file at the time it is read."""
     reference: tuple[str, ...] | None = None

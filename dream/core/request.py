@@ -205,6 +205,12 @@ class Request:
         help="what computes the model (default torch); auto uses OpenVINO on a CPU if it is"
         " installed and the model is converted already; images differ in their lowest bits",
     )
+    threads: int | None = flag(
+        "--threads",
+        kind=integer(1, 1024),
+        help="threads for arithmetic on the processor (default: one for each core); their number"
+        " changes the lowest bits of an image",
+    )
     init_img: str | None = flag(
         "-I",
         "--init_img",

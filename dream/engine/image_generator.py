@@ -45,6 +45,7 @@ from dream.engine.memory import low_memory as memory
 from dream.engine.memory import vae_tiling as tiles
 from dream.engine.memory.device import choose_placement
 from dream.engine.memory.model_cache import ModelCache, estimate_memory
+from dream.engine.memory.threads import use_threads
 from dream.engine.sampling.free_u import use_free_u
 from dream.engine.sampling.generation_run import GenerationRun
 from dream.engine.sampling.preview import Previewers
@@ -231,6 +232,8 @@ class ImageGenerator:
         self._cache.make_room(info.name, weight)
         report(Loading(model=model))
         export_diffusers(info, folder)
+
+    use_threads = staticmethod(use_threads)
 
     def unload(self) -> None:
         """Unload all models, and free their memory."""

@@ -35,9 +35,6 @@ class DeviceConfig:
     """GiB for all models together; None is all that the machine has."""
     low_memory: str = "auto"
     """Offloading of weights for a GPU: "auto", "off", "model", "group" or "sequential"."""
-    threads: int | None = None
-    """Threads for arithmetic on the processor; None is torch's default, one for each core. Their
-    number can change the lowest bits of an image."""
     previews: bool = False
     """Whether to make previews of unfinished images; they cost a little time."""
 

@@ -183,6 +183,7 @@ def _effects(request: Request) -> dict[str, Any]:
         "seamless_axes": None if axes == "x,y" else axes,
         "quantize": None if request.quantize == NO_QUANTIZATION else request.quantize,
         "engine": request.engine,
+        "threads": request.threads,
     }
 
 

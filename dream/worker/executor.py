@@ -104,8 +104,10 @@ class TaskExecutor:
         Raises DreamErrors, and what `report` raises.
         """
         if isinstance(task, RenderTask):
-            return self._generator.generate(task.recipe, report, every=task.every)
-        return self._postprocessor.finish(task.picture, task.stage, report)
+            with self._generator.use_threads(task.recipe.threads):
+                return self._generator.generate(task.recipe, report, every=task.every)
+        with self._generator.use_threads(task.picture.recipe.threads):
+            return self._postprocessor.finish(task.picture, task.stage, report)
 
     def close(self) -> None:
         """Free the memory of the models."""
