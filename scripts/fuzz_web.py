@@ -46,6 +46,8 @@ HOSTILE: tuple[Any, ...] = (
     ),
     *([], {}, [[]], {"a": {}}, [None], ["x"] * 40, "Euler a", "auto", "(" * 300, "<lora:a:1>"),
 )
+PATIENCE = 60.0
+"""Seconds within which an answer has to come, on a busy machine."""
 
 
 def _picture() -> str:
@@ -146,12 +148,12 @@ def fuzz(folder: Path, seed: int, cases: int) -> Iterator[str]:
         runner = LineRunner(Context(session, lambda: (), COMMANDS, queue=queue), queue)
         runner.start()
         app = create_web_app(WebServices(runner, WebOptions()))
-        yield from asyncio.run(_send_all(app, Random(seed), cases))
+        yield from asyncio.run(_send_all(app, queue, Random(seed), cases))
         queue.close()
         runner.wait(10)
 
 
-async def _send_all(app: Any, random: Random, cases: int) -> list[str]:
+async def _send_all(app: Any, queue: LineQueue, random: Random, cases: int) -> list[str]:
     findings = []
     transport = httpx2.ASGITransport(app=app)
     # Jobs wake their readers in this event loop, as the server's lifespan has it.
@@ -160,10 +162,15 @@ async def _send_all(app: Any, random: Random, cases: int) -> list[str]:
         Lifespan(app),
     ):
         for number in range(cases):
+            queue.resume()  # a request that waits for its images would wait for ever
             path, content, kind = make_request(random)
             headers = {"Content-Type": kind, "Accept": "application/json, text/event-stream"}
-            answer = await client.post(path, content=content, headers=headers)
-            if wrong := _judge(path, answer):
+            try:
+                posted = client.post(path, content=content, headers=headers)
+                wrong = _judge(path, await asyncio.wait_for(posted, PATIENCE))
+            except TimeoutError:
+                wrong = f"no answer within {PATIENCE:.0f} s"
+            if wrong:
                 findings.append(f"case {number}: {path}: {wrong}: {content[:300]!r}")
     return findings
 
