@@ -39,6 +39,8 @@ def test_a_page_when_all_is_well(monkeypatch: pytest.MonkeyPatch, launch: CliOpt
     assert sound
     for message in ("torch ", "mine ", "(the default)", "writable", "bfloat16, for", "no problems"):
         assert message in text
+    (engines,) = (line for line in text.splitlines() if line.strip().startswith("--engine"))
+    assert "torch" in engines
     assert max(map(len, text.splitlines())) < 200
 
 

@@ -24,6 +24,7 @@ from dream.core.cli_options import CliOptions
 from dream.core.errors import DreamError
 from dream.core.file_names import path_exists_at
 from dream.core.request import Request
+from dream.options.engine_table import ENGINES
 from dream.worker.device_probe import DeviceReport, probe_device
 
 PACKAGES = (
@@ -100,6 +101,7 @@ def _machine(checkup: DeviceReport) -> Iterator[str]:
     else:
         yield _row("small models", checkup.small)
         yield _row("large models", checkup.large)
+    yield _row("--engine", ", ".join(n for n, row in ENGINES.items() if not row.find_missing()))
 
 
 def _format_memory(free: int, total: int) -> str:

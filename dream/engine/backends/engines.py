@@ -227,7 +227,8 @@ def _find_obstacle(engine: str, loaded: LoadedModel, recipe: Recipe, denoiser: n
         return "" if find_blocks(denoiser) else f"{loaded.info.name} has no repeated blocks"
     if loaded.placement.device != "cpu":
         return f"OpenVINO is used on the CPU only, not on {loaded.placement.device}"
-    for name in _UNSUPPORTED:
+    unet = get_part(loaded.pipe) == "unet"
+    for name in (*_UNSUPPORTED, *(("cache",) if unet else ())):
         if getattr(recipe, name, None):
             return f"OpenVINO does not support --{name}"
     if any(map(parametrize.is_parametrized, denoiser.modules())):
