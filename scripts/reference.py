@@ -13,7 +13,8 @@ from pathlib import Path
 from dream.commands import COMMANDS as ROWS
 from dream.commands.help import format_command_table
 from dream.line.help_pages import format_flag_table
-from dream.options.family_switches import FAMILY_SWITCHES
+from dream.options.family import Family
+from dream.options.family_switches import FAMILY_SWITCHES, FamilySwitch
 from dream.options.family_table import FAMILIES
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -38,6 +39,12 @@ def format_family_table(head: tuple[str, str, str]) -> str:
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
+def _mark(row: FamilySwitch, family: Family) -> str:
+    if row.supports(family):
+        return "✓"
+    return "ignored" if row.ignored else "–"
+
+
 def format_switch_table() -> str:
     """Which family supports which switches, as a Markdown table."""
     switches = [", ".join(f"`{name}`" for name in row.switches) for row in FAMILY_SWITCHES]
@@ -45,7 +52,7 @@ def format_switch_table() -> str:
     rows = (
         (
             family.title,
-            *("✓" if row.supports(family) else "–" for row in FAMILY_SWITCHES),
+            *(_mark(row, family) for row in FAMILY_SWITCHES),
             "✓" if family.negative else "ignored",
         )
         for family in FAMILIES

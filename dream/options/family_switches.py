@@ -18,6 +18,9 @@ class FamilySwitch(NamedTuple):
     fields: tuple[str, ...]
     """Of a Recipe; a switch is used where its field is neither None nor false."""
     supports: Callable[[Family], bool]
+    ignored: bool = False
+    """Whether it is ignored, and a note says so, where it is not supported; else it is refused:
+    lines of other programs often have these."""
 
 
 def _has_unet(family: Family) -> bool:
@@ -45,6 +48,16 @@ def _has_positions(family: Family) -> bool:
     return not family.packed
 
 
+def _rescales(family: Family) -> bool:
+    """HunyuanDiT's pipeline of diffusers can, and dream's hook for a UNet."""
+    return family.stable or family.key == "hunyuan-dit"
+
+
+def _skips_layers(family: Family) -> bool:
+    """Stable Diffusion 2 and XL use a fixed layer of CLIP; others have another encoder."""
+    return family.key in ("sd1", "lcm")
+
+
 FAMILY_SWITCHES = (
     FamilySwitch(("-I",), ("init_img",), _takes_image),
     FamilySwitch(("-M", "-tm", "--outcrop"), ("init_mask", "text_mask", "outcrop"), _inpaints),
@@ -59,5 +72,7 @@ FAMILY_SWITCHES = (
         ("with_variations", "perlin", "seamless"),
         _has_unet,
     ),
-    FamilySwitch(("--freeu",), ("freeu",), lambda family: family.stable),
+    FamilySwitch(("--freeu", "--pag"), ("freeu", "pag"), lambda family: family.stable),
+    FamilySwitch(("--cfg_rescale",), ("cfg_rescale",), _rescales, ignored=True),
+    FamilySwitch(("--clip_skip",), ("clip_skip",), _skips_layers, ignored=True),
 )

@@ -15,7 +15,7 @@ def check_family(recipe: Recipe, info: ModelInfo) -> None:
     family = BY_KEY.get(info.family)
     if family is None:
         return
-    for row in FAMILY_SWITCHES:
+    for row in (row for row in FAMILY_SWITCHES if not row.ignored):
         supported = row.supports(family) or ("init_img" in row.fields and info.references)
         for switch, name in zip(row.switches, row.fields, strict=True):
             if getattr(recipe, name) and not supported:

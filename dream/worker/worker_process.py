@@ -9,6 +9,7 @@ threads have ended.
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import subprocess
 import tempfile
@@ -36,6 +37,17 @@ from dream.worker.protocol import (
 
 SENDING_PATIENCE = 60.0
 """Seconds without a single byte received after which a worker counts as dead."""
+
+_SIGNALS = {
+    int(getattr(signal, name)): f": {meaning}"
+    for name, meaning in (
+        ("SIGBUS", "a file that it reads was cut short, or its disk failed"),
+        ("SIGSEGV", "a fault in a library or a driver"),
+        ("SIGILL", "a library needs another processor"),
+    )
+    if hasattr(signal, name)
+}
+"""What a signal means, where its reason is known. SIGKILL can be anything."""
 
 
 class WorkerExited(Exception):
@@ -145,7 +157,7 @@ class WorkerProcess:
             self.kill()
             return "it no longer answered"
         if status < 0:
-            return f"signal {-status}"
+            return f"signal {-status}{_SIGNALS.get(-status, '')}"
         return ": ".join([f"exit status {status}", *self._stderr_tail()])
 
     def _stderr_tail(self) -> list[str]:

@@ -28,7 +28,9 @@ from tests.random_layouts import make_sd3
 from tests.random_others import OTHERS
 from tests.recipes import recipe
 
-IMAGE, MASK, HIRES, SYMMETRY, NOISE, FREEU = (row.supports for row in FAMILY_SWITCHES)
+IMAGE, MASK, HIRES, SYMMETRY, NOISE, FREEU_AND_PAG, RESCALE, CLIP_SKIP = (
+    row.supports for row in FAMILY_SWITCHES
+)
 
 
 def classes_of(family: Family) -> list[Any]:
@@ -46,7 +48,13 @@ def test_the_table_says_what_the_pipelines_take(family: Family) -> None:
     exceptions = {"lcm": True, "chroma": False}
     assert MASK(family) == exceptions.get(family.key, own_mask)
     assert NOISE(family) == all("unet" in inspect.signature(k.__init__).parameters for k in kinds)
-    assert FREEU(family) <= NOISE(family)
+    assert FREEU_AND_PAG(family) <= NOISE(family)
+    guidance_rescale = all("guidance_rescale" in call for call in calls)
+    assert RESCALE(family) == (guidance_rescale or family.stable)
+    parts = [inspect.signature(kind.__init__).parameters for kind in kinds]
+    clip = [p["text_encoder"].annotation for p in parts if "text_encoder" in p and "unet" in p]
+    one_clip = bool(clip) and all("text_encoder_2" not in part for part in parts)
+    assert CLIP_SKIP(family) == (one_clip and family.key != "sd2")
     unpacks = any(name.startswith("_unpack_latents") for k in kinds for name in dir(k))
     assert SYMMETRY(family) != unpacks
     takes_negative = any("negative_prompt" in call for call in calls)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -132,6 +134,34 @@ def test_a_killed_worker_is_replaced_and_the_picture_is_the_same(engine: WorkerE
         "the worker died (signal 9); starting another and rendering this image again"
     )
     assert picture(events).sha256 == expected
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGBUS"), reason="there, files are copied")
+def test_a_file_that_is_cut_short_while_it_is_mapped_fails_its_lines_only(
+    engine: WorkerEngine, random_models: Path
+) -> None:
+    """The kernel ends a process that reads behind the end of a mapped file with SIGBUS."""
+    folder = random_models / "cut"
+    shutil.copytree(random_models / "random", folder)
+    file = folder / "unet" / "diffusion_pytorch_model.safetensors"
+    whole = file.read_bytes()
+    try:
+        wanted = recipe(model="cut", steps=40)
+        events = engine.render(wanted)
+        next(event for event in events if isinstance(event, Progress))
+        os.truncate(file, len(whole) // 2)
+        os.kill(pid(engine), signal.SIGBUS)
+        note = next(event for event in events if isinstance(event, Note))
+        assert note.text.startswith(
+            "the worker died (signal 7: a file that it reads was cut short, or its disk failed)"
+        )
+        with pytest.raises(ModelError, match="cut"):
+            list(events)
+        assert picture(engine.render(recipe())).image.size == (64, 64), "others go on"
+        file.write_bytes(whole)
+        assert picture(engine.render(recipe(model="cut"))).sha256
+    finally:
+        shutil.rmtree(folder)
 
 
 def test_unforeseen_errors_are_one_line_and_a_crash_file(engine: WorkerEngine) -> None:
