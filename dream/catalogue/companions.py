@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -138,7 +139,7 @@ def _rank(
     """The lowest is used."""
     usual = bool(wanted.role == VAE and re.search(family.vae_names, file.stem.lower()))
     return (
-        not (wanted.role != VAE and _is_named(file, named)),
+        not (wanted.role != VAE and is_named(file, named)),
         not usual,
         file.parents[1] not in model.parents,  # beside the model, in the same program's folder
         -_BITS.get(detected.precision, 0),
@@ -146,8 +147,13 @@ def _rank(
     )
 
 
-def _is_named(file: Path, named: str) -> bool:
-    return bool(named) and named in (file.stem, file.name, str(file))
+def is_named(file: Path, named: str) -> bool:
+    """Whether a name or path means this file."""
+    if not named or named in (file.stem, file.name, str(file)):
+        return bool(named)
+    with suppress(OSError, RuntimeError, ValueError):  # not a valid path
+        return Path(named).expanduser().absolute() == file
+    return False
 
 
 def _list_files(

@@ -11,6 +11,7 @@ from pathlib import Path
 from dream.catalogue import ModelRegistry
 from dream.catalogue.adapter_files import EMBEDDING, HYPERNET, LORA
 from dream.catalogue.adapter_registry import AdapterRegistry
+from dream.catalogue.encoder_files import find_text_encoder
 from dream.catalogue.face_models import find_face_model
 from dream.catalogue.model_info import ModelInfo
 from dream.core.bounded_reading import hash_regular
@@ -111,8 +112,8 @@ def check_weights(engine: Engine, line: str, recipe: Recipe) -> Events[None]:
 
 
 def check_adapters(registry: ModelRegistry, line: str, recipe: Recipe) -> Events[None]:
-    """Say which adapters of a logged line have changed since, and whether its face restorer or
-    upscaler has. Raises ModelError for one that is gone or cannot be read."""
+    """Say which adapters of a logged line have changed since, and whether its text encoder, face
+    restorer or upscaler has. Raises ModelError for one that is gone or cannot be read."""
     logged = parse_log_line(line)
     recorded = parse_facts(logged.comment) if logged.path is not None else {}
     adapters = AdapterRegistry.of(registry)
@@ -128,6 +129,9 @@ def check_adapters(registry: ModelRegistry, line: str, recipe: Recipe) -> Events
                 is_now = f"the sha256 of {path} is {now[: len(was)]}, not {was}"
                 text = f"the {kind.called} {name} has changed: {is_now}; the image will differ"
                 yield Note(text=text)
+    if recipe.text_encoder and (was := recorded.get("text_encoder_weights", "")):
+        path = find_text_encoder(recipe.text_encoder, registry.models_dirs)
+        yield from _check_file(f"the text encoder {recipe.text_encoder}", path, was)
     if recipe.facetool:
         face = find_face_model(recipe.facetool, registry.models_dirs, offline=registry.offline)
         yield from _check_file(face.name, face.path, recorded.get("face_weights", ""))

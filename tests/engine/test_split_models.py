@@ -3,6 +3,7 @@ diffusers layout."""
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 from typing import Any
 
@@ -109,6 +110,9 @@ def test_two_models_share_their_text_encoder(z_image: tuple[Any, Path]) -> None:
     one = generator.load("my-z-image", lambda event: None).pipe
     two = generator.load("other", lambda event: None).pipe
     assert one.text_encoder is two.text_encoder and one.transformer is not two.transformer
+    file_hash = hashlib.sha256(other.read_bytes()).hexdigest()
+    assert changed.facts["text_encoder_weights"] == file_hash
+    assert "text_encoder_weights" not in again.facts
     other.unlink()
 
 

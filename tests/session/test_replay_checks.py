@@ -125,3 +125,15 @@ def test_other_weights_of_an_upscaler_are_said(
     notes = list(check_adapters(ModelRegistry([tmp_path]), line, asked))
     assert bool(notes) is bool(said) and said in "".join(map(str, notes))
     assert not list(check_adapters(ModelRegistry([tmp_path]), '"a cat" -U2', asked))
+
+
+def test_another_text_encoder_of_the_same_name_is_said(tmp_path: Path) -> None:
+    (tmp_path / "text_encoders").mkdir()
+    (tmp_path / "text_encoders" / "words.safetensors").write_bytes(b"some weights")
+    now = hashlib.sha256(b"some weights").hexdigest()[:8]
+    asked = recipe(text_encoder="words")
+    for was, said in ((now, ""), ("deadbeef", "the text encoder words has changed"), ("", "")):
+        comment = f"sha256:0123 text_encoder_weights:{was}" if was else "sha256:0123"
+        line = f'a.png: "a cat" --text_encoder=words # {comment}'
+        notes = list(check_adapters(ModelRegistry([tmp_path]), line, asked))
+        assert bool(notes) is bool(said) and said in "".join(map(str, notes))

@@ -148,9 +148,8 @@ class GenerationRun:
         if inputs.colours is not None:
             result = match_histograms(result, inputs.colours)
         image = call.finish(result)
-        return Picture(
-            image, requested, {**collect_provenance(self.loaded, scheduler), **inputs.facts}
-        )
+        facts = {**collect_provenance(self.loaded, recipe, scheduler), **inputs.facts}
+        return Picture(image, requested, facts)
 
     def _condition(
         self, recipe: Recipe, call: PipelineCall
