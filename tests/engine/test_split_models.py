@@ -110,9 +110,6 @@ def test_two_models_share_their_text_encoder(z_image: tuple[Any, Path]) -> None:
     one = generator.load("my-z-image", lambda event: None).pipe
     two = generator.load("other", lambda event: None).pipe
     assert one.text_encoder is two.text_encoder and one.transformer is not two.transformer
-    file_hash = hashlib.sha256(other.read_bytes()).hexdigest()
-    assert changed.facts["text_encoder_weights"] == file_hash
-    assert "text_encoder_weights" not in again.facts
     other.unlink()
 
 
@@ -163,4 +160,7 @@ def test_another_text_encoder_for_one_line(z_image: tuple[Any, Path]) -> None:
     )
     assert first.sha256 == again.sha256 != changed.sha256
     assert first.facts["weights"] == again.facts["weights"] != changed.facts["weights"]
+    file_hash = hashlib.sha256(other.read_bytes()).hexdigest()
+    assert changed.facts["text_encoder_weights"] == file_hash
+    assert "text_encoder_weights" not in again.facts
     other.unlink()
