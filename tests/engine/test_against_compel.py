@@ -49,6 +49,8 @@ def test_the_embeddings_are_those_of_compel(layout: str) -> None:
     with silence_libraries(), torch.no_grad():
         reference = make_compel(pipe)
         for prompt in PROMPTS:
+            if layout == "sdxl" and ".blend(" in prompt:  # there compel 2.5 raises TypeError
+                continue
             its = reference(prompt)
             its = its[0] if isinstance(its, tuple) else its
             mine = encoder.encode_prompt(parse_prompt(prompt, "", INVOKEAI).positive).embeds
