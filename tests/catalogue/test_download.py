@@ -550,7 +550,8 @@ def test_a_server_gives_no_name_that_is_none(release: Release, name: str) -> Non
 def test_a_hub_s_names_lead_nowhere_else(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
-    files = {"model_index.json": b"{}", name: b"{}", "unet/config.json": b"{}"}
+    weights = "unet/diffusion_pytorch_model.safetensors"
+    files = {"model_index.json": b"{}", name: b"{}", "unet/config.json": b"{}", weights: b""}
     with hub_at_home(Hub("a/b", files)) as hub:
         monkeypatch.setenv("HF_ENDPOINT", hub.url)
         monkeypatch.setenv("no_proxy", "*")
