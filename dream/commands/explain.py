@@ -48,8 +48,12 @@ def explain_line(context: Context, argument: str) -> Events[None]:
 
 
 def _count_tokens(session: Session, request: Request) -> Events[None]:
-    """The tokens of each part, if its model is in memory; it is not loaded for that."""
-    (recipe,) = session.resolve(request).recipes
+    """What --fast chooses; and the tokens of each part, if its model is in memory: it is not
+    loaded for that."""
+    resolved = session.resolve(request)
+    (recipe,) = resolved.recipes
+    if request.fast:
+        yield from (Note(text=note) for note in resolved.notes)
     if recipe.model not in session.engine.list_loaded():
         name = recipe.model
         yield Note(text=f"tokens are counted when {name} is loaded: !switch {name}")

@@ -23,7 +23,7 @@ class Picture:
     """What the pixels depend on besides the recipe: `weights` (sha256 of the model's files),
     `ema` (only of a file's running averages), `vae` (sha256, only where it is not the model's
     own), `text_encoder_weights` (sha256, only with --text_encoder), `prediction` (what the
-    denoiser predicts), `upscaler_weights`, `init_img` and
+    denoiser predicts), `decoder_weights` (of a small decoder), `upscaler_weights`, `init_img` and
     the others of `request.IMAGE_FILE_FIELDS` (sha256 of the input files), `device`, `precision`,
     `threads`, `processor`, `memory` (only when it was short), and the versions `dream`, `torch`,
     `diffusers`, `transformers`. Written to the PNG; compared by --verify."""

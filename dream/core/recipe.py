@@ -61,6 +61,10 @@ class Recipe:
     engine that rendered it."""
     threads: int | None = None
     """Threads for arithmetic on the processor; None is one for each core."""
+    cache: int | None = None
+    """Calls of the sampler from one full pass of the denoiser to the next, from 2; None is 1."""
+    decoder: str | None = None
+    """SMALL_DECODER, or None: the VAE's own decoder."""
     init_img: str | None = None
     """Path of the input image; its pixels are those of the file at the time it is read."""
     reference: tuple[str, ...] | None = None

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from dream.core.file_names import parse_path
+from dream.options.decoder_table import DECODERS
 from dream.options.engine_table import AUTO, ENGINES
 from dream.options.image_output import BOTH, FORMATS, METADATA, PNG
 from dream.options.lora import EMBEDDINGS, HYPERNETS, LORAS, Hypernet, Lora
@@ -50,6 +51,9 @@ from dream.options.schedule_table import SCHEDULES
 from dream.options.syntax_table import SYNTAXES, WEIGHTINGS, WILDCARDS
 from dream.options.text_mask import TEXT_MASK, TextMask
 from dream.options.variations import AXES, VARIATIONS, Variation
+
+NO_CACHE = 1
+"""As a `cache`: every call of the denoiser is computed in full."""
 
 NO_VAE = "none"
 """As a `vae`: the model's own, even if its card.toml names another."""
@@ -210,6 +214,26 @@ class Request:
         kind=integer(1, 1024),
         help="threads for arithmetic on the processor (default: one for each core); their number"
         " changes the lowest bits of an image",
+    )
+    cache: int | None = flag(
+        "--cache",
+        kind=integer(NO_CACHE, 20),
+        help="compute the denoiser in full only in every Nth call of the sampler, and reuse or"
+        " extrapolate what it found in between: faster, and images differ; 1 is off (default)",
+    )
+    decoder: str | None = flag(
+        "--decoder",
+        kind=choice(*DECODERS),
+        help="what makes the pixels from latents: full is the model's VAE (default), taesd a small"
+        " network (TAESD, TAEF1 …), faster and less exact; auto is taesd where it is installed",
+    )
+    fast: bool = flag(
+        "--fast",
+        kind=BOOLEAN_FLAG,
+        default=False,
+        logged=False,
+        help="choose what makes this model faster, where the line leaves it open: a few-step LoRA"
+        " or --cache, and --decoder taesd; the log line has what was chosen",
     )
     init_img: str | None = flag(
         "-I",
@@ -636,6 +660,7 @@ __all__ = [
     "ADAPTER_FIELDS",
     "FLAGS",
     "IMAGE_FILE_FIELDS",
+    "NO_CACHE",
     "NO_VAE",
     "Flag",
     "Request",

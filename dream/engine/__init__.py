@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from dream.catalogue.auxiliary import Downloader, refuse_download
 from dream.catalogue.model_info import ModelInfo
+from dream.catalogue.taesd import require_decoder_file
 from dream.engine.interface import (
     DeviceConfig,
     FindAdapter,
@@ -32,6 +33,7 @@ def create_generator(
     downloader: Downloader = refuse_download,
     find_adapter: FindAdapter = find_by_path,
     use_text_encoder: UseTextEncoder = keep_text_encoder,
+    require_decoder: Callable[[ModelInfo], Path] = require_decoder_file,
 ) -> ImageGenerator:
     """Import torch and diffusers, and return an image generator in this process, without a model
     yet.
@@ -47,7 +49,14 @@ def create_generator(
         choose_placement(machine.device, machine.precision)
         from dream.engine.image_generator import ImageGenerator
     return ImageGenerator(
-        find_model, machine, find_decoder, find_vae, downloader, find_adapter, use_text_encoder
+        find_model,
+        machine,
+        find_decoder,
+        find_vae,
+        downloader,
+        find_adapter,
+        use_text_encoder,
+        require_decoder,
     )
 
 

@@ -11,6 +11,7 @@ from PIL import Image
 
 from dream.catalogue.auxiliary import Downloader, refuse_download
 from dream.catalogue.model_info import ModelInfo, UpscalerInfo
+from dream.catalogue.taesd import require_decoder_file
 from dream.core.errors import ModelError, OutOfMemory
 from dream.core.events import Loading, Note
 from dream.core.model_options import DEFAULT_OPTIONS, ModelOptions, get_model_options
@@ -34,6 +35,7 @@ from dream.engine.loading.convert import export_diffusers
 from dream.engine.loading.file_signature import compute_model_signature, is_overwritten
 from dream.engine.loading.pipelines import LoadedModel, load_model
 from dream.engine.loading.shared_encoders import SharedEncoders, count_bytes
+from dream.engine.loading.small_decoder import SmallDecoders
 from dream.engine.loading.vae_override import (
     VaeOverride,
     check_latents,
@@ -72,6 +74,7 @@ class ImageGenerator:
         downloader: Downloader = refuse_download,
         find_adapter: FindAdapter = find_by_path,
         use_text_encoder: UseTextEncoder = keep_text_encoder,
+        require_decoder: Callable[[ModelInfo], Path] = require_decoder_file,
     ) -> None:
         """Raises BadSetting for a device that is not here."""
         self._find_model = find_model
@@ -84,6 +87,7 @@ class ImageGenerator:
         self._cache = ModelCache(machine.max_loaded_models, machine.max_memory)
         self._shared = SharedEncoders()
         self.engines = Engines()
+        self._decoders = SmallDecoders(require_decoder)
         self._previewers = Previewers(find_decoder, fit_rgb_factors) if machine.previews else None
         self.placement = choose_placement(machine.device, machine.precision)
 
@@ -114,14 +118,15 @@ class ImageGenerator:
                     self._adapters.use(loaded, recipe, loras) as adapted,
                     use_free_u(loaded.pipe, info.family, info.name, recipe.freeu),
                     make_seamless(loaded.pipe, recipe),
-                    tiles.tile_if_needed(loaded, recipe.width, recipe.height, report) as added,
+                    self._decoders.use(loaded, recipe) as decoded,
+                    tiles.tile_if_needed(loaded, recipe, report) as added,
                     self.engines.use(
                         loaded, recipe, loras, "" if vae is None else vae.digest, report
                     ) as engine,
                 ):
                     picture = self._attempt(loaded, recipe, inputs, report, every)
             _require_unchanged(loaded)
-            added = {**adapted, **added} | ({} if vae is None else {"vae": vae.digest})
+            added = {**adapted, **decoded, **added} | ({} if vae is None else {"vae": vae.digest})
             return engine.record(replace(picture, facts={**added, **picture.facts}))
 
     def _attempt(
@@ -241,6 +246,7 @@ class ImageGenerator:
         self._adapters.close()
         self._vision.close()
         self.engines.close()
+        self._decoders.close()
         self._cache.clear()
 
     def _vae_of(self, recipe: Recipe, loaded: LoadedModel) -> VaeOverride | None:

@@ -56,14 +56,16 @@ def format_path(path: Path) -> str:
     return make_printable(path.name) if _UNSAFE.search(text) else text
 
 
-_WEIGHTS = ("weights", "text_encoder_weights", "face_weights", "upscaler_weights")
+_WEIGHTS = (
+    *("weights", "text_encoder_weights", "decoder_weights", "face_weights", "upscaler_weights"),
+)
 """Hashes of networks in a line's comment, by the names that they have in an image's record."""
 
 
 def format_log_line(where: str, line: str, sha256: str, facts: Mapping[str, str]) -> str:
     """An image's line; `where` is its shown path. The comment has the hash of the model's files,
-    of a text encoder that the line chose, of what restored faces and upscaled, and those of the
-    input images and of the adapters."""
+    of a text encoder that the line chose, of what decoded, restored faces and upscaled, and those
+    of the input images and of the adapters."""
     facts_shown = {"sha256": sha256[:16]}
     facts_shown |= {name: facts.get(name, "")[:8] for name in _WEIGHTS}
     for name in IMAGE_FILE_FIELDS:

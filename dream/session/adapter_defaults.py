@@ -13,7 +13,9 @@ from dream.catalogue.detect.lora_family import describe_family
 from dream.catalogue.embedding_info import read_embedding_info
 from dream.catalogue.few_step import FewStepSettings, find_few_step_settings
 from dream.catalogue.model_info import ModelInfo
+from dream.catalogue.taesd import find_decoder_file
 from dream.core.request import Request
+from dream.options.decoder_table import AUTO_DECODER, SMALL_DECODER
 from dream.options.embedding_triggers import find_triggered
 from dream.options.syntax_table import PLAIN
 
@@ -94,3 +96,15 @@ def resolve_embeddings(
             family = describe_family(embedding.family)
             notes.append(f"the embedding {name} is for {family}; ignored with {info.name}")
     return tuple(used) or None, tuple(notes)
+
+
+def resolve_decoder(
+    wanted: str | None, info: ModelInfo, adapters: AdapterRegistry | None
+) -> str | None:
+    """The small decoder, if the line asks for it, or for the best one and it is installed for this
+    model; else None."""
+    if wanted != AUTO_DECODER:
+        return wanted if wanted == SMALL_DECODER else None
+    folders = adapters.models_dirs if adapters else ()
+    installed = info.preview is None and find_decoder_file(info.family, folders) is not None
+    return SMALL_DECODER if installed else None

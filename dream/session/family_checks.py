@@ -7,6 +7,7 @@ from dream.core.errors import BadLine
 from dream.core.recipe import Recipe
 from dream.options.family_switches import FAMILY_SWITCHES, FamilySwitch
 from dream.options.family_table import BY_KEY, FAMILIES
+from dream.prompt import parse_prompt
 
 
 def check_family(recipe: Recipe, info: ModelInfo) -> None:
@@ -24,6 +25,17 @@ def check_family(recipe: Recipe, info: ModelInfo) -> None:
                     0,
                     f"remove it, or use a model that does: {_list_families(row)}",
                 )
+
+
+def check_cache(recipe: Recipe) -> None:
+    """Raises BadLine for a prompt that needs the attention of layers that --cache skips."""
+    if recipe.cache is not None and has_swap(recipe.prompt, recipe.negative, recipe.syntax):
+        raise BadLine(".swap() is not supported with --cache", 0, "remove one of them")
+
+
+def has_swap(prompt: str, negative: str, syntax: str) -> bool:
+    """Whether a prompt replaces words of another one with `.swap()`."""
+    return any(part.swaps for part in parse_prompt(prompt, negative, syntax).positive.parts)
 
 
 def _list_families(row: FamilySwitch) -> str:

@@ -11,6 +11,7 @@ from dream.catalogue.detect.lora_family import describe_family
 from dream.catalogue.encoder_files import use_text_encoder
 from dream.catalogue.face_models import find_face_detector, find_face_model
 from dream.catalogue.lora_info import fits
+from dream.catalogue.taesd import require_decoder_file
 from dream.catalogue.vaes import check_vae
 from dream.core.errors import BadLine, DreamError, ModelError
 from dream.core.file_names import is_file
@@ -20,8 +21,9 @@ from dream.options.lora import Lora
 
 
 def check_recipes(registry: ModelRegistry, recipes: Iterable[Recipe]) -> None:
-    """Raises ModelError for a VAE, a text encoder, an upscaler, a face restorer or a LoRA that is
-    not in the registry, and for a text encoder or a LoRA that does not fit its model."""
+    """Raises ModelError for a VAE, a text encoder, an upscaler, a face restorer, a LoRA or a
+    small decoder that is not in the registry, and for a text encoder or a LoRA that does not fit
+    its model."""
     recipes = tuple(recipes)
     for vae, upscaler in dict.fromkeys((recipe.vae, recipe.upscaler) for recipe in recipes):
         if vae and vae != NO_VAE:
@@ -36,6 +38,8 @@ def check_recipes(registry: ModelRegistry, recipes: Iterable[Recipe]) -> None:
             check_face_models(registry, name)
     for model, loras in dict.fromkeys((r.model, r.lora) for r in recipes if r.fix is None):
         check_loras(registry, loras or (), model)
+    for model in dict.fromkeys(recipe.model for recipe in recipes if recipe.decoder):
+        require_decoder_file(registry.get_model(model), registry.models_dirs)
     names = [(EMBEDDING, name) for recipe in recipes for name in recipe.embedding or ()]
     names += [(HYPERNET, net.name) for recipe in recipes for net in recipe.hypernet or ()]
     for kind, name in dict.fromkeys(names):

@@ -14,6 +14,7 @@ from dream.catalogue.adapter_registry import AdapterRegistry
 from dream.catalogue.encoder_files import find_text_encoder
 from dream.catalogue.face_models import find_face_model
 from dream.catalogue.model_info import ModelInfo
+from dream.catalogue.taesd import require_decoder_file
 from dream.core.bounded_reading import hash_regular
 from dream.core.errors import ModelError
 from dream.core.events import Events, Note
@@ -34,7 +35,7 @@ from dream.session.templates import find_nothing
 
 EXCHANGED_UPSCALERS = ("tiny-x4",)
 """Their weights were exchanged while log lines had no hash of the upscaler yet."""
-_PER_LINE = ("iterations", "grid", "sheet", "save_original")
+_PER_LINE = ("fast", "iterations", "grid", "sheet", "save_original")
 
 
 def get_line_defaults(
@@ -132,6 +133,9 @@ def check_adapters(registry: ModelRegistry, line: str, recipe: Recipe) -> Events
     if recipe.text_encoder and (was := recorded.get("text_encoder_weights", "")):
         path = find_text_encoder(recipe.text_encoder, registry.models_dirs)
         yield from _check_file(f"the text encoder {recipe.text_encoder}", path, was)
+    if recipe.decoder:
+        path = require_decoder_file(registry.get_model(recipe.model), registry.models_dirs)
+        yield from _check_file("the small decoder", path, recorded.get("decoder_weights", ""))
     if recipe.facetool:
         face = find_face_model(recipe.facetool, registry.models_dirs, offline=registry.offline)
         yield from _check_file(face.name, face.path, recorded.get("face_weights", ""))

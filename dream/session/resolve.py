@@ -13,7 +13,7 @@ from dream.catalogue.adapter_registry import AdapterRegistry
 from dream.catalogue.model_info import ModelInfo
 from dream.core.errors import BadLine
 from dream.core.recipe import Recipe
-from dream.core.request import FLAGS, NO_VAE, Request
+from dream.core.request import FLAGS, NO_CACHE, NO_VAE, Request
 from dream.inputs import measure_image
 from dream.line import Sweep
 from dream.options.option_type import MAX_SEED
@@ -21,8 +21,13 @@ from dream.options.quantize_table import NO_QUANTIZATION
 from dream.options.schedule_table import FORMER, FORMER_SAMPLERS, resolve_schedule
 from dream.options.variations import Variation
 from dream.prompt import Lookup
-from dream.session.adapter_defaults import apply_few_step_defaults, resolve_adapters
-from dream.session.family_checks import check_family
+from dream.session.adapter_defaults import (
+    apply_few_step_defaults,
+    resolve_adapters,
+    resolve_decoder,
+)
+from dream.session.family_checks import check_cache, check_family
+from dream.session.fast_recipe import apply_fast
 from dream.session.fix import find_model_info
 from dream.session.input_images import FindPicture, compute_size, resolve_image_files
 from dream.session.postprocessing import check_limits, resolve_stages, resolve_strength
@@ -102,6 +107,7 @@ def _resolve_words(
     request, file_notes = resolve_image_files(request, find_picture)
     request = move_networks(request)
     info = find_model_info(request, find)
+    request, fast_notes = apply_fast(request, info, adapters)
     request, info, step_notes = apply_few_step_defaults(request, info, adapters)
     adapter_values, embedding_notes = resolve_adapters(request, info, adapters)
     width, height, size_notes = _size(request, info)
@@ -130,14 +136,16 @@ def _resolve_words(
         **{name: getattr(request, name) for name in _AS_TYPED},
         **adapter_values,
         **_effects(request),
+        decoder=resolve_decoder(request.decoder, info, adapters),
         **resolve_stages(request, info),
     )
     check_limits(first, (width, height) if first.fix is None else measure_image(Path(first.fix)))
     recipes = _expand_iterations(first, request, draw)
     check_family(recipes[-1], info)
+    check_cache(recipes[-1])
     return ResolvedRequest(
         recipes,
-        file_notes + step_notes + embedding_notes + size_notes + hires_notes,
+        file_notes + fast_notes + step_notes + embedding_notes + size_notes + hires_notes,
     )
 
 
@@ -181,6 +189,7 @@ def _effects(request: Request) -> dict[str, Any]:
         "with_variations": known and tuple(Variation(*pair) for pair in known),
         "seamless": request.seamless or axes is not None,
         "seamless_axes": None if axes == "x,y" else axes,
+        "cache": None if request.cache == NO_CACHE else request.cache,
         "quantize": None if request.quantize == NO_QUANTIZATION else request.quantize,
         "engine": request.engine,
         "threads": request.threads,

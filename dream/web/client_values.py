@@ -24,8 +24,8 @@ _NAME = re.compile(r"[A-Za-z0-9_.+ -]{1,60}")
 _OFF: tuple[object, ...] = (None, False, "", "None", "none", 0)
 _DEFAULTS = (
     *("model", "vae", "steps", "cfg_scale", "cfg_rescale", "sampler", "schedule", "width"),
-    *("height", "clip_skip", "quantize", "engine", "upscaler", "upscale_tile", "outdir"),
-    *("prompt_as_dir", "fnformat", "metadata", "png_compression"),
+    *("height", "clip_skip", "quantize", "engine", "cache", "decoder", "upscaler"),
+    *("upscale_tile", "outdir", "prompt_as_dir", "fnformat", "metadata", "png_compression"),
 )
 """The session's defaults that hold for such clients too. Others, such as -n, would surprise them:
 they ask for one image and get one."""

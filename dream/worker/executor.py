@@ -11,7 +11,7 @@ from dream.catalogue.adapter_files import ADAPTER_KINDS
 from dream.catalogue.adapter_registry import AdapterRegistry
 from dream.catalogue.auxiliary import ensure_auxiliary
 from dream.catalogue.encoder_files import use_text_encoder
-from dream.catalogue.taesd import find_decoder
+from dream.catalogue.taesd import find_decoder, require_decoder_file
 from dream.core.errors import GalleryError
 from dream.core.events import Note
 from dream.core.model_options import DEFAULT_OPTIONS, ModelOptions
@@ -39,6 +39,7 @@ class TaskExecutor:
             ),
             lambda kind, name: AdapterRegistry.of(registry).get(ADAPTER_KINDS[kind], name),
             lambda info, name: use_text_encoder(info, name, registry.models_dirs),
+            lambda info: require_decoder_file(info, registry.models_dirs),
         )
         self._registry = registry
         self._postprocessor = PostProcessor(registry, self._generator)

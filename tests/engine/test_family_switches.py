@@ -120,4 +120,5 @@ def test_what_works_is_seen_in_the_pixels_and_the_rest_is_refused(
             continue
         with pytest.raises(ModelError):
             render(**effect)
+    assert render(cache=3, steps=4).sha256 != render(steps=4).sha256
     assert render().sha256 == plain, "all of it is undone"

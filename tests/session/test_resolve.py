@@ -176,15 +176,27 @@ def test_guidance_is_rescaled_by_default_for_zero_terminal_snr(
     assert not recipe.cfg_rescale, "a logged line that does not say it is from before it"
 
 
-def test_how_a_model_is_quantized_is_in_the_log_and_only_there() -> None:
+@pytest.mark.parametrize(
+    ("name", "value", "other", "off"),
+    [("quantize", "int8", "fp8", "none"), ("cache", 3, 2, 1)],
+)
+def test_what_changes_a_model_is_in_the_log_and_only_there(
+    name: str, value: Any, other: Any, off: Any
+) -> None:
     """A logged line without the value was made without it, whatever the session's default is."""
-    (recipe,) = resolved(parse_line("a cat --quantize int8"))
+    (recipe,) = resolved(parse_line(f"a cat --{name} {value}"))
     logged = f"outputs/000001.7.png: {format_line(recipe.to_request())}"
-    base = Request(quantize="fp8")
+    base = replace(Request(), **{name: other})
     again = parse_line(logged, get_line_defaults(logged, base, Path))
-    assert resolved(again)[0].quantize == recipe.quantize == "int8"
-    (plain,) = resolved(parse_line("a cat --quantize none", base))
+    assert getattr(resolved(again)[0], name) == getattr(recipe, name) == value
+    (plain,) = resolved(parse_line(f"a cat --{name} {off}", base))
     logged = f"outputs/000002.7.png: {format_line(plain.to_request())}"
-    assert plain.quantize is None and "quantize" not in logged
+    assert getattr(plain, name) is None and name not in logged
     assert resolved(parse_line(logged, get_line_defaults(logged, base, Path)))[0] == plain
-    assert resolved(parse_line("a cat", base))[0].quantize == "fp8"
+    assert getattr(resolved(parse_line("a cat", base))[0], name) == other
+
+
+def test_a_cache_with_a_swap_is_refused_before_loading() -> None:
+    with pytest.raises(BadLine, match=r"\.swap\(\) is not supported with --cache"):
+        resolved(parse_line("a cat.swap(dog) --cache 2"))
+    resolved(parse_line("a cat.swap(dog) --cache 2 --syntax plain"))

@@ -17,7 +17,7 @@ from dream.core.recipe import Recipe
 from dream.core.stages import EMBIGGEN, OUTCROP, OUTPAINT, Stage
 from dream.engine import create_generator
 from dream.engine.image_generator import ImageGenerator
-from dream.engine.sampling import generation_run
+from dream.engine.sampling import choose_scheduler
 from dream.options.option_type import Upscale
 from dream.options.outpaint import Embiggen, Outcrop, Shift
 from dream.worker.postprocessor import WHOLE_IMAGE_FIELDS, PostProcessor, make_window_recipe
@@ -35,13 +35,13 @@ def generator(random_models: Path) -> Iterator[ImageGenerator]:
 def used(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str]]:
     """The sampler and schedule of each scheduler that is made."""
     made: list[tuple[str, str]] = []
-    original = generation_run.make_scheduler
+    original = choose_scheduler.make_scheduler
 
     def make(sampler: str, *args: Any, **kwargs: Any) -> Any:
         made.append((sampler, kwargs["schedule"]))
         return original(sampler, *args, **kwargs)
 
-    monkeypatch.setattr(generation_run, "make_scheduler", make)
+    monkeypatch.setattr(choose_scheduler, "make_scheduler", make)
     return made
 
 

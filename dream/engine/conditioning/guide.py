@@ -14,6 +14,7 @@ from dream.engine.conditioning.attention_control import AttentionControl, Mode
 from dream.engine.conditioning.encode import Encoded
 from dream.engine.conditioning.plan import Plan, WeightedText, get_swap_options
 from dream.engine.conditioning.tokens import map_same_tokens
+from dream.engine.sampling.deep_cache import DeepCache
 
 
 class Guide:
@@ -38,6 +39,8 @@ class Guide:
         """While the UNet is asked through it."""
         own = vars(unet).get("forward")
         self._forward = unet.forward
+        if self._control is not None and isinstance(unet.forward, DeepCache):
+            raise ModelError(".swap() is not supported with --cache", "remove --cache")
         with nullcontext() if self._control is None else self._control.over(unet):
             unet.forward = self
             try:

@@ -10,6 +10,7 @@ from typing import Any
 from diffusers import AutoencoderKL
 
 from dream.core.events import Note
+from dream.core.recipe import Recipe
 from dream.engine.interface import ProgressCallback
 from dream.engine.loading.pipelines import LoadedModel
 from dream.engine.memory import low_memory as memory
@@ -45,12 +46,18 @@ def estimate_decode_peak(pipe: Any, device: str, width: int, height: int) -> int
 
 @contextmanager
 def tile_if_needed(
-    loaded: LoadedModel, width: int, height: int, report: ProgressCallback
+    loaded: LoadedModel, recipe: Recipe, report: ProgressCallback
 ) -> Iterator[dict[str, str]]:
-    """The model with VAE tiling where decoding an image of this size would not fit into free
-    memory; undone afterwards. Yields the facts that this adds to the image, and reports a Note."""
+    """The model with VAE tiling where decoding the recipe's image would not fit into free memory;
+    undone afterwards. Yields the facts that this adds to the image, and reports a Note. A small
+    decoder needs no tiles."""
+    width, height = recipe.width, recipe.height
     vae, device = getattr(loaded.pipe, "vae", None), loaded.placement.device
-    if not isinstance(vae, AutoencoderKL) or max(width, height) <= vae.tile_sample_min_size:
+    if (
+        recipe.decoder
+        or not isinstance(vae, AutoencoderKL)
+        or max(width, height) <= vae.tile_sample_min_size
+    ):
         yield {}
         return
     need, free = (

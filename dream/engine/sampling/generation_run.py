@@ -21,20 +21,14 @@ from dream.engine.interface import ProgressCallback
 from dream.engine.loading.pipelines import LoadedModel
 from dream.engine.memory.low_memory import is_out_of_memory
 from dream.engine.sampling import noise
+from dream.engine.sampling.choose_scheduler import choose_scheduler, get_sampler_note
 from dream.engine.sampling.color_match import match_histograms
-from dream.engine.sampling.flow import supports_schedule
 from dream.engine.sampling.guidance_rescale import rescale_guidance, supports_rescale
 from dream.engine.sampling.intermediates import Intermediates, find_obstacle
 from dream.engine.sampling.perturbed_attention import get_pag_pipeline
 from dream.engine.sampling.preview import Previewer, Previewers, ThrottledPreview
 from dream.engine.sampling.provenance import collect_provenance
-from dream.engine.sampling.schedulers import (
-    get_effective_sampler,
-    is_flow_matching,
-    make_flow_scheduler,
-    make_scheduler,
-    uses_beta_schedule,
-)
+from dream.engine.sampling.step_cache import use_step_cache
 from dream.engine.sampling.step_callback import StepCallback
 from dream.engine.sampling.symmetry import Symmetry
 from dream.engine.tasks import PipelineCall, TaskInputs, choose_task, hires
@@ -43,8 +37,6 @@ from dream.engine.tasks.strength import count_steps, refine_steps
 from dream.engine.vision.depth_conditioning import add_depth_conditioning
 from dream.inputs import resize_to_cover
 from dream.options.family_table import get_family
-from dream.options.sampler_table import SAMPLERS
-from dream.options.schedule_table import AUTO, FORMER
 
 _NO_RESIZING = {"use_resolution_binning": False, "_auto_resize": False}
 """Pipelines that would choose another size generate the requested one."""
@@ -133,8 +125,9 @@ class GenerationRun:
             arguments["guidance_rescale"] = recipe.cfg_rescale
         own = pipe.scheduler
         try:
-            pipe.scheduler = scheduler = _scheduler(self.loaded, recipe, call)
+            pipe.scheduler = scheduler = choose_scheduler(self.loaded, recipe, call)
             with (
+                use_step_cache(pipe, recipe.cache, self.loaded.info.name),
                 self._condition(recipe, call) as conditioning,
                 add_depth_conditioning(pipe, inputs.depth),
                 rescale_guidance(pipe, here, recipe.cfg_scale),
@@ -222,77 +215,5 @@ def _report_ignored(loaded: LoadedModel, recipe: Recipe, report: ProgressCallbac
         report(Note(text=f"{loaded.info.name} does not support --cfg_rescale; ignored"))
     if edits_initial_image(loaded.info, recipe):
         report(Note(text=f"{loaded.info.name} edits the input image as a whole; -f is ignored"))
-    if (note := _sampler_note(loaded, recipe)) is not None:
+    if (note := get_sampler_note(loaded, recipe)) is not None:
         report(Note(text=note))
-
-
-def _sampler_note(loaded: LoadedModel, recipe: Recipe) -> str | None:
-    """The note where another sampler or schedule is used than the recipe's; None where it is the
-    recipe's."""
-    pipe, model = loaded.pipe, loaded.info.name
-    own = pipe.scheduler
-    if not uses_beta_schedule(own.config):
-        name = type(own).__name__
-        if not _uses_flow(own, recipe):
-            return f"{model} only works with {name}; {recipe.sampler} is ignored"
-        if not _supports_flow_schedule(recipe):
-            return f"{model} does not support --schedule {recipe.schedule}; using its own list"
-    elif (only := get_effective_sampler(pipe, recipe.sampler)) != recipe.sampler:
-        return f"{model} only works with {only}; {recipe.sampler} is ignored"
-    return None
-
-
-def _supports_flow_schedule(recipe: Recipe) -> bool:
-    default = SAMPLERS[recipe.sampler].schedule
-    return recipe.schedule in (AUTO, default) or supports_schedule(recipe.schedule)
-
-
-def _uses_flow(own: Any, recipe: Recipe) -> bool:
-    return bool(
-        is_flow_matching(own) and SAMPLERS[recipe.sampler].flow and recipe.schedule != FORMER
-    )
-
-
-def _former_config(loaded: LoadedModel, config: Mapping[str, Any]) -> Mapping[str, Any]:
-    """As it was before there were schedules: of a file of Stable Diffusion 1 or 2 it did not say
-    that the model was trained down to pure noise."""
-    if loaded.info.path.is_file() and loaded.info.family != "sdxl":
-        return {**config, "rescale_betas_zero_snr": False}
-    return config
-
-
-def _scheduler(loaded: LoadedModel, recipe: Recipe, call: PipelineCall) -> Any:
-    own, dtype = loaded.pipe.scheduler, loaded.placement.dtype
-    steps = int(call.arguments.get("num_inference_steps", recipe.steps))
-    skipped = steps - call.steps
-    if uses_beta_schedule(own.config):
-        sampler = get_effective_sampler(loaded.pipe, recipe.sampler)
-        consistent = sampler != recipe.sampler and recipe.schedule != FORMER
-        scheduler = make_scheduler(
-            sampler,
-            _former_config(loaded, own.config) if recipe.schedule == FORMER else own.config,
-            steps,
-            dtype,
-            schedule="model" if consistent else recipe.schedule,
-            skipped=skipped,
-            threshold=recipe.threshold,
-            karras_max=recipe.karras_max,
-            xl=hasattr(loaded.pipe, "text_encoder_2"),
-        )
-        scheduler.start = call.start
-        return scheduler
-    if _uses_flow(own, recipe):
-        return make_flow_scheduler(
-            recipe.sampler,
-            own.config,
-            dtype,
-            schedule=recipe.schedule if _supports_flow_schedule(recipe) else "model",
-            skipped=skipped,
-            threshold=recipe.threshold,
-        )
-    if recipe.threshold:
-        raise ModelError(
-            f"{recipe.model} uses {type(own).__name__}, which does not support --threshold",
-            "remove --threshold, or choose another model",
-        )
-    return own

@@ -1,0 +1,125 @@
+"""Reuses the deep features of a UNet between its full passes: DeepCache, Ma et al. 2023,
+arXiv:2312.00858.
+
+Features of the deep layers change slowly from step to step. Between two full passes only the
+outermost layers are computed: those that take and give the highest resolution.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+import torch
+
+from dream.engine.sampling.call_slots import CallSlots, replace_forward
+
+DEPTH = 0
+"""Layers of the first block that are computed in every call; as many, and one more, of the last
+block. 0 is the paper's choice."""
+
+
+class _Features:
+    """What one question found: the features of its last full pass."""
+
+    def __init__(self) -> None:
+        self.inputs: tuple[torch.Tensor, ...] = ()
+        """The latents' shape and the text of that pass."""
+        self.outputs: dict[_Skippable, Any] = {}
+
+    def fit(self, sample: torch.Tensor, text: torch.Tensor | None) -> bool:
+        """Whether they are those of this size and text."""
+        if not self.inputs or self.inputs[0].shape != sample.shape:
+            return False
+        return text is None or torch.equal(self.inputs[1], text)
+
+
+class _Skippable:
+    """Takes the place of a layer's `forward`: computes it in a full pass, and otherwise returns
+    what it returned then."""
+
+    def __init__(self, unet: DeepCache, forward: Any, copies: bool) -> None:
+        """`copies` if what comes after it is computed in every call, and may change it in place,
+        as FreeU does."""
+        self._unet, self._forward, self._copies = unet, forward, copies
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        features = self._unet.features
+        if features is None:
+            return self._forward(*args, **kwargs)
+        if not self._unet.skips:
+            features.outputs[self] = self._forward(*args, **kwargs)
+        found = features.outputs[self]
+        return _copy(found) if self._copies else found
+
+
+class DeepCache:
+    """Takes the place of a UNet's `forward` for one run of a pipeline."""
+
+    def __init__(self, interval: int) -> None:
+        """Every so many calls is a full pass, beginning with the first."""
+        self._interval = interval
+        self._slots = CallSlots(_Features)
+        self._forward: Any = None
+        self.features: _Features | None = None
+        """Of the question that is being answered."""
+        self.skips = False
+
+    @contextmanager
+    def over(self, unet: Any, scheduler: Any) -> Iterator[None]:
+        """While the UNet is asked through it, and the scheduler's steps are counted."""
+        self._forward = unet.forward
+        with ExitStack() as stack:
+            stack.enter_context(self._slots.count(scheduler))
+            for layer, copies in list_deep_layers(unet):
+                skippable = _Skippable(self, layer.forward, copies)
+                stack.enter_context(replace_forward(layer, skippable))
+            stack.enter_context(replace_forward(unet, self))
+            yield
+
+    def __call__(
+        self,
+        sample: torch.Tensor,
+        timestep: Any,
+        encoder_hidden_states: torch.Tensor | None = None,
+        *args: Any,
+        **kwargs: Any,
+    ) -> Any:
+        """As the UNet's: `sample` (B, C, h, w). A text or size other than the last full pass's is
+        computed in full."""
+        text = encoder_hidden_states
+        self.features = features = self._slots.next()
+        self.skips = (
+            features is not None
+            and self._slots.call % self._interval > 0
+            and features.fit(sample, text)
+        )
+        if features is not None and not self.skips:
+            features.inputs = (sample,) if text is None else (sample, text)
+        try:
+            return self._forward(sample, timestep, text, *args, **kwargs)
+        finally:
+            self.features = None
+
+
+def list_deep_layers(unet: Any) -> Iterator[tuple[Any, bool]]:
+    """The layers that are computed in full passes only, and whether a layer that is computed in
+    every call gets what they return."""
+    first, *deeper = unet.down_blocks
+    *before, last = unet.up_blocks
+    yield from ((block, False) for block in deeper)
+    if unet.mid_block is not None:
+        yield unet.mid_block, not before
+    yield from ((block, block is before[-1]) for block in before)
+    for kind in ("resnets", "attentions"):
+        yield from ((layer, False) for layer in list(getattr(first, kind, ()))[DEPTH:])
+        yield from ((layer, True) for layer in list(getattr(last, kind, ()))[: -1 - DEPTH])
+    yield from ((layer, False) for layer in getattr(first, "downsamplers", None) or ())
+
+
+def _copy(found: Any) -> Any:
+    """A copy of the tensors that a layer returns."""
+    if isinstance(found, torch.Tensor):
+        return found.clone()
+    return tuple(map(_copy, found)) if isinstance(found, tuple) else found
