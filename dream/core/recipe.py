@@ -124,6 +124,8 @@ class Recipe:
     upscaler: str | None = None
     """The upscaling model; None if nothing is upscaled."""
     upscale_tile: int = 400
+    upscale_precision: str | None = None
+    """BFLOAT16, or None: the device's default. None if nothing is upscaled."""
     watermark: str | None = None
 
     @property

@@ -50,6 +50,7 @@ from dream.options.sampler_table import ALIASES, SAMPLERS
 from dream.options.schedule_table import SCHEDULES
 from dream.options.syntax_table import SYNTAXES, WEIGHTINGS, WILDCARDS
 from dream.options.text_mask import TEXT_MASK, TextMask
+from dream.options.upscale_precision import BFLOAT16, DEFAULT_PRECISION
 from dream.options.variations import AXES, VARIATIONS, Variation
 
 NO_CACHE = 1
@@ -478,6 +479,13 @@ class Request:
         default=400,
         section=_AFTER,
         help="upscale in tiles of this many pixels, to save memory; 0 is the whole image at once",
+    )
+    upscale_precision: str | None = flag(
+        "--upscale_precision",
+        kind=choice(DEFAULT_PRECISION, BFLOAT16),
+        section=_AFTER,
+        help="number format of the upscaling network: bfloat16 is faster on processors that have"
+        " it, and pixels differ by a few of 255 at most",
     )
     watermark: str | None = flag(
         "--watermark",

@@ -51,6 +51,8 @@ class UpscalerNetwork:
     """How far a pixel of the result depends on its surroundings, in pixels of the input."""
     half: bool = True
     """Whether float16 is supported."""
+    bfloat16: bool = True
+    """Whether bfloat16 is supported."""
 
 
 def load_network(path: Path) -> UpscalerNetwork:
@@ -184,5 +186,9 @@ def _load_with_spandrel(path: Path, weights: Weights) -> UpscalerNetwork:
             f"{path} is {descriptor.architecture.name}, which does not upscale whole images"
         )
     return UpscalerNetwork(
-        _SpandrelNetwork(descriptor), descriptor.scale, RECEPTIVE_FIELD, descriptor.supports_half
+        _SpandrelNetwork(descriptor),
+        descriptor.scale,
+        RECEPTIVE_FIELD,
+        descriptor.supports_half,
+        descriptor.supports_bfloat16,
     )

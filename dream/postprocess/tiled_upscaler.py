@@ -46,8 +46,14 @@ class TiledUpscaler(RealESRGANer):  # type: ignore[misc]  # the package has no t
     output: Any
 
     def __init__(
-        self, network: UpscalerNetwork, device: torch.device, *, half: bool = False
+        self,
+        network: UpscalerNetwork,
+        device: torch.device,
+        *,
+        half: bool = False,
+        bfloat16: bool = False,
     ) -> None:
+        """With `bfloat16` the network computes in that, and the image stays in float32."""
         # super().__init__ is not called: it would load weights from a path or a URL, unsafely.
         self.scale = network.scale
         self.device = device
@@ -58,7 +64,10 @@ class TiledUpscaler(RealESRGANer):  # type: ignore[misc]  # the package has no t
         self.tile_pad = 4 * math.ceil(network.receptive_field / 4)
         self.mod_scale = None
         dtype = torch.float16 if half else torch.float32
-        self.model = network.module.to(device, dtype).to(memory_format=torch.channels_last)
+        self.network_dtype = torch.bfloat16 if bfloat16 else dtype
+        self.model = network.module.to(device, self.network_dtype).to(
+            memory_format=torch.channels_last
+        )
         self.on_tile: OnTile = _ignore_tile
 
     @torch.inference_mode()
@@ -128,7 +137,8 @@ class TiledUpscaler(RealESRGANer):  # type: ignore[misc]  # the package has no t
         """Upscale these pixels, with as many around them as the receptive field needs."""
         pad, scale = self.tile_pad, self.scale
         upper, outer = max(top - pad, 0), max(left - pad, 0)
-        result = self.model(self.img[:, :, upper : bottom + pad, outer : right + pad])
+        around = self.img[:, :, upper : bottom + pad, outer : right + pad]
+        result = self.model(around.to(self.network_dtype))
         inner_top, inner_left = (top - upper) * scale, (left - outer) * scale
         self.output[:, :, top * scale : bottom * scale, left * scale : right * scale] = result[
             :,

@@ -23,6 +23,7 @@ from dream.core.errors import FinishError
 from dream.core.picture import Picture
 from dream.core.recipe import Recipe
 from dream.core.stages import scale_size
+from dream.options.upscale_precision import BFLOAT16
 from dream.postprocess.image_arrays import (
     Floats,
     ImageArrays,
@@ -83,6 +84,8 @@ class _Loaded:
     """The file's time and size; a changed file is loaded again."""
     sha256: str
     backend: TiledUpscaler
+    precision: str | None
+    """As in a recipe's `upscale_precision`."""
 
     def upscale(self, rgb: Floats, tile: int, on_tile: OnTile) -> Floats:
         """See `TiledUpscaler.upscale`."""
@@ -92,7 +95,8 @@ class _Loaded:
 class Upscaler:
     """Upscales images, and keeps the last network in memory.
 
-    Networks run in float32 on a CPU and on Apple's GPUs, on NVIDIA's in float16 if supported.
+    Networks run in float32 on a CPU and on Apple's GPUs, on NVIDIA's in float16 if supported; a
+    recipe can choose bfloat16.
     """
 
     def __init__(self, registry: ModelRegistry, device: str, fetch: Fetch = fetch) -> None:
@@ -171,8 +175,9 @@ class Upscaler:
     ) -> tuple[UpscalerBackend, AbstractContextManager[None]]:
         if info.diffusion:
             return diffusion(info, recipe), nullcontext()
-        loaded = self._load(info)
-        return loaded, use_engine(loaded.backend.model, info, loaded.sha256)
+        loaded = self._load(info, recipe.upscale_precision)
+        identity = " ".join(filter(None, (loaded.sha256, loaded.precision)))
+        return loaded, use_engine(loaded.backend.model, info, identity)
 
     def _run(
         self,
@@ -210,16 +215,21 @@ class Upscaler:
         )
         self._fetch(info.url, info.path, size=info.size, sha256=info.sha256, on_progress=on_fetch)
 
-    def _load(self, info: UpscalerInfo) -> _Loaded:
+    def _load(self, info: UpscalerInfo, precision: str | None) -> _Loaded:
         status = info.path.stat()
         stamp = (status.st_mtime_ns, status.st_size)
         loaded = self._loaded
-        if loaded is None or (loaded.path, loaded.stamp) != (info.path, stamp):
+        known = loaded and (loaded.path, loaded.stamp, loaded.precision)
+        if loaded is None or known != (info.path, stamp, precision):
             self._loaded = None  # before loading the next one: never two in memory
             network, sha256 = load_network(info.path), _sha256(info.path)
-            half = network.half and self._device.type == "cuda"
-            backend = TiledUpscaler(network, self._device, half=half)
-            loaded = self._loaded = _Loaded(info.path, stamp, sha256, backend)
+            half = network.half and self._device.type == "cuda" and precision is None
+            if (bfloat16 := precision == BFLOAT16) and not network.bfloat16:
+                raise FinishError(
+                    f"{info.name} does not support --upscale_precision {BFLOAT16}", "remove it"
+                )
+            backend = TiledUpscaler(network, self._device, half=half, bfloat16=bfloat16)
+            loaded = self._loaded = _Loaded(info.path, stamp, sha256, backend, precision)
         return loaded
 
 

@@ -41,7 +41,10 @@ INHERITED_FIELDS = (
 )
 """Fields taken from the image's own line, unless the `!fix` line sets them."""
 
-_USED_FIELDS = (*INHERITED_FIELDS, "width", "height", "strength", "fix", "upscaler", "upscale_tile")
+_USED_FIELDS = (
+    *(*INHERITED_FIELDS, "width", "height", "strength", "fix"),
+    *("upscaler", "upscale_tile", "upscale_precision"),
+)
 
 
 _STAGE_FIELDS = tuple(stage.recipe_fields[0] for stage in STAGES)

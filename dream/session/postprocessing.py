@@ -24,6 +24,7 @@ from dream.core.stages import (
 )
 from dream.line import format_fields, format_line
 from dream.options.outpaint import OUTPAINT_STRENGTH, Embiggen
+from dream.options.upscale_precision import DEFAULT_PRECISION
 
 if TYPE_CHECKING:
     from dream.session.output import LineOutput
@@ -46,6 +47,8 @@ def resolve_stages(request: Request, info: ModelInfo) -> dict[str, Any]:
     embiggen = request.embiggen or (Embiggen(1) if request.embiggen_tiles else None)
     tiles = request.embiggen_strength or request.strength or EMBIGGEN_STRENGTH
     upscaler = request.upscaler or info.upscaler
+    upscales = needs_upscaler(embiggen, request.upscale)
+    precision = request.upscale_precision
     return {
         "outcrop": request.outcrop,
         "out_direction": request.out_direction,
@@ -54,8 +57,9 @@ def resolve_stages(request: Request, info: ModelInfo) -> dict[str, Any]:
         "embiggen_strength": tiles if embiggen else None,
         **_resolve_faces(request),
         "upscale": request.upscale,
-        "upscaler": upscaler if needs_upscaler(embiggen, request.upscale) else None,
+        "upscaler": upscaler if upscales else None,
         "upscale_tile": request.upscale_tile,
+        "upscale_precision": precision if upscales and precision != DEFAULT_PRECISION else None,
         "watermark": request.watermark,
     }
 

@@ -25,7 +25,8 @@ _OFF: tuple[object, ...] = (None, False, "", "None", "none", 0)
 _DEFAULTS = (
     *("model", "vae", "steps", "cfg_scale", "cfg_rescale", "sampler", "schedule", "width"),
     *("height", "clip_skip", "quantize", "engine", "cache", "decoder", "upscaler"),
-    *("upscale_tile", "outdir", "prompt_as_dir", "fnformat", "metadata", "png_compression"),
+    *("upscale_tile", "upscale_precision", "outdir", "prompt_as_dir", "fnformat", "metadata"),
+    "png_compression",
 )
 """The session's defaults that hold for such clients too. Others, such as -n, would surprise them:
 they ask for one image and get one."""

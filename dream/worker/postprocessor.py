@@ -214,6 +214,7 @@ WHOLE_IMAGE_FIELDS = frozenset(
         "upscale",
         "upscaler",
         "upscale_tile",
+        "upscale_precision",
         "watermark",
     )
 )

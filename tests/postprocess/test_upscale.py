@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import os
 import shutil
@@ -246,6 +247,23 @@ def failing(monkeypatch: pytest.MonkeyPatch, times: int, error: Exception) -> li
 
     monkeypatch.setattr(upscale.TiledUpscaler, "upscale", enlarge)
     return tried
+
+
+def test_bfloat16_is_chosen_by_the_line_and_close(upscaler: Upscaler) -> None:
+    """The network that was in memory for float32 is not used for bfloat16, nor the other way."""
+    image = noise(70, 50)
+
+    def run(precision: str | None, name: str = "rrdb1") -> Picture:
+        asked = dataclasses.replace(recipe(4, 1, name, 32), upscale_precision=precision)
+        return upscaler.upscale(
+            Picture(image, asked, {}), on_tile=lambda *_: None, on_note=lambda _: None
+        )
+
+    plain, fast = run(None), run("bfloat16")
+    apart = np.abs(values(plain) - values(fast))
+    assert 0 < apart.max() < 16 and apart.mean() < 1
+    assert run("bfloat16").sha256 == fast.sha256
+    assert run(None).sha256 == plain.sha256
 
 
 @pytest.mark.parametrize("error", [SHORT, MemoryError()], ids=["torch", "python"])

@@ -231,6 +231,8 @@ def _find_obstacle(engine: str, loaded: LoadedModel, recipe: Recipe, denoiser: n
     for name in (*_UNSUPPORTED, *(("cache",) if unet else ())):
         if getattr(recipe, name, None):
             return f"OpenVINO does not support --{name}"
+    if recipe.cache and hasattr(denoiser, "down_blocks"):
+        return "OpenVINO does not support --cache with a UNet"
     if any(map(parametrize.is_parametrized, denoiser.modules())):
         return "OpenVINO does not support quantized weights"
     return ""

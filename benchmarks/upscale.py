@@ -1,0 +1,112 @@
+"""Upscaling over Real-ESRGAN's own class, in turn, and how far --upscale_precision bfloat16 is off.
+
+    python -m benchmarks.upscale [--rounds N] [--side N] [--tile N] [--threads N]
+
+Networks of x4plus's small sibling (RealESRGAN_x4plus_anime_6B) and general-x4v3 with random weights
+for the time; for PSNR the included, trained one, on an image of the included model.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from benchmarks.abab import HEAD, Comparison, compare, seconds
+from benchmarks.caches import compute_psnr
+from benchmarks.tasks import recipe_of
+from dream.catalogue import ModelRegistry
+from dream.catalogue.model_dirs import get_shipped_models_dir
+from dream.engine import create_generator
+from dream.postprocess.basicsr_compat import RealESRGANer, RRDBNet, SRVGGNetCompact
+from dream.postprocess.network import RECEPTIVE_FIELD, UpscalerNetwork, load_network
+from dream.postprocess.tiled_upscaler import TiledUpscaler
+
+GOAL, FAST_GOAL = 0.65, 0.4
+CPU = torch.device("cpu")
+
+NETWORKS: dict[str, Callable[[], UpscalerNetwork]] = {
+    "anime_6B": lambda: UpscalerNetwork(RRDBNet(3, 3, 4, 64, 6, 32), 4, RECEPTIVE_FIELD),
+    "general-x4v3": lambda: UpscalerNetwork(SRVGGNetCompact(3, 3, 64, 32, 4, "prelu"), 4, 34),
+}
+
+
+def make_original(network: UpscalerNetwork, tile: int) -> Any:
+    """Real-ESRGAN's class with this network, as its constructor leaves it with a file."""
+    original = RealESRGANer.__new__(RealESRGANer)
+    original.scale, original.device, original.half = network.scale, CPU, False
+    original.tile_size, original.tile_pad, original.pre_pad, original.mod_scale = tile, 10, 10, None
+    original.model = network.module
+    return original
+
+
+def measure_time(name: str, side: int, tile: int, rounds: int) -> Iterator[Comparison]:
+    """Ours over the original, in float32 and in bfloat16."""
+    torch.manual_seed(0)
+    plain, ours, fast = (NETWORKS[name]() for _ in range(3))
+    for other in (ours, fast):
+        other.module.load_state_dict(plain.module.state_dict())
+    for network in (plain, ours, fast):
+        network.module.eval().requires_grad_(False)
+    rgb = np.random.default_rng(0).random((side, side, 3), np.float32)
+    eight = (rgb * 255).round().astype(np.uint8)
+    original = make_original(plain, tile)
+
+    def run_original() -> float:
+        return seconds(lambda: original.enhance(eight))
+
+    for title, backend, goal in (
+        ("float32", TiledUpscaler(ours, CPU), GOAL),
+        ("bfloat16", TiledUpscaler(fast, CPU, bfloat16=True), FAST_GOAL),
+    ):
+
+        def run(backend: TiledUpscaler = backend) -> float:
+            return seconds(lambda: backend.upscale(rgb, tile, lambda *_: None))
+
+        yield compare(f"{name} {side} pixels, {title}", run, run_original, rounds, goal)
+
+
+def measure_psnr() -> float:
+    """Of the included upscaler in bfloat16 over float32, in dB, on an image it was trained for."""
+    models = get_shipped_models_dir()
+    generator = create_generator(ModelRegistry([models]).get_model)
+    image = generator.generate(recipe_of("tiny", 256, 10, None), lambda event: None).image
+    rgb = np.asarray(image, np.float32) / 255
+    found = [
+        TiledUpscaler(load_network(_find_upscaler(models)), CPU, bfloat16=fast).upscale(
+            rgb, 0, lambda *_: None
+        )
+        for fast in (False, True)
+    ]
+    from PIL import Image
+
+    small, large = (Image.fromarray((pixels * 255).round().astype(np.uint8)) for pixels in found)
+    return compute_psnr(large, small)
+
+
+def _find_upscaler(models: Path) -> Path:
+    return models / "tiny-x4" / "tiny-x4.pth"
+
+
+def main() -> None:
+    """Measure, and print."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--side", type=int, default=128)
+    parser.add_argument("--tile", type=int, default=64)
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    chosen = parser.parse_args()
+    torch.set_num_threads(chosen.threads)
+    print(f"the included upscaler in bfloat16: {measure_psnr():.1f} dB over float32", flush=True)
+    print(HEAD)
+    for name in NETWORKS:
+        for row in measure_time(name, chosen.side, chosen.tile, chosen.rounds):
+            print(row, flush=True)
+
+
+if __name__ == "__main__":
+    main()
