@@ -13,7 +13,7 @@ from dream.catalogue.few_step import FewStepSettings, find_few_step_settings
 from dream.catalogue.lora_info import fits
 from dream.catalogue.model_info import ModelInfo
 from dream.core.errors import ModelError
-from dream.core.request import Request
+from dream.core.request import NO_CACHE, Request
 from dream.options.decoder_table import AUTO_DECODER, SMALL_DECODER
 from dream.options.lora import Lora
 from dream.options.syntax_table import INVOKEAI
@@ -39,6 +39,9 @@ def apply_fast(
     used: list[str] = []
     few = (request.steps or info.steps) <= FEW_STEPS or _names_few_step_lora(request)
     is_open = not (request.steps or request.sampler or request.cfg_scale)
+    is_open = (
+        is_open and (request.cache or NO_CACHE) == NO_CACHE
+    )  # few steps leave nothing to reuse
     if not few and is_open and (name := _find_lora(info, adapters)) is not None:
         changes["lora"] = (*(request.lora or ()), Lora(name))
         used.append(f"--lora {name}")
