@@ -8,7 +8,7 @@ from pathlib import Path
 
 from dream.catalogue.model_info import ModelInfo
 from dream.core.errors import ModelError
-from dream.options.decoder_table import FULL_DECODER, SMALL_DECODERS
+from dream.options.engine_table import FULL_DECODER, SMALL_DECODERS
 from dream.options.family_table import get_family
 
 APPROXIMATE_VAES = ("vae_approx", "VAE-taesd", "models/vae_approx", "models/VAE-taesd")

@@ -12,8 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from dream.core.file_names import parse_path
-from dream.options.decoder_table import DECODERS
-from dream.options.engine_table import AUTO, ENGINES
+from dream.options.engine_table import AUTO, BFLOAT16, DECODERS, DEFAULT_PRECISION, ENGINES
 from dream.options.image_output import BOTH, FORMATS, METADATA, PNG
 from dream.options.lora import EMBEDDINGS, HYPERNETS, LORAS, Hypernet, Lora
 from dream.options.option_type import (
@@ -50,7 +49,6 @@ from dream.options.sampler_table import ALIASES, SAMPLERS
 from dream.options.schedule_table import SCHEDULES
 from dream.options.syntax_table import SYNTAXES, WEIGHTINGS, WILDCARDS
 from dream.options.text_mask import TEXT_MASK, TextMask
-from dream.options.upscale_precision import BFLOAT16, DEFAULT_PRECISION
 from dream.options.variations import AXES, VARIATIONS, Variation
 
 NO_CACHE = 1

@@ -1,4 +1,7 @@
-"""The values of `--engine`: what computes a model's networks. `engine.backends` runs them."""
+"""The values of `--engine`, `--decoder` and `--upscale_precision`: what computes networks, and how.
+
+`engine.backends` runs the engines.
+"""
 
 from __future__ import annotations
 
@@ -56,3 +59,27 @@ ENGINES: Mapping[str, EngineRow] = MappingProxyType(
     }
 )
 """By the value in the line and in the log. AUTO chooses one of them."""
+
+FULL_DECODER, SMALL_DECODER, AUTO_DECODER = "full", "taesd", "auto"
+DECODERS = (FULL_DECODER, SMALL_DECODER, AUTO_DECODER)
+
+
+class SmallDecoder(NamedTuple):
+    """A small decoder by O. Boer Bohan, https://github.com/madebyollin/taesd."""
+
+    title: str
+    channels: int
+    """Of its latents."""
+
+
+SMALL_DECODERS = {
+    "taesd": SmallDecoder("TAESD", 4),
+    "taesdxl": SmallDecoder("TAESDXL", 4),
+    "taesd3": SmallDecoder("TAESD3", 16),
+    "taef1": SmallDecoder("TAEF1", 16),
+}
+"""By `Family.decoder`. Those of FLUX.2 and of Wan and Qwen-Image have other architectures."""
+
+DEFAULT_PRECISION = "auto"
+"""float32 on a CPU and on Apple's GPUs, on NVIDIA's float16 if the network supports it."""
+BFLOAT16 = "bfloat16"

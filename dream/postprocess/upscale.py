@@ -23,7 +23,7 @@ from dream.core.errors import FinishError
 from dream.core.picture import Picture
 from dream.core.recipe import Recipe
 from dream.core.stages import scale_size
-from dream.options.upscale_precision import BFLOAT16
+from dream.options.engine_table import BFLOAT16
 from dream.postprocess.image_arrays import (
     Floats,
     ImageArrays,

@@ -15,8 +15,8 @@ from dream.catalogue.few_step import FewStepSettings, find_few_step_settings
 from dream.catalogue.model_info import ModelInfo
 from dream.catalogue.taesd import find_decoder_file
 from dream.core.request import Request
-from dream.options.decoder_table import AUTO_DECODER, SMALL_DECODER
 from dream.options.embedding_triggers import find_triggered
+from dream.options.engine_table import AUTO_DECODER, SMALL_DECODER
 from dream.options.syntax_table import PLAIN
 
 

@@ -14,7 +14,7 @@ from dream.catalogue.lora_info import fits
 from dream.catalogue.model_info import ModelInfo
 from dream.core.errors import ModelError
 from dream.core.request import NO_CACHE, Request
-from dream.options.decoder_table import AUTO_DECODER, SMALL_DECODER
+from dream.options.engine_table import AUTO_DECODER, SMALL_DECODER
 from dream.options.lora import Lora
 from dream.options.syntax_table import INVOKEAI
 from dream.session.adapter_defaults import resolve_decoder

@@ -23,8 +23,8 @@ from dream.core.stages import (
     with_stages,
 )
 from dream.line import format_fields, format_line
+from dream.options.engine_table import DEFAULT_PRECISION
 from dream.options.outpaint import OUTPAINT_STRENGTH, Embiggen
-from dream.options.upscale_precision import DEFAULT_PRECISION
 
 if TYPE_CHECKING:
     from dream.session.output import LineOutput

@@ -24,7 +24,7 @@ from dream.engine.loading.checkpoint import open_tensors
 from dream.engine.loading.file_signature import compute_file_signature
 from dream.engine.loading.pipelines import LoadedModel
 from dream.engine.loading.weight_files import WeightFiles, hash_weight_files
-from dream.options.decoder_table import FULL_DECODER
+from dream.options.engine_table import FULL_DECODER
 
 _BLOCKS, _WIDTH = (3, 3, 3, 1), 64
 _MARGIN = 16
