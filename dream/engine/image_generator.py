@@ -246,12 +246,10 @@ class ImageGenerator:
         self._adapters.close()
         self._vision.close()
         self.engines.close()
-        self._decoders.close()
         self._cache.clear()
 
     def _vae_of(self, recipe: Recipe, loaded: LoadedModel) -> VaeOverride | None:
-        """The VAE that replaces the model's own; None for none. The last one stays in memory, for
-        the models that it was made for."""
+        """The VAE that replaces the model's own, or None. The last one stays in memory."""
         if recipe.vae is None or recipe.vae == NO_VAE:
             return None
         path, vae = self._find_vae(recipe.vae), self._vae

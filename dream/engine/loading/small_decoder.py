@@ -109,10 +109,6 @@ class SmallDecoders:
         finally:
             del vae.decode
 
-    def close(self) -> None:
-        """Free the memory."""
-        self._last = None
-
 
 def _check_latents(decoder: SmallDecoder, loaded: LoadedModel) -> None:
     """Raises ModelError for a model whose latents are of another kind."""
