@@ -64,7 +64,7 @@ FULL_DECODER, SMALL_DECODER, AUTO_DECODER = "full", "taesd", "auto"
 DECODERS = (FULL_DECODER, SMALL_DECODER, AUTO_DECODER)
 
 
-class SmallDecoder(NamedTuple):
+class DecoderLayout(NamedTuple):
     """A small decoder by O. Boer Bohan, https://github.com/madebyollin/taesd."""
 
     title: str
@@ -73,10 +73,10 @@ class SmallDecoder(NamedTuple):
 
 
 SMALL_DECODERS = {
-    "taesd": SmallDecoder("TAESD", 4),
-    "taesdxl": SmallDecoder("TAESDXL", 4),
-    "taesd3": SmallDecoder("TAESD3", 16),
-    "taef1": SmallDecoder("TAEF1", 16),
+    "taesd": DecoderLayout("TAESD", 4),
+    "taesdxl": DecoderLayout("TAESDXL", 4),
+    "taesd3": DecoderLayout("TAESD3", 16),
+    "taef1": DecoderLayout("TAEF1", 16),
 }
 """By `Family.decoder`. Those of FLUX.2 and of Wan and Qwen-Image have other architectures."""
 

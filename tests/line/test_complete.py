@@ -29,7 +29,13 @@ def _offered(line: str) -> list[str]:
         ("a cat ", []),
         ("a cat-", []),
         ("a cat --sam", ["a cat --sampler"]),
-        ("a cat --upscale", ["a cat --upscale", "a cat --upscaler", "a cat --upscale_tile"]),
+        (
+            "a cat --upscale",
+            [
+                "a cat --upscale",
+                *("a cat --upscaler", "a cat --upscale_tile", "a cat --upscale_precision"),
+            ],
+        ),
         ("a cat --cfg-", ["a cat --cfg_scale", "a cat --cfg_rescale"]),
         ("a cat -s5 --no-g", ["a cat -s5 --no-grid"]),
         ("a cat -save", ["a cat -save_orig"]),
