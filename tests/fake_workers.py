@@ -41,6 +41,7 @@ class FakeWorker:
     tasks: SimpleQueue[tuple[int, Task] | None] = field(default_factory=SimpleQueue)
     cancelled: set[int] = field(default_factory=set)
     started: list[Task] = field(default_factory=list)
+    has_models: bool = True
 
     def __post_init__(self) -> None:
         self.thread = threading.Thread(target=self._run, daemon=True)
@@ -59,7 +60,7 @@ class FakeWorker:
         return self.engine.ready
 
     def has_model(self, model: str) -> bool:
-        return True
+        return self.has_models
 
     def get_memory_usage(self) -> int:
         return 1 << 30

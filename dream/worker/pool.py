@@ -221,7 +221,7 @@ class WorkerPool:
     def _submit(self, task: Task) -> _Stream:
         job = self._assignment.submit(task, self._owner)
         stream = self._streams[job] = _Stream(job)
-        if self._restarted:
+        if self._restarted or not self._assignment.workers:  # they may work by now
             self._restarted = False
             for name in {*self._workers} - {*self._assignment.workers}:
                 self._seat(self._workers[name])
