@@ -26,7 +26,7 @@ import dream
 from dream.commands import COMMANDS, Context
 from dream.commands.line_runner import LineRunner
 from dream.core.events import Event, Step
-from dream.options.web_address import WebAddress
+from dream.options.launch_values import WebAddress
 from dream.queue import LineQueue, QueuedLine
 from dream.session import Session
 from dream.web.access import WebOptions

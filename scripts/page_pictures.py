@@ -15,7 +15,7 @@ from playwright.sync_api import Browser, sync_playwright
 import dream
 from dream.commands import COMMANDS, Context
 from dream.commands.line_runner import LineRunner
-from dream.options.web_address import WebAddress
+from dream.options.launch_values import WebAddress
 from dream.queue import LineQueue
 from dream.web.access import WebOptions
 from dream.web.web_server import serve

@@ -7,7 +7,7 @@ import pytest
 from dream.catalogue import ModelRegistry
 from dream.core.errors import BadSetting
 from dream.engine.interface import DeviceConfig
-from dream.options.workers_option import WORKERS, WorkersOption
+from dream.options.launch_values import WORKERS, WorkersOption
 from dream.worker import WorkerEngine, open_pool
 from dream.worker.pool import WorkerPool
 

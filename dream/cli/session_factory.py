@@ -14,7 +14,7 @@ from dream.core.errors import BadSetting
 from dream.core.file_names import is_folder, parse_path
 from dream.core.request import Request
 from dream.engine.interface import DeviceConfig, Engine
-from dream.options.workers_option import WorkersOption
+from dream.options.launch_values import WorkersOption
 from dream.session import Session
 from dream.worker import open_engine
 from dream.worker.open_pool import open_workers, plan_workers

@@ -5,9 +5,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from dream.options.launch_values import BATCH_NAME, WEB_ADDRESS, WORKERS, WebAddress, WorkersOption
 from dream.options.option_type import BOOLEAN_FLAG, choice, flag, get_flags, integer, real, text
-from dream.options.web_address import WEB_ADDRESS, WebAddress
-from dream.options.workers_option import BATCH_NAME, WORKERS, WorkersOption
 
 _RUN = "what to run"
 _MACHINE = "machine"

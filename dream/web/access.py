@@ -13,7 +13,7 @@ from ipaddress import ip_address
 
 from dream.core.cli_options import CliOptions
 from dream.core.errors import BadSetting
-from dream.options.web_address import WebAddress
+from dream.options.launch_values import WebAddress
 
 COOKIE = "dream_session"
 _SHORTEST = 12

@@ -11,7 +11,7 @@ import uvicorn
 
 from dream.commands.line_runner import LineRunner
 from dream.core.errors import BadSetting
-from dream.options.web_address import WebAddress
+from dream.options.launch_values import WebAddress
 from dream.web.access import WebOptions
 from dream.web.asgi_app import create_web_app
 from dream.web.left_lines import LeftLines

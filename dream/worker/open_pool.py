@@ -15,7 +15,7 @@ from typing import NamedTuple
 from dream.catalogue import ModelRegistry
 from dream.core.errors import BadSetting
 from dream.engine.interface import DeviceConfig, Engine
-from dream.options.workers_option import WorkersOption
+from dream.options.launch_values import WorkersOption
 from dream.worker.client import WorkerEngine
 from dream.worker.local_worker import LocalWorker
 from dream.worker.pool import WorkerPool

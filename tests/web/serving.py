@@ -16,7 +16,7 @@ from dream.commands.line_runner import LineRunner
 from dream.core.events import Preview
 from dream.core.recipe import Recipe
 from dream.engine.interface import EngineEvents, Progress
-from dream.options.web_address import WebAddress
+from dream.options.launch_values import WebAddress
 from dream.queue import LineQueue
 from dream.session import Session
 from dream.web.access import WebOptions

@@ -14,9 +14,9 @@ import pytest
 from dream.core.cli_options import CliOptions
 from dream.core.errors import BadLine, BadSetting
 from dream.core.request import FLAGS, Request
+from dream.options.launch_values import WEB_ADDRESS, WebAddress
 from dream.options.lora import Lora
 from dream.options.option_type import Upscale
-from dream.options.web_address import WEB_ADDRESS, WebAddress
 from dream.web.access import WebOptions, read_web_options
 from tests.web.serving import ANY_PORT, Served, serve_fake
 from tests.web.test_own_api import png
