@@ -38,7 +38,7 @@ from dream.core.recipe import Recipe
 from dream.engine import create_generator
 from dream.engine.interface import GenerationCancelled, Progress
 from dream.engine.memory.low_memory import free_memory
-from dream.engine.memory.model_cache import estimate_memory
+from dream.engine.memory.memory_estimate import estimate_memory
 from dream.worker import WorkerEngine
 from tests import single_files
 from tests.random_layouts import make_layout

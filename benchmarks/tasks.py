@@ -31,7 +31,7 @@ from dream.catalogue.model_dirs import get_shipped_models_dir
 from dream.core.recipe import Recipe
 from dream.engine import create_generator
 from dream.engine.image_generator import ImageGenerator
-from dream.engine.memory.model_cache import estimate_memory
+from dream.engine.memory.memory_estimate import estimate_memory
 from dream.engine.sampling.noise import make_generator
 from dream.engine.tasks import TaskInputs
 

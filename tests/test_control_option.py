@@ -6,6 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dream.core.errors import BadLine
+from dream.core.request import Request
+from dream.line import format_line, parse_line, parse_sweep
 from dream.options.control import CONTROL_KINDS, CONTROLS, MAX_WEIGHT, Control
 
 _NAME = st.text(st.sampled_from("ab.:-=01e5 /\\'\"é"), min_size=1, max_size=12)
@@ -67,3 +70,56 @@ def test_what_is_no_control(word: str) -> None:
 def test_no_two_kinds_share_a_name() -> None:
     names = [name for kind in CONTROL_KINDS.values() for name in (kind.name, *kind.aliases)]
     assert len(names) == len(set(names))
+
+
+@pytest.mark.parametrize(
+    ("typed", "images"),
+    [
+        ("--control canny=a.png", ["a.png"]),
+        ("--control canny=a.png depth=b.png:0.5", ["a.png", "b.png"]),
+        ("--control canny=a.png -s5 --control depth=b.png", ["a.png", "b.png"]),
+        ("--control=canny=a.png --control=depth=-1", ["a.png", "-1"]),
+        ("--control canny=a.png --no-control --control depth=b.png", ["b.png"]),
+        ('--control "canny=my a.png"', ["my a.png"]),
+        ('--control canny="my a.png" depth=b.png', ["my a.png", "b.png"]),
+        ('--control canny="my a.png":0.5:0-0.5', ["my a.png"]),
+        ('--control canny="a.png"', ["a.png"]),
+        ('--control="canny=my a.png"', ["my a.png"]),
+        ("--control canny='my a.png' -s5", ["'my a.png'"]),
+        ("--control canny=my\\ a.png:0.5", ["my\\ a.png"]),
+        ('--control canny="C:\\my files\\a.png"', ["C:\\my files\\a.png"]),
+        ("--control canny=10:30.png", ["10:30.png"]),
+    ],
+)
+def test_control_images_in_a_line(typed: str, images: list[str]) -> None:
+    request = parse_line(f"a cat {typed}")
+    assert [control.image for control in request.control or ()] == images
+    assert parse_line(format_line(request)) == request
+    assert [sweep_request.control for sweep_request in parse_sweep(f"a cat {typed}")] == [
+        request.control
+    ]
+
+
+def test_a_line_replaces_the_default_and_does_not_add_to_it() -> None:
+    base = Request(control=(Control("canny", "a.png"),))
+    assert parse_line("a cat --control depth=b.png", base).control == (Control("depth", "b.png"),)
+    assert parse_line("a cat --no-control", base).control is None
+
+
+@pytest.mark.parametrize(
+    ("typed", "column", "says"),
+    [
+        ("--control edge=a.png", 17, "one of the kinds canny depth"),
+        ("--control canny", 17, "--control takes KIND=FILE"),
+        ("--control", 7, "nothing follows"),
+        ('--control canny="my a.png', 17, "never closed"),
+        ("--control " + "canny=a.png " * 5 + "--control " + "tile=b.png " * 4, 77, "at most 8"),
+        ("--control_mode both --control canny=a.png", 22, "balanced prompt control"),
+    ],
+)
+def test_what_is_wrong_with_a_control_is_said_with_its_column(
+    typed: str, column: int, says: str
+) -> None:
+    with pytest.raises(BadLine, match=says) as error:
+        parse_line(f"a cat {typed}")
+    assert error.value.column == column

@@ -10,6 +10,7 @@ from typing import Protocol
 
 from dream.catalogue.adapter_files import ADAPTER_KINDS
 from dream.catalogue.adapter_registry import AdapterRegistry
+from dream.catalogue.control_files import find_control_models
 from dream.catalogue.encoder_files import find_text_encoders
 from dream.catalogue.face_models import list_face_models
 from dream.catalogue.lora_info import LoraInfo, fits
@@ -110,6 +111,11 @@ class LineCompletions:
                     kind = ADAPTER_KINDS[completes]
                     names = list(AdapterRegistry.of(session.registry).find(kind))
                     return [(name, "") for name in names if name.startswith(typed)]
+                case "control":
+                    return self._controls(typed)
+                case "control_model":
+                    controls = find_control_models(session.registry.models_dirs)
+                    return [(name, "") for name in controls if name.startswith(typed)]
                 case "wildcard":
                     return _wildcards(session, typed)
                 case "picture" | "file" | "folder":
@@ -117,6 +123,17 @@ class LineCompletions:
         except DreamError:
             pass  # a broken models folder is reported when a line needs it
         return []
+
+    def _controls(self, typed: str) -> Iterator[tuple[str, str]]:
+        """Yield kinds of control images; after `KIND=`, image files."""
+        kind, equals, file = typed.partition("=")
+        if not equals:
+            for row in CONTROL_KINDS.values():
+                if row.name.startswith(kind):
+                    yield f"{row.name}=", f"{row.called}: {row.help}"
+            return
+        for path in self._files.find_values("picture", file.lstrip("\"'")):
+            yield f"{kind}={path}", ""
 
 
 def _loras(session: Session, typed: str) -> Iterator[tuple[str, str]]:

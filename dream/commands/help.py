@@ -10,6 +10,7 @@ from dream.core.errors import BadLine
 from dream.core.events import Events
 from dream.core.request import FLAGS, Flag, Request
 from dream.line.switch_names import find_near
+from dream.options.control import CONTROL_EXAMPLES, CONTROL_KINDS
 
 _KEYS = (
     ("q, Ctrl-D", "quit"),
@@ -112,9 +113,22 @@ def _explain_switch(flag: Flag, context: Context) -> Iterator[Line]:
     yield ("", f"takes {flag.kind.expects}")
     if flag.allows_sweep:
         yield ("", f"a list of values makes one image each: {_format_example(flag)}")
+    if flag is FLAGS["control"]:
+        yield from _explain_controls()
     now = _format_default(flag, context.session.base)
     if now:
         yield ("", f"by default: {now}")
+
+
+def _explain_controls() -> Iterator[Line]:
+    yield ""
+    yield "kinds of control images:"
+    for kind in CONTROL_KINDS.values():
+        made = f"; computed by {kind.made_by}" if kind.made_by else "; used as it is"
+        yield (f"  {kind.name}", f"{kind.called}: {kind.help}{made}")
+    yield ""
+    yield "examples:"
+    yield from CONTROL_EXAMPLES
 
 
 def _format_default(flag: Flag, base: Request) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 
 from dream.core.request import Request
+from dream.options.control import Control
 from dream.options.lora import Hypernet, Lora
 from dream.options.option_type import Upscale
 from dream.options.outpaint import Embiggen, Outcrop, Shift
@@ -73,6 +74,14 @@ class Recipe:
     fit: bool = False
     """Whether all of init_img is scaled to width and height; else it is scaled to cover them, and
     cropped."""
+    control: tuple[Control, ...] | None = None
+    """Control images, with paths, in the line's order, which does not matter; never empty."""
+    control_model: tuple[str, ...] | None = None
+    """The name of the control model of each of them, in the same order."""
+    control_mode: str | None = None
+    """One of CONTROL_MODES but BALANCED, which is None."""
+    control_raw: bool = False
+    """Whether the control images are used as they are."""
     strength: float | None = None
     """Above 0, up to 1: the share of the denoising steps that run. None without init_img, outcrop
     and out_direction."""

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from dream.core.file_names import parse_path
+from dream.options.control import CONTROL_MODELS, CONTROL_MODES, CONTROLS, Control
 from dream.options.engine_table import AUTO, BFLOAT16, DECODERS, DEFAULT_PRECISION, ENGINES
 from dream.options.image_output import BOTH, FORMATS, METADATA, PNG
 from dream.options.lora import EMBEDDINGS, HYPERNETS, LORAS, Hypernet, Lora
@@ -247,6 +248,33 @@ class Request:
         kind=IMAGE_FILES,
         section=_FROM,
         help="reference images for a model that edits, in order; -I comes before them",
+    )
+    control: tuple[Control, ...] | None = flag(
+        "--control",
+        kind=CONTROLS,
+        section=_FROM,
+        help="images that control the composition, such as canny=cat.png; can be repeated; also"
+        " with -I; !help control has examples",
+    )
+    control_model: tuple[str, ...] | None = flag(
+        "--control_model",
+        kind=CONTROL_MODELS,
+        section=_FROM,
+        help="ControlNet or T2I-Adapter to use for --control (default: one that is made for the"
+        " kind and the model)",
+    )
+    control_mode: str | None = flag(
+        "--control_mode",
+        kind=choice(*CONTROL_MODES),
+        section=_FROM,
+        help="what counts more: balanced (the default), prompt, or control",
+    )
+    control_raw: bool = flag(
+        "--control_raw",
+        kind=BOOLEAN_FLAG,
+        default=False,
+        section=_FROM,
+        help="use the files of --control as they are: they are edges, depth maps … already",
     )
     strength: float | None = flag(
         "-f",
@@ -625,31 +653,39 @@ FLAGS = get_flags(Request)
 """The rows of the table, by field name."""
 
 IMAGE_FILE_FIELDS = tuple(
-    name for name, row in FLAGS.items() if row.kind in (IMAGE_FILE, IMAGE_FILES)
+    name for name, row in FLAGS.items() if row.kind in (IMAGE_FILE, IMAGE_FILES, CONTROLS)
 )
 """The fields that name input images: see `get_image_files`. A resolved recipe has paths in them;
 the files' SHA-256 are under the same names in an image's provenance, joined by commas where there
 are several."""
+
+ImageFiles = str | tuple[str | Control, ...] | None
+"""The value of one of IMAGE_FILE_FIELDS."""
 
 ADAPTER_FIELDS = ("lora", "embedding", "hypernet")
 """The names of an image's facts about adapters: the beginnings of their files' SHA-256, in the
 line's order, joined by commas; also in the log's comment."""
 
 
-def get_image_files(value: str | tuple[str, ...] | None) -> tuple[str, ...]:
+def get_image_files(value: ImageFiles) -> tuple[str, ...]:
     """The files that the value of one of IMAGE_FILE_FIELDS names."""
     if value is None:
         return ()
-    return (value,) if isinstance(value, str) else value
+    if isinstance(value, str):
+        return (value,)
+    return tuple(item if isinstance(item, str) else item.image for item in value)
 
 
-def map_image_files(
-    value: str | tuple[str, ...] | None, change: Callable[[str], str]
-) -> str | tuple[str, ...] | None:
+def map_image_files(value: ImageFiles, change: Callable[[str], str]) -> ImageFiles:
     """The value of one of IMAGE_FILE_FIELDS with each file replaced."""
     if value is None:
         return None
-    return change(value) if isinstance(value, str) else tuple(map(change, value))
+    if isinstance(value, str):
+        return change(value)
+    return tuple(
+        change(item) if isinstance(item, str) else item._replace(image=change(item.image))
+        for item in value
+    )
 
 
 def to_dict(request: Request) -> dict[str, Any]:

@@ -16,8 +16,10 @@ from dream.catalogue.taesd import require_decoder_file
 from dream.engine.interface import (
     DeviceConfig,
     FindAdapter,
+    FindControl,
     UseTextEncoder,
     find_by_path,
+    find_control_by_path,
     keep_text_encoder,
 )
 
@@ -34,6 +36,7 @@ def create_generator(
     find_adapter: FindAdapter = find_by_path,
     use_text_encoder: UseTextEncoder = keep_text_encoder,
     require_decoder: Callable[[ModelInfo], Path] = require_decoder_file,
+    find_control: FindControl = find_control_by_path,
 ) -> ImageGenerator:
     """Import torch and diffusers, and return an image generator in this process, without a model
     yet.
@@ -49,14 +52,8 @@ def create_generator(
         choose_placement(machine.device, machine.precision)
         from dream.engine.image_generator import ImageGenerator
     return ImageGenerator(
-        find_model,
-        machine,
-        find_decoder,
-        find_vae,
-        downloader,
-        find_adapter,
-        use_text_encoder,
-        require_decoder,
+        *(find_model, machine, find_decoder, find_vae, downloader),
+        *(find_adapter, use_text_encoder, require_decoder, find_control),
     )
 
 

@@ -12,7 +12,7 @@ from PIL import Image
 from dream.catalogue.auxiliary import Downloader, refuse_download
 from dream.catalogue.model_info import ModelInfo, UpscalerInfo
 from dream.catalogue.taesd import require_decoder_file
-from dream.core.errors import ModelError, OutOfMemory
+from dream.core.errors import OutOfMemory
 from dream.core.events import Loading, Note
 from dream.core.model_options import DEFAULT_OPTIONS, ModelOptions, get_model_options
 from dream.core.picture import Picture
@@ -22,18 +22,21 @@ from dream.engine.adapters.adapters import Adapters, can_merge
 from dream.engine.adapters.weight_merge import WeightedLora, merge
 from dream.engine.backends.engines import Engines, check_engine
 from dream.engine.conditioning.count_tokens import describe_tokens
+from dream.engine.control.active_control import ActiveControl, collect_control_facts
+from dream.engine.control.control_models import ControlModels
 from dream.engine.diffusion_upscaler import DiffusionUpscaler, open_diffusion_upscaler
 from dream.engine.interface import (
     DeviceConfig,
     FindAdapter,
+    FindControl,
     ProgressCallback,
     UseTextEncoder,
     find_by_path,
+    find_control_by_path,
     keep_text_encoder,
 )
 from dream.engine.loading.convert import export_diffusers
-from dream.engine.loading.file_signature import compute_model_signature, is_overwritten
-from dream.engine.loading.pipelines import LoadedModel, load_model
+from dream.engine.loading.pipelines import LoadedModel, load_model, require_unchanged
 from dream.engine.loading.shared_encoders import SharedEncoders, count_bytes
 from dream.engine.loading.small_decoder import SmallDecoders
 from dream.engine.loading.vae_override import (
@@ -46,7 +49,8 @@ from dream.engine.loading.vae_override import (
 from dream.engine.memory import low_memory as memory
 from dream.engine.memory import vae_tiling as tiles
 from dream.engine.memory.device import choose_placement
-from dream.engine.memory.model_cache import ModelCache, estimate_memory
+from dream.engine.memory.memory_estimate import estimate_memory
+from dream.engine.memory.model_cache import ModelCache
 from dream.engine.memory.threads import use_threads
 from dream.engine.sampling.free_u import use_free_u
 from dream.engine.sampling.generation_run import GenerationRun
@@ -56,7 +60,7 @@ from dream.engine.sampling.seamless import make_seamless
 from dream.engine.silence_libraries import silence_libraries
 from dream.engine.task_inputs import load_inputs
 from dream.engine.tasks import TaskInputs
-from dream.engine.vision.vision_models import MaskResult, VisionModels
+from dream.engine.vision.vision_models import ControlMaps, MaskResult, VisionModels
 from dream.options.quantize_table import NO_QUANTIZATION
 from dream.options.text_mask import TextMask
 
@@ -75,6 +79,7 @@ class ImageGenerator:
         find_adapter: FindAdapter = find_by_path,
         use_text_encoder: UseTextEncoder = keep_text_encoder,
         require_decoder: Callable[[ModelInfo], Path] = require_decoder_file,
+        find_control: FindControl = find_control_by_path,
     ) -> None:
         """Raises BadSetting for a device that is not here."""
         self._find_model = find_model
@@ -85,6 +90,7 @@ class ImageGenerator:
         self._adapters = Adapters(find_adapter)
         self._vision = VisionModels(downloader)
         self._cache = ModelCache(machine.max_loaded_models, machine.max_memory)
+        self._controls = ControlModels(find_control, self._cache)
         self._shared = SharedEncoders()
         self.engines = Engines()
         self._decoders = SmallDecoders(require_decoder)
@@ -114,6 +120,8 @@ class ImageGenerator:
             loaded, loras = self._load_with_loras(recipe, report)
             with replace_vae(loaded, vae := self._vae_of(recipe, loaded)):
                 inputs, info = self._vision.add_depth(loaded, inputs, report), loaded.info
+                maps = ControlMaps(self._vision, self.placement.device, report)
+                controls = self._controls.load(recipe, loaded, inputs.controls, report, maps.draw)
                 with (
                     self._adapters.use(loaded, recipe, loras) as adapted,
                     use_free_u(loaded.pipe, info.family, info.name, recipe.freeu),
@@ -124,9 +132,11 @@ class ImageGenerator:
                         loaded, recipe, loras, "" if vae is None else vae.digest, report
                     ) as engine,
                 ):
-                    picture = self._attempt(loaded, recipe, inputs, report, every)
-            _require_unchanged(loaded)
-            added = {**adapted, **decoded, **added} | ({} if vae is None else {"vae": vae.digest})
+                    picture = self._attempt(loaded, recipe, inputs, controls, report, every)
+            require_unchanged(loaded)
+            added = {**adapted, **decoded, **added}
+            added |= collect_control_facts(controls, maps.networks)
+            added |= {} if vae is None else {"vae": vae.digest}
             return engine.record(replace(picture, facts={**added, **picture.facts}))
 
     def _attempt(
@@ -134,11 +144,14 @@ class ImageGenerator:
         loaded: LoadedModel,
         recipe: Recipe,
         inputs: TaskInputs,
+        controls: tuple[ActiveControl, ...],
         report: ProgressCallback,
         every: int,
     ) -> Picture:
         """Generate; when memory runs out, once more with attention and VAE slicing."""
-        denoising = GenerationRun.for_recipe(loaded, recipe, report, self._previewers, every)
+        denoising = GenerationRun.for_recipe(
+            loaded, recipe, report, self._previewers, every, controls
+        )
         generate = partial(denoising.run, recipe, inputs)
         picture = memory.run_or_none_on_oom(generate)
         if picture is None:
@@ -288,13 +301,3 @@ class ImageGenerator:
             )
         self._cache.add(loaded, weight)
         return loaded
-
-
-def _require_unchanged(loaded: LoadedModel) -> None:
-    """Raises ModelError where a mapped file was overwritten: its image has mixed weights."""
-    now = compute_model_signature(loaded.info)
-    if memory.count_mapped_bytes([loaded.pipe]) and is_overwritten(loaded.file_signature, now):
-        raise ModelError(
-            f"the files of {loaded.info.name} were overwritten while the image was generated",
-            "run the line again; the model will be loaded again",
-        )

@@ -23,6 +23,8 @@ from dream.options.text_mask import TextMask
 if TYPE_CHECKING:
     from PIL.Image import Image
 
+    from dream.catalogue.control_info import ControlInfo
+
 
 @dataclass(frozen=True, kw_only=True)
 class DeviceConfig:
@@ -72,6 +74,17 @@ UseTextEncoder = Callable[[ModelInfo, str], ModelInfo]
 def keep_text_encoder(info: ModelInfo, name: str) -> ModelInfo:
     """The model as it is."""
     return info
+
+
+FindControl = Callable[[str], "ControlInfo"]
+"""From a control model's name or path to what is known about it. Raises ModelError."""
+
+
+def find_control_by_path(name: str) -> ControlInfo:
+    """The control model at that path. Raises ModelError."""
+    from dream.catalogue.control_info import read_control_info
+
+    return read_control_info(name, Path(name))
 
 
 EngineEvent = Progress | Note | Loading | Waiting | Picture

@@ -12,6 +12,7 @@ from dream.core.errors import InputError
 from dream.core.events import Note
 from dream.core.recipe import Recipe
 from dream.core.request import FLAGS
+from dream.engine.control.active_control import ControlImage
 from dream.engine.interface import ProgressCallback
 from dream.engine.tasks.task import TaskInputs
 from dream.inputs import (
@@ -41,11 +42,20 @@ def load_inputs(recipe: Recipe, report: ProgressCallback, find_mask: MaskFinder)
         opened = [_open(path, report) for path in recipe.reference]
         facts = {**begun.facts, "reference": ",".join(one.sha256 for one in opened)}
         begun = replace(begun, references=tuple(map(_flatten, opened)), facts=facts)
+    if recipe.control:
+        images = tuple(_load_control_image(one.image, report) for one in recipe.control)
+        facts = {**begun.facts, "control": ",".join(one.sha256 for one in images)}
+        begun = replace(begun, controls=images, facts=facts)
     if recipe.init_color is None:
         return begun
     other = _open(recipe.init_color, report)
     facts = {**begun.facts, "init_color": other.sha256}
     return replace(begun, colours=other.image, facts=facts)
+
+
+def _load_control_image(path: str, report: ProgressCallback) -> ControlImage:
+    opened = _open(path, report)
+    return ControlImage(_flatten(opened), opened.sha256)
 
 
 def _load_initial_image(

@@ -62,15 +62,19 @@ _WEIGHTS = (
 """Hashes of networks in a line's comment, by the names that they have in an image's record."""
 
 
+_CONTROLS = ("control_model", "control_map")
+"""The same of control models, and of the networks that computed what they see."""
+
+
 def format_log_line(where: str, line: str, sha256: str, facts: Mapping[str, str]) -> str:
     """An image's line; `where` is its shown path. The comment has the hash of the model's files,
     of a text encoder that the line chose, of what decoded, restored faces and upscaled, and those
-    of the input images and of the adapters."""
+    of the input images, of the adapters and of the control models."""
     facts_shown = {"sha256": sha256[:16]}
     facts_shown |= {name: facts.get(name, "")[:8] for name in _WEIGHTS}
     for name in IMAGE_FILE_FIELDS:
         facts_shown[name] = ",".join(digest[:16] for digest in facts.get(name, "").split(","))
-    facts_shown |= {name: facts.get(name, "") for name in ADAPTER_FIELDS}
+    facts_shown |= {name: facts.get(name, "") for name in (*ADAPTER_FIELDS, *_CONTROLS)}
     comment = " ".join(f"{name}:{value}" for name, value in facts_shown.items() if value)
     return f"{where}: {line} # {comment}"
 

@@ -59,7 +59,8 @@ def parse_fields(
     note: Callable[[str], None] = _ignore,
     skip: Callable[[BadLine], None] | None = None,
 ) -> Iterator[tuple[str, Any]]:
-    """The fields and values of a line, in its order; the last value of a field counts.
+    """The fields and values of a line, in its order; the last value of a field counts, which has
+    those before it where `OptionType.accumulates`.
 
     With `sweeps`, a list of values becomes a `ValueList`; else it is an error. `note` is called for
     what is ignored. With `skip`, a switch that cannot be read is skipped, and `skip` is called with
@@ -116,6 +117,7 @@ def _parse(
     quoted = parts.prompt is not None and parts.prompt.quoted
     otherwise = "" if quoted else "if it belongs to the prompt, put the prompt in quotes"
     at = 0
+    collected: dict[str, tuple[Any, ...]] = {}
     while at < len(parts.switches):
         word = parts.switches[at]
         if (logged or parts.fixes) and _is_empty_seed(parts.switches, at):
@@ -127,7 +129,7 @@ def _parse(
             parsed = parse_switch(parts.switches, at, LINE, otherwise=otherwise, sweeps=sweeps)
             at = parsed.next
             if parsed.known.table is Request:
-                yield parsed.known.field, parsed.value
+                yield parsed.known.field, _accumulate(collected, parsed, word.start + 1)
             else:
                 # `-Igor`: -I exists, but most likely was not meant.
                 glued = word.text.removeprefix(parsed.name)[:1].isalpha()
@@ -137,6 +139,19 @@ def _parse(
                 raise
             skip(error)
             at = _next_switch(parts.switches, parts.switches.index(word))
+
+
+def _accumulate(collected: dict[str, tuple[Any, ...]], parsed: ParsedSwitch, column: int) -> Any:
+    """The value of a switch, after those that the line had for it before where they add up. Raises
+    BadLine if that are too many."""
+    known, kind = parsed.known, parsed.known.flag.kind
+    if not kind.accumulates:
+        return parsed.value
+    before = () if known.undo else collected.get(known.field, ())
+    collected[known.field] = values = (*before, *(parsed.value or ()))
+    if len(values) > (most := kind.nargs[1]):
+        raise BadLine(f"{parsed.name} has {len(values)} values; at most {most} are used", column)
+    return values or parsed.value
 
 
 def _is_empty_seed(words: Sequence[Word], at: int) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -23,6 +24,9 @@ from dream.options.option_type import OptionType
 
 _NAMES_FILES = ("file", "picture", "folder")
 """The completions of option types whose value is a file name."""
+_WITH_KIND = "control"
+"""That of the option type whose value is a file name behind `KIND=`."""
+_IN_QUOTES = re.compile(r'(\w+=)"(.*?)"((?::[^"]*)?)', re.DOTALL)
 _OTHER_QUOTES: Mapping[str, str] = MappingProxyType(
     {"'": "'", "‘": "’", "’": "’", "“": "”", "”": "”", "„": "“", "«": "»"}
 )
@@ -64,13 +68,14 @@ def parse_switch(
     values = [] if match.value is None else [word._replace(text=match.value)]
     at += 1
     joins = flag.kind.joins and not text_follows and not undo
-    pasted = flag.kind.completion in _NAMES_FILES and not text_follows
+    pasted = flag.kind.completion in (*_NAMES_FILES, _WITH_KIND) and not text_follows
+    after_kind = flag.kind.completion == _WITH_KIND
     if values and pasted:
-        values[0], at = _pasted(values[0], words, at)
+        values[0], at = _pasted(values[0], words, at, after_kind=after_kind)
     while (len(values) < high or joins) and at < len(words) and not words[at].switch:
         value, at = words[at], at + 1
         if pasted:
-            value, at = _pasted(value, words, at)
+            value, at = _pasted(value, words, at, after_kind=after_kind)
         values.append(value)
     end = at
     if joins and len(values) > 1:
@@ -79,7 +84,8 @@ def parse_switch(
         missing = f"but only {values[0].text} follows" if values else "but nothing follows"
         raise BadLine(f"{match.name} takes {flag.kind.expects}, {missing}", word.start + 1)
     for value in values:
-        if value.text.startswith('"') and not value.quoted:
+        typed = value.text.partition("=")[2] if after_kind else value.text
+        if typed.startswith('"') and not value.quoted:
             raise make_unclosed_quote_error(value)
     if len(values) > 1 and (hint := suggest_double_quotes(match.name, values)):
         raise BadLine("only double quotes join words", _column(values[0]), hint)
@@ -101,22 +107,28 @@ def parse_switch(
     raise _refusal(word, match, values, names, otherwise)
 
 
-def _pasted(value: Word, words: Sequence[Word], at: int) -> tuple[Word, int]:
+def _pasted(
+    value: Word, words: Sequence[Word], at: int, *, after_kind: bool = False
+) -> tuple[Word, int]:
     """A file name with spaces as a terminal pastes it, in apostrophes or with a backslash before
-    each space: one value, and the index after it. An unclosed apostrophe changes nothing."""
-    quoted = value.text.startswith("'")
+    each space: one value, and the index after it. An unclosed apostrophe changes nothing. With
+    `after_kind`, the name follows `KIND=`, and can be in double quotes, too."""
+    first = (value.text.partition("=")[2] if after_kind else value.text)[:1]
+    quote_mark = first if first == "'" or (first == '"' and after_kind) else ""
     text, end, index = value.text, value.end, at
-    while not value.quoted and _is_incomplete(text, quoted):
-        if index == len(words) or (words[index].switch and not quoted):
+    while not value.quoted and _is_incomplete(text, quote_mark):
+        if index == len(words) or (words[index].switch and not quote_mark):
             return value, at
         text += " " * (words[index].start - end) + words[index].text
         end, index = words[index].end, index + 1
+    if quote_mark == '"' and not value.quoted and (match := _IN_QUOTES.fullmatch(text)):
+        return Word("".join(match.groups()), value.start, end, True, False), index
     return (value, at) if index == at else (Word(text, value.start, end, True, False), index)
 
 
-def _is_incomplete(text: str, quoted: bool) -> bool:
-    if quoted:
-        return text.count("'") % 2 == 1
+def _is_incomplete(text: str, quote_mark: str) -> bool:
+    if quote_mark:
+        return text.count(quote_mark) % 2 == 1
     return (len(text) - len(text.rstrip("\\"))) % 2 == 1
 
 

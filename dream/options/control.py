@@ -90,6 +90,16 @@ UNSUPPORTED_KINDS: Mapping[str, str] = MappingProxyType(
 )
 """Other programs' kinds that have no preprocessor here, and what to use instead."""
 
+CONTROL_EXAMPLES = (
+    ("  --control canny=cat.png", "the edges of cat.png, with the words of the prompt"),
+    ("  --control depth=-1:0.6", "the depth of the last image, at weight 0.6"),
+    ("  --control pose=a.png:1:0-0.5", "the pose of a.png, in the first half of the steps"),
+    ("  --control canny=a.png depth=b.png", "both; the order does not matter"),
+    ("  --control canny=edges.png --control_raw", "edges.png is an image of edges already"),
+    ("  --control canny=a.png --control_mode prompt", "the prompt counts more than the edges"),
+)
+"""Ends of lines, and what they do."""
+
 _NAMES = {
     spelling: kind.name
     for kind in CONTROL_KINDS.values()
@@ -141,6 +151,14 @@ def format_control(control: Control) -> str:
     if when or always:
         numbers.append(f"{format_number(start)}-{format_number(end)}")
     return ":".join([f"{kind}={image}", *numbers])
+
+
+def describe_control(control: Control) -> str:
+    """What it does, in one line."""
+    kind, image, weight, start, end = Control(*control)
+    row = CONTROL_KINDS[kind]
+    when = "" if (start, end) == (0, 1) else f", from {start:.0%} to {end:.0%} of the steps"
+    return f"control: {row.called} ({kind}) from {image}, weight {format_number(weight)}{when}"
 
 
 def _read_controls(words: Sequence[str]) -> tuple[Control, ...]:

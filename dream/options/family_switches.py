@@ -58,6 +58,10 @@ def _skips_layers(family: Family) -> bool:
     return family.key in ("sd1", "lcm")
 
 
+def _takes_control(family: Family) -> bool:
+    return family.stable
+
+
 FAMILY_SWITCHES = (
     FamilySwitch(("-I",), ("init_img",), _takes_image),
     FamilySwitch(("-M", "-tm", "--outcrop"), ("init_mask", "text_mask", "outcrop"), _inpaints),
@@ -72,6 +76,7 @@ FAMILY_SWITCHES = (
         ("with_variations", "perlin", "seamless"),
         _has_unet,
     ),
+    FamilySwitch(("--control",), ("control",), _takes_control),
     FamilySwitch(("--freeu", "--pag"), ("freeu", "pag"), lambda family: family.stable),
     FamilySwitch(("--cfg_rescale",), ("cfg_rescale",), _rescales, ignored=True),
     FamilySwitch(("--clip_skip",), ("clip_skip",), _skips_layers, ignored=True),

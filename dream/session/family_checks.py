@@ -5,12 +5,13 @@ from __future__ import annotations
 from dream.catalogue.model_info import ModelInfo
 from dream.core.errors import BadLine
 from dream.core.recipe import Recipe
+from dream.core.request import Request
 from dream.options.family_switches import FAMILY_SWITCHES, FamilySwitch
 from dream.options.family_table import BY_KEY, FAMILIES
 from dream.prompt import parse_prompt
 
 
-def check_family(recipe: Recipe, info: ModelInfo) -> None:
+def check_family(recipe: Recipe | Request, info: ModelInfo) -> None:
     """Raises BadLine for a switch that the model's family does not support. What a model of no
     known family supports is known once it is loaded."""
     family = BY_KEY.get(info.family)
@@ -19,7 +20,7 @@ def check_family(recipe: Recipe, info: ModelInfo) -> None:
     for row in (row for row in FAMILY_SWITCHES if not row.ignored):
         supported = row.supports(family) or ("init_img" in row.fields and info.references)
         for switch, name in zip(row.switches, row.fields, strict=True):
-            if getattr(recipe, name) and not supported:
+            if getattr(recipe, name, None) and not supported:
                 raise BadLine(
                     f"{info.name} ({family.title}) does not support {switch}",
                     0,

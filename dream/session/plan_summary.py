@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from dream.catalogue.adapter_registry import AdapterRegistry
 from dream.catalogue.model_info import ModelInfo
 from dream.catalogue.wildcard_files import WildcardFiles
 from dream.core.recipe import Recipe
@@ -57,8 +58,9 @@ def summarize_plan(session: Session, line: str) -> PlanSummary:
         return session.registry.get_model(name or session.registry.get_default_model())
 
     values = WildcardFiles.of(session.registry).find
+    controlled = AdapterRegistry.of(session.registry) if first.control else None
     resolved = resolve(
-        first, find, session.seeds, lambda: 0, session.find_picture, wildcards=values
+        *(first, find, session.seeds, lambda: 0, session.find_picture, controlled, values)
     )
     (recipe,) = resolved.recipes
     check_recipes(session.registry, [recipe])

@@ -8,7 +8,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from dream.core.request import FLAGS, Request
+from dream.core.request import FLAGS, Request, map_image_files
+from dream.options.control import Control
 from dream.options.lora import Lora
 
 _WORDS = ("prompt", "negative", "watermark", "text_mask")
@@ -25,6 +26,11 @@ def hide_private_paths(request: Request) -> Request:
         value = getattr(request, name)
         if isinstance(value, str) and name not in _WORDS:
             hidden[name] = hide_private_path(value)
+        elif name == "control" and value:
+            controls = (Control(*control) for control in value)
+            hidden[name] = map_image_files(tuple(controls), hide_private_path)
+        elif name in ("reference", "control_model") and value:
+            hidden[name] = tuple(map(hide_private_path, value))
         elif name == "lora" and value:
             hidden[name] = tuple(
                 lora._replace(name=hide_private_path(lora.name)) for lora in map(_as_lora, value)

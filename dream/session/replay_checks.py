@@ -11,6 +11,7 @@ from pathlib import Path
 from dream.catalogue import ModelRegistry
 from dream.catalogue.adapter_files import EMBEDDING, HYPERNET, LORA
 from dream.catalogue.adapter_registry import AdapterRegistry
+from dream.catalogue.control_files import get_control
 from dream.catalogue.encoder_files import find_text_encoder
 from dream.catalogue.face_models import find_face_model
 from dream.catalogue.model_info import ModelInfo
@@ -22,6 +23,7 @@ from dream.core.model_options import get_model_options
 from dream.core.recipe import Recipe
 from dream.core.request import FLAGS, IMAGE_FILE_FIELDS, NO_VAE, Request, get_image_files
 from dream.engine.interface import Engine, Progress
+from dream.engine.loading.weight_files import WeightFiles, find_weights, hash_weight_files
 from dream.inputs import hash_file
 from dream.line import parse_facts, parse_log_line
 from dream.options.schedule_table import FORMER
@@ -136,6 +138,7 @@ def check_adapters(registry: ModelRegistry, line: str, recipe: Recipe) -> Events
     if recipe.decoder:
         path = require_decoder_file(registry.get_model(recipe.model), registry.models_dirs)
         yield from _check_file("the small decoder", path, recorded.get("decoder_weights", ""))
+    yield from _check_control_models(registry, recipe, recorded.get("control_model", ""))
     if recipe.facetool:
         face = find_face_model(recipe.facetool, registry.models_dirs, offline=registry.offline)
         yield from _check_file(face.name, face.path, recorded.get("face_weights", ""))
@@ -146,6 +149,28 @@ def check_adapters(registry: ModelRegistry, line: str, recipe: Recipe) -> Events
         if not was and upscaler.name in EXCHANGED_UPSCALERS:
             text = f"the log has no hash of {upscaler.name}, which has been trained again since"
             yield Note(text=f"{text}; the image may differ")
+
+
+def _check_control_models(registry: ModelRegistry, recipe: Recipe, recorded: str) -> Events[None]:
+    """Say which control models of a logged line have changed. Raises ModelError for one that is
+    gone."""
+    names = recipe.control_model or ()
+    digests = dict(zip(names, recorded.split(","), strict=False))  # each once
+    for name, was in digests.items():
+        path = get_control(name, registry.models_dirs).path
+        if was and not (now := _hash_control_model(path)).startswith(was):
+            is_now = f"the sha256 of {path} is {now[: len(was)]}, not {was}"
+            text = f"the control model {name} has changed: {is_now}; the image will differ"
+            yield Note(text=text)
+
+
+def _hash_control_model(path: Path) -> str:
+    try:
+        if path.is_dir():
+            return hash_weight_files(find_weights(path.parent, {path.name: "diffusers"}))
+        return hash_weight_files(WeightFiles((path,)))
+    except OSError as error:
+        raise ModelError(f"{path} cannot be read: {error.strerror or error}") from error
 
 
 def _check_file(name: str, path: Path, was: str) -> Events[None]:

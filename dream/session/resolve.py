@@ -26,6 +26,7 @@ from dream.session.adapter_defaults import (
     resolve_adapters,
     resolve_decoder,
 )
+from dream.session.control_defaults import resolve_control
 from dream.session.family_checks import check_cache, check_family
 from dream.session.fast_recipe import apply_fast
 from dream.session.fix import find_model_info
@@ -110,6 +111,9 @@ def _resolve_words(
     request, fast_notes = apply_fast(request, info, adapters)
     request, info, step_notes = apply_few_step_defaults(request, info, adapters)
     adapter_values, embedding_notes = resolve_adapters(request, info, adapters)
+    control_values, control_notes = resolve_control(
+        request, info, None if adapters is None else adapters.models_dirs
+    )
     width, height, size_notes = _size(request, info)
     hires_fix, hires_notes = _hires_fix(request, info, width, height)
     steps, sampler = request.steps or info.steps, request.sampler or info.sampler
@@ -135,6 +139,7 @@ def _resolve_words(
         fix=request.fix,
         **{name: getattr(request, name) for name in _AS_TYPED},
         **adapter_values,
+        **control_values,
         **_effects(request),
         decoder=resolve_decoder(request.decoder, info, adapters),
         **resolve_stages(request, info),
@@ -145,7 +150,9 @@ def _resolve_words(
     check_cache(recipes[-1])
     return ResolvedRequest(
         recipes,
-        file_notes + fast_notes + step_notes + embedding_notes + size_notes + hires_notes,
+        file_notes
+        + (fast_notes + step_notes + embedding_notes + control_notes)
+        + (size_notes + hires_notes),
     )
 
 

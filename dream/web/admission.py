@@ -14,6 +14,7 @@ from typing import Any
 
 from dream.catalogue.adapter_files import ADAPTER_KINDS
 from dream.catalogue.adapter_registry import AdapterRegistry
+from dream.catalogue.control_files import find_control_models
 from dream.catalogue.encoder_files import find_text_encoders
 from dream.catalogue.face_models import list_face_models
 from dream.core.errors import BadLine, excerpt
@@ -126,6 +127,8 @@ class Admission:
             _check_listed("upscaler", request.upscaler, names)
         if request.facetool and request.facetool != base.facetool:
             _check_listed("facetool", request.facetool, list_face_models(registry.models_dirs))
+        for name in request.control_model or ():
+            _check_listed("control_model", name, find_control_models(registry.models_dirs))
         adapters = AdapterRegistry.of(registry)
         for field in ADAPTER_FIELDS:
             for item in getattr(request, field) or ():

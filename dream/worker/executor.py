@@ -10,6 +10,7 @@ from dream.catalogue import ModelRegistry
 from dream.catalogue.adapter_files import ADAPTER_KINDS
 from dream.catalogue.adapter_registry import AdapterRegistry
 from dream.catalogue.auxiliary import ensure_auxiliary
+from dream.catalogue.control_files import get_control
 from dream.catalogue.encoder_files import use_text_encoder
 from dream.catalogue.taesd import find_decoder, require_decoder_file
 from dream.core.errors import GalleryError
@@ -40,6 +41,7 @@ class TaskExecutor:
             lambda kind, name: AdapterRegistry.of(registry).get(ADAPTER_KINDS[kind], name),
             lambda info, name: use_text_encoder(info, name, registry.models_dirs),
             lambda info: require_decoder_file(info, registry.models_dirs),
+            lambda name: get_control(name, registry.models_dirs),
         )
         self._registry = registry
         self._postprocessor = PostProcessor(registry, self._generator)

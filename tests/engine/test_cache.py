@@ -23,7 +23,7 @@ from dream.engine.image_generator import ImageGenerator
 from dream.engine.interface import DeviceConfig
 from dream.engine.memory import low_memory as memory
 from dream.engine.memory import model_cache as cache
-from dream.engine.memory.model_cache import estimate_memory
+from dream.engine.memory.memory_estimate import estimate_memory
 from tests import single_files
 from tests.random_layouts import make_layout
 from tests.recipes import recipe

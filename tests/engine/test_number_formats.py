@@ -32,7 +32,7 @@ from dream.engine.loading.pipelines import load_model
 from dream.engine.loading.quantized_folders import require_packages
 from dream.engine.loading.single_file import load_file
 from dream.engine.memory.device import choose_placement
-from dream.engine.memory.model_cache import estimate_memory
+from dream.engine.memory.memory_estimate import estimate_memory
 from dream.options.quantize_table import QUANTIZATIONS
 from tests import number_formats as formats
 from tests import single_files

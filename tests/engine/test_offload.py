@@ -16,7 +16,8 @@ from dream.engine.interface import DeviceConfig
 from dream.engine.memory import low_memory as memory
 from dream.engine.memory import offload
 from dream.engine.memory.device import Placement
-from dream.engine.memory.model_cache import ModelCache, estimate_memory
+from dream.engine.memory.memory_estimate import estimate_memory
+from dream.engine.memory.model_cache import ModelCache
 from dream.engine.memory.offload import choose_mode
 from dream.engine.silence_libraries import silence_libraries
 from tests.recipes import recipe
@@ -91,7 +92,7 @@ def test_a_model_larger_than_the_gpu_comes_from_main_memory(
     random_models: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """And its weights count there, not on the GPU."""
-    monkeypatch.setattr("dream.engine.memory.model_cache.choose_placement", _on_a_gpu)
+    monkeypatch.setattr("dream.engine.memory.memory_estimate.choose_placement", _on_a_gpu)
     info = ModelRegistry([random_models]).get_model("random")
     weight = estimate_memory(info, "cuda:0", "float32")
     assert 0 < weight.largest < weight.weights

@@ -27,6 +27,7 @@ from dream.line import (
     split_negative,
     write_spelled,
 )
+from dream.options.control import CONTROL_KINDS, Control
 from dream.options.image_output import METADATA, METADATA_KINDS
 from dream.options.lora import Hypernet, Lora
 from dream.options.option_type import BOOLEAN_FLAG, OptionType, Upscale
@@ -113,7 +114,14 @@ def _values(field: str, hint: Any) -> st.SearchStrategy[Any]:
     elif field == "with_variations":
         one = st.builds(Variation, st.integers(0, 2**32 - 1), st.floats(0, 1))
         values = st.lists(one, min_size=1, max_size=3).map(tuple)
-    elif field in ("embedding", "reference"):
+    elif field == "control":
+        spans = st.sampled_from([(0.0, 1.0), (0.25, 0.5), (1e-9, 1.0)])
+        one = st.builds(
+            lambda kind, image, weight, span: Control(kind, image, weight, *span),
+            *(st.sampled_from(list(CONTROL_KINDS)), _TEXT.filter(bool), st.floats(0, 10), spans),
+        )
+        values = st.lists(one, min_size=1, max_size=3).map(tuple)
+    elif field in ("embedding", "reference", "control_model"):
         values = st.lists(_TEXT.filter(bool), max_size=3).map(tuple)
     elif field == "hypernet":
         one = st.builds(Hypernet, _TEXT.filter(bool), st.floats(-3, 3))

@@ -31,6 +31,7 @@ LINES: Mapping[str, str] = {
     "with_variations": "-v 0.2",
     "perlin": "--perlin 0.2",
     "seamless": "--seamless",
+    "control": "--control canny=start.png",
     "freeu": "--freeu",
     "pag": "--pag 3",
     "cfg_rescale": "--cfg_rescale 0.5",

@@ -14,6 +14,7 @@ import pytest
 from dream.core.cli_options import CliOptions
 from dream.core.errors import BadLine, BadSetting
 from dream.core.request import FLAGS, Request
+from dream.options.control import Control
 from dream.options.launch_values import WEB_ADDRESS, WebAddress
 from dream.options.lora import Lora
 from dream.options.option_type import Upscale
@@ -45,6 +46,9 @@ LINES = (
     "a cat -M /etc/hostname -I -1",
     "a cat --init_color /etc/hostname",
     "a cat -ref /etc/hostname",
+    "a cat --control canny=/etc/hostname",
+    "a cat --control depth=../secret.png:0.5",
+    "a cat --control canny=-1 --control_model /etc/hostname",
     "a {1|2|3|4|5|6|7|8|9|10|11} {1|2|3|4|5|6|7|8|9|10} cat --combine",
     "!fix /etc/hostname -U2",
     "!fix *.png -U2",
@@ -108,6 +112,7 @@ REQUESTS = (
     Request(prompt="x", seed=-1),
     Request(prompt="x", fix="../x.png"),
     Request(prompt="x", reference=("/etc/hostname",)),
+    Request(prompt="x", control=(Control("canny", "/etc/hostname"),)),
     Request(prompt="{x|y}", combine=True),
     Request(prompt="x", outdir="/tmp"),
     Request(prompt="x", model="/etc/hostname"),
@@ -130,7 +135,8 @@ NAMES = [name for name, flag in FLAGS.items() if flag.kind.completion not in (""
 @pytest.mark.parametrize("name", NAMES)
 def test_no_switch_that_takes_a_name_takes_a_path(served: Served, name: str) -> None:
     """Of all that there are: a new one has to be admitted too."""
-    value = FLAGS[name].kind.read(["/etc/hostname"])
+    before = "canny=" if name == "control" else ""
+    value = FLAGS[name].kind.read([f"{before}/etc/hostname"])
     with pytest.raises(BadLine, match=r"not listed|not an image|outside"):
         served.server.services.admission.admit(replace(Request(prompt="x"), **{name: value}))
 

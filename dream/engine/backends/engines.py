@@ -26,8 +26,8 @@ from dream.engine.loading.pipelines import LoadedModel
 from dream.engine.memory.device import LARGE_MODEL
 from dream.options.engine_table import AUTO, COMPILE, ENGINES, OPENVINO, TORCH
 
-_UNSUPPORTED = ("freeu", "pag", "seamless", "hypernet", "quantize")
-"""Fields of a recipe that change what is inside a network."""
+_UNSUPPORTED = ("freeu", "pag", "seamless", "hypernet", "quantize", "control")
+"""Fields of a recipe that change what is inside a network, or what it is given."""
 
 
 @dataclass

@@ -3,9 +3,9 @@ each step, and with another prompt's attention."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 
@@ -66,7 +66,7 @@ class Guide:
         negative = self._plan.negative(call, total)
         if len(texts) == 1 and self._control is None and _same_shape(negative, texts[0].encoded):
             return ask.answer([ask.both(negative, texts[0].encoded)])
-        without = ask.one(negative, 0)
+        without = ask.one(negative, 0, conditional=False)
         parts = [self._positive(ask, text, rows - 1, call / total) for text in texts]
         if self._plan.composes:
             weights = [text.weight for text in texts]
@@ -101,6 +101,14 @@ def _same_shape(one: Encoded, other: Encoded) -> bool:
     return one.embeds.shape == other.embeds.shape
 
 
+@runtime_checkable
+class ForwardForRows(Protocol):
+    """A `forward` that needs to know which rows have the prompt, and not the negative prompt."""
+
+    def for_rows(self, conditional: Sequence[bool]) -> Callable[..., Any]:
+        """The `forward` for such rows."""
+
+
 class _Asker:
     """One question of the pipeline, asked again for some of its rows."""
 
@@ -111,16 +119,18 @@ class _Asker:
         self._args, self._kw = args, kw
         self._returned: Any = None
 
-    def one(self, encoded: Encoded, row: int) -> torch.Tensor:
-        """The prediction (1, C, h, w) for one row and text."""
-        return self._ask(encoded, slice(row, row + 1))
+    def one(self, encoded: Encoded, row: int, *, conditional: bool = True) -> torch.Tensor:
+        """The prediction (1, C, h, w) for one row and text; the negative one is not
+        `conditional`."""
+        return self._ask(encoded, slice(row, row + 1), [conditional])
 
     def both(self, negative: Encoded, positive: Encoded) -> torch.Tensor:
         """The predictions (2, C, h, w) for both rows at once, as the pipeline would ask."""
         pooled = None
         if negative.pooled is not None and positive.pooled is not None:
             pooled = torch.cat([negative.pooled, positive.pooled])
-        return self._ask(Encoded(torch.cat([negative.embeds, positive.embeds]), pooled), slice(2))
+        both = Encoded(torch.cat([negative.embeds, positive.embeds]), pooled)
+        return self._ask(both, slice(2), [False, True])
 
     def answer(self, predictions: list[torch.Tensor]) -> Any:
         """The predictions in the form that the pipeline asked for."""
@@ -129,7 +139,10 @@ class _Asker:
             return (joined, *self._returned[1:])
         return type(self._returned)(sample=joined)
 
-    def _ask(self, encoded: Encoded, rows: slice) -> torch.Tensor:
+    def _ask(self, encoded: Encoded, rows: slice, conditional: list[bool]) -> torch.Tensor:
+        forward = self._forward
+        if isinstance(forward, ForwardForRows):
+            forward = forward.for_rows(conditional)
         count = len(self._sample)
 
         def select(value: Any) -> Any:
@@ -147,7 +160,7 @@ class _Asker:
             kw["added_cond_kwargs"] = {**added, "text_embeds": pooled}
         embeds = encoded.embeds.to(self._sample)
         args = select(self._args)
-        self._returned = self._forward(
+        self._returned = forward(
             self._sample[rows],
             select(self._timestep),
             *((embeds, *args) if args else ()),

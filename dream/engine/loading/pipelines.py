@@ -33,6 +33,7 @@ from dream.engine.loading.file_signature import (
     Stamps,
     compute_model_signature,
     count_used_parameters,
+    is_overwritten,
     list_weight_files,
 )
 from dream.engine.loading.load_errors import load_error, pickle_error
@@ -47,6 +48,7 @@ from dream.engine.loading.weight_files import (
     hash_weight_files,
 )
 from dream.engine.memory.device import NO_OFFLOAD, Placement, choose_placement
+from dream.engine.memory.low_memory import count_mapped_bytes
 from dream.engine.memory.offload import offload
 from dream.options.editors import find_editor_of_pipeline
 
@@ -108,7 +110,7 @@ def load_model(
         raise pickle_error(info.path) from error
     except (OSError, ValueError, KeyError, TypeError, AttributeError, ImportError) as error:
         raise load_error(info, error) from error
-    return LoadedModel(info, pipe, placement, _in_background(weights), read)
+    return LoadedModel(info, pipe, placement, hash_weights_in_background(weights), read)
 
 
 def check_pickles(weights: WeightFiles) -> None:
@@ -149,7 +151,7 @@ def _load_file(
         _configure(info, pipe, placement)
     except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
         raise load_error(info, error) from error
-    return LoadedModel(info, pipe, placement, _in_background(weights), read)
+    return LoadedModel(info, pipe, placement, hash_weights_in_background(weights), read)
 
 
 def _load_over_base(info: ModelInfo, placement: Placement) -> Any:
@@ -258,7 +260,18 @@ def _configure(info: ModelInfo, pipe: Any, placement: Placement) -> None:
     offload(pipe, placement.offload_mode, placement.device)
 
 
-def _in_background(weights: WeightFiles) -> Future[str]:
+def require_unchanged(loaded: LoadedModel) -> None:
+    """Raises ModelError where a mapped file was overwritten: its image has mixed weights."""
+    now = compute_model_signature(loaded.info)
+    if count_mapped_bytes([loaded.pipe]) and is_overwritten(loaded.file_signature, now):
+        raise ModelError(
+            f"the files of {loaded.info.name} were overwritten while the image was generated",
+            "run the line again; the model will be loaded again",
+        )
+
+
+def hash_weights_in_background(weights: WeightFiles) -> Future[str]:
+    """The SHA-256 of weights, computed in a thread of its own."""
     pool = ThreadPoolExecutor(1, "weights-digest")
     try:
         return pool.submit(_digest, weights)

@@ -1,142 +1,38 @@
-"""Keeps models in memory: which stay, which are unloaded, and whether another one fits."""
+"""Keeps models in memory: which stay, and which are unloaded."""
 
 from __future__ import annotations
 
-from collections import Counter
-from dataclasses import dataclass, replace
-from pathlib import Path
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import Any
 
-from dream.catalogue.detect import detect, read_header
-from dream.catalogue.detect.model_kinds import UNET
-from dream.catalogue.detect.number_formats import memory_size
 from dream.catalogue.model_info import ModelInfo
-from dream.core.errors import ModelError, OutOfMemory
+from dream.core.errors import OutOfMemory
 from dream.core.events import Note
+from dream.engine.control.active_control import LoadedControl
 from dream.engine.interface import ProgressCallback
-from dream.engine.loading.file_signature import (
-    compute_model_signature,
-    count_used_parameters,
-    list_weight_files,
-    select_used,
-)
-from dream.engine.loading.model_index import read_index
+from dream.engine.loading.file_signature import FileStamps, compute_model_signature
 from dream.engine.loading.pipelines import LoadedModel
-from dream.engine.loading.weight_files import WeightFiles, count_parameters, find_weights
 from dream.engine.memory import low_memory as memory
-from dream.engine.memory.device import NO_OFFLOAD, Placement, choose_placement
+from dream.engine.memory.device import NO_OFFLOAD
+from dream.engine.memory.memory_estimate import MemoryEstimate
 from dream.engine.memory.offload import choose_mode
-from dream.options.quantize_table import NO_QUANTIZATION
-
-WORK = 512 * 2**20
-"""Bytes for generating an image of usual size; a small model needs no more than its weights
-again."""
-
-MAPPED = (".safetensors", ".gguf")
-"""Suffixes of files that are mapped into memory, not unpacked."""
 
 _GIB = 2**30
-_WIDTH = {"float32": 4, "bfloat16": 2, "float16": 2}
-"""Bytes of one number."""
 
-
-@dataclass(frozen=True)
-class MemoryEstimate:
-    """The memory a model will need, from its files' headers, before it is loaded."""
-
-    placement: Placement
-    weights: int
-    """Bytes of the loaded weights."""
-    load_overhead: int = 0
-    """Extra bytes while it is loaded: a pickle is unpacked as a whole."""
-    largest: int = 0
-    """Bytes of its largest component, mostly the denoiser."""
-
-    @property
-    def required_bytes(self) -> int:
-        """Bytes that must be free: the weights, and memory to work with them."""
-        return self.weights + max(self.load_overhead, min(self.weights, WORK))
-
-
-def estimate_memory(info: ModelInfo, device: str, precision: str) -> MemoryEstimate:
-    """Estimate a model. Raises BadSetting for a device that is not here. A model whose files cannot
-    be read counts as 0 bytes: loading it will report the error."""
-    try:
-        files = _files(info)
-        parameters, largest = _parameters(info, files), _largest(info, files)
-    except (ModelError, OSError):
-        return MemoryEstimate(choose_placement(device, precision), 0)
-    placement = choose_placement(device, precision, parameters)
-    unpacked = sum(path.stat().st_size for path in files.files if path.suffix.lower() not in MAPPED)
-    width = _WIDTH[placement.precision]
-    if info.path.is_file():
-        sizes = _sizes_of_files(info, files, width)
-    elif info.quantize == NO_QUANTIZATION or unpacked:
-        sizes = parameters * width, largest * width
-    else:
-        parts = _sizes_of_parts(files, width, info.quantize)
-        sizes = sum(parts), max(parts)
-    return MemoryEstimate(placement, sizes[0], unpacked, sizes[1])
-
-
-def _sizes_of_files(info: ModelInfo, files: WeightFiles, width: int) -> tuple[int, int]:
-    """Bytes of a model in single files, and of its denoiser. --quantize leaves a VAE as it is."""
-    vaes = {part.path for part in info.parts if part.part == "vae" and part.path != info.path}
-    whole = sum(
-        memory_size(
-            select_used(info, file, read_header(file).tensors),
-            width,
-            NO_QUANTIZATION if file in vaes else info.quantize,
-        )
-        for file in files.files
-    )
-    pieces = detect(info.path).pieces
-    start = pieces[0].prefix if pieces else UNET
-    rows = read_header(info.path).tensors
-    denoiser = {name: row for name, row in rows.items() if name.startswith(start)}
-    return whole, memory_size(denoiser, width, info.quantize)
-
-
-def _sizes_of_parts(files: WeightFiles, width: int, quantize: str) -> list[int]:
-    """Bytes of each component of a folder, quantized; but a VAE is not."""
-    sizes: Counter[Path] = Counter()
-    for path in files.files:
-        how = NO_QUANTIZATION if path.parent.name.startswith("vae") else quantize
-        sizes[path.parent] += memory_size(read_header(path).tensors, width, how)
-    return list(sizes.values())
-
-
-def _files(info: ModelInfo) -> WeightFiles:
-    if info.path.is_file():
-        return list_weight_files(info)
-    return find_weights(info.path, read_index(info.path).libraries)
-
-
-def _parameters(info: ModelInfo, files: WeightFiles) -> int:
-    """Of single files, without their EMA weights, which are not loaded."""
-    if info.path.is_file():
-        return count_used_parameters(info)
-    return count_parameters(files)
-
-
-def _largest(info: ModelInfo, files: WeightFiles) -> int:
-    """Parameters of the largest component of a folder."""
-    if info.path.is_file():
-        return 0
-    parts = {path.parent for path in files.files}
-    return max(
-        count_parameters(WeightFiles(tuple(path for path in files.files if path.parent == part)))
-        for part in parts
-    )
+Resident = LoadedModel | LoadedControl
+"""What is kept in memory."""
 
 
 class ModelCache:
-    """The models in memory, the one used last at the end."""
+    """The models in memory, the one used last at the end; and the control models beside them."""
 
     def __init__(self, most: int, max_memory: float | None) -> None:
         """At most so many models, and so many GiB for all of them; None is what is free."""
         self._most = most
         self._max_bytes = None if max_memory is None else int(max_memory * _GIB)
         self._models: list[tuple[LoadedModel, MemoryEstimate]] = []
+        self._controls: list[tuple[LoadedControl, MemoryEstimate]] = []
 
     def list_names(self) -> tuple[str, ...]:
         """The models' names."""
@@ -163,26 +59,55 @@ class ModelCache:
         """Keep a model that `make_room` was called for."""
         self._models.append((loaded, weight))
 
+    def get_control(self, key: tuple[object, ...], signature: FileStamps) -> LoadedControl | None:
+        """The control model with that key, if it is in memory; it is now the one used last. One
+        whose files have changed is unloaded."""
+        here = next((cached for cached in self._controls if cached[0].key == key), None)
+        if here is None:
+            return None
+        self._controls.remove(here)
+        if here[0].file_signature != signature:
+            del here
+            memory.free_memory()
+            return None
+        self._controls.append(here)
+        return here[0]
+
+    def add_control(self, loaded: LoadedControl, weight: MemoryEstimate) -> None:
+        """Keep a control model that `make_room` was called for."""
+        self._controls.append((loaded, weight))
+
     def discard(self, loaded: LoadedModel) -> None:
         """Unload one model. Its memory is free when the caller lets go of it too."""
         self._models = [kept for kept in self._models if kept[0] is not loaded]
 
     def clear(self) -> None:
         """Unload all models, and free their memory."""
-        if self._models:
+        if self._models or self._controls:
             self._models.clear()
+            self._controls.clear()
             memory.free_memory()
 
-    def make_room(self, name: str, weight: MemoryEstimate) -> None:
-        """Unload the models used least recently until one of this size fits.
+    def make_room(
+        self,
+        name: str,
+        weight: MemoryEstimate,
+        needed: Sequence[Resident] = (),
+        *,
+        for_model: bool = True,
+    ) -> None:
+        """Unload the control models, then the models used least recently until one of this size
+        fits; those that are `needed` with it stay. `for_model` says whether it counts as a model.
 
-        Raises OutOfMemory, with numbers, when it would not fit even alone; then nothing is
-        unloaded.
+        Raises OutOfMemory, with numbers, when it would not fit even alone with those; then nothing
+        is unloaded.
         """
         memory.empty_gpu_cache()  # torch's cache on a GPU does not count as free
+        stay = [entry for entry in self._entries() if _is_one_of(entry[0], needed)]
+        taken = sum(cached.weights for _, cached in stay)
         free = self._measure_free(weight.placement.storage_device)
-        in_use = self._weights_in(weight.placement.storage_device)
-        if self._max_bytes is not None and weight.weights > self._max_bytes:
+        in_use = self._weights_in(weight.placement.storage_device, needed)
+        if self._max_bytes is not None and weight.weights + taken > self._max_bytes:
             limit = f"--max_memory is {_gib(self._max_bytes)}"
             raise _out_of_memory(
                 name, weight, limit, "raise --max_memory, or choose a smaller model"
@@ -191,11 +116,24 @@ class ModelCache:
             raise _out_of_memory(
                 name, weight, f"only {_gib(free + in_use)} are free on {_where(weight)}"
             )
-        while self._models and not self._fits(weight):
-            del self._models[0]
+        while not self._fits(weight, for_model) and self._unload_one(needed, for_model):
             memory.free_memory()
         if weight.required_bytes > (free := self._measure_free(weight.placement.storage_device)):
             raise _out_of_memory(name, weight, f"only {_gib(free)} are free on {_where(weight)}")
+
+    def _unload_one(self, needed: Sequence[Resident], for_model: bool) -> bool:
+        """Unload the model used least recently if there are too many; else a control model, if
+        there is one. False if all are needed."""
+        if for_model and len(self._models) >= self._most:
+            del self._models[0]
+            return True
+        lists: tuple[list[Any], list[Any]] = (self._controls, self._models)
+        for kept in lists:
+            for index, (loaded, _) in enumerate(kept):
+                if not _is_one_of(loaded, needed):
+                    del kept[index]
+                    return True
+        return False
 
     def choose_offload(
         self, name: str, weight: MemoryEstimate, requested: str, report: ProgressCallback
@@ -224,22 +162,31 @@ class ModelCache:
 
     def _measure_free(self, device: str) -> int:
         mapped = memory.count_mapped_bytes(loaded.pipe for loaded, _ in self._models)
+        mapped += sum(getattr(loaded.model, "mapped_bytes", 0) for loaded, _ in self._controls)
         return memory.measure_free_memory(device) - mapped
 
-    def _weights_in(self, device: str) -> int:
+    def _entries(self) -> Iterator[tuple[LoadedModel | LoadedControl, MemoryEstimate]]:
+        yield from self._controls
+        yield from self._models
+
+    def _weights_in(self, device: str, without: Sequence[Resident] = ()) -> int:
         return sum(
             cached.weights
-            for _, cached in self._models
-            if cached.placement.storage_device == device
+            for loaded, cached in self._entries()
+            if cached.placement.storage_device == device and not _is_one_of(loaded, without)
         )
 
-    def _fits(self, weight: MemoryEstimate) -> bool:
-        together = weight.weights + sum(cached.weights for _, cached in self._models)
+    def _fits(self, weight: MemoryEstimate, for_model: bool) -> bool:
+        together = weight.weights + sum(cached.weights for _, cached in self._entries())
         return (
-            len(self._models) < self._most
+            (len(self._models) < self._most or not for_model)
             and (self._max_bytes is None or together <= self._max_bytes)
             and weight.required_bytes <= self._measure_free(weight.placement.storage_device)
         )
+
+
+def _is_one_of(loaded: Resident, others: Sequence[Resident]) -> bool:
+    return any(loaded is other for other in others)
 
 
 def _source_key(info: ModelInfo) -> tuple[object, ...]:

@@ -17,6 +17,8 @@ from dream.core.picture import Picture
 from dream.core.recipe import Recipe
 from dream.engine.conditioning.conditioning import Conditioning
 from dream.engine.conditioning.prepare import make_conditioning
+from dream.engine.control.active_control import ActiveControl
+from dream.engine.control.controlled_unet import control_unet
 from dream.engine.interface import ProgressCallback
 from dream.engine.loading.pipelines import LoadedModel
 from dream.engine.memory.low_memory import is_out_of_memory
@@ -58,6 +60,7 @@ class GenerationRun:
     """Whether the image is finished after this pass."""
     steps_before: int | None = None
     """The steps of the first pass, for the second of two."""
+    controls: tuple[ActiveControl, ...] = ()
 
     @classmethod
     def for_recipe(
@@ -67,6 +70,7 @@ class GenerationRun:
         report: ProgressCallback,
         previewers: Previewers | None,
         every: int,
+        controls: tuple[ActiveControl, ...] = (),
     ) -> GenerationRun:
         """The run for a recipe; reports what its model does not support."""
         words = make_conditioning(loaded, recipe, report)
@@ -81,7 +85,7 @@ class GenerationRun:
             if previewers is None
             else previewers.for_model(loaded.info, loaded.placement.device, report, loaded.pipe)
         )
-        return cls(loaded, words, report, previewer, every)
+        return cls(loaded, words, report, previewer, every, controls=controls)
 
     def run(self, recipe: Recipe, inputs: TaskInputs) -> Picture:
         """Generate in one pass, or in two: see `tasks.hires`. Raises ModelError, and what `report`
@@ -127,6 +131,7 @@ class GenerationRun:
         try:
             pipe.scheduler = scheduler = choose_scheduler(self.loaded, recipe, call)
             with (
+                self._control(recipe, inputs, pipe, steps),
                 use_step_cache(pipe, recipe.cache, self.loaded.info.name),
                 self._condition(recipe, call) as conditioning,
                 add_depth_conditioning(pipe, inputs.depth),
@@ -143,6 +148,15 @@ class GenerationRun:
         image = call.finish(result)
         facts = {**collect_provenance(self.loaded, recipe, scheduler), **inputs.facts}
         return Picture(image, requested, facts)
+
+    def _control(
+        self, recipe: Recipe, inputs: TaskInputs, pipe: Any, steps: StepCallback
+    ) -> AbstractContextManager[None]:
+        """While the recipe's controls reach the denoiser."""
+        return control_unet(
+            *(pipe, self.controls, recipe.control_mode, (recipe.width, recipe.height)),
+            *(inputs.mask, partial(steps.get_share, pipe)),
+        )
 
     def _condition(
         self, recipe: Recipe, call: PipelineCall

@@ -34,11 +34,13 @@ class StepCallback:
         self._intermediates = intermediates
         self._report = report
         self._reported = 0
+        self._calls = 0
 
     def __call__(
         self, pipe: Any, index: int, timestep: Any, tensors: Mapping[str, torch.Tensor]
     ) -> dict[str, torch.Tensor]:
         """The latents for the next step."""
+        self._calls = index + 1
         latents = tensors["latents"]
         step, is_last, adaptive = self._count(pipe, index)
         due = step > self._reported
@@ -51,6 +53,15 @@ class StepCallback:
             image = shown.after_step(pipe, latents, step, self._steps) if shown else None
             self._report(Progress("render", step, self._steps, preview, image))
         return {"latents": latents.to(self._dtype) if is_last else latents}
+
+    def get_share(self, pipe: Any) -> tuple[float, float]:
+        """Where the current call of the denoiser is: the shares of the steps before and after it.
+        For an adaptive sampler both are the share of the way that is done."""
+        share = getattr(getattr(pipe, "scheduler", None), "share_done", None)
+        if share is not None:
+            return float(share), float(share)
+        calls = getattr(pipe, "num_timesteps", self._steps)
+        return min(1.0, self._calls / calls), min(1.0, (self._calls + 1) / calls)
 
     def _count(self, pipe: Any, index: int) -> tuple[int, bool, bool]:
         """The steps done after call `index`, whether it is the last call, and whether the sampler

@@ -10,6 +10,7 @@ import torch
 from PIL import Image
 
 from dream.core.recipe import Recipe
+from dream.engine.control.active_control import ControlImage
 from dream.engine.loading.pipelines import LoadedModel
 from dream.engine.sampling.schedulers import Start
 
@@ -27,6 +28,8 @@ class TaskInputs:
     everywhere."""
     references: tuple[Image.Image, ...] = ()
     """RGB, of any size; for models that edit. `image` comes before them."""
+    controls: tuple[ControlImage, ...] = ()
+    """The files of the recipe's control images, in its order, of any size."""
     colours: Image.Image | None = None
     """Another image, whose colours the result takes."""
     facts: Mapping[str, str] = field(default_factory=dict)

@@ -143,6 +143,21 @@ class VisionModels:
         )
 
 
+class ControlMaps:
+    """The control maps of one image."""
+
+    def __init__(self, models: VisionModels, device: str, report: ProgressCallback) -> None:
+        self._models, self._device, self._report = models, device, report
+        self.networks: dict[str, str] = {}
+        """The SHA-256 of the networks that computed them so far, by kind of control image."""
+
+    def draw(self, kind: str, image: Image.Image, size: tuple[int, int]) -> Image.Image:
+        """The map of an RGB image; raises as `VisionModels.make_control_map`."""
+        drawn = self._models.make_control_map(self._device, self._report, kind, image, size)
+        self.networks |= drawn.facts
+        return drawn.image
+
+
 def _load_or_raise(work: Callable[[], T], path: Path) -> T:
     opened = memory.run_or_none_on_oom(work)
     if opened is None:

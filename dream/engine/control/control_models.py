@@ -1,0 +1,130 @@
+"""Loads the control models of a recipe, and keeps them in memory beside the models."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from dream.catalogue.control_info import ControlInfo
+from dream.catalogue.detect import read_header
+from dream.catalogue.detect.control_family import CONTROL_LORA
+from dream.catalogue.detect.number_formats import memory_size
+from dream.core.errors import ModelError, OutOfMemory
+from dream.core.events import Loading
+from dream.core.recipe import Recipe
+from dream.engine.control.active_control import (
+    ActiveControl,
+    ControlImage,
+    LoadedControl,
+    MakeMap,
+)
+from dream.engine.control.load import list_control_files, load_control
+from dream.engine.interface import FindControl, ProgressCallback
+from dream.engine.loading.file_signature import compute_file_signature
+from dream.engine.loading.pipelines import LoadedModel, hash_weights_in_background
+from dream.engine.loading.weight_files import WeightFiles
+from dream.engine.memory import low_memory as memory
+from dream.engine.memory.device import NO_OFFLOAD
+from dream.engine.memory.memory_estimate import MAPPED, WIDTH, MemoryEstimate
+from dream.engine.memory.model_cache import ModelCache
+from dream.options.quantize_table import NO_QUANTIZATION
+
+
+class ControlModels:
+    """The control models of one engine."""
+
+    def __init__(self, find: FindControl, cache: ModelCache) -> None:
+        self._find, self._cache = find, cache
+
+    def load(
+        self,
+        recipe: Recipe,
+        loaded: LoadedModel,
+        images: Sequence[ControlImage],
+        report: ProgressCallback,
+        make_map: MakeMap,
+    ) -> tuple[ActiveControl, ...]:
+        """The controls of a recipe, in its order, with their models, for a model in memory, which
+        stays there. `make_map` is not used with --control_raw. Raises ModelError, OutOfMemory."""
+        names = recipe.control_model or ()
+        if not recipe.control:
+            return ()
+        if len(names) != len(recipe.control):
+            raise ModelError(
+                f"{len(recipe.control)} control images need as many control models, not"
+                f" {len(names)}",
+                "name them with --control_model",
+            )
+        controls: dict[str, LoadedControl] = {}
+        for name in dict.fromkeys(names):
+            controls[name] = self._load(name, loaded, report, tuple(controls.values()))
+        return tuple(
+            ActiveControl(control, image, controls[name], None if recipe.control_raw else make_map)
+            for control, image, name in zip(recipe.control, images, names, strict=True)
+        )
+
+    def _load(
+        self,
+        name: str,
+        loaded: LoadedModel,
+        report: ProgressCallback,
+        others: tuple[LoadedControl, ...],
+    ) -> LoadedControl:
+        info, placement = self._find(name), loaded.placement
+        key: tuple[object, ...] = (info, placement.device, placement.precision)
+        if info.kind == CONTROL_LORA:  # it is made of the model's own weights
+            key = (*key, loaded.info.path, loaded.adapters.key)
+        signature = compute_file_signature(info.path)
+        if (here := self._cache.get_control(key, signature)) is not None:
+            return here
+        report(Loading(model=info.name))
+        files = list_control_files(info)
+        weight = _estimate(info, files, loaded)
+        self._cache.make_room(info.name, weight, (loaded, *others), for_model=False)
+        on_device = replace(placement, offload_mode=NO_OFFLOAD, quantize=NO_QUANTIZATION)
+        denoiser = getattr(loaded.pipe, "unet", None) or loaded.pipe.transformer
+        model = memory.run_or_none_on_oom(lambda: load_control(info, on_device, denoiser))
+        if model is None:
+            raise OutOfMemory(
+                f"not enough memory for the control model {info.name}",
+                "use --precision float16 or bfloat16, or a smaller control model",
+            )
+        require_fit(model, denoiser, info.name, loaded.info.name)
+        digest = hash_weights_in_background(WeightFiles(tuple(files)))
+        control = LoadedControl(info, model, digest, key, signature)
+        self._cache.add_control(control, weight)
+        return control
+
+
+_SHAPE = ("block_out_channels", "layers_per_block")
+_TEXT = "cross_attention_dim"
+
+
+def require_fit(model: Any, unet: Any, name: str, of: str) -> None:
+    """Raises ModelError for a ControlNet whose layers are not those of the model's UNet."""
+    config, own = model.config, unet.config
+    if _SHAPE[0] not in config or _SHAPE[0] not in own:
+        return  # a T2I-Adapter, or a transformer
+    names = (*_SHAPE, _TEXT) if any("CrossAttn" in k for k in config.down_block_types) else _SHAPE
+    for key in names:
+        one, other = config[key], own[key]
+        if (list(one) if isinstance(one, list | tuple) else one) != (
+            list(other) if isinstance(other, list | tuple) else other
+        ):
+            raise ModelError(
+                f"{name} does not fit {of}: it has {key} {one}, the model {other}",
+                "choose another --control_model",
+            )
+
+
+def _estimate(info: ControlInfo, files: tuple[Path, ...], loaded: LoadedModel) -> MemoryEstimate:
+    """Its memory, from the headers of its files."""
+    placement = replace(loaded.placement, offload_mode=NO_OFFLOAD)
+    width = WIDTH[placement.precision]
+    weights = sum(memory_size(read_header(file).tensors, width, NO_QUANTIZATION) for file in files)
+    unpacked = sum(file.stat().st_size for file in files if file.suffix.lower() not in MAPPED)
+    if info.kind == CONTROL_LORA:
+        weights *= 4  # most of its layers are the model's own
+    return MemoryEstimate(placement, weights, unpacked)

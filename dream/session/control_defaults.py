@@ -1,0 +1,63 @@
+"""Resolves --control: which control model serves each control image, before anything is loaded."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from dream.catalogue.control_files import find_control
+from dream.catalogue.model_info import ModelInfo
+from dream.core.errors import BadLine
+from dream.core.request import FLAGS, Request
+from dream.options.control import BALANCED, Control
+from dream.session.family_checks import check_family
+
+_SETTINGS = ("control_model", "control_mode", "control_raw")
+
+
+def resolve_control(
+    request: Request, info: ModelInfo, models_dirs: Sequence[Path] | None
+) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """The recipe's fields for control images, and notes; without `models_dirs`, no control model is
+    looked up. Raises BadLine for a number of control
+    models that does not fit, ModelError for one that does not exist or is for other models."""
+    if not request.control:
+        ignored = [FLAGS[name].names[0] for name in _SETTINGS if getattr(request, name)]
+        values = {"control": None, "control_model": None, "control_mode": None}
+        if not ignored:
+            return values, ()
+        return values, (f"{' and '.join(ignored)} ignored: there is no control image (--control)",)
+    check_family(Request(control=request.control), info)
+    controls = tuple(Control(*control) for control in request.control)
+    return {
+        "control": controls,
+        "control_model": _find_models(controls, request, info, models_dirs),
+        "control_mode": None if request.control_mode == BALANCED else request.control_mode,
+        "control_raw": request.control_raw,
+    }, ()
+
+
+def _find_models(
+    controls: Sequence[Control],
+    request: Request,
+    info: ModelInfo,
+    models_dirs: Sequence[Path] | None,
+) -> tuple[str, ...] | None:
+    """The name of each one's control model: those that the line names, one for all or one for each;
+    else those that are found."""
+    names: Sequence[str | None] = request.control_model or (None,)
+    if len(names) == 1:
+        names = (*names,) * len(controls)
+    if len(names) != len(controls):
+        raise BadLine(
+            f"{len(names)} control models for {len(controls)} control images",
+            0,
+            "name one for all with --control_model, or one for each",
+        )
+    if models_dirs is None:
+        return request.control_model
+    return tuple(
+        find_control(control.kind, info.family, name, models_dirs).name
+        for control, name in zip(controls, names, strict=True)
+    )
