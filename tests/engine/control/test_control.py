@@ -24,7 +24,7 @@ from dream.engine.control.active_control import ActiveControl
 from dream.engine.image_generator import ImageGenerator
 from dream.engine.interface import DeviceConfig
 from dream.engine.memory.memory_estimate import estimate_memory
-from dream.engine.tasks import TASKS, PipelineCall
+from dream.engine.tasks import TASKS, PipelineCall, text_to_image
 from dream.options.control import Control
 from tests.random_layouts import make_layout
 from tests.recipes import recipe
@@ -60,6 +60,7 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
         image = Image.new("RGB", (64, 64))
         ImageDraw.Draw(image).ellipse(box, outline="white", width=2)
         image.save(folder / f"{name}.png")
+    (folder / "models.toml").write_text("[models.sd1]\nwidth = 64\nheight = 64\n")
     Image.new("RGB", (64, 64), "teal").save(folder / "from.png")
     mask = Image.new("L", (64, 64), 255)
     ImageDraw.Draw(mask).rectangle((16, 16, 48, 48), fill=0)
@@ -319,11 +320,11 @@ def test_both_passes_of_hires_fix_are_controlled(
         return draw(active, size)
 
     monkeypatch.setattr(ActiveControl, "draw", draw_and_note)
-    large = {"width": 768, "height": 768, "hires_fix": 0.5, "steps": 2}
+    large = {"width": 96, "height": 128, "hires_fix": 0.5, "steps": 2}
     controlled = use("sd1", ("edges", "a", 0.8), **large)
-    info = generator.load("sd1", lambda _: None).info
-    generate(generator, **controlled)
-    assert sizes == [(info.width, info.height), (768, 768)]
+    plain = generate(generator, model="sd1", **large)
+    assert generate(generator, **controlled) != plain
+    assert sizes == [(48, 72), (96, 128)]
 
 
 def test_an_image_is_drawn_as_a_map_unless_it_is_one(
@@ -372,3 +373,44 @@ def test_a_model_of_another_shape_is_refused(models: Path, use: Any, tmp_path: P
     fields = use("sd1", ("edges", "a")) | {"control_model": (str(tmp_path / "other"),)}
     with pytest.raises(ModelError, match="other does not fit"):
         generator.generate(recipe(**fields), lambda _: None)
+
+
+def make_adapter(folder: Path, model: str) -> Any:
+    """A T2I-Adapter which has learnt nothing, for the UNet of a layout, saved in its folder."""
+    channels = list(make_layout(model).unet.config.block_out_channels)
+    full = "full_adapter_xl" if model == "sdxl" else "full_adapter"
+    factor = 16 if model == "sdxl" else 8
+    with torch.random.fork_rng():
+        torch.manual_seed(5)
+        adapter = diffusers.T2IAdapter(3, channels, 1, factor, full)
+    adapter.save_pretrained(folder)
+    return adapter.eval().to(memory_format=torch.channels_last)
+
+
+def test_a_t2i_adapter_gives_the_pixels_of_diffusers_own_pipeline(
+    models: Path, generator: ImageGenerator, use: Any, monkeypatch: Any, tmp_path: Path
+) -> None:
+    adapter = make_adapter(tmp_path / "canny", "sd1")
+    fields = use("sd1", ("edges", "a", 0.7)) | {"control_model": (str(tmp_path / "canny"),)}
+    ours = generate(generator, **fields)
+    image = Image.open(fields["control"][0].image)
+
+    def replace_pipeline(made: PipelineCall) -> PipelineCall:
+        pipe = diffusers.StableDiffusionAdapterPipeline(
+            **made.pipe.components, adapter=adapter, requires_safety_checker=False
+        )
+        pipe.set_progress_bar_config(disable=True)
+        scale = {"image": image, "adapter_conditioning_scale": 0.7}
+        return replace(made, pipe=pipe, arguments={**made.arguments, **scale})
+
+    plain = generate(generator, model="sd1")
+    with monkeypatch.context() as patch:
+        own = text_to_image.prepare
+        patch.setattr(text_to_image, "prepare", lambda *args: replace_pipeline(own(*args)))
+        assert generate(generator, model="sd1") == ours
+    assert ours != plain == generate(generator, model="sd1")
+    nothing = use("sd1", ("edges", "a", 0.0)) | {"control_model": fields["control_model"]}
+    assert generate(generator, **nothing) == plain
+    both = use("sd1", ("edges", "a", 0.8), ("edges", "b"))
+    both["control_model"] = ("sd1-edges", *fields["control_model"])
+    assert generate(generator, **both) not in (plain, ours)
