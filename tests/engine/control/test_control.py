@@ -99,6 +99,11 @@ def generate(generator: ImageGenerator, **changes: Any) -> str:
     return generator.generate(recipe(**changes), lambda _: None).sha256
 
 
+def open_rgb(path: str) -> Image.Image:
+    with Image.open(path) as image:
+        return image.convert("RGB")
+
+
 @contextmanager
 def by_hand(
     monkeypatch: pytest.MonkeyPatch, models: Path, kind: str, recipe_: dict[str, Any]
@@ -111,7 +116,7 @@ def by_hand(
         )
         for name in recipe_["control_model"]
     ]
-    images = [Image.open(control.image) for control in controls]
+    images = [open_rgb(control.image) for control in controls]
     arguments = {
         "image" if kind.endswith("ControlNetPipeline") else "control_image": images,
         "controlnet_conditioning_scale": [control.weight for control in controls],
@@ -393,11 +398,12 @@ def test_a_t2i_adapter_gives_the_pixels_of_diffusers_own_pipeline(
     adapter = make_adapter(tmp_path / "canny", "sd1")
     fields = use("sd1", ("edges", "a", 0.7)) | {"control_model": (str(tmp_path / "canny"),)}
     ours = generate(generator, **fields)
-    image = Image.open(fields["control"][0].image)
+    image = open_rgb(fields["control"][0].image)
 
     def replace_pipeline(made: PipelineCall) -> PipelineCall:
+        parts = {k: v for k, v in made.pipe.components.items() if k != "image_encoder"}
         pipe = diffusers.StableDiffusionAdapterPipeline(
-            **made.pipe.components, adapter=adapter, requires_safety_checker=False
+            **parts, adapter=adapter, requires_safety_checker=False
         )
         pipe.set_progress_bar_config(disable=True)
         scale = {"image": image, "adapter_conditioning_scale": 0.7}
