@@ -281,19 +281,14 @@ class ImageGenerator:
         )  # while others are unloaded
         weight = replace(weight, weights=max(0, weight.weights - count_bytes(encoders)))
         self._cache.make_room(info.name, weight)
+        load = partial(
+            load_model, info, machine.device, machine.precision, offload_mode, self._shared
+        )
         with silence_libraries():
-            loaded = memory.run_or_none_on_oom(
-                lambda: load_model(
-                    info, machine.device, machine.precision, offload_mode, self._shared
-                )
-            )
+            loaded = memory.run_or_none_on_oom(load)
             if loaded is None and self._cache.list_names():
                 self._cache.clear()
-                loaded = memory.run_or_none_on_oom(
-                    lambda: load_model(
-                        info, machine.device, machine.precision, offload_mode, self._shared
-                    )
-                )
+                loaded = memory.run_or_none_on_oom(load)
         if loaded is None:
             raise OutOfMemory(
                 f"not enough memory for the model {info.name}",

@@ -83,10 +83,7 @@ def parse_switch(
     if len(values) < low:
         missing = f"but only {values[0].text} follows" if values else "but nothing follows"
         raise BadLine(f"{match.name} takes {flag.kind.expects}, {missing}", word.start + 1)
-    for value in values:
-        typed = value.text.partition("=")[2] if after_kind else value.text
-        if typed.startswith('"') and not value.quoted:
-            raise make_unclosed_quote_error(value)
+    _require_closed_quotes(values, after_kind=after_kind)
     if len(values) > 1 and (hint := suggest_double_quotes(match.name, values)):
         raise BadLine("only double quotes join words", _column(values[0]), hint)
     if undo:
@@ -105,6 +102,13 @@ def parse_switch(
         listed = parse_list(match.name, flag.kind, value.text, _column(value) + value.quoted)
         return ParsedSwitch(match.known, match.name, listed, at)
     raise _refusal(word, match, values, names, otherwise)
+
+
+def _require_closed_quotes(values: Sequence[Word], *, after_kind: bool) -> None:
+    for value in values:
+        typed = value.text.partition("=")[2] if after_kind else value.text
+        if typed.startswith('"') and not value.quoted:
+            raise make_unclosed_quote_error(value)
 
 
 def _pasted(

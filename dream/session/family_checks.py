@@ -29,7 +29,9 @@ def check_family(recipe: Recipe | Request, info: ModelInfo) -> None:
 
 
 def check_cache(recipe: Recipe) -> None:
-    """Raises BadLine for a prompt that needs the attention of layers that --cache skips."""
+    """Raises BadLine for a prompt or an image that acts in layers that --cache skips."""
+    if recipe.cache is not None and recipe.control:
+        raise BadLine("--control is not supported with --cache", 0, "remove one of them")
     if recipe.cache is not None and has_swap(recipe.prompt, recipe.negative, recipe.syntax):
         raise BadLine(".swap() is not supported with --cache", 0, "remove one of them")
 

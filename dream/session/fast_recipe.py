@@ -39,16 +39,15 @@ def apply_fast(
     used: list[str] = []
     few = (request.steps or info.steps) <= FEW_STEPS or _names_few_step_lora(request)
     is_open = not (request.steps or request.sampler or request.cfg_scale)
-    is_open = (
-        is_open and (request.cache or NO_CACHE) == NO_CACHE
-    )  # few steps leave nothing to reuse
+    # Few steps leave nothing to reuse.
+    is_open = is_open and (request.cache or NO_CACHE) == NO_CACHE
     if not few and is_open and (name := _find_lora(info, adapters)) is not None:
         changes["lora"] = (*(request.lora or ()), Lora(name))
         used.append(f"--lora {name}")
         few = True
     syntax = request.syntax or INVOKEAI
-    swaps = has_swap(request.prompt, request.negative, syntax)
-    if not few and request.cache is None and not swaps:
+    skipped_layers_act = request.control or has_swap(request.prompt, request.negative, syntax)
+    if not few and request.cache is None and not skipped_layers_act:
         changes["cache"] = CACHE
         used.append(f"--cache {CACHE}")
     if request.decoder is None and resolve_decoder(AUTO_DECODER, info, adapters):

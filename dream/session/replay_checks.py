@@ -16,6 +16,7 @@ from dream.catalogue.encoder_files import find_text_encoder
 from dream.catalogue.face_models import find_face_model
 from dream.catalogue.model_info import ModelInfo
 from dream.catalogue.taesd import require_decoder_file
+from dream.catalogue.weight_files import WeightFiles, find_weights, hash_weight_files
 from dream.core.bounded_reading import hash_regular
 from dream.core.errors import ModelError
 from dream.core.events import Events, Note
@@ -23,7 +24,6 @@ from dream.core.model_options import get_model_options
 from dream.core.recipe import Recipe
 from dream.core.request import FLAGS, IMAGE_FILE_FIELDS, NO_VAE, Request, get_image_files
 from dream.engine.interface import Engine, Progress
-from dream.engine.loading.weight_files import WeightFiles, find_weights, hash_weight_files
 from dream.inputs import hash_file
 from dream.line import parse_facts, parse_log_line
 from dream.options.schedule_table import FORMER

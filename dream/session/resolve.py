@@ -148,12 +148,8 @@ def _resolve_words(
     recipes = _expand_iterations(first, request, draw)
     check_family(recipes[-1], info)
     check_cache(recipes[-1])
-    return ResolvedRequest(
-        recipes,
-        file_notes
-        + (fast_notes + step_notes + embedding_notes + control_notes)
-        + (size_notes + hires_notes),
-    )
+    notes = file_notes + fast_notes + step_notes + embedding_notes + control_notes
+    return ResolvedRequest(recipes, notes + size_notes + hires_notes)
 
 
 def resolve_sweep(

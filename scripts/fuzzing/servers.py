@@ -145,7 +145,7 @@ def _choose(data: bytes, folder: Path) -> object:
     except (ValueError, TypeError, LookupError, AttributeError, RecursionError) as error:
         raise DreamError(str(error)) from error  # the hub's own library refuses these
     for index in (hub.INDEX, "config.json"):
-        chosen = hub._select_files(hub.HubId("a/b"), hub._files(rows), index)
+        chosen = hub._select_files(hub.HubId("a/b"), index, hub._files(rows))
         for file in chosen:
             if not (folder / PurePath(file.name)).resolve().is_relative_to(folder.resolve()):
                 raise AssertionError(f"{file.name} leads out of the folder")

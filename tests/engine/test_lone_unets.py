@@ -12,12 +12,12 @@ import pytest
 import torch
 
 from dream.catalogue import ModelRegistry
+from dream.catalogue.weight_files import hash_weight_files
 from dream.commands.model_text import describe_details
 from dream.core.errors import ModelError
 from dream.engine import create_generator
 from dream.engine.loading.file_signature import list_weight_files
 from dream.engine.loading.pipelines import load_model
-from dream.engine.loading.weight_files import hash_weight_files
 from dream.session.fix import require_complete
 from tests import single_files
 from tests.random_layouts import make_layout

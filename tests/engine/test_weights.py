@@ -10,8 +10,8 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from dream.catalogue.weight_files import count_parameters, find_weights, hash_weight_files
 from dream.core.errors import ModelError
-from dream.engine.loading.weight_files import count_parameters, find_weights, hash_weight_files
 
 
 def save(path: Path, numbers: int = 6) -> None:

@@ -11,6 +11,7 @@ from dream.catalogue.control_info import ControlInfo
 from dream.catalogue.detect import read_header
 from dream.catalogue.detect.control_family import CONTROL_LORA
 from dream.catalogue.detect.number_formats import memory_size
+from dream.catalogue.weight_files import WeightFiles
 from dream.core.errors import ModelError, OutOfMemory
 from dream.core.events import Loading
 from dream.core.recipe import Recipe
@@ -24,7 +25,6 @@ from dream.engine.control.load import list_control_files, load_control
 from dream.engine.interface import FindControl, ProgressCallback
 from dream.engine.loading.file_signature import compute_file_signature
 from dream.engine.loading.pipelines import LoadedModel, hash_weights_in_background
-from dream.engine.loading.weight_files import WeightFiles
 from dream.engine.memory import low_memory as memory
 from dream.engine.memory.device import NO_OFFLOAD
 from dream.engine.memory.memory_estimate import MAPPED, WIDTH, MemoryEstimate

@@ -17,6 +17,7 @@ from accelerate import init_empty_weights
 from dream.catalogue.control_info import FOLDER, ControlInfo
 from dream.catalogue.detect.control_family import CONTROL_LORA, CONTROLNET, T2I_ADAPTER, UNION
 from dream.catalogue.detect.require import require_supported
+from dream.catalogue.weight_files import find_weights
 from dream.core.bounded_reading import read_json
 from dream.core.errors import ModelError
 from dream.engine.control.control_lora import complete_control_lora
@@ -33,7 +34,6 @@ from dream.engine.control.transformer_controls import (
 from dream.engine.loading.checkpoint import open_tensors
 from dream.engine.loading.mmap_file import MappedFile
 from dream.engine.loading.weight_copy import load_weights, missing_weights_error
-from dream.engine.loading.weight_files import find_weights
 from dream.engine.memory.device import Placement
 from dream.engine.silence_libraries import silence_libraries
 

@@ -10,9 +10,9 @@ from pathlib import Path
 from dream.catalogue.detect import TensorHeader, detect, read_header
 from dream.catalogue.detect.model_kinds import UNET
 from dream.catalogue.model_info import BASE, ModelInfo, PartFile
+from dream.catalogue.weight_files import WeightFiles, find_weights
 from dream.core.file_names import get_file_stamp
 from dream.engine.loading.model_index import read_index
-from dream.engine.loading.weight_files import WeightFiles, find_weights
 
 MODEL_SUFFIXES = (".json", ".txt", ".model", ".safetensors", ".bin")
 """Suffixes of the files that are read from a folder in diffusers layout: all but its model info,

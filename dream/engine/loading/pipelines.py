@@ -24,6 +24,12 @@ from dream.catalogue.detect.require import require_safe
 from dream.catalogue.discovery import UPSCALER
 from dream.catalogue.model_info import ModelInfo
 from dream.catalogue.pipeline_support import find_pipeline_family
+from dream.catalogue.weight_files import (
+    WeightFiles,
+    count_parameters,
+    find_weights,
+    hash_weight_files,
+)
 from dream.core.errors import ModelError
 from dream.engine.adapters.weight_merge import MergedWeights
 from dream.engine.conditioning.cache import EncodingCache
@@ -41,12 +47,6 @@ from dream.engine.loading.model_index import Index, Parts, read_index
 from dream.engine.loading.quantized_folders import require_packages
 from dream.engine.loading.shared_encoders import SharedEncoders
 from dream.engine.loading.stored_weights import quantize_loaded
-from dream.engine.loading.weight_files import (
-    WeightFiles,
-    count_parameters,
-    find_weights,
-    hash_weight_files,
-)
 from dream.engine.memory.device import NO_OFFLOAD, Placement, choose_placement
 from dream.engine.memory.low_memory import count_mapped_bytes
 from dream.engine.memory.offload import offload

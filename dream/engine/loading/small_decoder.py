@@ -18,12 +18,12 @@ from diffusers import AutoencoderKL
 from diffusers.models.autoencoders.vae import DecoderOutput, DecoderTiny
 
 from dream.catalogue.model_info import ModelInfo
+from dream.catalogue.weight_files import WeightFiles, hash_weight_files
 from dream.core.errors import ModelError
 from dream.core.recipe import Recipe
 from dream.engine.loading.checkpoint import open_tensors
 from dream.engine.loading.file_signature import compute_file_signature
 from dream.engine.loading.pipelines import LoadedModel
-from dream.engine.loading.weight_files import WeightFiles, hash_weight_files
 from dream.options.engine_table import FULL_DECODER
 
 _BLOCKS, _WIDTH = (3, 3, 3, 1), 64

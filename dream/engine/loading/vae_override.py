@@ -13,11 +13,11 @@ import diffusers
 import torch
 
 from dream.catalogue.code_check import refuse_irregular
+from dream.catalogue.weight_files import WeightFiles, find_weights, hash_weight_files
 from dream.core.errors import ModelError
 from dream.engine.empty_conditioning import add_empty_conditioning
 from dream.engine.loading.file_signature import compute_file_signature
 from dream.engine.loading.pipelines import LoadedModel, check_pickles
-from dream.engine.loading.weight_files import WeightFiles, find_weights, hash_weight_files
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from dream.catalogue.detect import detect, read_header
 from dream.catalogue.detect.model_kinds import UNET
 from dream.catalogue.detect.number_formats import memory_size
 from dream.catalogue.model_info import ModelInfo
+from dream.catalogue.weight_files import WeightFiles, count_parameters, find_weights
 from dream.core.errors import ModelError
 from dream.engine.loading.file_signature import (
     count_used_parameters,
@@ -17,7 +18,6 @@ from dream.engine.loading.file_signature import (
     select_used,
 )
 from dream.engine.loading.model_index import read_index
-from dream.engine.loading.weight_files import WeightFiles, count_parameters, find_weights
 from dream.engine.memory.device import Placement, choose_placement
 from dream.options.quantize_table import NO_QUANTIZATION
 

@@ -11,9 +11,9 @@ import transformers
 
 import dream
 from dream.catalogue.companions import is_named
+from dream.catalogue.weight_files import WeightFiles, hash_weight_files
 from dream.core.recipe import Recipe
 from dream.engine.loading.pipelines import LoadedModel
-from dream.engine.loading.weight_files import WeightFiles, hash_weight_files
 from dream.engine.memory.device import describe_processor
 
 

@@ -10,8 +10,8 @@ import torch
 from safetensors import SafetensorError
 
 from dream.catalogue.code_check import refuse_irregular
+from dream.catalogue.weight_files import WeightFiles, hash_weight_files
 from dream.core.errors import ModelError
-from dream.engine.loading.weight_files import WeightFiles, hash_weight_files
 
 _BROKEN = (OSError, ValueError, KeyError, TypeError, RuntimeError, AttributeError)
 
