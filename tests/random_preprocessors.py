@@ -3,23 +3,38 @@ ones."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import wraps
 from pathlib import Path
-from typing import Any
+from typing import Any, ParamSpec
 
 import torch
 import transformers as hf
 
+P = ParamSpec("P")
+
+
+def _seeded(make: Callable[P, Path]) -> Callable[P, Path]:
+    """The same weights in every process."""
+
+    @wraps(make)
+    def seeded(*args: P.args, **kwargs: P.kwargs) -> Path:
+        with torch.random.fork_rng():
+            torch.manual_seed(0)
+            return make(*args, **kwargs)
+
+    return seeded
+
 
 def _save(folder: Path, model: Any, processor: Any) -> Path:
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        for parameter in model.parameters():  # else everything is the same everywhere
-            parameter.data += 0.1 * torch.randn_like(parameter)
+    for parameter in model.parameters():  # else all places of an image are alike
+        parameter.data += 0.2 * torch.randn_like(parameter)
     model.save_pretrained(folder)
     processor.save_pretrained(folder)
     return folder
 
 
+@_seeded
 def make_random_depth_anything(folder: Path) -> Path:
     """DINOv2 and a DPT head, as Depth Anything V2."""
     backbone = hf.Dinov2Config(
@@ -48,6 +63,7 @@ def make_random_depth_anything(folder: Path) -> Path:
     return _save(folder, model, processor)
 
 
+@_seeded
 def make_random_upernet(folder: Path, classes: int = 150) -> Path:
     """ConvNeXt and UperNet's head, with ADE20K's number of classes by default."""
     backbone = hf.ConvNextConfig(
@@ -65,6 +81,7 @@ def make_random_upernet(folder: Path, classes: int = 150) -> Path:
     return _save(folder, hf.UperNetForSemanticSegmentation(config), processor)
 
 
+@_seeded
 def make_random_segformer(folder: Path, classes: int = 150) -> Path:
     """A SegFormer."""
     config = hf.SegformerConfig(
@@ -78,6 +95,7 @@ def make_random_segformer(folder: Path, classes: int = 150) -> Path:
     return _save(folder, hf.SegformerForSemanticSegmentation(config), processor)
 
 
+@_seeded
 def make_random_vitpose(folder: Path) -> Path:
     """A ViTPose with its simple decoder and COCO's 17 joints."""
     backbone = hf.VitPoseBackboneConfig(
@@ -90,9 +108,12 @@ def make_random_vitpose(folder: Path) -> Path:
         out_indices=[2],
     )
     config = hf.VitPoseConfig(backbone_config=backbone, num_labels=17, use_simple_decoder=True)
-    return _save(folder, hf.VitPoseForPoseEstimation(config), hf.VitPoseImageProcessor())
+    model = hf.VitPoseForPoseEstimation(config)
+    model.head.conv.bias.data += 1  # else it is sure of no joint
+    return _save(folder, model, hf.VitPoseImageProcessor())
 
 
+@_seeded
 def make_random_rt_detr(folder: Path) -> Path:
     """An RT-DETR that finds people in every image: its bias prefers them."""
     backbone = hf.RTDetrResNetConfig(
@@ -121,7 +142,7 @@ def make_random_rt_detr(folder: Path) -> Path:
     model = hf.RTDetrForObjectDetection(config)
     for name, parameter in model.named_parameters():
         if "class_embed" in name and name.endswith("bias"):
-            parameter.data[0] += 4
+            parameter.data[0] += 12
     return _save(folder, model, hf.RTDetrImageProcessor(size={"height": 64, "width": 64}))
 
 

@@ -21,7 +21,7 @@ from dream.catalogue.auxiliary import (
     find_auxiliary,
 )
 from dream.core.errors import FetchError, ModelError
-from dream.engine.vision.control_maps import networks
+from dream.engine.vision.control_maps import map_networks
 from dream.engine.vision.control_maps.ade20k import colour_classes
 from dream.engine.vision.control_maps.skeleton import draw_skeletons
 from dream.engine.vision.vision_models import ControlMap, VisionModels
@@ -88,8 +88,8 @@ def test_slopes_have_the_colours_of_their_directions(monkeypatch: pytest.MonkeyP
     rising_right = np.tile(np.linspace(0, 1, 64, dtype=np.float32), (64, 1))
     network = None
     for depth, channel in ((rising_right, 0), (rising_right.T, 1)):
-        monkeypatch.setattr(networks, "_estimate_depth", lambda *_, depth=depth: depth)
-        drawn = np.asarray(networks.draw_normals(network, Image.new("RGB", (64, 64))))  # type: ignore[arg-type]
+        monkeypatch.setattr(map_networks, "_estimate_depth", lambda *_, depth=depth: depth)
+        drawn = np.asarray(map_networks.draw_normals(network, Image.new("RGB", (64, 64))))  # type: ignore[arg-type]
         red, green, blue = drawn.reshape(-1, 3).mean(0)
         assert (red, green)[channel] > 200 and 120 < (red, green)[1 - channel] < 135
         assert blue > 200
@@ -97,9 +97,9 @@ def test_slopes_have_the_colours_of_their_directions(monkeypatch: pytest.MonkeyP
 
 def test_distances_are_turned_into_nearness(vision: VisionModels, photo: Image.Image) -> None:
     network = vision._networks["depth_anything"]
-    near = np.asarray(networks.draw_depth(network, photo), int)
+    near = np.asarray(map_networks.draw_depth(network, photo), int)
     network.model.config.depth_estimation_type = "metric"
-    far = np.asarray(networks.draw_depth(network, photo), int)
+    far = np.asarray(map_networks.draw_depth(network, photo), int)
     network.model.config.depth_estimation_type = "relative"
     assert np.abs(near + far - 255).max() <= 1
 
@@ -125,9 +125,9 @@ def test_a_segformer_does_as_well_and_one_with_other_classes_is_left_alone(
     assert find_auxiliary(UPERNET, (tmp_path,)) == tmp_path / "own"
     made = make(VisionModels(downloader_of(tmp_path)), "seg", photo)
     assert made.image.size == SIZE and list(made.facts) == ["segformer"]
-    wrong = networks.open_network(tmp_path / "clothes", "cpu")
+    wrong = map_networks.open_network(tmp_path / "clothes", "cpu")
     with pytest.raises(ModelError, match="knows 18 classes, not ADE20K's 150"):
-        networks.draw_areas(wrong, photo)
+        map_networks.draw_areas(wrong, photo)
 
 
 def test_the_depth_estimator_that_is_there_is_used(tmp_path: Path, photo: Image.Image) -> None:
@@ -164,11 +164,11 @@ def test_a_broken_network_is_one_line(folder: Path, tmp_path: Path) -> None:
         (broken / path.name).write_bytes(path.read_bytes())
     (broken / "model.safetensors").write_bytes(b"\0" * 64)
     with pytest.raises(ModelError, match="cannot be loaded") as error:
-        networks.open_network(broken, "cpu")
+        map_networks.open_network(broken, "cpu")
     assert "\n" not in str(error.value)
     (broken / "config.json").write_text(json.dumps({"model_type": "bert"}))
     with pytest.raises(ModelError, match="it is bert"):
-        networks.open_network(broken, "cpu")
+        map_networks.open_network(broken, "cpu")
 
 
 STANDING = {

@@ -33,7 +33,7 @@ from dream.options.text_mask import TextMask
 
 if TYPE_CHECKING:
     from dream.engine.vision.clipseg import ClipSeg
-    from dream.engine.vision.control_maps.networks import MapNetwork
+    from dream.engine.vision.control_maps.map_networks import MapNetwork
     from dream.engine.vision.depth_estimator import DepthEstimator
 
 T = TypeVar("T")
@@ -118,7 +118,7 @@ class VisionModels:
         plain = make_plain_map(kind, image, size)
         if plain is not None:
             return ControlMap(plain, {})
-        from dream.engine.vision.control_maps import networks
+        from dream.engine.vision.control_maps import map_networks
 
         fitted = resize_to_cover(image, *limit_map_size(size))
         if kind == "pose":
@@ -126,12 +126,12 @@ class VisionModels:
                 self._network_of(RT_DETR, device, report),
                 self._network_of(VITPOSE, device, report),
             )
-            return _sign(networks.draw_poses(*used, fitted), *used)
+            return _sign(map_networks.draw_poses(*used, fitted), *used)
         network = self._network_of(UPERNET if kind == "seg" else DEPTH_ANYTHING, device, report)
         draw = {
-            "seg": networks.draw_areas,
-            "depth": networks.draw_depth,
-            "normal": networks.draw_normals,
+            "seg": map_networks.draw_areas,
+            "depth": map_networks.draw_depth,
+            "normal": map_networks.draw_normals,
         }[kind]
         return _sign(draw(network, fitted), network)
 
@@ -163,7 +163,7 @@ class VisionModels:
     def _network_of(
         self, wanted: AuxiliaryModel, device: str, report: ProgressCallback
     ) -> MapNetwork:
-        from dream.engine.vision.control_maps.networks import open_network
+        from dream.engine.vision.control_maps.map_networks import open_network
 
         try:
             path = self._ensure_downloaded(wanted, report)
