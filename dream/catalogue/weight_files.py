@@ -164,6 +164,14 @@ def hash_weight_files(weights: WeightFiles) -> str:
     return hashlib.sha256(f"model_ema:{whole}".encode()).hexdigest() if weights.ema else whole
 
 
+def hash_network(path: Path) -> str:
+    """SHA-256 of one network, 64 hex digits: of a file, or of a component's folder in diffusers
+    layout. Raises OSError, and ModelError for a folder without weights."""
+    if path.is_dir():
+        return hash_weight_files(find_weights(path.parent, {path.name: "diffusers"}))
+    return hash_weight_files(WeightFiles((path,)))
+
+
 def _digest_of_files(weights: WeightFiles) -> str:
     if known := read_known_digest(weights.files):
         return known

@@ -14,7 +14,6 @@ from dream.core.errors import BadSetting
 from dream.core.file_names import is_folder, parse_path
 from dream.core.request import Request
 from dream.engine.interface import DeviceConfig, Engine
-from dream.options.launch_values import WorkersOption
 from dream.session import Session
 from dream.worker import open_engine
 from dream.worker.open_pool import open_workers, plan_workers
@@ -45,19 +44,31 @@ def create_session(launch: CliOptions, base: Request, *, previews: bool = False)
         low_memory=launch.low_memory,
         previews=previews,
     )
-    engine, base = _open_engine(launch.workers, registry, machine, base)
+    engine, base = _open_engine(launch, registry, machine, base)
     return Session(engine, registry, base, dry_run=launch.dry_run)
 
 
 def _open_engine(
-    workers: WorkersOption | None, registry: ModelRegistry, machine: DeviceConfig, base: Request
+    launch: CliOptions, registry: ModelRegistry, machine: DeviceConfig, base: Request
 ) -> tuple[Engine, Request]:
     """The engine with its workers; and the defaults, which have the number of threads. Raises
     BadSetting."""
+    workers = launch.workers
+    if launch.same_hardware and (workers is None or workers.ray is None):
+        raise BadSetting("--same_hardware is for the workers of --workers ray", "remove it")
     if workers is None:
         return open_engine(registry, machine=machine), base
     if workers.ray is not None:
-        raise BadSetting("--workers ray is not supported yet", "use --workers N")
+        from dream.cluster import open_ray_pool  # nobody else waits for it
+
+        pool = open_ray_pool(
+            registry,
+            machine,
+            address=workers.ray,
+            count=workers.number,
+            same_hardware=launch.same_hardware,
+        )
+        return pool, base if base.threads else replace(base, threads=pool.threads)
     plan = plan_workers(workers, machine.device)
     if base.threads is None:  # several share the processor; a line says its number
         base = replace(base, threads=plan.threads)

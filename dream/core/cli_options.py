@@ -149,7 +149,16 @@ class CliOptions:
         kind=WORKERS,
         section=_MACHINE,
         help="worker processes that render at once: auto (one for each GPU), a number,"
-        " cuda:0,cuda:1 or cpu:2; --from_file then writes a plan that --resume continues",
+        " cuda:0,cuda:1 or cpu:2, or of Ray: ray, ray:N, ray:ADDRESS; --from_file then writes a"
+        " plan that --resume continues",
+    )
+    same_hardware: bool = flag(
+        "--same_hardware",
+        kind=BOOLEAN_FLAG,
+        default=False,
+        section=_MACHINE,
+        help="with --workers ray, use only workers of one kind of processor and the same libraries,"
+        " so that each renders the same bits",
     )
     preview: str = flag(
         "--preview",

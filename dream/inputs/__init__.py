@@ -1,6 +1,13 @@
 """Opens input images and masks safely; the files may be from anyone."""
 
-from dream.inputs.image_file import ENDINGS, LoadedImage, hash_file, measure_image, open_picture
+from dream.inputs.image_file import (
+    ENDINGS,
+    LoadedImage,
+    hash_file,
+    measure_image,
+    open_picture,
+    read_bytes,
+)
 from dream.inputs.masks import (
     feather_mask,
     fill_transparent,
@@ -20,6 +27,7 @@ __all__ = [
     "mask_from_alpha",
     "measure_image",
     "open_picture",
+    "read_bytes",
     "read_mask",
     "resize_to_cover",
 ]

@@ -70,7 +70,7 @@ def open_picture(path: Path) -> LoadedImage:
     Raises InputError, in one line, for a file that does not exist, is truncated, is not an image,
     or is a decompression bomb.
     """
-    data = _read_bytes(path)
+    data = read_bytes(path)
     file, left_out = remove_bad_text(io.BytesIO(data))
 
     def decode(opened: Image) -> tuple[Image, Image | None, tuple[str, ...]]:
@@ -103,13 +103,15 @@ def measure_image(path: Path) -> tuple[int, int]:
 
 def hash_file(path: Path) -> str:
     """SHA-256 of the file's bytes, 64 hex digits. Raises InputError if it cannot be read."""
-    return hashlib.sha256(_read_bytes(path)).hexdigest()
+    return hashlib.sha256(read_bytes(path)).hexdigest()
 
 
 # ── the file ───────────────────────────────────────────────────────────────────────────────────
 
 
-def _read_bytes(path: Path) -> bytes:
+def read_bytes(path: Path) -> bytes:
+    """The content of an image file, undecoded. Raises InputError if it cannot be read, and for what
+    is not a regular file."""
     with _checked_file(path):
         return path.read_bytes()
 

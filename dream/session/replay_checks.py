@@ -16,7 +16,7 @@ from dream.catalogue.encoder_files import find_text_encoder
 from dream.catalogue.face_models import find_face_model
 from dream.catalogue.model_info import ModelInfo
 from dream.catalogue.taesd import require_decoder_file
-from dream.catalogue.weight_files import WeightFiles, find_weights, hash_weight_files
+from dream.catalogue.weight_files import hash_network
 from dream.core.bounded_reading import hash_regular
 from dream.core.errors import ModelError
 from dream.core.events import Events, Note
@@ -166,9 +166,7 @@ def _check_control_models(registry: ModelRegistry, recipe: Recipe, recorded: str
 
 def _hash_control_model(path: Path) -> str:
     try:
-        if path.is_dir():
-            return hash_weight_files(find_weights(path.parent, {path.name: "diffusers"}))
-        return hash_weight_files(WeightFiles((path,)))
+        return hash_network(path)
     except OSError as error:
         raise ModelError(f"{path} cannot be read: {error.strerror or error}") from error
 

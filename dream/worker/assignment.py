@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from itertools import count
 
+from dream.core.errors import DreamError, EngineError, ModelError, WorkerDied
+from dream.worker.pool_worker import WorkerLost
 from dream.worker.protocol import FinishTask, Task, get_model
 
 MAX_RETRIES = 2
@@ -32,6 +34,8 @@ class PoolJob:
     """How many workers were lost on it."""
     attempt: int = 0
     """The number of the attempt that runs; 0 while it waits, or is over."""
+    refusals: dict[str, str] = field(default_factory=dict)
+    """The workers that cannot run it, and why."""
 
     @property
     def order(self) -> tuple[bool, int]:
@@ -163,6 +167,15 @@ class JobAssignment:
             found.job.attempt = 0
         return found.job
 
+    def refuse(self, attempt: int, reason: str) -> PoolJob | None:
+        """A worker cannot run a job: it waits for another. The job, if it is still wanted."""
+        found = self._attempts.get(attempt)
+        job = self.end(attempt)
+        if found is not None and job is not None:
+            job.refusals[found.worker] = reason
+            self._wait(job)
+        return job
+
     def assign(self) -> list[Start]:
         """Give jobs to workers: one to each that is free, and then, while more jobs wait than there
         are workers, one more to wait at each that is busy, so that no worker waits for the
@@ -183,11 +196,21 @@ class JobAssignment:
             job
             for jobs in self._waiting.values()
             for job in jobs
-            if not any(_can_run(seat, job) for seat in self._seats.values())
+            if not any(_can_run(name, seat, job) for name, seat in self._seats.items())
         ]
         for job in homeless:
             self._waiting[job.owner].remove(job)
         return homeless
+
+    def explain_homeless(self, job: PoolJob, last_loss: WorkerLost) -> DreamError:
+        """Why no worker can run a job."""
+        if job.refusals:
+            return ModelError("; ".join(dict.fromkeys(job.refusals.values())))
+        if self._seats:
+            model = get_model(job.task)
+            return EngineError(f"no worker has the model {model}", "!models lists those there are")
+        hint = last_loss.hint or "!restart tries again"
+        return WorkerDied(f"no worker is left; the last one: {last_loss.reason}", hint)
 
     def _wait(self, job: PoolJob) -> None:
         insort(self._waiting.setdefault(job.owner, []), job, key=lambda job: job.order)
@@ -211,7 +234,7 @@ class JobAssignment:
         owners.sort(key=lambda owner: (running[owner], self._waiting[owner][0].order))
         for owner in owners:
             for job in self._waiting[owner][:_MOST_EXAMINED]:
-                able = [name for name, seat in seats.items() if _can_run(seat, job)]
+                able = [name for name, seat in seats.items() if _can_run(name, seat, job)]
                 if able:
                     model = get_model(job.task)
                     loaded = [name for name in able if model and seats[name].is_loaded(model)]
@@ -219,6 +242,6 @@ class JobAssignment:
         return None
 
 
-def _can_run(seat: _Seat, job: PoolJob) -> bool:
+def _can_run(name: str, seat: _Seat, job: PoolJob) -> bool:
     model = get_model(job.task)
-    return model is None or seat.has_model(model)
+    return name not in job.refusals and (model is None or seat.has_model(model))

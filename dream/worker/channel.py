@@ -55,7 +55,7 @@ class Channel:
         data = self._bytes(length)
         (job,) = _JOB.unpack_from(data)
         try:
-            message: Message = _Reader(io.BytesIO(memoryview(data)[_JOB.size :])).load()
+            message: Message = deserialize(memoryview(data)[_JOB.size :])
         except Exception as error:
             return UnreadableMessage(job, error)
         return message
@@ -90,10 +90,20 @@ class Channel:
 
 def pack_message(message: Message) -> bytes:
     """The bytes of a message. Raises PicklingError for classes that may not be sent."""
+    return _JOB.pack(job_of(message)) + serialize(message)
+
+
+def serialize(value: object) -> bytes:
+    """The bytes of a value of classes that may be sent. Raises PicklingError for others."""
     data = io.BytesIO()
-    data.write(_JOB.pack(job_of(message)))
-    _Writer(data, protocol=pickle.HIGHEST_PROTOCOL).dump(message)
+    _Writer(data, protocol=pickle.HIGHEST_PROTOCOL).dump(value)
     return data.getvalue()
+
+
+def deserialize(data: bytes | memoryview) -> Any:
+    """The value that `serialize` was called with. Imports nothing but Pillow. Raises
+    UnpicklingError, and other exceptions, for bytes of other classes or of another version."""
+    return _Reader(io.BytesIO(data)).load()
 
 
 class _Writer(pickle.Pickler):

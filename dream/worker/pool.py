@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from queue import Empty, SimpleQueue
 
-from dream.core.errors import DreamError, EngineError, WorkerDied
+from dream.core.errors import DreamError, EngineError
 from dream.core.events import Loading, Note, Waiting
 from dream.core.model_options import DEFAULT_OPTIONS, ModelOptions
 from dream.core.picture import Picture
@@ -22,6 +22,7 @@ from dream.core.recipe import Recipe
 from dream.core.stages import Stage
 from dream.engine.interface import EngineEvents, LoadEvents, Progress
 from dream.options.text_mask import TextMask
+from dream.worker import pool_worker
 from dream.worker.assignment import JobAssignment, PoolJob
 from dream.worker.pool_worker import PoolAnswer, PoolWorker, WorkerFactory, WorkerLost
 from dream.worker.protocol import (
@@ -40,7 +41,6 @@ from dream.worker.protocol import (
     TaskStarted,
     describe_again,
     died_too_often,
-    get_model,
 )
 
 _TICK = 1.0
@@ -69,10 +69,11 @@ class _Wake:
 
 class WorkerPool:
     """Implements `PoolEngine`. All methods but those of any thread (`interrupt`, `restart`,
-    `preload`, `list_loaded`, `get_memory_usage`) are for one thread."""
+    `preload`, `list_loaded`, `get_memory_usage`, `add_worker`) are for one thread."""
 
     def __init__(self, factories: Iterable[WorkerFactory]) -> None:
         self._inbox: SimpleQueue[tuple[str, PoolAnswer] | _Wake | None] = SimpleQueue()
+        self._joining: SimpleQueue[WorkerFactory] = SimpleQueue()
         self._assignment = JobAssignment()
         self._workers: dict[str, PoolWorker] = {}
         self._streams: dict[PoolJob, _Stream] = {}
@@ -81,10 +82,14 @@ class WorkerPool:
         self._last_loss = WorkerLost("none has started")
         self._restarted = False
         for factory in factories:
-            self.add_worker(factory)
+            self._make_worker(factory)
 
     def add_worker(self, factory: WorkerFactory) -> None:
-        """Give jobs to one more worker."""
+        """Give jobs to one more worker. From any thread."""
+        self._joining.put(factory)
+        self.wake()
+
+    def _make_worker(self, factory: WorkerFactory) -> None:
         names: list[str] = []
         worker = factory(lambda answer: self._inbox.put((names[0], answer)))
         names.append(worker.name)
@@ -189,6 +194,7 @@ class WorkerPool:
             if report is None:
                 raise KeyboardInterrupt
             if isinstance(report, _Wake):
+                self._assign()
                 break
             self._handle(*report)
             self._read_inbox()
@@ -230,17 +236,12 @@ class WorkerPool:
         return stream
 
     def _assign(self) -> None:
+        while not self._joining.empty():
+            self._make_worker(self._joining.get())
         for start in self._assignment.assign():
             self._workers[start.worker].start(start.attempt, start.job.task)
         for job in self._assignment.list_homeless():
-            self._end(job, error=self._explain_homeless(job))
-
-    def _explain_homeless(self, job: PoolJob) -> DreamError:
-        model = get_model(job.task)
-        if self._assignment.workers:
-            return EngineError(f"no worker has the model {model}", "!models lists those there are")
-        hint = self._last_loss.hint or "!restart tries again"
-        return WorkerDied(f"no worker is left; the last one: {self._last_loss.reason}", hint)
+            self._end(job, error=self._assignment.explain_homeless(job, self._last_loss))
 
     def _read_inbox(self) -> None:
         """Handle what has been reported, without waiting."""
@@ -262,6 +263,9 @@ class WorkerPool:
                 self._end(self._assignment.end(attempt), error=error)
             case TaskCancelled(attempt):
                 self._end(self._assignment.end(attempt), error=EngineError("it was cancelled"))
+            case pool_worker.TaskRefused(attempt, reason):
+                if (job := self._assignment.refuse(attempt, reason)) is not None:
+                    self._tell(job, Note(text=f"{reason}; another worker is used"), name)
             case TaskStarted():
                 pass
 

@@ -30,9 +30,20 @@ class WorkerLost:
     """Whether the running job may be to blame. Not where the worker was ended on purpose."""
 
 
-PoolAnswer = TaskStarted | TaskProgress | TaskDone | TaskFailed | TaskCancelled | WorkerLost
-"""Exactly one of TaskDone, TaskFailed and TaskCancelled ends a job, unless the worker is lost
-before."""
+@dataclass(frozen=True)
+class TaskRefused:
+    """This worker cannot run the job, and another may: its machine has another file of that name,
+    or none."""
+
+    job: int
+    reason: str
+
+
+PoolAnswer = (
+    TaskStarted | TaskProgress | TaskDone | TaskFailed | TaskCancelled | TaskRefused | WorkerLost
+)
+"""Exactly one of TaskDone, TaskFailed, TaskCancelled and TaskRefused ends a job, unless the worker
+is lost before."""
 
 Report = Callable[[PoolAnswer], None]
 """Tells the pool what happened. May be called from any thread, and does not block."""

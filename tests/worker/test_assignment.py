@@ -9,9 +9,11 @@ from dataclasses import dataclass, field
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from dream.core.errors import ModelError
 from dream.core.recipe import Recipe
 from dream.session.side_by_side import WINDOW, SaveOrder
 from dream.worker.assignment import MAX_RETRIES, JobAssignment, PoolJob
+from dream.worker.pool_worker import WorkerLost
 from dream.worker.protocol import FinishTask, RenderTask
 from tests.recipes import recipe
 
@@ -192,3 +194,32 @@ def test_a_cancelled_job_keeps_its_worker_until_it_has_stopped() -> None:
     assert jobs.assign() == []
     assert jobs.end(start.attempt) is None
     assert [one.job for one in jobs.assign()] == [waiting]
+
+
+def test_a_refused_job_goes_to_another_worker_and_never_back() -> None:
+    jobs = JobAssignment()
+    jobs.add_worker("one")
+    jobs.add_worker("two")
+    job = jobs.submit(RenderTask(recipe()))
+    (first,) = jobs.assign()
+    assert jobs.refuse(first.attempt, "the model random on one is another file") is job
+    assert jobs.refuse(first.attempt, "a late answer") is None
+    (second,) = jobs.assign()
+    assert {first.worker, second.worker} == {"one", "two"} and job.losses == 0
+    assert jobs.refuse(second.attempt, "two: there is no model random") is job
+    assert jobs.assign() == [] and jobs.list_homeless() == [job]
+    error = jobs.explain_homeless(job, WorkerLost(""))
+    assert isinstance(error, ModelError)
+    assert error.message == (
+        "the model random on one is another file; two: there is no model random"
+    )
+
+
+def test_a_cancelled_job_that_is_refused_is_over() -> None:
+    jobs = JobAssignment()
+    jobs.add_worker("one")
+    job = jobs.submit(RenderTask(recipe()))
+    (start,) = jobs.assign()
+    jobs.cancel(job)
+    assert jobs.refuse(start.attempt, "another file") is None
+    assert jobs.count_waiting == 0 and jobs.get_job("one") is None

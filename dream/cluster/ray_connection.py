@@ -1,0 +1,116 @@
+"""Connects to a Ray cluster, or starts one on this machine that nobody else can reach."""
+
+from __future__ import annotations
+
+import logging
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import Any
+
+from dream.core.errors import BadSetting, SetupError
+
+ATTEMPTS = 3
+"""Ray gives up after half a minute when the machine is busy; then it is started again."""
+OBJECT_STORE = 256 << 20
+"""Bytes of shared memory for images on the way. They are fetched at once, so few are there."""
+
+_QUIET = {
+    "RAY_USAGE_STATS_ENABLED": "0",
+    # Below `uv run`, Ray would send the current folder to the nodes and run uv there.
+    "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # what it will be by default; without it, a warning
+}
+_LOOPBACK = {
+    # Where Ray's processes listen: with this, at 127.0.0.1 only. (Ray sets it on systems where
+    # a firewall would ask.) Without it, on Linux, at all addresses.
+    "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
+    "RAY_AUTH_MODE": "token",
+    "RAY_worker_niceness": "0",  # as workers without Ray; by default Ray's give way to all others
+}
+
+
+def import_ray(loopback: bool) -> Any:
+    """The module, without usage statistics. Raises SetupError where it is not installed."""
+    os.environ.update(_QUIET)
+    if loopback:
+        os.environ.update(_LOOPBACK)
+        # For this run only; otherwise Ray writes one into the home folder.
+        os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex(32)
+    try:
+        import ray
+    except ImportError as error:
+        raise SetupError(
+            "--workers ray needs Ray, which is not installed",
+            "pip install 'dream-prompt[ray]', or --workers N for workers on this machine",
+        ) from error
+    return ray
+
+
+def connect(ray: Any, address: str) -> bool:
+    """Join the cluster at an address ("auto" finds the one of this machine), or start one here.
+    False if this process had joined one before. Raises BadSetting where there is none, SetupError
+    where none can be started."""
+    if ray.is_initialized():
+        return False
+    _silence_raylet()
+    if address.startswith("ray://"):
+        raise BadSetting(
+            f"--workers ray:{address} is not supported",
+            "run dream on a machine of the cluster, with --workers ray:auto",
+        )
+    common = {"log_to_driver": False, "logging_level": "critical", "configure_logging": False}
+    logging.getLogger("ray").setLevel(logging.CRITICAL)
+    if address:
+        try:
+            with _without_warnings():
+                ray.init(address=address, namespace="dream", **common)
+        except Exception as error:
+            raise BadSetting(
+                f"--workers ray:{address}: {_first_line(error)}",
+                "start Ray on this machine too: ray start --address=HOST:PORT",
+            ) from error
+        return True
+    for attempt in range(ATTEMPTS):
+        try:
+            with _without_warnings():
+                ray.init(
+                    address="local",
+                    namespace="dream",
+                    include_dashboard=False,
+                    object_store_memory=OBJECT_STORE,
+                    **common,
+                )
+            return True
+        except Exception as error:
+            with suppress(Exception):
+                ray.shutdown()
+            if attempt == ATTEMPTS - 1:
+                raise SetupError(
+                    f"Ray does not start: {_first_line(error)}",
+                    "try again, or --workers N for workers on this machine without Ray",
+                ) from error
+    return True
+
+
+def _silence_raylet() -> None:
+    """Ray's own process prints about workers that ended to standard output, whatever the logging
+    is set to: between paths and JSON. The pool tells about them."""
+    with suppress(ImportError, AttributeError):
+        from ray._private import worker
+
+        worker.print_to_stdstream = lambda data, ignore_prefix: None
+
+
+@contextmanager
+def _without_warnings() -> Iterator[None]:
+    import warnings
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0]

@@ -1,0 +1,42 @@
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dream.catalogue import ModelRegistry
+from dream.cluster.ray_connection import connect, import_ray
+from dream.core.errors import SetupError
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """For the nodes too: caches and crash files out of the user's way."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("XDG_CACHE_HOME", "XDG_STATE_HOME", "XDG_DATA_HOME"):
+            patch.setenv(name, str(tmp_path_factory.mktemp(name)))
+        yield
+
+
+@pytest.fixture(scope="session")
+def registry(random_models: Path) -> ModelRegistry:
+    return ModelRegistry([random_models], offline=True)
+
+
+@pytest.fixture(scope="session")
+def ray(_environment: None) -> Iterator[Any]:
+    """One cluster for all tests, which takes half a minute to start on a busy machine."""
+    if importlib.util.find_spec("ray") is None:
+        pytest.skip("ray is not installed")
+    module = import_ray(loopback=True)
+    try:
+        connect(module, "")
+    except SetupError as error:
+        pytest.skip(str(error))
+    yield module
+    with suppress(Exception):
+        module.shutdown()

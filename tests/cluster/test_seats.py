@@ -1,0 +1,76 @@
+"""Which worker goes where, on nodes as Ray describes them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from dream.cluster import open_ray_pool
+from dream.cluster.ray_connection import connect
+from dream.cluster.ray_pool import Seat, plan_seats
+from dream.core.errors import BadSetting
+
+
+def node(name: str, *, cpus: int = 8, gpus: int = 0, alive: bool = True) -> dict[str, Any]:
+    resources = {"CPU": float(cpus), "memory": 1e9} | ({"GPU": float(gpus)} if gpus else {})
+    address = f"10.0.0.{name[-1]}"
+    return {"NodeID": name, "Alive": alive, "NodeManagerAddress": address, "Resources": resources}
+
+
+def test_each_gpu_has_a_worker_and_each_node_without_has_one() -> None:
+    seats = plan_seats([node("n1", gpus=2), node("n2"), node("n3", alive=False)])
+    assert seats == [
+        Seat("n1", "10.0.0.1 gpu 0", gpu=True, threads=None),
+        Seat("n1", "10.0.0.1 gpu 1", gpu=True, threads=None),
+        Seat("n2", "10.0.0.2 cpu 0", gpu=False, threads=None),
+    ]
+
+
+def test_a_number_of_workers_shares_the_processors() -> None:
+    seats = plan_seats([node("n1", cpus=9), node("n2", cpus=2)], 5)
+    assert [(seat.name, seat.threads) for seat in seats] == [
+        ("10.0.0.1 cpu 0", 3),
+        ("10.0.0.1 cpu 1", 3),
+        ("10.0.0.1 cpu 2", 3),
+        ("10.0.0.2 cpu 0", 1),
+        ("10.0.0.2 cpu 1", 1),
+    ]
+    assert [seat.threads for seat in plan_seats([node("n1")], 1)] == [None]
+
+
+def test_gpus_come_first_and_no_more_than_asked_for() -> None:
+    nodes = [node("n1"), node("n2", gpus=4)]
+    assert [seat.gpu for seat in plan_seats(nodes, 3)] == [True] * 3
+    assert [seat.gpu for seat in plan_seats(nodes, 6)] == [True] * 4 + [False] * 2
+    assert plan_seats([node("n1", gpus=1)], 0) == [] == plan_seats([], 4)
+
+
+def test_names_are_unique() -> None:
+    first = plan_seats([node("n1")])
+    again = plan_seats([node("m1")], taken=[seat.name for seat in first])
+    assert first[0].name != again[0].name
+
+
+def test_ray_is_named_when_it_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    import sys
+
+    from dream.catalogue import ModelRegistry
+    from dream.core.errors import SetupError
+    from dream.engine.interface import DeviceConfig
+
+    monkeypatch.setitem(sys.modules, "ray", None)
+    for name in ("RAY_AUTH_MODE", "RAY_AUTH_TOKEN", "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"):
+        monkeypatch.setenv(name, "")
+    with pytest.raises(SetupError, match=r"pip install 'dream-prompt\[ray\]'"):
+        open_ray_pool(ModelRegistry([]), DeviceConfig())
+
+
+def test_a_client_connection_is_refused_with_what_works() -> None:
+    class NotJoined:
+        @staticmethod
+        def is_initialized() -> bool:
+            return False
+
+    with pytest.raises(BadSetting, match="run dream on a machine of the cluster"):
+        connect(NotJoined, "ray://head:10001")
