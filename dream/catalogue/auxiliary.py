@@ -30,6 +30,10 @@ class AuxiliaryModel:
     """`owner/name` of the repository to download."""
     task: str
     """The task, as it completes “the … model”."""
+    others: tuple[str, ...] = ()
+    """Other values of `model_type` that do the same; one that is in a models folder is used."""
+    classes: int = 0
+    """How many classes it knows, for a network that names what it sees; 0 is any number."""
 
     @property
     def name(self) -> str:
@@ -44,7 +48,26 @@ DEPTH = AuxiliaryModel("dpt", "Intel/dpt-hybrid-midas", "depth estimation")
 """Ranftl et al. 2021, arXiv:2103.13413; what Stable Diffusion 2's depth model was trained with."""
 
 
-AUXILIARY_MODELS = (CLIPSEG, DEPTH)
+DEPTH_ANYTHING = AuxiliaryModel(
+    "depth_anything",
+    "depth-anything/Depth-Anything-V2-Small-hf",
+    "depth map",
+    ("zoedepth", "dpt"),
+)
+"""Yang et al. 2024, arXiv:2406.09414; the size whose licence allows everything."""
+
+UPERNET = AuxiliaryModel(
+    "upernet", "openmmlab/upernet-convnext-small", "segmentation", ("segformer",), classes=150
+)
+"""Xiao et al. 2018, arXiv:1807.10221; on ADE20K."""
+
+VITPOSE = AuxiliaryModel("vitpose", "usyd-community/vitpose-base-simple", "pose")
+"""Xu et al. 2022, arXiv:2204.12484; on COCO."""
+
+RT_DETR = AuxiliaryModel("rt_detr", "PekingU/rtdetr_r50vd_coco_o365", "person detection")
+"""Zhao et al. 2023, arXiv:2304.08069; finds the people for VITPOSE."""
+
+AUXILIARY_MODELS = (CLIPSEG, DEPTH, DEPTH_ANYTHING, UPERNET, VITPOSE, RT_DETR)
 
 Downloader = Callable[[AuxiliaryModel, OnProgress, Callable[[str], None]], Path]
 """Returns the folder of an auxiliary model, downloaded if it is missing; see `ensure_auxiliary`."""
@@ -58,9 +81,15 @@ def refuse_download(
 
 
 def find_auxiliary(auxiliary: AuxiliaryModel, dirs: Sequence[Path]) -> Path | None:
-    """The model's folder: the one with its usual name, else the first of its type, else None."""
-    usual = (folder / auxiliary.name for folder in dirs)
-    return next((path for path in (*usual, *_folders(dirs)) if _is_of_kind(auxiliary, path)), None)
+    """The model's folder: the one with its usual name, else the first of its type, else one of its
+    other types, else None."""
+    folders = [*(folder / auxiliary.name for folder in dirs), *_folders(dirs)]
+    suitable = [path for path in folders if _has_its_classes(auxiliary, path)]
+    for kind in (auxiliary.kind, *auxiliary.others):
+        for path in suitable:
+            if get_model_type(path) == kind:
+                return path
+    return None
 
 
 def ensure_auxiliary(
@@ -96,9 +125,20 @@ def _folders(dirs: Sequence[Path]) -> Iterator[Path]:
         yield from (index.parent for index in sorted(folder.glob(f"*/{TRANSFORMERS_INDEX}")))
 
 
-def _is_of_kind(auxiliary: AuxiliaryModel, folder: Path) -> bool:
+def get_model_type(folder: Path) -> str:
+    """`model_type` in a folder's config.json; empty where there is none."""
+    kind = _read_config(folder).get("model_type")
+    return kind if isinstance(kind, str) else ""
+
+
+def _has_its_classes(auxiliary: AuxiliaryModel, folder: Path) -> bool:
+    named = _read_config(folder).get("id2label")
+    return not auxiliary.classes or (isinstance(named, dict) and len(named) == auxiliary.classes)
+
+
+def _read_config(folder: Path) -> dict[str, object]:
     try:
         config = read_json(folder / TRANSFORMERS_INDEX)
-        return isinstance(config, dict) and config.get("model_type") == auxiliary.kind
     except (OSError, ValueError):
-        return False
+        return {}
+    return config if isinstance(config, dict) else {}

@@ -59,6 +59,10 @@ class ConvertedNetwork:
         value = self.info.get("checked", {}).get(str(shapes))
         return value if isinstance(value, bool) else None
 
+    def crashed(self, shapes: object) -> bool:
+        """Whether a process ended when it ran these shapes for the first time."""
+        return self.info.get("trying") == str(shapes)
+
 
 class ConvertedNetworks:
     """The folder. What cannot be written is not kept; nothing here raises OSError but `add`."""
@@ -85,10 +89,11 @@ class ConvertedNetworks:
         self, key: str, write: Callable[[Path], None], about: Mapping[str, Any]
     ) -> ConvertedNetwork:
         """Keep a network: `write` is called with the path of its xml file. Raises OSError, and what
-        `write` raises."""
+        `write` raises. A process that ended while it wrote this network is an OSError, once."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        self._remove_partial()
-        partial = Path(tempfile.mkdtemp(prefix=f"{_PARTIAL}{os.getpid()}-", dir=self.folder))
+        if self._remove_partial(key):
+            raise OSError("converting it ended the process before; the next image tries it again")
+        partial = Path(tempfile.mkdtemp(prefix=f"{_PARTIAL}{os.getpid()}-{key}-", dir=self.folder))
         try:
             write(partial / XML)
             info = {"format": _FORMAT, **about, "files": _describe_files(partial)}
@@ -110,12 +115,21 @@ class ConvertedNetworks:
             partial = Path(tempfile.mkdtemp(prefix=f"{_PARTIAL}{os.getpid()}-", dir=self.folder))
             self._commit(partial, key, {"format": _FORMAT, "failure": why})
 
+    def set_trying(self, network: ConvertedNetwork, shapes: object | None) -> None:
+        """Remember that these shapes are being run for the first time, or None: if that ends the
+        process, the next one knows."""
+        trying = {} if shapes is None else {"trying": str(shapes)}
+        info = {name: value for name, value in network.info.items() if name != "trying"}
+        with suppress(OSError):
+            _write_info(network.folder, {**info, **trying})
+
     def set_checked(
         self, network: ConvertedNetwork, shapes: object, good: bool
     ) -> ConvertedNetwork:
         """Remember how the comparison with torch ended."""
         checked = {**network.info.get("checked", {}), str(shapes): good}
         info = {**network.info, "checked": checked}
+        info.pop("trying", None)
         with suppress(OSError):
             _write_info(network.folder, info)
         return ConvertedNetwork(network.folder, info)
@@ -142,14 +156,17 @@ class ConvertedNetworks:
             total -= _size(oldest)
             _delete(oldest)
 
-    def _remove_partial(self) -> None:
-        """Delete what processes that ended left half-written."""
+    def _remove_partial(self, key: str) -> bool:
+        """Delete what processes that ended left half-written; whether that key was among it."""
         import psutil
 
+        found = False
         for folder in self.folder.glob(f"{_PARTIAL}*"):
-            writer = folder.name.removeprefix(_PARTIAL).partition("-")[0]
+            writer, _, rest = folder.name.removeprefix(_PARTIAL).partition("-")
             if writer.isdigit() and not psutil.pid_exists(int(writer)):
+                found = found or rest.startswith(f"{key}-")
                 _delete(folder)
+        return found
 
 
 def _read_info(folder: Path) -> dict[str, Any] | None:

@@ -102,8 +102,7 @@ class NetworkForward:
             if network is None:
                 return None
             _require_good(network, call)
-            ready = self._compile(network, call)
-            result = ready(call.tensors)
+            ready, result = self._run_first(network, call)
         except _Unusable:
             raise
         except Exception as error:  # OpenVINO raises RuntimeError for everything, and others
@@ -128,6 +127,24 @@ class NetworkForward:
             raise _Unusable("the disk of the cache folder is full")
         self.report(Note(text=f"converting {self.name} for OpenVINO; this is done once"))
         return convert_and_keep(self.networks, key, self.module, call)
+
+    def _run_first(
+        self, network: ConvertedNetwork, call: NetworkCall
+    ) -> tuple[runtime.CompiledNetwork, Tensor]:
+        """Compile and run a network. Where that ends the process, the worker is started again, and
+        the image too: then torch answers. Raises _Unusable, and what is raised."""
+        if network.crashed(call.shapes):
+            self.networks.set_checked(network, call.shapes, False)
+            raise _Unusable("it ended the process before")
+        is_new = network.checked(call.shapes) is None
+        if is_new:
+            self.networks.set_trying(network, call.shapes)
+        try:
+            ready = self._compile(network, call)
+            return ready, ready(call.tensors)
+        finally:
+            if is_new:
+                self.networks.set_trying(network, None)
 
     def _compile(self, network: ConvertedNetwork, call: NetworkCall) -> runtime.CompiledNetwork:
         while len(self.compiled) >= self.kept:

@@ -10,19 +10,30 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from PIL import Image
 
-from dream.catalogue.auxiliary import CLIPSEG, DEPTH, AuxiliaryModel, Downloader
-from dream.core.errors import ModelError, OutOfMemory
+from dream.catalogue.auxiliary import (
+    CLIPSEG,
+    DEPTH,
+    DEPTH_ANYTHING,
+    RT_DETR,
+    UPERNET,
+    VITPOSE,
+    AuxiliaryModel,
+    Downloader,
+)
+from dream.core.errors import FetchError, ModelError, OutOfMemory
 from dream.core.events import Note
 from dream.engine.interface import Progress, ProgressCallback
 from dream.engine.loading.pipelines import LoadedModel
 from dream.engine.memory import low_memory as memory
 from dream.engine.tasks.task import TaskInputs
-from dream.engine.vision.control_maps.make_map import make_plain_map
+from dream.engine.vision.control_maps.make_map import limit_map_size, make_plain_map
 from dream.engine.vision.depth_conditioning import get_estimator_folder, is_depth_model
+from dream.inputs.masks import resize_to_cover
 from dream.options.text_mask import TextMask
 
 if TYPE_CHECKING:
     from dream.engine.vision.clipseg import ClipSeg
+    from dream.engine.vision.control_maps.map_networks import MapNetwork
     from dream.engine.vision.depth_estimator import DepthEstimator
 
 T = TypeVar("T")
@@ -43,7 +54,7 @@ class ControlMap(NamedTuple):
     image: Image.Image
     """RGB."""
     facts: dict[str, str]
-    """The SHA-256 of the network that computed it, under its kind; empty where none did."""
+    """The SHA-256 of each network that computed it, under its type; empty where none did."""
 
 
 class VisionModels:
@@ -53,6 +64,7 @@ class VisionModels:
         self._downloader = downloader
         self._clipseg: ClipSeg | None = None
         self._estimator: DepthEstimator | None = None
+        self._networks: dict[str, MapNetwork] = {}
 
     def compute_mask(
         self, device: str, report: ProgressCallback, image: Image.Image, text_mask: TextMask
@@ -104,16 +116,29 @@ class VisionModels:
         Raises ModelError, FetchError, OutOfMemory, SetupError.
         """
         plain = make_plain_map(kind, image, size)
-        if plain is None:
-            raise ModelError(
-                f"a map of kind {kind} cannot be made of an image",
-                "use a ready-made map with --control_raw",
+        if plain is not None:
+            return ControlMap(plain, {})
+        from dream.engine.vision.control_maps import map_networks
+
+        fitted = resize_to_cover(image, *limit_map_size(size))
+        if kind == "pose":
+            used = (
+                self._network_of(RT_DETR, device, report),
+                self._network_of(VITPOSE, device, report),
             )
-        return ControlMap(plain, {})
+            return _sign(map_networks.draw_poses(*used, fitted), *used)
+        network = self._network_of(UPERNET if kind == "seg" else DEPTH_ANYTHING, device, report)
+        draw = {
+            "seg": map_networks.draw_areas,
+            "depth": map_networks.draw_depth,
+            "normal": map_networks.draw_normals,
+        }[kind]
+        return _sign(draw(network, fitted), network)
 
     def close(self) -> None:
         """Unload the models."""
         self._clipseg = self._estimator = None
+        self._networks.clear()
 
     def _clipseg_of(self, device: str, report: ProgressCallback) -> ClipSeg:
         from dream.engine.vision.clipseg import open_clipseg
@@ -133,6 +158,23 @@ class VisionModels:
         now = self._estimator
         if now is None or (now.path, now.device) != (path, device):
             self._estimator = now = _load_or_raise(lambda: open_estimator(path, device), path)
+        return now
+
+    def _network_of(
+        self, wanted: AuxiliaryModel, device: str, report: ProgressCallback
+    ) -> MapNetwork:
+        from dream.engine.vision.control_maps.map_networks import open_network
+
+        try:
+            path = self._ensure_downloaded(wanted, report)
+        except (FetchError, ModelError) as error:
+            hint = f"{error.hint}; or" if error.hint else ""
+            error.hint = f"{hint} use a ready-made map with --control_raw".strip()
+            raise
+        now = self._networks.get(wanted.kind)
+        if now is None or (now.path, now.device) != (path, device):
+            now = _load_or_raise(lambda: open_network(path, device), path)
+            self._networks[wanted.kind] = now
         return now
 
     def _ensure_downloaded(self, helper: AuxiliaryModel, report: ProgressCallback) -> Path:
@@ -156,6 +198,10 @@ class ControlMaps:
         drawn = self._models.make_control_map(self._device, self._report, kind, image, size)
         self.networks |= drawn.facts
         return drawn.image
+
+
+def _sign(drawn: Image.Image, *used: MapNetwork) -> ControlMap:
+    return ControlMap(drawn, {network.kind: network.sha256 for network in used})
 
 
 def _load_or_raise(work: Callable[[], T], path: Path) -> T:

@@ -102,3 +102,18 @@ def test_what_a_dead_process_left_half_written_is_removed(networks: ConvertedNet
     write()(left / XML)
     networks.add("a", write(), {})
     assert not left.exists()
+    left = networks.folder / f".partial-{2**22 + 1}-b-x"
+    left.mkdir()
+    with pytest.raises(OSError, match="ended the process before"):
+        networks.add("b", write(), {})
+    networks.add("b", write(), {})
+
+
+def test_shapes_that_ended_a_process_are_known(networks: ConvertedNetworks) -> None:
+    network = networks.add("a", write(), {})
+    networks.set_trying(network, ((1, 4),))
+    found = networks.find("a")
+    assert found is not None and found.crashed(((1, 4),)) and not found.crashed(((2, 4),))
+    networks.set_trying(found, None)
+    found = networks.find("a")
+    assert found is not None and not found.crashed(((1, 4),))
