@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import secrets
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
@@ -13,11 +14,14 @@ from dream.core.errors import BadSetting, SetupError
 
 ATTEMPTS = 3
 """Ray gives up after half a minute when the machine is busy; then it is started again."""
+CONNECT_TIMEOUT = 10.0
+"""Seconds."""
 OBJECT_STORE = 256 << 20
 """Bytes of shared memory for images on the way. They are fetched at once, so few are there."""
 
 _QUIET = {
     "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_BACKEND_LOG_LEVEL": "error",  # its warnings go to standard error, between dream's lines
     # Below `uv run`, Ray would send the current folder to the nodes and run uv there.
     "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # what it will be by default; without it, a warning
@@ -55,11 +59,7 @@ def connect(ray: Any, address: str) -> bool:
     if ray.is_initialized():
         return False
     _silence_raylet()
-    if address.startswith("ray://"):
-        raise BadSetting(
-            f"--workers ray:{address} is not supported",
-            "run dream on a machine of the cluster, with --workers ray:auto",
-        )
+    _check_address(address)
     common = {"log_to_driver": False, "logging_level": "critical", "configure_logging": False}
     logging.getLogger("ray").setLevel(logging.CRITICAL)
     if address:
@@ -67,8 +67,11 @@ def connect(ray: Any, address: str) -> bool:
             with _without_warnings():
                 ray.init(address=address, namespace="dream", **common)
         except Exception as error:
+            reason = _first_line(error)
+            if "Could not find any running Ray instance" in reason:
+                reason = "no Ray cluster runs on this machine"
             raise BadSetting(
-                f"--workers ray:{address}: {_first_line(error)}",
+                f"--workers ray:{address}: {reason}",
                 "start Ray on this machine too: ray start --address=HOST:PORT",
             ) from error
         return True
@@ -92,6 +95,31 @@ def connect(ray: Any, address: str) -> bool:
                     "try again, or --workers N for workers on this machine without Ray",
                 ) from error
     return True
+
+
+def _check_address(address: str) -> None:
+    """Raises BadSetting for an address of another kind, and where nothing listens: Ray would wait
+    for two minutes and print what it does to standard error."""
+    if address.startswith("//"):
+        raise BadSetting(
+            f"--workers ray:{address} is not supported",
+            "run dream on a machine of the cluster, with --workers ray:auto",
+        )
+    host, colon, port = address.rpartition(":")
+    if not colon:
+        if address not in ("", "auto"):
+            raise BadSetting(
+                f"--workers ray:{address} has no port", f"use --workers ray:{address}:6379"
+            )
+        return
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), CONNECT_TIMEOUT).close()
+    except (OSError, ValueError, OverflowError) as error:
+        reason = getattr(error, "strerror", None) or _first_line(error)
+        raise BadSetting(
+            f"--workers ray:{address}: {reason}",
+            "it is the address of ray start --head: HOST:6379 by default",
+        ) from error
 
 
 def _silence_raylet() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from dream.cluster import open_ray_pool
 from dream.cluster.ray_connection import connect
 from dream.cluster.ray_pool import Seat, plan_seats
 from dream.core.errors import BadSetting
+from dream.options.launch_values import WORKERS
 
 
 def node(name: str, *, cpus: int = 8, gpus: int = 0, alive: bool = True) -> dict[str, Any]:
@@ -66,11 +68,31 @@ def test_ray_is_named_when_it_is_missing(monkeypatch: pytest.MonkeyPatch) -> Non
         open_ray_pool(ModelRegistry([]), DeviceConfig())
 
 
-def test_a_client_connection_is_refused_with_what_works() -> None:
-    class NotJoined:
-        @staticmethod
-        def is_initialized() -> bool:
-            return False
+class NotJoined:
+    """Ray before it has joined a cluster; with nothing else, so that nothing else is called."""
 
-    with pytest.raises(BadSetting, match="run dream on a machine of the cluster"):
-        connect(NotJoined, "ray://head:10001")
+    @staticmethod
+    def is_initialized() -> bool:
+        return False
+
+
+@pytest.mark.parametrize(
+    ("value", "reason"),
+    [
+        ("ray://head:10001", r"ray:\S+ is not supported \(run dream on a machine of the cluster"),
+        ("ray:head", r"ray:head has no port \(use --workers ray:head:6379"),
+        ("ray:127.0.0.1:99999", r"ray:127.0.0.1:99999: "),
+    ],
+)
+def test_an_address_that_cannot_be_used_is_refused_with_what_works(value: str, reason: str) -> None:
+    address = WORKERS.read([value]).ray
+    assert address is not None
+    with pytest.raises(BadSetting, match=reason):
+        connect(NotJoined, address)
+
+
+def test_an_address_where_nothing_listens_is_refused_at_once() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    with pytest.raises(BadSetting, match=f"127.0.0.1:{port}: Connection refused"):
+        connect(NotJoined, f"127.0.0.1:{port}")
