@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,6 +21,9 @@ from dream.web.services import WebServices
 _MAX_CONNECTIONS = 400
 _STOP_TIMEOUT = 3
 """Seconds that open requests get at the end."""
+_SWITCH_INTERVAL = 0.0005
+"""Seconds after which a thread that computes lets another one run; Python's own 0.005 is as long as
+a request's work, and a key would wait for several of those."""
 
 
 class WebServer:
@@ -65,6 +69,8 @@ class WebServer:
         self._socket.close()
 
     def _run(self) -> None:
+        # Requests are answered beside the prompt, in one process: it gets its turn sooner.
+        sys.setswitchinterval(_SWITCH_INTERVAL)
         self._server.run(sockets=[self._socket])
 
 
