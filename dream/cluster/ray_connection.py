@@ -21,7 +21,6 @@ OBJECT_STORE = 256 << 20
 
 _QUIET = {
     "RAY_USAGE_STATS_ENABLED": "0",
-    "RAY_BACKEND_LOG_LEVEL": "error",  # its warnings go to standard error, between dream's lines
     # Below `uv run`, Ray would send the current folder to the nodes and run uv there.
     "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # what it will be by default; without it, a warning
