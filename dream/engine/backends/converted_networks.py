@@ -59,9 +59,9 @@ class ConvertedNetwork:
         value = self.info.get("checked", {}).get(str(shapes))
         return value if isinstance(value, bool) else None
 
-    def crashed(self, shapes: object) -> bool:
-        """Whether a process ended when it ran these shapes for the first time."""
-        return self.info.get("trying") == str(shapes)
+    def crashed(self, attempt: object) -> bool:
+        """Whether a process ended in this attempt to run it."""
+        return str(attempt) in _list_crashed(self.info)
 
 
 class ConvertedNetworks:
@@ -115,11 +115,12 @@ class ConvertedNetworks:
             partial = Path(tempfile.mkdtemp(prefix=f"{_PARTIAL}{os.getpid()}-", dir=self.folder))
             self._commit(partial, key, {"format": _FORMAT, "failure": why})
 
-    def set_trying(self, network: ConvertedNetwork, shapes: object | None) -> None:
-        """Remember that these shapes are being run for the first time, or None: if that ends the
-        process, the next one knows."""
-        trying = {} if shapes is None else {"trying": str(shapes)}
-        info = {name: value for name, value in network.info.items() if name != "trying"}
+    def set_trying(self, network: ConvertedNetwork, attempt: object | None) -> None:
+        """Remember what is being tried for the first time, or None when that has ended: if it ends
+        the process, the next one knows."""
+        info = {**network.info, "crashed": _list_crashed(network.info)}
+        info.pop("trying", None)
+        trying = {} if attempt is None else {"trying": str(attempt)}
         with suppress(OSError):
             _write_info(network.folder, {**info, **trying})
 
@@ -128,7 +129,8 @@ class ConvertedNetworks:
     ) -> ConvertedNetwork:
         """Remember how the comparison with torch ended."""
         checked = {**network.info.get("checked", {}), str(shapes): good}
-        info = {**network.info, "checked": checked}
+        crashed = _list_crashed(network.info)
+        info = {**network.info, "checked": checked, "crashed": crashed}
         info.pop("trying", None)
         with suppress(OSError):
             _write_info(network.folder, info)
@@ -167,6 +169,13 @@ class ConvertedNetworks:
                 found = found or rest.startswith(f"{key}-")
                 _delete(folder)
         return found
+
+
+def _list_crashed(info: Mapping[str, Any]) -> list[str]:
+    """The attempts that ended a process, with one that was never reported as ended."""
+    known = info.get("crashed", [])
+    last = [info["trying"]] if "trying" in info else []
+    return sorted({*map(str, known), *map(str, last)}) if isinstance(known, list) else last
 
 
 def _read_info(folder: Path) -> dict[str, Any] | None:

@@ -132,27 +132,31 @@ class NetworkForward:
         self, network: ConvertedNetwork, call: NetworkCall
     ) -> tuple[runtime.CompiledNetwork, Tensor]:
         """Compile and run a network. Where that ends the process, the worker is started again, and
-        the image too: then torch answers. Raises _Unusable, and what is raised."""
-        if network.crashed(call.shapes):
-            self.networks.set_checked(network, call.shapes, False)
-            raise _Unusable("it ended the process before")
+        the image too: then with variable sizes, and if that ends it as well, torch answers. Raises
+        _Unusable, and what is raised."""
+        variable = network.crashed(call.shapes)
+        attempt = (call.shapes, "variable") if variable else call.shapes
+        if network.crashed(attempt):
+            raise _Unusable("it ends the process")
         is_new = network.checked(call.shapes) is None
         if is_new:
-            self.networks.set_trying(network, call.shapes)
+            self.networks.set_trying(network, attempt)
         try:
-            ready = self._compile(network, call)
+            ready = self._compile(network, call, variable)
             return ready, ready(call.tensors)
         finally:
             if is_new:
                 self.networks.set_trying(network, None)
 
-    def _compile(self, network: ConvertedNetwork, call: NetworkCall) -> runtime.CompiledNetwork:
+    def _compile(
+        self, network: ConvertedNetwork, call: NetworkCall, variable: bool
+    ) -> runtime.CompiledNetwork:
         while len(self.compiled) >= self.kept:
             self.compiled.popitem(last=False)
         if measure_free_memory("cpu") < count_bytes(self.module):
             raise MemoryError
         dtype = next(self.module.parameters()).dtype
-        return runtime.CompiledNetwork(network.xml, call.shapes, dtype)
+        return runtime.CompiledNetwork(network.xml, None if variable else call.shapes, dtype)
 
     def _compare(self, result: Tensor, args: Any, kwargs: Any) -> bool:
         expected = self._original(*args, **kwargs)

@@ -65,12 +65,16 @@ def convert(module: torch.nn.Module, call: NetworkCall, xml: Path) -> None:
 class CompiledNetwork:
     """A converted network, ready to run for tensors of certain shapes."""
 
-    def __init__(self, xml: Path, shapes: Sequence[Sequence[int]], dtype: torch.dtype) -> None:
-        """dtype: of the arithmetic. Raises any exception for a file that is damaged."""
+    def __init__(
+        self, xml: Path, shapes: Sequence[Sequence[int]] | None, dtype: torch.dtype
+    ) -> None:
+        """shapes: None for variable sizes, which OpenVINO optimises less. dtype: of the arithmetic.
+        Raises any exception for a file that is damaged."""
         openvino = import_openvino()
         core = _core()
         model = core.read_model(str(xml))
-        model.reshape(dict(zip(model.inputs, map(list, shapes), strict=True)))
+        if shapes is not None:
+            model.reshape(dict(zip(model.inputs, map(list, shapes), strict=True)))
         compiled = core.compile_model(
             model,
             "CPU",

@@ -114,6 +114,10 @@ def test_shapes_that_ended_a_process_are_known(networks: ConvertedNetworks) -> N
     networks.set_trying(network, ((1, 4),))
     found = networks.find("a")
     assert found is not None and found.crashed(((1, 4),)) and not found.crashed(((2, 4),))
-    networks.set_trying(found, None)
+    networks.set_trying(network, None)  # by the process that tried
+    ended = networks.find("a")
+    assert ended is not None and not ended.crashed(((1, 4),))
+    networks.set_trying(found, "variable")  # by the next process
+    assert networks.set_checked(found, ((1, 4),), True).crashed(((1, 4),))
     found = networks.find("a")
-    assert found is not None and not found.crashed(((1, 4),))
+    assert found is not None and found.crashed(((1, 4),)) and not found.crashed("variable")

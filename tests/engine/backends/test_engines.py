@@ -21,7 +21,7 @@ from dream.core.picture import Picture
 from dream.engine import create_generator
 from dream.engine.backends import engines as module
 from dream.engine.backends import openvino_runtime
-from dream.engine.backends.converted_networks import BIN, ConvertedNetworks
+from dream.engine.backends.converted_networks import BIN, INFO, ConvertedNetworks
 from dream.engine.backends.engines import Engines
 from dream.engine.backends.network_call import NetworkCall
 from dream.engine.image_generator import ImageGenerator
@@ -236,6 +236,39 @@ def test_a_damaged_network_is_converted_again(
 
 
 @needs_openvino
+def test_what_ended_the_process_is_compiled_for_variable_sizes_and_then_left_to_torch(
+    generator: ImageGenerator, networks: ConvertedNetworks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    render(generator, engine=OPENVINO, steps=2)
+    plain, _ = render(generator, steps=2)
+    loaded = generator.load("random", lambda _: None)
+    seen: list[Any] = []
+    compiled = openvino_runtime.CompiledNetwork.__init__
+
+    def watch(self: Any, xml: Path, shapes: Any, dtype: torch.dtype) -> None:
+        seen.append(shapes)
+        compiled(self, xml, shapes, dtype)
+
+    monkeypatch.setattr(openvino_runtime.CompiledNetwork, "__init__", watch)
+    before = {info: info.read_text() for info in networks.folder.glob(f"*/{INFO}")}
+    mark_crashes(networks, "{}")
+    loaded.compiled.clear()
+    picture, notes = render(generator, engine=OPENVINO, steps=2)
+    assert (seen, notes) == ([None] * 2, []) and picture.recipe.engine == OPENVINO
+    assert difference(picture, plain) <= 2
+    mark_crashes(networks, "({}, 'variable')")
+    loaded.compiled.clear()
+    picture, notes = render(generator, engine=OPENVINO, steps=2)
+    assert notes[0] == (
+        "OpenVINO cannot run the unet of random: it ends the process; using torch for it"
+    )
+    assert picture.sha256 == plain.sha256 and picture.recipe.engine == TORCH
+    for info, text in before.items():
+        info.write_text(text)
+    loaded.compiled.clear()
+
+
+@needs_openvino
 def test_what_cannot_be_converted_is_left_to_torch_and_remembered(
     generator: ImageGenerator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -289,6 +322,17 @@ def test_an_engine_that_is_not_here_is_named(
         assert "--engine torch" in (caught.value.hint or "")
     picture, notes = render(generator, engine=AUTO)
     assert picture.recipe.engine == TORCH and notes == []
+
+
+def mark_crashes(networks: ConvertedNetworks, attempt: str) -> None:
+    """What processes leave that end while they compile: for all shapes known so far."""
+    for info in networks.folder.glob(f"*/{INFO}"):
+        network = networks.find(info.parent.name)
+        assert network is not None
+        for shapes in network.info.get("checked", {}):
+            networks.set_trying(network, attempt.format(shapes))
+            network = networks.find(info.parent.name)
+            assert network is not None
 
 
 def replace_missing(name: str, row: Any) -> Any:
