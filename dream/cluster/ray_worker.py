@@ -277,6 +277,8 @@ def to_reason(error: BaseException) -> str:
         return "Ray ended it because its machine was short of memory"
     if isinstance(error, ray.exceptions.GetTimeoutError):
         return "its actor did not start in time"
+    if isinstance(error, ray.exceptions.ActorUnschedulableError):
+        return "its node left the cluster"  # each actor is bound to one
     if isinstance(error, ray.exceptions.RayActorError):
         dead_node = "node" in text and any(word in text for word in ("died", "dead", "terminated"))
         if dead_node and "worker process" not in text:

@@ -96,3 +96,13 @@ def test_an_address_where_nothing_listens_is_refused_at_once() -> None:
         port = server.getsockname()[1]
     with pytest.raises(BadSetting, match=f"127.0.0.1:{port}: Connection refused"):
         connect(NotJoined, f"127.0.0.1:{port}")
+
+
+def test_the_reason_of_a_loss_is_in_a_few_words() -> None:
+    errors = pytest.importorskip("ray").exceptions
+    from dream.cluster.ray_worker import to_reason
+
+    gone = errors.ActorUnschedulableError("The node specified via NodeAffinity… soft=False")
+    assert to_reason(gone) == "its node left the cluster"
+    assert to_reason(errors.GetTimeoutError("…")) == "its actor did not start in time"
+    assert to_reason(ValueError("one\ntwo")) == "one"
