@@ -15,9 +15,10 @@ import argparse
 import statistics
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -39,9 +40,11 @@ from training.shape_classifier import load_reader, read_kinds
 
 @dataclass
 class Row:
-    """What was measured with one interval."""
+    """What was measured with one setting."""
 
-    interval: int | None
+    title: str
+    changes: Mapping[str, Any]
+    """Of the recipe."""
     seconds: list[float] = field(default_factory=list)
     psnr: list[float] = field(default_factory=list)
     images: list[Image.Image] = field(default_factory=list)
@@ -54,18 +57,19 @@ def compute_psnr(image: Image.Image, original: Image.Image) -> float:
     return 10 * float(np.log10(255**2 / error)) if error else 99.0
 
 
-def measure(prompts: int, intervals: Sequence[int]) -> Iterator[str]:
-    """The rows of the table."""
+def measure(prompts: int, settings: Mapping[str, Mapping[str, Any]], switch: str) -> Iterator[str]:
+    """The rows of the table: what each value of a switch changes in the recipe. The first is what
+    the others are compared with."""
     generator = create_generator(ModelRegistry([get_shipped_models_dir()]).get_model)
     wanted = draw_paper(singles=prompts).singles
-    rows = [Row(None), *map(Row, intervals)]
+    rows = [Row(title, changes) for title, changes in settings.items()]
     plain = Recipe(
         prompt="", negative="", steps=20, seed=0, width=256, height=256, cfg_scale=3.0,
         sampler="dpmpp_2m_karras", model="tiny",
     )  # fmt: skip
     for seed, scene in enumerate(wanted):
         for row in rows:
-            recipe = replace(plain, prompt=plainly(scene), seed=seed, cache=row.interval)
+            recipe = replace(plain, prompt=plainly(scene), seed=seed, **row.changes)
             began = time.process_time()
             image = generator.generate(recipe, lambda event: None).image
             row.seconds.append(time.process_time() - began)
@@ -73,7 +77,7 @@ def measure(prompts: int, intervals: Sequence[int]) -> Iterator[str]:
             row.psnr.append(compute_psnr(image, rows[0].images[-1]))
     reader = load_reader()
     usual = statistics.median(rows[0].seconds)
-    yield "| `--cache` | time | right | PSNR, median | least |"
+    yield f"| `{switch}` | time | right | PSNR, median | least |"
     yield "|---|---|---|---|---|"
     for row in rows:
         right = 0
@@ -87,7 +91,7 @@ def measure(prompts: int, intervals: Sequence[int]) -> Iterator[str]:
             )
         share = statistics.median(row.seconds) / usual
         quality = f"{statistics.median(row.psnr):.1f} dB | {min(row.psnr):.1f} dB"
-        yield f"| {row.interval or 'off'} | {share:.2f} | {right / len(wanted):.1%} | {quality} |"
+        yield f"| {row.title} | {share:.2f} | {right / len(wanted):.1%} | {quality} |"
 
 
 def measure_real(side: int, steps: int, rounds: int, intervals: Sequence[int]) -> Iterator[object]:
@@ -128,7 +132,9 @@ def main() -> None:
         for row in measure_real(chosen.side, chosen.steps, chosen.rounds, chosen.intervals):
             print(row, flush=True)
         return
-    for line in measure(chosen.prompts, chosen.intervals):
+    settings: dict[str, dict[str, Any]] = {"off": {}}
+    settings |= {str(interval): {"cache": interval} for interval in chosen.intervals}
+    for line in measure(chosen.prompts, settings, "--cache"):
         print(line, flush=True)
 
 
