@@ -120,7 +120,7 @@ def test_seeds_come_with_the_prompt_they_made(tmp_path: Path) -> None:
 
 def test_settings_are_completed_with_their_values(tmp_path: Path) -> None:
     session = fake_session(tmp_path, FakeEngine(), "tiny", "two words")
-    assert completed(session, "!set up") == ["!set upscale", "!set upscaler", "!set upscale_tile"]
+    assert completed(session, "!set upscaler") == ["!set upscaler"]
     assert completed(session, "!set sampler k_eu") == [
         "!set sampler k_euler",
         "!set sampler k_euler_a",
