@@ -14,6 +14,7 @@ from dream.core.bounded_reading import read_bounded
 CHECKPOINTS, DENOISERS, TEXT_ENCODERS, VAES = "checkpoints", "denoisers", "text encoders", "vaes"
 LORAS, CONTROLNETS, EMBEDDINGS, UPSCALERS = "loras", "controlnets", "embeddings", "upscalers"
 TOKENIZERS, FACES = "tokenizers", "faces"
+IP_ADAPTERS, CLIP_VISION = "IP-Adapters", "CLIP vision encoders"
 
 FOLDERS: Mapping[str, tuple[str, ...]] = {
     CHECKPOINTS: ("checkpoints", "Stable-diffusion", "Stable-Diffusion"),
@@ -28,6 +29,8 @@ FOLDERS: Mapping[str, tuple[str, ...]] = {
     EMBEDDINGS: ("embeddings", "Embeddings"),
     UPSCALERS: ("upscale_models", "ESRGAN", "RealESRGAN", "upscalers"),
     TOKENIZERS: ("tokenizers",),
+    IP_ADAPTERS: ("ipadapter", "ip_adapter", "IpAdapter", "ip-adapter", "ipadapter-flux"),
+    CLIP_VISION: ("clip_vision", "ClipVision", "image_encoder"),
     FACES: ("faces", "facerestore_models", "facedetection", "GFPGAN", "Codeformer"),
 }
 """The names of folders, by what they hold."""
@@ -40,6 +43,8 @@ _INVOKEAI: Mapping[str, tuple[str, ...]] = {
     VAES: ("*/vae",),
     LORAS: ("*/lora",),
     CONTROLNETS: ("*/controlnet", "*/t2i_adapter", "*/control_lora"),
+    IP_ADAPTERS: ("*/ip_adapter",),
+    CLIP_VISION: ("any/clip_vision",),
     EMBEDDINGS: ("*/embedding",),
     TEXT_ENCODERS: ("any/*encoder",),
 }
@@ -57,6 +62,8 @@ _EXTRA_KEYS: Mapping[str, tuple[str, ...]] = {
     UPSCALERS: ("upscale_models",),
     TOKENIZERS: (),
     FACES: ("facerestore_models", "facedetection"),
+    IP_ADAPTERS: ("ipadapter",),
+    CLIP_VISION: ("clip_vision",),
 }
 """ComfyUI's keys in that file."""
 _MAX_EXTRA_BYTES = 100_000

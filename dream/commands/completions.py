@@ -13,6 +13,7 @@ from dream.catalogue.adapter_registry import AdapterRegistry
 from dream.catalogue.control_files import find_control_models
 from dream.catalogue.encoder_files import find_text_encoders
 from dream.catalogue.face_models import list_face_models
+from dream.catalogue.image_prompt_files import find_image_prompt_models
 from dream.catalogue.lora_info import LoraInfo, fits
 from dream.catalogue.wildcard_files import WildcardFiles
 from dream.commands import Command, Context, is_command, list_topics
@@ -113,9 +114,15 @@ class LineCompletions:
                     return [(name, "") for name in names if name.startswith(typed)]
                 case "control":
                     return self._controls(typed)
+                case "image_prompt":
+                    paths = self._files.find_values("picture", typed.lstrip("\"'"))
+                    return [(path, "") for path in paths]
                 case "control_model":
                     controls = find_control_models(session.registry.models_dirs)
                     return [(name, "") for name in controls if name.startswith(typed)]
+                case "image_prompt_model":
+                    adapters = find_image_prompt_models(session.registry.models_dirs)
+                    return [(name, "") for name in adapters if name.startswith(typed)]
                 case "wildcard":
                     return _wildcards(session, typed)
                 case "picture" | "file" | "folder":

@@ -12,7 +12,7 @@ from dream.core.errors import BadLine
 from dream.core.events import Events, Note
 from dream.core.request import Request
 from dream.engine.interface import Progress
-from dream.options.control import describe_control
+from dream.options.control import ImagePrompt, describe_control, describe_image_prompt
 from dream.options.option_type import MAX_SEED
 from dream.options.syntax_table import INVOKEAI, SYNTAXES, WEIGHTINGS, get_default_weighting
 from dream.prompt import (
@@ -95,5 +95,6 @@ def _explain(request: Request) -> Iterator[str]:
     if hint := suggest_syntax(request.prompt, syntax):
         yield hint
     yield from map(describe_control, request.control or ())
+    yield from (describe_image_prompt(ImagePrompt(*one)) for one in request.image_prompt or ())
     if not (parsed.positive.is_plain and parsed.negative.is_plain):
         yield f"--weighting {weighting}: {WEIGHTINGS[weighting]}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 
 from dream.core.request import Request
-from dream.options.control import Control
+from dream.options.control import Control, ImagePrompt
 from dream.options.lora import Hypernet, Lora
 from dream.options.option_type import Upscale
 from dream.options.outpaint import Embiggen, Outcrop, Shift
@@ -82,6 +82,10 @@ class Recipe:
     """One of CONTROL_MODES but BALANCED, which is None."""
     control_raw: bool = False
     """Whether the control images are used as they are."""
+    image_prompt: tuple[ImagePrompt, ...] | None = None
+    """Images that say what to generate, with paths; never empty."""
+    image_prompt_model: str | None = None
+    """The name of the IP-Adapter that reads them; None without any."""
     strength: float | None = None
     """Above 0, up to 1: the share of the denoising steps that run. None without init_img, outcrop
     and out_direction."""

@@ -12,7 +12,14 @@ from pathlib import Path
 from typing import Any
 
 from dream.core.file_names import parse_path
-from dream.options.control import CONTROL_MODELS, CONTROL_MODES, CONTROLS, Control
+from dream.options.control import (
+    CONTROL_MODELS,
+    CONTROL_MODES,
+    CONTROLS,
+    IMAGE_PROMPTS,
+    Control,
+    ImagePrompt,
+)
 from dream.options.engine_table import AUTO, BFLOAT16, DECODERS, DEFAULT_PRECISION, ENGINES
 from dream.options.image_output import BOTH, FORMATS, METADATA, PNG
 from dream.options.lora import EMBEDDINGS, HYPERNETS, LORAS, Hypernet, Lora
@@ -275,6 +282,19 @@ class Request:
         default=False,
         section=_FROM,
         help="use the files of --control as they are: they are edges, depth maps … already",
+    )
+    image_prompt: tuple[ImagePrompt, ...] | None = flag(
+        "--image_prompt",
+        kind=IMAGE_PROMPTS,
+        section=_FROM,
+        help="images that say what to generate, beside the words, such as cat.png:0.6; several add"
+        " up; needs an IP-Adapter",
+    )
+    image_prompt_model: str | None = flag(
+        "--image_prompt_model",
+        kind=text("NAME", "an IP-Adapter's name or file", completes="image_prompt_model"),
+        section=_FROM,
+        help="IP-Adapter to use for --image_prompt (default: the best one for the model)",
     )
     strength: float | None = flag(
         "-f",
@@ -653,13 +673,15 @@ FLAGS = get_flags(Request)
 """The rows of the table, by field name."""
 
 IMAGE_FILE_FIELDS = tuple(
-    name for name, row in FLAGS.items() if row.kind in (IMAGE_FILE, IMAGE_FILES, CONTROLS)
+    name
+    for name, row in FLAGS.items()
+    if row.kind in (IMAGE_FILE, IMAGE_FILES, CONTROLS, IMAGE_PROMPTS)
 )
 """The fields that name input images: see `get_image_files`. A resolved recipe has paths in them;
 the files' SHA-256 are under the same names in an image's provenance, joined by commas where there
 are several."""
 
-ImageFiles = str | tuple[str | Control, ...] | None
+ImageFiles = str | tuple[str | Control | ImagePrompt, ...] | None
 """The value of one of IMAGE_FILE_FIELDS."""
 
 ADAPTER_FIELDS = ("lora", "embedding", "hypernet")

@@ -17,9 +17,11 @@ from dream.engine.interface import (
     DeviceConfig,
     FindAdapter,
     FindControl,
+    FindImagePromptModel,
     UseTextEncoder,
     find_by_path,
     find_control_by_path,
+    find_image_prompt_by_path,
     keep_text_encoder,
 )
 
@@ -37,6 +39,7 @@ def create_generator(
     use_text_encoder: UseTextEncoder = keep_text_encoder,
     require_decoder: Callable[[ModelInfo], Path] = require_decoder_file,
     find_control: FindControl = find_control_by_path,
+    find_image_prompt: FindImagePromptModel = find_image_prompt_by_path,
 ) -> ImageGenerator:
     """Import torch and diffusers, and return an image generator in this process, without a model
     yet.
@@ -53,7 +56,7 @@ def create_generator(
         from dream.engine.image_generator import ImageGenerator
     return ImageGenerator(
         *(find_model, machine, find_decoder, find_vae, downloader),
-        *(find_adapter, use_text_encoder, require_decoder, find_control),
+        *(find_adapter, use_text_encoder, require_decoder, find_control, find_image_prompt),
     )
 
 

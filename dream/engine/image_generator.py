@@ -24,15 +24,18 @@ from dream.engine.backends.engines import Engines, check_engine
 from dream.engine.conditioning.count_tokens import describe_tokens
 from dream.engine.control.active_control import ActiveControl, collect_control_facts
 from dream.engine.control.control_models import ControlModels
+from dream.engine.control.loaded_image_prompts import ImagePromptRun, ImagePrompts
 from dream.engine.diffusion_upscaler import DiffusionUpscaler, open_diffusion_upscaler
 from dream.engine.interface import (
     DeviceConfig,
     FindAdapter,
     FindControl,
+    FindImagePromptModel,
     ProgressCallback,
     UseTextEncoder,
     find_by_path,
     find_control_by_path,
+    find_image_prompt_by_path,
     keep_text_encoder,
 )
 from dream.engine.loading.convert import export_diffusers
@@ -80,6 +83,7 @@ class ImageGenerator:
         use_text_encoder: UseTextEncoder = keep_text_encoder,
         require_decoder: Callable[[ModelInfo], Path] = require_decoder_file,
         find_control: FindControl = find_control_by_path,
+        find_image_prompt: FindImagePromptModel = find_image_prompt_by_path,
     ) -> None:
         """Raises BadSetting for a device that is not here."""
         self._find_model = find_model
@@ -89,6 +93,7 @@ class ImageGenerator:
         self._machine = machine
         self._adapters = Adapters(find_adapter)
         self._vision = VisionModels(downloader)
+        self._image_prompts = ImagePrompts(find_image_prompt)
         self._cache = ModelCache(machine.max_loaded_models, machine.max_memory)
         self._controls = ControlModels(find_control, self._cache)
         self._shared = SharedEncoders()
@@ -113,30 +118,30 @@ class ImageGenerator:
         """
         check_engine(recipe.engine)
         if inputs is None:
-            inputs = load_inputs(
-                recipe, report, partial(self._vision.compute_mask, self.placement.device, report)
-            )
+            find_mask = partial(self._vision.compute_mask, self.placement.device, report)
+            inputs = load_inputs(recipe, report, find_mask)
         with silence_libraries():
             loaded, loras = self._load_with_loras(recipe, report)
             with replace_vae(loaded, vae := self._vae_of(recipe, loaded)):
+                digest = "" if vae is None else vae.digest
                 inputs, info = self._vision.add_depth(loaded, inputs, report), loaded.info
                 maps = ControlMaps(self._vision, self.placement.device, report)
                 controls = self._controls.load(recipe, loaded, inputs.controls, report, maps.draw)
+                shown = self._image_prompts.prepare(recipe, loaded, inputs.image_prompts, report)
                 with (
                     self._adapters.use(loaded, recipe, loras) as adapted,
                     use_free_u(loaded.pipe, info.family, info.name, recipe.freeu),
                     make_seamless(loaded.pipe, recipe),
                     self._decoders.use(loaded, recipe) as decoded,
                     tiles.tile_if_needed(loaded, recipe, report) as added,
-                    self.engines.use(
-                        loaded, recipe, loras, "" if vae is None else vae.digest, report
-                    ) as engine,
+                    self.engines.use(loaded, recipe, loras, digest, report) as engine,
                 ):
-                    picture = self._attempt(loaded, recipe, inputs, controls, report, every)
+                    run = loaded, recipe, inputs, controls, shown
+                    picture = self._attempt(*run, report, every)
             require_unchanged(loaded)
-            added = {**adapted, **decoded, **added}
+            added = {**adapted, **decoded, **added, **shown.facts}
             added |= collect_control_facts(controls, maps.networks)
-            added |= {} if vae is None else {"vae": vae.digest}
+            added |= {"vae": digest} if digest else {}
             return engine.record(replace(picture, facts={**added, **picture.facts}))
 
     def _attempt(
@@ -145,26 +150,26 @@ class ImageGenerator:
         recipe: Recipe,
         inputs: TaskInputs,
         controls: tuple[ActiveControl, ...],
+        shown: ImagePromptRun,
         report: ProgressCallback,
         every: int,
     ) -> Picture:
         """Generate; when memory runs out, once more with attention and VAE slicing."""
         denoising = GenerationRun.for_recipe(
-            loaded, recipe, report, self._previewers, every, controls
+            *(loaded, recipe, report, self._previewers, every, controls, shown)
         )
         generate = partial(denoising.run, recipe, inputs)
-        picture = memory.run_or_none_on_oom(generate)
+        if (picture := memory.run_or_none_on_oom(generate)) is not None:
+            return picture
+        report(Note(text="out of memory; retrying with attention and VAE slicing"))
+        with memory.use_less_memory(loaded.pipe):
+            picture = memory.run_or_none_on_oom(generate)
         if picture is None:
-            report(Note(text="out of memory; retrying with attention and VAE slicing"))
-            with memory.use_less_memory(loaded.pipe):
-                picture = memory.run_or_none_on_oom(generate)
-            if picture is None:
-                raise OutOfMemory(
-                    f"not enough memory for {recipe.width}x{recipe.height} pixels, even sliced",
-                    "use a smaller -W and -H, or --precision float16 or bfloat16",
-                )
-            picture = replace(picture, facts={**picture.facts, "memory": "sliced and tiled"})
-        return picture
+            raise OutOfMemory(
+                f"not enough memory for {recipe.width}x{recipe.height} pixels, even sliced",
+                "use a smaller -W and -H, or --precision float16 or bfloat16",
+            )
+        return replace(picture, facts={**picture.facts, "memory": "sliced and tiled"})
 
     def count_tokens(self, recipe: Recipe, report: ProgressCallback) -> tuple[str, ...]:
         """A line for each part of a recipe's prompt. Raises ModelError, BadSetting, OutOfMemory."""
@@ -175,9 +180,8 @@ class ImageGenerator:
         self, image: Image.Image, text_mask: TextMask, report: ProgressCallback
     ) -> MaskResult:
         """Find what a text mask names in an RGB image. Raises ModelError, FetchError."""
-        return self._vision.compute_mask_and_heatmap(
-            self.placement.device, report, image, text_mask
-        )
+        device = self.placement.device
+        return self._vision.compute_mask_and_heatmap(device, report, image, text_mask)
 
     def make_control_map(
         self, kind: str, image: Image.Image, report: ProgressCallback
@@ -223,15 +227,15 @@ class ImageGenerator:
     ) -> DiffusionUpscaler:
         """Load a diffusion upscaler for the recipe's image. It counts as a model, so the models
         used least recently are unloaded for it. Raises as `load`."""
-        return open_diffusion_upscaler(
-            self._load_or_get(ModelInfo(name=info.name, path=info.path), report), recipe
-        )
+        model = ModelInfo(name=info.name, path=info.path)
+        return open_diffusion_upscaler(self._load_or_get(model, report), recipe)
 
     def _load_or_get(self, info: ModelInfo, report: ProgressCallback) -> LoadedModel:
         loaded = self._cache.get(info)
         if loaded is None:
             report(Loading(model=info.name))
-            self._vision.close()  # it loads fast; a model may need the memory
+            self._vision.close()  # they load fast; a model may need the memory
+            self._image_prompts.close()
             loaded = self._load(info, report)
         return loaded
 
@@ -243,9 +247,8 @@ class ImageGenerator:
         """Write a model's single file as a folder in diffusers layout. Raises ModelError."""
         info = self._find_model(model)
         weight = estimate_memory(info, "cpu", "float32")
-        encoders = self._shared.find(
-            {part.path for part in info.parts}
-        )  # while others are unloaded
+        # They stay in memory while others are unloaded.
+        encoders = self._shared.find({part.path for part in info.parts})
         weight = replace(weight, weights=max(0, weight.weights - count_bytes(encoders)))
         self._cache.make_room(info.name, weight)
         report(Loading(model=model))
@@ -258,6 +261,7 @@ class ImageGenerator:
         self._vae = None
         self._adapters.close()
         self._vision.close()
+        self._image_prompts.close()
         self.engines.close()
         self._cache.clear()
 
@@ -272,18 +276,15 @@ class ImageGenerator:
         return vae
 
     def _load(self, info: ModelInfo, report: ProgressCallback) -> LoadedModel:
-        machine = self._machine
-        weight = estimate_memory(info, machine.device, machine.precision)
-        weight = self._cache.choose_offload(info.name, weight, machine.low_memory, report)
+        device, precision = self._machine.device, self._machine.precision
+        weight = estimate_memory(info, device, precision)
+        weight = self._cache.choose_offload(info.name, weight, self._machine.low_memory, report)
         offload_mode = weight.placement.offload_mode
-        encoders = self._shared.find(
-            {part.path for part in info.parts}
-        )  # while others are unloaded
+        # They stay in memory while others are unloaded.
+        encoders = self._shared.find({part.path for part in info.parts})
         weight = replace(weight, weights=max(0, weight.weights - count_bytes(encoders)))
         self._cache.make_room(info.name, weight)
-        load = partial(
-            load_model, info, machine.device, machine.precision, offload_mode, self._shared
-        )
+        load = partial(load_model, info, device, precision, offload_mode, self._shared)
         with silence_libraries():
             loaded = memory.run_or_none_on_oom(load)
             if loaded is None and self._cache.list_names():

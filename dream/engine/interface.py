@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
     from dream.catalogue.control_info import ControlInfo
+    from dream.catalogue.image_prompt_files import ImagePromptModel
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,6 +70,27 @@ def find_by_path(kind: str, name: str) -> Path:
 
 UseTextEncoder = Callable[[ModelInfo, str], ModelInfo]
 """A model with the text encoder of that name or path. Raises ModelError."""
+
+
+FindImagePromptModel = Callable[
+    [str, Callable[[int, int], None], Callable[[str], None]], "tuple[ImagePromptModel, Path]"
+]
+"""From an IP-Adapter's name to what is known about it and its encoder's file, which is downloaded
+if it is missing: see `catalogue.image_encoders`. Raises ModelError, FetchError."""
+
+
+def find_image_prompt_by_path(
+    name: str, on_progress: Callable[[int, int], None], on_message: Callable[[str], None]
+) -> tuple[ImagePromptModel, Path]:
+    """The IP-Adapter at that path, with an encoder in `clip_vision/` beside it. Raises
+    ModelError."""
+    from dream.catalogue.image_encoders import ensure_image_encoder
+    from dream.catalogue.image_prompt_files import read_image_prompt_model
+    from dream.catalogue.registry import ModelRegistry
+
+    model = read_image_prompt_model(name, Path(name))
+    registry = ModelRegistry([model.path.parent], offline=True)
+    return model, ensure_image_encoder(model, registry, on_progress, on_message)
 
 
 def keep_text_encoder(info: ModelInfo, name: str) -> ModelInfo:

@@ -46,6 +46,10 @@ def load_inputs(recipe: Recipe, report: ProgressCallback, find_mask: MaskFinder)
         images = tuple(_load_control_image(one.image, report) for one in recipe.control)
         facts = {**begun.facts, "control": ",".join(one.sha256 for one in images)}
         begun = replace(begun, controls=images, facts=facts)
+    if recipe.image_prompt:
+        images = tuple(_load_control_image(one.image, report) for one in recipe.image_prompt)
+        facts = {**begun.facts, "image_prompt": ",".join(one.sha256 for one in images)}
+        begun = replace(begun, image_prompts=images, facts=facts)
     if recipe.init_color is None:
         return begun
     other = _open(recipe.init_color, report)

@@ -62,8 +62,9 @@ _WEIGHTS = (
 """Hashes of networks in a line's comment, by the names that they have in an image's record."""
 
 
-_CONTROLS = ("control_model", "control_map")
-"""The same of control models, and of the networks that computed what they see."""
+_CONTROLS = ("control_model", "control_map", "image_prompt_model", "image_encoder")
+"""The same of control models and of the networks that computed what they see; of IP-Adapters and of
+their image encoders."""
 
 
 def format_log_line(where: str, line: str, sha256: str, facts: Mapping[str, str]) -> str:

@@ -26,7 +26,9 @@ _NAMES_FILES = ("file", "picture", "folder")
 """The completions of option types whose value is a file name."""
 _WITH_KIND = "control"
 """That of the option type whose value is a file name behind `KIND=`."""
-_IN_QUOTES = re.compile(r'(\w+=)"(.*?)"((?::[^"]*)?)', re.DOTALL)
+_WITH_SETTINGS = (_WITH_KIND, "image_prompt")
+"""Those whose file name can be in quotes with `:WEIGHT` behind them."""
+_IN_QUOTES = re.compile(r'(\w+=)?"(.*?)"((?::[^"]*)?)', re.DOTALL)
 _OTHER_QUOTES: Mapping[str, str] = MappingProxyType(
     {"'": "'", "‘": "’", "’": "’", "“": "”", "”": "”", "„": "“", "«": "»"}
 )
@@ -68,14 +70,14 @@ def parse_switch(
     values = [] if match.value is None else [word._replace(text=match.value)]
     at += 1
     joins = flag.kind.joins and not text_follows and not undo
-    pasted = flag.kind.completion in (*_NAMES_FILES, _WITH_KIND) and not text_follows
-    after_kind = flag.kind.completion == _WITH_KIND
+    named = flag.kind.completion
+    pasted = named in (*_NAMES_FILES, *_WITH_SETTINGS) and not text_follows
     if values and pasted:
-        values[0], at = _pasted(values[0], words, at, after_kind=after_kind)
+        values[0], at = _pasted(values[0], words, at, named)
     while (len(values) < high or joins) and at < len(words) and not words[at].switch:
         value, at = words[at], at + 1
         if pasted:
-            value, at = _pasted(value, words, at, after_kind=after_kind)
+            value, at = _pasted(value, words, at, named)
         values.append(value)
     end = at
     if joins and len(values) > 1:
@@ -83,7 +85,7 @@ def parse_switch(
     if len(values) < low:
         missing = f"but only {values[0].text} follows" if values else "but nothing follows"
         raise BadLine(f"{match.name} takes {flag.kind.expects}, {missing}", word.start + 1)
-    _require_closed_quotes(values, after_kind=after_kind)
+    _require_closed_quotes(values, named)
     if len(values) > 1 and (hint := suggest_double_quotes(match.name, values)):
         raise BadLine("only double quotes join words", _column(values[0]), hint)
     if undo:
@@ -104,21 +106,25 @@ def parse_switch(
     raise _refusal(word, match, values, names, otherwise)
 
 
-def _require_closed_quotes(values: Sequence[Word], *, after_kind: bool) -> None:
+def _get_file_name(text: str, named: str) -> str:
+    """What is typed as the file's name, with its quotes."""
+    return text.partition("=")[2] if named == _WITH_KIND else text
+
+
+def _require_closed_quotes(values: Sequence[Word], named: str) -> None:
     for value in values:
-        typed = value.text.partition("=")[2] if after_kind else value.text
+        typed = _get_file_name(value.text, named)
         if typed.startswith('"') and not value.quoted:
             raise make_unclosed_quote_error(value)
 
 
-def _pasted(
-    value: Word, words: Sequence[Word], at: int, *, after_kind: bool = False
-) -> tuple[Word, int]:
+def _pasted(value: Word, words: Sequence[Word], at: int, named: str) -> tuple[Word, int]:
     """A file name with spaces as a terminal pastes it, in apostrophes or with a backslash before
-    each space: one value, and the index after it. An unclosed apostrophe changes nothing. With
-    `after_kind`, the name follows `KIND=`, and can be in double quotes, too."""
-    first = (value.text.partition("=")[2] if after_kind else value.text)[:1]
-    quote_mark = first if first == "'" or (first == '"' and after_kind) else ""
+    each space: one value, and the index after it. An unclosed apostrophe changes nothing. `named`
+    is the completion of the option's type: behind `KIND=`, or before `:WEIGHT`, the name can be in
+    double quotes, too."""
+    first = _get_file_name(value.text, named)[:1]
+    quote_mark = first if first == "'" or (first == '"' and named in _WITH_SETTINGS) else ""
     text, end, index = value.text, value.end, at
     while not value.quoted and _is_incomplete(text, quote_mark):
         if index == len(words) or (words[index].switch and not quote_mark):
@@ -126,7 +132,7 @@ def _pasted(
         text += " " * (words[index].start - end) + words[index].text
         end, index = words[index].end, index + 1
     if quote_mark == '"' and not value.quoted and (match := _IN_QUOTES.fullmatch(text)):
-        return Word("".join(match.groups()), value.start, end, True, False), index
+        return Word("".join(match.groups("")), value.start, end, True, False), index
     return (value, at) if index == at else (Word(text, value.start, end, True, False), index)
 
 

@@ -1,4 +1,5 @@
-"""The type of `--control`: images that control the composition, and the table of their kinds."""
+"""The types of `--control` and `--image_prompt`: images that control the composition, with the
+table of their kinds, and images that say what to generate, as a prompt's words do."""
 
 from __future__ import annotations
 
@@ -194,4 +195,65 @@ CONTROL_MODELS: OptionType[tuple[str, ...]] = OptionType(
     list,
     nargs=(1, MAX_CONTROLS),
     completion="control_model",
+)
+
+MAX_IMAGE_PROMPTS = 8
+"""How many one line can use."""
+
+_ANY_NUMBER = rf"[+-]?(?:{_SHARE}|nan|inf)"
+"""Also those that are no weight, so that they are refused as one."""
+_PROMPT_WORD = re.compile(rf"(?P<image>.+?)(?::(?P<weight>{_ANY_NUMBER}))?", re.DOTALL)
+_ENDS_LIKE_WEIGHT = re.compile(rf":{_ANY_NUMBER}\Z")
+
+
+class ImagePrompt(NamedTuple):
+    """An image prompt, and how strongly it is used."""
+
+    image: str
+    """The image file, or -1 for the last image of the session; resolved, always a path."""
+    weight: float = 1.0
+    """0 (no effect) to MAX_WEIGHT."""
+
+
+def parse_image_prompt(word: str) -> ImagePrompt:
+    """`FILE` or `FILE:WEIGHT`. A colon that no number follows belongs to the file name. Raises
+    ValueError."""
+    match = _PROMPT_WORD.fullmatch(word)
+    if match is None:
+        raise ValueError(word)
+    weight = 1.0 if match["weight"] is None else float(match["weight"])
+    if not 0 <= weight <= MAX_WEIGHT:  # nan is neither
+        raise ValueError(word)
+    return ImagePrompt(match["image"], weight)
+
+
+def format_image_prompt(prompt: ImagePrompt) -> str:
+    """The inverse of `parse_image_prompt`."""
+    image, weight = ImagePrompt(*prompt)
+    if weight == 1 and not _ENDS_LIKE_WEIGHT.search(image):
+        return image
+    return f"{image}:{format_number(weight)}"
+
+
+def describe_image_prompt(prompt: ImagePrompt) -> str:
+    """What it does, in one line."""
+    return f"image prompt: {prompt.image}, weight {format_number(prompt.weight)}"
+
+
+def _read_image_prompts(words: Sequence[str]) -> tuple[ImagePrompt, ...]:
+    return tuple(map(parse_image_prompt, words))
+
+
+def _write_image_prompts(value: Iterable[ImagePrompt]) -> list[str]:
+    return [format_image_prompt(ImagePrompt(*prompt)) for prompt in value]
+
+
+IMAGE_PROMPTS: OptionType[tuple[ImagePrompt, ...]] = OptionType(
+    "FILE[:WEIGHT] …",
+    f"image files, each with a weight from 0 to {MAX_WEIGHT:g} if it is not 1, such as cat.png:0.6",
+    _read_image_prompts,
+    _write_image_prompts,
+    nargs=(1, MAX_IMAGE_PROMPTS),
+    completion="image_prompt",
+    accumulates=True,
 )

@@ -62,6 +62,11 @@ def _takes_control(family: Family) -> bool:
     return family.stable
 
 
+def _takes_image_prompts(family: Family) -> bool:
+    """The pipeline of the models with a depth map takes none."""
+    return family.stable and "Depth" not in family.pipelines
+
+
 FAMILY_SWITCHES = (
     FamilySwitch(("-I",), ("init_img",), _takes_image),
     FamilySwitch(("-M", "-tm", "--outcrop"), ("init_mask", "text_mask", "outcrop"), _inpaints),
@@ -77,6 +82,7 @@ FAMILY_SWITCHES = (
         _has_unet,
     ),
     FamilySwitch(("--control",), ("control",), _takes_control),
+    FamilySwitch(("--image_prompt",), ("image_prompt",), _takes_image_prompts),
     FamilySwitch(("--freeu", "--pag"), ("freeu", "pag"), lambda family: family.stable),
     FamilySwitch(("--cfg_rescale",), ("cfg_rescale",), _rescales, ignored=True),
     FamilySwitch(("--clip_skip",), ("clip_skip",), _skips_layers, ignored=True),

@@ -14,7 +14,8 @@ from dream.prompt import parse_prompt
 def check_family(recipe: Recipe | Request, info: ModelInfo) -> None:
     """Raises BadLine for a switch that the model's family does not support. What a model of no
     known family supports is known once it is loaded."""
-    family = BY_KEY.get(info.family)
+    key = "sd1" if info.family == "sd2" and info.variant != "depth" else info.family
+    family = BY_KEY.get(key)  # the row of Stable Diffusion 2 is that of its depth model
     if family is None:
         return
     for row in (row for row in FAMILY_SWITCHES if not row.ignored):
@@ -28,12 +29,16 @@ def check_family(recipe: Recipe | Request, info: ModelInfo) -> None:
                 )
 
 
-def check_cache(recipe: Recipe) -> None:
-    """Raises BadLine for a prompt or an image that acts in layers that --cache skips."""
-    if recipe.cache is not None and recipe.control:
-        raise BadLine("--control is not supported with --cache", 0, "remove one of them")
-    if recipe.cache is not None and has_swap(recipe.prompt, recipe.negative, recipe.syntax):
-        raise BadLine(".swap() is not supported with --cache", 0, "remove one of them")
+def check_combination(recipe: Recipe) -> None:
+    """Raises BadLine for a prompt or an image that acts in layers that --cache skips, and for two
+    that replace the same attention."""
+    images = {"--control": recipe.control, "--image_prompt": recipe.image_prompt}
+    for switch, value in images.items():
+        if recipe.cache is not None and value:
+            raise BadLine(f"{switch} is not supported with --cache", 0, "remove one of them")
+    for switch, used in (("--cache", recipe.cache), ("--image_prompt", recipe.image_prompt)):
+        if used and has_swap(recipe.prompt, recipe.negative, recipe.syntax):
+            raise BadLine(f".swap() is not supported with {switch}", 0, "remove one of them")
 
 
 def has_swap(prompt: str, negative: str, syntax: str) -> bool:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from dream.core.request import FLAGS, Request, map_image_files
-from dream.options.control import Control
+from dream.options.control import Control, ImagePrompt
 from dream.options.lora import Lora
 
 _WORDS = ("prompt", "negative", "watermark", "text_mask")
@@ -29,6 +29,9 @@ def hide_private_paths(request: Request) -> Request:
         elif name == "control" and value:
             controls = (Control(*control) for control in value)
             hidden[name] = map_image_files(tuple(controls), hide_private_path)
+        elif name == "image_prompt" and value:
+            prompts = tuple(ImagePrompt(*prompt) for prompt in value)
+            hidden[name] = map_image_files(prompts, hide_private_path)
         elif name in ("reference", "control_model") and value:
             hidden[name] = tuple(map(hide_private_path, value))
         elif name == "lora" and value:

@@ -3,7 +3,7 @@ and input files are the recorded ones."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import closing, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +14,7 @@ from dream.catalogue.adapter_registry import AdapterRegistry
 from dream.catalogue.control_files import get_control
 from dream.catalogue.encoder_files import find_text_encoder
 from dream.catalogue.face_models import find_face_model
+from dream.catalogue.image_prompt_files import find_image_encoder, get_image_prompt_model
 from dream.catalogue.model_info import ModelInfo
 from dream.catalogue.taesd import require_decoder_file
 from dream.catalogue.weight_files import hash_network
@@ -139,6 +140,7 @@ def check_adapters(registry: ModelRegistry, line: str, recipe: Recipe) -> Events
         path = require_decoder_file(registry.get_model(recipe.model), registry.models_dirs)
         yield from _check_file("the small decoder", path, recorded.get("decoder_weights", ""))
     yield from _check_control_models(registry, recipe, recorded.get("control_model", ""))
+    yield from _check_image_prompt_model(registry, recipe, recorded)
     if recipe.facetool:
         face = find_face_model(recipe.facetool, registry.models_dirs, offline=registry.offline)
         yield from _check_file(face.name, face.path, recorded.get("face_weights", ""))
@@ -162,6 +164,21 @@ def _check_control_models(registry: ModelRegistry, recipe: Recipe, recorded: str
             is_now = f"the sha256 of {path} is {now[: len(was)]}, not {was}"
             text = f"the control model {name} has changed: {is_now}; the image will differ"
             yield Note(text=text)
+
+
+def _check_image_prompt_model(
+    registry: ModelRegistry, recipe: Recipe, recorded: Mapping[str, str]
+) -> Events[None]:
+    """Say if the IP-Adapter of a logged line, or its image encoder, has changed. Raises ModelError
+    for an adapter that is gone."""
+    if not recipe.image_prompt_model:
+        return
+    model = get_image_prompt_model(recipe.image_prompt_model, registry.models_dirs)
+    yield from _check_file(model.name, model.path, recorded.get("image_prompt_model", ""))
+    dirs = registry.models_dirs
+    encoder = find_image_encoder(model.encoder_width, model.reads_layers, dirs)
+    if encoder is not None:
+        yield from _check_file(encoder.stem, encoder, recorded.get("image_encoder", ""))
 
 
 def _hash_control_model(path: Path) -> str:

@@ -27,9 +27,10 @@ from dream.session.adapter_defaults import (
     resolve_decoder,
 )
 from dream.session.control_defaults import resolve_control
-from dream.session.family_checks import check_cache, check_family
+from dream.session.family_checks import check_combination, check_family
 from dream.session.fast_recipe import apply_fast
 from dream.session.fix import find_model_info
+from dream.session.image_prompt_defaults import resolve_image_prompts
 from dream.session.input_images import FindPicture, compute_size, resolve_image_files
 from dream.session.postprocessing import check_limits, resolve_stages, resolve_strength
 from dream.session.prompt_text import list_prompt_fields, move_networks
@@ -111,9 +112,9 @@ def _resolve_words(
     request, fast_notes = apply_fast(request, info, adapters)
     request, info, step_notes = apply_few_step_defaults(request, info, adapters)
     adapter_values, embedding_notes = resolve_adapters(request, info, adapters)
-    control_values, control_notes = resolve_control(
-        request, info, None if adapters is None else adapters.models_dirs
-    )
+    models_dirs = None if adapters is None else adapters.models_dirs
+    control_values, control_notes = resolve_control(request, info, models_dirs)
+    shown_values, shown_notes = resolve_image_prompts(request, info, models_dirs)
     width, height, size_notes = _size(request, info)
     hires_fix, hires_notes = _hires_fix(request, info, width, height)
     steps, sampler = request.steps or info.steps, request.sampler or info.sampler
@@ -140,6 +141,7 @@ def _resolve_words(
         **{name: getattr(request, name) for name in _AS_TYPED},
         **adapter_values,
         **control_values,
+        **shown_values,
         **_effects(request),
         decoder=resolve_decoder(request.decoder, info, adapters),
         **resolve_stages(request, info),
@@ -147,8 +149,8 @@ def _resolve_words(
     check_limits(first, (width, height) if first.fix is None else measure_image(Path(first.fix)))
     recipes = _expand_iterations(first, request, draw)
     check_family(recipes[-1], info)
-    check_cache(recipes[-1])
-    notes = file_notes + fast_notes + step_notes + embedding_notes + control_notes
+    check_combination(recipes[-1])
+    notes = file_notes + fast_notes + step_notes + embedding_notes + control_notes + shown_notes
     return ResolvedRequest(recipes, notes + size_notes + hires_notes)
 
 

@@ -17,6 +17,7 @@ from dream.catalogue.adapter_registry import AdapterRegistry
 from dream.catalogue.control_files import find_control_models
 from dream.catalogue.encoder_files import find_text_encoders
 from dream.catalogue.face_models import list_face_models
+from dream.catalogue.image_prompt_files import find_image_prompt_models
 from dream.core.errors import BadLine, excerpt
 from dream.core.file_names import parse_path
 from dream.core.request import (
@@ -129,6 +130,9 @@ class Admission:
             _check_listed("facetool", request.facetool, list_face_models(registry.models_dirs))
         for name in request.control_model or ():
             _check_listed("control_model", name, find_control_models(registry.models_dirs))
+        if request.image_prompt_model and request.image_prompt_model != base.image_prompt_model:
+            models = find_image_prompt_models(registry.models_dirs)
+            _check_listed("image_prompt_model", request.image_prompt_model, models)
         adapters = AdapterRegistry.of(registry)
         for field in ADAPTER_FIELDS:
             for item in getattr(request, field) or ():

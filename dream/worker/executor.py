@@ -12,6 +12,7 @@ from dream.catalogue.adapter_registry import AdapterRegistry
 from dream.catalogue.auxiliary import ensure_auxiliary
 from dream.catalogue.control_files import get_control
 from dream.catalogue.encoder_files import use_text_encoder
+from dream.catalogue.image_encoders import find_with_encoder
 from dream.catalogue.taesd import find_decoder, require_decoder_file
 from dream.core.errors import GalleryError
 from dream.core.events import Note
@@ -42,6 +43,9 @@ class TaskExecutor:
             lambda info, name: use_text_encoder(info, name, registry.models_dirs),
             lambda info: require_decoder_file(info, registry.models_dirs),
             lambda name: get_control(name, registry.models_dirs),
+            lambda name, on_progress, on_note: find_with_encoder(
+                name, registry, on_progress, on_note
+            ),
         )
         self._registry = registry
         self._postprocessor = PostProcessor(registry, self._generator)

@@ -199,6 +199,8 @@ WHOLE_IMAGE_FIELDS = frozenset(
         "control_model",
         "control_mode",
         "control_raw",
+        "image_prompt",
+        "image_prompt_model",
         "fix",
         "hires_fix",
         "outcrop",

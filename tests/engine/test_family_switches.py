@@ -28,7 +28,7 @@ from tests.random_layouts import make_sd3
 from tests.random_others import OTHERS
 from tests.recipes import recipe
 
-IMAGE, MASK, HIRES, SYMMETRY, NOISE, CONTROL, FREEU_AND_PAG, RESCALE, CLIP_SKIP = (
+IMAGE, MASK, HIRES, SYMMETRY, NOISE, CONTROL, IMAGE_PROMPT, FREEU_AND_PAG, RESCALE, CLIP_SKIP = (
     row.supports for row in FAMILY_SWITCHES
 )
 
@@ -49,6 +49,8 @@ def test_the_table_says_what_the_pipelines_take(family: Family) -> None:
     assert MASK(family) == exceptions.get(family.key, own_mask)
     assert NOISE(family) == all("unet" in inspect.signature(k.__init__).parameters for k in kinds)
     assert CONTROL(family) <= NOISE(family)
+    takes_images = all("ip_adapter_image_embeds" in call for call in calls)
+    assert IMAGE_PROMPT(family) <= (NOISE(family) and takes_images)
     assert FREEU_AND_PAG(family) <= NOISE(family)
     guidance_rescale = all("guidance_rescale" in call for call in calls)
     assert RESCALE(family) == (guidance_rescale or family.stable)

@@ -27,7 +27,7 @@ from dream.line import (
     split_negative,
     write_spelled,
 )
-from dream.options.control import CONTROL_KINDS, Control
+from dream.options.control import CONTROL_KINDS, Control, ImagePrompt
 from dream.options.image_output import METADATA, METADATA_KINDS
 from dream.options.lora import Hypernet, Lora
 from dream.options.option_type import BOOLEAN_FLAG, OptionType, Upscale
@@ -120,6 +120,9 @@ def _values(field: str, hint: Any) -> st.SearchStrategy[Any]:
             lambda kind, image, weight, span: Control(kind, image, weight, *span),
             *(st.sampled_from(list(CONTROL_KINDS)), _TEXT.filter(bool), st.floats(0, 10), spans),
         )
+        values = st.lists(one, min_size=1, max_size=3).map(tuple)
+    elif field == "image_prompt":
+        one = st.builds(ImagePrompt, _TEXT.filter(bool), st.floats(0, 10))
         values = st.lists(one, min_size=1, max_size=3).map(tuple)
     elif field in ("embedding", "reference", "control_model"):
         values = st.lists(_TEXT.filter(bool), max_size=3).map(tuple)

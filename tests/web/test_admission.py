@@ -14,7 +14,7 @@ import pytest
 from dream.core.cli_options import CliOptions
 from dream.core.errors import BadLine, BadSetting
 from dream.core.request import FLAGS, Request
-from dream.options.control import Control
+from dream.options.control import Control, ImagePrompt
 from dream.options.launch_values import WEB_ADDRESS, WebAddress
 from dream.options.lora import Lora
 from dream.options.option_type import Upscale
@@ -49,6 +49,8 @@ LINES = (
     "a cat --control canny=/etc/hostname",
     "a cat --control depth=../secret.png:0.5",
     "a cat --control canny=-1 --control_model /etc/hostname",
+    "a cat --image_prompt /etc/hostname:0.5",
+    "a cat --image_prompt -1 --image_prompt_model /etc/hostname",
     "a {1|2|3|4|5|6|7|8|9|10|11} {1|2|3|4|5|6|7|8|9|10} cat --combine",
     "!fix /etc/hostname -U2",
     "!fix *.png -U2",
@@ -113,6 +115,7 @@ REQUESTS = (
     Request(prompt="x", fix="../x.png"),
     Request(prompt="x", reference=("/etc/hostname",)),
     Request(prompt="x", control=(Control("canny", "/etc/hostname"),)),
+    Request(prompt="x", image_prompt=(ImagePrompt("/etc/hostname"),)),
     Request(prompt="{x|y}", combine=True),
     Request(prompt="x", outdir="/tmp"),
     Request(prompt="x", model="/etc/hostname"),

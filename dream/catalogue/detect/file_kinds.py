@@ -20,7 +20,7 @@ from dream.catalogue.detect.tensor_names import TensorNames
 from dream.options.family import Marks
 
 _CONTROL = "use it with --control KIND=FILE; put it into controlnet/ in a models folder"
-_NOT_YET = "it only guides a model, and is not supported yet"
+_IMAGE_PROMPT = "use it with --image_prompt FILE; put it into ipadapter/ in a models folder"
 _PART = "it is one part of a model; use the whole model"
 
 
@@ -44,8 +44,8 @@ FILE_KINDS = (
         "it is not supported; use a ControlNet or a control-LoRA for Stable Diffusion XL",
         (("^lllite_",),),
     ),
-    FileKind(IP_ADAPTER, "an IP-Adapter", _NOT_YET, (("^ip_adapter_proj_model.",),)),
-    FileKind(IP_ADAPTER, "an IP-Adapter", _NOT_YET, (("^ip_adapter.",), ("^image_proj.",))),
+    FileKind(IP_ADAPTER, "an IP-Adapter", _IMAGE_PROMPT, (("^ip_adapter_proj_model.",),)),
+    FileKind(IP_ADAPTER, "an IP-Adapter", _IMAGE_PROMPT, (("^ip_adapter.",), ("^image_proj.",))),
     FileKind(
         "lora",
         "a LoRA for FLUX.1",

@@ -69,7 +69,7 @@ _USAGE_HINTS = {
     "embedding": "use its name in a prompt; put it into embeddings/ in a models folder",
     "upscaler": "use it with --upscaler FILE, or put it into upscalers/ in a models folder",
     "controlnet": "use it with --control KIND=FILE; put it into controlnet/ in a models folder",
-    "ip-adapter": "it only guides a model, and is not supported yet",
+    "ip-adapter": "use it with --image_prompt FILE; put it into ipadapter/ in a models folder",
     "unet": "load the whole model from its folder in diffusers layout, or by its hub id",
     "text encoder": "put it into text_encoders/ in a models folder, where its models find it",
 }

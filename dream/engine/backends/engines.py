@@ -26,7 +26,7 @@ from dream.engine.loading.pipelines import LoadedModel
 from dream.engine.memory.device import LARGE_MODEL
 from dream.options.engine_table import AUTO, COMPILE, ENGINES, OPENVINO, TORCH
 
-_UNSUPPORTED = ("freeu", "pag", "seamless", "hypernet", "quantize", "control")
+_UNSUPPORTED = ["freeu", "pag", "seamless", "hypernet", "quantize", "control", "image_prompt"]
 """Fields of a recipe that change what is inside a network, or what it is given."""
 
 

@@ -13,6 +13,8 @@ from typing import Any
 
 import torch
 
+from dream.core.errors import ModelError
+
 
 class Mode(Enum):
     """What an attention layer does with its maps."""
@@ -61,11 +63,11 @@ class AttentionControl:
         own = {name: layer.processor for name, layer in layers.items()}
         try:
             for name, layer in layers.items():
-                layer.processor = _Processor(self, name, own[name])
+                layer.set_processor(_Processor(self, name, own[name]))
             yield
         finally:
             for name, layer in layers.items():
-                layer.processor = own[name]
+                layer.set_processor(own[name])
             self._maps.clear()
 
 
@@ -90,6 +92,10 @@ class _Processor:
                 attn, hidden_states, encoder_hidden_states, attention_mask, *args, **kwargs
             )
             return attended
+        if isinstance(encoder_hidden_states, tuple):  # with tokens of images
+            raise ModelError(
+                ".swap() is not supported with --image_prompt", "remove one of them from the line"
+            )
         context = hidden_states if encoder_hidden_states is None else encoder_hidden_states
         query = attn.head_to_batch_dim(attn.to_q(hidden_states))
         key = attn.head_to_batch_dim(attn.to_k(context))

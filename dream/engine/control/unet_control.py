@@ -51,7 +51,11 @@ class UnetCall:
 
     def select(self, rows: list[int]) -> UnetCall:
         """The same for fewer rows."""
-        added = self.added and {name: value[rows] for name, value in self.added.items()}
+        added = self.added and {
+            name: value[rows]
+            for name, value in self.added.items()
+            if isinstance(value, torch.Tensor)  # image prompts are not for control models
+        }
         timestep = self.timestep
         if isinstance(timestep, torch.Tensor) and timestep.ndim:
             timestep = timestep[rows]

@@ -19,6 +19,7 @@ from dream.engine.conditioning.conditioning import Conditioning
 from dream.engine.conditioning.prepare import make_conditioning
 from dream.engine.control.active_control import ActiveControl
 from dream.engine.control.controlled_unet import control_unet
+from dream.engine.control.loaded_image_prompts import NO_IMAGE_PROMPTS, ImagePromptRun
 from dream.engine.interface import ProgressCallback
 from dream.engine.loading.pipelines import LoadedModel
 from dream.engine.memory.low_memory import is_out_of_memory
@@ -61,6 +62,7 @@ class GenerationRun:
     steps_before: int | None = None
     """The steps of the first pass, for the second of two."""
     controls: tuple[ActiveControl, ...] = ()
+    image_prompts: ImagePromptRun = NO_IMAGE_PROMPTS
 
     @classmethod
     def for_recipe(
@@ -71,6 +73,7 @@ class GenerationRun:
         previewers: Previewers | None,
         every: int,
         controls: tuple[ActiveControl, ...] = (),
+        image_prompts: ImagePromptRun = NO_IMAGE_PROMPTS,
     ) -> GenerationRun:
         """The run for a recipe; reports what its model does not support."""
         words = make_conditioning(loaded, recipe, report)
@@ -85,7 +88,11 @@ class GenerationRun:
             if previewers is None
             else previewers.for_model(loaded.info, loaded.placement.device, report, loaded.pipe)
         )
-        return cls(loaded, words, report, previewer, every, controls=controls)
+        return cls(
+            *(loaded, words, report, previewer, every),
+            controls=controls,
+            image_prompts=image_prompts,
+        )
 
     def run(self, recipe: Recipe, inputs: TaskInputs) -> Picture:
         """Generate in one pass, or in two: see `tasks.hires`. Raises ModelError, and what `report`
@@ -107,8 +114,8 @@ class GenerationRun:
         return replace(picture, recipe=recipe)
 
     def _denoise_once(self, requested: Recipe, inputs: TaskInputs) -> Picture:
-        whole = inputs.image is None or edits(self.loaded.info, requested, inputs)
-        recipe = requested if whole else refine_steps(requested)
+        from_noise = inputs.image is None or edits(self.loaded.info, requested, inputs)
+        recipe = requested if from_noise else refine_steps(requested)
         source = noise.make_generator(recipe.seed)
         call = choose_task(recipe, inputs).prepare(self.loaded, recipe, inputs, source)
         symmetry = Symmetry.from_recipe(recipe)
@@ -133,11 +140,13 @@ class GenerationRun:
             with (
                 self._control(recipe, inputs, pipe, steps),
                 use_step_cache(pipe, recipe.cache, self.loaded.info.name),
+                self.image_prompts.use(pipe, accepted, recipe) as shown,
                 self._condition(recipe, call) as conditioning,
                 add_depth_conditioning(pipe, inputs.depth),
                 rescale_guidance(pipe, here, recipe.cfg_scale),
             ):
-                used = {k: v for k, v in {**conditioning, **arguments}.items() if k in accepted}
+                whole = {**conditioning, **arguments, **shown}
+                used = {name: value for name, value in whole.items() if name in accepted}
                 output = _run(self.loaded, pipe, used)
             _require_finished(scheduler, recipe)
         finally:

@@ -30,6 +30,8 @@ class TaskInputs:
     """RGB, of any size; for models that edit. `image` comes before them."""
     controls: tuple[ControlImage, ...] = ()
     """The files of the recipe's control images, in its order, of any size."""
+    image_prompts: tuple[ControlImage, ...] = ()
+    """The files of the recipe's image prompts, in its order, of any size."""
     colours: Image.Image | None = None
     """Another image, whose colours the result takes."""
     facts: Mapping[str, str] = field(default_factory=dict)
