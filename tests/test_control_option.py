@@ -57,6 +57,7 @@ def test_what_people_type(word: str, means: Control) -> None:
 @pytest.mark.parametrize(
     "word",
     [
+        *(f"canny=a.png:{weight}" for weight in ("-1", "nan", "inf", "-0.5:0-1", "11")),
         *("", "canny", "canny=", "=a.png", "a.png", "edge=a.png", "canny:a.png", "canny =a.png"),
         *("canny=a.png:11", "canny=a.png:1e999", "canny=a.png:1:0.5-0.5", "canny=a.png:1:0.7-0.2"),
         "canny=a.png:1:0-1.5",

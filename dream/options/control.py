@@ -3,7 +3,6 @@ table of their kinds, and images that say what to generate, as a prompt's words 
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
@@ -107,9 +106,11 @@ _NAMES = {
     for spelling in (kind.name, *kind.aliases)
 }
 _SHARE = r"(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?"
-_SETTINGS = rf"(?::(?P<weight>{_SHARE}))?(?::(?P<start>{_SHARE})-(?P<end>{_SHARE}))?"
+_ANY_NUMBER = rf"[+-]?(?:{_SHARE}|nan|inf)"
+"""Also those that are no weight, so that they are refused as one."""
+_SETTINGS = rf"(?::(?P<weight>{_ANY_NUMBER}))?(?::(?P<start>{_SHARE})-(?P<end>{_SHARE}))?"
 _WORD = re.compile(rf"(?P<kind>\w+)=(?P<image>.+?){_SETTINGS}", re.DOTALL)
-_ENDS_LIKE_SETTINGS = re.compile(rf":{_SHARE}(?:-{_SHARE})?\Z")
+_ENDS_LIKE_SETTINGS = re.compile(rf":(?:{_ANY_NUMBER}|{_SHARE}-{_SHARE})\Z")
 
 
 class Control(NamedTuple):
@@ -136,7 +137,7 @@ def parse_control(word: str) -> Control:
         default if match[name] is None else float(match[name])
         for name, default in (("weight", 1.0), ("start", 0.0), ("end", 1.0))
     )
-    if not (math.isfinite(weight) and weight <= MAX_WEIGHT and 0 <= start < end <= 1):
+    if not (0 <= weight <= MAX_WEIGHT and 0 <= start < end <= 1):  # nan is neither
         raise ValueError(word)
     return Control(_NAMES[match["kind"].lower()], match["image"], weight, start, end)
 
@@ -200,8 +201,6 @@ CONTROL_MODELS: OptionType[tuple[str, ...]] = OptionType(
 MAX_IMAGE_PROMPTS = 8
 """How many one line can use."""
 
-_ANY_NUMBER = rf"[+-]?(?:{_SHARE}|nan|inf)"
-"""Also those that are no weight, so that they are refused as one."""
 _PROMPT_WORD = re.compile(rf"(?P<image>.+?)(?::(?P<weight>{_ANY_NUMBER}))?", re.DOTALL)
 _ENDS_LIKE_WEIGHT = re.compile(rf":{_ANY_NUMBER}\Z")
 
