@@ -48,6 +48,7 @@ class BackgroundConverter:
 
     def __init__(self) -> None:
         self._process: subprocess.Popen[bytes] | None = None
+        self._folder = Path()
 
     @property
     def is_running(self) -> bool:
@@ -81,6 +82,7 @@ class BackgroundConverter:
             calls,
             folder,
         )
+        self._folder = folder
         root = str(Path(__file__).resolve().parents[3])
         with suppress(OSError):
             self._process = subprocess.Popen(
@@ -100,25 +102,34 @@ class BackgroundConverter:
 
     def close(self) -> None:
         """Stop the conversion."""
+        from dream.engine.backends.converted_networks import ConvertedNetworks
+
         process, self._process = self._process, None
-        if process is not None:
-            process.kill()
-            with suppress(OSError):
-                process.communicate()
+        if process is None:
+            return
+        was_running = process.poll() is None  # otherwise what it left tells that it crashed
+        process.kill()
+        with suppress(OSError):
+            process.communicate()
+        if was_running:
+            ConvertedNetworks(self._folder).discard_partial(process.pid)
 
 
 def main() -> None:
     """The process: its job comes on standard input."""
     stdin: IO[bytes] = sys.stdin.buffer
     job = pickle.load(stdin)  # from the parent, nobody else
-    Thread(target=_end_with_parent, args=(stdin,), daemon=True).start()
+    Thread(target=_end_with_parent, args=(stdin, job.folder), daemon=True).start()
     if hasattr(os, "nice"):
         os.nice(NICENESS)
     convert_networks(job)
 
 
-def _end_with_parent(stdin: IO[bytes]) -> None:
+def _end_with_parent(stdin: IO[bytes], folder: Path) -> None:
+    from dream.engine.backends.converted_networks import ConvertedNetworks
+
     stdin.read()
+    ConvertedNetworks(folder).discard_partial(os.getpid())
     os._exit(0)
 
 

@@ -1,7 +1,9 @@
 """The folder of converted networks: what is in it, whether it is whole, how large it may grow.
 
 Each network is a folder `<key>` with model.xml, model.bin and info.json. It is written under
-another name and renamed, so that it is whole or not there. Only these files are ever deleted.
+another name and renamed, so that it is whole or not there. What a process leaves half-written that
+ended meanwhile is a failure of that network, so that it does not end the next one. Only these files
+are ever deleted.
 """
 
 from __future__ import annotations
@@ -27,6 +29,8 @@ _FILES = {XML, BIN, INFO}
 _FORMAT = 1
 """Of the folder; others are written anew."""
 _PARTIAL = ".partial-"
+_STARTED_WITHIN = 2.0
+"""Seconds by which the start of one process may be measured differently by another."""
 _SAMPLES, _SAMPLE = 64, 4096
 """How many places of model.bin are compared, and how many bytes of each."""
 
@@ -75,7 +79,9 @@ class ConvertedNetworks:
         """The network of that key, which is now the one used last; None if there is none, or if its
         files are not those that were written."""
         folder = self.folder / key
-        info = _read_info(folder)
+        if (info := _read_info(folder)) is None:
+            self._record_crashes()
+            info = _read_info(folder)
         if info is None or info.get("format") != _FORMAT:
             return None
         if "failure" not in info and not _is_whole(folder, info):
@@ -88,13 +94,14 @@ class ConvertedNetworks:
     def add(
         self, key: str, write: Callable[[Path], None], about: Mapping[str, Any]
     ) -> ConvertedNetwork:
-        """Keep a network: `write` is called with the path of its xml file. Raises OSError, and what
-        `write` raises. A process that ended while it wrote this network is an OSError, once."""
+        """Keep a network: `write` is called with the path of its xml file. If it ends the process,
+        `find` returns a failure from then on, which names `about["engine"]`. Raises OSError, and
+        what `write` raises."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        if self._remove_partial(key):
-            raise OSError("converting it ended the process before; the next image tries it again")
+        self._record_crashes()
         partial = Path(tempfile.mkdtemp(prefix=f"{_PARTIAL}{os.getpid()}-{key}-", dir=self.folder))
         try:
+            _write_info(partial, {**about, **_describe_writer()})
             write(partial / XML)
             info = {"format": _FORMAT, **about, "files": _describe_files(partial)}
             return self._commit(partial, key, info)
@@ -158,17 +165,61 @@ class ConvertedNetworks:
             total -= _size(oldest)
             _delete(oldest)
 
-    def _remove_partial(self, key: str) -> bool:
-        """Delete what processes that ended left half-written; whether that key was among it."""
-        import psutil
+    def discard_partial(self, writer: int) -> None:
+        """Delete what a process left half-written that was stopped on purpose."""
+        for folder in self.folder.glob(f"{_PARTIAL}{writer}-*"):
+            _delete(folder)
 
-        found = False
+    def _record_crashes(self) -> None:
+        """Delete what processes left half-written that have ended; each network among it is a
+        failure now, unless its parent has ended too, as when the prompt is closed while its worker
+        converts. Other processes may be writing theirs."""
         for folder in self.folder.glob(f"{_PARTIAL}*"):
             writer, _, rest = folder.name.removeprefix(_PARTIAL).partition("-")
-            if writer.isdigit() and not psutil.pid_exists(int(writer)):
-                found = found or rest.startswith(f"{key}-")
-                _delete(folder)
-        return found
+            about = _read_info(folder) or {}
+            if not writer.isdigit() or _is_running(int(writer), about.get("started")):
+                continue
+            key = rest.rpartition("-")[0]
+            parent, since = about.get("parent"), about.get("parent_started")
+            has_parent = not isinstance(parent, int) or _is_running(parent, since)
+            if key and has_parent and _read_info(self.folder / key) is None:
+                self.add_failure(key, self._explain_crash(key, str(about.get("engine", ""))))
+            _delete(folder)
+
+    def _explain_crash(self, key: str, engine: str) -> str:
+        place = "/".join((*self.folder.parts[-2:], key))
+        return (
+            f"the process ended while {engine or 'OpenVINO'} converted it"
+            f" (to try again, delete {place} in dream's cache or install another version)"
+        )
+
+
+def _describe_writer() -> dict[str, Any]:
+    """This process and its parent, for the next one that finds what they left."""
+    import psutil
+
+    about: dict[str, Any] = {"started": psutil.Process().create_time()}
+    with suppress(psutil.Error):
+        parent = psutil.Process(os.getppid())
+        about |= {"parent": parent.pid, "parent_started": parent.create_time()}
+    return about
+
+
+def _is_running(pid: int, started: object) -> bool:
+    """Whether a process has not ended. `started`: its seconds since the epoch, if they are known:
+    another process may have its number by now."""
+    import psutil
+
+    try:
+        process = psutil.Process(pid)
+        if process.status() == psutil.STATUS_ZOMBIE:
+            return False
+        apart = process.create_time() - started if isinstance(started, float) else 0.0
+        return abs(apart) <= _STARTED_WITHIN
+    except psutil.NoSuchProcess:
+        return False
+    except psutil.Error:  # another user's
+        return True
 
 
 def _list_crashed(info: Mapping[str, Any]) -> list[str]:

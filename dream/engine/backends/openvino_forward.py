@@ -186,9 +186,11 @@ def _require_good(network: ConvertedNetwork, call: NetworkCall) -> None:
 def convert_and_keep(
     networks: ConvertedNetworks, key: str, module: nn.Module, call: NetworkCall
 ) -> ConvertedNetwork:
-    """Convert a network; what its operations do not allow is remembered. Raises what is raised."""
+    """Convert a network; what its operations do not allow is remembered, and that it ended the
+    process. Raises what is raised."""
+    about = {"engine": f"OpenVINO {runtime.get_version()}"}
     try:
-        return networks.add(key, lambda xml: runtime.convert(module, call, xml), {})
+        return networks.add(key, lambda xml: runtime.convert(module, call, xml), about)
     except (RuntimeError, TypeError, ValueError, AttributeError, NotImplementedError) as error:
         if not is_out_of_memory(error):
             networks.add_failure(key, get_last_line(error))

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -104,9 +107,64 @@ def test_what_a_dead_process_left_half_written_is_removed(networks: ConvertedNet
     assert not left.exists()
     left = networks.folder / f".partial-{2**22 + 1}-b-x"
     left.mkdir()
-    with pytest.raises(OSError, match="ended the process before"):
+    networks.add("a", write(), {})  # whoever comes by
+    found = networks.find("b")
+    assert found is not None and found.failure.startswith("the process ended while OpenVINO")
+    assert not left.exists()
+
+
+WRITES = """
+import sys
+from pathlib import Path
+from dream.engine.backends.converted_networks import ConvertedNetworks
+def wait(xml):
+    print("writing", flush=True)
+    sys.stdin.read()
+ConvertedNetworks(Path(sys.argv[1])).add("a", wait, {"engine": "OpenVINO 1.2"})
+"""
+
+
+def test_only_a_process_that_has_ended_has_crashed(networks: ConvertedNetworks) -> None:
+    arguments = [sys.executable, "-c", WRITES, str(networks.folder)]
+    with subprocess.Popen(arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
+        assert other.stdout is not None and other.stdout.readline() == b"writing\n"
+        assert networks.find("a") is None, "it is still being written"
         networks.add("b", write(), {})
-    networks.add("b", write(), {})
+        (partial,) = networks.folder.glob(".partial-*")
+        other.kill()
+    again = ConvertedNetworks(networks.folder).find("a")
+    assert again is not None and not partial.exists()
+    assert again.failure == (
+        "the process ended while OpenVINO 1.2 converted it (to try again, delete openvino/a in"
+        " dream's cache or install another version)"
+    ).replace("openvino/a", f"{networks.folder.parent.name}/openvino/a")
+    shutil.rmtree(again.folder)
+    assert networks.find("a") is None, "it is tried again"
+
+
+def test_another_process_with_the_number_of_the_one_that_crashed(
+    networks: ConvertedNetworks,
+) -> None:
+    networks.add("a", write(), {})
+    mine = networks.folder / f".partial-{os.getpid()}-b-x"
+    mine.mkdir()
+    assert networks.find("b") is None and mine.exists()
+    (mine / INFO).write_text('{"started": 1.0}')
+    assert (found := networks.find("b")) is not None and found.failure
+
+
+def test_what_was_stopped_on_purpose_has_not_crashed(networks: ConvertedNetworks) -> None:
+    networks.folder.mkdir()
+    left = networks.folder / f".partial-{2**22 + 1}-b-x"
+    left.mkdir()
+    networks.discard_partial(2**22 + 1)
+    assert not left.exists() and networks.find("b") is None
+    left.mkdir()
+    (left / INFO).write_text(f'{{"parent": {2**22 + 1}}}')  # the prompt was closed, too
+    assert networks.find("b") is None and not left.exists()
+    left.mkdir()
+    (left / INFO).write_text(f'{{"parent": {os.getpid()}}}')
+    assert (found := networks.find("b")) is not None and found.failure
 
 
 def test_shapes_that_ended_a_process_are_known(networks: ConvertedNetworks) -> None:

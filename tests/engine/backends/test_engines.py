@@ -288,6 +288,54 @@ def test_what_cannot_be_converted_is_left_to_torch_and_remembered(
         assert picture.sha256 == plain.sha256 and picture.recipe.engine == TORCH
 
 
+CRASHES = """
+import os, sys
+from pathlib import Path
+from dream.catalogue import ModelRegistry
+from dream.engine import create_generator
+from dream.engine.backends import openvino_runtime
+from dream.engine.backends.converted_networks import ConvertedNetworks
+from dream.engine.backends.engines import Engines
+from tests.recipes import recipe
+openvino_runtime.convert = lambda *_: os._exit(57)
+generator = create_generator(ModelRegistry([Path(sys.argv[1])]).get_model)
+generator.engines = Engines(ConvertedNetworks(Path(sys.argv[2])))
+generator.generate(recipe(steps=2, engine="openvino"), lambda event: None)
+"""
+
+
+@needs_openvino
+def test_a_conversion_that_ended_the_process_is_not_tried_again(
+    generator: ImageGenerator, random_models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = Path(__file__).parents[3]
+    done = subprocess.run(
+        [sys.executable, "-c", CRASHES, random_models, tmp_path], cwd=root, capture_output=True
+    )
+    assert done.returncode == 57, done.stderr
+    seen: list[Any] = []
+
+    def refuse(network: Any, *_: Any) -> None:
+        seen.append(network)
+        raise RuntimeError("no such operation")
+
+    monkeypatch.setattr(openvino_runtime, "convert", refuse)
+    plain, _ = render(generator, steps=2)
+    loaded = generator.load("random", lambda _: None)
+    loaded.compiled.clear()
+    for _ in range(2):
+        monkeypatch.setattr(generator, "engines", Engines(ConvertedNetworks(tmp_path)))
+        picture, notes = render(generator, steps=2, engine=OPENVINO)
+        said = (
+            "OpenVINO cannot run the unet of random: the process ended while OpenVINO"
+            f" {openvino_runtime.get_version()} converted it (to try again, delete "
+        )
+        assert notes[0].startswith(said) and notes[0].endswith("); using torch for it")
+        assert picture.sha256 == plain.sha256 and picture.recipe.engine == TORCH
+    assert seen == [loaded.pipe.vae.decoder]
+    loaded.compiled.clear()
+
+
 @needs_openvino
 def test_auto_converts_in_the_background_and_then_uses_what_it_has(
     random_models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
