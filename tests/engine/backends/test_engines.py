@@ -376,7 +376,8 @@ def mark_crashes(networks: ConvertedNetworks, attempt: str) -> None:
     """What processes leave that end while they compile: for all shapes known so far."""
     for info in networks.folder.glob(f"*/{INFO}"):
         network = networks.find(info.parent.name)
-        assert network is not None
+        if network is None:  # the test of damaged files has not rendered with it again
+            continue
         for shapes in network.info.get("checked", {}):
             networks.set_trying(network, attempt.format(shapes))
             network = networks.find(info.parent.name)
