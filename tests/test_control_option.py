@@ -112,6 +112,7 @@ def test_a_line_replaces_the_default_and_does_not_add_to_it() -> None:
     [
         ("--control edge=a.png", 17, "one of the kinds canny depth"),
         ("--control canny", 17, "--control takes KIND=FILE"),
+        ("--control mlsd=a.png", 17, "mlsd is not supported: .* use canny"),
         ("--control", 7, "nothing follows"),
         ('--control canny="my a.png', 17, "never closed"),
         ("--control " + "canny=a.png " * 5 + "--control " + "tile=b.png " * 4, 77, "at most 8"),

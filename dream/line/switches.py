@@ -214,5 +214,5 @@ def _refusal(
     return BadLine(
         f"{match.name} takes {kind.expects}, not “{excerpt(typed)}”",
         _column(values[0]),
-        f"did you mean {nearest}?" if nearest else "",
+        kind.suggest(typed) or (f"did you mean {nearest}?" if nearest else ""),
     )

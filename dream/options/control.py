@@ -171,6 +171,13 @@ def _write_controls(value: Iterable[Control]) -> list[str]:
     return [format_control(control) for control in value]
 
 
+def _suggest_kind(typed: str) -> str:
+    """What to use instead of another program's kind; empty for any other word."""
+    kind, _, _ = typed.lower().partition("=")
+    instead = UNSUPPORTED_KINDS.get(kind)
+    return f"{kind} is not supported: {instead}" if instead else ""
+
+
 CONTROLS: OptionType[tuple[Control, ...]] = OptionType(
     "KIND=FILE[:WEIGHT[:START-END]] …",
     f"KIND=FILE, such as canny=cat.png or canny=cat.png:0.8, with a weight up to {MAX_WEIGHT:g},"
@@ -180,6 +187,7 @@ CONTROLS: OptionType[tuple[Control, ...]] = OptionType(
     nargs=(1, MAX_CONTROLS),
     completion="control",
     accumulates=True,
+    suggest=_suggest_kind,
 )
 
 

@@ -48,6 +48,8 @@ class OptionType(Generic[T]):
     commas."""
     accumulates: bool = False
     """Whether it can be given several times in one line; its values are tuples, and add up."""
+    suggest: Callable[[str], str] = lambda refused: ""
+    """What to do about refused words; empty if nothing is known."""
 
 
 @dataclass(frozen=True)
