@@ -32,6 +32,7 @@ LINES: Mapping[str, str] = {
     "perlin": "--perlin 0.2",
     "seamless": "--seamless",
     "control": "--control canny=start.png",
+    "image_prompt": "--image_prompt start.png",
     "freeu": "--freeu",
     "pag": "--pag 3",
     "cfg_rescale": "--cfg_rescale 0.5",
@@ -48,6 +49,8 @@ CELLS = [
 
 def resolved(words: str, family: str, folder: Path) -> Recipe:
     info = ModelInfo(name="it", path=folder / "model", width=256, height=256, family=family)
+    if family == "sd2":  # its row is that of the depth model
+        info = replace(info, variant="depth")
     request = parse_line(
         f"a cat {words}".replace("start.png", str(folder / "start.png")), Request()
     )
