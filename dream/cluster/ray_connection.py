@@ -39,8 +39,9 @@ def import_ray(loopback: bool) -> Any:
     os.environ.update(_QUIET)
     if loopback:
         os.environ.update(_LOOPBACK)
-        # For this run only; otherwise Ray writes one into the home folder.
-        os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex(32)
+        # For this process only; otherwise Ray writes one into the home folder. Ray reads it once:
+        # another one later would not be that of its own client.
+        os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
     try:
         import ray
     except ImportError as error:

@@ -23,6 +23,8 @@ from dream.engine.interface import DeviceConfig
 from dream.worker import WorkerEngine
 from tests.recipes import recipe as make_recipe
 
+# A Ray that does not start leaves its own processes; the tests are skipped with the reason then.
+pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 recipe = partial(make_recipe, threads=1)
 """Two workers on two cores."""
 
