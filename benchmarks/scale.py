@@ -52,7 +52,7 @@ class SleepingWorker:
         self._tasks.put((job, task))
 
     def cancel(self, job: int) -> None:
-        raise NotImplementedError
+        raise AssertionError("nothing is cancelled here")
 
     def preload(self, model: str, options: ModelOptions) -> None:
         pass
@@ -67,7 +67,7 @@ class SleepingWorker:
         return 0
 
     def restart(self) -> None:
-        raise NotImplementedError
+        raise AssertionError("a thread does not die")
 
     def close(self) -> None:
         self._tasks.put(None)

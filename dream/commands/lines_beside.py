@@ -66,7 +66,7 @@ class LinesBeside:
             for line in tuple(self._lines):
                 self._advance(line)
             if not any(self._is_ready(line) for line in self._lines) and self._lines:
-                with suppress(KeyboardInterrupt):  # a line was cancelled, and is told so
+                with suppress(KeyboardInterrupt):  # the cancelled line reports it
                     self._pool.wait()
 
     def _choose(self, waiting: Sequence[QueuedLine]) -> QueuedLine | None:

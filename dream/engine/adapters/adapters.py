@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
@@ -21,15 +20,13 @@ from dream.engine.adapters.hypernetworks import (
 from dream.engine.adapters.lora_file import LoraFile, open_lora
 from dream.engine.adapters.weight_merge import MergedWeights, WeightedLora, get_key
 from dream.engine.interface import FindAdapter
+from dream.engine.loading.recorded_digests import read_digest, record_digests
 
 if TYPE_CHECKING:
     from dream.engine.loading.pipelines import LoadedModel
 
 OPEN_FILES = 8
 """How many LoRA files stay open, so that a sweep of weights opens each once."""
-
-DIGITS = 16
-"""How many hex digits of a file's SHA-256 stand in the log."""
 
 
 class Adapters:
@@ -136,15 +133,5 @@ def collect_facts(
         "hypernet": [*hypernetworks],
     }
     for kind, files in used.items():
-        digests = [(file.name, _digest(file.digest)) for file in files]
-        if digests:
-            facts[kind] = ",".join(digest[:DIGITS] for _, digest in digests)
-            facts |= {f"{kind} {name}": digest for name, digest in digests}
+        facts |= record_digests(kind, [(file.name, read_digest(file.digest)) for file in files])
     return facts
-
-
-def _digest(digest: Future[str]) -> str:
-    try:
-        return digest.result()
-    except OSError:  # the file was removed after it was opened; the image is still good
-        return "unknown"

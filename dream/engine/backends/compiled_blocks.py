@@ -18,6 +18,7 @@ from dream.engine.backends.converted_networks import get_engines_dir
 from dream.engine.backends.network_call import NetworkCall
 from dream.engine.interface import ProgressCallback
 from dream.engine.memory.low_memory import is_out_of_memory
+from dream.engine.sampling.call_slots import replace_forward
 
 LIMIT = 64
 """How many shapes and kinds of one block are compiled before torch runs it as it is."""
@@ -56,16 +57,9 @@ class CompiledBlocks:
         for number, block in enumerate(self._blocks):
             if number not in self.compiled:
                 self.compiled[number] = torch.compile(block._call_impl, dynamic=True)
-        own, self._original = vars(self.denoiser).get("forward"), self.denoiser.forward
-        self.denoiser.forward = self
-        try:
-            with limits.patch(recompile_limit=LIMIT):
-                yield
-        finally:
-            if own is None:
-                del self.denoiser.forward
-            else:
-                self.denoiser.forward = own
+        self._original = self.denoiser.forward
+        with replace_forward(self.denoiser, self), limits.patch(recompile_limit=LIMIT):
+            yield
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """What the denoiser's own `forward` would return, within MAX_DIFFERENCE."""

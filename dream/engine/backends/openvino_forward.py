@@ -19,6 +19,7 @@ from dream.engine.backends.identity import compute_key
 from dream.engine.backends.network_call import NetworkCall
 from dream.engine.interface import ProgressCallback
 from dream.engine.memory.low_memory import is_out_of_memory, measure_free_memory
+from dream.engine.sampling.call_slots import replace_forward
 
 KEPT = 2
 """Of one network, the shapes that are compiled at the same time: with guidance and without, or both
@@ -62,16 +63,9 @@ class NetworkForward:
     @contextmanager
     def replaced(self) -> Iterator[None]:
         """While the module is run by it."""
-        own = vars(self.module).get("forward")
         self._original = self.module.forward
-        self.module.forward = self
-        try:
+        with replace_forward(self.module, self):
             yield
-        finally:
-            if own is None:
-                del self.module.forward
-            else:
-                self.module.forward = own
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """What the module's own `forward` would return, within MAX_DIFFERENCE."""

@@ -14,6 +14,7 @@ from dream.engine.conditioning.attention_control import AttentionControl, Mode
 from dream.engine.conditioning.encode import Encoded
 from dream.engine.conditioning.plan import Plan, WeightedText, get_swap_options
 from dream.engine.conditioning.tokens import map_same_tokens
+from dream.engine.sampling.call_slots import replace_forward
 from dream.engine.sampling.deep_cache import DeepCache
 
 
@@ -37,19 +38,12 @@ class Guide:
     @contextmanager
     def over(self, unet: Any) -> Iterator[None]:
         """While the UNet is asked through it."""
-        own = vars(unet).get("forward")
         self._forward = unet.forward
         if self._control is not None and isinstance(unet.forward, DeepCache):
             raise ModelError(".swap() is not supported with --cache", "remove --cache")
-        with nullcontext() if self._control is None else self._control.over(unet):
-            unet.forward = self
-            try:
-                yield
-            finally:
-                if own is None:
-                    del unet.forward
-                else:
-                    unet.forward = own
+        attention = nullcontext() if self._control is None else self._control.over(unet)
+        with attention, replace_forward(unet, self):
+            yield
 
     def __call__(
         self, sample: torch.Tensor, timestep: Any, encoder_hidden_states: Any, *args: Any, **kw: Any

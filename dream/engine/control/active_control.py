@@ -13,11 +13,9 @@ from PIL import Image
 
 from dream.catalogue.control_info import ControlInfo
 from dream.engine.loading.file_signature import FileStamps
+from dream.engine.loading.recorded_digests import read_digest, record_digests
 from dream.inputs import resize_to_cover
 from dream.options.control import Control
-
-DIGITS = 16
-"""How many hex digits of a control model's SHA-256 are in the log."""
 
 
 @dataclass(frozen=True)
@@ -98,17 +96,6 @@ def collect_control_facts(
     """What an image records about its control models: the beginnings of their SHA-256, in the
     line's order, and all of each by name; and the same about the networks that computed the control
     maps, by kind of control image."""
-    models = [(one.loaded.info.name, _get_digest(one.loaded.digest)) for one in controls]
-    facts: dict[str, str] = {}
-    for field, digests in (("control_model", models), ("control_map", list(networks.items()))):
-        if digests:
-            facts[field] = ",".join(digest[:DIGITS] for _, digest in digests)
-            facts |= {f"{field} {name}": digest for name, digest in digests}
-    return facts
-
-
-def _get_digest(digest: Future[str]) -> str:
-    try:
-        return digest.result()
-    except OSError:  # the file was removed after it was opened; the image is still good
-        return "unknown"
+    models = [(one.loaded.info.name, read_digest(one.loaded.digest)) for one in controls]
+    maps = list(networks.items())
+    return record_digests("control_model", models) | record_digests("control_map", maps)

@@ -13,6 +13,7 @@ from PIL import Image
 
 from dream.engine.control.active_control import ActiveControl, sort_controls
 from dream.engine.control.unet_control import Residuals, UnetCall, UnetControl
+from dream.engine.sampling.call_slots import replace_forward
 from dream.options.control import BALANCED
 
 StepShare = Callable[[], tuple[float, float]]
@@ -39,15 +40,9 @@ def control_unet(
         yield
         return
     unet = pipe.unet
-    own = vars(unet).get("forward")
-    unet.forward = ControlledUnet(unet.forward, parts, mode or BALANCED, share, pipe)
-    try:
+    controlled = ControlledUnet(unet.forward, parts, mode or BALANCED, share, pipe)
+    with replace_forward(unet, controlled):
         yield
-    finally:
-        if own is None:
-            del unet.forward
-        else:
-            unet.forward = own
 
 
 class ControlledUnet:

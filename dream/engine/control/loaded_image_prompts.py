@@ -27,11 +27,10 @@ from dream.engine.control.image_prompt import (
 )
 from dream.engine.interface import FindImagePromptModel, Progress, ProgressCallback
 from dream.engine.loading.pipelines import LoadedModel
+from dream.engine.loading.recorded_digests import DIGITS, read_digest, record_digests
 from dream.engine.memory.low_memory import run_or_none_on_oom
 from dream.options.control import ImagePrompt
 
-DIGITS = 16
-"""How many hex digits of a file's SHA-256 stand in the log."""
 _ARGUMENT = "ip_adapter_image_embeds"
 
 
@@ -154,13 +153,8 @@ def _load_or_raise(work: Callable[[], Any], path: Path) -> Any:
 
 
 def _collect_facts(info: ImagePromptModel, digest: Future[str], encoder: str) -> dict[str, str]:
-    try:
-        adapter = digest.result()
-    except OSError:  # the file was removed after it was opened; the image is still good
-        adapter = "unknown"
-    return {
-        "image_prompt_model": adapter[:DIGITS],
-        f"image_prompt_model {info.name}": adapter,
+    adapter = record_digests("image_prompt_model", [(info.name, read_digest(digest))])
+    return adapter | {
         "image_encoder": encoder[:DIGITS],
         "image_encoder sha256": encoder,
     }

@@ -16,6 +16,7 @@ from dream.catalogue.detect.control_family import T2I_ADAPTER, UNION
 from dream.core.errors import ModelError
 from dream.engine.control.active_control import ActiveControl, make_pixels
 from dream.options.control import BALANCED, CONTROL
+from dream.options.union_modes import UNION_MODES
 
 _DECAY = 0.825
 """By which the contribution to each block is smaller than that to the next deeper one, unless the
@@ -24,19 +25,10 @@ _ADAPTER_SHARES = (0.25, 0.62, 0.825, 1.0)
 """The same for the four levels of a T2I-Adapter."""
 
 _UNION_TYPES: Mapping[str, int] = {
-    "pose": 0,
-    "depth": 1,
-    "softedge": 2,
-    "scribble": 2,
-    "canny": 3,
-    "lineart": 3,
-    "normal": 4,
-    "seg": 5,
-    "tile": 6,
-    "inpaint": 7,
-    "qr": 6,
+    **UNION_MODES["sdxl"],
+    "qr": UNION_MODES["sdxl"]["tile"],
 }
-"""The number of a kind of control image in xinsir's union models."""
+"""The number of a kind of control image in union models; they know patterns as images."""
 
 
 @dataclass(frozen=True)

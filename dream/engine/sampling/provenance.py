@@ -14,6 +14,7 @@ from dream.catalogue.companions import is_named
 from dream.catalogue.weight_files import WeightFiles, hash_weight_files
 from dream.core.recipe import Recipe
 from dream.engine.loading.pipelines import LoadedModel
+from dream.engine.loading.recorded_digests import read_digest
 from dream.engine.memory.device import describe_processor
 
 
@@ -21,7 +22,7 @@ def collect_provenance(loaded: LoadedModel, recipe: Recipe, scheduler: Any) -> d
     """Every value is text; keys as in `Picture.facts`. `scheduler` is the one that ran."""
     placement = loaded.placement
     return {
-        "weights": _digest(loaded),
+        "weights": read_digest(loaded.digest),
         **({"ema": "the running averages in the model's file"} if loaded.info.ema else {}),
         **_chosen_encoder(loaded, recipe.text_encoder),
         **_prediction(scheduler),
@@ -52,10 +53,3 @@ def _chosen_encoder(loaded: LoadedModel, name: str | None) -> dict[str, str]:
         path = next((part.path for part in parts if is_named(part.path, name)), None)
         return {"text_encoder_weights": hash_weight_files(WeightFiles((path,)))} if path else {}
     return {}
-
-
-def _digest(loaded: LoadedModel) -> str:
-    try:
-        return loaded.digest.result()
-    except OSError:  # the files were removed after loading; the image is still good
-        return "unknown"
