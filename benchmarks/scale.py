@@ -1,10 +1,11 @@
 """How much faster several workers are, and what each image costs the session's thread.
 
-    python -m benchmarks.scale [--sleeping] [--images N]
+    python -m benchmarks.scale [--sleeping | --ray] [--images N]
 
 Two workers of one thread each against one, with the shipped model (goal: 1.8 times as fast on two
 free cores); then workers that only sleep, 2 to 32 of them (goal: 0.95 N), and the processor time of
-the session for each image with 32 workers (goal: at most 5 ms).
+the session for each image with 32 workers (goal: at most 5 ms). With --ray, the workers that sleep
+are actors of a Ray cluster on this machine, one process each (goal: 0.9 N).
 """
 
 from __future__ import annotations
@@ -12,99 +13,112 @@ from __future__ import annotations
 import argparse
 import os
 import tempfile
-import threading
 import time
-from collections.abc import Sequence
-from queue import SimpleQueue
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
-from PIL import Image
-
+from benchmarks.sleeping_workers import STEP_SECONDS, SleepingWorker
 from dream.catalogue import ModelRegistry, find_models_dirs
 from dream.core.events import Saved
-from dream.core.model_options import ModelOptions
-from dream.core.picture import Picture
 from dream.core.request import Request
-from dream.engine.interface import DeviceConfig, Progress
+from dream.engine.interface import DeviceConfig
 from dream.session import Session
 from dream.worker.open_pool import list_factories
 from dream.worker.pool import WorkerPool
-from dream.worker.pool_worker import Report
-from dream.worker.protocol import (
-    RenderTask,
-    Task,
-    TaskDone,
-    TaskProgress,
-    TaskStarted,
-)
 
-STEPS, STEP_SECONDS = 10, 0.2
+STEPS = 10
+WORKERS = (1, 2, 4, 8, 16, 32)
+RAY_WORKERS = (2, 8, 32)
 
 
-class SleepingWorker:
-    """A PoolWorker that sleeps for each step."""
+class Cost(NamedTuple):
+    """Of the images of a line."""
 
-    def __init__(self, name: str, report: Report) -> None:
-        self.name, self._report = name, report
-        self._tasks: SimpleQueue[tuple[int, Task] | None] = SimpleQueue()
-        threading.Thread(target=self._run, daemon=True).start()
-
-    def start(self, job: int, task: Task) -> None:
-        self._tasks.put((job, task))
-
-    def cancel(self, job: int) -> None:
-        raise AssertionError("nothing is cancelled here")
-
-    def preload(self, model: str, options: ModelOptions) -> None:
-        pass
-
-    def list_loaded(self) -> Sequence[str]:
-        return ()
-
-    def has_model(self, model: str) -> bool:
-        return True
-
-    def get_memory_usage(self) -> int:
-        return 0
-
-    def restart(self) -> None:
-        raise AssertionError("a thread does not die")
-
-    def close(self) -> None:
-        self._tasks.put(None)
-
-    def _run(self) -> None:
-        while (entry := self._tasks.get()) is not None:
-            job, task = entry
-            assert isinstance(task, RenderTask)
-            recipe = task.recipe
-            self._report(TaskStarted(job))
-            for step in range(1, recipe.steps + 1):
-                time.sleep(STEP_SECONDS)
-                self._report(TaskProgress(job, Progress("render", step, recipe.steps)))
-            image = Image.new("RGB", (recipe.width, recipe.height))
-            self._report(TaskDone(job, Picture(image, recipe, {})))
+    seconds: float
+    thread: float
+    """Processor seconds of the session's thread for each image."""
+    process: float
+    """Of all threads of the session's process, Ray's too."""
 
 
-def measure(session: Session, line: str) -> tuple[float, float]:
-    """Seconds for the images of a line, and processor seconds of this thread for each."""
-    began, worked, saved = time.monotonic(), time.thread_time(), 0
+def measure(session: Session, line: str) -> Cost:
+    """Render the images of a line."""
+    began, saved = time.monotonic(), 0
+    thread, process = time.thread_time(), time.process_time()
     for event in session.make(line):
         saved += isinstance(event, Saved)
-    return time.monotonic() - began, (time.thread_time() - worked) / saved
+    thread, process = time.thread_time() - thread, time.process_time() - process
+    return Cost(time.monotonic() - began, thread / saved, process / saved)
 
 
-def measure_sleeping(registry: ModelRegistry, workers: int, images: int) -> tuple[float, float]:
-    """How many times as fast as one worker so many are, and the cost of an image in seconds."""
-    pool = WorkerPool(
-        [lambda report, n=n: SleepingWorker(f"sleeping {n}", report) for n in range(workers)]
-    )
+def measure_sleeping(
+    registry: ModelRegistry, pool: WorkerPool, workers: int, images: int
+) -> tuple[float, Cost]:
+    """How many times as fast as one worker so many are."""
     with (
         tempfile.TemporaryDirectory() as folder,
         Session(pool, registry, Request(outdir=folder)) as session,
     ):
-        seconds, cost = measure(session, f"a cat -S1 -s{STEPS} -W64 -H64 -n{images * workers}")
-    alone = images * workers * STEPS * STEP_SECONDS
-    return alone / seconds, cost
+        measure(session, f"a cat -S1 -s1 -W64 -H64 -n{workers}")  # each has the model's hash
+        cost = measure(session, f"a cat -S1 -s{STEPS} -W64 -H64 -n{images * workers}")
+    return images * workers * STEPS * STEP_SECONDS / cost.seconds, cost
+
+
+def open_threads(count: int) -> WorkerPool:
+    """Workers in threads of this process."""
+    return WorkerPool([lambda r, n=n: SleepingWorker(f"sleeping {n}", r) for n in range(count)])
+
+
+def show_sleeping(
+    registry: ModelRegistry,
+    open_pool: Callable[[int], WorkerPool],
+    counts: Sequence[int],
+    images: int,
+) -> None:
+    """A line for each number of workers."""
+    for workers in counts:
+        began = time.monotonic()
+        pool = open_pool(workers)
+        ready = time.monotonic() - began
+        times, cost = measure_sleeping(registry, pool, workers, images)
+        print(
+            f"{workers:3} workers that sleep: ready in {ready:.1f} s, {times:.2f} times one"
+            f" ({times / workers:.2f} N), {cost.thread * 1000:.1f} ms of the session's thread an"
+            f" image, {cost.process * 1000:.1f} ms of its process",
+            flush=True,
+        )
+
+
+def show_ray(registry: ModelRegistry) -> None:
+    """The same over actors of a cluster that is started here."""
+    from dream.cluster.ray_connection import connect, import_ray
+
+    began = time.monotonic()
+    ray = import_ray(loopback=True)
+    imported = time.monotonic() - began
+
+    from benchmarks.sleeping_nodes import SleepingNodeWorker  # ray is imported, as it has to be
+    from dream.cluster.ray_pool import RayCluster
+
+    connect(ray, "")
+    started = time.monotonic() - began
+    print(f"Ray {ray.__version__}: imported in {imported:.1f} s, started in {started:.1f} s")
+
+    def open_actors(count: int) -> WorkerPool:
+        cluster = RayCluster(
+            registry,
+            DeviceConfig(device="cpu"),
+            "",
+            count,
+            same_hardware=False,
+            actor_class=SleepingNodeWorker,
+        )
+        return WorkerPool(cluster.open_workers())
+
+    try:
+        show_sleeping(registry, open_actors, RAY_WORKERS, 8)
+    finally:
+        ray.shutdown()
 
 
 def measure_shipped(registry: ModelRegistry, workers: int, images: int) -> float:
@@ -115,7 +129,7 @@ def measure_shipped(registry: ModelRegistry, workers: int, images: int) -> float
         Session(pool, registry, Request(outdir=folder, threads=1)) as session,
     ):
         measure(session, f"a cat -S1 -s1 -n{2 * workers}")
-        return measure(session, f"a red circle on blue -S1 -s10 -n{images}")[0]
+        return measure(session, f"a red circle on blue -S1 -s10 -n{images}").seconds
 
 
 def main() -> None:
@@ -123,16 +137,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--sleeping", action="store_true", help="only the workers that sleep")
     parser.add_argument("--images", type=int, default=8, help="with the shipped model")
+    parser.add_argument("--ray", action="store_true", help="only workers that sleep, over Ray")
     chosen = parser.parse_args()
     registry = ModelRegistry(find_models_dirs(None))
     load = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
     print(f"{os.cpu_count()} cores, load {load:.1f}")
-    for workers in (1, 2, 4, 8, 16, 32):
-        times, cost = measure_sleeping(registry, workers, 4)
-        print(
-            f"{workers:3} sleeping workers: {times:.2f} times one ({times / workers:.2f} N),"
-            f" {cost * 1000:.1f} ms of the session's thread an image"
-        )
+    if chosen.ray:
+        show_ray(registry)
+        return
+    show_sleeping(registry, open_threads, WORKERS, 4)
     if not chosen.sleeping:
         one, two = (measure_shipped(registry, workers, chosen.images) for workers in (1, 2))
         print(

@@ -32,7 +32,7 @@ from dream.worker.channel import deserialize, serialize
 from dream.worker.crash import to_dream_error
 from dream.worker.local_worker import LocalWorker
 from dream.worker.open_pool import count_cores
-from dream.worker.pool_worker import PoolAnswer
+from dream.worker.pool_worker import PoolAnswer, PoolWorker
 from dream.worker.protocol import Task, TaskCancelled, TaskDone, TaskFailed
 
 CONCURRENCY_GROUPS = {"control": 1, "files": 1, "answers": 1}
@@ -56,7 +56,11 @@ class NodeWorker:
         self._answers: SimpleQueue[bytes] = SimpleQueue()
         self._files = tempfile.TemporaryDirectory(prefix="dream-inputs-")
         self._former_paths: dict[int, dict[str, str]] = {}
-        self._worker = LocalWorker(name, self._registry, self._machine, self._report)
+        self._worker = self.make_worker(name)
+
+    def make_worker(self, name: str) -> PoolWorker:
+        """What runs the tasks, and tells `report`. Replaced where no image is to be rendered."""
+        return LocalWorker(name, self._registry, self._machine, self.report)
 
     @ray.method(concurrency_group="control")  # type: ignore[untyped-decorator,unused-ignore]
     def describe(self) -> dict[str, object]:
@@ -91,7 +95,7 @@ class NodeWorker:
             read: Task = deserialize(task)
             places = place_input_files(files, Path(self._files.name))
         except Exception as error:
-            self._report(TaskFailed(job, to_dream_error(error)))
+            self.report(TaskFailed(job, to_dream_error(error)))
             return
         self._former_paths[job] = {place: path for path, place in places.items()}
         self._worker.start(job, with_input_files(read, places))
@@ -118,7 +122,8 @@ class NodeWorker:
         while True:
             yield self._answers.get()
 
-    def _report(self, answer: PoolAnswer) -> None:
+    def report(self, answer: PoolAnswer) -> None:
+        """Send an answer to the driver."""
         if isinstance(answer, TaskDone | TaskFailed | TaskCancelled):
             former = self._former_paths.pop(answer.job, {})
             loaded = tuple(self._worker.list_loaded())

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import dream
 from dream.catalogue import ModelRegistry
@@ -20,6 +20,9 @@ from dream.engine.interface import DeviceConfig
 from dream.worker.channel import serialize
 from dream.worker.pool import WorkerPool
 from dream.worker.pool_worker import WorkerFactory
+
+if TYPE_CHECKING:
+    from dream.cluster.node_worker import NodeWorker
 
 START_TIMEOUT = 120.0
 """Seconds in which an actor has to be ready."""
@@ -113,8 +116,11 @@ class RayCluster:
         address: str,
         count: int | None,
         same_hardware: bool,
+        actor_class: type[NodeWorker] | None = None,
     ) -> None:
+        """See `dream.cluster.open_ray_pool`. `actor_class` is what runs on the nodes."""
         self._ray = import_ray(loopback=not address)
+        self._actor_class = actor_class
         self._registry, self._machine, self._count = registry, machine, count
         self._same_hardware = same_hardware
         self._kind = ""
@@ -209,7 +215,7 @@ class RayCluster:
             max_task_retries=0,  # a retry of Ray's would go on in the middle of another stream
             concurrency_groups=CONCURRENCY_GROUPS,
             scheduling_strategy=NodeAffinitySchedulingStrategy(seat.node, soft=False),
-        )(NodeWorker)
+        )(self._actor_class or NodeWorker)
         return remote.remote(seat.name, serialize(self._machine), serialize(self._registry))
 
     def _check(self, seat: Seat, actor: Any) -> str:

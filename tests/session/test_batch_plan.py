@@ -87,11 +87,11 @@ def test_a_killed_batch_is_resumed(tmp_path: Path, made: int) -> None:
             assert not [event for event in events if isinstance(event, Rejected | Failed)]
     saved = [line for line in logged(tmp_path) if not line.startswith("#")]
     alone = [line for line in one_worker(tmp_path / "one") if not line.startswith("#")]
-    assert [*map(_unnumbered, without_folder(saved, tmp_path))] == [*map(_unnumbered, alone)]
+    assert [*map(unnumbered, without_folder(saved, tmp_path))] == [*map(unnumbered, alone)]
     assert not list_plans(again.outdir)
 
 
-def _unnumbered(line: str) -> str:
+def unnumbered(line: str) -> str:
     """A log line without the number of its command: what is left of a line gets another."""
     return re.sub(r"/0000\d\d\.", "/N.", line)
 
