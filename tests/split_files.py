@@ -12,6 +12,7 @@ import torch
 from safetensors.torch import save_file
 
 from tests.single_files import vae_name
+from tests.split_names import ORIGINAL_NAMES
 
 Tensors = dict[str, torch.Tensor]
 
@@ -46,6 +47,7 @@ def write_whole(pipe: Any, family: str, folder: Path, vae: str = "vae.") -> Path
 
 TOKENIZERS = {
     "Qwen3Model": "qwen3",
+    "Qwen3VLModel": "qwen3",
     "Qwen2_5_VLForConditionalGeneration": "qwen2.5-vl",
     "T5EncoderModel": "t5",
     "Gemma2Model": "gemma2",
@@ -89,6 +91,11 @@ def encoder_tensors(encoder: Any) -> Tensors:
     match type(encoder).__name__:
         case "Qwen3Model" | "Gemma2Model":
             return under("model.", tensors)
+        case "Qwen3VLModel":
+            return {
+                "model." + name.removeprefix("language_model."): tensor
+                for name, tensor in tensors.items()
+            }
         case "Qwen2_5_VLForConditionalGeneration":
             return {_qwen_name(n): t for n, t in tensors.items() if n != "lm_head.weight"}
         case "T5EncoderModel":
@@ -385,4 +392,5 @@ _INVERSES: dict[str, Callable[[Tensors], Tensors]] = {
     "qwen-image": lambda tensors: tensors,
     "sd3": _sd3,
     "lumina2": _lumina2,
+    **ORIGINAL_NAMES,
 }

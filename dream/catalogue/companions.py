@@ -87,8 +87,16 @@ def get_text_encoder_kind(key: str) -> TextEncoderKind:
 
 
 def find_tokenizer(kind: TextEncoderKind, dirs: Sequence[Path]) -> Path | None:
-    """The folder of a tokenizer: `tokenizers/KIND` in a models folder, the tokenizer of its usual
-    repository in the hub's cache, or of a folder of that name."""
+    """The folder of a tokenizer: its own, or that of a kind that makes the same tokens."""
+    found = _find_own_tokenizer(kind, dirs)
+    if found is None and kind.tokenizer_of:
+        return _find_own_tokenizer(get_text_encoder_kind(kind.tokenizer_of), dirs)
+    return found
+
+
+def _find_own_tokenizer(kind: TextEncoderKind, dirs: Sequence[Path]) -> Path | None:
+    """`tokenizers/KIND` in a models folder, the tokenizer of its usual repository in the hub's
+    cache, or of a folder of that name."""
     owner, _, name = kind.tokenizer.partition("/")
     for folder in list_folders(TOKENIZERS, dirs):
         if _has_vocabulary(folder / kind.key):
@@ -199,6 +207,7 @@ def _describe_missing(wanted: Wanted) -> str:
 
 
 def _describe_missing_tokenizer(kind: TextEncoderKind) -> str:
+    kind = get_text_encoder_kind(kind.tokenizer_of) if kind.tokenizer_of else kind
     size = kind.tokenizer_bytes / 1e6
     return (
         f"the tokenizer of {kind.name}: !import_model tokenizer-{kind.key}"

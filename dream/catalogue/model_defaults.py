@@ -79,5 +79,6 @@ def _with_row(
     return replace(
         info.with_defaults(origin, **values),
         defaults_from=origin,
+        pipeline_settings=((row.flag, True),) if row.flag else (),
         scheduler=(*row.scheduler.items(), *((("shift", row.shift),) if row.shift else ())),
     )

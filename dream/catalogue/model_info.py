@@ -78,6 +78,8 @@ class ModelInfo:
     """For a single file that is split from its text encoders or VAE: where these are."""
     scheduler: tuple[tuple[str, object], ...] = ()
     """For such a file: settings of its scheduler that differ from the family's."""
+    pipeline_settings: tuple[tuple[str, object], ...] = ()
+    """For such a file: settings of its pipeline, as is_distilled."""
     missing: tuple[str, ...] = ()
     """What it lacks, each with where to get it; it cannot be loaded then."""
     text_encoder: str = ""

@@ -34,8 +34,12 @@ class TextEncoderKind:
     """Where its width is; the first tensor that exists."""
     words: int = 0
     """How many words its vocabulary has, where that tells it from others."""
+    architecture: str = ""
+    """In GGUF files, which lack what tells it from another kind: their `general.architecture`."""
     tokenizer: str = ""
     """Hub id of a repository with its tokenizer; empty if dream has it."""
+    tokenizer_of: str = ""
+    """The key of a kind whose tokenizer makes the same tokens of a text."""
     tokenizer_bytes: int = 0
 
 
@@ -62,7 +66,7 @@ class Distilled:
     """A regular expression for its lower-case name; a group is the number of steps."""
     steps: int
     flag: str = ""
-    """A key of model_index.json that is true."""
+    """A key of model_index.json that is true; its pipeline is created with it."""
     shift: float = 0.0
     """The shift in its scheduler's configuration, where the family's other models have another."""
     scheduler: Mapping[str, object] = field(default_factory=lambda: MappingProxyType({}))

@@ -14,6 +14,7 @@ from dream.options.distilled_table import FEW_STEPS, FEW_STEPS_UNET
 from dream.options.editor_table import FLUX_EDITORS, QWEN_EDITORS
 from dream.options.family import Distilled, Family, Side, TextEncoderNeed
 from dream.options.folder_families import FOLDER_FAMILIES
+from dream.options.newer_families import NEWER_FAMILIES
 
 _FLOW = MappingProxyType({"num_train_timesteps": 1000})
 _FLUX_SHIFT = MappingProxyType(
@@ -280,6 +281,7 @@ FAMILIES = (
         decoder="taef1",
         hub="lodestones/Chroma1-HD",
     ),
+    *NEWER_FAMILIES,
     *FOLDER_FAMILIES,
 )
 """Those that dream generates images with. Each was run with small random weights, from a prompt

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dream.options.family import Distilled, Family
+from dream.options.family import Family
 
 FOLDER_FAMILIES = (
     Family(
@@ -68,20 +68,6 @@ FOLDER_FAMILIES = (
         space="sdxl",
         decoder="taesdxl",
         hub="fal/AuraFlow-v0.3",
-    ),
-    Family(
-        key="krea2",
-        name="Krea 2",
-        pipelines=r"Krea2",
-        marks=(("^txtfusion.",), ("^text_fusion.",)),
-        steps=28,
-        cfg_scale=4.5,
-        guidance_off=0.0,
-        distilled=(Distilled(pattern=r"turbo", steps=8, flag="is_distilled"),),
-        packed=True,
-        space="qwen",
-        decoder="taew2_1",
-        instead="diffusers cannot convert its names: use its folder in diffusers layout",
     ),
     Family(
         key="ovis",

@@ -10,11 +10,11 @@ from dream.options.known_model import KnownFile, KnownModel
 _APACHE, _MIT, _GB, _MB = "Apache 2.0", "MIT", 10**9, 10**6
 
 
-def _comfy(repo: str, path: str, size: float) -> KnownFile:
+def _comfy(repo: str, path: str, size: float, place: str = "split_files/") -> KnownFile:
     folder = path.partition("/")[0]
     return KnownFile(
         repo=f"Comfy-Org/{repo}",
-        path=f"split_files/{path}",
+        path=f"{place}{path}",
         folder=folder,
         size=round(size * _GB),
     )
@@ -22,6 +22,7 @@ def _comfy(repo: str, path: str, size: float) -> KnownFile:
 
 _QWEN_3_4B = _comfy("z_image_turbo", "text_encoders/qwen_3_4b.safetensors", 8.04)
 _QWEN_25_VL = _comfy("Qwen-Image_ComfyUI", "text_encoders/qwen_2.5_vl_7b.safetensors", 16.6)
+_QWEN_3_VL = _comfy("Krea-2", "text_encoders/qwen3vl_4b_fp8_scaled.safetensors", 5.24, "")
 _AE = _comfy("z_image_turbo", "vae/ae.safetensors", 0.335)
 _FLUX2_VAE = _comfy("flux2-dev", "vae/flux2-vae.safetensors", 0.336)
 _QWEN_VAE = _comfy("Qwen-Image_ComfyUI", "vae/qwen_image_vae.safetensors", 0.254)
@@ -112,6 +113,17 @@ KNOWN_MODELS = (
         licence=_APACHE,
         hub="Qwen/Qwen-Image-Edit-2511",
         hub_size=58 * _GB,
+    ),
+    KnownModel(
+        name="krea2-turbo",
+        title="Krea 2 Turbo, 12B, fp8, 8 steps",
+        licence="Krea 2 Community",
+        files=(
+            _comfy("Krea-2", "diffusion_models/krea2_turbo_fp8_scaled.safetensors", 12.53, ""),
+            _QWEN_3_VL,
+            _QWEN_VAE,
+            *_TOKENIZERS["qwen3"],
+        ),
     ),
     KnownModel(
         name="z-image",
@@ -246,12 +258,13 @@ KNOWN_PARTS = (
                 _QWEN_25_VL,
                 ("qwen2.5-vl", 3584),
             ),
+            ("qwen3-vl-4b", "text encoder Qwen3-VL 4B", _APACHE, _QWEN_3_VL, ("qwen3-vl", 2560)),
             ("t5-xxl", "text encoder T5 v1.1 XXL", _APACHE, _T5, ("t5", 4096)),
             ("clip-l", "text encoder CLIP ViT-L", _MIT, _CLIP_L, ("clip", 768)),
             ("clip-g", "text encoder OpenCLIP ViT-bigG", _MIT, _CLIP_G, ("clip", 1280)),
             ("flux-vae", "VAE of FLUX.1, Z-Image, Lumina 2, Chroma", _APACHE, _AE, ("kl", 16)),
             ("flux2-vae", "VAE of FLUX.2", _APACHE, _FLUX2_VAE, ("flux2", 32)),
-            ("qwen-image-vae", "VAE of Qwen-Image", _APACHE, _QWEN_VAE, ("qwen", 16)),
+            ("qwen-image-vae", "VAE of Qwen-Image, Krea 2", _APACHE, _QWEN_VAE, ("qwen", 16)),
         )
     ),
     *(

@@ -35,6 +35,22 @@ TEXT_ENCODERS = (
         tokenizer_bytes=34_000_000,
     ),
     TextEncoderKind(
+        key="qwen3-vl",
+        name="Qwen3-VL",
+        marks=(
+            ("^model.embed_tokens.", "visual.deepstack_merger_list."),
+            ("^model.language_model.embed_tokens.", "visual.deepstack_merger_list."),
+        ),
+        widths=(
+            Side("model.embed_tokens.weight", 1),
+            Side("model.language_model.embed_tokens.weight", 1),
+        ),
+        architecture="qwen3vl",
+        tokenizer="Qwen/Qwen3-VL-4B-Instruct",
+        tokenizer_of="qwen3",
+        tokenizer_bytes=16_000_000,
+    ),
+    TextEncoderKind(
         key="qwen2.5-vl",
         name="Qwen2.5-VL",
         marks=(

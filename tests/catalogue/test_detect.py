@@ -448,6 +448,7 @@ WORDS = {"token_embd.weight": (4, 256), "blk.0.attn_q.weight": (4, 256)}
     [
         (gguf("t5encoder", WORDS), "is a text encoder (T5, 256 wide), not a model"),
         (gguf("qwen3", WORDS, Q4_K), "is a language model used as a text encoder, not a model"),
+        (gguf("qwen3vl", WORDS, Q4_K), "is a text encoder (Qwen3-VL, 256 wide), not a model"),
         (gguf("qwen3", WORDS, IQ1_S), "has GGUF IQ1_S weights, which are not supported (use a Q4"),
         (
             gguf("clip", TOWER),

@@ -233,9 +233,6 @@ ANY = r".*"
 """Opens, or will: only its name is compared."""
 
 
-NO_KREA = (
-    r"only the denoiser of Krea 2, which is .* \(diffusers cannot convert its names: use its fo"
-)
 NO_HIDREAM = (
     r"only the denoiser of HiDream-I1, which is .* \(its four text encoders, one of them Llam"
 )
@@ -312,8 +309,8 @@ FILES = (
         ),
         "z-image",
     ),
-    Published("krea2_turbo_fp8_scaled", fp8_scaled(KREA_2), "krea2", "fp8 scaled", NO_KREA),
-    Published("krea2_turbo_int8", int8(KREA_2), "krea2", "int8", NO_KREA),
+    Published("krea2_turbo_fp8_scaled", fp8_scaled(KREA_2), "krea2", "fp8 scaled"),
+    Published("krea2_turbo_int8", int8(KREA_2), "krea2", "int8"),
     Published(
         "aura_flow_0.3", bf16(AURA), "auraflow", "", refused("AuraFlow", "fal/AuraFlow-v0.3")
     ),
@@ -420,6 +417,13 @@ FILES = (
         "wan2.2_t2v_fp8_scaled", fp8_scaled(WAN), "wan", "fp8 scaled", r"Wan, a video model.*choose"
     ),
     Published("qwen_3_4b", QWEN_3, "other", "", r"text encoder \(Qwen3, 2,560 wide\).*put it into"),
+    Published(
+        "qwen3vl_4b_bf16",
+        {**QWEN_3, **bf16({"model.visual.deepstack_merger_list.0.norm": (4096,)})},
+        "other",
+        "",
+        r"text encoder \(Qwen3-VL, 2,560 wide\).*put it into",
+    ),
     Published("t5xxl_fp8", T5, "other", "fp8", r"text encoder \(T5, 4,096 wide\).*put it into"),
     Published("clip_l", CLIP, "other", "", r"text encoder \(CLIP, 768 wide\).*put it into"),
     Published("ae", VAE, "other", "", r"is a VAE, not a model \(use it with --vae"),

@@ -76,4 +76,5 @@ def test_the_table_is_consistent() -> None:
     assert all(row.size and bool(row.hub) != bool(row.files) for row in rows)
     assert find_known("Z-Image-Turbo") is not None and find_known("x") is None
     for kind in TEXT_ENCODERS:
-        assert not kind.tokenizer or find_known(f"tokenizer-{kind.key}") is not None
+        named = f"tokenizer-{kind.tokenizer_of or kind.key}"
+        assert not kind.tokenizer or find_known(named) is not None

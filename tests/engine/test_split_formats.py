@@ -56,6 +56,7 @@ def in_safetensors(how: Callable[..., formats.Written]) -> Callable[..., Tensors
         ("flux2", in_safetensors(formats.int8), "int8"),
         ("qwen-image", in_safetensors(formats.fp8), "fp8"),
         ("sd3", in_safetensors(formats.nvfp4), "nvfp4"),
+        ("krea2", in_safetensors(formats.fp8_scaled), "fp8 scaled"),
     ],
 )
 def test_a_denoiser_in_each_format(

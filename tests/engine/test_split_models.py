@@ -19,6 +19,7 @@ from dream.engine.image_generator import ImageGenerator
 from dream.engine.interface import DeviceConfig
 from dream.engine.silence_libraries import silence_libraries
 from tests.random_split import SPLIT
+from tests.random_split_newer import NEWER
 from tests.recipes import recipe
 from tests.split_files import (
     denoiser_tensors,
@@ -35,7 +36,7 @@ def make(family: str, folder: Path) -> Any:
     """A random model of a family, also in diffusers layout in a folder `models/folder`."""
     with silence_libraries(), torch.random.fork_rng():
         torch.manual_seed(0)
-        pipe = SPLIT[family](folder)
+        pipe = {**SPLIT, **NEWER}[family](folder)
         pipe.save_pretrained(folder / "models" / "folder")
     return pipe
 
@@ -47,7 +48,7 @@ def paint(generator: ImageGenerator, model: str) -> Picture:
     return generator.generate(recipe(model=model, **small), lambda event: None)
 
 
-@pytest.mark.parametrize("family", SPLIT)
+@pytest.mark.parametrize("family", [*SPLIT, *NEWER])
 def test_split_files_and_all_in_one_give_the_pixels_of_the_folder(
     tmp_path: Path, family: str
 ) -> None:
@@ -137,6 +138,27 @@ def test_turbo_has_its_shift_and_steps(z_image: tuple[Any, Path]) -> None:
     )
     assert loaded.pipe.scheduler.config.shift == 3.0
     path.unlink()
+
+
+def test_krea_2_turbo_in_bfloat16(tmp_path: Path) -> None:
+    """Its schedule is that of its pipeline's flag, and its norms stay in float32."""
+    pipe = make("krea2", tmp_path)
+    index = tmp_path / "models" / "folder" / "model_index.json"
+    index.write_text(
+        index.read_text("utf-8").replace('"is_distilled": false', '"is_distilled": true')
+    )
+    write_split(pipe, "krea2", tmp_path / "ComfyUI" / "models").rename(
+        tmp_path / "ComfyUI" / "models" / "diffusion_models" / "krea2_turbo.safetensors"
+    )
+    registry = ModelRegistry([tmp_path / "models", tmp_path / "ComfyUI"])
+    info = registry.get_model("krea2_turbo")
+    assert (info.steps, info.cfg_scale) == (8, 1.0)
+    generator = create_generator(registry.get_model, DeviceConfig(precision="bfloat16"))
+    assert paint(generator, "krea2_turbo").sha256 == paint(generator, "folder").sha256
+    loaded = generator.load("krea2_turbo", lambda event: None).pipe
+    assert loaded.config.is_distilled is True
+    block = loaded.transformer.transformer_blocks[0]
+    assert (block.norm1.weight.dtype, block.ff.up.weight.dtype) == (torch.float32, torch.bfloat16)
 
 
 def test_another_text_encoder_for_one_line(z_image: tuple[Any, Path]) -> None:

@@ -111,7 +111,8 @@ def _classify(header: Header) -> DetectedModel:
     # a complete model of a supported family has text encoders
     whole = any(map(names.has, _TEXT_ENCODERS))
     file_kind = None if whole else find_file_kind(names)
-    pieces = () if whole or file_kind else find_pieces(tensors)
+    architecture = header.metadata.get(ARCHITECTURE, "") if header.format == "gguf" else ""
+    pieces = () if whole or file_kind else find_pieces(tensors, architecture)
     common = _common(header)
     if pieces and pieces[0].role == DENOISER:
         return classify_denoiser(common, header, pieces)

@@ -53,14 +53,15 @@ class Wanted(NamedTuple):
         return same and (not self.width or piece.width == self.width)
 
 
-def find_pieces(tensors: Mapping[str, TensorHeader]) -> tuple[Piece, ...]:
-    """The pieces in a file, the denoiser first; none for a file of another kind."""
+def find_pieces(tensors: Mapping[str, TensorHeader], architecture: str = "") -> tuple[Piece, ...]:
+    """The pieces in a file, the denoiser first; none for a file of another kind. `architecture` is
+    what a GGUF file says."""
     groups: dict[str, dict[str, TensorHeader]] = {}
     for name, tensor in tensors.items():
         match = _PREFIX.match(name)
         prefix = match[0] if match else ""
         groups.setdefault(prefix, {})[name[len(prefix) :]] = tensor
-    pieces = (_find_piece(prefix, group) for prefix, group in groups.items())
+    pieces = (_find_piece(prefix, group, architecture) for prefix, group in groups.items())
     order = (DENOISER, TEXT_ENCODER, VAE)
     return tuple(sorted(filter(None, pieces), key=lambda piece: order.index(piece.role)))
 
@@ -112,13 +113,16 @@ _LATENT_SIDES = {
 }
 
 
-def _find_piece(prefix: str, tensors: Mapping[str, TensorHeader]) -> Piece | None:
+def _find_piece(
+    prefix: str, tensors: Mapping[str, TensorHeader], architecture: str
+) -> Piece | None:
     names = TensorNames(tensors)
     if (family := find_family(names)) is not None:
         return Piece(DENOISER, family.key, prefix, measure(family.latents, tensors))
     words = measure((Side("model.embed_tokens.weight", 0),), tensors)
     for encoder in TEXT_ENCODERS:
-        if names.matches(encoder.marks) or (words and words == encoder.words):
+        known = bool(words) and architecture == encoder.architecture != ""
+        if known or names.matches(encoder.marks) or (words and words == encoder.words):
             return Piece(TEXT_ENCODER, encoder.key, prefix, measure(encoder.widths, tensors))
     for kind, _, marks in VAES:
         if names.matches(marks):

@@ -33,7 +33,11 @@ def load_vae_of_kind(
     Raises KeyError for a weight that lacks, ModelError for one that is not used.
     """
     model, weights = OTHER_VAES[kind](tensors, detected)
-    return load_weights(model, weights, detected.path, placement, (mapped,))
+    loaded = load_weights(model, weights, detected.path, placement, (mapped,))
+    if any(weight.ndim > 4 for weight in loaded.parameters()):
+        # a layout for images beside kernels for films changes low bits, and a folder has none
+        loaded.to(memory_format=torch.contiguous_format)
+    return loaded
 
 
 def _flux2(tensors: Tensors, detected: DetectedModel) -> tuple[Any, Tensors]:

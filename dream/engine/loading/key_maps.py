@@ -155,6 +155,48 @@ def _convert_qwen(tensors: Tensors) -> Tensors:
 QWEN_ZERO_TIME = "__index_timestep_zero__"
 """The mark of ComfyUI's files of Qwen-Image-Edit-2511: reference pictures are at time zero."""
 
+_KREA_NAMES: tuple[tuple[str, str], ...] = (
+    (r"^first\.", "img_in."),
+    (r"^tmlp\.0\.", "time_embed.linear_1."),
+    (r"^tmlp\.2\.", "time_embed.linear_2."),
+    (r"^tproj\.1\.", "time_mod_proj."),
+    (r"^txtmlp\.0\.scale$", "txt_in.norm.weight"),
+    (r"^txtmlp\.1\.", "txt_in.linear_1."),
+    (r"^txtmlp\.3\.", "txt_in.linear_2."),
+    (r"^last\.linear\.", "final_layer.linear."),
+    (r"^last\.norm\.scale$", "final_layer.norm.weight"),
+    (r"^last\.modulation\.lin$", "final_layer.scale_shift_table"),
+    (r"^txtfusion\.", "text_fusion."),
+    (r"^blocks\.", "transformer_blocks."),
+    (r"\.attn\.w([qkv])\.", r".attn.to_\1."),
+    (r"\.attn\.wo\.", ".attn.to_out.0."),
+    (r"\.attn\.gate\.", ".attn.to_gate."),
+    (r"\.attn\.qknorm\.([qk])norm\.scale$", r".attn.norm_\1.weight"),
+    (r"\.mlp\.", ".ff."),
+    (r"\.prenorm\.scale$", ".norm1.weight"),
+    (r"\.postnorm\.scale$", ".norm2.weight"),
+    (r"\.mod\.lin$", ".scale_shift_table"),
+)
+"""Patterns, and what they become, one after the other: Krea2Transformer2DModel, from Krea's
+original code."""
+_KREA_UNUSED = ("last.down.weight", "last.up.weight")
+_KREA_TABLES = {"transformer_blocks": 6, "final_layer": 2}
+"""Rows of a table of scales and shifts, which is flat in some files."""
+
+
+def _convert_krea2(tensors: Tensors) -> Tensors:
+    converted: Tensors = {}
+    for name, tensor in tensors.items():
+        if name in _KREA_UNUSED:
+            continue
+        for pattern, new in _KREA_NAMES:
+            name = re.sub(pattern, new, name)
+        if name.endswith(".scale_shift_table"):
+            tensor = tensor.reshape(_KREA_TABLES[name.partition(".")[0]], -1)
+        converted[name] = tensor
+    return converted
+
+
 Converter = Callable[[Tensors], Tensors]
 
 CONVERTERS: Mapping[str, tuple[Converter, tuple[str, ...]]] = {
@@ -164,6 +206,7 @@ CONVERTERS: Mapping[str, tuple[Converter, tuple[str, ...]]] = {
         ("double_blocks.",),
     ),
     "FluxTransformer2DModel": (_convert_flux, ("double_blocks.",)),
+    "Krea2Transformer2DModel": (_convert_krea2, ("txtfusion.",)),
     "Lumina2Transformer2DModel": (_convert_lumina, ("cap_embedder.",)),
     "QwenImageTransformer2DModel": (_convert_qwen, (QWEN_ZERO_TIME,)),
     "SD3Transformer2DModel": (convert_sd3_transformer_checkpoint_to_diffusers, ("joint_blocks.",)),

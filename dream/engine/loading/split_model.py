@@ -37,7 +37,7 @@ from dream.engine.loading.shared_encoders import EncoderKey, SharedEncoders
 from dream.engine.loading.single_file import build_vae
 from dream.engine.loading.text_encoders import load_text_encoder
 from dream.engine.loading.transformer_config import infer_transformer_config
-from dream.engine.loading.weight_copy import load_weights, missing_weights_error
+from dream.engine.loading.weight_copy import keep_float32, load_weights, missing_weights_error
 from dream.engine.memory.device import NO_OFFLOAD, Placement
 from dream.options.editors import find_editor
 from dream.options.family import Family
@@ -49,6 +49,7 @@ _TOKENIZERS = {
     "gemma2": "GemmaTokenizer",
     "qwen2.5-vl": "Qwen2Tokenizer",
     "qwen3": "Qwen2Tokenizer",
+    "qwen3-vl": "Qwen2Tokenizer",
     "t5": "T5Tokenizer",
 }
 """The class of a tokenizer whose configuration names none of these."""
@@ -102,9 +103,10 @@ def load_split_model(info: ModelInfo, placement: Placement, shared: SharedEncode
             part.to(placement.storage_device)  # what is computed and not in a file
     editor = find_editor(family.key, info.edits)
     kind = getattr(diffusers, f"{editor.pipeline if editor else family.pipeline}Pipeline")
-    if "processor" in signature(kind.__init__).parameters:
+    takes = signature(kind.__init__).parameters
+    if "processor" in takes:
         parts["processor"] = build_processor(parts["tokenizer"])
-    return kind(**parts)
+    return kind(**parts, **{name: v for name, v in info.pipeline_settings if name in takes})
 
 
 def _load_denoiser(
@@ -119,7 +121,8 @@ def _load_denoiser(
     with init_empty_weights():
         model = getattr(diffusers, family.transformer).from_config(config)
     _, mapped = files.open(detected.path)
-    return load_weights(model, converted, detected.path, placement, (mapped,))
+    loaded = load_weights(model, converted, detected.path, placement, (mapped,))
+    return keep_float32(loaded, converted)
 
 
 def _load_part(

@@ -145,10 +145,37 @@ def _lumina2(shapes: Shapes) -> dict[str, Any]:
     }
 
 
+def _krea2(shapes: Shapes) -> dict[str, Any]:
+    width, channels = shapes["img_in.weight"].shape
+    block, words = "transformer_blocks.0.", "text_fusion.layerwise_blocks.0."
+    head = shapes[f"{block}attn.norm_q.weight"].shape[0]
+    text_head = shapes[f"{words}attn.norm_q.weight"].shape[0]
+    return {
+        "in_channels": channels,
+        "num_layers": _count(shapes, "transformer_blocks.{}.attn.to_q.weight"),
+        "attention_head_dim": head,
+        "num_attention_heads": width // head,
+        "num_key_value_heads": shapes[f"{block}attn.to_k.weight"].shape[0] // head,
+        "intermediate_size": shapes[f"{block}ff.gate.weight"].shape[0],
+        "timestep_embed_dim": shapes["time_embed.linear_1.weight"].shape[1],
+        "text_hidden_dim": shapes["txt_in.linear_1.weight"].shape[1],
+        "num_text_layers": shapes["text_fusion.projector.weight"].shape[1],
+        "text_num_attention_heads": shapes[f"{words}attn.to_q.weight"].shape[0] // text_head,
+        "text_num_key_value_heads": shapes[f"{words}attn.to_k.weight"].shape[0] // text_head,
+        "text_intermediate_size": shapes[f"{words}ff.gate.weight"].shape[0],
+        "num_layerwise_text_blocks": _count(
+            shapes, "text_fusion.layerwise_blocks.{}.attn.to_q.weight"
+        ),
+        "num_refiner_text_blocks": _count(shapes, "text_fusion.refiner_blocks.{}.attn.to_q.weight"),
+        "axes_dims_rope": _axes(head, (32, 48, 48)),
+    }
+
+
 _CONFIGS: Mapping[str, Callable[[Shapes], dict[str, Any]]] = {
     "ChromaTransformer2DModel": _chroma,
     "Flux2Transformer2DModel": _flux2,
     "FluxTransformer2DModel": _flux,
+    "Krea2Transformer2DModel": _krea2,
     "Lumina2Transformer2DModel": _lumina2,
     "QwenImageTransformer2DModel": _qwen_image,
     "SD3Transformer2DModel": _sd3,

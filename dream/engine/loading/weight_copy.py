@@ -71,6 +71,16 @@ def load_weights(
         return assign_weights(model, coming, path, files)
 
 
+def keep_float32(model: Any, weights: Mapping[str, torch.Tensor]) -> Any:
+    """The model with those of its weights in float32 that its class of diffusers keeps so, as norms
+    that are added to 1; `weights` are the tensors in its file."""
+    kept = set(model._keep_in_fp32_modules or ())
+    for name, weight in model.named_parameters():
+        if kept.intersection(name.split(".")) and weight.dtype != torch.float32:
+            weight.data = weights[name].to(weight.device, torch.float32)
+    return model
+
+
 @contextmanager
 def start_copying(
     weights: Mapping[str, torch.Tensor] | Placed,
