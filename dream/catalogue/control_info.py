@@ -48,7 +48,7 @@ _WORDS: Mapping[str, tuple[str, ...]] = {
     "lineart": ("lineart", "mistoline"),
     "softedge": ("softedge", "hed", "pidi", "pidinet", "teed", "mistoline"),
     "normal": ("normal",),
-    "tile": ("tile",),
+    "tile": ("tile", "blur"),
     "qr": ("qr", "qrcode", "qrpattern", "monster", "brightness"),
     "inpaint": ("inpaint", "repaint"),
 }

@@ -59,7 +59,8 @@ def _skips_layers(family: Family) -> bool:
 
 
 def _takes_control(family: Family) -> bool:
-    return family.stable
+    """Stable Diffusion, and those that diffusers has ControlNets for."""
+    return family.stable or family.key in ("sd3", "flux", "z-image", "qwen-image")
 
 
 def _takes_image_prompts(family: Family) -> bool:
@@ -82,6 +83,7 @@ FAMILY_SWITCHES = (
         _has_unet,
     ),
     FamilySwitch(("--control",), ("control",), _takes_control),
+    FamilySwitch(("--control_mode",), ("control_mode",), lambda family: family.stable),
     FamilySwitch(("--image_prompt",), ("image_prompt",), _takes_image_prompts),
     FamilySwitch(("--freeu", "--pag"), ("freeu", "pag"), lambda family: family.stable),
     FamilySwitch(("--cfg_rescale",), ("cfg_rescale",), _rescales, ignored=True),

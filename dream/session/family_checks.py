@@ -41,6 +41,17 @@ def check_combination(recipe: Recipe) -> None:
             raise BadLine(f".swap() is not supported with {switch}", 0, "remove one of them")
 
 
+def check_edited_image(recipe: Recipe, info: ModelInfo) -> None:
+    """Raises BadLine for --control where a model edits images: its denoiser sees them beside the
+    new image, and control models were not trained on that."""
+    if recipe.control and (recipe.reference or (recipe.init_img and info.references)):
+        raise BadLine(
+            f"{info.name} edits images, which --control does not support",
+            0,
+            "remove --control, or -I and -ref",
+        )
+
+
 def has_swap(prompt: str, negative: str, syntax: str) -> bool:
     """Whether a prompt replaces words of another one with `.swap()`."""
     return any(part.swaps for part in parse_prompt(prompt, negative, syntax).positive.parts)

@@ -27,7 +27,7 @@ from dream.session.adapter_defaults import (
     resolve_decoder,
 )
 from dream.session.control_defaults import resolve_control
-from dream.session.family_checks import check_combination, check_family
+from dream.session.family_checks import check_combination, check_edited_image, check_family
 from dream.session.fast_recipe import apply_fast
 from dream.session.fix import find_model_info
 from dream.session.image_prompt_defaults import resolve_image_prompts
@@ -150,6 +150,7 @@ def _resolve_words(
     recipes = _expand_iterations(first, request, draw)
     check_family(recipes[-1], info)
     check_combination(recipes[-1])
+    check_edited_image(recipes[-1], info)
     notes = file_notes + fast_notes + step_notes + embedding_notes + control_notes + shown_notes
     return ResolvedRequest(recipes, notes + size_notes + hires_notes)
 

@@ -16,6 +16,7 @@ from PIL import Image
 from dream.catalogue import ModelRegistry
 from dream.core.errors import ModelError
 from dream.engine import create_generator
+from dream.engine.control.transformer_controls import TRANSFORMER_FAMILIES
 from dream.engine.image_generator import ImageGenerator
 from dream.engine.interface import DeviceConfig
 from dream.engine.silence_libraries import silence_libraries
@@ -28,9 +29,10 @@ from tests.random_layouts import make_sd3
 from tests.random_others import OTHERS
 from tests.recipes import recipe
 
-IMAGE, MASK, HIRES, SYMMETRY, NOISE, CONTROL, IMAGE_PROMPT, FREEU_AND_PAG, RESCALE, CLIP_SKIP = (
+IMAGE, MASK, HIRES, SYMMETRY, NOISE, CONTROL, CONTROL_MODE, IMAGE_PROMPT, *_OTHERS = (
     row.supports for row in FAMILY_SWITCHES
 )
+FREEU_AND_PAG, RESCALE, CLIP_SKIP = _OTHERS
 
 
 def classes_of(family: Family) -> list[Any]:
@@ -48,7 +50,8 @@ def test_the_table_says_what_the_pipelines_take(family: Family) -> None:
     exceptions = {"lcm": True, "chroma": False}
     assert MASK(family) == exceptions.get(family.key, own_mask)
     assert NOISE(family) == all("unet" in inspect.signature(k.__init__).parameters for k in kinds)
-    assert CONTROL(family) <= NOISE(family)
+    assert CONTROL(family) == (family.stable or family.key in TRANSFORMER_FAMILIES)
+    assert CONTROL_MODE(family) == family.stable
     takes_images = all("ip_adapter_image_embeds" in call for call in calls)
     assert IMAGE_PROMPT(family) <= (NOISE(family) and takes_images)
     assert FREEU_AND_PAG(family) <= NOISE(family)

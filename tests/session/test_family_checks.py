@@ -32,6 +32,7 @@ LINES: Mapping[str, str] = {
     "perlin": "--perlin 0.2",
     "seamless": "--seamless",
     "control": "--control canny=start.png",
+    "control_mode": "--control canny=start.png --control_mode prompt",
     "image_prompt": "--image_prompt start.png",
     "freeu": "--freeu",
     "pag": "--pag 3",
@@ -39,6 +40,7 @@ LINES: Mapping[str, str] = {
     "clip_skip": "--clip_skip 2",
 }
 """A line that uses each switch, by its field in a Recipe."""
+CONTROL = next(row for row in FAMILY_SWITCHES if row.fields == ("control",))
 CELLS = [
     pytest.param(family, row, number, id=f"{family.key}-{row.fields[number]}")
     for family in FAMILIES
@@ -77,6 +79,8 @@ def test_each_cell_works_or_is_refused_by_name(
     with pytest.raises(BadLine) as caught:
         resolved(LINES[field], family.key, folder)
     named = switch if image_works or not needs_image else "-I"
+    if field == "control_mode" and not CONTROL.supports(family):
+        named = "--control"
     assert str(caught.value).startswith(f"it ({family.title}) does not support {named}")
     assert "Stable Diffusion" in caught.value.hint
 
@@ -93,3 +97,16 @@ def test_a_model_that_edits_takes_an_image_and_an_unknown_family_is_not_judged(
     assert resolved("--seamless", "other", folder).seamless
     plain = resolved("", "ovis", folder)
     assert replace(plain, prompt="") == replace(resolved("-n1", "ovis", folder), prompt="")
+
+
+@pytest.mark.parametrize("words", ["-I start.png", "-ref start.png"])
+def test_control_is_refused_where_a_model_edits_images(folder: Path, words: str) -> None:
+    info = ModelInfo(name="it", path=folder, width=256, height=256, family="flux", edits="kontext")
+
+    def resolve_line(line: str) -> Recipe:
+        line = line.replace("start.png", str(folder / "start.png"))
+        return resolve(parse_line(line, Request()), lambda name: info, (), lambda: 7).recipes[0]
+
+    assert resolve_line("a cat --control canny=start.png").control
+    with pytest.raises(BadLine, match="it edits images, which --control does not support"):
+        resolve_line(f"a cat {words} --control canny=start.png")

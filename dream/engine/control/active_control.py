@@ -40,6 +40,10 @@ class ControlImage(NamedTuple):
     sha256: str
 
 
+StepShare = Callable[[], tuple[float, float]]
+"""Where the current call of the denoiser is: the shares of the steps before and after it, each 0 to
+1."""
+
 MakeMap = Callable[[str, Image.Image, tuple[int, int]], Image.Image]
 """Computes what a kind of control image shows (edges, depth …) from an RGB image, at a size of
 (width, height) pixels."""

@@ -100,15 +100,17 @@ class ControlModels:
 
 _SHAPE = ("block_out_channels", "layers_per_block")
 _TEXT = "cross_attention_dim"
+_TRANSFORMER_SHAPE = (
+    *("in_channels", "num_attention_heads", "attention_head_dim", "joint_attention_dim"),
+    *("pooled_projection_dim", "dim", "n_heads", "n_kv_heads"),
+)
+"""What a ControlNet of a transformer has in common with it, where both have it."""
 
 
-def require_fit(model: Any, unet: Any, name: str, of: str) -> None:
-    """Raises ModelError for a ControlNet whose layers are not those of the model's UNet."""
-    config, own = model.config, unet.config
-    if _SHAPE[0] not in config or _SHAPE[0] not in own:
-        return  # a T2I-Adapter, or a transformer
-    names = (*_SHAPE, _TEXT) if any("CrossAttn" in k for k in config.down_block_types) else _SHAPE
-    for key in names:
+def require_fit(model: Any, denoiser: Any, name: str, of: str) -> None:
+    """Raises ModelError for a ControlNet whose layers are not those of the model's denoiser."""
+    config, own = model.config, denoiser.config
+    for key in _list_common(config, own):
         one, other = config[key], own[key]
         if (list(one) if isinstance(one, list | tuple) else one) != (
             list(other) if isinstance(other, list | tuple) else other
@@ -117,6 +119,23 @@ def require_fit(model: Any, unet: Any, name: str, of: str) -> None:
                 f"{name} does not fit {of}: it has {key} {one}, the model {other}",
                 "choose another --control_model",
             )
+    last = max(config.get("control_layers_places") or (0,))
+    if last >= own.get("n_layers", last + 1):
+        raise ModelError(
+            f"{name} does not fit {of}: it is for more than {last} layers, the model has"
+            f" {own.n_layers}",
+            "choose another --control_model",
+        )
+
+
+def _list_common(config: Any, own: Any) -> Sequence[str]:
+    """The keys of both configurations that must agree."""
+    if _SHAPE[0] in config and _SHAPE[0] in own:
+        attends = any("CrossAttn" in kind for kind in config.down_block_types)
+        return (*_SHAPE, _TEXT) if attends else _SHAPE
+    if _SHAPE[0] in own:
+        return ()  # a T2I-Adapter
+    return [key for key in _TRANSFORMER_SHAPE if config.get(key) is not None and key in own]
 
 
 def _estimate(info: ControlInfo, files: tuple[Path, ...], loaded: LoadedModel) -> MemoryEstimate:

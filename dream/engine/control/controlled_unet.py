@@ -11,14 +11,10 @@ from typing import Any
 import torch
 from PIL import Image
 
-from dream.engine.control.active_control import ActiveControl, sort_controls
+from dream.engine.control.active_control import ActiveControl, StepShare, sort_controls
 from dream.engine.control.unet_control import Residuals, UnetCall, UnetControl
 from dream.engine.sampling.call_slots import replace_forward
 from dream.options.control import BALANCED
-
-StepShare = Callable[[], tuple[float, float]]
-"""Where the current call of the denoiser is: the shares of the steps before and after it, each 0 to
-1."""
 
 
 @contextmanager

@@ -18,8 +18,9 @@ from dream.core.recipe import Recipe
 from dream.engine.conditioning.conditioning import Conditioning
 from dream.engine.conditioning.prepare import make_conditioning
 from dream.engine.control.active_control import ActiveControl
-from dream.engine.control.controlled_unet import control_unet
+from dream.engine.control.apply_controls import apply_controls
 from dream.engine.control.loaded_image_prompts import NO_IMAGE_PROMPTS, ImagePromptRun
+from dream.engine.control.transformer_control import Frame
 from dream.engine.interface import ProgressCallback
 from dream.engine.loading.pipelines import LoadedModel
 from dream.engine.memory.low_memory import is_out_of_memory
@@ -162,10 +163,9 @@ class GenerationRun:
         self, recipe: Recipe, inputs: TaskInputs, pipe: Any, steps: StepCallback
     ) -> AbstractContextManager[None]:
         """While the recipe's controls reach the denoiser."""
-        return control_unet(
-            *(pipe, self.controls, recipe.control_mode, (recipe.width, recipe.height)),
-            *(inputs.mask, partial(steps.get_share, pipe)),
-        )
+        frame = Frame((recipe.width, recipe.height), inputs.mask, inputs.image)
+        share = partial(steps.get_share, pipe)
+        return apply_controls(pipe, self.controls, recipe.control_mode, frame, share)
 
     def _condition(
         self, recipe: Recipe, call: PipelineCall
