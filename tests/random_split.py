@@ -34,6 +34,9 @@ def scheduler(family: str, **settings: Any) -> Any:
 def autoencoder(space: str = "flux") -> Any:
     from diffusers import AutoencoderKL
 
+    if space == "sdxl":
+        quant = {"use_quant_conv": True, "use_post_quant_conv": True}
+        return AutoencoderKL(**{**_VAE, **quant}, latent_channels=4, scaling_factor=0.13025)
     scaling, shift = {"flux": (0.3611, 0.1159), "sd3": (1.5305, 0.0609)}[space]
     return AutoencoderKL(**_VAE, latent_channels=16, scaling_factor=scaling, shift_factor=shift)
 

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from tests.random_families import WIDE, qwen_tokenizer
-from tests.random_split import LANGUAGE, scheduler
+from tests.random_families import WIDE, qwen_tokenizer, t5_tokenizer
+from tests.random_split import LANGUAGE, autoencoder, scheduler, t5
 
 
 def qwen3_vl(layers: int = 36) -> Any:
@@ -59,7 +59,62 @@ def make_krea2(folder: Path) -> Any:
     )
 
 
+def make_auraflow(folder: Path) -> Any:
+    from diffusers import AuraFlowPipeline, AuraFlowTransformer2DModel
+    from transformers import UMT5Config, UMT5EncoderModel
+
+    reader = UMT5Config(vocab_size=128, d_model=WIDE, d_kv=8, d_ff=24, num_layers=2, num_heads=2)
+    return AuraFlowPipeline(
+        tokenizer=llama_tokenizer(folder),
+        text_encoder=UMT5EncoderModel(reader),
+        vae=autoencoder("sdxl"),
+        transformer=AuraFlowTransformer2DModel(
+            num_mmdit_layers=1,
+            num_single_dit_layers=2,
+            attention_head_dim=256,
+            num_attention_heads=1,
+            joint_attention_dim=WIDE,
+            caption_projection_dim=256,
+            pos_embed_max_size=64,
+        ),
+        scheduler=scheduler("auraflow"),
+    )
+
+
+def llama_tokenizer(folder: Path) -> Any:
+    """Letter by letter."""
+    from transformers import LlamaTokenizer
+
+    marks = ["<unk>", "<s>", "</s>", "▁"]
+    words = {word: n for n, word in enumerate([*marks, *map(chr, range(33, 127))])}
+    return LlamaTokenizer(vocab=words, merges=[], pad_token="</s>")
+
+
+def make_pixart(folder: Path) -> Any:
+    """PixArt-Σ."""
+    from diffusers import DPMSolverMultistepScheduler, PixArtSigmaPipeline, PixArtTransformer2DModel
+
+    return PixArtSigmaPipeline(
+        tokenizer=t5_tokenizer(),
+        text_encoder=t5(),
+        vae=autoencoder("sdxl"),
+        transformer=PixArtTransformer2DModel(
+            num_attention_heads=16,
+            attention_head_dim=2,
+            out_channels=8,
+            num_layers=2,
+            cross_attention_dim=32,
+            caption_channels=WIDE,
+            sample_size=64,
+            use_additional_conditions=False,
+        ),
+        scheduler=DPMSolverMultistepScheduler(),
+    )
+
+
 NEWER: dict[str, Callable[[Path], Any]] = {
     "krea2": make_krea2,
+    "auraflow": make_auraflow,
+    "pixart": make_pixart,
 }
 """By the key of their family; given a folder for files they are made from."""

@@ -50,6 +50,7 @@ TOKENIZERS = {
     "Qwen3VLModel": "qwen3",
     "Qwen2_5_VLForConditionalGeneration": "qwen2.5-vl",
     "T5EncoderModel": "t5",
+    "UMT5EncoderModel": "umt5",
     "Gemma2Model": "gemma2",
 }
 
@@ -98,7 +99,7 @@ def encoder_tensors(encoder: Any) -> Tensors:
             }
         case "Qwen2_5_VLForConditionalGeneration":
             return {_qwen_name(n): t for n, t in tensors.items() if n != "lm_head.weight"}
-        case "T5EncoderModel":
+        case "T5EncoderModel" | "UMT5EncoderModel":
             tensors.pop("encoder.embed_tokens.weight", None)
             return tensors
         case _:

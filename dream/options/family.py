@@ -115,6 +115,9 @@ class Family:
     """The class of its denoiser in diffusers."""
     marks: Marks = ()
     """How its denoiser is detected in a file."""
+    others: tuple[tuple[Side, int, str], ...] = ()
+    """Its models whose single files are not supported: a side of a tensor, its length, their
+    name."""
     encoders: tuple[TextEncoderNeed, ...] = ()
     vae: str = ""
     """The key of its VAE's kind: see `family_table.VAES`."""
@@ -123,7 +126,8 @@ class Family:
     latents: tuple[Side, ...] = ()
     """Where the denoiser's shapes tell the channels of its latents."""
     scheduler: Mapping[str, object] = field(default_factory=lambda: MappingProxyType({}))
-    """Settings of its scheduler, as in the original's scheduler_config.json."""
+    """Settings of its scheduler, as in the original's scheduler_config.json; without a class, that
+    of flow matching."""
     steps: int = 30
     cfg_scale: float = 7.5
     side: int = 1024

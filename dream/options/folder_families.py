@@ -16,19 +16,6 @@ FOLDER_FAMILIES = (
         decoder="taesd",
     ),
     Family(
-        key="pixart",
-        name="PixArt-α, PixArt-Σ",
-        pipelines=r"PixArt(Alpha|Sigma|SigmaPAG)",
-        marks=(
-            ("^t_block.1.", "^y_embedder.y_embedding$", "^blocks.0.cross_attn.q_linear."),
-            ("^adaln_single.linear.", "^pos_embed.proj."),
-        ),
-        cfg_scale=4.5,
-        space="sdxl",
-        decoder="taesdxl",
-        hub="PixArt-alpha/PixArt-Sigma-XL-2-1024-MS",
-    ),
-    Family(
         key="sana",
         name="Sana",
         pipelines=r"Sana(PAG)?",
@@ -55,19 +42,6 @@ FOLDER_FAMILIES = (
         cfg_scale=5.0,
         space="sdxl",
         decoder="taesdxl",
-    ),
-    Family(
-        key="auraflow",
-        name="AuraFlow",
-        pipelines=r"AuraFlow",
-        marks=(
-            ("^double_layers.0.", "^cond_seq_linear."),
-            ("^joint_transformer_blocks.0.", "^context_embedder."),
-        ),
-        cfg_scale=3.5,
-        space="sdxl",
-        decoder="taesdxl",
-        hub="fal/AuraFlow-v0.3",
     ),
     Family(
         key="ovis",

@@ -6,6 +6,7 @@ Sizes are those of the files in the repositories, rounded; licences are as the r
 from __future__ import annotations
 
 from dream.options.known_model import KnownFile, KnownModel
+from dream.options.known_tokenizers import TOKENIZERS
 
 _APACHE, _MIT, _GB, _MB = "Apache 2.0", "MIT", 10**9, 10**6
 
@@ -24,6 +25,9 @@ _QWEN_3_4B = _comfy("z_image_turbo", "text_encoders/qwen_3_4b.safetensors", 8.04
 _QWEN_25_VL = _comfy("Qwen-Image_ComfyUI", "text_encoders/qwen_2.5_vl_7b.safetensors", 16.6)
 _QWEN_3_VL = _comfy("Krea-2", "text_encoders/qwen3vl_4b_fp8_scaled.safetensors", 5.24, "")
 _AE = _comfy("z_image_turbo", "vae/ae.safetensors", 0.335)
+_XL_VAE = KnownFile(
+    repo="stabilityai/sdxl-vae", path="sdxl_vae.safetensors", folder="vae", size=335 * _MB
+)
 _FLUX2_VAE = _comfy("flux2-dev", "vae/flux2-vae.safetensors", 0.336)
 _QWEN_VAE = _comfy("Qwen-Image_ComfyUI", "vae/qwen_image_vae.safetensors", 0.254)
 _CLIP_L, _CLIP_G, _T5 = (
@@ -37,31 +41,6 @@ _CLIP_L, _CLIP_G, _T5 = (
 )
 
 
-def _tokenizer(kind: str, repo: str, names: tuple[str, ...], size: float) -> tuple[KnownFile, ...]:
-    """The files of a tokenizer; the first has nearly all of the size."""
-    return tuple(
-        KnownFile(
-            repo=repo,
-            path=name,
-            folder=f"tokenizers/{kind}",
-            size=round(size * _MB) if number == 0 else 10_000,
-        )
-        for number, name in enumerate(names)
-    )
-
-
-_QWEN_TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "vocab.json", "merges.txt")
-_TOKENIZERS = {
-    "qwen3": _tokenizer("qwen3", "Qwen/Qwen3-4B", _QWEN_TOKENIZER_FILES, 16),
-    "qwen2.5-vl": _tokenizer(
-        "qwen2.5-vl", "Qwen/Qwen2.5-VL-7B-Instruct", _QWEN_TOKENIZER_FILES, 12
-    ),
-    "t5": _tokenizer("t5", "google-t5/t5-small", ("tokenizer.json", "tokenizer_config.json"), 1.4),
-    "gemma2": _tokenizer(
-        "gemma2", "unsloth/gemma-2-2b", ("tokenizer.json", "tokenizer_config.json"), 34
-    ),
-}
-
 KNOWN_MODELS = (
     KnownModel(
         name="z-image-turbo",
@@ -71,7 +50,7 @@ KNOWN_MODELS = (
             _comfy("z_image_turbo", "diffusion_models/z_image_turbo_bf16.safetensors", 12.31),
             _QWEN_3_4B,
             _AE,
-            *_TOKENIZERS["qwen3"],
+            *TOKENIZERS["qwen3"],
         ),
     ),
     KnownModel(
@@ -82,7 +61,7 @@ KNOWN_MODELS = (
             _comfy("flux2-klein", "diffusion_models/flux-2-klein-4b.safetensors", 7.75),
             _QWEN_3_4B,
             _FLUX2_VAE,
-            *_TOKENIZERS["qwen3"],
+            *TOKENIZERS["qwen3"],
         ),
     ),
     KnownModel(
@@ -93,7 +72,7 @@ KNOWN_MODELS = (
             _comfy("flux2-klein", "diffusion_models/flux-2-klein-base-4b.safetensors", 7.75),
             _QWEN_3_4B,
             _FLUX2_VAE,
-            *_TOKENIZERS["qwen3"],
+            *TOKENIZERS["qwen3"],
         ),
     ),
     KnownModel(
@@ -104,7 +83,7 @@ KNOWN_MODELS = (
             _comfy("Qwen-Image_ComfyUI", "diffusion_models/qwen_image_bf16.safetensors", 40.9),
             _QWEN_25_VL,
             _QWEN_VAE,
-            *_TOKENIZERS["qwen2.5-vl"],
+            *TOKENIZERS["qwen2.5-vl"],
         ),
     ),
     KnownModel(
@@ -122,7 +101,7 @@ KNOWN_MODELS = (
             _comfy("Krea-2", "diffusion_models/krea2_turbo_fp8_scaled.safetensors", 12.53, ""),
             _QWEN_3_VL,
             _QWEN_VAE,
-            *_TOKENIZERS["qwen3"],
+            *TOKENIZERS["qwen3"],
         ),
     ),
     KnownModel(
@@ -264,6 +243,13 @@ KNOWN_PARTS = (
             ("clip-g", "text encoder OpenCLIP ViT-bigG", _MIT, _CLIP_G, ("clip", 1280)),
             ("flux-vae", "VAE of FLUX.1, Z-Image, Lumina 2, Chroma", _APACHE, _AE, ("kl", 16)),
             ("flux2-vae", "VAE of FLUX.2", _APACHE, _FLUX2_VAE, ("flux2", 32)),
+            (
+                "sdxl-vae",
+                "VAE of Stable Diffusion XL, AuraFlow, PixArt-Σ",
+                _MIT,
+                _XL_VAE,
+                ("kl", 4),
+            ),
             ("qwen-image-vae", "VAE of Qwen-Image, Krea 2", _APACHE, _QWEN_VAE, ("qwen", 16)),
         )
     ),
@@ -271,7 +257,7 @@ KNOWN_PARTS = (
         KnownModel(
             name=f"tokenizer-{kind}", title=f"tokenizer {kind}", licence="as its model", files=files
         )
-        for kind, files in _TOKENIZERS.items()
+        for kind, files in TOKENIZERS.items()
     ),
 )
 """Parts that complete models in several files."""

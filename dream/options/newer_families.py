@@ -49,5 +49,70 @@ NEWER_FAMILIES = (
         decoder="taew2_1",
         hub="krea/Krea-2-Turbo",
     ),
+    Family(
+        key="auraflow",
+        name="AuraFlow, Pony V7",
+        pipelines=r"AuraFlow",
+        pipeline="AuraFlow",
+        transformer="AuraFlowTransformer2DModel",
+        marks=(
+            ("^double_layers.0.", "^cond_seq_linear."),
+            ("^joint_transformer_blocks.0.", "^context_embedder."),
+        ),
+        encoders=(
+            TextEncoderNeed(
+                part="text_encoder",
+                kind="umt5",
+                widths=(Side("cond_seq_linear.weight", 1), Side("context_embedder.weight", 1)),
+            ),
+        ),
+        vae="kl",
+        vae_names="xl|aura",
+        latents=(Side("init_x_linear.weight", 1, 4), Side("pos_embed.proj.weight", 1, 4)),
+        scheduler=MappingProxyType({"num_train_timesteps": 1000, "shift": 1.73}),
+        cfg_scale=3.5,
+        space="sdxl",
+        decoder="taesdxl",
+        hub="fal/AuraFlow-v0.3",
+    ),
+    Family(
+        key="pixart",
+        name="PixArt-α, PixArt-Σ",
+        pipelines=r"PixArt(Alpha|Sigma|SigmaPAG)",
+        pipeline="PixArtSigma",
+        transformer="PixArtTransformer2DModel",
+        marks=(
+            ("^t_block.1.", "^y_embedder.y_embedding$", "^blocks.0.cross_attn.q_linear."),
+            ("^adaln_single.linear.", "^pos_embed.proj."),
+        ),
+        others=(
+            (Side("y_embedder.y_embedding", 0), 120, "PixArt-α"),
+            (Side("csize_embedder.mlp.0.weight", 1), 256, "PixArt-α"),
+        ),
+        encoders=(
+            TextEncoderNeed(
+                part="text_encoder",
+                kind="t5",
+                widths=(
+                    Side("y_embedder.y_proj.fc1.weight", 1),
+                    Side("caption_projection.linear_1.weight", 1),
+                ),
+            ),
+        ),
+        vae="kl",
+        vae_names="xl|pixart",
+        latents=(Side("x_embedder.proj.weight", 1), Side("pos_embed.proj.weight", 1)),
+        scheduler=MappingProxyType(
+            {
+                "_class_name": "DPMSolverMultistepScheduler",
+                "num_train_timesteps": 1000,
+                "timestep_spacing": "linspace",
+            }
+        ),
+        cfg_scale=4.5,
+        space="sdxl",
+        decoder="taesdxl",
+        hub="PixArt-alpha/PixArt-Sigma-XL-2-1024-MS",
+    ),
 )
 """See `family_table.FAMILIES`."""

@@ -6,6 +6,17 @@ from dream.options.family import Marks, Side, TextEncoderKind
 
 TEXT_ENCODERS = (
     TextEncoderKind(
+        key="umt5",
+        name="UMT5",
+        marks=(("^encoder.block.1.layer.0.SelfAttention.relative_attention_bias.",),),
+        widths=(
+            Side("encoder.block.0.layer.0.SelfAttention.q.weight", 1),
+            Side("shared.weight", 1),
+        ),
+        tokenizer="fal/AuraFlow-v0.3",
+        tokenizer_bytes=2_300_000,
+    ),
+    TextEncoderKind(
         key="t5",
         name="T5",
         marks=(("^encoder.block.0.layer.0.SelfAtt",),),

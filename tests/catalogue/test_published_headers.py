@@ -311,22 +311,24 @@ FILES = (
     ),
     Published("krea2_turbo_fp8_scaled", fp8_scaled(KREA_2), "krea2", "fp8 scaled"),
     Published("krea2_turbo_int8", int8(KREA_2), "krea2", "int8"),
-    Published(
-        "aura_flow_0.3", bf16(AURA), "auraflow", "", refused("AuraFlow", "fal/AuraFlow-v0.3")
-    ),
+    Published("aura_flow_0.3", under("model.", bf16(AURA)), "auraflow"),
+    Published("pony-v7-base", bf16(AURA), "auraflow"),
     Published(
         "PixArt-Sigma-XL-2-1024-MS",
         {**bf16(PIXART), "y_embedder.y_embedding": ("BF16", (300, 4096))},
         "pixart",
+    ),
+    Published(
+        "PixArt-XL-2-512x512",
+        {**bf16(PIXART), "y_embedder.y_embedding": ("BF16", (120, 4096))},
+        "pixart",
         "",
-        refused("PixArt-α", "PixArt-alpha/PixArt-Sigma-XL-2-1024-MS"),
+        r"only the denoiser of PixArt-α, which is not supported as a single file \(use its folder",
     ),
     Published(
         "pixart_sigma_transformer",
         bf16({"adaln_single.linear": (6912, 1152), "pos_embed.proj": (1152, 4, 2, 2)}),
         "pixart",
-        "",
-        refused("PixArt-α", "PixArt-alpha/PixArt-Sigma-XL-2-1024-MS"),
     ),
     Published(
         "Sana_1600M_1024px",

@@ -70,6 +70,7 @@ def test_split_files_and_all_in_one_give_the_pixels_of_the_folder(
     assert {part.path.name for part in registry.get_model(f"whole-{family}").parts} <= {
         f"whole-{family}.safetensors",
         "t5",
+        "umt5",
         "qwen3",
         "qwen2.5-vl",
         "gemma2",

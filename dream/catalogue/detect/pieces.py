@@ -20,8 +20,11 @@ DENOISER, TEXT_ENCODER, VAE = "denoiser", "text encoder", "vae"
 _PREFIX = re.compile(
     r"model\.diffusion_model\.|diffusion_model\.|net\.|transformer\."
     r"|text_encoders\.[^.]+\.(?:transformer\.)?|vae\.|first_stage_model\."
+    r"|model\.(?=double_layers\.|single_layers\.|cond_seq_linear\.|init_x_linear\.|t_embedder\."
+    r"|modF\.|final_linear\.|register_tokens$|positional_encoding$)"
 )
-"""What the names of a piece in a file of several begin with: ComfyUI's and Stability's layouts."""
+"""What the names of a piece in a file of several begin with: ComfyUI's and Stability's layouts, and
+AuraFlow's."""
 
 
 class Piece(NamedTuple):

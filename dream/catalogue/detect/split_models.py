@@ -3,13 +3,21 @@ hold all of them."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 from dream.catalogue.detect.detected_model import DetectedModel
 from dream.catalogue.detect.headers import Header
 from dream.catalogue.detect.native_size import read_native_size
-from dream.catalogue.detect.pieces import TEXT_ENCODER, VAE, Piece, find_wanted, take
-from dream.catalogue.detect.tensor_names import TensorNames
+from dream.catalogue.detect.pieces import (
+    TEXT_ENCODER,
+    VAE,
+    Piece,
+    find_wanted,
+    measure,
+    take,
+)
+from dream.catalogue.detect.tensors import TensorHeader
 from dream.options.family import Family
 from dream.options.family_table import FAMILIES
 from dream.options.foreign_families import OTHERS
@@ -20,29 +28,36 @@ def classify_denoiser(
     common: DetectedModel, header: Header, pieces: tuple[Piece, ...]
 ) -> DetectedModel:
     """A file with a denoiser of one of the families that are recognised by it."""
-    names = TensorNames(header.tensors)
     family = next(row for row in (*OTHERS, *FAMILIES) if row.key == pieces[0].kind)
     side = family.side
+    denoiser = take(header.tensors, pieces[0].prefix)
     detected = replace(
         common,
         kind="model",
         family=family.key,
         size=read_native_size(header.metadata, side),
         pieces=pieces,
-        wanted=find_wanted(family, take(header.tensors, pieces[0].prefix)),
+        wanted=find_wanted(family, denoiser),
     )
-    called, place = _refuse(family, names, pieces)
+    called, place = _refuse(family, denoiser, pieces)
     return replace(detected, called=called, place=place)
 
 
-def _refuse(family: Family, names: TensorNames, pieces: tuple[Piece, ...]) -> tuple[str, str]:
+def _refuse(
+    family: Family, denoiser: Mapping[str, TensorHeader], pieces: tuple[Piece, ...]
+) -> tuple[str, str]:
     """Why a file of such a family is not loaded, as it completes “PATH …”, and what to do; both
     empty if it is."""
-    if family.pipeline:
+    other = next(
+        (name for side, length, name in family.others if measure((side,), denoiser) == length), ""
+    )
+    if family.pipeline and not other:
         return "", ""
     what = "is a complete model of" if len(pieces) > 1 else "contains only the denoiser of"
     hint = f"to download its folder: !import_model {family.hub}" if family.hub else family.instead
-    return f"{what} {family.title}, which is not supported as a single file", hint
+    if other:
+        hint = "use its folder in diffusers layout"
+    return f"{what} {other or family.title}, which is not supported as a single file", hint
 
 
 def classify_part(common: DetectedModel, pieces: tuple[Piece, ...]) -> DetectedModel:

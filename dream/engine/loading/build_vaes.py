@@ -16,7 +16,7 @@ from diffusers.loaders.single_file_utils import (
 from dream.catalogue.detect import DetectedModel
 from dream.engine.loading.config_from_shapes import infer_diffusers_vae_config, infer_vae_config
 from dream.engine.loading.mmap_file import MappedFile
-from dream.engine.loading.weight_copy import load_weights
+from dream.engine.loading.weight_copy import load_weights, use_plain_layout
 from dream.engine.memory.device import Placement
 
 Tensors = dict[str, torch.Tensor]
@@ -34,10 +34,8 @@ def load_vae_of_kind(
     """
     model, weights = OTHER_VAES[kind](tensors, detected)
     loaded = load_weights(model, weights, detected.path, placement, (mapped,))
-    if any(weight.ndim > 4 for weight in loaded.parameters()):
-        # a layout for images beside kernels for films changes low bits, and a folder has none
-        loaded.to(memory_format=torch.contiguous_format)
-    return loaded
+    films = any(weight.ndim > 4 for weight in loaded.parameters())
+    return use_plain_layout(loaded) if films else loaded
 
 
 def _flux2(tensors: Tensors, detected: DetectedModel) -> tuple[Any, Tensors]:

@@ -146,7 +146,7 @@ def _latent_scale(family: str) -> dict[str, float]:
     if space in _SHIFTED:
         scaling, shift = _SHIFTED[space]
         return {"scaling_factor": scaling, "shift_factor": shift}
-    return {"scaling_factor": _SCALING.get(family, _USUAL_SCALING)}
+    return {"scaling_factor": _SCALING.get(space, _USUAL_SCALING)}
 
 
 def infer_clip_text_config(shapes: Shapes) -> dict[str, Any]:

@@ -18,6 +18,8 @@ from diffusers.loaders.single_file_utils import (
     convert_z_image_transformer_checkpoint_to_diffusers,
 )
 
+from dream.engine.loading.diffusers_maps import convert_auraflow, convert_pixart
+
 Tensors = dict[str, torch.Tensor]
 
 _STREAM = (
@@ -200,6 +202,7 @@ def _convert_krea2(tensors: Tensors) -> Tensors:
 Converter = Callable[[Tensors], Tensors]
 
 CONVERTERS: Mapping[str, tuple[Converter, tuple[str, ...]]] = {
+    "AuraFlowTransformer2DModel": (convert_auraflow, ("double_layers.",)),
     "ChromaTransformer2DModel": (_convert_flux, ("double_blocks.",)),
     "Flux2Transformer2DModel": (
         convert_flux2_transformer_checkpoint_to_diffusers,
@@ -208,6 +211,7 @@ CONVERTERS: Mapping[str, tuple[Converter, tuple[str, ...]]] = {
     "FluxTransformer2DModel": (_convert_flux, ("double_blocks.",)),
     "Krea2Transformer2DModel": (_convert_krea2, ("txtfusion.",)),
     "Lumina2Transformer2DModel": (_convert_lumina, ("cap_embedder.",)),
+    "PixArtTransformer2DModel": (convert_pixart, ("t_block.",)),
     "QwenImageTransformer2DModel": (_convert_qwen, (QWEN_ZERO_TIME,)),
     "SD3Transformer2DModel": (convert_sd3_transformer_checkpoint_to_diffusers, ("joint_blocks.",)),
     "ZImageTransformer2DModel": (

@@ -12,6 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from inspect import signature
+from math import isqrt
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,7 @@ from dream.engine.loading.build_vaes import load_vae_of_kind
 from dream.engine.loading.checkpoint import open_tensors
 from dream.engine.loading.clip_tokenizer import build_clip_tokenizer
 from dream.engine.loading.components import load_tokenizer
+from dream.engine.loading.diffusers_maps import PIXART_POSITIONS
 from dream.engine.loading.key_maps import QWEN_ZERO_TIME, convert_names
 from dream.engine.loading.mmap_file import MappedFile
 from dream.engine.loading.qwen_processor import build_processor
@@ -37,7 +39,12 @@ from dream.engine.loading.shared_encoders import EncoderKey, SharedEncoders
 from dream.engine.loading.single_file import build_vae
 from dream.engine.loading.text_encoders import load_text_encoder
 from dream.engine.loading.transformer_config import infer_transformer_config
-from dream.engine.loading.weight_copy import keep_float32, load_weights, missing_weights_error
+from dream.engine.loading.weight_copy import (
+    keep_float32,
+    load_weights,
+    missing_weights_error,
+    use_plain_layout,
+)
 from dream.engine.memory.device import NO_OFFLOAD, Placement
 from dream.options.editors import find_editor
 from dream.options.family import Family
@@ -51,6 +58,7 @@ _TOKENIZERS = {
     "qwen3": "Qwen2Tokenizer",
     "qwen3-vl": "Qwen2Tokenizer",
     "t5": "T5Tokenizer",
+    "umt5": "LlamaTokenizer",
 }
 """The class of a tokenizer whose configuration names none of these."""
 
@@ -97,7 +105,8 @@ def load_split_model(info: ModelInfo, placement: Placement, shared: SharedEncode
             parts[name] = build_clip_tokenizer(_PADS[need.part])
         parts.setdefault(name, None)
     settings = {**family.scheduler, **dict(info.scheduler)}
-    parts["scheduler"] = diffusers.FlowMatchEulerDiscreteScheduler.from_config(settings)
+    noise = settings.pop("_class_name", "FlowMatchEulerDiscreteScheduler")
+    parts["scheduler"] = getattr(diffusers, str(noise)).from_config(settings)
     for part in parts.values():
         if isinstance(part, torch.nn.Module):
             part.to(placement.storage_device)  # what is computed and not in a file
@@ -118,11 +127,13 @@ def _load_denoiser(
     config = infer_transformer_config(family.transformer, converted)
     if QWEN_ZERO_TIME in own:
         config["zero_cond_t"] = True
+    if PIXART_POSITIONS in own:
+        config["sample_size"] = 2 * isqrt(own[PIXART_POSITIONS].shape[1])
     with init_empty_weights():
         model = getattr(diffusers, family.transformer).from_config(config)
     _, mapped = files.open(detected.path)
     loaded = load_weights(model, converted, detected.path, placement, (mapped,))
-    return keep_float32(loaded, converted)
+    return keep_float32(use_plain_layout(loaded), converted)
 
 
 def _load_part(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +50,7 @@ def load_text_encoder(
         return _load_clip(part, own, path, placement, mapped, projected)
     model, weights = _BUILDERS[kind](own)
     loaded = load_weights(model, weights, path, placement, (mapped,))
-    if kind == "t5" and placement.dtype == torch.float16:
+    if kind in ("t5", "umt5") and placement.dtype == torch.float16:
         for name, module in loaded.named_modules():
             if name.endswith(".wo"):
                 module.float()  # overflows in float16; transformers keeps it in float32, too
@@ -87,12 +88,12 @@ def _load_clip(
     return load_weights(model, named, path, placement, (mapped,))
 
 
-def _t5(tensors: Tensors) -> tuple[Any, Tensors]:
+def _t5(tensors: Tensors, kind: str = "T5") -> tuple[Any, Tensors]:
     words, width = tensors["shared.weight"].shape
     block = "encoder.block.{}.layer.1.DenseReluDense.wo.weight"
     bias = tensors["encoder.block.0.layer.0.SelfAttention.relative_attention_bias.weight"].shape
     gated = "encoder.block.0.layer.1.DenseReluDense.wi_0.weight" in tensors
-    config = transformers.T5Config(
+    config = getattr(transformers, f"{kind}Config")(
         vocab_size=words,
         d_model=width,
         d_kv=tensors["encoder.block.0.layer.0.SelfAttention.q.weight"].shape[0] // bias[1],
@@ -102,7 +103,7 @@ def _t5(tensors: Tensors) -> tuple[Any, Tensors]:
         relative_attention_num_buckets=bias[0],
         feed_forward_proj="gated-gelu" if gated else "relu",
     )
-    model = build_empty(transformers.T5EncoderModel, config)
+    model = build_empty(getattr(transformers, f"{kind}EncoderModel"), config)
     tied = {"encoder.embed_tokens.weight": tensors["shared.weight"]}
     used = {n: t for n, t in tensors.items() if not n.startswith(("decoder.", "lm_head."))}
     return model, tied | used
@@ -149,5 +150,6 @@ _BUILDERS: Mapping[str, Callable[[Tensors], tuple[Any, Tensors]]] = {
     "qwen3": _qwen3,
     "qwen3-vl": build_qwen3_vl,
     "t5": _t5,
+    "umt5": partial(_t5, kind="UMT5"),
 }
 """By the key of a row in the table of text encoders."""

@@ -16,6 +16,11 @@ _SD3_HEAD = 64
 """Width of a head of attention in Stable Diffusion 3, whose first version has no norm to tell."""
 
 
+_AURAFLOW_HEAD = 256
+"""Width of a head of attention in AuraFlow, whose norms have no weights."""
+_PIXART_HEADS = 16
+
+
 def infer_transformer_config(kind: str, shapes: Shapes) -> dict[str, Any]:
     """The configuration of a denoiser of a class of diffusers. Raises KeyError for a weight that
     lacks."""
@@ -171,12 +176,43 @@ def _krea2(shapes: Shapes) -> dict[str, Any]:
     }
 
 
+def _auraflow(shapes: Shapes) -> dict[str, Any]:
+    width, channels = shapes["pos_embed.proj.weight"].shape
+    return {
+        "in_channels": channels // 4,
+        "out_channels": shapes["proj_out.weight"].shape[0] // 4,
+        "num_mmdit_layers": _count(shapes, "joint_transformer_blocks.{}.attn.to_q.weight"),
+        "num_single_dit_layers": _count(shapes, "single_transformer_blocks.{}.attn.to_q.weight"),
+        "attention_head_dim": _AURAFLOW_HEAD,
+        "num_attention_heads": width // _AURAFLOW_HEAD,
+        "caption_projection_dim": shapes["context_embedder.weight"].shape[0],
+        "joint_attention_dim": shapes["context_embedder.weight"].shape[1],
+        "pos_embed_max_size": shapes["pos_embed.pos_embed"].shape[1],
+    }
+
+
+def _pixart(shapes: Shapes) -> dict[str, Any]:
+    width, channels = shapes["pos_embed.proj.weight"].shape[:2]
+    return {
+        "in_channels": channels,
+        "out_channels": shapes["proj_out.weight"].shape[0] // 4,
+        "num_layers": _count(shapes, "transformer_blocks.{}.attn1.to_q.weight"),
+        "attention_head_dim": width // _PIXART_HEADS,
+        "num_attention_heads": _PIXART_HEADS,
+        "cross_attention_dim": shapes["transformer_blocks.0.attn2.to_k.weight"].shape[1],
+        "caption_channels": shapes["caption_projection.linear_1.weight"].shape[1],
+        "use_additional_conditions": False,
+    }
+
+
 _CONFIGS: Mapping[str, Callable[[Shapes], dict[str, Any]]] = {
+    "AuraFlowTransformer2DModel": _auraflow,
     "ChromaTransformer2DModel": _chroma,
     "Flux2Transformer2DModel": _flux2,
     "FluxTransformer2DModel": _flux,
     "Krea2Transformer2DModel": _krea2,
     "Lumina2Transformer2DModel": _lumina2,
+    "PixArtTransformer2DModel": _pixart,
     "QwenImageTransformer2DModel": _qwen_image,
     "SD3Transformer2DModel": _sd3,
     "ZImageTransformer2DModel": _z_image,

@@ -81,6 +81,15 @@ def keep_float32(model: Any, weights: Mapping[str, torch.Tensor]) -> Any:
     return model
 
 
+def use_plain_layout(model: Any) -> Any:
+    """The model with kernels in torch's usual layout, as the libraries load those of transformers
+    and of VAEs for films: the layout changes the low bits of images."""
+    for weight in model.parameters():
+        if weight.ndim == 4:
+            weight.data = weight.data.contiguous()
+    return model
+
+
 @contextmanager
 def start_copying(
     weights: Mapping[str, torch.Tensor] | Placed,
