@@ -16,9 +16,12 @@ from pathlib import Path
 VOCABULARY = 49408
 """Tokens of CLIP's tokenizer."""
 
+FULL, HALF = (320, 640, 1280, 1280), (160, 320, 640, 640)
+"""Channels of the UNet's levels: as they are, and for measuring where there is little time."""
 
-def make_random_sd15(folder: Path, seed: int = 0) -> Path:
-    """Write the model into a folder, which is made; returns the folder."""
+
+def make_random_sd15(folder: Path, seed: int = 0, channels: tuple[int, ...] = FULL) -> Path:
+    """Write the model into a folder, which is made; returns the folder. channels: of the UNet."""
     import torch
     from diffusers import (
         AutoencoderKL,
@@ -45,7 +48,9 @@ def make_random_sd15(folder: Path, seed: int = 0) -> Path:
                 pad_token_id=tokenizer.pad_token_id,
             )
         )
-        unet = UNet2DConditionModel(sample_size=64, cross_attention_dim=768)
+        unet = UNet2DConditionModel(
+            sample_size=64, cross_attention_dim=768, block_out_channels=channels
+        )
         vae = AutoencoderKL(
             block_out_channels=(128, 256, 512, 512),
             down_block_types=("DownEncoderBlock2D",) * 4,

@@ -95,7 +95,7 @@ class ImageGenerator:
         self._vision = VisionModels(downloader)
         self._image_prompts = ImagePrompts(find_image_prompt)
         self._cache = ModelCache(machine.max_loaded_models, machine.max_memory)
-        self._controls = ControlModels(find_control, self._cache)
+        self.controls = ControlModels(find_control, self._cache)
         self._shared = SharedEncoders()
         self.engines = Engines()
         self._decoders = SmallDecoders(require_decoder)
@@ -126,7 +126,7 @@ class ImageGenerator:
                 digest = "" if vae is None else vae.digest
                 inputs, info = self._vision.add_depth(loaded, inputs, report), loaded.info
                 maps = ControlMaps(self._vision, self.placement.device, report)
-                controls = self._controls.load(recipe, loaded, inputs.controls, report, maps.draw)
+                controls = self.controls.load(recipe, loaded, inputs.controls, report, maps.draw)
                 shown = self._image_prompts.prepare(recipe, loaded, inputs.image_prompts, report)
                 with (
                     self._adapters.use(loaded, recipe, loras) as adapted,
