@@ -100,16 +100,22 @@ CONTROL_EXAMPLES = (
 )
 """Ends of lines, and what they do."""
 
-_NAMES = {
+KINDS_BY_SPELLING = {
     spelling: kind.name
     for kind in CONTROL_KINDS.values()
     for spelling in (kind.name, *kind.aliases)
 }
+"""The names of kinds, by all that they are read as."""
 _SHARE = r"(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?"
 _ANY_NUMBER = rf"[+-]?(?:{_SHARE}|nan|inf)"
 """Also those that are no weight, so that they are refused as one."""
-_SETTINGS = rf"(?::(?P<weight>{_ANY_NUMBER}))?(?::(?P<start>{_SHARE})-(?P<end>{_SHARE}))?"
-_WORD = re.compile(rf"(?P<kind>\w+)=(?P<image>.+?){_SETTINGS}", re.DOTALL)
+_WEIGHT = rf":(?P<weight>{_ANY_NUMBER})"
+_PART = rf":(?P<start>{_SHARE})-(?P<end>{_SHARE})"
+_WORDS = tuple(
+    re.compile(rf"(?P<kind>\w+)=(?P<image>.+?){settings}", re.DOTALL)
+    for settings in (_PART + _WEIGHT, f"(?:{_WEIGHT})?(?:{_PART})?")
+)
+"""What is typed in the other order, and what is written."""
 _ENDS_LIKE_SETTINGS = re.compile(rf":(?:{_ANY_NUMBER}|{_SHARE}-{_SHARE})\Z")
 
 
@@ -128,18 +134,35 @@ class Control(NamedTuple):
 
 
 def parse_control(word: str) -> Control:
-    """`KIND=FILE`, `KIND=FILE:WEIGHT`, `KIND=FILE:WEIGHT:START-END` or `KIND=FILE:START-END`. A
-    colon that no number follows belongs to the file name. Raises ValueError."""
-    match = _WORD.fullmatch(word)
-    if match is None or match["kind"].lower() not in _NAMES:
+    """`KIND=FILE`, `KIND=FILE:WEIGHT`, `KIND=FILE:WEIGHT:START-END` or `KIND=FILE:START-END`; the
+    weight may come last too. A colon that no number follows belongs to the file name. Raises
+    ValueError."""
+    control = split_control(word)
+    if control is None or control.kind not in KINDS_BY_SPELLING or find_fault(control):
         raise ValueError(word)
+    return control._replace(kind=KINDS_BY_SPELLING[control.kind])
+
+
+def split_control(word: str) -> Control | None:
+    """The parts of a word, whatever kind and numbers they are; None for another form."""
+    match = next(filter(None, (pattern.fullmatch(word) for pattern in _WORDS)), None)
+    if match is None:
+        return None
     weight, start, end = (
         default if match[name] is None else float(match[name])
         for name, default in (("weight", 1.0), ("start", 0.0), ("end", 1.0))
     )
-    if not (0 <= weight <= MAX_WEIGHT and 0 <= start < end <= 1):  # nan is neither
-        raise ValueError(word)
-    return Control(_NAMES[match["kind"].lower()], match["image"], weight, start, end)
+    return Control(match["kind"].lower(), match["image"], weight, start, end)
+
+
+def find_fault(control: Control) -> str:
+    """What is wrong with the numbers; mostly empty."""
+    _, _, weight, start, end = control
+    if not 0 <= weight <= MAX_WEIGHT:  # nan is neither
+        return f"a weight is from 0 to {MAX_WEIGHT:g}"
+    if not max(start, end) <= 1:
+        return "parts of the steps are from 0 to 1: 0-0.5 is the first half"
+    return "" if start < end else "the part of the steps ends before it begins"
 
 
 def format_control(control: Control) -> str:
@@ -171,11 +194,10 @@ def _write_controls(value: Iterable[Control]) -> list[str]:
     return [format_control(control) for control in value]
 
 
-def _suggest_kind(typed: str) -> str:
-    """What to use instead of another program's kind; empty for any other word."""
-    kind, _, _ = typed.lower().partition("=")
-    instead = UNSUPPORTED_KINDS.get(kind)
-    return f"{kind} is not supported: {instead}" if instead else ""
+def _suggest(typed: str) -> str:
+    from dream.options.control_hints import suggest_control  # only what is wrong needs it
+
+    return suggest_control(typed)
 
 
 CONTROLS: OptionType[tuple[Control, ...]] = OptionType(
@@ -187,7 +209,7 @@ CONTROLS: OptionType[tuple[Control, ...]] = OptionType(
     nargs=(1, MAX_CONTROLS),
     completion="control",
     accumulates=True,
-    suggest=_suggest_kind,
+    suggest=_suggest,
 )
 
 
