@@ -4,8 +4,10 @@
 
 Each round runs a batch on several workers, as `dream --from_file LINES --workers WHICH`. At random
 moments the program or a worker is killed with SIGKILL; a program that was killed is continued by
-`dream --resume`. At the end each image is in the log exactly once, in the order of the lines, with
-numbers in that order, and every PNG opens.
+`dream --resume`. With `--workers ray:N`, workers are Ray's actors or their processes; with
+`--workers nodes` they run on a cluster of two nodes, one of which is killed too. At the end each
+image is in the log exactly once, in the order of the lines, with numbers in that order, and every
+PNG opens.
 """
 
 from __future__ import annotations
@@ -26,6 +28,7 @@ import psutil
 from dream.gallery import LOG_NAME, read_log
 from dream.line import parse_log_line
 from dream.session.batch_plan import list_plans
+from scripts.ray_nodes import RayNodes, list_actors
 from tests.gallery.checks import sound
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -36,8 +39,17 @@ TIMEOUT = 1800.0
 class Round:
     """One batch, from its plan to its last image."""
 
-    def __init__(self, folder: Path, lines: int, workers: str, options: Sequence[str]) -> None:
-        self.folder, self.lines = folder, lines
+    def __init__(
+        self,
+        folder: Path,
+        lines: int,
+        workers: str,
+        options: Sequence[str],
+        nodes: RayNodes | None = None,
+    ) -> None:
+        self.folder, self.lines, self._nodes = folder, lines, nodes
+        workers = f"ray:{nodes.address}" if nodes else workers
+        self._over_ray = workers.startswith("ray")
         self.outdir = folder / "pictures"
         self._file = folder / "lines.txt"
         texts = [f"a red circle -S{seed} -s2" for seed in range(1, lines + 1)]
@@ -85,14 +97,23 @@ class Round:
 
     def _kill(self, process: subprocess.Popen[bytes], dice: random.Random) -> None:
         with suppress(psutil.NoSuchProcess):
-            workers = psutil.Process(process.pid).children()
-            victim = "program" if dice.random() < 0.5 or not workers else "worker"
+            workers = self._list_workers(process)
+            victims = ["program", *(["worker"] if workers else []), *(["node"] * bool(self._nodes))]
+            victim = dice.choice(victims)
             self.killed.append(victim)
             if victim == "program":
                 process.kill()
                 process.wait()
+            elif victim == "node" and self._nodes:
+                self._nodes.kill_node()
             else:
                 dice.choice(workers).kill()
+
+    def _list_workers(self, process: subprocess.Popen[bytes]) -> list[psutil.Process]:
+        if not self._over_ray:
+            return psutil.Process(process.pid).children()
+        actors = list_actors(os.getpid() if self._nodes else process.pid)
+        return [one for actor in actors for one in [actor, *actor.children()]]
 
     def _log(self) -> list[str]:
         log = self.outdir / LOG_NAME
@@ -122,12 +143,22 @@ def main() -> int:
     parser.add_argument("--kills", type=int, default=3)
     parser.add_argument("--model", default="tiny")
     chosen = parser.parse_args()
+    nodes = RayNodes() if chosen.workers == "nodes" else None
+    try:
+        return run_rounds(chosen, nodes)
+    finally:
+        if nodes:
+            nodes.close()
+
+
+def run_rounds(chosen: argparse.Namespace, nodes: RayNodes | None) -> int:
+    """Run them, and say what was killed; 1 if one of them failed."""
     dice = random.Random(chosen.seed)
     killed: list[str] = []
     for number in range(1, chosen.rounds + 1):
         with tempfile.TemporaryDirectory() as folder:
             options = ["--model", chosen.model, "-W64", "-H64"]
-            batch = Round(Path(folder), chosen.lines, chosen.workers, options)
+            batch = Round(Path(folder), chosen.lines, chosen.workers, options, nodes)
             began = time.monotonic()
             try:
                 batch.run(dice, chosen.kills)

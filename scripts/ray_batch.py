@@ -15,7 +15,7 @@ import tempfile
 import time
 from pathlib import Path
 
-import psutil
+from scripts.ray_nodes import list_actors
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -83,11 +83,7 @@ def render(
 
 def kill_actor(driver: int, turn: int) -> bool:
     """Kill one actor of a driver, or its worker process, in turn; whether there was one."""
-    found = [
-        process
-        for process in psutil.Process(driver).children(recursive=True)
-        if (process.name() or "").startswith("ray::NodeWorker")
-    ]
+    found = list_actors(driver)
     if not found:
         return False
     actor = found[turn % len(found)]

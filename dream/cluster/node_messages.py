@@ -13,15 +13,17 @@ class NodeDescription:
     pid: int
     processor: str
     """The GPU, or the CPU."""
+    gpu: bool
     cores: int
     versions: tuple[tuple[str, str], ...]
     """Of dream, and of the libraries that pixels depend on, by name."""
 
     @property
     def kind(self) -> str:
-        """What has to be equal for equal pixels."""
+        """What has to be equal for equal pixels. The cores are the threads of a processor."""
         libraries = ", ".join(f"{name} {version}" for name, version in self.versions)
-        return f"{self.processor}, {self.cores} cores, {libraries}"
+        cores = "" if self.gpu else f"{self.cores} cores, "
+        return f"{self.processor}, {cores}{libraries}"
 
 
 @dataclass(frozen=True)

@@ -72,7 +72,7 @@ class NodeWorker:
         described = NodeDescription(
             socket.gethostname(),
             os.getpid(),
-            name_processor(),
+            *name_processor(self._machine.device),
             count_cores(),
             tuple(found.items()),
         )
@@ -140,17 +140,18 @@ def find_on_node(registry: ModelRegistry) -> ModelRegistry:
     return replace(registry, models_dirs=dirs)
 
 
-def name_processor() -> str:
-    """The GPU that Ray reserved, or the CPU, as far as that can be found without torch."""
+def name_processor(device: str = "auto") -> tuple[str, bool]:
+    """The GPU that Ray reserved, or the CPU, as far as that can be found without torch; and whether
+    it is a GPU."""
     with suppress(OSError, LookupError):
         wanted = os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",")[0]
-        if wanted:
-            return _name_gpu(wanted)
+        if wanted and device != "cpu":
+            return _name_gpu(wanted), True
     with suppress(OSError):
         for row in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
             if row.startswith("model name"):
-                return row.partition(":")[2].strip()
-    return platform.processor() or platform.machine()
+                return row.partition(":")[2].strip(), False
+    return platform.processor() or platform.machine(), False
 
 
 def _name_gpu(wanted: str) -> str:

@@ -23,6 +23,8 @@ _QUIET = {
     "RAY_USAGE_STATS_ENABLED": "0",
     # Below `uv run`, Ray would send the current folder to the nodes and run uv there.
     "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",
+    # Otherwise a thread that asks Ray something after the end would start another cluster.
+    "RAY_ENABLE_AUTO_CONNECT": "0",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # what it will be by default; without it, a warning
 }
 _LOOPBACK = {

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +13,7 @@ from dream.catalogue import ModelRegistry
 from dream.cluster.node_messages import NodeDescription
 from dream.cluster.ray_connection import connect, import_ray
 from dream.cluster.required_files import ExpectedFiles
+from dream.cluster.seats import Seat, choose_kind, plan_seats
 from dream.core.errors import BadSetting
 from dream.engine.interface import DeviceConfig
 from dream.worker.channel import serialize
@@ -29,48 +28,8 @@ START_TIMEOUT = 120.0
 _POLL_INTERVAL = 5.0
 """Seconds after which nodes that joined are looked for."""
 
-
-@dataclass(frozen=True)
-class Seat:
-    """Where a worker will run."""
-
-    node: str
-    """Ray's id of the node."""
-    name: str
-    gpu: bool
-    threads: int | None
-    """Its share of the node's CPUs; None where it has all."""
-
-
-def plan_seats(
-    nodes: Iterable[Mapping[str, Any]], count: int | None = None, taken: Iterable[str] = ()
-) -> list[Seat]:
-    """The seats on nodes as `ray.nodes()` describes them: one for each GPU, and on nodes without,
-    one each, or as many as are left of `count`, which share the node's CPUs. Names are unlike those
-    `taken`."""
-    alive = [node for node in nodes if node.get("Alive")]
-    gpus = {node["NodeID"]: int(node["Resources"].get("GPU", 0)) for node in alive}
-    on_gpus = [(node, n, None) for node in alive for n in range(gpus[node["NodeID"]])]
-    if count is not None:
-        on_gpus = on_gpus[:count]
-    without = [node for node in alive if not gpus[node["NodeID"]]]
-    left = len(without) if count is None else count - len(on_gpus)
-    on_cpus = []
-    for index, node in enumerate(without):
-        share = left // len(without) + (index < left % len(without))
-        cpus = int(node["Resources"].get("CPU", 1))
-        threads = None if share < 2 else max(1, cpus // share)
-        on_cpus += [(node, number, threads) for number in range(share)]
-    seats: list[Seat] = []
-    names = set(taken)
-    for gpu, rows in ((True, on_gpus), (False, on_cpus)):
-        for node, number, threads in rows:
-            name = f"{node['NodeManagerAddress']} {'gpu' if gpu else 'cpu'} {number}"
-            while name in names:
-                name += "'"
-            names.add(name)
-            seats.append(Seat(node["NodeID"], name, gpu, threads))
-    return seats
+Node = Mapping[str, Any]
+"""As `ray.nodes()` describes it."""
 
 
 class RayPool(WorkerPool):
@@ -92,7 +51,9 @@ class RayPool(WorkerPool):
         except BaseException:
             self._cluster.close()
             raise
-        self._cluster.watch(self.add_worker)
+        for note in self._cluster.read_notes():
+            self.add_note(note)
+        self._cluster.watch(self)
 
     @property
     def threads(self) -> int | None:
@@ -125,6 +86,8 @@ class RayCluster:
         self._same_hardware = same_hardware
         self._kind = ""
         self._expected = ExpectedFiles(registry)
+        self._notes: list[str] = []
+        self._names: set[str] = set()  # of all workers, also of those that were lost
         self._seats: dict[str, Seat] = {}  # by name, of the workers that were made
         self._known_nodes: set[str] = set()
         self._closed = threading.Event()
@@ -139,14 +102,20 @@ class RayCluster:
     def open_workers(self) -> list[WorkerFactory]:
         """Workers on the nodes there are, when they are ready. Raises BadSetting where there is
         none."""
-        ready, notes = self._start(plan_seats(self._read_nodes(), self._count))
+        ready = self._start(self._read_nodes(), self._count)
         if not ready:
+            notes = self.read_notes()
             raise BadSetting(notes[0] if notes else "the Ray cluster has no node for a worker")
-        return [self._make_factory(*one, notes if n == 0 else ()) for n, one in enumerate(ready)]
+        return ready
 
-    def watch(self, on_join: Callable[[WorkerFactory], None]) -> None:
-        """Call with each worker on a node that joins later."""
-        thread = threading.Thread(target=self._watch, args=(on_join,), name="ray", daemon=True)
+    def read_notes(self) -> list[str]:
+        """Why nodes and workers are not used; each is told once. From any thread."""
+        notes, self._notes = self._notes, []
+        return notes
+
+    def watch(self, pool: WorkerPool) -> None:
+        """Add a worker for each node that joins later, and notes about those that are not used."""
+        thread = threading.Thread(target=self._watch, args=(pool,), name="ray", daemon=True)
         thread.start()
 
     def close(self) -> None:
@@ -156,11 +125,13 @@ class RayCluster:
             with suppress(Exception):
                 self._ray.shutdown()
 
-    def _watch(self, on_join: Callable[[WorkerFactory], None]) -> None:
+    def _watch(self, pool: WorkerPool) -> None:
         while not self._closed.wait(_POLL_INTERVAL):
             with suppress(Exception):  # the connection is lost, which each worker reports
                 for factory in self._find_joined():
-                    on_join(factory)
+                    pool.add_worker(factory)
+            for note in self.read_notes():
+                pool.add_note(note)
 
     def _find_joined(self) -> list[WorkerFactory]:
         known = {*self._known_nodes}
@@ -171,37 +142,61 @@ class RayCluster:
         missing = None if self._count is None else self._count - len(self._seats)
         if not joined or missing == 0:
             return []
-        ready, notes = self._start(plan_seats(joined, missing, self._seats))
-        return [self._make_factory(*one, notes if n == 0 else ()) for n, one in enumerate(ready)]
+        return self._start(joined, missing)
 
-    def _read_nodes(self) -> list[Mapping[str, Any]]:
+    def _read_nodes(self) -> list[Node]:
         nodes = [node for node in self._ray.nodes() if node["Alive"]]
         self._known_nodes |= {node["NodeID"] for node in nodes}
-        return nodes
+        return sorted(nodes, key=lambda node: node["NodeID"] != self._here)
 
     # ── actors ─────────────────────────────────────────────────────────────────────────────────
 
-    def _start(self, seats: Iterable[Seat]) -> tuple[list[tuple[Seat, Any]], list[str]]:
-        """The seats with actors that are ready, and why others are not used."""
-        made = [(seat, self._make_actor(seat)) for seat in seats]
-        ready: list[tuple[Seat, Any, str]] = []
-        notes: list[str] = []
+    def _start(self, nodes: Iterable[Node], count: int | None) -> list[WorkerFactory]:
+        """Workers on nodes, so many at most, when they are ready."""
+        if self._same_hardware:
+            nodes = self._keep_same(nodes)
+        made = [(seat, self._make_actor(seat)) for seat in plan_seats(nodes, count, self._names)]
+        ready = []
         for seat, actor in made:
             try:
-                ready.append((seat, actor, self._check(seat, actor)))
+                self._refuse_other(self._check(actor))
             except Exception as error:
-                notes.append(self._drop(seat, actor, error))
-        if self._same_hardware and ready and not self._kind:
-            self._kind = Counter(kind for *_, kind in ready).most_common(1)[0][0]
-        used = []
-        for seat, actor, kind in ready:
-            if self._same_hardware and kind != self._kind:
-                other = f"it has {kind}, not {self._kind}"
-                notes.append(self._drop(seat, actor, BadSetting(f"--same_hardware: {other}")))
+                self._drop(seat.name, actor, error)
             else:
-                used.append((seat, actor))
                 self._seats[seat.name] = seat
-        return used, notes
+                self._names.add(seat.name)
+                ready.append(self._make_factory(seat, actor))
+        return ready
+
+    def _keep_same(self, nodes: Iterable[Node]) -> list[Node]:
+        """The nodes of one kind, which an actor on each of them describes; of the kind of the
+        first workers, where there are some already."""
+        seats = [(node, plan_seats([node])) for node in nodes]
+        made = [(node, of, self._make_actor(of[0])) for node, of in seats if of]
+        found: list[tuple[Node, int, NodeDescription, Any]] = []
+        for node, of, actor in made:
+            try:
+                found.append((node, len(of), self._check(actor), actor))
+            except Exception as error:
+                self._drop(node["NodeManagerAddress"], actor, error)
+        if found and not self._kind:
+            self._kind = choose_kind((described, count) for _, count, described, _ in found)
+        same = []
+        for node, _, described, actor in found:
+            try:
+                self._refuse_other(described)
+            except BadSetting as error:
+                self._drop(node["NodeManagerAddress"], actor, error)
+            else:
+                same.append(node)
+                with suppress(Exception):
+                    self._ray.kill(actor)
+        return same
+
+    def _refuse_other(self, described: NodeDescription) -> None:
+        """Raises BadSetting for hardware that --same_hardware excludes."""
+        if self._kind and described.kind != self._kind:
+            raise BadSetting(f"--same_hardware: it has {described.kind}, not {self._kind}")
 
     def _make_actor(self, seat: Seat) -> Any:
         from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
@@ -218,36 +213,36 @@ class RayCluster:
         )(self._actor_class or NodeWorker)
         return remote.remote(seat.name, serialize(self._machine), serialize(self._registry))
 
-    def _check(self, seat: Seat, actor: Any) -> str:
+    def _check(self, actor: Any) -> NodeDescription:
         """Wait for an actor; what hardware and software it has. Raises BadSetting for another
         version of dream, and Ray's errors."""
         found = self._ray.get(actor.describe.remote(), timeout=START_TIMEOUT)
-        described = NodeDescription(**found)
-        if (theirs := dict(described.versions)["dream"]) != dream.__version__:
+        if (theirs := dict(found["versions"])["dream"]) != dream.__version__:
             ours = f"here it is {dream.__version__}"
             raise BadSetting(f"it has dream {theirs}, {ours}; install the same on all machines")
-        return described.kind
+        return NodeDescription(**found)
 
     def _replace_actor(self, seat: Seat) -> Any:
         """Another actor for a seat, when it is ready. Raises what `_check` raises."""
         actor = self._make_actor(seat)
         try:
-            self._check(seat, actor)
-        except BaseException as error:
-            self._drop(seat, actor, error)
+            self._refuse_other(self._check(actor))
+        except BaseException:
+            with suppress(Exception):
+                self._ray.kill(actor)
             raise
         return actor
 
-    def _drop(self, seat: Seat, actor: Any, error: BaseException) -> str:
+    def _drop(self, name: str, actor: Any, error: BaseException) -> None:
+        """Do not use an actor, and note why."""
         from dream.cluster.ray_worker import to_reason
 
         with suppress(Exception):
             self._ray.kill(actor)
-        return f"{seat.name} is not used: {to_reason(error)}"
+        self._notes.append(f"{name} is not used: {to_reason(error)}")
 
-    def _make_factory(self, seat: Seat, actor: Any, notes: Iterable[str] = ()) -> WorkerFactory:
+    def _make_factory(self, seat: Seat, actor: Any) -> WorkerFactory:
         from dream.cluster.ray_worker import NodePlace, RayWorker
 
         place = NodePlace(seat.name, seat.node == self._here)
-        replace_actor = partial(self._replace_actor, seat)
-        return partial(RayWorker, place, actor, replace_actor, self._expected, notes)
+        return partial(RayWorker, place, actor, partial(self._replace_actor, seat), self._expected)

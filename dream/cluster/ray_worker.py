@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -20,7 +20,6 @@ from dream.cluster.required_files import (
     list_required_files,
 )
 from dream.core.errors import DreamError
-from dream.core.events import Note
 from dream.core.model_options import ModelOptions
 from dream.worker.channel import deserialize, serialize
 from dream.worker.crash import to_dream_error
@@ -32,12 +31,10 @@ from dream.worker.protocol import (
     Task,
     TaskCancelled,
     TaskFailed,
-    TaskProgress,
-    TaskStarted,
     get_model,
 )
 
-_WRITES_HERE = (ConvertTask, FindMaskTask, MakeControlMapTask)
+_WRITES_HERE = ConvertTask | FindMaskTask | MakeControlMapTask
 """Tasks whose result is a file at a path of this machine."""
 
 
@@ -69,14 +66,12 @@ class RayWorker:
         actor: Any,
         make_actor: Callable[[], Any],
         expected: ExpectedFiles,
-        notes: Iterable[str],
         report: Report,
     ) -> None:
         """`actor` is ready; `make_actor` makes another, waits until it is ready, and raises where
-        that is not possible. `notes` are shown with the first task."""
+        that is not possible."""
         self._place, self._make_actor, self._report = place, make_actor, report
         self._expected = expected
-        self._notes = list(notes)
         self._changed = threading.Condition()
         self._actor: Any = actor
         self._losses = 0
@@ -86,8 +81,13 @@ class RayWorker:
         self._equal: set[RequiredFile] = set()  # known to be equal there
         self._refused: set[str] = set()  # models
         self._closed = False
-        for name, loop in (("send", self._send_loop), ("receive", self._receive_loop)):
-            threading.Thread(target=loop, name=f"{name} {place.name}", daemon=True).start()
+        self._gone = False  # no actor could be made
+        self._start_thread("send", self._send_loop)
+        self._start_thread("receive", self._receive_loop, actor)
+
+    def _start_thread(self, name: str, loop: Callable[..., None], *arguments: Any) -> None:
+        name = f"{name} {self.name}"
+        threading.Thread(target=loop, args=arguments, name=name, daemon=True).start()
 
     @property
     def name(self) -> str:
@@ -95,10 +95,13 @@ class RayWorker:
         return self._place.name
 
     def start(self, job: int, task: Task) -> None:
-        """Run a task."""
+        """Run a task. A worker that was lost for good tries to return."""
         with self._changed:
             self._waiting.append((job, task))
             self._changed.notify_all()
+            returns, self._gone = self._gone, False
+        if returns:
+            self._start_thread("receive", self._receive_loop, None)
 
     def cancel(self, job: int) -> None:
         """Cancel a job, wherever it is."""
@@ -190,10 +193,7 @@ class RayWorker:
 
     def _refuse(self, actor: Any, task: Task) -> str:
         """Why the node cannot run a task; empty if it can. Raises ModelError, RayError."""
-        if (
-            isinstance(task, ConvertTask | FindMaskTask | MakeControlMapTask)
-            and not self._place.is_here
-        ):
+        if isinstance(task, _WRITES_HERE) and not self._place.is_here:
             return f"{self.name} is another machine, and this command writes files on this one"
         files = [file for file in list_required_files(task) if file not in self._equal]
         if not files:
@@ -212,30 +212,33 @@ class RayWorker:
 
     # ── the receiving thread ───────────────────────────────────────────────────────────────────
 
-    def _receive_loop(self) -> None:
-        while (actor := self._actor) is not None:
+    def _receive_loop(self, actor: Any) -> None:
+        while True:
+            if actor is None:
+                try:
+                    actor = self._make_actor()
+                except Exception as error:
+                    self._lose(None, gone=True)
+                    reason = to_reason(error)
+                    self._report(WorkerLost(reason, will_return=False, counts=False))
+                    return
+                if self._lose(actor):
+                    with suppress(Exception):
+                        ray.kill(actor)
+                    return
             reason = self._follow(actor)
             with suppress(Exception):
                 ray.kill(actor)
+            actor = None
             if self._lose(None):
                 return
             self._report(WorkerLost(reason))
-            try:
-                actor = self._make_actor()
-            except Exception as error:
-                self._lose(None)
-                reason = to_reason(error)
-                self._report(WorkerLost(reason, will_return=False, counts=False))
-                return
-            if self._lose(actor):
-                with suppress(Exception):
-                    ray.kill(actor)
-                return
 
-    def _lose(self, actor: Any) -> bool:
+    def _lose(self, actor: Any, *, gone: bool = False) -> bool:
         """What was started is not running any more; from now on there is this actor, or none.
         Whether the worker is closed."""
         with self._changed:
+            self._gone = gone
             if actor is None:
                 self._losses += 1
                 self._waiting.clear()
@@ -265,9 +268,6 @@ class RayWorker:
                     self._losses += 1
                     self._waiting.clear()
         self._report(answer)  # type: ignore[arg-type]
-        if isinstance(answer, TaskStarted):
-            while self._notes:
-                self._report(TaskProgress(answer.job, Note(text=self._notes.pop(0))))
 
 
 def to_reason(error: BaseException) -> str:

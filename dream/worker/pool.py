@@ -69,11 +69,12 @@ class _Wake:
 
 class WorkerPool:
     """Implements `PoolEngine`. All methods but those of any thread (`interrupt`, `restart`,
-    `preload`, `list_loaded`, `get_memory_usage`, `add_worker`) are for one thread."""
+    `preload`, `list_loaded`, `get_memory_usage`, `add_worker`, `add_note`) are for one thread."""
 
     def __init__(self, factories: Iterable[WorkerFactory]) -> None:
         self._inbox: SimpleQueue[tuple[str, PoolAnswer] | _Wake | None] = SimpleQueue()
         self._joining: SimpleQueue[WorkerFactory] = SimpleQueue()
+        self._notes: SimpleQueue[str] = SimpleQueue()
         self._assignment = JobAssignment()
         self._workers: dict[str, PoolWorker] = {}
         self._streams: dict[PoolJob, _Stream] = {}
@@ -88,6 +89,10 @@ class WorkerPool:
         """Give jobs to one more worker. From any thread."""
         self._joining.put(factory)
         self.wake()
+
+    def add_note(self, text: str) -> None:
+        """Show this with the next news of a job. From any thread."""
+        self._notes.put(text)
 
     def _make_worker(self, factory: WorkerFactory) -> None:
         names: list[str] = []
@@ -212,6 +217,8 @@ class WorkerPool:
         stream = self._submit(task)
         try:
             while True:
+                while not self._notes.empty():
+                    yield Note(text=self._notes.get())
                 while stream.events:
                     yield stream.events.popleft()
                 if stream.ended:

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from dream.cluster import open_ray_pool
+from dream.cluster.node_messages import NodeDescription
 from dream.cluster.ray_connection import connect
-from dream.cluster.ray_pool import Seat, plan_seats
+from dream.cluster.seats import Seat, choose_kind, plan_seats
 from dream.core.errors import BadSetting
 from dream.options.launch_values import WORKERS
 
@@ -51,7 +52,27 @@ def test_gpus_come_first_and_no_more_than_asked_for() -> None:
 def test_names_are_unique() -> None:
     first = plan_seats([node("n1")])
     again = plan_seats([node("m1")], taken=[seat.name for seat in first])
-    assert first[0].name != again[0].name
+    assert again[0].name == f"{first[0].name} (2)"
+
+
+def described(processor: str, *, gpu: bool = False, cores: int = 8, torch: str = "2.9") -> Any:
+    return NodeDescription("host", 1, processor, gpu, cores, (("dream", "1"), ("torch", torch)))
+
+
+def test_the_same_hardware_is_that_of_most_seats_and_gpus_come_first() -> None:
+    epyc, xeon = described("EPYC"), described("Xeon")
+    assert choose_kind([(xeon, 1), (epyc, 1), (epyc, 1)]) == epyc.kind
+    assert choose_kind([(xeon, 1), (epyc, 1)]) == xeon.kind, "of equal ones, the first"
+    small, large = described("L4", gpu=True), described("H200", gpu=True)
+    assert choose_kind([(epyc, 1)] * 5 + [(small, 1), (large, 2)]) == large.kind
+
+
+def test_what_changes_bits_is_another_kind() -> None:
+    here = described("EPYC")
+    assert here.kind == "EPYC, 8 cores, dream 1, torch 2.9"
+    assert here.kind != described("EPYC", cores=4).kind != described("EPYC", torch="2.8").kind
+    gpu = described("L4", gpu=True)
+    assert gpu.kind == described("L4", gpu=True, cores=64).kind != described("L4", cores=8).kind
 
 
 def test_ray_is_named_when_it_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:

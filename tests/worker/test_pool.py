@@ -46,6 +46,13 @@ def test_a_pool_is_an_engine_with_several_workers(pool: WorkerPool) -> None:
     assert pool.get_memory_usage() == 2 << 30
 
 
+def test_a_note_is_told_once_with_the_next_image(pool: WorkerPool) -> None:
+    pool.add_note("10.0.0.7 is not used")
+    first = run(pool, pool.render(recipe()))
+    assert [one.text for one in first if isinstance(one, Note)] == ["10.0.0.7 is not used"]
+    assert not [one for one in run(pool, pool.render(recipe())) if isinstance(one, Note)]
+
+
 def test_workers_that_are_gone_are_tried_again_with_the_next_image() -> None:
     pool, workers = fake_pool(2)
     for worker in workers:
