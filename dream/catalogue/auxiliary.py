@@ -6,9 +6,10 @@ downloaded on first use.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 from dream.catalogue.discovery import TRANSFORMERS_INDEX
 from dream.catalogue.model_dirs import find_writable_dir
@@ -66,6 +67,17 @@ VITPOSE = AuxiliaryModel("vitpose", "usyd-community/vitpose-base-simple", "pose"
 
 RT_DETR = AuxiliaryModel("rt_detr", "PekingU/rtdetr_r50vd_coco_o365", "person detection")
 """Zhao et al. 2023, arXiv:2304.08069; finds the people for VITPOSE."""
+
+MAP_NETWORKS: Mapping[str, tuple[AuxiliaryModel, ...]] = MappingProxyType(
+    {
+        "depth": (DEPTH_ANYTHING,),
+        "normal": (DEPTH_ANYTHING,),
+        "seg": (UPERNET,),
+        "pose": (RT_DETR, VITPOSE),
+    }
+)
+"""What computes the control maps of a kind (a key of CONTROL_KINDS); other kinds need no
+network."""
 
 AUXILIARY_MODELS = (CLIPSEG, DEPTH, DEPTH_ANYTHING, UPERNET, VITPOSE, RT_DETR)
 

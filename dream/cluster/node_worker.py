@@ -22,9 +22,10 @@ import ray
 
 import dream
 from dream.catalogue import ModelRegistry, find_models_dirs
+from dream.cluster.file_hashes import hash_required_files
 from dream.cluster.input_files import place_input_files, rename_input_files, with_input_files
 from dream.cluster.node_messages import NodeDescription, NodeState
-from dream.cluster.required_files import RequiredFile, hash_required_files
+from dream.cluster.required_files import RequiredFile
 from dream.core.errors import DreamError
 from dream.core.model_options import ModelOptions
 from dream.engine.interface import DeviceConfig
@@ -38,7 +39,7 @@ from dream.worker.protocol import Task, TaskCancelled, TaskDone, TaskFailed
 CONCURRENCY_GROUPS = {"control": 1, "files": 1, "answers": 1}
 """Threads of an actor. Calls of one group run in the order in which they were made."""
 
-_LIBRARIES = ("torch", "diffusers", "transformers")
+_LIBRARIES = ("torch", "diffusers", "transformers", "openvino")
 
 
 class NodeWorker:

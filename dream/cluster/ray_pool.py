@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import dream
 from dream.catalogue import ModelRegistry
+from dream.cluster.file_hashes import ExpectedFiles
 from dream.cluster.node_messages import NodeDescription
 from dream.cluster.ray_connection import connect, import_ray
-from dream.cluster.required_files import ExpectedFiles
 from dream.cluster.seats import Seat, choose_kind, plan_seats
 from dream.core.errors import BadSetting
 from dream.engine.interface import DeviceConfig

@@ -11,14 +11,10 @@ from typing import Any
 
 import ray
 
+from dream.cluster.file_hashes import ExpectedFiles, find_difference
 from dream.cluster.input_files import read_input_files
 from dream.cluster.node_messages import NodeState
-from dream.cluster.required_files import (
-    ExpectedFiles,
-    RequiredFile,
-    find_difference,
-    list_required_files,
-)
+from dream.cluster.required_files import RequiredFile, list_required_files
 from dream.core.errors import DreamError
 from dream.core.model_options import ModelOptions
 from dream.worker.channel import deserialize, serialize

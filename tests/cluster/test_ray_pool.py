@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 
 from dream.catalogue import ModelRegistry
-from dream.cluster.required_files import ExpectedFiles
+from dream.cluster.file_hashes import ExpectedFiles
 from dream.core.errors import DreamError, ModelError
 from dream.core.events import Note, Waiting
 from dream.core.picture import Picture

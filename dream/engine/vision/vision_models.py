@@ -13,10 +13,7 @@ from PIL import Image
 from dream.catalogue.auxiliary import (
     CLIPSEG,
     DEPTH,
-    DEPTH_ANYTHING,
-    RT_DETR,
-    UPERNET,
-    VITPOSE,
+    MAP_NETWORKS,
     AuxiliaryModel,
     Downloader,
 )
@@ -121,19 +118,14 @@ class VisionModels:
         from dream.engine.vision.control_maps import map_networks
 
         fitted = resize_to_cover(image, *limit_map_size(size))
-        if kind == "pose":
-            used = (
-                self._network_of(RT_DETR, device, report),
-                self._network_of(VITPOSE, device, report),
-            )
-            return _sign(map_networks.draw_poses(*used, fitted), *used)
-        network = self._network_of(UPERNET if kind == "seg" else DEPTH_ANYTHING, device, report)
-        draw = {
+        used = [self._network_of(one, device, report) for one in MAP_NETWORKS[kind]]
+        draw: dict[str, Callable[..., Image.Image]] = {
             "seg": map_networks.draw_areas,
             "depth": map_networks.draw_depth,
             "normal": map_networks.draw_normals,
-        }[kind]
-        return _sign(draw(network, fitted), network)
+            "pose": map_networks.draw_poses,
+        }
+        return _sign(draw[kind](*used, fitted), *used)
 
     def close(self) -> None:
         """Unload the models."""
