@@ -7,10 +7,9 @@ report into one queue.
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Generator, Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from queue import Empty, SimpleQueue
 
@@ -24,6 +23,7 @@ from dream.engine.interface import EngineEvents, LoadEvents, Progress
 from dream.options.text_mask import TextMask
 from dream.worker import pool_worker
 from dream.worker.assignment import JobAssignment, PoolJob
+from dream.worker.job_stream import JobStream
 from dream.worker.pool_worker import PoolAnswer, PoolWorker, WorkerFactory, WorkerLost
 from dream.worker.protocol import (
     ConvertTask,
@@ -49,20 +49,6 @@ _TICK = 1.0
 _TaskEvents = Generator[Progress | Note | Loading | Waiting, None, Picture | None]
 
 
-@dataclass(eq=False)
-class _Stream:
-    """What a job has reported and nobody has read yet."""
-
-    job: PoolJob
-    events: deque[Progress | Note | Loading] = field(default_factory=deque)
-    ended: bool = False
-    picture: Picture | None = None
-    error: DreamError | None = None
-
-    def has_news(self) -> bool:
-        return self.ended or bool(self.events)
-
-
 class _Wake:
     """Ends the waiting of the session's thread."""
 
@@ -77,7 +63,7 @@ class WorkerPool:
         self._notes: SimpleQueue[str] = SimpleQueue()
         self._assignment = JobAssignment()
         self._workers: dict[str, PoolWorker] = {}
-        self._streams: dict[PoolJob, _Stream] = {}
+        self._streams: dict[PoolJob, JobStream] = {}
         self._owner = ""
         self._has_news = False
         self._last_loss = WorkerLost("none has started")
@@ -231,9 +217,9 @@ class WorkerPool:
             if not stream.ended and (place := self._assignment.cancel(stream.job)):
                 self._workers[place[0]].cancel(place[1])
 
-    def _submit(self, task: Task) -> _Stream:
+    def _submit(self, task: Task) -> JobStream:
         job = self._assignment.submit(task, self._owner)
-        stream = self._streams[job] = _Stream(job)
+        stream = self._streams[job] = JobStream(job)
         if self._restarted or not self._assignment.workers:  # they may work by now
             self._restarted = False
             for name in {*self._workers} - {*self._assignment.workers}:
