@@ -1,4 +1,5 @@
-"""Two ways of doing one thing, timed in turn (A B A B …) so that a busy machine is fair to both."""
+"""Two ways of doing one thing, timed in turn (A B B A A B …), so that a busy machine is fair to
+both."""
 
 from __future__ import annotations
 
@@ -41,11 +42,17 @@ HEAD = f"{'medians, in seconds':44} {'ours':>8} {'plain':>8} {'ratio':>7}  {'goa
 def compare(
     name: str, ours: Callable[[], float], plain: Callable[[], float], rounds: int, goal: float
 ) -> Comparison:
-    """Call both in turn, so many times each; each returns the seconds it took. A first call of
-    each, that nobody counts, warms caches."""
+    """Call both in turn, so many times each; each returns the seconds it took. Whichever was second
+    begins the next round, so neither is always the one after the other. A first call of each, that
+    nobody counts, warms caches."""
     plain(), ours()
-    pairs = [(plain(), ours()) for _ in range(rounds)]
-    return Comparison(name, tuple(o for _, o in pairs), tuple(p for p, _ in pairs), goal)
+    ours_took: list[float] = []
+    plain_took: list[float] = []
+    for number in range(rounds):
+        in_turn = [(plain, plain_took), (ours, ours_took)]
+        for way, took in in_turn if number % 2 == 0 else reversed(in_turn):
+            took.append(way())
+    return Comparison(name, tuple(ours_took), tuple(plain_took), goal)
 
 
 def seconds(work: Callable[[], object]) -> float:

@@ -4,8 +4,10 @@ A merged weight is always the original one plus the sum of all differences, in t
 float32, rounded once; so it does not depend on what was merged before. While the same LoRAs are
 used, nothing is computed: an image with them takes as long as one without.
 
-The originals of the changed weights, and only of those, are kept in main memory. Where there is no
-room for them, nothing is kept, and the model is loaded again when the LoRAs change.
+The originals of the changed weights, and only of those, are kept in main memory. On a CPU nothing
+is copied for that: a changed weight gets memory of its own, and its original, often the mapped
+file, stays as it is. Where there is no room for both, the weights are changed in place, and the
+model is loaded again when the LoRAs change.
 """
 
 from __future__ import annotations
@@ -68,7 +70,8 @@ class MergedWeights:
     key: tuple[object, ...] = ()
     """Of the LoRAs that are merged, in order; see `WeightedLora.key`."""
     originals: dict[str, Tensor] = field(default_factory=dict, repr=False)
-    """Copies in main memory, by parameter, as `unet.conv_in.weight`."""
+    """In main memory, by parameter, as `unet.conv_in.weight`. Never written to: on a CPU they are
+    the model's own tensors."""
     handles: list[Any] = field(default_factory=list, repr=False)
     """Of the hooks in layers whose weights cannot be changed."""
     is_reversible: bool = True
@@ -109,7 +112,7 @@ def merge(
         _remove_hooks(state)
         merged = {n: p for n, p in parts.items() if not must_hook(p[0].place.layer, offload_mode)}
         for name in state.originals.keys() - _parameters(merged).keys():
-            _parameter(pipe, name).data.copy_(state.originals.pop(name))
+            _restore(_parameter(pipe, name), state.originals.pop(name))
         _keep_originals(state, _parameters(merged), count_mapped_bytes([pipe]))
         for several in merged.values():
             _merge_layer(state, several, model)
@@ -127,7 +130,7 @@ def undo(state: MergedWeights, pipe: Any) -> None:
     _remove_hooks(state)
     with torch.no_grad():
         for name, original in state.originals.items():
-            _parameter(pipe, name).data.copy_(original)
+            _restore(_parameter(pipe, name), original)
     state.originals.clear()
     state.key = state.text_key = ()
 
@@ -187,26 +190,26 @@ def _keep_originals(
     needed = sum(parameter.nbytes for parameter in new.values())
     if needed and needed + RESERVE > measure_free_memory("cpu") - mapped:
         for name, original in state.originals.items():
-            parameters[name].data.copy_(original)
+            _restore(parameters[name], original)
         state.originals.clear()
         state.is_reversible = False
         return
     for name, parameter in new.items():
-        state.originals[name] = parameter.detach().to("cpu", copy=True)
+        state.originals[name] = parameter.detach().cpu()
 
 
 def _merge_layer(state: MergedWeights, parts: Sequence[_Part], model: str) -> None:
     place = parts[0].place
-    weight = place.layer.get_parameter("weight")
-    original = _original(state, f"{place.key}.weight", weight)
-    total = original.clone()
+    name, weight = f"{place.key}.weight", place.layer.get_parameter("weight")
+    total = _original(state, name, weight).to(weight.device, torch.float32, copy=True)
     bias_sum: Tensor | None = None
     for part in parts:
-        leaves = {name: tensor.to(weight.device) for name, tensor in part.leaves.items()}
-        if low_rank := get_low_rank(leaves, original):
+        leaves = {leaf: tensor.to(weight.device) for leaf, tensor in part.leaves.items()}
+        if low_rank := get_low_rank(leaves, total):
             up, down, scale = low_rank
             _add_product(total, up, down, scale * part.weight)
             continue
+        original = _original(state, name, weight).to(weight.device, torch.float32)
         try:
             delta, bias = compute_difference(leaves, original)
         except UnsupportedLayer as error:
@@ -215,7 +218,7 @@ def _merge_layer(state: MergedWeights, parts: Sequence[_Part], model: str) -> No
             total.add_(delta, alpha=part.weight)
         if bias is not None:
             bias_sum = bias * part.weight + (0 if bias_sum is None else bias_sum)
-    weight.data.copy_(total)
+    _assign(state, name, weight, total)
     if bias_sum is not None:
         _merge_bias(state, parts[0], bias_sum, model)
 
@@ -233,15 +236,35 @@ def _merge_bias(state: MergedWeights, part: _Part, delta: Tensor, model: str) ->
     if bias is None or bias.shape != delta.flatten().shape:
         error = UnsupportedLayer("the layer has no such bias")
         raise does_not_fit(part.lora.file, place, error, model)
-    original = _original(state, f"{place.key}.bias", bias)
-    bias.data.copy_(original + delta.flatten().to(original.device))
+    name = f"{place.key}.bias"
+    original = _original(state, name, bias).to(bias.device, torch.float32)
+    _assign(state, name, bias, original + delta.flatten().to(original.device))
 
 
 def _original(state: MergedWeights, name: str, parameter: nn.Parameter) -> Tensor:
-    """The original weight in float32, on its device; a copy."""
+    """The original weight, wherever it is, in its own dtype; not to be written to."""
     original = state.originals.get(name)
-    source = parameter.detach() if original is None else original
-    return source.to(parameter.device, torch.float32, copy=True)
+    return parameter.detach() if original is None else original
+
+
+def _assign(state: MergedWeights, name: str, parameter: nn.Parameter, merged: Tensor) -> None:
+    """Give a parameter its merged weight, rounded to its dtype; `merged` belongs to nobody else."""
+    if _is_same(state.originals.get(name), parameter):
+        parameter.data = merged.to(parameter.dtype)
+    else:
+        parameter.data.copy_(merged)
+
+
+def _restore(parameter: nn.Parameter, original: Tensor) -> None:
+    if parameter.device == original.device:
+        parameter.data = original
+    else:
+        parameter.data.copy_(original)
+
+
+def _is_same(original: Tensor | None, parameter: nn.Parameter) -> bool:
+    """Whether a parameter still has its original's memory."""
+    return original is not None and parameter.data_ptr() == original.data_ptr()
 
 
 def _hook(part: _Part, model: str) -> Any:

@@ -319,3 +319,17 @@ def test_offloaded_layers_get_hooks(sd1: Any, mode: str, several: list[Path]) ->
     with pytest.raises(ModelError, match="cannot be used with offloaded or quantized weights"):
         merge(state, [weighted(several[1])], sd1, "model", mode)
     assert torch.equal(run(), plain)
+
+
+def test_on_a_cpu_the_original_stays_where_it_is(sd1: Any, several: list[Path]) -> None:
+    """It may be a mapped file: that is neither copied nor written to."""
+    component, name = attention(sd1)[0]
+    parameter = getattr(sd1, component).get_parameter(f"{name}.weight")
+    original, state = parameter.detach(), MergedWeights()
+    numbers = original.clone()
+    for count in (1, 2, 1):
+        merge(state, [weighted(path) for path in several[:count]], sd1, "model")
+        assert parameter.data_ptr() != original.data_ptr()
+        assert torch.equal(original, numbers)
+    merge(state, [], sd1, "model")
+    assert parameter.data_ptr() == original.data_ptr()
