@@ -19,6 +19,7 @@ from dream.core.picture import Picture
 from dream.core.recipe import Recipe
 from dream.core.request import NO_VAE
 from dream.engine.adapters.adapters import Adapters, can_merge
+from dream.engine.adapters.shared_text_encoders import undo_in_other_models, unload_with_encoders
 from dream.engine.adapters.weight_merge import WeightedLora, merge
 from dream.engine.backends.engines import Engines, check_engine
 from dream.engine.conditioning.count_tokens import describe_tokens
@@ -174,7 +175,8 @@ class ImageGenerator:
     def count_tokens(self, recipe: Recipe, report: ProgressCallback) -> tuple[str, ...]:
         """A line for each part of a recipe's prompt. Raises ModelError, BadSetting, OutOfMemory."""
         loaded = self.load(recipe.model, report, get_model_options(recipe))
-        return tuple(describe_tokens(loaded.pipe, recipe))
+        with self._adapters.use_embeddings(loaded, recipe) as names:
+            return (*describe_tokens(loaded.pipe, recipe), *names)
 
     def find_mask(
         self, image: Image.Image, text_mask: TextMask, report: ProgressCallback
@@ -215,11 +217,10 @@ class ImageGenerator:
         loras = self._adapters.open_loras(recipe)
         loaded = self.load(recipe.model, report, get_model_options(recipe))
         if not can_merge(loaded.adapters, loras):
-            self._cache.discard(loaded)
+            unload_with_encoders(self._cache, self._shared, loaded)
             del loaded
             loaded = self.load(recipe.model, report, get_model_options(recipe))
-        offload_mode = loaded.placement.offload_mode
-        merge(loaded.adapters, loras, loaded.pipe, loaded.info.name, offload_mode)
+        merge(loaded.adapters, loras, loaded.pipe, loaded.info.name, loaded.placement.offload_mode)
         return loaded, loras
 
     def load_upscaler(
@@ -231,6 +232,7 @@ class ImageGenerator:
         return open_diffusion_upscaler(self._load_or_get(model, report), recipe)
 
     def _load_or_get(self, info: ModelInfo, report: ProgressCallback) -> LoadedModel:
+        undo_in_other_models(self._cache, self._shared, info)
         loaded = self._cache.get(info)
         if loaded is None:
             report(Loading(model=info.name))
@@ -247,7 +249,7 @@ class ImageGenerator:
         """Write a model's single file as a folder in diffusers layout. Raises ModelError."""
         info = self._find_model(model)
         weight = estimate_memory(info, "cpu", "float32")
-        # They stay in memory while others are unloaded.
+        # While this list is held, they stay in memory, whatever is unloaded.
         encoders = self._shared.find({part.path for part in info.parts})
         weight = replace(weight, weights=max(0, weight.weights - count_bytes(encoders)))
         self._cache.make_room(info.name, weight)
@@ -280,7 +282,6 @@ class ImageGenerator:
         weight = estimate_memory(info, device, precision)
         weight = self._cache.choose_offload(info.name, weight, self._machine.low_memory, report)
         offload_mode = weight.placement.offload_mode
-        # They stay in memory while others are unloaded.
         encoders = self._shared.find({part.path for part in info.parts})
         weight = replace(weight, weights=max(0, weight.weights - count_bytes(encoders)))
         self._cache.make_room(info.name, weight)

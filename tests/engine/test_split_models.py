@@ -9,15 +9,18 @@ from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from dream.catalogue import ModelRegistry
 from dream.catalogue.encoder_files import use_text_encoder
 from dream.core.errors import ModelError
 from dream.core.picture import Picture
 from dream.engine import create_generator
+from dream.engine.adapters import weight_merge
 from dream.engine.image_generator import ImageGenerator
 from dream.engine.interface import DeviceConfig
 from dream.engine.silence_libraries import silence_libraries
+from dream.options.lora import Lora
 from tests.random_split import SPLIT
 from tests.random_split_newer import NEWER
 from tests.recipes import recipe
@@ -41,11 +44,11 @@ def make(family: str, folder: Path) -> Any:
     return pipe
 
 
-def paint(generator: ImageGenerator, model: str) -> Picture:
+def paint(generator: ImageGenerator, model: str, **settings: Any) -> Picture:
     loaded = generator.load(model, lambda event: None)
     move_weights(loaded.pipe)
     small = {"width": 80, "height": 64, "steps": 2, "cfg_scale": 1.0, "prompt": "a red circle"}
-    return generator.generate(recipe(model=model, **small), lambda event: None)
+    return generator.generate(recipe(model=model, **small, **settings), lambda event: None)
 
 
 @pytest.mark.parametrize("family", [*SPLIT, *NEWER])
@@ -112,6 +115,40 @@ def test_two_models_share_their_text_encoder(z_image: tuple[Any, Path]) -> None:
     one = generator.load("my-z-image", lambda event: None).pipe
     two = generator.load("other", lambda event: None).pipe
     assert one.text_encoder is two.text_encoder and one.transformer is not two.transformer
+    other.unlink()
+
+
+@pytest.mark.parametrize("room", [True, False])
+def test_a_lora_of_one_model_leaves_the_encoder_that_another_shares(
+    z_image: tuple[Any, Path], room: bool, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Also without room for the weights as they were."""
+    pipe, models = z_image
+    other = save(models / "unet" / "other.safetensors", denoiser_tensors(pipe, "z-image"))
+    generator = create_generator(ModelRegistry([models]).get_model, DeviceConfig())
+    plain = paint(generator, "other").image.tobytes()
+    layer, weight = next(
+        (name.removesuffix(".weight"), tensor)
+        for name, tensor in pipe.text_encoder.state_dict().items()
+        if name.endswith("q_proj.weight")
+    )
+    path = tmp_path / "words.safetensors"
+    prefix = f"text_encoder.{layer}.lora_"
+    down, up = torch.randn(2, weight.shape[1]), torch.randn(len(weight), 2)
+    save_file({f"{prefix}A.weight": down, f"{prefix}B.weight": up}, path)
+    if not room:
+        monkeypatch.setattr(weight_merge, "measure_free_memory", lambda device: 0)
+    lora = (Lora(str(path), 1.0),)
+
+    def has_its_weights(model: str) -> bool:
+        paint(generator, model)
+        encoder = generator.load(model, lambda event: None).pipe.text_encoder.state_dict()
+        return all(torch.equal(encoder[n], t) for n, t in pipe.text_encoder.state_dict().items())
+
+    with_lora = paint(generator, "my-z-image", lora=lora).image.tobytes()
+    assert has_its_weights("other")
+    assert paint(generator, "my-z-image", lora=lora).image.tobytes() == with_lora != plain
+    assert has_its_weights("my-z-image") and has_its_weights("other")
     other.unlink()
 
 

@@ -10,7 +10,12 @@ from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 from dream.core.file_names import get_file_stamp
 from dream.core.recipe import Recipe
-from dream.engine.adapters.embedding_file import Embedding, find_bundled, open_embedding
+from dream.engine.adapters.embedding_file import (
+    Embedding,
+    describe_embedding,
+    find_bundled,
+    open_embedding,
+)
 from dream.engine.adapters.embeddings import use_embeddings
 from dream.engine.adapters.hypernetworks import (
     Hypernetwork,
@@ -76,6 +81,14 @@ class Adapters:
                 yield collect_facts(loras, embeddings, [network for network, _ in networks])
             finally:
                 state.text_key = before
+
+    @contextmanager
+    def use_embeddings(self, loaded: LoadedModel, recipe: Recipe) -> Iterator[tuple[str, ...]]:
+        """The model with the recipe's embeddings, and those in its LoRAs' files, to count tokens;
+        yields a line for each that says how many it stands for. Raises ModelError."""
+        embeddings = (*self.open_embeddings(recipe), *find_bundled(self.open_loras(recipe)))
+        with use_embeddings(loaded.pipe, embeddings, loaded.info.name):
+            yield tuple(describe_embedding(embedding) for embedding in embeddings)
 
     def close(self) -> None:
         """Close all files."""

@@ -70,6 +70,12 @@ def open_embedding(name: str, path: Path) -> Embedding:
     return Embedding(name, path, vectors, stamp, hash_in_background(path), tokens)
 
 
+def describe_embedding(embedding: Embedding) -> str:
+    """How many tokens it takes in a prompt: the most of its vectors for one text encoder."""
+    count = max(map(len, embedding.vectors.values()))
+    return f"embedding {embedding.name}: {count} token{'' if count == 1 else 's'}"
+
+
 def find_bundled(loras: Iterable[WeightedLora]) -> Iterator[Embedding]:
     """The embeddings that OneTrainer put into LoRAs' files, by the names it gave them. Raises
     ModelError."""

@@ -32,6 +32,12 @@ class SharedEncoders:
         """Those in memory from these files; whoever holds the list keeps them there."""
         return [module for key, module in list(self._modules.items()) if key.path in paths]
 
+    def forget(self, modules: Collection[Any]) -> None:
+        """Load these again for the next model, whoever still holds them."""
+        for key, module in list(self._modules.items()):
+            if any(module is one for one in modules):
+                del self._modules[key]
+
 
 def count_bytes(modules: Collection[Any]) -> int:
     """Bytes of the weights of modules."""

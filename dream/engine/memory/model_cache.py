@@ -38,6 +38,10 @@ class ModelCache:
         """The models' names."""
         return tuple(loaded.info.name for loaded, _ in self._models)
 
+    def list_models(self) -> tuple[LoadedModel, ...]:
+        """The models, the one used last at the end."""
+        return tuple(loaded for loaded, _ in self._models)
+
     def get(self, info: ModelInfo) -> LoadedModel | None:
         """The model, if it is in memory; it is now the one used last. A model whose files have
         changed is unloaded."""

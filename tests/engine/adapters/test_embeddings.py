@@ -178,6 +178,26 @@ def test_one_of_another_width_is_an_error(generator: ImageGenerator) -> None:
         generate(generator, "wide", "wide")
 
 
+@pytest.mark.parametrize("syntax", ["invokeai", "a1111", "plain"])
+def test_their_vectors_are_counted(generator: ImageGenerator, syntax: str) -> None:
+    """Also those that begin a chunk of their own; the model is as before."""
+    settings: dict[str, Any] = {"embedding": ("style",), "negative": "style", "syntax": syntax}
+
+    def count(prompt: str) -> tuple[str, ...]:
+        return generator.count_tokens(recipe(prompt=prompt, **settings), lambda _: None)
+
+    pipe = generator.load("random", lambda _: None).pipe
+    tokenizer = pipe.tokenizer
+    red = len(tokenizer("red", add_special_tokens=False).input_ids)
+    said = count("red style")
+    assert said[0].startswith(f"prompt: {red + 2} tokens")
+    assert said[1].startswith("negative prompt: 2 tokens")
+    assert said[2] == "embedding style: 2 tokens"
+    if syntax != "plain":
+        assert count("style " * 38)[0].startswith("prompt: 74 + 2 tokens in 2 chunks of 75")
+    assert pipe.tokenizer is tokenizer
+
+
 def test_vectors_stand_where_the_words_were(folder: Path) -> None:
     """The table's output is that of the words around, and the vectors between."""
     pipe = make_layout("sdxl")
