@@ -1,10 +1,11 @@
 """Make the two small adapters of the tests: `python -m training.train_adapters --out tests/data`
 
     warm.safetensors    a LoRA in kohya's layout: every picture in the light of a late afternoon
-    teal.safetensors    an embedding of two vectors: a colour that the model has no word for
+    teal.safetensors    an embedding of three vectors: a colour that the model has no word for
 
-Both learn on the embedded model, in some minutes on one processor core. The LoRA's opposite is
-known too: what is warm at 1 is cold at -1, so a test can measure both.
+Both learn on the included model, in some minutes on one processor core; `--only lora` or `--only
+embedding` makes one of them again. The LoRA's opposite is known too: what is warm at 1 is cold at
+-1, so a test can measure both.
 """
 
 import argparse
@@ -38,11 +39,13 @@ TEAL = (8, 112, 104)
 RANK = 4
 LINEARS = ("attn", "mlp", "time_emb_proj")  # the last scale and shift whole channels
 CONVOLUTIONS = ("conv_in", "conv_out", "mid_block.resnets.0.conv1")
-VECTORS = 2
+NEIGHBOURS = ("cyan", "green", "blue")  # each vector begins as one of these words
+VECTORS = len(NEIGHBOURS)
+LONGER = 2  # steps of the embedding for each step of the LoRA
 
 
 class Model:
-    """The embedded model, frozen, in float32."""
+    """The included model, frozen, in float32."""
 
     def __init__(self, folder: Path) -> None:
         self.tokenizer = CLIPTokenizer.from_pretrained(folder / "tokenizer")
@@ -143,16 +146,16 @@ def train_embedding(model: Model, steps: int, count: int) -> Tensor:
     drawn, captions = [], []
     for seed in range(count):
         kind = rng.choice(KINDS)
-        ground = rng.choice([name for name in NAMES if name not in ("cyan", "green", "blue")])
+        ground = rng.choice([name for name in NAMES if name not in NEIGHBOURS])
         spec = ObjectScene((SceneObject(kind, "teal"),), ground)
         drawn.append(render(spec, SIDE, SIDE, seed).image)
         captions.append(f"a {'! ' * VECTORS}{kind} on a {ground} background")
     latents, ids = model.encode(drawn), model.ids(captions)
     mark = int(model.ids(["!"])[0, 1])
     table = model.text.get_input_embeddings()
-    first = model.ids(["cyan", "green"])[:VECTORS, 1]
+    first = model.ids([*NEIGHBOURS])[:, 1]
     vectors = nn.Parameter(table.weight[first].clone())
-    optimizer = torch.optim.AdamW([vectors], lr=1e-2, weight_decay=0)
+    optimizer = torch.optim.AdamW([vectors], lr=3e-2, weight_decay=0)
     with _laid_over(table, vectors, mark):
         for step in range(steps):
             rows = torch.randint(count, (BATCH,))
@@ -203,7 +206,7 @@ def main() -> None:
 
 
 def _write_embedding(options: argparse.Namespace) -> None:
-    vectors = train_embedding(Model(options.model), options.steps, options.pictures)
+    vectors = train_embedding(Model(options.model), LONGER * options.steps, options.pictures)
     (options.out / "embeddings").mkdir(parents=True, exist_ok=True)
     save_file({"emb_params": vectors.contiguous()}, options.out / "embeddings/teal.safetensors")
 
