@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from dream.catalogue.invokeai_folders import get_listed_name
+from dream.catalogue.layouts import EMBEDDINGS, LORAS, list_folders
 from dream.catalogue.walk_files import walk_files
 
 _SUFFIXES = (".safetensors", ".pt", ".ckpt", ".bin", ".pth")
@@ -31,6 +33,8 @@ class AdapterKind:
     places: tuple[str, ...]
     """Folders in a models folder, or beside it."""
     suffixes: tuple[str, ...] = _SUFFIXES
+    layout: str = ""
+    """The kind of these folders in other programs' layouts: see `layouts.FOLDERS`."""
 
 
 LORA = AdapterKind(
@@ -40,6 +44,7 @@ LORA = AdapterKind(
         *("loras", "lora", "Lora", "LyCORIS", "models/Lora", "models/LyCORIS", "models/loras"),
         *("sd-1/lora", "sd-2/lora", "sdxl/lora", "sd-3/lora", "flux/lora"),
     ),
+    layout=LORAS,
 )
 EMBEDDING = AdapterKind(
     "embedding",
@@ -49,6 +54,7 @@ EMBEDDING = AdapterKind(
         *("sd-1/embedding", "sd-2/embedding", "sdxl/embedding"),
     ),
     (*_SUFFIXES, ".png", ".webp"),
+    EMBEDDINGS,
 )
 HYPERNET = AdapterKind(
     "hypernet", "hypernetwork", ("hypernetworks", "models/hypernetworks"), (".pt", ".safetensors")
@@ -66,6 +72,7 @@ def find_adapters(
     paths: dict[str, Path] = {}
     seen: set[Path] = set()
     folders = [*own_dirs, *(models / place for models in models_dirs for place in kind.places)]
+    folders += list_folders(kind.layout, models_dirs) if kind.layout else ()
     for folder in folders:
         try:
             real = folder.resolve()
@@ -75,7 +82,7 @@ def find_adapters(
             continue
         seen.add(real)
         for path in _files(folder, kind.suffixes):
-            name = _name_of(path)
+            name = get_listed_name(path) or _name_of(path)
             if name in paths:
                 if (
                     path.suffix.lower() != paths[name].suffix.lower()

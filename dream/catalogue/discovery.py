@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from dream.catalogue.invokeai_folders import get_listed_name, get_shown_name
 from dream.catalogue.layouts import CHECKPOINTS, DENOISERS, FOLDERS, list_folders
 from dream.core.bounded_reading import read_bounded, read_json
 
@@ -49,11 +50,11 @@ def find_models(dirs: Sequence[Path]) -> dict[str, Path]:
     for models in dirs:
         for index in sorted(models.glob(f"*/{INDEX}")):
             if not is_diffusion_upscaler(index.parent):
-                paths.setdefault(index.parent.name, index.parent)
+                paths.setdefault(get_shown_name(index.parent), index.parent)
         for path in list_with_suffix(models, "*", FILES):
             paths.setdefault(path.stem, path)
-        for path in _in_layout_folders(models):
-            paths.setdefault(path.stem, path)
+        for name, path in _in_layout_folders(models):
+            _add_installed(paths, name, path)
         for path in sorted(models.glob(_LINKED)):
             paths.setdefault(path.parent.name, path)
         for name, path in _in_hub_cache(models):
@@ -61,13 +62,23 @@ def find_models(dirs: Sequence[Path]) -> dict[str, Path]:
     return paths
 
 
-def _in_layout_folders(models: Path) -> Iterator[Path]:
-    """The model files in the folders that other programs keep them in."""
+def _in_layout_folders(models: Path) -> Iterator[tuple[str, Path]]:
+    """The models in the folders that other programs keep them in, by name."""
     for kind in (CHECKPOINTS, DENOISERS):
         for folder in list_folders(kind, (models,)):
+            for index in sorted((folder / INDEX, *folder.glob(f"*/{INDEX}"))):
+                if index.is_file() and not is_diffusion_upscaler(index.parent):
+                    yield get_shown_name(index.parent), index.parent
             for path in list_with_suffix(folder, "**/*", MODEL_FILES):
                 if not (path.parent / TRANSFORMERS_INDEX).is_file():
-                    yield path
+                    yield get_listed_name(path) or path.stem, path
+
+
+def _add_installed(paths: dict[str, Path], name: str, path: Path) -> None:
+    """InvokeAI can have one name for several models, of different families."""
+    if name in paths and paths[name] != path and name not in (path.stem, path.name):
+        name = f"{name} ({path.stem})"
+    paths.setdefault(name, path)
 
 
 def model_places() -> tuple[str, ...]:

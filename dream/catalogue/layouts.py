@@ -3,12 +3,14 @@ InvokeAI, SwarmUI. A models folder can be the folder of one of them, as it is.""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from dream.catalogue.invokeai_folders import list_installed
 from dream.core.bounded_reading import read_bounded
 
 CHECKPOINTS, DENOISERS, TEXT_ENCODERS, VAES = "checkpoints", "denoisers", "text encoders", "vaes"
@@ -49,6 +51,18 @@ _INVOKEAI: Mapping[str, tuple[str, ...]] = {
     TEXT_ENCODERS: ("any/*encoder",),
 }
 """InvokeAI's folders, `models/sdxl/main`: patterns."""
+
+_INVOKEAI_TYPES: Mapping[str, str] = {
+    CHECKPOINTS: "main",
+    VAES: "vae",
+    LORAS: "lora|lycoris",
+    CONTROLNETS: "controlnet|t2i_adapter|control_lora",
+    IP_ADAPTERS: "ip_adapter",
+    CLIP_VISION: "clip_vision",
+    EMBEDDINGS: "embedding",
+    TEXT_ENCODERS: r"\w*encoder|clip_embed",
+}
+"""InvokeAI's types, since version 6 has a folder for each model: patterns."""
 
 _EXTRA_FILE = "extra_model_paths.yaml"
 _EXTRA_KEYS: Mapping[str, tuple[str, ...]] = {
@@ -98,6 +112,9 @@ def _candidates(kind: str, models: Path) -> Iterator[Path]:
         for pattern in _INVOKEAI.get(kind, ()):
             with suppress(OSError):
                 yield from sorted((models / root).glob(pattern))
+        for installed in list_installed(models / root) if kind in _INVOKEAI_TYPES else ():
+            if re.fullmatch(_INVOKEAI_TYPES[kind], installed.type):
+                yield installed.folder
     for place in (models, models.parent):
         yield from _read_extra(place / _EXTRA_FILE, kind)
 

@@ -11,6 +11,7 @@ from dream.catalogue.discovery import (
     list_snapshots,
     list_with_suffix,
 )
+from dream.catalogue.invokeai_folders import get_listed_name, get_shown_name, is_uuid
 from dream.catalogue.layouts import VAES, list_folders
 from dream.core.bounded_reading import read_json
 from dream.core.errors import ModelError
@@ -28,11 +29,14 @@ def find_vaes(dirs: Sequence[Path]) -> dict[str, Path]:
     paths: dict[str, Path] = {}
     for models in dirs:
         for place in list_folders(VAES, (models,)):
+            if is_uuid(place.name) and is_vae_folder(place):
+                paths.setdefault(get_shown_name(place), place)
             for config in sorted(place.glob(f"*/{TRANSFORMERS_INDEX}")):
                 paths.setdefault(config.parent.name, config.parent)
             for path in list_with_suffix(place, "**/*", VAE_FILES):
                 if not (path.parent / TRANSFORMERS_INDEX).exists():
-                    paths.setdefault(path.stem.removesuffix(".vae"), path)
+                    name = get_listed_name(path) or path.stem.removesuffix(".vae")
+                    paths.setdefault(name, path)
         for name, folder in list_snapshots(models):
             if is_vae_folder(folder):
                 paths.setdefault(name, folder)
