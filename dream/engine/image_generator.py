@@ -94,8 +94,8 @@ class ImageGenerator:
         self._machine = machine
         self._adapters = Adapters(find_adapter)
         self._vision = VisionModels(downloader)
-        self._image_prompts = ImagePrompts(find_image_prompt)
         self._cache = ModelCache(machine.max_loaded_models, machine.max_memory)
+        self._image_prompts = ImagePrompts(find_image_prompt, self._cache)
         self.controls = ControlModels(find_control, self._cache)
         self._shared = SharedEncoders()
         self.engines = Engines()
@@ -128,7 +128,10 @@ class ImageGenerator:
                 inputs, info = self._vision.add_depth(loaded, inputs, report), loaded.info
                 maps = ControlMaps(self._vision, self.placement.device, report)
                 controls = self.controls.load(recipe, loaded, inputs.controls, report, maps.draw)
-                shown = self._image_prompts.prepare(recipe, loaded, inputs.image_prompts, report)
+                shown = self._image_prompts.prepare(
+                    *(recipe, loaded, inputs.image_prompts, report),
+                    [one.loaded for one in controls],
+                )
                 with (
                     self._adapters.use(loaded, recipe, loras) as adapted,
                     use_free_u(loaded.pipe, info.family, info.name, recipe.freeu),
@@ -237,7 +240,6 @@ class ImageGenerator:
         if loaded is None:
             report(Loading(model=info.name))
             self._vision.close()  # they load fast; a model may need the memory
-            self._image_prompts.close()
             loaded = self._load(info, report)
         return loaded
 
@@ -263,7 +265,6 @@ class ImageGenerator:
         self._vae = None
         self._adapters.close()
         self._vision.close()
-        self._image_prompts.close()
         self.engines.close()
         self._cache.clear()
 

@@ -8,9 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from dream.catalogue.control_info import ControlInfo
-from dream.catalogue.detect import read_header
 from dream.catalogue.detect.control_family import CONTROL_LORA
-from dream.catalogue.detect.number_formats import memory_size
 from dream.catalogue.weight_files import WeightFiles
 from dream.core.errors import ModelError, OutOfMemory
 from dream.core.events import Loading
@@ -27,7 +25,7 @@ from dream.engine.loading.file_signature import compute_file_signature
 from dream.engine.loading.pipelines import LoadedModel, hash_weights_in_background
 from dream.engine.memory import low_memory as memory
 from dream.engine.memory.device import NO_OFFLOAD
-from dream.engine.memory.memory_estimate import MAPPED, WIDTH, MemoryEstimate
+from dream.engine.memory.memory_estimate import MemoryEstimate, estimate_file
 from dream.engine.memory.model_cache import ModelCache
 from dream.options.quantize_table import NO_QUANTIZATION
 
@@ -77,7 +75,7 @@ class ControlModels:
         if info.kind == CONTROL_LORA:  # it is made of the model's own weights
             key = (*key, loaded.info.path, loaded.adapters.key)
         signature = compute_file_signature(info.path)
-        if (here := self._cache.get_control(key, signature)) is not None:
+        if (here := self._cache.get_companion(LoadedControl, key, signature)) is not None:
             return here
         report(Loading(model=info.name))
         files = list_control_files(info)
@@ -94,7 +92,7 @@ class ControlModels:
         require_fit(model, denoiser, info.name, loaded.info.name)
         digest = hash_weights_in_background(WeightFiles(tuple(files)))
         control = LoadedControl(info, model, digest, key, signature)
-        self._cache.add_control(control, weight)
+        self._cache.add_companion(control, weight)
         return control
 
 
@@ -140,10 +138,8 @@ def _list_common(config: Any, own: Any) -> Sequence[str]:
 
 def _estimate(info: ControlInfo, files: tuple[Path, ...], loaded: LoadedModel) -> MemoryEstimate:
     """Its memory, from the headers of its files."""
-    placement = replace(loaded.placement, offload_mode=NO_OFFLOAD)
-    width = WIDTH[placement.precision]
-    weights = sum(memory_size(read_header(file).tensors, width, NO_QUANTIZATION) for file in files)
-    unpacked = sum(file.stat().st_size for file in files if file.suffix.lower() not in MAPPED)
+    parts = [estimate_file(file, loaded.placement) for file in files]
+    weights = sum(part.weights for part in parts)
     if info.kind == CONTROL_LORA:
         weights *= 4  # most of its layers are the model's own
-    return MemoryEstimate(placement, weights, unpacked)
+    return MemoryEstimate(parts[0].placement, weights, sum(part.load_overhead for part in parts))

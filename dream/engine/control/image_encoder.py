@@ -19,7 +19,6 @@ from transformers import CLIPImageProcessor, CLIPVisionConfig, CLIPVisionModelWi
 from transformers.initialization import no_init_weights
 
 from dream.catalogue.detect.require import require_supported
-from dream.catalogue.weight_files import WeightFiles, hash_weight_files
 from dream.core.errors import ModelError
 from dream.engine.loading.checkpoint import open_tensors
 from dream.engine.loading.config_from_shapes import Shapes
@@ -39,7 +38,6 @@ class ImageEncoder:
     """An encoder in memory, in float32."""
 
     path: Path
-    sha256: str
     device: str
     model: Any
     image_processor: Any
@@ -54,6 +52,11 @@ class ImageEncoder:
                 embeds = self.model(pixels).image_embeds
                 return embeds, torch.zeros_like(embeds)
             return self._read_layer(pixels), self._read_layer(torch.zeros_like(pixels))
+
+    @property
+    def mapped_bytes(self) -> int:
+        """Of its weights, those that are the file itself."""
+        return int(getattr(self.model, "mapped_bytes", 0))
 
     def _read_layer(self, pixels: torch.Tensor) -> torch.Tensor:
         states: torch.Tensor = self.model(pixels, output_hidden_states=True).hidden_states[-2]
@@ -81,7 +84,7 @@ def open_image_encoder(path: Path, device: str) -> ImageEncoder:
         loaded = load_weights(model, weights, path, Placement(device, "float32", ""), [mapped])
         side = config["image_size"]
         processor = CLIPImageProcessor(size=side, crop_size=side)
-    return ImageEncoder(path, hash_weight_files(WeightFiles((path,))), device, loaded, processor)
+    return ImageEncoder(path, device, loaded, processor)
 
 
 def infer_vision_config(shapes: Shapes) -> dict[str, Any]:

@@ -6,14 +6,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from dream.catalogue.image_prompt_files import ImagePromptModel
 from dream.core.errors import ModelError, OutOfMemory
 from dream.core.events import Loading, Note
-from dream.core.file_names import get_file_stamp
 from dream.core.recipe import Recipe
 from dream.engine.adapters.lora_file import hash_in_background
 from dream.engine.control.active_control import ControlImage
@@ -26,9 +25,13 @@ from dream.engine.control.image_prompt import (
     use_image_prompts,
 )
 from dream.engine.interface import FindImagePromptModel, Progress, ProgressCallback
+from dream.engine.loading.file_signature import FileStamps, compute_file_signature
 from dream.engine.loading.pipelines import LoadedModel
 from dream.engine.loading.recorded_digests import DIGITS, read_digest, record_digests
+from dream.engine.memory.device import Placement
 from dream.engine.memory.low_memory import run_or_none_on_oom
+from dream.engine.memory.memory_estimate import estimate_file
+from dream.engine.memory.model_cache import Companion, ModelCache, Resident
 from dream.options.control import ImagePrompt
 
 _ARGUMENT = "ip_adapter_image_embeds"
@@ -65,13 +68,25 @@ class ImagePromptRun:
 NO_IMAGE_PROMPTS = ImagePromptRun()
 
 
-class ImagePrompts:
-    """The IP-Adapter and the encoder that were used last."""
+Part = TypeVar("Part")
 
-    def __init__(self, find: FindImagePromptModel) -> None:
-        self._find = find
-        self._encoder: tuple[object, ImageEncoder] | None = None
-        self._adapter: tuple[object, LoadedImagePromptModel, Future[str]] | None = None
+
+@dataclass(frozen=True)
+class _LoadedPart(Generic[Part]):
+    """An IP-Adapter or an image encoder in memory: a `model_cache.Companion`."""
+
+    model: Part
+    digest: Future[str]
+    """SHA-256 of its file, computed beside the first image."""
+    key: tuple[object, ...]
+    file_signature: FileStamps
+
+
+class ImagePrompts:
+    """The IP-Adapters and image encoders of one engine."""
+
+    def __init__(self, find: FindImagePromptModel, cache: ModelCache) -> None:
+        self._find, self._cache = find, cache
 
     def prepare(
         self,
@@ -79,9 +94,10 @@ class ImagePrompts:
         loaded: LoadedModel,
         images: Sequence[ControlImage],
         report: ProgressCallback,
+        beside: Sequence[Companion] = (),
     ) -> ImagePromptRun:
-        """The recipe's image prompts, encoded; `images` are their files, in its order. Raises
-        ModelError, FetchError, OutOfMemory."""
+        """The recipe's image prompts, encoded; `images` are their files, in its order; the model
+        stays in memory, and what is used beside it. Raises ModelError, FetchError, OutOfMemory."""
         if not recipe.image_prompt:
             return NO_IMAGE_PROMPTS
         if not hasattr(loaded.pipe, "unet"):
@@ -94,8 +110,8 @@ class ImagePrompts:
             lambda arrived, of: report(Progress("fetch", arrived, of)),
             lambda text: report(Note(text=text)),
         )
-        adapter, digest = self._load_adapter(info, loaded, report)
-        encoder = self._load_encoder(encoder_path, loaded.placement.device)
+        needed: tuple[Resident, ...] = (loaded, *beside)
+        encoder = self._load_encoder(encoder_path, loaded.placement, needed)
         active = [
             (image.sha256, prompt.weight, image)
             for prompt, image in zip(_as_prompts(recipe.image_prompt), images, strict=True)
@@ -103,53 +119,66 @@ class ImagePrompts:
         ]
         # Their sum is in floating point, where the order changes low bits.
         active.sort(key=lambda one: one[:2])
-        facts = _collect_facts(info, digest, encoder.sha256)
-        if not active:
-            return ImagePromptRun(facts=facts)
         prompts = tuple(
-            ActiveImagePrompt(weight, *encoder.encode(image.image, layers=info.reads_layers))
+            ActiveImagePrompt(weight, *encoder.model.encode(image.image, layers=info.reads_layers))
             for _, weight, image in active
         )
-        return ImagePromptRun(adapter, prompts, facts)
-
-    def close(self) -> None:
-        """Unload both."""
-        self._encoder = self._adapter = None
+        # The encoder is not needed any more: it may be unloaded for the adapter.
+        adapter = self._load_adapter(info, loaded, report, needed)
+        facts = _collect_facts(info, adapter.digest, read_digest(encoder.digest))
+        return ImagePromptRun(adapter.model if prompts else None, prompts, facts)
 
     def _load_adapter(
-        self, info: ImagePromptModel, loaded: LoadedModel, report: ProgressCallback
-    ) -> tuple[LoadedImagePromptModel, Future[str]]:
-        placement = loaded.placement
-        key = (info, get_file_stamp(info.path), loaded.info.path, placement)
-        if self._adapter is None or self._adapter[0] != key:
-            report(Loading(model=info.name))
-            self._adapter = None
-            digest = hash_in_background(info.path)
-            unet, model = loaded.pipe.unet, loaded.info.name
-            opened = _load_or_raise(
-                lambda: load_image_prompt_model(info, unet, placement, model), info.path
-            )
-            self._adapter = (key, opened, digest)
-        return self._adapter[1], self._adapter[2]
+        self,
+        info: ImagePromptModel,
+        loaded: LoadedModel,
+        report: ProgressCallback,
+        needed: tuple[Resident, ...],
+    ) -> _LoadedPart[LoadedImagePromptModel]:
+        unet, model, placement = loaded.pipe.unet, loaded.info.name, loaded.placement
+        key = (info, loaded.info.path, placement)
 
-    def _load_encoder(self, path: Path, device: str) -> ImageEncoder:
-        key = (path, get_file_stamp(path), device)
-        if self._encoder is None or self._encoder[0] != key:
-            self._encoder = None
-            opened = _load_or_raise(lambda: open_image_encoder(path, device), path)
-            self._encoder = (key, opened)
-        return self._encoder[1]
+        def load() -> LoadedImagePromptModel:
+            report(Loading(model=info.name))
+            return load_image_prompt_model(info, unet, placement, model)
+
+        return self._load(load, info.path, placement, key, needed)
+
+    def _load_encoder(
+        self, path: Path, placement: Placement, needed: tuple[Resident, ...]
+    ) -> _LoadedPart[ImageEncoder]:
+        whole = replace(placement, precision="float32")
+        key = ("image encoder", path, placement.device)
+        return self._load(
+            lambda: open_image_encoder(path, placement.device), path, whole, key, needed
+        )
+
+    def _load(
+        self,
+        load: Callable[[], Part],
+        path: Path,
+        placement: Placement,
+        key: tuple[object, ...],
+        needed: tuple[Resident, ...],
+    ) -> _LoadedPart[Part]:
+        """What a file has, from memory or loaded. Raises OutOfMemory, and what `load` raises."""
+        signature = compute_file_signature(path)
+        here = self._cache.get_companion(_LoadedPart, key, signature)
+        if here is not None:
+            return here
+        weight = estimate_file(path, placement)
+        self._cache.make_room(path.name, weight, needed, for_model=False)
+        digest = hash_in_background(path)
+        opened = run_or_none_on_oom(load)
+        if opened is None:
+            raise OutOfMemory(f"not enough memory for {path}", "close other programs")
+        part = _LoadedPart(opened, digest, key, signature)
+        self._cache.add_companion(part, weight)
+        return part
 
 
 def _as_prompts(value: Sequence[ImagePrompt]) -> list[ImagePrompt]:
     return [ImagePrompt(*prompt) for prompt in value]
-
-
-def _load_or_raise(work: Callable[[], Any], path: Path) -> Any:
-    opened = run_or_none_on_oom(work)
-    if opened is None:
-        raise OutOfMemory(f"not enough memory for {path}", "close other programs")
-    return opened
 
 
 def _collect_facts(info: ImagePromptModel, digest: Future[str], encoder: str) -> dict[str, str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from dream.catalogue.detect import detect, read_header
@@ -18,7 +18,7 @@ from dream.engine.loading.file_signature import (
     select_used,
 )
 from dream.engine.loading.model_index import read_index
-from dream.engine.memory.device import Placement, choose_placement
+from dream.engine.memory.device import NO_OFFLOAD, Placement, choose_placement
 from dream.options.quantize_table import NO_QUANTIZATION
 
 WORK = 512 * 2**20
@@ -69,6 +69,14 @@ def estimate_memory(info: ModelInfo, device: str, precision: str) -> MemoryEstim
         parts = _sizes_of_parts(files, width, info.quantize)
         sizes = sum(parts), max(parts)
     return MemoryEstimate(placement, sizes[0], unpacked, sizes[1])
+
+
+def estimate_file(path: Path, placement: Placement) -> MemoryEstimate:
+    """What a file takes beside a model, all of it on the device. Raises ModelError."""
+    whole = replace(placement, offload_mode=NO_OFFLOAD)
+    weights = memory_size(read_header(path).tensors, WIDTH[placement.precision], NO_QUANTIZATION)
+    unpacked = 0 if path.suffix.lower() in MAPPED else path.stat().st_size
+    return MemoryEstimate(whole, weights, unpacked)
 
 
 def _sizes_of_files(info: ModelInfo, files: WeightFiles, width: int) -> tuple[int, int]:

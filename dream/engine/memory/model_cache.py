@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 from dream.catalogue.model_info import ModelInfo
 from dream.core.errors import OutOfMemory
 from dream.core.events import Note
-from dream.engine.control.active_control import LoadedControl
 from dream.engine.interface import ProgressCallback
 from dream.engine.loading.file_signature import FileStamps, compute_model_signature
 from dream.engine.loading.pipelines import LoadedModel
@@ -20,19 +19,37 @@ from dream.engine.memory.offload import choose_mode
 
 _GIB = 2**30
 
-Resident = LoadedModel | LoadedControl
+
+class Companion(Protocol):
+    """What is used beside a model: a control model, an IP-Adapter, an image encoder."""
+
+    @property
+    def model(self) -> Any:
+        """May have `mapped_bytes`: see `low_memory.count_mapped_bytes`."""
+
+    @property
+    def key(self) -> tuple[object, ...]:
+        """What it was loaded from, and for which device."""
+
+    @property
+    def file_signature(self) -> FileStamps:
+        """Of its files, when it was loaded."""
+
+
+Resident = LoadedModel | Companion
 """What is kept in memory."""
+Kind = TypeVar("Kind", bound=Companion)
 
 
 class ModelCache:
-    """The models in memory, the one used last at the end; and the control models beside them."""
+    """The models in memory, the one used last at the end; and what is used beside them."""
 
     def __init__(self, most: int, max_memory: float | None) -> None:
         """At most so many models, and so many GiB for all of them; None is what is free."""
         self._most = most
         self._max_bytes = None if max_memory is None else int(max_memory * _GIB)
         self._models: list[tuple[LoadedModel, MemoryEstimate]] = []
-        self._controls: list[tuple[LoadedControl, MemoryEstimate]] = []
+        self._companions: list[tuple[Companion, MemoryEstimate]] = []
 
     def list_names(self) -> tuple[str, ...]:
         """The models' names."""
@@ -63,23 +80,25 @@ class ModelCache:
         """Keep a model that `make_room` was called for."""
         self._models.append((loaded, weight))
 
-    def get_control(self, key: tuple[object, ...], signature: FileStamps) -> LoadedControl | None:
-        """The control model with that key, if it is in memory; it is now the one used last. One
-        whose files have changed is unloaded."""
-        here = next((cached for cached in self._controls if cached[0].key == key), None)
-        if here is None:
+    def get_companion(
+        self, kind: type[Kind], key: tuple[object, ...], signature: FileStamps
+    ) -> Kind | None:
+        """The one of that class and key, if it is in memory; it is now the one used last. One whose
+        files have changed is unloaded."""
+        here = next((cached for cached in self._companions if cached[0].key == key), None)
+        if here is None or not isinstance(loaded := here[0], kind):
             return None
-        self._controls.remove(here)
-        if here[0].file_signature != signature:
-            del here
+        self._companions.remove(here)
+        if loaded.file_signature != signature:
+            del here, loaded
             memory.free_memory()
             return None
-        self._controls.append(here)
-        return here[0]
+        self._companions.append(here)
+        return loaded
 
-    def add_control(self, loaded: LoadedControl, weight: MemoryEstimate) -> None:
-        """Keep a control model that `make_room` was called for."""
-        self._controls.append((loaded, weight))
+    def add_companion(self, loaded: Companion, weight: MemoryEstimate) -> None:
+        """Keep one that `make_room` was called for."""
+        self._companions.append((loaded, weight))
 
     def discard(self, loaded: LoadedModel) -> None:
         """Unload one model. Its memory is free when the caller lets go of it too."""
@@ -87,9 +106,9 @@ class ModelCache:
 
     def clear(self) -> None:
         """Unload all models, and free their memory."""
-        if self._models or self._controls:
+        if self._models or self._companions:
             self._models.clear()
-            self._controls.clear()
+            self._companions.clear()
             memory.free_memory()
 
     def make_room(
@@ -100,8 +119,9 @@ class ModelCache:
         *,
         for_model: bool = True,
     ) -> None:
-        """Unload the control models, then the models used least recently until one of this size
-        fits; those that are `needed` with it stay. `for_model` says whether it counts as a model.
+        """Unload what is beside the models, then the models used least recently, until one of this
+        size fits; those that are `needed` with it stay. `for_model` says whether it counts as a
+        model.
 
         Raises OutOfMemory, with numbers, when it would not fit even alone with those; then nothing
         is unloaded.
@@ -126,12 +146,12 @@ class ModelCache:
             raise _out_of_memory(name, weight, f"only {_gib(free)} are free on {_where(weight)}")
 
     def _unload_one(self, needed: Sequence[Resident], for_model: bool) -> bool:
-        """Unload the model used least recently if there are too many; else a control model, if
-        there is one. False if all are needed."""
+        """Unload the model used least recently if there are too many; else one beside them, if
+        there is any. False if all are needed."""
         if for_model and len(self._models) >= self._most:
             del self._models[0]
             return True
-        lists: tuple[list[Any], list[Any]] = (self._controls, self._models)
+        lists: tuple[list[Any], list[Any]] = (self._companions, self._models)
         for kept in lists:
             for index, (loaded, _) in enumerate(kept):
                 if not _is_one_of(loaded, needed):
@@ -166,11 +186,11 @@ class ModelCache:
 
     def _measure_free(self, device: str) -> int:
         mapped = memory.count_mapped_bytes(loaded.pipe for loaded, _ in self._models)
-        mapped += sum(getattr(loaded.model, "mapped_bytes", 0) for loaded, _ in self._controls)
+        mapped += sum(getattr(loaded.model, "mapped_bytes", 0) for loaded, _ in self._companions)
         return memory.measure_free_memory(device) - mapped
 
-    def _entries(self) -> Iterator[tuple[LoadedModel | LoadedControl, MemoryEstimate]]:
-        yield from self._controls
+    def _entries(self) -> Iterator[tuple[Resident, MemoryEstimate]]:
+        yield from self._companions
         yield from self._models
 
     def _weights_in(self, device: str, without: Sequence[Resident] = ()) -> int:

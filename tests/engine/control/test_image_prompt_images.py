@@ -13,9 +13,12 @@ from PIL import Image, ImageDraw
 from dream.catalogue import ModelRegistry
 from dream.catalogue.control_files import get_control
 from dream.catalogue.image_encoders import find_with_encoder
-from dream.core.errors import ModelError
+from dream.core.errors import ModelError, OutOfMemory
+from dream.core.events import Loading
 from dream.engine import create_generator
 from dream.engine.image_generator import ImageGenerator
+from dream.engine.interface import DeviceConfig
+from dream.engine.memory.memory_estimate import estimate_memory
 from dream.options.control import Control, ImagePrompt
 from dream.options.lora import Lora
 from tests.engine.adapters import files, layers
@@ -145,6 +148,44 @@ def test_the_hashes_of_image_adapter_and_encoder_are_recorded(
     assert facts["image_prompt_model"] == digest("ipadapter/plain.safetensors")[:16]
     assert facts["image_prompt_model plain"] == digest("ipadapter/plain.safetensors")
     assert facts["image_encoder"] == digest("clip_vision/any.safetensors")[:16]
+
+
+def test_adapter_and_encoder_count_in_max_memory_and_leave_before_the_model(
+    random_models: Path, folder: Path
+) -> None:
+    """The encoder is not needed any more when the adapter is loaded."""
+    registry = ModelRegistry([random_models, folder], offline=True)
+    weight = estimate_memory(registry.get_model("random"), "cpu", "auto").weights
+    adapter, plus, encoder = (
+        (folder / name).stat().st_size
+        for name in (
+            *("ipadapter/plain.safetensors", "ipadapter/plus.safetensors"),
+            "clip_vision/any.safetensors",
+        )
+    )
+
+    def open_with(more: float) -> ImageGenerator:
+        return create_generator(
+            registry.get_model,
+            DeviceConfig(max_memory=(weight + more) / 2**30),
+            find_image_prompt=lambda name, n, say: find_with_encoder(name, registry, n, say),
+        )
+
+    def list_loaded(generator: ImageGenerator, *adapters: str) -> list[str]:
+        reported: list[Any] = []
+        for name in adapters:
+            shown = (ImagePrompt(str(folder / "a.png")),)
+            wanted = recipe(image_prompt=shown, image_prompt_model=name, steps=1)
+            generator.generate(wanted, reported.append)
+        return [event.model for event in reported if isinstance(event, Loading)]
+
+    roomy = open_with(1.1 * (adapter + plus + encoder))
+    assert list_loaded(roomy, "plain", "plus", "plain") == ["random", "plain", "plus"]
+    tight = open_with(1.05 * max(adapter, plus, encoder))
+    assert list_loaded(tight, "plain", "plus", "plain") == ["random", "plain", "plus", "plain"]
+    assert tight.list_loaded() == ("random",)
+    with pytest.raises(OutOfMemory, match="max_memory"):
+        list_loaded(open_with(0.5 * encoder), "plain")
 
 
 def test_swap_is_refused_by_name(generator: ImageGenerator, folder: Path) -> None:
