@@ -128,10 +128,8 @@ class ImageGenerator:
                 inputs, info = self._vision.add_depth(loaded, inputs, report), loaded.info
                 maps = ControlMaps(self._vision, self.placement.device, report)
                 controls = self.controls.load(recipe, loaded, inputs.controls, report, maps.draw)
-                shown = self._image_prompts.prepare(
-                    *(recipe, loaded, inputs.image_prompts, report),
-                    [one.loaded for one in controls],
-                )
+                images = inputs.image_prompts
+                shown = self._image_prompts.prepare(recipe, loaded, images, report, controls)
                 with (
                     self._adapters.use(loaded, recipe, loras) as adapted,
                     use_free_u(loaded.pipe, info.family, info.name, recipe.freeu),

@@ -15,7 +15,7 @@ from dream.core.errors import ModelError, OutOfMemory
 from dream.core.events import Loading, Note
 from dream.core.recipe import Recipe
 from dream.engine.adapters.lora_file import hash_in_background
-from dream.engine.control.active_control import ControlImage
+from dream.engine.control.active_control import ActiveControl, ControlImage
 from dream.engine.control.image_encoder import ImageEncoder, open_image_encoder
 from dream.engine.control.image_prompt import (
     ActiveImagePrompt,
@@ -31,7 +31,7 @@ from dream.engine.loading.recorded_digests import DIGITS, read_digest, record_di
 from dream.engine.memory.device import Placement
 from dream.engine.memory.low_memory import run_or_none_on_oom
 from dream.engine.memory.memory_estimate import estimate_file
-from dream.engine.memory.model_cache import Companion, ModelCache, Resident
+from dream.engine.memory.model_cache import ModelCache, Resident
 from dream.options.control import ImagePrompt
 
 _ARGUMENT = "ip_adapter_image_embeds"
@@ -94,10 +94,10 @@ class ImagePrompts:
         loaded: LoadedModel,
         images: Sequence[ControlImage],
         report: ProgressCallback,
-        beside: Sequence[Companion] = (),
+        controls: Sequence[ActiveControl] = (),
     ) -> ImagePromptRun:
         """The recipe's image prompts, encoded; `images` are their files, in its order; the model
-        stays in memory, and what is used beside it. Raises ModelError, FetchError, OutOfMemory."""
+        stays in memory, and so do its controls. Raises ModelError, FetchError, OutOfMemory."""
         if not recipe.image_prompt:
             return NO_IMAGE_PROMPTS
         if not hasattr(loaded.pipe, "unet"):
@@ -110,7 +110,7 @@ class ImagePrompts:
             lambda arrived, of: report(Progress("fetch", arrived, of)),
             lambda text: report(Note(text=text)),
         )
-        needed: tuple[Resident, ...] = (loaded, *beside)
+        needed: tuple[Resident, ...] = (loaded, *(one.loaded for one in controls))
         encoder = self._load_encoder(encoder_path, loaded.placement, needed)
         active = [
             (image.sha256, prompt.weight, image)
