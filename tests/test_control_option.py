@@ -112,7 +112,7 @@ def test_a_line_replaces_the_default_and_does_not_add_to_it() -> None:
 @pytest.mark.parametrize(
     ("typed", "column", "says"),
     [
-        ("--control edge=a.png", 17, "one of the kinds canny depth"),
+        ("--control wood=a.png", 17, "one of the kinds canny depth"),
         ("--control canny", 17, "--control takes KIND=FILE"),
         ("--control mlsd=a.png", 17, "mlsd is not supported: .* use canny"),
         ("--control canny", 17, r"name the image: canny=FILE"),

@@ -210,9 +210,12 @@ def _refusal(
         # `-small`: more likely a word of the prompt, or another switch, than -s with a value.
         return make_unknown_switch_error(word, names, otherwise)
     typed = " ".join(value.text for value in values)
+    suggestion = kind.suggest(typed)
     nearest = find_near(typed, kind.choices)
+    # A suggestion says what is wrong: it should be seen in one line, as the toolbar has it.
+    expects = kind.metavar if suggestion else kind.expects
     return BadLine(
-        f"{match.name} takes {kind.expects}, not “{excerpt(typed)}”",
+        f"{match.name} takes {expects}, not “{excerpt(typed)}”",
         _column(values[0]),
-        kind.suggest(typed) or (f"did you mean {nearest}?" if nearest else ""),
+        suggestion or (f"did you mean {nearest}?" if nearest else ""),
     )

@@ -10,18 +10,22 @@ from dream.catalogue.control_files import find_control
 from dream.catalogue.model_info import ModelInfo
 from dream.core.errors import BadLine
 from dream.core.request import FLAGS, Request
+from dream.inputs import measure_image
 from dream.options.control import BALANCED, Control
 from dream.session.family_checks import check_family
+from dream.session.input_images import differ_in_shape
 
 _SETTINGS = ("control_model", "control_mode", "control_raw")
 
 
 def resolve_control(
-    request: Request, info: ModelInfo, models_dirs: Sequence[Path] | None
+    request: Request, info: ModelInfo, models_dirs: Sequence[Path] | None, size: tuple[int, int]
 ) -> tuple[dict[str, Any], tuple[str, ...]]:
     """The recipe's fields for control images, and notes; without `models_dirs`, no control model is
-    looked up. Raises BadLine for a number of control
-    models that does not fit, ModelError for one that does not exist or is for other models."""
+    looked up. size: of the new image, (width, height) in pixels.
+
+    Raises BadLine for a number of control models that does not fit, ModelError for one that does
+    not exist or is for other models, InputError for an image that cannot be read."""
     if not request.control:
         ignored = [FLAGS[name].names[0] for name in _SETTINGS if getattr(request, name)]
         values = {"control": None, "control_model": None, "control_mode": None}
@@ -35,7 +39,17 @@ def resolve_control(
         "control_model": _find_models(controls, request, info, models_dirs),
         "control_mode": None if request.control_mode == BALANCED else request.control_mode,
         "control_raw": request.control_raw,
-    }, ()
+    }, _list_cropped(controls, size)
+
+
+def _list_cropped(controls: Sequence[Control], size: tuple[int, int]) -> tuple[str, ...]:
+    """A note about the control images that do not have the shape of the new image."""
+    images = dict.fromkeys(control.image for control in controls)
+    cut = [Path(one).name for one in images if differ_in_shape(measure_image(Path(one)), size)]
+    if not cut:
+        return ()
+    are = "is" if len(cut) == 1 else "are"
+    return (f"{' and '.join(cut)} {are} cropped to the shape of {size[0]}x{size[1]}",)
 
 
 def _find_models(

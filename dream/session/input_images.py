@@ -210,11 +210,11 @@ def _size_note(
         return f"{resized}: the minimum is {LEAST} pixels per side"
     if size != requested:
         return f"{resized}: {info.name} needs multiples of {info.multiple}"
-    cut = not request.fit and _apart(own, size)
+    cut = not request.fit and differ_in_shape(own, size)
     return f"{resized} and cropped; --fit keeps all of it" if cut else resized
 
 
-def _apart(one: tuple[int, int], other: tuple[int, int]) -> bool:
+def differ_in_shape(one: tuple[int, int], other: tuple[int, int]) -> bool:
     """Whether two shapes differ by more than one pixel of the second."""
     return abs(one[0] / one[1] - other[0] / other[1]) * min(other) > 1
 
@@ -225,7 +225,7 @@ def _stretched(request: Request) -> tuple[str, ...]:
         return ()
     image, mask = Path(request.init_img), Path(request.init_mask)
     image_size, mask_size = measure_image(image), measure_image(mask)
-    if not _apart(mask_size, image_size):
+    if not differ_in_shape(mask_size, image_size):
         return ()
     shape = f"the shape of {image.name} ({image_size[0]}x{image_size[1]})"
     return (f"the mask {mask.name} ({mask_size[0]}x{mask_size[1]}) is stretched to {shape}",)

@@ -113,9 +113,9 @@ def _resolve_words(
     request, info, step_notes = apply_few_step_defaults(request, info, adapters)
     adapter_values, embedding_notes = resolve_adapters(request, info, adapters)
     models_dirs = None if adapters is None else adapters.models_dirs
-    control_values, control_notes = resolve_control(request, info, models_dirs)
     shown_values, shown_notes = resolve_image_prompts(request, info, models_dirs)
     width, height, size_notes = _size(request, info)
+    control_values, control_notes = resolve_control(request, info, models_dirs, (width, height))
     hires_fix, hires_notes = _hires_fix(request, info, width, height)
     steps, sampler = request.steps or info.steps, request.sampler or info.sampler
     schedule = resolve_schedule(sampler, request.schedule, steps, request.karras_max)

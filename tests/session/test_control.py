@@ -127,6 +127,27 @@ def test_settings_without_a_control_image_are_ignored_with_a_note(session: Sessi
     assert not rendered(session).control_raw
 
 
+@pytest.mark.parametrize(
+    ("switches", "says"),
+    [
+        ("--control canny=a.png -W96 -H64", ""),
+        ("--control canny=a.png -W192 -H128", ""),
+        ("--control canny=a.png depth=a.png -W64 -H64", "a.png is cropped to the shape of 64x64"),
+        (
+            '--control canny=a.png "depth=my b.png" -W64 -H64',
+            "a.png and my b.png are cropped to the shape of 64x64",
+        ),
+        ("--control canny=a.png -I a.png", ""),
+    ],
+)
+def test_control_images_of_another_shape_are_named(
+    session: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, switches: str, says: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    notes = [e.text for e in session.make(f"x {switches}") if isinstance(e, Note)]
+    assert [note for note in notes if "cropped" in note] == ([says] if says else [])
+
+
 def test_fix_has_no_control(session: Session, tmp_path: Path) -> None:
     line = f"!fix {tmp_path}/a.png -U2 --control canny={tmp_path}/a.png"
     assert "--control is not supported with !fix" in refusal(session, line)
