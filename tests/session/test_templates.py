@@ -7,6 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from dream.core.events import Grid, LineStarted, Note, Planned, Rejected, Saved
 from dream.core.recipe import Recipe
@@ -18,6 +20,7 @@ from dream.session import Session
 from dream.session.image_prompts import read_line_from, read_request_from
 from dream.session.many_lines import extent
 from dream.session.plan_summary import summarize_plan
+from dream.session.templates import has_template, protect_words
 from tests.fakes import FakeEngine, fake_session
 from tests.session.test_adapters import write_lora
 
@@ -108,6 +111,28 @@ def test_text_with_the_signs_of_a_template_is_never_replaced_again(session: Sess
         request, _ = read_request_from(image)
         list(session.make(request))
         assert {replace(one, seed=0) for one in rendered(session)} == {replace(recipe, seed=0)}
+
+
+SIGNS = st.sampled_from(
+    [*'{}|[]$_\\ab:!="`()<>#, ', "${x}", "${", "$(", "\\$", "__c__", "{a|b}", "<lora:a:1>"]
+)
+
+
+@settings(max_examples=300)
+@given(st.lists(SIGNS, max_size=12).map("".join), st.lists(SIGNS, max_size=6).map("".join))
+def test_a_line_has_every_literal_sign_of_a_template(prompt: str, negative: str) -> None:
+    """Written to a line and read again it is the same, and a shell that it is pasted into by
+    mistake runs nothing."""
+    request = Request(
+        prompt=prompt, negative=negative, template=prompt or None, seed=1, wildcards="off"
+    )
+    line = format_line(request)
+    assert parse_line(line) == request
+    assert "${" not in line and "$(" not in line and "`" not in line
+    assert not has_template(request)
+    protected = protect_words(replace(request, wildcards=None, syntax="a1111"))
+    assert not has_template(protected)
+    assert parse_line(format_line(protected)) == protected
 
 
 def test_a_template_without_a_prompt_is_the_prompt(session: Session) -> None:

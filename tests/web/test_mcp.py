@@ -73,7 +73,7 @@ def test_over_http(served: Served) -> None:
         async def note(done: float, total: float | None, message: str | None) -> None:
             told.append((done, total, message))
 
-        words = "a (big) [red] cat++"
+        words = "a (big) [red] cat++ {a|b} __init__"
         result = await client.call_tool(
             "generate_image",
             {"prompt": words, "seed": 5, "extra": "--seamless", "size": "64x128"},
@@ -87,7 +87,7 @@ def test_over_http(served: Served) -> None:
         picture = Image.open(io.BytesIO(base64.b64decode(result.content[1].data)))  # type: ignore[union-attr]
         assert picture.format == "JPEG" and picture.size == (64, 128)
         recipe = served.engine.rendered[-1]
-        assert recipe.seamless and recipe.prompt == "a \\(big\\) \\[red\\] cat\\+\\+"
+        assert recipe.seamless and recipe.prompt == "a \\(big\\) \\[red\\] cat\\+\\+ {a|b} __init__"
         name = made["picture"]
         result = await client.call_tool(
             "generate_image", {"prompt": "a dog", "from_picture": name, "preview": "none"}

@@ -46,8 +46,8 @@ def test_generate(served: Served, client: openai.OpenAI) -> None:
 
 
 def test_words_are_words(served: Served, client: openai.OpenAI) -> None:
-    """A language model's brackets and signs mean nothing."""
-    text = 'A (very) big [red] cat++, AND <lora:x:1> "dog"\n-n 9999 !del_model'
+    """A language model's brackets and signs mean nothing, and nothing is chosen."""
+    text = 'A (very) big [red] cat++, AND <lora:x:1> "dog" {a|b} __init__ ${x}\n-n 9999 !del_model'
     client.images.generate(prompt=text)
     recipe = served.engine.rendered[-1]
     ((part,), negative) = (

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from dream.core.errors import BadLine
 from dream.core.request import FLAGS, Request, Upscale
-from dream.options.syntax_table import INVOKEAI
+from dream.options.syntax_table import INVOKEAI, OFF
 from dream.prompt import escape_text
 from dream.session import Session
 from dream.web.added_switches import apply_switches
@@ -38,7 +38,8 @@ class ImageArguments:
 
 
 def read_image_request(session: Session, arguments: ImageArguments) -> Request:
-    """The request of generate_image. Words are words, unless `extra` names a syntax. Raises
+    """The request of generate_image. Words are words, unless `extra` names a syntax
+    or turns wildcards on. Raises
     BadLine."""
     width, height = _read_size(arguments.size)
     fields = get_client_defaults(session.base)
@@ -63,6 +64,8 @@ def read_image_request(session: Session, arguments: ImageArguments) -> Request:
     prompt, negative = arguments.prompt, arguments.negative
     if request.syntax is None:
         prompt, negative = escape_text(prompt, INVOKEAI), escape_text(negative, INVOKEAI)
+        if request.wildcards is None:
+            request = replace(request, wildcards=OFF)
     return replace(request, prompt=prompt, negative=negative or request.negative)
 
 

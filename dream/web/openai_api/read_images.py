@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from dream.core.request import FLAGS, Request
-from dream.options.syntax_table import INVOKEAI
+from dream.options.syntax_table import INVOKEAI, OFF
 from dream.prompt import escape_text
 from dream.session import Session
 from dream.web.added_switches import apply_switches
@@ -160,6 +160,7 @@ def _read_prompt(values: ClientValues) -> dict[str, Any]:
         "prompt": escape_text(prompt, INVOKEAI),
         "negative": escape_text(negative, INVOKEAI),
         "syntax": INVOKEAI,
+        "wildcards": OFF,
     }
 
 
