@@ -19,6 +19,7 @@ from dream.catalogue.layouts import TOKENIZERS, list_folders
 from dream.catalogue.layouts import VAES as VAE_FOLDERS
 from dream.catalogue.model_info import ModelInfo, PartFile
 from dream.catalogue.vaes import VAE_FILES
+from dream.catalogue.vision_towers import SEEING_KIND, can_see, find_tower, needs_vision
 from dream.core.errors import ModelError
 from dream.options.family import Family, TextEncoderKind
 from dream.options.family_table import get_family
@@ -48,15 +49,16 @@ def with_companions(info: ModelInfo, dirs: Sequence[Path]) -> ModelInfo:
     """
     if not (detected := detect(info.path)).wanted:
         return info
-    companions = find_companions(detected, dirs, info.text_encoder)
+    sees = needs_vision(info)
+    companions = find_companions(detected, dirs, info.text_encoder, sees=sees)
     return replace(info, parts=companions.parts, missing=companions.missing)
 
 
 def find_companions(
-    detected: DetectedModel, dirs: Sequence[Path], text_encoder: str = ""
+    detected: DetectedModel, dirs: Sequence[Path], text_encoder: str = "", *, sees: bool = False
 ) -> Companions:
     """What completes the model in a file: its own pieces first, then other files; `text_encoder` is
-    the name or path of the file to use where there are several."""
+    the name or path of the file to use where there are several; `sees` asks for its vision, too."""
     family = get_family(detected.family)
     parts: list[PartFile] = []
     missing: list[str] = []
@@ -69,6 +71,13 @@ def find_companions(
             parts.append(chosen)
         elif not wanted.optional:
             missing.append(_describe_missing(wanted))
+    for wanted, encoder in [(w, p) for w in detected.wanted for p in parts if p.part == w.part]:
+        if sees and encoder.kind == SEEING_KIND and not can_see(encoder):
+            found = find_tower(encoder, wanted.width, _list_encoder_files(dirs))
+            if isinstance(found, str):
+                missing.append(found)
+            else:
+                parts.append(found)
     for need in family.encoders:
         kind = get_text_encoder_kind(need.kind)
         if kind.tokenizer and any(part.part == need.part for part in parts):
@@ -178,6 +187,11 @@ def _list_files(
             yield file, detect(file)
         except ModelError:  # torn, hostile or of another kind: `!models` says so
             continue
+
+
+def _list_encoder_files(dirs: Sequence[Path]) -> list[Path]:
+    folders = list_folders(TEXT_ENCODER_FOLDERS, dirs)
+    return [file for folder in folders for file in list_weight_files(folder)][:_MAX_FILES]
 
 
 def list_weight_files(folder: Path) -> Iterable[Path]:

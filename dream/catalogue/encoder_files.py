@@ -14,6 +14,7 @@ from dream.catalogue.detect.pieces import VAE
 from dream.catalogue.layouts import TEXT_ENCODERS, list_folders
 from dream.catalogue.model_info import ModelInfo
 from dream.catalogue.suggest import suggest_names
+from dream.catalogue.vision_towers import needs_vision
 from dream.core.errors import ModelError
 
 _VISION_TOWER = "mmproj"
@@ -65,7 +66,7 @@ def use_text_encoder(info: ModelInfo, name_or_path: str, dirs: Sequence[Path]) -
     for wanted in encoders:
         for piece in file.pieces:
             if wanted.is_met_by(piece):
-                found = find_companions(detected, dirs, str(path))
+                found = find_companions(detected, dirs, str(path), sees=needs_vision(info))
                 parts = (
                     replace(part, path=path, prefix=piece.prefix)
                     if part.part == wanted.part

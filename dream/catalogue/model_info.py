@@ -13,6 +13,8 @@ from dream.options.quantize_table import NO_QUANTIZATION
 
 BASE = "base"
 """The part that is the base model of a UNet alone in its file."""
+VISION = "vision"
+"""The part that is the vision tower of a text encoder in another file."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -452,7 +452,7 @@ WORDS = {"token_embd.weight": (4, 256), "blk.0.attn_q.weight": (4, 256)}
         (gguf("qwen3", WORDS, IQ1_S), "has GGUF IQ1_S weights, which are not supported (use a Q4"),
         (
             gguf("clip", TOWER),
-            "is the vision tower of a language model (mmproj), not a model (it is",
+            "is the vision tower of a language model (mmproj), not a model (put it into text_en",
         ),
         (gguf("starcoder", WORDS), "is a GGUF file of “starcoder”, not a model"),
         (gguf("\x1b[2J", WORDS), "is a GGUF file, not a model"),

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import gguf
 import pytest
 import torch
 from diffusers.pipelines.qwenimage import pipeline_qwenimage_edit as edit_pipeline
@@ -15,6 +16,7 @@ from PIL import Image
 from safetensors.torch import load_file
 
 from dream.catalogue import ModelRegistry
+from dream.catalogue.encoder_files import find_text_encoders
 from dream.core.errors import ModelError
 from dream.core.events import Note
 from dream.core.picture import Picture
@@ -22,6 +24,7 @@ from dream.engine import create_generator
 from dream.engine.image_generator import ImageGenerator
 from dream.engine.interface import Progress
 from dream.engine.silence_libraries import silence_libraries
+from tests.number_formats import save_gguf
 from tests.random_others import make_kontext
 from tests.random_split import make_flux2, make_qwen_edit
 from tests.recipes import recipe
@@ -197,5 +200,48 @@ def test_a_text_encoder_that_cannot_see_is_named(
     save(reader, words)
     shutil.move(path, path.with_name("qwen_image_edit.safetensors"))
     split = create_generator(ModelRegistry([tmp_path]).get_model)
-    with pytest.raises(ModelError, match="qwen_image_edit has no vision tower"):
+    with pytest.raises(ModelError, match=r"lacks the vision tower of .*put its mmproj file beside"):
         split.load("qwen_image_edit", lambda event: None)
+
+
+def test_a_vision_tower_of_llama_cpp_beside_its_text_encoder(
+    editors: tuple[ImageGenerator, Path], tmp_path: Path
+) -> None:
+    """The text encoder and its eyes as llama.cpp's users have them: two GGUF files."""
+    generator, folder = editors
+    pipe = generator.load("edit", lambda event: None).pipe
+    path = write_split(pipe, "qwen-image", tmp_path)
+    shutil.move(path, path.with_name("qwen_image_edit.safetensors"))
+    (reader,) = (tmp_path / "text_encoders").glob("*.safetensors")
+    words = gguf.get_tensor_name_map(gguf.MODEL_ARCH.QWEN2VL, 8)
+    eyes = gguf.get_tensor_name_map(gguf.MODEL_ARCH.MMPROJ, 4)
+    language, vision = {}, {}
+    for name, tensor in load_file(reader).items():
+        owner, _, last = name.rpartition(".")
+        if not name.startswith("visual."):
+            language[f"{words.get_name(owner)}.{last}"] = tensor
+        elif owner.endswith(".qkv"):
+            for part, weight in zip("qkv", tensor.chunk(3), strict=True):
+                split_owner = owner.replace(".qkv", f".{part}")
+                vision[f"{eyes.get_name(split_owner)}.{last}"] = weight
+        elif tensor.ndim == 5:
+            frames = tensor.unbind(2)
+            vision |= {f"v.patch_embd.weight{n}": frames[i] for i, n in enumerate(("", ".1"))}
+        else:
+            vision[f"{eyes.get_name(owner)}.{last}"] = tensor
+    reader.unlink()
+    plain = gguf.GGMLQuantizationType.F32
+    for name, kind, weights in (("qwen", "qwen2vl", language), ("mmproj-F32", "clip", vision)):
+        save_gguf(weights, reader.with_name(f"{name}.gguf"), plain, lambda *_: False, kind)
+    registry = ModelRegistry([tmp_path])
+    assert [part.part for part in registry.get_model("qwen_image_edit").parts if part.kind] == [
+        *("text_encoder", "vae", "vision", "tokenizer"),
+    ]
+    split = create_generator(registry.get_model)
+    move_weights(pipe)
+    move_weights(split.load("qwen_image_edit", lambda event: None).pipe)
+    red = str(folder / "red.png")
+    from_folder, _ = edit(generator, "edit", reference=(red,))
+    from_files, _ = edit(split, "qwen_image_edit", reference=(red,))
+    assert from_files.sha256 == from_folder.sha256
+    assert list(find_text_encoders([tmp_path])) == ["qwen"]

@@ -93,7 +93,7 @@ FILE_KINDS = (
     FileKind(
         "vision encoder",
         "the vision tower of a language model (mmproj)",
-        "it is not used: Qwen-Image-Edit needs a text encoder in one file with its vision tower",
+        "put it into text_encoders/ beside the GGUF text encoder of Qwen-Image-Edit",
         (("^v.blk.0.",), ("^v.patch_embd.",)),
     ),
     FileKind(

@@ -35,7 +35,7 @@ def place_images(pipe: Any, model: str) -> None:
     if getattr(text_encoder.model, "visual", None) is None:
         raise ModelError(
             f"the text encoder of {model} has no vision tower, which it needs to see images",
-            "use a file with it, such as qwen_2.5_vl_7b.safetensors",
+            "use a file with it, as qwen_2.5_vl_7b.safetensors, or put its mmproj file beside it",
         )
     if _KINDS not in signature(text_encoder.forward).parameters:
         return  # a version that takes them from the tokens

@@ -23,7 +23,7 @@ from accelerate import init_empty_weights
 from dream.catalogue.detect import DetectedModel, detect
 from dream.catalogue.detect.pieces import DENOISER
 from dream.catalogue.detect.require import require_model
-from dream.catalogue.model_info import ModelInfo, PartFile
+from dream.catalogue.model_info import VISION, ModelInfo, PartFile
 from dream.core.bounded_reading import read_json
 from dream.core.errors import ModelError
 from dream.core.file_names import get_file_stamp
@@ -39,6 +39,7 @@ from dream.engine.loading.shared_encoders import EncoderKey, SharedEncoders
 from dream.engine.loading.single_file import build_vae
 from dream.engine.loading.text_encoders import load_text_encoder
 from dream.engine.loading.transformer_config import infer_transformer_config
+from dream.engine.loading.vision_language import convert_tower
 from dream.engine.loading.weight_copy import (
     keep_float32,
     load_weights,
@@ -93,7 +94,9 @@ def load_split_model(info: ModelInfo, placement: Placement, shared: SharedEncode
     files = _Files()
     try:
         parts = {
-            part.part: _load_part(part, family, files, placement, shared) for part in info.parts
+            part.part: _load_part(part, info, files, placement, shared)
+            for part in info.parts
+            if part.part != VISION
         }
         parts["transformer"] = _load_denoiser(family, detected, files, placement)
     except KeyError as error:
@@ -137,7 +140,7 @@ def _load_denoiser(
 
 
 def _load_part(
-    part: PartFile, family: Family, files: _Files, placement: Placement, shared: SharedEncoders
+    part: PartFile, info: ModelInfo, files: _Files, placement: Placement, shared: SharedEncoders
 ) -> Any:
     if part.part.startswith("tokenizer"):
         return load_tokenizer(_tokenizer_class(part), part.path)
@@ -145,14 +148,18 @@ def _load_part(
     if part.part == "vae":
         own = files.take(part.path, part.prefix)
         if part.kind == "kl":
-            return build_vae(own, {}, replace(detected, family=family.key), placement, mapped)
+            return build_vae(own, {}, replace(detected, family=info.family), placement, mapped)
         return load_vae_of_kind(part.kind, own, detected, placement, mapped)
-    projected = family.key == "sd3"
+    projected = info.family == "sd3"
+    own = files.take(part.path, part.prefix)
+    towers = [one.path for one in info.parts if one.part == VISION and one.kind == part.kind]
+    for tower in towers:
+        own |= convert_tower(files.take(tower, ""))
     load = partial(
         load_text_encoder,
         part.kind,
         part.part,
-        files.take(part.path, part.prefix),
+        own,
         part.path,
         placement,
         mapped,
@@ -161,7 +168,8 @@ def _load_part(
     if placement.offload_mode != NO_OFFLOAD:  # its hooks belong to one pipeline
         return load()
     variant = (part.part, projected) if part.kind == "clip" else ()
-    details = part.prefix, variant, placement, get_file_stamp(part.path)
+    stamps = [(path, get_file_stamp(path)) for path in (part.path, *towers)]
+    details = part.prefix, variant, placement, tuple(stamps)
     return shared.get(EncoderKey(part.path, details), load)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -44,6 +45,37 @@ def build_qwen25_vl(tensors: Tensors) -> tuple[Any, Tensors]:
     model.lm_head = torch.nn.Identity()  # would make words, which nobody reads
     named.pop("lm_head.weight", None)
     return model, named
+
+
+_TOWER_NAMES: tuple[tuple[str, str], ...] = (
+    (r"^v\.blk\.(\d+)\.", r"visual.blocks.\1."),
+    (r"^v\.patch_embd\.weight$", "visual.patch_embed.proj.weight"),
+    (r"^v\.post_ln\.", "visual.merger.ln_q."),
+    (r"^mm\.", "visual.merger.mlp."),
+    (r"\.ln([12])\.", r".norm\1."),
+    (r"\.attn_out\.", ".attn.proj."),
+    (r"\.ffn_(gate|up|down)\.", r".mlp.\1_proj."),
+)
+"""Patterns, and what they become: llama.cpp's names of Qwen2.5-VL's vision, and transformers'."""
+_SECOND_FRAME = "v.patch_embd.weight.1"
+
+
+def convert_tower(tensors: Tensors) -> Tensors:
+    """A vision tower of llama.cpp (`mmproj`) by the names of Qwen2.5-VL. What llama.cpp splits is
+    joined: queries, keys and values, and the kernels of two frames. Raises KeyError."""
+    converted: Tensors = {}
+    for name, tensor in tensors.items():
+        if name == _SECOND_FRAME or re.search(r"\.attn_[kv]\.", name):
+            continue
+        if name == "v.patch_embd.weight":
+            tensor = torch.stack([tensor, tensors[_SECOND_FRAME]], dim=2)
+        if ".attn_q." in name:
+            tensor = torch.cat([tensors[name.replace(".attn_q.", f".attn_{x}.")] for x in "qkv"])
+            name = name.replace(".attn_q.", ".attn.qkv.")
+        for pattern, new in _TOWER_NAMES:
+            name = re.sub(pattern, new, name)
+        converted[name] = tensor
+    return converted
 
 
 def _qwen25_name(name: str) -> str:
