@@ -10,6 +10,7 @@ from dream.core.errors import BadLine, GalleryError
 from dream.core.events import Events, Note, Step
 from dream.core.file_names import path_exists_at
 from dream.engine.interface import Progress
+from dream.line.words import quote_separate_value
 from dream.options.control import CONTROL_KINDS, UNSUPPORTED_KINDS, ControlKind
 
 _USAGE = f"usage: !control KIND FILE, with a kind of {' '.join(CONTROL_KINDS)}"
@@ -40,8 +41,8 @@ def write_control_map(context: Context, argument: str) -> Events[None]:
     finally:
         if not done:
             target.unlink(missing_ok=True)
-    path = target.as_posix()
-    yield Note(text=f"wrote {path}; use it with --control {kind.name}={path} --control_raw")
+    switch = f"--control {quote_separate_value(f'{kind.name}={target.as_posix()}')}"
+    yield Note(text=f"wrote {target.as_posix()}; use it with {switch} --control_raw")
     yield ShowImage(path=target)
 
 

@@ -11,7 +11,8 @@ from dream.commands import COMMANDS, Context, ShowImage, run_line
 from dream.commands.completions import LineCompletions
 from dream.core.errors import ModelError
 from dream.core.events import Event, Note, Rejected, Step
-from dream.options.control import CONTROL_KINDS, UNSUPPORTED_KINDS
+from dream.line import parse_line
+from dream.options.control import CONTROL_KINDS, UNSUPPORTED_KINDS, Control
 from tests.fakes import FakeEngine, fake_session
 
 
@@ -41,7 +42,11 @@ def test_a_map_is_written_beside_the_image(context: Context, line: str) -> None:
     events = list(run_line(context, line))
     assert files(context) == ["my cat.canny.png", "my cat.png"]
     assert [type(event) for event in events] == [Step, Note, ShowImage], events
-    assert "--control canny=" in str(events[1]) and "--control_raw" in str(events[1])
+    note = events[1]
+    assert isinstance(note, Note)
+    request = parse_line("a cat " + note.text.partition("; use it with ")[2])
+    written = context.session.outdir / "my cat.canny.png"
+    assert request.control == (Control("canny", written.as_posix()),) and request.control_raw
 
 
 def test_nothing_is_overwritten(context: Context) -> None:
