@@ -22,7 +22,11 @@ def test_it_is_written_as_it_was_read(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "0", "-1", "1000", "cuda", "cuda:0,cuda:0", "cpu:0", "gpu", "cpu:999", "ray: x"]
+    "text",
+    [
+        *("", "0", "-1", "1000", "cuda", "cuda:0,cuda:0", "cpu:0", "gpu", "cpu:999", "ray: x"),
+        *("ray:0", "ray:-1", "ray:999", "ray:1000000", "ray:1.5"),
+    ],
 )
 def test_what_it_does_not_take(text: str) -> None:
     with pytest.raises(ValueError):

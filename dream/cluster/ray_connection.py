@@ -35,12 +35,22 @@ _LOOPBACK = {
     "RAY_worker_niceness": "0",  # as workers without Ray; by default Ray's give way to all others
 }
 
+_PATIENT = {
+    # On a busy machine, processes answer late; by default Ray takes them for dead after 10 s, and
+    # ends what it has started after 15 s.
+    "RAY_health_check_timeout_ms": "60000",
+    "RAY_agent_register_timeout_ms": "120000",
+}
+"""For the cluster of one machine."""
+
 
 def import_ray(loopback: bool) -> Any:
     """The module, without usage statistics. Raises SetupError where it is not installed."""
     os.environ.update(_QUIET)
     if loopback:
         os.environ.update(_LOOPBACK)
+        for name, value in _PATIENT.items():
+            os.environ.setdefault(name, value)
         # For this process only; otherwise Ray writes one into the home folder. Ray reads it once:
         # another one later would not be that of its own client.
         os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
@@ -100,28 +110,57 @@ def connect(ray: Any, address: str) -> bool:
 
 
 def _check_address(address: str) -> None:
-    """Raises BadSetting for an address of another kind, and where nothing listens: Ray would wait
-    for two minutes and print what it does to standard error."""
+    """Raises BadSetting for an address of another kind, and where no Ray answers: Ray itself would
+    wait for two minutes and print what it does to standard error."""
     if address.startswith("//"):
         raise BadSetting(
             f"--workers ray:{address} is not supported",
             "run dream on a machine of the cluster, with --workers ray:auto",
         )
-    host, colon, port = address.rpartition(":")
-    if not colon:
-        if address not in ("", "auto"):
-            raise BadSetting(
-                f"--workers ray:{address} has no port", f"use --workers ray:{address}:6379"
-            )
+    if address not in ("", "auto") and ":" not in address:
+        raise BadSetting(
+            f"--workers ray:{address} has no port", f"use --workers ray:{address}:6379"
+        )
+    if not (used := _resolve(address)):
         return
+    place = f"ray:{address}" if used == address else f"ray:{address} ({used})"
+    host, _, port = used.rpartition(":")
     try:
-        socket.create_connection((host.strip("[]"), int(port)), CONNECT_TIMEOUT).close()
+        answers = _speaks_http2(host.strip("[]"), int(port))
     except (OSError, ValueError, OverflowError) as error:
         reason = getattr(error, "strerror", None) or _first_line(error)
         raise BadSetting(
-            f"--workers ray:{address}: {reason}",
+            f"--workers {place}: {reason}",
             "it is the address of ray start --head: HOST:6379 by default",
         ) from error
+    if not answers:
+        raise BadSetting(
+            f"--workers {place}: what answers there is not Ray",
+            "it is the address of ray start --head: HOST:6379 by default",
+        )
+
+
+def _resolve(address: str) -> str:
+    """The address that Ray will use: the one of this machine's cluster for "auto", and another one
+    for 127.0.0.1. Empty where there is none, or Ray does not say."""
+    if not address:
+        return ""
+    with suppress(Exception):
+        from ray._private.services import canonicalize_bootstrap_address
+
+        return str(canonicalize_bootstrap_address(address) or "")
+    return "" if address == "auto" else address
+
+
+def _speaks_http2(host: str, port: int) -> bool:
+    """Whether a server of gRPC answers, as Ray's does: its first frame is SETTINGS (RFC 9113).
+    Raises OSError."""
+    with socket.create_connection((host, port), CONNECT_TIMEOUT) as connection:
+        connection.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes(3) + b"\x04" + bytes(5))
+        answer = b""
+        while len(answer) < 4 and (part := connection.recv(64)):
+            answer += part
+    return answer[3:4] == b"\x04"
 
 
 def _silence_raylet() -> None:

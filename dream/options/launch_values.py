@@ -92,6 +92,8 @@ def _read_workers(words: Sequence[str]) -> WorkersOption:
         address = text.removeprefix("ray").removeprefix(":")
         if _COUNT.fullmatch(address):
             return WorkersOption(_limited(int(address)), ray="")
+        if re.fullmatch(r"[+-]?\d+(\.\d*)?", address):
+            raise ValueError  # a number that is no number of workers
         if address and not re.fullmatch(r"[\w.:/\[\]-]{1,200}", address):
             raise ValueError
         return WorkersOption(ray=address)
@@ -114,7 +116,7 @@ def _limited(number: int) -> int:
 
 WORKERS: OptionType[WorkersOption] = OptionType(
     "WHICH",
-    "auto, a number, cuda:0,cuda:1, cpu:2, ray, ray:N or ray:ADDRESS",
+    f"auto, a number up to {MAX_WORKERS}, cuda:0,cuda:1, cpu:2, ray, ray:N or ray:ADDRESS",
     _read_workers,
     lambda value: [str(value)],
 )

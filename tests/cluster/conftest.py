@@ -9,8 +9,10 @@ from typing import Any
 import pytest
 
 from dream.catalogue import ModelRegistry
+from dream.catalogue.model_dirs import get_shipped_models_dir
 from dream.cluster.ray_connection import connect, import_ray
 from dream.core.errors import SetupError
+from dream.engine.interface import DeviceConfig
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -26,7 +28,7 @@ def _environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def registry(random_models: Path) -> ModelRegistry:
-    return ModelRegistry([random_models], offline=True)
+    return ModelRegistry([random_models, get_shipped_models_dir()], offline=True)
 
 
 @pytest.fixture(scope="session")
@@ -42,3 +44,13 @@ def ray(_environment: None) -> Iterator[Any]:
     yield module
     with suppress(Exception):
         module.shutdown()
+
+
+@pytest.fixture(scope="session")
+def pool(ray: Any, registry: ModelRegistry) -> Iterator[Any]:
+    """Two workers of it; importing torch in each takes longer than all their images."""
+    from dream.cluster import open_ray_pool
+
+    pool = open_ray_pool(registry, DeviceConfig(previews=True), count=2)
+    yield pool
+    pool.close()

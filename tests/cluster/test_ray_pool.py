@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -27,15 +27,6 @@ from tests.recipes import recipe as make_recipe
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 recipe = partial(make_recipe, threads=1)
 """Two workers on two cores."""
-
-
-@pytest.fixture(scope="module")
-def pool(ray: Any, registry: ModelRegistry) -> Iterator[Any]:
-    from dream.cluster import open_ray_pool
-
-    pool = open_ray_pool(registry, DeviceConfig(), count=2)
-    yield pool
-    pool.close()
 
 
 def render(pool: Any, recipes: Sequence[Recipe]) -> tuple[list[Picture | DreamError], list[str]]:

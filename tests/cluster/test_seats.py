@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import socket
+import threading
 from typing import Any
 
 import pytest
 
-from dream.cluster import open_ray_pool
+from dream.cluster import open_ray_pool, ray_connection
 from dream.cluster.node_messages import NodeDescription
 from dream.cluster.ray_connection import connect
 from dream.cluster.seats import Seat, choose_kind, plan_seats
@@ -117,6 +118,32 @@ def test_an_address_where_nothing_listens_is_refused_at_once() -> None:
         port = server.getsockname()[1]
     with pytest.raises(BadSetting, match=f"127.0.0.1:{port}: Connection refused"):
         connect(NotJoined, f"127.0.0.1:{port}")
+
+
+@pytest.mark.parametrize(
+    ("answer", "reason"),
+    [(b"", "timed out"), (b"HTTP/1.1 400 Bad Request", "what answers there is not Ray")],
+)
+def test_an_address_where_something_else_listens_is_refused_soon(
+    answer: bytes, reason: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ray would wait for two minutes."""
+    monkeypatch.setattr(ray_connection, "CONNECT_TIMEOUT", 0.5)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def serve() -> None:
+            connection, _ = server.accept()
+            with connection:
+                connection.sendall(answer)
+                connection.recv(1 << 10)
+                refused.wait(10)
+
+        refused = threading.Event()
+        threading.Thread(target=serve, daemon=True).start()
+        port = server.getsockname()[1]
+        with pytest.raises(BadSetting, match=f"127.0.0.1:{port}: {reason}"):
+            connect(NotJoined, f"127.0.0.1:{port}")
+        refused.set()
 
 
 def test_the_reason_of_a_loss_is_in_a_few_words() -> None:
