@@ -17,6 +17,7 @@ LIBRARIES = ("diffusers", "transformers")
 
 _WEIGHTS = (
     ".safetensors",
+    ".sft",
     ".bin",
     ".pt",
     ".pth",

@@ -25,8 +25,8 @@ TRANSFORMERS_INDEX = "config.json"
 UPSCALER = "StableDiffusionUpscalePipeline"
 """The pipeline class of a diffusion upscaler."""
 
-FILES = (".safetensors", ".gguf", ".ckpt")
-"""Suffixes of single-file models."""
+FILES = (".safetensors", ".sft", ".gguf", ".ckpt")
+"""Suffixes of single-file models; .sft is Black Forest Labs' for .safetensors."""
 
 MODEL_FILES = (*FILES, ".gguf")
 """The same, in folders that hold nothing but models."""

@@ -21,7 +21,7 @@ from dream.core.plain_text import make_printable
 
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 _DATABASE = "databases/invokeai.db"
-_WEIGHTS = (".safetensors", ".gguf", ".ckpt", ".pt", ".pth", ".bin")
+_WEIGHTS = (".safetensors", ".sft", ".gguf", ".ckpt", ".pt", ".pth", ".bin")
 _INDEX = "model_index.json"
 
 _MAX_FOLDERS = 2000

@@ -26,6 +26,10 @@ _INDEX_LIMIT = 1 << 24
 """Bytes of an index of shards; the largest models have some 200 thousand."""
 
 
+SAFE_SUFFIXES = (".safetensors", ".sft")
+"""Of files that are no pickles."""
+
+
 @dataclass(frozen=True)
 class WeightFiles:
     """The files `from_pretrained` reads, component by component."""
@@ -39,7 +43,7 @@ class WeightFiles:
     @property
     def is_safe(self) -> bool:
         """Whether no file is a pickle."""
-        return all(path.suffix.lower() == ".safetensors" for path in self.files)
+        return all(path.suffix.lower() in SAFE_SUFFIXES for path in self.files)
 
 
 def find_weights(folder: Path, parts: Mapping[str, str]) -> WeightFiles:
@@ -148,7 +152,7 @@ def count_parameters(weights: WeightFiles) -> int:
     Raises ModelError for a file that is not a safetensors file.
     """
     return sum(
-        _count(path) if path.suffix.lower() == ".safetensors" else path.stat().st_size // 4
+        _count(path) if path.suffix.lower() in SAFE_SUFFIXES else path.stat().st_size // 4
         for path in weights.files
     )
 

@@ -62,6 +62,21 @@ def test_parts_are_found_where_programs_keep_them(
     assert [model.name for model in registry.list_models()] == ["z"], "once, and no parts"
 
 
+def test_names_and_suffixes_that_people_have(tmp_path: Path) -> None:
+    put(tmp_path / "disk", "diffusion_models", "text_encoders", "vae", tmp_path / "disk")
+    (tmp_path / "ComfyUI").symlink_to(tmp_path / "disk")
+    for folder, name, header in (
+        ("diffusion_models", "模型 一.SAFETENSORS", Z_IMAGE),
+        ("diffusion_models", "z2.sft", Z_IMAGE),
+        ("vae", "ae-0.SFT", VAE),
+    ):
+        write(tmp_path / "disk" / folder / name, header)
+    registry = ModelRegistry([tmp_path / "ComfyUI"])
+    assert [info.name for info in registry.list_models()] == ["z", "z2", "模型 一"]
+    assert registry.get_model("模型 一").parts[1].path.name == "ae-0.SFT"
+    assert "ae-0" in registry.list_vaes()
+
+
 def test_extra_model_paths_of_comfyui_are_read(tmp_path: Path) -> None:
     comfy, disk = tmp_path / "ComfyUI", tmp_path / "disk"
     comfy.mkdir()

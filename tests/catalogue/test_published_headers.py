@@ -432,6 +432,13 @@ FILES = (
     Published("qwen_image_vae", VAE_OF_WAN, "other", "", r"VAE of Qwen-Image or Wan, not a model"),
     Published("flux2-vae", VAE_OF_FLUX_2, "other", "", r"VAE of FLUX\.2, not a model"),
     Published(
+        "taew2_1",
+        bf16({"encoder.0": (64, 3, 3, 3), "decoder.3.conv.0": (256, 512, 3, 3)}),
+        "other",
+        "",
+        r"is a TAEHV, a small decoder for films \(taew, taehv\), not a model \(it is not supported",
+    ),
+    Published(
         "dmd2_sdxl_4step_lora",
         bf16({"lora_unet_down_blocks_0_attentions_0_proj_in.lora_down": (16, 320)}),
         "other",

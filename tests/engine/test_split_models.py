@@ -101,7 +101,7 @@ def test_every_prefix_in_use_is_read(z_image: tuple[Any, Path], prefix: str) -> 
 
 def test_names_of_diffusers_are_read_too(z_image: tuple[Any, Path]) -> None:
     pipe, models = z_image
-    path = save(models / "unet" / "plain.safetensors", dict(pipe.transformer.state_dict()))
+    path = save(models / "unet" / "plain.sft", dict(pipe.transformer.state_dict()))
     generator = create_generator(ModelRegistry([models]).get_model, DeviceConfig())
     loaded = generator.load("plain", lambda event: None).pipe.transformer.state_dict()
     assert all(torch.equal(loaded[n], t) for n, t in pipe.transformer.state_dict().items())

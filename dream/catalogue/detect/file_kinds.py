@@ -98,6 +98,12 @@ FILE_KINDS = (
     ),
     FileKind(
         "tiny vae",
+        "a TAEHV, a small decoder for films (taew, taehv)",
+        "it is not supported; previews do without it",
+        (("^decoder.3.conv.0.", "^encoder."),),
+    ),
+    FileKind(
+        "tiny vae",
         "a TAESD",
         "for live previews, put its folder (taesd, taesdxl, taesd3 or taef1) into a models folder",
         (("^3.conv.0.",), ("^decoder.layers.3.conv.0.",)),

@@ -10,7 +10,12 @@ from dream.catalogue.detect import detect, read_header
 from dream.catalogue.detect.model_kinds import UNET
 from dream.catalogue.detect.number_formats import memory_size
 from dream.catalogue.model_info import ModelInfo
-from dream.catalogue.weight_files import WeightFiles, count_parameters, find_weights
+from dream.catalogue.weight_files import (
+    SAFE_SUFFIXES,
+    WeightFiles,
+    count_parameters,
+    find_weights,
+)
 from dream.core.errors import ModelError
 from dream.engine.loading.file_signature import (
     count_used_parameters,
@@ -25,7 +30,7 @@ WORK = 512 * 2**20
 """Bytes for generating an image of usual size; a small model needs no more than its weights
 again."""
 
-MAPPED = (".safetensors", ".gguf")
+MAPPED = (*SAFE_SUFFIXES, ".gguf")
 """Suffixes of files that are mapped into memory, not unpacked."""
 
 WIDTH = {"float32": 4, "bfloat16": 2, "float16": 2}

@@ -114,7 +114,8 @@ class Previewers:
                     self._decoders[folder] = make_taesd_previewer(folder, device)
                 return self._decoders[folder]
             except (OSError, ValueError, RuntimeError, ModelError) as error:
-                report(Note(text=f"no previews from {folder}: {str(error).splitlines()[0]}"))
+                reason = str(error).splitlines()[0]
+                report(Note(text=f"{folder} is not used for previews: {reason}"))
         factors = get_rgb_factors(info)
         if factors is None or not _has_latents_of(factors, pipe):
             factors = self._fit_once(info, pipe)
