@@ -58,6 +58,26 @@ def random_ip_adapter(kind: str, unet: Any) -> dict[str, Tensors]:
     return {"image_proj": _projection(kind, width, draw), "ip_adapter": attention}
 
 
+def random_flux_ip_adapter(transformer: Any) -> Tensors:
+    """An IP-Adapter for FLUX.1, by XLabs' names."""
+    generator = torch.Generator().manual_seed(35)
+    width = transformer.config.joint_attention_dim
+
+    def draw(*shape: int) -> torch.Tensor:
+        return 0.2 * torch.randn(shape, generator=generator)
+
+    projection = {
+        f"ip_adapter_proj_model.{n}": t for n, t in _projection("plain", width, draw).items()
+    }
+    name = "double_blocks.{}.processor.ip_adapter_double_stream_{}_proj.{}"
+    attention: Tensors = {}
+    for n, _ in enumerate(transformer.transformer_blocks):
+        for x in "kv":
+            attention[name.format(n, x, "weight")] = draw(transformer.inner_dim, width)
+            attention[name.format(n, x, "bias")] = draw(transformer.inner_dim)
+    return projection | attention
+
+
 def _projection(kind: str, width: int, draw: Any) -> Tensors:
     if kind == "plain":
         return {

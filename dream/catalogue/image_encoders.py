@@ -16,7 +16,7 @@ from dream.catalogue.model_dirs import find_writable_dir
 from dream.catalogue.registry import ModelRegistry
 from dream.core.errors import ModelError
 
-_HUB = "h94/IP-Adapter"
+_HUB, _OPENAI = "h94/IP-Adapter", "openai/clip-vit-large-patch14"
 _FOLDER = "clip_vision"
 
 
@@ -28,6 +28,7 @@ class _Encoder(NamedTuple):
     """In the repository."""
     projection: int
     layers: int
+    hub: str = _HUB
 
 
 _ENCODERS = (
@@ -40,8 +41,9 @@ _ENCODERS = (
         1280,
         1664,
     ),
+    _Encoder("clip-vit-large-patch14", "model.safetensors", 768, 1024, _OPENAI),
 )
-"""Those of the IP-Adapters of Ye et al., by the widths that their files have."""
+"""Those of the IP-Adapters of Ye et al. and of XLabs, by the widths that their files have."""
 
 
 def find_with_encoder(
@@ -81,10 +83,10 @@ def ensure_image_encoder(
     if registry.offline:
         raise ModelError(
             f"{model.name} needs {wanted.name}, which is not downloaded, and --offline is set",
-            f"download {wanted.path} of {_HUB} from the hub to {target} yourself",
+            f"download {wanted.path} of {wanted.hub} from the hub to {target} yourself",
         )
     from dream.catalogue.hub import download_file  # imports network code only when needed
 
     on_message(f"downloading {wanted.name}, the image encoder of {model.name}, to {target}")
-    download_file(_HUB, wanted.path, target, on_progress, on_message, registry.hub_mirror)
+    download_file(wanted.hub, wanted.path, target, on_progress, on_message, registry.hub_mirror)
     return target

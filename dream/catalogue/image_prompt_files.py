@@ -23,10 +23,11 @@ from dream.catalogue.walk_files import walk_files
 from dream.core.errors import ModelError
 
 _MAX_DEPTH, _MAX_FILES = 4, 1000
-_SUPPORTED = ("sd1", "sd2", "sdxl")
+_SUPPORTED = ("sd1", "sd2", "sdxl", "flux")
 """Families whose IP-Adapters are used."""
 _RANKS = ("plus", "plain", "full face")
 """Kinds of IP-Adapter, the one to prefer first."""
+_XLABS, _INSTANTX = "ip_adapter_proj_model.proj.weight", "ip_adapter.0.to_k_ip.weight"
 _PROJECTION, _EMBEDDING = "visual_projection.weight", "vision_model.embeddings.class_embedding"
 
 
@@ -111,6 +112,12 @@ def read_image_prompt_model(name: str, path: Path) -> ImagePromptModel:
     if detected.kind != IP_ADAPTER:
         called = detected.called or describe_kind(detected.kind)
         raise ModelError(f"{path} is {called}, not an IP-Adapter", detected.place)
+    tensors = read_header(path).tensors
+    if detected.variant == "faceid" and _INSTANTX in tensors:
+        raise ModelError(
+            f"{name} is InstantX's IP-Adapter for FLUX.1, which is not supported",
+            "use XLabs' (flux-ip-adapter)",
+        )
     if detected.variant.startswith("faceid"):
         raise ModelError(
             f"{name} is a FaceID adapter, which needs insightface's models and is not supported",
@@ -121,11 +128,10 @@ def read_image_prompt_model(name: str, path: Path) -> ImagePromptModel:
     if detected.variant not in _RANKS or family not in ("", *_SUPPORTED):
         raise ModelError(
             f"{name} is {detected.called}, which is not supported",
-            "use one for Stable Diffusion 1 or XL",
+            "use one for Stable Diffusion 1 or XL, or FLUX.1",
         )
-    tensors = read_header(path).tensors
     weight = {
-        "plain": "image_proj.proj.weight",
+        "plain": _XLABS if _XLABS in tensors else "image_proj.proj.weight",
         "plus": "image_proj.proj_in.weight",
         "full face": "image_proj.proj.0.weight",
     }[detected.variant]

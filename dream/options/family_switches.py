@@ -65,7 +65,7 @@ def _takes_control(family: Family) -> bool:
 
 def _takes_image_prompts(family: Family) -> bool:
     """The pipeline of the models with a depth map takes none."""
-    return family.stable and "Depth" not in family.pipelines
+    return family.key == "flux" or (family.stable and "Depth" not in family.pipelines)
 
 
 FAMILY_SWITCHES = (

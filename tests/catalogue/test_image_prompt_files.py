@@ -43,6 +43,11 @@ FLUX: Shapes = {
     "ip_adapter_proj_model.proj.weight": (8, 768),
     "double_blocks.0.processor.ip_adapter_double_stream_k_proj.weight": (8, 8),
 }
+INSTANTX: Shapes = {
+    "ip_adapter.0.to_k_ip.weight": (8, 4096),
+    "image_proj.proj.0.weight": (8, 1152),
+    "image_proj.proj.2.weight": (8, 8),
+}
 VIT_H: Shapes = {
     "vision_model.embeddings.class_embedding": (1280,),
     "visual_projection.weight": (1024, 1280),
@@ -51,6 +56,13 @@ BIG_G: Shapes = {
     "vision_model.embeddings.class_embedding": (1664,),
     "visual_projection.weight": (1280, 1664),
 }
+
+
+def test_an_adapter_for_flux_is_xlabs(tmp_path: Path) -> None:
+    write(tmp_path / "ipadapter" / "x.safetensors", FLUX)
+    model = get_image_prompt_model("x", [tmp_path])
+    assert (model.family, model.variant, model.encoder_width) == ("flux", "plain", 768)
+    assert not model.reads_layers
 
 
 @pytest.mark.parametrize(
@@ -75,7 +87,7 @@ def test_an_adapter_says_which_encoder_it_needs(
     [
         (FACE_ID, "FaceID adapter, which needs insightface.*ip-adapter-plus-face_sd15"),
         (FACE_ID_PLUS, "FaceID adapter"),
-        (FLUX, r"an IP-Adapter for FLUX\.1, which is not supported"),
+        (INSTANTX, r"InstantX's IP-Adapter for FLUX\.1, which is not supported.*XLabs'"),
         (CONTROLNET, "is a ControlNet for Stable Diffusion 1, not an IP-Adapter"),
         ({**KEYS, "image_proj.latents": (1, 16, 768)}, r"missing image_proj\.proj_in"),
     ],

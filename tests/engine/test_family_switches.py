@@ -53,7 +53,8 @@ def test_the_table_says_what_the_pipelines_take(family: Family) -> None:
     assert CONTROL(family) == (family.stable or family.key in TRANSFORMER_FAMILIES)
     assert CONTROL_MODE(family) == family.stable
     takes_images = all("ip_adapter_image_embeds" in call for call in calls)
-    assert IMAGE_PROMPT(family) <= (NOISE(family) and takes_images)
+    assert IMAGE_PROMPT(family) <= takes_images
+    assert IMAGE_PROMPT(family) <= (NOISE(family) or family.key == "flux")
     assert FREEU_AND_PAG(family) <= NOISE(family)
     guidance_rescale = all("guidance_rescale" in call for call in calls)
     assert RESCALE(family) == (guidance_rescale or family.stable)

@@ -22,6 +22,7 @@ from dream.engine.control.image_prompt import (
     LoadedImagePromptModel,
     load_image_prompt_model,
     make_embeds,
+    require_parts,
     use_image_prompts,
 )
 from dream.engine.interface import FindImagePromptModel, Progress, ProgressCallback
@@ -50,7 +51,7 @@ class ImagePromptRun:
     def use(
         self, pipe: Any, accepted: Mapping[str, Any], recipe: Recipe
     ) -> Iterator[dict[str, Any]]:
-        """While the pipeline's UNet attends to the images; yields the pipeline's arguments for
+        """While the pipeline's denoiser attends to the images; yields the pipeline's arguments for
         them. Raises ModelError for a pipeline that does not take any."""
         if self.loaded is None:
             yield {}
@@ -60,9 +61,15 @@ class ImagePromptRun:
                 f"{recipe.model} does not support --image_prompt here",
                 "remove --image_prompt, or choose another --model",
             )
-        guided = recipe.cfg_scale > 1 and pipe.unet.config.time_cond_proj_dim is None
-        with use_image_prompts(pipe.unet, self.loaded, self.prompts):
-            yield {_ARGUMENT: make_embeds(self.loaded, self.prompts, guided=guided)}
+        denoiser, _ = require_parts(pipe, recipe.model)
+        # Consistency models and FLUX.1 know the guidance as a number: there is one row.
+        knows = "guidance_embeds" in denoiser.config
+        knows = knows or denoiser.config.get("time_cond_proj_dim") is not None
+        guided = recipe.cfg_scale > 1 and not knows
+        with use_image_prompts(denoiser, self.loaded, self.prompts):
+            embeds = make_embeds(self.loaded, self.prompts, guided=guided)
+            # FLUX.1's pipelines encode a black image without the second, and do not look at it.
+            yield {_ARGUMENT: embeds, f"negative_{_ARGUMENT}": embeds}
 
 
 NO_IMAGE_PROMPTS = ImagePromptRun()
@@ -100,11 +107,7 @@ class ImagePrompts:
         stays in memory, and so do its controls. Raises ModelError, FetchError, OutOfMemory."""
         if not recipe.image_prompt:
             return NO_IMAGE_PROMPTS
-        if not hasattr(loaded.pipe, "unet"):
-            raise ModelError(
-                f"{loaded.info.name} does not support --image_prompt",
-                "it is for Stable Diffusion 1, 2 and XL",
-            )
+        require_parts(loaded.pipe, loaded.info.name)
         info, encoder_path = self._find(
             recipe.image_prompt_model or "",
             lambda arrived, of: report(Progress("fetch", arrived, of)),
@@ -135,12 +138,12 @@ class ImagePrompts:
         report: ProgressCallback,
         needed: tuple[Resident, ...],
     ) -> _LoadedPart[LoadedImagePromptModel]:
-        unet, model, placement = loaded.pipe.unet, loaded.info.name, loaded.placement
+        pipe, model, placement = loaded.pipe, loaded.info.name, loaded.placement
         key = (info, loaded.info.path, placement)
 
         def load() -> LoadedImagePromptModel:
             report(Loading(model=info.name))
-            return load_image_prompt_model(info, unet, placement, model)
+            return load_image_prompt_model(info, pipe, placement, model)
 
         return self._load(load, info.path, placement, key, needed)
 

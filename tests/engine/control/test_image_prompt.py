@@ -94,7 +94,7 @@ def test_the_same_pixels_as_diffusers(
     images, weights = [photo("blue"), photo("olive")], [0.7, 0.4]
     reference = by_diffusers(pipe, tables, encoder, weights, ip_adapter_image=images)
     opened = open_image_encoder(write_encoder(encoder, tmp_path / "encoder.safetensors"), "cpu")
-    loaded = load_image_prompt_model(info, pipe.unet, CPU, "it")
+    loaded = load_image_prompt_model(info, pipe, CPU, "it")
     prompts = [
         ActiveImagePrompt(weight, *opened.encode(image, layers=info.reads_layers))
         for image, weight in zip(images, weights, strict=True)
@@ -117,7 +117,7 @@ def test_without_guidance_there_is_one_row(
     tables = random_ip_adapter("plain", pipe.unet)
     info = read_image_prompt_model("x", write_ip_adapter(tables, tmp_path / "ip.bin"))
     opened = open_image_encoder(write_encoder(encoder, tmp_path / "encoder.safetensors"), "cpu")
-    loaded = load_image_prompt_model(info, pipe.unet, CPU, "it")
+    loaded = load_image_prompt_model(info, pipe, CPU, "it")
     prompts = [ActiveImagePrompt(1.0, *opened.encode(photo("red"), layers=False))]
     with use_image_prompts(pipe.unet, loaded, prompts):
         embeds = make_embeds(loaded, prompts, guided=False)
@@ -145,7 +145,7 @@ def test_an_adapter_that_does_not_fit_is_refused(
     change(tables)
     info = read_image_prompt_model("x", write_ip_adapter(tables, tmp_path / "ip.safetensors"))
     with pytest.raises(ModelError, match=message):
-        load_image_prompt_model(info, unet, CPU, "it")
+        load_image_prompt_model(info, pipes["sd1"], CPU, "it")
 
 
 @pytest.mark.parametrize(
