@@ -58,7 +58,7 @@ def test_the_adapter_that_fits_is_in_the_recipe_and_the_line(models: Path) -> No
     ("line", "family", "error", "message"),
     [
         ("a cat --image_prompt no.png", "sd1", DreamError, "no.png"),
-        ("a cat --image_prompt a.png", "flux", BadLine, "does not support --image_prompt"),
+        ("a cat --image_prompt a.png", "qwen-image", BadLine, "does not support --image_prompt"),
         ("a cat --image_prompt a.png", "sd2", ModelError, "no IP-Adapter for Stable Diffusion 2"),
         (
             "a cat --image_prompt a.png --cache 2",
