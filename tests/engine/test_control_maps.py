@@ -133,3 +133,15 @@ def test_only_the_maps_of_edges_import_opencv() -> None:
         path.name for path in Path("dream/engine").rglob("*.py") if "import cv2" in path.read_text()
     ]
     assert importers == ["edges.py"]
+
+
+@pytest.mark.parametrize("kind", EDGE_KINDS)
+def test_the_maps_in_the_documentation_are_what_is_computed(kind: str) -> None:
+    pictures = Path(__file__).parents[2] / "docs" / "pictures"
+    with (
+        Image.open(pictures / "pair.png") as image,
+        Image.open(pictures / f"pair.{kind}.png") as shown,
+    ):
+        levels = map_levels(kind, image.convert("RGB"), image.size).astype(int)
+        # The lowest bits depend on the processor.
+        assert np.abs(levels - np.asarray(shown.convert("L"))).mean() < 0.5
