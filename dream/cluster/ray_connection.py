@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import secrets
 import socket
-from collections.abc import Iterator
+import tempfile
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any
 
@@ -71,25 +73,21 @@ def connect(ray: Any, address: str) -> bool:
     if ray.is_initialized():
         return False
     _silence_raylet()
+    logging.getLogger("ray").setLevel(logging.CRITICAL)
     _check_address(address)
     common = {"log_to_driver": False, "logging_level": "critical", "configure_logging": False}
-    logging.getLogger("ray").setLevel(logging.CRITICAL)
     if address:
+        said: list[str] = []
         try:
-            with _without_warnings():
+            with _without_warnings(), capture_ray_log(said):
                 ray.init(address=address, namespace="dream", **common)
         except Exception as error:
-            reason = _first_line(error)
-            if "Could not find any running Ray instance" in reason:
-                reason = "no Ray cluster runs on this machine"
-            raise BadSetting(
-                f"--workers ray:{address}: {reason}",
-                "start Ray on this machine too: ray start --address=HOST:PORT",
-            ) from error
+            reason, hint = _explain(error, said)
+            raise BadSetting(f"--workers ray:{address}: {reason}", hint) from error
         return True
     for attempt in range(ATTEMPTS):
         try:
-            with _without_warnings():
+            with _without_warnings(), capture_ray_log([]):
                 ray.init(
                     address="local",
                     namespace="dream",
@@ -161,6 +159,46 @@ def _speaks_http2(host: str, port: int) -> bool:
         while len(answer) < 4 and (part := connection.recv(64)):
             answer += part
     return answer[3:4] == b"\x04"
+
+
+def _explain(error: Exception, said: Sequence[str]) -> tuple[str, str]:
+    """Why a cluster cannot be joined, and what to do."""
+    reason = _first_line(error)
+    if any("InvalidAuthToken" in line for line in [*said, reason]):
+        return (
+            "the cluster has another token",
+            "copy ~/.ray/auth_token from its first machine, and set RAY_AUTH_MODE=token",
+        )
+    if "Could not find any running Ray instance" in reason:
+        reason = "no Ray cluster runs on this machine"
+    return reason, "start Ray on this machine too: ray start --address=HOST:PORT"
+
+
+_LOG_LINE = re.compile(rb"\[\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d+ [DIWE] \d+ \d+\] ")
+
+
+@contextmanager
+def capture_ray_log(said: list[str]) -> Iterator[None]:
+    """Keep what Ray's core writes to standard error, which no setting silences, from the terminal;
+    other lines are written there afterwards."""
+    try:
+        terminal = os.dup(2)
+    except OSError:  # there is no standard error
+        yield
+        return
+    with tempfile.TemporaryFile() as file:
+        os.dup2(file.fileno(), 2)
+        try:
+            yield
+        finally:
+            os.dup2(terminal, 2)
+            os.close(terminal)
+            file.seek(0)
+            for line in file:
+                if _LOG_LINE.match(line):
+                    said.append(line.decode(errors="replace"))
+                else:
+                    os.write(2, line)
 
 
 def _silence_raylet() -> None:

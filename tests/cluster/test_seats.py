@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import threading
 from typing import Any
@@ -144,6 +145,20 @@ def test_an_address_where_something_else_listens_is_refused_soon(
         with pytest.raises(BadSetting, match=f"127.0.0.1:{port}: {reason}"):
             connect(NotJoined, f"127.0.0.1:{port}")
         refused.set()
+
+
+def test_rays_log_is_kept_from_the_terminal_and_explains_why_no_cluster_is_joined(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    log = "[2026-11-29 11:50:54,439 W 29084 29084] gcs_client.cc:210: InvalidAuthToken: missing\n"
+    said: list[str] = []
+    with ray_connection.capture_ray_log(said):
+        os.write(2, f"before\n{log}after\n".encode())
+    assert capfd.readouterr().err == "before\nafter\n" and said == [log]
+    explain = ray_connection._explain
+    assert explain(ConnectionError("Failed to connect\nmore"), [])[0] == "Failed to connect"
+    reason, hint = explain(ConnectionError("Failed to connect"), said)
+    assert reason == "the cluster has another token" and "~/.ray/auth_token" in hint
 
 
 def test_the_reason_of_a_loss_is_in_a_few_words() -> None:
