@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import torch
+from PIL import Image
 
 from training import eval_prompts as exam
 from training import free_evaluation as free
@@ -24,6 +25,7 @@ from training.metrics import Metric, table, write_into
 from training.palette import NAMES
 from training.scene_specs import ObjectScene
 from training.shape_classifier import load_reader, read_kinds, reader_accuracy
+from training.sheets import write_sheet
 from training.train_upscaler import gain
 
 UPSCALER = Path("models/tiny-x4/tiny-x4.pth")
@@ -120,9 +122,14 @@ def rows_of_samplers(generator: TinyGenerator, wanted: Sequence[ObjectScene]) ->
     ]
 
 
+def generate_free_wording(generator: TinyGenerator) -> list[Image.Image]:
+    """The images of `free_wording.txt`, in its order, with the seeds 0, 1, 2 …"""
+    return generator.generate([prompt.text for prompt in free.PROMPTS], seed=0)
+
+
 def rows_of_free_wording(generator: TinyGenerator) -> list[Metric]:
     return free.rows(
-        generator.generate([prompt.text for prompt in free.PROMPTS], seed=0),
+        generate_free_wording(generator),
         generator.generate([plainly(spec) for spec in free.draw_relations()], seed=600),
         generator.generate([plainly(spec) for spec in free.draw_new_objects()], seed=700),
     )
@@ -216,6 +223,7 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="54 single objects only")
     parser.add_argument("--judge", action="store_true", help="measure the judge on true drawings")
     parser.add_argument("--write", action="store_true", help="put the table into the model card")
+    parser.add_argument("--sheet", type=Path, help="only write the images of the free wordings")
     options = parser.parse_args()
     if options.judge:
         print(f"the reader of shapes: {reader_accuracy():.1%} right on new drawings")
@@ -223,6 +231,9 @@ def main() -> None:
         print(table([*measure_upper_bound(draw_paper().singles), *free.rows_of_drawings()]))
         return
     generator = TinyGenerator(options.model)
+    if options.sheet:
+        write_sheet(generate_free_wording(generator), options.sheet, columns=20, cell=72)
+        return
     rows = quick(generator) if options.quick else full(generator)
     print(table(rows))
     if options.write:

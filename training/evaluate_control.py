@@ -27,6 +27,7 @@ from training.generate import MODEL, TinyGenerator
 from training.image_analysis import DIFFERENT, analyze, lab
 from training.palette import NAMES, alike
 from training.scene_specs import ObjectScene, SceneObject
+from training.sheets import write_sheet
 
 SIDE = 256
 MATCH = 0.7
@@ -136,19 +137,8 @@ def main() -> None:
         )
         for row, image in zip(rows, images, strict=True):
             row.append(image)
-    if options.sheet:
-        _write_sheet(rows, options.sheet)
-
-
-def _write_sheet(rows: list[list[Image.Image]], path: Path, cell: int = 96) -> None:
-    """The drawing, its edges and an image for each weight, two pairs in a row."""
-    across = len(rows[0])
-    sheet = Image.new("RGB", (2 * across * cell, -(-len(rows) // 2) * cell))
-    for number, row in enumerate(rows):
-        for column, image in enumerate(row):
-            x = (number % 2 * across + column) * cell
-            sheet.paste(image.resize((cell, cell)), (x, number // 2 * cell))
-    sheet.save(path)
+    if options.sheet:  # the drawing, its edges and an image for each weight, two pairs in a row
+        write_sheet([image for row in rows for image in row], options.sheet, 2 * len(rows[0]))
 
 
 if __name__ == "__main__":
