@@ -33,8 +33,8 @@ UNKNOWN_ZH = (
     *("龙", "钢琴", "马", "自行车", "大象", "桥", "吉他", "鞋子", "椅子", "老虎", "铅笔"),
     *("狮子", "瓶子", "猴子", "披萨", "青蛙", "恐龙", "企鹅", "沙发", "鲸鱼", "电话", "电脑"),
 )
-_COUNTS = {2: ("two", "2", "a pair of"), 3: ("three", "3"), 4: ("four", "4"), 5: ("five", "5")}
-_COUNTS_ZH = {2: ("两", "2"), 3: ("三", "3"), 4: ("四", "4"), 5: ("五", "5")}
+COUNTS = {2: ("two", "2", "a pair of"), 3: ("three", "3"), 4: ("four", "4"), 5: ("five", "5")}
+COUNTS_ZH = {2: ("两", "2"), 3: ("三", "3"), 4: ("四", "4"), 5: ("五", "5")}
 _PATTERNS = {
     "striped": ("striped {a} and {b} {noun}", "{a} and {b} striped {noun}"),
     "spotted": ("{a} {noun} with {b} dots", "{a} {noun} with {b} spots"),
@@ -100,7 +100,7 @@ def _name_items(rng: random.Random, spec: Arrangement) -> str:
     first = spec.items[0]
     noun = rng.choice(UNKNOWN if spec.unknown else NOUNS[first.kind].english)
     if spec.count > 1:
-        count = rng.choice(_COUNTS[spec.count])
+        count = rng.choice(COUNTS[spec.count])
         return f"{count} {_qualify(rng, first, pluralize(noun))}"
     name = _a(_qualify(rng, first, noun))
     if len(spec.items) == 1:
@@ -131,7 +131,7 @@ def _name_items_in_chinese(rng: random.Random, spec: Arrangement) -> str:
     noun = rng.choice(UNKNOWN_ZH if spec.unknown else row.chinese)
     if spec.count > 1:
         measure = rng.choice(("个", row.measure))
-        count = rng.choice(_COUNTS_ZH[spec.count])
+        count = rng.choice(COUNTS_ZH[spec.count])
         return f"{count}{measure}{_qualify_in_chinese(rng, first, noun)}"
     one = f"一{row.measure}" if rng.random() < 0.4 else ""
     name = one + _qualify_in_chinese(rng, first, noun)

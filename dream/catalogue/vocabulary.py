@@ -33,7 +33,7 @@ _FUNCTION_WORDS = frozenset(
 
 _FUNCTION_HAN = frozenset(
     "的地得了着过在是有和与或及跟从到向于对把被给让也都就还很这那此其之里中内外"
-    "上下前后旁边间一个只条座棵朵颗艘张幅片位些它他她我你们"
+    "上下前后旁边间带一个只条座棵朵颗艘张幅片位辆架列顶盏枚把本块些它他她我你们"
 )
 """The same in Chinese, with the most common measure words."""
 

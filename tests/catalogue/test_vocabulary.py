@@ -8,7 +8,9 @@ import pytest
 from dream.catalogue import ModelRegistry, unknown_words
 from dream.catalogue.read_model_info import read_folder
 from dream.catalogue.vocabulary import Vocabulary, read_vocabulary
+from training.arrangements import sample_arrangement
 from training.captions import caption
+from training.free_captions import describe, describe_in_chinese
 from training.model_card import knows_table
 from training.scene_specs import FULL, sample_spec
 
@@ -29,6 +31,10 @@ def test_every_word_that_training_used_is_known(shipped: Vocabulary) -> None:
     for _ in range(1000):
         message = caption(rng, sample_spec(rng, FULL))
         assert unknown_words(shipped, message) == (), message
+    arrangements = (sample_arrangement(rng) for _ in range(1000))
+    for spec in (each for each in arrangements if not each.unknown):
+        for message in (describe(rng, spec), describe_in_chinese(rng, spec)):
+            assert unknown_words(shipped, message) == (), message
 
 
 def test_the_shipped_card_lists_the_words_of_training() -> None:
