@@ -150,6 +150,7 @@ def test_the_hashes_of_image_adapter_and_encoder_are_recorded(
     assert facts["image_encoder"] == digest("clip_vision/any.safetensors")[:16]
 
 
+@pytest.mark.usefixtures("generator")  # writes the files
 def test_adapter_and_encoder_count_in_max_memory_and_leave_before_the_model(
     random_models: Path, folder: Path
 ) -> None:
