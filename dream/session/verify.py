@@ -98,7 +98,7 @@ def _verify_line(session: Session, line: str, number: int, folder: Path) -> Even
     return "same" if same else "near" if near else "differs"
 
 
-class _Apart(NamedTuple):
+class PixelDifference(NamedTuple):
     """How much two images of the same size differ."""
 
     most: int
@@ -107,7 +107,8 @@ class _Apart(NamedTuple):
     """Share of the pixels that differ, above 0, up to 1."""
 
     def __str__(self) -> str:
-        return f"at most {self.most} of 255 in {100 * self.share:.2g} % of pixels"
+        percent = f"{float(f'{100 * self.share:.2g}'):.10f}".rstrip("0").rstrip(".")
+        return f"at most {self.most} of 255 in {percent} % of pixels"
 
 
 def _original(
@@ -132,7 +133,7 @@ def _original(
     return None
 
 
-def _apart(picture: Picture, original: Image | None) -> _Apart | None:
+def _apart(picture: Picture, original: Image | None) -> PixelDifference | None:
     if original is None or original.size != picture.image.size:
         return None
     from PIL import ImageChops
@@ -142,7 +143,7 @@ def _apart(picture: Picture, original: Image | None) -> _Apart | None:
     counted = most.histogram()
     width, height = original.size
     farthest = max(value for value, count in enumerate(counted) if count)
-    return _Apart(farthest, 1 - counted[0] / (width * height))
+    return PixelDifference(farthest, 1 - counted[0] / (width * height))
 
 
 def _recorded(path: str | None, comment: Mapping[str, str]) -> dict[str, str]:

@@ -14,6 +14,7 @@ from dream.core.interrupts import Interrupts
 from dream.core.picture import Picture
 from dream.core.recipe import Recipe
 from dream.engine.interface import EngineEvents
+from dream.session.verify import PixelDifference
 from tests.fakes import FakeEngine, fake_session
 
 
@@ -68,6 +69,21 @@ def test_it_is_said_how_far_a_picture_is_off(
     with Interrupts() as interrupts:
         assert run(session.verify(log), voice, interrupts) == status
     assert capsys.readouterr().out.startswith(verdict)
+
+
+@pytest.mark.parametrize(
+    ("share", "says"),
+    [
+        (1.0, "100"),
+        (0.997, "100"),
+        (0.123456, "12"),
+        (0.1, "10"),
+        (0.00015, "0.015"),
+        (2e-8, "0.000002"),
+    ],
+)
+def test_shares_are_plain_numbers(share: float, says: str) -> None:
+    assert str(PixelDifference(3, share)) == f"at most 3 of 255 in {says} % of pixels"
 
 
 def test_the_original_is_sought_beside_a_log_that_was_moved(tmp_path: Path) -> None:
