@@ -31,12 +31,17 @@ HEADS = {
 
 def format_family_table(head: tuple[str, str, str]) -> str:
     """The families of models as a Markdown table."""
-    rows = (
-        (family.name, "✓", "✓" if (family.stable or family.pipeline) else "–")
-        for family in FAMILIES
-    )
+    rows = ((family.name, "✓", _mark_single_file(family)) for family in FAMILIES)
     lines = (head, ("---", "---", "---"), *rows)
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def _mark_single_file(family: Family) -> str:
+    """With those of its models that work so, where others do not."""
+    others = {name for _, _, name in family.others}
+    names = [name for name in family.name.split(", ") if name not in others]
+    mark = "✓" if family.stable or family.pipeline else "–"
+    return f"{mark} ({', '.join(names)})" if others else mark
 
 
 def _mark(row: FamilySwitch, family: Family) -> str:
