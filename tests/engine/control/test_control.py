@@ -346,6 +346,8 @@ def test_an_image_is_drawn_as_a_map_unless_it_is_one(
 
 def test_control_models_stay_in_memory(generator: ImageGenerator, use: Any) -> None:
     reported: list[Any] = []
+    for net in ("edges", "depths"):
+        generate(generator, **use("sd1", (net, "a"), steps=1))
     for net in ("edges", "depths", "edges", "depths"):
         generator.generate(recipe(**use("sd1", (net, "a"), steps=1)), reported.append)
     assert not [event for event in reported if isinstance(event, Loading)]
