@@ -10,7 +10,7 @@ from dream.core.file_names import is_folder
 from dream.gallery import LOG_NAME, read_log
 from dream.gallery.folder import list_names
 from dream.gallery.readers import read_foreign_text
-from dream.gallery.readers.a1111 import is_parameters_line
+from dream.gallery.readers.a1111 import is_parameters_line, restore_line_breaks
 from dream.line import format_line, is_skipped, make_typable
 from dream.options.image_output import READ_ENDINGS
 from dream.session.foreign_lines import find_nearest, format_left_out
@@ -109,6 +109,8 @@ def convert_pasted(text: str, say: Say, lookup: ModelLookup = NO_LOOKUP) -> str 
 
 
 def read_pasted(text: str, say: Say, lookup: ModelLookup = NO_LOOKUP) -> str | None:
-    """The same for text pasted into the edit line: only where its last line shows what it is."""
+    """The same for text pasted into the edit line: only where its last line shows what it is, or
+    its end where line breaks are lost."""
+    text = restore_line_breaks(text)
     last = text.strip().rpartition("\n")[2]
     return convert_pasted(text, say, lookup) if is_parameters_line(last) else None

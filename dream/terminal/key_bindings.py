@@ -11,6 +11,9 @@ from prompt_toolkit.filters import has_focus
 from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
 from prompt_toolkit.keys import Keys
 
+_PARAMETERS = "Steps: "
+"""Every record that is read when it is pasted has it."""
+
 
 @dataclass
 class PendingInput:
@@ -41,7 +44,7 @@ class PendingInput:
 
 def _read_pasted(text: str, say: Callable[[str], None]) -> str | None:
     """Before there is a session that knows the models. Nothing is imported for other text."""
-    if not text.strip().rpartition("\n")[2].startswith("Steps: "):
+    if _PARAMETERS not in text:
         return None
     from dream.session.line_sources import read_pasted
 
@@ -69,7 +72,7 @@ def make_key_bindings(pending: PendingInput, interrupt: Callable[[], None]) -> K
         # edit line. No pasted line is lost, and no two lines become one prompt; but a record that
         # another program made, such as AUTOMATIC1111's, becomes one line to edit.
         text = event.data.replace("\r\n", "\n").replace("\r", "\n")
-        if "\n" in text and not event.current_buffer.text:
+        if _PARAMETERS in text and not event.current_buffer.text:
             text = read_pasted(text) or text
         first, *others = text.split("\n")
         event.current_buffer.insert_text(first)

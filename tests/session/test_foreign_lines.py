@@ -212,6 +212,15 @@ def test_a_pasted_block_is_a_line() -> None:
         assert read_pasted(text, notes.append) is None
 
 
+def test_a_pasted_block_without_its_line_breaks_is_a_line() -> None:
+    """As it comes out of a field of one line."""
+    end = "Steps: 20, Sampler: Euler a, CFG scale: 7, Seed: 1, Size: 64x64"
+    for text in (f"a (red:1.2) cat\nNegative prompt: dog\n{end}", f"a cat\n{end}"):
+        assert read_pasted(text.replace("\n", " "), print) == read_pasted(text, print) is not None
+    for text in ("two Steps: 20, 30 of them", "a Steps: 20, Sampler: x", f"a\ncat {end}"):
+        assert read_pasted(text, print) is None, text
+
+
 def test_the_shell_replays_a_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

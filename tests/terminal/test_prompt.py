@@ -84,8 +84,11 @@ def test_each_pasted_line_is_a_line_of_its_own(session: Session, typed: Typed) -
     assert saved_lines(session) == ["a cat -S1", "b -S2", "c -S3", "d -S4"]
 
 
-def test_a_pasted_block_of_another_program_is_one_line(session: Session, typed: Typed) -> None:
-    shown = typed(session, paste(FORGE) + "\r")
+@pytest.mark.parametrize("text", [FORGE, FORGE.replace("\n", " ")])
+def test_a_pasted_block_of_another_program_is_one_line(
+    session: Session, typed: Typed, text: str
+) -> None:
+    shown = typed(session, paste(text) + "\r")
     assert prompts(session) == ["a red circle"]
     assert "made by Forge" in shown
 

@@ -30,6 +30,8 @@ _PAIR = re.compile(
 """AUTOMATIC1111's own pattern, but only at the beginning and behind commas, where pairs are: so it
 takes one pass."""
 _PARAMETERS = re.compile(r"(?m)^\s{0,8}Steps: {0,8}[0-9]+,")
+_ONE_LINE = re.compile(r"\s(Steps: {0,8}[0-9]+, {0,8}[A-Z][\w ]{1,30}: )")
+"""Where the last line begins in a text whose line breaks are lost."""
 _BLOCKS = re.compile(r",? ?(Hashes|Civitai resources|Civitai metadata|SDCPP): (?=[\[{])")
 """Unquoted JSON in the last line. SDCPP repeats the prompt, so it must not be searched for keys."""
 _LEAST_PAIRS = 3
@@ -106,6 +108,17 @@ def parse_fields(text: str) -> dict[str, str]:
 def is_parameters_line(line: str) -> bool:
     """Whether a line is the last one of such a text: `Steps: 20, Sampler: Euler a, …`."""
     return bool(_PARAMETERS.match(line)) and len(_read_pairs(line)) >= _LEAST_PAIRS
+
+
+def restore_line_breaks(text: str) -> str:
+    """Such a text that was pasted as one line, with the breaks that it had before its negative
+    prompt and its last line; any other text as it is."""
+    begins = None if "\n" in text else _ONE_LINE.search(text)
+    if begins is None or not is_parameters_line(text[begins.start(1) :]):
+        return text
+    prompt, found, negative = text[: begins.start()].partition(NEGATIVE)
+    words = f"{prompt.rstrip()}\n{found}{negative}" if found else prompt
+    return f"{words}\n{text[begins.start(1) :]}"
 
 
 def _split(lines: list[str]) -> tuple[str, str]:
