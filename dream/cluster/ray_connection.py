@@ -29,6 +29,11 @@ _QUIET = {
     "RAY_ENABLE_AUTO_CONNECT": "0",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # what it will be by default; without it, a warning
 }
+_OF_A_CLUSTER = {
+    # Seconds. By default Ray's core ends the program a minute after the cluster's first machine has
+    # left: the prompt too, in the middle of a line.
+    "RAY_gcs_rpc_server_reconnect_timeout_s": "1000000",
+}
 _LOOPBACK = {
     # Where Ray's processes listen: with this, at 127.0.0.1 only. (Ray sets it on systems where
     # a firewall would ask.) Without it, on Linux, at all addresses.
@@ -49,7 +54,10 @@ _PATIENT = {
 def import_ray(loopback: bool) -> Any:
     """The module, without usage statistics. Raises SetupError where it is not installed."""
     os.environ.update(_QUIET)
-    if loopback:
+    if not loopback:
+        for name, value in _OF_A_CLUSTER.items():
+            os.environ.setdefault(name, value)
+    else:
         os.environ.update(_LOOPBACK)
         for name, value in _PATIENT.items():
             os.environ.setdefault(name, value)

@@ -91,6 +91,20 @@ def test_ray_is_named_when_it_is_missing(monkeypatch: pytest.MonkeyPatch) -> Non
         open_ray_pool(ModelRegistry([]), DeviceConfig())
 
 
+@pytest.mark.parametrize("loopback", [True, False])
+def test_ray_does_not_end_the_program_when_its_cluster_has_gone(
+    loopback: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without this, its core ends the process after a minute, whatever it is doing."""
+    pytest.importorskip("ray")
+    waits = "RAY_gcs_rpc_server_reconnect_timeout_s"
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "environ", {})
+        ray_connection.import_ray(loopback)
+        assert (int(os.environ.get(waits, 60)) > 1e5) is not loopback
+        assert ("RAY_AUTH_TOKEN" in os.environ) is loopback
+
+
 class NotJoined:
     """Ray before it has joined a cluster; with nothing else, so that nothing else is called."""
 
