@@ -144,4 +144,6 @@ def test_the_maps_in_the_documentation_are_what_is_computed(kind: str) -> None:
     ):
         levels = map_levels(kind, image.convert("RGB"), image.size).astype(int)
         # The lowest bits depend on the processor.
-        assert np.abs(levels - np.asarray(shown.convert("L"))).mean() < 0.5
+        assert np.abs(levels - np.asarray(shown.convert("L"))).mean() < 0.5, (
+            f"!control {kind} pair.png"
+        )
