@@ -1,6 +1,6 @@
 """A terminal's screen as a picture: what tmux shows, drawn for the README.
 
-tmux capture-pane -e -p | python -m scripts.screen docs/pictures/terminal.png
+tmux capture-pane -e -p -N | python -m scripts.screen docs/pictures/terminal.png
 """
 
 from __future__ import annotations
