@@ -4,6 +4,8 @@ python -m scripts.samplers                    write the table, with the exact de
 python -m scripts.samplers images [N [NAME …]]
                                               N images of each from a prompt, and N from an image
 python -m scripts.samplers former             the lines of tests/former again, bit for bit
+python -m scripts.samplers former --write     their images anew, after the shipped weights were
+                                              exchanged: first with the former weights without it
 """
 
 from __future__ import annotations
@@ -12,7 +14,6 @@ import sys
 from collections.abc import Iterator, Sequence
 from itertools import product
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -213,8 +214,9 @@ def print_images(count: int, names: Sequence[str]) -> None:
         print(f"| `{name}` | {' | '.join(cells)} |", flush=True)
 
 
-def check_former() -> None:
-    """Render the lines of tests/former again, and count those that are the same to the bit."""
+def check_former(write: bool = False) -> None:
+    """Render the lines of tests/former again, and count those that are the same to the bit; with
+    `write`, keep what was rendered."""
     from dream.core.request import Request
     from dream.line import parse_line
     from dream.session.replay_checks import get_line_defaults
@@ -223,7 +225,7 @@ def check_former() -> None:
     root = ROOT / "tests" / "former"
     registry = ModelRegistry([ROOT / "models"])
     generator = create_generator(registry.get_model)
-    sheet = np.asarray(Image.open(root / "pictures.png").convert("RGB"))
+    sheet = np.array(Image.open(root / "pictures.png").convert("RGB"))
     lines = (root / "lines.txt").read_text("utf-8").splitlines()
     same = 0
     for number, line in enumerate(lines):
@@ -231,21 +233,24 @@ def check_former() -> None:
         (recipe,) = resolve(
             request, lambda name: registry.get_model(name or "tiny"), (), lambda: 1
         ).recipes
-        top, left = number // 8 * 64, number % 8 * 64
-        then = sheet[top : top + 64, left : left + 64]
-        made: Any = generator.generate(recipe, lambda event: None).image
-        equal = bool((np.asarray(made) == then).all())
+        row, column = divmod(number, 8)
+        place = slice(row * 64, row * 64 + 64), slice(column * 64, column * 64 + 64)
+        made = np.asarray(generator.generate(recipe, lambda event: None).image)
+        equal = bool((made == sheet[place]).all())
+        sheet[place] = made
         same += equal
         if not equal:
             print(f"differs: {line}", flush=True)
     print(f"{same} of {len(lines)} are the same, bit for bit")
+    if write:
+        Image.fromarray(sheet).save(root / "pictures.png", optimize=True)
 
 
 if __name__ == "__main__":
     match sys.argv[1:]:
         case ["images", *more]:
             print_images(int(more[0]) if more else 20, more[1:])
-        case ["former"]:
-            check_former()
+        case ["former", *more]:
+            check_former("--write" in more)
         case _:
             write_page()
