@@ -80,8 +80,12 @@ HARD = {
 @pytest.mark.parametrize("syntax", [INVOKEAI, A1111, PLAIN])
 @pytest.mark.parametrize("kind", HARD)
 def test_time_is_linear(kind: str, syntax: str) -> None:
-    began = time.thread_time()
-    with suppress(PromptError):
-        parse_prompt(HARD[kind], "", syntax)
-    # Measured 1 to 25 ms; a parser that goes back takes seconds, or for ever.
-    assert time.thread_time() - began < 0.3
+    def parse() -> float:
+        began = time.thread_time()
+        with suppress(PromptError):
+            parse_prompt(HARD[kind], "", syntax)
+        return time.thread_time() - began
+
+    # Measured 1 to 25 ms; a parser that goes back takes seconds, or for ever. Twice: a collection
+    # of garbage over all that other tests left counts too.
+    assert min(parse(), parse()) < 0.3
