@@ -12,6 +12,10 @@ from hypothesis import settings
 settings.register_profile("dream", deadline=None)  # other programs may use the processor
 settings.load_profile("dream")
 
+# One thread for each test process, and for the programs that it starts: there is a process for each
+# core, and threads that wait for each other's turn took half of the suite's time.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 # What dream remembers about its user is the tests' own, in the programs that they start too.
 os.environ["XDG_STATE_HOME"] = tempfile.mkdtemp(prefix="dream-state-")
 
