@@ -46,7 +46,7 @@ def test_a_session_that_types_cancels_and_loses_its_worker(
     dream.send("\x03")
     dream.until(lambda: sum("cancelled" in row for row in dream.rows()) == 2, "cancelled")
     program = psutil.Process(dream.child.pid)
-    assert program.memory_info().rss < 60e6
+    assert program.memory_info().rss < 70e6  # measured 57 to 61 MB; torch alone would be 300
     if psutil.LINUX:
         assert not [part.path for part in program.memory_maps() if "torch" in part.path]
     dream.send("q\r")
