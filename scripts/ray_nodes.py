@@ -6,7 +6,7 @@ from typing import Any
 
 import psutil
 
-from dream.cluster.ray_connection import import_ray
+from dream.cluster.ray_connection import ATTEMPTS, import_ray
 
 ACTOR = "ray::NodeWorker"
 """How the process of an actor is named."""
@@ -32,7 +32,13 @@ class RayNodes:
     def kill_node(self) -> None:
         """Kill all processes of the node that is not the head, and start another."""
         self._cluster.remove_node(self._node, allow_graceful=False)
-        self._node = self._cluster.add_node()
+        for attempt in range(ATTEMPTS):
+            try:
+                self._node = self._cluster.add_node()
+                return
+            except Exception:  # Ray gives up after half a minute when the machine is busy
+                if attempt == ATTEMPTS - 1:
+                    raise
 
     def close(self) -> None:
         """End all nodes."""
