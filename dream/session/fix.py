@@ -43,7 +43,7 @@ INHERITED_FIELDS = (
 
 _USED_FIELDS = (
     *(*INHERITED_FIELDS, "width", "height", "strength", "fix"),
-    *("upscaler", "upscale_tile", "upscale_precision"),
+    *("upscaler", "upscale_tile", "upscale_precision", "threads"),
 )
 
 

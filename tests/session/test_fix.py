@@ -114,6 +114,13 @@ def test_it_is_logged_replayed_and_verified(session: Session, tmp_path: Path) ->
     assert not next(event for event in events if isinstance(event, Verified)).same
 
 
+def test_it_keeps_the_number_of_threads(session: Session, tmp_path: Path) -> None:
+    """Several workers on one processor write it into their lines; it is an upscale's too."""
+    events = list(session.make("!fix -1 -U2 --threads 1"))
+    assert not [event.text for event in events if isinstance(event, Note)]
+    assert " --threads=1" in log_of(tmp_path)[-1]
+
+
 def verify(session: Session, line: str, folder: Path) -> list[Event]:
     (folder / "one.txt").write_text(line + "\n")
     return list(session.verify(folder / "one.txt"))
