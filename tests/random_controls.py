@@ -16,15 +16,20 @@ _ENDS = {
 }
 
 
+def draw_weights(net: Any, seed: int, scale: float = 0.05) -> Any:
+    """The network with all its weights drawn: new ControlNets have layers of zeros."""
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        for parameter in net.parameters():
+            parameter.data = scale * torch.randn_like(parameter)
+    return net
+
+
 def random_controlnet(family: str, kind: str = "ControlNetModel", **config: Any) -> Any:
     """A ControlNet of Stable Diffusion 1, 2 or XL with 32 and 64 channels, no weight of it zero."""
     import diffusers
 
-    with torch.random.fork_rng():
-        torch.manual_seed(7)
-        model = getattr(diffusers, kind)(**{**_config(family), **config})
-        for parameter in model.parameters():
-            parameter.data = 0.05 * torch.randn_like(parameter)
+    model = draw_weights(getattr(diffusers, kind)(**{**_config(family), **config}), seed=7)
     return model.eval().to(memory_format=torch.channels_last)  # as they are loaded
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from PIL import Image, ImageDraw
 from safetensors.torch import save_file
 
 Tensors = dict[str, torch.Tensor]
@@ -133,3 +134,16 @@ def write_ip_adapter(tables: dict[str, Tensors], path: Path) -> Path:
         joined = {f"{part}.{n}": t for part, table in tables.items() for n, t in table.items()}
         save_file({name: tensor.contiguous().clone() for name, tensor in joined.items()}, path)
     return path
+
+
+def write_images(folder: Path) -> None:
+    """Image prompts a.png and b.png, and 64 x 64 pixels to start from with a mask: from.png and
+    mask.png."""
+    for name, colour in (("a", "blue"), ("b", "olive")):
+        image = Image.new("RGB", (90, 70), colour)
+        ImageDraw.Draw(image).ellipse((10, 5, 60, 60), fill="white")
+        image.save(folder / f"{name}.png")
+    Image.new("RGB", (64, 64), "teal").save(folder / "from.png")
+    mask = Image.new("L", (64, 64), 255)
+    ImageDraw.Draw(mask).rectangle((16, 16, 47, 47), fill=0)
+    mask.save(folder / "mask.png")

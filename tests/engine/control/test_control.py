@@ -26,6 +26,7 @@ from dream.engine.interface import DeviceConfig
 from dream.engine.memory.memory_estimate import estimate_memory
 from dream.engine.tasks import TASKS, PipelineCall, text_to_image
 from dream.options.control import Control
+from tests.random_controls import draw_weights
 from tests.random_layouts import make_layout
 from tests.recipes import recipe
 
@@ -39,11 +40,7 @@ def make_controlnet(unet: Any, seed: int) -> Any:
     net = diffusers.ControlNetModel.from_unet(
         unet, load_weights_from_unet=False, conditioning_embedding_out_channels=(8, 8, 8, 8)
     )
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
-        for parameter in net.parameters():
-            parameter.data = 0.05 * torch.randn_like(parameter)
-    return net
+    return draw_weights(net, seed)
 
 
 @pytest.fixture(scope="module")

@@ -28,6 +28,7 @@ from dream.engine.interface import DeviceConfig
 from dream.engine.silence_libraries import silence_libraries
 from dream.engine.tasks import TASKS, PipelineCall
 from dream.options.control import Control
+from tests.random_controls import draw_weights
 from tests.random_families import FAMILIES as RANDOM
 from tests.random_families import FLUX_SIZES, WIDE
 from tests.random_layouts import make_sd3
@@ -164,12 +165,7 @@ def make_model(name: str, folder: Path) -> Any:
 def make_net(name: str, seed: int, **others: Any) -> Any:
     """A ControlNet that has learnt nothing; no weight of it is zero."""
     case = CASES[name]
-    net = getattr(diffusers, case.net)(**{**case.config, **others})
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
-        for parameter in net.parameters():
-            parameter.data = 0.1 * torch.randn_like(parameter)
-    return net
+    return draw_weights(getattr(diffusers, case.net)(**{**case.config, **others}), seed, 0.1)
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ import diffusers
 import numpy as np
 import pytest
 import torch
-from PIL import Image, ImageDraw
+from PIL import Image
 from safetensors.torch import save_file
 from transformers import CLIPImageProcessor
 
@@ -36,6 +36,7 @@ from tests.random_image_prompts import (
     random_encoder,
     random_flux_ip_adapter,
     write_encoder,
+    write_images,
 )
 from tests.recipes import recipe
 
@@ -67,14 +68,7 @@ def folder(pipe: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_encoder(random_encoder(), folder / "clip_vision" / "any.safetensors")
     with silence_libraries():
         pipe.save_pretrained(folder / "flux")
-    for name, colour in (("a", "blue"), ("b", "olive")):
-        image = Image.new("RGB", (90, 70), colour)
-        ImageDraw.Draw(image).ellipse((10, 5, 60, 60), fill="white")
-        image.save(folder / f"{name}.png")
-    Image.new("RGB", (64, 64), "teal").save(folder / "from.png")
-    mask = Image.new("L", (64, 64), 255)
-    ImageDraw.Draw(mask).rectangle((16, 16, 47, 47), fill=0)
-    mask.save(folder / "mask.png")
+    write_images(folder)
     return folder
 
 

@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 import torch
-from PIL import Image, ImageDraw
 
 from dream.catalogue import ModelRegistry
 from dream.catalogue.control_files import get_control
@@ -27,6 +26,7 @@ from tests.random_image_prompts import (
     random_encoder,
     random_ip_adapter,
     write_encoder,
+    write_images,
     write_ip_adapter,
 )
 from tests.recipes import recipe
@@ -35,14 +35,7 @@ from tests.recipes import recipe
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("images")
-    for name, colour in (("a", "blue"), ("b", "olive")):
-        image = Image.new("RGB", (90, 70), colour)
-        ImageDraw.Draw(image).ellipse((10, 5, 60, 60), fill="white")
-        image.save(folder / f"{name}.png")
-    Image.new("RGB", (64, 64), "teal").save(folder / "from.png")
-    mask = Image.new("L", (64, 64), 255)
-    ImageDraw.Draw(mask).rectangle((16, 16, 48, 48), fill=0)
-    mask.save(folder / "mask.png")
+    write_images(folder)
     return folder
 
 

@@ -16,6 +16,7 @@ from dream.core.errors import ModelError
 from dream.engine.control.load import load_control
 from dream.engine.silence_libraries import silence_libraries
 from tests.engine.control.test_load import CPU, write_diffusers, write_folder
+from tests.random_controls import draw_weights
 
 FLUX: dict[str, Any] = {
     "in_channels": 8,
@@ -59,12 +60,8 @@ NUMBERED = ("canny", "tile", "depth", "pose")
 
 
 def random_net(kind: str, config: dict[str, Any]) -> Any:
-    with torch.random.fork_rng(), silence_libraries():
-        torch.manual_seed(4)
-        net = getattr(diffusers, kind)(**config)
-        for parameter in net.parameters():
-            parameter.data = 0.05 * torch.randn_like(parameter)
-    return net.eval()
+    with silence_libraries():
+        return draw_weights(getattr(diffusers, kind)(**config), seed=4).eval()
 
 
 @pytest.mark.parametrize("write", [write_folder, write_diffusers])
