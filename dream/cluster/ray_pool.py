@@ -109,7 +109,7 @@ class RayCluster:
         return ready
 
     def read_notes(self) -> list[str]:
-        """Why nodes and workers are not used; each is told once. From any thread."""
+        """New notes about nodes and workers that are not used. Safe to call from any thread."""
         notes, self._notes = self._notes, []
         return notes
 

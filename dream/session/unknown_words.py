@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 
 from dream.catalogue import ModelInfo, unknown_words
+from dream.core.errors import excerpt
 from dream.core.recipe import Recipe
 from dream.prompt import parse_prompt
 
@@ -43,7 +44,7 @@ def _words(recipe: Recipe) -> str:
 
 
 def _note(info: ModelInfo, unknown: Sequence[str]) -> str:
-    some = ", ".join(f"“{word}”" for word in unknown[:_LISTED])
+    some = ", ".join(f"“{excerpt(word)}”" for word in unknown[:_LISTED])
     if len(unknown) > _LISTED:
         some += f" and {len(unknown) - _LISTED} more"
     known = ", ".join(info.knows[0][1][:_LISTED])

@@ -50,6 +50,12 @@ def test_many_words_are_one_note(session: Session) -> None:
     assert events.count("“") == 6
 
 
+def test_a_long_word_is_cut(session: Session) -> None:
+    (event,) = notes(session, "dragon" * 2000)
+    assert "“dragondragon" in event and "…”;" in event
+    assert len(event) < 120
+
+
 def test_what_is_known_is_not_told_of(session: Session) -> None:
     assert notes(session, "2 red fish, and the cats!") == []
 
