@@ -52,6 +52,7 @@ WORKS: Mapping[str, Mapping[str, Any]] = {
     OPENVINO: {"engine": OPENVINO},
     COMPILE: {"engine": COMPILE},
     "cache-3": {"engine": TORCH, "cache": 3},
+    "cache-3-openvino": {"engine": OPENVINO, "cache": 3},
     "few-steps": {"engine": TORCH, **_FEW},
     "few-steps-openvino": {"engine": OPENVINO, **_FEW},
 }

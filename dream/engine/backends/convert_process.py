@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from dream.engine.loading.pipelines import LoadedModel
 
 NICENESS = 10
+_FAILURES = (RuntimeError, TypeError, ValueError, AttributeError, MemoryError)
+"""What converting and trying raise."""
 
 _START = (
     "import sys; sys.path.append(sys.argv[1]);"
@@ -41,6 +43,8 @@ class ConversionJob:
     calls: Mapping[str, NetworkCall]
     """By part: a call of each network, as an example."""
     folder: Path
+    threads: int
+    """Of the worker: the networks are compiled for as many."""
 
 
 class BackgroundConverter:
@@ -64,6 +68,8 @@ class BackgroundConverter:
     ) -> None:
         """Convert the networks of a model with these LoRAs. Does nothing while another conversion
         runs, and where there is no memory for a second copy of the model."""
+        import torch
+
         from dream.engine.backends.openvino_forward import count_bytes
         from dream.engine.memory.low_memory import measure_free_memory
 
@@ -81,6 +87,7 @@ class BackgroundConverter:
             tuple((one.file.name, one.file.path, one.weight, one.text_weight) for one in loras),
             calls,
             folder,
+            torch.get_num_threads(),
         )
         self._folder = folder
         root = str(Path(__file__).resolve().parents[3])
@@ -128,7 +135,8 @@ def main() -> None:
 def _end_with_parent(stdin: IO[bytes], folder: Path) -> None:
     from dream.engine.backends.converted_networks import ConvertedNetworks
 
-    stdin.read()
+    while os.read(stdin.fileno(), 1024):
+        pass
     ConvertedNetworks(folder).discard_partial(os.getpid())
     os._exit(0)
 
@@ -143,6 +151,8 @@ def convert_networks(job: ConversionJob) -> None:
     from dream.engine.backends.engines import VAE, get_denoiser
     from dream.engine.backends.identity import compute_key, identify_denoiser, identify_vae
     from dream.engine.backends.openvino_forward import convert_and_keep
+    from dream.engine.backends.openvino_runtime import PRECISIONS
+    from dream.engine.backends.trial import try_network
     from dream.engine.loading.pipelines import load_model
 
     torch.set_num_threads(1)
@@ -158,5 +168,7 @@ def convert_networks(job: ConversionJob) -> None:
         identity = identify_vae(loaded, "") if part == VAE else identify_denoiser(loaded, loras)
         key = compute_key(identity, module, call.layout)
         if networks.find(key) is None:
-            with suppress(RuntimeError, TypeError, ValueError, AttributeError, NotImplementedError):
-                convert_and_keep(networks, key, module, call)
+            with suppress(*_FAILURES):
+                network = convert_and_keep(networks, key, module, call)
+                precision = PRECISIONS[next(module.parameters()).dtype]
+                try_network(networks, network, call.shapes, precision, job.threads)

@@ -8,8 +8,6 @@ are ever deleted.
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
 import shutil
 import tempfile
@@ -21,18 +19,24 @@ from typing import Any
 
 from platformdirs import user_cache_path
 
+from dream.engine.backends.network_files import (
+    INFO,
+    XML,
+    delete_network,
+    describe_files,
+    is_whole,
+    measure_size,
+    read_info,
+    write_info,
+)
+from dream.engine.backends.writers import describe_writer, has_crashed, has_ended
+
 MAX_BYTES = 16 * 2**30
 """Of all converted networks together. A UNet of Stable Diffusion 1.5 in float32 takes 3.4 GB."""
 
-XML, BIN, INFO = "model.xml", "model.bin", "info.json"
-_FILES = {XML, BIN, INFO}
-_FORMAT = 1
+_FORMAT = 2
 """Of the folder; others are written anew."""
 _PARTIAL = ".partial-"
-_STARTED_WITHIN = 2.0
-"""Seconds by which the start of one process may be measured differently by another."""
-_SAMPLES, _SAMPLE = 64, 4096
-"""How many places of model.bin are compared, and how many bytes of each."""
 
 
 def get_engines_dir() -> Path:
@@ -53,6 +57,11 @@ class ConvertedNetwork:
         return self.folder / XML
 
     @property
+    def structure(self) -> str:
+        """Of its results: see `network_call.unflatten`."""
+        return str(self.info.get("structure", ""))
+
+    @property
     def failure(self) -> str:
         """Why this network cannot be used; empty if it can."""
         return str(self.info.get("failure", ""))
@@ -62,6 +71,15 @@ class ConvertedNetwork:
         if it was not compared yet."""
         value = self.info.get("checked", {}).get(str(shapes))
         return value if isinstance(value, bool) else None
+
+    def tried(self, attempt: object) -> bool:
+        """Whether another process tried to run it so, and came to its end."""
+        return str(attempt) in _list_of(self.info, "tried")
+
+    @property
+    def was_tried(self) -> bool:
+        """Whether that is known for any sizes."""
+        return bool(_list_of(self.info, "tried"))
 
     def crashed(self, attempt: object) -> bool:
         """Whether a process ended in this attempt to run it."""
@@ -79,34 +97,36 @@ class ConvertedNetworks:
         """The network of that key, which is now the one used last; None if there is none, or if its
         files are not those that were written."""
         folder = self.folder / key
-        if (info := _read_info(folder)) is None:
+        if (info := read_info(folder)) is None:
             self._record_crashes()
-            info = _read_info(folder)
+            info = read_info(folder)
         if info is None or info.get("format") != _FORMAT:
             return None
-        if "failure" not in info and not _is_whole(folder, info):
-            _delete(folder)
+        if "failure" not in info and not is_whole(folder, info):
+            delete_network(folder)
             return None
         with suppress(OSError):
             os.utime(folder / INFO)
         return ConvertedNetwork(folder, info)
 
     def add(
-        self, key: str, write: Callable[[Path], None], about: Mapping[str, Any]
+        self, key: str, write: Callable[[Path], str | None], about: Mapping[str, Any]
     ) -> ConvertedNetwork:
-        """Keep a network: `write` is called with the path of its xml file. If it ends the process,
+        """Keep a network: `write` is called with the path of its xml file, and returns the
+        structure of its results. If it ends the process,
         `find` returns a failure from then on, which names `about["engine"]`. Raises OSError, and
         what `write` raises."""
         self.folder.mkdir(parents=True, exist_ok=True)
         self._record_crashes()
         partial = Path(tempfile.mkdtemp(prefix=f"{_PARTIAL}{os.getpid()}-{key}-", dir=self.folder))
         try:
-            _write_info(partial, {**about, **_describe_writer()})
-            write(partial / XML)
-            info = {"format": _FORMAT, **about, "files": _describe_files(partial)}
+            write_info(partial, {**about, **describe_writer()})
+            structure = write(partial / XML) or ""
+            info = {"format": _FORMAT, **about, "structure": structure}
+            info["files"] = describe_files(partial)
             return self._commit(partial, key, info)
         finally:
-            _delete(partial)
+            delete_network(partial)
 
     def has_room(self, needed: int) -> bool:
         """Whether the disk of the folder has so many bytes free."""
@@ -123,52 +143,55 @@ class ConvertedNetworks:
             self._commit(partial, key, {"format": _FORMAT, "failure": why})
 
     def set_trying(self, network: ConvertedNetwork, attempt: object | None) -> None:
-        """Remember what is being tried for the first time, or None when that has ended: if it ends
-        the process, the next one knows."""
-        info = {**network.info, "crashed": _list_crashed(network.info)}
-        info.pop("trying", None)
-        trying = {} if attempt is None else {"trying": str(attempt)}
-        with suppress(OSError):
-            _write_info(network.folder, {**info, **trying})
+        """Remember what this process is trying for the first time, or None when that has ended: if
+        it ends the process, the next one knows."""
+        info = _read_again(network)
+        if attempt is not None:
+            info |= {"trying": str(attempt), "trying_by": describe_writer()}
+        elif _get_writer(info).get("pid") == os.getpid():
+            del info["trying"], info["trying_by"]
+        _rewrite(network, info)
+
+    def set_tried(self, network: ConvertedNetwork, attempt: object, good: bool) -> ConvertedNetwork:
+        """Remember whether another process that tried it came to its end."""
+        info, name = _read_again(network), "tried" if good else "crashed"
+        info[name] = sorted({*_list_of(info, name), str(attempt)})
+        return _rewrite(network, info)
 
     def set_checked(
         self, network: ConvertedNetwork, shapes: object, good: bool
     ) -> ConvertedNetwork:
         """Remember how the comparison with torch ended."""
-        checked = {**network.info.get("checked", {}), str(shapes): good}
-        crashed = _list_crashed(network.info)
-        info = {**network.info, "checked": checked, "crashed": crashed}
-        info.pop("trying", None)
-        with suppress(OSError):
-            _write_info(network.folder, info)
-        return ConvertedNetwork(network.folder, info)
+        info = _read_again(network)
+        info["checked"] = {**info.get("checked", {}), str(shapes): good}
+        return _rewrite(network, info)
 
     def _commit(self, partial: Path, key: str, info: Mapping[str, Any]) -> ConvertedNetwork:
-        _write_info(partial, info)
+        write_info(partial, info)
         final = self.folder / key
-        _delete(final)
-        self._make_room(_size(partial))
+        delete_network(final)
+        self._make_room(measure_size(partial))
         with suppress(OSError):  # another process was faster
             partial.rename(final)
-        if _read_info(final) is None:
+        if read_info(final) is None:
             raise OSError(f"{final} cannot be written")
         return ConvertedNetwork(final, info)
 
     def _make_room(self, needed: int) -> None:
         """Delete the networks used least recently."""
-        known = [folder for folder in self.folder.iterdir() if _read_info(folder) is not None]
+        known = [folder for folder in self.folder.iterdir() if read_info(folder) is not None]
         known = [folder for folder in known if not folder.name.startswith(_PARTIAL)]
         known.sort(key=lambda folder: (folder / INFO).stat().st_mtime_ns)
-        total = sum(map(_size, known))
+        total = sum(map(measure_size, known))
         while known and total + needed > self._max_bytes:
             oldest = known.pop(0)
-            total -= _size(oldest)
-            _delete(oldest)
+            total -= measure_size(oldest)
+            delete_network(oldest)
 
     def discard_partial(self, writer: int) -> None:
         """Delete what a process left half-written that was stopped on purpose."""
         for folder in self.folder.glob(f"{_PARTIAL}{writer}-*"):
-            _delete(folder)
+            delete_network(folder)
 
     def _record_crashes(self) -> None:
         """Delete what processes left half-written that have ended; each network among it is a
@@ -176,15 +199,13 @@ class ConvertedNetworks:
         converts. Other processes may be writing theirs."""
         for folder in self.folder.glob(f"{_PARTIAL}*"):
             writer, _, rest = folder.name.removeprefix(_PARTIAL).partition("-")
-            about = _read_info(folder) or {}
-            if not writer.isdigit() or _is_running(int(writer), about.get("started")):
+            about = {**(read_info(folder) or {}), "pid": int(writer) if writer.isdigit() else 0}
+            if not writer.isdigit() or not has_ended(about):
                 continue
             key = rest.rpartition("-")[0]
-            parent, since = about.get("parent"), about.get("parent_started")
-            has_parent = not isinstance(parent, int) or _is_running(parent, since)
-            if key and has_parent and _read_info(self.folder / key) is None:
+            if key and has_crashed(about) and read_info(self.folder / key) is None:
                 self.add_failure(key, self._explain_crash(key, str(about.get("engine", ""))))
-            _delete(folder)
+            delete_network(folder)
 
     def _explain_crash(self, key: str, engine: str) -> str:
         place = "/".join((*self.folder.parts[-2:], key))
@@ -194,93 +215,37 @@ class ConvertedNetworks:
         )
 
 
-def _describe_writer() -> dict[str, Any]:
-    """This process and its parent, for the next one that finds what they left."""
-    import psutil
-
-    about: dict[str, Any] = {"started": psutil.Process().create_time()}
-    with suppress(psutil.Error):
-        parent = psutil.Process(os.getppid())
-        about |= {"parent": parent.pid, "parent_started": parent.create_time()}
-    return about
-
-
-def _is_running(pid: int, started: object) -> bool:
-    """Whether a process has not ended. `started`: its seconds since the epoch, if they are known:
-    another process may have its number by now."""
-    import psutil
-
-    try:
-        process = psutil.Process(pid)
-        if process.status() == psutil.STATUS_ZOMBIE:
-            return False
-        apart = process.create_time() - started if isinstance(started, float) else 0.0
-        return abs(apart) <= _STARTED_WITHIN
-    except psutil.NoSuchProcess:
-        return False
-    except psutil.Error:  # another user's
-        return True
-
-
 def _list_crashed(info: Mapping[str, Any]) -> list[str]:
-    """The attempts that ended a process, with one that was never reported as ended."""
-    known = info.get("crashed", [])
-    last = [info["trying"]] if "trying" in info else []
-    return sorted({*map(str, known), *map(str, last)}) if isinstance(known, list) else last
+    """The attempts that ended a process, with one that a process did not report as ended before it
+    ended itself."""
+    crashed = set(_list_of(info, "crashed"))
+    if "trying" in info and has_crashed(_get_writer(info)):
+        crashed.add(str(info["trying"]))
+    return sorted(crashed)
 
 
-def _read_info(folder: Path) -> dict[str, Any] | None:
-    try:
-        info = json.loads((folder / INFO).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-    return info if isinstance(info, dict) else None
+def _list_of(info: Mapping[str, Any], name: str) -> list[str]:
+    """Attempts; none where the file was damaged."""
+    found = info.get(name)
+    return [*map(str, found)] if isinstance(found, list) else []
 
 
-def _write_info(folder: Path, info: Mapping[str, Any]) -> None:
-    """Atomically."""
-    with tempfile.NamedTemporaryFile(
-        "w", dir=folder, prefix=INFO, delete=False, encoding="utf-8"
-    ) as file:
-        json.dump(dict(info), file)
-        file.flush()
-        os.fsync(file.fileno())
-    Path(file.name).replace(folder / INFO)
+def _get_writer(info: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The process that is trying something, or was."""
+    found = info.get("trying_by")
+    return found if isinstance(found, dict) else {}
 
 
-def _describe_files(folder: Path) -> dict[str, Any]:
-    """The sizes of both files, and a hash of the first and of samples of the second. Raises
-    OSError."""
-    xml, weights = folder / XML, folder / BIN
-    size = weights.stat().st_size
-    digest = hashlib.sha256(xml.read_bytes())
-    with weights.open("rb") as file:
-        for number in range(_SAMPLES):
-            file.seek(max(0, size - _SAMPLE) * number // max(1, _SAMPLES - 1))
-            digest.update(file.read(_SAMPLE))
-    return {XML: xml.stat().st_size, BIN: size, "sha256": digest.hexdigest()}
+def _read_again(network: ConvertedNetwork) -> dict[str, Any]:
+    """What is recorded of a network by now: other processes use it, too."""
+    info = {**(read_info(network.folder) or network.info)}
+    info["crashed"] = _list_crashed(info)
+    if has_ended(_get_writer(info)):
+        info = {k: v for k, v in info.items() if k not in {"trying", "trying_by"}}
+    return info
 
 
-def _is_whole(folder: Path, info: Mapping[str, Any]) -> bool:
-    try:
-        return bool(info.get("files") == _describe_files(folder))
-    except OSError:
-        return False
-
-
-def _size(folder: Path) -> int:
-    total = 0
-    for name in _FILES:
-        with suppress(OSError):
-            total += (folder / name).stat().st_size
-    return total
-
-
-def _delete(folder: Path) -> None:
-    """Delete the files that are written here, and the folder if it is empty then."""
-    for file in folder.glob("*") if folder.is_dir() else ():
-        if file.name in _FILES or file.name.startswith(INFO):
-            with suppress(OSError):
-                file.unlink()
+def _rewrite(network: ConvertedNetwork, info: Mapping[str, Any]) -> ConvertedNetwork:
     with suppress(OSError):
-        folder.rmdir()
+        write_info(network.folder, info)
+    return ConvertedNetwork(network.folder, info)

@@ -49,7 +49,7 @@ class EngineRun:
         engine = OPENVINO if used else COMPILE if compiled else TORCH
         facts = dict(picture.facts)
         if used:
-            from dream.engine.backends.openvino_runtime import get_version
+            from dream.engine.backends.openvino_core import get_version
 
             facts["engine"] = f"openvino {get_version()}: {', '.join(used)}"
         elif compiled:
@@ -187,6 +187,7 @@ class Engines:
             self._upscaler[1],
             report,
             kept=KEPT_TILES,
+            try_each=False,
         )
         with forward.replaced():
             yield
@@ -227,12 +228,9 @@ def _find_obstacle(engine: str, loaded: LoadedModel, recipe: Recipe, denoiser: n
         return "" if find_blocks(denoiser) else f"{loaded.info.name} has no repeated blocks"
     if loaded.placement.device != "cpu":
         return f"OpenVINO is used on the CPU only, not on {loaded.placement.device}"
-    unet = get_part(loaded.pipe) == "unet"
-    for name in (*_UNSUPPORTED, *(("cache",) if unet else ())):
+    for name in _UNSUPPORTED:
         if getattr(recipe, name, None):
             return f"OpenVINO does not support --{name}"
-    if recipe.cache and hasattr(denoiser, "down_blocks"):
-        return "OpenVINO does not support --cache with a UNet"
     if any(map(parametrize.is_parametrized, denoiser.modules())):
         return "OpenVINO does not support quantized weights"
     return ""

@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from dream.engine.adapters.weight_merge import WeightedLora
-from dream.engine.backends import openvino_runtime
+from dream.engine.backends.openvino_core import get_version
 from dream.engine.loading.pipelines import LoadedModel
 
 
@@ -42,7 +42,7 @@ def compute_key(identity: Mapping[str, Any], module: nn.Module, layout: str) -> 
         "config": {k: v for k, v in dict(config).items() if not k.startswith("_")},
         "dtype": str(next(module.parameters()).dtype),
         "layout": layout,
-        "versions": [openvino_runtime.get_version(), torch.__version__, diffusers.__version__],
+        "versions": [get_version(), torch.__version__, diffusers.__version__],
     }
     text = json.dumps(about, sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:32]

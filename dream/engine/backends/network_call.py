@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from inspect import signature
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.utils._pytree import TreeSpec, keystr, tree_flatten_with_path, tree_unflatten
+from torch.utils._pytree import (
+    TreeSpec,
+    keystr,
+    tree_flatten,
+    tree_flatten_with_path,
+    tree_unflatten,
+    treespec_dumps,
+    treespec_loads,
+)
+
+from dream.engine.sampling.call_slots import replace_forward
 
 _NUMBERS = ("timestep", "guidance")
 """Arguments that may be numbers instead of tensors: they change from step to step."""
@@ -23,9 +34,17 @@ class NetworkCall:
     """Of all leaves of the arguments, as ['added_cond_kwargs']['text_embeds']."""
     leaves: tuple[Any, ...]
     spec: TreeSpec
+    layers: tuple[str, ...] = ()
+    """Parts of the module whose results are wanted too, by name."""
 
     @classmethod
-    def of(cls, module: nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any]) -> NetworkCall:
+    def of(
+        cls,
+        module: nn.Module,
+        args: Sequence[Any],
+        kwargs: Mapping[str, Any],
+        layers: Sequence[str] = (),
+    ) -> NetworkCall:
         """The call of a module with these arguments. Raises TypeError if it does not take them."""
         takes = signature(type(module).forward)
         bound = takes.bind(module, *args, **kwargs).arguments
@@ -40,7 +59,8 @@ class NetworkCall:
         }
         found, spec = tree_flatten_with_path(bound)
         kept = [(keystr(path), leaf) for path, leaf in found]
-        return cls(tuple(name for name, _ in kept), tuple(leaf for _, leaf in kept), spec)
+        names = tuple(name for name, _ in kept)
+        return cls(names, tuple(leaf for _, leaf in kept), spec, tuple(layers))
 
     @property
     def tensors(self) -> list[Tensor]:
@@ -51,9 +71,10 @@ class NetworkCall:
     def layout(self) -> str:
         """The same for all calls that one converted network answers: the arguments' names, the
         tensors' types and ranks, and all other values."""
-        return "; ".join(
+        inputs = [
             f"{n}: {_describe(leaf)}" for n, leaf in zip(self.names, self.leaves, strict=True)
-        )
+        ]
+        return "; ".join([*inputs, *self.layers])
 
     @property
     def shapes(self) -> tuple[tuple[int, ...], ...]:
@@ -77,20 +98,52 @@ def _describe(leaf: Any) -> str:
 
 
 class TensorsIn(nn.Module):
-    """A module as one that takes a call's tensors, and returns its first result."""
+    """A module as one that takes a call's tensors, and returns its first result; with the results
+    of the call's layers, all tensors in one tuple."""
 
     def __init__(self, module: nn.Module, call: NetworkCall) -> None:
         super().__init__()
         self.module = module
         self._call = call
         self._returns_dict = "return_dict" in signature(type(module).forward).parameters
+        self.structure = ""
+        """Of the last call's results, as text: see `unflatten`."""
 
-    def forward(self, *tensors: Tensor) -> Tensor:
+    def forward(self, *tensors: Tensor) -> Tensor | tuple[Tensor, ...]:
         """See the class."""
         arguments = self._call.arguments(tensors)
         if self._returns_dict:
             arguments["return_dict"] = False
-        # The class's method: the instance's own may be another engine's.
-        result = type(self.module).forward(self.module, **arguments)
+        found: dict[str, Any] = {}
+        with ExitStack() as undo:
+            for name in self._call.layers:
+                layer = self.module.get_submodule(name)
+                undo.enter_context(replace_forward(layer, _Recorded(layer.forward, found, name)))
+            # The class's method: the instance's own may be another engine's.
+            result = type(self.module).forward(self.module, **arguments)
         first: Tensor = result[0] if isinstance(result, tuple) else result
-        return first
+        if not found:
+            return first
+        leaves, spec = tree_flatten([first, *(found[name] for name in self._call.layers)])
+        self.structure = treespec_dumps(spec)
+        return tuple(leaves)
+
+
+class _Recorded:
+    """Takes the place of a layer's `forward`, and keeps what it returns."""
+
+    def __init__(self, forward: Any, found: dict[str, Any], name: str) -> None:
+        self._forward, self._found, self._name = forward, found, name
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        result = self._found[self._name] = self._forward(*args, **kwargs)
+        return result
+
+
+def unflatten(tensors: Sequence[Tensor], structure: str) -> list[Any]:
+    """The result of a call, and that of each of its layers. structure: TensorsIn's; empty without
+    layers."""
+    if not structure:
+        return list(tensors)
+    results: list[Any] = tree_unflatten(list(tensors), treespec_loads(structure))
+    return results

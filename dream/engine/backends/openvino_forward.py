@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+import torch
 from diffusers.models.unets.unet_2d_condition import UNet2DConditionOutput
 from torch import Tensor, nn
 
@@ -17,6 +18,8 @@ from dream.engine.backends.comparison import MAX_DIFFERENCE, get_last_line, meas
 from dream.engine.backends.converted_networks import ConvertedNetwork, ConvertedNetworks
 from dream.engine.backends.identity import compute_key
 from dream.engine.backends.network_call import NetworkCall
+from dream.engine.backends.openvino_core import Shapes, get_version
+from dream.engine.backends.trial import list_attempts, try_network
 from dream.engine.interface import ProgressCallback
 from dream.engine.memory.low_memory import is_out_of_memory, measure_free_memory
 from dream.engine.sampling.call_slots import replace_forward
@@ -54,39 +57,56 @@ class NetworkForward:
     """The first call that no converted network could answer, if none was converted."""
     kept: int = KEPT
     """How many shapes stay compiled."""
+    try_each: bool = True
+    """Whether each shape is tried in another process first, and not only the first one."""
     calls: int = 0
     """How many were answered by OpenVINO."""
-    _original: Any = None
+    original: Any = None
+    """The module's own `forward`, while it is replaced."""
+    _keys: dict[str, str] = field(default_factory=dict)
+    """Of converted networks, by the layout of their calls."""
     _reported: set[str] = field(default_factory=set)
     """Why torch answers instead."""
 
     @contextmanager
     def replaced(self) -> Iterator[None]:
         """While the module is run by it."""
-        self._original = self.module.forward
+        self.original = self.module.forward
         with replace_forward(self.module, self):
             yield
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """What the module's own `forward` would return, within MAX_DIFFERENCE."""
+        answer = self.answer(args, kwargs)
+        return self.original(*args, **kwargs) if answer is None else answer[0]
+
+    def answer(
+        self, args: Sequence[Any], kwargs: Mapping[str, Any], layers: Sequence[str] = ()
+    ) -> list[Any] | None:
+        """The same, and what each of these parts of the module would return, by name; None where
+        torch has to compute it."""
         try:
-            result = self._answer(*args, **kwargs)
+            results = self._answer(args, kwargs, layers)
         except _Unusable as why:
             self._report(str(why))
-            result = None
-        if result is None:
-            return self._original(*args, **kwargs)
+            return None
+        if results is None:
+            return None
         self.calls += 1
-        if not hasattr(self.module, "config"):  # a part of a model: it returns a tensor
-            return result
-        return (result,) if kwargs.get("return_dict") is False else UNet2DConditionOutput(result)
+        first: Any = results[0]
+        if hasattr(self.module, "config"):  # a part of a model returns a tensor
+            plain = kwargs.get("return_dict") is False
+            first = (first,) if plain else UNet2DConditionOutput(first)
+        return [first, *results[1:]]
 
-    def _answer(self, *args: Any, **kwargs: Any) -> Tensor | None:
-        """OpenVINO's result; None where it is not ready yet. Raises _Unusable."""
+    def _answer(
+        self, args: Sequence[Any], kwargs: Mapping[str, Any], layers: Sequence[str]
+    ) -> list[Any] | None:
+        """OpenVINO's results; None where it is not ready yet. Raises _Unusable."""
         if not is_plain(self.module):
             raise _Unusable("this line changes what is inside it")
-        call = NetworkCall.of(self.module, args, kwargs)
-        key = compute_key(self.identity(), self.module, call.layout)
+        call = NetworkCall.of(self.module, args, kwargs, layers)
+        key = self._compute_key(call.layout)
         at = key, call.shapes
         try:
             if (ready := self.compiled.get(at)) is not None:
@@ -96,17 +116,22 @@ class NetworkForward:
             if network is None:
                 return None
             _require_good(network, call)
-            ready, result = self._run_first(network, call)
+            ready, results = self._run_first(network, call)
         except _Unusable:
             raise
         except Exception as error:  # OpenVINO raises RuntimeError for everything, and others
             why = "not enough memory" if is_out_of_memory(error) else get_last_line(error)
             raise _Unusable(why) from error
         if network.checked(call.shapes) is None:
-            good = self._compare(result, args, kwargs)
+            good = self._compare(results[0], args, kwargs)
             _require_good(self.networks.set_checked(network, call.shapes, good), call)
         self.compiled[at] = ready
-        return result
+        return results
+
+    def _compute_key(self, layout: str) -> str:
+        if layout not in self._keys:
+            self._keys[layout] = compute_key(self.identity(), self.module, layout)
+        return self._keys[layout]
 
     def _find_or_convert(self, key: str, call: NetworkCall) -> ConvertedNetwork | None:
         """None where there is none to use now. Raises _Unusable, and
@@ -124,36 +149,45 @@ class NetworkForward:
 
     def _run_first(
         self, network: ConvertedNetwork, call: NetworkCall
-    ) -> tuple[runtime.CompiledNetwork, Tensor]:
-        """Compile and run a network. Where that ends the process, the worker is started again, and
-        the image too: then with variable sizes, and if that ends it as well, torch answers. Raises
-        _Unusable, and what is raised."""
-        variable = network.crashed(call.shapes)
-        attempt = (call.shapes, "variable") if variable else call.shapes
-        if network.crashed(attempt):
-            raise _Unusable("it ends the process")
+    ) -> tuple[runtime.CompiledNetwork, list[Any]]:
+        """Compile and run a network: with variable sizes where other sizes end the process. A new
+        one is tried in another process first; where that is not possible, or this process ends all
+        the same, the worker is started again, and the next one knows. Raises _Unusable, and what is
+        raised."""
         is_new = network.checked(call.shapes) is None
+        if is_new:
+            network = self._try(network, call)
+        attempts = [a for a in list_attempts(call.shapes) if not network.crashed(a[0])]
+        if not attempts:
+            raise _Unusable("it ends the process")
+        attempt, shapes = attempts[0]
         if is_new:
             self.networks.set_trying(network, attempt)
         try:
-            ready = self._compile(network, call, variable)
+            ready = self._compile(network, shapes)
             return ready, ready(call.tensors)
         finally:
             if is_new:
                 self.networks.set_trying(network, None)
 
-    def _compile(
-        self, network: ConvertedNetwork, call: NetworkCall, variable: bool
-    ) -> runtime.CompiledNetwork:
+    def _try(self, network: ConvertedNetwork, call: NetworkCall) -> ConvertedNetwork:
+        """The network, tried in another process if there is memory for it."""
+        needed = 2 * count_bytes(self.module)
+        if measure_free_memory("cpu") < needed or (network.was_tried and not self.try_each):
+            return network
+        precision = runtime.PRECISIONS[next(self.module.parameters()).dtype]
+        return try_network(self.networks, network, call.shapes, precision, torch.get_num_threads())
+
+    def _compile(self, network: ConvertedNetwork, shapes: Shapes | None) -> runtime.CompiledNetwork:
         while len(self.compiled) >= self.kept:
             self.compiled.popitem(last=False)
         if measure_free_memory("cpu") < count_bytes(self.module):
             raise MemoryError
         dtype = next(self.module.parameters()).dtype
-        return runtime.CompiledNetwork(network.xml, None if variable else call.shapes, dtype)
+        return runtime.CompiledNetwork(network.xml, shapes, dtype, network.structure)
 
-    def _compare(self, result: Tensor, args: Any, kwargs: Any) -> bool:
-        expected = self._original(*args, **kwargs)
+    def _compare(self, result: Tensor, args: Sequence[Any], kwargs: Mapping[str, Any]) -> bool:
+        expected = self.original(*args, **kwargs)
         expected = expected if isinstance(expected, Tensor) else expected[0]
         most = MAX_DIFFERENCE[next(self.module.parameters()).dtype]
         return measure_difference(result, expected) <= most
@@ -182,7 +216,7 @@ def convert_and_keep(
 ) -> ConvertedNetwork:
     """Convert a network; what its operations do not allow is remembered, and that it ended the
     process. Raises what is raised."""
-    about = {"engine": f"OpenVINO {runtime.get_version()}"}
+    about = {"engine": f"OpenVINO {get_version()}"}
     try:
         return networks.add(key, lambda xml: runtime.convert(module, call, xml), about)
     except (RuntimeError, TypeError, ValueError, AttributeError, NotImplementedError) as error:
@@ -197,14 +231,20 @@ def is_plain(module: nn.Module) -> bool:
     for layer in module.modules():
         if layer is not module and (layer._forward_hooks or layer._forward_pre_hooks):
             return False
-        if "_conv_forward" in vars(layer) or (layer is not module and "forward" in vars(layer)):
+        own = vars(layer)
+        if "_conv_forward" in own or (layer is not module and not _is_plain(own.get("forward"))):
             return False
-        processor = type(vars(layer).get("processor"))
+        processor = type(own.get("processor"))
         if processor.__module__.startswith("dream.") or any(
             name in processor.__name__ for name in _CHANGED_CLASSES
         ):
             return False
     return True
+
+
+def _is_plain(forward: Any) -> bool:
+    """Whether what a layer has as its own `forward` computes what its class would."""
+    return forward is None or bool(getattr(forward, "is_plain", False))
 
 
 def count_bytes(module: nn.Module) -> int:

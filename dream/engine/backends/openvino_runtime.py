@@ -1,101 +1,70 @@
-"""Converts networks to OpenVINO's format, and runs them.
-
-The package's own converter is not used: it comes with telemetry, which is switched on by importing
-it. Its front end, which does the work, is called directly.
-"""
+"""Converts networks to OpenVINO's format, and runs them on torch's tensors."""
 
 from __future__ import annotations
 
-import sys
 import warnings
 from collections.abc import Sequence
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from dream.engine.backends.network_call import NetworkCall, TensorsIn
+from dream.engine.backends.network_call import NetworkCall, TensorsIn, unflatten
+from dream.engine.backends.openvino_core import (
+    Shapes,
+    compile_network,
+    import_openvino,
+    without_telemetry,
+)
 
-_HINTS = {torch.float32: "f32", torch.bfloat16: "bf16", torch.float16: "f16"}
-_REPORTS_USE = ("openvino_telemetry", "openvino.tools.ovc")
-"""Modules that `import openvino` imports where they exist, and that report its use to Google."""
-
-
-@cache
-def import_openvino() -> Any:
-    """The package, without its telemetry."""
-    before = {name: sys.modules.get(name) for name in _REPORTS_USE}
-    sys.modules.update(dict.fromkeys(_REPORTS_USE))  # type: ignore[arg-type]  # None: not found
-    try:
-        import openvino
-        import openvino.frontend.pytorch.ts_decoder
-    finally:
-        for name, module in before.items():
-            if module is None:
-                del sys.modules[name]
-    return openvino
+PRECISIONS = {torch.float32: "f32", torch.bfloat16: "bf16", torch.float16: "f16"}
+"""OpenVINO's names."""
 
 
-def get_version() -> str:
-    """The version of the package, as 2026.4.1."""
-    version: str = import_openvino().__version__
-    return version.partition("-")[0]
-
-
-def convert(module: torch.nn.Module, call: NetworkCall, xml: Path) -> None:
-    """Write a module's weights and operations as `xml` and a .bin file beside it. Sizes stay
-    variable where the module's code allows it. Raises any exception for what is not supported."""
+def convert(module: torch.nn.Module, call: NetworkCall, xml: Path) -> str:
+    """Write a module's weights and operations as `xml` and a .bin file beside it; returns the
+    structure of its results. Sizes stay variable where the module's code allows it. Raises any
+    exception for what is not supported."""
     openvino = import_openvino()
-    from openvino.frontend import FrontEndManager
-    from openvino.frontend.pytorch.ts_decoder import TorchScriptPythonDecoder
+    with without_telemetry():
+        from openvino.frontend import FrontEndManager
+        from openvino.frontend.pytorch.ts_decoder import TorchScriptPythonDecoder
 
     with torch.no_grad(), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # about branches that tracing decides once
-        traced = torch.jit.trace(
-            TensorsIn(module, call).eval(), tuple(call.tensors), check_trace=False, strict=False
-        )
+        whole = TensorsIn(module, call).eval()
+        traced = torch.jit.trace(whole, tuple(call.tensors), check_trace=False, strict=False)
         front_end = FrontEndManager().load_by_framework("pytorch")
-        decoder = TorchScriptPythonDecoder(traced, skip_freeze=True)
+        # Shared bfloat16 weights would be read after they are freed: the front end keeps no
+        # reference to the copy that it makes of weights that are channels-last.
+        shared = all(weight.dtype != torch.bfloat16 for weight in module.parameters())
+        decoder = TorchScriptPythonDecoder(traced, skip_freeze=True, shared_memory=shared)
         model = front_end.convert(front_end.load(decoder))
     openvino.serialize(model, str(xml), str(xml.with_suffix(".bin")))
+    return whole.structure
 
 
 class CompiledNetwork:
     """A converted network, ready to run for tensors of certain shapes."""
 
     def __init__(
-        self, xml: Path, shapes: Sequence[Sequence[int]] | None, dtype: torch.dtype
+        self, xml: Path, shapes: Shapes | None, dtype: torch.dtype, structure: str = ""
     ) -> None:
-        """shapes: None for variable sizes, which OpenVINO optimises less. dtype: of the arithmetic.
-        Raises any exception for a file that is damaged."""
-        openvino = import_openvino()
-        core = _core()
-        model = core.read_model(str(xml))
-        if shapes is not None:
-            model.reshape(dict(zip(model.inputs, map(list, shapes), strict=True)))
-        compiled = core.compile_model(
-            model,
-            "CPU",
-            {
-                "INFERENCE_PRECISION_HINT": _HINTS[dtype],
-                "EXECUTION_MODE_HINT": "ACCURACY",
-                "PERFORMANCE_HINT": "LATENCY",
-                "INFERENCE_NUM_THREADS": torch.get_num_threads(),
-                "ENABLE_CPU_PINNING": False,  # other programs use the processor, too
-            },
-        )
-        self._openvino = openvino
+        """See `compile_network`. dtype: of the arithmetic. structure: see `unflatten`."""
+        compiled = compile_network(xml, shapes, PRECISIONS[dtype], torch.get_num_threads())
+        self._structure = structure
+        self._openvino = import_openvino()
         self._request = compiled.create_infer_request()
 
-    def __call__(self, tensors: Sequence[Tensor]) -> Tensor:
-        """The result, a tensor of its own."""
+    def __call__(self, tensors: Sequence[Tensor]) -> list[Any]:
+        """The network's result and those of its layers, tensors of their own."""
         inputs = [self._wrap(tensor.detach().contiguous()) for tensor in tensors]
         for number, tensor in enumerate(inputs):
             self._request.set_input_tensor(number, tensor)
         self._request.infer()
-        return self._unwrap(self._request.get_output_tensor(0))
+        found = [self._unwrap(result) for result in self._request.output_tensors]
+        return unflatten(found, self._structure)
 
     def _wrap(self, tensor: Tensor) -> Any:
         if tensor.dtype != torch.bfloat16:  # which numpy does not have
@@ -108,8 +77,3 @@ class CompiledNetwork:
             return torch.from_numpy(output.data.copy())
         bits = torch.frombuffer(bytearray(output.data.tobytes()), dtype=torch.bfloat16)
         return bits.reshape(list(output.shape))
-
-
-@cache
-def _core() -> Any:
-    return import_openvino().Core()

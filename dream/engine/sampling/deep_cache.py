@@ -7,9 +7,9 @@ outermost layers are computed: those that take and give the highest resolution.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 
@@ -18,6 +18,20 @@ from dream.engine.sampling.call_slots import CallSlots, replace_forward
 DEPTH = 0
 """Layers of the first block that are computed in every call; as many, and one more, of the last
 block. 0 is the paper's choice."""
+
+
+@runtime_checkable
+class AnswersWithLayers(Protocol):
+    """Another engine in the place of a UNet's `forward`: it computes full passes."""
+
+    original: Any
+    """The UNet's own `forward`."""
+
+    def answer(
+        self, args: Sequence[Any], kwargs: Mapping[str, Any], layers: Sequence[str]
+    ) -> list[Any] | None:
+        """What `forward` returns, and what these layers return, by name; None where torch has to
+        compute it."""
 
 
 class _Features:
@@ -43,6 +57,9 @@ class _Skippable:
         """`copies` if what comes after it is computed in every call, and may change it in place,
         as FreeU does."""
         self._unet, self._forward, self._copies = unet, forward, copies
+        method = getattr(type(getattr(forward, "__self__", None)), "forward", None)
+        self.is_plain = method is not None and forward.__func__ is method
+        """Whether a full pass computes what the layer's class does."""
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         features = self._unet.features
@@ -62,6 +79,8 @@ class DeepCache:
         self._interval = interval
         self._slots = CallSlots(_Features)
         self._forward: Any = None
+        self._engine: AnswersWithLayers | None = None
+        self._layers: dict[str, _Skippable] = {}
         self.features: _Features | None = None
         """Of the question that is being answered."""
         self.skips = False
@@ -70,10 +89,14 @@ class DeepCache:
     def over(self, unet: Any, scheduler: Any) -> Iterator[None]:
         """While the UNet is asked through it, and the scheduler's steps are counted."""
         self._forward = unet.forward
+        if isinstance(unet.forward, AnswersWithLayers):
+            self._engine, self._forward = unet.forward, unet.forward.original
+        names = {layer: name for name, layer in unet.named_modules()}
         with ExitStack() as stack:
             stack.enter_context(self._slots.count(scheduler))
             for layer, copies in list_deep_layers(unet):
                 skippable = _Skippable(self, layer.forward, copies)
+                self._layers[names[layer]] = skippable
                 stack.enter_context(replace_forward(layer, skippable))
             stack.enter_context(replace_forward(unet, self))
             yield
@@ -98,6 +121,13 @@ class DeepCache:
         if features is not None and not self.skips:
             features.inputs = (sample,) if text is None else (sample, text)
         try:
+            if not self.skips and self._engine is not None:
+                whole = (sample, timestep, text, *args)
+                answer = self._engine.answer(whole, kwargs, [*self._layers])
+                if answer is not None:
+                    if features is not None:
+                        features.outputs = dict(zip(self._layers.values(), answer[1:], strict=True))
+                    return answer[0]
             return self._forward(sample, timestep, text, *args, **kwargs)
         finally:
             self.features = None

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from dream.engine.backends.converted_networks import BIN, INFO, XML, ConvertedNetworks
+from dream.engine.backends.converted_networks import ConvertedNetwork, ConvertedNetworks
+from dream.engine.backends.network_files import BIN, INFO, XML
 
 
 def write(size: int = 100) -> Callable[[Path], None]:
@@ -167,15 +168,50 @@ def test_what_was_stopped_on_purpose_has_not_crashed(networks: ConvertedNetworks
     assert (found := networks.find("b")) is not None and found.failure
 
 
+TRIES = """
+import sys
+from pathlib import Path
+from dream.engine.backends.converted_networks import ConvertedNetworks
+networks = ConvertedNetworks(Path(sys.argv[1]))
+networks.set_trying(networks.find("a"), ((1, 4),))
+print("trying", flush=True)
+sys.stdin.read()
+"""
+
+
 def test_shapes_that_ended_a_process_are_known(networks: ConvertedNetworks) -> None:
     network = networks.add("a", write(), {})
-    networks.set_trying(network, ((1, 4),))
-    found = networks.find("a")
-    assert found is not None and found.crashed(((1, 4),)) and not found.crashed(((2, 4),))
-    networks.set_trying(network, None)  # by the process that tried
-    ended = networks.find("a")
-    assert ended is not None and not ended.crashed(((1, 4),))
+    arguments = [sys.executable, "-c", TRIES, str(networks.folder)]
+    with subprocess.Popen(arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
+        assert other.stdout is not None and other.stdout.readline() == b"trying\n"
+        assert not find(networks).crashed(((1, 4),)), "it is still being tried"
+        networks.set_checked(network, ((2, 4),), True)  # meanwhile, by this process
+        networks.set_trying(network, None)
+        other.kill()
+    found = find(networks)
+    assert found.crashed(((1, 4),)) and not found.crashed(((2, 4),)) and found.checked(((2, 4),))
     networks.set_trying(found, "variable")  # by the next process
+    assert find(networks).crashed(((1, 4),)), "which knows"
+    networks.set_trying(found, None)
     assert networks.set_checked(found, ((1, 4),), True).crashed(((1, 4),))
+    found = find(networks)
+    assert found.crashed(((1, 4),)) and not found.crashed("variable")
+
+
+def test_a_trial_in_another_process_is_remembered(networks: ConvertedNetworks) -> None:
+    network = networks.add("a", write(), {})
+    assert not network.tried("x") and not network.was_tried
+    assert not networks.set_tried(network, "x", False).was_tried
+    networks.set_tried(network, "y", True)
+    found = find(networks)
+    assert found.tried("y") and found.crashed("x") and not found.tried("x")
+    (found.folder / INFO).write_text(
+        (found.folder / INFO).read_text().replace('["x"]', "1").replace('["y"]', "{}")
+    )
+    assert not find(networks).crashed("x") and not find(networks).tried("y")
+
+
+def find(networks: ConvertedNetworks) -> ConvertedNetwork:
     found = networks.find("a")
-    assert found is not None and found.crashed(((1, 4),)) and not found.crashed("variable")
+    assert found is not None
+    return found

@@ -20,10 +20,12 @@ from dream.core.events import Note
 from dream.core.picture import Picture
 from dream.engine import create_generator
 from dream.engine.backends import engines as module
-from dream.engine.backends import openvino_runtime
-from dream.engine.backends.converted_networks import BIN, INFO, ConvertedNetworks
+from dream.engine.backends import openvino_core, openvino_runtime
+from dream.engine.backends.comparison import measure_difference
+from dream.engine.backends.converted_networks import ConvertedNetworks
 from dream.engine.backends.engines import Engines
 from dream.engine.backends.network_call import NetworkCall
+from dream.engine.backends.network_files import BIN, INFO
 from dream.engine.image_generator import ImageGenerator
 from dream.options.engine_table import AUTO, COMPILE, ENGINES, OPENVINO, TORCH
 from dream.options.lora import Lora
@@ -132,6 +134,24 @@ def test_loras_are_in_what_is_converted(generator: ImageGenerator) -> None:
 
 
 @needs_openvino
+@pytest.mark.parametrize("prompt", ["a red circle", "a red circle:2 a blue square:1"])
+def test_full_passes_of_a_step_cache_are_computed_by_it(
+    generator: ImageGenerator, prompt: str
+) -> None:
+    settings: dict[str, Any] = {"prompt": prompt, "steps": 6, "cache": 3}
+    plain, _ = render(generator, **settings)
+    first, notes = render(generator, **settings, engine=OPENVINO)
+    assert not [note for note in notes if "cannot" in note or "ignored" in note]
+    assert first.recipe.engine == OPENVINO and difference(first, plain) <= 2
+    again, notes = render(generator, **settings, engine=OPENVINO)
+    assert notes == [] and again.sha256 == first.sha256
+    uncached, _ = render(generator, **settings | {"cache": None}, engine=OPENVINO)
+    assert difference(first, uncached) > 2, "it is used"
+    after, _ = render(generator, **settings)
+    assert after.sha256 == plain.sha256
+
+
+@needs_openvino
 def test_upscalers_are_computed_too(networks: ConvertedNetworks) -> None:
     upscaler = TiledUpscaler(UpscalerNetwork(compact(), 4, 4), torch.device("cpu"))
     image = np.asarray(noise(80, 48), np.float32) / 255
@@ -180,7 +200,7 @@ def test_what_torch_cannot_compile_is_left_to_it(
 
 @needs_openvino
 def test_importing_openvino_does_not_import_its_telemetry() -> None:
-    openvino_runtime.import_openvino()
+    openvino_core.import_openvino()
     assert "openvino_telemetry" not in sys.modules
     assert "openvino.tools.ovc" not in sys.modules
 
@@ -208,7 +228,7 @@ def test_results_that_are_not_torchs_are_not_used(
     monkeypatch.setattr(
         openvino_runtime.CompiledNetwork,
         "__call__",
-        lambda self, tensors: answer(self, tensors) * 1.01,
+        lambda self, tensors: [found * 1.01 for found in answer(self, tensors)],
     )
     loaded = generator.load("random", lambda _: None)
     loaded.compiled.clear()
@@ -245,9 +265,9 @@ def test_what_ended_the_process_is_compiled_for_variable_sizes_and_then_left_to_
     seen: list[Any] = []
     compiled = openvino_runtime.CompiledNetwork.__init__
 
-    def watch(self: Any, xml: Path, shapes: Any, dtype: torch.dtype) -> None:
+    def watch(self: Any, xml: Path, shapes: Any, *rest: Any) -> None:
         seen.append(shapes)
-        compiled(self, xml, shapes, dtype)
+        compiled(self, xml, shapes, *rest)
 
     monkeypatch.setattr(openvino_runtime.CompiledNetwork, "__init__", watch)
     every = [*networks.folder.glob(f"*/{INFO}")]  # `find` deletes what another test damaged
@@ -267,6 +287,43 @@ def test_what_ended_the_process_is_compiled_for_variable_sizes_and_then_left_to_
     for info, text in before.items():
         info.write_text(text)
     loaded.compiled.clear()
+
+
+@needs_openvino
+def test_what_would_end_the_process_ends_another_one(
+    generator: ImageGenerator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    package = tmp_path / "openvino"
+    package.mkdir()
+    (package / "__init__.py").write_text("import os\nos.abort()")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))  # of the processes in which networks are tried
+    networks = ConvertedNetworks(tmp_path / "networks")
+    monkeypatch.setattr(generator, "engines", Engines(networks))
+    generator.load("random", lambda _: None).compiled.clear()
+    plain, _ = render(generator, steps=2)
+    picture, notes = render(generator, steps=2, engine=OPENVINO)
+    said = "OpenVINO cannot run the {} of random: it ends the process; using torch for it"
+    assert [said.format("unet"), said.format("VAE")] == [n for n in notes if "cannot" in n]
+    assert picture.sha256 == plain.sha256 and picture.recipe.engine == TORCH
+    monkeypatch.delenv("PYTHONPATH")
+    _, again = render(generator, steps=2, engine=OPENVINO)
+    assert again == [said.format("unet"), said.format("VAE")], "it is not tried again"
+
+
+@needs_openvino
+def test_weights_in_bfloat16_that_are_channels_last_are_converted_as_they_are(
+    tmp_path: Path,
+) -> None:
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        layers = [torch.nn.Conv2d(64, 64, 3, padding=1) for _ in range(6)]
+        image = torch.randn(1, 64, 8, 8, dtype=torch.bfloat16)
+    module = torch.nn.Sequential(*layers).to(torch.bfloat16).to(memory_format=torch.channels_last)
+    call = NetworkCall.of(module, (image,), {})
+    openvino_runtime.convert(module, call, xml := tmp_path / "model.xml")
+    network = openvino_runtime.CompiledNetwork(xml, call.shapes, torch.bfloat16)
+    with torch.no_grad():
+        assert measure_difference(network([image])[0], module(image)) < 0.02
 
 
 @needs_openvino
@@ -294,7 +351,8 @@ import os, sys
 from pathlib import Path
 from dream.catalogue import ModelRegistry
 from dream.engine import create_generator
-from dream.engine.backends import openvino_runtime
+from dream.engine.backends import openvino_core, openvino_runtime
+from dream.engine.backends.comparison import measure_difference
 from dream.engine.backends.converted_networks import ConvertedNetworks
 from dream.engine.backends.engines import Engines
 from tests.recipes import recipe
@@ -329,7 +387,7 @@ def test_a_conversion_that_ended_the_process_is_not_tried_again(
         picture, notes = render(generator, steps=2, engine=OPENVINO)
         said = (
             "OpenVINO cannot run the unet of random: the process ended while OpenVINO"
-            f" {openvino_runtime.get_version()} converted it (to try again, delete "
+            f" {openvino_core.get_version()} converted it (to try again, delete "
         )
         assert notes[0].startswith(said) and notes[0].endswith("); using torch for it")
         assert picture.sha256 == plain.sha256 and picture.recipe.engine == TORCH
@@ -374,14 +432,12 @@ def test_an_engine_that_is_not_here_is_named(
 
 
 def mark_crashes(networks: ConvertedNetworks, attempt: str) -> None:
-    """What processes leave that end while they compile: for all shapes known so far."""
+    """What is known of processes that ended while they compiled: for all shapes known so far."""
     for info in networks.folder.glob(f"*/{INFO}"):
         network = networks.find(info.parent.name)
         assert network is not None
         for shapes in network.info.get("checked", {}):
-            networks.set_trying(network, attempt.format(shapes))
-            network = networks.find(info.parent.name)
-            assert network is not None
+            networks.set_tried(network, attempt.format(shapes), False)
 
 
 def replace_missing(name: str, row: Any) -> Any:
