@@ -37,11 +37,7 @@ def format_family_table(head: tuple[str, str, str]) -> str:
 
 
 def _mark_single_file(family: Family) -> str:
-    """With those of its models that work so, where others do not."""
-    others = {name for _, _, name in family.others}
-    names = [name for name in family.name.split(", ") if name not in others]
-    mark = "✓" if family.stable or family.pipeline else "–"
-    return f"{mark} ({', '.join(names)})" if others else mark
+    return "✓" if family.stable or family.pipeline else "–"
 
 
 def _mark(row: FamilySwitch, family: Family) -> str:

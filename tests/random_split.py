@@ -34,9 +34,10 @@ def scheduler(family: str, **settings: Any) -> Any:
 def autoencoder(space: str = "flux") -> Any:
     from diffusers import AutoencoderKL
 
-    if space == "sdxl":
+    if space in ("sd1", "sdxl"):
         quant = {"use_quant_conv": True, "use_post_quant_conv": True}
-        return AutoencoderKL(**{**_VAE, **quant}, latent_channels=4, scaling_factor=0.13025)
+        scaling = {"sd1": 0.18215, "sdxl": 0.13025}[space]
+        return AutoencoderKL(**{**_VAE, **quant}, latent_channels=4, scaling_factor=scaling)
     scaling, shift = {"flux": (0.3611, 0.1159), "sd3": (1.5305, 0.0609)}[space]
     return AutoencoderKL(**_VAE, latent_channels=16, scaling_factor=scaling, shift_factor=shift)
 
@@ -107,11 +108,14 @@ def make_flux2(folder: Path) -> Any:
     )
 
 
-def clip(width: int = WIDE, *, projected: bool = False, gelu: bool = False) -> Any:
+def clip(
+    width: int = WIDE, *, projected: bool = False, gelu: bool = False, length: int = 77
+) -> Any:
     from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
 
     config = CLIPTextConfig(
         vocab_size=49408,
+        max_position_embeddings=length,
         hidden_size=width,
         intermediate_size=2 * width,
         num_hidden_layers=2,
@@ -237,21 +241,26 @@ def t5_of(width: int) -> Any:
     )
 
 
-def make_lumina2(folder: Path) -> Any:
-    from diffusers import Lumina2Pipeline, Lumina2Transformer2DModel
+def gemma2() -> Any:
     from transformers import Gemma2Config, Gemma2Model
 
-    gemma = Gemma2Config(
+    config = Gemma2Config(
         **LANGUAGE,
         head_dim=8,
         query_pre_attn_scalar=8,
         sliding_window=4096,
         max_position_embeddings=8192,
     )
+    return Gemma2Model(config)
+
+
+def make_lumina2(folder: Path) -> Any:
+    from diffusers import Lumina2Pipeline, Lumina2Transformer2DModel
+
     return Lumina2Pipeline(
         scheduler=scheduler("lumina2"),
         vae=autoencoder(),
-        text_encoder=Gemma2Model(gemma),
+        text_encoder=gemma2(),
         tokenizer=qwen_tokenizer(folder),
         transformer=Lumina2Transformer2DModel(
             sample_size=16,

@@ -8,6 +8,7 @@ from typing import Any
 
 from tests.random_families import WIDE, qwen_tokenizer, t5_tokenizer
 from tests.random_split import LANGUAGE, autoencoder, scheduler, t5
+from tests.random_split_latest import LATEST
 
 
 def qwen3_vl(layers: int = 36) -> Any:
@@ -116,5 +117,6 @@ NEWER: dict[str, Callable[[Path], Any]] = {
     "krea2": make_krea2,
     "auraflow": make_auraflow,
     "pixart": make_pixart,
+    **LATEST,
 }
 """By the key of their family; given a folder for files they are made from."""

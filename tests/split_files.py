@@ -12,16 +12,18 @@ import torch
 from safetensors.torch import save_file
 
 from tests.single_files import vae_name
-from tests.split_names import ORIGINAL_NAMES
+from tests.split_names import ORIGINAL_NAMES, deep_compression
+from tests.tekken import make_tekken
 
 Tensors = dict[str, torch.Tensor]
+TEXT_ENCODERS = ("text_encoder", *(f"text_encoder_{n}" for n in (2, 3, 4)))
 
 
 def write_split(pipe: Any, family: str, folder: Path) -> Path:
     """The parts of a pipeline as files in ComfyUI's folders; returns the denoiser's file."""
     denoiser = folder / "diffusion_models" / f"my-{family}.safetensors"
     save(denoiser, denoiser_tensors(pipe, family))
-    for part in ("text_encoder", "text_encoder_2", "text_encoder_3"):
+    for part in TEXT_ENCODERS:
         encoder = getattr(pipe, part, None)
         if encoder is not None:
             name = f"{type(encoder).__name__.lower()}-{part}"
@@ -34,7 +36,7 @@ def write_split(pipe: Any, family: str, folder: Path) -> Path:
 def write_whole(pipe: Any, family: str, folder: Path, vae: str = "vae.") -> Path:
     """All parts in one file, as ComfyUI saves checkpoints."""
     tensors = under("model.diffusion_model.", denoiser_tensors(pipe, family))
-    for part in ("text_encoder", "text_encoder_2", "text_encoder_3"):
+    for part in TEXT_ENCODERS:
         encoder = getattr(pipe, part, None)
         if encoder is not None:
             tensors |= under(f"text_encoders.{part}.transformer.", encoder_tensors(encoder))
@@ -52,6 +54,7 @@ TOKENIZERS = {
     "T5EncoderModel": "t5",
     "UMT5EncoderModel": "umt5",
     "Gemma2Model": "gemma2",
+    "LlamaForCausalLM": "llama3",
 }
 
 
@@ -99,6 +102,10 @@ def encoder_tensors(encoder: Any) -> Tensors:
             }
         case "Qwen2_5_VLForConditionalGeneration":
             return {_qwen_name(n): t for n, t in tensors.items() if n != "lm_head.weight"}
+        case "Mistral3ForConditionalGeneration":
+            return _mistral3(tensors)
+        case "LlamaForCausalLM":
+            return tensors
         case "T5EncoderModel" | "UMT5EncoderModel":
             tensors.pop("encoder.embed_tokens.weight", None)
             return tensors
@@ -110,6 +117,15 @@ def encoder_tensors(encoder: Any) -> Tensors:
             }
 
 
+def _mistral3(tensors: Tensors) -> Tensors:
+    """Comfy-Org's pruned file: the first 30 layers, and the tokenizer."""
+    start = "model.language_model."
+    named = {"model." + n.removeprefix(start): t for n, t in tensors.items() if n.startswith(start)}
+    pruned = re.compile(r"model\.(norm|layers\.3\d)\.")
+    kept = {name: tensor for name, tensor in named.items() if not pruned.match(name)}
+    return kept | {"tekken_model": torch.frombuffer(bytearray(make_tekken()), dtype=torch.uint8)}
+
+
 def _qwen_name(name: str) -> str:
     return name.replace("model.language_model.", "model.").replace("model.visual.", "visual.")
 
@@ -118,6 +134,8 @@ def vae_tensors(vae: Any) -> Tensors:
     tensors = dict(vae.state_dict())
     if type(vae).__name__ == "AutoencoderKLQwenImage":
         return {_wan_name(name): tensor for name, tensor in tensors.items()}
+    if type(vae).__name__ == "AutoencoderDC":
+        return deep_compression(tensors)
     named = {}
     for name, tensor in tensors.items():
         old = name if name.startswith("bn.") else vae_name(name, len(vae.config.block_out_channels))
@@ -255,6 +273,8 @@ _FLUX_SINGLE = {
 _FLUX_ENDS = {
     "time_guidance_embed.timestep_embedder.linear_1.": "time_in.in_layer.",
     "time_guidance_embed.timestep_embedder.linear_2.": "time_in.out_layer.",
+    "time_guidance_embed.guidance_embedder.linear_1.": "guidance_in.in_layer.",
+    "time_guidance_embed.guidance_embedder.linear_2.": "guidance_in.out_layer.",
     "time_text_embed.timestep_embedder.linear_1.": "time_in.in_layer.",
     "time_text_embed.timestep_embedder.linear_2.": "time_in.out_layer.",
     "time_text_embed.text_embedder.linear_1.": "vector_in.in_layer.",
@@ -388,6 +408,8 @@ _SD3_BLOCK = {
 _INVERSES: dict[str, Callable[[Tensors], Tensors]] = {
     "z-image": _z_image,
     "flux2": _flux,
+    "flux2-dev": _flux,
+    "hidream": lambda tensors: tensors,
     "flux": _flux,
     "chroma": _flux,
     "qwen-image": lambda tensors: tensors,

@@ -12,7 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from dream.catalogue.detect import DetectedModel, detect
+from dream.catalogue.detect import DetectedModel, detect, read_header
 from dream.catalogue.detect.pieces import VAE, Piece, Wanted
 from dream.catalogue.layouts import TEXT_ENCODERS as TEXT_ENCODER_FOLDERS
 from dream.catalogue.layouts import TOKENIZERS, list_folders
@@ -23,7 +23,7 @@ from dream.catalogue.vision_towers import SEEING_KIND, can_see, find_tower, need
 from dream.core.errors import ModelError
 from dream.options.family import Family, TextEncoderKind
 from dream.options.family_table import get_family
-from dream.options.known_models import find_part_download
+from dream.options.known_parts import find_part_download
 from dream.options.part_table import TEXT_ENCODERS
 
 WEIGHT_FILES = (*VAE_FILES, ".gguf")
@@ -70,7 +70,7 @@ def find_companions(
         if chosen is not None:
             parts.append(chosen)
         elif not wanted.optional:
-            missing.append(_describe_missing(wanted))
+            missing.append(_describe_missing(family, wanted))
     for wanted, encoder in [(w, p) for w in detected.wanted for p in parts if p.part == w.part]:
         if sees and encoder.kind == SEEING_KIND and not can_see(encoder):
             found = find_tower(encoder, wanted.width, _list_encoder_files(dirs))
@@ -80,14 +80,27 @@ def find_companions(
                 parts.append(found)
     for need in family.encoders:
         kind = get_text_encoder_kind(need.kind)
-        if kind.tokenizer and any(part.part == need.part for part in parts):
-            folder = find_tokenizer(kind, dirs)
-            if folder is None:
-                missing.append(_describe_missing_tokenizer(kind))
+        reader = next((part for part in parts if part.part == need.part), None)
+        if kind.tokenizer and reader is not None:
+            name = need.part.replace("text_encoder", "tokenizer")
+            if tokenizer := _find_tokenizer_of(name, kind, reader, dirs):
+                parts.append(tokenizer)
             else:
-                name = need.part.replace("text_encoder", "tokenizer")
-                parts.append(PartFile(part=name, path=folder, kind=need.kind))
+                missing.append(_describe_missing_tokenizer(kind))
     return Companions(tuple(parts), tuple(missing))
+
+
+def _find_tokenizer_of(
+    name: str, kind: TextEncoderKind, encoder: PartFile, dirs: Sequence[Path]
+) -> PartFile | None:
+    """A text encoder's tokenizer, in its own file or in a folder, as the part of that name."""
+    if kind.tokenizer_tensor:
+        tensors = read_header(encoder.path).tensors
+        for start in (encoder.prefix, "text_encoders."):  # in a file of several, ComfyUI's place
+            if (tensor := f"{start}{kind.tokenizer_tensor}") in tensors:
+                return PartFile(part=name, path=encoder.path, prefix=tensor, kind=kind.key)
+    folder = find_tokenizer(kind, dirs)
+    return None if folder is None else PartFile(part=name, path=folder, kind=kind.key)
 
 
 def get_text_encoder_kind(key: str) -> TextEncoderKind:
@@ -146,18 +159,25 @@ def _choose(
     ]
     if not candidates:
         return None
-    file, _, piece = min(candidates, key=lambda one: _rank(family, wanted, model, named, *one[:2]))
+    file, _, piece = min(candidates, key=lambda one: _rank(family, wanted, model, named, *one))
     return PartFile(part=wanted.part, path=file, prefix=piece.prefix, kind=piece.kind)
 
 
 def _rank(
-    family: Family, wanted: Wanted, model: Path, named: str, file: Path, detected: DetectedModel
+    family: Family,
+    wanted: Wanted,
+    model: Path,
+    named: str,
+    file: Path,
+    detected: DetectedModel,
+    piece: Piece,
 ) -> tuple[object, ...]:
     """The lowest is used."""
     usual = bool(wanted.role == VAE and re.search(family.vae_names, file.stem.lower()))
     return (
         not (wanted.role != VAE and is_named(file, named)),
         not usual,
+        piece.length,  # a CLIP of more tokens than needed was trained for another family
         file.parents[1] not in model.parents,  # beside the model, in the same program's folder
         -_BITS.get(detected.precision, 0),
         file.name,
@@ -205,15 +225,17 @@ def list_weight_files(folder: Path) -> Iterable[Path]:
 
 def describe_encoder(wanted: Wanted) -> str:
     """A text encoder with its width, as “Qwen3, 2,560 wide”."""
-    return f"{get_text_encoder_kind(wanted.kind).name}, {wanted.width:,} wide"
+    least = f", of at least {wanted.length} tokens" if wanted.length else ""
+    return f"{get_text_encoder_kind(wanted.kind).name}, {wanted.width:,} wide{least}"
 
 
-def _describe_missing(wanted: Wanted) -> str:
+def _describe_missing(family: Family, wanted: Wanted) -> str:
     if wanted.role == VAE:
         what = f"its VAE ({wanted.kind}, {wanted.width} channels)"
     else:
         what = f"its text encoder ({describe_encoder(wanted)})"
-    known = find_part_download(wanted.kind, wanted.width)
+    space = family.space if wanted.role == VAE else ""
+    known = find_part_download(wanted.kind, wanted.width, length=wanted.length, space=space)
     if known is None:
         folder = "vae/" if wanted.role == VAE else "text_encoders/"
         return f"{what}: put it into {folder} in a models folder"

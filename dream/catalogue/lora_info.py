@@ -12,6 +12,7 @@ from dream.catalogue.detect.lora_family import detect_lora_family, find_rank
 from dream.core.bounded_reading import parse_json, read_json
 from dream.core.errors import ModelError
 from dream.core.plain_text import remove_controls
+from dream.options.family_table import get_family
 
 _MAX_TRIGGERS = 5
 _MAX_TRIGGER_LENGTH = 60
@@ -54,7 +55,7 @@ def read_lora_info(name: str, path: Path) -> LoraInfo:
 def fits(info: LoraInfo, family: str) -> bool:
     """Whether a LoRA may be for models of a family. Unknown ones, and those for models of family
     “other”, may."""
-    return not info.family or family == "other" or info.family == family
+    return info.family in ("", family, get_family(family).loras) or family == "other"
 
 
 def read_output_name(path: Path) -> str:

@@ -53,17 +53,18 @@ def read_file(name: str, path: Path) -> ModelInfo:
     detected = require_model(path)
     header = read_header(path)
     width, height = detected.size
+    row = get_family(detected.family)
     info = ModelInfo(
         name=name,
         path=path,
         family=detected.family,
         variant=detected.variant,
-        multiple=_SPLIT_MULTIPLE if detected.wanted else ModelInfo.multiple,
+        multiple=max(_SPLIT_MULTIPLE, row.multiple) if detected.wanted else ModelInfo.multiple,
         averages=detected.ema,
         number_format=detected.number_format,
     )
     named = "modelspec.resolution" in header.metadata
-    origin = "the file's metadata" if named else f"usual for {get_family(info.family).title}"
+    origin = "the file's metadata" if named else f"usual for {row.title}"
     info = _with_zero_snr(info.with_defaults(origin, width=width, height=height), detected.zero_snr)
     start = detected.pieces[0].prefix if detected.pieces else ""
     tensors = {tensor.removeprefix(start) for tensor in header.tensors}

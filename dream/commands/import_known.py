@@ -15,7 +15,8 @@ from dream.core.errors import ModelError
 from dream.core.events import Events, Note
 from dream.line.words import quote_value
 from dream.options.known_model import KnownFile, KnownModel
-from dream.options.known_models import KNOWN_MODELS, KNOWN_PARTS
+from dream.options.known_models import KNOWN_MODELS
+from dream.options.known_parts import KNOWN_PARTS
 
 if TYPE_CHECKING:
     from dream.catalogue.download import OnProgress

@@ -40,6 +40,8 @@ class TextEncoderKind:
     """Hub id of a repository with its tokenizer; empty if dream has it."""
     tokenizer_of: str = ""
     """The key of a kind whose tokenizer makes the same tokens of a text."""
+    tokenizer_tensor: str = ""
+    """The name of a tensor that contains its tokenizer, in files that have one."""
     tokenizer_bytes: int = 0
 
 
@@ -56,6 +58,10 @@ class TextEncoderNeed:
     width: int = 0
     optional: bool = False
     """Whether the family works without it."""
+    projected: bool = False
+    """Of a CLIP: whether its pooled output is used."""
+    length: int = 0
+    """Of a CLIP: how many tokens it must take, where these are more than the usual 77."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,8 +122,7 @@ class Family:
     marks: Marks = ()
     """How its denoiser is detected in a file."""
     others: tuple[tuple[Side, int, str], ...] = ()
-    """Its models whose single files are not supported: a side of a tensor, its length, their
-    name."""
+    """Families whose denoisers have the same names: a side of a tensor, its length, their key."""
     encoders: tuple[TextEncoderNeed, ...] = ()
     vae: str = ""
     """The key of its VAE's kind: see `family_table.VAES`."""
@@ -150,6 +155,8 @@ class Family:
     """How many reference images all its models take at most."""
     editors: tuple[Editor, ...] = ()
     """Its models that take some while others do not; the first that fits is used."""
+    loras: str = ""
+    """The key of the family whose LoRAs it takes, where it is not its own."""
     hub: str = ""
     """`owner/name` of its folder in diffusers layout."""
     stable: bool = False

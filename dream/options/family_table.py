@@ -11,39 +11,14 @@ from __future__ import annotations
 from types import MappingProxyType
 
 from dream.options.distilled_table import FEW_STEPS, FEW_STEPS_UNET
-from dream.options.editor_table import FLUX_EDITORS, QWEN_EDITORS
+from dream.options.editor_table import QWEN_EDITORS
 from dream.options.family import Distilled, Family, Side, TextEncoderNeed
+from dream.options.flux_families import FLOW, FLUX_FAMILIES
 from dream.options.folder_families import FOLDER_FAMILIES
 from dream.options.newer_families import NEWER_FAMILIES
 
-_FLOW = MappingProxyType({"num_train_timesteps": 1000})
-_FLUX_SHIFT = MappingProxyType(
-    {
-        **_FLOW,
-        "shift": 3.0,
-        "use_dynamic_shifting": True,
-        "base_shift": 0.5,
-        "max_shift": 1.15,
-        "base_image_seq_len": 256,
-        "max_image_seq_len": 4096,
-    }
-)
-
 _POOLED = ("y_embedder.mlp.0.weight", "time_text_embed.text_embedder.linear_1.weight")
 """In Stable Diffusion 3, as wide as CLIP-L and CLIP-G together: 768 and 1280."""
-_CLIP_L = TextEncoderNeed(
-    part="text_encoder",
-    kind="clip",
-    widths=(
-        Side("vector_in.in_layer.weight", 1),
-        Side("time_text_embed.text_embedder.linear_1.weight", 1),
-    ),
-)
-_T5_OF_FLUX = TextEncoderNeed(
-    part="text_encoder_2",
-    kind="t5",
-    widths=(Side("txt_in.weight", 1), Side("context_embedder.weight", 1)),
-)
 
 FAMILIES = (
     Family(
@@ -88,10 +63,16 @@ FAMILIES = (
         ),
         encoders=(
             TextEncoderNeed(
-                part="text_encoder", kind="clip", widths=tuple(Side(n, 1, 8, 3) for n in _POOLED)
+                part="text_encoder",
+                kind="clip",
+                widths=tuple(Side(n, 1, 8, 3) for n in _POOLED),
+                projected=True,
             ),
             TextEncoderNeed(
-                part="text_encoder_2", kind="clip", widths=tuple(Side(n, 1, 8, 5) for n in _POOLED)
+                part="text_encoder_2",
+                kind="clip",
+                widths=tuple(Side(n, 1, 8, 5) for n in _POOLED),
+                projected=True,
             ),
             TextEncoderNeed(
                 part="text_encoder_3",
@@ -103,73 +84,14 @@ FAMILIES = (
         vae="kl",
         vae_names="sd3",
         latents=(Side("x_embedder.proj.weight", 1), Side("pos_embed.proj.weight", 1)),
-        scheduler=MappingProxyType({**_FLOW, "shift": 3.0}),
+        scheduler=MappingProxyType({**FLOW, "shift": 3.0}),
         cfg_scale=7.0,
         distilled=(Distilled(pattern=r"turbo", steps=4), *FEW_STEPS),
         space="sd3",
         decoder="taesd3",
         hub="stabilityai/stable-diffusion-3.5-large",
     ),
-    Family(
-        key="flux",
-        name="FLUX.1, FLUX.1 Kontext",
-        pipelines=r"Flux(Img2Img|Inpaint|Kontext|KontextInpaint)?",
-        pipeline="Flux",
-        transformer="FluxTransformer2DModel",
-        marks=(
-            ("^double_blocks.0.",),
-            ("^single_transformer_blocks.0.", "^time_text_embed.text_embedder."),
-        ),
-        encoders=(_CLIP_L, _T5_OF_FLUX),
-        vae="kl",
-        latents=(Side("final_layer.linear.weight", 0, 4), Side("proj_out.weight", 0, 4)),
-        scheduler=_FLUX_SHIFT,
-        cfg_scale=3.5,
-        negative=False,
-        distilled=(
-            Distilled(
-                pattern=r"schnell",
-                steps=4,
-                lacks="guidance_in.in_layer.weight",
-                scheduler=MappingProxyType({"use_dynamic_shifting": False, "shift": 1.0}),
-            ),
-            *FEW_STEPS,
-        ),
-        packed=True,
-        space="flux",
-        decoder="taef1",
-        editors=FLUX_EDITORS,
-        hub="black-forest-labs/FLUX.1-dev",
-    ),
-    Family(
-        key="flux2",
-        name="FLUX.2 klein",
-        pipelines=r"Flux2Klein(Inpaint)?",
-        pipeline="Flux2Klein",
-        transformer="Flux2Transformer2DModel",
-        marks=(("^double_stream_modulation_img.",),),
-        encoders=(
-            TextEncoderNeed(
-                part="text_encoder",
-                kind="qwen3",
-                widths=(Side("txt_in.weight", 1, 3), Side("context_embedder.weight", 1, 3)),
-            ),
-        ),
-        vae="flux2",
-        latents=(Side("img_in.weight", 1, 4), Side("x_embedder.weight", 1, 4)),
-        scheduler=MappingProxyType({**_FLUX_SHIFT, "time_shift_type": "exponential"}),
-        cfg_scale=4.0,
-        distilled=(
-            Distilled(pattern=r"klein(?!.*base)", steps=4, flag="is_distilled"),
-            *FEW_STEPS,
-        ),
-        negative=False,
-        packed=True,
-        space="flux2",
-        decoder="taef2",
-        references=10,
-        hub="black-forest-labs/FLUX.2-klein-4B",
-    ),
+    *FLUX_FAMILIES,
     Family(
         key="z-image",
         name="Z-Image, Z-Image-Turbo",
@@ -186,7 +108,7 @@ FAMILIES = (
         ),
         vae="kl",
         latents=(Side("x_embedder.weight", 1, 4), Side("all_x_embedder.2-1.weight", 1, 4)),
-        scheduler=MappingProxyType({**_FLOW, "shift": 6.0}),
+        scheduler=MappingProxyType({**FLOW, "shift": 6.0}),
         cfg_scale=5.0,
         guidance_off=0.0,
         distilled=(Distilled(pattern=r"turbo", steps=9, shift=3.0), *FEW_STEPS),
@@ -210,7 +132,7 @@ FAMILIES = (
         latents=(Side("img_in.weight", 1, 4),),
         scheduler=MappingProxyType(
             {
-                **_FLOW,
+                **FLOW,
                 "shift": 1.0,
                 "shift_terminal": 0.02,
                 "use_dynamic_shifting": True,
@@ -251,7 +173,7 @@ FAMILIES = (
         ),
         vae="kl",
         latents=(Side("x_embedder.weight", 1, 4),),
-        scheduler=MappingProxyType({**_FLOW, "shift": 6.0}),
+        scheduler=MappingProxyType({**FLOW, "shift": 6.0}),
         cfg_scale=4.0,
         space="flux",
         decoder="taef1",
@@ -273,7 +195,7 @@ FAMILIES = (
         ),
         vae="kl",
         latents=(Side("img_in.weight", 1, 4), Side("x_embedder.weight", 1, 4)),
-        scheduler=MappingProxyType({**_FLOW, "shift": 1.0}),
+        scheduler=MappingProxyType({**FLOW, "shift": 1.0}),
         cfg_scale=5.0,
         distilled=(Distilled(pattern=r"flash", steps=8), *FEW_STEPS),
         packed=True,

@@ -16,16 +16,6 @@ FOLDER_FAMILIES = (
         decoder="taesd",
     ),
     Family(
-        key="sana",
-        name="Sana",
-        pipelines=r"Sana(PAG)?",
-        marks=(("^t_block.1.", "^attention_y_norm."), ("^caption_norm.", "^patch_embed.proj.")),
-        cfg_scale=4.5,
-        multiple=32,
-        space="sana",
-        hub="Efficient-Large-Model/Sana_1600M_1024px_diffusers",
-    ),
-    Family(
         key="cogview",
         name="CogView 3 Plus, CogView 4",
         pipelines=r"CogView(3Plus|4)",

@@ -8,15 +8,6 @@ _FOLDER = "load it from its folder in diffusers layout, or by its hub id"
 
 OTHERS = (
     Family(
-        key="flux2-dev",
-        name="FLUX.2 dev",
-        marks=(
-            ("^double_stream_modulation_img.", "guidance_in."),
-            ("time_guidance_embed.guidance_embedder.",),
-        ),
-        instead="use FLUX.2 klein: !import_model flux2-klein",
-    ),
-    Family(
         key="anima",
         name="Anima",
         marks=(("^llm_adapter.blocks.",),),
@@ -30,12 +21,6 @@ OTHERS = (
             ("^encoder_hid_proj.weight$", "^label_emb.0.0."),
         ),
         instead="its text encoder, ChatGLM3, is not supported; choose another model",
-    ),
-    Family(
-        key="hidream",
-        name="HiDream-I1",
-        marks=(("^double_stream_blocks.0.block.",),),
-        instead="its four text encoders, one of them Llama 3.1, are not supported; choose another",
     ),
     Family(
         key="wan",

@@ -40,6 +40,10 @@ class KnownModel:
     """Whether its licence has to be accepted at the hub first."""
     part: tuple[str, int] | None = None
     """For a part of models: the key of its kind, and its width or channels of latents."""
+    length: int = 0
+    """For a CLIP that takes more tokens than usual: how many."""
+    space: str = ""
+    """For a VAE: its latent space, as in the table of families."""
 
     @property
     def size(self) -> int:

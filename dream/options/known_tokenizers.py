@@ -34,5 +34,17 @@ TOKENIZERS = {
     "gemma2": _tokenizer(
         "gemma2", "unsloth/gemma-2-2b", ("tokenizer.json", "tokenizer_config.json"), 34
     ),
+    "mistral3": _tokenizer(
+        "mistral3",
+        "unsloth/Mistral-Small-3.2-24B-Instruct-2506",
+        ("tokenizer.json", "tokenizer_config.json"),
+        17,
+    ),
+    "llama3": _tokenizer(
+        "llama3",
+        "unsloth/Meta-Llama-3.1-8B-Instruct",
+        ("tokenizer.json", "tokenizer_config.json"),
+        17,
+    ),
 }
 """By the key of a kind of text encoders."""

@@ -218,3 +218,79 @@ def test_a_vision_tower_is_not_offered_as_a_text_encoder(tmp_path: Path) -> None
     for name in ("Qwen2.5-VL-7B-Q4_K.gguf", "mmproj-Qwen2.5-VL-7B-F16.gguf"):
         (folder / name).write_bytes(b"GGUF")
     assert set(find_text_encoders([tmp_path])) == {"Qwen2.5-VL-7B-Q4_K"}
+
+
+def clip_of(width: int, length: int) -> dict[str, tuple[int, ...]]:
+    return {
+        "text_model.embeddings.token_embedding.weight": (49408, width),
+        "text_model.embeddings.position_embedding.weight": (length, width),
+        "text_model.encoder.layers.0.mlp.fc1.weight": (4 * width, width),
+    }
+
+
+def test_clips_of_more_tokens_are_for_the_family_that_needs_them(tmp_path: Path) -> None:
+    for folder in ("unet", "clip"):
+        (tmp_path / folder).mkdir()
+    flux = {"double_blocks.0.img_attn.qkv.weight": (96, 32), "vector_in.in_layer.weight": (32, 24)}
+    hidream = {
+        "double_stream_blocks.0.block.attn1.to_q.weight": (128, 128),
+        "p_embedder.pooled_embedder.linear_1.weight": (128, 64),
+        "caption_projection.0.linear.weight": (128, 16),
+    }
+    write(tmp_path / "unet" / "flux.safetensors", flux)
+    write(tmp_path / "unet" / "hidream.safetensors", hidream)
+    write(tmp_path / "clip" / "usual.safetensors", clip_of(24, 77))
+    registry = ModelRegistry([tmp_path])
+    used = registry.get_model("hidream")
+    assert not used.parts, "the usual one takes too few tokens"
+    assert "its text encoder (CLIP, 24 wide, of at least 128 tokens)" in used.missing[0]
+    write(tmp_path / "clip" / "long.safetensors", clip_of(24, 248), dtype="F32")
+    registry = ModelRegistry([tmp_path])
+    for model, clip in (("hidream", "long"), ("flux", "usual")):
+        assert registry.get_model(model).parts[0].path.stem == clip
+
+
+@pytest.mark.parametrize(
+    ("denoiser", "command"),
+    [
+        ({"joint_blocks.0.x": (8,), "x_embedder.proj.weight": (8, 16, 2, 2)}, ""),
+        (Z_IMAGE, "flux-vae"),
+        (
+            {
+                "t_block.1.weight": (8, 8),
+                "csize_embedder.mlp.0.weight": (8, 256),
+                "x_embedder.proj.weight": (8, 4, 2, 2),
+            },
+            "sd-vae",
+        ),
+    ],
+)
+def test_a_missing_vae_is_named_with_one_of_its_latent_space(
+    tmp_path: Path, denoiser: dict[str, tuple[int, ...]], command: str
+) -> None:
+    (tmp_path / "unet").mkdir()
+    write(tmp_path / "unet" / "it.safetensors", denoiser)
+    (lacks,) = (text for text in ModelRegistry([tmp_path]).get_model("it").missing if "VAE" in text)
+    assert (f"!import_model {command} (" in lacks) if command else "put it into vae/" in lacks
+
+
+def test_a_text_encoder_brings_its_tokenizer(tmp_path: Path) -> None:
+    """FLUX.2 dev's: inside the file, else in a folder."""
+    for folder in ("unet", "text_encoders", "tokenizers/mistral3"):
+        (tmp_path / folder).mkdir(parents=True)
+    dev = {
+        "double_stream_modulation_img.lin.weight": (48, 8),
+        "guidance_in.in_layer.weight": (8, 256),
+        "txt_in.weight": (8, 24),
+    }
+    mistral = {"model.embed_tokens.weight": (131_072, 8)}
+    write(tmp_path / "unet" / "dev.safetensors", dev)
+    encoder = tmp_path / "text_encoders" / "mistral.safetensors"
+    write(encoder, mistral)
+    lacking = ModelRegistry([tmp_path]).get_model("dev")
+    assert "!import_model tokenizer-mistral3" in str(lacking.missing)
+    (tmp_path / "tokenizers" / "mistral3" / "tokenizer.json").write_text("{}")
+    assert ModelRegistry([tmp_path]).get_model("dev").parts[-1].path.name == "mistral3"
+    write(encoder, mistral | {"tekken_model": (20,)})
+    tokenizer = ModelRegistry([tmp_path]).get_model("dev").parts[-1]
+    assert (tokenizer.path, tokenizer.prefix) == (encoder, "tekken_model")

@@ -37,7 +37,7 @@ REFUSED = {
     "StableCascadeCombinedPipeline": "several models",
     "StableDiffusion3PAGPipeline": "fails in diffusers",
     "FluxFillPipeline": "fills the masked part",
-    "Flux2Pipeline": "vision-language processor",
+    "KolorsPipeline": "needs ChatGLM3",
     "GlmImagePipeline": "vision-language processor",
     "NucleusMoEImagePipeline": "vision-language processor",
     "QwenImage21Pipeline": "vision-language processor",
@@ -54,7 +54,9 @@ SEEN_TO_PAINT = {
     *(
         "Flux",
         "FluxKontext",
+        "Flux2",
         "Flux2Klein",
+        "HiDreamImage",
         "QwenImage",
         "QwenImageEdit",
         "QwenImageEditPlus",

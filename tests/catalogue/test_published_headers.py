@@ -233,11 +233,6 @@ ANY = r".*"
 """Opens, or will: only its name is compared."""
 
 
-NO_HIDREAM = (
-    r"only the denoiser of HiDream-I1, which is .* \(its four text encoders, one of them Llam"
-)
-
-
 def refused(family: str, hub: str) -> str:
     """The error for a denoiser whose family works from its folder only."""
     what = f"only the denoiser of {family}, which is not supported as a single file"
@@ -321,9 +316,12 @@ FILES = (
     Published(
         "PixArt-XL-2-512x512",
         {**bf16(PIXART), "y_embedder.y_embedding": ("BF16", (120, 4096))},
-        "pixart",
-        "",
-        r"only the denoiser of PixArt-α, which is not supported as a single file \(use its folder",
+        "pixart-alpha",
+    ),
+    Published(
+        "PixArt-XL-2-1024-MS",
+        bf16({**PIXART, "csize_embedder.mlp.0": (384, 256)}),
+        "pixart-alpha",
     ),
     Published(
         "pixart_sigma_transformer",
@@ -332,10 +330,11 @@ FILES = (
     ),
     Published(
         "Sana_1600M_1024px",
-        bf16({"t_block.1": (13440, 2240), "attention_y_norm": (2240,)}),
+        {
+            **bf16({**PIXART, "attention_y_norm": (2240,)}),
+            "y_embedder.y_embedding": ("BF16", (300, 2304)),
+        },
         "sana",
-        "",
-        refused("Sana", "Efficient-Large-Model/Sana_1600M_1024px_diffusers"),
     ),
     Published(
         "cogview4_transformer",
@@ -373,6 +372,12 @@ FILES = (
         r"has SVDQuant \(nunchaku\) weights, which are not supported \(use a bf16, fp8 or GGUF",
     ),
     Published("flux-2-klein-4b", FLUX_2, "flux2"),
+    Published(
+        "flux2_dev_fp8mixed",
+        fp8_scaled({**FLUX_2, **bf16({"guidance_in.in_layer": (6144, 256)})}),
+        "flux2-dev",
+        "fp8 scaled",
+    ),
     Published("flux-2-klein-9b-fp8", fp8_scaled(FLUX_2), "flux2", "fp8 scaled"),
     Published(
         "flux1-dev-fp8",
@@ -395,7 +400,7 @@ FILES = (
     ),
     Published("Chroma1-HD", CHROMA, "chroma"),
     Published("anima-base-v1.0", ANIMA, "anima", "", r"only the denoiser of Anima.*choose another"),
-    Published("hidream_i1_full_fp8", cast(HIDREAM, "F8_E4M3"), "hidream", "fp8", NO_HIDREAM),
+    Published("hidream_i1_full_fp8", cast(HIDREAM, "F8_E4M3"), "hidream", "fp8"),
     Published(
         "sd3.5_large_fp8_scaled",
         {
@@ -425,6 +430,36 @@ FILES = (
         "other",
         "",
         r"text encoder \(Qwen3-VL, 2,560 wide\).*put it into",
+    ),
+    Published(
+        "mistral_3_small_flux2_bf16",
+        {
+            **bf16({"model.embed_tokens": (131072, 5120)}),
+            "tekken_model": ("U8", (19_399_895,)),
+        },
+        "other",
+        "",
+        r"text encoder \(Mistral Small 3, 5,120 wide\).*put it into",
+    ),
+    Published(
+        "llama_3.1_8b_instruct_fp8_scaled",
+        fp8_scaled(bf16({"model.embed_tokens": (128256, 4096)})),
+        "other",
+        "fp8 scaled",
+        r"text encoder \(Llama 3\.1, 4,096 wide\).*put it into",
+    ),
+    Published(
+        "dc-ae-f32c32-sana-1.0",
+        bf16(
+            {
+                "encoder.project_in.conv": (128, 3, 3, 3),
+                "decoder.project_in.conv": (1024, 32, 3, 3),
+                "decoder.stages.0.op_list.0.main.conv1.conv": (128, 128, 3, 3),
+            }
+        ),
+        "other",
+        "",
+        r"is a VAE of Sana, not a model",
     ),
     Published("t5xxl_fp8", T5, "other", "fp8", r"text encoder \(T5, 4,096 wide\).*put it into"),
     Published("clip_l", CLIP, "other", "", r"text encoder \(CLIP, 768 wide\).*put it into"),

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from dream.catalogue.companions import find_tokenizer, get_text_encoder_kind
-from dream.options.known_models import KNOWN_MODELS, KNOWN_PARTS, find_known
+from dream.options.known_models import KNOWN_MODELS, find_known
+from dream.options.known_parts import KNOWN_PARTS
 from dream.options.part_table import TEXT_ENCODERS
 from dream.session import Session
 from tests.catalogue.hub_stub import Hub, hub_at_home

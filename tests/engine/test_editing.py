@@ -27,6 +27,7 @@ from dream.engine.silence_libraries import silence_libraries
 from tests.number_formats import save_gguf
 from tests.random_others import make_kontext
 from tests.random_split import make_flux2, make_qwen_edit
+from tests.random_split_latest import make_flux2_dev
 from tests.recipes import recipe
 from tests.split_files import move_weights, save, write_split
 
@@ -52,6 +53,7 @@ def editors(tmp_path_factory: pytest.TempPathFactory) -> tuple[ImageGenerator, P
         make_kontext().save_pretrained(folder / "kontext")
         parts = tmp_path_factory.mktemp("tokenizer")
         make_flux2(parts).save_pretrained(folder / "klein")
+        make_flux2_dev(parts).save_pretrained(folder / "dev")
         make_qwen_edit(parts, plus=False).save_pretrained(folder / "edit")
         make_qwen_edit(parts).save_pretrained(folder / "edit-plus")
     for name, colour in (("red", "#f00"), ("blue", "#00f")):
@@ -66,7 +68,7 @@ def edit(generator: ImageGenerator, model: str, **values: Any) -> tuple[Picture,
     return picture, reported
 
 
-@pytest.mark.parametrize("model", ["kontext", "klein", "edit"])
+@pytest.mark.parametrize("model", ["kontext", "klein", "dev", "edit"])
 def test_an_editor_sees_the_image_and_has_no_strength(
     editors: tuple[ImageGenerator, Path], model: str
 ) -> None:

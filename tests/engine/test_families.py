@@ -135,7 +135,7 @@ def test_flux_2_is_not_taken_for_flux(others: ModelRegistry) -> None:
 def test_a_picture_of_another_size_than_its_line_says_is_refused(
     others: ModelRegistry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("dream.engine.sampling.generation_run._NO_RESIZING", {})
+    monkeypatch.setattr("dream.engine.sampling.generation_run.NO_RESIZING", {})
     generator = create_generator(others.get_model, DeviceConfig())
     small = recipe(model="hunyuan-dit", width=96, height=64, steps=2)
     with pytest.raises(ModelError, match=r"generated \d+x\d+ pixels instead of 96x64"):

@@ -20,6 +20,7 @@ from dream.engine.adapters import weight_merge
 from dream.engine.image_generator import ImageGenerator
 from dream.engine.interface import DeviceConfig
 from dream.engine.silence_libraries import silence_libraries
+from dream.options.family_table import get_family
 from dream.options.lora import Lora
 from tests.random_split import SPLIT
 from tests.random_split_newer import NEWER
@@ -48,7 +49,7 @@ def paint(generator: ImageGenerator, model: str, **settings: Any) -> Picture:
     loaded = generator.load(model, lambda event: None)
     move_weights(loaded.pipe)
     small = {"width": 80, "height": 64, "steps": 2, "cfg_scale": 1.0, "prompt": "a red circle"}
-    return generator.generate(recipe(model=model, **small, **settings), lambda event: None)
+    return generator.generate(recipe(model=model, **small | settings), lambda event: None)
 
 
 @pytest.mark.parametrize("family", [*SPLIT, *NEWER])
@@ -62,14 +63,16 @@ def test_split_files_and_all_in_one_give_the_pixels_of_the_folder(
     )
     registry = ModelRegistry([tmp_path / name for name in ("models", "ComfyUI", "whole")])
     generator = create_generator(registry.get_model, DeviceConfig(max_loaded_models=1))
+    multiple = max(16, get_family(family).multiple)
     folder, split, whole = (
-        paint(generator, name) for name in ("folder", f"my-{family}", f"whole-{family}")
+        paint(generator, name, width=80 if multiple == 16 else 3 * multiple)
+        for name in ("folder", f"my-{family}", f"whole-{family}")
     )
     assert folder.sha256 == split.sha256 == whole.sha256
     assert split.facts["weights"] != whole.facts["weights"]
     info = registry.get_model(f"my-{family}")
     assert info.family == family == registry.get_model("folder").family
-    assert info.missing == () and info.multiple == 16
+    assert info.missing == () and info.multiple == multiple
     assert {part.path.name for part in registry.get_model(f"whole-{family}").parts} <= {
         f"whole-{family}.safetensors",
         "t5",
@@ -77,6 +80,7 @@ def test_split_files_and_all_in_one_give_the_pixels_of_the_folder(
         "qwen3",
         "qwen2.5-vl",
         "gemma2",
+        "llama3",
     }
 
 

@@ -38,6 +38,8 @@ class Piece(NamedTuple):
     width: int
     """Of a text encoder, the width of its words; of the others, the channels of its latents. 0 if
     the shapes do not tell."""
+    length: int = 0
+    """Of a CLIP, how many tokens it takes; otherwise 0."""
 
 
 class Wanted(NamedTuple):
@@ -49,11 +51,14 @@ class Wanted(NamedTuple):
     kind: str
     width: int
     optional: bool = False
+    length: int = 0
+    """Of a CLIP, how many tokens it must take, where these are more than usual."""
 
     def is_met_by(self, piece: Piece) -> bool:
         """Whether a piece is of this kind and width."""
         same = (piece.role, piece.kind) == (self.role, self.kind)
-        return same and (not self.width or piece.width == self.width)
+        fits = not self.width or piece.width == self.width
+        return same and fits and piece.length >= self.length
 
 
 def find_pieces(tensors: Mapping[str, TensorHeader], architecture: str = "") -> tuple[Piece, ...]:
@@ -70,10 +75,25 @@ def find_pieces(tensors: Mapping[str, TensorHeader], architecture: str = "") -> 
 
 
 def find_family(names: TensorNames) -> Family | None:
-    """The family whose denoiser has these names; None if there is none. FLUX.1 is the last: those
-    that came after it have its names and more."""
-    rows = sorted((*OTHERS, *FAMILIES), key=lambda row: row.key == "flux")
+    """The family whose denoiser has these names; None if there is none."""
+    rows = sorted(
+        (*OTHERS, *FAMILIES), key=lambda row: _LAST.index(row.key) if row.key in _LAST else -1
+    )
     return next((row for row in rows if row.marks and names.matches(row.marks)), None)
+
+
+def _find_denoiser(names: TensorNames, tensors: Mapping[str, TensorHeader]) -> Family | None:
+    """The same, where only shapes tell it from another."""
+    family = find_family(names)
+    for side, length, key in family.others if family else ():
+        if measure((side,), tensors) == length:
+            return next(row for row in FAMILIES if row.key == key)
+    return family
+
+
+_LAST = ("flux2", "flux")
+"""Keys of families, in the order in which they are looked for after all others: those that came
+after them have their names and more."""
 
 
 def find_wanted(family: Family, denoiser: Mapping[str, TensorHeader]) -> tuple[Wanted, ...]:
@@ -86,6 +106,7 @@ def find_wanted(family: Family, denoiser: Mapping[str, TensorHeader]) -> tuple[W
             need.kind,
             measure(need.widths, denoiser) or need.width,
             need.optional,
+            need.length,
         )
         for need in family.encoders
     )
@@ -112,21 +133,29 @@ def take(tensors: Mapping[str, TensorHeader], prefix: str) -> dict[str, TensorHe
 _LATENT_SIDES = {
     "kl": (Side("decoder.conv_in.weight", 1),),
     "flux2": (Side("decoder.conv_in.weight", 1),),
+    "dc": (Side("decoder.project_in.conv.weight", 1), Side("decoder.conv_in.weight", 1)),
     "qwen": (Side("decoder.conv1.weight", 1), Side("decoder.conv_in.weight", 1)),
 }
+
+
+_LENGTHS = (
+    Side("text_model.embeddings.position_embedding.weight", 0),
+    Side("positional_embedding", 0),
+)
 
 
 def _find_piece(
     prefix: str, tensors: Mapping[str, TensorHeader], architecture: str
 ) -> Piece | None:
     names = TensorNames(tensors)
-    if (family := find_family(names)) is not None:
+    if (family := _find_denoiser(names, tensors)) is not None:
         return Piece(DENOISER, family.key, prefix, measure(family.latents, tensors))
     words = measure((Side("model.embed_tokens.weight", 0),), tensors)
     for encoder in TEXT_ENCODERS:
         known = bool(words) and architecture == encoder.architecture != ""
         if known or names.matches(encoder.marks) or (words and words == encoder.words):
-            return Piece(TEXT_ENCODER, encoder.key, prefix, measure(encoder.widths, tensors))
+            width = measure(encoder.widths, tensors)
+            return Piece(TEXT_ENCODER, encoder.key, prefix, width, measure(_LENGTHS, tensors))
     for kind, _, marks in VAES:
         if names.matches(marks):
             return Piece(VAE, kind, prefix, measure(_LATENT_SIDES.get(kind, ()), tensors))

@@ -3,7 +3,6 @@ hold all of them."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 
 from dream.catalogue.detect.detected_model import DetectedModel
@@ -14,10 +13,8 @@ from dream.catalogue.detect.pieces import (
     VAE,
     Piece,
     find_wanted,
-    measure,
     take,
 )
-from dream.catalogue.detect.tensors import TensorHeader
 from dream.options.family import Family
 from dream.options.family_table import FAMILIES
 from dream.options.foreign_families import OTHERS
@@ -39,25 +36,18 @@ def classify_denoiser(
         pieces=pieces,
         wanted=find_wanted(family, denoiser),
     )
-    called, place = _refuse(family, denoiser, pieces)
+    called, place = _refuse(family, pieces)
     return replace(detected, called=called, place=place)
 
 
-def _refuse(
-    family: Family, denoiser: Mapping[str, TensorHeader], pieces: tuple[Piece, ...]
-) -> tuple[str, str]:
+def _refuse(family: Family, pieces: tuple[Piece, ...]) -> tuple[str, str]:
     """Why a file of such a family is not loaded, as it completes “PATH …”, and what to do; both
     empty if it is."""
-    other = next(
-        (name for side, length, name in family.others if measure((side,), denoiser) == length), ""
-    )
-    if family.pipeline and not other:
+    if family.pipeline:
         return "", ""
     what = "is a complete model of" if len(pieces) > 1 else "contains only the denoiser of"
     hint = f"to download its folder: !import_model {family.hub}" if family.hub else family.instead
-    if other:
-        hint = "use its folder in diffusers layout"
-    return f"{what} {other or family.title}, which is not supported as a single file", hint
+    return f"{what} {family.title}, which is not supported as a single file", hint
 
 
 def classify_part(common: DetectedModel, pieces: tuple[Piece, ...]) -> DetectedModel:

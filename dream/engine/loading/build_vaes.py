@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import diffusers
 import torch
 from accelerate import init_empty_weights
 from diffusers.loaders.single_file_utils import (
+    convert_autoencoder_dc_checkpoint_to_diffusers,
     convert_ldm_vae_checkpoint,
     convert_wan_vae_to_diffusers,
 )
@@ -81,7 +82,68 @@ def _qwen_config(shapes: Mapping[str, torch.Tensor]) -> dict[str, Any]:
     }
 
 
+def _dc(tensors: Tensors, detected: DetectedModel) -> tuple[Any, Tensors]:
+    """Sana's: the deep compression autoencoder of 32 x 32 pixels (Chen et al. 2024,
+    arXiv:2410.10733)."""
+    original = "encoder.project_in.conv.weight" in tensors
+    converted: Tensors = (
+        convert_autoencoder_dc_checkpoint_to_diffusers(dict(tensors)) if original else tensors
+    )
+    with init_empty_weights():
+        model = diffusers.AutoencoderDC.from_config(_dc_config(converted))
+    return model, converted
+
+
+def _dc_config(shapes: Mapping[str, torch.Tensor]) -> dict[str, Any]:
+    """What shapes do not say is as in Sana's."""
+    config: dict[str, Any] = {
+        "latent_channels": shapes["decoder.conv_in.weight"].shape[1],
+        "downsample_block_type": "conv",
+        "upsample_block_type": "interpolate",
+        "scaling_factor": 0.41407,
+    }
+    for side, blocks in (("encoder", "down_blocks"), ("decoder", "up_blocks")):
+        levels = [_dc_level(shapes, f"{side}.{blocks}.{n}.") for n in range(_DC_LEVELS)]
+        levels = [level for level in levels if level.layers]
+        config |= {
+            f"{side}_block_out_channels": [level.channels for level in levels],
+            f"{side}_layers_per_block": [level.layers for level in levels],
+            f"{side}_block_types": [
+                "EfficientViTBlock" if level.kernel else "ResBlock" for level in levels
+            ],
+            f"{side}_qkv_multiscales": [
+                (level.kernel,) if level.kernel else () for level in levels
+            ],
+        }
+    return config
+
+
+_DC_LEVELS = 10
+"""At most."""
+
+
+class _Level(NamedTuple):
+    channels: int
+    layers: int
+    kernel: int
+    """Of its attention; 0 if it has none."""
+
+
+def _dc_level(shapes: Mapping[str, torch.Tensor], start: str) -> _Level:
+    """A level's blocks, without the one that halves or doubles its sides."""
+    channels = layers = kernel = 0
+    for name, tensor in shapes.items():
+        if not name.startswith(start):
+            continue
+        if name.endswith((".conv2.weight", ".attn.to_out.weight")):
+            channels, layers = tensor.shape[0], layers + 1
+        elif name.endswith(".attn.to_qkv_multiscale.0.proj_in.weight"):
+            kernel = tensor.shape[-1]
+    return _Level(channels, layers, kernel)
+
+
 OTHER_VAES: Mapping[str, Callable[[Tensors, DetectedModel], tuple[Any, Tensors]]] = {
+    "dc": _dc,
     "flux2": _flux2,
     "qwen": _qwen,
 }

@@ -11,6 +11,8 @@ from typing import Any
 
 from transformers import CLIPTokenizer
 
+from dream.engine.loading.byte_letters import list_byte_letters
+
 VOCAB_SIZE = 49408
 """Tokens: 256 bytes, the same at the end of a word, 48,894 pairs, and two special tokens."""
 
@@ -28,7 +30,7 @@ def build_clip_tokenizer(pad: str = "<|endoftext|>") -> Any:
     _, _, lines = gzip.decompress(_MERGES.read_bytes()).decode("utf-8").partition("\n")
     halves = lines.split()
     merges = list(zip(halves[::2], halves[1::2], strict=True))
-    letters = _letters()
+    letters = list_byte_letters()
     words = [
         *letters,
         *(letter + "</w>" for letter in letters),
@@ -47,9 +49,3 @@ def build_tokenizer_from_metadata(files: Mapping[str, str]) -> Any:
             (Path(folder) / name).write_text(files.get(name, "{}"), "utf-8")
         json.loads(files.get("tokenizer.json", ""))
         return CLIPTokenizer.from_pretrained(folder, local_files_only=True)
-
-
-def _letters() -> list[str]:
-    """A visible character for each byte, in CLIP's order: the printable bytes first."""
-    printable = [*range(33, 127), *range(161, 173), *range(174, 256)]
-    return [*map(chr, printable), *map(chr, range(256, 256 + 256 - len(printable)))]

@@ -1,12 +1,16 @@
-"""Denoisers whose original names diffusers converts, or which a few patterns rename: AuraFlow's and
-PixArt's. See `key_maps`."""
+"""Denoisers whose original names diffusers converts, or which a few patterns rename: AuraFlow's,
+PixArt's and Sana's. See `key_maps`."""
 
 from __future__ import annotations
 
 import re
+from math import isqrt
 
 import torch
-from diffusers.loaders.single_file_utils import convert_auraflow_transformer_checkpoint_to_diffusers
+from diffusers.loaders.single_file_utils import (
+    convert_auraflow_transformer_checkpoint_to_diffusers,
+    convert_sana_transformer_to_diffusers,
+)
 
 Tensors = dict[str, torch.Tensor]
 
@@ -15,6 +19,10 @@ _PIXART_NAMES: tuple[tuple[str, str], ...] = (
     (r"^y_embedder\.y_proj\.fc([12])\.", r"caption_projection.linear_\1."),
     (r"^t_embedder\.mlp\.0\.", "adaln_single.emb.timestep_embedder.linear_1."),
     (r"^t_embedder\.mlp\.2\.", "adaln_single.emb.timestep_embedder.linear_2."),
+    (r"^csize_embedder\.mlp\.0\.", "adaln_single.emb.resolution_embedder.linear_1."),
+    (r"^csize_embedder\.mlp\.2\.", "adaln_single.emb.resolution_embedder.linear_2."),
+    (r"^ar_embedder\.mlp\.0\.", "adaln_single.emb.aspect_ratio_embedder.linear_1."),
+    (r"^ar_embedder\.mlp\.2\.", "adaln_single.emb.aspect_ratio_embedder.linear_2."),
     (r"^t_block\.1\.", "adaln_single.linear."),
     (r"^final_layer\.linear\.", "proj_out."),
     (r"^final_layer\.", ""),
@@ -35,6 +43,14 @@ PIXART_POSITIONS = "pos_embed"
 """In PixArt's files: one for each patch of the images that it was trained on. They are computed."""
 _PIXART_UNUSED = (PIXART_POSITIONS, "y_embedder.y_embedding")
 """Also the words of an empty prompt, which training needed."""
+
+
+def pixart_positions(family: str, count: int) -> dict[str, float]:
+    """What the number of these positions says about a transformer's configuration; as in diffusers'
+    own conversion, the two families differ below 512 pixels."""
+    side = 2 * isqrt(count)
+    scale = side / 64 if family == "pixart" else max(side // 64, 1)
+    return {"sample_size": side, "interpolation_scale": scale}
 
 
 def convert_pixart(tensors: Tensors) -> Tensors:
@@ -60,3 +76,25 @@ def convert_auraflow(tensors: Tensors) -> Tensors:
     if missing := [name for name, tensor in converted.items() if tensor is None]:
         raise KeyError(missing[0])
     return {**converted, **left}  # what is left is not the model's, and is named
+
+
+_SANA_NORMS: tuple[tuple[str, str], ...] = (
+    (r"^blocks\.(\d+)\.attn\.([qk])_norm\.", r"transformer_blocks.\1.attn1.norm_\2."),
+    (r"^blocks\.(\d+)\.cross_attn\.([qk])_norm\.", r"transformer_blocks.\1.attn2.norm_\2."),
+)
+"""Patterns, and what they become: norms of Sana 1.5, which diffusers' function does not know."""
+_SANA_UNUSED = ("pos_embed", "y_embedder.y_embedding")
+"""As in PixArt's files; diffusers' function needs them."""
+
+
+def convert_sana(tensors: Tensors) -> Tensors:
+    """Sana's weights by the names of SanaTransformer2DModel. Raises KeyError for a weight that
+    lacks."""
+    left = dict.fromkeys(_SANA_UNUSED, torch.empty(0)) | tensors
+    converted = convert_sana_transformer_to_diffusers(left)
+    for name, tensor in left.items():  # what is no norm is not the model's, and is named
+        for pattern, new in _SANA_NORMS:
+            name = re.sub(pattern, new, name)
+        converted[name] = tensor
+    named: Tensors = converted
+    return named

@@ -18,7 +18,7 @@ from diffusers.loaders.single_file_utils import (
     convert_z_image_transformer_checkpoint_to_diffusers,
 )
 
-from dream.engine.loading.diffusers_maps import convert_auraflow, convert_pixart
+from dream.engine.loading.diffusers_maps import convert_auraflow, convert_pixart, convert_sana
 
 Tensors = dict[str, torch.Tensor]
 
@@ -149,6 +149,10 @@ def _convert_lumina(tensors: Tensors) -> Tensors:
     return converted
 
 
+def _keep(tensors: Tensors) -> Tensors:
+    return tensors
+
+
 def _convert_qwen(tensors: Tensors) -> Tensors:
     """Qwen-Image's files have diffusers' names, but for a mark of Edit-2511 without a weight."""
     return {name: tensor for name, tensor in tensors.items() if name != QWEN_ZERO_TIME}
@@ -209,10 +213,12 @@ CONVERTERS: Mapping[str, tuple[Converter, tuple[str, ...]]] = {
         ("double_blocks.",),
     ),
     "FluxTransformer2DModel": (_convert_flux, ("double_blocks.",)),
+    "HiDreamImageTransformer2DModel": (_keep, ()),  # its files have diffusers' names
     "Krea2Transformer2DModel": (_convert_krea2, ("txtfusion.",)),
     "Lumina2Transformer2DModel": (_convert_lumina, ("cap_embedder.",)),
     "PixArtTransformer2DModel": (convert_pixart, ("t_block.",)),
     "QwenImageTransformer2DModel": (_convert_qwen, (QWEN_ZERO_TIME,)),
+    "SanaTransformer2DModel": (convert_sana, ("t_block.",)),
     "SD3Transformer2DModel": (convert_sd3_transformer_checkpoint_to_diffusers, ("joint_blocks.",)),
     "ZImageTransformer2DModel": (
         convert_z_image_transformer_checkpoint_to_diffusers,

@@ -12,12 +12,12 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from inspect import signature
-from math import isqrt
 from pathlib import Path
 from typing import Any
 
 import diffusers
 import torch
+import transformers
 from accelerate import init_empty_weights
 
 from dream.catalogue.detect import DetectedModel, detect
@@ -31,8 +31,12 @@ from dream.engine.loading.build_vaes import load_vae_of_kind
 from dream.engine.loading.checkpoint import open_tensors
 from dream.engine.loading.clip_tokenizer import build_clip_tokenizer
 from dream.engine.loading.components import load_tokenizer
-from dream.engine.loading.diffusers_maps import PIXART_POSITIONS
+from dream.engine.loading.diffusers_maps import PIXART_POSITIONS, pixart_positions
 from dream.engine.loading.key_maps import QWEN_ZERO_TIME, convert_names
+from dream.engine.loading.mistral_tokenizer import (
+    build_mistral_tokenizer,
+    read_mistral_tokenizer,
+)
 from dream.engine.loading.mmap_file import MappedFile
 from dream.engine.loading.qwen_processor import build_processor
 from dream.engine.loading.shared_encoders import EncoderKey, SharedEncoders
@@ -130,8 +134,8 @@ def _load_denoiser(
     config = infer_transformer_config(family.transformer, converted)
     if QWEN_ZERO_TIME in own:
         config["zero_cond_t"] = True
-    if PIXART_POSITIONS in own:
-        config["sample_size"] = 2 * isqrt(own[PIXART_POSITIONS].shape[1])
+    if PIXART_POSITIONS in own and family.transformer == "PixArtTransformer2DModel":
+        config |= pixart_positions(family.key, own[PIXART_POSITIONS].shape[1])
     with init_empty_weights():
         model = getattr(diffusers, family.transformer).from_config(config)
     _, mapped = files.open(detected.path)
@@ -143,14 +147,15 @@ def _load_part(
     part: PartFile, info: ModelInfo, files: _Files, placement: Placement, shared: SharedEncoders
 ) -> Any:
     if part.part.startswith("tokenizer"):
-        return load_tokenizer(_tokenizer_class(part), part.path)
+        return _load_tokenizer(part, files)
     detected, mapped = files.open(part.path)
     if part.part == "vae":
         own = files.take(part.path, part.prefix)
         if part.kind == "kl":
             return build_vae(own, {}, replace(detected, family=info.family), placement, mapped)
         return load_vae_of_kind(part.kind, own, detected, placement, mapped)
-    projected = info.family == "sd3"
+    needs = get_family(info.family).encoders
+    projected = any(need.projected for need in needs if need.part == part.part)
     own = files.take(part.path, part.prefix)
     towers = [one.path for one in info.parts if one.part == VISION and one.kind == part.kind]
     for tower in towers:
@@ -171,6 +176,19 @@ def _load_part(
     stamps = [(path, get_file_stamp(path)) for path in (part.path, *towers)]
     details = part.prefix, variant, placement, tuple(stamps)
     return shared.get(EncoderKey(part.path, details), load)
+
+
+def _load_tokenizer(part: PartFile, files: _Files) -> Any:
+    if part.prefix:  # inside the file of its text encoder
+        tensor = files.open(part.path)[1].tensors[part.prefix]
+        return build_mistral_tokenizer(tensor.numpy().tobytes())
+    if part.kind == "mistral3":
+        return read_mistral_tokenizer(part.path)
+    if part.kind == "llama3":  # whose copies on the hub pad on the other side
+        return transformers.PreTrainedTokenizerFast.from_pretrained(
+            part.path, local_files_only=True, padding_side="right"
+        )
+    return load_tokenizer(_tokenizer_class(part), part.path)
 
 
 def _tokenizer_class(part: PartFile) -> str:

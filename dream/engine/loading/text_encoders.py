@@ -144,8 +144,58 @@ def _without_head(tensors: Tensors, prefix: str) -> Tensors:
     }
 
 
+_MISTRAL_LAYERS = 30
+"""Those that FLUX.2 dev reads: after its 10th, 20th and 30th. The whole model has 40."""
+
+
+def _mistral3(tensors: Tensors) -> tuple[Any, Tensors]:
+    """Without what nobody reads: the layers after the last that is read, and the norm after them.
+    Some files lack them."""
+    keys = tensors["model.layers.0.self_attn.k_proj.weight"].shape[0]
+    head = 128 if keys % 128 == 0 else keys
+    config = decoder_config(tensors, head)
+    layers = min(config["num_hidden_layers"], _MISTRAL_LAYERS)
+    model = build_empty(
+        transformers.MistralModel,
+        transformers.MistralConfig(
+            **{**config, "num_hidden_layers": layers},
+            head_dim=head,
+            rms_norm_eps=1e-5,
+            rope_parameters={"rope_type": "default", "rope_theta": 1e9},
+            sliding_window=None,
+            max_position_embeddings=131_072,
+        ),
+    )
+    model.norm = torch.nn.Identity()
+    unread = ("norm.", *(f"layers.{n}." for n in range(layers, config["num_hidden_layers"])))
+    named = _without_head(tensors, "model.")
+    return model, {n: tensor for n, tensor in named.items() if not n.startswith(unread)}
+
+
+def _llama3(tensors: Tensors) -> tuple[Any, Tensors]:
+    keys = tensors["model.layers.0.self_attn.k_proj.weight"].shape[0]
+    head = 128 if keys % 128 == 0 else keys
+    config = transformers.LlamaConfig(
+        **decoder_config(tensors, head),
+        head_dim=head,
+        rms_norm_eps=1e-5,
+        rope_parameters={
+            "rope_type": "llama3",
+            "rope_theta": 5e5,
+            "factor": 8.0,
+            "low_freq_factor": 1.0,
+            "high_freq_factor": 4.0,
+            "original_max_position_embeddings": 8192,
+        },
+        max_position_embeddings=131_072,
+    )
+    return build_empty(transformers.LlamaModel, config), _without_head(tensors, "model.")
+
+
 _BUILDERS: Mapping[str, Callable[[Tensors], tuple[Any, Tensors]]] = {
     "gemma2": _gemma2,
+    "llama3": _llama3,
+    "mistral3": _mistral3,
     "qwen2.5-vl": build_qwen25_vl,
     "qwen3": _qwen3,
     "qwen3-vl": build_qwen3_vl,

@@ -19,6 +19,18 @@ _SD3_HEAD = 64
 _AURAFLOW_HEAD = 256
 """Width of a head of attention in AuraFlow, whose norms have no weights."""
 _PIXART_HEADS = 16
+_PIXART_SIZE = "adaln_single.emb.resolution_embedder.linear_1.weight"
+"""In PixArt-α for 1024 pixels: it is told an image's size and aspect ratio."""
+_HIDREAM_HEAD = 128
+"""Width of a head of attention in HiDream-I1, whose norms are as wide as all heads."""
+_SANA_HEAD = 32
+"""Width of a head of Sana's linear attention."""
+_SANA_CROSS_HEAD = 112
+"""Width of a head of its other attention in the models of 1.6 and 4.8 billion weights; that of 600
+million has 16 heads."""
+_SANA_SMALL_HEADS = 16
+_LLAMA_LAYERS = 32
+"""Of Llama 3.1 8B. HiDream-I1's first 32 blocks read one each, and the others the last."""
 
 
 def infer_transformer_config(kind: str, shapes: Shapes) -> dict[str, Any]:
@@ -201,7 +213,55 @@ def _pixart(shapes: Shapes) -> dict[str, Any]:
         "num_attention_heads": _PIXART_HEADS,
         "cross_attention_dim": shapes["transformer_blocks.0.attn2.to_k.weight"].shape[1],
         "caption_channels": shapes["caption_projection.linear_1.weight"].shape[1],
-        "use_additional_conditions": False,
+        "use_additional_conditions": _PIXART_SIZE in shapes,
+    }
+
+
+def _hidream(shapes: Shapes) -> dict[str, Any]:
+    width, channels = shapes["x_embedder.proj.weight"].shape
+    layers, singles = (
+        _count(shapes, f"{kind}_stream_blocks.{{}}.block.attn1.to_q.weight")
+        for kind in ("double", "single")
+    )
+    words = "caption_projection.{}.linear.weight"
+    last = layers + singles  # for T5; those before it are for Llama
+    return {
+        "patch_size": 2,
+        "in_channels": channels // 4,
+        "out_channels": shapes["final_layer.linear.weight"].shape[0] // 4,
+        "num_layers": layers,
+        "num_single_layers": singles,
+        "attention_head_dim": _HIDREAM_HEAD,
+        "num_attention_heads": width // _HIDREAM_HEAD,
+        "caption_channels": [shapes[words.format(n)].shape[1] for n in (last, 0)],
+        "text_emb_dim": shapes["p_embedder.pooled_embedder.linear_1.weight"].shape[1],
+        "num_routed_experts": shapes["double_stream_blocks.0.block.ff_i.gate.weight"].shape[0],
+        "num_activated_experts": 2,
+        "axes_dims_rope": _axes(_HIDREAM_HEAD, (64, 32, 32)),
+        "max_resolution": [128, 128],
+        "llama_layers": [min(n, _LLAMA_LAYERS - 1) for n in range(last)],
+    }
+
+
+def _sana(shapes: Shapes) -> dict[str, Any]:
+    width, channels = shapes["patch_embed.proj.weight"].shape[:2]
+    heads = width // _SANA_CROSS_HEAD if width % _SANA_CROSS_HEAD == 0 else _SANA_SMALL_HEADS
+    block = "transformer_blocks.{}."
+    hidden = shapes[f"{block.format(0)}ff.conv_inverted.weight"].shape[0] // 2
+    normed = f"{block.format(0)}attn1.norm_q.weight" in shapes
+    return {
+        "in_channels": channels,
+        "out_channels": shapes["proj_out.weight"].shape[0],
+        "num_attention_heads": width // _SANA_HEAD,
+        "attention_head_dim": _SANA_HEAD,
+        "num_layers": _count(shapes, f"{block}attn1.to_q.weight"),
+        "num_cross_attention_heads": heads,
+        "cross_attention_head_dim": width // heads,
+        "cross_attention_dim": width,
+        "caption_channels": shapes["caption_projection.linear_1.weight"].shape[1],
+        "mlp_ratio": hidden / width,
+        "sample_size": 32,
+        "qk_norm": "rms_norm_across_heads" if normed else None,
     }
 
 
@@ -210,10 +270,12 @@ _CONFIGS: Mapping[str, Callable[[Shapes], dict[str, Any]]] = {
     "ChromaTransformer2DModel": _chroma,
     "Flux2Transformer2DModel": _flux2,
     "FluxTransformer2DModel": _flux,
+    "HiDreamImageTransformer2DModel": _hidream,
     "Krea2Transformer2DModel": _krea2,
     "Lumina2Transformer2DModel": _lumina2,
     "PixArtTransformer2DModel": _pixart,
     "QwenImageTransformer2DModel": _qwen_image,
+    "SanaTransformer2DModel": _sana,
     "SD3Transformer2DModel": _sd3,
     "ZImageTransformer2DModel": _z_image,
 }

@@ -32,6 +32,7 @@ from dream.engine.sampling.intermediates import Intermediates, find_obstacle
 from dream.engine.sampling.perturbed_attention import get_pag_pipeline
 from dream.engine.sampling.preview import Previewer, Previewers, ThrottledPreview
 from dream.engine.sampling.provenance import collect_provenance
+from dream.engine.sampling.requested_size import NO_RESIZING, keep_requested_size
 from dream.engine.sampling.step_cache import use_step_cache
 from dream.engine.sampling.step_callback import StepCallback
 from dream.engine.sampling.symmetry import Symmetry
@@ -41,9 +42,6 @@ from dream.engine.tasks.strength import count_steps, refine_steps
 from dream.engine.vision.depth_conditioning import add_depth_conditioning
 from dream.inputs import resize_to_cover
 from dream.options.family_table import get_family
-
-_NO_RESIZING = {"use_resolution_binning": False, "_auto_resize": False}
-"""Pipelines that would choose another size generate the requested one."""
 
 
 @dataclass(frozen=True)
@@ -125,7 +123,7 @@ class GenerationRun:
         steps = self._steps(recipe, call.steps, symmetry)
         arguments = {
             **call.arguments,
-            **_NO_RESIZING,
+            **NO_RESIZING,
             "max_area": recipe.width * recipe.height,
             "pag_scale": recipe.pag,
             "generator": source,
@@ -145,6 +143,7 @@ class GenerationRun:
                 self._condition(recipe, call) as conditioning,
                 add_depth_conditioning(pipe, inputs.depth),
                 rescale_guidance(pipe, here, recipe.cfg_scale),
+                keep_requested_size(pipe, recipe),
             ):
                 whole = {**conditioning, **arguments, **shown}
                 used = {name: value for name, value in whole.items() if name in accepted}

@@ -41,14 +41,17 @@ def build_prompt_args(
 def get_truncated_text(pipe: Any, text: str) -> str:
     """The end of the text that no text encoder of the pipeline takes; empty if none."""
     return min(
-        (_truncated_end(tokenizer, text) for tokenizer in _tokenizers(pipe)), key=len, default=""
+        (_truncated_end(tokenizer, text) for tokenizer in list_tokenizers(pipe)),
+        key=len,
+        default="",
     )
 
 
-def _tokenizers(pipe: Any) -> Iterator[Any]:
+def list_tokenizers(pipe: Any) -> Iterator[Any]:
+    """The tokenizers of a pipeline, in its order."""
     for name, part in pipe.components.items():
         if name.startswith("tokenizer") and part is not None:
-            yield part
+            yield getattr(part, "tokenizer", part)  # FLUX.2 dev has a processor in its place
 
 
 def _truncated_end(tokenizer: Any, text: str) -> str:
