@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,13 +11,15 @@ from typing import Any
 
 from dream.catalogue.detect import detect, read_header
 from dream.catalogue.detect.lora_family import detect_lora_family, find_rank
-from dream.core.bounded_reading import parse_json, read_json
+from dream.core.bounded_reading import open_regular, parse_json, read_json
 from dream.core.errors import ModelError
 from dream.core.plain_text import remove_controls
 from dream.options.family_table import get_family
 
 _MAX_TRIGGERS = 5
 _MAX_TRIGGER_LENGTH = 60
+_LARGEST_OFFSET = 2**62 - 1
+"""Of a damaged file's header, so that it is no error of another kind."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,6 +68,25 @@ def read_output_name(path: Path) -> str:
         return read_header(path).metadata.get("ss_output_name", "")
     except ModelError:
         return ""
+
+
+def read_tensors_digest(path: Path) -> str:
+    """The SHA-256 of a LoRA's tensors, 64 hex digits, as its trainer wrote it; empty if the header
+    does not say it. Raises ModelError."""
+    digest = read_header(path).metadata.get("sshs_model_hash", "").casefold()
+    return digest if re.fullmatch(r"[0-9a-f]{64}", digest) else ""
+
+
+def hash_tensors(path: Path) -> str:
+    """The hash by which AUTOMATIC1111 names a LoRA: the SHA-256 of a safetensors file without its
+    header, or of all of another file; 64 hex digits. Raises OSError."""
+    digest = hashlib.sha256()
+    with open_regular(path) as file:
+        if path.suffix.lower() == ".safetensors":
+            file.seek(8 + (int.from_bytes(file.read(8), "little") & _LARGEST_OFFSET))
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
 
 
 def _triggers(path: Path, metadata: Mapping[str, str]) -> Iterator[str]:

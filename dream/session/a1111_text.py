@@ -20,7 +20,7 @@ from dream.line import format_changes
 from dream.options.foreign_names import A1111_SAMPLERS, A1111_SCHEDULES
 from dream.options.lora import Lora
 from dream.options.option_type import format_number
-from dream.options.syntax_table import A1111
+from dream.options.syntax_table import A1111, NO_NORM
 from dream.prompt import PromptError, convert_to_a1111, parse_prompt, split_negative
 from dream.session.foreign_lines import find_nearest
 from dream.session.foreign_models import ModelLookup
@@ -134,6 +134,8 @@ def _pairs(request: Request, weights: str) -> Iterator[tuple[str, str]]:
         yield "Denoising strength", format_number(request.strength)
     if clip_skip := getattr(request, "clip_skip", None):
         yield "Clip skip", str(clip_skip)
+    if request.weighting == NO_NORM:
+        yield "Emphasis", "No norm"
     yield "RNG", "CPU"
     if request.seamless:
         yield "Tiling", "True"

@@ -11,14 +11,21 @@ from dream.core.request import FLAGS, Request
 from dream.gallery.readers.record import A1111, INVOKEAI, PLAIN, ForeignRecord, to_number
 from dream.line import quote, read_leniently
 from dream.options.foreign_names import find_sampling
-from dream.options.lora import MAX_LORAS, Lora
+from dream.options.lora import MAX_LORAS, Hypernet, Lora
 from dream.options.variations import Variation
 from dream.session.foreign_models import NO_LOOKUP, ModelLookup
 from dream.session.templates import protect_words
 
-_LORA = re.compile(r"<(lora|lyco|hypernet):([^<>:]{1,200})(:[^<>]{0,60})?>", re.IGNORECASE)
+_NETWORK = re.compile(r"<(lora|lyco|hypernet):([^<>:]{1,200})(:[^<>]{0,60})?>", re.IGNORECASE)
+_OTHER_NETWORK = re.compile(r"<\w{1,40}:[^<>]{1,200}>")
+_COMMENT = re.compile(r"#[^\n]*")
 _BRACKETS_MEAN_LESS = ("AUTOMATIC1111", "Forge", "Forge Neo", "SD.Next", "NovelAI", "dream")
 """Programs in whose prompts [words] weigh less; in others of that syntax they are words."""
+_FORGE = ("Forge", "Forge Neo")
+_DROP_NETWORKS = ("AUTOMATIC1111", *_FORGE)
+"""Programs that ignore `<kind:…>` of a kind that they do not know."""
+_COMMENTS_SINCE = (1, 8)
+"""The version of AUTOMATIC1111 since which `#` begins a comment."""
 
 
 class Nearest(NamedTuple):
@@ -44,7 +51,8 @@ def find_nearest(record: ForeignRecord, lookup: ModelLookup = NO_LOOKUP) -> Near
         except (TypeError, ValueError, AttributeError, OverflowError):
             pass
         left_out.append(f"{name} {value}")
-    prompt, negative = _prompt(record.prompt, record), _prompt(record.negative, record)
+    prompt = _prompt(record.prompt, record, left_out)
+    negative = _prompt(record.negative, record, left_out)
     request = Request(prompt=prompt, negative=negative, **values)
     if record.tool == "dream":
         if record.switches:
@@ -97,6 +105,8 @@ def _values(
             left_out.append(f"VAE {record.vae} (not found here)")
         yield "vae", vae or None
     yield "lora", _loras(record, lookup, left_out)
+    yield "hypernet", _hypernets(record, lookup, left_out)
+    yield "weighting", record.weighting or None
     yield from _newer_fields(record, left_out)
 
 
@@ -115,19 +125,38 @@ def _loras(
 ) -> tuple[Lora, ...] | None:
     """Those of the record and, in AUTOMATIC1111's syntax, of the prompt that are here."""
     known: list[Lora] = [Lora(*lora) for lora in record.loras]
-    if record.syntax == A1111 and record.tool != "dream":
-        for match in _LORA.finditer(record.prompt):
-            if match[1].casefold() == "hypernet":
-                left_out.append(f"hypernetwork {match[2]}")
-            else:
-                known.append(_parse_inline(match[2], match[3] or ""))
+    known += (_parse_inline(name, weights) for name, weights in _find_inline(record, "lora"))
+    digests = dict(record.lora_digests)
     here = []
     for lora in known[:MAX_LORAS]:
-        if name := lookup.find_lora(lora.name):
+        if name := lookup.find_lora(lora.name, digests.get(lora.name, "")):
             here.append(lora._replace(name=name))
         else:
             left_out.append(f"LoRA {lora.name} {lora.weight:g} (not found here)")
     return tuple(here) or None
+
+
+def _hypernets(
+    record: ForeignRecord, lookup: ModelLookup, left_out: list[str]
+) -> tuple[Hypernet, ...] | None:
+    """Those in a prompt of AUTOMATIC1111's syntax that are here."""
+    here = []
+    for name, weights in list(_find_inline(record, "hypernet"))[:MAX_LORAS]:
+        if found := lookup.find_hypernet(name):
+            weight = to_number(weights.removeprefix(":"))
+            here.append(Hypernet(found, 1.0 if weight is None else weight))
+        else:
+            left_out.append(f"hypernetwork {name} (not found here)")
+    return tuple(here) or None
+
+
+def _find_inline(record: ForeignRecord, kind: str) -> Iterator[tuple[str, str]]:
+    """Names and weights of the networks of a kind that a prompt of AUTOMATIC1111's syntax has."""
+    if record.syntax != A1111 or record.tool == "dream":
+        return
+    for match in _NETWORK.finditer(record.prompt):
+        if (match[1].casefold() == "hypernet") == (kind == "hypernet"):
+            yield match[2], match[3] or ""
 
 
 def _parse_inline(name: str, weights: str) -> Lora:
@@ -141,18 +170,36 @@ def _parse_inline(name: str, weights: str) -> Lora:
     return Lora(name, weight, None if text in (None, weight) else text)
 
 
-def _prompt(text: str, record: ForeignRecord) -> str:
+def _prompt(text: str, record: ForeignRecord, left_out: list[str]) -> str:
     """The prompt in one line, for the syntax that the line has."""
-    text = re.sub(r"\s*[\r\n]+\s*", " ", text).strip()
     if record.tool == "dream":
-        return text
-    supported = "syntax" in FLAGS
-    if record.syntax == A1111 and _LORA.search(text):
-        text = re.sub(r"\s{2,}", " ", _LORA.sub("", text)).strip(" ,")
-    keeps = supported and record.tool in _BRACKETS_MEAN_LESS
+        return _join_lines(text)
+    if record.syntax == A1111:
+        text = _remove_comments(text, record)
+        words = _NETWORK.sub("", text)
+        if record.tool in _DROP_NETWORKS:
+            left_out += _OTHER_NETWORK.findall(words)
+            words = _OTHER_NETWORK.sub("", words)
+        text = text if words == text else re.sub(r"\s{2,}", " ", _join_lines(words)).strip(" ,")
+    joined = _join_lines(text)
+    keeps = "syntax" in FLAGS and record.tool in _BRACKETS_MEAN_LESS
     if not keeps and not (record.syntax == INVOKEAI and record.version.startswith("2")):
-        text = re.sub(r"(?<!\\)[\[\]]", r"\\\g<0>", text)
-    return text
+        joined = re.sub(r"(?<!\\)[\[\]]", r"\\\g<0>", joined)
+    return joined
+
+
+def _join_lines(text: str) -> str:
+    return re.sub(r"\s*[\r\n]+\s*", " ", text).strip()
+
+
+def _remove_comments(text: str, record: ForeignRecord) -> str:
+    """The prompt without comments, which end with their line; where the program has none, `#` is
+    a letter."""
+    numbers = tuple(map(int, re.findall(r"\d{1,4}", record.version)[:2]))
+    newer = record.tool == "AUTOMATIC1111" and numbers >= _COMMENTS_SINCE
+    if newer or record.tool in _FORGE:
+        return _COMMENT.sub("", text)
+    return re.sub(r"(?<!\\)#", r"\\#", text)
 
 
 def _clean(text: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 
@@ -16,7 +17,8 @@ from dream.core.weight_digests import find_digest_file
 from dream.gallery.readers import ForeignRecord
 from dream.line import parse_line
 from dream.options.foreign_names import find_sampling
-from dream.options.lora import Lora
+from dream.options.lora import Hypernet, Lora
+from dream.prompt import parse_prompt
 from dream.session import Session
 from dream.session.foreign_lines import find_nearest
 from dream.session.foreign_models import ModelLookup
@@ -25,6 +27,7 @@ from dream.session.line_sources import read_lines, read_pasted
 from tests import foreign_samples
 from tests.fakes import FakeEngine, fake_session
 from tests.foreign_samples import FOLDER, save_png
+from tests.session.test_adapters import write_lora
 
 
 @pytest.fixture
@@ -96,8 +99,11 @@ def test_a_model_is_found_by_hash_before_its_name(
 
 
 class AnyLora(ModelLookup):
-    def find_lora(self, name: str) -> str:
+    def find_lora(self, name: str, digest: str = "") -> str:
         return "" if name == "gone" else name
+
+    def find_hypernet(self, name: str) -> str:
+        return "" if name == "h" else name
 
 
 @pytest.mark.parametrize(
@@ -115,7 +121,80 @@ def test_loras_of_a_prompt_become_switches(inline: str, lora: Lora) -> None:
     text = f"a <lora:{inline}> cat <lora:gone:1>, <hypernet:h:1>"
     nearest = find_nearest(ForeignRecord(tool="x", prompt=text, syntax="a1111"), AnyLora(None))
     assert nearest.request == Request(prompt="a cat", syntax="a1111", lora=(lora,))
-    assert nearest.left_out == ("hypernetwork h", "LoRA gone 1 (not found here)")
+    missing = ("LoRA gone 1 (not found here)", "hypernetwork h (not found here)")
+    assert nearest.left_out == missing
+
+
+def test_hypernetworks_of_a_prompt_become_switches() -> None:
+    text = "a <hypernet:anime:0.6> cat <hypernet:ink>"
+    nearest = find_nearest(ForeignRecord(tool="x", prompt=text, syntax="a1111"), AnyLora(None))
+    assert nearest.request.hypernet == (Hypernet("anime", 0.6), Hypernet("ink"))
+    assert nearest.request.prompt == "a cat" and not nearest.left_out
+
+
+def test_a_renamed_lora_is_found_by_its_hash(session: Session, tmp_path: Path) -> None:
+    """The hash of the file without its header, or the one that its trainer wrote there; in
+    A1111's text its first twelve digits."""
+    folder = tmp_path / "models/loras"
+    write_lora(folder / "renamed.safetensors", 640)
+    write_lora(folder / "kohya.safetensors", sshs_model_hash="ab" * 32, ss_output_name="Ink XL")
+    data = (folder / "renamed.safetensors").read_bytes()
+    header = 8 + int.from_bytes(data[:8], "little")
+    digest = hashlib.sha256(data[header:]).hexdigest()[:12]
+    hashes = f'Lora hashes: "gone: {digest}, old name: abababababab"'
+    end = f"Steps: 2, Sampler: Euler, Seed: 1, Size: 64x64, {hashes}, Version: v1.10.1"
+    prompt = "a <lora:gone:0.5> <lora:old name:1> <lora:ink xl:2> <lora:other:1>"
+    notes: list[str] = []
+    line = read_pasted(f"{prompt}\n{end}", notes.append, ModelLookup(session.registry))
+    assert line is not None
+    wanted = (Lora("renamed", 0.5), Lora("kohya"), Lora("kohya", 2))
+    assert parse_line(line).lora == wanted
+    assert "LoRA other 1 (not found here)" in notes[0] and "gone" not in notes[0]
+    damaged = folder / "damaged.safetensors"
+    damaged.write_bytes(b"\xff" * 99)
+    assert ModelLookup(session.registry).find_lora("x", digest) == "renamed"
+
+
+@pytest.mark.parametrize(
+    ("emphasis", "weighting", "left_out"),
+    [
+        ("", None, ""),
+        (", Emphasis: Original", None, ""),
+        (", Emphasis: No norm", "a1111_no_norm", ""),
+        (", Emphasis: Ignore", None, "Emphasis Ignore"),
+        (", Emphasis: None", None, "Emphasis None"),
+    ],
+)
+def test_the_emphasis_of_a_block_is_a_weighting(
+    emphasis: str, weighting: str | None, left_out: str
+) -> None:
+    notes: list[str] = []
+    end = f"Steps: 2, Sampler: Euler, Seed: 1, RNG: CPU, Size: 64x64{emphasis}"
+    line = read_pasted(f"a (red:1.2) cat\n{end}", notes.append)
+    assert line is not None and parse_line(line).weighting == weighting
+    assert [left_out in note for note in notes] == [True] * bool(left_out)
+
+
+@pytest.mark.parametrize(
+    ("version", "prompt", "words"),
+    [
+        ("v1.10.1", "# style\na cat # big\non a mat", "a cat on a mat"),
+        ("f2.0.1", "a cat # big\non a mat", "a cat on a mat"),
+        ("v1.7.0", "the #1 cat\non a mat", r"the \#1 cat on a mat"),
+        ("ComfyUI", "the #1 cat", r"the \#1 cat"),
+        ("v1.10.1", "a <segment:x,1> cat <3", "a cat <3"),
+        ("ComfyUI", "a <b:c> cat", "a <b:c> cat"),
+    ],
+)
+def test_comments_and_unknown_networks_are_no_words_where_they_were_none(
+    version: str, prompt: str, words: str
+) -> None:
+    notes: list[str] = []
+    end = f"Steps: 2, Sampler: Euler, Seed: 1, RNG: CPU, Size: 64x64, Version: {version}"
+    line = read_pasted(f"{prompt}\n{end}", notes.append)
+    assert line is not None and parse_line(line).prompt == words
+    assert parse_prompt(words, "", "a1111").positive.words == words.replace("\\", "")
+    assert ("<segment:x,1>" in str(notes)) == ("segment" in prompt)
 
 
 def test_what_is_out_of_range_is_named() -> None:

@@ -22,6 +22,7 @@ from dream.gallery.readers.record import (
     strip_suffix,
 )
 from dream.gallery.readers.xmp import find_element
+from dream.options.syntax_table import NO_NORM
 
 NEGATIVE = "Negative prompt:"
 _PAIR = re.compile(
@@ -57,7 +58,6 @@ _IGNORED = (
         "Created Date",
         "Template",
         "Negative Template",
-        "Lora hashes",
         "TI hashes",
     ),
     *("TI", "VAE hash", "Init image hash", "Batch size", "Batch pos", "Operations", "Pipeline"),
@@ -65,6 +65,10 @@ _IGNORED = (
     *("Pad conds", "App", "Script", "Styles", "Hires checkpoint"),
 )
 """Keys that change nothing, or that another key says already."""
+
+_WEIGHTINGS = {"no norm": NO_NORM}
+_NO_WEIGHTS = ("none", "ignore")
+"""Values of `Emphasis`, beside the default: see `options.syntax_table`."""
 
 
 def read_a1111(image: ImageText) -> ForeignRecord | None:
@@ -183,6 +187,7 @@ def _make_record(prompt: str, negative: str, values: dict[str, str]) -> ForeignR
     variation = pairs.whole("Variation seed"), pairs.number("Variation seed strength")
     rescale = pairs.number("CFG Rescale", "CFG Rescale phi", "CFG rescale")
     clip_skip = pairs.whole("Clip skip")
+    emphasis = pairs.text("Emphasis")
     inputs = () if strength is None or hires else ("input image",)
     if "Mask blur" in values or "Masked content" in values or "Mask mode" in values:
         inputs = (*inputs, "mask")
@@ -203,6 +208,8 @@ def _make_record(prompt: str, negative: str, values: dict[str, str]) -> ForeignR
         model_hash=pairs.text("Model hash"),
         vae=_without_none(pairs.text("VAE")),
         clip_skip=clip_skip if clip_skip != 1 else None,
+        weighting=_WEIGHTINGS.get(emphasis.casefold(), ""),
+        lora_digests=tuple(_read_digests(pairs.text("Lora hashes"))),
         strength=None if hires else strength,
         hires_strength=strength if hires else None,
         variation=(variation[0], variation[1])
@@ -213,8 +220,19 @@ def _make_record(prompt: str, negative: str, values: dict[str, str]) -> ForeignR
         input_images=inputs,
         gpu_noise=rng != "cpu" and tool != "ComfyUI",
         switches=pairs.text("Dream"),
-        unread=pairs.names_left((*_IGNORED, "Mask blur", "Masked content", "Mask mode")),
+        unread=(
+            *((f"Emphasis {emphasis}",) if emphasis.casefold() in _NO_WEIGHTS else ()),
+            *pairs.names_left((*_IGNORED, "Mask blur", "Masked content", "Mask mode")),
+        ),
     )
+
+
+def _read_digests(text: str) -> Iterator[tuple[str, str]]:
+    """The pairs of `ink: 0123456789ab, other: …`."""
+    for pair in text.split(",")[:_MOST_PAIRS]:
+        name, _, digest = pair.rpartition(":")
+        if name.strip() and (digits := read_hex(digest)):
+            yield name.strip(), digits
 
 
 def _read_hires(

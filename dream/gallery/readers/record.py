@@ -52,8 +52,12 @@ class ForeignRecord:
     """Hex digits; in AUTOMATIC1111's way the first ten of the file's SHA-256."""
     vae: str = ""
     clip_skip: int | None = None
+    weighting: str = ""
+    """A value of `--weighting`, where it is not what belongs to the syntax."""
     loras: tuple[ForeignLora, ...] = ()
     """Those that are not written in the prompt."""
+    lora_digests: tuple[tuple[str, str], ...] = ()
+    """LoRAs in the prompt, and the beginnings of the SHA-256 of their tensors, hex digits."""
     strength: float | None = None
     """Denoising strength of an image made from another one."""
     hires_strength: float | None = None
