@@ -13,9 +13,11 @@ from dream.catalogue.detect.lora_family import describe_family
 from dream.catalogue.embedding_info import read_embedding_info
 from dream.catalogue.few_step import FewStepSettings, find_few_step_settings
 from dream.catalogue.model_info import ModelInfo
+from dream.catalogue.suggest import suggest_names
 from dream.catalogue.taesd import find_decoder_file
+from dream.core.errors import excerpt
 from dream.core.request import Request
-from dream.options.embedding_triggers import find_triggered
+from dream.options.embedding_triggers import find_triggered, find_unknown
 from dream.options.engine_table import AUTO_DECODER, SMALL_DECODER
 from dream.options.syntax_table import PLAIN
 
@@ -88,7 +90,14 @@ def resolve_embeddings(
     known = adapters.find(EMBEDDING)
     used: list[str] = []
     notes: list[str] = []
-    for name in find_triggered(f"{request.prompt}\n{request.negative}", known):
+    text = f"{request.prompt}\n{request.negative}"
+    for name in find_unknown(text, known):
+        hint = suggest_names(name, known)
+        notes.append(
+            f"there is no embedding {excerpt(name)}; its name is read as words"
+            + (f" ({hint})" if hint else "")
+        )
+    for name in find_triggered(text, known):
         embedding = read_embedding_info(name, known[name])
         if embedding.family in ("", info.family) or info.family == "other":
             used.append(name)

@@ -57,6 +57,15 @@ def test_one_for_another_family_is_ignored_and_said(session: Session) -> None:
     assert found.notes == ("the embedding other is for Stable Diffusion 2; ignored with tiny",)
 
 
+def test_an_embedding_that_is_named_but_not_there_is_said(session: Session) -> None:
+    found = resolved(session, "embedding:inc, (embedding:ink.pt:1.2) [embedding:sub/ink]")
+    assert found.recipes[0].embedding == ("ink",)
+    (note,) = found.notes
+    assert note.startswith("there is no embedding inc; its name is read as words")
+    assert "did you mean ink?" in note
+    assert not resolved(session, "embedding:inc --embedding").notes
+
+
 def test_a_log_line_uses_what_it_names(session: Session, tmp_path: Path) -> None:
     """A file that came later changes nothing."""
     list(session.make("a cat in ink -S1"))

@@ -122,6 +122,10 @@ def test_what_is_not_an_embedding_is_said(
         ("a<style>cat", ["style"]),
         ("embedding:style", ["style"]),
         ("(embedding:style:1.2)", ["style"]),
+        ("embedding:style.pt, big", ["style"]),
+        ("embedding:old/good-ones/style.safetensors", ["style"]),
+        (r"embedding:old\style", ["style"]),
+        ("embedding:styles", []),
         ("stylefoo, my style-guide, restyle, lifestyle", []),
         ("style-2, style", ["style-2", "style"]),
         ("bad style", ["bad style"]),
@@ -198,10 +202,13 @@ def test_their_vectors_are_counted(generator: ImageGenerator, syntax: str) -> No
     assert pipe.tokenizer is tokenizer
 
 
-def test_vectors_stand_where_the_words_were(folder: Path) -> None:
+@pytest.mark.parametrize(
+    "names", [("clip_l", "clip_g"), ("text_encoders_0", "text_encoders_1")], ids=["kohya", "pti"]
+)
+def test_vectors_stand_where_the_words_were(names: tuple[str, str], folder: Path) -> None:
     """The table's output is that of the words around, and the vectors between."""
     pipe = make_layout("sdxl")
-    both = {"clip_l": layers.draw(2, 32, seed=1), "clip_g": layers.draw(2, 32, seed=2)}
+    both = {name: layers.draw(2, 32, seed=seed) for seed, name in enumerate(names, 1)}
     save_file(both, folder / "xl.safetensors")
     embedding = open_embedding("xl", folder / "xl.safetensors")
     for part, encoder in (("tokenizer", "text_encoder"), ("tokenizer_2", "text_encoder_2")):
@@ -215,9 +222,26 @@ def test_vectors_stand_where_the_words_were(folder: Path) -> None:
         places = (ids[0] < 0).nonzero().flatten().tolist()
         assert places == [3, 4]
         assert torch.equal(ids[0][5:], expected[0][5:])
-        wanted = both["clip_l" if part == "tokenizer" else "clip_g"]
+        wanted = both[names[part == "tokenizer_2"]]
         assert torch.equal(rows[3:5], wanted)
         assert torch.equal(rows[5:], table(expected)[0][5:])
+
+
+def test_the_pooled_vector_is_that_of_the_end_of_the_text(folder: Path) -> None:
+    """Also where the configuration is one of the older ones, whose end is the highest token."""
+    pipe = make_layout("sdxl")
+    save_file({"clip_g": layers.draw(2, 32)}, folder / "pooled.safetensors")
+    embedding = open_embedding("pooled", folder / "pooled.safetensors")
+    encoder = pipe.text_encoder_2
+    part = getattr(encoder, "text_model", encoder)
+    pooled = []
+    for end in (part.eos_token_id, 2):
+        part.eos_token_id = end
+        settings = {"padding": "max_length", "max_length": 77, "return_tensors": "pt"}
+        with use_embeddings(pipe, [embedding], "model"), torch.no_grad():
+            ids = pipe.tokenizer_2("a cat pooled", **settings).input_ids
+            pooled.append(encoder(ids).text_embeds)
+    assert torch.equal(*pooled)
 
 
 def test_a_prompt_that_is_too_long_is_cut_at_the_end(folder: Path) -> None:
