@@ -22,7 +22,7 @@ from dream.prompt import (
     list_combinations,
     parse_prompt,
 )
-from dream.prompt.describe import describe_prompt, suggest_syntax
+from dream.prompt.describe import describe_network, describe_prompt, suggest_syntax
 from dream.session import Session
 from dream.session.templates import expand_request, has_template, use_template
 
@@ -90,8 +90,8 @@ def _explain(request: Request) -> Iterator[str]:
     if parsed.negative.words.strip():
         yield "negative prompt:"
         yield from (f"  {line}" for line in describe_prompt(parsed.negative))
-    _, networks = extract_networks(request.prompt, syntax)
-    yield from (f"{network.kind}: {network.name}" for network in networks)
+    for text in (request.prompt, request.negative):
+        yield from map(describe_network, extract_networks(text, syntax)[1])
     if hint := suggest_syntax(request.prompt, syntax):
         yield hint
     yield from map(describe_control, request.control or ())

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from dream.options.syntax_table import INVOKEAI
+from dream.options.syntax_table import A1111, INVOKEAI
+from dream.prompt.networks import Network, find_unknown_tags
 from dream.prompt.tree import Break, Fragment, How, Piece, Prompt, PromptPart, Swap
 
 _TITLES = {
@@ -45,6 +46,14 @@ def describe_prompt(prompt: Prompt) -> Iterator[str]:
             yield from _describe_pieces(part.timeline.read(text))
 
 
+def describe_network(network: Network) -> str:
+    """What a prompt's `<lora:…>` asks for: `lora: ink 0.8`."""
+    named = (f"{name}={format_weight(value)}" for name, value in network.named.items())
+    words = [*map(format_weight, network.weights), *named]
+    weights = " ".join(words) if words != ["1"] else ""
+    return f"{network.kind}: {network.name} {weights}".rstrip()
+
+
 def list_weights(prompt: Prompt) -> str:
     """The fragments whose weight is not 1, as `C·1.21, red·0.5`; empty if there are none."""
     weighed = [
@@ -64,13 +73,18 @@ def count_parts(prompt: Prompt) -> str:
 
 
 def suggest_syntax(prompt: str, syntax: str) -> str:
-    """A hint for a prompt with signs of A1111's language that mean nothing in InvokeAI's; empty if
-    there are none."""
+    """A hint for a prompt with signs of A1111's language that mean nothing in InvokeAI's, or with
+    networks of kinds that only extensions of A1111 know; empty if there are none."""
     if syntax == INVOKEAI and (found := _OF_A1111.search(prompt)):
-        sign = " ".join(found[0].split())
-        sign = sign if len(sign) <= _LONGEST_SIGN else f"{sign[:_LONGEST_SIGN]}…"
-        return f"“{sign}” looks like A1111's syntax: --syntax a1111"
+        return f"“{_shorten(found[0])}” looks like A1111's syntax: --syntax a1111"
+    if syntax == A1111 and (tag := next(find_unknown_tags(prompt), "")):
+        return f"“{_shorten(tag)}” is neither a LoRA nor a hypernetwork: it is read as words"
     return ""
+
+
+def _shorten(sign: str) -> str:
+    sign = " ".join(sign.split())
+    return sign if len(sign) <= _LONGEST_SIGN else f"{sign[:_LONGEST_SIGN]}…"
 
 
 def _fragments(parts: tuple[PromptPart, ...]) -> Iterator[Fragment]:

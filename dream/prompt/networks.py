@@ -87,10 +87,19 @@ def _number(word: str, column: int) -> float:
     return value
 
 
+def find_unknown_tags(text: str) -> Iterator[str]:
+    """Each `<kind:…>` of a kind that is none of KINDS, as extensions of A1111 have them."""
+    return (match[0] for match in _TAG.finditer(text) if not _is_network_kind(match["kind"]))
+
+
 def find_networks(text: str) -> Iterator[tuple[int, int]]:
     """Start and end of each, for highlighting."""
     return (match.span() for match in _EITHER.finditer(text) if _is_network(match))
 
 
 def _is_network(match: re.Match[str]) -> bool:
-    return match["call"] is not None or match["kind"].lower() in (*KINDS, *_ALIASES)
+    return match["call"] is not None or _is_network_kind(match["kind"])
+
+
+def _is_network_kind(kind: str) -> bool:
+    return kind.lower() in (*KINDS, *_ALIASES)

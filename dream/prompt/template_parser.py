@@ -173,6 +173,9 @@ class _Parser:
             _check_mark(mark[0], start + 2)
             begin = mark.end()
         count = _COUNT.match(text, begin, close)
+        if not count and text[start - 1 : start] == "%" and text.find("$$", begin, close) > 0:
+            hint = "write the words around the slot, or \\{ for a brace"
+            raise TemplateError("%{…$$…} is not supported", start, hint)
         if count:
             begin = count.end()
         cuts = [begin - 1, *(bar for bar in self._bars[start] if bar >= begin), close]

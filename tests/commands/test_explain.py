@@ -41,6 +41,10 @@ def test_parts_steps_swaps_and_networks(context: Context) -> None:
     lines = explained(context, "a [b:c:0.5] AND d:0.5 BREAK <lora:ink:1> --syntax a1111")
     assert "  AND, weight 1" in lines and "  up to step 10 of 20" in lines
     assert "lora: ink" in lines and lines[-1].startswith("--weighting a1111: ")
+    (weights,) = (line for line in explained(context, "a <lora:ink:0.5:0.8>") if "ink" in line)
+    assert weights == "lora: ink 0.5 0.8"
+    named = 'x --negative "<hypernet:anime:0.6> <lora:a:te=1:unet=0.5>" --syntax a1111'
+    assert {"hypernet: anime 0.6", "lora: a te=1 unet=0.5"} <= set(explained(context, named))
     assert "  swap   cat → dog" in explained(context, "a cat.swap(dog)")
     assert "  blend, weight 2" in explained(context, '("a", "b").blend(1, 2)')
 
@@ -114,6 +118,13 @@ def test_signs_of_another_syntax_are_pointed_at(context: Context, prompt: str, s
     assert (hint if sign else "") in checked.text and ("looks like" in checked.text) == bool(sign)
     assert (hint in explained(context, prompt)) == bool(sign)
     assert "looks like" not in str(explained(context, f"{prompt} --syntax a1111"))
+
+
+def test_a_network_of_an_unknown_kind_is_pointed_at(context: Context) -> None:
+    hint = "“<segment:face>” is neither a LoRA nor a hypernetwork: it is read as words"
+    assert hint in explained(context, "a <segment:face> <lora:x:1> --syntax a1111")
+    assert hint not in explained(context, "a <segment:face>")
+    assert "neither" not in str(explained(context, "a <3 <lora:x:1> --syntax a1111"))
 
 
 def test_the_toolbar_checks_wildcards(context: Context, tmp_path: Path) -> None:
