@@ -19,13 +19,14 @@ from dream.engine import create_generator
 from dream.engine.conditioning.cache import EncodingCache
 from dream.engine.conditioning.count_tokens import describe_tokens
 from dream.engine.conditioning.encode import PromptEncoder
+from dream.engine.conditioning.plan import Plan
 from dream.engine.conditioning.token_weights import find_weighable, read_weights, weigh_tokens
 from dream.engine.conditioning.tokens import make_chunks, map_same_tokens
 from dream.engine.image_generator import ImageGenerator
 from dream.engine.interface import DeviceConfig
 from dream.engine.silence_libraries import silence_libraries
 from dream.options.syntax_table import A1111, COMFY, INVOKEAI, NO_NORM, PLAIN
-from dream.prompt import Prompt, parse_prompt
+from dream.prompt import Fragment, Piece, Prompt, parse_prompt
 from tests.random_families import make_flux, make_pixart, make_z_image
 from tests.random_layouts import make_layout, make_sd3
 from tests.recipes import recipe
@@ -224,6 +225,25 @@ def test_the_vectors_of_an_embedding_stay_together() -> None:
     first, second = make_chunks(_VectorTokenizer(), pieces)
     assert [token.id for token in second.tokens] == [*range(-1, -9, -1), 7]
     assert len(first.tokens) == 70
+
+
+class _Words:
+    """Encodes a text as itself."""
+
+    zeroes_empty = False
+
+    def encode(self, pieces: tuple[Piece, ...], *, after: bool = True) -> Any:
+        return "".join(piece.text for piece in pieces if isinstance(piece, Fragment))
+
+
+@pytest.mark.parametrize(
+    ("prompt", "texts"),
+    [("[a:b:5]", "aaaaaabbbb"), ("[a|b]", "aababababa"), ("[a:b:0.5]", "aaaaaabbbb")],
+)
+def test_a_text_stays_for_one_call_more_than_it_says(prompt: str, texts: str) -> None:
+    """As in A1111."""
+    plan = Plan(parse_prompt(prompt, "", A1111), _Words())  # type: ignore[arg-type]
+    assert "".join(plan.positive(call, 10)[0].encoded for call in range(10)) == texts  # type: ignore[misc]
 
 
 def test_clip_skip_counts_as_a1111(pipes: dict[str, Any]) -> None:

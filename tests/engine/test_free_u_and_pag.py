@@ -11,6 +11,7 @@ from dream.catalogue import ModelRegistry
 from dream.core.errors import ModelError
 from dream.engine import create_generator
 from dream.engine.image_generator import ImageGenerator
+from dream.engine.sampling.free_u import use_free_u
 from dream.engine.tasks import TaskInputs
 from tests.random_layouts import make_layout, make_sd3
 from tests.recipes import recipe
@@ -43,6 +44,21 @@ def test_it_changes_the_image_and_nothing_afterwards(
     assert generate(generator, model, **change) == changed
     assert generate(generator, model) == plain
     assert pipe.unet.attn_processors == processors
+
+
+@pytest.mark.parametrize(
+    ("family", "factors"),
+    [("sd1", (0.9, 0.2, 1.5, 1.6)), ("sd2", (0.9, 0.2, 1.4, 1.6)), ("sdxl", (0.9, 0.2, 1.3, 1.4))],
+)
+def test_the_factors_are_those_of_its_authors(
+    family: str, factors: tuple[float, ...], generator: ImageGenerator
+) -> None:
+    pipe = generator.load("sd1", lambda _: None).pipe
+    names = ("s1", "s2", "b1", "b2")
+    with use_free_u(pipe, family, "model", True):
+        for block in pipe.unet.up_blocks:
+            assert tuple(getattr(block, name) for name in names) == factors
+    assert not any(getattr(block, "s1", None) for block in pipe.unet.up_blocks)
 
 
 def test_an_input_image_works_too(generator: ImageGenerator) -> None:

@@ -30,6 +30,12 @@ from dream.line import split_negative
         (r"a \[literal\] cat", "a [literal] cat", ""),
         (r"a cat [with \[brackets\]]", "a cat", "with [brackets]"),
         (r"C:\new [x]", r"C:\new", "x"),
+        # InvokeAI 2.3 took the first "]", knew no escape, and joined with a space.
+        ("a [x] cat [y] z", "a cat z", "x, y"),
+        ("a [b [c] d] e", "a e", "b c d"),
+        ("a [b", "a [b", ""),
+        (r"a \[b\] c", "a [b] c", ""),
+        ("[x y] [z]", "", "x y, z"),
     ],
 )
 def test_brackets(prompt: str, positive: str, negative: str) -> None:

@@ -68,6 +68,9 @@ ROWS: dict[str, list[tuple[str, float]]] = {
     "(a BREAK b:1.2)": [("a", 1.2), ("BREAK", -1), ("b", 1.2)],
     "a BREAKFAST": [("a BREAKFAST", 1)],
     "": [("", 1)],
+    "(a:w)": [("a:w", 1.1)],
+    r"\( \) \[ \] \\": [("( ) [ ] \\", 1)],
+    "((x))": [("x", 1.21)],
     "([a)b]": [("a", 1), ("b", 0.9091)],
 }
 
@@ -85,6 +88,7 @@ def test_attention(prompt: str) -> None:
         ("a AND b :-0.5", [("a ", 1), (" b ", -0.5)]),
         ("photo 16:9", [("photo 16:9", 1)]),
         ("sand AND b", [("sand ", 1), (" b", 1)]),
+        ("a and b", [("a and b", 1)]),
     ],
 )
 def test_and(prompt: str, expected: list[tuple[str, float]]) -> None:
@@ -97,6 +101,12 @@ def test_and(prompt: str, expected: list[tuple[str, float]]) -> None:
         got.append((fragment.text, part.weight))
     assert got == expected
     assert parse_a1111(prompt, negative=True).how is How.TEXT
+
+
+def test_and_comes_before_brackets() -> None:
+    first, second = parse_a1111("(a AND b:1.2)").parts
+    assert [part.weight for part in (first, second)] == [1, 1]
+    assert first.pieces == (Fragment("a ", 1.1),) and second.pieces == (Fragment(" b:1.2)"),)
 
 
 def steps(prompt: str, count: int = 10, before: int | None = None) -> list[tuple[int, str]]:

@@ -240,7 +240,14 @@ def test_swap_options(options: str, s_end: float, t_start: float) -> None:
         ("a useLora(hairy, 0.5) b", "a  b", [("hairy", (0.5,))]),
         ("withLora(hairy,-0.5) x", "x", [("hairy", (-0.5,))]),
         ("withLora(my-lora_v1.2, 0.5)", "", [("my-lora_v1.2", (0.5,))]),
+        ("withLora(hairy, 0.5)", "", [("hairy", (0.5,))]),
+        ("withLora(a) x useLora(b, 0.5)", "x", [("a", ()), ("b", (0.5,))]),
+        (
+            '("a withLora(x)", "b").blend(1,1)',
+            *('("a ", "b").blend(1,1)', [("x", ())]),
+        ),
         ("a <lora:x:0.8>, b", "a , b", [("x", (0.8,))]),
+        ("a <lora:x:.5>", "a", [("x", (0.5,))]),
         ("<lora:x> <lyco:y z:0.5:1>", "", [("x", ()), ("y z", (0.5, 1))]),
         (r"a \<lora:x:0.8> <b> <foo:x>", r"a \<lora:x:0.8> <b> <foo:x>", []),
     ],
@@ -269,11 +276,27 @@ def test_named_weights_and_bad_ones() -> None:
         ("a photo, style: anime", [1, 1]),
         ("ratio 16:9 poster", [9, 1]),
         ("a:1 b:-1", [1, 1]),
+        ("(word:1.3), cat", [1.3, 1]),
+        ("<lora:x:0.8> a cat", [1, 0.8, 1]),
+        ("http://x.y", [1, 1]),
+        ("a:0.3 b:0.7", [0.3, 0.7]),
     ],
 )
 def test_legacy_blends(old: str, weights: list[float]) -> None:
     parsed = parse_invokeai(convert_legacy_blend(old))
     assert parsed.how is How.BLEND and [part.weight for part in parsed.parts] == weights
+
+
+def test_the_texts_of_a_legacy_blend_are_kept_to_the_letter() -> None:
+    for old, texts in (
+        ("mountain man:3 man mountain:1", ["mountain man", "man mountain"]),
+        ("(word:1.3), cat", ["(word", "),cat"]),
+        ("<lora:x:0.8> a cat", ["<lora", "x", "> a cat"]),
+        ("http://x.y", ["http", "//x.y"]),
+        ("ratio 16:9 poster", ["ratio 16", "poster"]),
+    ):
+        made = parts(parse_invokeai(convert_legacy_blend(old)))
+        assert made == [[(text, 1)] for text in texts], old
 
 
 def test_legacy_blends_leave_other_prompts() -> None:

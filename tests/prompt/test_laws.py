@@ -61,6 +61,7 @@ def test_weights_of_1_are_no_weights(prompt: str, syntax: str) -> None:
 
 
 HARD = {
+    "nested": "((((((a (b (c (d))))))))",
     "deep": "(" * 200 + "a" * 9600 + ")" * 200,
     "deeper": "(" * 5000 + ")" * 5000,
     "open": "(a " * 3333,
