@@ -32,6 +32,7 @@ _TEXT_PREFIXES = {
         "lora_te_",
         "lora_te1_",
         "text_encoder_",
+        "text_encoder_base_model_model_",
         "text_encoders_clip_l_transformer_",
         "lycoris_te_",
         "lycoris_te1_",
@@ -87,6 +88,8 @@ def find_places(components: Mapping[str, Any]) -> dict[str, Place]:
                     for prefix in _DENOISER_PREFIXES:
                         places[prefix + flatten_name(spelled)] = Place(component, name, layer)
     for component, prefixes in _TEXT_PREFIXES.items():
+        if component == "text_encoder_2" and components.get("text_encoder_3") is None:
+            prefixes += _TEXT_PREFIXES["text_encoder_3"]  # the T5 of FLUX.1
         if isinstance(part := components.get(component), nn.Module):
             for name, layer in _layers(part):
                 short = name.removeprefix("text_model.")

@@ -18,11 +18,12 @@ from torch import Tensor
 from dream.catalogue.detect import read_header
 from dream.catalogue.detect.lora_family import describe_family, detect_lora_family
 from dream.catalogue.detect.require import require_safe
-from dream.core.bounded_reading import hash_regular
+from dream.core.bounded_reading import JSON_LIMIT, hash_regular, read_bounded
 from dream.core.errors import ModelError
 from dream.core.file_names import get_file_stamp
+from dream.engine.adapters.convert_names import convert_names, spell_as_kohya
 from dream.engine.adapters.layer_kinds import UnsupportedLayer
-from dream.engine.adapters.layer_names import Leaves, group_by_layer, split_name
+from dream.engine.adapters.layer_names import Leaves, group_by_layer
 from dream.engine.adapters.layer_places import Place, Places, flatten_name
 from dream.engine.loading.checkpoint import open_tensors
 
@@ -83,10 +84,11 @@ def find_layers(file: LoraFile, places: Places, pipeline: Any, model: str) -> La
     if not own:
         raise ModelError(f"{file.path} contains no layers of a LoRA")
     layers, missing = _match(own, places)
-    for spelled in (own, _in_kohyas_spelling(own)) if missing else ():
-        converted = _convert(spelled, pipeline)
+    for spelled in (own, spell_as_kohya(own)) if missing else ():
+        converted = convert_names(spelled, pipeline)
         if missing and converted is not None:
-            layers, missing = _match(converted, places)
+            found = _match(converted.tensors | converted.left, places)
+            layers, missing = min(found, (layers, missing), key=lambda both: len(both[1]))
     if missing:
         raise _no_place(file, missing, len(own), model)
     _add_alphas(layers, file)
@@ -109,39 +111,9 @@ def _match(
     return [matched[key] for key in sorted(matched)], missing
 
 
-def _convert(tensors: Mapping[str, Tensor], pipeline: Any) -> dict[str, Tensor] | None:
-    """The tensors by diffusers' names, converted by the pipeline's class, which knows the original
-    names of its family; None if it does not know these. Not for Stable Diffusion 1, 2 and XL: for
-    them diffusers drops what it does not know."""
-    convert = getattr(type(pipeline), "lora_state_dict", None)
-    dropped = any(name.endswith("dora_scale") for name in tensors)
-    if convert is None or hasattr(pipeline, "unet") or dropped:
-        return None
-    try:
-        converted = convert({name: tensor.clone() for name, tensor in tensors.items()})
-    except (ValueError, KeyError, IndexError, RuntimeError, TypeError, AttributeError):
-        return None
-    if isinstance(converted, tuple):
-        converted, alphas = converted[0], converted[1]
-        for name, alpha in (alphas or {}).items():
-            converted.setdefault(name, torch.tensor(float(alpha)))
-    return {name: t for name, t in converted.items() if isinstance(t, Tensor)} or None
-
-
-def _in_kohyas_spelling(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The original code's names behind ComfyUI's prefix, as ai-toolkit writes them, in the spelling
-    that diffusers knows for them."""
-    spelled = {}
-    for name, tensor in tensors.items():
-        layer, leaf = split_name(name)
-        known = {"down": "lora_down.weight", "up": "lora_up.weight", "alpha": "alpha"}.get(leaf)
-        bare = layer.removeprefix("diffusion_model.")
-        spelled[f"lora_unet_{flatten_name(bare)}.{known}" if known else name] = tensor
-    return spelled
-
-
 def _add_alphas(layers: Sequence[tuple[Place, Leaves]], file: LoraFile) -> None:
-    """PEFT keeps alpha in the metadata, or in adapter_config.json beside the file."""
+    """PEFT keeps alpha in the metadata, or in a file beside it: adapter_config.json, or in its
+    examples for Stable Diffusion lora_config.json."""
     settings = _read_settings(file)
     if not settings:
         return
@@ -159,14 +131,32 @@ def _add_alphas(layers: Sequence[tuple[Place, Leaves]], file: LoraFile) -> None:
 
 def _read_settings(file: LoraFile) -> dict[str, Any]:
     text = file.metadata.get("lora_adapter_metadata", "")
-    beside = file.path.with_name("adapter_config.json")
+    stem = file.path.stem
     try:
-        if not text and file.path.stem == "adapter_model":
-            text = beside.read_text(encoding="utf-8")[: 1 << 20]
+        if not text and stem == "adapter_model":
+            text = _read_beside(file, "adapter_config.json")
+        elif not text and re.search(r"(?:^|_)lora$", stem):
+            text = _read_beside(file, f"{stem}_config.json")
         settings = json.loads(text) if text else {}
     except (OSError, ValueError, RecursionError):
         return {}
-    return settings if isinstance(settings, dict) else {}
+    return _join_components(settings) if isinstance(settings, dict) else {}
+
+
+def _read_beside(file: LoraFile, name: str) -> str:
+    return read_bounded(file.path.with_name(name), JSON_LIMIT).decode("utf-8", "replace")
+
+
+def _join_components(settings: dict[str, Any]) -> dict[str, Any]:
+    """Settings in one table; those of lora_config.json with the component before their names."""
+    joined = dict(settings)
+    for key, component in (("peft_config", "unet"), ("text_encoder_peft_config", "text_encoder")):
+        table = joined.pop(key, None)
+        if isinstance(table, dict) and isinstance(table.get("default"), dict):
+            table = table["default"]
+        for name, value in table.items() if isinstance(table, dict) else ():
+            joined[f"{component}.{name}"] = value
+    return joined
 
 
 def _lookup(settings: Mapping[str, Any], name: str, pattern: str, place: Place) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -30,15 +31,23 @@ FAMILIES: dict[str, tuple[Make, str]] = {
 }
 
 
+Pipes = Callable[[str], Any]
+
+
 @pytest.fixture(scope="module")
-def flux() -> Any:
-    return make_flux()
+def pipes(tmp_path_factory: pytest.TempPathFactory) -> Pipes:
+    """The model of each family, made once."""
+    return cache(lambda family: FAMILIES[family][0](tmp_path_factory.mktemp(family)))
+
+
+@pytest.fixture(scope="module")
+def flux(pipes: Pipes) -> Any:
+    return pipes("flux")
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_names_of_diffusers(family: str, tmp_path: Path) -> None:
-    make, name = FAMILIES[family]
-    pipe = make(tmp_path)
+def test_names_of_diffusers(family: str, pipes: Pipes, tmp_path: Path) -> None:
+    pipe, name = pipes(family), FAMILIES[family][1]
     original = weight_of(pipe, "transformer", name)
     leaves, delta = layers.lora_without_alpha(original)
     wanted = original + torch.from_numpy(delta).float()
@@ -68,38 +77,81 @@ def test_names_of_diffusers(family: str, tmp_path: Path) -> None:
         assert torch.equal(weight_of(pipe, "transformer", name), original)
 
 
-QKV = [f"transformer_blocks.0.attn.to_{letter}" for letter in "qkv"]
+KOHYA = ("lora_unet_{}.lora_down.weight", "lora_unet_{}.lora_up.weight")
+AI_TOOLKIT = ("diffusion_model.{}.lora_A.weight", "diffusion_model.{}.lora_B.weight")
 
 
+@pytest.mark.parametrize("keys", [KOHYA, AI_TOOLKIT], ids=["kohya", "ai-toolkit"])
 @pytest.mark.parametrize(
-    ("prefix", "join", "down", "up"),
+    ("family", "original", "names"),
     [
-        ("lora_unet_", "_", "lora_down.weight", "lora_up.weight"),
-        ("diffusion_model.", ".", "lora_A.weight", "lora_B.weight"),
+        ("flux", "double_blocks.0.img_attn.qkv", "transformer_blocks.0.attn.to_{}"),
+        ("flux2", "double_blocks.0.img_attn.qkv", "transformer_blocks.0.attn.to_{}"),
+        ("z-image", "layers.0.attention.qkv", "layers.0.attention.to_{}"),
     ],
-    ids=["kohya", "ai-toolkit"],
 )
-def test_original_names_of_flux(
-    flux: Any, prefix: str, join: str, down: str, up: str, tmp_path: Path
+def test_original_names_with_one_matrix_for_three(
+    family: str, original: str, names: str, keys: tuple[str, str], pipes: Pipes, tmp_path: Path
 ) -> None:
     """Keys, queries and values are one matrix there, with an alpha of its own."""
-    before = [weight_of(flux, "transformer", name) for name in QKV]
-    wide = layers.draw(4, before[0].shape[1]), layers.draw(3 * len(before[0]), 4, seed=1)
-    layer = prefix + join.join(["double_blocks", "0", "img_attn", "qkv"])
-    tensors = {f"{layer}.{down}": wide[0], f"{layer}.{up}": wide[1]}
-    scale = 1.0
-    if prefix == "lora_unet_":
-        tensors[f"{layer}.alpha"] = torch.tensor(1.0)
-        scale = 0.25
+    pipe, three = pipes(family), [names.format(letter) for letter in "qkv"]
+    before = [weight_of(pipe, "transformer", name) for name in three]
+    down, up = layers.draw(4, before[0].shape[1]), layers.draw(3 * len(before[0]), 4, seed=1)
+    is_kohya = keys is KOHYA
+    layer = original.replace(".", "_") if is_kohya else original
+    tensors = {keys[0].format(layer): down, keys[1].format(layer): up}
+    if is_kohya:
+        tensors[f"lora_unet_{layer}.alpha"] = torch.tensor(1.0)
     save_file(tensors, tmp_path / "x.safetensors")
     state = MergedWeights()
-    merge(state, [weighted(tmp_path / "x.safetensors")], flux, "model")
-    for number, (name, original) in enumerate(zip(QKV, before, strict=True)):
-        part = wide[1].chunk(3)[number] @ wide[0] * scale
-        assert torch.allclose(weight_of(flux, "transformer", name), original + part, atol=1e-5)
-    undo(state, flux)
-    for name, original in zip(QKV, before, strict=True):
-        assert torch.equal(weight_of(flux, "transformer", name), original)
+    merge(state, [weighted(tmp_path / "x.safetensors")], pipe, "model")
+    for name, was, its in zip(three, before, up.chunk(3), strict=True):
+        part = its @ down * (0.25 if is_kohya else 1)
+        assert torch.allclose(weight_of(pipe, "transformer", name), was + part, atol=1e-5)
+    undo(state, pipe)
+    for name, was in zip(three, before, strict=True):
+        assert torch.equal(weight_of(pipe, "transformer", name), was)
+
+
+def test_what_a_conversion_leaves_out_is_applied_or_missing(pipes: Pipes, tmp_path: Path) -> None:
+    """diffusers' functions drop what they do not know; here it counts as any other tensor."""
+    pipe, path = pipes("flux"), tmp_path / "x.safetensors"
+    unet, text = "transformer_blocks.0.attn.to_out.0", "encoder.block.0.layer.0.SelfAttention.q"
+    before = weight_of(pipe, "transformer", unet), weight_of(pipe, "text_encoder_2", text)
+    tensors: dict[str, torch.Tensor] = {}
+    for layer, weight in zip(
+        ("lora_unet_double_blocks_0_img_attn_proj", f"lora_te3_{text.replace('.', '_')}"),
+        before,
+        strict=True,
+    ):
+        leaves = layers.lora_without_alpha(weight)[0]
+        tensors |= {f"{layer}.lora_{leaf}.weight": leaves[leaf] for leaf in ("down", "up")}
+    save_file(tensors, path)
+    state = MergedWeights()
+    merge(state, [weighted(path)], pipe, "model")
+    assert not torch.equal(weight_of(pipe, "transformer", unet), before[0])
+    assert not torch.equal(weight_of(pipe, "text_encoder_2", text), before[1])
+    undo(state, pipe)
+    for odd in ("lora_unet_double_blocks_0_img_attn_nowhere", "lora_te3_nowhere"):
+        nowhere = {f"{odd}.lora_{leaf}.weight": torch.zeros(2, 2) for leaf in ("down", "up")}
+        save_file(tensors | nowhere, path)
+        with pytest.raises(ModelError, match=rf"[24] of its 6 tensors have no place in it \({odd}"):
+            merge(state, [weighted(path)], pipe, "model")
+    assert torch.equal(weight_of(pipe, "transformer", unet), before[0])
+
+
+def test_a_t5_beside_clip_is_kohyas_third_text_encoder(pipes: Pipes, tmp_path: Path) -> None:
+    pipe, name = pipes("flux"), "encoder.block.0.layer.0.SelfAttention.q"
+    original = weight_of(pipe, "text_encoder_2", name)
+    leaves, delta = layers.lora_without_alpha(original)
+    layer = "lora_te3_" + name.replace(".", "_")
+    tensors = {f"{layer}.lora_{leaf}.weight": leaves[leaf] for leaf in ("down", "up")}
+    save_file(tensors, tmp_path / "x.safetensors")
+    state = MergedWeights()
+    merge(state, [weighted(tmp_path / "x.safetensors")], pipe, "model")
+    wanted = original + torch.from_numpy(delta).float()
+    assert torch.allclose(weight_of(pipe, "text_encoder_2", name), wanted, atol=1e-6)
+    undo(state, pipe)
 
 
 def test_xlabs_names_of_flux(flux: Any, tmp_path: Path) -> None:
@@ -112,6 +164,36 @@ def test_xlabs_names_of_flux(flux: Any, tmp_path: Path) -> None:
     merge(state, [weighted(tmp_path / "x.safetensors")], flux, "model")
     assert torch.allclose(weight_of(flux, "transformer", name), original + up @ down, atol=1e-5)
     undo(state, flux)
+
+
+def test_lycoris_names_of_qwen_image(pipes: Pipes, tmp_path: Path) -> None:
+    pipe = pipes("qwen-image")
+    name = "transformer_blocks.0.attn.to_q"
+    original = weight_of(pipe, "transformer", name)
+    leaves, delta = layers.lokr(original)
+    layer = "lycoris_" + name.replace(".", "_")
+    tensors = {f"{layer}.{leaf}": tensor.clone() for leaf, tensor in leaves.items()}
+    save_file(tensors, tmp_path / "x.safetensors")
+    state = MergedWeights()
+    merge(state, [weighted(tmp_path / "x.safetensors")], pipe, "model")
+    wanted = original + torch.from_numpy(delta).float()
+    assert torch.allclose(weight_of(pipe, "transformer", name), wanted, atol=1e-6)
+    undo(state, pipe)
+
+
+def test_a_control_lora_of_flux_is_refused(flux: Any, tmp_path: Path) -> None:
+    """Its norms are whole weights, and its first layer takes more channels."""
+    name = "transformer_blocks.0.attn.to_out.0"
+    before = weight_of(flux, "transformer", name)
+    down, up = layers.draw(4, before.shape[1]), layers.draw(len(before), 4, seed=1)
+    layer = "double_blocks.0.img_attn"
+    tensors = {f"{layer}.proj.lora_A.weight": down, f"{layer}.proj.lora_B.weight": up}
+    tensors |= {f"{layer}.proj.lora_B.bias": up[:, 0].clone()}
+    tensors |= {f"{layer}.norm.key_norm.scale": torch.ones(8)}
+    save_file(tensors, tmp_path / "x.safetensors")
+    with pytest.raises(ModelError, match=r"tensors have no place in it .*FLUX\.1"):
+        merge(MergedWeights(), [weighted(tmp_path / "x.safetensors")], flux, "model")
+    assert torch.equal(weight_of(flux, "transformer", name), before)
 
 
 def test_one_for_another_family_has_no_place(flux: Any, tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from dream.catalogue import ModelRegistry
 from dream.core.errors import ModelError
@@ -16,6 +17,7 @@ from dream.engine.adapters import weight_merge
 from dream.engine.image_generator import ImageGenerator
 from dream.options.lora import Lora
 from tests.engine.adapters import files, layers
+from tests.random_models import WIDTH
 from tests.recipes import recipe
 
 
@@ -81,6 +83,19 @@ def test_hashes_are_recorded(generator: ImageGenerator, folder: Path) -> None:
     assert facts["lora"] == ",".join(digest[:16] for digest in digests)
     assert [facts["lora text"], facts["lora unet"]] == digests
     assert "lora" not in generate(generator).facts
+
+
+def test_an_embedding_in_a_lora_is_used(generator: ImageGenerator, folder: Path) -> None:
+    """OneTrainer puts them there; the LoRA itself is as without."""
+    tensors = load_file(folder / "unet.safetensors")
+    vectors = {"bundle_emb.mystyle.string_to_param.*": layers.draw(2, WIDTH, scale=3.0)}
+    save_file(tensors | vectors, folder / "bundled.safetensors")
+    for prompt, same in (("a cat", True), ("a mystyle cat", False)):
+        alone, bundled = (
+            generate(generator, Lora(name), prompt=prompt) for name in ("unet", "bundled")
+        )
+        assert (alone.sha256 == bundled.sha256) is same
+        assert ("embedding mystyle" in bundled.facts) and "embedding" not in alone.facts
 
 
 def test_a_changed_file_is_read_again(generator: ImageGenerator, folder: Path) -> None:

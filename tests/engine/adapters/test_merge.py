@@ -179,6 +179,31 @@ def test_peft_says_alpha_in_the_metadata(sd1: Any, tmp_path: Path) -> None:
     undo(state, sd1)
 
 
+@pytest.mark.parametrize("nested", [False, True])
+def test_pefts_examples_say_alpha_beside_the_file(sd1: Any, nested: bool, tmp_path: Path) -> None:
+    """lora.pt and lora_config.json, with a table for each component."""
+    places = [attention(sd1)[0], everywhere(sd1)[-1]]
+    parts = made(sd1, places, layers.lora_without_alpha)
+    tensors = {}
+    for (component, name), (leaves, _) in parts.items():
+        start = "" if component == "unet" else f"{component}_"
+        for leaf, ending in (("down", "lora_A.weight"), ("up", "lora_B.weight")):
+            tensors[f"{start}base_model.model.{name}.{ending}"] = leaves[leaf]
+    torch.save(tensors, tmp_path / "lora.pt")
+    tables = {"peft_config": 6, "text_encoder_peft_config": 9}
+    config = {
+        name: {"default": {"lora_alpha": alpha}} if nested else {"r": 3, "lora_alpha": alpha}
+        for name, alpha in tables.items()
+    }
+    (tmp_path / "lora_config.json").write_text(json.dumps(config))
+    before, state = snapshot(sd1), MergedWeights()
+    merge(state, [weighted(tmp_path / "lora.pt")], sd1, "model")
+    for place, scale in zip(places, (2, 3), strict=True):
+        wanted = layers.dense(before[".".join(place) + ".weight"]) + scale * parts[place][1]
+        assert np.allclose(layers.dense(weight_of(sd1, *place)), wanted, atol=1e-6)
+    undo(state, sd1)
+
+
 @pytest.fixture(scope="module")
 def several(sd1: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Path]]:
     folder = tmp_path_factory.mktemp("loras")
