@@ -145,13 +145,13 @@ def t5() -> Any:
     )
 
 
-def make_flux(folder: Path) -> Any:
-    """FLUX.1 dev."""
-    from diffusers import FluxPipeline, FluxTransformer2DModel
+def make_flux(folder: Path, *, fill: bool = False) -> Any:
+    """FLUX.1 dev, or FLUX.1 Fill, whose denoiser sees a masked image and its mask as well."""
+    from diffusers import FluxFillPipeline, FluxPipeline, FluxTransformer2DModel
 
     from dream.engine.loading.clip_tokenizer import build_clip_tokenizer
 
-    return FluxPipeline(
+    return (FluxFillPipeline if fill else FluxPipeline)(
         scheduler=scheduler("flux"),
         vae=autoencoder(),
         text_encoder=clip(),
@@ -159,7 +159,8 @@ def make_flux(folder: Path) -> Any:
         text_encoder_2=t5(),
         tokenizer_2=t5_tokenizer(),
         transformer=FluxTransformer2DModel(
-            in_channels=64,
+            in_channels=384 if fill else 64,
+            out_channels=64,
             num_layers=1,
             num_single_layers=2,
             attention_head_dim=32,

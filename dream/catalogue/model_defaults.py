@@ -17,10 +17,12 @@ _MAX_STEPS = 50
 
 
 def apply_family_defaults(info: ModelInfo) -> ModelInfo:
-    """The model with its family's steps and guidance."""
+    """The model with the steps and the guidance of its family, or of its variant."""
     family = get_family(info.family)
     origin = f"usual for {family.title}"
-    return info.with_defaults(origin, steps=family.steps, cfg_scale=family.cfg_scale)
+    info = info.with_defaults(origin, steps=family.steps, cfg_scale=family.cfg_scale)
+    wide = family.find_wide(info.variant)
+    return info.with_defaults(f"usual for {wide.name}", cfg_scale=wide.cfg_scale) if wide else info
 
 
 def apply_distilled(

@@ -27,7 +27,6 @@ _OTHERS = (
     (r"GlmImage|NucleusMoE|QwenImage21", "encodes the prompt with a vision-language processor"),
     (r"Kolors", "needs ChatGLM3, whose code in diffusers does not work with transformers 5"),
     (r"Ideogram4", "has a second denoiser for guidance"),
-    (r"Fill", "only fills the masked part of an image"),
     (r"PRX", "has not been tested with dream"),
 )
 """What the other pipelines do, by patterns of their names."""

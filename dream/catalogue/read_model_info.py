@@ -19,6 +19,7 @@ from dream.core import bounded_reading as reading
 from dream.core.errors import ModelError
 from dream.core.request import FLAGS
 from dream.options.editors import detect_editor, find_editor_of_pipeline
+from dream.options.family import Family
 from dream.options.family_table import get_family
 from dream.options.option_type import OptionType
 
@@ -70,7 +71,7 @@ def read_file(name: str, path: Path) -> ModelInfo:
     tensors = {tensor.removeprefix(start) for tensor in header.tensors}
     title = header.metadata.get("modelspec.title", "")
     titles = (title, "the file's metadata"), (path.stem, "its name"), (Path(name).name, "its name")
-    if found := detect_editor(info.family, tensors, titles):
+    if not info.variant and (found := detect_editor(info.family, tensors, titles)):
         info = replace(info, edits=found[0].key, edits_from=found[1])
     return apply_distilled(
         apply_family_defaults(info), (path.stem, name), tensors=tensors, title=title
@@ -112,7 +113,7 @@ def _read_configuration(name: str, folder: Path) -> ModelInfo:
         name=name,
         path=folder,
         family=family,
-        variant=_variant(index, net),
+        variant=_variant(index, net) or _find_wide_variant(row, pipeline),
         multiple=max(factor * _PATCH_SIZE if patched else factor, row.multiple),
     )
     origin = "its configuration" if width else f"usual for {row.title}"
@@ -165,6 +166,11 @@ def _variant(index: Mapping[str, Any], net: Mapping[str, Any]) -> str:
         return "refiner"
     channels = net.get("in_channels")
     return _VARIANT_BY_CHANNELS.get(channels, "") if isinstance(channels, int) else ""
+
+
+def _find_wide_variant(family: Family, pipeline: str) -> str:
+    names = {f"{row.pipeline}Pipeline": row.variant for row in family.wide}
+    return names.get(pipeline, "")
 
 
 def _sides(sample_size: object, kind: OptionType[int], factor: int) -> tuple[int, int]:

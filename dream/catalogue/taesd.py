@@ -15,14 +15,21 @@ APPROXIMATE_VAES = ("vae_approx", "VAE-taesd", "models/vae_approx", "models/VAE-
 """Where ComfyUI and AUTOMATIC1111 have the decoders' files, in a models folder."""
 
 
+_SUFFIXES = (".safetensors", ".sft", ".pth")
+
+
 def find_decoder(family: str, models_dirs: Iterable[Path]) -> Path | None:
-    """The folder of the family's TAESD decoder, in diffusers layout; None if there is none.
-    https://github.com/madebyollin/taesd"""
+    """The family's small decoder for previews: its folder in diffusers layout, or the author's
+    file; None if there is none."""
     name = get_family(family).decoder
     if not name:
         return None
-    folders = (models / name for models in models_dirs)
-    return next((folder for folder in folders if (folder / "config.json").is_file()), None)
+    for models in models_dirs:
+        if (models / name / "config.json").is_file():
+            return models / name
+        if (path := _find_authors_file(name, models)) is not None:
+            return path
+    return None
 
 
 def find_decoder_file(family: str, models_dirs: Iterable[Path]) -> Path | None:
@@ -32,12 +39,24 @@ def find_decoder_file(family: str, models_dirs: Iterable[Path]) -> Path | None:
     if name not in SMALL_DECODERS:
         return None
     for models in models_dirs:
-        places = [models / name / "diffusion_pytorch_model.safetensors"]
-        places += [models / place / f"{name}_decoder.safetensors" for place in APPROXIMATE_VAES]
-        for path in places:
-            if path.is_file():
-                return path
+        own = models / name / "diffusion_pytorch_model.safetensors"
+        path = own if own.is_file() else _find_authors_file(name, models)
+        if path is not None:
+            return path
     return None
+
+
+def _find_authors_file(name: str, models: Path) -> Path | None:
+    """`taesd_decoder.pth`, `taew2_1.safetensors`, or one of lightx2v's (`lighttaew2_1`), in a
+    folder for them."""
+    stems = (f"{name}_decoder", name, f"light{name}")
+    places = (
+        models / place / f"{stem}{suffix}"
+        for place in APPROXIMATE_VAES
+        for stem in stems
+        for suffix in _SUFFIXES
+    )
+    return next((path for path in places if path.is_file()), None)
 
 
 def require_decoder_file(info: ModelInfo, models_dirs: Iterable[Path] = ()) -> Path:

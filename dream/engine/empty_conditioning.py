@@ -3,13 +3,16 @@ far away.
 
 Their denoiser takes more channels than the latents have: a mask and the masked image's latents (9
 in all), or a depth map (5). Without an input image the mask is 1 everywhere, and the image is grey.
+FLUX.1 Fill's pipeline adds them itself, and needs an image and a mask.
 """
 
 from __future__ import annotations
 
+from inspect import signature
 from typing import Any
 
 import torch
+from PIL import Image
 
 
 def count_latent_channels(pipe: Any) -> int:
@@ -19,6 +22,15 @@ def count_latent_channels(pipe: Any) -> int:
         "in_channels" if vae is None else "latent_channels"
     ]
     return channels
+
+
+def mask_everything(pipe: Any, width: int, height: int) -> dict[str, Any]:
+    """Arguments for a pipeline that fills the masked part of an image (FLUX.1 Fill): a grey image,
+    all of which is masked; none for other pipelines."""
+    if "mask_image" not in signature(pipe.__call__).parameters:
+        return {}
+    grey = Image.new("RGB", (width, height), (128, 128, 128))
+    return {"image": grey, "mask_image": Image.new("L", (width, height), 255)}
 
 
 def add_empty_conditioning(pipe: Any) -> None:

@@ -105,6 +105,22 @@ class Editor:
 
 
 @dataclass(frozen=True, kw_only=True)
+class WideModel:
+    """A model of a family whose denoiser sees an image beside the latents, and what it is
+    recognised by in a single file."""
+
+    name: str
+    """As people know it."""
+    extra: int
+    """Channels of a token of its input, beside those of the latents."""
+    variant: str = ""
+    """`ModelInfo.variant`."""
+    pipeline: str = ""
+    """Its class in diffusers, without “Pipeline”; empty for one that is not supported."""
+    cfg_scale: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
 class Family:
     """One row: a family of models that dream generates images with, or knows by name."""
 
@@ -130,6 +146,10 @@ class Family:
     """A pattern for the lower-case names of its VAE's files, where several are of its kind."""
     latents: tuple[Side, ...] = ()
     """Where the denoiser's shapes tell the channels of its latents."""
+    inputs: tuple[Side, ...] = ()
+    """Where they tell the channels of its input, for `wide`."""
+    wide: tuple[WideModel, ...] = ()
+    """Its models whose denoiser sees an image beside the latents."""
     scheduler: Mapping[str, object] = field(default_factory=lambda: MappingProxyType({}))
     """Settings of its scheduler, as in the original's scheduler_config.json; without a class, that
     of flow matching."""
@@ -163,6 +183,10 @@ class Family:
     """Whether it is a Stable Diffusion with a UNet, whose files have a layout of their own."""
     instead: str = ""
     """For a family that dream only knows by name: what to do."""
+
+    def find_wide(self, variant: str) -> WideModel | None:
+        """Its model of a variant whose denoiser sees an image beside the latents."""
+        return next((row for row in self.wide if row.variant == variant != ""), None)
 
     @property
     def title(self) -> str:

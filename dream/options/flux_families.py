@@ -7,6 +7,7 @@ from types import MappingProxyType
 from dream.options.distilled_table import FEW_STEPS
 from dream.options.editor_table import FLUX_EDITORS
 from dream.options.family import Distilled, Family, Side, TextEncoderNeed
+from dream.options.wide_table import FLUX_WIDE
 
 FLOW = MappingProxyType({"num_train_timesteps": 1000})
 """Settings of the schedulers of flow matching."""
@@ -39,8 +40,8 @@ _T5_OF_FLUX = TextEncoderNeed(
 FLUX_FAMILIES = (
     Family(
         key="flux",
-        name="FLUX.1, FLUX.1 Kontext",
-        pipelines=r"Flux(Img2Img|Inpaint|Kontext|KontextInpaint)?",
+        name="FLUX.1, FLUX.1 Kontext, FLUX.1 Fill",
+        pipelines=r"Flux(Img2Img|Inpaint|Fill|Kontext|KontextInpaint)?",
         pipeline="Flux",
         transformer="FluxTransformer2DModel",
         marks=(
@@ -50,6 +51,8 @@ FLUX_FAMILIES = (
         encoders=(_CLIP_L, _T5_OF_FLUX),
         vae="kl",
         latents=(Side("final_layer.linear.weight", 0, 4), Side("proj_out.weight", 0, 4)),
+        inputs=(Side("img_in.weight", 1), Side("x_embedder.weight", 1)),
+        wide=FLUX_WIDE,
         scheduler=_FLUX_SHIFT,
         cfg_scale=3.5,
         negative=False,

@@ -156,6 +156,14 @@ KNOWN_MODELS = (
         gated=True,
     ),
     KnownModel(
+        name="flux-fill",
+        title="FLUX.1 Fill dev, 12B, inpaints",
+        licence="FLUX.1 dev non-commercial",
+        hub="black-forest-labs/FLUX.1-Fill-dev",
+        hub_size=34 * _GB,
+        gated=True,
+    ),
+    KnownModel(
         name="chroma",
         title="Chroma1-HD, 9B",
         licence=APACHE,

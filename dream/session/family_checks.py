@@ -7,7 +7,7 @@ from dream.core.errors import BadLine
 from dream.core.recipe import Recipe
 from dream.core.request import Request
 from dream.options.family_switches import FAMILY_SWITCHES, FamilySwitch
-from dream.options.family_table import BY_KEY, FAMILIES
+from dream.options.family_table import BY_KEY, FAMILIES, get_family
 from dream.prompt import parse_prompt
 
 
@@ -42,8 +42,16 @@ def check_combination(recipe: Recipe) -> None:
 
 
 def check_edited_image(recipe: Recipe, info: ModelInfo) -> None:
-    """Raises BadLine for --control where a model edits images: its denoiser sees them beside the
-    new image, and control models were not trained on that."""
+    """Raises BadLine for --control where a model edits images or fills a mask: its denoiser sees
+    them beside the new image, and control models were not trained on that."""
+    wide = get_family(info.family).find_wide(info.variant)
+    for switch, used in (("--control", recipe.control), ("--image_prompt", recipe.image_prompt)):
+        if wide and used:
+            raise BadLine(
+                f"{info.name} ({wide.name}) does not support {switch}",
+                0,
+                f"remove it, or use another {get_family(info.family).title}",
+            )
     if recipe.control and (recipe.reference or (recipe.init_img and info.references)):
         raise BadLine(
             f"{info.name} edits images, which --control does not support",

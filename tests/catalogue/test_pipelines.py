@@ -36,7 +36,6 @@ REFUSED = {
     "WuerstchenDecoderPipeline": "several models",
     "StableCascadeCombinedPipeline": "several models",
     "StableDiffusion3PAGPipeline": "fails in diffusers",
-    "FluxFillPipeline": "fills the masked part",
     "KolorsPipeline": "needs ChatGLM3",
     "GlmImagePipeline": "vision-language processor",
     "NucleusMoEImagePipeline": "vision-language processor",
@@ -53,6 +52,7 @@ SEEN_TO_PAINT = {
     *("HunyuanDiT", "Sana", "PixArtAlpha", "PixArtSigma", "AuraFlow", "Chroma", "OvisImage"),
     *(
         "Flux",
+        "FluxFill",
         "FluxKontext",
         "Flux2",
         "Flux2Klein",

@@ -390,6 +390,14 @@ FILES = (
         "fp8",
     ),
     Published("flux1-dev", FLUX, "flux"),
+    Published("flux1-fill-dev", {**FLUX, **bf16({"img_in": (3072, 384)})}, "flux"),
+    Published(
+        "flux1-depth-dev",
+        {**FLUX, **bf16({"img_in": (3072, 128)})},
+        "flux",
+        "",
+        r"is a denoiser of FLUX\.1 Depth or Canny, which needs a control image .*use FLUX\.1 with",
+    ),
     Published("flux1-krea-dev_fp8_scaled", fp8_scaled(FLUX), "flux", "fp8 scaled"),
     Published(
         "flux1-dev-bnb-nf4-v2",
@@ -471,7 +479,7 @@ FILES = (
         bf16({"encoder.0": (64, 3, 3, 3), "decoder.3.conv.0": (256, 512, 3, 3)}),
         "other",
         "",
-        r"is a TAEHV, a small decoder for films \(taew, taehv\), not a model \(it is not supported",
+        r"is a TAEHV, a small decoder for films \(taew, taehv\), not a model \(for live previews",
     ),
     Published(
         "dmd2_sdxl_4step_lora",

@@ -161,4 +161,4 @@ def test_of_several_bases_the_usual_one_is_used(tmp_path: Path) -> None:
     single_files.save(NAMINGS["bare"](pipe), tmp_path / "unet" / f"{name}.safetensors")
     info = ModelRegistry([tmp_path]).get_model(name)
     assert info.parts[0].name == "sd_xl_base_1.0"
-    assert (info.steps, info.cfg_scale, info.sampler) == (4, 1.0, "euler")
+    assert (info.steps, info.cfg_scale, info.sampler) == (4, 1.0, "k_euler")

@@ -99,13 +99,13 @@ FILE_KINDS = (
     FileKind(
         "tiny vae",
         "a TAEHV, a small decoder for films (taew, taehv)",
-        "it is not supported; previews do without it",
+        "for live previews, put it into vae_approx/ in a models folder",
         (("^decoder.3.conv.0.", "^encoder."),),
     ),
     FileKind(
         "tiny vae",
         "a TAESD",
-        "for live previews, put its folder (taesd, taesdxl, taesd3 or taef1) into a models folder",
+        "for live previews, put it into vae_approx/ in a models folder",
         (("^3.conv.0.",), ("^decoder.layers.3.conv.0.",)),
     ),
 )

@@ -3,6 +3,7 @@ hold all of them."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 from dream.catalogue.detect.detected_model import DetectedModel
@@ -13,9 +14,11 @@ from dream.catalogue.detect.pieces import (
     VAE,
     Piece,
     find_wanted,
+    measure,
     take,
 )
-from dream.options.family import Family
+from dream.catalogue.detect.tensors import TensorHeader
+from dream.options.family import Family, WideModel
 from dream.options.family_table import FAMILIES
 from dream.options.foreign_families import OTHERS
 from dream.options.part_table import TEXT_ENCODERS, VAES
@@ -28,16 +31,27 @@ def classify_denoiser(
     family = next(row for row in (*OTHERS, *FAMILIES) if row.key == pieces[0].kind)
     side = family.side
     denoiser = take(header.tensors, pieces[0].prefix)
+    wide = _find_wide(family, denoiser)
     detected = replace(
         common,
         kind="model",
         family=family.key,
+        variant=wide.variant if wide else "",
         size=read_native_size(header.metadata, side),
         pieces=pieces,
         wanted=find_wanted(family, denoiser),
     )
     called, place = _refuse(family, pieces)
+    if wide and not wide.pipeline:
+        called = f"is a denoiser of {wide.name}, which needs a control image and is not supported"
+        place = f"use {family.title} with --control"
     return replace(detected, called=called, place=place)
+
+
+def _find_wide(family: Family, denoiser: Mapping[str, TensorHeader]) -> WideModel | None:
+    """The model of a family whose input is as much wider than its output."""
+    extra = measure(family.inputs, denoiser) - 4 * measure(family.latents, denoiser)
+    return next((row for row in family.wide if row.extra == extra), None)
 
 
 def _refuse(family: Family, pieces: tuple[Piece, ...]) -> tuple[str, str]:

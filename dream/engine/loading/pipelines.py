@@ -234,6 +234,8 @@ def _pipeline_class(index: Index) -> Any:
     family = find_pipeline_family(index.pipeline)
     if family and (editor := find_editor_of_pipeline(family.key, index.pipeline)):
         return getattr(diffusers, f"{editor.pipeline}Pipeline")
+    if family and index.pipeline in {f"{row.pipeline}Pipeline" for row in family.wide}:
+        return getattr(diffusers, index.pipeline)
     plain = re.sub("(Img2Img|Inpaint|Depth2Img)(?=Pipeline$)", "", index.pipeline)
     if plain != index.pipeline and hasattr(diffusers, plain):
         return getattr(diffusers, plain)

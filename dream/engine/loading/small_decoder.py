@@ -15,18 +15,17 @@ from typing import Any
 
 import torch
 from diffusers import AutoencoderKL
-from diffusers.models.autoencoders.vae import DecoderOutput, DecoderTiny
+from diffusers.models.autoencoders.vae import DecoderOutput
 
 from dream.catalogue.model_info import ModelInfo
 from dream.catalogue.weight_files import WeightFiles, hash_weight_files
 from dream.core.errors import ModelError
 from dream.core.recipe import Recipe
-from dream.engine.loading.checkpoint import open_tensors
 from dream.engine.loading.file_signature import compute_file_signature
 from dream.engine.loading.pipelines import LoadedModel
+from dream.engine.loading.tiny_decoders import open_tiny_decoder
 from dream.options.engine_table import FULL_DECODER
 
-_BLOCKS, _WIDTH = (3, 3, 3, 1), 64
 _MARGIN = 16
 """Latents beyond the edge that a seamless image is decoded with: more than the network sees."""
 
@@ -51,34 +50,12 @@ def compute_decoder_key(path: Path, loaded: LoadedModel) -> object:
 def open_small_decoder(path: Path, loaded: LoadedModel) -> SmallDecoder:
     """Load a decoder for a model that is in memory, from diffusers' file or the author's. Raises
     ModelError for a file that is not one."""
-    stored = open_tensors(path, "safetensors").tensors
-    tensors = {_rename(name): weight for name, weight in stored.items()}
-    tensors = {name: weight for name, weight in tensors.items() if name.startswith("layers.")}
-    first = tensors.get("layers.0.weight")
-    if first is None or first.ndim != 4:
-        raise ModelError(f"{path} is not a small decoder", "download it again")
-    channels = first.shape[1]
-    network = DecoderTiny(channels, 3, _BLOCKS, (_WIDTH,) * 4, 2, "relu", "nearest")
-    try:
-        network.load_state_dict(tensors)
-    except RuntimeError as error:
-        raise ModelError(
-            f"{path} is not a small decoder: its layers are not those of TAESD", "download it again"
-        ) from error
+    network, channels = open_tiny_decoder(path)
     network.to(loaded.placement.device, loaded.placement.dtype)
     if loaded.placement.device == "cpu":
         network.to(memory_format=torch.channels_last)
     digest = hash_weight_files(WeightFiles((path,)))
-    return SmallDecoder(compute_decoder_key(path, loaded), network.eval(), channels, digest)
-
-
-def _rename(name: str) -> str:
-    """A weight's name in diffusers' decoder: the author's list begins with the clamp, which is no
-    layer there."""
-    number, _, rest = name.removeprefix("decoder.layers.").partition(".")
-    if not number.isdecimal() or name.startswith("encoder."):
-        return name
-    return f"layers.{int(number) - (not name.startswith('decoder.'))}.{rest}"
+    return SmallDecoder(compute_decoder_key(path, loaded), network, channels, digest)
 
 
 class SmallDecoders:

@@ -117,8 +117,8 @@ def load_split_model(info: ModelInfo, placement: Placement, shared: SharedEncode
     for part in parts.values():
         if isinstance(part, torch.nn.Module):
             part.to(placement.storage_device)  # what is computed and not in a file
-    editor = find_editor(family.key, info.edits)
-    kind = getattr(diffusers, f"{editor.pipeline if editor else family.pipeline}Pipeline")
+    own = family.find_wide(detected.variant) or find_editor(family.key, info.edits) or family
+    kind = getattr(diffusers, f"{own.pipeline}Pipeline")
     takes = signature(kind.__init__).parameters
     if "processor" in takes:
         parts["processor"] = build_processor(parts["tokenizer"])

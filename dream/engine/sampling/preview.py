@@ -92,8 +92,8 @@ class Previewers:
         find_decoder: Callable[[str], Path | None],
         fit: Callable[[Any], LatentRgbFactors | None] = lambda pipe: None,
     ) -> None:
-        """`find_decoder` returns a family's folder: see `catalogue.taesd`. `fit` computes a matrix
-        for a pipeline, where none is known: see `preview_fit`."""
+        """`find_decoder` returns a family's folder or file: see `catalogue.taesd`. `fit` computes a
+        matrix for a pipeline, where none is known: see `preview_fit`."""
         self._find_decoder = find_decoder
         self._fit = fit
         self._decoders: dict[Path, Previewer] = {}
@@ -159,29 +159,41 @@ def make_linear_previewer(factors: LatentRgbFactors) -> Previewer:
     return previewer
 
 
-def make_taesd_previewer(folder: Path, device: str) -> Previewer:
-    """A tiny decoder (TAESD, by O. Boer Bohan) in diffusers layout: sharper, and slower.
+def make_taesd_previewer(path: Path, device: str) -> Previewer:
+    """A tiny decoder (TAESD, by O. Boer Bohan) in diffusers layout, or the author's file: sharper,
+    and slower.
 
-    Raises OSError, ValueError, ModelError for a folder without one.
+    Raises OSError, ValueError, ModelError for a path without one.
     """
-    refuse_irregular(folder)
-    from diffusers import AutoencoderTiny
-
-    decoder = AutoencoderTiny.from_pretrained(
-        folder, local_files_only=True, use_safetensors=True, torch_dtype=torch.float32
-    ).to(device)
-    channels = decoder.config.latent_channels
+    decode, channels = _open_decoder(path, device)
 
     @torch.inference_mode()
     def previewer(latents: torch.Tensor) -> Preview | None:
         if latents.shape[1] != channels:
             return None
-        image = decoder.decode(latents[:1].float()).sample  # (1, 3, H, W), -1..1
+        image = decode(latents[:1].to(device).float())  # (1, 3, H, W), -1..1
         shrink = max(1, -(-max(image.shape[2:]) // MAX_SIDE))
         small = torch.nn.functional.avg_pool2d(image, shrink)
         return _as_preview(small[0].cpu().permute(1, 2, 0).numpy())
 
     return previewer
+
+
+def _open_decoder(path: Path, device: str) -> tuple[Callable[[torch.Tensor], torch.Tensor], int]:
+    """What decodes latents to about -1..1, and how many channels they have."""
+    if path.is_file():
+        # Imported late: few folders have such files.
+        from dream.engine.loading.tiny_decoders import open_tiny_decoder
+
+        network, channels = open_tiny_decoder(path)
+        return network.to(device), channels
+    refuse_irregular(path)
+    from diffusers import AutoencoderTiny
+
+    decoder = AutoencoderTiny.from_pretrained(
+        path, local_files_only=True, use_safetensors=True, torch_dtype=torch.float32
+    ).to(device)
+    return lambda latents: decoder.decode(latents).sample, decoder.config.latent_channels
 
 
 def _as_preview(rgb: np.ndarray[Any, Any]) -> Preview:

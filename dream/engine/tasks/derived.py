@@ -11,6 +11,7 @@ from dream.engine.loading.pipelines import LoadedModel
 
 IMG2IMG_CLASSES = {
     "ChromaPipeline": "ChromaImg2ImgPipeline",
+    "FluxFillPipeline": "FluxFillPipeline",
     "FluxKontextPipeline": "FluxImg2ImgPipeline",
     "StableDiffusionPipeline": "StableDiffusionImg2ImgPipeline",
     "StableDiffusionXLPipeline": "StableDiffusionXLImg2ImgPipeline",
@@ -19,6 +20,7 @@ IMG2IMG_CLASSES = {
     "QwenImageEditPlusPipeline": "QwenImageImg2ImgPipeline",
 }
 INPAINT_CLASSES = {
+    "FluxFillPipeline": "FluxFillPipeline",
     "FluxKontextPipeline": "FluxKontextInpaintPipeline",
     "StableDiffusionPipeline": "StableDiffusionInpaintPipeline",
     "StableDiffusionXLPipeline": "StableDiffusionXLInpaintPipeline",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 
 from dream.core.recipe import Recipe
+from dream.engine.empty_conditioning import mask_everything
 from dream.engine.loading.pipelines import LoadedModel
 from dream.engine.sampling import noise
 from dream.engine.tasks.derived import get_img2img_pipeline
@@ -27,9 +28,11 @@ def prepare(
         return prepare_edit(loaded, recipe, inputs)
     noise_latents = noise.draw_latents(loaded.pipe, recipe, source)
     run_steps = count_steps(recipe)
+    pipe = get_img2img_pipeline(loaded)
     return PipelineCall(
-        pipe=get_img2img_pipeline(loaded),
+        pipe=pipe,
         arguments={
+            **mask_everything(pipe, recipe.width, recipe.height),
             "image": inputs.image,
             "strength": compute_pipeline_strength(
                 run_steps, recipe.steps, up=noise_latents is None
