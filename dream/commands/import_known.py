@@ -30,8 +30,9 @@ def import_known_files(known: KnownModel, registry: ModelRegistry) -> Events[Non
     kept, and interrupted downloads continue. Raises ModelError, FetchError."""
     folder = find_writable_dir(registry.models_dirs)
     targets = [(file, folder / file.folder / file.name) for file in known.files]
-    if registry.offline and not all(target.exists() for _, target in targets):
-        by_hand = (f"{file.repo}/{file.path} to {target}" for file, target in targets)
+    absent = [(file, target) for file, target in targets if not target.exists()]
+    if registry.offline and absent:
+        by_hand = (f"{file.repo}/{file.path} to {target}" for file, target in absent)
         raise ModelError(
             f"{known.name} is not on this machine, and --offline forbids downloads",
             f"download by hand: {'; '.join(by_hand)}",

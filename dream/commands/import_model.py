@@ -22,6 +22,7 @@ from dream.commands.import_remote import (
     get_model_name,
     is_address,
     parse_file_name,
+    require_hub,
     require_online,
 )
 from dream.commands.model_text import describe_family, format_bytes, measure_bytes
@@ -84,7 +85,8 @@ def _import_known(
 def _import_from_hub(
     hub_id: str, name: str, request: ImportRequest, registry: ModelRegistry
 ) -> Events[None]:
-    folder = yield from download_folder(_parse_hub_id(hub_id, registry), name, registry)
+    parsed = _parse_hub_id(hub_id, registry, name)
+    folder = yield from download_folder(parsed, name, registry)
     yield from _add_to_models_toml(registry, folder, name or folder.name, request.values)
 
 
@@ -142,7 +144,7 @@ def _add_to_models_toml(
         yield Note(text=f"it also has EMA weights; !edit_model {quoted} --ema uses them")
 
 
-def _parse_hub_id(what: str, registry: ModelRegistry) -> HubId:
+def _parse_hub_id(what: str, registry: ModelRegistry, name: str = "") -> HubId:
     """Return the hub id. Raises ModelError if it is not one, or if downloads are forbidden."""
     from dream.catalogue.hub import parse_hub_id
 
@@ -152,7 +154,7 @@ def _parse_hub_id(what: str, registry: ModelRegistry) -> HubId:
             f"{what} does not exist",
             "name a file, a folder, a URL, owner/name on Hugging Face, or one of !models --known",
         )
-    require_online(registry, what)
+    require_hub(registry, request, name)
     return request
 
 

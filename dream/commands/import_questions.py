@@ -35,7 +35,7 @@ def ask_about_import(context: Context, argument: str) -> Questions:
     request, registry = parse_import(argument), context.session.registry
     path = None if is_address(request.what) else find_local_path(request.what)
     if path is None and (known := find_known(request.what)) is not None:
-        return (yield from _ask_about_known(known, request))
+        return (yield from _ask_about_known(known, request, registry.offline))
     if path is not None and has_several_models(path):
         if not request.everything:
             return (yield from _ask_which(path, request, registry))
@@ -43,9 +43,9 @@ def ask_about_import(context: Context, argument: str) -> Questions:
     return (yield from _ask_about_one(request, registry))
 
 
-def _ask_about_known(known: KnownModel, request: ImportRequest) -> Questions:
+def _ask_about_known(known: KnownModel, request: ImportRequest, offline: bool) -> Questions:
     """A large download is started only after a yes; a licence is named."""
-    if known.size > MUCH:
+    if known.size > MUCH and not offline:
         answer = yield Question("Download? [y/N]", "", about=(describe_known(known),))
         if answer.strip().lower() not in ("y", "yes"):
             return ()

@@ -20,6 +20,7 @@ from dream.core.bounded_reading import read_bounded
 from dream.core.errors import BadLine, FetchError, ModelError
 from dream.core.events import Events
 from dream.core.file_names import path_exists_at
+from dream.line.words import quote_value
 
 if TYPE_CHECKING:
     from dream.catalogue.detect import DetectedModel
@@ -64,13 +65,22 @@ def get_model_name(file: str) -> str:
     return Path(file).stem.removesuffix(".vae")
 
 
-def require_online(registry: ModelRegistry, what: str) -> None:
-    """Raises ModelError if downloads are forbidden."""
+def require_online(registry: ModelRegistry, what: str, by_hand: str = "") -> None:
+    """Raises ModelError if downloads are forbidden; `by_hand` says what to download instead."""
     if registry.offline:
         raise ModelError(
             f"{what} is not on this machine, and --offline does not allow downloads",
-            "start dream without --offline and HF_HUB_OFFLINE",
+            by_hand or "start dream without --offline and HF_HUB_OFFLINE",
         )
+
+
+def require_hub(registry: ModelRegistry, hub_id: HubId, name: str = "") -> None:
+    """Raises ModelError if downloads are forbidden, with the folder that a repository goes to."""
+    folder = find_writable_dir(registry.models_dirs) / _file_name(name or hub_id.name)
+    revision = f" --revision {hub_id.revision}" if hub_id.revision else ""
+    place = quote_value(str(folder))
+    hint = f"download it by hand: hf download {hub_id.repo}{revision} --local-dir {place}"
+    require_online(registry, str(hub_id), hint)
 
 
 def download_file(
@@ -192,7 +202,7 @@ def download_folder(hub_id: HubId, name: str, registry: ModelRegistry) -> Events
     own name. Raises BadLine, ModelError, FetchError."""
     from dream.catalogue.hub import download
 
-    require_online(registry, str(hub_id))
+    require_hub(registry, hub_id, name)
     folder = find_writable_dir(registry.models_dirs) / _file_name(name or hub_id.name)
     existing = registry.find_paths().get(folder.name, folder)
     if existing != folder or not _claim_folder(folder, hub_id):

@@ -499,7 +499,7 @@ ENCODERS = {
         (under("net.", {"llm_adapter.blocks.0.x": (8,)}), "denoiser of Anima"),
         ({UNET + "input_blocks.1.0.time_stack.in_layers.0.weight": (8,)}, "Stable Video Diffusion"),
         ({"embedder.model.visual.class_embedding": (8,), FIRST: (320, 4, 3, 3)}, "2.1 unCLIP"),
-        (SD1 | {UNET + "a.quant_state.bitsandbytes__nf4": (8,)}, "has bitsandbytes 4-bit weights"),
+        (SD1 | {UNET + "a.quant_state.bitsandbytes__nf4": (8,)}, "with the package bitsandbytes"),
         (SD1 | {UNET + "a.weight": (8, 8), UNET + "a.SCB": (8,)}, "has bitsandbytes 8-bit weights"),
         (
             SD1 | {UNET + "a.svd_up": (8, 8)},

@@ -509,6 +509,14 @@ def test_nothing_is_asked_where_it_is_forbidden(session: Session, hub: Hub) -> N
     session.registry = replace(session.registry, offline=True)
     for what in ("some/model", f"{hub.url}/v1.safetensors"):
         assert "--offline does not allow downloads" in refusal(session, f"!import_model {what}")
+    (folder,) = session.registry.models_dirs[:1]
+    for what, repo, name in (
+        ("sdxl", "stabilityai/stable-diffusion-xl-base-1.0", "sdxl"),
+        ("a/b@v1", "a/b --revision v1", "b"),
+    ):
+        hint = f"download it by hand: hf download {repo} --local-dir {folder / name}"
+        assert hint in refusal(session, f"!import_model {what}")
+    assert asking(session, "!import_model sdxl") == ([], ("!import_model sdxl",))
     assert "is not downloaded, and --offline is set" in refusal_of_upscaler(session)
     assert hub.requests == []
     assert os.environ["HF_ENDPOINT"] == hub.url

@@ -101,7 +101,10 @@ def classify(header: Header) -> DetectedModel:
     detected = replace(_classify(header), number_format=header.number_format)
     if unsupported := find_unsupported(header.number_format):
         called = f"has {unsupported.name} weights, which are not supported"
-        return replace(detected, called=called, place=unsupported.hint, refused=True)
+        hint = unsupported.hint
+        if unsupported.package:
+            hint += f", or a folder in diffusers layout, with the package {unsupported.package}"
+        return replace(detected, called=called, place=hint, refused=True)
     return detected
 
 

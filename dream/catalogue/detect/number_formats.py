@@ -36,13 +36,15 @@ class Unsupported(NamedTuple):
     name: str
     marks: tuple[str, ...]
     hint: str = "use a bf16, fp8 or GGUF file of this model"
+    package: str = ""
+    """On PyPI, for one that is read from folders in diffusers layout, with this package."""
 
 
 UNSUPPORTED = (
-    Unsupported("bitsandbytes 4-bit", (".quant_state.bitsandbytes",)),
-    Unsupported("bitsandbytes 8-bit", (".SCB$",)),
+    Unsupported("bitsandbytes 4-bit", (".quant_state.bitsandbytes",), package="bitsandbytes"),
+    Unsupported("bitsandbytes 8-bit", (".SCB$",), package="bitsandbytes"),
     Unsupported("SVDQuant (nunchaku)", (".wscales$", ".smooth_factor$")),
-    Unsupported("SDNQ", (".svd_up$", ".zero_point$")),
+    Unsupported("SDNQ", (".svd_up$", ".zero_point$"), package="sdnq"),
     Unsupported("AWQ or GPTQ", (".qzeros$",)),
     Unsupported("quanto", (".weight._data$",)),
     Unsupported("mxfp8", ()),
