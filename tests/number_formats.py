@@ -84,6 +84,44 @@ def nvfp4(weight: torch.Tensor) -> Written:
     return parts, numbers.reshape(rows, columns)
 
 
+NF4 = torch.tensor(
+    [
+        *(-1.0, -0.6961928009986877, -0.5250730514526367, -0.39491748809814453),
+        *(-0.28444138169288635, -0.18477343022823334, -0.09105003625154495, 0.0),
+        *(0.07958029955625534, 0.16093020141124725, 0.24611230194568634, 0.33791524171829224),
+        *(0.44070982933044434, 0.5626170039176941, 0.7229568362236023, 1.0),
+    ]
+)
+"""Dettmers et al. 2023, arXiv:2305.14314, appendix E."""
+
+
+def nf4(weight: torch.Tensor, nested: bool = False) -> Written:
+    """bitsandbytes: 64 numbers share a scale, which is `nested` in eight bits with an offset."""
+    blocks = weight.reshape(-1, 64)
+    scales = blocks.abs().amax(1)
+    config: dict[str, Any] = {"quant_type": "nf4", "blocksize": 64, "dtype": "bfloat16"}
+    config["shape"] = list(weight.shape)
+    parts: Tensors = {"weight.quant_map": NF4}
+    if nested:
+        offset, values = scales.mean(), torch.linspace(-1, 1, 256)
+        centred = scales - offset
+        most = torch.stack([some.abs().max() for some in centred.split(256)])
+        share = centred / most.repeat_interleave(256)[: len(scales)]
+        codes = (share[:, None] - values).abs().argmin(1)
+        config |= {"nested_blocksize": 256, "nested_dtype": "float32"}
+        config["nested_offset"] = float(offset)
+        scales = values[codes] * most.repeat_interleave(256)[: len(scales)] + float(offset)
+        parts |= {"weight.nested_absmax": most, "weight.nested_quant_map": values}
+        parts["weight.absmax"] = codes.to(torch.uint8)
+    else:
+        parts["weight.absmax"] = scales
+    codes = ((blocks / scales[:, None])[..., None] - NF4).abs().argmin(-1)
+    pairs = codes.reshape(-1, 2).to(torch.uint8)
+    parts["weight"] = (pairs[:, 0] << 4 | pairs[:, 1])[:, None]
+    parts["weight.quant_state.bitsandbytes__nf4"] = as_text(config)
+    return parts, (NF4[codes] * scales[:, None]).reshape(weight.shape)
+
+
 def _tiles(scales: torch.Tensor) -> torch.Tensor:
     """cuBLAS' layout of 128 x 4 tiles, written number by number from its description."""
     rows, columns = scales.shape

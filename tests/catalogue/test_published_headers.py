@@ -224,10 +224,15 @@ SVDQUANT: Header = {
     "transformer_blocks.0.attn.qkv_proj.smooth_factor": ("BF16", (3072,)),
 }
 _QKV = f"{ORIGINAL}double_blocks.0.img_attn.qkv.weight"
+NF4_STATE = (
+    b'{"quant_type": "nf4", "blocksize": 64, "dtype": "float16", "shape": [9216, 3072],'
+    b' "nested_blocksize": 256, "nested_dtype": "float32", "nested_offset": 0.04}'
+)
 NF4: Header = {
     **under(ORIGINAL, FLUX),
+    _QKV: ("U8", (9216 * 3072 // 2, 1)),
     f"{_QKV}.absmax": ("U8", (442368,)),
-    f"{_QKV}.quant_state.bitsandbytes__nf4": ("U8", (90,)),
+    f"{_QKV}.quant_state.bitsandbytes__nf4": ("U8", (len(NF4_STATE),)),
 }
 ANY = r".*"
 """Opens, or will: only its name is compared."""
@@ -260,6 +265,8 @@ class Published(NamedTuple):
     number_format: str = ""
     refusal: str = ""
     """A pattern for the error; empty for a model that opens."""
+    text: bytes = b""
+    """The content of its last tensor."""
 
 
 FILES = (
@@ -399,8 +406,9 @@ FILES = (
         r"is a denoiser of FLUX\.1 Depth or Canny, which needs a control image .*use FLUX\.1 with",
     ),
     Published("flux1-krea-dev_fp8_scaled", fp8_scaled(FLUX), "flux", "fp8 scaled"),
+    Published("flux1-dev-bnb-nf4-v2", NF4, "flux", "nf4", text=NF4_STATE),
     Published(
-        "flux1-dev-bnb-nf4-v2",
+        "flux1-dev-bnb-nf4-damaged",
         NF4,
         "flux",
         "bitsandbytes 4-bit",
@@ -498,8 +506,9 @@ FILES = (
 )
 
 
-def write(path: Path, header: Header) -> Path:
-    """A sparse file: the header, and as many bytes as it announces, which take no room."""
+def write(path: Path, header: Header, last: bytes = b"") -> Path:
+    """A sparse file: the header, and as many bytes as it announces, which take no room; and the
+    last of them."""
     rows, end = {}, 0
     for name, (dtype, shape) in header.items():
         size = SIZES[dtype] * prod(shape)
@@ -509,12 +518,14 @@ def write(path: Path, header: Header) -> Path:
     with path.open("wb") as file:
         file.write(struct.pack("<Q", len(text)) + text)
         file.truncate(8 + len(text) + end)
+        file.seek(8 + len(text) + end - len(last))
+        file.write(last)
     return path
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.name)
 def test_each_file_is_called_what_it_is(tmp_path: Path, file: Published) -> None:
-    path = write(tmp_path / f"{file.name}.safetensors", file.header)
+    path = write(tmp_path / f"{file.name}.safetensors", file.header, file.text)
     found = detect(path)
     if file.refusal != ANY or file.family != "other":
         assert (found.family, found.number_format) == (file.family, file.number_format)

@@ -18,7 +18,7 @@ import pytest
 import torch
 import transformers
 
-from dream.catalogue.detect import read_header
+from dream.catalogue.detect import read_header, require_model
 from dream.catalogue.detect.gguf_types import BLOCK_TYPES
 from dream.catalogue.model_info import ModelInfo
 from dream.core.errors import ModelError
@@ -28,6 +28,7 @@ from dream.engine.loading.checkpoint import open_tensors
 from dream.engine.loading.encoded_tensor import EncodedTensor
 from dream.engine.loading.formats import gguf_blocks
 from dream.engine.loading.formats.fp8_and_int8 import encode_scaled
+from dream.engine.loading.formats.safetensors_scales import join_scales
 from dream.engine.loading.pipelines import load_model
 from dream.engine.loading.quantized_folders import require_packages
 from dream.engine.loading.single_file import load_file
@@ -89,19 +90,22 @@ SAFETENSORS: dict[str, Callable[[torch.Tensor], formats.Written]] = {
     "int8": formats.int8,
     "int8 convrot": partial(formats.int8, group=16),
     "nvfp4": formats.nvfp4,
+    "nf4": formats.nf4,
+    "nf4 nested": partial(formats.nf4, nested=True),
 }
 
 
 @pytest.mark.parametrize("name", SAFETENSORS)
 def test_the_same_pixels_as_the_decoded_numbers(places: Path, weights: Tensors, name: str) -> None:
-    wanted = of_denoiser if name.startswith("fp8") else matrix
+    in_blocks = (lambda n, w: matrix(n, w) and w.numel() % 64 == 0) if "nf4" in name else matrix
+    wanted = of_denoiser if name.startswith("fp8") else in_blocks
     file, numbers = formats.encode(weights, SAFETENSORS[name], wanted)
     if name == "fp8 scaled":
         file[UNET + "scaled_fp8"] = torch.empty(2, dtype=formats.E4M3)
     path = single_files.save(file, places / "encoded.safetensors")
     assert read_header(path).number_format == name.removesuffix(" e5m2").removesuffix(
         " rows"
-    ).replace(" convrot", "")
+    ).replace(" convrot", "").removesuffix(" nested")
     assert np.array_equal(paint(path), paint(as_folder(numbers, places)))
 
 
@@ -136,6 +140,71 @@ def test_layers_stay_as_they_are_stored_and_the_rest_is_decoded(
     rounded = layer.weight.to(torch.float32)
     assert torch.equal(unet.to(torch.float32).down_blocks[0].resnets[0].conv1.weight, rounded)
     assert torch.equal(next(iter(layer.parametrizations.weight.parameters())), stored)
+
+
+def test_four_bits_of_bitsandbytes_take_as_much_room_as_is_estimated(
+    places: Path, weights: Tensors
+) -> None:
+    """Also where a row is not whole blocks: two rows of 32 share one."""
+    wanted = lambda n, w: matrix(n, w) and w.numel() % 64 == 0  # noqa: E731
+    file, numbers = formats.encode(weights, formats.nf4, wanted)
+    path = single_files.save(file, places / "encoded.safetensors")
+    tensors = open_tensors(path, "safetensors").tensors
+    encoded = {name for name, one in tensors.items() if isinstance(one, EncodedTensor)}
+    assert any(tensors[name].shape[1] == 32 for name in encoded)
+    assert tensors.keys() == numbers.keys() == read_header(path).tensors.keys()
+    for name in encoded:
+        assert torch.equal(tensors[name].decoded(), numbers[name])
+        assert read_header(path).tensors[name].shape == numbers[name].shape
+        assert read_header(path).tensors[name].size == tensors[name].stored_size
+
+
+def test_four_bits_are_those_of_bitsandbytes() -> None:
+    """The first bytes of a published weight, as its library decodes them to bfloat16."""
+    packed = torch.zeros(32, dtype=torch.uint8)
+    packed[:8] = torch.tensor([110, 90, 88, 44, 228, 163, 9, 25])
+    config = {"quant_type": "nf4", "blocksize": 64, "shape": [1, 64]}
+    tensors = {
+        "w.weight": packed[:, None],
+        "w.weight.absmax": torch.tensor([0.03125]),
+        "w.weight.quant_map": formats.NF4,
+        "w.weight.quant_state.bitsandbytes__nf4": formats.as_text(config),
+    }
+    found = join_scales(tensors, {}, Path("it"))["w.weight"]
+    assert isinstance(found, EncodedTensor) and found.shape == (1, 64)
+    expected = [-0.002838, 0.022583, -0.005768, 0.00769, -0.005768, 0.002487, -0.016357, 0.013794]
+    assert found.decoded(torch.bfloat16)[0, :8].tolist() == pytest.approx(expected, abs=1e-5)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"{",
+        b"[" * 900,
+        b"[]",
+        b'{"quant_type": "nf4", "blocksize": 64, "shape": [3, 7]}',
+        b'{"quant_type": "nf4", "blocksize": 64, "shape": [64, 640000]}',
+        b'{"quant_type": "nf4", "blocksize": 128, "shape": [64, 64]}',
+        b'{"quant_type": "nf4", "blocksize": 64, "shape": [-64, -64]}',
+        b'{"quant_type": "int2", "blocksize": 64, "shape": [64, 64]}',
+        b'{"quant_type": "nf4", "blocksize": 64, "shape": [1e400, 64]}',
+    ],
+)
+def test_what_is_not_understood_of_bitsandbytes_is_refused(
+    places: Path, weights: Tensors, text: bytes
+) -> None:
+    name = next(name for name, weight in weights.items() if matrix(name, weight))
+    parts, _ = formats.nf4(torch.randn(64, 64))
+    owner = name.removesuffix("weight")
+    file = {n: t for n, t in weights.items() if n != name} | {
+        owner + k: t for k, t in parts.items()
+    }
+    file[f"{name}.quant_state.bitsandbytes__nf4"] = torch.tensor(list(text), dtype=torch.uint8)
+    path = single_files.save(file, places / "hostile.safetensors")
+    with pytest.raises(ModelError, match="bitsandbytes 4-bit weights, which are not supported"):
+        require_model(path)
+    with pytest.raises(ModelError, match=r"cannot be (decoded|read)"):
+        open_tensors(path, "safetensors")
 
 
 # ── numbers ────────────────────────────────────────────────────────────────────────────────────

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +58,7 @@ def in_safetensors(how: Callable[..., formats.Written]) -> Callable[..., Tensors
         ("qwen-image", in_safetensors(formats.fp8), "fp8"),
         ("sd3", in_safetensors(formats.nvfp4), "nvfp4"),
         ("krea2", in_safetensors(formats.fp8_scaled), "fp8 scaled"),
+        ("flux", in_safetensors(partial(formats.nf4, nested=True)), "nf4"),
     ],
 )
 def test_a_denoiser_in_each_format(

@@ -9,6 +9,7 @@ from math import prod
 from pathlib import Path
 
 from dream.catalogue.detect import gguf
+from dream.catalogue.detect.bitsandbytes import read_states
 from dream.catalogue.detect.gguf_names import rename
 from dream.catalogue.detect.number_formats import merge_scales
 from dream.catalogue.detect.pickles import PickleScan, read_legacy, read_zip
@@ -116,7 +117,10 @@ def _read_safetensors(path: Path, size: int) -> Header:
         raise ModelError(f"{path} is not a safetensors file, or it is truncated", _AGAIN) from error
     if size < 8 + length + header.end:
         raise _truncated(path, size, 8 + length + header.end)
-    logical = merge_scales(header.tensors)
+    first = 8 + length
+    places = {name: (first + a, first + b) for name, (a, b) in header.places.items()}
+    states = read_states(path, places) if places else {}
+    logical = merge_scales(header.tensors, states)
     return Header(
         path=path,
         format="safetensors",

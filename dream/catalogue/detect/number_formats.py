@@ -8,8 +8,10 @@ Facts from the programs that write them: ComfyUI (`scale_weight` with a `scaled_
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import NamedTuple
 
+from dream.catalogue.detect import bitsandbytes
 from dream.catalogue.detect.gguf_types import QUANTIZED
 from dream.catalogue.detect.tensors import TensorHeader
 from dream.options.quantize_table import NO_QUANTIZATION, QUANTIZATIONS
@@ -58,11 +60,19 @@ class LogicalTensors(NamedTuple):
 
     tensors: dict[str, TensorHeader]
     number_format: str
-    """"" (not quantized), "fp8", "fp8 scaled", "int8" or "nvfp4"; or a name of UNSUPPORTED."""
+    """"" (not quantized), "fp8", "fp8 scaled", "int8", "nvfp4", "nf4" or "fp4"; or a name of
+    UNSUPPORTED."""
 
 
-def merge_scales(tensors: Mapping[str, TensorHeader]) -> LogicalTensors:
-    """The logical tensors of a safetensors file or pickle."""
+_NO_STATES: Mapping[str, bitsandbytes.State] = MappingProxyType({})
+
+
+def merge_scales(
+    tensors: Mapping[str, TensorHeader], states: Mapping[str, bitsandbytes.State] = _NO_STATES
+) -> LogicalTensors:
+    """The logical tensors of a safetensors file or pickle; `states` are those of bitsandbytes'
+    weights by their names."""
+    tensors = bitsandbytes.merge_parts(tensors, states) if states else tensors
     formats: dict[str, str] = {}
     merged: dict[str, TensorHeader] = {}
     parts: set[str] = set()
@@ -75,6 +85,8 @@ def merge_scales(tensors: Mapping[str, TensorHeader]) -> LogicalTensors:
                 parts.add(name)
         elif row.dtype in FLOAT8:
             formats.setdefault("fp8", name)
+        elif row.dtype == bitsandbytes.DTYPE:
+            formats[states[name].format] = name
     for name, row in tensors.items():
         if name in parts:
             continue
@@ -160,4 +172,7 @@ def _format_of(formats: Mapping[str, str], tensors: Mapping[str, TensorHeader]) 
     for row in UNSUPPORTED:
         if row.name in formats or any(mark.replace("$", "\n") in text for mark in row.marks):
             return row.name
-    return next((f for f in ("nvfp4", "int8", "fp8 scaled", "fp8") if f in formats), "")
+    return next((f for f in _MEANS_MOST if f in formats), "")
+
+
+_MEANS_MOST = (*bitsandbytes.FORMATS, "nvfp4", "int8", "fp8 scaled", "fp8")

@@ -11,6 +11,7 @@ import json
 import re
 from typing import NamedTuple
 
+from dream.catalogue.detect.bitsandbytes import STATE
 from dream.catalogue.detect.tensors import TensorHeader, parse_tensor
 
 HEADER_LIMIT = 8 << 20
@@ -47,12 +48,15 @@ class SafetensorsHeader(NamedTuple):
     tensors: dict[str, TensorHeader]
     metadata: dict[str, str]
     end: int
+    places: dict[str, tuple[int, int]]
+    """Where the texts beside bitsandbytes' weights are, counted from the end of the header."""
 
 
 def parse_header(data: bytes) -> SafetensorsHeader:
     """Parse the bytes of the JSON. Raises ValueError, TypeError, KeyError, OverflowError."""
     tensors: dict[str, TensorHeader] = {}
     metadata: dict[str, str] = {}
+    places: dict[str, tuple[int, int]] = {}
     last = 0
     at = data.index(b"{") + 1
     more = not _EMPTY.match(data, at)
@@ -67,7 +71,9 @@ def parse_header(data: bytes) -> SafetensorsHeader:
             raise ValueError("its header is not safetensors JSON")
         else:
             name = _text(match[1])
-            tensors[name], end, at = _row(data, at)
+            tensors[name], (start, end), at = _row(data, at)
+            if STATE in name:
+                places[name] = start, end
             last = max(last, end)
             if len(tensors) > TENSORS:
                 raise ValueError(f"it has more than {TENSORS:,} tensors")
@@ -77,19 +83,21 @@ def parse_header(data: bytes) -> SafetensorsHeader:
         at, more = following.end(), following[1] == b","
     if data[at:].strip(b" \t\r\n\0"):
         raise ValueError("its header is not safetensors JSON")
-    return SafetensorsHeader(tensors, metadata, last)
+    return SafetensorsHeader(tensors, metadata, last, places)
 
 
-def _row(data: bytes, at: int) -> tuple[TensorHeader, int, int]:
-    """A tensor, the byte at which its data ends, and the position at which its JSON ends."""
+def _row(data: bytes, at: int) -> tuple[TensorHeader, tuple[int, int], int]:
+    """A tensor, the bytes at which its data begins and ends, and where its JSON ends."""
     if common := _COMMON_ROW.match(data, at):
         shape = map(int, filter(None, common[2].split(b",")))
-        return parse_tensor(common[1].decode(), shape), int(common[4]), common.end()
+        place = int(common[3]), int(common[4])
+        return parse_tensor(common[1].decode(), shape), place, common.end()
     match = _ROW.match(data, at)
     if match is None:
         raise ValueError("its header is not safetensors JSON")
     row = json.loads(b"{" + match[0])
-    return parse_tensor(row["dtype"], row["shape"]), int(row["data_offsets"][1]), match.end()
+    start, end = row["data_offsets"]
+    return parse_tensor(row["dtype"], row["shape"]), (int(start), int(end)), match.end()
 
 
 def _metadata(data: bytes, key: re.Match[bytes]) -> tuple[dict[str, str], int]:

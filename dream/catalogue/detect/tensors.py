@@ -11,6 +11,7 @@ from dream.catalogue.detect.gguf_types import QUANTIZED
 _MAX_ELEMENTS = 2**63
 """Limit of the number of elements in a tensor."""
 _BYTES = {"F64": 8, "I64": 8, "F32": 4, "I32": 4, "F16": 2, "BF16": 2, "I16": 2}
+_FOUR_BITS = ("NVFP4", "BNB4")
 _NAMES = {"F64": "float64", "F32": "float32", "F16": "float16", "BF16": "bfloat16"}
 
 
@@ -36,11 +37,11 @@ class TensorHeader(NamedTuple):
 
     @property
     def size(self) -> int:
-        """Bytes of the tensor as it is stored; of nvfp4 with the scales of its blocks."""
+        """Bytes of the tensor as it is stored; of four bits with the scales of its blocks."""
         numbers = prod(self.shape)
         if self.dtype in QUANTIZED:
             return int(numbers * QUANTIZED[self.dtype].bits / 8)
-        return numbers * 9 // 16 if self.dtype == "NVFP4" else numbers * self.itemsize
+        return numbers * 9 // 16 if self.dtype in _FOUR_BITS else numbers * self.itemsize
 
     @property
     def precision(self) -> str:

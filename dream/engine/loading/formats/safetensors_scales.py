@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from dream.catalogue.detect.bitsandbytes import find_owner
 from dream.catalogue.detect.number_formats import (
     CONFIG,
     GLOBAL_SCALE,
@@ -18,7 +19,7 @@ from dream.catalogue.detect.number_formats import (
     WEIGHT,
 )
 from dream.core.errors import ModelError
-from dream.engine.loading.formats import fp8_and_int8, nvfp4
+from dream.engine.loading.formats import bitsandbytes, fp8_and_int8, nvfp4
 
 CONFIGS = "_quantization_metadata"
 """Metadata key of the configurations of all weights, in newer files of ComfyUI."""
@@ -43,8 +44,11 @@ def join_scales(
     name = CONFIGS
     try:
         configs = json.loads(metadata.get(CONFIGS, "{}")).get("layers", {})
+        states = bitsandbytes.list_encoded(tensors)
         for name in tensors:
-            if name not in parts:
+            if name in states:
+                weights[name] = bitsandbytes.encode(name, states[name], tensors)
+            elif name not in parts and find_owner(name, states) is None:
                 weights[name] = _joined(name, tensors, configs)
     except _BREAKS as error:
         content = (str(error) or type(error).__name__).splitlines()[0]
