@@ -45,19 +45,23 @@ _MAX_DEPTH, _MAX_MODELS = 8, 1000
 
 def find_models(dirs: Sequence[Path]) -> dict[str, Path]:
     """Folders and single files by name. If two have the same name, the one in the first models
-    folder is used, and a folder before a file."""
+    folder is used, and a folder before a file; other programs' folders in one models folder can
+    have several, and each has a name."""
     paths: dict[str, Path] = {}
     for models in dirs:
+        own: dict[str, Path] = {}
         for index in sorted(models.glob(f"*/{INDEX}")):
             if not is_diffusion_upscaler(index.parent):
-                paths.setdefault(get_shown_name(index.parent), index.parent)
+                own.setdefault(get_shown_name(index.parent), index.parent)
         for path in list_with_suffix(models, "*", FILES):
-            paths.setdefault(path.stem, path)
+            own.setdefault(path.stem, path)
         for name, path in _in_layout_folders(models):
-            _add_installed(paths, name, path)
+            _add_installed(own, name, path)
         for path in sorted(models.glob(_LINKED)):
-            paths.setdefault(path.parent.name, path)
+            own.setdefault(path.parent.name, path)
         for name, path in _in_hub_cache(models):
+            own.setdefault(name, path)
+        for name, path in own.items():
             paths.setdefault(name, path)
     return paths
 
@@ -75,10 +79,30 @@ def _in_layout_folders(models: Path) -> Iterator[tuple[str, Path]]:
 
 
 def _add_installed(paths: dict[str, Path], name: str, path: Path) -> None:
-    """InvokeAI can have one name for several models, of different families."""
-    if name in paths and paths[name] != path and name not in (path.stem, path.name):
-        name = f"{name} ({path.stem})"
+    """InvokeAI can have one name for several models, of different families; ComfyUI's subfolders
+    one for files in different number formats. A file that is linked twice is one model, as is a
+    .ckpt beside its .safetensors."""
+    taken = paths.get(name)
+    if taken is not None and taken != path:
+        if name not in (path.stem, path.name):
+            name = f"{name} ({path.stem})"
+        elif any(_is_same(other, path) for other in paths.values() if other.stem == path.stem):
+            return
+        else:
+            longer = f"{path.parent.name}-{name}"
+            names = (path.name, longer) if taken.parent == path.parent else (longer, path.name)
+            name = next((free for free in names if free not in paths), str(path))
     paths.setdefault(name, path)
+
+
+def _is_same(one: Path, other: Path) -> bool:
+    """Whether both are one file, or the second a .ckpt of the first."""
+    if other.suffix.lower() == ".ckpt" and one.parent == other.parent:
+        return True
+    try:
+        return one.samefile(other)
+    except OSError:
+        return False
 
 
 def model_places() -> tuple[str, ...]:

@@ -13,7 +13,7 @@ from dream.catalogue.model_info import ModelInfo, UpscalerInfo
 from dream.catalogue.models_toml import EXTRA_KEYS, FILE_NAME, Complain, read_entries
 from dream.catalogue.read_model_info import read_model
 from dream.catalogue.suggest import suggest_names
-from dream.catalogue.unlisted import find_unlisted
+from dream.catalogue.unlisted import find_unlisted, list_unreadable_parts
 from dream.catalogue.upscalers import (
     architecture_of,
     find_upscalers,
@@ -178,6 +178,7 @@ class ModelRegistry:
         warnings: list[str] = []
         named = {info.name for info in self._iter_readable(warnings.append)}
         warnings += [str(error) for error in find_unlisted(self.models_dirs).values()]
+        warnings += list_unreadable_parts(self.models_dirs)
         entries = read_entries(self.models_dirs, warnings.append)
         warnings += [
             f"{FILE_NAME}: [models.{name}] is in none of the models folders"

@@ -77,6 +77,29 @@ def test_names_and_suffixes_that_people_have(tmp_path: Path) -> None:
     assert "ae-0" in registry.list_vaes()
 
 
+def test_files_of_one_name_in_several_folders_are_all_there(tmp_path: Path) -> None:
+    """ComfyUI's names have their subfolder; a file that is linked twice is one model."""
+    models = tmp_path / "models"
+    put(models, "diffusion_models", "text_encoders", "vae", tmp_path)
+    for place in ("unet/z.safetensors", "diffusion_models/old/z.safetensors"):
+        (models / place).parent.mkdir(exist_ok=True)
+        write(models / place, Z_IMAGE)
+    (models / "checkpoints").mkdir()
+    (models / "checkpoints" / "z.safetensors").symlink_to(models / "unet" / "z.safetensors")
+    (models / "diffusion_models" / "z.ckpt").write_bytes(b"")
+    (models / "diffusion_models" / "z.gguf").write_bytes(b"")
+    named = ModelRegistry([models]).find_paths()
+    places = {name: str(path.relative_to(models)) for name, path in named.items()}
+    assert places == {
+        "z": "checkpoints/z.safetensors",
+        "diffusion_models-z": "diffusion_models/z.safetensors",
+        "old-z": "diffusion_models/old/z.safetensors",
+        "z.gguf": "diffusion_models/z.gguf",
+    }
+    write(tmp_path / "z.safetensors", Z_IMAGE)
+    assert ModelRegistry([tmp_path, models]).find_paths()["z"] == tmp_path / "z.safetensors"
+
+
 def test_extra_model_paths_of_comfyui_are_read(tmp_path: Path) -> None:
     comfy, disk = tmp_path / "ComfyUI", tmp_path / "disk"
     comfy.mkdir()
