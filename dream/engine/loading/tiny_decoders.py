@@ -76,7 +76,8 @@ def _build(channels: int, tensors: Mapping[str, torch.Tensor]) -> nn.Module:
         )
     if "2.pool.0.weight" in tensors:
         return _PooledDecoder(channels)
-    return DecoderTiny(channels, 3, _BLOCKS, (_WIDTH,) * 4, 2, "relu", "nearest")
+    taesd: nn.Module = DecoderTiny(channels, 3, _BLOCKS, (_WIDTH,) * 4, 2, "relu", "nearest")
+    return taesd
 
 
 def _conv(inputs: int, outputs: int, *, bias: bool = True) -> nn.Module:
@@ -145,7 +146,8 @@ class _MoreFrames(nn.Module):
         self.conv = nn.Conv2d(width, width * stride, 1, bias=False)
 
     def forward(self, frames: torch.Tensor) -> torch.Tensor:
-        return self.conv(frames).reshape(-1, *frames.shape[1:])
+        more: torch.Tensor = self.conv(frames)
+        return more.reshape(-1, *frames.shape[1:])
 
 
 class _FilmDecoder(nn.Module):
