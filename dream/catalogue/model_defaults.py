@@ -16,11 +16,21 @@ _MAX_STEPS = 50
 """Steps that a name may say of a distilled model."""
 
 
-def apply_family_defaults(info: ModelInfo) -> ModelInfo:
-    """The model with the steps and the guidance of its family, or of its variant."""
+_FLOW, _FLOW_SAMPLER = "FlowMatchEulerDiscreteScheduler", "k_euler"
+"""Models of flow matching are trained for few, straight steps over their own list of sigmas."""
+
+
+def apply_family_defaults(
+    info: ModelInfo, scheduler: Mapping[str, Any] = MappingProxyType({})
+) -> ModelInfo:
+    """The model with the steps and the guidance of its family, or of its variant; and with the
+    sampler for its scheduler's configuration, which for a file is the family's."""
     family = get_family(info.family)
     origin = f"usual for {family.title}"
     info = info.with_defaults(origin, steps=family.steps, cfg_scale=family.cfg_scale)
+    noise = scheduler or family.scheduler
+    if noise and noise.get("_class_name", _FLOW) == _FLOW:
+        info = info.with_defaults("usual for flow matching", sampler=_FLOW_SAMPLER)
     wide = family.find_wide(info.variant)
     return info.with_defaults(f"usual for {wide.name}", cfg_scale=wide.cfg_scale) if wide else info
 
@@ -48,7 +58,9 @@ def apply_distilled(
     for text, origin in ((title, "the file's metadata"), *((name, "its name") for name in names)):
         for row in family.distilled:
             if match := re.search(row.pattern, text.lower()):
-                steps = next((int(number) for number in match.groups() if number), 0)
+                steps = next(
+                    (int(number) for number in match.groups() if number and number.isdecimal()), 0
+                )
                 return _with_row(info, family, row, steps, f"{origin} ({text})")
     return info
 

@@ -123,7 +123,7 @@ def _read_configuration(name: str, folder: Path) -> ModelInfo:
         info = replace(info, edits=editor.key)
     noise = _read_json(folder / "scheduler" / "scheduler_config.json")
     return apply_distilled(
-        apply_family_defaults(info),
+        apply_family_defaults(info, noise),
         (folder.name, name),
         index=index,
         scheduler=noise,

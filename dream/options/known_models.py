@@ -160,7 +160,7 @@ KNOWN_MODELS = (
         title="FLUX.1 Fill dev, 12B, inpaints",
         licence="FLUX.1 dev non-commercial",
         hub="black-forest-labs/FLUX.1-Fill-dev",
-        hub_size=34 * _GB,
+        hub_size=34 * GB,
         gated=True,
     ),
     KnownModel(

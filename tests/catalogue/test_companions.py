@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from pathlib import Path
 from time import thread_time
 
@@ -15,6 +17,9 @@ from dream.core.errors import ModelError
 from dream.core.recipe import Recipe
 from dream.core.request import Request
 from dream.line import format_line
+from dream.options.family import Family
+from dream.options.family_table import FAMILIES
+from dream.options.sampler_table import SAMPLERS
 from dream.session.fix import require_complete
 from dream.session.name_checks import check_recipes
 from dream.session.resolve import resolve
@@ -28,6 +33,11 @@ Z_IMAGE = {
 }
 QWEN3 = {"model.embed_tokens.weight": (300, 32), "model.layers.0.self_attn.q_norm.weight": (8,)}
 VAE = {"decoder.conv_in.weight": (8, 16, 3, 3), "encoder.conv_in.weight": (8, 3, 3, 3)}
+XL_UNET = {
+    "conv_in.weight": (8, 4, 3, 3),
+    "down_blocks.1.attentions.0.transformer_blocks.0.attn1.to_q.weight": (8, 8),
+    "add_embedding.linear_1.weight": (8, 2816),
+}
 PARTS = ["qwen.safetensors", "ae.safetensors", "qwen3"]
 
 
@@ -317,3 +327,35 @@ def test_a_text_encoder_brings_its_tokenizer(tmp_path: Path) -> None:
     write(encoder, mistral | {"tekken_model": (20,)})
     tokenizer = ModelRegistry([tmp_path]).get_model("dev").parts[-1]
     assert (tokenizer.path, tokenizer.prefix) == (encoder, "tekken_model")
+
+
+@pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.key)
+def test_default_samplers_are_names_of_samplers(family: Family) -> None:
+    """A line's are read with aliases; defaults of models are not read."""
+    named = {row.sampler for row in family.distilled if row.sampler}
+    assert named <= set(SAMPLERS)
+    for row in family.distilled:
+        assert re.compile(row.pattern).groups == row.pattern.count(r"(\d+)"), "steps"
+
+
+@pytest.mark.parametrize(
+    ("name", "header", "sampler", "steps"),
+    [
+        ("z_image", Z_IMAGE, "k_euler", 30),
+        ("z_image_turbo", Z_IMAGE, "k_euler", 9),
+        ("sdxl_lightning_4step", XL_UNET, "k_euler", 4),
+        ("sdxl_turbo", XL_UNET, "k_euler_a", 4),
+        ("Hyper-SDXL-8steps", XL_UNET, "ddim", 8),
+        ("dmd2_sdxl_4step", XL_UNET, "lcm", 4),
+        ("plain", XL_UNET, "dpmpp_2m_karras", 30),
+    ],
+)
+def test_a_line_has_the_sampler_and_the_schedule_of_its_model(
+    tmp_path: Path, name: str, header: Mapping[str, tuple[int, ...]], sampler: str, steps: int
+) -> None:
+    put(tmp_path, "unet", "clip", "vae", tmp_path)
+    write(tmp_path / "unet" / f"{name}.safetensors", dict(header))
+    info = ModelRegistry([tmp_path]).get_model(name)
+    schedule = "karras" if sampler.endswith("karras") else "model"
+    assert (info.sampler, SAMPLERS[info.sampler].schedule, info.steps) == (sampler, schedule, steps)
+    assert "sampler" in dict(info.origins) or name == "plain"

@@ -36,6 +36,8 @@ def encode(name: str, state: State, tensors: Tensors) -> EncodedTensor:
         raise ValueError(f"{len(values)} values of four bits")
     scales = _scales(name, state, tensors)
     numbers = prod(state.shape)
+    if (2 * tensors[name].nbytes, BLOCK * scales.numel()) != (numbers, numbers):
+        raise ValueError(f"{tensors[name].nbytes} bytes for {numbers} numbers")
     whole_blocks = numbers // state.shape[0] % BLOCK == 0
     rows = state.shape[0] if whole_blocks else numbers // BLOCK
     packed = tensors[name].view(torch.uint8).reshape(rows, -1)

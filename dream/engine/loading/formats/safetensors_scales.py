@@ -28,7 +28,15 @@ _CONFIG_LIMIT = 10_000
 _FORMATS = ("float8_e4m3fn", "float8_e5m2", "int8_tensorwise", "nvfp4", "")
 """ComfyUI's names of the formats that are read; "" for files without configuration."""
 
-_BREAKS = (AttributeError, LookupError, RecursionError, RuntimeError, TypeError, ValueError)
+_BREAKS = (
+    ArithmeticError,
+    AttributeError,
+    LookupError,
+    RecursionError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+)
 """The exceptions of damaged configurations and shapes."""
 
 Tensors = Mapping[str, torch.Tensor]
