@@ -9,7 +9,7 @@ from math import prod
 from pathlib import Path
 
 from dream.catalogue.detect import gguf
-from dream.catalogue.detect.bitsandbytes import read_states
+from dream.catalogue.detect.four_bits import read_states
 from dream.catalogue.detect.gguf_names import rename
 from dream.catalogue.detect.number_formats import merge_scales
 from dream.catalogue.detect.pickles import PickleScan, read_legacy, read_zip

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import NamedTuple
 
-from dream.catalogue.detect import bitsandbytes
+from dream.catalogue.detect import four_bits
 from dream.catalogue.detect.gguf_types import QUANTIZED
 from dream.catalogue.detect.tensors import TensorHeader
 from dream.options.quantize_table import NO_QUANTIZATION, QUANTIZATIONS
@@ -64,15 +64,15 @@ class LogicalTensors(NamedTuple):
     UNSUPPORTED."""
 
 
-_NO_STATES: Mapping[str, bitsandbytes.State] = MappingProxyType({})
+_NO_STATES: Mapping[str, four_bits.State] = MappingProxyType({})
 
 
 def merge_scales(
-    tensors: Mapping[str, TensorHeader], states: Mapping[str, bitsandbytes.State] = _NO_STATES
+    tensors: Mapping[str, TensorHeader], states: Mapping[str, four_bits.State] = _NO_STATES
 ) -> LogicalTensors:
     """The logical tensors of a safetensors file or pickle; `states` are those of bitsandbytes'
     weights by their names."""
-    tensors = bitsandbytes.merge_parts(tensors, states) if states else tensors
+    tensors = four_bits.merge_parts(tensors, states) if states else tensors
     formats: dict[str, str] = {}
     merged: dict[str, TensorHeader] = {}
     parts: set[str] = set()
@@ -85,7 +85,7 @@ def merge_scales(
                 parts.add(name)
         elif row.dtype in FLOAT8:
             formats.setdefault("fp8", name)
-        elif row.dtype == bitsandbytes.DTYPE:
+        elif row.dtype == four_bits.DTYPE:
             formats[states[name].format] = name
     for name, row in tensors.items():
         if name in parts:
@@ -175,4 +175,4 @@ def _format_of(formats: Mapping[str, str], tensors: Mapping[str, TensorHeader]) 
     return next((f for f in _MEANS_MOST if f in formats), "")
 
 
-_MEANS_MOST = (*bitsandbytes.FORMATS, "nvfp4", "int8", "fp8 scaled", "fp8")
+_MEANS_MOST = (*four_bits.FORMATS, "nvfp4", "int8", "fp8 scaled", "fp8")

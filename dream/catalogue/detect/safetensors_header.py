@@ -11,7 +11,7 @@ import json
 import re
 from typing import NamedTuple
 
-from dream.catalogue.detect.bitsandbytes import STATE
+from dream.catalogue.detect.four_bits import STATE
 from dream.catalogue.detect.tensors import TensorHeader, parse_tensor
 
 HEADER_LIMIT = 8 << 20

@@ -14,7 +14,7 @@ from math import prod
 
 import torch
 
-from dream.catalogue.detect.bitsandbytes import BLOCK, FORMATS, STATE, State, parse_state
+from dream.catalogue.detect.four_bits import BLOCK, FORMATS, STATE, State, parse_state
 from dream.engine.loading.encoded_tensor import Codec, EncodedTensor
 
 Tensors = Mapping[str, torch.Tensor]

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from dream.catalogue.detect.bitsandbytes import find_owner
+from dream.catalogue.detect.four_bits import find_owner
 from dream.catalogue.detect.number_formats import (
     CONFIG,
     GLOBAL_SCALE,
