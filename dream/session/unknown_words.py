@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dream.catalogue import ModelInfo, unknown_words
 from dream.core.errors import excerpt
 from dream.core.recipe import Recipe
+from dream.options.embedding_triggers import build_trigger_pattern
 from dream.prompt import parse_prompt
 
 _LISTED = 6
@@ -38,9 +39,10 @@ class UnknownWords:
 
 
 def _words(recipe: Recipe) -> str:
-    """The words of the prompt and the negative prompt, without their syntax."""
+    """The words of the prompt and the negative prompt, without their syntax and embeddings."""
     read = parse_prompt(recipe.prompt, recipe.negative, recipe.syntax)
-    return f"{read.positive.words}, {read.negative.words}"
+    triggers = build_trigger_pattern(recipe.embedding or ())
+    return triggers.sub(" ", f"{read.positive.words}, {read.negative.words}")
 
 
 def _note(info: ModelInfo, unknown: Sequence[str]) -> str:

@@ -3,6 +3,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import torch
+from safetensors.torch import save_file
 
 from dream.commands import COMMANDS, Context, TextOutput, run_line
 from dream.core.events import Note, Rejected
@@ -42,6 +44,15 @@ def test_words_of_the_negative_prompt_are_noted_too(session: Session) -> None:
     assert "does not know “griffin”;" in inline
     (switch,) = notes(session, 'a red cat --negative "a yeti"')
     assert "does not know “yeti”;" in switch
+
+
+def test_an_embedding_is_no_word(session: Session, tmp_path: Path) -> None:
+    folder = tmp_path / "models/embeddings"
+    folder.mkdir()
+    save_file({"emb_params": torch.zeros(2, 768)}, folder / "ink.safetensors")
+    assert notes(session, "a cat, <ink>, (embedding:old/ink.pt)1.2") == []
+    (note,) = notes(session, "a cat in inks")
+    assert "“inks”" in note
 
 
 def test_many_words_are_one_note(session: Session) -> None:
