@@ -36,7 +36,7 @@ REFUSED = {
     "WuerstchenDecoderPipeline": "several models",
     "StableCascadeCombinedPipeline": "several models",
     "StableDiffusion3PAGPipeline": "fails in diffusers",
-    "KolorsPipeline": "needs ChatGLM3",
+    "KolorsPipeline": "reads prompts with ChatGLM3",
     "GlmImagePipeline": "vision-language processor",
     "NucleusMoEImagePipeline": "vision-language processor",
     "QwenImage21Pipeline": "vision-language processor",

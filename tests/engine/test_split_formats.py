@@ -59,6 +59,8 @@ def in_safetensors(how: Callable[..., formats.Written]) -> Callable[..., Tensors
         ("sd3", in_safetensors(formats.nvfp4), "nvfp4"),
         ("krea2", in_safetensors(formats.fp8_scaled), "fp8 scaled"),
         ("flux", in_safetensors(partial(formats.nf4, nested=True)), "nf4"),
+        ("flux2-dev", in_safetensors(formats.fp8_scaled), "fp8 scaled"),
+        ("hidream", in_safetensors(formats.fp8), "fp8"),
     ],
 )
 def test_a_denoiser_in_each_format(

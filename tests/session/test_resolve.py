@@ -128,7 +128,7 @@ def test_a_request_from_python_keeps_to_the_ranges(wrong: Request) -> None:
 def test_settling_twice_changes_nothing(request: Request) -> None:
     try:
         recipes = resolved(request)
-    except TemplateError:  # the prompt is a template of something that does not exist
+    except (BadLine, TemplateError):  # the prompt is a template that is broken
         reject()
     for recipe in recipes:
         assert resolved(recipe.to_request()) == (recipe,)
