@@ -20,7 +20,7 @@ OTHERS = (
             ("^encoder_hid_proj.weight$", "^add_embedding.linear_1."),
             ("^encoder_hid_proj.weight$", "^label_emb.0.0."),
         ),
-        instead="it reads prompts with ChatGLM3, which is not supported; choose another model",
+        instead="its text encoder, ChatGLM3, is not supported; choose another model",
     ),
     Family(
         key="wan",

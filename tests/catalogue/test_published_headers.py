@@ -367,7 +367,7 @@ FILES = (
         ),
         "kolors",
         "",
-        r"only the denoiser of Kolors, which is not supported.*ChatGLM3, which is not supported; choose",
+        r"only the denoiser of Kolors, which is not supported.*ChatGLM3, is not supported; choose",
     ),
     Published("qwen_image_fp8_e4m3fn", cast(QWEN, "F8_E4M3"), "qwen-image", "fp8"),
     Published("qwen_image_edit_2509_fp8", cast(QWEN, "F8_E4M3"), "qwen-image", "fp8"),

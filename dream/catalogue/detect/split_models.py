@@ -61,7 +61,8 @@ def _refuse(family: Family, pieces: tuple[Piece, ...]) -> tuple[str, str]:
         return "", ""
     what = "is a complete model of" if len(pieces) > 1 else "contains only the denoiser of"
     hint = f"to download its folder: !import_model {family.hub}" if family.hub else family.instead
-    return f"{what} {family.title}, which is not supported as a single file", hint
+    so = " as a single file" if family.hub else ""
+    return f"{what} {family.title}, which is not supported{so}", hint
 
 
 def classify_part(common: DetectedModel, pieces: tuple[Piece, ...]) -> DetectedModel:
