@@ -47,7 +47,9 @@ CONTROL_KINDS: Mapping[str, ControlKind] = MappingProxyType(
             ControlKind(
                 "seg", "areas", "segmentation", "a colour for each kind of thing", ("segmentation",)
             ),
-            ControlKind("scribble", "a scribble", "XDoG", "rough white lines", ("sketch",)),
+            ControlKind(
+                "scribble", "a scribble", "outlines", "a few bold white strokes", ("sketch",)
+            ),
             ControlKind("lineart", "line art", "difference of Gaussians", "fine white lines"),
             ControlKind(
                 "softedge", "soft edges", "gradients", "edges with soft borders", ("hed", "pidinet")

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw
+from PIL import Image, ImageDraw, ImageFilter
 
 from dream.engine.vision.control_maps.make_map import (
     LONGEST_SIDE,
@@ -17,6 +18,7 @@ from dream.engine.vision.control_maps.make_map import (
 )
 from dream.options.control import CONTROL_KINDS
 
+PICTURES = Path(__file__).parents[2] / "docs" / "pictures"
 EDGE_KINDS = ("canny", "scribble", "lineart", "softedge")
 PLAIN_KINDS = (*EDGE_KINDS, "tile", *UNCHANGED_KINDS)
 RED, BLUE = (200, 40, 40), (40, 40, 200)
@@ -59,6 +61,46 @@ def test_canny_is_one_pixel_wide_and_scribbles_are_wider(drawing: Image.Image) -
     outline = 2 * (72 + 60)
     assert 0.9 * outline < canny < 1.2 * outline
     assert scribble > 2 * canny
+
+
+def soft_disc(blur: float) -> Image.Image:
+    """Of radius 60 in the middle of 256 x 256 pixels."""
+    image = Image.new("RGB", (256, 256), BLUE)
+    ImageDraw.Draw(image).ellipse((68, 68, 188, 188), fill=RED)
+    return image.filter(ImageFilter.GaussianBlur(blur))
+
+
+def count_strokes(levels: NDArray[np.uint8]) -> int:
+    return int(cv2.connectedComponents((levels > 127).astype(np.uint8))[0]) - 1
+
+
+@pytest.mark.parametrize("blur", [0, 2, 6, 12])
+def test_a_scribble_of_a_soft_shape_is_one_closed_stroke(blur: float) -> None:
+    levels = map_levels("scribble", soft_disc(blur), (256, 256))
+    assert count_strokes(levels) == 1
+    assert count_strokes(255 - levels) == 2, "inside and outside"
+    ys, xs = np.nonzero(levels)
+    distances = np.hypot(ys - 128, xs - 128)
+    assert distances.min() > 60 - 6 and distances.max() < 60 + 6
+
+
+def test_a_scribble_leaves_out_textures_noise_and_slow_changes() -> None:
+    drawn = np.random.default_rng(0).normal(128, 15, (256, 256, 3))
+    noise = Image.fromarray(drawn.clip(0, 255).astype(np.uint8))
+    assert not map_levels("scribble", noise, (256, 256)).any()
+    levels = map_levels("scribble", Image.blend(soft_disc(2), noise, 0.4), (256, 256))
+    assert count_strokes(levels) == 1
+    slow = Image.linear_gradient("L").convert("RGB")
+    assert not map_levels("scribble", slow, (256, 256)).any()
+    assert map_levels("softedge", slow, (256, 256)).max() < 80
+
+
+@pytest.mark.parametrize(("name", "strokes"), [("pair", 2), ("mushroom", 4), ("smiley", 4)])
+def test_a_scribble_of_a_drawing_has_few_strokes(name: str, strokes: int) -> None:
+    with Image.open(PICTURES / f"{name}.png") as image:
+        levels = map_levels("scribble", image.convert("RGB"), image.size)
+    assert count_strokes(levels) == strokes
+    assert not levels[[0, -1]].any() and not levels[:, [0, -1]].any(), "no frame"
 
 
 @pytest.mark.parametrize("kind", EDGE_KINDS)
@@ -137,10 +179,9 @@ def test_only_the_maps_of_edges_import_opencv() -> None:
 
 @pytest.mark.parametrize("kind", EDGE_KINDS)
 def test_the_maps_in_the_documentation_are_what_is_computed(kind: str) -> None:
-    pictures = Path(__file__).parents[2] / "docs" / "pictures"
     with (
-        Image.open(pictures / "pair.png") as image,
-        Image.open(pictures / f"pair.{kind}.png") as shown,
+        Image.open(PICTURES / "pair.png") as image,
+        Image.open(PICTURES / f"pair.{kind}.png") as shown,
     ):
         levels = map_levels(kind, image.convert("RGB"), image.size).astype(int)
         # The lowest bits depend on the processor.
