@@ -30,12 +30,8 @@ def check_family(recipe: Recipe | Request, info: ModelInfo) -> None:
 
 
 def check_combination(recipe: Recipe) -> None:
-    """Raises BadLine for a prompt or an image that acts in layers that --cache skips, and for two
-    that replace the same attention."""
-    images = {"--control": recipe.control, "--image_prompt": recipe.image_prompt}
-    for switch, value in images.items():
-        if recipe.cache is not None and value:
-            raise BadLine(f"{switch} is not supported with --cache", 0, "remove one of them")
+    """Raises BadLine for a prompt that acts in layers that --cache skips, or whose attention
+    --image_prompt replaces."""
     for switch, used in (("--cache", recipe.cache), ("--image_prompt", recipe.image_prompt)):
         if used and has_swap(recipe.prompt, recipe.negative, recipe.syntax):
             raise BadLine(f".swap() is not supported with {switch}", 0, "remove one of them")

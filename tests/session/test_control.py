@@ -168,8 +168,3 @@ def test_hashes_are_in_the_log_and_a_changed_image_or_model_is_named(
     assert len(changed) == 3
     assert [note for note in changed if str(b) in note and str(a) not in note]
     assert [note for note in changed if note.startswith("the control model sd15-canny")]
-
-
-def test_control_and_cached_steps_are_refused_together(session: Session, tmp_path: Path) -> None:
-    refused = refusal(session, f"x --cache 2 --control canny={tmp_path}/a.png")
-    assert "--control is not supported with --cache" in refused, refused

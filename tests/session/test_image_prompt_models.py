@@ -61,12 +61,6 @@ def test_the_adapter_that_fits_is_in_the_recipe_and_the_line(models: Path) -> No
         ("a cat --image_prompt a.png", "qwen-image", BadLine, "does not support --image_prompt"),
         ("a cat --image_prompt a.png", "sd2", ModelError, "no IP-Adapter for Stable Diffusion 2"),
         (
-            "a cat --image_prompt a.png --cache 2",
-            "sd1",
-            BadLine,
-            "--image_prompt is not .* --cache",
-        ),
-        (
             'a "cat".swap("dog") --syntax invokeai --image_prompt a.png',
             "sd1",
             BadLine,

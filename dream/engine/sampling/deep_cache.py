@@ -2,13 +2,16 @@
 arXiv:2312.00858.
 
 Features of the deep layers change slowly from step to step. Between two full passes only the
-outermost layers are computed: those that take and give the highest resolution.
+outermost layers are computed: those that take and give the highest resolution. What a ControlNet
+adds to the deep layers is in their features; between two full passes, only what it adds to the
+outermost ones is computed, which is what its first layer finds.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from typing import Any, Protocol, runtime_checkable
 
 import torch
@@ -40,11 +43,12 @@ class _Features:
     def __init__(self) -> None:
         self.inputs: tuple[torch.Tensor, ...] = ()
         """The latents' shape and the text of that pass."""
+        self.state: Hashable = None
         self.outputs: dict[_Skippable, Any] = {}
 
-    def fit(self, sample: torch.Tensor, text: torch.Tensor | None) -> bool:
-        """Whether they are those of this size and text."""
-        if not self.inputs or self.inputs[0].shape != sample.shape:
+    def fit(self, sample: torch.Tensor, text: torch.Tensor | None, state: Hashable) -> bool:
+        """Whether they are those of this size, text and state."""
+        if not self.inputs or self.inputs[0].shape != sample.shape or self.state != state:
             return False
         return text is None or torch.equal(self.inputs[1], text)
 
@@ -74,9 +78,10 @@ class _Skippable:
 class DeepCache:
     """Takes the place of a UNet's `forward` for one run of a pipeline."""
 
-    def __init__(self, interval: int) -> None:
-        """Every so many calls is a full pass, beginning with the first."""
-        self._interval = interval
+    def __init__(self, interval: int, get_state: Callable[[], Hashable] = lambda: None) -> None:
+        """Every so many calls is a full pass, beginning with the first; and where the state that a
+        call depends on is another than in the last one."""
+        self._interval, self._get_state = interval, get_state
         self._slots = CallSlots(_Features)
         self._forward: Any = None
         self._engine: AnswersWithLayers | None = None
@@ -86,8 +91,9 @@ class DeepCache:
         self.skips = False
 
     @contextmanager
-    def over(self, unet: Any, scheduler: Any) -> Iterator[None]:
-        """While the UNet is asked through it, and the scheduler's steps are counted."""
+    def over(self, unet: Any, scheduler: Any, beside: Sequence[Any] = ()) -> Iterator[None]:
+        """While the UNet is asked through it, and the scheduler's steps are counted. beside:
+        ControlNets that the UNet asks in each call."""
         self._forward = unet.forward
         if isinstance(unet.forward, AnswersWithLayers):
             self._engine, self._forward = unet.forward, unet.forward.original
@@ -98,28 +104,42 @@ class DeepCache:
                 skippable = _Skippable(self, layer.forward, copies)
                 self._layers[names[layer]] = skippable
                 stack.enter_context(replace_forward(layer, skippable))
+            for layer in (layer for net in beside for layer in (*net.down_blocks, net.mid_block)):
+                skippable = _Skippable(self, layer.forward, copies=False)
+                stack.enter_context(replace_forward(layer, skippable))
             stack.enter_context(replace_forward(unet, self))
             yield
 
-    def __call__(
+    def for_rows(self, conditional: Sequence[bool]) -> Callable[..., Any]:
+        """The same for calls whose rows are not the pipeline's own: which of them have the prompt,
+        and not the negative prompt."""
+        own = getattr(self._forward, "for_rows", None)
+        return self if own is None else partial(self._call, own(conditional))
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """As the UNet's: `sample` (B, C, h, w). A text or size other than the last full pass's is
+        computed in full."""
+        return self._call(self._forward, *args, **kwargs)
+
+    def _call(
         self,
+        forward: Callable[..., Any],
         sample: torch.Tensor,
         timestep: Any,
         encoder_hidden_states: torch.Tensor | None = None,
         *args: Any,
         **kwargs: Any,
     ) -> Any:
-        """As the UNet's: `sample` (B, C, h, w). A text or size other than the last full pass's is
-        computed in full."""
-        text = encoder_hidden_states
+        text, state = encoder_hidden_states, self._get_state()
         self.features = features = self._slots.next()
         self.skips = (
             features is not None
             and self._slots.call % self._interval > 0
-            and features.fit(sample, text)
+            and features.fit(sample, text, state)
         )
         if features is not None and not self.skips:
             features.inputs = (sample,) if text is None else (sample, text)
+            features.state = state
         try:
             if not self.skips and self._engine is not None:
                 whole = (sample, timestep, text, *args)
@@ -128,7 +148,7 @@ class DeepCache:
                     if features is not None:
                         features.outputs = dict(zip(self._layers.values(), answer[1:], strict=True))
                     return answer[0]
-            return self._forward(sample, timestep, text, *args, **kwargs)
+            return forward(sample, timestep, text, *args, **kwargs)
         finally:
             self.features = None
 

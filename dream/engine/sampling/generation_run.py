@@ -17,7 +17,7 @@ from dream.core.picture import Picture
 from dream.core.recipe import Recipe
 from dream.engine.conditioning.conditioning import Conditioning
 from dream.engine.conditioning.prepare import make_conditioning
-from dream.engine.control.active_control import ActiveControl
+from dream.engine.control.active_control import ActiveControl, sort_controls
 from dream.engine.control.apply_controls import apply_controls
 from dream.engine.control.loaded_image_prompts import NO_IMAGE_PROMPTS, ImagePromptRun
 from dream.engine.control.transformer_control import Frame
@@ -138,7 +138,7 @@ class GenerationRun:
             pipe.scheduler = scheduler = choose_scheduler(self.loaded, recipe, call)
             with (
                 self._control(recipe, inputs, pipe, steps),
-                use_step_cache(pipe, recipe.cache, self.loaded.info.name),
+                self._cache(recipe, pipe, steps),
                 self.image_prompts.use(pipe, accepted, recipe) as shown,
                 self._condition(recipe, call) as conditioning,
                 add_depth_conditioning(pipe, inputs.depth),
@@ -165,6 +165,21 @@ class GenerationRun:
         frame = Frame((recipe.width, recipe.height), inputs.mask, inputs.image)
         share = partial(steps.get_share, pipe)
         return apply_controls(pipe, self.controls, recipe.control_mode, frame, share)
+
+    def _cache(
+        self, recipe: Recipe, pipe: Any, steps: StepCallback
+    ) -> AbstractContextManager[None]:
+        """While some calls of the denoiser are not computed in full. What they find depends on the
+        controls that are in use."""
+        controls, share = sort_controls(self.controls), partial(steps.get_share, pipe)
+        nets = dict.fromkeys(one.loaded.model for one in controls)
+        return use_step_cache(
+            pipe,
+            recipe.cache,
+            self.loaded.info.name,
+            [net for net in nets if hasattr(net, "down_blocks")],
+            lambda: tuple(one.is_active(*share()) for one in controls),
+        )
 
     def _condition(
         self, recipe: Recipe, call: PipelineCall

@@ -8,7 +8,7 @@ name. The output itself is the same prediction for every architecture, and needs
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Hashable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
@@ -17,23 +17,26 @@ import torch
 from dream.engine.sampling.call_slots import CallSlots, replace_forward
 
 WARM_UP = 2
-"""Calls at the beginning that are full passes: as many as the extrapolation needs."""
+"""Calls at the beginning, and after every change, that are full passes: as many as the
+extrapolation needs."""
 
 
 class _Passes:
     """The last two full passes of one question, each with its call: the last one first."""
 
     def __init__(self) -> None:
-        self.shapes: Any = None
+        self.depend_on: Any = None
+        """The shapes of the arguments, and the state."""
         self.found: list[tuple[int, Any]] = []
 
 
 class TaylorCache:
     """Takes the place of a denoiser's `forward` for one run of a pipeline."""
 
-    def __init__(self, interval: int) -> None:
-        """Every so many calls is a full pass, after the first two."""
-        self._interval = interval
+    def __init__(self, interval: int, get_state: Callable[[], Hashable] = lambda: None) -> None:
+        """Every so many calls is a full pass, after the first two; and two where the state that a
+        call depends on is another than in the last one."""
+        self._interval, self._get_state = interval, get_state
         self._slots = CallSlots(_Passes)
         self._forward: Any = None
 
@@ -52,18 +55,16 @@ class TaylorCache:
         passes, call = self._slots.next(), self._slots.call
         if passes is None:
             return self._forward(*args, **kwargs)
-        shapes = _shapes((args, sorted(kwargs.items())))
-        if passes.shapes != shapes:
-            passes.shapes, passes.found = shapes, []
-        full = call < WARM_UP or (call - 1) % self._interval == 0
-        if full or not passes.found:
+        depend_on = _shapes((args, sorted(kwargs.items()))), self._get_state()
+        if passes.depend_on != depend_on:
+            passes.depend_on, passes.found = depend_on, []
+        if len(passes.found) < WARM_UP or (call - 1) % self._interval == 0:
             output = self._forward(*args, **kwargs)
             passes.found = [(call, output), *passes.found[:1]]
             return output
-        (last, output), *earlier = passes.found
-        if not earlier or earlier[0][0] == last:
+        (last, output), (before, older) = passes.found
+        if last == before:
             return output
-        before, older = earlier[0]
         return _extrapolate(output, older, (call - last) / (last - before))
 
 

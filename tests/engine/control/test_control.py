@@ -13,6 +13,7 @@ from typing import Any
 import diffusers
 import pytest
 import torch
+from diffusers.models.unets.unet_2d_blocks import UNetMidBlock2DCrossAttn
 from PIL import Image, ImageDraw
 
 from dream.catalogue import ModelRegistry
@@ -419,3 +420,58 @@ def test_a_t2i_adapter_gives_the_pixels_of_diffusers_own_pipeline(
     both = use("sd1", ("edges", "a", 0.8), ("edges", "b"))
     both["control_model"] = ("sd1-edges", *fields["control_model"])
     assert generate(generator, **both) not in (plain, ours)
+
+
+@contextmanager
+def counted_middles(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[None]]:
+    """An entry for each time that the middle of a UNet or of a ControlNet is computed."""
+    calls: list[None] = []
+    original = UNetMidBlock2DCrossAttn.forward
+
+    def forward(self: Any, *args: Any, **kw: Any) -> Any:
+        calls.append(None)
+        return original(self, *args, **kw)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(UNetMidBlock2DCrossAttn, "forward", forward)
+        yield calls
+
+
+@pytest.mark.parametrize("model", CLASSES)
+def test_with_a_cache_the_pixels_are_those_of_diffusers_own_pipeline_with_it(
+    models: Path, generator: ImageGenerator, use: Any, monkeypatch: Any, model: str
+) -> None:
+    """diffusers' computes the ControlNet in full in every call, although the deep layers, which
+    most of it is for, are skipped."""
+    cached = {"cache": 2, "steps": 5}
+    fields = use(model, ("edges", "a", 0.8), **cached)
+    with counted_middles(monkeypatch) as calls:
+        ours = generate(generator, **fields)
+    assert len(calls) == 3 + 3
+    with (
+        by_hand(monkeypatch, models, f"{CLASSES[model]}Pipeline", fields),
+        counted_middles(monkeypatch) as calls,
+    ):
+        assert generate(generator, model=model, **cached) == ours
+    assert len(calls) == 5 + 3
+    assert generate(generator, **fields) == ours
+    assert generate(generator, **{**fields, "cache": None}) != ours
+
+
+@pytest.mark.parametrize(
+    ("part", "middles"),
+    [((0.0, 1.0), 1 + 1), ((0.0, 0.5), 2 + 1), ((0.5, 1.0), 2 + 1), ((0.3, 0.7), 3 + 1)],
+)
+def test_with_a_cache_a_control_begins_and_ends_in_a_full_pass(
+    generator: ImageGenerator, use: Any, monkeypatch: Any, part: Any, middles: int
+) -> None:
+    fields = use("sd1", ("edges", "a", 0.8, *part), steps=6, cfg_scale=1.0)
+    with counted_middles(monkeypatch) as calls:
+        generate(generator, **fields, cache=9)
+    assert len(calls) == middles
+
+
+def test_with_a_cache_a_prompt_in_parts_is_controlled(generator: ImageGenerator, use: Any) -> None:
+    prompt = {"prompt": "a cat AND a red dog", "syntax": "a1111", "control_mode": "control"}
+    fields = use("sd1", ("edges", "a", 1.0), steps=1, **prompt)
+    assert generate(generator, **fields, cache=2) == generate(generator, **fields)

@@ -102,6 +102,8 @@ def test_it_changes_the_image_and_is_gone_afterwards(
         {"lora": (Lora("style"),)},
         {"prompt": "a ((red)) cat and a very very long story" * 5, "syntax": "invokeai"},
         {"prompt": '("a cat", "a dog").and()', "syntax": "invokeai"},
+        {"cache": 2},
+        {"control": "a.png", "cache": 2},
         {"control": "a.png"},
         {"control": "a.png", "init_img": "from.png", "init_mask": "mask.png", "strength": 0.9,
          "lora": (Lora("style"),)},
