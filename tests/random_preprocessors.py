@@ -95,8 +95,52 @@ def make_random_segformer(folder: Path, classes: int = 150) -> Path:
     return _save(folder, hf.SegformerForSemanticSegmentation(config), processor)
 
 
+_MASKS: dict[str, Any] = {
+    "num_labels": 150,
+    "num_queries": 5,
+    "encoder_feedforward_dim": 16,
+    "dim_feedforward": 16,
+    "encoder_layers": 1,
+    "decoder_layers": 2,
+    "num_attention_heads": 2,
+    "hidden_dim": 32,
+}
+"""The sizes of a network that answers with masks."""
+
+
+def _swin() -> Any:
+    return hf.SwinConfig(
+        embed_dim=8, depths=[1, 1, 1, 1], num_heads=[1, 1, 2, 2], window_size=2,
+        image_size=64, out_features=_stages(4),
+    )  # fmt: skip
+
+
 @_seeded
-def make_random_vitpose(folder: Path) -> Path:
+def make_random_oneformer(folder: Path) -> Path:
+    """A OneFormer over a Swin, with a tokenizer for its task."""
+    config = hf.OneFormerConfig(
+        **_MASKS, backbone_config=_swin(), conv_dim=32, mask_dim=32, task_seq_len=20
+    )
+    processor = hf.OneFormerImageProcessor(
+        size={"height": 64, "width": 64}, class_info_file=None, repo_path=None
+    )
+    tokenizer = hf.CLIPTokenizer.from_pretrained(Path("models/tiny/tokenizer"))
+    tokenizer.save_pretrained(folder)
+    return _save(folder, hf.OneFormerForUniversalSegmentation(config), processor)
+
+
+@_seeded
+def make_random_mask2former(folder: Path) -> Path:
+    """A Mask2Former over a Swin."""
+    config = hf.Mask2FormerConfig(
+        **_MASKS, backbone_config=_swin(), feature_size=32, mask_feature_size=32
+    )
+    processor = hf.Mask2FormerImageProcessor(size={"height": 64, "width": 64})
+    return _save(folder, hf.Mask2FormerForUniversalSegmentation(config), processor)
+
+
+@_seeded
+def make_random_vitpose(folder: Path, **others: int) -> Path:
     """A ViTPose with its simple decoder and COCO's 17 joints."""
     backbone = hf.VitPoseBackboneConfig(
         image_size=[256, 192],
@@ -106,6 +150,7 @@ def make_random_vitpose(folder: Path) -> Path:
         num_attention_heads=2,
         mlp_ratio=2,
         out_indices=[2],
+        **others,
     )
     config = hf.VitPoseConfig(backbone_config=backbone, num_labels=17, use_simple_decoder=True)
     model = hf.VitPoseForPoseEstimation(config)

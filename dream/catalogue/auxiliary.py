@@ -58,7 +58,11 @@ DEPTH_ANYTHING = AuxiliaryModel(
 """Yang et al. 2024, arXiv:2406.09414; the size whose licence allows everything."""
 
 UPERNET = AuxiliaryModel(
-    "upernet", "openmmlab/upernet-convnext-small", "segmentation", ("segformer",), classes=150
+    "upernet",
+    "openmmlab/upernet-convnext-small",
+    "segmentation",
+    ("oneformer", "mask2former", "segformer"),
+    classes=150,
 )
 """Xiao et al. 2018, arXiv:1807.10221; on ADE20K."""
 

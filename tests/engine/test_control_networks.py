@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from dream.catalogue import ModelRegistry
@@ -23,6 +25,8 @@ from dream.catalogue.auxiliary import (
 from dream.core.errors import FetchError, ModelError
 from dream.engine.vision.control_maps import map_networks
 from dream.engine.vision.control_maps.ade20k import colour_classes
+from dream.engine.vision.control_maps.map_network import MapNetwork, open_network
+from dream.engine.vision.control_maps.segmentation import draw_areas
 from dream.engine.vision.control_maps.skeleton import draw_skeletons
 from dream.engine.vision.vision_models import ControlMap, VisionModels
 from tests import random_preprocessors as random
@@ -116,6 +120,28 @@ def test_areas_have_the_colours_of_ade20k(vision: VisionModels, photo: Image.Ima
         colour_classes(np.array([[150]]))
 
 
+@pytest.mark.parametrize("kind", ["oneformer", "mask2former"])
+def test_a_network_that_answers_with_masks_does_as_well(
+    kind: str, tmp_path: Path, photo: Image.Image, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The classes are those of transformers' own post-processing."""
+    getattr(random, f"make_random_{kind}")(tmp_path / "own")
+    made = make(VisionModels(downloader_of(tmp_path)), "seg", photo)
+    assert made.image.size == SIZE and list(made.facts) == [kind]
+    network = open_network(tmp_path / "own", "cpu")
+    generator = torch.Generator().manual_seed(0)
+    found = SimpleNamespace(
+        class_queries_logits=9 * torch.randn(1, 6, 151, generator=generator),
+        masks_queries_logits=torch.randn(1, 6, 8, 8, generator=generator),
+    )
+    sizes = [SIZE[::-1]]
+    (expected,) = network.processor.post_process_semantic_segmentation(found, sizes)
+    monkeypatch.setattr(MapNetwork, "look", lambda *_: found)
+    drawn = np.asarray(draw_areas(network, photo.resize(SIZE)))
+    same = (drawn == colour_classes(expected.numpy())).all(2)
+    assert len(np.unique(expected)) > 3 and same.mean() > 0.8
+
+
 def test_a_segformer_does_as_well_and_one_with_other_classes_is_left_alone(
     tmp_path: Path, photo: Image.Image
 ) -> None:
@@ -125,9 +151,18 @@ def test_a_segformer_does_as_well_and_one_with_other_classes_is_left_alone(
     assert find_auxiliary(UPERNET, (tmp_path,)) == tmp_path / "own"
     made = make(VisionModels(downloader_of(tmp_path)), "seg", photo)
     assert made.image.size == SIZE and list(made.facts) == ["segformer"]
-    wrong = map_networks.open_network(tmp_path / "clothes", "cpu")
+    wrong = open_network(tmp_path / "clothes", "cpu")
     with pytest.raises(ModelError, match="knows 18 classes, not ADE20K's 150"):
-        map_networks.draw_areas(wrong, photo)
+        draw_areas(wrong, photo)
+
+
+def test_a_vitpose_of_several_data_sets_answers_as_trained_on_coco(
+    folder: Path, tmp_path: Path, photo: Image.Image
+) -> None:
+    random.make_random_vitpose(tmp_path / "plus", num_experts=3, part_features=4)
+    (tmp_path / "people").symlink_to(folder / "people")
+    made = make(VisionModels(downloader_of(tmp_path)), "pose", photo)
+    assert list(made.facts) == ["rt_detr", "vitpose"] and np.asarray(made.image).any()
 
 
 def test_the_depth_estimator_that_is_there_is_used(tmp_path: Path, photo: Image.Image) -> None:
@@ -164,11 +199,11 @@ def test_a_broken_network_is_one_line(folder: Path, tmp_path: Path) -> None:
         (broken / path.name).write_bytes(path.read_bytes())
     (broken / "model.safetensors").write_bytes(b"\0" * 64)
     with pytest.raises(ModelError, match="cannot be loaded") as error:
-        map_networks.open_network(broken, "cpu")
+        open_network(broken, "cpu")
     assert "\n" not in str(error.value)
     (broken / "config.json").write_text(json.dumps({"model_type": "bert"}))
     with pytest.raises(ModelError, match="it is bert"):
-        map_networks.open_network(broken, "cpu")
+        open_network(broken, "cpu")
 
 
 STANDING = {

@@ -30,7 +30,7 @@ from dream.options.text_mask import TextMask
 
 if TYPE_CHECKING:
     from dream.engine.vision.clipseg import ClipSeg
-    from dream.engine.vision.control_maps.map_networks import MapNetwork
+    from dream.engine.vision.control_maps.map_network import MapNetwork
     from dream.engine.vision.depth_estimator import DepthEstimator
 
 T = TypeVar("T")
@@ -116,11 +116,12 @@ class VisionModels:
         if plain is not None:
             return ControlMap(plain, {})
         from dream.engine.vision.control_maps import map_networks
+        from dream.engine.vision.control_maps.segmentation import draw_areas
 
         fitted = resize_to_cover(image, *limit_map_size(size))
         used = [self._network_of(one, device, report) for one in MAP_NETWORKS[kind]]
         draw: dict[str, Callable[..., Image.Image]] = {
-            "seg": map_networks.draw_areas,
+            "seg": draw_areas,
             "depth": map_networks.draw_depth,
             "normal": map_networks.draw_normals,
             "pose": map_networks.draw_poses,
@@ -155,7 +156,7 @@ class VisionModels:
     def _network_of(
         self, wanted: AuxiliaryModel, device: str, report: ProgressCallback
     ) -> MapNetwork:
-        from dream.engine.vision.control_maps.map_networks import open_network
+        from dream.engine.vision.control_maps.map_network import open_network
 
         try:
             path = self._ensure_downloaded(wanted, report)
