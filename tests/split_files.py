@@ -290,7 +290,7 @@ _FLUX_ENDS = {
 }
 
 
-def _flux(tensors: Tensors) -> Tensors:
+def original_flux(tensors: Tensors) -> Tensors:
     """FLUX.1, FLUX.2 and Chroma."""
     result: Tensors = {}
     for name, tensor in tensors.items():
@@ -407,11 +407,11 @@ _SD3_BLOCK = {
 
 _INVERSES: dict[str, Callable[[Tensors], Tensors]] = {
     "z-image": _z_image,
-    "flux2": _flux,
-    "flux2-dev": _flux,
+    "flux2": original_flux,
+    "flux2-dev": original_flux,
     "hidream": lambda tensors: tensors,
-    "flux": _flux,
-    "chroma": _flux,
+    "flux": original_flux,
+    "chroma": original_flux,
     "qwen-image": lambda tensors: tensors,
     "sd3": _sd3,
     "lumina2": _lumina2,

@@ -27,7 +27,7 @@ from dream.catalogue.suggest import suggest_names
 from dream.catalogue.walk_files import walk_files
 from dream.core.errors import ModelError
 
-CONTROL_SUFFIXES = (".safetensors", ".pth", ".pt", ".ckpt", ".bin")
+CONTROL_SUFFIXES = (".safetensors", ".sft", ".pth", ".pt", ".ckpt", ".bin")
 _MAX_DEPTH, _MAX_FILES = 6, 2000
 _OF_FOLDER = re.compile(r"diffusion_pytorch_model(\.\w+)?(-\d+-of-\d+)?")
 """Stems of the weights that belong to a folder in diffusers layout."""

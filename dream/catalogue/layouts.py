@@ -27,6 +27,7 @@ FOLDERS: Mapping[str, tuple[str, ...]] = {
     CONTROLNETS: (
         *("controlnet", "ControlNet", "controlnets", "control", "t2i_adapter", "T2IAdapter"),
         *("controlnet-lora", "control-lora", "extensions/sd-webui-controlnet/models"),
+        "model_patches",
     ),
     EMBEDDINGS: ("embeddings", "Embeddings"),
     UPSCALERS: ("upscale_models", "ESRGAN", "RealESRGAN", "upscalers"),
@@ -71,7 +72,7 @@ _EXTRA_KEYS: Mapping[str, tuple[str, ...]] = {
     TEXT_ENCODERS: ("text_encoders", "clip"),
     VAES: ("vae",),
     LORAS: ("loras",),
-    CONTROLNETS: ("controlnet", "t2i_adapter"),
+    CONTROLNETS: ("controlnet", "t2i_adapter", "model_patches"),
     EMBEDDINGS: ("embeddings",),
     UPSCALERS: ("upscale_models",),
     TOKENIZERS: (),

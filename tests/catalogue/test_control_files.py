@@ -60,6 +60,11 @@ QWEN: Shapes = {
     "transformer_blocks.0.img_mod.1.weight": (8, 8),
     "txt_norm.weight": (8,),
 }
+DIFFSYNTH: Shapes = {
+    "img_in.weight": (3072, 64),
+    "controlnet_blocks.0.x_rms.weight": (3072,),
+    "controlnet_blocks.0.y_rms.weight": (3072,),
+}
 Z_IMAGE: Shapes = {
     "control_layers.0.attention.to_q.weight": (8, 8),
     "control_all_x_embedder.2-1.weight": (8, 8),
@@ -82,6 +87,7 @@ FILES = [
     (FLUX_UNION, "controlnet union", "flux"),
     (XLABS, "controlnet", "flux"),
     (QWEN, "controlnet", "qwen-image"),
+    (DIFFSYNTH, "controlnet", "qwen-image"),
     (Z_IMAGE, "controlnet", "z-image"),
     (IP_PLUS, "ip-adapter", "sd1"),
 ]
@@ -120,6 +126,7 @@ PLACES = [
     "ControlNet/sdxl/x.safetensors",
     "models/controlnet/x.safetensors",  # ComfyUI
     "models/t2i_adapter/x.safetensors",
+    "models/model_patches/x.safetensors",
     "models/ControlNet/x.safetensors",  # the web UIs
     "extensions/sd-webui-controlnet/models/x.safetensors",
     "Models/controlnet/x.safetensors",  # SwarmUI

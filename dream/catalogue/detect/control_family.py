@@ -1,8 +1,9 @@
 """Detects which model family a control file is for, from its header: a ControlNet, a control-LoRA,
 a T2I-Adapter or an IP-Adapter.
 
-Sources: the layers' names as lllyasviel's, Stability's, Tencent's, XLabs', InstantX', Alibaba's and
-diffusers' trainers write them, and the width of the text that cross-attention reads.
+Sources: the layers' names as lllyasviel's, Stability's, Tencent's, XLabs', InstantX', Alibaba's,
+DiffSynth's and diffusers' trainers write them, and the width of the text that cross-attention
+reads.
 """
 
 from __future__ import annotations
@@ -26,9 +27,13 @@ _SDXL_SIZES = 2816
 _NAMED: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
     (family, re.compile(pattern))
     for family, pattern in (
-        ("sd3", r"pos_embed_input\.|joint_blocks\.|transformer_blocks\.\d+\.adaLN_modulation\."),
+        (
+            "sd3",
+            r"pos_embed_input\.proj\.|joint_blocks\.|transformer_blocks\.\d+\.adaLN_modulation\.",
+        ),
         ("z-image", r"control_(layers|noise_refiner|all_x_embedder)\."),
         ("qwen-image", r"txt_norm\.|transformer_blocks\.\d+\.(img|txt)_mod\."),
+        ("qwen-image", r"controlnet_blocks\.\d+\.[xy]_rms\."),
         ("flux", r"ip_adapter_proj_model\.|(double_blocks|single_transformer_blocks)\."),
         ("flux", r"controlnet_(x_embedder|mode_embedder|blocks)\."),
     )

@@ -12,6 +12,7 @@ from accelerate.hooks import CpuOffload
 
 from dream.core.errors import ModelError
 from dream.engine.control.active_control import ActiveControl, StepShare, sort_controls
+from dream.engine.control.blockwise_control import BlockwiseControl
 from dream.engine.control.flux_control import FluxControl
 from dream.engine.control.qwen_control import QwenImageControl
 from dream.engine.control.sd3_control import SD3Control
@@ -22,6 +23,7 @@ from dream.engine.sampling.call_slots import replace_forward
 _CLASSES: Mapping[tuple[str, str], Callable[..., TransformerControl]] = {
     ("FluxControlNetModel", "FluxTransformer2DModel"): FluxControl,
     ("QwenImageControlNetModel", "QwenImageTransformer2DModel"): QwenImageControl,
+    ("BlockwiseControlNetModel", "QwenImageTransformer2DModel"): BlockwiseControl,
     ("ZImageControlNetModel", "ZImageTransformer2DModel"): ZImageControl,
     ("SD3ControlNetModel", "SD3Transformer2DModel"): SD3Control,
 }
@@ -59,6 +61,7 @@ class ControlledTransformer:
         self._parts, self._share = parts, share
         self._names = tuple(signature(type(transformer).forward).parameters)[1:]
         self._latents: Any = None
+        self._active: Sequence[TransformerControl] = ()
         self._added: Mapping[str, Any] = {}
 
     def __call__(self, *args: Any, **kw: Any) -> Any:
@@ -67,12 +70,17 @@ class ControlledTransformer:
         call = dict(zip(self._names, args, strict=False)) | kw
         latents = call[self._names[0]]
         if latents is not self._latents:
-            self._latents, self._added = latents, self._compute(call)
-        return self._forward(*args, **kw, **self._added)
+            begin, end = self._share()
+            self._active = [part for part in self._parts if part.active.is_active(begin, end)]
+            self._latents, self._added = latents, self._compute(self._active, call)
+        with ExitStack() as stack:
+            for part in self._active:
+                stack.enter_context(part.during())
+            return self._forward(*args, **kw, **self._added)
 
-    def _compute(self, call: Mapping[str, Any]) -> Mapping[str, Any]:
-        begin, end = self._share()
-        parts = [part for part in self._parts if part.active.is_active(begin, end)]
+    def _compute(
+        self, parts: Sequence[TransformerControl], call: Mapping[str, Any]
+    ) -> Mapping[str, Any]:
         if not parts:
             return {}
         _bring(self._transformer)

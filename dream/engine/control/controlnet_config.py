@@ -70,10 +70,14 @@ def _rename(name: str, layers: int, last_hint: int) -> str:
     if match := _ZERO.fullmatch(name):
         return f"controlnet_down_blocks.{match[1]}.{match[2]}"
     if match := _HINT.fullmatch(name):
-        number = int(match[1])
-        part = {0: "conv_in", last_hint: "conv_out"}.get(number, f"blocks.{number // 2 - 1}")
-        return f"controlnet_cond_embedding.{part}.{match[2]}"
+        return f"controlnet_cond_embedding.{rename_hint(int(match[1]), last_hint)}.{match[2]}"
     return name
+
+
+def rename_hint(number: int, last: int) -> str:
+    """diffusers' name of a convolution that the control image passes through; it has an even number
+    in the original layout, from 0 to `last`."""
+    return {0: "conv_in", last: "conv_out"}.get(number, f"blocks.{number // 2 - 1}")
 
 
 def _rename_resnet(rest: str) -> str:

@@ -20,6 +20,7 @@ from dream.catalogue.detect.require import require_supported
 from dream.catalogue.weight_files import find_weights
 from dream.core.bounded_reading import read_json
 from dream.core.errors import ModelError
+from dream.engine.control.blockwise_net import BlockwiseControlNetModel
 from dream.engine.control.control_lora import complete_control_lora
 from dream.engine.control.controlnet_config import (
     infer_controlnet_config,
@@ -31,6 +32,7 @@ from dream.engine.control.transformer_controls import (
     TRANSFORMER_FAMILIES,
     infer_transformer_control,
 )
+from dream.engine.control.transformer_names import convert_transformer_control
 from dream.engine.loading.checkpoint import open_tensors
 from dream.engine.loading.mmap_file import MappedFile
 from dream.engine.loading.weight_copy import load_weights, missing_weights_error
@@ -52,9 +54,10 @@ CONTROL_CLASSES: Mapping[str, Any] = {
         diffusers.FluxControlNetModel,
         diffusers.QwenImageControlNetModel,
         diffusers.ZImageControlNetModel,
+        BlockwiseControlNetModel,
     )
 }
-"""The classes of diffusers that are loaded, by name."""
+"""The classes that are loaded, by name: diffusers', and one of ours."""
 
 
 _REFUSALS = (
@@ -117,27 +120,24 @@ Read = tuple[str, dict[str, torch.Tensor], dict[str, Any]]
 
 def _read_controlnet(info: ControlInfo, weights: Tensors, unet: Any) -> Read:
     if info.family in TRANSFORMER_FAMILIES:
-        return _read_transformer(info, weights)
+        return _read_transformer(info, weights, unet)
     renamed = _rename(weights, rename_controlnet(weights))
     time_width = getattr(getattr(unet, "config", None), "addition_time_embed_dim", None) or 0
     config = infer_controlnet_config(renamed, info.family, time_width)
     return "ControlNetModel", renamed, config
 
 
-def _read_transformer(info: ControlInfo, weights: Tensors) -> Read:
-    """A ControlNet for a transformer, by diffusers' names. XLabs' names are not among them."""
-    if any(name.startswith("double_blocks.") for name in weights):
-        raise ModelError(
-            f"{info.path} has XLabs' tensor names, which are not supported",
-            "use its version in diffusers layout",
-        )
-    kind, config = infer_transformer_control(info.family, weights)
-    return kind, dict(weights), config
+def _read_transformer(info: ControlInfo, weights: Tensors, denoiser: Any) -> Read:
+    """A ControlNet for a transformer."""
+    renamed = convert_transformer_control(info.family, weights)
+    base = getattr(denoiser, "config", {})
+    kind, config = infer_transformer_control(info.family, renamed, base)
+    return kind, renamed, config
 
 
 def _read_union(info: ControlInfo, weights: Tensors, unet: Any) -> Read:
     if info.family in TRANSFORMER_FAMILIES:
-        return _read_transformer(info, weights)
+        return _read_transformer(info, weights, unet)
     _, renamed, config = _read_controlnet(info, weights, unet)
     config.pop("mid_block_type", None)
     return "ControlNetUnionModel", renamed, config | infer_union_config(renamed)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any, ClassVar, NamedTuple
 
 import torch
@@ -63,6 +63,10 @@ class TransformerControl(ABC):
         """While it uses parts of the denoiser, if it has none of its own. Raises ModelError for a
         denoiser that is not on the device as a whole."""
         yield
+
+    def during(self) -> AbstractContextManager[None]:
+        """While the denoiser answers a call that it controls, for what it adds only then."""
+        return nullcontext()
 
     def require_whole_denoiser(self) -> None:
         """Raises ModelError where the denoiser's weights come to the device layer by layer."""

@@ -9,27 +9,41 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from itertools import count
 from math import isqrt
+from types import MappingProxyType
 from typing import Any
 
+from dream.engine.control.transformer_names import is_second_z_image
 from dream.engine.loading.config_from_shapes import HEAD_DIM, Shapes
 
-_Z_IMAGE_LAYERS = 30
-"""Of the base model; the control layers are spread evenly over them."""
+_Z_IMAGE_LAYERS, _Z_IMAGE_REFINERS = 30, 2
+"""Layers of the base model and of its refiner."""
 _PATCH = 4
 """Latents in a patch of 2 x 2."""
+_EVEN = 2 * _PATCH
+"""Latents have an even number of channels, so that one more is known for what it is."""
+_BLOCKWISE = "controlnet_blocks.0.y_rms.weight"
+
+Base = Mapping[str, Any]
+"""The configuration of the model's denoiser, for what shapes do not say; empty if unknown."""
 
 
-def infer_transformer_control(family: str, shapes: Shapes) -> tuple[str, dict[str, Any]]:
+def infer_transformer_control(
+    family: str, shapes: Shapes, base: Base = MappingProxyType({})
+) -> tuple[str, dict[str, Any]]:
     """The class in diffusers and its configuration. Raises KeyError for a family without one and
-    for a missing weight, ValueError for a file that does not say enough."""
+    for a missing weight."""
+    if family == "qwen-image" and _BLOCKWISE in shapes:
+        return "BlockwiseControlNetModel", _blockwise(shapes)
     kind, infer = _FAMILIES[family]
-    return kind, infer(shapes)
+    return kind, infer(shapes, base)
 
 
-def _blocks(shapes: Shapes, embedder: str) -> dict[str, Any]:
+def _blocks(shapes: Shapes, embedder: str, base: Base) -> dict[str, Any]:
     width, channels = shapes[embedder].shape[:2]
     norm = "transformer_blocks.0.attn.norm_q.weight"
-    head = shapes[norm].shape[0] if norm in shapes else HEAD_DIM
+    head = base.get("attention_head_dim", HEAD_DIM)
+    if norm in shapes:
+        head = shapes[norm].shape[0]
     return {
         "in_channels": channels,
         "num_layers": _count(shapes, "transformer_blocks.{}.attn.to_q.weight"),
@@ -38,36 +52,60 @@ def _blocks(shapes: Shapes, embedder: str) -> dict[str, Any]:
     }
 
 
-def _flux(shapes: Shapes) -> dict[str, Any]:
-    blocks = _blocks(shapes, "x_embedder.weight")
+def _flux(shapes: Shapes, base: Base) -> dict[str, Any]:
+    blocks = _blocks(shapes, "x_embedder.weight", base)
     modes = shapes.get("controlnet_mode_embedder.weight")
     return {
         **blocks,
+        **_pixels(shapes, blocks["in_channels"]),
         "num_single_layers": _count(shapes, "single_transformer_blocks.{}.attn.to_q.weight"),
         "joint_attention_dim": shapes["context_embedder.weight"].shape[1],
         "pooled_projection_dim": shapes["time_text_embed.text_embedder.linear_1.weight"].shape[1],
         "guidance_embeds": "time_text_embed.guidance_embedder.linear_1.weight" in shapes,
-        "axes_dims_rope": _axes(blocks["attention_head_dim"]),
+        "axes_dims_rope": _axes(blocks["attention_head_dim"], base),
         "num_mode": None if modes is None else modes.shape[0],
     }
 
 
-def _qwen_image(shapes: Shapes) -> dict[str, Any]:
-    blocks = _blocks(shapes, "img_in.weight")
+def _pixels(shapes: Shapes, inputs: int) -> dict[str, Any]:
+    """Of XLabs', which see pixels: what becomes of them has the channels of a patch of latents."""
+    last = shapes.get("input_hint_block.conv_out.weight")
+    if last is None:
+        return {}
+    channels = last.shape[0]
+    return {
+        "conditioning_embedding_channels": channels,
+        "patch_size": isqrt(inputs // channels),
+    }
+
+
+def _qwen_image(shapes: Shapes, base: Base) -> dict[str, Any]:
+    blocks = _blocks(shapes, "img_in.weight", base)
     extra = shapes["controlnet_x_embedder.weight"].shape[1] - blocks["in_channels"]
     return {
         **blocks,
         "joint_attention_dim": shapes["txt_norm.weight"].shape[0],
-        "axes_dims_rope": _axes(blocks["attention_head_dim"]),
+        "axes_dims_rope": _axes(blocks["attention_head_dim"], base),
         "extra_condition_channels": extra,
     }
 
 
-def _sd3(shapes: Shapes) -> dict[str, Any]:
-    """Of SD3 and SD3.5 medium; Stability's files for SD3.5 large have no text in their blocks."""
+def _blockwise(shapes: Shapes) -> dict[str, Any]:
+    """DiffSynth's for Qwen-Image. Those for inpainting see one more channel of latents."""
+    width, inputs = shapes["img_in.weight"].shape
+    extra = inputs % _EVEN
+    return {
+        "num_layers": _count(shapes, "controlnet_blocks.{}.x_rms.weight"),
+        "in_channels": inputs - extra,
+        "extra_condition_channels": extra,
+        "inner_dim": width,
+    }
+
+
+def _sd3(shapes: Shapes, base: Base) -> dict[str, Any]:
     if "context_embedder.weight" not in shapes:
-        raise ValueError("only the folder in diffusers layout says how it was trained")
-    blocks = _blocks(shapes, "pos_embed.proj.weight")
+        return _sd35_large(shapes, base)
+    blocks = _blocks(shapes, "pos_embed.proj.weight", base)
     layers = range(blocks["num_layers"])
     second = "transformer_blocks.{}.attn2.to_q.weight"
     norm = "transformer_blocks.0.attn.norm_q.weight"
@@ -85,24 +123,51 @@ def _sd3(shapes: Shapes) -> dict[str, Any]:
     }
 
 
-def _z_image(shapes: Shapes) -> dict[str, Any]:
-    """Of the first version; those since then differ in what no shape says."""
-    if "control_noise_refiner.0.before_proj.weight" in shapes:
-        raise ValueError("only the folder in diffusers layout says how it was trained")
-    width, inputs = shapes["control_all_x_embedder.2-1.weight"].shape
-    head = shapes["control_layers.0.attention.norm_q.weight"].shape[0]
-    layers = _count(shapes, "control_layers.{}.attention.to_q.weight")
+def _sd35_large(shapes: Shapes, base: Base) -> dict[str, Any]:
+    """Stability's: no text in their blocks, and no embedding of positions. The rest is as in
+    diffusers' script convert_sd3_controlnet_to_diffusers."""
+    blocks = _blocks(shapes, "pos_embed_input.proj.weight", base)
     return {
-        "control_layers_places": [n * _Z_IMAGE_LAYERS // layers for n in range(layers)],
-        "control_in_dim": inputs // _PATCH,
-        "dim": width,
-        "n_refiner_layers": _count(shapes, "control_noise_refiner.{}.attention.to_q.weight"),
-        "n_heads": shapes["control_layers.0.attention.to_q.weight"].shape[0] // head,
-        "n_kv_heads": shapes["control_layers.0.attention.to_k.weight"].shape[0] // head,
+        **blocks,
+        "out_channels": blocks["in_channels"],
+        "caption_projection_dim": None,
+        "joint_attention_dim": None,
+        "pooled_projection_dim": shapes["time_text_embed.text_embedder.linear_1.weight"].shape[1],
+        "pos_embed_max_size": None,
+        "pos_embed_type": None,
+        "use_pos_embed": False,
+        "force_zeros_for_pooled_projection": False,
     }
 
 
-_FAMILIES: Mapping[str, tuple[str, Callable[[Shapes], dict[str, Any]]]] = {
+def _z_image(shapes: Shapes, base: Base) -> dict[str, Any]:
+    """The layers are spread evenly over those of the model. Since version 2, its refiner is
+    controlled too; see `convert_transformer_control`."""
+    width, inputs = shapes["control_all_x_embedder.2-1.weight"].shape
+    head = shapes["control_layers.0.attention.norm_q.weight"].shape[0]
+    layers = _count(shapes, "control_layers.{}.attention.to_q.weight")
+    own = _count(shapes, "control_noise_refiner.{}.attention.to_q.weight")
+    refiners = own or base.get("n_refiner_layers", _Z_IMAGE_REFINERS)
+    config = {
+        "control_layers_places": [
+            n * base.get("n_layers", _Z_IMAGE_LAYERS) // layers for n in range(layers)
+        ],
+        "control_in_dim": inputs // _PATCH,
+        "dim": width,
+        "n_refiner_layers": refiners,
+        "n_heads": shapes["control_layers.0.attention.to_q.weight"].shape[0] // head,
+        "n_kv_heads": shapes["control_layers.0.attention.to_k.weight"].shape[0] // head,
+    }
+    if not is_second_z_image(shapes):
+        return config
+    return {
+        **config,
+        "control_refiner_layers_places": list(range(refiners)),
+        "add_control_noise_refiner": "control_noise_refiner" if own else "control_layers",
+    }
+
+
+_FAMILIES: Mapping[str, tuple[str, Callable[[Shapes, Base], dict[str, Any]]]] = {
     "sd3": ("SD3ControlNetModel", _sd3),
     "flux": ("FluxControlNetModel", _flux),
     "qwen-image": ("QwenImageControlNetModel", _qwen_image),
@@ -111,9 +176,10 @@ _FAMILIES: Mapping[str, tuple[str, Callable[[Shapes], dict[str, Any]]]] = {
 TRANSFORMER_FAMILIES = tuple(_FAMILIES)
 
 
-def _axes(head: int) -> list[int]:
-    """A head's width, divided among the axes of a position as in the published models."""
-    return [head * share // 128 for share in (16, 56, 56)]
+def _axes(head: int, base: Base) -> list[int]:
+    """A head's width, divided among the axes of a position as in the model, or else as in the
+    published ones."""
+    return list(base.get("axes_dims_rope", [head * share // 128 for share in (16, 56, 56)]))
 
 
 def _count(shapes: Shapes, pattern: str) -> int:

@@ -17,6 +17,7 @@ import torch
 from diffusers.models.autoencoders.vae import DiagonalGaussianDistribution
 from diffusers.models.controlnets.controlnet_qwenimage import QwenImageMultiControlNetModel
 from PIL import Image, ImageDraw, ImageOps
+from safetensors.torch import load_file, save_file
 
 from dream.catalogue import ModelRegistry
 from dream.catalogue.control_files import get_control
@@ -33,6 +34,13 @@ from tests.random_families import FAMILIES as RANDOM
 from tests.random_families import FLUX_SIZES, WIDE
 from tests.random_layouts import make_sd3
 from tests.recipes import recipe
+from tests.transformer_control_files import (
+    add_by_hand,
+    blockwise_file,
+    stability_file,
+    xlabs_file,
+    z_image_file,
+)
 
 PICTURES = ("a", "b", "c")
 
@@ -126,7 +134,13 @@ CASES: dict[str, Case] = {
                 "control_in_dim": 33,
                 "control_refiner_layers_places": [0],
                 "add_control_noise_refiner": "control_noise_refiner",
-            }
+            },
+            "second": {
+                "control_layers_places": [0, 1],
+                "control_in_dim": 33,
+                "control_refiner_layers_places": [0],
+                "add_control_noise_refiner": "control_layers",
+            },
         },
         pipelines={"": "ZImageControlNetPipeline", "mask": "ZImageControlNetInpaintPipeline"},
         several=None,
@@ -150,6 +164,13 @@ CASES: dict[str, Case] = {
         },
     ),
 }
+FILES: Mapping[tuple[str, str], Callable[[Any], dict[str, torch.Tensor]]] = {
+    ("flux", "union"): lambda net: net.state_dict(),
+    ("flux", "xlabs"): xlabs_file,
+    ("z-image", "second"): z_image_file,
+    ("sd3", "large"): stability_file,
+}
+"""ControlNets that are stored as single files too, by family and name."""
 MAKE: dict[str, Callable[[Path], Any]] = {**RANDOM, "sd3": lambda folder: make_sd3()}
 
 
@@ -178,6 +199,13 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
             for seed, (net, others) in enumerate({"edges": {}, **case.others}.items()):
                 controlnet = make_net(name, seed, **others)
                 controlnet.save_pretrained(folder / "controlnet" / f"{name}-{net}")
+                if (store := FILES.get((name, net))) is not None:
+                    save_file(
+                        store(controlnet), folder / "controlnet" / f"{name}-{net}-file.safetensors"
+                    )
+    for blocks in (3, 4):
+        path = folder / "controlnet" / f"qwen-image-blockwise{blocks}.safetensors"
+        save_file(blockwise_file(blocks, 16, 32), path)
     for name, box in zip(PICTURES, ((4, 4, 30, 30), (10, 20, 60, 40), (0, 0, 63, 10)), strict=True):
         image = Image.new("RGB", (64, 64))
         ImageDraw.Draw(image).ellipse(box, outline="white", width=2)
@@ -352,8 +380,8 @@ def hash_of(path: str) -> str:
     return sha256(Path(path).read_bytes()).hexdigest()
 
 
-def list_active_steps(generator: ImageGenerator, fields: dict[str, Any]) -> list[int]:
-    """The numbers of the calls of the transformer to which something is added, from 0."""
+def list_calls(generator: ImageGenerator, fields: dict[str, Any]) -> list[bool]:
+    """Whether something is added to each call of the transformer."""
     transformer = generator.load(fields["model"], lambda _: None).pipe.transformer
     calls: list[bool] = []
     original = transformer.forward
@@ -367,7 +395,7 @@ def list_active_steps(generator: ImageGenerator, fields: dict[str, Any]) -> list
         generate(generator, fields)
     finally:
         del transformer.forward
-    return [number for number, active in enumerate(calls) if active]
+    return calls
 
 
 @pytest.mark.parametrize(
@@ -387,7 +415,20 @@ def test_start_and_end_are_obeyed_step_by_step(
     fields = fields_of(
         models, model, ("edges", "a", 1.0, *part), **{"steps": 4, "cfg_scale": 1.0, **others}
     )
-    assert list_active_steps(generator, fields) == expected
+    calls = list_calls(generator, fields)
+    assert [number for number, active in enumerate(calls) if active] == expected
+
+
+@pytest.mark.parametrize(
+    ("part", "calls", "active"), [((0.0, 1.0), 3, [0, 1, 2]), ((0.0, 0.5), 4, [0, 1])]
+)
+def test_with_a_cache_what_is_controlled_is_never_extrapolated_from_what_is_not(
+    models: Path, generator: ImageGenerator, part: Any, calls: int, active: list[int]
+) -> None:
+    """Six steps: 0, 1 and 4 are computed; 3 and 4, if control ends before them."""
+    fields = fields_of(models, "sd3", ("edges", "a", 1.0, *part), steps=6, cfg_scale=1.0, cache=3)
+    found = list_calls(generator, fields)
+    assert (len(found), [n for n, controlled in enumerate(found) if controlled]) == (calls, active)
 
 
 def test_a_union_of_flux_is_told_the_kind(
@@ -413,6 +454,53 @@ def test_a_controlnet_in_xlabs_form_sees_pixels(
         assert generate(generator, fields_of(models, "flux")) == ours
     both = fields_of(models, "flux", ("xlabs", "a", 0.8), ("edges", "b"))
     assert generate(generator, both) != ours
+
+
+@pytest.mark.parametrize(("model", "net"), FILES)
+def test_a_single_file_gives_the_pixels_of_diffusers_own_pipeline(
+    models: Path, generator: ImageGenerator, monkeypatch: Any, model: str, net: str
+) -> None:
+    kind, more = ("depth", {"control_mode": 2}) if net == "union" else ("tile", {})
+    others = {"kind": kind, "cfg_scale": 1.0, "steps": 2}
+    ours = generate(generator, fields_of(models, model, (f"{net}-file", "a", 0.8), **others))
+    assert ours != generate(generator, fields_of(models, model, **others))
+    fields = fields_of(models, model, (net, "a", 0.8), **others)
+    with by_hand(monkeypatch, models, CASES[model].pipelines[""], fields, **more):
+        assert generate(generator, fields_of(models, model, **others)) == ours
+
+
+def test_a_blockwise_controlnet_adds_to_the_output_of_each_block(
+    models: Path, generator: ImageGenerator, monkeypatch: Any
+) -> None:
+    """DiffSynth's for Qwen-Image, which diffusers does not have: against its formula, by hand."""
+    plain = fields_of(models, "qwen-image", steps=2)
+    fields = fields_of(models, "qwen-image", ("blockwise3", "a", 0.8), steps=2)
+    without, ours = generate(generator, plain), generate(generator, fields)
+    assert ours != without
+    with seen_conditions(monkeypatch, "QwenImageControlNetModel") as seen:
+        generate(generator, fields_of(models, "qwen-image", ("edges", "a"), steps=1))
+    tensors = load_file(models / "controlnet" / "qwen-image-blockwise3.safetensors")
+    transformer = generator.load("qwen-image", lambda _: None).pipe.transformer
+
+    def control(number: int, forward: Callable[..., Any]) -> Callable[..., Any]:
+        def controlled(*args: Any, **kw: Any) -> Any:
+            text, states = forward(*args, **kw)
+            return text, states + 0.8 * add_by_hand(tensors, number, states, seen[0])
+
+        return controlled
+
+    with monkeypatch.context() as patch:
+        for number, block in enumerate(transformer.transformer_blocks):
+            patch.setattr(block, "forward", control(number, block.forward))
+        assert generate(generator, plain) == ours
+    assert generate(generator, plain) == without, "all of it is undone"
+    both = [("blockwise3", "a", 0.8), ("edges", "b", 0.5)]
+    order = [
+        generate(generator, fields_of(models, "qwen-image", *one)) for one in (both, both[::-1])
+    ]
+    assert order[0] == order[1] != ours
+    with pytest.raises(ModelError, match="it is for 4 blocks, the model has 3"):
+        generate(generator, fields_of(models, "qwen-image", ("blockwise4", "a")))
 
 
 def test_a_controlnet_of_another_shape_or_family_is_refused(
