@@ -13,6 +13,7 @@ import os
 import signal
 import sys
 import threading
+import time
 import traceback
 from contextlib import suppress
 from pathlib import Path
@@ -50,6 +51,10 @@ from dream.worker.protocol import (
 )
 from dream.worker.start_worker import open_inherited
 
+_NICENESS = 3
+"""A worker gets half as much of a busy processor as other programs do."""
+_ATTEMPTS = 20
+
 
 def main() -> None:
     """Serve the process at the other end of the socket, which argv[1] names, until it is gone."""
@@ -57,6 +62,7 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the prompt's; it sends CancelTask
     faulthandler.enable()
     _offer_to_the_oom_killer()
+    _lower_priority()
     WorkerServer(channel).serve()
 
 
@@ -174,6 +180,23 @@ class WorkerServer:
             traceback.print_exc()
             sys.stderr.flush()
             os._exit(1)
+
+
+def _lower_priority() -> None:
+    """Whatever a person waits for, first of all the prompt, gets a processor sooner; alone, a
+    worker is as fast. On Linux a session's share counts where sessions have one (sched(7),
+    autogroup), and else the process's; the system lets one process a tenth of a second change it.
+    """
+    if hasattr(os, "nice"):  # Windows: by `start_worker`
+        os.nice(_NICENESS)
+    for _ in range(_ATTEMPTS):
+        try:
+            Path("/proc/self/autogroup").write_text(str(_NICENESS))
+            return
+        except BlockingIOError:
+            time.sleep(0.11)
+        except OSError:
+            return
 
 
 def _offer_to_the_oom_killer() -> None:

@@ -50,7 +50,8 @@ def start(theirs: socket.socket, output: IO[bytes]) -> subprocess.Popen[bytes]:
     # Ctrl-C in the terminal must not reach it.
     apart: dict[str, Any] = {"start_new_session": True, "pass_fds": (theirs.fileno(),)}
     if shares:
-        apart = {"creationflags": getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0)}
+        names = ("CREATE_NEW_PROCESS_GROUP", "BELOW_NORMAL_PRIORITY_CLASS")
+        apart = {"creationflags": sum(getattr(subprocess, name, 0) for name in names)}
     process = subprocess.Popen(
         [
             *(sys.executable, "-P", "-c", START),

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from signal import SIGKILL
@@ -71,6 +72,16 @@ def test_a_picture_with_its_steps_in_order(engine: WorkerEngine) -> None:
     assert not [h for h in again if isinstance(h, Loading)], "it is in memory now"
     assert again[-1] == replace(events[-1], image=again[-1].image)  # type: ignore[union-attr]
     assert picture(iter(again)).sha256 == picture(iter(events)).sha256
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="niceness is asked of Linux")
+def test_a_prompt_gets_a_processor_sooner(engine: WorkerEngine) -> None:
+    """By the process's niceness, or by its session's where that counts instead."""
+    picture(engine.render(recipe(steps=1)))
+    own, other = os.getpriority(os.PRIO_PROCESS, 0), os.getpriority(os.PRIO_PROCESS, pid(engine))
+    assert other == min(own + 3, 19)
+    with suppress(OSError):
+        assert Path(f"/proc/{pid(engine)}/autogroup").read_text().endswith("nice 3\n")
 
 
 def test_the_same_bits_as_in_this_process(engine: WorkerEngine, registry: ModelRegistry) -> None:
