@@ -10,9 +10,9 @@ import re
 from collections.abc import Callable
 
 from prompt_toolkit import PromptSession
-from prompt_toolkit.application.current import get_app_session
+from prompt_toolkit.application.current import get_app, get_app_session
 from prompt_toolkit.filters import Condition, is_done
-from prompt_toolkit.formatted_text import StyleAndTextTuples
+from prompt_toolkit.formatted_text import OneStyleAndTextTuple, StyleAndTextTuples
 from prompt_toolkit.layout.containers import AnyContainer, ConditionalContainer, HSplit, Window
 from prompt_toolkit.layout.controls import FormattedTextControl
 from prompt_toolkit.layout.processors import Processor, Transformation, TransformationInput
@@ -127,5 +127,21 @@ class PromptInterrupted(Exception):
 
 
 def _rows(rows: Rows) -> AnyContainer:
-    window = Window(FormattedTextControl(rows), dont_extend_height=True, wrap_lines=False)
-    return ConditionalContainer(window, ~is_done & Condition(lambda: bool(rows())))
+    once = _OncePerRedraw(rows)
+    window = Window(FormattedTextControl(once), dont_extend_height=True, wrap_lines=False)
+    return ConditionalContainer(window, ~is_done & Condition(lambda: bool(once())))
+
+
+class _OncePerRedraw:
+    """Rows that are computed once for each redraw, which asks for them several times: what is
+    computed for a key delays it."""
+
+    def __init__(self, rows: Rows) -> None:
+        self._rows = rows
+        self._number, self._computed = -1, list[OneStyleAndTextTuple]()
+
+    def __call__(self) -> StyleAndTextTuples:
+        number = get_app().render_counter
+        if number != self._number:
+            self._number, self._computed = number, self._rows()
+        return self._computed

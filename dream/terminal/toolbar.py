@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 
 from prompt_toolkit.formatted_text import StyleAndTextTuples
@@ -18,6 +19,9 @@ from dream.queue import LineQueue
 from dream.terminal.screen import clip
 
 _BETWEEN = "  ·  "
+_MEMORY_AGE = 1.0
+"""Seconds after which the worker's memory is measured again; not with each key, because reading a
+file lets other threads run first."""
 
 
 class Toolbar:
@@ -34,6 +38,7 @@ class Toolbar:
         self._doing = ""
         self._device = ""
         self._default = ""
+        self._memory, self._measured_at = 0, float("-inf")
 
     def handle_event(self, event: Event) -> None:
         """Update the progress and the device from an event."""
@@ -73,8 +78,7 @@ class Toolbar:
         yield self._model()
         if self._device:
             yield self._device
-        memory = self._context.session.engine.get_memory_usage() / 2**30
-        if memory >= 0.1:
+        if (memory := self._measure_memory() / 2**30) >= 0.1:
             yield f"{memory:.1f} GiB"
         changed = self._context.session.changed
         yield from (
@@ -82,6 +86,12 @@ class Toolbar:
             for name, value in changed.items()
             if value is not None and name != "model"
         )
+
+    def _measure_memory(self) -> int:
+        if (now := time.monotonic()) > self._measured_at + _MEMORY_AGE:
+            self._measured_at = now
+            self._memory = self._context.session.engine.get_memory_usage()
+        return self._memory
 
     def _model(self) -> str:
         session = self._context.session
