@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
+from anyio import to_thread
 from starlette.exceptions import HTTPException
 from starlette.routing import Router
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -18,6 +19,9 @@ from dream.web.guard import Guard
 from dream.web.refusal import Refusal
 from dream.web.services import ClientGone, WebServices
 
+_THREADS = 2
+"""That compute for requests at the same time. Python runs only one of them anyway, and the prompt
+would wait for each; the second is for requests that do not wait for a disk."""
 _LIBRARIES = ("python_multipart", "uvicorn", "mcp")
 
 
@@ -54,6 +58,7 @@ def create_web_app(services: WebServices, doors: Sequence[MakeDoor] = DOORS) -> 
 @asynccontextmanager
 async def _run(services: WebServices, doors: Sequence[Door]) -> AsyncIterator[None]:
     services.jobs.bind(asyncio.get_running_loop())
+    to_thread.current_default_thread_limiter().total_tokens = _THREADS
     async with AsyncExitStack() as stack:
         for door in doors:
             await stack.enter_async_context(door.lifespan())
