@@ -11,8 +11,9 @@ from types import FrameType
 from dream.commands import COMMANDS, Context
 from dream.commands.line_runner import LineRunner
 from dream.core.errors import INTERRUPTED
-from dream.core.messages import count_lines
-from dream.queue import LineQueue, QueueFile
+from dream.core.events import Cancelled, Event, Failed, Note, Saved
+from dream.core.messages import count_lines, format_event
+from dream.queue import LineQueue, QueuedLine, QueueFile
 from dream.session import Session
 from dream.web.access import WebOptions
 from dream.web.left_lines import LeftLines
@@ -37,6 +38,7 @@ def serve_alone(session: Session, options: WebOptions, say: Callable[[str], None
         ended.event.set()
 
     runner.on_bug = report_bug
+    runner.listeners.append(_Output(say))
     with ExitStack() as stack:
         stack.enter_context(_signals(ended))
         server = stack.enter_context(serve(runner, options, left))
@@ -55,6 +57,26 @@ def serve_alone(session: Session, options: WebOptions, say: Callable[[str], None
     if bugs:
         raise bugs[0]
     return ended.status
+
+
+class _Output:
+    """Says what the prompt would show of a line: its images, what failed, and what could not be
+    done of a client's request; neither steps nor the words of clients."""
+
+    def __init__(self, say: Callable[[str], None]) -> None:
+        self._say = say
+
+    def begin_line(self, entry: QueuedLine) -> None:
+        """Nothing to say."""
+
+    def show_event(self, entry: QueuedLine, event: Event) -> None:
+        """Implements LineListener."""
+        is_of_client = isinstance(event, Note) and event.text in entry.notes
+        if is_of_client or isinstance(event, Saved | Failed | Cancelled):
+            self._say(format_event(event) or "")
+
+    def end_line(self, entry: QueuedLine) -> None:
+        """Nothing to say."""
 
 
 class _Ended:

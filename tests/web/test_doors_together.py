@@ -68,13 +68,18 @@ def test_alone_it_ends_by_a_signal_and_keeps_its_lines(
         address = _ADDRESS.search(server.stderr.readline())
         assert address is not None
         with httpx2.Client(base_url=address[0], timeout=30) as http:
+            body = {"prompt": "secret words", "eta": 0.5, "seed": 7, "steps": 1}
+            assert http.post("/sdapi/v1/txt2img", json=body).status_code == 200
             for line in ("first -n9", "second"):
                 assert http.post("/api/lines", json={"line": line}).status_code == 202
             with http.stream("GET", "/api/events") as events:
                 next(events.iter_lines())
                 server.send_signal(number)
                 assert server.wait(60) == status
-        assert "2 lines kept for the next session here" in server.stderr.read()
+        said = server.stderr.read()
+        assert "2 lines kept for the next session here" in said
+        assert "eta is not supported and was ignored" in said and "000001.7.png" in said
+        assert "secret words" not in said
         left = tmp_path / "outputs" / FILE_NAME
         assert left.read_text() == "first -n9\nsecond\n"
     finally:
