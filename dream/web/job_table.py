@@ -197,6 +197,10 @@ class JobTable:
         self._publish({"event": "queue"})
         return job
 
+    def announce(self, event: dict[str, Any]) -> None:
+        """Tell all clients something that belongs to no job."""
+        self._publish(event)
+
     def begin_line(self, entry: QueuedLine) -> None:
         """Implements LineListener."""
         job = self._job_of(entry)

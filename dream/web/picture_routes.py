@@ -67,6 +67,7 @@ class PictureRoutes:
         if take_text(await read_json(http), "confirm", "") != picture.name:
             raise Refusal(400, "“confirm” has to be the name of the image")
         await to_thread.run_sync(_delete, picture)
+        self._services.jobs.announce({"event": "deleted", "name": picture.name})
         return JSONResponse({"deleted": picture.name})
 
     async def upload(self, http: HttpRequest) -> Response:

@@ -122,6 +122,24 @@ def test_two_tabs_show_one_session(browser: Browser, served: Served) -> None:
         enter(one, "a cat -S5")
         expect(other.locator(".tile img")).to_have_attribute("alt", "a cat")
         expect(one.locator(".tile img")).to_have_count(1)
+        other.locator(".tile").click()
+        expect(other.locator("#viewer")).to_be_visible()
+        name = "000001.5.png"
+        served.http.request("DELETE", f"/api/pictures/{name}", json={"confirm": name})
+        for tab in (one, other):
+            expect(tab.locator(".tile")).to_have_count(0)
+            expect(tab.locator("#viewer")).to_be_hidden()
+
+
+def test_more_images_than_a_page_come_while_a_tab_is_away(browser: Browser, served: Served) -> None:
+    with opened(browser, served) as page:
+        served.make("first -s1")
+        expect(page.locator(".tile")).to_have_count(1)
+        page.context.set_offline(True)
+        served.make("others -s1 -n65")
+        page.context.set_offline(False)
+        served.make("last -s1")
+        expect(page.locator(".tile")).to_have_count(67)
 
 
 def test_what_can_be_done_with_an_image(browser: Browser, served: Served) -> None:

@@ -43,20 +43,28 @@ export async function loadMore() {
 
 const isNear = () => $("more").getBoundingClientRect().top < innerHeight + 600;
 
-/* Put images in front that were saved since. */
+/* Put images in front that were saved since, however many. */
 export async function refresh() {
   if (before === null) return;
-  const page = await get("/api/pictures?count=60");
-  const known = new Set(pictures.map((one) => one.name));
-  const added = page.pictures.filter((one) => !known.has(one.name));
+  const isNew = (one) => !pictures.some((known) => known.name === one.name), found = [];
+  for (let cursor = "", more = true; more;) {
+    const page = await get(`/api/pictures?count=60&before=${encodeURIComponent(cursor)}`);
+    found.push(...page.pictures);
+    cursor = page.before;
+    more = cursor && page.pictures.every(isNew);
+  }
+  const added = found.filter(isNew);
   pictures.unshift(...added);
   grid.prepend(...added.map(tile));
   $("empty").hidden = pictures.length > 0;
 }
 
-function forget(name) {
+/* An image was deleted, here or in another tab. */
+export function forget(name) {
+  if (viewer.open && open.name === name) viewer.close();
   pictures = pictures.filter((one) => one.name !== name);
   [...grid.children].find((item) => item.dataset.name === name)?.remove();
+  $("empty").hidden = pictures.length > 0;
 }
 
 // ── one image ─────────────────────────────────────────────────────────────────────────────────
@@ -100,7 +108,7 @@ function show(one) {
       viewer.close();
       try { await action(one, event.shiftKey); } catch (error) { say(error.message, true); }
     } }));
-  const info = make("button", { type: "button", textContent: t("info"), onclick: () => showFacts(one) });
+  const info = make("button", { type: "button", textContent: t("info"), onclick: () => showFacts(one).catch(report) });
   const save = make("a", { className: "button", textContent: t("download"), href: source(one),
     download: one.name.split("/").pop() });
   const remove = make("button", { type: "button", className: "danger", textContent: t("delete"), onclick: () => erase(one) });
@@ -123,12 +131,16 @@ async function erase(one) {
   if (answer !== "yes") return;
   try {
     await call("DELETE", `/api/pictures/${address(one.name)}`, { confirm: one.name });
-    viewer.close();
     forget(one.name);
   } catch (error) {
-    say(error.message, true);
-    viewer.close();
+    report(error);
   }
+}
+
+/* Messages are below the dialog. */
+function report(error) {
+  say(error.message, true);
+  viewer.close();
 }
 
 function turn(step) {

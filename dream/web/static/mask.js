@@ -1,7 +1,8 @@
 /* Painting a mask: a PNG of the image's size, transparent where it is made anew. */
 
-import { sendImage } from "./api.js";
+import { ApiError, sendImage } from "./api.js";
 import { $ } from "./dom.js";
+import { t } from "./strings.js";
 
 const dialog = $("masker"), canvas = $("canvas"), pen = canvas.getContext("2d"), size = $("brush-size");
 
@@ -20,7 +21,7 @@ const stripes = (() => {
   return pen.createPattern(tile, "repeat");
 })();
 
-let image = null, mask = null, strokes = [], stroke = null, erasing = false, zoom = 1, cursor = null, result = "";
+let image = null, mask = null, strokes = [], stroke = null, erasing = false, zoom = 1, cursor = null, result = "", frame = 0;
 const fingers = new Map();
 
 /* Resolves to the handle of the uploaded mask; "" if the dialog was closed. */
@@ -34,6 +35,7 @@ export async function openMask(url) {
   strokes = [];
   cursor = null;
   result = "";
+  $("mask-error").textContent = "";
   zoom = 0;
   size.max = Math.round(Math.max(canvas.width, canvas.height) / 3);
   size.value = Math.round(Math.max(canvas.width, canvas.height) / 12);
@@ -138,12 +140,23 @@ canvas.addEventListener("pointermove", (event) => {
   } else if (stroke) {
     const moves = event.getCoalescedEvents?.() || [];
     for (const move of moves.length ? moves : [event]) stroke.points.push(where(move));
-    redraw(false);
+    frame ||= requestAnimationFrame(drawStroke);  // a large image takes longer than a move
   }
 });
 for (const end of ["pointerup", "pointercancel"]) {
-  canvas.addEventListener(end, (event) => { fingers.delete(event.pointerId); stroke = null; });
+  canvas.addEventListener(end, (event) => {
+    fingers.delete(event.pointerId);
+    if (frame) drawStroke();
+    stroke = null;
+  });
 }
+
+function drawStroke() {
+  cancelAnimationFrame(frame);
+  frame = 0;
+  if (stroke) redraw(false);
+}
+
 canvas.addEventListener("contextmenu", (event) => event.preventDefault());
 
 function setErasing(on) {
@@ -196,7 +209,11 @@ async function finish() {
     painted.data.set([255, 255, 255, isPainted ? 0 : 255], at);
   }
   on.putImageData(painted, 0, 0);
-  const blob = await out.convertToBlob({ type: "image/png" });
-  result = (await sendImage("/api/uploads", blob)).name;
-  dialog.close();
+  try {
+    const blob = await out.convertToBlob({ type: "image/png" });
+    result = (await sendImage("/api/uploads", blob)).name;
+    dialog.close();
+  } catch (error) {  // what was painted is not lost
+    $("mask-error").textContent = error instanceof ApiError ? error.message : t("offline");
+  }
 }

@@ -3,7 +3,7 @@
 import { editLine, get, post, sendImage } from "./api.js";
 import { begin as beginLine, enter, getLine, setLine } from "./composer.js";
 import { $, ask, make, say } from "./dom.js";
-import { loadMore, paint, refresh as refreshGallery } from "./gallery.js";
+import { forget, loadMore, paint, refresh as refreshGallery } from "./gallery.js";
 import { begin as beginOptions, loadModels } from "./options.js";
 import { refresh as refreshQueue, showJobs, showLoading, showStep } from "./queue.js";
 import { otherLanguage, switchLanguage, t, translate } from "./strings.js";
@@ -57,6 +57,7 @@ const NOTES = {
   cancelled: (event) => say(t("cancelled", `${event.finished}/${event.count}`)),
   verified: (event) => say(t(event.same ? "verified" : event.near ? "near" : "differs", event.name || event.line), !event.same),
   edit: (event) => setLine(event.text),
+  deleted: (event) => forget(event.name),
 };
 
 let queueAsked = false;
