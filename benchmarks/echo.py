@@ -2,13 +2,15 @@
 
     python -m benchmarks.echo [KEYS] [--model NAME]
     python -m benchmarks.echo [KEYS] --pasted 10000
-    python -m benchmarks.echo [KEYS] --clients 8
+    python -m benchmarks.echo [KEYS] --clients 4 [--load requests|bodies|listeners]
 
 `dream` runs on a pseudo-terminal. Each key is pressed when the one before has appeared (a closed
 loop), at moments that no tick of ours decides; the letter is looked for in what is drawn. With
 --pasted the keys follow so many pasted lines, which are still being checked. With --clients, the
-prompt has its `--web` server, which so many clients ask for something all the time. Besides, the
-growth of the prompt's memory over 2,000 queued pictures of a fake engine:
+prompt has its `--web` server, which so many clients ask for something all the time; or send bodies
+without an end, which are refused at the limit; or ask beside 200 others that listen or never end
+their requests. Besides, the growth of the prompt's memory over 2,000 queued pictures of a fake
+engine:
 
     python -m benchmarks.echo --memory [PICTURES]
 """
@@ -17,14 +19,15 @@ from __future__ import annotations
 
 import argparse
 import random
+import select
 import socket
 import subprocess
 import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext, suppress
 from itertools import count, cycle
 from pathlib import Path
 
@@ -35,15 +38,16 @@ GOAL = 0.030
 GROWTH = 10.0
 """MiB."""
 PAGE = 4096
+LISTENERS = 200
 
 _LINE = "a large picture that takes long -s1000 -W512 -H512\r"
 _ASKED = ("/api/state", "/api/pictures", "/sdapi/v1/progress", "/sdapi/v1/samplers")
 _LETTERS = cycle("qwertzuiopasdfghjklyxcvbnm")
 
 
-def echoes(keys: int, model: str, clients: int = 0) -> list[float]:
+def echoes(keys: int, model: str, clients: int = 0, load: str = "requests") -> list[float]:
     """Seconds from each key to its letter on the terminal, while a picture is made, and while so
-    many clients of its server ask it for something."""
+    many clients of its server put this load on it."""
     with tempfile.TemporaryDirectory() as folder:
         port = find_free_port()
         serving = ["--web", f"127.0.0.1:{port}"] if clients else []
@@ -56,7 +60,7 @@ def echoes(keys: int, model: str, clients: int = 0) -> list[float]:
             while not any("render" in row for row in term.rows()):
                 assert time.monotonic() < give_up, "the picture was not begun"
                 term.read(1.0)
-            with ask_all_the_time(port, clients) if clients else nullcontext():
+            with put_load(port, clients, load) if clients else nullcontext():
                 return [_echo(term) for _ in range(keys)]
         finally:
             term.close()
@@ -70,9 +74,9 @@ def find_free_port() -> int:
 
 
 @contextmanager
-def ask_all_the_time(port: int, clients: int) -> Iterator[None]:
-    """Clients in a process of their own, as they are in life. At the end, how often they asked."""
-    code = f"from benchmarks.echo import ask; ask({port}, {clients})"
+def put_load(port: int, clients: int, load: str = "requests") -> Iterator[None]:
+    """Clients in a process of their own, as they are in life."""
+    code = f"from benchmarks.echo import LOADS; LOADS[{load!r}]({port}, {clients})"
     process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE)
     try:
         assert process.stdout is not None
@@ -85,9 +89,10 @@ def ask_all_the_time(port: int, clients: int) -> Iterator[None]:
 
 def ask(port: int, clients: int) -> None:
     """Ask for what pages and other programs ask for, until this process is ended."""
-    import httpx2
 
     def go_on() -> None:
+        import httpx2
+
         with httpx2.Client(base_url=f"http://127.0.0.1:{port}") as http:
             for number in count():
                 http.get(_ASKED[number % len(_ASKED)]).raise_for_status()
@@ -95,11 +100,54 @@ def ask(port: int, clients: int) -> None:
                 if number == 10:
                     print("answered", flush=True)
 
-    threads = [threading.Thread(target=go_on) for _ in range(clients)]
+    run_threads(clients, go_on)
+
+
+def send_bodies(port: int, clients: int) -> None:
+    """Send bodies of up to 1 GiB, until each is refused, and until this process is ended."""
+    from tests.web.test_many_requests import send_without_end
+
+    head = "POST /api/lines HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+
+    def go_on() -> None:
+        for number in count():
+            with socket.create_connection(("127.0.0.1", port)) as client, suppress(OSError):
+                client.sendall(f"{head}Transfer-Encoding: chunked\r\n\r\n".encode())
+                send_without_end(client)
+            if number == 1:
+                print("refused", flush=True)
+
+    run_threads(clients, go_on)
+
+
+def ask_beside_listeners(port: int, clients: int) -> None:
+    """Ask, beside 200 connections: of every two, one listens, and one never ends its body."""
+    head = "HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+    sent = (f"GET /api/events {head}\r\n", f"POST /api/lines {head}Content-Length: 9\r\n\r\n{{")
+    connections = [socket.create_connection(("127.0.0.1", port)) for _ in range(LISTENERS)]
+    for number, connection in enumerate(connections):
+        connection.sendall(sent[number % 2].encode())
+
+    def read() -> None:
+        while True:
+            for connection in select.select(connections, [], [])[0]:
+                if not connection.recv(1 << 16):  # the body did not arrive in time
+                    connections.remove(connection)
+
+    threading.Thread(target=read, daemon=True).start()
+    ask(port, clients)
+
+
+def run_threads(count: int, do: Callable[[], None]) -> None:
+    """The same in so many threads at once, until all have ended."""
+    threads = [threading.Thread(target=do) for _ in range(count)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
+
+
+LOADS = {"requests": ask, "bodies": send_bodies, "listeners": ask_beside_listeners}
 
 
 def echoes_behind_paste(keys: int, pasted: int) -> list[float]:
@@ -171,6 +219,7 @@ def main() -> None:
     parser.add_argument("--memory", action="store_true")
     parser.add_argument("--pasted", type=int, default=0)
     parser.add_argument("--clients", type=int, default=0)
+    parser.add_argument("--load", choices=list(LOADS), default="requests")
     arguments = parser.parse_args()
     if arguments.memory:
         grown = growth(arguments.count or 2000)
@@ -179,7 +228,9 @@ def main() -> None:
     if arguments.pasted:
         found = sorted(echoes_behind_paste(arguments.count or 50, arguments.pasted))
     else:
-        found = sorted(echoes(arguments.count or 500, arguments.model, arguments.clients))
+        found = sorted(
+            echoes(arguments.count or 500, arguments.model, arguments.clients, arguments.load)
+        )
     p50, p99 = found[len(found) // 2], found[min(len(found) - 1, len(found) * 99 // 100)]
     print(
         f"{len(found)} keys: p50 {1e3 * p50:.1f} ms, p99 {1e3 * p99:.1f} ms, "

@@ -2,9 +2,10 @@
 
     python -m benchmarks.web [--rounds N] [--pictures N]
 
-A line over HTTP against the same line in the session (at most 1.05 of it, with the shipped model);
-the delay from the session's event to a client's (99 of 100 within 50 ms); the first page of a
-gallery of 10,000 images, by HTTP, without thumbnails.
+An image through each door against the same line in the session (at most 1.05 of it, with the
+included model); the delay from the session's event to a client's (99 of 100 within 50 ms); the page
+with a gallery of 10,000 images: by HTTP, and where there is chromium, when the browser has painted
+it (at most 1 s).
 """
 
 from __future__ import annotations
@@ -12,15 +13,21 @@ from __future__ import annotations
 import argparse
 import itertools
 import json
+import os
+import shutil
 import statistics
 import tempfile
 import threading
 import time
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import httpx2
+from anyio.from_thread import start_blocking_portal
+from mcp import Client
 from PIL import Image
+from playwright.sync_api import sync_playwright
 
 import dream
 from dream.commands import COMMANDS, Context
@@ -30,7 +37,12 @@ from dream.options.launch_values import WebAddress
 from dream.queue import LineQueue, QueuedLine
 from dream.session import Session
 from dream.web.access import WebOptions
-from dream.web.web_server import serve
+from dream.web.web_server import WebServer, serve
+
+PROMPT = "a red circle on a blue background"
+SESSION = "the session"
+Make = Callable[[int], None]
+"""Makes the image of a seed, and returns when the client has it."""
 
 
 class StepTimes:
@@ -51,86 +63,155 @@ class StepTimes:
         """Nothing to note."""
 
 
-def measure(session: Session, rounds: int) -> tuple[float, float, list[float]]:
-    """Median seconds of a picture in the session and over HTTP, alternating; delays of steps."""
+def measure(session: Session, rounds: int) -> tuple[dict[str, float], list[float]]:
+    """Median seconds of an image in the session and through each door, in turn; delays of steps."""
     queue, seeds, times = LineQueue(), itertools.count(1), StepTimes()
     runner = LineRunner(Context(session, tuple, COMMANDS, queue=queue), queue)
     runner.listeners.append(times)
-    own: list[float] = []
-    theirs: list[float] = []
     delays: list[float] = []
-    list(session.make("a red circle -s1"))  # loads the model
     with serve(runner, WebOptions(WebAddress("127.0.0.1", 0))) as server:
         runner.start()
-        with httpx2.Client(base_url=server.url, timeout=300) as http:
-            ended, listening = threading.Event(), threading.Event()
-
-            def listen() -> None:
-                # The client is closed under it at the end.
-                with suppress(httpx2.HTTPError), http.stream("GET", "/api/events") as stream:
-                    for line in stream.iter_lines():
-                        listening.set()
-                        event = json.loads(line[6:]) if line.startswith("data: ") else {}
-                        if event.get("event") == "step":
-                            key = (event["job"], event["picture"], event["step"])
-                            delays.append(time.monotonic() - times.at[key])
-                        elif event.get("event") == "ended":
-                            ended.set()
-
-            threading.Thread(target=listen, daemon=True).start()
-            listening.wait()
+        with open_doors(server, times, delays) as doors:
+            ways: dict[str, Make] = {SESSION: lambda seed: make_in_session(session, seed), **doors}
+            for make in ways.values():
+                make(next(seeds))  # loads the model, and libraries
+            seconds: dict[str, list[float]] = {name: [] for name in ways}
             for _ in range(rounds):
-                line = f"a red circle on a blue background -S{next(seeds)}"
-                began = time.monotonic()
-                list(session.make(line))
-                middle = time.monotonic()
-                ended.clear()
-                http.post("/api/lines", json={"line": line})
-                ended.wait()
-                own.append(middle - began)
-                theirs.append(time.monotonic() - middle)
+                seed = next(seeds)
+                for name, make in ways.items():
+                    began = time.monotonic()
+                    make(seed)
+                    seconds[name].append(time.monotonic() - began)
         queue.close()
         runner.wait(10)
-    return statistics.median(own), statistics.median(theirs), delays
+    return {name: statistics.median(found) for name, found in seconds.items()}, delays
 
 
-def measure_gallery(folder: Path, count: int) -> tuple[float, float]:
-    """Seconds of the first page of so many images, and of the second request for it."""
+def make_in_session(session: Session, seed: int) -> None:
+    """Without any door."""
+    list(session.make(f"{PROMPT} -S{seed}"))
+
+
+@contextmanager
+def open_doors(
+    server: WebServer, times: StepTimes, delays: list[float]
+) -> Iterator[Mapping[str, Make]]:
+    """Ways to make an image over HTTP, with connected clients."""
+    ended, listening = threading.Event(), threading.Event()
+    with ExitStack() as stack:
+        http = stack.enter_context(httpx2.Client(base_url=server.url, timeout=300))
+
+        def listen() -> None:
+            # The client is closed under it at the end.
+            with suppress(httpx2.HTTPError), http.stream("GET", "/api/events") as stream:
+                for line in stream.iter_lines():
+                    listening.set()
+                    event = json.loads(line[6:]) if line.startswith("data: ") else {}
+                    if event.get("event") == "step":
+                        key = (event["job"], event["picture"], event["step"])
+                        delays.append(time.monotonic() - times.at[key])
+                    elif event.get("event") == "ended":
+                        ended.set()
+
+        def make_by_line(seed: int) -> None:
+            ended.clear()
+            http.post("/api/lines", json={"line": f"{PROMPT} -S{seed}"}).raise_for_status()
+            ended.wait()
+
+        def post(path: str) -> Make:
+            def make(seed: int) -> None:
+                http.post(path, json={"prompt": PROMPT, "seed": seed}).raise_for_status()
+
+            return make
+
+        portal = stack.enter_context(start_blocking_portal())
+        agent = stack.enter_context(
+            portal.wrap_async_context_manager(
+                Client(f"{server.url}mcp", read_timeout_seconds=300)  # the library starts slowly
+            )
+        )
+
+        def make_by_tool(seed: int) -> None:
+            answer = portal.call(
+                agent.call_tool, "generate_image", {"prompt": PROMPT, "seed": seed}
+            )
+            assert not answer.is_error, answer
+
+        threading.Thread(target=listen, daemon=True).start()
+        listening.wait()
+        yield {
+            "/api/lines": make_by_line,
+            "/sdapi/v1": post("/sdapi/v1/txt2img"),
+            "/v1/images": post("/v1/images/generations"),
+            "/mcp": make_by_tool,
+        }
+
+
+def measure_gallery(folder: Path, count: int) -> dict[str, float]:
+    """Seconds until so many images can be looked at, in several ways."""
     first = folder / "0.png"
     Image.new("RGB", (64, 64)).save(first)
     for number in range(1, count):
         (folder / f"{number}.png").hardlink_to(first)
+    found = {}
     with dream.open(model="tiny", outdir=str(folder)) as session:
         queue = LineQueue()
         runner = LineRunner(Context(session, tuple, COMMANDS, queue=queue), queue)
         with serve(runner, WebOptions(WebAddress("127.0.0.1", 0))) as server:
-            seconds = []
             with httpx2.Client(base_url=server.url, timeout=60) as http:
                 http.get("/health")
-                for _ in range(2):
+                for name in ("by HTTP", "by HTTP again"):
                     began = time.monotonic()
                     for path in ("/", "/static/page.js", "/api/state", "/api/pictures?count=60"):
                         http.get(path)
-                    seconds.append(time.monotonic() - began)
-    return seconds[0], seconds[1]
+                    found[name] = time.monotonic() - began
+            if chromium := shutil.which("chromium"):
+                found |= measure_paint(server.url, chromium)
+    return found
+
+
+def measure_paint(url: str, chromium: str) -> dict[str, float]:
+    """Seconds from the address to what a browser shows of the page."""
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        page = browser.new_page(viewport={"width": 1280, "height": 900})
+        page.goto("about:blank")
+        page.goto(url)
+        seen = {}
+        for name, holds in (
+            ("the gallery is there", "document.querySelectorAll('.tile').length >= 60"),
+            (
+                "its visible images are painted",
+                "[...document.querySelectorAll('.tile img')].every("
+                "(one) => one.getBoundingClientRect().top > innerHeight || one.complete)",
+            ),
+        ):
+            page.wait_for_function(holds)
+            seen[name] = page.evaluate("performance.now()") / 1000
+        paint = "performance.getEntriesByName('first-contentful-paint')[0].startTime"
+        seen = {"first paint": page.evaluate(paint) / 1000, **seen}
+        browser.close()
+    return seen
 
 
 def main() -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--rounds", type=int, default=10)
     parser.add_argument("--pictures", type=int, default=10_000)
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        with dream.open(model="tiny", outdir=folder, previews=True) as session:
-            own, theirs, delays = measure(session, asked.rounds)
-        ratio = theirs / own
-        print(f"a picture: {own:.3f} s in the session, {theirs:.3f} s over HTTP: {ratio:.3f}")
+        os.environ["XDG_CACHE_HOME"] = f"{folder}/cache"  # thumbnails are made anew
+        with dream.open(model="tiny", outdir=f"{folder}/out", previews=True) as session:
+            seconds, delays = measure(session, asked.rounds)
+        for name, one in seconds.items():
+            print(f"an image through {name}: {one:.3f} s, {one / seconds[SESSION]:.3f}")
         late = sorted(delays)[int(len(delays) * 0.99)] * 1000
         print(f"events: {len(delays)}, 99 of 100 within {late:.1f} ms")
-    with tempfile.TemporaryDirectory() as folder:
-        first, again = measure_gallery(Path(folder), asked.pictures)
-        print(f"{asked.pictures:,} images: first page {first:.2f} s, again {again:.3f} s")
+        (gallery := Path(folder, "gallery")).mkdir()
+        found = measure_gallery(gallery, asked.pictures)
+        shown = ", ".join(f"{name} {one:.2f} s" for name, one in found.items())
+        print(f"{asked.pictures:,} images: {shown}")
 
 
 if __name__ == "__main__":
