@@ -202,19 +202,20 @@ def test_a_foreign_image_is_read_and_used(browser: Browser, served: Served) -> N
 
 
 @pytest.mark.parametrize(
-    ("options", "word"),
+    ("options", "word", "details"),
     [
-        ({"color_scheme": "light"}, "Gallery"),
-        ({"color_scheme": "dark", "locale": "zh-CN"}, "图库"),
+        ({"color_scheme": "light"}, "Gallery", "Details"),
+        ({"color_scheme": "dark", "locale": "zh-CN"}, "图库", "详情"),
         (
             {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True},
             "Gallery",
+            "Details",
         ),
     ],
     ids=["light", "dark and Chinese", "phone"],
 )
 def test_everybody_can_use_it(
-    browser: Browser, served: Served, options: dict[str, Any], word: str
+    browser: Browser, served: Served, options: dict[str, Any], word: str, details: str
 ) -> None:
     served.make("a cat -S5")
     with opened(browser, served, **options) as page:
@@ -222,11 +223,14 @@ def test_everybody_can_use_it(
         page.locator("#toggle-options").click()
         enter(page, "!help")
         expect(page.locator("#answer dt").first).to_be_visible()
+        page.locator("#line").press_sequentially("a cat --s")
+        expect(page.locator("#offers li").first).to_be_visible()
         assert find_barriers(page) == []
         wide = page.evaluate("document.documentElement.scrollWidth > innerWidth")
         assert not wide, "nothing is cut, and nothing scrolls sideways"
         page.locator(".tile").first.click()
-        page.locator("#actions button").first.wait_for()
+        page.locator("#actions").get_by_text(details, exact=True).click()
+        page.locator("#facts dt").first.wait_for()
         assert find_barriers(page) == []
         page.keyboard.press("Escape")
         if "color_scheme" in options:

@@ -137,6 +137,7 @@ box.addEventListener("keydown", (event) => {
   else if (key === "ArrowDown" && back) act(() => recall(-1));
 });
 box.addEventListener("input", () => { back = 0; changed(); complete(false); });
+list.addEventListener("mousedown", (event) => event.preventDefault());  // the box keeps the focus
 box.addEventListener("blur", () => setTimeout(hideOffers, 120));
 $("form").addEventListener("submit", (event) => { event.preventDefault(); submit(); });
 

@@ -22,7 +22,7 @@ const STRINGS = {
     upscale: "Upscale", strength: "Strength of change", seamless: "Seamless tile", lora: "LoRA", hires_fix: "Two passes (hires fix)",
     automatic: "automatic", random: "random", negative: "Avoid", custom: "other", made: "{0} is ready",
     "time-left": "left", render: "step", page: "dream", "left-lines": "Unfinished when dream ended: {0}",
-    "run-left": "Make them now", "discard-left": "Discard",
+    "run-left": "Make them now", "discard-left": "Discard", offers: "Completions",
   },
   zh: {
     skip: "跳到输入行", model: "模型", pause: "暂停", resume: "继续", theme: "主题", help: "帮助",
@@ -45,7 +45,7 @@ const STRINGS = {
     upscale: "放大", strength: "改变强度", seamless: "无缝平铺", lora: "LoRA", hires_fix: "两次生成（hires fix）",
     automatic: "自动", random: "随机", negative: "避免", custom: "其他", made: "{0} 已完成",
     "time-left": "剩余", render: "步骤", page: "dream", "left-lines": "上次结束时未完成：{0}",
-    "run-left": "现在生成", "discard-left": "丢弃",
+    "run-left": "现在生成", "discard-left": "丢弃", offers: "补全",
   },
 };
 
