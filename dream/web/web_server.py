@@ -15,6 +15,7 @@ from dream.core.errors import BadSetting
 from dream.options.launch_values import WebAddress
 from dream.web.access import WebOptions
 from dream.web.asgi_app import create_web_app
+from dream.web.head_timeout import ImpatientProtocol
 from dream.web.left_lines import LeftLines
 from dream.web.services import WebServices
 
@@ -36,6 +37,7 @@ class WebServer:
         self.address = WebAddress(services.options.address.host, port)
         config = uvicorn.Config(
             create_web_app(services),
+            http=ImpatientProtocol,
             log_config=None,  # what clients send is not logged
             log_level="critical",
             access_log=False,

@@ -5,12 +5,14 @@ from __future__ import annotations
 import gc
 import select
 import socket
+import threading
 from contextlib import ExitStack
 from pathlib import Path
 
 import psutil
 import pytest
 
+from dream.web import head_timeout
 from dream.web.body_limit import MAX_BODY
 from scripts.fuzz_web import fuzz
 from tests.web.serving import serve_fake
@@ -38,6 +40,30 @@ def test_two_hundred_listeners_and_slow_senders(tmp_path: Path) -> None:
         assert served.make("a cat -n3")["state"] == "done"
         assert served.http.get("/health").status_code == 200
         assert psutil.Process().memory_info().rss - before < ROOM
+
+
+def test_a_connection_without_a_request_ends(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also one that begins a second request; but not one that waits for its answer."""
+    monkeypatch.setattr(head_timeout, "HEAD_TIMEOUT", 0.3)
+    whole = b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    with serve_fake(tmp_path) as served, ExitStack() as stack:
+        silent, partial, second = (
+            stack.enter_context(socket.create_connection(served.server.address, timeout=20))
+            for _ in range(3)
+        )
+        partial.sendall(whole[:9])
+        second.sendall(whole)
+        assert b"200" in second.recv(1000)
+        second.sendall(whole[:9])
+        for client in (silent, partial, second):
+            while client.recv(1000):
+                pass
+        with served.http.stream("GET", "/api/events") as stream:
+            threading.Event().wait(0.4)
+            assert served.make("a cat")["state"] == "done"
+            assert "ended" in next(line for line in stream.iter_lines() if "ended" in line)
 
 
 def test_a_body_of_a_gibibyte_takes_no_memory(tmp_path: Path) -> None:
