@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import re
+import shlex
 from pathlib import Path
 
 import pytest
 
 import dream.commands.command as commands
 from dream.core import events
+from dream.line import find_command_line, parse_argv
 from scripts.reference import ROOT, generate_tables, get_between
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -53,6 +55,15 @@ def test_links_lead_somewhere() -> None:
     for page in [*pages, *(ROOT / "docs").glob("*.md")]:
         for link in re.findall(r"\]\(([^)#]+)\)", page.read_text(encoding="utf-8")):
             assert link.startswith("http") or (page.parent / link).exists(), f"{page.name}: {link}"
+
+
+def test_agents_get_json_from_each_line_of_their_page() -> None:
+    page = (ROOT / "docs" / "agents.md").read_text(encoding="utf-8")
+    lines = re.findall(r"^dream (.*)", page, re.M)
+    assert len(lines) >= 5
+    for line in lines:
+        before, _ = find_command_line(shlex.split(line, comments=True))
+        assert parse_argv(before)[0].json, line
 
 
 def test_agents_find_every_event_and_its_keys() -> None:
