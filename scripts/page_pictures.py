@@ -21,6 +21,8 @@ from dream.web.access import WebOptions
 from dream.web.web_server import serve
 
 PICTURES = Path(__file__).parents[1] / "docs" / "pictures"
+OTHERS = ("terminal", "page", "page-phone", "pair", "watercolor")
+"""Pictures that are not of the included model, and control maps."""
 WIDE = {"viewport": {"width": 1180, "height": 1000}, "color_scheme": "light", "locale": "en-US"}
 PHONE = {
     "viewport": {"width": 390, "height": 844},
@@ -35,7 +37,7 @@ def main() -> None:
     """Write docs/pictures/page.png and page-phone.png."""
     with tempfile.TemporaryDirectory() as folder:
         for number, path in enumerate(sorted(PICTURES.glob("*.png"))):
-            if path.stem not in ("terminal", "page", "page-phone", "pair", "watercolor"):
+            if path.name.partition(".")[0] not in OTHERS:
                 copy = Path(folder) / f"{number:06}.1.png"
                 shutil.copy(path, copy)
         with dream.open(model="tiny", outdir=folder, previews=True) as session:

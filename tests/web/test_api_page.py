@@ -66,7 +66,7 @@ def test_every_line_of_the_page_is_answered(served: Served) -> None:
         ends = "/api/events" not in line
         status, body = run(line, served, 20 if ends else 1)
         if "/preview" in line:
-            assert (status, json.loads(body)["error"]) == (404, "there is no preview")
+            assert status == 404, "a job that waits has none"
             continue
         assert status < 300, f"{line}: {status} {body}"
         comment = line.rpartition("# ")[2] if " # " in line else ""
