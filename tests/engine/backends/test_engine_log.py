@@ -10,7 +10,7 @@ import pytest
 
 from dream.catalogue import ModelRegistry
 from dream.cli.batch import EventPrinter, run
-from dream.core.events import Rejected, Saved, Verified
+from dream.core.events import Failed, Rejected, Saved, Verified
 from dream.core.interrupts import Interrupts
 from dream.core.request import Request
 from dream.options.engine_table import OPENVINO
@@ -51,7 +51,7 @@ def test_a_log_line_with_an_engine_that_is_not_here(
     assert LACKS in said.err and "1 same, 0 different, 1 failed" in said.out + said.err
 
     before = {*tmp_path.rglob("*")}
-    (refused,) = (e for e in session.make(of_openvino) if isinstance(e, Rejected))
+    (refused,) = (event for event in session.make(of_openvino) if isinstance(event, Failed))
     assert str(refused.error).startswith(LACKS)
     assert {*tmp_path.rglob("*")} == before and plain.path in before
     session.close()
