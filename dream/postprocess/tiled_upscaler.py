@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from dream.core.errors import FinishError
 from dream.postprocess.basicsr_compat import RealESRGANer
+from dream.postprocess.cropped_networks import Margins, run_on_tile
 from dream.postprocess.network import UpscalerNetwork
 
 OnTile = Callable[[int, int], None]
@@ -136,16 +137,19 @@ class TiledUpscaler(RealESRGANer):  # type: ignore[misc]  # the package has no t
     def _upscale_tile(self, top: int, bottom: int, left: int, right: int) -> None:
         """Upscale these pixels, with as many around them as the receptive field needs."""
         pad, scale = self.tile_pad, self.scale
-        upper, outer = max(top - pad, 0), max(left - pad, 0)
-        around = self.img[:, :, upper : bottom + pad, outer : right + pad]
-        result = self.model(around.to(self.network_dtype))
-        inner_top, inner_left = (top - upper) * scale, (left - outer) * scale
-        self.output[:, :, top * scale : bottom * scale, left * scale : right * scale] = result[
+        height, width = self.img.shape[2:]
+        around = Margins(
+            *(min(pad, top), min(pad, height - bottom), min(pad, left), min(pad, width - right))
+        )
+        pixels = self.img[
             :,
             :,
-            inner_top : inner_top + (bottom - top) * scale,
-            inner_left : inner_left + (right - left) * scale,
-        ]
+            top - around.top : bottom + around.bottom,
+            left - around.left : right + around.right,
+        ].to(self.network_dtype)
+        self.output[:, :, top * scale : bottom * scale, left * scale : right * scale] = run_on_tile(
+            self.model, pixels, around, scale
+        )
 
 
 def split_evenly(side: int, most: int, step: int = 1) -> list[int]:
