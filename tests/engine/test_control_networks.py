@@ -190,6 +190,7 @@ def test_without_the_network_it_is_said_what_to_do(
         make(VisionModels(unreachable), kind, photo)
     assert str(error.value).endswith("(use a ready-made map with --control_raw)")
     assert "\n" not in str(error.value)
+    assert "model, cannot be downloaded: cannot reach the hub" in str(error.value)
 
 
 def test_a_broken_network_is_one_line(folder: Path, tmp_path: Path) -> None:

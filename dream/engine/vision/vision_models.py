@@ -171,11 +171,16 @@ class VisionModels:
         return now
 
     def _ensure_downloaded(self, helper: AuxiliaryModel, report: ProgressCallback) -> Path:
-        return self._downloader(
-            helper,
-            lambda arrived, of: report(Progress("fetch", arrived, of)),
-            lambda text: report(Note(text=text)),
-        )
+        try:
+            return self._downloader(
+                helper,
+                lambda arrived, of: report(Progress("fetch", arrived, of)),
+                lambda text: report(Note(text=text)),
+            )
+        except FetchError as error:
+            called = f"{helper.hub}, the {helper.task} model,"
+            error.message = f"{called} cannot be downloaded: {error.message}"
+            raise
 
 
 class ControlMaps:
