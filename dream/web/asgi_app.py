@@ -19,9 +19,9 @@ from dream.web.guard import Guard
 from dream.web.refusal import Refusal
 from dream.web.services import ClientGone, WebServices
 
-_THREADS = 2
-"""That compute for requests at the same time. Python runs only one of them anyway, and the prompt
-would wait for each; the second is for requests that do not wait for a disk."""
+_THREADS = 1
+"""That compute for requests at the same time. Python runs only one anyway, and a key at the prompt
+would wait for each; what takes long has other threads, of `WebServices`."""
 _LIBRARIES = ("python_multipart", "uvicorn", "mcp")
 
 

@@ -48,7 +48,8 @@ class LineRoutes:
         self._services.check_room(owner)
         admitted = await to_thread.run_sync(self._admission.admit_line, line)
         if not admitted.queued:
-            shown = await to_thread.run_sync(self._run_now, admitted)
+            limiter = self._services.commands
+            shown = await to_thread.run_sync(self._run_now, admitted, limiter=limiter)
             return JSONResponse({"events": shown})
         job = await to_thread.run_sync(self._put, admitted, owner)
         return JSONResponse(describe_job(self._services, job), 202)

@@ -56,7 +56,9 @@ class McpEndpoint:
 
     async def _start(self) -> ASGIApp:
         try:
-            app, serve = await to_thread.run_sync(_create, self._services)
+            app, serve = await to_thread.run_sync(
+                _create, self._services, limiter=self._services.commands
+            )
         except ImportError:
             raise Refusal(
                 404, "MCP is not installed here", hint="pip install 'dream-prompt[mcp]'"

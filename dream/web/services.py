@@ -6,7 +6,7 @@ A door translates between its clients and these functions; it decides nothing el
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,7 +34,7 @@ MAX_OF_CLIENT = 32
 """Jobs of one client that wait or run; those of the page and of other doors count apart."""
 MAX_OF_ALL = 256
 """Jobs of all clients."""
-_MAX_DECODERS = 2
+_MAX_DECODERS = _MAX_COMMANDS = 2
 _MAX_UPLOADS = 4 << 30
 """Bytes that clients may upload while the server runs."""
 
@@ -60,7 +60,9 @@ class WebServices:
         self.access = Access(self.options)
         self.jobs = JobTable(self.runner, self.write_event)
         self.decoders = CapacityLimiter(_MAX_DECODERS)
-        """Of the threads that decode images, which take much memory."""
+        """Of the threads that decode and encode images, which take much memory."""
+        self.commands = CapacityLimiter(_MAX_COMMANDS)
+        """Of the threads for what may take long: commands, searches, imports."""
         self._uploaded = 0
 
     # ── jobs ───────────────────────────────────────────────────────────────────────────────────
@@ -141,6 +143,10 @@ class WebServices:
         stored = await to_thread.run_sync(store_upload, data, folder, limiter=self.decoders)
         self._uploaded += len(data)
         return stored
+
+    async def handle_image(self, function: Callable[..., T], *arguments: object) -> T:
+        """What a function answers that decodes or encodes images, in a thread."""
+        return await to_thread.run_sync(function, *arguments, limiter=self.decoders)
 
     def name_of(self, path: Path) -> str:
         """The gallery's name of a saved image; empty if it is elsewhere."""

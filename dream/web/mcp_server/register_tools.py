@@ -6,7 +6,6 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import Annotated, Any
 
-from anyio import to_thread
 from mcp.server.mcpserver import Context, Image, MCPServer
 from mcp.server.mcpserver.exceptions import ToolError
 from mcp_types import ToolAnnotations
@@ -159,17 +158,17 @@ def _add_reading(server: MCPServer[Any], tools: Tools) -> None:
         most: Annotated[int, Field(description="images to list, the newest first")] = 20,
     ) -> str:
         """Search earlier images by the words of their lines."""
-        return await _read(tools.find, words, most)
+        return await _read(tools.read(tools.find, words, most))
 
     @server.tool(annotations=_READS, structured_output=False)
     async def info(picture: Picture) -> str:
         """How a picture was made: line, model, device, hash of its pixels."""
-        return await _read(tools.describe_picture, picture)
+        return await _read(tools.read(tools.describe_picture, picture))
 
     @server.tool(annotations=_READS, structured_output=False)
     async def models() -> str:
         """The models that can be used, with their sizes and steps."""
-        return await _read(tools.list_models)
+        return await _read(tools.read(tools.list_models))
 
 
 def _add_resources(server: MCPServer[Any], services: WebServices) -> None:
@@ -201,8 +200,8 @@ async def _answer(made: Awaitable[Answer]) -> Content:
     return [text, *(Image(data=data, format="jpeg") for data in images)]
 
 
-async def _read(function: Callable[..., str], *arguments: object) -> str:
+async def _read(answered: Awaitable[str]) -> str:
     try:
-        return await to_thread.run_sync(function, *arguments)
+        return await answered
     except (DreamError, Refusal) as error:
         raise ToolError(explain_to_model(error)) from None

@@ -148,6 +148,10 @@ class Tools:
             rows.append(f"{info.name}{mark}: {about}{f'; {details}' if details else ''}")
         return "\n".join(map(remove_controls, rows)) or "there is no model"
 
+    async def read(self, function: Callable[..., str], *arguments: object) -> str:
+        """What one of the methods above answers, in a thread: a search may take long."""
+        return await to_thread.run_sync(function, *arguments, limiter=self._services.commands)
+
     async def _make(self, request: Request, preview: PreviewSize, report: Report) -> Answer:
         self._start()
         job = await self._services.submit_request(request, self._owner)
@@ -170,7 +174,7 @@ class Tools:
         text = await to_thread.run_sync(self._describe_job, job)
         saved = [one for one in job.saved if preview != "none"]
         side = _FULL_SIDE if preview == "full" else _PREVIEW_SIDE
-        images = [await to_thread.run_sync(_make_jpeg, one.path, side) for one in saved]
+        images = [await self._services.handle_image(_make_jpeg, one.path, side) for one in saved]
         return text, images
 
     def _describe_job(self, job: Job) -> str:

@@ -11,7 +11,6 @@ from collections.abc import AsyncIterator
 from contextlib import suppress
 from typing import Any
 
-from anyio import to_thread
 from starlette.requests import Request as HttpRequest
 
 from dream.core.errors import DreamError
@@ -55,7 +54,7 @@ class ImageStream:
                     break
                 finally:
                     coming = None
-                for body in await to_thread.run_sync(self._describe, event):
+                for body in await self._services.handle_image(self._describe, event):
                     yield _format(body)
             if not self._job.saved or self._job.error is not None:
                 yield _format(self._describe_failure())

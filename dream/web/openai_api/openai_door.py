@@ -155,7 +155,7 @@ class OpenaiRoutes:
         if job.error is not None:
             notes.append(job.error.message)
         saved = list(job.saved)
-        body = await to_thread.run_sync(write_images, self._services, wanted, saved, http)
+        body = await self._services.handle_image(write_images, self._services, wanted, saved, http)
         return JSONResponse(body, headers=format_notes(notes))
 
     async def _store_first(self, sent: SentForm) -> StoredUpload:

@@ -109,7 +109,7 @@ class SdapiRoutes:
         """POST img2img."""
         body = await read_json(http)
         wanted = await to_thread.run_sync(read_wanted, self._session, self._options, body)
-        prepared = await to_thread.run_sync(prepare_images, wanted, body)
+        prepared = await self._services.handle_image(prepare_images, wanted, body)
         image = await self._services.store_upload(prepared.image)
         mask = None
         if prepared.mask is not None:
@@ -144,7 +144,7 @@ class SdapiRoutes:
         """POST png-info."""
         values = ClientValues(await read_json(http), INVALID)
         data = decode_base64(values.text("image"), "image", INVALID)
-        return JSONResponse(await to_thread.run_sync(describe_png, data))
+        return JSONResponse(await self._services.handle_image(describe_png, data))
 
     async def interrupt(self, http: HttpRequest) -> Response:
         """POST interrupt."""
@@ -193,7 +193,7 @@ class SdapiRoutes:
         notes = await self._calls.make(call, wanted, http)
         if wanted.options is not None:
             self._options = wanted.options
-        answer = await to_thread.run_sync(write_images_answer, call, wanted)
+        answer = await self._services.handle_image(write_images_answer, call, wanted)
         return JSONResponse(answer, headers=format_notes(notes))
 
     async def _upscale(
@@ -202,7 +202,11 @@ class SdapiRoutes:
         """The image in base64, something about it in HTML, and notes."""
         data = decode_base64(encoded, "image", INVALID)
         if not (wanted.upscaler or wanted.faces):
-            return await to_thread.run_sync(_repeat, data), "<p>not upscaled</p>", [*wanted.notes]
+            return (
+                await self._services.handle_image(_repeat, data),
+                "<p>not upscaled</p>",
+                [*wanted.notes],
+            )
         stored = await self._services.store_upload(data)
         request = wanted.request_of(self._session, stored)
         call = SdapiCall(1)
@@ -210,10 +214,10 @@ class SdapiRoutes:
         notes = await self._calls.make(call, made, http)
         saved = require_saved(call).saved[0]
         if wanted.upscaler and wanted.size is not None and wanted.crops:
-            crop = await to_thread.run_sync(crop_to_size, saved.path, wanted.size)
+            crop = await self._services.handle_image(crop_to_size, saved.path, wanted.size)
             image = _encode(crop)
         else:
-            image = await to_thread.run_sync(read_base64, saved)
+            image = await self._services.handle_image(read_base64, saved)
         return image, f"<p>{html.escape(saved.line)}</p>", notes
 
 
