@@ -182,6 +182,26 @@ def test_turbo_has_its_shift_and_steps(z_image: tuple[Any, Path]) -> None:
     path.unlink()
 
 
+@pytest.mark.parametrize(
+    ("family", "precision"),
+    [
+        ("sana", "bfloat16"),  # whose kernels have sides of 1
+        ("pixart-alpha", "bfloat16"),  # whose pipeline does not cast latents
+    ],
+)
+def test_in_half_precision_the_pixels_are_the_folders_too(
+    tmp_path: Path, family: str, precision: str
+) -> None:
+    write_split(make(family, tmp_path), family, tmp_path / "ComfyUI" / "models")
+    registry = ModelRegistry([tmp_path / name for name in ("models", "ComfyUI")])
+    config = DeviceConfig(precision=precision, max_loaded_models=1)
+    generator = create_generator(registry.get_model, config)
+    folder, split = (
+        paint(generator, name, width=96, height=96).sha256 for name in ("folder", f"my-{family}")
+    )
+    assert folder == split
+
+
 def test_krea_2_turbo_in_bfloat16(tmp_path: Path) -> None:
     """Its schedule is that of its pipeline's flag, and its norms stay in float32."""
     pipe = make("krea2", tmp_path)

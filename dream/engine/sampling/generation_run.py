@@ -29,6 +29,7 @@ from dream.engine.sampling.choose_scheduler import choose_scheduler, get_sampler
 from dream.engine.sampling.color_match import match_histograms
 from dream.engine.sampling.guidance_rescale import rescale_guidance, supports_rescale
 from dream.engine.sampling.intermediates import Intermediates, find_obstacle
+from dream.engine.sampling.latent_type import cast_latents
 from dream.engine.sampling.perturbed_attention import get_pag_pipeline
 from dream.engine.sampling.preview import Previewer, Previewers, ThrottledPreview
 from dream.engine.sampling.provenance import collect_provenance
@@ -144,6 +145,7 @@ class GenerationRun:
                 add_depth_conditioning(pipe, inputs.depth),
                 rescale_guidance(pipe, here, recipe.cfg_scale),
                 keep_requested_size(pipe, recipe),
+                cast_latents(pipe),
             ):
                 whole = {**conditioning, **arguments, **shown}
                 used = {name: value for name, value in whole.items() if name in accepted}
