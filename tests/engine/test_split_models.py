@@ -187,6 +187,7 @@ def test_turbo_has_its_shift_and_steps(z_image: tuple[Any, Path]) -> None:
     [
         ("sana", "bfloat16"),  # whose kernels have sides of 1
         ("pixart-alpha", "bfloat16"),  # whose pipeline does not cast latents
+        ("hidream", "float16"),  # whose T5 has layers in float32
     ],
 )
 def test_in_half_precision_the_pixels_are_the_folders_too(

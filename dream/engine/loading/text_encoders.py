@@ -10,6 +10,7 @@ from typing import Any
 import torch
 import transformers
 from accelerate import init_empty_weights
+from torch.nn.utils.parametrize import is_parametrized
 from transformers.initialization import no_init_weights
 
 from dream.core.errors import ModelError
@@ -52,8 +53,11 @@ def load_text_encoder(
     loaded = load_weights(model, weights, path, placement, (mapped,))
     if kind in ("t5", "umt5") and placement.dtype == torch.float16:
         for name, module in loaded.named_modules():
-            if name.endswith(".wo"):
-                module.float()  # overflows in float16; transformers keeps it in float32, too
+            if name.endswith(".wo"):  # overflows in float16; transformers keeps it in float32, too
+                if not is_parametrized(module):
+                    stored = weights[f"{name}.weight"]
+                    module.weight.data = stored.to(module.weight.device, torch.float32)
+                module.float()
     return loaded
 
 
