@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import cv2
@@ -16,14 +16,15 @@ from dream.engine.vision.control_maps.edges import draw_canny
 from training.captions import caption
 from training.drawing import render
 from training.latent_dataset import seeds_of
-from training.scene_specs import AnySpec, MixRatios, sample_any_spec
+from training.scene_specs import AnySpec, MixRatios, ObjectScene, sample_any_spec
 from training.train_vae import SCALING
 
 MIX = MixRatios(
-    scene=0.08, pair=0.25, several=0.12, empty=0.01, pattern=0.15, style=0.06, arrangement=0.25
+    scene=0.05, pair=0.15, several=0.08, empty=0.01, pattern=0.1, style=0.04, arrangement=0.12
 )
 CHUNK = 16
 WIDER = 0.25  # this share of the maps has wider lines, as if drawn by hand
+UNPLACED = 0.6  # this share of the captions leaves places and sizes to the edges
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,13 @@ class ControlDataset:
         maps = np.stack([_widen(rng, each) for each in maps])
         latents = torch.from_numpy(self.latents[rows].astype(np.float32))
         seen = torch.from_numpy(maps).float()[:, None].expand(-1, 3, -1, -1) / 255
-        return latents, seen, [caption(rng, self.specs[row]) for row in rows]
+        return latents, seen, [caption(rng, _leave_out(rng, self.specs[row])) for row in rows]
+
+
+def _leave_out(rng: random.Random, spec: AnySpec) -> AnySpec:
+    if not isinstance(spec, ObjectScene) or spec.relation or rng.random() >= UNPLACED:
+        return spec
+    return replace(spec, objects=tuple(replace(o, place="center", size="") for o in spec.objects))
 
 
 def _widen(rng: random.Random, edges: np.ndarray) -> np.ndarray:

@@ -39,7 +39,7 @@ from training.training_clock import (
 
 PEAK, LOWEST = 8e-4, 2e-5
 WARM = 100  # steps
-UNTOLD = 0.15  # this share of the captions is empty: there the edges are all that is known
+UNTOLD = 0.4  # this share of the captions is empty: there the edges are all that is known
 SIZES = ((128, 2400, 16, 0.6), (192, 800, 8, 0.2), (256, 800, 6, 0.2))
 """Side in pixels, images, images of a batch, share of the steps."""
 
