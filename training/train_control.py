@@ -105,7 +105,8 @@ def open_frozen(folder: Path) -> Frozen:
     for part in (text, unet, vae):
         part.requires_grad_(False)
     unet.set_attn_processor(AttnProcessor())  # faster on a CPU
-    unet.to(memory_format=torch.channels_last)  # with the ControlNet's too: 1.2 to 1.3 times as fast
+    # with the ControlNet's too: 1.2 to 1.3 times as fast
+    unet.to(memory_format=torch.channels_last)
     return Frozen(CLIPTokenizer.from_pretrained(folder / "tokenizer"), text, unet, vae)
 
 
