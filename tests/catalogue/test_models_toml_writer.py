@@ -156,7 +156,7 @@ def test_files_are_found_where_others_keep_them(tmp_path: Path) -> None:
     assert registry.get_vae(str(tmp_path / "top.safetensors")) == tmp_path / "top.safetensors"
     with pytest.raises(ModelError, match="did you mean soft"):
         registry.get_vae("sofd")
-    assert registry.list_models() == () and len(registry.check_models()) == 4, (
+    assert registry.list_models() == () and len(registry.check_models()) == 6, (
         "none of them holds anything"
     )
 

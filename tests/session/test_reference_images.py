@@ -65,7 +65,11 @@ def test_an_image_that_fits_keeps_its_size(tmp_path: Path) -> None:
     ("info", "count", "message"),
     [
         (replace(KLEIN, family="z-image"), 1, "klein does not take reference images (-ref)"),
-        (replace(EDIT, edits=""), 1, "FLUX.1 Kontext, FLUX.2 klein, Qwen-Image-Edit-2509"),
+        (
+            replace(EDIT, edits=""),
+            1,
+            "FLUX.1 Kontext, FLUX.2 klein, FLUX.2 dev, Qwen-Image-Edit-2509",
+        ),
         (EDIT, 2, "qwen takes one reference image, not 2 (remove some)"),
         (KLEIN, 11, "klein takes at most 10 reference images, not 11"),
         (replace(EDIT, edits="edit-plus"), 4, "qwen takes at most 3 reference images, not 4"),
