@@ -95,7 +95,7 @@ def _row(data: bytes, at: int) -> tuple[TensorHeader, tuple[int, int], int]:
     match = _ROW.match(data, at)
     if match is None:
         raise ValueError("its header is not safetensors JSON")
-    row = json.loads(b"{" + match[0])
+    row = json.loads((b"{" + match[0]).decode())  # as bytes, their encoding is guessed each time
     start, end = row["data_offsets"]
     return parse_tensor(row["dtype"], row["shape"]), (int(start), int(end)), match.end()
 
