@@ -37,6 +37,11 @@ _T5_OF_FLUX = TextEncoderNeed(
     widths=(Side("txt_in.weight", 1), Side("context_embedder.weight", 1)),
 )
 
+_FLUX2_WIDTHS = (Side("txt_in.weight", 1, 3), Side("context_embedder.weight", 1, 3))
+"""Three layers of the text encoder side by side."""
+_FLUX2_LATENTS = (Side("img_in.weight", 1, 4), Side("x_embedder.weight", 1, 4))
+_FLUX2_SHIFT = MappingProxyType({**_FLUX_SHIFT, "time_shift_type": "exponential"})
+
 FLUX_FAMILIES = (
     Family(
         key="flux",
@@ -82,12 +87,12 @@ FLUX_FAMILIES = (
             TextEncoderNeed(
                 part="text_encoder",
                 kind="qwen3",
-                widths=(Side("txt_in.weight", 1, 3), Side("context_embedder.weight", 1, 3)),
+                widths=_FLUX2_WIDTHS,
             ),
         ),
         vae="flux2",
-        latents=(Side("img_in.weight", 1, 4), Side("x_embedder.weight", 1, 4)),
-        scheduler=MappingProxyType({**_FLUX_SHIFT, "time_shift_type": "exponential"}),
+        latents=_FLUX2_LATENTS,
+        scheduler=_FLUX2_SHIFT,
         cfg_scale=4.0,
         distilled=(
             Distilled(pattern=r"klein(?!.*base)", steps=4, flag="is_distilled"),
@@ -114,12 +119,12 @@ FLUX_FAMILIES = (
             TextEncoderNeed(
                 part="text_encoder",
                 kind="mistral3",
-                widths=(Side("txt_in.weight", 1, 3), Side("context_embedder.weight", 1, 3)),
+                widths=_FLUX2_WIDTHS,
             ),
         ),
         vae="flux2",
-        latents=(Side("img_in.weight", 1, 4), Side("x_embedder.weight", 1, 4)),
-        scheduler=MappingProxyType({**_FLUX_SHIFT, "time_shift_type": "exponential"}),
+        latents=_FLUX2_LATENTS,
+        scheduler=_FLUX2_SHIFT,
         steps=28,
         cfg_scale=4.0,
         negative=False,

@@ -20,7 +20,7 @@ _AURAFLOW_HEAD = 256
 """Width of a head of attention in AuraFlow, whose norms have no weights."""
 _PIXART_HEADS = 16
 _PIXART_SIZE = "adaln_single.emb.resolution_embedder.linear_1.weight"
-"""In PixArt-α for 1024 pixels: it is told an image's size and aspect ratio."""
+"""Only PixArt-α for 1024 pixels has it: size and aspect ratio of the image are conditions."""
 _HIDREAM_HEAD = 128
 """Width of a head of attention in HiDream-I1, whose norms are as wide as all heads."""
 _SANA_HEAD = 32

@@ -45,6 +45,20 @@ def flux(pipes: Pipes) -> Any:
     return pipes("flux")
 
 
+def merge_and_undo(
+    pipe: Any, tensors: dict[str, torch.Tensor], folder: Path, part: str, name: str
+) -> torch.Tensor:
+    """A layer's weight while a LoRA with these tensors is on; afterwards it is as before."""
+    before = weight_of(pipe, part, name)
+    save_file(tensors, folder / "x.safetensors")
+    state = MergedWeights()
+    merge(state, [weighted(folder / "x.safetensors")], pipe, "model")
+    changed = weight_of(pipe, part, name)
+    undo(state, pipe)
+    assert torch.equal(weight_of(pipe, part, name), before)
+    return changed
+
+
 @pytest.mark.parametrize("family", FAMILIES)
 def test_names_of_diffusers(family: str, pipes: Pipes, tmp_path: Path) -> None:
     pipe, name = pipes(family), FAMILIES[family][1]
@@ -146,12 +160,8 @@ def test_a_t5_beside_clip_is_kohyas_third_text_encoder(pipes: Pipes, tmp_path: P
     leaves, delta = layers.lora_without_alpha(original)
     layer = "lora_te3_" + name.replace(".", "_")
     tensors = {f"{layer}.lora_{leaf}.weight": leaves[leaf] for leaf in ("down", "up")}
-    save_file(tensors, tmp_path / "x.safetensors")
-    state = MergedWeights()
-    merge(state, [weighted(tmp_path / "x.safetensors")], pipe, "model")
-    wanted = original + torch.from_numpy(delta).float()
-    assert torch.allclose(weight_of(pipe, "text_encoder_2", name), wanted, atol=1e-6)
-    undo(state, pipe)
+    changed = merge_and_undo(pipe, tensors, tmp_path, "text_encoder_2", name)
+    assert torch.allclose(changed, original + torch.from_numpy(delta).float(), atol=1e-6)
 
 
 def test_xlabs_names_of_flux(flux: Any, tmp_path: Path) -> None:
@@ -159,11 +169,9 @@ def test_xlabs_names_of_flux(flux: Any, tmp_path: Path) -> None:
     original = weight_of(flux, "transformer", name)
     down, up = layers.draw(4, original.shape[1]), layers.draw(len(original), 4, seed=1)
     layer = "double_blocks.0.processor.proj_lora1"
-    save_file({f"{layer}.down.weight": down, f"{layer}.up.weight": up}, tmp_path / "x.safetensors")
-    state = MergedWeights()
-    merge(state, [weighted(tmp_path / "x.safetensors")], flux, "model")
-    assert torch.allclose(weight_of(flux, "transformer", name), original + up @ down, atol=1e-5)
-    undo(state, flux)
+    tensors = {f"{layer}.down.weight": down, f"{layer}.up.weight": up}
+    changed = merge_and_undo(flux, tensors, tmp_path, "transformer", name)
+    assert torch.allclose(changed, original + up @ down, atol=1e-5)
 
 
 def test_lycoris_names_of_qwen_image(pipes: Pipes, tmp_path: Path) -> None:
@@ -173,12 +181,8 @@ def test_lycoris_names_of_qwen_image(pipes: Pipes, tmp_path: Path) -> None:
     leaves, delta = layers.lokr(original)
     layer = "lycoris_" + name.replace(".", "_")
     tensors = {f"{layer}.{leaf}": tensor.clone() for leaf, tensor in leaves.items()}
-    save_file(tensors, tmp_path / "x.safetensors")
-    state = MergedWeights()
-    merge(state, [weighted(tmp_path / "x.safetensors")], pipe, "model")
-    wanted = original + torch.from_numpy(delta).float()
-    assert torch.allclose(weight_of(pipe, "transformer", name), wanted, atol=1e-6)
-    undo(state, pipe)
+    changed = merge_and_undo(pipe, tensors, tmp_path, "transformer", name)
+    assert torch.allclose(changed, original + torch.from_numpy(delta).float(), atol=1e-6)
 
 
 def test_a_control_lora_of_flux_is_refused(flux: Any, tmp_path: Path) -> None:
