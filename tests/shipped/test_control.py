@@ -38,13 +38,13 @@ def follow(session: Session, drawing: Path, pair: ControlPair, weight: float) ->
 def test_the_shape_is_the_drawings_and_the_colours_are_the_prompts(
     session: Session, tmp_path: Path
 ) -> None:
-    """`training.evaluate_control` judges 50: 43 are right at weight 1, 20 at 0.3."""
+    """`training.evaluate_control` judges 50: 46 are right at weight 1, 23 at 0.3."""
     full, little = [], []
     for number, pair in enumerate(make_pairs(PAIRS)):
         drawing = tmp_path / f"{number}.png"
         pair.drawing.save(drawing)
         full.append(follow(session, drawing, pair, 1.0))
         little.append(follow(session, drawing, pair, 0.3))
-    assert sum(one.right for one in full) >= PAIRS - 2
+    assert sum(one.right for one in full) >= PAIRS - 1
     overlaps = [sum(one.overlap for one in some) / PAIRS for some in (full, little)]
     assert overlaps[0] > overlaps[1] + 0.1
