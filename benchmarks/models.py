@@ -41,6 +41,7 @@ from dream.engine.memory.low_memory import free_memory
 from dream.engine.memory.memory_estimate import estimate_memory
 from dream.worker import WorkerEngine
 from tests import single_files
+from tests.comfyui_tree import write_comfyui_tree
 from tests.random_layouts import make_layout
 
 LOAD_GOAL, MEMORY_GOAL = 1.0, 1.1
@@ -54,6 +55,8 @@ NAMES = {
     "read": "a folder to its first step, over reading it",
 }
 LARGE_FILE = 2_000_000_000
+LISTED, LIST_GOAL = 20, 300.0
+"""Files, and milliseconds of CPU for so many."""
 
 RECIPE = Recipe(
     prompt="a red circle",
@@ -73,6 +76,17 @@ from dream.catalogue import ModelRegistry; from dream.engine import create_gener
 status = lambda key: int(re.search(key + r":\\s+(\\d+)", Path("/proc/self/status").read_text())[1])
 painter = create_generator(ModelRegistry([Path(sys.argv[1])]).get_model)
 before = status("VmRSS"); painter.load(sys.argv[2], print); print(status("VmHWM") - before)
+"""
+
+_LIST = """
+import sys, time; from pathlib import Path
+from dream.catalogue import ModelRegistry
+import dream.catalogue.complete_model, dream.catalogue.detect.require  # as the prompt has them
+registry = ModelRegistry([Path(sys.argv[1])])
+for _ in range(2):
+    began = time.process_time()
+    registry.list_models(), registry.check_models()
+    print(time.process_time() - began)
 """
 
 
@@ -198,6 +212,23 @@ def recognised(folder: Path, rounds: int) -> str:
     return f"recognising 2 GB takes {took:.1f} ms  {verdict}"
 
 
+def listed(folder: Path, rounds: int) -> str:
+    """A folder of ComfyUI's with the files that people run, at full depth: listed by a process that
+    has read none of their headers."""
+    files = [path for path in write_comfyui_tree(folder / "ComfyUI", tensors=1200) if path.exists()]
+    argv = [sys.executable, "-c", _LIST, str(folder / "ComfyUI")]
+    runs = [subprocess.run(argv, capture_output=True, text=True, check=True) for _ in range(rounds)]
+    cold, again = (
+        1000 * statistics.median(times)
+        for times in zip(*(map(float, run.stdout.split()) for run in runs), strict=True)
+    )
+    verdict = "ok" if cold * LISTED / len(files) <= LIST_GOAL else "NOT MET"
+    return (
+        f"listing {len(files)} files takes {cold:.0f} ms of CPU, the second time {again:.0f} ms"
+        f"  {verdict}"
+    )
+
+
 def _seconds(work: Callable[[], object], times: int) -> list[float]:
     return [seconds(work) for _ in range(times)]
 
@@ -242,6 +273,7 @@ def main() -> None:
             print(peak(registry, model), flush=True)
         print(switch(registry, "one", "other", arguments.rounds), flush=True)
         print(recognised(folder, arguments.rounds))
+        print(listed(folder, arguments.rounds))
 
 
 def _as_file(folder: Path, path: Path) -> Path:

@@ -12,7 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from dream.catalogue.detect import DetectedModel, detect, read_header
+from dream.catalogue.detect import DetectedModel, detect
 from dream.catalogue.detect.pieces import VAE, Piece, Wanted
 from dream.catalogue.layouts import TEXT_ENCODERS as TEXT_ENCODER_FOLDERS
 from dream.catalogue.layouts import TOKENIZERS, list_folders
@@ -95,10 +95,10 @@ def _find_tokenizer_of(
 ) -> PartFile | None:
     """A text encoder's tokenizer, in its own file or in a folder, as the part of that name."""
     if kind.tokenizer_tensor:
-        tensors = read_header(encoder.path).tensors
-        for start in (encoder.prefix, "text_encoders."):  # in a file of several, ComfyUI's place
-            if (tensor := f"{start}{kind.tokenizer_tensor}") in tensors:
-                return PartFile(part=name, path=encoder.path, prefix=tensor, kind=kind.key)
+        pieces = detect(encoder.path).pieces
+        tensor = next((p.tokenizer for p in pieces if p.prefix == encoder.prefix), "")
+        if tensor:
+            return PartFile(part=name, path=encoder.path, prefix=tensor, kind=kind.key)
     folder = find_tokenizer(kind, dirs)
     return None if folder is None else PartFile(part=name, path=folder, kind=kind.key)
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from dream.catalogue.detect import detect, read_header
+from dream.catalogue.detect import detect
 from dream.catalogue.detect.control_family import (
     CONTROL_FILE_KINDS,
     CONTROLNET,
@@ -55,9 +55,6 @@ _WORDS: Mapping[str, tuple[str, ...]] = {
 """Words in the names of files for each kind of control image (`options.control`)."""
 
 _SPLIT = re.compile(r"[^a-z0-9]+|(?<=[a-z])(?=[0-9])")
-_MODES = ("task_embedding", "controlnet_mode_embedder.weight")
-_DIFFUSERS_NAMES = ("down_blocks.", "adapter.", "transformer_blocks.", "control_layers.")
-_METADATA = ("modelspec.title", "title")
 _LONG = 5
 """Letters from which a word of `_WORDS` may be part of a longer one, as in OpenPoseXL2."""
 
@@ -152,25 +149,21 @@ def _read_config(folder: Path) -> dict[str, Any]:
 
 def _read_file(name: str, path: Path) -> ControlInfo:
     detected = require_supported(path)
-    if detected.kind not in CONTROL_FILE_KINDS:
+    if (details := detected.control) is None:
         from dream.catalogue.detect.model_kinds import describe_kind, get_usage_hint
 
         called = detected.called or describe_kind(detected.kind)
         hint = detected.place or get_usage_hint(detected.kind)
         raise ModelError(f"{path} is {called}, not a control model", hint)
-    header = read_header(path)
     family = "" if detected.family == "other" else detected.family
-    modes = (header.tensors[name].shape for name in _MODES if name in header.tensors)
-    types = next((shape[0] for shape in modes if shape), 0)
-    texts = (name, path.stem, *(header.metadata.get(key, "") for key in _METADATA))
-    plain = any(part.startswith(_DIFFUSERS_NAMES) for part in header.tensors)
+    texts = (name, path.stem, *details.titles)
     return ControlInfo(
         name=name,
         path=path,
         kind=detected.kind,
         family=family,
-        form=DIFFUSERS if plain else ORIGINAL,
-        controls=find_controls(detected.kind, family, types, texts),
+        form=DIFFUSERS if details.plain else ORIGINAL,
+        controls=find_controls(detected.kind, family, details.types, texts),
     )
 
 

@@ -164,12 +164,14 @@ def detect_face_architecture(path: Path) -> str:
 
 @lru_cache(maxsize=64)
 def _detect(path: Path, stamp: object) -> str:
-    from dream.catalogue.detect import read_header  # imported late
+    from dream.catalogue.detect import classify, read_header  # imported late
     from dream.catalogue.detect.model_kinds import describe_kind
-    from dream.catalogue.detect.require import require_safe
+    from dream.catalogue.detect.require import refuse_unsafe
     from dream.catalogue.detect.upscaler_architectures import find_first
 
-    detected, names = require_safe(path), read_header(path).tensors
+    header = read_header(path)
+    detected, names = classify(header), header.tensors
+    refuse_unsafe(detected)
     if architecture := find_first(_LAYOUTS, names):
         return architecture
     raise ModelError(f"{path} is {describe_kind(detected.kind)}, not a face restorer")

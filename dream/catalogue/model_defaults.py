@@ -41,18 +41,18 @@ def apply_distilled(
     *,
     index: Mapping[str, Any] = MappingProxyType({}),
     scheduler: Mapping[str, Any] = MappingProxyType({}),
-    tensors: Collection[str] = (),
+    marks: Collection[str] | None = None,
     title: str = "",
 ) -> ModelInfo:
     """The model with the defaults of its distillation, if it is distilled.
 
     What decides is, in this order: a flag in model_index.json, the scheduler's shift, missing
     tensors, the title in the file's metadata, and last its name. `names` are its own and those of
-    its file or folder; `tensors` the denoiser's names, empty for a folder.
+    its file or folder; `marks` those tensors of a file that can decide, None for a folder.
     """
     family = get_family(info.family)
     for row in family.distilled:
-        origin = _find_sign(row, index, scheduler, tensors)
+        origin = _find_sign(row, index, scheduler, marks)
         if origin:
             return _with_row(info, family, row, 0, origin)
     for text, origin in ((title, "the file's metadata"), *((name, "its name") for name in names)):
@@ -69,14 +69,14 @@ def _find_sign(
     row: Distilled,
     index: Mapping[str, Any],
     scheduler: Mapping[str, Any],
-    tensors: Collection[str],
+    marks: Collection[str] | None,
 ) -> str:
     """What says that a model is the row's, apart from its name; empty if nothing does."""
     if row.flag and index.get(row.flag) is True:
         return f"{row.flag} in model_index.json"
     if row.shift and scheduler.get("shift") == row.shift:
         return f"its scheduler's shift of {row.shift:g}"
-    if row.lacks and tensors and row.lacks not in tensors:
+    if row.lacks and marks is not None and not any(name in marks for name in row.lacks):
         return "its tensors"
     return ""
 

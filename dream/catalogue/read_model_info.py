@@ -49,10 +49,9 @@ def read_file(name: str, path: Path) -> ModelInfo:
     """The ModelInfo of a single file, from its header. Raises ModelError, which says what the file
     is instead, and how to use it."""
     # Imported late: folders do not need it.
-    from dream.catalogue.detect import read_header, require_model
+    from dream.catalogue.detect import require_model
 
     detected = require_model(path)
-    header = read_header(path)
     width, height = detected.size
     row = get_family(detected.family)
     info = ModelInfo(
@@ -64,18 +63,13 @@ def read_file(name: str, path: Path) -> ModelInfo:
         averages=detected.ema,
         number_format=detected.number_format,
     )
-    named = "modelspec.resolution" in header.metadata
-    origin = "the file's metadata" if named else f"usual for {row.title}"
+    origin = "the file's metadata" if detected.says_size else f"usual for {row.title}"
     info = _with_zero_snr(info.with_defaults(origin, width=width, height=height), detected.zero_snr)
-    start = detected.pieces[0].prefix if detected.pieces else ""
-    tensors = {tensor.removeprefix(start) for tensor in header.tensors}
-    title = header.metadata.get("modelspec.title", "")
+    title, marks = detected.title, detected.marks
     titles = (title, "the file's metadata"), (path.stem, "its name"), (Path(name).name, "its name")
-    if not info.variant and (found := detect_editor(info.family, tensors, titles)):
+    if not info.variant and (found := detect_editor(info.family, marks, titles)):
         info = replace(info, edits=found[0].key, edits_from=found[1])
-    return apply_distilled(
-        apply_family_defaults(info), (path.stem, name), tensors=tensors, title=title
-    )
+    return apply_distilled(apply_family_defaults(info), (path.stem, name), marks=marks, title=title)
 
 
 def read_folder(name: str, folder: Path, complain: Complain) -> ModelInfo:
@@ -127,7 +121,7 @@ def _read_configuration(name: str, folder: Path) -> ModelInfo:
         (folder.name, name),
         index=index,
         scheduler=noise,
-        tensors=("guidance_embeds = false",) if net.get("guidance_embeds") is False else (),
+        marks=frozenset() if net.get("guidance_embeds") is False else None,
     )
 
 

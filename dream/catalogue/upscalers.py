@@ -144,12 +144,14 @@ def architecture_of(info: UpscalerInfo) -> str:
 
 @lru_cache(maxsize=256)
 def _detect_architecture(path: Path, stamp: object) -> str:
-    from dream.catalogue.detect import read_header  # imported late
+    from dream.catalogue.detect import classify, read_header  # imported late
     from dream.catalogue.detect.model_kinds import describe_kind, get_usage_hint
-    from dream.catalogue.detect.require import require_safe
+    from dream.catalogue.detect.require import refuse_unsafe
     from dream.catalogue.detect.upscaler_architectures import describe_other, find_architecture
 
-    detected, names = require_safe(path), read_header(path).tensors
+    header = read_header(path)
+    detected, names = classify(header), header.tensors
+    refuse_unsafe(detected)
     if architecture := find_architecture(names):
         return architecture
     if other := describe_other(names):

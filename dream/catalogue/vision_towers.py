@@ -6,16 +6,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from dream.catalogue.detect import detect, read_header
+from dream.catalogue.detect import detect
+from dream.catalogue.detect.pieces import VISION_TOWER
 from dream.catalogue.model_info import VISION, ModelInfo, PartFile
 from dream.core.errors import ModelError
 from dream.options.editors import find_editor
 
 SEEING_KIND = "qwen2.5-vl"
 """The kind of text encoder that edits with its eyes."""
-_TOWER = "vision encoder"
-_LAST = "mm.2.weight"
-"""The tower's last layer, as wide as the text encoder."""
 
 
 def needs_vision(info: ModelInfo) -> bool:
@@ -38,17 +36,14 @@ def find_tower(encoder: PartFile, width: int, files: Iterable[Path]) -> PartFile
 
 def can_see(encoder: PartFile) -> bool:
     """Whether a text encoder's file has its vision tower."""
-    start = encoder.prefix
-    places = (f"{start}visual.", f"{start}model.visual.")
-    return any(name.startswith(places) for name in read_header(encoder.path).tensors)
+    pieces = detect(encoder.path).pieces
+    return any(piece.sees for piece in pieces if piece.prefix == encoder.prefix)
 
 
 def _read_width(file: Path) -> int:
-    """Of what a tower makes of an image; 0 for another file."""
+    """Of what a tower makes of an image, as wide as its text encoder; 0 for another file."""
     try:
-        if file.suffix.lower() != ".gguf" or detect(file).kind != _TOWER:
-            return 0
-        last = read_header(file).tensors.get(_LAST)
+        pieces = detect(file).pieces
     except ModelError:  # torn, hostile or of another kind
         return 0
-    return last.shape[0] if last is not None and last.shape else 0
+    return next((piece.width for piece in pieces if piece.role == VISION_TOWER), 0)

@@ -34,16 +34,17 @@ def list_editors() -> tuple[str, ...]:
 
 
 def detect_editor(
-    family: str, tensors: Collection[str], titles: Iterable[tuple[str, str]]
+    family: str, marks: Collection[str], titles: Iterable[tuple[str, str]]
 ) -> tuple[Editor, str] | None:
     """What the model in a single file was trained to edit as, and what says so; None if nothing
     does.
 
-    A tensor decides before the texts in `titles`, each with what it is called in a message.
+    A tensor among `marks` decides before the texts in `titles`, each with what it is called in a
+    message.
     """
     editors = get_family(family).editors
     for editor in editors:
-        if editor.mark and editor.mark in tensors:
+        if editor.mark and editor.mark in marks:
             return editor, "its tensors"
     for text, origin in titles:
         for editor in editors:

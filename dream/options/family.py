@@ -77,8 +77,8 @@ class Distilled:
     """The shift in its scheduler's configuration, where the family's other models have another."""
     scheduler: Mapping[str, object] = field(default_factory=lambda: MappingProxyType({}))
     """Settings of its scheduler that differ from the family's, but for the shift."""
-    lacks: str = ""
-    """A tensor that the file of another model of the family has."""
+    lacks: tuple[str, ...] = ()
+    """A tensor that the file of another model of the family has: its names."""
     cfg_scale: float = 1.0
     sampler: str = ""
     side: int = 0

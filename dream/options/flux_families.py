@@ -65,7 +65,10 @@ FLUX_FAMILIES = (
             Distilled(
                 pattern=r"schnell",
                 steps=4,
-                lacks="guidance_in.in_layer.weight",
+                lacks=(
+                    "guidance_in.in_layer.weight",
+                    "time_text_embed.guidance_embedder.linear_1.weight",
+                ),
                 scheduler=MappingProxyType({"use_dynamic_shifting": False, "shift": 1.0}),
             ),
             *FEW_STEPS,

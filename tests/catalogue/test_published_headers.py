@@ -15,6 +15,7 @@ from typing import NamedTuple
 import pytest
 
 from dream.catalogue.detect import detect, require_model
+from dream.catalogue.read_model_info import read_model
 from dream.core.errors import ModelError
 
 Header = Mapping[str, tuple[str, tuple[int, ...]]]
@@ -542,6 +543,31 @@ def test_each_file_is_called_what_it_is(tmp_path: Path, file: Published) -> None
         require_model(path)
     assert re.search(file.refusal, str(caught.value))
     assert len(str(caught.value).splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("guidance", "steps"),
+    [
+        ("guidance_in.in_layer.weight", 30),
+        ("time_text_embed.guidance_embedder.linear_1.weight", 30),
+        ("", 4),
+    ],
+    ids=["original names", "diffusers' names", "schnell"],
+)
+def test_flux_without_guidance_is_distilled(tmp_path: Path, guidance: str, steps: int) -> None:
+    diffusers_names = bf16(
+        {
+            "single_transformer_blocks.0.proj_mlp": (12288, 3072),
+            "time_text_embed.text_embedder.linear_1": (3072, 768),
+            "proj_out": (64, 3072),
+        }
+    )
+    header = dict(FLUX if guidance.startswith("guidance_in") else diffusers_names)
+    if guidance:
+        header[guidance] = ("BF16", (3072, 256))
+    info = read_model("x", write(tmp_path / "x.safetensors", header), lambda complaint: None)
+    assert (info.family, info.steps) == ("flux", steps)
+    assert info.defaults_from == ("" if guidance else "its tensors")
 
 
 @pytest.mark.skipif(not Path("/proc/self/io").exists(), reason="only Linux counts them")

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from typing import NamedTuple
 
 from dream.catalogue.detect.tensors import TensorHeader
 
@@ -57,6 +58,33 @@ _IMAGE_PROJECTIONS = (
     ("faceid", "image_proj.proj.2."),
 )
 """Kinds of IP-Adapter, by the beginning of a tensor's name; the first match is used."""
+
+
+class ControlDetails(NamedTuple):
+    """What else the header of a control model says."""
+
+    types: int
+    """How many kinds of control image a union was trained on; else 0."""
+    plain: bool
+    """Whether its layers have diffusers' names, not those of the program that it was trained with.
+    """
+    titles: tuple[str, ...]
+    """In its metadata."""
+
+
+_MODES = ("task_embedding", "controlnet_mode_embedder.weight")
+_DIFFUSERS_NAMES = ("down_blocks.", "adapter.", "transformer_blocks.", "control_layers.")
+_TITLES = ("modelspec.title", "title")
+
+
+def read_control_details(tensors: Tensors, metadata: Mapping[str, str]) -> ControlDetails:
+    """The details of a control model, from its header."""
+    modes = (tensors[name].shape for name in _MODES if name in tensors)
+    return ControlDetails(
+        types=next((shape[0] for shape in modes if shape), 0),
+        plain=any(name.startswith(_DIFFUSERS_NAMES) for name in tensors),
+        titles=tuple(metadata.get(key, "") for key in _TITLES),
+    )
 
 
 def detect_control_family(kind: str, tensors: Tensors) -> str:

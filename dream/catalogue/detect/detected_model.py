@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from dream.catalogue.detect.control_family import ControlDetails
 from dream.catalogue.detect.pieces import Piece, Wanted
 
 
@@ -27,6 +28,13 @@ class DetectedModel:
     """Whether it was trained with zero terminal SNR: Lin et al. 2023, arXiv:2305.08891."""
     size: tuple[int, int] = (512, 512)
     """Native width and height in pixels."""
+    says_size: bool = False
+    """Whether the size is in the file's metadata; else it is its family's."""
+    title: str = ""
+    """In its metadata."""
+    marks: frozenset[str] = frozenset()
+    """Of its tensors, without a prefix, those that tell models of one family apart:
+    `model_marks.MARKS`."""
     precision: str = "float32"
     """Data type of most of its weights: "float32", "float16", "bfloat16", "float8" …"""
     parameters: int = 0
@@ -54,6 +62,8 @@ class DetectedModel:
     lone_unet: str = ""
     """For the UNet of a Stable Diffusion alone, which needs a base model: whose names its weights
     have, "original" or "diffusers"."""
+    control: ControlDetails | None = None
+    """For a control model."""
 
     @property
     def is_inpainting(self) -> bool:

@@ -13,9 +13,9 @@ from pathlib import Path
 from dream.catalogue.detect.control_family import (
     CONTROL_FILE_KINDS,
     IP_ADAPTER,
-    Tensors,
     detect_control_family,
     detect_image_projection,
+    read_control_details,
 )
 from dream.catalogue.detect.detected_model import DetectedModel
 from dream.catalogue.detect.file_kinds import find_file_kind
@@ -23,14 +23,16 @@ from dream.catalogue.detect.gguf import ARCHITECTURE
 from dream.catalogue.detect.headers import Header, read_header
 from dream.catalogue.detect.lone_unets import LoneUnet, find_lone_unet
 from dream.catalogue.detect.lora_family import describe_family
+from dream.catalogue.detect.model_marks import find_marks
 from dream.catalogue.detect.native_size import read_native_size
 from dream.catalogue.detect.number_formats import find_unsupported
-from dream.catalogue.detect.pieces import DENOISER, Piece, find_pieces
+from dream.catalogue.detect.pieces import DENOISER, Piece, find_pieces, find_vision_tower
 from dream.catalogue.detect.prediction import detect_prediction_type
 from dream.catalogue.detect.split_models import classify_denoiser, classify_part
 from dream.catalogue.detect.tensor_names import TensorNames
 from dream.catalogue.detect.tensors import TensorHeader
 from dream.catalogue.detect.upscaler_architectures import find_architecture
+from dream.core.errors import ModelError
 from dream.core.file_names import get_file_stamp
 
 UNET = "model.diffusion_model."
@@ -77,17 +79,27 @@ _USAGE_HINTS = {
 
 def detect(path: Path) -> DetectedModel:
     """Detect what the file at `path` is; symlinks are followed. Takes a few milliseconds; the
-    result is cached until the file or the .yaml beside it changes.
+    result, or what is wrong with its content, is cached until the file or the .yaml beside it
+    changes.
 
     Raises ModelError for a file that cannot be read, is truncated, or is not a weights file. A
     pickle that would run code does not raise; see `DetectedModel.code`.
     """
-    return _detect_cached(path, get_file_stamp(path), get_file_stamp(path.with_suffix(".yaml")))
+    stamps = get_file_stamp(path), get_file_stamp(path.with_suffix(".yaml"))
+    if isinstance(found := _detect_cached(path, *stamps), ModelError):
+        raise ModelError(found.message, found.hint)
+    return found
 
 
 @lru_cache(maxsize=2048)
-def _detect_cached(path: Path, *stamps: object) -> DetectedModel:
-    return classify(read_header(path))
+def _detect_cached(path: Path, *stamps: object) -> DetectedModel | ModelError:
+    """Raises ModelError for a file that cannot be read now."""
+    try:
+        return classify(read_header(path))
+    except ModelError as error:
+        if isinstance(error.__cause__, OSError):
+            raise
+        return ModelError(error.message, error.hint)
 
 
 def get_usage_hint(kind: str) -> str:
@@ -98,7 +110,7 @@ def get_usage_hint(kind: str) -> str:
 
 def classify(header: Header) -> DetectedModel:
     """Detect what a file is from its header."""
-    detected = replace(_classify(header), number_format=header.number_format)
+    detected = _with_details(_classify(header), header)
     if unsupported := find_unsupported(header.number_format):
         called = f"has {unsupported.name} weights, which are not supported"
         hint = unsupported.hint
@@ -106,6 +118,20 @@ def classify(header: Header) -> DetectedModel:
             hint += f", or a folder in diffusers layout, with the package {unsupported.package}"
         return replace(detected, called=called, place=hint, refused=True)
     return detected
+
+
+def _with_details(detected: DetectedModel, header: Header) -> DetectedModel:
+    """With what is not about its kind."""
+    start = detected.pieces[0].prefix if detected.pieces else ""
+    size = read_native_size(header.metadata)
+    return replace(
+        detected,
+        number_format=header.number_format,
+        size=size or detected.size,
+        says_size=size is not None,
+        title=header.metadata.get("modelspec.title", ""),
+        marks=find_marks(header.tensors, start),
+    )
 
 
 def _classify(header: Header) -> DetectedModel:
@@ -121,9 +147,11 @@ def _classify(header: Header) -> DetectedModel:
         return classify_denoiser(common, header, pieces)
     if file_kind:
         found = replace(common, kind=file_kind.kind, called=file_kind.called, place=file_kind.place)
-        return _with_control_family(found, tensors)
+        if header.format == "gguf" and (tower := find_vision_tower(tensors)):
+            found = replace(found, pieces=(tower,))
+        return _with_control_family(found, header)
     if common.kind in CONTROL_FILE_KINDS:  # in a file that has the whole model too
-        return _with_control_family(common, tensors)
+        return _with_control_family(common, header)
     if len(pieces) == 1 and common.kind not in ("lora", "model"):
         return classify_part(common, pieces)
     if common.kind == "unknown" and header.format == "gguf":
@@ -137,9 +165,9 @@ def _classify(header: Header) -> DetectedModel:
     return replace(detected, called=called, place=place)
 
 
-def _with_control_family(detected: DetectedModel, tensors: Tensors) -> DetectedModel:
+def _with_control_family(detected: DetectedModel, header: Header) -> DetectedModel:
     """For a control file or an IP-Adapter: with its family, and what it is called."""
-    kind = detected.kind
+    kind, tensors = detected.kind, header.tensors
     if kind != IP_ADAPTER and kind not in CONTROL_FILE_KINDS:
         return detected
     family = detect_control_family(kind, tensors)
@@ -147,7 +175,10 @@ def _with_control_family(detected: DetectedModel, tensors: Tensors) -> DetectedM
     variant = detect_image_projection(tensors) if kind == IP_ADAPTER else ""
     if family:
         called = f"{called} for {describe_family(family)}"
-    return replace(detected, family=family or "other", variant=variant, called=called)
+    details = read_control_details(tensors, header.metadata) if kind != IP_ADAPTER else None
+    return replace(
+        detected, family=family or "other", variant=variant, called=called, control=details
+    )
 
 
 def _classify_lone_unet(common: DetectedModel, header: Header, unet: LoneUnet) -> DetectedModel:
@@ -189,20 +220,22 @@ def _detect_model(
     common: DetectedModel, header: Header, family: str, variant: str
 ) -> DetectedModel:
     prediction, zero_snr = detect_prediction_type(header, family, variant)
+    side = _stable_side(family, prediction)
     return replace(
         common,
         family=family,
         variant=variant,
         prediction_type=prediction,
         zero_snr=zero_snr,
-        size=read_native_size(header.metadata, _stable_side(family, prediction)),
+        size=(side, side),
     )
 
 
 def _kind(header: Header) -> str:
     names = header.tensors
+    text = "\n".join(names)
     for kind, pattern in _KINDS:
-        if any(map(re.compile(pattern).match, names)):
+        if re.compile(f"^(?:{pattern})", re.MULTILINE).search(text):
             return kind
     if find_architecture(names):
         return "upscaler"

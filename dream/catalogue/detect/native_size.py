@@ -9,8 +9,8 @@ _MIN_SIZE, _MAX_SIZE = 64, 4096
 """Valid range of a model's native resolution, in pixels along a side."""
 
 
-def read_native_size(metadata: Mapping[str, str], side: int) -> tuple[int, int]:
-    """modelspec's resolution if the file has one, else the family's native side, twice."""
+def read_native_size(metadata: Mapping[str, str]) -> tuple[int, int] | None:
+    """modelspec's resolution; None if the file has none that is usual."""
     resolution = re.fullmatch(
         r"(\d{2,4})(?:x(\d{2,4}))?", metadata.get("modelspec.resolution", ""), re.ASCII
     )
@@ -18,4 +18,4 @@ def read_native_size(metadata: Mapping[str, str], side: int) -> tuple[int, int]:
         sides = int(resolution[1]), int(resolution[2] or resolution[1])
         if all(_MIN_SIZE <= side <= _MAX_SIZE and side % 8 == 0 for side in sides):
             return sides
-    return side, side
+    return None

@@ -25,6 +25,8 @@ CONFIG = "comfy_quant"
 IGNORED = ("scale_input", "input_scale", CONFIG)
 """Of the layer's input, for processors that multiply in the same format; and a configuration."""
 MARK = "scaled_fp8"
+_PARTS = ("scale", MARK, CONFIG)
+"""In all names of tensors that are part of a weight."""
 NVFP4 = "NVFP4"
 """The data type of a header's row for a weight in nvfp4: 16 numbers of four bits share a scale."""
 
@@ -73,6 +75,10 @@ def merge_scales(
     """The logical tensors of a safetensors file or pickle; `states` are those of bitsandbytes'
     weights by their names."""
     tensors = four_bits.merge_parts(tensors, states) if states else tensors
+    text = "\n".join(tensors)
+    quantized = {*FLOAT8, four_bits.DTYPE} & {row.dtype for row in tensors.values()}
+    if not (quantized or any(part in text for part in _PARTS)):
+        return LogicalTensors(dict(tensors), _format_of({}, tensors))
     formats: dict[str, str] = {}
     merged: dict[str, TensorHeader] = {}
     parts: set[str] = set()

@@ -16,6 +16,8 @@ from dream.options.part_table import TEXT_ENCODERS, VAES
 
 DENOISER, TEXT_ENCODER, VAE = "denoiser", "text encoder", "vae"
 """The roles of pieces."""
+VISION_TOWER = "vision tower"
+"""Another role, of a piece that is in a file of its own."""
 
 _PREFIX = re.compile(
     r"model\.diffusion_model\.|diffusion_model\.|net\.|transformer\."
@@ -40,6 +42,10 @@ class Piece(NamedTuple):
     the shapes do not tell."""
     length: int = 0
     """Of a CLIP, how many tokens it takes; otherwise 0."""
+    sees: bool = False
+    """Of a text encoder, whether its vision tower is with it."""
+    tokenizer: str = ""
+    """Of a text encoder, the tensor in the file that contains its tokenizer."""
 
 
 class Wanted(NamedTuple):
@@ -71,7 +77,23 @@ def find_pieces(tensors: Mapping[str, TensorHeader], architecture: str = "") -> 
         groups.setdefault(prefix, {})[name[len(prefix) :]] = tensor
     pieces = (_find_piece(prefix, group, architecture) for prefix, group in groups.items())
     order = (DENOISER, TEXT_ENCODER, VAE)
-    return tuple(sorted(filter(None, pieces), key=lambda piece: order.index(piece.role)))
+    found = sorted(filter(None, pieces), key=lambda piece: order.index(piece.role))
+    return tuple(piece._replace(tokenizer=_find_tokenizer(piece, tensors)) for piece in found)
+
+
+def _find_tokenizer(piece: Piece, tensors: Mapping[str, TensorHeader]) -> str:
+    """The tensor that contains a text encoder's tokenizer; empty if there is none."""
+    kinds = (row for row in TEXT_ENCODERS if (piece.role, piece.kind) == (TEXT_ENCODER, row.key))
+    tensor = next((row.tokenizer_tensor for row in kinds), "")
+    # In a file of several pieces, ComfyUI's place comes second.
+    places = (f"{start}{tensor}" for start in (piece.prefix, "text_encoders."))
+    return next((place for place in places if tensor and place in tensors), "")
+
+
+def find_vision_tower(tensors: Mapping[str, TensorHeader]) -> Piece | None:
+    """The vision tower in a GGUF file that has nothing else; None for another file."""
+    width = measure((Side("mm.2.weight", 0),), tensors)  # its last layer
+    return Piece(VISION_TOWER, "", "", width) if width else None
 
 
 def find_family(names: TensorNames) -> Family | None:
@@ -155,7 +177,9 @@ def _find_piece(
         known = bool(words) and architecture == encoder.architecture != ""
         if known or names.matches(encoder.marks) or (words and words == encoder.words):
             width = measure(encoder.widths, tensors)
-            return Piece(TEXT_ENCODER, encoder.key, prefix, width, measure(_LENGTHS, tensors))
+            sees = any(name.startswith(("visual.", "model.visual.")) for name in tensors)
+            length = measure(_LENGTHS, tensors)
+            return Piece(TEXT_ENCODER, encoder.key, prefix, width, length, sees)
     for kind, _, marks in VAES:
         if names.matches(marks):
             return Piece(VAE, kind, prefix, measure(_LATENT_SIDES.get(kind, ()), tensors))

@@ -54,9 +54,14 @@ def require_supported(path: Path) -> DetectedModel:
 def require_safe(path: Path) -> DetectedModel:
     """Detect a file that runs no code when it is loaded. Raises ModelError for one that would."""
     detected = detect(path)
+    refuse_unsafe(detected)
+    return detected
+
+
+def refuse_unsafe(detected: DetectedModel) -> None:
+    """Raises ModelError for a file that runs code when it is loaded."""
     if detected.code:
         raise ModelError(
-            f"{path} is refused: loading it would run {detected.code[0]}",
+            f"{detected.path} is refused: loading it would run {detected.code[0]}",
             "use a .safetensors version, or convert it on an isolated machine",
         )
-    return detected

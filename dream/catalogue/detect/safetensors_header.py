@@ -35,8 +35,11 @@ _METADATA_ENTRY = re.compile(
 )
 _ROW = re.compile(rb"[^{}]{0,4000}+\}")
 _COMMON_ROW = re.compile(
-    rb'"dtype":"(\w{1,20})","shape":\[([\d,]{0,400})\],"data_offsets":\[(\d{1,18}),(\d{1,18})\]\}'
+    rb'"([^"\\\x00-\x1f]{1,400}+)":\{("dtype":"(\w{1,20})","shape":\[([\d,]{0,400})\]),'
+    rb'"data_offsets":\[(\d{1,18}),(\d{1,18})\]\}([,}])'
 )
+"""A tensor as safetensors itself writes it, without spaces, and what follows it."""
+_METADATA_KEY = b"__metadata__"
 _NEXT = re.compile(_SPACE + rb"([,}])")
 _EMPTY = re.compile(_SPACE + rb"\}")
 
@@ -57,26 +60,34 @@ def parse_header(data: bytes) -> SafetensorsHeader:
     tensors: dict[str, TensorHeader] = {}
     metadata: dict[str, str] = {}
     places: dict[str, tuple[int, int]] = {}
+    known: dict[bytes, TensorHeader] = {}  # many tensors have the same type and shape
     last = 0
     at = data.index(b"{") + 1
     more = not _EMPTY.match(data, at)
     while more:
-        match = _KEY.match(data, at)
-        if match is None:
-            raise ValueError("its header is not safetensors JSON")
-        at = match.end()
-        if match[1] == b"__metadata__":
-            metadata, at = _metadata(data, match)
-        elif match[2] is None or len(match[1]) > _ENTRY_LIMIT:
-            raise ValueError("its header is not safetensors JSON")
+        row = _COMMON_ROW.match(data, at)
+        if row is not None and row[1] != _METADATA_KEY:
+            name, start, end, at = row[1].decode(), int(row[5]), int(row[6]), row.end() - 1
+            if row[2] not in known:
+                known[row[2]] = _common_tensor(row)
+            tensors[name] = known[row[2]]
         else:
-            name = _text(match[1])
-            tensors[name], (start, end), at = _row(data, at)
-            if STATE in name:
-                places[name] = start, end
-            last = max(last, end)
-            if len(tensors) > TENSORS:
-                raise ValueError(f"it has more than {TENSORS:,} tensors")
+            match = _KEY.match(data, at)
+            if match is None or len(match[1]) > _ENTRY_LIMIT:
+                raise ValueError("its header is not safetensors JSON")
+            name, start, end = "", 0, 0
+            if match[1] == _METADATA_KEY:
+                metadata, at = _metadata(data, match)
+            elif match[2] is None:
+                raise ValueError("its header is not safetensors JSON")
+            else:
+                name = _text(match[1])
+                tensors[name], (start, end), at = _row(data, match.end())
+        if STATE in name:
+            places[name] = start, end
+        last = max(last, end)
+        if len(tensors) > TENSORS:
+            raise ValueError(f"it has more than {TENSORS:,} tensors")
         following = _NEXT.match(data, at)
         if following is None:
             raise ValueError("its header is not safetensors JSON")
@@ -86,12 +97,13 @@ def parse_header(data: bytes) -> SafetensorsHeader:
     return SafetensorsHeader(tensors, metadata, last, places)
 
 
+def _common_tensor(row: re.Match[bytes]) -> TensorHeader:
+    return parse_tensor(row[3].decode(), map(int, filter(None, row[4].split(b","))))
+
+
 def _row(data: bytes, at: int) -> tuple[TensorHeader, tuple[int, int], int]:
-    """A tensor, the bytes at which its data begins and ends, and where its JSON ends."""
-    if common := _COMMON_ROW.match(data, at):
-        shape = map(int, filter(None, common[2].split(b",")))
-        place = int(common[3]), int(common[4])
-        return parse_tensor(common[1].decode(), shape), place, common.end()
+    """A tensor in another spelling, the bytes at which its data begins and ends, and where its JSON
+    ends."""
     match = _ROW.match(data, at)
     if match is None:
         raise ValueError("its header is not safetensors JSON")

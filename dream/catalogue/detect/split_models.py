@@ -8,7 +8,6 @@ from dataclasses import replace
 
 from dream.catalogue.detect.detected_model import DetectedModel
 from dream.catalogue.detect.headers import Header
-from dream.catalogue.detect.native_size import read_native_size
 from dream.catalogue.detect.pieces import (
     TEXT_ENCODER,
     VAE,
@@ -29,7 +28,6 @@ def classify_denoiser(
 ) -> DetectedModel:
     """A file with a denoiser of one of the families that are recognised by it."""
     family = next(row for row in (*OTHERS, *FAMILIES) if row.key == pieces[0].kind)
-    side = family.side
     denoiser = take(header.tensors, pieces[0].prefix)
     wide = _find_wide(family, denoiser)
     detected = replace(
@@ -37,7 +35,7 @@ def classify_denoiser(
         kind="model",
         family=family.key,
         variant=wide.variant if wide else "",
-        size=read_native_size(header.metadata, side),
+        size=(family.side, family.side),
         pieces=pieces,
         wanted=find_wanted(family, denoiser),
     )

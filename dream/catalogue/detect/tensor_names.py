@@ -17,7 +17,7 @@ class TensorNames:
         bare = whole
         for prefix in _PREFIXES:
             bare = bare.replace(f"\n{prefix}", "\n").removeprefix(prefix)
-        self._text = f"\n{whole}\n{bare}\n"
+        self._text = f"\n{whole}\n{bare}\n" if bare != whole else f"\n{whole}\n"
 
     def has(self, mark: str) -> bool:
         """Whether a tensor name contains this part of a mark."""
