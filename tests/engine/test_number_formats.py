@@ -430,7 +430,11 @@ def test_the_estimate_knows_what_is_quantized(places: Path) -> None:
             "its unet is quantized with bitsandbytes, which is not installed (pip ins",
         ),
         ("sdnq", "its unet is quantized with sdnq, which is not installed (pip install sdnq, or"),
-        ("svdquant", "its unet is quantized with nunchaku, which is not installed (pip install n"),
+        ("svdquant", "its unet is quantized with SVDQuant (nunchaku), which would need code from"),
+        (
+            "nunchaku_lite",
+            "SVDQuant (nunchaku), which would need code from the network to run (use",
+        ),
         ("quanto", "its unet is quantized with optimum-quanto, which is not installed (pip insta"),
         ("of tomorrow", "its unet is quantized in a way that is not supported"),
     ],
@@ -439,9 +443,9 @@ def test_a_folder_of_another_library_names_it(tmp_path: Path, method: str, says:
     config = {"quantization_config": {"quant_method": method}}
     (tmp_path / "unet").mkdir()
     (tmp_path / "unet" / "config.json").write_text(json.dumps(config))
-    require_packages(tmp_path, ["scheduler"])
+    require_packages(tmp_path, {"scheduler": "diffusers"})
     with pytest.raises(ModelError) as caught:
-        require_packages(tmp_path, ["scheduler", "unet"])
+        require_packages(tmp_path, {"scheduler": "diffusers", "unet": "diffusers"})
     assert says in str(caught.value)
 
 
@@ -454,7 +458,7 @@ def test_a_folder_of_a_library_that_is_here_is_left_to_it(
     (tmp_path / "unet").mkdir()
     text = json.dumps({"quantization_config": {"quant_method": "sdnq"}})
     (tmp_path / "unet" / "config.json").write_text(text)
-    require_packages(tmp_path, ["unet"])
+    require_packages(tmp_path, {"unet": "diffusers"})
     assert sys.modules.pop("sdnq").registered
 
 
@@ -478,3 +482,21 @@ def test_a_damaged_configuration_is_not_guessed(tmp_path: Path, config: bytes, s
     path = single_files.save(file, tmp_path / "it.safetensors")
     with pytest.raises(ModelError, match=re.escape(says)):
         open_tensors(path, "safetensors")
+
+
+@pytest.mark.skipif(torch.cuda.is_available() or torch.mps.is_available(), reason="has a GPU")
+def test_a_library_that_needs_a_gpu_is_named_where_there_is_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before anything is loaded: diffusers would say it in the middle, in its own words. Of text
+    encoders, transformers has bitsandbytes read them anywhere."""
+    (tmp_path / "bitsandbytes.py").write_text("")
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "unet").mkdir()
+    config = {"quantization_config": {"quant_method": "bitsandbytes"}}
+    (tmp_path / "unet" / "config.json").write_text(json.dumps(config))
+    with pytest.raises(
+        ModelError, match="its unet is quantized with bitsandbytes, which needs a G"
+    ):
+        require_packages(tmp_path, {"unet": "diffusers"})
+    require_packages(tmp_path, {"unet": "transformers"})

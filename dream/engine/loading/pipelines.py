@@ -97,7 +97,7 @@ def load_model(
     index = read_index(info.path)
     weights = find_weights(info.path, index.libraries)
     check_pickles(weights)
-    require_packages(info.path, index.parts)
+    require_packages(info.path, index.libraries)
     placement = replace(
         choose_placement(device, precision, count_parameters(weights)),
         offload_mode=offload_mode,
@@ -168,7 +168,7 @@ def _load_over_base(info: ModelInfo, placement: Placement) -> Any:
         index = read_index(base)
         weights = find_weights(base, index.libraries)
         check_pickles(weights)
-        require_packages(base, index.parts)
+        require_packages(base, index.libraries)
         unet = load_unet(info.path, placement, read_folder_config(base))
         pipe = _from_folder(base, index, weights, placement, {"unet": unet})
     return with_noise_of(info.path, pipe)
