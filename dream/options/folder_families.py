@@ -17,7 +17,7 @@ FOLDER_FAMILIES = (
     ),
     Family(
         key="cogview",
-        name="CogView 3 Plus, CogView 4",
+        name="CogView 4, CogView 3 Plus",
         pipelines=r"CogView(3Plus|4)",
         marks=(("^time_condition_embed.", "^patch_embed.text_proj."),),
         cfg_scale=5.0,

@@ -354,7 +354,7 @@ FILES = (
         ),
         "cogview",
         "",
-        refused("CogView 3 Plus", "zai-org/CogView4-6B"),
+        refused("CogView 4", "zai-org/CogView4-6B"),
     ),
     Published(
         "kolors_unet",
