@@ -224,9 +224,11 @@ def list_weight_files(folder: Path) -> Iterable[Path]:
 
 
 def describe_encoder(wanted: Wanted) -> str:
-    """A text encoder with its width, as “Qwen3, 2,560 wide”."""
+    """A text encoder with its width, as “Qwen3, 2,560 wide”; without it if the denoiser's shapes do
+    not tell."""
     least = f", of at least {wanted.length} tokens" if wanted.length else ""
-    return f"{get_text_encoder_kind(wanted.kind).name}, {wanted.width:,} wide{least}"
+    wide = f", {wanted.width:,} wide" if wanted.width else ""
+    return f"{get_text_encoder_kind(wanted.kind).name}{wide}{least}"
 
 
 def _describe_missing(family: Family, wanted: Wanted) -> str:

@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 
 from dream.catalogue import ModelRegistry
+from dream.catalogue.companions import describe_encoder
+from dream.catalogue.detect.pieces import TEXT_ENCODER, Wanted
 from dream.catalogue.encoder_files import find_text_encoders, use_text_encoder
 from dream.catalogue.model_info import ModelInfo
 from dream.commands.model_text import describe_details, measure_model
@@ -141,6 +143,12 @@ def test_what_is_missing_is_named_before_anything_is_loaded(tmp_path: Path) -> N
     put(tmp_path, "unet", "clip", "vae", tmp_path / "elsewhere")
     with pytest.raises(ModelError, match=r"tokenizer of Qwen3 \(!import_model tokenizer-qwen3"):
         require_complete(ModelRegistry([tmp_path]).get_model("z"))
+
+
+def test_a_width_that_shapes_do_not_tell_is_not_said() -> None:
+    wanted = Wanted("text_encoder", TEXT_ENCODER, "clip", 0, length=128)
+    assert describe_encoder(wanted) == "CLIP, of at least 128 tokens"
+    assert describe_encoder(wanted._replace(width=768, length=0)) == "CLIP, 768 wide"
 
 
 def test_of_several_candidates_one_is_used(tmp_path: Path) -> None:
