@@ -106,28 +106,22 @@ class ModelRegistry:
         """The names of all VAEs in the models folders."""
         return tuple(sorted(find_vaes(self.models_dirs)))
 
+    def find_model(self, name_or_path: str | None) -> ModelInfo:
+        """The same as `get_model`; without a name, the default model. Raises ModelError."""
+        if name_or_path:
+            return self.get_model(name_or_path)
+        places = self.find_paths()
+        name = self._choose_default(places)
+        return self._read_info(name, places[name], _ignore)
+
     def get_default_model(self) -> str:
         """The model for lines without --model: the default in models.toml, else the shipped one,
         else the first by name. Raises ModelError if there are no models."""
-        places = self.find_paths()
-        for name in (
-            self.get_configured_default(),
-            SHIPPED,
-            self._current_name(SHIPPED),
-            *sorted(places),
-        ):
-            if name in places:
-                return name
-        raise ModelError(
-            f"there is no model in {_join(self.models_dirs)}",
-            f"put a model into one of them: a single file, or a folder with {INDEX}",
-        )
+        return self._choose_default(self.find_paths())
 
     def get_configured_default(self) -> str:
         """The model that models.toml marks as default; empty if there is none."""
-        places, entries = self.find_paths(), read_entries(self.models_dirs, _ignore)
-        defaults = (name for name in entries if "default" in entries[name] and name in places)
-        return next(defaults, "")
+        return self._choose_configured(self.find_paths())
 
     def get_upscaler(self, name_or_path: str) -> UpscalerInfo:
         """The upscaler of that name, on disk or to be downloaded, or the one at that path.
@@ -187,6 +181,27 @@ class ModelRegistry:
             and not any(f"[models.{name}]: path =" in text for text in warnings)
         ]
         return tuple(dict.fromkeys(warnings))
+
+    def _choose_default(self, places: Mapping[str, Path]) -> str:
+        """Looks into the folders no further than it must: it is asked for with every line."""
+        choices: tuple[Callable[[], str], ...] = (
+            lambda: self._choose_configured(places),
+            lambda: SHIPPED,
+            lambda: self._current_name(SHIPPED),
+            lambda: min(places, default=""),
+        )
+        for choose in choices:
+            if (name := choose()) in places:
+                return name
+        raise ModelError(
+            f"there is no model in {_join(self.models_dirs)}",
+            f"put a model into one of them: a single file, or a folder with {INDEX}",
+        )
+
+    def _choose_configured(self, places: Mapping[str, Path]) -> str:
+        entries = read_entries(self.models_dirs, _ignore)
+        defaults = (name for name in entries if "default" in entries[name] and name in places)
+        return next(defaults, "")
 
     def _current_name(self, old: str) -> str:
         """The current name of a model with that previous name or file name; empty if none."""

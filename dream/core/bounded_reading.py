@@ -14,6 +14,8 @@ import os
 import re
 import stat
 from collections.abc import Callable
+from copy import deepcopy
+from functools import lru_cache
 from pathlib import Path
 from typing import IO, Any, TypeVar
 
@@ -91,6 +93,11 @@ def read_toml(path: Path, most: int = TOML_LIMIT) -> dict[str, Any]:
 def parse_toml(text: str) -> dict[str, Any]:
     """The table of a TOML text. Raises ValueError, and nothing else, if it is invalid or has keys
     of more than 16 dots."""
+    return deepcopy(_parse_toml_once(text))
+
+
+@lru_cache(maxsize=8)  # a model's card is read with every line, and tomllib takes milliseconds
+def _parse_toml_once(text: str) -> dict[str, Any]:
     import tomllib  # most starts read no file
 
     _check_toml(text)

@@ -83,7 +83,7 @@ def _plan(session: Session, line: str) -> tuple[Request, Sequence[Recipe]]:
     """The request of a line and its recipes, with seed 0 if there is none. Raises as `resolve`."""
 
     def find(name: str | None) -> ModelInfo:
-        return session.registry.get_model(name or session.registry.get_default_model())
+        return session.registry.find_model(name)
 
     sweep = session.parse_sweep(line)
     resolved = resolve_sweep(sweep, find, session.seeds, lambda: 0, session.find_picture)

@@ -55,7 +55,7 @@ def summarize_plan(session: Session, line: str) -> PlanSummary:
     first = replace(sweep.first, iterations=1)
 
     def find(name: str | None) -> ModelInfo:
-        return session.registry.get_model(name or session.registry.get_default_model())
+        return session.registry.find_model(name)
 
     values = WildcardFiles.of(session.registry).find
     controlled = AdapterRegistry.of(session.registry) if first.control else None

@@ -297,4 +297,4 @@ class Session:
 
     def find_model(self, name: str | None) -> ModelInfo:
         """A model, or the default one. Raises ModelError."""
-        return self.registry.get_model(name or self.registry.get_default_model())
+        return self.registry.find_model(name)

@@ -217,6 +217,14 @@ def test_an_endless_configuration_beside_a_model_is_not_read(tmp_path: Path) -> 
 # ── odd text ───────────────────────────────────────────────────────────────────────────────────
 
 
+def test_what_is_done_to_a_parsed_table_stays_there() -> None:
+    text = 'knows = {colours = ["red"]}'
+    table = parse_toml(text)
+    table["knows"]["colours"].append("blue")
+    del table["knows"]
+    assert parse_toml(text) == {"knows": {"colours": ["red"]}}
+
+
 @pytest.mark.parametrize(
     "text",
     [

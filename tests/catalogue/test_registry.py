@@ -368,6 +368,8 @@ def test_the_default_is_what_models_toml_says_else_tiny_else_what_there_is(
         "[models.gone]\ndefault = true\n[models.some]\ndefault = true\n", "utf-8"
     )
     assert registry.get_default_model() == "some"
+    assert registry.find_model(None) == registry.get_model("some") == registry.find_model("some")
+    assert registry.find_model("tiny").name == "tiny"
     assert any("gone and some are marked as default" in line for line in registry.check_models())
 
 
