@@ -21,10 +21,16 @@ def stream_events(services: WebServices, http: HttpRequest) -> Response:
     forgotten meanwhile, `reset` comes first: read the state again."""
     last = http.headers.get("last-event-id", "") or http.query_params.get("after", "")
     return StreamingResponse(
-        _write_events(services, last),
+        _write_while_reading(services, last),
         media_type="text/event-stream",
         headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
     )
+
+
+async def _write_while_reading(services: WebServices, last: str) -> AsyncIterator[str]:
+    with services.jobs.reading_steps():
+        async for text in _write_events(services, last):
+            yield text
 
 
 async def _write_events(services: WebServices, last: str) -> AsyncIterator[str]:

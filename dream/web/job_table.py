@@ -11,7 +11,8 @@ import secrets
 import threading
 import time
 from collections import OrderedDict, deque
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -92,6 +93,8 @@ class JobTable:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._changed = asyncio.Event()
         self._will_wake = False
+        self._readers_of_steps = 0
+        """Counted in the event loop. A reader counts before it looks at the steps."""
         self.is_closed = False
         runner.listeners.append(self)
         runner.queue.watch(self._queue_changed)
@@ -148,23 +151,39 @@ class JobTable:
 
     def expect_change(self) -> Callable[[float], Awaitable[bool]]:
         """A function that waits, so many seconds at most, until anything has changed since this
-        call; whether it has."""
+        call; whether it has. Of steps, only within `reading_steps`."""
         changed = self._changed
 
         async def wait(timeout: float) -> bool:
             if self.is_closed:
                 return True
             try:
-                await asyncio.wait_for(changed.wait(), timeout)
+                async with asyncio.timeout(timeout):
+                    await changed.wait()
             except TimeoutError:
                 return False
             return True
 
         return wait
 
+    @contextmanager
+    def reading_steps(self) -> Iterator[None]:
+        """In the block, steps wake readers. Otherwise they do not: waking the event loop at every
+        step of an image that nobody looks at takes time from the worker."""
+        self._readers_of_steps += 1
+        try:
+            yield
+        finally:
+            self._readers_of_steps -= 1
+
     async def follow(self, number: int) -> AsyncIterator[Event]:
         """The events of a job, from its first to its last; of its steps only the latest, for a
         slow reader. Ends early if the server stops."""
+        with self.reading_steps():
+            async for event in self._follow(number):
+                yield event
+
+    async def _follow(self, number: int) -> AsyncIterator[Event]:
         job = self.get(number)
         index, step = 0, None
         while job is not None:
@@ -181,10 +200,14 @@ class JobTable:
             await changed.wait()
 
     async def finish(self, number: int) -> Job | None:
-        """Wait until a job is over; None if there is none with this number."""
-        async for _ in self.follow(number):
-            pass
-        return self.get(number)
+        """Wait until a job is over or the server stops; None if there is none with this number."""
+        job = self.get(number)
+        while job is not None:
+            changed = self._changed
+            if job.is_over or self.is_closed:
+                break
+            await changed.wait()
+        return job
 
     # ── writing, from any thread ───────────────────────────────────────────────────────────────
 
@@ -214,7 +237,8 @@ class JobTable:
             case Step():
                 job.preview = event.preview or job.preview
                 job.step = event
-                self._wake()
+                if self._readers_of_steps:
+                    self._wake()
                 return
             case LineStarted(count=count):
                 job.pictures = count
