@@ -3,9 +3,9 @@
     python -m benchmarks.web [--rounds N] [--pictures N]
 
 An image through each door against the same line in the session (at most 1.05 of it, with the
-included model); the delay from the session's event to a client's (99 of 100 within 50 ms); the page
-with a gallery of 10,000 images: by HTTP, and where there is chromium, when the browser has painted
-it (at most 1 s).
+included model), by clients in a process of their own; the delay from the session's event to a
+client's (99 of 100 within 50 ms); the page with a gallery of 10,000 images: by HTTP, and where
+there is chromium, when the browser has painted it (at most 1 s).
 """
 
 from __future__ import annotations
@@ -16,16 +16,17 @@ import json
 import os
 import shutil
 import statistics
+import subprocess
+import sys
 import tempfile
-import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
+from subprocess import PIPE
+from typing import Any
 
 import httpx2
-from anyio.from_thread import start_blocking_portal
-from mcp import Client
 from PIL import Image
 from playwright.sync_api import sync_playwright
 
@@ -37,12 +38,17 @@ from dream.options.launch_values import WebAddress
 from dream.queue import LineQueue, QueuedLine
 from dream.session import Session
 from dream.web.access import WebOptions
-from dream.web.web_server import WebServer, serve
+from dream.web.web_server import serve
 
 PROMPT = "a red circle on a blue background"
 SESSION = "the session"
-Make = Callable[[int], None]
-"""Makes the image of a seed, and returns when the client has it."""
+WAYS: Mapping[str, str] = {
+    "/api/lines": "/api/lines",
+    "/sdapi/v1": "/sdapi/v1/txt2img",
+    "/v1/images": "/v1/images/generations",
+    "/mcp": "/mcp",
+}
+"""The doors, and the paths at which they make an image."""
 
 
 class StepTimes:
@@ -71,80 +77,55 @@ def measure(session: Session, rounds: int) -> tuple[dict[str, float], list[float
     delays: list[float] = []
     with serve(runner, WebOptions(WebAddress("127.0.0.1", 0))) as server:
         runner.start()
-        with open_doors(server, times, delays) as doors:
-            ways: dict[str, Make] = {SESSION: lambda seed: make_in_session(session, seed), **doors}
-            for make in ways.values():
-                make(next(seeds))  # loads the model, and libraries
-            seconds: dict[str, list[float]] = {name: [] for name in ways}
-            for _ in range(rounds):
+        with start_clients(server.url) as ask:
+
+            def make(way: str, seed: int) -> float:
+                if way == SESSION:
+                    return make_in_session(session, seed)
+                answer = ask(way, seed)
+                delays.extend(at - times.at[job, of, n] for job, of, n, at in answer["arrived"])
+                return float(answer["seconds"])
+
+            ways = [SESSION, *WAYS]
+            for way in ways:
+                make(way, next(seeds))  # loads the model, and libraries
+            delays.clear()
+            seconds: dict[str, list[float]] = {way: [] for way in ways}
+            for number in range(rounds):
                 seed = next(seeds)
-                for name, make in ways.items():
-                    began = time.monotonic()
-                    make(seed)
-                    seconds[name].append(time.monotonic() - began)
+                # From another one on in each round, in both directions: what a way leaves behind
+                # is fair to all.
+                turned = ways[number % len(ways) :] + ways[: number % len(ways)]
+                for way in turned if number % 2 == 0 else reversed(turned):
+                    seconds[way].append(make(way, seed))
         queue.close()
         runner.wait(10)
     return {name: statistics.median(found) for name, found in seconds.items()}, delays
 
 
-def make_in_session(session: Session, seed: int) -> None:
-    """Without any door."""
+def make_in_session(session: Session, seed: int) -> float:
+    """Seconds of an image without any door."""
+    began = time.monotonic()
     list(session.make(f"{PROMPT} -S{seed}"))
+    return time.monotonic() - began
 
 
 @contextmanager
-def open_doors(
-    server: WebServer, times: StepTimes, delays: list[float]
-) -> Iterator[Mapping[str, Make]]:
-    """Ways to make an image over HTTP, with connected clients."""
-    ended, listening = threading.Event(), threading.Event()
-    with ExitStack() as stack:
-        http = stack.enter_context(httpx2.Client(base_url=server.url, timeout=300))
+def start_clients(url: str) -> Iterator[Callable[[str, int], dict[str, Any]]]:
+    """A function that has another process make the image of a seed through a door; the process's
+    answer."""
+    command = [sys.executable, "-m", "benchmarks.web_clients", url]
+    with subprocess.Popen(command, stdin=PIPE, stdout=PIPE, text=True) as process:
+        assert process.stdin is not None and process.stdout is not None
+        asked, answered = process.stdin, process.stdout
 
-        def listen() -> None:
-            # The client is closed under it at the end.
-            with suppress(httpx2.HTTPError), http.stream("GET", "/api/events") as stream:
-                for line in stream.iter_lines():
-                    listening.set()
-                    event = json.loads(line[6:]) if line.startswith("data: ") else {}
-                    if event.get("event") == "step":
-                        key = (event["job"], event["picture"], event["step"])
-                        delays.append(time.monotonic() - times.at[key])
-                    elif event.get("event") == "ended":
-                        ended.set()
+        def ask(way: str, seed: int) -> dict[str, Any]:
+            print(way, seed, file=asked, flush=True)
+            answer: dict[str, Any] = json.loads(answered.readline())
+            return answer
 
-        def make_by_line(seed: int) -> None:
-            ended.clear()
-            http.post("/api/lines", json={"line": f"{PROMPT} -S{seed}"}).raise_for_status()
-            ended.wait()
-
-        def post(path: str) -> Make:
-            def make(seed: int) -> None:
-                http.post(path, json={"prompt": PROMPT, "seed": seed}).raise_for_status()
-
-            return make
-
-        portal = stack.enter_context(start_blocking_portal())
-        agent = stack.enter_context(
-            portal.wrap_async_context_manager(
-                Client(f"{server.url}mcp", read_timeout_seconds=300)  # the library starts slowly
-            )
-        )
-
-        def make_by_tool(seed: int) -> None:
-            answer = portal.call(
-                agent.call_tool, "generate_image", {"prompt": PROMPT, "seed": seed}
-            )
-            assert not answer.is_error, answer
-
-        threading.Thread(target=listen, daemon=True).start()
-        listening.wait()
-        yield {
-            "/api/lines": make_by_line,
-            "/sdapi/v1": post("/sdapi/v1/txt2img"),
-            "/v1/images": post("/v1/images/generations"),
-            "/mcp": make_by_tool,
-        }
+        yield ask
+        asked.close()
 
 
 def measure_gallery(folder: Path, count: int) -> dict[str, float]:
