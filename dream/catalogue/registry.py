@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from dream.catalogue.adapter_registry import NO_ADAPTER_DIRS, AdapterDirs
 from dream.catalogue.discovery import FILES, INDEX, find_models
 from dream.catalogue.model_info import ModelInfo, UpscalerInfo
 from dream.catalogue.models_toml import EXTRA_KEYS, FILE_NAME, Complain, read_entries
 from dream.catalogue.read_model_info import read_model
+from dream.catalogue.renamed_models import find_renamed, get_identity
 from dream.catalogue.suggest import suggest_names
 from dream.catalogue.unlisted import find_unlisted, list_unreadable_parts
 from dream.catalogue.upscalers import (
@@ -25,9 +25,6 @@ from dream.core.errors import ModelError
 
 SHIPPED = "tiny"
 """The model that comes with dream."""
-
-Entries = Mapping[str, Mapping[str, Any]]
-"""See `models_toml.read_entries`."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +66,7 @@ class ModelRegistry:
         entries = read_entries(self.models_dirs, _ignore)
         listed = {name: entry["path"] for name, entry in entries.items() if "path" in entry}
         paths = find_models(self.models_dirs)
-        for name in self._find_renamed(entries, paths):
+        for name in find_renamed(entries, paths):
             del paths[name]
         return {**paths, **listed}
 
@@ -77,7 +74,7 @@ class ModelRegistry:
         """Every name that a line may have for a model: present and former ones, no paths."""
         entries, files = read_entries(self.models_dirs, _ignore), find_models(self.models_dirs)
         formerly = (old for name in entries for old in entries[name].get("formerly", ()))
-        return {*self.find_paths(), *formerly, *self._find_renamed(entries, files)}
+        return {*self.find_paths(), *formerly, *find_renamed(entries, files)}
 
     def shadowed_by(self, folder: Path) -> dict[str, Path]:
         """The models of a models folder that hide others of the same name, by name; empty if it is
@@ -87,7 +84,9 @@ class ModelRegistry:
             return {}
         without = replace(self, models_dirs=others).find_paths()
         paths = self.find_paths().items()
-        return {n: p for n, p in paths if n in without and _identity(p) != _identity(without[n])}
+        return {
+            n: p for n, p in paths if n in without and get_identity(p) != get_identity(without[n])
+        }
 
     def get_vae(self, name_or_path: str) -> Path:
         """The VAE of that name, or at that path, unread. Raises ModelError with similar names."""
@@ -111,8 +110,7 @@ class ModelRegistry:
         if name_or_path:
             return self.get_model(name_or_path)
         places = self.find_paths()
-        name = self._choose_default(places)
-        return self._read_info(name, places[name], _ignore)
+        return self._read_info(name := self._choose_default(places), places[name], _ignore)
 
     def get_default_model(self) -> str:
         """The model for lines without --model: the default in models.toml, else the shipped one,
@@ -183,20 +181,18 @@ class ModelRegistry:
         return tuple(dict.fromkeys(warnings))
 
     def _choose_default(self, places: Mapping[str, Path]) -> str:
-        """Looks into the folders no further than it must: it is asked for with every line."""
-        choices: tuple[Callable[[], str], ...] = (
-            lambda: self._choose_configured(places),
-            lambda: SHIPPED,
-            lambda: self._current_name(SHIPPED),
-            lambda: min(places, default=""),
-        )
-        for choose in choices:
-            if (name := choose()) in places:
-                return name
-        raise ModelError(
-            f"there is no model in {_join(self.models_dirs)}",
-            f"put a model into one of them: a single file, or a folder with {INDEX}",
-        )
+        """Searches the folders again only where it must: it is asked for with every line."""
+        name = self._choose_configured(places) or SHIPPED
+        if name not in places:
+            name = self._current_name(SHIPPED)
+        if name not in places:
+            name = min(places, default="")
+        if not name:
+            raise ModelError(
+                f"there is no model in {_join(self.models_dirs)}",
+                f"put a model into one of them: a single file, or a folder with {INDEX}",
+            )
+        return name
 
     def _choose_configured(self, places: Mapping[str, Path]) -> str:
         entries = read_entries(self.models_dirs, _ignore)
@@ -208,23 +204,7 @@ class ModelRegistry:
         entries = read_entries(self.models_dirs, _ignore)
         renamed = next((name for name in entries if old in entries[name].get("formerly", ())), "")
         paths = {} if renamed else find_models(self.models_dirs)
-        return renamed or self._find_renamed(entries, paths).get(old, "")
-
-    @staticmethod
-    def _find_renamed(entries: Entries, paths: Mapping[str, Path]) -> dict[str, str]:
-        """Names of files and folders → their different names in models.toml. If an entry uses EMA
-        weights, the file's other weights are a model of their own."""
-        places = {name: _identity(path) for name, path in paths.items()}
-        renamed: dict[str, str] = {}
-        for name, entry in entries.items():
-            path_identity = _identity(entry["path"]) if "path" in entry else None
-            for old in (
-                old for old, place in places.items() if place == path_identity and old != name
-            ):
-                is_other_model = entry.get("ema", False) or old in entries
-                if old in entry.get("formerly", ()) or not is_other_model:
-                    renamed[old] = name
-        return renamed
+        return renamed or find_renamed(entries, paths).get(old, "")
 
     def _read_info(self, name: str, path: Path, complain: Complain) -> ModelInfo:
         info = read_model(name, path, complain)
@@ -268,15 +248,6 @@ def _without_suffix(name: str) -> str:
     """A model's name without the suffix of a file."""
     file = Path(name)
     return file.stem if file.suffix.lower() in FILES else name
-
-
-def _identity(path: Path) -> object:
-    """Equal for two paths of one file or folder; the path itself if it does not exist."""
-    try:
-        status = path.stat()
-    except OSError:
-        return path
-    return status.st_dev, status.st_ino
 
 
 def _as_path(text: str) -> Path:
