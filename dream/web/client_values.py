@@ -12,7 +12,7 @@ from dream.core.events import Note
 from dream.core.plain_text import remove_controls
 from dream.core.request import Request
 from dream.gallery.readers.record import to_number, to_whole
-from dream.web.job_table import Job
+from dream.web.job import Job
 from dream.web.refusal import Refusal
 
 NOTES_HEADER = "X-Dream-Notes"

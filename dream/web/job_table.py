@@ -13,14 +13,12 @@ import time
 from collections import OrderedDict, deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from enum import StrEnum
 from typing import Any
 
 from dream.commands.line_runner import LineRunner
-from dream.core.errors import DreamError
-from dream.core.events import Cancelled, Event, Failed, LineStarted, Preview, Rejected, Saved, Step
+from dream.core.events import Cancelled, Event, Failed, LineStarted, Rejected, Saved, Step
 from dream.queue import QueuedLine
+from dream.web.job import Job, JobState
 from dream.web.refusal import without_folders
 
 _MAX_EVENTS = 2000
@@ -28,50 +26,6 @@ _MAX_EVENTS = 2000
 _MAX_JOBS = 500
 """Jobs that are remembered after they ended."""
 _MAX_EVENTS_OF_JOB = 1000
-
-
-class JobState(StrEnum):
-    """How far a job is."""
-
-    WAITING = "waiting"
-    RUNNING = "running"
-    DONE = "done"
-    FAILED = "failed"
-    """Some or all of its images were not made."""
-    CANCELLED = "cancelled"
-
-
-@dataclass
-class Job:
-    """One line. Written by the thread that runs lines; a reader sees a whole state or a later
-    one."""
-
-    number: int
-    """That of the line in the queue."""
-    line: str
-    owner: str = ""
-    """The client that submitted it; empty for the prompt."""
-    state: JobState = JobState.WAITING
-    pictures: int = 0
-    """Images it makes; 0 until it runs, if nobody knew."""
-    saved: list[Saved] = field(default_factory=list)
-    events: list[Event] = field(default_factory=list)
-    """All but the steps, oldest first; the last thousand."""
-    dropped: int = 0
-    """Events that were forgotten because there were more."""
-    step: Step | None = None
-    """The latest one, while it runs."""
-    preview: Preview | None = None
-    """The latest one."""
-    error: DreamError | None = None
-    """The first one."""
-    began: float = 0.0
-    """Seconds since 1970; 0 while it waits."""
-
-    @property
-    def is_over(self) -> bool:
-        """Whether nothing more will happen."""
-        return self.state not in (JobState.WAITING, JobState.RUNNING)
 
 
 Change = Callable[[Job, Event], dict[str, Any]]

@@ -22,7 +22,8 @@ from dream.core.request import Request
 from dream.line import format_line
 from dream.web.access import Access, WebOptions
 from dream.web.admission import Admission
-from dream.web.job_table import Job, JobTable
+from dream.web.job import Job
+from dream.web.job_table import JobTable
 from dream.web.left_lines import LeftLines
 from dream.web.picture_list import PictureList
 from dream.web.refusal import Refusal, wait_before

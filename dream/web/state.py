@@ -18,7 +18,7 @@ from dream.core.events import Preview
 from dream.core.request import FLAGS, to_dict
 from dream.line import format_fields
 from dream.web.event_stream import describe_step
-from dream.web.job_table import Job
+from dream.web.job import Job
 from dream.web.services import WebServices
 
 

@@ -22,7 +22,7 @@ from dream.inputs import open_picture
 from dream.line import parse_facts, parse_log_line
 from dream.session.foreign_models import ModelLookup
 from dream.session.image_prompts import read_image_line
-from dream.web.job_table import Job
+from dream.web.job import Job
 from dream.web.line_admission import LineAdmission
 from dream.web.mcp_server.tool_requests import (
     ImageArguments,

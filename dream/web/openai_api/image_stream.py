@@ -15,7 +15,7 @@ from starlette.requests import Request as HttpRequest
 
 from dream.core.errors import DreamError
 from dream.core.events import Event, LineStarted, Preview, Saved, Step
-from dream.web.job_table import Job
+from dream.web.job import Job
 from dream.web.openai_api.read_images import WantedImages
 from dream.web.openai_api.write_images import USAGE, encode_file, format_error
 from dream.web.refusal import Refusal, explain

@@ -12,7 +12,7 @@ from dream.core.errors import GalleryError
 from dream.core.events import ImageDone, Saved
 from dream.core.request import NO_VAE
 from dream.session.a1111_text import format_a1111
-from dream.web.job_table import Job
+from dream.web.job import Job
 from dream.web.sdapi.calls import SdapiCall
 from dream.web.sdapi.face_fields import RESTORERS
 from dream.web.sdapi.lists import get_sampler_name

@@ -12,7 +12,7 @@ from typing import Any
 from starlette.requests import Request as HttpRequest
 
 from dream.web.client_values import list_notes
-from dream.web.job_table import Job, JobState
+from dream.web.job import Job, JobState
 from dream.web.refusal import Refusal
 from dream.web.sdapi.read_wanted import WantedCall
 from dream.web.services import WebServices, client_of
