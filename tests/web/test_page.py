@@ -131,6 +131,17 @@ def test_two_tabs_show_one_session(browser: Browser, served: Served) -> None:
             expect(tab.locator("#viewer")).to_be_hidden()
 
 
+def test_each_tab_keeps_its_line(browser: Browser, served: Served) -> None:
+    with opened(browser, served) as one:
+        one.fill("#line", "a cat")
+        other = one.context.new_page()
+        other.goto(f"{served.url}/")
+        expect(other.locator("#line")).to_have_value("a cat")
+        other.fill("#line", "a dog")
+        one.reload()
+        expect(one.locator("#line")).to_have_value("a cat")
+
+
 def test_more_images_than_a_page_come_while_a_tab_is_away(browser: Browser, served: Served) -> None:
     with opened(browser, served) as page:
         served.make("first -s1")
@@ -185,6 +196,24 @@ def test_sliders_write_switches_and_read_them(browser: Browser, served: Served) 
         expect(page.locator("#line")).to_have_value(re.compile("--seamless$"))
         page.get_by_label("Seamless tile").uncheck()
         expect(page.locator("#line")).to_have_value("a cat -s12 -n2 -W128 -H128")
+
+
+def test_an_image_that_ends_leaves_the_options_alone(browser: Browser, served: Served) -> None:
+    with opened(browser, served) as page:
+        page.fill("#line", "a cat -s 9")
+        page.get_by_role("button", name="Options").click()
+        steps = page.locator("#options input[type=number]").first
+        expect(steps).to_have_value("9")
+        seed = page.locator("#options").get_by_label("Seed")
+        seed.press_sequentially("12")
+        with page.expect_response("**/api/state"):
+            served.make("a dog")
+        expect(page.locator(".tile")).to_have_count(1)
+        expect(seed).to_be_focused()
+        expect(seed).to_have_value("12")
+        served.make("!switch twin")
+        expect(page.locator("#model")).to_have_value("twin")
+        expect(steps).to_have_value("9")
 
 
 def test_a_foreign_image_is_read_and_used(browser: Browser, served: Served) -> None:
@@ -268,6 +297,143 @@ def test_the_keyboard_is_enough(browser: Browser, served: Served) -> None:
             page.keyboard.press(key)
         page.get_by_role("button", name="Use this mask").press("Enter")
         expect(page.locator("#line")).to_have_value(re.compile(r"-M inputs/\w{16}\.png"))
+
+
+def test_the_gallery_by_keyboard_alone(browser: Browser, served: Served) -> None:
+    served.make("a cat -S5")
+    served.make("a dog -S6")
+    with opened(browser, served) as page:
+        expect(page.locator(".tile")).to_have_count(2)
+
+        def tab_to(name: str, key: str = "Tab") -> None:
+            for _ in range(60):
+                focused = "document.activeElement.textContent || document.activeElement.className"
+                if page.evaluate(f"({focused}).trim()") == name:
+                    return
+                page.keyboard.press(key)
+            raise AssertionError(f"no Tab comes to {name}")
+
+        page.keyboard.press("Escape")
+        tab_to("tile")
+        page.keyboard.press("Enter")
+        expect(page.locator("#viewer-title")).to_have_text("000002.6.png")
+        page.keyboard.press("ArrowRight")
+        expect(page.locator("#viewer-title")).to_have_text("000001.5.png")
+        tab_to("Details")
+        page.keyboard.press("Enter")
+        expect(page.locator("#facts")).to_contain_text("sha256")
+        tab_to("Upscale ×2", "Shift+Tab")
+        page.keyboard.press("Enter")
+        expect(page.locator("#line")).to_have_value("!fix 000001.5.png -U2")
+        page.fill("#line", "")
+        page.keyboard.press("Escape")
+        tab_to("tile")
+        page.keyboard.press("Enter")
+        tab_to("Upscale ×2")
+        page.keyboard.press("Shift+Enter")
+        expect(page.locator(".tile")).to_have_count(3)
+        assert page.input_value("#line") == "", "it is made at once"
+        page.locator(".tile").first.focus()
+        page.keyboard.press("Enter")
+        tab_to("Delete…")
+        page.keyboard.press("Enter")
+        assert find_barriers(page) == []
+        tab_to("Delete")
+        page.keyboard.press("Enter")
+        expect(page.locator(".tile")).to_have_count(2)
+
+
+def test_a_mask_by_touch(browser: Browser, served: Served) -> None:
+    served.make("a cat -W128 -H128")
+    phone = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
+    with opened(browser, served, **phone) as page:
+        page.locator(".tile").tap()
+        page.get_by_role("button", name="Paint a mask").tap()
+        canvas = page.locator("#canvas")
+        expect(canvas).to_be_visible()
+        assert find_barriers(page) == []
+        assert not page.evaluate("document.querySelector('#masker').scrollWidth > innerWidth")
+        fingers = page.context.new_cdp_session(page)
+
+        def place(x: float, y: float) -> dict[str, float]:
+            area = canvas.bounding_box()
+            assert area is not None
+            return {
+                "x": area["x"] + area["width"] * x / 128,
+                "y": area["y"] + area["width"] * y / 128,
+            }
+
+        def touch(kind: str, *places: tuple[float, float]) -> None:
+            points = [place(*at) | {"id": n} for n, at in enumerate(places)]
+            fingers.send(
+                "Input.dispatchTouchEvent", {"type": f"touch{kind}", "touchPoints": points}
+            )
+
+        def stroke(*places: tuple[float, float]) -> None:
+            touch("Start", places[0])
+            for at in places[1:]:
+                touch("Move", at)
+            touch("End")
+
+        # A tap on a button becomes a click some time later, maybe after the next stroke.
+        stroke((20, 30), (60, 30))
+        stroke((20, 100), (60, 100))
+        page.get_by_role("button", name="Undo").click()
+        touch("Start", (100, 100))
+        touch("Start", (100, 100), (110, 110))
+        touch("End")  # two fingers move the image
+        page.get_by_role("button", name="Eraser").click()
+        stroke((40, 30), (40, 31))
+        page.get_by_role("button", name="Brush").click()
+        page.get_by_role("button", name="Zoom out").click()
+        stroke((100, 30), (101, 30))
+        page.get_by_role("button", name="Invert").click()
+        page.get_by_role("button", name="Use this mask").click()
+        expect(page.locator("#line")).to_have_value(re.compile("-M inputs/"))
+        found = re.search(r"-M (inputs/\w{16}\.png)", page.input_value("#line"))
+    assert found is not None
+    mask = Image.open(served.session.outdir / found[1])
+    assert mask.size == (128, 128)
+    kept = {at for at in ((22, 30), (58, 30), (100, 30)) if mask.getpixel(at)[3] == 255}
+    made = {at for at in ((40, 30), (40, 100), (100, 100), (5, 120)) if mask.getpixel(at)[3] == 0}
+    assert len(kept) == 3, "what was painted is kept, since the mask was inverted"
+    assert len(made) == 4, "what was erased, undone, or touched with two fingers is not painted"
+
+
+SPOKEN = (
+    *("a cat -n3 -U2", "a cat -s0 ", "a cat -s ", "a cat --seamless=3 ", "a cat -S-9 ", "a cat -I"),
+    *("a cat -f2 ", "a cat -C0.5 ", "a cat -A k_eule ", "a cat --stps 3 ", "a cat --s 3 "),
+    *('"a cat"-s3 ', '"a cat ', "a cat -o x ", '"a cat" dog ', "a cat -s3 dog ", "a cat -W 3 "),
+    *("a cat --model foo ", "a cat -I ../x.png ", "a cat -n1000 ", "a cat -U8 -W4096 -H4096 "),
+    *("a cat \u2013n3", "a cat -n3\uff0c5", "\uff01models", "!foo ", "!import_model x ", "!fix"),
+    *("a cat -V 3:0.1 ", "a cat -S-1 ", "a cat --lora foo ", "a cat -v "),
+)
+"""Lines of which the page says something in whole sentences."""
+
+
+def test_what_dream_says_is_chinese_on_a_chinese_page(browser: Browser, served: Served) -> None:
+    said = [served.post("/api/check", line=line).json()["text"] for line in SPOKEN]
+    with opened(browser, served, locale="zh-CN") as page:
+        translated = page.evaluate(
+            "async (all) => { const { toChinese } = await import('/static/messages.js');"
+            " return all.map(toChinese); }",
+            said,
+        )
+        english = re.compile(r"(?<![\w-])(the|is|are|takes|not|to|of|use|put|images?|steps?)\b")
+        assert [text for text in translated if english.search(text)] == []
+        assert all(re.search("[\u4e00-\u9fff]", text) for text in translated), translated
+        page.fill("#line", "a cat -s0 ")
+        expect(page.locator("#check")).to_have_text(
+            "9: -s 的值应为 1 到 1000 之间的整数，而不是“0”"
+        )
+        page.fill("#line", "a cat -W100 -n2")
+        expect(page.locator("#check")).to_have_text("2 张图像，96×64，3 步")
+        page.keyboard.press("Enter")
+        expect(page.locator("#messages")).to_contain_text(
+            "width 从 100 变为 96：模型要求是 8 的倍数"
+        )
+        enter(page, "!foo")
+        expect(page.locator("#check")).to_contain_text("“!foo”不是命令")
 
 
 def test_a_painted_mask_inpaints_and_nothing_else_changes(browser: Browser, tmp_path: Path) -> None:

@@ -1,8 +1,10 @@
 /* Calls the server. Errors are thrown with the text that a person reads. */
 
+import { told } from "./strings.js";
+
 export class ApiError extends Error {
   constructor(status, body) {
-    super(body.hint ? `${body.error} (${body.hint})` : body.error || `HTTP ${status}`);
+    super(told(body.hint ? `${body.error} (${body.hint})` : body.error || `HTTP ${status}`));
     this.status = status;
     this.column = body.column || 0;
   }

@@ -2,7 +2,7 @@
 
 import { ApiError, post } from "./api.js";
 import { $, make, say, soon } from "./dom.js";
-import { t } from "./strings.js";
+import { t, told } from "./strings.js";
 
 const LINE = "dream.line", HISTORY = "dream.history";
 const MOST_HISTORY = 300;
@@ -29,7 +29,7 @@ export function whenChecked(callback) { onValues = callback; }
 function changed() {
   box.style.height = "auto";
   box.style.height = `${box.scrollHeight}px`;
-  localStorage.setItem(LINE, box.value);
+  for (const store of [sessionStorage, localStorage]) store.setItem(LINE, box.value);
   asked++;  // an answer about the former line comes too late
   lookAt();
 }
@@ -53,7 +53,7 @@ const lookAt = soon(140, async () => {
     const found = await post("/api/check", { line: row().line });
     if (number !== asked) return;
     const where = found.column ? `${found.column}: ` : "";
-    show(where + found.text, found.wrong);
+    show(where + told(found.text), found.wrong);
     onValues(found.values || {});
   } catch (error) {
     if (number === asked) show(error instanceof ApiError ? error.message : t("offline"), true);
@@ -177,8 +177,8 @@ function showAnswer(line, events) {
   for (const event of events) {
     if (event.event === "edit") setTimeout(() => setLine(event.text));
     else if (event.event === "page") parts.push(...describe(event.lines));
-    else if (event.event === "note") parts.push(make("p", { textContent: event.text }));
-    else if (event.error) parts.push(make("p", { textContent: event.error }));
+    else if (event.event === "note") parts.push(make("p", { textContent: told(event.text) }));
+    else if (event.error) parts.push(make("p", { textContent: told(event.error) }));
   }
   if (!parts.length) return;
   $("output-title").textContent = line;
@@ -205,6 +205,7 @@ $("close-output").onclick = () => { $("output").hidden = true; box.focus(); };
 
 export function begin() {
   box.placeholder = t("placeholder");
-  setLine(localStorage.getItem(LINE) || "", false);
+  // Of this tab, or in a new one that of the tab before.
+  setLine(sessionStorage.getItem(LINE) ?? localStorage.getItem(LINE) ?? "", false);
   if (matchMedia("(pointer: fine)").matches) box.focus();
 }

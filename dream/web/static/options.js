@@ -7,6 +7,7 @@ import { t } from "./strings.js";
 
 const root = $("options"), toggle = $("toggle-options");
 let fields = {}, model = null, loras = [], switches = {}, pending = Promise.resolve(), busy = 0;
+let values = {}, drawn = "";  // what the line sets, and what the menus were made of
 
 /* Write a switch; edits follow one another, so that none is lost. */
 function write(changes) {
@@ -108,10 +109,14 @@ export function begin() {
   draw();
   toggle.onclick = () => openOptions(root.hidden);
   openOptions(Boolean(localStorage.getItem("dream.options")));
-  whenChecked((values) => {
-    if (busy) return;  // what is being written is not in the line yet
-    for (const [field, read] of Object.entries(fields)) read(values[field], values);
+  whenChecked((found) => {
+    values = found;
+    if (!busy) showValues();  // what is being written is not in the line yet
   });
+}
+
+function showValues() {
+  for (const [field, read] of Object.entries(fields)) read(values[field], values);
 }
 
 export async function loadModels() {
@@ -119,9 +124,14 @@ export async function loadModels() {
   model = found.models.find((one) => one.active) || null;
   loras = found.loras;
   switches = Object.fromEntries(table.switches.map((one) => [one.field, one.choices]));
+  const names = found.models.map((one) => one.name), from = JSON.stringify([names, model, loras, switches],
+    (key, value) => (key === "loaded" ? undefined : value));
+  if (from === drawn) return found;  // a field that somebody is in is left alone
+  drawn = from;
   const select = $("model");
   select.replaceChildren(...found.models.map((one) =>
     make("option", { value: one.name, textContent: one.name, selected: one.active })));
   draw();
+  showValues();
   return found;
 }

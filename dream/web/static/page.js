@@ -6,7 +6,7 @@ import { $, ask, make, say } from "./dom.js";
 import { forget, loadMore, paint, refresh as refreshGallery } from "./gallery.js";
 import { begin as beginOptions, loadModels } from "./options.js";
 import { refresh as refreshQueue, showJobs, showLoading, showStep } from "./queue.js";
-import { otherLanguage, switchLanguage, t, translate } from "./strings.js";
+import { otherLanguage, switchLanguage, t, told, translate } from "./strings.js";
 
 // ── look ──────────────────────────────────────────────────────────────────────────────────────
 
@@ -26,8 +26,11 @@ $("model").onchange = () => enter(`!switch ${$("model").value}`);
 
 // ── the session ───────────────────────────────────────────────────────────────────────────────
 
+let model = "";
+
 async function loadState() {
   const state = await get("/api/state");
+  model = state.model;
   showJobs(state);
   const gib = (state.memory / 2 ** 30).toFixed(1);
   $("status").textContent = [t("memory", `${gib} GiB`), state.defaults].filter(Boolean).join(" · ");
@@ -40,7 +43,7 @@ async function loadState() {
 async function decide(run) {
   try {
     const answer = await post("/api/left", { run });
-    for (const one of answer.refused) say(`${one.line}: ${one.error}`, true);
+    for (const one of answer.refused) say(`${one.line}: ${told(one.error)}`, true);
     await loadState();
   } catch (error) {
     say(error.message, true);
@@ -50,9 +53,9 @@ $("run-left").onclick = () => decide(true);
 $("discard-left").onclick = () => decide(false);
 
 const NOTES = {
-  note: (event) => say(event.text),
-  failed: (event) => say(event.error, true),
-  refused: (event) => say(event.error, true),
+  note: (event) => say(told(event.text)),
+  failed: (event) => say(told(event.error), true),
+  refused: (event) => say(told(event.error), true),
   page: (event) => say(event.lines.map((line) => (Array.isArray(line) ? line.join("  ") : line)).join("\n")),
   cancelled: (event) => say(t("cancelled", `${event.finished}/${event.count}`)),
   verified: (event) => say(t(event.same ? "verified" : event.near ? "near" : "differs", event.name || event.line), !event.same),
@@ -67,20 +70,30 @@ function heard(event) {
   if (event.event === "step") showStep(event);
   else if (event.event === "loading") showLoading(event);
   else if (event.event === "saved" || event.event === "grid") refreshGallery().catch(() => {});
-  else if (event.event === "reset") { loadState().then(refreshGallery).catch(() => {}); }
+  else if (event.event === "reset") { loadState().then(refreshGallery).then(loadModels).catch(() => {}); }
   else if (event.event === "queue" || event.event === "ended") {
     if (!queueAsked) {
       queueAsked = true;
       setTimeout(() => { queueAsked = false; refreshQueue().catch(() => {}); }, 40);
     }
-    if (event.event === "ended") loadState().then(loadModels).catch(() => {});
+    if (event.event === "ended") endJob(event.job).catch(() => {});
   }
+}
+
+/* Only commands change the list of models; reading it takes time from the next image. */
+async function endJob(number) {
+  const before = model, state = await loadState();
+  const job = state.finished.find((one) => one.job === number);
+  if (!job || job.line.trimStart().startsWith("!") || state.model !== before) await loadModels();
 }
 
 function listen(after) {
   const stream = new EventSource(`/api/events?after=${encodeURIComponent(after)}`);
   let isLost = false;
-  stream.onmessage = (message) => { heard(JSON.parse(message.data)); };
+  stream.onmessage = (message) => {
+    after = message.lastEventId || after;  // a stream that is opened anew goes on from here
+    heard(JSON.parse(message.data));
+  };
   stream.onopen = () => { isLost = false; };
   stream.onerror = () => {
     if (!isLost) say(t("offline"), true);
@@ -110,7 +123,7 @@ async function readRecord(file) {
   const found = await sendImage("/api/info", file);
   if (!found.line) return say(t("no-record"), true);
   setLine(found.line);
-  for (const note of found.notes) say(note);
+  for (const note of found.notes) say(told(note));
 }
 
 const imageOf = (data) => [...data.files].find((file) => file.type.startsWith("image/"));

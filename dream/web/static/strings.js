@@ -1,5 +1,7 @@
 /* What the page says, in English and Chinese. The language of lines stays as it is. */
 
+import { toChinese } from "./messages.js";
+
 const STRINGS = {
   en: {
     skip: "Skip to the line", model: "Model", pause: "Pause", resume: "Resume", theme: "Theme", help: "Help",
@@ -62,6 +64,9 @@ let language = choose();
 
 export const t = (key, ...values) =>
   (STRINGS[language][key] ?? key).replace(/\{(\d)\}/g, (_, n) => values[n] ?? "");
+
+/* A sentence that the server said. */
+export const told = (text) => (language === "zh" ? toChinese(text) : text);
 
 export function translate(root = document) {
   document.documentElement.lang = language === "zh" ? "zh-Hans" : "en";
