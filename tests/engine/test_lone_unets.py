@@ -151,6 +151,22 @@ def test_what_it_predicts_replaces_what_the_base_does(tmp_path: Path) -> None:
     assert loaded.pipe.scheduler.config.rescale_betas_zero_snr
 
 
+def test_a_unet_that_predicts_noise_does_so_over_a_base_of_velocity(tmp_path: Path) -> None:
+    """NoobAI may be the only whole model beside a Lightning."""
+    pipe = make_layout("sdxl")
+    marks = {"v_pred": torch.zeros(1), "ztsnr": torch.zeros(1)}
+    single_files.save(single_files.original(pipe) | marks, tmp_path / "base.safetensors")
+    (tmp_path / "unet").mkdir()
+    single_files.save(NAMINGS["bare"](pipe), tmp_path / "unet" / "lightning.safetensors")
+    registry = ModelRegistry([tmp_path])
+    base, alone = (
+        load_model(registry.get_model(name), "cpu", "float32").pipe.scheduler.config
+        for name in ("base", "lightning")
+    )
+    assert (base.prediction_type, base.rescale_betas_zero_snr) == ("v_prediction", True)
+    assert (alone.prediction_type, alone.rescale_betas_zero_snr) == ("epsilon", False)
+
+
 def test_of_several_bases_the_usual_one_is_used(tmp_path: Path) -> None:
     pipe = make_layout("sdxl")
     whole = single_files.original(pipe)

@@ -59,15 +59,17 @@ def read_folder_config(folder: Path) -> Mapping[str, Any]:
 
 
 def with_noise_of(path: Path, pipe: Any) -> Any:
-    """The pipeline of a base model with the prediction type of a UNet, where its file says that it
-    predicts velocity. Stable Diffusion 2's, which say nothing, predict what the base does."""
+    """The pipeline of a base model with the prediction type of a UNet, which its file tells.
+    Stable Diffusion 2's, which say nothing, predict what the base does."""
     detected = require_model(path)
-    if detected.family == "sd2" or detected.prediction_type != V_PREDICTION:
+    config = pipe.scheduler.config
+    predicts = detected.prediction_type
+    if detected.family == "sd2" or predicts == config.get("prediction_type") != V_PREDICTION:
         return pipe
-    changes: dict[str, Any] = {"prediction_type": V_PREDICTION}
-    if detected.zero_snr:
-        changes["rescale_betas_zero_snr"] = True
-    pipe.scheduler = type(pipe.scheduler).from_config({**pipe.scheduler.config, **changes})
+    changes: dict[str, Any] = {"prediction_type": predicts}
+    if detected.zero_snr or predicts != V_PREDICTION:
+        changes["rescale_betas_zero_snr"] = detected.zero_snr
+    pipe.scheduler = type(pipe.scheduler).from_config({**config, **changes})
     return pipe
 
 
