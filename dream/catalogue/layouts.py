@@ -96,6 +96,15 @@ def list_folders(kind: str, dirs: Sequence[Path]) -> tuple[Path, ...]:
     return tuple(places)
 
 
+def find_program_folder(models: Path) -> Path:
+    """Where new files belong in a models folder: in the `models` in it, if that is where a program
+    has its files, as ComfyUI does; else in itself."""
+    inner = models / "models"
+    names = [name for kind in FOLDERS.values() for name in kind]
+    here, there = (any((place / name).is_dir() for name in names) for place in (models, inner))
+    return inner if there and not here else models
+
+
 def _unique(folder: Path) -> Path:
     """Where names differ only in case, some systems have one folder under both."""
     with suppress(OSError):

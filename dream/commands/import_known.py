@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dream.catalogue import ModelRegistry
+from dream.catalogue.layouts import find_program_folder
 from dream.catalogue.model_dirs import find_writable_dir
 from dream.commands.command import Line
 from dream.commands.download_events import follow_download
@@ -28,7 +29,7 @@ MUCH = 10**9
 def import_known_files(known: KnownModel, registry: ModelRegistry) -> Events[None]:
     """Download the files of a known model into the folders of a models folder; those that exist are
     kept, and interrupted downloads continue. Raises ModelError, FetchError."""
-    folder = find_writable_dir(registry.models_dirs)
+    folder = find_program_folder(find_writable_dir(registry.models_dirs))
     targets = [(file, folder / file.folder / file.name) for file in known.files]
     absent = [(file, target) for file, target in targets if not target.exists()]
     if registry.offline and absent:

@@ -56,6 +56,15 @@ def test_without_a_network_the_files_to_fetch_are_named(session: Session) -> Non
     assert "google-t5/t5-small/tokenizer.json to " in text and "tokenizers/t5" in text
 
 
+def test_files_go_where_comfyui_has_its_own(session: Session, tmp_path: Path) -> None:
+    comfy = tmp_path / "ComfyUI"
+    (comfy / "models" / "diffusion_models").mkdir(parents=True)
+    session.registry = replace(session.registry, models_dirs=(comfy,), offline=True)
+    text = refusal(session, "!import_model z-image-turbo")
+    for folder in ("diffusion_models", "text_encoders", "vae", "tokenizers/qwen3"):
+        assert f"{comfy}/models/{folder}/" in text
+
+
 def test_a_large_download_is_started_after_a_yes(session: Session) -> None:
     asked, lines = asking(session, "!import_model z-image-turbo", "y")
     assert "20.7 GB, licence Apache 2.0" in str(asked)
