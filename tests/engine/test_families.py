@@ -19,6 +19,7 @@ from dream.engine import create_generator
 from dream.engine.image_generator import ImageGenerator
 from dream.engine.interface import DeviceConfig, GenerationCancelled, Progress
 from dream.engine.silence_libraries import silence_libraries
+from dream.options.family_table import get_family
 from tests.random_families import FAMILIES
 from tests.random_layouts import make_sd3
 from tests.random_newest import NEWEST
@@ -97,6 +98,32 @@ def test_their_cards_say_what_they_want(registry: ModelRegistry) -> None:
         assert (info.width, info.height) == (trained.get(name, 1024),) * 2
 
 
+def count_questions(generator: ImageGenerator, model: str, cfg_scale: float) -> int:
+    """How often the denoiser is asked in three steps; two rows of a batch are two questions."""
+    pipe = generator.load(model, lambda event: None).pipe
+    denoiser = getattr(pipe, "transformer", None) or pipe.unet
+    rows: list[int] = []
+
+    def count(_: object, args: tuple[Any, ...], named: dict[str, Any]) -> None:
+        rows.append(len(named["hidden_states"] if "hidden_states" in named else args[0]))
+
+    hook = denoiser.register_forward_pre_hook(count, with_kwargs=True)
+    try:
+        multiple = max(16, get_family(generator.load(model, print).info.family).multiple)
+        size = {"width": 80 if multiple == 16 else 2 * multiple, "height": 2 * multiple}
+        render(generator, model, cfg_scale=cfg_scale, **size)
+    finally:
+        hook.remove()
+    return sum(rows)
+
+
+@pytest.mark.parametrize("model", FAMILIES)
+def test_guidance_of_one_is_off(families: ImageGenerator, model: str) -> None:
+    """-C1, whatever the number is that says so to a pipeline."""
+    assert count_questions(families, model, 1.0) == 3
+    assert count_questions(families, model, 4.0) == (3 if model == "flux" else 6)
+
+
 # ── the others that diffusers knows ────────────────────────────────────────────────────────────
 
 
@@ -125,6 +152,14 @@ def test_every_pipeline_paints_what_is_asked_and_is_seen_in_the_making(
     assert steps[0].preview is not None, "a matrix is fitted where none is published"
     quietly = create_generator(others.get_model, DeviceConfig())
     assert quietly.generate(recipe(model=model, **size), reported.append).sha256 == picture.sha256
+
+
+@pytest.mark.parametrize(
+    "model", ["krea-2", "lumina-2", "aura-flow", "sana", "cogview-4", "flux-2-klein"]
+)
+def test_guidance_of_one_is_off_for_them_too(others: ModelRegistry, model: str) -> None:
+    generator = create_generator(others.get_model, DeviceConfig(max_loaded_models=1))
+    assert count_questions(generator, model, 1.0) == 3
 
 
 def test_flux_2_is_not_taken_for_flux(others: ModelRegistry) -> None:
