@@ -3,14 +3,16 @@
     python -m benchmarks.echo [KEYS] [--model NAME]
     python -m benchmarks.echo [KEYS] --pasted 10000
     python -m benchmarks.echo [KEYS] --clients 4 [--load requests|bodies|listeners]
+    python -m benchmarks.echo [KEYS] --converting FOLDER
 
 `dream` runs on a pseudo-terminal. Each key is pressed when the one before has appeared (a closed
 loop), at moments that no tick of ours decides; the letter is looked for in what is drawn. With
 --pasted the keys follow so many pasted lines, which are still being checked. With --clients, the
 prompt has its `--web` server, which so many clients ask for something all the time; or send bodies
 without an end, which are refused at the limit; or ask beside 200 others that listen or never end
-their requests. Besides, the growth of the prompt's memory over 2,000 queued pictures of a fake
-engine:
+their requests. With --converting, `--engine auto` converts the model of that folder for OpenVINO
+meanwhile; keys after its end do not count. Besides, the growth of the prompt's memory over 2,000
+queued pictures of a fake engine:
 
     python -m benchmarks.echo --memory [PICTURES]
 """
@@ -30,6 +32,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from itertools import count, cycle
 from pathlib import Path
+
+import psutil
 
 from tests.terminal.pseudo import PATIENCE, Terminal
 
@@ -64,6 +68,48 @@ def echoes(keys: int, model: str, clients: int = 0, load: str = "requests") -> l
                 return [_echo(term) for _ in range(keys)]
         finally:
             term.close()
+
+
+def echoes_while_converting(keys: int, model: Path) -> list[float]:
+    """Seconds from each key to its letter on the terminal, while a picture is made and the model in
+    that folder is converted; at most so many keys."""
+    with tempfile.TemporaryDirectory() as folder:
+        launch = ["-o", folder, "--models_dir", str(model.parent), "--model", model.name]
+        launch += ["--engine", "auto"]
+        term = Terminal("-m", "dream", *launch, columns=100, XDG_CACHE_HOME=f"{folder}/cache")
+        term.child.delaybeforesend = None
+        found: list[float] = []
+        try:
+            term.see_line("")
+            give_up = time.monotonic() + 20 * PATIENCE
+            while find_conversion(term.child.pid) is None:  # the first picture computes the hash
+                made = len(list(Path(folder).glob("*.png")))
+                assert time.monotonic() < give_up, "no conversion was begun"
+                term.send("a small picture -s1 -W64 -H64\r")
+                while find_conversion(term.child.pid) is None:
+                    term.read(0.5)
+                    if len(list(Path(folder).glob("*.png"))) > made:
+                        break
+                    assert time.monotonic() < give_up, "no picture was made"
+            term.send(_LINE)
+            while not any("render" in row for row in term.rows()):
+                assert time.monotonic() < give_up, "the picture was not begun"
+                term.read(1.0)
+            while len(found) < keys and find_conversion(term.child.pid) is not None:
+                found.append(_echo(term))
+            return found
+        finally:
+            term.close()
+
+
+def find_conversion(prompt: int) -> psutil.Process | None:
+    """The process below the prompt's that converts a model."""
+    for child in psutil.Process(prompt).children(recursive=True):
+        with suppress(psutil.Error):
+            is_zombie = child.status() == psutil.STATUS_ZOMBIE
+            if not is_zombie and any("convert_process" in word for word in child.cmdline()):
+                return child
+    return None
 
 
 def find_free_port() -> int:
@@ -219,6 +265,7 @@ def main() -> None:
     parser.add_argument("--memory", action="store_true")
     parser.add_argument("--pasted", type=int, default=0)
     parser.add_argument("--clients", type=int, default=0)
+    parser.add_argument("--converting", type=Path, help="a model's folder")
     parser.add_argument("--load", choices=list(LOADS), default="requests")
     arguments = parser.parse_args()
     if arguments.memory:
@@ -227,6 +274,8 @@ def main() -> None:
         sys.exit(grown > GROWTH)
     if arguments.pasted:
         found = sorted(echoes_behind_paste(arguments.count or 50, arguments.pasted))
+    elif arguments.converting:
+        found = sorted(echoes_while_converting(arguments.count or 500, arguments.converting))
     else:
         found = sorted(
             echoes(arguments.count or 500, arguments.model, arguments.clients, arguments.load)

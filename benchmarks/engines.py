@@ -1,15 +1,18 @@
 """What engines, --cache and few steps save: images in turn (A B A B …), medians over torch's.
 
-    python -m benchmarks.engines [--full | --model FOLDER] [--works NAME ...] [--precision NAME]
-        [--rounds N] [--steps N] [--side N] [--cpu-time] [--prompts N]
+    python -m benchmarks.engines [--full [--folder FOLDER] | --model FOLDER] [--works NAME ...]
+        [--precision NAME] [--rounds N] [--starts N] [--steps N] [--side N] [--cpu-time]
+        [--prompts N]
 
 The shipped model by default; --full takes a random Stable Diffusion 1.5 of full size, with a random
-TAESD. The first image of each kind is not in the medians: its time, with conversion or compilation,
-is a column of its own. The last rows are new processes, to the end of their first step, with what
-the engine kept. stable-diffusion.cpp is measured, with the same weights and steps, where its
-Python package stable-diffusion-cpp-python is installed. --cpu-time counts the process's time on the
-processor, busy waiting of its threads included. With --prompts, the included model is
-judged by what its images show, as by `benchmarks.caches`.
+TAESD, both made anew or kept in FOLDER. The first image of each kind is not in the medians: its
+time, with conversion or compilation, is a column of its own. All images of a kind have the same
+pixels, or it is said; their greatest difference from torch's is a column. The last rows are new
+processes, --starts of each, to the end of their first step, with what the engine kept.
+stable-diffusion.cpp is measured, with the same weights and steps, where its Python package
+stable-diffusion-cpp-python is installed. --cpu-time counts the process's time on the processor,
+busy waiting of its threads included. With --prompts, the included model is judged by what its
+images show, as by `benchmarks.caches`.
 """
 
 from __future__ import annotations
@@ -21,7 +24,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from functools import partial
 from importlib import import_module
@@ -84,10 +88,12 @@ def parse_arguments() -> argparse.Namespace:
     """The options of the command line."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--full", action="store_true", help="a random SD 1.5 of full size")
+    parser.add_argument("--folder", type=Path, help="where --full keeps its model")
     parser.add_argument("--model", type=Path, help="a folder in diffusers layout")
     parser.add_argument("--works", nargs="+", choices=[*WORKS, *SDCPP], default=[*WORKS, *SDCPP])
     parser.add_argument("--precision", default="auto")
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--starts", type=int, default=3, help="new processes of each engine")
     parser.add_argument("--steps", type=int, default=20)
     parser.add_argument("--side", type=int, default=256)
     parser.add_argument("--cpu-time", action="store_true", help="not the time that passes")
@@ -126,10 +132,14 @@ def render(
 
     recipe = replace(recipe_of(model, options.side, options.steps, None), **WORKS[work])
     picture = generator.generate(recipe, report)
-    marks.append(clock())
+    return picture, read_marks([*marks, clock()])
+
+
+def read_marks(marks: Sequence[float]) -> Times:
+    """From when an image began, each of its steps ended, and the image was there."""
     steps = [after - before for before, after in itertools.pairwise(marks[1:-1])]
     step = statistics.mean(steps) if steps else float("nan")
-    return picture, Times([marks[-1] - marks[0]], [step], [marks[-1] - marks[-2]])
+    return Times([marks[-1] - marks[0]], [step], [marks[-1] - marks[-2]])
 
 
 def list_works(folder: Path, place: Path, options: argparse.Namespace) -> dict[str, Work]:
@@ -167,7 +177,7 @@ def open_sdcpp(pipe: Any, place: Path, kind: str, options: argparse.Namespace) -
     clock = get_clock(options)
 
     def run() -> tuple[None, Times]:
-        began = clock()
+        marks = [clock()]
         network.generate_image(
             prompt="a red circle on blue",
             width=options.side,
@@ -176,8 +186,9 @@ def open_sdcpp(pipe: Any, place: Path, kind: str, options: argparse.Namespace) -
             cfg_scale=5.0,
             sample_method="euler",
             seed=1,
+            progress_callback=lambda *_: marks.append(clock()),
         )
-        return None, Times([clock() - began], [float("nan")], [float("nan")])
+        return None, read_marks([*marks, clock()])
 
     return run
 
@@ -189,9 +200,12 @@ def measure(works: Mapping[str, Work], rounds: int) -> None:
     times = {name: Times() for name in works}
     for _ in range(rounds):
         for name, work in works.items():
-            times[name].add(work()[1])
+            picture, took = work()
+            times[name].add(took)
+            if picture is not None and picture.sha256 != get_sha256(first[name][0]):
+                print(f"{name}: these pixels are not those of the first image")
     plain, torchs = first[TORCH][0], times[TORCH]
-    head = ("image", "over torch", "step", "over torch", "end", "first", "pixels")
+    head = ("image", "over torch", "step", "over torch", "end", "first", "pixels", "sha256")
     print(f"{'medians, seconds':<26}" + "".join(f"{title:>11}" for title in head))
     for name in works:
         mine, (picture, took) = times[name], first[name]
@@ -204,9 +218,15 @@ def measure(works: Mapping[str, Work], rounds: int) -> None:
             took.image[0],
         ]
         numbers = "".join(f"{value:11.3f}" for value in values)
-        print(f"{name:<26}{numbers}{find_most(picture, plain):>11}", flush=True)
+        same = f"{find_most(picture, plain):>11}{get_sha256(picture)[:8]:>11}"
+        print(f"{name:<26}{numbers}{same}", flush=True)
         if picture is not None and picture.recipe.engine != WORKS[name]["engine"]:
             print(f"  {name}: this was rendered by {picture.recipe.engine}")
+
+
+def get_sha256(picture: Picture | None) -> str:
+    """Of its pixels, to compare with another process's; empty where dream made none."""
+    return "" if picture is None else picture.sha256
 
 
 def find_most(picture: Picture | None, plain: Picture | None) -> str:
@@ -224,7 +244,7 @@ def measure_first_steps(folder: Path, options: argparse.Namespace) -> None:
     engines = [name for name in ENGINES if name in {TORCH, *options.works}]
     engines = [name for name in engines if not ENGINES[name].find_missing()]
     took: dict[str, list[float]] = {name: [] for name in engines}
-    for _ in range(options.rounds):
+    for _ in range(options.starts):
         for name in engines:
             arguments = ["--first-step", name, "--model", str(folder), "--steps", "2"]
             arguments += ["--cpu-time"] if options.cpu_time else []
@@ -269,8 +289,11 @@ def prepare_model(place: Path, options: argparse.Namespace) -> Path:
         return get_shipped_models_dir() / "tiny"
     from diffusers import AutoencoderTiny
 
-    AutoencoderTiny().save_pretrained(place / "taesd")
-    return make_random_sd15(place / "random-sd15")
+    folder = place / "random-sd15"
+    if not (folder / "model_index.json").exists():  # which is written last
+        AutoencoderTiny().save_pretrained(place / "taesd")
+        make_random_sd15(folder)
+    return folder
 
 
 def main() -> None:
@@ -285,10 +308,12 @@ def main() -> None:
         f" {'CPU time' if options.cpu_time else 'time that passed'}",
         flush=True,
     )
-    with tempfile.TemporaryDirectory() as place:
-        folder = prepare_model(Path(place), options)
-        measure(list_works(folder, Path(place), options), options.rounds)
-        measure_first_steps(folder, options)
+    with ExitStack() as undo:
+        place = options.folder or Path(undo.enter_context(tempfile.TemporaryDirectory()))
+        folder = prepare_model(place, options)
+        measure(list_works(folder, place, options), options.rounds)
+        if options.starts:
+            measure_first_steps(folder, options)
     if options.prompts:
         engines = [name for name in ENGINES if not ENGINES[name].find_missing()]
         chosen = {name: {"engine": name} for name in engines if name in {TORCH, *options.works}}

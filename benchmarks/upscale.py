@@ -1,28 +1,36 @@
 """Upscaling over Real-ESRGAN's own class, in turn: time, and the largest difference of pixels.
 
-    python -m benchmarks.upscale [--rounds N] [--side N] [--tile N] [--threads N]
+    python -m benchmarks.upscale [--rounds N] [--side N] [--tile N] [--threads N] [--cpu-time]
+        [--networks NAME ...]
 
 Networks of x4plus's small sibling (RealESRGAN_x4plus_anime_6B) and general-x4v3 with random weights
-for the time; for PSNR of --upscale_precision bfloat16 the included, trained one, on an image of the
-included model.
+for the time: with torch and, where it is installed, with `--engine openvino`. For PSNR of
+--upscale_precision bfloat16 the included, trained one, on an image of the included model.
+--cpu-time counts the process's time on the processor.
 """
 
 from __future__ import annotations
 
 import argparse
+import tempfile
+import time
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
-from benchmarks.abab import HEAD, Comparison, compare, seconds
+from benchmarks.abab import HEAD, Comparison, compare
 from benchmarks.caches import compute_psnr
 from benchmarks.tasks import recipe_of
 from dream.catalogue import ModelRegistry
 from dream.catalogue.model_dirs import get_shipped_models_dir
 from dream.engine import create_generator
+from dream.engine.backends.converted_networks import ConvertedNetworks
+from dream.engine.backends.engines import Engines
+from dream.options.engine_table import ENGINES, OPENVINO
 from dream.postprocess.basicsr_compat import RealESRGANer, RRDBNet, SRVGGNetCompact
 from dream.postprocess.network import RECEPTIVE_FIELD, UpscalerNetwork, load_network
 from dream.postprocess.tiled_upscaler import TiledUpscaler
@@ -45,13 +53,21 @@ def make_original(network: UpscalerNetwork, tile: int) -> Any:
     return original
 
 
-def measure_time(name: str, side: int, tile: int, rounds: int) -> Iterator[Comparison]:
-    """Ours over the original, in float32 and in bfloat16."""
+def measure_time(
+    name: str, side: int, tile: int, rounds: int, clock: Callable[[], float]
+) -> Iterator[Comparison]:
+    """Ours over the original: in float32, with OpenVINO, and in bfloat16."""
+
+    def seconds(work: Callable[[], object]) -> float:
+        began = clock()
+        work()
+        return clock() - began
+
     torch.manual_seed(0)
-    plain, ours, fast = (NETWORKS[name]() for _ in range(3))
-    for other in (ours, fast):
-        other.module.load_state_dict(plain.module.state_dict())
-    for network in (plain, ours, fast):
+    plain, ours, other, fast = (NETWORKS[name]() for _ in range(4))
+    for network in (ours, other, fast):
+        network.module.load_state_dict(plain.module.state_dict())
+    for network in (plain, ours, other, fast):
         network.module.eval().requires_grad_(False)
     rgb = np.random.default_rng(0).random((side, side, 3), np.float32)
     eight = (rgb * 255).round().astype(np.uint8)
@@ -62,17 +78,26 @@ def measure_time(name: str, side: int, tile: int, rounds: int) -> Iterator[Compa
     def run_original() -> float:
         return seconds(lambda: original.enhance(eight[..., ::-1]))
 
-    for title, backend, goal in (
+    rows = [
         ("float32", TiledUpscaler(ours, CPU), GOAL),
+        (OPENVINO, TiledUpscaler(other, CPU), GOAL),
         ("bfloat16", TiledUpscaler(fast, CPU, bfloat16=True), FAST_GOAL),
-    ):
+    ]
+    for title, backend, goal in rows:
+        if title == OPENVINO and ENGINES[OPENVINO].find_missing():
+            continue
 
         def run(backend: TiledUpscaler = backend) -> float:
             return seconds(lambda: backend.upscale(rgb, tile, lambda *_: None))
 
-        made = np.rint(backend.upscale(rgb, tile, lambda *_: None) * 255)
-        most = int(np.abs(made - theirs[..., ::-1].astype(np.float32)).max())
-        yield compare(f"{name} {side} pixels, {title}, {most}/255", run, run_original, rounds, goal)
+        with tempfile.TemporaryDirectory() as place:
+            engines = Engines(ConvertedNetworks(Path(place)))
+            network = engines.use_upscaler(OPENVINO, name, backend.model, "", print)
+            with network if title == OPENVINO else nullcontext():
+                made = np.rint(backend.upscale(rgb, tile, lambda *_: None) * 255)
+                most = int(np.abs(made - theirs[..., ::-1].astype(np.float32)).max())
+                what = f"{name} {side} pixels, {title}, {most}/255"
+                yield compare(what, run, run_original, rounds, goal)
 
 
 def measure_psnr() -> float:
@@ -104,12 +129,15 @@ def main() -> None:
     parser.add_argument("--side", type=int, default=128)
     parser.add_argument("--tile", type=int, default=64)
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    parser.add_argument("--cpu-time", action="store_true", help="not the time that passes")
+    parser.add_argument("--networks", nargs="+", choices=[*NETWORKS], default=[*NETWORKS])
     chosen = parser.parse_args()
+    clock = time.process_time if chosen.cpu_time else time.perf_counter
     torch.set_num_threads(chosen.threads)
     print(f"the included upscaler in bfloat16: {measure_psnr():.1f} dB over float32", flush=True)
     print(HEAD)
-    for name in NETWORKS:
-        for row in measure_time(name, chosen.side, chosen.tile, chosen.rounds):
+    for name in chosen.networks:
+        for row in measure_time(name, chosen.side, chosen.tile, chosen.rounds, clock):
             print(row, flush=True)
 
 

@@ -20,8 +20,8 @@ from dream.core.recipe import Recipe
 from dream.core.request import NO_VAE
 from dream.engine.adapters.adapters import Adapters, can_merge
 from dream.engine.adapters.shared_text_encoders import undo_in_other_models, unload_with_encoders
-from dream.engine.adapters.weight_merge import WeightedLora, merge
-from dream.engine.backends.engines import Engines, check_engine
+from dream.engine.adapters.weight_merge import WeightedLora, get_key, merge
+from dream.engine.backends.engines import Engines, check_engine, may_use_openvino
 from dream.engine.conditioning.count_tokens import describe_tokens
 from dream.engine.control.active_control import ActiveControl, collect_control_facts
 from dream.engine.control.control_models import ControlModels
@@ -40,6 +40,7 @@ from dream.engine.interface import (
     keep_text_encoder,
 )
 from dream.engine.loading.convert import export_diffusers
+from dream.engine.loading.late_weights import LateWeights
 from dream.engine.loading.pipelines import LoadedModel, load_model, require_unchanged
 from dream.engine.loading.shared_encoders import SharedEncoders, count_bytes
 from dream.engine.loading.small_decoder import SmallDecoders
@@ -67,6 +68,9 @@ from dream.engine.tasks import TaskInputs
 from dream.engine.vision.vision_models import ControlMaps, MaskResult, VisionModels
 from dream.options.quantize_table import NO_QUANTIZATION
 from dream.options.text_mask import TextMask
+
+Begin = Callable[[ModelInfo], LateWeights | None]
+"""See `Engines.begin`."""
 
 
 class ImageGenerator:
@@ -202,11 +206,29 @@ class ImageGenerator:
 
         Raises ModelError, BadSetting, OutOfMemory.
         """
+        loaded = self._load(model, report, options, None)
+        loaded.late.complete()
+        return loaded
+
+    def load_for(self, recipe: Recipe, report: ProgressCallback) -> LoadedModel:
+        """The same for a recipe that is generated next: its denoiser's weights are perhaps copied
+        later, see `loading.late_weights`."""
+        loras = self._adapters.open_loras(recipe)
+        begin = partial(self.engines.begin, recipe=recipe, loras=loras)
+        return self._load(recipe.model, report, get_model_options(recipe), begin)
+
+    def _load(
+        self,
+        model: str,
+        report: ProgressCallback,
+        options: ModelOptions,
+        begin: Begin | None,
+    ) -> LoadedModel:
         info = self._find_model(model)
         if options.text_encoder:
             info = self._use_text_encoder(info, options.text_encoder)
         info = replace(info, quantize=options.quantize or NO_QUANTIZATION)
-        loaded = self._load_or_get(info, report)
+        loaded = self._load_or_get(info, report, begin)
         self.placement = loaded.placement
         return loaded
 
@@ -216,11 +238,13 @@ class ImageGenerator:
         """The model with the recipe's LoRAs in its weights, and no others; and these. Raises
         ModelError."""
         loras = self._adapters.open_loras(recipe)
-        loaded = self.load(recipe.model, report, get_model_options(recipe))
+        loaded = self.load_for(recipe, report)
         if not can_merge(loaded.adapters, loras):
             unload_with_encoders(self._cache, self._shared, loaded)
             del loaded
-            loaded = self.load(recipe.model, report, get_model_options(recipe))
+            loaded = self.load_for(recipe, report)
+        if get_key(loras) != loaded.adapters.key or not may_use_openvino(recipe):
+            loaded.late.complete()
         merge(loaded.adapters, loras, loaded.pipe, loaded.info.name, loaded.placement.offload_mode)
         return loaded, loras
 
@@ -232,13 +256,15 @@ class ImageGenerator:
         model = ModelInfo(name=info.name, path=info.path)
         return open_diffusion_upscaler(self._load_or_get(model, report), recipe)
 
-    def _load_or_get(self, info: ModelInfo, report: ProgressCallback) -> LoadedModel:
+    def _load_or_get(
+        self, info: ModelInfo, report: ProgressCallback, begin: Begin | None = None
+    ) -> LoadedModel:
         undo_in_other_models(self._cache, self._shared, info)
         loaded = self._cache.get(info)
         if loaded is None:
             report(Loading(model=info.name))
             self._vision.close()  # they load fast; a model may need the memory
-            loaded = self._load(info, report)
+            loaded = self._load_anew(info, report, begin)
         return loaded
 
     def list_loaded(self) -> tuple[str, ...]:
@@ -276,7 +302,9 @@ class ImageGenerator:
         check_latents(vae, loaded)
         return vae
 
-    def _load(self, info: ModelInfo, report: ProgressCallback) -> LoadedModel:
+    def _load_anew(
+        self, info: ModelInfo, report: ProgressCallback, begin: Begin | None
+    ) -> LoadedModel:
         device, precision = self._machine.device, self._machine.precision
         weight = estimate_memory(info, device, precision)
         weight = self._cache.choose_offload(info.name, weight, self._machine.low_memory, report)
@@ -284,7 +312,8 @@ class ImageGenerator:
         encoders = self._shared.find({part.path for part in info.parts})
         weight = replace(weight, weights=max(0, weight.weights - count_bytes(encoders)))
         self._cache.make_room(info.name, weight)
-        load = partial(load_model, info, device, precision, offload_mode, self._shared)
+        late = begin(info) if begin is not None and weight.placement.device == "cpu" else None
+        load = partial(load_model, info, device, precision, offload_mode, self._shared, late)
         with silence_libraries():
             loaded = memory.run_or_none_on_oom(load)
             if loaded is None and self._cache.list_names():

@@ -69,6 +69,10 @@ class TaskExecutor:
             is_now = f"its weights are {digest[: len(weights)]}, not {weights}"
             report(Note(text=f"{model} has changed: {is_now}; the image will differ"))
 
+    def load_for(self, recipe: Recipe, report: ProgressCallback) -> None:
+        """Load the model of a recipe that is rendered next. Raises ModelError, OutOfMemory."""
+        self._generator.load_for(recipe, report)
+
     def convert(self, model: str, folder: Path, report: ProgressCallback) -> None:
         """Write a model's single file as a folder. Raises ModelError, OutOfMemory."""
         self._generator.convert(model, folder, report)

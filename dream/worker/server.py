@@ -15,7 +15,9 @@ import sys
 import threading
 import time
 import traceback
+from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from queue import SimpleQueue
 
@@ -105,8 +107,12 @@ class WorkerServer:
             self._load(executor, task, lambda event: None)
 
     def _load(self, executor: TaskExecutor, task: LoadTask, report: ProgressCallback) -> None:
+        load = partial(executor.load, task.model, report, task.weights, task.options)
+        self._load_with(executor, load)
+
+    def _load_with(self, executor: TaskExecutor, load: Callable[[], None]) -> None:
         try:
-            executor.load(task.model, report, task.weights, task.options)
+            load()
         finally:  # others may have been unloaded for a model that failed to load
             self._answer(LoadedModels(executor.list_loaded()))
 
@@ -147,7 +153,9 @@ class WorkerServer:
     def _make(
         self, executor: TaskExecutor, task: RenderTask | FinishTask, report: ProgressCallback
     ) -> Picture:
-        if wanted := get_model(task):
+        if isinstance(task, RenderTask):
+            self._load_with(executor, partial(executor.load_for, task.recipe, report))
+        elif wanted := get_model(task):
             self._load(executor, LoadTask(wanted, options=get_task_options(task)), report)
         try:
             return executor.run(task, report)

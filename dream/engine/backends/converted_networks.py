@@ -8,6 +8,7 @@ are ever deleted.
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import tempfile
@@ -33,6 +34,9 @@ from dream.engine.backends.writers import describe_writer, has_crashed, has_ende
 
 MAX_BYTES = 16 * 2**30
 """Of all converted networks together. A UNet of Stable Diffusion 1.5 in float32 takes 3.4 GB."""
+
+_STARTS = 16
+"""How many of a network's are remembered."""
 
 _FORMAT = 2
 """Of the folder; others are written anew."""
@@ -76,6 +80,15 @@ class ConvertedNetwork:
         """Whether another process tried to run it so, and came to its end."""
         return str(attempt) in _list_of(self.info, "tried")
 
+    def get_start(self, start: str) -> tuple[tuple[tuple[int, ...], ...], str] | None:
+        """The shapes and the precision that lines of this description begin with, see
+        `early_compile`; None where that is not known."""
+        try:
+            shapes, precision = self.info["starts"][start]
+            return tuple(tuple(map(int, shape)) for shape in shapes), str(precision)
+        except (KeyError, TypeError, ValueError):
+            return None
+
     @property
     def was_tried(self) -> bool:
         """Whether that is known for any sizes."""
@@ -108,6 +121,17 @@ class ConvertedNetworks:
         with suppress(OSError):
             os.utime(folder / INFO)
         return ConvertedNetwork(folder, info)
+
+    def find_start(self, start: str) -> ConvertedNetwork | None:
+        """The network that the last line of this description began with; None if there is none, or
+        if it is damaged."""
+        with suppress(OSError):
+            infos = [(file.stat().st_mtime_ns, file) for file in self.folder.glob(f"*/{INFO}")]
+            for _, file in sorted(infos, reverse=True):
+                known = ConvertedNetwork(file.parent, read_info(file.parent) or {})
+                if known.get_start(start) is not None:
+                    return self.find(file.parent.name)
+        return None
 
     def add(
         self, key: str, write: Callable[[Path], str | None], about: Mapping[str, Any]
@@ -157,6 +181,17 @@ class ConvertedNetworks:
         info, name = _read_again(network), "tried" if good else "crashed"
         info[name] = sorted({*_list_of(info, name), str(attempt)})
         return _rewrite(network, info)
+
+    def set_start(
+        self, network: ConvertedNetwork, start: str, shapes: object, precision: str
+    ) -> None:
+        """Remember what a line of this description began with; of the last ones."""
+        found = [json.loads(json.dumps(shapes)), precision]
+        starts = _read_again(network).get("starts")
+        starts = starts if isinstance(starts, dict) else {}
+        if starts.get(start) != found:
+            kept = list({**starts, start: found}.items())[-_STARTS:]
+            _rewrite(network, {**_read_again(network), "starts": dict(kept)})
 
     def set_checked(
         self, network: ConvertedNetwork, shapes: object, good: bool

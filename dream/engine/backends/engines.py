@@ -11,17 +11,20 @@ from diffusers import AutoencoderKL
 from torch import nn
 from torch.nn.utils import parametrize
 
+from dream.catalogue.model_info import ModelInfo
 from dream.core.errors import ModelError
 from dream.core.events import Note
 from dream.core.picture import Picture
 from dream.core.recipe import Recipe
-from dream.engine.adapters.weight_merge import WeightedLora
+from dream.engine.adapters.weight_merge import WeightedLora, get_key
 from dream.engine.backends.compiled_blocks import CompiledBlocks, find_blocks
 from dream.engine.backends.convert_process import BackgroundConverter
 from dream.engine.backends.converted_networks import ConvertedNetworks
+from dream.engine.backends.early_compile import EarlyCompile, compile_early, describe_start
 from dream.engine.backends.identity import identify_denoiser, identify_vae, is_hashed
 from dream.engine.backends.openvino_forward import KEPT_TILES, Compiled, NetworkForward
 from dream.engine.interface import ProgressCallback
+from dream.engine.loading.late_weights import LateWeights
 from dream.engine.loading.pipelines import LoadedModel
 from dream.engine.memory.device import LARGE_MODEL
 from dream.options.engine_table import AUTO, COMPILE, ENGINES, OPENVINO, TORCH
@@ -64,6 +67,18 @@ class Engines:
         self._networks = ConvertedNetworks() if networks is None else networks
         self.converter = BackgroundConverter()
         self._upscaler: tuple[nn.Module, Compiled] | None = None
+        self._early: EarlyCompile | None = None
+
+    def begin(
+        self, info: ModelInfo, recipe: Recipe, loras: Sequence[WeightedLora]
+    ) -> LateWeights | None:
+        """Before a model is loaded on the CPU for a recipe: compile what it began with the last
+        time, if that is known. Returns what its denoiser's weights can be left to, then."""
+        self._early = None
+        if not may_use_openvino(recipe):
+            return None
+        self._early = compile_early(self._networks, describe_start(info, recipe, loras))
+        return LateWeights() if self._early and not get_key(loras) else None
 
     @contextmanager
     def use(
@@ -78,18 +93,22 @@ class Engines:
         a Note says why, unless the engine was chosen by AUTO. `vae_digest`: of a VAE that replaces
         the model's own. Raises ModelError for an engine that is not installed."""
         check_engine(recipe.engine)
+        early, self._early = self._early, None
         run = EngineRun(recipe.engine)
         engine = choose_engine(recipe.engine)
         denoiser = get_denoiser(loaded.pipe)
         if engine == TORCH or denoiser is None:
+            loaded.late.complete()
             yield run
             return
         if why := _find_obstacle(engine, loaded, recipe, denoiser):
             if recipe.engine != AUTO:
                 report(Note(text=f"--engine {engine} is ignored: {why}; using torch"))
+            loaded.late.complete()
             yield run
             return
         if engine == COMPILE:
+            loaded.late.complete()
             name = f"the {get_part(loaded.pipe)} of {loaded.info.name}"
             kept = loaded.compiled.setdefault(COMPILE, {})
             run.blocks = CompiledBlocks(name, denoiser, kept, report)
@@ -97,11 +116,15 @@ class Engines:
                 yield run
             return
         if recipe.engine == AUTO and not self._is_worthwhile(loaded, loras, denoiser):
+            loaded.late.complete()
             yield run
             return
         with ExitStack() as undo:
             for forward in self._forwards(loaded, loras, vae_digest, report):
                 forward.convert = recipe.engine != AUTO
+                if forward.part != VAE:
+                    forward.early = early
+                    forward.start = describe_start(loaded.info, recipe, loras)
                 undo.enter_context(forward.replaced())
                 run.forwards.append(forward)
             yield run
@@ -128,7 +151,7 @@ class Engines:
     def close(self) -> None:
         """Stop what runs in the background, and free what is compiled."""
         self.converter.close()
-        self._upscaler = None
+        self._upscaler = self._early = None
 
     def _forwards(
         self,
@@ -147,6 +170,7 @@ class Engines:
             self._networks,
             loaded.compiled.setdefault(part, Compiled()),
             report,
+            complete=loaded.late.complete,
         )
         if isinstance(vae := getattr(loaded.pipe, "vae", None), AutoencoderKL):
             yield NetworkForward(
@@ -209,6 +233,12 @@ def choose_engine(engine: str | None) -> str:
     if engine == AUTO:
         return TORCH if ENGINES[OPENVINO].find_missing() else OPENVINO
     return engine or TORCH
+
+
+def may_use_openvino(recipe: Recipe) -> bool:
+    """Whether OpenVINO may compute a recipe, as far as that is known without its model."""
+    unsupported = any(getattr(recipe, name, None) for name in _UNSUPPORTED)
+    return choose_engine(recipe.engine) == OPENVINO and not unsupported
 
 
 def get_denoiser(pipe: Any) -> Any:

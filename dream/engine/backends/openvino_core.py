@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 _REPORTS_USE = ("openvino_telemetry", "openvino.tools.ovc")
@@ -33,10 +34,14 @@ def without_telemetry() -> Iterator[None]:
                 del sys.modules[name]
 
 
+_IMPORTING = Lock()
+"""Held while it is imported: `without_telemetry` is for one thread at a time."""
+
+
 @cache
 def import_openvino() -> Any:
     """The package."""
-    with without_telemetry():
+    with _IMPORTING, without_telemetry():
         import openvino
     return openvino
 

@@ -16,10 +16,11 @@ from dream.core.events import Note
 from dream.engine.backends import openvino_runtime as runtime
 from dream.engine.backends.comparison import MAX_DIFFERENCE, get_last_line, measure_difference
 from dream.engine.backends.converted_networks import ConvertedNetwork, ConvertedNetworks
+from dream.engine.backends.early_compile import EarlyCompile
 from dream.engine.backends.identity import compute_key
 from dream.engine.backends.network_call import NetworkCall
 from dream.engine.backends.openvino_core import Shapes, get_version
-from dream.engine.backends.trial import list_attempts, try_network
+from dream.engine.backends.trial import choose_attempt, try_network
 from dream.engine.interface import ProgressCallback
 from dream.engine.memory.low_memory import is_out_of_memory, measure_free_memory
 from dream.engine.sampling.call_slots import replace_forward
@@ -59,6 +60,12 @@ class NetworkForward:
     """How many shapes stay compiled."""
     try_each: bool = True
     """Whether each shape is tried in another process first, and not only the first one."""
+    complete: Callable[[], None] = lambda: None
+    """Called before torch needs the module's weights."""
+    early: EarlyCompile | None = None
+    """What was compiled while the model was loaded."""
+    start: str = ""
+    """How the first call is remembered: see `early_compile`."""
     calls: int = 0
     """How many were answered by OpenVINO."""
     original: Any = None
@@ -71,7 +78,13 @@ class NetworkForward:
     @contextmanager
     def replaced(self) -> Iterator[None]:
         """While the module is run by it."""
-        self.original = self.module.forward
+        own = self.module.forward
+
+        def original(*args: Any, **kwargs: Any) -> Any:
+            self.complete()
+            return own(*args, **kwargs)
+
+        self.original = original
         with replace_forward(self.module, self):
             yield
 
@@ -126,6 +139,9 @@ class NetworkForward:
             good = self._compare(results[0], args, kwargs)
             _require_good(self.networks.set_checked(network, call.shapes, good), call)
         self.compiled[at] = ready
+        if self.start and not self.calls:
+            precision = runtime.PRECISIONS[next(self.module.parameters()).dtype]
+            self.networks.set_start(network, self.start, call.shapes, precision)
         return results
 
     def _compute_key(self, layout: str) -> str:
@@ -145,6 +161,7 @@ class NetworkForward:
         if not self.networks.has_room(count_bytes(self.module)):
             raise _Unusable("the disk of the cache folder is full")
         self.report(Note(text=f"converting {self.name} for OpenVINO; this is done once"))
+        self.complete()
         return convert_and_keep(self.networks, key, self.module, call)
 
     def _run_first(
@@ -157,14 +174,13 @@ class NetworkForward:
         is_new = network.checked(call.shapes) is None
         if is_new:
             network = self._try(network, call)
-        attempts = [a for a in list_attempts(call.shapes) if not network.crashed(a[0])]
-        if not attempts:
+        if (chosen := choose_attempt(network, call.shapes)) is None:
             raise _Unusable("it ends the process")
-        attempt, shapes = attempts[0]
+        attempt, shapes = chosen
         if is_new:
             self.networks.set_trying(network, attempt)
         try:
-            ready = self._compile(network, shapes)
+            ready = self._take_early(network, call) or self._compile(network, shapes)
             return ready, ready(call.tensors)
         finally:
             if is_new:
@@ -177,6 +193,13 @@ class NetworkForward:
             return network
         precision = runtime.PRECISIONS[next(self.module.parameters()).dtype]
         return try_network(self.networks, network, call.shapes, precision, torch.get_num_threads())
+
+    def _take_early(
+        self, network: ConvertedNetwork, call: NetworkCall
+    ) -> runtime.CompiledNetwork | None:
+        """What was compiled early, if it is this; once."""
+        early, self.early = self.early, None
+        return None if early is None else early.take(network.folder.name, call.shapes)
 
     def _compile(self, network: ConvertedNetwork, shapes: Shapes | None) -> runtime.CompiledNetwork:
         while len(self.compiled) >= self.kept:

@@ -49,10 +49,17 @@ class CompiledNetwork:
     """A converted network, ready to run for tensors of certain shapes."""
 
     def __init__(
-        self, xml: Path, shapes: Shapes | None, dtype: torch.dtype, structure: str = ""
+        self,
+        xml: Path,
+        shapes: Shapes | None,
+        dtype: torch.dtype,
+        structure: str = "",
+        threads: int | None = None,
     ) -> None:
-        """See `compile_network`. dtype: of the arithmetic. structure: see `unflatten`."""
-        compiled = compile_network(xml, shapes, PRECISIONS[dtype], torch.get_num_threads())
+        """See `compile_network`. dtype: of the arithmetic. structure: see `unflatten`. threads:
+        None for as many as torch has."""
+        threads = torch.get_num_threads() if threads is None else threads
+        compiled = compile_network(xml, shapes, PRECISIONS[dtype], threads)
         self._structure = structure
         self._openvino = import_openvino()
         self._request = compiled.create_infer_request()

@@ -32,6 +32,14 @@ def list_attempts(shapes: Shapes) -> list[tuple[object, Shapes | None]]:
     return [(shapes, shapes), ((shapes, VARIABLE), None)]
 
 
+def choose_attempt(
+    network: ConvertedNetwork, shapes: Shapes
+) -> tuple[object, Shapes | None] | None:
+    """The first of them that is not known to end a process; None if there is none."""
+    attempts = (one for one in list_attempts(shapes) if not network.crashed(one[0]))
+    return next(attempts, None)
+
+
 def try_network(
     networks: ConvertedNetworks,
     network: ConvertedNetwork,

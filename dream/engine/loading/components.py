@@ -18,6 +18,7 @@ from accelerate import init_empty_weights
 from safetensors import SafetensorError
 from transformers.initialization import no_init_weights
 
+from dream.engine.loading.late_weights import LateWeights
 from dream.engine.loading.mmap_file import open_mapped
 from dream.engine.loading.weight_copy import assign_weights, load_weights, start_copying
 from dream.engine.memory.device import Placement
@@ -45,9 +46,14 @@ def has_fast_loader(library: str, kind: str, folder: Path) -> bool:
 
 
 def load_component(
-    library: str, kind: str, folder: Path, files: tuple[Path, ...], placement: Placement
+    library: str,
+    kind: str,
+    folder: Path,
+    files: tuple[Path, ...],
+    placement: Placement,
+    late: LateWeights | None = None,
 ) -> Any:
-    """Load the component in a folder, its weights from these safetensors files.
+    """Load the component in a folder, its weights from these safetensors files; see `load_weights`.
 
     Raises ModelError for missing weights or other shapes; OSError and ValueError for broken files.
     """
@@ -56,11 +62,11 @@ def load_component(
     except SafetensorError as error:
         raise ValueError(f"{folder} contains a broken file: {error}") from error
     weights = dict(chain.from_iterable(one.tensors.items() for one in opened))
-    if placement.quantize != NO_QUANTIZATION:
+    if placement.quantize != NO_QUANTIZATION or late is not None:
         model = _build(library, kind, folder)
         own, places = _to_class_names(model, weights), model.state_dict()
         used = {name: own[name] for name in own if name in places}
-        return load_weights(model, used, folder, placement, opened)
+        return load_weights(model, used, folder, placement, opened, late)
     with start_copying(weights, placement, opened) as coming:
         model = _build(library, kind, folder)
         places = model.state_dict()

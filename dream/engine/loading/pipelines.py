@@ -42,6 +42,7 @@ from dream.engine.loading.file_signature import (
     is_overwritten,
     list_weight_files,
 )
+from dream.engine.loading.late_weights import LateWeights
 from dream.engine.loading.load_errors import load_error, pickle_error
 from dream.engine.loading.model_index import Index, Parts, read_index
 from dream.engine.loading.quantized_folders import require_packages
@@ -76,6 +77,8 @@ class LoadedModel:
     """What engines besides torch have compiled of its networks: see `backends.engines`."""
     adapters: MergedWeights = field(default_factory=MergedWeights, repr=False, compare=False)
     """The LoRAs that are in the weights."""
+    late: LateWeights = field(default_factory=LateWeights, repr=False, compare=False)
+    """The denoiser's weights, where they were not needed yet."""
 
 
 def load_model(
@@ -84,16 +87,18 @@ def load_model(
     precision: str,
     offload_mode: str = NO_OFFLOAD,
     shared: SharedEncoders | None = None,
+    late: LateWeights | None = None,
 ) -> LoadedModel:
     """Load a model into memory; for `offload_mode` see `offload`; `shared` are the text encoders in
-    memory, which it uses and adds to.
+    memory, which it uses and adds to. The weights of a UNet are left to `late`, if it is given,
+    where they are copied on a CPU.
 
     Raises ModelError for a broken model or one of another kind, BadSetting for a device that does
     not exist, and torch's own error when memory runs out.
     """
     read = compute_model_signature(info)
     if info.path.is_file():
-        return _load_file(info, device, precision, offload_mode, read, shared)
+        return _load_file(info, device, precision, offload_mode, read, shared, late)
     index = read_index(info.path)
     weights = find_weights(info.path, index.libraries)
     check_pickles(weights)
@@ -104,13 +109,14 @@ def load_model(
         quantize=info.quantize,
     )
     try:
-        pipe = _from_folder(info.path, index, weights, placement)
+        pipe = _from_folder(info.path, index, weights, placement, late=late)
         _configure(info, pipe, placement)
     except pickle.UnpicklingError as error:
         raise pickle_error(info.path) from error
     except (OSError, ValueError, KeyError, TypeError, AttributeError, ImportError) as error:
         raise load_error(info, error) from error
-    return LoadedModel(info, pipe, placement, hash_weights_in_background(weights), read)
+    digest = hash_weights_in_background(weights)
+    return LoadedModel(info, pipe, placement, digest, read, late=late or LateWeights())
 
 
 def check_pickles(weights: WeightFiles) -> None:
@@ -131,6 +137,7 @@ def _load_file(
     offload_mode: str,
     read: Stamps,
     shared: SharedEncoders | None,
+    late: LateWeights | None,
 ) -> LoadedModel:
     from dream.engine.loading.single_file import load_file  # imports much
     from dream.engine.loading.split_model import load_split_model
@@ -147,11 +154,12 @@ def _load_file(
         elif detect(info.path).wanted:
             pipe = load_split_model(info, placement, SharedEncoders() if shared is None else shared)
         else:
-            pipe = load_file(info.path, placement, ema=info.ema)
+            pipe = load_file(info.path, placement, ema=info.ema, late=late)
         _configure(info, pipe, placement)
     except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
         raise load_error(info, error) from error
-    return LoadedModel(info, pipe, placement, hash_weights_in_background(weights), read)
+    digest = hash_weights_in_background(weights)
+    return LoadedModel(info, pipe, placement, digest, read, late=late or LateWeights())
 
 
 def _load_over_base(info: ModelInfo, placement: Placement) -> Any:
@@ -180,6 +188,7 @@ def _from_folder(
     weights: WeightFiles,
     placement: Placement,
     other_parts: Mapping[str, Any] = MappingProxyType({}),
+    late: LateWeights | None = None,
 ) -> Any:
     """The pipeline of a folder; `other_parts` take the place of its own."""
     with ThreadPoolExecutor(1, "tokenizers") as pool:  # beside the weights, which wait for memory
@@ -189,7 +198,7 @@ def _from_folder(
             if name.startswith("tokenizer") and library == "transformers"
         }
         own = {name: index.parts[name] for name in index.parts if name not in other_parts}
-        read = dict(_known_parts(folder, own, weights, placement)) | dict(other_parts)
+        read = dict(_known_parts(folder, own, weights, placement, late)) | dict(other_parts)
         read |= {name: loading.result() for name, loading in words.items()}
     kind = _pipeline_class(index)
     takes = signature(kind.__init__).parameters
@@ -214,13 +223,18 @@ def _from_folder(
 
 
 def _known_parts(
-    folder: Path, parts: Parts, weights: WeightFiles, placement: Placement
+    folder: Path,
+    parts: Parts,
+    weights: WeightFiles,
+    placement: Placement,
+    late: LateWeights | None,
 ) -> Iterator[tuple[str, Any]]:
     """The components that do not need `from_pretrained`, by name."""
     for name, (library, kind) in parts.items():
         files = tuple(path for path in weights.files if path.parent == folder / name)
         if files and WeightFiles(files).is_safe and has_fast_loader(library, kind, folder / name):
-            yield name, load_component(library, kind, folder / name, files, placement)
+            own = late if name == "unet" else None
+            yield name, load_component(library, kind, folder / name, files, placement, own)
 
 
 def _pipeline_class(index: Index) -> Any:
@@ -263,9 +277,11 @@ def _configure(info: ModelInfo, pipe: Any, placement: Placement) -> None:
 
 
 def require_unchanged(loaded: LoadedModel) -> None:
-    """Raises ModelError where a mapped file was overwritten: its image has mixed weights."""
+    """Raises ModelError where a file was overwritten that is mapped, or was read later than the
+    others: its image has mixed weights."""
     now = compute_model_signature(loaded.info)
-    if count_mapped_bytes([loaded.pipe]) and is_overwritten(loaded.file_signature, now):
+    is_read = loaded.late.was_added or count_mapped_bytes([loaded.pipe])
+    if is_read and is_overwritten(loaded.file_signature, now):
         raise ModelError(
             f"the files of {loaded.info.name} were overwritten while the image was generated",
             "run the line again; the model will be loaded again",

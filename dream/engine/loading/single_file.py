@@ -40,6 +40,7 @@ from dream.engine.loading.clip_tokenizer import (
 )
 from dream.engine.loading.components import current_vae_name
 from dream.engine.loading.config_from_shapes import TextEncoderSpec
+from dream.engine.loading.late_weights import LateWeights
 from dream.engine.loading.mmap_file import MappedFile
 from dream.engine.loading.refiner import RefinerPipeline
 from dream.engine.loading.weight_copy import load_weights, missing_weights_error
@@ -58,11 +59,16 @@ _IGNORED_PREFIXES = ("loss.", "model_ema.")
 
 
 def load_file(
-    path: Path, placement: Placement, *, ema: bool = False, make_unet: MakeUnet | None = None
+    path: Path,
+    placement: Placement,
+    *,
+    ema: bool = False,
+    make_unet: MakeUnet | None = None,
+    late: LateWeights | None = None,
 ) -> Any:
     """The pipeline of the model in a file; with `ema`, with its EMA weights. A file that was pruned
     of its VAE gives a pipeline without one: see `vae_override.replace_vae`. `make_unet` gives
-    another UNet for the file's.
+    another UNet for the file's, whose weights are otherwise left to `late`, if it is given.
 
     Raises ModelError for a file of another kind, one that would run code, and one with missing
     weights.
@@ -79,7 +85,9 @@ def load_file(
         parts = {
             **encoders,
             **_tokenizers(file, detected),
-            "unet": make_unet(config, pooled) if make_unet else _unet(file, config, placement),
+            "unet": (
+                make_unet(config, pooled) if make_unet else _unet(file, config, placement, late)
+            ),
             "vae": _vae(file, detected, placement),
             "scheduler": _scheduler(file, detected),
         }
@@ -112,20 +120,29 @@ def _unet_config(file: Checkpoint, detected: DetectedModel, pooled: int) -> Mapp
     return embedded or blueprints.infer_unet_config(file.get_part(UNET), detected, pooled)
 
 
-def _unet(file: Checkpoint, config: Mapping[str, Any], placement: Placement) -> Any:
-    return build_unet(file.get_part(UNET), config, file.detected.path, placement, file.mapped)
+def _unet(
+    file: Checkpoint, config: Mapping[str, Any], placement: Placement, late: LateWeights | None
+) -> Any:
+    own, path = file.get_part(UNET), file.detected.path
+    return build_unet(own, config, path, placement, file.mapped, late)
 
 
 def build_unet(
-    own: Tensors, config: Mapping[str, Any], path: Path, placement: Placement, mapped: MappedFile
+    own: Tensors,
+    config: Mapping[str, Any],
+    path: Path,
+    placement: Placement,
+    mapped: MappedFile,
+    late: LateWeights | None = None,
 ) -> Any:
     """A UNet2DConditionModel of this configuration from its weights, by their names after
-    `model.diffusion_model.`. Raises KeyError and ModelError for weights that lack."""
+    `model.diffusion_model.`; see `load_weights`. Raises KeyError and ModelError for weights that
+    lack."""
     with init_empty_weights():
         model = diffusers.UNet2DConditionModel.from_config(dict(config))
     converted = convert_ldm_unet_checkpoint({UNET + n: t for n, t in own.items()}, model.config)
     whole = _check_all_used(path, own, converted, model)
-    return load_weights(model, whole, path, placement, (mapped,))
+    return load_weights(model, whole, path, placement, (mapped,), late)
 
 
 def _vae(file: Checkpoint, detected: DetectedModel, placement: Placement) -> Any:

@@ -9,7 +9,7 @@ mapped into memory, which costs neither time nor memory beside the system's cach
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import cache, partial
@@ -20,6 +20,7 @@ import torch
 
 from dream.core.errors import ModelError
 from dream.engine.loading.encoded_tensor import EncodedTensor
+from dream.engine.loading.late_weights import LateWeights
 from dream.engine.loading.mmap_file import MappedFile
 from dream.engine.loading.quantize import BytesToEncode
 from dream.engine.loading.stored_weights import Placed, keep_encoded
@@ -60,15 +61,51 @@ def load_weights(
     path: Path,
     placement: Placement,
     files: Sequence[MappedFile],
+    late: LateWeights | None = None,
 ) -> Any:
-    """The model, built by `init_empty_weights`, with exactly these weights out of files.
+    """The model, built by `init_empty_weights`, with exactly these weights out of files; their
+    copies are left to `late`, if it is given, on a CPU.
 
     Encoded weights stay as they are stored where that saves memory (`stored_weights`), others are
     decoded. Raises ModelError, before the first copy, where names and shapes are not the model's.
     """
     _compare(model, weights, path)
-    with start_copying(keep_encoded(model, weights, placement), placement, files) as coming:
+    kept = keep_encoded(model, weights, placement)
+    if late is not None and kept.keys() == weights.keys() and placement.device == "cpu":
+        return assign_late(model, weights, path, placement, files, late)
+    with start_copying(kept, placement, files) as coming:
         return assign_weights(model, coming, path, files)
+
+
+def assign_late(
+    model: Any,
+    weights: Mapping[str, torch.Tensor],
+    path: Path,
+    placement: Placement,
+    files: Sequence[MappedFile],
+    late: LateWeights,
+) -> Any:
+    """The model, with memory for exactly these weights, which `late` copies. Raises ModelError
+    where names and shapes are not the model's."""
+    _compare(model, weights, path)
+    different = {id(old): old for old in weights.values()}
+    mapped = {key for key, old in different.items() if can_stay_mapped(old, placement, files)}
+    places = {
+        k: old if k in mapped else allocate_for(old, placement) for k, old in different.items()
+    }
+    model.load_state_dict({n: places[id(t)] for n, t in weights.items()}, strict=True, assign=True)
+    copied = [(different[key], places[key]) for key in places if key not in mapped]
+    kept = sum(different[key].nbytes for key in mapped)
+    model.mapped_bytes = kept + sum(new.nbytes for _, new in copied)  # nothing is taken yet
+
+    def copy() -> None:
+        with copy_threads() as pool, torch.no_grad():
+            copies = [(pool.submit(copy_into, old, new), old.nbytes) for old, new in copied]
+            wait_for_copies(((copy.result, size) for copy, size in copies), files)
+        model.mapped_bytes = kept
+
+    late.add(copy)
+    return model.eval()
 
 
 def keep_float32(model: Any, weights: Mapping[str, torch.Tensor]) -> Any:
@@ -109,22 +146,29 @@ def start_copying(
         }
         yield {name: PendingWeight(old, copies[id(old)]) for name, old in weights.items()}
         return
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)  # for threads that start now
-    pool = ThreadPoolExecutor(min(threads, COPY_THREADS), "weights")
+    with copy_threads() as pool:
 
-    def start(old: torch.Tensor | BytesToEncode) -> Callable[[], torch.Tensor]:
-        if isinstance(old, torch.Tensor) and can_stay_mapped(old, placement, files):
-            return lambda: old
-        # This one thread allocates: another thread's memory comes from a heap of its own, where it
-        # is scattered, and new, and slow, each time.
-        return pool.submit(copy_into, old, allocate_for(old, placement)).result
+        def start(old: torch.Tensor | BytesToEncode) -> Callable[[], torch.Tensor]:
+            if isinstance(old, torch.Tensor) and can_stay_mapped(old, placement, files):
+                return lambda: old
+            # This one thread allocates: another thread's memory comes from a heap of its own, where
+            # it is scattered, and new, and slow, each time.
+            return pool.submit(copy_into, old, allocate_for(old, placement)).result
 
-    try:
         started = {
             id(old): start(old) for old in {id(old): old for old in weights.values()}.values()
         }
         yield {name: PendingWeight(old, started[id(old)]) for name, old in weights.items()}
+
+
+@contextmanager
+def copy_threads() -> Iterator[ThreadPoolExecutor]:
+    """Threads that copy, each with one thread of torch's."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # for threads that start now
+    pool = ThreadPoolExecutor(min(threads, COPY_THREADS), "weights")
+    try:
+        yield pool
     finally:
         pool.shutdown(cancel_futures=True)
         torch.set_num_threads(threads)
@@ -136,18 +180,13 @@ def assign_weights(
     """The model, built by `init_empty_weights`, with exactly the weights that come from these
     files. Raises ModelError where names and shapes are not the model's."""
     _compare(model, {name: weight.origin for name, weight in coming.items()}, path)
-    arrived: dict[str, torch.Tensor] = {}
-    read = 0
-    # in this order, so that pages which were read can be released
-    for name, weight in coming.items():
-        arrived[name] = weight.arrived()
-        if arrived[name] is weight.origin:
-            continue
-        read += weight.origin.nbytes
-        if read > BATCH:
-            _release_pages(files)
-            read = 0
-    _release_pages(files)
+    arrived = dict(
+        zip(
+            coming,
+            wait_for_copies(((w.arrived, w.origin.nbytes) for w in coming.values()), files),
+            strict=True,
+        )
+    )
     mapped = {id(t): t.nbytes for name, t in arrived.items() if t is coming[name].origin}
     if mapped:
         for file in files:
@@ -155,6 +194,22 @@ def assign_weights(
     model.load_state_dict(arrived, strict=True, assign=True)
     model.mapped_bytes = sum(mapped.values())
     return model.eval()
+
+
+def wait_for_copies(
+    copies: Iterable[tuple[Callable[[], torch.Tensor], int]], files: Sequence[MappedFile]
+) -> list[torch.Tensor]:
+    """What arrives, in this order, so that pages which were read can be released; beside each is
+    how many bytes are read for it."""
+    arrived, read = [], 0
+    for wait, size in copies:
+        arrived.append(wait())
+        read += size
+        if read > BATCH:
+            _release_pages(files)
+            read = 0
+    _release_pages(files)
+    return arrived
 
 
 def can_stay_mapped(
