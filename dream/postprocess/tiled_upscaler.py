@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from dream.core.errors import FinishError
 from dream.postprocess.basicsr_compat import RealESRGANer
-from dream.postprocess.cropped_networks import Margins, run_on_tile
+from dream.postprocess.cropped_networks import Margins, has_exact_field, run_on_tile
 from dream.postprocess.network import UpscalerNetwork
 
 OnTile = Callable[[int, int], None]
@@ -37,6 +37,7 @@ class TiledUpscaler(RealESRGANer):  # type: ignore[misc]  # the package has no t
 
     - a tile that fails raises; the original prints, and uses the previous tile's pixels;
     - tiles have even sizes; the original leaves slivers at the right and lower border;
+    - what is mirrored beyond the border is context only, for networks that this does not change;
     - tiles overlap by the network's receptive field, so that there are no visible seams;
     - images of 10 pixels or less are mirrored until they are large enough;
     - the network is passed in; the original unpickles any file;
@@ -70,6 +71,8 @@ class TiledUpscaler(RealESRGANer):  # type: ignore[misc]  # the package has no t
             memory_format=torch.channels_last
         )
         self.on_tile: OnTile = _ignore_tile
+        self._needed = (0, 0)
+        """Height and width of the image's own pixels."""
 
     @torch.inference_mode()
     def upscale(self, rgb: NDArray[np.float32], tile: int, on_tile: OnTile) -> NDArray[np.float32]:
@@ -114,6 +117,7 @@ class TiledUpscaler(RealESRGANer):  # type: ignore[misc]  # the package has no t
 
     def pre_process(self, img: NDArray[np.float32]) -> None:
         height, width, _ = img.shape
+        self._needed = height, width
         least = self.pre_pad + 1  # reflection padding needs one pixel more
         grow = ((0, max(0, least - height)), (0, max(0, least - width)), (0, 0))
         super().pre_process(np.pad(img, grow, mode="symmetric"))
@@ -122,7 +126,10 @@ class TiledUpscaler(RealESRGANer):  # type: ignore[misc]  # the package has no t
     def tile_process(self) -> None:
         _, _, height, width = self.img.shape
         step = self.mod_scale or 1
-        rows, columns = (split_evenly(side, self.tile_size, step) for side in (height, width))
+        sides = [height, width]
+        if has_exact_field(self.model, self.device):
+            sides = [math.ceil(side / step) * step for side in self._needed]
+        rows, columns = (split_evenly(side, self.tile_size, step) for side in sides)
         tiles = list(product(pairwise(rows), pairwise(columns)))
         self.output = self.img.new_zeros((1, 3, height * self.scale, width * self.scale))
         for number, ((top, bottom), (left, right)) in enumerate(tiles, start=1):

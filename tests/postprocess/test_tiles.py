@@ -111,6 +111,19 @@ def test_the_whole_is_what_the_original_makes(
     assert np.abs(difference).max() <= 1
 
 
+@pytest.mark.parametrize("tile", [0, 32, 64])
+@pytest.mark.parametrize("size", [(64, 64), (47, 37), (5, 70)])
+def test_what_is_mirrored_beyond_the_border_is_no_tile_where_that_changes_no_bit(
+    size: tuple[int, int], tile: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    enlarger = TiledUpscaler(UpscalerNetwork(compact(16, 14), 4, 16), CPU)
+    cut: list[int] = []
+    found = enlarger.upscale(planes(*size), tile, lambda number, of: cut.append(of))
+    assert cut[0] == (-(-size[0] // tile) * -(-size[1] // tile) if tile else 1)
+    monkeypatch.setattr(tiles, "has_exact_field", lambda network, device: False)
+    assert (found == enlarger.upscale(planes(*size), tile, ignore)).all()
+
+
 @pytest.mark.parametrize("size", [(1, 1), (1, 9), (8, 8), (10, 11), (300, 1)])
 @pytest.mark.parametrize(("module", "scale"), [(compact(), 4), (rrdb(2), 2), (rrdb(1), 1)])
 def test_pictures_may_be_as_small_as_one_pixel(

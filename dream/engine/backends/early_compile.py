@@ -8,6 +8,7 @@ import hashlib
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 
 import torch
@@ -37,7 +38,9 @@ def describe_start(info: ModelInfo, recipe: Recipe, loras: Sequence[WeightedLora
     return hashlib.sha256(repr(about).encode()).hexdigest()[:32]
 
 
+@cache
 def _find_version(package: str) -> str:
+    """Without importing it, which takes long."""
     try:
         return version(package)
     except PackageNotFoundError:
