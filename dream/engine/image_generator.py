@@ -39,9 +39,9 @@ from dream.engine.interface import (
     find_image_prompt_by_path,
     keep_text_encoder,
 )
+from dream.engine.load_into_cache import Begin, load_into_cache
 from dream.engine.loading.convert import export_diffusers
-from dream.engine.loading.late_weights import LateWeights
-from dream.engine.loading.pipelines import LoadedModel, load_model, require_unchanged
+from dream.engine.loading.pipelines import LoadedModel, require_unchanged
 from dream.engine.loading.shared_encoders import SharedEncoders, count_bytes
 from dream.engine.loading.small_decoder import SmallDecoders
 from dream.engine.loading.vae_override import (
@@ -68,9 +68,6 @@ from dream.engine.tasks import TaskInputs
 from dream.engine.vision.vision_models import ControlMaps, MaskResult, VisionModels
 from dream.options.quantize_table import NO_QUANTIZATION
 from dream.options.text_mask import TextMask
-
-Begin = Callable[[ModelInfo], LateWeights | None]
-"""See `Engines.begin`."""
 
 
 class ImageGenerator:
@@ -264,7 +261,7 @@ class ImageGenerator:
         if loaded is None:
             report(Loading(model=info.name))
             self._vision.close()  # they load fast; a model may need the memory
-            loaded = self._load_anew(info, report, begin)
+            loaded = load_into_cache(info, self._machine, self._cache, self._shared, report, begin)
         return loaded
 
     def list_loaded(self) -> tuple[str, ...]:
@@ -301,28 +298,3 @@ class ImageGenerator:
             vae = self._vae = open_vae(path, loaded)
         check_latents(vae, loaded)
         return vae
-
-    def _load_anew(
-        self, info: ModelInfo, report: ProgressCallback, begin: Begin | None
-    ) -> LoadedModel:
-        device, precision = self._machine.device, self._machine.precision
-        weight = estimate_memory(info, device, precision)
-        weight = self._cache.choose_offload(info.name, weight, self._machine.low_memory, report)
-        offload_mode = weight.placement.offload_mode
-        encoders = self._shared.find({part.path for part in info.parts})
-        weight = replace(weight, weights=max(0, weight.weights - count_bytes(encoders)))
-        self._cache.make_room(info.name, weight)
-        late = begin(info) if begin is not None and weight.placement.device == "cpu" else None
-        load = partial(load_model, info, device, precision, offload_mode, self._shared, late)
-        with silence_libraries():
-            loaded = memory.run_or_none_on_oom(load)
-            if loaded is None and self._cache.list_names():
-                self._cache.clear()
-                loaded = memory.run_or_none_on_oom(load)
-        if loaded is None:
-            raise OutOfMemory(
-                f"not enough memory for the model {info.name}",
-                "use --precision float16 or bfloat16",
-            )
-        self._cache.add(loaded, weight)
-        return loaded

@@ -21,8 +21,9 @@ from dream.engine.control.active_control import (
 )
 from dream.engine.control.load import list_control_files, load_control
 from dream.engine.interface import FindControl, ProgressCallback
+from dream.engine.loading.background_digest import hash_weights_in_background
 from dream.engine.loading.file_signature import compute_file_signature
-from dream.engine.loading.pipelines import LoadedModel, hash_weights_in_background
+from dream.engine.loading.pipelines import LoadedModel
 from dream.engine.memory import low_memory as memory
 from dream.engine.memory.device import NO_OFFLOAD
 from dream.engine.memory.memory_estimate import MemoryEstimate, estimate_file

@@ -16,8 +16,9 @@ from diffusers.loaders.single_file_utils import (
 
 from dream.catalogue.detect import DetectedModel
 from dream.engine.loading.config_from_shapes import infer_diffusers_vae_config, infer_vae_config
+from dream.engine.loading.loaded_weights import use_plain_layout
 from dream.engine.loading.mmap_file import MappedFile
-from dream.engine.loading.weight_copy import load_weights, use_plain_layout
+from dream.engine.loading.weight_copy import load_weights
 from dream.engine.memory.device import Placement
 
 Tensors = dict[str, torch.Tensor]

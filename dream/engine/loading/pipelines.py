@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import pickle
 import re
-import sys
-import threading
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
@@ -28,12 +25,12 @@ from dream.catalogue.weight_files import (
     WeightFiles,
     count_parameters,
     find_weights,
-    hash_weight_files,
 )
 from dream.core.errors import ModelError
 from dream.engine.adapters.weight_merge import MergedWeights
 from dream.engine.conditioning.cache import EncodingCache
 from dream.engine.empty_conditioning import add_empty_conditioning
+from dream.engine.loading.background_digest import hash_weights_in_background
 from dream.engine.loading.components import has_fast_loader, load_component, load_tokenizer
 from dream.engine.loading.file_signature import (
     Stamps,
@@ -52,9 +49,6 @@ from dream.engine.memory.device import NO_OFFLOAD, Placement, choose_placement
 from dream.engine.memory.low_memory import count_mapped_bytes
 from dream.engine.memory.offload import offload
 from dream.options.editors import find_editor_of_pipeline
-
-DIGEST_NICENESS = 10
-"""Of the thread that computes a digest."""
 
 
 @dataclass(frozen=True)
@@ -286,19 +280,3 @@ def require_unchanged(loaded: LoadedModel) -> None:
             f"the files of {loaded.info.name} were overwritten while the image was generated",
             "run the line again; the model will be loaded again",
         )
-
-
-def hash_weights_in_background(weights: WeightFiles) -> Future[str]:
-    """The SHA-256 of weights, computed in a thread of its own."""
-    pool = ThreadPoolExecutor(1, "weights-digest")
-    try:
-        return pool.submit(_digest, weights)
-    finally:
-        pool.shutdown(wait=False)
-
-
-def _digest(weights: WeightFiles) -> str:
-    """Runs at a lower priority than the image's own threads, on Linux."""
-    if sys.platform == "linux":
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), DIGEST_NICENESS)
-    return hash_weight_files(weights)

@@ -33,6 +33,7 @@ from dream.engine.loading.clip_tokenizer import build_clip_tokenizer
 from dream.engine.loading.components import load_tokenizer
 from dream.engine.loading.diffusers_maps import PIXART_POSITIONS, pixart_positions
 from dream.engine.loading.key_maps import QWEN_ZERO_TIME, convert_names
+from dream.engine.loading.loaded_weights import keep_float32, use_plain_layout
 from dream.engine.loading.mistral_tokenizer import (
     build_mistral_tokenizer,
     read_mistral_tokenizer,
@@ -45,10 +46,8 @@ from dream.engine.loading.text_encoders import load_text_encoder
 from dream.engine.loading.transformer_config import infer_transformer_config
 from dream.engine.loading.vision_language import convert_tower
 from dream.engine.loading.weight_copy import (
-    keep_float32,
     load_weights,
     missing_weights_error,
-    use_plain_layout,
 )
 from dream.engine.memory.device import NO_OFFLOAD, Placement
 from dream.options.editors import find_editor
