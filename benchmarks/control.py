@@ -3,12 +3,14 @@
     python -m benchmarks.control [--rounds N] [--steps N] [--side N] [--precision NAME]
         [--cpu-time] [--half | --small | --model FOLDER]
 
-A step is compared with one of diffusers' StableDiffusionControlNetPipeline, which shares our
-weights: the median of all steps but the first. Switching is what the engine
-does before an image whose control model is another one than the last image's; all of it is also
-seen from outside, by images that take turns between both. Model and control models are random ones
-of full size; --half halves the UNet's channels; --small takes the shipped model, and shows only
-that everything runs.
+A step is compared with one of diffusers' StableDiffusionControlNetPipeline with the same weights:
+the median of all steps but the first. Each has a process of its own, in turn: in one process they
+share a heap, in which oneDNN's reordered weights are allocated anew with every call, and a step
+takes up to a quarter more or less, depending on what the other left there. Switching is what the
+engine does before an image whose control model is another one than the last image's; all of it is
+also seen from outside, by images that take turns between both. Model and control models are random
+ones of full size; --half halves the UNet's channels; --small takes the shipped model, and shows
+only that everything runs.
 """
 
 from __future__ import annotations
@@ -18,9 +20,12 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import pairwise
+from multiprocessing import get_context
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
@@ -129,35 +134,94 @@ def run_theirs(pipe: Any, recipe: Recipe, image: Image.Image, start: Callable[[]
     return ends.get_step()
 
 
-def time_steps(
-    generator: ImageGenerator,
-    loaded: LoadedModel,
-    recipe: Recipe,
-    picture: Path,
-    rounds: int,
-    clock: Clock,
-) -> Iterator[Comparison]:
-    """A step with one control model, and with two, over diffusers; both have the same weights."""
+@dataclass(frozen=True)
+class Setting:
+    """What both arms render, and with what."""
+
+    folder: Path
+    """The models folder: the model `one`, and its control models."""
+    picture: Path
+    side: int
+    steps: int
+    precision: str
+    cpu_time: bool
+
+    @property
+    def recipe(self) -> Recipe:
+        """Of an image without control."""
+        return recipe_of("one", self.side, self.steps, None)
+
+    def open(self) -> tuple[ImageGenerator, LoadedModel]:
+        """An engine with the model in memory."""
+        registry = ModelRegistry([self.folder])
+        generator = create_generator(
+            registry.get_model,
+            DeviceConfig(precision=self.precision),
+            find_control=lambda name: get_control(name, [self.folder]),
+        )
+        return generator, generator.load("one", lambda event: None)
+
+
+def serve_arm(setting: Setting, ours: bool, channel: Connection) -> None:
+    """A process: answers a number of control models with the seconds of a step, until it gets 0."""
+    disable_progress_bar()
+    set_verbosity_error()
+    generator, loaded = setting.open()
+    clock = time.process_time if setting.cpu_time else time.perf_counter
     start = partial(Ends, loaded.placement.device, clock)
-    with Image.open(picture) as opened:
+    with Image.open(setting.picture) as opened:
         image = opened.convert("RGB")
-    for nets in (NETS[:1], NETS):
-        controlled = use_net(recipe, picture, *nets)
-        models = [active.loaded.model for active in load_controls(generator, loaded, controlled)]
-        pipe = StableDiffusionControlNetPipeline.from_pipe(
-            loaded.pipe,
-            controlnet=models if len(models) > 1 else models[0],
-            dtype=loaded.placement.dtype,
-        )
-        pipe.set_progress_bar_config(disable=True)
-        pipe.scheduler = DDIMScheduler.from_config(loaded.pipe.scheduler.config)
-        yield compare(
-            f"a step with {len(nets)} of them, over diffusers",
-            partial(run_ours, generator, controlled, start),
-            partial(run_theirs, pipe, controlled, image, start),
-            rounds,
-            STEP_GOAL,
-        )
+    while count := channel.recv():
+        recipe = use_net(setting.recipe, setting.picture, *NETS[:count])
+        if ours:
+            channel.send(run_ours(generator, recipe, start))
+        else:
+            pipe = make_their_pipeline(generator, loaded, recipe)
+            channel.send(run_theirs(pipe, recipe, image, start))
+
+
+def make_their_pipeline(generator: ImageGenerator, loaded: LoadedModel, recipe: Recipe) -> Any:
+    """diffusers' pipeline, with the weights as they are loaded here."""
+    models = [active.loaded.model for active in load_controls(generator, loaded, recipe)]
+    pipe = StableDiffusionControlNetPipeline.from_pipe(
+        loaded.pipe,
+        controlnet=models if len(models) > 1 else models[0],
+        dtype=loaded.placement.dtype,
+    )
+    pipe.set_progress_bar_config(disable=True)
+    pipe.scheduler = DDIMScheduler.from_config(loaded.pipe.scheduler.config)
+    return pipe
+
+
+@contextmanager
+def open_arm(setting: Setting, *, ours: bool) -> Iterator[Callable[[int], float]]:
+    """Seconds of a step with so many control models, in a process of its own."""
+    spawn = get_context("spawn")
+    channel, other = spawn.Pipe()
+    process = spawn.Process(target=serve_arm, args=(setting, ours, other), daemon=True)
+    process.start()
+    other.close()
+
+    def ask(count: int) -> float:
+        channel.send(count)
+        return float(channel.recv())
+
+    yield ask
+    channel.send(0)
+    process.join()
+
+
+def time_steps(setting: Setting, rounds: int) -> Iterator[Comparison]:
+    """A step with one control model, and with two, over diffusers."""
+    with open_arm(setting, ours=True) as ours, open_arm(setting, ours=False) as theirs:
+        for count in range(1, len(NETS) + 1):
+            yield compare(
+                f"a step with {count} of them, over diffusers",
+                partial(ours, count),
+                partial(theirs, count),
+                rounds,
+                STEP_GOAL,
+            )
 
 
 def load_controls(
@@ -166,7 +230,7 @@ def load_controls(
     """What the engine does before the first step."""
     images = [ControlImage(Image.new("RGB", (8, 8)), "")] * len(recipe.control or ())
     return generator.controls.load(
-        recipe, loaded, images, lambda event: None, lambda kind, image, size: image
+        recipe, loaded, images, lambda event: None, lambda control, image, size: image
     )
 
 
@@ -199,17 +263,11 @@ def measure(
     folder: Path, options: argparse.Namespace, side: int, report: Callable[[object], None]
 ) -> None:
     """Measure the model in folder/one, and report each row."""
-    registry = ModelRegistry([folder])
-    generator = create_generator(
-        registry.get_model,
-        DeviceConfig(precision=options.precision),
-        find_control=lambda name: get_control(name, [folder]),
-    )
-    loaded = generator.load("one", lambda event: None)
+    picture = draw_lines(side, folder / "lines.png")
+    setting = Setting(folder, picture, side, options.steps, options.precision, options.cpu_time)
+    generator, loaded = setting.open()
     for seed, net in enumerate(NETS):
         write_controlnet(loaded.pipe.unet, folder / "controlnet" / net, seed)
-    picture = draw_lines(side, folder / "lines.png")
-    recipe = recipe_of("one", side, options.steps, None)
     count = sum(weight.numel() for weight in loaded.pipe.unet.parameters())
     report(
         f"{describe_processor(loaded.placement.device)}, {torch.get_num_threads()} threads,"
@@ -217,13 +275,14 @@ def measure(
         f" {options.steps} steps, {side} pixels, {options.rounds} rounds,"
         f" {'CPU time' if options.cpu_time else 'time that passed'}"
     )
-    report(HEAD)
-    clock = time.process_time if options.cpu_time else time.perf_counter
-    for row in time_steps(generator, loaded, recipe, picture, options.rounds, clock):
-        report(row)
-    single = replace(recipe, steps=1)
+    single = replace(setting.recipe, steps=1)
     for line in time_switching(generator, loaded, single, picture, options.rounds):
         report(line)
+    generator.unload()  # the others need the memory
+    del generator, loaded
+    report(HEAD)
+    for row in time_steps(setting, options.rounds):
+        report(row)
 
 
 def main() -> None:

@@ -24,6 +24,7 @@ from dream.catalogue.detect.lora_family import describe_family
 from dream.catalogue.discovery import TRANSFORMERS_INDEX, list_snapshots
 from dream.catalogue.layouts import CONTROLNETS, list_folders
 from dream.catalogue.suggest import suggest_names
+from dream.catalogue.text_width import differ
 from dream.catalogue.walk_files import walk_files
 from dream.core.errors import ModelError
 
@@ -87,9 +88,12 @@ def get_control(name_or_path: str, dirs: Sequence[Path]) -> ControlInfo:
     )
 
 
-def find_control(control: str, family: str, name: str | None, dirs: Sequence[Path]) -> ControlInfo:
+def find_control(
+    control: str, family: str, name: str | None, dirs: Sequence[Path], text_width: int = 0
+) -> ControlInfo:
     """The control model for a kind of control image (a key of CONTROL_KINDS) and a family of
-    models: the one of that name or path, else the best one in the models folders.
+    models, whose text is so wide (0: unknown): the one of that name or path, else the best one in
+    the models folders.
 
     A ControlNet is preferred to a union, that to a control-LoRA and that to a T2I-Adapter. Raises
     ModelError where none fits, with those that there are.
@@ -99,15 +103,23 @@ def find_control(control: str, family: str, name: str | None, dirs: Sequence[Pat
         if not fits(info, family):
             raise ModelError(
                 f"{info.name} is {info.title}, and the model is {describe_family(family)}",
-                _describe_choice(control, family, dirs),
+                _describe_choice(control, family, dirs, text_width),
+            )
+        if not fits(info, family, text_width):
+            raise ModelError(
+                f"{info.name} is {info.title} whose text has a width of {info.text_width}; the"
+                f" model's has {text_width}",
+                _describe_choice(control, family, dirs, text_width),
             )
         return info
     infos = [info for info in list_controls(dirs) if isinstance(info, ControlInfo)]
-    suitable = [info for info in infos if control in info.controls and fits(info, family)]
+    suitable = [
+        info for info in infos if control in info.controls and fits(info, family, text_width)
+    ]
     if not suitable:
         raise ModelError(
             f"there is no control model for {control} and {describe_family(family)}",
-            _describe_choice(control, family, dirs),
+            _describe_choice(control, family, dirs, text_width),
         )
     return min(suitable, key=_rank)
 
@@ -124,17 +136,23 @@ def _rank(info: ControlInfo) -> tuple[object, ...]:
     )
 
 
-def _describe_choice(control: str, family: str, dirs: Sequence[Path]) -> str:
+def _describe_choice(control: str, family: str, dirs: Sequence[Path], text_width: int) -> str:
     """What there is for this family, and what to do."""
     infos = [info for info in list_controls(dirs) if isinstance(info, ControlInfo)]
     named = [
         f"{info.name} ({', '.join(info.controls) or 'kind unknown'})"
         for info in infos
-        if fits(info, family)
+        if fits(info, family, text_width)
     ]
     advice = f"put one for {control} into controlnet/ in a models folder"
     if not named:
-        others = sorted({describe_family(info.family) for info in infos if info.family})
+        others = sorted(
+            {
+                describe_family(info.family) if info.family else "models of other sizes"
+                for info in infos
+                if info.family or differ(info.text_width, text_width)
+            }
+        )
         there = f"those in the models folders are for {', '.join(others)}; " if others else ""
         return there + advice
     more = " …" if len(named) > _LISTED else ""

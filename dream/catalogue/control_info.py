@@ -19,6 +19,7 @@ from dream.catalogue.detect.control_family import (
 from dream.catalogue.detect.lora_family import describe_family
 from dream.catalogue.detect.require import require_supported
 from dream.catalogue.discovery import TRANSFORMERS_INDEX
+from dream.catalogue.text_width import differ, read_configured_width
 from dream.core.bounded_reading import read_json
 from dream.core.errors import ModelError
 from dream.options.union_modes import UNION_MODES, UNNUMBERED_UNIONS
@@ -75,6 +76,8 @@ class ControlInfo:
     """FOLDER, DIFFUSERS or ORIGINAL."""
     controls: tuple[str, ...] = ()
     """The kinds of control image that it is for, as far as its name or its metadata says."""
+    text_width: int = 0
+    """Of the text that its cross-attention reads; 0 without one."""
 
     @property
     def title(self) -> str:
@@ -110,9 +113,11 @@ def is_control_folder(folder: Path) -> bool:
     return _read_config(folder).get("_class_name") in _CLASSES
 
 
-def fits(info: ControlInfo, family: str) -> bool:
-    """Whether a control model may be for models of a family. Unknown ones, and those for models of
-    family “other”, may."""
+def fits(info: ControlInfo, family: str, text_width: int = 0) -> bool:
+    """Whether a control model may be for models of a family whose UNets read text of a width, 0 if
+    unknown. Those of unknown family, and all for models of family “other”, may."""
+    if differ(info.text_width, text_width):
+        return False
     return not info.family or family == "other" or info.family == family
 
 
@@ -135,7 +140,13 @@ def _read_folder(name: str, folder: Path) -> ControlInfo:
     types = types if isinstance(types, int) else 0
     controls = find_controls(kind, family, types, (name, folder.name))
     return ControlInfo(
-        name=name, path=folder, kind=kind, family=family, form=FOLDER, controls=controls
+        name=name,
+        path=folder,
+        kind=kind,
+        family=family,
+        form=FOLDER,
+        controls=controls,
+        text_width=read_configured_width(folder / TRANSFORMERS_INDEX),
     )
 
 
@@ -164,6 +175,7 @@ def _read_file(name: str, path: Path) -> ControlInfo:
         family=family,
         form=DIFFUSERS if details.plain else ORIGINAL,
         controls=find_controls(detected.kind, family, details.types, texts),
+        text_width=details.text_width,
     )
 
 

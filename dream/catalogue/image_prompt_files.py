@@ -13,12 +13,13 @@ from pathlib import Path
 
 from dream.catalogue.control_files import CONTROL_SUFFIXES
 from dream.catalogue.detect import detect, read_header
-from dream.catalogue.detect.control_family import IP_ADAPTER
+from dream.catalogue.detect.control_family import IP_ADAPTER, find_text_width
 from dream.catalogue.detect.lora_family import describe_family
 from dream.catalogue.detect.model_kinds import describe_kind
 from dream.catalogue.detect.require import require_supported
 from dream.catalogue.layouts import CLIP_VISION, CONTROLNETS, IP_ADAPTERS, list_folders
 from dream.catalogue.suggest import suggest_names
+from dream.catalogue.text_width import differ
 from dream.catalogue.walk_files import walk_files
 from dream.core.errors import ModelError
 
@@ -44,6 +45,8 @@ class ImagePromptModel:
     encoder_width: int = 0
     """What it reads: of a plain one the width of the encoder's projection, of the others that of
     its layers."""
+    text_width: int = 0
+    """Of the text beside which the UNet reads the image; 0 for FLUX.1."""
 
     @property
     def reads_layers(self) -> bool:
@@ -80,10 +83,11 @@ def get_image_prompt_model(name_or_path: str, dirs: Sequence[Path]) -> ImageProm
 
 
 def choose_image_prompt_model(
-    family: str, name: str | None, dirs: Sequence[Path]
+    family: str, name: str | None, dirs: Sequence[Path], text_width: int = 0
 ) -> ImagePromptModel:
-    """The IP-Adapter for a family of models: the one of that name or path, else the best one in the
-    models folders. Raises ModelError where none fits, with those that there are."""
+    """The IP-Adapter for a family of models, whose text is so wide (0: unknown): the one of that
+    name or path, else the best one in the models folders. Raises ModelError where none fits, with
+    those that there are."""
     if name:
         model = get_image_prompt_model(name, dirs)
         if model.family and family != "other" and model.family != family:
@@ -92,11 +96,27 @@ def choose_image_prompt_model(
                 f" is {describe_family(family)}",
                 "choose another --image_prompt_model",
             )
+        if differ(model.text_width, text_width):
+            raise ModelError(
+                f"{model.name} is an IP-Adapter for models whose text has a width of"
+                f" {model.text_width}; the model's has {text_width}",
+                "choose another --image_prompt_model",
+            )
         return model
     models = list(_readable(dirs))
-    suitable = [one for one in models if family == "other" or one.family in ("", family)]
+    suitable = [
+        one
+        for one in models
+        if (family == "other" or one.family in ("", family))
+        and not differ(one.text_width, text_width)
+    ]
     if not suitable:
-        others = sorted({describe_family(one.family) for one in models if one.family})
+        others = sorted(
+            {
+                describe_family(one.family) if one.family else "models of other sizes"
+                for one in models
+            }
+        )
         there = f"those in the models folders are for {', '.join(others)}; " if others else ""
         raise ModelError(
             f"there is no IP-Adapter for {describe_family(family)}",
@@ -139,7 +159,12 @@ def read_image_prompt_model(name: str, path: Path) -> ImagePromptModel:
     if len(shape) != 2:
         raise ModelError(f"{path}: missing {weight}", "copy or download it again")
     return ImagePromptModel(
-        name=name, path=path, family=family, variant=detected.variant, encoder_width=shape[1]
+        name=name,
+        path=path,
+        family=family,
+        variant=detected.variant,
+        encoder_width=shape[1],
+        text_width=find_text_width(tensors),
     )
 
 

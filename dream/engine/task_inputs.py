@@ -15,12 +15,14 @@ from dream.core.request import FLAGS
 from dream.engine.control.active_control import ControlImage
 from dream.engine.interface import ProgressCallback
 from dream.engine.tasks.task import TaskInputs
+from dream.engine.vision.control_maps.make_map import WHITE, find_background
 from dream.inputs import (
     LoadedImage,
     fill_transparent,
     invert_mask,
     mask_from_alpha,
     open_picture,
+    place_on,
     read_mask,
     resize_to_cover,
 )
@@ -43,7 +45,11 @@ def load_inputs(recipe: Recipe, report: ProgressCallback, find_mask: MaskFinder)
         facts = {**begun.facts, "reference": ",".join(one.sha256 for one in opened)}
         begun = replace(begun, references=tuple(map(_flatten, opened)), facts=facts)
     if recipe.control:
-        images = tuple(_load_control_image(one.image, report) for one in recipe.control)
+        ready = bool(recipe.control_raw)
+        images = tuple(
+            _load_control_image(one.image, report, find_background(one.kind, ready_made=ready))
+            for one in recipe.control
+        )
         facts = {**begun.facts, "control": ",".join(one.sha256 for one in images)}
         begun = replace(begun, controls=images, facts=facts)
     if recipe.image_prompt:
@@ -57,9 +63,12 @@ def load_inputs(recipe: Recipe, report: ProgressCallback, find_mask: MaskFinder)
     return replace(begun, colours=other.image, facts=facts)
 
 
-def _load_control_image(path: str, report: ProgressCallback) -> ControlImage:
+def _load_control_image(
+    path: str, report: ProgressCallback, background: int = WHITE
+) -> ControlImage:
+    """The image over a grey: where it was cut out, its outline counts."""
     opened = _open(path, report)
-    return ControlImage(_flatten(opened), opened.sha256)
+    return ControlImage(place_on(opened.image, opened.alpha, background), opened.sha256)
 
 
 def _load_initial_image(

@@ -13,6 +13,7 @@ from dream.inputs.masks import (
     fill_transparent,
     invert_mask,
     mask_from_alpha,
+    place_on,
     read_mask,
     resize_to_cover,
 )
@@ -27,6 +28,7 @@ __all__ = [
     "mask_from_alpha",
     "measure_image",
     "open_picture",
+    "place_on",
     "read_bytes",
     "read_mask",
     "resize_to_cover",

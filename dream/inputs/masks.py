@@ -73,6 +73,16 @@ def fill_transparent(image: Image, alpha: Image) -> Image:
     return Images.fromarray(np.where(empty[..., None], spread, colours).round().astype(np.uint8))
 
 
+def place_on(image: Image, alpha: Image | None, grey: int) -> Image:
+    """The image over one grey, 0 (black) to 255 (white), where it is transparent, so that what was
+    cut out keeps its outline."""
+    if alpha is None:
+        return image
+    from PIL import Image as Images
+
+    return Images.composite(image, Images.new("RGB", image.size, (grey,) * 3), alpha)
+
+
 def feather_mask(mask: Image, pixels: int) -> Image:
     """Soften the mask's edges, inwards only: 0 stays 0, so that nothing outside is changed; 255 is
     reached `pixels` from the edge. Edges of the image itself are not softened."""

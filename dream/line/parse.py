@@ -181,6 +181,11 @@ def _stray(line: str, parts: Parts, at: int) -> BadLine:
     if at == 0:
         hint = 'quote the whole prompt, and write \\" for a quote inside it'
         return BadLine(f"“{text}” follows the quoted prompt", column, hint)
+    first = max(index for index in range(at) if parts.switches[index].switch)
+    switch = match_switch(parts.switches[first], LINE)
+    most, taken = switch.known.flag.kind.nargs[1], at - first - (switch.value is None)
+    if taken >= most > 1 and not switch.known.undo:
+        return BadLine(f"{switch.name} takes at most {most} values; “{text}” is one more", column)
     hint = _suggest_double_quotes(parts.switches, at)
     hint = hint or "the prompt comes first; put a value with spaces in double quotes"
     return BadLine(f"“{text}” follows the switches", column, hint)

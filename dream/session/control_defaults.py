@@ -8,6 +8,7 @@ from typing import Any
 
 from dream.catalogue.control_files import find_control
 from dream.catalogue.model_info import ModelInfo
+from dream.catalogue.text_width import read_text_width
 from dream.core.errors import BadLine
 from dream.core.request import FLAGS, Request
 from dream.inputs import measure_image
@@ -34,12 +35,13 @@ def resolve_control(
         return values, (f"{' and '.join(ignored)} ignored: there is no control image (--control)",)
     check_family(Request(control=request.control), info)
     controls = tuple(Control(*control) for control in request.control)
+    names, notes = _find_models(controls, request, info, models_dirs)
     return {
         "control": controls,
-        "control_model": _find_models(controls, request, info, models_dirs),
+        "control_model": names,
         "control_mode": None if request.control_mode == BALANCED else request.control_mode,
         "control_raw": request.control_raw,
-    }, _list_cropped(controls, size)
+    }, (*notes, *_list_cropped(controls, size))
 
 
 def _list_cropped(controls: Sequence[Control], size: tuple[int, int]) -> tuple[str, ...]:
@@ -57,21 +59,29 @@ def _find_models(
     request: Request,
     info: ModelInfo,
     models_dirs: Sequence[Path] | None,
-) -> tuple[str, ...] | None:
+) -> tuple[tuple[str, ...] | None, tuple[str, ...]]:
     """The name of each one's control model: those that the line names, one for all or one for each;
-    else those that are found."""
+    else those that are found. And notes about those that were made for other control images."""
     names: Sequence[str | None] = request.control_model or (None,)
     if len(names) == 1:
         names = (*names,) * len(controls)
     if len(names) != len(controls):
         raise BadLine(
-            f"{len(names)} control models for {len(controls)} control images",
+            f"{len(names)} control models for {len(controls)} control"
+            f" {'image' if len(controls) == 1 else 'images'}",
             0,
             "name one for all with --control_model, or one for each",
         )
     if models_dirs is None:
-        return request.control_model
-    return tuple(
-        find_control(control.kind, info.family, name, models_dirs).name
+        return request.control_model, ()
+    width = read_text_width(info)
+    found = [
+        find_control(control.kind, info.family, name, models_dirs, width)
         for control, name in zip(controls, names, strict=True)
+    ]
+    notes = dict.fromkeys(
+        f"{model.name} is for {', '.join(model.controls)}, not for {control.kind}"
+        for control, model in zip(controls, found, strict=True)
+        if model.controls and control.kind not in model.controls
     )
+    return tuple(model.name for model in found), tuple(notes)

@@ -46,8 +46,8 @@ def apply_fast(
         used.append(f"--lora {name}")
         few = True
     syntax = request.syntax or INVOKEAI
-    skipped_layers_act = request.control or has_swap(request.prompt, request.negative, syntax)
-    if not few and request.cache is None and not skipped_layers_act:
+    swaps = has_swap(request.prompt, request.negative, syntax)  # in layers that --cache skips
+    if not few and request.cache is None and not swaps:
         changes["cache"] = CACHE
         used.append(f"--cache {CACHE}")
     if request.decoder is None and resolve_decoder(AUTO_DECODER, info, adapters):

@@ -21,7 +21,8 @@ from dream.core.picture import Picture
 from dream.core.recipe import Recipe
 from dream.engine import create_generator
 from dream.engine.interface import DeviceConfig, ProgressCallback
-from dream.inputs import invert_mask, open_picture
+from dream.engine.vision.control_maps.make_map import describe_empty_map, find_background
+from dream.inputs import invert_mask, open_picture, place_on
 from dream.worker.postprocessor import PostProcessor
 from dream.worker.protocol import FindMaskTask, FinishTask, MakeControlMapTask, RenderTask
 
@@ -94,11 +95,15 @@ class TaskExecutor:
         """Write the control map of an image. Raises InputError, ModelError, FetchError,
         GalleryError."""
         opened = open_picture(task.image)
-        control_map = self._generator.make_control_map(task.kind, opened.image, report)
+        grey = find_background(task.kind, ready_made=False)
+        image = place_on(opened.image, opened.alpha, grey)
+        control_map = self._generator.make_control_map(task.kind, image, report)
         try:
             control_map.save(task.target)
         except OSError as error:
             raise GalleryError(f"cannot write {task.target}: {error.strerror or error}") from error
+        if said := describe_empty_map(task.kind, task.image.name, control_map):
+            report(Note(text=said))
 
     def count_tokens(self, recipe: Recipe, report: ProgressCallback) -> None:
         """Report the tokens of a recipe's prompt. Raises ModelError, OutOfMemory."""

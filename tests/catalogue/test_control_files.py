@@ -252,6 +252,19 @@ def test_an_error_names_what_there_is_and_what_to_do(tmp_path: Path) -> None:
         find_control("canny", "sd1", "ip-adapter", [tmp_path])
 
 
+def test_those_for_texts_of_another_width_are_left_out(tmp_path: Path) -> None:
+    folder = tmp_path / "controlnet"
+    write(folder / "canny.safetensors", SD1)
+    write_folder(folder / "own-canny", cross_attention_dim=128)
+    assert find_control("canny", "sd1", None, [tmp_path], 768).name == "canny"
+    assert find_control("canny", "sd1", None, [tmp_path], 128).name == "own-canny"
+    assert find_control("canny", "sd1", None, [tmp_path]).name == "canny"
+    with pytest.raises(ModelError, match=r"canny is a .* has a width of 768; the model's has 128"):
+        find_control("canny", "sd1", "canny", [tmp_path], 128)
+    with pytest.raises(ModelError, match=r"folders are for .* 1, models of other sizes; put one"):
+        find_control("canny", "sd1", None, [tmp_path], 96)
+
+
 def test_broken_files_are_named_and_the_others_used(tmp_path: Path) -> None:
     folder = tmp_path / "controlnet"
     write(folder / "canny.safetensors", SD1)

@@ -471,6 +471,7 @@ WRONG = [
     Bad("x --negative 'tis dark", 19, "in double quotes"),
     Bad("x -g 'a b'", 6, "in double quotes"),
     Bad("x -s 20 extra words", 9, "“extra” follows the switches"),
+    Bad("x -U 2 .5 3", 11, "-U takes at most 2 values; “3” is one more"),
     Bad('"a b" c', 7, "follows the quoted prompt"),
     Bad('"a \\"b\\"" c', 11, "follows the quoted prompt"),
     Bad("a hat -S", 7, "nothing follows"),

@@ -88,6 +88,35 @@ def test_another_model_is_used_where_the_line_names_it(session: Session, tmp_pat
     assert rendered(session).control_mode is None
 
 
+def list_notes(session: Session, line: str) -> list[str]:
+    return [event.text for event in session.make(line) if isinstance(event, Note)]
+
+
+def test_a_model_for_another_kind_is_used_with_a_note(session: Session, tmp_path: Path) -> None:
+    line = f"x -W96 -H64 --control canny={tmp_path}/a.png:0.5 --control_model"
+    said = "sd15-depth is for depth, not for canny"
+    assert said in list_notes(session, f"{line} sd15-depth -n2")
+    assert not [note for note in list_notes(session, f"{line} sd15-canny") if "is for" in note]
+
+
+def test_a_model_for_texts_of_another_width_is_left_out(session: Session, tmp_path: Path) -> None:
+    unet = tmp_path / "models" / "tiny" / "unet"
+    unet.mkdir(exist_ok=True)
+    config = {"cross_attention_dim": 128, "down_block_types": ["CrossAttnDownBlock2D"]}
+    (unet / "config.json").write_text(json.dumps(config))
+    line = f"x --control canny={tmp_path}/a.png"
+    assert "no control model for canny" in refusal(session, line)
+    named = refusal(session, f"{line} --control_model sd15-canny")
+    assert "a width of 768; the model's has 128" in named
+    add_controlnet(tmp_path / "models", "own-canny", 128)
+    saved(session, line)
+    assert rendered(session).control_model == ("own-canny",)
+    config["cross_attention_dim"] = 768
+    (unet / "config.json").write_text(json.dumps(config))
+    saved(session, line)
+    assert rendered(session).control_model == ("sd15-canny",)
+
+
 def test_the_last_image_can_be_one(session: Session, tmp_path: Path) -> None:
     first = saved(session, "x -S1")
     saved(session, "x -S2 --control depth=-1:0.5")

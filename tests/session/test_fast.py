@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from PIL import Image
 from safetensors.torch import save_file
 
 from dream.catalogue.adapter_registry import AdapterRegistry
@@ -18,6 +19,7 @@ from dream.options.lora import Lora
 from dream.session import resolve
 from dream.session.replay_checks import get_line_defaults
 from tests.session.test_adapters import write_lora
+from tests.session.test_control import add_controlnet
 
 SD1 = ModelInfo(name="one", path=Path("one"), width=512, height=512, family="sd1")
 
@@ -47,6 +49,14 @@ def test_without_anything_installed_it_is_a_cache(folder: Path) -> None:
     assert "--fast: --cache 3" in notes
     plain, _ = resolved("", folder)
     assert recipe == replace(plain, cache=3)
+
+
+def test_it_is_a_cache_with_control_images_too(folder: Path) -> None:
+    image = folder / "a.png"
+    Image.new("RGB", (64, 64)).save(image)
+    add_controlnet(folder, "canny")
+    recipe, notes = resolved(f"--fast --control canny={image}", folder)
+    assert recipe.cache == 3 and "--fast: --cache 3" in notes
 
 
 def test_the_log_line_has_what_was_chosen_and_means_it_without_fast(folder: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -79,6 +80,17 @@ def test_what_does_not_fit_is_refused_before_anything_is_loaded(
 ) -> None:
     with pytest.raises(error, match=message):
         resolved(models, line, family)
+
+
+def test_an_adapter_for_texts_of_another_width_is_refused(models: Path) -> None:
+    (models / "m" / "unet").mkdir(parents=True)
+    config = {"cross_attention_dim": 128, "down_block_types": ["CrossAttnDownBlock2D"]}
+    (models / "m" / "unet" / "config.json").write_text(json.dumps(config))
+    line = "a cat --image_prompt a.png"
+    with pytest.raises(ModelError, match="no IP-Adapter for Stable Diffusion 1"):
+        resolved(models, line)
+    with pytest.raises(ModelError, match=r"a width of 768; the model's has 128"):
+        resolved(models, f"{line} --image_prompt_model ip-adapter_sd15")
 
 
 def test_a_name_without_an_image_is_ignored_and_said(models: Path) -> None:

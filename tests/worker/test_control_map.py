@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -36,6 +37,27 @@ def test_the_map_has_the_size_of_the_image(executor: TaskExecutor, drawing: Path
     with Image.open(target) as made:
         levels = np.asarray(made)
     assert levels.shape == (64, 96, 3) and 80 < (levels[..., 0] == 255).sum() < 200
+
+
+def test_what_is_cut_out_has_its_outline_and_an_empty_map_is_said(
+    executor: TaskExecutor, drawing: Path
+) -> None:
+    events: list[Any] = []
+    target = drawing.with_name("map.png")
+    image = Image.new("RGB", (96, 64), "blue")
+    shape = Image.new("L", image.size)
+    ImageDraw.Draw(shape).ellipse((30, 10, 70, 50), fill=255)
+    image.putalpha(shape)
+    image.save(drawing)
+    executor.make_control_map(MakeControlMapTask("canny", drawing, target), events.append)
+    with Image.open(target) as made:
+        assert 80 < (np.asarray(made)[..., 0] == 255).sum() < 200
+    assert not events
+    Image.new("RGB", (96, 64), "blue").save(drawing)
+    executor.make_control_map(MakeControlMapTask("softedge", drawing, target), events.append)
+    assert [event.text for event in events] == [
+        "softedge finds no edges in drawing.png, so its map is empty; the image has one colour"
+    ]
 
 
 def test_what_cannot_be_read_or_written_is_said(executor: TaskExecutor, drawing: Path) -> None:

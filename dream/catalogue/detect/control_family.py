@@ -68,6 +68,8 @@ class ControlDetails(NamedTuple):
     plain: bool
     """Whether its layers have diffusers' names, not those of the program that it was trained with.
     """
+    text_width: int
+    """Of the text that its cross-attention reads; 0 without one."""
     titles: tuple[str, ...]
     """In its metadata."""
 
@@ -83,6 +85,7 @@ def read_control_details(tensors: Tensors, metadata: Mapping[str, str]) -> Contr
     return ControlDetails(
         types=next((shape[0] for shape in modes if shape), 0),
         plain=any(name.startswith(_DIFFUSERS_NAMES) for name in tensors),
+        text_width=find_text_width(tensors),
         titles=tuple(metadata.get(key, "") for key in _TITLES),
     )
 
@@ -95,13 +98,21 @@ def detect_control_family(kind: str, tensors: Tensors) -> str:
     for family, pattern in _NAMED:
         if any(map(pattern.match, tensors)):
             return family
-    for name, tensor in tensors.items():
-        if len(tensor.shape) == 2 and _TEXT.fullmatch(name):
-            return _WIDTHS.get(tensor.shape[1], "")
+    if width := find_text_width(tensors):
+        return _WIDTHS.get(width, "")
     for name, tensor in tensors.items():
         if len(tensor.shape) == 2 and _SIZES.fullmatch(name):
             return "sdxl" if tensor.shape[1] == _SDXL_SIZES else ""
     return ""
+
+
+def find_text_width(tensors: Tensors) -> int:
+    """How wide the text (or the image prompt) is that the cross-attention of a UNet, a ControlNet
+    or an IP-Adapter reads; 0 without one."""
+    for name, tensor in tensors.items():
+        if len(tensor.shape) == 2 and _TEXT.fullmatch(name):
+            return tensor.shape[1]
+    return 0
 
 
 def _t2i_family(tensors: Tensors) -> str:

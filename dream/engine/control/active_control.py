@@ -44,9 +44,9 @@ StepShare = Callable[[], tuple[float, float]]
 """Where the current call of the denoiser is: the shares of the steps before and after it, each 0 to
 1."""
 
-MakeMap = Callable[[str, Image.Image, tuple[int, int]], Image.Image]
-"""Computes what a kind of control image shows (edges, depth …) from an RGB image, at a size of
-(width, height) pixels."""
+MakeMap = Callable[[Control, Image.Image, tuple[int, int]], Image.Image]
+"""Computes what a control shows (edges, depth …) from its image, RGB, at a size of (width, height)
+pixels."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ class ActiveControl:
         """What the model sees, RGB, of the size of a pass (width, height)."""
         image = self.source.image
         if self.make_map is not None:
-            image = self.make_map(self.control.kind, image, size)
+            image = self.make_map(self.control, image, size)
         return resize_to_cover(image, *size)
 
     def is_active(self, begin: float, end: float) -> bool:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from dream.catalogue.control_info import ControlInfo
-from dream.catalogue.detect.control_family import CONTROL_LORA
+from dream.catalogue.detect.control_family import CONTROL_LORA, T2I_ADAPTER
 from dream.catalogue.weight_files import WeightFiles
 from dream.core.errors import ModelError, OutOfMemory
 from dream.core.events import Loading
@@ -20,6 +20,7 @@ from dream.engine.control.active_control import (
     MakeMap,
 )
 from dream.engine.control.load import list_control_files, load_control
+from dream.engine.control.t2i_adapter import adds_to
 from dream.engine.interface import FindControl, ProgressCallback
 from dream.engine.loading.background_digest import hash_weights_in_background
 from dream.engine.loading.file_signature import compute_file_signature
@@ -59,6 +60,7 @@ class ControlModels:
         controls: dict[str, LoadedControl] = {}
         for name in dict.fromkeys(names):
             controls[name] = self._load(name, loaded, report, tuple(controls.values()))
+            _require_fit(controls[name], loaded)  # also one that another model was used with
         return tuple(
             ActiveControl(control, image, controls[name], None if recipe.control_raw else make_map)
             for control, image, name in zip(recipe.control, images, names, strict=True)
@@ -83,14 +85,13 @@ class ControlModels:
         weight = _estimate(info, files, loaded)
         self._cache.make_room(info.name, weight, (loaded, *others), for_model=False)
         on_device = replace(placement, offload_mode=NO_OFFLOAD, quantize=NO_QUANTIZATION)
-        denoiser = getattr(loaded.pipe, "unet", None) or loaded.pipe.transformer
+        denoiser = _get_denoiser(loaded.pipe)
         model = memory.run_or_none_on_oom(lambda: load_control(info, on_device, denoiser))
         if model is None:
             raise OutOfMemory(
                 f"not enough memory for the control model {info.name}",
                 "use --precision float16 or bfloat16, or a smaller control model",
             )
-        require_fit(model, denoiser, info.name, loaded.info.name)
         digest = hash_weights_in_background(WeightFiles(tuple(files)))
         control = LoadedControl(info, model, digest, key, signature)
         self._cache.add_companion(control, weight)
@@ -106,9 +107,18 @@ _TRANSFORMER_SHAPE = (
 """What a ControlNet of a transformer has in common with it, where both have it."""
 
 
-def require_fit(model: Any, denoiser: Any, name: str, of: str) -> None:
-    """Raises ModelError for a ControlNet whose layers are not those of the model's denoiser."""
-    config, own = model.config, denoiser.config
+def _require_fit(control: LoadedControl, loaded: LoadedModel) -> None:
+    """Raises ModelError for a control model whose layers are not those of the model's denoiser."""
+    pipe, name, of = loaded.pipe, control.info.name, loaded.info.name
+    config, own = control.model.config, _get_denoiser(pipe).config
+    if control.info.kind == T2I_ADAPTER:
+        factor = 1 << len(pipe.vae.config.block_out_channels) - 1
+        if not adds_to(config, own, factor):
+            raise ModelError(
+                f"{name} does not fit {of}: its levels have other sizes",
+                "choose another --control_model",
+            )
+        return
     for key in _list_common(config, own):
         one, other = config[key], own[key]
         if (list(one) if isinstance(one, list | tuple) else one) != (
@@ -127,13 +137,15 @@ def require_fit(model: Any, denoiser: Any, name: str, of: str) -> None:
         )
 
 
+def _get_denoiser(pipe: Any) -> Any:
+    return getattr(pipe, "unet", None) or pipe.transformer
+
+
 def _list_common(config: Any, own: Any) -> Sequence[str]:
     """The keys of both configurations that must agree."""
     if _SHAPE[0] in config and _SHAPE[0] in own:
         attends = any("CrossAttn" in kind for kind in config.down_block_types)
         return (*_SHAPE, _TEXT) if attends else _SHAPE
-    if _SHAPE[0] in own:
-        return ()  # a T2I-Adapter
     return [key for key in _TRANSFORMER_SHAPE if config.get(key) is not None and key in own]
 
 

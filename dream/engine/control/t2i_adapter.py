@@ -6,8 +6,9 @@ Mou et al. 2023, arXiv:2302.08453. Tencent's layout counts the blocks of all lev
 
 from __future__ import annotations
 
+import operator
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from itertools import count
 from typing import Any
 
@@ -69,6 +70,30 @@ def infer_t2i_config(shapes: Shapes) -> dict[str, Any]:
         "downscale_factor": side,
         "adapter_type": "light_adapter" if is_light(shapes) else kind,
     }
+
+
+def adds_to(config: Any, unet: Any, factor: int) -> bool:
+    """Whether what an adapter computes has the channels and the sizes of the UNet's levels; both
+    configurations are diffusers'. factor: pixels in a latent, along a side."""
+    if "down_block_types" not in unet:
+        return False
+    widths = list(config.channels)
+    side, is_wide = config.downscale_factor, config.adapter_type == "full_adapter_xl"
+    if config.adapter_type == "light_adapter":
+        widths.append(widths[-1])
+    shrinks = [(0, 0, 1, 1)[level] if is_wide else level for level in range(min(4, len(widths)))]
+    sizes = [(width, side << shrink) for width, shrink in zip(widths, shrinks, strict=False)]
+    levels = list(_list_levels(unet, factor))
+    return all(map(operator.eq, sizes, levels))  # a wide one has one more, for the middle
+
+
+def _list_levels(unet: Any, factor: int) -> Iterator[tuple[int, int]]:
+    """The channels of each level of a UNet, and the pixels in one place of it along a side, where
+    diffusers adds to it: before it is halved if it attends to the text, else after that."""
+    last = len(unet.down_block_types) - 1
+    for level, kind in enumerate(unet.down_block_types):
+        halved = "CrossAttn" not in kind and level < last
+        yield unet.block_out_channels[level], factor << level + halved
 
 
 def _count(has: Callable[[int], bool]) -> int:

@@ -23,9 +23,14 @@ from dream.engine.interface import Progress, ProgressCallback
 from dream.engine.loading.pipelines import LoadedModel
 from dream.engine.memory import low_memory as memory
 from dream.engine.tasks.task import TaskInputs
-from dream.engine.vision.control_maps.make_map import limit_map_size, make_plain_map
+from dream.engine.vision.control_maps.make_map import (
+    describe_empty_map,
+    limit_map_size,
+    make_plain_map,
+)
 from dream.engine.vision.depth_conditioning import get_estimator_folder, is_depth_model
 from dream.inputs.masks import resize_to_cover
+from dream.options.control import Control
 from dream.options.text_mask import TextMask
 
 if TYPE_CHECKING:
@@ -190,11 +195,18 @@ class ControlMaps:
         self._models, self._device, self._report = models, device, report
         self.networks: dict[str, str] = {}
         """The SHA-256 of the networks that computed them so far, by kind of control image."""
+        self._said: set[str] = set()
 
-    def draw(self, kind: str, image: Image.Image, size: tuple[int, int]) -> Image.Image:
-        """The map of an RGB image; raises as `VisionModels.make_control_map`."""
+    def draw(self, control: Control, image: Image.Image, size: tuple[int, int]) -> Image.Image:
+        """The map of a control's image, RGB; raises as `VisionModels.make_control_map`. One that is
+        empty is said once for each image, however many passes there are."""
+        kind, called = control.kind, Path(control.image).name
         drawn = self._models.make_control_map(self._device, self._report, kind, image, size)
         self.networks |= drawn.facts
+        said = describe_empty_map(kind, called, drawn.image)
+        if said and said not in self._said:
+            self._said.add(said)
+            self._report(Note(text=said))
         return drawn.image
 
 

@@ -19,7 +19,7 @@ from PIL import Image, ImageDraw
 from dream.catalogue import ModelRegistry
 from dream.catalogue.control_files import get_control
 from dream.core.errors import ModelError, OutOfMemory
-from dream.core.events import Loading
+from dream.core.events import Loading, Note
 from dream.engine import create_generator
 from dream.engine.control.active_control import ActiveControl
 from dream.engine.image_generator import ImageGenerator
@@ -378,6 +378,82 @@ def test_a_model_of_another_shape_is_refused(models: Path, use: Any, tmp_path: P
     fields = use("sd1", ("edges", "a")) | {"control_model": (str(tmp_path / "other"),)}
     with pytest.raises(ModelError, match="other does not fit"):
         generator.generate(recipe(**fields), lambda _: None)
+
+
+def test_one_in_memory_is_refused_with_a_model_that_it_does_not_fit(
+    generator: ImageGenerator, use: Any
+) -> None:
+    generate(generator, **use("sd1", ("edges", "a"), steps=1))
+    for_other = use("sdxl", ("edges", "a"), steps=1) | {"control_model": ("sd1-edges",)}
+    with pytest.raises(ModelError, match="sd1-edges does not fit sdxl"):
+        generate(generator, **for_other)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"channels": [32, 128], "downscale_factor": 8},
+        {"channels": [32, 64], "downscale_factor": 16},
+        {"channels": [32, 64], "downscale_factor": 16, "adapter_type": "full_adapter_xl"},
+        {"channels": [16], "downscale_factor": 8, "adapter_type": "light_adapter"},
+    ],
+)
+def test_a_t2i_adapter_of_another_shape_is_refused(
+    generator: ImageGenerator, use: Any, tmp_path: Path, settings: dict[str, Any]
+) -> None:
+    diffusers.T2IAdapter(**settings).save_pretrained(tmp_path / "canny")
+    fields = use("sd1", ("edges", "a")) | {"control_model": (str(tmp_path / "canny"),)}
+    with pytest.raises(ModelError, match="does not fit sd1: its levels have other sizes"):
+        generate(generator, **fields)
+
+
+def collect_notes(generator: ImageGenerator, **changes: Any) -> list[str]:
+    events: list[Any] = []
+    generator.generate(recipe(**changes), events.append)
+    return [event.text for event in events if isinstance(event, Note)]
+
+
+def test_a_map_without_an_edge_is_said_once(
+    generator: ImageGenerator, use: Any, tmp_path: Path
+) -> None:
+    soft = Image.linear_gradient("L").convert("RGB")
+    soft.save(tmp_path / "soft.png")
+    control = Control("canny", str(tmp_path / "soft.png"))
+    large = {"width": 96, "height": 128, "hires_fix": 0.5, "steps": 2, "control_raw": False}
+    fields = use("sd1", ("edges", "a"), **large)
+    assert not collect_notes(generator, **fields)
+    fields["control"] = (control,)
+    (said,) = collect_notes(generator, **fields)
+    assert "canny finds no sharp edges in soft.png" in said and "softedge" in said
+    assert not collect_notes(generator, **{**fields, "control_raw": True})
+
+
+def test_what_is_cut_out_has_an_outline(
+    generator: ImageGenerator, use: Any, tmp_path: Path
+) -> None:
+    """Files differ, pixels do not: over white where it is an image, over black as a map."""
+    shape = Image.new("L", (64, 64))
+    ImageDraw.Draw(shape).ellipse((10, 10, 50, 50), fill=255)
+    for name, hidden in (("hidden", "white"), ("shown", "lime")):
+        image = Image.new("RGB", (64, 64), hidden)
+        image.paste("white", mask=shape)
+        if name == "shown":
+            image = Image.composite(image, Image.new("RGB", (64, 64), "black"), shape)
+        else:
+            image.putalpha(shape)
+        image.save(tmp_path / f"{name}.png")
+    red = Image.new("RGB", (64, 64), "red")
+    red.putalpha(shape)
+    red.save(tmp_path / "red.png")
+    Image.composite(red.convert("RGB"), Image.new("RGB", (64, 64), "white"), shape).save(
+        tmp_path / "on white.png"
+    )
+    digests = {}
+    for name, raw in (("hidden", True), ("shown", True), ("red", False), ("on white", False)):
+        fields = use("sd1", ("edges", "a"), control_raw=raw)
+        fields["control"] = (Control("canny", str(tmp_path / f"{name}.png")),)
+        digests[name] = generate(generator, **fields)
+    assert digests["hidden"] == digests["shown"] != digests["red"] == digests["on white"]
 
 
 def make_adapter(folder: Path, model: str) -> Any:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
+
 from PIL import Image
 
 from dream.engine.import_errors import raise_setup_errors
 from dream.inputs.masks import resize_to_cover
 
+BLACK, WHITE = 0, 255
 LONGEST_SIDE = 2048
 """Pixels; a map is not larger. Control models see it in the size of the generated image."""
 UNCHANGED_KINDS = ("qr", "inpaint")
@@ -14,6 +18,32 @@ UNCHANGED_KINDS = ("qr", "inpaint")
 asked: a pixel has no level for it."""
 TILE_KIND = "tile"
 _TILE_REDUCTION = 2
+
+
+_NOTHING_FOUND: Mapping[str, tuple[str, str]] = MappingProxyType(
+    {
+        "canny": ("no sharp edges", "softedge and scribble also find soft ones"),
+        "scribble": ("no outlines", "softedge also finds faint ones"),
+        "lineart": ("no lines", "softedge also finds soft edges"),
+        "softedge": ("no edges", "the image has one colour"),
+        "pose": ("nobody", "depth and softedge need no person"),
+    }
+)
+"""What is not there where a kind's map is black, and what else there is."""
+
+
+def describe_empty_map(kind: str, name: str, drawn: Image.Image) -> str:
+    """A note for a map that is black as a whole; empty for others. name: of the image."""
+    if kind not in _NOTHING_FOUND or drawn.convert("L").getextrema() != (0, 0):
+        return ""
+    nothing, instead = _NOTHING_FOUND[kind]
+    return f"{kind} finds {nothing} in {name}, so its map is empty; {instead}"
+
+
+def find_background(kind: str, *, ready_made: bool) -> int:
+    """The grey that a control image of a kind gets where it is transparent: white, as in
+    ControlNet's own annotators, or black for a map that is used as it is and is drawn on black."""
+    return BLACK if ready_made and kind not in (*UNCHANGED_KINDS, TILE_KIND) else WHITE
 
 
 def limit_map_size(size: tuple[int, int]) -> tuple[int, int]:
