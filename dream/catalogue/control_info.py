@@ -36,6 +36,8 @@ _CLASSES: Mapping[str, tuple[str, str]] = {
     "FluxControlNetModel": (CONTROLNET, "flux"),
     "QwenImageControlNetModel": (CONTROLNET, "qwen-image"),
     "ZImageControlNetModel": (CONTROLNET, "z-image"),
+    "SanaControlNetModel": (CONTROLNET, "sana"),
+    "HunyuanDiT2DControlNetModel": (CONTROLNET, "hunyuan-dit"),
 }
 """Kind and family by the class in a folder's configuration."""
 _FAMILIES_BY_WIDTH = {768: "sd1", 1024: "sd2", 2048: "sdxl"}

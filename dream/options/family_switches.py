@@ -60,7 +60,8 @@ def _skips_layers(family: Family) -> bool:
 
 def _takes_control(family: Family) -> bool:
     """Stable Diffusion, and those that diffusers has ControlNets for."""
-    return family.stable or family.key in ("sd3", "flux", "z-image", "qwen-image")
+    others = ("sd3", "flux", "z-image", "qwen-image", "sana", "hunyuan-dit")
+    return family.stable or family.key in others
 
 
 def _takes_image_prompts(family: Family) -> bool:

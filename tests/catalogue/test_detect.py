@@ -510,6 +510,10 @@ ENCODERS = {
         ({"input_hint_block.0.weight": (8,), **BARE}, "a ControlNet, not a model"),
         ({"lora_controlnet": (), **BARE}, "a control-LoRA"),
         ({"lllite_unet_input_blocks_4_1_x.down.0.weight": (8, 8)}, "a ControlNet-LLLite"),
+        (
+            {"control_img_in.weight": (8, 132), "control_blocks.0.after_proj.weight": (8, 8)},
+            "a ControlNet of VideoX-Fun, not a model (it is not supported; for Qwen-Image use",
+        ),
         ({"body.0.block1.weight": (320, 320, 3, 3), "conv_in.weight": (8,)}, "a T2I-Adapter"),
         ({"adapter.body.0.resnets.0.block1.weight": (8,)}, "a T2I-Adapter"),
         ({"double_blocks.0.processor.proj_lora1.down.weight": (8, 8)}, "a LoRA"),

@@ -28,6 +28,8 @@ from dream.core.events import (
     Verified,
 )
 from dream.core.request import FLAGS
+from dream.line import parse_line
+from dream.options.control import CONTROL_EXAMPLES, CONTROL_KINDS
 from dream.session import Session
 from tests.fakes import FakeEngine, fake_session
 
@@ -106,6 +108,17 @@ def test_help_explains_a_switch(session: Session, topic: str) -> None:
     text = page(session, f"!help {topic}")
     assert text.startswith("-s, --steps N\n")
     assert "a whole number from 1 to 1000" in text
+
+
+def test_help_about_control_has_every_kind_and_examples_that_can_be_read(
+    session: Session,
+) -> None:
+    text = page(session, "!help control")
+    for kind in CONTROL_KINDS.values():
+        assert f"  {kind.name}" in text and kind.help in text
+    for end, what in CONTROL_EXAMPLES:
+        assert end in text and what in text
+        assert parse_line(f"a cat {end}").control
 
 
 def test_help_knows_every_name(session: Session) -> None:

@@ -146,7 +146,7 @@ def test_what_is_wrong_is_refused_before_anything_is_loaded(
 
 
 def test_a_family_without_control_says_so(session: Session, tmp_path: Path) -> None:
-    (tmp_path / "models" / "models.toml").write_text('[models.tiny]\nfamily = "sana"\n')
+    (tmp_path / "models" / "models.toml").write_text('[models.tiny]\nfamily = "pixart"\n')
     assert "does not support --control" in refusal(session, f"x --control canny={tmp_path}/a.png")
 
 

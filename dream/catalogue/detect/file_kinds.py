@@ -44,6 +44,15 @@ FILE_KINDS = (
         "it is not supported; use a ControlNet or a control-LoRA for Stable Diffusion XL",
         (("^lllite_",),),
     ),
+    FileKind(
+        "controlnet-fun",
+        "a ControlNet of VideoX-Fun",
+        "it is not supported; for Qwen-Image use InstantX's union or DiffSynth's ControlNets",
+        (
+            ("^control_img_in.", "^control_blocks.0."),
+            ("^control_img_in.", "^control_transformer_blocks.0."),
+        ),
+    ),
     FileKind(IP_ADAPTER, "an IP-Adapter", _IMAGE_PROMPT, (("^ip_adapter_proj_model.",),)),
     FileKind(IP_ADAPTER, "an IP-Adapter", _IMAGE_PROMPT, (("^ip_adapter.",), ("^image_proj.",))),
     FileKind(

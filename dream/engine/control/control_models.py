@@ -102,7 +102,7 @@ _SHAPE = ("block_out_channels", "layers_per_block")
 _TEXT = "cross_attention_dim"
 _TRANSFORMER_SHAPE = (
     *("in_channels", "num_attention_heads", "attention_head_dim", "joint_attention_dim"),
-    *("pooled_projection_dim", "dim", "n_heads", "n_kv_heads"),
+    *("pooled_projection_dim", "dim", "n_heads", "n_kv_heads", "caption_channels", "hidden_size"),
 )
 """What a ControlNet of a transformer has in common with it, where both have it."""
 

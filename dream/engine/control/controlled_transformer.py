@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from copy import copy
 from inspect import signature
 from typing import Any
 
@@ -14,7 +15,9 @@ from dream.core.errors import ModelError
 from dream.engine.control.active_control import ActiveControl, StepShare, sort_controls
 from dream.engine.control.blockwise_control import BlockwiseControl
 from dream.engine.control.flux_control import FluxControl
+from dream.engine.control.hunyuan_dit_control import HunyuanDiTControl
 from dream.engine.control.qwen_control import QwenImageControl
+from dream.engine.control.sana_control import SanaControl
 from dream.engine.control.sd3_control import SD3Control
 from dream.engine.control.transformer_control import Frame, TransformerControl, add_all
 from dream.engine.control.z_image_control import ZImageControl
@@ -26,6 +29,8 @@ _CLASSES: Mapping[tuple[str, str], Callable[..., TransformerControl]] = {
     ("BlockwiseControlNetModel", "QwenImageTransformer2DModel"): BlockwiseControl,
     ("ZImageControlNetModel", "ZImageTransformer2DModel"): ZImageControl,
     ("SD3ControlNetModel", "SD3Transformer2DModel"): SD3Control,
+    ("SanaControlNetModel", "SanaTransformer2DModel"): SanaControl,
+    ("HunyuanDiT2DControlNetModel", "HunyuanDiT2DModel"): HunyuanDiTControl,
 }
 """By the classes of the ControlNet and of the denoiser."""
 
@@ -76,7 +81,8 @@ class ControlledTransformer:
         with ExitStack() as stack:
             for part in self._active:
                 stack.enter_context(part.during())
-            return self._forward(*args, **kw, **self._added)
+            added = {name: copy(blocks) for name, blocks in self._added.items()}
+            return self._forward(*args, **kw, **added)  # HunyuanDiT takes them out of the list
 
     def _compute(
         self, parts: Sequence[TransformerControl], call: Mapping[str, Any]

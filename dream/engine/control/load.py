@@ -54,6 +54,8 @@ CONTROL_CLASSES: Mapping[str, Any] = {
         diffusers.FluxControlNetModel,
         diffusers.QwenImageControlNetModel,
         diffusers.ZImageControlNetModel,
+        diffusers.SanaControlNetModel,
+        diffusers.HunyuanDiT2DControlNetModel,
         BlockwiseControlNetModel,
     )
 }
