@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from dream.catalogue.control_files import find_control
+from dream.catalogue.detect.control_family import UNION
 from dream.catalogue.model_info import ModelInfo
 from dream.catalogue.text_width import read_text_width
 from dream.core.errors import BadLine
@@ -82,6 +83,6 @@ def _find_models(
     notes = dict.fromkeys(
         f"{model.name} is for {', '.join(model.controls)}, not for {control.kind}"
         for control, model in zip(controls, found, strict=True)
-        if model.controls and control.kind not in model.controls
-    )
+        if model.kind != UNION and model.controls and control.kind not in model.controls
+    )  # a union that was not trained on it is refused where it is asked
     return tuple(model.name for model in found), tuple(notes)

@@ -111,14 +111,11 @@ def _require_fit(control: LoadedControl, loaded: LoadedModel) -> None:
     """Raises ModelError for a control model whose layers are not those of the model's denoiser."""
     pipe, name, of = loaded.pipe, control.info.name, loaded.info.name
     config, own = control.model.config, _get_denoiser(pipe).config
-    if control.info.kind == T2I_ADAPTER:
-        factor = 1 << len(pipe.vae.config.block_out_channels) - 1
-        if not adds_to(config, own, factor):
-            raise ModelError(
-                f"{name} does not fit {of}: its levels have other sizes",
-                "choose another --control_model",
-            )
-        return
+    if not _has_sizes(control, pipe):
+        raise ModelError(
+            f"{name} does not fit {of}: its levels have other sizes",
+            "choose another --control_model",
+        )
     for key in _list_common(config, own):
         one, other = config[key], own[key]
         if (list(one) if isinstance(one, list | tuple) else one) != (
@@ -137,12 +134,27 @@ def _require_fit(control: LoadedControl, loaded: LoadedModel) -> None:
         )
 
 
+def _has_sizes(control: LoadedControl, pipe: Any) -> bool:
+    """Whether what it makes of a control image has the sizes of a UNet's levels."""
+    config = control.model.config
+    wide = config.get("conditioning_embedding_out_channels")
+    is_adapter = control.info.kind == T2I_ADAPTER
+    if not is_adapter and wide is None:
+        return True  # of a transformer
+    factor = 1 << len(pipe.vae.config.block_out_channels) - 1
+    if is_adapter:
+        return adds_to(config, _get_denoiser(pipe).config, factor)
+    return 1 << len(wide) - 1 == factor
+
+
 def _get_denoiser(pipe: Any) -> Any:
     return getattr(pipe, "unet", None) or pipe.transformer
 
 
 def _list_common(config: Any, own: Any) -> Sequence[str]:
     """The keys of both configurations that must agree."""
+    if "adapter_type" in config:
+        return ()  # those of a T2I-Adapter mean something else
     if _SHAPE[0] in config and _SHAPE[0] in own:
         attends = any("CrossAttn" in kind for kind in config.down_block_types)
         return (*_SHAPE, _TEXT) if attends else _SHAPE
