@@ -121,13 +121,14 @@ def find_control(
             f"there is no control model for {control} and {describe_family(family)}",
             _describe_choice(control, family, dirs, text_width),
         )
-    return min(suitable, key=_rank)
+    return min(suitable, key=lambda info: _rank(info, text_width))
 
 
-def _rank(info: ControlInfo) -> tuple[object, ...]:
-    """The best first: of known family, of the more specific kind, v1.1 before v1.0, by name."""
+def _rank(info: ControlInfo, text_width: int) -> tuple[object, ...]:
+    """The best first: of known family or of the model's text width, of the more specific kind, v1.1
+    before v1.0, by name."""
     return (
-        not info.family,
+        not info.family and (not text_width or info.text_width != text_width),
         CONTROL_FILE_KINDS.index(info.kind),
         len(info.controls),
         "v11" not in info.name,

@@ -258,7 +258,10 @@ def test_those_for_texts_of_another_width_are_left_out(tmp_path: Path) -> None:
     write_folder(folder / "own-canny", cross_attention_dim=128)
     assert find_control("canny", "sd1", None, [tmp_path], 768).name == "canny"
     assert find_control("canny", "sd1", None, [tmp_path], 128).name == "own-canny"
+    write(folder / "t2iadapter_canny.safetensors", T2I)
+    assert find_control("canny", "sd1", None, [tmp_path], 128).name == "own-canny"
     assert find_control("canny", "sd1", None, [tmp_path]).name == "canny"
+    (folder / "t2iadapter_canny.safetensors").unlink()
     with pytest.raises(ModelError, match=r"canny is a .* has a width of 768; the model's has 128"):
         find_control("canny", "sd1", "canny", [tmp_path], 128)
     with pytest.raises(ModelError, match=r"folders are for .* 1, models of other sizes; put one"):

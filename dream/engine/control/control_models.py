@@ -141,7 +141,8 @@ def _has_sizes(control: LoadedControl, pipe: Any) -> bool:
     is_adapter = control.info.kind == T2I_ADAPTER
     if not is_adapter and wide is None:
         return True  # of a transformer
-    factor = 1 << len(pipe.vae.config.block_out_channels) - 1
+    vae = getattr(pipe, "vae", None)
+    factor = 8 if vae is None else 1 << len(vae.config.block_out_channels) - 1
     if is_adapter:
         return adds_to(config, _get_denoiser(pipe).config, factor)
     return 1 << len(wide) - 1 == factor
