@@ -41,7 +41,7 @@ class JobTable:
         self._lock = threading.Lock()
         self._jobs: OrderedDict[int, Job] = OrderedDict()
         self._ring: deque[tuple[int, dict[str, Any]]] = deque(maxlen=_MAX_EVENTS)
-        self._ids = 0
+        self._ids = self._forgotten = 0
         self.run = secrets.token_hex(4)
         """Which server the ids of events are from: one that was restarted counts anew."""
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -88,7 +88,7 @@ class JobTable:
     def events_after(self, last: int) -> list[tuple[int, dict[str, Any]]] | None:
         """The events after that id, oldest first; None if some were forgotten."""
         with self._lock:
-            if last > self._ids or (self._ring and last < self._ring[0][0] - 1):
+            if last > self._ids or last < self._forgotten:
                 return None
             return [entry for entry in self._ring if entry[0] > last]
 
@@ -250,6 +250,8 @@ class JobTable:
         with self._lock:
             if event == {"event": "queue"} and self._ring and self._ring[-1][1] == event:
                 self._ring.pop()  # one is as good as many
+            if len(self._ring) == _MAX_EVENTS:
+                self._forgotten = self._ring[0][0]
             self._ids += 1
             self._ring.append((self._ids, event))
         self._wake()

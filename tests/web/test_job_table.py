@@ -21,6 +21,21 @@ def test_steps_wake_only_those_who_read_them(tmp_path: Path) -> None:
         asyncio.run(asyncio.wait_for(_follow_a_job(table), 60))
 
 
+def test_a_client_of_a_fresh_server_misses_nothing(tmp_path: Path) -> None:
+    with fake_session(tmp_path) as session:
+        queue = LineQueue()
+        runner = LineRunner(Context(session, tuple, COMMANDS, queue=queue), queue)
+        table = JobTable(runner, lambda job, event: {"event": event.name})
+        for _ in range(3):
+            table.announce({"event": "queue"})  # the last one stands for all
+        assert table.events_after(0) == [(3, {"event": "queue"})]
+        for number in range(2000):
+            table.announce({"event": "note", "text": str(number)})
+        assert table.events_after(0) is None and table.events_after(2) is None
+        found = table.events_after(3)
+        assert found is not None and len(found) == 2000
+
+
 async def _follow_a_job(table: JobTable) -> None:
     table.bind(asyncio.get_running_loop())
     entry = QueuedLine(1, "a cat")
