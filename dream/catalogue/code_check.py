@@ -15,6 +15,10 @@ from dream.core.errors import ModelError
 LIBRARIES = ("diffusers", "transformers")
 """Libraries whose classes a model may use. Any other name in model_index.json would be imported."""
 
+OWN_CLASSES = {"kolors": ("ChatGLMModel", "ChatGLMTokenizer")}
+"""Pipelines of diffusers that have classes of their own, as the libraries that model_index.json
+names: those that a model may use."""
+
 _WEIGHTS = (
     ".safetensors",
     ".sft",
@@ -31,6 +35,11 @@ _WEIGHTS = (
 _TEXT_LIMIT = 1 << 28
 """Maximum bytes of a file without weights, which the libraries read as a whole. Large vocabularies
 take 40 MB."""
+
+
+def may_use(library: object, kind: object) -> bool:
+    """Whether a model may use a class of a library."""
+    return library in LIBRARIES or kind in OWN_CLASSES.get(str(library), ())
 
 
 def refuse_irregular(folder: Path) -> None:

@@ -25,7 +25,6 @@ _OTHERS = (
     (r"Shap|3D|Marigold", "generates depth maps or 3D shapes"),
     (r"StableDiffusion3PAG", "fails in diffusers itself"),
     (r"GlmImage|NucleusMoE|QwenImage21", "encodes the prompt with a vision-language processor"),
-    (r"Kolors", "reads prompts with ChatGLM3, whose tokenizer is not supported"),
     (r"Ideogram4", "has a second denoiser for guidance"),
     (r"PRX", "has not been tested with dream"),
 )

@@ -77,9 +77,11 @@ class _Naming:
 
 
 _DIFFUSERS = "diffusion_pytorch_model"
+_TRANSFORMERS = _Naming({"safetensors": "model", "bin": "pytorch_model"}, index_first=False)
 _NAMINGS = {
     "diffusers": _Naming({"safetensors": _DIFFUSERS, "bin": _DIFFUSERS}, index_first=True),
-    "transformers": _Naming({"safetensors": "model", "bin": "pytorch_model"}, index_first=False),
+    "transformers": _TRANSFORMERS,
+    "kolors": _TRANSFORMERS,
 }
 """`ModelMixin.from_pretrained` of diffusers, `PreTrainedModel.from_pretrained` of transformers."""
 

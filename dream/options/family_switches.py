@@ -26,7 +26,7 @@ class FamilySwitch(NamedTuple):
 def _has_unet(family: Family) -> bool:
     """Other denoisers have no convolutions that wrap around, and draw noise of a shape of their
     own."""
-    return family.stable or family.key == "lcm"
+    return family.stable or family.key in ("lcm", "kolors")
 
 
 def _starts_from_image(family: Family) -> bool:

@@ -42,5 +42,18 @@ FOLDER_FAMILIES = (
         space="flux",
         decoder="taef1",
     ),
+    Family(
+        key="kolors",
+        name="Kolors",
+        pipelines=r"Kolors(PAG|Img2Img)?",
+        marks=(
+            ("^encoder_hid_proj.weight$", "^add_embedding.linear_1."),
+            ("^encoder_hid_proj.weight$", "^label_emb.0.0."),
+        ),
+        cfg_scale=5.0,
+        space="sdxl",
+        decoder="taesdxl",
+        hub="Kwai-Kolors/Kolors-diffusers",
+    ),
 )
 """See `family_table.FAMILIES`."""

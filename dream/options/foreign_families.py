@@ -14,15 +14,6 @@ OTHERS = (
         instead="diffusers has no pipeline for Anima; choose another model",
     ),
     Family(
-        key="kolors",
-        name="Kolors",
-        marks=(
-            ("^encoder_hid_proj.weight$", "^add_embedding.linear_1."),
-            ("^encoder_hid_proj.weight$", "^label_emb.0.0."),
-        ),
-        instead="its text encoder, ChatGLM3, is not supported; choose another model",
-    ),
-    Family(
         key="wan",
         name="Wan, a video model",
         marks=(("^blocks.0.self_attn.q.", "^patch_embedding."),),

@@ -36,7 +36,6 @@ REFUSED = {
     "WuerstchenDecoderPipeline": "several models",
     "StableCascadeCombinedPipeline": "several models",
     "StableDiffusion3PAGPipeline": "fails in diffusers",
-    "KolorsPipeline": "reads prompts with ChatGLM3",
     "GlmImagePipeline": "vision-language processor",
     "NucleusMoEImagePipeline": "vision-language processor",
     "QwenImage21Pipeline": "vision-language processor",
@@ -63,7 +62,7 @@ SEEN_TO_PAINT = {
         "ZImage",
         "ZImageOmni",
     ),
-    *("Lumina", "Lumina2", "CogView3Plus", "CogView4", "Krea2"),
+    *("Lumina", "Lumina2", "CogView3Plus", "CogView4", "Krea2", "Kolors", "KolorsPAG"),
 }
 """Of the mapping of AutoPipelineForText2Image."""
 

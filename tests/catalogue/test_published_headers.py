@@ -368,7 +368,7 @@ FILES = (
         ),
         "kolors",
         "",
-        r"only the denoiser of Kolors, which is not supported.*ChatGLM3, is not supported; choose",
+        refused("Kolors", "Kwai-Kolors/Kolors-diffusers"),
     ),
     Published("qwen_image_fp8_e4m3fn", cast(QWEN, "F8_E4M3"), "qwen-image", "fp8"),
     Published("qwen_image_edit_2509_fp8", cast(QWEN, "F8_E4M3"), "qwen-image", "fp8"),

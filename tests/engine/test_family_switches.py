@@ -42,6 +42,8 @@ def classes_of(family: Family) -> list[Any]:
 
 @pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.key)
 def test_the_table_says_what_the_pipelines_take(family: Family) -> None:
+    if family.key == "kolors":
+        pytest.importorskip("sentencepiece", reason="diffusers has stand-ins for its pipelines")
     kinds = classes_of(family)
     calls = [inspect.signature(kind.__call__).parameters for kind in kinds]
     assert kinds
@@ -64,7 +66,7 @@ def test_the_table_says_what_the_pipelines_take(family: Family) -> None:
     parts = [inspect.signature(kind.__init__).parameters for kind in kinds]
     clip = [p["text_encoder"].annotation for p in parts if "text_encoder" in p and "unet" in p]
     one_clip = bool(clip) and all("text_encoder_2" not in part for part in parts)
-    assert CLIP_SKIP(family) == (one_clip and family.key != "sd2")
+    assert CLIP_SKIP(family) == (one_clip and family.key not in ("sd2", "kolors"))
     unpacks = any(name.startswith("_unpack_latents") for k in kinds for name in dir(k))
     assert SYMMETRY(family) != unpacks
     takes_negative = any("negative_prompt" in call for call in calls)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -29,6 +30,7 @@ T = TypeVar("T")
 FAST_LOADERS = {
     "diffusers": ("UNet2DConditionModel", "AutoencoderKL"),
     "transformers": ("CLIPTextModel", "CLIPTextModelWithProjection"),
+    "kolors": ("ChatGLMModel",),
 }
 """Classes whose weights are all in the file, under the names they have in the class. Others are
 loaded by the libraries, which rename, tie and compute weights, each in another way."""
@@ -63,12 +65,12 @@ def load_component(
         raise ValueError(f"{folder} contains a broken file: {error}") from error
     weights = dict(chain.from_iterable(one.tensors.items() for one in opened))
     if placement.quantize != NO_QUANTIZATION or late is not None:
-        model = _build(library, kind, folder)
+        model = _build(library, kind, folder, placement)
         own, places = _to_class_names(model, weights), model.state_dict()
         used = {name: own[name] for name in own if name in places}
         return load_weights(model, used, folder, placement, opened, late)
     with start_copying(weights, placement, opened) as coming:
-        model = _build(library, kind, folder)
+        model = _build(library, kind, folder, placement)
         places = model.state_dict()
         named = _to_class_names(model, coming)
         return assign_weights(model, {n: named[n] for n in named if n in places}, folder, opened)
@@ -99,8 +101,12 @@ def _tokenizer(kind: str, words: _Words) -> Any:
     return getattr(transformers, kind).from_pretrained(words.folder, local_files_only=True)
 
 
-def _build(library: str, kind: str, folder: Path) -> Any:
+def _build(library: str, kind: str, folder: Path, placement: Placement) -> Any:
     """The component, without memory for its weights."""
+    if library == "kolors":
+        from dream.engine.loading.chatglm import build_chatglm  # warns when it is imported
+
+        return build_chatglm(folder, placement)
     return _diffusers(kind, folder) if library == "diffusers" else _transformers(kind, folder)
 
 
@@ -123,7 +129,8 @@ def _to_class_names(model: Any, weights: Mapping[str, T]) -> dict[str, T]:
         return {current_vae_name(name): weight for name, weight in weights.items()}
     if any(name.startswith("text_model.") for name in model.state_dict()):
         return dict(weights)
-    return {name.removeprefix("text_model."): weight for name, weight in weights.items()}
+    prefix = re.compile(r"^(text_model|transformer)\.")  # the second in files of ChatGLM itself
+    return {prefix.sub("", name): weight for name, weight in weights.items()}
 
 
 def current_vae_name(name: str) -> str:

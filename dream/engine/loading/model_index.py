@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import diffusers
+from diffusers.utils import is_sentencepiece_available
 
-from dream.catalogue.code_check import LIBRARIES, refuse_code, refuse_irregular
+from dream.catalogue.code_check import OWN_CLASSES, may_use, refuse_code, refuse_irregular
 from dream.core.bounded_reading import read_json
 from dream.core.errors import ModelError
 
@@ -56,9 +57,15 @@ def read_index(folder: Path) -> Index:
     refuse_code(folder, content)
     wanted = [name for name in rows if name not in absent]
     for name in wanted:
-        if (library := rows[name][0]) not in LIBRARIES:
+        library = rows[name][0]
+        if not may_use(library, rows[name][-1]):
             raise ModelError(
                 f"{folder}: its {name} would run code from {library}, which is not allowed"
+            )
+        if library in OWN_CLASSES and not is_sentencepiece_available():
+            raise ModelError(
+                f"{folder}: its {name} needs sentencepiece, which is not installed",
+                "pip install sentencepiece",
             )
     if not isinstance(pipeline, str) or not hasattr(diffusers, pipeline):
         raise ModelError(

@@ -259,6 +259,8 @@ def _pipeline_class(index: Index) -> Any:
 def _configure(info: ModelInfo, pipe: Any, placement: Placement) -> None:
     if info.prediction and "prediction_type" in pipe.scheduler.config:
         pipe.scheduler.register_to_config(prediction_type=info.prediction)
+    if info.family == "kolors":  # its pipeline fails without negative words where this is true
+        pipe.register_to_config(force_zeros_for_empty_prompt=False)
     add_empty_conditioning(pipe)
     if getattr(pipe, "processor", None) is not None:
         from dream.engine.loading.qwen_processor import place_images  # imports much

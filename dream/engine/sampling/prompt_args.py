@@ -51,7 +51,8 @@ def list_tokenizers(pipe: Any) -> Iterator[Any]:
     """The tokenizers of a pipeline, in its order."""
     for name, part in pipe.components.items():
         if name.startswith("tokenizer") and part is not None:
-            yield getattr(part, "tokenizer", part)  # FLUX.2 dev has a processor in its place
+            # FLUX.2 dev has a processor in its place; Kolors' own has another in it
+            yield part if hasattr(part, "model_max_length") else part.tokenizer
 
 
 def _truncated_end(tokenizer: Any, text: str) -> str:

@@ -13,6 +13,8 @@ IMG2IMG_CLASSES = {
     "ChromaPipeline": "ChromaImg2ImgPipeline",
     "FluxFillPipeline": "FluxFillPipeline",
     "FluxKontextPipeline": "FluxImg2ImgPipeline",
+    "KolorsPipeline": "KolorsImg2ImgPipeline",
+    "KolorsPAGPipeline": "KolorsImg2ImgPipeline",
     "StableDiffusionPipeline": "StableDiffusionImg2ImgPipeline",
     "StableDiffusionXLPipeline": "StableDiffusionXLImg2ImgPipeline",
     "RefinerPipeline": "StableDiffusionXLImg2ImgPipeline",
