@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import io
 import json
+import os
 from http.client import HTTPResponse
-from pathlib import Path, PurePath
+from pathlib import Path
 from random import Random
 from types import SimpleNamespace
 from typing import Any
@@ -144,10 +145,12 @@ def _choose(data: bytes, folder: Path) -> object:
         rows = [_row(row) for row in said["siblings"]]
     except (ValueError, TypeError, LookupError, AttributeError, RecursionError) as error:
         raise DreamError(str(error)) from error  # the hub's own library refuses these
+    root = folder.resolve()
     for index in (hub.INDEX, "config.json"):
         chosen = hub._select_files(hub.HubId("a/b"), index, hub._files(rows))
         for file in chosen:
-            if not (folder / PurePath(file.name)).resolve().is_relative_to(folder.resolve()):
+            # without links, and as text alone: of ten thousand names, all counts as dream's work
+            if not os.path.normpath(root / file.name).startswith(f"{root}{os.sep}"):
                 raise AssertionError(f"{file.name} leads out of the folder")
     return None
 
