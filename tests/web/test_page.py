@@ -209,6 +209,9 @@ def test_an_image_that_ends_leaves_the_options_alone(browser: Browser, served: S
         with page.expect_response("**/api/state"):
             served.make("a dog")
         expect(page.locator(".tile")).to_have_count(1)
+        with page.expect_response("**/api/models"):
+            served.make("!set -n1")
+        page.wait_for_timeout(300)  # what is redrawn would be by now
         expect(seed).to_be_focused()
         expect(seed).to_have_value("12")
         served.make("!switch twin")
