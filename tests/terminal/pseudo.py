@@ -50,6 +50,11 @@ class Terminal:
         """What stands on the screen."""
         return [row.rstrip() for row in self.screen.display]
 
+    def unwrapped(self) -> str:
+        """What stands on the screen, a line each; a row that is full goes on in the next."""
+        full = self.screen.columns
+        return "".join(row + "\n" * (len(row) < full) for row in self.rows())
+
     def until(self, holds: Callable[[], bool], what: str) -> None:
         """Wait until something is so."""
         give_up = time.monotonic() + PATIENCE
@@ -67,8 +72,8 @@ class Terminal:
         self._stream.feed(data)
 
     def see(self, text: str) -> None:
-        """Wait for a text to stand on the screen."""
-        self.until(lambda: any(text in row for row in self.rows()), f"“{text}”")
+        """Wait for a text to stand on the screen, if need be over the end of a row."""
+        self.until(lambda: text in self.unwrapped(), f"“{text}”")
 
     def line(self) -> str:
         """What stands in the edit line."""
