@@ -441,7 +441,10 @@ def test_the_estimate_knows_what_is_quantized(places: Path) -> None:
         ("of tomorrow", "its unet is quantized in a way that is not supported"),
     ],
 )
-def test_a_folder_of_another_library_names_it(tmp_path: Path, method: str, says: str) -> None:
+def test_a_folder_of_another_library_names_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, method: str, says: str
+) -> None:
+    monkeypatch.setitem(sys.modules, "sdnq", None)  # as where it is not installed
     config = {"quantization_config": {"quant_method": method}}
     (tmp_path / "unet").mkdir()
     (tmp_path / "unet" / "config.json").write_text(json.dumps(config))
@@ -457,6 +460,7 @@ def test_a_folder_of_a_library_that_is_here_is_left_to_it(
     """A package that adds itself to diffusers is imported for that."""
     (tmp_path / "sdnq.py").write_text("registered = True\n")
     monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "sdnq", raising=False)
     (tmp_path / "unet").mkdir()
     text = json.dumps({"quantization_config": {"quant_method": "sdnq"}})
     (tmp_path / "unet" / "config.json").write_text(text)
