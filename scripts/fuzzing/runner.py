@@ -67,6 +67,8 @@ def run(reader: Reader, folder: Path, *, seed: int, first: int, cases: int) -> I
         peak.begin()
         seconds, message = try_case(reader, data, folder)
         taken = peak.taken()
+        if seconds > SECONDS and not message:  # a busy machine, perhaps: the reader's share is less
+            seconds = min(seconds, try_case(reader, data, folder)[0])
         if seconds > SECONDS:
             message = message or f"{seconds:.2f} s of work"
         if taken > reader.memory:
