@@ -229,6 +229,13 @@ def test_dry_run_plans_without_an_engine(run) -> None:
     assert not run.engine.rendered
 
 
+def test_switches_without_effect_are_named_where_dream_was_started_with_them(run) -> None:
+    _, _, err = run("a cat", "-ft", "codeformer", "--dry_run")
+    assert "-ft ignored: no face is restored (-G)" in err
+    _, out, err = run("-ft", "codeformer", "--dry_run", "--from_file=-", stdin="a cat")
+    assert out and "ignored" not in err, "it is the default of lines with -G"
+
+
 def test_a_wrong_line_is_2_and_the_others_are_made(run) -> None:
     status, out, err = run("--from_file", "-", stdin="a cat -s0\na dog\n")
     assert status == 2

@@ -91,9 +91,10 @@ def _run(argv: Sequence[str]) -> int:
         print_text(f"dream {dream.__version__}", sys.stdout)
         return ALL_MADE
     files = find_settings_files()
-    launch, base = read_settings(files)
+    launch, settings = read_settings(files)
+    base = settings
     if argv:
-        launch, base, prompt = parse_argv(argv, launch, base)
+        launch, base, prompt = parse_argv(argv, launch, settings)
     if launch.verify is not None and launch.dry_run:
         raise BadSetting("--verify cannot be combined with --dry_run, which renders nothing")
     if launch.doctor:
@@ -110,7 +111,7 @@ def _run(argv: Sequence[str]) -> int:
         return _serve(launch, base, is_alone=(command or logged or prompt) is None)
     if command is not None:
         return _without_prompt(launch, base, command)
-    lines = _find_lines(launch, logged or prompt)
+    lines = _find_lines(launch, logged or prompt, settings)
     if lines is None and launch.verify is None and launch.resume is None:
         return _at_prompt(launch, base)
     return _without_prompt(launch, base, lines)
@@ -240,11 +241,11 @@ def _enable_gc() -> None:
     gc.enable()
 
 
-def _find_lines(launch: CliOptions, prompt: str | None) -> Lines | None:
+def _find_lines(launch: CliOptions, prompt: str | None, settings: Request) -> Lines | None:
     """Return the source of the lines, which are numbered if they come from a file; None means the
-    interactive prompt."""
+    interactive prompt. `settings` are the defaults without the command line's switches."""
     if prompt is not None:
-        return lambda note, session: iter([(0, prompt)])
+        return lambda note, session: _read_typed(prompt, settings, note, session)
     if launch.resume is not None:
         return None
     if launch.from_file is not None and launch.from_file != "-":
@@ -253,6 +254,19 @@ def _find_lines(launch: CliOptions, prompt: str | None) -> Lines | None:
     if launch.from_file == "-" or not sys.stdin.isatty():
         return lambda note, session: _read_stdin(sys.stdin, note, session)
     return None
+
+
+def _read_typed(
+    prompt: str, settings: Request, note: Callable[[str], None], session: Session
+) -> Iterator[tuple[int, str]]:
+    """Yield the line of a command line, whose switches are defaults of the session, so that it
+    cannot say which of them have no effect."""
+    from dream.session import list_unused_settings
+
+    with suppress(DreamError):  # the line reports it
+        for text in list_unused_settings(session.parse_sweep(prompt).first, settings):
+            note(text)
+    yield 0, prompt
 
 
 def _read_file(

@@ -13,7 +13,13 @@ import torch
 from PIL import Image
 
 from dream.catalogue.download import Fetch, OnProgress, fetch, ignore_progress
-from dream.catalogue.face_models import FIDELITY, FaceModel, find_face_detector, find_face_model
+from dream.catalogue.face_models import (
+    CODEFORMER,
+    FIDELITY,
+    FaceModel,
+    find_face_detector,
+    find_face_model,
+)
 from dream.catalogue.registry import ModelRegistry
 from dream.core.errors import FinishError
 from dream.core.file_names import get_file_stamp
@@ -102,7 +108,9 @@ class FaceRestorer:
         if len(points) > _MOST:
             on_note(f"{len(points)} faces were found; the {_MOST} surest are restored")
         loaded = self._load(model)
-        fidelity = recipe.codeformer_fidelity
+        fidelity, architecture = recipe.codeformer_fidelity, loaded.network.architecture
+        if fidelity is not None and architecture != CODEFORMER:
+            on_note(f"-cf ignored: {model.name} is {architecture}, which has no fidelity")
         restored = self._run(
             loaded.network,
             pixels,

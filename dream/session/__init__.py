@@ -12,6 +12,7 @@ from dream.session.resolve import (
     resolve_sweep,
 )
 from dream.session.session import Session
+from dream.session.unused_settings import list_unused_settings
 
 __all__ = [
     "PlanSummary",
@@ -22,6 +23,7 @@ __all__ = [
     "derive_seeds",
     "extent",
     "find_wrong_defaults",
+    "list_unused_settings",
     "report_crashes",
     "resolve",
     "resolve_sweep",

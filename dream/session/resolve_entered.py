@@ -14,6 +14,7 @@ from dream.session.many_lines import group_of
 from dream.session.name_checks import check_recipes
 from dream.session.resolve import resolve_sweep
 from dream.session.templates import combine_words
+from dream.session.unused_settings import list_unused_settings
 
 if TYPE_CHECKING:
     from dream.session.session import Session
@@ -41,7 +42,8 @@ def resolve_entered(
     seeds, draw = session.seeds, session.draw
     resolved = resolve_sweep(sweep, session.find_model, seeds, draw, find, adapters, values)
     check_recipes(session.registry, resolved.recipes)
-    return sweep, resolved.recipes, (*sweep.notes, *resolved.notes)
+    unused = list_unused_settings(sweep.first, session.base)
+    return sweep, resolved.recipes, (*sweep.notes, *resolved.notes, *unused)
 
 
 def _resolve_planned(session: Session, image: str) -> Recipe:

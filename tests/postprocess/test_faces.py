@@ -331,6 +331,13 @@ def test_the_strength_blends(restore: Restore) -> None:
     assert np.abs(half - (full + drawn) / 2).max() <= 1
 
 
+def test_a_file_without_fidelity_says_so(restore: Restore, notes: Notes, folder: Path) -> None:
+    drawn, points = draw((200, 160), 0.15, 0.2, (90, 80))
+    own = str(folder / "faces/GFPGANv1.4.pth")
+    restore(Image.fromarray(drawn), [points], facetool=own, codeformer_fidelity=0.5)
+    assert notes == [f"-cf ignored: {own} is GFPGAN, which has no fidelity"]
+
+
 def test_faces_do_not_depend_on_their_order(restore: Restore) -> None:
     drawn, left = draw((300, 160), 0.12, 0.2, (70, 80))
     right = left + np.array([150, 0])

@@ -9,7 +9,7 @@ import pytest
 
 from dream.commands import COMMANDS, Context, run_line
 from dream.core.errors import ModelError
-from dream.core.events import Planned, Rejected
+from dream.core.events import Note, Planned, Rejected
 from dream.session import Session, find_wrong_defaults, summarize_plan
 from tests.catalogue.test_detect import write
 from tests.fakes import FakeEngine, fake_session
@@ -39,8 +39,9 @@ def test_a_line_is_refused_before_it_is_made_planned_or_foreseen(
 
 
 def test_what_is_named_and_not_used_is_no_fault(session: Session) -> None:
-    (event,) = session.plan("a cat --upscaler=nope --vae=none")
+    note, event = session.plan("a cat --upscaler=nope --vae=none")
     assert isinstance(event, Planned)
+    assert isinstance(note, Note) and note.text == "--upscaler ignored: nothing is upscaled (-U)"
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from dream.core.stages import FACES, STAGES, compute_final_size, get_stages, wit
 from dream.line import format_line, parse_line
 from dream.options.option_type import Upscale
 from dream.options.outpaint import SIDES, Embiggen, Outcrop, Shift
-from dream.session import resolve
+from dream.session import list_unused_settings, resolve
 
 CARD = ModelInfo(name="tiny", path=Path("models/tiny"), width=256, height=256)
 
@@ -104,6 +104,29 @@ def test_faces_are_settled(line: str, settled: tuple[object, ...]) -> None:
     both = get_stages(one(parse_line(f"{line} -U2 -embiggen 2")))
     assert [stage.name for stage in both if stage != FACES] == ["embiggen", "upscale"]
     assert FACES not in both or both[1] == FACES, "faces are restored before -U"
+
+
+@pytest.mark.parametrize(
+    ("line", "note"),
+    [
+        ("a -cf .5", "-cf ignored: no face is restored (-G)"),
+        ("a -ft codeformer -cf .5", "-ft and -cf ignored: no face is restored (-G)"),
+        ("a -G -cf .5", "-cf ignored: gfpgan has no fidelity, only codeformer has"),
+        ("a -G -ft RestoreFormer -cf 0", "-cf ignored: restoreformer has no fidelity, "),
+        ("a --upscaler tiny-x4", "--upscaler ignored: nothing is upscaled (-U)"),
+        ("a -embiggen 1 --upscaler tiny-x4", "--upscaler ignored: nothing is upscaled (-U)"),
+        ("a -embiggen_strength .3", "-embiggen_strength ignored: nothing is enlarged in tiles"),
+        ("a -G -ft codeformer -cf .5", ""),
+        ("a -G -ft my.pth -cf .5", ""),
+        ("a -G0 -ft gfpgan -cf .5", ""),
+        ("a -embiggen 2 -embiggen_strength .3 --upscaler tiny-x4", ""),
+        ("a -embiggen_tiles 1 -embiggen_strength .3", ""),
+    ],
+)
+def test_a_setting_of_a_stage_that_does_not_run_is_named(line: str, note: str) -> None:
+    notes = list_unused_settings(parse_line(line), Request())
+    assert [text[: len(note)] for text in notes] == ([note] if note else [])
+    assert list_unused_settings(parse_line(line), parse_line(line)) == (), "a default waits"
 
 
 def test_tiles_alone_are_at_the_same_size() -> None:
