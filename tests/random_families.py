@@ -31,7 +31,7 @@ Z_IMAGE_SIZES: dict[str, Any] = {
     "n_kv_heads": 2,
     "cap_feat_dim": WIDE,
     "axes_dims": [8, 4, 4],
-    "axes_lens": [256, 32, 32],
+    "axes_lens": [1024, 32, 32],
 }
 
 LUMINA_SIZES: dict[str, Any] = {

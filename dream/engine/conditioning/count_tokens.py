@@ -7,8 +7,8 @@ from typing import Any
 
 from dream.core.recipe import Recipe
 from dream.engine.conditioning.clip import find_encoders, takes_clip
+from dream.engine.conditioning.text_limits import get_truncated_text, list_tokenizers
 from dream.engine.conditioning.tokens import make_chunks
-from dream.engine.sampling.prompt_args import get_truncated_text, list_tokenizers
 from dream.options.syntax_table import PLAIN
 from dream.prompt import How, Prompt, parse_prompt
 
@@ -40,9 +40,9 @@ def _describe_chunks(pipe: Any, title: str, prompt: Prompt) -> Iterator[str]:
 
 
 def _describe_text(pipe: Any, title: str, text: str) -> Iterator[str]:
-    for tokenizer in list_tokenizers(pipe):
+    for _, tokenizer in list_tokenizers(pipe):
         ids = tokenizer(text, add_special_tokens=False, truncation=False, verbose=False).input_ids
-        cut = get_truncated_text(pipe, text)
+        cut = get_truncated_text(pipe, text, is_negative=title != "prompt")
         end = f"; cut off: {cut}" if cut else "; nothing is cut off"
         yield f"{title}: {len(ids)} tokens{end}"
         return

@@ -10,6 +10,7 @@ from dream.core.events import Note
 from dream.core.recipe import Recipe
 from dream.engine.conditioning.clip import takes_clip
 from dream.engine.conditioning.conditioning import Conditioning, make_plan
+from dream.engine.conditioning.text_limits import get_truncated_text
 from dream.engine.conditioning.token_weights import (
     WeighedText,
     find_weighable,
@@ -17,7 +18,7 @@ from dream.engine.conditioning.token_weights import (
 )
 from dream.engine.interface import ProgressCallback
 from dream.engine.loading.pipelines import LoadedModel
-from dream.engine.sampling.prompt_args import build_prompt_args, get_truncated_text
+from dream.engine.sampling.prompt_args import build_prompt_args
 from dream.options.family_table import get_family
 from dream.options.syntax_table import PLAIN
 from dream.prompt import How, ParsedPrompt, Prompt, parse_prompt
@@ -37,9 +38,11 @@ def make_conditioning(
     has_clip = takes_clip(pipe) and getattr(pipe, "unet", None) is not None
     skips = _uses_clip_skip(loaded, recipe, report, has_clip=has_clip)
     positive, negative = parsed.positive.words, parsed.negative.words
-    long = [
-        lost for text in (positive, negative) if text if (lost := get_truncated_text(pipe, text))
-    ]
+    ends = (
+        get_truncated_text(pipe, positive),
+        get_truncated_text(pipe, negative, is_negative=True) if negative else "",
+    )
+    long = list(filter(None, ends))
     plain = parsed.positive.is_plain and parsed.negative.is_plain
     encodes = has_clip and (skips or not plain or bool(long and recipe.syntax != PLAIN))
     weighed: tuple[WeighedText, ...] = ()
