@@ -21,10 +21,10 @@ from dream.catalogue.control_info import (
 from dream.catalogue.detect import detect
 from dream.catalogue.detect.control_family import CONTROL_FILE_KINDS
 from dream.catalogue.detect.lora_family import describe_family
+from dream.catalogue.detect.unet_header import UNKNOWN_WIDTHS, UNetWidths
 from dream.catalogue.discovery import TRANSFORMERS_INDEX, list_snapshots
 from dream.catalogue.layouts import CONTROLNETS, list_folders
 from dream.catalogue.suggest import suggest_names
-from dream.catalogue.text_width import differ
 from dream.catalogue.walk_files import walk_files
 from dream.core.errors import ModelError
 
@@ -89,11 +89,15 @@ def get_control(name_or_path: str, dirs: Sequence[Path]) -> ControlInfo:
 
 
 def find_control(
-    control: str, family: str, name: str | None, dirs: Sequence[Path], text_width: int = 0
+    control: str,
+    family: str,
+    name: str | None,
+    dirs: Sequence[Path],
+    widths: UNetWidths = UNKNOWN_WIDTHS,
 ) -> ControlInfo:
-    """The control model for a kind of control image (a key of CONTROL_KINDS) and a family of
-    models, whose text is so wide (0: unknown): the one of that name or path, else the best one in
-    the models folders.
+    """The control model for a kind of control image (a key of CONTROL_KINDS) and a model of a
+    family, whose UNet has these widths: the one of that name or path, else the best one in the
+    models folders.
 
     A ControlNet is preferred to a union, that to a control-LoRA and that to a T2I-Adapter. Raises
     ModelError where none fits, with those that there are.
@@ -103,32 +107,29 @@ def find_control(
         if not fits(info, family):
             raise ModelError(
                 f"{info.name} is {info.title}, and the model is {describe_family(family)}",
-                _describe_choice(control, family, dirs, text_width),
+                _describe_choice(control, family, dirs, widths),
             )
-        if not fits(info, family, text_width):
+        if not fits(info, family, widths):
             raise ModelError(
-                f"{info.name} is {info.title} whose text has a width of {info.text_width}; the"
-                f" model's has {text_width}",
-                _describe_choice(control, family, dirs, text_width),
+                f"{info.name} is {info.title} {info.widths.describe_difference(widths)}",
+                _describe_choice(control, family, dirs, widths),
             )
         return info
     infos = [info for info in list_controls(dirs) if isinstance(info, ControlInfo)]
-    suitable = [
-        info for info in infos if control in info.controls and fits(info, family, text_width)
-    ]
+    suitable = [info for info in infos if control in info.controls and fits(info, family, widths)]
     if not suitable:
         raise ModelError(
             f"there is no control model for {control} and {describe_family(family)}",
-            _describe_choice(control, family, dirs, text_width),
+            _describe_choice(control, family, dirs, widths),
         )
-    return min(suitable, key=lambda info: _rank(info, text_width))
+    return min(suitable, key=lambda info: _rank(info, widths))
 
 
-def _rank(info: ControlInfo, text_width: int) -> tuple[object, ...]:
+def _rank(info: ControlInfo, widths: UNetWidths) -> tuple[object, ...]:
     """The best first: of known family or of the model's text width, of the more specific kind, v1.1
     before v1.0, by name."""
     return (
-        not info.family and (not text_width or info.text_width != text_width),
+        not info.family and (not widths.text or info.widths.text != widths.text),
         CONTROL_FILE_KINDS.index(info.kind),
         len(info.controls),
         "v11" not in info.name,
@@ -137,13 +138,13 @@ def _rank(info: ControlInfo, text_width: int) -> tuple[object, ...]:
     )
 
 
-def _describe_choice(control: str, family: str, dirs: Sequence[Path], text_width: int) -> str:
+def _describe_choice(control: str, family: str, dirs: Sequence[Path], widths: UNetWidths) -> str:
     """What there is for this family, and what to do."""
     infos = [info for info in list_controls(dirs) if isinstance(info, ControlInfo)]
     named = [
         f"{info.name} ({', '.join(info.controls) or 'kind unknown'})"
         for info in infos
-        if fits(info, family, text_width)
+        if fits(info, family, widths)
     ]
     advice = f"put one for {control} into controlnet/ in a models folder"
     if not named:
@@ -151,7 +152,7 @@ def _describe_choice(control: str, family: str, dirs: Sequence[Path], text_width
             {
                 describe_family(info.family) if info.family else "models of other sizes"
                 for info in infos
-                if info.family or differ(info.text_width, text_width)
+                if info.family or not info.widths.fits(widths)
             }
         )
         there = f"those in the models folders are for {', '.join(others)}; " if others else ""

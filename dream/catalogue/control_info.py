@@ -18,8 +18,9 @@ from dream.catalogue.detect.control_family import (
 )
 from dream.catalogue.detect.lora_family import describe_family
 from dream.catalogue.detect.require import require_supported
+from dream.catalogue.detect.unet_header import UNKNOWN_WIDTHS, UNetWidths
 from dream.catalogue.discovery import TRANSFORMERS_INDEX
-from dream.catalogue.text_width import differ, read_configured_width
+from dream.catalogue.unet_widths import get_configured_widths
 from dream.core.bounded_reading import read_json
 from dream.core.errors import ModelError
 from dream.options.union_modes import UNION_MODES, UNNUMBERED_UNIONS
@@ -78,8 +79,8 @@ class ControlInfo:
     """FOLDER, DIFFUSERS or ORIGINAL."""
     controls: tuple[str, ...] = ()
     """The kinds of control image that it is for, as far as its name or its metadata says."""
-    text_width: int = 0
-    """Of the text that its cross-attention reads; 0 without one."""
+    widths: UNetWidths = UNKNOWN_WIDTHS
+    """What it has in common with a UNet."""
 
     @property
     def title(self) -> str:
@@ -115,10 +116,10 @@ def is_control_folder(folder: Path) -> bool:
     return _read_config(folder).get("_class_name") in _CLASSES
 
 
-def fits(info: ControlInfo, family: str, text_width: int = 0) -> bool:
-    """Whether a control model may be for models of a family whose UNets read text of a width, 0 if
-    unknown. Those of unknown family, and all for models of family “other”, may."""
-    if differ(info.text_width, text_width):
+def fits(info: ControlInfo, family: str, widths: UNetWidths = UNKNOWN_WIDTHS) -> bool:
+    """Whether a control model may be for models of a family whose UNets have these widths. Those of
+    unknown family, and all for models of family “other”, may."""
+    if not info.widths.fits(widths):
         return False
     return not info.family or family == "other" or info.family == family
 
@@ -148,7 +149,7 @@ def _read_folder(name: str, folder: Path) -> ControlInfo:
         family=family,
         form=FOLDER,
         controls=controls,
-        text_width=read_configured_width(folder / TRANSFORMERS_INDEX),
+        widths=get_configured_widths(config),
     )
 
 
@@ -177,7 +178,7 @@ def _read_file(name: str, path: Path) -> ControlInfo:
         family=family,
         form=DIFFUSERS if details.plain else ORIGINAL,
         controls=find_controls(detected.kind, family, details.types, texts),
-        text_width=details.text_width,
+        widths=details.widths,
     )
 
 

@@ -13,13 +13,13 @@ from pathlib import Path
 
 from dream.catalogue.control_files import CONTROL_SUFFIXES
 from dream.catalogue.detect import detect, read_header
-from dream.catalogue.detect.control_family import IP_ADAPTER, find_text_width
+from dream.catalogue.detect.control_family import IP_ADAPTER
 from dream.catalogue.detect.lora_family import describe_family
 from dream.catalogue.detect.model_kinds import describe_kind
 from dream.catalogue.detect.require import require_supported
+from dream.catalogue.detect.unet_header import UNKNOWN_WIDTHS, UNetWidths, find_unet_widths
 from dream.catalogue.layouts import CLIP_VISION, CONTROLNETS, IP_ADAPTERS, list_folders
 from dream.catalogue.suggest import suggest_names
-from dream.catalogue.text_width import differ
 from dream.catalogue.walk_files import walk_files
 from dream.core.errors import ModelError
 
@@ -45,8 +45,8 @@ class ImagePromptModel:
     encoder_width: int = 0
     """What it reads: of a plain one the width of the encoder's projection, of the others that of
     its layers."""
-    text_width: int = 0
-    """Of the text beside which the UNet reads the image; 0 for FLUX.1."""
+    widths: UNetWidths = UNKNOWN_WIDTHS
+    """Of the text beside which the UNet reads the image; unknown for FLUX.1."""
 
     @property
     def reads_layers(self) -> bool:
@@ -83,11 +83,11 @@ def get_image_prompt_model(name_or_path: str, dirs: Sequence[Path]) -> ImageProm
 
 
 def choose_image_prompt_model(
-    family: str, name: str | None, dirs: Sequence[Path], text_width: int = 0
+    family: str, name: str | None, dirs: Sequence[Path], widths: UNetWidths = UNKNOWN_WIDTHS
 ) -> ImagePromptModel:
-    """The IP-Adapter for a family of models, whose text is so wide (0: unknown): the one of that
-    name or path, else the best one in the models folders. Raises ModelError where none fits, with
-    those that there are."""
+    """The IP-Adapter for a model of a family, whose UNet has these widths: the one of that name or
+    path, else the best one in the models folders. Raises ModelError where none fits, with those
+    that there are."""
     if name:
         model = get_image_prompt_model(name, dirs)
         if model.family and family != "other" and model.family != family:
@@ -96,10 +96,10 @@ def choose_image_prompt_model(
                 f" is {describe_family(family)}",
                 "choose another --image_prompt_model",
             )
-        if differ(model.text_width, text_width):
+        if not model.widths.fits(widths):
             raise ModelError(
-                f"{model.name} is an IP-Adapter for models whose text has a width of"
-                f" {model.text_width}; the model's has {text_width}",
+                f"{model.name} is an IP-Adapter for models"
+                f" {model.widths.describe_difference(widths)}",
                 "choose another --image_prompt_model",
             )
         return model
@@ -107,8 +107,7 @@ def choose_image_prompt_model(
     suitable = [
         one
         for one in models
-        if (family == "other" or one.family in ("", family))
-        and not differ(one.text_width, text_width)
+        if (family == "other" or one.family in ("", family)) and one.widths.fits(widths)
     ]
     if not suitable:
         others = sorted(
@@ -164,7 +163,7 @@ def read_image_prompt_model(name: str, path: Path) -> ImagePromptModel:
         family=family,
         variant=detected.variant,
         encoder_width=shape[1],
-        text_width=find_text_width(tensors),
+        widths=find_unet_widths(tensors),
     )
 
 

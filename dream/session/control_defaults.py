@@ -9,7 +9,7 @@ from typing import Any
 from dream.catalogue.control_files import find_control
 from dream.catalogue.detect.control_family import UNION
 from dream.catalogue.model_info import ModelInfo
-from dream.catalogue.text_width import read_text_width
+from dream.catalogue.unet_widths import read_unet_widths
 from dream.core.errors import BadLine
 from dream.core.request import FLAGS, Request
 from dream.inputs import measure_image
@@ -75,9 +75,9 @@ def _find_models(
         )
     if models_dirs is None:
         return request.control_model, ()
-    width = read_text_width(info)
+    widths = read_unet_widths(info)
     found = [
-        find_control(control.kind, info.family, name, models_dirs, width)
+        find_control(control.kind, info.family, name, models_dirs, widths)
         for control, name in zip(controls, names, strict=True)
     ]
     notes = dict.fromkeys(

@@ -8,7 +8,7 @@ from typing import Any
 
 from dream.catalogue.image_prompt_files import choose_image_prompt_model
 from dream.catalogue.model_info import ModelInfo
-from dream.catalogue.text_width import read_text_width
+from dream.catalogue.unet_widths import read_unet_widths
 from dream.core.request import Request
 from dream.options.control import ImagePrompt
 from dream.session.family_checks import check_family
@@ -29,6 +29,7 @@ def resolve_image_prompts(
         "image_prompt_model": name,
     }
     if models_dirs is not None:
-        chosen = choose_image_prompt_model(*(info.family, name, models_dirs, read_text_width(info)))
+        widths = read_unet_widths(info)
+        chosen = choose_image_prompt_model(info.family, name, models_dirs, widths)
         values["image_prompt_model"] = chosen.name
     return values, ()

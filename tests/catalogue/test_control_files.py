@@ -13,6 +13,9 @@ import pytest
 from dream.catalogue.control_files import find_control, get_control, list_controls
 from dream.catalogue.control_info import ControlInfo
 from dream.catalogue.detect import detect
+from dream.catalogue.detect.unet_header import UNetWidths
+from dream.catalogue.model_info import ModelInfo
+from dream.catalogue.unet_widths import read_unet_widths
 from dream.core.errors import ModelError
 
 Shapes = dict[str, tuple[int, ...]]
@@ -34,6 +37,7 @@ T2I_XL: Shapes = {"adapter.conv_in.weight": (320, 768, 3, 3)}
 T2I_XL["adapter.body.0.resnets.0.block1.weight"] = (320, 320, 3, 3)
 LIGHT: Shapes = {"body.0.in_conv.weight": (80, 192, 1, 1)}
 LIGHT["body.0.body.0.block1.weight"] = (80, 80, 3, 3)
+LIGHT["body.0.out_conv.weight"] = (320, 80, 1, 1)
 SD3: Shapes = {
     "controlnet_blocks.0.weight": (8, 8),
     "pos_embed_input.proj.weight": (1536, 16, 2, 2),
@@ -256,16 +260,80 @@ def test_those_for_texts_of_another_width_are_left_out(tmp_path: Path) -> None:
     folder = tmp_path / "controlnet"
     write(folder / "canny.safetensors", SD1)
     write_folder(folder / "own-canny", cross_attention_dim=128)
-    assert find_control("canny", "sd1", None, [tmp_path], 768).name == "canny"
-    assert find_control("canny", "sd1", None, [tmp_path], 128).name == "own-canny"
+    assert find_control("canny", "sd1", None, [tmp_path], UNetWidths(768)).name == "canny"
+    assert find_control("canny", "sd1", None, [tmp_path], UNetWidths(128)).name == "own-canny"
     write(folder / "t2iadapter_canny.safetensors", T2I)
-    assert find_control("canny", "sd1", None, [tmp_path], 128).name == "own-canny"
+    assert find_control("canny", "sd1", None, [tmp_path], UNetWidths(128)).name == "own-canny"
     assert find_control("canny", "sd1", None, [tmp_path]).name == "canny"
     (folder / "t2iadapter_canny.safetensors").unlink()
     with pytest.raises(ModelError, match=r"canny is a .* has a width of 768; the model's has 128"):
-        find_control("canny", "sd1", "canny", [tmp_path], 128)
+        find_control("canny", "sd1", "canny", [tmp_path], UNetWidths(128))
     with pytest.raises(ModelError, match=r"folders are for .* 1, models of other sizes; put one"):
-        find_control("canny", "sd1", None, [tmp_path], 96)
+        find_control("canny", "sd1", None, [tmp_path], UNetWidths(96))
+
+
+ADAPTERS = {
+    "tencent": T2I,
+    "diffusers": {f"adapter.{name}": shape for name, shape in T2I.items()},
+    "light": LIGHT,
+    "xl": T2I_XL,
+}
+
+
+@pytest.mark.parametrize("form", [*ADAPTERS, "folder"])
+def test_an_adapter_alone_of_its_kind_is_for_levels_of_its_widths(
+    tmp_path: Path, form: str
+) -> None:
+    place = tmp_path / "controlnet" / "canny"
+    if form == "folder":
+        write_folder(place, "T2IAdapter", channels=[320, 640, 1280, 1280])
+    else:
+        write(place.with_suffix(".safetensors"), ADAPTERS[form])
+    family = "sdxl" if form == "xl" else "sd1"
+    full, small = UNetWidths(768, (320, 640, 1280)), UNetWidths(128, (32, 64, 128))
+    for one in (family, "other"):
+        assert find_control("canny", one, None, [tmp_path], full).name == "canny"
+        with pytest.raises(ModelError, match="there is no control model for canny"):
+            find_control("canny", one, None, [tmp_path], small)
+        with pytest.raises(ModelError, match=r"have 320.* channels; the model's have 32, 64"):
+            find_control("canny", one, "canny", [tmp_path], small)
+    with pytest.raises(ModelError, match="is a T2I-Adapter for Stable Diffusion"):
+        find_control("canny", "sd1" if form == "xl" else "sdxl", "canny", [tmp_path], full)
+
+
+UNETS = {
+    "folder": {},
+    "model.diffusion_model.": {
+        "input_blocks.1.0.in_layers.2.weight": (32, 32, 3, 3),
+        "input_blocks.2.0.op.weight": (32, 32, 3, 3),
+        "input_blocks.3.0.in_layers.2.weight": (64, 32, 3, 3),
+        "input_blocks.10.0.in_layers.2.weight": (128, 64, 3, 3),
+        "input_blocks.10.1.transformer_blocks.0.attn2.to_k.weight": (128, 96),
+        "middle_block.0.in_layers.2.weight": (256, 128, 3, 3),
+    },
+    "diffusers": {
+        "down_blocks.0.resnets.0.conv1.weight": (32, 32, 3, 3),
+        "down_blocks.0.resnets.1.conv1.weight": (32, 32, 3, 3),
+        "down_blocks.1.resnets.0.conv1.weight": (64, 32, 3, 3),
+        "down_blocks.2.resnets.0.conv1.weight": (128, 64, 3, 3),
+        "down_blocks.2.attentions.0.transformer_blocks.0.attn2.to_k.weight": (128, 96),
+    },
+}
+
+
+@pytest.mark.parametrize("form", UNETS)
+def test_a_unets_widths_are_read_from_its_folder_and_its_file(tmp_path: Path, form: str) -> None:
+    if form == "folder":
+        channels = {"block_out_channels": [32, 64, 128, 128], "cross_attention_dim": 96}
+        write_folder(tmp_path / "m" / "unet", "UNet2DConditionModel", **channels)
+        path = tmp_path / "m"
+    else:
+        prefix = form if form.endswith(".") else ""
+        path = write(
+            tmp_path / "m.safetensors", {prefix + name: of for name, of in UNETS[form].items()}
+        )
+    info = ModelInfo(name="m", path=path, family="sd1")
+    assert read_unet_widths(info) == UNetWidths(96, (32, 64, 128))
 
 
 def test_broken_files_are_named_and_the_others_used(tmp_path: Path) -> None:

@@ -12,9 +12,7 @@ import re
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from dream.catalogue.detect.tensors import TensorHeader
-
-Tensors = Mapping[str, TensorHeader]
+from dream.catalogue.detect.unet_header import Tensors, UNetWidths, find_unet_widths
 
 CONTROLNET, UNION, CONTROL_LORA = "controlnet", "controlnet union", "control-lora"
 T2I_ADAPTER, IP_ADAPTER = "t2i-adapter", "ip-adapter"
@@ -41,7 +39,6 @@ _NAMED: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
 )
 """The first row with a matching tensor name is used."""
 
-_TEXT = re.compile(r".*(attn2\.to_k\.(weight|down)|\.to_k_ip\.weight)")
 _SIZES = re.compile(r".*(label_emb\.0\.0|add_embedding\.linear_1)\.(weight|down)")
 _T2I_INPUT = re.compile(r"(adapter\.)?conv_in\.weight")
 _T2I_CHANNELS = {64: "sd1", 192: "sd1", 256: "sdxl", 768: "sdxl"}
@@ -68,8 +65,7 @@ class ControlDetails(NamedTuple):
     plain: bool
     """Whether its layers have diffusers' names, not those of the program that it was trained with.
     """
-    text_width: int
-    """Of the text that its cross-attention reads; 0 without one."""
+    widths: UNetWidths
     titles: tuple[str, ...]
     """In its metadata."""
 
@@ -85,7 +81,7 @@ def read_control_details(tensors: Tensors, metadata: Mapping[str, str]) -> Contr
     return ControlDetails(
         types=next((shape[0] for shape in modes if shape), 0),
         plain=any(name.startswith(_DIFFUSERS_NAMES) for name in tensors),
-        text_width=find_text_width(tensors),
+        widths=find_unet_widths(tensors),
         titles=tuple(metadata.get(key, "") for key in _TITLES),
     )
 
@@ -98,21 +94,12 @@ def detect_control_family(kind: str, tensors: Tensors) -> str:
     for family, pattern in _NAMED:
         if any(map(pattern.match, tensors)):
             return family
-    if width := find_text_width(tensors):
+    if width := find_unet_widths(tensors).text:
         return _WIDTHS.get(width, "")
     for name, tensor in tensors.items():
         if len(tensor.shape) == 2 and _SIZES.fullmatch(name):
             return "sdxl" if tensor.shape[1] == _SDXL_SIZES else ""
     return ""
-
-
-def find_text_width(tensors: Tensors) -> int:
-    """How wide the text (or the image prompt) is that the cross-attention of a UNet, a ControlNet
-    or an IP-Adapter reads; 0 without one."""
-    for name, tensor in tensors.items():
-        if len(tensor.shape) == 2 and _TEXT.fullmatch(name):
-            return tensor.shape[1]
-    return 0
 
 
 def _t2i_family(tensors: Tensors) -> str:
