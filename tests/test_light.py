@@ -8,6 +8,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import psutil
+import pytest
+import torch
+
+from tests.catalogue.test_published_headers import bf16, write
+from tests.comfyui_tree import write_comfyui_tree
+from tests.commands.test_comfyui_tree import OTHER_FILES
 from tests.random_models import make_random_model
 
 ROOM = 60e6
@@ -86,3 +93,61 @@ def test_a_bare_start_imports_little_before_the_first_paint(tmp_path: Path) -> N
     assert not {"dream.line", "dream.core.bounded_reading", "dream.session"} & set(ours)
     known = {*sys.stdlib_module_names, *OTHERS, "dream"}
     assert {name.split(".")[0] for name in names} <= known
+
+
+START = """
+import io, json, sys
+import psutil
+from dream.cli.session_factory import create_session
+from dream.commands import COMMANDS, Context, run_line
+from dream.commands.completions import LineCompletions
+from dream.core.cli_options import CliOptions
+from dream.core.events import Rejected
+from dream.core.request import FLAGS, Request
+from dream.terminal.greeting import create_screen, greet
+
+class NoFiles:
+    def find_values(self, completes, typed):
+        return ()
+
+models, out = sys.argv[1:]
+with create_session(CliOptions(models_dir=models), Request(outdir=out)) as session:
+    greet(session, create_screen(io.StringIO()))
+    context = Context(session, tuple, COMMANDS)
+    for command in ("!models", "!loras", "!embeddings", "!hypernets"):
+        assert not any(isinstance(event, Rejected) for event in run_line(context, command))
+    completions = LineCompletions(context, NoFiles())
+    offered = {}
+    for flag in FLAGS.values():
+        line = f"a cat {flag.names[0]} "
+        offered[flag.names[0]] = len(list(completions.complete_line(line, len(line))))
+    assert offered["--control_model"] and offered["--model"] and offered["-ft"], offered
+    process = psutil.Process()
+    print(json.dumps([process.io_counters().read_chars, process.memory_info().rss]))
+"""
+MOST_READ = 30e6
+"""Bytes, most of them of Python's modules. The pickled file below has 40 million, and all files of
+weights have 200 billion."""
+
+
+@pytest.mark.skipif(not hasattr(psutil.Process(), "io_counters"), reason="bytes are not counted")
+def test_the_start_and_its_lists_read_no_weights_whole(tmp_path: Path) -> None:
+    models = tmp_path / "ComfyUI"
+    write_comfyui_tree(models, tensors=50)
+    for folder, header in OTHER_FILES:
+        place = models / "models" / folder / "canny.safetensors"
+        place.parent.mkdir(exist_ok=True)
+        write(place, header | bf16({"large": (1024, 1024, 1024)}))
+    pickled = models / "models" / "checkpoints" / "old.ckpt"
+    torch.save({"state_dict": {"x.weight": torch.zeros(10_000_000)}}, pickled)
+    done = subprocess.run(
+        [sys.executable, "-c", START, str(models), str(tmp_path / "out")],
+        cwd=Path(__file__).parents[1],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    pickled.unlink()
+    assert done.returncode == 0, done.stderr
+    read, memory = json.loads(done.stdout.splitlines()[-1])
+    assert read < MOST_READ and memory < 2 * ROOM, (read, memory)

@@ -10,6 +10,7 @@ import pytest
 from dream.catalogue import ModelRegistry
 from dream.catalogue.pipeline_support import check_supported
 from dream.core.errors import ModelError
+from dream.engine.silence_libraries import silence_libraries
 
 REFUSED = {
     "OnnxStableDiffusionPipeline": "does not use PyTorch",
@@ -108,7 +109,8 @@ def test_denoisers_of_other_channels_are_refused(tmp_path: Path, channels: int) 
 def test_every_pipeline_that_diffusers_paints_from_words_with_is_judged() -> None:
     """Each is among those that are seen to paint in tests/engine/test_families.py and elsewhere,
     or it is said what it is for instead. A new one is refused until it is added here."""
-    from diffusers.pipelines.auto_pipeline import AUTO_TEXT2IMAGE_PIPELINES_MAPPING as KNOWN
+    with silence_libraries():  # the import of Kolors warns
+        from diffusers.pipelines.auto_pipeline import AUTO_TEXT2IMAGE_PIPELINES_MAPPING as KNOWN
 
     render = set()
     for kind in KNOWN.values():
