@@ -17,6 +17,9 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 import dream
 from dream.core.events import Saved
+from dream.core.request import Request
+from dream.line import parse_line
+from dream.session import list_unused_settings
 from tests.web.serving import Served, serve_fake, serve_session
 from tests.web.test_own_api import Held, png
 
@@ -412,10 +415,19 @@ SPOKEN = (
     *("a cat -V 3:0.1 ", "a cat -S-1 ", "a cat --lora foo ", "a cat -v "),
 )
 """Lines of which the page says something in whole sentences."""
+UNUSED = (
+    "a -ft codeformer",
+    "a -ft x -cf 0",
+    "a -G -cf 0",
+    "a --upscaler x",
+    "a -embiggen_strength 1",
+)
+"""Lines with settings that have no effect."""
 
 
 def test_what_dream_says_is_chinese_on_a_chinese_page(browser: Browser, served: Served) -> None:
     said = [served.post("/api/check", line=line).json()["text"] for line in SPOKEN]
+    said += [note for line in UNUSED for note in list_unused_settings(parse_line(line), Request())]
     with opened(browser, served, locale="zh-CN") as page:
         translated = page.evaluate(
             "async (all) => { const { toChinese } = await import('/static/messages.js');"
@@ -437,6 +449,23 @@ def test_what_dream_says_is_chinese_on_a_chinese_page(browser: Browser, served: 
         )
         enter(page, "!foo")
         expect(page.locator("#check")).to_contain_text("“!foo”不是命令")
+
+
+def test_the_page_says_itself_what_goes_wrong_in_the_browser(
+    browser: Browser, served: Served
+) -> None:
+    served.make("a cat -S5")
+    with opened(browser, served, locale="zh-CN") as page:
+        page.route("**/api/pause", lambda route: route.abort())
+        page.get_by_role("button", name="暂停").click()
+        expect(page.locator("#messages")).to_contain_text("dream 没有响应。本页会自动重新连接。")
+        page.route("**/api/check", lambda route: route.fulfill(status=502, body="<html>"))
+        page.fill("#line", "a cat")
+        expect(page.locator("#check")).to_have_text("服务器返回 HTTP 502，没有说明原因。")
+        page.route("**/pictures/*.png", lambda route: route.fulfill(body="no image"))
+        page.locator(".tile").click()
+        page.get_by_role("button", name="绘制蒙版").click()
+        expect(page.locator("#messages")).to_contain_text("无法打开这张图片。")
 
 
 def test_a_painted_mask_inpaints_and_nothing_else_changes(browser: Browser, tmp_path: Path) -> None:

@@ -1,10 +1,10 @@
-/* Calls the server. Errors are thrown with the text that a person reads. */
+/* Calls the server. Errors are thrown with the text that a person reads, also where none answers. */
 
-import { told } from "./strings.js";
+import { t, told } from "./strings.js";
 
 export class ApiError extends Error {
   constructor(status, body) {
-    super(told(body.hint ? `${body.error} (${body.hint})` : body.error || `HTTP ${status}`));
+    super(told(body.hint ? `${body.error} (${body.hint})` : body.error || t("no-sentence", `HTTP ${status}`)));
     this.status = status;
     this.column = body.column || 0;
   }
@@ -17,7 +17,7 @@ export async function call(method, path, body) {
     init.headers["Content-Type"] = "application/json";
     init.body = JSON.stringify(body);
   }
-  const answer = await fetch(path, init);
+  const answer = await fetch(path, init).catch(() => { throw new Error(t("offline")); });
   const data = await answer.json().catch(() => ({}));
   if (!answer.ok) throw new ApiError(answer.status, data);
   return data;

@@ -1,6 +1,6 @@
 /* The line: typed, checked, completed, submitted. All else on the page only writes into it. */
 
-import { ApiError, post } from "./api.js";
+import { post } from "./api.js";
 import { $, make, say, soon } from "./dom.js";
 import { t, told } from "./strings.js";
 
@@ -56,7 +56,7 @@ const lookAt = soon(140, async () => {
     show(where + told(found.text), found.wrong);
     onValues(found.values || {});
   } catch (error) {
-    if (number === asked) show(error instanceof ApiError ? error.message : t("offline"), true);
+    if (number === asked) show(error.message, true);
   }
 });
 
@@ -161,7 +161,7 @@ export async function enter(line, rest = [line]) {
     if (answer.events) showAnswer(line, answer.events);
     return true;
   } catch (error) {
-    const text = error instanceof ApiError ? error.message : t("offline");
+    const text = error.message;
     if (box.value) say(`${line}: ${text}`, true);
     else {
       setLine(rest.join("\n"));

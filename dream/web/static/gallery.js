@@ -4,7 +4,7 @@ import { address, call, editLine, get, quoted } from "./api.js";
 import { enter, setLine } from "./composer.js";
 import { $, ask, make, say } from "./dom.js";
 import { openMask } from "./mask.js";
-import { t } from "./strings.js";
+import { t, told, word } from "./strings.js";
 
 const grid = $("gallery"), viewer = $("viewer");
 let pictures = [], before = null, loading = false, open = null;
@@ -121,8 +121,8 @@ async function showFacts(one) {
   const rows = { format: `${found.format} ${found.width}×${found.height}, ${Math.ceil(found.size / 1024)} KiB`,
     tool: found.tool, sha256: found.sha256, seconds: found.seconds, ...found.facts };
   $("facts").replaceChildren(...Object.entries(rows).filter(([, value]) => value !== "" && value != null)
-    .flatMap(([name, value]) => [make("dt", { textContent: name }), make("dd", { textContent: String(value) })]),
-  ...found.notes.flatMap((note) => [make("dt", { textContent: "·" }), make("dd", { textContent: note })]));
+    .flatMap(([name, value]) => [make("dt", { textContent: word("fact", name) }), make("dd", { textContent: String(value) })]),
+  ...found.notes.flatMap((note) => [make("dt", { textContent: "·" }), make("dd", { textContent: told(note) })]));
   $("facts").hidden = false;
 }
 

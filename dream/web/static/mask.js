@@ -1,6 +1,6 @@
 /* Painting a mask: a PNG of the image's size, transparent where it is made anew. */
 
-import { ApiError, sendImage } from "./api.js";
+import { sendImage } from "./api.js";
 import { $ } from "./dom.js";
 import { t } from "./strings.js";
 
@@ -28,7 +28,7 @@ const fingers = new Map();
 export async function openMask(url) {
   image = new Image();
   image.src = url;
-  await image.decode();
+  await image.decode().catch(() => { throw new Error(t("no-image")); });
   canvas.width = image.naturalWidth;
   canvas.height = image.naturalHeight;
   mask = new OffscreenCanvas(canvas.width, canvas.height);
@@ -214,6 +214,6 @@ async function finish() {
     result = (await sendImage("/api/uploads", blob)).name;
     dialog.close();
   } catch (error) {  // what was painted is not lost
-    $("mask-error").textContent = error instanceof ApiError ? error.message : t("offline");
+    $("mask-error").textContent = error.message;
   }
 }

@@ -77,6 +77,15 @@ const SENTENCES = [
   ["(width|height) (\\d+) becomes (\\d+): the model needs multiples of (\\d+)", "$1 从 $2 变为 $3：模型要求是 $4 的倍数"],
   ["(\\S+) does not know (.+); it knows (.+) …; see !help \\S+", "$1 不认识 $2；它认识 $3 …；参见 !help $1"],
   ["(.+) is partly transparent; the transparency is ignored", "$1 有透明部分；透明度被忽略"],
+  ["prompt too long for (\\S+); ignored: (.+)", "提示词对 $1 太长；被忽略：$2"],
+  ["(\\S+) ignored: no face is restored \\(-G\\)", "$1 被忽略：没有修复人脸（-G）"],
+  ["(\\S+) and (\\S+) ignored: no face is restored \\(-G\\)", "$1 和 $2 被忽略：没有修复人脸（-G）"],
+  ["-cf ignored: (.+) has no fidelity, only codeformer has", "-cf 被忽略：只有 codeformer 有保真度，$1 没有"],
+  ["(\\S+) ignored: nothing is enlarged in tiles \\(-embiggen\\)", "$1 被忽略：没有分块放大（-embiggen）"],
+  ["(\\S+) ignored: nothing is upscaled \\(-U\\)", "$1 被忽略：没有放大（-U）"],
+  ["(\\S+) is ignored: there is no input image \\(-I\\)", "$1 被忽略：没有输入图像（-I）"],
+  ["(\\S+) ignored: there is no control image \\(--control\\)", "$1 被忽略：没有控制图像（--control）"],
+  ["no face was found; the image is unchanged", "没有找到人脸；图像不变"],
 ];
 
 const whole = (rows) => rows.map(([pattern, words]) => [new RegExp(`^${pattern}$`, "s"), words]);

@@ -2,7 +2,7 @@
 
 import { call, get, post } from "./api.js";
 import { $, make, say } from "./dom.js";
-import { t } from "./strings.js";
+import { t, word } from "./strings.js";
 
 let running = null, paused = false, first = null, shown = "";
 
@@ -35,7 +35,7 @@ function besideItem(job) {
   return make("li", {}, make("span", { className: "mono grow", textContent: job.line }), done, stop);
 }
 
-const stepText = (step) => t("step", step.stage === "render" ? t("render") : step.stage, step.step, step.steps || "?");
+const stepText = (step) => t("step", word("stage", step.stage), step.step, step.steps || "?");
 
 function item(job, place, count) {
   const button = (text, label, key, action, enabled = true) => {

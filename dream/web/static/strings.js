@@ -22,9 +22,11 @@ const STRINGS = {
     differs: "{0}: differs", offline: "dream does not answer. This page reconnects by itself.", memory: "{0} in memory",
     steps: "Steps", cfg_scale: "Guidance", iterations: "Images", dimensions: "Size", seed: "Seed", sampler: "Sampler",
     upscale: "Upscale", strength: "Strength of change", seamless: "Seamless tile", lora: "LoRA", hires_fix: "Two passes (hires fix)",
-    automatic: "automatic", random: "random", negative: "Avoid", custom: "other", made: "{0} is ready",
-    "time-left": "left", render: "step", page: "dream", "left-lines": "Unfinished when dream ended: {0}",
+    automatic: "automatic", random: "random", negative: "Avoid",
+    page: "dream", "left-lines": "Unfinished when dream ended: {0}",
     "run-left": "Make them now", "discard-left": "Discard", offers: "Completions",
+    "no-image": "This image cannot be opened.", "no-sentence": "The server answered {0} and gave no reason.",
+    "stage-render": "step", "fact-format": "format", "fact-tool": "tool", "fact-seconds": "seconds",
   },
   zh: {
     skip: "跳到输入行", model: "模型", pause: "暂停", resume: "继续", theme: "主题", help: "帮助",
@@ -45,9 +47,13 @@ const STRINGS = {
     differs: "{0}：不同", offline: "dream 没有响应。本页会自动重新连接。", memory: "内存中 {0}",
     steps: "步数", cfg_scale: "引导强度", iterations: "张数", dimensions: "尺寸", seed: "种子", sampler: "采样器",
     upscale: "放大", strength: "改变强度", seamless: "无缝平铺", lora: "LoRA", hires_fix: "两次生成（hires fix）",
-    automatic: "自动", random: "随机", negative: "避免", custom: "其他", made: "{0} 已完成",
-    "time-left": "剩余", render: "步骤", page: "dream", "left-lines": "上次结束时未完成：{0}",
+    automatic: "自动", random: "随机", negative: "避免",
+    page: "dream", "left-lines": "上次结束时未完成：{0}",
     "run-left": "现在生成", "discard-left": "丢弃", offers: "补全",
+    "no-image": "无法打开这张图片。", "no-sentence": "服务器返回 {0}，没有说明原因。",
+    "stage-render": "步骤", "stage-outcrop": "扩展画面", "stage-outpaint": "移动画面", "stage-embiggen": "分块放大",
+    "stage-faces": "修复人脸", "stage-upscale": "放大", "stage-watermark": "加水印", "stage-fetch": "下载",
+    "fact-format": "格式", "fact-tool": "工具", "fact-seconds": "秒",
   },
 };
 
@@ -64,6 +70,9 @@ let language = choose();
 
 export const t = (key, ...values) =>
   (STRINGS[language][key] ?? key).replace(/\{(\d)\}/g, (_, n) => values[n] ?? "");
+
+/* A word of the server's, of a kind: a stage, or a fact of an image. Most are the same in English. */
+export const word = (kind, name) => STRINGS[language][`${kind}-${name}`] ?? name;
 
 /* A sentence that the server said. */
 export const told = (text) => (language === "zh" ? toChinese(text) : text);
