@@ -2,10 +2,30 @@
 
 from __future__ import annotations
 
+import pickle
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from dream.catalogue.model_info import ModelInfo
-from dream.core.errors import ModelError
+from dream.core.errors import DreamError, ModelError
+from dream.engine.memory.low_memory import is_out_of_memory
+
+
+@contextmanager
+def raise_load_errors(info: ModelInfo) -> Iterator[None]:
+    """Convert whatever the libraries raise for a broken model into ModelError: the kinds of errors
+    are many, and new ones come. That memory ran out is another matter, and raised as it is."""
+    try:
+        yield
+    except DreamError:
+        raise
+    except pickle.UnpicklingError as error:
+        raise pickle_error(info.path) from error
+    except Exception as error:
+        if is_out_of_memory(error):
+            raise
+        raise load_error(info, error) from error
 
 
 def pickle_error(folder: Path) -> ModelError:

@@ -10,6 +10,7 @@ import diffusers
 from diffusers.utils import is_sentencepiece_available
 
 from dream.catalogue.code_check import OWN_CLASSES, may_use, refuse_code, refuse_irregular
+from dream.catalogue.config_limits import refuse_huge_settings
 from dream.core.bounded_reading import read_json
 from dream.core.errors import ModelError
 
@@ -55,6 +56,7 @@ def read_index(folder: Path) -> Index:
         ) from error
     refuse_irregular(folder)
     refuse_code(folder, content)
+    refuse_huge_settings(folder)
     wanted = [name for name in rows if name not in absent]
     for name in wanted:
         library = rows[name][0]

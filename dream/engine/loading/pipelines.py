@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pickle
 import re
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -40,7 +39,7 @@ from dream.engine.loading.file_signature import (
     list_weight_files,
 )
 from dream.engine.loading.late_weights import LateWeights
-from dream.engine.loading.load_errors import load_error, pickle_error
+from dream.engine.loading.load_errors import raise_load_errors
 from dream.engine.loading.model_index import Index, Parts, read_index
 from dream.engine.loading.quantized_folders import require_packages
 from dream.engine.loading.shared_encoders import SharedEncoders
@@ -102,13 +101,9 @@ def load_model(
         offload_mode=offload_mode,
         quantize=info.quantize,
     )
-    try:
+    with raise_load_errors(info):
         pipe = _from_folder(info.path, index, weights, placement, late=late)
         _configure(info, pipe, placement)
-    except pickle.UnpicklingError as error:
-        raise pickle_error(info.path) from error
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, ImportError) as error:
-        raise load_error(info, error) from error
     digest = hash_weights_in_background(weights)
     return LoadedModel(info, pipe, placement, digest, read, late=late or LateWeights())
 
@@ -142,7 +137,7 @@ def _load_file(
         offload_mode=offload_mode,
         quantize=info.quantize,
     )
-    try:
+    with raise_load_errors(info):
         if detect(info.path).lone_unet:
             pipe = _load_over_base(info, placement)
         elif detect(info.path).wanted:
@@ -150,8 +145,6 @@ def _load_file(
         else:
             pipe = load_file(info.path, placement, ema=info.ema, late=late)
         _configure(info, pipe, placement)
-    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
-        raise load_error(info, error) from error
     digest = hash_weights_in_background(weights)
     return LoadedModel(info, pipe, placement, digest, read, late=late or LateWeights())
 

@@ -13,6 +13,7 @@ import diffusers
 import torch
 
 from dream.catalogue.code_check import refuse_irregular
+from dream.catalogue.config_limits import refuse_huge_settings
 from dream.catalogue.weight_files import WeightFiles, find_weights, hash_weight_files
 from dream.core.errors import ModelError
 from dream.engine.empty_conditioning import add_empty_conditioning
@@ -45,6 +46,7 @@ def open_vae(path: Path, loaded: LoadedModel) -> VaeOverride:
     """
     if path.is_dir():
         refuse_irregular(path)
+        refuse_huge_settings(path)
     placement, made_of = loaded.placement, compute_cache_key(path, loaded)
     files = (
         find_weights(path.parent, {path.name: "diffusers"})

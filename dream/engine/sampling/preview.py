@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from dream.catalogue.code_check import refuse_irregular
+from dream.catalogue.config_limits import refuse_huge_settings
 from dream.catalogue.model_info import LatentRgbFactors, ModelInfo
 from dream.core.errors import ModelError
 from dream.core.events import Note, Preview
@@ -188,6 +189,7 @@ def _open_decoder(path: Path, device: str) -> tuple[Callable[[torch.Tensor], tor
         network, channels = open_tiny_decoder(path)
         return network.to(device), channels
     refuse_irregular(path)
+    refuse_huge_settings(path)
     from diffusers import AutoencoderTiny
 
     decoder = AutoencoderTiny.from_pretrained(

@@ -10,6 +10,7 @@ import torch
 from safetensors import SafetensorError
 
 from dream.catalogue.code_check import refuse_irregular
+from dream.catalogue.config_limits import refuse_huge_settings
 from dream.catalogue.weight_files import WeightFiles, hash_weight_files
 from dream.core.errors import ModelError
 
@@ -23,6 +24,7 @@ def load_vision_model(kind: Any, path: Path, device: str, unused: str = "") -> A
     Raises ModelError for a folder that is broken, or has missing weights.
     """
     refuse_irregular(path)
+    refuse_huge_settings(path)
     safe = any(path.glob("*.safetensors"))
     try:
         model, info = kind.from_pretrained(

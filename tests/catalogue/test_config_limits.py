@@ -1,0 +1,63 @@
+"""Configurations that would be built until memory runs out."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from dream.catalogue.config_limits import refuse_huge_settings
+from dream.core.errors import ModelError
+
+
+def write(folder: Path, settings: object, name: str = "unet/config.json") -> Path:
+    path = folder / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(settings))
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("name", "settings", "setting"),
+    [
+        ("text_encoder/config.json", {"num_hidden_layers": 10**12}, "num_hidden_layers"),
+        ("unet/config.json", {"transformer_layers_per_block": [1, [2, 10**6]]}, "transformer_"),
+        ("config.json", {"vision_config": {"depth": 2000}}, "depth"),
+        ("config.json", {"num_labels": 1e9}, "num_labels"),
+        ("scheduler/scheduler_config.json", {"num_train_timesteps": 10**9}, "num_train_timesteps"),
+        ("transformer/config.json", {"sample_size": 10**5}, "sample_size"),
+        ("transformer/config.json", {"axes_lens": [10**7]}, "axes_lens"),
+        ("config.json", {"num_layers": int("9" * 4000)}, "num_layers"),
+    ],
+)
+def test_more_than_any_model_has(tmp_path: Path, name: str, settings: object, setting: str) -> None:
+    with pytest.raises(ModelError, match=setting) as caught:
+        refuse_huge_settings(write(tmp_path, settings, name))
+    assert name in str(caught.value)
+    assert len(str(caught.value)) < 300 + len(str(tmp_path))
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"num_hidden_layers": 80, "max_position_embeddings": 1_010_000, "rope_theta": 1e9},
+        {"vocab_size": 262_144, "eos_token_id": 10**7, "num_labels": 21_843},
+        {"model_max_length": 1000000000000000019884624838656},
+        {"scaling_factor": 1e12, "layers_per_block": True, "depth": None},
+        [1, 2, 3],
+    ],
+)
+def test_what_real_models_have(tmp_path: Path, settings: object) -> None:
+    refuse_huge_settings(write(tmp_path, settings))
+
+
+def test_a_configuration_that_cannot_be_parsed(tmp_path: Path) -> None:
+    write(tmp_path, {})
+    (tmp_path / "unet" / "config.json").write_text("[" * 30_000)
+    with pytest.raises(ModelError, match="cannot be read"):
+        refuse_huge_settings(tmp_path)
+
+
+def test_the_included_model() -> None:
+    refuse_huge_settings(Path("models/tiny"))
