@@ -10,7 +10,6 @@ from queue import SimpleQueue
 
 from dream.core.errors import DreamError
 from dream.core.events import Waiting
-from dream.core.model_options import ModelOptions
 from dream.core.picture import Picture
 from dream.session import Session
 from dream.worker.pool import WorkerPool
@@ -53,8 +52,8 @@ class FakeWorker:
     def cancel(self, job: int) -> None:
         self.cancelled.add(job)
 
-    def preload(self, model: str, options: ModelOptions) -> None:
-        self.engine.preload(model, options)
+    def preload(self, task: LoadTask) -> None:
+        self.engine.preload(task.model, task.options)
 
     def list_loaded(self) -> Sequence[str]:
         return self.engine.ready

@@ -50,6 +50,7 @@ class FakeEngine:
     given_up: list[Recipe] = field(default_factory=list)
     """The recipes that were closed or interrupted before their picture was made."""
     warmed: list[str] = field(default_factory=list)
+    expected: list[Recipe | None] = field(default_factory=list)
     ready: list[str] = field(default_factory=list)
     """The models in memory."""
     weights: str = "c0ffee" * 10
@@ -91,13 +92,18 @@ class FakeEngine:
         yield replace(picture, image=darker)
 
     def load(
-        self, model: str, weights: str = "", options: ModelOptions = DEFAULT_OPTIONS
+        self,
+        model: str,
+        weights: str = "",
+        options: ModelOptions = DEFAULT_OPTIONS,
+        recipe: Recipe | None = None,
     ) -> LoadEvents:
         """As a real engine, without a model."""
         if model not in self.ready:
             yield Loading(model=model)
         if error := self.load_fails(model):
             raise error
+        self.expected.append(recipe)
         self.ready.append(model)
         if not self.weights.startswith(weights):
             yield Note(text=f"{model} has changed since")
@@ -135,9 +141,12 @@ class FakeEngine:
         """One and a half GiB."""
         return 3 << 29
 
-    def preload(self, model: str, options: ModelOptions = DEFAULT_OPTIONS) -> None:
+    def preload(
+        self, model: str, options: ModelOptions = DEFAULT_OPTIONS, recipe: Recipe | None = None
+    ) -> None:
         """Remember that it was asked for."""
         self.warmed.append(model)
+        self.expected.append(recipe)
 
     def interrupt(self) -> None:
         """Nobody is woken; the next step is soon enough."""

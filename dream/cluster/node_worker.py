@@ -27,14 +27,13 @@ from dream.cluster.input_files import place_input_files, rename_input_files, wit
 from dream.cluster.node_messages import NodeDescription, NodeState
 from dream.cluster.required_files import RequiredFile
 from dream.core.errors import DreamError
-from dream.core.model_options import ModelOptions
 from dream.engine.interface import DeviceConfig
 from dream.worker.channel import deserialize, serialize
 from dream.worker.crash import to_dream_error
 from dream.worker.local_worker import LocalWorker
 from dream.worker.open_pool import count_cores
 from dream.worker.pool_worker import PoolAnswer, PoolWorker
-from dream.worker.protocol import Task, TaskCancelled, TaskDone, TaskFailed
+from dream.worker.protocol import LoadTask, Task, TaskCancelled, TaskDone, TaskFailed
 
 CONCURRENCY_GROUPS = {"control": 1, "files": 1, "answers": 1}
 """Threads of an actor. Calls of one group run in the order in which they were made."""
@@ -107,10 +106,10 @@ class NodeWorker:
         self._worker.cancel(job)
 
     @ray.method(concurrency_group="control")  # type: ignore[untyped-decorator,unused-ignore]
-    def preload(self, model: str, options: bytes) -> None:
+    def preload(self, task: bytes) -> None:
         """Load a model when there is nothing else to do."""
-        read: ModelOptions = deserialize(options)
-        self._worker.preload(model, read)
+        read: LoadTask = deserialize(task)
+        self._worker.preload(read)
 
     @ray.method(concurrency_group="control")  # type: ignore[untyped-decorator,unused-ignore]
     def restart(self) -> None:

@@ -16,13 +16,13 @@ from dream.cluster.input_files import read_input_files
 from dream.cluster.node_messages import NodeState
 from dream.cluster.required_files import RequiredFile, list_required_files
 from dream.core.errors import DreamError
-from dream.core.model_options import ModelOptions
 from dream.worker.channel import deserialize, serialize
 from dream.worker.crash import to_dream_error
 from dream.worker.pool_worker import PoolAnswer, Report, TaskRefused, WorkerLost
 from dream.worker.protocol import (
     ConvertTask,
     FindMaskTask,
+    LoadTask,
     MakeControlMapTask,
     Task,
     TaskCancelled,
@@ -115,10 +115,10 @@ class RayWorker:
             with suppress(Exception):  # it is lost, which the receiver reports
                 actor.cancel.remote(job)
 
-    def preload(self, model: str, options: ModelOptions) -> None:
+    def preload(self, task: LoadTask) -> None:
         """Load a model there."""
         with suppress(Exception):
-            self._actor.preload.remote(model, serialize(options))
+            self._actor.preload.remote(serialize(task))
 
     def list_loaded(self) -> Sequence[str]:
         """The models in memory when its last task ended."""

@@ -21,7 +21,8 @@ from dream.core.request import NO_VAE
 from dream.engine.adapters.adapters import Adapters, can_merge
 from dream.engine.adapters.shared_text_encoders import undo_in_other_models, unload_with_encoders
 from dream.engine.adapters.weight_merge import WeightedLora, get_key, merge
-from dream.engine.backends.engines import Engines, check_engine, may_use_openvino
+from dream.engine.backends.engine_choice import may_use_openvino
+from dream.engine.backends.engines import Engines, check_engine
 from dream.engine.conditioning.count_tokens import describe_tokens
 from dream.engine.control.active_control import ActiveControl, collect_control_facts
 from dream.engine.control.control_models import ControlModels
@@ -38,6 +39,7 @@ from dream.engine.interface import (
     find_control_by_path,
     find_image_prompt_by_path,
     keep_text_encoder,
+    with_options,
 )
 from dream.engine.load_into_cache import Begin, load_into_cache
 from dream.engine.loading.convert import export_diffusers
@@ -66,7 +68,6 @@ from dream.engine.silence_libraries import silence_libraries
 from dream.engine.task_inputs import load_inputs
 from dream.engine.tasks import TaskInputs
 from dream.engine.vision.vision_models import ControlMaps, MaskResult, VisionModels
-from dream.options.quantize_table import NO_QUANTIZATION
 from dream.options.text_mask import TextMask
 
 
@@ -99,7 +100,7 @@ class ImageGenerator:
         self._image_prompts = ImagePrompts(find_image_prompt, self._cache)
         self.controls = ControlModels(find_control, self._cache)
         self._shared = SharedEncoders()
-        self.engines = Engines()
+        self.engines = Engines(machine=machine)
         self._decoders = SmallDecoders(require_decoder)
         self._previewers = Previewers(find_decoder, fit_rgb_factors) if machine.previews else None
         self.placement = choose_placement(machine.device, machine.precision)
@@ -221,10 +222,7 @@ class ImageGenerator:
         options: ModelOptions,
         begin: Begin | None,
     ) -> LoadedModel:
-        info = self._find_model(model)
-        if options.text_encoder:
-            info = self._use_text_encoder(info, options.text_encoder)
-        info = replace(info, quantize=options.quantize or NO_QUANTIZATION)
+        info = with_options(self._find_model(model), options, self._use_text_encoder)
         loaded = self._load_or_get(info, report, begin)
         self.placement = loaded.placement
         return loaded
@@ -261,6 +259,7 @@ class ImageGenerator:
         if loaded is None:
             report(Loading(model=info.name))
             self._vision.close()  # they load fast; a model may need the memory
+            self.engines.drop_early()
             loaded = load_into_cache(info, self._machine, self._cache, self._shared, report, begin)
         return loaded
 

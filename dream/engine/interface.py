@@ -8,7 +8,7 @@ Implementations: `worker.client.WorkerEngine` (a process of its own),
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
@@ -18,6 +18,7 @@ from dream.core.model_options import DEFAULT_OPTIONS, ModelOptions
 from dream.core.picture import Picture
 from dream.core.recipe import Recipe
 from dream.core.stages import Stage
+from dream.options.quantize_table import NO_QUANTIZATION
 from dream.options.text_mask import TextMask
 
 if TYPE_CHECKING:
@@ -98,6 +99,15 @@ def keep_text_encoder(info: ModelInfo, name: str) -> ModelInfo:
     return info
 
 
+def with_options(
+    info: ModelInfo, options: ModelOptions, use_text_encoder: UseTextEncoder
+) -> ModelInfo:
+    """The model as these options ask for it. Raises ModelError."""
+    if options.text_encoder:
+        info = use_text_encoder(info, options.text_encoder)
+    return replace(info, quantize=options.quantize or NO_QUANTIZATION)
+
+
 FindControl = Callable[[str], "ControlInfo"]
 """From a control model's name or path to what is known about it. Raises ModelError."""
 
@@ -139,11 +149,16 @@ class Engine(Protocol):
         FetchError, OutOfMemory."""
 
     def load(
-        self, model: str, weights: str = "", options: ModelOptions = DEFAULT_OPTIONS
+        self,
+        model: str,
+        weights: str = "",
+        options: ModelOptions = DEFAULT_OPTIONS,
+        recipe: Recipe | None = None,
     ) -> LoadEvents:
         """Load a model. `weights`, if not empty, is the
         beginning of the SHA-256 that an image was made with; a Note says when the model's is
-        different. Raises ModelError, OutOfMemory."""
+        different. `recipe` is what is most likely rendered with it next: what that does not need
+        may be loaded later. Raises ModelError, OutOfMemory."""
 
     def convert(self, model: str, folder: Path) -> LoadEvents:
         """Write a model's single file as a folder in diffusers layout. Raises ModelError,
@@ -169,8 +184,11 @@ class Engine(Protocol):
     def get_memory_usage(self) -> int:
         """Bytes of main memory of the process with the models; 0 where that is not known."""
 
-    def preload(self, model: str, options: ModelOptions = DEFAULT_OPTIONS) -> None:
-        """Start to load a model, without waiting for it. Never raises; `render` will."""
+    def preload(
+        self, model: str, options: ModelOptions = DEFAULT_OPTIONS, recipe: Recipe | None = None
+    ) -> None:
+        """Start to load a model, without waiting for it; for `recipe` see `load`. Never raises;
+        `render` will."""
 
     def interrupt(self) -> None:
         """From another thread: raise KeyboardInterrupt in the thread that waits for an image. Does

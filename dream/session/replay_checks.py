@@ -109,7 +109,8 @@ def check_weights(engine: Engine, line: str, recipe: Recipe) -> Events[None]:
     weights = parse_facts(logged.comment).get("weights")
     if logged.path is None or not weights:
         return
-    with closing(engine.load(recipe.model, weights, get_model_options(recipe))) as events:
+    options = get_model_options(recipe)
+    with closing(engine.load(recipe.model, weights, options, recipe)) as events:
         for event in events:
             if not isinstance(event, Progress):
                 yield event

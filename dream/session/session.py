@@ -16,7 +16,6 @@ from dream.catalogue.model_info import ModelInfo
 from dream.catalogue.wildcard_files import WildcardFiles
 from dream.core.errors import DreamError
 from dream.core.events import Events, Failed, LineStarted, Note, Rejected, Saved
-from dream.core.model_options import get_model_options
 from dream.core.picture import Picture
 from dream.core.recipe import Recipe
 from dream.core.request import FLAGS, Request
@@ -35,6 +34,7 @@ from dream.session.logged_files import files_of
 from dream.session.logged_images import LoggedImages
 from dream.session.many_lines import Turns, check_has_prompt, make_each, plan_each
 from dream.session.output import LineOutput, OutputManager
+from dream.session.preload import preload_model
 from dream.session.replay_checks import (
     check_adapters,
     check_weights,
@@ -121,8 +121,7 @@ class Session:
         # the first line reports the error, with the name that it requests
         with suppress(DreamError):
             if not self.dry_run:
-                name = self.find_model(self.base.model).name
-                self.engine.preload(name, get_model_options(self.base))
+                preload_model(self.engine, self.base, self.registry)
 
     def parse_line(self, line: str) -> Request:
         """Parse a line into one Request. A logged line sets all values of its image, so the

@@ -9,13 +9,12 @@ from itertools import count
 from pathlib import Path
 
 from dream.catalogue import ModelRegistry
-from dream.core.errors import DreamError, EngineError, WorkerDied
+from dream.core.errors import DreamError, EngineError
 from dream.core.events import Loading, Note
 from dream.core.model_options import DEFAULT_OPTIONS, ModelOptions
 from dream.core.picture import Picture
 from dream.core.recipe import Recipe
 from dream.core.stages import Stage
-from dream.engine.import_errors import OUT_OF_MEMORY_ADVICE
 from dream.engine.interface import DeviceConfig, Engine, EngineEvents, LoadEvents, Progress
 from dream.options.text_mask import TextMask
 from dream.worker.protocol import (
@@ -36,6 +35,7 @@ from dream.worker.protocol import (
     TaskFailed,
     TaskProgress,
     TaskStarted,
+    cannot_start,
     describe_again,
     died_too_often,
     get_model,
@@ -104,10 +104,14 @@ class WorkerEngine:
         return self._run_for_image(FinishTask(picture, stage))
 
     def load(
-        self, model: str, weights: str = "", options: ModelOptions = DEFAULT_OPTIONS
+        self,
+        model: str,
+        weights: str = "",
+        options: ModelOptions = DEFAULT_OPTIONS,
+        recipe: Recipe | None = None,
     ) -> LoadEvents:
         """See `dream.engine.interface.Engine`. Raises SetupError and WorkerDied too."""
-        yield from self._run_task(LoadTask(model, weights, options))
+        yield from self._run_task(LoadTask(model, weights, options, recipe))
 
     def convert(self, model: str, folder: Path) -> LoadEvents:
         """See `dream.engine.interface.Engine`. Raises SetupError and WorkerDied too."""
@@ -134,10 +138,13 @@ class WorkerEngine:
         worker = self._worker
         return measure_resident_memory(worker.pid) if worker else 0
 
-    def preload(self, model: str, options: ModelOptions = DEFAULT_OPTIONS) -> None:
+    def preload(
+        self, model: str, options: ModelOptions = DEFAULT_OPTIONS, recipe: Recipe | None = None
+    ) -> None:
         """Start to load a model, without waiting for it."""
         with suppress(WorkerExited, DreamError):
-            self._get_or_start_worker().send(Preload(model, options))
+            task = LoadTask(model, options=options, recipe=recipe)
+            self._get_or_start_worker().send(Preload(task))
 
     def interrupt(self) -> None:
         """See `dream.engine.interface.Engine`."""
@@ -170,7 +177,7 @@ class WorkerEngine:
             except WorkerExited as death:
                 deaths += not death.is_intended
                 if self.fails_to_start:
-                    raise self._start_error() from None
+                    raise cannot_start(self._last_death) from None
                 if deaths > MAX_RESTARTS:
                     raise died_too_often(task, deaths, str(death)) from None
                 again = f"starting another and {describe_again(task)}"
@@ -274,7 +281,7 @@ class WorkerEngine:
             self._discard()
         if self._worker is None:
             if self.fails_to_start and self._install_times_then == get_install_times():
-                raise self._start_error()
+                raise cannot_start(self._last_death)
             self._cancelled = 0
             self._worker = WorkerProcess(self._opening)
         return self._worker
@@ -285,14 +292,6 @@ class WorkerEngine:
         dismissed, answered = (worker.dismissed, worker.answered) if worker else (False, False)
         self._failed_starts = 0 if answered else self._failed_starts + (not dismissed)
         self._last_death, self._install_times_then = str(death), get_install_times()
-
-    def _start_error(self) -> WorkerDied:
-        if "MemoryError" in self._last_death:
-            return WorkerDied(OUT_OF_MEMORY_ADVICE, "!restart tries again")
-        return WorkerDied(
-            f"the worker fails to start: {self._last_death}",
-            "run dream --doctor to find the reason, !restart to try again",
-        )
 
     def _discard(self) -> None:
         worker, self._worker = self._worker, None

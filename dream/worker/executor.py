@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 from PIL import ImageStat
@@ -13,25 +15,32 @@ from dream.catalogue.auxiliary import ensure_auxiliary
 from dream.catalogue.control_files import get_control
 from dream.catalogue.encoder_files import use_text_encoder
 from dream.catalogue.image_encoders import find_with_encoder
+from dream.catalogue.model_info import ModelInfo
 from dream.catalogue.taesd import find_decoder, require_decoder_file
 from dream.core.errors import GalleryError
 from dream.core.events import Note
-from dream.core.model_options import DEFAULT_OPTIONS, ModelOptions
 from dream.core.picture import Picture
 from dream.core.recipe import Recipe
 from dream.engine import create_generator
+from dream.engine.backends.early_compile import EarlyCompile, compile_first
 from dream.engine.interface import DeviceConfig, ProgressCallback
 from dream.engine.vision.control_maps.make_map import describe_empty_map, find_background
 from dream.inputs import invert_mask, open_picture, place_on
 from dream.worker.postprocessor import PostProcessor
-from dream.worker.protocol import FindMaskTask, FinishTask, MakeControlMapTask, RenderTask
+from dream.worker.protocol import FindMaskTask, FinishTask, LoadTask, MakeControlMapTask, RenderTask
 
 
 class TaskExecutor:
     """Runs tasks, and reports through a callback: see `dream.engine.interface.ProgressCallback`."""
 
-    def __init__(self, registry: ModelRegistry, machine: DeviceConfig) -> None:
-        """Raises SetupError and BadSetting."""
+    def __init__(
+        self,
+        registry: ModelRegistry,
+        machine: DeviceConfig,
+        expected: Recipe | None = None,
+    ) -> None:
+        """`expected`: what is most likely rendered first. Raises SetupError and BadSetting."""
+        first = None if expected is None else _compile_first(registry, machine, expected)
         self._generator = create_generator(
             registry.get_model,
             machine,
@@ -40,14 +49,15 @@ class TaskExecutor:
             lambda helper, on_progress, on_note: ensure_auxiliary(
                 helper, registry, on_progress, on_note
             ),
-            lambda kind, name: AdapterRegistry.of(registry).get(ADAPTER_KINDS[kind], name),
-            lambda info, name: use_text_encoder(info, name, registry.models_dirs),
+            partial(_find_adapter, registry),
+            partial(_use_text_encoder, registry),
             lambda info: require_decoder_file(info, registry.models_dirs),
             lambda name: get_control(name, registry.models_dirs),
             lambda name, on_progress, on_note: find_with_encoder(
                 name, registry, on_progress, on_note
             ),
         )
+        self._generator.engines.first = first
         self._registry = registry
         self._postprocessor = PostProcessor(registry, self._generator)
 
@@ -56,16 +66,14 @@ class TaskExecutor:
         """What would make rendering faster here, e.g. another build of torch; mostly empty."""
         return self._generator.placement.advice
 
-    def load(
-        self,
-        model: str,
-        report: ProgressCallback,
-        weights: str = "",
-        options: ModelOptions = DEFAULT_OPTIONS,
-    ) -> None:
-        """Load the model, and report when the SHA-256 of its weights does not begin with `weights`.
-        Raises ModelError, OutOfMemory."""
-        loaded = self._generator.load(model, report, options)
+    def load(self, task: LoadTask, report: ProgressCallback) -> None:
+        """Load the model, and report when the SHA-256 of its weights does not begin with the
+        task's. Raises ModelError, OutOfMemory."""
+        model, weights = task.model, task.weights
+        if task.recipe is not None:
+            loaded = self._generator.load_for(task.recipe, report)
+        else:
+            loaded = self._generator.load(model, report, task.options)
         if weights and not (digest := loaded.digest.result()).startswith(weights):
             is_now = f"its weights are {digest[: len(weights)]}, not {weights}"
             report(Note(text=f"{model} has changed: {is_now}; the image will differ"))
@@ -129,3 +137,22 @@ class TaskExecutor:
         """Free the memory of the models."""
         self._generator.unload()
         self._postprocessor = PostProcessor(self._registry, self._generator)
+
+
+def _compile_first(
+    registry: ModelRegistry, machine: DeviceConfig, recipe: Recipe
+) -> EarlyCompile | None:
+    """What another engine can begin before torch is imported. Whatever is wrong is reported when
+    the image is rendered."""
+    find, use = partial(_find_adapter, registry), partial(_use_text_encoder, registry)
+    with suppress(Exception):
+        return compile_first(recipe, machine, registry.get_model, find, use)
+    return None
+
+
+def _find_adapter(registry: ModelRegistry, kind: str, name: str) -> Path:
+    return AdapterRegistry.of(registry).get(ADAPTER_KINDS[kind], name)
+
+
+def _use_text_encoder(registry: ModelRegistry, info: ModelInfo, name: str) -> ModelInfo:
+    return use_text_encoder(info, name, registry.models_dirs)

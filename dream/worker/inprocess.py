@@ -27,7 +27,7 @@ from dream.engine.interface import (
 )
 from dream.options.text_mask import TextMask
 from dream.worker.executor import TaskExecutor
-from dream.worker.protocol import FindMaskTask, FinishTask, MakeControlMapTask, RenderTask
+from dream.worker.protocol import FindMaskTask, FinishTask, LoadTask, MakeControlMapTask, RenderTask
 from dream.worker.worker_process import measure_resident_memory
 
 
@@ -57,10 +57,15 @@ class InProcessEngine:
         )
 
     def load(
-        self, model: str, weights: str = "", options: ModelOptions = DEFAULT_OPTIONS
+        self,
+        model: str,
+        weights: str = "",
+        options: ModelOptions = DEFAULT_OPTIONS,
+        recipe: Recipe | None = None,
     ) -> LoadEvents:
         """See `dream.engine.interface.Engine`."""
-        yield from _stream(lambda report: self._executor.load(model, report, weights, options))
+        task = LoadTask(model, weights, options, recipe)
+        yield from _stream(lambda report: self._executor.load(task, report))
 
     def convert(self, model: str, folder: Path) -> LoadEvents:
         """See `dream.engine.interface.Engine`."""
@@ -94,10 +99,13 @@ class InProcessEngine:
         """See `dream.engine.interface.Engine`."""
         return measure_resident_memory(os.getpid())
 
-    def preload(self, model: str, options: ModelOptions = DEFAULT_OPTIONS) -> None:
+    def preload(
+        self, model: str, options: ModelOptions = DEFAULT_OPTIONS, recipe: Recipe | None = None
+    ) -> None:
         """Load a model now, and wait for it."""
         with suppress(Exception):
-            self._executor.load(model, lambda event: None, options=options)
+            task = LoadTask(model, options=options, recipe=recipe)
+            self._executor.load(task, lambda event: None)
 
     def interrupt(self) -> None:
         """Does nothing: every step yields an event, at which the caller can stop."""

@@ -10,12 +10,12 @@ from collections.abc import Sequence
 from dream.catalogue import ModelRegistry
 from dream.core.errors import DreamError, WorkerDied
 from dream.core.events import Waiting
-from dream.core.model_options import ModelOptions
 from dream.engine.interface import DeviceConfig
 from dream.worker.client import WorkerEngine
 from dream.worker.crash import to_dream_error
 from dream.worker.pool_worker import PoolAnswer, Report, WorkerLost
 from dream.worker.protocol import (
+    LoadTask,
     Task,
     TaskCancelled,
     TaskDone,
@@ -68,9 +68,9 @@ class LocalWorker:
         if was_waiting:
             self._report(TaskCancelled(job))
 
-    def preload(self, model: str, options: ModelOptions) -> None:
+    def preload(self, task: LoadTask) -> None:
         """Load a model."""
-        self._engine.preload(model, options)
+        self._engine.preload(task.model, task.options, task.recipe)
 
     def list_loaded(self) -> Sequence[str]:
         """The models in memory."""

@@ -103,10 +103,14 @@ class WorkerPool:
         return self._run_for_image(FinishTask(picture, stage))
 
     def load(
-        self, model: str, weights: str = "", options: ModelOptions = DEFAULT_OPTIONS
+        self,
+        model: str,
+        weights: str = "",
+        options: ModelOptions = DEFAULT_OPTIONS,
+        recipe: Recipe | None = None,
     ) -> LoadEvents:
         """See `dream.engine.interface.Engine`. One of the workers loads it."""
-        yield from self._run_task(LoadTask(model, weights, options))
+        yield from self._run_task(LoadTask(model, weights, options, recipe))
 
     def convert(self, model: str, folder: Path) -> LoadEvents:
         """See `dream.engine.interface.Engine`."""
@@ -133,11 +137,13 @@ class WorkerPool:
         """Bytes of all workers together."""
         return sum(worker.get_memory_usage() for worker in self._all_workers)
 
-    def preload(self, model: str, options: ModelOptions = DEFAULT_OPTIONS) -> None:
+    def preload(
+        self, model: str, options: ModelOptions = DEFAULT_OPTIONS, recipe: Recipe | None = None
+    ) -> None:
         """Have each worker load a model that it has."""
         for worker in self._all_workers:
             if worker.has_model(model):
-                worker.preload(model, options)
+                worker.preload(LoadTask(model, options=options, recipe=recipe))
 
     def interrupt(self) -> None:
         """See `dream.engine.interface.Engine`."""

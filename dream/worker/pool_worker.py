@@ -11,9 +11,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from dream.core.model_options import ModelOptions
+from dream.worker.protocol import (
+    LoadTask,
+    TaskCancelled,
+    TaskDone,
+    TaskFailed,
+    TaskProgress,
+    TaskStarted,
+)
 from dream.worker.protocol import Task as Task
-from dream.worker.protocol import TaskCancelled, TaskDone, TaskFailed, TaskProgress, TaskStarted
 
 
 @dataclass(frozen=True)
@@ -64,7 +70,7 @@ class PoolWorker(Protocol):
         """Cancel a job. Unknown numbers are ignored; may be called again until the job has
         ended."""
 
-    def preload(self, model: str, options: ModelOptions) -> None:
+    def preload(self, task: LoadTask) -> None:
         """Load a model when there is nothing else to do."""
 
     def list_loaded(self) -> Sequence[str]:

@@ -17,6 +17,7 @@ from dream.core.model_options import DEFAULT_OPTIONS, ModelOptions, get_model_op
 from dream.core.picture import Picture
 from dream.core.recipe import Recipe
 from dream.core.stages import Stage
+from dream.engine.import_errors import OUT_OF_MEMORY_ADVICE
 from dream.engine.interface import DeviceConfig, Progress
 from dream.options.text_mask import TextMask
 
@@ -29,14 +30,6 @@ class Init:
 
     registry: ModelRegistry
     machine: DeviceConfig
-
-
-@dataclass(frozen=True)
-class Preload:
-    """Load this model when there is nothing else to do."""
-
-    model: str
-    options: ModelOptions = DEFAULT_OPTIONS
 
 
 @dataclass(frozen=True)
@@ -63,6 +56,8 @@ class LoadTask:
     model: str
     weights: str = ""
     options: ModelOptions = DEFAULT_OPTIONS
+    recipe: Recipe | None = None
+    """What is most likely rendered with it next."""
 
 
 @dataclass(frozen=True)
@@ -108,6 +103,11 @@ Task = (
     | MakeControlMapTask
     | CountTokensTask
 )
+
+
+def get_expected(task: Task) -> Recipe | None:
+    """What is rendered by a task, or most likely after it; None where that is not known."""
+    return task.recipe if isinstance(task, RenderTask | LoadTask) else None
 
 
 def get_model(task: Task) -> str | None:
@@ -158,8 +158,25 @@ def died_too_often(task: Task, deaths: int, last: str) -> WorkerDied:
     )
 
 
+def cannot_start(last: str) -> WorkerDied:
+    """The error where workers die before they answer; `last` is what the last one died of."""
+    if "MemoryError" in last:
+        return WorkerDied(OUT_OF_MEMORY_ADVICE, "!restart tries again")
+    return WorkerDied(
+        f"the worker fails to start: {last}",
+        "run dream --doctor to find the reason, !restart to try again",
+    )
+
+
 def _describe(task: Task) -> str:
     return task.model if isinstance(task, LoadTask | ConvertTask) else "this image"
+
+
+@dataclass(frozen=True)
+class Preload:
+    """Load this model when there is nothing else to do."""
+
+    task: LoadTask
 
 
 @dataclass(frozen=True)

@@ -19,10 +19,11 @@ from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 
 from dream.core.events import Loading, Note
 from dream.core.picture import Picture
+from dream.core.recipe import Recipe
 from dream.engine.interface import GenerationCancelled, Progress, ProgressCallback
 from dream.worker.channel import Channel, UnreadableMessage, pack_message
 from dream.worker.crash import to_dream_error
@@ -48,6 +49,7 @@ from dream.worker.protocol import (
     TaskStarted,
     WorkerCommand,
     WorkerUnusable,
+    get_expected,
     get_model,
     get_task_options,
 )
@@ -56,6 +58,11 @@ from dream.worker.start_worker import open_inherited
 _NICENESS = 3
 """A worker gets half as much of a busy processor as other programs do."""
 _ATTEMPTS = 20
+
+FIRST_ORDER = 0.2
+"""Seconds to wait for it. A worker is started because there is one."""
+
+Order = Init | WorkerCommand | UnreadableMessage
 
 
 def main() -> None:
@@ -73,7 +80,7 @@ class WorkerServer:
 
     def __init__(self, channel: Channel) -> None:
         self._channel = channel
-        self._orders: SimpleQueue[Init | WorkerCommand | UnreadableMessage] = SimpleQueue()
+        self._orders: SimpleQueue[Order] = SimpleQueue()
         self._cancelled = 0  # every job up to this number
         threading.Thread(target=self._receive_loop, name="listen", daemon=True).start()
 
@@ -84,16 +91,18 @@ class WorkerServer:
             if isinstance(opening, UnreadableMessage):
                 raise opening.error
             assert isinstance(opening, Init)
-            executor = TaskExecutor(opening.registry, opening.machine)
+            first, expected = self._receive_first()
+            executor = TaskExecutor(opening.registry, opening.machine, expected)
         except Exception as error:
             self._answer(WorkerUnusable(to_dream_error(error)))
             return
         gc.freeze()  # a collection over everything imported takes a quarter of a second
         advice = executor.advice
         while True:
-            match self._orders.get():
-                case Preload(model, options):
-                    self._preload(executor, LoadTask(model, options=options))
+            order, first = first or self._orders.get(), None
+            match order:
+                case Preload(task):
+                    self._preload(executor, task)
                 case RunTask() as order:
                     self._run_task(executor, order, advice)
                     advice = ""
@@ -101,14 +110,22 @@ class WorkerServer:
                     self._answer(TaskStarted(job))
                     self._answer(TaskFailed(job, to_dream_error(unread)))
 
+    def _receive_first(self) -> tuple[Order | None, Recipe | None]:
+        """The first order, which comes at once, and what is most likely rendered first: known
+        before the imports, which take seconds, so that something can be done beside them."""
+        with suppress(Empty):
+            first = self._orders.get(timeout=FIRST_ORDER)
+            known = get_expected(first.task) if isinstance(first, Preload | RunTask) else None
+            return first, known
+        return None, None
+
     def _preload(self, executor: TaskExecutor, task: LoadTask) -> None:
         # Whatever is wrong is reported when an image of this model is requested.
         with suppress(Exception):
             self._load(executor, task, lambda event: None)
 
     def _load(self, executor: TaskExecutor, task: LoadTask, report: ProgressCallback) -> None:
-        load = partial(executor.load, task.model, report, task.weights, task.options)
-        self._load_with(executor, load)
+        self._load_with(executor, partial(executor.load, task, report))
 
     def _load_with(self, executor: TaskExecutor, load: Callable[[], None]) -> None:
         try:

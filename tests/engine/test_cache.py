@@ -23,6 +23,7 @@ from dream.engine.image_generator import ImageGenerator
 from dream.engine.interface import DeviceConfig
 from dream.engine.memory import low_memory as memory
 from dream.engine.memory import model_cache as cache
+from dream.engine.memory.host_memory import left_by_cgroup
 from dream.engine.memory.memory_estimate import estimate_memory
 from tests import single_files
 from tests.random_layouts import make_layout
@@ -184,13 +185,13 @@ def test_a_model_that_is_broken_leaves_the_others_where_they_are(
 
 
 def test_a_container_s_limit_counts(tmp_path: Path) -> None:
-    assert list(memory._left_by_cgroup(tmp_path)) == []
+    assert list(left_by_cgroup(tmp_path)) == []
     (tmp_path / "memory.max").write_text("1000\n")
     (tmp_path / "memory.current").write_text("700\n")
     (tmp_path / "memory.stat").write_text("anon 500\ninactive_file 150\n")
-    assert list(memory._left_by_cgroup(tmp_path)) == [450]
+    assert list(left_by_cgroup(tmp_path)) == [450]
     (tmp_path / "memory.max").write_text("max\n")
-    assert list(memory._left_by_cgroup(tmp_path)) == []
+    assert list(left_by_cgroup(tmp_path)) == []
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="there memory in use is read from /proc")

@@ -47,6 +47,13 @@ def test_other_weights_are_said_before_the_picture(
     assert any(isinstance(event, Saved) for event in events)
 
 
+def test_the_model_of_a_logged_line_is_loaded_for_what_is_rendered_with_it(tmp_path: Path) -> None:
+    engine = FakeEngine()
+    session = fake_session(tmp_path, engine, "tiny", "large")
+    list(session.make(f"{LINE} # sha256:0123 weights:c0ffee"))
+    assert engine.expected == engine.rendered != []
+
+
 def test_a_model_that_is_gone_is_said_and_nothing_is_rendered(tmp_path: Path) -> None:
     engine = FakeEngine()
     (refused,) = fake_session(tmp_path, engine).make(f"{LINE} # weights:c0ffee")

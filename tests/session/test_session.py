@@ -1,6 +1,7 @@
 """One line through the house, with the fake engine: what is said, kept, lost and made again."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -343,3 +344,27 @@ def test_ctrl_c_before_the_first_picture(tmp_path: Path) -> None:
     assert isinstance(next(events), LineStarted)
     assert events.throw(KeyboardInterrupt()) == Cancelled(finished=0, count=2)
     assert not engine.rendered
+
+
+@pytest.mark.parametrize(("engine", "known"), [(None, False), ("torch", False), ("auto", True)])
+def test_a_prompt_expects_a_line_of_its_defaults_where_that_can_be_prepared(
+    tmp_path: Path, engine: str | None, known: bool
+) -> None:
+    fake = FakeEngine()
+    session = fake_session(tmp_path, fake)
+    before = session.rng.getstate()
+    session.base = replace(session.base, engine=engine, steps=7)
+    session.preload()
+    (expected,) = fake.expected
+    assert fake.warmed == ["tiny"] and (expected is not None) is known
+    if expected is not None:
+        assert (expected.width, expected.steps, expected.engine) == (64, 7, engine)
+    assert session.rng.getstate() == before, "it draws no seed"
+
+
+def test_a_prompt_loads_its_model_though_its_defaults_make_no_line(tmp_path: Path) -> None:
+    fake = FakeEngine()
+    session = fake_session(tmp_path, fake)
+    session.base = replace(session.base, engine="auto", init_img="gone.png")
+    session.preload()
+    assert (fake.warmed, fake.expected) == (["tiny"], [None])

@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from platformdirs import user_cache_path
 
@@ -46,6 +46,15 @@ _PARTIAL = ".partial-"
 def get_engines_dir() -> Path:
     """Where what engines prepare is kept between sessions."""
     return user_cache_path("dream", appauthor=False) / "engines"
+
+
+class FirstCall(NamedTuple):
+    """The first call of a network."""
+
+    shapes: tuple[tuple[int, ...], ...]
+    precision: str
+    """Of the arithmetic, as OpenVINO calls it: "f32"."""
+    threads: int
 
 
 @dataclass(frozen=True)
@@ -80,12 +89,13 @@ class ConvertedNetwork:
         """Whether another process tried to run it so, and came to its end."""
         return str(attempt) in _list_of(self.info, "tried")
 
-    def get_start(self, start: str) -> tuple[tuple[tuple[int, ...], ...], str] | None:
-        """The shapes and the precision that lines of this description begin with, see
-        `early_compile`; None where that is not known."""
+    def get_start(self, start: str) -> FirstCall | None:
+        """What lines of this description begin with, see `early_compile`; None where that is not
+        known."""
         try:
-            shapes, precision = self.info["starts"][start]
-            return tuple(tuple(map(int, shape)) for shape in shapes), str(precision)
+            shapes, precision, threads = self.info["starts"][start]
+            sizes = tuple(tuple(map(int, shape)) for shape in shapes)
+            return FirstCall(sizes, str(precision), int(threads))
         except (KeyError, TypeError, ValueError):
             return None
 
@@ -182,11 +192,9 @@ class ConvertedNetworks:
         info[name] = sorted({*_list_of(info, name), str(attempt)})
         return _rewrite(network, info)
 
-    def set_start(
-        self, network: ConvertedNetwork, start: str, shapes: object, precision: str
-    ) -> None:
+    def set_start(self, network: ConvertedNetwork, start: str, known: FirstCall) -> None:
         """Remember what a line of this description began with; of the last ones."""
-        found = [json.loads(json.dumps(shapes)), precision]
+        found = json.loads(json.dumps(known))
         starts = _read_again(network).get("starts")
         starts = starts if isinstance(starts, dict) else {}
         if starts.get(start) != found:

@@ -21,16 +21,14 @@ from dream.engine.backends.compiled_blocks import CompiledBlocks, find_blocks
 from dream.engine.backends.convert_process import BackgroundConverter
 from dream.engine.backends.converted_networks import ConvertedNetworks
 from dream.engine.backends.early_compile import EarlyCompile, compile_early, describe_start
+from dream.engine.backends.engine_choice import UNSUPPORTED, choose_engine, may_use_openvino
 from dream.engine.backends.identity import identify_denoiser, identify_vae, is_hashed
 from dream.engine.backends.openvino_forward import KEPT_TILES, Compiled, NetworkForward
-from dream.engine.interface import ProgressCallback
+from dream.engine.interface import DeviceConfig, ProgressCallback
 from dream.engine.loading.late_weights import LateWeights
 from dream.engine.loading.pipelines import LoadedModel
 from dream.engine.memory.device import LARGE_MODEL
 from dream.options.engine_table import AUTO, COMPILE, ENGINES, OPENVINO, TORCH
-
-_UNSUPPORTED = ["freeu", "pag", "seamless", "hypernet", "quantize", "control", "image_prompt"]
-"""Fields of a recipe that change what is inside a network, or what it is given."""
 
 
 @dataclass
@@ -63,22 +61,37 @@ class EngineRun:
 class Engines:
     """The engines besides torch, and what they have converted."""
 
-    def __init__(self, networks: ConvertedNetworks | None = None) -> None:
+    def __init__(
+        self,
+        networks: ConvertedNetworks | None = None,
+        machine: DeviceConfig = DeviceConfig(),  # noqa: B008 - frozen
+    ) -> None:
         self._networks = ConvertedNetworks() if networks is None else networks
+        self._machine = machine
         self.converter = BackgroundConverter()
         self._upscaler: tuple[nn.Module, Compiled] | None = None
         self._early: EarlyCompile | None = None
+        self.first: EarlyCompile | None = None
+        """What was begun before torch was imported; the first model that is loaded takes it."""
 
     def begin(
         self, info: ModelInfo, recipe: Recipe, loras: Sequence[WeightedLora]
     ) -> LateWeights | None:
         """Before a model is loaded on the CPU for a recipe: compile what it began with the last
         time, if that is known. Returns what its denoiser's weights can be left to, then."""
-        self._early = None
+        first, self.first, self._early = self.first, None, None
         if not may_use_openvino(recipe):
             return None
-        self._early = compile_early(self._networks, describe_start(info, recipe, loras))
+        start = describe_start(info, recipe, get_key(loras), self._machine)
+        if first is not None and first.start == start:
+            self._early = first
+        else:
+            self._early = compile_early(self._networks, start)
         return LateWeights() if self._early and not get_key(loras) else None
+
+    def drop_early(self) -> None:
+        """Free what was compiled for a line that did not come: another model needs the memory."""
+        self._early = None
 
     @contextmanager
     def use(
@@ -93,7 +106,7 @@ class Engines:
         a Note says why, unless the engine was chosen by AUTO. `vae_digest`: of a VAE that replaces
         the model's own. Raises ModelError for an engine that is not installed."""
         check_engine(recipe.engine)
-        early, self._early = self._early, None
+        early, self._early, self.first = self._early, None, None
         run = EngineRun(recipe.engine)
         engine = choose_engine(recipe.engine)
         denoiser = get_denoiser(loaded.pipe)
@@ -124,7 +137,8 @@ class Engines:
                 forward.convert = recipe.engine != AUTO
                 if forward.part != VAE:
                     forward.early = early
-                    forward.start = describe_start(loaded.info, recipe, loras)
+                    key = get_key(loras)
+                    forward.start = describe_start(loaded.info, recipe, key, self._machine)
                 undo.enter_context(forward.replaced())
                 run.forwards.append(forward)
             yield run
@@ -151,7 +165,7 @@ class Engines:
     def close(self) -> None:
         """Stop what runs in the background, and free what is compiled."""
         self.converter.close()
-        self._upscaler = self._early = None
+        self._upscaler = self._early = self.first = None
 
     def _forwards(
         self,
@@ -228,19 +242,6 @@ def check_engine(engine: str | None) -> None:
         raise ModelError(f"--engine {engine} needs {missing}", row.hint)
 
 
-def choose_engine(engine: str | None) -> str:
-    """The engine for a recipe's value. AUTO is OpenVINO if that is installed, else torch."""
-    if engine == AUTO:
-        return TORCH if ENGINES[OPENVINO].find_missing() else OPENVINO
-    return engine or TORCH
-
-
-def may_use_openvino(recipe: Recipe) -> bool:
-    """Whether OpenVINO may compute a recipe, as far as that is known without its model."""
-    unsupported = any(getattr(recipe, name, None) for name in _UNSUPPORTED)
-    return choose_engine(recipe.engine) == OPENVINO and not unsupported
-
-
 def get_denoiser(pipe: Any) -> Any:
     """The UNet or transformer of a pipeline; None for one with neither."""
     unet = getattr(pipe, "unet", None)
@@ -258,7 +259,7 @@ def _find_obstacle(engine: str, loaded: LoadedModel, recipe: Recipe, denoiser: n
         return "" if find_blocks(denoiser) else f"{loaded.info.name} has no repeated blocks"
     if loaded.placement.device != "cpu":
         return f"OpenVINO is used on the CPU only, not on {loaded.placement.device}"
-    for name in _UNSUPPORTED:
+    for name in UNSUPPORTED:
         if getattr(recipe, name, None):
             return f"OpenVINO does not support --{name}"
     if any(map(parametrize.is_parametrized, denoiser.modules())):

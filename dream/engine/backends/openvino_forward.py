@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from dream.core.events import Note
 from dream.engine.backends import openvino_runtime as runtime
 from dream.engine.backends.comparison import MAX_DIFFERENCE, get_last_line, measure_difference
-from dream.engine.backends.converted_networks import ConvertedNetwork, ConvertedNetworks
+from dream.engine.backends.converted_networks import ConvertedNetwork, ConvertedNetworks, FirstCall
 from dream.engine.backends.early_compile import EarlyCompile
 from dream.engine.backends.identity import compute_key
 from dream.engine.backends.network_call import NetworkCall
@@ -120,7 +120,7 @@ class NetworkForward:
             raise _Unusable("this line changes what is inside it")
         call = NetworkCall.of(self.module, args, kwargs, layers)
         key = self._compute_key(call.layout)
-        at = key, call.shapes
+        at = key, call.shapes, torch.get_num_threads()
         try:
             if (ready := self.compiled.get(at)) is not None:
                 self.compiled.move_to_end(at)
@@ -141,7 +141,8 @@ class NetworkForward:
         self.compiled[at] = ready
         if self.start and not self.calls:
             precision = runtime.PRECISIONS[next(self.module.parameters()).dtype]
-            self.networks.set_start(network, self.start, call.shapes, precision)
+            known = FirstCall(call.shapes, precision, torch.get_num_threads())
+            self.networks.set_start(network, self.start, known)
         return results
 
     def _compute_key(self, layout: str) -> str:
@@ -199,7 +200,9 @@ class NetworkForward:
     ) -> runtime.CompiledNetwork | None:
         """What was compiled early, if it is this; once."""
         early, self.early = self.early, None
-        return None if early is None else early.take(network.folder.name, call.shapes)
+        threads = torch.get_num_threads()
+        taken = None if early is None else early.take(network.folder.name, call.shapes, threads)
+        return None if taken is None else runtime.CompiledNetwork(taken, network.structure)
 
     def _compile(self, network: ConvertedNetwork, shapes: Shapes | None) -> runtime.CompiledNetwork:
         while len(self.compiled) >= self.kept:
@@ -207,7 +210,7 @@ class NetworkForward:
         if measure_free_memory("cpu") < count_bytes(self.module):
             raise MemoryError
         dtype = next(self.module.parameters()).dtype
-        return runtime.CompiledNetwork(network.xml, shapes, dtype, network.structure)
+        return runtime.CompiledNetwork.compile(network.xml, shapes, dtype, network.structure)
 
     def _compare(self, result: Tensor, args: Sequence[Any], kwargs: Mapping[str, Any]) -> bool:
         expected = self.original(*args, **kwargs)

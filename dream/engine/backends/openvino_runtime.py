@@ -48,21 +48,19 @@ def convert(module: torch.nn.Module, call: NetworkCall, xml: Path) -> str:
 class CompiledNetwork:
     """A converted network, ready to run for tensors of certain shapes."""
 
-    def __init__(
-        self,
-        xml: Path,
-        shapes: Shapes | None,
-        dtype: torch.dtype,
-        structure: str = "",
-        threads: int | None = None,
-    ) -> None:
-        """See `compile_network`. dtype: of the arithmetic. structure: see `unflatten`. threads:
-        None for as many as torch has."""
-        threads = torch.get_num_threads() if threads is None else threads
-        compiled = compile_network(xml, shapes, PRECISIONS[dtype], threads)
+    def __init__(self, compiled: Any, structure: str = "") -> None:
+        """compiled: OpenVINO's, from `compile_network`. structure: see `unflatten`."""
         self._structure = structure
         self._openvino = import_openvino()
         self._request = compiled.create_infer_request()
+
+    @classmethod
+    def compile(
+        cls, xml: Path, shapes: Shapes | None, dtype: torch.dtype, structure: str = ""
+    ) -> CompiledNetwork:
+        """See `compile_network`. dtype: of the arithmetic, with as many threads as torch has."""
+        threads = torch.get_num_threads()
+        return cls(compile_network(xml, shapes, PRECISIONS[dtype], threads), structure)
 
     def __call__(self, tensors: Sequence[Tensor]) -> list[Any]:
         """The network's result and those of its layers, tensors of their own."""

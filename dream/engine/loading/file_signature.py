@@ -1,4 +1,4 @@
-"""The files of a model, and whether they changed on disk."""
+"""The files of a model, and whether they changed on disk. Imports no torch."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from dream.catalogue.detect.model_kinds import UNET
 from dream.catalogue.model_info import BASE, ModelInfo, PartFile
 from dream.catalogue.weight_files import WeightFiles, find_weights
 from dream.core.file_names import get_file_stamp
-from dream.engine.loading.model_index import read_index
 
 MODEL_SUFFIXES = (".json", ".txt", ".model", ".safetensors", ".bin")
 """Suffixes of the files that are read from a folder in diffusers layout: all but its model info,
@@ -31,6 +30,8 @@ def _list_part_files(part: PartFile) -> tuple[Path, ...]:
     """The weight files of a part; of a base model in a folder, all but those of its UNet."""
     if part.part != BASE or part.path.is_file():
         return (part.path,)
+    from dream.engine.loading.model_index import read_index  # imports diffusers
+
     libraries = read_index(part.path).libraries
     return find_weights(part.path, {n: libraries[n] for n in libraries if n != "unet"}).files
 

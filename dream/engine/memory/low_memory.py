@@ -7,13 +7,12 @@ import gc
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from pathlib import Path
 from typing import Any, TypeVar
 
-import psutil
 import torch
 
 from dream.engine.memory.device import measure_gpu_memory as device_memory
+from dream.engine.memory.host_memory import measure_free_host_memory
 
 T = TypeVar("T")
 
@@ -48,7 +47,7 @@ def measure_free_memory(device: str) -> int:
     control group. Mapped files count as free: see `count_mapped_bytes`."""
     if (own := device_memory(device)) is not None:
         return own[0]
-    return min([psutil.virtual_memory().available, *_left_by_cgroup()])
+    return measure_free_host_memory()
 
 
 def count_mapped_bytes(pipes: Iterable[Any]) -> int:
@@ -56,16 +55,6 @@ def count_mapped_bytes(pipes: Iterable[Any]) -> int:
     counts once."""
     parts = {id(part): part for pipe in pipes for part in pipe.components.values()}
     return sum(getattr(part, "mapped_bytes", 0) for part in parts.values())
-
-
-def _left_by_cgroup(root: Path = Path("/sys/fs/cgroup")) -> Iterator[int]:
-    """Bytes left under the limit of a container (control groups, version 2); nothing where there is
-    none. Cached files count as used there, but are dropped when memory is needed."""
-    with suppress(OSError, ValueError, KeyError):
-        limit = int((root / "memory.max").read_text())  # or "max"
-        used = int((root / "memory.current").read_text())
-        stat = dict(line.split() for line in (root / "memory.stat").read_text().splitlines())
-        yield max(0, limit - used + int(stat["inactive_file"]))
 
 
 def free_memory() -> None:

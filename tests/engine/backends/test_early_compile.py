@@ -3,7 +3,6 @@ torch's weights are copied when torch needs them; the pixels are the same whatev
 
 from __future__ import annotations
 
-import shutil
 import threading
 from collections.abc import Iterator
 from importlib.util import find_spec
@@ -13,71 +12,21 @@ from typing import Any
 import pytest
 import torch
 
-from dream.catalogue import ModelRegistry
 from dream.catalogue.model_info import ModelInfo
 from dream.core.errors import ModelError
-from dream.core.events import Note
-from dream.core.picture import Picture
-from dream.engine import create_generator
-from dream.engine.backends import openvino_runtime
-from dream.engine.backends.converted_networks import ConvertedNetworks
-from dream.engine.backends.engines import Engines
+from dream.engine.backends import early_compile, openvino_runtime
 from dream.engine.backends.network_files import BIN
-from dream.engine.image_generator import ImageGenerator
 from dream.engine.loading.late_weights import LateWeights
 from dream.engine.loading.pipelines import load_model
 from dream.options.engine_table import OPENVINO, TORCH
 from dream.options.lora import Lora
-from tests.engine.adapters import files, layers
+from tests.engine.backends.starts import Starts, has_weights, render
 from tests.recipes import recipe
 from tests.single_files import carried, original, save
 
 pytestmark = pytest.mark.skipif(
     find_spec("openvino") is None, reason="the extra openvino is not installed"
 )
-
-
-class Starts:
-    """A model of float16, so that nothing of it stays mapped; and image generators that start
-    anew, with the same converted networks."""
-
-    def __init__(self, folder: Path, random_models: Path) -> None:
-        self.models, self.networks = folder / "models", ConvertedNetworks(folder / "openvino")
-        model = self.models / "random"
-        shutil.copytree(random_models / "random", model)
-        pipe = load_model(ModelInfo(name="random", path=model), "cpu", "float32").pipe
-        pipe.unet.half().save_pretrained(model / "unet")
-        self.lora = folder / "lora.safetensors"
-        parts = {
-            ("unet", layer): layers.lora(files.weight_of(pipe, "unet", layer))[0]
-            for layer, module in pipe.unet.named_modules()
-            if isinstance(module, torch.nn.Linear)
-        }
-        files.write(self.lora, pipe, parts)
-        self.first, _ = render(self.open(), engine=OPENVINO)
-        self.plain, _ = render(self.open(), engine=TORCH)
-
-    def open(self) -> ImageGenerator:
-        generator = create_generator(
-            ModelRegistry([self.models]).get_model, find_adapter=lambda kind, name: self.lora
-        )
-        generator.engines = Engines(self.networks)
-        return generator
-
-
-def render(generator: ImageGenerator, **changes: Any) -> tuple[Picture, list[str]]:
-    notes: list[str] = []
-    picture = generator.generate(
-        recipe(**{"steps": 2} | changes),
-        lambda event: notes.append(event.text) if isinstance(event, Note) else None,
-    )
-    return picture, notes
-
-
-def has_weights(generator: ImageGenerator) -> bool:
-    """Whether torch has the denoiser's."""
-    (loaded,) = generator._cache.list_models()
-    return loaded.late.is_complete
 
 
 @pytest.fixture(scope="module")
@@ -89,13 +38,14 @@ def shared(tmp_path_factory: pytest.TempPathFactory, random_models: Path) -> Sta
 def compiled_in(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
     """The threads in which networks are compiled."""
     threads: list[str] = []
-    compile_it = openvino_runtime.CompiledNetwork.__init__
+    compile_it = openvino_runtime.compile_network
 
-    def watch(self: Any, *given: Any) -> None:
+    def watch(*given: Any) -> Any:
         threads.append(threading.current_thread().name.partition("_")[0])
-        compile_it(self, *given)
+        return compile_it(*given)
 
-    monkeypatch.setattr(openvino_runtime.CompiledNetwork, "__init__", watch)
+    for module in (openvino_runtime, early_compile):
+        monkeypatch.setattr(module, "compile_network", watch)
     yield threads
 
 
@@ -153,7 +103,8 @@ def test_what_cannot_be_compiled_any_more_is_left_to_torch(
         raise RuntimeError("it is\ntoo old")
 
     generator = shared.open()
-    monkeypatch.setattr(openvino_runtime, "compile_network", refuse)
+    for module in (openvino_runtime, early_compile):
+        monkeypatch.setattr(module, "compile_network", refuse)
     picture, notes = render(generator, engine=OPENVINO)
     assert "OpenVINO cannot run the unet of random: too old; using torch for it" in notes
     assert picture.sha256 == shared.plain.sha256 and has_weights(generator)
@@ -165,7 +116,7 @@ def test_a_wrong_guess_costs_nothing_but_work(
     class Other:
         def __init__(self, *_: Any) -> None: ...
 
-        def take(self, key: str, shapes: object) -> None:
+        def take(self, *_: Any) -> None:
             """Another one is needed."""
 
     monkeypatch.setattr("dream.engine.backends.early_compile.EarlyCompile", Other)
