@@ -8,7 +8,7 @@ The shipped model by default; --full takes a random Stable Diffusion 1.5 of full
 TAESD, both made anew or kept in FOLDER. The first image of each kind is not in the medians: its
 time, with conversion or compilation, is a column of its own. All images of a kind have the same
 pixels, or it is said; their greatest difference from torch's is a column. The last rows are new
-processes, --starts of each, to the end of their first step, with what the engine kept.
+worker processes, --starts of each, to the end of their first step, with what the engine kept.
 stable-diffusion.cpp is measured, with the same weights and steps, where its Python package
 stable-diffusion-cpp-python is installed. --cpu-time counts the process's time on the processor,
 busy waiting of its threads included. With --prompts, the included model is judged by what its
@@ -20,12 +20,10 @@ from __future__ import annotations
 import argparse
 import itertools
 import statistics
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field, replace
 from functools import partial
 from importlib import import_module
@@ -34,6 +32,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 import torch
 
 from benchmarks.caches import measure as measure_meaning
@@ -49,6 +48,7 @@ from dream.engine.image_generator import ImageGenerator
 from dream.engine.interface import DeviceConfig, Progress
 from dream.engine.memory.device import describe_processor
 from dream.options.engine_table import COMPILE, ENGINES, OPENVINO, SMALL_DECODER, TORCH
+from dream.worker import open_engine
 
 _FEW: Mapping[str, Any] = {"steps": 4, "cfg_scale": 1.0, "decoder": SMALL_DECODER}
 WORKS: Mapping[str, Mapping[str, Any]] = {
@@ -98,7 +98,6 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--side", type=int, default=256)
     parser.add_argument("--cpu-time", action="store_true", help="not the time that passes")
     parser.add_argument("--prompts", type=int, help="judge so many images of the included model")
-    parser.add_argument("--first-step", choices=[*ENGINES], help=argparse.SUPPRESS)
     return parser.parse_args()
 
 
@@ -240,45 +239,39 @@ def find_most(picture: Picture | None, plain: Picture | None) -> str:
 
 
 def measure_first_steps(folder: Path, options: argparse.Namespace) -> None:
-    """Print what a new process needs until its first step is done."""
+    """Print what a new worker process needs until its first step is done."""
     engines = [name for name in ENGINES if name in {TORCH, *options.works}]
     engines = [name for name in engines if not ENGINES[name].find_missing()]
     took: dict[str, list[float]] = {name: [] for name in engines}
     for _ in range(options.starts):
         for name in engines:
-            arguments = ["--first-step", name, "--model", str(folder), "--steps", "2"]
-            arguments += ["--cpu-time"] if options.cpu_time else []
-            arguments += ["--side", str(options.side), "--precision", options.precision]
-            done = subprocess.run(
-                [sys.executable, "-W", "ignore", "-m", "benchmarks.engines", *arguments],
-                capture_output=True,
-                text=True,
-                check=True,
-            )
-            took[name].append(float(done.stdout.split()[-1]))
+            took[name].append(measure_first_step(folder, name, options))
     for name, values in took.items():
         ratio = statistics.median(values) / statistics.median(took[TORCH])
         title = f"first step, {name}"
         print(f"{title:<26}{statistics.median(values):11.3f}{ratio:11.3f}", flush=True)
 
 
-def print_first_step(folder: Path, options: argparse.Namespace) -> None:
-    """In a process of its own: seconds from loading to the end of the first step."""
-
-    class FirstStep(Exception):
-        pass
-
-    def stop(event: Progress | Note | Loading) -> None:
-        if isinstance(event, Progress):
-            raise FirstStep
-
-    generator, clock = open_generator(folder, options.precision), get_clock(options)
-    began = clock()
-    recipe = replace(recipe_of(folder.name, options.side, 2, None), engine=options.first_step)
+def measure_first_step(folder: Path, name: str, options: argparse.Namespace) -> float:
+    """Seconds from the start of a worker, as for the first line of a session, to the end of its
+    first step: with all imports."""
+    registry = ModelRegistry([folder.parent])
+    model = registry.get_model(folder.name)
+    recipe = replace(recipe_of(model.name, options.side, 2, None), engine=name)
+    engine = open_engine(registry, DeviceConfig(precision=options.precision))
+    others = set(psutil.Process().children())
+    began = time.perf_counter()
     try:
-        generator.generate(recipe, stop)
-    except FirstStep:
-        print(clock() - began)
+        with closing(engine.render(recipe)) as events:
+            next(event for event in events if isinstance(event, Progress))
+            passed = time.perf_counter() - began
+            if not options.cpu_time:
+                return passed
+            (worker,) = set(psutil.Process().children()) - others
+            used = worker.cpu_times()
+            return float(used.user + used.system)
+    finally:
+        engine.close()
 
 
 def prepare_model(place: Path, options: argparse.Namespace) -> Path:
@@ -299,9 +292,6 @@ def prepare_model(place: Path, options: argparse.Namespace) -> Path:
 def main() -> None:
     """Print the table."""
     options = parse_arguments()
-    if options.first_step:
-        print_first_step(options.model, options)
-        return
     print(
         f"{describe_processor('cpu')}, {torch.get_num_threads()} threads,"
         f" precision {options.precision}, {options.steps} steps, {options.side} pixels,"
