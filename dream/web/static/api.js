@@ -1,10 +1,10 @@
 /* Calls the server. Errors are thrown with the text that a person reads, also where none answers. */
 
-import { t, told } from "./strings.js";
+import { localize, t } from "./strings.js";
 
 export class ApiError extends Error {
   constructor(status, body) {
-    super(told(body.hint ? `${body.error} (${body.hint})` : body.error || t("no-sentence", `HTTP ${status}`)));
+    super(localize(body.hint ? `${body.error} (${body.hint})` : body.error || t("no-sentence", `HTTP ${status}`)));
     this.status = status;
     this.column = body.column || 0;
   }

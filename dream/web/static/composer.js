@@ -1,8 +1,8 @@
 /* The line: typed, checked, completed, submitted. All else on the page only writes into it. */
 
 import { post } from "./api.js";
-import { $, make, say, soon } from "./dom.js";
-import { t, told } from "./strings.js";
+import { $, debounce, make, say } from "./dom.js";
+import { localize, t } from "./strings.js";
 
 const LINE = "dream.line", HISTORY = "dream.history";
 const MOST_HISTORY = 300;
@@ -47,13 +47,13 @@ function show(text, wrong) {
   box.setAttribute("aria-invalid", wrong ? "true" : "false");
 }
 
-const lookAt = soon(140, async () => {
+const lookAt = debounce(140, async () => {
   const number = ++asked;
   try {
     const found = await post("/api/check", { line: row().line });
     if (number !== asked) return;
     const where = found.column ? `${found.column}: ` : "";
-    show(where + told(found.text), found.wrong);
+    show(where + localize(found.text), found.wrong);
     onValues(found.values || {});
   } catch (error) {
     if (number === asked) show(error.message, true);
@@ -62,7 +62,7 @@ const lookAt = soon(140, async () => {
 
 // ── completion ────────────────────────────────────────────────────────────────────────────────
 
-const complete = soon(60, async (always) => {
+const complete = debounce(60, async (always) => {
   const { line, cursor } = row();
   const before = line.slice(0, cursor), word = before.slice(before.lastIndexOf(" ") + 1);
   const wanted = always || word.startsWith("-") || /(^|\s)-{1,2}[A-Za-z_-]+\s+\S*$/.test(before) ||
@@ -116,10 +116,8 @@ const history = () => JSON.parse(localStorage.getItem(HISTORY) || "[]");
 function recall(step) {
   const lines = history(), next = back + step;
   if (next < 0 || next > lines.length) return;
-  back = next;
-  const kept = back;
-  setLine(back ? lines[lines.length - back] : "");
-  back = kept;
+  setLine(next ? lines[lines.length - next] : "");
+  back = next;  // after setLine, which resets it
 }
 
 box.addEventListener("keydown", (event) => {
@@ -177,8 +175,8 @@ function showAnswer(line, events) {
   for (const event of events) {
     if (event.event === "edit") setTimeout(() => setLine(event.text));
     else if (event.event === "page") parts.push(...describe(event.lines));
-    else if (event.event === "note") parts.push(make("p", { textContent: told(event.text) }));
-    else if (event.error) parts.push(make("p", { textContent: told(event.error) }));
+    else if (event.event === "note") parts.push(make("p", { textContent: localize(event.text) }));
+    else if (event.error) parts.push(make("p", { textContent: localize(event.error) }));
   }
   if (!parts.length) return;
   $("output-title").textContent = line;

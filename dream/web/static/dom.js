@@ -12,7 +12,8 @@ export function make(tag, properties = {}, ...children) {
   return element;
 }
 
-export function soon(delay, action) {
+/* The action, once there was no call of it for so many milliseconds. */
+export function debounce(delay, action) {
   let timer;
   return (...values) => {
     clearTimeout(timer);

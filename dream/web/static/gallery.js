@@ -4,7 +4,7 @@ import { address, call, editLine, get, quoted } from "./api.js";
 import { enter, setLine } from "./composer.js";
 import { $, ask, make, say } from "./dom.js";
 import { openMask } from "./mask.js";
-import { t, told, word } from "./strings.js";
+import { localize, t, word } from "./strings.js";
 
 const grid = $("gallery"), viewer = $("viewer");
 let pictures = [], before = null, loading = false, open = null;
@@ -122,7 +122,7 @@ async function showFacts(one) {
     tool: found.tool, sha256: found.sha256, seconds: found.seconds, ...found.facts };
   $("facts").replaceChildren(...Object.entries(rows).filter(([, value]) => value !== "" && value != null)
     .flatMap(([name, value]) => [make("dt", { textContent: word("fact", name) }), make("dd", { textContent: String(value) })]),
-  ...found.notes.flatMap((note) => [make("dt", { textContent: "·" }), make("dd", { textContent: told(note) })]));
+  ...found.notes.flatMap((note) => [make("dt", { textContent: "·" }), make("dd", { textContent: localize(note) })]));
   $("facts").hidden = false;
 }
 

@@ -6,7 +6,7 @@ import { $, ask, make, say } from "./dom.js";
 import { forget, loadMore, paint, refresh as refreshGallery } from "./gallery.js";
 import { begin as beginOptions, loadModels } from "./options.js";
 import { refresh as refreshQueue, showJobs, showLoading, showStep } from "./queue.js";
-import { otherLanguage, switchLanguage, t, told, translate } from "./strings.js";
+import { localize, otherLanguage, switchLanguage, t, translate } from "./strings.js";
 
 // ── look ──────────────────────────────────────────────────────────────────────────────────────
 
@@ -43,7 +43,7 @@ async function loadState() {
 async function decide(run) {
   try {
     const answer = await post("/api/left", { run });
-    for (const one of answer.refused) say(`${one.line}: ${told(one.error)}`, true);
+    for (const one of answer.refused) say(`${one.line}: ${localize(one.error)}`, true);
     await loadState();
   } catch (error) {
     say(error.message, true);
@@ -53,9 +53,9 @@ $("run-left").onclick = () => decide(true);
 $("discard-left").onclick = () => decide(false);
 
 const NOTES = {
-  note: (event) => say(told(event.text)),
-  failed: (event) => say(told(event.error), true),
-  refused: (event) => say(told(event.error), true),
+  note: (event) => say(localize(event.text)),
+  failed: (event) => say(localize(event.error), true),
+  refused: (event) => say(localize(event.error), true),
   page: (event) => say(event.lines.map((line) => (Array.isArray(line) ? line.join("  ") : line)).join("\n")),
   cancelled: (event) => say(t("cancelled", `${event.finished}/${event.count}`)),
   verified: (event) => say(t(event.same ? "verified" : event.near ? "near" : "differs", event.name || event.line), !event.same),
@@ -65,7 +65,7 @@ const NOTES = {
 
 let queueAsked = false;
 
-function heard(event) {
+function handleEvent(event) {
   NOTES[event.event]?.(event);
   if (event.event === "step") showStep(event);
   else if (event.event === "loading") showLoading(event);
@@ -92,7 +92,7 @@ function listen(after) {
   let isLost = false;
   stream.onmessage = (message) => {
     after = message.lastEventId || after;  // a stream that is opened anew goes on from here
-    heard(JSON.parse(message.data));
+    handleEvent(JSON.parse(message.data));
   };
   stream.onopen = () => { isLost = false; };
   stream.onerror = () => {
@@ -123,7 +123,7 @@ async function readRecord(file) {
   const found = await sendImage("/api/info", file);
   if (!found.line) return say(t("no-record"), true);
   setLine(found.line);
-  for (const note of found.notes) say(told(note));
+  for (const note of found.notes) say(localize(note));
 }
 
 const imageOf = (data) => [...data.files].find((file) => file.type.startsWith("image/"));

@@ -75,7 +75,7 @@ export const t = (key, ...values) =>
 export const word = (kind, name) => STRINGS[language][`${kind}-${name}`] ?? name;
 
 /* A sentence that the server said. */
-export const told = (text) => (language === "zh" ? toChinese(text) : text);
+export const localize = (text) => (language === "zh" ? toChinese(text) : text);
 
 export function translate(root = document) {
   document.documentElement.lang = language === "zh" ? "zh-Hans" : "en";
