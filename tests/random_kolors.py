@@ -6,10 +6,8 @@ import io
 from pathlib import Path
 from typing import Any
 
+from tests.random_families import WIDE
 from tests.random_layouts import make_autoencoder
-
-WIDE = 16
-"""Of ChatGLM."""
 
 
 def make_vocabulary(path: Path) -> None:

@@ -11,18 +11,20 @@ from typing import Any
 import diffusers
 import pytest
 import torch
-from diffusers.models.autoencoders.vae import DiagonalGaussianDistribution
-from PIL import Image, ImageDraw
 
-from dream.catalogue import ModelRegistry
-from dream.catalogue.control_files import find_control, get_control
+from dream.catalogue.control_files import find_control
 from dream.core.errors import ModelError
-from dream.engine import create_generator
 from dream.engine.image_generator import ImageGenerator
-from dream.engine.interface import DeviceConfig
 from dream.engine.silence_libraries import silence_libraries
 from dream.engine.tasks import PipelineCall, text_to_image
 from dream.options.control import Control
+from tests.engine.control.diffusers_controls import (
+    load_net,
+    open_generator,
+    open_rgb,
+    save_outline,
+    take_means,
+)
 from tests.random_controls import draw_weights
 from tests.random_families import WIDE
 from tests.random_others import make_hunyuan_dit, make_sana
@@ -77,20 +79,13 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
                 path = folder / "controlnet" / f"{name}-{net}"
                 draw_weights(kind(**config), seed, 0.1).save_pretrained(path)
     for name, box in (("a", (4, 4, 30, 30)), ("b", (10, 20, 60, 40))):
-        image = Image.new("RGB", (64, 64))
-        ImageDraw.Draw(image).ellipse(box, outline="white", width=2)
-        image.save(folder / f"{name}.png")
+        save_outline(folder / f"{name}.png", box)
     return folder
 
 
 @pytest.fixture(scope="module")
 def generator(models: Path) -> ImageGenerator:
-    registry = ModelRegistry([models])
-    return create_generator(
-        registry.get_model,
-        DeviceConfig(max_loaded_models=2),
-        find_control=lambda name: get_control(name, [models]),
-    )
+    return open_generator(models, len(FAMILIES))
 
 
 def render(generator: ImageGenerator, model: str, *controls: Control, **others: Any) -> str:
@@ -100,29 +95,17 @@ def render(generator: ImageGenerator, model: str, *controls: Control, **others: 
     return generator.generate(wanted, lambda _: None).sha256
 
 
-def load_net(kind: Any, folder: Path) -> Any:
-    """With the memory layout that dream gives it, which decides the low bits."""
-    with silence_libraries():
-        net = kind.from_pretrained(folder)
-    for parameter in net.parameters():
-        parameter.data = parameter.data.clone()
-    return net.to(memory_format=torch.channels_last)
-
-
 @pytest.mark.parametrize("model", FAMILIES)
 def test_the_pixels_are_those_of_diffusers_own_pipeline(
     models: Path, generator: ImageGenerator, monkeypatch: pytest.MonkeyPatch, model: str
 ) -> None:
     _, _, kind, _, name = FAMILIES[model]
-    monkeypatch.setattr(
-        DiagonalGaussianDistribution, "sample", lambda self, generator=None: self.mode()
-    )
+    take_means(monkeypatch)
     few = {"cfg_scale": 1.0}  # else diffusers encodes the control image twice
     plain = render(generator, model, **few)
     ours = render(generator, model, Control("canny", str(models / "a.png"), 0.8), **few)
     assert ours != plain
-    with Image.open(models / "a.png") as opened:
-        image = opened.convert("RGB")
+    image = open_rgb(models / "a.png")
     net = load_net(kind, models / "controlnet" / f"{model}-canny")
 
     def replace_pipeline(made: PipelineCall) -> PipelineCall:

@@ -14,21 +14,23 @@ import diffusers
 import numpy as np
 import pytest
 import torch
-from diffusers.models.autoencoders.vae import DiagonalGaussianDistribution
 from diffusers.models.controlnets.controlnet_qwenimage import QwenImageMultiControlNetModel
 from PIL import Image, ImageDraw, ImageOps
 from safetensors.torch import load_file, save_file
 
-from dream.catalogue import ModelRegistry
-from dream.catalogue.control_files import get_control
 from dream.core.errors import ModelError
-from dream.engine import create_generator
 from dream.engine.control.z_image_control import ZImageControl
 from dream.engine.image_generator import ImageGenerator
-from dream.engine.interface import DeviceConfig
 from dream.engine.silence_libraries import silence_libraries
 from dream.engine.tasks import TASKS, PipelineCall
 from dream.options.control import Control
+from tests.engine.control.diffusers_controls import (
+    load_net,
+    open_generator,
+    open_rgb,
+    save_outline,
+    take_means,
+)
 from tests.random_controls import draw_weights
 from tests.random_families import FAMILIES as RANDOM
 from tests.random_families import FLUX_SIZES, WIDE
@@ -207,9 +209,7 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
         path = folder / "controlnet" / f"qwen-image-blockwise{blocks}.safetensors"
         save_file(blockwise_file(blocks, 16, 32), path)
     for name, box in zip(PICTURES, ((4, 4, 30, 30), (10, 20, 60, 40), (0, 0, 63, 10)), strict=True):
-        image = Image.new("RGB", (64, 64))
-        ImageDraw.Draw(image).ellipse(box, outline="white", width=2)
-        image.save(folder / f"{name}.png")
+        save_outline(folder / f"{name}.png", box)
     Image.linear_gradient("L").resize((64, 64)).convert("RGB").save(folder / "from.png")
     mask = Image.new("L", (64, 64), 255)
     ImageDraw.Draw(mask).rectangle((16, 16, 47, 47), fill=0)
@@ -219,21 +219,12 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def generator(models: Path) -> ImageGenerator:
-    registry = ModelRegistry([models])
-    return create_generator(
-        registry.get_model,
-        DeviceConfig(max_loaded_models=len(CASES)),
-        find_control=lambda name: get_control(name, [models]),
-    )
+    return open_generator(models, len(CASES))
 
 
 @pytest.fixture(autouse=True)
 def means(monkeypatch: pytest.MonkeyPatch) -> None:
-    """diffusers draws the latents of control images from the seed's generator, or from torch's own;
-    here they are the mean."""
-    monkeypatch.setattr(
-        DiagonalGaussianDistribution, "sample", lambda self, generator=None: self.mode()
-    )
+    take_means(monkeypatch)
 
 
 def fields_of(models: Path, model: str, *controls: tuple[Any, ...], **others: Any) -> Any:
@@ -268,20 +259,6 @@ def render(generator: ImageGenerator, fields: dict[str, Any]) -> Any:
     return generator.generate(wanted, lambda _: None)
 
 
-def open_rgb(path: str) -> Image.Image:
-    with Image.open(path) as image:
-        return image.convert("RGB")
-
-
-def load_net(kind: str, folder: Path) -> Any:
-    """A ControlNet with the memory layout that dream gives it, which decides the low bits."""
-    with silence_libraries():
-        net = getattr(diffusers, kind).from_pretrained(folder)
-    for parameter in net.parameters():
-        parameter.data = parameter.data.clone()
-    return net.to(memory_format=torch.channels_last)
-
-
 @contextmanager
 def by_hand(
     monkeypatch: pytest.MonkeyPatch, models: Path, kind: str, fields: dict[str, Any], **more: Any
@@ -289,7 +266,9 @@ def by_hand(
     """While the engine calls diffusers' own pipeline for these controls instead of its own."""
     controls = fields["control"]
     case = CASES[fields["model"]]
-    nets = [load_net(case.net, models / "controlnet" / name) for name in fields["control_model"]]
+    kind_of_net = getattr(diffusers, case.net)
+    folder = models / "controlnet"
+    nets = [load_net(kind_of_net, folder / name) for name in fields["control_model"]]
     images = [open_rgb(control.image) for control in controls]
     arguments: dict[str, Any] = {
         "control_image": images,
