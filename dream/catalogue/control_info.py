@@ -18,7 +18,7 @@ from dream.catalogue.detect.control_family import (
 )
 from dream.catalogue.detect.lora_family import describe_family
 from dream.catalogue.detect.require import require_supported
-from dream.catalogue.detect.unet_header import UNKNOWN_WIDTHS, UNetWidths
+from dream.catalogue.detect.unet_header import FAMILIES_BY_TEXT, UNKNOWN_WIDTHS, UNetWidths
 from dream.catalogue.discovery import TRANSFORMERS_INDEX
 from dream.catalogue.unet_widths import get_configured_widths
 from dream.core.bounded_reading import read_json
@@ -41,7 +41,6 @@ _CLASSES: Mapping[str, tuple[str, str]] = {
     "HunyuanDiT2DControlNetModel": (CONTROLNET, "hunyuan-dit"),
 }
 """Kind and family by the class in a folder's configuration."""
-_FAMILIES_BY_WIDTH = {768: "sd1", 1024: "sd2", 2048: "sdxl"}
 
 _WORDS: Mapping[str, tuple[str, ...]] = {
     "canny": ("canny",),
@@ -136,7 +135,7 @@ def _read_folder(name: str, folder: Path) -> ControlInfo:
         family = "sdxl" if str(config.get("adapter_type")).endswith("_xl") else "sd1"
     width = config.get("cross_attention_dim")
     if not family and isinstance(width, int):
-        family = _FAMILIES_BY_WIDTH.get(width, "")
+        family = FAMILIES_BY_TEXT.get(width, "")
     if family == "flux" and config.get("num_mode"):
         kind = UNION
     types = config.get("num_control_type") or config.get("num_mode")

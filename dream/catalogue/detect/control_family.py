@@ -12,14 +12,18 @@ import re
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from dream.catalogue.detect.unet_header import Tensors, UNetWidths, find_unet_widths
+from dream.catalogue.detect.unet_header import (
+    FAMILIES_BY_TEXT,
+    Tensors,
+    UNetWidths,
+    find_unet_widths,
+)
 
 CONTROLNET, UNION, CONTROL_LORA = "controlnet", "controlnet union", "control-lora"
 T2I_ADAPTER, IP_ADAPTER = "t2i-adapter", "ip-adapter"
 CONTROL_FILE_KINDS = (CONTROLNET, UNION, CONTROL_LORA, T2I_ADAPTER)
 """The kinds of file that make a model follow a control image."""
 
-_WIDTHS = {768: "sd1", 1024: "sd2", 2048: "sdxl"}
 _SDXL_SIZES = 2816
 """Width of SDXL's sizes and pooled text; its small ControlNets have no cross-attention."""
 
@@ -41,9 +45,11 @@ _NAMED: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
 
 _SIZES = re.compile(r".*(label_emb\.0\.0|add_embedding\.linear_1)\.(weight|down)")
 _T2I_INPUT = re.compile(r"(adapter\.)?conv_in\.weight")
-_T2I_CHANNELS = {64: "sd1", 192: "sd1", 256: "sdxl", 768: "sdxl"}
-"""A pixel's neighbours become channels: squares of 8 in adapters for SD 1, of 16 for SDXL; of gray
-or of RGB."""
+T2I_INPUTS = {64: (1, 8), 192: (3, 8), 256: (1, 16), 768: (3, 16)}
+"""Of a T2I-Adapter: the channels of the control image, gray or RGB, and the side of the squares
+whose pixels become channels, by the channels of its first convolution."""
+_T2I_FAMILIES = {8: "sd1", 16: "sdxl"}
+"""By the side of those squares."""
 
 _IMAGE_PROJECTIONS = (
     ("faceid plus", "image_proj.perceiver_resampler."),
@@ -95,7 +101,7 @@ def detect_control_family(kind: str, tensors: Tensors) -> str:
         if any(map(pattern.match, tensors)):
             return family
     if width := find_unet_widths(tensors).text:
-        return _WIDTHS.get(width, "")
+        return FAMILIES_BY_TEXT.get(width, "")
     for name, tensor in tensors.items():
         if len(tensor.shape) == 2 and _SIZES.fullmatch(name):
             return "sdxl" if tensor.shape[1] == _SDXL_SIZES else ""
@@ -105,7 +111,8 @@ def detect_control_family(kind: str, tensors: Tensors) -> str:
 def _t2i_family(tensors: Tensors) -> str:
     for name, tensor in tensors.items():
         if len(tensor.shape) == 4 and _T2I_INPUT.fullmatch(name):
-            return _T2I_CHANNELS.get(tensor.shape[1], "")
+            _, side = T2I_INPUTS.get(tensor.shape[1], (0, 0))
+            return _T2I_FAMILIES.get(side, "")
     return "sd1"  # there are light adapters for it only
 
 

@@ -44,6 +44,9 @@ class UNetWidths(NamedTuple):
 
 UNKNOWN_WIDTHS = UNetWidths()
 
+FAMILIES_BY_TEXT = {768: "sd1", 1024: "sd2", 2048: "sdxl"}
+"""Families of models, by the width of the text that their cross-attention reads."""
+
 _TEXT = re.compile(r".*(attn2\.to_k\.(weight|down)|\.to_k_ip\.weight)")
 _LEVELS = tuple(
     re.compile(pattern)

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from dream.catalogue.control_info import ControlInfo
-from dream.catalogue.detect.control_family import CONTROL_LORA, T2I_ADAPTER
+from dream.catalogue.detect.control_family import CONTROL_LORA
 from dream.catalogue.weight_files import WeightFiles
 from dream.core.errors import ModelError, OutOfMemory
 from dream.core.events import Loading
@@ -19,8 +18,8 @@ from dream.engine.control.active_control import (
     LoadedControl,
     MakeMap,
 )
+from dream.engine.control.control_fit import get_denoiser, require_fit
 from dream.engine.control.load import list_control_files, load_control
-from dream.engine.control.t2i_adapter import adds_to
 from dream.engine.interface import FindControl, ProgressCallback
 from dream.engine.loading.background_digest import hash_weights_in_background
 from dream.engine.loading.file_signature import compute_file_signature
@@ -60,7 +59,7 @@ class ControlModels:
         controls: dict[str, LoadedControl] = {}
         for name in dict.fromkeys(names):
             controls[name] = self._load(name, loaded, report, tuple(controls.values()))
-            _require_fit(controls[name], loaded)  # also one that another model was used with
+            require_fit(controls[name], loaded)  # also one that another model was used with
         return tuple(
             ActiveControl(control, image, controls[name], None if recipe.control_raw else make_map)
             for control, image, name in zip(recipe.control, images, names, strict=True)
@@ -85,7 +84,7 @@ class ControlModels:
         weight = _estimate(info, files, loaded)
         self._cache.make_room(info.name, weight, (loaded, *others), for_model=False)
         on_device = replace(placement, offload_mode=NO_OFFLOAD, quantize=NO_QUANTIZATION)
-        denoiser = _get_denoiser(loaded.pipe)
+        denoiser = get_denoiser(loaded.pipe)
         model = memory.run_or_none_on_oom(lambda: load_control(info, on_device, denoiser))
         if model is None:
             raise OutOfMemory(
@@ -96,70 +95,6 @@ class ControlModels:
         control = LoadedControl(info, model, digest, key, signature)
         self._cache.add_companion(control, weight)
         return control
-
-
-_SHAPE = ("block_out_channels", "layers_per_block")
-_TEXT = "cross_attention_dim"
-_TRANSFORMER_SHAPE = (
-    *("in_channels", "num_attention_heads", "attention_head_dim", "joint_attention_dim"),
-    *("pooled_projection_dim", "dim", "n_heads", "n_kv_heads", "caption_channels", "hidden_size"),
-)
-"""What a ControlNet of a transformer has in common with it, where both have it."""
-
-
-def _require_fit(control: LoadedControl, loaded: LoadedModel) -> None:
-    """Raises ModelError for a control model whose layers are not those of the model's denoiser."""
-    pipe, name, of = loaded.pipe, control.info.name, loaded.info.name
-    config, own = control.model.config, _get_denoiser(pipe).config
-    if not _has_sizes(control, pipe):
-        raise ModelError(
-            f"{name} does not fit {of}: its levels have other sizes",
-            "choose another --control_model",
-        )
-    for key in _list_common(config, own):
-        one, other = config[key], own[key]
-        if (list(one) if isinstance(one, list | tuple) else one) != (
-            list(other) if isinstance(other, list | tuple) else other
-        ):
-            raise ModelError(
-                f"{name} does not fit {of}: it has {key} {one}, the model {other}",
-                "choose another --control_model",
-            )
-    last = max(config.get("control_layers_places") or (0,))
-    if last >= own.get("n_layers", last + 1):
-        raise ModelError(
-            f"{name} does not fit {of}: it is for more than {last} layers, the model has"
-            f" {own.n_layers}",
-            "choose another --control_model",
-        )
-
-
-def _has_sizes(control: LoadedControl, pipe: Any) -> bool:
-    """Whether what it makes of a control image has the sizes of a UNet's levels."""
-    config = control.model.config
-    wide = config.get("conditioning_embedding_out_channels")
-    is_adapter = control.info.kind == T2I_ADAPTER
-    if not is_adapter and wide is None:
-        return True  # of a transformer
-    vae = getattr(pipe, "vae", None)
-    factor = 8 if vae is None else 1 << len(vae.config.block_out_channels) - 1
-    if is_adapter:
-        return adds_to(config, _get_denoiser(pipe).config, factor)
-    return 1 << len(wide) - 1 == factor
-
-
-def _get_denoiser(pipe: Any) -> Any:
-    return getattr(pipe, "unet", None) or pipe.transformer
-
-
-def _list_common(config: Any, own: Any) -> Sequence[str]:
-    """The keys of both configurations that must agree."""
-    if "adapter_type" in config:
-        return ()  # those of a T2I-Adapter mean something else
-    if _SHAPE[0] in config and _SHAPE[0] in own:
-        attends = any("CrossAttn" in kind for kind in config.down_block_types)
-        return (*_SHAPE, _TEXT) if attends else _SHAPE
-    return [key for key in _TRANSFORMER_SHAPE if config.get(key) is not None and key in own]
 
 
 def _estimate(info: ControlInfo, files: tuple[Path, ...], loaded: LoadedModel) -> MemoryEstimate:

@@ -48,7 +48,7 @@ def control_transformer(
     transformer = pipe.transformer
     with ExitStack() as stack:
         parts = [_find_class(one, transformer)(one, pipe, frame) for one in active]
-        _bring(transformer)
+        _move_to_device(transformer)
         for part in parts:
             stack.enter_context(part.borrow())
         controlled = ControlledTransformer(transformer, parts, share)
@@ -89,7 +89,7 @@ class ControlledTransformer:
     ) -> Mapping[str, Any]:
         if not parts:
             return {}
-        _bring(self._transformer)
+        _move_to_device(self._transformer)
         total = add_all(part.compute(call) for part in parts)
         by_number = parts[0].by_number
         return {
@@ -99,8 +99,8 @@ class ControlledTransformer:
         }
 
 
-def _bring(transformer: Any) -> None:
-    """Let a model that is offloaded as a whole come to the device now, as its own call would: the
+def _move_to_device(transformer: Any) -> None:
+    """Move a denoiser that is offloaded as a whole to its device now, as its own call would: the
     ControlNet may use its layers before."""
     hook = getattr(transformer, "_hf_hook", None)
     if isinstance(hook, CpuOffload):

@@ -8,11 +8,10 @@ Zhang et al. 2023, arXiv:2302.05543. The original layout counts the blocks of al
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
-from itertools import count
+from collections.abc import Iterable
 from typing import Any
 
-from dream.engine.loading.config_from_shapes import HEAD_DIM, SD1_NUM_HEADS, Shapes
+from dream.engine.loading.config_from_shapes import HEAD_DIM, SD1_NUM_HEADS, Shapes, count_blocks
 
 _FIRST = "down_blocks.{}.resnets.0.conv1.weight"
 _RESNET = {
@@ -103,7 +102,7 @@ def infer_controlnet_config(shapes: Shapes, family: str, time_width: int = 0) ->
     shapes: of its weights, by diffusers' names; time_width: `addition_time_embed_dim` of the base
     model's UNet, 0 if unknown. Raises KeyError for a missing weight.
     """
-    levels = _count(lambda level: _FIRST.format(level) in shapes)
+    levels = count_blocks(shapes, _FIRST)
     if not levels:
         raise KeyError(_FIRST.format(0))
     places = [f"down_blocks.{level}.attentions.0" for level in range(levels)]
@@ -116,7 +115,7 @@ def infer_controlnet_config(shapes: Shapes, family: str, time_width: int = 0) ->
     config = {
         "in_channels": shapes["conv_in.weight"].shape[1],
         "block_out_channels": channels,
-        "layers_per_block": _count(lambda n: f"down_blocks.0.resnets.{n}.conv1.weight" in shapes),
+        "layers_per_block": count_blocks(shapes, "down_blocks.0.resnets.{}.conv1.weight"),
         "down_block_types": [f"{'CrossAttn' if depth else ''}DownBlock2D" for depth in depths],
         "transformer_layers_per_block": [depth or deep or 1 for depth in depths],
         "use_linear_projection": linear,
@@ -146,7 +145,7 @@ def infer_union_config(shapes: Shapes) -> dict[str, Any]:
     return {
         "num_control_type": types,
         "num_trans_channel": width,
-        "num_trans_layer": _count(lambda n: layer.format(n) in shapes),
+        "num_trans_layer": count_blocks(shapes, layer),
         "num_proj_channel": shapes["spatial_ch_projs.weight"].shape[0],
         "addition_time_embed_dim": shapes["control_add_embedding.linear_1.weight"].shape[1]
         // types,
@@ -157,7 +156,7 @@ def _conditioning(shapes: Shapes) -> dict[str, Any]:
     """The convolutions that the control image passes through: each pair keeps, then widens."""
     first = shapes["controlnet_cond_embedding.conv_in.weight"].shape
     block = "controlnet_cond_embedding.blocks.{}.weight"
-    many = _count(lambda n: block.format(n) in shapes)
+    many = count_blocks(shapes, block)
     wider = [shapes[block.format(n)].shape[0] for n in range(1, many, 2)]
     return {
         "conditioning_channels": first[1],
@@ -178,9 +177,4 @@ def _sizes(shapes: Shapes, time_width: int) -> dict[str, Any]:
 
 
 def _depth(shapes: Shapes, place: str) -> int:
-    return _count(lambda n: f"{place}.transformer_blocks.{n}.norm1.weight" in shapes)
-
-
-def _count(has: Callable[[int], bool]) -> int:
-    """How many consecutive numbers from 0 exist."""
-    return next(n for n in count() if not has(n))
+    return count_blocks(shapes, f"{place}.transformer_blocks.{{}}.norm1.weight")

@@ -7,7 +7,6 @@ are those of OpenAI's ViT-L, and of OpenCLIP's ViT-H and ViT-bigG.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import count
 from math import isqrt
 from pathlib import Path
 from typing import Any
@@ -21,7 +20,7 @@ from transformers.initialization import no_init_weights
 from dream.catalogue.detect.require import require_supported
 from dream.core.errors import ModelError
 from dream.engine.loading.checkpoint import open_tensors
-from dream.engine.loading.config_from_shapes import Shapes
+from dream.engine.loading.config_from_shapes import Shapes, count_blocks
 from dream.engine.loading.weight_copy import load_weights, missing_weights_error
 from dream.engine.memory.device import Placement
 from dream.engine.silence_libraries import silence_libraries
@@ -100,7 +99,7 @@ def infer_vision_config(shapes: Shapes) -> dict[str, Any]:
         "patch_size": patch,
         "image_size": isqrt(places - 1) * patch,
         "intermediate_size": shapes[layer.format(0)].shape[0],
-        "num_hidden_layers": next(n for n in count() if layer.format(n) not in shapes),
+        "num_hidden_layers": count_blocks(shapes, layer),
         "num_attention_heads": _HEADS,
         "projection_dim": projection,
         "hidden_act": "quick_gelu" if projection == _OPENAI_PROJECTION else "gelu",

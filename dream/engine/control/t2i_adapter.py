@@ -8,18 +8,15 @@ from __future__ import annotations
 
 import operator
 import re
-from collections.abc import Callable, Iterable, Iterator
-from itertools import count
+from collections.abc import Iterable, Iterator
 from typing import Any
 
-from dream.engine.loading.config_from_shapes import Shapes
+from dream.catalogue.detect.control_family import T2I_INPUTS
+from dream.engine.loading.config_from_shapes import Shapes, count_blocks
 
 _PREFIX = "adapter."
 _LIGHT = re.compile(r"body\.(\d+)\.body\.(\d+)\.(block[12]\..+)")
 _FULL = re.compile(r"body\.(\d+)\.(block[12]|in_conv)\.(.+)")
-_INPUTS = {64: (1, 8), 192: (3, 8), 256: (1, 16), 768: (3, 16)}
-"""Channels of the image, and the side of the squares whose pixels become channels, by the channels
-that come in. Those for SDXL take squares of 16."""
 
 
 def rename_t2i_adapter(names: Iterable[str]) -> dict[str, str]:
@@ -58,15 +55,15 @@ def infer_t2i_config(shapes: Shapes) -> dict[str, Any]:
     else:
         wide = "adapter.body.{}.resnets.0.block1.weight"
         inputs = shapes["adapter.conv_in.weight"].shape[1]
-    levels = _count(lambda level: wide.format(level) in shapes)
+    levels = count_blocks(shapes, wide)
     levels -= is_light(shapes)  # diffusers repeats the last of a light one's channels
-    channels, side = _INPUTS.get(inputs, (inputs // 64, 8))
+    channels, side = T2I_INPUTS.get(inputs, (inputs // 64, 8))
     kind = "full_adapter_xl" if side == 16 else "full_adapter"
     block = "adapter.body.0.resnets.{}.block1.weight"
     return {
         "in_channels": channels,
         "channels": [shapes[wide.format(level)].shape[0] for level in range(levels)],
-        "num_res_blocks": _count(lambda n: block.format(n) in shapes),
+        "num_res_blocks": count_blocks(shapes, block),
         "downscale_factor": side,
         "adapter_type": "light_adapter" if is_light(shapes) else kind,
     }
@@ -94,7 +91,3 @@ def _list_levels(unet: Any, factor: int) -> Iterator[tuple[int, int]]:
     for level, kind in enumerate(unet.down_block_types):
         halved = "CrossAttn" not in kind and level < last
         yield unet.block_out_channels[level], factor << level + halved
-
-
-def _count(has: Callable[[int], bool]) -> int:
-    return next(n for n in count() if not has(n))

@@ -7,13 +7,12 @@ What shapes do not say is the same in every such model that was published, and s
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from itertools import count
 from math import isqrt
 from types import MappingProxyType
 from typing import Any
 
 from dream.engine.control.transformer_names import is_second_z_image
-from dream.engine.loading.config_from_shapes import HEAD_DIM, Shapes
+from dream.engine.loading.config_from_shapes import HEAD_DIM, Shapes, count_blocks
 
 _Z_IMAGE_LAYERS, _Z_IMAGE_REFINERS = 30, 2
 """Layers of the base model and of its refiner."""
@@ -46,7 +45,7 @@ def _blocks(shapes: Shapes, embedder: str, base: Base) -> dict[str, Any]:
         head = shapes[norm].shape[0]
     return {
         "in_channels": channels,
-        "num_layers": _count(shapes, "transformer_blocks.{}.attn.to_q.weight"),
+        "num_layers": count_blocks(shapes, "transformer_blocks.{}.attn.to_q.weight"),
         "attention_head_dim": head,
         "num_attention_heads": width // head,
     }
@@ -58,7 +57,7 @@ def _flux(shapes: Shapes, base: Base) -> dict[str, Any]:
     return {
         **blocks,
         **_pixels(shapes, blocks["in_channels"]),
-        "num_single_layers": _count(shapes, "single_transformer_blocks.{}.attn.to_q.weight"),
+        "num_single_layers": count_blocks(shapes, "single_transformer_blocks.{}.attn.to_q.weight"),
         "joint_attention_dim": shapes["context_embedder.weight"].shape[1],
         "pooled_projection_dim": shapes["time_text_embed.text_embedder.linear_1.weight"].shape[1],
         "guidance_embeds": "time_text_embed.guidance_embedder.linear_1.weight" in shapes,
@@ -95,7 +94,7 @@ def _blockwise(shapes: Shapes) -> dict[str, Any]:
     width, inputs = shapes["img_in.weight"].shape
     extra = inputs % _EVEN
     return {
-        "num_layers": _count(shapes, "controlnet_blocks.{}.x_rms.weight"),
+        "num_layers": count_blocks(shapes, "controlnet_blocks.{}.x_rms.weight"),
         "in_channels": inputs - extra,
         "extra_condition_channels": extra,
         "inner_dim": width,
@@ -145,8 +144,8 @@ def _z_image(shapes: Shapes, base: Base) -> dict[str, Any]:
     controlled too; see `convert_transformer_control`."""
     width, inputs = shapes["control_all_x_embedder.2-1.weight"].shape
     head = shapes["control_layers.0.attention.norm_q.weight"].shape[0]
-    layers = _count(shapes, "control_layers.{}.attention.to_q.weight")
-    own = _count(shapes, "control_noise_refiner.{}.attention.to_q.weight")
+    layers = count_blocks(shapes, "control_layers.{}.attention.to_q.weight")
+    own = count_blocks(shapes, "control_noise_refiner.{}.attention.to_q.weight")
     refiners = own or base.get("n_refiner_layers", _Z_IMAGE_REFINERS)
     config = {
         "control_layers_places": [
@@ -180,8 +179,3 @@ def _axes(head: int, base: Base) -> list[int]:
     """A head's width, divided among the axes of a position as in the model, or else as in the
     published ones."""
     return list(base.get("axes_dims_rope", [head * share // 128 for share in (16, 56, 56)]))
-
-
-def _count(shapes: Shapes, pattern: str) -> int:
-    """How many blocks there are, from 0 on, without a gap."""
-    return next(n for n in count() if pattern.format(n) not in shapes)

@@ -15,7 +15,7 @@ from diffusers.loaders.single_file_utils import (
 )
 
 from dream.catalogue.detect import DetectedModel
-from dream.engine.loading.config_from_shapes import infer_diffusers_vae_config, infer_vae_config
+from dream.engine.loading.config_from_shapes import infer_vae_config
 from dream.engine.loading.loaded_weights import use_plain_layout
 from dream.engine.loading.mmap_file import MappedFile
 from dream.engine.loading.weight_copy import load_weights
@@ -45,10 +45,8 @@ def _flux2(tensors: Tensors, detected: DetectedModel) -> tuple[Any, Tensors]:
     norm = {name: tensor for name, tensor in tensors.items() if name.startswith("bn.")}
     norm.setdefault("bn.num_batches_tracked", torch.zeros((), dtype=torch.long))
     own = {_quant_name(n): t for n, t in tensors.items() if n not in norm}
-    if "encoder.down_blocks.0.resnets.0.conv1.weight" in own:
-        config, converted = infer_diffusers_vae_config(own, detected), own
-    else:
-        config = infer_vae_config(own, detected)
+    config, converted = infer_vae_config(own, detected), own
+    if "encoder.down_blocks.0.resnets.0.conv1.weight" not in own:
         converted = convert_ldm_vae_checkpoint({_LDM + n: t for n, t in own.items()}, config)
     config = {key: value for key, value in config.items() if key not in _SCALE}
     with init_empty_weights():

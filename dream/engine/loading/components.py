@@ -84,11 +84,11 @@ def load_tokenizer(kind: str, folder: Path) -> Any:
     for path in files:
         content.update(f"{path.name}\0{path.stat().st_size}\0".encode())
         content.update(path.read_bytes())
-    return _tokenizer(kind, _Words(content.hexdigest(), folder))
+    return _tokenizer(kind, _TokenizerFiles(content.hexdigest(), folder))
 
 
 @dataclass(frozen=True)
-class _Words:
+class _TokenizerFiles:
     """A tokenizer's files, compared by content."""
 
     sha256: str
@@ -96,9 +96,9 @@ class _Words:
 
 
 @lru_cache(maxsize=4)
-def _tokenizer(kind: str, words: _Words) -> Any:
+def _tokenizer(kind: str, files: _TokenizerFiles) -> Any:
     """Building one takes a fifth of a second, and tokenizers are never changed afterwards."""
-    return getattr(transformers, kind).from_pretrained(words.folder, local_files_only=True)
+    return getattr(transformers, kind).from_pretrained(files.folder, local_files_only=True)
 
 
 def _build(library: str, kind: str, folder: Path, placement: Placement) -> Any:

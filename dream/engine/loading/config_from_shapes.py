@@ -7,7 +7,7 @@ width 64 in its successors.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Container, Mapping
 from itertools import count, takewhile
 from typing import Any, NamedTuple, Protocol
 
@@ -43,6 +43,12 @@ class HasShape(Protocol):
 
 
 Shapes = Mapping[str, HasShape]
+
+
+def count_blocks(names: Container[str], pattern: str) -> int:
+    """How many blocks there are, numbered from 0 without a gap: `pattern` is the name of a weight
+    of each, with {} for the number."""
+    return next(number for number in count() if pattern.format(number) not in names)
 
 
 class TextEncoderSpec(NamedTuple):
@@ -101,39 +107,28 @@ def infer_unet_config(shapes: Shapes, detected: DetectedModel, pooled: int) -> d
     }
 
 
+_ORIGINAL_VAE = ("encoder.down.{}.block.{}.conv1.weight", "encoder.mid.attn_1.q.weight")
+_DIFFUSERS_VAE = (
+    "encoder.down_blocks.{}.resnets.{}.conv1.weight",
+    "encoder.mid_block.attentions.0.group_norm.weight",
+)
+"""The first weight of a layer, by level and layer, and one that only a VAE with attention has."""
+
+
 def infer_vae_config(shapes: Shapes, detected: DetectedModel) -> dict[str, Any]:
-    """The configuration of an AutoencoderKL; shapes: of its weights, by their names in the
-    file after `first_stage_model.`. Raises KeyError for a missing weight."""
-    first = "encoder.down.{}.block.0.conv1.weight"
-    levels = list(takewhile(lambda level: first.format(level) in shapes, count()))
-    layers = _count(lambda n: f"encoder.down.0.block.{n}.conv1.weight" in shapes)
+    """The configuration of an AutoencoderKL; shapes: of its weights, by the original names after
+    `first_stage_model.`, or by diffusers'. Raises KeyError for a missing weight."""
+    is_original = _ORIGINAL_VAE[0].format(0, 0) in shapes
+    layer, attention = _ORIGINAL_VAE if is_original else _DIFFUSERS_VAE
+    levels = count_blocks(shapes, layer.format("{}", 0))
     return {
         "sample_size": detected.size[0],
         "latent_channels": shapes["decoder.conv_in.weight"].shape[1],
-        "block_out_channels": [shapes[first.format(level)].shape[0] for level in levels],
-        "down_block_types": ["DownEncoderBlock2D"] * len(levels),
-        "up_block_types": ["UpDecoderBlock2D"] * len(levels),
-        "layers_per_block": layers,
-        "mid_block_add_attention": "encoder.mid.attn_1.q.weight" in shapes,
-        "use_quant_conv": "quant_conv.weight" in shapes,
-        "use_post_quant_conv": "post_quant_conv.weight" in shapes,
-        **_latent_scale(detected.family),
-    }
-
-
-def infer_diffusers_vae_config(shapes: Shapes, detected: DetectedModel) -> dict[str, Any]:
-    """The same for weights with diffusers' names. Raises KeyError for a missing weight."""
-    first = "encoder.down_blocks.{}.resnets.0.conv1.weight"
-    levels = list(takewhile(lambda level: first.format(level) in shapes, count()))
-    layer = "encoder.down_blocks.0.resnets.{}.conv1.weight"
-    return {
-        "sample_size": detected.size[0],
-        "latent_channels": shapes["decoder.conv_in.weight"].shape[1],
-        "block_out_channels": [shapes[first.format(level)].shape[0] for level in levels],
-        "down_block_types": ["DownEncoderBlock2D"] * len(levels),
-        "up_block_types": ["UpDecoderBlock2D"] * len(levels),
-        "layers_per_block": _count(lambda n: layer.format(n) in shapes),
-        "mid_block_add_attention": "encoder.mid_block.attentions.0.group_norm.weight" in shapes,
+        "block_out_channels": [shapes[layer.format(n, 0)].shape[0] for n in range(levels)],
+        "down_block_types": ["DownEncoderBlock2D"] * levels,
+        "up_block_types": ["UpDecoderBlock2D"] * levels,
+        "layers_per_block": count_blocks(shapes, layer.format(0, "{}")),
+        "mid_block_add_attention": attention in shapes,
         "use_quant_conv": "quant_conv.weight" in shapes,
         "use_post_quant_conv": "post_quant_conv.weight" in shapes,
         **_latent_scale(detected.family),
@@ -156,7 +151,7 @@ def infer_clip_text_config(shapes: Shapes) -> dict[str, Any]:
     block = "text_model.encoder.layers.{}.mlp.fc1.weight"
     return {
         **_embedding_sizes(tokens, shapes["text_model.embeddings.position_embedding.weight"].shape),
-        "num_hidden_layers": _count(lambda n: block.format(n) in shapes),
+        "num_hidden_layers": count_blocks(shapes, block),
         "intermediate_size": shapes[block.format(0)].shape[0],
         "projection_dim": tokens[1],
         "hidden_act": "quick_gelu",
@@ -180,7 +175,7 @@ def infer_open_clip_text_config(shapes: Shapes, blocks: int) -> dict[str, Any]:
 def count_open_clip_blocks(shapes: Shapes, family: str) -> int:
     """How many of its blocks are used. Stable Diffusion 2 uses the output of the last but one;
     files that were converted by way of diffusers lack the last, and with it `text_projection`."""
-    present = _count(lambda n: f"transformer.resblocks.{n}.ln_1.weight" in shapes)
+    present = count_blocks(shapes, "transformer.resblocks.{}.ln_1.weight")
     whole = present == OPENCLIP_H_LAYERS or (
         present != OPENCLIP_H_LAYERS - 1 and "text_projection" in shapes
     )
@@ -199,12 +194,9 @@ def infer_scheduler_config(detected: DetectedModel) -> dict[str, Any]:
 
 def _layers(shapes: Shapes) -> int:
     """Residual blocks per level: a level ends with a convolution that halves width and height."""
-    blocks = _count(lambda n: any(f"input_blocks.{n + 1}.0.{x}" in shapes for x in _FIRST_WEIGHTS))
-    ends = [n for n in range(1, blocks + 1) if f"input_blocks.{n}.0.op.weight" in shapes]
-    return ends[0] - 1 if ends else blocks
-
-
-_FIRST_WEIGHTS = ("in_layers.0.weight", "op.weight")
+    # The first of `input_blocks` is the convolution of the latents.
+    resnets = (f"input_blocks.{number}.0.in_layers.0.weight" for number in count(1))
+    return sum(1 for _ in takewhile(shapes.__contains__, resnets))
 
 
 def _unet_levels(shapes: Shapes, layers: int) -> list[str]:
@@ -214,7 +206,7 @@ def _unet_levels(shapes: Shapes, layers: int) -> list[str]:
 
 
 def _depth(shapes: Shapes, block: str) -> int:
-    return _count(lambda n: f"{block}.transformer_blocks.{n}.norm1.weight" in shapes)
+    return count_blocks(shapes, f"{block}.transformer_blocks.{{}}.norm1.weight")
 
 
 def _heads(channels: list[int], family: str) -> int | list[int]:
@@ -242,8 +234,3 @@ def _embedding_sizes(tokens: Any, positions: Any) -> dict[str, Any]:
         "num_attention_heads": max(1, tokens[1] // HEAD_DIM),
         "max_position_embeddings": positions[0],
     }
-
-
-def _count(has: Callable[[int], bool]) -> int:
-    """How many consecutive numbers from 0 exist."""
-    return next(n for n in count() if not has(n))

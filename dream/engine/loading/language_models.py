@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from itertools import count
 from typing import Any
 
 import torch
 from accelerate import init_empty_weights
 from transformers.initialization import no_init_weights
 
+from dream.engine.loading.config_from_shapes import count_blocks
 
-def decoder_config(tensors: Mapping[str, torch.Tensor], head: int) -> dict[str, Any]:
+
+def infer_decoder_config(tensors: Mapping[str, torch.Tensor], head: int) -> dict[str, Any]:
     """The configuration that decoders share; `head` is the width of a head of attention."""
     words, width = tensors["model.embed_tokens.weight"].shape
     layer = "model.layers.{}.self_attn.q_proj.weight"
@@ -32,8 +33,3 @@ def build_empty(kind: Any, config: Any) -> Any:
     """A model of a class of transformers, without memory for its weights."""
     with init_empty_weights(), no_init_weights():
         return kind(config)
-
-
-def count_blocks(tensors: Mapping[str, torch.Tensor], pattern: str) -> int:
-    """How many blocks there are, from 0 on, without a gap."""
-    return next(n for n in count() if pattern.format(n) not in tensors)

@@ -38,5 +38,6 @@ def pickle_error(folder: Path) -> ModelError:
 
 
 def load_error(info: ModelInfo, error: Exception) -> ModelError:
+    """The error for a model that a library cannot build, with the first line of what it says."""
     content = (str(error).strip() or type(error).__name__).splitlines()[0]
     return ModelError(f"{info.name} in {info.path} cannot be loaded: {content}")

@@ -58,7 +58,7 @@ def read_folder_config(folder: Path) -> Mapping[str, Any]:
     return dict(config)
 
 
-def with_noise_of(path: Path, pipe: Any) -> Any:
+def use_prediction_of(path: Path, pipe: Any) -> Any:
     """The pipeline of a base model with the prediction type of a UNet, which its file tells.
     Stable Diffusion 2's, which say nothing, predict what the base does."""
     detected = require_model(path)

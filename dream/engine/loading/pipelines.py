@@ -151,7 +151,7 @@ def _load_file(
 
 def _load_over_base(info: ModelInfo, placement: Placement) -> Any:
     """The pipeline of a base model with the UNet of another file."""
-    from dream.engine.loading.lone_unet import load_unet, read_folder_config, with_noise_of
+    from dream.engine.loading.lone_unet import load_unet, read_folder_config, use_prediction_of
     from dream.engine.loading.single_file import load_file
 
     if info.missing or not info.parts:
@@ -166,7 +166,7 @@ def _load_over_base(info: ModelInfo, placement: Placement) -> Any:
         require_packages(base, index.libraries)
         unet = load_unet(info.path, placement, read_folder_config(base))
         pipe = _from_folder(base, index, weights, placement, {"unet": unet})
-    return with_noise_of(info.path, pipe)
+    return use_prediction_of(info.path, pipe)
 
 
 def _from_folder(

@@ -30,7 +30,6 @@ from dream.catalogue.detect.model_kinds import UNET
 from dream.catalogue.detect.pieces import VAE
 from dream.catalogue.detect.require import require_vae
 from dream.core.errors import ModelError
-from dream.engine.loading import config_from_shapes as blueprints
 from dream.engine.loading.build_vaes import OTHER_VAES, load_vae_of_kind
 from dream.engine.loading.checkpoint import Checkpoint, open_checkpoint, open_tensors
 from dream.engine.loading.clip_tokenizer import (
@@ -39,7 +38,16 @@ from dream.engine.loading.clip_tokenizer import (
     build_tokenizer_from_metadata,
 )
 from dream.engine.loading.components import current_vae_name
-from dream.engine.loading.config_from_shapes import TextEncoderSpec
+from dream.engine.loading.config_from_shapes import (
+    TextEncoderSpec,
+    count_open_clip_blocks,
+    infer_clip_text_config,
+    infer_open_clip_text_config,
+    infer_scheduler_config,
+    infer_unet_config,
+    infer_vae_config,
+    list_text_encoders,
+)
 from dream.engine.loading.late_weights import LateWeights
 from dream.engine.loading.mmap_file import MappedFile
 from dream.engine.loading.refiner import RefinerPipeline
@@ -78,7 +86,7 @@ def load_file(
     try:
         encoders = {
             text.part: _text(file, detected, text, placement)
-            for text in blueprints.list_text_encoders(detected)
+            for text in list_text_encoders(detected)
         }
         pooled = [e.config.projection_dim for e in encoders.values()][-1]
         config = _unet_config(file, detected, pooled)
@@ -117,7 +125,7 @@ def load_vae(path: Path, placement: Placement, family: str = "sd1") -> Any:
 
 def _unet_config(file: Checkpoint, detected: DetectedModel, pooled: int) -> Mapping[str, Any]:
     embedded = file.embedded_config.get("unet")
-    return embedded or blueprints.infer_unet_config(file.get_part(UNET), detected, pooled)
+    return embedded or infer_unet_config(file.get_part(UNET), detected, pooled)
 
 
 def _unet(
@@ -166,17 +174,13 @@ def build_vae(
     if any(name.startswith("decoder.up_blocks.") for name in own):
         _require(path, own, "encoder.down_blocks.0.resnets.0.conv1.weight")
         with init_empty_weights():
-            model = diffusers.AutoencoderKL.from_config(
-                embedded or blueprints.infer_diffusers_vae_config(own, detected)
-            )
+            model = diffusers.AutoencoderKL.from_config(embedded or infer_vae_config(own, detected))
         named = {current_vae_name(name): _as_matrix(name, tensor) for name, tensor in own.items()}
         return load_weights(model, named, path, placement, (mapped,))
     _require(path, own, "encoder.down.0.block.0.conv1.weight")
     own = {_original_name(name): tensor for name, tensor in own.items()}
     with init_empty_weights():
-        model = diffusers.AutoencoderKL.from_config(
-            embedded or blueprints.infer_vae_config(own, detected)
-        )
+        model = diffusers.AutoencoderKL.from_config(embedded or infer_vae_config(own, detected))
     converted = convert_ldm_vae_checkpoint({_VAE + n: t for n, t in own.items()}, model.config)
     return load_weights(
         model, _check_all_used(path, own, converted, model), path, placement, (mapped,)
@@ -206,11 +210,9 @@ def _text(
     file: Checkpoint, detected: DetectedModel, text: TextEncoderSpec, placement: Placement
 ) -> Any:
     own = {n: t for n, t in file.get_part(text.prefix).items() if not n.startswith(_NO_TEXT)}
-    blocks = blueprints.count_open_clip_blocks(own, detected.family)
+    blocks = count_open_clip_blocks(own, detected.family)
     config = file.embedded_config.get(text.part) or (
-        blueprints.infer_open_clip_text_config(own, blocks)
-        if text.open_clip
-        else blueprints.infer_clip_text_config(own)
+        infer_open_clip_text_config(own, blocks) if text.open_clip else infer_clip_text_config(own)
     )
     size = config["vocab_size"]
     if size != VOCAB_SIZE and "tokenizer" not in file.embedded_config:
@@ -249,7 +251,7 @@ def _tokenizers(file: Checkpoint, detected: DetectedModel) -> dict[str, Any]:
     pads = {True: "!", False: "<|endoftext|>"}
     return {
         text.part.replace("text_encoder", "tokenizer"): build_clip_tokenizer(pads[text.open_clip])
-        for text in blueprints.list_text_encoders(detected)
+        for text in list_text_encoders(detected)
     }
 
 
@@ -260,7 +262,7 @@ def _scheduler(file: Checkpoint, detected: DetectedModel) -> Any:
     kind = (
         diffusers.EulerDiscreteScheduler if detected.family == "sdxl" else diffusers.DDIMScheduler
     )
-    return kind.from_config(blueprints.infer_scheduler_config(detected))
+    return kind.from_config(infer_scheduler_config(detected))
 
 
 def _pipeline(detected: DetectedModel, parts: dict[str, Any]) -> Any:

@@ -16,9 +16,10 @@ from transformers.initialization import no_init_weights
 from dream.core.errors import ModelError
 from dream.engine.loading.clip_tokenizer import VOCAB_SIZE
 from dream.engine.loading.config_from_shapes import (
+    count_blocks,
     infer_clip_text_config,
 )
-from dream.engine.loading.language_models import build_empty, count_blocks, decoder_config
+from dream.engine.loading.language_models import build_empty, infer_decoder_config
 from dream.engine.loading.mmap_file import MappedFile
 from dream.engine.loading.vision_language import build_qwen3_vl, build_qwen25_vl
 from dream.engine.loading.weight_copy import load_weights
@@ -116,7 +117,7 @@ def _t5(tensors: Tensors, kind: str = "T5") -> tuple[Any, Tensors]:
 def _qwen3(tensors: Tensors) -> tuple[Any, Tensors]:
     head = tensors["model.layers.0.self_attn.q_norm.weight"].shape[0]
     config = transformers.Qwen3Config(
-        **decoder_config(tensors, head),
+        **infer_decoder_config(tensors, head),
         head_dim=head,
         rms_norm_eps=1e-6,
         rope_parameters={"rope_type": "default", "rope_theta": 1e6},
@@ -129,7 +130,7 @@ def _gemma2(tensors: Tensors) -> tuple[Any, Tensors]:
     keys = tensors["model.layers.0.self_attn.k_proj.weight"].shape[0]
     head = _GEMMA_HEAD if keys % _GEMMA_HEAD == 0 else keys
     config = transformers.Gemma2Config(
-        **decoder_config(tensors, head),
+        **infer_decoder_config(tensors, head),
         head_dim=head,
         query_pre_attn_scalar=head,
         rms_norm_eps=1e-6,
@@ -157,7 +158,7 @@ def _mistral3(tensors: Tensors) -> tuple[Any, Tensors]:
     Some files lack them."""
     keys = tensors["model.layers.0.self_attn.k_proj.weight"].shape[0]
     head = 128 if keys % 128 == 0 else keys
-    config = decoder_config(tensors, head)
+    config = infer_decoder_config(tensors, head)
     layers = min(config["num_hidden_layers"], _MISTRAL_LAYERS)
     model = build_empty(
         transformers.MistralModel,
@@ -180,7 +181,7 @@ def _llama3(tensors: Tensors) -> tuple[Any, Tensors]:
     keys = tensors["model.layers.0.self_attn.k_proj.weight"].shape[0]
     head = 128 if keys % 128 == 0 else keys
     config = transformers.LlamaConfig(
-        **decoder_config(tensors, head),
+        **infer_decoder_config(tensors, head),
         head_dim=head,
         rms_norm_eps=1e-5,
         rope_parameters={

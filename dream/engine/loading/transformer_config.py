@@ -6,11 +6,10 @@ What shapes do not say is the same in every published model of a class, and stan
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from itertools import count
 from math import isqrt
 from typing import Any
 
-from dream.engine.loading.config_from_shapes import Shapes
+from dream.engine.loading.config_from_shapes import Shapes, count_blocks
 
 _SD3_HEAD = 64
 """Width of a head of attention in Stable Diffusion 3, whose first version has no norm to tell."""
@@ -45,8 +44,8 @@ def _z_image(shapes: Shapes) -> dict[str, Any]:
     config = {
         "in_channels": embedder[1] // 4,
         "dim": embedder[0],
-        "n_layers": _count(shapes, "layers.{}.attention.to_q.weight"),
-        "n_refiner_layers": _count(shapes, "noise_refiner.{}.attention.to_q.weight"),
+        "n_layers": count_blocks(shapes, "layers.{}.attention.to_q.weight"),
+        "n_refiner_layers": count_blocks(shapes, "noise_refiner.{}.attention.to_q.weight"),
         "n_heads": shapes["layers.0.attention.to_q.weight"].shape[0] // head,
         "n_kv_heads": shapes["layers.0.attention.to_k.weight"].shape[0] // head,
         "cap_feat_dim": shapes["cap_embedder.0.weight"].shape[0],
@@ -63,8 +62,10 @@ def _flux2(shapes: Shapes) -> dict[str, Any]:
     head = shapes["transformer_blocks.0.attn.norm_q.weight"].shape[0]
     return {
         "in_channels": channels,
-        "num_layers": _count(shapes, "transformer_blocks.{}.attn.to_q.weight"),
-        "num_single_layers": _count(shapes, "single_transformer_blocks.{}.attn.to_out.weight"),
+        "num_layers": count_blocks(shapes, "transformer_blocks.{}.attn.to_q.weight"),
+        "num_single_layers": count_blocks(
+            shapes, "single_transformer_blocks.{}.attn.to_out.weight"
+        ),
         "attention_head_dim": head,
         "num_attention_heads": width // head,
         "joint_attention_dim": shapes["context_embedder.weight"].shape[1],
@@ -91,7 +92,7 @@ def _chroma(shapes: Shapes) -> dict[str, Any]:
         **_flux_blocks(shapes),
         "approximator_num_channels": channels,
         "approximator_hidden_dim": width,
-        "approximator_layers": _count(shapes, "distilled_guidance_layer.norms.{}.weight"),
+        "approximator_layers": count_blocks(shapes, "distilled_guidance_layer.norms.{}.weight"),
     }
 
 
@@ -102,8 +103,8 @@ def _flux_blocks(shapes: Shapes) -> dict[str, Any]:
     return {
         "in_channels": channels,
         "out_channels": None if outputs == channels else outputs,
-        "num_layers": _count(shapes, "transformer_blocks.{}.attn.to_q.weight"),
-        "num_single_layers": _count(shapes, "single_transformer_blocks.{}.attn.to_q.weight"),
+        "num_layers": count_blocks(shapes, "transformer_blocks.{}.attn.to_q.weight"),
+        "num_single_layers": count_blocks(shapes, "single_transformer_blocks.{}.attn.to_q.weight"),
         "attention_head_dim": head,
         "num_attention_heads": width // head,
         "joint_attention_dim": shapes["context_embedder.weight"].shape[1],
@@ -117,7 +118,7 @@ def _qwen_image(shapes: Shapes) -> dict[str, Any]:
     return {
         "in_channels": channels,
         "out_channels": shapes["proj_out.weight"].shape[0] // 4,
-        "num_layers": _count(shapes, "transformer_blocks.{}.attn.to_q.weight"),
+        "num_layers": count_blocks(shapes, "transformer_blocks.{}.attn.to_q.weight"),
         "attention_head_dim": head,
         "num_attention_heads": width // head,
         "joint_attention_dim": shapes["txt_norm.weight"].shape[0],
@@ -129,7 +130,7 @@ def _sd3(shapes: Shapes) -> dict[str, Any]:
     width, channels = shapes["pos_embed.proj.weight"].shape[:2]
     norm = "transformer_blocks.0.attn.norm_q.weight"
     head = shapes[norm].shape[0] if norm in shapes else _SD3_HEAD
-    layers = _count(shapes, "transformer_blocks.{}.attn.to_q.weight")
+    layers = count_blocks(shapes, "transformer_blocks.{}.attn.to_q.weight")
     dual = (n for n in range(layers) if f"transformer_blocks.{n}.attn2.to_q.weight" in shapes)
     return {
         "sample_size": 128,
@@ -153,8 +154,8 @@ def _lumina2(shapes: Shapes) -> dict[str, Any]:
     return {
         "in_channels": channels // 4,
         "hidden_size": width,
-        "num_layers": _count(shapes, "layers.{}.attn.to_q.weight"),
-        "num_refiner_layers": _count(shapes, "noise_refiner.{}.attn.to_q.weight"),
+        "num_layers": count_blocks(shapes, "layers.{}.attn.to_q.weight"),
+        "num_refiner_layers": count_blocks(shapes, "noise_refiner.{}.attn.to_q.weight"),
         "num_attention_heads": shapes["layers.0.attn.to_q.weight"].shape[0] // head,
         "num_kv_heads": shapes["layers.0.attn.to_k.weight"].shape[0] // head,
         "axes_dim_rope": _axes(head, (32, 32, 32)),
@@ -169,7 +170,7 @@ def _krea2(shapes: Shapes) -> dict[str, Any]:
     text_head = shapes[f"{words}attn.norm_q.weight"].shape[0]
     return {
         "in_channels": channels,
-        "num_layers": _count(shapes, "transformer_blocks.{}.attn.to_q.weight"),
+        "num_layers": count_blocks(shapes, "transformer_blocks.{}.attn.to_q.weight"),
         "attention_head_dim": head,
         "num_attention_heads": width // head,
         "num_key_value_heads": shapes[f"{block}attn.to_k.weight"].shape[0] // head,
@@ -180,10 +181,12 @@ def _krea2(shapes: Shapes) -> dict[str, Any]:
         "text_num_attention_heads": shapes[f"{words}attn.to_q.weight"].shape[0] // text_head,
         "text_num_key_value_heads": shapes[f"{words}attn.to_k.weight"].shape[0] // text_head,
         "text_intermediate_size": shapes[f"{words}ff.gate.weight"].shape[0],
-        "num_layerwise_text_blocks": _count(
+        "num_layerwise_text_blocks": count_blocks(
             shapes, "text_fusion.layerwise_blocks.{}.attn.to_q.weight"
         ),
-        "num_refiner_text_blocks": _count(shapes, "text_fusion.refiner_blocks.{}.attn.to_q.weight"),
+        "num_refiner_text_blocks": count_blocks(
+            shapes, "text_fusion.refiner_blocks.{}.attn.to_q.weight"
+        ),
         "axes_dims_rope": _axes(head, (32, 48, 48)),
     }
 
@@ -193,8 +196,10 @@ def _auraflow(shapes: Shapes) -> dict[str, Any]:
     return {
         "in_channels": channels // 4,
         "out_channels": shapes["proj_out.weight"].shape[0] // 4,
-        "num_mmdit_layers": _count(shapes, "joint_transformer_blocks.{}.attn.to_q.weight"),
-        "num_single_dit_layers": _count(shapes, "single_transformer_blocks.{}.attn.to_q.weight"),
+        "num_mmdit_layers": count_blocks(shapes, "joint_transformer_blocks.{}.attn.to_q.weight"),
+        "num_single_dit_layers": count_blocks(
+            shapes, "single_transformer_blocks.{}.attn.to_q.weight"
+        ),
         "attention_head_dim": _AURAFLOW_HEAD,
         "num_attention_heads": width // _AURAFLOW_HEAD,
         "caption_projection_dim": shapes["context_embedder.weight"].shape[0],
@@ -208,7 +213,7 @@ def _pixart(shapes: Shapes) -> dict[str, Any]:
     return {
         "in_channels": channels,
         "out_channels": shapes["proj_out.weight"].shape[0] // 4,
-        "num_layers": _count(shapes, "transformer_blocks.{}.attn1.to_q.weight"),
+        "num_layers": count_blocks(shapes, "transformer_blocks.{}.attn1.to_q.weight"),
         "attention_head_dim": width // _PIXART_HEADS,
         "num_attention_heads": _PIXART_HEADS,
         "cross_attention_dim": shapes["transformer_blocks.0.attn2.to_k.weight"].shape[1],
@@ -220,7 +225,7 @@ def _pixart(shapes: Shapes) -> dict[str, Any]:
 def _hidream(shapes: Shapes) -> dict[str, Any]:
     width, channels = shapes["x_embedder.proj.weight"].shape
     layers, singles = (
-        _count(shapes, f"{kind}_stream_blocks.{{}}.block.attn1.to_q.weight")
+        count_blocks(shapes, f"{kind}_stream_blocks.{{}}.block.attn1.to_q.weight")
         for kind in ("double", "single")
     )
     words = "caption_projection.{}.linear.weight"
@@ -254,7 +259,7 @@ def _sana(shapes: Shapes) -> dict[str, Any]:
         "out_channels": shapes["proj_out.weight"].shape[0],
         "num_attention_heads": width // _SANA_HEAD,
         "attention_head_dim": _SANA_HEAD,
-        "num_layers": _count(shapes, f"{block}attn1.to_q.weight"),
+        "num_layers": count_blocks(shapes, f"{block}attn1.to_q.weight"),
         "num_cross_attention_heads": heads,
         "cross_attention_head_dim": width // heads,
         "cross_attention_dim": width,
@@ -285,8 +290,3 @@ _CONFIGS: Mapping[str, Callable[[Shapes], dict[str, Any]]] = {
 def _axes(head: int, shares: tuple[int, ...]) -> list[int]:
     """A head's width, divided among the axes of a position as in the published model."""
     return [head * share // sum(shares) for share in shares]
-
-
-def _count(shapes: Shapes, pattern: str) -> int:
-    """How many blocks there are, from 0 on, without a gap."""
-    return next(n for n in count() if pattern.format(n) not in shapes)

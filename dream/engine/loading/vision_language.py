@@ -9,7 +9,8 @@ from typing import Any
 import torch
 import transformers
 
-from dream.engine.loading.language_models import build_empty, count_blocks, decoder_config
+from dream.engine.loading.config_from_shapes import count_blocks
+from dream.engine.loading.language_models import build_empty, infer_decoder_config
 
 Tensors = dict[str, torch.Tensor]
 
@@ -26,7 +27,7 @@ def build_qwen25_vl(tensors: Tensors) -> tuple[Any, Tensors]:
         decoder[f"model.layers.0.self_attn.{part}_proj.weight"].shape[0] for part in "qk"
     )
     head = 128 if keys % 128 == 0 else keys
-    config = decoder_config(decoder, head)
+    config = infer_decoder_config(decoder, head)
     text = {
         **config,
         "num_attention_heads": queries // head,
@@ -112,7 +113,7 @@ def build_qwen3_vl(tensors: Tensors) -> tuple[Any, Tensors]:
     decoder = {f"model.{name.removeprefix(start)}": tensor for name, tensor in read.items()}
     head = decoder["model.layers.0.self_attn.q_norm.weight"].shape[0]
     text = {
-        **decoder_config(decoder, head),
+        **infer_decoder_config(decoder, head),
         "head_dim": head,
         "rms_norm_eps": 1e-6,
         "max_position_embeddings": 262_144,
