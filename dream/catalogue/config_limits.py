@@ -19,6 +19,7 @@ _CONFIGS = (
     "tokenizer_config.json",
 )
 _LIMITS = (
+    (re.compile(r"channels"), 1_000_000),  # the widths of blocks
     (re.compile(r"layer|block|depth|stage|expert|repeat"), 1_000),
     (re.compile(r"label|steps|special_tokens|frames"), 1_000_000),
     (re.compile(r"sample_size|image_size|patch|axes|pos_embed|rel_pos"), 16_384),

@@ -45,6 +45,7 @@ def test_more_than_any_model_has(tmp_path: Path, name: str, settings: object, se
         {"vocab_size": 262_144, "eos_token_id": 10**7, "num_labels": 21_843},
         {"model_max_length": 1000000000000000019884624838656},
         {"scaling_factor": 1e12, "layers_per_block": True, "depth": None},
+        {"block_out_channels": [320, 640, 1280, 1280], "decoder_block_out_channels": 2048},
         [1, 2, 3],
     ],
 )
