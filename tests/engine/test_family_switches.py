@@ -16,7 +16,7 @@ from PIL import Image
 from dream.catalogue import ModelRegistry
 from dream.core.errors import ModelError
 from dream.engine import create_generator
-from dream.engine.control.transformer_controls import TRANSFORMER_FAMILIES
+from dream.engine.control.transformer_control_config import TRANSFORMER_FAMILIES
 from dream.engine.image_generator import ImageGenerator
 from dream.engine.interface import DeviceConfig
 from dream.engine.silence_libraries import silence_libraries
@@ -37,7 +37,8 @@ FREEU_AND_PAG, RESCALE, CLIP_SKIP = _OTHERS
 
 def classes_of(family: Family) -> list[Any]:
     names = (n for n in dir(diffusers) if re.fullmatch(f"({family.pipelines})Pipeline", n))
-    return [getattr(diffusers, name) for name in names]
+    with silence_libraries():  # the import of Kolors warns
+        return [getattr(diffusers, name) for name in names]
 
 
 @pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.key)

@@ -29,7 +29,7 @@ from dream.engine.control.controlnet_config import (
     rename_controlnet,
 )
 from dream.engine.control.t2i_adapter import infer_t2i_config, rename_t2i_adapter
-from dream.engine.control.transformer_controls import (
+from dream.engine.control.transformer_control_config import (
     TRANSFORMER_FAMILIES,
     infer_transformer_control,
 )

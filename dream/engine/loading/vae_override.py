@@ -126,7 +126,7 @@ def replace_vae(loaded: LoadedModel, vae: VaeOverride | None) -> Iterator[None]:
     own = pipe.vae
     pipe.vae = vae.module
     try:
-        with nullcontext() if own is not None else _blanks(pipe):
+        with nullcontext() if own is not None else _empty_conditioning(pipe):
             yield
     finally:
         pipe.vae = own
@@ -138,7 +138,7 @@ def _lacks_vae(pipe: Any) -> bool:
 
 
 @contextmanager
-def _blanks(pipe: Any) -> Iterator[None]:
+def _empty_conditioning(pipe: Any) -> Iterator[None]:
     """Adds the empty conditioning (see `empty_conditioning`), which needs a VAE and could not be
     added when the model came without one."""
     hooks = pipe.unet._forward_pre_hooks  # torch has no other list of them
