@@ -19,11 +19,11 @@ _CONFIGS = (
     "tokenizer_config.json",
 )
 _LIMITS = (
-    (re.compile(r"channels"), 1_000_000),  # the widths of blocks
-    (re.compile(r"layer|block|depth|stage|expert|repeat"), 1_000),
+    (re.compile(r"sample_size|image_size|patch|axes|pos_embed|rel_pos"), 4_096),
+    (re.compile(r"channel|size|dim|width|vocab|length|pre_seq|position_embeddings"), 1 << 25),
+    (re.compile(r"layer|block|depth|stage|repeat"), 1_000),
+    (re.compile(r"expert"), 100_000),
     (re.compile(r"label|steps|special_tokens|frames"), 1_000_000),
-    (re.compile(r"sample_size|image_size|patch|axes|pos_embed|rel_pos"), 16_384),
-    (re.compile(r"max_position_embeddings|vocab|length|pre_seq"), 16_777_216),
 )
 """Words of a setting's name, and the largest number that it may have. The deepest models have about
 a hundred layers; the first row whose words are in the name counts."""

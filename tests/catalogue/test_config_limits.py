@@ -2,13 +2,27 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 from pathlib import Path
 
+import diffusers
 import pytest
+import transformers
 
 from dream.catalogue.config_limits import refuse_huge_settings
 from dream.core.errors import ModelError
+
+DENOISERS = tuple(
+    getattr(diffusers, name)
+    for name in dir(diffusers)
+    if name.endswith(("Transformer2DModel", "UNet2DConditionModel", "ControlNetModel"))
+)
+VAES = (diffusers.AutoencoderKL, diffusers.AutoencoderKLQwenImage, diffusers.AutoencoderTiny)
+TRANSFORMERS = (
+    *("clip", "t5", "umt5", "gemma2", "qwen2", "qwen2_5_vl", "qwen3", "qwen3_vl", "llama"),
+    *("mistral3", "siglip", "dpt", "depth_anything", "clipseg", "segformer", "oneformer"),
+)
 
 
 def write(folder: Path, settings: object, name: str = "unet/config.json") -> Path:
@@ -58,6 +72,17 @@ def test_a_configuration_that_cannot_be_parsed(tmp_path: Path) -> None:
     (tmp_path / "unet" / "config.json").write_text("[" * 30_000)
     with pytest.raises(ModelError, match="cannot be read"):
         refuse_huge_settings(tmp_path)
+
+
+def test_what_the_libraries_take_without_settings(tmp_path: Path) -> None:
+    """Here a setting is found whose name has another's words, such as `block_out_channels`."""
+    for kind in (*DENOISERS, *VAES):
+        parameters = inspect.signature(kind).parameters.values()
+        settings = {p.name: p.default for p in parameters if p.default is not p.empty}
+        refuse_huge_settings(write(tmp_path, settings))
+    for name in TRANSFORMERS:
+        settings = transformers.AutoConfig.for_model(name).to_dict()
+        refuse_huge_settings(write(tmp_path, settings, "text_encoder/config.json"))
 
 
 def test_the_included_model() -> None:
