@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, TypeVar
 
 from dream.core.errors import InputError
+from dream.core.jpeg_markers import START as JPEG_START
+from dream.core.jpeg_markers import find_segments
 from dream.core.png_chunks import remove_bad_text
 from dream.inputs.color_profiles import convert_to_srgb, fix_transparency
 from dream.inputs.orientation import measure_upright, read_orientation
@@ -150,6 +152,8 @@ def _decode(path: Path, file: IO[bytes], take: Callable[[Image], T]) -> T:
     head = file.read(12)
     if head[4:8] == b"ftyp" and head[8:] in _HEIC:
         _register_heic(path)
+    if head.startswith(JPEG_START):
+        _check_segments(path, file)
     file.seek(0)
     try:
         Image.init()
@@ -168,6 +172,16 @@ def _decode(path: Path, file: IO[bytes], take: Callable[[Image], T]) -> T:
         # On damaged data, decoders raise errors of every kind.
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise InputError(f"{path} is damaged or truncated: {reason}") from error
+
+
+def _check_segments(path: Path, file: IO[bytes]) -> None:
+    """Raises InputError for a JPEG whose segments Pillow would look for byte by byte, for
+    seconds."""
+    try:
+        for _ in find_segments(file):
+            pass
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path} is damaged: {error}", "save it again as PNG") from error
 
 
 @contextmanager

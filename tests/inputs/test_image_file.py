@@ -17,6 +17,7 @@ import pytest
 from PIL import Image, ImageCms
 
 from dream.core.errors import InputError
+from dream.gallery.containers import read_image_text
 from dream.inputs import hash_file, measure_image, open_picture
 
 RED, GREEN = (250, 10, 20), (10, 240, 30)
@@ -304,3 +305,21 @@ def test_a_few_bytes_that_claim_many_pixels_are_refused(tmp_path: Path) -> None:
         open_picture(path)
     Image.new("L", (8192, 8192), 255).save(tmp_path / "mask.png")
     assert open_picture(tmp_path / "mask.png").image.size == (8192, 8192)
+
+
+@pytest.mark.parametrize("between", [b"\xff", b"\0", b"\xff\0", b"\xff\xe0\0\2", b"\xff\xd0"])
+def test_much_before_the_pixels_of_a_jpeg_is_refused(tmp_path: Path, between: bytes) -> None:
+    """Pillow would look at each byte, and at each segment."""
+    file = io.BytesIO()
+    quarters().save(file, "JPEG")
+    data, path = file.getvalue(), tmp_path / "filled.jpg"
+    for count in (3, 2000):
+        path.write_bytes(data[:20] + between * count + data[20:])
+        assert near(open_picture(path).image.getpixel((0, 0)), GREEN)
+        assert read_image_text(path).width == 40
+    path.write_bytes(data[:20] + between * 70_000 + data[20:])
+    for read in (open_picture, measure_image):
+        with pytest.raises(InputError, match="is damaged: it has too much before its pixels"):
+            read(path)
+    with pytest.raises(ValueError, match="too much"):
+        read_image_text(path)

@@ -7,14 +7,12 @@ from __future__ import annotations
 
 from typing import IO
 
+from dream.core.jpeg_markers import END, SCAN, find_segments
 from dream.gallery.containers.raw_metadata import RawMetadata
 
 _EXIF, _XMP = b"Exif\0\0", b"http://ns.adobe.com/xap/1.0/\0"
-_APP1, _COMMENT, _SCAN, _END = 0xE1, 0xFE, 0xDA, 0xD9
+_APP1, _COMMENT = 0xE1, 0xFE
 _FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
-_BARE = frozenset({0x01, *range(0xD0, 0xD9)})
-"""Markers without a length."""
-_MOST_SEGMENTS = 1000
 _MOST_COMMENTS = 1 << 20
 """Bytes of all comments together."""
 
@@ -22,18 +20,11 @@ _MOST_COMMENTS = 1 << 20
 def read_jpeg(file: IO[bytes]) -> RawMetadata:
     """The metadata of a JPEG at its beginning. The first block of a kind counts; comments are
     joined. Raises ValueError for a file that ends before its pixels, and OSError."""
-    file.read(2)
     width = height = 0
     exif = xmp = comment = b""
-    for _ in range(_MOST_SEGMENTS):
-        marker = _next_marker(file)
-        if marker in (_SCAN, _END):
+    for marker, length in find_segments(file):
+        if marker in (SCAN, END):
             return RawMetadata(width=width, height=height, exif=exif, xmp=xmp, comment=comment)
-        if marker in _BARE:
-            continue
-        length = int.from_bytes(file.read(2), "big") - 2
-        if length < 0:
-            break
         if marker in (_APP1, _COMMENT) or marker in _FRAMES:
             data = file.read(length)
             if marker in _FRAMES:
@@ -44,18 +35,4 @@ def read_jpeg(file: IO[bytes]) -> RawMetadata:
                 exif = exif or data
             elif data.startswith(_XMP):
                 xmp = xmp or data[len(_XMP) :]
-        else:
-            file.seek(length, 1)
     raise ValueError("it ends before its pixels")
-
-
-def _next_marker(file: IO[bytes]) -> int:
-    """The next marker's second byte. Raises ValueError where there is none."""
-    first, marker = file.read(1), b"\xff"
-    for _ in range(1000):
-        marker = file.read(1)
-        if marker != b"\xff":
-            break
-    if first != b"\xff" or not marker or marker in (b"\0", b"\xff"):
-        raise ValueError("it ends before its pixels")
-    return marker[0]
