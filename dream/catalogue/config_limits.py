@@ -1,8 +1,10 @@
-"""Rejects model folders whose configurations name more layers, classes or time steps than any model
-has: diffusers and transformers would build them one by one, until time or memory runs out."""
+"""Rejects model folders whose configurations name more layers, classes, time steps or tokens than
+any model has: diffusers and transformers would build them one by one, until time or memory runs
+out."""
 
 from __future__ import annotations
 
+import errno
 import math
 import re
 from collections.abc import Iterator
@@ -12,12 +14,19 @@ from pathlib import Path
 from dream.core.bounded_reading import read_json
 from dream.core.errors import ModelError
 
+_ADDED = "added_tokens.json"
 _CONFIGS = (
     "config.json",
     "scheduler_config.json",
     "preprocessor_config.json",
     "tokenizer_config.json",
+    "special_tokens_map.json",
+    _ADDED,
 )
+_LARGEST = 4 << 20
+"""Maximum bytes of each; Gemma 3's tokenizer_config.json, with 6,242 tokens, has a million."""
+_MOST_TOKENS = 20_000
+"""Tokens beside the vocabulary; a tokenizer takes seconds to add more, one by one."""
 _LIMITS = (
     (re.compile(r"sample_size|image_size|patch|axes|pos_embed|rel_pos"), 4_096),
     (re.compile(r"channel|size|dim|width|vocab|length|pre_seq|position_embeddings"), 1 << 25),
@@ -38,17 +47,36 @@ def refuse_huge_settings(folder: Path) -> None:
         (*folder.glob(name), *folder.glob(f"[!.]*/{name}")) for name in _CONFIGS
     ):
         try:
-            settings = read_json(path)
-        except OSError:  # it is missing or too large: what reads it says so
-            continue
+            settings = read_json(path, _LARGEST)
+        except OSError as error:
+            if error.errno != errno.EFBIG:  # it is missing: what reads it says so
+                continue
+            raise ModelError(
+                f"{path} is larger than {_LARGEST >> 20} MiB, as no model's is",
+                "copy the model again",
+            ) from error
         except ValueError as error:
             raise ModelError(f"{path} cannot be read", "copy the model again") from error
+        if _count_added(path.name, settings) > _MOST_TOKENS:
+            raise ModelError(
+                f"{path} adds more than {_MOST_TOKENS:,} tokens, which no model does",
+                "copy the model again",
+            )
         for name, number in _numbers(settings):
             if number > (limit := _limit_of(name)):
                 raise ModelError(
                     f"{path}: {name} is more than {limit:,.0f}, which no model has",
                     "copy the model again",
                 )
+
+
+def _count_added(file: str, settings: object) -> int:
+    """How many tokens a configuration adds to the vocabulary of a tokenizer."""
+    if not isinstance(settings, dict):
+        return 0
+    lists = ("added_tokens_decoder", "additional_special_tokens", "extra_special_tokens")
+    added = [settings] if file == _ADDED else [settings.get(name) for name in lists]
+    return max(len(tokens) if isinstance(tokens, dict | list) else 0 for tokens in added)
 
 
 def _numbers(settings: object, name: str = "") -> Iterator[tuple[str, float]]:

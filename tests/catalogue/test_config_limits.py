@@ -74,6 +74,40 @@ def test_a_configuration_that_cannot_be_parsed(tmp_path: Path) -> None:
         refuse_huge_settings(tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("name", "settings"),
+    [
+        ("tokenizer_config.json", {"added_tokens_decoder": {str(n): {} for n in range(20_001)}}),
+        ("tokenizer_config.json", {"additional_special_tokens": ["<a>"] * 20_001}),
+        ("special_tokens_map.json", {"additional_special_tokens": ["<a>"] * 20_001}),
+        ("added_tokens.json", {f"<{n}>": n for n in range(20_001)}),
+    ],
+)
+def test_more_tokens_than_any_model_adds(tmp_path: Path, name: str, settings: object) -> None:
+    with pytest.raises(ModelError, match=f"{name} adds more than 20,000 tokens"):
+        refuse_huge_settings(write(tmp_path, settings, f"tokenizer/{name}"))
+
+
+@pytest.mark.parametrize("name", ["tokenizer/tokenizer_config.json", "unet/config.json"])
+def test_a_configuration_of_megabytes(tmp_path: Path, name: str) -> None:
+    with pytest.raises(ModelError, match="is larger than 4 MiB"):
+        refuse_huge_settings(write(tmp_path, {"chat_template": "x" * (4 << 20)}, name))
+
+
+def test_a_tokenizer_of_thousands_of_tokens(tmp_path: Path) -> None:
+    """Gemma 3's has a million bytes."""
+    tokens = {str(n): {"content": f"<unused{n}>", "rstrip": "x" * 150} for n in range(6242)}
+    settings = {"added_tokens_decoder": tokens}
+    refuse_huge_settings(write(tmp_path, settings, "tokenizer/tokenizer_config.json"))
+
+
+def test_a_number_of_thousands_of_digits(tmp_path: Path) -> None:
+    write(tmp_path, {}, "tokenizer_config.json")
+    (tmp_path / "tokenizer_config.json").write_text('{"model_max_length": 1%s}' % ("0" * 5000))
+    with pytest.raises(ModelError, match=r"tokenizer_config\.json cannot be read"):
+        refuse_huge_settings(tmp_path)
+
+
 def test_what_the_libraries_take_without_settings(tmp_path: Path) -> None:
     """Here a setting is found whose name has another's words, such as `block_out_channels`."""
     for kind in (*DENOISERS, *VAES):

@@ -11,6 +11,8 @@ from typing import Any
 
 from transformers import CLIPTokenizer
 
+from dream.catalogue.config_limits import refuse_huge_settings
+from dream.core.errors import ModelError
 from dream.engine.loading.byte_letters import list_byte_letters
 
 VOCAB_SIZE = 49408
@@ -48,4 +50,8 @@ def build_tokenizer_from_metadata(files: Mapping[str, str]) -> Any:
         for name in ("tokenizer.json", "tokenizer_config.json"):
             (Path(folder) / name).write_text(files.get(name, "{}"), "utf-8")
         json.loads(files.get("tokenizer.json", ""))
+        try:
+            refuse_huge_settings(Path(folder))
+        except ModelError as error:  # it names a temporary file
+            raise ValueError("its settings are those of no model") from error
         return CLIPTokenizer.from_pretrained(folder, local_files_only=True)

@@ -20,6 +20,7 @@ import torch
 import transformers
 from accelerate import init_empty_weights
 
+from dream.catalogue.config_limits import refuse_huge_settings
 from dream.catalogue.detect import DetectedModel, detect
 from dream.catalogue.detect.pieces import DENOISER
 from dream.catalogue.detect.require import require_model
@@ -183,6 +184,7 @@ def _load_tokenizer(part: PartFile, files: _Files) -> Any:
         return build_mistral_tokenizer(tensor.numpy().tobytes())
     if part.kind == "mistral3":
         return read_mistral_tokenizer(part.path)
+    refuse_huge_settings(part.path)
     if part.kind == "llama3":  # whose copies on the hub pad on the other side
         return transformers.PreTrainedTokenizerFast.from_pretrained(
             part.path, local_files_only=True, padding_side="right"
