@@ -20,7 +20,7 @@ from dream.catalogue.discovery import FILES, INDEX, get_variant
 from dream.catalogue.download import OnProgress, fetch
 from dream.catalogue.hub_addresses import get_hub, is_own, try_addresses
 from dream.catalogue.vaes import VAE_FILES
-from dream.core.errors import DreamError, FetchError, ModelError
+from dream.core.errors import DreamError, FetchError, ModelError, summarize
 
 _HUB_ID = re.compile(r"(?P<repo>[\w.-]+/[\w.-]+)(?:@(?P<revision>[\w./-]+))?(?::(?P<variant>\w+))?")
 
@@ -203,7 +203,7 @@ def _allow_hub_access() -> Iterator[None]:
 
 
 def _unreachable(address: str, error: Exception) -> DreamError:
-    reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+    reason = summarize(error)
     return FetchError(f"{address} cannot be reached: {reason}", "check your network connection")
 
 

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any
 
-from dream.core.errors import BadSetting, SetupError
+from dream.core.errors import BadSetting, SetupError, summarize
 
 ATTEMPTS = 3
 """Ray gives up after half a minute when the machine is busy; then it is started again."""
@@ -109,7 +109,7 @@ def connect(ray: Any, address: str) -> bool:
                 ray.shutdown()
             if attempt == ATTEMPTS - 1:
                 raise SetupError(
-                    f"Ray does not start: {_first_line(error)}",
+                    f"Ray does not start: {summarize(error)}",
                     "try again, or --workers N for workers on this machine without Ray",
                 ) from error
     return True
@@ -134,7 +134,7 @@ def _check_address(address: str) -> None:
     try:
         answers = _speaks_http2(host.strip("[]"), int(port))
     except (OSError, ValueError, OverflowError) as error:
-        reason = getattr(error, "strerror", None) or _first_line(error)
+        reason = getattr(error, "strerror", None) or summarize(error)
         raise BadSetting(
             f"--workers {place}: {reason}",
             "it is the address of ray start --head: HOST:6379 by default",
@@ -171,7 +171,7 @@ def _speaks_http2(host: str, port: int) -> bool:
 
 def _explain(error: Exception, said: Sequence[str]) -> tuple[str, str]:
     """Why a cluster cannot be joined, and what to do."""
-    reason = _first_line(error)
+    reason = summarize(error)
     if any("InvalidAuthToken" in line for line in [*said, reason]):
         return (
             "the cluster has another token",
@@ -225,7 +225,3 @@ def _without_warnings() -> Iterator[None]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0]

@@ -15,7 +15,7 @@ from dream.cluster.file_hashes import ExpectedFiles, find_difference
 from dream.cluster.input_files import read_input_files
 from dream.cluster.node_messages import NodeState
 from dream.cluster.required_files import RequiredFile, list_required_files
-from dream.core.errors import DreamError
+from dream.core.errors import DreamError, summarize
 from dream.worker.channel import deserialize, serialize
 from dream.worker.crash import to_dream_error
 from dream.worker.pool_worker import PoolAnswer, Report, TaskRefused, WorkerLost
@@ -280,4 +280,4 @@ def to_reason(error: BaseException) -> str:
         if dead_node and "worker process" not in text:
             return "its node left the cluster"
         return "its actor ended"
-    return (text or type(error).__name__).splitlines()[0]
+    return summarize(error)

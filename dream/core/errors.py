@@ -19,6 +19,15 @@ Any other exception is a bug and keeps its traceback.
 
 from __future__ import annotations
 
+_SUMMARY = 200
+
+
+def summarize(error: BaseException) -> str:
+    """What a library's error says: its first line, of at most 200 characters; the name of its class
+    where it says nothing."""
+    line = (str(error).strip() or type(error).__name__).splitlines()[0]
+    return line if len(line) <= _SUMMARY else f"{line[: _SUMMARY - 1]}…"
+
 
 class DreamError(Exception):
     """The base class. `str(error)` is the line that the user reads."""

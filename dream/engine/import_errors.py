@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from dream.core.errors import SetupError
+from dream.core.errors import SetupError, summarize
 
 OUT_OF_MEMORY_ADVICE = (
     "not enough memory to load torch: close other programs, then enter the line again"
@@ -81,7 +81,7 @@ def explain_import_error(error: BaseException) -> str | None:
         if match := re.search(pattern, messages):
             return advice.format(*match.groups())
     if any(isinstance(link, ImportError) for link in _chain(error)):
-        return f"a package cannot be loaded ({_first_line(error)}): reinstall dream"
+        return f"a package cannot be loaded ({summarize(error)}): reinstall dream"
     return None
 
 
@@ -103,7 +103,3 @@ def _chain(error: BaseException | None) -> Iterator[BaseException]:
     while error is not None:
         yield error
         error = error.__cause__ or error.__context__
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0]

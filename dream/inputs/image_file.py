@@ -14,7 +14,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, TypeVar
 
-from dream.core.errors import InputError
+from dream.core.errors import InputError, summarize
 from dream.core.jpeg_markers import START as JPEG_START
 from dream.core.jpeg_markers import find_segments
 from dream.core.png_chunks import remove_bad_text
@@ -170,8 +170,7 @@ def _decode(path: Path, file: IO[bytes], take: Callable[[Image], T]) -> T:
         raise InputError(f"{path} {what}", "use PNG, JPEG, WebP or TIFF") from error
     except Exception as error:
         # On damaged data, decoders raise errors of every kind.
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise InputError(f"{path} is damaged or truncated: {reason}") from error
+        raise InputError(f"{path} is damaged or truncated: {summarize(error)}") from error
 
 
 def _check_segments(path: Path, file: IO[bytes]) -> None:

@@ -22,7 +22,7 @@ from dream.catalogue.detect.pickle_names import (
     StubObject,
 )
 from dream.catalogue.detect.pickles import weights_in
-from dream.core.errors import ModelError
+from dream.core.errors import ModelError, summarize
 from dream.engine.loading.formats.llama_names import with_names_of_transformers
 from dream.engine.loading.formats.safetensors_scales import join_scales
 from dream.engine.loading.mmap_file import MappedFile, open_gguf, open_mapped
@@ -95,8 +95,8 @@ def open_tensors(path: Path, form: str) -> MappedFile:
         mapped = open_mapped(path) if form == "safetensors" else MappedFile(_unpickle(path, form))
         return replace(mapped, tensors=join_scales(mapped.tensors, mapped.metadata, path))
     except _BREAKS as error:
-        value = (str(error) or type(error).__name__).splitlines()[0]
-        raise ModelError(f"{path} cannot be read: {value}", "copy or download it again") from error
+        message = f"{path} cannot be read: {summarize(error)}"
+        raise ModelError(message, "copy or download it again") from error
 
 
 def _unpickle(path: Path, form: str) -> dict[str, torch.Tensor]:

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from dream.catalogue.model_info import ModelInfo
-from dream.core.errors import DreamError, ModelError
+from dream.core.errors import DreamError, ModelError, summarize
 from dream.engine.memory.low_memory import is_out_of_memory
 
 
@@ -39,5 +39,4 @@ def pickle_error(folder: Path) -> ModelError:
 
 def load_error(info: ModelInfo, error: Exception) -> ModelError:
     """The error for a model that a library cannot build, with the first line of what it says."""
-    content = (str(error).strip() or type(error).__name__).splitlines()[0]
-    return ModelError(f"{info.name} in {info.path} cannot be loaded: {content}")
+    return ModelError(f"{info.name} in {info.path} cannot be loaded: {summarize(error)}")

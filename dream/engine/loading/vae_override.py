@@ -15,7 +15,7 @@ import torch
 from dream.catalogue.code_check import refuse_irregular
 from dream.catalogue.config_limits import refuse_huge_settings
 from dream.catalogue.weight_files import WeightFiles, find_weights, hash_weight_files
-from dream.core.errors import ModelError
+from dream.core.errors import ModelError, summarize
 from dream.engine.empty_conditioning import add_empty_conditioning
 from dream.engine.loading.file_signature import compute_file_signature
 from dream.engine.loading.pipelines import LoadedModel, check_pickles
@@ -57,8 +57,7 @@ def open_vae(path: Path, loaded: LoadedModel) -> VaeOverride:
     try:
         network = _read(path, files, loaded)
     except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
-        message = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise ModelError(f"{path} cannot be loaded as a VAE: {message}") from error
+        raise ModelError(f"{path} cannot be loaded as a VAE: {summarize(error)}") from error
     network.to(placement.device)
     if placement.device == "cpu":
         network.to(memory_format=torch.channels_last)

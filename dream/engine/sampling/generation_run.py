@@ -11,7 +11,7 @@ from typing import Any
 
 from PIL import Image
 
-from dream.core.errors import ModelError
+from dream.core.errors import ModelError, summarize
 from dream.core.events import Note
 from dream.core.picture import Picture
 from dream.core.recipe import Recipe
@@ -217,9 +217,9 @@ def _run(loaded: LoadedModel, pipe: Any, arguments: dict[str, Any]) -> Any:
     except (AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
         if is_out_of_memory(error):  # the caller retries with less memory
             raise
-        message = (str(error).strip() or type(error).__name__).splitlines()[0]
+        reason = f"{type(pipe).__name__} says {summarize(error)}"
         raise ModelError(
-            f"{loaded.info.name} cannot generate this image: {type(pipe).__name__} says {message}",
+            f"{loaded.info.name} cannot generate this image: {reason}",
             "choose another --model",
         ) from error
 

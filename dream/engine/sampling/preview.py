@@ -14,7 +14,7 @@ import torch
 from dream.catalogue.code_check import refuse_irregular
 from dream.catalogue.config_limits import refuse_huge_settings
 from dream.catalogue.model_info import LatentRgbFactors, ModelInfo
-from dream.core.errors import ModelError
+from dream.core.errors import ModelError, summarize
 from dream.core.events import Note, Preview
 from dream.engine.interface import ProgressCallback
 from dream.engine.sampling.latent_rgb_factors import RGB_FACTORS
@@ -115,8 +115,7 @@ class Previewers:
                     self._decoders[folder] = make_taesd_previewer(folder, device)
                 return self._decoders[folder]
             except (OSError, ValueError, RuntimeError, ModelError) as error:
-                reason = str(error).splitlines()[0]
-                report(Note(text=f"{folder} is not used for previews: {reason}"))
+                report(Note(text=f"{folder} is not used for previews: {summarize(error)}"))
         factors = get_rgb_factors(info)
         if factors is None or not _has_latents_of(factors, pipe):
             factors = self._fit_once(info, pipe)

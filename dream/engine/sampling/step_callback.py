@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 
+from dream.core.errors import summarize
 from dream.core.events import Note, Preview
 from dream.engine.interface import Progress, ProgressCallback
 from dream.engine.sampling.intermediates import Intermediates
@@ -82,8 +83,7 @@ class StepCallback:
             return self._throttled.after_step(pipe, latents)
         except Exception as error:
             self._throttled = None
-            why = (str(error) or type(error).__name__).splitlines()[0]
-            self._report(Note(text=f"previews are off for this image: {why}"))
+            self._report(Note(text=f"previews are off for this image: {summarize(error)}"))
             return None
 
     def call_legacy(self, pipe: Any, index: int, timestep: Any, latents: torch.Tensor) -> None:

@@ -12,7 +12,7 @@ from safetensors import SafetensorError
 from dream.catalogue.code_check import refuse_irregular
 from dream.catalogue.config_limits import refuse_huge_settings
 from dream.catalogue.weight_files import WeightFiles, hash_weight_files
-from dream.core.errors import ModelError
+from dream.core.errors import ModelError, summarize
 
 _BROKEN = (OSError, ValueError, KeyError, TypeError, RuntimeError, AttributeError)
 
@@ -43,8 +43,7 @@ def load_vision_model(kind: Any, path: Path, device: str, unused: str = "") -> A
 
 def make_load_error(path: Path, error: Exception) -> ModelError:
     """The error for a folder that cannot be loaded."""
-    message = (str(error).strip() or type(error).__name__).splitlines()[0]
-    return ModelError(f"{path} cannot be loaded: {message}", "download it again")
+    return ModelError(f"{path} cannot be loaded: {summarize(error)}", "download it again")
 
 
 def hash_weights(path: Path) -> str:

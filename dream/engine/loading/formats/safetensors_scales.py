@@ -18,7 +18,7 @@ from dream.catalogue.detect.number_formats import (
     SCALES,
     WEIGHT,
 )
-from dream.core.errors import ModelError
+from dream.core.errors import ModelError, summarize
 from dream.engine.loading.formats import bitsandbytes, fp8_and_int8, nvfp4
 
 CONFIGS = "_quantization_metadata"
@@ -59,9 +59,8 @@ def join_scales(
             elif name not in parts and find_owner(name, states) is None:
                 weights[name] = _joined(name, tensors, configs)
     except _BREAKS as error:
-        content = (str(error) or type(error).__name__).splitlines()[0]
         raise ModelError(
-            f"{path}: the quantized {name} cannot be decoded: {content}",
+            f"{path}: the quantized {name} cannot be decoded: {summarize(error)}",
             "use a bf16, fp8 or GGUF file of this model",
         ) from error
     return weights
