@@ -10,6 +10,7 @@ from dream.catalogue.adapter_registry import AdapterRegistry
 from dream.core.recipe import Recipe
 from dream.core.request import FLAGS, Request
 from dream.line import Sweep, parse_sweep
+from dream.line.log_lines import split_path_prefix
 from dream.session.many_lines import group_of
 from dream.session.name_checks import check_recipes
 from dream.session.resolve import resolve_sweep
@@ -42,7 +43,8 @@ def resolve_entered(
     seeds, draw = session.seeds, session.draw
     resolved = resolve_sweep(sweep, session.find_model, seeds, draw, find, adapters, values)
     check_recipes(session.registry, resolved.recipes)
-    unused = list_unused_settings(sweep.first, session.base)
+    logged = split_path_prefix(line)[0]  # a log has every value, used or not
+    unused = () if logged else list_unused_settings(sweep.first, session.base)
     return sweep, resolved.recipes, (*sweep.notes, *resolved.notes, *unused)
 
 
