@@ -14,6 +14,7 @@ from types import MappingProxyType
 from dream.catalogue.discovery import TRANSFORMERS_INDEX
 from dream.catalogue.model_dirs import find_writable_dir
 from dream.catalogue.registry import ModelRegistry
+from dream.catalogue.walk_files import list_matches
 from dream.core.bounded_reading import read_json
 from dream.core.errors import ModelError
 
@@ -138,7 +139,7 @@ def ensure_auxiliary(
 
 def _folders(dirs: Sequence[Path]) -> Iterator[Path]:
     for folder in dirs:
-        yield from (index.parent for index in sorted(folder.glob(f"*/{TRANSFORMERS_INDEX}")))
+        yield from (index.parent for index in list_matches(folder, f"*/{TRANSFORMERS_INDEX}"))
 
 
 def get_model_type(folder: Path) -> str:

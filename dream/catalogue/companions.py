@@ -20,6 +20,7 @@ from dream.catalogue.layouts import VAES as VAE_FOLDERS
 from dream.catalogue.model_info import ModelInfo, PartFile
 from dream.catalogue.vaes import VAE_FILES
 from dream.catalogue.vision_towers import SEEING_KIND, can_see, find_tower, needs_vision
+from dream.catalogue.walk_files import DEPTH, list_matches, walk_files
 from dream.core.errors import ModelError
 from dream.options.family import Family, TextEncoderKind
 from dream.options.family_table import get_family
@@ -126,7 +127,7 @@ def _find_own_tokenizer(kind: TextEncoderKind, dirs: Sequence[Path]) -> Path | N
     for models in dirs:
         for hub in ("", "hub"):
             snapshots = models / hub / f"models--{owner}--{name}" / "snapshots"
-            for snapshot in sorted(snapshots.glob("*")):
+            for snapshot in list_matches(snapshots, "*"):
                 for place in (snapshot / "tokenizer", snapshot):
                     if _has_vocabulary(place):
                         return place
@@ -216,11 +217,8 @@ def _list_encoder_files(dirs: Sequence[Path]) -> list[Path]:
 
 def list_weight_files(folder: Path) -> Iterable[Path]:
     """The weight files in a folder and those in it, at any depth, by name."""
-    return sorted(
-        path
-        for path in folder.glob("**/*")
-        if path.suffix.lower() in WEIGHT_FILES and not path.name.startswith(".") and path.is_file()
-    )
+    files = walk_files(folder, DEPTH, through_links=False)
+    return sorted(path for path in files if path.suffix.lower() in WEIGHT_FILES)
 
 
 def describe_encoder(wanted: Wanted) -> str:

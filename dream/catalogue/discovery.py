@@ -14,6 +14,7 @@ from pathlib import Path
 
 from dream.catalogue.invokeai_folders import get_listed_name, get_shown_name
 from dream.catalogue.layouts import CHECKPOINTS, DENOISERS, FOLDERS, list_folders
+from dream.catalogue.walk_files import is_file, list_matches
 from dream.core.bounded_reading import read_bounded, read_json
 
 INDEX = "model_index.json"
@@ -50,14 +51,14 @@ def find_models(dirs: Sequence[Path]) -> dict[str, Path]:
     paths: dict[str, Path] = {}
     for models in dirs:
         own: dict[str, Path] = {}
-        for index in sorted(models.glob(f"*/{INDEX}")):
+        for index in list_matches(models, f"*/{INDEX}"):
             if not is_diffusion_upscaler(index.parent):
                 own.setdefault(get_shown_name(index.parent), index.parent)
         for path in list_with_suffix(models, "*", FILES):
             own.setdefault(path.stem, path)
         for name, path in _in_layout_folders(models):
             _add_installed(own, name, path)
-        for path in sorted(models.glob(_LINKED)):
+        for path in list_matches(models, _LINKED):
             own.setdefault(path.parent.name, path)
         for name, path in _in_hub_cache(models):
             own.setdefault(name, path)
@@ -70,7 +71,7 @@ def _in_layout_folders(models: Path) -> Iterator[tuple[str, Path]]:
     """The models in the folders that other programs keep them in, by name."""
     for kind in (CHECKPOINTS, DENOISERS):
         for folder in list_folders(kind, (models,)):
-            for index in sorted((folder / INDEX, *folder.glob(f"*/{INDEX}"))):
+            for index in sorted((folder / INDEX, *list_matches(folder, f"*/{INDEX}"))):
                 if index.is_file() and not is_diffusion_upscaler(index.parent):
                     yield get_shown_name(index.parent), index.parent
             for path in list_with_suffix(folder, "**/*", MODEL_FILES):
@@ -131,7 +132,7 @@ def list_snapshots(models: Path) -> Iterator[tuple[str, Path]]:
     """The current `models--owner--name/snapshots/COMMIT` of every repository in a hub cache, called
     `name`, or `owner--name` if that name is already used. `models` can also be such a folder
     itself."""
-    repos = [path for place in _HUB for path in sorted(models.glob(f"{place}{_SNAPSHOTS}"))]
+    repos = [path for place in _HUB for path in list_matches(models, f"{place}{_SNAPSHOTS}")]
     if models.name.startswith("models--") and (models / "snapshots").is_dir():
         repos.append(models / "snapshots")
     seen: set[str] = set()
@@ -218,7 +219,7 @@ def is_diffusion_upscaler(folder: Path) -> bool:
 
 def list_with_suffix(folder: Path, pattern: str, suffixes: Sequence[str]) -> Iterator[Path]:
     """Files with these suffixes, in the order of the suffixes, so safetensors come first."""
-    paths = [path for path in folder.glob(pattern) if path.suffix.lower() in suffixes]
+    paths = [path for path in list_matches(folder, pattern) if path.suffix.lower() in suffixes]
     for path in sorted(paths, key=lambda path: (suffixes.index(path.suffix.lower()), path)):
-        if not path.name.startswith(".") and path.is_file():
+        if not path.name.startswith(".") and is_file(path):
             yield path

@@ -12,6 +12,7 @@ from pathlib import Path
 from dream.catalogue.layouts import FACES, list_folders
 from dream.catalogue.model_dirs import find_writable_dir
 from dream.catalogue.suggest import suggest_names
+from dream.catalogue.walk_files import is_file, list_matches
 from dream.core.errors import ModelError
 from dream.core.file_names import get_file_stamp, parse_path
 
@@ -179,8 +180,8 @@ def _detect(path: Path, stamp: object) -> str:
 
 def _files(dirs: Sequence[Path]) -> Iterator[Path]:
     for folder in list_folders(FACES, dirs):
-        for path in sorted(folder.iterdir()):
-            if path.suffix.lower() in _SUFFIXES and path.is_file():
+        for path in list_matches(folder, "*"):
+            if path.suffix.lower() in _SUFFIXES and is_file(path):
                 yield path
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from dream.catalogue.invokeai_folders import list_installed
+from dream.catalogue.walk_files import list_matches
 from dream.core.bounded_reading import read_bounded
 
 CHECKPOINTS, DENOISERS, TEXT_ENCODERS, VAES = "checkpoints", "denoisers", "text encoders", "vaes"
@@ -120,8 +121,7 @@ def _candidates(kind: str, models: Path) -> Iterator[Path]:
         for name in FOLDERS[kind]:
             yield models / root / name
         for pattern in _INVOKEAI.get(kind, ()):
-            with suppress(OSError):
-                yield from sorted((models / root).glob(pattern))
+            yield from list_matches(models / root, pattern)
         for installed in list_installed(models / root) if kind in _INVOKEAI_TYPES else ():
             if re.fullmatch(_INVOKEAI_TYPES[kind], installed.type):
                 yield installed.folder

@@ -11,6 +11,7 @@ from dream.catalogue import upscalers
 from dream.catalogue.discovery import model_places
 from dream.catalogue.layouts import DENOISERS, TEXT_ENCODERS, VAES, list_folders
 from dream.catalogue.vaes import VAE_FILES, VAE_FOLDERS
+from dream.catalogue.walk_files import list_matches
 from dream.core.errors import ModelError
 
 _OTHER_PLACES = (*VAE_FOLDERS, upscalers.FOLDER)
@@ -51,7 +52,7 @@ def find_unlisted(dirs: Sequence[Path]) -> dict[Path, ModelError]:
     for folder, patterns in places:
         for pattern in patterns:
             with suppress(OSError):  # a folder without read permission
-                for path in sorted(folder.glob(pattern)):
+                for path in list_matches(folder, pattern):
                     if (why := _why_not(path)) is not None:
                         reasons.setdefault(path, why)
     return reasons

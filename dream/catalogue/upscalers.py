@@ -15,6 +15,7 @@ from dream.catalogue.discovery import (
 )
 from dream.catalogue.model_dirs import find_writable_dir
 from dream.catalogue.model_info import UpscalerInfo
+from dream.catalogue.walk_files import is_file, list_matches
 from dream.core.errors import ModelError
 from dream.core.file_names import get_file_stamp
 
@@ -170,7 +171,7 @@ def _folders(dirs: Sequence[Path]) -> Iterator[tuple[str, Path]]:
     hub cache."""
     for folder in dirs:
         for place in (folder / FOLDER, folder):
-            for index in sorted(place.glob(f"*/{INDEX}")):
+            for index in list_matches(place, f"*/{INDEX}"):
                 if is_diffusion_upscaler(index.parent):
                     yield index.parent.name, index.parent
         for name, snapshot in list_snapshots(folder):
@@ -182,9 +183,9 @@ def _files(dirs: Sequence[Path]) -> Iterator[tuple[str, Path]]:
     """Names and paths of files in `upscalers/`, in a folder of the file's own name (the shipped
     one), and of .pth files in a hub cache."""
     for folder in dirs:
-        for path in sorted(folder.glob("*/*")):
+        for path in list_matches(folder, "*/*"):
             expected = path.parent.name in (FOLDER, path.stem)
-            if expected and path.suffix.lower() in SUFFIXES and path.is_file():
+            if expected and path.suffix.lower() in SUFFIXES and is_file(path):
                 yield path.stem, path
         for _, snapshot in list_snapshots(folder):
             for path in list_with_suffix(snapshot, "*", SUFFIXES[:1]):

@@ -13,6 +13,7 @@ from dream.catalogue.discovery import (
 )
 from dream.catalogue.invokeai_folders import get_listed_name, get_shown_name, is_uuid
 from dream.catalogue.layouts import VAES, list_folders
+from dream.catalogue.walk_files import list_matches
 from dream.core.bounded_reading import read_json
 from dream.core.errors import ModelError
 
@@ -31,7 +32,7 @@ def find_vaes(dirs: Sequence[Path]) -> dict[str, Path]:
         for place in list_folders(VAES, (models,)):
             if is_uuid(place.name) and is_vae_folder(place):
                 paths.setdefault(get_shown_name(place), place)
-            for config in sorted(place.glob(f"*/{TRANSFORMERS_INDEX}")):
+            for config in list_matches(place, f"*/{TRANSFORMERS_INDEX}"):
                 paths.setdefault(config.parent.name, config.parent)
             for path in list_with_suffix(place, "**/*", VAE_FILES):
                 if not (path.parent / TRANSFORMERS_INDEX).exists():
