@@ -9,11 +9,13 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass
 
-from training.nouns import NOUNS
+from training.held_out import held_out
+from training.nouns import NEW_NOUNS, NOUNS
 from training.palette import NAMES, alike
 from training.settings import SETTINGS
 
 KINDS = tuple(NOUNS)
+NEWER_KINDS = tuple(noun.kind for noun in NEW_NOUNS)
 OUTER = ("circle", "square", "heart", "diamond", "ring", "star", "triangle", "cloud")
 """Kinds that another object can lie inside."""
 FLYING = ("bird", "butterfly", "plane", "rocket", "balloon", "cloud", "sun", "moon", "star")
@@ -70,18 +72,27 @@ def sample_arrangement(rng: random.Random) -> Arrangement:
     return Arrangement((item,), background, style=style, unknown=lot > 0.93)
 
 
+def sample_newer_object(rng: random.Random) -> Arrangement:
+    """Draw a newer object alone on a background; now and then its noun is an unknown one."""
+    background = rng.choice(NAMES)
+    item = _sample_item(rng, (background,), NEWER_KINDS, sizes=rng.random() < 0.5)
+    style = rng.choice(STYLES) if rng.random() < 0.04 else ""
+    return Arrangement((item,), background, style=style, unknown=rng.random() < 0.08)
+
+
 def _sample_item(
     rng: random.Random,
     others: tuple[str, ...],
     kinds: tuple[str, ...] = KINDS,
     sizes: bool = False,
 ) -> Item:
-    """An item whose colour can be told from those of `others`."""
+    """An item whose colour can be told from those of `others`: first the background, or the
+    colours of the ground and the sky. None of the combinations that are held out."""
     kind = rng.choice(kinds)
     usual = [c for c in NOUNS[kind].usual if _differs(c, others)]
     while True:
         colour = rng.choice(usual) if usual and rng.random() < 0.3 else rng.choice(NAMES)
-        if _differs(colour, others):
+        if _differs(colour, others) and not held_out(kind, colour, others[0]):
             size = rng.choice(("", "", "small", "big")) if sizes else ""
             return Item(kind, colour, size)
 

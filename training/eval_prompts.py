@@ -7,10 +7,11 @@ so does the first object of every pair and of every group.
 import random
 from dataclasses import dataclass
 
+from training.held_out import held_out
 from training.image_analysis import Detection
 from training.objects import KINDS
 from training.palette import NAMES, alike
-from training.scene_specs import PLACES, ObjectScene, SceneObject, held_out
+from training.scene_specs import PLACES, ObjectScene, SceneObject
 
 REGION_OF_A_GROUP = 0.3  # a region below this share of the largest is not counted as an object
 TRACE = 0.03  # a colour that covers this share of the image counts as present

@@ -13,8 +13,12 @@ from training.nouns import NOUNS, pluralize
 from training.settings import SETTINGS
 from training.vocabulary import COLOUR_ZH, SIZE_EN, SIZE_ZH, STYLE_EN, STYLE_ZH
 
-LEFT_OUT = 0.05
-"""How often a colour or the background is left out."""
+LEFT_OUT = 0.08
+"""How often a colour is left out."""
+NO_BACKGROUND = 0.15
+"""How often the background is."""
+ARTICLES = ("the", "my", "one", "")
+"""Now and then, instead of “a”."""
 ADJECTIVES = (
     *("happy", "old", "shiny", "funny", "lovely", "pretty", "wooden", "magic", "friendly"),
     *("sleepy", "new", "fancy", "strange", "nice", "beautiful", "cute", "cartoon", "toy"),
@@ -72,7 +76,7 @@ def describe(rng: random.Random, spec: Arrangement) -> str:
     if spec.setting:
         place = rng.choice(SETTINGS[spec.setting].english)
         text = f"{place}, {text}" if rng.random() < 0.12 else f"{text} {place}"
-    elif rng.random() > LEFT_OUT:
+    elif rng.random() > NO_BACKGROUND:
         ground = _a(spec.background)
         patterns = ("{t} on {g}", "{t} on {a} background", "{t}, {g} background")
         text = rng.choice(patterns).format(t=text, g=spec.background, a=ground)
@@ -86,7 +90,7 @@ def describe_in_chinese(rng: random.Random, spec: Arrangement) -> str:
         place = rng.choice(SETTINGS[spec.setting].chinese)
         patterns = ("{p}的{t}", "{p}有{t}", "{t}在{p}") if not spec.relation else ("{p}，{t}",)
         text = rng.choice(patterns).format(p=place, t=text)
-    elif rng.random() > LEFT_OUT:
+    elif rng.random() > NO_BACKGROUND:
         ground = rng.choice(COLOUR_ZH[spec.background]) + "背景"
         text = rng.choice(("{g}上，{t}", "{t}，{g}", "{g}，{t}")).format(g=ground, t=text)
     return rng.choice(STYLE_ZH[spec.style]).format(text) if spec.style else text
@@ -103,6 +107,8 @@ def _name_items(rng: random.Random, spec: Arrangement) -> str:
         count = rng.choice(COUNTS[spec.count])
         return f"{count} {_qualify(rng, first, pluralize(noun))}"
     name = _a(_qualify(rng, first, noun))
+    if rng.random() < 0.1:
+        name = f"{rng.choice(ARTICLES)} {name.partition(' ')[2]}".strip()
     if len(spec.items) == 1:
         return name
     second = spec.items[1]

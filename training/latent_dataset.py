@@ -19,14 +19,14 @@ from training.scene_specs import AnySpec, MixRatios, sample_any_spec
 from training.train_vae import SCALING
 from training.training_clock import precision
 
-MOST_SPOTS = 3
+MOST_SPOTS = 5
 ON_OBJECT = 2.0  # loss weight of the latents on and near an object; elsewhere it is 1
 
 
 @dataclass(frozen=True)
 class LatentDataset:
     latents: np.ndarray  # (n, 4, h, w) float16, scaled as the UNet sees them
-    spots: np.ndarray  # (n, 3, 3) float32: x, y, radius of up to three objects, in latents
+    spots: np.ndarray  # (n, 5, 3) float32: x, y, radius of up to five objects, in latents
     specs: tuple[AnySpec, ...]
 
     @property
@@ -38,11 +38,11 @@ class LatentDataset:
     def weights(self, rows: np.ndarray) -> Tensor:
         """(b, 1, h, w): larger on objects, since few latents determine a shape."""
         h, w = self.latents.shape[2:]
-        spots = torch.from_numpy(self.spots[rows])  # (b, 3, 3)
-        x, y, radius = (spots[:, :, i, None, None] for i in range(3))  # each (b, 3, 1, 1)
+        spots = torch.from_numpy(self.spots[rows])  # (b, 5, 3)
+        x, y, radius = (spots[:, :, i, None, None] for i in range(3))  # each (b, 5, 1, 1)
         column = torch.arange(w)[None, None, None, :] + 0.5  # (1, 1, 1, w)
         row = torch.arange(h)[None, None, :, None] + 0.5  # (1, 1, h, 1)
-        inside = (column - x) ** 2 + (row - y) ** 2 < (1.3 * radius) ** 2  # (b, 3, h, w)
+        inside = (column - x) ** 2 + (row - y) ** 2 < (1.3 * radius) ** 2  # (b, 5, h, w)
         return 1 + (ON_OBJECT - 1) * inside.any(1, keepdim=True).float()
 
 

@@ -15,12 +15,14 @@ from PIL import Image, ImageDraw
 from torch import Tensor
 from transformers import CLIPTextModel, CLIPTokenizer
 
+from training.arrangements import NEWER_KINDS, sample_newer_object
 from training.captions import plainly
 from training.denoiser import Noise, scheduler
 from training.drawing import render
+from training.held_out import held_out
 from training.objects import KINDS
 from training.palette import NAMES, alike
-from training.scene_specs import PLACES, ObjectScene, SceneObject, held_out
+from training.scene_specs import PLACES, AnySpec, ObjectScene, SceneObject
 from training.train_text_encoder import tokenize
 from training.train_vae import SCALING
 
@@ -132,6 +134,7 @@ class CaptionProbe:
         self.sets = [
             _Set([_single(rng) for _ in range(count)], side, rng, tokenizer, vae),
             _Set([_pair(rng) for _ in range(count)], side, rng, tokenizer, vae),
+            _Set([_newer(rng) for _ in range(2 * count)], side, rng, tokenizer, vae),
         ]
 
     def __call__(self, text: CLIPTextModel, unet: UNet2DConditionModel, level: int = 800) -> str:
@@ -143,7 +146,7 @@ class _Set:
 
     def __init__(
         self,
-        captions: list[dict[str, ObjectScene]],
+        captions: list[dict[str, AnySpec]],
         side: int,
         rng: random.Random,
         tokenizer: CLIPTokenizer,
@@ -183,7 +186,7 @@ def _unseen(rng: random.Random) -> tuple[SceneObject, str]:
             return SceneObject(kind, colour), ground
 
 
-def _single(rng: random.Random) -> dict[str, ObjectScene]:
+def _single(rng: random.Random) -> dict[str, AnySpec]:
     """The true caption and three wrong ones."""
     obj, ground = _unseen(rng)
     obj = replace(obj, place=rng.choice(tuple(PLACES)[:5]))
@@ -199,7 +202,17 @@ def _single(rng: random.Random) -> dict[str, ObjectScene]:
     return {name: ObjectScene((each,), ground) for name, each in answers.items()}
 
 
-def _pair(rng: random.Random) -> dict[str, ObjectScene]:
+def _newer(rng: random.Random) -> dict[str, AnySpec]:
+    """A newer object, and another noun."""
+    right = replace(sample_newer_object(rng), unknown=False, style="")
+    other = rng.choice([kind for kind in NEWER_KINDS if kind != right.items[0].kind])
+    return {
+        "right": right,
+        "noun": replace(right, items=(replace(right.items[0], kind=other),)),
+    }
+
+
+def _pair(rng: random.Random) -> dict[str, AnySpec]:
     """The true caption, one with the colours swapped and one with the objects swapped."""
     one, ground = _unseen(rng)
     colour = rng.choice([c for c in NAMES if not alike(c, one.colour) and not alike(c, ground)])

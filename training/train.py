@@ -31,7 +31,7 @@ from transformers import CLIPTokenizer
 from training import tokenizer
 from training.latent_dataset import write_latent_dataset
 from training.model_card import write_card, write_index
-from training.scene_specs import FULL, PAIRS, PLAIN, RICH, MixRatios
+from training.scene_specs import FULL, NEWER, PAIRS, PLAIN, RICH, MixRatios
 from training.train_decoder import train_decoder
 from training.train_text_encoder import train_text
 from training.train_unet import train_unet
@@ -58,9 +58,27 @@ ALBUMS: tuple[tuple[MixRatios, int, int, float], ...] = (
     (FULL, 320, 320, 0.02),
     (FULL, 384, 256, 0.01),
     (FULL, 256, 384, 0.01),
-    (RICH, 128, 128, 0.3),
+)
+
+# of a model that goes on learning: mostly what it learns last, enough of the rest not to forget it
+ALBUMS_ONWARD: tuple[tuple[MixRatios, int, int, float], ...] = (
+    (NEWER, 192, 192, 0.35),
     (RICH, 192, 192, 0.3),
+    (NEWER, 128, 128, 0.25),
+    (RICH, 128, 128, 0.25),
+    (PAIRS, 128, 128, 0.16),
+    (PLAIN, 128, 128, 0.08),
+    (PAIRS, 192, 192, 0.16),
+    (FULL, 192, 192, 0.1),
+    (NEWER, 256, 256, 0.3),
     (RICH, 256, 256, 0.3),
+    (FULL, 256, 256, 0.16),
+    (FULL, 256, 192, 0.02),
+    (FULL, 192, 256, 0.02),
+    (FULL, 320, 256, 0.02),
+    (FULL, 256, 320, 0.02),
+    (RICH, 384, 256, 0.01),
+    (RICH, 256, 384, 0.01),
 )
 
 
@@ -103,13 +121,14 @@ def make_text(config: StageConfig) -> None:
 
 
 def make_datasets(config: StageConfig) -> None:
+    albums = ALBUMS_ONWARD if config.resume else ALBUMS
     vae = (
         AutoencoderKL.from_pretrained(config.out / "vae")
         .float()
         .eval()
         .to(config.device, memory_format=torch.channels_last)
     )
-    for number, (mix, width, height, part) in enumerate(ALBUMS, 1):
+    for number, (mix, width, height, part) in enumerate(albums, 1):
         path = config.work / "albums" / f"{width}x{height}-{number}.npz"
         if not path.exists():
             count = int(part * config.pictures)

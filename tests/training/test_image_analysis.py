@@ -9,9 +9,9 @@ from training.drawing import render
 from training.eval_prompts import colour_gone, count_right, draw_paper, pair_right
 from training.evaluate import quick
 from training.generate import TinyGenerator
+from training.held_out import held_out
 from training.image_analysis import analyze
 from training.metrics import Metric, read_from, table, write_into
-from training.scene_specs import held_out
 from training.shape_classifier import reader_accuracy
 
 CARD = Path("models/tiny/README.md")

@@ -8,10 +8,11 @@ import pytest
 from training.captions import caption, plainly
 from training.drawing import render
 from training.eval_prompts import background_right, colour_right, count_right, place_right
+from training.held_out import held_out
 from training.image_analysis import analyze
 from training.objects import KINDS
 from training.palette import NAMES
-from training.scene_specs import FULL, PLACES, ObjectScene, SceneObject, held_out, sample_spec
+from training.scene_specs import FULL, PLACES, ObjectScene, SceneObject, sample_spec
 from training.scenes import Scene
 
 
