@@ -13,11 +13,12 @@ from training.captions import caption
 from training.drawing import render
 from training.free_captions import UNKNOWN as UNKNOWN_NOUNS
 from training.free_wording import HELD_OUT_PROMPTS, UNKNOWN, read_prompts
+from training.held_out import held_out
 from training.image_analysis import analyze
 from training.nouns import NEW_NOUNS, NOUNS, Noun, pluralize
 from training.objects import KINDS as FIRST_KINDS
 from training.palette import NAMES
-from training.scene_specs import FULL, PAIRS, PLAIN, RICH, sample_any_spec, sample_spec
+from training.scene_specs import FULL, NEWER, PAIRS, PLAIN, RICH, sample_any_spec, sample_spec
 from training.settings import SETTINGS
 from training.vocabulary import COLOUR_ZH
 
@@ -31,6 +32,25 @@ def test_a_mix_without_arrangements_draws_what_it_always_drew() -> None:
             assert sample_any_spec(random.Random(seed), mix) == old
     rich = [sample_any_spec(random.Random(seed), RICH) for seed in range(100)]
     assert 40 < sum(isinstance(spec, Arrangement) for spec in rich) < 80
+
+
+def test_arrangements_have_no_held_out_combination_either() -> None:
+    rng, seen = random.Random(8), 0
+    for _ in range(3000):
+        spec = sample_arrangement(rng)
+        for item in spec.items:
+            ground = spec.background or SETTINGS[spec.setting].colours[0]
+            assert not held_out(item.kind, item.colour, ground)
+            seen += item.kind in FIRST_KINDS
+    assert seen > 1000
+
+
+def test_the_newer_objects_are_mostly_drawn_alone() -> None:
+    specs = [sample_any_spec(random.Random(seed), NEWER) for seed in range(300)]
+    newer = {noun.kind for noun in NEW_NOUNS}
+    alone = [s for s in specs if isinstance(s, Arrangement) and len(s.items) == s.count == 1]
+    assert sum(spec.items[0].kind in newer for spec in alone) > 180
+    assert any(spec.unknown for spec in alone)
 
 
 def test_the_same_seed_draws_the_same_arrangement() -> None:
