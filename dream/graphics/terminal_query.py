@@ -26,6 +26,10 @@ TIMEOUT, SSH_TIMEOUT = 0.2, 1.0
 MOST_HEARD = 8192
 """Maximum bytes that are read; answers have about a hundred."""
 _MOST_ATTRIBUTES = 64
+_LONGEST_ANSWER = 512
+"""Bytes of a name and version, or of kitty's answer; longer ones are dropped to their end."""
+_MOST_DROPPED, _PATIENCE = 1 << 20, 5
+"""Maximum bytes that are read, and how many times the timeout, to find the end of one."""
 
 _QUERIES = (
     b"\x1b_Gi=31,s=1,v=1,a=q,t=d,f=24;AAAA\x1b\\"  # kitty graphics: query with one pixel
@@ -35,6 +39,7 @@ _QUERIES = (
 )
 _KITTY = re.compile(rb"\x1b_G[^\x1b]*?i=31;?([^\x1b]*)\x1b\\")
 _VERSION = re.compile(rb"\x1bP>\|([^\x1b]*)\x1b\\")
+_STRING, _STRING_END = re.compile(rb"\x1b(?:P>\||_G)"), b"\x1b\\"
 _CELL = re.compile(rb"\x1b\[6;(\d{1,4});(\d{1,4})t")
 _ATTRIBUTES = re.compile(rb"\x1b\[\?([\d;]*)c")
 _PARTIAL_ANSWER = re.compile(rb"\x1b(?:_|P|\[[?6])[^\x1b]*\x1b?\Z")
@@ -46,19 +51,23 @@ _ERASE_ROW = b"\r\x1b[K"
 def query_terminal(keys: int, out: int, timeout: float = TIMEOUT) -> tuple[Answers, str]:
     """The terminal's answers, and the text typed meanwhile. `keys` and `out` are file descriptors
     of a terminal whose cursor is at the start of an empty row; `timeout` is in seconds."""
-    received = b""
+    received, unended, dropped = b"", b"", 0
     with _unbuffered(keys):
         os.write(out, _QUERIES)
-        deadline = time.monotonic() + timeout
-        while not (_ATTRIBUTES.search(received) and _ends_whole(received)):
+        start = time.monotonic()
+        while unended or not (_ATTRIBUTES.search(received) and _ends_whole(received)):
             if len(received) >= MOST_HEARD:  # a long paste; the rest is read by the prompt
                 break
-            left = deadline - time.monotonic()
-            if left <= 0 or not select.select([keys], [], [], left)[0]:
+            left = start + timeout * (_PATIENCE if unended else 1) - time.monotonic()
+            if left <= 0 or dropped > _MOST_DROPPED:
+                break
+            if not select.select([keys], [], [], min(left, timeout))[0]:
                 break
             if not (read := os.read(keys, MOST_HEARD - len(received))):
                 break
-            received += read
+            whole = received + unended + read
+            received, unended = _drop_long_answers(whole)
+            dropped += len(whole) - len(received) - len(unended)
         os.write(out, _ERASE_ROW)
     return parse_answers(received)
 
@@ -66,6 +75,7 @@ def query_terminal(keys: int, out: int, timeout: float = TIMEOUT) -> tuple[Answe
 def parse_answers(received: bytes) -> tuple[Answers, str]:
     """Separate the terminal's answers, in the first `MOST_HEARD` bytes, from the text its user
     typed."""
+    received, _ = _drop_long_answers(received)
     received, typed = received[:MOST_HEARD], received[MOST_HEARD:]
     kitty, version = _KITTY.search(received), _VERSION.search(received)
     cell, attributes = _CELL.search(received), _ATTRIBUTES.search(received)
@@ -79,6 +89,25 @@ def parse_answers(received: bytes) -> tuple[Answers, str]:
         cell=(width, height) if _is_valid_cell(width, height) else None,
     )
     return answers, (received + typed).decode(errors="replace")
+
+
+def _drop_long_answers(received: bytes) -> tuple[bytes, bytes]:
+    """All but the answers that are too long or have other sequences in them, which a terminal
+    passes on from a program; and the beginning of such a one whose end has not come."""
+    kept, at = [], 0
+    while found := _STRING.search(received, at):
+        start, end = found.start(), received.find(_STRING_END, found.end())
+        kept.append(received[at:start])
+        if end < 0:
+            rest = received[start:]
+            if len(rest) <= _LONGEST_ANSWER:
+                return b"".join(kept) + rest, b""
+            cut = b"\x1b" if rest.endswith(b"\x1b") else b""
+            return b"".join(kept), rest[: _LONGEST_ANSWER + 1] + cut
+        at = end + len(_STRING_END)
+        if at - start <= _LONGEST_ANSWER and b"\x1b" not in received[start + 1 : end]:
+            kept.append(received[start:at])
+    return b"".join(kept) + received[at:], b""
 
 
 def _is_valid_cell(width: int, height: int) -> bool:

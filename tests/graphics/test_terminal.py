@@ -225,4 +225,24 @@ def test_no_answer_takes_long_however_long_it_is() -> None:
     start = time.thread_time()
     answers, typed = parse_answers(b"\x1b_G" + b"i=31;" * 50_000 + b"typed")
     assert time.thread_time() - start < 0.5
-    assert not answers.kitty and typed.endswith("typed")
+    assert not answers.kitty and typed == "", "all of it belongs to the answer that has no end"
+
+
+@pytest.mark.parametrize("head", [b"\x1bP>|", b"\x1b_G"])
+@pytest.mark.parametrize("many", [1, 2000])
+def test_an_answer_with_other_sequences_is_dropped_to_its_end(head: bytes, many: int) -> None:
+    """Also where it is longer than what is heard: the rest would be taken for keys."""
+    answer = head + b"\x1b]0;x\a" * many + b"\x1b\\"
+    assert parse_answers(b"a" + answer + DA1 + b"b")[1] == "ab"
+    with FakeTerminal(KITTY + answer + CELL + DA1, typed=b"x\r") as there:
+        answers, typed = query_terminal(there.slave.fileno(), there.slave.fileno(), 5.0)
+    assert answers.cell == (10, 20) and answers.kitty and answers.version == ""
+    assert typed.strip("x\r\n") == "" and typed.startswith("x")
+
+
+def test_an_answer_without_an_end_is_not_waited_for_long() -> None:
+    began = time.monotonic()
+    with FakeTerminal(b"\x1bP>|" + b"x" * 3000) as there:
+        answers, typed = query_terminal(there.slave.fileno(), there.slave.fileno(), 0.5)
+    assert (answers, typed) == (Answers(), "")
+    assert time.monotonic() - began < 10
