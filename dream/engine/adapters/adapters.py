@@ -25,6 +25,7 @@ from dream.engine.adapters.hypernetworks import (
 from dream.engine.adapters.lora_file import LoraFile, open_lora
 from dream.engine.adapters.weight_merge import MergedWeights, WeightedLora, get_key
 from dream.engine.interface import FindAdapter
+from dream.engine.loading.load_errors import raise_file_errors
 from dream.engine.loading.recorded_digests import read_digest, record_digests
 
 if TYPE_CHECKING:
@@ -116,7 +117,8 @@ class _OpenFiles(Generic[F]):
         """The file at that path, which the line calls so. Raises ModelError."""
         file = self._files.pop((name, path), None)
         if file is None or file.stamp != get_file_stamp(path):
-            file = self._open_file(name, path)
+            with raise_file_errors(name, path):
+                file = self._open_file(name, path)
         self._files[name, path] = file
         while len(self._files) > OPEN_FILES:
             self._files.popitem(last=False)

@@ -13,12 +13,11 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from dream.engine.adapters.layer_shapes import UnsupportedLayer, check_shapes, describe_shapes
+from dream.engine.memory.low_memory import is_out_of_memory
+
 Leaves = Mapping[str, Tensor]
 """See `layer_names.Leaves`."""
-
-
-class UnsupportedLayer(Exception):
-    """The tensors for a layer do not fit it, or are of no known kind; the text says why."""
 
 
 class Difference(NamedTuple):
@@ -31,13 +30,16 @@ class Difference(NamedTuple):
 
 def compute_difference(leaves: Leaves, weight: Tensor) -> Difference:
     """What these tensors add to a layer. weight: the layer's original weight, float32, of any
-    shape. Raises UnsupportedLayer."""
+    shape. Raises UnsupportedLayer; for tensors of other shapes before anything is computed."""
+    check_shapes(leaves, weight)
     try:
         delta, bias = _weight_difference(leaves, weight), _bias_difference(leaves)
     except (RuntimeError, ValueError, IndexError) as error:  # torch's words for other shapes
-        raise UnsupportedLayer(_shapes(leaves, weight)) from error
+        if is_out_of_memory(error):
+            raise
+        raise UnsupportedLayer(describe_shapes(leaves, weight)) from error
     if delta is not None and delta.shape != weight.shape:
-        raise UnsupportedLayer(_shapes(leaves, weight))
+        raise UnsupportedLayer(describe_shapes(leaves, weight))
     if delta is None and bias is None:
         raise UnsupportedLayer(f"contains only {', '.join(sorted(leaves))}")
     return Difference(delta, bias)
@@ -45,7 +47,8 @@ def compute_difference(leaves: Leaves, weight: Tensor) -> Difference:
 
 def get_low_rank(leaves: Leaves, weight: Tensor) -> tuple[Tensor, Tensor, float] | None:
     """(up, down, scale) as matrices, if that is all that is added to the weight: the difference is
-    up @ down · scale. None for other kinds. Saves a matrix of the weight's size."""
+    up @ down · scale. None for other kinds. Saves a matrix of the weight's size. The shapes are
+    those that `check_shapes` lets pass."""
     up, down = leaves.get("up"), leaves.get("down")
     if up is None or down is None or leaves.keys() - {"up", "down", "alpha"}:
         return None
@@ -91,10 +94,10 @@ def _weight_difference(leaves: Leaves, weight: Tensor) -> Tensor | None:
 def _bias_difference(leaves: Leaves) -> Tensor | None:
     bias = None
     if "up_bias" in leaves:
-        bias = leaves["up_bias"].float() * get_scale(leaves)
+        bias = leaves["up_bias"].float().flatten() * get_scale(leaves)
     for name in ("diff_b", "b_norm"):
         if name in leaves:
-            bias = leaves[name].float() + (0 if bias is None else bias)
+            bias = leaves[name].float().flatten() + (0 if bias is None else bias)
     return bias
 
 
@@ -243,12 +246,3 @@ _KINDS = {
     ("oft_diag",): _oft,
 }
 """The tensors that a kind needs → its function; the first that matches is used."""
-
-
-def _shapes(leaves: Leaves, weight: Tensor) -> str:
-    theirs = ", ".join(f"{name} {_sides(tensor)}" for name, tensor in leaves.items() if tensor.ndim)
-    return f"{theirs} do not fit a weight of {_sides(weight)}"
-
-
-def _sides(tensor: Tensor) -> str:
-    return "x".join(map(str, tensor.shape)) or "1"

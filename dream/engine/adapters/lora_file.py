@@ -6,8 +6,9 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,10 +23,11 @@ from dream.core.bounded_reading import JSON_LIMIT, hash_regular, read_bounded
 from dream.core.errors import ModelError
 from dream.core.file_names import get_file_stamp
 from dream.engine.adapters.convert_names import convert_names, spell_as_kohya
-from dream.engine.adapters.layer_kinds import UnsupportedLayer
 from dream.engine.adapters.layer_names import Leaves, group_by_layer
 from dream.engine.adapters.layer_places import Place, Places, flatten_name
+from dream.engine.adapters.layer_shapes import UnsupportedLayer
 from dream.engine.loading.checkpoint import open_tensors
+from dream.engine.loading.load_errors import raise_file_errors
 
 _EMBEDDED = re.compile(r"bundle_emb\..+")
 """OneTrainer puts the embeddings of a training into its LoRA's file; see `embeddings`."""
@@ -123,7 +125,7 @@ def _add_alphas(layers: Sequence[tuple[Place, Leaves]], file: LoraFile) -> None:
         alpha = _lookup(settings, "lora_alpha", "alpha_pattern", place)
         if alpha is None:
             continue
-        rank = len(leaves["down"])
+        rank = leaves["down"].shape[0] if leaves["down"].ndim else 1
         if _lookup(settings, "use_rslora", "", place):  # Kalajdzievski 2023, arXiv:2312.03732
             alpha *= math.sqrt(rank)
         leaves["alpha"] = torch.tensor(float(alpha))
@@ -188,7 +190,18 @@ def _no_place(file: LoraFile, missing: Sequence[str], count: int, model: str) ->
     )
 
 
-def does_not_fit(file: LoraFile, place: Place, error: UnsupportedLayer, model: str) -> ModelError:
+@contextmanager
+def raise_lora_errors(file: LoraFile, place: Place, model: str) -> Iterator[None]:
+    """Convert what goes wrong with a layer's tensors into ModelError, with the file's name; but not
+    that memory ran out."""
+    with raise_file_errors(file.name, file.path):
+        try:
+            yield
+        except UnsupportedLayer as error:
+            raise _does_not_fit(file, place, error, model) from error
+
+
+def _does_not_fit(file: LoraFile, place: Place, error: UnsupportedLayer, model: str) -> ModelError:
     """The error for a layer whose tensors have other shapes than the model's layer."""
     family = detect_lora_family(read_header(file.path))
     return ModelError(

@@ -9,8 +9,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from dream.engine.adapters.layer_kinds import UnsupportedLayer, get_scale
+from dream.engine.adapters.layer_kinds import get_scale
 from dream.engine.adapters.layer_names import Leaves
+from dream.engine.adapters.layer_shapes import UnsupportedLayer, check_shapes
 
 _OFFLOADED_LAYERS = ("group", "sequential")
 """The offload modes that move each layer's weights by themselves."""
@@ -27,14 +28,27 @@ def must_hook(layer: nn.Module, offload_mode: str) -> bool:
     return quantized or weight.is_meta or offload_mode in _OFFLOADED_LAYERS
 
 
+def check_hook_shapes(layer: nn.Module, leaves: Leaves) -> None:
+    """Raises UnsupportedLayer for tensors of other shapes than the layer's weight has where it is
+    neither packed nor elsewhere."""
+    sides: tuple[int, ...] = ()
+    if isinstance(layer, nn.Conv2d):
+        sides = layer.out_channels, layer.in_channels // layer.groups, *layer.kernel_size
+    elif isinstance(layer, nn.Linear):
+        sides = layer.out_features, layer.in_features
+    if sides:
+        check_shapes(leaves, torch.empty(sides, device="meta"))
+
+
 def add_hook(layer: nn.Module, leaves: Leaves, weight: float) -> Any:
     """Add a LoRA to the layer's output; returns the hook's handle, whose `remove` undoes it. Raises
-    UnsupportedLayer for anything but a LoRA of a linear layer or a convolution."""
+    UnsupportedLayer for anything but a LoRA of a linear layer or a convolution. Of
+    `leaves`, `check_hook_shapes` has checked the shapes."""
     if set(leaves) - {"up", "down", "alpha", "scalar"} or not {"up", "down"} <= set(leaves):
         raise UnsupportedLayer(f"it contains {', '.join(sorted(leaves))}")
     scale = get_scale(leaves) * weight
     up, down = leaves["up"], leaves["down"]
-    if isinstance(layer, nn.Conv2d):
+    if isinstance(layer, nn.Conv2d) and layer.groups == 1:
         run = _for_convolution(layer, up, down)
     elif isinstance(layer, nn.Linear):
         run = _for_linear(up.flatten(1), down.flatten(1))
@@ -56,8 +70,8 @@ def _for_linear(up: Tensor, down: Tensor) -> Any:
 
 
 def _for_convolution(layer: nn.Conv2d, up: Tensor, down: Tensor) -> Any:
-    if up.ndim != 4 or down.ndim != 4:
-        up, down = up[..., None, None], down[..., None, None]
+    up = up.reshape(len(up), -1, 1, 1)
+    down = down.reshape(len(down), -1, *layer.kernel_size)
     settings: dict[str, Any] = {
         "stride": layer.stride,
         "padding": layer.padding,

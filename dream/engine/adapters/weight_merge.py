@@ -21,15 +21,13 @@ import torch
 from torch import Tensor, nn
 
 from dream.core.errors import ModelError
-from dream.engine.adapters.layer_kinds import (
-    UnsupportedLayer,
-    compute_difference,
-    get_low_rank,
-)
+from dream.engine.adapters.layer_kinds import compute_difference, get_low_rank
 from dream.engine.adapters.layer_names import Leaves
 from dream.engine.adapters.layer_places import Place, find_places
-from dream.engine.adapters.lora_file import Layers, LoraFile, does_not_fit, find_layers
-from dream.engine.adapters.lora_hooks import add_hook, must_hook
+from dream.engine.adapters.layer_shapes import UnsupportedLayer, check_shapes
+from dream.engine.adapters.lora_file import Layers, LoraFile, find_layers, raise_lora_errors
+from dream.engine.adapters.lora_hooks import add_hook, check_hook_shapes, must_hook
+from dream.engine.loading.load_errors import raise_file_errors
 from dream.engine.memory.low_memory import count_mapped_bytes, measure_free_memory
 
 RESERVE = 2**29
@@ -111,6 +109,8 @@ def merge(
     with _restored_on_error(state, pipe), torch.no_grad():
         _remove_hooks(state)
         merged = {n: p for n, p in parts.items() if not must_hook(p[0].place.layer, offload_mode)}
+        for several in merged.values():
+            _check_parts(several, model)
         for name in state.originals.keys() - _parameters(merged).keys():
             _restore(_parameter(pipe, name), state.originals.pop(name))
         _keep_originals(state, _parameters(merged), count_mapped_bytes([pipe]))
@@ -162,7 +162,9 @@ def _plan(
 def _find_layers(state: MergedWeights, file: LoraFile, pipe: Any, model: str) -> Layers:
     key = file.path, file.stamp
     if key not in state.layers:
-        layers = find_layers(file, find_places(pipe.components), pipe, model)
+        places = find_places(pipe.components)
+        with raise_file_errors(file.name, file.path):
+            layers = find_layers(file, places, pipe, model)
         while len(state.layers) >= MAX_KNOWN:
             del state.layers[next(iter(state.layers))]
         state.layers[key] = layers
@@ -204,23 +206,28 @@ def _merge_layer(state: MergedWeights, parts: Sequence[_Part], model: str) -> No
     total = _original(state, name, weight).to(weight.device, torch.float32, copy=True)
     bias_sum: Tensor | None = None
     for part in parts:
-        leaves = {leaf: tensor.to(weight.device) for leaf, tensor in part.leaves.items()}
-        if low_rank := get_low_rank(leaves, total):
-            up, down, scale = low_rank
-            _add_product(total, up, down, scale * part.weight)
-            continue
-        original = _original(state, name, weight).to(weight.device, torch.float32)
-        try:
+        with raise_lora_errors(part.lora.file, place, model):
+            leaves = {leaf: tensor.to(weight.device) for leaf, tensor in part.leaves.items()}
+            if low_rank := get_low_rank(leaves, total):
+                up, down, scale = low_rank
+                _add_product(total, up, down, scale * part.weight)
+                continue
+            original = _original(state, name, weight).to(weight.device, torch.float32)
             delta, bias = compute_difference(leaves, original)
-        except UnsupportedLayer as error:
-            raise does_not_fit(part.lora.file, place, error, model) from error
-        if delta is not None:
-            total.add_(delta, alpha=part.weight)
-        if bias is not None:
-            bias_sum = bias * part.weight + (0 if bias_sum is None else bias_sum)
+            if delta is not None:
+                total.add_(delta, alpha=part.weight)
+            if bias is not None:
+                bias_sum = bias * part.weight + (0 if bias_sum is None else bias_sum)
     _assign(state, name, weight, total)
     if bias_sum is not None:
         _merge_bias(state, parts[0], bias_sum, model)
+
+
+def _check_parts(parts: Sequence[_Part], model: str) -> None:
+    """Before anything is computed: whether all that is added to a layer has its shape."""
+    for part in parts:
+        with raise_lora_errors(part.lora.file, part.place, model):
+            check_shapes(part.leaves, part.place.layer.get_parameter("weight"))
 
 
 def _add_product(total: Tensor, up: Tensor, down: Tensor, scale: float) -> None:
@@ -234,8 +241,8 @@ def _merge_bias(state: MergedWeights, part: _Part, delta: Tensor, model: str) ->
     place = part.place
     bias = place.layer._parameters.get("bias")
     if bias is None or bias.shape != delta.flatten().shape:
-        error = UnsupportedLayer("the layer has no such bias")
-        raise does_not_fit(part.lora.file, place, error, model)
+        with raise_lora_errors(part.lora.file, place, model):
+            raise UnsupportedLayer("the layer has no such bias")
     name = f"{place.key}.bias"
     original = _original(state, name, bias).to(bias.device, torch.float32)
     _assign(state, name, bias, original + delta.flatten().to(original.device))
@@ -268,6 +275,8 @@ def _is_same(original: Tensor | None, parameter: nn.Parameter) -> bool:
 
 
 def _hook(part: _Part, model: str) -> Any:
+    with raise_lora_errors(part.lora.file, part.place, model):
+        check_hook_shapes(part.place.layer, part.leaves)
     try:
         return add_hook(part.place.layer, part.leaves, part.weight)
     except UnsupportedLayer as error:

@@ -16,16 +16,23 @@ from dream.engine.memory.low_memory import is_out_of_memory
 def raise_load_errors(info: ModelInfo) -> Iterator[None]:
     """Convert whatever the libraries raise for a broken model into ModelError: the kinds of errors
     are many, and new ones come. That memory ran out is another matter, and raised as it is."""
+    with raise_file_errors(info.name, info.path):
+        yield
+
+
+@contextmanager
+def raise_file_errors(name: str, path: Path) -> Iterator[None]:
+    """The same for a file or folder at that path, which the person calls so."""
     try:
         yield
     except DreamError:
         raise
     except pickle.UnpicklingError as error:
-        raise pickle_error(info.path) from error
+        raise pickle_error(path) from error
     except Exception as error:
         if is_out_of_memory(error):
             raise
-        raise load_error(info, error) from error
+        raise load_error(name, path, error) from error
 
 
 def pickle_error(folder: Path) -> ModelError:
@@ -37,6 +44,6 @@ def pickle_error(folder: Path) -> ModelError:
     )
 
 
-def load_error(info: ModelInfo, error: Exception) -> ModelError:
+def load_error(name: str, path: Path, error: Exception) -> ModelError:
     """The error for a model that a library cannot build, with the first line of what it says."""
-    return ModelError(f"{info.name} in {info.path} cannot be loaded: {summarize(error)}")
+    return ModelError(f"{name} in {path} cannot be loaded: {summarize(error)}")

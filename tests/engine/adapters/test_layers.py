@@ -6,12 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from dream.engine.adapters.layer_kinds import (
-    UnsupportedLayer,
-    compute_difference,
-    get_low_rank,
-)
+from dream.engine.adapters.layer_kinds import compute_difference, get_low_rank
 from dream.engine.adapters.layer_names import group_by_layer, split_name
+from dream.engine.adapters.layer_shapes import UnsupportedLayer, check_shapes
 from tests.engine.adapters import layers
 
 LINEAR, CONVOLUTION, NORM = (16, 8), (16, 8, 3, 3), (16,)
@@ -64,12 +61,66 @@ def test_a_scalar_multiplies() -> None:
         {"diff": torch.zeros(16, 9)},
         {"oft_blocks": torch.zeros(5, 3, 3)},
         {"ia3": torch.zeros(3), "on_input": torch.tensor(True)},
+        {"down": torch.zeros(128), "up": torch.zeros(128)},
+        {"down": torch.tensor(1.0), "up": torch.zeros(16, 1)},
+        *(
+            {"down": torch.zeros(2, 8), "up": torch.zeros(16, 2), name: torch.zeros(*shape)}
+            for name in ("alpha", "scalar", "dora_scale", "magnitude", "mid")
+            for shape in ((2,), (0,))
+        ),
+        {"down": torch.zeros(2, 8), "up": torch.zeros(16, 2), "dora_scale": torch.tensor(1.0)},
+        {"ia3": torch.zeros(16), "on_input": torch.zeros(2)},
+        {"oft_blocks": torch.zeros(16)},
+        {"oft_diag": torch.tensor(1.0)},
+        {"diff": torch.tensor(1.0)},
+        {f"hada_w{n}_{side}": torch.zeros(16) for n in "12" for side in "ab"},
+        {f"glora_{side}{n}": torch.zeros(16) for n in "12" for side in "ab"},
     ],
     ids=lambda leaves: " ".join(leaves),
 )
 def test_what_does_not_fit_is_an_error(leaves: layers.Leaves) -> None:
     with pytest.raises(UnsupportedLayer):
         compute_difference(leaves, layers.draw(*LINEAR))
+
+
+LONG = 45_000
+
+
+@pytest.mark.parametrize(
+    "shapes",
+    [
+        {"up": (LONG, 1), "down": (1, LONG)},
+        {"up": (16, 1, 1, 1), "down": (2**19, 8, 1, 1), "mid": (1, 2**19, 3, 3)},
+        {"up": (LONG, 1), "down": (1, LONG), "mid": (1, 1, 3, 3)},
+        {"hada_w1_a": (LONG, 1), "hada_w1_b": (1, LONG), "hada_w2_a": (1, 1), "hada_w2_b": (1, 1)},
+        {"hada_w1_a": (16, 1), "hada_w1_b": (1, 1), "hada_w2_a": (1, 1), "hada_w2_b": (1, LONG)},
+        {"lokr_w1": (128, 128), "lokr_w2": (128, 128)},
+        {"lokr_w1_a": (LONG, 1), "lokr_w1_b": (1, LONG), "lokr_w2": (1, 1)},
+        {
+            "lokr_w1": (1, 1),
+            "lokr_w2_a": (1, LONG),
+            "lokr_w2_b": (1, LONG),
+            "lokr_t2": (1, 1, 9, 9),
+        },
+        {"glora_a1": (1, LONG), "glora_a2": (LONG, 1), "glora_b1": (1, 8), "glora_b2": (16, 1)},
+        {"glora_a1": (1, 8), "glora_a2": (8, 1), "glora_b1": (1, LONG), "glora_b2": (LONG, 1)},
+        {"oft_blocks": (1, 1, LONG)},
+        {"oft_diag": (1, LONG, 1)},
+        {"oft_blocks": (4, 4, 4), "rescale": (LONG, 1)},
+        {"up": (16, 1), "down": (1, 72), "dora_scale": (LONG, 1)},
+        {"up": (16, 1), "down": (1, 72), "magnitude": (LONG,)},
+        {"diff": (LONG, 1)},
+        {"up": (16, 2**21), "down": (2**21, 72)},
+    ],
+    ids=lambda shapes: " ".join(f"{name}{shape}" for name, shape in shapes.items()),
+)
+def test_what_does_not_fit_is_refused_before_it_is_computed(
+    shapes: dict[str, tuple[int, ...]],
+) -> None:
+    """Tensors without memory: whatever is computed of them fails in another way."""
+    leaves = {name: torch.empty(shape, device="meta") for name, shape in shapes.items()}
+    with pytest.raises(UnsupportedLayer, match="do not fit a weight of 16x8x3x3"):
+        check_shapes(leaves, torch.empty(16, 8, 3, 3, device="meta"))
 
 
 @pytest.mark.parametrize(

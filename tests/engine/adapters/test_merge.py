@@ -14,7 +14,8 @@ import torch
 
 from dream.core.errors import ModelError
 from dream.engine.adapters import weight_merge
-from dream.engine.adapters.lora_file import open_lora
+from dream.engine.adapters.layer_places import find_places
+from dream.engine.adapters.lora_file import open_lora, raise_lora_errors
 from dream.engine.adapters.weight_merge import MergedWeights, WeightedLora, merge, undo
 from tests.engine.adapters import files, layers
 from tests.engine.adapters.files import SPELLINGS, weight_of
@@ -308,6 +309,46 @@ def test_other_shapes_and_unknown_endings_are_said_and_nothing_is_applied(
     with pytest.raises(ModelError, match=r"1 of its 1 tensors have no place"):
         merge(state, [weighted(odd)], sd1, "model")
     assert_same(sd1, before)
+
+
+@pytest.mark.parametrize("mode", ["", "group"])
+@pytest.mark.parametrize(
+    "shapes",
+    [
+        {"down": (1, 45_000), "up": (45_000, 1)},
+        {"down": (128,), "up": (128,)},
+        {"down": (), "up": (32, 1)},
+        {"down": (2, 32), "up": (32, 2), "alpha": (2,)},
+        {"down": (2, 32), "up": (32, 2), "alpha": (0,)},
+        {"down": (2, 32), "up": (32, 2), "scalar": (3, 3)},
+    ],
+    ids=str,
+)
+def test_wrong_ranks_are_one_sentence(
+    sd1: Any, shapes: dict[str, tuple[int, ...]], mode: str, tmp_path: Path
+) -> None:
+    leaves = {name: torch.zeros(shape) for name, shape in shapes.items()}
+    path = files.write(tmp_path / "wrong.safetensors", sd1, {attention(sd1)[3]: leaves})
+    before, state = snapshot(sd1), MergedWeights()
+    with pytest.raises(
+        ModelError, match=r"wrong does not fit model: at unet\.\S+, .*down .* do not"
+    ):
+        merge(state, [weighted(path)], sd1, "model", mode)
+    assert_same(sd1, before)
+
+
+@pytest.mark.parametrize("error", [AttributeError("odd"), torch.OutOfMemoryError("odd")])
+def test_what_a_library_raises_is_the_refusal_of_the_file(
+    sd1: Any, several: list[Path], error: Exception
+) -> None:
+    """That memory ran out is none."""
+    lora = weighted(several[0])
+    place = find_places(sd1.components)["unet_conv_in"]
+    out_of_memory = isinstance(error, torch.OutOfMemoryError)
+    wanted = torch.OutOfMemoryError if out_of_memory else ModelError
+    with pytest.raises(wanted, match="odd") as seen, raise_lora_errors(lora.file, place, "model"):
+        raise error
+    assert out_of_memory or str(several[0]) in str(seen.value)
 
 
 def test_without_room_for_originals_none_are_kept(
